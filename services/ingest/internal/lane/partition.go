@@ -1,0 +1,62 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// ErrFenced says that another member owns the partition now, or will: the group coordinator refused our generation. It ends the lane
+// quietly.
+var ErrFenced = errors.New("fenced by the group coordinator")
+
+// ErrOffsetGone says that the offset asked for is not in the partition: retention removed it, or the log is shorter.
+var ErrOffsetGone = errors.New("offset is not in the partition")
+
+// Partition is what a lane needs of its claim. Its methods are safe for one lane at a time, from several goroutines of that lane.
+type Partition interface {
+	// Topic and Number name the partition.
+	Topic() string
+	Number() int32
+	// Cluster is Kafka's cluster id, empty when the brokers report none.
+	Cluster() string
+	// Committed reads what the group has committed: position -1 when nothing is.
+	Committed(ctx context.Context) (position int64, checkpoint string, err error)
+	// Commit commits and returns when the broker has confirmed this very partition. It retries transient faults until ctx ends.
+	// errors.Is(err, ErrFenced) when the generation is over.
+	Commit(ctx context.Context, position int64, checkpoint string) error
+	// CommitLater hands over the newest settled position; it is committed with those of other lanes on the next tick. A fenced
+	// commit ends the claim.
+	CommitLater(position int64, checkpoint string)
+	// Range returns the first offset in the partition and the next one to be written (the last stable offset's view is the reader's).
+	Range(ctx context.Context) (oldest, newest int64, err error)
+	// Read starts reading at exactly this offset. errors.Is(err, ErrOffsetGone) from Read or Next when it is not there.
+	Read(ctx context.Context, from int64) (Reader, error)
+	// DeadLetter produces to the dead-letter topic and returns when every letter is acknowledged by all in-sync replicas. It retries
+	// transient faults until ctx ends.
+	DeadLetter(ctx context.Context, letters []DeadLetter) error
+}
+
+// Reader yields the records of one partition in order.
+type Reader interface {
+	// Next appends to dst the records at hand, at most cap(dst)-len(dst). It waits for the first one until the deadline (zero: for ever)
+	// and returns dst unchanged when none came. Records are the caller's to keep.
+	Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error)
+	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch.
+	Backlog() int64
+	// Close stops reading and frees what was prefetched.
+	Close()
+}
+
+// DeadLetter is a record that will not become a row, and why.
+type DeadLetter struct {
+	Record *record.Record
+	// Reason is a stable word: undecodable, unknown_type, refused.
+	Reason string
+	// Contract is the contract's name, empty when none matched.
+	Contract string
+	// Err says what was wrong, naming the field or byte.
+	Err string
+}

@@ -1,0 +1,32 @@
+// Package record holds the record as ingest passes it along: what Kafka holds, free of any client library.
+package record
+
+// Record is one Kafka record. Its byte slices alias the fetched batch and are never written to.
+type Record struct {
+	// Topic and Partition are where the record was read.
+	Topic     string
+	Partition int32
+	// Offset is the record's Kafka offset.
+	Offset int64
+	// TimestampMicros is the Kafka timestamp in microseconds since the epoch; -1 when the record has none.
+	TimestampMicros int64
+	// Key and Value are nil when null in Kafka; an empty value is not nil.
+	Key, Value []byte
+	// Headers are the record's headers in order.
+	Headers []Header
+}
+
+// Header is one record header. A null value is nil.
+type Header struct {
+	Key   []byte
+	Value []byte
+}
+
+// Size is the memory the record accounts for, in bytes.
+func (r *Record) Size() int {
+	n := len(r.Key) + len(r.Value) + 64
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return n
+}
