@@ -1,0 +1,15 @@
+// Package schemas holds the Avro schemas of the topics that the sandbox fills: copies of what the producers publish. They
+// are on purpose not shared with the services, so that generator and verifier read an event by a text of their own.
+package schemas
+
+import _ "embed"
+
+// DeliveryEventV6 is the schema of every event type on delivery_events_v6_topic.
+//
+//go:embed delivery_event_v6.avsc
+var DeliveryEventV6 string
+
+// PhysicalStockUpdated is the schema of the events on sms_physical_stock_updated_topic.
+//
+//go:embed physical_stock_updated.avsc
+var PhysicalStockUpdated string
