@@ -1,0 +1,90 @@
+// Package lanewire is the wire form of the lane protocol's hot path: a gRPC codec that carries an Append from ingest to the writer
+// without looking at its rows.
+//
+// The contract stays lane.v1 of the proto module, and so do the bytes: what this codec writes is what protobuf writes for the same
+// LaneRequest, and it reads whatever protobuf reads. What it saves is the work a row: protobuf unmarshals `repeated` rows into one
+// Go object each, while a block of rows has the same bytes in every encoding of Block and in BigQuery's ProtoRows
+// (`repeated bytes serialized_rows = 1`), so both services pass it along as it is.
+//
+// Ingest sends and the writer receives through the generated stream, with the codec forced on the call and on the server:
+//
+//	stream, err := client.Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
+//	err = stream.SendMsg(&lanewire.Append{Sequence: 1, EndPosition: 43, Blocks: blocks})
+//
+//	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()))
+//	var request lanewire.Request
+//	err := stream.RecvMsg(&request)
+//	defer request.Free()
+//
+// Every other message goes through gRPC's own protobuf codec, so that health, reflection and the responses need nothing special.
+//
+// # References
+//
+// Rows live in reference-counted buffers. Each function says what becomes of the references: those of a sent Append pass to gRPC,
+// those of a received Request are the caller's to Free, and SplitRows and DropRows return references of their own.
+package lanewire
+
+import (
+	"google.golang.org/grpc/mem"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+const (
+	// MaxRows is the most rows one block may hold. A row takes at least two bytes on the wire, so without a bound one message of
+	// the usual 16 MiB could ask for eight million of them.
+	MaxRows = 1 << 20
+	// MaxBlocks is the most blocks an Append may hold: one a route.
+	MaxBlocks = 1 << 10
+)
+
+// Append is one batch. It is lane.v1.Append with its rows left encoded.
+type Append struct {
+	// Sequence is 1 for the first batch of a call, then one more each.
+	Sequence uint64
+	// EndPosition is the position once this batch is settled: one more than the offset of its last record.
+	EndPosition int64
+	// Blocks are the rows, at most one block a route.
+	Blocks []Block
+}
+
+// Block is the rows of a batch that go to one table.
+type Block struct {
+	// Route is the index of the route in Open.
+	Route uint32
+	// Rows is how many rows the sender says there are; CountRows tells how many there are.
+	Rows uint32
+	// Dropped is how many rows ingest dropped because Opened.replay counts them.
+	Dropped uint32
+	// Bytes are the rows: concatenated entries of tag 0x0a, length, encoded row. A row may straddle buffers.
+	Bytes mem.BufferSlice
+}
+
+// Request is what the writer receives: an Append, or one of the other messages of a lane.
+type Request struct {
+	// Control is the message when it is not an Append, else nil.
+	Control *lanev1.LaneRequest
+	// Append is the batch when Control is nil. Its blocks hold references: Free them, or take Bytes over and leave nil.
+	Append Append
+}
+
+// Free gives back the buffers of the blocks. The request holds nothing afterwards, so freeing it again is harmless.
+func (r *Request) Free() { r.Append.Free() }
+
+// Free gives back the buffers of the blocks and forgets them.
+func (a *Append) Free() {
+	for i := range a.Blocks {
+		a.Blocks[i].Bytes.Free()
+		a.Blocks[i].Bytes = nil
+	}
+	a.Blocks = nil
+}
+
+// size is how many bytes of rows the blocks hold.
+func (a *Append) size() int {
+	n := 0
+	for i := range a.Blocks {
+		n += a.Blocks[i].Bytes.Len()
+	}
+	return n
+}

@@ -1,0 +1,66 @@
+package lanewire
+
+import (
+	"testing"
+
+	"google.golang.org/grpc/mem"
+)
+
+// countingPool makes buffers that gRPC counts references of (it does not count small ones), overwrites them when they come back, so that a
+// use after that shows, and fails the test when one comes back twice or not at all.
+type countingPool struct {
+	t   testing.TB
+	out map[*[]byte]bool
+}
+
+func newCountingPool(t testing.TB) *countingPool {
+	p := &countingPool{t: t, out: map[*[]byte]bool{}}
+	t.Cleanup(func() { p.wantOut(0) })
+	return p
+}
+
+func (p *countingPool) Get(length int) *[]byte {
+	b := make([]byte, length, length+1<<10+1)
+	p.out[&b] = true
+	return &b
+}
+
+func (p *countingPool) Put(b *[]byte) {
+	if !p.out[b] {
+		p.t.Errorf("a buffer came back twice")
+	}
+	delete(p.out, b)
+	whole := (*b)[:cap(*b)]
+	for i := range whole {
+		whole[i] = 0xdb
+	}
+}
+
+// wantOut checks how many buffers are still referenced.
+func (p *countingPool) wantOut(n int) {
+	p.t.Helper()
+	if len(p.out) != n {
+		p.t.Errorf("%d buffers are referenced, want %d", len(p.out), n)
+	}
+}
+
+// buffer copies data into one counted buffer.
+func (p *countingPool) buffer(data []byte) mem.Buffer {
+	b := p.Get(len(data))
+	copy(*b, data)
+	return mem.NewBuffer(b, p)
+}
+
+// cut lays data out in counted buffers of the given sizes, taken round and round; none means one buffer.
+func (p *countingPool) cut(data []byte, sizes ...int) mem.BufferSlice {
+	var out mem.BufferSlice
+	for i := 0; len(data) > 0; i++ {
+		n := len(data)
+		if len(sizes) > 0 {
+			n = min(n, sizes[i%len(sizes)])
+		}
+		out = append(out, p.buffer(data[:n]))
+		data = data[n:]
+	}
+	return out
+}
