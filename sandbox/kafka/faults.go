@@ -1,0 +1,188 @@
+package kafka
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// Fault makes the cluster answer some requests with an error of Kafka's, or does something to the cluster once.
+//
+// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the answer says otherwise. Every
+// other error is given before the work.
+type Fault struct {
+	ID int `json:"id,omitempty"`
+	// Action is done at once: move_leaders (every partition to the next broker) or rehash_coordinators (groups to other
+	// brokers). All other fields are then empty.
+	Action string `json:"action,omitempty"`
+	// Key is the request to fail, by Kafka's name: Produce, Fetch, OffsetCommit, JoinGroup, Heartbeat, …
+	Key string `json:"key,omitempty"`
+	// Error is the name of a Kafka error: NOT_COORDINATOR, ILLEGAL_GENERATION, REQUEST_TIMED_OUT, …
+	Error string `json:"error,omitempty"`
+	// Count is the number of requests to fail, default 1, -1 for all until the fault is removed.
+	Count int `json:"count,omitempty"`
+	// Topic, Partitions and Group narrow the requests down; empty means all.
+	Topic      string  `json:"topic,omitempty"`
+	Partitions []int32 `json:"partitions,omitempty"`
+	Group      string  `json:"group,omitempty"`
+	// Hits is the number of requests failed so far; set in answers only.
+	Hits int `json:"hits"`
+}
+
+type installed struct {
+	Fault
+	handle *kfake.FaultHandle
+}
+
+// Add installs a fault, or does its action. An unknown key, error or action is an error that lists the known ones.
+func (c *Cluster) Add(fault Fault) (Fault, error) {
+	switch fault.Action {
+	case "move_leaders":
+		return fault, c.MoveLeaders()
+	case "rehash_coordinators":
+		c.fake.RehashCoordinators()
+		return fault, nil
+	case "":
+	default:
+		return fault, fmt.Errorf("unknown action %q: use move_leaders or rehash_coordinators", fault.Action)
+	}
+	key, err := keyByName(fault.Key)
+	if err != nil {
+		return fault, err
+	}
+	code, err := errorByName(fault.Error)
+	if err != nil {
+		return fault, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return fault, ErrClosed
+	}
+	c.nextID++
+	fault.ID, fault.Key, fault.Error, fault.Hits = c.nextID, key.Name(), code.Message, 0
+	fault.Count = max(-1, fault.Count)
+	if fault.Count == 0 {
+		fault.Count = 1
+	}
+	handle := c.fake.Fault(kfake.Fault{
+		Keys: []kmsg.Key{key}, Err: code, Count: fault.Count,
+		Topic: fault.Topic, Partitions: fault.Partitions, Group: fault.Group,
+	})
+	c.faults = append(c.faults, &installed{fault, handle})
+	return fault, nil
+}
+
+// Faults lists what was installed and not removed, spent ones included.
+func (c *Cluster) Faults() []Fault {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]Fault, 0, len(c.faults))
+	for _, fault := range c.faults {
+		one := fault.Fault
+		one.Hits = fault.handle.Hits()
+		all = append(all, one)
+	}
+	return all
+}
+
+// Remove removes the fault with this id, or all of them for 0, and tells how many it removed.
+func (c *Cluster) Remove(id int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.faults)
+	c.faults = slices.DeleteFunc(c.faults, func(fault *installed) bool {
+		if id != 0 && fault.ID != id {
+			return false
+		}
+		fault.handle.Remove()
+		return true
+	})
+	return before - len(c.faults)
+}
+
+// Handler serves the faults: GET lists them, POST adds the Fault in its body, DELETE removes all, or the one in ?id=.
+// It answers JSON; an error is {"error": "…"} with status 400.
+func (c *Cluster) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodGet:
+			answer(w, http.StatusOK, c.Faults())
+		case http.MethodPost:
+			var fault Fault
+			decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+			decoder.DisallowUnknownFields()
+			err := decoder.Decode(&fault)
+			if err == nil {
+				fault, err = c.Add(fault)
+			}
+			if err != nil {
+				answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+				return
+			}
+			answer(w, http.StatusOK, fault)
+		case http.MethodDelete:
+			id := 0
+			if text := r.URL.Query().Get("id"); text != "" {
+				number, err := strconv.Atoi(text)
+				if err != nil || number <= 0 {
+					answer(w, http.StatusBadRequest, map[string]string{"error": "id is not a positive number: " + text})
+					return
+				}
+				id = number
+			}
+			answer(w, http.StatusOK, map[string]int{"removed": c.Remove(id)})
+		default:
+			w.Header().Set("Allow", "GET, POST, DELETE")
+			answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "use GET, POST or DELETE"})
+		}
+	})
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client is gone: nothing to tell it
+}
+
+func keyByName(name string) (kmsg.Key, error) {
+	if name == "" {
+		return 0, errors.New("key is missing: name the request to fail, for example OffsetCommit")
+	}
+	var known []string
+	for key := int16(0); key <= kmsg.MaxKey; key++ {
+		request := kmsg.NameForKey(key)
+		if strings.EqualFold(request, name) {
+			return kmsg.Key(key), nil
+		}
+		known = append(known, request)
+	}
+	return 0, fmt.Errorf("unknown key %q: use one of %s", name, strings.Join(known, ", "))
+}
+
+func errorByName(name string) (*kerr.Error, error) {
+	if name == "" {
+		return nil, errors.New("error is missing: name Kafka's error, for example NOT_COORDINATOR")
+	}
+	const highest = 200 // above every code in Kafka's Errors.java
+	var known []string
+	for code := int16(1); code <= highest; code++ {
+		found := kerr.TypedErrorForCode(code)
+		if found == nil || found.Code != code {
+			continue
+		}
+		if strings.EqualFold(found.Message, name) {
+			return found, nil
+		}
+		known = append(known, found.Message)
+	}
+	return nil, fmt.Errorf("unknown error %q: use one of %s", name, strings.Join(known, ", "))
+}

@@ -1,0 +1,236 @@
+package kafka_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
+
+	"github.com/waybill-data/waybill/sandbox/kafka"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T, config kafka.Config) *kafka.Cluster {
+	t.Helper()
+	cluster, err := kafka.Start(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+func client(t *testing.T, cluster *kafka.Cluster, options ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	cl, err := kgo.NewClient(append(options, kgo.SeedBrokers(cluster.Seeds()...))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	return cl
+}
+
+func produce(t *testing.T, ctx context.Context, cl *kgo.Client, topic string, count int, value string) {
+	t.Helper()
+	for i := range count {
+		record := &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "%d", i), Value: []byte(value)}
+		cl.Produce(ctx, record, func(_ *kgo.Record, err error) {
+			if err != nil {
+				t.Errorf("produce: %v", err)
+			}
+		})
+	}
+	if err := cl.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func consume(t *testing.T, ctx context.Context, cl *kgo.Client, want int) {
+	t.Helper()
+	got := 0
+	for got < want {
+		fetches := cl.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			t.Fatalf("after %d of %d records: %v", got, want, err)
+		}
+		got += fetches.NumRecords()
+	}
+	if got != want {
+		t.Fatalf("%d records, want %d", got, want)
+	}
+}
+
+func timed(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+var topics = []kafka.Topic{{Name: "orders", Partitions: 4}}
+
+// A restart over the same directory keeps records, committed offsets and topics, and adds topics that are new.
+func TestRestart(t *testing.T) {
+	ctx := timed(t)
+	dir := filepath.Join(t.TempDir(), "kafka")
+	cluster := start(t, kafka.Config{Dir: dir, Topics: topics})
+	writer := client(t, cluster)
+	produce(t, ctx, writer, "orders", 1000, "v")
+	writer.Close()
+	reader := client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"), kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	consume(t, ctx, reader, 1000)
+	if err := reader.CommitUncommittedOffsets(ctx); err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	cluster.Close()
+
+	cluster = start(t, kafka.Config{Dir: dir, Topics: append(topics, kafka.Topic{Name: "stock", Partitions: 2})})
+	writer = client(t, cluster)
+	produce(t, ctx, writer, "orders", 10, "v")
+	produce(t, ctx, writer, "stock", 1, "v")
+	produce(t, ctx, writer, "orders.dead-letter", 1, "v")
+	consume(t, ctx, client(t, cluster, kgo.ConsumeTopics("orders"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), 1010)
+	consume(t, ctx, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g")), 10)
+}
+
+// The log is on disk: 100 times more data than memory may grow.
+func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
+	ctx := timed(t)
+	cluster := start(t, kafka.Config{Dir: filepath.Join(t.TempDir(), "kafka"), Topics: topics})
+	writer := client(t, cluster, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	value := strings.Repeat("x", 9000)
+	heap := func() uint64 {
+		var stats runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	produce(t, ctx, writer, "orders", 1000, value)
+	before := heap()
+	const count = 15_000
+	produce(t, ctx, writer, "orders", count, value)
+	after := heap()
+	t.Logf("heap before %d KiB, after %d MB more %d KiB", before>>10, count*9000/1_000_000, after>>10)
+	if grown := int64(after) - int64(before); grown > count*9000/20 {
+		t.Errorf("heap grew by %d bytes over %d bytes of records", grown, count*9000)
+	}
+}
+
+func commit(ctx context.Context, cluster *kafka.Cluster, cl *kgo.Client) error {
+	request := kmsg.NewPtrOffsetCommitRequest()
+	request.Group = "g"
+	topic := kmsg.NewOffsetCommitRequestTopic()
+	topic.Topic = "orders"
+	topic.TopicID = cluster.Fake().TopicInfo("orders").TopicID
+	partition := kmsg.NewOffsetCommitRequestTopicPartition()
+	partition.Offset = 7
+	topic.Partitions = append(topic.Partitions, partition)
+	request.Topics = append(request.Topics, topic)
+	request.Generation = -1
+	response, err := request.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode)
+}
+
+func TestFaultHandler(t *testing.T) {
+	ctx := timed(t)
+	cluster := start(t, kafka.Config{Topics: topics})
+	cl := client(t, cluster)
+	call := func(method, target, body string) (int, string) {
+		recorder := httptest.NewRecorder()
+		cluster.Handler().ServeHTTP(recorder, httptest.NewRequest(method, target, strings.NewReader(body)))
+		return recorder.Code, recorder.Body.String()
+	}
+	status, body := call(http.MethodPost, "/kafka/faults", `{"key":"offsetcommit","error":"ILLEGAL_GENERATION","group":"g","count":2}`)
+	if status != http.StatusOK {
+		t.Fatal(status, body)
+	}
+	for i, want := range []error{kerr.IllegalGeneration, kerr.IllegalGeneration, nil} {
+		if err := commit(ctx, cluster, cl); !errors.Is(err, want) {
+			t.Errorf("commit %d: %v, want %v", i, err, want)
+		}
+	}
+	if _, body := call(http.MethodGet, "/kafka/faults", ""); !strings.Contains(body, `"hits":2`) {
+		t.Errorf("list: %s", body)
+	}
+	call(http.MethodPost, "/kafka/faults", `{"key":"OffsetCommit","error":"ILLEGAL_GENERATION","count":-1}`)
+	if _, body := call(http.MethodDelete, "/kafka/faults", ""); !strings.Contains(body, `"removed":2`) {
+		t.Errorf("delete: %s", body)
+	}
+	if err := commit(ctx, cluster, cl); err != nil {
+		t.Errorf("commit after delete: %v", err)
+	}
+	for body, want := range map[string]string{
+		`{"key":"Nope","error":"ILLEGAL_GENERATION"}`: "OffsetCommit",
+		`{"key":"OffsetCommit","error":"NOPE"}`:       "NOT_COORDINATOR",
+		`{"key":"OffsetCommit"}`:                      "error is missing",
+		`{"error":"NOT_COORDINATOR"}`:                 "key is missing",
+		`{"action":"explode"}`:                        "move_leaders",
+		`{"key":"OffsetCommit","eror":"x"}`:           "eror",
+	} {
+		if status, answer := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest || !strings.Contains(answer, want) {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+	if status, _ := call(http.MethodDelete, "/kafka/faults?id=x", ""); status != http.StatusBadRequest {
+		t.Errorf("delete of a wrong id: %d", status)
+	}
+}
+
+// Records stay in order and complete when every leader moves, and groups go on when their coordinator does.
+func TestMoves(t *testing.T) {
+	ctx := timed(t)
+	cluster := start(t, kafka.Config{Topics: topics})
+	leader := cluster.Fake().LeaderFor("orders", 0)
+	cl := client(t, cluster)
+	produce(t, ctx, cl, "orders", 100, "v")
+	for _, action := range []string{"move_leaders", "rehash_coordinators"} {
+		if _, err := cluster.Add(kafka.Fault{Action: action}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cluster.Fake().LeaderFor("orders", 0) == leader {
+		t.Error("the leader did not move")
+	}
+	produce(t, ctx, cl, "orders", 100, "v")
+	consume(t, ctx, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), 200)
+}
+
+func TestAdvertise(t *testing.T) {
+	cluster := start(t, kafka.Config{Advertise: "localhost", Topics: topics})
+	for _, seed := range cluster.Seeds() {
+		if !strings.HasPrefix(seed, "localhost:") {
+			t.Errorf("seed %s", seed)
+		}
+	}
+	produce(t, timed(t), client(t, cluster), "orders", 10, "v")
+}
+
+func TestClosed(t *testing.T) {
+	cluster := start(t, kafka.Config{Topics: topics})
+	cluster.Close()
+	cluster.Close()
+	if err := cluster.MoveLeaders(); !errors.Is(err, kafka.ErrClosed) {
+		t.Errorf("MoveLeaders: %v", err)
+	}
+	if _, err := cluster.Add(kafka.Fault{Key: "Fetch", Error: "NOT_COORDINATOR"}); !errors.Is(err, kafka.ErrClosed) {
+		t.Errorf("Add: %v", err)
+	}
+}
