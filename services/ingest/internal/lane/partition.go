@@ -28,7 +28,8 @@ type Partition interface {
 	// errors.Is(err, ErrFenced) when the generation is over.
 	Commit(ctx context.Context, position int64, checkpoint string) error
 	// CommitLater hands over the newest settled position; it is committed with those of other lanes on the next tick. A fenced
-	// commit ends the claim.
+	// commit ends the claim. Commit and CommitLater keep the order of their calls: what was handed over before a Commit is superseded
+	// by it and must never reach the broker after it.
 	CommitLater(position int64, checkpoint string)
 	// Range returns the first offset in the partition and the next one to be written (the last stable offset's view is the reader's).
 	Range(ctx context.Context) (oldest, newest int64, err error)

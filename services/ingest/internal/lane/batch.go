@@ -1,0 +1,219 @@
+package lane
+
+import (
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// maxLeftOut is how many records without a row a batch may pass. Their offsets travel in a checkpoint of at most 4 KiB.
+const maxLeftOut = 256
+
+// batch is the rows of consecutive records. It keeps the records until it is settled.
+type batch struct {
+	sequence uint64
+	// end is the position once the batch is settled.
+	end int64
+	// began is when its first record was taken.
+	began time.Time
+	// oldest is the Kafka timestamp of its first row in microseconds, -1 without one.
+	oldest int64
+	// rows and bytes are those of its blocks; dropped counts what replay dropped, skipped what was ignored or left out before.
+	rows, bytes, dropped, skipped int
+	// charge is what it holds of the budget.
+	charge int64
+	// blocks are by route.
+	blocks []block
+	// records and routes are those of the rows, in order.
+	records []record.Record
+	routes  []uint32
+	// bad are the records that it passes without a row.
+	bad []badRecord
+	// refused marks rows by their index in records; nil until the writer refuses one. refusals counts the Refused not yet answered.
+	refused  map[int]struct{}
+	refusals int
+}
+
+// badRecord is a record without a row, and why.
+type badRecord struct {
+	record   record.Record
+	reason   string
+	contract string
+	err      string
+}
+
+// block is the rows of a batch for one route. They lie in segments from a pool, so that growing copies nothing.
+type block struct {
+	rows, dropped uint32
+	bytes         int
+	full          mem.BufferSlice
+	tail          *[]byte
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+func newBatch(routes int, now time.Time) *batch {
+	b := batches.Get().(*batch)
+	if cap(b.blocks) < routes {
+		b.blocks = make([]block, routes)
+	}
+	b.blocks = b.blocks[:routes]
+	b.began, b.oldest = now, -1
+	return b
+}
+
+// recycle gives the batch back. Nothing may refer to its records any more.
+func (b *batch) recycle() {
+	for i := range b.blocks {
+		b.blocks[i].free()
+	}
+	clear(b.blocks)
+	clear(b.records)
+	clear(b.bad)
+	*b = batch{blocks: b.blocks[:0], records: b.records[:0], routes: b.routes[:0], bad: b.bad[:0]}
+	batches.Put(b)
+}
+
+// isFull says that the batch takes no further record.
+func (b *batch) isFull(l limits) bool {
+	return b.rows >= l.batchRows || b.bytes >= l.batchBytes || len(b.bad) >= maxLeftOut
+}
+
+// moves says that the batch only moves the position on: it has nothing to append and nothing to leave out.
+func (b *batch) moves() bool { return b.rows == 0 && len(b.bad) == 0 }
+
+// message is the Append of the batch. The references of the rows pass to it.
+func (b *batch) message() *lanewire.Append {
+	n := 0
+	for i := range b.blocks {
+		if b.blocks[i].rows > 0 || b.blocks[i].dropped > 0 {
+			n++
+		}
+	}
+	a := &lanewire.Append{Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n)}
+	for i := range b.blocks {
+		if k := &b.blocks[i]; k.rows > 0 || k.dropped > 0 {
+			a.Blocks = append(a.Blocks, lanewire.Block{Route: uint32(i), Rows: k.rows, Dropped: k.dropped, Bytes: k.take()})
+		}
+	}
+	return a
+}
+
+// leftOut are the offsets of the records without a row, ascending.
+func (b *batch) leftOut() []int64 {
+	offsets := make([]int64, len(b.bad))
+	for i := range b.bad {
+		offsets[i] = b.bad[i].record.Offset
+	}
+	return offsets
+}
+
+// letters are the dead letters of the records without a row.
+func (b *batch) letters() []DeadLetter {
+	letters := make([]DeadLetter, len(b.bad))
+	for i := range b.bad {
+		bad := &b.bad[i]
+		letters[i] = DeadLetter{Record: &bad.record, Reason: bad.reason, Contract: bad.contract, Err: bad.err}
+	}
+	return letters
+}
+
+// row is the index in records of a row that the writer names by route and index in its block; -1 when there is none.
+func (b *batch) row(route, index uint32) int {
+	for i, r := range b.routes {
+		if r != route {
+			continue
+		}
+		if index == 0 {
+			return i
+		}
+		index--
+	}
+	return -1
+}
+
+// reserve is the segment to append the next row to, with room for about so many bytes.
+func (k *block) reserve(room int) *[]byte {
+	if k.tail != nil && cap(*k.tail)-len(*k.tail) >= room {
+		return k.tail
+	}
+	k.seal()
+	k.tail = segments.Get(max(room, min(k.bytes, largeSegment)))
+	*k.tail = (*k.tail)[:0]
+	return k.tail
+}
+
+// seal ends the current segment.
+func (k *block) seal() {
+	switch {
+	case k.tail == nil:
+	case len(*k.tail) == 0:
+		segments.Put(k.tail)
+	default:
+		k.full = append(k.full, mem.NewBuffer(k.tail, &segments))
+	}
+	k.tail = nil
+}
+
+// take hands over the rows.
+func (k *block) take() mem.BufferSlice {
+	k.seal()
+	rows := k.full
+	k.full = nil
+	return rows
+}
+
+func (k *block) free() {
+	k.seal()
+	k.full.Free()
+	k.full = nil
+}
+
+// The sizes of segments: a small batch of an idle lane takes little, a large one few.
+const (
+	smallSegment  = 4 << 10
+	mediumSegment = 32 << 10
+	largeSegment  = 256 << 10
+)
+
+// segments is the pool of all lanes. gRPC gives the buffers back when they are written to the connection.
+var segments segmentPool
+
+type segmentPool struct{ small, medium, large sync.Pool }
+
+// Get implements mem.BufferPool. Unlike gRPC's own pools it does not clear: rows are only ever appended.
+func (p *segmentPool) Get(length int) *[]byte {
+	size, pool := length, (*sync.Pool)(nil)
+	switch {
+	case length <= smallSegment:
+		size, pool = smallSegment, &p.small
+	case length <= mediumSegment:
+		size, pool = mediumSegment, &p.medium
+	case length <= largeSegment:
+		size, pool = largeSegment, &p.large
+	}
+	if pool != nil {
+		if s, ok := pool.Get().(*[]byte); ok {
+			*s = (*s)[:length]
+			return s
+		}
+	}
+	s := make([]byte, length, size)
+	return &s
+}
+
+// Put implements mem.BufferPool. A segment that a row outgrew is left to the garbage collector.
+func (p *segmentPool) Put(s *[]byte) {
+	switch cap(*s) {
+	case smallSegment:
+		p.small.Put(s)
+	case mediumSegment:
+		p.medium.Put(s)
+	case largeSegment:
+		p.large.Put(s)
+	}
+}

@@ -1,0 +1,168 @@
+package lane
+
+import (
+	"fmt"
+	"time"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// The reasons of dead letters.
+const (
+	reasonUndecodable = "undecodable"
+	reasonUnknown     = "unknown_type"
+	reasonRefused     = "refused"
+)
+
+// limits are the smaller of the lane's configuration and what the writer says.
+type limits struct {
+	// rowBytes is the largest framed row; blockBytes bounds a block, batchBytes and batchRows a batch.
+	rowBytes, blockBytes, batchBytes, batchRows int
+	windowBytes, windowBatches                  int
+}
+
+func newLimits(c Config, l *lanev1.Limits) limits {
+	smaller := func(own int, theirs uint64) int {
+		if theirs == 0 || uint64(own) < theirs {
+			return own
+		}
+		return int(theirs)
+	}
+	const unbounded = 1 << 30
+	out := limits{
+		blockBytes:    smaller(unbounded, l.GetBlockBytes()),
+		batchRows:     c.BatchRows,
+		windowBytes:   smaller(c.WindowBytes, l.GetWindowBytes()),
+		windowBatches: smaller(c.WindowBatches, uint64(l.GetWindowBatches())),
+	}
+	// Only the writer's bounds make a row impossible: our own give way to a row that is larger.
+	out.rowBytes = min(out.blockBytes, smaller(unbounded, l.GetWindowBytes()))
+	out.batchBytes = min(c.BatchBytes, out.windowBytes)
+	return out
+}
+
+// builder lays records down as batches. It does no I/O.
+type builder struct {
+	contracts Contracts
+	budget    *Budget
+	limits    limits
+	routes    int
+	replay    replay
+	// next is the lowest offset that may come next.
+	next int64
+	// batch is being filled; nil when nothing was taken since the last one.
+	batch *batch
+	// room is about the largest row seen lately.
+	room int
+	// owed is what the records taken since the last settlement of accounts cost beyond what the reader paid; negative when less.
+	owed int64
+}
+
+// cost is what a record counts in the budget: itself and a row of about its size.
+func cost(b *Budget, r *record.Record) int64 { return b.Cost(2 * int64(r.Size())) }
+
+// take adds a record to the batch. taken is false when the batch is full: the record comes again after it. The error is a reader
+// that goes back.
+func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) {
+	if r.Offset < b.next {
+		return false, fmt.Errorf("reader went back to offset %d, expected %d or more", r.Offset, b.next)
+	}
+	if b.batch != nil && b.batch.isFull(b.limits) {
+		return false, nil
+	}
+	if b.batch == nil {
+		b.batch = newBatch(b.routes, now)
+	}
+	paid := cost(b.budget, r)
+	if b.replay.skips(r.Offset) {
+		b.owed -= paid
+		b.batch.skipped++
+		b.pass(r)
+		return true, nil
+	}
+	m := b.contracts.Match(r)
+	switch {
+	case m.Action == Ignore:
+		b.owed -= paid
+		b.batch.skipped++
+	case m.Action == Unknown:
+		b.leaveOut(r, paid, reasonUnknown, m.Contract, m.Reason)
+	case b.replay.drops(m.Route):
+		b.owed -= paid
+		b.batch.blocks[m.Route].dropped++
+		b.batch.dropped++
+	default:
+		if !b.row(r, m, paid, now.UnixMicro()) {
+			return false, nil
+		}
+	}
+	b.pass(r)
+	return true, nil
+}
+
+// row lays the record down. It returns false when that would outgrow the batch.
+func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
+	k := &b.batch.blocks[m.Route]
+	tail := k.reserve(b.room)
+	before := len(*tail)
+	out, err := b.contracts.AppendRow(*tail, r, nowMicros)
+	if err != nil {
+		b.leaveOut(r, paid, reasonUndecodable, m.Contract, err.Error())
+		return true
+	}
+	n := len(out) - before
+	if n > b.limits.rowBytes {
+		b.leaveOut(r, paid, reasonRefused, m.Contract,
+			fmt.Sprintf("the row takes %d bytes and BigQuery's append requests at most %d: it can never be appended", n, b.limits.rowBytes))
+		return true
+	}
+	if b.batch.rows > 0 && (k.bytes+n > b.limits.blockBytes || b.batch.bytes+n > b.limits.batchBytes) {
+		return false
+	}
+	*tail = out
+	// Fall slowly and rise at once: one segment too large costs less than one too small.
+	b.room = max(n, b.room-b.room/64)
+	k.rows++
+	k.bytes += n
+	t := b.batch
+	t.rows++
+	t.bytes += n
+	t.records = append(t.records, *r)
+	t.routes = append(t.routes, uint32(m.Route))
+	if t.rows == 1 {
+		t.oldest = r.TimestampMicros
+	}
+	extra := max(0, int64(n-r.Size()))
+	t.charge += paid + extra
+	b.owed += extra
+	return true
+}
+
+func (b *builder) leaveOut(r *record.Record, paid int64, reason, contract, err string) {
+	b.batch.bad = append(b.batch.bad, badRecord{record: *r, reason: reason, contract: contract, err: err})
+	b.batch.charge += paid
+}
+
+func (b *builder) pass(r *record.Record) {
+	b.next = r.Offset + 1
+	b.batch.end = b.next
+}
+
+// balance settles the accounts of the records taken.
+func (b *builder) balance() {
+	if b.owed > 0 {
+		b.budget.Add(b.owed)
+	} else {
+		b.budget.Release(-b.owed)
+	}
+	b.owed = 0
+}
+
+// finish takes the batch out, numbered.
+func (b *builder) finish(sequence uint64) *batch {
+	done := b.batch
+	done.sequence = sequence
+	b.batch = nil
+	return done
+}

@@ -1,0 +1,438 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+)
+
+// moveLinger is how long a batch waits that only moves the position on.
+const moveLinger = time.Second
+
+// call is one open call. All fields belong to the owner goroutine, the one in run.
+type call struct {
+	lane *Lane
+	// ctx rules the I/O of the call and outlives the claim until the call has drained; cancel ends it.
+	ctx    context.Context
+	cancel context.CancelFunc
+	stream laneStream
+	limits limits
+
+	builder builder
+	window  window
+	ledger  ledger
+	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
+	from     int64
+	sequence uint64
+	sentEnd  int64
+	progress bool
+
+	// control goes out before batches: answers, which make room for them.
+	control, batches queue
+	// part is the portion being taken and next its first record not taken.
+	part portion
+	next int
+	// backlog is that of the last portion.
+	backlog int64
+	// starved: the reader waits for budget.
+	starved bool
+
+	// held is a batch whose dead letters are not durable yet; nothing goes out after it.
+	held *batch
+	// letters are to be produced, the first one is under way while lettering.
+	letters        []letterJob
+	lettering      bool
+	abandonLetters context.CancelFunc
+
+	// draining: nothing more is read or batched. closing: the half-close is queued or sent. gone: why we drain is a lost offset.
+	draining, closing, gone bool
+	stopReading             context.CancelFunc
+	drainBy                 <-chan time.Time
+	deadline                time.Time
+
+	committed, lettered chan error
+	timer               *time.Timer
+	armed               time.Time
+}
+
+// letterJob is dead letters to be produced for a batch: for its bad records before it is sent, or for its refused rows after.
+type letterJob struct {
+	batch   *batch
+	letters []DeadLetter
+	refused bool
+}
+
+// queue is messages for the sender.
+type queue struct {
+	items []any
+	head  int
+}
+
+func (q *queue) push(m any) { q.items = append(q.items, m) }
+func (q *queue) empty() bool {
+	return q.head == len(q.items)
+}
+func (q *queue) first() any { return q.items[q.head] }
+func (q *queue) pop() any {
+	m := q.items[q.head]
+	q.items[q.head] = nil
+	if q.head++; q.head == len(q.items) {
+		q.items, q.head = q.items[:0], 0
+	}
+	return m
+}
+
+// run owns the call until it ends: nil after Closed is committed. stop is the claim's context; its end drains the call.
+func (c *call) run(stop context.Context) error {
+	var (
+		wait     sync.WaitGroup
+		portions = make(chan portion)
+		words    = make(chan heard)
+		messages = make(chan any)
+	)
+	readCtx, stopReading := context.WithCancel(c.ctx)
+	c.stopReading = stopReading
+	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
+	c.timer = time.NewTimer(time.Hour)
+	defer func() {
+		c.cancel()
+		stopReading()
+		c.timer.Stop()
+		wait.Wait()
+		c.release()
+	}()
+	wait.Go(func() { receive(c.ctx, c.stream, words) })
+	wait.Go(func() { send(c.ctx, c.stream, messages) })
+	if c.gone {
+		c.drain("records at the position are gone")
+	} else {
+		wait.Go(func() { readRecords(readCtx, c.lane.Partition, c.from, c.lane.Budget, portions) })
+	}
+
+	stopped := stop.Done()
+	for {
+		if err := c.advance(); err != nil {
+			return err
+		}
+		out, message := c.outgoing(messages)
+		select {
+		case <-stopped:
+			stopped = nil
+			c.drain("the claim ends")
+		case word := <-words:
+			closed, err := c.hear(word)
+			if err != nil {
+				return err
+			}
+			if closed {
+				return c.finish()
+			}
+		case part := <-c.incoming(portions):
+			if err := c.receivePortion(part); err != nil {
+				return err
+			}
+		case out <- message:
+			c.sent()
+		case err := <-c.committed:
+			if err := c.barrierCommitted(err); err != nil {
+				return err
+			}
+		case err := <-c.lettered:
+			if err := c.lettersProduced(err); err != nil {
+				return err
+			}
+		case <-c.timer.C:
+			c.armed = time.Time{}
+		case <-c.drainBy:
+			return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout, c.window.count)
+		}
+	}
+}
+
+// advance does all that can be done without waiting.
+func (c *call) advance() error {
+	if p, ok := c.ledger.await(); ok {
+		go func() { c.committed <- c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) }()
+	}
+	if p, ok := c.ledger.later(); ok {
+		c.lane.Partition.CommitLater(p.position, p.checkpoint)
+	}
+	if len(c.letters) > 0 && !c.lettering {
+		c.lettering = true
+		ctx, abandon := context.WithCancel(c.ctx)
+		c.abandonLetters = abandon
+		letters := c.letters[0].letters
+		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters) }()
+	}
+	if c.draining {
+		if !c.closing && c.quiet() {
+			// Only now: after the half-close no barrier and no refusal could be answered any more.
+			c.closing = true
+			c.control.push(halfClose{})
+		}
+		return nil
+	}
+	return c.fill(time.Now())
+}
+
+// quiet says that everything is settled and answered.
+func (c *call) quiet() bool {
+	return c.window.count == 0 && c.control.empty() && c.batches.empty() &&
+		!c.ledger.open() && !c.ledger.inFlight && !c.lettering && len(c.letters) == 0
+}
+
+// fill takes records into batches and sends those that are due.
+func (c *call) fill(now time.Time) error {
+	for {
+		for c.next < len(c.part.records) {
+			taken, err := c.builder.take(&c.part.records[c.next], now)
+			if err != nil {
+				return err
+			}
+			if !taken {
+				break
+			}
+			c.next++
+		}
+		c.builder.balance()
+		if c.next == len(c.part.records) {
+			c.dropPortion()
+		}
+		due, wait := c.due(now)
+		if !due {
+			c.arm(now, wait)
+			return nil
+		}
+		if c.held != nil || !c.window.fits(c.builder.batch.bytes, c.limits) {
+			return nil
+		}
+		c.flush()
+	}
+}
+
+// due says whether the batch is to be sent now, and else how long it may wait for more; 0 is for ever.
+func (c *call) due(now time.Time) (bool, time.Duration) {
+	b := c.builder.batch
+	switch {
+	case b == nil:
+		return false, 0
+	case len(c.part.records) > 0 || b.isFull(c.limits):
+		return true, 0
+	case c.starved && b.charge > 0:
+		return true, 0
+	case c.backlog == 0 && c.window.count == 0 && c.held == nil && !b.moves():
+		// Nothing is at hand that could join it, and nothing under way that it could wait behind.
+		return true, 0
+	}
+	linger := c.lane.Config.Linger
+	if b.moves() {
+		linger = max(linger, moveLinger)
+	}
+	left := linger - now.Sub(b.began)
+	return left <= 0, left
+}
+
+func (c *call) arm(now time.Time, wait time.Duration) {
+	if wait == 0 {
+		return
+	}
+	if at := now.Add(wait); !at.Equal(c.armed) {
+		c.armed = at
+		c.timer.Reset(wait)
+	}
+}
+
+// flush closes the batch. One with bad records is held until their dead letters are durable.
+func (c *call) flush() {
+	c.sequence++
+	c.starved = false
+	b := c.builder.finish(c.sequence)
+	if len(b.bad) == 0 {
+		c.append(b)
+		return
+	}
+	c.held = b
+	c.letters = append(c.letters, letterJob{batch: b, letters: b.letters()})
+}
+
+// append puts the batch into the window and queues it.
+func (c *call) append(b *batch) {
+	c.window.push(b)
+	c.sentEnd = b.end
+	if len(b.bad) > 0 {
+		c.batches.push(leftOut(0, b.leftOut()))
+	}
+	c.batches.push(b.message())
+	m := &c.lane.metrics
+	m.batches.Inc()
+	m.rows.Add(float64(b.rows))
+	m.bytes.Add(float64(b.bytes))
+	c.showWindow(func(s *Status) {
+		s.Rows += uint64(b.rows)
+		s.Bytes += uint64(b.bytes)
+	})
+}
+
+func (c *call) showWindow(f func(*Status)) {
+	c.lane.metrics.window.Set(float64(c.window.count))
+	c.lane.metrics.windowBytes.Set(float64(c.window.bytes))
+	c.lane.board.update(func(s *Status) {
+		s.WindowBatches, s.WindowBytes = c.window.count, c.window.bytes
+		f(s)
+	})
+}
+
+// incoming is where the next portion comes from: nowhere while there is no use for one.
+func (c *call) incoming(portions <-chan portion) <-chan portion {
+	if c.draining || len(c.part.records) > 0 {
+		return nil
+	}
+	return portions
+}
+
+// outgoing is where the next message goes.
+func (c *call) outgoing(messages chan<- any) (chan<- any, any) {
+	switch {
+	case !c.control.empty():
+		return messages, c.control.first()
+	case !c.batches.empty():
+		return messages, c.batches.first()
+	default:
+		return nil, nil
+	}
+}
+
+func (c *call) sent() {
+	if !c.control.empty() {
+		c.control.pop()
+		return
+	}
+	c.batches.pop()
+}
+
+func (c *call) receivePortion(p portion) error {
+	switch {
+	case p.err == nil && p.starved:
+		c.starved = true
+		return nil
+	case p.err == nil:
+		c.part, c.next, c.backlog = p, 0, p.backlog
+		return nil
+	case !errors.Is(p.err, ErrOffsetGone):
+		return fmt.Errorf("read records: %w", p.err)
+	}
+	if c.builder.replay.pending > 0 {
+		oldest, newest, err := c.lane.Partition.Range(c.ctx)
+		if err != nil {
+			return fmt.Errorf("read the offsets of the partition: %w", err)
+		}
+		return c.lane.goneUnderReplay(&c.builder.replay, c.builder.next, oldest, newest)
+	}
+	c.gone = true
+	c.drain("records at the position are gone")
+	return nil
+}
+
+// drain stops reading and batching; what is in the window is still to be settled. What is not in the window is read again later.
+func (c *call) drain(reason string) {
+	if c.draining {
+		return
+	}
+	c.draining = true
+	c.stopReading()
+	c.dropRecords()
+	c.abandonHeld()
+	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
+	c.drainBy = time.After(c.lane.Config.DrainTimeout)
+	c.lane.board.enter(Draining)
+	c.lane.Log.Info("lane draining", "reason", reason, "window", c.window.count)
+}
+
+// abandonHeld gives up the batch that waits for dead letters. Whoever reads its records next produces them again.
+func (c *call) abandonHeld() {
+	for i, job := range c.letters {
+		if job.batch != c.held {
+			continue
+		}
+		if i == 0 && c.lettering {
+			// Its records are in use until the production has returned: lettersProduced lets them go.
+			c.abandonLetters()
+			return
+		}
+		c.letters = slices.Delete(c.letters, i, i+1)
+		c.let(c.held)
+		c.held = nil
+		return
+	}
+}
+
+// finish commits the clean checkpoint of Closed.
+func (c *call) finish() error {
+	ctx, cancel := context.WithDeadline(c.ctx, c.deadline)
+	defer cancel()
+	if err := c.lane.Partition.Commit(ctx, c.ledger.newest.position, c.ledger.newest.checkpoint); err != nil {
+		return c.lane.commitFailed("commit the clean checkpoint", err)
+	}
+	if c.gone {
+		return errGone
+	}
+	return nil
+}
+
+// release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+func (c *call) release() {
+	if c.ledger.inFlight {
+		<-c.committed
+	}
+	if c.lettering {
+		<-c.lettered
+		c.abandonLetters()
+	}
+	for !c.batches.empty() {
+		if a, ok := c.batches.pop().(*lanewire.Append); ok {
+			a.Free()
+		}
+	}
+	c.dropRecords()
+	for c.window.count > 0 {
+		c.let(c.window.pop())
+	}
+	if c.held != nil {
+		c.let(c.held)
+		c.held = nil
+	}
+	c.showWindow(func(*Status) {})
+}
+
+// dropRecords gives up the records that are in no window.
+func (c *call) dropRecords() {
+	for i := c.next; i < len(c.part.records); i++ {
+		c.lane.Budget.Release(cost(c.lane.Budget, &c.part.records[i]))
+	}
+	c.dropPortion()
+	if c.builder.batch != nil {
+		c.let(c.builder.batch)
+		c.builder.batch = nil
+	}
+}
+
+func (c *call) dropPortion() {
+	if c.part.store != nil {
+		putStore(c.part.store)
+	}
+	c.part, c.next = portion{}, 0
+}
+
+// let releases a batch.
+func (c *call) let(b *batch) {
+	c.lane.Budget.Release(b.charge)
+	b.recycle()
+}
+
+var errEarlyEnd = fmt.Errorf("the writer ended the call: %w", io.EOF)

@@ -1,0 +1,71 @@
+package lane
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+)
+
+// Reset is where a lane starts when the group has committed no position, or one that the partition does not hold any more.
+type Reset string
+
+// The values of Reset.
+const (
+	// Earliest starts at the oldest record.
+	Earliest Reset = "earliest"
+	// Latest starts at the next record to be written.
+	Latest Reset = "latest"
+	// None refuses the lane until an operator decides.
+	None Reset = "none"
+)
+
+// Config bounds a lane. The writer's limits apply as well, whichever are smaller.
+type Config struct {
+	// Reset is where to start without a usable position.
+	Reset Reset
+	// BatchBytes and BatchRows close a batch. A single larger row still goes alone.
+	BatchBytes int
+	BatchRows  int
+	// Linger is how long a batch waits for more rows. An idle lane does not wait.
+	Linger time.Duration
+	// WindowBytes and WindowBatches bound what is sent and not settled. A single larger batch still goes alone.
+	WindowBytes   int
+	WindowBatches int
+	// DrainTimeout is how long the end of a claim may take to settle the window. Past it the next owner fences the write streams
+	// instead of adopting them: slower, and as exact.
+	DrainTimeout time.Duration
+}
+
+// DefaultConfig is meant for most partitions.
+func DefaultConfig() Config {
+	return Config{
+		Reset:         Earliest,
+		BatchBytes:    1 << 20,
+		BatchRows:     10_000,
+		Linger:        50 * time.Millisecond,
+		WindowBytes:   16 << 20,
+		WindowBatches: 32,
+		DrainTimeout:  15 * time.Second,
+	}
+}
+
+// Validate reports every value that is out of bounds.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(c.Reset == Earliest || c.Reset == Latest || c.Reset == None,
+		"auto_offset_reset: %q is none of earliest, latest, none", c.Reset)
+	check(c.BatchBytes > 0, "batch_bytes: %d is not positive", c.BatchBytes)
+	check(c.BatchRows > 0 && c.BatchRows <= lanewire.MaxRows, "batch_rows: %d is not within 1 and %d", c.BatchRows, lanewire.MaxRows)
+	check(c.Linger >= 0, "linger: %v is negative", c.Linger)
+	check(c.WindowBytes > 0, "window_bytes: %d is not positive", c.WindowBytes)
+	check(c.WindowBatches > 0, "window_batches: %d is not positive", c.WindowBatches)
+	check(c.DrainTimeout > 0, "drain_timeout: %v is not positive", c.DrainTimeout)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,43 @@
+package lane
+
+import (
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// Contracts is what a lane needs of the contracts of its topic. One value serves one lane; it is not safe for concurrent use.
+type Contracts interface {
+	// Routes are the tables that the topic's records go to; the same for as long as the lane lives.
+	Routes() []*lanev1.Route
+	// Fingerprint is that of the routing.
+	Fingerprint() uint64
+	// Match says what becomes of a record, by its headers alone.
+	Match(r *record.Record) Match
+	// AppendRow appends the framed row (tag 0x0a, length, row) of the record that Match saw last. On error dst is returned as it was:
+	// the record is undecodable, and the error names the field or byte.
+	AppendRow(dst []byte, r *record.Record, nowMicros int64) ([]byte, error)
+}
+
+// Action is what becomes of a record.
+type Action uint8
+
+// The actions.
+const (
+	// Row: the record becomes a row of Match.Route.
+	Row Action = iota
+	// Ignore: the configuration says that the record is of no interest.
+	Ignore
+	// Unknown: no contract matches; the record goes to the dead-letter topic.
+	Unknown
+)
+
+// Match is what becomes of a record.
+type Match struct {
+	Action Action
+	// Route is the index in Routes when Action is Row.
+	Route int
+	// Contract is the contract's name, empty when none matched.
+	Contract string
+	// Reason says why nothing matched.
+	Reason string
+}

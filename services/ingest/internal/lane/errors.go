@@ -1,0 +1,62 @@
+package lane
+
+import (
+	"errors"
+	"fmt"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// fatalError stops the lane loudly until an operator has acted; it is tried again with a long back-off.
+type fatalError struct{ text string }
+
+func (e *fatalError) Error() string { return e.text }
+
+func fatalf(format string, args ...any) error { return &fatalError{fmt.Sprintf(format, args...)} }
+
+// violation says that the other side broke the protocol: the call is not to be trusted any further and ends.
+func violation(format string, args ...any) error {
+	return fmt.Errorf("writer broke the lane protocol: "+format, args...)
+}
+
+// errGone says that the reader stands at an offset that the partition does not hold.
+var errGone = errors.New("records at the position are gone")
+
+// outcome is how a call ended, as a metric label.
+type outcome string
+
+const (
+	outcomeClosed  outcome = "closed"
+	outcomeBroken  outcome = "broken"
+	outcomeFenced  outcome = "fenced"
+	outcomeFatal   outcome = "fatal"
+	outcomeGone    outcome = "offset_gone"
+	outcomeStopped outcome = "stopped"
+)
+
+func outcomeOf(err error) outcome {
+	var fatal *fatalError
+	switch {
+	case err == nil:
+		return outcomeClosed
+	case errors.Is(err, ErrFenced):
+		return outcomeFenced
+	case errors.As(err, &fatal):
+		return outcomeFatal
+	case errors.Is(err, errGone):
+		return outcomeGone
+	default:
+		return outcomeBroken
+	}
+}
+
+// callError gives the end of a call its kind. FAILED_PRECONDITION means that going on could lose or repeat rows; UNIMPLEMENTED, that
+// the peer is no writer.
+func callError(err error) error {
+	s, ok := status.FromError(err)
+	if ok && (s.Code() == codes.FailedPrecondition || s.Code() == codes.Unimplemented) {
+		return fatalf("the writer refuses the lane: %s", s.Message())
+	}
+	return err
+}

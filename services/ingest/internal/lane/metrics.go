@@ -1,0 +1,122 @@
+package lane
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed words.
+type Metrics struct {
+	rows, bytes, batches *prometheus.CounterVec
+	settledRows, dropped *prometheus.CounterVec
+	skipped              *prometheus.CounterVec
+	deadLetters          *prometheus.CounterVec
+	opens                *prometheus.CounterVec
+	commitFailures       *prometheus.CounterVec
+	offsetResets         *prometheus.CounterVec
+	lag, window, refused *prometheus.GaugeVec
+	windowBytes          *prometheus.GaugeVec
+	settleSeconds        *prometheus.HistogramVec
+}
+
+// NewMetrics registers the metrics of lanes, and the budget's when there is one. It panics when they are registered already, as
+// prometheus does.
+func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_ingest_" + name, Help: help}, labels)
+		registerer.MustRegister(v)
+		return v
+	}
+	gauge := func(name, help string) *prometheus.GaugeVec {
+		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_ingest_" + name, Help: help}, []string{"topic", "partition"})
+		registerer.MustRegister(v)
+		return v
+	}
+	m := &Metrics{
+		rows:           counter("rows_total", "Rows sent to a writer.", "topic"),
+		bytes:          counter("row_bytes_total", "Bytes of the rows sent to a writer.", "topic"),
+		batches:        counter("batches_total", "Batches sent to a writer.", "topic"),
+		settledRows:    counter("settled_rows_total", "Rows that BigQuery holds or has refused.", "topic"),
+		dropped:        counter("dropped_rows_total", "Rows dropped on replay: they are in their tables already.", "topic"),
+		skipped:        counter("skipped_records_total", "Records without a row or a dead letter: ignored, or left out before.", "topic"),
+		deadLetters:    counter("dead_letters_total", "Records produced to the dead-letter topic.", "topic", "reason"),
+		opens:          counter("lane_calls_total", "Calls of the lane protocol, by how they ended.", "topic", "outcome"),
+		commitFailures: counter("commit_failures_total", "Awaited commits that failed.", "topic"),
+		offsetResets:   counter("offset_resets_total", "Lanes that went on elsewhere because the records at their position are gone.", "topic"),
+		lag:            gauge("lag_records", "Offsets between the settled position and the end of the partition."),
+		window:         gauge("window_batches", "Batches sent and not settled."),
+		windowBytes:    gauge("window_bytes", "Bytes of rows sent and not settled."),
+		refused:        gauge("lane_refused", "1 while the lane cannot go on without an operator."),
+		settleSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "waybill_ingest_settle_seconds",
+			Help: "From the Kafka timestamp of the oldest row of a batch to its settlement.",
+			// From a fast append to an outage of an hour.
+			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
+		}, []string{"topic"}),
+	}
+	registerer.MustRegister(m.settleSeconds)
+	if budget != nil {
+		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "waybill_ingest_budget_used_bytes", Help: "Bytes that records and batches take of the byte budget.",
+		}, func() float64 { return float64(budget.Used()) }))
+	}
+	return m
+}
+
+// laneMetrics are the metrics of one lane, looked up once.
+type laneMetrics struct {
+	all                              *Metrics
+	topic, partition                 string
+	rows, bytes, batches             prometheus.Counter
+	settledRows, dropped, skipped    prometheus.Counter
+	commitFailures, offsetResets     prometheus.Counter
+	lag, window, windowBytes, refuse prometheus.Gauge
+	settleSeconds                    prometheus.Observer
+}
+
+func (m *Metrics) lane(topic string, partition int32) laneMetrics {
+	p := strconv.Itoa(int(partition))
+	return laneMetrics{
+		all: m, topic: topic, partition: p,
+		rows:           m.rows.WithLabelValues(topic),
+		bytes:          m.bytes.WithLabelValues(topic),
+		batches:        m.batches.WithLabelValues(topic),
+		settledRows:    m.settledRows.WithLabelValues(topic),
+		dropped:        m.dropped.WithLabelValues(topic),
+		skipped:        m.skipped.WithLabelValues(topic),
+		commitFailures: m.commitFailures.WithLabelValues(topic),
+		offsetResets:   m.offsetResets.WithLabelValues(topic),
+		lag:            m.lag.WithLabelValues(topic, p),
+		window:         m.window.WithLabelValues(topic, p),
+		windowBytes:    m.windowBytes.WithLabelValues(topic, p),
+		refuse:         m.refused.WithLabelValues(topic, p),
+		settleSeconds:  m.settleSeconds.WithLabelValues(topic),
+	}
+}
+
+func (m *laneMetrics) ended(o outcome) { m.all.opens.WithLabelValues(m.topic, string(o)).Inc() }
+
+func (m *laneMetrics) letters(letters []DeadLetter) {
+	for i := range letters {
+		m.all.deadLetters.WithLabelValues(m.topic, letters[i].Reason).Inc()
+	}
+}
+
+// settled observes a batch.
+func (m *laneMetrics) settled(b *batch) {
+	m.settledRows.Add(float64(b.rows))
+	m.dropped.Add(float64(b.dropped))
+	m.skipped.Add(float64(b.skipped))
+	if b.oldest >= 0 {
+		m.settleSeconds.Observe(max(0, time.Since(time.UnixMicro(b.oldest)).Seconds()))
+	}
+}
+
+// forget drops what is kept of the partition: it is somebody else's now.
+func (m *laneMetrics) forget() {
+	for _, v := range []*prometheus.GaugeVec{m.all.lag, m.all.window, m.all.windowBytes, m.all.refused} {
+		v.DeleteLabelValues(m.topic, m.partition)
+	}
+}

@@ -1,0 +1,189 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx is the claim;
+// until the lane is open its end simply cancels the call, because nothing is in flight.
+func (l *Lane) open(ctx context.Context) (_ *call, err error) {
+	from, err := l.start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	oldest, newest, err := l.Partition.Range(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the offsets of the partition: %w", err)
+	}
+
+	io, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, cancel)
+	defer func() {
+		if !release() && err == nil {
+			err = context.Canceled
+		}
+		if err != nil {
+			cancel()
+		}
+	}()
+	opened, stream, err := l.greet(io, from)
+	if err != nil {
+		return nil, err
+	}
+	routes := l.Contracts.Routes()
+	replay, err := newReplay(opened, len(routes), from.position)
+	if err != nil {
+		return nil, err
+	}
+	gone := oldest > from.position || newest < from.position
+	if gone && replay.pending > 0 {
+		return nil, l.goneUnderReplay(&replay, from.position, oldest, newest)
+	}
+	if err := l.Partition.Commit(io, from.position, opened.GetCheckpoint()); err != nil {
+		return nil, l.commitFailed("commit the opening", err)
+	}
+	if err := stream.Send(durable(0)); err != nil {
+		return nil, streamError(stream, err)
+	}
+
+	limits := newLimits(l.Config, opened.GetLimits())
+	c := &call{
+		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, gone: gone,
+		from: from.position, sentEnd: from.position,
+		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
+		builder: builder{
+			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay, next: from.position,
+		},
+	}
+	l.metrics.refuse.Set(0)
+	l.board.update(func(s *Status) { s.Writer, s.Position, s.LastError = opened.GetWriter(), from.position, "" })
+	l.board.enter(Open)
+	l.Log.Info("lane open", "writer", opened.GetWriter(), "position", from.position,
+		"to_drop", replay.pending, "left_out", len(replay.leftOut))
+	return c, nil
+}
+
+// start is where the call opens: the committed pair, or by Config.Reset when there is none.
+func (l *Lane) start(ctx context.Context) (pair, error) {
+	position, checkpoint, err := l.Partition.Committed(ctx)
+	if err != nil {
+		return pair{}, fmt.Errorf("read the committed position: %w", err)
+	}
+	if position >= 0 {
+		return pair{position, checkpoint}, nil
+	}
+	oldest, newest, err := l.Partition.Range(ctx)
+	if err != nil {
+		return pair{}, fmt.Errorf("read the offsets of the partition: %w", err)
+	}
+	switch l.Config.Reset {
+	case Earliest:
+		return pair{position: oldest}, nil
+	case Latest:
+		return pair{position: newest}, nil
+	default:
+		return pair{}, fatalf("group %s has committed no position for %s/%d and auto_offset_reset is none: "+
+			"set auto_offset_reset to earliest or latest, or commit one with kafka-consumer-groups --reset-offsets",
+			l.Group, l.Partition.Topic(), l.Partition.Number())
+	}
+}
+
+// greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while BigQuery is away.
+func (l *Lane) greet(ctx context.Context, from pair) (*lanev1.Opened, laneStream, error) {
+	stream, err := lanev1.NewLaneServiceClient(l.Writers).Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
+	if err != nil {
+		return nil, nil, callError(err)
+	}
+	err = stream.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+		Group:      l.Group,
+		Cluster:    l.Partition.Cluster(),
+		Topic:      l.Partition.Topic(),
+		Partition:  l.Partition.Number(),
+		Position:   from.position,
+		Checkpoint: from.checkpoint,
+		Routing:    l.Contracts.Fingerprint(),
+		Routes:     l.Contracts.Routes(),
+	}}})
+	if err != nil {
+		return nil, nil, streamError(stream, err)
+	}
+	response, err := stream.Recv()
+	if err != nil {
+		return nil, nil, callError(err)
+	}
+	if response.GetOpened() == nil {
+		return nil, nil, violation("%T came before Opened", response.GetMessage())
+	}
+	return response.GetOpened(), stream, nil
+}
+
+// streamError is why a send failed: gRPC tells only the receiving side.
+func streamError(stream laneStream, err error) error {
+	if !errors.Is(err, io.EOF) {
+		return callError(err)
+	}
+	for {
+		if _, err := stream.Recv(); err != nil {
+			return callError(err)
+		}
+	}
+}
+
+func (l *Lane) commitFailed(what string, err error) error {
+	if !errors.Is(err, ErrFenced) && !errors.Is(err, context.Canceled) {
+		l.metrics.commitFailures.Inc()
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// goneUnderReplay refuses the lane: with records missing, counting would drop the wrong rows.
+func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error {
+	topic, number := l.Partition.Topic(), l.Partition.Number()
+	return fatalf("%s/%d holds offsets %d to %d, so records at and after the committed position %d are gone, while rows are still to be "+
+		"dropped there (%s); counting over the gap would drop others. Two ways out: find the last row with SELECT MAX(kafka_offset) "+
+		"WHERE kafka_topic = '%s' AND kafka_partition = %d in each table and reset group %s to the offset after it "+
+		"(nothing twice); or reset the group to earliest (nothing left out, up to %d rows twice). Stop the group for kafka-consumer-groups --reset-offsets",
+		topic, number, oldest, newest, position, r.describe(l.Contracts.Routes()), topic, number, l.Group, r.pending)
+}
+
+// resetPosition moves a lane whose records are gone, by Config.Reset. Nothing is left to be dropped and the window is settled, so it
+// starts with new streams.
+func (l *Lane) resetPosition(ctx context.Context, position int64) error {
+	oldest, newest, err := l.Partition.Range(ctx)
+	if err != nil {
+		return fmt.Errorf("read the offsets of the partition: %w", err)
+	}
+	target := oldest
+	switch l.Config.Reset {
+	case Latest:
+		target = newest
+	case None:
+		return fatalf("%s/%d holds offsets %d to %d, so the records at position %d are gone, and auto_offset_reset is none: "+
+			"set auto_offset_reset to earliest or latest, or move group %s with kafka-consumer-groups --reset-offsets",
+			l.Partition.Topic(), l.Partition.Number(), oldest, newest, position, l.Group)
+	}
+	l.metrics.offsetResets.Inc()
+	l.Log.Error("records at the position are gone; the lane goes on elsewhere",
+		"position", position, "oldest", oldest, "newest", newest, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
+	if err := l.Partition.Commit(ctx, target, ""); err != nil {
+		return l.commitFailed("commit the reset position", err)
+	}
+	return nil
+}
+
+func durable(barrier uint64) *lanev1.LaneRequest {
+	return &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: barrier}}}
+}
+
+func leftOut(sequence uint64, offsets []int64) *lanev1.LaneRequest {
+	return &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Sequence: sequence, Offsets: offsets}}}
+}

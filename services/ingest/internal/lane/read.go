@@ -1,0 +1,127 @@
+package lane
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// The capacities of a read. An idle lane waits with the small one, a busy lane fills large ones from the pool.
+const (
+	idleRecords = 16
+	busyRecords = 256
+)
+
+var (
+	idleStores = sync.Pool{New: func() any { return newStore(idleRecords) }}
+	busyStores = sync.Pool{New: func() any { return newStore(busyRecords) }}
+)
+
+func newStore(n int) *[]record.Record {
+	s := make([]record.Record, 0, n)
+	return &s
+}
+
+func getStore(busy bool) *[]record.Record {
+	if busy {
+		return busyStores.Get().(*[]record.Record)
+	}
+	return idleStores.Get().(*[]record.Record)
+}
+
+func putStore(s *[]record.Record) {
+	clear((*s)[:cap(*s)])
+	*s = (*s)[:0]
+	if cap(*s) == busyRecords {
+		busyStores.Put(s)
+	} else {
+		idleStores.Put(s)
+	}
+}
+
+// portion is what the reader hands to the owner: records that are paid for, or a word.
+type portion struct {
+	records []record.Record
+	// backlog is how many records the partition holds beyond these.
+	backlog int64
+	// store goes back to its pool after these records; nil when more of its records follow.
+	store *[]record.Record
+	// starved: the budget is spent, and the reader waits for some of it.
+	starved bool
+	// err ends the reading.
+	err error
+}
+
+// readRecords reads from the position until ctx ends or reading fails, and pays for what it hands over. Whatever it does not hand
+// over it gives back.
+func readRecords(ctx context.Context, p Partition, from int64, budget *Budget, out chan<- portion) {
+	reader, err := p.Read(ctx, from)
+	if err != nil {
+		hand(ctx, out, portion{err: err})
+		return
+	}
+	defer reader.Close()
+	busy := false
+	for {
+		store := getStore(busy)
+		records, err := reader.Next(ctx, *store, time.Time{})
+		if err != nil {
+			putStore(store)
+			hand(ctx, out, portion{err: err})
+			return
+		}
+		if len(records) == 0 {
+			putStore(store)
+			continue
+		}
+		busy = len(records) == cap(records)
+		backlog := reader.Backlog()
+		for len(records) > 0 {
+			n, paid, ok := pay(ctx, budget, records, out)
+			if !ok {
+				return
+			}
+			part := portion{records: records[:n], backlog: backlog + int64(len(records)-n)}
+			if n == len(records) {
+				part.store = store
+			}
+			if !hand(ctx, out, part) {
+				budget.Release(paid)
+				return
+			}
+			records = records[n:]
+		}
+	}
+}
+
+// pay takes the budget for all the records, or waits for that of the first one. Before it waits it says so: then the owner sends
+// what it has, because what it has may be what the budget is spent on.
+func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- portion) (n int, paid int64, ok bool) {
+	for i := range records {
+		paid += cost(budget, &records[i])
+	}
+	if budget.Try(paid) {
+		return len(records), paid, true
+	}
+	paid = cost(budget, &records[0])
+	if !budget.Try(paid) {
+		if !hand(ctx, out, portion{starved: true}) {
+			return 0, 0, false
+		}
+		if budget.Acquire(ctx, paid) != nil {
+			return 0, 0, false
+		}
+	}
+	return 1, paid, true
+}
+
+func hand(ctx context.Context, out chan<- portion, p portion) bool {
+	select {
+	case out <- p:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
