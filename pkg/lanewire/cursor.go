@@ -41,12 +41,20 @@ func (c *cursor) byte() (byte, bool) {
 
 // uvarint reads a varint that ends by `end`; false when it does not, or is longer than 64 bits.
 func (c *cursor) uvarint(end int) (uint64, bool) {
-	if len(c.rest) > 0 && c.rest[0] < 0x80 && c.pos < end {
-		v := uint64(c.rest[0])
-		c.rest = c.rest[1:]
-		c.pos++
-		return v, true
+	// In one buffer, which is the rule.
+	if len(c.rest) >= 2 && end-c.pos >= 2 {
+		if b := c.rest; b[0] < 0x80 {
+			c.rest, c.pos = b[1:], c.pos+1
+			return uint64(b[0]), true
+		} else if b[1] < 0x80 {
+			c.rest, c.pos = b[2:], c.pos+2
+			return uint64(b[0]&0x7f) | uint64(b[1])<<7, true
+		}
 	}
+	return c.longUvarint(end)
+}
+
+func (c *cursor) longUvarint(end int) (uint64, bool) {
 	var v uint64
 	for shift := 0; shift < 64; shift += 7 {
 		b, ok := c.byte()

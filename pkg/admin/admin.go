@@ -1,0 +1,121 @@
+// Package admin serves what an operator looks at: metrics, health, profiles and the lanes at hand.
+//
+//	/metrics      Prometheus metrics of the registry given
+//	/healthz      200 for as long as the process serves
+//	/readyz       200 when the service can do its work, else 503 with the reason
+//	/lanes        the lanes at hand, as JSON
+//	/debug/pprof  Go profiles
+//
+// It has neither TLS nor a password: bind it to loopback or to a network of its own.
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// stopWithin is how long requests under way may take once the context has ended.
+const stopWithin = time.Second
+
+// Config is what to serve, and where.
+type Config struct {
+	// Listen is the address, for example 127.0.0.1:7071.
+	Listen string
+	// Listener is used instead of Listen when it is not nil. Serve closes it.
+	Listener net.Listener
+	// Registry holds the metrics. Required.
+	Registry *prometheus.Registry
+	// Ready says what keeps the service from its work; nil when nothing does. A nil function is always ready.
+	Ready func() error
+	// Lanes returns what /lanes shows, for encoding/json. A nil function shows an empty list.
+	Lanes func() any
+}
+
+// Serve serves until ctx ends, and then returns nil. Any other end is an error: the address is taken, say.
+func Serve(ctx context.Context, c Config) error {
+	listener := c.Listener
+	if listener == nil {
+		var err error
+		if listener, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Listen); err != nil {
+			return fmt.Errorf("admin server: %w", err)
+		}
+	}
+	server := &http.Server{Handler: Handler(c), ReadHeaderTimeout: 5 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+
+	select {
+	case err := <-served:
+		return fmt.Errorf("admin server: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		server.Close() //nolint:errcheck // A profile still running was given its second; there is nobody to tell.
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin server: %w", err)
+	}
+	return nil
+}
+
+// Handler is what Serve serves, for those who have a server already.
+func Handler(c Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", index)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if c.Ready != nil {
+			if err := c.Ready(); err != nil {
+				http.Error(w, err.Error(), http.StatusServiceUnavailable)
+				return
+			}
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /lanes", func(w http.ResponseWriter, _ *http.Request) {
+		lanes(w, c.Lanes)
+	})
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func index(w http.ResponseWriter, _ *http.Request) {
+	fmt.Fprint(w, `/metrics      Prometheus metrics
+/healthz      is the process up
+/readyz       can it do its work
+/lanes        the lanes at hand (JSON)
+/debug/pprof  Go profiles
+`)
+}
+
+func lanes(w http.ResponseWriter, list func() any) {
+	var value any = []struct{}{}
+	if list != nil {
+		value = list()
+	}
+	out, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		http.Error(w, "lanes: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(out, '\n')) //nolint:errcheck // The reader went away.
+}

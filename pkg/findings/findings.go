@@ -1,0 +1,75 @@
+// Package findings prints what a `check` command found out: one line a finding, aligned, each that is not well followed by its remedy.
+package findings
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// State is how a finding turned out.
+type State int
+
+const (
+	// OK is as it should be.
+	OK State = iota
+	// Warn works, and deserves a look.
+	Warn
+	// Fail keeps the service from doing its work.
+	Fail
+)
+
+// String is the word in the table.
+func (s State) String() string {
+	switch s {
+	case OK:
+		return "ok"
+	case Warn:
+		return "warn"
+	case Fail:
+		return "FAIL"
+	default:
+		return fmt.Sprintf("State(%d)", int(s))
+	}
+}
+
+// Finding is one thing that was looked at.
+type Finding struct {
+	// What was looked at, for example `topic delivery_events_v6_topic`.
+	What string
+	// State is how it turned out.
+	State State
+	// Detail is what was seen, in a few words.
+	Detail string
+	// Remedy is what to do about it; empty when there is nothing to do.
+	Remedy string
+}
+
+// Print writes the findings as a table with a summary behind it, and tells whether any failed.
+func Print(w io.Writer, findings []Finding) (failed bool) {
+	width := 0
+	counts := map[State]int{}
+	for _, f := range findings {
+		width = max(width, utf8.RuneCountInString(f.What))
+		counts[f.State]++
+	}
+	const indent = "      " // the width of the state column
+	var out strings.Builder
+	for _, f := range findings {
+		pad := strings.Repeat(" ", width-utf8.RuneCountInString(f.What))
+		line := fmt.Sprintf("%-*s%s%s  %s", len(indent), f.State, f.What, pad, continued(f.Detail, len(indent)+width+2))
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		if f.Remedy != "" && f.State != OK {
+			out.WriteString(strings.Repeat(" ", len(indent)+width+2) + "-> " + continued(f.Remedy, len(indent)+width+5) + "\n")
+		}
+	}
+	fmt.Fprintf(&out, "\n%d ok, %d to look at, %d failed\n", counts[OK], counts[Warn], counts[Fail])
+	io.WriteString(w, out.String()) //nolint:errcheck // Nothing is left to tell a reader who went away; the result is in the exit code.
+	return counts[Fail] > 0
+}
+
+// continued indents the second and later lines of a text.
+func continued(text string, indent int) string {
+	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", indent))
+}

@@ -1,0 +1,38 @@
+package findings
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrint(t *testing.T) {
+	var out strings.Builder
+	failed := Print(&out, []Finding{
+		{What: "configuration", State: OK, Detail: "ingest.yaml", Remedy: "not printed"},
+		{What: "brokers", State: Warn, Detail: "1 of 3 answers\nthe others: connection refused", Remedy: "start the others"},
+		{What: "topic größe", State: Fail, Detail: "does not exist", Remedy: "create it, or\nturn on auto-creation"},
+		{What: "metrics", State: OK},
+	})
+	want := `ok    configuration  ingest.yaml
+warn  brokers        1 of 3 answers
+                     the others: connection refused
+                     -> start the others
+FAIL  topic größe    does not exist
+                     -> create it, or
+                        turn on auto-creation
+ok    metrics
+
+2 ok, 1 to look at, 1 failed
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !failed {
+		t.Error("a failed finding was not reported")
+	}
+	if Print(&strings.Builder{}, []Finding{{State: Warn}, {State: OK}}) {
+		t.Error("a warning was reported as failed")
+	}
+}
