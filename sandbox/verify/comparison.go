@@ -1,0 +1,222 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"hash/maphash"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Headers of a dead letter that name its origin, and the suffix of its topic.
+const (
+	deadLetter      = ".dead-letter"
+	headerTopic     = "waybill-topic"
+	headerPartition = "waybill-partition"
+	headerOffset    = "waybill-offset"
+	headerReason    = "waybill-reason"
+	headerType      = "item_type_name"
+)
+
+// comparison is one topic being compared.
+type comparison struct {
+	topic      Topic
+	schema     *avro.Schema
+	report     TopicReport
+	partitions map[int32]*partition
+	streams    map[string]int64 // by write stream and partition: the offset of the last row
+	sample     []*kgo.Record
+}
+
+// partition is what was seen of one partition. The sets overlap.
+type partition struct {
+	start   int64 // first offset that Kafka still holds
+	rows    offsets
+	dead    offsets
+	records offsets
+	values  map[int64]uint64 // by offset of a dead letter: hash of its value
+	wanted  map[int64]bool   // offsets in the sample
+}
+
+var seed = maphash.MakeSeed()
+
+func (c *comparison) partition(id int32) *partition {
+	p := c.partitions[id]
+	if p == nil {
+		p = &partition{rows: offsets{}, dead: offsets{}, records: offsets{}, values: map[int64]uint64{}}
+		c.partitions[id] = p
+	}
+	return p
+}
+
+// row takes one row of a table.
+func (c *comparison) row(table string, row tableRow) {
+	if row.Topic != c.topic.Name {
+		return // a table may take several topics
+	}
+	c.report.Rows++
+	if row.Partition < 0 || row.Offset < 0 {
+		c.report.Phantom++
+		c.off(Phantom, row.Partition, row.Offset, "a row of "+table+" names an impossible place")
+		return
+	}
+	if !c.partition(row.Partition).rows.add(row.Offset) {
+		c.report.Duplicates++
+		c.off(Duplicate, row.Partition, row.Offset, "a second row, in stream "+row.Stream+" of "+table)
+	}
+	if strings.HasSuffix(row.Stream, "_default") {
+		return // the default stream promises no order
+	}
+	key := row.Stream + "/" + strconv.Itoa(int(row.Partition))
+	if last, seen := c.streams[key]; seen && row.Offset < last {
+		c.report.OutOfOrder++
+		c.off(OutOfOrder, row.Partition, row.Offset, fmt.Sprintf("its row follows the row of offset %d in stream %s", last, row.Stream))
+	}
+	c.streams[key] = row.Offset
+}
+
+// deadLetter takes one record of the dead-letter topic. Dead letters are at-least-once, so a second one is no offence.
+func (c *comparison) deadLetter(letter *kgo.Record) {
+	topic, _ := header(letter, headerTopic)
+	partitionText, _ := header(letter, headerPartition)
+	offsetText, _ := header(letter, headerOffset)
+	reason, _ := header(letter, headerReason)
+	id, err := strconv.ParseInt(partitionText, 10, 32)
+	offset, err2 := strconv.ParseInt(offsetText, 10, 64)
+	place := fmt.Sprintf("dead letter at %s/%d offset %d", letter.Topic, letter.Partition, letter.Offset)
+	if err != nil || err2 != nil || id < 0 || offset < 0 || topic != c.topic.Name || reason == "" {
+		c.report.Stray++
+		c.off(Stray, letter.Partition, letter.Offset,
+			fmt.Sprintf("%s does not say where it is from and why (%q, %q, %q, %q)", place, topic, partitionText, offsetText, reason))
+		return
+	}
+	if want := fmt.Sprintf("%s/%d/%d", topic, id, offset); string(letter.Key) != want {
+		c.report.Stray++
+		c.off(Stray, int32(id), offset, fmt.Sprintf("%s has key %q, want %q", place, letter.Key, want))
+	}
+	p := c.partition(int32(id))
+	p.values[offset] = maphash.Bytes(seed, letter.Value)
+	if !p.dead.add(offset) {
+		return
+	}
+	c.report.DeadLetters++
+	if p.rows.has(offset) {
+		c.report.Both++
+		c.off(Both, int32(id), offset, "it has a row and a dead letter")
+	}
+}
+
+// record takes one record of the topic itself.
+func (c *comparison) record(record *kgo.Record) {
+	c.report.Events++
+	p := c.partition(record.Partition)
+	p.records.add(record.Offset)
+	if p.wanted[record.Offset] && p.rows.has(record.Offset) {
+		c.sample = append(c.sample, clone(record))
+	}
+	if p.dead.has(record.Offset) {
+		if maphash.Bytes(seed, record.Value) != p.values[record.Offset] {
+			c.report.Stray++
+			c.off(Stray, record.Partition, record.Offset, "its dead letter has another value")
+		}
+		return
+	}
+	switch {
+	case p.rows.has(record.Offset):
+	case c.ignored(record):
+		c.report.Ignored++
+	default:
+		c.report.Missing++
+		c.off(Missing, record.Partition, record.Offset,
+			fmt.Sprintf("neither in %s nor in %s%s", strings.Join(c.topic.Tables, ", "), c.topic.Name, deadLetter))
+	}
+}
+
+func (c *comparison) ignored(record *kgo.Record) bool {
+	if record.Value == nil && c.topic.IgnoreTombstones {
+		return true
+	}
+	itemType, _ := header(record, headerType)
+	return slices.Contains(c.topic.Ignored, itemType)
+}
+
+// phantoms looks for rows and dead letters of records that Kafka does not hold. What is below the log's start was removed by
+// retention, and cannot be judged.
+func (c *comparison) phantoms() {
+	for id, p := range c.partitions {
+		look := func(set offsets, what string) {
+			set.without(p.records, func(offset int64) {
+				if offset < p.start {
+					c.report.Expired++
+					return
+				}
+				c.report.Phantom++
+				c.off(Phantom, id, offset, "there is a "+what+" and no record")
+			})
+		}
+		look(p.rows, "row")
+		look(p.dead, "dead letter")
+	}
+}
+
+// chooseSample picks one offset in each of n equal stretches of the topic, and notes where each partition starts.
+func (c *comparison) chooseSample(spans []span, n int, seed uint64) {
+	var total int64
+	for _, s := range spans {
+		c.partition(s.partition).start = s.start
+		c.partition(s.partition).wanted = map[int64]bool{}
+		total += s.end - s.start
+	}
+	random := rand.New(rand.NewPCG(seed, uint64(len(c.topic.Name))))
+	count := min(int64(max(n, 0)), total)
+	for i := range count {
+		low, high := total*i/count, total*(i+1)/count
+		at := low + random.Int64N(high-low)
+		for _, s := range spans {
+			if length := s.end - s.start; at >= length {
+				at -= length
+				continue
+			}
+			c.partition(s.partition).wanted[s.start+at] = true
+			break
+		}
+	}
+}
+
+// off notes an offence; of each kind only the first few are kept.
+func (c *comparison) off(kind Kind, partition int32, offset int64, detail string) {
+	kept := 0
+	for _, o := range c.report.Offences {
+		if o.Kind == kind {
+			kept++
+		}
+	}
+	if kept < keptOffences {
+		c.report.Offences = append(c.report.Offences, Offence{kind, c.topic.Name, partition, offset, detail})
+	}
+}
+
+func header(record *kgo.Record, key string) (string, bool) {
+	for _, h := range record.Headers {
+		if h.Key == key {
+			return string(h.Value), true
+		}
+	}
+	return "", false
+}
+
+// clone copies a record out of the fetch that holds it in memory.
+func clone(record *kgo.Record) *kgo.Record {
+	c := *record
+	c.Key, c.Value = bytes.Clone(c.Key), bytes.Clone(c.Value)
+	c.Headers = slices.Clone(c.Headers)
+	for i := range c.Headers {
+		c.Headers[i].Value = bytes.Clone(c.Headers[i].Value)
+	}
+	return &c
+}
