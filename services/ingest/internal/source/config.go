@@ -1,0 +1,233 @@
+package source
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/pkg/config"
+)
+
+// Words of the configuration.
+const (
+	ReadCommitted   = "read_committed"
+	ReadUncommitted = "read_uncommitted"
+	AssignSticky    = "sticky"
+	AssignRange     = "range"
+	SASLPlain       = "plain"
+	SASLScram256    = "scram-sha-256"
+	SASLScram512    = "scram-sha-512"
+)
+
+// Config is all that the source is told.
+type Config struct {
+	Kafka      Kafka
+	Commit     Commit
+	DeadLetter DeadLetter
+}
+
+// Kafka says how to reach the brokers and how to read.
+type Kafka struct {
+	// Brokers are host:port addresses to start from.
+	Brokers []string `yaml:"brokers"`
+	// Group is the consumer group.
+	Group string `yaml:"group"`
+	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the group.
+	InstanceID string `yaml:"instance_id"`
+	// Version is the oldest Kafka protocol version to speak.
+	Version string `yaml:"version"`
+	// Rack lets brokers serve fetches from a replica nearby.
+	Rack string `yaml:"rack"`
+	TLS  TLS    `yaml:"tls"`
+	SASL SASL   `yaml:"sasl"`
+	// Isolation is read_committed or read_uncommitted.
+	Isolation string `yaml:"isolation"`
+	// Assignment is sticky or range, both eager.
+	Assignment string `yaml:"assignment"`
+	// SessionTimeout is how long the group waits for a heartbeat.
+	SessionTimeout config.Duration `yaml:"session_timeout"`
+	// RebalanceTimeout is how long the group waits for members to let go of their partitions.
+	RebalanceTimeout config.Duration `yaml:"rebalance_timeout"`
+	// DrainTimeout is how long a revoked lane may settle and commit. Less than RebalanceTimeout.
+	DrainTimeout config.Duration `yaml:"drain_timeout"`
+	// RequestTimeout bounds dialling and one request, long polls excepted.
+	RequestTimeout config.Duration `yaml:"request_timeout"`
+	// TopicRefresh is how often topics and partitions are looked up.
+	TopicRefresh config.Duration `yaml:"topic_refresh"`
+	Fetch        Fetch           `yaml:"fetch"`
+}
+
+// Fetch bounds what is fetched and not yet taken by a lane.
+type Fetch struct {
+	// Clients is how many clients share the partitions: connections, and cores that decode. 0: the smaller of 4 and GOMAXPROCS.
+	Clients int `yaml:"clients"`
+	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit Prefetch.
+	Bytes config.Bytes `yaml:"bytes"`
+	// Prefetch is the budget that all partitions share.
+	Prefetch config.Bytes `yaml:"prefetch"`
+	// Records bounds what one partition prefetches.
+	Records int `yaml:"records"`
+}
+
+// TLS is transport security towards the brokers. Cert and Key are for mutual TLS.
+type TLS struct {
+	Enable     bool   `yaml:"enable"`
+	CA         string `yaml:"ca"`
+	Cert       string `yaml:"cert"`
+	Key        string `yaml:"key"`
+	ServerName string `yaml:"server_name"`
+}
+
+// SASL is authentication towards the brokers.
+type SASL struct {
+	// Mechanism is plain, scram-sha-256, scram-sha-512, or empty for none.
+	Mechanism string        `yaml:"mechanism"`
+	User      string        `yaml:"user"`
+	Password  config.Secret `yaml:"password"`
+}
+
+// Commit says when settled positions are committed.
+type Commit struct {
+	// Interval is the time between two commits. Barriers do not wait for it.
+	Interval config.Duration `yaml:"interval"`
+}
+
+// DeadLetter says where records go that will not become rows.
+type DeadLetter struct {
+	// Suffix makes the name of the dead-letter topic from that of the topic.
+	Suffix string `yaml:"suffix"`
+	// Create makes a missing dead-letter topic; otherwise lanes wait for someone to do it.
+	Create bool `yaml:"create"`
+	// Partitions of a dead-letter topic that we create.
+	Partitions int32 `yaml:"partitions"`
+	// Replication of a dead-letter topic that we create; -1 is the broker's default.
+	Replication int16 `yaml:"replication"`
+}
+
+// Defaults is the one place of the source's defaults.
+func Defaults() Config {
+	return Config{
+		Kafka: Kafka{
+			Version:          "3.6.0",
+			Isolation:        ReadCommitted,
+			Assignment:       AssignSticky,
+			SessionTimeout:   config.Duration(45 * time.Second),
+			RebalanceTimeout: config.Duration(60 * time.Second),
+			DrainTimeout:     config.Duration(30 * time.Second),
+			RequestTimeout:   config.Duration(10 * time.Second),
+			TopicRefresh:     config.Duration(15 * time.Second),
+			Fetch:            Fetch{Bytes: 1 << 20, Prefetch: 48 << 20, Records: 20_000},
+		},
+		Commit:     Commit{Interval: config.Duration(time.Second)},
+		DeadLetter: DeadLetter{Suffix: ".dead-letter", Create: true, Partitions: 1, Replication: -1},
+	}
+}
+
+// Check reports what is wrong with the section.
+func (k *Kafka) Check(report func(key, message, remedy string)) {
+	if len(k.Brokers) == 0 {
+		report("brokers", "is empty", "list at least one broker as host:port")
+	}
+	for i, b := range k.Brokers {
+		if !address(b) {
+			report(fmt.Sprintf("brokers[%d]", i), fmt.Sprintf("%q is not an address", b), "write host:port")
+		}
+	}
+	if k.Group == "" {
+		report("group", "is empty", "name the consumer group; all ingest processes that share the work use the same name")
+	}
+	if v, err := sarama.ParseKafkaVersion(k.Version); err != nil || !v.IsAtLeast(sarama.V2_5_0_0) {
+		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version), "write the version of your oldest broker, for example 3.6.0")
+	}
+	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
+	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
+	positive(report, "session_timeout", k.SessionTimeout)
+	positive(report, "rebalance_timeout", k.RebalanceTimeout)
+	positive(report, "drain_timeout", k.DrainTimeout)
+	positive(report, "request_timeout", k.RequestTimeout)
+	positive(report, "topic_refresh", k.TopicRefresh)
+	if k.DrainTimeout >= k.RebalanceTimeout {
+		report("drain_timeout", "is not shorter than rebalance_timeout", "leave some seconds between them: the group drops a member that drains too long")
+	}
+	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
+		report("fetch.clients", "is out of range", "write 0 (automatic) to 64")
+	}
+	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
+		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
+	}
+	if k.Fetch.Prefetch < 1<<20 || k.Fetch.Prefetch > 16<<30 {
+		report("fetch.prefetch", "is out of range", "write 1MiB to 16GiB")
+	}
+	if k.Fetch.Records < 1 {
+		report("fetch.records", "is not positive", "write a number of records, for example 20000")
+	}
+	k.TLS.check(report)
+	k.SASL.check(report)
+}
+
+func (t *TLS) check(report func(key, message, remedy string)) {
+	if !t.Enable {
+		if t.CA != "" || t.Cert != "" || t.Key != "" {
+			report("tls.enable", "is false while certificates are set", "set it to true, or remove the certificates")
+		}
+		return
+	}
+	if (t.Cert == "") != (t.Key == "") {
+		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
+		return
+	}
+	if _, err := t.config(); err != nil {
+		report("tls", err.Error(), "check that the files are there, readable, and PEM")
+	}
+}
+
+func (s *SASL) check(report func(key, message, remedy string)) {
+	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512)
+	if s.Mechanism != "" && (s.User == "" || s.Password.Reveal() == "") {
+		report("sasl.user", "user or password is empty", "set both; the password may come from ${VARIABLE} or a file")
+	}
+}
+
+// Check reports what is wrong with the section.
+func (c *Commit) Check(report func(key, message, remedy string)) {
+	positive(report, "interval", c.Interval)
+}
+
+// Check reports what is wrong with the section.
+func (d *DeadLetter) Check(report func(key, message, remedy string)) {
+	if d.Suffix == "" {
+		report("suffix", "is empty", "dead letters cannot go to the topic they come from; write .dead-letter")
+	}
+	if d.Partitions < 1 {
+		report("partitions", "is not positive", "write 1 or more")
+	}
+	if d.Replication < 1 && d.Replication != -1 {
+		report("replication", "is out of range", "write -1 for the broker's default, or 1 or more")
+	}
+}
+
+func oneOf(report func(key, message, remedy string), key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		report(key, fmt.Sprintf("unknown value %q", value), fmt.Sprintf("write one of %q", allowed))
+	}
+}
+
+func positive(report func(key, message, remedy string), key string, d config.Duration) {
+	if d <= 0 {
+		report(key, "is not positive", "write a duration such as 10s")
+	}
+}
+
+// address says whether s is host:port.
+func address(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || host == "" {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n > 0 && n < 1<<16
+}

@@ -1,0 +1,255 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+const (
+	testTopic = "events"
+	testGroup = "g"
+	patience  = 20 * time.Second
+)
+
+func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
+	t.Helper()
+	opts = append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond), kfake.ClusterID("test-cluster")}, opts...)
+	c, err := kfake.NewCluster(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// testConfig is the default with a test's patience.
+func testConfig(brokers ...string) Config {
+	c := Defaults()
+	c.Kafka.Brokers = brokers
+	c.Kafka.Group = testGroup
+	c.Kafka.SessionTimeout = config.Duration(3 * time.Second)
+	c.Kafka.RebalanceTimeout = config.Duration(8 * time.Second)
+	c.Kafka.DrainTimeout = config.Duration(4 * time.Second)
+	c.Kafka.RequestTimeout = config.Duration(2 * time.Second)
+	c.Kafka.TopicRefresh = config.Duration(200 * time.Millisecond)
+	c.Commit.Interval = config.Duration(50 * time.Millisecond)
+	return c
+}
+
+func (c Config) with(change func(*Config)) Config {
+	change(&c)
+	return c
+}
+
+// owned is a claim under test, with the context of its handler.
+type owned struct {
+	lane.Partition
+	ctx context.Context
+	// release lets the handler return after its context has ended.
+	release chan struct{}
+	done    chan struct{}
+}
+
+// running is a source under test.
+type running struct {
+	*Source
+	claims chan *owned
+	logs   *lines
+	stop   func()
+}
+
+// start runs a source whose handler hands out its claims and returns when its context has ended (and release is closed, when hold).
+func start(t *testing.T, c Config, hold bool, topics ...string) *running {
+	t.Helper()
+	if len(topics) == 0 {
+		topics = []string{testTopic}
+	}
+	logs := &lines{}
+	r := &running{Source: New(c, newLogger(logs), prometheus.NewRegistry()), claims: make(chan *owned, 64), logs: logs}
+	r.backoff = 10 * time.Millisecond
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- r.Run(ctx, topics, func(ctx context.Context, p lane.Partition) {
+			o := &owned{Partition: p, ctx: ctx, release: make(chan struct{}), done: make(chan struct{})}
+			defer close(o.done)
+			r.claims <- o
+			<-ctx.Done()
+			if hold {
+				<-o.release
+			}
+		})
+	}()
+	var once sync.Once
+	r.stop = func() {
+		once.Do(func() {
+			cancel()
+			select {
+			case err := <-ended:
+				if err != nil {
+					t.Errorf("Run: %v", err)
+				}
+			case <-time.After(patience):
+				t.Error("Run did not end")
+			}
+			if t.Failed() {
+				t.Logf("log of the source:\n%s", logs)
+			}
+		})
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+// claim waits for the next claim.
+func (r *running) claim(t *testing.T) *owned {
+	t.Helper()
+	select {
+	case o := <-r.claims:
+		return o
+	case <-time.After(patience):
+		t.Fatalf("no claim came\n%s", r.logs)
+		return nil
+	}
+}
+
+// lines collects a log.
+type lines struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func newLogger(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func (l *lines) count(s string) int { return strings.Count(l.String(), s) }
+
+func producer(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
+	t.Helper()
+	opts = append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)
+	p, err := kgo.NewClient(opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// produce writes n records whose values are "v<partition>-<i>".
+func produce(t *testing.T, p *kgo.Client, topic string, partition int32, from, n int) {
+	t.Helper()
+	var records []*kgo.Record
+	for i := from; i < from+n; i++ {
+		records = append(records, &kgo.Record{Topic: topic, Partition: partition, Value: fmt.Appendf(nil, "v%d-%d", partition, i)})
+	}
+	if err := p.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// read takes n records.
+func read(t *testing.T, r lane.Reader, n int) []record.Record {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	out := make([]record.Record, 0, n)
+	for len(out) < n {
+		var err error
+		if out, err = r.Next(ctx, out, time.Time{}); err != nil {
+			t.Fatalf("after %d of %d records: %v", len(out), n, err)
+		}
+	}
+	return out
+}
+
+// open reads the partition from an offset, for as long as the test.
+func open(t *testing.T, p lane.Partition, from int64) lane.Reader {
+	t.Helper()
+	r, err := p.Read(t.Context(), from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// eventually waits for something that another process decides.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("never came: %s", what)
+}
+
+// stored is what the coordinator holds for a partition.
+func stored(c *kfake.Cluster, topic string, partition int32) (int64, string) {
+	info := c.GroupInfo(testGroup)
+	if info == nil {
+		return -1, ""
+	}
+	commit, ok := info.Commits[topic][partition]
+	if !ok {
+		return -1, ""
+	}
+	return commit.Offset, commit.Metadata
+}
+
+func mustCommit(t *testing.T, p lane.Partition, position int64, checkpoint string) {
+	t.Helper()
+	if err := p.Commit(t.Context(), position, checkpoint); err != nil {
+		t.Fatalf("commit %d: %v", position, err)
+	}
+}
+
+func mustCommitted(t *testing.T, p lane.Partition, position int64, checkpoint string) {
+	t.Helper()
+	got, meta, err := p.Committed(t.Context())
+	if err != nil || got != position || meta != checkpoint {
+		t.Fatalf("Committed() = %d, %q, %v; want %d, %q", got, meta, err, position, checkpoint)
+	}
+}
+
+func mustFenced(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, lane.ErrFenced) {
+		t.Fatalf("got %v, want ErrFenced", err)
+	}
+}
+
+func (r *reader) isPaused() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.paused
+}

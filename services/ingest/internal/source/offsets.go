@@ -1,0 +1,175 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// member is the identity that fences a commit.
+type member struct {
+	id         string
+	generation int32
+	instance   *string
+}
+
+// offsets reads and writes the group's offsets on a client of its own. Checkpoints never go through sarama's session: MarkOffset drops an
+// equal offset with new metadata and Commit reports no error.
+type offsets struct {
+	client sarama.Client
+	group  string
+	// lost says that the last request did not come back, so the coordinator is to be looked up again.
+	lost atomic.Bool
+}
+
+// commitFault is an answer that sending again will not change.
+type commitFault struct {
+	err    error
+	remedy string
+}
+
+func (f *commitFault) Error() string { return f.err.Error() }
+func (f *commitFault) Unwrap() error { return f.err }
+
+// commit sends the pairs in one request. A request is absolute, so a lost answer is answered by sending again.
+func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPartition]error {
+	errs := make(map[topicPartition]error, len(pairs))
+	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, error) {
+		// A new request for every attempt: sending one may lower its version in place.
+		req := sarama.NewOffsetCommitRequest(o.client.Config(), o.group)
+		req.ConsumerGroupGeneration = m.generation
+		req.ConsumerID = m.id
+		if req.Version >= 7 {
+			req.GroupInstanceId = m.instance
+		}
+		for tp, p := range pairs {
+			// AddBlock would claim leader epoch 0; -1 says that we do not know it.
+			req.AddBlockWithLeaderEpoch(tp.topic, tp.partition, p.position, -1, 0, p.checkpoint)
+		}
+		return b.CommitOffset(req)
+	})
+	moved := false
+	for tp := range pairs {
+		answer := err
+		if err == nil {
+			code, ok := resp.Errors[tp.topic][tp.partition]
+			switch {
+			case !ok:
+				answer = sarama.ErrIncompleteResponse
+			case code != sarama.ErrNoError:
+				answer = code
+			}
+		}
+		if answer != nil {
+			errs[tp] = judge(answer)
+			moved = moved || coordinatorMoved(answer)
+		}
+	}
+	if moved {
+		o.lost.Store(true)
+	}
+	return errs
+}
+
+// committed reads one partition's offset and metadata, waiting for transactional commits under way. It tries until ctx ends.
+func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time.Duration) (int64, string, error) {
+	for {
+		position, checkpoint, err := o.fetch(tp)
+		if err == nil {
+			return position, checkpoint, nil
+		}
+		var fault *commitFault
+		if err = judge(err); errors.As(err, &fault) {
+			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w; %s", tp.topic, tp.partition, err, fault.remedy)
+		}
+		select {
+		case <-ctx.Done():
+			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w (last answer: %w)", tp.topic, tp.partition, context.Cause(ctx), err)
+		case <-time.After(backoff):
+		}
+	}
+}
+
+func (o *offsets) fetch(tp topicPartition) (int64, string, error) {
+	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
+		req := sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group, map[string][]int32{tp.topic: {tp.partition}})
+		req.RequireStable = req.Version >= 7
+		return b.FetchOffset(req)
+	})
+	if err != nil {
+		return 0, "", err
+	}
+	if code := resp.GroupError(); code != sarama.ErrNoError {
+		if coordinatorMoved(code) {
+			o.lost.Store(true)
+		}
+		return 0, "", code
+	}
+	block := resp.GetBlock(tp.topic, tp.partition)
+	switch {
+	case block == nil:
+		return 0, "", sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return 0, "", block.Err
+	}
+	return block.Offset, block.Metadata, nil
+}
+
+// ask sends one request to the group's coordinator. After a transport error the connection is dropped and the coordinator looked up anew.
+func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
+	var none R
+	if o.lost.Swap(false) {
+		if err := o.client.RefreshCoordinator(o.group); err != nil {
+			o.lost.Store(true)
+			return none, err
+		}
+	}
+	b, err := o.client.Coordinator(o.group)
+	if err != nil {
+		o.lost.Store(true)
+		return none, err
+	}
+	// An open broker answers ErrAlreadyConnected; a dropped one dials again.
+	_ = b.Open(o.client.Config())
+	resp, err := send(b)
+	if err != nil {
+		_ = b.Close()
+		o.lost.Store(true)
+		return none, err
+	}
+	return resp, nil
+}
+
+func coordinatorMoved(err error) bool {
+	return errors.Is(err, sarama.ErrNotCoordinatorForConsumer) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
+}
+
+// judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *commitFault stops the lane loudly,
+// anything else is sent again.
+func judge(err error) error {
+	var code sarama.KError
+	if !errors.As(err, &code) {
+		return err // transport
+	}
+	switch code {
+	case sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId:
+		return fmt.Errorf("%w: %w", lane.ErrFenced, code)
+	case sarama.ErrOffsetMetadataTooLarge:
+		return &commitFault{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 unless changed); this is a fault of the writer"}
+	case sarama.ErrGroupAuthorizationFailed:
+		return &commitFault{code, "grant READ on the consumer group to this principal"}
+	case sarama.ErrTopicAuthorizationFailed:
+		return &commitFault{code, "grant READ on the topic to this principal"}
+	case sarama.ErrInvalidGroupId:
+		return &commitFault{code, "set kafka.group to a valid consumer group id"}
+	case sarama.ErrInvalidCommitOffsetSize:
+		return &commitFault{code, "the broker refuses offset commits of this size"}
+	}
+	return err
+}

@@ -1,0 +1,191 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// claim is our right to one partition in one generation. It implements lane.Partition.
+//
+// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the drain timeout and
+// bounds every method.
+type claim struct {
+	tp       topicPartition
+	session  *session
+	consumer sarama.Consumer
+	log      *slog.Logger
+
+	owned context.Context
+	end   context.CancelCauseFunc
+	alive context.Context
+	kill  context.CancelCauseFunc
+
+	mu   sync.Mutex
+	last *reader
+}
+
+var _ lane.Partition = (*claim)(nil)
+
+func (c *claim) Topic() string   { return c.tp.topic }
+func (c *claim) Number() int32   { return c.tp.partition }
+func (c *claim) Cluster() string { return c.session.source.cluster }
+
+// Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
+func (c *claim) Committed(ctx context.Context) (position int64, checkpoint string, err error) {
+	ctx, cancel := either(ctx, c.alive)
+	defer cancel()
+	if err := c.session.committer.flush(ctx, c.tp); err != nil {
+		return 0, "", c.wrap("commit before reading back", err)
+	}
+	s := c.session.source
+	err = s.await(ctx, func() (err error) {
+		position, checkpoint, err = s.offsets.committed(ctx, c.tp, s.backoff)
+		return err
+	})
+	if err != nil {
+		// The call may still be running and own the named results.
+		return 0, "", err
+	}
+	return position, checkpoint, nil
+}
+
+// Commit implements lane.Partition.
+func (c *claim) Commit(ctx context.Context, position int64, checkpoint string) error {
+	ctx, cancel := either(ctx, c.alive)
+	defer cancel()
+	return c.wrap("commit", c.session.committer.now(ctx, c.tp, position, checkpoint, c.fenced))
+}
+
+// CommitLater implements lane.Partition.
+func (c *claim) CommitLater(position int64, checkpoint string) {
+	c.session.committer.later(c.tp, position, checkpoint, c.fenced)
+}
+
+func (c *claim) fenced(err error) { c.end(err) }
+
+// Range implements lane.Partition.
+func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
+	ctx, cancel := either(ctx, c.alive)
+	defer cancel()
+	s := c.session.source
+	type bounds struct{ oldest, newest int64 }
+	found := make(chan bounds, 1)
+	err = s.await(ctx, func() error {
+		first, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetOldest)
+		if err != nil {
+			return err
+		}
+		next, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetNewest)
+		found <- bounds{first, next}
+		return err
+	})
+	if err != nil {
+		return 0, 0, c.wrap("look up the offsets", err)
+	}
+	b := <-found
+	return b.oldest, b.newest, nil
+}
+
+// Read implements lane.Partition. A reader of this partition that is still letting go is waited for.
+func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
+	ctx, cancel := either(ctx, c.alive)
+	defer cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last != nil {
+		select {
+		case <-c.last.done:
+		case <-ctx.Done():
+			return nil, c.wrap("wait for the reader before", context.Cause(ctx))
+		}
+		c.last = nil
+	}
+	// The channel's one place holds the ownership of the reader: whoever takes it out closes it. A caller that has gone says so first and
+	// then looks; the call that started the reader puts it in first and then looks for a caller.
+	started := make(chan *reader, 1)
+	var gone atomic.Bool
+	discard := func() {
+		select {
+		case r := <-started:
+			r.Close()
+		default:
+		}
+	}
+	s := c.session
+	err := s.source.await(ctx, func() error {
+		pc, err := c.consumer.ConsumePartition(c.tp.topic, c.tp.partition, from)
+		if err != nil {
+			return err
+		}
+		r := newReader(pc, from, s.prefetch, c.log, s.source.metrics)
+		s.pumps.Go(func() { r.pump(from) })
+		started <- r
+		if gone.Load() {
+			discard()
+		}
+		return nil
+	})
+	if err != nil {
+		gone.Store(true)
+		discard()
+	}
+	switch {
+	case errors.Is(err, sarama.ErrOffsetOutOfRange):
+		return nil, fmt.Errorf("read %s/%d from %d: %w", c.tp.topic, c.tp.partition, from, lane.ErrOffsetGone)
+	case err != nil:
+		return nil, c.wrap("read", err)
+	}
+	c.last = <-started
+	return c.last, nil
+}
+
+// DeadLetter implements lane.Partition.
+func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter) error {
+	ctx, cancel := either(ctx, c.alive)
+	defer cancel()
+	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters))
+}
+
+func (c *claim) wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s of %s/%d: %w", what, c.tp.topic, c.tp.partition, err)
+}
+
+// release ends the claim's last reader; Cleanup waits until sarama has let go of it.
+func (c *claim) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.last != nil {
+		c.last.Close()
+	}
+}
+
+// drain kills the claim when the drain timeout passes after it was revoked.
+func (c *claim) drain(timeout time.Duration, overdue func()) (stop func()) {
+	done := make(chan struct{})
+	unhook := context.AfterFunc(c.owned, func() {
+		timer := time.NewTimer(timeout)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			overdue()
+			c.kill(fmt.Errorf("the drain deadline has passed: %w", lane.ErrFenced))
+		case <-done:
+		}
+	})
+	return func() {
+		close(done)
+		unhook()
+	}
+}

@@ -1,0 +1,145 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// session is one generation of our membership; it is sarama's group handler. Assignment is eager, so all claims live and die together.
+type session struct {
+	source  *Source
+	handler Handler
+
+	committer *committer
+	prefetch  *prefetch
+	consumers []sarama.Consumer
+	// nth numbers the claims, so that they spread over the consumers.
+	nth map[topicPartition]int
+
+	// running is the committer, pumps are the readers' goroutines. Cleanup waits for both.
+	running sync.WaitGroup
+	pumps   sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// Setup prepares what the claims of this generation share.
+func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
+	s.nth = make(map[topicPartition]int)
+	for topic, partitions := range gs.Claims() {
+		for _, p := range partitions {
+			s.nth[topicPartition{topic, p}] = len(s.nth)
+		}
+	}
+	k := &s.source.config.Kafka
+	var fetch int32
+	s.prefetch, fetch = newPrefetch(int64(k.Fetch.Prefetch), int64(k.Fetch.Bytes), k.Fetch.Records, len(s.nth))
+	s.source.metrics.budget.Store(s.prefetch)
+	response := max(int32(min(int64(k.Fetch.Prefetch)/int64(4*len(s.source.data)), 50<<20)), fetch)
+	config, err := k.dataConfig(fetch, response)
+	if err != nil {
+		return err
+	}
+	for _, client := range s.source.data {
+		consumer, err := sarama.NewConsumerFromClient(tuned{client, config})
+		if err != nil {
+			return fmt.Errorf("consumer for the data: %w", err)
+		}
+		s.consumers = append(s.consumers, consumer)
+	}
+	id := member{id: gs.MemberID(), generation: gs.GenerationID()}
+	if k.InstanceID != "" {
+		id.instance = &k.InstanceID
+	}
+	send := func(pairs map[topicPartition]*pair) map[topicPartition]error {
+		return s.source.offsets.commit(id, pairs)
+	}
+	s.committer = newCommitter(send, time.Duration(s.source.config.Commit.Interval), s.source.backoff, s.source.log, s.source.metrics)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(gs.Context()))
+	s.stop = cancel
+	s.running.Go(func() { s.committer.run(ctx) })
+	s.source.metrics.generations.Inc()
+	s.source.joined.Store(true)
+	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth), "fetch_bytes", fetch)
+	return nil
+}
+
+// Cleanup ends the generation once every claim has drained.
+func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
+	s.source.joined.Store(false)
+	s.stop()
+	s.running.Wait()
+	s.pumps.Wait()
+	for _, c := range s.consumers {
+		_ = c.Close() // closes nothing of the client's
+	}
+	s.source.log.Info("left the generation", "generation", gs.GenerationID())
+	return nil
+}
+
+// ConsumeClaim runs the lane of one claim. It returns only when the session ends: returning early would end it for all claims.
+func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.ConsumerGroupClaim) error {
+	tp := topicPartition{gc.Topic(), gc.Partition()}
+	s.source.group.Pause(map[string][]int32{tp.topic: {tp.partition}})
+	// A fetch that was under way before the pause may still deliver. This ends when sarama closes the claim.
+	go func() {
+		for range gc.Messages() { //nolint:revive // discarding is the point
+		}
+	}()
+
+	c := &claim{
+		tp: tp, session: s, consumer: s.consumers[s.nth[tp]%len(s.consumers)],
+		log: s.source.log.With("topic", tp.topic, "partition", tp.partition),
+	}
+	c.owned, c.end = context.WithCancelCause(gs.Context())
+	c.alive, c.kill = context.WithCancelCause(context.WithoutCancel(gs.Context()))
+	stop := c.drain(time.Duration(s.source.config.Kafka.DrainTimeout), func() {
+		s.source.metrics.overdue.Inc()
+		c.log.Error("the lane did not drain in time; what it had not committed is replayed by the next owner",
+			"drain_timeout", time.Duration(s.source.config.Kafka.DrainTimeout))
+	})
+	s.source.metrics.claims.Inc()
+	s.serve(c)
+	s.source.metrics.claims.Dec()
+	// What the lane handed to CommitLater and did not await.
+	if err := s.committer.flush(c.alive, tp); err != nil {
+		c.log.Debug("last commit", "error", err)
+	}
+	stop()
+	c.kill(lane.ErrFenced)
+	c.release()
+
+	if gs.Context().Err() == nil && errors.Is(context.Cause(c.owned), lane.ErrFenced) {
+		// The coordinator refused this generation; the heartbeat is about to learn the same. If it does not, only a new generation helps,
+		// and returning asks for one.
+		select {
+		case <-gs.Context().Done():
+		case <-time.After(s.source.fenceGrace):
+			c.log.Warn("commits are fenced but the session goes on: joining the group again")
+			return nil
+		}
+	}
+	<-gs.Context().Done()
+	c.end(nil)
+	return nil
+}
+
+// serve runs the handler. A handler that returns or panics while the claim is ours is a fault that must not take the session down.
+func (s *session) serve(c *claim) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.log.Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	s.handler(c.owned, c)
+	if c.owned.Err() == nil {
+		c.log.Error("the lane ended while its claim is ours; its partition rests until the next rebalance")
+	}
+}

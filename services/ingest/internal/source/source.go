@@ -1,0 +1,252 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// Handler carries one claim. Its context ends when the claim does; it then settles what it can within the drain timeout and returns. It
+// returns for no other reason.
+type Handler func(ctx context.Context, p lane.Partition)
+
+// Source is a member of a consumer group that reads its partitions by itself.
+type Source struct {
+	config  Config
+	log     *slog.Logger
+	metrics *Metrics
+
+	// backoff is the pause after a failed request; fenceGrace is how long the session may outlive a fenced commit.
+	backoff    time.Duration
+	fenceGrace time.Duration
+
+	// Set while Run runs.
+	cluster string
+	control sarama.Client   // metadata, offsets of partitions, topics
+	data    []sarama.Client // fetches
+	group   sarama.ConsumerGroup
+	offsets *offsets
+	letters *letters
+	// calls are those of sarama's that their callers may have left.
+	calls sync.WaitGroup
+
+	joined atomic.Bool
+	state  atomic.Pointer[string]
+}
+
+// New returns a source that has not yet done anything. reg may be nil.
+func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
+	saramaLog.Store(log)
+	s := &Source{
+		config: config, log: log, metrics: NewMetrics(reg),
+		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
+	}
+	s.waits("has not connected to the brokers yet")
+	return s
+}
+
+// Ready says why the source is not at work, or nil. Waiting for topics that do not exist yet is no fault.
+func (s *Source) Ready() error {
+	if s.joined.Load() {
+		return nil
+	}
+	if why := s.state.Load(); why != nil && *why != "" {
+		return errors.New(*why)
+	}
+	return nil
+}
+
+func (s *Source) waits(why string) { s.state.Store(&why) }
+
+// Run carries the topics' partitions until ctx ends; then lanes drain and the member leaves the group. Brokers that are away, missing
+// topics and rebalances are waited out. The error is one of configuration.
+func (s *Source) Run(ctx context.Context, topics []string, handler Handler) error {
+	if err := s.open(); err != nil {
+		return fmt.Errorf("kafka clients: %w", err)
+	}
+	defer s.close()
+	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
+	if !s.connect(ctx, topics) {
+		return nil
+	}
+	config, err := s.config.Kafka.groupConfig()
+	if err != nil {
+		return err
+	}
+	if s.group, err = sarama.NewConsumerGroup(s.config.Kafka.Brokers, s.config.Kafka.Group, config); err != nil {
+		return fmt.Errorf("consumer group: %w", err)
+	}
+	var errs sync.WaitGroup
+	errs.Go(func() {
+		for err := range s.group.Errors() {
+			s.log.Warn("consumer group", "error", err)
+		}
+	})
+	defer func() {
+		// Leaves the group, so that the others need not wait for the session timeout.
+		if err := s.group.Close(); err != nil {
+			s.log.Debug("close the consumer group", "error", err)
+		}
+		errs.Wait()
+	}()
+	s.member(ctx, topics, handler)
+	return nil
+}
+
+// member joins the group for the topics that can be read, and joins again when those change or a generation ends.
+func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
+	survey := newSurvey(s)
+	for pause := time.Duration(0); sleep(ctx, pause); {
+		readable := survey.readable(topics)
+		if len(readable) == 0 {
+			s.waits("")
+			pause = time.Duration(s.config.Kafka.TopicRefresh)
+			continue
+		}
+		err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable(topics)) }, handler)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.waits("cannot join the consumer group: " + err.Error())
+			s.log.Warn("the group generation failed, joining again", "error", explain(err))
+			pause = time.Second
+		default:
+			pause = 0
+		}
+	}
+}
+
+// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the topics change.
+func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		for sleep(ctx, time.Duration(s.config.Kafka.TopicRefresh)) {
+			if !same() {
+				s.log.Info("the topics to read have changed, joining again")
+				cancel()
+			}
+		}
+	})
+	defer watch.Wait()
+	defer cancel()
+	return s.group.Consume(ctx, topics, &session{source: s, handler: handler})
+}
+
+// open makes the clients. They dial when they are first used.
+func (s *Source) open() (err error) {
+	k := &s.config.Kafka
+	base, err := k.base()
+	if err != nil {
+		return err
+	}
+	if s.control, err = sarama.NewClient(k.Brokers, base); err != nil {
+		return err
+	}
+	commits, err := sarama.NewClient(k.Brokers, base)
+	if err != nil {
+		return err
+	}
+	s.offsets = &offsets{client: commits, group: k.Group}
+	n := k.Fetch.Clients
+	if n == 0 {
+		n = min(4, runtime.GOMAXPROCS(0))
+	}
+	data, err := k.dataConfig(int32(k.Fetch.Bytes), int32(k.Fetch.Bytes))
+	if err != nil {
+		return err
+	}
+	for range n {
+		c, err := sarama.NewClient(k.Brokers, data)
+		if err != nil {
+			return err
+		}
+		s.data = append(s.data, c)
+	}
+	s.letters = newLetters(s)
+	return nil
+}
+
+func (s *Source) close() {
+	s.joined.Store(false)
+	s.waits("has stopped")
+	s.letters.close()
+	for _, c := range append([]sarama.Client{s.control, s.offsets.client}, s.data...) {
+		_ = c.Close() // only ErrClosedClient
+	}
+	s.calls.Wait()
+	s.data = nil
+}
+
+// connect waits for the brokers and learns the cluster's id. It returns false when ctx ends first.
+func (s *Source) connect(ctx context.Context, topics []string) bool {
+	pause := s.backoff
+	said := false
+	for {
+		id, err := clusterID(s.control, topics)
+		if err == nil {
+			s.cluster = id
+			s.metrics.connected.Set(1)
+			s.waits("has not joined the consumer group yet")
+			s.log.Info("connected to the brokers", "cluster", id, "brokers", s.config.Kafka.Brokers)
+			return true
+		}
+		s.waits("the brokers do not answer: " + err.Error())
+		if !said {
+			said = true
+			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", explain(err))
+		}
+		if !sleep(ctx, pause) {
+			return false
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+// clusterID asks the brokers for the id of their cluster, finding out which of them answer.
+func clusterID(client sarama.Client, topics []string) (string, error) {
+	if err := client.RefreshMetadata(topics...); errors.Is(err, sarama.ErrOutOfBrokers) {
+		return "", err
+	}
+	b := client.LeastLoadedBroker()
+	if b == nil {
+		return "", sarama.ErrOutOfBrokers
+	}
+	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
+	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, topics))
+	if err != nil {
+		_ = b.Close()
+		return "", err
+	}
+	if resp.ClusterID == nil {
+		return "", nil
+	}
+	return *resp.ClusterID, nil
+}
+
+// sleep waits and says whether ctx still lives.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
