@@ -1,6 +1,7 @@
 package lanewire
 
 import (
+	"sync"
 	"testing"
 
 	"google.golang.org/grpc/mem"
@@ -9,7 +10,9 @@ import (
 // countingPool makes buffers that gRPC counts references of (it does not count small ones), overwrites them when they come back, so that a
 // use after that shows, and fails the test when one comes back twice or not at all.
 type countingPool struct {
-	t   testing.TB
+	t testing.TB
+
+	mu  sync.Mutex // gRPC gives buffers back in goroutines of its own
 	out map[*[]byte]bool
 }
 
@@ -21,11 +24,15 @@ func newCountingPool(t testing.TB) *countingPool {
 
 func (p *countingPool) Get(length int) *[]byte {
 	b := make([]byte, length, length+1<<10+1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.out[&b] = true
 	return &b
 }
 
 func (p *countingPool) Put(b *[]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if !p.out[b] {
 		p.t.Errorf("a buffer came back twice")
 	}
@@ -39,6 +46,8 @@ func (p *countingPool) Put(b *[]byte) {
 // wantOut checks how many buffers are still referenced.
 func (p *countingPool) wantOut(n int) {
 	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if len(p.out) != n {
 		p.t.Errorf("%d buffers are referenced, want %d", len(p.out), n)
 	}
