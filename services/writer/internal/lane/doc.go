@@ -1,0 +1,21 @@
+// Package lane carries the rows of one Kafka partition from a gRPC call into BigQuery write streams, exactly once.
+//
+// A Service takes calls of lane.v1.LaneService; each call is one lane. A lane is one owner goroutine, which alone touches the lane's
+// state, and one receiving goroutine, which reads one message whenever the owner lets it. Whatever blocks (a table to be made, a
+// stream to be created or fenced) runs in a goroutine that the owner starts and awaits; its outcome, and what BigQuery says of each
+// append, comes back to the owner as an event.
+//
+// The law of the package: nothing is appended that the committed checkpoint does not explain. Three numbers a table keep it:
+//
+//	settled  rows in the table's stream at the position: in every checkpoint
+//	drop     rows after the position that are in the table already: in every checkpoint, until the position has passed them
+//	version  the state of the lane that a checkpoint must show before the table's stream takes a row
+//
+// Every change that a later append relies on (a new stream, a left-out offset, the end of a rest) takes the next version. A
+// batch is appended once the version it needs is durable, and the barrier (Checkpoint, answered by Durable) makes the newest version
+// durable, however many changes that covers. Batches are appended in order; what waits is held, and what was appended before stays in flight.
+//
+// A lane that has been idle for a while rests: it makes a checkpoint durable that is flagged clean, so that a crash during the
+// idle time costs the next owner nothing, and raises the barrier again before its next append. A lane that adopts clean streams
+// begins at rest.
+package lane

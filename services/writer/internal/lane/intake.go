@@ -1,0 +1,176 @@
+package lane
+
+import (
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// parked is a LeftOut that does not fit in a checkpoint before the window has settled. Batches from its sequence on wait for it.
+type parked struct {
+	before  uint64
+	offsets []int64
+}
+
+// take checks one message and takes over what it holds. The request is free for the next one when it returns.
+func (l *lane) take(r *lanewire.Request) error {
+	defer r.Free()
+	if l.phase == awaitsOpen {
+		if r.Control == nil {
+			return invalid("append: the first message of a call must be Open")
+		}
+		return l.takeOpen(r.Control.GetOpen())
+	}
+	if r.Control == nil {
+		if l.phase == awaitsDurable {
+			return invalid("append before durable: commit the checkpoint of Opened and send Durable with barrier 0 first")
+		}
+		return l.takeAppend(&r.Append)
+	}
+	switch m := r.Control.GetMessage().(type) {
+	case *lanev1.LaneRequest_Durable:
+		return l.takeDurable(m.Durable.GetBarrier())
+	case *lanev1.LaneRequest_LeftOut:
+		if l.phase == awaitsDurable {
+			return invalid("left_out before durable: commit the checkpoint of Opened and send Durable with barrier 0 first")
+		}
+		return l.takeLeftOut(m.LeftOut)
+	case *lanev1.LaneRequest_Open:
+		return invalid("open: this call has opened %s/%d already; a lane is one call", l.open.GetTopic(), l.open.GetPartition())
+	}
+	return invalid("message: none is set")
+}
+
+func (l *lane) takeDurable(barrier uint64) error {
+	if !l.awaiting {
+		return invalid("durable.barrier is %d, but no barrier awaits an answer", barrier)
+	}
+	if barrier != l.barrier {
+		return invalid("durable.barrier is %d, expected %d", barrier, l.barrier)
+	}
+	l.awaiting = false
+	l.durable = l.awaited
+	if l.phase == awaitsDurable {
+		l.enter(streaming)
+		l.rest.Reset(l.service.Limits.RestAfter)
+	}
+	l.resume()
+	return nil
+}
+
+func (l *lane) takeAppend(a *lanewire.Append) error {
+	limits := &l.service.Limits
+	switch {
+	case a.Sequence != l.sequence+1:
+		return invalid("append.sequence is %d, expected %d", a.Sequence, l.sequence+1)
+	case a.EndPosition <= l.end:
+		return invalid("append.end_position is %d, must exceed %d", a.EndPosition, l.end)
+	case len(l.window) >= limits.WindowBatches:
+		return invalid("append %d exceeds the window of %d batches (opened.limits.window_batches)", a.Sequence, limits.WindowBatches)
+	case len(a.Blocks) > len(l.tables):
+		return invalid("append.blocks has %d blocks for %d routes", len(a.Blocks), len(l.tables))
+	}
+	b := l.newBatch()
+	b.sequence, b.start, b.end, b.needs = a.Sequence, l.end, a.EndPosition, 0
+	b.received = time.Now().UnixNano()
+	records := b.end - b.start - within(l.left, b.start, b.end)
+	for i := range a.Blocks {
+		from := &a.Blocks[i]
+		if int64(from.Route) >= int64(len(l.tables)) {
+			return invalid("append.blocks[%d].route is %d, but open has %d routes", i, from.Route, len(l.tables))
+		}
+		for j := range i {
+			if a.Blocks[j].Route == from.Route {
+				return invalid("append.blocks[%d].route is %d, that of blocks[%d]", i, from.Route, j)
+			}
+		}
+		size := int64(from.Bytes.Len())
+		if size > limits.BlockBytes {
+			return invalid("append.blocks[%d] has %d bytes of rows, at most %d (opened.limits.block_bytes)", i, size, limits.BlockBytes)
+		}
+		// The count enters the accounting of exactly-once: it must be that of the rows.
+		rows, err := lanewire.CountRows(from.Bytes)
+		if err != nil {
+			return invalid("append.blocks[%d]: %v", i, err)
+		}
+		if int64(rows) != int64(from.Rows) {
+			return invalid("append.blocks[%d].rows is %d, but it holds %d rows", i, from.Rows, rows)
+		}
+		t := &l.tables[from.Route]
+		if int64(from.Dropped) > t.toDrop {
+			return invalid("append.blocks[%d].dropped is %d, but only %d rows of %s are left to drop", i, from.Dropped, t.toDrop, t.route.GetTable())
+		}
+		if rows > 0 && int64(from.Dropped) < t.toDrop {
+			return invalid("append.blocks[%d] has rows while %d rows of %s are still to be dropped (opened.replay)", i, t.toDrop-int64(from.Dropped), t.route.GetTable())
+		}
+		if records -= int64(rows) + int64(from.Dropped); records < 0 {
+			return invalid("append.blocks: more rows than the records from %d to %d that are not left out", b.start, b.end)
+		}
+		b.bytes += size
+		b.blocks = append(b.blocks, block{table: int(from.Route), rows: rows, dropped: int64(from.Dropped), done: rows == 0})
+		if rows > 0 {
+			b.open++
+		}
+	}
+	if l.bytes+b.bytes > limits.WindowBytes {
+		return invalid("append %d exceeds the window of %d bytes (opened.limits.window_bytes)", a.Sequence, limits.WindowBytes)
+	}
+	// Checked: from here on the lane owns the rows.
+	if b.open > 0 && l.resting {
+		l.resting = false
+		l.floor = l.change()
+	}
+	b.needs = l.floor
+	l.rest.Stop()
+	for i := range a.Blocks {
+		bl := &b.blocks[i]
+		l.tables[bl.table].toDrop -= bl.dropped
+		if bl.rows > 0 {
+			bl.data, a.Blocks[i].Bytes = a.Blocks[i].Bytes, nil
+			l.prepare(bl.table)
+		}
+	}
+	l.sequence, l.end = b.sequence, b.end
+	l.window = append(l.window, b)
+	l.bytes += b.bytes
+	l.service.Budget.charge(b.bytes)
+	l.service.Metrics.held.Add(float64(b.bytes))
+	return nil
+}
+
+func (l *lane) takeLeftOut(m *lanev1.LeftOut) error {
+	offsets := m.GetOffsets()
+	if len(offsets) == 0 {
+		return invalid("left_out.offsets is empty")
+	}
+	if m.GetSequence() != 0 {
+		return l.takeAnswer(m)
+	}
+	if !ascending(offsets, l.end, 1<<63-1) {
+		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append that passes its records", l.end)
+	}
+	l.service.Metrics.leftOut.Add(float64(len(offsets)))
+	if len(l.parked) == 0 && l.leaveOut(offsets, l.service.Limits.CheckpointBytes) {
+		l.floor = l.change()
+		return nil
+	}
+	l.parked = append(l.parked, parked{before: l.sequence + 1, offsets: offsets})
+	return nil
+}
+
+// change takes the next version of the lane's state.
+func (l *lane) change() uint64 {
+	l.version++
+	return l.version
+}
+
+func (l *lane) newBatch() *batch {
+	if n := len(l.free); n > 0 {
+		b := l.free[n-1]
+		l.free = l.free[:n-1]
+		*b = batch{blocks: b.blocks[:0]}
+		return b
+	}
+	return new(batch)
+}

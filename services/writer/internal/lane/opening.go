@@ -1,0 +1,211 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
+)
+
+// opened is what the writer knows once it has fenced or adopted what the checkpoint names.
+type opened struct {
+	outcome string // new, adopted or fenced
+	left    []checkpoint.Range
+	entries []entry
+}
+
+// entry is one table of the checkpoint after fencing: a stream to adopt or none, and the rows to drop.
+type entry struct {
+	checkpoint.Table
+	route  int // -1 when no route leads to the table
+	handle Table
+}
+
+// takeOpen checks Open and starts the opening.
+func (l *lane) takeOpen(open *lanev1.Open) error {
+	if open == nil {
+		return invalid("the first message of a call must be Open")
+	}
+	switch {
+	case open.GetGroup() == "":
+		return invalid("open.group is empty")
+	case open.GetTopic() == "":
+		return invalid("open.topic is empty")
+	case open.GetPartition() < 0:
+		return invalid("open.partition is %d, must not be negative", open.GetPartition())
+	case open.GetPosition() < 0:
+		return invalid("open.position is %d, must not be negative", open.GetPosition())
+	case len(open.GetRoutes()) == 0:
+		return invalid("open.routes is empty: a lane needs a table to write to")
+	}
+	for i, r := range open.GetRoutes() {
+		if r.GetTable() == "" {
+			return invalid("open.routes[%d].table is empty", i)
+		}
+		if r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil {
+			return invalid("open.routes[%d].row is not set: name a message or send a descriptor", i)
+		}
+		for j, other := range open.GetRoutes()[:i] {
+			if other.GetTable() == r.GetTable() {
+				return invalid("open.routes[%d].table %q is that of routes[%d]: one table takes one row message", i, r.GetTable(), j)
+			}
+		}
+	}
+	l.open = open
+	l.log = l.service.Log.With("group", open.GetGroup(), "topic", open.GetTopic(), "partition", open.GetPartition())
+	l.position, l.end = open.GetPosition(), open.GetPosition()
+	l.tables = make([]table, len(open.GetRoutes()))
+	for i := range l.tables {
+		l.tables[i].route = open.GetRoutes()[i]
+	}
+	l.enter(opening)
+	l.do(func() event {
+		o, err := l.inherit(l.ctx)
+		return event{kind: eventOpened, opened: o, err: err}
+	})
+	return nil
+}
+
+// inherit takes over what the committed checkpoint names. It runs outside the owner and touches nothing but l.open and the sink.
+func (l *lane) inherit(ctx context.Context) (*opened, error) {
+	open := l.open
+	if open.GetCheckpoint() == "" {
+		return &opened{outcome: "new"}, nil
+	}
+	c, err := checkpoint.Decode(open.GetCheckpoint())
+	if err != nil {
+		return nil, fatal("open.checkpoint: %v", err)
+	}
+	place := checkpoint.Place{Cluster: open.GetCluster(), Topic: open.GetTopic(), Partition: open.GetPartition(), Position: open.GetPosition()}
+	if err := c.Verify(place); err != nil {
+		return nil, fatal("%v. Going on could lose or repeat rows. Commit the position and metadata that belong together, or, to start anew at the position, "+
+			"commit it with empty metadata: rows in flight after the last clean stop may then be written twice", err)
+	}
+	o := &opened{outcome: "fenced", left: c.LeftOut, entries: make([]entry, len(c.Tables))}
+	if c.Clean {
+		o.outcome = "adopted"
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(l.service.Limits.Fences)
+	for i := range c.Tables {
+		e := &o.entries[i]
+		e.Table, e.route = c.Tables[i], -1
+		group.Go(func() error { return l.inheritTable(ctx, e, c.Clean) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for i := range o.entries {
+		e := &o.entries[i]
+		if e.Drop > 0 && c.Routing != open.GetRouting() {
+			return nil, fatal("the routing changed (fingerprint %016x, was %016x) while %d rows after position %d are in table %s already and must be dropped on replay: "+
+				"which records they were depends on the old routing. Two ways out: run ingest with the old routing until it has stopped cleanly once, then change it; or "+
+				"commit position %d with empty metadata and accept up to %d duplicate rows",
+				open.GetRouting(), c.Routing, e.Drop, c.Position, e.Name, c.Position, e.Drop)
+		}
+		if e.Drop > 0 && e.route < 0 {
+			return nil, fatal("%d rows after position %d are in table %s already and must be dropped on replay, but no route leads there now. Two ways out: "+
+				"route to it again until ingest has stopped cleanly once; or commit position %d with empty metadata and accept up to %d duplicate rows",
+				e.Drop, c.Position, e.Name, c.Position, e.Drop)
+		}
+	}
+	return o, nil
+}
+
+// inheritTable finds the route of one table of the checkpoint and fences its stream, unless a clean checkpoint lets us adopt it.
+func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
+	_, short := cutLast(e.Name, "/")
+	for i, r := range l.open.GetRoutes() {
+		if _, last := cutLast(r.GetTable(), "."); last != short {
+			continue
+		}
+		handle, err := l.service.Sink.Table(ctx, r)
+		if err != nil {
+			return l.sinkFault(fmt.Sprintf("prepare table %s", r.GetTable()), err)
+		}
+		if handle.Name() == e.Name {
+			e.route, e.handle = i, handle
+			break
+		}
+	}
+	if e.Stream == "" || clean && e.route >= 0 {
+		return nil
+	}
+	// A clean stream that nothing routes to any more is finalized for tidiness; that it is gone matters to nobody.
+	rows, err := l.service.Sink.Finalize(ctx, e.Stream)
+	switch {
+	case errors.Is(err, ErrStreamGone) && clean:
+	case errors.Is(err, ErrStreamGone):
+		return fatal("write stream %s is gone (it expired, or table %s was deleted), so that nobody can tell how many rows after position %d it took; the checkpoint counts %d rows "+
+			"in it. Look in the table for rows of this partition at or after offset %d. If there are none, commit position %d with empty metadata and go on. If there are some, "+
+			"commit one more than the last offset there instead, with empty metadata, or accept them twice",
+			e.Stream, e.Name, l.open.GetPosition(), e.Rows, l.open.GetPosition(), l.open.GetPosition())
+	case err != nil:
+		return l.sinkFault("fence write stream "+e.Stream, err)
+	case rows < e.Rows:
+		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s. Nothing was written. "+
+			"Compare the table with the topic below that position before committing other metadata",
+			e.Stream, rows, l.open.GetPosition(), e.Rows, e.Name)
+	default:
+		e.Drop += rows - e.Rows
+	}
+	e.Stream, e.Rows = "", 0
+	return nil
+}
+
+// cutLast splits around the last separator; without one, all of s is the last part.
+func cutLast(s, sep string) (before, last string) {
+	i := strings.LastIndex(s, sep)
+	return s[:max(i, 0)], s[i+1:]
+}
+
+// takeOpened makes the outcome of the opening the lane's state and tells ingest.
+func (l *lane) takeOpened(o *opened, err error) error {
+	if err != nil {
+		l.service.Metrics.opens.WithLabelValues("refused").Inc()
+		return err
+	}
+	l.left = o.left
+	answer := &lanev1.Opened{Writer: l.service.Name, Limits: &lanev1.Limits{
+		BlockBytes:    uint64(l.service.Limits.BlockBytes),
+		WindowBytes:   uint64(l.service.Limits.WindowBytes),
+		WindowBatches: uint32(l.service.Limits.WindowBatches),
+	}}
+	dropping := int64(0)
+	for _, e := range o.entries {
+		if e.route < 0 {
+			continue
+		}
+		t := &l.tables[e.route]
+		if err := l.name(e.route, e.handle); err != nil {
+			return err
+		}
+		t.stream, t.settled, t.drop, t.toDrop = e.Stream, e.Rows, e.Drop, e.Drop
+		t.fresh = t.stream != ""
+		if t.drop > 0 {
+			dropping += t.drop
+			answer.Replay = append(answer.Replay, &lanev1.Replay{Route: uint32(e.route), Rows: uint64(t.drop)})
+		}
+	}
+	slices.SortFunc(answer.Replay, func(a, b *lanev1.Replay) int { return int(a.Route) - int(b.Route) })
+	shown := checkpoint.Checkpoint{LeftOut: l.left}
+	answer.LeftOut = shown.Offsets()
+	// An adopted lane begins at rest: until rows come, a crash leaves the next owner what we found.
+	l.resting = o.outcome == "adopted"
+	token, err := l.encode(l.resting)
+	if err != nil {
+		return err
+	}
+	answer.Checkpoint = token
+	l.awaiting, l.awaited = true, 0
+	l.enter(awaitsDurable)
+	l.service.Metrics.opens.WithLabelValues(o.outcome).Inc()
+	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out", len(answer.LeftOut))
+	return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: answer}})
+}

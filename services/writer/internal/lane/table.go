@@ -1,0 +1,145 @@
+package lane
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// table is one route of the lane: the three numbers of the package comment and the stream behind them.
+type table struct {
+	route *lanev1.Route
+	// name and handle are known once the sink was asked for the table.
+	name   string
+	handle Table
+	rows   prometheus.Counter
+
+	// stream is the write stream; empty until one is created or adopted. creating while that runs.
+	stream   string
+	creating bool
+	appender Appender
+	// version must be durable before the stream takes a row; 0 for an adopted stream, which Opened explains.
+	version uint64
+	// fresh says that nothing was written to the stream since a clean checkpoint named it: should it be gone, no row is in question.
+	fresh bool
+
+	// settled is the rows in the stream at lane.position.
+	settled int64
+	// drop is the rows after lane.position that are in the table already; toDrop those of them after lane.end. toDrop <= drop.
+	drop, toDrop int64
+}
+
+// batch is one Append on its way.
+type batch struct {
+	sequence   uint64
+	start, end int64 // offsets start <= o < end
+	bytes      int64
+	needs      uint64 // version that must be durable before its rows are appended
+	blocks     []block
+	open       int // blocks whose rows are not all written or refused
+	received   int64
+}
+
+// block is the rows of a batch for one table.
+type block struct {
+	table   int
+	rows    int
+	dropped int64
+	refused int
+	data    mem.BufferSlice // nil once appended
+	done    bool
+}
+
+// name notes which table a route leads to.
+func (l *lane) name(i int, handle Table) error {
+	t := &l.tables[i]
+	if t.name != "" {
+		return nil
+	}
+	for _, j := range l.named {
+		if l.tables[j].name == handle.Name() {
+			return invalid("open.routes[%d].table %q and routes[%d].table %q are both %s: one table takes one row message",
+				i, t.route.GetTable(), j, l.tables[j].route.GetTable(), handle.Name())
+		}
+	}
+	t.name, t.handle = handle.Name(), handle
+	t.rows = l.service.Metrics.rows.WithLabelValues(t.name)
+	l.named = append(l.named, i)
+	slices.SortFunc(l.named, func(a, b int) int { return strings.Compare(l.tables[a].name, l.tables[b].name) })
+	return nil
+}
+
+// prepare gets a table ready for rows: it starts what is missing.
+func (l *lane) prepare(i int) {
+	t := &l.tables[i]
+	if t.appender != nil || t.creating || l.forgotten != "" {
+		return
+	}
+	if t.stream != "" {
+		l.start(i)
+		return
+	}
+	t.creating = true
+	l.do(func() event {
+		e := event{kind: eventCreated, table: i}
+		handle, err := l.service.Sink.Table(l.ctx, t.route)
+		if err != nil {
+			e.err = l.sinkFault(fmt.Sprintf("prepare table %s", t.route.GetTable()), err)
+			return e
+		}
+		e.handle = handle
+		if e.stream, err = handle.Create(l.ctx); err != nil {
+			e.err = l.sinkFault(fmt.Sprintf("create a write stream of %s", handle.Name()), err)
+		}
+		return e
+	})
+}
+
+// created takes over a new stream: the next checkpoint names it, and it takes rows once that is durable.
+func (l *lane) created(e *event) error {
+	if e.err != nil {
+		return e.err
+	}
+	if err := l.name(e.table, e.handle); err != nil {
+		return err
+	}
+	t := &l.tables[e.table]
+	t.creating, t.stream, t.settled, t.fresh = false, e.stream, 0, false
+	t.version = l.change()
+	l.start(e.table)
+	return nil
+}
+
+// start opens the appender at the rows the stream holds: nothing of it is in flight.
+func (l *lane) start(i int) {
+	t := &l.tables[i]
+	t.appender = t.handle.Open(t.stream, t.settled, func(r Result) {
+		l.mail.post(event{kind: eventResult, table: i, result: r})
+	})
+}
+
+// broken ends the lane for a stream that takes no more rows.
+func (l *lane) broken(i int, err error) error {
+	t := &l.tables[i]
+	switch {
+	case errors.Is(err, ErrFinalized):
+		return aborted("write stream %s is finalized: a newer owner has fenced this lane, or an older one disturbed it; Kafka's generation decides who may go on", t.stream)
+	case errors.Is(err, ErrStreamGone) && t.fresh && !l.halfClosed:
+		// It was idle since a clean checkpoint and expired. Its absence must be durable before anybody opens this lane again.
+		t.appender.Close()
+		l.forgotten, t.appender, t.stream, t.settled = t.stream, nil, "", 0
+		l.forgotAt = l.change()
+		l.wanted = l.forgotAt
+		return nil
+	case errors.Is(err, ErrStreamGone):
+		return aborted("write stream %s is gone while rows were in flight: its table %s was deleted", t.stream, t.name)
+	}
+	return aborted("append to %s: %v", t.stream, err)
+}
