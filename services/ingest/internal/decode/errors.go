@@ -1,0 +1,50 @@
+package decode
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Error says that a payload is not what its contract says. It is about one record and will be the same on every try: the record
+// belongs in the dead-letter topic.
+type Error struct {
+	// Contract is the name of the contract the payload was read by.
+	Contract string
+	// Field is the path of the value at fault, for example delivery.items[3].variant.id; the payload's name alone when no
+	// single field is at fault.
+	Field string
+	// Offset is the byte of the payload where the value at fault starts. In a compressed object container file it counts from
+	// the start of the decompressed block, and Reason says so.
+	Offset int
+	// Reason says what is wrong with it.
+	Reason string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: %s at byte %d: %s", e.Contract, e.Field, e.Offset, e.Reason)
+}
+
+// SchemaError says why a schema cannot be compiled, and where in it.
+type SchemaError struct {
+	// Field is the path of the field at fault, with [] for the items of an array and the entries of a map.
+	Field string
+	// Reason says what is wrong, and what to do instead where there is a choice.
+	Reason string
+}
+
+func (e *SchemaError) Error() string { return e.Field + ": " + e.Reason }
+
+// fillPath puts the indexes of the arrays being read into a path template such as items[].variant.id.
+func fillPath(template string, indexes []int) string {
+	var b strings.Builder
+	for _, index := range indexes {
+		head, tail, ok := strings.Cut(template, "[]")
+		if !ok {
+			break
+		}
+		fmt.Fprintf(&b, "%s[%d]", head, index)
+		template = tail
+	}
+	b.WriteString(template)
+	return b.String()
+}
