@@ -27,12 +27,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	topic = events.DeliveryTopic
-	count = 300
+	count = 100
 )
 
 // Made once: both take a while.
 var (
-	generator = events.New(events.Config{Size: 4000, ContainerEvery: 15, TruncatedEvery: 40, UnknownTypeEvery: 40})
+	generator = events.New(events.Config{Size: 4000, ContainerEvery: 10, TruncatedEvery: 20, UnknownTypeEvery: 20})
 	schema    = avro.MustParse(schemas.DeliveryEventV6)
 )
 
