@@ -1,0 +1,158 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// coordinator is a fake that answers after a second.
+type coordinator struct {
+	mu     sync.Mutex
+	busy   bool
+	sent   []map[topicPartition]int64
+	answer func(n int, tp topicPartition) error
+	t      *testing.T
+}
+
+func (c *coordinator) send(pairs map[topicPartition]*pair) map[topicPartition]error {
+	c.mu.Lock()
+	if c.busy {
+		c.t.Error("two requests at once")
+	}
+	c.busy = true
+	n := len(c.sent)
+	request, errs := map[topicPartition]int64{}, map[topicPartition]error{}
+	for tp, p := range pairs {
+		request[tp] = p.position
+		if err := c.answer(n, tp); err != nil {
+			errs[tp] = err
+		}
+	}
+	c.sent = append(c.sent, request)
+	c.mu.Unlock()
+	time.Sleep(time.Second)
+	c.mu.Lock()
+	c.busy = false
+	c.mu.Unlock()
+	return errs
+}
+
+// requests are those sent so far.
+func (c *coordinator) requests() []map[topicPartition]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sent)
+}
+
+func (c *coordinator) run(t *testing.T, test func(*committer)) {
+	synctest.Test(t, func(t *testing.T) {
+		c.t = t
+		ctx, cancel := context.WithCancel(context.Background())
+		k := newCommitter(c.send, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
+		done := make(chan struct{})
+		go func() { defer close(done); k.run(ctx) }()
+		test(k)
+		cancel()
+		<-done
+	})
+}
+
+var (
+	tpA = topicPartition{"a", 0}
+	tpB = topicPartition{"b", 1}
+)
+
+func unfenced(t *testing.T) func(error) {
+	return func(err error) { t.Errorf("fenced: %v", err) }
+}
+
+// One partition's trouble is sent again; its neighbours in the request are done.
+func TestCommitterPartialFailure(t *testing.T) {
+	c := &coordinator{answer: func(n int, tp topicPartition) error {
+		if tp == tpB && n < 3 {
+			return errors.New("later")
+		}
+		return nil
+	}}
+	c.run(t, func(k *committer) {
+		k.later(tpB, 1, "", unfenced(t))
+		began := time.Now()
+		if err := k.now(context.Background(), tpA, 5, "", unfenced(t)); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("took %v: waited for the neighbour", took)
+		}
+		if err := k.flush(context.Background(), tpB); err != nil {
+			t.Error(err)
+		}
+		if sent := c.requests(); len(sent) < 4 || len(sent[0]) != 2 {
+			t.Errorf("sent %v", sent)
+		}
+	})
+}
+
+// A waiter of a superseded pair is served by its successor, and the older pair is never sent after it.
+func TestCommitterSupersedes(t *testing.T) {
+	c := &coordinator{answer: func(n int, _ topicPartition) error {
+		if n == 0 {
+			return errors.New("lost")
+		}
+		return nil
+	}}
+	c.run(t, func(k *committer) {
+		old := make(chan error, 1)
+		go func() { old <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		synctest.Wait() // the first is under way
+		k.later(tpA, 2, "", unfenced(t))
+		if err := <-old; err != nil {
+			t.Error(err)
+		}
+		for i, request := range c.requests()[1:] {
+			if request[tpA] != 2 {
+				t.Errorf("request %d commits %d after 2 was there", i+1, request[tpA])
+			}
+		}
+	})
+}
+
+func TestCommitterTimerAndEnd(t *testing.T) {
+	c := &coordinator{answer: func(int, topicPartition) error { return nil }}
+	c.run(t, func(k *committer) {
+		for i := range int64(100) {
+			k.later(tpA, i, "", unfenced(t))
+			k.later(tpB, -i, "", unfenced(t))
+		}
+		time.Sleep(20 * time.Second)
+		if sent := c.requests(); len(sent) != 1 || sent[0][tpA] != 99 || sent[0][tpB] != -99 {
+			t.Errorf("sent %v: want one request with the newest of both", sent)
+		}
+		if err := k.flush(context.Background(), tpA); err != nil {
+			t.Errorf("nothing to flush: %v", err)
+		}
+		k.end(lane.ErrFenced)
+		mustFenced(t, k.now(context.Background(), tpA, 1, "", unfenced(t)))
+	})
+}
+
+func TestCommitterGivesUpWithItsCaller(t *testing.T) {
+	c := &coordinator{answer: func(int, topicPartition) error { return errors.New("away") }}
+	c.run(t, func(k *committer) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		if err := k.now(ctx, tpA, 1, "", unfenced(t)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		// Backs off to 20 times the first pause, and ticks go on.
+		if n := len(c.requests()); n < 300 || n > 700 {
+			t.Errorf("%d attempts in an hour", n)
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package source
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+const letterTopic = testTopic + ".dead-letter"
+
+// consumed reads n records of the dead-letter topic.
+func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
+	t.Helper()
+	k := producer(t, c, kgo.ConsumeTopics(letterTopic))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	var out []*kgo.Record
+	for len(out) < n {
+		f := k.PollFetches(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("%d of %d dead letters", len(out), n)
+		}
+		out = append(out, f.Records()...)
+	}
+	return out
+}
+
+func letter(offset int64, value string) lane.DeadLetter {
+	return lane.DeadLetter{
+		Record: &record.Record{Topic: testTopic, Offset: offset, Key: []byte("key"), Value: []byte(value),
+			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"), Value: nil}}},
+		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short",
+	}
+}
+
+func TestDeadLetter(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	s := start(t, testConfig(c.ListenAddrs()...), false)
+	o := s.claim(t)
+	null := letter(8, "")
+	null.Record.Key, null.Record.Value, null.Record.Headers = nil, nil, nil
+	if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(7, "value"), null}); err != nil {
+		t.Fatal(err)
+	}
+	got := consumed(t, c, 2)
+	header := map[string]string{}
+	var order []string
+	for _, h := range got[0].Headers {
+		header[h.Key] = string(h.Value)
+		order = append(order, h.Key)
+	}
+	at, err := time.Parse(time.RFC3339Nano, header["waybill-time"])
+	if err != nil || time.Since(at).Abs() > time.Minute || len(header["waybill-time"]) != len("2006-01-02T15:04:05.000000Z") {
+		t.Errorf("waybill-time %q", header["waybill-time"])
+	}
+	delete(header, "waybill-time")
+	want := map[string]string{
+		"item_type_name": "a.b.C", "empty": "", "waybill-version": "1", "waybill-reason": "undecodable",
+		"waybill-error": "delivery.weight at byte 7: cut short", "waybill-contract": "delivery", "waybill-topic": testTopic,
+		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key",
+	}
+	if diff := cmp.Diff(want, header); diff != "" {
+		t.Errorf("headers (-want +got):\n%s", diff)
+	}
+	if order[0] != "item_type_name" || got[0].Headers[1].Value != nil {
+		t.Error("the original headers are not first and as they were")
+	}
+	if string(got[0].Key) != testTopic+"/0/7" || string(got[0].Value) != "value" {
+		t.Errorf("key %q value %q", got[0].Key, got[0].Value)
+	}
+	if got[1].Value != nil || strings.Contains(keysOf(got[1]), "waybill-key") {
+		t.Errorf("a null key or value is not null any more: %+v", got[1])
+	}
+	if d, err := kadm.NewClient(producer(t, c)).ListTopics(t.Context(), letterTopic); err != nil || len(d[letterTopic].Partitions) != 1 {
+		t.Errorf("the topic made: %+v, %v", d, err)
+	}
+}
+
+func keysOf(r *kgo.Record) string {
+	var keys []string
+	for _, h := range r.Headers {
+		keys = append(keys, h.Key)
+	}
+	return strings.Join(keys, " ")
+}
+
+func TestDeadLetterFaults(t *testing.T) {
+	t.Run("retried", func(t *testing.T) {
+		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+		// More than sarama's own patience.
+		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas, Count: 6})
+		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}); err != nil {
+			t.Fatal(err)
+		}
+		if f.Hits() != 6 {
+			t.Errorf("%d faults", f.Hits())
+		}
+		consumed(t, c, 2)
+	})
+	t.Run("too large", func(t *testing.T) {
+		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
+		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "four")}); err != nil {
+			t.Fatal(err)
+		}
+		got := consumed(t, c, 1)[0]
+		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" || string(last.Value) != "4" {
+			t.Errorf("value %q, headers %v", got.Value, got.Headers)
+		}
+	})
+	t.Run("not allowed to create", func(t *testing.T) {
+		c := newCluster(t, kfake.SeedTopics(1, testTopic))
+		s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.DeadLetter.Create = false }), false)
+		o := s.claim(t)
+		sent := make(chan error, 1)
+		go func() { sent <- o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}) }()
+		eventually(t, "the remedy in the log", func() bool { return s.logs.count("create it, or set dead_letter.create") == 1 })
+		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		consumed(t, c, 1)
+	})
+	t.Run("until the caller gives up", func(t *testing.T) {
+		c := newCluster(t, kfake.SeedTopics(1, testTopic))
+		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		if err := o.DeadLetter(ctx, []lane.DeadLetter{letter(1, "a")}); err == nil || ctx.Err() == nil {
+			t.Errorf("got %v", err)
+		}
+	})
+}

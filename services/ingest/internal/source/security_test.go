@@ -1,0 +1,82 @@
+package source
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/waybill-data/waybill/pkg/config"
+)
+
+// selfSigned makes a certificate and the PEM files of it and its key.
+func selfSigned(t *testing.T) (pair tls.Certificate, certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "waybill"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"kafka.test"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, certFile, keyFile
+}
+
+func TestTLSAndSASL(t *testing.T) {
+	pair, cert, key := selfSigned(t)
+	pool := x509.NewCertPool()
+	leaf, err := x509.ParseCertificate(pair.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.AddCert(leaf)
+	for _, mechanism := range []string{SASLPlain, SASLScram256, SASLScram512} {
+		t.Run(mechanism, func(t *testing.T) {
+			t.Parallel()
+			// Mutual TLS and SASL at once.
+			c := newCluster(t, kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", "secret"), kfake.SeedTopics(1, testTopic),
+				kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}))
+			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
+				c.Kafka.TLS = TLS{Enable: true, CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"}
+				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: config.NewSecret("secret")}
+			})
+			cfg.Kafka.Check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
+			mustCommit(t, start(t, cfg, false).claim(t), 1, "secure")
+
+			wrong := start(t, cfg.with(func(c *Config) { c.Kafka.SASL.Password = config.NewSecret("wrong") }), false)
+			eventually(t, "the refusal in the log", func() bool { return wrong.logs.count("check kafka.") > 0 })
+			if strings.Contains(wrong.logs.String(), "wrong") {
+				t.Error("the password is in the log")
+			}
+			wrong.stop()
+		})
+	}
+}

@@ -1,0 +1,108 @@
+package source
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+func TestTopicAppears(t *testing.T) {
+	c := newCluster(t)
+	s := start(t, testConfig(c.ListenAddrs()...), false, testTopic, "second")
+	eventually(t, "the wait in the log", func() bool { return s.logs.count("does not exist yet") == 2 })
+	if err := s.Ready(); err != nil {
+		t.Errorf("waiting for topics is no fault: %v", err)
+	}
+	adm := kadm.NewClient(producer(t, c))
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, nil, testTopic); err != nil {
+		t.Fatal(err)
+	}
+	o := s.claim(t)
+	mustCommit(t, o, 1, "first")
+	// The other topic does not exist still, which holds up nobody; when it does, it joins.
+	if _, err := adm.CreateTopic(t.Context(), 2, 1, nil, "second"); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for range 3 {
+		seen[s.claim(t).Topic()]++
+	}
+	if seen[testTopic] != 1 || seen["second"] != 2 {
+		t.Errorf("claims %v", seen)
+	}
+	if n := s.logs.count("does not exist yet"); n != 2 {
+		t.Errorf("said %d times that topics are missing, want once each", n)
+	}
+}
+
+func TestPartitionsAreAdded(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	s := start(t, testConfig(c.ListenAddrs()...), false)
+	s.claim(t)
+	if _, err := kadm.NewClient(producer(t, c)).CreatePartitions(t.Context(), 2, testTopic); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int32]bool{}
+	for len(seen) < 3 {
+		seen[s.claim(t).Number()] = true
+	}
+}
+
+func TestCompactedTopicIsRefused(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	policy := "compact,delete"
+	adm := kadm.NewClient(producer(t, c))
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy}, "state"); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, testConfig(c.ListenAddrs()...), false, testTopic, "state")
+	if o := s.claim(t); o.Topic() != testTopic {
+		t.Errorf("claim of %s", o.Topic())
+	}
+	if s.logs.count("cleanup.policy=delete") != 1 {
+		t.Error("no remedy in the log")
+	}
+}
+
+func TestNotAllowedToDescribeConfigs(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Err: kerr.TopicAuthorizationFailed, Count: -1})
+	start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+}
+
+func TestBrokerAwayAtStart(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	address := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, testConfig(address), false)
+	eventually(t, "the wait in the log", func() bool { return s.logs.count("the brokers do not answer") == 1 })
+	if err := s.Ready(); err == nil {
+		t.Error("ready without brokers")
+	}
+	newCluster(t, kfake.Ports(port), kfake.SeedTopics(1, testTopic))
+	mustCommit(t, s.claim(t), 1, "at last")
+	if n := s.logs.count("trying again"); n != 1 {
+		t.Errorf("said it %d times", n)
+	}
+}
+
+func TestStopWhileBrokerIsAway(t *testing.T) {
+	s := start(t, testConfig("127.0.0.1:1"), false)
+	eventually(t, "the wait in the log", func() bool { return s.logs.count("the brokers do not answer") == 1 })
+	began := time.Now()
+	s.stop()
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+}
