@@ -1,0 +1,135 @@
+package produce_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+	"go.uber.org/goleak"
+
+	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/produce"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func start(t *testing.T) *kafka.Cluster {
+	t.Helper()
+	cluster, err := kafka.Start(kafka.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster
+}
+
+// What Kafka holds is what the generator makes: each event once, complete, although buffers are used again.
+func TestEveryEventOnce(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for _, codec := range []string{"none", "lz4", "zstd"} {
+		for _, topic := range []string{events.DeliveryTopic, events.StockTopic} {
+			cluster := start(t)
+			const count, first = 1500, 100
+			heard := int64(0)
+			config := produce.Config{
+				Seeds: cluster.Seeds(), Topic: topic, Partitions: 3, Events: count, First: first, Codec: codec,
+				Generator: events.Config{Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100, UnknownTypeEvery: 100},
+				Progress:  func(s produce.Summary) { heard = s.Events },
+			}
+			summary, err := produce.Run(ctx, config)
+			if err != nil || summary.Events != count || heard != count {
+				t.Fatalf("%+v, %d heard, %v", summary, heard, err)
+			}
+			if topic == events.DeliveryTopic && (summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {
+				t.Errorf("%+v", summary)
+			}
+			check(t, ctx, cluster, config, summary)
+		}
+	}
+}
+
+func check(t *testing.T, ctx context.Context, cluster *kafka.Cluster, config produce.Config, summary produce.Summary) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.ConsumeTopics(config.Topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	got := map[string]*kgo.Record{}
+	var size int64
+	for seen := int64(0); seen < config.Events; {
+		fetches := client.PollFetches(ctx)
+		if err := fetches.Err0(); err != nil {
+			t.Fatal(err)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			seen++
+			size += int64(len(r.Value))
+			got[string(r.Key)+string(r.Value)] = r
+		})
+	}
+	if size != summary.Bytes {
+		t.Errorf("%d bytes in the topic, %d in the summary", size, summary.Bytes)
+	}
+	generator := events.New(config.Generator)
+	make := generator.Delivery
+	if config.Topic == events.StockTopic {
+		make = generator.Stock
+	}
+	for i := range uint64(config.Events) {
+		event := make(nil, config.First+i)
+		record := got[string(event.Key)+string(event.Value)]
+		if record == nil {
+			t.Fatalf("%s: event %d is not in the topic", config.Topic, i)
+		}
+		for at, h := range event.Headers {
+			if record.Headers[at].Key != h.Key || !bytes.Equal(record.Headers[at].Value, []byte(h.Value)) {
+				t.Fatalf("event %d: headers %v, want %v", i, record.Headers, event.Headers)
+			}
+		}
+	}
+}
+
+// An endless run ends without error, a bounded one with the reason; both keep what was made.
+func TestInterrupt(t *testing.T) {
+	cluster := start(t)
+	for _, count := range []int64{0, 1 << 40} {
+		ctx, cancel := context.WithCancel(t.Context())
+		summary, err := produce.Run(ctx, produce.Config{
+			Seeds: cluster.Seeds(), Topic: events.StockTopic, Partitions: 1, Events: count, Rate: 2000,
+			Progress: func(s produce.Summary) {
+				if s.Events > 300 {
+					cancel()
+				}
+			},
+		})
+		cancel()
+		if summary.Events <= 300 || summary.EventsPerSecond > 2200 {
+			t.Errorf("%+v", summary)
+		}
+		if count == 0 && err != nil || count > 0 && !errors.Is(err, context.Canceled) {
+			t.Errorf("%d events: %v", count, err)
+		}
+	}
+}
+
+// An error of Kafka's ends the run.
+func TestError(t *testing.T) {
+	cluster := start(t)
+	if _, err := cluster.Add(kafka.Fault{Key: "Produce", Error: "TOPIC_AUTHORIZATION_FAILED", Count: -1}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := produce.Run(t.Context(), produce.Config{Seeds: cluster.Seeds(), Topic: events.StockTopic, Partitions: 1})
+	if err == nil {
+		t.Error("no error")
+	}
+	if _, err := produce.Run(t.Context(), produce.Config{Codec: "brotli"}); err == nil {
+		t.Error("an unknown codec is taken")
+	}
+}
