@@ -1,0 +1,175 @@
+package sink
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"google.golang.org/api/option"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/waybill-data/waybill/pkg/config"
+)
+
+// Config says which BigQuery, and how to get in: the `bigquery:` section of the writer's configuration.
+type Config struct {
+	// Project is the Google Cloud project that is billed, and that tables are in when their route names none. Required.
+	Project string `yaml:"project"`
+	// Dataset is the dataset of tables whose route names none. Required.
+	Dataset string `yaml:"dataset"`
+	// Location is where the dataset is, for example EU; it is needed to create the dataset and checked otherwise. Empty: any.
+	Location string `yaml:"location"`
+	// CreateDataset creates a missing dataset. Without it a missing dataset is an error.
+	CreateDataset bool `yaml:"create_dataset"`
+	// Credentials is the path of a credentials file; empty: Application Default Credentials.
+	Credentials string `yaml:"credentials"`
+	// Endpoints replace Google's.
+	Endpoints Endpoints `yaml:"endpoints"`
+	// Insecure talks to the endpoints without TLS and credentials: for an emulator.
+	Insecure bool `yaml:"insecure"`
+	// RequestBytes bounds one append request. BigQuery documents 20 MB and has been seen to refuse above 10 MiB. 0: 9 MiB.
+	RequestBytes config.Bytes `yaml:"request_bytes"`
+	// AppendTimeout is how long an append may go unanswered before its connection is replaced. 0: 60 s.
+	AppendTimeout config.Duration `yaml:"append_timeout"`
+	// CreateRate bounds write streams created, in calls a second, of this writer. BigQuery slows down above 40 a project. 0: 20.
+	CreateRate float64 `yaml:"create_streams_per_second"`
+}
+
+// Endpoints are addresses of an emulator, or of a private endpoint.
+type Endpoints struct {
+	// GRPC is the Storage Write API, host:port.
+	GRPC string `yaml:"grpc"`
+	// REST is the BigQuery API, a URL.
+	REST string `yaml:"rest"`
+}
+
+// projectName also takes a domain-scoped one, example.com:project.
+var (
+	projectName = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{3,61}[a-z0-9]$`)
+	datasetName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+)
+
+// Check implements config.Checker.
+func (c *Config) Check(report func(key, message, remedy string)) {
+	switch {
+	case c.Project == "":
+		report("project", "no project", "name the Google Cloud project that holds the dataset")
+	case !projectName.MatchString(c.Project):
+		report("project", fmt.Sprintf("%q is not a project id", c.Project), "use the project's id, not its name or number: gcloud projects list")
+	}
+	switch {
+	case c.Dataset == "":
+		report("dataset", "no dataset", "name the dataset that the tables are in")
+	case !datasetName.MatchString(c.Dataset):
+		report("dataset", fmt.Sprintf("%q is not a dataset id", c.Dataset), "use letters, digits and underscores, without the project")
+	}
+	if c.CreateDataset && c.Location == "" {
+		report("location", "no location to create the dataset in", "name one, for example EU or europe-west1, or take create_dataset away")
+	}
+	if c.Insecure && (c.Endpoints.GRPC == "" || c.Endpoints.REST == "") {
+		report("insecure", "Google's own endpoints take TLS only", "name both endpoints of the emulator, or take insecure away")
+	}
+	if c.Insecure && c.Credentials != "" {
+		report("credentials", "credentials are not sent over an insecure connection", "take credentials or insecure away")
+	}
+	if c.Credentials != "" {
+		if _, err := credentialsType(c.Credentials); err != nil {
+			report("credentials", err.Error(), "name a credentials file that this user may read, or leave it empty for the default credentials")
+		}
+	}
+	if strings.Contains(c.Endpoints.GRPC, "//") {
+		report("endpoints.grpc", "this is a URL", "write host:port")
+	}
+	if u, err := url.Parse(c.Endpoints.REST); c.Endpoints.REST != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
+		report("endpoints.rest", "this is not a URL", "write http://host:port")
+	}
+	if c.RequestBytes != 0 && (c.RequestBytes < 64<<10 || c.RequestBytes > 20<<20) {
+		report("request_bytes", fmt.Sprintf("%s is not a useful bound on a request", c.RequestBytes), "choose between 64KiB and 20MiB; 9MiB is right")
+	}
+	if c.AppendTimeout != 0 && c.AppendTimeout.Std() < time.Second {
+		report("append_timeout", fmt.Sprintf("%s is shorter than BigQuery may take", c.AppendTimeout), "choose 1s or more; 60s is right")
+	}
+	if c.CreateRate < 0 || c.CreateRate > 100 {
+		report("create_streams_per_second", fmt.Sprintf("%g is not a useful rate", c.CreateRate), "choose at most 40 over all writers; 20 is right for one")
+	}
+}
+
+func (c *Config) requestBytes() int64 {
+	if c.RequestBytes > 0 {
+		return int64(c.RequestBytes)
+	}
+	return 9 << 20
+}
+
+func (c *Config) appendTimeout() time.Duration {
+	if c.AppendTimeout > 0 {
+		return c.AppendTimeout.Std()
+	}
+	return time.Minute
+}
+
+func (c *Config) createRate() float64 {
+	if c.CreateRate > 0 {
+		return c.CreateRate
+	}
+	return 20
+}
+
+// clientOptions are those of the Storage Write clients and of the REST client.
+func (c *Config) clientOptions(version string) (grpcOptions, restOptions []option.ClientOption, err error) {
+	common := []option.ClientOption{
+		option.WithUserAgent("waybill-writer/" + version),
+		// Their traces and counters cost more a request than the request does; ours are in metrics.go.
+		option.WithTelemetryDisabled(),
+	}
+	switch {
+	case c.Insecure:
+		common = append(common, option.WithoutAuthentication())
+	case c.Credentials != "":
+		kind, err := credentialsType(c.Credentials)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read credentials: %w", err)
+		}
+		common = append(common, option.WithAuthCredentialsFile(kind, c.Credentials))
+	}
+	grpcOptions = append(grpcOptions, common...)
+	grpcOptions = append(grpcOptions, option.WithGRPCConnectionPool(1),
+		option.WithGRPCDialOption(grpc.WithDisableRetry()),
+		// Large batches should not wait for a window of 64 KiB a round trip. Receiving is a few bytes an append.
+		option.WithGRPCDialOption(grpc.WithWriteBufferSize(256<<10)),
+		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second})))
+	restOptions = append(restOptions, common...)
+	if c.Insecure {
+		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+	}
+	if c.Endpoints.GRPC != "" {
+		grpcOptions = append(grpcOptions, option.WithEndpoint(c.Endpoints.GRPC))
+	}
+	if c.Endpoints.REST != "" {
+		// The client wants the path as well.
+		restOptions = append(restOptions, option.WithEndpoint(strings.TrimSuffix(c.Endpoints.REST, "/")+"/bigquery/v2/"))
+	}
+	return grpcOptions, restOptions, nil
+}
+
+// credentialsType reads which kind of credentials a file holds. The client library wants to be told, so that a file from elsewhere
+// is not used unseen; here the operator names the file.
+func credentialsType(path string) (option.CredentialsType, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil || head.Type == "" {
+		return "", fmt.Errorf("%s is not a Google credentials file: it has no `type`", path)
+	}
+	return option.CredentialsType(head.Type), nil
+}

@@ -1,0 +1,284 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+// queue is the ordered resend queue of one write stream: a state machine without I/O, clock or goroutine. The appender around it
+// asks next what to do, does it, and reports what came of it.
+//
+// Invariants:
+//   - rows [0, end) are in the stream, and pieces[0] goes to offset end: every piece is written exactly where the one before it ends;
+//   - pieces[:sent] are under way on this connection, unanswered, in order; BigQuery answers in order, so a reply is pieces[0]'s;
+//   - after a rejection what is under way behind it is rejected too (it is beyond the end). Its replies are drained before anything
+//     is sent again, so no two requests of ours for one offset are ever under way on one connection;
+//   - a piece changes its offset only when no older copy of it can still reach BigQuery; where that is not certain the queue fails.
+type queue struct {
+	// end is how many rows the stream is known to hold; begin is what it held at Open.
+	begin, end int64
+	// high is the end of the furthest piece ever sent. Nothing of ours can lie beyond it.
+	high int64
+	// at is the offset of pieces[sent].
+	at int64
+	// limit is the most bytes of rows to put in one request; overhead is what else a request may hold.
+	limit, overhead int
+	// pieces are what is to be written, in order.
+	pieces []*piece
+	sent   int
+	// draining counts replies still to come to requests behind a rejected one.
+	draining int
+	// shifted says that pieces were refused while others were under way behind them: these have other offsets from now on.
+	shifted bool
+	// paused waits for Resume.
+	paused bool
+	// solo keeps one request under way, so that what ends a connection can be told to be about it.
+	solo bool
+	// connected says that a connection stands; opening, that it has seen no request yet; renew, that it is to be replaced.
+	connected, opening, renew bool
+	// attempts counts faults since the last success; nothing is sent before hold.
+	attempts int
+	hold     time.Time
+	// started is when the stream was first needed; since is when the connection last moved while something was under way.
+	started, since time.Time
+	// err ended the queue; told says that a result has said so.
+	err  error
+	told bool
+	// results wait to be delivered.
+	results []lane.Result
+	// bytes are held in pieces.
+	bytes int
+	// jitter returns a number in [0, 1).
+	jitter func() float64
+}
+
+// batch is one Append.
+type batch struct {
+	id uint64
+	// written are its rows in the stream; left are its pieces not yet done.
+	written, left int
+}
+
+// piece is consecutive rows of one batch that go in one request.
+type piece struct {
+	batch *batch
+	// data is one reference.
+	data mem.BufferSlice
+	rows int
+	// index gives each row's index in its batch; nil when they run on from start.
+	index []int
+	start int
+	// tried says that it was sent at its present offset.
+	tried bool
+	fate  fate
+	// sentAt is when it was sent last.
+	sentAt time.Time
+}
+
+// fate is what may have become of a piece that was sent and that BigQuery has not confirmed.
+type fate int
+
+const (
+	// fresh: no copy of it is in the stream.
+	fresh fate = iota
+	// uncertain: it may be in the stream.
+	uncertain
+	// adrift: it may be in the stream, or may yet get there over a connection that we lost.
+	adrift
+)
+
+const (
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 30 * time.Second
+	// newStreamGrace is how long a write stream that has taken no rows yet may be unknown to the backend that appends.
+	newStreamGrace = 30 * time.Second
+)
+
+func newQueue(rows int64, limit, overhead int, jitter func() float64) *queue {
+	return &queue{begin: rows, end: rows, high: rows, at: rows, limit: limit, overhead: overhead, jitter: jitter}
+}
+
+// do is what the appender is to do next.
+type do int
+
+const (
+	doWait do = iota
+	doConnect
+	doSend
+	doStop
+)
+
+// step is the next thing to do.
+type step struct {
+	do do
+	// until ends a wait, unless something happens before; zero: only something ends it.
+	until time.Time
+	// piece goes to offset; opening says that the request is the connection's first.
+	piece   *piece
+	offset  int64
+	opening bool
+}
+
+// append queues rows; it takes the reference.
+func (q *queue) append(id uint64, rows int, data mem.BufferSlice) {
+	if q.err != nil {
+		data.Free()
+		q.tell(lane.Result{ID: id, Err: q.err})
+		return
+	}
+	b := &batch{id: id, left: 1}
+	q.pieces = append(q.pieces, &piece{batch: b, data: data, rows: rows})
+	q.bytes += data.Len()
+}
+
+// resume goes on after refused rows.
+func (q *queue) resume() { q.paused = false }
+
+// next says what to do at this time.
+func (q *queue) next(now time.Time) step {
+	for {
+		switch {
+		case q.err != nil:
+			return step{do: doStop}
+		case q.paused || q.draining > 0 || q.sent == len(q.pieces) || q.solo && q.sent > 0:
+			return step{}
+		}
+		p := q.pieces[q.sent]
+		alone := p.rows == 0 || p.data.Len() > q.limit && p.rows == 1
+		if alone && q.sent > 0 {
+			return step{}
+		}
+		switch {
+		case p.rows == 0:
+			q.done()
+			continue
+		case now.Before(q.hold):
+			return step{until: q.hold}
+		case !q.connected || q.renew:
+			if q.started.IsZero() {
+				q.started = now
+			}
+			return step{do: doConnect}
+		case p.data.Len() > q.limit && p.rows > 1:
+			q.split(q.sent, q.fitting(p))
+			continue
+		case alone:
+			q.solo = true
+		}
+		s := step{do: doSend, piece: p, offset: q.at, opening: q.opening}
+		if q.sent == 0 {
+			q.since = now
+		}
+		p.tried, p.sentAt, q.opening = true, now, false
+		q.sent++
+		q.at += int64(p.rows)
+		q.high = max(q.high, q.at)
+		return s
+	}
+}
+
+// up reports a new connection.
+func (q *queue) up() { q.connected, q.opening, q.renew = true, true, false }
+
+// overdue says when the connection will have stood still for too long; zero when nothing is under way.
+func (q *queue) overdue(patience time.Duration) time.Time {
+	if !q.connected || q.sent+q.draining == 0 {
+		return time.Time{}
+	}
+	return q.since.Add(patience)
+}
+
+// reply takes the answer to the oldest request under way. It returns the piece that is written by it, if one is.
+func (q *queue) reply(r *reply, now time.Time) *piece {
+	if q.err != nil || !q.connected {
+		return nil
+	}
+	q.since = now
+	switch {
+	case q.draining > 0:
+		q.draining--
+		q.shifted = q.shifted && q.draining > 0
+		return nil
+	case q.sent == 0:
+		q.fail(errors.New("BigQuery answered an append that was not sent"))
+		return nil
+	case r.fault == nil:
+		if r.offset >= 0 && r.offset != q.end {
+			q.fail(fmt.Errorf("BigQuery wrote rows at offset %d that were sent for offset %d", r.offset, q.end))
+			return nil
+		}
+		return q.accept()
+	case r.fault.kind == exists:
+		if err := q.ours(q.pieces[0], q.end, r.fault); err != nil {
+			q.fail(err)
+			return nil
+		}
+		return q.accept()
+	}
+	q.draining = q.sent - 1
+	q.rewind()
+	q.reject(r.fault, now)
+	return nil
+}
+
+// accept counts the first piece as written.
+func (q *queue) accept() *piece {
+	p := q.pieces[0]
+	q.sent--
+	q.attempts, q.solo = 0, false
+	q.end += int64(p.rows)
+	p.batch.written += p.rows
+	q.done()
+	return p
+}
+
+// done takes the first piece away, and settles its batch with its last piece.
+func (q *queue) done() {
+	p := q.pieces[0]
+	q.pieces[0] = nil
+	q.pieces = q.pieces[1:]
+	q.bytes -= p.data.Len()
+	p.data.Free()
+	p.data = nil
+	p.batch.left--
+	if p.batch.left == 0 {
+		q.results = append(q.results, lane.Result{ID: p.batch.id, Written: p.batch.written})
+	}
+}
+
+// fail ends the queue.
+func (q *queue) fail(err error) {
+	if q.err != nil {
+		return
+	}
+	q.err = err
+	if len(q.pieces) > 0 {
+		b := q.pieces[0].batch
+		q.tell(lane.Result{ID: b.id, Written: b.written, Err: err})
+	}
+}
+
+// tell delivers the result that ends the queue, once.
+func (q *queue) tell(last lane.Result) {
+	if !q.told {
+		q.told = true
+		q.results = append(q.results, last)
+	}
+}
+
+// close frees what is queued.
+func (q *queue) close() {
+	if q.err == nil {
+		q.err = errors.New("closed")
+	}
+	q.told = true
+	for _, p := range q.pieces {
+		p.data.Free()
+	}
+	q.pieces, q.results, q.sent, q.bytes = nil, nil, 0, 0
+}

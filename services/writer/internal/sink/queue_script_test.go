@@ -1,0 +1,164 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+// script drives a queue by hand. Commands:
+//
+//	open rows=N [limit=BYTES]        a queue for a stream that holds N rows; rows are 10 bytes
+//	append id=I rows=N               one Append
+//	run                              do what the queue asks for until it waits, connecting at once
+//	ok                               the oldest request is written
+//	reject KIND [args]               the oldest request is rejected, the connection stays
+//	lose KIND [args]                 the connection ends
+//	resume                           go on after refused rows
+//	sleep D                          time passes
+//
+// KIND is a kind of fault; args are uncertain, expected=N, received=N, limit=N, rows=(I,J).
+type script struct {
+	queue *queue
+	now   time.Time
+	out   strings.Builder
+}
+
+func TestQueueScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata/queue", func(t *testing.T, path string) {
+		s := &script{now: time.Unix(0, 0)}
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			s.out.Reset()
+			s.command(t, d)
+			s.results()
+			if s.out.Len() == 0 {
+				return "ok\n"
+			}
+			return s.out.String()
+		})
+	})
+}
+
+func (s *script) command(t *testing.T, d *datadriven.TestData) {
+	q := s.queue
+	switch d.Cmd {
+	case "open":
+		var rows int64
+		limit := 1000
+		d.ScanArgs(t, "rows", &rows)
+		d.MaybeScanArgs(t, "limit", &limit)
+		s.queue = newQueue(rows, limit, 0, func() float64 { return 0 })
+	case "append":
+		var id uint64
+		var rows int
+		d.ScanArgs(t, "id", &id)
+		d.ScanArgs(t, "rows", &rows)
+		block := make([][]byte, rows)
+		for i := range block {
+			block[i] = []byte(fmt.Sprintf("%03d.%04d", id, i)) // and two bytes of framing
+		}
+		q.append(id, rows, frame(block...))
+	case "run":
+		s.run()
+	case "ok":
+		if p := q.reply(&reply{offset: -1}, s.now); p != nil {
+			fmt.Fprintf(&s.out, "written %d rows, end %d\n", p.rows, q.end)
+		}
+	case "reject":
+		if p := q.reply(&reply{offset: -1, fault: scanFault(t, d)}, s.now); p != nil {
+			fmt.Fprintf(&s.out, "written %d rows, end %d\n", p.rows, q.end)
+		}
+	case "lose":
+		q.down(scanFault(t, d), s.now)
+	case "resume":
+		q.resume()
+	case "sleep":
+		step, err := time.ParseDuration(d.CmdArgs[0].Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.now = s.now.Add(step)
+	default:
+		t.Fatalf("unknown command %s", d.Cmd)
+	}
+}
+
+func (s *script) run() {
+	for {
+		step := s.queue.next(s.now)
+		s.results()
+		switch step.do {
+		case doSend:
+			opening := ""
+			if step.opening {
+				opening = " with schema"
+			}
+			fmt.Fprintf(&s.out, "send %d rows of %d at %d%s\n", step.piece.rows, step.piece.batch.id, step.offset, opening)
+		case doConnect:
+			fmt.Fprintln(&s.out, "connect")
+			s.queue.up()
+		case doStop:
+			fmt.Fprintln(&s.out, "stop")
+			return
+		default:
+			if !step.until.IsZero() {
+				fmt.Fprintf(&s.out, "wait %s\n", step.until.Sub(s.now))
+			}
+			return
+		}
+	}
+}
+
+func (s *script) results() {
+	for _, r := range s.queue.results {
+		switch {
+		case r.Err != nil:
+			known := ""
+			if errors.Is(r.Err, lane.ErrFinalized) || errors.Is(r.Err, lane.ErrStreamGone) || errors.Is(r.Err, errAdrift) {
+				known = "known, "
+			}
+			fmt.Fprintf(&s.out, "result %d: %serror: %v\n", r.ID, known, r.Err)
+		case len(r.Refused) > 0:
+			fmt.Fprintf(&s.out, "result %d: written %d, refused", r.ID, r.Written)
+			for _, row := range r.Refused {
+				fmt.Fprintf(&s.out, " %d", row.Row)
+			}
+			fmt.Fprintln(&s.out)
+		default:
+			fmt.Fprintf(&s.out, "result %d: written %d\n", r.ID, r.Written)
+		}
+	}
+	s.queue.results = nil
+}
+
+func scanFault(t *testing.T, d *datadriven.TestData) *fault {
+	f := &fault{kind: -1, code: "CODE", text: "text", expected: -1, received: -1}
+	for k, name := range kindNames {
+		if strings.ReplaceAll(name, " ", "-") == d.CmdArgs[0].Key {
+			f.kind = kind(k)
+		}
+	}
+	if f.kind < 0 {
+		t.Fatalf("unknown kind %s", d.CmdArgs[0].Key)
+	}
+	f.uncertain = d.HasArg("uncertain")
+	d.MaybeScanArgs(t, "expected", &f.expected)
+	d.MaybeScanArgs(t, "received", &f.received)
+	d.MaybeScanArgs(t, "limit", &f.limit)
+	for _, arg := range d.CmdArgs {
+		if arg.Key == "rows" {
+			for i := range arg.Vals {
+				var row int
+				arg.Scan(t, i, &row)
+				f.rows = append(f.rows, lane.RefusedRow{Row: row})
+			}
+		}
+	}
+	return f
+}

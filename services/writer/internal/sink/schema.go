@@ -1,0 +1,202 @@
+package sink
+
+import (
+	"fmt"
+	"strings"
+
+	"cloud.google.com/go/bigquery"
+	"cloud.google.com/go/bigquery/storage/managedwriter/adapt"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
+)
+
+// rowType is what a row message means to BigQuery.
+type rowType struct {
+	// columns of the table.
+	columns bigquery.Schema
+	// descriptor of the rows for the Storage Write API: proto2, self-contained, no options that it does not know.
+	descriptor *descriptorpb.DescriptorProto
+}
+
+// newRowType reads a self-contained row descriptor. The error says what is wrong with it.
+func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
+	d = proto.Clone(d).(*descriptorpb.DescriptorProto)
+	asProto2(d)
+	// A nameless package and a file of its own make names in the descriptor mean what is inside it, and nothing else.
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{d},
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("row descriptor: %w", err)
+	}
+	message := file.Messages().Get(0)
+	descriptor, err := adapt.NormalizeDescriptor(message)
+	if err != nil {
+		return nil, fmt.Errorf("row descriptor %s: %w", d.GetName(), err)
+	}
+	stripOptions(descriptor)
+	columns, err := columnsOf(message)
+	if err != nil {
+		return nil, err
+	}
+	return &rowType{columns: columns, descriptor: descriptor}, nil
+}
+
+// asProto2 removes how proto3 spells an optional field. BigQuery reads rows as proto2, where every field is one.
+func asProto2(d *descriptorpb.DescriptorProto) {
+	d.OneofDecl = nil
+	for _, f := range d.GetField() {
+		f.Proto3Optional, f.OneofIndex = nil, nil
+	}
+	for _, nested := range d.GetNestedType() {
+		asProto2(nested)
+	}
+}
+
+// stripOptions leaves nothing but `packed`: BigQuery does not know ours.
+func stripOptions(d *descriptorpb.DescriptorProto) {
+	d.Options = nil
+	for _, f := range d.GetField() {
+		packed := f.GetOptions().GetPacked()
+		f.Options, f.JsonName = nil, nil
+		if packed {
+			f.Options = &descriptorpb.FieldOptions{Packed: proto.Bool(true)}
+		}
+	}
+	for _, e := range d.GetEnumType() {
+		e.Options = nil
+		for _, v := range e.GetValue() {
+			v.Options = nil
+		}
+	}
+	for _, nested := range d.GetNestedType() {
+		stripOptions(nested)
+	}
+}
+
+func columnsOf(message protoreflect.MessageDescriptor) (bigquery.Schema, error) {
+	var columns bigquery.Schema
+	for i := range message.Fields().Len() {
+		column, err := columnOf(message.Fields().Get(i))
+		if err != nil {
+			return nil, err
+		}
+		columns = append(columns, column)
+	}
+	return columns, nil
+}
+
+func columnOf(field protoreflect.FieldDescriptor) (*bigquery.FieldSchema, error) {
+	option, _ := proto.GetExtension(field.Options(), columnv1.E_Column).(*columnv1.Column)
+	column := &bigquery.FieldSchema{
+		Name: string(field.Name()), Description: option.GetDescription(), Repeated: field.Cardinality() == protoreflect.Repeated,
+		Precision: int64(option.GetPrecision()), Scale: int64(option.GetScale()),
+	}
+	var err error
+	if column.Type, err = columnType(field, option.GetType()); err != nil {
+		return nil, err
+	}
+	if column.Type == bigquery.RecordFieldType {
+		column.Schema, err = columnsOf(field.Message())
+	}
+	return column, err
+}
+
+// optionTypes are the column types that an option may name, each with the protobuf kind that carries it.
+var optionTypes = map[columnv1.ColumnType]struct {
+	column bigquery.FieldType
+	kind   protoreflect.Kind
+}{
+	columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP:  {bigquery.TimestampFieldType, protoreflect.Int64Kind},
+	columnv1.ColumnType_COLUMN_TYPE_DATE:       {bigquery.DateFieldType, protoreflect.Int32Kind},
+	columnv1.ColumnType_COLUMN_TYPE_TIME:       {bigquery.TimeFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_DATETIME:   {bigquery.DateTimeFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_NUMERIC:    {bigquery.NumericFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC: {bigquery.BigNumericFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_JSON:       {bigquery.JSONFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY:  {bigquery.GeographyFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_INTERVAL:   {bigquery.IntervalFieldType, protoreflect.StringKind},
+}
+
+func columnType(field protoreflect.FieldDescriptor, option columnv1.ColumnType) (bigquery.FieldType, error) {
+	if option != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
+		t, ok := optionTypes[option]
+		if !ok || field.Kind() != t.kind {
+			return "", fmt.Errorf("field %s: an %s column cannot be carried by a field of type %s", field.FullName(), option, field.Kind())
+		}
+		return t.column, nil
+	}
+	switch field.Kind() {
+	case protoreflect.BoolKind:
+		return bigquery.BooleanFieldType, nil
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind, protoreflect.Uint32Kind, protoreflect.Fixed32Kind,
+		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
+		return bigquery.IntegerFieldType, nil
+	case protoreflect.FloatKind, protoreflect.DoubleKind:
+		return bigquery.FloatFieldType, nil
+	case protoreflect.StringKind, protoreflect.EnumKind:
+		return bigquery.StringFieldType, nil
+	case protoreflect.BytesKind:
+		return bigquery.BytesFieldType, nil
+	case protoreflect.MessageKind:
+		return bigquery.RecordFieldType, nil
+	default:
+		return "", fmt.Errorf("field %s: BigQuery has no column for a field of type %s", field.FullName(), field.Kind())
+	}
+}
+
+// mismatches says what keeps rows of the wanted columns out of a table with the columns it has: one line each, none when all is well.
+func mismatches(want, have bigquery.Schema, prefix string) []string {
+	var found []string
+	byName := make(map[string]*bigquery.FieldSchema, len(have))
+	for _, column := range have {
+		byName[strings.ToLower(column.Name)] = column
+	}
+	for _, column := range want {
+		path, key := prefix+column.Name, strings.ToLower(column.Name)
+		existing, ok := byName[key]
+		delete(byName, key)
+		switch {
+		case !ok:
+			found = append(found, fmt.Sprintf("column %s %s is missing", path, spell(column)))
+		case existing.Repeated != column.Repeated || canonical(existing.Type) != canonical(column.Type):
+			found = append(found, fmt.Sprintf("column %s is %s, the rows have %s", path, spell(existing), spell(column)))
+		case column.Type == bigquery.RecordFieldType:
+			found = append(found, mismatches(column.Schema, existing.Schema, path+".")...)
+		}
+	}
+	for _, column := range have {
+		if _, extra := byName[strings.ToLower(column.Name)]; extra && column.Required {
+			found = append(found, fmt.Sprintf("column %s%s is REQUIRED, and the rows do not have it", prefix, column.Name))
+		}
+	}
+	return found
+}
+
+// spell is a column's type as people write it.
+func spell(column *bigquery.FieldSchema) string {
+	if column.Repeated {
+		return "REPEATED " + string(column.Type)
+	}
+	return string(column.Type)
+}
+
+// canonical folds the two spellings that BigQuery has of some types.
+func canonical(t bigquery.FieldType) bigquery.FieldType {
+	switch t {
+	case "INT64":
+		return bigquery.IntegerFieldType
+	case "FLOAT64":
+		return bigquery.FloatFieldType
+	case "BOOL":
+		return bigquery.BooleanFieldType
+	case "STRUCT":
+		return bigquery.RecordFieldType
+	default:
+		return t
+	}
+}

@@ -1,0 +1,117 @@
+// Package sink appends rows to BigQuery: it is the only package that knows BigQuery's client library, and it implements lane.Sink.
+//
+// Open makes a Sink. Sink.Table finds or creates the table of a route. Table.Create makes a COMMITTED write stream and Table.Open an
+// appender for it: a queue (queue.go, verdict.go, pieces.go: a state machine without I/O) and the I/O around it (appender.go,
+// connection.go, pool.go). Sink.Finalize fences a stream.
+//
+// What may go wrong on the way to BigQuery is classified in one place, fault.go. The facts behind it are those of the API's comments
+// (google/cloud/bigquery/storage/v1/storage.proto) and of Google's own client tests.
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cloud.google.com/go/bigquery"
+	"cloud.google.com/go/bigquery/storage/apiv1"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/waybill-data/waybill/proto/image"
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+var _ lane.Sink = (*Sink)(nil)
+
+// Env is what a Sink needs of the process around it.
+type Env struct {
+	// Log takes one line a table and a creation; nil: none.
+	Log *slog.Logger
+	// Registry takes the metrics; nil: none.
+	Registry prometheus.Registerer
+	// Version of the program, for BigQuery's logs.
+	Version string
+}
+
+// Sink is BigQuery as lanes see it. Its methods may be called from many lanes at once.
+type Sink struct {
+	config  Config
+	log     *slog.Logger
+	metrics *metrics
+	codec   codec
+	trace   string
+	// ctx ends with Close, and with it all appenders. A Sink is a scope.
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	// pool carries append calls; control carries Create and Finalize, which would hang behind a hundred append calls.
+	pool    *pool
+	control *storage.BigQueryWriteClient
+	rest    *bigquery.Client
+
+	// limit is the most bytes of rows in one request, as learnt so far.
+	limit         atomic.Int64
+	appendTimeout time.Duration
+	callTimeout   time.Duration
+	creations     *rate.Limiter
+	builtin       func(name string) (*descriptorpb.DescriptorProto, error)
+
+	flight singleflight.Group
+	mu     sync.Mutex
+	tables map[string]*table
+}
+
+// Open makes a sink. It does no I/O but reading the credentials file: BigQuery being away is not an error here.
+func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	if env.Registry == nil {
+		env.Registry = prometheus.NewRegistry()
+	}
+	grpcOptions, restOptions, err := c.clientOptions(env.Version)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	dial := dialer(ctx, grpcOptions)
+	s := &Sink{
+		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" + env.Version,
+		ctx: ctx, cancel: cancel, pool: &pool{dial: dial},
+		appendTimeout: c.appendTimeout(), callTimeout: callTimeout,
+		creations: rate.NewLimiter(rate.Limit(c.createRate()), 5), builtin: image.Self, tables: make(map[string]*table),
+	}
+	s.limit.Store(c.requestBytes())
+	if s.control, err = dial(); err != nil {
+		cancel()
+		return nil, err
+	}
+	if s.rest, err = bigquery.NewClient(ctx, c.Project, restOptions...); err != nil {
+		cancel()
+		return nil, errors.Join(fmt.Errorf("make a BigQuery client: %w", err), s.control.Close())
+	}
+	return s, nil
+}
+
+// Close ends all appenders and connections. Lanes should be drained before.
+func (s *Sink) Close() error {
+	s.cancel()
+	return errors.Join(s.pool.close(), s.control.Close(), s.rest.Close())
+}
+
+// learn lowers the request limit for all appenders to come.
+func (s *Sink) learn(limit int64) {
+	for {
+		known := s.limit.Load()
+		if limit >= known || s.limit.CompareAndSwap(known, limit) {
+			return
+		}
+	}
+}
