@@ -1,0 +1,281 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var stockRoute = &lanev1.Route{
+	Table: "physical_stock_events", Row: &lanev1.Route_Message{Message: "stock.v1.PhysicalStockEvent"},
+	Layout: &lanev1.Layout{PartitionField: "event_time", ClusterFields: []string{"event_type"}},
+}
+
+// openStream opens an appender on a new stream; the channel takes its results.
+func openStream(t *testing.T, s *Sink) (stream string, a lane.Appender, results chan lane.Result) {
+	t.Helper()
+	table, err := s.Table(deadline(t), stockRoute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stream, err = table.Create(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	results = make(chan lane.Result, 1000)
+	a = table.Open(stream, 0, func(r lane.Result) { results <- r })
+	t.Cleanup(a.Close)
+	return stream, a, results
+}
+
+func words(text string) (int, mem.BufferSlice) {
+	var rows [][]byte
+	for _, word := range strings.Fields(text) {
+		rows = append(rows, []byte(word))
+	}
+	return len(rows), frame(rows...)
+}
+
+func send(a lane.Appender, id uint64, text string) {
+	n, data := words(text)
+	a.Append(id, n, data)
+}
+
+func receive(t *testing.T, results chan lane.Result) lane.Result {
+	t.Helper()
+	select {
+	case r := <-results:
+		return r
+	case <-deadline(t).Done():
+		t.Fatal("no result")
+		return lane.Result{}
+	}
+}
+
+func wantWritten(t *testing.T, results chan lane.Result, id uint64, rows int) {
+	t.Helper()
+	if r := receive(t, results); r.ID != id || r.Written != rows || r.Err != nil || len(r.Refused) > 0 {
+		t.Fatalf("got result %+v, want %d with %d rows written", r, id, rows)
+	}
+}
+
+func TestAppendPipelined(t *testing.T) {
+	fake, s := world(t)
+	stream, a, results := openStream(t, s)
+	var want []string
+	for i := range 100 {
+		text := fmt.Sprintf("a%d b%d", i, i)
+		want = append(want, text)
+		send(a, uint64(i), text)
+	}
+	for i := range 100 {
+		wantWritten(t, results, uint64(i), 2)
+	}
+	if got := fake.held(stream); got != strings.Join(want, " ") {
+		t.Errorf("stream holds %s", got)
+	}
+	fake.mu.Lock()
+	defer fake.mu.Unlock()
+	if want := "write_stream=" + strings.ReplaceAll(stream, "/", "%2F"); len(fake.params) != 1 || fake.params[0] != want {
+		t.Errorf("x-goog-request-params %q, want one %q", fake.params, want)
+	}
+}
+
+// Replies are lost after the rows are written, again and again: nothing is written twice, and nothing is missing.
+func TestAppendLostReplies(t *testing.T) {
+	fake, s := world(t)
+	stream, a, results := openStream(t, s)
+	lost := 0
+	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
+		if written && lost < 4 && r.GetOffset().GetValue()%6 == 4 {
+			lost++
+			return nil, grpcstatus.Error(codes.Aborted, "Closing the stream because server is restarted.")
+		}
+		return nil, nil
+	})
+	var want []string
+	for i := range 20 {
+		text := fmt.Sprintf("a%d b%d", i, i)
+		want = append(want, text)
+		send(a, uint64(i), text)
+	}
+	for i := range 20 {
+		wantWritten(t, results, uint64(i), 2)
+	}
+	if got := fake.held(stream); got != strings.Join(want, " ") {
+		t.Errorf("stream holds %s", got)
+	}
+	if lost == 0 {
+		t.Error("no reply was lost")
+	}
+}
+
+func TestAppendRefusedRows(t *testing.T) {
+	fake, s := world(t)
+	fake.bad = func(row string) bool { return strings.HasPrefix(row, "bad") }
+	stream, a, results := openStream(t, s)
+	send(a, 1, "a b")
+	send(a, 2, "c bad1 d bad2")
+	send(a, 3, "e")
+	wantWritten(t, results, 1, 2)
+	r := receive(t, results)
+	if len(r.Refused) != 2 || r.Refused[0].Row != 1 || r.Refused[1].Row != 3 || r.Refused[0].Code != "FIELDS_ERROR" || r.Written != 0 {
+		t.Fatalf("got %+v", r)
+	}
+	if got := fake.held(stream); got != "a b" {
+		t.Fatalf("before Resume the stream holds %s", got)
+	}
+	a.Resume()
+	wantWritten(t, results, 2, 2)
+	wantWritten(t, results, 3, 1)
+	if got := fake.held(stream); got != "a b c d e" {
+		t.Errorf("stream holds %s", got)
+	}
+}
+
+// A peer that swallows requests and says nothing is given up after the append timeout.
+func TestAppendStalled(t *testing.T) {
+	fake, s := world(t, func(c *Config) { c.AppendTimeout = config.Duration(300 * time.Millisecond) })
+	stream, a, results := openStream(t, s)
+	swallowed := false
+	fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
+		if !swallowed {
+			swallowed = true
+			time.Sleep(time.Second) // Longer than the timeout: the answer comes to nobody.
+		}
+		return nil, nil
+	})
+	send(a, 1, "a")
+	wantWritten(t, results, 1, 1)
+	if got := fake.held(stream); got != "a" {
+		t.Errorf("stream holds %s", got)
+	}
+}
+
+func TestAppendFinalizedByNewOwner(t *testing.T) {
+	_, s := world(t)
+	stream, a, results := openStream(t, s)
+	send(a, 1, "a b")
+	wantWritten(t, results, 1, 2)
+	for range 2 {
+		if rows, err := s.Finalize(deadline(t), stream); err != nil || rows != 2 {
+			t.Fatalf("finalize: %d, %v", rows, err)
+		}
+	}
+	send(a, 2, "c")
+	if r := receive(t, results); r.ID != 2 || !errors.Is(r.Err, lane.ErrFinalized) {
+		t.Fatalf("got %+v", r)
+	}
+}
+
+func TestAppendSomebodyElseWrote(t *testing.T) {
+	fake, s := world(t)
+	stream, a, results := openStream(t, s)
+	fake.mu.Lock()
+	fake.streams[stream].rows = []string{"foreign"}
+	fake.mu.Unlock()
+	send(a, 1, "a")
+	if r := receive(t, results); r.ID != 1 || r.Err == nil || errors.Is(r.Err, lane.ErrFinalized) {
+		t.Fatalf("got %+v", r)
+	}
+}
+
+// The limit is learnt from the error, for this stream and for those to come.
+func TestAppendLearnsRequestLimit(t *testing.T) {
+	fake, s := world(t)
+	const limit = 8000
+	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
+		size := 0
+		for _, row := range r.GetProtoRows().GetRows().GetSerializedRows() {
+			size += len(row)
+		}
+		if !written && size > limit {
+			return nil, grpcstatus.Errorf(codes.InvalidArgument, "AppendRows request too large: %d limit %d", size, limit)
+		}
+		return nil, nil
+	})
+	stream, a, results := openStream(t, s)
+	row := strings.Repeat("x", 1000)
+	send(a, 1, strings.Repeat(row+" ", 30)+" end")
+	send(a, 2, "small")
+	wantWritten(t, results, 1, 31)
+	wantWritten(t, results, 2, 1)
+	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*1001+9 {
+		t.Errorf("stream holds %d bytes", len(got))
+	}
+	if got := s.limit.Load(); got > limit {
+		t.Errorf("limit of the sink is %d", got)
+	}
+	send(a, 3, strings.Repeat("y", 2*limit))
+	if r := receive(t, results); len(r.Refused) != 1 || r.Refused[0].Code != "ROW_TOO_LARGE" {
+		t.Fatalf("got %+v", r)
+	}
+}
+
+// Close ends everything at once, whatever is under way, and gives every buffer back.
+func TestAppendClose(t *testing.T) {
+	fake, s := world(t)
+	_, a, results := openStream(t, s)
+	fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
+		return nil, grpcstatus.Error(codes.Unavailable, "away")
+	})
+	pool := &countingPool{}
+	for i := range 10 {
+		buffer := make([]byte, 4096)
+		for j := range 2048 {
+			buffer[2*j], buffer[2*j+1] = 0x0a, 0
+		}
+		pool.out.Add(1)
+		a.Append(uint64(i), 2048, mem.BufferSlice{mem.NewBuffer(&buffer, pool)})
+	}
+	time.Sleep(20 * time.Millisecond) // Let it be in the middle of something; any moment will do.
+	a.Close()
+	if len(results) > 0 {
+		t.Errorf("results: %+v", <-results)
+	}
+	waitFor(t, func() bool { return pool.out.Load() == 0 }, "buffers are still held")
+}
+
+func TestFinalize(t *testing.T) {
+	fake, s := world(t)
+	fake.finalizes = []error{grpcstatus.Error(codes.Unavailable, "away"), grpcstatus.Error(codes.Internal, "oops")}
+	fake.streams["s"] = &fakeStream{rows: []string{"a"}}
+	if rows, err := s.Finalize(deadline(t), "s"); err != nil || rows != 1 {
+		t.Errorf("got %d, %v", rows, err)
+	}
+	if _, err := s.Finalize(deadline(t), "none"); !errors.Is(err, lane.ErrStreamGone) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// More calls than one connection takes do not hang.
+func TestManyStreams(t *testing.T) {
+	_, s := world(t)
+	var all []chan lane.Result
+	for i := range 170 {
+		_, a, results := openStream(t, s)
+		send(a, uint64(i), "a")
+		all = append(all, results)
+	}
+	for i, results := range all {
+		wantWritten(t, results, uint64(i), 1)
+	}
+	s.pool.mu.Lock()
+	defer s.pool.mu.Unlock()
+	if n := len(s.pool.members); n != 3 {
+		t.Errorf("%d connections for 170 streams, want 3", n)
+	}
+}
