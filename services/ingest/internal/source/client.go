@@ -48,7 +48,6 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Net.ReadTimeout = 30 * time.Second
 	// The consumer of a generation tells the size of a fetch; see prefetch.
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Default = fetch

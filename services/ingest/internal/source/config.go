@@ -46,6 +46,9 @@ type Kafka struct {
 	SASL SASL   `yaml:"sasl"`
 	// Isolation is read_committed or read_uncommitted.
 	Isolation string `yaml:"isolation"`
+	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source reports offsets; it is
+	// the lane that acts on this.
+	Reset string `yaml:"auto_offset_reset"`
 	// Assignment is sticky or range, both eager.
 	Assignment string `yaml:"assignment"`
 	// SessionTimeout is how long the group waits for a heartbeat.
@@ -65,10 +68,10 @@ type Kafka struct {
 type Fetch struct {
 	// Clients is how many clients share the partitions: connections, and cores that decode. 0: the smaller of 4 and GOMAXPROCS.
 	Clients int `yaml:"clients"`
-	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit Prefetch.
+	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`
-	// Prefetch is the budget that all partitions share.
-	Prefetch config.Bytes `yaml:"prefetch"`
+	// Prefetch is the budget that all partitions share, a part of the memory of the process.
+	Prefetch config.Bytes `yaml:"-"`
 	// Records bounds what one partition prefetches.
 	Records int `yaml:"records"`
 }
@@ -114,13 +117,14 @@ func Defaults() Config {
 		Kafka: Kafka{
 			Version:          "3.6.0",
 			Isolation:        ReadCommitted,
+			Reset:            "earliest",
 			Assignment:       AssignSticky,
 			SessionTimeout:   config.Duration(45 * time.Second),
 			RebalanceTimeout: config.Duration(60 * time.Second),
 			DrainTimeout:     config.Duration(30 * time.Second),
 			RequestTimeout:   config.Duration(10 * time.Second),
 			TopicRefresh:     config.Duration(15 * time.Second),
-			Fetch:            Fetch{Bytes: 1 << 20, Prefetch: 48 << 20, Records: 20_000},
+			Fetch:            Fetch{Bytes: 1 << 20, Prefetch: 32 << 20, Records: 20_000},
 		},
 		Commit:     Commit{Interval: config.Duration(time.Second)},
 		DeadLetter: DeadLetter{Suffix: ".dead-letter", Create: true, Partitions: 1, Replication: -1},
@@ -144,6 +148,7 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version), "write the version of your oldest broker, for example 3.6.0")
 	}
 	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
+	oneOf(report, "auto_offset_reset", k.Reset, "earliest", "latest", "none")
 	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
 	positive(report, "session_timeout", k.SessionTimeout)
 	positive(report, "rebalance_timeout", k.RebalanceTimeout)
@@ -158,9 +163,6 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	}
 	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
-	}
-	if k.Fetch.Prefetch < 1<<20 || k.Fetch.Prefetch > 16<<30 {
-		report("fetch.prefetch", "is out of range", "write 1MiB to 16GiB")
 	}
 	if k.Fetch.Records < 1 {
 		report("fetch.records", "is not positive", "write a number of records, for example 20000")

@@ -181,6 +181,7 @@ func (c *claim) drain(timeout time.Duration, overdue func()) (stop func()) {
 		case <-timer.C:
 			overdue()
 			c.kill(fmt.Errorf("the drain deadline has passed: %w", lane.ErrFenced))
+			c.release()
 		case <-done:
 		}
 	})

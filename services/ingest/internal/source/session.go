@@ -73,7 +73,6 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 
 // Cleanup ends the generation once every claim has drained.
 func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
-	s.source.joined.Store(false)
 	s.stop()
 	s.running.Wait()
 	s.pumps.Wait()

@@ -41,6 +41,7 @@ type Source struct {
 	// calls are those of sarama's that their callers may have left.
 	calls sync.WaitGroup
 
+	// joined says that the last attempt to be part of the group succeeded; a rebalance under way does not change that.
 	joined atomic.Bool
 	state  atomic.Pointer[string]
 }
@@ -110,6 +111,7 @@ func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 	for pause := time.Duration(0); sleep(ctx, pause); {
 		readable := survey.readable(topics)
 		if len(readable) == 0 {
+			s.joined.Store(false)
 			s.waits("")
 			pause = time.Duration(s.config.Kafka.TopicRefresh)
 			continue
@@ -119,6 +121,7 @@ func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
+			s.joined.Store(false)
 			s.waits("cannot join the consumer group: " + err.Error())
 			s.log.Warn("the group generation failed, joining again", "error", explain(err))
 			pause = time.Second

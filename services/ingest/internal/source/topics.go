@@ -19,9 +19,13 @@ const (
 type survey struct {
 	source *Source
 	last   map[string]string
+	// silent are the topics that nothing was learned of, which is logged once.
+	silent map[string]bool
 }
 
-func newSurvey(s *Source) *survey { return &survey{source: s, last: make(map[string]string)} }
+func newSurvey(s *Source) *survey {
+	return &survey{source: s, last: make(map[string]string), silent: make(map[string]bool)}
+}
 
 // readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker that is away for
 // a moment must not cost a rebalance.
@@ -34,6 +38,10 @@ func (v *survey) readable(topics []string) []string {
 			v.source.metrics.connected.Set(0)
 			state = v.last[topic]
 			if state == "" {
+				if !v.silent[topic] {
+					v.silent[topic] = true
+					v.source.log.Warn("the brokers do not say whether the topic exists, trying again", "topic", topic, "error", err)
+				}
 				state = topicMissing
 			}
 		} else {
@@ -87,8 +95,8 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 	}
 	policy, err := cleanupPolicy(client, topic)
 	switch {
-	case errors.Is(err, sarama.ErrTopicAuthorizationFailed), errors.Is(err, sarama.ErrClusterAuthorizationFailed):
-		// Not allowed to look: the operator vouches for the topic.
+	case errors.As(err, new(sarama.KError)):
+		// The broker does not tell, most often because we are not allowed to ask: the operator vouches for the topic.
 		return topicReading, nil
 	case err != nil:
 		return "", err
