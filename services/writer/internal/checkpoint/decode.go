@@ -20,8 +20,8 @@ var (
 	ErrNewer = errors.New("checkpoint is of a newer version")
 )
 
-const resetRemedy = "restore the group's committed metadata for this partition, or reset it to empty: rows settled or in flight after the " +
-	"committed offset may then be written twice"
+const resetRemedy = "restore the group's committed metadata for this partition, or reset it to empty: rows at or after the committed offset " +
+	"that are in the tables already are then written again"
 
 // Decode reads a token. It takes only what an Encoder writes, byte for byte. The error wraps ErrCorrupt, ErrTruncated or ErrNewer.
 func Decode(token string) (*Checkpoint, error) {

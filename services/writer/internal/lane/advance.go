@@ -59,10 +59,7 @@ func (l *lane) launch() (blocked bool, err error) {
 				return false, invalid("left_out.offsets: %d offsets do not fit in a checkpoint; send an Append that passes some of them first", len(l.parked[0].offsets))
 			}
 			l.parked = l.parked[1:]
-			l.floor = l.change()
-			for _, held := range l.window[l.launched:] {
-				held.needs = l.floor
-			}
+			l.hold()
 		}
 		needs := b.needs
 		for i := range b.blocks {
@@ -88,6 +85,14 @@ func (l *lane) launch() (blocked bool, err error) {
 		l.launched++
 	}
 	return false, nil
+}
+
+// hold takes a version that every row not yet appended needs.
+func (l *lane) hold() {
+	l.floor = l.change()
+	for _, b := range l.window[l.launched:] {
+		b.needs = l.floor
+	}
 }
 
 // raise sends the barrier.

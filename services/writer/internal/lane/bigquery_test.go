@@ -20,10 +20,10 @@ type bigquery struct {
 	t       testing.TB
 	mu      sync.Mutex
 	streams map[string]*stream
-	created int
-	latency time.Duration // of an append
-	slow    time.Duration // of Table, Create and Finalize
-	listed  int           // row errors listed at once; 0: all
+	created map[string]int // by table
+	latency time.Duration  // of an append
+	slow    time.Duration  // of Table, Create and Finalize
+	listed  int            // row errors listed at once; 0: all
 	// explains is the law: it is asked before every row that is written.
 	explains func(table, stream string, index int64, row string) error
 	fault    func(op, stream string) error
@@ -36,19 +36,17 @@ type stream struct {
 }
 
 func newBigQuery(t testing.TB) *bigquery {
-	return &bigquery{t: t, streams: make(map[string]*stream), latency: 10 * time.Millisecond, slow: 20 * time.Millisecond}
+	return &bigquery{t: t, streams: make(map[string]*stream), created: make(map[string]int), latency: 10 * time.Millisecond, slow: 20 * time.Millisecond}
 }
 
-// rows lists a table's rows, stream by stream.
+// rows lists a table's rows, in no order.
 func (q *bigquery) rows(table string) []string {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var rows []string
-	for i := range q.created {
-		for _, s := range q.streams {
-			if strings.HasSuffix(s.name, fmt.Sprintf("/streams/s%d", i+1)) && s.table == table {
-				rows = append(rows, s.rows...)
-			}
+	for _, s := range q.streams {
+		if s.table == table {
+			rows = append(rows, s.rows...)
 		}
 	}
 	return rows
@@ -105,8 +103,8 @@ func (f *fakeTable) Create(ctx context.Context) (string, error) {
 	}
 	f.q.mu.Lock()
 	defer f.q.mu.Unlock()
-	f.q.created++
-	s := &stream{name: fmt.Sprintf("%s/streams/s%d", f.name, f.q.created), table: f.name}
+	f.q.created[f.name]++
+	s := &stream{name: fmt.Sprintf("%s/streams/%s.%d", f.name, short(f.name), f.q.created[f.name]), table: f.name}
 	f.q.streams[s.name] = s
 	return s.name, nil
 }

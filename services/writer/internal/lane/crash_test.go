@@ -64,10 +64,13 @@ func TestCrashAtEveryStep(t *testing.T) {
 		listed int
 		// latency of an append: what a dead owner has sent may arrive after its successor has fenced it.
 		latency time.Duration
+		// writer: the writer dies as well, and another one carries on.
+		writer bool
 	}{
 		{name: "every batch committed", every: 1},
 		{name: "no batch committed", every: 1000, listed: 1},
 		{name: "the dead one is only paused", every: 3, zombie: 200 * time.Millisecond},
+		{name: "the writer dies", every: 2, writer: true},
 		{name: "appends on their way outlive their owner", every: 1, latency: 150 * time.Millisecond},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -80,6 +83,11 @@ func TestCrashAtEveryStep(t *testing.T) {
 					w := startWriter(t, &Service{Sink: q})
 					defer w.stop()
 					first := &ingest{kafka: k, client: w.client, batch: 4, window: 3, every: c.every, steps: steps, zombie: c.zombie}
+					if c.writer {
+						first.die = w.stop
+						w = startWriter(t, &Service{Sink: q})
+						defer w.stop()
+					}
 					err := first.run(t.Context())
 					if crashed = errors.Is(err, errCrash); err != nil && !crashed {
 						t.Fatalf("after %d steps: %v", steps, err)

@@ -110,6 +110,7 @@ type ingest struct {
 	// zombie: on a crash the call stays open for a while, as if the process were paused.
 	zombie time.Duration
 	die    func() // what a crash kills besides; may be nil
+	away   func() // called before each commit; may be nil
 
 	counted int // steps taken
 	routing uint64
@@ -188,6 +189,9 @@ func (g *ingest) run(ctx context.Context) error {
 		if err := g.step(); err != nil {
 			return err
 		}
+		if g.away != nil {
+			g.away()
+		}
 		return g.kafka.commit(generation, position, token)
 	}
 	if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: open}}); err != nil {
@@ -200,7 +204,7 @@ func (g *ingest) run(ctx context.Context) error {
 	end := position
 	ready, closing := false, false
 	for {
-		for ready && !closing && len(sent) < g.window && end < int64(len(g.kafka.records)) {
+		for ready && !closing && !g.drained && len(sent) < g.window && end < int64(len(g.kafka.records)) {
 			b := &sentBatch{rows: make([][]int64, len(g.kafka.tables))}
 			dropped := make([]uint32, len(g.kafka.tables))
 			var bad []int64

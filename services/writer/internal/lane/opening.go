@@ -80,12 +80,11 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	}
 	c, err := checkpoint.Decode(open.GetCheckpoint())
 	if err != nil {
-		return nil, fatal("open.checkpoint: %v", err)
+		return nil, fatal("open.checkpoint: %v. To start anew: %s", err, startAnew(open))
 	}
 	place := checkpoint.Place{Cluster: open.GetCluster(), Topic: open.GetTopic(), Partition: open.GetPartition(), Position: open.GetPosition()}
 	if err := c.Verify(place); err != nil {
-		return nil, fatal("%v. Going on could lose or repeat rows. Commit the position and metadata that belong together, or, to start anew at the position, "+
-			"commit it with empty metadata: rows in flight after the last clean stop may then be written twice", err)
+		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, or start anew: %s", err, startAnew(open))
 	}
 	o := &opened{outcome: "fenced", left: c.LeftOut, entries: make([]entry, len(c.Tables))}
 	if c.Clean {
@@ -106,16 +105,22 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 		if e.Drop > 0 && c.Routing != open.GetRouting() {
 			return nil, fatal("the routing changed (fingerprint %016x, was %016x) while %d rows after position %d are in table %s already and must be dropped on replay: "+
 				"which records they were depends on the old routing. Two ways out: run ingest with the old routing until it has stopped cleanly once, then change it; or "+
-				"commit position %d with empty metadata and accept up to %d duplicate rows",
-				open.GetRouting(), c.Routing, e.Drop, c.Position, e.Name, c.Position, e.Drop)
+				"commit position %d with empty metadata and accept up to %d duplicate rows, or none: %s",
+				open.GetRouting(), c.Routing, e.Drop, c.Position, e.Name, c.Position, e.Drop, startAnew(open))
 		}
 		if e.Drop > 0 && e.route < 0 {
 			return nil, fatal("%d rows after position %d are in table %s already and must be dropped on replay, but no route leads there now. Two ways out: "+
-				"route to it again until ingest has stopped cleanly once; or commit position %d with empty metadata and accept up to %d duplicate rows",
-				e.Drop, c.Position, e.Name, c.Position, e.Drop)
+				"route to it again until ingest has stopped cleanly once; or commit position %d with empty metadata and accept up to %d duplicate rows, or none: %s",
+				e.Drop, c.Position, e.Name, c.Position, e.Drop, startAnew(open))
 		}
 	}
 	return o, nil
+}
+
+// startAnew is the way out that neither loses nor repeats rows, whatever happened.
+func startAnew(open *lanev1.Open) string {
+	return fmt.Sprintf("stop ingest, delete the rows with kafka_topic = '%s', kafka_partition = %d and kafka_offset >= %d from the tables of this topic, then commit "+
+		"offset %d for group %s with empty metadata", open.GetTopic(), open.GetPartition(), open.GetPosition(), open.GetPosition(), open.GetGroup())
 }
 
 // inheritTable finds the route of one table of the checkpoint and fences its stream, unless a clean checkpoint lets us adopt it.
@@ -143,14 +148,12 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 	case errors.Is(err, ErrStreamGone) && clean:
 	case errors.Is(err, ErrStreamGone):
 		return fatal("write stream %s is gone (it expired, or table %s was deleted), so that nobody can tell how many rows after position %d it took; the checkpoint counts %d rows "+
-			"in it. Look in the table for rows of this partition at or after offset %d. If there are none, commit position %d with empty metadata and go on. If there are some, "+
-			"commit one more than the last offset there instead, with empty metadata, or accept them twice",
-			e.Stream, e.Name, l.open.GetPosition(), e.Rows, l.open.GetPosition(), l.open.GetPosition())
+			"in it. Way out: %s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
 	case err != nil:
 		return l.sinkFault("fence write stream "+e.Stream, err)
 	case rows < e.Rows:
-		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s. Nothing was written. "+
-			"Compare the table with the topic below that position before committing other metadata",
+		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s, or the "+
+			"checkpoint is of another dataset. Nothing was written. Compare the table with the topic below that position before committing anything else",
 			e.Stream, rows, l.open.GetPosition(), e.Rows, e.Name)
 	default:
 		e.Drop += rows - e.Rows

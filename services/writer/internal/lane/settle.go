@@ -196,6 +196,7 @@ func (l *lane) settle() (moved bool, err error) {
 		}
 		for len(l.parked) > 0 && l.parked[0].offsets[len(l.parked[0].offsets)-1] < l.position {
 			l.parked = l.parked[1:]
+			l.hold() // what explains the next row is the new position
 		}
 		if err := l.tellSettled(b); err != nil {
 			return false, err

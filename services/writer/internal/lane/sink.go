@@ -57,7 +57,9 @@ type Result struct {
 	Refused []RefusedRow
 	// Written is how many rows of this Append are in the stream; final when Refused is empty and Err is nil.
 	Written int
-	// Err ends the appender: ErrFinalized, ErrStreamGone, or a fault that must not be guessed over.
+	// Err ends the appender: ErrFinalized, ErrStreamGone, or a fault that must not be guessed over. One that wraps a gRPC status which says
+	// that opening again cannot help (InvalidArgument, PermissionDenied, FailedPrecondition and their like) stops the lane loudly; after
+	// any other ingest opens again at once.
 	Err error
 }
 

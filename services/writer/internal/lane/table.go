@@ -6,9 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc/mem"
-
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
@@ -140,6 +141,10 @@ func (l *lane) broken(i int, err error) error {
 		return nil
 	case errors.Is(err, ErrStreamGone):
 		return aborted("write stream %s is gone while rows were in flight: its table %s was deleted", t.stream, t.name)
+	}
+	switch status.Code(err) {
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated, codes.NotFound, codes.Unimplemented:
+		return fatal("append to %s: %v", t.stream, err)
 	}
 	return aborted("append to %s: %v", t.stream, err)
 }
