@@ -73,7 +73,7 @@ func describe(schema *typ, payload string) (*description, error) {
 	if schema.kind != kindRecord {
 		return nil, &SchemaError{payload, "the schema is of type " + schema.kind.String() + ", a payload is a record"}
 	}
-	_, err := d.record(schema, &described{key: "payload", short: camel(payload), long: camel(payload)}, payload, 1)
+	_, err := d.record(schema, &described{key: "payload", short: TypeName(payload), long: TypeName(payload)}, payload, 1)
 	return d, err
 }
 
@@ -192,7 +192,7 @@ func (d *description) column(name string, t *typ, path string, depth int) (*desc
 func (d *description) value(f *descriptorpb.FieldDescriptorProto, name string, t *typ, path string, depth int) (string, error) {
 	switch t.kind {
 	case kindRecord:
-		return d.record(t, &described{key: "record " + t.name, short: camel(t.shortName()), long: camel(t.name)}, path, depth+1)
+		return d.record(t, &described{key: "record " + t.name, short: TypeName(t.shortName()), long: TypeName(t.name)}, path, depth+1)
 	case kindUnion:
 		return d.union(name, t, path, depth)
 	}
@@ -203,7 +203,7 @@ func (d *description) value(f *descriptorpb.FieldDescriptorProto, name string, t
 
 // union describes a union of several types: a RECORD with a nullable column for each.
 func (d *description) union(name string, t *typ, path string, depth int) (string, error) {
-	m := &described{key: "union " + path, short: camel(name) + "Union", long: camel(path) + "Union"}
+	m := &described{key: "union " + path, short: TypeName(name) + "Union", long: TypeName(path) + "Union"}
 	return d.message(m, path, depth+1, func(add adder) error {
 		for i, b := range t.branches {
 			if b.kind == kindNull {
@@ -233,10 +233,10 @@ func branchName(union *typ, branch int) string {
 
 // entry describes the entries of a map. Maps of one type of value share their entry's message.
 func (d *description) entry(name string, values *typ, path string, depth int) (string, error) {
-	m := &described{key: "entry " + path, short: camel(name) + "Entry", long: camel(path) + "Entry"}
+	m := &described{key: "entry " + path, short: TypeName(name) + "Entry", long: TypeName(path) + "Entry"}
 	switch value, _ := values.column(); value.kind {
 	case kindRecord, kindEnum, kindFixed:
-		m.key, m.short, m.long = "entry of "+value.name, camel(value.shortName())+"Entry", camel(value.name)+"Entry"
+		m.key, m.short, m.long = "entry of "+value.name, TypeName(value.shortName())+"Entry", TypeName(value.name)+"Entry"
 	case kindArray, kindMap, kindUnion:
 	case kindNull:
 		return "", &SchemaError{path, "a map of nulls has no column for its values; make it an array of its keys"}
@@ -247,7 +247,7 @@ func (d *description) entry(name string, values *typ, path string, depth int) (s
 		}
 		m.key = "entry of " + kind
 		if value.logical == logicalNone {
-			m.short, m.long = camel(value.kind.String())+"Entry", camel(value.kind.String())+"MapEntry"
+			m.short, m.long = TypeName(value.kind.String())+"Entry", TypeName(value.kind.String())+"MapEntry"
 		}
 	}
 	return d.message(m, path, depth+1, func(add adder) error {
@@ -275,8 +275,8 @@ func (d *description) name(taken map[string]bool) map[string]string {
 	return names
 }
 
-// camel turns a path or a name such as shipping_costs[].address into ShippingCostsAddress.
-func camel(name string) string {
+// TypeName turns a column's name or path, such as shipping_costs[].address, into that of a message type: ShippingCostsAddress.
+func TypeName(name string) string {
 	var b strings.Builder
 	upper := true
 	for _, r := range name {

@@ -14,13 +14,16 @@ type Error struct {
 	// single field is at fault.
 	Field string
 	// Offset is the byte of the payload where the value at fault starts. In a compressed object container file it counts from
-	// the start of the decompressed block, and Reason says so.
+	// the start of the decompressed block, and Reason says so. -1 when the fault is not in the payload.
 	Offset int
 	// Reason says what is wrong with it.
 	Reason string
 }
 
 func (e *Error) Error() string {
+	if e.Offset < 0 {
+		return fmt.Sprintf("%s: %s: %s", e.Contract, e.Field, e.Reason)
+	}
 	return fmt.Sprintf("%s: %s at byte %d: %s", e.Contract, e.Field, e.Offset, e.Reason)
 }
 

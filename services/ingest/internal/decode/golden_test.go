@@ -53,7 +53,7 @@ func vectors(t testing.TB, name string) []vector {
 
 func plan(t testing.TB, avsc string, o decode.Options) *decode.Plan {
 	t.Helper()
-	schema, err := os.ReadFile("testdata/" + avsc)
+	schema, err := os.ReadFile("../contract/schemas/" + avsc)
 	if err != nil {
 		t.Fatal(err)
 	}

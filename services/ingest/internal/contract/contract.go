@@ -1,0 +1,86 @@
+// Package contract says what the records of a topic mean: which table a record becomes a row of, by its type header, and how.
+//
+//	set, err := contract.Load(cfg.Contracts, dir)   // config.Problems: every one of them
+//	topic := set.Topic("delivery_events_v6_topic").Fork() // one for each lane
+//	switch m := topic.Match(&rec); m.Action {
+//	case contract.Row:
+//		block, err = m.Contract.AppendRow(block, &rec, m, now) // a *decode.Error: the record's own fault
+//	...
+//
+// Matching decodes nothing: which table a record counts for depends on its headers, on whether its value is null, and on the routing, whose
+// Fingerprint travels in the checkpoint. A changed schema cannot shift the count of a replay.
+package contract
+
+import (
+	"fmt"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+var units = map[string]decode.Unit{"auto": decode.Auto, "s": decode.Seconds, "ms": decode.Millis, "us": decode.Micros, "ns": decode.Nanos}
+
+// Contract turns the records of one entry into rows. Not safe for concurrent use; it belongs to one Fork of a Topic.
+type Contract struct {
+	name    string
+	version string
+	plan    *decode.Plan
+	decoder *decode.Decoder
+
+	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
+	// and time from it.
+	envelope, payload []byte
+}
+
+func newContract(name, version string, plan *decode.Plan) *Contract {
+	return &Contract{name: name, version: version, plan: plan, decoder: plan.NewDecoder()}
+}
+
+func (c *Contract) fork() *Contract { return newContract(c.name, c.version, c.plan) }
+
+// Name is the built-in contract's name, or that of the schema file without its extension.
+func (c *Contract) Name() string { return c.name }
+
+// keptBytes bounds the buffers kept from row to row: one huge record must not hold its memory for ever in each lane.
+const keptBytes = 1 << 20
+
+// AppendRow appends the record's row as one entry of `repeated rows = 1`: tag 0x0a, length, row. m is what Match said of the record,
+// nowMicros the time of ingestion in microseconds since the epoch. Fields are ascending and lengths minimal. On error dst comes back at
+// its old length and the error is a *decode.Error.
+func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros int64) ([]byte, error) {
+	payload, err := c.decoder.Append(c.payload[:0], r.Value)
+	if err != nil {
+		return dst, err
+	}
+	if cap(payload) <= keptBytes {
+		c.payload = payload
+	}
+	envelope, fault := c.appendEnvelope(c.envelope[:0], r, m.itemType, nowMicros)
+	if fault.field != "" {
+		return dst, &decode.Error{Contract: c.name, Field: fault.name(), Offset: -1, Reason: fault.reason}
+	}
+	if cap(envelope) <= keptBytes {
+		c.envelope = envelope
+	}
+	var head [16]byte
+	payloadHead := appendVarint(append(head[:0], payloadTag...), uint64(len(payload)))
+	dst = append(dst, rowsTag)
+	dst = appendVarint(dst, uint64(len(envelope)+len(payloadHead)+len(payload)))
+	dst = append(dst, envelope...)
+	dst = append(dst, payloadHead...)
+	return append(dst, payload...), nil
+}
+
+// fault is what is wrong with a record outside of its payload; no field when nothing is.
+type fault struct {
+	field, part string
+	index       int // of the header, with part
+	reason      string
+}
+
+func (f fault) name() string {
+	if f.part == "" {
+		return f.field
+	}
+	return fmt.Sprintf("%s[%d].%s", f.field, f.index, f.part)
+}

@@ -1,0 +1,115 @@
+package contract
+
+import (
+	"bytes"
+	"encoding/binary"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// Tags of the envelope: fields 1 to 12 of every row message, of delivery.v6.DeliveryEvent for one. A test pins them to the generated code.
+const (
+	tagEventID        = 1<<3 | 2
+	tagEventType      = 2<<3 | 2
+	tagItemType       = 3<<3 | 2
+	tagEventTime      = 4 << 3
+	tagIngestTime     = 5 << 3
+	tagTopicVersion   = 6<<3 | 2
+	tagKafkaTopic     = 7<<3 | 2
+	tagKafkaPartition = 8 << 3
+	tagKafkaOffset    = 9 << 3
+	tagKafkaTimestamp = 10 << 3
+	tagKafkaKey       = 11<<3 | 2
+	tagKafkaHeaders   = 12<<3 | 2
+
+	tagHeaderKey   = 1<<3 | 2
+	tagHeaderValue = 2<<3 | 2
+
+	// rowsTag is that of `rows` in a block of rows.
+	rowsTag = 1<<3 | 2
+
+	payloadNumber = 16
+	payloadTag    = "\x82\x01" // field 16, length-delimited
+)
+
+func appendVarint(dst []byte, v uint64) []byte { return binary.AppendUvarint(dst, v) }
+
+func appendNumber(dst []byte, tag byte, v int64) []byte {
+	return appendVarint(append(dst, tag), uint64(v))
+}
+
+func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
+	return append(appendVarint(append(dst, tag), uint64(len(text))), text...)
+}
+
+// appendEnvelope appends the fields before the payload, which the decoder has just read.
+func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, fault) {
+	if id, ok := c.decoder.EventID(); ok {
+		dst = appendText(dst, tagEventID, id)
+	} else {
+		dst = appendPlace(dst, r)
+	}
+	if itemType != nil {
+		if !utf8.Valid(itemType) {
+			return dst, fault{field: "item_type", reason: "the header is not valid UTF-8"}
+		}
+		dst = appendText(dst, tagEventType, itemType[bytes.LastIndexByte(itemType, '.')+1:])
+		dst = appendText(dst, tagItemType, itemType)
+	}
+	if micros, ok := c.decoder.EventTime(); ok {
+		dst = appendNumber(dst, tagEventTime, micros)
+	}
+	dst = appendNumber(dst, tagIngestTime, nowMicros)
+	if c.version != "" {
+		dst = appendText(dst, tagTopicVersion, c.version)
+	}
+	dst = appendText(dst, tagKafkaTopic, r.Topic)
+	dst = appendNumber(dst, tagKafkaPartition, int64(r.Partition))
+	dst = appendNumber(dst, tagKafkaOffset, r.Offset)
+	if r.TimestampMicros != -1 {
+		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
+			return dst, fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
+		}
+		dst = appendNumber(dst, tagKafkaTimestamp, r.TimestampMicros)
+	}
+	if r.Key != nil {
+		dst = appendText(dst, tagKafkaKey, r.Key)
+	}
+	for i := range r.Headers {
+		h := &r.Headers[i]
+		if !utf8.Valid(h.Key) {
+			return dst, fault{field: "kafka_headers", part: "key", index: i, reason: "the header's key is not valid UTF-8"}
+		}
+		size := 1 + varintLen(len(h.Key)) + len(h.Key)
+		if h.Value != nil {
+			size += 1 + varintLen(len(h.Value)) + len(h.Value)
+		}
+		dst = appendVarint(append(dst, tagKafkaHeaders), uint64(size))
+		dst = appendText(dst, tagHeaderKey, h.Key)
+		if h.Value != nil {
+			dst = appendText(dst, tagHeaderValue, h.Value)
+		}
+	}
+	return dst, fault{}
+}
+
+// appendPlace appends topic/partition/offset as the event's identity.
+func appendPlace(dst []byte, r *record.Record) []byte {
+	var room [48]byte
+	place := strconv.AppendInt(append(room[:0], '/'), int64(r.Partition), 10)
+	place = strconv.AppendInt(append(place, '/'), r.Offset, 10)
+	dst = appendVarint(append(dst, tagEventID), uint64(len(r.Topic)+len(place)))
+	return append(append(dst, r.Topic...), place...)
+}
+
+// varintLen is how many bytes the length of a text takes.
+func varintLen(n int) int {
+	size := 1
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}

@@ -1,0 +1,55 @@
+package contract
+
+import (
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/waybill-data/waybill/proto/image"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// route is the table of an entry and the descriptor of its rows; message names a built-in one.
+func route(c *Config, plan *decode.Plan, message string) (*lanev1.Route, error) {
+	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{PartitionUnit: partitionUnits[c.PartitionUnit]}}
+	if c.PartitionBy != none {
+		r.Layout.PartitionField = c.PartitionBy
+	} else {
+		r.Layout.PartitionUnit = lanev1.PartitionUnit_PARTITION_UNIT_UNSPECIFIED
+	}
+	if c.ClusterBy[0] != none {
+		r.Layout.ClusterFields = c.ClusterBy
+	}
+	if message != "" {
+		r.Row = &lanev1.Route_Message{Message: message}
+		return r, nil
+	}
+	descriptor, err := rowDescriptor(plan, c.Payload)
+	if err != nil {
+		return nil, err
+	}
+	r.Row = &lanev1.Route_Descriptor_{Descriptor_: descriptor}
+	return r, nil
+}
+
+// rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the payload's columns.
+func rowDescriptor(plan *decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
+	model, err := image.Self(builtins["delivery.v6"].message)
+	if err != nil {
+		return nil, err
+	}
+	row := &descriptorpb.DescriptorProto{Name: proto.String(decode.TypeName(payload) + "Event")}
+	used := map[string]bool{}
+	for _, f := range model.Field {
+		if f.GetNumber() < payloadNumber {
+			row.Field = append(row.Field, f)
+			used[f.GetTypeName()] = true
+		}
+	}
+	for _, t := range model.NestedType {
+		if used[t.GetName()] {
+			row.NestedType = append(row.NestedType, t)
+		}
+	}
+	return row, plan.AddPayload(row, payload, payloadNumber)
+}
