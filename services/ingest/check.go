@@ -1,0 +1,98 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
+)
+
+// Check looks at everything that a configuration points to: contracts, brokers, topics, dead-letter topics, the group, the writers. It
+// changes nothing.
+func Check(ctx context.Context, c Config) []findings.Finding {
+	set, err := contract.Load(c.Contracts, c.Dir)
+	if err != nil {
+		return []findings.Finding{{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}}
+	}
+	var found []findings.Finding
+	topics := set.Topics()
+	for _, name := range topics {
+		var tables []string
+		for _, r := range set.Topic(name).Routes {
+			tables = append(tables, r.GetTable())
+		}
+		found = append(found, findings.Finding{What: "contract of " + name, Detail: "compiles; rows go to " + strings.Join(tables, ", ")})
+	}
+	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
+	defer cancel()
+	found = append(found, source.Check(kafka, c.source(), topics)...)
+	return append(found, checkWriters(ctx, c.Writer)...)
+}
+
+func checkWriters(ctx context.Context, w Writer) []findings.Finding {
+	if w.Target != "" {
+		return []findings.Finding{checkWriter(ctx, w, w.Target)}
+	}
+	var found []findings.Finding
+	for _, e := range w.Endpoints {
+		one := w
+		one.Endpoints = []string{e}
+		found = append(found, checkWriter(ctx, one, e))
+	}
+	return found
+}
+
+func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
+	f := findings.Finding{What: "writer " + name, State: findings.Fail}
+	conn, err := w.dial(nil)
+	if err != nil {
+		f.Detail, f.Remedy = err.Error(), "correct the writer section"
+		return f
+	}
+	defer conn.Close() //nolint:errcheck // nothing was sent that matters
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	// Without waiting: an unreachable writer says at once why it is. The balancer takes writers that do not serve for unreachable too.
+	resp, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.WaitForReady(false))
+	switch {
+	case status.Code(err) == codes.Unimplemented:
+		f.Detail, f.Remedy = "has no health service", "check that this address is a writer's gRPC port"
+	case err != nil:
+		f.Detail, f.Remedy = status.Convert(err).Message(), "start the writer, or correct writer.target, writer.endpoints and writer.tls"
+	case resp.GetStatus() != healthv1.HealthCheckResponse_SERVING:
+		f.Detail, f.Remedy = fmt.Sprintf("says %s", resp.GetStatus()), "run `writer check` there"
+	default:
+		f.State, f.Detail = findings.OK, "serves"
+	}
+	return f
+}
+
+// Health asks a running ingest at its gRPC address how it is. It is for images without a shell.
+func Health(ctx context.Context, c Config) error {
+	address := strings.Replace(c.GRPC.Listen, "0.0.0.0:", "127.0.0.1:", 1)
+	if strings.HasPrefix(address, ":") {
+		address = "127.0.0.1" + address
+	}
+	conn, err := (&Writer{Endpoints: []string{address}, Keepalive: Defaults().Writer.Keepalive}).dial(nil)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // nothing was sent that matters
+	resp, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{})
+	if err != nil {
+		return fmt.Errorf("health of %s: %s", address, status.Convert(err).Message())
+	}
+	if resp.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		return fmt.Errorf("health of %s: %s", address, resp.GetStatus())
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/logging"
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
+)
+
+// Config is the configuration of ingest. ingest.example.yaml explains every key.
+type Config struct {
+	Kafka  source.Kafka `yaml:"kafka"`
+	Writer Writer       `yaml:"writer"`
+	// Contracts are all built-in ones when the list is empty.
+	Contracts  []contract.Config `yaml:"contracts"`
+	Batch      Batch             `yaml:"batch"`
+	Window     Window            `yaml:"window"`
+	Memory     Memory            `yaml:"memory"`
+	Commit     source.Commit     `yaml:"commit"`
+	DeadLetter source.DeadLetter `yaml:"dead_letter"`
+	GRPC       Listen            `yaml:"grpc"`
+	Admin      Listen            `yaml:"admin"`
+	Log        logging.Config    `yaml:"log"`
+
+	// Dir is where relative files of contracts are; the folder of the configuration file.
+	Dir string `yaml:"-"`
+}
+
+// Batch says when the rows at hand are sent.
+type Batch struct {
+	Bytes  config.Bytes    `yaml:"bytes"`
+	Rows   int             `yaml:"rows"`
+	Linger config.Duration `yaml:"linger"`
+}
+
+// Window bounds what one lane has sent and not settled.
+type Window struct {
+	Bytes   config.Bytes `yaml:"bytes"`
+	Batches int          `yaml:"batches"`
+}
+
+// Memory bounds what all lanes together hold.
+type Memory struct {
+	// Budget is for prefetch (a quarter of it), batches and windows. The process needs about twice as much.
+	Budget config.Bytes `yaml:"budget"`
+}
+
+// Listen is an address to serve on.
+type Listen struct {
+	Listen string `yaml:"listen"`
+}
+
+// Defaults is the one place of ingest's defaults.
+func Defaults() Config {
+	s, l := source.Defaults(), lane.DefaultConfig()
+	return Config{
+		Kafka:      s.Kafka,
+		Writer:     Writer{Keepalive: config.Duration(30 * time.Second)},
+		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
+		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
+		Memory:     Memory{Budget: 128 << 20},
+		Commit:     s.Commit,
+		DeadLetter: s.DeadLetter,
+		GRPC:       Listen{"127.0.0.1:7080"},
+		Admin:      Listen{"127.0.0.1:7081"},
+	}
+}
+
+// Load reads the configuration file and compiles what it points to. The error is config.Problems: all of them.
+func Load(path string) (Config, error) {
+	c := Defaults()
+	c.Dir = filepath.Dir(path)
+	var problems config.Problems
+	for _, err := range []error{config.Load(path, &c), c.compile()} {
+		var some config.Problems
+		if err != nil && !errors.As(err, &some) {
+			some = config.Problems{{Message: err.Error()}}
+		}
+		for _, p := range some {
+			if p.File == "" {
+				p.File = path
+			}
+			// Compiling finds again what an entry's own check has found.
+			if !slices.ContainsFunc(problems, func(q config.Problem) bool { return q.Key == p.Key && q.Message == p.Message }) {
+				problems = append(problems, p)
+			}
+		}
+	}
+	if len(problems) > 0 {
+		return c, problems
+	}
+	return c, nil
+}
+
+func (c *Config) compile() error {
+	_, err := contract.Load(c.Contracts, c.Dir)
+	return err
+}
+
+// Check reports what is wrong across sections; the sections check themselves.
+func (c *Config) Check(report func(key, message, remedy string)) {
+	if err := c.lane().Validate(); err != nil {
+		report("batch", err.Error(), "see ingest.example.yaml for sensible values")
+	}
+	if c.Memory.Budget < 16<<20 {
+		report("memory.budget", "is too small", "write 16MiB or more")
+	}
+	if int64(c.Batch.Bytes) > int64(c.Memory.Budget)/4 {
+		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
+	}
+	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
+		if err := listenable(l.address); err != nil {
+			report(l.key, err.Error(), "write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces")
+		}
+	}
+	if c.GRPC.Listen == c.Admin.Listen {
+		report("admin.listen", "is the address of grpc.listen", "give each its own port")
+	}
+}
+
+func listenable(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not an address", address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n >= 1<<16 {
+		return fmt.Errorf("%q is not a port", port)
+	}
+	return nil
+}
+
+// source is the source's part of the configuration.
+func (c *Config) source() source.Config {
+	s := source.Config{Kafka: c.Kafka, Commit: c.Commit, DeadLetter: c.DeadLetter}
+	s.Kafka.Fetch.Prefetch = c.Memory.Budget / 4
+	return s
+}
+
+// lane is a lane's part of the configuration. A lane drains a little faster than its claim, so that its last commit gets through.
+func (c *Config) lane() lane.Config {
+	return lane.Config{
+		Reset:         lane.Reset(c.Kafka.Reset),
+		BatchBytes:    int(c.Batch.Bytes),
+		BatchRows:     c.Batch.Rows,
+		Linger:        c.Batch.Linger.Std(),
+		WindowBytes:   int(c.Window.Bytes),
+		WindowBatches: c.Window.Batches,
+		DrainTimeout:  c.Kafka.DrainTimeout.Std() * 3 / 4,
+	}
+}
+
+// laneBudget is the part of the memory that batches and windows draw on.
+func (c *Config) laneBudget() int64 { return int64(c.Memory.Budget) / 4 * 3 }

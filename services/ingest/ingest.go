@@ -1,0 +1,127 @@
+// Package ingest is the service that carries Kafka partitions to writers: it consumes them as a member of a group, turns records into
+// rows, and commits what the writer has settled.
+//
+//	c, err := ingest.Load("ingest.yaml")        // every problem at once, or none
+//	err = ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry})
+//
+// Run wires the parts and waits for them: the source (internal/source) gives a lane.Partition for each claim, a lane (internal/lane) carries
+// it with the contracts of its topic (internal/contract). Two servers tell how it goes: gRPC with health and reflection, and the admin
+// server with metrics and the list of lanes.
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
+)
+
+// Env is what the process gives to Run. The zero value works.
+type Env struct {
+	// Log gets one line a transition; nil discards.
+	Log *slog.Logger
+	// Registry holds the metrics; nil makes one.
+	Registry *prometheus.Registry
+	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
+	GRPC, Admin net.Listener
+}
+
+// Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics and writers that are
+// away are waited for; an error is one of configuration, or an address that is taken.
+func Run(ctx context.Context, c Config, env Env) error {
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	if env.Registry == nil {
+		env.Registry = prometheus.NewRegistry()
+	}
+	contracts, err := contract.Load(c.Contracts, c.Dir)
+	if err != nil {
+		return fmt.Errorf("contracts: %w", err)
+	}
+	calls := grpcprom.NewClientMetrics()
+	env.Registry.MustRegister(calls)
+	writers, err := c.Writer.dial(calls)
+	if err != nil {
+		return err
+	}
+	defer writers.Close() //nolint:errcheck // every lane has ended
+	if err := env.listen(ctx, &c); err != nil {
+		return err
+	}
+
+	src := source.New(c.source(), env.Log, env.Registry)
+	lanes := newRoster(&c, writers, contracts, env)
+	ready := func() error { return src.Ready() }
+
+	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	serving, quit := context.WithCancel(context.WithoutCancel(ctx))
+	defer quit()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer quit()
+		return src.Run(work, contracts.Topics(), lanes.carry)
+	})
+	group.Go(func() error {
+		defer stop()
+		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status})
+	})
+	group.Go(func() error {
+		defer stop()
+		return serve(serving, work, env, ready)
+	})
+	env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
+		"group", c.Kafka.Group, "topics", contracts.Topics())
+	err = group.Wait()
+	env.Log.Info("ingest has stopped")
+	return err
+}
+
+// listen opens what is not given, or nothing.
+func (e *Env) listen(ctx context.Context, c *Config) error {
+	var opened []net.Listener
+	var errs []error
+	for _, l := range []struct {
+		key, address string
+		into         *net.Listener
+	}{{"grpc.listen", c.GRPC.Listen, &e.GRPC}, {"admin.listen", c.Admin.Listen, &e.Admin}} {
+		if *l.into != nil {
+			opened = append(opened, *l.into)
+			continue
+		}
+		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", l.key, err))
+			continue
+		}
+		*l.into = listener
+		opened = append(opened, listener)
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	for _, l := range opened {
+		_ = l.Close() // the error to report is another one
+	}
+	return errors.Join(errs...)
+}
+
+// stopWithin is how long calls to our own server may take once the work has ended.
+const stopWithin = time.Second
+
+var _ source.Handler = (*roster)(nil).carry
+
+var _ lane.Contracts = (*contracts)(nil)

@@ -1,0 +1,100 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// roster runs a lane for each claim and knows those that run.
+type roster struct {
+	group     string
+	config    lane.Config
+	writers   grpc.ClientConnInterface
+	contracts *contract.Set
+	budget    *lane.Budget
+	metrics   *lane.Metrics
+	log       *slog.Logger
+
+	mu    sync.Mutex
+	lanes map[*lane.Lane]struct{}
+}
+
+func newRoster(c *Config, writers grpc.ClientConnInterface, set *contract.Set, env Env) *roster {
+	budget := lane.NewBudget(c.laneBudget())
+	return &roster{
+		group: c.Kafka.Group, config: c.lane(), writers: writers, contracts: set, log: env.Log,
+		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), lanes: make(map[*lane.Lane]struct{}),
+	}
+}
+
+// carry is the source's handler: the life of one lane.
+func (r *roster) carry(ctx context.Context, p lane.Partition) {
+	l := &lane.Lane{
+		Partition: p, Writers: r.writers, Contracts: &contracts{topic: r.contracts.Topic(p.Topic()).Fork()},
+		Group: r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Log: r.log,
+	}
+	r.mu.Lock()
+	r.lanes[l] = struct{}{}
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		delete(r.lanes, l)
+		r.mu.Unlock()
+	}()
+	l.Run(ctx)
+}
+
+// status lists the lanes by topic and partition, for the admin server.
+func (r *roster) status() any {
+	r.mu.Lock()
+	out := make([]lane.Status, 0, len(r.lanes))
+	for l := range r.lanes {
+		out = append(out, l.Status())
+	}
+	r.mu.Unlock()
+	slices.SortFunc(out, func(a, b lane.Status) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
+	return out
+}
+
+// contracts lets a lane use the contracts of its topic.
+type contracts struct {
+	topic *contract.Topic
+	// last is what Match said about the record that AppendRow gets.
+	last contract.Match
+}
+
+func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }
+func (c *contracts) Fingerprint() uint64     { return c.topic.Fingerprint }
+
+func (c *contracts) Match(r *record.Record) lane.Match {
+	c.last = c.topic.Match(r)
+	m := lane.Match{Route: c.last.Route, Reason: c.last.Reason}
+	switch c.last.Action {
+	case contract.Row:
+		m.Action = lane.Row
+	case contract.Ignore:
+		m.Action = lane.Ignore
+	default:
+		m.Action = lane.Unknown
+	}
+	if c.last.Contract != nil {
+		m.Contract = c.last.Contract.Name()
+	}
+	return m
+}
+
+func (c *contracts) AppendRow(dst []byte, r *record.Record, nowMicros int64) ([]byte, error) {
+	return c.last.Contract.AppendRow(dst, r, c.last, nowMicros)
+}

@@ -1,0 +1,143 @@
+package ingest
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/health" // client-side health checks: lanes are opened at writers that serve
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+
+	"github.com/waybill-data/waybill/pkg/config"
+)
+
+// Writer says where the writers are. Exactly one of Target and Endpoints is set.
+type Writer struct {
+	// Target is a gRPC target whose name has an address for each writer, such as dns:///writer:7070.
+	Target string `yaml:"target"`
+	// Endpoints are the writers' addresses, when no name has them all.
+	Endpoints []string  `yaml:"endpoints"`
+	TLS       WriterTLS `yaml:"tls"`
+	// Keepalive is the time without traffic after which a connection is probed.
+	Keepalive config.Duration `yaml:"keepalive"`
+}
+
+// WriterTLS is transport security towards the writers. Cert and Key are for mutual TLS.
+type WriterTLS struct {
+	Enable     bool   `yaml:"enable"`
+	CA         string `yaml:"ca"`
+	Cert       string `yaml:"cert"`
+	Key        string `yaml:"key"`
+	ServerName string `yaml:"server_name"`
+}
+
+// Check reports what is wrong with the section.
+func (w *Writer) Check(report func(key, message, remedy string)) {
+	switch {
+	case w.Target == "" && len(w.Endpoints) == 0:
+		report("target", "no writer is named", "write target: dns:///host:port, or a list of endpoints")
+	case w.Target != "" && len(w.Endpoints) > 0:
+		report("endpoints", "target and endpoints are both set", "keep the one that names your writers")
+	}
+	for i, e := range w.Endpoints {
+		if _, _, err := net.SplitHostPort(e); err != nil {
+			report(fmt.Sprintf("endpoints[%d]", i), fmt.Sprintf("%q is not an address", e), "write host:port")
+		}
+	}
+	if w.Keepalive.Std() < 10*time.Second {
+		report("keepalive", "is too short", "write 10s or more: servers close connections that are probed more often")
+	}
+	if !w.TLS.Enable {
+		if w.TLS.CA != "" || w.TLS.Cert != "" || w.TLS.Key != "" {
+			report("tls.enable", "is false while certificates are set", "set it to true, or remove the certificates")
+		}
+		return
+	}
+	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
+		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
+	} else if _, err := w.TLS.config(); err != nil {
+		report("tls", err.Error(), "check that the files are there, readable, and PEM")
+	}
+}
+
+func (t *WriterTLS) config() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: no certificate in %s", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// spread opens lanes at the writers in turn, and only at those whose health service says that they serve: one that drains says no.
+const spread = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}`
+
+// dial makes the connection that all lanes share. It connects when the first lane opens. metrics may be nil.
+func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error) {
+	transport := insecure.NewCredentials()
+	if w.TLS.Enable {
+		c, err := w.TLS.config()
+		if err != nil {
+			return nil, fmt.Errorf("writer.tls: %w", err)
+		}
+		transport = credentials.NewTLS(c)
+	}
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(transport),
+		grpc.WithDefaultServiceConfig(spread),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			MinConnectTimeout: 5 * time.Second,
+		}),
+	}
+	if metrics != nil {
+		options = append(options, grpc.WithChainStreamInterceptor(metrics.StreamClientInterceptor()))
+	}
+	target := w.Target
+	if len(w.Endpoints) > 0 {
+		list := manual.NewBuilderWithScheme("waybill")
+		var state resolver.State
+		for _, e := range w.Endpoints {
+			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: e, ServerName: host(e)}}})
+		}
+		list.InitialState(state)
+		options = append(options, grpc.WithResolvers(list))
+		target = "waybill:///writers"
+	}
+	conn, err := grpc.NewClient(target, options...)
+	if err != nil {
+		return nil, fmt.Errorf("writer.target: %w", err)
+	}
+	return conn, nil
+}
+
+func host(address string) string {
+	h, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	return h
+}
