@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -154,35 +153,23 @@ func answer(w http.ResponseWriter, status int, body any) {
 }
 
 func keyByName(name string) (kmsg.Key, error) {
-	if name == "" {
-		return 0, errors.New("key is missing: name the request to fail, for example OffsetCommit")
-	}
-	var known []string
-	for key := int16(0); key <= kmsg.MaxKey; key++ {
-		request := kmsg.NameForKey(key)
-		if strings.EqualFold(request, name) {
+	for key := int16(0); name != "" && key <= kmsg.MaxKey; key++ {
+		if strings.EqualFold(kmsg.NameForKey(key), name) {
 			return kmsg.Key(key), nil
 		}
-		known = append(known, request)
 	}
-	return 0, fmt.Errorf("unknown key %q: use one of %s", name, strings.Join(known, ", "))
+	return 0, fmt.Errorf("unknown key %q: name the request to fail as Kafka does, such as Produce, Fetch, ListOffsets, Metadata, "+
+		"FindCoordinator, JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch", name)
 }
 
 func errorByName(name string) (*kerr.Error, error) {
-	if name == "" {
-		return nil, errors.New("error is missing: name Kafka's error, for example NOT_COORDINATOR")
-	}
 	const highest = 200 // above every code in Kafka's Errors.java
-	var known []string
-	for code := int16(1); code <= highest; code++ {
-		found := kerr.TypedErrorForCode(code)
-		if found == nil || found.Code != code {
-			continue
-		}
-		if strings.EqualFold(found.Message, name) {
+	for code := int16(1); name != "" && code <= highest; code++ {
+		if found := kerr.TypedErrorForCode(code); found != nil && found.Code == code && strings.EqualFold(found.Message, name) {
 			return found, nil
 		}
-		known = append(known, found.Message)
 	}
-	return nil, fmt.Errorf("unknown error %q: use one of %s", name, strings.Join(known, ", "))
+	return nil, fmt.Errorf("unknown error %q: use a name of Kafka's, such as NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, "+
+		"NOT_LEADER_FOR_PARTITION, REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, REQUEST_TIMED_OUT, "+
+		"OFFSET_OUT_OF_RANGE, TOPIC_AUTHORIZATION_FAILED", name)
 }

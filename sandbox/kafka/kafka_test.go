@@ -176,11 +176,18 @@ func TestFaultHandler(t *testing.T) {
 	if err := commit(ctx, cluster, cl); err != nil {
 		t.Errorf("commit after delete: %v", err)
 	}
+	// Every name that the texts of the errors recommend is known.
+	for _, name := range []string{"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS",
+		"ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE", "TOPIC_AUTHORIZATION_FAILED"} {
+		if status, body := call(http.MethodPost, "/kafka/faults", `{"key":"LeaveGroup","error":"`+name+`"}`); status != http.StatusOK {
+			t.Error(name, body)
+		}
+	}
 	for body, want := range map[string]string{
 		`{"key":"Nope","error":"ILLEGAL_GENERATION"}`: "OffsetCommit",
 		`{"key":"OffsetCommit","error":"NOPE"}`:       "NOT_COORDINATOR",
-		`{"key":"OffsetCommit"}`:                      "error is missing",
-		`{"error":"NOT_COORDINATOR"}`:                 "key is missing",
+		`{"key":"OffsetCommit"}`:                      `unknown error \"\"`,
+		`{"error":"NOT_COORDINATOR"}`:                 `unknown key \"\"`,
 		`{"action":"explode"}`:                        "move_leaders",
 		`{"key":"OffsetCommit","eror":"x"}`:           "eror",
 	} {

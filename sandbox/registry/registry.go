@@ -21,7 +21,7 @@ import (
 type Registry struct {
 	server *http.Server
 	done   chan struct{}
-	url    string
+	addr   string
 }
 
 // Start serves the registry on address (host:port, port 0 for a free one). The subjects delivery_events_v6_topic-value and
@@ -41,7 +41,7 @@ func Start(address string) (*Registry, error) {
 	r := &Registry{
 		server: &http.Server{Handler: fake.Handler(), ReadHeaderTimeout: 10 * time.Second},
 		done:   make(chan struct{}),
-		url:    "http://" + listener.Addr().String(),
+		addr:   listener.Addr().String(),
 	}
 	go func() {
 		defer close(r.done)
@@ -50,8 +50,11 @@ func Start(address string) (*Registry, error) {
 	return r, nil
 }
 
+// Addr is where the registry listens, host:port.
+func (r *Registry) Addr() string { return r.addr }
+
 // URL is the registry's base URL.
-func (r *Registry) URL() string { return r.url }
+func (r *Registry) URL() string { return "http://" + r.addr }
 
 // Close stops the registry; calls in flight have until ctx ends.
 func (r *Registry) Close(ctx context.Context) error {

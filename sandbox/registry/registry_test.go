@@ -41,7 +41,7 @@ func TestSubjects(t *testing.T) {
 			t.Errorf("%s: %v", subject, err)
 		}
 	}
-	if _, err := registry.Start(r.URL()[len("http://"):]); err == nil {
+	if _, err := registry.Start(r.Addr()); err == nil {
 		t.Error("a second registry on the same port started")
 	}
 }

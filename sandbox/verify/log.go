@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -58,7 +59,8 @@ func (l *log) each(ctx context.Context, topic string, before func([]span), yield
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // a partition may end with a marker: without it the end would never be seen
-		kgo.FetchMaxBytes(32<<20), kgo.FetchMaxPartitionBytes(8<<20), kgo.MaxConcurrentFetches(2),
+		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20),
+		kgo.FetchMaxWait(50*time.Millisecond), // all is there already: waiting for more would only delay the end
 	)
 	if err != nil {
 		return fmt.Errorf("kafka client: %w", err)
