@@ -71,34 +71,34 @@ func (x *DeliveryEventRows) GetRows() []*DeliveryEvent {
 	return nil
 }
 
-// DeliveryEvent is one row: the envelope, and the payload.
+// DeliveryEvent is one row of delivery_events: something that happened to a delivery, and the whole delivery as it was then.
 type DeliveryEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identity of the event: the contract's id field, or topic/partition/offset where the payload has none.
+	// Identity of the event: the id in its payload, or topic/partition/offset where the payload has none.
 	EventId *string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3,oneof" json:"event_id,omitempty"`
-	// Kind of event: the last segment of the record's item_type_name.
+	// Kind of event: the last segment of item_type, for example DeliveryShippedV6.
 	EventType *string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3,oneof" json:"event_type,omitempty"`
-	// The whole item_type_name header.
+	// Full type name of the event: the record's item_type_name header.
 	ItemType *string `protobuf:"bytes,3,opt,name=item_type,json=itemType,proto3,oneof" json:"item_type,omitempty"`
-	// When the event happened, by the payload's time field.
+	// When the event happened, by the producer's clock: the time in its payload.
 	EventTime *int64 `protobuf:"varint,4,opt,name=event_time,json=eventTime,proto3,oneof" json:"event_time,omitempty"`
-	// When ingest turned the record into this row.
+	// When the record was read from Kafka and became this row.
 	IngestTime *int64 `protobuf:"varint,5,opt,name=ingest_time,json=ingestTime,proto3,oneof" json:"ingest_time,omitempty"`
-	// Version of the topic, for example v6.
+	// Version of the Kafka topic, for example v6; null where its name shows none.
 	TopicVersion *string `protobuf:"bytes,6,opt,name=topic_version,json=topicVersion,proto3,oneof" json:"topic_version,omitempty"`
-	// Kafka topic of the record.
+	// Kafka topic that the record was read from.
 	KafkaTopic *string `protobuf:"bytes,7,opt,name=kafka_topic,json=kafkaTopic,proto3,oneof" json:"kafka_topic,omitempty"`
-	// Kafka partition of the record.
+	// Kafka partition that the record was read from.
 	KafkaPartition *int32 `protobuf:"varint,8,opt,name=kafka_partition,json=kafkaPartition,proto3,oneof" json:"kafka_partition,omitempty"`
-	// Kafka offset of the record.
+	// Kafka offset of the record; with topic and partition it identifies the row.
 	KafkaOffset *int64 `protobuf:"varint,9,opt,name=kafka_offset,json=kafkaOffset,proto3,oneof" json:"kafka_offset,omitempty"`
-	// Kafka timestamp of the record.
+	// Timestamp that Kafka keeps with the record; null when there is none.
 	KafkaTimestamp *int64 `protobuf:"varint,10,opt,name=kafka_timestamp,json=kafkaTimestamp,proto3,oneof" json:"kafka_timestamp,omitempty"`
-	// Kafka key of the record; null when it has none.
+	// Key of the Kafka record; null when it has none.
 	KafkaKey []byte `protobuf:"bytes,11,opt,name=kafka_key,json=kafkaKey,proto3,oneof" json:"kafka_key,omitempty"`
-	// Kafka headers of the record, in order.
+	// Headers of the Kafka record, in their order.
 	KafkaHeaders []*v1.Header `protobuf:"bytes,12,rep,name=kafka_headers,json=kafkaHeaders,proto3" json:"kafka_headers,omitempty"`
-	// The payload.
+	// The delivery as it was when the event happened.
 	Delivery      *Delivery `protobuf:"bytes,16,opt,name=delivery,proto3,oneof" json:"delivery,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -225,126 +225,126 @@ func (x *DeliveryEvent) GetDelivery() *Delivery {
 	return nil
 }
 
-// Delivery.
+// Delivery is a shipment of ordered goods from a fulfillment center to a customer.
 type Delivery struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Timestamp.
+	// When the event happened, in nanoseconds since 1970-01-01 UTC; the column event_time has it as a TIMESTAMP.
 	Timestamp *int64 `protobuf:"varint,1,opt,name=timestamp,proto3,oneof" json:"timestamp,omitempty"`
-	// Id.
+	// Identifier of the delivery.
 	Id *string `protobuf:"bytes,2,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Delivery num.
+	// Delivery number, as people know the delivery.
 	DeliveryNum *string `protobuf:"bytes,3,opt,name=delivery_num,json=deliveryNum,proto3,oneof" json:"delivery_num,omitempty"`
-	// Order.
+	// Sales order that the delivery belongs to.
 	Order *SalesOrder `protobuf:"bytes,4,opt,name=order,proto3,oneof" json:"order,omitempty"`
-	// Items.
+	// Ordered goods in the delivery, one item for each variant.
 	Items []*DeliveryItem `protobuf:"bytes,5,rep,name=items,proto3" json:"items,omitempty"`
-	// Status.
+	// Status of the delivery at the time of the event.
 	Status *string `protobuf:"bytes,6,opt,name=status,proto3,oneof" json:"status,omitempty"`
-	// Tax and duties.
+	// How taxes and duties of the shipment are dealt with.
 	TaxAndDuties *string `protobuf:"bytes,7,opt,name=tax_and_duties,json=taxAndDuties,proto3,oneof" json:"tax_and_duties,omitempty"`
-	// Customer.
+	// Customer that the delivery goes to.
 	Customer *Customer `protobuf:"bytes,8,opt,name=customer,proto3,oneof" json:"customer,omitempty"`
-	// Brand.
+	// Brand whose goods are delivered.
 	Brand *Brand `protobuf:"bytes,9,opt,name=brand,proto3,oneof" json:"brand,omitempty"`
-	// Brand delivery date.
+	// Delivery date given by the brand, as text.
 	BrandDeliveryDate *string `protobuf:"bytes,10,opt,name=brand_delivery_date,json=brandDeliveryDate,proto3,oneof" json:"brand_delivery_date,omitempty"`
-	// Shipping costs forecast.
+	// Forecasts of what shipping will cost, one for each option considered.
 	ShippingCostsForecast []*ShippingCostForecast `protobuf:"bytes,11,rep,name=shipping_costs_forecast,json=shippingCostsForecast,proto3" json:"shipping_costs_forecast,omitempty"`
-	// Documents.
+	// Documents that accompany the delivery.
 	Documents []*DeliveryDocument `protobuf:"bytes,12,rep,name=documents,proto3" json:"documents,omitempty"`
-	// Packs.
+	// Packs that the goods were packed into.
 	Packs []*Pack `protobuf:"bytes,13,rep,name=packs,proto3" json:"packs,omitempty"`
-	// Transport lead time.
+	// Lead time of the transport; the unit is the producer's.
 	TransportLeadTime *float64 `protobuf:"fixed64,14,opt,name=transport_lead_time,json=transportLeadTime,proto3,oneof" json:"transport_lead_time,omitempty"`
-	// Fulfillment sla.
+	// Time agreed for fulfillment; the unit is the producer's.
 	FulfillmentSla *float64 `protobuf:"fixed64,15,opt,name=fulfillment_sla,json=fulfillmentSla,proto3,oneof" json:"fulfillment_sla,omitempty"`
-	// Internal docs upload time.
+	// Time allowed for uploading internal documents; the unit is the producer's.
 	InternalDocsUploadTime *float64 `protobuf:"fixed64,16,opt,name=internal_docs_upload_time,json=internalDocsUploadTime,proto3,oneof" json:"internal_docs_upload_time,omitempty"`
-	// Estimated total weight.
+	// Weight of the whole delivery as estimated before packing; null when not estimated.
 	EstimatedTotalWeight *float64 `protobuf:"fixed64,17,opt,name=estimated_total_weight,json=estimatedTotalWeight,proto3,oneof" json:"estimated_total_weight,omitempty"`
-	// Estimated total volume.
+	// Volume of the whole delivery as estimated before packing; null when not estimated.
 	EstimatedTotalVolume *float64 `protobuf:"fixed64,18,opt,name=estimated_total_volume,json=estimatedTotalVolume,proto3,oneof" json:"estimated_total_volume,omitempty"`
-	// Waybill.
+	// Waybill number under which the carrier transports the delivery; null before there is one.
 	Waybill *string `protobuf:"bytes,19,opt,name=waybill,proto3,oneof" json:"waybill,omitempty"`
-	// Home delivery.
+	// Whether the delivery goes to the customer's home.
 	HomeDelivery *bool `protobuf:"varint,20,opt,name=home_delivery,json=homeDelivery,proto3,oneof" json:"home_delivery,omitempty"`
-	// Shipping address.
+	// Address that the delivery is shipped to; null when not known.
 	ShippingAddress *Address `protobuf:"bytes,21,opt,name=shipping_address,json=shippingAddress,proto3,oneof" json:"shipping_address,omitempty"`
-	// Billing address.
+	// Address that is invoiced.
 	BillingAddress *Address `protobuf:"bytes,22,opt,name=billing_address,json=billingAddress,proto3,oneof" json:"billing_address,omitempty"`
-	// Label created date.
+	// When the shipping label was created, as text; null before that.
 	LabelCreatedDate *string `protobuf:"bytes,23,opt,name=label_created_date,json=labelCreatedDate,proto3,oneof" json:"label_created_date,omitempty"`
-	// Ship date.
+	// When the delivery was shipped, as text; null before that.
 	ShipDate *string `protobuf:"bytes,24,opt,name=ship_date,json=shipDate,proto3,oneof" json:"ship_date,omitempty"`
-	// Customer shipping cost.
+	// What the customer pays for shipping; null when not known.
 	CustomerShippingCost *CustomerShippingCost `protobuf:"bytes,25,opt,name=customer_shipping_cost,json=customerShippingCost,proto3,oneof" json:"customer_shipping_cost,omitempty"`
-	// Brand can be processed date.
+	// From when the delivery can be processed as far as the brand is concerned, as text.
 	BrandCanBeProcessedDate *string `protobuf:"bytes,26,opt,name=brand_can_be_processed_date,json=brandCanBeProcessedDate,proto3,oneof" json:"brand_can_be_processed_date,omitempty"`
-	// Huub can be processed date.
+	// From when the delivery can be processed as far as HUUB is concerned, as text.
 	HuubCanBeProcessedDate *string `protobuf:"bytes,27,opt,name=huub_can_be_processed_date,json=huubCanBeProcessedDate,proto3,oneof" json:"huub_can_be_processed_date,omitempty"`
-	// Total weight.
+	// Weight of the whole delivery.
 	TotalWeight *float64 `protobuf:"fixed64,28,opt,name=total_weight,json=totalWeight,proto3,oneof" json:"total_weight,omitempty"`
-	// Total volume.
+	// Volume of the whole delivery.
 	TotalVolume *float64 `protobuf:"fixed64,29,opt,name=total_volume,json=totalVolume,proto3,oneof" json:"total_volume,omitempty"`
-	// Preselected fulfillment center.
+	// Fulfillment center proposed for the delivery; null when none is.
 	PreselectedFulfillmentCenter *FulfillmentCenter `protobuf:"bytes,30,opt,name=preselected_fulfillment_center,json=preselectedFulfillmentCenter,proto3,oneof" json:"preselected_fulfillment_center,omitempty"`
-	// Selected fulfillment center.
+	// Fulfillment center that handles the delivery; null before the selection.
 	SelectedFulfillmentCenter *FulfillmentCenter `protobuf:"bytes,31,opt,name=selected_fulfillment_center,json=selectedFulfillmentCenter,proto3,oneof" json:"selected_fulfillment_center,omitempty"`
-	// Delivery value base.
+	// Value of the goods delivered, without VAT.
 	DeliveryValueBase *float64 `protobuf:"fixed64,32,opt,name=delivery_value_base,json=deliveryValueBase,proto3,oneof" json:"delivery_value_base,omitempty"`
-	// Delivery value vat.
+	// VAT on the value of the goods delivered.
 	DeliveryValueVat *float64 `protobuf:"fixed64,33,opt,name=delivery_value_vat,json=deliveryValueVat,proto3,oneof" json:"delivery_value_vat,omitempty"`
-	// Delivery value total.
+	// Value of the goods delivered, VAT included.
 	DeliveryValueTotal *float64 `protobuf:"fixed64,34,opt,name=delivery_value_total,json=deliveryValueTotal,proto3,oneof" json:"delivery_value_total,omitempty"`
-	// Expected delivery date.
+	// When the delivery is expected at the customer, as text.
 	ExpectedDeliveryDate *string `protobuf:"bytes,35,opt,name=expected_delivery_date,json=expectedDeliveryDate,proto3,oneof" json:"expected_delivery_date,omitempty"`
-	// Ship limit date.
+	// Latest date to ship, as text.
 	ShipLimitDate *string `protobuf:"bytes,36,opt,name=ship_limit_date,json=shipLimitDate,proto3,oneof" json:"ship_limit_date,omitempty"`
-	// Warehouse ship limit date.
+	// Latest date for the warehouse to ship, as text.
 	WarehouseShipLimitDate *string `protobuf:"bytes,37,opt,name=warehouse_ship_limit_date,json=warehouseShipLimitDate,proto3,oneof" json:"warehouse_ship_limit_date,omitempty"`
-	// Estimated delivery date.
+	// Estimate of the delivery date, as text.
 	EstimatedDeliveryDate *string `protobuf:"bytes,38,opt,name=estimated_delivery_date,json=estimatedDeliveryDate,proto3,oneof" json:"estimated_delivery_date,omitempty"`
-	// Estimated ship date.
+	// Estimate of the shipping date, as text.
 	EstimatedShipDate *string `protobuf:"bytes,39,opt,name=estimated_ship_date,json=estimatedShipDate,proto3,oneof" json:"estimated_ship_date,omitempty"`
-	// Brand can be processed limit date.
+	// Latest date for the brand to make processing possible, as text.
 	BrandCanBeProcessedLimitDate *string `protobuf:"bytes,40,opt,name=brand_can_be_processed_limit_date,json=brandCanBeProcessedLimitDate,proto3,oneof" json:"brand_can_be_processed_limit_date,omitempty"`
-	// Huub can be processed limit date.
+	// Latest date for HUUB to make processing possible, as text.
 	HuubCanBeProcessedLimitDate *string `protobuf:"bytes,41,opt,name=huub_can_be_processed_limit_date,json=huubCanBeProcessedLimitDate,proto3,oneof" json:"huub_can_be_processed_limit_date,omitempty"`
-	// Brand documents missing.
+	// Whether documents that the brand supplies are missing.
 	BrandDocumentsMissing *bool `protobuf:"varint,42,opt,name=brand_documents_missing,json=brandDocumentsMissing,proto3,oneof" json:"brand_documents_missing,omitempty"`
-	// Huub documents missing.
+	// Whether documents that HUUB supplies are missing.
 	HuubDocumentsMissing *bool `protobuf:"varint,43,opt,name=huub_documents_missing,json=huubDocumentsMissing,proto3,oneof" json:"huub_documents_missing,omitempty"`
-	// Stock status.
+	// Stock of the goods in the delivery, taken together.
 	StockStatus *StockStatus `protobuf:"bytes,44,opt,name=stock_status,json=stockStatus,proto3,oneof" json:"stock_status,omitempty"`
-	// All stock status calculated.
+	// Outcome of calculating the stock status of all items; null before that.
 	AllStockStatusCalculated *string `protobuf:"bytes,45,opt,name=all_stock_status_calculated,json=allStockStatusCalculated,proto3,oneof" json:"all_stock_status_calculated,omitempty"`
-	// Optimized.
+	// Whether the delivery was optimized.
 	Optimized *bool `protobuf:"varint,46,opt,name=optimized,proto3,oneof" json:"optimized,omitempty"`
-	// Process denied.
+	// Whether processing of the delivery was denied.
 	ProcessDenied *bool `protobuf:"varint,47,opt,name=process_denied,json=processDenied,proto3,oneof" json:"process_denied,omitempty"`
-	// Owner.
+	// Owner of the delivery.
 	Owner *string `protobuf:"bytes,48,opt,name=owner,proto3,oneof" json:"owner,omitempty"`
-	// Process on stock available.
+	// Whether processing starts as soon as stock is available.
 	ProcessOnStockAvailable *bool `protobuf:"varint,49,opt,name=process_on_stock_available,json=processOnStockAvailable,proto3,oneof" json:"process_on_stock_available,omitempty"`
-	// Brand notifications.
+	// Whether the brand is notified about the delivery.
 	BrandNotifications *bool `protobuf:"varint,50,opt,name=brand_notifications,json=brandNotifications,proto3,oneof" json:"brand_notifications,omitempty"`
-	// Ok to process.
+	// Whether the delivery may be processed.
 	OkToProcess *bool `protobuf:"varint,51,opt,name=ok_to_process,json=okToProcess,proto3,oneof" json:"ok_to_process,omitempty"`
-	// Forecasted shipping cost.
+	// Shipping cost forecast for the option chosen; null when there is none.
 	ForecastedShippingCost *ShippingCostForecast `protobuf:"bytes,52,opt,name=forecasted_shipping_cost,json=forecastedShippingCost,proto3,oneof" json:"forecasted_shipping_cost,omitempty"`
-	// Carrier shipping cost.
+	// What the carrier charges for the transport; null when not known.
 	CarrierShippingCost *CarrierShippingCost `protobuf:"bytes,53,opt,name=carrier_shipping_cost,json=carrierShippingCost,proto3,oneof" json:"carrier_shipping_cost,omitempty"`
-	// Stock allocation channel.
+	// Channel whose stock the goods are allocated from.
 	StockAllocationChannel *string `protobuf:"bytes,54,opt,name=stock_allocation_channel,json=stockAllocationChannel,proto3,oneof" json:"stock_allocation_channel,omitempty"`
-	// Incoterm.
+	// Incoterm: the trade term that divides costs and risks, for example DAP or DDP.
 	Incoterm *string `protobuf:"bytes,55,opt,name=incoterm,proto3,oneof" json:"incoterm,omitempty"`
-	// Total taxable weight.
+	// Weight that the carrier charges for, over all packs.
 	TotalTaxableWeight *float32 `protobuf:"fixed32,56,opt,name=total_taxable_weight,json=totalTaxableWeight,proto3,oneof" json:"total_taxable_weight,omitempty"`
-	// Shipping price selected.
+	// Shipping price that was chosen; null when none was.
 	ShippingPriceSelected *ShippingPrice `protobuf:"bytes,57,opt,name=shipping_price_selected,json=shippingPriceSelected,proto3,oneof" json:"shipping_price_selected,omitempty"`
-	// Estimated shipping prices.
+	// Shipping prices that were estimated; null when they were not.
 	EstimatedShippingPrices *EstimatedShippingPrices `protobuf:"bytes,58,opt,name=estimated_shipping_prices,json=estimatedShippingPrices,proto3,oneof" json:"estimated_shipping_prices,omitempty"`
-	// Estimated shipping prices failed.
+	// Whether estimating the shipping prices failed; null when it was not tried.
 	EstimatedShippingPricesFailed *bool `protobuf:"varint,59,opt,name=estimated_shipping_prices_failed,json=estimatedShippingPricesFailed,proto3,oneof" json:"estimated_shipping_prices_failed,omitempty"`
 	unknownFields                 protoimpl.UnknownFields
 	sizeCache                     protoimpl.SizeCache
@@ -793,46 +793,46 @@ func (x *Delivery) GetEstimatedShippingPricesFailed() bool {
 	return false
 }
 
-// SalesOrder.
+// SalesOrder is the order that a delivery belongs to.
 type SalesOrder struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the sales order.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Sales channel id.
+	// Identifier of the sales channel that the order came through.
 	SalesChannelId *int32 `protobuf:"varint,2,opt,name=sales_channel_id,json=salesChannelId,proto3,oneof" json:"sales_channel_id,omitempty"`
-	// Sales channel name.
+	// Name of the sales channel.
 	SalesChannelName *string `protobuf:"bytes,3,opt,name=sales_channel_name,json=salesChannelName,proto3,oneof" json:"sales_channel_name,omitempty"`
-	// Sales channel type.
+	// Type of the sales channel, for example B2B or B2C.
 	SalesChannelType *string `protobuf:"bytes,4,opt,name=sales_channel_type,json=salesChannelType,proto3,oneof" json:"sales_channel_type,omitempty"`
-	// Internal order num.
+	// Order number used internally.
 	InternalOrderNum *string `protobuf:"bytes,5,opt,name=internal_order_num,json=internalOrderNum,proto3,oneof" json:"internal_order_num,omitempty"`
-	// Order num.
+	// Order number, as the customer knows the order.
 	OrderNum *string `protobuf:"bytes,6,opt,name=order_num,json=orderNum,proto3,oneof" json:"order_num,omitempty"`
-	// Order date.
+	// When the order was placed, as text.
 	OrderDate *string `protobuf:"bytes,7,opt,name=order_date,json=orderDate,proto3,oneof" json:"order_date,omitempty"`
-	// Currency id.
+	// Identifier of the order's currency.
 	CurrencyId *int32 `protobuf:"varint,8,opt,name=currency_id,json=currencyId,proto3,oneof" json:"currency_id,omitempty"`
-	// Currency.
+	// Currency of the order's amounts, for example EUR.
 	Currency *string `protobuf:"bytes,9,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Price base.
+	// Total of the order without VAT, in the currency of the order.
 	PriceBase *float64 `protobuf:"fixed64,10,opt,name=price_base,json=priceBase,proto3,oneof" json:"price_base,omitempty"`
-	// Price vat.
+	// VAT on the order, in the currency of the order.
 	PriceVat *float64 `protobuf:"fixed64,11,opt,name=price_vat,json=priceVat,proto3,oneof" json:"price_vat,omitempty"`
-	// Price total.
+	// Total of the order with VAT, in the currency of the order.
 	PriceTotal *float64 `protobuf:"fixed64,12,opt,name=price_total,json=priceTotal,proto3,oneof" json:"price_total,omitempty"`
-	// Status id.
+	// Identifier of the order's status.
 	StatusId *int32 `protobuf:"varint,13,opt,name=status_id,json=statusId,proto3,oneof" json:"status_id,omitempty"`
-	// Priority.
+	// Whether the order has priority.
 	Priority *bool `protobuf:"varint,14,opt,name=priority,proto3,oneof" json:"priority,omitempty"`
-	// Shipping service level.
+	// Level of shipping service ordered, for example standard or express.
 	ShippingServiceLevel *string `protobuf:"bytes,15,opt,name=shipping_service_level,json=shippingServiceLevel,proto3,oneof" json:"shipping_service_level,omitempty"`
-	// Fulfilment type.
+	// How the order is fulfilled.
 	FulfilmentType *string `protobuf:"bytes,16,opt,name=fulfilment_type,json=fulfilmentType,proto3,oneof" json:"fulfilment_type,omitempty"`
-	// Is gift.
+	// Whether the order is a gift.
 	IsGift *bool `protobuf:"varint,17,opt,name=is_gift,json=isGift,proto3,oneof" json:"is_gift,omitempty"`
-	// Generate return label.
+	// Whether a return label is to be generated.
 	GenerateReturnLabel *bool `protobuf:"varint,18,opt,name=generate_return_label,json=generateReturnLabel,proto3,oneof" json:"generate_return_label,omitempty"`
-	// Print return label.
+	// Whether the return label is to be printed.
 	PrintReturnLabel *bool `protobuf:"varint,19,opt,name=print_return_label,json=printReturnLabel,proto3,oneof" json:"print_return_label,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
@@ -1001,26 +1001,26 @@ func (x *SalesOrder) GetPrintReturnLabel() bool {
 	return false
 }
 
-// DeliveryItem.
+// DeliveryItem is a quantity of one variant.
 type DeliveryItem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Variant.
+	// Variant that this item is about.
 	Variant *Variant `protobuf:"bytes,1,opt,name=variant,proto3,oneof" json:"variant,omitempty"`
-	// Qnt.
+	// Quantity, in pieces.
 	Qnt *int32 `protobuf:"varint,2,opt,name=qnt,proto3,oneof" json:"qnt,omitempty"`
-	// Original qnt.
+	// Quantity before any change, in pieces.
 	OriginalQnt *int32 `protobuf:"varint,3,opt,name=original_qnt,json=originalQnt,proto3,oneof" json:"original_qnt,omitempty"`
-	// Currency.
+	// Currency of the item's amounts, for example EUR.
 	Currency *string `protobuf:"bytes,4,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Price base.
+	// Price without VAT, in the currency of the item.
 	PriceBase *float64 `protobuf:"fixed64,5,opt,name=price_base,json=priceBase,proto3,oneof" json:"price_base,omitempty"`
-	// Price vat.
+	// VAT on the price, in the currency of the item.
 	PriceVat *float64 `protobuf:"fixed64,6,opt,name=price_vat,json=priceVat,proto3,oneof" json:"price_vat,omitempty"`
-	// Price total.
+	// Price with VAT, in the currency of the item.
 	PriceTotal *float64 `protobuf:"fixed64,7,opt,name=price_total,json=priceTotal,proto3,oneof" json:"price_total,omitempty"`
-	// Is gift.
+	// Whether the item is a gift.
 	IsGift *bool `protobuf:"varint,8,opt,name=is_gift,json=isGift,proto3,oneof" json:"is_gift,omitempty"`
-	// Stock status.
+	// Stock of the variant for this item.
 	StockStatus   *StockStatus `protobuf:"bytes,9,opt,name=stock_status,json=stockStatus,proto3,oneof" json:"stock_status,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1119,72 +1119,72 @@ func (x *DeliveryItem) GetStockStatus() *StockStatus {
 	return nil
 }
 
-// Variant.
+// Variant is a product in one size and color: what is kept in stock.
 type Variant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the variant.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Product id.
+	// Identifier of the product that this is a variant of.
 	ProductId *int32 `protobuf:"varint,2,opt,name=product_id,json=productId,proto3,oneof" json:"product_id,omitempty"`
-	// Product name.
+	// Name of the product.
 	ProductName *string `protobuf:"bytes,3,opt,name=product_name,json=productName,proto3,oneof" json:"product_name,omitempty"`
-	// Reference.
+	// Reference of the product, given by its brand.
 	Reference *string `protobuf:"bytes,4,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
-	// Model name.
+	// Name of the model.
 	ModelName *string `protobuf:"bytes,5,opt,name=model_name,json=modelName,proto3,oneof" json:"model_name,omitempty"`
-	// Model material.
+	// Material of the model.
 	ModelMaterial *string `protobuf:"bytes,6,opt,name=model_material,json=modelMaterial,proto3,oneof" json:"model_material,omitempty"`
-	// Gender.
+	// Gender that the product is made for.
 	Gender *string `protobuf:"bytes,7,opt,name=gender,proto3,oneof" json:"gender,omitempty"`
-	// Agegroup.
+	// Age group that the product is made for.
 	Agegroup *string `protobuf:"bytes,8,opt,name=agegroup,proto3,oneof" json:"agegroup,omitempty"`
-	// Ean.
+	// EAN barcode of the variant.
 	Ean *string `protobuf:"bytes,9,opt,name=ean,proto3,oneof" json:"ean,omitempty"`
-	// Hscode.
+	// HS code: the customs classification of the product.
 	Hscode *string `protobuf:"bytes,10,opt,name=hscode,proto3,oneof" json:"hscode,omitempty"`
-	// Currency.
+	// Currency of the variant's prices, for example EUR.
 	Currency *string `protobuf:"bytes,11,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Price retail.
+	// Retail price, in the currency of the variant.
 	PriceRetail *float64 `protobuf:"fixed64,12,opt,name=price_retail,json=priceRetail,proto3,oneof" json:"price_retail,omitempty"`
-	// Price wholesale.
+	// Wholesale price, in the currency of the variant.
 	PriceWholesale *float64 `protobuf:"fixed64,13,opt,name=price_wholesale,json=priceWholesale,proto3,oneof" json:"price_wholesale,omitempty"`
-	// Huubclient id.
+	// Identifier of the HUUB client that the variant belongs to.
 	HuubclientId *int32 `protobuf:"varint,14,opt,name=huubclient_id,json=huubclientId,proto3,oneof" json:"huubclient_id,omitempty"`
-	// Huubclient.
+	// Name of the HUUB client that the variant belongs to.
 	Huubclient *string `protobuf:"bytes,15,opt,name=huubclient,proto3,oneof" json:"huubclient,omitempty"`
-	// Supplier.
+	// Supplier of the product.
 	Supplier *string `protobuf:"bytes,16,opt,name=supplier,proto3,oneof" json:"supplier,omitempty"`
-	// Country of origin.
+	// Country that the product was made in.
 	CountryOfOrigin *string `protobuf:"bytes,17,opt,name=country_of_origin,json=countryOfOrigin,proto3,oneof" json:"country_of_origin,omitempty"`
-	// Season.
+	// Season of the product.
 	Season *string `protobuf:"bytes,18,opt,name=season,proto3,oneof" json:"season,omitempty"`
-	// Product type.
+	// Type of the product.
 	ProductType *string `protobuf:"bytes,19,opt,name=product_type,json=productType,proto3,oneof" json:"product_type,omitempty"`
-	// Product family.
+	// Family that the product belongs to.
 	ProductFamily *string `protobuf:"bytes,20,opt,name=product_family,json=productFamily,proto3,oneof" json:"product_family,omitempty"`
-	// Product subfamily.
+	// Part of the family that the product belongs to.
 	ProductSubfamily *string `protobuf:"bytes,21,opt,name=product_subfamily,json=productSubfamily,proto3,oneof" json:"product_subfamily,omitempty"`
-	// Color.
+	// Color of the variant.
 	Color *string `protobuf:"bytes,22,opt,name=color,proto3,oneof" json:"color,omitempty"`
-	// Size.
+	// Size of the variant.
 	Size *string `protobuf:"bytes,23,opt,name=size,proto3,oneof" json:"size,omitempty"`
-	// Fabric.
+	// Fabric that the product is made of.
 	Fabric *string `protobuf:"bytes,24,opt,name=fabric,proto3,oneof" json:"fabric,omitempty"`
-	// Style.
+	// Style of the product.
 	Style *string `protobuf:"bytes,25,opt,name=style,proto3,oneof" json:"style,omitempty"`
-	// Handling.
+	// How the goods are to be handled.
 	Handling *string `protobuf:"bytes,26,opt,name=handling,proto3,oneof" json:"handling,omitempty"`
-	// Weight.
+	// Weight of one piece, as text.
 	Weight *string `protobuf:"bytes,27,opt,name=weight,proto3,oneof" json:"weight,omitempty"`
-	// Volume.
+	// Volume of one piece, as text.
 	Volume *string `protobuf:"bytes,28,opt,name=volume,proto3,oneof" json:"volume,omitempty"`
-	// Width.
+	// Width of one piece, as text.
 	Width *string `protobuf:"bytes,29,opt,name=width,proto3,oneof" json:"width,omitempty"`
-	// Height.
+	// Height of one piece, as text.
 	Height *string `protobuf:"bytes,30,opt,name=height,proto3,oneof" json:"height,omitempty"`
-	// Depth.
+	// Depth of one piece, as text.
 	Depth *string `protobuf:"bytes,31,opt,name=depth,proto3,oneof" json:"depth,omitempty"`
-	// Collection.
+	// Collection that the product belongs to.
 	Collection    *Collection `protobuf:"bytes,32,opt,name=collection,proto3,oneof" json:"collection,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1444,12 +1444,12 @@ func (x *Variant) GetCollection() *Collection {
 	return nil
 }
 
-// Collection.
+// Collection is a brand's collection.
 type Collection struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name.
+	// Name of the collection.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Delivery date.
+	// Delivery date of the collection, as text.
 	DeliveryDate  *string `protobuf:"bytes,2,opt,name=delivery_date,json=deliveryDate,proto3,oneof" json:"delivery_date,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1499,16 +1499,16 @@ func (x *Collection) GetDeliveryDate() string {
 	return ""
 }
 
-// StockStatus.
+// StockStatus says whether the goods wanted are in stock.
 type StockStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Missing.
+	// Whether goods are missing.
 	Missing *bool `protobuf:"varint,1,opt,name=missing,proto3,oneof" json:"missing,omitempty"`
-	// Not received.
+	// Whether goods have not been received yet.
 	NotReceived *bool `protobuf:"varint,2,opt,name=not_received,json=notReceived,proto3,oneof" json:"not_received,omitempty"`
-	// Available.
+	// Whether all goods are available.
 	Available *bool `protobuf:"varint,3,opt,name=available,proto3,oneof" json:"available,omitempty"`
-	// Missing qnt.
+	// Quantity missing, in pieces.
 	MissingQnt    *int32 `protobuf:"varint,4,opt,name=missing_qnt,json=missingQnt,proto3,oneof" json:"missing_qnt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1572,24 +1572,24 @@ func (x *StockStatus) GetMissingQnt() int32 {
 	return 0
 }
 
-// Customer.
+// Customer is who a delivery goes to.
 type Customer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the customer.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Name.
+	// Name of the customer.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Email.
+	// Email address of the customer.
 	Email *string `protobuf:"bytes,3,opt,name=email,proto3,oneof" json:"email,omitempty"`
-	// Phone.
+	// Phone number of the customer.
 	Phone *string `protobuf:"bytes,4,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
-	// Notes.
+	// Notes about the customer; null when there are none.
 	Notes *string `protobuf:"bytes,5,opt,name=notes,proto3,oneof" json:"notes,omitempty"`
-	// Contact person.
+	// Person to contact at the customer; null when not known.
 	ContactPerson *string `protobuf:"bytes,6,opt,name=contact_person,json=contactPerson,proto3,oneof" json:"contact_person,omitempty"`
-	// Tax number.
+	// Tax number of the customer; null when not known.
 	TaxNumber *string `protobuf:"bytes,7,opt,name=tax_number,json=taxNumber,proto3,oneof" json:"tax_number,omitempty"`
-	// Addresses.
+	// Addresses known of the customer.
 	Addresses     []*Address `protobuf:"bytes,8,rep,name=addresses,proto3" json:"addresses,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1681,48 +1681,48 @@ func (x *Customer) GetAddresses() []*Address {
 	return nil
 }
 
-// Address.
+// Address is a postal address as it was given, and as it was normalized.
 type Address struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the address.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Address.
+	// Street and number, as given.
 	Address *string `protobuf:"bytes,2,opt,name=address,proto3,oneof" json:"address,omitempty"`
-	// Zip.
+	// Postal code, as given.
 	Zip *string `protobuf:"bytes,3,opt,name=zip,proto3,oneof" json:"zip,omitempty"`
-	// City.
+	// City, as given.
 	City *string `protobuf:"bytes,4,opt,name=city,proto3,oneof" json:"city,omitempty"`
-	// State.
+	// State or region, as given; null when the address has none.
 	State *string `protobuf:"bytes,5,opt,name=state,proto3,oneof" json:"state,omitempty"`
-	// Country iso2code.
+	// Country, as a two-letter ISO 3166-1 code.
 	CountryIso2Code *string `protobuf:"bytes,6,opt,name=country_iso2code,json=countryIso2code,proto3,oneof" json:"country_iso2code,omitempty"`
-	// Country iso3code.
+	// Country, as a three-letter ISO 3166-1 code.
 	CountryIso3Code *string `protobuf:"bytes,7,opt,name=country_iso3code,json=countryIso3code,proto3,oneof" json:"country_iso3code,omitempty"`
-	// Deliver to.
+	// Who to deliver to at this address; null when not known.
 	DeliverTo *string `protobuf:"bytes,8,opt,name=deliver_to,json=deliverTo,proto3,oneof" json:"deliver_to,omitempty"`
-	// State iso2code.
+	// State or region, as a two-letter code; null when the address has none.
 	StateIso2Code *string `protobuf:"bytes,9,opt,name=state_iso2code,json=stateIso2code,proto3,oneof" json:"state_iso2code,omitempty"`
-	// Address errors.
+	// Errors found in the address, by what they are about.
 	AddressErrors []*v1.StringEntry `protobuf:"bytes,10,rep,name=address_errors,json=addressErrors,proto3" json:"address_errors,omitempty"`
-	// Normalization errors.
+	// Errors met when normalizing the address, by what they are about.
 	NormalizationErrors []*v1.StringEntry `protobuf:"bytes,11,rep,name=normalization_errors,json=normalizationErrors,proto3" json:"normalization_errors,omitempty"`
-	// Is address normalized.
+	// Whether the address was normalized.
 	IsAddressNormalized *bool `protobuf:"varint,12,opt,name=is_address_normalized,json=isAddressNormalized,proto3,oneof" json:"is_address_normalized,omitempty"`
-	// Is normalization accepted.
+	// Whether the normalized form was accepted; null before that is decided.
 	IsNormalizationAccepted *bool `protobuf:"varint,13,opt,name=is_normalization_accepted,json=isNormalizationAccepted,proto3,oneof" json:"is_normalization_accepted,omitempty"`
-	// Address normalized.
+	// Street and number, normalized.
 	AddressNormalized *string `protobuf:"bytes,14,opt,name=address_normalized,json=addressNormalized,proto3,oneof" json:"address_normalized,omitempty"`
-	// Zip normalized.
+	// Postal code, normalized.
 	ZipNormalized *string `protobuf:"bytes,15,opt,name=zip_normalized,json=zipNormalized,proto3,oneof" json:"zip_normalized,omitempty"`
-	// City normalized.
+	// City, normalized.
 	CityNormalized *string `protobuf:"bytes,16,opt,name=city_normalized,json=cityNormalized,proto3,oneof" json:"city_normalized,omitempty"`
-	// State normalized.
+	// State or region, normalized; null when the address has none.
 	StateNormalized *string `protobuf:"bytes,17,opt,name=state_normalized,json=stateNormalized,proto3,oneof" json:"state_normalized,omitempty"`
-	// State iso2code normalized.
+	// State or region as a two-letter code, normalized; null when the address has none.
 	StateIso2CodeNormalized *string `protobuf:"bytes,18,opt,name=state_iso2code_normalized,json=stateIso2codeNormalized,proto3,oneof" json:"state_iso2code_normalized,omitempty"`
-	// Country iso2code normalized.
+	// Country as a two-letter ISO 3166-1 code, normalized.
 	CountryIso2CodeNormalized *string `protobuf:"bytes,19,opt,name=country_iso2code_normalized,json=countryIso2codeNormalized,proto3,oneof" json:"country_iso2code_normalized,omitempty"`
-	// Changed fields.
+	// Fields that normalization changed, by name.
 	ChangedFields []*v1.StringEntry `protobuf:"bytes,20,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1898,44 +1898,44 @@ func (x *Address) GetChangedFields() []*v1.StringEntry {
 	return nil
 }
 
-// Brand.
+// Brand is a brand whose goods are delivered.
 type Brand struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the brand.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Name.
+	// Name of the brand.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Email.
+	// Email address of the brand.
 	Email *string `protobuf:"bytes,3,opt,name=email,proto3,oneof" json:"email,omitempty"`
-	// Phone.
+	// Phone number of the brand.
 	Phone *string `protobuf:"bytes,4,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
-	// Extra info.
+	// Further information about the brand; null when there is none.
 	ExtraInfo *string `protobuf:"bytes,5,opt,name=extra_info,json=extraInfo,proto3,oneof" json:"extra_info,omitempty"`
-	// Website url.
+	// URL of the brand's website; null when not known.
 	WebsiteUrl *string `protobuf:"bytes,6,opt,name=website_url,json=websiteUrl,proto3,oneof" json:"website_url,omitempty"`
-	// Logo url.
+	// URL of the brand's logo; null when not known.
 	LogoUrl *string `protobuf:"bytes,7,opt,name=logo_url,json=logoUrl,proto3,oneof" json:"logo_url,omitempty"`
-	// Is saft compliant.
+	// Whether the brand's accounting complies with SAF-T, the standard audit file for tax.
 	IsSaftCompliant *bool `protobuf:"varint,8,opt,name=is_saft_compliant,json=isSaftCompliant,proto3,oneof" json:"is_saft_compliant,omitempty"`
-	// Rex number.
+	// REX number: the brand's registration as an exporter; null when it has none.
 	RexNumber *string `protobuf:"bytes,9,opt,name=rex_number,json=rexNumber,proto3,oneof" json:"rex_number,omitempty"`
-	// Default currency.
+	// Currency the brand uses unless said otherwise, for example EUR; null when not known.
 	DefaultCurrency *string `protobuf:"bytes,10,opt,name=default_currency,json=defaultCurrency,proto3,oneof" json:"default_currency,omitempty"`
-	// Eori.
+	// EORI number: the brand's identification for customs in the EU; null when it has none.
 	Eori *string `protobuf:"bytes,11,opt,name=eori,proto3,oneof" json:"eori,omitempty"`
-	// Is make to order brand.
+	// Whether the brand makes its goods to order.
 	IsMakeToOrderBrand *bool `protobuf:"varint,12,opt,name=is_make_to_order_brand,json=isMakeToOrderBrand,proto3,oneof" json:"is_make_to_order_brand,omitempty"`
-	// Address.
+	// Address of the brand, as text; null when not known.
 	Address *string `protobuf:"bytes,13,opt,name=address,proto3,oneof" json:"address,omitempty"`
-	// Tier.
+	// Tier that the brand is in.
 	Tier *int32 `protobuf:"varint,14,opt,name=tier,proto3,oneof" json:"tier,omitempty"`
-	// Is merchandise eu b2b.
+	// Whether B2B shipments within the EU are merchandise; null when not known.
 	IsMerchandiseEuB2B *bool `protobuf:"varint,15,opt,name=is_merchandise_eu_b2b,json=isMerchandiseEuB2b,proto3,oneof" json:"is_merchandise_eu_b2b,omitempty"`
-	// Is merchandise extra eu b2b.
+	// Whether B2B shipments out of the EU are merchandise; null when not known.
 	IsMerchandiseExtraEuB2B *bool `protobuf:"varint,16,opt,name=is_merchandise_extra_eu_b2b,json=isMerchandiseExtraEuB2b,proto3,oneof" json:"is_merchandise_extra_eu_b2b,omitempty"`
-	// Is merchandise eu b2c.
+	// Whether B2C shipments within the EU are merchandise; null when not known.
 	IsMerchandiseEuB2C *bool `protobuf:"varint,17,opt,name=is_merchandise_eu_b2c,json=isMerchandiseEuB2c,proto3,oneof" json:"is_merchandise_eu_b2c,omitempty"`
-	// Is merchandise extra eu b2c.
+	// Whether B2C shipments out of the EU are merchandise; null when not known.
 	IsMerchandiseExtraEuB2C *bool `protobuf:"varint,18,opt,name=is_merchandise_extra_eu_b2c,json=isMerchandiseExtraEuB2c,proto3,oneof" json:"is_merchandise_extra_eu_b2c,omitempty"`
 	unknownFields           protoimpl.UnknownFields
 	sizeCache               protoimpl.SizeCache
@@ -2097,38 +2097,38 @@ func (x *Brand) GetIsMerchandiseExtraEuB2C() bool {
 	return false
 }
 
-// ShippingCostForecast.
+// ShippingCostForecast is what shipping is expected to cost by one option.
 type ShippingCostForecast struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Rank.
+	// Rank of the option among those considered.
 	Rank *int32 `protobuf:"varint,1,opt,name=rank,proto3,oneof" json:"rank,omitempty"`
-	// Address.
+	// Address that the forecast is for.
 	Address *Address `protobuf:"bytes,2,opt,name=address,proto3,oneof" json:"address,omitempty"`
-	// Currency.
+	// Currency of the forecast's amounts, for example EUR.
 	Currency *string `protobuf:"bytes,3,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Margin percentage.
+	// Margin on the cost, in percent.
 	MarginPercentage *float64 `protobuf:"fixed64,4,opt,name=margin_percentage,json=marginPercentage,proto3,oneof" json:"margin_percentage,omitempty"`
-	// Estimated cost base.
+	// Estimated cost without VAT, in the currency of the forecast.
 	EstimatedCostBase *float64 `protobuf:"fixed64,5,opt,name=estimated_cost_base,json=estimatedCostBase,proto3,oneof" json:"estimated_cost_base,omitempty"`
-	// Estimated cost vat.
+	// VAT on the estimated cost, in the currency of the forecast.
 	EstimatedCostVat *float64 `protobuf:"fixed64,6,opt,name=estimated_cost_vat,json=estimatedCostVat,proto3,oneof" json:"estimated_cost_vat,omitempty"`
-	// Estimated cost total.
+	// Estimated cost with VAT, in the currency of the forecast.
 	EstimatedCostTotal *float64 `protobuf:"fixed64,7,opt,name=estimated_cost_total,json=estimatedCostTotal,proto3,oneof" json:"estimated_cost_total,omitempty"`
-	// Price charged base.
+	// Price charged without VAT, in the currency of the forecast.
 	PriceChargedBase *float64 `protobuf:"fixed64,8,opt,name=price_charged_base,json=priceChargedBase,proto3,oneof" json:"price_charged_base,omitempty"`
-	// Price charged vat.
+	// VAT on the price charged, in the currency of the forecast.
 	PriceChargedVat *float64 `protobuf:"fixed64,9,opt,name=price_charged_vat,json=priceChargedVat,proto3,oneof" json:"price_charged_vat,omitempty"`
-	// Price charged total.
+	// Price charged with VAT, in the currency of the forecast.
 	PriceChargedTotal *float64 `protobuf:"fixed64,10,opt,name=price_charged_total,json=priceChargedTotal,proto3,oneof" json:"price_charged_total,omitempty"`
-	// Shipping service level.
+	// Level of shipping service, for example standard or express.
 	ShippingServiceLevel *string `protobuf:"bytes,11,opt,name=shipping_service_level,json=shippingServiceLevel,proto3,oneof" json:"shipping_service_level,omitempty"`
-	// Incoterm.
+	// Incoterm: the trade term that divides costs and risks, for example DAP or DDP.
 	Incoterm *string `protobuf:"bytes,12,opt,name=incoterm,proto3,oneof" json:"incoterm,omitempty"`
-	// Estimated packs.
+	// Packs that the forecast assumes.
 	EstimatedPacks []*PackDescription `protobuf:"bytes,13,rep,name=estimated_packs,json=estimatedPacks,proto3" json:"estimated_packs,omitempty"`
-	// Transport lead min time.
+	// Shortest lead time of the transport; the unit is the producer's.
 	TransportLeadMinTime *float64 `protobuf:"fixed64,14,opt,name=transport_lead_min_time,json=transportLeadMinTime,proto3,oneof" json:"transport_lead_min_time,omitempty"`
-	// Transport lead max time.
+	// Longest lead time of the transport; the unit is the producer's.
 	TransportLeadMaxTime *float64 `protobuf:"fixed64,15,opt,name=transport_lead_max_time,json=transportLeadMaxTime,proto3,oneof" json:"transport_lead_max_time,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
@@ -2269,12 +2269,12 @@ func (x *ShippingCostForecast) GetTransportLeadMaxTime() float64 {
 	return 0
 }
 
-// PackDescription.
+// PackDescription is a kind of pack.
 type PackDescription struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Code.
+	// Code of the kind of pack.
 	Code *string `protobuf:"bytes,1,opt,name=code,proto3,oneof" json:"code,omitempty"`
-	// Name.
+	// Name of the kind of pack.
 	Name          *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2324,20 +2324,20 @@ func (x *PackDescription) GetName() string {
 	return ""
 }
 
-// DeliveryDocument.
+// DeliveryDocument is a document that accompanies a delivery.
 type DeliveryDocument struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name.
+	// Name of the document.
 	Name *string `protobuf:"bytes,1,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Path.
+	// Path of the document's file; null before there is one.
 	Path *string `protobuf:"bytes,2,opt,name=path,proto3,oneof" json:"path,omitempty"`
-	// Time to process.
+	// Time that processing the document takes; the unit is the producer's.
 	TimeToProcess *float64 `protobuf:"fixed64,3,opt,name=time_to_process,json=timeToProcess,proto3,oneof" json:"time_to_process,omitempty"`
-	// Responsible.
+	// Who is responsible for the document.
 	Responsible *string `protobuf:"bytes,4,opt,name=responsible,proto3,oneof" json:"responsible,omitempty"`
-	// Auto generated.
+	// Whether the document is generated automatically.
 	AutoGenerated *bool `protobuf:"varint,5,opt,name=auto_generated,json=autoGenerated,proto3,oneof" json:"auto_generated,omitempty"`
-	// Display name.
+	// Name of the document as shown to people.
 	DisplayName   *string `protobuf:"bytes,6,opt,name=display_name,json=displayName,proto3,oneof" json:"display_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2415,20 +2415,20 @@ func (x *DeliveryDocument) GetDisplayName() string {
 	return ""
 }
 
-// Pack.
+// Pack is a pack of goods: a box or the like.
 type Pack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the pack.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Logisticunit id.
+	// Identifier of the logistic unit that the pack is.
 	LogisticunitId *int32 `protobuf:"varint,2,opt,name=logisticunit_id,json=logisticunitId,proto3,oneof" json:"logisticunit_id,omitempty"`
-	// Locations id.
+	// Identifier of the location of the pack.
 	LocationsId *int32 `protobuf:"varint,3,opt,name=locations_id,json=locationsId,proto3,oneof" json:"locations_id,omitempty"`
-	// Activity.
+	// Whether the pack is active.
 	Activity *bool `protobuf:"varint,4,opt,name=activity,proto3,oneof" json:"activity,omitempty"`
-	// Ean.
+	// Barcode of the pack.
 	Ean *string `protobuf:"bytes,5,opt,name=ean,proto3,oneof" json:"ean,omitempty"`
-	// Items.
+	// Goods in the pack.
 	Items         []*DeliveryItem `protobuf:"bytes,6,rep,name=items,proto3" json:"items,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2506,20 +2506,20 @@ func (x *Pack) GetItems() []*DeliveryItem {
 	return nil
 }
 
-// CustomerShippingCost.
+// CustomerShippingCost is what a customer pays for shipping.
 type CustomerShippingCost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Currency.
+	// Currency of the amounts, for example EUR.
 	Currency *string `protobuf:"bytes,1,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Margin percentage.
+	// Margin in the price, in percent.
 	MarginPercentage *float64 `protobuf:"fixed64,2,opt,name=margin_percentage,json=marginPercentage,proto3,oneof" json:"margin_percentage,omitempty"`
-	// Price base.
+	// Price without VAT, in the currency of this record.
 	PriceBase *float64 `protobuf:"fixed64,3,opt,name=price_base,json=priceBase,proto3,oneof" json:"price_base,omitempty"`
-	// Price vat.
+	// VAT on the price, in the currency of this record.
 	PriceVat *float64 `protobuf:"fixed64,4,opt,name=price_vat,json=priceVat,proto3,oneof" json:"price_vat,omitempty"`
-	// Price total.
+	// Price with VAT, in the currency of this record.
 	PriceTotal *float64 `protobuf:"fixed64,5,opt,name=price_total,json=priceTotal,proto3,oneof" json:"price_total,omitempty"`
-	// Price locked.
+	// Whether the price is locked against changes.
 	PriceLocked   *bool `protobuf:"varint,6,opt,name=price_locked,json=priceLocked,proto3,oneof" json:"price_locked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2597,18 +2597,18 @@ func (x *CustomerShippingCost) GetPriceLocked() bool {
 	return false
 }
 
-// FulfillmentCenter.
+// FulfillmentCenter is a warehouse that handles deliveries.
 type FulfillmentCenter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Warehouse id.
+	// Identifier of the warehouse.
 	WarehouseId *int32 `protobuf:"varint,1,opt,name=warehouse_id,json=warehouseId,proto3,oneof" json:"warehouse_id,omitempty"`
-	// Name.
+	// Name of the fulfillment center.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Phone.
+	// Phone number of the fulfillment center.
 	Phone *string `protobuf:"bytes,3,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
-	// Email.
+	// Email address of the fulfillment center.
 	Email *string `protobuf:"bytes,4,opt,name=email,proto3,oneof" json:"email,omitempty"`
-	// Address.
+	// Address of the fulfillment center.
 	Address       *Address `protobuf:"bytes,5,opt,name=address,proto3,oneof" json:"address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2679,30 +2679,30 @@ func (x *FulfillmentCenter) GetAddress() *Address {
 	return nil
 }
 
-// CarrierShippingCost.
+// CarrierShippingCost is what a carrier is expected to charge for the transport.
 type CarrierShippingCost struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Origin address.
+	// Address that the goods are picked up from.
 	OriginAddress *Address `protobuf:"bytes,1,opt,name=origin_address,json=originAddress,proto3,oneof" json:"origin_address,omitempty"`
-	// Destination address.
+	// Address that the goods are brought to.
 	DestinationAddress *Address `protobuf:"bytes,2,opt,name=destination_address,json=destinationAddress,proto3,oneof" json:"destination_address,omitempty"`
-	// Currency.
+	// Currency of the amounts, for example EUR.
 	Currency *string `protobuf:"bytes,3,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Estimated cost base.
+	// Estimated cost without VAT, in the currency of this record.
 	EstimatedCostBase *float64 `protobuf:"fixed64,4,opt,name=estimated_cost_base,json=estimatedCostBase,proto3,oneof" json:"estimated_cost_base,omitempty"`
-	// Estimated cost vat.
+	// VAT on the estimated cost, in the currency of this record.
 	EstimatedCostVat *float64 `protobuf:"fixed64,5,opt,name=estimated_cost_vat,json=estimatedCostVat,proto3,oneof" json:"estimated_cost_vat,omitempty"`
-	// Estimated cost total.
+	// Estimated cost with VAT, in the currency of this record.
 	EstimatedCostTotal *float64 `protobuf:"fixed64,6,opt,name=estimated_cost_total,json=estimatedCostTotal,proto3,oneof" json:"estimated_cost_total,omitempty"`
-	// Shipping service level.
+	// Level of shipping service, for example standard or express.
 	ShippingServiceLevel *string `protobuf:"bytes,7,opt,name=shipping_service_level,json=shippingServiceLevel,proto3,oneof" json:"shipping_service_level,omitempty"`
-	// Incoterm.
+	// Incoterm: the trade term that divides costs and risks, for example DAP or DDP.
 	Incoterm *string `protobuf:"bytes,8,opt,name=incoterm,proto3,oneof" json:"incoterm,omitempty"`
-	// Carrier.
+	// Carrier that transports the goods.
 	Carrier *Carrier `protobuf:"bytes,9,opt,name=carrier,proto3,oneof" json:"carrier,omitempty"`
-	// Carrier service type.
+	// Service of the carrier that is used.
 	CarrierServiceType *CarrierServiceType `protobuf:"bytes,10,opt,name=carrier_service_type,json=carrierServiceType,proto3,oneof" json:"carrier_service_type,omitempty"`
-	// Transport lead time.
+	// Lead time of the transport; the unit is the producer's.
 	TransportLeadTime *float64 `protobuf:"fixed64,11,opt,name=transport_lead_time,json=transportLeadTime,proto3,oneof" json:"transport_lead_time,omitempty"`
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -2815,24 +2815,24 @@ func (x *CarrierShippingCost) GetTransportLeadTime() float64 {
 	return 0
 }
 
-// Carrier.
+// Carrier is a company that transports deliveries.
 type Carrier struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the carrier.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Name.
+	// Name of the carrier.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Email.
+	// Email address of the carrier.
 	Email *string `protobuf:"bytes,3,opt,name=email,proto3,oneof" json:"email,omitempty"`
-	// Phone.
+	// Phone number of the carrier.
 	Phone *string `protobuf:"bytes,4,opt,name=phone,proto3,oneof" json:"phone,omitempty"`
-	// Code.
+	// Code of the carrier.
 	Code *string `protobuf:"bytes,5,opt,name=code,proto3,oneof" json:"code,omitempty"`
-	// Logo url.
+	// URL of the carrier's logo; null when not known.
 	LogoUrl *string `protobuf:"bytes,6,opt,name=logo_url,json=logoUrl,proto3,oneof" json:"logo_url,omitempty"`
-	// Website url.
+	// URL of the carrier's website; null when not known.
 	WebsiteUrl *string `protobuf:"bytes,7,opt,name=website_url,json=websiteUrl,proto3,oneof" json:"website_url,omitempty"`
-	// Slugs.
+	// Short names of the carrier, as tracking services use them; null when not known.
 	Slugs         *string `protobuf:"bytes,8,opt,name=slugs,proto3,oneof" json:"slugs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2924,16 +2924,16 @@ func (x *Carrier) GetSlugs() string {
 	return ""
 }
 
-// CarrierServiceType.
+// CarrierServiceType is a service that a carrier offers.
 type CarrierServiceType struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Id.
+	// Identifier of the service.
 	Id *int32 `protobuf:"varint,1,opt,name=id,proto3,oneof" json:"id,omitempty"`
-	// Name.
+	// Name of the service.
 	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
-	// Code.
+	// Code of the service.
 	Code *string `protobuf:"bytes,3,opt,name=code,proto3,oneof" json:"code,omitempty"`
-	// Express.
+	// Whether the service is an express one.
 	Express       *bool `protobuf:"varint,4,opt,name=express,proto3,oneof" json:"express,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2997,26 +2997,26 @@ func (x *CarrierServiceType) GetExpress() bool {
 	return false
 }
 
-// ShippingPrice.
+// ShippingPrice is the price of shipping by one level of service.
 type ShippingPrice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Address.
+	// Address that the price is for.
 	Address *Address `protobuf:"bytes,1,opt,name=address,proto3,oneof" json:"address,omitempty"`
-	// Currency.
+	// Currency of the price, for example EUR.
 	Currency *string `protobuf:"bytes,2,opt,name=currency,proto3,oneof" json:"currency,omitempty"`
-	// Price base.
+	// Price without VAT, in the currency of this record.
 	PriceBase *float64 `protobuf:"fixed64,3,opt,name=price_base,json=priceBase,proto3,oneof" json:"price_base,omitempty"`
-	// Is preselected service level.
+	// Whether this level of service is the one proposed.
 	IsPreselectedServiceLevel *bool `protobuf:"varint,4,opt,name=is_preselected_service_level,json=isPreselectedServiceLevel,proto3,oneof" json:"is_preselected_service_level,omitempty"`
-	// Shipping service level.
+	// Level of shipping service, for example standard or express.
 	ShippingServiceLevel *string `protobuf:"bytes,5,opt,name=shipping_service_level,json=shippingServiceLevel,proto3,oneof" json:"shipping_service_level,omitempty"`
-	// Contract start date.
+	// From when the contract behind the price applies, as text.
 	ContractStartDate *string `protobuf:"bytes,6,opt,name=contract_start_date,json=contractStartDate,proto3,oneof" json:"contract_start_date,omitempty"`
-	// Contract end date.
+	// Until when the contract behind the price applies, as text.
 	ContractEndDate *string `protobuf:"bytes,7,opt,name=contract_end_date,json=contractEndDate,proto3,oneof" json:"contract_end_date,omitempty"`
-	// Transport lead min time.
+	// Shortest lead time of the transport; the unit is the producer's.
 	TransportLeadMinTime *float64 `protobuf:"fixed64,8,opt,name=transport_lead_min_time,json=transportLeadMinTime,proto3,oneof" json:"transport_lead_min_time,omitempty"`
-	// Transport lead max time.
+	// Longest lead time of the transport; the unit is the producer's.
 	TransportLeadMaxTime *float64 `protobuf:"fixed64,9,opt,name=transport_lead_max_time,json=transportLeadMaxTime,proto3,oneof" json:"transport_lead_max_time,omitempty"`
 	unknownFields        protoimpl.UnknownFields
 	sizeCache            protoimpl.SizeCache
@@ -3115,14 +3115,14 @@ func (x *ShippingPrice) GetTransportLeadMaxTime() float64 {
 	return 0
 }
 
-// EstimatedShippingPrices.
+// EstimatedShippingPrices is what shipping would cost by each level of service.
 type EstimatedShippingPrices struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Brand fee.
+	// Fee of the brand, as text.
 	BrandFee *string `protobuf:"bytes,1,opt,name=brand_fee,json=brandFee,proto3,oneof" json:"brand_fee,omitempty"`
-	// Shipping prices.
+	// Prices, one for each level of service.
 	ShippingPrices []*ShippingPrice `protobuf:"bytes,2,rep,name=shipping_prices,json=shippingPrices,proto3" json:"shipping_prices,omitempty"`
-	// Estimated packs.
+	// Packs that the prices assume.
 	EstimatedPacks []*EstimatedPack `protobuf:"bytes,3,rep,name=estimated_packs,json=estimatedPacks,proto3" json:"estimated_packs,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -3179,16 +3179,16 @@ func (x *EstimatedShippingPrices) GetEstimatedPacks() []*EstimatedPack {
 	return nil
 }
 
-// EstimatedPack.
+// EstimatedPack is a pack that an estimate assumes.
 type EstimatedPack struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Pack ref.
+	// Reference of the kind of pack.
 	PackRef *string `protobuf:"bytes,1,opt,name=pack_ref,json=packRef,proto3,oneof" json:"pack_ref,omitempty"`
-	// Weight.
+	// Estimated weight of the pack.
 	Weight *float32 `protobuf:"fixed32,2,opt,name=weight,proto3,oneof" json:"weight,omitempty"`
-	// Volume.
+	// Estimated volume of the pack.
 	Volume *float32 `protobuf:"fixed32,3,opt,name=volume,proto3,oneof" json:"volume,omitempty"`
-	// Taxable weight.
+	// Weight of the pack that the carrier would charge for.
 	TaxableWeight *float32 `protobuf:"fixed32,4,opt,name=taxable_weight,json=taxableWeight,proto3,oneof" json:"taxable_weight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

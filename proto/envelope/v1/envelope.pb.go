@@ -23,12 +23,12 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// Header is one Kafka record header.
+// Header is one header of a Kafka record.
 type Header struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Header key.
+	// Key of the header.
 	Key *string `protobuf:"bytes,1,opt,name=key,proto3,oneof" json:"key,omitempty"`
-	// Header value; null when the record has a null value there.
+	// Value of the header; null when the record has a null there.
 	Value         []byte `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -81,9 +81,9 @@ func (x *Header) GetValue() []byte {
 // StringEntry is one entry of a map of strings.
 type StringEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Map key.
+	// Key of the entry; a map has each key once.
 	Key *string `protobuf:"bytes,1,opt,name=key,proto3,oneof" json:"key,omitempty"`
-	// Map value.
+	// Value of the entry.
 	Value         *string `protobuf:"bytes,2,opt,name=value,proto3,oneof" json:"value,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

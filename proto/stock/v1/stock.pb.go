@@ -71,34 +71,34 @@ func (x *PhysicalStockEventRows) GetRows() []*PhysicalStockEvent {
 	return nil
 }
 
-// PhysicalStockEvent is one row: the envelope, and the payload.
+// PhysicalStockEvent is one row of physical_stock_events: a change of the stock of one variant in one warehouse.
 type PhysicalStockEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Identity of the event: the contract's id field, or topic/partition/offset where the payload has none.
+	// Identity of the event: the id in its payload, or topic/partition/offset where the payload has none.
 	EventId *string `protobuf:"bytes,1,opt,name=event_id,json=eventId,proto3,oneof" json:"event_id,omitempty"`
-	// Kind of event: the last segment of the record's item_type_name.
+	// Kind of event: the last segment of item_type, for example DeliveryShippedV6.
 	EventType *string `protobuf:"bytes,2,opt,name=event_type,json=eventType,proto3,oneof" json:"event_type,omitempty"`
-	// The whole item_type_name header.
+	// Full type name of the event: the record's item_type_name header.
 	ItemType *string `protobuf:"bytes,3,opt,name=item_type,json=itemType,proto3,oneof" json:"item_type,omitempty"`
-	// When the event happened, by the payload's time field.
+	// When the event happened, by the producer's clock: the time in its payload.
 	EventTime *int64 `protobuf:"varint,4,opt,name=event_time,json=eventTime,proto3,oneof" json:"event_time,omitempty"`
-	// When ingest turned the record into this row.
+	// When the record was read from Kafka and became this row.
 	IngestTime *int64 `protobuf:"varint,5,opt,name=ingest_time,json=ingestTime,proto3,oneof" json:"ingest_time,omitempty"`
-	// Version of the topic, for example v6.
+	// Version of the Kafka topic, for example v6; null where its name shows none.
 	TopicVersion *string `protobuf:"bytes,6,opt,name=topic_version,json=topicVersion,proto3,oneof" json:"topic_version,omitempty"`
-	// Kafka topic of the record.
+	// Kafka topic that the record was read from.
 	KafkaTopic *string `protobuf:"bytes,7,opt,name=kafka_topic,json=kafkaTopic,proto3,oneof" json:"kafka_topic,omitempty"`
-	// Kafka partition of the record.
+	// Kafka partition that the record was read from.
 	KafkaPartition *int32 `protobuf:"varint,8,opt,name=kafka_partition,json=kafkaPartition,proto3,oneof" json:"kafka_partition,omitempty"`
-	// Kafka offset of the record.
+	// Kafka offset of the record; with topic and partition it identifies the row.
 	KafkaOffset *int64 `protobuf:"varint,9,opt,name=kafka_offset,json=kafkaOffset,proto3,oneof" json:"kafka_offset,omitempty"`
-	// Kafka timestamp of the record.
+	// Timestamp that Kafka keeps with the record; null when there is none.
 	KafkaTimestamp *int64 `protobuf:"varint,10,opt,name=kafka_timestamp,json=kafkaTimestamp,proto3,oneof" json:"kafka_timestamp,omitempty"`
-	// Kafka key of the record; null when it has none.
+	// Key of the Kafka record; null when it has none.
 	KafkaKey []byte `protobuf:"bytes,11,opt,name=kafka_key,json=kafkaKey,proto3,oneof" json:"kafka_key,omitempty"`
-	// Kafka headers of the record, in order.
+	// Headers of the Kafka record, in their order.
 	KafkaHeaders []*v1.Header `protobuf:"bytes,12,rep,name=kafka_headers,json=kafkaHeaders,proto3" json:"kafka_headers,omitempty"`
-	// The payload.
+	// The change of stock.
 	PhysicalStock *PhysicalStock `protobuf:"bytes,16,opt,name=physical_stock,json=physicalStock,proto3,oneof" json:"physical_stock,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -225,30 +225,30 @@ func (x *PhysicalStockEvent) GetPhysicalStock() *PhysicalStock {
 	return nil
 }
 
-// PhysicalStock.
+// PhysicalStock is a change of the stock of one variant in one warehouse.
 type PhysicalStock struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Timestamp.
+	// When the stock changed, in nanoseconds since 1970-01-01 UTC; the column event_time has it as a TIMESTAMP.
 	Timestamp *int64 `protobuf:"varint,1,opt,name=timestamp,proto3,oneof" json:"timestamp,omitempty"`
-	// Process reference.
+	// Reference of the process that changed the stock; null when none did.
 	ProcessReference *string `protobuf:"bytes,2,opt,name=process_reference,json=processReference,proto3,oneof" json:"process_reference,omitempty"`
-	// Variant id.
+	// Identifier of the variant: a product in one size and color.
 	VariantId *int32 `protobuf:"varint,3,opt,name=variant_id,json=variantId,proto3,oneof" json:"variant_id,omitempty"`
-	// Warehouse id.
+	// Identifier of the warehouse.
 	WarehouseId *int32 `protobuf:"varint,4,opt,name=warehouse_id,json=warehouseId,proto3,oneof" json:"warehouse_id,omitempty"`
-	// Warehouse name.
+	// Name of the warehouse.
 	WarehouseName *string `protobuf:"bytes,5,opt,name=warehouse_name,json=warehouseName,proto3,oneof" json:"warehouse_name,omitempty"`
-	// Huubclient id.
+	// Identifier of the HUUB client that the variant belongs to.
 	HuubclientId *int32 `protobuf:"varint,6,opt,name=huubclient_id,json=huubclientId,proto3,oneof" json:"huubclient_id,omitempty"`
-	// Ean.
+	// EAN barcode of the variant.
 	Ean *string `protobuf:"bytes,7,opt,name=ean,proto3,oneof" json:"ean,omitempty"`
-	// Reference.
+	// Reference of the variant's product.
 	Reference *string `protobuf:"bytes,8,opt,name=reference,proto3,oneof" json:"reference,omitempty"`
-	// Sales channel type.
+	// Type of the sales channel that the stock is for, for example B2B or B2C.
 	SalesChannelType *string `protobuf:"bytes,9,opt,name=sales_channel_type,json=salesChannelType,proto3,oneof" json:"sales_channel_type,omitempty"`
-	// Delta.
+	// Change of the quantity in stock, in pieces; negative when stock went out.
 	Delta *int32 `protobuf:"varint,10,opt,name=delta,proto3,oneof" json:"delta,omitempty"`
-	// Stock after adjust.
+	// Quantity in stock after the change, in pieces.
 	StockAfterAdjust *int32 `protobuf:"varint,11,opt,name=stock_after_adjust,json=stockAfterAdjust,proto3,oneof" json:"stock_after_adjust,omitempty"`
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
