@@ -15,7 +15,7 @@ func (l *loader) check(v reflect.Value, key string) {
 			l.check(v.Elem(), key)
 		}
 	case reflect.Struct:
-		if checker, ok := v.Addr().Interface().(Checker); ok {
+		if checker, ok := reflect.TypeAssert[Checker](v.Addr()); ok {
 			// What failed to be read holds its default, which is not what the file says: no second problem about it.
 			read := slices.Clone(l.problems)
 			checker.Check(func(sub, message, remedy string) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -123,7 +124,7 @@ log_level: info
 
 // One problem a line, in the order of the file: every one is found in one go, each says where it is and what to do.
 func TestAllProblemsAtOnce(t *testing.T) {
-	_, err := loadText(t, `nmae: x
+	_, err := loadText(t, `naem: x
 kafka:
   brokers: []
   ports: [1, two, 3]
@@ -149,7 +150,7 @@ Derived: x
 linger: 1s
 `, nil)
 	want := `22 problems in the configuration
-dir/service.yaml:1: nmae: unknown key
+dir/service.yaml:1: naem: unknown key
     did you mean name?
 dir/service.yaml:3: kafka.brokers: is required
     name at least one broker
@@ -254,7 +255,8 @@ func TestVariables(t *testing.T) {
 			t.Errorf("%s: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := loadText(t, "name: ${A}${B}", variables); len(err.(Problems)) != 2 { //nolint:errorlint // Load returns it bare.
+	_, err := loadText(t, "name: ${A}${B}", variables)
+	if problems, _ := errors.AsType[Problems](err); len(problems) != 2 {
 		t.Errorf("two variables are not set: %v", err)
 	}
 }
@@ -312,7 +314,7 @@ func FuzzLoad(f *testing.F) {
 		if err == nil {
 			return
 		}
-		problems, ok := err.(Problems) //nolint:errorlint // Load returns it bare.
+		problems, ok := errors.AsType[Problems](err)
 		if !ok || len(problems) == 0 {
 			t.Fatalf("the error is %T with %v", err, err)
 		}

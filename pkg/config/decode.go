@@ -2,6 +2,7 @@ package config
 
 import (
 	"encoding"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -159,7 +160,7 @@ func (l *loader) set(v reflect.Value, text string) (message, remedy string) {
 		return "", ""
 	case encoding.TextUnmarshaler:
 		if err := target.UnmarshalText([]byte(text)); err != nil {
-			if e, ok := err.(*formError); ok { //nolint:errorlint // Our own types return it bare.
+			if e, ok := errors.AsType[*formError](err); ok {
 				return e.message, e.remedy
 			}
 			return err.Error(), "correct the value"
@@ -215,7 +216,7 @@ func kind(node *yaml.Node) string {
 }
 
 func isText(v reflect.Value) bool {
-	_, text := v.Addr().Interface().(encoding.TextUnmarshaler)
+	_, text := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	return text || v.Type() == reflect.TypeFor[Secret]()
 }
 

@@ -45,7 +45,7 @@ func (p Problem) String() string {
 }
 
 // Problems is everything wrong with a configuration. It is never empty as an error.
-type Problems []Problem
+type Problems []Problem //nolint:errname // It is read as a list, and named as one.
 
 // Error lists all problems.
 func (p Problems) Error() string {

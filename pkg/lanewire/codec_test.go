@@ -108,7 +108,7 @@ func TestEncodeAsProtobufDoes(t *testing.T) {
 				t.Errorf("the append still holds %d blocks", len(a.Blocks))
 			}
 			got.Free()
-			pool.wantOut(0)
+			pool.wantNoneOut()
 		})
 	}
 }
@@ -134,7 +134,7 @@ func TestDecodeAnyFragmentation(t *testing.T) {
 				}
 				got.Free()
 				got.Free() // harmless
-				pool.wantOut(0)
+				pool.wantNoneOut()
 			}
 		})
 	}
@@ -279,7 +279,7 @@ func TestBounds(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("err = %v, want one with %q", err, tt.want)
 			}
-			pool.wantOut(0)
+			pool.wantNoneOut()
 		})
 	}
 
@@ -292,7 +292,7 @@ func TestBounds(t *testing.T) {
 			t.Error("an append out of bounds was encoded")
 		}
 	}
-	pool.wantOut(0)
+	pool.wantNoneOut()
 }
 
 // What the fast path knows of the contract, against the contract.

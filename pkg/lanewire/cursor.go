@@ -72,7 +72,7 @@ func (c *cursor) longUvarint(end int) (uint64, bool) {
 // uint32 reads a varint into v, cut to 32 bits as protobuf cuts it.
 func (c *cursor) uint32(end int, v *uint32) bool {
 	wide, ok := c.uvarint(end)
-	*v = uint32(wide) //nolint:gosec // Protobuf defines the cut.
+	*v = uint32(wide) // Protobuf defines the cut.
 	return ok
 }
 

@@ -33,7 +33,7 @@ func decode(data mem.BufferSlice, a *Append) (recognised bool, err error) {
 		case tagEndPosition:
 			var v uint64
 			v, ok = c.uvarint(c.size)
-			a.EndPosition = int64(v) //nolint:gosec // Protobuf's int64 is the two's complement in a varint.
+			a.EndPosition = int64(v) // Protobuf's int64 is the two's complement in a varint.
 		case tagBlocks:
 			if len(a.Blocks) == MaxBlocks {
 				a.Free()

@@ -111,7 +111,7 @@ func TestRowsLaw(t *testing.T) {
 		first.Free()
 		rest.Free()
 		left.Free()
-		pool.wantOut(0)
+		pool.wantNoneOut()
 	})
 }
 

@@ -116,6 +116,6 @@ func TestOverGRPC(t *testing.T) {
 	if err := <-served; err != nil {
 		t.Error(err)
 	}
-	received.wantOut(0)
-	sent.wantOut(0)
+	received.wantNoneOut()
+	sent.wantNoneOut()
 }

@@ -1,0 +1,141 @@
+# Bare `make` prints the targets. Go and make are enough for all but the images; with a C compiler the tests also look for races.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+
+# What `make run` produces, how fast (events a second, 0 is flat out), and whether it stays up.
+EVENTS ?= 20000
+RATE ?= 0
+KEEP ?=
+# Time for each fuzz target.
+FUZZTIME ?= 10s
+# Where `make images` takes its base images from, and how it names what it makes.
+GO_IMAGE ?= golang:1.26
+RUN_IMAGE ?= gcr.io/distroless/static-debian13:nonroot
+IMAGE ?= waybill
+# Further arguments of `docker build`.
+IMAGE_FLAGS ?=
+
+VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
+GO_VERSION := $(shell go env GOVERSION)
+LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION)
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench
+SERVICES := sandbox writer ingest
+# The workspace, one pattern a module: golangci-lint knows no `work`.
+MODULES = $(shell go list -m -f '{{.Dir}}')
+PACKAGES = $(addsuffix /...,$(MODULES))
+
+.PHONY: help
+help: ## Print the targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##### Build and run
+
+.PHONY: build
+build: ## Build all programs into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
+
+.PHONY: run
+run: build ## The main job on the sandbox: produce, kill the writer once, verify. EVENTS=20000 RATE=0 KEEP=1
+	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep)
+
+.PHONY: bench
+bench: build ## What a million rows cost, end to end and stage by stage
+	@bin/bench
+
+.PHONY: grpcurl
+grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
+
+##### Check
+
+.PHONY: ci
+ci: ## Everything that must pass, each step with its time
+	@for step in buf-lint gen-check tidy-check build lint test "fuzz FUZZTIME=5s"; do \
+		echo "== make $$step"; start=$$(date +%s); \
+		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
+		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
+	done; echo "== all passed"
+
+.PHONY: test
+test: ## Test all modules, with the race detector where a C compiler works
+	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 9m work
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME (10s)
+	@tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: lint
+lint: bin/golangci-lint ## Lint all modules, layer rules included
+	bin/golangci-lint run $(PACKAGES)
+
+.PHONY: fmt
+fmt: bin/golangci-lint bin/buf ## Format Go and proto files
+	bin/golangci-lint fmt $(PACKAGES)
+	bin/buf format --write
+
+.PHONY: tidy-check
+tidy-check: ## Each module's go.mod and go.sum are tidy on their own
+	@tools/each-module.sh 'go mod tidy -diff'
+
+.PHONY: tidy
+tidy: ## Tidy each module
+	@tools/each-module.sh 'go mod tidy'
+
+##### Contracts
+
+PLUGINS := bin/protoc-gen-go bin/protoc-gen-go-grpc
+# Comments are kept, for they become the descriptions of columns. The lane protocol has none.
+BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane
+
+.PHONY: gen
+gen: bin/buf $(PLUGINS) ## Generate Go code and descriptors from the .proto files
+	bin/buf generate
+	$(BUF_IMAGE) -o proto/image/image.binpb
+
+.PHONY: gen-check
+gen-check: bin/buf $(PLUGINS) ## Generated code is that of the .proto files
+	@tools/gen-check.sh '$(BUF_IMAGE)'
+
+.PHONY: buf-lint
+buf-lint: bin/buf ## Lint the .proto files; no change breaks those of main
+	bin/buf lint
+	bin/buf format --diff --exit-code
+	@tools/breaking.sh
+
+##### Images
+
+.PHONY: images
+images: ## Build an image of each service (needs a Docker engine). GO_IMAGE= RUN_IMAGE= IMAGE_FLAGS=
+	@docker info >/dev/null 2>&1 || { echo 'make images: no Docker engine answers; install one and start it, or set DOCKER_HOST' >&2; exit 1; }
+	@for service in $(SERVICES); do \
+		(set -x; docker build -f deploy/Dockerfile --build-arg SERVICE=$$service --build-arg VERSION='$(VERSION)' \
+			--build-arg GO_IMAGE='$(GO_IMAGE)' --build-arg RUN_IMAGE='$(RUN_IMAGE)' $(IMAGE_FLAGS) \
+			-t $(IMAGE)/$$service:latest .) || exit 1; \
+	done
+
+##### Tools, each a module of its own, built once a version
+
+# tool is the mark of a built tool: it changes with the tool's pins and with Go.
+tool = bin/.tools/$(1)-$(firstword $(shell cat $(2)/go.mod $(2)/go.sum | cksum))-$(GO_VERSION)
+# $(1): program, $(2): module folder, $(3): package
+define build-tool
+bin/$(1): $(call tool,$(1),$(2))
+	@test -x $$@ || { rm $$<; $(MAKE) $$<; }
+$(call tool,$(1),$(2)):
+	@echo 'building $(1)$(if $(4), ($(4)))'
+	@mkdir -p bin/.tools && rm -f bin/.tools/$(1)-[0-9]*
+	@cd $(2) && GOWORK=off CGO_ENABLED=0 go build -trimpath -o $(CURDIR)/bin/$(1) $(3)
+	@touch $$@
+endef
+$(eval $(call build-tool,buf,tools/buf,github.com/bufbuild/buf/cmd/buf))
+$(eval $(call build-tool,golangci-lint,tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,a few minutes the first time))
+$(eval $(call build-tool,grpcurl,tools/grpcurl,github.com/fullstorydev/grpcurl/cmd/grpcurl))
+$(eval $(call build-tool,protoc-gen-go,proto,google.golang.org/protobuf/cmd/protoc-gen-go))
+$(eval $(call build-tool,protoc-gen-go-grpc,proto,google.golang.org/grpc/cmd/protoc-gen-go-grpc))
+
+.PHONY: clean
+clean: ## Remove what was built, and the sandbox's data
+	rm -rf bin .waybill coverage bench.json
