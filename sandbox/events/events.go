@@ -36,6 +36,7 @@ const interleaved = 64
 const (
 	deliveryPrefix = "contracts.delivery.delivery_events_v6."
 	stockType      = "contracts.sms.sms_physical_stock_updated_events.SMSPhysicalStockUpdated"
+	unknownType    = "contracts.delivery.delivery_events_v7.DeliveryRoutedV7" // of the version to come
 )
 
 var deliveryTypes = [...]string{
@@ -152,7 +153,7 @@ func (g *Generator) Delivery(dst []byte, index uint64) Event {
 		value = value[:len(dst)+len(payload)/10+dice.below(len(payload)*8/10)]
 	case oneIn(&dice, g.config.UnknownTypeEvery):
 		event.Kind = UnknownType
-		typeName = deliveryPrefix + "DeliveryRoutedV6"
+		typeName = unknownType
 	case oneIn(&dice, g.config.ContainerEvery):
 		event.Kind = Container
 		value = appendContainer(value[:len(dst)], append([]byte(nil), payload...), dice.next())

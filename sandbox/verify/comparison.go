@@ -20,6 +20,9 @@ const (
 	headerPartition = "waybill-partition"
 	headerOffset    = "waybill-offset"
 	headerReason    = "waybill-reason"
+	headerKey       = "waybill-key"            // the record's key: absent when it had none
+	headerLeftOut   = "waybill-value-left-out" // the value was too large for the dead-letter topic
+	headerPrefix    = "waybill-"
 	headerType      = "item_type_name"
 )
 
@@ -39,7 +42,7 @@ type partition struct {
 	rows    offsets
 	dead    offsets
 	records offsets
-	values  map[int64]uint64 // by offset of a dead letter: hash of its value
+	copies  map[int64]uint64 // by offset of a dead letter: hash of what it keeps of its record
 	wanted  map[int64]bool   // offsets in the sample
 }
 
@@ -48,7 +51,7 @@ var seed = maphash.MakeSeed()
 func (c *comparison) partition(id int32) *partition {
 	p := c.partitions[id]
 	if p == nil {
-		p = &partition{rows: offsets{}, dead: offsets{}, records: offsets{}, values: map[int64]uint64{}}
+		p = &partition{rows: offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{}}
 		c.partitions[id] = p
 	}
 	return p
@@ -82,10 +85,10 @@ func (c *comparison) row(table string, row tableRow) {
 
 // deadLetter takes one record of the dead-letter topic. Dead letters are at-least-once, so a second one is no offence.
 func (c *comparison) deadLetter(letter *kgo.Record) {
-	topic, _ := header(letter, headerTopic)
-	partitionText, _ := header(letter, headerPartition)
-	offsetText, _ := header(letter, headerOffset)
-	reason, _ := header(letter, headerReason)
+	topic, _ := lastHeader(letter, headerTopic)
+	partitionText, _ := lastHeader(letter, headerPartition)
+	offsetText, _ := lastHeader(letter, headerOffset)
+	reason, _ := lastHeader(letter, headerReason)
 	id, err := strconv.ParseInt(partitionText, 10, 32)
 	offset, err2 := strconv.ParseInt(offsetText, 10, 64)
 	place := fmt.Sprintf("dead letter at %s/%d offset %d", letter.Topic, letter.Partition, letter.Offset)
@@ -100,7 +103,10 @@ func (c *comparison) deadLetter(letter *kgo.Record) {
 		c.off(Stray, int32(id), offset, fmt.Sprintf("%s has key %q, want %q", place, letter.Key, want))
 	}
 	p := c.partition(int32(id))
-	p.values[offset] = maphash.Bytes(seed, letter.Value)
+	key, keyed := lastHeader(letter, headerKey)
+	if _, leftOut := lastHeader(letter, headerLeftOut); !leftOut {
+		p.copies[offset] = copied([]byte(key), keyed, letter)
+	}
 	if !p.dead.add(offset) {
 		return
 	}
@@ -120,9 +126,9 @@ func (c *comparison) record(record *kgo.Record) {
 		c.sample = append(c.sample, clone(record))
 	}
 	if p.dead.has(record.Offset) {
-		if maphash.Bytes(seed, record.Value) != p.values[record.Offset] {
+		if copy, ok := p.copies[record.Offset]; ok && copy != copied(record.Key, record.Key != nil, record) {
 			c.report.Stray++
-			c.off(Stray, record.Partition, record.Offset, "its dead letter has another value")
+			c.off(Stray, record.Partition, record.Offset, "its dead letter has another value, key or headers")
 		}
 		return
 	}
@@ -208,6 +214,36 @@ func header(record *kgo.Record, key string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// lastHeader is for the headers of a dead letter that were added: the record may have had some of the same name.
+func lastHeader(record *kgo.Record, key string) (string, bool) {
+	for _, h := range slices.Backward(record.Headers) {
+		if h.Key == key {
+			return string(h.Value), true
+		}
+	}
+	return "", false
+}
+
+// copied hashes what a dead letter keeps of its record: value, key, and headers. Null and empty differ.
+func copied(key []byte, keyed bool, record *kgo.Record) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	field := func(present bool, b []byte) {
+		maphash.WriteComparable(&h, present)
+		maphash.WriteComparable(&h, len(b))
+		_, _ = h.Write(b) // never fails
+	}
+	field(keyed, key)
+	field(record.Value != nil, record.Value)
+	for _, header := range record.Headers {
+		if !strings.HasPrefix(header.Key, headerPrefix) {
+			field(true, []byte(header.Key))
+			field(header.Value != nil, header.Value)
+		}
+	}
+	return h.Sum64()
 }
 
 // clone copies a record out of the fetch that holds it in memory.

@@ -139,7 +139,12 @@ func (c *comparison) envelope(record *kgo.Record, payload map[string]any) []colu
 	if nanos, ok := payload["timestamp"].(int64); ok {
 		eventTime = time.Unix(0, nanos)
 	}
+	version := any(c.topic.Version)
+	if version == "" {
+		version = nil
+	}
 	return []column{
+		{"topic_version", version},
 		{"event_id", id},
 		{"event_type", itemType[strings.LastIndexByte(itemType, '.')+1:]},
 		{"item_type", itemType},

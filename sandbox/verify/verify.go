@@ -49,6 +49,8 @@ type Topic struct {
 	Payload string
 	// ID is the payload's field that becomes event_id; empty when topic/partition/offset does.
 	ID string
+	// Version is what topic_version holds; empty for null.
+	Version string
 	// Ignored are the values of item_type_name whose records need no row.
 	Ignored []string
 	// IgnoreTombstones: records without a value need no row.
@@ -60,7 +62,7 @@ func Builtin(dataset string) []Topic {
 	return []Topic{
 		{
 			Name: events.DeliveryTopic, Tables: []string{dataset + ".delivery_events"},
-			Schema: schemas.DeliveryEventV6, Payload: "delivery", ID: "id",
+			Schema: schemas.DeliveryEventV6, Payload: "delivery", ID: "id", Version: "v6",
 		},
 		{
 			Name: events.StockTopic, Tables: []string{dataset + ".physical_stock_events"},

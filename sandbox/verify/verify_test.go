@@ -93,6 +93,14 @@ func TestOffences(t *testing.T) {
 			l.letter(l.letters[0], map[string]string{"value": "x"})
 			return l.letters[0].Partition, l.letters[0].Offset
 		}},
+		"dead letter with another key of its record": {verify.Stray, verify.Totals{Stray: 1}, func(l *lab) (int32, int64) {
+			l.letter(l.letters[0], map[string]string{"waybill-key": "x"})
+			return l.letters[0].Partition, l.letters[0].Offset
+		}},
+		"dead letter with another header": {verify.Stray, verify.Totals{Stray: 1}, func(l *lab) (int32, int64) {
+			l.letter(l.letters[0], map[string]string{"header": "x"})
+			return l.letters[0].Partition, l.letters[0].Offset
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,6 +190,7 @@ func TestContent(t *testing.T) {
 		"event time":     {func() func() { return change(first.content, "event_time", "2026-11-01T00:00:00.000001Z") }, "event_time"},
 		"ingest time":    {func() func() { return change(first.content, "ingest_time", nil) }, "ingest_time"},
 		"event id":       {func() func() { return change(first.content, "event_id", "x") }, "event_id"},
+		"topic version":  {func() func() { return change(first.content, "topic_version", nil) }, "topic_version"},
 		"event type":     {func() func() { return change(first.content, "event_type", "x") }, "event_type"},
 		"key":            {func() func() { return change(first.content, "kafka_key", "eA==") }, "kafka_key"},
 		"headers":        {func() func() { return change(first.content, "kafka_headers", []any{}) }, "kafka_headers"},
@@ -225,6 +234,19 @@ func TestIgnored(t *testing.T) {
 	})
 	if !report.OK() || report.Ignored != 2 {
 		t.Errorf("%+v", report.Totals)
+	}
+}
+
+// A record without value and key, that has been a dead letter before, is recognised in its dead letter.
+func TestDeadLetterOfALetter(t *testing.T) {
+	l := newLab(t)
+	record := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
+		{Key: "waybill-offset", Value: []byte("77")}, {Key: "x", Value: nil}, {Key: events.TypeHeader, Value: []byte("a.B")},
+	}}
+	l.produce(record)
+	l.letter(record, nil)
+	if report := l.verify(); !report.OK() || report.DeadLetters != 1 {
+		t.Errorf("%+v %v", report.Totals, report.Offences)
 	}
 }
 
