@@ -92,7 +92,14 @@ func (s *Source) checkGroup(ctx context.Context, topics []string) findings.Findi
 				return err
 			}
 			for _, p := range partitions {
-				position, _, err := s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
+				position, _, err := s.offsets.fetch(topicPartition{topic, p})
+				if errors.Is(err, sarama.ErrGroupIDNotFound) {
+					// Nobody has used the group yet. A member never takes this for an answer: its group exists.
+					position, err = -1, nil
+				}
+				if err != nil {
+					position, _, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
+				}
 				if err != nil {
 					return err
 				}

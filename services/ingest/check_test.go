@@ -1,0 +1,78 @@
+package ingest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-data/waybill/pkg/findings"
+)
+
+// table prints the findings and returns them as text.
+func table(t *testing.T, c Config) (text string, failed bool) {
+	t.Helper()
+	var out strings.Builder
+	failed = findings.Print(&out, Check(t.Context(), c))
+	return out.String(), failed
+}
+
+func TestCheckFindsAllWell(t *testing.T) {
+	kafka := newCluster(t, kfake.SeedTopics(4, deliveryTopic), kfake.ClusterID("c1"))
+	text, failed := table(t, testConfig(kafka, startWriter(t, &memoryWriter{})))
+	for _, want := range []string{"compiles; rows go to delivery_events", `1 answer, cluster "c1"`, "4 partitions", "is made when the first dead letter is due",
+		"nothing committed; starts at the earliest offset", "serves", "0 to look at, 0 failed"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if failed || t.Failed() {
+		t.Error(text)
+	}
+	if kafka.TopicInfo(deliveryTopic+".dead-letter") != nil {
+		t.Error("the check made a topic")
+	}
+}
+
+func TestCheckFindsWhatIsWrong(t *testing.T) {
+	for name, tt := range map[string]struct {
+		opts   []kfake.Opt
+		fault  kfake.Fault
+		change func(*Config)
+		want   []string
+		failed bool
+	}{
+		"no topic":     {want: []string{"warn", "does not exist", "create it, or correct the contract's topic"}},
+		"no brokers":   {change: func(c *Config) { c.Kafka.Brokers = []string{"127.0.0.1:1"} }, want: []string{"no broker answers", "start the brokers"}, failed: true},
+		"no writer":    {change: func(c *Config) { c.Writer.Endpoints = []string{"127.0.0.1:1"} }, want: []string{"connection refused", "start the writer"}, failed: true},
+		"not a writer": {change: func(c *Config) { c.Writer.Endpoints = c.Kafka.Brokers }, want: []string{"FAIL", "writer.target"}, failed: true},
+		"no dead-letter topic": {opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.DeadLetter.Create = false },
+			want: []string{"does not exist", "set dead_letter.create: true"}, failed: true},
+		"no access to the group": {opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)},
+			fault: kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: kerr.GroupAuthorizationFailed, Count: -1},
+			want:  []string{"group g", "grant READ on the"}, failed: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			kafka := newCluster(t, tt.opts...)
+			if tt.fault.Err != nil {
+				kafka.Fault(tt.fault)
+			}
+			c := testConfig(kafka, startWriter(t, &memoryWriter{}))
+			if tt.change != nil {
+				tt.change(&c)
+			}
+			text, failed := table(t, c)
+			for _, want := range tt.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q", want)
+				}
+			}
+			if failed != tt.failed || t.Failed() {
+				t.Errorf("failed: %v\n%s", failed, text)
+			}
+		})
+	}
+}
