@@ -29,25 +29,33 @@ type Config struct {
 	CreateDataset bool `yaml:"create_dataset"`
 	// Credentials is the path of a credentials file; empty: Application Default Credentials.
 	Credentials string `yaml:"credentials"`
-	// Endpoints replace Google's.
-	Endpoints Endpoints `yaml:"endpoints"`
-	// Insecure talks to the endpoints without TLS and credentials: for an emulator.
+	// Endpoint replaces Google's.
+	Endpoint Endpoint `yaml:"endpoint"`
+	// Insecure talks to the endpoint without TLS and credentials: for an emulator.
 	Insecure bool `yaml:"insecure"`
-	// RequestBytes bounds one append request. BigQuery documents 20 MB and has been seen to refuse above 10 MiB. 0: 9 MiB.
+	// RequestBytes bounds the rows of one append request. BigQuery documents 20 MB and has been seen to refuse above 10 MiB.
 	RequestBytes config.Bytes `yaml:"request_bytes"`
-	// AppendTimeout is how long an append may go unanswered before its connection is replaced. 0: 60 s.
+	// AppendTimeout is how long an append may go unanswered before its connection is replaced.
 	AppendTimeout config.Duration `yaml:"append_timeout"`
-	// CreateRate bounds write streams created, in calls a second, of this writer. BigQuery slows down above 40 a project. 0: 20.
+	// CreateRate bounds write streams created, in calls a second, of this writer. BigQuery slows down above 40 a project.
 	CreateRate float64 `yaml:"create_streams_per_second"`
 }
 
-// Endpoints are addresses of an emulator, or of a private endpoint.
-type Endpoints struct {
+// Defaults are the values for what a configuration leaves out.
+func Defaults() Config {
+	return Config{RequestBytes: 9 << 20, AppendTimeout: config.Duration(time.Minute), CreateRate: 20}
+}
+
+// Endpoint is where an emulator is, or a private endpoint.
+type Endpoint struct {
 	// GRPC is the Storage Write API, host:port.
 	GRPC string `yaml:"grpc"`
-	// REST is the BigQuery API, a URL.
+	// REST is the BigQuery API, a URL; its path may be left out.
 	REST string `yaml:"rest"`
 }
+
+// restPath is the path of the BigQuery API, which its client wants to be told with the host.
+const restPath = "/bigquery/v2"
 
 // projectName also takes a domain-scoped one, example.com:project.
 var (
@@ -72,7 +80,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.CreateDataset && c.Location == "" {
 		report("location", "no location to create the dataset in", "name one, for example EU or europe-west1, or take create_dataset away")
 	}
-	if c.Insecure && (c.Endpoints.GRPC == "" || c.Endpoints.REST == "") {
+	if c.Insecure && (c.Endpoint.GRPC == "" || c.Endpoint.REST == "") {
 		report("insecure", "Google's own endpoints take TLS only", "name both endpoints of the emulator, or take insecure away")
 	}
 	if c.Insecure && c.Credentials != "" {
@@ -83,42 +91,21 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report("credentials", err.Error(), "name a credentials file that this user may read, or leave it empty for the default credentials")
 		}
 	}
-	if strings.Contains(c.Endpoints.GRPC, "//") {
-		report("endpoints.grpc", "this is a URL", "write host:port")
+	if strings.Contains(c.Endpoint.GRPC, "//") {
+		report("endpoint.grpc", "this is a URL", "write host:port")
 	}
-	if u, err := url.Parse(c.Endpoints.REST); c.Endpoints.REST != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
-		report("endpoints.rest", "this is not a URL", "write http://host:port")
+	if u, err := url.Parse(c.Endpoint.REST); c.Endpoint.REST != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
+		report("endpoint.rest", "this is not a URL", "write http://host:port")
 	}
-	if c.RequestBytes != 0 && (c.RequestBytes < 64<<10 || c.RequestBytes > 20<<20) {
+	if c.RequestBytes < 64<<10 || c.RequestBytes > 20<<20 {
 		report("request_bytes", fmt.Sprintf("%s is not a useful bound on a request", c.RequestBytes), "choose between 64KiB and 20MiB; 9MiB is right")
 	}
-	if c.AppendTimeout != 0 && c.AppendTimeout.Std() < time.Second {
+	if c.AppendTimeout.Std() < time.Second {
 		report("append_timeout", fmt.Sprintf("%s is shorter than BigQuery may take", c.AppendTimeout), "choose 1s or more; 60s is right")
 	}
-	if c.CreateRate < 0 || c.CreateRate > 100 {
+	if c.CreateRate <= 0 || c.CreateRate > 100 {
 		report("create_streams_per_second", fmt.Sprintf("%g is not a useful rate", c.CreateRate), "choose at most 40 over all writers; 20 is right for one")
 	}
-}
-
-func (c *Config) requestBytes() int64 {
-	if c.RequestBytes > 0 {
-		return int64(c.RequestBytes)
-	}
-	return 9 << 20
-}
-
-func (c *Config) appendTimeout() time.Duration {
-	if c.AppendTimeout > 0 {
-		return c.AppendTimeout.Std()
-	}
-	return time.Minute
-}
-
-func (c *Config) createRate() float64 {
-	if c.CreateRate > 0 {
-		return c.CreateRate
-	}
-	return 20
 }
 
 // clientOptions are those of the Storage Write clients and of the REST client.
@@ -148,12 +135,12 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 	if c.Insecure {
 		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
 	}
-	if c.Endpoints.GRPC != "" {
-		grpcOptions = append(grpcOptions, option.WithEndpoint(c.Endpoints.GRPC))
+	if c.Endpoint.GRPC != "" {
+		grpcOptions = append(grpcOptions, option.WithEndpoint(c.Endpoint.GRPC))
 	}
-	if c.Endpoints.REST != "" {
-		// The client wants the path as well.
-		restOptions = append(restOptions, option.WithEndpoint(strings.TrimSuffix(c.Endpoints.REST, "/")+"/bigquery/v2/"))
+	if c.Endpoint.REST != "" {
+		base := strings.TrimSuffix(strings.TrimSuffix(c.Endpoint.REST, "/"), restPath)
+		restOptions = append(restOptions, option.WithEndpoint(base+restPath+"/"))
 	}
 	return grpcOptions, restOptions, nil
 }

@@ -234,7 +234,9 @@ func world(t *testing.T, change ...func(*Config)) (*fakeBigQuery, *Sink) {
 		_ = server.Serve(listener)
 	}()
 	rest := httptest.NewServer(fake)
-	c := Config{Project: "test-project", Dataset: "d", Insecure: true, Endpoints: Endpoints{GRPC: listener.Addr().String(), REST: rest.URL}, CreateRate: 1000}
+	c := Defaults()
+	c.Project, c.Dataset, c.Insecure, c.CreateRate = "test-project", "d", true, 1000
+	c.Endpoint = Endpoint{GRPC: listener.Addr().String(), REST: rest.URL}
 	for _, f := range change {
 		f(&c)
 	}

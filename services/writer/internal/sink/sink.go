@@ -85,10 +85,10 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 	s := &Sink{
 		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" + env.Version,
 		ctx: ctx, cancel: cancel, pool: &pool{dial: dial},
-		appendTimeout: c.appendTimeout(), callTimeout: callTimeout,
-		creations: rate.NewLimiter(rate.Limit(c.createRate()), 5), builtin: image.Self, tables: make(map[string]*table),
+		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout,
+		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table),
 	}
-	s.limit.Store(c.requestBytes())
+	s.limit.Store(int64(c.RequestBytes))
 	if s.control, err = dial(); err != nil {
 		cancel()
 		return nil, err

@@ -1,0 +1,47 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/pkg/version"
+	"github.com/waybill-data/waybill/services/writer/internal/sink"
+)
+
+// Check looks at everything that a configuration points to: credentials, dataset, permissions, the Storage Write API. It changes nothing.
+func Check(ctx context.Context, c Config) []findings.Finding {
+	return sink.Check(ctx, c.BigQuery, version.String())
+}
+
+// Health asks a running writer at its admin address how it is. It is for images without a shell.
+func Health(ctx context.Context, c Config) error {
+	host, port, err := net.SplitHostPort(c.Admin.Listen)
+	if err != nil {
+		return fmt.Errorf("admin.listen: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("no writer answers: %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // It has been read.
+	said, err := io.ReadAll(io.LimitReader(response.Body, 4096))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", strings.TrimSpace(string(said)))
+	}
+	return nil
+}

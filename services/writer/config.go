@@ -1,0 +1,166 @@
+package writer
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/logging"
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+	"github.com/waybill-data/waybill/services/writer/internal/sink"
+)
+
+// Config is the configuration of a writer. writer.example.yaml explains every key.
+type Config struct {
+	// Name is this writer's name in the logs of ingest; empty: the host's.
+	Name     string      `yaml:"name"`
+	GRPC     GRPC        `yaml:"grpc"`
+	BigQuery sink.Config `yaml:"bigquery"`
+	Limits   Limits      `yaml:"limits"`
+	Memory   Memory      `yaml:"memory"`
+	// DrainTimeout is how long lanes may take to settle and close when the writer stops.
+	DrainTimeout config.Duration `yaml:"drain_timeout"`
+	Admin        Admin           `yaml:"admin"`
+	Log          logging.Config  `yaml:"log"`
+}
+
+// GRPC is where lanes come in.
+type GRPC struct {
+	Listen string `yaml:"listen"`
+	TLS    TLS    `yaml:"tls"`
+}
+
+// TLS of the gRPC server; empty: none.
+type TLS struct {
+	// Cert and Key are paths of PEM files. They are read again for each connection, so that they can be renewed in place.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// ClientCA is the path of a PEM file; with it callers must show a certificate signed by it.
+	ClientCA string `yaml:"client_ca"`
+}
+
+// Limits bound what ingest may send on one lane.
+type Limits struct {
+	BlockBytes    config.Bytes `yaml:"block_bytes"`
+	WindowBytes   config.Bytes `yaml:"window_bytes"`
+	WindowBatches int          `yaml:"window_batches"`
+}
+
+// maxBlock is the largest sensible block: BigQuery documents 20 MB for the whole request.
+const maxBlock = 19 << 20
+
+// Memory bounds what all lanes together hold.
+type Memory struct {
+	// Budget is for the rows of all windows. The process needs about twice as much.
+	Budget config.Bytes `yaml:"budget"`
+}
+
+// Admin is where metrics and the list of lanes are served.
+type Admin struct {
+	Listen string `yaml:"listen"`
+}
+
+// Defaults is the one place of the writer's defaults; those of the sink are its own.
+func Defaults() Config {
+	return Config{
+		GRPC:         GRPC{Listen: "127.0.0.1:7070"},
+		BigQuery:     sink.Defaults(),
+		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
+		Memory:       Memory{Budget: 128 << 20},
+		DrainTimeout: config.Duration(30 * time.Second),
+		Admin:        Admin{Listen: "127.0.0.1:7071"},
+	}
+}
+
+// Load reads the configuration file over the defaults. The error is config.Problems: all of them.
+func Load(path string) (Config, error) {
+	c := Defaults()
+	err := config.Load(path, &c)
+	return c, err
+}
+
+// Check reports what is wrong across sections; the sections check themselves.
+func (c *Config) Check(report func(key, message, remedy string)) {
+	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
+		if err := listenable(l.address); err != nil {
+			report(l.key, err.Error(), "write host:port, for example 127.0.0.1:7070, or :7070 for all interfaces")
+		}
+	}
+	if c.GRPC.Listen == c.Admin.Listen {
+		report("admin.listen", "is the address of grpc.listen", "give each its own port")
+	}
+	if _, err := c.GRPC.TLS.server(); err != nil {
+		report("grpc.tls", err.Error(), "name the PEM files of certificate and key, both or neither")
+	}
+	if c.Limits.BlockBytes > c.BigQuery.RequestBytes {
+		report("limits.block_bytes", fmt.Sprintf("is more than bigquery.request_bytes, %s", c.BigQuery.RequestBytes),
+			"write at most that: a block goes in one request")
+	}
+	if c.Memory.Budget < 2*min(c.Limits.BlockBytes, maxBlock) {
+		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", c.Memory.Budget), "write 32MiB or more")
+	}
+}
+
+// Check implements config.Checker.
+func (l *Limits) Check(report func(key, message, remedy string)) {
+	if l.BlockBytes < 64<<10 || l.BlockBytes > maxBlock {
+		report("block_bytes", fmt.Sprintf("%s is not a useful bound on a block", l.BlockBytes), "choose between 64KiB and 19MiB; 9MiB is right")
+	}
+	if l.WindowBytes < l.BlockBytes || l.WindowBytes > 1<<30 {
+		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes), "choose between block_bytes and 1GiB; 32MiB is right")
+	}
+	if l.WindowBatches < 1 || l.WindowBatches > 1<<16 {
+		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches), "choose between 1 and 65536; 64 is right")
+	}
+}
+
+func (l *Limits) lane() lane.Limits {
+	return lane.Limits{BlockBytes: int64(l.BlockBytes), WindowBytes: int64(l.WindowBytes), WindowBatches: l.WindowBatches}
+}
+
+func listenable(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not an address", address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n >= 1<<16 {
+		return fmt.Errorf("%q is not a port", port)
+	}
+	return nil
+}
+
+// server is the TLS configuration, nil when there is none.
+func (t *TLS) server() (*tls.Config, error) {
+	if t.Cert == "" && t.Key == "" {
+		if t.ClientCA != "" {
+			return nil, errors.New("client_ca needs cert and key")
+		}
+		return nil, nil
+	}
+	pair := func() (*tls.Certificate, error) {
+		p, err := tls.LoadX509KeyPair(filepath.Clean(t.Cert), filepath.Clean(t.Key))
+		return &p, err
+	}
+	if _, err := pair(); err != nil {
+		return nil, err
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair() }}
+	if t.ClientCA != "" {
+		pem, err := os.ReadFile(t.ClientCA)
+		if err != nil {
+			return nil, err
+		}
+		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+		if !c.ClientCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("%s holds no certificate", t.ClientCA)
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,116 @@
+package writer
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
+	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+const (
+	// laneWindow and connectionWindow are HTTP/2 flow-control windows, in bytes. They bound what lies in the transport beside the
+	// memory budget, a connection at a time; a lane needs its window a round trip, so 1 MiB carries 100 MB/s over 10 ms.
+	laneWindow       = 1 << 20
+	connectionWindow = 8 << 20
+	// stopWithin is how long calls may take once all lanes have ended: health watchers do not end by themselves.
+	stopWithin = time.Second
+)
+
+// server is the gRPC server of a writer.
+type server struct {
+	grpc    *grpc.Server
+	health  *health.Server
+	lanes   *lane.Service
+	env     Env
+	drainIn time.Duration
+}
+
+func newServer(c *Config, secure *tls.Config, lanes *lane.Service, env Env) *server {
+	counted := grpcprom.NewServerMetrics()
+	env.Registry.MustRegister(counted)
+	caught := recovery.WithRecoveryHandler(func(p any) error {
+		env.Log.Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
+		return status.Error(codes.Internal, "internal error")
+	})
+	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
+	levels := logging.WithLevels(func(code codes.Code) logging.Level {
+		if code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented {
+			return logging.LevelWarn
+		}
+		return logging.LevelDebug
+	})
+	finished := logging.WithLogOnEvents(logging.FinishCall)
+	options := []grpc.ServerOption{
+		grpc.ForceServerCodecV2(lanewire.Codec()),
+		grpc.ChainUnaryInterceptor(counted.UnaryServerInterceptor(), logging.UnaryServerInterceptor(lines(env.Log), levels, finished),
+			recovery.UnaryServerInterceptor(caught)),
+		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(), logging.StreamServerInterceptor(lines(env.Log), levels, finished),
+			recovery.StreamServerInterceptor(caught)),
+		// An Append is bounded by the window; beside its rows it is small.
+		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
+		grpc.InitialWindowSize(laneWindow),
+		grpc.InitialConnWindowSize(connectionWindow),
+		grpc.SharedWriteBuffer(true),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+	}
+	if secure != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(secure)))
+	}
+	s := &server{grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std()}
+	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
+	healthv1.RegisterHealthServer(s.grpc, s.health)
+	s.health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	reflection.Register(s.grpc)
+	counted.InitializeMetrics(s.grpc)
+	return s
+}
+
+// serve serves until ctx ends, then drains: it says that it no longer serves, asks all lanes to settle and close, waits for them, and
+// stops.
+func (s *server) serve(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("gRPC server: %w", err)
+	case <-ctx.Done():
+	}
+	s.health.Shutdown()
+	s.env.Log.Info("writer drains", "lanes", len(s.lanes.Status()), "timeout", s.drainIn)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drainIn)
+	defer cancel()
+	if err := s.lanes.Drain(drain, "the writer stops"); err != nil {
+		s.env.Log.Warn("lanes did not drain in time and were cut; their next owner fences their streams", "error", err)
+	}
+	timer := time.AfterFunc(stopWithin, s.grpc.Stop)
+	s.grpc.GracefulStop()
+	timer.Stop()
+	<-served
+	return nil
+}
+
+// lines adapts slog to the middleware.
+func lines(log *slog.Logger) logging.Logger {
+	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
+		log.Log(ctx, slog.Level(level), msg, fields...)
+	})
+}

@@ -1,0 +1,258 @@
+package writer
+
+import (
+	"context"
+	"net"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The example explains every key and shows its default.
+func TestExample(t *testing.T) {
+	c, err := Load("writer.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.BigQuery.Project, want.BigQuery.Dataset = "my-project", "waybill"
+	want.Log.Level, want.Log.Format = "info", "text"
+	if diff := cmp.Diff(want, c); diff != "" {
+		t.Error("the example differs from the defaults:", diff)
+	}
+	text, err := os.ReadFile("writer.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(text), "\n")
+	key := regexp.MustCompile(`^\s*([a-z_]+):`)
+	for i, line := range lines {
+		if !key.MatchString(line) || strings.TrimSpace(line) == "log:" {
+			continue
+		}
+		if above := strings.Join(lines[max(0, i-3):i], " "); !strings.Contains(above, "#") {
+			t.Errorf("line %d has no explanation: %s", i+1, line)
+		}
+	}
+}
+
+func TestEveryProblemAtOnce(t *testing.T) {
+	path := t.TempDir() + "/writer.yaml"
+	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\nbigquery: {insecure: true, create_dataset: true}\n" +
+		"limits: {block_bytes: 1GiB, window_batches: 0}\nadmin: {listen: 127.0.0.1:7070}\ntypo: 1\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Load(path)
+	problems, ok := err.(config.Problems)
+	if !ok {
+		t.Fatalf("got %v", err)
+	}
+	found := map[string]bool{}
+	for _, p := range problems {
+		found[p.Key] = true
+		if p.Remedy == "" || p.Line == 0 {
+			t.Errorf("no line or remedy: %+v", p)
+		}
+	}
+	for _, key := range []string{"grpc.tls", "bigquery.project", "bigquery.dataset", "bigquery.location", "bigquery.insecure", "limits.block_bytes",
+		"limits.window_bytes", "limits.window_batches", "admin.listen", "typo"} {
+		if !found[key] {
+			t.Errorf("no problem with %s among %v", key, problems)
+		}
+	}
+}
+
+// start runs a writer whose BigQuery is away, and returns its connection, a way to stop it, and what Run returned.
+func start(t *testing.T) (*grpc.ClientConn, context.CancelFunc, chan error) {
+	t.Helper()
+	c := Defaults()
+	c.BigQuery.Project, c.BigQuery.Dataset, c.BigQuery.Insecure = "test-project", "d", true
+	c.BigQuery.Endpoint.GRPC, c.BigQuery.Endpoint.REST = "127.0.0.1:1", "http://127.0.0.1:1"
+	c.Admin.Listen = "127.0.0.1:0"
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- Run(ctx, c, Env{GRPC: listener}) }()
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		conn.Close() //nolint:errcheck // The test is over.
+	})
+	return conn, stop, ran
+}
+
+func finished(t *testing.T, ran chan error) {
+	t.Helper()
+	select {
+	case err := <-ran:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the writer does not stop")
+	}
+}
+
+// A stop says so to health watchers, drains the open lane, and only then ends.
+func TestStopDrainsLanes(t *testing.T) {
+	conn, stop, ran := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	watch, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Fatalf("health: %v, %v", r, err)
+	}
+	lane, err := lanev1.NewLaneServiceClient(conn).Lane(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := func(r *lanev1.LaneRequest) {
+		t.Helper()
+		if err := lane.Send(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hear := func() *lanev1.LaneResponse {
+		t.Helper()
+		r, err := lane.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+		Group: "g", Topic: "orders", Position: 7,
+		Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+	}}})
+	opened := hear().GetOpened()
+	if opened.GetLimits().GetBlockBytes() != 9<<20 || opened.GetWriter() == "" {
+		t.Fatalf("opened %v", opened)
+	}
+	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
+	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 8}}})
+	if settled := hear().GetSettled(); settled.GetPosition() != 8 {
+		t.Fatalf("settled %v", settled)
+	}
+
+	stop()
+	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Fatalf("health: %v, %v", r, err)
+	}
+	if drain := hear().GetDrain(); drain.GetReason() == "" {
+		t.Fatalf("got %v, want Drain", drain)
+	}
+	select {
+	case <-ran:
+		t.Fatal("the writer ended before its lane")
+	default:
+	}
+	if err := lane.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	if closed := hear().GetClosed(); closed.GetPosition() != 8 {
+		t.Fatalf("closed %v", closed)
+	}
+	finished(t, ran)
+}
+
+// grpcurl finds the service, and the typed rows in it.
+func TestReflection(t *testing.T) {
+	conn, stop, ran := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	call, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := &reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "lane.v1.LaneService"},
+	}
+	if err := call.Send(request); err != nil {
+		t.Fatal(err)
+	}
+	r, err := call.Recv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string]bool{}
+	for _, b := range r.GetFileDescriptorResponse().GetFileDescriptorProto() {
+		var file descriptorpb.FileDescriptorProto
+		if err := proto.Unmarshal(b, &file); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range file.GetMessageType() {
+			names[file.GetPackage()+"."+m.GetName()] = true
+		}
+	}
+	if !names["lane.v1.Block"] || !names["delivery.v6.DeliveryEvent"] {
+		t.Errorf("described: %v", names)
+	}
+	if err := call.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	finished(t, ran)
+}
+
+// A first message that makes no sense ends the call, not the writer.
+func TestMessageOutOfPlace(t *testing.T) {
+	conn, stop, ran := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	lane, err := lanev1.NewLaneServiceClient(conn).Lane(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lane.Recv(); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("got %v", err)
+	}
+	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("health: %v, %v", r, err)
+	}
+	stop()
+	finished(t, ran)
+}
+
+func TestAddressTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close() //nolint:errcheck // The test is over.
+	c := Defaults()
+	c.GRPC.Listen, c.Admin.Listen = taken.Addr().String(), "127.0.0.1:0"
+	if err := Run(t.Context(), c, Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
+		t.Errorf("got %v", err)
+	}
+}
