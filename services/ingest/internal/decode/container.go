@@ -229,12 +229,12 @@ func readAll(dst []byte, r io.Reader) ([]byte, error) {
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		switch {
+		case len(dst) > maxBlockBytes:
+			return dst, fmt.Errorf("the block is larger than %d bytes", maxBlockBytes)
 		case err == io.EOF:
 			return dst, nil
 		case err != nil:
 			return dst, err
-		case len(dst) > maxBlockBytes:
-			return dst, fmt.Errorf("the block is larger than %d bytes", maxBlockBytes)
 		}
 	}
 }
