@@ -13,7 +13,7 @@ KEEP ?=
 FUZZTIME ?= 10s
 # Where `make images` takes its base images from, and how it names what it makes.
 GO_IMAGE ?= golang:1.26
-RUN_IMAGE ?= gcr.io/distroless/static-debian13:nonroot
+RUN_IMAGE ?= scratch
 IMAGE ?= waybill
 # Further arguments of `docker build`.
 IMAGE_FLAGS ?=
