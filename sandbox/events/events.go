@@ -108,33 +108,33 @@ func New(config Config) *Generator {
 	return g
 }
 
-// calibrate finds the richness at which the mean of three whole lives is Size, by the secant method: the mean is nearly
-// linear in the richness.
+// calibrate finds the richness at which the mean of the events is Size: a line through two points, drawn twice, the second time
+// between the means of several samples about the target, since those of single ones are some percent off.
 func (g *Generator) calibrate() {
-	const rounds = 4
-	low, high := 0.0, 1.0
-	small, large := g.mean(low), g.mean(high)
-	for range rounds {
-		if large == small {
-			return
-		}
-		next := max(0, low+(high-low)*(float64(g.config.Size)-small)/(large-small))
-		low, small = high, large
-		high, large = next, g.mean(next)
+	target := float64(g.config.Size)
+	const far, near, samples = 1.5, 0.15, 4
+	low := g.mean(0, 0, 1)
+	slope := (g.mean(far, 0, 1) - low) / far
+	guess := max(0, (target-low)/slope)
+	below := g.mean(guess*(1-near), 0, samples)
+	above := g.mean(guess*(1+near), samples, samples)
+	g.richness = guess
+	if above > below && guess > 0 {
+		g.richness = max(0, guess*(1-near)+2*near*guess*(target-below)/(above-below))
 	}
 }
 
-// mean sets the richness and returns the mean size of a delivery event in bytes.
-func (g *Generator) mean(richness float64) float64 {
-	const sample = 3 * interleaved * steps
+// mean sets the richness and returns the mean size in bytes of the events of some lives, from the first one on.
+func (g *Generator) mean(richness float64, first, lives uint64) float64 {
+	const life = interleaved * steps
 	g.richness = richness
 	total := 0
 	var scratch []byte
-	for i := range uint64(sample) {
+	for i := first * life; i < (first+lives)*life; i++ {
 		scratch, _, _ = g.encode(scratch[:0], i)
 		total += len(scratch)
 	}
-	return float64(total) / sample
+	return float64(total) / float64(lives*life)
 }
 
 // Delivery makes event index of the delivery topic. Value and Key are appended to dst's array when it has room, so a caller

@@ -130,7 +130,7 @@ func TestDeterministic(t *testing.T) {
 func TestMeanSize(t *testing.T) {
 	for _, size := range []int{4000, 9000, 30000} {
 		generator := events.New(events.Config{Size: size, ContainerEvery: -1, TruncatedEvery: -1})
-		total, count, least, most := 0, 960, 1<<30, 0
+		total, count, least, most := 0, 3200, 1<<30, 0
 		for i := range count {
 			n := len(generator.Delivery(nil, uint64(i+10_000)).Value)
 			total += n
@@ -138,7 +138,7 @@ func TestMeanSize(t *testing.T) {
 		}
 		mean := total / count
 		t.Logf("size %d: mean %d, least %d, most %d", size, mean, least, most)
-		if mean < size*90/100 || mean > size*110/100 {
+		if mean < size*94/100 || mean > size*106/100 {
 			t.Errorf("size %d: mean %d", size, mean)
 		}
 	}
