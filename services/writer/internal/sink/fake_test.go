@@ -38,6 +38,8 @@ type fakeBigQuery struct {
 	bad func(row string) bool
 	// creates are the answers of CreateWriteStream to come; nil: it works.
 	creates, finalizes []error
+	// grants are the permissions that testIamPermissions finds.
+	grants []string
 }
 
 type fakeStream struct {
@@ -197,6 +199,20 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write(body)
 	case dataset != "d" && f.tables[dataset+"/"] == nil:
 		fail(404, "notFound")
+	case strings.HasSuffix(table, ":testIamPermissions"):
+		if err := json.NewEncoder(w).Encode(map[string][]string{"permissions": f.grants}); err != nil {
+			panic(err)
+		}
+	case r.Method == http.MethodGet && strings.HasSuffix(path, "/tables"):
+		list := []map[string]any{}
+		for key := range f.tables {
+			if name, ok := strings.CutPrefix(key, dataset+"/"); ok && name != "" {
+				list = append(list, map[string]any{"tableReference": map[string]string{"projectId": "test-project", "datasetId": dataset, "tableId": name}})
+			}
+		}
+		if err := json.NewEncoder(w).Encode(map[string]any{"tables": list}); err != nil {
+			panic(err)
+		}
 	case r.Method == http.MethodPost:
 		var named struct{ TableReference struct{ TableID string } }
 		if err := json.Unmarshal(body, &named); err != nil {

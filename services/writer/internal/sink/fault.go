@@ -89,7 +89,11 @@ func ended(err error) *fault {
 	if err == nil || errors.Is(err, io.EOF) {
 		return &fault{kind: renew, code: "EOF", text: "BigQuery closed the connection", uncertain: true, expected: -1, received: -1}
 	}
-	f := classify(status.Convert(err))
+	st := status.Convert(err)
+	if st.Code() == codes.Unknown {
+		st = status.FromContextError(err)
+	}
+	f := classify(st)
 	if f.kind == fatal && f.code == "INVALID_ARGUMENT" && aboutRows.MatchString(f.text) {
 		f.kind = suspect
 	}

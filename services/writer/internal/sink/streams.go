@@ -78,9 +78,6 @@ func (s *Sink) persist(ctx context.Context, call func(context.Context) error, al
 			return ctx.Err()
 		}
 		f := ended(err)
-		if errors.Is(err, context.DeadlineExceeded) {
-			f.kind = again
-		}
 		s.metrics.faults.WithLabelValues(f.code).Inc()
 		if f.kind != again && f.kind != renew && (also == nil || !also(f)) {
 			return f

@@ -1,0 +1,92 @@
+package sink
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"testing"
+
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+// discard answers every append without reading its rows.
+type discard struct{ codec }
+
+func (d discard) Unmarshal(data mem.BufferSlice, v any) error {
+	if _, ok := v.(*io.LimitedReader); ok {
+		return nil
+	}
+	return d.codec.Unmarshal(data, v)
+}
+
+// BenchmarkAppend sends blocks of about 1 MB of 250-byte rows over loopback gRPC to a peer in this process that drops them. Allocations
+// are per row and count both sides.
+func BenchmarkAppend(b *testing.B) {
+	const rows, size, window = 4000, 250, 16
+	ok, err := proto.Marshal(&storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_AppendResult_{
+		AppendResult: &storagepb.AppendRowsResponse_AppendResult{}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	description := storagepb.BigQueryWrite_ServiceDesc
+	description.Streams = []grpc.StreamDesc{{StreamName: "AppendRows", ServerStreams: true, ClientStreams: true,
+		Handler: func(_ any, s grpc.ServerStream) error {
+			for {
+				if err := s.RecvMsg(&io.LimitedReader{}); err != nil {
+					return nil //nolint:nilerr // The client has gone, which is how every call ends.
+				}
+				if err := s.SendMsg(&request{head: ok}); err != nil {
+					return err
+				}
+			}
+		}}}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.ForceServerCodecV2(discard{newCodec()}), grpc.MaxRecvMsgSize(32<<20))
+	server.RegisterService(&description, &fakeBigQuery{})
+	go server.Serve(listener) //nolint:errcheck // Stop ends it.
+	defer server.Stop()
+	c := Defaults()
+	c.Project, c.Insecure, c.Endpoint = "test-project", true, Endpoint{GRPC: listener.Addr().String(), REST: "http://127.0.0.1:1"}
+	s, err := Open(b.Context(), c, Env{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close() //nolint:errcheck // Nothing was written that could be lost.
+
+	block := make([][]byte, rows)
+	for i := range block {
+		block[i] = bytes.Repeat([]byte{byte(i)}, size)
+	}
+	data := mem.BufferSlice{mem.SliceBuffer(frame(block...).Materialize())}
+	credits := make(chan struct{}, window)
+	var failed error
+	a := s.open(preamble{stream: "s", schema: []byte{}, trace: "t"}, 0, func(r lane.Result) {
+		if r.Err != nil {
+			failed = r.Err
+		}
+		<-credits
+	})
+	defer a.Close()
+	b.SetBytes(size)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; i < b.N; i += rows {
+		credits <- struct{}{}
+		a.Append(uint64(i), rows, data)
+	}
+	for range window {
+		credits <- struct{}{}
+	}
+	b.StopTimer()
+	if failed != nil {
+		b.Fatal(failed)
+	}
+}

@@ -1,0 +1,49 @@
+package sink
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/waybill-data/waybill/pkg/findings"
+)
+
+func TestCheck(t *testing.T) {
+	fake, s := world(t)
+	look := func(change func(*Config)) (states, details string) {
+		c := s.config
+		change(&c)
+		for _, f := range Check(deadline(t), c, "test") {
+			states += f.State.String() + " "
+			details += f.What + ": " + f.Detail + "; " + f.Remedy + "\n"
+			if (f.State == findings.OK) != (f.Remedy == "") {
+				t.Errorf("%s %s with remedy %q", f.State, f.What, f.Remedy)
+			}
+		}
+		return states, details
+	}
+	expect := func(name, states, wantStates, details, want string) {
+		t.Helper()
+		if states != wantStates || !strings.Contains(details, want) {
+			t.Errorf("%s: %s, want %s and %q:\n%s", name, states, wantStates, want, details)
+		}
+	}
+	states, details := look(func(c *Config) { c.Dataset = "none" })
+	expect("no dataset", states, "ok FAIL ok ", details, "bq mk --dataset test-project:none")
+	states, details = look(func(c *Config) { c.Dataset, c.CreateDataset, c.Location = "none", true, "EU" })
+	expect("dataset to be made", states, "ok ok ok ", details, "creates it in EU")
+	fake.mu.Lock()
+	fake.tables["made/"] = json.RawMessage(`{"location": "US"}`)
+	fake.mu.Unlock()
+	states, details = look(func(c *Config) { c.Dataset, c.Location = "made", "EU" })
+	expect("dataset elsewhere", states, "ok FAIL ok ", details, "is in US")
+	states, details = look(func(c *Config) { c.Dataset = "made" })
+	expect("all well", states, "ok ok ok ok ", details, "may list tables")
+	fake.mu.Lock()
+	fake.tables["made/orders"], fake.grants = json.RawMessage(`{}`), []string{"bigquery.tables.get"}
+	fake.mu.Unlock()
+	states, details = look(func(c *Config) { c.Dataset = "made" })
+	expect("may not write", states, "ok ok FAIL ok ", details, "missing on table orders: bigquery.tables.updateData")
+	states, details = look(func(c *Config) { c.Insecure, c.Credentials = false, "none.json" })
+	expect("no credentials", states, "FAIL ", details, "none.json")
+}
