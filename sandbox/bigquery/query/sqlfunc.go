@@ -1,0 +1,376 @@
+package query
+
+import (
+	"database/sql/driver"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"github.com/waybill-data/waybill/sandbox/bigquery/row"
+)
+
+// sqlFunctions are what GoogleSQL has and SQLite lacks. They take and give values in the form [value] describes; NULL in is NULL
+// out.
+var sqlFunctions = map[string]struct {
+	args int32
+	call func(a []driver.Value) (driver.Value, error)
+}{
+	"bq_divide":   {3, divide},
+	"bq_floor":    {2, func(a []driver.Value) (driver.Value, error) { return floorDiv(whole(a[0]), whole(a[1])), nil }},
+	"bq_unbase64": {1, func(a []driver.Value) (driver.Value, error) { return base64.StdEncoding.DecodeString(text(a[0])) }},
+	"bq_base64": {1, func(a []driver.Value) (driver.Value, error) {
+		return base64.StdEncoding.EncodeToString(blob(a[0])), nil
+	}},
+	"bq_json":            {1, toJSON},
+	"bq_like":            {2, func(a []driver.Value) (driver.Value, error) { return match(likePattern(text(a[1])), text(a[0])) }},
+	"bq_regexp_contains": {2, func(a []driver.Value) (driver.Value, error) { return match(text(a[1]), text(a[0])) }},
+	"bq_regexp_extract":  {2, regexpExtract},
+	"bq_element":         {3, listElement},
+	"bq_cast":            {4, castValue},
+	"bq_now":             {0, func([]driver.Value) (driver.Value, error) { return time.Now().UnixMicro(), nil }},
+	"bq_date": {2, func(a []driver.Value) (driver.Value, error) {
+		t, err := local(a[0], a[1])
+		return t.Format(time.DateOnly), err
+	}},
+	"bq_extract": {3, func(a []driver.Value) (driver.Value, error) {
+		t, err := local(a[1], a[2])
+		return partValue(text(a[0]), t), err
+	}},
+	"bq_trunc": {3, func(a []driver.Value) (driver.Value, error) {
+		t, err := local(a[1], a[2])
+		return truncate(text(a[0]), t).UnixMicro(), err
+	}},
+	"bq_add": {3, func(a []driver.Value) (driver.Value, error) {
+		return shiftTime(text(a[0]), time.UnixMicro(whole(a[1])).UTC(), whole(a[2])).UnixMicro(), nil
+	}},
+	"bq_diff": {4, func(a []driver.Value) (driver.Value, error) {
+		return difference(text(a[0]), whole(a[1]), whole(a[2]), whole(a[3]) != 0), nil
+	}},
+	"bq_format": {3, func(a []driver.Value) (driver.Value, error) {
+		t, err := local(a[1], a[2])
+		if err != nil {
+			return nil, err
+		}
+		return strftime(text(a[0]), t)
+	}},
+}
+
+func register(d *sqlite.Driver) error {
+	for name, f := range sqlFunctions {
+		call := func(_ *sqlite.FunctionContext, a []driver.Value) (driver.Value, error) {
+			if slices.Contains(a, nil) {
+				return nil, nil
+			}
+			return f.call(a)
+		}
+		if err := d.RegisterFunction(name, &sqlite.FunctionImpl{NArgs: f.args, Deterministic: name != "bq_now", Scalar: call}); err != nil {
+			return err
+		}
+	}
+	return d.RegisterFunction("bq_quantiles", &sqlite.FunctionImpl{NArgs: 2, Deterministic: true,
+		MakeAggregate: func(sqlite.FunctionContext) (sqlite.AggregateFunction, error) { return &quantiles{}, nil }})
+}
+
+func whole(v driver.Value) int64 {
+	switch v := v.(type) {
+	case int64:
+		return v
+	case float64:
+		return int64(v)
+	}
+	n, _ := strconv.ParseInt(text(v), 10, 64)
+	return n
+}
+
+func fraction(v driver.Value) float64 {
+	switch v := v.(type) {
+	case int64:
+		return float64(v)
+	case float64:
+		return v
+	}
+	f, _ := strconv.ParseFloat(text(v), 64)
+	return f
+}
+
+func text(v driver.Value) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []byte:
+		return string(v)
+	}
+	return fmt.Sprint(v)
+}
+
+func blob(v driver.Value) []byte {
+	if b, ok := v.([]byte); ok {
+		return b
+	}
+	return []byte(text(v))
+}
+
+func divide(a []driver.Value) (driver.Value, error) {
+	if by := fraction(a[1]); by != 0 {
+		return fraction(a[0]) / by, nil
+	}
+	if whole(a[2]) != 0 {
+		return nil, nil
+	}
+	return nil, errors.New("division by zero")
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b != 0 && (a < 0) != (b < 0) {
+		q--
+	}
+	return q
+}
+
+func toJSON(a []driver.Value) (driver.Value, error) {
+	if s, ok := a[0].(string); ok && len(s) > 0 && (s[0] == '{' || s[0] == '[') && json.Valid([]byte(s)) {
+		return s, nil
+	}
+	b, err := json.Marshal(a[0])
+	return string(b), err
+}
+
+// patterns keeps compiled regular expressions: a query uses few, over many rows.
+var patterns sync.Map
+
+func pattern(s string) (*regexp.Regexp, error) {
+	if re, ok := patterns.Load(s); ok {
+		return re.(*regexp.Regexp), nil
+	}
+	re, err := regexp.Compile(s)
+	if err == nil {
+		patterns.Store(s, re)
+	}
+	return re, err
+}
+
+func match(re, s string) (driver.Value, error) {
+	r, err := pattern(re)
+	if err != nil {
+		return nil, err
+	}
+	return r.MatchString(s), nil
+}
+
+func likePattern(like string) string {
+	var b strings.Builder
+	b.WriteString("(?s)^")
+	for i := 0; i < len(like); i++ {
+		switch c := like[i]; {
+		case c == '%':
+			b.WriteString(".*")
+		case c == '_':
+			b.WriteString(".")
+		case c == '\\' && i+1 < len(like):
+			i++
+			b.WriteString(regexp.QuoteMeta(like[i : i+1]))
+		case c < 0x80:
+			b.WriteString(regexp.QuoteMeta(like[i : i+1]))
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String() + "$"
+}
+
+func regexpExtract(a []driver.Value) (driver.Value, error) {
+	re, err := pattern(text(a[1]))
+	if err != nil {
+		return nil, err
+	}
+	m := re.FindStringSubmatch(text(a[0]))
+	if m == nil {
+		return nil, nil
+	}
+	return m[len(m)-1], nil
+}
+
+func listElement(a []driver.Value) (driver.Value, error) {
+	var list []json.RawMessage
+	if err := json.Unmarshal([]byte(text(a[0])), &list); err != nil {
+		return nil, err
+	}
+	i := whole(a[1])
+	if i < 0 || i >= int64(len(list)) {
+		if whole(a[2]) != 0 {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("array index %d is out of bounds", i)
+	}
+	e := list[i]
+	switch e[0] {
+	case 'n':
+		return nil, nil
+	case 't', 'f':
+		return e[0] == 't', nil
+	case '"':
+		var s string
+		err := json.Unmarshal(e, &s)
+		return s, err
+	case '{', '[':
+		return string(e), nil
+	}
+	if n, err := strconv.ParseInt(string(e), 10, 64); err == nil {
+		return n, nil
+	}
+	return strconv.ParseFloat(string(e), 64)
+}
+
+func castValue(a []driver.Value) (driver.Value, error) {
+	from, to := row.Type(text(a[1])), row.Type(text(a[2]))
+	v, err := convertTo(a[0], from, to)
+	if err != nil && whole(a[3]) != 0 {
+		return nil, nil
+	}
+	return v, err
+}
+
+func convertTo(v driver.Value, from, to row.Type) (driver.Value, error) {
+	bad := fmt.Errorf("bad %s value: %s", to, text(v))
+	switch to {
+	case row.Integer:
+		switch v := v.(type) {
+		case int64:
+			return v, nil
+		case float64:
+			return int64(math.Round(v)), nil
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(text(v)), 0, 64)
+		if err != nil && from != row.String {
+			return int64(math.Round(fraction(v))), nil
+		}
+		return n, cmpErr(nilOr(err, bad), nil)
+	case row.Float:
+		if s, ok := v.(string); ok {
+			f, err := strconv.ParseFloat(s, 64)
+			return f, nilOr(err, bad)
+		}
+		return fraction(v), nil
+	case row.Boolean:
+		if s, ok := v.(string); ok {
+			b, err := strconv.ParseBool(strings.ToLower(s))
+			return b, nilOr(err, bad)
+		}
+		return whole(v) != 0, nil
+	case row.Bytes:
+		return blob(v), nil
+	case row.Timestamp:
+		if n, ok := v.(int64); ok {
+			return n, nil
+		}
+		return row.ParseTimestamp(text(v))
+	case row.Date, row.DateTime, row.Time, row.Numeric, row.BigNumeric:
+		if n, ok := v.(int64); ok && from == row.Timestamp {
+			s := time.UnixMicro(n).UTC().Format("2006-01-02T15:04:05.000000")
+			switch to {
+			case row.Date:
+				return s[:len(time.DateOnly)], nil
+			case row.Time:
+				return row.Canonical(to, s[len(time.DateOnly)+1:])
+			}
+			return row.Canonical(to, s)
+		}
+		s := text(v)
+		if f, ok := v.(float64); ok {
+			s = strconv.FormatFloat(f, 'f', -1, 64)
+		}
+		if to == row.Date && len(s) > len(time.DateOnly) {
+			s = s[:len(time.DateOnly)]
+		}
+		return row.Canonical(to, s)
+	}
+	return asString(v, from), nil
+}
+
+func nilOr(err, instead error) error {
+	if err == nil {
+		return nil
+	}
+	return instead
+}
+
+func asString(v driver.Value, from row.Type) string {
+	switch from {
+	case row.Boolean:
+		return strconv.FormatBool(whole(v) != 0)
+	case row.Timestamp:
+		s := time.UnixMicro(whole(v)).UTC().Format("2006-01-02 15:04:05.999999")
+		return s + "+00"
+	case row.Float:
+		return strconv.FormatFloat(fraction(v), 'g', -1, 64)
+	}
+	return text(v)
+}
+
+// quantiles is APPROX_QUANTILES, exact here: it keeps the numbers of its group.
+type quantiles struct {
+	values []float64
+	n      int
+	ints   bool
+}
+
+// Step implements sqlite.AggregateFunction.
+func (q *quantiles) Step(_ *sqlite.FunctionContext, a []driver.Value) error {
+	if len(q.values) == 0 {
+		q.ints = true
+	}
+	q.n = int(whole(a[1]))
+	switch a[0].(type) {
+	case nil:
+		return nil
+	case int64:
+	case float64:
+		q.ints = false
+	default:
+		return errors.New("the sandbox does APPROX_QUANTILES of numbers and timestamps only")
+	}
+	q.values = append(q.values, fraction(a[0]))
+	return nil
+}
+
+// WindowInverse implements sqlite.AggregateFunction.
+func (q *quantiles) WindowInverse(*sqlite.FunctionContext, []driver.Value) error {
+	return errors.New("the sandbox does not support APPROX_QUANTILES with OVER")
+}
+
+// WindowValue implements sqlite.AggregateFunction.
+func (q *quantiles) WindowValue(*sqlite.FunctionContext) (driver.Value, error) {
+	if len(q.values) == 0 || q.n < 1 || q.n > 100_000 {
+		return nil, nil
+	}
+	slices.Sort(q.values)
+	var out []byte
+	for i := range q.n + 1 {
+		v := q.values[i*(len(q.values)-1)/q.n]
+		sep := byte(',')
+		if i == 0 {
+			sep = '['
+		}
+		out = append(out, sep)
+		if q.ints {
+			out = strconv.AppendInt(out, int64(v), 10)
+		} else {
+			out = strconv.AppendFloat(out, v, 'g', -1, 64)
+		}
+	}
+	return string(append(out, ']')), nil
+}
+
+// Final implements sqlite.AggregateFunction.
+func (q *quantiles) Final(*sqlite.FunctionContext) {}

@@ -1,0 +1,529 @@
+package query
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/waybill-data/waybill/sandbox/bigquery/row"
+	"github.com/waybill-data/waybill/sandbox/bigquery/store"
+)
+
+// value is a translated expression: SQLite's SQL for it, and what BigQuery would say its type is. Inside SQLite a TIMESTAMP is
+// an integer of microseconds; DATE, TIME, DATETIME and NUMERIC are text; RECORD and REPEATED are JSON text.
+type value struct {
+	sql string
+	col row.Column // type, repeated and fields; Type "" is an untyped NULL
+	// text is the value of a string literal, which takes the type it is compared with.
+	text *string
+	name string // the name a column of this expression would get
+}
+
+func typed(t row.Type, format string, args ...any) value {
+	return value{sql: fmt.Sprintf(format, args...), col: row.Column{Type: t}}
+}
+
+// bound is a source in scope.
+type bound struct {
+	alias   string
+	hidden  bool // of a USING: its columns are found, but * does not show the shared one
+	table   *tableScan
+	sql     string // alias inside SQLite
+	columns []*row.Column
+	// element is set for UNNEST: the source is a value, not a row.
+	element *row.Column
+	offset  string
+}
+
+// tableScan is a table a statement reads, with the columns it needs.
+type tableScan struct {
+	table   *store.Table
+	columns []*row.Column
+	paths   [][]string
+	number  map[string]int
+}
+
+func (t *tableScan) need(path []string) string {
+	key := strings.ToLower(strings.Join(path, "\x00"))
+	n, known := t.number[key]
+	if !known {
+		n = len(t.paths)
+		t.number[key] = n
+		t.paths = append(t.paths, path)
+	}
+	return "c" + strconv.Itoa(n)
+}
+
+// scope is the names an expression can use.
+type scope struct {
+	outer   *scope
+	sources []*bound
+}
+
+type translator struct {
+	store    *store.Store
+	project  string
+	dataset  string
+	params   map[string]value
+	scans    []*tableScan
+	ctes     map[string]*queryNode
+	inside   []string // CTEs being expanded
+	aliases  int
+	position string
+}
+
+func (t *translator) alias() string {
+	t.aliases++
+	return "s" + strconv.Itoa(t.aliases)
+}
+
+// query translates a query and gives the columns it answers with.
+func (t *translator) query(q *queryNode, outer *scope) (string, []*row.Column, error) {
+	if len(q.with) > 0 {
+		saved := t.ctes
+		t.ctes = maps.Clone(saved)
+		if t.ctes == nil {
+			t.ctes = map[string]*queryNode{}
+		}
+		defer func() { t.ctes = saved }()
+		for _, c := range q.with {
+			t.ctes[strings.ToLower(c.name)] = c.q
+		}
+	}
+	var sql strings.Builder
+	var columns []*row.Column
+	var inner *scope
+	for i, s := range q.selects {
+		one, cols, sc, err := t.selectNode(s, outer)
+		if err != nil {
+			return "", nil, err
+		}
+		if i == 0 {
+			columns, inner = cols, sc
+		} else {
+			if len(cols) != len(columns) {
+				return "", nil, refuse(q.at, "Queries in %s have mismatched column count", q.sets[i-1])
+			}
+			sql.WriteString(" " + q.sets[i-1] + " ")
+		}
+		sql.WriteString(one)
+	}
+	if len(q.selects) > 1 {
+		inner = nil
+	}
+	order, err := t.orderBy(q.order, columns, inner)
+	if err != nil {
+		return "", nil, err
+	}
+	sql.WriteString(order)
+	for _, cut := range []struct {
+		word string
+		e    *expr
+	}{{"LIMIT", q.limit}, {"OFFSET", q.offset}} {
+		if cut.e == nil {
+			continue
+		}
+		v, err := t.expr(cut.e, &scope{})
+		if err != nil {
+			return "", nil, err
+		}
+		fmt.Fprintf(&sql, " %s %s", cut.word, v.sql)
+	}
+	return sql.String(), columns, nil
+}
+
+// orderBy translates ORDER BY: a name or number of an output column, or any expression over the sources.
+func (t *translator) orderBy(items []orderItem, columns []*row.Column, sc *scope) (string, error) {
+	var out []string
+	for _, o := range items {
+		sql, err := t.outputOr(o.e, columns, sc, true)
+		if err != nil {
+			return "", err
+		}
+		if o.desc {
+			sql += " DESC"
+		}
+		out = append(out, sql+o.nulls)
+	}
+	if out == nil {
+		return "", nil
+	}
+	return " ORDER BY " + strings.Join(out, ", "), nil
+}
+
+func (t *translator) outputOr(e *expr, columns []*row.Column, sc *scope, aliasFirst bool) (string, error) {
+	if e.op == "number" {
+		if n, err := strconv.Atoi(e.text); err != nil || n < 1 || n > len(columns) {
+			return "", refuse(e.at, "Column number %s is out of range", e.text)
+		}
+		return e.text, nil
+	}
+	n := -1
+	if e.op == "path" && len(e.path) == 1 {
+		n, _ = row.Field(columns, e.path[0])
+	}
+	if n >= 0 && aliasFirst {
+		if columns[n].Type == row.Numeric || columns[n].Type == row.BigNumeric {
+			return fmt.Sprintf("CAST(%s AS REAL)", quote(columns[n].Name)), nil
+		}
+		return strconv.Itoa(n + 1), nil
+	}
+	if sc == nil {
+		return "", refuse(e.at, "The sandbox orders a UNION by its output columns only")
+	}
+	v, err := t.expr(e, sc)
+	if err != nil && n >= 0 {
+		return strconv.Itoa(n + 1), nil
+	}
+	return real(v), err
+}
+
+func (t *translator) selectNode(s *selectNode, outer *scope) (string, []*row.Column, *scope, error) {
+	fail := func(err error) (string, []*row.Column, *scope, error) { return "", nil, nil, err }
+	sc := &scope{outer: outer}
+	from, err := t.from(s.from, sc)
+	if err != nil {
+		return fail(err)
+	}
+	var items []string
+	var columns []*row.Column
+	add := func(v value, name string) {
+		c := v.col
+		c.Name = name
+		if c.Type == "" {
+			c.Type = row.Integer
+		}
+		columns = append(columns, &c)
+		items = append(items, v.sql+" AS "+quote(name))
+	}
+	for _, item := range s.items {
+		if item.star {
+			values, err := t.star(item, sc)
+			if err != nil {
+				return fail(err)
+			}
+			for _, v := range values {
+				add(v, v.name)
+			}
+			continue
+		}
+		v, err := t.expr(item.e, sc)
+		if err != nil {
+			return fail(err)
+		}
+		name := item.alias
+		if name == "" {
+			name = v.name
+		}
+		if name == "" {
+			name = fmt.Sprintf("f%d_", len(columns))
+		}
+		add(v, name)
+	}
+	sql := "SELECT "
+	if s.distinct {
+		sql += "DISTINCT "
+	}
+	sql += strings.Join(items, ", ") + from
+	if s.where != nil {
+		v, err := t.expr(s.where, sc)
+		if err != nil {
+			return fail(err)
+		}
+		sql += " WHERE " + v.sql
+	}
+	if len(s.group) > 0 {
+		var group []string
+		for _, e := range s.group {
+			if e.op == "path" && strings.EqualFold(e.path[0], "ALL") {
+				return fail(refuse(e.at, "The sandbox does not support GROUP BY ALL"))
+			}
+			g, err := t.outputOr(e, columns, sc, false)
+			if err != nil {
+				return fail(err)
+			}
+			group = append(group, g)
+		}
+		sql += " GROUP BY " + strings.Join(group, ", ")
+	}
+	if s.having != nil {
+		v, err := t.expr(s.having, t.withOutputs(sc, columns, s.items))
+		if err != nil {
+			return fail(err)
+		}
+		sql += " HAVING " + v.sql
+	}
+	return sql, columns, sc, nil
+}
+
+// withOutputs lets HAVING use the names of output columns, after those of the sources.
+func (t *translator) withOutputs(sc *scope, columns []*row.Column, items []selectItem) *scope {
+	outputs := &bound{hidden: true, sql: ""}
+	for i, item := range items {
+		if item.alias != "" && i < len(columns) {
+			outputs.columns = append(outputs.columns, columns[i])
+		}
+	}
+	return &scope{outer: sc.outer, sources: append(slices.Clone(sc.sources), outputs)}
+}
+
+func (t *translator) star(item selectItem, sc *scope) (out []value, err error) {
+	for _, b := range sc.sources {
+		if len(item.of) > 0 && !strings.EqualFold(b.alias, item.of[0]) {
+			continue
+		}
+		if len(item.of) > 1 {
+			return nil, refuse(item.at, "The sandbox does not support %s.*", strings.Join(item.of, "."))
+		}
+		columns := b.columns
+		if b.element != nil && b.element.Type == row.Struct {
+			columns = b.element.Fields
+		} else if b.element != nil {
+			out = append(out, value{sql: b.sql + ".value", col: *b.element, name: b.alias})
+			continue
+		}
+		for _, c := range columns {
+			if slices.ContainsFunc(item.except, func(s string) bool { return strings.EqualFold(s, c.Name) }) {
+				continue
+			}
+			v, err := b.column([]string{c.Name}, item.at)
+			if err != nil {
+				return nil, err
+			}
+			v.name = c.Name
+			out = append(out, v)
+		}
+	}
+	if len(out) == 0 {
+		return nil, refuse(item.at, "SELECT * expands to no columns")
+	}
+	return out, nil
+}
+
+func (t *translator) from(sources []*source, sc *scope) (string, error) {
+	var sql strings.Builder
+	for i, s := range sources {
+		if i == 0 {
+			sql.WriteString(" FROM ")
+		} else {
+			fmt.Fprintf(&sql, " %s ", s.join)
+		}
+		one, b, err := t.source(s, sc)
+		if err != nil {
+			return "", err
+		}
+		sql.WriteString(one)
+		sc.sources = append(sc.sources, b)
+		if s.on != nil {
+			v, err := t.expr(s.on, sc)
+			if err != nil {
+				return "", err
+			}
+			sql.WriteString(" ON " + v.sql)
+		}
+		if len(s.using) > 0 {
+			on, err := t.using(s, sc, b)
+			if err != nil {
+				return "", err
+			}
+			sql.WriteString(" ON " + on)
+		}
+	}
+	return sql.String(), nil
+}
+
+// using turns JOIN … USING into its ON. Names in it are then the left side's.
+func (t *translator) using(s *source, sc *scope, right *bound) (string, error) {
+	left := &scope{sources: sc.sources[:len(sc.sources)-1]}
+	var on []string
+	for _, name := range s.using {
+		l, err := t.path([]string{name}, s.at, left)
+		if err != nil {
+			return "", err
+		}
+		r, err := right.column([]string{name}, s.at)
+		if err != nil {
+			return "", err
+		}
+		on = append(on, fmt.Sprintf("%s = %s", l.sql, r.sql))
+	}
+	right.columns = slices.DeleteFunc(slices.Clone(right.columns), func(c *row.Column) bool {
+		return slices.ContainsFunc(s.using, func(n string) bool { return strings.EqualFold(n, c.Name) })
+	})
+	return strings.Join(on, " AND "), nil
+}
+
+func (t *translator) source(s *source, sc *scope) (string, *bound, error) {
+	b := &bound{alias: s.alias, sql: t.alias()}
+	if s.sub != nil {
+		sql, columns, err := t.query(s.sub, sc.outer)
+		b.columns = columns
+		return fmt.Sprintf("(%s) AS %s", sql, b.sql), b, err
+	}
+	if s.unnest == nil && len(s.path) > 1 && t.correlated(s.path[0], sc) {
+		s.unnest = &expr{op: "path", path: s.path, at: s.at}
+	}
+	if s.unnest != nil {
+		return t.unnest(s, b, sc)
+	}
+	if b.alias == "" {
+		b.alias = s.path[len(s.path)-1]
+	}
+	if len(s.path) == 1 {
+		if q := t.ctes[strings.ToLower(s.path[0])]; q != nil && !slices.Contains(t.inside, strings.ToLower(s.path[0])) {
+			t.inside = append(t.inside, strings.ToLower(s.path[0]))
+			sql, columns, err := t.query(q, nil)
+			t.inside = t.inside[:len(t.inside)-1]
+			b.columns = columns
+			return fmt.Sprintf("(%s) AS %s", sql, b.sql), b, err
+		}
+	}
+	if slices.ContainsFunc(s.path, func(p string) bool { return strings.EqualFold(p, "INFORMATION_SCHEMA") }) {
+		return "", nil, refuse(s.at, "The sandbox does not support INFORMATION_SCHEMA")
+	}
+	table, err := t.store.Find(strings.Join(s.path, "."), t.project, t.dataset)
+	if err != nil {
+		return "", nil, err
+	}
+	b.table = &tableScan{table: table, columns: table.Columns(), number: map[string]int{}}
+	b.columns = b.table.columns
+	t.scans = append(t.scans, b.table)
+	return fmt.Sprintf("temp.t%d AS %s", len(t.scans)-1, b.sql), b, nil
+}
+
+func (t *translator) correlated(name string, sc *scope) bool {
+	for ; sc != nil; sc = sc.outer {
+		for _, b := range sc.sources {
+			if strings.EqualFold(b.alias, name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *translator) unnest(s *source, b *bound, sc *scope) (string, *bound, error) {
+	v, err := t.expr(s.unnest, sc)
+	if err != nil {
+		return "", nil, err
+	}
+	if !v.col.Repeated {
+		return "", nil, refuse(s.at, "Values referenced in UNNEST must be arrays")
+	}
+	element := v.col
+	element.Repeated, element.Name = false, s.alias
+	b.element, b.offset = &element, s.offset
+	sql := fmt.Sprintf("json_each(%s) AS %s", v.sql, b.sql)
+	if s.join == "LEFT JOIN" && s.on == nil {
+		sql += " ON TRUE"
+	}
+	return sql, b, nil
+}
+
+// path resolves a dotted name: an alias and what is under it, or a column and what is under it.
+func (t *translator) path(path []string, at int, sc *scope) (value, error) {
+	for ; sc != nil; sc = sc.outer {
+		for _, b := range sc.sources {
+			if b.alias == "" || !strings.EqualFold(b.alias, path[0]) {
+				continue
+			}
+			switch {
+			case b.element != nil:
+				return b.elementPath(path[1:], at)
+			case len(path) > 1:
+				return b.column(path[1:], at)
+			}
+		}
+		for _, b := range sc.sources {
+			if b.offset != "" && len(path) == 1 && strings.EqualFold(b.offset, path[0]) {
+				return value{sql: b.sql + ".key", col: row.Column{Type: row.Integer}, name: b.offset}, nil
+			}
+			if b.element != nil && b.element.Type == row.Struct {
+				if _, c := row.Field(b.element.Fields, path[0]); c != nil {
+					return b.elementPath(path, at)
+				}
+			}
+			if _, c := row.Field(b.columns, path[0]); c != nil {
+				return b.column(path, at)
+			}
+		}
+	}
+	return value{}, refuse(at, "Unrecognized name: %s", strings.Join(path, "."))
+}
+
+func (b *bound) elementPath(path []string, at int) (value, error) {
+	whole := value{sql: b.sql + ".value", col: *b.element, name: b.alias}
+	if len(path) == 0 {
+		if b.element.Type == row.Bytes {
+			whole.sql = "bq_unbase64(" + whole.sql + ")"
+		}
+		return whole, nil
+	}
+	return under(whole, path, at)
+}
+
+// column reads a column, or what lies under one that is a RECORD.
+func (b *bound) column(path []string, at int) (value, error) {
+	_, c := row.Field(b.columns, path[0])
+	if c == nil {
+		return value{}, refuse(at, "Name %s not found inside %s", path[0], b.alias)
+	}
+	if b.table == nil {
+		sql := quote(c.Name)
+		if b.sql != "" {
+			sql = b.sql + "." + sql
+		}
+		return under(value{sql: sql, col: *c, name: c.Name}, path[1:], at)
+	}
+	// A path through RECORDs becomes a column of the scan, so that only it is decoded.
+	depth := 1
+	for depth < len(path) && c.Type == row.Struct && !c.Repeated {
+		_, field := row.Field(c.Fields, path[depth])
+		if field == nil {
+			return value{}, refuse(at, "Field name %s does not exist in %s", path[depth], strings.Join(path[:depth], "."))
+		}
+		c = field
+		depth++
+	}
+	v := value{sql: b.sql + "." + b.table.need(path[:depth]), col: *c, name: c.Name}
+	return under(v, path[depth:], at)
+}
+
+// under reads fields out of a RECORD that is JSON text.
+func under(v value, path []string, at int) (value, error) {
+	if len(path) == 0 {
+		return v, nil
+	}
+	c := v.col
+	where := "$"
+	for _, name := range path {
+		if c.Repeated {
+			return v, refuse(at, "Cannot access field %s on a value with type ARRAY; the way in is UNNEST", name)
+		}
+		_, field := row.Field(c.Fields, name)
+		if c.Type != row.Struct || field == nil {
+			return v, refuse(at, "Field name %s does not exist in %s", name, c.Type)
+		}
+		c = *field
+		where += `."` + field.Name + `"`
+	}
+	sql := fmt.Sprintf("json_extract(%s, %s)", v.sql, literal(where))
+	if c.Type == row.Bytes && !c.Repeated {
+		sql = "bq_unbase64(" + sql + ")"
+	}
+	return value{sql: sql, col: c, name: c.Name}, nil
+}
+
+func quote(name string) string     { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+func literal(s string) string      { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func isDecimal(c *row.Column) bool { return c.Type == row.Numeric || c.Type == row.BigNumeric }
+
+// real is a value to compute and compare with: decimals lie in SQLite as text.
+func real(v value) string {
+	if isDecimal(&v.col) && !v.col.Repeated {
+		return "CAST(" + v.sql + " AS REAL)"
+	}
+	return v.sql
+}

@@ -1,0 +1,342 @@
+// Package write serves google.cloud.bigquery.storage.v1.BigQueryWrite over a [store.Store].
+//
+// What it answers follows the comments of storage.proto and what the real service was seen to do. An append on a stream is
+// answered inside the call (response.error) unless the call itself makes no sense: no such stream, no schema, too large.
+package write
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/waybill-data/waybill/sandbox/bigquery/fault"
+	"github.com/waybill-data/waybill/sandbox/bigquery/store"
+)
+
+// Config says how strict the service is.
+type Config struct {
+	Store  *store.Store
+	Faults *fault.Set
+	// StreamRequestLimit bounds a request to an application-created stream, in bytes; 0 is 10 MiB, as seen live.
+	StreamRequestLimit int
+	// DefaultRequestLimit bounds a request to a _default stream, in bytes; 0 is the documented 20 MB.
+	DefaultRequestLimit int
+	// RequireParams refuses AppendRows without x-goog-request-params, as the service does outside the US.
+	RequireParams bool
+	// Idle ends an AppendRows call without traffic with ABORTED; 0 is 600 s.
+	Idle time.Duration
+	// Discard must be what the store was opened with: rows are counted and neither checked nor kept.
+	Discard bool
+	// Location is what streams say of where they are; empty is "us".
+	Location string
+}
+
+// Server is a running gRPC server.
+type Server struct {
+	storagepb.UnimplementedBigQueryWriteServer
+	cfg   Config
+	grpc  *grpc.Server
+	stats counters
+
+	appliers sync.WaitGroup // of AppendRows calls: they outlive their handlers by a moment
+	served   chan error
+
+	mu    sync.Mutex
+	conns map[string]net.Conn // by the client's address
+}
+
+// Serve starts serving on a listener, which Close closes.
+func Serve(listener net.Listener, cfg Config) *Server {
+	if cfg.StreamRequestLimit == 0 {
+		cfg.StreamRequestLimit = 10 << 20
+	}
+	if cfg.DefaultRequestLimit == 0 {
+		cfg.DefaultRequestLimit = 20_000_000
+	}
+	if cfg.Idle == 0 {
+		cfg.Idle = 600 * time.Second
+	}
+	if cfg.Location == "" {
+		cfg.Location = "us"
+	}
+	s := &Server{cfg: cfg, conns: map[string]net.Conn{}, served: make(chan error, 1)}
+	s.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(newCodec(cfg.Discard)),
+		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
+		grpc.MaxConcurrentStreams(100), // as Google's front end: the 101st call on a connection waits
+		grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(16<<20),
+	)
+	storagepb.RegisterBigQueryWriteServer(s.grpc, s)
+	go func() { s.served <- s.grpc.Serve(&tracked{Listener: listener, server: s}) }()
+	return s
+}
+
+// Close ends every call at once, as a killed server would, and waits for what was being applied.
+func (s *Server) Close() error {
+	s.grpc.Stop()
+	s.appliers.Wait()
+	return <-s.served
+}
+
+// Stats gives a snapshot.
+func (s *Server) Stats() Stats { return s.stats.snapshot() }
+
+// tracked remembers connections, so that one can be reset.
+type tracked struct {
+	net.Listener
+	server *Server
+}
+
+// Accept implements net.Listener.
+func (t *tracked) Accept() (net.Conn, error) {
+	c, err := t.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s := t.server
+	s.stats.connections.Add(1)
+	s.stats.connectionsTotal.Add(1)
+	tc := &trackedConn{Conn: c, server: s, key: c.RemoteAddr().String()}
+	s.mu.Lock()
+	s.conns[tc.key] = c
+	s.mu.Unlock()
+	return tc, nil
+}
+
+type trackedConn struct {
+	net.Conn
+	server *Server
+	key    string
+	once   sync.Once
+}
+
+// Close implements net.Conn.
+func (c *trackedConn) Close() error {
+	c.once.Do(func() {
+		c.server.stats.connections.Add(-1)
+		c.server.mu.Lock()
+		defer c.server.mu.Unlock()
+		delete(c.server.conns, c.key)
+	})
+	return c.Conn.Close()
+}
+
+// reset breaks the connection a call came over, with a TCP reset.
+func (s *Server) reset(ctx context.Context) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return
+	}
+	s.mu.Lock()
+	c := s.conns[p.Addr.String()]
+	s.mu.Unlock()
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // the connection may be gone already: then there is nothing to reset
+	}
+	if c != nil {
+		_ = c.Close()
+	}
+}
+
+// admit lets faults strike a unary call.
+func (s *Server) admit(ctx context.Context, method, table, stream string) error {
+	e := s.cfg.Faults.At(fault.Call{Method: method, Table: table, Stream: stream})
+	if d := e.Delay + e.BeforeApply; d > 0 {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
+	if e.Reset {
+		s.reset(ctx)
+		return status.Error(codes.Unavailable, "connection reset")
+	}
+	if e.Refuse != nil {
+		return refusal(e.Refuse).Err()
+	}
+	return nil
+}
+
+// refusal is what a fault answers with, in the words of the real service.
+func refusal(f *fault.Fault) *status.Status {
+	switch f.Kind {
+	case fault.Quota:
+		return status.New(codes.ResourceExhausted, "Exceeds quota limit for quota metric 'Requests' and limit 'CreateWriteStream requests'")
+	case fault.Unavailable:
+		return status.New(codes.Unavailable, "The service is currently unavailable.")
+	}
+	return status.New(codes.Aborted, "Closing the stream because server is restarted. This is expected and client is advised to reconnect.")
+}
+
+// tableOf is dataset.table of a table's or stream's full name.
+func tableOf(name string) string {
+	if p := strings.Split(name, "/"); len(p) >= 6 {
+		return p[3] + "." + p[5]
+	}
+	return ""
+}
+
+// CreateWriteStream implements storagepb.BigQueryWriteServer.
+func (s *Server) CreateWriteStream(ctx context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
+	if err := s.admit(ctx, fault.Create, tableOf(r.Parent), ""); err != nil {
+		return nil, err
+	}
+	switch r.GetWriteStream().GetType() {
+	case storagepb.WriteStream_COMMITTED, storagepb.WriteStream_PENDING, storagepb.WriteStream_BUFFERED:
+	default:
+		return nil, status.Error(codes.InvalidArgument, "write_stream.type must be COMMITTED, PENDING or BUFFERED")
+	}
+	t, err := s.cfg.Store.TableOf(r.Parent)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	st, err := t.CreateStream(r.WriteStream.Type)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	s.stats.created.Add(1)
+	s.stats.createRate.add(time.Now().Unix(), 1)
+	return s.describe(st, true), nil
+}
+
+// GetWriteStream implements storagepb.BigQueryWriteServer.
+func (s *Server) GetWriteStream(ctx context.Context, r *storagepb.GetWriteStreamRequest) (*storagepb.WriteStream, error) {
+	if err := s.admit(ctx, fault.Get, tableOf(r.Name), r.Name); err != nil {
+		return nil, err
+	}
+	st, err := s.cfg.Store.Stream(r.Name)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	return s.describe(st, r.View == storagepb.WriteStreamView_FULL), nil
+}
+
+func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream {
+	i := st.Info()
+	out := &storagepb.WriteStream{Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: s.cfg.Location,
+		WriteMode: storagepb.WriteStream_INSERT}
+	if !i.Committed.IsZero() {
+		out.CommitTime = timestamppb.New(i.Committed)
+	}
+	if schema {
+		out.TableSchema = tableSchema(st.Table().WriteColumns())
+	}
+	return out
+}
+
+// FinalizeWriteStream implements storagepb.BigQueryWriteServer.
+func (s *Server) FinalizeWriteStream(ctx context.Context, r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
+	if err := s.admit(ctx, fault.Finalize, tableOf(r.Name), r.Name); err != nil {
+		return nil, err
+	}
+	st, err := s.cfg.Store.Stream(r.Name)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	rows, err := st.Finalize()
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	s.stats.finalized.Add(1)
+	return &storagepb.FinalizeWriteStreamResponse{RowCount: rows}, nil
+}
+
+// FlushRows implements storagepb.BigQueryWriteServer.
+func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (*storagepb.FlushRowsResponse, error) {
+	if err := s.admit(ctx, fault.Flush, tableOf(r.WriteStream), r.WriteStream); err != nil {
+		return nil, err
+	}
+	st, err := s.cfg.Store.Stream(r.WriteStream)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	if r.Offset == nil {
+		return nil, status.Error(codes.InvalidArgument, "offset is required")
+	}
+	if err := st.Flush(r.Offset.Value); err != nil {
+		return nil, rpcError(err)
+	}
+	return &storagepb.FlushRowsResponse{Offset: r.Offset.Value}, nil
+}
+
+// BatchCommitWriteStreams implements storagepb.BigQueryWriteServer.
+func (s *Server) BatchCommitWriteStreams(ctx context.Context, r *storagepb.BatchCommitWriteStreamsRequest) (*storagepb.BatchCommitWriteStreamsResponse, error) {
+	if err := s.admit(ctx, fault.Commit, tableOf(r.Parent), ""); err != nil {
+		return nil, err
+	}
+	t, err := s.cfg.Store.TableOf(r.Parent)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	at, refusals, err := t.Commit(r.WriteStreams)
+	if err != nil {
+		return nil, rpcError(err)
+	}
+	out := &storagepb.BatchCommitWriteStreamsResponse{}
+	for _, e := range refusals {
+		out.StreamErrors = append(out.StreamErrors, storageError(e))
+	}
+	if len(refusals) == 0 {
+		out.CommitTime = timestamppb.New(at)
+	}
+	return out, nil
+}
+
+func storageError(e *store.Error) *storagepb.StorageError {
+	return &storagepb.StorageError{Code: e.Storage, Entity: e.Entity, ErrorMessage: e.Message}
+}
+
+// statusOf turns any error into a status with a StorageError detail where there is one.
+func statusOf(err error) *rpcstatus.Status {
+	var e *store.Error
+	if !errors.As(err, &e) {
+		return status.New(codes.Internal, err.Error()).Proto()
+	}
+	out := &rpcstatus.Status{Code: int32(e.Code), Message: e.Message}
+	if e.Storage != storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED {
+		out.Details = details(storageError(e))
+	}
+	return out
+}
+
+func details(m proto.Message) []*anypb.Any {
+	a, err := anypb.New(m)
+	if err != nil {
+		return nil // cannot be: the message is one of ours
+	}
+	return []*anypb.Any{a}
+}
+
+func rpcError(err error) error { return status.FromProto(statusOf(err)).Err() }
+
+// params checks the routing header of an AppendRows call against the stream it first names.
+func (s *Server) params(ctx context.Context, stream string) error {
+	if !s.cfg.RequireParams {
+		return nil
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	for _, header := range md.Get("x-goog-request-params") {
+		q, err := url.ParseQuery(header)
+		if err == nil && q.Get("write_stream") == stream {
+			return nil
+		}
+	}
+	return status.Errorf(codes.InvalidArgument,
+		"Missing or wrong routing header: send x-goog-request-params with write_stream=%s", url.QueryEscape(stream))
+}
