@@ -35,7 +35,7 @@ func Health(ctx context.Context, c Config) error {
 	if err != nil {
 		return fmt.Errorf("no writer answers: %w", err)
 	}
-	defer response.Body.Close() //nolint:errcheck // It has been read.
+	defer response.Body.Close()
 	said, err := io.ReadAll(io.LimitReader(response.Body, 4096))
 	if err != nil {
 		return err

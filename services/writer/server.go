@@ -68,7 +68,6 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, env Env) *ser
 		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
-		grpc.SharedWriteBuffer(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
@@ -104,13 +103,15 @@ func (s *server) serve(ctx context.Context) error {
 	timer := time.AfterFunc(stopWithin, s.grpc.Stop)
 	s.grpc.GracefulStop()
 	timer.Stop()
-	<-served
+	if err := <-served; err != nil {
+		return fmt.Errorf("gRPC server: %w", err)
+	}
 	return nil
 }
 
 // lines adapts slog to the middleware.
 func lines(log *slog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		log.Log(ctx, slog.Level(level), msg, fields...)
+		log.Log(ctx, slog.Level(level), msg, fields...) //nolint:sloglint // The middleware has a handful of static messages.
 	})
 }

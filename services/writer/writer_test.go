@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"regexp"
@@ -62,8 +63,8 @@ func TestEveryProblemAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Load(path)
-	problems, ok := err.(config.Problems)
-	if !ok {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
 		t.Fatalf("got %v", err)
 	}
 	found := map[string]bool{}
@@ -73,8 +74,10 @@ func TestEveryProblemAtOnce(t *testing.T) {
 			t.Errorf("no line or remedy: %+v", p)
 		}
 	}
-	for _, key := range []string{"grpc.tls", "bigquery.project", "bigquery.dataset", "bigquery.location", "bigquery.insecure", "limits.block_bytes",
-		"limits.window_bytes", "limits.window_batches", "admin.listen", "typo"} {
+	for _, key := range []string{
+		"grpc.tls", "bigquery.project", "bigquery.dataset", "bigquery.location", "bigquery.insecure", "limits.block_bytes",
+		"limits.window_bytes", "limits.window_batches", "admin.listen", "typo",
+	} {
 		if !found[key] {
 			t.Errorf("no problem with %s among %v", key, problems)
 		}
@@ -101,7 +104,7 @@ func start(t *testing.T) (*grpc.ClientConn, context.CancelFunc, chan error) {
 	}
 	t.Cleanup(func() {
 		stop()
-		conn.Close() //nolint:errcheck // The test is over.
+		conn.Close()
 	})
 	return conn, stop, ran
 }
@@ -170,8 +173,8 @@ func TestStopDrainsLanes(t *testing.T) {
 		t.Fatalf("got %v, want Drain", drain)
 	}
 	select {
-	case <-ran:
-		t.Fatal("the writer ended before its lane")
+	case err := <-ran:
+		t.Fatal("the writer ended before its lane:", err)
 	default:
 	}
 	if err := lane.CloseSend(); err != nil {
@@ -249,7 +252,7 @@ func TestAddressTaken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // The test is over.
+	defer taken.Close()
 	c := Defaults()
 	c.GRPC.Listen, c.Admin.Listen = taken.Addr().String(), "127.0.0.1:0"
 	if err := Run(t.Context(), c, Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {

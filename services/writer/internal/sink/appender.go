@@ -245,6 +245,6 @@ func (a *appender) finish() {
 	}
 	// A delivery under way still calls back; wait for it.
 	a.delivering.Lock()
-	a.delivering.Unlock() //nolint:staticcheck // The empty section is the point: it waits.
+	defer a.delivering.Unlock()
 	a.sink.metrics.open.Dec()
 }

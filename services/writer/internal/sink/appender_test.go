@@ -43,7 +43,7 @@ func openStream(t *testing.T, s *Sink) (stream string, a lane.Appender, results 
 
 func words(text string) (int, mem.BufferSlice) {
 	var rows [][]byte
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		rows = append(rows, []byte(word))
 	}
 	return len(rows), frame(rows...)

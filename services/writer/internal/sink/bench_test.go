@@ -29,12 +29,14 @@ func (d discard) Unmarshal(data mem.BufferSlice, v any) error {
 func BenchmarkAppend(b *testing.B) {
 	const rows, size, window = 4000, 250, 16
 	ok, err := proto.Marshal(&storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_AppendResult_{
-		AppendResult: &storagepb.AppendRowsResponse_AppendResult{}}})
+		AppendResult: &storagepb.AppendRowsResponse_AppendResult{},
+	}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	description := storagepb.BigQueryWrite_ServiceDesc
-	description.Streams = []grpc.StreamDesc{{StreamName: "AppendRows", ServerStreams: true, ClientStreams: true,
+	description.Streams = []grpc.StreamDesc{{
+		StreamName: "AppendRows", ServerStreams: true, ClientStreams: true,
 		Handler: func(_ any, s grpc.ServerStream) error {
 			for {
 				if err := s.RecvMsg(&io.LimitedReader{}); err != nil {
@@ -44,7 +46,8 @@ func BenchmarkAppend(b *testing.B) {
 					return err
 				}
 			}
-		}}}
+		},
+	}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)

@@ -6,13 +6,12 @@ import (
 	"net/url"
 	"time"
 
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-
-	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 )
 
 // errStalled ends a connection on which nothing has moved for the append timeout.

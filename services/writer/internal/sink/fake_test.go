@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -45,7 +46,6 @@ type fakeBigQuery struct {
 type fakeStream struct {
 	rows      []string
 	finalized bool
-	schemas   int
 }
 
 func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
@@ -85,7 +85,7 @@ func (f *fakeBigQuery) AppendRows(call storagepb.BigQueryWrite_AppendRowsServer)
 	name := ""
 	for {
 		r, err := call.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
@@ -145,7 +145,8 @@ func (f *fakeBigQuery) append(name string, r *storagepb.AppendRowsRequest) (*sto
 		}
 	}
 	return &storagepb.AppendRowsResponse{WriteStream: name, Response: &storagepb.AppendRowsResponse_AppendResult_{
-		AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: wrapperspb.Int64(offset)}}}, nil
+		AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: wrapperspb.Int64(offset)},
+	}}, nil
 }
 
 // on sets the hook.
@@ -183,6 +184,11 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json")
+	write := func(b []byte) {
+		if _, err := w.Write(b); err != nil {
+			panic(err)
+		}
+	}
 	fail := func(code int, reason string) {
 		w.WriteHeader(code)
 		fmt.Fprintf(w, `{"error": {"code": %d, "message": %q, "errors": [{"reason": %q}]}}`, code, reason, reason)
@@ -196,7 +202,7 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(403, "accessDenied")
 	case r.Method == http.MethodPost && dataset == "":
 		f.tables["made/"] = body
-		w.Write(body)
+		write(body)
 	case dataset != "d" && f.tables[dataset+"/"] == nil:
 		fail(404, "notFound")
 	case strings.HasSuffix(table, ":testIamPermissions"):
@@ -226,11 +232,11 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		f.tables[key] = body
-		w.Write(body)
+		write(body)
 	case f.tables[dataset+"/"+table] == nil:
 		fail(404, "notFound")
 	default:
-		w.Write(f.tables[dataset+"/"+table])
+		write(f.tables[dataset+"/"+table])
 	}
 }
 

@@ -138,10 +138,10 @@ func classify(st *status.Status) *fault {
 	default:
 		f.kind = fatal
 	}
-	switch f.kind {
-	case exists, beyond:
+	if f.kind == exists || f.kind == beyond {
 		f.expected, f.received = number(expectedOffset, f.text), number(receivedOffset, f.text)
-	case tooLarge:
+	}
+	if f.kind == tooLarge {
 		f.limit = int(max(0, number(sizeLimit, f.text)))
 	}
 	return f
@@ -170,6 +170,7 @@ func kindOf(c codes.Code, text string) (k kind, uncertain bool) {
 		case strings.Contains(text, "extra field"):
 			return renew, false
 		}
+	default:
 	}
 	return fatal, false
 }

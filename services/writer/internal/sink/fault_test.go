@@ -13,7 +13,7 @@ import (
 
 // What BigQuery says, as seen from real services and in its comments, and what the queue is to do about it.
 func TestFaults(t *testing.T) {
-	plain := func(c codes.Code, text string) error { return grpcstatus.Error(c, text) }
+	plain := grpcstatus.Error
 	for _, test := range []struct {
 		name      string
 		err       error
@@ -28,19 +28,27 @@ func TestFaults(t *testing.T) {
 			"The offset is within stream, expected offset 15000, received 5000"), true, exists, false, "OFFSET_ALREADY_EXISTS", 15000, 0},
 		{"offset beyond", storageError(codes.OutOfRange, storagepb.StorageError_OFFSET_OUT_OF_RANGE,
 			"The offset is beyond stream, expected offset 10, received 20"), true, beyond, false, "OFFSET_OUT_OF_RANGE", 10, 0},
-		{"finalized", storageError(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "Stream has been finalized"),
-			true, finalized, false, "STREAM_FINALIZED", -1, 0},
-		{"no stream", storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "Requested entity was not found"),
-			false, gone, false, "STREAM_NOT_FOUND", -1, 0},
-		{"schema behind", storageError(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "Input schema has more fields"),
-			true, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0},
+		{
+			"finalized", storageError(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "Stream has been finalized"),
+			true, finalized, false, "STREAM_FINALIZED", -1, 0,
+		},
+		{
+			"no stream", storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "Requested entity was not found"),
+			false, gone, false, "STREAM_NOT_FOUND", -1, 0,
+		},
+		{
+			"schema behind", storageError(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "Input schema has more fields"),
+			true, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
+		},
 		{"schema wrong", plain(codes.InvalidArgument, "Invalid proto schema: BqMessage.proto: x: no such type"), true, fatal, false, "INVALID_ARGUMENT", -1, 0},
 		{"rows wrong", plain(codes.InvalidArgument, "Cannot parse serialized row"), true, suspect, false, "INVALID_ARGUMENT", -1, 0},
 		{"rows wrong, call ended", plain(codes.InvalidArgument, "Cannot parse serialized row"), false, suspect, false, "INVALID_ARGUMENT", -1, 0},
 		{"call wrong", plain(codes.InvalidArgument, "Invalid resource name"), false, fatal, false, "INVALID_ARGUMENT", -1, 0},
 		{"too large", plain(codes.InvalidArgument, "AppendRows request too large: 10637354 limit 10485760"), false, tooLarge, false, "INVALID_ARGUMENT", -1, 10485760},
-		{"too large for gRPC", plain(codes.ResourceExhausted, "grpc: received message larger than max (20971530 vs. 10485760)"),
-			false, tooLarge, false, "RESOURCE_EXHAUSTED", -1, 10485760},
+		{
+			"too large for gRPC", plain(codes.ResourceExhausted, "grpc: received message larger than max (20971530 vs. 10485760)"),
+			false, tooLarge, false, "RESOURCE_EXHAUSTED", -1, 10485760,
+		},
 		{"quota", plain(codes.ResourceExhausted, "Exceeds 'AppendRows throughput' quota"), true, again, true, "RESOURCE_EXHAUSTED", -1, 0},
 		{"internal", plain(codes.Internal, "oops"), true, again, true, "INTERNAL", -1, 0},
 		{"idle", plain(codes.Aborted, "Closing the stream because it is idle for 600 seconds"), false, renew, true, "ABORTED", -1, 0},

@@ -38,8 +38,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		open:     gauge("append_streams", "Write streams open for appending."),
 		latency: histogram("append_seconds", "Time from sending an append request to its confirmation.",
 			prometheus.ExponentialBuckets(0.001, 2, 17)),
-		faults: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "waybill", Subsystem: "writer", Name: "faults_total",
-			Help: "What BigQuery said no to, by its code. Most are tried again; a rising rate is worth a look."}, []string{"code"}),
+		faults: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "waybill", Subsystem: "writer", Name: "faults_total",
+			Help: "What BigQuery said no to, by its code. Most are tried again; a rising rate is worth a look.",
+		}, []string{"code"}),
 		reconnects: counter("append_reconnects_total", "Append connections opened in place of another."),
 		created:    counter("streams_created_total", "Write streams created."),
 		finalized:  counter("streams_finalized_total", "Write streams finalized."),

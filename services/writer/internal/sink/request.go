@@ -2,15 +2,15 @@ package sink
 
 import (
 	"fmt"
+	"slices"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/encoding"
+	// Registers gRPC's own protobuf codec, which every message but the hot two goes through.
+	_ "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-
-	// Registers gRPC's own protobuf codec, which every message but the hot two goes through.
-	_ "google.golang.org/grpc/encoding/proto"
 )
 
 // Field numbers of google.cloud.bigquery.storage.v1.AppendRowsRequest, its ProtoData, and AppendRowsResponse.
@@ -215,7 +215,7 @@ func message(b []byte, field protowire.Number) ([]byte, int) {
 		b = b[n:]
 		if number == field && kind == protowire.BytesType {
 			value, n := protowire.ConsumeBytes(b)
-			return value[:len(value):len(value)], n
+			return slices.Clip(value), n
 		}
 		n = protowire.ConsumeFieldValue(number, kind, b)
 		if n < 0 {

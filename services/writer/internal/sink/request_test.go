@@ -66,7 +66,8 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 func TestReply(t *testing.T) {
 	appended := func(offset *wrapperspb.Int64Value) *storagepb.AppendRowsResponse {
 		return &storagepb.AppendRowsResponse{WriteStream: "projects/p/s", Response: &storagepb.AppendRowsResponse_AppendResult_{
-			AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: offset}}}
+			AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: offset},
+		}}
 	}
 	withSchema := appended(wrapperspb.Int64(7))
 	withSchema.UpdatedSchema = &storagepb.TableSchema{Fields: []*storagepb.TableFieldSchema{{Name: "a"}}}
@@ -82,8 +83,10 @@ func TestReply(t *testing.T) {
 		"row errors": {&storagepb.AppendRowsResponse{
 			Response:  &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: "bad rows"}},
 			RowErrors: []*storagepb.RowError{{Index: 3, Code: storagepb.RowError_FIELDS_ERROR, Message: "no date"}},
-		}, reply{offset: -1, fault: &fault{kind: refused, code: "INVALID_ARGUMENT", text: "bad rows", expected: -1, received: -1,
-			rows: []lane.RefusedRow{{Row: 3, Code: "FIELDS_ERROR", Message: "no date"}}}}},
+		}, reply{offset: -1, fault: &fault{
+			kind: refused, code: "INVALID_ARGUMENT", text: "bad rows", expected: -1, received: -1,
+			rows: []lane.RefusedRow{{Row: 3, Code: "FIELDS_ERROR", Message: "no date"}},
+		}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, err := proto.Marshal(test.response)

@@ -179,8 +179,10 @@ func TestColumns(t *testing.T) {
 		return o
 	}
 	field := func(name string, kind descriptorpb.FieldDescriptorProto_Type, number int32, o *descriptorpb.FieldOptions) *descriptorpb.FieldDescriptorProto {
-		return &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: kind.Enum(), Options: o,
-			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+		return &descriptorpb.FieldDescriptorProto{
+			Name: &name, Number: &number, Type: kind.Enum(), Options: o,
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}
 	}
 	nested := field("inner", descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, 4, nil)
 	nested.TypeName, nested.Label = proto.String("Inner"), descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
@@ -199,14 +201,17 @@ func TestColumns(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := bigquery.Schema{
-		{Name: "at", Type: "TIMESTAMP"}, {Name: "day", Type: "DATE"}, {Name: "price", Type: "NUMERIC"},
+		{Name: "at", Type: "TIMESTAMP"},
+		{Name: "day", Type: "DATE"},
+		{Name: "price", Type: "NUMERIC"},
 		{Name: "inner", Type: "RECORD", Repeated: true, Schema: bigquery.Schema{{Name: "ratio", Type: "FLOAT"}}},
 	}
 	if diff := cmp.Diff(want, row.columns, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}
 	wrong := &descriptorpb.DescriptorProto{Name: proto.String("Row"), Field: []*descriptorpb.FieldDescriptorProto{
-		field("at", descriptorpb.FieldDescriptorProto_TYPE_STRING, 1, option(1, 1))}}
+		field("at", descriptorpb.FieldDescriptorProto_TYPE_STRING, 1, option(1, 1)),
+	}}
 	if _, err := newRowType(wrong); err == nil || !strings.Contains(err.Error(), "Row.at") {
 		t.Errorf("got %v", err)
 	}
