@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -179,8 +180,8 @@ func (s *Sandbox) Close() error { return s.close() }
 
 func (s *Sandbox) stop() error {
 	var errs []error
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		errs = append(errs, s.stops[i]())
+	for _, stop := range slices.Backward(s.stops) {
+		errs = append(errs, stop())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("stop sandbox: %w", err)

@@ -25,7 +25,7 @@ var (
 	incoterms = []string{"DAP", "DDP"}
 	documents = []string{"commercial_invoice", "packing_list", "certificate_of_origin", "export_declaration", "return_label"}
 	carriers  = []string{"Transportes Águia", "Nordpaket", "La Flèche", "Kurier 24", "Atlantic Freight"}
-	families  = []string{"Outerwear", "Knitwear", "Tops", "Malhas", "Accessoires", "Bademode"}
+	families  = []string{"Outerwear", "Knitwear", "Tops", "Malhas", "Acessórios", "Bademode"}
 	issues    = []string{"zip does not match city", "street number is missing", "código postal inválido", "state is required"}
 	fields    = []string{"zip", "city", "address", "state", "country_iso2code"}
 	sizes     = []string{"XS", "S", "M", "L", "XL", "36", "38/40", "6-9 m", "10 anos", "one size"}

@@ -195,5 +195,6 @@ func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 		l.to.Error("kafka", "message", fmt.Sprintf(format, args...))
 	case kfake.LogLevelWarn:
 		l.to.Warn("kafka", "message", fmt.Sprintf(format, args...))
+	case kfake.LogLevelNone, kfake.LogLevelInfo, kfake.LogLevelDebug:
 	}
 }

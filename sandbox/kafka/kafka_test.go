@@ -42,7 +42,7 @@ func client(t *testing.T, cluster *kafka.Cluster, options ...kgo.Opt) *kgo.Clien
 	return cl
 }
 
-func produce(t *testing.T, ctx context.Context, cl *kgo.Client, topic string, count int, value string) {
+func produce(ctx context.Context, t *testing.T, cl *kgo.Client, topic string, count int, value string) {
 	t.Helper()
 	for i := range count {
 		record := &kgo.Record{Topic: topic, Key: fmt.Appendf(nil, "%d", i), Value: []byte(value)}
@@ -57,7 +57,7 @@ func produce(t *testing.T, ctx context.Context, cl *kgo.Client, topic string, co
 	}
 }
 
-func consume(t *testing.T, ctx context.Context, cl *kgo.Client, want int) {
+func consume(ctx context.Context, t *testing.T, cl *kgo.Client, want int) {
 	t.Helper()
 	got := 0
 	for got < want {
@@ -86,11 +86,11 @@ func TestRestart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "kafka")
 	cluster := start(t, kafka.Config{Dir: dir, Topics: topics})
 	writer := client(t, cluster)
-	produce(t, ctx, writer, "orders", 1000, "v")
+	produce(ctx, t, writer, "orders", 1000, "v")
 	writer.Close()
 	reader := client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
-	consume(t, ctx, reader, 1000)
+	consume(ctx, t, reader, 1000)
 	if err := reader.CommitUncommittedOffsets(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +99,12 @@ func TestRestart(t *testing.T) {
 
 	cluster = start(t, kafka.Config{Dir: dir, Topics: append(topics, kafka.Topic{Name: "stock", Partitions: 2})})
 	writer = client(t, cluster)
-	produce(t, ctx, writer, "orders", 10, "v")
-	produce(t, ctx, writer, "stock", 1, "v")
-	produce(t, ctx, writer, "orders.dead-letter", 1, "v")
-	consume(t, ctx, client(t, cluster, kgo.ConsumeTopics("orders"),
+	produce(ctx, t, writer, "orders", 10, "v")
+	produce(ctx, t, writer, "stock", 1, "v")
+	produce(ctx, t, writer, "orders.dead-letter", 1, "v")
+	consume(ctx, t, client(t, cluster, kgo.ConsumeTopics("orders"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), 1010)
-	consume(t, ctx, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g")), 10)
+	consume(ctx, t, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g")), 10)
 }
 
 // The log is on disk: 100 times more data than memory may grow.
@@ -119,10 +119,10 @@ func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 		runtime.ReadMemStats(&stats)
 		return stats.HeapAlloc
 	}
-	produce(t, ctx, writer, "orders", 1000, value)
+	produce(ctx, t, writer, "orders", 1000, value)
 	before := heap()
 	const count = 15_000
-	produce(t, ctx, writer, "orders", count, value)
+	produce(ctx, t, writer, "orders", count, value)
 	after := heap()
 	t.Logf("heap before %d KiB, after %d MB more %d KiB", before>>10, count*9000/1_000_000, after>>10)
 	if grown := int64(after) - int64(before); grown > count*9000/20 {
@@ -177,8 +177,10 @@ func TestFaultHandler(t *testing.T) {
 		t.Errorf("commit after delete: %v", err)
 	}
 	// Every name that the texts of the errors recommend is known.
-	for _, name := range []string{"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS",
-		"ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE", "TOPIC_AUTHORIZATION_FAILED"} {
+	for _, name := range []string{
+		"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION",
+		"UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE", "TOPIC_AUTHORIZATION_FAILED",
+	} {
 		if status, body := call(http.MethodPost, "/kafka/faults", `{"key":"LeaveGroup","error":"`+name+`"}`); status != http.StatusOK {
 			t.Error(name, body)
 		}
@@ -206,7 +208,7 @@ func TestMoves(t *testing.T) {
 	cluster := start(t, kafka.Config{Topics: topics})
 	leader := cluster.Fake().LeaderFor("orders", 0)
 	cl := client(t, cluster)
-	produce(t, ctx, cl, "orders", 100, "v")
+	produce(ctx, t, cl, "orders", 100, "v")
 	for _, action := range []string{"move_leaders", "rehash_coordinators"} {
 		if _, err := cluster.Add(kafka.Fault{Action: action}); err != nil {
 			t.Fatal(err)
@@ -215,8 +217,8 @@ func TestMoves(t *testing.T) {
 	if cluster.Fake().LeaderFor("orders", 0) == leader {
 		t.Error("the leader did not move")
 	}
-	produce(t, ctx, cl, "orders", 100, "v")
-	consume(t, ctx, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"),
+	produce(ctx, t, cl, "orders", 100, "v")
+	consume(ctx, t, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), 200)
 }
 
@@ -227,7 +229,7 @@ func TestAdvertise(t *testing.T) {
 			t.Errorf("seed %s", seed)
 		}
 	}
-	produce(t, timed(t), client(t, cluster), "orders", 10, "v")
+	produce(timed(t), t, client(t, cluster), "orders", 10, "v")
 }
 
 func TestClosed(t *testing.T) {

@@ -131,9 +131,9 @@ func (r *run) all(ctx context.Context) (Summary, error) {
 
 // generate makes the events and hands them to the client, which blocks it when its buffer is full.
 func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
-	make := r.generator.Delivery
+	next := r.generator.Delivery
 	if r.config.Topic == events.StockTopic {
-		make = r.generator.Stock
+		next = r.generator.Stock
 	}
 	// Records outlive an interrupt: the client must not drop what it has taken.
 	recordCtx := context.WithoutCancel(ctx)
@@ -145,7 +145,7 @@ func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
 		if record == nil {
 			record = &kgo.Record{Headers: []kgo.RecordHeader{{}, {}}}
 		}
-		event := make(record.Value[:0], r.config.First+uint64(i))
+		event := next(record.Value[:0], r.config.First+uint64(i))
 		*record = kgo.Record{Topic: r.config.Topic, Key: event.Key, Value: event.Value, Headers: record.Headers[:2]}
 		for at, h := range event.Headers {
 			record.Headers[at] = kgo.RecordHeader{Key: h.Key, Value: append(record.Headers[at].Value[:0], h.Value...)}

@@ -48,12 +48,12 @@ func TestEveryEventOnce(t *testing.T) {
 			if topic == events.DeliveryTopic && (summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {
 				t.Errorf("%+v", summary)
 			}
-			check(t, ctx, cluster, config, summary)
+			check(ctx, t, cluster, config, summary)
 		}
 	}
 }
 
-func check(t *testing.T, ctx context.Context, cluster *kafka.Cluster, config produce.Config, summary produce.Summary) {
+func check(ctx context.Context, t *testing.T, cluster *kafka.Cluster, config produce.Config, summary produce.Summary) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.ConsumeTopics(config.Topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
@@ -78,12 +78,12 @@ func check(t *testing.T, ctx context.Context, cluster *kafka.Cluster, config pro
 		t.Errorf("%d bytes in the topic, %d in the summary", size, summary.Bytes)
 	}
 	generator := events.New(config.Generator)
-	make := generator.Delivery
+	next := generator.Delivery
 	if config.Topic == events.StockTopic {
-		make = generator.Stock
+		next = generator.Stock
 	}
 	for i := range uint64(config.Events) {
-		event := make(nil, config.First+i)
+		event := next(nil, config.First+i)
 		record := got[string(event.Key)+string(event.Value)]
 		if record == nil {
 			t.Fatalf("%s: event %d is not in the topic", config.Topic, i)

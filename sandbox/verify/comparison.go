@@ -126,7 +126,7 @@ func (c *comparison) record(record *kgo.Record) {
 		c.sample = append(c.sample, clone(record))
 	}
 	if p.dead.has(record.Offset) {
-		if copy, ok := p.copies[record.Offset]; ok && copy != copied(record.Key, record.Key != nil, record) {
+		if kept, ok := p.copies[record.Offset]; ok && kept != copied(record.Key, record.Key != nil, record) {
 			c.report.Stray++
 			c.off(Stray, record.Partition, record.Offset, "its dead letter has another value, key or headers")
 		}
@@ -147,8 +147,7 @@ func (c *comparison) ignored(record *kgo.Record) bool {
 	if record.Value == nil && c.topic.IgnoreTombstones {
 		return true
 	}
-	itemType, _ := header(record, headerType)
-	return slices.Contains(c.topic.Ignored, itemType)
+	return slices.Contains(c.topic.Ignored, typeOf(record))
 }
 
 // phantoms looks for rows and dead letters of records that Kafka does not hold. What is below the log's start was removed by
@@ -207,13 +206,14 @@ func (c *comparison) off(kind Kind, partition int32, offset int64, detail string
 	}
 }
 
-func header(record *kgo.Record, key string) (string, bool) {
+// typeOf is a record's item_type_name: the first, should there be several.
+func typeOf(record *kgo.Record) string {
 	for _, h := range record.Headers {
-		if h.Key == key {
-			return string(h.Value), true
+		if h.Key == headerType {
+			return string(h.Value)
 		}
 	}
-	return "", false
+	return ""
 }
 
 // lastHeader is for the headers of a dead letter that were added: the record may have had some of the same name.

@@ -130,7 +130,7 @@ func (c *comparison) envelope(record *kgo.Record, payload map[string]any) []colu
 	if c.topic.ID != "" {
 		id = payload[c.topic.ID]
 	}
-	itemType, _ := header(record, headerType)
+	itemType := typeOf(record)
 	headers := make([]any, len(record.Headers))
 	for i, h := range record.Headers {
 		headers[i] = map[string]any{"key": h.Key, "value": nullable(h.Value)}
@@ -281,7 +281,7 @@ func integer(got any, want int64) bool {
 }
 
 func float(got any, want float64) bool {
-	text := ""
+	var text string
 	switch got := got.(type) {
 	case json.Number:
 		text = got.String()

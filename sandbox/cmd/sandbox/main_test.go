@@ -17,7 +17,7 @@ import (
 )
 
 // command runs a command line as a user would.
-func command(t *testing.T, ctx context.Context, args ...string) (code int, out, errs string) {
+func command(ctx context.Context, t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o, e strings.Builder
 	code = run(ctx, args, &o, &e)
@@ -46,7 +46,7 @@ func point(t *testing.T, e sandbox.Endpoints) string {
 
 func TestHelp(t *testing.T) {
 	for _, words := range []string{"", "up", "produce", "query", "verify", "faults", "faults list", "faults add", "faults clear", "version"} {
-		code, out, _ := command(t, t.Context(), append(strings.Fields(words), "--help")...)
+		code, out, _ := command(t.Context(), t, append(strings.Fields(words), "--help")...)
 		if code != 0 || !strings.Contains(out, "Usage: sandbox") {
 			t.Errorf("%s --help: %d\n%s", words, code, out)
 		}
@@ -85,7 +85,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"faults list --sandbox " + dead, 1, "still running"},
 		{"faults list --sandbox " + here, 1, "404"},
 	} {
-		code, out, errs := command(t, t.Context(), strings.Fields(wrong.args)...)
+		code, out, errs := command(t.Context(), t, strings.Fields(wrong.args)...)
 		if code != wrong.code || !strings.Contains(errs, wrong.says) || out != "" {
 			t.Errorf("%s: %d, %s%s", wrong.args, code, out, errs)
 		}
@@ -118,7 +118,7 @@ func TestFaults(t *testing.T) {
 	at := "--sandbox=" + point(t, sandbox.Endpoints{Admin: server.URL})
 	expect := func(wantCode int, says string, args ...string) {
 		t.Helper()
-		code, out, errs := command(t, t.Context(), append(args, at)...)
+		code, out, errs := command(t.Context(), t, append(args, at)...)
 		if code != wantCode || !strings.Contains(out+errs, says) {
 			t.Errorf("%v: %d, %s%s; want %q", args, code, out, errs, says)
 		}
@@ -169,7 +169,7 @@ func TestQuery(t *testing.T) {
 	}))
 	defer server.Close()
 	at := "--sandbox=" + point(t, sandbox.Endpoints{BigQueryREST: server.URL})
-	code, out, errs := command(t, t.Context(), "query", "SELECT 1", at)
+	code, out, errs := command(t.Context(), t, "query", "SELECT 1", at)
 	want := `  name                 n  share  at                           key         price  yes   place
   São   9007199254740993    0.5  2026-11-01T00:00:00.000001Z  AQI=  1.500000000  true  {"city":"Porto","tags":[1,2]}
   null                 0   null  null                         null         null  null  {"city":null,"tags":[]}
@@ -177,11 +177,11 @@ func TestQuery(t *testing.T) {
 	if code != 0 || !strings.HasPrefix(out, want) {
 		t.Errorf("%d, %s got\n%s\nwant\n%s", code, errs, out, want)
 	}
-	code, out, _ = command(t, t.Context(), "query", "--json", "--rows=1", "SELECT 1", at)
+	code, out, _ = command(t.Context(), t, "query", "--json", "--rows=1", "SELECT 1", at)
 	if code != 0 || !strings.Contains(out, `"n":9007199254740993,"name":"São"`) || strings.Count(out, "\n") != 1 {
 		t.Errorf("%d, %s", code, out)
 	}
-	if code, _, errs := command(t, t.Context(), "query", "SELEC 1", at); code != 1 || !strings.Contains(errs, "Syntax error at [1:1]") {
+	if code, _, errs := command(t.Context(), t, "query", "SELEC 1", at); code != 1 || !strings.Contains(errs, "Syntax error at [1:1]") {
 		t.Errorf("%d, %s", code, errs)
 	}
 }
@@ -193,7 +193,7 @@ func TestProduce(t *testing.T) {
 	}
 	defer cluster.Close()
 	at := "--sandbox=" + point(t, sandbox.Endpoints{Kafka: cluster.Seeds()})
-	code, out, errs := command(t, t.Context(), "produce", "--events=300", "--size=4000", "--no-bad", "--json", "--codec=zstd", at)
+	code, out, errs := command(t.Context(), t, "produce", "--events=300", "--size=4000", "--no-bad", "--json", "--codec=zstd", at)
 	var summary struct {
 		Events, Truncated int64
 		Bytes             int64
@@ -201,20 +201,20 @@ func TestProduce(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &summary); code != 0 || err != nil || summary.Events != 300 || summary.Truncated != 0 {
 		t.Errorf("%d, %s%s, %v", code, out, errs, err)
 	}
-	code, out, _ = command(t, t.Context(), "produce", "--events=50", "--topic=sms_physical_stock_updated_topic", "--first=10", at)
+	code, out, _ = command(t.Context(), t, "produce", "--events=50", "--topic=sms_physical_stock_updated_topic", "--first=10", at)
 	if code != 0 || !strings.HasPrefix(out, "produced 50 events (0.0 MB) to sms_physical_stock_updated_topic in ") ||
 		!strings.HasSuffix(out, "seed 1, next --first 60\n") {
 		t.Errorf("%d, %s", code, out)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("interrupted"))
-	if code, out, errs := command(t, ctx, "produce", "--endless", at); code == 0 {
+	if code, out, errs := command(ctx, t, "produce", "--endless", at); code == 0 {
 		t.Errorf("an interrupt before the start: %d, %s%s", code, out, errs)
 	}
 }
 
 func TestVersion(t *testing.T) {
-	if code, out, _ := command(t, t.Context(), "version"); code != 0 || !strings.HasPrefix(out, "sandbox ") {
+	if code, out, _ := command(t.Context(), t, "version"); code != 0 || !strings.HasPrefix(out, "sandbox ") {
 		t.Errorf("%d, %s", code, out)
 	}
 }

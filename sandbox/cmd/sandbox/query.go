@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,7 +50,7 @@ func (c queryCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("bigquery client: %w", err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // it holds idle connections only
 	start := time.Now()
 	query := client.Query(c.SQL)
 	query.DefaultProjectID, query.DefaultDatasetID = endpoints.Project, endpoints.Dataset
@@ -106,11 +107,9 @@ func (c queryCommand) print(w io.Writer, rows *bigquery.RowIterator, start time.
 }
 
 func isNumber(field *bigquery.FieldSchema) bool {
-	switch field.Type {
-	case bigquery.IntegerFieldType, bigquery.FloatFieldType, bigquery.NumericFieldType, bigquery.BigNumericFieldType:
-		return true
-	}
-	return false
+	return slices.Contains([]bigquery.FieldType{
+		bigquery.IntegerFieldType, bigquery.FloatFieldType, bigquery.NumericFieldType, bigquery.BigNumericFieldType,
+	}, field.Type)
 }
 
 // cell is a value on one line: null stays apart from the empty string, which shows as nothing.

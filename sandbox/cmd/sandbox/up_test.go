@@ -34,7 +34,7 @@ func TestUp(t *testing.T) {
 	}
 	expect := func(wantCode int, says string, args ...string) {
 		t.Helper()
-		code, out, errs := command(t, ctx, append(args, "--sandbox="+file)...)
+		code, out, errs := command(ctx, t, append(args, "--sandbox="+file)...)
 		if code != wantCode || !strings.Contains(out+errs, says) {
 			t.Errorf("%v: %d, %s%s; want %q", args, code, out, errs, says)
 		}
@@ -49,7 +49,7 @@ func TestUp(t *testing.T) {
 	if code := <-stopped; code != 0 || !strings.Contains(out.String(), "sandbox is ready") {
 		t.Errorf("up: %d\n%s%s", code, out.String(), errs.String())
 	}
-	code, _, said := command(t, t.Context(), "verify", "--sandbox="+file)
+	code, _, said := command(t.Context(), t, "verify", "--sandbox="+file)
 	if code != 1 || !strings.Contains(said, "Start one with") {
 		t.Errorf("verify after the end: %d, %s", code, said)
 	}
