@@ -74,7 +74,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
 			Listener: env.Admin, Registry: env.Registry, Ready: func() error { return ready(work) },
-			Lanes: func() any { return service.Status() },
+			Lanes: func() any { return append([]lane.Status{}, service.Status()...) },
 		})
 	})
 	group.Go(func() error {

@@ -75,7 +75,7 @@ func TestEveryProblemAtOnce(t *testing.T) {
 		}
 	}
 	for _, key := range []string{
-		"grpc.tls", "bigquery.project", "bigquery.dataset", "bigquery.location", "bigquery.insecure", "limits.block_bytes",
+		"grpc.tls", "bigquery.project", "bigquery.dataset", "bigquery.insecure", "limits.block_bytes",
 		"limits.window_bytes", "limits.window_batches", "admin.listen", "typo",
 	} {
 		if !found[key] {

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func (s *Sink) checkDataset(ctx context.Context) (findings.Finding, bool) {
 	metadata, err := s.rest.Dataset(c.Dataset).Metadata(ctx)
 	switch {
 	case httpStatus(err) == http.StatusNotFound && c.CreateDataset:
-		f.State, f.Detail = findings.OK, "does not exist; the writer creates it in "+c.Location
+		f.State, f.Detail = findings.OK, "does not exist; the writer creates it in "+cmp.Or(c.Location, "US")
 	case httpStatus(err) == http.StatusNotFound:
 		f.Detail = "does not exist"
 		f.Remedy = fmt.Sprintf("create it (bq mk --dataset %s:%s), or set bigquery.create_dataset: true", c.Project, c.Dataset)

@@ -23,7 +23,7 @@ type Config struct {
 	Project string `yaml:"project"`
 	// Dataset is the dataset of tables whose route names none. Required.
 	Dataset string `yaml:"dataset"`
-	// Location is where the dataset is, for example EU; it is needed to create the dataset and checked otherwise. Empty: any.
+	// Location is where the dataset is, for example EU; where to create it, and what to expect. Empty: any, and US to create it.
 	Location string `yaml:"location"`
 	// CreateDataset creates a missing dataset. Without it a missing dataset is an error.
 	CreateDataset bool `yaml:"create_dataset"`
@@ -76,9 +76,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("dataset", "no dataset", "name the dataset that the tables are in")
 	case !datasetName.MatchString(c.Dataset):
 		report("dataset", fmt.Sprintf("%q is not a dataset id", c.Dataset), "use letters, digits and underscores, without the project")
-	}
-	if c.CreateDataset && c.Location == "" {
-		report("location", "no location to create the dataset in", "name one, for example EU or europe-west1, or take create_dataset away")
 	}
 	if c.Insecure && (c.Endpoint.GRPC == "" || c.Endpoint.REST == "") {
 		report("insecure", "Google's own endpoints take TLS only", "name both endpoints of the emulator, or take insecure away")
