@@ -16,7 +16,7 @@ import (
 
 // TestGoogleClients lets Google's own clients of the Storage Write API loose on the emulator.
 func TestGoogleClients(t *testing.T) {
-	b := start(t, emulator.Config{RequireParams: true})
+	b := start(t, emulator.Config{})
 	b.createTable()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

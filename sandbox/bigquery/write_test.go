@@ -1,12 +1,14 @@
 package bigquery_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	emulator "github.com/waybill-data/waybill/sandbox/bigquery"
@@ -75,9 +77,17 @@ func TestCallEndingErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	stream := b.createStream(storagepb.WriteStream_COMMITTED)
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-goog-request-params", "write_stream="+url.QueryEscape(stream))
+	rpc, err := b.write.AppendRows(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	(&appender{b: b, rpc: rpc, stream: stream, schema: descriptor(t)}).mustAppend(0, encoded(t, 0, 1))
+
 	b = start(t, emulator.Config{StreamRequestLimit: 2000})
 	b.createTable()
-	stream := b.createStream(storagepb.WriteStream_COMMITTED)
+	stream = b.createStream(storagepb.WriteStream_COMMITTED)
 	for name, c := range map[string]struct {
 		stream string
 		rows   int64

@@ -333,10 +333,16 @@ func (s *Server) params(ctx context.Context, stream string) error {
 	md, _ := metadata.FromIncomingContext(ctx)
 	for _, header := range md.Get("x-goog-request-params") {
 		q, err := url.ParseQuery(header)
-		if err == nil && q.Get("write_stream") == stream {
+		if err == nil && (q.Get("write_stream") == stream || routesByPlace(q.Get("write_location"), stream)) {
 			return nil
 		}
 	}
 	return status.Errorf(codes.InvalidArgument,
 		"Missing or wrong routing header: send x-goog-request-params with write_stream=%s", url.QueryEscape(stream))
+}
+
+// routesByPlace takes the other form of the header, which names a place instead of a stream: projects/P/locations/L of the stream's project.
+func routesByPlace(header, stream string) bool {
+	p, s := strings.Split(header, "/"), strings.Split(stream, "/")
+	return len(p) == 4 && len(s) > 1 && p[0] == "projects" && p[1] == s[1] && p[2] == "locations"
 }
