@@ -23,7 +23,7 @@ type Config struct {
 	Project string `yaml:"project"`
 	// Dataset is the dataset of tables whose route names none. Required.
 	Dataset string `yaml:"dataset"`
-	// Location is where the dataset is, for example EU; where to create it, and what to expect. Empty: any, and US to create it.
+	// Location is where the dataset is, for example EU: where to create it, and what to expect. Empty: any, and US to create it.
 	Location string `yaml:"location"`
 	// CreateDataset creates a missing dataset. Without it a missing dataset is an error.
 	CreateDataset bool `yaml:"create_dataset"`
