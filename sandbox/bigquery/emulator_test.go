@@ -30,13 +30,13 @@ const dataset = "waybill"
 
 // bench is an emulator with clients of both APIs.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	e     *emulator.Emulator
 	bq    *bigquery.Client
 	write storagepb.BigQueryWriteClient
 }
 
-func start(t *testing.T, cfg emulator.Config) *bench {
+func start(t testing.TB, cfg emulator.Config) *bench {
 	t.Helper()
 	if cfg.Dir == "" {
 		cfg.Dir = t.TempDir()
@@ -95,7 +95,7 @@ func (b *bench) createTable() {
 }
 
 // descriptor is the part of DeliveryEvent's descriptor that the table above has columns for.
-func descriptor(t *testing.T) *storagepb.ProtoSchema {
+func descriptor(t testing.TB) *storagepb.ProtoSchema {
 	t.Helper()
 	full, err := adapt.NormalizeDescriptor((&deliveryv6.DeliveryEvent{}).ProtoReflect().Descriptor())
 	if err != nil {
@@ -224,7 +224,7 @@ func (b *bench) query(sql string, params ...bigquery.QueryParameter) [][]bigquer
 	return all(b.t, it)
 }
 
-func all(t *testing.T, it *bigquery.RowIterator) (out [][]bigquery.Value) {
+func all(t testing.TB, it *bigquery.RowIterator) (out [][]bigquery.Value) {
 	t.Helper()
 	for {
 		var row []bigquery.Value
