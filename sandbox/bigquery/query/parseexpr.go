@@ -334,3 +334,19 @@ func (p *parser) window() *window {
 	p.expect(")")
 	return w
 }
+
+// tablePath reads a table's name: parts may stand in one pair of backticks, and a project may have dashes without any.
+func (p *parser) tablePath() []string {
+	var out []string
+	for {
+		part := p.name()
+		for p.peek().is("-") && p.ahead(1).at == p.peek().at+1 && p.ahead(1).kind != tokenEnd {
+			p.next()
+			part += "-" + p.next().text
+		}
+		out = append(out, strings.Split(part, ".")...)
+		if !p.accept(".") {
+			return out
+		}
+	}
+}
