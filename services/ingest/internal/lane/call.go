@@ -157,6 +157,11 @@ func (c *call) run(stop context.Context) error {
 
 // advance does all that can be done without waiting.
 func (c *call) advance() error {
+	if !c.draining {
+		if err := c.fill(time.Now()); err != nil {
+			return err
+		}
+	}
 	if p, ok := c.ledger.await(); ok {
 		go func() { c.committed <- c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) }()
 	}
@@ -170,15 +175,12 @@ func (c *call) advance() error {
 		letters := c.letters[0].letters
 		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters) }()
 	}
-	if c.draining {
-		if !c.closing && c.quiet() {
-			// Only now: after the half-close no barrier and no refusal could be answered any more.
-			c.closing = true
-			c.control.push(halfClose{})
-		}
-		return nil
+	if c.draining && !c.closing && c.quiet() {
+		// Only now: after the half-close no barrier and no refusal could be answered any more.
+		c.closing = true
+		c.control.push(halfClose{})
 	}
-	return c.fill(time.Now())
+	return nil
 }
 
 // quiet says that everything is settled and answered.

@@ -1,0 +1,270 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+var errDead = errors.New("process is dead")
+
+// partitionLog is a Kafka partition in memory: its records, the group's committed pair and generation, and the dead-letter topic.
+type partitionLog struct {
+	mu         sync.Mutex
+	records    []record.Record // by offset from 0; those of a hole have a nil Value
+	oldest     int64
+	committed  pair
+	commits    int
+	history    []pair
+	generation int
+	letters    []record.Record
+	reasons    map[int64]string
+	grown      chan struct{} // closed and replaced when records come or go
+}
+
+func newPartitionLog() *partitionLog {
+	return &partitionLog{committed: pair{position: -1}, reasons: map[int64]string{}, grown: make(chan struct{})}
+}
+
+// produce appends a record; kind is its key, text what follows its offset in the value. It returns the offset.
+func (l *partitionLog) produce(kind, text string) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	offset := int64(len(l.records))
+	l.records = append(l.records, record.Record{
+		Topic: "orders", Partition: 3, Offset: offset, TimestampMicros: time.Now().UnixMicro(),
+		Key: []byte(kind), Value: fmt.Appendf(nil, "%d:%s", offset, text),
+	})
+	close(l.grown)
+	l.grown = make(chan struct{})
+	return offset
+}
+
+// hole appends an offset without a record, as a transaction marker does.
+func (l *partitionLog) hole() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, record.Record{Offset: int64(len(l.records))})
+}
+
+// truncate removes the records before an offset, as retention does.
+func (l *partitionLog) truncate(oldest int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.oldest = oldest
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
+
+func (l *partitionLog) end() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return int64(len(l.records))
+}
+
+func (l *partitionLog) pair() pair {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.committed
+}
+
+// member is one process's claim on the partition.
+type member struct {
+	log        *partitionLog
+	generation int
+	// step is told before (and after) every effect; false means that the process has died: no effect, no answer.
+	step func(what string) bool
+	// slow delays commits and dead letters.
+	slow time.Duration
+	// commitErr, when set, may fail an awaited commit after its effect.
+	commitErr func() error
+
+	tick    time.Duration
+	mu      sync.Mutex
+	pending *pair
+	busy    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
+}
+
+// join starts a new generation.
+func (l *partitionLog) join(step func(string) bool) *member {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.generation++
+	return &member{log: l, generation: l.generation, step: step, tick: time.Second, busy: make(chan struct{}, 1)}
+}
+
+func (m *member) Topic() string   { return "orders" }
+func (m *member) Number() int32   { return 3 }
+func (m *member) Cluster() string { return "fake" }
+
+func (m *member) Committed(ctx context.Context) (int64, string, error) {
+	if !m.step("committed") {
+		return 0, "", errDead
+	}
+	p := m.log.pair()
+	return p.position, p.checkpoint, nil
+}
+
+func (m *member) Commit(ctx context.Context, position int64, checkpoint string) error {
+	m.mu.Lock()
+	m.pending = nil
+	m.mu.Unlock()
+	return m.commit(ctx, pair{position, checkpoint})
+}
+
+func (m *member) commit(ctx context.Context, p pair) error {
+	m.busy <- struct{}{}
+	defer func() { <-m.busy }()
+	if m.slow > 0 {
+		select {
+		case <-time.After(m.slow):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !m.step("commit") {
+		return errDead
+	}
+	if err := m.write(p); err != nil {
+		return err
+	}
+	if !m.step("commit answered") {
+		return errDead
+	}
+	if m.commitErr != nil {
+		return m.commitErr()
+	}
+	return nil
+}
+
+func (m *member) write(p pair) error {
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	if m.generation != m.log.generation {
+		return ErrFenced
+	}
+	m.log.committed = p
+	m.log.commits++
+	m.log.history = append(m.log.history, p)
+	return nil
+}
+
+func (m *member) CommitLater(position int64, checkpoint string) {
+	m.mu.Lock()
+	m.pending = &pair{position, checkpoint}
+	m.mu.Unlock()
+}
+
+// commitTicks commits what CommitLater was given, until ctx ends. end is called when the group has fenced the member.
+func (m *member) commitTicks(ctx context.Context, end func()) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(m.tick):
+		}
+		m.busy <- struct{}{}
+		m.mu.Lock()
+		p := m.pending
+		m.pending = nil
+		m.mu.Unlock()
+		if p != nil && m.step("tick") {
+			_ = m.write(*p)
+			m.step("tick answered")
+		}
+		<-m.busy
+		// The heartbeat finds out as well, if the commit has not.
+		m.log.mu.Lock()
+		fenced := m.generation != m.log.generation
+		m.log.mu.Unlock()
+		if fenced {
+			end()
+		}
+	}
+}
+
+func (m *member) Range(context.Context) (int64, int64, error) {
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	return m.log.oldest, int64(len(m.log.records)), nil
+}
+
+func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
+	if !m.step("read") {
+		return nil, errDead
+	}
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	if from < m.log.oldest || from > int64(len(m.log.records)) {
+		return nil, ErrOffsetGone
+	}
+	return &logReader{member: m, next: from}, nil
+}
+
+func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter) error {
+	if m.slow > 0 {
+		select {
+		case <-time.After(m.slow):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if !m.step("dead letter") {
+		return errDead
+	}
+	m.log.mu.Lock()
+	for _, l := range letters {
+		m.log.letters = append(m.log.letters, *l.Record)
+		m.log.reasons[l.Record.Offset] = l.Reason
+	}
+	m.log.mu.Unlock()
+	if !m.step("dead letter answered") {
+		return errDead
+	}
+	return nil
+}
+
+type logReader struct {
+	member *member
+	next   int64
+}
+
+func (r *logReader) Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error) {
+	for {
+		l := r.member.log
+		l.mu.Lock()
+		if r.next < l.oldest {
+			l.mu.Unlock()
+			return dst, ErrOffsetGone
+		}
+		for r.next < int64(len(l.records)) && len(dst) < cap(dst) {
+			if rec := l.records[r.next]; rec.Value != nil {
+				dst = append(dst, rec)
+			}
+			r.next++
+		}
+		grown := l.grown
+		l.mu.Unlock()
+		if len(dst) > 0 {
+			if !r.member.step("records") {
+				return dst[:0], errDead
+			}
+			return dst, nil
+		}
+		select {
+		case <-ctx.Done():
+			return dst, ctx.Err()
+		case <-grown:
+		}
+	}
+}
+
+func (r *logReader) Backlog() int64 { return r.member.log.end() - r.next }
+func (r *logReader) Close()         {}
