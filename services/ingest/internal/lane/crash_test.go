@@ -146,7 +146,9 @@ func TestAnySchedule(t *testing.T) {
 
 func schedule(w *world, kinds []string, deaths []int, who []string, adjust func(*process), latency time.Duration, zombie bool) {
 	w.model.latency, w.model.zombie = latency, zombie
+	produced := make(chan struct{})
 	go func() {
+		defer close(produced)
 		for _, k := range kinds {
 			switch k {
 			case "bad", "refuse":
@@ -177,7 +179,10 @@ func schedule(w *world, kinds []string, deaths []int, who []string, adjust func(
 		select {
 		case <-at:
 		case <-time.After(time.Minute):
-			// Nothing more happens.
+			// Nothing more happens: nobody dies of it.
+			w.mu.Lock()
+			w.dieAt = 0
+			w.mu.Unlock()
 			continue
 		}
 		switch how {
@@ -190,6 +195,7 @@ func schedule(w *world, kinds []string, deaths []int, who []string, adjust func(
 			w.model.drainNow()
 		}
 	}
+	<-produced
 	w.log.produce("a", "last")
 	w.log.produce("b", "last")
 	w.settle()
