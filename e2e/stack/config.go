@@ -1,0 +1,64 @@
+package stack
+
+import (
+	"os"
+	"strings"
+	"text/template"
+)
+
+var writerYAML = template.Must(template.New("writer").Parse(`# Written by the stack; see services/writer/writer.example.yaml for every key.
+grpc:
+  listen: {{.Self.GRPC}}
+bigquery:
+  project: sandbox
+  dataset: waybill
+  create_dataset: true
+  insecure: true
+  endpoint:
+    grpc: {{.Endpoints.BigQueryGRPC}}
+    rest: http://{{.Endpoints.BigQueryREST}}/bigquery/v2/
+admin:
+  listen: {{.Self.Admin}}
+{{.Extra}}`))
+
+var ingestYAML = template.Must(template.New("ingest").Parse(`# Written by the stack; see services/ingest/ingest.example.yaml for every key.
+kafka:
+  brokers: [{{.Endpoints.Kafka}}]
+  group: ` + Group + `
+{{.Config.KafkaYAML}}writer:
+  endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$w.GRPC}}{{end}}]
+contracts:
+  - builtin: delivery.v6
+  - builtin: stock.v1
+grpc:
+  listen: {{.Self.GRPC}}
+admin:
+  listen: {{.Self.Admin}}
+{{.Extra}}`))
+
+func (s *Stack) writeConfigs() error {
+	for _, w := range s.Writers {
+		if err := s.writeConfig(writerYAML, w, s.Config.WriterYAML); err != nil {
+			return err
+		}
+	}
+	for _, i := range s.Ingests {
+		if err := s.writeConfig(ingestYAML, i, s.Config.IngestYAML); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stack) writeConfig(t *template.Template, self *Service, extra string) error {
+	var b strings.Builder
+	err := t.Execute(&b, struct {
+		*Stack
+		Self  *Service
+		Extra string
+	}{s, self, extra})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(self.Config, []byte(b.String()), 0o644)
+}

@@ -1,0 +1,8 @@
+//go:build !linux
+
+package stack
+
+import "syscall"
+
+// ownGroup keeps a terminal's Ctrl-C from reaching the process, which its starter stops in order.
+func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }

@@ -1,0 +1,217 @@
+// Package stack runs Waybill as its users do: sandbox, writers and ingests as separate processes on loopback, started, killed and stopped by
+// whoever drives it: `make run`, `make bench`, the end-to-end tests.
+package stack
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Config says what to run.
+type Config struct {
+	// Dir takes data, configuration and logs.
+	Dir string
+	// Bin is the folder of the binaries sandbox, writer and ingest.
+	Bin string
+	// Writers and Ingests are how many of each; 1 when zero.
+	Writers, Ingests int
+	// FixedPorts uses the documented default ports where they are free, so that examples can be pasted.
+	FixedPorts bool
+	// DeliveryPartitions and StockPartitions are the partitions of the two topics; 8 and 4 when zero.
+	DeliveryPartitions, StockPartitions int
+	// IngestYAML and WriterYAML are appended to the configuration files of the services, KafkaYAML to the section kafka of ingest's.
+	IngestYAML, WriterYAML, KafkaYAML string
+	// SandboxArgs are appended to `sandbox up`.
+	SandboxArgs []string
+	// Env is added to the services' environment.
+	Env []string
+}
+
+// Stack is a running Waybill with its sandbox.
+type Stack struct {
+	Config    Config
+	Endpoints Endpoints
+	Sandbox   *Process
+	Writers   []*Service
+	Ingests   []*Service
+}
+
+// Endpoints are the sandbox's addresses.
+type Endpoints struct {
+	Kafka, BigQueryGRPC, BigQueryREST, Registry, Admin string
+}
+
+// Service is one process of ingest or writer and its addresses.
+type Service struct {
+	*Process
+	// GRPC and Admin are addresses; Config is the configuration file.
+	GRPC, Admin, Config string
+}
+
+// Group is the consumer group that the ingests of a stack form.
+const Group = "waybill"
+
+// New lays out a stack below config.Dir without starting anything: addresses are chosen and configuration files are written.
+func New(config Config) (*Stack, error) {
+	config.Writers, config.Ingests = max(config.Writers, 1), max(config.Ingests, 1)
+	if config.DeliveryPartitions == 0 {
+		config.DeliveryPartitions = 8
+	}
+	if config.StockPartitions == 0 {
+		config.StockPartitions = 4
+	}
+	dir, err := filepath.Abs(config.Dir)
+	if err != nil {
+		return nil, err
+	}
+	config.Dir = dir
+	if err := os.MkdirAll(filepath.Join(dir, "logs"), 0o755); err != nil {
+		return nil, err
+	}
+	s := &Stack{Config: config}
+	var ports ports
+	defer ports.release()
+	addr := func(preferred int) string { return ports.take(config.FixedPorts, preferred) }
+	brokers := []string{addr(19092), addr(19093), addr(19094)}
+	s.Endpoints = Endpoints{
+		Kafka: brokers[0], BigQueryGRPC: addr(19060), BigQueryREST: addr(19050), Registry: addr(18081), Admin: addr(19059),
+	}
+	s.Sandbox = s.process("sandbox", "sandbox", append([]string{
+		"up", "--dir", dir,
+		"--kafka-ports", port(brokers[0]) + "," + port(brokers[1]) + "," + port(brokers[2]),
+		"--grpc-port", port(s.Endpoints.BigQueryGRPC), "--rest-port", port(s.Endpoints.BigQueryREST),
+		"--registry-port", port(s.Endpoints.Registry), "--admin-port", port(s.Endpoints.Admin),
+		"--seed-topics", fmt.Sprintf("%s:%d,%s:%d", DeliveryTopic, config.DeliveryPartitions, StockTopic, config.StockPartitions),
+	}, config.SandboxArgs...))
+	for i := range config.Writers {
+		s.Writers = append(s.Writers, s.service("writer", i, addr(7070+10*i*2), addr(7071+10*i*2)))
+	}
+	for i := range config.Ingests {
+		s.Ingests = append(s.Ingests, s.service("ingest", i, addr(7080+10*i*2), addr(7081+10*i*2)))
+	}
+	if ports.err != nil {
+		return nil, ports.err
+	}
+	return s, s.writeConfigs()
+}
+
+func (s *Stack) process(name, binary string, args []string) *Process {
+	return &Process{
+		Name: name, Path: filepath.Join(s.Config.Bin, binary), Args: args, Env: s.Config.Env,
+		Log: filepath.Join(s.Config.Dir, "logs", name+".log"),
+	}
+}
+
+func (s *Stack) service(kind string, i int, grpc, admin string) *Service {
+	name := kind
+	if i > 0 {
+		name = fmt.Sprintf("%s-%d", kind, i+1)
+	}
+	config := filepath.Join(s.Config.Dir, name+".yaml")
+	return &Service{Process: s.process(name, kind, []string{"serve", "--config", config}), GRPC: grpc, Admin: admin, Config: config}
+}
+
+// Up starts everything and returns when every process says that it is ready.
+func (s *Stack) Up(ctx context.Context) error {
+	if err := s.UpSandbox(ctx); err != nil {
+		return err
+	}
+	return s.UpServices(ctx)
+}
+
+// UpServices starts writers and ingests and returns when they are ready.
+func (s *Stack) UpServices(ctx context.Context) error {
+	for _, p := range append(append([]*Service{}, s.Writers...), s.Ingests...) {
+		if err := p.Start(); err != nil {
+			return err
+		}
+	}
+	for _, p := range append(append([]*Service{}, s.Writers...), s.Ingests...) {
+		if err := p.Await(ctx, p.Ready); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UpSandbox starts the sandbox and returns when it answers.
+func (s *Stack) UpSandbox(ctx context.Context) error {
+	if err := s.Sandbox.Start(); err != nil {
+		return err
+	}
+	return s.Sandbox.Await(ctx, func(ctx context.Context) error {
+		body, err := get(ctx, "http://"+s.Endpoints.Admin+"/healthz")
+		if err == nil {
+			body.Close()
+		}
+		return err
+	})
+}
+
+// Ready asks the service's admin port whether it is ready.
+func (s *Service) Ready(ctx context.Context) error {
+	body, err := get(ctx, "http://"+s.Admin+"/readyz")
+	if err == nil {
+		body.Close()
+	}
+	return err
+}
+
+// Metrics reads the service's /metrics page.
+func (s *Service) Metrics(ctx context.Context) (Metrics, error) { return ReadMetrics(ctx, s.Admin) }
+
+// Down stops everything in the order of the data: ingests, writers, sandbox. It reports the first that did not stop in order.
+func (s *Stack) Down(grace time.Duration) error {
+	var first error
+	stop := func(p *Process) {
+		if err := p.Stop(grace); err != nil && first == nil {
+			first = err
+		}
+	}
+	for _, p := range s.Ingests {
+		stop(p.Process)
+	}
+	for _, p := range s.Writers {
+		stop(p.Process)
+	}
+	stop(s.Sandbox)
+	return first
+}
+
+// ports hands out free loopback addresses. It holds them all until released, so that none is handed out twice.
+type ports struct {
+	held []net.Listener
+	err  error
+}
+
+func (p *ports) take(fixed bool, preferred int) string {
+	if fixed {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", preferred)); err == nil {
+			p.held = append(p.held, l)
+			return l.Addr().String()
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		p.err = err
+		return ""
+	}
+	p.held = append(p.held, l)
+	return l.Addr().String()
+}
+
+func (p *ports) release() {
+	for _, l := range p.held {
+		l.Close()
+	}
+}
+
+// port is the port of an address.
+func port(addr string) string {
+	_, p, _ := net.SplitHostPort(addr)
+	return p
+}

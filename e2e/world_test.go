@@ -1,0 +1,224 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/produce"
+	"github.com/waybill-data/waybill/sandbox/verify"
+)
+
+// world is a stack under test.
+type world struct {
+	*stack.Stack
+	t   *testing.T
+	ctx context.Context
+	log *stack.Log
+	// sent is how many events were produced to each topic.
+	sent map[string]int64
+}
+
+// small batches and windows, so that a kill meets several batches in flight.
+const small = `
+batch:
+  bytes: 64KiB
+  rows: 200
+window:
+  batches: 8
+`
+
+// quick makes the group notice a dead member soon.
+const quick = `  session_timeout: 6s
+  rebalance_timeout: 10s
+  drain_timeout: 5s
+`
+
+// newWorld starts a stack. It is stopped with the test; when the test fails, the end of each log is shown.
+func newWorld(t *testing.T, config stack.Config) *world {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	t.Cleanup(cancel)
+	config.Dir, config.Bin = t.TempDir(), bin
+	config.IngestYAML, config.KafkaYAML = small, quick
+	s, err := stack.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{Stack: s, t: t, ctx: ctx, sent: map[string]int64{}}
+	t.Cleanup(func() {
+		if err := s.Down(20 * time.Second); err != nil {
+			t.Errorf("down: %v", err)
+		}
+		if t.Failed() {
+			logs, _ := filepath.Glob(filepath.Join(s.Config.Dir, "logs", "*.log"))
+			for _, l := range logs {
+				t.Logf("%s\n%s", filepath.Base(l), stack.Tail(l, 40))
+			}
+		}
+	})
+	if err := s.Up(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if w.log, err = s.Log(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.log.Close)
+	return w
+}
+
+// produce adds events to a topic, none of them bad unless the mix says so.
+func (w *world) produce(topic string, n int64, mix events.Config) produce.Summary {
+	w.t.Helper()
+	if mix == (events.Config{}) {
+		mix = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
+	}
+	sum, err := produce.Run(w.ctx, produce.Config{
+		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none", Generator: mix,
+	})
+	if err != nil {
+		w.t.Fatalf("produce to %s: %v", topic, err)
+	}
+	w.sent[topic] += n
+	return sum
+}
+
+// settled waits until the group has committed everything that was produced.
+func (w *world) settled() {
+	w.t.Helper()
+	w.until("everything is committed", func() error {
+		for topic := range w.sent {
+			produced, err := w.log.Produced(w.ctx, topic)
+			if err != nil {
+				return err
+			}
+			committed, err := w.log.Committed(w.ctx, topic)
+			if err != nil {
+				return err
+			}
+			if committed != produced {
+				return fmt.Errorf("%s: %d of %d committed", topic, committed, produced)
+			}
+		}
+		return nil
+	})
+}
+
+// committed waits until the group has committed at least n offsets of a topic.
+func (w *world) committed(topic string, n int64) {
+	w.t.Helper()
+	w.until(fmt.Sprintf("%d of %s are committed", n, topic), func() error {
+		c, err := w.log.Committed(w.ctx, topic)
+		if err == nil && c < n {
+			err = fmt.Errorf("%d committed", c)
+		}
+		return err
+	})
+}
+
+// until polls for something that must come; what runs are processes, so there is nothing to wait on.
+func (w *world) until(what string, f func() error) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.ctx, 90*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			w.t.Fatalf("waiting until %s: %v", what, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// verified compares every offset and returns the report; anything off fails the test.
+func (w *world) verified() verify.Report {
+	w.t.Helper()
+	w.settled()
+	var topics []verify.Topic
+	for _, topic := range verify.Builtin("waybill") {
+		if w.sent[topic.Name] > 0 {
+			topics = append(topics, topic)
+		}
+	}
+	report, err := verify.Run(w.ctx, verify.Config{Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics})
+	if err != nil {
+		w.t.Fatalf("verify: %v", err)
+	}
+	var text bytes.Buffer
+	_ = report.Print(&text)
+	if !report.OK() {
+		w.t.Fatalf("not exactly once:\n%s", &text)
+	}
+	var sent int64
+	for _, n := range w.sent {
+		sent += n
+	}
+	if report.Events != sent || report.Rows+report.DeadLetters != sent {
+		w.t.Fatalf("produced %d events:\n%s", sent, &text)
+	}
+	w.t.Log(report.Line())
+	return report
+}
+
+// fault asks the sandbox to misbehave; family is bigquery or kafka.
+func (w *world) fault(family string, fault map[string]any) {
+	w.t.Helper()
+	body, err := json.Marshal(fault)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://"+w.Endpoints.Admin+"/"+family+"/faults", bytes.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		var text bytes.Buffer
+		_, _ = text.ReadFrom(resp.Body)
+		w.t.Fatalf("add fault %s: %s: %s", body, resp.Status, &text)
+	}
+}
+
+// metric reads one metric of a service, 0 while it does not answer.
+func (w *world) metric(s *stack.Service, name string, labels ...string) float64 {
+	m, err := s.Metrics(w.ctx)
+	if err != nil {
+		return 0
+	}
+	return m.Sum(name, labels...)
+}
+
+// restart starts a service that has ended and waits until it is ready.
+func (w *world) restart(s *stack.Service) {
+	w.t.Helper()
+	if err := s.Start(); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := s.Await(w.ctx, s.Ready); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// logHas says whether a service has logged a text.
+func (w *world) logHas(s *stack.Service, text string) bool {
+	b, err := os.ReadFile(s.Log)
+	return err == nil && bytes.Contains(b, []byte(text))
+}
