@@ -58,7 +58,7 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 		f.Detail, f.Remedy = err.Error(), "correct the writer section"
 		return f
 	}
-	defer conn.Close() //nolint:errcheck // nothing was sent that matters
+	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	// Without waiting: an unreachable writer says at once why it is. The balancer takes writers that do not serve for unreachable too.
@@ -86,7 +86,7 @@ func Health(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing was sent that matters
+	defer conn.Close()
 	resp, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{})
 	if err != nil {
 		return fmt.Errorf("health of %s: %s", address, status.Convert(err).Message())

@@ -22,8 +22,10 @@ func table(t *testing.T, c Config) (text string, failed bool) {
 func TestCheckFindsAllWell(t *testing.T) {
 	kafka := newCluster(t, kfake.SeedTopics(4, deliveryTopic), kfake.ClusterID("c1"))
 	text, failed := table(t, testConfig(kafka, startWriter(t, &memoryWriter{})))
-	for _, want := range []string{"compiles; rows go to delivery_events", `1 answer, cluster "c1"`, "4 partitions", "is made when the first dead letter is due",
-		"nothing committed; starts at the earliest offset", "serves", "0 to look at, 0 failed"} {
+	for _, want := range []string{
+		"compiles; rows go to delivery_events", `1 answer, cluster "c1"`, "4 partitions", "is made when the first dead letter is due",
+		"nothing committed; starts at the earliest offset", "serves", "0 to look at, 0 failed",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q", want)
 		}
@@ -48,11 +50,15 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"no brokers":   {change: func(c *Config) { c.Kafka.Brokers = []string{"127.0.0.1:1"} }, want: []string{"no broker answers", "start the brokers"}, failed: true},
 		"no writer":    {change: func(c *Config) { c.Writer.Endpoints = []string{"127.0.0.1:1"} }, want: []string{"connection refused", "start the writer"}, failed: true},
 		"not a writer": {change: func(c *Config) { c.Writer.Endpoints = c.Kafka.Brokers }, want: []string{"FAIL", "writer.target"}, failed: true},
-		"no dead-letter topic": {opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.DeadLetter.Create = false },
-			want: []string{"does not exist", "set dead_letter.create: true"}, failed: true},
-		"no access to the group": {opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)},
+		"no dead-letter topic": {
+			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.DeadLetter.Create = false },
+			want: []string{"does not exist", "set dead_letter.create: true"}, failed: true,
+		},
+		"no access to the group": {
+			opts:  []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)},
 			fault: kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetFetch}, Err: kerr.GroupAuthorizationFailed, Count: -1},
-			want:  []string{"group g", "grant READ on the"}, failed: true},
+			want:  []string{"group g", "grant READ on the"}, failed: true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -56,7 +56,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	if err != nil {
 		return err
 	}
-	defer writers.Close() //nolint:errcheck // every lane has ended
+	defer writers.Close()
 	if err := env.listen(ctx, &c); err != nil {
 		return err
 	}

@@ -92,8 +92,10 @@ func produce(t *testing.T, c *kfake.Cluster, partitions, from, n int) (good, bad
 	defer p.Close()
 	var records []*kgo.Record
 	for i := from; i < from+n; i++ {
-		r := &kgo.Record{Topic: deliveryTopic, Partition: int32(i % partitions), Value: payloads[i%len(payloads)],
-			Headers: []kgo.RecordHeader{{Key: "item_type_name", Value: []byte(types[i%len(types)])}}}
+		r := &kgo.Record{
+			Topic: deliveryTopic, Partition: int32(i % partitions), Value: payloads[i%len(payloads)],
+			Headers: []kgo.RecordHeader{{Key: "item_type_name", Value: []byte(types[i%len(types)])}},
+		}
 		if i%50 == 49 {
 			r.Value = r.Value[:len(r.Value)/2]
 			bad++
@@ -148,7 +150,7 @@ func run(t *testing.T, c Config) *service {
 			t.Error("Run did not end")
 			return
 		}
-		lines.Close()
+		_ = lines.Close() // a pipe's end never fails
 		<-copied
 		if t.Failed() {
 			t.Log(logs.String())

@@ -17,8 +17,7 @@ func yamlKeys(v any) []string {
 	var keys []string
 	var walk func(reflect.Type)
 	walk = func(t reflect.Type) {
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			if !f.IsExported() || name == "-" || name == "" {
 				continue

@@ -63,8 +63,8 @@ func serve(ctx, work context.Context, env Env, ready func() error) error {
 			timer := time.AfterFunc(stopWithin, server.Stop)
 			server.GracefulStop()
 			timer.Stop()
-			<-served
-			return nil
+			return <-served // nil after a stop
+
 		}
 	}
 }
@@ -72,6 +72,6 @@ func serve(ctx, work context.Context, env Env, ready func() error) error {
 // lines adapts slog to the middleware.
 func lines(log *slog.Logger) logging.Logger {
 	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		log.Log(ctx, slog.Level(level), msg, fields...)
+		log.Log(ctx, slog.Level(level), "gRPC call", append(fields, "event", msg)...)
 	})
 }

@@ -130,6 +130,6 @@ func (h *healthCmd) Run(ctx context.Context, std streams) error {
 type versionCmd struct{}
 
 func (versionCmd) Run(std streams) error {
-	fmt.Fprintln(std.out, "ingest", version.String())
-	return nil
+	_, err := fmt.Fprintln(std.out, "ingest", version.String())
+	return err
 }

@@ -55,11 +55,15 @@ func (s *Source) checkTopic(ctx context.Context, topic string) (findings.Finding
 	case ctx.Err() != nil, state == "":
 		return fail(what, err, "the brokers did not answer; try again"), false
 	case state == topicMissing:
-		return findings.Finding{What: what, State: findings.Warn, Detail: "does not exist",
-			Remedy: "create it, or correct the contract's topic; ingest waits for it"}, false
+		return findings.Finding{
+			What: what, State: findings.Warn, Detail: "does not exist",
+			Remedy: "create it, or correct the contract's topic; ingest waits for it",
+		}, false
 	case state == topicRefused && errors.Is(err, errCompacted):
-		return findings.Finding{What: what, State: findings.Fail, Detail: "is compacted",
-			Remedy: "set cleanup.policy=delete: rows of a compacted topic cannot be counted on replay"}, false
+		return findings.Finding{
+			What: what, State: findings.Fail, Detail: "is compacted",
+			Remedy: "set cleanup.policy=delete: rows of a compacted topic cannot be counted on replay",
+		}, false
 	case state == topicRefused:
 		return fail(what, err, "grant READ and DESCRIBE on the topic to this principal"), false
 	}

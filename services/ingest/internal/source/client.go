@@ -191,11 +191,7 @@ func (t tuned) Config() *sarama.Config { return t.config }
 // it when it stops.
 func (s *Source) await(ctx context.Context, call func() error) error {
 	done := make(chan error, 1)
-	s.calls.Add(1)
-	go func() {
-		defer s.calls.Done()
-		done <- call()
-	}()
+	s.calls.Go(func() { done <- call() })
 	select {
 	case err := <-done:
 		return err

@@ -149,7 +149,7 @@ func (c *committer) round() (sent, again bool) {
 	c.metrics.commitSeconds.Observe(time.Since(start).Seconds())
 	for tp, p := range batch {
 		err := errs[tp]
-		var fault *commitFault
+		var fault *refusedError
 		switch {
 		case err == nil:
 			c.metrics.commits.WithLabelValues("ok").Inc()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -227,7 +228,7 @@ func shorten(m *sarama.ProducerMessage) *sarama.ProducerMessage {
 		return m
 	}
 	out := again(m)
-	out.Headers = append(out.Headers[:len(out.Headers):len(out.Headers)],
+	out.Headers = append(slices.Clip(out.Headers),
 		sarama.RecordHeader{Key: []byte("waybill-value-left-out"), Value: []byte(strconv.Itoa(m.Value.Length()))})
 	out.Value = nil
 	return out

@@ -38,8 +38,10 @@ func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
 
 func letter(offset int64, value string) lane.DeadLetter {
 	return lane.DeadLetter{
-		Record: &record.Record{Topic: testTopic, Offset: offset, Key: []byte("key"), Value: []byte(value),
-			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"), Value: nil}}},
+		Record: &record.Record{
+			Topic: testTopic, Offset: offset, Key: []byte("key"), Value: []byte(value),
+			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"), Value: nil}},
+		},
 		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short",
 	}
 }

@@ -166,11 +166,11 @@ func producer(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 }
 
 // produce writes n records whose values are "v<partition>-<i>".
-func produce(t *testing.T, p *kgo.Client, topic string, partition int32, from, n int) {
+func produce(t *testing.T, p *kgo.Client, partition int32, from, n int) {
 	t.Helper()
 	var records []*kgo.Record
 	for i := from; i < from+n; i++ {
-		records = append(records, &kgo.Record{Topic: topic, Partition: partition, Value: fmt.Appendf(nil, "v%d-%d", partition, i)})
+		records = append(records, &kgo.Record{Topic: testTopic, Partition: partition, Value: fmt.Appendf(nil, "v%d-%d", partition, i)})
 	}
 	if err := p.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatal(err)

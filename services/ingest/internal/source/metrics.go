@@ -34,24 +34,34 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: name, Help: help})
 	}
 	m := &Metrics{
-		commits: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "commits_total",
-			Help: "Offset commits of one partition by result: ok, retried, fenced, failed."}, []string{"result"}),
-		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: ns, Subsystem: sub, Name: "commit_seconds",
-			Help: "Round trip of one offset commit request, which may carry many partitions.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15)}),
+		commits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: ns, Subsystem: sub, Name: "commits_total",
+			Help: "Offset commits of one partition by result: ok, retried, fenced, failed.",
+		}, []string{"result"}),
+		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: ns, Subsystem: sub, Name: "commit_seconds",
+			Help: "Round trip of one offset commit request, which may carry many partitions.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+		}),
 		generations: counter("generations_total", "Group generations this member has been part of; each is one rebalance."),
 		claims:      gauge("claims", "Partitions this member owns now."),
 		overdue:     counter("overdue_claims_total", "Revoked claims whose lane did not drain within the deadline."),
 		fetchErrors: counter("fetch_errors_total", "Fetches that failed and were tried again."),
 		pauses:      counter("pauses_total", "Times a partition stopped fetching because its lane was slower."),
-		topics: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: "topics",
-			Help: "Configured topics by state: reading, missing, refused."}, []string{"state"}),
+		topics: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: ns, Subsystem: sub, Name: "topics",
+			Help: "Configured topics by state: reading, missing, refused.",
+		}, []string{"state"}),
 		connected: gauge("connected", "1 when the brokers answer, 0 when they do not."),
-		letters: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: ns, Subsystem: sub, Name: "dead_letters_total",
-			Help: "Dead letters acknowledged by all in-sync replicas, by reason."}, []string{"reason"}),
+		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: ns, Subsystem: sub, Name: "dead_letters_total",
+			Help: "Dead letters acknowledged by all in-sync replicas, by reason.",
+		}, []string{"reason"}),
 		letterRetries: counter("dead_letter_retries_total", "Attempts to produce dead letters that failed and were tried again."),
 	}
-	prefetched := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: ns, Subsystem: sub, Name: "prefetched_bytes",
-		Help: "Bytes fetched and not yet taken by a lane, overhead included."}, func() float64 {
+	prefetched := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: ns, Subsystem: sub, Name: "prefetched_bytes",
+		Help: "Bytes fetched and not yet taken by a lane, overhead included.",
+	}, func() float64 {
 		if p := m.budget.Load(); p != nil {
 			return float64(p.held.Load())
 		}

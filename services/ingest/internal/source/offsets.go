@@ -28,14 +28,14 @@ type offsets struct {
 	lost atomic.Bool
 }
 
-// commitFault is an answer that sending again will not change.
-type commitFault struct {
+// refusedError is an answer that sending again will not change: the lane stops loudly.
+type refusedError struct {
 	err    error
 	remedy string
 }
 
-func (f *commitFault) Error() string { return f.err.Error() }
-func (f *commitFault) Unwrap() error { return f.err }
+func (f *refusedError) Error() string { return f.err.Error() }
+func (f *refusedError) Unwrap() error { return f.err }
 
 // commit sends the pairs in one request. A request is absolute, so a lost answer is answered by sending again.
 func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPartition]error {
@@ -84,7 +84,7 @@ func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time
 		if err == nil {
 			return position, checkpoint, nil
 		}
-		var fault *commitFault
+		var fault *refusedError
 		if err = judge(err); errors.As(err, &fault) {
 			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w; %s", tp.topic, tp.partition, err, fault.remedy)
 		}
@@ -150,7 +150,7 @@ func coordinatorMoved(err error) bool {
 	return errors.Is(err, sarama.ErrNotCoordinatorForConsumer) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
 }
 
-// judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *commitFault stops the lane loudly,
+// judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *refusedError stops the lane loudly,
 // anything else is sent again.
 func judge(err error) error {
 	var code sarama.KError
@@ -161,15 +161,16 @@ func judge(err error) error {
 	case sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId:
 		return fmt.Errorf("%w: %w", lane.ErrFenced, code)
 	case sarama.ErrOffsetMetadataTooLarge:
-		return &commitFault{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 unless changed); this is a fault of the writer"}
+		return &refusedError{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 unless changed); this is a fault of the writer"}
 	case sarama.ErrGroupAuthorizationFailed:
-		return &commitFault{code, "grant READ on the consumer group to this principal"}
+		return &refusedError{code, "grant READ on the consumer group to this principal"}
 	case sarama.ErrTopicAuthorizationFailed:
-		return &commitFault{code, "grant READ on the topic to this principal"}
+		return &refusedError{code, "grant READ on the topic to this principal"}
 	case sarama.ErrInvalidGroupId:
-		return &commitFault{code, "set kafka.group to a valid consumer group id"}
+		return &refusedError{code, "set kafka.group to a valid consumer group id"}
 	case sarama.ErrInvalidCommitOffsetSize:
-		return &commitFault{code, "the broker refuses offset commits of this size"}
+		return &refusedError{code, "the broker refuses offset commits of this size"}
+	default:
+		return err
 	}
-	return err
 }

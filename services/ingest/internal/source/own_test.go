@@ -16,8 +16,8 @@ import (
 func TestReadsFromExactOffset(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic))
 	p := producer(t, c)
-	produce(t, p, testTopic, 0, 0, 50)
-	produce(t, p, testTopic, 1, 0, 50)
+	produce(t, p, 0, 0, 50)
+	produce(t, p, 1, 0, 50)
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	for range 2 {
 		o := s.claim(t)
@@ -51,8 +51,8 @@ func TestReadsFromExactOffset(t *testing.T) {
 func TestOffsetGone(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic))
 	p := producer(t, c)
-	produce(t, p, testTopic, 0, 0, 10)
-	produce(t, p, testTopic, 1, 0, 10)
+	produce(t, p, 0, 0, 10)
+	produce(t, p, 1, 0, 10)
 	// The group's committed offset is gone as well: the session must live with that.
 	adm := kadm.NewClient(p)
 	var committed kadm.Offsets
@@ -81,7 +81,7 @@ func TestOffsetGone(t *testing.T) {
 		r := open(t, o, 5)
 		read(t, r, 5)
 		// Retention overtakes a reader that waits at the end: it is told, not moved.
-		produce(t, p, testTopic, 0, 10, 1)
+		produce(t, p, 0, 10, 1)
 		read(t, r, 1)
 	}
 	if n := s.logs.count("joined the group"); n != 1 {
@@ -92,13 +92,13 @@ func TestOffsetGone(t *testing.T) {
 func TestOffsetGoneWhileReading(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	p := producer(t, c)
-	produce(t, p, testTopic, 0, 0, 100)
+	produce(t, p, 0, 0, 100)
 	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Fetch.Records = 1 }), false)
 	o := s.claim(t)
 	r := open(t, o, 0)
 	// The reader is full and paused; what it wants next disappears.
 	eventually(t, "a pause", func() bool { return r.(*reader).isPaused() })
-	produce(t, p, testTopic, 0, 100, 100)
+	produce(t, p, 0, 100, 100)
 	var cut kadm.Offsets
 	cut.AddOffset(testTopic, 0, 150, -1)
 	if _, err := kadm.NewClient(p).DeleteRecords(t.Context(), cut); err != nil {

@@ -68,7 +68,7 @@ func TestNextWaitsAndReturns(t *testing.T) {
 	if _, err := r.Next(ctx, dst, time.Time{}); !errors.Is(err, stop) {
 		t.Errorf("got %v", err)
 	}
-	produce(t, producer(t, c), testTopic, 0, 0, 5)
+	produce(t, producer(t, c), 0, 0, 5)
 	for want := int64(5); want > 0; {
 		if out, err = r.Next(t.Context(), dst, time.Time{}); err != nil || len(out) > cap(dst) {
 			t.Fatalf("%d records, %v", len(out), err)
@@ -93,8 +93,8 @@ func TestSlowLaneStallsNobody(t *testing.T) {
 		c.Kafka.Fetch.Clients = 1
 		c.Kafka.Fetch.Bytes, c.Kafka.Fetch.Prefetch, c.Kafka.Fetch.Records = 64<<10, 1<<20, 2000
 	}), false)
-	produce(t, p, testTopic, 0, 0, n)
-	produce(t, p, testTopic, 1, 0, n)
+	produce(t, p, 0, 0, n)
+	produce(t, p, 1, 0, n)
 	a, b := s.claim(t), s.claim(t)
 	slow := open(t, a, 0).(*reader)
 	fast := open(t, b, 0)
@@ -153,7 +153,7 @@ func TestReadCommitted(t *testing.T) {
 		if err := p.BeginTransaction(); err != nil {
 			t.Fatal(err)
 		}
-		produce(t, p, testTopic, 0, 10*i, 10)
+		produce(t, p, 0, 10*i, 10)
 		if err := p.EndTransaction(t.Context(), kgo.TransactionEndTry(i%2 == 0)); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +185,7 @@ func TestReadsThroughMovingLeaders(t *testing.T) {
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	r := open(t, s.claim(t), 0)
 	for i := range 3 {
-		produce(t, p, testTopic, 0, i*n/3, n/3)
+		produce(t, p, 0, i*n/3, n/3)
 		for j, got := range read(t, r, n/3) {
 			if want := i*n/3 + j; got.Offset != int64(want) {
 				t.Fatalf("offset %d, want %d", got.Offset, want)

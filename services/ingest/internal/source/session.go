@@ -89,7 +89,7 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	s.source.group.Pause(map[string][]int32{tp.topic: {tp.partition}})
 	// A fetch that was under way before the pause may still deliver. This ends when sarama closes the claim.
 	go func() {
-		for range gc.Messages() { //nolint:revive // discarding is the point
+		for range gc.Messages() {
 		}
 	}()
 

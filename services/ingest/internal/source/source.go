@@ -90,8 +90,12 @@ func (s *Source) Run(ctx context.Context, topics []string, handler Handler) erro
 	}
 	var errs sync.WaitGroup
 	errs.Go(func() {
+		last := ""
 		for err := range s.group.Errors() {
-			s.log.Warn("consumer group", "error", err)
+			if text := err.Error(); text != last { // an outage repeats itself
+				last = text
+				s.log.Warn("consumer group", "error", err)
+			}
 		}
 	})
 	defer func() {
@@ -108,6 +112,7 @@ func (s *Source) Run(ctx context.Context, topics []string, handler Handler) erro
 // member joins the group for the topics that can be read, and joins again when those change or a generation ends.
 func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 	survey := newSurvey(s)
+	said := ""
 	for pause := time.Duration(0); sleep(ctx, pause); {
 		readable := survey.readable(topics)
 		if len(readable) == 0 {
@@ -117,17 +122,20 @@ func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 			continue
 		}
 		err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable(topics)) }, handler)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return
-		case err != nil:
-			s.joined.Store(false)
-			s.waits("cannot join the consumer group: " + err.Error())
-			s.log.Warn("the group generation failed, joining again", "error", explain(err))
-			pause = time.Second
-		default:
-			pause = 0
 		}
+		if err == nil {
+			pause, said = 0, ""
+			continue
+		}
+		s.joined.Store(false)
+		s.waits("cannot join the consumer group: " + err.Error())
+		if said != err.Error() {
+			said = err.Error()
+			s.log.Warn("cannot join the consumer group, trying again", "error", explain(err))
+		}
+		pause = time.Second
 	}
 }
 

@@ -90,7 +90,7 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 	case err != nil && !errors.Is(err, sarama.ErrLeaderNotAvailable):
 		return "", err
 	}
-	if partitions, err := client.Partitions(topic); err != nil || len(partitions) == 0 {
+	if partitions, _ := client.Partitions(topic); len(partitions) == 0 {
 		return topicMissing, nil
 	}
 	policy, err := cleanupPolicy(client, topic)
@@ -112,13 +112,20 @@ func cleanupPolicy(client sarama.Client, topic string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	entries, err := admin.DescribeConfig(sarama.ConfigResource{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{"cleanup.policy"}})
+	const key = "cleanup.policy"
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{key}}},
+		sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return "", err
 	}
-	for _, e := range entries {
-		if e.Name == "cleanup.policy" {
-			return e.Value, nil
+	for _, r := range results {
+		if r.ErrorCode != sarama.ErrNoError {
+			return "", r.ErrorCode
+		}
+		for i := range r.Configs {
+			if r.Configs[i].Name == key {
+				return r.Configs[i].Value, nil
+			}
 		}
 	}
 	return "", nil
