@@ -70,8 +70,10 @@ const (
 
 var (
 	partitionColumns = []string{"event_time", "ingest_time", "kafka_timestamp", none}
-	clusterColumns   = []string{"event_id", "event_type", "item_type", "event_time", "ingest_time", "topic_version",
-		"kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp"}
+	clusterColumns   = []string{
+		"event_id", "event_type", "item_type", "event_time", "ingest_time", "topic_version",
+		"kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
+	}
 	partitionUnits = map[string]lanev1.PartitionUnit{
 		"hour": lanev1.PartitionUnit_PARTITION_UNIT_HOUR, "day": lanev1.PartitionUnit_PARTITION_UNIT_DAY,
 		"month": lanev1.PartitionUnit_PARTITION_UNIT_MONTH, "year": lanev1.PartitionUnit_PARTITION_UNIT_YEAR,
@@ -167,10 +169,18 @@ func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
 	if _, ok := builtins[c.Builtin]; !ok {
 		report("builtin", fmt.Sprintf("there is no built-in contract %q", c.Builtin), "choose "+strings.Join(builtinNames(), " or ")+", or give format and schema")
 	}
-	for key, set := range map[string]bool{"format": c.Format != "", "schema": c.Schema != "", "payload": c.Payload != "",
-		"event_id": c.EventID != "", "event_time": c.EventTime != EventTime{}} {
-		if set {
-			report(key, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
+	for _, settled := range []struct {
+		key string
+		set bool
+	}{
+		{"format", c.Format != ""},
+		{"schema", c.Schema != ""},
+		{"payload", c.Payload != ""},
+		{"event_id", c.EventID != ""},
+		{"event_time", c.EventTime != EventTime{}},
+	} {
+		if settled.set {
+			report(settled.key, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
 		}
 	}
 }

@@ -26,13 +26,15 @@ type schemaMaker struct {
 	types int
 }
 
-var leaves = []string{`"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`,
+var leaves = []string{
+	`"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`,
 	`{"type":"int","logicalType":"date"}`, `{"type":"int","logicalType":"time-millis"}`, `{"type":"long","logicalType":"time-micros"}`,
 	`{"type":"long","logicalType":"timestamp-millis"}`, `{"type":"long","logicalType":"timestamp-micros"}`,
 	`{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-millis"}`,
 	`{"type":"long","logicalType":"local-timestamp-micros"}`, `{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`,
 	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `{"type":"bytes","logicalType":"decimal","precision":5,"scale":5}`,
-	`{"type":"string","logicalType":"uuid"}`, "enum", "fixed", "decimal"}
+	`{"type":"string","logicalType":"uuid"}`, "enum", "fixed", "decimal",
+}
 
 func (m *schemaMaker) leaf() string {
 	m.types++

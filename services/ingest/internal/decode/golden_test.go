@@ -69,10 +69,16 @@ var builtins = []struct {
 	options         decode.Options
 	message         proto.Message
 }{
-	{"delivery_event_v6.avsc", "delivery_event_v6.jsonl.gz",
-		decode.Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"}, &deliveryv6.Delivery{}},
-	{"physical_stock_updated.avsc", "physical_stock_updated.jsonl.gz",
-		decode.Options{Contract: "stock.v1", Payload: "physical_stock", EventTime: "timestamp"}, &stockv1.PhysicalStock{}},
+	{
+		"delivery_event_v6.avsc", "delivery_event_v6.jsonl.gz",
+		decode.Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"},
+		&deliveryv6.Delivery{},
+	},
+	{
+		"physical_stock_updated.avsc", "physical_stock_updated.jsonl.gz",
+		decode.Options{Contract: "stock.v1", Payload: "physical_stock", EventTime: "timestamp"},
+		&stockv1.PhysicalStock{},
+	},
 }
 
 func TestGolden(t *testing.T) {
