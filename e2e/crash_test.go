@@ -93,7 +93,7 @@ func TestAppendRepliesLost(t *testing.T) {
 	w.fault("bigquery", map[string]any{"kind": "lost_reply", "probability": 0.1})
 	w.produce(stack.DeliveryTopic, load, events.Config{})
 	w.verified()
-	if n := w.metric(w.Writers[0], "waybill_writer_reconnects_total"); n == 0 {
+	if n := w.metric(w.Writers[0], "waybill_writer_append_reconnects_total"); n == 0 {
 		t.Error("no reply was lost")
 	}
 }

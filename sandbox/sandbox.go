@@ -45,6 +45,8 @@ type Config struct {
 	Topics []kafka.Topic
 	// RetentionBytes bounds the log of each Kafka partition; 0 keeps everything.
 	RetentionBytes int64
+	// Discard makes BigQuery count rows and keep none: for measuring writers.
+	Discard bool
 	// Logger hears warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
@@ -101,6 +103,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 		GRPCAddr: address(config.Host, config.BigQueryGRPC),
 		RESTAddr: address(config.Host, config.BigQueryREST),
 		Datasets: []string{Project + "." + Dataset},
+		Discard:  config.Discard,
 		Logger:   config.Logger,
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ type upCommand struct {
 	AdminPort      int      `default:"19059" help:"Faults, rows and health."`
 	SeedTopics     []string `placeholder:"NAME:PARTITIONS" help:"Topics to create, each with its dead-letter topic (default: delivery_events_v6_topic:8,sms_physical_stock_updated_topic:4)."`
 	RetentionBytes int64    `help:"Bound the log of each Kafka partition (default: keep everything)."`
+	Discard        bool     `help:"Count the rows that BigQuery is given and keep none: to measure writers, not to look at tables."`
 }
 
 // Help is shown below the flags.
@@ -46,7 +47,7 @@ func (c upCommand) Run(ctx context.Context, s streams) error {
 	running, err := sandbox.Start(ctx, sandbox.Config{
 		Dir: c.Dir, Host: c.Host, Advertise: c.Advertise, KafkaPorts: c.KafkaPorts,
 		BigQueryGRPC: c.GRPCPort, BigQueryREST: c.RESTPort, Registry: c.RegistryPort, Admin: c.AdminPort,
-		Topics: topics, RetentionBytes: c.RetentionBytes,
+		Topics: topics, RetentionBytes: c.RetentionBytes, Discard: c.Discard,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

@@ -120,9 +120,12 @@ func (a *appender) run() {
 	}
 }
 
-// encode makes the request of a step, with a reference of its own to the rows: the piece may be done before gRPC is.
+// encode makes the request of a step, with a reference of its own to the rows: the piece may be done before gRPC is. The caller
+// holds mu.
 func (a *appender) encode(s step) *request {
 	s.piece.data.Ref()
+	a.sink.metrics.appends.Inc()
+	a.sink.metrics.bytes.Add(float64(s.piece.data.Len()))
 	if s.opening {
 		return a.preamble.first(s.offset, s.piece.data)
 	}
