@@ -268,7 +268,7 @@ func (c *modelCall) append(a *lanewire.Append) error {
 	c.state.LeftOut = slices.DeleteFunc(c.state.LeftOut, func(o int64) bool { return o < a.EndPosition })
 	if err := c.say(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{
 		Sequence: a.Sequence, Position: a.EndPosition, Checkpoint: c.state.encode(),
-	}}}); err != nil && !c.zombie {
+	}}}); err != nil && (!c.zombie || errors.Is(err, errWriterDied)) {
 		return err
 	}
 	return nil
