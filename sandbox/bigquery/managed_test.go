@@ -20,8 +20,10 @@ func TestGoogleClients(t *testing.T) {
 	b.createTable()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	options := []option.ClientOption{option.WithEndpoint(b.e.Addrs().GRPC), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))}
+	options := []option.ClientOption{
+		option.WithEndpoint(b.e.Addrs().GRPC), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+	}
 
 	managed, err := managedwriter.NewClient(ctx, "sandbox", options...)
 	if err != nil {

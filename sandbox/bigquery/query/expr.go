@@ -288,10 +288,11 @@ func array(args []value) value {
 }
 
 func caseOf(e *expr, args []value) value {
-	sql := "CASE"
+	var sql strings.Builder
+	sql.WriteString("CASE")
 	rest := args
 	if e.text == "of" {
-		sql += " " + real(args[0])
+		sql.WriteString(" " + real(args[0]))
 		rest = args[1:]
 	}
 	out := value{}
@@ -307,13 +308,13 @@ func caseOf(e *expr, args []value) value {
 		if e.text == "of" {
 			meet(&args[0], &rest[0])
 		}
-		sql += fmt.Sprintf(" WHEN %s THEN %s", real(rest[0]), choose(rest[1]))
+		fmt.Fprintf(&sql, " WHEN %s THEN %s", real(rest[0]), choose(rest[1]))
 		rest = rest[2:]
 	}
 	if len(rest) == 1 {
-		sql += " ELSE " + choose(rest[0])
+		sql.WriteString(" ELSE " + choose(rest[0]))
 	}
-	out.sql = "(" + sql + " END)"
+	out.sql = "(" + sql.String() + " END)"
 	return out
 }
 

@@ -74,8 +74,10 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 		return t.over(e, typed(row.Integer, "count(*)"), sc)
 	}
 	if e.text == "IF" && len(args) == 3 {
-		return value{sql: fmt.Sprintf("iif(%s, %s, %s)", args[0].sql, args[1].sql, args[2].sql),
-			col: row.Column{Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields}}, nil
+		return value{
+			sql: fmt.Sprintf("iif(%s, %s, %s)", args[0].sql, args[1].sql, args[2].sql),
+			col: row.Column{Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields},
+		}, nil
 	}
 	f, aggregate := aggregates[e.text]
 	if !aggregate {

@@ -30,12 +30,18 @@ func golden() []*Checkpoint {
 	const stock = "projects/acme-data/datasets/waybill/tables/physical_stock_events"
 	return []*Checkpoint{
 		{},
-		{Clean: true, Cluster: "lkc-1a2b3", Topic: "orders", Partition: 3, Position: 1234567, Routing: 0xfedcba9876543210,
-			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99}}},
-		{Topic: "orders", Position: 100, LeftOut: []Range{{100, 101}, {103, 104}, {110, 150}},
-			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6}, {Name: stock, Drop: 1 << 40}}},
-		{Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},
-			Tables: []Table{{Name: "a", Stream: "elsewhere/streams/1"}}},
+		{
+			Clean: true, Cluster: "lkc-1a2b3", Topic: "orders", Partition: 3, Position: 1234567, Routing: 0xfedcba9876543210,
+			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99}},
+		},
+		{
+			Topic: "orders", Position: 100, LeftOut: []Range{{100, 101}, {103, 104}, {110, 150}},
+			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6}, {Name: stock, Drop: 1 << 40}},
+		},
+		{
+			Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},
+			Tables: []Table{{Name: "a", Stream: "elsewhere/streams/1"}},
+		},
 	}
 }
 

@@ -183,7 +183,7 @@ func (s *script) openLane(args map[string]string) {
 		for {
 			r, err := call.Recv()
 			if err != nil {
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					responses <- "end OK"
 				} else {
 					responses <- fmt.Sprintf("end %v: %s", status.Code(err), status.Convert(err).Message())
@@ -278,7 +278,7 @@ func (s *script) parse(words []string) *lanewire.Append {
 		case "at":
 			offset = number(value)
 		case "bad":
-			for _, i := range strings.Split(value, ",") {
+			for i := range strings.SplitSeq(value, ",") {
 				rows[number(i)] = "bad" + strings.TrimPrefix(rows[number(i)], "row")
 			}
 		case "drop":
