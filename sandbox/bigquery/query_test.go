@@ -2,8 +2,10 @@ package bigquery_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -201,16 +203,27 @@ func TestAdmin(t *testing.T) {
 	a.mustAppend(30, encoded(t, 30, 60))
 	admin := httptest.NewServer(b.e.Admin())
 	t.Cleanup(admin.Close)
-	get := func(path string) *http.Response {
+	ask := func(method, path, content string) (int, []byte) {
 		t.Helper()
-		out, err := admin.Client().Get(admin.URL + path)
+		request, err := http.NewRequest(method, admin.URL+path, strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = out.Body.Close() })
-		return out
+		out, err := admin.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Body.Close()
+		body, err := io.ReadAll(out.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.StatusCode, body
 	}
-	lines := bufio.NewScanner(get("/bigquery/rows?table=waybill.delivery_events").Body)
+	get := func(path string) (int, []byte) { t.Helper(); return ask(http.MethodGet, path, "") }
+	post := func(fault string) (int, []byte) { t.Helper(); return ask(http.MethodPost, "/bigquery/faults", fault) }
+	_, body := get("/bigquery/rows?table=waybill.delivery_events")
+	lines := bufio.NewScanner(bytes.NewReader(body))
 	n := int64(0)
 	for ; lines.Scan(); n++ {
 		var p struct {
@@ -225,31 +238,29 @@ func TestAdmin(t *testing.T) {
 		t.Fatalf("%d lines", n)
 	}
 	var r map[string]any
-	if err := json.NewDecoder(get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=2&offset=35").Body).Decode(&r); err != nil {
+	_, body = get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=2&offset=35")
+	if err := json.Unmarshal(body, &r); err != nil {
 		t.Fatal(err)
 	}
 	if r["event_id"] != "e35" || r["event_time"] != "2023-11-14T22:13:55.000000Z" || r["kafka_key"] != "ACM=" || r["delivery"].(map[string]any)["status"] != "done" {
 		t.Fatal(r)
 	}
-	if got := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=1&offset=35").StatusCode; got != http.StatusNotFound {
+	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=1&offset=35"); got != http.StatusNotFound {
 		t.Fatal(got)
 	}
 	a.mustAppend(60, encoded(t, 60, 61))
-	if got := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=0&offset=60").StatusCode; got != http.StatusOK {
+	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=0&offset=60"); got != http.StatusOK {
 		t.Fatal(got)
 	}
 	var stats emulator.Stats
-	if err := json.NewDecoder(get("/bigquery/stats").Body).Decode(&stats); err != nil || stats.Rows != 61 || stats.Tables[0].Rows != 61 {
+	_, body = get("/bigquery/stats")
+	if err := json.Unmarshal(body, &stats); err != nil || stats.Rows != 61 || stats.Tables[0].Rows != 61 {
 		t.Fatal(stats, err)
 	}
-	out, err := admin.Client().Post(admin.URL+"/bigquery/faults", "application/json", strings.NewReader(`{"kind":"latency","delay":"5ms","count":2}`))
-	if err != nil || out.StatusCode != http.StatusOK || len(b.e.Faults().List()) != 1 {
-		t.Fatal(out, err)
+	if got, body := post(`{"kind":"latency","delay":"5ms","count":2}`); got != http.StatusOK || len(b.e.Faults().List()) != 1 {
+		t.Fatalf("%d %s", got, body)
 	}
-	_ = out.Body.Close()
-	out, err = admin.Client().Post(admin.URL+"/bigquery/faults", "application/json", strings.NewReader(`{"kind":"latencyy"}`))
-	if err != nil || out.StatusCode != http.StatusBadRequest {
-		t.Fatal(out, err)
+	if got, body := post(`{"kind":"latencyy"}`); got != http.StatusBadRequest {
+		t.Fatalf("%d %s", got, body)
 	}
-	_ = out.Body.Close()
 }

@@ -81,7 +81,7 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 	}
 	f, aggregate := aggregates[e.text]
 	if !aggregate {
-		known := false
+		var known bool
 		if f, known = functions[e.text]; !known {
 			return value{}, refuse(e.at, "The sandbox does not support function %s", e.text)
 		}
@@ -119,7 +119,7 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string, error) {
 	var all []string
 	for _, a := range args {
-		all = append(all, real(a))
+		all = append(all, asReal(a))
 	}
 	if e.text == "ARRAY_AGG" && args[0].col.Type == row.Struct {
 		all[0] = "json(" + all[0] + ")"

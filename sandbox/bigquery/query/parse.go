@@ -332,7 +332,7 @@ func (p *parser) selectItem() selectItem {
 func (p *parser) from() []*source {
 	out := []*source{p.source("")}
 	for {
-		join := ""
+		var join string
 		switch {
 		case p.accept(","), p.accept("CROSS", "JOIN"):
 			join = "CROSS JOIN"

@@ -106,8 +106,8 @@ func quote(name string) string     { return `"` + strings.ReplaceAll(name, `"`, 
 func literal(s string) string      { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 func isDecimal(c *row.Column) bool { return c.Type == row.Numeric || c.Type == row.BigNumeric }
 
-// real is a value to compute and compare with: decimals lie in SQLite as text.
-func real(v value) string {
+// asReal is a value to compute and compare with: decimals lie in SQLite as text.
+func asReal(v value) string {
 	if isDecimal(&v.col) && !v.col.Repeated {
 		return "CAST(" + v.sql + " AS REAL)"
 	}

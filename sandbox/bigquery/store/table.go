@@ -87,7 +87,10 @@ func (s *Store) loadTable(dir string) (*Table, error) {
 	slices.SortStableFunc(t.streams, func(a, b *Stream) int {
 		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 	})
-	return t, t.loadCommits()
+	if err := t.loadCommits(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func (t *Table) add(st *Stream) {

@@ -153,7 +153,6 @@ func (s *script) do(d *datadriven.TestData) string {
 	case "lanes":
 		var out strings.Builder
 		for _, l := range s.w.Status() {
-			l.Since = time.Time{}
 			fmt.Fprintf(&out, "%s/%d %s: position %d, end %d, window %d, held %d, bytes %d, left out %d, barrier %v", l.Topic, l.Partition, l.Phase, l.Position, l.End, l.Window, l.Held, l.Bytes, l.LeftOut, l.Barrier)
 			for _, t := range l.Tables {
 				fmt.Fprintf(&out, "; %s rows %d drop %d", short(t.Table), t.Rows, t.Drop)
