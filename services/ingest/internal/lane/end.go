@@ -57,10 +57,10 @@ func (c *call) finish() error {
 // release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
 	if c.ledger.inFlight {
-		<-c.committed
+		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
 	}
 	if c.lettering {
-		<-c.lettered
+		<-c.lettered //nolint:errcheck // likewise: what was not confirmed is produced again
 		c.abandonLetters()
 	}
 	for !c.batches.empty() {
