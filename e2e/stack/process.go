@@ -43,7 +43,8 @@ func (p *Process) Start() error {
 	if err != nil {
 		return err
 	}
-	defer log.Close()                      // the child has its own descriptor
+	defer log.Close() // the child has its own descriptor
+
 	cmd := exec.Command(p.Path, p.Args...) //nolint:noctx // the process ends by Kill or Stop, not with whoever started it
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
