@@ -140,8 +140,11 @@ func TestInsertAllTypes(t *testing.T) {
 	at := time.Date(2024, 2, 29, 12, 30, 0, 123456000, time.UTC)
 	save := func(s any) error {
 		return table.Inserter().Put(t.Context(), &bigquery.ValuesSaver{Schema: schema, Row: []bigquery.Value{
-			s, big.NewRat(2469, 200), civil.DateOf(at), at, civil.DateTimeOf(at), civil.TimeOf(at), []byte{1, 2}, 2.5,
-			[]bigquery.Value{1, 2}, []bigquery.Value{true},
+			s, big.NewRat(2469, 200), civil.DateOf(at), at, civil.DateTimeOf(at), civil.TimeOf(at),
+			[]byte{1, 2},
+			2.5,
+			[]bigquery.Value{1, 2},
+			[]bigquery.Value{true},
 		}})
 	}
 	if err := save("x"); err != nil {
