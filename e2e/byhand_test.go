@@ -59,7 +59,7 @@ func TestGrpcurl(t *testing.T) {
 	}
 	row := run(filepath.Join(bin, "sandbox"), "query", "--sandbox", filepath.Join(w.Config.Dir, "sandbox.json"),
 		"SELECT event_id, delivery.status, topic_version FROM delivery_events WHERE kafka_topic = 'by-hand'")
-	if !strings.Contains(row, "by-hand-1") || !strings.Contains(row, "ON_HOLD") || !strings.Contains(row, "NULL") {
+	if !strings.Contains(row, "by-hand-1") || !strings.Contains(row, "ON_HOLD") || !strings.Contains(row, "null") {
 		t.Errorf("the row that was written by hand is not in the table:\n%s", row)
 	}
 }
