@@ -5,10 +5,11 @@
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
-# What `make run` produces, how fast (events a second, 0 is flat out), and whether it stays up.
+# What `make run` produces, how fast (events a second, 0 is flat out), whether it stays up, and whether it shows every lane.
 EVENTS ?= 20000
 RATE ?= 0
 KEEP ?=
+LANES ?=
 # Time for each fuzz target.
 FUZZTIME ?= 10s
 # Where `make images` takes its base images from, and how it names what it makes.
@@ -39,8 +40,8 @@ build: ## Build all programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
 
 .PHONY: run
-run: build ## The main job on the sandbox: produce, kill the writer once, verify. EVENTS=20000 RATE=0 KEEP=1
-	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep)
+run: build ## The main job on the sandbox: produce, kill the writer once, verify. EVENTS=20000 RATE=0 KEEP=1 LANES=1
+	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep) $(if $(filter-out 0 no false,$(LANES)),--lanes)
 
 .PHONY: bench
 bench: build ## What a million rows cost, end to end and stage by stage
