@@ -125,7 +125,7 @@ func (b *binaries) controlScripts(ctx context.Context, out io.Writer, chosen []m
 		}
 		total += took
 	}
-	fmt.Fprintf(out, "  control: with nothing removed the %d scripts pass (%d ms)\n", len(chosen), total.Milliseconds())
+	fmt.Fprintf(out, "  control: with nothing removed the scripts pass: %d (%d ms)\n", len(chosen), total.Milliseconds())
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (c *command) run(ctx context.Context, out io.Writer) (err error) {
 			}
 		}
 		if chosen == nil {
-			return fmt.Errorf("there is no mutant %q; there are %s", c.Only, names())
+			return fmt.Errorf("there is no mutant %q; there are %s", c.Only, names(mutants))
 		}
 	}
 	dir, err := os.MkdirTemp("", "waybill-mutants-")
@@ -58,7 +58,7 @@ func (c *command) run(ctx context.Context, out io.Writer) (err error) {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}()
 
-	fmt.Fprintf(out, "%d mutants of Waybill, each without one of its protections\n\n", len(chosen))
+	fmt.Fprintf(out, "Waybill without one of its protections at a time: %s\n\n", names(chosen))
 	start := time.Now()
 	b, err := build(ctx, dir, c.Bin, !c.Fast)
 	if err != nil {
@@ -121,7 +121,7 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  control: the released build passes the %d scenarios (%.1f s) and has no mutant in it\n", len(distinct), time.Since(start).Seconds())
+	fmt.Fprintf(out, "  control: the released build has no mutant in it and passes the scenarios: %d (%.1f s)\n", len(distinct), time.Since(start).Seconds())
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (c *command) atOnce(n int, f func(i int)) {
 // show prints the table and the last line.
 func (c *command) show(out io.Writer, verdicts []verdict) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	head := []string{"mutant", "removed", "caught by script", "in"}
+	head := []string{"mutant", "protection removed", "caught by script", "in"}
 	if !c.Fast {
 		head = append(head, "caught end to end", "verify says")
 	}
@@ -199,7 +199,7 @@ func or(text, otherwise string) string {
 	return text
 }
 
-func names() string {
+func names(mutants []mutant) string {
 	var all []string
 	for _, m := range mutants {
 		all = append(all, m.name)

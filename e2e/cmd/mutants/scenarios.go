@@ -38,7 +38,7 @@ var killedBeforeCommit = scenario{
 
 // killedWithBadRecords: the same with dead letters between the rows, which must not be counted as rows.
 var killedWithBadRecords = scenario{
-	name: "the same, with bad records", ingestYAML: rarely,
+	name: "ingest killed among bad records", ingestYAML: rarely,
 	act: func(w *world) error {
 		bad := clean
 		bad.TruncatedEvery = 10
