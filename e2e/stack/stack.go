@@ -96,7 +96,10 @@ func New(config Config) (*Stack, error) {
 	if ports.err != nil {
 		return nil, ports.err
 	}
-	return s, s.writeConfigs()
+	if err := s.writeConfigs(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Stack) process(name, binary string, args []string) *Process {
@@ -190,18 +193,22 @@ type ports struct {
 
 func (p *ports) take(fixed bool, preferred int) string {
 	if fixed {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", preferred)); err == nil {
+		if l, err := listen(preferred); err == nil {
 			p.held = append(p.held, l)
 			return l.Addr().String()
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen(0)
 	if err != nil {
 		p.err = err
 		return ""
 	}
 	p.held = append(p.held, l)
 	return l.Addr().String()
+}
+
+func listen(port int) (net.Listener, error) {
+	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // an address of loopback needs no look-up to wait for
 }
 
 func (p *ports) release() {
