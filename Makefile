@@ -54,7 +54,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
@@ -63,6 +63,12 @@ ci: ## Everything that must pass, each step with its time
 .PHONY: test
 test: ## Test all modules, with the race detector where a C compiler works
 	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 9m work
+
+.PHONY: mutants
+mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only
+	@$(if $(filter-out 0 no false,$(FAST)),,$(MAKE) build)
+	CGO_ENABLED=0 go build -trimpath -o bin/mutants ./e2e/cmd/mutants
+	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast)
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (10s)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/mutant"
 )
 
 // moveLinger is how long a batch waits that only moves the position on.
@@ -159,7 +161,12 @@ func (c *call) advance() error {
 		}
 	}
 	if p, ok := c.ledger.await(); ok {
-		go func() { c.committed <- c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) }()
+		if mutant.AwaitedCommit { // Durable goes out at once, the commit some time
+			c.lane.Partition.CommitLater(p.position, p.checkpoint)
+			c.committed <- nil
+		} else {
+			go func() { c.committed <- c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) }()
+		}
 	}
 	if p, ok := c.ledger.later(); ok {
 		c.lane.Partition.CommitLater(p.position, p.checkpoint)

@@ -3,6 +3,7 @@ package lane
 import (
 	"errors"
 
+	"github.com/waybill-data/waybill/pkg/mutant"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
@@ -145,14 +146,21 @@ func (l *lane) snapshot(clean bool) {
 	tables := l.shown.Tables[:0]
 	for _, i := range l.named {
 		t := &l.tables[i]
-		if t.stream != "" || t.drop > 0 {
-			tables = append(tables, checkpoint.Table{Name: t.name, Stream: t.stream, Rows: t.settled, Drop: t.drop})
+		drop := t.drop
+		if mutant.ResidualDrop { // a checkpoint forgets the rows still to be dropped
+			drop = 0
+		}
+		if t.stream != "" || drop > 0 {
+			tables = append(tables, checkpoint.Table{Name: t.name, Stream: t.stream, Rows: t.settled, Drop: drop})
 		}
 	}
 	l.shown = checkpoint.Checkpoint{
 		Clean:   clean,
 		Cluster: l.open.GetCluster(), Topic: l.open.GetTopic(), Partition: l.open.GetPartition(),
 		Position: l.position, Routing: l.open.GetRouting(), LeftOut: l.left, Tables: tables,
+	}
+	if mutant.LeftOut { // a checkpoint forgets which records are no rows
+		l.shown.LeftOut = nil
 	}
 }
 

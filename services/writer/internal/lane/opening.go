@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/waybill-data/waybill/pkg/mutant"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
@@ -143,7 +144,10 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 		return nil
 	}
 	// A clean stream that nothing routes to any more is finalized for tidiness; that it is gone matters to nobody.
-	rows, err := l.service.Sink.Finalize(ctx, e.Stream)
+	rows, err := e.Rows, error(nil)
+	if !mutant.Fence { // without: the checkpoint is believed, and older owners may go on
+		rows, err = l.service.Sink.Finalize(ctx, e.Stream)
+	}
 	switch {
 	case errors.Is(err, ErrStreamGone) && clean:
 	case errors.Is(err, ErrStreamGone):
