@@ -1,12 +1,7 @@
 package e2e
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"net/url"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -63,28 +58,46 @@ func TestMistakes(t *testing.T) {
 		{name: "nothing is wrong", topic: d, partition: 0, spoil: asIs},
 		{name: "reset to the same offset", topic: d, partition: 1, spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "" }},
 		{name: "crashed", topic: d, partition: 2, spoil: forge(crash)},
-		{name: "of another partition", topic: d, partition: 3, refused: `checkpoint was written for partition "2", but the lane opens partition "3"`, remedy: anew,
-			spoil: func(_ *misuse, at int64, k token) (int64, string) { k.partition = 2; return at, k.String() }},
-		{name: "of another topic", topic: d, partition: 4, refused: `checkpoint was written for topic "orders", but the lane opens topic "` + d + `"`, remedy: anew,
-			spoil: forge(func(k *token) { k.topic = "orders" })},
-		{name: "of another cluster", topic: d, partition: 5, refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
-			spoil: forge(func(k *token) { k.cluster = "staging" })},
-		{name: "of another position", topic: d, partition: 6, refused: `checkpoint was written for position "`, remedy: anew,
-			spoil: func(_ *misuse, at int64, k token) (int64, string) { return at - 1, k.String() }},
-		{name: "of another table", topic: d, partition: 7, refused: "write stream " + ownTable + "elsewhere/streams/", remedy: anew,
-			spoil: forge(func(k *token) { crash(k); k.table = ownTable + "elsewhere" })},
-		{name: "altered", topic: d, partition: 8, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
+		{
+			name: "of another partition", topic: d, partition: 3, refused: `checkpoint was written for partition "2", but the lane opens partition "3"`, remedy: anew,
+			spoil: func(_ *misuse, at int64, k token) (int64, string) { k.partition = 2; return at, k.String() },
+		},
+		{
+			name: "of another topic", topic: d, partition: 4, refused: `checkpoint was written for topic "orders", but the lane opens topic "` + d + `"`, remedy: anew,
+			spoil: forge(func(k *token) { k.topic = "orders" }),
+		},
+		{
+			name: "of another cluster", topic: d, partition: 5, refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
+			spoil: forge(func(k *token) { k.cluster = "staging" }),
+		},
+		{
+			name: "of another position", topic: d, partition: 6, refused: `checkpoint was written for position "`, remedy: anew,
+			spoil: func(_ *misuse, at int64, k token) (int64, string) { return at - 1, k.String() },
+		},
+		{
+			name: "of another table", topic: d, partition: 7, refused: "write stream " + ownTable + "elsewhere/streams/", remedy: anew,
+			spoil: forge(func(k *token) { crash(k); k.table = ownTable + "elsewhere" }),
+		},
+		{
+			name: "altered", topic: d, partition: 8, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
 			spoil: func(_ *misuse, at int64, k token) (int64, string) {
 				b := []byte(k.String())
 				b[len(b)/2] ^= 1
 				return at, string(b)
-			}},
-		{name: "cut short", topic: d, partition: 9, refused: "open.checkpoint: checkpoint is cut short", remedy: "offset.metadata.max.bytes",
-			spoil: func(_ *misuse, at int64, k token) (int64, string) { s := k.String(); return at, s[:len(s)/2&^3] }},
-		{name: "metadata of another consumer", topic: d, partition: 10, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
-			spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "committed by loader-3 at 12:00" }},
-		{name: "fewer rows than settled", topic: d, partition: 11, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
-			spoil: forge(func(k *token) { k.flags &^= clean; k.rows += 3 })},
+			},
+		},
+		{
+			name: "cut short", topic: d, partition: 9, refused: "open.checkpoint: checkpoint is cut short", remedy: "offset.metadata.max.bytes",
+			spoil: func(_ *misuse, at int64, k token) (int64, string) { s := k.String(); return at, s[:len(s)/2&^3] },
+		},
+		{
+			name: "metadata of another consumer", topic: d, partition: 10, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
+			spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "committed by loader-3 at 12:00" },
+		},
+		{
+			name: "fewer rows than settled", topic: d, partition: 11, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
+			spoil: forge(func(k *token) { k.flags &^= clean; k.rows += 3 }),
+		},
 		// The configuration below routes the topic otherwise: fatal only where rows are to be dropped.
 		{name: "routing changed after a clean stop", topic: s, partition: 0, spoil: asIs},
 		{name: "routing changed after a crash", topic: s, partition: 1, spoil: forge(crash), refused: "the routing changed (fingerprint ", remedy: "run ingest with the old routing"},
@@ -136,17 +149,21 @@ func TestRetention(t *testing.T) {
 	m := newMisuse(t, stack.Config{DeliveryPartitions: 3, StockPartitions: 1})
 	m.up()
 	m.run([]mistake{
-		{name: "rows were to be dropped", topic: d, partition: 0, refused: d + "/0 holds offsets ", remedy: "counting over the gap would drop others",
+		{
+			name: "rows were to be dropped", topic: d, partition: 0, refused: d + "/0 holds offsets ", remedy: "counting over the gap would drop others",
 			spoil: func(m *misuse, at int64, k token) (int64, string) {
 				m.truncate(d, 0, at-unclean+2)
 				crash(&k)
 				return int64(k.position), k.String()
-			}},
-		{name: "nothing was to be dropped", topic: d, partition: 1, logged: "records at the position are gone; the lane goes on elsewhere",
+			},
+		},
+		{
+			name: "nothing was to be dropped", topic: d, partition: 1, logged: "records at the position are gone; the lane goes on elsewhere",
 			spoil: func(m *misuse, at int64, _ token) (int64, string) {
 				m.truncate(d, 1, at)
 				return at - 2, "" // before what is left: the lane goes on at the oldest record
-			}},
+			},
+		},
 		{name: "nothing happened", topic: d, partition: 2, spoil: asIs},
 	}, nil)
 	rows := m.rows("delivery_events")
@@ -291,154 +308,4 @@ func (m *misuse) refusedAs(ingest *stack.Service, c *mistake) error {
 		return nil
 	}
 	return fmt.Errorf("no lane of %s/%d", c.topic, c.partition)
-}
-
-// caughtUp says whether the group has committed all that a partition holds.
-func (m *misuse) caughtUp(topic string, partition int32) error {
-	ends, err := m.admin.ListEndOffsets(m.ctx, topic)
-	if err != nil {
-		return err
-	}
-	committed, err := m.admin.FetchOffsets(m.ctx, stack.Group)
-	if err != nil {
-		return err
-	}
-	end, _ := ends.Lookup(topic, partition)
-	at, _ := committed.Lookup(topic, partition)
-	if at.At != end.Offset {
-		return fmt.Errorf("%s/%d: %d of %d committed", topic, partition, at.At, end.Offset)
-	}
-	return nil
-}
-
-func (m *misuse) lanes(ingest *stack.Service) []stack.Lane {
-	lanes, err := ingest.Lanes(m.ctx)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	return lanes
-}
-
-func (m *misuse) stop(s *stack.Service) {
-	m.t.Helper()
-	if err := s.Stop(20 * time.Second); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m *misuse) commit(topic string, partition int32, at int64, metadata string) {
-	m.t.Helper()
-	offsets := kadm.Offsets{}
-	offsets.Add(kadm.Offset{Topic: topic, Partition: partition, At: at, LeaderEpoch: -1, Metadata: metadata})
-	if err := m.admin.CommitAllOffsets(m.ctx, stack.Group, offsets); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-// truncate removes the records before an offset, as retention does.
-func (m *misuse) truncate(topic string, partition int32, before int64) {
-	m.t.Helper()
-	offsets := kadm.Offsets{}
-	offsets.AddOffset(topic, partition, before, -1)
-	responses, err := m.admin.DeleteRecords(m.ctx, offsets)
-	if err == nil {
-		err = responses.Error()
-	}
-	if err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m *misuse) reconfigure(from, to string) {
-	m.t.Helper()
-	path := m.Ingests[0].Config
-	text, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(text), from) {
-		m.t.Fatalf("%s has no %q: %v", path, from, err)
-	}
-	if err := os.WriteFile(path, []byte(strings.Replace(string(text), from, to, 1)), 0o644); err != nil {
-		m.t.Fatal(err)
-	}
-}
-
-func (m *misuse) deleteTable(name string) {
-	m.t.Helper()
-	address := "http://" + m.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/datasets/waybill/tables/" + name
-	request, err := http.NewRequestWithContext(m.ctx, http.MethodDelete, address, http.NoBody)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	response.Body.Close()
-	if response.StatusCode/100 != 2 {
-		m.t.Fatalf("delete %s: %s", address, response.Status)
-	}
-}
-
-func place(topic string, partition int32) string { return fmt.Sprintf("%s/%d", topic, partition) }
-
-// rows counts the rows of a table by the place and offset that they come from.
-func (m *misuse) rows(table string) map[string]map[int64]int {
-	m.t.Helper()
-	address := "http://" + m.Endpoints.Admin + "/bigquery/rows?" + url.Values{"table": {"waybill." + table}}.Encode()
-	request, err := http.NewRequestWithContext(m.ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	found := map[string]map[int64]int{}
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		var row struct {
-			Topic     string
-			Partition int32
-			Offset    int64
-		}
-		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
-			m.t.Fatalf("%s: %s: %v", address, lines.Bytes(), err)
-		}
-		key := place(row.Topic, row.Partition)
-		if found[key] == nil {
-			found[key] = map[int64]int{}
-		}
-		found[key][row.Offset]++
-	}
-	return found
-}
-
-func (m *misuse) counts() map[string]int {
-	all := map[string]int{}
-	for _, table := range []string{"delivery_events", "physical_stock_events"} {
-		for key, offsets := range m.rows(table) {
-			for _, n := range offsets {
-				all[key] += n
-			}
-		}
-	}
-	return all
-}
-
-// exactly asserts that a partition has one row for each offset from one on, and none before it.
-func (m *misuse) exactly(rows map[string]map[int64]int, topic string, partition int32, from int64) {
-	m.t.Helper()
-	ends, err := m.admin.ListEndOffsets(m.ctx, topic)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	end, _ := ends.Lookup(topic, partition)
-	found := rows[place(topic, partition)]
-	if int64(len(found)) != end.Offset-from {
-		m.t.Errorf("%s/%d: rows of %d offsets, want those from %d to %d", topic, partition, len(found), from, end.Offset)
-	}
-	for offset := from; offset < end.Offset; offset++ {
-		if found[offset] != 1 {
-			m.t.Errorf("%s/%d: offset %d has %d rows", topic, partition, offset, found[offset])
-		}
-	}
 }
