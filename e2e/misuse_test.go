@@ -25,6 +25,8 @@ type mistake struct {
 	spoil func(m *misuse, at int64, k token) (int64, string)
 	// refused is how the lane's error must go on after its place, and remedy another part of it. Empty: the lane carries on by itself.
 	refused, remedy string
+	// entry is the heading of docs/operations.md that a refusal is explained under.
+	entry string
 	// logged is what the lane says of it in ingest's log; empty: anything.
 	logged string
 }
@@ -34,6 +36,16 @@ const (
 	anew     = "with empty metadata"
 	unclean  = 5 // rows that a forged crash left unsettled
 	ownTable = "projects/sandbox/datasets/waybill/tables/"
+)
+
+// Headings of docs/operations.md.
+const (
+	writtenEntry = "### `checkpoint was written for …`"
+	corruptEntry = "### `open.checkpoint: checkpoint is corrupt`"
+	goneEntry    = "### `write stream … is gone`"
+	fewerEntry   = "### `write stream … holds N rows, but the checkpoint … counts M`"
+	routingEntry = "### `the routing changed (fingerprint …`"
+	removedEntry = "### `TOPIC/P holds offsets …, so records … are gone`"
 )
 
 // asIs leaves a partition alone.
@@ -59,27 +71,27 @@ func TestMistakes(t *testing.T) {
 		{name: "reset to the same offset", topic: d, partition: 1, spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "" }},
 		{name: "crashed", topic: d, partition: 2, spoil: forge(crash)},
 		{
-			name: "of another partition", topic: d, partition: 3, refused: `checkpoint was written for partition "2", but the lane opens partition "3"`, remedy: anew,
+			name: "of another partition", topic: d, partition: 3, entry: writtenEntry, refused: `checkpoint was written for partition "2", but the lane opens partition "3"`, remedy: anew,
 			spoil: func(_ *misuse, at int64, k token) (int64, string) { k.partition = 2; return at, k.String() },
 		},
 		{
-			name: "of another topic", topic: d, partition: 4, refused: `checkpoint was written for topic "orders", but the lane opens topic "` + d + `"`, remedy: anew,
+			name: "of another topic", topic: d, partition: 4, entry: writtenEntry, refused: `checkpoint was written for topic "orders", but the lane opens topic "` + d + `"`, remedy: anew,
 			spoil: forge(func(k *token) { k.topic = "orders" }),
 		},
 		{
-			name: "of another cluster", topic: d, partition: 5, refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
+			name: "of another cluster", topic: d, partition: 5, entry: writtenEntry, refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
 			spoil: forge(func(k *token) { k.cluster = "staging" }),
 		},
 		{
-			name: "of another position", topic: d, partition: 6, refused: `checkpoint was written for position "`, remedy: anew,
+			name: "of another position", topic: d, partition: 6, entry: writtenEntry, refused: `checkpoint was written for position "`, remedy: anew,
 			spoil: func(_ *misuse, at int64, k token) (int64, string) { return at - 1, k.String() },
 		},
 		{
-			name: "of another table", topic: d, partition: 7, refused: "write stream " + ownTable + "elsewhere/streams/", remedy: anew,
+			name: "of another table", topic: d, partition: 7, entry: goneEntry, refused: "write stream " + ownTable + "elsewhere/streams/", remedy: anew,
 			spoil: forge(func(k *token) { crash(k); k.table = ownTable + "elsewhere" }),
 		},
 		{
-			name: "altered", topic: d, partition: 8, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
+			name: "altered", topic: d, partition: 8, entry: corruptEntry, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
 			spoil: func(_ *misuse, at int64, k token) (int64, string) {
 				b := []byte(k.String())
 				b[len(b)/2] ^= 1
@@ -87,22 +99,25 @@ func TestMistakes(t *testing.T) {
 			},
 		},
 		{
-			name: "cut short", topic: d, partition: 9, refused: "open.checkpoint: checkpoint is cut short", remedy: "offset.metadata.max.bytes",
+			name: "cut short", topic: d, partition: 9, entry: corruptEntry, refused: "open.checkpoint: checkpoint is cut short", remedy: "offset.metadata.max.bytes",
 			spoil: func(_ *misuse, at int64, k token) (int64, string) { s := k.String(); return at, s[:len(s)/2&^3] },
 		},
 		{
-			name: "metadata of another consumer", topic: d, partition: 10, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
+			name: "metadata of another consumer", topic: d, partition: 10, entry: corruptEntry, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
 			spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "committed by loader-3 at 12:00" },
 		},
 		{
-			name: "fewer rows than settled", topic: d, partition: 11, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
+			name: "fewer rows than settled", topic: d, partition: 11, entry: fewerEntry, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
 			spoil: forge(func(k *token) { k.flags &^= clean; k.rows += 3 }),
 		},
 		// The configuration below routes the topic otherwise: fatal only where rows are to be dropped.
 		{name: "routing changed after a clean stop", topic: s, partition: 0, spoil: asIs},
-		{name: "routing changed after a crash", topic: s, partition: 1, spoil: forge(crash), refused: "the routing changed (fingerprint ", remedy: "run ingest with the old routing"},
+		{name: "routing changed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: routingEntry, refused: "the routing changed (fingerprint ", remedy: "run ingest with the old routing"},
 	}, func() { m.reconfigure("builtin: stock.v1", "builtin: stock.v1\n    ignore: [nobody.sends.this]") })
+	// Some dead letters, for their metrics.
+	m.produce(d, 100, events.Config{Size: 4000, TruncatedEvery: 10, UnknownTypeEvery: -1})
 	m.verified()
+	m.documented()
 }
 
 func TestTimePasses(t *testing.T) {
@@ -115,13 +130,13 @@ func TestTimePasses(t *testing.T) {
 	m.up()
 	m.run([]mistake{
 		{name: "expired while stopped", topic: d, partition: 0, spoil: asIs},
-		{name: "expired after a crash", topic: d, partition: 1, spoil: forge(crash), refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "is gone (it expired"},
+		{name: "expired after a crash", topic: d, partition: 1, spoil: forge(crash), entry: goneEntry, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "is gone (it expired"},
 		{name: "retention after a clean stop", topic: d, partition: 2, spoil: func(m *misuse, at int64, k token) (int64, string) {
 			m.truncate(d, 2, at)
 			return at, k.String()
 		}},
 		{name: "removed while stopped", topic: s, partition: 0, spoil: asIs},
-		{name: "removed after a crash", topic: s, partition: 1, spoil: forge(crash), refused: "write stream " + ownTable + "physical_stock_events/streams/", remedy: "physical_stock_events was deleted"},
+		{name: "removed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: goneEntry, refused: "write stream " + ownTable + "physical_stock_events/streams/", remedy: "physical_stock_events was deleted"},
 		{name: "carried over from another consumer", topic: s, partition: migrated, spoil: asIs},
 	}, func() {
 		m.fault("bigquery", map[string]any{"kind": "clock_jump", "delay": "80h"})
@@ -150,7 +165,7 @@ func TestRetention(t *testing.T) {
 	m.up()
 	m.run([]mistake{
 		{
-			name: "rows were to be dropped", topic: d, partition: 0, refused: d + "/0 holds offsets ", remedy: "counting over the gap would drop others",
+			name: "rows were to be dropped", topic: d, partition: 0, entry: removedEntry, refused: d + "/0 holds offsets ", remedy: "counting over the gap would drop others",
 			spoil: func(m *misuse, at int64, k token) (int64, string) {
 				m.truncate(d, 0, at-unclean+2)
 				crash(&k)
@@ -265,6 +280,9 @@ func (m *misuse) run(cases []mistake, meanwhile func()) {
 			continue
 		}
 		m.until(c.name+": the lane is refused", func() error { return m.refusedAs(ingest, &c) })
+		if !strings.Contains(m.manual(), "\n"+c.entry+"\n") {
+			t.Errorf("%s: docs/operations.md has no %q", c.name, c.entry)
+		}
 		if !m.logHas(ingest, "lane is refused and needs an operator") {
 			t.Errorf("%s: the log of ingest does not say so", c.name)
 		}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -31,6 +33,42 @@ func (m *misuse) caughtUp(topic string, partition int32) error {
 		return fmt.Errorf("%s/%d: %d of %d committed", topic, partition, at.At, end.Offset)
 	}
 	return nil
+}
+
+// manual is docs/operations.md.
+func (m *misuse) manual() string {
+	m.t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// documented asserts that the metrics that docs/operations.md names are there.
+func (m *misuse) documented() {
+	m.t.Helper()
+	names := regexp.MustCompile("waybill_(ingest|writer)_[a-z_]+").FindAllString(m.manual(), -1)
+	if len(names) < 10 {
+		m.t.Errorf("docs/operations.md names %d metrics", len(names))
+	}
+	writer, err := m.Writers[0].Metrics(m.ctx)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.stop(m.Writers[0]) // which ends calls, so that they are counted
+	m.until("ingest has all metrics", func() error {
+		found, err := m.Ingests[0].Metrics(m.ctx)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if found[name] == nil && writer[name] == nil {
+				return fmt.Errorf("docs/operations.md names metric %s, which no service has", name)
+			}
+		}
+		return nil
+	})
 }
 
 func (m *misuse) lanes(ingest *stack.Service) []stack.Lane {
