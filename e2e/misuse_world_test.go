@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -201,4 +202,10 @@ func (m *misuse) exactly(rows map[string]map[int64]int, topic string, partition 
 			m.t.Errorf("%s/%d: offset %d has %d rows", topic, partition, offset, found[offset])
 		}
 	}
+}
+
+// logHas says whether a service has logged a text.
+func (w *world) logHas(s *stack.Service, text string) bool {
+	b, err := os.ReadFile(s.Log)
+	return err == nil && bytes.Contains(b, []byte(text))
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -222,10 +221,4 @@ func (w *world) restart(s *stack.Service) {
 	if err := s.Await(w.ctx, s.Ready); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// logHas says whether a service has logged a text.
-func (w *world) logHas(s *stack.Service, text string) bool {
-	b, err := os.ReadFile(s.Log)
-	return err == nil && bytes.Contains(b, []byte(text))
 }

@@ -17,10 +17,10 @@ func (l *lane) advance() error {
 	}
 	blocked := false
 	for settled := true; settled; {
-		var err error
-		if err = l.leaveOutAnswers(); err != nil {
+		if err := l.leaveOutAnswers(); err != nil {
 			return err
 		}
+		var err error
 		if blocked, err = l.launch(); err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func (l *lane) snapshot(clean bool) {
 func (l *lane) encode(clean bool) (string, error) {
 	l.snapshot(clean)
 	token, err := l.encoder.Append(l.token[:0], &l.shown)
-	var large *checkpoint.TooLarge
+	var large *checkpoint.TooLargeError
 	switch {
 	case errors.As(err, &large):
 		return "", fatal("%v, the bound of Kafka's offset metadata, with %d tables and %d ranges of left-out offsets. Route fewer types of the topic to tables of their own, or "+
