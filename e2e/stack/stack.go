@@ -185,38 +185,6 @@ func (s *Stack) Down(grace time.Duration) error {
 	return first
 }
 
-// ports hands out free loopback addresses. It holds them all until released, so that none is handed out twice.
-type ports struct {
-	held []net.Listener
-	err  error
-}
-
-func (p *ports) take(fixed bool, preferred int) string {
-	if fixed {
-		if l, err := listen(preferred); err == nil {
-			p.held = append(p.held, l)
-			return l.Addr().String()
-		}
-	}
-	l, err := listen(0)
-	if err != nil {
-		p.err = err
-		return ""
-	}
-	p.held = append(p.held, l)
-	return l.Addr().String()
-}
-
-func listen(port int) (net.Listener, error) {
-	return net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // an address of loopback needs no look-up to wait for
-}
-
-func (p *ports) release() {
-	for _, l := range p.held {
-		l.Close()
-	}
-}
-
 // port is the port of an address.
 func port(addr string) string {
 	_, p, _ := net.SplitHostPort(addr)

@@ -66,7 +66,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 	case finalized:
 		q.fail(fmt.Errorf("%w: %w", lane.ErrFinalized, f))
 	case gone:
-		if q.end == q.begin && !q.started.IsZero() && now.Before(q.started.Add(newStreamGrace)) {
+		if q.end == 0 && !q.started.IsZero() && now.Before(q.started.Add(newStreamGrace)) {
 			q.retry(now)
 			q.renew = true
 			return
