@@ -76,7 +76,7 @@ fuzz: ## Fuzz each target for FUZZTIME (10s)
 
 .PHONY: lint
 lint: bin/golangci-lint ## Lint all modules, layer rules included
-	bin/golangci-lint run $(PACKAGES)
+	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
 
 .PHONY: fmt
 fmt: bin/golangci-lint bin/buf ## Format Go and proto files
