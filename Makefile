@@ -63,6 +63,10 @@ ci: ## Everything that must pass, each step with its time
 test: ## Test all modules, with the race detector where a C compiler works
 	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 9m work
 
+.PHONY: model
+model: ## Explore a model of the lane protocol to its end: the law, and a counterexample for each protection taken away
+	@CGO_ENABLED=0 go run ./e2e/cmd/model
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME)
