@@ -31,6 +31,9 @@ func Proof() []Case {
 		{Name: "an undecodable record, rests", World: World{
 			Log: Parse("A-AB"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Losses: 1, Rests: 1, Late: UntilNext,
 		}},
+		{Name: "an undecodable record behind others", World: World{
+			Log: Parse("AA-AB"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Late: UntilNext,
+		}},
 		{Name: "a refused row, batches of two", World: World{
 			Log: Parse("A!AB"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Losses: 1,
 		}},
@@ -67,6 +70,7 @@ func Mutants() []Case {
 		lacks(NoFence, World{Log: Parse("AA"), Batch: 1, Opens: 3, Generations: 2, Outcome: true}),
 		lacks(ResendOrder, World{Log: Parse("AA"), Batch: 1, Opens: 2, Generations: 2, Losses: 1, Outcome: true}),
 		lacks(NoLeftOut, World{Log: Parse("A-A"), Batch: 2, Opens: 2, Generations: 2, Outcome: true}),
+		lacks(LeftOutSilently, World{Log: Parse("AA-A"), Batch: 2, Opens: 2, Generations: 2, Outcome: true}),
 		lacks(NoGeneration, World{Log: Parse("A"), Batch: 1, Opens: 3, Generations: 2, Outcome: true}),
 		lacks(ShiftAdrift, World{Log: Parse("A!A"), Batch: 1, Opens: 1, Generations: 1, Losses: 1, Outcome: true}),
 		lacks(AdoptSilently, World{Log: Parse("AA"), Batch: 1, Opens: 2, Generations: 2, Rests: 1}),

@@ -25,11 +25,14 @@ const (
 	NoGeneration
 	// AdoptSilently: a writer appends to an adopted stream while the committed checkpoint still calls it clean.
 	AdoptSilently
+	// LeftOutSilently: rows behind records left out are appended before a durable checkpoint leaves these out.
+	LeftOutSilently
 )
 
 var mutantNames = []string{
 	"no residual drop", "commit not awaited", "no fence", "resend out of order", "ALREADY_EXISTS taken as written",
 	"rows shift while copies are adrift", "no left-out list", "no generation check", "adopted stream without barrier",
+	"left out without barrier",
 }
 
 func (m Mutant) String() string {

@@ -99,7 +99,9 @@ func change(c *Call) int8 {
 // takeLeftOut: nothing sent after it is appended before it is durable.
 func (w *World) takeLeftOut(c *Call, offsets records) {
 	c.Writer.Left |= offsets
-	c.Floor = change(c)
+	if !w.without(LeftOutSilently) {
+		c.Floor = change(c)
+	}
 }
 
 // takeAnswer takes the LeftOut of refused rows.
