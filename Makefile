@@ -62,7 +62,7 @@ ci: ## Everything that must pass, each step with its time
 
 .PHONY: test
 test: ## Test all modules, with the race detector where a C compiler works
-	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 9m work
+	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
 
 .PHONY: mutants
 mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only

@@ -113,7 +113,7 @@ func TestBigQueryOverload(t *testing.T) {
 func TestSandboxRestarts(t *testing.T) {
 	t.Parallel()
 	w := loaded(t, stack.Config{})
-	if err := w.Sandbox.Stop(30 * time.Second); err != nil {
+	if err := w.Sandbox.Stop(60 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.UpSandbox(w.ctx); err != nil {
@@ -126,11 +126,11 @@ func TestSandboxRestarts(t *testing.T) {
 func TestCleanRestart(t *testing.T) {
 	t.Parallel()
 	w := loaded(t, stack.Config{})
-	if err := w.Ingests[0].Stop(20 * time.Second); err != nil {
+	if err := w.Ingests[0].Stop(60 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	w.restart(w.Ingests[0])
-	if err := w.Writers[0].Stop(20 * time.Second); err != nil {
+	if err := w.Writers[0].Stop(60 * time.Second); err != nil {
 		t.Fatal(err)
 	}
 	w.restart(w.Writers[0])

@@ -82,7 +82,7 @@ func (m *misuse) lanes(ingest *stack.Service) []stack.Lane {
 
 func (m *misuse) stop(s *stack.Service) {
 	m.t.Helper()
-	if err := s.Stop(20 * time.Second); err != nil {
+	if err := s.Stop(60 * time.Second); err != nil {
 		m.t.Fatal(err)
 	}
 }

@@ -59,7 +59,7 @@ func newWorld(t *testing.T, config stack.Config) *world {
 // prepared is newWorld with nothing started yet.
 func prepared(t *testing.T, config stack.Config) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
 	config.IngestYAML, config.KafkaYAML = small, quick
@@ -68,7 +68,7 @@ func prepared(t *testing.T, config stack.Config) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.Down(20 * time.Second); err != nil {
+		if err := s.Down(60 * time.Second); err != nil {
 			t.Errorf("down: %v", err)
 		}
 		if t.Failed() {
@@ -133,7 +133,7 @@ func (w *world) committed(topic string, n int64) {
 // until polls for something that must come; what runs are processes, so there is nothing to wait on.
 func (w *world) until(what string, f func() error) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 90*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, 4*time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
