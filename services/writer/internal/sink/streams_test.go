@@ -1,0 +1,46 @@
+package sink
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+)
+
+// Five hundred lanes open at once, and BigQuery turns a fifth of the calls away: every lane gets its stream, and at no time are there
+// more calls than the rate and its burst allow, repeated calls included.
+func TestCreationsStayUnderTheRate(t *testing.T) {
+	const lanes, rate, burst, turnedAway = 500, 250, 5, 100
+	fake, s := world(t, func(c *Config) { c.CreateRate = rate })
+	ctx := deadline(t)
+	table, err := s.Table(ctx, stockRoute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range turnedAway {
+		fake.creates = append(fake.creates, storageError(codes.ResourceExhausted, 0, "quota"))
+	}
+	var all sync.WaitGroup
+	for range lanes {
+		all.Go(func() {
+			if _, err := table.Create(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := len(fake.created); n != lanes+turnedAway {
+		t.Fatalf("%d calls for %d lanes with %d turned away", n, lanes, turnedAway)
+	}
+	// What was called by any moment, and between any two: a tenth of a second is what a loaded machine may bunch together.
+	const slack = 100 * time.Millisecond
+	for i := range fake.created {
+		for j := i + 1; j < len(fake.created); j++ {
+			span := fake.created[j].Sub(fake.created[i]) + slack
+			if allowed := burst + int(rate*span.Seconds()) + 1; j-i+1 > allowed {
+				t.Fatalf("%d calls within %v, at most %d are allowed", j-i+1, span-slack, allowed)
+			}
+		}
+	}
+}
