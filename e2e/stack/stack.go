@@ -99,7 +99,10 @@ func New(config Config) (*Stack, error) {
 	if ports.err != nil {
 		return nil, ports.err
 	}
-	return s, s.writeConfigs()
+	if err := s.writeConfigs(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Stack) process(name, binary string, args []string) *Process {
@@ -183,34 +186,6 @@ func (s *Stack) Down(grace time.Duration) error {
 	}
 	stop(s.Sandbox)
 	return first
-}
-
-// ports hands out free loopback addresses. It holds them all until released, so that none is handed out twice.
-type ports struct {
-	held []net.Listener
-	err  error
-}
-
-func (p *ports) take(fixed bool, preferred int) string {
-	if fixed {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", preferred)); err == nil {
-			p.held = append(p.held, l)
-			return l.Addr().String()
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		p.err = err
-		return ""
-	}
-	p.held = append(p.held, l)
-	return l.Addr().String()
-}
-
-func (p *ports) release() {
-	for _, l := range p.held {
-		l.Close()
-	}
 }
 
 // port is the port of an address.

@@ -1,0 +1,107 @@
+package model
+
+// bigquerySteps are what BigQuery may do: take the oldest append of a connection, or one that a lost connection still delivers.
+func (w *World) bigquerySteps(s *State) {
+	for i := range s.Calls {
+		for t := range int8(tables) {
+			l := &s.Calls[i].Table[t]
+			for k := range l.Flight {
+				if l.Flight[k].Rows == 0 || l.Flight[k].Answer != None {
+					continue
+				}
+				n := *s
+				r := &n.Calls[i].Table[t].Flight[k]
+				w.take(&n, l.Stream, r)
+				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s by owner %d: %s", name(r.Rows), r.Offset, w.stream(s, l.Stream), s.Calls[i].Name, r.Answer)
+				break // the rest of the connection comes after it
+			}
+		}
+	}
+	for i := range s.Streams {
+		for k := range s.Streams[i].Adrift {
+			r := s.Streams[i].Adrift[k]
+			if r.Rows == 0 || r.Offset != s.Streams[i].Rows {
+				continue // it would change nothing
+			}
+			n := *s
+			n.Streams[i].Adrift[k] = Request{}
+			w.take(&n, int8(i+1), &r)
+			if r.Answer == Written {
+				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s, late, over a lost connection: written", name(r.Rows), r.Offset, w.stream(s, int8(i+1)))
+			}
+		}
+	}
+}
+
+// take is the rule of a COMMITTED write stream with explicit offsets: all rows of a request or none, exactly at the end, until finalized.
+func (w *World) take(s *State, id int8, r *Request) {
+	st := &s.Streams[id-1]
+	r.Expected = st.Rows
+	switch {
+	case st.Finalized:
+		r.Answer = Finalized
+	case r.Offset < st.Rows:
+		r.Answer = AlreadyExists
+	case r.Offset > st.Rows:
+		r.Answer = OutOfRange
+	case r.Rows&w.refused != 0:
+		r.Answer = RowErrors
+	default:
+		r.Answer = Written
+		table := &s.Rows[st.Table-1]
+		for o := range int8(maxRecords) {
+			if !r.Rows.has(o) {
+				continue
+			}
+			st.Rows++
+			at := 0
+			for at < maxRows && table[at] != 0 {
+				at++
+			}
+			if at == maxRows {
+				s.Fault = TooManyRows
+				return
+			}
+			table[at] = o + 1
+		}
+	}
+}
+
+// create makes a write stream.
+func create(s *State, table, name int8) int8 {
+	for i := range s.Streams {
+		if s.Streams[i].Table == 0 {
+			s.Streams[i] = Stream{Table: table + 1, Name: name}
+			return int8(i + 1)
+		}
+	}
+	s.Fault = TooManyStreams
+	return 1
+}
+
+// drift is the end of a connection: what BigQuery has not taken may arrive later, and what it answered is lost.
+func drift(s *State, l *Lane) {
+	if l.Stream == 0 {
+		return
+	}
+	st := &s.Streams[l.Stream-1]
+	for k := range l.Flight {
+		r := l.Flight[k]
+		l.Flight[k] = Request{}
+		if r.Rows == 0 || r.Answer != None {
+			continue
+		}
+		for j := range st.Adrift {
+			if st.Adrift[j] == r {
+				break
+			}
+			if st.Adrift[j].Rows == 0 {
+				st.Adrift[j] = r
+				break
+			}
+			if j == maxAdrift-1 {
+				s.Fault = TooManyAdrift
+			}
+		}
+	}
+}
