@@ -22,7 +22,7 @@ IMAGE_FLAGS ?=
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -46,6 +46,12 @@ run: build ## The main job on the sandbox: produce, kill the writer once, verify
 .PHONY: bench
 bench: build ## What a million rows cost, end to end and stage by stage
 	@bin/bench
+
+DURATION ?= 5m
+SEED ?=
+.PHONY: chaos
+chaos: build ## Load while everything fails, then a look at every offset. DURATION=5m SEED=
+	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
 
 .PHONY: grpcurl
 grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand

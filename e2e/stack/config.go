@@ -7,6 +7,7 @@ import (
 )
 
 var writerYAML = template.Must(template.New("writer").Parse(`# Written by the stack; see services/writer/writer.example.yaml for every key.
+name: {{.Self.Name}}
 grpc:
   listen: {{.Self.GRPC}}
 bigquery:
@@ -15,9 +16,9 @@ bigquery:
   create_dataset: true
   insecure: true
   endpoint:
-    grpc: {{.Endpoints.BigQueryGRPC}}
+    grpc: {{.Reach .Endpoints.BigQueryGRPC}}
     rest: http://{{.Endpoints.BigQueryREST}}/bigquery/v2/
-admin:
+{{.Config.BigQueryYAML}}admin:
   listen: {{.Self.Admin}}
 {{.Extra}}`))
 
@@ -26,7 +27,7 @@ kafka:
   brokers: [{{.Endpoints.Kafka}}]
   group: ` + Group + `
 {{.Config.KafkaYAML}}writer:
-  endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$w.GRPC}}{{end}}]
+  endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
 contracts:
   - builtin: delivery.v6
   - builtin: stock.v1
@@ -35,6 +36,14 @@ grpc:
 admin:
   listen: {{.Self.Admin}}
 {{.Extra}}`))
+
+// Reach is the address that a service is told to dial for an address of the stack.
+func (s *Stack) Reach(addr string) string {
+	if s.Config.Reach == nil {
+		return addr
+	}
+	return s.Config.Reach(addr)
+}
 
 func (s *Stack) writeConfigs() error {
 	for _, w := range s.Writers {

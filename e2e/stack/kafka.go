@@ -17,6 +17,7 @@ const (
 
 // Log is a view of the sandbox's Kafka that does not go through Waybill: what was produced, and what the group has committed.
 type Log struct {
+	seed   string
 	client *kgo.Client
 	admin  *kadm.Client
 }
@@ -27,7 +28,7 @@ func (s *Stack) Log() (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Log{client: client, admin: kadm.NewClient(client)}, nil
+	return &Log{seed: s.Endpoints.Kafka, client: client, admin: kadm.NewClient(client)}, nil
 }
 
 // Close ends the connection.
@@ -63,4 +64,53 @@ func (l *Log) Committed(ctx context.Context, topics ...string) (int64, error) {
 		}
 	}
 	return n, nil
+}
+
+// Ends are the ends of a topic's partitions.
+func (l *Log) Ends(ctx context.Context, topic string) (map[int32]int64, error) {
+	listed, err := l.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	ends := map[int32]int64{}
+	listed.Each(func(o kadm.ListedOffset) { ends[o.Partition] = o.Offset })
+	return ends, listed.Error()
+}
+
+// EachHeaders reads a topic from its beginning to the end that it has now, and gives the headers of each record.
+func (l *Log) EachHeaders(ctx context.Context, topic string, f func(map[string]string) error) error {
+	ends, err := l.Ends(ctx, topic)
+	if err != nil {
+		return err
+	}
+	from := map[int32]kgo.Offset{}
+	for partition, end := range ends {
+		if end > 0 {
+			from[partition] = kgo.NewOffset().AtStart()
+		}
+	}
+	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seed), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	for len(from) > 0 {
+		fetches := reader.PollFetches(ctx)
+		if err := fetches.Err(); err != nil {
+			return err
+		}
+		for r := range fetches.RecordsAll() {
+			headers := make(map[string]string, len(r.Headers))
+			for _, h := range r.Headers {
+				headers[h.Key] = string(h.Value)
+			}
+			if err := f(headers); err != nil {
+				return err
+			}
+			if r.Offset >= ends[r.Partition]-1 {
+				delete(from, r.Partition)
+			}
+		}
+	}
+	return nil
 }

@@ -23,10 +23,13 @@ type Config struct {
 	FixedPorts bool
 	// DeliveryPartitions and StockPartitions are the partitions of the two topics; 8 and 4 when zero.
 	DeliveryPartitions, StockPartitions int
-	// IngestYAML and WriterYAML are appended to the configuration files of the services, KafkaYAML to the section kafka of ingest's.
-	IngestYAML, WriterYAML, KafkaYAML string
+	// IngestYAML and WriterYAML are appended to the configuration files of the services, KafkaYAML to the section kafka of ingest's,
+	// BigQueryYAML to the section bigquery of writer's.
+	IngestYAML, WriterYAML, KafkaYAML, BigQueryYAML string
 	// SandboxArgs are appended to `sandbox up`.
 	SandboxArgs []string
+	// Reach, if set, says what ingests dial instead of a writer's address, and writers instead of BigQuery's: a relay that can fail.
+	Reach func(addr string) string
 	// Env is added to the services' environment.
 	Env []string
 }

@@ -39,6 +39,8 @@ type fakeBigQuery struct {
 	bad func(row string) bool
 	// creates are the answers of CreateWriteStream to come; nil: it works.
 	creates, finalizes []error
+	// created is when CreateWriteStream was called, whatever its answer.
+	created []time.Time
 	// grants are the permissions that testIamPermissions finds.
 	grants []string
 }
@@ -51,6 +53,7 @@ type fakeStream struct {
 func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.created = append(f.created, time.Now())
 	if len(f.creates) > 0 {
 		err := f.creates[0]
 		f.creates = f.creates[1:]

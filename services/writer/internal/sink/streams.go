@@ -24,17 +24,12 @@ const (
 // Create implements lane.Table. An attempt whose answer is lost leaves a stream behind that nobody uses; BigQuery removes it.
 func (t *table) Create(ctx context.Context) (string, error) {
 	s := t.sink
-	start := time.Now()
-	if err := s.creations.Wait(ctx); err != nil {
-		return "", err
-	}
-	s.metrics.waits.Observe(time.Since(start).Seconds())
 	request := &storagepb.CreateWriteStreamRequest{
 		Parent: t.name, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
 	}
 	var stream *storagepb.WriteStream
-	start = time.Now()
-	err := s.persist(ctx, func(ctx context.Context) (err error) {
+	start := time.Now()
+	err := s.persist(ctx, s.awaitCreation, func(ctx context.Context) (err error) {
 		stream, err = s.control.CreateWriteStream(ctx, request)
 		if err != nil && ended(err).kind == gone {
 			// Somebody may have removed the table since we looked: then it is made again.
@@ -62,7 +57,7 @@ func (t *table) Create(ctx context.Context) (string, error) {
 func (s *Sink) Finalize(ctx context.Context, stream string) (int64, error) {
 	request := &storagepb.FinalizeWriteStreamRequest{Name: stream}
 	var rows int64
-	err := s.persist(ctx, func(ctx context.Context) error {
+	err := s.persist(ctx, nil, func(ctx context.Context) error {
 		response, err := s.control.FinalizeWriteStream(ctx, request)
 		rows = response.GetRowCount()
 		return err
@@ -77,9 +72,26 @@ func (s *Sink) Finalize(ctx context.Context, stream string) (int64, error) {
 	return rows, nil
 }
 
-// persist calls until it works, ctx ends, or the fault is none that time heals; also may name others that are tried again.
-func (s *Sink) persist(ctx context.Context, call func(context.Context) error, also func(*fault) bool) error {
+// awaitCreation waits for the turn of one CreateWriteStream call, repeated ones included: hundreds of lanes that open at once, or that BigQuery
+// turns away at once, must not call faster than the configured rate.
+func (s *Sink) awaitCreation(ctx context.Context) error {
+	start := time.Now()
+	if err := s.creations.Wait(ctx); err != nil {
+		return err
+	}
+	s.metrics.waits.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+// persist calls until it works, ctx ends, or the fault is none that time heals; also may name others that are tried again. turn, if not nil, is
+// awaited before each call, and its time is not the call's.
+func (s *Sink) persist(ctx context.Context, turn, call func(context.Context) error, also func(*fault) bool) error {
 	for attempt := 0; ; attempt++ {
+		if turn != nil {
+			if err := turn(ctx); err != nil {
+				return err
+			}
+		}
 		once, cancel := context.WithTimeout(ctx, s.callTimeout)
 		err := call(once)
 		cancel()

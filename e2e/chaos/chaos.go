@@ -1,0 +1,330 @@
+// Package chaos runs Waybill under load while processes die, pause, come and go, Kafka and BigQuery misbehave and connections go half
+// dead, and then compares every offset. What happens when is a pure function of the seed, see [Plan].
+package chaos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/verify"
+)
+
+// Config of a run.
+type Config struct {
+	// Dir takes data, configuration and logs; Bin is the folder of the binaries.
+	Dir, Bin string
+	Seed     uint64
+	// Duration is how long there are load and disturbances. Start, drain and verification come on top.
+	Duration time.Duration
+	// DeliveryRate and StockRate are events a second. A delivery event is about 4 KB, on disk twice: a minute of the defaults takes 200 MB.
+	DeliveryRate, StockRate float64
+	// RefuseEvery has BigQuery refuse the rows whose Kafka offset it divides.
+	RefuseEvery int64
+	// Drain is how long everything that was produced may take to settle once it is quiet.
+	Drain time.Duration
+	// Out is for a person.
+	Out io.Writer
+}
+
+// Defaults fills in what is zero.
+func (c Config) Defaults() Config {
+	def := func(value *float64, otherwise float64) {
+		if *value == 0 {
+			*value = otherwise
+		}
+	}
+	def(&c.DeliveryRate, 300)
+	def(&c.StockRate, 400)
+	if c.RefuseEvery == 0 {
+		c.RefuseEvery = 487
+	}
+	if c.Drain == 0 {
+		c.Drain = 3 * time.Minute
+	}
+	if c.Out == nil {
+		c.Out = io.Discard
+	}
+	return c
+}
+
+const partitions = 16 // of each topic
+
+var topics = []string{stack.DeliveryTopic, stack.StockTopic}
+
+// What the services are told: small batches and windows, so that a death meets several in flight, and timeouts that fit a short run.
+const (
+	ingestYAML = `
+batch:
+  bytes: 64KiB
+  rows: 100
+window:
+  batches: 8
+commit:
+  interval: 500ms
+`
+	kafkaYAML = `  session_timeout: 6s
+  rebalance_timeout: 12s
+  drain_timeout: 5s
+  request_timeout: 5s
+`
+	writerYAML = `
+drain_timeout: 8s
+`
+)
+
+// run is a run under way.
+type run struct {
+	config  Config
+	stack   *stack.Stack
+	relays  map[string]*relay // by the address behind
+	watch   *watch
+	loads   []*load
+	results results
+	began   time.Time
+
+	gate    sync.RWMutex // held for writing while nothing can be produced
+	sandbox sync.RWMutex // held for writing while the sandbox is away
+
+	mu    sync.Mutex              // guards taken
+	taken map[*stack.Service]bool // by a disturbance
+
+	say sync.Mutex
+}
+
+// Run runs. The error says that the run could not be made or was interrupted; what came of it is in the report.
+func Run(ctx context.Context, config Config) (report Report, err error) {
+	r := &run{config: config.Defaults(), relays: map[string]*relay{}, taken: map[*stack.Service]bool{}}
+	defer func() {
+		for _, relay := range r.relays {
+			relay.close()
+		}
+	}()
+	if err := r.layOut(); err != nil {
+		return Report{}, err
+	}
+	defer func() {
+		if down := r.stack.Down(grace); down != nil && err == nil {
+			err = fmt.Errorf("a process did not stop in order: %w", down)
+		}
+	}()
+	r.line("starting the sandbox, %d writers and %d ingests; %d partitions over %d topics", writers, ingests, partitions*len(topics), len(topics))
+	if err := r.up(ctx); err != nil {
+		return Report{}, err
+	}
+	r.watch = newWatch(r.stack)
+	watching, stop := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { r.watch.run(watching) })
+	defer background.Wait()
+	defer stop()
+	background.Go(func() { r.progress(watching) })
+
+	if err := r.disturb(ctx); err != nil {
+		return Report{}, err
+	}
+	if err := r.drain(ctx); err != nil {
+		return Report{}, err
+	}
+	return r.verify(ctx)
+}
+
+func (r *run) layOut() error {
+	var err error
+	config := stack.Config{
+		Dir: r.config.Dir, Bin: r.config.Bin, Writers: writers + 1, Ingests: ingests + 1,
+		DeliveryPartitions: partitions, StockPartitions: partitions, IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
+		BigQueryYAML: "  append_timeout: 8s\n",
+		Reach: func(addr string) string {
+			if r.relays[addr] == nil {
+				one, relayErr := newRelay(addr)
+				if relayErr != nil {
+					err = relayErr
+					return addr
+				}
+				r.relays[addr] = one
+			}
+			return r.relays[addr].addr()
+		},
+	}
+	s, stackErr := stack.New(config)
+	r.stack = s
+	return errors.Join(stackErr, err)
+}
+
+func (r *run) up(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := r.stack.UpSandbox(ctx); err != nil {
+		return err
+	}
+	if err := r.refuseRows(ctx); err != nil {
+		return err
+	}
+	for _, s := range r.always() {
+		if err := s.Start(); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.always() {
+		if err := s.Await(ctx, s.Ready); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// always are the services that are there from beginning to end.
+func (r *run) always() []*stack.Service {
+	return append(append([]*stack.Service{}, r.stack.Writers[:writers]...), r.stack.Ingests[:ingests]...)
+}
+
+// disturb produces and disturbs as planned, and returns when both are over.
+func (r *run) disturb(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	r.began = time.Now()
+	loading, stop := context.WithCancel(ctx)
+	defer stop()
+	mix := events.Config{Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433, ContainerEvery: 50}
+	r.loads = []*load{
+		{topic: stack.DeliveryTopic, rate: r.config.DeliveryRate, mix: mix},
+		{topic: stack.StockTopic, rate: r.config.StockRate, mix: mix},
+	}
+	var producing, acting sync.WaitGroup
+	for _, l := range r.loads {
+		l.seeds, l.gate = []string{r.stack.Endpoints.Kafka}, &r.gate
+		producing.Go(func() {
+			if err := l.run(loading); err != nil {
+				fail(err)
+			}
+		})
+	}
+	for _, d := range Plan(r.config.Seed, r.config.Duration) {
+		pause(ctx, time.Until(r.began.Add(d.At)))
+		if ctx.Err() != nil {
+			break
+		}
+		r.line("%s", d)
+		r.results.disturbed(d.Kind)
+		acting.Go(func() {
+			if err := r.act(ctx, d); err != nil && ctx.Err() == nil {
+				fail(fmt.Errorf("%s: %w", d, err))
+			}
+		})
+	}
+	acting.Wait()
+	pause(ctx, time.Until(r.began.Add(r.config.Duration)))
+	stop()
+	producing.Wait()
+	return context.Cause(ctx)
+}
+
+// drain lifts the faults and waits until everything is committed.
+func (r *run) drain(ctx context.Context) error {
+	if err := r.quiet(ctx); err != nil {
+		return err
+	}
+	r.line("quiet; draining")
+	began := time.Now()
+	log, err := r.stack.Log()
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	for {
+		for _, s := range r.always() {
+			if !s.Running() {
+				return fmt.Errorf("%s ended by itself, see %s:\n%s", s.Name, s.Log, stack.Tail(s.Log, 12))
+			}
+		}
+		produced, err1 := log.Produced(ctx, topics...)
+		committed, err2 := log.Committed(ctx, topics...)
+		if err1 == nil && err2 == nil && committed == produced {
+			r.results.drained = time.Since(began)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if time.Since(began) > r.config.Drain {
+			return fmt.Errorf("%d of %d are committed %v after it became quiet%s", committed, produced, r.config.Drain, r.stuck())
+		}
+		pause(ctx, 100*time.Millisecond)
+	}
+}
+
+// stuck names a few lanes that are behind, and why.
+func (r *run) stuck() string {
+	var text strings.Builder
+	n := 0
+	for p, l := range r.watch.view(time.Time{}) {
+		if (l.lane.State != "open" || l.lane.Lag > 0) && n < 5 {
+			n++
+			fmt.Fprintf(&text, "\n  %s/%d is %s at %d, lag %d: %s", p.topic, p.partition, l.lane.State, l.lane.Position, l.lane.Lag, l.lane.LastError)
+		}
+	}
+	return text.String()
+}
+
+func (r *run) verify(ctx context.Context) (Report, error) {
+	r.line("everything is committed; comparing every offset")
+	log, err := r.stack.Log()
+	if err != nil {
+		return Report{}, err
+	}
+	defer log.Close()
+	report := Report{
+		Seed: r.config.Seed, Results: &r.results,
+		Opens: map[string]int64{}, Created: r.watch.total("streams_created"), Finalized: r.watch.total("streams_finalized"),
+	}
+	for _, o := range openings {
+		report.Opens[o] = r.watch.total(o)
+	}
+	for _, l := range r.loads {
+		sum := l.made()
+		report.Produced += sum.Events
+		report.Injected += sum.Truncated + sum.UnknownTypes
+	}
+	if report.Letters, err = readLetters(ctx, log, r.config.RefuseEvery); err != nil {
+		return Report{}, err
+	}
+	report.Verified, err = verify.Run(ctx, verify.Config{
+		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: verify.Builtin("waybill"), Seed: r.config.Seed,
+	})
+	return report, err
+}
+
+// progress says every two seconds how it goes.
+func (r *run) progress(ctx context.Context) {
+	pause(ctx, time.Second)
+	every(ctx, 2*time.Second, func() {
+		var made int64
+		for _, l := range r.loads {
+			made += l.made().Events
+		}
+		var lag int64
+		for _, l := range r.watch.view(time.Time{}) {
+			lag += l.lane.Lag
+		}
+		r.line("  produced %d  lag %d  lanes open %d of %d  kills %d  streams created %d finalized %d", made, lag, r.watch.open(),
+			partitions*len(topics), r.results.deaths(), r.watch.total("streams_created"), r.watch.total("streams_finalized"))
+	})
+}
+
+// line tells a person.
+func (r *run) line(format string, args ...any) {
+	r.say.Lock()
+	defer r.say.Unlock()
+	at := time.Duration(0)
+	if !r.began.IsZero() {
+		at = time.Since(r.began)
+	}
+	fmt.Fprintf(r.config.Out, "%3d:%04.1f  %s\n", int(at.Minutes()), at.Seconds()-60*float64(int(at.Minutes())), fmt.Sprintf(format, args...))
+}

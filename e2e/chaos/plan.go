@@ -1,0 +1,260 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// Kind is what a disturbance does.
+type Kind string
+
+// Kinds of disturbance.
+const (
+	KillWriter    Kind = "kill writer"            // SIGKILL, back after For
+	KillIngest    Kind = "kill ingest"            // SIGKILL, back after For
+	StopWriter    Kind = "stop writer"            // SIGTERM, back after For
+	StopIngest    Kind = "stop ingest"            // SIGTERM, back after For
+	PauseWriter   Kind = "pause writer"           // SIGSTOP, SIGCONT after For
+	PauseIngest   Kind = "pause ingest"           // SIGSTOP beyond the session timeout, SIGCONT after For
+	ScaleWriters  Kind = "scale writers"          // one more, gone again after For
+	ScaleIngests  Kind = "scale ingests"          // one more, gone again after For
+	RollWriters   Kind = "roll writers"           // SIGTERM and start, one after the other
+	RollIngests   Kind = "roll ingests"           // SIGTERM and start, one after the other
+	MoveLeaders   Kind = "move leaders"           // each partition to the next broker
+	Coordinators  Kind = "rehash coordinators"    // groups to other brokers
+	KafkaErrors   Kind = "kafka errors"           // Times requests of kind Key answer Error
+	Restart       Kind = "restart sandbox"        // Kafka and BigQuery go together
+	LostReplies   Kind = "lost append replies"    // the rows are there, the answer is not
+	Aborted       Kind = "aborted"                // ABORTED inside and outside of the response
+	QuotaStorm    Kind = "quota storm"            // RESOURCE_EXHAUSTED from appends and creations
+	SlowAppends   Kind = "slow bigquery"          // appends answer late
+	SlowFinalize  Kind = "slow finalize"          // fences take effect late
+	HalfOpenLanes Kind = "half-open to writer"    // bytes between ingest and a writer vanish
+	HalfOpenSink  Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
+	ClockJump     Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
+)
+
+// Kinds are all of them.
+var Kinds = []Kind{
+	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters, RollIngests,
+	MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends, SlowFinalize, HalfOpenLanes,
+	HalfOpenSink, ClockJump,
+}
+
+// Disturbance is one step of a plan.
+type Disturbance struct {
+	// At is when, since the load began; For how long it lasts.
+	At, For time.Duration
+	Kind    Kind
+	// Target is which writer or ingest, from 0.
+	Target int
+	// Calm says that nothing else is disturbed while this is: its recovery is held against the promise.
+	Calm bool
+	// Probability is how many of the calls fail, for BigQuery's faults.
+	Probability float64
+	// Key, Error and Times are for KafkaErrors.
+	Key, Error string
+	Times      int
+	// Jump is for ClockJump, Delay for the slow ones.
+	Jump, Delay time.Duration
+}
+
+func (d Disturbance) String() string {
+	s := string(d.Kind)
+	switch d.Kind {
+	case KillWriter, StopWriter, PauseWriter, HalfOpenLanes:
+		s += fmt.Sprintf(" %d for %v", d.Target+1, d.For)
+	case KillIngest, StopIngest, PauseIngest:
+		s += fmt.Sprintf(" %d for %v", d.Target+1, d.For)
+	case KafkaErrors:
+		s += fmt.Sprintf(" %s %s x%d", d.Key, d.Error, d.Times)
+	case LostReplies, Aborted, QuotaStorm:
+		s += fmt.Sprintf(" p=%.2f for %v", d.Probability, d.For)
+	case SlowAppends, SlowFinalize:
+		s += fmt.Sprintf(" +%v for %v", d.Delay, d.For)
+	case ClockJump:
+		s += fmt.Sprintf(" +%v", d.Jump)
+	case ScaleWriters, ScaleIngests, HalfOpenSink, Restart:
+		s += fmt.Sprintf(" for %v", d.For)
+	case RollWriters, RollIngests, MoveLeaders, Coordinators:
+	}
+	if d.Calm {
+		s += ", measured"
+	}
+	return s
+}
+
+// The shape of a run: storms, in which anything happens at once, and after each a calm in which single deaths are measured.
+const (
+	writers, ingests = 3, 2 // that are always there; one of each comes and goes
+	sessionTimeout   = 6 * time.Second
+	firstStorm       = 3 * time.Second
+	stormLength      = 22 * time.Second
+	afterStorm       = 14 * time.Second // until what the storm left behind is over
+)
+
+// probes are measured, each with the time it is given.
+var probes = []struct {
+	kind Kind
+	took time.Duration
+}{{KillWriter, 8 * time.Second}, {StopWriter, 6 * time.Second}, {StopIngest, 6 * time.Second}, {KillIngest, 15 * time.Second}}
+
+var kafkaErrors = []struct{ key, err string }{
+	{"OffsetCommit", "NOT_COORDINATOR"},
+	{"OffsetCommit", "COORDINATOR_LOAD_IN_PROGRESS"},
+	{"OffsetCommit", "REQUEST_TIMED_OUT"},
+	{"OffsetCommit", "REBALANCE_IN_PROGRESS"},
+	{"OffsetFetch", "NOT_COORDINATOR"},
+	{"Heartbeat", "NOT_COORDINATOR"},
+	{"Heartbeat", "REBALANCE_IN_PROGRESS"},
+	{"Heartbeat", "UNKNOWN_MEMBER_ID"},
+	{"JoinGroup", "COORDINATOR_NOT_AVAILABLE"},
+	{"SyncGroup", "REBALANCE_IN_PROGRESS"},
+	{"FindCoordinator", "COORDINATOR_NOT_AVAILABLE"},
+	{"Fetch", "NOT_LEADER_FOR_PARTITION"},
+	{"OffsetCommit", "ILLEGAL_GENERATION"},
+}
+
+// Plan says what happens in a run of a length: a pure function, so that the same seed disturbs in the same way at the same times.
+func Plan(seed uint64, length time.Duration) []Disturbance {
+	p := &planner{r: rand.New(rand.NewPCG(seed, 0x77617962696c6c))}
+	at := firstStorm
+	for at < length {
+		end := min(at+stormLength, length)
+		p.storm(at, end)
+		at = end + afterStorm
+		for _, i := range p.r.Perm(len(probes)) {
+			probe := probes[i]
+			if at+probe.took > length {
+				break
+			}
+			d := Disturbance{At: at, Kind: probe.kind, For: p.between(3*time.Second, 4*time.Second), Calm: true}
+			if d.Target = p.r.IntN(writers); d.Kind == KillIngest || d.Kind == StopIngest {
+				d.Target = p.r.IntN(ingests)
+			}
+			if d.Kind == KillIngest {
+				d.For = 12 * time.Second // gone for good, as far as the group is concerned
+			}
+			p.plan = append(p.plan, d)
+			at += probe.took
+		}
+	}
+	slices.SortStableFunc(p.plan, func(a, b Disturbance) int { return cmp.Compare(a.At, b.At) })
+	return p.plan
+}
+
+type planner struct {
+	r    *rand.Rand
+	plan []Disturbance
+	deck []Kind
+	// Until when each is taken; the last of each is the one that comes and goes.
+	writers [writers + 1]time.Duration
+	ingests [ingests + 1]time.Duration
+	sandbox time.Duration
+}
+
+func (p *planner) between(low, high time.Duration) time.Duration {
+	return (low + time.Duration(p.r.Int64N(int64(high-low)))).Round(10 * time.Millisecond)
+}
+
+// storm fills the time with disturbances that overlap; none lasts longer than two seconds beyond the end.
+func (p *planner) storm(at, end time.Duration) {
+	for at += p.between(0, time.Second); at < end; at += p.between(300*time.Millisecond, 2500*time.Millisecond) {
+		if len(p.deck) == 0 {
+			p.deck = append(slices.Clone(Kinds), KillWriter, KillIngest, PauseIngest) // deaths twice
+			p.r.Shuffle(len(p.deck), func(i, j int) { p.deck[i], p.deck[j] = p.deck[j], p.deck[i] })
+		}
+		// What does not fit now keeps its place.
+		for i, kind := range p.deck {
+			if d, ok := p.draw(kind, at, end); ok {
+				p.deck = slices.Delete(p.deck, i, i+1)
+				p.plan = append(p.plan, d)
+				break
+			}
+		}
+	}
+}
+
+// draw makes a disturbance of a kind, if it can happen now.
+func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
+	d := Disturbance{At: at, Kind: kind, For: min(p.between(2*time.Second, 8*time.Second), end-at+2*time.Second)}
+	ok := true
+	switch kind {
+	case KillWriter, StopWriter:
+		d.For = p.between(200*time.Millisecond, 3*time.Second)
+		d.Target, ok = p.take(p.writers[:writers], at, d.For)
+	case KillIngest, StopIngest:
+		d.For = p.between(200*time.Millisecond, 3*time.Second)
+		d.Target, ok = p.take(p.ingests[:ingests], at, d.For)
+	case PauseWriter:
+		d.For = p.between(2*time.Second, 10*time.Second)
+		d.Target, ok = p.take(p.writers[:writers], at, d.For)
+	case PauseIngest:
+		d.For = sessionTimeout + p.between(1500*time.Millisecond, 4*time.Second)
+		d.Target, ok = p.take(p.ingests[:ingests], at, d.For)
+	case ScaleWriters:
+		_, ok = p.take(p.writers[writers:], at, d.For)
+	case ScaleIngests:
+		_, ok = p.take(p.ingests[ingests:], at, d.For)
+	case RollWriters:
+		ok = p.takeAll(p.writers[:writers], at)
+	case RollIngests:
+		ok = p.takeAll(p.ingests[:ingests], at)
+	case Restart:
+		d.For = p.between(100*time.Millisecond, 2*time.Second)
+		// Not right behind another one, and not where its end would reach into the calm.
+		if ok = p.sandbox <= at && at+5*time.Second < end; ok {
+			p.sandbox = at + 30*time.Second
+		}
+	case KafkaErrors:
+		e := kafkaErrors[p.r.IntN(len(kafkaErrors))]
+		d.Key, d.Error, d.Times, d.For = e.key, e.err, 1+p.r.IntN(6), 0
+	case LostReplies, Aborted, QuotaStorm:
+		d.Probability = 0.02 + 0.28*p.r.Float64()
+	case SlowAppends:
+		d.Delay = p.between(100*time.Millisecond, 1500*time.Millisecond)
+	case SlowFinalize:
+		d.Delay = p.between(200*time.Millisecond, 2500*time.Millisecond)
+	case HalfOpenLanes:
+		d.Target, d.For = p.r.IntN(writers), p.between(2*time.Second, 10*time.Second)
+	case HalfOpenSink:
+		d.For = p.between(2*time.Second, 10*time.Second)
+	case ClockJump:
+		// An unclean stream that expires is refused for good, by design. Three days are the limit, so no three jumps may reach it.
+		d.Jump, d.For = p.between(time.Hour, 20*time.Hour).Round(time.Minute), 0
+	case MoveLeaders, Coordinators:
+		d.For = 0
+	}
+	return d, ok
+}
+
+// take finds a free one of several and takes it, as long as another stays free.
+func (p *planner) take(until []time.Duration, at, length time.Duration) (int, bool) {
+	var free []int
+	for i, u := range until {
+		if u <= at {
+			free = append(free, i)
+		}
+	}
+	if len(free) == 0 || len(free) == 1 && len(until) > 1 {
+		return 0, false
+	}
+	i := free[p.r.IntN(len(free))]
+	until[i] = at + length + 2*time.Second
+	return i, true
+}
+
+func (p *planner) takeAll(until []time.Duration, at time.Duration) bool {
+	for _, u := range until {
+		if u > at {
+			return false
+		}
+	}
+	for i := range until {
+		until[i] = at + 10*time.Second
+	}
+	return true
+}

@@ -1,0 +1,104 @@
+package chaos
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// echo is a server that answers with what it gets.
+func echo(t *testing.T) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = io.Copy(c, c)
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+func dial(t *testing.T, r *relay) net.Conn {
+	c, err := net.Dial("tcp", r.addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// answers says whether a byte comes back.
+func answers(t *testing.T, c net.Conn, wait time.Duration) error {
+	t.Helper()
+	if err := c.SetDeadline(time.Now().Add(wait)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("x")); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, make([]byte, 1))
+	return err
+}
+
+func TestRelaySwallows(t *testing.T) {
+	r, err := newRelay(echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	c := dial(t, r)
+	if err := answers(t, c, 5*time.Second); err != nil {
+		t.Fatalf("a healthy connection: %v", err)
+	}
+	end := r.swallow()
+	if err := answers(t, c, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("half-open: %v, want silence", err)
+	}
+	if err := answers(t, dial(t, r), 5*time.Second); err != nil {
+		t.Errorf("a new connection beside the half-open one: %v", err)
+	}
+	end()
+	if err := answers(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after the end: %v, want a closed connection", err)
+	}
+}
+
+func TestRelayHolds(t *testing.T) {
+	r, err := newRelay(echo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	c := dial(t, r)
+	if err := answers(t, c, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	r.hold()
+	if err := answers(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection from before: %v, want it closed", err)
+	}
+	if err := answers(t, dial(t, r), 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection while held: %v, want it closed", err)
+	}
+	r.release()
+	if err := answers(t, dial(t, r), 5*time.Second); err != nil {
+		t.Errorf("a connection after the release: %v", err)
+	}
+}

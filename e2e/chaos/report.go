@@ -1,0 +1,196 @@
+package chaos
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/sandbox/verify"
+)
+
+// recovery is how long the lanes of a process took to settle elsewhere.
+type recovery struct {
+	kind  Kind
+	calm  bool
+	took  time.Duration
+	ok    bool // false: not within the time that was watched
+	lanes int
+}
+
+// results are what was done and seen during a run.
+type results struct {
+	mu         sync.Mutex
+	kinds      map[Kind]int
+	kills      int
+	recoveries []recovery
+	// finalized are the streams finalized around graceful stops in a calm, which could all have been adopted.
+	finalized int64
+	drained   time.Duration
+}
+
+func (r *results) disturbed(k Kind) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kinds == nil {
+		r.kinds = map[Kind]int{}
+	}
+	r.kinds[k]++
+}
+
+func (r *results) kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kills++
+}
+
+func (r *results) deaths() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.kills
+}
+
+func (r *results) recovery(one recovery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.recoveries = append(r.recoveries, one)
+}
+
+func (r *results) wasted(n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.finalized += n
+}
+
+// Report is what came of a run.
+type Report struct {
+	Seed uint64
+	// Produced is what Kafka confirmed; Injected are those of them that no row can be made of.
+	Produced, Injected int64
+	Verified           verify.Report
+	Letters            letters
+	Results            *results
+	// Opens are lanes opened, by outcome; Created and Finalized are write streams.
+	Opens              map[string]int64
+	Created, Finalized int64
+}
+
+// OK says whether every event became what it had to.
+func (r *Report) OK() bool {
+	return r.Verified.OK() && r.Letters.Bad == r.Injected && r.Letters.Extra == 0 && r.Letters.Missing == 0 && r.Verified.Events == r.Produced
+}
+
+// Kills is how many processes were killed.
+func (r *Report) Kills() int { return r.Results.deaths() }
+
+// promises are the longest recoveries that are promised, when nothing else is wrong.
+var promises = []struct {
+	kind  Kind
+	limit time.Duration
+	what  string
+}{
+	{KillWriter, 5 * time.Second, "after SIGKILL of a writer its lanes settle again within 5s"},
+	{KillIngest, sessionTimeout + 5*time.Second, "after SIGKILL of an ingest its lanes settle again within the session timeout + 5s"},
+	{StopWriter, 2 * time.Second, "a writer that stops hands over within 2s"},
+	{StopIngest, 2 * time.Second, "an ingest that stops hands over within 2s"},
+}
+
+// Promised says whether every measured recovery was as quick as promised.
+func (r *Report) Promised() bool {
+	for _, p := range promises {
+		if t := r.Results.times(p.kind, true); len(t) > 0 && t[len(t)-1] > p.limit {
+			return false
+		}
+	}
+	return r.Results.finalized == 0
+}
+
+// times are the recoveries of a kind, shortest first.
+func (r *results) times(kind Kind, calm bool) []time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var t []time.Duration
+	for _, one := range r.recoveries {
+		if one.kind == kind && one.calm == calm {
+			t = append(t, one.took)
+		}
+	}
+	slices.Sort(t)
+	return t
+}
+
+// Line is the report in a line.
+func (r *Report) Line() string {
+	return fmt.Sprintf("chaos: events %d, lost %d, duplicates %d, out of order %d, kills %d, seed %d", r.Verified.Events, r.Verified.Missing,
+		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom, r.Verified.OutOfOrder, r.Kills(), r.Seed)
+}
+
+// Print writes the report; Line is its last line.
+func (r *Report) Print(out io.Writer) error {
+	w := &printer{out: out}
+	w.f("\nDisturbances\n")
+	for _, k := range Kinds {
+		w.f("  %-24s %3d\n", k, r.Results.kinds[k])
+	}
+	w.f("\nLanes opened: %d new, %d adopted, %d fenced, %d refused. Write streams: %d created, %d finalized. Drained in %v.\n",
+		r.Opens["new"], r.Opens["adopted"], r.Opens["fenced"], r.Opens["refused"], r.Created, r.Finalized, r.Results.drained.Round(10*time.Millisecond))
+	w.f("(What a process counted in the quarter of a second before it died is not in there.)\n")
+	w.f("\nRecovery: until every lane of the process has settled elsewhere, or has nothing to settle\n")
+	w.f("  %-14s %-24s %5s %8s %8s\n", "after", "meanwhile", "times", "median", "worst")
+	for _, p := range promises {
+		for _, calm := range []bool{true, false} {
+			if t := r.Results.times(p.kind, calm); len(t) > 0 {
+				meanwhile := "other disturbances"
+				if calm {
+					meanwhile = "nothing else"
+				}
+				w.f("  %-14s %-24s %5d %7.2fs %7.2fs\n", p.kind, meanwhile, len(t), t[len(t)/2].Seconds(), t[len(t)-1].Seconds())
+			}
+		}
+	}
+	w.f("\n")
+	for _, p := range promises {
+		t := r.Results.times(p.kind, true)
+		switch {
+		case len(t) == 0:
+			w.f("  not measured  %s\n", p.what)
+		case t[len(t)-1] > p.limit:
+			w.f("  MISSED        %s: %.2fs\n", p.what, t[len(t)-1].Seconds())
+		default:
+			w.f("  kept          %s\n", p.what)
+		}
+	}
+	stops := len(r.Results.times(StopWriter, true)) + len(r.Results.times(StopIngest, true))
+	switch {
+	case stops == 0:
+		w.f("  not measured  graceful stops finalize no stream\n")
+	case r.Results.finalized > 0:
+		w.f("  MISSED        graceful stops finalize no stream: %d in %d stops\n", r.Results.finalized, stops)
+	default:
+		w.f("  kept          graceful stops finalize no stream\n")
+	}
+	w.f("\nWhat Kafka holds against what the tables hold, offset by offset\n\n")
+	if w.err == nil {
+		w.err = r.Verified.Print(out)
+	}
+	w.f("dead letters: %d cannot be decoded or have an unknown type, %d such were produced; %d refused as they must be, %d not to be refused, %d not refused\n",
+		r.Letters.Bad, r.Injected, r.Letters.Refused, r.Letters.Extra, r.Letters.Missing)
+	if r.Verified.Events != r.Produced {
+		w.f("%d events were produced and Kafka holds %d\n", r.Produced, r.Verified.Events)
+	}
+	w.f("%s\n", r.Line())
+	return w.err
+}
+
+// printer keeps the first error.
+type printer struct {
+	out io.Writer
+	err error
+}
+
+func (p *printer) f(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.out, format, args...)
+	}
+}
