@@ -53,7 +53,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test test-kafka "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
@@ -62,6 +62,11 @@ ci: ## Everything that must pass, each step with its time
 .PHONY: test
 test: ## Test all modules, with the race detector where a C compiler works
 	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 9m work
+
+.PHONY: test-kafka
+test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17
+	tools/kafka.sh bin/kafka
+	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (10s)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -29,6 +30,12 @@ type Config struct {
 	SandboxArgs []string
 	// Env is added to the services' environment.
 	Env []string
+	// Kafka are the brokers to use, host:port, instead of the sandbox's; the sandbox then only stands for BigQuery.
+	Kafka []string
+	// Group is the consumer group; Group when empty.
+	Group string
+	// Contracts is the YAML list of contracts; all built-in ones when empty.
+	Contracts string
 }
 
 // Stack is a running Waybill with its sandbox.
@@ -40,7 +47,7 @@ type Stack struct {
 	Ingests   []*Service
 }
 
-// Endpoints are the sandbox's addresses.
+// Endpoints are the sandbox's addresses, but for Kafka when Config names other brokers; those are all in Kafka, with commas.
 type Endpoints struct {
 	Kafka, BigQueryGRPC, BigQueryREST, Registry, Admin string
 }
@@ -52,7 +59,7 @@ type Service struct {
 	GRPC, Admin, Config string
 }
 
-// Group is the consumer group that the ingests of a stack form.
+// Group is the consumer group that the ingests of a stack form, unless its Config names another.
 const Group = "waybill"
 
 // New lays out a stack below config.Dir without starting anything: addresses are chosen and configuration files are written.
@@ -63,6 +70,12 @@ func New(config Config) (*Stack, error) {
 	}
 	if config.StockPartitions == 0 {
 		config.StockPartitions = 4
+	}
+	if config.Group == "" {
+		config.Group = Group
+	}
+	if config.Contracts == "" {
+		config.Contracts = "  - builtin: delivery.v6\n  - builtin: stock.v1\n"
 	}
 	dir, err := filepath.Abs(config.Dir)
 	if err != nil {
@@ -79,6 +92,9 @@ func New(config Config) (*Stack, error) {
 	brokers := []string{addr(19092), addr(19093), addr(19094)}
 	s.Endpoints = Endpoints{
 		Kafka: brokers[0], BigQueryGRPC: addr(19060), BigQueryREST: addr(19050), Registry: addr(18081), Admin: addr(19059),
+	}
+	if len(config.Kafka) > 0 {
+		s.Endpoints.Kafka = strings.Join(config.Kafka, ", ")
 	}
 	s.Sandbox = s.process("sandbox", "sandbox", append([]string{
 		"up", "--dir", dir,
@@ -180,34 +196,6 @@ func (s *Stack) Down(grace time.Duration) error {
 	}
 	stop(s.Sandbox)
 	return first
-}
-
-// ports hands out free loopback addresses. It holds them all until released, so that none is handed out twice.
-type ports struct {
-	held []net.Listener
-	err  error
-}
-
-func (p *ports) take(fixed bool, preferred int) string {
-	if fixed {
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", preferred)); err == nil {
-			p.held = append(p.held, l)
-			return l.Addr().String()
-		}
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		p.err = err
-		return ""
-	}
-	p.held = append(p.held, l)
-	return l.Addr().String()
-}
-
-func (p *ports) release() {
-	for _, l := range p.held {
-		l.Close()
-	}
 }
 
 // port is the port of an address.
