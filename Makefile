@@ -5,10 +5,11 @@
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 
-# What `make run` produces, how fast (events a second, 0 is flat out), and whether it stays up.
+# What `make run` produces, how fast (events a second, 0 is flat out), whether it stays up, and whether it shows every lane.
 EVENTS ?= 20000
 RATE ?= 0
 KEEP ?=
+LANES ?=
 # Time for each fuzz target.
 FUZZTIME ?= 10s
 # Where `make images` takes its base images from, and how it names what it makes.
@@ -39,8 +40,8 @@ build: ## Build all programs into bin/
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS)
 
 .PHONY: run
-run: build ## The main job on the sandbox: produce, kill the writer once, verify. EVENTS=20000 RATE=0 KEEP=1
-	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep)
+run: build ## The main job on the sandbox: produce, kill the writer once, verify. EVENTS=20000 RATE=0 KEEP=1 LANES=1
+	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep) $(if $(filter-out 0 no false,$(LANES)),--lanes)
 
 .PHONY: bench
 bench: build ## What a million rows cost, end to end and stage by stage
@@ -53,7 +54,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test test-kafka "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
@@ -68,13 +69,19 @@ test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven
 	tools/kafka.sh bin/kafka
 	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
+.PHONY: mutants
+mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only
+	@$(if $(filter-out 0 no false,$(FAST)),,$(MAKE) build)
+	CGO_ENABLED=0 go build -trimpath -o bin/mutants ./e2e/cmd/mutants
+	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast)
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: lint
 lint: bin/golangci-lint ## Lint all modules, layer rules included
-	bin/golangci-lint run $(PACKAGES)
+	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
 
 .PHONY: fmt
 fmt: bin/golangci-lint bin/buf ## Format Go and proto files

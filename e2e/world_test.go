@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -45,6 +44,21 @@ const quick = `  session_timeout: 6s
 // newWorld starts a stack. It is stopped with the test; when the test fails, the end of each log is shown.
 func newWorld(t *testing.T, config stack.Config) *world {
 	t.Helper()
+	w := prepared(t, config)
+	if err := w.Up(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.log, err = w.Log(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.log.Close)
+	return w
+}
+
+// prepared is newWorld with nothing started yet.
+func prepared(t *testing.T, config stack.Config) *world {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
@@ -53,7 +67,6 @@ func newWorld(t *testing.T, config stack.Config) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{Stack: s, t: t, ctx: ctx, sent: map[string]int64{}}
 	t.Cleanup(func() {
 		if err := s.Down(20 * time.Second); err != nil {
 			t.Errorf("down: %v", err)
@@ -65,14 +78,7 @@ func newWorld(t *testing.T, config stack.Config) *world {
 			}
 		}
 	})
-	if err := s.Up(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if w.log, err = s.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
-	return w
+	return &world{Stack: s, t: t, ctx: ctx, sent: map[string]int64{}}
 }
 
 // produce adds events to a topic, none of them bad unless the mix says so.
@@ -215,10 +221,4 @@ func (w *world) restart(s *stack.Service) {
 	if err := s.Await(w.ctx, s.Ready); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// logHas says whether a service has logged a text.
-func (w *world) logHas(s *stack.Service, text string) bool {
-	b, err := os.ReadFile(s.Log)
-	return err == nil && bytes.Contains(b, []byte(text))
 }

@@ -2,45 +2,55 @@ package stack
 
 import (
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
-	"os"
-	"sync/atomic"
+	"sync"
 )
 
-// The ports that are handed out lie below those that systems give to outgoing connections: a process that restarts wants its own back.
-const firstPort, lastPort = 20000, 32000
+// Addresses are chosen below the ports that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere): one of those could
+// take the address of a service that is stopped for a while.
+const (
+	firstPort = 20000
+	lastPort  = 32000
+)
 
-// nextPort starts somewhere else in each process that runs stacks.
-var nextPort atomic.Int64
+// taken are the ports handed out by this process, so that no two stacks share one while its service is down.
+var taken sync.Map
 
-func init() { nextPort.Store(int64(os.Getpid()) * 37) }
-
-// ports hands out free loopback addresses. It holds them all until released; until the range is used up, no other stack of this process gets
-// one of them.
+// ports hands out free loopback addresses. It holds them all until released, so that none is handed out twice.
 type ports struct {
 	held []net.Listener
 	err  error
 }
 
 func (p *ports) take(fixed bool, preferred int) string {
-	if fixed && p.listen(preferred) {
-		return p.held[len(p.held)-1].Addr().String()
-	}
-	for range lastPort - firstPort {
-		if p.listen(firstPort + int(nextPort.Add(1)%(lastPort-firstPort))) {
-			return p.held[len(p.held)-1].Addr().String()
+	if fixed {
+		if address := p.try(preferred); address != "" {
+			return address
 		}
 	}
-	p.err = errors.New("no loopback port is free")
+	for range 1000 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		if _, before := taken.LoadOrStore(port, true); before {
+			continue
+		}
+		if address := p.try(port); address != "" {
+			return address
+		}
+	}
+	p.err = errors.New("no free port on 127.0.0.1")
 	return ""
 }
 
-func (p *ports) listen(port int) bool {
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
-	if err == nil {
-		p.held = append(p.held, l)
+// try gives the address of a port, empty when somebody has it.
+func (p *ports) try(port int) string {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // an address of loopback needs no look-up to wait for
+	if err != nil {
+		return ""
 	}
-	return err == nil
+	p.held = append(p.held, l)
+	return l.Addr().String()
 }
 
 func (p *ports) release() {

@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,7 +44,8 @@ func (p *Process) Start() error {
 		return err
 	}
 	defer log.Close() // the child has its own descriptor
-	cmd := exec.Command(p.Path, p.Args...)
+
+	cmd := exec.Command(p.Path, p.Args...) //nolint:noctx // the process ends by Kill or Stop, not with whoever started it
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = ownGroup()
@@ -144,14 +144,14 @@ func (p *Process) Stop(grace time.Duration) error {
 func (p *Process) Await(ctx context.Context, ready func(context.Context) error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	last := errors.New("not asked yet")
 	for {
-		if last = ready(ctx); last == nil {
+		err := ready(ctx)
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w, see %s", p.Name, last, p.Log)
+			return fmt.Errorf("%s is not ready: %w, see %s", p.Name, err, p.Log)
 		case <-p.Exited():
 			return fmt.Errorf("%s ended before it was ready, see %s:\n%s", p.Name, p.Log, Tail(p.Log, 12))
 		case <-tick.C:

@@ -112,7 +112,10 @@ func New(config Config) (*Stack, error) {
 	if ports.err != nil {
 		return nil, ports.err
 	}
-	return s, s.writeConfigs()
+	if err := s.writeConfigs(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func (s *Stack) process(name, binary string, args []string) *Process {

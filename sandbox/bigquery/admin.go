@@ -104,8 +104,7 @@ func (e *Emulator) stats() Stats {
 }
 
 func refused(w http.ResponseWriter, err error) {
-	var e *store.Error
-	if errors.As(err, &e) {
+	if _, ok := errors.AsType[*store.Error](err); ok {
 		complain(w, http.StatusNotFound, err)
 		return
 	}

@@ -118,8 +118,10 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 		return errors.Join(fmt.Errorf("listen for REST: %w", err), grpcListener.Close())
 	}
 	e.addrs = Addrs{GRPC: grpcListener.Addr().String(), REST: restListener.Addr().String()}
-	e.write = write.Serve(grpcListener, write.Config{Store: e.store, Faults: &e.faults, StreamRequestLimit: cfg.StreamRequestLimit,
-		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard})
+	e.write = write.Serve(grpcListener, write.Config{
+		Store: e.store, Faults: &e.faults, StreamRequestLimit: cfg.StreamRequestLimit,
+		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard,
+	})
 	e.http = &http.Server{Handler: e.api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
 	go func() { e.served <- e.http.Serve(restListener) }()
 	return nil
@@ -138,8 +140,10 @@ func (e *Emulator) ensureDataset(name string) error {
 		return err
 	}
 	now := time.Now().UnixMilli()
-	err = e.store.CreateDataset(&bq.Dataset{Kind: "bigquery#dataset", Id: project + ":" + id, Location: "US", CreationTime: now, LastModifiedTime: now,
-		DatasetReference: &bq.DatasetReference{ProjectId: project, DatasetId: id}})
+	err = e.store.CreateDataset(&bq.Dataset{
+		Kind: "bigquery#dataset", Id: project + ":" + id, Location: "US", CreationTime: now, LastModifiedTime: now,
+		DatasetReference: &bq.DatasetReference{ProjectId: project, DatasetId: id},
+	})
 	var refused *store.Error
 	if errors.As(err, &refused) && refused.Code == codes.AlreadyExists {
 		return nil

@@ -20,10 +20,9 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	emulator "github.com/waybill-data/waybill/sandbox/bigquery"
-
 	deliveryv6 "github.com/waybill-data/waybill/proto/delivery/v6"
 	envelopev1 "github.com/waybill-data/waybill/proto/envelope/v1"
+	emulator "github.com/waybill-data/waybill/sandbox/bigquery"
 )
 
 const dataset = "waybill"
@@ -69,26 +68,35 @@ func start(t testing.TB, cfg emulator.Config) *bench {
 
 // deliveries is the schema that DeliveryEvent's descriptor asks for, in the columns that the tests use.
 var deliveries = bigquery.Schema{
-	{Name: "event_id", Type: bigquery.StringFieldType}, {Name: "event_type", Type: bigquery.StringFieldType},
-	{Name: "event_time", Type: bigquery.TimestampFieldType}, {Name: "kafka_topic", Type: bigquery.StringFieldType},
-	{Name: "kafka_partition", Type: bigquery.IntegerFieldType}, {Name: "kafka_offset", Type: bigquery.IntegerFieldType},
+	{Name: "event_id", Type: bigquery.StringFieldType},
+	{Name: "event_type", Type: bigquery.StringFieldType},
+	{Name: "event_time", Type: bigquery.TimestampFieldType},
+	{Name: "kafka_topic", Type: bigquery.StringFieldType},
+	{Name: "kafka_partition", Type: bigquery.IntegerFieldType},
+	{Name: "kafka_offset", Type: bigquery.IntegerFieldType},
 	{Name: "kafka_key", Type: bigquery.BytesFieldType},
 	{Name: "kafka_headers", Type: bigquery.RecordFieldType, Repeated: true, Schema: bigquery.Schema{
-		{Name: "key", Type: bigquery.StringFieldType}, {Name: "value", Type: bigquery.BytesFieldType}}},
+		{Name: "key", Type: bigquery.StringFieldType}, {Name: "value", Type: bigquery.BytesFieldType},
+	}},
 	{Name: "delivery", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{
-		{Name: "status", Type: bigquery.StringFieldType}, {Name: "delivery_value_total", Type: bigquery.FloatFieldType},
+		{Name: "status", Type: bigquery.StringFieldType},
+		{Name: "delivery_value_total", Type: bigquery.FloatFieldType},
 		{Name: "optimized", Type: bigquery.BooleanFieldType},
 		{Name: "customer", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{{Name: "name", Type: bigquery.StringFieldType}}},
 		{Name: "items", Type: bigquery.RecordFieldType, Repeated: true, Schema: bigquery.Schema{
-			{Name: "qnt", Type: bigquery.IntegerFieldType}, {Name: "currency", Type: bigquery.StringFieldType}}}}},
+			{Name: "qnt", Type: bigquery.IntegerFieldType}, {Name: "currency", Type: bigquery.StringFieldType},
+		}},
+	}},
 }
 
 const tableName = "projects/sandbox/datasets/waybill/tables/delivery_events"
 
 func (b *bench) createTable() {
 	b.t.Helper()
-	meta := &bigquery.TableMetadata{Schema: deliveries, Clustering: &bigquery.Clustering{Fields: []string{"event_type"}},
-		TimePartitioning: &bigquery.TimePartitioning{Type: bigquery.DayPartitioningType, Field: "event_time"}}
+	meta := &bigquery.TableMetadata{
+		Schema: deliveries, Clustering: &bigquery.Clustering{Fields: []string{"event_type"}},
+		TimePartitioning: &bigquery.TimePartitioning{Type: bigquery.DayPartitioningType, Field: "event_time"},
+	}
 	if err := b.bq.Dataset(dataset).Table("delivery_events").Create(b.t.Context(), meta); err != nil {
 		b.t.Fatal(err)
 	}
@@ -102,7 +110,7 @@ func descriptor(t testing.TB) *storagepb.ProtoSchema {
 		t.Fatal(err)
 	}
 	byName := map[string]bigquery.Schema{full.GetName(): deliveries}
-	for i := 0; i < 3; i++ {
+	for range 3 {
 		for _, m := range full.NestedType {
 			collect(byName, full.Field, full.GetName())
 			collect(byName, m.Field, m.GetName())
@@ -121,9 +129,12 @@ func event(offset int64) *deliveryv6.DeliveryEvent {
 		EventTime: proto.Int64(1_700_000_000_000_000 + offset*1_000_000), KafkaTopic: proto.String("deliveries"),
 		KafkaPartition: proto.Int32(int32(offset % 3)), KafkaOffset: proto.Int64(offset), KafkaKey: []byte{0, byte(offset)},
 		KafkaHeaders: []*envelopev1.Header{{Key: proto.String("k"), Value: []byte("v")}},
-		Delivery: &deliveryv6.Delivery{Status: proto.String("done"), DeliveryValueTotal: proto.Float64(float64(offset) + 0.5), Optimized: proto.Bool(offset%2 == 0),
+		Delivery: &deliveryv6.Delivery{
+			Status: proto.String("done"), DeliveryValueTotal: proto.Float64(float64(offset) + 0.5), Optimized: proto.Bool(offset%2 == 0),
 			Customer: &deliveryv6.Customer{Name: proto.String("Ana")}, Items: []*deliveryv6.DeliveryItem{
-				{Qnt: proto.Int32(2), Currency: proto.String("EUR")}, {Qnt: proto.Int32(int32(offset))}}},
+				{Qnt: proto.Int32(2), Currency: proto.String("EUR")}, {Qnt: proto.Int32(int32(offset))},
+			},
+		},
 	}
 }
 
@@ -171,7 +182,8 @@ func (b *bench) open(stream string) *appender {
 func (a *appender) send(offset int64, rows [][]byte) {
 	a.b.t.Helper()
 	r := &storagepb.AppendRowsRequest{WriteStream: a.stream, Rows: &storagepb.AppendRowsRequest_ProtoRows{
-		ProtoRows: &storagepb.AppendRowsRequest_ProtoData{WriterSchema: a.schema, Rows: &storagepb.ProtoRows{SerializedRows: rows}}}}
+		ProtoRows: &storagepb.AppendRowsRequest_ProtoData{WriterSchema: a.schema, Rows: &storagepb.ProtoRows{SerializedRows: rows}},
+	}}
 	a.stream, a.schema = "", nil // the first request only
 	if offset >= 0 {
 		r.Offset = wrapperspb.Int64(offset)

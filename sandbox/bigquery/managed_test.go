@@ -20,20 +20,22 @@ func TestGoogleClients(t *testing.T) {
 	b.createTable()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	options := []option.ClientOption{option.WithEndpoint(b.e.Addrs().GRPC), option.WithoutAuthentication(),
-		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))}
+	options := []option.ClientOption{
+		option.WithEndpoint(b.e.Addrs().GRPC), option.WithoutAuthentication(),
+		option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())),
+	}
 
 	managed, err := managedwriter.NewClient(ctx, "sandbox", options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer managed.Close()
+	defer func() { _ = managed.Close() }()
 	writer, err := managed.NewManagedStream(ctx, managedwriter.WithDestinationTable(tableName), managedwriter.WithType(managedwriter.CommittedStream),
 		managedwriter.WithSchemaDescriptor(descriptor(t).ProtoDescriptor))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer writer.Close()
+	defer func() { _ = writer.Close() }()
 	for i := int64(0); i < 30; i += 10 {
 		result, err := writer.AppendRows(ctx, encoded(t, i, i+10), managedwriter.WithOffset(i))
 		if err != nil {
@@ -51,7 +53,7 @@ func TestGoogleClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer raw.Close()
+	defer func() { _ = raw.Close() }()
 	st, err := raw.CreateWriteStream(ctx, &storagepb.CreateWriteStreamRequest{Parent: tableName, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_PENDING}})
 	if err != nil {
 		t.Fatal(err)

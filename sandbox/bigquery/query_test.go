@@ -2,11 +2,14 @@ package bigquery_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,22 +32,34 @@ func TestSQL(t *testing.T) {
 		sql  string
 		want []row
 	}{
-		{"SELECT event_type, COUNT(*) AS n FROM `sandbox.waybill.delivery_events` GROUP BY event_type ORDER BY n DESC, event_type",
-			[]row{{"A", int64(50)}, {"B", int64(50)}}},
+		{
+			"SELECT event_type, COUNT(*) AS n FROM `sandbox.waybill.delivery_events` GROUP BY event_type ORDER BY n DESC, event_type",
+			[]row{{"A", int64(50)}, {"B", int64(50)}},
+		},
 		{"select delivery.customer.name, delivery.status, kafka_key from waybill.delivery_events where kafka_offset = 7", []row{{"Ana", "done", []byte{0, 7}}}},
 		{"SELECT MIN(event_time), MAX(event_time) > TIMESTAMP '2023-11-14', COUNT(DISTINCT kafka_partition) FROM delivery_events", []row{{at, true, int64(3)}}},
-		{"SELECT TIMESTAMP_TRUNC(event_time, HOUR) AS h, DATE(event_time), EXTRACT(DAY FROM event_time), COUNTIF(delivery.optimized) FROM waybill.delivery_events GROUP BY h, 2, 3",
-			[]row{{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14), int64(50)}}},
-		{"SELECT e.kafka_offset, i.qnt FROM waybill.delivery_events e, UNNEST(e.delivery.items) AS i WHERE i.currency IS NULL ORDER BY 1 DESC LIMIT 2",
-			[]row{{int64(99), int64(99)}, {int64(98), int64(98)}}},
-		{"SELECT delivery.items[OFFSET(0)].qnt + 1, ARRAY_LENGTH(delivery.items), SAFE_DIVIDE(1, 0), IF(kafka_offset > 1, 'x', 'y') FROM waybill.delivery_events LIMIT 1",
-			[]row{{int64(3), int64(2), nil, "y"}}},
+		{
+			"SELECT TIMESTAMP_TRUNC(event_time, HOUR) AS h, DATE(event_time), EXTRACT(DAY FROM event_time), COUNTIF(delivery.optimized) FROM waybill.delivery_events GROUP BY h, 2, 3",
+			[]row{{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14), int64(50)}},
+		},
+		{
+			"SELECT e.kafka_offset, i.qnt FROM waybill.delivery_events e, UNNEST(e.delivery.items) AS i WHERE i.currency IS NULL ORDER BY 1 DESC LIMIT 2",
+			[]row{{int64(99), int64(99)}, {int64(98), int64(98)}},
+		},
+		{
+			"SELECT delivery.items[OFFSET(0)].qnt + 1, ARRAY_LENGTH(delivery.items), SAFE_DIVIDE(1, 0), IF(kafka_offset > 1, 'x', 'y') FROM waybill.delivery_events LIMIT 1",
+			[]row{{int64(3), int64(2), nil, "y"}},
+		},
 		{"SELECT TIMESTAMP_DIFF(MAX(event_time), MIN(event_time), SECOND), SUM(delivery.delivery_value_total) FROM waybill.delivery_events", []row{{int64(99), 5000.0}}},
-		{"SELECT x FROM (SELECT kafka_offset AS x, ROW_NUMBER() OVER (PARTITION BY kafka_partition ORDER BY kafka_offset) AS n FROM waybill.delivery_events) WHERE n = 2 ORDER BY x",
-			[]row{{int64(3)}, {int64(4)}, {int64(5)}}},
+		{
+			"SELECT x FROM (SELECT kafka_offset AS x, ROW_NUMBER() OVER (PARTITION BY kafka_partition ORDER BY kafka_offset) AS n FROM waybill.delivery_events) WHERE n = 2 ORDER BY x",
+			[]row{{int64(3)}, {int64(4)}, {int64(5)}},
+		},
 		{"WITH t AS (SELECT kafka_partition AS p FROM waybill.delivery_events) SELECT p, COUNT(*) FROM t GROUP BY p HAVING COUNT(*) > 33", []row{{int64(0), int64(34)}}},
-		{"SELECT delivery.items FROM waybill.delivery_events WHERE event_id = @id",
-			[]row{{[]bigquery.Value{[]bigquery.Value{int64(2), "EUR"}, []bigquery.Value{int64(5), nil}}}}},
+		{
+			"SELECT delivery.items FROM waybill.delivery_events WHERE event_id = @id",
+			[]row{{[]bigquery.Value{[]bigquery.Value{int64(2), "EUR"}, []bigquery.Value{int64(5), nil}}}},
+		},
 		{"SELECT APPROX_QUANTILES(kafka_offset, 4) FROM waybill.delivery_events", []row{{[]bigquery.Value{int64(0), int64(24), int64(49), int64(74), int64(99)}}}},
 		{"SELECT CAST(kafka_offset AS STRING) || '!' FROM waybill.delivery_events WHERE event_time BETWEEN '2023-11-14 22:13:21' AND '2023-11-14T22:13:21Z'", []row{{"1!"}}},
 	} {
@@ -107,18 +122,30 @@ func TestPaging(t *testing.T) {
 func TestInsertAllTypes(t *testing.T) {
 	b := start(t, emulator.Config{})
 	schema := bigquery.Schema{
-		{Name: "s", Type: bigquery.StringFieldType, Required: true}, {Name: "n", Type: bigquery.NumericFieldType}, {Name: "d", Type: bigquery.DateFieldType},
-		{Name: "ts", Type: bigquery.TimestampFieldType}, {Name: "dt", Type: bigquery.DateTimeFieldType}, {Name: "tm", Type: bigquery.TimeFieldType},
-		{Name: "b", Type: bigquery.BytesFieldType}, {Name: "f", Type: bigquery.FloatFieldType}, {Name: "i", Type: bigquery.IntegerFieldType, Repeated: true},
-		{Name: "r", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{{Name: "ok", Type: bigquery.BooleanFieldType}}}}
+		{Name: "s", Type: bigquery.StringFieldType, Required: true},
+		{Name: "n", Type: bigquery.NumericFieldType},
+		{Name: "d", Type: bigquery.DateFieldType},
+		{Name: "ts", Type: bigquery.TimestampFieldType},
+		{Name: "dt", Type: bigquery.DateTimeFieldType},
+		{Name: "tm", Type: bigquery.TimeFieldType},
+		{Name: "b", Type: bigquery.BytesFieldType},
+		{Name: "f", Type: bigquery.FloatFieldType},
+		{Name: "i", Type: bigquery.IntegerFieldType, Repeated: true},
+		{Name: "r", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{{Name: "ok", Type: bigquery.BooleanFieldType}}},
+	}
 	table := b.bq.Dataset(dataset).Table("types")
 	if err := table.Create(t.Context(), &bigquery.TableMetadata{Schema: schema}); err != nil {
 		t.Fatal(err)
 	}
 	at := time.Date(2024, 2, 29, 12, 30, 0, 123456000, time.UTC)
 	save := func(s any) error {
-		return table.Inserter().Put(t.Context(), &bigquery.ValuesSaver{Schema: schema, Row: []bigquery.Value{s, big.NewRat(2469, 200), civil.DateOf(at), at,
-			civil.DateTimeOf(at), civil.TimeOf(at), []byte{1, 2}, 2.5, []bigquery.Value{1, 2}, []bigquery.Value{true}}})
+		return table.Inserter().Put(t.Context(), &bigquery.ValuesSaver{Schema: schema, Row: []bigquery.Value{
+			s, big.NewRat(2469, 200), civil.DateOf(at), at, civil.DateTimeOf(at), civil.TimeOf(at),
+			[]byte{1, 2},
+			2.5,
+			[]bigquery.Value{1, 2},
+			[]bigquery.Value{true},
+		}})
 	}
 	if err := save("x"); err != nil {
 		t.Fatal(err)
@@ -143,9 +170,9 @@ func TestInsertAllTypes(t *testing.T) {
 		to bigquery.Schema
 		ok bool
 	}{
-		"a column more":    {append(schema[:len(schema):len(schema)], &bigquery.FieldSchema{Name: "new", Type: bigquery.StringFieldType}), true},
+		"a column more":    {append(slices.Clip(schema), &bigquery.FieldSchema{Name: "new", Type: bigquery.StringFieldType}), true},
 		"a column less":    {schema[:3], false},
-		"another REQUIRED": {append(schema[:len(schema):len(schema)], &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}), false},
+		"another REQUIRED": {append(slices.Clip(schema), &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}), false},
 		"another type":     {append(bigquery.Schema{{Name: "s", Type: bigquery.IntegerFieldType, Required: true}}, schema[1:]...), false},
 	} {
 		_, err := table.Update(t.Context(), bigquery.TableMetadataToUpdate{Schema: change.to}, "")
@@ -175,16 +202,27 @@ func TestAdmin(t *testing.T) {
 	a.mustAppend(30, encoded(t, 30, 60))
 	admin := httptest.NewServer(b.e.Admin())
 	t.Cleanup(admin.Close)
-	get := func(path string) *http.Response {
+	ask := func(method, path, content string) (int, []byte) {
 		t.Helper()
-		out, err := admin.Client().Get(admin.URL + path)
+		request, err := http.NewRequest(method, admin.URL+path, strings.NewReader(content))
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = out.Body.Close() })
-		return out
+		out, err := admin.Client().Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer out.Body.Close()
+		body, err := io.ReadAll(out.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out.StatusCode, body
 	}
-	lines := bufio.NewScanner(get("/bigquery/rows?table=waybill.delivery_events").Body)
+	get := func(path string) (int, []byte) { t.Helper(); return ask(http.MethodGet, path, "") }
+	post := func(fault string) (int, []byte) { t.Helper(); return ask(http.MethodPost, "/bigquery/faults", fault) }
+	_, body := get("/bigquery/rows?table=waybill.delivery_events")
+	lines := bufio.NewScanner(bytes.NewReader(body))
 	n := int64(0)
 	for ; lines.Scan(); n++ {
 		var p struct {
@@ -199,31 +237,29 @@ func TestAdmin(t *testing.T) {
 		t.Fatalf("%d lines", n)
 	}
 	var r map[string]any
-	if err := json.NewDecoder(get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=2&offset=35").Body).Decode(&r); err != nil {
+	_, body = get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=2&offset=35")
+	if err := json.Unmarshal(body, &r); err != nil {
 		t.Fatal(err)
 	}
 	if r["event_id"] != "e35" || r["event_time"] != "2023-11-14T22:13:55.000000Z" || r["kafka_key"] != "ACM=" || r["delivery"].(map[string]any)["status"] != "done" {
 		t.Fatal(r)
 	}
-	if got := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=1&offset=35").StatusCode; got != http.StatusNotFound {
+	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=1&offset=35"); got != http.StatusNotFound {
 		t.Fatal(got)
 	}
 	a.mustAppend(60, encoded(t, 60, 61))
-	if got := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=0&offset=60").StatusCode; got != http.StatusOK {
+	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=0&offset=60"); got != http.StatusOK {
 		t.Fatal(got)
 	}
 	var stats emulator.Stats
-	if err := json.NewDecoder(get("/bigquery/stats").Body).Decode(&stats); err != nil || stats.Rows != 61 || stats.Tables[0].Rows != 61 {
+	_, body = get("/bigquery/stats")
+	if err := json.Unmarshal(body, &stats); err != nil || stats.Rows != 61 || stats.Tables[0].Rows != 61 {
 		t.Fatal(stats, err)
 	}
-	out, err := admin.Client().Post(admin.URL+"/bigquery/faults", "application/json", strings.NewReader(`{"kind":"latency","delay":"5ms","count":2}`))
-	if err != nil || out.StatusCode != http.StatusOK || len(b.e.Faults().List()) != 1 {
-		t.Fatal(out, err)
+	if got, body := post(`{"kind":"latency","delay":"5ms","count":2}`); got != http.StatusOK || len(b.e.Faults().List()) != 1 {
+		t.Fatalf("%d %s", got, body)
 	}
-	_ = out.Body.Close()
-	out, err = admin.Client().Post(admin.URL+"/bigquery/faults", "application/json", strings.NewReader(`{"kind":"latencyy"}`))
-	if err != nil || out.StatusCode != http.StatusBadRequest {
-		t.Fatal(out, err)
+	if got, body := post(`{"kind":"latencyy"}`); got != http.StatusBadRequest {
+		t.Fatalf("%d %s", got, body)
 	}
-	_ = out.Body.Close()
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -42,10 +43,33 @@ type Batch struct {
 	Linger config.Duration `yaml:"linger"`
 }
 
+// Check reports values out of bounds.
+func (b Batch) Check(report func(key, message, remedy string)) {
+	if b.Bytes <= 0 {
+		report("bytes", "is not positive", "write a size such as 1MiB")
+	}
+	if b.Rows <= 0 || b.Rows > lanewire.MaxRows {
+		report("rows", fmt.Sprintf("is not within 1 and %d", lanewire.MaxRows), "write a number such as 10000")
+	}
+	if b.Linger < 0 {
+		report("linger", "is negative", "write 0s to wait for nothing, or a time such as 50ms")
+	}
+}
+
 // Window bounds what one lane has sent and not settled.
 type Window struct {
 	Bytes   config.Bytes `yaml:"bytes"`
 	Batches int          `yaml:"batches"`
+}
+
+// Check reports values out of bounds.
+func (w Window) Check(report func(key, message, remedy string)) {
+	if w.Bytes <= 0 {
+		report("bytes", "is not positive", "write a size such as 16MiB")
+	}
+	if w.Batches <= 0 {
+		report("batches", "is not positive", "write a number such as 32")
+	}
 }
 
 // Memory bounds what all lanes together hold.
@@ -108,9 +132,6 @@ func (c *Config) compile() error {
 
 // Check reports what is wrong across sections; the sections check themselves.
 func (c *Config) Check(report func(key, message, remedy string)) {
-	if err := c.lane().Validate(); err != nil {
-		report("batch", err.Error(), "see ingest.example.yaml for sensible values")
-	}
 	if c.Memory.Budget < 16<<20 {
 		report("memory.budget", "is too small", "write 16MiB or more")
 	}

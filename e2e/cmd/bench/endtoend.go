@@ -60,7 +60,7 @@ func (c *command) once(ctx context.Context, w workload) (m measure, err error) {
 	if err != nil {
 		return m, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	s, err := stack.New(stack.Config{Dir: dir, Bin: c.Bin, StockPartitions: 8, SandboxArgs: []string{"--discard"}})
 	if err != nil {
 		return m, err

@@ -53,5 +53,5 @@ func (c *command) run(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return print(out, totals, stages)
+	return printTable(out, totals, stages)
 }

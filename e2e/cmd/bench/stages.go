@@ -22,16 +22,16 @@ type stage struct {
 // pieces are the benchmarks that stand for stages. Each one reports ns/row and allocs/row, and has a sub-benchmark for each workload.
 var pieces = []struct{ module, pkg, benchmark, name string }{
 	{"services/ingest", "./internal/contract", "BenchmarkAppendRow", "decode (header to row)"},
-	{"services/ingest", "./internal/lane", "BenchmarkLane", "ingest lane (batch, window, gRPC over a pipe)"},
-	{"services/writer", "./internal/lane", "BenchmarkLane", "writer lane (gRPC over a pipe, settle)"},
-	{"services/writer", "./internal/sink", "BenchmarkSink", "sink (AppendRows over loopback)"},
+	{"services/ingest", "./internal/lane", "BenchmarkLane", "ingest lane (batch, window, gRPC, both ends)"},
+	{"services/writer", "./internal/lane", "BenchmarkLane", "writer lane (gRPC, both ends)"},
+	{"services/writer", "./internal/sink", "BenchmarkSink", "sink (AppendRows, both ends)"},
 }
 
 // stages runs the benchmarks of the stages.
 func (c *command) stages(ctx context.Context) ([]stage, error) {
 	var all []stage
 	for _, p := range pieces {
-		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+p.benchmark+"$", "-benchmem", "-benchtime", c.BenchTime.String(), p.pkg)
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^"+p.benchmark+"$", "-benchtime", c.BenchTime.String(), p.pkg)
 		cmd.Dir = filepath.Join(c.Root, p.module)
 		var errs bytes.Buffer
 		cmd.Stderr = &errs

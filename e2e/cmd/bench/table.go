@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 )
 
-// print shows everything in one table: the whole first, then each stage with its share of the whole.
-func print(out io.Writer, totals []measure, stages []stage) error {
+// printTable shows everything in one table: the whole first, then each stage with its share of the whole.
+func printTable(out io.Writer, totals []measure, stages []stage) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\trows\trows/s\tMB/s\tCPU-s a million rows\tshare\tMB/s a core\tallocations a row\tpeak MB\t")
 	for _, m := range totals {

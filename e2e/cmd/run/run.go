@@ -103,7 +103,7 @@ func claimDir(dir string) (unlock func(), err error) {
 	fmt.Fprint(f, os.Getpid())
 	f.Close()
 	if _, err := os.Stat(dir); err == nil && !ours(dir) {
-		os.Remove(lock)
+		_ = os.Remove(lock)
 		return nil, fmt.Errorf("%s exists and is not a folder of an earlier run: give --dir another folder", dir)
 	}
 	if err := os.RemoveAll(dir); err != nil {
@@ -115,7 +115,7 @@ func claimDir(dir string) (unlock func(), err error) {
 	if err := os.WriteFile(filepath.Join(dir, marker), nil, 0o644); err != nil {
 		return nil, err
 	}
-	return func() { os.Remove(lock) }, nil
+	return func() { _ = os.Remove(lock) }, nil
 }
 
 // marker tells a folder that a run made from anything else: it is never right to delete the latter.

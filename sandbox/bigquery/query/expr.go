@@ -74,7 +74,7 @@ func (t *translator) expr(e *expr, sc *scope) (value, error) {
 		for i := range args[1:] {
 			meet(&args[0], &args[i+1])
 		}
-		return typed(row.Boolean, "(%s %sBETWEEN %s AND %s)", real(args[0]), not(e), real(args[1]), real(args[2])), nil
+		return typed(row.Boolean, "(%s %sBETWEEN %s AND %s)", asReal(args[0]), not(e), asReal(args[1]), asReal(args[2])), nil
 	case "like":
 		return typed(row.Boolean, "(%sbq_like(%s, %s))", not(e), args[0].sql, args[1].sql), nil
 	case "field":
@@ -127,15 +127,15 @@ func (t *translator) subquery(e *expr, args []value, sc *scope) (value, error) {
 		if !args[1].col.Repeated {
 			return value{}, refuse(e.at, "IN UNNEST takes an array")
 		}
-		return typed(row.Boolean, "(%s %sIN (SELECT value FROM json_each(%s)))", real(args[0]), not(e), args[1].sql), nil
+		return typed(row.Boolean, "(%s %sIN (SELECT value FROM json_each(%s)))", asReal(args[0]), not(e), args[1].sql), nil
 	case "in":
 		if e.sub == nil {
 			var list []string
 			for i := range args[1:] {
 				meet(&args[0], &args[i+1])
-				list = append(list, real(args[i+1]))
+				list = append(list, asReal(args[i+1]))
 			}
-			return typed(row.Boolean, "(%s %sIN (%s))", real(args[0]), not(e), strings.Join(list, ", ")), nil
+			return typed(row.Boolean, "(%s %sIN (%s))", asReal(args[0]), not(e), strings.Join(list, ", ")), nil
 		}
 	case "subquery", "exists":
 	default:
@@ -206,7 +206,7 @@ func unary(e *expr, v value) (value, error) {
 	if e.text == "NOT" {
 		return typed(row.Boolean, "(NOT %s)", v.sql), nil
 	}
-	out := value{sql: fmt.Sprintf("(%s%s)", e.text, real(v)), col: row.Column{Type: v.col.Type}}
+	out := value{sql: fmt.Sprintf("(%s%s)", e.text, asReal(v)), col: row.Column{Type: v.col.Type}}
 	if e.text == "-" && v.sql == "9223372036854775808" {
 		out.sql = "(-9223372036854775807 - 1)"
 	}
@@ -222,26 +222,26 @@ func binary(e *expr, a, b value) (value, error) {
 		if a.col.Repeated || b.col.Repeated || a.col.Type == row.Struct {
 			return value{}, refuse(e.at, "Operator %s does not take arrays and structs", e.text)
 		}
-		if !comparable(a.col.Type, b.col.Type) {
+		if !comparableTypes(a.col.Type, b.col.Type) {
 			return value{}, refuse(e.at, "No matching signature for operator %s for argument types: %s, %s", e.text, a.col.Type, b.col.Type)
 		}
-		return typed(row.Boolean, "(%s %s %s)", real(a), e.text, real(b)), nil
+		return typed(row.Boolean, "(%s %s %s)", asReal(a), e.text, asReal(b)), nil
 	case "||":
 		return value{sql: fmt.Sprintf("(%s || %s)", a.sql, b.sql), col: row.Column{Type: row.String}}, nil
 	case "/":
-		return typed(row.Float, "bq_divide(%s, %s, 0)", real(a), real(b)), nil
+		return typed(row.Float, "bq_divide(%s, %s, 0)", asReal(a), asReal(b)), nil
 	}
 	if !numeric(a.col.Type) || !numeric(b.col.Type) {
 		return value{}, refuse(e.at, "No matching signature for operator %s for argument types: %s, %s", e.text, a.col.Type, b.col.Type)
 	}
-	return value{sql: fmt.Sprintf("(%s %s %s)", real(a), e.text, real(b)), col: row.Column{Type: wider(a.col.Type, b.col.Type)}}, nil
+	return value{sql: fmt.Sprintf("(%s %s %s)", asReal(a), e.text, asReal(b)), col: row.Column{Type: wider(a.col.Type, b.col.Type)}}, nil
 }
 
 func numeric(t row.Type) bool {
 	return t == "" || t == row.Integer || t == row.Float || t == row.Numeric || t == row.BigNumeric
 }
 
-func comparable(a, b row.Type) bool {
+func comparableTypes(a, b row.Type) bool {
 	return a == b || a == "" || b == "" || numeric(a) && numeric(b)
 }
 
@@ -278,7 +278,7 @@ func array(args []value) value {
 	out := value{col: row.Column{Type: row.Integer, Repeated: true}}
 	var list []string
 	for i, a := range args {
-		list = append(list, real(a))
+		list = append(list, asReal(a))
 		if i == 0 {
 			out.col.Type, out.col.Fields = a.col.Type, a.col.Fields
 		}
@@ -288,10 +288,11 @@ func array(args []value) value {
 }
 
 func caseOf(e *expr, args []value) value {
-	sql := "CASE"
+	var sql strings.Builder
+	sql.WriteString("CASE")
 	rest := args
 	if e.text == "of" {
-		sql += " " + real(args[0])
+		sql.WriteString(" " + asReal(args[0]))
 		rest = args[1:]
 	}
 	out := value{}
@@ -307,13 +308,13 @@ func caseOf(e *expr, args []value) value {
 		if e.text == "of" {
 			meet(&args[0], &rest[0])
 		}
-		sql += fmt.Sprintf(" WHEN %s THEN %s", real(rest[0]), choose(rest[1]))
+		fmt.Fprintf(&sql, " WHEN %s THEN %s", asReal(rest[0]), choose(rest[1]))
 		rest = rest[2:]
 	}
 	if len(rest) == 1 {
-		sql += " ELSE " + choose(rest[0])
+		sql.WriteString(" ELSE " + choose(rest[0]))
 	}
-	out.sql = "(" + sql + " END)"
+	out.sql = "(" + sql.String() + " END)"
 	return out
 }
 

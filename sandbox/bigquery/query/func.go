@@ -74,12 +74,14 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 		return t.over(e, typed(row.Integer, "count(*)"), sc)
 	}
 	if e.text == "IF" && len(args) == 3 {
-		return value{sql: fmt.Sprintf("iif(%s, %s, %s)", args[0].sql, args[1].sql, args[2].sql),
-			col: row.Column{Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields}}, nil
+		return value{
+			sql: fmt.Sprintf("iif(%s, %s, %s)", args[0].sql, args[1].sql, args[2].sql),
+			col: row.Column{Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields},
+		}, nil
 	}
 	f, aggregate := aggregates[e.text]
 	if !aggregate {
-		known := false
+		var known bool
 		if f, known = functions[e.text]; !known {
 			return value{}, refuse(e.at, "The sandbox does not support function %s", e.text)
 		}
@@ -117,7 +119,7 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string, error) {
 	var all []string
 	for _, a := range args {
-		all = append(all, real(a))
+		all = append(all, asReal(a))
 	}
 	if e.text == "ARRAY_AGG" && args[0].col.Type == row.Struct {
 		all[0] = "json(" + all[0] + ")"

@@ -1,6 +1,7 @@
 package query
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -110,7 +111,7 @@ func parse(sql string) (q *queryNode, err error) {
 
 // The parser leaves a wrong query by a panic with *Error, which parse turns into its error.
 func (p *parser) fail(format string, args ...any) {
-	panic(refuse(p.peek().at, format, args...).(*Error))
+	panic(&Error{Offset: p.peek().at, Message: fmt.Sprintf(format, args...)})
 }
 
 func (p *parser) peek() token { return p.tokens[p.i] }
@@ -331,7 +332,7 @@ func (p *parser) selectItem() selectItem {
 func (p *parser) from() []*source {
 	out := []*source{p.source("")}
 	for {
-		join := ""
+		var join string
 		switch {
 		case p.accept(","), p.accept("CROSS", "JOIN"):
 			join = "CROSS JOIN"

@@ -339,12 +339,13 @@ func (p *parser) window() *window {
 func (p *parser) tablePath() []string {
 	var out []string
 	for {
-		part := p.name()
+		var part strings.Builder
+		part.WriteString(p.name())
 		for p.peek().is("-") && p.ahead(1).at == p.peek().at+1 && p.ahead(1).kind != tokenEnd {
 			p.next()
-			part += "-" + p.next().text
+			part.WriteString("-" + p.next().text)
 		}
-		out = append(out, strings.Split(part, ".")...)
+		out = append(out, strings.Split(part.String(), ".")...)
 		if !p.accept(".") {
 			return out
 		}

@@ -82,7 +82,8 @@ func under(v value, path []string, at int) (value, error) {
 		return v, nil
 	}
 	c := v.col
-	where := "$"
+	var where strings.Builder
+	where.WriteString("$")
 	for _, name := range path {
 		if c.Repeated {
 			return v, refuse(at, "Cannot access field %s on a value with type ARRAY; the way in is UNNEST", name)
@@ -92,9 +93,9 @@ func under(v value, path []string, at int) (value, error) {
 			return v, refuse(at, "Field name %s does not exist in %s", name, c.Type)
 		}
 		c = *field
-		where += `."` + field.Name + `"`
+		where.WriteString(`."` + field.Name + `"`)
 	}
-	sql := fmt.Sprintf("json_extract(%s, %s)", v.sql, literal(where))
+	sql := fmt.Sprintf("json_extract(%s, %s)", v.sql, literal(where.String()))
 	if c.Type == row.Bytes && !c.Repeated {
 		sql = "bq_unbase64(" + sql + ")"
 	}
@@ -105,8 +106,8 @@ func quote(name string) string     { return `"` + strings.ReplaceAll(name, `"`, 
 func literal(s string) string      { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
 func isDecimal(c *row.Column) bool { return c.Type == row.Numeric || c.Type == row.BigNumeric }
 
-// real is a value to compute and compare with: decimals lie in SQLite as text.
-func real(v value) string {
+// asReal is a value to compute and compare with: decimals lie in SQLite as text.
+func asReal(v value) string {
 	if isDecimal(&v.col) && !v.col.Repeated {
 		return "CAST(" + v.sql + " AS REAL)"
 	}

@@ -77,8 +77,10 @@ func register(d *sqlite.Driver) error {
 			return err
 		}
 	}
-	return d.RegisterFunction("bq_quantiles", &sqlite.FunctionImpl{NArgs: 2, Deterministic: true,
-		MakeAggregate: func(sqlite.FunctionContext) (sqlite.AggregateFunction, error) { return &quantiles{}, nil }})
+	return d.RegisterFunction("bq_quantiles", &sqlite.FunctionImpl{
+		NArgs: 2, Deterministic: true,
+		MakeAggregate: func(sqlite.FunctionContext) (sqlite.AggregateFunction, error) { return &quantiles{}, nil },
+	})
 }
 
 func whole(v driver.Value) int64 {

@@ -101,7 +101,7 @@ func (c *cursor) Next() error {
 }
 
 // Eof implements vtab.Cursor.
-func (c *cursor) Eof() bool { return c.end }
+func (c *cursor) Eof() bool { return c.end } //nolint:revive,staticcheck // vtab.Cursor names it so
 
 // Column implements vtab.Cursor.
 func (c *cursor) Column(col int) (vtab.Value, error) {

@@ -36,8 +36,10 @@ func (a *api) getDataset(r *http.Request) (any, error) {
 func (a *api) listDatasets(r *http.Request) (any, error) {
 	out := &bq.DatasetList{Kind: "bigquery#datasetList"}
 	for _, d := range a.Store.Datasets(r.PathValue("project")) {
-		out.Datasets = append(out.Datasets, &bq.DatasetListDatasets{Kind: d.Kind, Id: d.Id, DatasetReference: d.DatasetReference,
-			FriendlyName: d.FriendlyName, Labels: d.Labels, Location: d.Location})
+		out.Datasets = append(out.Datasets, &bq.DatasetListDatasets{
+			Kind: d.Kind, Id: d.Id, DatasetReference: d.DatasetReference,
+			FriendlyName: d.FriendlyName, Labels: d.Labels, Location: d.Location,
+		})
 	}
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -77,8 +78,8 @@ func (j *jobs) list() []*bq.Job {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var out []*bq.Job
-	for i := len(j.order) - 1; i >= 0; i-- {
-		out = append(out, j.byID[j.order[i]].def)
+	for _, v := range slices.Backward(j.order) {
+		out = append(out, j.byID[v].def)
 	}
 	return out
 }

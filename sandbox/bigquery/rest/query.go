@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -75,12 +76,7 @@ func requestOf(project, sql string, dataset *bq.DatasetReference, parameters []*
 }
 
 func isNull(v *bq.QueryParameterValue) bool {
-	for _, f := range v.NullFields {
-		if f == "Value" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(v.NullFields, "Value")
 }
 
 // run answers a query into a finished job. A query that fails is an error, and no job.
@@ -106,8 +102,10 @@ func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobR
 		Kind: "bigquery#job", Id: reference.ProjectId + ":" + reference.Location + "." + reference.JobId, JobReference: reference, Etag: etag(),
 		Configuration: &bq.JobConfiguration{JobType: "QUERY", Query: config},
 		Status:        &bq.JobStatus{State: "DONE"},
-		Statistics: &bq.JobStatistics{CreationTime: begin.UnixMilli(), StartTime: begin.UnixMilli(), EndTime: time.Now().UnixMilli(),
-			Query: &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)}},
+		Statistics: &bq.JobStatistics{
+			CreationTime: begin.UnixMilli(), StartTime: begin.UnixMilli(), EndTime: time.Now().UnixMilli(),
+			Query: &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)},
+		},
 	}
 	return done, a.jobs.add(done)
 }
@@ -184,22 +182,25 @@ func (a *api) insertJob(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &bq.Job{Kind: "bigquery#job", JobReference: reference, Configuration: in.Configuration, Status: &bq.JobStatus{State: "DONE"},
-			Statistics: &bq.JobStatistics{Query: &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)}}}, nil
+		return &bq.Job{
+			Kind: "bigquery#job", JobReference: reference, Configuration: in.Configuration, Status: &bq.JobStatus{State: "DONE"},
+			Statistics: &bq.JobStatistics{Query: &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)}},
+		}, nil
 	}
 	done, err := a.run(r.Context(), request, reference, config)
 	if err == nil {
 		return done.def, nil
 	}
-	var wrong *httpError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*httpError](err); ok {
 		return nil, wrong
 	}
 	e := translate(err)
 	failure := &bq.ErrorProto{Reason: e.reason, Message: e.message, Location: "query"}
-	failed := &job{def: &bq.Job{Kind: "bigquery#job", Id: reference.ProjectId + ":" + reference.Location + "." + reference.JobId, JobReference: reference,
+	failed := &job{def: &bq.Job{
+		Kind: "bigquery#job", Id: reference.ProjectId + ":" + reference.Location + "." + reference.JobId, JobReference: reference,
 		Configuration: in.Configuration, Statistics: &bq.JobStatistics{CreationTime: time.Now().UnixMilli()},
-		Status: &bq.JobStatus{State: "DONE", ErrorResult: failure, Errors: []*bq.ErrorProto{failure}}}}
+		Status: &bq.JobStatus{State: "DONE", ErrorResult: failure, Errors: []*bq.ErrorProto{failure}},
+	}}
 	return failed.def, a.jobs.add(failed)
 }
 
@@ -215,8 +216,10 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	out := &bq.JobList{Kind: "bigquery#jobList"}
 	for _, def := range a.jobs.list() {
 		if def.JobReference.ProjectId == r.PathValue("project") {
-			out.Jobs = append(out.Jobs, &bq.JobListJobs{Id: def.Id, Kind: def.Kind, JobReference: def.JobReference, State: def.Status.State,
-				Status: def.Status, Statistics: def.Statistics, Configuration: def.Configuration, ErrorResult: def.Status.ErrorResult})
+			out.Jobs = append(out.Jobs, &bq.JobListJobs{
+				Id: def.Id, Kind: def.Kind, JobReference: def.JobReference, State: def.Status.State,
+				Status: def.Status, Statistics: def.Statistics, Configuration: def.Configuration, ErrorResult: def.Status.ErrorResult,
+			})
 		}
 	}
 	return out, nil

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -99,7 +100,7 @@ func rowError(i int, reason string, err error) *bq.TableDataInsertAllResponseIns
 	e := &bq.ErrorProto{Reason: reason}
 	if err != nil {
 		e.Message = err.Error()
-		if f, ok := err.(*row.FieldError); ok {
+		if f, ok := errors.AsType[*row.FieldError](err); ok {
 			e.Location, e.Message = f.Path, f.Message
 		}
 	}

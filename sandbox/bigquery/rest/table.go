@@ -3,6 +3,7 @@ package rest
 import (
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -106,8 +107,10 @@ func (a *api) listTables(r *http.Request) (any, error) {
 	out := &bq.TableList{Kind: "bigquery#tableList", TotalItems: int64(len(tables)), ForceSendFields: []string{"TotalItems"}}
 	for _, t := range tables {
 		d := t.Definition()
-		out.Tables = append(out.Tables, &bq.TableListTables{Kind: d.Kind, Id: d.Id, TableReference: d.TableReference, Type: d.Type,
-			FriendlyName: d.FriendlyName, Labels: d.Labels, CreationTime: d.CreationTime, Clustering: d.Clustering, TimePartitioning: d.TimePartitioning})
+		out.Tables = append(out.Tables, &bq.TableListTables{
+			Kind: d.Kind, Id: d.Id, TableReference: d.TableReference, Type: d.Type,
+			FriendlyName: d.FriendlyName, Labels: d.Labels, CreationTime: d.CreationTime, Clustering: d.Clustering, TimePartitioning: d.TimePartitioning,
+		})
 	}
 	return out, nil
 }
@@ -200,9 +203,7 @@ func changed(old *bq.Table, change map[string]any, patch bool) (*bq.Table, error
 // labels patches labels one by one; null removes one.
 func labels(old, change map[string]any) map[string]any {
 	out := map[string]any{}
-	for k, v := range old {
-		out[k] = v
-	}
+	maps.Copy(out, old)
 	for k, v := range change {
 		if v == nil {
 			delete(out, k)

@@ -36,7 +36,7 @@ var zoneTail = regexp.MustCompile(`(?i)(Z| ?UTC| ?[+-]\d{1,2}(:?\d{2})?)$`)
 // ParseTimestamp reads a TIMESTAMP literal, with or without a zone (UTC then), and gives microseconds since the epoch.
 func ParseTimestamp(s string) (int64, error) {
 	civil, zone := s, ""
-	if loc := zoneTail.FindStringIndex(s); loc != nil && loc[0] >= len("2006-01-02") {
+	if loc := zoneTail.FindStringIndex(s); len(loc) > 0 && loc[0] >= len("2006-01-02") {
 		civil, zone = s[:loc[0]], strings.TrimSpace(s[loc[0]:])
 	}
 	t, err := parseCivilTime(civil)

@@ -63,9 +63,13 @@ func deliveryShape(t testing.TB) (*Shape, *descriptorpb.DescriptorProto) {
 
 func sample(t testing.TB) []byte {
 	t.Helper()
-	b, err := proto.Marshal(&deliveryv6.DeliveryEvent{EventId: proto.String("é"), EventTime: proto.Int64(-5), KafkaKey: []byte{0xff},
-		Delivery: &deliveryv6.Delivery{Id: proto.String("d"), Items: []*deliveryv6.DeliveryItem{{Qnt: proto.Int32(-1), PriceBase: proto.Float64(1.5)}, {}},
-			HomeDelivery: proto.Bool(false), TotalTaxableWeight: proto.Float32(2)}})
+	b, err := proto.Marshal(&deliveryv6.DeliveryEvent{
+		EventId: proto.String("é"), EventTime: proto.Int64(-5), KafkaKey: []byte{0xff},
+		Delivery: &deliveryv6.Delivery{
+			Id: proto.String("d"), Items: []*deliveryv6.DeliveryItem{{Qnt: proto.Int32(-1), PriceBase: proto.Float64(1.5)}, {}},
+			HomeDelivery: proto.Bool(false), TotalTaxableWeight: proto.Float32(2),
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +82,10 @@ func FuzzCheck(f *testing.F) {
 	var known protoregistry.Files
 	_ = known.RegisterFile(wrapperspb.File_google_protobuf_wrappers_proto)
 	_ = known.RegisterFile(timestamppb.File_google_protobuf_timestamp_proto)
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{Name: proto.String("f.proto"), Syntax: proto.String("proto2"),
-		MessageType: []*descriptorpb.DescriptorProto{d}}, &known)
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("f.proto"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{d},
+	}, &known)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package row
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -61,9 +62,7 @@ func each(f fit, kinds ...protoreflect.Kind) map[protoreflect.Kind]fit {
 func merge(ms ...map[protoreflect.Kind]fit) map[protoreflect.Kind]fit {
 	out := map[protoreflect.Kind]fit{}
 	for _, m := range ms {
-		for k, f := range m {
-			out[k] = f
-		}
+		maps.Copy(out, m)
 	}
 	return out
 }

@@ -21,28 +21,38 @@ type Error struct {
 func (e *Error) Error() string { return e.Message }
 
 func tableNotFound(name string) *Error {
-	return &Error{Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true,
-		Message: "Requested entity was not found: table " + name}
+	return &Error{
+		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true,
+		Message: "Requested entity was not found: table " + name,
+	}
 }
 
 func streamNotFound(name string) *Error {
-	return &Error{Code: codes.NotFound, Storage: storagepb.StorageError_STREAM_NOT_FOUND, Entity: name, EndsCall: true,
-		Message: "Requested entity was not found. Entity: " + name}
+	return &Error{
+		Code: codes.NotFound, Storage: storagepb.StorageError_STREAM_NOT_FOUND, Entity: name, EndsCall: true,
+		Message: "Requested entity was not found. Entity: " + name,
+	}
 }
 
 func offsetExists(name string, expected, received int64) *Error {
-	return &Error{Code: codes.AlreadyExists, Storage: storagepb.StorageError_OFFSET_ALREADY_EXISTS, Entity: name,
-		Message: fmt.Sprintf("The offset is within stream, expected offset %d, received %d Entity: %s", expected, received, name)}
+	return &Error{
+		Code: codes.AlreadyExists, Storage: storagepb.StorageError_OFFSET_ALREADY_EXISTS, Entity: name,
+		Message: fmt.Sprintf("The offset is within stream, expected offset %d, received %d Entity: %s", expected, received, name),
+	}
 }
 
 func offsetBeyond(name string, expected, received int64) *Error {
-	return &Error{Code: codes.OutOfRange, Storage: storagepb.StorageError_OFFSET_OUT_OF_RANGE, Entity: name,
-		Message: fmt.Sprintf("The offset is beyond stream, expected offset %d, received %d Entity: %s", expected, received, name)}
+	return &Error{
+		Code: codes.OutOfRange, Storage: storagepb.StorageError_OFFSET_OUT_OF_RANGE, Entity: name,
+		Message: fmt.Sprintf("The offset is beyond stream, expected offset %d, received %d Entity: %s", expected, received, name),
+	}
 }
 
 func streamFinalized(name string) *Error {
-	return &Error{Code: codes.InvalidArgument, Storage: storagepb.StorageError_STREAM_FINALIZED, Entity: name,
-		Message: "Stream has been finalized and cannot be appended. Entity: " + name}
+	return &Error{
+		Code: codes.InvalidArgument, Storage: storagepb.StorageError_STREAM_FINALIZED, Entity: name,
+		Message: "Stream has been finalized and cannot be appended. Entity: " + name,
+	}
 }
 
 func invalidType(name, message string) *Error {

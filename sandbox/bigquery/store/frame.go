@@ -65,12 +65,8 @@ func (f *frame) header(payload []byte) [frameHeader]byte {
 
 var errTorn = errors.New("torn frame")
 
-// readHeader reads the frame that starts at a file position. io.EOF says that the file ends there, errTorn that what stands
-// there is not a whole frame.
+// readHeader reads the frame that starts at a file position below end. errTorn says that what stands there is not a whole frame.
 func readHeader(r io.ReaderAt, at, end int64) (frame, error) {
-	if at == end {
-		return frame{}, io.EOF
-	}
 	var h [frameHeader]byte
 	if end-at < frameHeader {
 		return frame{}, errTorn
@@ -116,14 +112,12 @@ func replay(path string, each func(*os.File, frame) error) (int64, error) {
 		return 0, err
 	}
 	end, at := info.Size(), int64(0)
-	for {
+	for at != end {
 		f, err := readHeader(file, at, end)
 		if err == nil && f.at+int64(f.size) == end && !intact(file, &f) {
 			err = errTorn
 		}
 		switch {
-		case err == io.EOF:
-			return at, nil
 		case errors.Is(err, errTorn):
 			return at, file.Truncate(at)
 		case err != nil:
@@ -134,6 +128,7 @@ func replay(path string, each func(*os.File, frame) error) (int64, error) {
 		}
 		at = f.at + int64(f.size)
 	}
+	return at, nil
 }
 
 func intact(r io.ReaderAt, f *frame) bool {

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -24,7 +25,7 @@ func (t *Table) Snapshot() []Extent {
 	for _, s := range t.Streams() {
 		s.mu.Lock()
 		if n := s.visible(); n > 0 && !t.store.cfg.Discard {
-			out = append(out, Extent{Stream: s, Rows: n, size: s.size, schemas: s.schemas[:len(s.schemas):len(s.schemas)]})
+			out = append(out, Extent{Stream: s, Rows: n, size: s.size, schemas: slices.Clip(s.schemas)})
 		}
 		s.mu.Unlock()
 	}

@@ -239,8 +239,10 @@ func (s *Store) CreateTable(def *bq.Table) (*Table, error) {
 		return nil, err
 	}
 	if d.tables[ref.TableId] != nil {
-		return nil, &Error{Code: codes.AlreadyExists, Entity: ref.TableId,
-			Message: fmt.Sprintf("Already Exists: Table %s:%s.%s", ref.ProjectId, ref.DatasetId, ref.TableId)}
+		return nil, &Error{
+			Code: codes.AlreadyExists, Entity: ref.TableId,
+			Message: fmt.Sprintf("Already Exists: Table %s:%s.%s", ref.ProjectId, ref.DatasetId, ref.TableId),
+		}
 	}
 	t, err := s.newTable(filepath.Join(d.dir, ref.TableId), def)
 	if err != nil {

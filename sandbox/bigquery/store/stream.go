@@ -179,8 +179,10 @@ func (s *Stream) Flush(offset int64) error {
 	case s.kind != storagepb.WriteStream_BUFFERED:
 		return invalidType(s.name, "FlushRows takes streams of type BUFFERED only.")
 	case offset < 0 || offset >= s.rows:
-		return &Error{Code: codes.OutOfRange, Storage: storagepb.StorageError_OFFSET_OUT_OF_RANGE, Entity: s.name,
-			Message: "The flush offset is beyond the end of the stream. Entity: " + s.name}
+		return &Error{
+			Code: codes.OutOfRange, Storage: storagepb.StorageError_OFFSET_OUT_OF_RANGE, Entity: s.name,
+			Message: "The flush offset is beyond the end of the stream. Entity: " + s.name,
+		}
 	case offset < s.flushed:
 		return nil
 	}

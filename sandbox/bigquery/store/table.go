@@ -52,8 +52,10 @@ func (s *Store) newTable(dir string, def *bq.Table) (*Table, error) {
 	if err != nil {
 		return nil, invalid(def.TableReference.TableId, "%v", err)
 	}
-	return &Table{store: s, dir: dir, ref: *def.TableReference, def: def, columns: columns,
-		shapes: map[shapeKey]*row.Shape{}, byID: map[string]*Stream{}}, nil
+	return &Table{
+		store: s, dir: dir, ref: *def.TableReference, def: def, columns: columns,
+		shapes: map[shapeKey]*row.Shape{}, byID: map[string]*Stream{},
+	}, nil
 }
 
 func (s *Store) loadTable(dir string) (*Table, error) {
@@ -85,7 +87,10 @@ func (s *Store) loadTable(dir string) (*Table, error) {
 	slices.SortStableFunc(t.streams, func(a, b *Stream) int {
 		return cmp.Or(cmp.Compare(a.created, b.created), cmp.Compare(a.id, b.id))
 	})
-	return t, t.loadCommits()
+	if err := t.loadCommits(); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 func (t *Table) add(st *Stream) {
@@ -179,8 +184,10 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 		return nil, tableNotFound(t.Name())
 	}
 	now := t.store.clock.Now()
-	st := &Stream{table: t, id: id, name: t.Name() + "/streams/" + id, kind: kind, created: now.UnixMicro(), last: now.UnixMicro(),
-		path: filepath.Join(t.dir, id+".stream")}
+	st := &Stream{
+		table: t, id: id, name: t.Name() + "/streams/" + id, kind: kind, created: now.UnixMicro(), last: now.UnixMicro(),
+		path: filepath.Join(t.dir, id+".stream"),
+	}
 	meta, err := proto.Marshal(&storagepb.WriteStream{Name: st.name, Type: kind, CreateTime: timestamppb.New(now)})
 	if err != nil {
 		return nil, err
@@ -215,8 +222,10 @@ func (t *Table) Streams() []*Stream {
 func (s *Store) Stream(name string) (*Stream, error) {
 	parts := strings.Split(name, "/")
 	if len(parts) != 8 || parts[0] != "projects" || parts[2] != "datasets" || parts[4] != "tables" || parts[6] != "streams" {
-		return nil, &Error{Code: 3, Entity: name, EndsCall: true,
-			Message: fmt.Sprintf("Invalid stream name %q: want projects/P/datasets/D/tables/T/streams/S", name)}
+		return nil, &Error{
+			Code: 3, Entity: name, EndsCall: true,
+			Message: fmt.Sprintf("Invalid stream name %q: want projects/P/datasets/D/tables/T/streams/S", name),
+		}
 	}
 	t, err := s.Table(parts[1], parts[3], parts[5])
 	if err != nil {

@@ -195,8 +195,10 @@ func (c *call) fit(descriptor string) *schema {
 	shape, err := t.Shape(descriptor, c.told)
 	switch {
 	case errors.As(err, &extra):
-		out.err = &store.Error{Code: codes.InvalidArgument, Storage: storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, Entity: c.stream.Name(),
-			Message: fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s", extra.Error(), c.stream.Name())}
+		out.err = &store.Error{
+			Code: codes.InvalidArgument, Storage: storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, Entity: c.stream.Name(),
+			Message: fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s", extra.Error(), c.stream.Name()),
+		}
 	case err != nil:
 		out.err = &store.Error{Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name()}
 	default:
@@ -234,8 +236,10 @@ func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResp
 	if !c.stream.IsDefault() {
 		result.Offset = wrapperspb.Int64(offset)
 	}
-	return c.tell(&storagepb.AppendRowsResponse{WriteStream: c.stream.Name(),
-		Response: &storagepb.AppendRowsResponse_AppendResult_{AppendResult: result}})
+	return c.tell(&storagepb.AppendRowsResponse{
+		WriteStream: c.stream.Name(),
+		Response:    &storagepb.AppendRowsResponse_AppendResult_{AppendResult: result},
+	})
 }
 
 // tell adds the table's new schema to the first response after it changed.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec this one falls back to
@@ -132,7 +133,7 @@ func (r *request) addRows(b []byte) error {
 	if r.rows == nil {
 		r.rows = b
 	} else {
-		r.rows = append(r.rows[:len(r.rows):len(r.rows)], b...)
+		r.rows = append(slices.Clip(r.rows), b...)
 	}
 	r.rowBytes = len(r.rows)
 	return nil

@@ -229,8 +229,10 @@ func (s *Server) GetWriteStream(ctx context.Context, r *storagepb.GetWriteStream
 
 func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream {
 	i := st.Info()
-	out := &storagepb.WriteStream{Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: s.cfg.Location,
-		WriteMode: storagepb.WriteStream_INSERT}
+	out := &storagepb.WriteStream{
+		Name: i.Name, Type: i.Kind, CreateTime: timestamppb.New(i.Created), Location: s.cfg.Location,
+		WriteMode: storagepb.WriteStream_INSERT,
+	}
 	if !i.Committed.IsZero() {
 		out.CommitTime = timestamppb.New(i.Committed)
 	}

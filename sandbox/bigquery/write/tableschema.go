@@ -25,8 +25,10 @@ func tableSchema(columns []*row.Column) *storagepb.TableSchema {
 func fieldSchemas(columns []*row.Column) []*storagepb.TableFieldSchema {
 	var out []*storagepb.TableFieldSchema
 	for _, c := range columns {
-		f := &storagepb.TableFieldSchema{Name: c.Name, Type: storageTypes[c.Type], Mode: storagepb.TableFieldSchema_NULLABLE,
-			MaxLength: c.MaxLength, Precision: c.Precision, Scale: c.Scale, Fields: fieldSchemas(c.Fields)}
+		f := &storagepb.TableFieldSchema{
+			Name: c.Name, Type: storageTypes[c.Type], Mode: storagepb.TableFieldSchema_NULLABLE,
+			MaxLength: c.MaxLength, Precision: c.Precision, Scale: c.Scale, Fields: fieldSchemas(c.Fields),
+		}
 		switch {
 		case c.Repeated:
 			f.Mode = storagepb.TableFieldSchema_REPEATED

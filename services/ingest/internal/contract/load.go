@@ -173,8 +173,7 @@ func (l *loader) schema(e *entry) (schema []byte, name, message string) {
 // reportCompile reports an error of the schema under the key that can mend it.
 func (l *loader) reportCompile(key string, err error) {
 	remedy := "change the schema; the table's columns follow from it"
-	var field *decode.SchemaError
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
 		for _, option := range []string{"event_id", "event_time"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
 				l.report(key+"."+option, field.Error(), "name a field of the schema by its path through records, for example order.id")

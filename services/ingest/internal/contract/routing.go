@@ -113,9 +113,9 @@ func (r *routing) target(itemType []byte) (target int, ok bool) {
 
 // itemType is the value of the last type header; nil without one, or with a null one.
 func (r *routing) itemType(rec *record.Record) []byte {
-	for i := len(rec.Headers) - 1; i >= 0; i-- {
-		if bytes.Equal(rec.Headers[i].Key, r.header) {
-			return rec.Headers[i].Value
+	for _, h := range slices.Backward(rec.Headers) {
+		if bytes.Equal(h.Key, r.header) {
+			return h.Value
 		}
 	}
 	return nil

@@ -1,9 +1,11 @@
 package contract_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/prototext"
@@ -81,6 +83,27 @@ func TestMatch(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { topic.Match(r) }); n != 0 {
 		t.Errorf("%v allocations a match", n)
 	}
+}
+
+// Lanes run at once: forks share no state. The race detector watches.
+func TestForks(t *testing.T) {
+	topic := load(t, order(nil)).Topic("orders")
+	var lanes sync.WaitGroup
+	for i := range 4 {
+		fork := topic.Fork()
+		lanes.Go(func() {
+			r := typed("shop.Order")
+			r.Value = []byte{byte(2 * i), 6, 0, 2, 'a'}
+			want := appendRow(t, topic.Fork(), r)
+			for range 200 {
+				if got := appendRow(t, fork, r); !bytes.Equal(got, want) {
+					t.Errorf("%x, want %x", got, want)
+					return
+				}
+			}
+		})
+	}
+	lanes.Wait()
 }
 
 func TestTombstones(t *testing.T) {

@@ -121,9 +121,9 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	}
 	sub.emit(op{code: opEnd}, path)
 	m := newMachine(c.options.Contract)
-	encoded, err := m.run(&sub.program, nil, datum)
-	if err != nil {
-		return &SchemaError{path, "default: " + err.Error()}
+	encoded, refusal := m.run(&sub.program, nil, datum)
+	if refusal != nil {
+		return &SchemaError{path, "default: " + refusal.Error()}
 	}
 	if len(encoded) > 0 {
 		c.consts = append(c.consts, encoded)

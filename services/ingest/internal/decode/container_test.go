@@ -16,9 +16,10 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 )
 
-func goldenPayloads(t testing.TB, name string) (payloads [][]byte) {
+// goldenPayloads is the recorded payloads of delivery events.
+func goldenPayloads(t testing.TB) (payloads [][]byte) {
 	t.Helper()
-	f, err := os.Open("testdata/" + name)
+	f, err := os.Open("testdata/delivery_event_v6.jsonl.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func golden(t testing.TB) (*Plan, string) {
 
 func TestContainer(t *testing.T) {
 	p, schema := golden(t)
-	payloads := goldenPayloads(t, "delivery_event_v6.jsonl.gz")
+	payloads := goldenPayloads(t)
 	for name, codec := range codecs(t) {
 		d, bare := p.NewDecoder(), p.NewDecoder()
 		for _, payload := range payloads {
@@ -114,7 +115,7 @@ func TestContainer(t *testing.T) {
 
 func TestBadContainers(t *testing.T) {
 	p, schema := golden(t)
-	payloads := goldenPayloads(t, "delivery_event_v6.jsonl.gz")
+	payloads := goldenPayloads(t)
 	good := file(t, schema, nil, payloads[0])
 	deflated := file(t, schema, ocf.DeflateCodec(6), payloads[0])
 	snappy := file(t, schema, ocf.SnappyCodec(), payloads[0])

@@ -40,7 +40,7 @@ func fuzz(t *testing.T, d *Decoder, payload []byte, datum int) {
 
 func FuzzBare(f *testing.F) {
 	p, _ := golden(f)
-	for _, payload := range goldenPayloads(f, "delivery_event_v6.jsonl.gz") {
+	for _, payload := range goldenPayloads(f) {
 		f.Add(payload)
 	}
 	d := p.NewDecoder()
@@ -53,7 +53,7 @@ func FuzzBare(f *testing.F) {
 
 func FuzzContainer(f *testing.F) {
 	p, schema := golden(f)
-	for i, payload := range goldenPayloads(f, "delivery_event_v6.jsonl.gz") {
+	for i, payload := range goldenPayloads(f) {
 		if i < 2 {
 			for _, codec := range codecs(f) {
 				f.Add(file(f, schema, codec, payload)[len(containerMagic):])
@@ -72,7 +72,7 @@ const recordSchema = `{"type":"record","name":"R","fields":[{"name":"id","type":
 // FuzzSchema compiles any schema and runs it on any payload.
 func FuzzSchema(f *testing.F) {
 	_, schema := golden(f)
-	f.Add([]byte(schema), goldenPayloads(f, "delivery_event_v6.jsonl.gz")[0])
+	f.Add([]byte(schema), goldenPayloads(f)[0])
 	f.Add([]byte(recordSchema), []byte("\x02\x02a\x02b"))
 	f.Add([]byte(one(`{"type":"array","items":["int",{"type":"map","values":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}}]}`)), []byte("\x02\x00\x02\x00"))
 	f.Fuzz(func(t *testing.T, schema, payload []byte) {

@@ -56,7 +56,7 @@ func room(out []byte, o, n int) []byte {
 //
 // out has its capacity as length and o is its end; p is the reading position, at is where the current instruction began. What is usual is
 // done by fast; this loop knows every instruction and every error.
-func (m *machine) run(prog *program, dst, src []byte) ([]byte, error) {
+func (m *machine) run(prog *program, dst, src []byte) ([]byte, *Error) {
 	if m.last != prog {
 		m.prepare(prog)
 	}

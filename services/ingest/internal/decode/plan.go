@@ -141,11 +141,10 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 			return dst, err
 		}
 	}
-	row, err := d.machine.run(program, dst, datum)
-	if err == nil {
+	row, e := d.machine.run(program, dst, datum)
+	if e == nil {
 		return row, nil
 	}
-	e := err.(*Error)
 	if shift >= 0 {
 		e.Offset += shift
 	} else {

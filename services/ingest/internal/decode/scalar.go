@@ -118,8 +118,7 @@ func (c *compiler) enum(w, r *typ) int32 {
 // take compiles the copy of a value that the envelope needs, if this is one.
 func (c *compiler) take(w *typ, path string) {
 	in := op{}
-	switch path {
-	case c.options.eventIDPath():
+	if path == c.options.eventIDPath() {
 		switch w.kind {
 		case kindString, kindBytes:
 			in.code = opTakeIDString

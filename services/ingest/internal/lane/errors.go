@@ -3,6 +3,7 @@ package lane
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -22,6 +23,9 @@ func violation(format string, args ...any) error {
 
 // errGone says that the reader stands at an offset that the partition does not hold.
 var errGone = errors.New("records at the position are gone")
+
+// errEarlyEnd says that the writer ended the call without Closed.
+var errEarlyEnd = fmt.Errorf("the writer ended the call: %w", io.EOF)
 
 // outcome is how a call ended, as a metric label.
 type outcome string

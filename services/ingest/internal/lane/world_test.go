@@ -114,7 +114,7 @@ func newWorld(t *testing.T) *world {
 	}
 	w.model = &modelWriter{
 		name: "w1", store: w.store, drain: make(chan struct{}), latency: 10 * time.Millisecond,
-		step:   func(what string) bool { return w.step("writer "+what) || !w.writerDies },
+		step:   func(what string) bool { return !w.step("writer " + what) },
 		limits: &lanev1.Limits{BlockBytes: 1 << 20, WindowBytes: 4 << 20, WindowBatches: 64},
 	}
 	w.serve(w.model)
@@ -123,24 +123,24 @@ func newWorld(t *testing.T) *world {
 
 // serve starts a gRPC server for the duration of the test.
 func (w *world) serve(writer lanev1.LaneServiceServer) {
-	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.WaitForHandlers(true))
 	lanev1.RegisterLaneServiceServer(server, writer)
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(w.pipes) }()
 	w.t.Cleanup(func() { server.Stop(); <-done })
 }
 
-// step counts the effects of the world. At the fatal one it kills a process and returns false.
-func (w *world) step(what string) bool {
+// step counts the effects of the world. At the fatal one it kills a process; it returns true when that is the writer.
+func (w *world) step(what string) (writerDied bool) {
 	w.mu.Lock()
 	w.steps++
 	w.trace = append(w.trace, what)
-	die, then := w.steps == w.dieAt, w.onDeath
+	die, then, writer := w.steps == w.dieAt, w.onDeath, w.writerDies
 	w.mu.Unlock()
 	if die && then != nil {
 		then()
 	}
-	return !die
+	return die && writer
 }
 
 // process is an ingest process with one lane.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -20,78 +19,6 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
-
-var errFinalized = errors.New("STREAM_FINALIZED")
-
-// warehouse is BigQuery in memory: tables of write streams.
-type warehouse struct {
-	mu      sync.Mutex
-	streams []*writeStream
-	// explained says whether the committed checkpoint names a stream: nothing may be appended to one that it does not.
-	explained func(stream string) bool
-	broken    []string
-}
-
-type writeStream struct {
-	id, table string
-	rows      []string
-	finalized bool
-}
-
-func (w *warehouse) create(table string) string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := &writeStream{id: fmt.Sprintf("%s#%d", table, len(w.streams)+1), table: table}
-	w.streams = append(w.streams, s)
-	return s.id
-}
-
-func (w *warehouse) find(id string) *writeStream {
-	for _, s := range w.streams {
-		if s.id == id {
-			return s
-		}
-	}
-	return nil
-}
-
-func (w *warehouse) finalize(id string) int64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.find(id)
-	s.finalized = true
-	return int64(len(s.rows))
-}
-
-func (w *warehouse) append(id string, offset int64, rows []string) error {
-	explained := w.explained(id)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	s := w.find(id)
-	switch {
-	case s.finalized:
-		return errFinalized
-	case offset != int64(len(s.rows)):
-		return fmt.Errorf("append at %d of %d rows", offset, len(s.rows))
-	case !explained:
-		w.broken = append(w.broken, "appended to "+id+", which the committed checkpoint does not name")
-	}
-	s.rows = append(s.rows, rows...)
-	return nil
-}
-
-// rows are those of a table, in the order of their streams.
-func (w *warehouse) rows(table string) []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var out []string
-	for _, s := range w.streams {
-		if s.table == table {
-			out = append(out, s.rows...)
-		}
-	}
-	return out
-}
 
 // modelCheckpoint is the model's checkpoint.
 type modelCheckpoint struct {
@@ -117,7 +44,7 @@ type modelWriter struct {
 	// step is told before every effect; false means that the process dies: the call breaks.
 	step   func(what string) bool
 	limits *lanev1.Limits
-	// latency is that of an append.
+	// latency is that of an append; changed under mu once a lane runs.
 	latency time.Duration
 	// zombie keeps appending what it has received after its call is broken.
 	zombie bool
@@ -317,7 +244,10 @@ func (c *modelCall) append(a *lanewire.Append) error {
 		if err != nil {
 			return err
 		}
-		time.Sleep(c.latency)
+		c.mu.Lock()
+		latency := c.latency
+		c.mu.Unlock()
+		time.Sleep(latency)
 		if len(rows) > 0 {
 			if !c.step("append") {
 				return errWriterDied
@@ -338,7 +268,7 @@ func (c *modelCall) append(a *lanewire.Append) error {
 	c.state.LeftOut = slices.DeleteFunc(c.state.LeftOut, func(o int64) bool { return o < a.EndPosition })
 	if err := c.say(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{
 		Sequence: a.Sequence, Position: a.EndPosition, Checkpoint: c.state.encode(),
-	}}}); err != nil && !c.zombie {
+	}}}); err != nil && (!c.zombie || errors.Is(err, errWriterDied)) {
 		return err
 	}
 	return nil

@@ -59,7 +59,7 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	c.Consumer.Retry.Backoff = time.Second
 	// Readers always drain, so this never fires; it must not fire while the process is starved of CPU either.
 	c.Consumer.MaxProcessingTime = 5 * time.Second
-	c.ChannelBufferSize = 64
+	c.ChannelBufferSize = channelBuffer
 	if k.Isolation == ReadCommitted {
 		c.Consumer.IsolationLevel = sarama.ReadCommitted
 	}

@@ -86,38 +86,69 @@ func TestNextWaitsAndReturns(t *testing.T) {
 
 // A lane that takes nothing is paused within its bounds, and its neighbours on the same client and broker go on.
 func TestSlowLaneStallsNobody(t *testing.T) {
-	const n = 20_000
-	c := newCluster(t, kfake.SeedTopics(2, testTopic))
-	p := producer(t, c, kgo.ProducerBatchMaxBytes(64<<10))
-	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
-		c.Kafka.Fetch.Clients = 1
-		c.Kafka.Fetch.Bytes, c.Kafka.Fetch.Prefetch, c.Kafka.Fetch.Records = 64<<10, 1<<20, 2000
-	}), false)
-	produce(t, p, 0, 0, n)
-	produce(t, p, 1, 0, n)
-	a, b := s.claim(t), s.claim(t)
-	slow := open(t, a, 0).(*reader)
-	fast := open(t, b, 0)
-	read(t, fast, n)
-	eventually(t, "the pause of the slow lane", slow.isPaused)
-	slow.mu.Lock()
-	queued, held := len(slow.queue), slow.bytes
-	slow.mu.Unlock()
-	// Its bound, and what one fetch of 64 KiB of small records adds.
-	if queued < 2000 || queued > 2000+6000 {
-		t.Errorf("the slow lane holds %d records", queued)
-	}
-	if got := s.metrics.budget.Load().held.Load(); got != held {
-		t.Errorf("the budget counts %d bytes, the slow lane holds %d", got, held)
-	}
-	// It goes on where it was, complete.
-	for i, got := range read(t, slow, n) {
-		if want := fmt.Sprintf("v%d-%d", a.Number(), i); string(got.Value) != want {
-			t.Fatalf("record %d is %s", i, got.Value)
-		}
-	}
-	if got := s.metrics.budget.Load().held.Load(); got != 0 || slow.queue != nil {
-		t.Errorf("an empty reader holds %d bytes", got)
+	const (
+		n     = 20_000
+		fetch = minFetch
+		// Values of produce have 4 to 8 bytes. Around one, Kafka's record format v2 spends at least 7, and a reader counts more.
+		smallest    = 7 + 4
+		heldByOne   = 8 + messageOverhead
+		budget      = 4 << 20
+		byteBound   = budget / 4       // of one claim
+		byteFloor   = budget / (4 * 2) // of one claim of two when the budget is half used; more than recordBound records
+		recordBound = 2000
+	)
+	// What a lane that takes nothing holds beyond its bound: one fetch, and what was not counted when it was asked for.
+	const beyond = fetch/smallest + 2*channelBuffer
+	for name, test := range map[string]struct {
+		records   int // configured
+		low, high int // records that the slow lane may hold
+	}{
+		"bound by records": {recordBound, recordBound, recordBound + beyond},
+		"bound by bytes":   {10 * n, byteFloor / heldByOne, byteBound/(4+messageOverhead) + beyond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, kfake.SeedTopics(2, testTopic))
+			// A fetch has the size that was asked for only where batches are smaller, and as many records as that only uncompressed.
+			p := producer(t, c, kgo.ProducerBatchMaxBytes(fetch/4), kgo.ProducerBatchCompression(kgo.NoCompression()))
+			s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
+				c.Kafka.Fetch.Clients = 1
+				c.Kafka.Fetch.Bytes, c.Kafka.Fetch.Prefetch, c.Kafka.Fetch.Records = fetch, budget, test.records
+			}), false)
+			produce(t, p, 0, 0, n)
+			produce(t, p, 1, 0, n)
+			a, b := s.claim(t), s.claim(t)
+			slow := open(t, a, 0).(*reader)
+			fast := open(t, b, 0)
+			read(t, fast, n)
+			eventually(t, "the pause of the slow lane", slow.isPaused)
+			// Both lanes share one chain of fetches. The first round may come with the fetch that was under way at the pause; the second
+			// comes with a later one, so nothing more is on its way to the slow lane.
+			for i := range 2 {
+				produce(t, p, b.Number(), n+i, 1)
+				read(t, fast, 1)
+			}
+			slow.mu.Lock()
+			queued, held, counted := len(slow.queue), slow.bytes, s.metrics.budget.Load().held.Load()
+			slow.mu.Unlock()
+			t.Logf("the slow lane holds %d records, %d bytes", queued, held)
+			if queued < test.low || queued > test.high {
+				t.Errorf("the slow lane holds %d records, want %d to %d", queued, test.low, test.high)
+			}
+			if counted != held {
+				t.Errorf("the budget counts %d bytes, the slow lane holds %d", counted, held)
+			}
+			// It goes on where it was, complete.
+			for i, got := range read(t, slow, n) {
+				if want := fmt.Sprintf("v%d-%d", a.Number(), i); string(got.Value) != want {
+					t.Fatalf("record %d is %s", i, got.Value)
+				}
+			}
+			slow.mu.Lock()
+			defer slow.mu.Unlock()
+			if got := s.metrics.budget.Load().held.Load(); got != 0 || slow.queue != nil {
+				t.Errorf("an empty reader holds %d bytes", got)
+			}
+		})
 	}
 }
 

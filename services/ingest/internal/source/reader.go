@@ -21,8 +21,15 @@ const messageOverhead = 200
 // headerOverhead is the same for a header.
 const headerOverhead = 64
 
+// channelBuffer is the number of messages that sarama's channel of a partition holds, and the most that a pump takes from it before it
+// counts them.
+const channelBuffer = 64
+
 // reader is one pass over a partition. Its pump takes messages from sarama as they come, always, because a channel that is not drained
 // stalls every partition of that broker and client; what bounds the queue is pausing the fetches.
+//
+// sarama asks for a fetch once the one before is in the channel, so what is not counted when it asks is at most a channel and a burst. A
+// reader whose lane takes nothing therefore ends up with less than its high mark, 2*channelBuffer messages, and one fetch.
 type reader struct {
 	pc      sarama.PartitionConsumer
 	budget  *prefetch
@@ -65,7 +72,7 @@ func (r *reader) pump(from int64) {
 	defer close(r.done)
 	messages, errs := r.pc.Messages(), r.pc.Errors()
 	next := from
-	var burst []*sarama.ConsumerMessage
+	burst := make([]*sarama.ConsumerMessage, 0, channelBuffer)
 	for messages != nil || errs != nil {
 		select {
 		case e, ok := <-errs:
@@ -81,7 +88,7 @@ func (r *reader) pump(from int64) {
 			}
 			burst = append(burst[:0], m)
 		more:
-			for len(burst) < 1024 {
+			for len(burst) < channelBuffer {
 				select {
 				case m, ok := <-messages:
 					if !ok {
@@ -105,9 +112,6 @@ func (r *reader) pump(from int64) {
 			}
 			next = r.put(burst, next)
 			clear(burst)
-			if cap(burst) > 256 && len(burst) < 64 {
-				burst = nil
-			}
 		}
 	}
 	r.end(errReaderClosed)

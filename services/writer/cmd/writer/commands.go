@@ -20,10 +20,11 @@ import (
 )
 
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Carry lanes until SIGTERM, then let them settle and close."`
-	Check   checkCmd   `cmd:"" help:"Check the configuration and everything it points to: credentials, dataset, permissions, the Storage Write API. Changes nothing."`
-	Health  healthCmd  `cmd:"" help:"Ask the writer that runs here how it is. Exit status 0: it takes lanes."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve     serveCmd     `cmd:"" help:"Carry lanes until SIGTERM, then let them settle and close."`
+	Check     checkCmd     `cmd:"" help:"Check the configuration and everything it points to: credentials, dataset, permissions, the Storage Write API. Changes nothing."`
+	Health    healthCmd    `cmd:"" help:"Ask the writer that runs here how it is. Exit status 0: it takes lanes."`
+	LiveCheck liveCheckCmd `cmd:"" help:"Ask BigQuery, by experiments in a table made for them, whether it does what exactly once takes for granted."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // file is the flag that most commands have.

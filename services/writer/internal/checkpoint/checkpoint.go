@@ -55,15 +55,15 @@ type Table struct {
 // Range is the offsets From <= o < To.
 type Range struct{ From, To int64 }
 
-// Mismatch says that a checkpoint belongs to something else than what is being opened.
-type Mismatch struct {
+// MismatchError says that a checkpoint belongs to something else than what is being opened.
+type MismatchError struct {
 	// Field is cluster, topic, partition or position.
 	Field string
 	// Checkpoint and Open are the two values.
 	Checkpoint, Open string
 }
 
-func (m *Mismatch) Error() string {
+func (m *MismatchError) Error() string {
 	return fmt.Sprintf("checkpoint was written for %s %q, but the lane opens %s %q", m.Field, m.Checkpoint, m.Field, m.Open)
 }
 
@@ -74,17 +74,17 @@ type Place struct {
 	Position       int64
 }
 
-// Verify tells whether the checkpoint was written for exactly this place. The error is a *Mismatch that names both values.
+// Verify tells whether the checkpoint was written for exactly this place. The error is a *MismatchError that names both values.
 func (c *Checkpoint) Verify(open Place) error {
 	switch {
 	case c.Cluster != open.Cluster:
-		return &Mismatch{"cluster", c.Cluster, open.Cluster}
+		return &MismatchError{"cluster", c.Cluster, open.Cluster}
 	case c.Topic != open.Topic:
-		return &Mismatch{"topic", c.Topic, open.Topic}
+		return &MismatchError{"topic", c.Topic, open.Topic}
 	case c.Partition != open.Partition:
-		return &Mismatch{"partition", strconv.Itoa(int(c.Partition)), strconv.Itoa(int(open.Partition))}
+		return &MismatchError{"partition", strconv.Itoa(int(c.Partition)), strconv.Itoa(int(open.Partition))}
 	case c.Position != open.Position:
-		return &Mismatch{"position", strconv.FormatInt(c.Position, 10), strconv.FormatInt(open.Position, 10)}
+		return &MismatchError{"position", strconv.FormatInt(c.Position, 10), strconv.FormatInt(open.Position, 10)}
 	}
 	return nil
 }

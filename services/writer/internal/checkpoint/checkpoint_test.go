@@ -30,12 +30,18 @@ func golden() []*Checkpoint {
 	const stock = "projects/acme-data/datasets/waybill/tables/physical_stock_events"
 	return []*Checkpoint{
 		{},
-		{Clean: true, Cluster: "lkc-1a2b3", Topic: "orders", Partition: 3, Position: 1234567, Routing: 0xfedcba9876543210,
-			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99}}},
-		{Topic: "orders", Position: 100, LeftOut: []Range{{100, 101}, {103, 104}, {110, 150}},
-			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6}, {Name: stock, Drop: 1 << 40}}},
-		{Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},
-			Tables: []Table{{Name: "a", Stream: "elsewhere/streams/1"}}},
+		{
+			Clean: true, Cluster: "lkc-1a2b3", Topic: "orders", Partition: 3, Position: 1234567, Routing: 0xfedcba9876543210,
+			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99}},
+		},
+		{
+			Topic: "orders", Position: 100, LeftOut: []Range{{100, 101}, {103, 104}, {110, 150}},
+			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6}, {Name: stock, Drop: 1 << 40}},
+		},
+		{
+			Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},
+			Tables: []Table{{Name: "a", Stream: "elsewhere/streams/1"}},
+		},
 	}
 }
 
@@ -100,9 +106,8 @@ func drawCheckpoint(t *rapid.T) *Checkpoint {
 		c.LeftOut = append(c.LeftOut, Range{at + gap, at + gap + n})
 		at += gap + n
 	}
-	name := ""
 	for i := range rapid.IntRange(0, 6).Draw(t, "tables") {
-		name = fmt.Sprintf("projects/p/datasets/d/tables/%02d%s", i, rapid.StringMatching(`[a-z_]{0,12}`).Draw(t, "table"))
+		name := fmt.Sprintf("projects/p/datasets/d/tables/%02d%s", i, rapid.StringMatching(`[a-z_]{0,12}`).Draw(t, "table"))
 		table := Table{Name: name}
 		switch rapid.IntRange(0, 3).Draw(t, "stream") {
 		case 0:
@@ -161,7 +166,7 @@ func TestTooLarge(t *testing.T) {
 		c.LeftOut = append(c.LeftOut, Range{2 * i, 2*i + 1})
 	}
 	got, err := new(Encoder).Append([]byte("kept"), c)
-	var large *TooLarge
+	var large *TooLargeError
 	if !errors.As(err, &large) || large.Max != MaxBytes || large.Size != new(Encoder).Size(c) || string(got) != "kept" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -258,7 +263,7 @@ func TestVerifyNamesBothValues(t *testing.T) {
 		"cluster": {"x", "t", 1, 2}, "topic": {"c", "x", 1, 2}, "partition": {"c", "t", 7, 2}, "position": {"c", "t", 1, 7},
 	} {
 		err := c.Verify(open)
-		var m *Mismatch
+		var m *MismatchError
 		if !errors.As(err, &m) || m.Field != field || !strings.Contains(err.Error(), fmt.Sprintf("%q", m.Open)) || !strings.Contains(err.Error(), fmt.Sprintf("%q", m.Checkpoint)) {
 			t.Errorf("%s: %v", field, err)
 		}

@@ -27,7 +27,7 @@ const resetRemedy = "restore the group's committed metadata for this partition, 
 func Decode(token string) (*Checkpoint, error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %d bytes that are not base64url (%v); %s", ErrCorrupt, len(token), err, resetRemedy)
+		return nil, fmt.Errorf("%w: %d bytes that are not base64url (%w); %s", ErrCorrupt, len(token), err, resetRemedy)
 	}
 	if len(raw) < 1 {
 		return nil, fmt.Errorf("%w: it is empty; %s", ErrTruncated, resetRemedy)
@@ -57,7 +57,7 @@ func Decode(token string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: its fields do not add up; %s", ErrCorrupt, resetRemedy)
 	}
 	if err := c.check(); err != nil {
-		return nil, fmt.Errorf("%w: %v; %s", ErrCorrupt, err, resetRemedy)
+		return nil, fmt.Errorf("%w: %w; %s", ErrCorrupt, err, resetRemedy)
 	}
 	// One content has one token: whatever else decodes to it (a longer varint, a shorter shared prefix) is not ours.
 	if !bytes.Equal(appendBody(nil, c), raw[1+w:sum]) || w != uvarintLen(n) {

@@ -48,24 +48,24 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// TooLarge says that a checkpoint does not fit in Kafka's metadata. Settling the window first lets the position pass left-out offsets.
-type TooLarge struct{ Size, Max int }
+// TooLargeError says that a checkpoint does not fit in Kafka's metadata. Settling the window first lets the position pass left-out offsets.
+type TooLargeError struct{ Size, Max int }
 
-func (e *TooLarge) Error() string {
+func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("checkpoint of %d bytes exceeds %d", e.Size, e.Max)
 }
 
 // Encoder encodes checkpoints. It keeps its buffers: one a lane, not safe for concurrent use.
 type Encoder struct{ raw, body []byte }
 
-// Append appends the token to dst. The error is a *TooLarge, or says which rule the content breaks; dst is then returned unchanged.
+// Append appends the token to dst. The error is a *TooLargeError, or says which rule the content breaks; dst is then returned unchanged.
 func (e *Encoder) Append(dst []byte, c *Checkpoint) ([]byte, error) {
 	if err := c.check(); err != nil {
 		return dst, fmt.Errorf("encode checkpoint: %w", err)
 	}
 	e.encode(c)
 	if size := base64.RawURLEncoding.EncodedLen(len(e.raw)); size > MaxBytes {
-		return dst, &TooLarge{size, MaxBytes}
+		return dst, &TooLargeError{size, MaxBytes}
 	}
 	return base64.RawURLEncoding.AppendEncode(dst, e.raw), nil
 }

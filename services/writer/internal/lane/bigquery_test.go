@@ -54,7 +54,7 @@ func (q *bigquery) rows(table string) []string {
 
 // Table implements Sink.
 func (q *bigquery) Table(ctx context.Context, route *lanev1.Route) (Table, error) {
-	_, short := cutLast(route.GetTable(), ".")
+	short := lastPart(route.GetTable(), ".")
 	if err := q.delay(ctx, q.slow, "table", route.GetTable()); err != nil {
 		return nil, err
 	}

@@ -85,8 +85,10 @@ func TestResultsThatDoNotAddUp(t *testing.T) {
 	} {
 		s := &Service{Sink: newBigQuery(t)}
 		s.init()
-		l := &lane{service: s, log: s.Log, tables: []table{{appender: &fakeAppender{}}}, launched: 1,
-			window: []*batch{{sequence: 1, end: 2, open: 1, blocks: []block{{rows: 2}}}}}
+		l := &lane{
+			service: s, log: s.Log, tables: []table{{appender: &fakeAppender{}}}, launched: 1,
+			window: []*batch{{sequence: 1, end: 2, open: 1, blocks: []block{{rows: 2}}}},
+		}
 		if err := l.result(0, &r); status.Code(err) != codes.Aborted {
 			t.Errorf("%s: %v", name, err)
 		}

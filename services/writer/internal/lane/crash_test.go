@@ -34,11 +34,14 @@ func topic(text string) *kafka {
 	return k
 }
 
-// carryOn opens the lane again until the topic is carried to its end.
-func carryOn(t interface {
+// failer is a *testing.T or a *rapid.T.
+type failer interface {
 	Helper()
-	Fatalf(string, ...any)
-}, g func() *ingest) {
+	Fatalf(format string, args ...any)
+}
+
+// carryOn opens the lane again until the topic is carried to its end.
+func carryOn(t failer, g func() *ingest) {
 	t.Helper()
 	for range 20 {
 		err := g().run(context.Background())
@@ -128,8 +131,10 @@ func TestLaw(t *testing.T) {
 		}
 		lives := make([]life, crashes)
 		for i := range lives {
-			lives[i] = life{rapid.IntRange(0, 60).Draw(r, "steps"), rapid.IntRange(1, 9).Draw(r, "batch"), rapid.IntRange(1, 5).Draw(r, "window"), rapid.IntRange(1, 5).Draw(r, "every"),
-				time.Duration(rapid.IntRange(0, 100).Draw(r, "zombie")) * time.Millisecond}
+			lives[i] = life{
+				rapid.IntRange(0, 60).Draw(r, "steps"), rapid.IntRange(1, 9).Draw(r, "batch"), rapid.IntRange(1, 5).Draw(r, "window"), rapid.IntRange(1, 5).Draw(r, "every"),
+				time.Duration(rapid.IntRange(0, 100).Draw(r, "zombie")) * time.Millisecond,
+			}
 		}
 		var failure error
 		synctest.Test(t, func(t *testing.T) {

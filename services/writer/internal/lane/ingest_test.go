@@ -257,7 +257,7 @@ func (g *ingest) run(ctx context.Context) error {
 		select {
 		case r = <-responses:
 		case err := <-broken:
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return errors.New("call ended without Closed")
 			}
 			return err

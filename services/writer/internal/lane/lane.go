@@ -186,9 +186,9 @@ func (l *lane) next() error {
 	case err := <-l.received:
 		l.reading = false
 		switch {
-		case err == io.EOF && l.phase < awaitsDurable:
+		case errors.Is(err, io.EOF) && l.phase < awaitsDurable:
 			return status.Error(codes.InvalidArgument, "the call was half-closed before it was opened: send Open and await Opened")
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			l.halfClosed = true
 			return nil
 		case err != nil:

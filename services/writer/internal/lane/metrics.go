@@ -27,16 +27,22 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	f := promauto.With(registry)
 	return &Metrics{
 		lanes: f.NewGauge(prometheus.GaugeOpts{Name: ns + "lanes", Help: "Lanes whose call is open."}),
-		opens: f.NewCounterVec(prometheus.CounterOpts{Name: ns + "lane_opens_total",
-			Help: "Lanes opened, by outcome: new (no checkpoint), adopted (clean checkpoint), fenced (streams finalized), refused."}, []string{"outcome"}),
-		ends: f.NewCounterVec(prometheus.CounterOpts{Name: ns + "lane_ends_total",
-			Help: "Lanes ended, by gRPC code; OK is a clean close."}, []string{"code"}),
+		opens: f.NewCounterVec(prometheus.CounterOpts{
+			Name: ns + "lane_opens_total",
+			Help: "Lanes opened, by outcome: new (no checkpoint), adopted (clean checkpoint), fenced (streams finalized), refused.",
+		}, []string{"outcome"}),
+		ends: f.NewCounterVec(prometheus.CounterOpts{
+			Name: ns + "lane_ends_total",
+			Help: "Lanes ended, by gRPC code; OK is a clean close.",
+		}, []string{"code"}),
 		batches: f.NewCounter(prometheus.CounterOpts{Name: ns + "batches_total", Help: "Batches settled."}),
 		bytes:   f.NewCounter(prometheus.CounterOpts{Name: ns + "row_bytes_total", Help: "Encoded bytes of the rows settled."}),
 		rows:    f.NewCounterVec(prometheus.CounterOpts{Name: ns + "rows_total", Help: "Rows settled, by table."}, []string{"table"}),
 		dropped: f.NewCounter(prometheus.CounterOpts{Name: ns + "rows_dropped_total", Help: "Rows that ingest dropped on replay because a table held them."}),
-		settle: f.NewHistogram(prometheus.HistogramOpts{Name: ns + "settle_seconds", Help: "Time from receiving a batch to settling it.",
-			Buckets: prometheus.ExponentialBuckets(0.002, 2, 16)}),
+		settle: f.NewHistogram(prometheus.HistogramOpts{
+			Name: ns + "settle_seconds", Help: "Time from receiving a batch to settling it.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 16),
+		}),
 		barriers: f.NewCounter(prometheus.CounterOpts{Name: ns + "barriers_total", Help: "Checkpoints sent that had to be durable before going on."}),
 		leftOut:  f.NewCounter(prometheus.CounterOpts{Name: ns + "left_out_total", Help: "Records that ingest left out of the tables."}),
 		refused:  f.NewCounter(prometheus.CounterOpts{Name: ns + "rows_refused_total", Help: "Rows that BigQuery refused."}),

@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"sort"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,7 +15,6 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -114,8 +112,10 @@ func (s *script) do(d *datadriven.TestData) string {
 			budget = NewBudget(n)
 		}
 		rest, _ := time.ParseDuration(args["rest"])
-		s.writer(Limits{WindowBatches: int(number(args["batches"])), WindowBytes: number(args["bytes"]), BlockBytes: number(args["block"]),
-			CheckpointBytes: int(number(args["checkpoint"])), RestAfter: rest}, budget)
+		s.writer(Limits{
+			WindowBatches: int(number(args["batches"])), WindowBytes: number(args["bytes"]), BlockBytes: number(args["block"]),
+			CheckpointBytes: int(number(args["checkpoint"])), RestAfter: rest,
+		}, budget)
 		return ""
 	case "open":
 		s.openLane(args)
@@ -153,7 +153,6 @@ func (s *script) do(d *datadriven.TestData) string {
 	case "lanes":
 		var out strings.Builder
 		for _, l := range s.w.Status() {
-			l.Since = time.Time{}
 			fmt.Fprintf(&out, "%s/%d %s: position %d, end %d, window %d, held %d, bytes %d, left out %d, barrier %v", l.Topic, l.Partition, l.Phase, l.Position, l.End, l.Window, l.Held, l.Bytes, l.LeftOut, l.Barrier)
 			for _, t := range l.Tables {
 				fmt.Fprintf(&out, "; %s rows %d drop %d", short(t.Table), t.Rows, t.Drop)
@@ -183,7 +182,7 @@ func (s *script) openLane(args map[string]string) {
 		for {
 			r, err := call.Recv()
 			if err != nil {
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					responses <- "end OK"
 				} else {
 					responses <- fmt.Sprintf("end %v: %s", status.Code(err), status.Convert(err).Message())
@@ -202,8 +201,10 @@ func (s *script) openLane(args map[string]string) {
 		}
 		return otherwise
 	}
-	open := &lanev1.Open{Group: get("group", "g"), Cluster: get("cluster", "c"), Topic: get("topic", "t"), Partition: int32(number(get("partition", "0"))),
-		Position: s.position, Checkpoint: get("checkpoint", s.token), Routing: uint64(number(get("routing", "1")))}
+	open := &lanev1.Open{
+		Group: get("group", "g"), Cluster: get("cluster", "c"), Topic: get("topic", "t"), Partition: int32(number(get("partition", "0"))),
+		Position: s.position, Checkpoint: get("checkpoint", s.token), Routing: uint64(number(get("routing", "1"))),
+	}
 	if p, ok := args["position"]; ok {
 		open.Position = number(p)
 		if s.token == "" {
@@ -276,7 +277,7 @@ func (s *script) parse(words []string) *lanewire.Append {
 		case "at":
 			offset = number(value)
 		case "bad":
-			for _, i := range strings.Split(value, ",") {
+			for i := range strings.SplitSeq(value, ",") {
 				rows[number(i)] = "bad" + strings.TrimPrefix(rows[number(i)], "row")
 			}
 		case "drop":
@@ -322,43 +323,6 @@ func (s *script) hear(wait time.Duration) string {
 	return out.String()
 }
 
-func (s *script) render(r *lanev1.LaneResponse) string {
-	keep := func(position int64, token string) { s.seen, s.seenAt = &token, position }
-	switch m := r.GetMessage().(type) {
-	case *lanev1.LaneResponse_Opened:
-		keep(s.end, m.Opened.GetCheckpoint())
-		out := "opened " + show(m.Opened.GetCheckpoint())
-		for _, p := range m.Opened.GetReplay() {
-			out += fmt.Sprintf(" replay %s=%d", s.routes[p.GetRoute()], p.GetRows())
-		}
-		if len(m.Opened.GetLeftOut()) > 0 {
-			out += fmt.Sprintf(" skip %v", m.Opened.GetLeftOut())
-		}
-		return out
-	case *lanev1.LaneResponse_Checkpoint:
-		keep(m.Checkpoint.GetPosition(), m.Checkpoint.GetCheckpoint())
-		return fmt.Sprintf("checkpoint %d at %d %s", m.Checkpoint.GetBarrier(), m.Checkpoint.GetPosition(), show(m.Checkpoint.GetCheckpoint()))
-	case *lanev1.LaneResponse_Settled:
-		keep(m.Settled.GetPosition(), m.Settled.GetCheckpoint())
-		return fmt.Sprintf("settled %d at %d %s", m.Settled.GetSequence(), m.Settled.GetPosition(), show(m.Settled.GetCheckpoint()))
-	case *lanev1.LaneResponse_Refused:
-		out := fmt.Sprintf("refused in %d:", m.Refused.GetSequence())
-		for _, row := range m.Refused.GetRows() {
-			out += fmt.Sprintf(" %s[%d] %s %q", s.routes[row.GetRoute()], row.GetRow(), row.GetCode(), row.GetMessage())
-		}
-		return out
-	case *lanev1.LaneResponse_Closed:
-		keep(m.Closed.GetPosition(), m.Closed.GetCheckpoint())
-		s.position, s.token = m.Closed.GetPosition(), m.Closed.GetCheckpoint()
-		return fmt.Sprintf("closed at %d %s", m.Closed.GetPosition(), show(m.Closed.GetCheckpoint()))
-	}
-	text, _ := proto.Marshal(r)
-	if d := r.GetDrain(); d != nil {
-		return "drain: " + d.GetReason()
-	}
-	return fmt.Sprintf("%x", text)
-}
-
 func (s *script) bigquery(args map[string]string) string {
 	if d, err := time.ParseDuration(args["latency"]); err == nil {
 		s.q.latency = d
@@ -399,44 +363,4 @@ func (s *script) bigquery(args map[string]string) string {
 	}
 	sort.Strings(out)
 	return strings.Join(out, "")
-}
-
-// show prints a token for people.
-func show(token string) string {
-	if token == "" {
-		return "{none}"
-	}
-	c, err := checkpoint.Decode(token)
-	if err != nil {
-		return err.Error()
-	}
-	var parts []string
-	if c.Clean {
-		parts = append(parts, "clean")
-	}
-	for _, t := range c.Tables {
-		part := short(t.Name)
-		if t.Stream != "" {
-			part += fmt.Sprintf(" %s rows %d", short(t.Stream), t.Rows)
-		}
-		if t.Drop > 0 {
-			part += fmt.Sprintf(" drop %d", t.Drop)
-		}
-		parts = append(parts, part)
-	}
-	for i, r := range c.LeftOut {
-		if i == 5 {
-			parts = append(parts, fmt.Sprintf("and %d more", len(c.LeftOut)-i))
-			break
-		}
-		parts = append(parts, fmt.Sprintf("left out %d..%d", r.From, r.To-1))
-	}
-	return "{" + strings.Join(parts, "; ") + "}"
-}
-
-func short(name string) string { return name[strings.LastIndex(name, "/")+1:] }
-
-func number(s string) int64 {
-	n, _ := strconv.ParseInt(s, 10, 64)
-	return n
 }

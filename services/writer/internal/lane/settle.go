@@ -96,8 +96,10 @@ func (l *lane) refuse(b *batch, bl *block, rows []RefusedRow) error {
 		n := min(len(rows), maxRefusedRows)
 		m := &lanev1.Refused{Sequence: b.sequence, Rows: make([]*lanev1.RefusedRow, n)}
 		for i, r := range rows[:n] {
-			m.Rows[i] = &lanev1.RefusedRow{Route: uint32(bl.table), Row: uint32(r.Row), Code: r.Code,
-				Message: strings.ToValidUTF8(r.Message[:min(len(r.Message), maxRefusedText)], "")}
+			m.Rows[i] = &lanev1.RefusedRow{
+				Route: uint32(bl.table), Row: uint32(r.Row), Code: r.Code,
+				Message: strings.ToValidUTF8(r.Message[:min(len(r.Message), maxRefusedText)], ""),
+			}
 		}
 		rows = rows[n:]
 		l.refusals = append(l.refusals, refusal{sequence: b.sequence, table: bl.table, rows: n})

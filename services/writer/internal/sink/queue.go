@@ -20,8 +20,8 @@ import (
 //     is sent again, so no two requests of ours for one offset are ever under way on one connection;
 //   - a piece changes its offset only when no older copy of it can still reach BigQuery; where that is not certain the queue fails.
 type queue struct {
-	// end is how many rows the stream is known to hold; begin is what it held at Open.
-	begin, end int64
+	// end is how many rows the stream is known to hold.
+	end int64
 	// high is the end of the furthest piece ever sent. Nothing of ours can lie beyond it.
 	high int64
 	// at is the offset of pieces[sent].
@@ -100,7 +100,7 @@ const (
 )
 
 func newQueue(rows int64, limit, overhead int, jitter func() float64) *queue {
-	return &queue{begin: rows, end: rows, high: rows, at: rows, limit: limit, overhead: overhead, jitter: jitter}
+	return &queue{end: rows, high: rows, at: rows, limit: limit, overhead: overhead, jitter: jitter}
 }
 
 // do is what the appender is to do next.

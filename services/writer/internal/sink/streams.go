@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -31,13 +33,23 @@ func (t *table) Create(ctx context.Context) (string, error) {
 		Parent: t.name, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
 	}
 	var stream *storagepb.WriteStream
+	start = time.Now()
 	err := s.persist(ctx, func(ctx context.Context) (err error) {
 		stream, err = s.control.CreateWriteStream(ctx, request)
+		if err != nil && ended(err).kind == gone {
+			// Somebody may have removed the table since we looked: then it is made again.
+			switch again := t.stand(ctx); {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case again != nil: // not transient: only an operator can help
+				return status.Error(codes.FailedPrecondition, again.Error())
+			}
+		}
 		return err
-	}, func(f *fault) bool { return f.kind == gone && time.Since(t.ready) < newTableGrace })
+	}, func(f *fault) bool { return f.kind == gone && time.Since(start) < newTableGrace })
 	if err != nil {
-		if f := (*fault)(nil); errors.As(err, &f) && f.kind == gone {
-			// Somebody removed the table. The next lane to open looks again, and makes it.
+		if f := (*fault)(nil); errors.As(err, &f) && f.kind != again && f.kind != renew {
+			// The next lane to open looks anew.
 			s.forget(t)
 		}
 		return "", fmt.Errorf("create a write stream for %s: %w", t.name, err)

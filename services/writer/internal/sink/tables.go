@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
@@ -29,8 +28,8 @@ type table struct {
 	key string
 	// schema is the encoded writer schema, a ProtoSchema.
 	schema []byte
-	// ready is when the table was found or made.
-	ready time.Time
+	// stand makes the table if it is missing.
+	stand func(context.Context) error
 }
 
 // Name implements lane.Table.
@@ -125,10 +124,11 @@ func (s *Sink) prepare(ctx context.Context, id tableID, key string, route *lanev
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", id, err)
 	}
-	if err := s.settle(ctx, id, row, route.GetLayout()); err != nil {
+	stand := func(ctx context.Context) error { return s.settle(ctx, id, row, route.GetLayout()) }
+	if err := stand(ctx); err != nil {
 		return nil, err
 	}
-	t := &table{sink: s, name: id.resource(), key: key, schema: schema, ready: time.Now()}
+	t := &table{sink: s, name: id.resource(), key: key, schema: schema, stand: stand}
 	s.mu.Lock()
 	s.tables[key] = t
 	s.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
@@ -119,18 +118,27 @@ func TestNewTableUnknownForAWhile(t *testing.T) {
 	if _, err := table.Create(deadline(t)); err != nil {
 		t.Error(err)
 	}
-	// Much later it is gone, and the next lane makes it again.
-	s.tables[func() string {
-		k, _ := tableKey(tableID{"test-project", "d", "physical_stock_events"}, stockRoute)
-		return k
-	}()].ready = time.Time{}
-	fake.creates = []error{missing}
-	if _, err := table.Create(deadline(t)); err == nil {
-		t.Error("created in a table that is gone")
+}
+
+// Somebody removes the table while we know it: it is made again for the next write stream.
+func TestTableRemoved(t *testing.T) {
+	fake, s := world(t)
+	table, err := s.Table(deadline(t), stockRoute)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if again, err := s.Table(deadline(t), stockRoute); err != nil || again == table {
-		t.Errorf("table is still cached (%v)", err)
+	fake.mu.Lock()
+	made := fake.posts
+	clear(fake.tables)
+	fake.creates = []error{storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table")}
+	fake.mu.Unlock()
+	if _, err := table.Create(deadline(t)); err != nil {
+		t.Error(err)
 	}
+	if fake.mu.Lock(); fake.posts != made+1 {
+		t.Errorf("%d tables were made, want 1 more than %d", fake.posts, made)
+	}
+	fake.mu.Unlock()
 }
 
 func TestLocate(t *testing.T) {

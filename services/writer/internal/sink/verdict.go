@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/mutant"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
 // ours decides whether rows that exist at the piece's offset are the piece itself, written by a request whose answer was lost.
 func (q *queue) ours(p *piece, offset int64, f *fault) error {
 	end := offset + int64(p.rows)
+	if mutant.AlreadyExists { // whoever wrote them, and however many
+		return nil
+	}
 	switch {
 	case p.fate == fresh:
 		return fmt.Errorf("somebody else wrote to the stream: rows [%d, %d) sent for the first time are there already: %w", offset, end, f)
@@ -62,7 +66,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 	case finalized:
 		q.fail(fmt.Errorf("%w: %w", lane.ErrFinalized, f))
 	case gone:
-		if q.end == q.begin && !q.started.IsZero() && now.Before(q.started.Add(newStreamGrace)) {
+		if q.end == 0 && !q.started.IsZero() && now.Before(q.started.Add(newStreamGrace)) {
 			q.retry(now)
 			q.renew = true
 			return
@@ -78,6 +82,17 @@ func (q *queue) retry(now time.Time) {
 	pause := backoff(q.attempts, q.jitter())
 	q.attempts++
 	q.hold = now.Add(pause)
+	if mutant.RewindOrder { // the first goes again behind those that were under way with it, as a client that retries each on its own sends it
+		n := 0
+		for n < len(q.pieces) && q.pieces[n].tried {
+			n++
+		}
+		if n > 1 {
+			first := q.pieces[0]
+			copy(q.pieces, q.pieces[1:n])
+			q.pieces[n-1] = first
+		}
+	}
 }
 
 // down reports that the connection ended, or could not be made, with a fault.

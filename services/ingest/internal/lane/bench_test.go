@@ -1,0 +1,164 @@
+package lane
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// BenchmarkLane carries records through a lane, over loopback gRPC, to a writer in this process that settles every batch at once. A row is
+// a copy of the value: decoding is measured elsewhere. Processor time and allocations are
+// those of the process, so both ends of the call.
+func BenchmarkLane(b *testing.B) {
+	for _, workload := range []struct {
+		name string
+		size int
+	}{{"delivery", 9000}, {"stock", 110}} {
+		b.Run(workload.name, func(b *testing.B) { benchmarkLane(b, workload.size) })
+	}
+}
+
+func benchmarkLane(b *testing.B, size int) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(32<<20), grpc.WaitForHandlers(true))
+	peer := &settler{rows: b.N, done: make(chan struct{})}
+	lanev1.RegisterLaneServiceServer(server, peer)
+	go server.Serve(listener) //nolint:errcheck // Stop ends it.
+	defer server.Stop()
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+
+	budget := NewBudget(256 << 20)
+	lane := &Lane{
+		Partition: &endless{record: record.Record{Topic: "orders", Key: []byte("a"), Value: make([]byte, size)}, left: b.N},
+		Writers:   conn, Contracts: copies{}, Group: "bench", Config: DefaultConfig(), Budget: budget,
+		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	ended := make(chan struct{})
+	b.SetBytes(int64(size))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := cpu()
+	b.ResetTimer()
+	go func() { defer close(ended); lane.Run(ctx) }()
+	<-peer.done
+	used := cpu() - began
+	b.StopTimer()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(used)/float64(b.N), "ns/row")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N), "allocs/row")
+	stop()
+	<-ended
+}
+
+// settler is a writer that has nothing behind it.
+type settler struct {
+	lanev1.UnimplementedLaneServiceServer
+	rows int
+	done chan struct{}
+}
+
+func (s *settler) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]) error {
+	answer := func(m *lanev1.LaneResponse) error { return stream.Send(m) }
+	position := int64(0)
+	for {
+		var request lanewire.Request
+		if err := stream.RecvMsg(&request); err != nil {
+			return answer(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: position, Checkpoint: "closed"}}})
+		}
+		var err error
+		switch {
+		case request.Control.GetOpen() != nil:
+			err = answer(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Checkpoint: "opened", Limits: &lanev1.Limits{
+				BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64,
+			}}}})
+		case request.Control == nil:
+			position = request.Append.EndPosition
+			for _, block := range request.Append.Blocks {
+				s.rows -= int(block.Rows)
+			}
+			err = answer(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{
+				Sequence: request.Append.Sequence, Position: position, Checkpoint: "settled",
+			}}})
+			request.Free()
+			if s.rows == 0 {
+				close(s.done)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// endless is a partition of one record, over and over.
+type endless struct {
+	record record.Record
+	left   int
+}
+
+func (*endless) Topic() string                                           { return "orders" }
+func (*endless) Number() int32                                           { return 0 }
+func (*endless) Cluster() string                                         { return "" }
+func (*endless) Committed(context.Context) (int64, string, error)        { return 0, "", nil }
+func (*endless) Commit(context.Context, int64, string) error             { return nil }
+func (*endless) CommitLater(int64, string)                               {}
+func (*endless) Range(context.Context) (oldest, newest int64, err error) { return 0, 1 << 40, nil }
+func (*endless) DeadLetter(context.Context, []DeadLetter) error          { return nil }
+func (e *endless) Read(_ context.Context, from int64) (Reader, error) {
+	e.record.Offset = from
+	return e, nil
+}
+func (e *endless) Backlog() int64 { return int64(e.left) }
+func (*endless) Close()           {}
+func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([]record.Record, error) {
+	if e.left == 0 {
+		<-ctx.Done()
+		return dst, ctx.Err()
+	}
+	for len(dst) < cap(dst) && e.left > 0 {
+		dst = append(dst, e.record)
+		e.record.Offset++
+		e.left--
+	}
+	return dst, nil
+}
+
+// copies makes a row of every record: its value.
+type copies struct{}
+
+func (copies) Routes() []*lanev1.Route    { return []*lanev1.Route{{Table: "a"}} }
+func (copies) Fingerprint() uint64        { return 1 }
+func (copies) Match(*record.Record) Match { return Match{} }
+func (copies) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
+	return protowire.AppendBytes(append(dst, 0x0a), r.Value), nil
+}
+
+// cpu is the processor time of this process in nanoseconds, user and system.
+func cpu() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}

@@ -1,0 +1,166 @@
+package lane
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/mem"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// An older pair is never committed after a newer one, and Durable never precedes the confirmation.
+func TestLedgerHoldsWhatOvertakesABarrier(t *testing.T) {
+	var l ledger
+	l.raised(1, pair{5, "barrier 1"})
+	p, ok := l.await()
+	if !ok || p.checkpoint != "barrier 1" {
+		t.Fatalf("await: %v %v", p, ok)
+	}
+	l.settled(pair{6, "settled 6"})
+	if p, ok := l.later(); ok {
+		t.Errorf("%v would overtake the barrier's commit", p)
+	}
+	l.raised(2, pair{6, "barrier 2"})
+	if p, ok := l.await(); ok {
+		t.Errorf("a second commit is in flight: %v", p)
+	}
+	if first, last := l.confirmed(); first != 1 || last != 1 {
+		t.Errorf("durable %d to %d; the second barrier was not in that commit", first, last)
+	}
+	if p, ok := l.later(); ok {
+		t.Errorf("%v goes later although a barrier is open", p)
+	}
+	l.settled(pair{7, "settled 7"})
+	if p, ok := l.await(); !ok || p.checkpoint != "settled 7" {
+		t.Errorf("await: %v %v; the newest pair explains the barrier", p, ok)
+	}
+	if first, last := l.confirmed(); first != 2 || last != 2 || l.open() {
+		t.Errorf("durable %d to %d, open %v", first, last, l.open())
+	}
+	l.settled(pair{8, "settled 8"})
+	if p, ok := l.later(); !ok || p.position != 8 {
+		t.Errorf("later: %v %v", p, ok)
+	}
+	if p, ok := l.later(); ok {
+		t.Errorf("%v twice", p)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	var w window
+	l := limits{windowBytes: 100, windowBatches: 3}
+	if !w.fits(1000, l) {
+		t.Error("an empty window takes any batch")
+	}
+	for i := range 3 {
+		if !w.fits(30, l) {
+			t.Errorf("batch %d does not fit", i)
+		}
+		w.push(&batch{sequence: uint64(i + 1), bytes: 30})
+	}
+	if w.fits(0, l) {
+		t.Error("a fourth batch fits")
+	}
+	w.pop()
+	if w.fits(41, l) || !w.fits(40, l) {
+		t.Error("bytes are not bounded")
+	}
+	for i := range 9 {
+		w.push(&batch{sequence: uint64(i + 4)})
+	}
+	for sequence := range uint64(14) {
+		b := w.find(sequence)
+		if in := sequence >= 2 && sequence <= 12; in != (b != nil) || in && b.sequence != sequence {
+			t.Errorf("find(%d) = %v", sequence, b)
+		}
+	}
+}
+
+func TestBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(100)
+		if b.Cost(1000) != 100 || !b.Try(60) || b.Try(50) {
+			t.Fatal("bounds")
+		}
+		order := make(chan string, 2)
+		go func() { _ = b.Acquire(t.Context(), 100); order <- "large"; b.Release(100) }()
+		synctest.Wait()
+		go func() { _ = b.Acquire(t.Context(), 1); order <- "small"; b.Release(1) }()
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error)
+		go func() { gone <- b.Acquire(ctx, 100) }()
+		synctest.Wait()
+		cancel()
+		if <-gone == nil {
+			t.Error("acquired though cancelled")
+		}
+		b.Add(70)
+		b.Release(60)
+		synctest.Wait()
+		if len(order) != 0 {
+			t.Error("granted beyond the size")
+		}
+		b.Release(70)
+		if first := <-order; first != "large" {
+			t.Error("the small one went first: the large one could wait for ever")
+		}
+		<-order
+		synctest.Wait()
+		if b.Used() != 0 {
+			t.Errorf("%d bytes left", b.Used())
+		}
+	})
+}
+
+func TestReplayRefusesNonsense(t *testing.T) {
+	for name, opened := range map[string]*lanev1.Opened{
+		"unknown route":        {Replay: []*lanev1.Replay{{Route: 2, Rows: 1}}},
+		"unsorted left out":    {LeftOut: []int64{9, 8}},
+		"left out in the past": {LeftOut: []int64{4}},
+	} {
+		if _, err := newReplay(opened, 2, 5); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+}
+
+// Laying down a row allocates nothing once pools are warm.
+func TestTakingARowAllocatesNothing(t *testing.T) {
+	b := builder{
+		contracts: &plainContracts{}, budget: NewBudget(1 << 30), routes: 2, replay: replay{remaining: make([]uint64, 2)},
+		limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
+	}
+	r := record.Record{Key: []byte("a"), Value: []byte(strings.Repeat("x", 300))}
+	now := time.Now()
+	const rows = 3000
+	perBatch := testing.AllocsPerRun(20, func() {
+		for range rows {
+			r.Offset++
+			if taken, err := b.take(&r, now); !taken || err != nil {
+				t.Fatal(taken, err)
+			}
+		}
+		done := b.finish(1)
+		a := done.message()
+		a.Free()
+		done.recycle()
+	})
+	if perBatch > rows/100 {
+		t.Errorf("%v allocations for a batch of %d rows", perBatch, rows)
+	}
+}
+
+type plainContracts struct{ keyContracts }
+
+func (*plainContracts) Match(*record.Record) Match { return Match{} }
+func (*plainContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
+	dst = append(dst, 0x0a, 0xac, 0x02)
+	return append(dst, r.Value...), nil
+}
+
+var _ mem.BufferPool = &segments

@@ -1,0 +1,105 @@
+package lane
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+)
+
+// drain stops reading and batching; what is in the window is still to be settled. What is not in the window is read again later.
+func (c *call) drain(reason string) {
+	if c.draining {
+		return
+	}
+	c.draining = true
+	c.stopReading()
+	c.dropRecords()
+	c.abandonHeld()
+	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
+	c.drainBy = time.After(c.lane.Config.DrainTimeout)
+	c.lane.board.enter(Draining)
+	c.lane.Log.Info("lane draining", "reason", reason, "window", c.window.count)
+}
+
+// abandonHeld gives up the batch that waits for dead letters. Whoever reads its records next produces them again.
+func (c *call) abandonHeld() {
+	for i, job := range c.letters {
+		if job.batch != c.held {
+			continue
+		}
+		if i == 0 && c.lettering {
+			// Its records are in use until the production has returned: lettersProduced lets them go.
+			c.abandonLetters()
+			return
+		}
+		c.letters = slices.Delete(c.letters, i, i+1)
+		c.let(c.held)
+		c.held = nil
+		return
+	}
+}
+
+// finish commits the clean checkpoint of Closed.
+func (c *call) finish() error {
+	ctx, cancel := context.WithDeadline(c.ctx, c.deadline)
+	defer cancel()
+	if err := c.lane.Partition.Commit(ctx, c.ledger.newest.position, c.ledger.newest.checkpoint); err != nil {
+		return c.lane.commitFailed("commit the clean checkpoint", err)
+	}
+	if c.gone {
+		return errGone
+	}
+	return nil
+}
+
+// release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+func (c *call) release() {
+	if c.ledger.inFlight {
+		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
+	}
+	if c.lettering {
+		<-c.lettered //nolint:errcheck // likewise: what was not confirmed is produced again
+		c.abandonLetters()
+	}
+	for !c.batches.empty() {
+		if a, ok := c.batches.pop().(*lanewire.Append); ok {
+			a.Free()
+		}
+	}
+	c.dropRecords()
+	for c.window.count > 0 {
+		c.let(c.window.pop())
+	}
+	if c.held != nil {
+		c.let(c.held)
+		c.held = nil
+	}
+	c.showWindow(func(*Status) {})
+}
+
+// dropRecords gives up the records that are in no window.
+func (c *call) dropRecords() {
+	for i := c.next; i < len(c.part.records); i++ {
+		c.lane.Budget.Release(cost(c.lane.Budget, &c.part.records[i]))
+	}
+	c.dropPortion()
+	if c.builder.batch != nil {
+		c.let(c.builder.batch)
+		c.builder.batch = nil
+	}
+}
+
+func (c *call) dropPortion() {
+	if c.part.store != nil {
+		putStore(c.part.store)
+	}
+	c.part, c.next = portion{}, 0
+}
+
+// let releases a batch.
+func (c *call) let(b *batch) {
+	c.lane.Budget.Release(b.charge)
+	b.recycle()
+}

@@ -1,0 +1,262 @@
+package lane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// scriptWriter is a writer whose every word is in the script, so that it can say what no honest writer says.
+type scriptWriter struct {
+	lanev1.UnimplementedLaneServiceServer
+
+	say  chan any // *lanev1.LaneResponse or error
+	note func(format string, args ...any)
+}
+
+func (s *scriptWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]) error {
+	go func() {
+		for {
+			var r lanewire.Request
+			if err := stream.RecvMsg(&r); errors.Is(err, io.EOF) {
+				s.note("half-close")
+				return
+			} else if err != nil {
+				return
+			}
+			s.request(&r)
+		}
+	}()
+	for {
+		select {
+		case word := <-s.say:
+			switch word := word.(type) {
+			case error:
+				return word
+			case *lanev1.LaneResponse:
+				if err := stream.Send(word); err != nil || word.GetClosed() != nil {
+					return err
+				}
+			}
+		case <-stream.Context().Done():
+			s.note("call broken")
+			return stream.Context().Err()
+		}
+	}
+}
+
+func (s *scriptWriter) request(r *lanewire.Request) {
+	switch {
+	case r.Control == nil:
+		text := ""
+		for _, b := range r.Append.Blocks {
+			text += fmt.Sprintf(" %s:%q", []string{"a", "b"}[b.Route], unframe(b.Bytes.Materialize()))
+			if b.Dropped > 0 {
+				text += fmt.Sprintf(" dropped %d", b.Dropped)
+			}
+		}
+		s.note("Append %d to %d%s", r.Append.Sequence, r.Append.EndPosition, text)
+	case r.Control.GetOpen() != nil:
+		s.note("Open at %d with %q", r.Control.GetOpen().GetPosition(), r.Control.GetOpen().GetCheckpoint())
+	case r.Control.GetDurable() != nil:
+		s.note("Durable %d", r.Control.GetDurable().GetBarrier())
+	case r.Control.GetLeftOut() != nil:
+		s.note("LeftOut %v for %d", r.Control.GetLeftOut().GetOffsets(), r.Control.GetLeftOut().GetSequence())
+	}
+}
+
+// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., drain, closed POS, fail CODE.
+func word(t *testing.T, line string) any {
+	f := strings.Fields(line)
+	n := func(i int) int64 {
+		v, err := strconv.ParseInt(f[i], 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		return v
+	}
+	pairs := func(from int) (out [][2]uint32) {
+		for _, s := range f[from:] {
+			var p [2]uint32
+			if _, err := fmt.Sscanf(s, "%d:%d", &p[0], &p[1]); err != nil {
+				t.Fatalf("%s: %v", line, err)
+			}
+			out = append(out, p)
+		}
+		return out
+	}
+	switch f[0] {
+	case "opened":
+		m := &lanev1.Opened{Checkpoint: f[1]}
+		for _, p := range pairs(2) {
+			m.Replay = append(m.Replay, &lanev1.Replay{Route: p[0], Rows: uint64(p[1])})
+		}
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: m}}
+	case "settled":
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{
+			Sequence: uint64(n(1)), Position: n(2), Checkpoint: "settled-" + f[1],
+		}}}
+	case "checkpoint":
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Checkpoint{Checkpoint: &lanev1.Checkpoint{
+			Barrier: uint64(n(1)), Position: n(2), Checkpoint: "barrier-" + f[1],
+		}}}
+	case "refused":
+		m := &lanev1.Refused{Sequence: uint64(n(1))}
+		for _, p := range pairs(2) {
+			m.Rows = append(m.Rows, &lanev1.RefusedRow{Route: p[0], Row: p[1], Code: "FIELDS_ERROR", Message: "no"})
+		}
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Refused{Refused: m}}
+	case "drain":
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "scripted"}}}
+	case "closed":
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: n(1), Checkpoint: "clean"}}}
+	case "fail":
+		for c := codes.OK; c <= codes.Unauthenticated; c++ {
+			if c.String() == f[1] {
+				return status.Error(c, "scripted")
+			}
+		}
+	}
+	t.Fatalf("unknown word %q", line)
+	return nil
+}
+
+// gated is a partition whose commits and dead letters the script can hold.
+type gated struct {
+	*member
+	note func(format string, args ...any)
+	mu   sync.Mutex
+	gate chan struct{}
+}
+
+func (g *gated) pass(ctx context.Context) error {
+	g.mu.Lock()
+	gate := g.gate
+	g.mu.Unlock()
+	select {
+	case <-gate:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (g *gated) Commit(ctx context.Context, position int64, checkpoint string) error {
+	if err := g.pass(ctx); err != nil {
+		return err
+	}
+	g.note("  commit %d %s", position, checkpoint)
+	return g.member.Commit(ctx, position, checkpoint)
+}
+
+func (g *gated) CommitLater(position int64, checkpoint string) {
+	g.note("  commit later %d %s", position, checkpoint)
+	g.member.CommitLater(position, checkpoint)
+}
+
+func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter) error {
+	if err := g.pass(ctx); err != nil {
+		return err
+	}
+	for _, l := range letters {
+		g.note("  dead letter %d %s: %s", l.Record.Offset, l.Reason, l.Err)
+	}
+	return g.member.DeadLetter(ctx, letters)
+}
+
+func TestScripts(t *testing.T) {
+	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+		synctest.Test(t, func(t *testing.T) { runScript(t, path) })
+	})
+}
+
+func runScript(t *testing.T, path string) {
+	var (
+		mu           sync.Mutex
+		kafka, wrote strings.Builder
+	)
+	// What goes to Kafka and what goes to the writer are listed apart: they race unless one waits for the other, which hold shows.
+	note := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(&wrote, format+"\n", args...)
+	}
+	noteKafka := func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(&kafka, format+"\n", args...)
+	}
+	w := &world{t: t, log: newPartitionLog(), store: &warehouse{}, pipes: newPipes()}
+	writer := &scriptWriter{say: make(chan any), note: note}
+	w.serve(writer)
+	var p *process
+	g := &gated{note: noteKafka, gate: make(chan struct{})}
+	close(g.gate)
+	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
+		switch d.Cmd {
+		case "produce":
+			for _, l := range lines {
+				kind, text, _ := strings.Cut(l, " ")
+				w.log.produce(kind, text)
+			}
+		case "start":
+			p = w.start(func(p *process) {
+				small(p)
+				p.member.tick = time.Hour
+				g.member = p.member
+				p.lane.Partition = g
+			})
+		case "say":
+			for _, l := range lines {
+				select {
+				case writer.say <- word(t, l):
+				case <-time.After(time.Minute):
+					t.Fatalf("%s: %s: no call is open", d.Pos, l)
+				}
+				synctest.Wait()
+			}
+		case "hold":
+			g.mu.Lock()
+			g.gate = make(chan struct{})
+			g.mu.Unlock()
+		case "release":
+			close(g.gate)
+		case "sleep":
+			wait, err := time.ParseDuration(d.CmdArgs[0].Key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(wait)
+		case "stop":
+			p.stop()
+		case "status":
+			s := p.lane.Status()
+			note("%s, position %d, window %d: %s", s.State, s.Position, s.WindowBatches, s.LastError)
+		default:
+			t.Fatalf("unknown command %s", d.Cmd)
+		}
+		synctest.Wait()
+		mu.Lock()
+		defer mu.Unlock()
+		out := kafka.String() + wrote.String()
+		kafka.Reset()
+		wrote.Reset()
+		return out
+	})
+}

@@ -1,0 +1,162 @@
+package lane
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"runtime"
+	"sync"
+	"syscall"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// BenchmarkLane carries batches of 1 MiB from an ingest in this process, over loopback gRPC, through the writer's half of a lane to a sink
+// that takes everything at once. Processor time and allocations are
+// those of the process, so both ends of the call.
+func BenchmarkLane(b *testing.B) {
+	for _, workload := range []struct {
+		name string
+		size int
+	}{{"delivery", 9500}, {"stock", 290}} {
+		b.Run(workload.name, func(b *testing.B) { benchmarkLane(b, workload.size) })
+	}
+}
+
+func benchmarkLane(b *testing.B, size int) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(32<<20), grpc.WaitForHandlers(true))
+	lanev1.RegisterLaneServiceServer(server, &Service{Sink: everything{}, Name: "bench"})
+	go server.Serve(listener) //nolint:errcheck // Stop ends it.
+	defer server.Stop()
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	stream, err := lanev1.NewLaneServiceClient(conn).Lane(b.Context(), grpc.ForceCodecV2(lanewire.Codec()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var sending sync.Mutex
+	send := func(m any) {
+		sending.Lock()
+		defer sending.Unlock()
+		if err := stream.SendMsg(m); err != nil {
+			b.Error(err)
+		}
+	}
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+		Group: "bench", Topic: "orders", Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
+	}}})
+
+	const window = 16
+	rows := max(1, (1<<20)/size)
+	row := protowire.AppendBytes([]byte{0x0a}, make([]byte, size))
+	data := mem.BufferSlice{mem.SliceBuffer(bytes.Repeat(row, rows))}
+	credits := make(chan struct{}, window)
+	opened := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			m, err := stream.Recv()
+			if err != nil {
+				return
+			}
+			switch {
+			case m.GetOpened() != nil:
+				send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
+				close(opened)
+			case m.GetCheckpoint() != nil:
+				send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: m.GetCheckpoint().GetBarrier()}}})
+			case m.GetSettled() != nil:
+				<-credits
+			}
+		}
+	}()
+	<-opened
+	b.SetBytes(int64(size))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := cpu()
+	b.ResetTimer()
+	sent := 0
+	for sequence := uint64(1); sent < b.N; sequence++ {
+		credits <- struct{}{}
+		sent += rows
+		send(&lanewire.Append{Sequence: sequence, EndPosition: int64(sent), Blocks: []lanewire.Block{{Rows: uint32(rows), Bytes: data}}})
+	}
+	for range window {
+		credits <- struct{}{}
+	}
+	used := cpu() - began
+	b.StopTimer()
+	runtime.ReadMemStats(&after)
+	b.ReportMetric(float64(used)/float64(sent), "ns/row")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(sent), "allocs/row")
+	for range window {
+		<-credits
+	}
+	if err := stream.CloseSend(); err != nil {
+		b.Fatal(err)
+	}
+	<-ended
+}
+
+// everything is a sink that takes every row and keeps none.
+type everything struct{}
+
+func (everything) Table(context.Context, *lanev1.Route) (Table, error) { return everything{}, nil }
+func (everything) Finalize(context.Context, string) (int64, error)     { return 0, nil }
+func (everything) Name() string                                        { return "projects/p/datasets/d/tables/t" }
+
+func (everything) Create(context.Context) (string, error) {
+	return "projects/p/datasets/d/tables/t/streams/s", nil
+}
+
+func (everything) Open(_ string, _ int64, results func(Result)) Appender {
+	a := taker{results: make(chan Result, 64), done: make(chan struct{})}
+	go func() {
+		defer close(a.done)
+		for r := range a.results {
+			results(r)
+		}
+	}()
+	return a
+}
+
+// taker confirms every append from a goroutine of its own, as a sink does.
+type taker struct {
+	results chan Result
+	done    chan struct{}
+}
+
+func (t taker) Append(id uint64, rows int, data mem.BufferSlice) {
+	data.Free()
+	t.results <- Result{ID: id, Written: rows}
+}
+func (taker) Resume() {}
+func (t taker) Close() {
+	close(t.results)
+	<-t.done
+}
+
+// cpu is the processor time of this process in nanoseconds, user and system.
+func cpu() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}

@@ -1,0 +1,161 @@
+package livecheck
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// Fields of the row message.
+const (
+	fieldN      = 1
+	fieldS      = 2
+	fieldAmount = 3
+	fieldAdded  = 4
+)
+
+// rowMessage describes rows; with added it has the column that comes later.
+func rowMessage(added bool) *descriptorpb.DescriptorProto {
+	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
+		return &descriptorpb.FieldDescriptorProto{
+			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}
+	}
+	name := "Row"
+	d := &descriptorpb.DescriptorProto{Name: &name, Field: []*descriptorpb.FieldDescriptorProto{
+		field("n", fieldN, descriptorpb.FieldDescriptorProto_TYPE_INT64),
+		field("s", fieldS, descriptorpb.FieldDescriptorProto_TYPE_STRING),
+		field("amount", fieldAmount, descriptorpb.FieldDescriptorProto_TYPE_STRING),
+	}}
+	if added {
+		d.Field = append(d.Field, field(addedColumn, fieldAdded, descriptorpb.FieldDescriptorProto_TYPE_STRING))
+	}
+	return d
+}
+
+// row encodes a row.
+func row(n int64, text, amount string) []byte {
+	b := protowire.AppendVarint(protowire.AppendTag(nil, fieldN, protowire.VarintType), uint64(n))
+	b = protowire.AppendString(protowire.AppendTag(b, fieldS, protowire.BytesType), text)
+	return protowire.AppendString(protowire.AppendTag(b, fieldAmount, protowire.BytesType), amount)
+}
+
+// rows makes a few good rows.
+func rows() [][]byte {
+	out := make([][]byte, few)
+	for i := range out {
+		out[i] = row(int64(i), "a row of waybill's live check", "1.5")
+	}
+	return out
+}
+
+// connection is one AppendRows call.
+type connection struct {
+	bench  *bench
+	name   string
+	stream storagepb.BigQueryWrite_AppendRowsClient
+	cancel context.CancelFunc
+	// said is whether the schema has been sent; added, which one it is.
+	said, added bool
+}
+
+func (b *bench) connect(ctx context.Context, stream string) (*connection, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	// The API finds the region of the stream by this header.
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-goog-request-params", "write_stream="+url.QueryEscape(stream))
+	call, err := b.write.AppendRows(ctx)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("open an append connection: %w", err)
+	}
+	return &connection{bench: b, name: stream, stream: call, cancel: cancel}, nil
+}
+
+// send sends rows without waiting for the answer.
+func (c *connection) send(offset int64, rows [][]byte) error {
+	data := &storagepb.AppendRowsRequest_ProtoData{Rows: &storagepb.ProtoRows{SerializedRows: rows}}
+	r := &storagepb.AppendRowsRequest{Offset: wrapperspb.Int64(offset), Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: data}}
+	if !c.said {
+		c.said = true
+		r.WriteStream, r.TraceId = c.name, "waybill:live-check:"+c.bench.version
+		data.WriterSchema = &storagepb.ProtoSchema{ProtoDescriptor: rowMessage(c.added)}
+	}
+	return c.stream.Send(r)
+}
+
+// answer is what BigQuery said of one append.
+type answer struct {
+	code    codes.Code
+	storage storagepb.StorageError_StorageErrorCode
+	text    string
+	// listed is how many rows are listed as bad; ended says that the answer ended the connection.
+	listed int
+	ended  bool
+}
+
+func (a answer) ok() bool { return a.code == codes.OK }
+
+// is says whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
+func (a answer) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
+	return a.storage == storage || a.storage == storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED && a.code == code
+}
+
+func (a answer) String() string {
+	name := a.code.String()
+	if a.storage != storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED {
+		name += "/" + a.storage.String()
+	}
+	text, _, _ := strings.Cut(a.text, " Entity:") // which names the stream, at length
+	if text = strings.Join(strings.Fields(text), " "); text != "" {
+		name += ` "` + text[:min(len(text), 160)] + `"`
+	}
+	return name
+}
+
+func answered(st *status.Status) answer {
+	a := answer{code: st.Code(), text: st.Message()}
+	for _, detail := range st.Details() {
+		if e, ok := detail.(*storagepb.StorageError); ok {
+			a.storage = e.GetCode()
+		}
+	}
+	return a
+}
+
+// receive awaits the next answer; that of a connection that ends is the connection's.
+func (c *connection) receive() answer {
+	response, err := c.stream.Recv()
+	if err != nil {
+		a := answered(status.Convert(err))
+		a.ended = true
+		return a
+	}
+	if response.GetError() == nil && len(response.GetRowErrors()) == 0 {
+		return answer{}
+	}
+	a := answered(status.FromProto(response.GetError()))
+	a.listed = len(response.GetRowErrors())
+	return a
+}
+
+// append sends rows and awaits the answer.
+func (c *connection) append(offset int64, rows [][]byte) answer {
+	// A send that fails has its reason in the answer.
+	_ = c.send(offset, rows)
+	a := c.receive()
+	if a.ok() {
+		c.bench.written += int64(len(rows))
+	}
+	return a
+}
+
+func notFound(err error) bool { return status.Code(err) == codes.NotFound }
