@@ -60,7 +60,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
@@ -69,6 +69,11 @@ ci: ## Everything that must pass, each step with its time
 .PHONY: test
 test: ## Test all modules, with the race detector where a C compiler works
 	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
+
+.PHONY: test-kafka
+test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17
+	tools/kafka.sh bin/kafka
+	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
 .PHONY: mutants
 mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only

@@ -25,13 +25,11 @@ bigquery:
 var ingestYAML = template.Must(template.New("ingest").Parse(`# Written by the stack; see services/ingest/ingest.example.yaml for every key.
 kafka:
   brokers: [{{.Endpoints.Kafka}}]
-  group: ` + Group + `
+  group: {{.Config.Group}}
 {{.Config.KafkaYAML}}writer:
   endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
 contracts:
-  - builtin: delivery.v6
-  - builtin: stock.v1
-grpc:
+{{.Config.Contracts}}grpc:
   listen: {{.Self.GRPC}}
 admin:
   listen: {{.Self.Admin}}

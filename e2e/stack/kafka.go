@@ -3,6 +3,7 @@ package stack
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -15,20 +16,24 @@ const (
 	DeadLetters   = ".dead-letter"
 )
 
-// Log is a view of the sandbox's Kafka that does not go through Waybill: what was produced, and what the group has committed.
+// Log is a view of the stack's Kafka that does not go through Waybill: what was produced, and what the group has committed.
 type Log struct {
-	seed   string
+	seeds  []string
 	client *kgo.Client
 	admin  *kadm.Client
+	group  string
 }
 
-// Log connects to the sandbox's Kafka.
+// Seeds are the addresses of the stack's Kafka, host:port.
+func (s *Stack) Seeds() []string { return strings.Split(s.Endpoints.Kafka, ", ") }
+
+// Log connects to the stack's Kafka.
 func (s *Stack) Log() (*Log, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(s.Endpoints.Kafka))
+	client, err := kgo.NewClient(kgo.SeedBrokers(s.Seeds()...))
 	if err != nil {
 		return nil, err
 	}
-	return &Log{seed: s.Endpoints.Kafka, client: client, admin: kadm.NewClient(client)}, nil
+	return &Log{seeds: s.Seeds(), client: client, admin: kadm.NewClient(client), group: s.Config.Group}, nil
 }
 
 // Close ends the connection.
@@ -51,7 +56,7 @@ func (l *Log) Produced(ctx context.Context, topics ...string) (int64, error) {
 
 // Committed is the sum of the positions that the group has committed for the topics.
 func (l *Log) Committed(ctx context.Context, topics ...string) (int64, error) {
-	offsets, err := l.admin.FetchOffsets(ctx, Group)
+	offsets, err := l.admin.FetchOffsets(ctx, l.group)
 	if err != nil {
 		return 0, fmt.Errorf("fetch offsets: %w", err)
 	}
@@ -89,7 +94,7 @@ func (l *Log) EachHeaders(ctx context.Context, topic string, f func(map[string]s
 			from[partition] = kgo.NewOffset().AtStart()
 		}
 	}
-	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seed), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
+	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seeds...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}))
 	if err != nil {
 		return err
 	}

@@ -58,3 +58,14 @@ func (p *ports) release() {
 		l.Close()
 	}
 }
+
+// Addresses are n free addresses on loopback.
+func Addresses(n int) ([]string, error) {
+	var p ports
+	defer p.release()
+	var addresses []string
+	for range n {
+		addresses = append(addresses, p.take(false, 0))
+	}
+	return addresses, p.err
+}

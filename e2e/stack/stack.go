@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -32,6 +33,12 @@ type Config struct {
 	Reach func(addr string) string
 	// Env is added to the services' environment.
 	Env []string
+	// Kafka are the brokers to use, host:port, instead of the sandbox's; the sandbox then only stands for BigQuery.
+	Kafka []string
+	// Group is the consumer group; Group when empty.
+	Group string
+	// Contracts is the YAML list of contracts; all built-in ones when empty.
+	Contracts string
 }
 
 // Stack is a running Waybill with its sandbox.
@@ -43,7 +50,7 @@ type Stack struct {
 	Ingests   []*Service
 }
 
-// Endpoints are the sandbox's addresses.
+// Endpoints are the sandbox's addresses, but for Kafka when Config names other brokers; those are all in Kafka, with commas.
 type Endpoints struct {
 	Kafka, BigQueryGRPC, BigQueryREST, Registry, Admin string
 }
@@ -55,7 +62,7 @@ type Service struct {
 	GRPC, Admin, Config string
 }
 
-// Group is the consumer group that the ingests of a stack form.
+// Group is the consumer group that the ingests of a stack form, unless its Config names another.
 const Group = "waybill"
 
 // New lays out a stack below config.Dir without starting anything: addresses are chosen and configuration files are written.
@@ -66,6 +73,12 @@ func New(config Config) (*Stack, error) {
 	}
 	if config.StockPartitions == 0 {
 		config.StockPartitions = 4
+	}
+	if config.Group == "" {
+		config.Group = Group
+	}
+	if config.Contracts == "" {
+		config.Contracts = "  - builtin: delivery.v6\n  - builtin: stock.v1\n"
 	}
 	dir, err := filepath.Abs(config.Dir)
 	if err != nil {
@@ -82,6 +95,9 @@ func New(config Config) (*Stack, error) {
 	brokers := []string{addr(19092), addr(19093), addr(19094)}
 	s.Endpoints = Endpoints{
 		Kafka: brokers[0], BigQueryGRPC: addr(19060), BigQueryREST: addr(19050), Registry: addr(18081), Admin: addr(19059),
+	}
+	if len(config.Kafka) > 0 {
+		s.Endpoints.Kafka = strings.Join(config.Kafka, ", ")
 	}
 	s.Sandbox = s.process("sandbox", "sandbox", append([]string{
 		"up", "--dir", dir,

@@ -230,7 +230,8 @@ func TestFaults(t *testing.T) {
 	b.wantCount(2)
 	b.e.Faults().Clear("")
 
-	add(fault.Fault{Kind: fault.Latency, Delay: fault.Duration(60 * time.Millisecond), Method: fault.Append})
+	const delay = 500 * time.Millisecond
+	add(fault.Fault{Kind: fault.Latency, Delay: fault.Duration(delay), Method: fault.Append})
 	begin := time.Now()
 	for i := int64(2); i < 10; i++ {
 		a.send(i, encoded(t, i, i+1))
@@ -240,8 +241,8 @@ func TestFaults(t *testing.T) {
 			t.Fatal(out, err)
 		}
 	}
-	if took := time.Since(begin); took < 60*time.Millisecond || took > 400*time.Millisecond {
-		t.Errorf("eight pipelined appends behind 60 ms took %v", took)
+	if took := time.Since(begin); took < delay || took >= 8*delay { // one after the other they take 8 delays
+		t.Errorf("eight pipelined appends behind %v took %v", delay, took)
 	}
 	b.e.Faults().Clear("")
 	add(fault.Fault{Kind: fault.ClockJump, Delay: fault.Duration(73 * time.Hour)})

@@ -29,7 +29,7 @@ func start(t *testing.T) *kafka.Cluster {
 
 // What Kafka holds is what the generator makes: each event once, complete, although buffers are used again.
 func TestEveryEventOnce(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for _, codec := range []string{"none", "lz4", "zstd"} {
 		for _, topic := range []string{events.DeliveryTopic, events.StockTopic} {

@@ -58,7 +58,7 @@ type row struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	cluster, err := kafka.Start(kafka.Config{Topics: []kafka.Topic{{Name: topic, Partitions: 3}}})
 	if err != nil {

@@ -27,7 +27,7 @@ import (
 
 const (
 	deliveryTopic = "delivery_events_v6_topic"
-	patience      = 20 * time.Second
+	patience      = time.Minute
 )
 
 func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 const (
 	testTopic = "events"
 	testGroup = "g"
-	patience  = 20 * time.Second
+	patience  = time.Minute
 )
 
 func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
