@@ -80,6 +80,7 @@ mutants: ## Remove one protection at a time and show that the tests notice. FAST
 	@$(if $(filter-out 0 no false,$(FAST)),,$(MAKE) build)
 	CGO_ENABLED=0 go build -trimpath -o bin/mutants ./e2e/cmd/mutants
 	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast)
+
 .PHONY: model
 model: ## Explore a model of the lane protocol to its end: the law, and a counterexample for each protection taken away
 	@CGO_ENABLED=0 go run ./e2e/cmd/model
