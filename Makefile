@@ -21,7 +21,7 @@ IMAGE_FLAGS ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
-LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION)
+LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
 PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.

@@ -106,6 +106,8 @@ func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error)
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
+		// Or every look-up of the name asks for a TXT record as well, which stalls where there is no DNS upstream.
+		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(spread),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{

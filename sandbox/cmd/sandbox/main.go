@@ -100,17 +100,20 @@ func (c connection) endpoints(ctx context.Context) (sandbox.Endpoints, error) {
 
 type versionCommand struct{}
 
-// Run prints the module's version, or the commit it was built from.
+// version is set by the linker in releases.
+var version string
+
+// Run prints the release, or else the module's version and the commit it was built from.
 func (versionCommand) Run(s streams) error {
-	version := "unknown"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		version = info.Main.Version
+	shown := version
+	if info, ok := debug.ReadBuildInfo(); ok && shown == "" {
+		shown = info.Main.Version
 		for _, setting := range info.Settings {
 			if setting.Key == "vcs.revision" {
-				version += " " + setting.Value
+				shown += " " + setting.Value
 			}
 		}
 	}
-	_, err := fmt.Fprintln(s.out, "sandbox", version)
+	_, err := fmt.Fprintln(s.out, "sandbox", shown)
 	return err
 }
