@@ -3,6 +3,7 @@ module github.com/waybill-data/waybill/pkg
 go 1.26.0
 
 require (
+	github.com/alecthomas/kong v1.17.0
 	github.com/google/go-cmp v0.7.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/waybill-data/waybill/proto v0.0.0

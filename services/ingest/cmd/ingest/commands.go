@@ -2,17 +2,16 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 	"time"
 
-	"github.com/alecthomas/kong"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/version"
@@ -31,54 +30,15 @@ type file struct {
 	Config string `short:"c" env:"WAYBILL_INGEST_CONFIG" default:"ingest.yaml" placeholder:"FILE" help:"Configuration file (${default}; or $$${env})."`
 }
 
-// streams are where a command writes.
-type streams struct{ out, err io.Writer }
-
-// errFailed ends the program with status 1 without another word.
-var errFailed = errors.New("failed")
-
-// run parses the arguments, runs the command and returns the exit status: 0 well, 1 failed, 2 wrong usage.
+// run parses the arguments, runs the command and returns the exit status: see cli.Run.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var c commands
-	left := -1
-	parser, err := kong.New(&c,
-		kong.Name("ingest"),
-		kong.Description("ingest consumes Kafka topics as a member of a group and hands their records to a writer as rows, each exactly once."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { left = code }),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(streams{stdout, stderr}),
-	)
-	if err != nil {
-		fmt.Fprintln(stderr, "ingest:", err)
-		return 2
-	}
-	if len(args) == 0 {
-		args = []string{"--help"}
-	}
-	command, err := parser.Parse(args)
-	if left >= 0 {
-		return left // --help has been printed
-	}
-	if err != nil {
-		parser.FatalIfErrorf(err) // prints the usage and the error
-		return 2
-	}
-	switch err := command.Run(); {
-	case errors.Is(err, errFailed):
-		return 1
-	case err != nil:
-		fmt.Fprintln(stderr, "ingest:", err)
-		return 1
-	}
-	return 0
+	const description = "ingest consumes Kafka topics as a member of a group and hands their records to a writer as rows, each exactly once."
+	return cli.Run(ctx, "ingest", description, &commands{}, args, cli.Streams{Out: stdout, Err: stderr})
 }
 
 type serveCmd struct{ file }
 
-func (s *serveCmd) Run(ctx context.Context, std streams) error {
+func (s *serveCmd) Run(ctx context.Context, std cli.Streams) error {
 	c, err := ingest.Load(s.Config)
 	if err != nil {
 		return err
@@ -87,7 +47,7 @@ func (s *serveCmd) Run(ctx context.Context, std streams) error {
 		// Twice the budget: what lanes hold, and as much again for everything else. The collector works harder near it; nothing fails.
 		debug.SetMemoryLimit(2 * int64(c.Memory.Budget))
 	}
-	log := logging.New(std.err, c.Log)
+	log := logging.New(std.Err, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	log.Info("ingest starts", "version", version.String(), "config", s.Config)
@@ -96,14 +56,14 @@ func (s *serveCmd) Run(ctx context.Context, std streams) error {
 
 type checkCmd struct{ file }
 
-func (k *checkCmd) Run(ctx context.Context, std streams) error {
+func (k *checkCmd) Run(ctx context.Context, std cli.Streams) error {
 	c, err := ingest.Load(k.Config)
 	if err != nil {
 		return err
 	}
 	found := []findings.Finding{{What: "configuration", Detail: k.Config}}
-	if findings.Print(std.out, append(found, ingest.Check(ctx, c)...)) {
-		return errFailed
+	if findings.Print(std.Out, append(found, ingest.Check(ctx, c)...)) {
+		return cli.ErrFailed
 	}
 	return nil
 }
@@ -113,7 +73,7 @@ type healthCmd struct {
 	Timeout time.Duration `default:"3s" help:"How long to wait for the answer (${default})."`
 }
 
-func (h *healthCmd) Run(ctx context.Context, std streams) error {
+func (h *healthCmd) Run(ctx context.Context, std cli.Streams) error {
 	c, err := ingest.Load(h.Config)
 	if err != nil {
 		return err
@@ -123,13 +83,13 @@ func (h *healthCmd) Run(ctx context.Context, std streams) error {
 	if err := ingest.Health(ctx, c); err != nil {
 		return err
 	}
-	fmt.Fprintln(std.out, "serves")
+	fmt.Fprintln(std.Out, "serves")
 	return nil
 }
 
 type versionCmd struct{}
 
-func (versionCmd) Run(std streams) error {
-	_, err := fmt.Fprintln(std.out, "ingest", version.String())
+func (versionCmd) Run(std cli.Streams) error {
+	_, err := fmt.Fprintln(std.Out, "ingest", version.String())
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/services/writer"
 )
 
@@ -29,14 +30,14 @@ Examples:
   writer live-check --project sandbox --dataset waybill --insecure --endpoint-grpc 127.0.0.1:19060 --endpoint-rest http://127.0.0.1:19050`
 }
 
-func (l *liveCheckCmd) Run(ctx context.Context, std streams) error {
+func (l *liveCheckCmd) Run(ctx context.Context, std cli.Streams) error {
 	check := writer.LiveCheck{
 		Project: l.Project, Dataset: l.Dataset, Credentials: l.Credentials,
 		GRPC: l.EndpointGRPC, REST: l.EndpointREST, Insecure: l.Insecure, SchemaWait: l.SchemaWait,
 	}
-	ok, err := check.Run(ctx, std.out)
+	ok, err := check.Run(ctx, std.Out)
 	if err == nil && !ok {
-		err = errFailed
+		err = cli.ErrFailed
 	}
 	return err
 }
