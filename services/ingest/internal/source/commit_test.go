@@ -33,7 +33,7 @@ func TestCommitRoundTrip(t *testing.T) {
 	o.CommitLater(6, "later")
 	mustCommitted(t, o, 6, "later")
 	o.CommitLater(7, "on the timer")
-	eventually(t, "the commit of the timer", func() bool { p, _ := stored(c, testTopic, 0); return p == 7 })
+	eventually(t, "the commit of the timer", func() bool { p, _ := stored(c, 0); return p == 7 })
 }
 
 func TestCommitFaults(t *testing.T) {

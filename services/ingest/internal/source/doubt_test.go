@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -78,8 +79,8 @@ func TestDoubtfulCommit(t *testing.T) {
 				c := newCluster(t, kfake.SeedTopics(2, testTopic))
 				cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Assignment = assignment })
 				a := start(t, cfg, false)
-				for _, o := range []*owned{a.claim(t), a.claim(t)} {
-					defer func() { <-o.done }()
+				for range 2 {
+					a.claim(t)
 				}
 				b := start(t, cfg, false)
 				o := b.claim(t)
@@ -137,7 +138,7 @@ func TestDoubtfulTimerCommit(t *testing.T) {
 	if err := arrive(t, c, <-late); !errors.Is(err, kerr.IllegalGeneration) {
 		t.Errorf("the late commit got %v, want ILLEGAL_GENERATION", err)
 	}
-	if position, checkpoint := stored(c, testTopic, first.Number()); position != 5 || checkpoint != "newest" {
+	if position, checkpoint := stored(c, first.Number()); position != 5 || checkpoint != "newest" {
 		t.Errorf("committed %d %q", position, checkpoint)
 	}
 }
@@ -179,7 +180,7 @@ func TestNoDoubtAtStop(t *testing.T) {
 	if n := counted(t, s.metrics.doubtful); n != 0 {
 		t.Errorf("%v doubtful commits", n)
 	}
-	if position, checkpoint := stored(c, testTopic, 0); position != 4 || checkpoint != "last" {
+	if position, checkpoint := stored(c, 0); position != 4 || checkpoint != "last" {
 		t.Errorf("committed %d %q", position, checkpoint)
 	}
 }
@@ -196,7 +197,7 @@ func TestRenewalRefusesTheSameGeneration(t *testing.T) {
 	if err := r.check(old); !errors.Is(err, errSameGeneration) {
 		t.Errorf("check() = %v", err)
 	}
-	if after, _ := (marked{renewal: &r}).SubscriptionUserData(nil); string(after) == string(before) {
+	if after, _ := (marked{renewal: &r}).SubscriptionUserData(nil); bytes.Equal(after, before) {
 		t.Error("the next subscription is the same")
 	}
 	for _, m := range []member{{id: "m", generation: 4}, {id: "n", generation: 3}} {
@@ -249,7 +250,7 @@ func TestUnsentCommitIsNoDoubt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	o := &offsets{client: client, group: testGroup}
 	tp := topicPartition{testTopic, 0}
 	commit := func(position int64) error {

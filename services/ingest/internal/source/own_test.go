@@ -176,7 +176,7 @@ func TestDrainOnRevoke(t *testing.T) {
 	o.CommitLater(3, "last") // not awaited by the lane: committed all the same
 	close(o.release)
 	stop.Wait()
-	if position, checkpoint := stored(c, testTopic, 0); position != 3 || checkpoint != "last" {
+	if position, checkpoint := stored(c, 0); position != 3 || checkpoint != "last" {
 		t.Errorf("committed %d %q", position, checkpoint)
 	}
 	mustFenced(t, o.Commit(t.Context(), 4, "too late"))
