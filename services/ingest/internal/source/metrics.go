@@ -10,6 +10,7 @@ import (
 type Metrics struct {
 	commits       *prometheus.CounterVec
 	commitSeconds prometheus.Histogram
+	doubtful      prometheus.Counter
 	generations   prometheus.Counter
 	claims        prometheus.Gauge
 	overdue       prometheus.Counter
@@ -36,11 +37,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		commits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: ns, Subsystem: sub, Name: "commits_total",
-			Help: "Offset commits of one partition by result: ok, retried, fenced, failed.",
+			Help: "Offset commits of one partition by result: ok, retried, fenced, failed, doubtful.",
 		}, []string{"result"}),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: ns, Subsystem: sub, Name: "commit_seconds",
 			Help: "Round trip of one offset commit request, which may carry many partitions.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+		}),
+		doubtful: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: ns, Name: "doubtful_commits_total",
+			Help: "Offset commit requests that were sent and not answered; each makes this member join the group again.",
 		}),
 		generations: counter("generations_total", "Group generations this member has been part of; each is one rebalance."),
 		claims:      gauge("claims", "Partitions this member owns now."),
@@ -68,7 +73,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return 0
 	})
 	if reg != nil {
-		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.generations, m.claims, m.overdue, m.fetchErrors, m.pauses, m.topics,
+		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.doubtful, m.generations, m.claims, m.overdue, m.fetchErrors, m.pauses, m.topics,
 			m.connected, m.letters, m.letterRetries)
 	}
 	return m

@@ -27,7 +27,18 @@ type offsets struct {
 	group  string
 	// lost says that the last request did not come back, so the coordinator is to be looked up again.
 	lost atomic.Bool
+	// answered is when the coordinator last answered, in nanoseconds since 1970.
+	answered atomic.Int64
 }
+
+// idle is how long a connection may rest and be used again. Brokers (connections.max.idle.ms, 10 minutes), proxies and firewalls drop those
+// that rest, which shows only in the request after it: that would be a doubtful commit for nothing.
+const idle = 30 * time.Second
+
+// unsentError is a failure from before the first byte of a request was written.
+type unsentError struct{ error }
+
+func (u unsentError) Unwrap() error { return u.error }
 
 // refusedError is an answer that sending again will not change: the lane stops loudly.
 type refusedError struct {
@@ -38,7 +49,7 @@ type refusedError struct {
 func (f *refusedError) Error() string { return f.err.Error() }
 func (f *refusedError) Unwrap() error { return f.err }
 
-// commit sends the pairs in one request. A request is absolute, so a lost answer is answered by sending again.
+// commit sends the pairs in one request. What was not sent, or was answered with an error, can be sent again; see errDoubtful for the rest.
 func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPartition]error {
 	errs := make(map[topicPartition]error, len(pairs))
 	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, error) {
@@ -55,6 +66,10 @@ func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPart
 		}
 		return b.CommitOffset(req)
 	})
+	var unsent unsentError
+	if err != nil && !errors.As(err, &unsent) {
+		err = fmt.Errorf("%w: %w", errDoubtful, err)
+	}
 	moved := false
 	for tp := range pairs {
 		answer := err
@@ -123,27 +138,44 @@ func (o *offsets) fetch(tp topicPartition) (int64, string, error) {
 }
 
 // ask sends one request to the group's coordinator. After a transport error the connection is dropped and the coordinator looked up anew.
+// An error is an unsentError when nothing of the request has left.
 func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 	var none R
 	if o.lost.Swap(false) {
 		if err := o.client.RefreshCoordinator(o.group); err != nil {
 			o.lost.Store(true)
-			return none, err
+			return none, unsentError{err}
 		}
 	}
 	b, err := o.client.Coordinator(o.group)
 	if err != nil {
 		o.lost.Store(true)
-		return none, err
+		return none, unsentError{err}
 	}
-	// An open broker answers ErrAlreadyConnected; a dropped one dials again.
+	if time.Since(time.Unix(0, o.answered.Load())) > idle {
+		_ = b.Close()
+	}
+	// An open broker answers ErrAlreadyConnected; a dropped one dials again. Connected waits for that.
 	_ = b.Open(o.client.Config())
+	if ok, err := b.Connected(); !ok {
+		if err == nil {
+			err = sarama.ErrNotConnected
+		}
+		_ = b.Close()
+		o.lost.Store(true)
+		return none, unsentError{err}
+	}
 	resp, err := send(b)
 	if err != nil {
 		_ = b.Close()
 		o.lost.Store(true)
+		var encoding sarama.PacketEncodingError
+		if errors.Is(err, sarama.ErrNotConnected) || errors.Is(err, sarama.ErrUnsupportedVersion) || errors.As(err, &encoding) {
+			err = unsentError{err}
+		}
 		return none, err
 	}
+	o.answered.Store(time.Now().UnixNano())
 	return resp, nil
 }
 
@@ -155,7 +187,7 @@ func coordinatorMoved(err error) bool {
 // anything else is sent again.
 func judge(err error) error {
 	var code sarama.KError
-	if !errors.As(err, &code) {
+	if !errors.As(err, &code) || errors.Is(err, errDoubtful) {
 		return err // transport
 	}
 	switch code {

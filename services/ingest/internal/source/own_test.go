@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -179,7 +181,7 @@ func TestDrainOnRevoke(t *testing.T) {
 	o.CommitLater(3, "last") // not awaited by the lane: committed all the same
 	close(o.release)
 	stop.Wait()
-	if position, checkpoint := stored(c, testTopic, 0); position != 3 || checkpoint != "last" {
+	if position, checkpoint := stored(c, 0); position != 3 || checkpoint != "last" {
 		t.Errorf("committed %d %q", position, checkpoint)
 	}
 	mustFenced(t, o.Commit(t.Context(), 4, "too late"))
@@ -197,7 +199,7 @@ func TestDrainDeadline(t *testing.T) {
 	defer stop.Wait()
 	defer close(o.release)
 	// A commit that cannot get through holds nobody beyond the deadline.
-	c.Close()
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
 	mustFenced(t, o.Commit(t.Context(), 2, "never"))
 	if s.logs.count("did not drain in time") != 1 {
 		t.Error("nothing was logged")

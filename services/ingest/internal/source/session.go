@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -17,6 +18,10 @@ import (
 type session struct {
 	source  *Source
 	handler Handler
+	// leave ends the generation, so that the member joins again.
+	leave context.CancelFunc
+	// doubtful says that it ended so because of a doubtful commit.
+	doubtful atomic.Bool
 
 	committer *committer
 	prefetch  *prefetch
@@ -32,6 +37,11 @@ type session struct {
 
 // Setup prepares what the claims of this generation share.
 func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
+	s.stop = func() {} // sarama calls Cleanup after a Setup that failed
+	id := member{id: gs.MemberID(), generation: gs.GenerationID()}
+	if err := s.source.renewal.check(id); err != nil {
+		return err
+	}
 	s.nth = make(map[topicPartition]int)
 	for topic, partitions := range gs.Claims() {
 		for _, p := range partitions {
@@ -54,14 +64,20 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 		}
 		s.consumers = append(s.consumers, consumer)
 	}
-	id := member{id: gs.MemberID(), generation: gs.GenerationID()}
 	if k.InstanceID != "" {
 		id.instance = &k.InstanceID
 	}
 	send := func(pairs map[topicPartition]*pair) map[topicPartition]error {
 		return s.source.offsets.commit(id, pairs)
 	}
-	s.committer = newCommitter(send, time.Duration(s.source.config.Commit.Interval), s.source.backoff, s.source.log, s.source.metrics)
+	doubted := func(err error) {
+		s.source.renewal.doubt(id)
+		s.doubtful.Store(true)
+		s.source.log.Warn("an offset commit was not answered; the generation ends, so that it cannot land after a newer one",
+			"generation", id.generation, "member", id.id, "error", err)
+		s.leave()
+	}
+	s.committer = newCommitter(send, doubted, time.Duration(s.source.config.Commit.Interval), s.source.backoff, s.source.log, s.source.metrics)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(gs.Context()))
 	s.stop = cancel
 	s.running.Go(func() { s.committer.run(ctx) })

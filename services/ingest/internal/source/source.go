@@ -38,6 +38,7 @@ type Source struct {
 	group   sarama.ConsumerGroup
 	offsets *offsets
 	letters *letters
+	renewal renewal
 	// calls are those of sarama's that their callers may have left.
 	calls sync.WaitGroup
 
@@ -85,6 +86,7 @@ func (s *Source) Run(ctx context.Context, topics []string, handler Handler) erro
 	if err != nil {
 		return err
 	}
+	s.renewal.mark(config)
 	if s.group, err = sarama.NewConsumerGroup(s.config.Kafka.Brokers, s.config.Kafka.Group, config); err != nil {
 		return fmt.Errorf("consumer group: %w", err)
 	}
@@ -113,6 +115,7 @@ func (s *Source) Run(ctx context.Context, topics []string, handler Handler) erro
 func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 	survey := newSurvey(s)
 	said := ""
+	barrens := 0 // barren generations in a row
 	for pause := time.Duration(0); sleep(ctx, pause); {
 		readable := survey.readable(topics)
 		if len(readable) == 0 {
@@ -121,12 +124,19 @@ func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 			pause = time.Duration(s.config.Kafka.TopicRefresh)
 			continue
 		}
-		err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable(topics)) }, handler)
+		barren, err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable(topics)) }, handler)
 		if ctx.Err() != nil {
 			return
 		}
 		if err == nil {
 			pause, said = 0, ""
+			if !barren {
+				barrens = 0
+				continue
+			}
+			// A network that loses every answer must not keep the whole group in rebalances.
+			barrens++
+			pause = min(s.backoff<<min(barrens, 10), 30*time.Second)
 			continue
 		}
 		s.joined.Store(false)
@@ -139,8 +149,9 @@ func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
 	}
 }
 
-// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the topics change.
-func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) error {
+// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the topics change and after
+// a doubtful commit; barren says that it ended so before any commit was confirmed.
+func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) (barren bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -153,7 +164,9 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	})
 	defer watch.Wait()
 	defer cancel()
-	return s.group.Consume(ctx, topics, &session{source: s, handler: handler})
+	one := &session{source: s, handler: handler, leave: cancel}
+	err = s.group.Consume(ctx, topics, one)
+	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
 }
 
 // open makes the clients. They dial when they are first used.
