@@ -34,9 +34,10 @@ func TestCreationsStayUnderTheRate(t *testing.T) {
 	if n := len(fake.created); n != lanes+turnedAway {
 		t.Fatalf("%d calls for %d lanes with %d turned away", n, lanes, turnedAway)
 	}
-	// A slow machine makes calls later and bunches them, but never makes more than the rate allows since the beginning.
+	// A slow machine makes calls later and bunches them, but never makes more than the rate allows since the beginning. The slack is for
+	// rounding: the limiter's clock and ours are read at different moments. Calls that escaped the rate would be a hundred.
 	for i, at := range fake.created {
-		if allowed := burst + int(rate*at.Sub(start).Seconds()) + 1; i+1 > allowed {
+		if allowed := burst + int(rate*at.Sub(start).Seconds()) + 10; i+1 > allowed {
 			t.Fatalf("%d calls within %v, at most %d are allowed", i+1, at.Sub(start), allowed)
 		}
 	}
