@@ -60,7 +60,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test "run EVENTS=5000" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
