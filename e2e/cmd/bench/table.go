@@ -30,7 +30,7 @@ func printTable(out io.Writer, totals []measure, stages []stage) error {
 		return err
 	}
 	fmt.Fprintln(out, `Both services: processes of their own against the sandbox's Kafka and its BigQuery emulator, which counts rows and keeps none.
-Stages: benchmarks of one piece each, without sockets but for the ones that name them; what is left of 100 % is sarama, gRPC, the kernel and the collector.`)
+Stages: benchmarks of one piece each. Those of lanes and sink go over loopback gRPC and count both ends, so stages overlap and their shares need not add up.`)
 	return nil
 }
 
