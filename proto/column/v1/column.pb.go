@@ -49,21 +49,24 @@ const (
 	ColumnType_COLUMN_TYPE_GEOGRAPHY ColumnType = 8
 	// INTERVAL, a string in BigQuery's canonical form.
 	ColumnType_COLUMN_TYPE_INTERVAL ColumnType = 9
+	// RANGE, a message with the optional fields start and end, both DATE, both DATETIME or both TIMESTAMP; one without a value is unbounded.
+	ColumnType_COLUMN_TYPE_RANGE ColumnType = 10
 )
 
 // Enum value maps for ColumnType.
 var (
 	ColumnType_name = map[int32]string{
-		0: "COLUMN_TYPE_UNSPECIFIED",
-		1: "COLUMN_TYPE_TIMESTAMP",
-		2: "COLUMN_TYPE_DATE",
-		3: "COLUMN_TYPE_TIME",
-		4: "COLUMN_TYPE_DATETIME",
-		5: "COLUMN_TYPE_NUMERIC",
-		6: "COLUMN_TYPE_BIGNUMERIC",
-		7: "COLUMN_TYPE_JSON",
-		8: "COLUMN_TYPE_GEOGRAPHY",
-		9: "COLUMN_TYPE_INTERVAL",
+		0:  "COLUMN_TYPE_UNSPECIFIED",
+		1:  "COLUMN_TYPE_TIMESTAMP",
+		2:  "COLUMN_TYPE_DATE",
+		3:  "COLUMN_TYPE_TIME",
+		4:  "COLUMN_TYPE_DATETIME",
+		5:  "COLUMN_TYPE_NUMERIC",
+		6:  "COLUMN_TYPE_BIGNUMERIC",
+		7:  "COLUMN_TYPE_JSON",
+		8:  "COLUMN_TYPE_GEOGRAPHY",
+		9:  "COLUMN_TYPE_INTERVAL",
+		10: "COLUMN_TYPE_RANGE",
 	}
 	ColumnType_value = map[string]int32{
 		"COLUMN_TYPE_UNSPECIFIED": 0,
@@ -76,6 +79,7 @@ var (
 		"COLUMN_TYPE_JSON":        7,
 		"COLUMN_TYPE_GEOGRAPHY":   8,
 		"COLUMN_TYPE_INTERVAL":    9,
+		"COLUMN_TYPE_RANGE":       10,
 	}
 )
 
@@ -208,7 +212,7 @@ const file_column_v1_column_proto_rawDesc = "" +
 	"\x04type\x18\x01 \x01(\x0e2\x15.column.v1.ColumnTypeR\x04type\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\x12\x1c\n" +
 	"\tprecision\x18\x03 \x01(\x05R\tprecision\x12\x14\n" +
-	"\x05scale\x18\x04 \x01(\x05R\x05scale*\x8a\x02\n" +
+	"\x05scale\x18\x04 \x01(\x05R\x05scale*\xa1\x02\n" +
 	"\n" +
 	"ColumnType\x12\x1b\n" +
 	"\x17COLUMN_TYPE_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -220,7 +224,9 @@ const file_column_v1_column_proto_rawDesc = "" +
 	"\x16COLUMN_TYPE_BIGNUMERIC\x10\x06\x12\x14\n" +
 	"\x10COLUMN_TYPE_JSON\x10\a\x12\x19\n" +
 	"\x15COLUMN_TYPE_GEOGRAPHY\x10\b\x12\x18\n" +
-	"\x14COLUMN_TYPE_INTERVAL\x10\t:J\n" +
+	"\x14COLUMN_TYPE_INTERVAL\x10\t\x12\x15\n" +
+	"\x11COLUMN_TYPE_RANGE\x10\n" +
+	":J\n" +
 	"\x06column\x12\x1d.google.protobuf.FieldOptions\x18\xb4\x87\x03 \x01(\v2\x11.column.v1.ColumnR\x06columnB:Z8github.com/waybill-data/waybill/proto/column/v1;columnv1b\x06proto3"
 
 var (

@@ -27,11 +27,117 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Delivery is how often a row of a table may arrive.
+type Delivery int32
+
+const (
+	// The default: exactly once.
+	Delivery_DELIVERY_UNSPECIFIED Delivery = 0
+	// Exactly once: a write stream of the lane's own, appended with offsets.
+	Delivery_DELIVERY_EXACTLY_ONCE Delivery = 1
+	// At least once: the table's default stream. No stream is created, fenced or named in a checkpoint; a crash repeats what was not settled.
+	Delivery_DELIVERY_AT_LEAST_ONCE Delivery = 2
+)
+
+// Enum value maps for Delivery.
+var (
+	Delivery_name = map[int32]string{
+		0: "DELIVERY_UNSPECIFIED",
+		1: "DELIVERY_EXACTLY_ONCE",
+		2: "DELIVERY_AT_LEAST_ONCE",
+	}
+	Delivery_value = map[string]int32{
+		"DELIVERY_UNSPECIFIED":   0,
+		"DELIVERY_EXACTLY_ONCE":  1,
+		"DELIVERY_AT_LEAST_ONCE": 2,
+	}
+)
+
+func (x Delivery) Enum() *Delivery {
+	p := new(Delivery)
+	*p = x
+	return p
+}
+
+func (x Delivery) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Delivery) Descriptor() protoreflect.EnumDescriptor {
+	return file_lane_v1_lane_proto_enumTypes[0].Descriptor()
+}
+
+func (Delivery) Type() protoreflect.EnumType {
+	return &file_lane_v1_lane_proto_enumTypes[0]
+}
+
+func (x Delivery) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Delivery.Descriptor instead.
+func (Delivery) EnumDescriptor() ([]byte, []int) {
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{0}
+}
+
+// Evolution is what the writer may change in a table that does not fit the rows.
+type Evolution int32
+
+const (
+	// The default: off.
+	Evolution_EVOLUTION_UNSPECIFIED Evolution = 0
+	// Nothing: the lane is refused with the exact difference.
+	Evolution_EVOLUTION_OFF Evolution = 1
+	// Add NULLABLE and REPEATED columns that the rows have, and relax REQUIRED ones that they may leave out. Anything else is refused.
+	Evolution_EVOLUTION_ADDITIVE Evolution = 2
+)
+
+// Enum value maps for Evolution.
+var (
+	Evolution_name = map[int32]string{
+		0: "EVOLUTION_UNSPECIFIED",
+		1: "EVOLUTION_OFF",
+		2: "EVOLUTION_ADDITIVE",
+	}
+	Evolution_value = map[string]int32{
+		"EVOLUTION_UNSPECIFIED": 0,
+		"EVOLUTION_OFF":         1,
+		"EVOLUTION_ADDITIVE":    2,
+	}
+)
+
+func (x Evolution) Enum() *Evolution {
+	p := new(Evolution)
+	*p = x
+	return p
+}
+
+func (x Evolution) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Evolution) Descriptor() protoreflect.EnumDescriptor {
+	return file_lane_v1_lane_proto_enumTypes[1].Descriptor()
+}
+
+func (Evolution) Type() protoreflect.EnumType {
+	return &file_lane_v1_lane_proto_enumTypes[1]
+}
+
+func (x Evolution) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Evolution.Descriptor instead.
+func (Evolution) EnumDescriptor() ([]byte, []int) {
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{1}
+}
+
 // PartitionUnit is the length of a table partition.
 type PartitionUnit int32
 
 const (
-	// The default: a day.
+	// The default: a day where there is a field, else no partitions.
 	PartitionUnit_PARTITION_UNIT_UNSPECIFIED PartitionUnit = 0
 	// An hour.
 	PartitionUnit_PARTITION_UNIT_HOUR PartitionUnit = 1
@@ -72,11 +178,11 @@ func (x PartitionUnit) String() string {
 }
 
 func (PartitionUnit) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[0].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[2].Descriptor()
 }
 
 func (PartitionUnit) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[0]
+	return &file_lane_v1_lane_proto_enumTypes[2]
 }
 
 func (x PartitionUnit) Number() protoreflect.EnumNumber {
@@ -85,7 +191,7 @@ func (x PartitionUnit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PartitionUnit.Descriptor instead.
 func (PartitionUnit) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{0}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{2}
 }
 
 // LaneRequest is what ingest says to the writer.
@@ -487,7 +593,11 @@ type Route struct {
 	//	*Route_Descriptor_
 	Row isRoute_Row `protobuf_oneof:"row"`
 	// How to lay the table out when it is missing; an existing table keeps its layout.
-	Layout        *Layout `protobuf:"bytes,4,opt,name=layout,proto3" json:"layout,omitempty"`
+	Layout *Layout `protobuf:"bytes,4,opt,name=layout,proto3" json:"layout,omitempty"`
+	// How often a row may arrive.
+	Delivery Delivery `protobuf:"varint,5,opt,name=delivery,proto3,enum=lane.v1.Delivery" json:"delivery,omitempty"`
+	// What the writer may change in a table that lacks columns of the rows.
+	Evolution     Evolution `protobuf:"varint,6,opt,name=evolution,proto3,enum=lane.v1.Evolution" json:"evolution,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -561,6 +671,20 @@ func (x *Route) GetLayout() *Layout {
 	return nil
 }
 
+func (x *Route) GetDelivery() Delivery {
+	if x != nil {
+		return x.Delivery
+	}
+	return Delivery_DELIVERY_UNSPECIFIED
+}
+
+func (x *Route) GetEvolution() Evolution {
+	if x != nil {
+		return x.Evolution
+	}
+	return Evolution_EVOLUTION_UNSPECIFIED
+}
+
 type isRoute_Row interface {
 	isRoute_Row()
 }
@@ -582,9 +706,9 @@ func (*Route_Descriptor_) isRoute_Row() {}
 // Layout is the physical layout of a table that the writer creates.
 type Layout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Top-level TIMESTAMP, DATE or DATETIME column the table is partitioned on; empty for an unpartitioned table.
+	// Top-level TIMESTAMP, DATE or DATETIME column the table is partitioned on. Empty: by the time of ingestion if there is a unit, else not at all.
 	PartitionField string `protobuf:"bytes,1,opt,name=partition_field,json=partitionField,proto3" json:"partition_field,omitempty"`
-	// Length of a partition.
+	// Length of a partition; with a field, a day unless it says otherwise.
 	PartitionUnit PartitionUnit `protobuf:"varint,2,opt,name=partition_unit,json=partitionUnit,proto3,enum=lane.v1.PartitionUnit" json:"partition_unit,omitempty"`
 	// Top-level columns to cluster by, at most four, in order.
 	ClusterFields []string `protobuf:"bytes,3,rep,name=cluster_fields,json=clusterFields,proto3" json:"cluster_fields,omitempty"`
@@ -1535,14 +1659,16 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"checkpoint\x18\x06 \x01(\tR\n" +
 	"checkpoint\x12\x18\n" +
 	"\arouting\x18\a \x01(\x06R\arouting\x12&\n" +
-	"\x06routes\x18\b \x03(\v2\x0e.lane.v1.RouteR\x06routes\"\xad\x01\n" +
+	"\x06routes\x18\b \x03(\v2\x0e.lane.v1.RouteR\x06routes\"\x8e\x02\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1a\n" +
 	"\amessage\x18\x02 \x01(\tH\x00R\amessage\x12B\n" +
 	"\n" +
 	"descriptor\x18\x03 \x01(\v2 .google.protobuf.DescriptorProtoH\x00R\n" +
 	"descriptor\x12'\n" +
-	"\x06layout\x18\x04 \x01(\v2\x0f.lane.v1.LayoutR\x06layoutB\x05\n" +
+	"\x06layout\x18\x04 \x01(\v2\x0f.lane.v1.LayoutR\x06layout\x12-\n" +
+	"\bdelivery\x18\x05 \x01(\x0e2\x11.lane.v1.DeliveryR\bdelivery\x120\n" +
+	"\tevolution\x18\x06 \x01(\x0e2\x12.lane.v1.EvolutionR\tevolutionB\x05\n" +
 	"\x03row\"\x97\x01\n" +
 	"\x06Layout\x12'\n" +
 	"\x0fpartition_field\x18\x01 \x01(\tR\x0epartitionField\x12=\n" +
@@ -1610,7 +1736,15 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\tR\n" +
-	"checkpoint*\x93\x01\n" +
+	"checkpoint*[\n" +
+	"\bDelivery\x12\x18\n" +
+	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15DELIVERY_EXACTLY_ONCE\x10\x01\x12\x1a\n" +
+	"\x16DELIVERY_AT_LEAST_ONCE\x10\x02*Q\n" +
+	"\tEvolution\x12\x19\n" +
+	"\x15EVOLUTION_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rEVOLUTION_OFF\x10\x01\x12\x16\n" +
+	"\x12EVOLUTION_ADDITIVE\x10\x02*\x93\x01\n" +
 	"\rPartitionUnit\x12\x1e\n" +
 	"\x1aPARTITION_UNIT_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PARTITION_UNIT_HOUR\x10\x01\x12\x16\n" +
@@ -1632,60 +1766,64 @@ func file_lane_v1_lane_proto_rawDescGZIP() []byte {
 	return file_lane_v1_lane_proto_rawDescData
 }
 
-var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
 var file_lane_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_lane_v1_lane_proto_goTypes = []any{
-	(PartitionUnit)(0),                   // 0: lane.v1.PartitionUnit
-	(*LaneRequest)(nil),                  // 1: lane.v1.LaneRequest
-	(*LaneResponse)(nil),                 // 2: lane.v1.LaneResponse
-	(*Open)(nil),                         // 3: lane.v1.Open
-	(*Route)(nil),                        // 4: lane.v1.Route
-	(*Layout)(nil),                       // 5: lane.v1.Layout
-	(*Opened)(nil),                       // 6: lane.v1.Opened
-	(*Replay)(nil),                       // 7: lane.v1.Replay
-	(*Limits)(nil),                       // 8: lane.v1.Limits
-	(*Append)(nil),                       // 9: lane.v1.Append
-	(*Block)(nil),                        // 10: lane.v1.Block
-	(*Durable)(nil),                      // 11: lane.v1.Durable
-	(*LeftOut)(nil),                      // 12: lane.v1.LeftOut
-	(*Checkpoint)(nil),                   // 13: lane.v1.Checkpoint
-	(*Settled)(nil),                      // 14: lane.v1.Settled
-	(*Refused)(nil),                      // 15: lane.v1.Refused
-	(*RefusedRow)(nil),                   // 16: lane.v1.RefusedRow
-	(*Drain)(nil),                        // 17: lane.v1.Drain
-	(*Closed)(nil),                       // 18: lane.v1.Closed
-	(*descriptorpb.DescriptorProto)(nil), // 19: google.protobuf.DescriptorProto
-	(*v6.DeliveryEventRows)(nil),         // 20: delivery.v6.DeliveryEventRows
-	(*v1.PhysicalStockEventRows)(nil),    // 21: stock.v1.PhysicalStockEventRows
+	(Delivery)(0),                        // 0: lane.v1.Delivery
+	(Evolution)(0),                       // 1: lane.v1.Evolution
+	(PartitionUnit)(0),                   // 2: lane.v1.PartitionUnit
+	(*LaneRequest)(nil),                  // 3: lane.v1.LaneRequest
+	(*LaneResponse)(nil),                 // 4: lane.v1.LaneResponse
+	(*Open)(nil),                         // 5: lane.v1.Open
+	(*Route)(nil),                        // 6: lane.v1.Route
+	(*Layout)(nil),                       // 7: lane.v1.Layout
+	(*Opened)(nil),                       // 8: lane.v1.Opened
+	(*Replay)(nil),                       // 9: lane.v1.Replay
+	(*Limits)(nil),                       // 10: lane.v1.Limits
+	(*Append)(nil),                       // 11: lane.v1.Append
+	(*Block)(nil),                        // 12: lane.v1.Block
+	(*Durable)(nil),                      // 13: lane.v1.Durable
+	(*LeftOut)(nil),                      // 14: lane.v1.LeftOut
+	(*Checkpoint)(nil),                   // 15: lane.v1.Checkpoint
+	(*Settled)(nil),                      // 16: lane.v1.Settled
+	(*Refused)(nil),                      // 17: lane.v1.Refused
+	(*RefusedRow)(nil),                   // 18: lane.v1.RefusedRow
+	(*Drain)(nil),                        // 19: lane.v1.Drain
+	(*Closed)(nil),                       // 20: lane.v1.Closed
+	(*descriptorpb.DescriptorProto)(nil), // 21: google.protobuf.DescriptorProto
+	(*v6.DeliveryEventRows)(nil),         // 22: delivery.v6.DeliveryEventRows
+	(*v1.PhysicalStockEventRows)(nil),    // 23: stock.v1.PhysicalStockEventRows
 }
 var file_lane_v1_lane_proto_depIdxs = []int32{
-	3,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
-	9,  // 1: lane.v1.LaneRequest.append:type_name -> lane.v1.Append
-	11, // 2: lane.v1.LaneRequest.durable:type_name -> lane.v1.Durable
-	12, // 3: lane.v1.LaneRequest.left_out:type_name -> lane.v1.LeftOut
-	6,  // 4: lane.v1.LaneResponse.opened:type_name -> lane.v1.Opened
-	13, // 5: lane.v1.LaneResponse.checkpoint:type_name -> lane.v1.Checkpoint
-	14, // 6: lane.v1.LaneResponse.settled:type_name -> lane.v1.Settled
-	15, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
-	17, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
-	18, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
-	4,  // 10: lane.v1.Open.routes:type_name -> lane.v1.Route
-	19, // 11: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
-	5,  // 12: lane.v1.Route.layout:type_name -> lane.v1.Layout
-	0,  // 13: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
-	7,  // 14: lane.v1.Opened.replay:type_name -> lane.v1.Replay
-	8,  // 15: lane.v1.Opened.limits:type_name -> lane.v1.Limits
-	10, // 16: lane.v1.Append.blocks:type_name -> lane.v1.Block
-	20, // 17: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
-	21, // 18: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
-	16, // 19: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
-	1,  // 20: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
-	2,  // 21: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
-	21, // [21:22] is the sub-list for method output_type
-	20, // [20:21] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	5,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
+	11, // 1: lane.v1.LaneRequest.append:type_name -> lane.v1.Append
+	13, // 2: lane.v1.LaneRequest.durable:type_name -> lane.v1.Durable
+	14, // 3: lane.v1.LaneRequest.left_out:type_name -> lane.v1.LeftOut
+	8,  // 4: lane.v1.LaneResponse.opened:type_name -> lane.v1.Opened
+	15, // 5: lane.v1.LaneResponse.checkpoint:type_name -> lane.v1.Checkpoint
+	16, // 6: lane.v1.LaneResponse.settled:type_name -> lane.v1.Settled
+	17, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
+	19, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
+	20, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
+	6,  // 10: lane.v1.Open.routes:type_name -> lane.v1.Route
+	21, // 11: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
+	7,  // 12: lane.v1.Route.layout:type_name -> lane.v1.Layout
+	0,  // 13: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
+	1,  // 14: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
+	2,  // 15: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
+	9,  // 16: lane.v1.Opened.replay:type_name -> lane.v1.Replay
+	10, // 17: lane.v1.Opened.limits:type_name -> lane.v1.Limits
+	12, // 18: lane.v1.Append.blocks:type_name -> lane.v1.Block
+	22, // 19: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
+	23, // 20: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
+	18, // 21: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
+	3,  // 22: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
+	4,  // 23: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
+	23, // [23:24] is the sub-list for method output_type
+	22, // [22:23] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_lane_v1_lane_proto_init() }
@@ -1721,7 +1859,7 @@ func file_lane_v1_lane_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lane_v1_lane_proto_rawDesc), len(file_lane_v1_lane_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      3,
 			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
