@@ -79,7 +79,7 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 	}
 	defer client.Close()
 	for _, topic := range []kafka.Topic{{Name: config.Topic, Partitions: config.Partitions}, {Name: config.Topic + kafka.DeadLetter, Partitions: 1}} {
-		if err := ensure(ctx, client, topic); err != nil {
+		if err := Ensure(ctx, client, topic); err != nil {
 			return Summary{}, err
 		}
 	}
@@ -220,8 +220,8 @@ func codecByName(name string) (kgo.CompressionCodec, error) {
 	return kgo.CompressionCodec{}, fmt.Errorf("unknown codec %q: use none, lz4 or zstd", name)
 }
 
-// ensure creates a topic unless it exists.
-func ensure(ctx context.Context, client *kgo.Client, topic kafka.Topic) error {
+// Ensure creates a topic unless it exists.
+func Ensure(ctx context.Context, client *kgo.Client, topic kafka.Topic) error {
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.TimeoutMillis = 10_000
 	one := kmsg.NewCreateTopicsRequestTopic()
