@@ -144,7 +144,7 @@ func TestAvro(t *testing.T) {
 	if _, err := encode(json.RawMessage(`{"ms": 1}`)); err == nil || !strings.Contains(err.Error(), "page") {
 		t.Errorf("a value without its field page: %v", err)
 	}
-	if _, err := send.Avro(ctx, r.URL(), "views-value", `{"type": "recrod"}`); err == nil {
+	if _, err := send.Avro(ctx, r.URL(), "views-value", `{"type": "nothing"}`); err == nil {
 		t.Error("a schema that is none was registered")
 	}
 }
