@@ -22,7 +22,7 @@ IMAGE_FLAGS ?=
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -52,6 +52,11 @@ SEED ?=
 .PHONY: chaos
 chaos: build ## Load while everything fails, then a look at every offset. DURATION=5m SEED=
 	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
+
+EXAMPLE ?=
+.PHONY: examples
+examples: build ## Run the folder examples and compare what comes out with what they say. EXAMPLE=delivery-v6
+	@bin/examples $(EXAMPLE)
 
 .PHONY: grpcurl
 grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
