@@ -34,7 +34,7 @@ func parseChecks(text string) ([]check, error) {
 				return nil, fmt.Errorf("%s: %w", line, err)
 			}
 		case strings.HasPrefix(line, "--"):
-			now.what = strings.TrimSpace(now.what + " " + strings.TrimPrefix(line, "--"))
+			now.what = strings.TrimSpace(now.what + " " + strings.TrimSpace(line[2:]))
 		case line == "":
 		default:
 			last := strings.HasSuffix(line, ";")
