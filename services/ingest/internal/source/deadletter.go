@@ -11,15 +11,15 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
-
-// letterVersion names the layout of a dead letter's headers.
-const letterVersion = "1"
 
 // letters produces dead letters for all lanes, through one idempotent producer that is made when the first is due.
 type letters struct {
 	source *Source
+	// version is the value of the header that names layout and program.
+	version string
 
 	mu       sync.Mutex
 	client   sarama.Client
@@ -29,7 +29,12 @@ type letters struct {
 	said bool
 }
 
-func newLetters(s *Source) *letters { return &letters{source: s, known: make(map[string]bool)} }
+func newLetters(s *Source) *letters {
+	return &letters{source: s, version: letterVersion(), known: make(map[string]bool)}
+}
+
+// letterVersion is what the header of letters and marks says of who wrote them.
+func letterVersion() string { return strconv.Itoa(letterLayout) + "/" + version.String() }
 
 // produce returns when every letter is acknowledged by all in-sync replicas. It tries until ctx ends; letters may be there twice then.
 func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
@@ -184,38 +189,6 @@ func (l *letters) close() {
 	}
 }
 
-// message lays out a dead letter: the record as it was, and headers that say why and from where.
-func (l *letters) message(letter *lane.DeadLetter, now time.Time) *sarama.ProducerMessage {
-	r := letter.Record
-	partition, offset := strconv.Itoa(int(r.Partition)), strconv.FormatInt(r.Offset, 10)
-	headers := make([]sarama.RecordHeader, 0, len(r.Headers)+9)
-	for _, h := range r.Headers {
-		headers = append(headers, sarama.RecordHeader{Key: h.Key, Value: h.Value})
-	}
-	add := func(key, value string) {
-		headers = append(headers, sarama.RecordHeader{Key: []byte(key), Value: []byte(value)})
-	}
-	add("waybill-version", letterVersion)
-	add("waybill-reason", letter.Reason)
-	add("waybill-error", letter.Err)
-	add("waybill-contract", letter.Contract)
-	add("waybill-topic", r.Topic)
-	add("waybill-partition", partition)
-	add("waybill-offset", offset)
-	add("waybill-time", now.UTC().Format("2006-01-02T15:04:05.000000Z07:00"))
-	if r.Key != nil {
-		headers = append(headers, sarama.RecordHeader{Key: []byte("waybill-key"), Value: r.Key})
-	}
-	m := &sarama.ProducerMessage{
-		Topic: r.Topic + l.source.config.DeadLetter.Suffix, Headers: headers,
-		Key: sarama.StringEncoder(r.Topic + "/" + partition + "/" + offset),
-	}
-	if r.Value != nil {
-		m.Value = sarama.ByteEncoder(r.Value)
-	}
-	return m
-}
-
 // again copies what a producer needs of a message: one that has been sent carries the producer's state.
 func again(m *sarama.ProducerMessage) *sarama.ProducerMessage {
 	return &sarama.ProducerMessage{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}
@@ -228,8 +201,7 @@ func shorten(m *sarama.ProducerMessage) *sarama.ProducerMessage {
 		return m
 	}
 	out := again(m)
-	out.Headers = append(slices.Clip(out.Headers),
-		sarama.RecordHeader{Key: []byte("waybill-value-left-out"), Value: []byte(strconv.Itoa(m.Value.Length()))})
+	out.Headers = append(slices.Clip(out.Headers), header(headerLeftOut, strconv.Itoa(m.Value.Length())))
 	out.Value = nil
 	return out
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -39,10 +40,10 @@ func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
 func letter(offset int64, value string) lane.DeadLetter {
 	return lane.DeadLetter{
 		Record: &record.Record{
-			Topic: testTopic, Offset: offset, Key: []byte("key"), Value: []byte(value),
+			Topic: testTopic, Offset: offset, TimestampMicros: 1763859948123000, Key: []byte("key"), Value: []byte(value),
 			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"), Value: nil}},
 		},
-		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short",
+		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short", Field: "delivery.weight", Byte: 7,
 	}
 }
 
@@ -68,9 +69,9 @@ func TestDeadLetter(t *testing.T) {
 	}
 	delete(header, "waybill-time")
 	want := map[string]string{
-		"item_type_name": "a.b.C", "empty": "", "waybill-version": "1", "waybill-reason": "undecodable",
+		"item_type_name": "a.b.C", "empty": "", "waybill-version": "2/" + version.String(), "waybill-reason": "undecodable",
 		"waybill-error": "delivery.weight at byte 7: cut short", "waybill-contract": "delivery", "waybill-topic": testTopic,
-		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key",
+		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key", "waybill-timestamp": "1763859948123", "waybill-field": "delivery.weight", "waybill-byte": "7",
 	}
 	if diff := cmp.Diff(want, header); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
