@@ -193,12 +193,12 @@ func (d *DeadLetters) retry(ctx context.Context, topic string, call func() error
 	for attempt := 1; ; attempt++ {
 		err := await(ctx, &d.calls, func() error {
 			err := call()
-			if err != nil && passes(err) {
+			if err != nil && Passes(err) {
 				_ = d.client.RefreshMetadata(topic) // the leader may have moved; the next try tells
 			}
 			return err
 		})
-		if err == nil || ctx.Err() != nil || attempt == retries || !passes(err) {
+		if err == nil || ctx.Err() != nil || attempt == retries || !Passes(err) {
 			return err
 		}
 		if !sleep(ctx, pause) {
@@ -208,8 +208,8 @@ func (d *DeadLetters) retry(ctx context.Context, topic string, call func() error
 	}
 }
 
-// passes says of an error that it may be gone on the next try.
-func passes(err error) bool {
+// Passes says of an error that it may be gone on the next try.
+func Passes(err error) bool {
 	for _, lasting := range []error{
 		errNoTopic, sarama.ErrUnknownTopicOrPartition, sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
 		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed, sarama.ErrSASLAuthenticationFailed,
