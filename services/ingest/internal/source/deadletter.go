@@ -47,10 +47,12 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 		rest = append(rest, l.message(&batch[i], now))
 	}
 	pause := l.source.backoff
+	together := chunkBytes
 	for {
 		var failed []*sarama.ProducerMessage
+		var alone bool
 		err := l.source.await(ctx, func() (err error) {
-			failed, err = l.send(rest)
+			failed, alone, err = l.send(rest, together)
 			return err
 		})
 		if err == nil {
@@ -62,6 +64,9 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 		l.source.metrics.letterRetries.Inc()
 		l.complain(batch[0].Record.Topic, err)
 		rest = failed
+		if alone {
+			together = 0
+		}
 		if !sleep(ctx, pause) {
 			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
 		}
@@ -76,31 +81,66 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 	return nil
 }
 
-// send makes one attempt and returns what is to be sent again.
-func (l *letters) send(batch []*sarama.ProducerMessage) ([]*sarama.ProducerMessage, error) {
+// chunkBytes bounds what is on its way to a partition at a time: brokers limit a batch of records as they limit one record, to about a
+// megabyte, and sarama would make one batch of all that waits.
+const chunkBytes = 512 << 10
+
+// chunk is how many messages may be sent together: at least one, and more while they have no more bytes than together.
+func chunk(messages []*sarama.ProducerMessage, together int) int {
+	n, bytes := 0, 0
+	for n < len(messages) {
+		bytes += messages[n].ByteSize(2)
+		if n > 0 && bytes > together {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// send makes one attempt, so many bytes together, and returns what is to be sent again. alone says that it is to be sent one by one, since
+// the topic takes less at a time.
+func (l *letters) send(batch []*sarama.ProducerMessage, together int) (failed []*sarama.ProducerMessage, alone bool, err error) {
 	producer, err := l.open()
 	if err != nil {
-		return batch, err
+		return batch, false, err
 	}
 	if err := l.ensure(batch[0].Topic); err != nil {
-		return batch, err
+		return batch, false, err
 	}
-	err = producer.SendMessages(batch)
-	var errs sarama.ProducerErrors
-	if err == nil || !errors.As(err, &errs) {
-		return batch, err
-	}
-	failed := make([]*sarama.ProducerMessage, 0, len(errs))
-	for _, e := range errs {
-		if errors.Is(e.Err, sarama.ErrMessageSizeTooLarge) || errors.Is(e.Err, sarama.ErrMessageTooLarge) {
-			e.Msg = shorten(e.Msg)
+	for rest := batch; len(rest) > 0; {
+		n := chunk(rest, together)
+		sent := rest[:n]
+		rest = rest[n:]
+		fault := producer.SendMessages(sent)
+		if fault == nil {
+			continue
 		}
-		if errors.Is(e.Err, sarama.ErrUnknownTopicOrPartition) {
-			l.forget(e.Msg.Topic)
+		err = fault
+		var errs sarama.ProducerErrors
+		if !errors.As(fault, &errs) {
+			return append(append(failed, sent...), rest...), alone, err
 		}
-		failed = append(failed, again(e.Msg))
+		err = errs[0].Err
+		sized := true
+		for _, e := range errs {
+			tooLarge := errors.Is(e.Err, sarama.ErrMessageSizeTooLarge) || errors.Is(e.Err, sarama.ErrMessageTooLarge)
+			switch {
+			case tooLarge && n == 1:
+				e.Msg = shorten(e.Msg)
+			case tooLarge:
+				alone = true
+			case errors.Is(e.Err, sarama.ErrUnknownTopicOrPartition):
+				l.forget(e.Msg.Topic)
+			}
+			sized = sized && tooLarge
+			failed = append(failed, again(e.Msg))
+		}
+		if !sized {
+			return append(failed, rest...), alone, err // the others would only wait for the same brokers
+		}
 	}
-	return failed, errs[0].Err
+	return failed, alone, err
 }
 
 // open returns the producer, making it first if need be.

@@ -85,6 +85,10 @@ func (r *Replay) Produce(letters []*Letter) error {
 		// Otherwise the coordinator does it when the next replay begins, or after the timeout.
 		_ = r.producer.AbortTxn()
 	}
+	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge && r.d.together > 0 {
+		r.d.together = 0
+		return fmt.Errorf("a topic takes less than %d bytes at a time, so its records go one by one", chunkBytes)
+	}
 	return r.explain(fmt.Errorf("replay %d letters from %s on: %w", len(letters), letters[0].Of(), err))
 }
 
@@ -111,20 +115,28 @@ func (r *Replay) transact(letters []*Letter) error {
 	return r.producer.CommitTxn()
 }
 
-// send returns when every message is acknowledged or failed; the messages have their offsets then.
+// send returns when every message is acknowledged, or one has failed and nothing is on its way; the messages have their offsets then.
 func (r *Replay) send(messages []*sarama.ProducerMessage) error {
+	for rest := messages; len(rest) > 0; {
+		n := chunk(rest, r.d.together)
+		if err := r.exchange(rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
+	}
+	return nil
+}
+
+// exchange sends some messages and takes their answers.
+func (r *Replay) exchange(messages []*sarama.ProducerMessage) error {
 	var first error
-	next := 0
+	input, next := r.producer.Input(), 0
 	for done := 0; done < len(messages); {
-		input := r.producer.Input()
 		var message *sarama.ProducerMessage
-		if next < len(messages) && first == nil {
+		if next < len(messages) {
 			message = messages[next]
 		} else {
 			input = nil
-			if done == next {
-				break
-			}
 		}
 		select {
 		case input <- message:
@@ -132,8 +144,8 @@ func (r *Replay) send(messages []*sarama.ProducerMessage) error {
 		case <-r.producer.Successes():
 			done++
 		case failed := <-r.producer.Errors():
-			done++
-			if first == nil || errors.Is(first, sarama.ErrTransactionNotReady) {
+			// What follows the first fault fails for that reason alone.
+			if done++; first == nil {
 				first = failed.Err
 			}
 		}
@@ -145,7 +157,7 @@ func (r *Replay) send(messages []*sarama.ProducerMessage) error {
 func (r *Replay) explain(err error) error {
 	switch {
 	case errors.Is(err, sarama.ErrProducerFenced), errors.Is(err, sarama.ErrInvalidProducerEpoch):
-		return fmt.Errorf("%w, or a transaction took longer than %s: %w", ErrOvertaken, transactionTimeout, err)
+		return fmt.Errorf("%w, or a transaction took longer than %s", ErrOvertaken, transactionTimeout)
 	case errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed):
 		return fmt.Errorf("grant WRITE and DESCRIBE on the transactional id %s to this principal: %w", r.id, err)
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):

@@ -27,6 +27,8 @@ type DeadLetters struct {
 	calls  sync.WaitGroup
 	// pause is the first back-off.
 	pause time.Duration
+	// together is how many bytes a replay sends at a time; 0: one record.
+	together int
 }
 
 // OpenDeadLetters connects to the brokers; topics are some of those that will be read. It is an error when no broker answers.
@@ -39,7 +41,7 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 	if err != nil {
 		return nil, err
 	}
-	d := &DeadLetters{config: config, client: client, pause: 100 * time.Millisecond}
+	d := &DeadLetters{config: config, client: client, pause: 100 * time.Millisecond, together: chunkBytes}
 	err = await(ctx, &d.calls, func() error {
 		_, err := clusterID(client, topics)
 		return err
@@ -213,7 +215,7 @@ func Passes(err error) bool {
 	for _, lasting := range []error{
 		errNoTopic, sarama.ErrUnknownTopicOrPartition, sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
 		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed, sarama.ErrSASLAuthenticationFailed,
-		sarama.ErrInvalidTopic, sarama.ErrOffsetOutOfRange, sarama.ErrMessageSizeTooLarge, sarama.ErrInvalidTimestamp, ErrOvertaken,
+		sarama.ErrInvalidTopic, sarama.ErrOffsetOutOfRange, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageTooLarge, sarama.ErrInvalidTimestamp, ErrOvertaken,
 	} {
 		if errors.Is(err, lasting) {
 			return false

@@ -11,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -241,6 +242,38 @@ func TestReplayFenced(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	topicRecords(t, c, testTopic, 1)
+}
+
+// A topic that takes little at a time gets the records one by one.
+func TestReplayTooLargeTogether(t *testing.T) {
+	bound := "100000"
+	c := newCluster(t, kfake.SeedTopics(1, letterTopic))
+	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bound}, testTopic); err != nil {
+		t.Fatal(err)
+	}
+	for i := range int64(20) {
+		written(t, c, letter(i, noise(i, 40_000)))
+	}
+	d := opened(t, c)
+	found, _ := all(t, d, nil)
+	try := func() error {
+		r, err := d.Replay(t.Context(), letterTopic, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		return r.Produce(found)
+	}
+	if err := try(); err == nil || !Passes(err) {
+		t.Fatalf("the first try: %v", err)
+	}
+	if err := try(); err != nil {
+		t.Fatalf("the second try: %v", err)
+	}
+	if _, tally := all(t, d, nil); tally.Marks != 20 {
+		t.Errorf("%+v", tally)
+	}
+	topicRecords(t, c, testTopic, 20)
 }
 
 func TestLettersFaults(t *testing.T) {
