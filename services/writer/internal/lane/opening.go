@@ -46,11 +46,8 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 		return invalid("open.routes is empty: a lane needs a table to write to")
 	}
 	for i, r := range open.GetRoutes() {
-		if r.GetTable() == "" {
-			return invalid("open.routes[%d].table is empty", i)
-		}
-		if r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil {
-			return invalid("open.routes[%d].row is not set: name a message or send a descriptor", i)
+		if err := checkRoute(r); err != nil {
+			return invalid("open.routes[%d]%v", i, err)
 		}
 		for j, other := range open.GetRoutes()[:i] {
 			if other.GetTable() == r.GetTable() {
