@@ -34,6 +34,13 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
 		}
 	}
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("mode", c.Mode, "strict", "lenient")
+	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
+		if value != "" && c.Format != "json" {
+			report(key, "it is for format json", "remove it, or write format: json")
+		}
+	}
 	oneOf("tombstones", c.Tombstones, tombstonesIgnore, tombstonesDeadLetter)
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")

@@ -15,10 +15,14 @@ type Config struct {
 	Topic string `yaml:"topic"`
 	// Builtin names a built-in contract: delivery.v6 or stock.v1.
 	Builtin string `yaml:"builtin"`
-	// Format is the format of the payload: avro. A payload is one bare datum, or an object container file with one datum.
+	// Format is the format of the payload: avro, one bare datum or an object container file with one datum; or json, one object.
 	Format string `yaml:"format"`
 	// Schema is the file of the payload's schema, relative to the configuration file.
 	Schema string `yaml:"schema"`
+	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse or drop. Default: refuse.
+	UnknownFields string `yaml:"unknown_fields"`
+	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
+	Mode string `yaml:"mode"`
 	// Table is `table`, `dataset.table` or `project.dataset.table`; the writer's configuration fills in the rest.
 	Table string `yaml:"table"`
 	// Payload names the column that holds the payload. Default: payload.
