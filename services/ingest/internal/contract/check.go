@@ -34,7 +34,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
 		}
 	}
-	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")
 	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
 		if value != "" && c.Format != "json" {

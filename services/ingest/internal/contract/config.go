@@ -19,7 +19,8 @@ type Config struct {
 	Format string `yaml:"format"`
 	// Schema is the file of the payload's schema, relative to the configuration file.
 	Schema string `yaml:"schema"`
-	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse or drop. Default: refuse.
+	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse, drop, or keep, in the
+	// payload's column _extra. Default: refuse.
 	UnknownFields string `yaml:"unknown_fields"`
 	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
 	Mode string `yaml:"mode"`

@@ -10,8 +10,8 @@ import (
 // are dropped are held to it as well. Elsewhere the schema bounds the depth.
 const maxDepth = 500
 
-// skip checks the value at p and returns the position behind it.
-func (d *Decoder) skip(p int) int {
+// skip checks the value at p, which may nest so deep, and returns the position behind it.
+func (d *Decoder) skip(p, depth int) int {
 	src := d.src
 	d.nest = d.nest[:0]
 	for {
@@ -20,7 +20,7 @@ func (d *Decoder) skip(p int) int {
 		case '"':
 			p = d.skipText(p)
 		case '{', '[':
-			if len(d.nest) == maxDepth {
+			if len(d.nest) == depth {
 				return d.fail(p, "values nest deeper than 500 levels, BigQuery's limit")
 			}
 			q := space(src, p+1)

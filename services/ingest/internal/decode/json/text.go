@@ -213,7 +213,7 @@ func (d *Decoder) textOf(s *step, p, o int) (int, int) {
 	case '{', '[', '"':
 		return d.wants(p, "a string"), o
 	}
-	q := d.skip(p)
+	q := d.skip(p, maxDepth)
 	if q < 0 {
 		return q, o
 	}
