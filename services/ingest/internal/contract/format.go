@@ -8,6 +8,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
 // format is how the payloads of an entry become columns.
@@ -25,6 +26,9 @@ var formats = map[string]format{
 	}},
 	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
+	}},
+	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
 }
 
