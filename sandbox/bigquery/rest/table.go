@@ -28,8 +28,11 @@ func (a *api) insertTable(r *http.Request) (any, error) {
 	if def.TableReference == nil || def.TableReference.TableId == "" {
 		return nil, badRequest("Required parameter is missing: tableReference.tableId")
 	}
-	if def.View != nil || def.MaterializedView != nil || def.ExternalDataConfiguration != nil {
-		return nil, badRequest("The sandbox keeps ordinary tables only, no views and no external tables")
+	if def.MaterializedView != nil || def.ExternalDataConfiguration != nil {
+		return nil, badRequest("The sandbox keeps tables and views, no materialized views and no external tables")
+	}
+	if def.View != nil {
+		return a.insertView(r, &def)
 	}
 	ref := def.TableReference
 	ref.ProjectId, ref.DatasetId = r.PathValue("project"), r.PathValue("dataset")

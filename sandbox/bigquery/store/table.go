@@ -199,6 +199,9 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 	if t.dropped {
 		return nil, tableNotFound(t.Name())
 	}
+	if t.def.View != nil {
+		return nil, invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	}
 	now := t.store.clock.Now()
 	st := &Stream{
 		table: t, id: id, name: t.Name() + "/streams/" + id, kind: kind, created: now.UnixMicro(), last: now.UnixMicro(),
