@@ -38,6 +38,11 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
 		}
 	}
+	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
+	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
+	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")
 	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
@@ -45,11 +50,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(key, "it is for format json", "remove it, or write format: json")
 		}
 	}
-	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
-	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
-	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
-	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
-	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
 	switch {
