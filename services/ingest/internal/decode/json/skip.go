@@ -113,7 +113,7 @@ func (d *Decoder) skipText(p int) int {
 		switch c := peek(src, p); {
 		case c == '"':
 			if high&highs != 0 && !utf8.Valid(src[from:p]) {
-				return d.fail(from, "text is not valid UTF-8")
+				return d.fail(from-1, "text is not valid UTF-8")
 			}
 			return p + 1
 		case c == '\\':

@@ -47,7 +47,7 @@ func stops(w uint64) uint64 {
 // unquote copies the text behind the quote at p-1 to out[o:], which has room for what is left of the payload and eight bytes, its escapes
 // resolved. It returns the positions behind the closing quote and behind the text.
 func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
-	src, from := d.src, o
+	src, from, at := d.src, o, p-1
 	var high uint64 // the bits of all bytes: the high ones tell of text beyond ASCII
 	for {
 		for p+8 <= len(src) {
@@ -73,7 +73,7 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 		switch c := peek(src, p); {
 		case c == '"':
 			if high&highs != 0 && !utf8.Valid(out[from:o]) {
-				return d.fail(p-(o-from), "text is not valid UTF-8"), 0
+				return d.fail(at, "text is not valid UTF-8"), 0
 			}
 			return p + 1, o
 		case c == '\\':
