@@ -13,7 +13,7 @@ import (
 )
 
 // columns lists the columns of a plan: name, type, * for REPEATED, and those of a RECORD in braces.
-func columns(t testing.TB, p *Plan) string {
+func columns(t testing.TB, p decode.Plan) string {
 	t.Helper()
 	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
 	if err := p.AddPayload(row, "payload", 16); err != nil {
