@@ -33,6 +33,7 @@ type step struct {
 	take   take
 	many   bool // an array of the kind
 	deep   bool // holds objects whose fields the schema knows, and may not know
+	plain  bool // one value without objects: neither many, deep nor a map
 	// notNull is set where null is refused.
 	notNull bool
 	numbers bool
@@ -70,6 +71,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 		}
 		s.name, s.notNull = f.name, f.notNull && s.nullable()
 		s.setHead()
+		s.plain = !s.many && !s.deep && s.kind != kindMap
 		if f.required && !c.plan.settings.Lenient {
 			ob.must[i/64] |= 1 << (i % 64)
 		}

@@ -48,7 +48,12 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 			p = space(src, p)
 			d.room(p, o)
 			value, row := p, o
-			if p, o = d.field(s, p, o); p < 0 {
+			if s.plain && peek(src, p) != 'n' {
+				p, o = d.single(s, p, o)
+			} else {
+				p, o = d.field(s, p, o)
+			}
+			if p < 0 {
 				return d.in(s.name), o
 			}
 			if s.take != 0 && o > row {

@@ -1,6 +1,7 @@
 package json
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -155,7 +156,7 @@ func (d *Decoder) raw(p int) (text []byte, _ int) {
 		return nil, q
 	}
 	text = d.src[p+1 : q-1]
-	if slices.Contains(text, '\\') {
+	if bytes.IndexByte(text, '\\') >= 0 {
 		return d.unescaped(p)
 	}
 	return text, q
