@@ -1,10 +1,6 @@
 package decode
 
-import (
-	"fmt"
-	"math"
-	"strconv"
-)
+import "fmt"
 
 // maxDecimalDigits is more digits than any decimal of BigQuery has.
 const maxDecimalDigits = BigNumericWhole + BigNumericScale
@@ -19,11 +15,11 @@ func (c *Column) appendDecimal(dst, text []byte) (_ []byte, reason string) {
 		whole, scale = c.Precision-c.Scale, c.Scale
 	}
 	n, ok := parseDecimal(text)
-	switch {
+	switch { // the reasons take a copy of the text, so that it need not live on the heap
 	case !ok:
-		return dst, fmt.Sprintf("%.60q is no decimal number", text)
+		return dst, fmt.Sprintf("%.60q is no decimal number", string(text))
 	case n.point > whole || n.count-n.point > scale || n.cut:
-		return dst, fmt.Sprintf("%.60q has more than %d digits before the point or %d behind it", text, whole, scale)
+		return dst, fmt.Sprintf("%.60q has more than %d digits before the point or %d behind it", string(text), whole, scale)
 	}
 	return n.append(dst), ""
 }
@@ -79,9 +75,16 @@ func parseDecimal(text []byte) (n number, ok bool) {
 		if text[i]|0x20 != 'e' {
 			return n, false
 		}
-		exponent, err := strconv.ParseInt(string(text[i+1:]), 10, 32)
-		if err != nil || exponent > math.MaxInt16 || exponent < math.MinInt16 {
+		rest, minus := skip(text[i+1:], '-')
+		if !minus {
+			rest, _ = skip(rest, '+')
+		}
+		exponent, rest, ok := parseNumber(rest, 5)
+		if !ok || len(rest) > 0 {
 			return n, false
+		}
+		if minus {
+			exponent = -exponent
 		}
 		n.point += int(exponent)
 	}

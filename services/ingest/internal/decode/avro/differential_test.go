@@ -2,6 +2,7 @@ package avro
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -35,7 +36,8 @@ var leaves = []string{
 	`{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-millis"}`,
 	`{"type":"long","logicalType":"local-timestamp-micros"}`, `{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`,
 	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `{"type":"bytes","logicalType":"decimal","precision":5,"scale":5}`,
-	`{"type":"string","logicalType":"uuid"}`, "enum", "fixed", "decimal",
+	`{"type":"string","logicalType":"uuid"}`, `{"type":"bytes","logicalType":"big-decimal"}`, `{"type":"long","logicalType":"local-timestamp-nanos"}`,
+	"enum", "fixed", "decimal", "duration", "uuid",
 }
 
 func (m *schemaMaker) leaf() string {
@@ -45,6 +47,10 @@ func (m *schemaMaker) leaf() string {
 		return fmt.Sprintf(`{"type":"enum","name":"E%d","symbols":["A","B","LONGER"]}`, m.types)
 	case "fixed":
 		return fmt.Sprintf(`{"type":"fixed","name":"F%d","size":%d}`, m.types, rapid.IntRange(1, 40).Draw(m.t, "size"))
+	case "duration":
+		return fmt.Sprintf(`{"type":"fixed","name":"P%d","size":12,"logicalType":"duration"}`, m.types)
+	case "uuid":
+		return fmt.Sprintf(`{"type":"fixed","name":"U%d","size":16,"logicalType":"uuid"}`, m.types)
 	case "decimal":
 		return fmt.Sprintf(`{"type":"fixed","name":"D%d","size":16,"logicalType":"decimal","precision":20,"scale":4}`, m.types)
 	default:
@@ -52,7 +58,7 @@ func (m *schemaMaker) leaf() string {
 	}
 }
 
-// column draws a type that a column can have; items are those that may not be null or repeated.
+// column draws a type that a column can have; items are those that stand in a union, and may be neither null nor repeated.
 func (m *schemaMaker) column(depth int, item bool) string {
 	kinds := []string{"leaf", "leaf", "leaf", "record", "union"}
 	if !item {
@@ -75,7 +81,7 @@ func (m *schemaMaker) column(depth int, item bool) string {
 	case "one":
 		return "[" + m.leaf() + "]"
 	case "array":
-		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, true))
+		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, false))
 	case "map":
 		return fmt.Sprintf(`{"type":"map","values":%s}`, m.column(depth+1, false))
 	case "union":
@@ -118,6 +124,20 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 	case logicalTimestampMicros, logicalLocalMicros:
 		long(rapid.Int64Range(decode.MinMicros, decode.MaxMicros).Draw(m.t, "micros"))
 		return dst
+	case logicalDuration:
+		for _, most := range []int{decode.MaxIntervalMonths, decode.MaxIntervalDays, math.MaxUint32} {
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(rapid.IntRange(0, most).Draw(m.t, "part")))
+		}
+		return dst
+	case logicalBigDecimal:
+		scale := rapid.IntRange(0, decode.BigNumericScale).Draw(m.t, "scale")
+		n, _ := new(big.Int).SetString(rapid.StringMatching(fmt.Sprintf(`-?[0-9]{1,%d}`, decode.BigNumericWhole+scale)).Draw(m.t, "digits"), 10)
+		unscaled := twosComplement(n, n.BitLen()/8+1)
+		text(appendZigzag(append(appendZigzag(nil, int64(len(unscaled))), unscaled...), int64(scale)))
+		return dst
+	case logicalTimestampNanos, logicalLocalNanos:
+		long(rapid.Int64().Draw(m.t, "nanos"))
+		return dst
 	case logicalDecimal:
 		// As many digits as the precision has, of either sign.
 		digits := rapid.StringMatching(fmt.Sprintf(`-?[0-9]{1,%d}`, t.precision)).Draw(m.t, "digits")
@@ -128,6 +148,9 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 		text(twosComplement(n, n.BitLen()/8+1+rapid.IntRange(0, 2).Draw(m.t, "padding")))
 		return dst
 	case logicalUUID:
+		if t.kind == kindFixed {
+			return append(dst, rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(m.t, "uuid")...)
+		}
 		text([]byte(rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).Draw(m.t, "uuid")))
 		return dst
 	}
@@ -284,7 +307,15 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ
 			return fmt.Sprintf("%d items, want %d", items.Len(), len(wants))
 		}
 		item, _ := t.items.column()
+		wrapped := wrapper(t.items) != ""
 		for i := range wants {
+			if wrapped {
+				around := items.Get(i).Message()
+				if differs := compareField(around, around.Descriptor().Fields().ByNumber(1), t.items, wants[i]); differs != "" {
+					return fmt.Sprintf("[%d]: %s", i, differs)
+				}
+				continue
+			}
 			if differs := compareValue(f, items.Get(i), item, wants[i]); differs != "" {
 				return fmt.Sprintf("[%d]: %s", i, differs)
 			}
@@ -343,9 +374,23 @@ func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, 
 		default:
 			text = fmt.Sprint(w.UnixMicro())
 		}
+	case avro.Duration:
+		second, millis := w.Milliseconds/1000, w.Milliseconds%1000
+		text = fmt.Sprintf("%d-%d %d %d:%d:%d", w.Months/12, w.Months%12, w.Days, second/3600, second/60%60, second%60)
+		if millis > 0 {
+			text += fmt.Sprintf(".%03d000", millis)
+		}
+	case [16]byte:
+		text = fmt.Sprintf("%x-%x-%x-%x-%x", w[:4], w[4:6], w[6:8], w[8:10], w[10:])
 	case time.Duration:
 		text = time.UnixMicro(0).UTC().Add(w).Format("15:04:05.000000")
 	case *big.Rat:
+		if t.logical == logicalBigDecimal {
+			if got, ok := new(big.Rat).SetString(v.String()); !ok || got.Cmp(w) != 0 {
+				return fmt.Sprintf("%s, want %s", v, w)
+			}
+			return ""
+		}
 		text = w.FloatString(t.scale)
 	case big.Rat:
 		text = w.FloatString(t.scale)
