@@ -120,7 +120,7 @@ func (c *Column) IsVerbatim() bool {
 
 // CheckText says why a text is no value of a column that takes it verbatim; empty if it is.
 func (c *Column) CheckText(text []byte) (reason string) {
-	at := 0
+	var at int
 	switch c.Type {
 	case String:
 		at, reason = CheckUTF8(text)

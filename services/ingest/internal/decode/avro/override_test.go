@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func text(t testing.TB, p *Plan, datum string) string {
 	if err := proto.Unmarshal(row, m); err != nil {
 		t.Fatal(err)
 	}
-	if canonical, err := (proto.MarshalOptions{Deterministic: true}).Marshal(m); err != nil || string(canonical) != string(row) {
+	if canonical, err := (proto.MarshalOptions{Deterministic: true}).Marshal(m); err != nil || !bytes.Equal(canonical, row) {
 		t.Errorf("%q: not the bytes of proto.Marshal", datum)
 	}
 	room := make([]byte, 0, 4096)
@@ -148,7 +149,7 @@ func TestColumnsByPath(t *testing.T) {
 	}
 	row, err := p.NewDecoder().Append(nil, file(t, written, nil, []byte(datum)))
 	bare, bareErr := p.NewDecoder().Append(nil, []byte(datum[1:]))
-	if err != nil || bareErr != nil || string(row) != string(bare) {
+	if err != nil || bareErr != nil || !bytes.Equal(row, bare) {
 		t.Errorf("%x, %v, want %x, %v", row, err, bare, bareErr)
 	}
 }

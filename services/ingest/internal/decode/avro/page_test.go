@@ -115,7 +115,7 @@ var columnsAsked = []asked{
 // columnText is a column as SQL would have it.
 func columnText(f protoreflect.FieldDescriptor) string {
 	option := proto.GetExtension(f.Options(), columnv1.E_Column).(*columnv1.Column)
-	text := ""
+	var text string
 	switch t := option.GetType(); {
 	case t != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED:
 		text = strings.TrimPrefix(t.String(), "COLUMN_TYPE_")
@@ -185,8 +185,7 @@ func outcome(t *testing.T, p *Plan, datum string) (column, value, refusal string
 		return "none", "", ""
 	}
 	row, err := p.NewDecoder().Append(nil, []byte(datum))
-	var e *decode.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*decode.Error](err); ok {
 		return columnText(f), "", e.Reason
 	}
 	if err := proto.Unmarshal(row, m); err != nil {

@@ -44,10 +44,10 @@ func scalarOp(w, r *typ) (code opcode, ok bool) {
 	case kindString:
 		return opString, w.kind == kindString || w.kind == kindBytes
 	case kindBytes:
-		switch {
-		case r.logical == logicalDecimal:
+		switch r.logical {
+		case logicalDecimal:
 			return opDecimalBytes, w.kind == kindBytes && sameDecimal(w, r)
-		case r.logical == logicalBigDecimal:
+		case logicalBigDecimal:
 			return opBigDecimal, w.kind == kindBytes && w.logical == logicalBigDecimal
 		}
 		return opBytes, w.kind == kindBytes || w.kind == kindString
