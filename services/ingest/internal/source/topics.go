@@ -169,25 +169,30 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 
 // cleanupPolicy reads the topic's cleanup.policy; empty when the broker does not tell.
 func cleanupPolicy(client sarama.Client, topic string) (string, error) {
+	const key = "cleanup.policy"
+	values, err := topicConfig(client, topic, key)
+	return values[key], err
+}
+
+// topicConfig reads keys of a topic's configuration; a key that the broker does not tell is absent.
+func topicConfig(client sarama.Client, topic string, keys ...string) (map[string]string, error) {
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	const key = "cleanup.policy"
-	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{key}}},
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: keys}},
 		sarama.DescribeConfigsOptions{})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	values := map[string]string{}
 	for _, r := range results {
 		if r.ErrorCode != sarama.ErrNoError {
-			return "", r.ErrorCode
+			return nil, r.ErrorCode
 		}
 		for i := range r.Configs {
-			if r.Configs[i].Name == key {
-				return r.Configs[i].Value, nil
-			}
+			values[r.Configs[i].Name] = r.Configs[i].Value
 		}
 	}
-	return "", nil
+	return values, nil
 }
