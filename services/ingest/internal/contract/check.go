@@ -122,8 +122,12 @@ func (c *Config) columns() decode.Columns {
 
 func (c *Config) checkColumns(report func(key, message, remedy string)) {
 	for _, path := range slices.Sorted(maps.Keys(c.Columns)) {
-		if c.Builtin != "" || c.Format == "raw" {
-			report("columns."+path, "the columns are settled", "remove it")
+		switch f, ok := formats[c.Format]; {
+		case c.Builtin != "":
+			report("columns."+path, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
+			continue
+		case ok && !f.columns:
+			report("columns."+path, "format: "+c.Format+" settles this", "remove it")
 			continue
 		}
 		if bare := decode.WithoutMarks(path); bare != path {

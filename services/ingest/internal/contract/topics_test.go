@@ -363,7 +363,10 @@ func TestProblemsOfPolicies(t *testing.T) {
 		{"contracts[0].columns.total.precision", "behind the point", []contract.Config{columns("total", contract.Column{Type: "NUMERIC", Scale: 3})}},
 		{"contracts[0].columns.total.precision", "at most", []contract.Config{columns("total", contract.Column{Type: "NUMERIC", Precision: 50})}},
 		{"contracts[0].columns", "no field no", []contract.Config{columns("no", contract.Column{Type: "JSON"})}},
-		{"contracts[0].columns.x", "settled", []contract.Config{{Builtin: "stock.v1", Columns: map[string]contract.Column{"x": {Type: "JSON"}}}}},
+		{"contracts[0].columns.x", "settles", []contract.Config{{Builtin: "stock.v1", Columns: map[string]contract.Column{"x": {Type: "JSON"}}}}},
+		{"contracts[0].columns.x", "format: raw settles", []contract.Config{order(func(c *contract.Config) {
+			c.Format, c.Schema, c.EventID, c.EventTime, c.Columns = "raw", "", "", contract.EventTime{}, map[string]contract.Column{"x": {Type: "JSON"}}
+		})}},
 	} {
 		_, err := contract.Load(c.configs, "testdata")
 		var problems config.Problems
