@@ -123,7 +123,7 @@ func TestOddRecords(t *testing.T) {
 	if err := os.WriteFile(schema, []byte(oddSchema), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, stack.Config{Contracts: fmt.Sprintf(oddContracts, schema)})
+	w := newWorld(t, stack.Config{KafkaYAML: soon, Contracts: fmt.Sprintf(oddContracts, schema)})
 	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...), kgo.ProducerBatchMaxBytes(2*largestRow), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
