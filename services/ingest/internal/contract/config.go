@@ -48,6 +48,9 @@ type Config struct {
 	Unknown string `yaml:"unknown"`
 	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES column, payload.
 	UnknownTable string `yaml:"unknown_table"`
+	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field without the marks of arrays: order.total, or
+	// order.lines.price for the price of each line.
+	Columns map[string]Column `yaml:"columns"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default: topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
@@ -77,6 +80,18 @@ type Config struct {
 
 // SetPlace tells the entry where it stands.
 func (c *Config) SetPlace(p config.Place) { c.place = p }
+
+// Column is the type of one column.
+type Column struct {
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	Type string `yaml:"type"`
+	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto, which tells by magnitude and is the
+	// default. A DATE counts days without one, a TIME needs one.
+	Unit string `yaml:"unit"`
+	// Precision and Scale are the digits of a NUMERIC or BIGNUMERIC, and those behind the point. Default: as many as BigQuery takes.
+	Precision int `yaml:"precision"`
+	Scale     int `yaml:"scale"`
+}
 
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {

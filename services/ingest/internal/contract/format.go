@@ -15,13 +15,15 @@ import (
 type format struct {
 	// schema says what file the entry's schema is, for people; empty when the format has none.
 	schema string
+	// columns says that the plan heeds Options.Columns.
+	columns bool
 	// compile makes the plan. schema is the content of that file. Errors about one field are *decode.SchemaError.
 	compile func(schema []byte, c *Config, o decode.Options) (decode.Plan, error)
 }
 
 // formats lists the formats by their name in the configuration.
 var formats = map[string]format{
-	"avro": {schema: "the .avsc file", compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
+	"avro": {schema: "the .avsc file", columns: true, compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
 		return plan(avro.Compile(schema, o))
 	}},
 	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
