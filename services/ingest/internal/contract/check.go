@@ -130,6 +130,12 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		report("as", fmt.Sprintf("%q is not one of the choices", c.As), "choose "+strings.Join(rawKinds, ", "))
 	case f.schema == "" && ok && c.Schema != "":
 		report("schema", "format: "+c.Format+" has none", "remove it")
+	case c.Format != "protobuf" && c.Message != "":
+		report("message", "only format: protobuf has it", "remove it")
+	case c.Format != "protobuf" && c.UnknownFields != "":
+		report("unknown_fields", "only format: protobuf has it", "remove it")
+	case c.UnknownFields != "" && c.UnknownFields != "drop" && c.UnknownFields != "refuse":
+		report("unknown_fields", fmt.Sprintf("%q is not one of the choices", c.UnknownFields), "choose drop, refuse")
 	}
 	for _, needed := range []struct {
 		key, value, remedy string
@@ -137,6 +143,7 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	}{
 		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
 		{"schema", c.Schema, "name " + f.schema + " of the payload, relative to this file", f.schema != ""},
+		{"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf"},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
 		if needed.needed && needed.value == "" {

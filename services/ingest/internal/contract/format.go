@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
@@ -22,10 +23,16 @@ var formats = map[string]format{
 	"avro": {schema: "the .avsc file", compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
 		return plan(avro.Compile(schema, o))
 	}},
+	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(protobuf.Compile(schema, c.Message, unknownFields[c.UnknownFields], o))
+	}},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
 }
+
+// unknownFields are the choices of Config.UnknownFields.
+var unknownFields = map[string]protobuf.Unknown{"drop": protobuf.Drop, "refuse": protobuf.Refuse}
 
 // plan keeps a nil pointer from becoming a plan.
 func plan[P decode.Plan](p P, err error) (decode.Plan, error) {
