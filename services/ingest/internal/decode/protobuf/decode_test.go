@@ -1,10 +1,8 @@
 package protobuf
 
 import (
-	"context"
 	"testing"
 
-	"github.com/bufbuild/protocompile"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -13,14 +11,11 @@ import (
 // parse compiles the text of a .proto file.
 func parse(t testing.TB, text string) protoreflect.FileDescriptor {
 	t.Helper()
-	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
-		Accessor: protocompile.SourceAccessorFromMap(map[string]string{"x.proto": text}),
-	}), SourceInfoMode: protocompile.SourceInfoStandard}
-	files, err := compiler.Compile(context.Background(), "x.proto")
+	file, err := ParseSource(map[string]string{"x.proto": text}, "x.proto")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return files[0]
+	return file
 }
 
 var options = decode.Options{Contract: "test", Payload: "payload"}
