@@ -43,6 +43,14 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
 	oneOf("evolution", c.Evolution, "off", "additive")
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("mode", c.Mode, "strict", "lenient")
+	if c.UnknownFields != "" && c.Format != "json" && c.Format != "protobuf" {
+		report("unknown_fields", "it is for format json or protobuf", "remove it")
+	}
+	if c.Mode != "" && c.Format != "json" {
+		report("mode", "it is for format json", "remove it, or write format: json")
+	}
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
 	switch {
@@ -132,10 +140,6 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		report("schema", "format: "+c.Format+" has none", "remove it")
 	case c.Format != "protobuf" && c.Message != "":
 		report("message", "only format: protobuf has it", "remove it")
-	case c.Format != "protobuf" && c.UnknownFields != "":
-		report("unknown_fields", "only format: protobuf has it", "remove it")
-	case c.UnknownFields != "" && c.UnknownFields != "drop" && c.UnknownFields != "refuse":
-		report("unknown_fields", fmt.Sprintf("%q is not one of the choices", c.UnknownFields), "choose drop, refuse")
 	}
 	for _, needed := range []struct {
 		key, value, remedy string

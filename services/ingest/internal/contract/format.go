@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
@@ -24,15 +25,26 @@ var formats = map[string]format{
 		return plan(avro.Compile(schema, o))
 	}},
 	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
-		return plan(protobuf.Compile(schema, c.Message, unknownFields[c.UnknownFields], o))
+		return plan(protobuf.Compile(schema, c.Message, unknownNumbers[c.UnknownFields], o))
 	}},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
+	"json": {schema: "the .avsc file", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(json.Compile(schema, json.Avro, c.jsonSettings(), o))
+	}},
 }
 
-// unknownFields are the choices of Config.UnknownFields.
-var unknownFields = map[string]protobuf.Unknown{"drop": protobuf.Drop, "refuse": protobuf.Refuse}
+// unknownFields are the choices of unknown_fields.
+var unknownFields = map[string]json.Unknown{"refuse": json.Refuse, "drop": json.Drop}
+
+// jsonSettings is what the entry says about JSON beside the schema.
+func (c *Config) jsonSettings() json.Settings {
+	return json.Settings{Unknown: unknownFields[c.UnknownFields], Lenient: c.Mode == "lenient"}
+}
+
+// unknownNumbers are the choices of unknown_fields for protobuf.
+var unknownNumbers = map[string]protobuf.Unknown{"drop": protobuf.Drop, "refuse": protobuf.Refuse}
 
 // plan keeps a nil pointer from becoming a plan.
 func plan[P decode.Plan](p P, err error) (decode.Plan, error) {

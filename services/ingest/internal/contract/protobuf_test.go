@@ -46,7 +46,7 @@ func TestProtobufContract(t *testing.T) {
 		{"contracts[0].message", "the schema has no stock.v1.Nope, but ", entry(func(c *contract.Config) { c.Message = "stock.v1.Nope" })},
 		{"contracts[0].message", "only format: protobuf", entry(func(c *contract.Config) { c.Format, c.Schema = "raw", "" })},
 		{"contracts[0].unknown_fields", "choices", entry(func(c *contract.Config) { c.UnknownFields = "hide" })},
-		{"contracts[0].unknown_fields", "only format: protobuf", entry(func(c *contract.Config) { c.Format, c.Schema, c.Message, c.UnknownFields = "raw", "", "", "drop" })},
+		{"contracts[0].unknown_fields", "format json or protobuf", entry(func(c *contract.Config) { c.Format, c.Schema, c.Message, c.UnknownFields = "raw", "", "", "drop" })},
 		{"contracts[0].schema", "no such file", entry(func(c *contract.Config) { c.Schema = "none.binpb" })},
 		{"contracts[0].event_id", "has no field nope", entry(func(c *contract.Config) { c.EventID = "nope" })},
 	} {

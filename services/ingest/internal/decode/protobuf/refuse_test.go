@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -130,7 +131,7 @@ func TestUnknownFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, err := d.Append(nil, without)
-	if err != nil || string(got) != string(want) {
+	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got  %x\nwant %x, %v", got, want, err)
 	}
 	for field, payload := range map[string][]byte{

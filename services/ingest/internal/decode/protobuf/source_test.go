@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func TestWritersOfOtherVersions(t *testing.T) {
 		t.Fatal(err)
 	}
 	want, err := reader.NewDecoder().Append(nil, body)
-	if err != nil || string(got) != string(want) {
+	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("got %x, want %x, %v", got, want, err)
 	}
 	for payload, reason := range map[string]string{

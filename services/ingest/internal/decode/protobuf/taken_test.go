@@ -16,13 +16,32 @@ func TestTaken(t *testing.T) {
 		payload []byte
 		want    string // empty for none
 	}{
-		{"text", nested(14, 'a', 'b'), "ab"}, {"text", nested(14), ""}, {"text", nil, ""}, {"otext", nested(102), "?"},
-		{"i32", varintField(1, ^uint64(0)), "-1"}, {"i64", varintField(2, ^uint64(0)), "-1"}, {"i64", varintField(2, 0), ""},
-		{"u32", varintField(3, 1<<32-1), "4294967295"}, {"u64", varintField(4, 1<<63-1), "9223372036854775807"}, {"s32", varintField(5, 3), "-2"}, {"s64", varintField(6, 3), "-2"},
-		{"f32", protowire.AppendFixed32([]byte{7<<3 | 5}, 1<<32-1), "4294967295"}, {"sf32", protowire.AppendFixed32([]byte{9<<3 | 5}, 1<<32-1), "-1"},
-		{"sf64", protowire.AppendFixed64([]byte{10<<3 | 1}, 7), "7"}, {"color", varintField(16, 1), "RED"}, {"color", varintField(16, 77), "77"}, {"color", nil, ""},
-		{"ocolor", varintField(103, 0), "COLOR_UNKNOWN"}, {"oi32", varintField(101, 0), "0"}, {"point.label", nested(300, nested(7, 'p')...), "p"}, {"point.label", nested(300), ""},
-		{"wtext", nested(610, nested(1, 'w')...), "w"}, {"wtext", nested(610), "?"}, {"wi32", nested(611), "0"}, {"wi32", nested(611, varintField(1, 9)...), "9"}, {"count", varintField(402, 8), "8"},
+		{"text", nested(14, 'a', 'b'), "ab"},
+		{"text", nested(14), ""},
+		{"text", nil, ""},
+		{"otext", nested(102), "?"},
+		{"i32", varintField(1, ^uint64(0)), "-1"},
+		{"i64", varintField(2, ^uint64(0)), "-1"},
+		{"i64", varintField(2, 0), ""},
+		{"u32", varintField(3, 1<<32-1), "4294967295"},
+		{"u64", varintField(4, 1<<63-1), "9223372036854775807"},
+		{"s32", varintField(5, 3), "-2"},
+		{"s64", varintField(6, 3), "-2"},
+		{"f32", protowire.AppendFixed32([]byte{7<<3 | 5}, 1<<32-1), "4294967295"},
+		{"sf32", protowire.AppendFixed32([]byte{9<<3 | 5}, 1<<32-1), "-1"},
+		{"sf64", protowire.AppendFixed64([]byte{10<<3 | 1}, 7), "7"},
+		{"color", varintField(16, 1), "RED"},
+		{"color", varintField(16, 77), "77"},
+		{"color", nil, ""},
+		{"ocolor", varintField(103, 0), "COLOR_UNKNOWN"},
+		{"oi32", varintField(101, 0), "0"},
+		{"point.label", nested(300, nested(7, 'p')...), "p"},
+		{"point.label", nested(300), ""},
+		{"wtext", nested(610, nested(1, 'w')...), "w"},
+		{"wtext", nested(610), "?"},
+		{"wi32", nested(611), "0"},
+		{"wi32", nested(611, varintField(1, 9)...), "9"},
+		{"count", varintField(402, 8), "8"},
 	} {
 		o := options
 		o.EventID = tt.id
@@ -41,8 +60,12 @@ func TestTaken(t *testing.T) {
 		payload []byte
 		want    int64 // 0 for none
 	}{
-		{"at", decode.Auto, nested(600, varintField(1, 5)...), 5_000_000}, {"at", decode.Auto, nil, 0}, {"i64", decode.Auto, varintField(2, 1_700_000_000_000), 1_700_000_000_000_000},
-		{"i64", decode.Seconds, varintField(2, 7), 7_000_000}, {"i64", decode.Seconds, nil, 0}, {"u32", decode.Auto, varintField(3, 1_700_000_000), 1_700_000_000_000_000},
+		{"at", decode.Auto, nested(600, varintField(1, 5)...), 5_000_000},
+		{"at", decode.Auto, nil, 0},
+		{"i64", decode.Auto, varintField(2, 1_700_000_000_000), 1_700_000_000_000_000},
+		{"i64", decode.Seconds, varintField(2, 7), 7_000_000},
+		{"i64", decode.Seconds, nil, 0},
+		{"u32", decode.Auto, varintField(3, 1_700_000_000), 1_700_000_000_000_000},
 		{"wi32", decode.Millis, nested(611, varintField(1, 7)...), 7000},
 	} {
 		o := options
