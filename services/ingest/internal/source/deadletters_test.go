@@ -87,7 +87,18 @@ func TestLettersComeBack(t *testing.T) {
 	if err := p.ProduceSync(t.Context(), &kgo.Record{Topic: letterTopic, Value: []byte("x")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
-	found, tally := all(t, opened(t, c), nil)
+	d := opened(t, c)
+	var read, total int64
+	d.Watch = func(topic string, r, n int64) {
+		if topic != letterTopic || r <= read {
+			t.Errorf("%s: %d read after %d", topic, r, read)
+		}
+		read, total = r, n
+	}
+	found, tally := all(t, d, nil)
+	if read != total || total != 8 { // four records, twice
+		t.Errorf("%d of %d offsets were read", read, total)
+	}
 	slices.SortFunc(found, func(a, b *Letter) int { return int(a.Record.Offset - b.Record.Offset) })
 	if len(found) != 2 || tally.Letters != 2 || tally.Duplicates != 1 || tally.Foreign != 1 || tally.Why == "" {
 		t.Fatalf("%d letters, %+v", len(found), tally)
