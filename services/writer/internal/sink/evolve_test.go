@@ -223,6 +223,9 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 			out.RowErrors = []*storagepb.RowError{{Index: 0, Code: storagepb.RowError_FIELDS_ERROR, Message: "Field id: required field is missing"}}
 			return out, nil
 		}},
+		{"a request without a REQUIRED column, ending the call", func() (*storagepb.AppendRowsResponse, error) {
+			return nil, storageError(codes.InvalidArgument, 0, "The required field id is missing in the proto message")
+		}},
 		{"a row message without a REQUIRED column", func() (*storagepb.AppendRowsResponse, error) {
 			return refusal(codes.InvalidArgument, 0, "the required field extra is missing from the writer's proto schema"), nil
 		}},
