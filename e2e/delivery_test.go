@@ -3,32 +3,14 @@ package e2e
 import (
 	"testing"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-
-	"github.com/waybill-data/waybill/e2e/stack"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
 // A contract changes from exactly once to at least once and back, each time after a crash with rows in flight. What was exactly once stays so
 // up to the row where that ended; nothing is lost, and only what was in flight at least once comes twice.
 func TestDeliveryChanges(t *testing.T) {
-	w := prepared(t, stack.Config{})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	s := w.Writers[0]
-	if err := s.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Await(w.ctx, s.Ready); err != nil {
-		t.Fatal(err)
-	}
-	conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
+	w, conns := writersAlone(t, 1)
+	s, conn := w.Writers[0], conns[0]
 	const once, repeats = lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE
 	h := &hand{topic: "changes", encode: encodeGrown("changes", 0, 0)}
 	var bounds []int64 // where each part ended, as committed
