@@ -37,6 +37,7 @@ type step struct {
 	// notNull is set where null is refused.
 	notNull bool
 	numbers bool
+	written bool
 	unit    decode.Unit
 	tag     uint32
 	guess   int32
@@ -93,7 +94,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 // step compiles a value of a type, written as the field of a number.
 func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 	numbers := t.numbers || c.plan.settings.Lenient && (t.kind == kindTimestamp || t.kind == kindDateTime)
-	s = &step{kind: t.kind, unit: t.unit, numbers: numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
+	s = &step{kind: t.kind, written: t.written, unit: t.unit, numbers: numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
 	if t.kind == kindArray {
 		if s, err = c.step(t.items, number, path+"[]"); err == nil {
 			s.many = true
@@ -119,6 +120,10 @@ func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 	case kindUnion:
 		if s.branches, err = c.union(t, path); err == nil {
 			s.deep = slices.ContainsFunc(s.branches[:], func(b *step) bool { return b != nil && b.deep })
+		}
+	case kindItem:
+		if s.value, err = c.step(t.items, 1, path+"."+t.name); err == nil {
+			s.deep = s.value.deep
 		}
 	case kindEnum:
 		s.symbols = newSymbols(t)

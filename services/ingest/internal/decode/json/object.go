@@ -178,7 +178,7 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 	}
 	for index := 0; ; index++ {
 		d.room(p, o)
-		if peek(src, p) == 'n' && s.kind != kindJSON {
+		if peek(src, p) == 'n' && s.kind != kindItem {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}

@@ -66,6 +66,9 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	if err != nil {
 		return nil, err
 	}
+	if t, err = withColumns(t, &o); err != nil {
+		return nil, err
+	}
 	if _, err := describe(t, o.Payload, s.Unknown == Keep); err != nil {
 		return nil, err
 	}

@@ -175,7 +175,7 @@ func (d *Decoder) unescaped(p int) (text []byte, _ int) {
 // text decodes a string.
 func (d *Decoder) text(s *step, p, o int) (int, int) {
 	if peek(d.src, p) != '"' {
-		if d.lenient {
+		if d.lenient || s.written {
 			return d.textOf(s, p, o)
 		}
 		return d.wants(p, "a string"), o
