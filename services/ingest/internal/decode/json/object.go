@@ -102,8 +102,7 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 				d.fail(p, "the field is missing, and the schema requires it")
 				return d.in(s.name), o
 			}
-			need := len(d.src) - p + slack + len(s.fallback)
-			if len(d.out)-o < need {
+			if need := len(s.fallback) + slack; len(d.out)-o < need {
 				d.grow(o, need)
 			}
 			row := o
