@@ -14,6 +14,7 @@ import (
 type object struct {
 	steps []step
 	words int // of a bit set of the fields
+	first int // its part of Decoder.follows
 	// must holds the fields that something is to be done about when they are missing: a default, or a refusal.
 	must []uint64
 	// table finds a field by its name: open addressing, an index into steps plus one.
@@ -85,6 +86,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 		ob.steps = append(ob.steps, *s)
 	}
 	ob.index()
+	ob.first, c.plan.follows = c.plan.follows, c.plan.follows+len(ob.steps)+1
 	if !on {
 		c.objects[t] = ob
 	}
