@@ -1,7 +1,8 @@
 // Package lane carries the rows of one Kafka partition from a gRPC call into BigQuery write streams, exactly once.
 //
-// A Service takes calls of lane.v1.LaneService; each call is one lane. Tables is lane.v1.TableService, which only compares. A lane is one owner goroutine, which alone touches the lane's
-// state, and one receiving goroutine, which reads one message whenever the owner lets it. Whatever blocks (a table to be made, a
+// A Service takes calls of lane.v1.LaneService; each call is one lane. Tables is lane.v1.TableService, which only compares.
+//
+// A lane is one owner goroutine, which alone touches the lane's state, and one receiving goroutine, which reads one message whenever the owner lets it. Whatever blocks (a table to be made, a
 // stream to be created or fenced) runs in a goroutine that the owner starts and awaits; its outcome, and what BigQuery says of each
 // append, comes back to the owner as an event.
 //
