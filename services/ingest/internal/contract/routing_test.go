@@ -233,7 +233,10 @@ func TestProblems(t *testing.T) {
 	}{
 		{"contracts[0].builtin", "no built-in", []contract.Config{{Builtin: "nothing"}}},
 		{"contracts[0].schema", "settles", []contract.Config{{Builtin: "stock.v1", Schema: "x.avsc"}}},
-		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "json" })}},
+		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "xml" })}},
+		{"contracts[0].unknown_fields", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.UnknownFields = "json", "ignore" })}},
+		{"contracts[0].unknown_fields", "format json", []contract.Config{order(func(c *contract.Config) { c.UnknownFields = "drop" })}},
+		{"contracts[0].mode", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.Mode = "json", "loose" })}},
 		{"contracts[0].topic", "missing", []contract.Config{order(func(c *contract.Config) { c.Topic = "" })}},
 		{"contracts[0].topic", "no name", []contract.Config{order(func(c *contract.Config) { c.Topic = "a b" })}},
 		{"contracts[0].table", "no name", []contract.Config{order(func(c *contract.Config) { c.Table = "a.b.c.d" })}},
@@ -241,8 +244,8 @@ func TestProblems(t *testing.T) {
 		{"contracts[0].types", "last dot", []contract.Config{order(func(c *contract.Config) { c.Types = []string{"a*"} })}},
 		{"contracts[0].ignore", "place to go", []contract.Config{order(func(c *contract.Config) { c.Ignore = c.Types })}},
 		{"contracts[0].schema", "no such file", []contract.Config{order(func(c *contract.Config) { c.Schema = "none.avsc" })}},
-		{"contracts[0].schema", "payload.x[]: nullable items", []contract.Config{order(func(c *contract.Config) {
-			c.Schema, c.EventID, c.EventTime = "nullable_items.avsc", "", contract.EventTime{}
+		{"contracts[0].schema", "payload.x[]: the type shop.Node contains itself", []contract.Config{order(func(c *contract.Config) {
+			c.Schema, c.EventID, c.EventTime = "recursive.avsc", "", contract.EventTime{}
 		})}},
 		{"contracts[0].event_id", "no field no", []contract.Config{order(func(c *contract.Config) { c.EventID = "no" })}},
 		{"contracts[0].event_time", "unit already", []contract.Config{order(func(c *contract.Config) { c.EventTime.Unit = "ms" })}},

@@ -7,7 +7,11 @@
 // are bounded by the payload's length.
 package decode
 
-import "google.golang.org/protobuf/types/descriptorpb"
+import (
+	"strings"
+
+	"google.golang.org/protobuf/types/descriptorpb"
+)
 
 // Plan is a compiled schema of any format. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan interface {
@@ -46,6 +50,9 @@ type Options struct {
 	EventTime string
 	// EventTimeUnit is the unit of EventTime; a timestamp has its own and needs Auto here.
 	EventTimeUnit Unit
+	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can become such a column is
+	// a *SchemaError whose reason starts with "columns: ".
+	Columns Columns
 }
 
 // EventIDPath is the full path of EventID; one that no field has if there is none.
@@ -60,4 +67,10 @@ func (o *Options) Path(name string) string {
 		return " "
 	}
 	return o.Payload + "." + name
+}
+
+// Leads reports whether the field at a full path is, or holds, what the envelope takes from the payload.
+func (o *Options) Leads(path string) bool {
+	return path == o.EventIDPath() || path == o.EventTimePath() ||
+		strings.HasPrefix(o.EventIDPath(), path+".") || strings.HasPrefix(o.EventTimePath(), path+".")
 }
