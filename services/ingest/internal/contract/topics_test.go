@@ -139,6 +139,9 @@ func TestRouteOfConfig(t *testing.T) {
 	}{
 		{nil, `event_time PARTITION_UNIT_DAY DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
 		{func(c *contract.Config) { c.PartitionBy, c.PartitionUnit = "ingestion", "hour" }, ` PARTITION_UNIT_HOUR DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
+		{func(c *contract.Config) {
+			c.Format, c.Schema, c.EventID, c.EventTime = "raw", "", "", contract.EventTime{}
+		}, `ingest_time PARTITION_UNIT_DAY DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
 		{func(c *contract.Config) { c.PartitionBy = "none" }, ` PARTITION_UNIT_UNSPECIFIED DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
 		{func(c *contract.Config) { c.Delivery, c.Evolution = "at_least_once", "additive" }, `event_time PARTITION_UNIT_DAY DELIVERY_AT_LEAST_ONCE EVOLUTION_ADDITIVE`},
 	} {
