@@ -80,7 +80,7 @@ func Serve(listener net.Listener, cfg Config) *Server {
 		cfg.Location = "us"
 	}
 	s := &Server{cfg: cfg, conns: map[string]net.Conn{}, served: make(chan error, 1)}
-	var security credentials.TransportCredentials = insecure.NewCredentials()
+	security := insecure.NewCredentials()
 	if cfg.TLS != nil {
 		security = credentials.NewTLS(cfg.TLS)
 	}
