@@ -1,10 +1,7 @@
 package contract
 
 import (
-	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
@@ -88,6 +85,7 @@ var (
 // withDefaults fills in what the entry leaves out. Call it on an entry that Check finds nothing about.
 func (c Config) withDefaults() Config {
 	if b, ok := builtins[c.Builtin]; ok {
+		c.Format = "avro"
 		c.Topic = or(c.Topic, b.topic)
 		c.Table = or(c.Table, b.table)
 		c.Payload, c.EventID, c.EventTime = b.payload, b.eventID, EventTime{Field: b.eventTime, Unit: "auto"}
@@ -117,94 +115,4 @@ func or(value, otherwise string) string {
 		return otherwise
 	}
 	return value
-}
-
-// Check reports what is wrong with the entry by itself.
-func (c *Config) Check(report func(key, message, remedy string)) {
-	if c.Builtin != "" {
-		c.checkBuiltin(report)
-	} else {
-		c.checkSchema(report)
-	}
-	if c.Topic != "" && !topicName.MatchString(c.Topic) {
-		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
-	}
-	if c.Table != "" && (!tableName.MatchString(c.Table) || strings.Count(c.Table, ".") > 2) {
-		report("table", fmt.Sprintf("%q is no name of a table", c.Table), "write table, dataset.table or project.dataset.table")
-	}
-	for _, list := range []struct {
-		key   string
-		types []string
-	}{{"types", c.Types}, {"ignore", c.Ignore}} {
-		for _, name := range list.types {
-			if _, err := parsePattern(name); err != nil {
-				report(list.key, err.Error(), "write an exact name, prefix.* or *")
-			}
-		}
-	}
-	oneOf := func(key, value string, allowed ...string) {
-		if value != "" && !slices.Contains(allowed, value) {
-			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
-		}
-	}
-	oneOf("tombstones", c.Tombstones, tombstonesIgnore, tombstonesDeadLetter)
-	oneOf("partition_by", c.PartitionBy, partitionColumns...)
-	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
-	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
-	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
-		return
-	}
-	for i, column := range c.ClusterBy {
-		oneOf("cluster_by", column, clusterColumns...)
-		if slices.Contains(c.ClusterBy[:i], column) {
-			report("cluster_by", column+" is there twice", "name it once")
-		}
-	}
-	if len(c.ClusterBy) > 4 {
-		report("cluster_by", fmt.Sprintf("%d columns", len(c.ClusterBy)), "BigQuery clusters by four columns at most")
-	}
-}
-
-func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
-	if _, ok := builtins[c.Builtin]; !ok {
-		report("builtin", fmt.Sprintf("there is no built-in contract %q", c.Builtin), "choose "+strings.Join(builtinNames(), " or ")+", or give format and schema")
-	}
-	for _, settled := range []struct {
-		key string
-		set bool
-	}{
-		{"format", c.Format != ""},
-		{"schema", c.Schema != ""},
-		{"payload", c.Payload != ""},
-		{"event_id", c.EventID != ""},
-		{"event_time", c.EventTime != EventTime{}},
-	} {
-		if settled.set {
-			report(settled.key, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
-		}
-	}
-}
-
-func (c *Config) checkSchema(report func(key, message, remedy string)) {
-	if c.Format != "avro" {
-		report("format", fmt.Sprintf("the format is %q", c.Format), "write format: avro and a schema, or builtin: "+strings.Join(builtinNames(), " or "))
-	}
-	for _, needed := range []struct{ key, value, remedy string }{
-		{"topic", c.Topic, "name the Kafka topic"},
-		{"schema", c.Schema, "name the .avsc file of the payload, relative to this file"},
-		{"table", c.Table, "name the table that the rows go to"},
-	} {
-		if needed.value == "" {
-			report(needed.key, "it is missing", needed.remedy)
-		}
-	}
-	if len(c.Types) == 0 {
-		report("types", "it is missing", "list the types to take, or [\"*\"] to take every record of the topic")
-	}
-	if c.Payload != "" && !columnName.MatchString(c.Payload) {
-		report("payload", fmt.Sprintf("%q is no name of a column", c.Payload), "use letters, digits and underscores")
-	}
-	if c.EventTime.Field == "" && c.EventTime.Unit != "" {
-		report("event_time.field", "there is a unit and no field", "name the payload field, or remove event_time")
-	}
 }

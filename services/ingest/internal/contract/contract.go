@@ -24,15 +24,15 @@ var units = map[string]decode.Unit{"auto": decode.Auto, "s": decode.Seconds, "ms
 type Contract struct {
 	name    string
 	version string
-	plan    *decode.Plan
-	decoder *decode.Decoder
+	plan    decode.Plan
+	decoder decode.Decoder
 
 	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
 	// and time from it.
 	envelope, payload []byte
 }
 
-func newContract(name, version string, plan *decode.Plan) *Contract {
+func newContract(name, version string, plan decode.Plan) *Contract {
 	return &Contract{name: name, version: version, plan: plan, decoder: plan.NewDecoder()}
 }
 

@@ -135,7 +135,7 @@ func (l *loader) add(i int, c Config) {
 	if schema == nil {
 		return
 	}
-	plan, err := decode.Compile(schema, decode.Options{
+	plan, err := formats[c.Format].compile(schema, &c, decode.Options{
 		Contract: name, Payload: c.Payload, EventID: c.EventID, EventTime: c.EventTime.Field, EventTimeUnit: units[c.EventTime.Unit],
 	})
 	if err == nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // route is the table of an entry and the descriptor of its rows; message names a built-in one.
-func route(c *Config, plan *decode.Plan, message string) (*lanev1.Route, error) {
+func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
 	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{PartitionUnit: partitionUnits[c.PartitionUnit]}}
 	if c.PartitionBy != none {
 		r.Layout.PartitionField = c.PartitionBy
@@ -33,7 +33,7 @@ func route(c *Config, plan *decode.Plan, message string) (*lanev1.Route, error) 
 }
 
 // rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the payload's columns.
-func rowDescriptor(plan *decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
+func rowDescriptor(plan decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
 	model, err := image.Self(builtins["delivery.v6"].message)
 	if err != nil {
 		return nil, err

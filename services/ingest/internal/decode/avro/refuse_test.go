@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import (
 	"errors"
@@ -8,11 +8,13 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 func compile(t testing.TB, avsc string) *Plan {
 	t.Helper()
-	p, err := Compile([]byte(avsc), Options{Contract: "test", Payload: "p"})
+	p, err := Compile([]byte(avsc), decode.Options{Contract: "test", Payload: "p"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +75,7 @@ func TestBadPayloads(t *testing.T) {
 		}
 		for _, payload := range payloads {
 			row, err := d.Append(append(make([]byte, 0, 1000), "before"...), []byte(payload))
-			var e *Error
+			var e *decode.Error
 			if !errors.As(err, &e) || string(row) != "before" {
 				t.Errorf("%q: row %q, error %v", payload, row, err)
 				continue
@@ -91,7 +93,7 @@ func TestBadSchemas(t *testing.T) {
 		deep = fmt.Sprintf(`{"type":"record","name":"D%d","fields":[{"name":"f","type":%s}]}`, i, deep)
 	}
 	var fields []string
-	for i := range maxColumns + 1 {
+	for i := range decode.MaxColumns + 1 {
 		fields = append(fields, fmt.Sprintf(`{"name":"f%d","type":"int"}`, i))
 	}
 	wide := recordOf(strings.Join(fields, ","))
@@ -119,12 +121,12 @@ func TestBadSchemas(t *testing.T) {
 		{wide, "p.f10000", "columns"},
 		{double, "", "columns"},
 	} {
-		_, err := Compile([]byte(c.schema), Options{Contract: "test", Payload: "p"})
+		_, err := Compile([]byte(c.schema), decode.Options{Contract: "test", Payload: "p"})
 		if err == nil {
 			t.Errorf("%.100s: no error", c.schema)
 			continue
 		}
-		var e *SchemaError
+		var e *decode.SchemaError
 		if errors.As(err, &e) && c.field != "" && e.Field != c.field || c.field != "" && e == nil || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%.100s: %v, want %s: …%s…", c.schema, err, c.field, c.reason)
 		}
@@ -139,24 +141,24 @@ func TestTakenFields(t *testing.T) {
 	id := "\x02a" + "\x02\x09" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x06" + "\x00" + "\x02" + "0123456789abcdef" + "\x02"
 	for _, c := range []struct {
 		id, at string
-		unit   Unit
+		unit   decode.Unit
 		wantID string
 		micros int64
 		err    string
 	}{
-		{"s", "at", Auto, "a", 3000, ""},
-		{"n", "n", Seconds, "-5", -5_000_000, ""},
-		{"in.u", "n", Auto, "30313233-3435-3637-3839-616263646566", -5_000_000, ""},
-		{"in.e", "n", Micros, "B", -5, ""},
-		{"", "", Auto, "", 0, ""},
-		{"d", "", Auto, "", 0, "event_id"},
-		{"list", "", Auto, "", 0, "event_id"},
-		{"no", "", Auto, "", 0, "no field no"},
-		{"", "s", Auto, "", 0, "event_time"},
-		{"", "at", Millis, "", 0, "unit already"},
-		{"", "in.u.x", Auto, "", 0, "only fields of records"},
+		{"s", "at", decode.Auto, "a", 3000, ""},
+		{"n", "n", decode.Seconds, "-5", -5_000_000, ""},
+		{"in.u", "n", decode.Auto, "30313233-3435-3637-3839-616263646566", -5_000_000, ""},
+		{"in.e", "n", decode.Micros, "B", -5, ""},
+		{"", "", decode.Auto, "", 0, ""},
+		{"d", "", decode.Auto, "", 0, "event_id"},
+		{"list", "", decode.Auto, "", 0, "event_id"},
+		{"no", "", decode.Auto, "", 0, "no field no"},
+		{"", "s", decode.Auto, "", 0, "event_time"},
+		{"", "at", decode.Millis, "", 0, "unit already"},
+		{"", "in.u.x", decode.Auto, "", 0, "only fields of records"},
 	} {
-		p, err := Compile([]byte(schema), Options{Contract: "c", Payload: "p", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit})
+		p, err := Compile([]byte(schema), decode.Options{Contract: "c", Payload: "p", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit})
 		if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q %q: %v, want %s", c.id, c.at, err, c.err)
 		}
@@ -180,16 +182,16 @@ func TestAutoUnit(t *testing.T) {
 		0: 0, 1_800_000_000: 1_800_000_000_000_000, 1_800_000_000_123: 1_800_000_000_123_000,
 		1_800_000_000_123_456: 1_800_000_000_123_456, 1_800_000_000_123_456_789: 1_800_000_000_123_456, -1_800_000_000: -1_800_000_000_000_000,
 	} {
-		if got, ok := toMicros(v, Auto); !ok || got != want {
+		if got, ok := decode.ToMicros(v, decode.Auto); !ok || got != want {
 			t.Errorf("%d is %d %v, want %d", v, got, ok, want)
 		}
 	}
-	for _, v := range []int64{1 << 62, -1 << 63, MaxMicros/1_000_000 + 1} {
-		if got, ok := toMicros(v, Seconds); ok {
+	for _, v := range []int64{1 << 62, -1 << 63, decode.MaxMicros/1_000_000 + 1} {
+		if got, ok := decode.ToMicros(v, decode.Seconds); ok {
 			t.Errorf("%d s is %d", v, got)
 		}
 	}
-	if got, ok := toMicros(-1, Nanos); !ok || got != -1 {
+	if got, ok := decode.ToMicros(-1, decode.Nanos); !ok || got != -1 {
 		t.Errorf("a nanosecond before the epoch is %d %v", got, ok)
 	}
 }
@@ -216,11 +218,11 @@ func TestValidText(t *testing.T) {
 
 // TestEveryCut cuts a golden payload at every byte: an error each time, never a panic.
 func TestEveryCut(t *testing.T) {
-	schema, err := os.ReadFile("../contract/schemas/delivery_event_v6.avsc")
+	schema, err := os.ReadFile("../../contract/schemas/delivery_event_v6.avsc")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Compile(schema, Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"})
+	p, err := Compile(schema, decode.Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"})
 	if err != nil {
 		t.Fatal(err)
 	}

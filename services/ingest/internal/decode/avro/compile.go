@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // maxSteps bounds a program. BigQuery takes 10,000 columns; a hostile file's schema could ask for any number.
@@ -15,7 +17,7 @@ const maxSteps = 1 << 17
 // by Avro's schema resolution. The contract's own payloads have one schema in both roles.
 type compiler struct {
 	program
-	options  *Options
+	options  *decode.Options
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
@@ -24,11 +26,11 @@ type compiler struct {
 }
 
 // compileProgram compiles the body of the payload message.
-func compileProgram(w, r *typ, o *Options) (*program, error) {
+func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
 	c := newCompiler(o)
 	w, r = w.only(), r.only()
 	if w.kind != kindRecord {
-		return nil, &SchemaError{o.Payload, "the schema is of type " + w.kind.String() + ", a payload is a record"}
+		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
 	}
 	if err := c.record(w, r, o.Payload); err != nil {
 		return nil, err
@@ -37,14 +39,14 @@ func compileProgram(w, r *typ, o *Options) (*program, error) {
 	return &c.program, nil
 }
 
-func newCompiler(o *Options) *compiler {
+func newCompiler(o *decode.Options) *compiler {
 	return &compiler{options: o, open: map[*typ]bool{}, least: map[*typ]int{}}
 }
 
 // step bounds the work of compiling.
 func (c *compiler) step(path string) error {
 	if c.steps++; c.steps > maxSteps {
-		return &SchemaError{path, "the schema is too large"}
+		return decode.Misfit(path, "the schema is too large")
 	}
 	return nil
 }
@@ -67,7 +69,7 @@ func (c *compiler) here() int32 { return int32(len(c.ops)) }
 // record compiles the fields of a record, in the order they are read.
 func (c *compiler) record(w, r *typ, path string) error {
 	if c.open[w] {
-		return &SchemaError{path, "the type " + w.name + " contains itself; a table has a fixed shape"}
+		return decode.Misfit(path, "the type "+w.name+" contains itself; a table has a fixed shape")
 	}
 	c.open[w] = true
 	defer delete(c.open, w)
@@ -105,17 +107,17 @@ func (c *compiler) missing(f *field, number int, path string) error {
 		if _, nullable := f.typ.column(); nullable {
 			return nil
 		}
-		return &SchemaError{path, "the file's schema lacks the field, and the contract's gives it no default"}
+		return decode.Misfit(path, "the file's schema lacks the field, and the contract's gives it no default")
 	}
 	schema, err := f.source.Type.Schema()
 	if err != nil {
-		return &SchemaError{path, "default: " + err.Error()}
+		return decode.Misfit(path, "default: "+err.Error())
 	}
 	datum, err := schema.Encode(f.source.Default)
 	if err != nil {
-		return &SchemaError{path, "default: " + err.Error()}
+		return decode.Misfit(path, "default: "+err.Error())
 	}
-	sub := newCompiler(&Options{Contract: c.options.Contract})
+	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
 	if err := sub.value(f.typ, f.typ, number, path); err != nil {
 		return err
 	}
@@ -123,7 +125,7 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	m := newMachine(c.options.Contract)
 	encoded, refusal := m.run(&sub.program, nil, datum)
 	if refusal != nil {
-		return &SchemaError{path, "default: " + refusal.Error()}
+		return decode.Misfit(path, "default: "+refusal.Error())
 	}
 	if len(encoded) > 0 {
 		c.consts = append(c.consts, encoded)
@@ -168,7 +170,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		return nil
 	case w.kind == kindArray && r.kind == kindArray:
 		if c.leastBytes(w.items) == 0 {
-			return &SchemaError{path, "its items take no bytes, so a few bytes could stand for any number of them"}
+			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
 		}
 		return c.loop(path, func() error { return c.value(w.items, r.items, number, path+"[]") })
 	case w.kind == kindMap && r.kind == kindMap:

@@ -1,4 +1,4 @@
-// Package decode turns Avro payloads into the bytes of protobuf rows.
+// Package avro turns Avro payloads into the bytes of protobuf rows.
 //
 // Compile turns a schema into a Plan once: a flat program over the payload, and the row's descriptor. A Decoder, one for each lane, runs
 // the program over payload after payload, in one pass and without allocating. A payload is one bare Avro datum (no header, no schema id),
@@ -8,50 +8,25 @@
 // The bytes are those that deterministic proto.Marshal makes of the same message: fields ascending, lengths minimal. (A field order other than
 // the contract's in a file's schema is kept, which protobuf allows.) Every value of the payload is checked: bounds, number ranges, UTF-8,
 // BigQuery's ranges of dates and timestamps. Work and memory are bounded by the payload's length, decompressed to at most 32 MiB.
-package decode
+package avro
 
 import (
 	"fmt"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
-
-// Options say what a plan is for.
-type Options struct {
-	// Contract is the name of the contract, for errors.
-	Contract string
-	// Payload is the name of the payload's column: paths in errors start with it.
-	Payload string
-	// EventID is the path of the payload field that identifies the event, such as id or order.id: a string, int, long, enum or
-	// uuid outside of arrays. Empty for none.
-	EventID string
-	// EventTime is the path of the payload field that says when the event happened: an int, a long or a timestamp outside of arrays.
-	// Empty for none.
-	EventTime string
-	// EventTimeUnit is the unit of EventTime; a timestamp has its own and needs Auto here.
-	EventTimeUnit Unit
-}
-
-func (o *Options) eventIDPath() string   { return o.path(o.EventID) }
-func (o *Options) eventTimePath() string { return o.path(o.EventTime) }
-
-// path is the full path of a payload field, one that no field has if name is empty.
-func (o *Options) path(name string) string {
-	if name == "" {
-		return " "
-	}
-	return o.Payload + "." + name
-}
 
 // Plan is a compiled schema. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan struct {
-	options Options
+	options decode.Options
 	schema  *typ
 	program *program
 }
 
 // Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a record, contains
 // itself, nests arrays, has nullable items, or that BigQuery has no columns for.
-func Compile(avsc []byte, o Options) (*Plan, error) {
+func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 	schema, err := parseSchema(avsc)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
@@ -71,29 +46,29 @@ func Compile(avsc []byte, o Options) (*Plan, error) {
 }
 
 // checkTaken checks the fields that the envelope takes from the payload.
-func checkTaken(schema *typ, o *Options) error {
+func checkTaken(schema *typ, o *decode.Options) error {
 	if o.EventID != "" {
 		t, err := find(schema, o.EventID)
 		switch {
 		case err != nil:
-			return &SchemaError{o.path(o.EventID), "event_id: " + err.Error()}
+			return decode.Misfit(o.Path(o.EventID), "event_id: "+err.Error())
 		case t.kind == kindString, t.kind == kindEnum, t.logical == logicalNone && (t.kind == kindInt || t.kind == kindLong), t.logical == logicalUUID:
 		default:
-			return &SchemaError{o.path(o.EventID), "event_id: wants a string, int, long, enum or uuid"}
+			return decode.Misfit(o.Path(o.EventID), "event_id: wants a string, int, long, enum or uuid")
 		}
 	}
 	if o.EventTime != "" {
 		t, err := find(schema, o.EventTime)
 		switch {
 		case err != nil:
-			return &SchemaError{o.path(o.EventTime), "event_time: " + err.Error()}
-		case t.logical.isTimestamp() && o.EventTimeUnit != Auto:
-			return &SchemaError{o.path(o.EventTime), "event_time: the schema says the unit already: leave it out"}
+			return decode.Misfit(o.Path(o.EventTime), "event_time: "+err.Error())
+		case t.logical.isTimestamp() && o.EventTimeUnit != decode.Auto:
+			return decode.Misfit(o.Path(o.EventTime), "event_time: the schema says the unit already: leave it out")
 		case t.logical.isTimestamp():
-			o.EventTimeUnit = [...]Unit{Millis, Micros, Nanos}[t.logical-logicalTimestampMillis]
+			o.EventTimeUnit = [...]decode.Unit{decode.Millis, decode.Micros, decode.Nanos}[t.logical-logicalTimestampMillis]
 		case t.logical == logicalNone && (t.kind == kindInt || t.kind == kindLong):
 		default:
-			return &SchemaError{o.path(o.EventTime), "event_time: wants an int, a long or a timestamp"}
+			return decode.Misfit(o.Path(o.EventTime), "event_time: wants an int, a long or a timestamp")
 		}
 	}
 	return nil
@@ -120,7 +95,9 @@ func find(t *typ, path string) (*typ, error) {
 }
 
 // NewDecoder returns a decoder with no state but its memory.
-func (p *Plan) NewDecoder() *Decoder {
+func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
+
+func (p *Plan) decoder() *Decoder {
 	return &Decoder{plan: p, machine: newMachine(p.options.Contract)}
 }
 

@@ -1,9 +1,11 @@
-package decode
+package avro
 
 import (
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's resolution has no rule.
@@ -118,7 +120,7 @@ func (c *compiler) enum(w, r *typ) int32 {
 // take compiles the copy of a value that the envelope needs, if this is one.
 func (c *compiler) take(w *typ, path string) {
 	in := op{}
-	if path == c.options.eventIDPath() {
+	if path == c.options.EventIDPath() {
 		switch w.kind {
 		case kindString, kindBytes:
 			in.code = opTakeIDString
@@ -131,15 +133,15 @@ func (c *compiler) take(w *typ, path string) {
 		}
 		c.emit(in, path)
 	}
-	if path == c.options.eventTimePath() {
+	if path == c.options.EventTimePath() {
 		unit := c.options.EventTimeUnit
 		switch w.logical {
 		case logicalTimestampMillis:
-			unit = Millis
+			unit = decode.Millis
 		case logicalTimestampMicros:
-			unit = Micros
+			unit = decode.Micros
 		case logicalTimestampNanos:
-			unit = Nanos
+			unit = decode.Nanos
 		}
 		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)
 	}
@@ -170,7 +172,7 @@ func (c *compiler) skip(w *typ, path string) error {
 		c.emit(op{code: opSkipEnum, arg: int32(len(w.symbols))}, path)
 	case kindRecord:
 		if c.open[w] {
-			return &SchemaError{path, "the type " + w.name + " contains itself"}
+			return decode.Misfit(path, "the type "+w.name+" contains itself")
 		}
 		c.open[w] = true
 		defer delete(c.open, w)
@@ -181,7 +183,7 @@ func (c *compiler) skip(w *typ, path string) error {
 		}
 	case kindArray:
 		if c.leastBytes(w.items) == 0 {
-			return &SchemaError{path, "its items take no bytes, so a few bytes could stand for any number of them"}
+			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
 		}
 		return c.loop(path, func() error { return c.skip(w.items, path+"[]") })
 	case kindMap:

@@ -1,6 +1,10 @@
-package decode
+package avro
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
 
 // taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
 type taken struct {
@@ -51,8 +55,8 @@ func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string)
 		if next < 0 {
 			return ""
 		}
-		if t.micros, t.hasTime = toMicros(unzigzag(v), Unit(in.arg)); !t.hasTime {
-			return timestampReason
+		if t.micros, t.hasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !t.hasTime {
+			return decode.TimestampReason
 		}
 	}
 	return ""

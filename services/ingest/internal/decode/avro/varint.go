@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import "math/bits"
 

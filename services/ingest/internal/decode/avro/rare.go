@@ -1,9 +1,11 @@
-package decode
+package avro
 
 import (
 	"encoding/binary"
 	"math"
 	"strconv"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // Failures beyond those of readVarint.
@@ -42,18 +44,18 @@ func lengthReason(_, next int) string {
 }
 
 // failOut is fail about the innermost array itself, not an item of it.
-func (m *machine) failOut(prog *program, pc, at int, reason string) *Error {
+func (m *machine) failOut(prog *program, pc, at int, reason string) *decode.Error {
 	m.na--
 	return m.fail(prog, pc, at, reason)
 }
 
 // fail makes the error of the instruction before pc.
-func (m *machine) fail(prog *program, pc, at int, reason string) *Error {
+func (m *machine) fail(prog *program, pc, at int, reason string) *decode.Error {
 	var indexes []int
 	for i := range m.arrays[:m.na] {
 		indexes = append(indexes, m.arrays[i].index)
 	}
-	return &Error{Contract: m.contract, Field: fillPath(prog.paths[pc-1], indexes), Offset: at, Reason: reason}
+	return &decode.Error{Contract: m.contract, Field: decode.FillPath(prog.paths[pc-1], indexes), Offset: at, Reason: reason}
 }
 
 // rare runs the instructions that are not worth a place in the loop. Its reason is empty on success.
@@ -161,32 +163,32 @@ func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, 
 	text := m.taken.scratch[:0]
 	switch in.code {
 	case opDate:
-		if v < minDays || v > maxDays {
+		if v < decode.MinDays || v > decode.MaxDays {
 			return out, o, p, "the date " + strconv.FormatInt(v, 10) + " is out of BigQuery's range, years 1 to 9999"
 		}
 		return out, putVarint(out, putTag(out, o, in), uint64(v)), next, ""
 	case opTimestampMillis, opTimestampMicros, opTimestampNanos:
-		micros, ok := toMicros(v, timestampUnits[in.code])
+		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
 		if !ok {
-			return out, o, p, timestampReason
+			return out, o, p, decode.TimestampReason
 		}
 		return out, putVarint(out, putTag(out, o, in), uint64(micros)), next, ""
 	case opLocalMillis, opLocalMicros, opLocalNanos:
-		micros, ok := toMicros(v, timestampUnits[in.code])
+		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
 		if !ok {
-			return out, o, p, timestampReason
+			return out, o, p, decode.TimestampReason
 		}
-		text = appendDateTime(text, micros)
+		text = decode.AppendDateTime(text, micros)
 	case opTimeMillis, opTimeMicros:
-		if in.code == opTimeMillis && v >= 0 && v < dayMicros/1000 {
+		if in.code == opTimeMillis && v >= 0 && v < decode.DayMicros/1000 {
 			v *= 1000
 		} else if in.code == opTimeMillis {
 			v = -1
 		}
-		if v < 0 || v >= dayMicros {
+		if v < 0 || v >= decode.DayMicros {
 			return out, o, p, "the time is not within a day"
 		}
-		text = appendTime(text, v)
+		text = decode.AppendTime(text, v)
 	}
 	m.taken.scratch = text
 	out, o = putText(out, o, in, len(text))

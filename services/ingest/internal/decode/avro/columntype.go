@@ -1,18 +1,12 @@
-package decode
+package avro
 
 import (
 	"fmt"
 
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
-)
-
-// Bounds of BigQuery's decimal types: digits behind the point, and before it (GoogleSQL, "Parameterized decimal type").
-const (
-	numericScale, numericWhole       = 9, 29
-	bigNumericScale, bigNumericWhole = 38, 38
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // scalarColumn sets the protobuf type of a column without parts, and returns what that does not say.
@@ -30,10 +24,10 @@ func scalarColumn(f *descriptorpb.FieldDescriptorProto, t *typ, path string) (*c
 		whole := t.precision - t.scale
 		c := columnv1.ColumnType_COLUMN_TYPE_NUMERIC
 		switch {
-		case t.scale > bigNumericScale || whole > bigNumericWhole:
-			return nil, &SchemaError{path, fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d behind it",
-				t.precision, t.scale, bigNumericWhole, bigNumericScale)}
-		case t.scale > numericScale || whole > numericWhole:
+		case t.scale > decode.BigNumericScale || whole > decode.BigNumericWhole:
+			return nil, decode.Misfit(path, fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d behind it",
+				t.precision, t.scale, decode.BigNumericWhole, decode.BigNumericScale))
+		case t.scale > decode.NumericScale || whole > decode.NumericWhole:
 			c = columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC
 		}
 		column := set(typeString, c)
@@ -63,30 +57,4 @@ var scalarTypes = map[kind]descriptorpb.FieldDescriptorProto_Type{
 	kindFixed:   descriptorpb.FieldDescriptorProto_TYPE_BYTES,
 	kindString:  descriptorpb.FieldDescriptorProto_TYPE_STRING,
 	kindEnum:    descriptorpb.FieldDescriptorProto_TYPE_STRING,
-}
-
-// columnOptions wraps what a column says beyond its protobuf type; nil if nothing.
-func columnOptions(c *columnv1.Column) *descriptorpb.FieldOptions {
-	if c == nil || proto.Size(c) == 0 {
-		return nil
-	}
-	options := &descriptorpb.FieldOptions{}
-	proto.SetExtension(options, columnv1.E_Column, c)
-	return options
-}
-
-// maxDescription is BigQuery's limit on a column's description, in characters (quotas of BigQuery, "Table schema").
-const maxDescription = 1024
-
-// describeColumn sets a column's description, cut to what BigQuery takes.
-func describeColumn(f *descriptorpb.FieldDescriptorProto, doc string) {
-	c := &columnv1.Column{}
-	if f.Options != nil {
-		c = proto.CloneOf(proto.GetExtension(f.Options, columnv1.E_Column).(*columnv1.Column))
-	}
-	if text := []rune(doc); len(text) > maxDescription {
-		doc = string(text[:maxDescription])
-	}
-	c.Description = doc
-	f.Options = columnOptions(c)
 }

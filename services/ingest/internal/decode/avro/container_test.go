@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import (
 	"bufio"
@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // goldenPayloads is the recorded payloads of delivery events.
@@ -79,11 +81,11 @@ func codecs(t testing.TB) map[string]ocf.Codec {
 
 func golden(t testing.TB) (*Plan, string) {
 	t.Helper()
-	schema, err := os.ReadFile("../contract/schemas/delivery_event_v6.avsc")
+	schema, err := os.ReadFile("../../contract/schemas/delivery_event_v6.avsc")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Compile(schema, Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"})
+	p, err := Compile(schema, decode.Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func TestContainer(t *testing.T) {
 	p, schema := golden(t)
 	payloads := goldenPayloads(t)
 	for name, codec := range codecs(t) {
-		d, bare := p.NewDecoder(), p.NewDecoder()
+		d, bare := p.decoder(), p.NewDecoder()
 		for _, payload := range payloads {
 			want, err := bare.Append(nil, payload)
 			if err != nil {
@@ -143,7 +145,7 @@ func TestBadContainers(t *testing.T) {
 		"broken schema":    {replace(good, `"record"`, `"rexord"`), "its schema"},
 		"bad datum":        {file(t, schema, nil, payloads[0][:100]), "at byte"},
 	} {
-		d := p.NewDecoder()
+		d := p.decoder()
 		row, err := d.Append([]byte("before"), c.file)
 		if err == nil || string(row) != "before" || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%s: row of %d bytes, %v; want …%s…", name, len(row), err, c.reason)
@@ -162,7 +164,7 @@ func TestDecompressionBomb(t *testing.T) {
 		if name == "null" {
 			continue
 		}
-		d := p.NewDecoder()
+		d := p.decoder()
 		if _, err := d.Append(nil, file(t, one(`"string"`), codec, bomb)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
@@ -210,7 +212,7 @@ func TestResolution(t *testing.T) {
 		"bomb in extra":    {recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"array","items":"null"}}`), one(`"int"`), "\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "take no bytes", true},
 	} {
 		p := compile(t, c.reader)
-		row, err := p.NewDecoder().Append(nil, file(t, c.writer, nil, []byte(c.datum)))
+		row, err := p.decoder().Append(nil, file(t, c.writer, nil, []byte(c.datum)))
 		if c.fails {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v, want …%s…", name, err, c.want)
@@ -233,7 +235,7 @@ func TestResolution(t *testing.T) {
 
 // TestFileSchemasAreBounded reads files with ever new schemas.
 func TestFileSchemasAreBounded(t *testing.T) {
-	d := compile(t, one(`"int"`)).NewDecoder()
+	d := compile(t, one(`"int"`)).decoder()
 	for i := range 3 * maxFileSchemas {
 		schema := strings.Replace(one(`"int"`), `"name":"R"`, `"name":"R`+strings.Repeat("r", i)+`"`, 1)
 		if _, err := d.Append(nil, file(t, schema, nil, []byte("\x02"))); err != nil {

@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import (
 	"bytes"
@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	deliveryv6 "github.com/waybill-data/waybill/proto/delivery/v6"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // expansion bounds the bytes of a row for each byte of payload: a long of one byte becomes a tag and ten bytes, inside of records that
@@ -43,7 +44,7 @@ func FuzzBare(f *testing.F) {
 	for _, payload := range goldenPayloads(f) {
 		f.Add(payload)
 	}
-	d := p.NewDecoder()
+	d := p.decoder()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		if !isContainer(payload) {
 			fuzz(t, d, payload, len(payload))
@@ -61,7 +62,7 @@ func FuzzContainer(f *testing.F) {
 		}
 	}
 	f.Add(file(f, recordSchema, nil, []byte("\x02\x02a\x02b"))[len(containerMagic):])
-	d := p.NewDecoder()
+	d := p.decoder()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		fuzz(t, d, append(bytes.Clone(containerMagic), payload...), maxBlockBytes)
 	})
@@ -76,12 +77,12 @@ func FuzzSchema(f *testing.F) {
 	f.Add([]byte(recordSchema), []byte("\x02\x02a\x02b"))
 	f.Add([]byte(one(`{"type":"array","items":["int",{"type":"map","values":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}}]}`)), []byte("\x02\x00\x02\x00"))
 	f.Fuzz(func(t *testing.T, schema, payload []byte) {
-		p, err := Compile(schema, Options{Contract: "c", Payload: "p"})
+		p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p"})
 		if err != nil {
 			return
 		}
 		payloadMessage(t, p)
-		row, err := p.NewDecoder().Append(nil, payload)
+		row, err := p.decoder().Append(nil, payload)
 		if err != nil && row != nil {
 			t.Fatal("a row and an error")
 		}

@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 const (
@@ -42,7 +44,7 @@ type container struct {
 }
 
 func (c *container) fail(at int, reason string) error {
-	return &Error{Contract: c.d.plan.options.Contract, Field: c.d.plan.options.Payload, Offset: at, Reason: "object container file: " + reason}
+	return &decode.Error{Contract: c.d.plan.options.Contract, Field: c.d.plan.options.Payload, Offset: at, Reason: "object container file: " + reason}
 }
 
 // text reads a length and that many bytes.

@@ -1,4 +1,4 @@
-package decode_test
+package avro_test
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 	deliveryv6 "github.com/waybill-data/waybill/proto/delivery/v6"
 	stockv1 "github.com/waybill-data/waybill/proto/stock/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 )
 
 // vector is one golden payload, written by Apache Avro's own encoder, and what it says.
@@ -51,13 +52,13 @@ func vectors(t testing.TB, name string) []vector {
 	return out
 }
 
-func plan(t testing.TB, avsc string, o decode.Options) *decode.Plan {
+func plan(t testing.TB, avsc string, o decode.Options) *avro.Plan {
 	t.Helper()
-	schema, err := os.ReadFile("../contract/schemas/" + avsc)
+	schema, err := os.ReadFile("../../contract/schemas/" + avsc)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := decode.Compile(schema, o)
+	p, err := avro.Compile(schema, o)
 	if err != nil {
 		t.Fatal(err)
 	}

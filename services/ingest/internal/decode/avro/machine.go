@@ -1,9 +1,11 @@
-package decode
+package avro
 
 import (
 	"encoding/binary"
 	"math"
 	"slices"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // slack is the room that every instruction finds in the output: a tag, a varint or fixed value, and the tail of a word-wise copy.
@@ -56,7 +58,7 @@ func room(out []byte, o, n int) []byte {
 //
 // out has its capacity as length and o is its end; p is the reading position, at is where the current instruction began. What is usual is
 // done by fast; this loop knows every instruction and every error.
-func (m *machine) run(prog *program, dst, src []byte) ([]byte, *Error) {
+func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 	if m.last != prog {
 		m.prepare(prog)
 	}

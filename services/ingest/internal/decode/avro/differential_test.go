@@ -1,4 +1,4 @@
-package decode
+package avro
 
 import (
 	"bytes"
@@ -18,6 +18,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"pgregory.net/rapid"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // schemaMaker draws random schemas, and values of them.
@@ -102,19 +104,19 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 	text := func(b []byte) { long(int64(len(b))); dst = append(dst, b...) }
 	switch t.logical {
 	case logicalDate:
-		long(int64(rapid.IntRange(minDays, maxDays).Draw(m.t, "date")))
+		long(int64(rapid.IntRange(decode.MinDays, decode.MaxDays).Draw(m.t, "date")))
 		return dst
 	case logicalTimeMillis:
-		long(int64(rapid.IntRange(0, dayMicros/1000-1).Draw(m.t, "time")))
+		long(int64(rapid.IntRange(0, decode.DayMicros/1000-1).Draw(m.t, "time")))
 		return dst
 	case logicalTimeMicros:
-		long(int64(rapid.IntRange(0, dayMicros-1).Draw(m.t, "time")))
+		long(int64(rapid.IntRange(0, decode.DayMicros-1).Draw(m.t, "time")))
 		return dst
 	case logicalTimestampMillis, logicalLocalMillis:
-		long(rapid.Int64Range(MinMicros/1000, MaxMicros/1000).Draw(m.t, "millis"))
+		long(rapid.Int64Range(decode.MinMicros/1000, decode.MaxMicros/1000).Draw(m.t, "millis"))
 		return dst
 	case logicalTimestampMicros, logicalLocalMicros:
-		long(rapid.Int64Range(MinMicros, MaxMicros).Draw(m.t, "micros"))
+		long(rapid.Int64Range(decode.MinMicros, decode.MaxMicros).Draw(m.t, "micros"))
 		return dst
 	case logicalDecimal:
 		// As many digits as the precision has, of either sign.
@@ -216,7 +218,7 @@ func TestAgainstAvro(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &schemaMaker{t: t}
 		avsc := m.record(1)
-		p, err := Compile([]byte(avsc), Options{Contract: "random", Payload: "payload"})
+		p, err := Compile([]byte(avsc), decode.Options{Contract: "random", Payload: "payload"})
 		if err != nil {
 			t.Fatalf("%s: %v", avsc, err)
 		}

@@ -1,4 +1,4 @@
-package decode
+package avro
 
 // opcode is what one instruction does. Reading means from the Avro payload, writing means to the row.
 type opcode uint8
