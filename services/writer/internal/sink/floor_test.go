@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"github.com/googleapis/gax-go/v2"
@@ -29,6 +28,8 @@ type floor struct {
 	Blocks string
 	// GRPC and REST are the emulator's; Credentials is a credentials file, which asks for TLS.
 	GRPC, REST, Credentials string
+	// Table is a table that is there, as projects/P/datasets/D/tables/T.
+	Table string
 	// Lanes is the number of write streams at once.
 	Lanes int
 }
@@ -68,18 +69,15 @@ func BenchmarkFloor(b *testing.B) {
 	c := Defaults()
 	c.Project, c.Dataset, c.Credentials = "sandbox", "waybill", f.Credentials
 	c.Insecure, c.Endpoint = f.Credentials == "", Endpoint{GRPC: f.GRPC, REST: f.REST}
-	client, rest, err := Clients(b.Context(), c, "floor")
+	options, _, err := c.clientOptions("floor")
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := dialer(b.Context(), options)()
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer client.Close() //nolint:errcheck // Every call on it has ended.
-	defer rest.Close()   //nolint:errcheck // Likewise.
-	table := rest.Dataset(c.Dataset).Table("floor")
-	if _, err := table.Metadata(b.Context()); err != nil {
-		if err := table.Create(b.Context(), &bigquery.TableMetadata{Schema: bigquery.Schema{{Name: "a", Type: bigquery.StringFieldType}}}); err != nil {
-			b.Fatal(err)
-		}
-	}
 	for _, way := range []struct {
 		name string
 		send func(*floorCall, floorBlock) error
@@ -95,7 +93,7 @@ func BenchmarkFloor(b *testing.B) {
 func (f *floor) measure(b *testing.B, client *storage.BigQueryWriteClient, blocks []floorBlock, send func(*floorCall, floorBlock) error) {
 	var calls []*floorCall
 	for range f.Lanes {
-		calls = append(calls, newFloorCall(b, client))
+		calls = append(calls, newFloorCall(b, client, f.Table))
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -133,9 +131,9 @@ type floorCall struct {
 	ended    chan error
 }
 
-func newFloorCall(b *testing.B, client *storage.BigQueryWriteClient) *floorCall {
+func newFloorCall(b *testing.B, client *storage.BigQueryWriteClient, table string) *floorCall {
 	made, err := client.CreateWriteStream(b.Context(), &storagepb.CreateWriteStreamRequest{
-		Parent: "projects/sandbox/datasets/waybill/tables/floor", WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
+		Parent: table, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
 	})
 	if err != nil {
 		b.Fatal(err)
