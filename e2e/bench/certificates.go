@@ -20,8 +20,9 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// certificates makes an authority, a certificate for loopback and a service account that nobody knows, for one day and one run, in dir.
-func certificates(dir string) (*stack.TLS, error) {
+// certificates makes an authority, a certificate for loopback and a service account that nobody knows, for one day and one run, in dir. tokens is the
+// address of the account's token endpoint.
+func certificates(dir, tokens string) (*stack.TLS, error) {
 	authority, authorityKey, err := certificate(nil, nil)
 	if err != nil {
 		return nil, err
@@ -34,7 +35,7 @@ func certificates(dir string) (*stack.TLS, error) {
 	if err != nil {
 		return nil, err
 	}
-	account, err := serviceAccount()
+	account, err := serviceAccount(tokens)
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func certificate(parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.C
 	return made, key, err
 }
 
-// serviceAccount is a credentials file. Google's client signs its own token with it, so nobody is asked; the emulator looks at none.
-func serviceAccount() ([]byte, error) {
+// serviceAccount is a credentials file of an account that nobody knows.
+func serviceAccount(tokens string) ([]byte, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func serviceAccount() ([]byte, error) {
 	}
 	return json.Marshal(map[string]string{
 		"type": "service_account", "project_id": "sandbox", "client_id": "1", "private_key_id": "1",
-		"client_email": "bench@sandbox.invalid", "token_uri": "http://127.0.0.1:1/token",
+		"client_email": "bench@sandbox.invalid", "token_uri": "http://" + tokens + "/token",
 		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
 	})
 }

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -22,6 +22,8 @@ type world struct {
 	dir      string
 	// next is the index of the next event to produce.
 	next uint64
+	// stopTokens ends the token endpoint; nil without TLS.
+	stopTokens func()
 }
 
 // raise starts the sandbox for a variant. Its services wait for their start.
@@ -37,7 +39,11 @@ func (b *Bench) raise(ctx context.Context, v Variant) (_ *world, err error) {
 	}()
 	var security *stack.TLS
 	if v.TLS {
-		if security, err = certificates(w.dir); err != nil {
+		var address string
+		if address, w.stopTokens, err = tokens(ctx); err != nil {
+			return nil, fmt.Errorf("token endpoint: %w", err)
+		}
+		if security, err = certificates(w.dir, address); err != nil {
 			return nil, fmt.Errorf("certificates: %w", err)
 		}
 	}
@@ -68,6 +74,9 @@ func (w *world) fall() {
 		if err := w.stack.Down(30 * time.Second); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		}
+	}
+	if w.stopTokens != nil {
+		w.stopTokens()
 	}
 	_ = os.RemoveAll(w.dir) // a folder of the system's temporary ones
 }
@@ -148,7 +157,7 @@ func (r reading) allocated() Services {
 }
 
 // stuck is how long nothing may settle before a run is given up.
-const stuck = time.Minute
+const stuck = 30 * time.Second
 
 // awaitSettled polls until so many rows in all are settled, and returns the reading that shows them.
 func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duration) (reading, error) {
@@ -183,8 +192,11 @@ func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duratio
 }
 
 func (w *world) stalled(got, want int64) error {
-	return fmt.Errorf("nothing has settled for %v, %d of %d rows; the last lines of %s:\n%s", stuck, got, want,
-		filepath.Base(w.stack.Ingests[0].Log), stack.Tail(w.stack.Ingests[0].Log, 5))
+	text := fmt.Sprintf("nothing has settled for %v, %d of %d rows", stuck, got, want)
+	for _, p := range []*stack.Service{w.stack.Ingests[0], w.stack.Writers[0]} {
+		text += fmt.Sprintf("; the end of %s's log:\n%s\n", p.Name, stack.Tail(p.Log, 5))
+	}
+	return errors.New(text)
 }
 
 // awaitOpen polls until every lane of the variant's topic is open.
