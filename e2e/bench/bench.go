@@ -32,7 +32,7 @@ type Bench struct {
 	// Progress hears what is going on.
 	Progress io.Writer
 
-	starts   map[any]Services
+	starts   map[startKey]Services
 	floorDir string
 }
 
@@ -101,6 +101,7 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	}
 	million := float64(d.rows) / 1e6
 	r.Rows, r.RowBytes, r.StartCPU = d.rows, float64(d.bytes)/float64(d.rows), start
+	r.OutBytes = d.out / float64(d.rows)
 	r.RowsPerS, r.MBPerS = d.rate, d.rate*r.RowBytes/1e6
 	r.CPU, r.Allocated = d.cpu.per(million).costs(), d.allocated.per(float64(d.rows))
 	if b.Live > 0 {

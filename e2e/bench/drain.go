@@ -9,19 +9,23 @@ import (
 // drained is what it took to move a topic that was full before the services started.
 type drained struct {
 	rows, bytes int64   // records, and bytes of their values
+	out         float64 // bytes of their rows
 	rate        float64 // rows a second
 	cpu         Services
 	allocated   Services
 }
 
+// startKey is what the cost of starting depends on.
+type startKey struct {
+	lanes int
+	tls   bool
+}
+
 // startCost is the processor time that the services use until every lane is open, with nothing to carry. It is taken from what a run
-// used: a run has too few rows to share it among. Lanes and TLS decide; the rest does not matter.
+// used: a run has too few rows to share it among.
 func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
-	type key struct {
-		lanes int
-		tls   bool
-	}
-	if cost, known := b.starts[key{v.Lanes, v.TLS}]; known {
+	key := startKey{v.Lanes, v.TLS}
+	if cost, known := b.starts[key]; known {
 		return cost, nil
 	}
 	w, err := b.raise(ctx, v)
@@ -42,9 +46,9 @@ func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
 		return Services{}, err
 	}
 	if b.starts == nil {
-		b.starts = map[any]Services{}
+		b.starts = map[startKey]Services{}
 	}
-	b.starts[key{v.Lanes, v.TLS}] = r.cpu()
+	b.starts[key] = r.cpu()
 	return r.cpu(), nil
 }
 
@@ -71,6 +75,7 @@ func (w *world) drain(ctx context.Context, rows int64, start Services) (d draine
 	}
 	d.cpu = r.cpu().minus(start).atLeastZero()
 	d.allocated = r.allocated()
+	d.out = r.ingest.Sum("waybill_ingest_row_bytes_total")
 	return d, nil
 }
 

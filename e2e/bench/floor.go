@@ -138,7 +138,7 @@ func (b *Bench) runFloor(ctx context.Context, name string, env []string) (map[st
 	if err != nil {
 		return nil, fmt.Errorf("floor %s: %w\n%s%s", name, err, text, &errs)
 	}
-	found := parse(text, "BenchmarkFloor", "cpu-ns/row")
+	found := parse(text)
 	if len(found) == 0 {
 		return nil, fmt.Errorf("floor %s printed no cpu-ns/row:\n%s", name, text)
 	}

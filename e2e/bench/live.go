@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -61,15 +62,12 @@ func (w *world) live(ctx context.Context, load, full float64, lasts time.Duratio
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		stop()
-		<-produced
-		return l, ctx.Err()
+		return l, errors.Join(ctx.Err(), <-produced)
 	}
 	before, err := w.read(ctx)
 	if err != nil {
 		stop()
-		<-produced
-		return l, err
+		return l, errors.Join(err, <-produced)
 	}
 	if err := <-produced; err != nil {
 		return l, err

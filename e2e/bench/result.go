@@ -41,8 +41,10 @@ type Result struct {
 	// Settle is at full load.
 	Settle *Settle `json:"settle_ms"`
 
-	Rows      int64    `json:"rows"`
+	Rows int64 `json:"rows"`
+	// RowBytes is the mean size of a record's value, OutBytes that of the row which BigQuery gets.
 	RowBytes  float64  `json:"row_bytes"`
+	OutBytes  float64  `json:"bigquery_row_bytes"`
 	Allocated Services `json:"alloc_bytes_per_row"`
 	StartCPU  Services `json:"start_cpu_s"`
 	Floor     *Floor   `json:"floor_cpu_s_per_million,omitempty"`

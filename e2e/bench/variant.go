@@ -41,8 +41,12 @@ var base = Variant{Lanes: 8, Codec: "none"}
 
 // around is what is varied, one thing at a time, on one of the workloads.
 var around = []Variant{
-	{Lanes: 1, Codec: "none"}, {Lanes: 32, Codec: "none"}, {Lanes: 8, Codec: "lz4"}, {Lanes: 8, Codec: "zstd"},
-	{Lanes: 8, Codec: "none", TLS: true}, {Lanes: 8, Codec: "none", LatencyMS: 100},
+	{Lanes: 1, Codec: "none"},
+	{Lanes: 32, Codec: "none"},
+	{Lanes: 8, Codec: "lz4"},
+	{Lanes: 8, Codec: "zstd"},
+	{Lanes: 8, Codec: "none", TLS: true},
+	{Lanes: 8, Codec: "none", LatencyMS: 100},
 }
 
 // variants are those that the choice asks for. Without any choice: every workload at the base, the first one also around it. With one, the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -151,6 +152,7 @@ func (r reading) batches() float64 { return r.ingest.Sum("waybill_ingest_batches
 func (r reading) cpu() Services {
 	return Services{r.ingest.CPUSeconds(), r.writer.CPUSeconds()}
 }
+
 func (r reading) allocated() Services {
 	const name = "go_memstats_alloc_bytes_total"
 	return Services{r.ingest.Sum(name), r.writer.Sum(name)}
@@ -192,11 +194,12 @@ func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duratio
 }
 
 func (w *world) stalled(got, want int64) error {
-	text := fmt.Sprintf("nothing has settled for %v, %d of %d rows", stuck, got, want)
+	var text strings.Builder
+	fmt.Fprintf(&text, "nothing has settled for %v, %d of %d rows", stuck, got, want)
 	for _, p := range []*stack.Service{w.stack.Ingests[0], w.stack.Writers[0]} {
-		text += fmt.Sprintf("; the end of %s's log:\n%s\n", p.Name, stack.Tail(p.Log, 5))
+		fmt.Fprintf(&text, "; the end of %s's log:\n%s\n", p.Name, stack.Tail(p.Log, 5))
 	}
-	return errors.New(text)
+	return errors.New(text.String())
 }
 
 // awaitOpen polls until every lane of the variant's topic is open.

@@ -138,7 +138,7 @@ func (h *hop) child(b *testing.B) (address string, end func() int64) {
 	}
 	address = await("address")
 	return address, func() (used int64) {
-		stdin.Close() //nolint:errcheck // The child ends by it, or is gone.
+		stdin.Close() // the child ends by it
 		if _, err := fmt.Sscan(await("processor"), &used); err != nil {
 			b.Fatal(err)
 		}

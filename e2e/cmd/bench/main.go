@@ -15,6 +15,7 @@ type command struct {
 	Run     runCmd     `cmd:"" default:"withargs" help:"Measure: rows, processor time, memory and latency, beside the floor. Writes bench.json. The default."`
 	Compare compareCmd `cmd:"" help:"Compare two reports of one machine."`
 	Linger  lingerCmd  `cmd:"" help:"Batches and latency at 1, 10 and 100 % load: how the linger adapts."`
+	Scale   scaleCmd   `cmd:"" help:"What many partitions and a large load need, by the costs in a report."`
 }
 
 func main() {

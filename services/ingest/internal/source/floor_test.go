@@ -43,7 +43,7 @@ func BenchmarkFloor(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		defer consumer.Close() //nolint:errcheck // Nothing is under way.
+		b.Cleanup(func() { _ = consumer.Close() }) // nothing is under way then
 		consumers = append(consumers, consumer)
 	}
 	partitions, err := consumers[0].Partitions(floor.Topic)

@@ -1,0 +1,194 @@
+package bench
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Demand is a load to plan for.
+type Demand struct {
+	// Partitions of all topics: lanes.
+	Partitions int
+	// BytesPerS are record values before compression, all partitions together, evenly spread.
+	BytesPerS float64
+	// Tables is how many tables each partition has rows for.
+	Tables int
+	// LatencyS is how long BigQuery takes to answer an append, in seconds.
+	LatencyS float64
+	// ThroughputPerS is BigQuery's quota for bytes of rows a second of a project.
+	ThroughputPerS float64
+	// Cores of a process, and the share of them that may be busy on average: the rest is for peaks and catching up.
+	Cores float64
+	Busy  float64
+}
+
+// Costs of one row, as measured.
+type rowCosts struct {
+	ingest, writer float64 // processor seconds
+	in, out        float64 // bytes of the record's value, and of the row that BigQuery gets
+	lane           float64 // rows a second that one lane carries alone
+	laneMeasured   bool    // or else a share of what several did
+}
+
+// The knobs' defaults, as in ingest.example.yaml and writer.example.yaml, and the constants of the services.
+const (
+	budgetBytes    = 128 << 20 // memory.budget of either service
+	windowBytes    = 16 << 20  // window.bytes
+	windowBatches  = 32        // window.batches
+	batchBytes     = 1 << 20   // batch.bytes
+	lingerSeconds  = 0.05      // batch.linger
+	createRate     = 20        // bigquery.create_streams_per_second
+	leastFetch     = 32 << 10  // what ingest fetches of a partition at least; four of them are what it plans to hold
+	callsEach      = 80        // append calls that share an HTTP/2 connection; BigQuery takes 100
+	recordOverhead = 264       // what the memory budget counts beside a record's value: 200 a message, 64 its row
+)
+
+// BigQuery's limits of a project in a region, beside the throughput.
+const (
+	connectionQuota = 5_000  // AppendRows calls open at once
+	createQuota     = 10_000 // CreateWriteStream calls an hour
+	createsPerS     = 40     // above it they get slow
+)
+
+// Need is one line of a plan without a limit: so many of it.
+type Need struct {
+	What   string
+	Number float64
+	Note   string
+}
+
+// Bound is one line of a plan with a limit.
+type Bound struct {
+	What string
+	// Used is the part of the limit that is used: at 1 the load is at the limit.
+	Used float64
+	// Detail says need and limit, Knob what moves it.
+	Detail, Knob string
+}
+
+// Plan is what a demand needs.
+type Plan struct {
+	Demand Demand
+	Source string
+	Needs  []Need
+	// Bounds are in the order in which a growing load meets them.
+	Bounds []Bound
+}
+
+// Scale plans for a demand by the costs of a workload in a report.
+func Scale(r Report, workload string, d Demand) (Plan, error) {
+	switch {
+	case d.Partitions < 1 || d.Tables < 1:
+		return Plan{}, fmt.Errorf("%d partitions with %d tables each: both must be positive", d.Partitions, d.Tables)
+	case d.BytesPerS <= 0 || d.LatencyS < 0 || d.ThroughputPerS <= 0:
+		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, quota %.0f bytes a second: rates must be positive", d.BytesPerS, d.LatencyS, d.ThroughputPerS)
+	case d.Cores <= 0 || d.Busy <= 0 || d.Busy > 1:
+		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 and 1", d.Cores, d.Busy)
+	}
+	costs, source, err := costsOf(r, workload)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Demand: d, Source: source}
+	p.compute(costs)
+	return p, nil
+}
+
+// costsOf reads the costs of a workload: with TLS if that was measured, then with eight lanes, then without compression or latency.
+func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
+	var best, single *Result
+	rank := func(w *Result) int {
+		n := 0
+		for i, good := range []bool{w.LatencyMS == 0, w.Codec == "none", w.Lanes == 8, w.TLS} {
+			if good {
+				n += 1 << i
+			}
+		}
+		return n
+	}
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		if w.Name != workload || w.RowBytes <= 0 || w.CPU.Total <= 0 {
+			continue
+		}
+		if best == nil || rank(w) > rank(best) {
+			best = w
+		}
+		if w.Lanes == 1 && (single == nil || rank(w) > rank(single)) {
+			single = w
+		}
+	}
+	if best == nil {
+		return c, "", fmt.Errorf("the report holds no costs of the workload %q: measure it first", workload)
+	}
+	c = rowCosts{ingest: best.CPU.Ingest / 1e6, writer: best.CPU.Writer / 1e6, in: best.RowBytes, out: max(best.OutBytes, 1)}
+	c.lane, c.laneMeasured = best.RowsPerS/float64(best.Lanes), false
+	if single != nil {
+		c.lane, c.laneMeasured = single.RowsPerS, true
+	}
+	return c, best.variant().String(), nil
+}
+
+func (p *Plan) compute(c rowCosts) {
+	d := p.Demand
+	lanes := float64(d.Partitions)
+	rows := d.BytesPerS / c.in
+	perLane := rows / lanes
+
+	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's answer. Ingest keeps the records beside the rows.
+	age := lingerSeconds + d.LatencyS
+	ingestLane := perLane * age * (c.in + recordOverhead + c.out)
+	writerLane := perLane * d.LatencyS * c.out
+	const ingestBudget, prefetchBudget = budgetBytes / 4 * 3, budgetBytes / 4
+
+	ingests := processes(rows*c.ingest, d, lanes*ingestLane/ingestBudget, 4*lanes*leastFetch/prefetchBudget)
+	writers := processes(rows*c.writer, d, lanes*writerLane/budgetBytes, 0)
+	calls := lanes * float64(d.Tables)
+	perWriter := math.Ceil(calls / writers)
+	pool := math.Ceil(perWriter / callsEach)
+	creating := min(writers*createRate, createsPerS)
+
+	p.Needs = []Need{
+		{"rows a second", rows, fmt.Sprintf("%.0f bytes a record, %.0f a row", c.in, c.out)},
+		{"lanes", lanes, fmt.Sprintf("one a partition; each carries %.2f MB/s", d.BytesPerS/lanes/1e6)},
+		{"cores of ingest", rows * c.ingest, fmt.Sprintf("%.2f s a million rows", 1e6*c.ingest)},
+		{"cores of writers", rows * c.writer, fmt.Sprintf("%.2f s a million rows", 1e6*c.writer)},
+		{"ingest processes", ingests, fmt.Sprintf("of %g cores, %.0f %% busy; %.0f lanes each", d.Cores, 100*d.Busy, math.Ceil(lanes/ingests))},
+		{"writer processes", writers, fmt.Sprintf("of %g cores, %.0f %% busy; %.0f lanes each", d.Cores, 100*d.Busy, math.Ceil(lanes/writers))},
+		{"connections ingest to writer", ingests * writers, "one for each pair; lanes share them"},
+		{"write streams", calls, "one a lane and table, as many AppendRows calls"},
+		{"connections to BigQuery", pool * writers, fmt.Sprintf("%.0f a writer: %.0f calls, %d on each", pool, perWriter, callsEach)},
+		{"MB in flight in an ingest", lanes * ingestLane / ingests / 1e6, fmt.Sprintf("%.0f KB a lane; budget %d MB", ingestLane/1e3, ingestBudget/1_000_000)},
+		{"MB in flight in a writer", lanes * writerLane / writers / 1e6, fmt.Sprintf("%.0f KB a lane; budget %d MB", writerLane/1e3, budgetBytes/1_000_000)},
+		{"seconds to create all streams", calls / creating, fmt.Sprintf("%.0f a second; after a crash of everything, or at the first start", creating)},
+		{"streams created by a rolling restart", 0, "a lane that ends in order leaves its streams to the next owner"},
+	}
+	windowRate := min(windowBytes, windowBatches*batchBytes) / max(d.LatencyS, 1e-3)
+	note := "measured with one lane"
+	if !c.laneMeasured {
+		note = "at least: a share of what several lanes carried"
+	}
+	p.Bounds = []Bound{
+		{
+			"BigQuery throughput", rows * c.out / d.ThroughputPerS, fmt.Sprintf("%.0f of %.0f MB/s of rows", rows*c.out/1e6, d.ThroughputPerS/1e6),
+			"the quota of AppendRows bytes; a multi-region; tables in projects of their own",
+		},
+		{"AppendRows calls open", calls / connectionQuota, fmt.Sprintf("%.0f of %d a region", calls, connectionQuota), "fewer partitions or tables a topic; delivery: at_least_once for minor topics; the quota"},
+		{"CreateWriteStream an hour", calls / createQuota, fmt.Sprintf("%.0f of %d when every lane crashes once an hour", calls, createQuota), "drain_timeout, so that lanes end in order; the quota"},
+		{"one lane's processor time", perLane / c.lane, fmt.Sprintf("%.0f of %.0f rows/s, %s", perLane, c.lane, note), "more partitions"},
+		{"one lane's window", perLane * c.out / windowRate, fmt.Sprintf("%.2f of %.0f MB/s at this latency", perLane*c.out/1e6, windowRate/1e6), "window.bytes, window.batches; more partitions"},
+		{"ingest processes", ingests / lanes, fmt.Sprintf("%.0f of %.0f: a lane cannot be shared", ingests, lanes), "more cores a process; more partitions"},
+	}
+	slices.SortStableFunc(p.Bounds, func(a, b Bound) int { return cmp.Compare(b.Used, a.Used) })
+}
+
+// processes is how many are needed: for the processor, and for each of the memories, given as multiples of what one process has.
+func processes(cores float64, d Demand, memories ...float64) float64 {
+	n := math.Ceil(cores / (d.Cores * d.Busy))
+	for _, m := range memories {
+		n = max(n, math.Ceil(m))
+	}
+	return max(n, 1)
+}
