@@ -34,6 +34,8 @@ type Bench struct {
 
 	starts   map[startKey]Services
 	floorDir string
+	// pieces are the floor's of the round under way, in processor seconds a million rows.
+	pieces map[floorKey]map[string]float64
 }
 
 // Run measures the variants that the choice asks for.
@@ -58,6 +60,7 @@ func (b *Bench) Run(ctx context.Context) (Report, error) {
 	runs := make([][]Result, len(variants))
 	began := time.Now()
 	for run := range b.Runs {
+		b.pieces = map[floorKey]map[string]float64{}
 		for i, v := range variants {
 			fmt.Fprintf(b.Progress, "%4.0f s  run %d of %d, %d of %d: %s\n", time.Since(began).Seconds(), run+1, b.Runs, i+1, len(variants), v)
 			r, err := b.once(ctx, v)

@@ -54,10 +54,10 @@ func (r Report) printFloors(out io.Writer) error {
 		if !shown {
 			shown = true
 			fmt.Fprintln(out, "\nThe floor, CPU-s/M rows")
-			fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tsarama alone\tdecode alone\tone hop, both ends\tBigQuery client\tfloor\tclient's own messages instead\t")
+			fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tsarama alone\tdecode alone\tone hop, both ends\tBigQuery client\tfloor\tdecode MB/s\tclient's own messages instead\t")
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t\n", w.Name, w.Lanes, w.Codec, onOff(w.TLS),
-			w.Floor.Kafka, w.Floor.Decode, w.Floor.Hop, w.Floor.BigQuery, w.Floor.Total, w.Floor.Messages)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.0f\t%.3f\t\n", w.Name, w.Lanes, w.Codec, onOff(w.TLS),
+			w.Floor.Kafka, w.Floor.Decode, w.Floor.Hop, w.Floor.BigQuery, w.Floor.Total, w.RowBytes/max(w.Floor.Decode, 1e-9), w.Floor.Messages)
 	}
 	if !shown {
 		return nil

@@ -36,8 +36,11 @@ type hop struct {
 }
 
 const (
-	hopChild  = "WAYBILL_FLOOR_CHILD"
-	hopWindow = 16
+	hopChild = "WAYBILL_FLOOR_CHILD"
+	// hopWindow is the batches of a call that are under way; the others are the writer's HTTP/2 windows, in bytes.
+	hopWindow     = 16
+	hopLane       = 1 << 20
+	hopConnection = 8 << 20
 )
 
 // BenchmarkFloor sends blocks of rows over one gRPC hop between two processes, through this codec and nothing else: no lane, no window by
@@ -163,7 +166,8 @@ func (h *hop) serve(b *testing.B) {
 		}
 		security = credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{pair}})
 	}
-	server := grpc.NewServer(grpc.Creds(security), grpc.ForceServerCodecV2(Codec()), grpc.MaxRecvMsgSize(32<<20))
+	server := grpc.NewServer(grpc.Creds(security), grpc.ForceServerCodecV2(Codec()), grpc.MaxRecvMsgSize(32<<20),
+		grpc.InitialWindowSize(hopLane), grpc.InitialConnWindowSize(hopConnection))
 	lanev1.RegisterLaneServiceServer(server, hopServer{})
 	go server.Serve(listener) //nolint:errcheck // Stop ends it.
 	began := processorTime()
