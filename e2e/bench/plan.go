@@ -27,6 +27,9 @@ func (p Plan) Print(out io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	if !p.Batches {
+		fmt.Fprintln(out, "\nThe report holds no loads below the full one, so small batches cost no more than large ones here. Measure them: bench run --loads 0.1,0.01")
+	}
 	first := p.Bounds[0]
 	if first.Used > 1 {
 		_, err := fmt.Fprintf(out, "\nToo much: %s is needed %.1f times over. Knob: %s.\n", first.What, first.Used, first.Knob)

@@ -17,6 +17,8 @@ type Demand struct {
 	Tables int
 	// LatencyS is how long BigQuery takes to answer an append, in seconds.
 	LatencyS float64
+	// LingerS is batch.linger in seconds: how long rows wait for others.
+	LingerS float64
 	// ThroughputPerS is BigQuery's quota for bytes of rows a second of a project.
 	ThroughputPerS float64
 	// Cores of a process, and the share of them that may be busy on average: the rest is for peaks and catching up.
@@ -26,10 +28,11 @@ type Demand struct {
 
 // Costs of one row, as measured.
 type rowCosts struct {
-	ingest, writer float64 // processor seconds
-	in, out        float64 // bytes of the record's value, and of the row that BigQuery gets
-	lane           float64 // rows a second that one lane carries alone
-	laneMeasured   bool    // or else a share of what several did
+	ingest, writer float64  // processor seconds in a full batch
+	batch          Services // processor seconds a batch, beside its rows; zero when no small loads were measured
+	in, out        float64  // bytes of the record's value, and of the row that BigQuery gets
+	lane           float64  // rows a second that one lane carries alone
+	laneMeasured   bool     // or else a share of what several did
 }
 
 // The knobs' defaults, as in ingest.example.yaml and writer.example.yaml, and the constants of the services.
@@ -38,7 +41,6 @@ const (
 	windowBytes    = 16 << 20  // window.bytes
 	windowBatches  = 32        // window.batches
 	batchBytes     = 1 << 20   // batch.bytes
-	lingerSeconds  = 0.05      // batch.linger
 	createRate     = 20        // bigquery.create_streams_per_second
 	leastFetch     = 32 << 10  // what ingest fetches of a partition at least; four of them are what it plans to hold
 	callsEach      = 80        // append calls that share an HTTP/2 connection; BigQuery takes 100
@@ -72,7 +74,9 @@ type Bound struct {
 type Plan struct {
 	Demand Demand
 	Source string
-	Needs  []Need
+	// Batches says that the cost of batches is counted.
+	Batches bool
+	Needs   []Need
 	// Bounds are in the order in which a growing load meets them.
 	Bounds []Bound
 }
@@ -82,8 +86,9 @@ func Scale(r Report, workload string, d Demand) (Plan, error) {
 	switch {
 	case d.Partitions < 1 || d.Tables < 1:
 		return Plan{}, fmt.Errorf("%d partitions with %d tables each: both must be positive", d.Partitions, d.Tables)
-	case d.BytesPerS <= 0 || d.LatencyS < 0 || d.ThroughputPerS <= 0:
-		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, quota %.0f bytes a second: rates must be positive", d.BytesPerS, d.LatencyS, d.ThroughputPerS)
+	case d.BytesPerS <= 0 || d.LatencyS < 0 || d.LingerS < 0 || d.ThroughputPerS <= 0:
+		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, linger %g s, quota %.0f bytes a second: rates must be positive, times not negative",
+			d.BytesPerS, d.LatencyS, d.LingerS, d.ThroughputPerS)
 	case d.Cores <= 0 || d.Busy <= 0 || d.Busy > 1:
 		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 and 1", d.Cores, d.Busy)
 	}
@@ -91,14 +96,14 @@ func Scale(r Report, workload string, d Demand) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Demand: d, Source: source}
+	p := Plan{Demand: d, Source: source, Batches: costs.batch != Services{}}
 	p.compute(costs)
 	return p, nil
 }
 
 // costsOf reads the costs of a workload: with TLS if that was measured, then with eight lanes, then without compression or latency.
 func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
-	var best, single *Result
+	var best, single, loaded *Result
 	rank := func(w *Result) int {
 		n := 0
 		for i, good := range []bool{w.LatencyMS == 0, w.Codec == "none", w.Lanes == 8, w.TLS} {
@@ -116,6 +121,9 @@ func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
 		if best == nil || rank(w) > rank(best) {
 			best = w
 		}
+		if len(w.Loads) > 1 && (loaded == nil || rank(w) > rank(loaded)) {
+			loaded = w
+		}
 		if w.Lanes == 1 && (single == nil || rank(w) > rank(single)) {
 			single = w
 		}
@@ -128,7 +136,40 @@ func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
 	if single != nil {
 		c.lane, c.laneMeasured = single.RowsPerS, true
 	}
-	return c, best.variant().String(), nil
+	source = best.variant().String()
+	if loaded != nil {
+		c.batch = batchCost(loaded.Loads)
+		source += "; a batch: " + loaded.variant().String()
+	}
+	return c, source, nil
+}
+
+// batchCost is what a batch costs beside its rows: the slope of the cost of a row over the batches that it takes, in processor seconds. The
+// loads count by their relative errors, or the smallest, whose rows are dearest, would decide alone.
+func batchCost(loads []Load) Services {
+	slope := func(cost func(Load) float64) float64 {
+		var w, x, y, xx, xy float64
+		for _, l := range loads {
+			c := cost(l)
+			if l.RowsPerBatch <= 0 || c <= 0 {
+				continue
+			}
+			weight, batches := 1/(c*c), 1/l.RowsPerBatch
+			w, x, y, xx, xy = w+weight, x+weight*batches, y+weight*c, xx+weight*batches*batches, xy+weight*batches*c
+		}
+		spread := w*xx - x*x
+		if spread <= 1e-12*w*xx {
+			return 0 // batches of one size tell nothing
+		}
+		return max(0, (w*xy-x*y)/spread) / 1e6
+	}
+	return Services{slope(func(l Load) float64 { return l.CPU.Ingest }), slope(func(l Load) float64 { return l.CPU.Writer })}
+}
+
+// batches is how many batches a second a lane sends at so many rows a second: one for each row while rows come seldom, one a linger while they
+// come often, and no fewer than hold the rows.
+func batches(rows, out, linger float64) float64 {
+	return max(rows/(1+rows*linger), rows*out/batchBytes)
 }
 
 func (p *Plan) compute(c rowCosts) {
@@ -138,13 +179,15 @@ func (p *Plan) compute(c rowCosts) {
 	perLane := rows / lanes
 
 	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's answer. Ingest keeps the records beside the rows.
-	age := lingerSeconds + d.LatencyS
+	age := d.LingerS + d.LatencyS
 	ingestLane := perLane * age * (c.in + recordOverhead + c.out)
 	writerLane := perLane * d.LatencyS * c.out
 	const ingestBudget, prefetchBudget = budgetBytes / 4 * 3, budgetBytes / 4
 
-	ingests := processes(rows*c.ingest, d, lanes*ingestLane/ingestBudget, 4*lanes*leastFetch/prefetchBudget)
-	writers := processes(rows*c.writer, d, lanes*writerLane/budgetBytes, 0)
+	sent := lanes * batches(perLane, c.out, d.LingerS)
+	ingestCores, writerCores := rows*c.ingest+sent*c.batch.Ingest, rows*c.writer+sent*c.batch.Writer
+	ingests := processes(ingestCores, d, lanes*ingestLane/ingestBudget, 4*lanes*leastFetch/prefetchBudget)
+	writers := processes(writerCores, d, lanes*writerLane/budgetBytes, 0)
 	calls := lanes * float64(d.Tables)
 	perWriter := math.Ceil(calls / writers)
 	pool := math.Ceil(perWriter / callsEach)
@@ -153,8 +196,9 @@ func (p *Plan) compute(c rowCosts) {
 	p.Needs = []Need{
 		{"rows a second", rows, fmt.Sprintf("%.0f bytes a record, %.0f a row", c.in, c.out)},
 		{"lanes", lanes, fmt.Sprintf("one a partition; each carries %.2f MB/s", d.BytesPerS/lanes/1e6)},
-		{"cores of ingest", rows * c.ingest, fmt.Sprintf("%.2f s a million rows", 1e6*c.ingest)},
-		{"cores of writers", rows * c.writer, fmt.Sprintf("%.2f s a million rows", 1e6*c.writer)},
+		{"batches a second", sent, fmt.Sprintf("%.1f rows each, by a linger of %.0f ms", rows/sent, 1e3*d.LingerS)},
+		{"cores of ingest", ingestCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch", 1e6*c.ingest, 1e3*c.batch.Ingest)},
+		{"cores of writers", writerCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch", 1e6*c.writer, 1e3*c.batch.Writer)},
 		{"ingest processes", ingests, fmt.Sprintf("of %g cores, %.0f %% busy; %.0f lanes each", d.Cores, 100*d.Busy, math.Ceil(lanes/ingests))},
 		{"writer processes", writers, fmt.Sprintf("of %g cores, %.0f %% busy; %.0f lanes each", d.Cores, 100*d.Busy, math.Ceil(lanes/writers))},
 		{"connections ingest to writer", ingests * writers, "one for each pair; lanes share them"},

@@ -14,7 +14,7 @@ func costsReport() Report {
 }
 
 func demand() Demand {
-	return Demand{Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6}
+	return Demand{Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6}
 }
 
 func (p Plan) need(t *testing.T, what string) float64 {
@@ -101,6 +101,63 @@ func TestScaleChoosesCosts(t *testing.T) {
 	}
 	if !strings.Contains(p.Source, "TLS") || p.need(t, "cores of ingest") < 11.9 {
 		t.Errorf("costs of %s", p.Source)
+	}
+}
+
+// Rows that cost 10 and 5, and 100 and 50 more a batch, whatever the order of the loads.
+func TestBatchCost(t *testing.T) {
+	var loads []Load
+	for _, n := range []float64{50, 5, 1} {
+		loads = append(loads, Load{RowsPerBatch: n, CPU: Costs{Ingest: 10 + 100/n, Writer: 5 + 50/n}})
+	}
+	for range 2 {
+		got := batchCost(loads)
+		if got.Ingest < 99.9e-6 || got.Ingest > 100.1e-6 || got.Writer < 49.9e-6 || got.Writer > 50.1e-6 {
+			t.Errorf("got %+v, want 100 and 50 microseconds", got)
+		}
+		slices.Reverse(loads)
+	}
+	if got := batchCost([]Load{loads[0], loads[0]}); got != (Services{}) {
+		t.Errorf("one size of batches says %+v", got)
+	}
+}
+
+func TestBatches(t *testing.T) {
+	for _, c := range []struct{ rows, out, linger, want float64 }{
+		{1, 100, 0.05, 1 / 1.05}, // hardly ever a second row
+		{1e4, 100, 0.05, 19.96},  // one a linger
+		{1e6, 1048, 0.05, 999.5}, // full before the linger is over
+		{100, 100, 0, 100},       // no linger, no batches
+	} {
+		if got := batches(c.rows, c.out, c.linger); got < c.want*0.999 || got > c.want*1.001 {
+			t.Errorf("%+v: %v batches a second", c, got)
+		}
+	}
+}
+
+// Many lanes make small batches, and those cost: a longer linger pays.
+func TestScaleBatches(t *testing.T) {
+	r := costsReport()
+	r.Workloads[0].Loads = []Load{{RowsPerBatch: 100, CPU: Costs{Ingest: 61, Writer: 21}}, {RowsPerBatch: 1, CPU: Costs{Ingest: 160, Writer: 120}}}
+	d := demand()
+	short, err := Scale(r, "avro-v6", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.LingerS = 1
+	long, err := Scale(r, "avro-v6", d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 100 rows a second and lane: 16.7 batches of 100 microseconds each, on 1,000 lanes.
+	if got := short.need(t, "cores of ingest"); got < 7.6 || got > 7.7 {
+		t.Errorf("%v cores of ingest, want 6 for rows and 1.67 for batches", got)
+	}
+	if got := long.need(t, "cores of ingest"); got > 6.2 {
+		t.Errorf("%v cores with a linger of a second", got)
+	}
+	if !short.Batches {
+		t.Error("the plan says that batches are not counted")
 	}
 }
 
