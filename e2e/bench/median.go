@@ -66,6 +66,22 @@ func median(runs []Result) Result {
 	of("", floor(func(f *Floor) *float64 { return &f.BigQuery }))
 	of("", floor(func(f *Floor) *float64 { return &f.Total }))
 	of("", floor(func(f *Floor) *float64 { return &f.Messages }))
+	for i := range m.Loads {
+		load := func(of func(*Load) *float64) func(*Result) *float64 {
+			return func(r *Result) *float64 { return of(&r.Loads[i]) }
+		}
+		of("", load(func(l *Load) *float64 { return &l.Rate }))
+		of("", load(func(l *Load) *float64 { return &l.RowsPerBatch }))
+		of("", load(func(l *Load) *float64 { return &l.Settle.P50 }))
+		of("", load(func(l *Load) *float64 { return &l.Settle.P99 }))
+		of("", load(func(l *Load) *float64 { return &l.Settle.Max }))
+		of("", load(func(l *Load) *float64 { return &l.CPU.Ingest }))
+		of("", load(func(l *Load) *float64 { return &l.CPU.Writer }))
+		of("", load(func(l *Load) *float64 { return &l.CPU.Total }))
+		for _, r := range runs {
+			m.Loads[i].Sustained = m.Loads[i].Sustained && r.Loads[i].Sustained
+		}
+	}
 	return m
 }
 
@@ -83,5 +99,6 @@ func (r Result) clone() Result {
 		v := *r.Floor
 		r.Floor = &v
 	}
+	r.Loads = slices.Clone(r.Loads)
 	return r
 }

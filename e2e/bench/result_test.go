@@ -16,6 +16,7 @@ func result(n float64) Result {
 		Name: "avro-v6", Lanes: 8, Codec: "none", RowsPerS: 1000 * n, MBPerS: 9 * n, CPU: Costs{60 * n, 20 * n, 80 * n}, FloorRatio: &ratio,
 		PeakRSS: Services{100 * n, 50 * n}, Settle: &Settle{10 * n, 20 * n, 30 * n}, Rows: 5, RowBytes: 9000, OutBytes: 9500,
 		Allocated: Services{7 * n, 3 * n}, Floor: &Floor{Kafka: 10 * n, Decode: 10 * n, Hop: 20 * n, BigQuery: 10 * n, Total: 50 * n, Messages: 15 * n},
+		Loads: []Load{{Load: 1, Rate: 100 * n, Sustained: true, RowsPerBatch: 10 * n, Settle: Settle{n, 2 * n, 3 * n}, CPU: Costs{5 * n, 5 * n, 10 * n}}},
 	}
 }
 

@@ -24,6 +24,8 @@ type Demand struct {
 	// Cores of a process, and the share of them that may be busy on average: the rest is for peaks and catching up.
 	Cores float64
 	Busy  float64
+	// Budget is memory.budget of either service in bytes.
+	Budget float64
 }
 
 // Costs of one row, as measured.
@@ -37,14 +39,13 @@ type rowCosts struct {
 
 // The knobs' defaults, as in ingest.example.yaml and writer.example.yaml, and the constants of the services.
 const (
-	budgetBytes    = 128 << 20 // memory.budget of either service
-	windowBytes    = 16 << 20  // window.bytes
-	windowBatches  = 32        // window.batches
-	batchBytes     = 1 << 20   // batch.bytes
-	createRate     = 20        // bigquery.create_streams_per_second
-	leastFetch     = 32 << 10  // what ingest fetches of a partition at least; four of them are what it plans to hold
-	callsEach      = 80        // append calls that share an HTTP/2 connection; BigQuery takes 100
-	recordOverhead = 264       // what the memory budget counts beside a record's value: 200 a message, 64 its row
+	windowBytes    = 16 << 20 // window.bytes
+	windowBatches  = 32       // window.batches
+	batchBytes     = 1 << 20  // batch.bytes
+	createRate     = 20       // bigquery.create_streams_per_second
+	leastFetch     = 32 << 10 // what ingest fetches of a partition at least; four of them are what it plans to hold
+	callsEach      = 80       // append calls that share an HTTP/2 connection; BigQuery takes 100
+	recordOverhead = 264      // what the memory budget counts beside a record's value: 200 a message, 64 its row
 )
 
 // BigQuery's limits of a project in a region, beside the throughput.
@@ -89,6 +90,8 @@ func Scale(r Report, workload string, d Demand) (Plan, error) {
 	case d.BytesPerS <= 0 || d.LatencyS < 0 || d.LingerS < 0 || d.ThroughputPerS <= 0:
 		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, linger %g s, quota %.0f bytes a second: rates must be positive, times not negative",
 			d.BytesPerS, d.LatencyS, d.LingerS, d.ThroughputPerS)
+	case d.Budget < 16<<20:
+		return Plan{}, fmt.Errorf("a memory budget of %.0f bytes: the services take 16 MiB at least", d.Budget)
 	case d.Cores <= 0 || d.Busy <= 0 || d.Busy > 1:
 		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 and 1", d.Cores, d.Busy)
 	}
@@ -182,12 +185,12 @@ func (p *Plan) compute(c rowCosts) {
 	age := d.LingerS + d.LatencyS
 	ingestLane := perLane * age * (c.in + recordOverhead + c.out)
 	writerLane := perLane * d.LatencyS * c.out
-	const ingestBudget, prefetchBudget = budgetBytes / 4 * 3, budgetBytes / 4
+	ingestBudget, prefetchBudget := d.Budget/4*3, d.Budget/4
 
 	sent := lanes * batches(perLane, c.out, d.LingerS)
 	ingestCores, writerCores := rows*c.ingest+sent*c.batch.Ingest, rows*c.writer+sent*c.batch.Writer
-	ingests := processes(ingestCores, d, lanes*ingestLane/ingestBudget, 4*lanes*leastFetch/prefetchBudget)
-	writers := processes(writerCores, d, lanes*writerLane/budgetBytes, 0)
+	ingests, ingestBy := processes(ingestCores, d, lanes*ingestLane/ingestBudget, 4*lanes*leastFetch/prefetchBudget)
+	writers, writerBy := processes(writerCores, d, lanes*writerLane/d.Budget, 0)
 	calls := lanes * float64(d.Tables)
 	perWriter := math.Ceil(calls / writers)
 	pool := math.Ceil(perWriter / callsEach)
@@ -199,13 +202,13 @@ func (p *Plan) compute(c rowCosts) {
 		{"batches a second", sent, fmt.Sprintf("%.1f rows each, by a linger of %.0f ms", rows/sent, 1e3*d.LingerS)},
 		{"cores of ingest", ingestCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch", 1e6*c.ingest, 1e3*c.batch.Ingest)},
 		{"cores of writers", writerCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch", 1e6*c.writer, 1e3*c.batch.Writer)},
-		{"ingest processes", ingests, fmt.Sprintf("of %g cores, %.0f %% busy; %.0f lanes each", d.Cores, 100*d.Busy, math.Ceil(lanes/ingests))},
-		{"writer processes", writers, fmt.Sprintf("of %g cores, %.0f %% busy; %.0f lanes each", d.Cores, 100*d.Busy, math.Ceil(lanes/writers))},
+		{"ingest processes", ingests, fmt.Sprintf("%s; %.0f lanes each", ingestBy, math.Ceil(lanes/ingests))},
+		{"writer processes", writers, fmt.Sprintf("%s; %.0f lanes each", writerBy, math.Ceil(lanes/writers))},
 		{"connections ingest to writer", ingests * writers, "one for each pair; lanes share them"},
 		{"write streams", calls, "one a lane and table, as many AppendRows calls"},
 		{"connections to BigQuery", pool * writers, fmt.Sprintf("%.0f a writer: %.0f calls, %d on each", pool, perWriter, callsEach)},
-		{"MB in flight in an ingest", lanes * ingestLane / ingests / 1e6, fmt.Sprintf("%.0f KB a lane; budget %d MB", ingestLane/1e3, ingestBudget/1_000_000)},
-		{"MB in flight in a writer", lanes * writerLane / writers / 1e6, fmt.Sprintf("%.0f KB a lane; budget %d MB", writerLane/1e3, budgetBytes/1_000_000)},
+		{"MB in flight in an ingest", lanes * ingestLane / ingests / 1e6, fmt.Sprintf("%.0f KB a lane; budget %.0f MB", ingestLane/1e3, ingestBudget/1e6)},
+		{"MB in flight in a writer", lanes * writerLane / writers / 1e6, fmt.Sprintf("%.0f KB a lane; budget %.0f MB", writerLane/1e3, d.Budget/1e6)},
 		{"seconds to create all streams", calls / creating, fmt.Sprintf("%.0f a second; after a crash of everything, or at the first start", creating)},
 		{"streams created by a rolling restart", 0, "a lane that ends in order leaves its streams to the next owner"},
 	}
@@ -228,11 +231,15 @@ func (p *Plan) compute(c rowCosts) {
 	slices.SortStableFunc(p.Bounds, func(a, b Bound) int { return cmp.Compare(b.Used, a.Used) })
 }
 
-// processes is how many are needed: for the processor, and for each of the memories, given as multiples of what one process has.
-func processes(cores float64, d Demand, memories ...float64) float64 {
-	n := math.Ceil(cores / (d.Cores * d.Busy))
-	for _, m := range memories {
-		n = max(n, math.Ceil(m))
+// processes is how many are needed and what decides: the processor; what lanes hold; or the fetches that they prefetch. The last two are
+// multiples of what one process has.
+func processes(cores float64, d Demand, held, fetched float64) (n float64, by string) {
+	n, by = math.Ceil(cores/(d.Cores*d.Busy)), fmt.Sprintf("for the processor: %g cores, %.0f %% busy", d.Cores, 100*d.Busy)
+	if m := math.Ceil(held); m > n {
+		n, by = m, "for what lanes hold: memory.budget"
 	}
-	return max(n, 1)
+	if m := math.Ceil(fetched); m > n {
+		n, by = m, "for what lanes prefetch: memory.budget"
+	}
+	return max(n, 1), by
 }

@@ -14,7 +14,7 @@ func costsReport() Report {
 }
 
 func demand() Demand {
-	return Demand{Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6}
+	return Demand{Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6, Budget: 128 << 20}
 }
 
 func (p Plan) need(t *testing.T, what string) float64 {
@@ -168,6 +168,7 @@ func TestScaleRefused(t *testing.T) {
 		func(d *Demand) { d.BytesPerS = 0 },
 		func(d *Demand) { d.Busy = 1.1 },
 		func(d *Demand) { d.Cores = 0 },
+		func(d *Demand) { d.Budget = 1 << 20 },
 	} {
 		d := demand()
 		change(&d)

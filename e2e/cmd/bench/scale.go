@@ -15,6 +15,7 @@ type scaleCmd struct {
 	Tables     int     `default:"1" help:"Tables that each partition has rows for (${default})."`
 	Latency    float64 `default:"100" help:"Latency of BigQuery's answers in milliseconds (${default})."`
 	Linger     float64 `default:"50" help:"batch.linger in milliseconds (${default}): longer means fewer, larger batches."`
+	Budget     float64 `default:"128" help:"memory.budget of either service in MiB (${default})."`
 	Region     string  `default:"multi" enum:"multi,single" help:"multi: the US or EU multi-region, 3 GB/s a project by default; single: any other, 300 MB/s (${default})."`
 	Cores      float64 `default:"4" help:"Cores of a process (${default})."`
 	Busy       float64 `default:"0.6" help:"Share of the cores that may be busy on average (${default})."`
@@ -32,7 +33,7 @@ func (c *scaleCmd) Run() error {
 	}
 	plan, err := bench.Scale(report, c.Workload, bench.Demand{
 		Partitions: c.Partitions, BytesPerS: c.GB * 1e9, Tables: c.Tables, LatencyS: c.Latency / 1e3, LingerS: c.Linger / 1e3,
-		ThroughputPerS: quota, Cores: c.Cores, Busy: c.Busy,
+		ThroughputPerS: quota, Cores: c.Cores, Busy: c.Busy, Budget: c.Budget * (1 << 20),
 	})
 	if err != nil {
 		return err
