@@ -103,7 +103,7 @@ func (g *Generator) ScanJSON(dst []byte, index uint64) Event {
 	return s.event(ScanJSONTopic, s.json(dst), len(dst))
 }
 
-// ScanProto makes event index of the scans in protobuf: the same values as ScanJSON has, about 210 bytes.
+// ScanProto makes event index of the scans in protobuf: the same values as ScanJSON has, about 170 bytes.
 func (g *Generator) ScanProto(dst []byte, index uint64) Event {
 	s := g.scan(index)
 	return s.event(ScanProtoTopic, s.proto(dst), len(dst))
