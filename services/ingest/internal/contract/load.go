@@ -137,6 +137,7 @@ func (l *loader) add(i int, c Config) {
 	}
 	plan, err := formats[e.Format].compile(schema, &e.Config, decode.Options{
 		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
+		Columns: e.columns(),
 	})
 	if err == nil {
 		e.route, err = route(&e.Config, plan, message)
@@ -181,8 +182,16 @@ func (l *loader) schema(e *entry) (schema []byte, name, message string, ok bool)
 // reportCompile reports an error of the schema under the key that can mend it.
 func (l *loader) reportCompile(e *entry, err error) {
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
+		if reason, ok := strings.CutPrefix(field.Reason, "message: "); ok {
+			l.report(e, "message", reason, "name a message of the descriptor set in full, for example shop.v1.Order")
+			return
+		}
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
+				if option == "columns" {
+					l.report(e, option, field.Error(), "docs/types.md lists which type becomes which column")
+					return
+				}
 				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
 				return
 			}
