@@ -126,8 +126,8 @@ func (c *Config) contracts() (*contract.Set, error) {
 		}
 	}
 	set, err := contract.Load(entries, c.Dir)
-	if err = config.Merge("", fromDir, err); err != nil {
-		return nil, err
+	if all := config.Merge("", fromDir, err); all != nil {
+		return nil, all
 	}
 	return set, nil
 }

@@ -23,15 +23,15 @@ type Config struct {
 	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object), protobuf (one
 	// message) or raw (the payload as it is, see As).
 	Format string `yaml:"format"`
-	// Schema is the file of the payload's schema, relative to the configuration file.
+	// Schema is the file of the payload's schema, relative to the configuration file: .avsc, or for json also a JSON Schema, .json.
 	Schema string `yaml:"schema"`
 	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order.
 	Message string `yaml:"message"`
 	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
 	// value). Default: bytes.
 	As string `yaml:"as"`
-	// UnknownFields says what becomes of fields of a JSON or protobuf payload that the schema does not know: refuse or drop. Default: refuse of
-	// JSON; drop of protobuf, whose producers may be newer.
+	// UnknownFields says what becomes of fields of a JSON or protobuf payload that the schema does not know: refuse; drop; or, of JSON, keep, in
+	// the payload's column _extra. Default: refuse of JSON; drop of protobuf, whose producers may be newer.
 	UnknownFields string `yaml:"unknown_fields"`
 	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
 	Mode string `yaml:"mode"`
@@ -50,6 +50,9 @@ type Config struct {
 	Unknown string `yaml:"unknown"`
 	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES column, payload.
 	UnknownTable string `yaml:"unknown_table"`
+	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field without the marks of arrays: order.total, or
+	// order.lines.price for the price of each line.
+	Columns map[string]Column `yaml:"columns"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default: topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
@@ -79,6 +82,18 @@ type Config struct {
 
 // SetPlace tells the entry where it stands.
 func (c *Config) SetPlace(p config.Place) { c.place = p }
+
+// Column is the type of one column.
+type Column struct {
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	Type string `yaml:"type"`
+	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto, which tells by magnitude and is the
+	// default. A DATE counts days without one, a TIME needs one.
+	Unit string `yaml:"unit"`
+	// Precision and Scale are the digits of a NUMERIC or BIGNUMERIC, and those behind the point. Default: as many as BigQuery takes.
+	Precision int `yaml:"precision"`
+	Scale     int `yaml:"scale"`
+}
 
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {

@@ -137,6 +137,7 @@ func (l *loader) add(i int, c Config) {
 	}
 	plan, err := formats[e.Format].compile(schema, &e.Config, decode.Options{
 		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
+		Columns: e.columns(),
 	})
 	if err == nil {
 		e.route, err = route(&e.Config, plan, message)
@@ -187,6 +188,10 @@ func (l *loader) reportCompile(e *entry, err error) {
 		}
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
+				if option == "columns" {
+					l.report(e, option, field.Error(), "docs/types.md lists which type becomes which column")
+					return
+				}
 				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
 				return
 			}

@@ -166,13 +166,16 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		if err := c.record(w, r, path); err != nil {
 			return err
 		}
+		if r.asked != nil {
+			c.bounds(r, path)
+		}
 		end()
 		return nil
 	case w.kind == kindArray && r.kind == kindArray:
 		if c.leastBytes(w.items) == 0 {
 			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
 		}
-		return c.loop(path, func() error { return c.value(w.items, r.items, number, path+"[]") })
+		return c.loop(path, func() error { return c.item(w.items, r.items, number, path+"[]") })
 	case w.kind == kindMap && r.kind == kindMap:
 		return c.loop(path, func() error {
 			end := c.message(number, path+"[]")
@@ -185,6 +188,20 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		})
 	}
 	return c.scalar(w, r, number, path)
+}
+
+// item compiles an item of an array, with the RECORD around it if it needs one.
+func (c *compiler) item(w, r *typ, number int, path string) error {
+	wrap := wrapper(r)
+	if wrap == "" {
+		return c.value(w, r, number, path)
+	}
+	end := c.message(number, path)
+	if err := c.value(w, r, 1, path+"."+wrap); err != nil {
+		return err
+	}
+	end()
+	return nil
 }
 
 // message starts a nested message and returns what ends it.
