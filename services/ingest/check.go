@@ -3,9 +3,11 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -19,11 +21,12 @@ import (
 // Check looks at everything that a configuration points to: contracts, brokers, topics, dead-letter topics, the group, the writers. It
 // changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
-	set, err := contract.Load(c.Contracts, c.Dir)
+	found, schemas := checkRegistry(ctx, &c)
+	defer schemas.close()
+	set, err := contract.LoadWith(ctx, c.Contracts, c.Dir, schemas.env)
 	if err != nil {
-		return []findings.Finding{{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}}
+		return append(found, findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"})
 	}
-	var found []findings.Finding
 	topics := set.Topics()
 	for _, name := range topics {
 		var tables []string
@@ -36,6 +39,28 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	defer cancel()
 	found = append(found, source.Check(kafka, c.source(), topics)...)
 	return append(found, checkWriters(ctx, c.Writer)...)
+}
+
+// checkRegistry asks the schema registry once. What needs one that is away is left out of the other checks.
+func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas) {
+	s, err := c.schemas(Env{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	f := findings.Finding{What: "schema registry", State: findings.Fail, Remedy: "correct the registry section"}
+	switch {
+	case err != nil:
+		f.Detail = err.Error()
+	case s.client == nil:
+		return nil, s
+	default:
+		ctx, cancel := context.WithTimeout(ctx, c.Registry.Timeout.Std())
+		defer cancel()
+		if err := s.client.Ping(ctx); err != nil {
+			f.Detail, f.Remedy = err.Error(), "start the registry, or correct registry.urls, its credentials and registry.tls"
+			s.env.Schemas = nil
+		} else {
+			f = findings.Finding{What: f.What, State: findings.OK, Detail: "answers"}
+		}
+	}
+	return []findings.Finding{f}, s
 }
 
 func checkWriters(ctx context.Context, w Writer) []findings.Finding {

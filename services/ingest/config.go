@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -21,6 +22,8 @@ import (
 type Config struct {
 	Kafka  source.Kafka `yaml:"kafka"`
 	Writer Writer       `yaml:"writer"`
+	// Registry is where the schemas of contracts are that name a subject or have framing.
+	Registry registry.Config `yaml:"registry"`
 	// Contracts are all built-in ones when the list is empty.
 	Contracts  []contract.Config `yaml:"contracts"`
 	Batch      Batch             `yaml:"batch"`
@@ -89,6 +92,7 @@ func Defaults() Config {
 	return Config{
 		Kafka:      s.Kafka,
 		Writer:     Writer{Keepalive: config.Duration(30 * time.Second)},
+		Registry:   registry.Defaults(),
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
 		Memory:     Memory{Budget: 128 << 20},
@@ -137,6 +141,9 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	if int64(c.Batch.Bytes) > int64(c.Memory.Budget)/4 {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
+	}
+	if len(c.Registry.URLs) == 0 && slices.ContainsFunc(c.Contracts, func(e contract.Config) bool { return e.NeedsRegistry() }) {
+		report("registry.urls", "contracts have a subject or framing, and no schema registry is named", "list its URLs, for example http://registry:8081")
 	}
 	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
 		if err := listenable(l.address); err != nil {

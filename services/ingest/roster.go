@@ -20,7 +20,7 @@ type roster struct {
 	group     string
 	config    lane.Config
 	writers   grpc.ClientConnInterface
-	contracts *contract.Set
+	contracts *contract.Set // set before the first claim
 	budget    *lane.Budget
 	metrics   *lane.Metrics
 	log       *slog.Logger
@@ -29,10 +29,10 @@ type roster struct {
 	lanes map[*lane.Lane]struct{}
 }
 
-func newRoster(c *Config, writers grpc.ClientConnInterface, set *contract.Set, env Env) *roster {
+func newRoster(c *Config, writers grpc.ClientConnInterface, env Env) *roster {
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
-		group: c.Kafka.Group, config: c.lane(), writers: writers, contracts: set, log: env.Log,
+		group: c.Kafka.Group, config: c.lane(), writers: writers, log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), lanes: make(map[*lane.Lane]struct{}),
 	}
 }
@@ -40,7 +40,7 @@ func newRoster(c *Config, writers grpc.ClientConnInterface, set *contract.Set, e
 // carry is the source's handler: the life of one lane.
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
-		Partition: p, Writers: r.writers, Contracts: &contracts{topic: r.contracts.Topic(p.Topic()).Fork()},
+		Partition: p, Writers: r.writers, Contracts: &contracts{shared: r.contracts.Topic(p.Topic())},
 		Group: r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Log: r.log,
 	}
 	r.mu.Lock()
@@ -70,9 +70,16 @@ func (r *roster) status() any {
 
 // contracts lets a lane use the contracts of its topic.
 type contracts struct {
-	topic *contract.Topic
+	// shared is that of all lanes, topic the lane's own for the call of the moment.
+	shared, topic *contract.Topic
 	// last is what Match said about the record that AppendRow gets.
 	last contract.Match
+}
+
+func (c *contracts) Renew() { c.topic = c.shared.Fork() }
+
+func (c *contracts) Prepare(ctx context.Context, records []record.Record) (grown bool, err error) {
+	return c.topic.Prepare(ctx, records)
 }
 
 func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }

@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +35,9 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
 		}
 	}
+	oneOf("framing", c.Framing, none, framingConfluent)
+	oneOf("evolution", c.Evolution, evolutionOff, evolutionAdditive)
+	c.checkSubject(report)
 	oneOf("tombstones", c.Tombstones, tombstonesIgnore, tombstonesDeadLetter)
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
@@ -62,6 +66,7 @@ func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
 	}{
 		{"format", c.Format != ""},
 		{"schema", c.Schema != ""},
+		{"subject", c.Subject != ""},
 		{"payload", c.Payload != ""},
 		{"event_id", c.EventID != ""},
 		{"event_time", c.EventTime != EventTime{}},
@@ -83,7 +88,7 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		needed             bool
 	}{
 		{"topic", c.Topic, "name the Kafka topic", true},
-		{"schema", c.Schema, "name " + f.schema + " of the payload, relative to this file", f.schema != ""},
+		{"schema", c.Schema + c.Subject, "name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != ""},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
 		if needed.needed && needed.value == "" {
@@ -98,5 +103,21 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	}
 	if c.EventTime.Field == "" && c.EventTime.Unit != "" {
 		report("event_time.field", "there is a unit and no field", "name the payload field, or remove event_time")
+	}
+}
+
+// checkSubject reports what is wrong with what the entry says of the schema registry.
+func (c *Config) checkSubject(report func(key, message, remedy string)) {
+	if c.Subject != "" && c.Schema != "" {
+		report("subject", "there are a schema file and a subject", "keep the one that says what the columns are")
+	}
+	if c.Subject == "" && c.SubjectVersion != "" {
+		report("subject_version", "there is a version and no subject", "name the subject, or remove subject_version")
+	}
+	if n, err := strconv.Atoi(c.SubjectVersion); c.SubjectVersion != "" && c.SubjectVersion != latest && (err != nil || n < 1) {
+		report("subject_version", fmt.Sprintf("%q is no version", c.SubjectVersion), "write latest, or a number from 1 on")
+	}
+	if _, ok := dialects[c.Format]; c.Format != "" && c.NeedsRegistry() && !ok {
+		report("framing", "payloads of format "+c.Format+" have no schema in a registry", "write framing: none and no subject, or another format")
 	}
 }

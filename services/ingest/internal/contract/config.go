@@ -17,8 +17,15 @@ type Config struct {
 	Builtin string `yaml:"builtin"`
 	// Format is the format of the payload: avro. A payload is one bare datum, or an object container file with one datum.
 	Format string `yaml:"format"`
+	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's schema do. The
+	// schema registry has the schema, and what it has is read as the contract's. Default: none.
+	Framing string `yaml:"framing"`
 	// Schema is the file of the payload's schema, relative to the configuration file.
 	Schema string `yaml:"schema"`
+	// Subject is where the schema registry has the payload's schema, instead of a file. SubjectVersion is latest, as of the start, or
+	// a number. Default: latest.
+	Subject        string `yaml:"subject"`
+	SubjectVersion string `yaml:"subject_version"`
 	// Table is `table`, `dataset.table` or `project.dataset.table`; the writer's configuration fills in the rest.
 	Table string `yaml:"table"`
 	// Payload names the column that holds the payload. Default: payload.
@@ -43,6 +50,9 @@ type Config struct {
 	PartitionUnit string `yaml:"partition_unit"`
 	// ClusterBy are the envelope's columns that a new table is clustered by, at most four, or none. Default: event_type.
 	ClusterBy []string `yaml:"cluster_by"`
+	// Evolution says what becomes of a table that lacks columns of the contract: off leaves it as it is, additive adds them. With
+	// framing and the latest version of a subject, additive also lets the contract grow while it is in use. Default: off.
+	Evolution string `yaml:"evolution"`
 	// Tombstones says what becomes of records with a null value: ignore or dead_letter. Default: ignore. The same for all entries
 	// of a topic.
 	Tombstones string `yaml:"tombstones"`
@@ -63,6 +73,11 @@ const (
 
 	tombstonesIgnore     = "ignore"
 	tombstonesDeadLetter = "dead_letter"
+
+	framingConfluent  = "confluent"
+	evolutionOff      = "off"
+	evolutionAdditive = "additive"
+	latest            = "latest"
 )
 
 var (
@@ -98,6 +113,9 @@ func (c Config) withDefaults() Config {
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
 	c.PartitionBy = or(c.PartitionBy, "event_time")
 	c.PartitionUnit = or(c.PartitionUnit, "day")
+	c.Framing = or(c.Framing, none)
+	c.Evolution = or(c.Evolution, evolutionOff)
+	c.SubjectVersion = or(c.SubjectVersion, latest)
 	c.Tombstones = or(c.Tombstones, tombstonesIgnore)
 	if len(c.ClusterBy) == 0 {
 		c.ClusterBy = []string{"event_type"}
@@ -109,6 +127,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// NeedsRegistry says whether the entry reads schemas from a registry.
+func (c *Config) NeedsRegistry() bool { return c.Subject != "" || c.Framing == framingConfluent }
 
 func or(value, otherwise string) string {
 	if value == "" {

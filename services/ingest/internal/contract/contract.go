@@ -26,6 +26,9 @@ type Contract struct {
 	version string
 	plan    decode.Plan
 	decoder decode.Decoder
+	// versions is set when the records name their schema; at is the version that this fork works with.
+	versions *versions
+	at       *version
 
 	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
 	// and time from it.
@@ -36,7 +39,16 @@ func newContract(name, version string, plan decode.Plan) *Contract {
 	return &Contract{name: name, version: version, plan: plan, decoder: plan.NewDecoder()}
 }
 
-func (c *Contract) fork() *Contract { return newContract(c.name, c.version, c.plan) }
+// fork copies the contract, at its newest version.
+func (c *Contract) fork() *Contract {
+	if c.versions == nil {
+		return newContract(c.name, c.version, c.plan)
+	}
+	at := c.versions.current.Load()
+	fork := newContract(c.name, c.version, at.plan)
+	fork.versions, fork.at = c.versions, at
+	return fork
+}
 
 // Name is the built-in contract's name, or that of the schema file without its extension.
 func (c *Contract) Name() string { return c.name }

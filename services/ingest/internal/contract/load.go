@@ -1,17 +1,20 @@
 package contract
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"log/slog"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-data/waybill/pkg/config"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
 
 // Set is the contracts of a process. It is immutable and safe for concurrent use; each lane works with a Fork of its topic.
@@ -20,7 +23,7 @@ type Set struct{ topics []*Topic }
 // Topic is the contracts of one topic. Not safe for concurrent use: Fork it for each lane.
 type Topic struct {
 	Name string
-	// Routes are the topic's tables; the same for every lane of the process.
+	// Routes are the topic's tables. Their order is the same for every lane of the process; their columns are those of the fork.
 	Routes []*lanev1.Route
 	// Fingerprint is that of the routing. Rows can be dropped on replay only under the fingerprint they were appended under.
 	Fingerprint uint64
@@ -31,11 +34,33 @@ type Topic struct {
 
 // Load compiles the entries; without any, the built-in contracts. Schema files are looked for in dir, the configuration file's folder. The
 // error is config.Problems: all of them, with keys below `contracts`.
+//
+// Entries whose schema is a subject are checked and left out of the set: LoadWith asks the registry for them.
 func Load(configs []Config, dir string) (*Set, error) {
+	return LoadWith(context.Background(), configs, dir, Env{})
+}
+
+// Env is what contracts need whose records name their schema. The zero value has no registry.
+type Env struct {
+	// Schemas is the schema registry.
+	Schemas Schemas
+	// Log hears of new versions; nil discards. Registerer gets their metrics.
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+
+	metrics *metrics
+}
+
+// LoadWith is Load with a schema registry. It waits while the registry is away; the error is config.Problems, or that of ctx.
+func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set, error) {
 	if len(configs) == 0 {
 		configs = defaultConfigs()
 	}
-	l := loader{dir: dir, byTopic: map[string][]entry{}}
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	env.metrics = newMetrics(env.Registerer)
+	l := loader{ctx: ctx, env: env, dir: dir, byTopic: map[string][]entry{}}
 	for i := range configs {
 		l.add(i, configs[i])
 	}
@@ -45,7 +70,10 @@ func Load(configs []Config, dir string) (*Set, error) {
 			set.topics = append(set.topics, t)
 		}
 	}
-	if len(l.problems) > 0 {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(l.problems) > 0:
 		return nil, l.problems
 	}
 	return set, nil
@@ -70,12 +98,15 @@ func (s *Set) Topic(name string) *Topic {
 	return nil
 }
 
-// Fork returns a copy with the same routes that shares no state: one lane's own.
+// Fork returns a copy that shares no state, at the newest version of each contract: one lane's own, for one call.
 func (t *Topic) Fork() *Topic {
 	fork := *t
-	fork.contracts = make([]*Contract, len(t.contracts))
+	fork.contracts, fork.Routes = make([]*Contract, len(t.contracts)), slices.Clone(t.Routes)
 	for i, c := range t.contracts {
 		fork.contracts[i] = c.fork()
+		if at := fork.contracts[i].at; at != nil {
+			fork.Routes[i] = at.route
+		}
 	}
 	return &fork
 }
@@ -111,6 +142,8 @@ type entry struct {
 }
 
 type loader struct {
+	ctx      context.Context // of LoadWith, which the loader does not outlive
+	env      Env
 	dir      string
 	problems config.Problems
 	order    []string
@@ -131,47 +164,59 @@ func (l *loader) add(i int, c Config) {
 	}
 	c = c.withDefaults()
 	e := entry{Config: c, key: key}
+	if c.Subject != "" && l.env.Schemas == nil {
+		return
+	}
 	schema, name, message := l.schema(&e)
 	if schema == nil {
 		return
 	}
-	plan, err := formats[c.Format].compile(schema, &c, decode.Options{
+	o := decode.Options{
 		Contract: name, Payload: c.Payload, EventID: c.EventID, EventTime: c.EventTime.Field, EventTimeUnit: units[c.EventTime.Unit],
-	})
-	if err == nil {
-		e.route, err = route(&e.Config, plan, message)
+	}
+	var err error
+	if c.Framing == framingConfluent {
+		e.contract, e.route, err = l.framed(&c, schema, message, o)
+	} else {
+		e.contract, e.route, err = l.plain(&c, schema, message, o)
 	}
 	if err != nil {
-		l.reportCompile(key, err)
+		l.reportCompile(&e, err)
 		return
 	}
-	e.contract = newContract(name, c.TopicVersion, plan)
 	if l.byTopic[c.Topic] == nil {
 		l.order = append(l.order, c.Topic)
 	}
 	l.byTopic[c.Topic] = append(l.byTopic[c.Topic], e)
 }
 
-// schema reads the entry's schema; it is nil if there was a problem. message is the built-in row message, if any.
-func (l *loader) schema(e *entry) (schema []byte, name, message string) {
-	if b, ok := builtins[e.Builtin]; ok {
-		return b.schema, e.Builtin, b.message
-	}
-	path := e.Schema
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(l.dir, path)
-	}
-	schema, err := os.ReadFile(path)
+// plain compiles a contract whose payloads have one schema.
+func (l *loader) plain(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route, error) {
+	plan, err := l.columns(c, s, o)
 	if err != nil {
-		l.report(e.key+".schema", err.Error(), "name the .avsc file of the payload, relative to the configuration file")
-		return nil, "", ""
+		return nil, nil, err
 	}
-	base := filepath.Base(path)
-	return schema, strings.TrimSuffix(base, filepath.Ext(base)), ""
+	r, err := route(c, plan, message)
+	return newContract(o.Contract, c.TopicVersion, plan), r, err
+}
+
+func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.Plan, error) {
+	if c.Subject == "" {
+		return formats[c.Format].compile([]byte(s.Text), c, o)
+	}
+	reader, err := parseSchema(s)
+	if err != nil {
+		return nil, err
+	}
+	return reader.compile(o)
 }
 
 // reportCompile reports an error of the schema under the key that can mend it.
-func (l *loader) reportCompile(key string, err error) {
+func (l *loader) reportCompile(e *entry, err error) {
+	key, place := e.key, "schema"
+	if e.Subject != "" {
+		place = "subject"
+	}
 	remedy := "change the schema; the table's columns follow from it"
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
 		for _, option := range []string{"event_id", "event_time"} {
@@ -181,7 +226,7 @@ func (l *loader) reportCompile(key string, err error) {
 			}
 		}
 	}
-	l.report(key+".schema", err.Error(), remedy)
+	l.report(key+"."+place, err.Error(), remedy)
 }
 
 // topic joins the entries of one topic; nil if there was a problem.

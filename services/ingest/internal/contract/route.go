@@ -12,6 +12,9 @@ import (
 // route is the table of an entry and the descriptor of its rows; message names a built-in one.
 func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
 	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{PartitionUnit: partitionUnits[c.PartitionUnit]}}
+	if c.Evolution == evolutionAdditive {
+		r.Evolution = lanev1.Evolution_EVOLUTION_ADDITIVE
+	}
 	if c.PartitionBy != none {
 		r.Layout.PartitionField = c.PartitionBy
 	} else {

@@ -39,6 +39,10 @@ func (*keyContracts) Routes() []*lanev1.Route {
 	return []*lanev1.Route{{Table: "a"}, {Table: "b"}}
 }
 
+func (*keyContracts) Renew() {}
+
+func (*keyContracts) Prepare(context.Context, []record.Record) (bool, error) { return false, nil }
+
 func (k *keyContracts) Fingerprint() uint64 { return k.fingerprint }
 
 func (*keyContracts) Match(r *record.Record) Match {

@@ -44,8 +44,11 @@ type Client struct {
 // known is what the registry has said: a schema, or that there is none.
 type known struct {
 	schema  *Schema
-	missing *Missing
+	missing *MissingError
 }
+
+// expired: an absence is believed for a while only.
+func (k known) expired() bool { return k.missing != nil && !time.Now().Before(k.missing.Until) }
 
 func (k known) answer() (*Schema, error) {
 	if k.missing != nil {
@@ -122,17 +125,22 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// ByID returns the schema with an id. It waits while the registry is away; the error is a *Missing or that of ctx.
+// ByID returns the schema with an id. It waits while the registry is away; the error is a *MissingError or that of ctx.
 func (c *Client) ByID(ctx context.Context, id int) (*Schema, error) {
 	return c.flights.share(ctx, fmt.Sprint("id ", id), func(ctx context.Context) (*Schema, error) {
-		if k, ok := c.kept(id); ok {
+		k, ok := c.kept(id)
+		if ok && !k.expired() {
 			return k.answer()
 		}
-		schema, err := c.fetch(ctx, fmt.Sprint("schema id ", id), func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+		believe := c.patience.believe
+		if ok {
+			believe = 0 // it was believed before: one question is enough
+		}
+		schema, err := c.fetch(ctx, fmt.Sprint("schema id ", id), believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
 			text, err := node.SchemaByID(ctx, id)
 			return sr.SubjectSchema{ID: id, Schema: text}, err
 		})
-		var missing *Missing
+		var missing *MissingError
 		if err != nil && !errors.As(err, &missing) {
 			return nil, err
 		}
@@ -141,14 +149,14 @@ func (c *Client) ByID(ctx context.Context, id int) (*Schema, error) {
 	})
 }
 
-// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a *Missing or that of ctx.
+// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a *MissingError or that of ctx.
 func (c *Client) Version(ctx context.Context, subject string, version int) (*Schema, error) {
 	what := fmt.Sprintf("version %d of subject %s", version, subject)
 	if version == Latest {
 		what = "subject " + subject
 	}
 	return c.flights.share(ctx, what, func(ctx context.Context) (*Schema, error) {
-		schema, err := c.fetch(ctx, what, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+		schema, err := c.fetch(ctx, what, c.patience.believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
 			return node.SchemaByVersion(ctx, subject, version)
 		})
 		if err == nil {
@@ -164,7 +172,7 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 // Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this call. It waits
 // while the registry is away; the error is that of ctx.
 func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
-	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), func(ctx context.Context, node *sr.Client) (bool, error) {
+	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0, func(ctx context.Context, node *sr.Client) (bool, error) {
 		versions, err := node.SchemaVersionsByID(ctx, id)
 		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {
 			return false, nil
@@ -192,8 +200,8 @@ func (c *Client) Ping(ctx context.Context) error {
 }
 
 // fetch gets a schema and what it refers to.
-func (c *Client) fetch(ctx context.Context, what string, get func(context.Context, *sr.Client) (sr.SubjectSchema, error)) (*Schema, error) {
-	found, err := wait(ctx, c, what, get)
+func (c *Client) fetch(ctx context.Context, what string, believe time.Duration, get func(context.Context, *sr.Client) (sr.SubjectSchema, error)) (*Schema, error) {
+	found, err := wait(ctx, c, what, believe, get)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +223,7 @@ func (c *Client) refer(ctx context.Context, into *Schema, references []sr.Schema
 			return fmt.Errorf("schema id %d refers to more than %d others", into.ID, maxReferences)
 		}
 		what := fmt.Sprintf("version %d of subject %s, which schema id %d refers to,", r.Version, r.Subject, into.ID)
-		found, err := wait(ctx, c, what, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+		found, err := wait(ctx, c, what, c.patience.believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
 			return node.SchemaByVersion(ctx, r.Subject, r.Version)
 		})
 		if err != nil {

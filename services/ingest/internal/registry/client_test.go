@@ -152,7 +152,7 @@ func TestVersions(t *testing.T) {
 			t.Errorf("Belongs(%s) = %v, %v", subject, got, err)
 		}
 	}
-	var missing *Missing
+	var missing *MissingError
 	if _, err := c.Version(t.Context(), "nobody", Latest); !errors.As(err, &missing) || err.Error() != "subject nobody is not in the registry" {
 		t.Errorf("%v", err)
 	}
@@ -192,7 +192,7 @@ func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 		t.Errorf("believed at once: %v", err)
 	}
 
-	var missing *Missing
+	var missing *MissingError
 	_, err := c.ByID(t.Context(), 77)
 	if !errors.As(err, &missing) || err.Error() != "schema id 77 is not in the registry" || !time.Now().Before(missing.Until) {
 		t.Fatalf("%v", err)

@@ -5,7 +5,7 @@
 //	schema, err = c.Version(ctx, "orders-value", registry.Latest)
 //
 // A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage, and never the
-// fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a *Missing. What the registry has said
+// fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a *MissingError. What the registry has said
 // of an id is kept, because it never changes; calls for one schema share one request.
 package registry
 
@@ -137,13 +137,13 @@ func (s *Schema) Texts() []string {
 	return texts
 }
 
-// Missing says that the registry does not have what it was asked for. It has been asked again for a few seconds: a registry of several nodes
+// MissingError says that the registry does not have what it was asked for. It has been asked again for a few seconds: a registry of several nodes
 // may know a new schema a little later than its producer.
-type Missing struct {
+type MissingError struct {
 	// What names it, for example "schema id 7".
 	What string
 	// Until is when to ask again; until then the answer stands.
 	Until time.Time
 }
 
-func (m *Missing) Error() string { return m.What + " is not in the registry" }
+func (m *MissingError) Error() string { return m.What + " is not in the registry" }

@@ -12,8 +12,9 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// wait asks until there is an answer. Each try goes to the next node: one that fails must not hold up the others.
-func wait[T any](ctx context.Context, c *Client, what string, ask func(context.Context, *sr.Client) (T, error)) (T, error) {
+// wait asks until there is an answer; that there is no such thing is one after it has been said for as long as believe. Each try goes to the
+// next node: one that fails must not hold up the others.
+func wait[T any](ctx context.Context, c *Client, what string, believe time.Duration, ask func(context.Context, *sr.Client) (T, error)) (T, error) {
 	var (
 		none    T
 		asked   time.Time
@@ -42,8 +43,8 @@ func wait[T any](ctx context.Context, c *Client, what string, ask func(context.C
 			if asked.IsZero() {
 				asked = now
 			}
-			if now.Sub(asked) >= c.patience.believe {
-				return none, &Missing{What: what, Until: now.Add(c.patience.disbelieve)}
+			if now.Sub(asked) >= believe {
+				return none, &MissingError{What: what, Until: now.Add(c.patience.disbelieve)}
 			}
 			next = c.patience.again
 		default:
@@ -108,15 +109,11 @@ func (o *outage) ended(c *Client) {
 	}
 }
 
-// kept is what is known of an id. An absence is known for a while only.
+// kept is what is known of an id, expired or not.
 func (c *Client) kept(id int) (known, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k, ok := c.byID[id]
-	if ok && k.missing != nil && !time.Now().Before(k.missing.Until) {
-		delete(c.byID, id)
-		return known{}, false
-	}
 	return k, ok
 }
 

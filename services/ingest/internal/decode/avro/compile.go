@@ -17,7 +17,10 @@ const maxSteps = 1 << 17
 // by Avro's schema resolution. The contract's own payloads have one schema in both roles.
 type compiler struct {
 	program
-	options  *decode.Options
+	options *decode.Options
+	// origin names the writer's schema in errors; lenient makes null of fields that it lacks and the reader's gives no default.
+	origin   string
+	lenient  bool
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
@@ -25,9 +28,13 @@ type compiler struct {
 	arrays   int
 }
 
-// compileProgram compiles the body of the payload message.
+// compileProgram compiles the body of the payload message, for the contract's own schema or that of a file.
 func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
-	c := newCompiler(o)
+	return newCompiler(o).payload(w, r)
+}
+
+func (c *compiler) payload(w, r *typ) (*program, error) {
+	o := c.options
 	w, r = w.only(), r.only()
 	if w.kind != kindRecord {
 		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
@@ -40,7 +47,7 @@ func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
 }
 
 func newCompiler(o *decode.Options) *compiler {
-	return &compiler{options: o, open: map[*typ]bool{}, least: map[*typ]int{}}
+	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}}
 }
 
 // step bounds the work of compiling.
@@ -104,10 +111,10 @@ func (c *compiler) record(w, r *typ, path string) error {
 // missing compiles a field that the payload does not have: its default, or null.
 func (c *compiler) missing(f *field, number int, path string) error {
 	if !f.source.HasDefault {
-		if _, nullable := f.typ.column(); nullable {
+		if _, nullable := f.typ.column(); nullable || c.lenient {
 			return nil
 		}
-		return decode.Misfit(path, "the file's schema lacks the field, and the contract's gives it no default")
+		return decode.Misfit(path, c.origin+" lacks the field, and the contract's schema gives it no default")
 	}
 	schema, err := f.source.Type.Schema()
 	if err != nil {
@@ -117,8 +124,14 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	if err != nil {
 		return decode.Misfit(path, "default: "+err.Error())
 	}
+	// The column may hold more by now than the type that the default was written for.
+	written, err := parseSchema([]byte(schema.String()))
+	if err != nil {
+		return decode.Misfit(path, "default: "+err.Error())
+	}
 	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
-	if err := sub.value(f.typ, f.typ, number, path); err != nil {
+	sub.lenient = true
+	if err := sub.value(written, f.typ, number, path); err != nil {
 		return err
 	}
 	sub.emit(op{code: opEnd}, path)
@@ -152,7 +165,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 	case r.kind == kindUnion:
 		branch := matchBranch(w, r)
 		if branch < 0 {
-			c.fail("the file's "+w.kind.String()+" is in none of the contract's branches", path)
+			c.fail(c.origin+"'s "+w.kind.String()+" is in none of the contract's branches", path)
 			return nil
 		}
 		end := c.message(number, path)
@@ -297,6 +310,6 @@ func (c *compiler) leastBytes(t *typ) int {
 	return 1
 }
 
-func incompatible(w, r *typ) string {
-	return fmt.Sprintf("the file's %s cannot be read as %s", w.kind, r.kind)
+func (c *compiler) incompatible(w, r *typ) string {
+	return fmt.Sprintf("%s's %s cannot be read as the contract's %s", c.origin, w, r)
 }

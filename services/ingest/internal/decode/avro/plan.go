@@ -22,6 +22,8 @@ type Plan struct {
 	options decode.Options
 	schema  *typ
 	program *program
+	// framed: the payloads come behind a schema id, so that none is a file.
+	framed bool
 }
 
 // Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a record, contains
@@ -112,7 +114,7 @@ type Decoder struct {
 // length, and the error is a *Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	program, datum, shift := d.plan.program, payload, 0
-	if isContainer(payload) {
+	if !d.plan.framed && isContainer(payload) {
 		var err error
 		if program, datum, shift, err = d.open(payload); err != nil {
 			return dst, err

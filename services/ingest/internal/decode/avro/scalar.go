@@ -77,7 +77,7 @@ var longOps = map[logical]opcode{
 func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	code, ok := scalarOp(w, r)
 	if !ok {
-		c.fail(incompatible(w, r), path)
+		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
 	c.take(w, path)
@@ -111,6 +111,8 @@ func (c *compiler) enum(w, r *typ) int32 {
 			table[i] = symbol{s, true}
 		case r.enumDefault != "":
 			table[i] = symbol{r.enumDefault, true}
+		default:
+			table[i] = symbol{s, false}
 		}
 	}
 	c.enums = append(c.enums, table)

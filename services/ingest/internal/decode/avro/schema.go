@@ -137,6 +137,29 @@ func (t *typ) column() (column *typ, nullable bool) {
 	return rest, nullable
 }
 
+// String is the type's name in the words of schemas: long, long (timestamp-millis), a union's with all of its branches.
+func (t *typ) String() string {
+	switch {
+	case t.kind == kindUnion:
+		names := make([]string, len(t.branches))
+		for i, b := range t.branches {
+			names[i] = b.String()
+		}
+		return "[" + strings.Join(names, ", ") + "]"
+	case t.logical == logicalDecimal:
+		return fmt.Sprintf("%s (decimal(%d, %d))", t.kind, t.precision, t.scale)
+	case t.logical != logicalNone:
+		for name, l := range logicals {
+			if l.logical == t.logical {
+				return t.kind.String() + " (" + name + ")"
+			}
+		}
+	case t.kind == kindFixed:
+		return fmt.Sprintf("fixed of %d bytes", t.size)
+	}
+	return t.kind.String()
+}
+
 // parseSchema parses and validates Avro schema JSON.
 func parseSchema(avsc []byte) (*typ, error) {
 	if len(avsc) > maxSchemaBytes {
