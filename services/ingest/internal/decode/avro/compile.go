@@ -18,7 +18,7 @@ const maxSteps = 1 << 17
 type compiler struct {
 	program
 	options *decode.Options
-	// origin names the writer's schema in errors; lenient makes null of fields that it lacks and the reader's gives no default.
+	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks and the reader's gives no default.
 	origin   string
 	lenient  bool
 	open     map[*typ]bool // writer records being laid out, to find recursion
@@ -111,7 +111,7 @@ func (c *compiler) record(w, r *typ, path string) error {
 // missing compiles a field that the payload does not have: its default, or null.
 func (c *compiler) missing(f *field, number int, path string) error {
 	if !f.source.HasDefault {
-		if _, nullable := f.typ.column(); nullable || c.lenient {
+		if _, nullable := c.column(f.typ); nullable {
 			return nil
 		}
 		return decode.Misfit(path, c.origin+" lacks the field, and the contract's schema gives it no default")
@@ -147,6 +147,12 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	return nil
 }
 
+// column is that of a reader's type. A lenient one is nullable whatever the schema says, as the table's is.
+func (c *compiler) column(r *typ) (column *typ, nullable bool) {
+	column, nullable = r.column()
+	return column, nullable || c.lenient
+}
+
 // value compiles one value of the writer's type w into field number of the reader's type r.
 func (c *compiler) value(w, r *typ, number int, path string) error {
 	if err := c.step(path); err != nil {
@@ -155,7 +161,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 	if w.kind == kindUnion {
 		return c.union(w, r, number, path)
 	}
-	r, nullable := r.column()
+	r, nullable := c.column(r)
 	switch {
 	case w.kind == kindNull:
 		if !nullable {
@@ -234,7 +240,7 @@ func (c *compiler) fail(reason, path string) {
 // union compiles a value whose branch the payload chooses.
 func (c *compiler) union(w, r *typ, number int, path string) error {
 	branch := func(b *typ) error { return c.value(b, r, number, path) }
-	_, nullable := r.column()
+	_, nullable := c.column(r)
 	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && nullable {
 		at := c.emit(op{code: opOptional, arg: int32(null)}, path)
 		if err := branch(w.branches[1-null]); err != nil {

@@ -68,8 +68,8 @@ func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 type Resolution struct {
 	// Origin names the writer's schema in errors, for example "schema 7".
 	Origin string
-	// Lenient makes null of a field that the writer's schema lacks and the reader's gives no default. Avro has an error there; a table
-	// has null.
+	// Lenient makes null of a value that is null in the payload and may not be in the reader's schema, and of a field that the writer's
+	// schema lacks and the reader's gives no default. Avro has errors there; a table has null.
 	Lenient bool
 }
 
