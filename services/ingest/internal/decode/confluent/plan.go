@@ -13,7 +13,7 @@ import (
 )
 
 // maxKnown bounds the schema ids that a plan knows: ids are foreign input, and each may cost a compiled plan.
-const maxKnown = 4096
+const maxKnown = 1024
 
 // Plan is one version of a contract whose payloads are framed. Safe for concurrent use.
 type Plan struct {
