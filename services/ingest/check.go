@@ -23,22 +23,28 @@ import (
 func Check(ctx context.Context, c Config) []findings.Finding {
 	found, schemas := checkRegistry(ctx, &c)
 	defer schemas.close()
-	set, err := contract.LoadWith(ctx, c.Contracts, c.Dir, schemas.env)
+	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
 		return append(found, findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"})
 	}
-	topics := set.Topics()
-	for _, name := range topics {
-		var tables []string
-		for _, r := range set.Topic(name).Routes {
-			tables = append(tables, r.GetTable())
-		}
-		found = append(found, findings.Finding{What: "contract of " + name, Detail: "compiles; rows go to " + strings.Join(tables, ", ")})
+	for _, name := range set.Topics() {
+		found = append(found, compiled("contract of "+name, set.Topic(name)))
+	}
+	for _, t := range set.Patterns() {
+		found = append(found, compiled("contract of topics like "+t.Name, t))
 	}
 	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
 	defer cancel()
-	found = append(found, source.Check(kafka, c.source(), topics)...)
+	found = append(found, source.Check(kafka, c.source(), topicsOf(set))...)
 	return append(found, checkWriters(ctx, c.Writer)...)
+}
+
+func compiled(what string, t *contract.Topic) findings.Finding {
+	var tables []string
+	for _, r := range t.Routes {
+		tables = append(tables, r.GetTable())
+	}
+	return findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")}
 }
 
 // checkRegistry asks the schema registry once. What needs one that is away is left out of the other checks.

@@ -1,7 +1,7 @@
 package ingest
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -25,15 +25,17 @@ type Config struct {
 	// Registry is where the schemas of contracts are that name a subject or have framing.
 	Registry registry.Config `yaml:"registry"`
 	// Contracts are all built-in ones when the list is empty.
-	Contracts  []contract.Config `yaml:"contracts"`
-	Batch      Batch             `yaml:"batch"`
-	Window     Window            `yaml:"window"`
-	Memory     Memory            `yaml:"memory"`
-	Commit     source.Commit     `yaml:"commit"`
-	DeadLetter source.DeadLetter `yaml:"dead_letter"`
-	GRPC       Listen            `yaml:"grpc"`
-	Admin      Listen            `yaml:"admin"`
-	Log        logging.Config    `yaml:"log"`
+	Contracts []contract.Config `yaml:"contracts"`
+	// ContractsDir is a folder of *.yaml files with more entries.
+	ContractsDir string            `yaml:"contracts_dir"`
+	Batch        Batch             `yaml:"batch"`
+	Window       Window            `yaml:"window"`
+	Memory       Memory            `yaml:"memory"`
+	Commit       source.Commit     `yaml:"commit"`
+	DeadLetter   source.DeadLetter `yaml:"dead_letter"`
+	GRPC         Listen            `yaml:"grpc"`
+	Admin        Listen            `yaml:"admin"`
+	Log          logging.Config    `yaml:"log"`
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
 	Dir string `yaml:"-"`
@@ -107,31 +109,45 @@ func Defaults() Config {
 func Load(path string) (Config, error) {
 	c := Defaults()
 	c.Dir = filepath.Dir(path)
-	var problems config.Problems
-	for _, err := range []error{config.Load(path, &c), c.compile()} {
-		var some config.Problems
-		if err != nil && !errors.As(err, &some) {
-			some = config.Problems{{Message: err.Error()}}
-		}
-		for _, p := range some {
-			if p.File == "" {
-				p.File = path
-			}
-			// Compiling finds again what an entry's own check has found.
-			if !slices.ContainsFunc(problems, func(q config.Problem) bool { return q.Key == p.Key && q.Message == p.Message }) {
-				problems = append(problems, p)
-			}
-		}
-	}
-	if len(problems) > 0 {
-		return c, problems
-	}
-	return c, nil
+	err := config.Load(path, &c)
+	_, compile := c.contracts(context.Background(), contract.Env{})
+	return c, config.Merge(path, err, compile)
 }
 
-func (c *Config) compile() error {
-	_, err := contract.Load(c.Contracts, c.Dir)
-	return err
+// contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left out that name a subject.
+// The error is config.Problems, or that of ctx.
+func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set, error) {
+	entries := c.Contracts
+	var fromDir error
+	if c.ContractsDir != "" {
+		dir := c.ContractsDir
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(c.Dir, dir)
+		}
+		var more []contract.Config
+		more, fromDir = contract.LoadDir(dir)
+		if p, ok := c.registryProblem(more); ok {
+			fromDir = config.Merge("", fromDir, config.Problems{p})
+		}
+		entries = slices.Concat(entries, more)
+		if len(entries) == 0 {
+			return nil, fromDir // not the built-in ones: somebody has meant others
+		}
+	}
+	set, err := contract.LoadWith(ctx, entries, c.Dir, env)
+	if err = config.Merge("", fromDir, err); err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
+// registryProblem says that entries need a schema registry and there is none.
+func (c *Config) registryProblem(entries []contract.Config) (config.Problem, bool) {
+	needed := slices.ContainsFunc(entries, func(e contract.Config) bool { return e.NeedsRegistry() })
+	return config.Problem{
+		Key: "registry.urls", Message: "contracts have a subject or framing, and no schema registry is named",
+		Remedy: "list its URLs, for example http://registry:8081",
+	}, needed && len(c.Registry.URLs) == 0
 }
 
 // Check reports what is wrong across sections; the sections check themselves.
@@ -142,8 +158,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if int64(c.Batch.Bytes) > int64(c.Memory.Budget)/4 {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
 	}
-	if len(c.Registry.URLs) == 0 && slices.ContainsFunc(c.Contracts, func(e contract.Config) bool { return e.NeedsRegistry() }) {
-		report("registry.urls", "contracts have a subject or framing, and no schema registry is named", "list its URLs, for example http://registry:8081")
+	if p, ok := c.registryProblem(c.Contracts); ok {
+		report(p.Key, p.Message, p.Remedy)
 	}
 	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
 		if err := listenable(l.address); err != nil {

@@ -48,7 +48,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 		env.Registry = prometheus.NewRegistry()
 	}
 	// What is wrong with the configuration shows before anything starts; what needs the schema registry may have to wait for it.
-	if _, err := contract.Load(c.Contracts, c.Dir); err != nil {
+	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
 		return fmt.Errorf("contracts: %w", err)
 	}
 	schemas, err := c.schemas(env)
@@ -79,7 +79,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		defer quit()
-		contracts, err := contract.LoadWith(work, c.Contracts, c.Dir, schemas.env)
+		contracts, err := c.contracts(work, schemas.env)
 		if err != nil {
 			if work.Err() != nil {
 				return nil
@@ -87,14 +87,14 @@ func Run(ctx context.Context, c Config, env Env) error {
 			return fmt.Errorf("contracts: %w", err)
 		}
 		env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
-			"group", c.Kafka.Group, "topics", contracts.Topics())
+			"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
 		lanes.contracts = contracts
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
 		defer watching.Wait()
 		defer done()
-		return src.Run(work, contracts.Topics(), lanes.carry)
+		return src.Run(work, topicsOf(contracts), lanes.carry)
 	})
 	group.Go(func() error {
 		defer stop()
@@ -107,6 +107,15 @@ func Run(ctx context.Context, c Config, env Env) error {
 	err = group.Wait()
 	env.Log.Info("ingest has stopped")
 	return err
+}
+
+// topicsOf are the topics that the contracts are for.
+func topicsOf(set *contract.Set) source.Topics {
+	topics := source.Topics{Names: set.Topics()}
+	if len(set.Patterns()) > 0 {
+		topics.Match = set.Match
+	}
+	return topics
 }
 
 // listen opens what is not given, or nothing.

@@ -2,8 +2,8 @@ package contract
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -17,15 +17,18 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Topic != "" && !topicName.MatchString(c.Topic) {
 		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
 	}
-	if c.Table != "" && (!tableName.MatchString(c.Table) || strings.Count(c.Table, ".") > 2) {
-		report("table", fmt.Sprintf("%q is no name of a table", c.Table), "write table, dataset.table or project.dataset.table")
+	c.checkPattern(report)
+	for _, table := range []struct{ key, name string }{{"table", c.Table}, {"unknown_table", c.UnknownTable}} {
+		if table.name != "" && (!tableName.MatchString(table.name) || strings.Count(table.name, ".") > 2) {
+			report(table.key, fmt.Sprintf("%q is no name of a table", table.name), "write table, dataset.table or project.dataset.table")
+		}
 	}
 	for _, list := range []struct {
 		key   string
 		types []string
 	}{{"types", c.Types}, {"ignore", c.Ignore}} {
 		for _, name := range list.types {
-			if _, err := parsePattern(name); err != nil {
+			if _, err := parseTypes(name); err != nil {
 				report(list.key, err.Error(), "write an exact name, prefix.* or *")
 			}
 		}
@@ -35,12 +38,26 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
 		}
 	}
+	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
+	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("framing", c.Framing, none, framingConfluent)
-	oneOf("evolution", c.Evolution, evolutionOff, evolutionAdditive)
 	c.checkSubject(report)
-	oneOf("tombstones", c.Tombstones, tombstonesIgnore, tombstonesDeadLetter)
+	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
+	switch {
+	case c.PartitionBy == none && c.PartitionUnit != "":
+		report("partition_unit", "the table has no partitions", "remove it, or partition_by: none")
+	case c.Unknown == toTable && c.UnknownTable == "":
+		report("unknown_table", "it is missing", "name the table of records whose type no contract takes")
+	case c.Unknown != toTable && c.UnknownTable != "":
+		report("unknown_table", "nothing goes there", "write unknown: table, or remove it")
+	}
+	if c.Key == keyEventID && c.EventID != "" {
+		report("event_id", "the key is the identity of the event", "remove it, or key: event_id")
+	}
 	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
 	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
 		return
@@ -54,6 +71,30 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if len(c.ClusterBy) > 4 {
 		report("cluster_by", fmt.Sprintf("%d columns", len(c.ClusterBy)), "BigQuery clusters by four columns at most")
 	}
+}
+
+func (c *Config) checkPattern(report func(key, message, remedy string)) {
+	if c.TopicPattern == "" {
+		return
+	}
+	if c.Topic != "" {
+		report("topic_pattern", "there is a topic too", "keep one of them")
+	}
+	re, err := wholeName(c.TopicPattern)
+	switch {
+	case err != nil:
+		report("topic_pattern", err.Error(), `write a regular expression that the whole name matches, for example orders\..*`)
+	case re.MatchString(""):
+		report("topic_pattern", fmt.Sprintf("%q matches any name, even none", c.TopicPattern), `write what the names have in common, for example orders\..*`)
+	}
+}
+
+// wholeName compiles a topic_pattern.
+func wholeName(expression string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(expression); err != nil {
+		return nil, err // without what is put around it
+	}
+	return regexp.Compile("^(?:" + expression + ")$")
 }
 
 func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
@@ -77,17 +118,27 @@ func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
 	}
 }
 
+var rawKinds = []string{"bytes", "string", "json"}
+
 func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	f, ok := formats[c.Format]
 	if !ok {
 		report("format", fmt.Sprintf("the format is %q", c.Format),
 			"choose "+strings.Join(formatNames(), ", ")+" and give a schema, or write builtin: "+strings.Join(builtinNames(), " or "))
 	}
+	switch {
+	case c.Format != "raw" && c.As != "":
+		report("as", "only format: raw has it", "remove it")
+	case c.As != "" && !slices.Contains(rawKinds, c.As):
+		report("as", fmt.Sprintf("%q is not one of the choices", c.As), "choose "+strings.Join(rawKinds, ", "))
+	case f.schema == "" && ok && c.Schema != "":
+		report("schema", "format: "+c.Format+" has none", "remove it")
+	}
 	for _, needed := range []struct {
 		key, value, remedy string
 		needed             bool
 	}{
-		{"topic", c.Topic, "name the Kafka topic", true},
+		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
 		{"schema", c.Schema + c.Subject, "name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != ""},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
@@ -103,21 +154,5 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	}
 	if c.EventTime.Field == "" && c.EventTime.Unit != "" {
 		report("event_time.field", "there is a unit and no field", "name the payload field, or remove event_time")
-	}
-}
-
-// checkSubject reports what is wrong with what the entry says of the schema registry.
-func (c *Config) checkSubject(report func(key, message, remedy string)) {
-	if c.Subject != "" && c.Schema != "" {
-		report("subject", "there are a schema file and a subject", "keep the one that says what the columns are")
-	}
-	if c.Subject == "" && c.SubjectVersion != "" {
-		report("subject_version", "there is a version and no subject", "name the subject, or remove subject_version")
-	}
-	if n, err := strconv.Atoi(c.SubjectVersion); c.SubjectVersion != "" && c.SubjectVersion != latest && (err != nil || n < 1) {
-		report("subject_version", fmt.Sprintf("%q is no version", c.SubjectVersion), "write latest, or a number from 1 on")
-	}
-	if _, ok := dialects[c.Format]; c.Format != "" && c.NeedsRegistry() && !ok {
-		report("framing", "payloads of format "+c.Format+" have no schema in a registry", "write framing: none and no subject, or another format")
 	}
 }

@@ -47,10 +47,14 @@ func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
 
 // appendEnvelope appends the fields before the payload, which the decoder has just read.
 func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, fault) {
-	if id, ok := c.decoder.EventID(); ok {
-		dst = appendText(dst, tagEventID, id)
-	} else {
+	id, ok := c.identity(r)
+	switch {
+	case !ok:
 		dst = appendPlace(dst, r)
+	case c.key == keyEventID && !utf8.Valid(id):
+		return dst, fault{field: "event_id", reason: "the key is not valid UTF-8"}
+	default:
+		dst = appendText(dst, tagEventID, id)
 	}
 	if itemType != nil {
 		if !utf8.Valid(itemType) {
@@ -59,7 +63,7 @@ func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte,
 		dst = appendText(dst, tagEventType, itemType[bytes.LastIndexByte(itemType, '.')+1:])
 		dst = appendText(dst, tagItemType, itemType)
 	}
-	if micros, ok := c.decoder.EventTime(); ok {
+	if micros, ok := c.decoder.EventTime(); ok && r.Value != nil {
 		dst = appendNumber(dst, tagEventTime, micros)
 	}
 	dst = appendNumber(dst, tagIngestTime, nowMicros)
@@ -75,7 +79,7 @@ func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte,
 		}
 		dst = appendNumber(dst, tagKafkaTimestamp, r.TimestampMicros)
 	}
-	if r.Key != nil {
+	if r.Key != nil && c.key != keyOmit {
 		dst = appendText(dst, tagKafkaKey, r.Key)
 	}
 	for i := range r.Headers {
@@ -94,6 +98,17 @@ func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte,
 		}
 	}
 	return dst, fault{}
+}
+
+// identity is the event's: the key where the contract says so, unless it is null or empty, else what the payload says, if there is one.
+func (c *Contract) identity(r *record.Record) (id []byte, ok bool) {
+	switch {
+	case c.key == keyEventID:
+		return r.Key, len(r.Key) > 0
+	case r.Value == nil:
+		return nil, false // the decoder still knows the record before
+	}
+	return c.decoder.EventID()
 }
 
 // appendPlace appends topic/partition/offset as the event's identity.

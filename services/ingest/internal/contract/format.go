@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
 // format is how the payloads of an entry become columns.
@@ -20,6 +21,9 @@ type format struct {
 var formats = map[string]format{
 	"avro": {schema: "the .avsc file", compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
 		return plan(avro.Compile(schema, o))
+	}},
+	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
 }
 

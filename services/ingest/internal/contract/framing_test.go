@@ -171,9 +171,13 @@ func TestWatch(t *testing.T) {
 		if _, grown := d.take(topic, framed(3, "\x04ab\x0a")); !grown || d.versions() != 2 {
 			t.Errorf("grown %v, %v versions", grown, d.versions())
 		}
+		s.mu.Lock()
 		asked := s.asked
+		s.mu.Unlock()
 		time.Sleep(60 * time.Second)
 		synctest.Wait()
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		if s.asked != asked+2 || d.versions() != 2 {
 			t.Errorf("%d questions, %v versions", s.asked-asked, d.versions())
 		}

@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,7 @@ func (t *Topic) Prepare(ctx context.Context, records []record.Record) (grown boo
 		}
 		target, ok := t.routing.target(t.routing.itemType(r))
 		if !ok || target < 0 {
-			continue
+			continue // an unknown type's table takes payloads as they are
 		}
 		c := t.contracts[target]
 		if c.versions == nil {
@@ -71,7 +72,7 @@ func (t *Topic) grown() bool {
 func (s *Set) Watch(ctx context.Context, every time.Duration) {
 	var watching sync.WaitGroup
 	defer watching.Wait()
-	for _, t := range s.topics {
+	for _, t := range slices.Concat(s.named, s.Patterns()) {
 		for _, c := range t.contracts {
 			if c.versions == nil || !c.versions.grows() || c.versions.env.Schemas == nil {
 				continue

@@ -11,14 +11,12 @@ import (
 
 // route is the table of an entry and the descriptor of its rows; message names a built-in one.
 func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
-	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{PartitionUnit: partitionUnits[c.PartitionUnit]}}
-	if c.Evolution == evolutionAdditive {
-		r.Evolution = lanev1.Evolution_EVOLUTION_ADDITIVE
-	}
+	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{}, Delivery: deliveries[c.Delivery], Evolution: evolutions[c.Evolution]}
 	if c.PartitionBy != none {
-		r.Layout.PartitionField = c.PartitionBy
-	} else {
-		r.Layout.PartitionUnit = lanev1.PartitionUnit_PARTITION_UNIT_UNSPECIFIED
+		r.Layout.PartitionUnit = partitionUnits[c.PartitionUnit]
+		if c.PartitionBy != ingestion {
+			r.Layout.PartitionField = c.PartitionBy
+		}
 	}
 	if c.ClusterBy[0] != none {
 		r.Layout.ClusterFields = c.ClusterBy

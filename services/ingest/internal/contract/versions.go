@@ -54,7 +54,7 @@ type version struct {
 func newVersions(c Config, name, message string, reader schema, o decode.Options, env Env) (*versions, error) {
 	vs := &versions{
 		config: c, name: name, options: o, message: message, env: env,
-		log:     env.Log.With("contract", name, "topic", c.Topic),
+		log:     env.Log.With("contract", name, "topic", or(c.Topic, c.TopicPattern)),
 		belongs: map[uint32]bool{}, reported: map[uint32]bool{},
 	}
 	first, err := vs.make(1, reader)
@@ -85,7 +85,7 @@ func (vs *versions) make(number int, reader schema) (*version, error) {
 
 func (vs *versions) publish(v *version) {
 	vs.current.Store(v)
-	vs.env.metrics.versions.WithLabelValues(vs.config.Topic, vs.name).Set(float64(v.number))
+	vs.env.metrics.versions.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Set(float64(v.number))
 }
 
 // learn asks the registry about a schema id and adds what it says to the current version, which may be a new one afterwards. The error is
@@ -182,7 +182,7 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (confluent.
 // tell logs what is new in a schema and stays without a column.
 func (vs *versions) tell(id uint32, changes Changes) {
 	if len(changes.Added) > 0 && !vs.grows() {
-		vs.env.metrics.extra.WithLabelValues(vs.config.Topic, vs.name).Inc()
+		vs.env.metrics.extra.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
 		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id, "fields", changes.Added)
 	}
 	for _, c := range changes.Conflicts {
