@@ -202,6 +202,7 @@ const (
 	saltStep
 	saltKind
 	saltStock
+	saltParcel
 )
 
 // encode appends the Avro of delivery event index, and tells the delivery's id and the step of its life.
