@@ -28,6 +28,9 @@ kafka:
   group: {{.Config.Group}}
 {{.Config.KafkaYAML}}writer:
   endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
+registry:
+  urls: [http://{{.Endpoints.Registry}}]
+  poll: 1s
 contracts:
 {{.Config.Contracts}}grpc:
   listen: {{.Self.GRPC}}

@@ -73,7 +73,7 @@ type patience struct {
 
 var defaultPatience = patience{
 	believe: 5 * time.Second, disbelieve: 30 * time.Second,
-	again: 500 * time.Millisecond, retryMin: 100 * time.Millisecond, retryMax: 15 * time.Second,
+	again: 500 * time.Millisecond, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 }
 
 // New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of configuration.

@@ -18,7 +18,7 @@ const maxSteps = 1 << 17
 type compiler struct {
 	program
 	options *decode.Options
-	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks and the reader's gives no default.
+	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks.
 	origin   string
 	lenient  bool
 	open     map[*typ]bool // writer records being laid out, to find recursion
@@ -108,10 +108,14 @@ func (c *compiler) record(w, r *typ, path string) error {
 	return nil
 }
 
-// missing compiles a field that the payload does not have: its default, or null.
+// missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of it: its columns come and
+// go with the schemas it meets, and what a row holds must not depend on when that was.
 func (c *compiler) missing(f *field, number int, path string) error {
+	if c.lenient {
+		return nil
+	}
 	if !f.source.HasDefault {
-		if _, nullable := c.column(f.typ); nullable {
+		if _, nullable := f.typ.column(); nullable {
 			return nil
 		}
 		return decode.Misfit(path, c.origin+" lacks the field, and the contract's schema gives it no default")
@@ -124,14 +128,8 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	if err != nil {
 		return decode.Misfit(path, "default: "+err.Error())
 	}
-	// The column may hold more by now than the type that the default was written for.
-	written, err := parseSchema([]byte(schema.String()))
-	if err != nil {
-		return decode.Misfit(path, "default: "+err.Error())
-	}
 	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
-	sub.lenient = true
-	if err := sub.value(written, f.typ, number, path); err != nil {
+	if err := sub.value(f.typ, f.typ, number, path); err != nil {
 		return err
 	}
 	sub.emit(op{code: opEnd}, path)

@@ -69,7 +69,7 @@ type Resolution struct {
 	// Origin names the writer's schema in errors, for example "schema 7".
 	Origin string
 	// Lenient makes null of a value that is null in the payload and may not be in the reader's schema, and of a field that the writer's
-	// schema lacks and the reader's gives no default. Avro has errors there; a table has null.
+	// schema lacks. Avro has an error or the reader's default there; a table has null.
 	Lenient bool
 }
 
