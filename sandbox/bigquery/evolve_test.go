@@ -277,3 +277,45 @@ func TestRangeColumn(t *testing.T) {
 		t.Errorf("no range: %v", got[2][1])
 	}
 }
+
+// A table partitioned by the time of ingestion shows which partition a row lies in, and when it is asked only.
+func TestPartitionsByTimeOfIngestion(t *testing.T) {
+	b := start(t, emulator.Config{})
+	for name, unit := range map[string]bigquery.TimePartitioningType{"grows": bigquery.DayPartitioningType, "hourly": bigquery.HourPartitioningType} {
+		meta := &bigquery.TableMetadata{Schema: bigquery.Schema{column("id", bigquery.StringFieldType)}, TimePartitioning: &bigquery.TimePartitioning{Type: unit}}
+		if err := b.bq.Dataset(dataset).Table(name).Create(t.Context(), meta); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := b.growing(growsName+"/streams/_default", "id")
+	// From noon on: no midnight comes between.
+	jump(t, b, 36*time.Hour-time.Duration(b.e.Clock().Now().UnixNano())%(24*time.Hour))
+	before := b.e.Clock().Now()
+	a.mustAppend(-1, texts("1"))
+	jump(t, b, 48*time.Hour)
+	a.mustAppend(-1, texts("2"))
+	got := b.query("SELECT id, _PARTITIONTIME, _PARTITIONDATE FROM waybill.grows ORDER BY id")
+	if len(got) != 2 {
+		t.Fatalf("got %v", got)
+	}
+	for i, row := range got {
+		day := before.UTC().AddDate(0, 0, 2*i).Truncate(24 * time.Hour)
+		if at, ok := row[1].(time.Time); !ok || !at.Equal(day) {
+			t.Errorf("row %v lies in %v, want %v", row[0], row[1], day)
+		}
+		if date := row[2].(interface{ String() string }).String(); date != day.Format(time.DateOnly) {
+			t.Errorf("row %v lies in %v, want %v", row[0], date, day)
+		}
+	}
+	if got := b.query("SELECT COUNT(*) FROM waybill.grows AS g WHERE g._PARTITIONTIME > TIMESTAMP '" + before.UTC().Format(time.DateOnly) + "'"); got[0][0] != int64(1) {
+		t.Errorf("%v rows in later partitions, want 1", got[0][0])
+	}
+	if got := b.query("SELECT * FROM waybill.grows"); len(got[0]) != 1 {
+		t.Errorf("* shows %v", got[0])
+	}
+	for _, sql := range []string{"SELECT _PARTITIONDATE FROM waybill.hourly", "SELECT _PARTITIONTIME FROM (SELECT 1 AS n)"} {
+		if _, err := b.bq.Query(sql).Read(t.Context()); err == nil {
+			t.Errorf("%s gives something", sql)
+		}
+	}
+}

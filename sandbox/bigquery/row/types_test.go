@@ -16,15 +16,24 @@ func TestTextTypes(t *testing.T) {
 		bad    []string
 	}{
 		{Column{Type: JSON}, map[string]string{`{"a": [1, null]}`: `{"a": [1, null]}`, `"x"`: `"x"`, "3": "3"}, []string{"", "{", "x", `{"a":}`, "1 2", "\xff"}},
-		{Column{Type: Numeric}, map[string]string{"1.50": "1.5", "-3": "-3", "99999999999999999999999999999.999999999": "99999999999999999999999999999.999999999"},
-			[]string{"", "1,5", "NaN", "1e30", "1.0000000001"}},
+		{
+			Column{Type: Numeric},
+			map[string]string{"1.50": "1.5", "-3": "-3", "99999999999999999999999999999.999999999": "99999999999999999999999999999.999999999"},
+			[]string{"", "1,5", "NaN", "1e30", "1.0000000001"},
+		},
 		{Column{Type: Numeric, Precision: 5, Scale: 2}, map[string]string{"999.99": "999.99"}, []string{"1000", "1.234"}},
-		{Column{Type: BigNumeric}, map[string]string{"1e38": "1" + strings.Repeat("0", 38), "0.00000000000000000000000000000000000001": "0.00000000000000000000000000000000000001"},
-			[]string{"6e38", "1e39", "x"}},
+		{
+			Column{Type: BigNumeric},
+			map[string]string{"1e38": "1" + strings.Repeat("0", 38), "0.00000000000000000000000000000000000001": "0.00000000000000000000000000000000000001"},
+			[]string{"6e38", "1e39", "x"},
+		},
 		{Column{Type: Date}, map[string]string{"2024-2-9": "2024-02-09", "0001-01-01": "0001-01-01"}, []string{"2024-02-30", "0000-01-01", "10000-01-01", "x"}},
 		{Column{Type: Time}, map[string]string{"1:2:3": "01:02:03", "23:59:59.999999": "23:59:59.999999"}, []string{"24:00:00", "12:60:00", "x"}},
-		{Column{Type: DateTime}, map[string]string{"2024-02-09 01:02:03.5": "2024-02-09T01:02:03.500000", "2024-02-09T01:02:03": "2024-02-09T01:02:03"},
-			[]string{"2024-02-09 25:00:00", "0000-01-01 00:00:00", "x"}},
+		{
+			Column{Type: DateTime},
+			map[string]string{"2024-02-09 01:02:03.5": "2024-02-09T01:02:03.500000", "2024-02-09T01:02:03": "2024-02-09T01:02:03"},
+			[]string{"2024-02-09 25:00:00", "0000-01-01 00:00:00", "x"},
+		},
 		{Column{Type: Timestamp}, nil, []string{"x", "10000-01-01 00:00:00"}},
 		{Column{Type: Geography}, map[string]string{
 			"POINT(-0.1 51.5)": "POINT(-0.1 51.5)", "point empty": "point empty", "LINESTRING(1 1, 2 1e0)": "LINESTRING(1 1, 2 1e0)",
@@ -38,8 +47,11 @@ func TestTextTypes(t *testing.T) {
 			`{"type": "Point"}`, `{"type": "Point", "coordinates": [1, 200]}`, `{"type": "Feature"}`, `{"type": "LineString", "coordinates": [1, 2]}`, "{",
 			strings.Repeat("GEOMETRYCOLLECTION(", 100) + "POINT(1 2)" + strings.Repeat(")", 100),
 		}},
-		{Column{Type: Interval}, map[string]string{"1-2 3 4:5:6.789": "1-2 3 4:5:6.789", "-0-1 0 -0:0:1": "-0-1 0 -0:0:1", "10000-0 0 0:0:0": "10000-0 0 0:0:0"},
-			[]string{"", "P1Y", "1-12 0 0:0:0", "10000-1 0 0:0:0", "0-0 3660001 0:0:0", "0-0 0 87840001:0:0", "0-0 0 0:60:0", "1-2 3"}},
+		{
+			Column{Type: Interval},
+			map[string]string{"1-2 3 4:5:6.789": "1-2 3 4:5:6.789", "-0-1 0 -0:0:1": "-0-1 0 -0:0:1", "10000-0 0 0:0:0": "10000-0 0 0:0:0"},
+			[]string{"", "P1Y", "1-12 0 0:0:0", "10000-1 0 0:0:0", "0-0 3660001 0:0:0", "0-0 0 87840001:0:0", "0-0 0 0:60:0", "1-2 3"},
+		},
 		{Column{Type: String, MaxLength: 2}, map[string]string{"éé": "éé"}, []string{"abc", "\xff"}},
 	} {
 		c.column.Name = "c"

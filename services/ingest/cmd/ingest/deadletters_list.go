@@ -69,6 +69,7 @@ type list struct {
 
 	topic        string
 	table        *table
+	narrow       bool
 	shown, total int
 	replayed     int
 	kinds        map[letterKind]*count
@@ -106,15 +107,40 @@ func (l *list) take(letter *ingest.Letter, itemType string) error {
 		}
 		l.topic = letter.At.Topic
 		fmt.Fprintf(l.std.Out, "%s\n", l.topic)
-		l.table = newTable(l.std.Out, terminalWidth(l.std.Out), []bool{true, true}, "letter", "record", "written (UTC)", "reason", "contract", "type", "field", "replayed", "error")
+		l.table = l.newTable()
 	}
-	const widestField = 36
-	l.table.add(
+	cells := []string{
 		fmt.Sprintf("%d/%d", letter.At.Partition, letter.At.Offset),
 		fmt.Sprintf("%d/%d", letter.Record.Partition, letter.Record.Offset),
 		written(letter.Time), clean(letter.Reason), dash(clean(letter.Contract)), dash(cutHead(clean(shortType(itemType)), widestField)),
-		dash(cutHead(clean(letter.Field), widestField)), yes(letter.Replayed), clean(fault(letter)))
+		dash(cutHead(clean(letter.Field), widestField)), yes(letter.Replayed), clean(fault(letter)),
+	}
+	if l.narrow {
+		cells[len(cells)-1] = clean(letter.Err)
+	}
+	l.table.add(l.columns(cells)...)
 	return nil
+}
+
+// narrowest is the width of a terminal below which contract and field are only in the error, which names them.
+const (
+	narrowest   = 150
+	widestField = 36
+)
+
+func (l *list) newTable() *table {
+	width := terminalWidth(l.std.Out)
+	l.narrow = width > 0 && width < narrowest
+	header := []string{"letter", "record", "written (UTC)", "reason", "contract", "type", "field", "replayed", "error"}
+	return newTable(l.std.Out, width, []bool{true, true}, l.columns(header)...)
+}
+
+// columns leaves out what a narrow terminal has no room for.
+func (l *list) columns(cells []string) []string {
+	if l.narrow {
+		cells = slices.Delete(slices.Delete(cells, 6, 7), 4, 5)
+	}
+	return cells
 }
 
 func (l *list) summary(tallies []ingest.Tally) {

@@ -45,6 +45,13 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
 	oneOf("evolution", c.Evolution, "off", "additive")
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("mode", c.Mode, "strict", "lenient")
+	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
+		if value != "" && c.Format != "json" {
+			report(key, "it is for format json", "remove it, or write format: json")
+		}
+	}
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
 	switch {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
@@ -25,6 +26,17 @@ var formats = map[string]format{
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
+	"json": {schema: "the .avsc file", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(json.Compile(schema, json.Avro, c.jsonSettings(), o))
+	}},
+}
+
+// unknownFields are the choices of unknown_fields.
+var unknownFields = map[string]json.Unknown{"refuse": json.Refuse, "drop": json.Drop}
+
+// jsonSettings is what the entry says about JSON beside the schema.
+func (c *Config) jsonSettings() json.Settings {
+	return json.Settings{Unknown: unknownFields[c.UnknownFields], Lenient: c.Mode == "lenient"}
 }
 
 // plan keeps a nil pointer from becoming a plan.

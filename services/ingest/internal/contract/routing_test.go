@@ -233,7 +233,10 @@ func TestProblems(t *testing.T) {
 	}{
 		{"contracts[0].builtin", "no built-in", []contract.Config{{Builtin: "nothing"}}},
 		{"contracts[0].schema", "settles", []contract.Config{{Builtin: "stock.v1", Schema: "x.avsc"}}},
-		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "json" })}},
+		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "xml" })}},
+		{"contracts[0].unknown_fields", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.UnknownFields = "json", "ignore" })}},
+		{"contracts[0].unknown_fields", "format json", []contract.Config{order(func(c *contract.Config) { c.UnknownFields = "drop" })}},
+		{"contracts[0].mode", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.Mode = "json", "loose" })}},
 		{"contracts[0].topic", "missing", []contract.Config{order(func(c *contract.Config) { c.Topic = "" })}},
 		{"contracts[0].topic", "no name", []contract.Config{order(func(c *contract.Config) { c.Topic = "a b" })}},
 		{"contracts[0].table", "no name", []contract.Config{order(func(c *contract.Config) { c.Table = "a.b.c.d" })}},

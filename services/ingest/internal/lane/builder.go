@@ -149,8 +149,7 @@ func (b *builder) leaveOut(r *record.Record, paid int64, reason, contract, err s
 // undecodable leaves out a record that its contract cannot read, and keeps the place of the fault.
 func (b *builder) undecodable(r *record.Record, paid int64, contract string, err error) {
 	b.leaveOut(r, paid, reasonUndecodable, contract, err.Error())
-	var fault *decode.Error
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*decode.Error](err); ok {
 		bad := &b.batch.bad[len(b.batch.bad)-1]
 		bad.field, bad.offset = fault.Field, fault.Offset
 	}

@@ -21,12 +21,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-func opened(t *testing.T, c *kfake.Cluster, change ...func(*Config)) *DeadLetters {
+func opened(t *testing.T, c *kfake.Cluster) *DeadLetters {
 	t.Helper()
 	config := testConfig(c.ListenAddrs()...)
-	for _, f := range change {
-		config = config.with(f)
-	}
 	d, err := OpenDeadLetters(t.Context(), config, []string{letterTopic})
 	if err != nil {
 		t.Fatal(err)
@@ -114,8 +111,16 @@ func TestLettersComeBack(t *testing.T) {
 func TestLetterOfLayout1(t *testing.T) {
 	r := &record.Record{Topic: letterTopic, Key: []byte(testTopic + "/0/7"), Value: []byte("v")}
 	for _, h := range [][2]string{
-		{"item_type_name", "a.B"}, {"waybill-version", "1"}, {"waybill-reason", "undecodable"}, {"waybill-error", "e"}, {"waybill-contract", "c"},
-		{"waybill-topic", testTopic}, {"waybill-partition", "0"}, {"waybill-offset", "7"}, {"waybill-time", "2026-01-02T03:04:05.000006Z"}, {"waybill-key", "k"},
+		{"item_type_name", "a.B"},
+		{"waybill-version", "1"},
+		{"waybill-reason", "undecodable"},
+		{"waybill-error", "e"},
+		{"waybill-contract", "c"},
+		{"waybill-topic", testTopic},
+		{"waybill-partition", "0"},
+		{"waybill-offset", "7"},
+		{"waybill-time", "2026-01-02T03:04:05.000006Z"},
+		{"waybill-key", "k"},
 	} {
 		r.Headers = append(r.Headers, record.Header{Key: []byte(h[0]), Value: []byte(h[1])})
 	}

@@ -54,6 +54,9 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		waits: histogram("stream_create_wait_seconds", "Time that creating a write stream waited for the rate limit.",
 			prometheus.ExponentialBuckets(0.001, 4, 9)),
 	}
+	for _, change := range []string{added, relaxed} {
+		m.columns.WithLabelValues(change) // There from the beginning, so that a rate sees the first.
+	}
 	registry.MustRegister(m.appends, m.rows, m.bytes, m.inFlight, m.open, m.latency, m.faults, m.reconnects, m.created, m.finalized,
 		m.tables, m.columns, m.waits)
 	return m
