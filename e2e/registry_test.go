@@ -43,6 +43,7 @@ func TestSchemaGrowsUnderLoad(t *testing.T) {
 	}
 	t.Cleanup(w.log.Close)
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
+	w.fault("bigquery", map[string]any{"kind": "schema_delay", "delay": "700ms"})
 	p.sender(1, 1000)()
 	if err := w.UpServices(w.ctx); err != nil {
 		t.Fatal(err)
