@@ -300,3 +300,46 @@ func sameByName(want, got protoreflect.Message) (difference string) {
 	})
 	return difference
 }
+
+// FuzzEvolve merges any two schemas: it ends, and what it makes has all columns of the older one under their numbers.
+func FuzzEvolve(f *testing.F) {
+	f.Add(recordOf(`{"name":"a","type":"int"}`), recordOf(`{"name":"b","type":"long"},{"name":"a","type":["null","long"]}`))
+	f.Add(recordOf(`{"name":"a","type":["null","R"]}`), recordOf(`{"name":"b","type":"R"},{"name":"a","type":{"type":"array","items":"R"}}`))
+	f.Add(one(`{"type":"record","name":"S","fields":[{"name":"u","type":["null","string","S"]}]}`), one(`["int",{"type":"enum","name":"S","symbols":["A"]}]`))
+	f.Add(one(`["null","int",{"type":"fixed","name":"n.F","size":2}]`), one(`[{"type":"fixed","name":"m.F","size":2},"null","bytes"]`))
+	f.Fuzz(func(t *testing.T, first, second string) {
+		older, err := Parse(first)
+		if err != nil {
+			return
+		}
+		newer, err := Parse(second)
+		if err != nil {
+			return
+		}
+		before, err := older.Compile(rowOptions)
+		if err != nil {
+			return
+		}
+		merged, _ := older.With(newer, "payload")
+		if again, err := older.Compile(rowOptions); err != nil || !slices.Equal(again.program.paths, before.program.paths) {
+			t.Fatalf("merging changed the older schema: %v", err)
+		}
+		after, err := merged.Compile(rowOptions)
+		if err != nil {
+			return // the newer schema has what no table has
+		}
+		had, has := payloadMessage(t, before), payloadMessage(t, after)
+		for i := range had.Fields().Len() {
+			want := had.Fields().Get(i)
+			if got := has.Fields().ByName(want.Name()); got == nil || got.Number() != want.Number() {
+				t.Fatalf("%s is %v, was %v", want.Name(), got, want)
+			}
+		}
+		if _, changes := merged.With(newer, "payload"); changes.Grown() {
+			t.Fatalf("merging again changes %+v", changes)
+		}
+		for _, writer := range []*Schema{older, newer} {
+			_, _ = merged.CompileFor(writer, rowOptions, Resolution{Lenient: true}) // a writer may be one that nobody can read
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -231,6 +232,9 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	case kindMap:
 		t.items, err = g.build(n.Values, namespace)
 	case kindUnion:
+		if len(n.Branches) == 0 {
+			return nil, errors.New("a union has no branches")
+		}
 		for i := range n.Branches {
 			b, err := g.build(&n.Branches[i], namespace)
 			if err != nil {
