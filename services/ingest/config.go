@@ -135,8 +135,8 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 		}
 	}
 	set, err := contract.LoadWith(ctx, entries, c.Dir, env)
-	if err = config.Merge("", fromDir, err); err != nil {
-		return nil, err
+	if all := config.Merge("", fromDir, err); all != nil {
+		return nil, all
 	}
 	return set, nil
 }

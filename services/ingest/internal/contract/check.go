@@ -2,9 +2,12 @@ package contract
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // Check reports what is wrong with the entry by itself.
@@ -18,6 +21,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
 	}
 	c.checkPattern(report)
+	c.checkColumns(report)
 	for _, table := range []struct{ key, name string }{{"table", c.Table}, {"unknown_table", c.UnknownTable}} {
 		if table.name != "" && (!tableName.MatchString(table.name) || strings.Count(table.name, ".") > 2) {
 			report(table.key, fmt.Sprintf("%q is no name of a table", table.name), "write table, dataset.table or project.dataset.table")
@@ -45,7 +49,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
 	oneOf("evolution", c.Evolution, "off", "additive")
-	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")
 	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
 		if value != "" && c.Format != "json" {
@@ -77,6 +81,63 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	if len(c.ClusterBy) > 4 {
 		report("cluster_by", fmt.Sprintf("%d columns", len(c.ClusterBy)), "BigQuery clusters by four columns at most")
+	}
+}
+
+// Check reports what is wrong with the column by itself.
+func (c Column) Check(report func(key, message, remedy string)) {
+	target := decode.TargetOf(c.Type)
+	decimal := target == decode.Numeric || target == decode.BigNumeric
+	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time
+	if target == decode.NoTarget {
+		report("type", fmt.Sprintf("%q is not one of the choices", c.Type), "choose "+strings.Join(decode.TargetNames(), ", "))
+		return
+	}
+	if _, ok := units[c.Unit]; c.Unit != "" && !ok {
+		report("unit", fmt.Sprintf("%q is not one of the choices", c.Unit), "choose auto, s, ms, us, ns")
+	} else if c.Unit != "" && !timed {
+		report("unit", c.Type+" has none", "remove it")
+	}
+	switch {
+	case c.Precision == 0 && c.Scale == 0:
+	case !decimal:
+		report("precision", c.Type+" has neither precision nor scale", "remove them")
+	case c.Precision <= 0 || c.Scale < 0:
+		report("precision", fmt.Sprintf("%d digits, %d of them behind the point", c.Precision, c.Scale), "write a precision of 1 or more, and a scale of 0 or more")
+	default:
+		if reason := (&decode.Column{Type: target, Precision: c.Precision, Scale: c.Scale}).Check(decode.FromText); reason != "" {
+			report("precision", reason, "write less, or BIGNUMERIC")
+		}
+	}
+}
+
+// columns are those that formats understand.
+func (c *Config) columns() decode.Columns {
+	all := decode.Columns{}
+	for path, column := range c.Columns {
+		all[decode.WithoutMarks(path)] = decode.Column{
+			Type: decode.TargetOf(column.Type), Unit: units[column.Unit], Precision: column.Precision, Scale: column.Scale,
+		}
+	}
+	return all
+}
+
+func (c *Config) checkColumns(report func(key, message, remedy string)) {
+	for _, path := range slices.Sorted(maps.Keys(c.Columns)) {
+		switch f, ok := formats[c.Format]; {
+		case c.Builtin != "":
+			report("columns."+path, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
+			continue
+		case ok && !f.columns:
+			report("columns."+path, "format: "+c.Format+" settles this", "remove it")
+			continue
+		}
+		if bare := decode.WithoutMarks(path); bare != path {
+			if _, twice := c.Columns[bare]; twice {
+				report("columns."+path, bare+" is there too, which is the same column", "keep one of them")
+			}
+		}
+		c.Columns[path].Check(func(key, message, remedy string) { report("columns."+path+"."+key, message, remedy) })
 	}
 }
 

@@ -26,7 +26,7 @@ type Config struct {
 	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's schema do. The
 	// schema registry has the schema, and what it has is read as the contract's. Default: none.
 	Framing string `yaml:"framing"`
-	// Schema is the file of the payload's schema, relative to the configuration file.
+	// Schema is the file of the payload's schema, relative to the configuration file: .avsc, or for json also a JSON Schema, .json.
 	Schema string `yaml:"schema"`
 	// Subject is where the schema registry has the payload's schema, instead of a file. SubjectVersion is latest, as of the start, or
 	// a number. Default: latest.
@@ -35,7 +35,8 @@ type Config struct {
 	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
 	// value). Default: bytes.
 	As string `yaml:"as"`
-	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse or drop. Default: refuse.
+	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse, drop, or keep, in the payload's column
+	// _extra. Default: refuse.
 	UnknownFields string `yaml:"unknown_fields"`
 	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
 	Mode string `yaml:"mode"`
@@ -54,6 +55,9 @@ type Config struct {
 	Unknown string `yaml:"unknown"`
 	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES column, payload.
 	UnknownTable string `yaml:"unknown_table"`
+	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field without the marks of arrays: order.total, or
+	// order.lines.price for the price of each line.
+	Columns map[string]Column `yaml:"columns"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default: topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
@@ -84,6 +88,18 @@ type Config struct {
 
 // SetPlace tells the entry where it stands.
 func (c *Config) SetPlace(p config.Place) { c.place = p }
+
+// Column is the type of one column.
+type Column struct {
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	Type string `yaml:"type"`
+	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto, which tells by magnitude and is the
+	// default. A DATE counts days without one, a TIME needs one.
+	Unit string `yaml:"unit"`
+	// Precision and Scale are the digits of a NUMERIC or BIGNUMERIC, and those behind the point. Default: as many as BigQuery takes.
+	Precision int `yaml:"precision"`
+	Scale     int `yaml:"scale"`
+}
 
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {

@@ -171,6 +171,7 @@ func (l *loader) add(i int, c Config) {
 	}
 	o := decode.Options{
 		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
+		Columns: e.columns(),
 	}
 	compile := l.plain
 	if e.Framing == framingConfluent {
@@ -193,6 +194,10 @@ func (l *loader) reportCompile(e *entry, err error) {
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
+				if option == "columns" {
+					l.report(e, option, field.Error(), "docs/types.md lists which type becomes which column")
+					return
+				}
 				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
 				return
 			}

@@ -309,6 +309,20 @@ func TestCountOfUnknownTypes(t *testing.T) {
 	}
 }
 
+func columns(path string, column contract.Column) contract.Config {
+	return order(func(c *contract.Config) { c.Columns = map[string]contract.Column{path: column} })
+}
+
+// A column of the payload may be another than the type map's.
+func TestColumnsOfContract(t *testing.T) {
+	topic := load(t, columns("customer[].name", contract.Column{Type: "NUMERIC", Precision: 5, Scale: 2})).Topic("orders").Fork()
+	r := typed("shop.Order")
+	r.Value = []byte("\x0e\x06\x00\x0a01.50")
+	if row := rowOf(t, topic.Routes[0], appendRow(t, topic, r)); !strings.HasSuffix(row, `customer:{name:"1.5"}}`) {
+		t.Error(row)
+	}
+}
+
 func TestProblemsOfPolicies(t *testing.T) {
 	for _, c := range []struct {
 		key, message string
@@ -342,6 +356,17 @@ func TestProblemsOfPolicies(t *testing.T) {
 		{"contracts[0].as", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.Schema, c.As = "raw", "", "xml" })}},
 		{"contracts[0].schema", "has none", []contract.Config{order(func(c *contract.Config) { c.Format, c.EventID, c.EventTime = "raw", "", contract.EventTime{} })}},
 		{"contracts[0].event_id", "no fields", []contract.Config{order(func(c *contract.Config) { c.Format, c.Schema, c.EventTime = "raw", "", contract.EventTime{} })}},
+		{"contracts[0].columns.total.type", "choices", []contract.Config{columns("total", contract.Column{Type: "json"})}},
+		{"contracts[0].columns.total.unit", "choices", []contract.Config{columns("total", contract.Column{Type: "DATE", Unit: "h"})}},
+		{"contracts[0].columns.total.unit", "has none", []contract.Config{columns("total", contract.Column{Type: "JSON", Unit: "s"})}},
+		{"contracts[0].columns.total.precision", "neither", []contract.Config{columns("total", contract.Column{Type: "JSON", Precision: 3})}},
+		{"contracts[0].columns.total.precision", "behind the point", []contract.Config{columns("total", contract.Column{Type: "NUMERIC", Scale: 3})}},
+		{"contracts[0].columns.total.precision", "at most", []contract.Config{columns("total", contract.Column{Type: "NUMERIC", Precision: 50})}},
+		{"contracts[0].columns", "no field no", []contract.Config{columns("no", contract.Column{Type: "JSON"})}},
+		{"contracts[0].columns.x", "settles", []contract.Config{{Builtin: "stock.v1", Columns: map[string]contract.Column{"x": {Type: "JSON"}}}}},
+		{"contracts[0].columns.x", "format: raw settles", []contract.Config{order(func(c *contract.Config) {
+			c.Format, c.Schema, c.EventID, c.EventTime, c.Columns = "raw", "", "", contract.EventTime{}, map[string]contract.Column{"x": {Type: "JSON"}}
+		})}},
 	} {
 		_, err := contract.Load(c.configs, "testdata")
 		var problems config.Problems

@@ -19,8 +19,10 @@ type compiler struct {
 	program
 	options *decode.Options
 	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks.
-	origin   string
-	lenient  bool
+	origin  string
+	lenient bool
+	// bare are the items being compiled of an array without a RECORD around them: a null there has no place, lenient or not.
+	bare     *typ
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
@@ -145,10 +147,10 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	return nil
 }
 
-// column is that of a reader's type. A lenient one is nullable whatever the schema says, as the table's is.
-func (c *compiler) column(r *typ) (column *typ, nullable bool) {
+// columnOf is that of a reader's type. A lenient one is nullable whatever the schema says, as the table's is.
+func (c *compiler) columnOf(r *typ) (column *typ, nullable bool) {
 	column, nullable = r.column()
-	return column, nullable || c.lenient
+	return column, nullable || c.lenient && r != c.bare
 }
 
 // value compiles one value of the writer's type w into field number of the reader's type r.
@@ -159,7 +161,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 	if w.kind == kindUnion {
 		return c.union(w, r, number, path)
 	}
-	r, nullable := c.column(r)
+	r, nullable := c.columnOf(r)
 	switch {
 	case w.kind == kindNull:
 		if !nullable {
@@ -183,13 +185,16 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		if err := c.record(w, r, path); err != nil {
 			return err
 		}
+		if r.asked != nil {
+			c.bounds(r, path)
+		}
 		end()
 		return nil
 	case w.kind == kindArray && r.kind == kindArray:
 		if c.leastBytes(w.items) == 0 {
 			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
 		}
-		return c.loop(path, func() error { return c.value(w.items, r.items, number, path+"[]") })
+		return c.loop(path, func() error { return c.item(w.items, r.items, number, path+"[]") })
 	case w.kind == kindMap && r.kind == kindMap:
 		return c.loop(path, func() error {
 			end := c.message(number, path+"[]")
@@ -202,6 +207,24 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		})
 	}
 	return c.scalar(w, r, number, path)
+}
+
+// item compiles an item of an array, with the RECORD around it if it needs one.
+func (c *compiler) item(w, r *typ, number int, path string) error {
+	wrap := wrapper(r)
+	if wrap == "" {
+		outer := c.bare
+		c.bare = r
+		err := c.value(w, r, number, path)
+		c.bare = outer
+		return err
+	}
+	end := c.message(number, path)
+	if err := c.value(w, r, 1, path+"."+wrap); err != nil {
+		return err
+	}
+	end()
+	return nil
 }
 
 // message starts a nested message and returns what ends it.
@@ -238,7 +261,7 @@ func (c *compiler) fail(reason, path string) {
 // union compiles a value whose branch the payload chooses.
 func (c *compiler) union(w, r *typ, number int, path string) error {
 	branch := func(b *typ) error { return c.value(b, r, number, path) }
-	_, nullable := c.column(r)
+	_, nullable := c.columnOf(r)
 	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && nullable {
 		at := c.emit(op{code: opOptional, arg: int32(null)}, path)
 		if err := branch(w.branches[1-null]); err != nil {

@@ -129,6 +129,9 @@ func (m *merger) into(r, w *typ, path string) {
 	case have.kind == kindRecord && want.kind == kindRecord:
 		m.record(have, want, path)
 	case (have.kind == kindArray && want.kind == kindArray) || (have.kind == kindMap && want.kind == kindMap):
+		if have.kind == kindArray && wrapper(have.items) == "" && wrapper(want.items) == itemValue {
+			m.conflict(path+"[]", have.items, want.items) // a REPEATED column has no null
+		}
 		m.into(have.items, want.items, path+"[]")
 	case have.kind == kindEnum && want.kind == kindEnum:
 		m.symbols(have, want, path)

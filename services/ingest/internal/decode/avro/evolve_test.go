@@ -52,6 +52,8 @@ func TestWith(t *testing.T) {
 		"record":            {sub(a), null(sub(b + "," + a)), Changes{Added: []string{"payload.x.b"}}},
 		"array of records":  {`{"type":"array","items":` + sub(a) + `}`, `{"type":"array","items":` + sub(b) + `}`, Changes{Added: []string{"payload.x[].b"}}},
 		"map of records":    {`{"type":"map","values":` + sub(a) + `}`, `{"type":"map","values":` + sub(b) + `}`, Changes{Added: []string{"payload.x[].b"}}},
+		"nullable items":    {`{"type":"array","items":"int"}`, `{"type":"array","items":["null","long"]}`, Changes{Widened: []string{"payload.x[]"}, Conflicts: []Conflict{{"payload.x[]", "int", "[null, long]"}}}},
+		"plain items":       {`{"type":"array","items":["null","long"]}`, `{"type":"array","items":"int"}`, Changes{}},
 		"array to map":      {`{"type":"array","items":"int"}`, `{"type":"map","values":"int"}`, Changes{Conflicts: []Conflict{{"payload.x", "array", "map"}}}},
 		"null to int":       {`"null"`, null(`"int"`), Changes{Added: []string{"payload.x"}}},
 		"fixed":             {`{"type":"fixed","name":"F","size":2}`, `{"type":"fixed","name":"F","size":3}`, Changes{Conflicts: []Conflict{{"payload.x", "fixed of 2 bytes", "fixed of 3 bytes"}}}},
@@ -136,6 +138,18 @@ func TestCompileFor(t *testing.T) {
 	if got := read(parsed(t, recordOf(`{"name":"a","type":["null","string"]}`)), "\x00"); got != "" {
 		t.Errorf("null of another type: %s", got)
 	}
+	list := func(items string) *Schema {
+		return parsed(t, recordOf(`{"name":"l","type":{"type":"array","items":`+items+`}}`))
+	}
+	merged, _ = list(`"int"`).With(list(`["null","int"]`), "payload")
+	if got := read(list(`["null","int"]`), "\x04\x02\x0a\x00\x00"); got != "c: payload.l[1] at byte 4: null where the contract wants int" {
+		t.Errorf("a null item has no place: %s", got)
+	}
+	merged, _ = list(`["null","int"]`).With(list(`"int"`), "payload")
+	if got := read(list(`"int"`), "\x04\x0a\x0c\x00"); got != "l:{value:5} l:{value:6}" {
+		t.Errorf("an item in a RECORD: %s", got)
+	}
+	merged, _ = have.With(newer, "payload")
 	// Behind a schema id there are no files, whatever the first bytes are.
 	if got := read(parsed(t, recordOf(`{"name":"x","type":"int"},{"name":"a","type":"int"},{"name":"y","type":"int"},{"name":"z","type":"int"}`)), "Obj\x01"); !strings.HasPrefix(got, "a:49") {
 		t.Errorf("the bytes of a file: %s", got)

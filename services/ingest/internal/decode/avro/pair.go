@@ -51,17 +51,7 @@ func (s *Schema) Name() string { return s.root.shortName() }
 
 // Compile compiles a schema that is its own writer's. Errors are those of the function Compile.
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
-	if _, err := describe(s.root, o.Payload); err != nil {
-		return nil, err
-	}
-	if err := checkTaken(s.root, &o); err != nil {
-		return nil, err
-	}
-	program, err := compileProgram(s.root, s.root, &o)
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{options: o, schema: s.root, program: program}, nil
+	return compileTypes(s.root, o)
 }
 
 // Resolution says how the payloads of another schema are read.
@@ -77,14 +67,18 @@ type Resolution struct {
 // one value is an error of the record that has it; the error of CompileFor is about all records, a *decode.SchemaError where it is about
 // one field.
 func (s *Schema) CompileFor(writer *Schema, o decode.Options, r Resolution) (*Plan, error) {
-	if err := checkTaken(s.root, &o); err != nil {
+	reader, err := withColumns(s.root, &o)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkTaken(reader, &o); err != nil {
 		return nil, err
 	}
 	c := newCompiler(&o)
 	c.origin, c.lenient = r.Origin, r.Lenient
-	program, err := c.payload(writer.root, s.root)
+	program, err := c.payload(writer.root, reader)
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{options: o, schema: s.root, program: program, framed: true}, nil
+	return &Plan{options: o, schema: reader, program: program, framed: true}, nil
 }

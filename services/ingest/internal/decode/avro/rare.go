@@ -129,6 +129,9 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		out, o = putText(out, o, in, len(text))
 		return out, o + copy(out[o:], text), next + n, ""
 
+	case opText, opNumber, opRange, opBigDecimal, opDuration:
+		return m.convert(prog, in, out, o, src, p)
+
 	case opIntToFloat, opIntToDouble:
 		v, next := readVarint(src, p)
 		if next < 0 {

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/twmb/avro"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // maxSchemaBytes bounds a schema: one in the header of an object container file is foreign input.
@@ -42,7 +44,9 @@ type logical uint8
 const (
 	logicalNone logical = iota
 	logicalDecimal
+	logicalBigDecimal
 	logicalUUID
+	logicalDuration
 	logicalDate
 	logicalTimeMillis
 	logicalTimeMicros
@@ -60,7 +64,9 @@ var logicals = map[string]struct {
 	on      []kind
 }{
 	"decimal":                {logicalDecimal, []kind{kindBytes, kindFixed}},
+	"big-decimal":            {logicalBigDecimal, []kind{kindBytes}},
 	"uuid":                   {logicalUUID, []kind{kindString, kindFixed}},
+	"duration":               {logicalDuration, []kind{kindFixed}},
 	"date":                   {logicalDate, []kind{kindInt}},
 	"time-millis":            {logicalTimeMillis, []kind{kindInt}},
 	"time-micros":            {logicalTimeMicros, []kind{kindLong}},
@@ -94,7 +100,15 @@ type typ struct {
 	enumDefault      string
 	size             int // fixed
 	precision, scale int // decimal
+
+	// asked is what is asked of the column in place of the type map; nil if nothing is.
+	asked *decode.Column
+	// variant tells a copy of a named type, made for the sake of a column within, from the type: its path.
+	variant string
 }
+
+// key is what types have in common that make the same columns.
+func (t *typ) key() string { return t.name + t.variant }
 
 // field is one field of a record.
 type field struct {
@@ -161,6 +175,25 @@ func (t *typ) String() string {
 	return t.kind.String()
 }
 
+// Names of the columns of an item that is no column by itself.
+const (
+	itemValue = "value"
+	itemItems = "items"
+)
+
+// wrapper says that the items of an array need a RECORD around them, and the name of its one column: value for nullable ones, since a
+// REPEATED column has no null (GoogleSQL, "Array type"), items for an array or map, since there is no REPEATED of REPEATED. Else it is empty.
+func wrapper(items *typ) string {
+	inner, nullable := items.column()
+	switch {
+	case inner.kind == kindArray || inner.kind == kindMap:
+		return itemItems
+	case nullable:
+		return itemValue
+	}
+	return ""
+}
+
 // parseSchema parses and validates Avro schema JSON.
 func parseSchema(avsc []byte) (*typ, error) {
 	if len(avsc) > maxSchemaBytes {
@@ -198,9 +231,10 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	if l, ok := logicals[n.LogicalType]; ok && slices.Contains(l.on, k) {
 		t.logical = l.logical
 	}
-	if t.logical == logicalUUID && k == kindFixed && t.size != 16 {
+	if k == kindFixed && (t.logical == logicalUUID && t.size != 16 || t.logical == logicalDuration && t.size != durationBytes) {
 		t.logical = logicalNone
 	}
+	t.asked = exported(t, n)
 	if n.Name != "" {
 		t.name = n.Name
 		if !strings.Contains(n.Name, ".") && n.Namespace != "" {

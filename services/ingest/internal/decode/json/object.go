@@ -48,7 +48,12 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 			p = space(src, p)
 			d.room(p, o)
 			value, row := p, o
-			if p, o = d.field(s, p, o); p < 0 {
+			if s.plain && peek(src, p) != 'n' {
+				p, o = d.single(s, p, o)
+			} else {
+				p, o = d.field(s, p, o)
+			}
+			if p < 0 {
 				return d.in(s.name), o
 			}
 			if s.take != 0 && o > row {
@@ -129,18 +134,6 @@ func (d *Decoder) key(p int) (name []byte, _ int) {
 	return name, space(src, p+1)
 }
 
-// unknown deals with a field that the schema does not know: its name is at at, its value at p.
-func (d *Decoder) unknown(name []byte, at, p int) int {
-	if d.plan.settings.Unknown == Drop {
-		if p = d.skip(p); p < 0 {
-			return d.in(shown(name))
-		}
-		return p
-	}
-	d.fail(at, "the schema does not know the field")
-	return d.in(shown(name))
-}
-
 // field decodes the value of a field at p: nothing for null, each item of an array.
 func (d *Decoder) field(s *step, p, o int) (int, int) {
 	src := d.src
@@ -151,6 +144,20 @@ func (d *Decoder) field(s *step, p, o int) (int, int) {
 			return d.fail(p-4, "null, and the schema requires a value"), o
 		}
 		return p, o
+	case s.deep:
+		if s.name != "" {
+			d.extra.enter(place{name: s.name})
+		}
+		if p, o = d.within(s, p, o); p >= 0 && s.name != "" {
+			d.extra.leave()
+		}
+		return p, o
+	}
+	return d.within(s, p, o)
+}
+
+func (d *Decoder) within(s *step, p, o int) (int, int) {
+	switch {
 	case s.many:
 		return d.items(s, p, o)
 	case s.kind == kindMap:
@@ -175,8 +182,14 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}
+		if s.deep {
+			d.extra.enter(place{kind: placeIndex, index: index})
+		}
 		if p, o = d.single(s, p, o); p < 0 {
 			return d.under(index), o
+		}
+		if s.deep {
+			d.extra.leave()
 		}
 		p = space(src, p)
 		switch peek(src, p) {

@@ -24,7 +24,7 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	case kindDecimal:
 		return d.decimal(s, p, o)
 	case kindJSON:
-		q := d.skip(p)
+		q := d.skip(p, maxDepth)
 		if q < 0 {
 			return q, o
 		}
@@ -131,6 +131,8 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 	if peek(src, p) == '}' {
 		return p + 1, o
 	}
+	known := d.keys.table(16)
+	outermost := known.from
 	for {
 		d.room(p, o)
 		start, at := d.begin(s, o), p
@@ -153,16 +155,29 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 		}
 		p = space(src, p+1)
 		d.room(p, end)
+		if s.deep {
+			d.extra.enter(place{kind: placeKey, key: at})
+		}
 		if p, o = d.field(s.value, p, end); p < 0 {
 			key, _ := d.rawAgain(at)
 			return d.in(shown(key)), o
 		}
+		if s.deep {
+			d.extra.leave()
+		}
+		body := o - start
 		o = d.finish(s, start, o)
+		if !d.keys.add(&known, d.out, o-body+1) {
+			d.fail(at, "the key is there twice")
+			key, _ := d.rawAgain(at)
+			return d.in(shown(key)), o
+		}
 		p = space(src, p)
 		switch peek(src, p) {
 		case ',':
 			p = space(src, p+1)
 		case '}':
+			d.keys.drop(outermost)
 			return p + 1, o
 		default:
 			return d.fail(p, "a comma or } belongs here, not "+charAt(src, p)), o

@@ -62,8 +62,8 @@ type field struct {
 	name, doc string
 	typ       *typ
 	number    int32
-	// required is set where the field must be there; notNull where null is refused.
-	required, notNull bool
+	// nullable is set where the schema takes null; required where the field must be there; notNull where null is refused.
+	nullable, required, notNull bool
 	// fallback is the JSON of what stands for the field where it is missing; nil for none.
 	fallback []byte
 }
