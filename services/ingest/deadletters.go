@@ -68,6 +68,9 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 // Close ends the connections.
 func (d *DeadLetters) Close() { d.letters.Close() }
 
+// Watch has f hear after each fetch how many offsets of a dead-letter topic have been read, of how many: it is read twice.
+func (d *DeadLetters) Watch(f func(topic string, read, total int64)) { d.letters.Watch = f }
+
 // Topics are the topics whose records the letters are of.
 func (d *DeadLetters) Topics() []string { return d.topics }
 

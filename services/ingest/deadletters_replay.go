@@ -188,7 +188,6 @@ func (r *replay) attempt(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer producer.Close()
 		r.producer = producer
 	}
 	_, err := r.letters.letters.Letters(ctx, r.topic, r.selection.place, func(l *Letter) error { return r.take(ctx, l) })

@@ -51,10 +51,14 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")
-	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
-		if value != "" && c.Format != "json" {
-			report(key, "it is for format json", "remove it, or write format: json")
-		}
+	if c.UnknownFields != "" && c.Format != "json" && c.Format != "protobuf" {
+		report("unknown_fields", "it is for format json or protobuf", "remove it")
+	}
+	if c.UnknownFields == "keep" && c.Format == "protobuf" {
+		report("unknown_fields", "a protobuf field that the schema does not know has a number and no name to keep it under", "choose refuse or drop")
+	}
+	if c.Mode != "" && c.Format != "json" {
+		report("mode", "it is for format json", "remove it, or write format: json")
 	}
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
@@ -201,6 +205,8 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		report("as", fmt.Sprintf("%q is not one of the choices", c.As), "choose "+strings.Join(rawKinds, ", "))
 	case f.schema == "" && ok && c.Schema != "":
 		report("schema", "format: "+c.Format+" has none", "remove it")
+	case c.Format != "protobuf" && c.Message != "":
+		report("message", "only format: protobuf has it", "remove it")
 	}
 	for _, needed := range []struct {
 		key, value, remedy string
@@ -208,6 +214,7 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	}{
 		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
 		{"schema", c.Schema + c.Subject, "name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != ""},
+		{"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf" && c.Subject == ""},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
 		if needed.needed && needed.value == "" {

@@ -20,8 +20,8 @@ type Config struct {
 	TopicPattern string `yaml:"topic_pattern"`
 	// Builtin names a built-in contract: delivery.v6 or stock.v1.
 	Builtin string `yaml:"builtin"`
-	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object) or raw (the
-	// payload as it is, see As).
+	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object), protobuf (one
+	// message) or raw (the payload as it is, see As).
 	Format string `yaml:"format"`
 	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's schema do. The
 	// schema registry has the schema, and what it has is read as the contract's. Default: none.
@@ -32,11 +32,14 @@ type Config struct {
 	// a number. Default: latest.
 	Subject        string `yaml:"subject"`
 	SubjectVersion string `yaml:"subject_version"`
+	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it is the first one unless
+	// it is named.
+	Message string `yaml:"message"`
 	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
 	// value). Default: bytes.
 	As string `yaml:"as"`
-	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse, drop, or keep, in the payload's column
-	// _extra. Default: refuse.
+	// UnknownFields says what becomes of fields of a JSON or protobuf payload that the schema does not know: refuse; drop; or, of JSON, keep, in
+	// the payload's column _extra. Default: refuse of JSON; drop of protobuf, whose producers may be newer.
 	UnknownFields string `yaml:"unknown_fields"`
 	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
 	Mode string `yaml:"mode"`

@@ -8,6 +8,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
@@ -29,6 +30,9 @@ var formats = map[string]format{
 	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
 	}},
+	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(protobuf.Compile(schema, c.Message, unknownNumbers[c.UnknownFields], o))
+	}},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
@@ -49,6 +53,9 @@ func jsonLanguage(file string) json.Language {
 func (c *Config) jsonSettings() json.Settings {
 	return json.Settings{Unknown: unknownFields[c.UnknownFields], Lenient: c.Mode == "lenient"}
 }
+
+// unknownNumbers are the choices of unknown_fields for protobuf.
+var unknownNumbers = map[string]protobuf.Unknown{"drop": protobuf.Drop, "refuse": protobuf.Refuse}
 
 // plan keeps a nil pointer from becoming a plan.
 func plan[P decode.Plan](p P, err error) (decode.Plan, error) {

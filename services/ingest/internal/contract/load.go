@@ -192,6 +192,10 @@ func (l *loader) add(i int, c Config) {
 // reportCompile reports an error of the schema under the key that can mend it.
 func (l *loader) reportCompile(e *entry, err error) {
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
+		if reason, ok := strings.CutPrefix(field.Reason, "message: "); ok {
+			l.report(e, "message", reason, "name a message of the descriptor set in full, for example shop.v1.Order")
+			return
+		}
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
 				if option == "columns" {

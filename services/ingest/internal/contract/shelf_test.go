@@ -24,18 +24,22 @@ import (
 // shelf is a schema registry that answers at once.
 type shelf struct {
 	mu       sync.Mutex
-	texts    map[int]string
+	schemas  map[int]*registry.Schema
 	subjects map[string][]int // ids by version
 	asked    int
 }
 
 func (s *shelf) put(subject string, id int, fields string) {
+	s.putText(subject, id, "avro", `{"type":"record","name":"`+strings.TrimSuffix(subject, "-value")+`","fields":[`+fields+`]}`)
+}
+
+func (s *shelf) putText(subject string, id int, format, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.texts == nil {
-		s.texts, s.subjects = map[int]string{}, map[string][]int{}
+	if s.schemas == nil {
+		s.schemas, s.subjects = map[int]*registry.Schema{}, map[string][]int{}
 	}
-	s.texts[id] = `{"type":"record","name":"` + strings.TrimSuffix(subject, "-value") + `","fields":[` + fields + `]}`
+	s.schemas[id] = &registry.Schema{ID: id, Format: format, Text: text}
 	s.subjects[subject] = append(s.subjects[subject], id)
 }
 
@@ -43,11 +47,11 @@ func (s *shelf) ByID(_ context.Context, id int) (*registry.Schema, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	text, ok := s.texts[id]
+	schema, ok := s.schemas[id]
 	if !ok {
 		return nil, &registry.MissingError{What: fmt.Sprint("schema id ", id), Until: time.Now().Add(30 * time.Second)}
 	}
-	return &registry.Schema{ID: id, Format: "avro", Text: text}, nil
+	return schema, nil
 }
 
 func (s *shelf) Version(ctx context.Context, subject string, version int) (*registry.Schema, error) {
@@ -152,12 +156,8 @@ func payload(t *testing.T, route *lanev1.Route, row []byte) string {
 
 func render(t *testing.T, route *lanev1.Route, body []byte) string {
 	names := map[protowire.Number]string{}
-	for _, m := range route.GetDescriptor_().GetNestedType() {
-		if m.GetName() == "Payload" {
-			for _, f := range m.Field {
-				names[protowire.Number(f.GetNumber())] = f.GetName()
-			}
-		}
+	for name, number := range numbers(route) {
+		names[protowire.Number(number)] = name
 	}
 	var out []string
 	for len(body) > 0 {
@@ -194,12 +194,16 @@ func (d *depot) versions() float64 {
 	return 0
 }
 
+// numbers are those of the payload's columns.
 func numbers(r *lanev1.Route) map[string]int32 {
 	found := map[string]int32{}
-	for _, m := range r.GetDescriptor_().GetNestedType() {
-		if m.GetName() == "Payload" {
-			for _, f := range m.Field {
-				found[f.GetName()] = f.GetNumber()
+	row := r.GetDescriptor_()
+	for _, payload := range row.GetField() {
+		for _, m := range row.GetNestedType() {
+			if payload.GetNumber() == 16 && m.GetName() == payload.GetTypeName() {
+				for _, f := range m.Field {
+					found[f.GetName()] = f.GetNumber()
+				}
 			}
 		}
 	}

@@ -71,7 +71,7 @@ func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.
 	if c.Subject == "" {
 		return formats[c.Format].compile([]byte(s.Text), c, o)
 	}
-	reader, err := parseSchema(s)
+	reader, err := parseSchema(s, c)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.
 
 // framed compiles a contract whose records name their schema.
 func (l *loader) framed(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route, error) {
-	reader, err := parseSchema(s)
+	reader, err := parseSchema(s, c)
 	if err != nil {
 		return nil, nil, err
 	}

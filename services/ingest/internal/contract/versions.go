@@ -156,12 +156,16 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (confluent.
 	if s.Format != vs.config.Format {
 		return confluent.Source{}, fmt.Errorf("it is of format %s, the contract reads %s", s.Format, vs.config.Format)
 	}
-	writer, err := parseSchema(s)
+	writer, err := parseSchema(s, &vs.config)
 	if err != nil {
 		return confluent.Source{}, err
 	}
 	v := vs.current.Load()
-	if !ours && writer.name() != v.reader.name() {
+	switch {
+	case ours:
+	case writer.name() == "":
+		return confluent.Source{}, fmt.Errorf("it is no version of subject %s", vs.config.Subject)
+	case writer.name() != v.reader.name():
 		return confluent.Source{}, fmt.Errorf("it is no version of subject %s, and is called %s instead of %s", vs.config.Subject, writer.name(), v.reader.name())
 	}
 	merged, changes := v.reader.with(writer, vs.config.Payload)
@@ -180,7 +184,7 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (confluent.
 }
 
 // tell logs what is new in a schema and stays without a column.
-func (vs *versions) tell(id uint32, changes Changes) {
+func (vs *versions) tell(id uint32, changes decode.Changes) {
 	if len(changes.Added) > 0 && !vs.grows() {
 		vs.env.metrics.extra.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
 		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id, "fields", changes.Added)

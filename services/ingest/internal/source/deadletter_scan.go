@@ -88,9 +88,9 @@ func (d *DeadLetters) offset(topic string, partition int32, at int64) (int64, er
 	return block.Offset, nil
 }
 
-// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch. It
+// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
 // fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may be a transaction's control records.
-func (d *DeadLetters) scan(ctx context.Context, topic string, s span, each func(*record.Record) error) error {
+func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched func(offset int64), each func(*record.Record) error) error {
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.from < s.end {
@@ -121,6 +121,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, each func(
 		switch {
 		case next > s.from:
 			s.from, size, last = next, scanBytes, time.Now()
+			fetched(min(next, s.end))
 		case block != nil && block.Partial && size < 1<<30:
 			size *= 2
 		case block != nil && len(block.RecordsSet) == 0 && block.HighWaterMarkOffset > s.from && block.LastStableOffset > s.from:

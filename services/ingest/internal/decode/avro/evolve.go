@@ -3,36 +3,13 @@ package avro
 import (
 	"slices"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
-
-// Changes are what a newer schema has that an older one has not.
-type Changes struct {
-	// Added are the paths of new columns. Widened are those of columns that hold more than before and are of the same BigQuery type:
-	// int to long, float to double, further symbols of an enum.
-	Added, Widened []string
-	// Conflicts are the columns that cannot hold what the newer schema has. They stay as they are, and values that do not fit are
-	// refused one by one.
-	Conflicts []Conflict
-}
-
-// Grown reports whether the merged schema differs from the older one.
-func (c *Changes) Grown() bool { return len(c.Added)+len(c.Widened) > 0 }
-
-// Conflict is a column whose type has changed.
-type Conflict struct {
-	// Path is that of the payload field, with [] for items of arrays and values of maps.
-	Path string
-	// Have is the type in the contract, Want that in the newer schema.
-	Have, Want string
-}
-
-func (c Conflict) String() string {
-	return c.Path + ": the contract has " + c.Have + ", it has " + c.Want
-}
 
 // With returns the schema whose columns are those of s and those of newer, and what newer has brought. The columns of s keep their
 // numbers: new fields go to the end of their record, new branches to the end of their union.
-func (s *Schema) With(newer *Schema, payload string) (*Schema, Changes) {
+func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	m := merger{clones: map[*typ]*typ{}, named: map[string]*typ{}, met: map[[2]*typ]bool{}}
 	root := m.clone(s.root)
 	m.into(root, newer.root, payload)
@@ -45,7 +22,7 @@ type merger struct {
 	// named are the types of the copy by their full name: a new field of a type that is there already shares it.
 	named   map[string]*typ
 	met     map[[2]*typ]bool
-	changes Changes
+	changes decode.Changes
 }
 
 func (m *merger) clone(t *typ) *typ {
@@ -146,7 +123,7 @@ func (m *merger) into(r, w *typ, path string) {
 }
 
 func (m *merger) conflict(path string, have, want *typ) {
-	m.changes.Conflicts = append(m.changes.Conflicts, Conflict{path, have.String(), want.String()})
+	m.changes.Conflicts = append(m.changes.Conflicts, decode.Conflict{Path: path, Have: have.String(), Want: want.String()})
 }
 
 // fits reports whether values of w become a column of r as it is.

@@ -35,28 +35,28 @@ func TestWith(t *testing.T) {
 	const a, b = `{"name":"a","type":"int"}`, `{"name":"b","type":"string"}`
 	for name, v := range map[string]struct {
 		have, newer string // types of the field x
-		changes     Changes
+		changes     decode.Changes
 	}{
-		"same":              {`"int"`, `"int"`, Changes{}},
-		"nullable":          {`"int"`, null(`"int"`), Changes{}},
-		"promoted":          {`"double"`, `"int"`, Changes{}},
-		"int to long":       {null(`"int"`), `"long"`, Changes{Widened: []string{"payload.x"}}},
-		"float to double":   {`"float"`, null(`"double"`), Changes{Widened: []string{"payload.x"}}},
-		"long to int":       {`"long"`, `"int"`, Changes{}},
-		"long to string":    {`"long"`, null(`"string"`), Changes{Conflicts: []Conflict{{"payload.x", "long", "string"}}}},
-		"date to timestamp": {`{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"timestamp-millis"}`, Changes{Conflicts: []Conflict{{"payload.x", "int (date)", "long (timestamp-millis)"}}}},
-		"one to several":    {null(`"long"`), `["null","long","string"]`, Changes{Conflicts: []Conflict{{"payload.x", "long", "[null, long, string]"}}}},
-		"another branch":    {`["null","long","string"]`, `["null","long","boolean","string"]`, Changes{Added: []string{"payload.x.boolean_value"}}},
-		"a wider branch":    {`["int","string"]`, `["long","string"]`, Changes{Added: []string{"payload.x.long_value"}}},
-		"another symbol":    {`{"type":"enum","name":"E","symbols":["A"]}`, `{"type":"enum","name":"E","symbols":["B","A","C"]}`, Changes{Widened: []string{"payload.x (B, C)"}}},
-		"record":            {sub(a), null(sub(b + "," + a)), Changes{Added: []string{"payload.x.b"}}},
-		"array of records":  {`{"type":"array","items":` + sub(a) + `}`, `{"type":"array","items":` + sub(b) + `}`, Changes{Added: []string{"payload.x[].b"}}},
-		"map of records":    {`{"type":"map","values":` + sub(a) + `}`, `{"type":"map","values":` + sub(b) + `}`, Changes{Added: []string{"payload.x[].b"}}},
-		"nullable items":    {`{"type":"array","items":"int"}`, `{"type":"array","items":["null","long"]}`, Changes{Widened: []string{"payload.x[]"}, Conflicts: []Conflict{{"payload.x[]", "int", "[null, long]"}}}},
-		"plain items":       {`{"type":"array","items":["null","long"]}`, `{"type":"array","items":"int"}`, Changes{}},
-		"array to map":      {`{"type":"array","items":"int"}`, `{"type":"map","values":"int"}`, Changes{Conflicts: []Conflict{{"payload.x", "array", "map"}}}},
-		"null to int":       {`"null"`, null(`"int"`), Changes{Added: []string{"payload.x"}}},
-		"fixed":             {`{"type":"fixed","name":"F","size":2}`, `{"type":"fixed","name":"F","size":3}`, Changes{Conflicts: []Conflict{{"payload.x", "fixed of 2 bytes", "fixed of 3 bytes"}}}},
+		"same":              {`"int"`, `"int"`, decode.Changes{}},
+		"nullable":          {`"int"`, null(`"int"`), decode.Changes{}},
+		"promoted":          {`"double"`, `"int"`, decode.Changes{}},
+		"int to long":       {null(`"int"`), `"long"`, decode.Changes{Widened: []string{"payload.x"}}},
+		"float to double":   {`"float"`, null(`"double"`), decode.Changes{Widened: []string{"payload.x"}}},
+		"long to int":       {`"long"`, `"int"`, decode.Changes{}},
+		"long to string":    {`"long"`, null(`"string"`), decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "string"}}}},
+		"date to timestamp": {`{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"timestamp-millis"}`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "int (date)", Want: "long (timestamp-millis)"}}}},
+		"one to several":    {null(`"long"`), `["null","long","string"]`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "[null, long, string]"}}}},
+		"another branch":    {`["null","long","string"]`, `["null","long","boolean","string"]`, decode.Changes{Added: []string{"payload.x.boolean_value"}}},
+		"a wider branch":    {`["int","string"]`, `["long","string"]`, decode.Changes{Added: []string{"payload.x.long_value"}}},
+		"another symbol":    {`{"type":"enum","name":"E","symbols":["A"]}`, `{"type":"enum","name":"E","symbols":["B","A","C"]}`, decode.Changes{Widened: []string{"payload.x (B, C)"}}},
+		"record":            {sub(a), null(sub(b + "," + a)), decode.Changes{Added: []string{"payload.x.b"}}},
+		"array of records":  {`{"type":"array","items":` + sub(a) + `}`, `{"type":"array","items":` + sub(b) + `}`, decode.Changes{Added: []string{"payload.x[].b"}}},
+		"map of records":    {`{"type":"map","values":` + sub(a) + `}`, `{"type":"map","values":` + sub(b) + `}`, decode.Changes{Added: []string{"payload.x[].b"}}},
+		"nullable items":    {`{"type":"array","items":"int"}`, `{"type":"array","items":["null","long"]}`, decode.Changes{Widened: []string{"payload.x[]"}, Conflicts: []decode.Conflict{{Path: "payload.x[]", Have: "int", Want: "[null, long]"}}}},
+		"plain items":       {`{"type":"array","items":["null","long"]}`, `{"type":"array","items":"int"}`, decode.Changes{}},
+		"array to map":      {`{"type":"array","items":"int"}`, `{"type":"map","values":"int"}`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "array", Want: "map"}}}},
+		"null to int":       {`"null"`, null(`"int"`), decode.Changes{Added: []string{"payload.x"}}},
+		"fixed":             {`{"type":"fixed","name":"F","size":2}`, `{"type":"fixed","name":"F","size":3}`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "fixed of 2 bytes", Want: "fixed of 3 bytes"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			field := func(typ string) string { return recordOf(`{"name":"x","type":` + typ + `},{"name":"y","type":"int"}`) }
@@ -108,7 +108,7 @@ func TestCompileFor(t *testing.T) {
 		t.Errorf("strict: %v", err)
 	}
 	merged, changes := have.With(newer, "payload")
-	if diff := cmp.Diff(Changes{Added: []string{"payload.b"}, Widened: []string{"payload.d"}}, changes); diff != "" {
+	if diff := cmp.Diff(decode.Changes{Added: []string{"payload.b"}, Widened: []string{"payload.d"}}, changes); diff != "" {
 		t.Error(diff)
 	}
 	read := func(writer *Schema, datum string) string {
