@@ -28,7 +28,7 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (*Plan, error) {
 	return compileTypes(s.root, settings, o)
 }
 
-// Relaxed is the schema without requirements: every field may be missing, and null.
+// Relaxed is the schema without requirements: every field may be missing, and is null then, or be null.
 func (s *Schema) Relaxed() *Schema {
 	m := merger{clones: map[*typ]*typ{}, relax: true}
 	return &Schema{m.clone(s.root)}
@@ -66,7 +66,7 @@ func (m *merger) clone(t *typ) *typ {
 		f := &c.fields[i]
 		f.typ = m.clone(f.typ)
 		if m.relax {
-			f.nullable, f.required, f.notNull = true, false, false
+			f.nullable, f.required, f.notNull, f.fallback = true, false, false, nil
 		}
 	}
 	for i := range c.branches {

@@ -66,3 +66,35 @@ func TestWith(t *testing.T) {
 		t.Errorf("relaxed: %q", got)
 	}
 }
+
+// FuzzEvolve merges any two schemas: it ends, leaves the older one as it is, and brings the newer one's columns once.
+func FuzzEvolve(f *testing.F) {
+	f.Add(`{"type":"object","properties":{"a":{"type":"integer"}}}`, `{"type":"object","properties":{"b":{"type":"object","properties":{"c":{"enum":["x"]}}},"a":{"type":["null","number"]}}}`)
+	f.Add(`{"type":"object","properties":{"a":{"$ref":"#/definitions/t"}},"definitions":{"t":{"type":"object","properties":{"n":{"type":"string"}}}}}`,
+		`{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"integer"}]},"m":{"type":"object","additionalProperties":{"type":"string"}}}}`)
+	f.Fuzz(func(t *testing.T, first, second string) {
+		o := decode.Options{Contract: "c", Payload: "payload"}
+		older, err := Parse([]byte(first), JSONSchema, "payload")
+		if err != nil {
+			return
+		}
+		newer, err := Parse([]byte(second), JSONSchema, "payload")
+		if err != nil {
+			return
+		}
+		if _, err := older.Compile(Settings{}, o); err != nil {
+			return
+		}
+		merged, _ := older.With(newer, "payload")
+		if _, err := older.Compile(Settings{}, o); err != nil {
+			t.Fatalf("merging changed the older schema: %v", err)
+		}
+		if _, err := merged.Compile(Settings{}, o); err != nil {
+			return // the newer schema has what no table has
+		}
+		if _, changes := merged.With(newer, "payload"); changes.Grown() {
+			t.Fatalf("merging again changes %+v", changes)
+		}
+		_, _ = merged.Relaxed().Compile(Settings{Unknown: Keep}, o) // a field may be called _extra
+	})
+}
