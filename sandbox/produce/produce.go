@@ -4,6 +4,7 @@ package produce
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -24,7 +25,8 @@ import (
 type Config struct {
 	// Seeds are Kafka's addresses, host:port.
 	Seeds []string
-	// Topic to fill: any name. Stock events go to the built-in stock topic, parcels to the topic parcels, delivery events to every other one.
+	// Topic to fill: any name. Which events it gets is the generator's choice, see events.Generator.Of;
+	// but for the topic parcels.
 	Topic string
 	// Registry is the URL of the schema registry, and SchemaVersion the version of schemas.Parcels to write with, from 1 on; 0 is the newest.
 	// Parcels need them: the schema is registered first.
@@ -40,6 +42,8 @@ type Config struct {
 	Rate float64
 	// Codec compresses batches: none, lz4 or zstd.
 	Codec string
+	// TLS is for brokers that want it; nil is plaintext.
+	TLS *tls.Config
 	// Generator says what the events are like.
 	Generator events.Config
 	// Progress, if set, hears about the run a few times a second, from one goroutine.
@@ -74,12 +78,16 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	client, err := kgo.NewClient(
+	options := []kgo.Opt{
 		kgo.SeedBrokers(config.Seeds...),
 		kgo.ProducerBatchCompression(codec),
-		kgo.ProducerLinger(5*time.Millisecond),
+		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.MaxBufferedBytes(buffered),
-	)
+	}
+	if config.TLS != nil {
+		options = append(options, kgo.DialTLSConfig(config.TLS))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return Summary{}, fmt.Errorf("kafka client: %w", err)
 	}
@@ -142,26 +150,23 @@ func (r *run) all(ctx context.Context) (Summary, error) {
 
 // source is what makes the events of the topic.
 func (r *run) source(ctx context.Context) (func(dst []byte, index uint64) events.Event, error) {
-	switch r.config.Topic {
-	case events.StockTopic:
-		return r.generator.Stock, nil
-	case events.ParcelTopic:
-		version := r.config.SchemaVersion
-		if version == 0 {
-			version = len(schemas.Parcels)
-		}
-		if version < 1 || version > len(schemas.Parcels) {
-			return nil, fmt.Errorf("there is no version %d of the schema of %s, the newest is %d", version, r.config.Topic, len(schemas.Parcels))
-		}
-		id, err := registry.Register(ctx, r.config.Registry, events.ParcelSubject, schemas.Parcels[version-1])
-		if err != nil {
-			return nil, err
-		}
-		return func(dst []byte, index uint64) events.Event {
-			return r.generator.Parcel(dst, index, version, uint32(id))
-		}, nil
+	if r.config.Topic != events.ParcelTopic {
+		return r.generator.Of(r.config.Topic), nil
 	}
-	return r.generator.Delivery, nil
+	version := r.config.SchemaVersion
+	if version == 0 {
+		version = len(schemas.Parcels)
+	}
+	if version < 1 || version > len(schemas.Parcels) {
+		return nil, fmt.Errorf("there is no version %d of the schema of %s, the newest is %d", version, r.config.Topic, len(schemas.Parcels))
+	}
+	id, err := registry.Register(ctx, r.config.Registry, events.ParcelSubject, schemas.Parcels[version-1])
+	if err != nil {
+		return nil, err
+	}
+	return func(dst []byte, index uint64) events.Event {
+		return r.generator.Parcel(dst, index, version, uint32(id))
+	}, nil
 }
 
 // generate makes the events and hands them to the client, which blocks it when its buffer is full.

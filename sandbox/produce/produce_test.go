@@ -45,7 +45,7 @@ func TestEveryEventOnce(t *testing.T) {
 	defer cancel()
 	catalog := startRegistry(t)
 	for _, codec := range []string{"none", "lz4", "zstd"} {
-		for _, topic := range []string{events.DeliveryTopic, events.StockTopic, events.ParcelTopic} {
+		for _, topic := range []string{events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic} {
 			cluster := start(t)
 			const count, first = 1500, 100
 			heard := int64(0)
@@ -92,11 +92,11 @@ func check(ctx context.Context, t *testing.T, cluster *kafka.Cluster, config pro
 		t.Errorf("%d bytes in the topic, %d in the summary", size, summary.Bytes)
 	}
 	generator := events.New(config.Generator)
-	next := generator.Delivery
-	switch config.Topic {
-	case events.StockTopic:
-		next = generator.Stock
-	case events.ParcelTopic:
+	next := map[string]func([]byte, uint64) events.Event{
+		events.DeliveryTopic: generator.Delivery, events.StockTopic: generator.Stock,
+		events.ScanJSONTopic: generator.ScanJSON, events.ScanProtoTopic: generator.ScanProto,
+	}[config.Topic]
+	if config.Topic == events.ParcelTopic {
 		id, err := registry.Register(ctx, config.Registry, events.ParcelSubject, schemas.Parcels[config.SchemaVersion-1])
 		if err != nil {
 			t.Fatal(err)
