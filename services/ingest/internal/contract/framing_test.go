@@ -292,3 +292,32 @@ func TestSubjectProblems(t *testing.T) {
 		t.Error("no problem")
 	}
 }
+
+// The reader of a lane prepares what comes while its owner lays down what came before.
+func TestPrepareBesideAppendRow(t *testing.T) {
+	s := &shelf{}
+	s.put("parcels-value", 3, v1)
+	d := open(t, s, func(c *contract.Config) { c.Evolution = "off" })
+	topic := d.fork()
+	ready := make(chan *record.Record, 16)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		defer close(ready)
+		for id := uint32(4); id < 100; id++ {
+			s.put("parcels-value", int(id), v1)
+			r := framed(id, "\x04ab\x0a")
+			if grown, err := topic.Prepare(t.Context(), []record.Record{*r}); grown || err != nil {
+				t.Error(grown, err)
+				return
+			}
+			ready <- r
+		}
+	})
+	for r := range ready {
+		m := topic.Match(r)
+		if _, err := m.Contract.AppendRow(nil, r, m, 1); err != nil {
+			t.Error(err)
+		}
+	}
+	reader.Wait()
+}
