@@ -5,7 +5,7 @@
 //	s.Endpoints() // where everything is
 //	err = s.Close()
 //
-// Its admin port serves, beside each part's faults under /kafka/faults and /bigquery/faults, the rows of tables for package verify, the
+// Its admin port serves, beside each part's faults under /kafka/faults, /bigquery/faults and /registry/faults, the rows of tables for package verify, the
 // endpoints as JSON under /endpoints, and /healthz.
 package sandbox
 
@@ -124,7 +124,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 	}
 	s.stops = append(s.stops, func() error { s.Kafka.Close(); return nil })
 
-	schemas, err := registry.Start(address(config.Host, config.Registry))
+	schemas, err := registry.Start(address(config.Host, config.Registry), filepath.Join(config.Dir, "registry"))
 	if err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 		Admin:        "http://" + reach(listener.Addr().String()),
 		Project:      Project, Dataset: Dataset,
 	}
-	s.serveAdmin(listener)
+	s.serveAdmin(listener, schemas)
 	if err := s.endpoints.write(config.Dir); err != nil {
 		return err
 	}
@@ -154,9 +154,10 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 	return nil
 }
 
-func (s *Sandbox) serveAdmin(listener net.Listener) {
+func (s *Sandbox) serveAdmin(listener net.Listener, schemas *registry.Registry) {
 	mux := http.NewServeMux()
 	mux.Handle("/kafka/faults", s.Kafka.Handler())
+	mux.Handle("/registry/faults", schemas.Handler())
 	mux.Handle("/bigquery/", s.BigQuery.Admin())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /endpoints", func(w http.ResponseWriter, _ *http.Request) {

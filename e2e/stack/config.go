@@ -32,7 +32,10 @@ kafka:
 {{end}}{{.Config.KafkaYAML}}writer:
   endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
 {{with .Config.TLS}}  tls: {enable: true, ca: {{.CA}}}
-{{end}}contracts:
+{{end}}registry:
+  urls: [http://{{.Endpoints.Registry}}]
+  poll: 1s
+contracts:
 {{.Config.Contracts}}grpc:
   listen: {{.Self.GRPC}}
 admin:

@@ -216,6 +216,7 @@ const (
 	saltKind
 	saltStock
 	saltScan
+	saltParcel
 )
 
 // encode appends the Avro of delivery event index, and tells the delivery's id and the step of its life.

@@ -25,18 +25,22 @@ type DecodeError = decode.Error
 
 // Contracts are those of a configuration, for commands that look at them without running.
 type Contracts struct {
-	set    *contract.Set
-	config Config
+	set     *contract.Set
+	schemas schemas
+	config  Config
 }
 
-// OpenContracts compiles the contracts of a configuration. The error is config.Problems.
-func OpenContracts(c Config) (*Contracts, error) {
-	set, err := c.contracts()
+// OpenContracts compiles the contracts of a configuration. The error is config.Problems, or that the schema registry does not answer.
+func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
+	set, schemas, err := c.compile(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Contracts{set: set, config: c}, nil
+	return &Contracts{set: set, schemas: schemas, config: c}, nil
 }
+
+// Close ends the connections to the schema registry.
+func (c *Contracts) Close() { c.schemas.close() }
 
 // List lists the contracts.
 func (c *Contracts) List() []Contract { return c.set.Entries() }
@@ -110,7 +114,15 @@ func topicOf(e *Contract) string {
 
 // Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a *DecodeError where the payload is at
 // fault. offset stands for the record's offset.
-func (r *Reader) Row(value []byte, offset int64, indent string) ([]byte, error) {
+func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
+	route := r.Contract.Route
+	err := r.Contract.Prepare(ctx, value)
+	if err == nil && r.Contract.Route != route {
+		r.row, err = newRowPrinter(r.Contract.Route)
+	}
+	if err != nil {
+		return nil, err
+	}
 	topic := r.choice.Topic
 	if topic == "" {
 		topic = r.Contract.Topic

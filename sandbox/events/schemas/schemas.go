@@ -31,3 +31,16 @@ const ParcelScanMessage = "waybill.sandbox.v1.ParcelScan"
 //
 //go:embed parcel_scan.binpb
 var ParcelScanSet []byte
+
+// Parcels are the versions of the schema of the events on the topic parcels, oldest first. The second adds fields in the middle, at the top
+// and in a nested record; the third adds an enum and a list and widens a number.
+var Parcels = [...]string{parcelV1, parcelV2, parcelV3}
+
+var (
+	//go:embed parcel_v1.avsc
+	parcelV1 string
+	//go:embed parcel_v2.avsc
+	parcelV2 string
+	//go:embed parcel_v3.avsc
+	parcelV3 string
+)

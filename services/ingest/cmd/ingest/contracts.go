@@ -25,15 +25,16 @@ func (contractsListCmd) Help() string {
 }
 
 // Run lists.
-func (c *contractsListCmd) Run(_ context.Context, std cli.Streams) error {
+func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 	config, err := ingest.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	contracts, err := ingest.OpenContracts(config)
+	contracts, err := ingest.OpenContracts(ctx, config)
 	if err != nil {
 		return err
 	}
+	defer contracts.Close()
 	t := newTable(std.Out, terminalWidth(std.Out), nil, "TOPIC", "CONTRACT", "TYPES", "FORMAT", "SCHEMA", "TABLE", "POLICIES")
 	for _, e := range contracts.List() {
 		t.add(topic(&e), e.Name, typeList(e.Types), e.Format, schema(&e), e.Table, policies(&e))

@@ -42,10 +42,11 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	contracts, err := ingest.OpenContracts(config)
+	contracts, err := ingest.OpenContracts(ctx, config)
 	if err != nil {
 		return err
 	}
+	defer contracts.Close()
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	diffs, err := contracts.Diff(ctx)

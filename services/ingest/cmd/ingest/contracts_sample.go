@@ -42,15 +42,16 @@ Examples:
 }
 
 // Run decodes.
-func (c *contractsTestCmd) Run(_ context.Context, std cli.Streams) error {
+func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 	config, err := ingest.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	contracts, err := ingest.OpenContracts(config)
+	contracts, err := ingest.OpenContracts(ctx, config)
 	if err != nil {
 		return err
 	}
+	defer contracts.Close()
 	reader, err := contracts.Reader(ingest.Choice{Contract: c.Contract, Topic: c.Topic, Type: c.Type})
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (c *contractsTestCmd) Run(_ context.Context, std cli.Streams) error {
 			return err
 		}
 		for _, s := range samples {
-			row, err := c.row(reader, s, rows+failed)
+			row, err := c.row(ctx, reader, s, rows+failed)
 			if err != nil {
 				failed++
 				c.explain(std.Err, s, err)
@@ -137,7 +138,7 @@ func dense(text []byte) []byte {
 	}, text)
 }
 
-func (c *contractsTestCmd) row(reader *ingest.Reader, s given, offset int) ([]byte, error) {
+func (c *contractsTestCmd) row(ctx context.Context, reader *ingest.Reader, s given, offset int) ([]byte, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -145,7 +146,7 @@ func (c *contractsTestCmd) row(reader *ingest.Reader, s given, offset int) ([]by
 	if c.Compact {
 		indent = ""
 	}
-	return reader.Row(s.payload, int64(offset), indent)
+	return reader.Row(ctx, s.payload, int64(offset), indent)
 }
 
 // explain prints why a sample is no row, and the bytes around the fault.

@@ -1,10 +1,12 @@
 package contract
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -31,6 +33,22 @@ func (s *Set) Entries() []Entry {
 		all = append(all, p.topic.entries...)
 	}
 	return all
+}
+
+// Prepare learns the schema id that a value names, and waits for the schema registry where it is new. The entry's route is then that of its
+// contract's newest version. The error is that of ctx.
+func (e *Entry) Prepare(ctx context.Context, value []byte) error {
+	vs := e.contract.versions
+	if vs == nil {
+		return nil
+	}
+	if id, _, ok := confluent.ID(value); ok && !e.contract.at.plan.Known(id) {
+		if err := vs.learn(ctx, id); err != nil {
+			return err
+		}
+	}
+	e.Route = vs.current.Load().route
+	return nil
 }
 
 // AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil is none. It

@@ -67,6 +67,11 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	if err != nil {
 		return nil, err
 	}
+	return compileTypes(t, s, o)
+}
+
+// compileTypes compiles what a schema was read as.
+func compileTypes(t *typ, s Settings, o decode.Options) (_ *Plan, err error) {
 	if t, err = withColumns(t, &o); err != nil {
 		return nil, err
 	}
