@@ -10,6 +10,8 @@ EVENTS ?= 20000
 RATE ?= 0
 KEEP ?=
 LANES ?=
+# Lists for `make bench` take commas: LANES=1,8,32 CODEC=none,lz4 TLS=both LATENCY=0,100 (milliseconds).
+lower = $(shell echo $(1) | tr A-Z a-z)
 # Time for each fuzz target.
 FUZZTIME ?= 10s
 # Where `make images` takes its base images from, and how it names what it makes.
@@ -44,8 +46,8 @@ run: build ## The main job on the sandbox: produce, kill the writer once, verify
 	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep) $(if $(filter-out 0 no false,$(LANES)),--lanes)
 
 .PHONY: bench
-bench: build ## What a million rows cost, end to end and stage by stage
-	@bin/bench
+bench: build ## What a million rows cost, beside the floor; bench.json. WORKLOAD= LANES= CODEC= TLS= LATENCY= RUNS= ROWS= LOADS= MATRIX=full
+	@bin/bench run $(foreach flag,WORKLOAD LANES CODEC TLS LATENCY RUNS ROWS LOADS MATRIX,$(if $($(flag)),--$(call lower,$(flag))=$($(flag))))
 
 DURATION ?= 5m
 SEED ?=

@@ -11,6 +11,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Config struct {
 	RetentionBytes int64
 	// Discard makes BigQuery count rows and keep none: for measuring writers.
 	Discard bool
+	// TLS, if set, is what Kafka and BigQuery's gRPC are served with; BigQuery's REST, the registry and the admin port stay without.
+	TLS *tls.Config
 	// Logger hears warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
@@ -104,6 +107,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 		RESTAddr: address(config.Host, config.BigQueryREST),
 		Datasets: []string{Project + "." + Dataset},
 		Discard:  config.Discard,
+		TLS:      config.TLS,
 		Logger:   config.Logger,
 	})
 	if err != nil {
@@ -113,7 +117,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 
 	s.Kafka, err = kafka.Start(kafka.Config{
 		Dir: filepath.Join(config.Dir, "kafka"), Host: config.Host, Advertise: config.Advertise, Ports: config.KafkaPorts,
-		Topics: config.Topics, RetentionBytes: config.RetentionBytes, Logger: config.Logger,
+		Topics: config.Topics, RetentionBytes: config.RetentionBytes, TLS: config.TLS, Logger: config.Logger,
 	})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package produce
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -22,7 +23,7 @@ import (
 type Config struct {
 	// Seeds are Kafka's addresses, host:port.
 	Seeds []string
-	// Topic to fill: any name. Stock events go to the built-in stock topic, delivery events to every other one.
+	// Topic to fill: any name. Which events it gets is the generator's choice, see events.Generator.Of.
 	Topic string
 	// Partitions of the topic and of none if it exists: it and its dead-letter topic are created when they are missing.
 	Partitions int
@@ -34,6 +35,8 @@ type Config struct {
 	Rate float64
 	// Codec compresses batches: none, lz4 or zstd.
 	Codec string
+	// TLS is for brokers that want it; nil is plaintext.
+	TLS *tls.Config
 	// Generator says what the events are like.
 	Generator events.Config
 	// Progress, if set, hears about the run a few times a second, from one goroutine.
@@ -68,12 +71,16 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	client, err := kgo.NewClient(
+	options := []kgo.Opt{
 		kgo.SeedBrokers(config.Seeds...),
 		kgo.ProducerBatchCompression(codec),
-		kgo.ProducerLinger(5*time.Millisecond),
+		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.MaxBufferedBytes(buffered),
-	)
+	}
+	if config.TLS != nil {
+		options = append(options, kgo.DialTLSConfig(config.TLS))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return Summary{}, fmt.Errorf("kafka client: %w", err)
 	}
@@ -131,10 +138,7 @@ func (r *run) all(ctx context.Context) (Summary, error) {
 
 // generate makes the events and hands them to the client, which blocks it when its buffer is full.
 func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
-	next := r.generator.Delivery
-	if r.config.Topic == events.StockTopic {
-		next = r.generator.Stock
-	}
+	next := r.generator.Of(r.config.Topic)
 	// Records outlive an interrupt: the client must not drop what it has taken.
 	recordCtx := context.WithoutCancel(ctx)
 	for i := int64(0); r.config.Events == 0 || i < r.config.Events; i++ {

@@ -32,7 +32,7 @@ func TestEveryEventOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for _, codec := range []string{"none", "lz4", "zstd"} {
-		for _, topic := range []string{events.DeliveryTopic, events.StockTopic} {
+		for _, topic := range []string{events.DeliveryTopic, events.StockTopic, events.ScanJSONTopic, events.ScanProtoTopic} {
 			cluster := start(t)
 			const count, first = 1500, 100
 			heard := int64(0)
@@ -78,10 +78,10 @@ func check(ctx context.Context, t *testing.T, cluster *kafka.Cluster, config pro
 		t.Errorf("%d bytes in the topic, %d in the summary", size, summary.Bytes)
 	}
 	generator := events.New(config.Generator)
-	next := generator.Delivery
-	if config.Topic == events.StockTopic {
-		next = generator.Stock
-	}
+	next := map[string]func([]byte, uint64) events.Event{
+		events.DeliveryTopic: generator.Delivery, events.StockTopic: generator.Stock,
+		events.ScanJSONTopic: generator.ScanJSON, events.ScanProtoTopic: generator.ScanProto,
+	}[config.Topic]
 	for i := range uint64(config.Events) {
 		event := next(nil, config.First+i)
 		record := got[string(event.Key)+string(event.Value)]

@@ -20,7 +20,7 @@ type produceCommand struct {
 	Events     int64   `default:"20000" help:"How many events."`
 	Endless    bool    `help:"Go on until interrupted."`
 	Rate       float64 `help:"Events a second; without it, flat out."`
-	Topic      string  `default:"delivery_events_v6_topic" help:"Topic to fill. sms_physical_stock_updated_topic gets stock events, every other one delivery events."`
+	Topic      string  `default:"delivery_events_v6_topic" help:"Topic to fill. sms_physical_stock_updated_topic gets stock events, parcel_scans_json and parcel_scans_proto small scans, every other one delivery events."`
 	Partitions int     `default:"8" help:"Partitions of the topic, if it must be created."`
 	Size       int     `default:"9000" help:"Mean size of a delivery event in bytes of Avro."`
 	Bad        bool    `default:"true" negatable:"" help:"Mix in a few records that must become dead letters: see --truncated and --unknown."`

@@ -67,7 +67,7 @@ type Config struct {
 	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. Default: off.
 	Evolution string `yaml:"evolution"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or kafka_timestamp; ingestion for
-	// BigQuery's own time of ingestion, or none. Default: event_time.
+	// BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload, which tells none, ingest_time.
 	PartitionBy string `yaml:"partition_by"`
 	// PartitionUnit is the length of a partition: hour, day, month or year. Default: day.
 	PartitionUnit string `yaml:"partition_unit"`
@@ -163,6 +163,9 @@ func (c Config) withDefaults() Config {
 	c.Payload = or(c.Payload, defaultPayload)
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
 	c.Key = or(c.Key, keyKeep)
+	if c.Format == "raw" {
+		c.PartitionBy = or(c.PartitionBy, "ingest_time") // event_time is null
+	}
 	c.PartitionBy = or(c.PartitionBy, "event_time")
 	c.PartitionUnit = or(c.PartitionUnit, "day")
 	c.Delivery = or(c.Delivery, "exactly_once")

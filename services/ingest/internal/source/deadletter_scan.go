@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -139,9 +140,10 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResp
 	if err != nil {
 		return nil, err
 	}
-	// Version 11 is Kafka 2.3's; a session of epoch -1 is none.
+	// Version 11 is Kafka 2.3's; a session of epoch -1 is none. The partition's bound is the one that counts: kfake forgets the aborted
+	// transactions of a response that the other one has cut.
 	request := &sarama.FetchRequest{
-		Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: size, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
+		Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
 	}
 	request.AddBlock(topic, s.partition, s.from, size, -1)
 	response, err := broker.Fetch(request)
