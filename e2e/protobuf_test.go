@@ -233,6 +233,12 @@ func TestProtobuf(t *testing.T) {
 	if err := json.Unmarshal([]byte(out[:strings.IndexByte(out, '\n')]), &row); err != nil || row.Sale.Buyer != "Z0z" || row.Sale.State != "PAID" {
 		t.Errorf("%v\n%s", err, out)
 	}
+	if err := os.WriteFile(file, []byte("\x1a\x02a\xff"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := w.ingestSays(1, "contracts", "test", file); !strings.Contains(out, "sale.buyer at byte 0: text is not valid UTF-8") || !strings.Contains(out, "1a 02 61 ff") {
+		t.Errorf("got\n%s", out)
+	}
 	if out := w.ingestSays(0, "contracts", "list"); !strings.Contains(out, "shop.Sale") {
 		t.Errorf("got\n%s", out)
 	}
