@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -199,6 +200,20 @@ func (w *world) sql(query string) []map[string]any {
 	return rows
 }
 
+// contractsTest decodes a framed parcel with `ingest contracts test` and returns what it prints.
+func (w *world) contractsTest(value []byte) string {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "parcel.bin")
+	if err := os.WriteFile(file, value, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "contracts", "test", "--config", w.Ingests[0].Config, "--contract", "parcels-value", file).CombinedOutput()
+	if err != nil {
+		w.t.Errorf("contracts test: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
 // A record whose schema id the registry does not have is a dead letter that says so, holds nobody up, and is not replayed while that is so.
 func TestSchemaIDIsMissing(t *testing.T) {
 	t.Parallel()
@@ -239,6 +254,10 @@ func TestSchemaIDIsMissing(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+	// The registry's ids follow those that the sandbox begins with.
+	if out := w.contractsTest(events.New(events.Config{}).Parcel(nil, 7, 1, 3).Value); !strings.Contains(out, "PCL-000000000007") {
+		t.Errorf("contracts test:\n%s", out)
 	}
 	const reason = "schema id 9999 is not in the registry"
 	if len(reasons) != 1 || !strings.Contains(reasons[0], reason) {

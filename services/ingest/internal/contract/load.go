@@ -247,6 +247,11 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	if !g.pattern {
 		t.version(g.name)
 	}
+	for i := range entries {
+		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract}
+		e.TypeHeader, e.Tombstones, e.Unknown = header, tombstones, policy
+		t.entries = append(t.entries, e)
+	}
 	t.routing = newRouting(header, tombstones, unknown, rules)
 	t.Fingerprint = fingerprint(header, tombstones, unknown, rules, func(target int) string { return t.Routes[target].Table })
 	return t

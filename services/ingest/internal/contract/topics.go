@@ -31,6 +31,7 @@ type Topic struct {
 
 	routing   *routing
 	contracts []*Contract // by route
+	entries   []Entry
 }
 
 // Topics lists the topics that entries name, in the order of the configuration.
