@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/sandbox/events"
@@ -196,4 +198,73 @@ func (w *world) sql(query string) []map[string]any {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// contractsTest decodes a framed parcel with `ingest contracts test` and returns what it prints.
+func (w *world) contractsTest(value []byte) string {
+	w.t.Helper()
+	file := filepath.Join(w.t.TempDir(), "parcel.bin")
+	if err := os.WriteFile(file, value, 0o600); err != nil {
+		w.t.Fatal(err)
+	}
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "contracts", "test", "--config", w.Ingests[0].Config, "--contract", "parcels-value", file).CombinedOutput()
+	if err != nil {
+		w.t.Errorf("contracts test: %v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// A record whose schema id the registry does not have is a dead letter that says so, holds nobody up, and is not replayed while that is so.
+func TestSchemaIDIsMissing(t *testing.T) {
+	t.Parallel()
+	w := prepared(t, stack.Config{Contracts: parcels})
+	if err := w.UpSandbox(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.log, err = w.Log(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.log.Close)
+	p := &parcelLoad{world: w, versions: map[uint64]int{}}
+	p.sender(1, 200)()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if err := client.ProduceSync(w.ctx, &kgo.Record{
+		Topic: events.ParcelTopic, Value: []byte("\x00\x00\x00\x27\x0fwhat is this"),
+		Headers: []kgo.RecordHeader{{Key: events.TypeHeader, Value: []byte("contracts.parcel.ParcelScanned")}},
+	}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	p.sender(2, 200)()
+	if err := w.UpServices(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	w.sent[events.ParcelTopic] = int64(p.next) + 1
+	w.settled()
+	if rows := w.sql(`SELECT kafka_offset FROM parcels`); len(rows) != int(p.next) {
+		t.Errorf("%d rows of %d parcels", len(rows), p.next)
+	}
+	var reasons []string
+	if err := w.log.EachHeaders(w.ctx, events.ParcelTopic+stack.DeadLetters, func(headers map[string]string) error {
+		reasons = append(reasons, headers["waybill-error"])
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	// The registry's ids follow those that the sandbox begins with.
+	if out := w.contractsTest(events.New(events.Config{}).Parcel(nil, 7, 1, 3).Value); !strings.Contains(out, "PCL-000000000007") {
+		t.Errorf("contracts test:\n%s", out)
+	}
+	const reason = "schema id 9999 is not in the registry"
+	if len(reasons) != 1 || !strings.Contains(reasons[0], reason) {
+		t.Errorf("dead letters %q", reasons)
+	}
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--dry-run", "--config", w.Ingests[0].Config).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), reason) { // it skips the letter, and says so with its status
+		t.Errorf("dead-letters replay: %v\n%s", err, out)
+	}
 }

@@ -91,6 +91,10 @@ func (m *merger) into(r, w *typ, path string) {
 		m.union(r, w, path)
 	case r.kind == kindRecord && w.kind == kindRecord:
 		m.record(r, w, path)
+	case r.kind == kindItem && w.kind == kindItem:
+		m.into(r.items, w.items, path)
+	case r.kind == kindItem:
+		m.into(r.items, w, path) // what is not null has its place there as well
 	case r.kind == kindArray && w.kind == kindArray:
 		m.into(r.items, w.items, path+"[]")
 	case r.kind == kindMap && w.kind == kindMap:
