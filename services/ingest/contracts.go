@@ -11,7 +11,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/waybill-data/waybill/pkg/findings"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -27,29 +26,20 @@ type DecodeError = decode.Error
 // Contracts are those of a configuration, for commands that look at them without running.
 type Contracts struct {
 	set     *contract.Set
-	config  Config
 	schemas schemas
+	config  Config
 }
 
-// OpenContracts compiles the contracts of a configuration. The error is config.Problems, or a schema registry that does not answer. Close them
-// at the end.
+// OpenContracts compiles the contracts of a configuration. The error is config.Problems, or that the schema registry does not answer.
 func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
-	found, schemas := checkRegistry(ctx, &c)
-	for _, f := range found {
-		if f.State == findings.Fail {
-			schemas.close()
-			return nil, fmt.Errorf("the schema registry does not answer: %s", f.Detail)
-		}
-	}
-	set, err := c.contracts(ctx, schemas.env)
+	set, schemas, err := c.compile(ctx)
 	if err != nil {
-		schemas.close()
 		return nil, err
 	}
-	return &Contracts{set: set, config: c, schemas: schemas}, nil
+	return &Contracts{set: set, schemas: schemas, config: c}, nil
 }
 
-// Close lets go of the schema registry.
+// Close ends the connections to the schema registry.
 func (c *Contracts) Close() { c.schemas.close() }
 
 // List lists the contracts.
@@ -125,15 +115,13 @@ func topicOf(e *Contract) string {
 // Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a *DecodeError where the payload is at
 // fault. offset stands for the record's offset.
 func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
-	route, err := r.Contract.Prepare(ctx, value)
+	route := r.Contract.Route
+	err := r.Contract.Prepare(ctx, value)
+	if err == nil && r.Contract.Route != route {
+		r.row, err = newRowPrinter(r.Contract.Route)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if route != r.Contract.Route { // the contract has grown
-		if r.row, err = newRowPrinter(route); err != nil {
-			return nil, err
-		}
-		r.Contract.Route = route
 	}
 	topic := r.choice.Topic
 	if topic == "" {

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
@@ -29,9 +28,7 @@ type DeadLetters struct {
 	config  Config
 	letters *source.DeadLetters
 	set     *contract.Set
-	// schemas is the schema registry; away says why it does not answer, empty when it does or is not needed.
 	schemas schemas
-	away    string
 	// topics are those whose records the letters are of.
 	topics []string
 	// typeHeaders are the headers that the contracts read a record's type from.
@@ -41,32 +38,24 @@ type DeadLetters struct {
 // OpenDeadLetters connects to the brokers of a configuration. topics are those to look at, each by its own name or by that of its dead-letter
 // topic; none: all that have a contract. It is an error when no broker answers.
 func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLetters, error) {
-	found, schemas := checkRegistry(ctx, &c)
-	set, err := c.contracts(ctx, schemas.env)
+	set, schemas, err := c.compile(ctx)
 	if err != nil {
-		schemas.close()
 		return nil, fmt.Errorf("contracts: %w", err)
 	}
 	if len(topics) == 0 {
-		topics = set.Topics()
+		topics, err = source.ListTopics(ctx, c.source(), topicsOf(set))
 	}
-	d := &DeadLetters{config: c, set: set, schemas: schemas, typeHeaders: []string{"item_type_name"}}
-	for _, f := range found {
-		if f.State == findings.Fail {
-			d.away = f.Detail
-		}
+	if err != nil {
+		schemas.close()
+		return nil, err
 	}
+	d := &DeadLetters{config: c, set: set, schemas: schemas, typeHeaders: set.TypeHeaders()}
 	var read []string
 	for _, t := range topics {
 		t = strings.TrimSuffix(t, c.DeadLetter.Suffix)
 		if !slices.Contains(d.topics, t) {
 			d.topics = append(d.topics, t)
 			read = append(read, t+c.DeadLetter.Suffix)
-		}
-	}
-	for _, k := range c.Contracts {
-		if k.TypeHeader != "" && !slices.Contains(d.typeHeaders, k.TypeHeader) {
-			d.typeHeaders = append(d.typeHeaders, k.TypeHeader)
 		}
 	}
 	d.letters, err = source.OpenDeadLetters(ctx, c.source(), read)

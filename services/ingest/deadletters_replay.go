@@ -227,7 +227,12 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 	if err != nil {
 		return err
 	}
-	if cause, ok := r.obstacle(ctx, l, facts); ok {
+	if r.options.Check {
+		if err := r.prepare(ctx, l); err != nil {
+			return err
+		}
+	}
+	if cause, ok := r.obstacle(l, facts); ok {
 		r.result.skip(l, cause)
 		return nil
 	}
@@ -240,7 +245,7 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 }
 
 // obstacle says why a letter cannot be replayed.
-func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Skipped, bool) {
+func (r *replay) obstacle(l *Letter, facts topicFacts) (Skipped, bool) {
 	record := &l.Record
 	switch {
 	case l.LeftOut >= 0:
@@ -261,7 +266,7 @@ func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Ski
 			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339), facts.retention),
 		}, true
 	case r.options.Check:
-		return r.check(ctx, l)
+		return r.check(l)
 	}
 	return Skipped{}, false
 }
@@ -271,36 +276,34 @@ func tooOld(micros int64, retention time.Duration) bool {
 	return micros >= 0 && retention > 0 && time.Since(time.UnixMicro(micros)) > retention/10*9
 }
 
-// check tries the contract.
-func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
-	const anyway = "; --no-check replays anyway"
-	if r.letters.away != "" {
-		return Skipped{
-			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway, Detail: r.letters.away,
-		}, true
-	}
-	topic, ok := r.contracts[l.Record.Topic]
+// prepare has the contracts of the letter's topic at hand, and the schema that its record names.
+func (r *replay) prepare(ctx context.Context, l *Letter) error {
+	name := l.Record.Topic
+	topic, ok := r.contracts[name]
 	if !ok {
-		if topic = r.letters.set.Topic(l.Record.Topic); topic != nil {
+		if topic = r.letters.set.Topic(name); topic != nil {
 			topic = topic.Fork()
 		}
-		r.contracts[l.Record.Topic] = topic
+		r.contracts[name] = topic
 	}
+	if topic == nil {
+		return nil
+	}
+	grown, err := topic.Prepare(ctx, []record.Record{l.Record})
+	if grown {
+		r.contracts[name] = topic.Fork()
+	}
+	return err
+}
+
+// check tries the contract.
+func (r *replay) check(l *Letter) (Skipped, bool) {
+	const anyway = "; --no-check replays anyway"
+	topic := r.contracts[l.Record.Topic]
 	if topic == nil {
 		return Skipped{
 			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway, Detail: "topic " + l.Record.Topic,
 		}, true
-	}
-	// A contract may grow on the way, once for each schema.
-	for grown := true; grown; {
-		var err error
-		if grown, err = topic.Prepare(ctx, []record.Record{l.Record}); err != nil {
-			return Skipped{Cause: "not checked", Remedy: "run it again", Detail: err.Error()}, true
-		}
-		if grown {
-			topic = topic.Fork()
-			r.contracts[l.Record.Topic] = topic
-		}
 	}
 	switch m := topic.Match(&l.Record); m.Action {
 	case contract.Ignore:

@@ -35,19 +35,20 @@ func (s *Set) Entries() []Entry {
 	return all
 }
 
-// Prepare learns the schema id of a value, if the entry's records name their schema, and returns the table's route as it is then: the contract
-// may have grown. The error is that of ctx.
-func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error) {
+// Prepare learns the schema id that a value names, and waits for the schema registry where it is new. The entry's route is then that of its
+// contract's newest version. The error is that of ctx.
+func (e *Entry) Prepare(ctx context.Context, value []byte) error {
 	vs := e.contract.versions
 	if vs == nil {
-		return e.Route, nil
+		return nil
 	}
-	if id, _, ok := confluent.ID(value); ok && !vs.current.Load().plan.Known(id) {
+	if id, _, ok := confluent.ID(value); ok && !e.contract.at.plan.Known(id) {
 		if err := vs.learn(ctx, id); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return vs.current.Load().route, nil
+	e.Route = vs.current.Load().route
+	return nil
 }
 
 // AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil is none. It

@@ -43,6 +43,17 @@ func (s *Set) Topics() []string {
 	return names
 }
 
+// TypeHeaders lists the headers that types are read from.
+func (s *Set) TypeHeaders() []string {
+	var all []string
+	for _, t := range slices.Concat(s.named, s.Patterns()) {
+		if header := string(t.routing.header); !slices.Contains(all, header) {
+			all = append(all, header)
+		}
+	}
+	return all
+}
+
 // Patterns lists the topic patterns with their tables, in the order of the configuration.
 func (s *Set) Patterns() []*Topic {
 	var all []*Topic
