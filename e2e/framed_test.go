@@ -147,7 +147,7 @@ func (f *framedLoad) grow(send func(version, i int), second func()) {
 	f.flush()
 }
 
-// JSON behind the ids of a JSON Schema that grows.
+// JSON behind the ids of a JSON Schema that grows, by what another subject has.
 func TestSchemaGrowsJSON(t *testing.T) {
 	t.Parallel()
 	f := newFramedLoad(t, "tickets", `  - topic: tickets
@@ -159,9 +159,11 @@ func TestSchemaGrowsJSON(t *testing.T) {
     types: ["*"]
     event_id: id
 `)
-	schema := func(more string) sr.Schema {
-		return sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`}
+	schema := func(more string, references ...sr.SchemaReference) sr.Schema {
+		return sr.Schema{Type: sr.TypeJSON, References: references, Schema: `{"$id":"https://tickets.example/ticket.json","type":"object",
+			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`}
 	}
+	f.register("place", sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`})
 	headers := map[int]string{1: f.register("tickets-value", schema(""))}
 	f.grow(func(version, i int) {
 		row := map[string]any{"id": float64(i), "name": fmt.Sprint("n", i), "city": nil, "tags": []any{}}
@@ -172,7 +174,8 @@ func TestSchemaGrowsJSON(t *testing.T) {
 		}
 		f.send(value+"}", row)
 	}, func() {
-		headers[2] = f.register("tickets-value", schema(`,"tags":{"type":"array","items":{"type":"string"}},"place":{"type":"object","properties":{"city":{"type":"string"}}}`))
+		headers[2] = f.register("tickets-value", schema(`,"tags":{"type":"array","items":{"type":"string"}},"place":{"$ref":"place.json"}`,
+			sr.SchemaReference{Name: "https://tickets.example/place.json", Subject: "place", Version: 1}))
 	})
 	f.compare("payload.id AS id, payload.name AS name, payload.place.city AS city, payload.tags AS tags")
 }
