@@ -66,11 +66,13 @@ func (r *results) wasted(n int64) {
 // Report is what came of a run.
 type Report struct {
 	Seed uint64
-	// Produced is what Kafka confirmed; Injected are those of them that no row can be made of.
-	Produced, Injected int64
-	Verified           verify.Report
-	Letters            letters
-	Results            *results
+	// Produced is what Kafka confirmed.
+	Produced int64
+	Verified verify.Report
+	// Letters are by topic.
+	Letters []letters
+	Growth  growth
+	Results *results
 	// Opens are lanes opened, by outcome; Created and Finalized are write streams.
 	Opens              map[string]int64
 	Created, Finalized int64
@@ -78,7 +80,8 @@ type Report struct {
 
 // OK says whether every event became what it had to.
 func (r *Report) OK() bool {
-	return r.Verified.OK() && r.Letters.Bad == r.Injected && r.Letters.Extra == 0 && r.Letters.Missing == 0 && r.Verified.Events == r.Produced
+	wrong := func(l letters) bool { return !l.ok() }
+	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced
 }
 
 // Kills is how many processes were killed.
@@ -122,8 +125,14 @@ func (r *results) times(kind Kind, calm bool) []time.Duration {
 
 // Line is the report in a line.
 func (r *Report) Line() string {
-	return fmt.Sprintf("chaos: events %d, lost %d, duplicates %d, out of order %d, kills %d, seed %d", r.Verified.Events, r.Verified.Missing,
+	line := fmt.Sprintf("chaos: events %d, lost %d, duplicates %d, out of order %d, kills %d, seed %d", r.Verified.Events, r.Verified.Missing,
 		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom, r.Verified.OutOfOrder, r.Kills(), r.Seed)
+	for _, t := range topics {
+		if t.want.AtLeastOnce {
+			return fmt.Sprintf("%s, repeated %d (at least once)", line, r.Verified.Repeated)
+		}
+	}
+	return line
 }
 
 // Print writes the report; Line is its last line.
@@ -174,8 +183,12 @@ func (r *Report) Print(out io.Writer) error {
 	if w.err == nil {
 		w.err = r.Verified.Print(out)
 	}
-	w.f("dead letters: %d cannot be decoded or have an unknown type, %d such were produced; %d refused as they must be, %d not to be refused, %d not refused\n",
-		r.Letters.Bad, r.Injected, r.Letters.Refused, r.Letters.Extra, r.Letters.Missing)
+	w.f("\ndead letters\n")
+	for _, l := range r.Letters {
+		w.f("  %-32s  %d cannot be decoded or have an unknown type, %d such were produced; %d refused as they must be, %d not to be refused, %d not refused\n",
+			l.Topic, l.Bad, l.Injected, l.Refused, l.Extra, l.Missing)
+	}
+	w.f("%s\n", r.Growth)
 	if r.Verified.Events != r.Produced {
 		w.f("%d events were produced and Kafka holds %d\n", r.Produced, r.Verified.Events)
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	Codec string
 	// Generator says what the events are like.
 	Generator events.Config
+	// Event, if set, makes the events instead of a generator, in the same way: value and key may use dst's array.
+	Event func(dst []byte, index uint64) events.Event
 	// Progress, if set, hears about the run a few times a second, from one goroutine.
 	Progress func(Summary)
 }
@@ -83,16 +85,22 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 			return Summary{}, err
 		}
 	}
-	r := &run{config: config, client: client, generator: events.New(config.Generator), start: time.Now()}
+	if config.Event == nil {
+		generator := events.New(config.Generator)
+		config.Event = generator.Delivery
+		if config.Topic == events.StockTopic {
+			config.Event = generator.Stock
+		}
+	}
+	r := &run{config: config, client: client, start: time.Now()}
 	return r.all(ctx)
 }
 
 // run is one Run under way.
 type run struct {
-	config    Config
-	client    *kgo.Client
-	generator *events.Generator
-	start     time.Time
+	config Config
+	client *kgo.Client
+	start  time.Time
 
 	acknowledged, bytes atomic.Int64
 	kinds               [events.UnknownType + 1]atomic.Int64
@@ -131,10 +139,6 @@ func (r *run) all(ctx context.Context) (Summary, error) {
 
 // generate makes the events and hands them to the client, which blocks it when its buffer is full.
 func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
-	next := r.generator.Delivery
-	if r.config.Topic == events.StockTopic {
-		next = r.generator.Stock
-	}
 	// Records outlive an interrupt: the client must not drop what it has taken.
 	recordCtx := context.WithoutCancel(ctx)
 	for i := int64(0); r.config.Events == 0 || i < r.config.Events; i++ {
@@ -145,7 +149,7 @@ func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
 		if record == nil {
 			record = &kgo.Record{Headers: []kgo.RecordHeader{{}, {}}}
 		}
-		event := next(record.Value[:0], r.config.First+uint64(i))
+		event := r.config.Event(record.Value[:0], r.config.First+uint64(i))
 		*record = kgo.Record{Topic: r.config.Topic, Key: event.Key, Value: event.Value, Headers: record.Headers[:2]}
 		for at, h := range event.Headers {
 			record.Headers[at] = kgo.RecordHeader{Key: h.Key, Value: append(record.Headers[at].Value[:0], h.Value...)}
