@@ -22,8 +22,8 @@ func (r *run) changeSchema(ctx context.Context, d Disturbance) error {
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return nil
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	r.grown.Store(true)
 	r.line("  every ingest knows %s; records have it from now on", column)
