@@ -10,6 +10,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +52,8 @@ type Config struct {
 	Topics []Topic
 	// RetentionBytes bounds a partition's log; 0 keeps everything.
 	RetentionBytes int64
+	// TLS, if set, is what every broker serves with.
+	TLS *tls.Config
 	// Logger hears kfake's warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
@@ -92,6 +95,9 @@ func Start(config Config) (*Cluster, error) {
 		options = append(options, kfake.BrokerConfigs(map[string]string{
 			"log.retention.bytes": strconv.FormatInt(config.RetentionBytes, 10),
 		}))
+	}
+	if config.TLS != nil {
+		options = append(options, kfake.TLS(config.TLS))
 	}
 	if config.Logger != nil {
 		options = append(options, kfake.WithLogger(logger{config.Logger}))

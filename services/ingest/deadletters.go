@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
@@ -28,6 +29,9 @@ type DeadLetters struct {
 	config  Config
 	letters *source.DeadLetters
 	set     *contract.Set
+	// schemas is the schema registry; away says why it does not answer, empty when it does or is not needed.
+	schemas schemas
+	away    string
 	// topics are those whose records the letters are of.
 	topics []string
 	// typeHeaders are the headers that the contracts read a record's type from.
@@ -37,14 +41,24 @@ type DeadLetters struct {
 // OpenDeadLetters connects to the brokers of a configuration. topics are those to look at, each by its own name or by that of its dead-letter
 // topic; none: all that have a contract. It is an error when no broker answers.
 func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLetters, error) {
-	set, err := contract.Load(c.Contracts, c.Dir)
+	found, schemas := checkRegistry(ctx, &c)
+	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
+		schemas.close()
 		return nil, fmt.Errorf("contracts: %w", err)
 	}
 	if len(topics) == 0 {
-		topics = set.Topics()
+		if topics, err = source.ListTopics(ctx, c.source(), topicsOf(set)); err != nil {
+			schemas.close()
+			return nil, err
+		}
 	}
-	d := &DeadLetters{config: c, set: set, typeHeaders: []string{"item_type_name"}}
+	d := &DeadLetters{config: c, set: set, schemas: schemas, typeHeaders: set.TypeHeaders()}
+	for _, f := range found {
+		if f.State == findings.Fail {
+			d.away = f.Detail
+		}
+	}
 	var read []string
 	for _, t := range topics {
 		t = strings.TrimSuffix(t, c.DeadLetter.Suffix)
@@ -53,20 +67,19 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 			read = append(read, t+c.DeadLetter.Suffix)
 		}
 	}
-	for _, k := range c.Contracts {
-		if k.TypeHeader != "" && !slices.Contains(d.typeHeaders, k.TypeHeader) {
-			d.typeHeaders = append(d.typeHeaders, k.TypeHeader)
-		}
-	}
 	d.letters, err = source.OpenDeadLetters(ctx, c.source(), read)
 	if err != nil {
+		schemas.close()
 		return nil, err
 	}
 	return d, nil
 }
 
 // Close ends the connections.
-func (d *DeadLetters) Close() { d.letters.Close() }
+func (d *DeadLetters) Close() {
+	d.letters.Close()
+	d.schemas.close()
+}
 
 // Watch has f hear after each fetch how many offsets of a dead-letter topic have been read, of how many: it is read twice.
 func (d *DeadLetters) Watch(f func(topic string, read, total int64)) { d.letters.Watch = f }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -226,7 +227,7 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 	if err != nil {
 		return err
 	}
-	if cause, ok := r.obstacle(l, facts); ok {
+	if cause, ok := r.obstacle(ctx, l, facts); ok {
 		r.result.skip(l, cause)
 		return nil
 	}
@@ -239,7 +240,7 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 }
 
 // obstacle says why a letter cannot be replayed.
-func (r *replay) obstacle(l *Letter, facts topicFacts) (Skipped, bool) {
+func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Skipped, bool) {
 	record := &l.Record
 	switch {
 	case l.LeftOut >= 0:
@@ -260,7 +261,7 @@ func (r *replay) obstacle(l *Letter, facts topicFacts) (Skipped, bool) {
 			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339), facts.retention),
 		}, true
 	case r.options.Check:
-		return r.check(l)
+		return r.check(ctx, l)
 	}
 	return Skipped{}, false
 }
@@ -271,8 +272,13 @@ func tooOld(micros int64, retention time.Duration) bool {
 }
 
 // check tries the contract.
-func (r *replay) check(l *Letter) (Skipped, bool) {
+func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	const anyway = "; --no-check replays anyway"
+	if r.letters.away != "" {
+		return Skipped{
+			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway, Detail: r.letters.away,
+		}, true
+	}
 	topic, ok := r.contracts[l.Record.Topic]
 	if !ok {
 		if topic = r.letters.set.Topic(l.Record.Topic); topic != nil {
@@ -284,6 +290,17 @@ func (r *replay) check(l *Letter) (Skipped, bool) {
 		return Skipped{
 			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway, Detail: "topic " + l.Record.Topic,
 		}, true
+	}
+	// A contract may grow on the way, once for each schema.
+	for grown := true; grown; {
+		var err error
+		if grown, err = topic.Prepare(ctx, []record.Record{l.Record}); err != nil {
+			return Skipped{Cause: "not checked", Remedy: "run it again", Detail: err.Error()}, true
+		}
+		if grown {
+			topic = topic.Fork()
+			r.contracts[l.Record.Topic] = topic
+		}
 	}
 	switch m := topic.Match(&l.Record); m.Action {
 	case contract.Ignore:

@@ -45,6 +45,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
+	oneOf("framing", c.Framing, none, framingConfluent)
+	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
 	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
@@ -177,6 +179,7 @@ func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
 	}{
 		{"format", c.Format != ""},
 		{"schema", c.Schema != ""},
+		{"subject", c.Subject != ""},
 		{"payload", c.Payload != ""},
 		{"event_id", c.EventID != ""},
 		{"event_time", c.EventTime != EventTime{}},
@@ -210,8 +213,8 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		needed             bool
 	}{
 		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
-		{"schema", c.Schema, "name " + f.schema + " of the payload, relative to this file", f.schema != ""},
-		{"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf"},
+		{"schema", c.Schema + c.Subject, "name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != ""},
+		{"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf" && c.Subject == ""},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
 		if needed.needed && needed.value == "" {

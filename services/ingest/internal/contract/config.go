@@ -23,9 +23,17 @@ type Config struct {
 	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object), protobuf (one
 	// message) or raw (the payload as it is, see As).
 	Format string `yaml:"format"`
+	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's schema do. The
+	// schema registry has the schema, and what it has is read as the contract's. Default: none.
+	Framing string `yaml:"framing"`
 	// Schema is the file of the payload's schema, relative to the configuration file: .avsc, or for json also a JSON Schema, .json.
 	Schema string `yaml:"schema"`
-	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order.
+	// Subject is where the schema registry has the payload's schema, instead of a file. SubjectVersion is latest, as of the start, or
+	// a number. Default: latest.
+	Subject        string `yaml:"subject"`
+	SubjectVersion string `yaml:"subject_version"`
+	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it is the first one unless
+	// it is named.
 	Message string `yaml:"message"`
 	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
 	// value). Default: bytes.
@@ -64,7 +72,8 @@ type Config struct {
 	Key string `yaml:"key"`
 	// Delivery is exactly_once or at_least_once. Default: exactly_once.
 	Delivery string `yaml:"delivery"`
-	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. Default: off.
+	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. With framing and the latest
+	// version of a subject, additive also lets the contract grow while it is in use. Default: off.
 	Evolution string `yaml:"evolution"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or kafka_timestamp; ingestion for
 	// BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload, which tells none, ingest_time.
@@ -118,6 +127,10 @@ const (
 	keyKeep    = "keep"
 	keyOmit    = "omit"
 	keyEventID = "event_id"
+
+	framingConfluent  = "confluent"
+	evolutionAdditive = "additive"
+	latest            = "latest"
 )
 
 var (
@@ -170,11 +183,16 @@ func (c Config) withDefaults() Config {
 	c.PartitionUnit = or(c.PartitionUnit, "day")
 	c.Delivery = or(c.Delivery, "exactly_once")
 	c.Evolution = or(c.Evolution, "off")
+	c.Framing = or(c.Framing, none)
+	c.SubjectVersion = or(c.SubjectVersion, latest)
 	if len(c.ClusterBy) == 0 {
 		c.ClusterBy = []string{"event_type"}
 	}
 	return c
 }
+
+// NeedsRegistry says whether the entry reads schemas from a registry.
+func (c *Config) NeedsRegistry() bool { return c.Subject != "" || c.Framing == framingConfluent }
 
 // versionOf is the version that a topic's name tells, or nothing.
 func versionOf(topic string) string {

@@ -27,7 +27,7 @@ var formats = map[string]format{
 	"avro": {schema: "the .avsc file", columns: true, compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
 		return plan(avro.Compile(schema, o))
 	}},
-	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
 	}},
 	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {

@@ -3,7 +3,7 @@
 // in one pass and without allocating for a row.
 //
 // The bytes are those that proto.Marshal makes of the same message: lengths minimal, every present value written, zero included, null left
-// out. Every value of the payload is checked: bounds, number ranges, UTF-8, BigQuery's ranges of dates and timestamps. Work and memory
+// out. (Protobuf payloads keep the order of their fields and the form of their lists, which protobuf allows.) Every value of the payload is checked: bounds, number ranges, UTF-8, BigQuery's ranges of dates and timestamps. Work and memory
 // are bounded by the payload's length.
 package decode
 

@@ -22,6 +22,8 @@ type Plan struct {
 	options decode.Options
 	schema  *typ
 	program *program
+	// framed: the payloads come behind a schema id, so that none is a file.
+	framed bool
 }
 
 // Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a record, contains
@@ -31,7 +33,13 @@ func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	if schema, err = withColumns(schema.only(), &o); err != nil {
+	return compileTypes(schema.only(), o)
+}
+
+// compileTypes compiles a schema that is its own writer's.
+func compileTypes(schema *typ, o decode.Options) (*Plan, error) {
+	schema, err := withColumns(schema, &o)
+	if err != nil {
 		return nil, err
 	}
 	if _, err := describe(schema, o.Payload); err != nil {
@@ -118,7 +126,7 @@ type Decoder struct {
 // length, and the error is a *Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	program, datum, shift := d.plan.program, payload, 0
-	if isContainer(payload) {
+	if !d.plan.framed && isContainer(payload) {
 		var err error
 		if program, datum, shift, err = d.open(payload); err != nil {
 			return dst, err

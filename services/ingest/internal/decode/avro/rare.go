@@ -223,7 +223,7 @@ func readSymbol(table []symbol, src []byte, p int) (text string, next int, reaso
 	case v&1 != 0 || v>>1 >= uint64(len(table)):
 		return "", p, symbolReason
 	case !table[v>>1].ok:
-		return "", p, "the contract's enum does not have the file's symbol"
+		return "", p, "the contract's enum does not have the symbol " + table[v>>1].text
 	}
 	return table[v>>1].text, next, ""
 }

@@ -85,7 +85,7 @@ var longOps = map[logical]opcode{
 func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	code, ok := scalarOp(w, r)
 	if !ok {
-		c.fail(incompatible(w, r), path)
+		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
 	c.take(w, r, path)
@@ -127,6 +127,8 @@ func (c *compiler) enum(w, r *typ) int32 {
 			table[i] = symbol{s, true}
 		case r.enumDefault != "":
 			table[i] = symbol{r.enumDefault, true}
+		default:
+			table[i] = symbol{s, false}
 		}
 	}
 	c.enums = append(c.enums, table)

@@ -1,6 +1,7 @@
 package avro
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -151,6 +152,29 @@ func (t *typ) column() (column *typ, nullable bool) {
 	return rest, nullable
 }
 
+// String is the type's name in the words of schemas: long, long (timestamp-millis), a union's with all of its branches.
+func (t *typ) String() string {
+	switch {
+	case t.kind == kindUnion:
+		names := make([]string, len(t.branches))
+		for i, b := range t.branches {
+			names[i] = b.String()
+		}
+		return "[" + strings.Join(names, ", ") + "]"
+	case t.logical == logicalDecimal:
+		return fmt.Sprintf("%s (decimal(%d, %d))", t.kind, t.precision, t.scale)
+	case t.logical != logicalNone:
+		for name, l := range logicals {
+			if l.logical == t.logical {
+				return t.kind.String() + " (" + name + ")"
+			}
+		}
+	case t.kind == kindFixed:
+		return fmt.Sprintf("fixed of %d bytes", t.size)
+	}
+	return t.kind.String()
+}
+
 // Names of the columns of an item that is no column by itself.
 const (
 	itemValue = "value"
@@ -242,6 +266,9 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	case kindMap:
 		t.items, err = g.build(n.Values, namespace)
 	case kindUnion:
+		if len(n.Branches) == 0 {
+			return nil, errors.New("a union has no branches")
+		}
 		for i := range n.Branches {
 			b, err := g.build(&n.Branches[i], namespace)
 			if err != nil {

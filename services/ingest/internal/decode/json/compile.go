@@ -14,6 +14,7 @@ import (
 type object struct {
 	steps []step
 	words int // of a bit set of the fields
+	first int // its part of Decoder.follows
 	// must holds the fields that something is to be done about when they are missing: a default, or a refusal.
 	must []uint64
 	// table finds a field by its name: open addressing, an index into steps plus one.
@@ -37,6 +38,7 @@ type step struct {
 	// notNull is set where null is refused.
 	notNull bool
 	numbers bool
+	written bool
 	unit    decode.Unit
 	tag     uint32
 	guess   int32
@@ -84,6 +86,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 		ob.steps = append(ob.steps, *s)
 	}
 	ob.index()
+	ob.first, c.plan.follows = c.plan.follows, c.plan.follows+len(ob.steps)+1
 	if !on {
 		c.objects[t] = ob
 	}
@@ -93,7 +96,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 // step compiles a value of a type, written as the field of a number.
 func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 	numbers := t.numbers || c.plan.settings.Lenient && (t.kind == kindTimestamp || t.kind == kindDateTime)
-	s = &step{kind: t.kind, unit: t.unit, numbers: numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
+	s = &step{kind: t.kind, written: t.written, unit: t.unit, numbers: numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
 	if t.kind == kindArray {
 		if s, err = c.step(t.items, number, path+"[]"); err == nil {
 			s.many = true
@@ -119,6 +122,10 @@ func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 	case kindUnion:
 		if s.branches, err = c.union(t, path); err == nil {
 			s.deep = slices.ContainsFunc(s.branches[:], func(b *step) bool { return b != nil && b.deep })
+		}
+	case kindItem:
+		if s.value, err = c.step(t.items, 1, path+"."+t.name); err == nil {
+			s.deep = s.value.deep
 		}
 	case kindEnum:
 		s.symbols = newSymbols(t)

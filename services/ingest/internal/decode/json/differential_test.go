@@ -53,7 +53,7 @@ func (m *maker) column(depth int, item bool) string {
 	case "nullable":
 		return fmt.Sprintf(`["null",%s]`, m.column(depth+1, true))
 	case "array":
-		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, true))
+		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, rapid.Bool().Draw(m.t, "plain")))
 	case "map":
 		return fmt.Sprintf(`{"type":"map","values":%s}`, m.column(depth+1, false))
 	case "union":
@@ -142,7 +142,7 @@ func (m *maker) value(t *typ) string {
 	case kindArray:
 		var items []string
 		for range rapid.IntRange(0, 4).Draw(m.t, "items") {
-			items = append(items, m.space()+m.value(t.items)+m.space())
+			items = append(items, m.space()+m.maybe(t.items, t.items.name == "value")+m.space())
 		}
 		return "[" + m.space() + strings.Join(items, ",") + "]"
 	case kindMap:
@@ -151,6 +151,8 @@ func (m *maker) value(t *typ) string {
 			entries = append(entries, m.quoted(fmt.Sprintf("key %d é", i))+m.space()+":"+m.space()+m.maybe(t.items, t.nullItems))
 		}
 		return "{" + strings.Join(entries, m.space()+","+m.space()) + "}"
+	case kindItem:
+		return m.value(t.items)
 	case kindUnion:
 		return m.value(t.branches[rapid.IntRange(0, len(t.branches)-1).Draw(m.t, "branch")].typ)
 	}
@@ -287,6 +289,8 @@ func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, 
 	switch t.kind {
 	case kindRecord:
 		return compareRecord(v.Message(), t, want.(map[string]any))
+	case kindItem:
+		return compareField(v.Message(), v.Message().Descriptor().Fields().ByNumber(1), t.items, want)
 	case kindUnion:
 		set, differs := 0, ""
 		v.Message().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {

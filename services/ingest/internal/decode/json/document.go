@@ -64,6 +64,7 @@ func parseNode(d *stdjson.Decoder, text []byte, depth int) (*node, error) {
 		if token == '{' {
 			n.kind = takesObject
 		}
+		seen := map[string]bool{}
 		for d.More() {
 			var m member
 			if token == '{' {
@@ -71,9 +72,10 @@ func parseNode(d *stdjson.Decoder, text []byte, depth int) (*node, error) {
 				if err != nil {
 					return nil, err
 				}
-				if m.name = name.(string); n.get(m.name) != nil {
+				if m.name = name.(string); seen[m.name] {
 					return nil, fmt.Errorf("%q is there twice", m.name)
 				}
+				seen[m.name] = true
 			}
 			if m.value, err = parseNode(d, text, depth+1); err != nil {
 				return nil, err

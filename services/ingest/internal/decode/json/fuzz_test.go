@@ -84,29 +84,53 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzJSONSchema compiles any JSON Schema and runs it on any payload.
-func FuzzJSONSchema(f *testing.F) {
+// FuzzSchema compiles any schema and runs it on any payload.
+func FuzzSchema(f *testing.F) {
 	f.Add([]byte(`{"type":"object","properties":{"a":{"$ref":"#/$defs/A"},"b":{"anyOf":[{"type":"null"},{"enum":["x",1]}]},"c":{"items":{"type":"integer"},"default":[1]}},"required":["a"],"$defs":{"A":{"additionalProperties":{"type":"number"}}}}`), []byte(`{"a":{"k":1},"b":"x"}`))
 	f.Add([]byte(`{"allOf":[{"properties":{"a":{"format":"date-time"}}},{"required":["a"]},{"properties":{"b":{"const":true}}}]}`), []byte(`{"a":"2020-01-01T00:00:00Z","b":true}`))
+	f.Add([]byte(everySchema), []byte(`{"l":1}`))
+	f.Add([]byte(defaults), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, schema, payload []byte) {
-		for _, s := range []Settings{{}, {Unknown: Keep, Lenient: true}} {
-			p, err := Compile(schema, JSONSchema, s, decode.Options{Contract: "c", Payload: "p"})
-			if err != nil {
-				return
-			}
-			message := payloadMessage(t, p)
-			row, err := p.decoder().Append(nil, payload)
-			if err != nil && row != nil {
-				t.Fatal("a row and an error")
-			}
-			if err := proto.Unmarshal(row, dynamicpb.NewMessage(message)); err != nil {
-				t.Fatal(err)
-			}
-			if err == nil && !judged(payload) {
-				t.Fatal("taken, but jsontext says it is no JSON")
+		for _, language := range []Language{Avro, JSONSchema} {
+			for _, s := range []Settings{{}, {Unknown: Keep, Lenient: true}} {
+				p, err := Compile(schema, language, s, decode.Options{Contract: "c", Payload: "p"})
+				if err != nil {
+					continue
+				}
+				message := payloadMessage(t, p)
+				row, err := p.decoder().Append(nil, payload)
+				if err != nil && row != nil {
+					t.Fatal("a row and an error")
+				}
+				if err := proto.Unmarshal(row, dynamicpb.NewMessage(message)); err != nil {
+					t.Fatal(err)
+				}
+				if err == nil && !judged(payload) {
+					t.Fatal("taken, but jsontext says it is no JSON")
+				}
 			}
 		}
 	})
+}
+
+// defaults has a default of each kind.
+const defaults = `{"type":"record","name":"R","fields":[
+	{"name":"l","type":"long","default":-5},{"name":"d","type":"double","default":1.5},{"name":"b","type":"boolean","default":true},{"name":"s","type":"string","default":"é\"x"},
+	{"name":"y","type":"bytes","default":"\u0000\u00ff"},{"name":"n","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":2},"default":"\u00ff\u0085"},
+	{"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]},"default":"B"},{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"},"default":1},
+	{"name":"day","type":{"type":"int","logicalType":"date"},"default":3},{"name":"list","type":{"type":"array","items":{"type":"array","items":["null","bytes"]}},"default":[["\u0001",null],[]]},
+	{"name":"map","type":{"type":"map","values":"bytes"},"default":{"k":"a"}},{"name":"r","type":{"type":"record","name":"I","fields":[{"name":"x","type":"bytes"},{"name":"y","type":"int","default":7}]},"default":{"x":"b"}},
+	{"name":"null","type":["null","int"],"default":null},{"name":"u","type":["string","long"],"default":"u"}]}`
+
+func TestDefaults(t *testing.T) {
+	const want = `l:-5 d:1.5 b:true s:"é\"x" y:"\x00\xff" n:"-1.23" e:"B" at:1000 day:3 list:{items:{value:"\x01"} items:{}} list:{} ` +
+		`map:{key:"k" value:"a"} r:{x:"b" y:7} u:{string_value:"u"}`
+	if got := text(t, compile(t, defaults, Settings{}), `{}`); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if got := text(t, compile(t, defaults, Settings{}), `{"l":null}`); got != `l at 5: null, and the schema requires a value` {
+		t.Error(got)
+	}
 }
 
 // One decoder after another payload, good or bad, decodes as a new one does.

@@ -61,10 +61,10 @@ func (s *shaper) array(n *node, path string) (*typ, error) {
 	if err != nil {
 		return nil, err
 	}
-	if found.nullable || slices.Contains([]kind{kindNull, kindJSON, kindArray, kindMap}, found.typ.kind) {
+	if found.typ.kind == kindNull || found.typ.kind == kindJSON {
 		return &typ{kind: kindJSON}, nil
 	}
-	return &typ{kind: kindArray, items: found.typ}, nil
+	return arrayOf(found.typ, found.nullable), nil
 }
 
 // object is a RECORD of its properties. Without any it is a map, if the schema says what its values are, else JSON.

@@ -14,10 +14,12 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 	if c == '}' {
 		return d.end(ob, seen, p, o)
 	}
-	expect := 0 // the field that comes next if the payload follows the schema
+	follows := d.follows[ob.first : ob.first+len(ob.steps)+1]
+	last := 0 // the field before, plus one
 	for {
 		at, i := p, -1
-		if expect < len(ob.steps) && len(src)-p >= 24 {
+		expect := int(follows[last])
+		if len(src)-p >= 24 {
 			s, w := &ob.steps[expect], src[p:p+24]
 			if (binary.LittleEndian.Uint64(w)^s.head[0])&s.mask[0]|
 				(binary.LittleEndian.Uint64(w[8:])^s.head[1])&s.mask[1]|
@@ -35,6 +37,8 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 				if p = d.unknown(name, at, p); p < 0 {
 					return p, o
 				}
+			} else {
+				follows[last] = uint16(i)
 			}
 		}
 		if i >= 0 {
@@ -62,7 +66,7 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 					return d.in(s.name), o
 				}
 			}
-			expect = i + 1
+			last = i + 1
 		}
 		if c = peek(src, p); c != ',' {
 			p = space(src, p)
@@ -102,8 +106,7 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 				d.fail(p, "the field is missing, and the schema requires it")
 				return d.in(s.name), o
 			}
-			need := len(d.src) - p + slack + len(s.fallback)
-			if len(d.out)-o < need {
+			if need := len(s.fallback) + slack; len(d.out)-o < need {
 				d.grow(o, need)
 			}
 			row := o
@@ -178,7 +181,7 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 	}
 	for index := 0; ; index++ {
 		d.room(p, o)
-		if peek(src, p) == 'n' && s.kind != kindJSON {
+		if peek(src, p) == 'n' && s.kind != kindItem {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}

@@ -53,6 +53,7 @@ type Plan struct {
 	schema   *typ
 	root     *object
 	extra    *step // of the column of unknown fields, if they are kept
+	follows  int   // the length of Decoder.follows
 	guesses  int   // how many messages there are to guess the length of
 }
 
@@ -64,6 +65,14 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	}
 	t, err := readers[language](schema, o.Payload)
 	if err != nil {
+		return nil, err
+	}
+	return compileTypes(t, s, o)
+}
+
+// compileTypes compiles what a schema was read as.
+func compileTypes(t *typ, s Settings, o decode.Options) (_ *Plan, err error) {
+	if t, err = withColumns(t, &o); err != nil {
 		return nil, err
 	}
 	if _, err := describe(t, o.Payload, s.Unknown == Keep); err != nil {
@@ -96,6 +105,7 @@ func (p *Plan) decoder() *Decoder {
 	for i := range d.guess {
 		d.guess[i] = 1
 	}
+	d.follows = make([]uint16, p.follows)
 	d.extra.keep, d.keys.seed = p.settings.Unknown == Keep, maphash.MakeSeed()
 	d.taken.unit = p.options.EventTimeUnit
 	return d
@@ -117,6 +127,9 @@ type Decoder struct {
 	used int
 	// guess is how many bytes the length of each message took last: a right guess saves moving the message.
 	guess []uint8
+	// follows holds for each object the field that came first last time, and for each of its fields the one that came next: payloads of one
+	// producer have their fields in one order, so that most names are compared and not looked up.
+	follows []uint16
 	// nest is the stack of a value that is only checked.
 	nest []byte
 	// scratch holds a text without its escapes.

@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // rare decodes a value of the kinds that are not worth a place in single.
@@ -31,8 +33,41 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 		return q, d.put(s, d.src[p:q], o)
 	case kindUnion:
 		return d.union(s, p, o)
+	case kindItem:
+		start := d.begin(s, o)
+		if p, o = d.field(s.value, p, start); p < 0 {
+			return p, o
+		}
+		return p, d.finish(s, start, o)
+	case kindGeography, kindInterval:
+		return d.checked(s, p, o)
 	}
 	return d.wants(p, "null"), o // kindNull
+}
+
+var checks = map[kind]*decode.Column{kindGeography: {Type: decode.Geography}, kindInterval: {Type: decode.Interval}}
+
+// checked decodes a text that BigQuery reads: a GEOGRAPHY, which may also be GeoJSON as an object, or an INTERVAL.
+func (d *Decoder) checked(s *step, p, o int) (int, int) {
+	var text []byte
+	var q int
+	switch c := peek(d.src, p); {
+	case c == '"':
+		text, q = d.raw(p)
+	case c == '{' && s.kind == kindGeography:
+		if q = d.skip(p, maxDepth); q >= 0 {
+			text = d.src[p:q]
+		}
+	default:
+		return d.wants(p, "a text of type "+s.kind.String()), o
+	}
+	if q < 0 {
+		return q, o
+	}
+	if reason := checks[s.kind].CheckText(text); reason != "" {
+		return d.fail(p, reason), o
+	}
+	return q, d.put(s, text, o)
 }
 
 // symbols are those of an enum, and what stands for others, if anything.

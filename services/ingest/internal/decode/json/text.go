@@ -175,7 +175,7 @@ func (d *Decoder) unescaped(p int) (text []byte, _ int) {
 // text decodes a string.
 func (d *Decoder) text(s *step, p, o int) (int, int) {
 	if peek(d.src, p) != '"' {
-		if d.lenient {
+		if d.lenient || s.written {
 			return d.textOf(s, p, o)
 		}
 		return d.wants(p, "a string"), o
@@ -198,9 +198,9 @@ func (d *Decoder) text(s *step, p, o int) (int, int) {
 	return q, end + size - 1
 }
 
-// put writes a tag and a text.
+// put writes a tag and a text, which may be longer than what is left of the payload.
 func (d *Decoder) put(s *step, text []byte, o int) int {
-	if need := len(d.src) + len(text) + slack; len(d.out)-o < need {
+	if need := len(text) + slack; len(d.out)-o < need {
 		d.grow(o, need)
 	}
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)

@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -58,6 +59,13 @@ message Every {
 // rowType is the row's payload message, as the writer and BigQuery see it.
 func rowType(t testing.TB, p *Plan) protoreflect.MessageDescriptor {
 	t.Helper()
+	return rowMessage(t, p)
+}
+
+// fataler is a test, or a run of rapid's.
+type fataler interface{ Fatal(args ...any) }
+
+func rowMessage(t fataler, p *Plan) protoreflect.MessageDescriptor {
 	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
 	if err := p.AddPayload(row, "payload", 16); err != nil {
 		t.Fatal(err)
@@ -342,4 +350,40 @@ func TestAgainstProtobuf(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Messages that grow or shrink keep their parts, whatever the length of their length before and after.
+func TestMessagesChangeTheirLength(t *testing.T) {
+	m := parse(t, everything3).Messages().ByName("Every")
+	plan := compile(t, m, Drop, options)
+	row := rowType(t, plan)
+	d := plan.decoder()
+	check := func(payload []byte) {
+		t.Helper()
+		in, out := dynamicpb.NewMessage(m), dynamicpb.NewMessage(row)
+		if err := proto.Unmarshal(payload, in); err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Append(make([]byte, 0, 64<<10), payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := proto.Unmarshal(got, out); err != nil {
+			t.Fatal(err)
+		}
+		if diff := compareRows(expect(in, row), out); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	}
+	for _, about := range []int{128, 1 << 14} {
+		for size := about - 40; size < about+40; size++ {
+			label := nested(7, bytes.Repeat([]byte{'x'}, size)...)
+			check(nested(301, label...))                                          // grows by what is absent
+			check(nested(302, join(varintField(1, 1), nested(999, label...))...)) // shrinks by what is unknown
+			check(nested(501, join(varintField(1, 3), nested(2, label...))...))
+		}
+	}
+	// Lengths that are longer than they have to be.
+	check([]byte{0xea, 0x12, 0x82, 0x00, 1 << 3, 5})
+	check(append([]byte{0xf2, 0x12, 0x85, 0x80, 0x00}, 1<<3, 5, 0xba, 0x3e, 0))
 }

@@ -9,8 +9,8 @@ import (
 )
 
 // fits checks that messages of the writer's type, read as the reader's, have the values that the writer meant. Fields meet by number, whatever
-// their names. A field that only the writer has is an unknown one; one that only the reader has is absent. Both schemas have been checked
-// not to contain themselves, or the reader's has: its fields bound the walk.
+// their names. A field that only the writer has is an unknown one; one that only the reader has is absent. The reader's
+// message has been checked not to contain itself, so the walk ends, whatever the writer's is.
 func fits(reader, writer protoreflect.MessageDescriptor, path string) error {
 	for i := range reader.Fields().Len() {
 		r := reader.Fields().Get(i)

@@ -95,16 +95,26 @@ func CompileSource(files map[string]string, file, message string, unknown Unknow
 	if err != nil {
 		return nil, err
 	}
+	m, err := Find(f, message)
+	if err != nil {
+		return nil, decode.Misfit(o.Payload, "message: "+err.Error())
+	}
+	return CompileMessage(m, unknown, o)
+}
+
+// Find finds a message of a file by its full name; without a name it is the file's first message.
+func Find(f protoreflect.FileDescriptor, message string) (protoreflect.MessageDescriptor, error) {
 	if f.Messages().Len() == 0 {
 		return nil, errors.New("the schema has no message")
 	}
-	m := f.Messages().Get(0)
-	if message != "" {
-		if m = messageOf(f, message); m == nil {
-			return nil, decode.Misfit(o.Payload, fmt.Sprintf("message: the schema has no %s; its first message is %s", message, f.Messages().Get(0).FullName()))
-		}
+	first := f.Messages().Get(0)
+	if message == "" {
+		return first, nil
 	}
-	return CompileMessage(m, unknown, o)
+	if m := messageOf(f, message); m != nil {
+		return m, nil
+	}
+	return nil, fmt.Errorf("the schema has no %s; its first message is %s", message, first.FullName())
 }
 
 // messageOf finds a message of a file by its full name, nil if there is none.
