@@ -120,7 +120,7 @@ func (m *memo) headerFields(r *record.Record) ([]byte, *fault) {
 }
 
 func (m *memo) hasKey(i int, key []byte) bool {
-	return i < len(m.headers) && string(m.encoded[m.headers[i].key:m.headers[i].keyEnd]) == string(key)
+	return i < len(m.headers) && bytes.Equal(m.encoded[m.headers[i].key:m.headers[i].keyEnd], key)
 }
 
 // repeats says that the headers are those of the record before.
@@ -131,7 +131,7 @@ func (m *memo) repeats(headers []record.Header) bool {
 	// From the last one: what differs from record to record, such as a trace, is more often appended than put first.
 	for i := len(headers) - 1; i >= 0; i-- {
 		h, at := &headers[i], &m.headers[i]
-		if at.null != (h.Value == nil) || string(m.encoded[at.value:at.valueEnd]) != string(h.Value) || !m.hasKey(i, h.Key) {
+		if at.null != (h.Value == nil) || !bytes.Equal(m.encoded[at.value:at.valueEnd], h.Value) || !m.hasKey(i, h.Key) {
 			return false
 		}
 	}

@@ -36,9 +36,10 @@ func batchOf(first, last int64, offsets ...int64) *sarama.RecordBatch {
 	return b
 }
 
-func marker(offset, producer int64, kind uint16) *sarama.RecordBatch {
+// marker ends the transaction of producer 7: 0 aborts, 1 commits.
+func marker(offset int64, kind uint16) *sarama.RecordBatch {
 	b := batchOf(offset, offset, offset)
-	b.Control, b.IsTransactional, b.ProducerID = true, true, producer
+	b.Control, b.IsTransactional, b.ProducerID = true, true, 7
 	b.Records[0].Key = binary.BigEndian.AppendUint16([]byte{0, 0}, kind)
 	return b
 }
@@ -74,13 +75,13 @@ func TestUnpack(t *testing.T) {
 		"cut off behind a batch":            {block: answer(batchOf(10, 19, 19), cutOff), from: 10, offsets: []int64{19}, next: 20},
 		"cut off at once":                   {block: answer(cutOff), from: 20, next: 20, cut: true},
 		"cut off within the head":           {block: &sarama.FetchResponseBlock{Partial: true}, from: 20, next: 20, cut: true},
-		"a marker alone":                    {block: answer(marker(10, 7, 1)), from: 10, next: 11},
-		"an aborted transaction":            {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 7, 0), transactional(batchOf(13, 13, 13), 7)), 7, 10), from: 10, offsets: []int64{13}, next: 14},
-		"and read uncommitted":              {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 7, 0)), 7, 10), from: 10, dirty: true, offsets: []int64{10, 11}, next: 13},
-		"another producer in between":       {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), transactional(batchOf(11, 11, 11), 8), batchOf(12, 12, 12), marker(13, 7, 0)), 7, 10), from: 10, offsets: []int64{11, 12}, next: 14},
-		"aborted from before on":            {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 7, 0)), 7, 4), from: 10, next: 12},
-		"aborted twice by one producer":     {block: aborted(aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 7, 0), transactional(batchOf(12, 12, 12), 7), marker(13, 7, 0)), 7, 12), 7, 10), from: 10, next: 14},
-		"a commit does not end an abort":    {block: aborted(answer(marker(10, 7, 1), transactional(batchOf(11, 11, 11), 7), marker(12, 7, 0)), 7, 11), from: 10, next: 13},
+		"a marker alone":                    {block: answer(marker(10, 1)), from: 10, next: 11},
+		"an aborted transaction":            {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0), transactional(batchOf(13, 13, 13), 7)), 7, 10), from: 10, offsets: []int64{13}, next: 14},
+		"and read uncommitted":              {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0)), 7, 10), from: 10, dirty: true, offsets: []int64{10, 11}, next: 13},
+		"another producer in between":       {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), transactional(batchOf(11, 11, 11), 8), batchOf(12, 12, 12), marker(13, 0)), 7, 10), from: 10, offsets: []int64{11, 12}, next: 14},
+		"aborted from before on":            {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 0)), 7, 4), from: 10, next: 12},
+		"aborted twice by one producer":     {block: aborted(aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 0), transactional(batchOf(12, 12, 12), 7), marker(13, 0)), 7, 12), 7, 10), from: 10, next: 14},
+		"a commit does not end an abort":    {block: aborted(answer(marker(10, 1), transactional(batchOf(11, 11, 11), 7), marker(12, 0)), 7, 11), from: 10, next: 13},
 		"a record that is no transaction's": {block: aborted(answer(batchOf(10, 10, 10)), -1, 10), from: 10, offsets: []int64{10}, next: 11},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,7 +101,7 @@ func TestUnpack(t *testing.T) {
 			}
 		})
 	}
-	if _, err := unpack(answer(func() *sarama.RecordBatch { b := marker(10, 7, 0); b.Records = nil; return b }()), 10, true); err == nil {
+	if _, err := unpack(answer(func() *sarama.RecordBatch { b := marker(10, 0); b.Records = nil; return b }()), 10, true); err == nil {
 		t.Error("a control batch without a marker passed")
 	}
 }

@@ -48,7 +48,7 @@ func TestAnswersThatLetGo(t *testing.T) {
 			if r.replica != -1 || r.offset != 10 {
 				t.Errorf("goes on at replica %d, offset %d; want the leader, 10", r.replica, r.offset)
 			}
-			if quiet := test.code != sarama.ErrKafkaStorageError && test.want == error(test.code); quiet != leadership(err) {
+			if quiet := test.code != sarama.ErrKafkaStorageError && errors.Is(test.want, test.code); quiet != leadership(err) {
 				t.Errorf("%v is taken for a change of leaders: %t", err, !quiet)
 			}
 		})
