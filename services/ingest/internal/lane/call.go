@@ -231,8 +231,8 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 		return true, 0
 	case c.starved && b.charge > 0:
 		return true, 0
-	case c.backlog == 0 && c.window.count == 0 && c.held == nil && !b.moves():
-		// Nothing is at hand that could join it, and nothing under way that it could wait behind.
+	case c.backlog == 0 && c.held == nil && !b.moves() && b.bytes >= worthwhile(c.window.count, c.limits):
+		// Nothing is at hand that could join it, and it is large enough for what is under way.
 		return true, 0
 	}
 	linger := c.lane.Config.Linger
@@ -241,6 +241,21 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 	}
 	left := linger - now.Sub(b.began)
 	return left <= 0, left
+}
+
+// firstWorthwhile is the size from which a batch goes out beside a single one that is under way.
+const firstWorthwhile = 32 << 10
+
+// worthwhile is how many bytes a batch must have to go before its linger is over. With nothing under way any batch goes: waiting would only
+// cost time. Each batch under way doubles it, so that a lane under load, or with a slow writer, comes to send full ones.
+func worthwhile(underWay int, l limits) int {
+	switch {
+	case underWay == 0:
+		return 0
+	case underWay > 16:
+		return l.batchBytes
+	}
+	return min(firstWorthwhile<<(underWay-1), l.batchBytes)
 }
 
 func (c *call) arm(now time.Time, wait time.Duration) {
