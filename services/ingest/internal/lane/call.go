@@ -243,19 +243,19 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 	return left <= 0, left
 }
 
-// firstWorthwhile is the size from which a batch goes out beside a single one that is under way.
-const firstWorthwhile = 32 << 10
-
 // worthwhile is how many bytes a batch must have to go before its linger is over. With nothing under way any batch goes: waiting would only
-// cost time. Each batch under way doubles it, so that a lane under load, or with a slow writer, comes to send full ones.
+// cost time. Beside one it must be a quarter of a full one, beside two a half, so that a lane under load, or with a slow writer, comes to send
+// full ones: a batch costs about what a few hundred small rows do.
 func worthwhile(underWay int, l limits) int {
-	switch {
-	case underWay == 0:
+	switch underWay {
+	case 0:
 		return 0
-	case underWay > 16:
-		return l.batchBytes
+	case 1:
+		return l.batchBytes / 4
+	case 2:
+		return l.batchBytes / 2
 	}
-	return min(firstWorthwhile<<(underWay-1), l.batchBytes)
+	return l.batchBytes
 }
 
 func (c *call) arm(now time.Time, wait time.Duration) {

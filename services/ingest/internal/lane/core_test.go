@@ -188,13 +188,13 @@ func TestDue(t *testing.T) {
 		}{
 			{0, 1, 0, true},
 			{0, 1, 5, false}, // more is at hand
-			{1, 32<<10 - 1, 0, false},
-			{1, 32 << 10, 0, true},
-			{1, 32 << 10, 1, false},
-			{2, 32 << 10, 0, false},
-			{2, 64 << 10, 0, true},
-			{6, 1<<20 - 1, 0, false},
-			{6, 1 << 20, 9, true}, // full
+			{1, 256<<10 - 1, 0, false},
+			{1, 256 << 10, 0, true},
+			{1, 256 << 10, 1, false},
+			{2, 256 << 10, 0, false},
+			{2, 512 << 10, 0, true},
+			{3, 1<<20 - 1, 0, false},
+			{3, 1 << 20, 9, true}, // full
 			{60, 1<<20 - 1, 0, false},
 			{60, 1 << 20, 0, true},
 		} {
@@ -219,10 +219,37 @@ func TestWorthwhile(t *testing.T) {
 		last := 0
 		for underWay := range 1000 {
 			n := worthwhile(underWay, limits{batchBytes: batchBytes})
-			if n < last || n > batchBytes || underWay > 20 && n != batchBytes {
+			if n < last || n > batchBytes || underWay > 2 && n != batchBytes {
 				t.Errorf("%d under way: %d bytes of %d, before it %d", underWay, n, batchBytes, last)
 			}
 			last = n
 		}
+	}
+}
+
+// Batching allocates a few times a batch, which grows to the size that the lane uses and is used again.
+func TestBatchAllocatesNothingARow(t *testing.T) {
+	const rows = 10_000
+	b := builder{
+		contracts: copies{}, budget: NewBudget(1 << 30), routes: 1, replay: replay{remaining: make([]uint64, 1)},
+		limits: limits{rowBytes: 1 << 20, blockBytes: 8 << 20, batchBytes: 8 << 20, batchRows: rows},
+	}
+	r := record.Record{Topic: "orders", Value: make([]byte, 110)}
+	now := time.Now()
+	fill := func() {
+		for range rows {
+			if taken, err := b.take(&r, now); !taken || err != nil {
+				t.Fatalf("record %d: taken %t, %v", r.Offset, taken, err)
+			}
+			r.Offset++
+		}
+		b.balance()
+		full := b.finish(1)
+		full.message().Free()
+		b.budget.Release(full.charge)
+		full.recycle()
+	}
+	if n := testing.AllocsPerRun(20, fill); n/rows > 0.02 {
+		t.Errorf("%v allocations a batch of %d rows", n, rows)
 	}
 }

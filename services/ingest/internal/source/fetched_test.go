@@ -237,3 +237,24 @@ func TestLarger(t *testing.T) {
 		size = larger(size)
 	}
 }
+
+// What sarama has decoded becomes records with one allocation for all their headers.
+func TestMoveAllocatesNothingARow(t *testing.T) {
+	const rows = 10_000
+	batch := batchOf(0, rows-1)
+	for i := range int64(rows) {
+		batch.Records = append(batch.Records, &sarama.Record{OffsetDelta: i, Headers: []*sarama.RecordHeader{{Key: []byte("a")}, {Key: []byte("b")}}})
+	}
+	dst := make([]record.Record, 0, rows)
+	records := make([]*sarama.Record, rows)
+	n := testing.AllocsPerRun(10, func() {
+		c := chunk{records: records}
+		copy(c.records, batch.Records)
+		if out, _ := c.move(dst, rows, testPartition); len(out) != rows || len(out[rows-1].Headers) != 2 {
+			t.Fatalf("%d records", len(out))
+		}
+	})
+	if n > 1 {
+		t.Errorf("%v allocations for %d records", n, rows)
+	}
+}
