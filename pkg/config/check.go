@@ -15,6 +15,9 @@ func (l *loader) check(v reflect.Value, key string) {
 			l.check(v.Elem(), key)
 		}
 	case reflect.Struct:
+		if placed, ok := reflect.TypeAssert[Placed](v.Addr()); ok {
+			placed.SetPlace(Place{l.file, key, l.lines})
+		}
 		if checker, ok := reflect.TypeAssert[Checker](v.Addr()); ok {
 			// What failed to be read holds its default, which is not what the file says: no second problem about it.
 			read := slices.Clone(l.problems)
@@ -56,9 +59,11 @@ func within(key, outer string) bool {
 }
 
 // line is where key stands, or the nearest key around it.
-func (l *loader) line(key string) int {
+func (l *loader) line(key string) int { return nearest(l.lines, key) }
+
+func nearest(lines map[string]int, key string) int {
 	for key != "" {
-		if line, ok := l.lines[key]; ok {
+		if line, ok := lines[key]; ok {
 			return line
 		}
 		key = key[:max(strings.LastIndexAny(key, ".["), 0)]

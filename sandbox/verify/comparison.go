@@ -44,6 +44,8 @@ type partition struct {
 	records offsets
 	copies  map[int64]uint64 // by offset of a dead letter: hash of what it keeps of its record
 	wanted  map[int64]bool   // offsets in the sample
+	marks   map[int64]int64  // by offset of a replayed record: where its letter's mark says that it is now
+	replays map[int64]int64  // by offset of a replayed record: where it is now
 }
 
 var seed = maphash.MakeSeed()
@@ -51,7 +53,7 @@ var seed = maphash.MakeSeed()
 func (c *comparison) partition(id int32) *partition {
 	p := c.partitions[id]
 	if p == nil {
-		p = &partition{rows: offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{}}
+		p = &partition{rows: offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{}, marks: map[int64]int64{}, replays: map[int64]int64{}}
 		c.partitions[id] = p
 	}
 	return p
@@ -85,6 +87,9 @@ func (c *comparison) row(table string, row tableRow) {
 
 // deadLetter takes one record of the dead-letter topic. Dead letters are at-least-once, so a second one is no offence.
 func (c *comparison) deadLetter(letter *kgo.Record) {
+	if c.mark(letter) {
+		return
+	}
 	topic, _ := lastHeader(letter, headerTopic)
 	partitionText, _ := lastHeader(letter, headerPartition)
 	offsetText, _ := lastHeader(letter, headerOffset)
@@ -122,6 +127,7 @@ func (c *comparison) record(record *kgo.Record) {
 	c.report.Events++
 	p := c.partition(record.Partition)
 	p.records.add(record.Offset)
+	c.replay(record)
 	if p.wanted[record.Offset] && p.rows.has(record.Offset) {
 		c.sample = append(c.sample, clone(record))
 	}

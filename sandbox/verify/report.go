@@ -38,7 +38,7 @@ func (o Offence) String() string {
 	return fmt.Sprintf("%s: %s/%d offset %d: %s", o.Kind, o.Topic, o.Partition, o.Offset, o.Detail)
 }
 
-// Totals are numbers of records, rows and offences. Expired rows are those of records that retention removed.
+// Totals are numbers of records, rows and offences. Replayed are the events that are there again. Expired rows are those of records that retention removed.
 type Totals struct {
 	Events      int64 `json:"events"`
 	Rows        int64 `json:"rows"`
@@ -46,6 +46,7 @@ type Totals struct {
 	DeadLetters int64 `json:"dead_letters"`
 	Expired     int64 `json:"expired"`
 	Sampled     int64 `json:"sampled"`
+	Replayed    int64 `json:"replayed"`
 
 	Missing    int64 `json:"missing"`
 	Duplicates int64 `json:"duplicates"`
@@ -63,6 +64,7 @@ func (t *Totals) add(o Totals) {
 	t.DeadLetters += o.DeadLetters
 	t.Expired += o.Expired
 	t.Sampled += o.Sampled
+	t.Replayed += o.Replayed
 	t.Missing += o.Missing
 	t.Duplicates += o.Duplicates
 	t.Both += o.Both
@@ -140,6 +142,10 @@ func (r Report) Line() string {
 			"out of order %d, stray %d, different %d", r.Events, r.Rows, r.Missing, r.Duplicates, r.DeadLetters, r.Both, r.Phantom,
 			r.OutOfOrder, r.Stray, r.Different)
 	}
-	return fmt.Sprintf("verified: events %d, rows %d, missing %d, duplicates %d, dead letters %d",
+	line := fmt.Sprintf("verified: events %d, rows %d, missing %d, duplicates %d, dead letters %d",
 		r.Events, r.Rows, r.Missing, r.Duplicates, r.DeadLetters)
+	if r.Replayed > 0 {
+		line += fmt.Sprintf(", replayed %d", r.Replayed)
+	}
+	return line
 }

@@ -19,23 +19,29 @@ import (
 // Check looks at everything that a configuration points to: contracts, brokers, topics, dead-letter topics, the group, the writers. It
 // changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
-	set, err := contract.Load(c.Contracts, c.Dir)
+	set, err := c.contracts()
 	if err != nil {
 		return []findings.Finding{{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}}
 	}
 	var found []findings.Finding
-	topics := set.Topics()
-	for _, name := range topics {
-		var tables []string
-		for _, r := range set.Topic(name).Routes {
-			tables = append(tables, r.GetTable())
-		}
-		found = append(found, findings.Finding{What: "contract of " + name, Detail: "compiles; rows go to " + strings.Join(tables, ", ")})
+	for _, name := range set.Topics() {
+		found = append(found, compiled("contract of "+name, set.Topic(name)))
+	}
+	for _, t := range set.Patterns() {
+		found = append(found, compiled("contract of topics like "+t.Name, t))
 	}
 	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
 	defer cancel()
-	found = append(found, source.Check(kafka, c.source(), topics)...)
+	found = append(found, source.Check(kafka, c.source(), topicsOf(set))...)
 	return append(found, checkWriters(ctx, c.Writer)...)
+}
+
+func compiled(what string, t *contract.Topic) findings.Finding {
+	var tables []string
+	for _, r := range t.Routes {
+		tables = append(tables, r.GetTable())
+	}
+	return findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")}
 }
 
 func checkWriters(ctx context.Context, w Writer) []findings.Finding {

@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -23,15 +22,17 @@ type Config struct {
 	Kafka  source.Kafka `yaml:"kafka"`
 	Writer Writer       `yaml:"writer"`
 	// Contracts are all built-in ones when the list is empty.
-	Contracts  []contract.Config `yaml:"contracts"`
-	Batch      Batch             `yaml:"batch"`
-	Window     Window            `yaml:"window"`
-	Memory     Memory            `yaml:"memory"`
-	Commit     source.Commit     `yaml:"commit"`
-	DeadLetter source.DeadLetter `yaml:"dead_letter"`
-	GRPC       Listen            `yaml:"grpc"`
-	Admin      Listen            `yaml:"admin"`
-	Log        logging.Config    `yaml:"log"`
+	Contracts []contract.Config `yaml:"contracts"`
+	// ContractsDir is a folder of *.yaml files with more entries.
+	ContractsDir string            `yaml:"contracts_dir"`
+	Batch        Batch             `yaml:"batch"`
+	Window       Window            `yaml:"window"`
+	Memory       Memory            `yaml:"memory"`
+	Commit       source.Commit     `yaml:"commit"`
+	DeadLetter   source.DeadLetter `yaml:"dead_letter"`
+	GRPC         Listen            `yaml:"grpc"`
+	Admin        Listen            `yaml:"admin"`
+	Log          logging.Config    `yaml:"log"`
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
 	Dir string `yaml:"-"`
@@ -112,31 +113,32 @@ func Defaults() Config {
 func Load(path string) (Config, error) {
 	c := Defaults()
 	c.Dir = filepath.Dir(path)
-	var problems config.Problems
-	for _, err := range []error{config.Load(path, &c), c.compile()} {
-		var some config.Problems
-		if err != nil && !errors.As(err, &some) {
-			some = config.Problems{{Message: err.Error()}}
-		}
-		for _, p := range some {
-			if p.File == "" {
-				p.File = path
-			}
-			// Compiling finds again what an entry's own check has found.
-			if !slices.ContainsFunc(problems, func(q config.Problem) bool { return q.Key == p.Key && q.Message == p.Message }) {
-				problems = append(problems, p)
-			}
-		}
-	}
-	if len(problems) > 0 {
-		return c, problems
-	}
-	return c, nil
+	err := config.Load(path, &c)
+	_, compile := c.contracts()
+	return c, config.Merge(path, err, compile)
 }
 
-func (c *Config) compile() error {
-	_, err := contract.Load(c.Contracts, c.Dir)
-	return err
+// contracts compiles the entries of the configuration and of contracts_dir. The error is config.Problems.
+func (c *Config) contracts() (*contract.Set, error) {
+	entries := c.Contracts
+	var fromDir error
+	if c.ContractsDir != "" {
+		dir := c.ContractsDir
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(c.Dir, dir)
+		}
+		var more []contract.Config
+		more, fromDir = contract.LoadDir(dir)
+		entries = slices.Concat(entries, more)
+		if len(entries) == 0 {
+			return nil, fromDir // not the built-in ones: somebody has meant others
+		}
+	}
+	set, err := contract.Load(entries, c.Dir)
+	if err = config.Merge("", fromDir, err); err != nil {
+		return nil, err
+	}
+	return set, nil
 }
 
 // Check reports what is wrong across sections; the sections check themselves.

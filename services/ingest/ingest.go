@@ -46,7 +46,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	if env.Registry == nil {
 		env.Registry = prometheus.NewRegistry()
 	}
-	contracts, err := contract.Load(c.Contracts, c.Dir)
+	contracts, err := c.contracts()
 	if err != nil {
 		return fmt.Errorf("contracts: %w", err)
 	}
@@ -73,7 +73,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		defer quit()
-		return src.Run(work, contracts.Topics(), lanes.carry)
+		return src.Run(work, topicsOf(contracts), lanes.carry)
 	})
 	group.Go(func() error {
 		defer stop()
@@ -84,10 +84,19 @@ func Run(ctx context.Context, c Config, env Env) error {
 		return serve(serving, work, env, ready)
 	})
 	env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
-		"group", c.Kafka.Group, "topics", contracts.Topics())
+		"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
 	err = group.Wait()
 	env.Log.Info("ingest has stopped")
 	return err
+}
+
+// topicsOf are the topics that the contracts are for.
+func topicsOf(set *contract.Set) source.Topics {
+	topics := source.Topics{Names: set.Topics()}
+	if len(set.Patterns()) > 0 {
+		topics.Match = set.Match
+	}
+	return topics
 }
 
 // listen opens what is not given, or nothing.

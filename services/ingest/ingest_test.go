@@ -54,7 +54,7 @@ func testConfig(c *kfake.Cluster, writer string) Config {
 // golden are real delivery events as Avro.
 func golden(t *testing.T) (types []string, payloads [][]byte) {
 	t.Helper()
-	f, err := os.Open("internal/decode/testdata/delivery_event_v6.jsonl.gz")
+	f, err := os.Open("internal/decode/avro/testdata/delivery_event_v6.jsonl.gz")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ type roster struct {
 	contracts *contract.Set
 	budget    *lane.Budget
 	metrics   *lane.Metrics
+	unknowns  *contract.Unknowns
 	log       *slog.Logger
 
 	mu    sync.Mutex
@@ -33,15 +34,17 @@ func newRoster(c *Config, writers grpc.ClientConnInterface, set *contract.Set, e
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
 		group: c.Kafka.Group, config: c.lane(), writers: writers, contracts: set, log: env.Log,
-		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), lanes: make(map[*lane.Lane]struct{}),
+		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
+		lanes: make(map[*lane.Lane]struct{}),
 	}
 }
 
 // carry is the source's handler: the life of one lane.
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
-		Partition: p, Writers: r.writers, Contracts: &contracts{topic: r.contracts.Topic(p.Topic()).Fork()},
-		Group: r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Log: r.log,
+		Partition: p, Writers: r.writers,
+		Contracts: &contracts{topic: r.contracts.Topic(p.Topic()).Fork(), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
+		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Log: r.log,
 	}
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}
@@ -73,6 +76,9 @@ type contracts struct {
 	topic *contract.Topic
 	// last is what Match said about the record that AppendRow gets.
 	last contract.Match
+	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row outgrows a batch.
+	unknowns *contract.UnknownTypes
+	counted  int64
 }
 
 func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }
@@ -80,6 +86,10 @@ func (c *contracts) Fingerprint() uint64     { return c.topic.Fingerprint }
 
 func (c *contracts) Match(r *record.Record) lane.Match {
 	c.last = c.topic.Match(r)
+	if c.last.Unmatched && c.counted != r.Offset {
+		c.counted = r.Offset
+		c.unknowns.Count(c.last.ItemType())
+	}
 	m := lane.Match{Route: c.last.Route, Reason: c.last.Reason}
 	switch c.last.Action {
 	case contract.Row:

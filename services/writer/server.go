@@ -43,7 +43,7 @@ type server struct {
 	drainIn time.Duration
 }
 
-func newServer(c *Config, secure *tls.Config, lanes *lane.Service, env Env) *server {
+func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.Tables, env Env) *server {
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)
 	caught := recovery.WithRecoveryHandler(func(p any) error {
@@ -76,8 +76,11 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, env Env) *ser
 	}
 	s := &server{grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std()}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
+	lanev1.RegisterTableServiceServer(s.grpc, tables)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	s.health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	for _, service := range []string{lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName} {
+		s.health.SetServingStatus(service, healthv1.HealthCheckResponse_SERVING)
+	}
 	reflection.Register(s.grpc)
 	counted.InitializeMetrics(s.grpc)
 	return s

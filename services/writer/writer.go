@@ -62,7 +62,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	service := &lane.Service{
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry), Name: cmp.Or(c.Name, host),
 	}
-	front := newServer(&c, tls, service, env)
+	front := newServer(&c, tls, service, &lane.Tables{Comparer: bigQuery}, env)
 
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)

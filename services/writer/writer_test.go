@@ -225,6 +225,38 @@ func TestReflection(t *testing.T) {
 	finished(t, ran)
 }
 
+// The service that compares tables is there beside the lanes, says so to probes, and can be found.
+func TestTableService(t *testing.T) {
+	conn, stop, ran := start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	const name = "lane.v1.TableService"
+	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: name}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+		t.Errorf("health: %v, %v", r, err)
+	}
+	call, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := call.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
+		t.Fatal(err)
+	}
+	listed, err := call.Recv()
+	if err != nil || !strings.Contains(listed.String(), name) {
+		t.Errorf("services: %v, %v", listed, err)
+	}
+	if err := call.CloseSend(); err != nil {
+		t.Fatal(err)
+	}
+	tables := lanev1.NewTableServiceClient(conn)
+	wrong := &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"}}}}
+	if _, err := tables.Diff(ctx, wrong); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "no.Such") {
+		t.Errorf("got %v", err)
+	}
+	stop()
+	finished(t, ran)
+}
+
 // A first message that makes no sense ends the call, not the writer.
 func TestMessageOutOfPlace(t *testing.T) {
 	conn, stop, ran := start(t)

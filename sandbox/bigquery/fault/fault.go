@@ -38,9 +38,12 @@ const (
 	FinalizeDelay Kind = "finalize_delay"
 	// ClockJump moves the emulator's clock ahead by Delay, once, when it is added.
 	ClockJump Kind = "clock_jump"
+	// SchemaDelay keeps updates of a table's schema that are made while it is in force from the Storage Write API for Delay plus up to
+	// Jitter, on the emulator's clock: the table has the columns, and appends with them are SCHEMA_MISMATCH_EXTRA_FIELDS.
+	SchemaDelay Kind = "schema_delay"
 )
 
-var kinds = []Kind{Latency, LostReply, Aborted, Quota, RowErrors, Reset, Unavailable, FinalizeDelay, ClockJump}
+var kinds = []Kind{Latency, LostReply, Aborted, Quota, RowErrors, Reset, Unavailable, FinalizeDelay, ClockJump, SchemaDelay}
 
 // Methods a fault can be limited to.
 const (
@@ -78,7 +81,7 @@ type Fault struct {
 	ID   string `json:"id,omitempty"`
 	Kind Kind   `json:"kind"`
 	// Method limits the fault to one method; empty is append for row_errors and lost_reply, finalize for finalize_delay, and any
-	// for the rest.
+	// for the rest. It means nothing to schema_delay.
 	Method string `json:"method,omitempty"`
 	// Table (dataset.table) and Stream (the end of its name) limit the fault further.
 	Table  string `json:"table,omitempty"`
@@ -89,7 +92,7 @@ type Fault struct {
 	Count int `json:"count,omitempty"`
 	// For is how long after it was added the fault is in force; 0 has no end.
 	For Duration `json:"for,omitempty"`
-	// Delay and Jitter are for latency, finalize_delay and clock_jump.
+	// Delay and Jitter are for latency, finalize_delay, clock_jump and schema_delay.
 	Delay  Duration `json:"delay,omitempty"`
 	Jitter Duration `json:"jitter,omitempty"`
 	// Every refuses rows whose number it divides, Offsets rows with one of these numbers. A row's number is its kafka_offset, so
@@ -172,7 +175,7 @@ func (f *Fault) valid() error {
 		return fmt.Errorf("numbers and durations must not be negative")
 	case f.Kind == RowErrors && f.Every == 0 && len(f.Offsets) == 0:
 		return fmt.Errorf("row_errors needs every or offsets")
-	case (f.Kind == Latency || f.Kind == FinalizeDelay || f.Kind == ClockJump) && f.Delay == 0 && f.Jitter == 0:
+	case (f.Kind == Latency || f.Kind == FinalizeDelay || f.Kind == ClockJump || f.Kind == SchemaDelay) && f.Delay == 0 && f.Jitter == 0:
 		return fmt.Errorf("%s needs delay", f.Kind)
 	}
 	return nil
@@ -217,7 +220,7 @@ func (s *Set) At(c Call) (e Effects) {
 	defer s.mu.Unlock()
 	s.sweep()
 	for _, f := range s.faults {
-		if !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
+		if f.Kind == SchemaDelay || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
 			continue
 		}
 		if f.Kind == RowErrors {
@@ -243,6 +246,21 @@ func (s *Set) At(c Call) (e Effects) {
 		}
 	}
 	return e
+}
+
+// SchemaDelay is for how long an update of a table's schema (dataset.table) is to be kept from the Storage Write API, and counts the hit.
+func (s *Set) SchemaDelay(table string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	longest := time.Duration(0)
+	for _, f := range s.faults {
+		if f.Kind == SchemaDelay && (f.Table == "" || f.Table == table) {
+			f.Hits++
+			longest = max(longest, f.delay())
+		}
+	}
+	return longest
 }
 
 // Struck counts a hit of a row_errors fault.

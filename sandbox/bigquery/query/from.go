@@ -94,6 +94,11 @@ func (t *translator) source(s *source, sc *scope) (string, *bound, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	if view := table.Definition().View; view != nil {
+		sql, columns, err := t.view(table, view.Query, s.at)
+		b.columns = columns
+		return fmt.Sprintf("(%s) AS %s", sql, b.sql), b, err
+	}
 	b.table = &tableScan{table: table, columns: table.Columns(), number: map[string]int{}}
 	b.columns = b.table.columns
 	t.scans = append(t.scans, b.table)

@@ -30,7 +30,7 @@ func (t *translator) path(path []string, at int, sc *scope) (value, error) {
 					return b.elementPath(path, at)
 				}
 			}
-			if _, c := row.Field(b.columns, path[0]); c != nil {
+			if _, c := row.Field(b.columns, path[0]); c != nil || b.table != nil && pseudo(b.table.table, path[0]) != nil {
 				return b.column(path, at)
 			}
 		}
@@ -52,6 +52,9 @@ func (b *bound) elementPath(path []string, at int) (value, error) {
 // column reads a column, or what lies under one that is a RECORD.
 func (b *bound) column(path []string, at int) (value, error) {
 	_, c := row.Field(b.columns, path[0])
+	if c == nil && b.table != nil {
+		c = pseudo(b.table.table, path[0])
+	}
 	if c == nil {
 		return value{}, refuse(at, "Name %s not found inside %s", path[0], b.alias)
 	}

@@ -70,6 +70,7 @@ type translator struct {
 	scans   []*tableScan
 	ctes    map[string]*queryNode
 	inside  []string // CTEs being expanded
+	views   []string // views being expanded
 	aliases int
 }
 

@@ -65,6 +65,7 @@ type cursor struct {
 	shape      *row.Shape
 	projection *row.Projection
 	fields     []*row.Column // of the paths
+	unit       string        // of partitions by the time of ingestion
 	out        []any
 	read       bool
 	end        bool
@@ -77,12 +78,15 @@ func (c *cursor) Filter(int, string, []vtab.Value) error {
 		return err
 	}
 	c.scan, c.end, c.id, c.shape = c.of.table.Scan(), false, 0, nil
-	c.fields = c.fields[:0]
+	c.fields, c.unit = c.fields[:0], ingestionUnit(c.of.table)
 	for _, path := range c.of.paths {
 		columns := c.scan.Columns()
 		var field *row.Column
 		for _, name := range path {
 			if _, field = row.Field(columns, name); field == nil {
+				field = pseudo(c.of.table, name)
+			}
+			if field == nil {
 				return fmt.Errorf("column %s is gone", strings.Join(path, "."))
 			}
 			columns = field.Fields
@@ -114,6 +118,11 @@ func (c *cursor) Column(col int) (vtab.Value, error) {
 		}
 		if err := c.projection.Read(c.scan.Row(), c.out); err != nil {
 			return nil, err
+		}
+		for i, field := range c.fields {
+			if field == pseudos[field.Name] {
+				c.out[i] = partitionOf(field, c.unit, c.scan)
+			}
 		}
 		c.read = true
 	}

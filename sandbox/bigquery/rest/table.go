@@ -28,8 +28,11 @@ func (a *api) insertTable(r *http.Request) (any, error) {
 	if def.TableReference == nil || def.TableReference.TableId == "" {
 		return nil, badRequest("Required parameter is missing: tableReference.tableId")
 	}
-	if def.View != nil || def.MaterializedView != nil || def.ExternalDataConfiguration != nil {
-		return nil, badRequest("The sandbox keeps ordinary tables only, no views and no external tables")
+	if def.MaterializedView != nil || def.ExternalDataConfiguration != nil {
+		return nil, badRequest("The sandbox keeps tables and views, no materialized views and no external tables")
+	}
+	if def.View != nil {
+		return a.insertView(r, &def)
 	}
 	ref := def.TableReference
 	ref.ProjectId, ref.DatasetId = r.PathValue("project"), r.PathValue("dataset")
@@ -75,7 +78,7 @@ func layout(def *bq.Table) error {
 	}
 	for _, name := range def.Clustering.Fields {
 		_, c := row.Field(columns, name)
-		if c == nil || c.Repeated || c.Type == row.Struct || c.Type == row.Float || c.Type == row.JSON {
+		if c == nil || c.Repeated || c.Type == row.Struct || c.Type == row.Float || c.Type == row.JSON || c.Type == row.Range || c.Type == row.Interval {
 			return badRequest("The field specified for clustering cannot be used, or is not in the schema: " + name)
 		}
 	}
@@ -139,13 +142,16 @@ func (a *api) changeTable(r *http.Request, patch bool) (any, error) {
 	for _, key := range fixed {
 		delete(change, key)
 	}
-	_, err = t.Update(func(old *bq.Table) (*bq.Table, error) {
+	_, err = t.Update(a.Faults.SchemaDelay(t.ID()), func(old *bq.Table) (*bq.Table, error) {
 		if match := r.Header.Get("If-Match"); match != "" && match != "*" && strings.Trim(match, `"`) != old.Etag {
 			return nil, &httpError{http.StatusPreconditionFailed, "conditionNotMet", "Precondition check failed."}
 		}
 		def, err := changed(old, change, patch)
 		if err != nil {
 			return nil, err
+		}
+		if !sameLayout(old, def) {
+			return nil, badRequest("Cannot change partitioning/clustering spec for a partitioned/clustered table.")
 		}
 		def.Etag, def.LastModifiedTime = etag(), uint64(time.Now().UnixMilli())
 		return def, layout(def)
@@ -154,6 +160,12 @@ func (a *api) changeTable(r *http.Request, patch bool) (any, error) {
 		return nil, err
 	}
 	return described(t), nil
+}
+
+// sameLayout says whether a table is partitioned as it was. Clustering may change.
+func sameLayout(old, def *bq.Table) bool {
+	a, b := old.TimePartitioning, def.TimePartitioning
+	return (a == nil) == (b == nil) && (a == nil || a.Type == b.Type && a.Field == b.Field)
 }
 
 func changed(old *bq.Table, change map[string]any, patch bool) (*bq.Table, error) {

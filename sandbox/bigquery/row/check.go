@@ -80,6 +80,12 @@ func (f *field) verifyOne(v scalar) error {
 	switch {
 	case f.sub != nil:
 		return f.sub.check(v.b)
+	case f.span != nil:
+		if err := f.span.check(v.b); err != nil {
+			return err
+		}
+		_, err := f.rangeText(v.b)
+		return f.name(err)
 	case f.wrap != nil:
 		inner, err := f.wrap.unwrap(v.b)
 		if err == nil && f.wrap.check != nil {

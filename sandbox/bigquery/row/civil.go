@@ -130,11 +130,20 @@ func readCivil(unpack func(int64) (string, error)) func(*field, scalar) any {
 	return func(_ *field, s scalar) any { v, _ := unpack(int64(s.n)); return v }
 }
 
-var interval = regexp.MustCompile(`^-?\d+-\d+ -?\d+ -?\d+:\d+:\d+(\.\d{1,9})?$`)
+var interval = regexp.MustCompile(`^(-?)(\d{1,5})-(\d{1,2}) (-?\d{1,7}) (-?)(\d{1,8}):(\d{1,2}):(\d{1,2})(\.\d{1,6})?$`)
 
+// checkInterval takes the canonical form [-]Y-M [-]D [-]H:M:S[.F], each part within its bounds: 10000 years, 3660000 days, 87840000 hours
+// (https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#interval_type).
 func checkInterval(_ *field, s scalar) error {
-	if !interval.Match(s.b) {
+	m := interval.FindSubmatch(s.b)
+	if m == nil {
 		return fmt.Errorf("invalid interval: %q", s.b)
+	}
+	n := func(i int) int { v, _ := strconv.Atoi(string(m[i])); return v } // bounded digits
+	years, months, days, hours, minutes, seconds := n(2), n(3), n(4), n(6), n(7), n(8)
+	if months > 11 || minutes > 59 || seconds > 59 || years*12+months > 120000 || days < -3660000 || days > 3660000 ||
+		hours*3600+minutes*60+seconds > 87840000*3600 {
+		return fmt.Errorf("interval out of range: %q", s.b)
 	}
 	return nil
 }

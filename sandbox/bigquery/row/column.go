@@ -6,7 +6,6 @@ package row
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -15,7 +14,7 @@ import (
 // Type is a BigQuery column type, by the name the REST API answers with.
 type Type string
 
-// The column types of BigQuery that the emulator keeps. RANGE is not among them.
+// The column types of BigQuery.
 const (
 	String     Type = "STRING"
 	Bytes      Type = "BYTES"
@@ -31,6 +30,7 @@ const (
 	Geography  Type = "GEOGRAPHY"
 	JSON       Type = "JSON"
 	Interval   Type = "INTERVAL"
+	Range      Type = "RANGE"
 	Struct     Type = "RECORD"
 )
 
@@ -38,7 +38,7 @@ var typeNames = map[string]Type{
 	"STRING": String, "BYTES": Bytes, "INTEGER": Integer, "INT64": Integer, "FLOAT": Float, "FLOAT64": Float,
 	"NUMERIC": Numeric, "DECIMAL": Numeric, "BIGNUMERIC": BigNumeric, "BIGDECIMAL": BigNumeric,
 	"BOOLEAN": Boolean, "BOOL": Boolean, "TIMESTAMP": Timestamp, "DATE": Date, "TIME": Time, "DATETIME": DateTime,
-	"GEOGRAPHY": Geography, "JSON": JSON, "INTERVAL": Interval, "RECORD": Struct, "STRUCT": Struct,
+	"GEOGRAPHY": Geography, "JSON": JSON, "INTERVAL": Interval, "RANGE": Range, "RECORD": Struct, "STRUCT": Struct,
 }
 
 // Column is one column of a table, or one field of a RECORD.
@@ -49,6 +49,8 @@ type Column struct {
 	Repeated, Required bool
 	// Fields are the fields of a RECORD, in order.
 	Fields []*Column
+	// Element is what a RANGE is of: DATE, DATETIME or TIMESTAMP.
+	Element Type
 	// MaxLength bounds a STRING (characters) or BYTES (bytes); 0 is no bound.
 	MaxLength int64
 	// Precision and Scale bound NUMERIC and BIGNUMERIC; Precision 0 leaves the type's own bounds.
@@ -108,6 +110,14 @@ func columns(fields []*bq.TableFieldSchema, under string, depth int) ([]*Column,
 		if (t == Struct) != (len(f.Fields) > 0) {
 			return nil, fmt.Errorf("field %s is of type %s and has %d fields", path, t, len(f.Fields))
 		}
+		if t == Range {
+			if f.RangeElementType != nil {
+				c.Element = typeNames[strings.ToUpper(f.RangeElementType.Type)]
+			}
+			if c.Element != Date && c.Element != DateTime && c.Element != Timestamp {
+				return nil, fmt.Errorf("field %s is of type RANGE, whose rangeElementType must be DATE, DATETIME or TIMESTAMP", path)
+			}
+		}
 		var err error
 		if c.Fields, err = columns(f.Fields, path+".", depth+1); err != nil {
 			return nil, err
@@ -133,17 +143,20 @@ func schemaFields(columns []*Column) []*bq.TableFieldSchema {
 		case c.Required:
 			f.Mode = "REQUIRED"
 		}
-		if c.Type == Struct {
+		switch c.Type {
+		case Struct:
 			f.Fields = schemaFields(c.Fields)
+		case Range:
+			f.RangeElementType = &bq.TableFieldSchemaRangeElementType{Type: string(c.Element)}
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-// Evolves says whether a table may change from one schema to another: new columns that are not REQUIRED, REQUIRED
-// relaxed to NULLABLE, and wider bounds, as https://cloud.google.com/bigquery/docs/managing-table-schemas has it. The
-// error is what BigQuery answers for anything else.
+// Evolves says whether a table may change from one schema to another through the REST API: new columns that are not REQUIRED, REQUIRED
+// relaxed to NULLABLE, and wider bounds, as https://cloud.google.com/bigquery/docs/managing-table-schemas has it. A type changes only by SQL,
+// which the emulator does not have. The error is what BigQuery says of anything else.
 func Evolves(from, to []*Column) error { return evolves(from, to, "") }
 
 func evolves(from, to []*Column, under string) error {
@@ -152,13 +165,13 @@ func evolves(from, to []*Column, under string) error {
 		_, c := Field(to, old.Name)
 		switch {
 		case c == nil:
-			return fmt.Errorf("Provided Schema does not match Table. Field %s is missing in new schema", path)
-		case c.Type != old.Type && !slices.Contains(wider[old.Type], c.Type):
-			return fmt.Errorf("Provided Schema does not match Table. Field %s has changed type from %s to %s", path, old.Type, c.Type)
+			return fmt.Errorf("Field %s is missing in new schema", path)
+		case c.Type != old.Type || c.Element != old.Element:
+			return fmt.Errorf("Field %s has changed type from %s to %s", path, old.spelled(), c.spelled())
 		case c.Repeated != old.Repeated || c.Required && !old.Required:
-			return fmt.Errorf("Provided Schema does not match Table. Field %s has changed mode from %s to %s", path, old.mode(), c.mode())
-		case narrower(old.MaxLength, c.MaxLength) || narrower(old.Precision, c.Precision):
-			return fmt.Errorf("Provided Schema does not match Table. Field %s has become narrower", path)
+			return fmt.Errorf("Field %s has changed mode from %s to %s", path, old.mode(), c.mode())
+		case narrower(old.MaxLength, c.MaxLength) || narrower(old.Precision, c.Precision) || c.Scale < old.Scale && c.Precision > 0:
+			return fmt.Errorf("Field %s has become narrower", path)
 		}
 		if err := evolves(old.Fields, c.Fields, path+"."); err != nil {
 			return err
@@ -166,19 +179,21 @@ func evolves(from, to []*Column, under string) error {
 	}
 	for _, c := range to {
 		if _, old := Field(from, c.Name); old == nil && c.Required {
-			return fmt.Errorf("Provided Schema does not match Table. Cannot add required fields to an existing schema. (field: %s%s)", under, c.Name)
+			return fmt.Errorf("Cannot add required fields to an existing schema. (field: %s%s)", under, c.Name)
 		}
 	}
 	return nil
 }
 
-// wider lists the types a column may be relaxed to.
-var wider = map[Type][]Type{
-	Integer: {Numeric, BigNumeric, Float},
-	Numeric: {BigNumeric, Float},
-}
-
 func narrower(old, now int64) bool { return now != 0 && (old == 0 || now < old) }
+
+// spelled is the column's type as people write it.
+func (c *Column) spelled() string {
+	if c.Type == Range {
+		return "RANGE<" + string(c.Element) + ">"
+	}
+	return string(c.Type)
+}
 
 func (c *Column) mode() string {
 	switch {

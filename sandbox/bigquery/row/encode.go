@@ -42,9 +42,13 @@ func descriptor(name string, columns []*Column) *descriptorpb.DescriptorProto {
 			f.Type = descriptorpb.FieldDescriptorProto_TYPE_BOOL.Enum()
 		case Bytes:
 			f.Type = descriptorpb.FieldDescriptorProto_TYPE_BYTES.Enum()
-		case Struct:
+		case Struct, Range:
+			fields := c.Fields
+			if c.Type == Range {
+				fields = rangeColumns(c)
+			}
 			sub := "M" + strconv.Itoa(i)
-			d.NestedType = append(d.NestedType, descriptor(sub, c.Fields))
+			d.NestedType = append(d.NestedType, descriptor(sub, fields))
 			f.Type = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum()
 			f.TypeName = proto.String(sub)
 		default:
@@ -105,12 +109,16 @@ func encode(dst []byte, columns []*Column, object map[string]any, ignore bool, u
 func encodeOne(dst []byte, n protowire.Number, c *Column, v any, ignore bool, path string) ([]byte, error) {
 	bad := func(why string) ([]byte, error) { return dst, &FieldError{path, why} }
 	switch c.Type {
-	case Struct:
+	case Struct, Range:
 		object, ok := v.(map[string]any)
 		if !ok {
-			return bad("Field is of type RECORD, but the value is " + kindOf(v))
+			return bad("Field is of type " + string(c.Type) + ", but the value is " + kindOf(v))
 		}
-		sub, err := encode(nil, c.Fields, object, ignore, path+".")
+		fields := c.Fields
+		if c.Type == Range {
+			fields = rangeColumns(c)
+		}
+		sub, err := encode(nil, fields, object, ignore, path+".")
 		if err != nil {
 			return dst, err
 		}

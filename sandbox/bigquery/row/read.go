@@ -4,7 +4,7 @@ import "google.golang.org/protobuf/encoding/protowire"
 
 // Record is a decoded row or RECORD: a value a column, in the order of the columns. A value is nil, bool, int64 (INTEGER, and
 // TIMESTAMP in microseconds since the epoch), float64, string (STRING, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, JSON,
-// GEOGRAPHY and INTERVAL in BigQuery's canonical text), []byte, Record, or List of these.
+// GEOGRAPHY, INTERVAL and RANGE in BigQuery's canonical text), []byte, Record, or List of these.
 type Record []any
 
 // List is a REPEATED column's value; an empty one is nil or has no elements.
@@ -83,6 +83,8 @@ func (f *field) one(old any, v scalar) (any, error) {
 			return nil, err
 		}
 		return f.wrap.read(f.wrap, inner), nil
+	case f.span != nil:
+		return f.rangeText(v.b)
 	case f.stamp:
 		return stampMicros(v.b)
 	}

@@ -127,12 +127,16 @@ func appendCellValue(dst []byte, c *Column, v any, micros bool) []byte {
 	case bool:
 		return appendString(dst, strconv.FormatBool(v))
 	case int64:
-		if c.Type == Timestamp && !micros {
-			return appendString(dst, strconv.FormatFloat(float64(v)/1e6, 'E', -1, 64))
+		if c.Type == Timestamp {
+			return appendString(dst, timestampCell(v, micros))
 		}
 		return appendString(dst, strconv.FormatInt(v, 10))
 	case float64:
 		return appendString(dst, formatFloat(v))
+	case string:
+		if c.Type == Range {
+			return appendString(dst, rangeCell(c, v, micros))
+		}
 	case Record:
 		return AppendCells(dst, c.Fields, v, micros)
 	}

@@ -47,7 +47,7 @@ var fits = map[Type]map[protoreflect.Kind]fit{
 	Numeric:    decimals(numericBounds),
 	BigNumeric: decimals(bigNumericBounds),
 	JSON:       each(fit{checkJSON, readText}, protoreflect.StringKind),
-	Geography:  each(fit{checkFilled, readText}, protoreflect.StringKind),
+	Geography:  each(fit{checkGeography, readText}, protoreflect.StringKind),
 	Interval:   each(fit{checkInterval, readText}, protoreflect.StringKind),
 }
 
@@ -193,13 +193,6 @@ func checkTimestampText(_ *field, s scalar) error {
 func checkJSON(_ *field, s scalar) error {
 	if !utf8.Valid(s.b) || !json.Valid(s.b) {
 		return fmt.Errorf("value is not valid JSON")
-	}
-	return nil
-}
-
-func checkFilled(_ *field, s scalar) error {
-	if len(s.b) == 0 || !utf8.Valid(s.b) {
-		return fmt.Errorf("value is empty or not valid UTF-8")
 	}
 	return nil
 }

@@ -51,8 +51,9 @@ type field struct {
 	kind   protoreflect.Kind
 	list   bool
 	sub    *message
-	wrap   *field // google.protobuf.*Value: the field inside
-	stamp  bool   // google.protobuf.Timestamp
+	span   *message // RANGE: its start and end
+	wrap   *field   // google.protobuf.*Value: the field inside
+	stamp  bool     // google.protobuf.Timestamp
 	enum   map[int32]string
 	check  func(*field, scalar) error
 	read   func(*field, scalar) any
@@ -226,6 +227,8 @@ func (c *compiler) messageField(f *field, fd protoreflect.FieldDescriptor, misma
 	case f.column.Type == Struct:
 		f.sub, err = c.message(fd.Message(), f.column.Fields, f.path+".", depth+1)
 		return err
+	case f.column.Type == Range:
+		return c.rangeField(f, fd, depth)
 	case name == "google.protobuf.Timestamp" && f.column.Type == Timestamp:
 		f.stamp = true
 		return nil

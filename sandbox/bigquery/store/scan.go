@@ -176,6 +176,9 @@ func (s *Scanner) Shape() *row.Shape { return s.shape }
 // Position is the current row's write stream and its offset there.
 func (s *Scanner) Position() (stream *Stream, offset int64) { return s.extent.Stream, s.offset }
 
+// Micros is when the current row came, in emulator time, microseconds since the epoch.
+func (s *Scanner) Micros() int64 { return s.frame.micros }
+
 // Frame names the current row's frame: rows of one frame lie together in the file.
 func (s *Scanner) Frame() Mark { return Mark{extent: *s.extent, at: s.frame.at - frameHeader} }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -30,13 +31,18 @@ type Table struct {
 	mu      sync.Mutex
 	def     *bq.Table
 	columns []*row.Column
-	// before are the columns the Storage Write API sees until the time given: see Config.SchemaDelay.
-	before      []*row.Column
-	beforeUntil time.Time
-	shapes      map[shapeKey]*row.Shape
-	streams     []*Stream // by creation
-	byID        map[string]*Stream
-	dropped     bool
+	// hidden are the updates that the Storage Write API may not know of yet, oldest first: see Config.SchemaDelay.
+	hidden  []hidden
+	shapes  map[shapeKey]*row.Shape
+	streams []*Stream // by creation
+	byID    map[string]*Stream
+	dropped bool
+}
+
+// hidden is an update of the schema: until the time given the Storage Write API sees the columns of before.
+type hidden struct {
+	before []*row.Column
+	until  time.Time
 }
 
 // shapeKey names a compiled shape: a descriptor and the columns it was compiled against, which are never changed in place.
@@ -125,14 +131,18 @@ func (t *Table) WriteColumns() []*row.Column {
 	now := t.store.clock.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if now.Before(t.beforeUntil) {
-		return t.before
+	for len(t.hidden) > 0 && !now.Before(t.hidden[0].until) {
+		t.hidden = t.hidden[1:]
+	}
+	if len(t.hidden) > 0 {
+		return t.hidden[0].before
 	}
 	return t.columns
 }
 
-// Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves].
-func (t *Table) Update(change func(old *bq.Table) (*bq.Table, error)) (*bq.Table, error) {
+// Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves]. The Storage Write API sees a
+// new schema after Config.SchemaDelay, or after hide if that is longer.
+func (t *Table) Update(hide time.Duration, change func(old *bq.Table) (*bq.Table, error)) (*bq.Table, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	def, err := change(t.def)
@@ -144,13 +154,19 @@ func (t *Table) Update(change func(old *bq.Table) (*bq.Table, error)) (*bq.Table
 		err = row.Evolves(t.columns, columns)
 	}
 	if err != nil {
-		return nil, invalid(t.Name(), "%v", err)
+		return nil, invalid(t.Name(), "Provided Schema does not match Table %s:%s. %v", t.ref.ProjectId, t.ID(), err)
 	}
 	if err := writeJSON(filepath.Join(t.dir, "table.json"), def); err != nil {
 		return nil, err
 	}
-	t.before, t.beforeUntil = t.columns, t.store.clock.Now().Add(t.store.cfg.SchemaDelay)
-	t.def, t.columns, t.shapes = def, columns, map[shapeKey]*row.Shape{}
+	t.def = def
+	if reflect.DeepEqual(columns, t.columns) {
+		return def, nil
+	}
+	if hide = max(hide, t.store.cfg.SchemaDelay); hide > 0 {
+		t.hidden = append(t.hidden, hidden{t.columns, t.store.clock.Now().Add(hide)})
+	}
+	t.columns, t.shapes = columns, map[shapeKey]*row.Shape{}
 	return def, nil
 }
 
@@ -182,6 +198,9 @@ func (t *Table) CreateStream(kind storagepb.WriteStream_Type) (*Stream, error) {
 func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Stream, error) {
 	if t.dropped {
 		return nil, tableNotFound(t.Name())
+	}
+	if t.def.View != nil {
+		return nil, invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
 	}
 	now := t.store.clock.Now()
 	st := &Stream{

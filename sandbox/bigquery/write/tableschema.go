@@ -14,7 +14,7 @@ var storageTypes = map[row.Type]storagepb.TableFieldSchema_Type{
 	row.Date: storagepb.TableFieldSchema_DATE, row.Time: storagepb.TableFieldSchema_TIME,
 	row.DateTime: storagepb.TableFieldSchema_DATETIME, row.Geography: storagepb.TableFieldSchema_GEOGRAPHY,
 	row.JSON: storagepb.TableFieldSchema_JSON, row.Interval: storagepb.TableFieldSchema_INTERVAL,
-	row.Struct: storagepb.TableFieldSchema_STRUCT,
+	row.Range: storagepb.TableFieldSchema_RANGE, row.Struct: storagepb.TableFieldSchema_STRUCT,
 }
 
 // tableSchema is the Storage API's form of columns.
@@ -28,6 +28,9 @@ func fieldSchemas(columns []*row.Column) []*storagepb.TableFieldSchema {
 		f := &storagepb.TableFieldSchema{
 			Name: c.Name, Type: storageTypes[c.Type], Mode: storagepb.TableFieldSchema_NULLABLE,
 			MaxLength: c.MaxLength, Precision: c.Precision, Scale: c.Scale, Fields: fieldSchemas(c.Fields),
+		}
+		if c.Type == row.Range {
+			f.RangeElementType = &storagepb.TableFieldSchema_FieldElementType{Type: storageTypes[c.Element]}
 		}
 		switch {
 		case c.Repeated:

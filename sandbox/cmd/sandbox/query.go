@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,7 +23,8 @@ import (
 
 type queryCommand struct {
 	connection
-	SQL     string        `arg:"" name:"sql" help:"The query, in BigQuery's SQL. Tables without a dataset are those of waybill."`
+	SQL     string        `arg:"" optional:"" name:"sql" help:"The query, in BigQuery's SQL. Tables without a dataset are those of waybill."`
+	File    string        `type:"existingfile" help:"File that holds the query instead."`
 	JSON    bool          `name:"json" help:"Print one JSON object a row."`
 	Rows    int           `default:"1000" help:"Print at most this many rows."`
 	Timeout time.Duration `default:"1m" help:"Give up after this long."`
@@ -34,11 +36,27 @@ func (queryCommand) Help() string {
 	return `Examples:
   sandbox query "SELECT event_type, COUNT(*) AS events FROM delivery_events GROUP BY event_type ORDER BY events DESC"
   sandbox query "SELECT kafka_partition, COUNT(*), MAX(kafka_offset) FROM delivery_events GROUP BY 1 ORDER BY 1"
-  sandbox query --json "SELECT * FROM delivery_events LIMIT 1"`
+  sandbox query --json "SELECT * FROM delivery_events LIMIT 1"
+  sandbox query --file deploy/sql/delivery_events_legacy.sql`
+}
+
+// Validate implements kong's check.
+func (c queryCommand) Validate() error {
+	if (c.SQL == "") == (c.File == "") {
+		return errors.New("give a query <sql>, or a file that holds it with --file")
+	}
+	return nil
 }
 
 // Run asks, through BigQuery's own Go client.
 func (c queryCommand) Run(ctx context.Context, s streams) error {
+	if c.File != "" {
+		text, err := os.ReadFile(c.File)
+		if err != nil {
+			return err
+		}
+		c.SQL = string(text)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	endpoints, err := c.endpoints(ctx)

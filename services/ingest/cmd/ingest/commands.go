@@ -18,10 +18,11 @@ import (
 )
 
 type commands struct {
-	Serve   serveCmd   `cmd:"" help:"Carry partitions until SIGTERM, then drain and leave the group."`
-	Check   checkCmd   `cmd:"" help:"Check the configuration and everything it points to: contracts, brokers, topics, group, writers. Changes nothing."`
-	Health  healthCmd  `cmd:"" help:"Ask the ingest that runs here how it is. Exit status 0: it serves."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Carry partitions until SIGTERM, then drain and leave the group."`
+	Check       checkCmd       `cmd:"" help:"Check the configuration and everything it points to: contracts, brokers, topics, group, writers. Changes nothing."`
+	Health      healthCmd      `cmd:"" help:"Ask the ingest that runs here how it is. Exit status 0: it serves."`
+	DeadLetters deadLettersCmd `cmd:"" help:"List, show and replay the records that did not become rows."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // file is the flag that most commands have.

@@ -1,55 +1,81 @@
 package contract
 
 import (
-	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
 // Config is one entry of `contracts:`: the records of a topic that carry certain types, and the table they become rows of.
 //
 // An entry is built in (`builtin:`), which settles everything and lets the rest be overridden where that makes sense, or described by a
-// schema (`format:` and `schema:`). Several entries may share a topic, each with a table of its own.
+// schema (`format:` and `schema:`). Several entries may share a topic, each with a table of its own. What is of the topic (TypeHeader, Unknown,
+// Tombstones) one of them may say for all.
 type Config struct {
 	// Topic is the Kafka topic. Default: that of the built-in contract.
 	Topic string `yaml:"topic"`
+	// TopicPattern is a regular expression (RE2) that the whole name of a topic matches, instead of Topic. Each topic it matches has the contracts of
+	// all entries with this very pattern. Entries that name a topic go before patterns; a topic that two patterns match is refused.
+	TopicPattern string `yaml:"topic_pattern"`
 	// Builtin names a built-in contract: delivery.v6 or stock.v1.
 	Builtin string `yaml:"builtin"`
-	// Format is the format of the payload: avro. A payload is one bare datum, or an object container file with one datum.
+	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object) or raw (the
+	// payload as it is, see As).
 	Format string `yaml:"format"`
 	// Schema is the file of the payload's schema, relative to the configuration file.
 	Schema string `yaml:"schema"`
+	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
+	// value). Default: bytes.
+	As string `yaml:"as"`
+	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse or drop. Default: refuse.
+	UnknownFields string `yaml:"unknown_fields"`
+	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
+	Mode string `yaml:"mode"`
 	// Table is `table`, `dataset.table` or `project.dataset.table`; the writer's configuration fills in the rest.
 	Table string `yaml:"table"`
 	// Payload names the column that holds the payload. Default: payload.
 	Payload string `yaml:"payload"`
-	// TypeHeader is the record header that names the type. Default: item_type_name. The same for all entries of a topic.
+	// TypeHeader is the record header that names the type. Default: item_type_name. It is the topic's.
 	TypeHeader string `yaml:"type_header"`
 	// Types are the types taken: exact names, `prefix.*` for all that start so, `*` for all, records without the header
 	// included. An exact name goes before a prefix, a longer prefix before a shorter one.
 	Types []string `yaml:"types"`
 	// Ignore are the types, written likewise, whose records become neither rows nor dead letters.
 	Ignore []string `yaml:"ignore"`
+	// Unknown says what becomes of records whose type no entry takes: dead_letter, ignore or table. Default: dead_letter. It is the topic's.
+	Unknown string `yaml:"unknown"`
+	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES column, payload.
+	UnknownTable string `yaml:"unknown_table"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default: topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
 	EventTime EventTime `yaml:"event_time"`
 	// TopicVersion is the topic's version. Default: from a `_v6_` in the topic's name, else null.
 	TopicVersion string `yaml:"topic_version"`
-	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time, kafka_timestamp or
-	// none. Default: event_time.
+	// Key says what becomes of the record's key: keep (the column kafka_key), omit, or event_id, which keeps it and makes it, as text, the identity of
+	// the event. Default: keep.
+	Key string `yaml:"key"`
+	// Delivery is exactly_once or at_least_once. Default: exactly_once.
+	Delivery string `yaml:"delivery"`
+	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. Default: off.
+	Evolution string `yaml:"evolution"`
+	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or kafka_timestamp; ingestion for
+	// BigQuery's own time of ingestion, or none. Default: event_time.
 	PartitionBy string `yaml:"partition_by"`
 	// PartitionUnit is the length of a partition: hour, day, month or year. Default: day.
 	PartitionUnit string `yaml:"partition_unit"`
 	// ClusterBy are the envelope's columns that a new table is clustered by, at most four, or none. Default: event_type.
 	ClusterBy []string `yaml:"cluster_by"`
-	// Tombstones says what becomes of records with a null value: ignore or dead_letter. Default: ignore. The same for all entries
-	// of a topic.
+	// Tombstones says what becomes of records with a null value: ignore, dead_letter or row, which routes them by their header as any record and
+	// leaves the payload null. Default: ignore. It is the topic's.
 	Tombstones string `yaml:"tombstones"`
+
+	place config.Place
 }
+
+// SetPlace tells the entry where it stands.
+func (c *Config) SetPlace(p config.Place) { c.place = p }
 
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {
@@ -63,13 +89,21 @@ const (
 	defaultTypeHeader = "item_type_name"
 	defaultPayload    = "payload"
 	none              = "none"
+	ingestion         = "ingestion"
 
-	tombstonesIgnore     = "ignore"
-	tombstonesDeadLetter = "dead_letter"
+	tombstonesRow = "row"
+
+	toDeadLetter = "dead_letter" // of unknown types and of tombstones
+	toNothing    = "ignore"      // likewise
+	toTable      = "table"       // of unknown types
+
+	keyKeep    = "keep"
+	keyOmit    = "omit"
+	keyEventID = "event_id"
 )
 
 var (
-	partitionColumns = []string{"event_time", "ingest_time", "kafka_timestamp", none}
+	partitionColumns = []string{"event_time", "ingest_time", "kafka_timestamp", ingestion, none}
 	clusterColumns   = []string{
 		"event_id", "event_type", "item_type", "event_time", "ingest_time", "topic_version",
 		"kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
@@ -79,37 +113,54 @@ var (
 		"month": lanev1.PartitionUnit_PARTITION_UNIT_MONTH, "year": lanev1.PartitionUnit_PARTITION_UNIT_YEAR,
 	}
 
+	deliveries = map[string]lanev1.Delivery{
+		"exactly_once": lanev1.Delivery_DELIVERY_EXACTLY_ONCE, "at_least_once": lanev1.Delivery_DELIVERY_AT_LEAST_ONCE,
+	}
+	evolutions = map[string]lanev1.Evolution{
+		"off": lanev1.Evolution_EVOLUTION_OFF, "additive": lanev1.Evolution_EVOLUTION_ADDITIVE,
+	}
+
 	topicName  = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 	tableName  = regexp.MustCompile(`^([a-zA-Z0-9:.-]+\.)?([a-zA-Z0-9_]+\.)?[\pL\pN\pM\p{Pc}\p{Pd} ]+$`)
 	columnName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,299}$`)
 	versionTag = regexp.MustCompile(`_(v[0-9]+)(_|$)`)
 )
 
-// withDefaults fills in what the entry leaves out. Call it on an entry that Check finds nothing about.
+// withDefaults fills in what the entry leaves out, but for what is the topic's. Call it on an entry that Check finds nothing about.
 func (c Config) withDefaults() Config {
 	if b, ok := builtins[c.Builtin]; ok {
-		c.Topic = or(c.Topic, b.topic)
+		c.Format = "avro"
+		if c.TopicPattern == "" {
+			c.Topic = or(c.Topic, b.topic)
+		}
 		c.Table = or(c.Table, b.table)
-		c.Payload, c.EventID, c.EventTime = b.payload, b.eventID, EventTime{Field: b.eventTime, Unit: "auto"}
+		c.Payload, c.EventTime = b.payload, EventTime{Field: b.eventTime, Unit: "auto"}
+		if c.Key != keyEventID {
+			c.EventID = b.eventID
+		}
 		if len(c.Types) == 0 {
 			c.Types = b.types
 		}
 	}
 	c.Payload = or(c.Payload, defaultPayload)
-	c.TypeHeader = or(c.TypeHeader, defaultTypeHeader)
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
+	c.Key = or(c.Key, keyKeep)
 	c.PartitionBy = or(c.PartitionBy, "event_time")
 	c.PartitionUnit = or(c.PartitionUnit, "day")
-	c.Tombstones = or(c.Tombstones, tombstonesIgnore)
+	c.Delivery = or(c.Delivery, "exactly_once")
+	c.Evolution = or(c.Evolution, "off")
 	if len(c.ClusterBy) == 0 {
 		c.ClusterBy = []string{"event_type"}
 	}
-	if c.TopicVersion == "" {
-		if found := versionTag.FindStringSubmatch(c.Topic); found != nil {
-			c.TopicVersion = found[1]
-		}
-	}
 	return c
+}
+
+// versionOf is the version that a topic's name tells, or nothing.
+func versionOf(topic string) string {
+	if found := versionTag.FindStringSubmatch(topic); found != nil {
+		return found[1]
+	}
+	return ""
 }
 
 func or(value, otherwise string) string {
@@ -117,94 +168,4 @@ func or(value, otherwise string) string {
 		return otherwise
 	}
 	return value
-}
-
-// Check reports what is wrong with the entry by itself.
-func (c *Config) Check(report func(key, message, remedy string)) {
-	if c.Builtin != "" {
-		c.checkBuiltin(report)
-	} else {
-		c.checkSchema(report)
-	}
-	if c.Topic != "" && !topicName.MatchString(c.Topic) {
-		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
-	}
-	if c.Table != "" && (!tableName.MatchString(c.Table) || strings.Count(c.Table, ".") > 2) {
-		report("table", fmt.Sprintf("%q is no name of a table", c.Table), "write table, dataset.table or project.dataset.table")
-	}
-	for _, list := range []struct {
-		key   string
-		types []string
-	}{{"types", c.Types}, {"ignore", c.Ignore}} {
-		for _, name := range list.types {
-			if _, err := parsePattern(name); err != nil {
-				report(list.key, err.Error(), "write an exact name, prefix.* or *")
-			}
-		}
-	}
-	oneOf := func(key, value string, allowed ...string) {
-		if value != "" && !slices.Contains(allowed, value) {
-			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
-		}
-	}
-	oneOf("tombstones", c.Tombstones, tombstonesIgnore, tombstonesDeadLetter)
-	oneOf("partition_by", c.PartitionBy, partitionColumns...)
-	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
-	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
-	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
-		return
-	}
-	for i, column := range c.ClusterBy {
-		oneOf("cluster_by", column, clusterColumns...)
-		if slices.Contains(c.ClusterBy[:i], column) {
-			report("cluster_by", column+" is there twice", "name it once")
-		}
-	}
-	if len(c.ClusterBy) > 4 {
-		report("cluster_by", fmt.Sprintf("%d columns", len(c.ClusterBy)), "BigQuery clusters by four columns at most")
-	}
-}
-
-func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
-	if _, ok := builtins[c.Builtin]; !ok {
-		report("builtin", fmt.Sprintf("there is no built-in contract %q", c.Builtin), "choose "+strings.Join(builtinNames(), " or ")+", or give format and schema")
-	}
-	for _, settled := range []struct {
-		key string
-		set bool
-	}{
-		{"format", c.Format != ""},
-		{"schema", c.Schema != ""},
-		{"payload", c.Payload != ""},
-		{"event_id", c.EventID != ""},
-		{"event_time", c.EventTime != EventTime{}},
-	} {
-		if settled.set {
-			report(settled.key, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
-		}
-	}
-}
-
-func (c *Config) checkSchema(report func(key, message, remedy string)) {
-	if c.Format != "avro" {
-		report("format", fmt.Sprintf("the format is %q", c.Format), "write format: avro and a schema, or builtin: "+strings.Join(builtinNames(), " or "))
-	}
-	for _, needed := range []struct{ key, value, remedy string }{
-		{"topic", c.Topic, "name the Kafka topic"},
-		{"schema", c.Schema, "name the .avsc file of the payload, relative to this file"},
-		{"table", c.Table, "name the table that the rows go to"},
-	} {
-		if needed.value == "" {
-			report(needed.key, "it is missing", needed.remedy)
-		}
-	}
-	if len(c.Types) == 0 {
-		report("types", "it is missing", "list the types to take, or [\"*\"] to take every record of the topic")
-	}
-	if c.Payload != "" && !columnName.MatchString(c.Payload) {
-		report("payload", fmt.Sprintf("%q is no name of a column", c.Payload), "use letters, digits and underscores")
-	}
-	if c.EventTime.Field == "" && c.EventTime.Unit != "" {
-		report("event_time.field", "there is a unit and no field", "name the payload field, or remove event_time")
-	}
 }

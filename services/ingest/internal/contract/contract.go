@@ -24,8 +24,9 @@ var units = map[string]decode.Unit{"auto": decode.Auto, "s": decode.Seconds, "ms
 type Contract struct {
 	name    string
 	version string
-	plan    *decode.Plan
-	decoder *decode.Decoder
+	key     string // what becomes of the record's key
+	plan    decode.Plan
+	decoder decode.Decoder
 
 	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
 	// and time from it.
@@ -33,28 +34,32 @@ type Contract struct {
 	memo              memo
 }
 
-func newContract(name, version string, plan *decode.Plan) *Contract {
-	return &Contract{name: name, version: version, plan: plan, decoder: plan.NewDecoder()}
+func newContract(name, version, key string, plan decode.Plan) *Contract {
+	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder()}
 }
 
-func (c *Contract) fork() *Contract { return newContract(c.name, c.version, c.plan) }
+func (c *Contract) fork() *Contract { return newContract(c.name, c.version, c.key, c.plan) }
 
-// Name is the built-in contract's name, or that of the schema file without its extension.
+// Name is the built-in contract's name, or that of the schema file without its extension; without a schema the table's. The contract of records
+// whose type no other takes is called unknown.
 func (c *Contract) Name() string { return c.name }
 
 // keptBytes bounds the buffers kept from row to row: one huge record must not hold its memory for ever in each lane.
 const keptBytes = 1 << 20
 
 // AppendRow appends the record's row as one entry of `repeated rows = 1`: tag 0x0a, length, row. m is what Match said of the record,
-// nowMicros the time of ingestion in microseconds since the epoch. Fields are ascending and lengths minimal. On error dst comes back at
+// nowMicros the time of ingestion in microseconds since the epoch. Of a null value the payload is null. Fields are ascending and lengths minimal. On error dst comes back at
 // its old length and the error is a *decode.Error.
 func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros int64) ([]byte, error) {
-	payload, err := c.decoder.Append(c.payload[:0], r.Value)
-	if err != nil {
-		return dst, err
-	}
-	if cap(payload) <= keptBytes {
-		c.payload = payload
+	payload := c.payload[:0]
+	if r.Value != nil {
+		var err error
+		if payload, err = c.decoder.Append(payload, r.Value); err != nil {
+			return dst, err
+		}
+		if cap(payload) <= keptBytes {
+			c.payload = payload
+		}
 	}
 	envelope, fault := c.appendEnvelope(c.envelope[:0], r, m.itemType, nowMicros)
 	if fault != nil {
@@ -63,9 +68,13 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros in
 	if cap(envelope) <= keptBytes {
 		c.envelope = envelope
 	}
+	dst = append(dst, rowsTag)
+	if r.Value == nil {
+		dst = appendVarint(dst, uint64(len(envelope)))
+		return append(dst, envelope...), nil
+	}
 	var head [16]byte
 	payloadHead := appendVarint(append(head[:0], payloadTag...), uint64(len(payload)))
-	dst = append(dst, rowsTag)
 	dst = appendVarint(dst, uint64(len(envelope)+len(payloadHead)+len(payload)))
 	dst = append(dst, envelope...)
 	dst = append(dst, payloadHead...)

@@ -11,12 +11,13 @@ import (
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/proto/image"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 )
 
 // The generated messages and those built from the schema at run time are the same columns: names, numbers, types, labels, column types.
 func TestRunTimeRowIsTheGeneratedOne(t *testing.T) {
 	for name, b := range builtins {
-		plan, err := decode.Compile(b.schema, decode.Options{Contract: name, Payload: b.payload})
+		plan, err := avro.Compile(b.schema, decode.Options{Contract: name, Payload: b.payload})
 		if err != nil {
 			t.Fatal(err)
 		}

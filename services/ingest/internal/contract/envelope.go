@@ -3,6 +3,7 @@ package contract
 import (
 	"encoding/binary"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -46,10 +47,14 @@ func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
 // appendEnvelope appends the fields before the payload, which the decoder has just read.
 func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, *fault) {
 	c.memo.move(r, c.version)
-	if id, ok := c.decoder.EventID(); ok {
-		dst = appendText(dst, tagEventID, id)
-	} else {
+	id, ok := c.identity(r)
+	switch {
+	case !ok:
 		dst = c.memo.appendPlace(dst, r.Offset)
+	case c.key == keyEventID && !utf8.Valid(id):
+		return dst, &fault{field: "event_id", reason: "the key is not valid UTF-8"}
+	default:
+		dst = appendText(dst, tagEventID, id)
 	}
 	if itemType != nil {
 		typed := c.memo.typeFields(itemType)
@@ -58,7 +63,7 @@ func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte,
 		}
 		dst = append(dst, typed...)
 	}
-	if micros, ok := c.decoder.EventTime(); ok {
+	if micros, ok := c.decoder.EventTime(); ok && r.Value != nil {
 		dst = appendNumber(dst, tagEventTime, micros)
 	}
 	dst = appendNumber(dst, tagIngestTime, nowMicros)
@@ -70,11 +75,22 @@ func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte,
 		}
 		dst = appendNumber(dst, tagKafkaTimestamp, r.TimestampMicros)
 	}
-	if r.Key != nil {
+	if r.Key != nil && c.key != keyOmit {
 		dst = appendText(dst, tagKafkaKey, r.Key)
 	}
 	headers, bad := c.memo.headerFields(r)
 	return append(dst, headers...), bad
+}
+
+// identity is the event's: the key where the contract says so, unless it is null or empty, else what the payload says, if there is one.
+func (c *Contract) identity(r *record.Record) (id []byte, ok bool) {
+	switch {
+	case c.key == keyEventID:
+		return r.Key, len(r.Key) > 0
+	case r.Value == nil:
+		return nil, false // the decoder still knows the record before
+	}
+	return c.decoder.EventID()
 }
 
 // appendPlace appends topic/partition/offset as the event's identity.

@@ -39,7 +39,7 @@ type vector struct {
 
 func vectors(t testing.TB, name string) []vector {
 	t.Helper()
-	f, err := os.Open("../decode/testdata/" + name)
+	f, err := os.Open("../decode/avro/testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,38 +11,32 @@ import (
 	"github.com/waybill-data/waybill/pkg/config"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
-// Set is the contracts of a process. It is immutable and safe for concurrent use; each lane works with a Fork of its topic.
-type Set struct{ topics []*Topic }
-
-// Topic is the contracts of one topic. Not safe for concurrent use: Fork it for each lane.
-type Topic struct {
-	Name string
-	// Routes are the topic's tables; the same for every lane of the process.
-	Routes []*lanev1.Route
-	// Fingerprint is that of the routing. Rows can be dropped on replay only under the fingerprint they were appended under.
-	Fingerprint uint64
-
-	routing   *routing
-	contracts []*Contract // by route
-}
-
-// Load compiles the entries; without any, the built-in contracts. Schema files are looked for in dir, the configuration file's folder. The
-// error is config.Problems: all of them, with keys below `contracts`.
+// Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file that the entry stands in; of
+// an entry from elsewhere in dir. The error is config.Problems: all of them, with keys below `contracts`, or in the entry's file.
 func Load(configs []Config, dir string) (*Set, error) {
 	if len(configs) == 0 {
 		configs = defaultConfigs()
 	}
-	l := loader{dir: dir, byTopic: map[string][]entry{}}
+	l := loader{dir: dir, groups: map[group][]entry{}}
 	for i := range configs {
 		l.add(i, configs[i])
 	}
 	set := &Set{}
-	for _, name := range l.order {
-		if t := l.topic(name, l.byTopic[name]); t != nil {
-			set.topics = append(set.topics, t)
+	for _, g := range l.order {
+		t := l.topic(g, l.groups[g])
+		switch {
+		case t == nil:
+		case g.pattern:
+			re, err := wholeName(g.name)
+			if err != nil {
+				return nil, err // Check has reported it
+			}
+			set.patterns = append(set.patterns, pattern{re, t})
+		default:
+			set.named = append(set.named, t)
 		}
 	}
 	if len(l.problems) > 0 {
@@ -51,182 +45,249 @@ func Load(configs []Config, dir string) (*Set, error) {
 	return set, nil
 }
 
-// Topics lists the topics' names, in the order of the configuration.
-func (s *Set) Topics() []string {
-	names := make([]string, len(s.topics))
-	for i, t := range s.topics {
-		names[i] = t.Name
+// LoadDir reads the entries of every *.yaml file in a folder, in the order of their names. Each file is an entry or a list of them. The error is
+// config.Problems.
+func LoadDir(dir string) ([]Config, error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", dir)
 	}
-	return names
+	if err != nil {
+		return nil, config.Problems{{Key: "contracts_dir", Message: err.Error(), Remedy: "name a folder, relative to the configuration file"}}
+	}
+	files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.yaml"))
+	if err != nil || len(files) == 0 {
+		return nil, config.Problems{{Key: "contracts_dir", Message: dir + " holds no *.yaml file", Remedy: "put contracts there, or remove contracts_dir"}}
+	}
+	var all []Config
+	var errs []error
+	for _, file := range files {
+		entries, err := config.LoadEntries[Config](file)
+		all = append(all, entries...)
+		errs = append(errs, err)
+	}
+	return all, config.Merge(dir, errs...)
 }
 
-// Topic returns the contracts of a topic, nil if there are none. Fork them for a lane.
-func (s *Set) Topic(name string) *Topic {
-	for _, t := range s.topics {
-		if t.Name == name {
-			return t
-		}
-	}
-	return nil
+// escapeGlob makes a pattern that only a path itself matches.
+func escapeGlob(path string) string {
+	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(path)
 }
 
-// Fork returns a copy with the same routes that shares no state: one lane's own.
-func (t *Topic) Fork() *Topic {
-	fork := *t
-	fork.contracts = make([]*Contract, len(t.contracts))
-	for i, c := range t.contracts {
-		fork.contracts[i] = c.fork()
-	}
-	return &fork
+// group is what entries have in common whose records share a routing: a topic, or a pattern of topics.
+type group struct {
+	pattern bool
+	name    string
 }
 
-// Match says what becomes of a record, by its headers and whether its value is null. It decodes nothing and allocates for the Reason of Unknown
-// only. The Match holds for as long as the record's bytes.
-func (t *Topic) Match(r *record.Record) Match {
-	if r.Value == nil {
-		if t.routing.deadLetterTombstones {
-			return Match{Action: Unknown, Reason: "the value is null"}
-		}
-		return Match{Action: Ignore}
+func (g group) String() string {
+	if g.pattern {
+		return "topic_pattern " + g.name
 	}
-	itemType := t.routing.itemType(r)
-	target, ok := t.routing.target(itemType)
-	switch {
-	case ok && target == toIgnore:
-		return Match{Action: Ignore}
-	case ok:
-		return Match{Action: Row, Route: target, Contract: t.contracts[target], itemType: itemType}
-	case itemType == nil:
-		return Match{Action: Unknown, Reason: fmt.Sprintf("header %s is missing", t.routing.header)}
-	}
-	return Match{Action: Unknown, Reason: fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType)}
+	return "topic " + g.name
 }
 
 // entry is an entry of the configuration with its defaults, and what it compiled to.
 type entry struct {
 	Config
-	key      string
+	index    int
 	contract *Contract
 	route    *lanev1.Route
+}
+
+// key names an entry for people, file included where it has one of its own.
+func (e *entry) key() string {
+	switch {
+	case e.place.File() == "":
+		return fmt.Sprintf("contracts[%d]", e.index)
+	case strings.HasPrefix(e.place.Key(), "contracts"):
+		return e.place.Key()
+	}
+	return strings.TrimSpace(filepath.Base(e.place.File()) + " " + e.place.Key())
 }
 
 type loader struct {
 	dir      string
 	problems config.Problems
-	order    []string
-	byTopic  map[string][]entry
+	order    []group
+	groups   map[group][]entry
 }
 
-func (l *loader) report(key, message, remedy string) {
-	l.problems = append(l.problems, config.Problem{Key: key, Message: message, Remedy: remedy})
+// report reports a problem at a key of an entry.
+func (l *loader) report(e *entry, key, message, remedy string) {
+	if e.place.File() != "" {
+		l.problems = append(l.problems, e.place.Problem(key, message, remedy))
+		return
+	}
+	l.problems = append(l.problems, config.Problem{Key: e.key() + "." + key, Message: message, Remedy: remedy})
 }
 
 // add checks and compiles one entry.
 func (l *loader) add(i int, c Config) {
-	key := fmt.Sprintf("contracts[%d]", i)
+	e := entry{Config: c, index: i}
 	before := len(l.problems)
-	c.Check(func(sub, message, remedy string) { l.report(key+"."+sub, message, remedy) })
+	c.Check(func(key, message, remedy string) { l.report(&e, key, message, remedy) })
 	if len(l.problems) > before {
 		return
 	}
-	c = c.withDefaults()
-	e := entry{Config: c, key: key}
-	schema, name, message := l.schema(&e)
-	if schema == nil {
+	e.Config = c.withDefaults()
+	schema, name, message, ok := l.schema(&e)
+	if !ok {
 		return
 	}
-	plan, err := decode.Compile(schema, decode.Options{
-		Contract: name, Payload: c.Payload, EventID: c.EventID, EventTime: c.EventTime.Field, EventTimeUnit: units[c.EventTime.Unit],
+	plan, err := formats[e.Format].compile(schema, &e.Config, decode.Options{
+		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
 	})
 	if err == nil {
 		e.route, err = route(&e.Config, plan, message)
 	}
 	if err != nil {
-		l.reportCompile(key, err)
+		l.reportCompile(&e, err)
 		return
 	}
-	e.contract = newContract(name, c.TopicVersion, plan)
-	if l.byTopic[c.Topic] == nil {
-		l.order = append(l.order, c.Topic)
+	e.contract = newContract(name, e.TopicVersion, e.Key, plan)
+	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
+	if l.groups[g] == nil {
+		l.order = append(l.order, g)
 	}
-	l.byTopic[c.Topic] = append(l.byTopic[c.Topic], e)
+	l.groups[g] = append(l.groups[g], e)
 }
 
-// schema reads the entry's schema; it is nil if there was a problem. message is the built-in row message, if any.
-func (l *loader) schema(e *entry) (schema []byte, name, message string) {
+// schema reads the entry's schema; ok is false if there was a problem. message is the built-in row message, if any.
+func (l *loader) schema(e *entry) (schema []byte, name, message string, ok bool) {
 	if b, ok := builtins[e.Builtin]; ok {
-		return b.schema, e.Builtin, b.message
+		return b.schema, e.Builtin, b.message, true
+	}
+	if formats[e.Format].schema == "" {
+		return nil, e.Table, "", true
+	}
+	dir := l.dir
+	if file := e.place.File(); file != "" {
+		dir = filepath.Dir(file)
 	}
 	path := e.Schema
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(l.dir, path)
+		path = filepath.Join(dir, path)
 	}
 	schema, err := os.ReadFile(path)
 	if err != nil {
-		l.report(e.key+".schema", err.Error(), "name the .avsc file of the payload, relative to the configuration file")
-		return nil, "", ""
+		l.report(e, "schema", err.Error(), "name "+formats[e.Format].schema+" of the payload, relative to the file that says so")
+		return nil, "", "", false
 	}
 	base := filepath.Base(path)
-	return schema, strings.TrimSuffix(base, filepath.Ext(base)), ""
+	return schema, strings.TrimSuffix(base, filepath.Ext(base)), "", true
 }
 
 // reportCompile reports an error of the schema under the key that can mend it.
-func (l *loader) reportCompile(key string, err error) {
-	remedy := "change the schema; the table's columns follow from it"
+func (l *loader) reportCompile(e *entry, err error) {
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
-		for _, option := range []string{"event_id", "event_time"} {
+		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
-				l.report(key+"."+option, field.Error(), "name a field of the schema by its path through records, for example order.id")
+				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
 				return
 			}
 		}
 	}
-	l.report(key+".schema", err.Error(), remedy)
+	l.report(e, "schema", err.Error(), "change the schema; the table's columns follow from it")
 }
 
-// topic joins the entries of one topic; nil if there was a problem.
-func (l *loader) topic(name string, entries []entry) *Topic {
+// topic joins the entries of one topic, or of a pattern; nil if there was a problem.
+func (l *loader) topic(g group, entries []entry) *Topic {
 	before := len(l.problems)
-	first := &entries[0]
-	t := &Topic{Name: name}
+	t := &Topic{Name: g.name}
 	var rules []rule
 	for i := range entries {
 		e := &entries[i]
-		if e.TypeHeader != first.TypeHeader {
-			l.report(e.key+".type_header", fmt.Sprintf("%s reads %s, %s reads %s", e.key, e.TypeHeader, first.key, first.TypeHeader), "use one header for all contracts of the topic")
-		}
-		if e.Tombstones != first.Tombstones {
-			l.report(e.key+".tombstones", fmt.Sprintf("%s says %s, %s says %s", e.key, e.Tombstones, first.key, first.Tombstones), "use one policy for all contracts of the topic")
-		}
 		if at := slices.IndexFunc(t.Routes, func(r *lanev1.Route) bool { return r.Table == e.Table }); at >= 0 {
-			l.report(e.key+".table", fmt.Sprintf("%s sends rows of the same topic to %s already", entries[at].key, e.Table), "join the two entries, or use another table")
+			l.report(e, "table", fmt.Sprintf("%s sends rows of the same topic to %s already", entries[at].key(), e.Table), "join the two entries, or use another table")
 		}
 		t.Routes = append(t.Routes, e.route)
 		t.contracts = append(t.contracts, e.contract)
 		rules = l.rules(rules, e, "types", e.Types, i)
 		rules = l.rules(rules, e, "ignore", e.Ignore, toIgnore)
 	}
+	header, _ := l.agreed(entries, "type_header", defaultTypeHeader, func(c *Config) string { return c.TypeHeader })
+	tombstones, _ := l.agreed(entries, "tombstones", toNothing, func(c *Config) string { return c.Tombstones })
+	policy, says := l.agreed(entries, "unknown", toDeadLetter, func(c *Config) string { return c.Unknown })
+	unknown := toRefuse
+	switch policy {
+	case toNothing:
+		unknown = toIgnore
+	case toTable:
+		unknown = len(entries)
+		l.agreed(entries, "unknown_table", "", func(c *Config) string { return c.UnknownTable })
+		l.catchAll(t, entries, says, rules)
+	}
 	if len(l.problems) > before {
 		return nil
 	}
-	t.routing = newRouting(first.TypeHeader, first.Tombstones == tombstonesDeadLetter, rules)
-	t.Fingerprint = fingerprint(first.TypeHeader, first.Tombstones, rules, func(target int) string { return entries[target].Table })
+	if !g.pattern {
+		t.version(g.name)
+	}
+	t.routing = newRouting(header, tombstones, unknown, rules)
+	t.Fingerprint = fingerprint(header, tombstones, unknown, rules, func(target int) string { return t.Routes[target].Table })
 	return t
+}
+
+// agreed is what the entries say about their topic: those that say something must say the same. says is the first of them, nil if none
+// does.
+func (l *loader) agreed(entries []entry, key, otherwise string, get func(*Config) string) (value string, says *entry) {
+	for i := range entries {
+		e := &entries[i]
+		switch theirs := get(&e.Config); {
+		case theirs == "":
+		case says == nil:
+			value, says = theirs, e
+		case theirs != value:
+			l.report(e, key, fmt.Sprintf("%s says %s, %s says %s", e.key(), theirs, says.key(), value), "say the same in all contracts of the topic, or say it in one")
+		}
+	}
+	return or(value, otherwise), says
+}
+
+// unknownContract is the name of the contract of records whose type no other takes.
+const unknownContract = "unknown"
+
+// catchAll adds the table of records whose type no entry takes.
+func (l *loader) catchAll(t *Topic, entries []entry, says *entry, rules []rule) {
+	if at := slices.IndexFunc(entries, func(e entry) bool { return e.Table == says.UnknownTable }); at >= 0 {
+		l.report(says, "unknown_table", fmt.Sprintf("%s sends rows of its own there", entries[at].key()), "use another table")
+		return
+	}
+	if slices.ContainsFunc(rules, func(r rule) bool { return r.prefix && r.text == "" }) {
+		l.report(says, "unknown", "types of the topic takes \"*\": there is no unknown type", "remove unknown and unknown_table, or list the types")
+		return
+	}
+	// Of such a payload nothing is known, so the table is laid out by when it came.
+	c := Config{
+		Table: says.UnknownTable, Payload: defaultPayload, PartitionBy: "ingest_time", PartitionUnit: "day", ClusterBy: []string{"event_type"},
+		Delivery: says.Delivery, Evolution: says.Evolution,
+	}
+	plan, err := raw.Compile(raw.Bytes, decode.Options{Contract: unknownContract, Payload: c.Payload})
+	if err == nil {
+		var r *lanev1.Route
+		if r, err = route(&c, plan, ""); err == nil {
+			t.Routes = append(t.Routes, r)
+			t.contracts = append(t.contracts, newContract(unknownContract, says.TopicVersion, says.Key, plan))
+			return
+		}
+	}
+	l.report(says, "unknown_table", err.Error(), "use another policy for unknown types")
 }
 
 // rules adds the rules of one list. A type ignored by two entries is ignored; one that has two places to go is a problem.
 func (l *loader) rules(rules []rule, e *entry, key string, types []string, target int) []rule {
 	for _, name := range types {
-		p, err := parsePattern(name)
+		p, err := parseTypes(name)
 		if err != nil {
 			continue // Check has reported it
 		}
-		at := slices.IndexFunc(rules, func(r rule) bool { return r.pattern == p })
+		at := slices.IndexFunc(rules, func(r rule) bool { return r.types == p })
 		switch {
 		case at < 0:
 			rules = append(rules, rule{p, target})
 		case rules[at].target != target || target != toIgnore:
-			l.report(e.key+"."+key, fmt.Sprintf("type %s of topic %s has a place to go already", name, e.Topic), "name it once")
+			l.report(e, key, fmt.Sprintf("type %s of the topic has a place to go already", name), "name it once")
 		}
 	}
 	return rules

@@ -10,12 +10,13 @@ import (
 )
 
 // route is the table of an entry and the descriptor of its rows; message names a built-in one.
-func route(c *Config, plan *decode.Plan, message string) (*lanev1.Route, error) {
-	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{PartitionUnit: partitionUnits[c.PartitionUnit]}}
+func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
+	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{}, Delivery: deliveries[c.Delivery], Evolution: evolutions[c.Evolution]}
 	if c.PartitionBy != none {
-		r.Layout.PartitionField = c.PartitionBy
-	} else {
-		r.Layout.PartitionUnit = lanev1.PartitionUnit_PARTITION_UNIT_UNSPECIFIED
+		r.Layout.PartitionUnit = partitionUnits[c.PartitionUnit]
+		if c.PartitionBy != ingestion {
+			r.Layout.PartitionField = c.PartitionBy
+		}
 	}
 	if c.ClusterBy[0] != none {
 		r.Layout.ClusterFields = c.ClusterBy
@@ -33,7 +34,7 @@ func route(c *Config, plan *decode.Plan, message string) (*lanev1.Route, error) 
 }
 
 // rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the payload's columns.
-func rowDescriptor(plan *decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
+func rowDescriptor(plan decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
 	model, err := image.Self(builtins["delivery.v6"].message)
 	if err != nil {
 		return nil, err

@@ -36,54 +36,64 @@ type Match struct {
 	Contract *Contract
 	// Reason says why, naming header and value, when Action is Unknown.
 	Reason string
+	// Unmatched says that no contract takes the record's type, whatever becomes of it.
+	Unmatched bool
 
 	itemType []byte // the type header's value; nil without the header
 }
 
-// pattern is which types an entry takes.
-type pattern struct {
+// ItemType is the value of the type header; nil without one. It is valid for as long as the record.
+func (m *Match) ItemType() []byte { return m.itemType }
+
+// types is which types an entry takes.
+type types struct {
 	text   string // the exact name, or the prefix with its last dot; empty for all
 	prefix bool
 }
 
-func parsePattern(s string) (pattern, error) {
+func parseTypes(s string) (types, error) {
 	head, prefix := strings.CutSuffix(s, "*")
 	switch {
 	case s == "":
-		return pattern{}, errors.New("the name of a type is empty")
+		return types{}, errors.New("the name of a type is empty")
 	case strings.Contains(head, "*"), prefix && head != "" && !strings.HasSuffix(head, "."):
-		return pattern{}, fmt.Errorf("%q has a * elsewhere than behind the last dot", s)
+		return types{}, fmt.Errorf("%q has a * elsewhere than behind the last dot", s)
 	}
-	return pattern{head, prefix}, nil
+	return types{head, prefix}, nil
 }
 
-func (p pattern) String() string {
+func (p types) String() string {
 	if p.prefix {
 		return p.text + "*"
 	}
 	return p.text
 }
 
-// toIgnore is the target of types that are ignored; other targets are indexes of contracts.
-const toIgnore = -1
+// toIgnore is the target of types that are ignored, toRefuse that of types that no contract takes and that become dead letters; other
+// targets are indexes of contracts.
+const (
+	toIgnore = -1
+	toRefuse = -2
+)
 
-// rule sends the types of a pattern to a target.
+// rule sends types to a target.
 type rule struct {
-	pattern
+	types
 	target int
 }
 
 // routing is the routing of a topic: from the type header to a contract. It is immutable.
 type routing struct {
-	header               []byte
-	deadLetterTombstones bool
-	exact                map[string]int
-	prefixes             []rule // longest first
+	header     []byte
+	tombstones string
+	unknown    int // target of types that no rule takes
+	exact      map[string]int
+	prefixes   []rule // longest first
 }
 
-// newRouting compiles the rules, of which no two have the same pattern.
-func newRouting(header string, deadLetterTombstones bool, rules []rule) *routing {
-	r := &routing{header: []byte(header), deadLetterTombstones: deadLetterTombstones, exact: map[string]int{}}
+// newRouting compiles the rules, of which no two take the same types.
+func newRouting(header, tombstones string, unknown int, rules []rule) *routing {
+	r := &routing{header: []byte(header), tombstones: tombstones, unknown: unknown, exact: map[string]int{}}
 	for _, rule := range rules {
 		if rule.prefix {
 			r.prefixes = append(r.prefixes, rule)
@@ -122,17 +132,24 @@ func (r *routing) itemType(rec *record.Record) []byte {
 }
 
 // fingerprint is a hash of all that decides which table a record counts for, and of nothing else: neither schema nor columns, so that a
-// changed decoder cannot shift a replay. Stable across versions of the program.
-func fingerprint(header, tombstones string, rules []rule, table func(target int) string) uint64 {
+// changed decoder cannot shift a replay. Stable across versions of the program: what a key added later says by default is not written.
+func fingerprint(header, tombstones string, unknown int, rules []rule, table func(target int) string) uint64 {
 	lines := []string{}
 	for _, r := range rules {
 		if r.target == toIgnore {
-			lines = append(lines, fmt.Sprintf("ignore %q", r.pattern.String()))
+			lines = append(lines, fmt.Sprintf("ignore %q", r.types.String()))
 		} else {
-			lines = append(lines, fmt.Sprintf("route %q to %q", r.pattern.String(), table(r.target)))
+			lines = append(lines, fmt.Sprintf("route %q to %q", r.types.String(), table(r.target)))
 		}
 	}
 	slices.Sort(lines)
+	switch unknown {
+	case toRefuse:
+	case toIgnore:
+		lines = append(lines, "unknown ignore")
+	default:
+		lines = append(lines, fmt.Sprintf("unknown to %q", table(unknown)))
+	}
 	h := fnv.New64a()
 	fmt.Fprintf(h, "waybill routing 1\nheader %q\ntombstones %q\n%s\n", header, tombstones, strings.Join(lines, "\n"))
 	return h.Sum64()

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -172,28 +173,34 @@ const pinned = 0xc446585d781a5230
 func TestContractWithoutCode(t *testing.T) {
 	topic := load(t, order(func(c *contract.Config) { c.Topic = "orders_v3_topic"; c.Payload = "order" })).Topic("orders_v3_topic").Fork()
 	route := topic.Routes[0]
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{route.GetDescriptor_()},
-	}, &protoregistry.Files{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	if route.Layout.GetPartitionField() != "event_time" || strings.Join(route.Layout.GetClusterFields(), " ") != "event_type" {
 		t.Errorf("layout %v", route.Layout)
 	}
 	r := typed("shop.Order")
 	r.Value = []byte("\x0e\x06\x02\x06\x01\xe2\x40\x02a")
-	row := dynamicpb.NewMessage(file.Messages().Get(0))
-	if err := proto.Unmarshal(appendRow(t, topic, r), row); err != nil {
-		t.Fatal(err)
-	}
-	text := strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(row)), " ")
+	text := rowOf(t, route, appendRow(t, topic, r))
 	want := `event_id:"7" event_type:"Order" item_type:"shop.Order" event_time:3000 ingest_time:1800000001000001 topic_version:"v3" ` +
 		`kafka_topic:"orders" kafka_partition:1 kafka_offset:2 kafka_headers:{key:"item_type_name" value:"shop.Order"} ` +
 		`order:{id:7 placed:3000 total:"1234.56" customer:{name:"a"}}`
 	if text != want {
 		t.Errorf("%s\nwant %s", text, want)
 	}
+}
+
+// rowOf is a row as text, by the descriptor of its route.
+func rowOf(t *testing.T, route *lanev1.Route, encoded []byte) string {
+	t.Helper()
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{route.GetDescriptor_()},
+	}, &protoregistry.Files{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := dynamicpb.NewMessage(file.Messages().Get(0))
+	if err := proto.Unmarshal(encoded, row); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(row)), " ")
 }
 
 func TestBadRecords(t *testing.T) {
@@ -226,7 +233,10 @@ func TestProblems(t *testing.T) {
 	}{
 		{"contracts[0].builtin", "no built-in", []contract.Config{{Builtin: "nothing"}}},
 		{"contracts[0].schema", "settles", []contract.Config{{Builtin: "stock.v1", Schema: "x.avsc"}}},
-		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "json" })}},
+		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "xml" })}},
+		{"contracts[0].unknown_fields", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.UnknownFields = "json", "ignore" })}},
+		{"contracts[0].unknown_fields", "format json", []contract.Config{order(func(c *contract.Config) { c.UnknownFields = "drop" })}},
+		{"contracts[0].mode", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.Mode = "json", "loose" })}},
 		{"contracts[0].topic", "missing", []contract.Config{order(func(c *contract.Config) { c.Topic = "" })}},
 		{"contracts[0].topic", "no name", []contract.Config{order(func(c *contract.Config) { c.Topic = "a b" })}},
 		{"contracts[0].table", "no name", []contract.Config{order(func(c *contract.Config) { c.Table = "a.b.c.d" })}},
@@ -245,8 +255,8 @@ func TestProblems(t *testing.T) {
 		{"contracts[0].cluster_by", "twice", []contract.Config{order(func(c *contract.Config) { c.ClusterBy = []string{"event_id", "event_id"} })}},
 		{"contracts[1].table", "already", []contract.Config{order(nil), order(func(c *contract.Config) { c.Types = []string{"b"} })}},
 		{"contracts[1].types", "place to go", []contract.Config{order(nil), order(func(c *contract.Config) { c.Table = "b" })}},
-		{"contracts[1].type_header", "reads", []contract.Config{order(nil), order(func(c *contract.Config) { c.Table, c.Types, c.TypeHeader = "b", []string{"b"}, "h" })}},
-		{"contracts[1].tombstones", "says", []contract.Config{order(nil), order(func(c *contract.Config) { c.Table, c.Types, c.Tombstones = "b", []string{"b"}, "dead_letter" })}},
+		{"contracts[1].type_header", "says", []contract.Config{order(func(c *contract.Config) { c.TypeHeader = "item_type_name" }), order(func(c *contract.Config) { c.Table, c.Types, c.TypeHeader = "b", []string{"b"}, "h" })}},
+		{"contracts[1].tombstones", "says", []contract.Config{order(func(c *contract.Config) { c.Tombstones = "ignore" }), order(func(c *contract.Config) { c.Table, c.Types, c.Tombstones = "b", []string{"b"}, "dead_letter" })}},
 	} {
 		_, err := contract.Load(c.configs, "testdata")
 		var problems config.Problems

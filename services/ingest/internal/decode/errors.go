@@ -35,10 +35,13 @@ type SchemaError struct {
 	Reason string
 }
 
+// Misfit is a SchemaError: why a schema cannot be compiled, at the path of a field.
+func Misfit(field, reason string) *SchemaError { return &SchemaError{Field: field, Reason: reason} }
+
 func (e *SchemaError) Error() string { return e.Field + ": " + e.Reason }
 
-// fillPath puts the indexes of the arrays being read into a path template such as items[].variant.id.
-func fillPath(template string, indexes []int) string {
+// FillPath puts the indexes of the arrays being read into a path template such as items[].variant.id.
+func FillPath(template string, indexes []int) string {
 	var b strings.Builder
 	for _, index := range indexes {
 		head, tail, ok := strings.Cut(template, "[]")

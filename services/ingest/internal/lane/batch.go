@@ -44,6 +44,9 @@ type badRecord struct {
 	reason   string
 	contract string
 	err      string
+	// field and offset are where in the record the fault is: empty and -1 when that is not known.
+	field  string
+	offset int
 }
 
 // block is the rows of a batch for one route. They lie in segments from a pool, so that growing copies nothing.
@@ -117,7 +120,9 @@ func (b *batch) letters() []DeadLetter {
 	letters := make([]DeadLetter, len(b.bad))
 	for i := range b.bad {
 		bad := &b.bad[i]
-		letters[i] = DeadLetter{Record: &bad.record, Reason: bad.reason, Contract: bad.contract, Err: bad.err}
+		letters[i] = DeadLetter{
+			Record: &bad.record, Reason: bad.reason, Contract: bad.contract, Err: bad.err, Field: bad.field, Byte: bad.offset,
+		}
 	}
 	return letters
 }

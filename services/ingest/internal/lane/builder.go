@@ -1,10 +1,12 @@
 package lane
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -108,7 +110,7 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 	before := len(*tail)
 	out, err := b.contracts.AppendRow(*tail, r, nowMicros)
 	if err != nil {
-		b.leaveOut(r, paid, reasonUndecodable, m.Contract, err.Error())
+		b.undecodable(r, paid, m.Contract, err)
 		return true
 	}
 	n := len(out) - before
@@ -140,8 +142,17 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 }
 
 func (b *builder) leaveOut(r *record.Record, paid int64, reason, contract, err string) {
-	b.batch.bad = append(b.batch.bad, badRecord{record: *r, reason: reason, contract: contract, err: err})
+	b.batch.bad = append(b.batch.bad, badRecord{record: *r, reason: reason, contract: contract, err: err, offset: -1})
 	b.batch.charge += paid
+}
+
+// undecodable leaves out a record that its contract cannot read, and keeps the place of the fault.
+func (b *builder) undecodable(r *record.Record, paid int64, contract string, err error) {
+	b.leaveOut(r, paid, reasonUndecodable, contract, err.Error())
+	if fault, ok := errors.AsType[*decode.Error](err); ok {
+		bad := &b.batch.bad[len(b.batch.bad)-1]
+		bad.field, bad.offset = fault.Field, fault.Offset
+	}
 }
 
 func (b *builder) pass(r *record.Record) {

@@ -118,7 +118,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 		r := &b.records[i]
 		letters = append(letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Contract,
-			Err: row.GetCode() + ": " + row.GetMessage(),
+			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,
 		})
 	}
 	b.refusals++

@@ -60,4 +60,8 @@ type DeadLetter struct {
 	Contract string
 	// Err says what was wrong, naming the field or byte.
 	Err string
+	// Field is the path of the value at fault, empty when no single one is.
+	Field string
+	// Byte is where in the record's value the fault is, as decode.Error counts; -1 when it is not in the value.
+	Byte int
 }

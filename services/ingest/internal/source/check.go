@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -13,7 +15,7 @@ import (
 )
 
 // Check looks at all that the configuration points to and changes nothing. It ends when ctx does.
-func Check(ctx context.Context, config Config, topics []string) []findings.Finding {
+func Check(ctx context.Context, config Config, topics Topics) []findings.Finding {
 	s := New(config, slog.New(slog.DiscardHandler), nil)
 	if err := s.open(); err != nil {
 		return []findings.Finding{fail("brokers", err, "check the kafka section")}
@@ -21,7 +23,7 @@ func Check(ctx context.Context, config Config, topics []string) []findings.Findi
 	defer s.close()
 	var found []findings.Finding
 	err := s.await(ctx, func() error {
-		id, err := clusterID(s.control, topics)
+		id, err := clusterID(s.control, topics.Names)
 		s.cluster = id
 		return err
 	})
@@ -30,7 +32,27 @@ func Check(ctx context.Context, config Config, topics []string) []findings.Findi
 	}
 	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q", len(s.control.Brokers()), s.cluster)})
 	var readable []string
-	for _, topic := range topics {
+	names := slices.Clone(topics.Names)
+	if topics.Match != nil {
+		var matched map[string]error
+		if err := s.await(ctx, func() (err error) {
+			matched, err = matching(s.control, topics, config.DeadLetter.Suffix)
+			return err
+		}); err != nil {
+			return append(found, fail("topics", explain(err), "grant DESCRIBE on the topics to this principal"))
+		}
+		for _, name := range slices.Sorted(maps.Keys(matched)) {
+			if err := matched[name]; err != nil {
+				found = append(found, fail("topic "+name, err, "narrow one topic_pattern, or name the topic in an entry of its own"))
+				continue
+			}
+			names = append(names, name)
+		}
+		if len(matched) == 0 {
+			found = append(found, findings.Finding{What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern", Remedy: "create one, or correct the pattern; ingest waits for it"})
+		}
+	}
+	for _, topic := range names {
 		f, ok := s.checkTopic(ctx, topic)
 		found = append(found, f)
 		if ok {

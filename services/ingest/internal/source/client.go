@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -176,8 +177,12 @@ func (s *scramClient) Done() bool                            { return s.conversa
 // await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts; the source waits for
 // it when it stops.
 func (s *Source) await(ctx context.Context, call func() error) error {
+	return await(ctx, &s.calls, call)
+}
+
+func await(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
 	done := make(chan error, 1)
-	s.calls.Go(func() { done <- call() })
+	calls.Go(func() { done <- call() })
 	select {
 	case err := <-done:
 		return err

@@ -11,15 +11,15 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
-
-// letterVersion names the layout of a dead letter's headers.
-const letterVersion = "1"
 
 // letters produces dead letters for all lanes, through one idempotent producer that is made when the first is due.
 type letters struct {
 	source *Source
+	// version is the value of the header that names layout and program.
+	version string
 
 	mu       sync.Mutex
 	client   sarama.Client
@@ -29,7 +29,12 @@ type letters struct {
 	said bool
 }
 
-func newLetters(s *Source) *letters { return &letters{source: s, known: make(map[string]bool)} }
+func newLetters(s *Source) *letters {
+	return &letters{source: s, version: letterVersion(), known: make(map[string]bool)}
+}
+
+// letterVersion is what the header of letters and marks says of who wrote them.
+func letterVersion() string { return strconv.Itoa(letterLayout) + "/" + version.String() }
 
 // produce returns when every letter is acknowledged by all in-sync replicas. It tries until ctx ends; letters may be there twice then.
 func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
@@ -42,10 +47,12 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 		rest = append(rest, l.message(&batch[i], now))
 	}
 	pause := l.source.backoff
+	together := chunkBytes
 	for {
 		var failed []*sarama.ProducerMessage
+		var alone bool
 		err := l.source.await(ctx, func() (err error) {
-			failed, err = l.send(rest)
+			failed, alone, err = l.send(rest, together)
 			return err
 		})
 		if err == nil {
@@ -57,6 +64,9 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 		l.source.metrics.letterRetries.Inc()
 		l.complain(batch[0].Record.Topic, err)
 		rest = failed
+		if alone {
+			together = 0
+		}
 		if !sleep(ctx, pause) {
 			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
 		}
@@ -71,31 +81,66 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 	return nil
 }
 
-// send makes one attempt and returns what is to be sent again.
-func (l *letters) send(batch []*sarama.ProducerMessage) ([]*sarama.ProducerMessage, error) {
+// chunkBytes bounds what is on its way to a partition at a time: brokers limit a batch of records as they limit one record, to about a
+// megabyte, and sarama would make one batch of all that waits.
+const chunkBytes = 512 << 10
+
+// chunk is how many messages may be sent together: at least one, and more while they have no more bytes than together.
+func chunk(messages []*sarama.ProducerMessage, together int) int {
+	n, bytes := 0, 0
+	for n < len(messages) {
+		bytes += messages[n].ByteSize(2)
+		if n > 0 && bytes > together {
+			break
+		}
+		n++
+	}
+	return n
+}
+
+// send makes one attempt, so many bytes together, and returns what is to be sent again. alone says that it is to be sent one by one, since
+// the topic takes less at a time.
+func (l *letters) send(batch []*sarama.ProducerMessage, together int) (failed []*sarama.ProducerMessage, alone bool, err error) {
 	producer, err := l.open()
 	if err != nil {
-		return batch, err
+		return batch, false, err
 	}
 	if err := l.ensure(batch[0].Topic); err != nil {
-		return batch, err
+		return batch, false, err
 	}
-	err = producer.SendMessages(batch)
-	var errs sarama.ProducerErrors
-	if err == nil || !errors.As(err, &errs) {
-		return batch, err
-	}
-	failed := make([]*sarama.ProducerMessage, 0, len(errs))
-	for _, e := range errs {
-		if errors.Is(e.Err, sarama.ErrMessageSizeTooLarge) || errors.Is(e.Err, sarama.ErrMessageTooLarge) {
-			e.Msg = shorten(e.Msg)
+	for rest := batch; len(rest) > 0; {
+		n := chunk(rest, together)
+		sent := rest[:n]
+		rest = rest[n:]
+		fault := producer.SendMessages(sent)
+		if fault == nil {
+			continue
 		}
-		if errors.Is(e.Err, sarama.ErrUnknownTopicOrPartition) {
-			l.forget(e.Msg.Topic)
+		err = fault
+		var errs sarama.ProducerErrors
+		if !errors.As(fault, &errs) {
+			return append(append(failed, sent...), rest...), alone, err
 		}
-		failed = append(failed, again(e.Msg))
+		err = errs[0].Err
+		sized := true
+		for _, e := range errs {
+			tooLarge := errors.Is(e.Err, sarama.ErrMessageSizeTooLarge) || errors.Is(e.Err, sarama.ErrMessageTooLarge)
+			switch {
+			case tooLarge && n == 1:
+				e.Msg = shorten(e.Msg)
+			case tooLarge:
+				alone = true
+			case errors.Is(e.Err, sarama.ErrUnknownTopicOrPartition):
+				l.forget(e.Msg.Topic)
+			}
+			sized = sized && tooLarge
+			failed = append(failed, again(e.Msg))
+		}
+		if !sized {
+			return append(failed, rest...), alone, err // the others would only wait for the same brokers
+		}
 	}
-	return failed, errs[0].Err
+	return failed, alone, err
 }
 
 // open returns the producer, making it first if need be.
@@ -184,38 +229,6 @@ func (l *letters) close() {
 	}
 }
 
-// message lays out a dead letter: the record as it was, and headers that say why and from where.
-func (l *letters) message(letter *lane.DeadLetter, now time.Time) *sarama.ProducerMessage {
-	r := letter.Record
-	partition, offset := strconv.Itoa(int(r.Partition)), strconv.FormatInt(r.Offset, 10)
-	headers := make([]sarama.RecordHeader, 0, len(r.Headers)+9)
-	for _, h := range r.Headers {
-		headers = append(headers, sarama.RecordHeader{Key: h.Key, Value: h.Value})
-	}
-	add := func(key, value string) {
-		headers = append(headers, sarama.RecordHeader{Key: []byte(key), Value: []byte(value)})
-	}
-	add("waybill-version", letterVersion)
-	add("waybill-reason", letter.Reason)
-	add("waybill-error", letter.Err)
-	add("waybill-contract", letter.Contract)
-	add("waybill-topic", r.Topic)
-	add("waybill-partition", partition)
-	add("waybill-offset", offset)
-	add("waybill-time", now.UTC().Format("2006-01-02T15:04:05.000000Z07:00"))
-	if r.Key != nil {
-		headers = append(headers, sarama.RecordHeader{Key: []byte("waybill-key"), Value: r.Key})
-	}
-	m := &sarama.ProducerMessage{
-		Topic: r.Topic + l.source.config.DeadLetter.Suffix, Headers: headers,
-		Key: sarama.StringEncoder(r.Topic + "/" + partition + "/" + offset),
-	}
-	if r.Value != nil {
-		m.Value = sarama.ByteEncoder(r.Value)
-	}
-	return m
-}
-
 // again copies what a producer needs of a message: one that has been sent carries the producer's state.
 func again(m *sarama.ProducerMessage) *sarama.ProducerMessage {
 	return &sarama.ProducerMessage{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: m.Headers}
@@ -228,8 +241,7 @@ func shorten(m *sarama.ProducerMessage) *sarama.ProducerMessage {
 		return m
 	}
 	out := again(m)
-	out.Headers = append(slices.Clip(out.Headers),
-		sarama.RecordHeader{Key: []byte("waybill-value-left-out"), Value: []byte(strconv.Itoa(m.Value.Length()))})
+	out.Headers = append(slices.Clip(out.Headers), header(headerLeftOut, strconv.Itoa(m.Value.Length())))
 	out.Value = nil
 	return out
 }

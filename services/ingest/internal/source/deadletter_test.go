@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -39,10 +41,10 @@ func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
 func letter(offset int64, value string) lane.DeadLetter {
 	return lane.DeadLetter{
 		Record: &record.Record{
-			Topic: testTopic, Offset: offset, Key: []byte("key"), Value: []byte(value),
+			Topic: testTopic, Offset: offset, TimestampMicros: 1763859948123000, Key: []byte("key"), Value: []byte(value),
 			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"), Value: nil}},
 		},
-		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short",
+		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short", Field: "delivery.weight", Byte: 7,
 	}
 }
 
@@ -68,9 +70,9 @@ func TestDeadLetter(t *testing.T) {
 	}
 	delete(header, "waybill-time")
 	want := map[string]string{
-		"item_type_name": "a.b.C", "empty": "", "waybill-version": "1", "waybill-reason": "undecodable",
+		"item_type_name": "a.b.C", "empty": "", "waybill-version": "2/" + version.String(), "waybill-reason": "undecodable",
 		"waybill-error": "delivery.weight at byte 7: cut short", "waybill-contract": "delivery", "waybill-topic": testTopic,
-		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key",
+		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key", "waybill-timestamp": "1763859948123", "waybill-field": "delivery.weight", "waybill-byte": "7",
 	}
 	if diff := cmp.Diff(want, header); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
@@ -97,6 +99,16 @@ func keysOf(r *kgo.Record) string {
 	return strings.Join(keys, " ")
 }
 
+// noise is text that does not compress.
+func noise(seed int64, n int) string {
+	random := rand.New(rand.NewPCG(1, uint64(seed)))
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return string(b)
+}
+
 func TestDeadLetterFaults(t *testing.T) {
 	t.Run("retried", func(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
@@ -121,6 +133,33 @@ func TestDeadLetterFaults(t *testing.T) {
 		got := consumed(t, c, 1)[0]
 		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" || string(last.Value) != "4" {
 			t.Errorf("value %q, headers %v", got.Value, got.Headers)
+		}
+	})
+	// Brokers bound a batch as they bound a record: letters that are too large together only, keep their values.
+	t.Run("too large together", func(t *testing.T) {
+		bound := "100000"
+		c := newCluster(t, kfake.SeedTopics(1, testTopic))
+		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bound}, letterTopic); err != nil {
+			t.Fatal(err)
+		}
+		var batch []lane.DeadLetter
+		for i := range int64(40) {
+			batch = append(batch, letter(i, noise(i, 40_000)))
+		}
+		batch = append(batch, letter(40, noise(40, 200_000)))
+		if err := start(t, testConfig(c.ListenAddrs()...), false).claim(t).DeadLetter(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		whole := 0
+		for _, r := range consumed(t, c, 41) {
+			if len(r.Value) == 40_000 {
+				whole++
+			} else if !strings.Contains(keysOf(r), "waybill-value-left-out") {
+				t.Errorf("%s has %d bytes", r.Key, len(r.Value))
+			}
+		}
+		if whole != 40 {
+			t.Errorf("%d of 40 letters have their values", whole)
 		}
 	})
 	t.Run("not allowed to create", func(t *testing.T) {

@@ -20,9 +20,9 @@ const recordOverhead = 128
 // headerOverhead is the same for a header.
 const headerOverhead = 64
 
-// chunk is consecutive records of a partition, as sarama has decoded them: most of a batch, as a rule. They become our records when a lane
+// stretch is consecutive records of a partition, as sarama has decoded them: most of a batch, as a rule. They become our records when a lane
 // takes them, which keeps what is queued small.
-type chunk struct {
+type stretch struct {
 	records []*sarama.Record
 	// base is what offsets count from, micros what timestamps count from.
 	base, micros int64
@@ -34,7 +34,7 @@ type chunk struct {
 
 // catch is what a fetch brought for one partition.
 type catch struct {
-	chunks []chunk
+	stretches []stretch
 	// next is the offset to fetch from after it.
 	next int64
 	// cut says that the answer ended within the batch at next and holds nothing before it: the next fetch must be larger.
@@ -101,7 +101,7 @@ func (c *catch) add(batch *sarama.RecordBatch) {
 	for len(records) > 0 && batch.FirstOffset+records[0].OffsetDelta < c.next {
 		records = records[1:]
 	}
-	k := chunk{records: records, base: batch.FirstOffset, micros: batch.FirstTimestamp.UnixMicro(), same: batch.LogAppendTime}
+	k := stretch{records: records, base: batch.FirstOffset, micros: batch.FirstTimestamp.UnixMicro(), same: batch.LogAppendTime}
 	if k.same {
 		k.micros = batch.MaxTimestamp.UnixMicro()
 	}
@@ -110,7 +110,7 @@ func (c *catch) add(batch *sarama.RecordBatch) {
 
 // legacy takes messages over that were written before Kafka 0.11: they lie in the log as they came.
 func (c *catch) legacy(set *sarama.MessageSet) {
-	k := chunk{}
+	k := stretch{}
 	for _, block := range set.Messages {
 		messages := block.Messages()
 		for _, m := range messages {
@@ -135,14 +135,14 @@ func (c *catch) legacy(set *sarama.MessageSet) {
 	c.keep(k)
 }
 
-func (c *catch) keep(k chunk) {
+func (c *catch) keep(k stretch) {
 	if len(k.records) == 0 {
 		return
 	}
 	for _, r := range k.records {
 		k.bytes += size(r)
 	}
-	c.chunks = append(c.chunks, k)
+	c.stretches = append(c.stretches, k)
 }
 
 // size is what a record takes.
@@ -155,7 +155,7 @@ func size(r *sarama.Record) int64 {
 }
 
 // move moves the first n records to dst and says what they took. Their headers share one allocation.
-func (k *chunk) move(dst []record.Record, n int, tp topicPartition) ([]record.Record, int64) {
+func (k *stretch) move(dst []record.Record, n int, tp topicPartition) ([]record.Record, int64) {
 	total := 0
 	for _, r := range k.records[:n] {
 		total += len(r.Headers)

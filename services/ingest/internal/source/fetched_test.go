@@ -19,8 +19,8 @@ var testPartition = topicPartition{testTopic, 3}
 // drained are the records of a catch.
 func (c *catch) drained() []record.Record {
 	var out []record.Record
-	for i := range c.chunks {
-		out, _ = c.chunks[i].move(out, len(c.chunks[i].records), testPartition)
+	for i := range c.stretches {
+		out, _ = c.stretches[i].move(out, len(c.stretches[i].records), testPartition)
 	}
 	return out
 }
@@ -158,7 +158,7 @@ func TestBatchesWithoutRecords(t *testing.T) {
 	response := &sarama.FetchResponse{Version: 11, Blocks: map[string]map[int32]*sarama.FetchResponseBlock{testTopic: {3: answer(batchOf(10, 19))}}}
 	got := decoded(t, response).GetBlock(testTopic, 3)
 	c, err := unpack(got, 12, true)
-	if err != nil || c.next != 20 || c.cut || len(c.chunks) != 0 {
+	if err != nil || c.next != 20 || c.cut || len(c.stretches) != 0 {
 		t.Errorf("next %d, cut %t, %v; want to go on at 20", c.next, c.cut, err)
 	}
 }
@@ -248,7 +248,7 @@ func TestMoveAllocatesNothingARow(t *testing.T) {
 	dst := make([]record.Record, 0, rows)
 	records := make([]*sarama.Record, rows)
 	n := testing.AllocsPerRun(10, func() {
-		c := chunk{records: records}
+		c := stretch{records: records}
 		copy(c.records, batch.Records)
 		if out, _ := c.move(dst, rows, testPartition); len(out) != rows || len(out[rows-1].Headers) != 2 {
 			t.Fatalf("%d records", len(out))

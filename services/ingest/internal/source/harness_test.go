@@ -83,6 +83,11 @@ func start(t *testing.T, c Config, hold bool, topics ...string) *running {
 	if len(topics) == 0 {
 		topics = []string{testTopic}
 	}
+	return startTopics(t, c, hold, Topics{Names: topics})
+}
+
+func startTopics(t *testing.T, c Config, hold bool, topics Topics) *running {
+	t.Helper()
 	logs := &lines{}
 	r := &running{Source: New(c, newLogger(logs), prometheus.NewRegistry()), claims: make(chan *owned, 64), logs: logs}
 	r.backoff = 10 * time.Millisecond

@@ -225,7 +225,7 @@ func TestHandlerPanicKeepsTheSession(t *testing.T) {
 	other := make(chan lane.Partition, 4)
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Run(ctx, []string{testTopic}, func(ctx context.Context, p lane.Partition) {
+		done <- s.Run(ctx, Topics{Names: []string{testTopic}}, func(ctx context.Context, p lane.Partition) {
 			if p.Number() == 0 {
 				panic("broken lane")
 			}

@@ -35,7 +35,7 @@ type reader struct {
 	moved   atomic.Bool
 
 	mu     sync.Mutex
-	queue  []chunk
+	queue  []stretch
 	count  int // records in queue
 	bytes  int64
 	paused bool
@@ -88,11 +88,11 @@ func (r *reader) put(c catch) {
 		r.fetch = r.fetchBytes
 	}
 	var bytes int64
-	for i := range c.chunks {
-		bytes += c.chunks[i].bytes
-		r.count += len(c.chunks[i].records)
+	for i := range c.stretches {
+		bytes += c.stretches[i].bytes
+		r.count += len(c.stretches[i].records)
 	}
-	r.queue = append(r.queue, c.chunks...)
+	r.queue = append(r.queue, c.stretches...)
 	r.bytes += bytes
 	r.budget.held.Add(bytes)
 	pause := !r.paused && r.budget.full(r.bytes, r.count)
@@ -103,7 +103,7 @@ func (r *reader) put(c catch) {
 	if pause {
 		r.metrics.pauses.Inc()
 	}
-	if len(c.chunks) > 0 {
+	if len(c.stretches) > 0 {
 		r.signal()
 	}
 }
@@ -185,7 +185,7 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 		bytes += some
 		r.count -= n
 		if len(k.records) == 0 {
-			*k = chunk{}
+			*k = stretch{}
 			r.queue = r.queue[1:]
 		}
 	}

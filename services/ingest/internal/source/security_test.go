@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
 // selfSigned makes a certificate and the PEM files of it and its key.
@@ -71,7 +72,21 @@ func TestTLSAndSASL(t *testing.T) {
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: config.NewSecret("secret")}
 			})
 			cfg.Kafka.Check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
-			mustCommit(t, start(t, cfg, false).claim(t), 1, "secure")
+			claim := start(t, cfg, false).claim(t)
+			mustCommit(t, claim, 1, "secure")
+			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}); err != nil {
+				t.Fatal(err)
+			}
+			d, err := OpenDeadLetters(t.Context(), cfg, []string{letterTopic})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+			found, _ := all(t, d, nil)
+			replayed(t, d, found)
+			if found, _ = all(t, d, nil); len(found) != 1 || !found[0].Replayed {
+				t.Errorf("letters %+v", found)
+			}
 
 			wrong := start(t, cfg.with(func(c *Config) { c.Kafka.SASL.Password = config.NewSecret("wrong") }), false)
 			eventually(t, "the refusal in the log", func() bool { return wrong.logs.count("check kafka.") > 0 })

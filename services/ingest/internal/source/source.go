@@ -73,13 +73,12 @@ func (s *Source) waits(why string) { s.state.Store(&why) }
 
 // Run carries the topics' partitions until ctx ends; then lanes drain and the member leaves the group. Brokers that are away, missing
 // topics and rebalances are waited out. The error is one of configuration.
-func (s *Source) Run(ctx context.Context, topics []string, handler Handler) error {
+func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error {
 	if err := s.open(); err != nil {
 		return fmt.Errorf("kafka clients: %w", err)
 	}
 	defer s.close()
-	topics = slices.Compact(slices.Sorted(slices.Values(topics)))
-	if !s.connect(ctx, topics) {
+	if !s.connect(ctx, topics.Names) {
 		return nil
 	}
 	config, err := s.config.Kafka.groupConfig()
@@ -112,19 +111,19 @@ func (s *Source) Run(ctx context.Context, topics []string, handler Handler) erro
 }
 
 // member joins the group for the topics that can be read, and joins again when those change or a generation ends.
-func (s *Source) member(ctx context.Context, topics []string, handler Handler) {
-	survey := newSurvey(s)
+func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
+	survey := newSurvey(s, topics)
 	said := ""
 	barrens := 0 // barren generations in a row
 	for pause := time.Duration(0); sleep(ctx, pause); {
-		readable := survey.readable(topics)
+		readable := survey.readable()
 		if len(readable) == 0 {
 			s.joined.Store(false)
 			s.waits("")
 			pause = time.Duration(s.config.Kafka.TopicRefresh)
 			continue
 		}
-		barren, err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable(topics)) }, handler)
+		barren, err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable()) }, handler)
 		if ctx.Err() != nil {
 			return
 		}

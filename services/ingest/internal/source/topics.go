@@ -3,37 +3,55 @@ package source
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/IBM/sarama"
 )
 
-// States of a configured topic.
+// States of a topic.
 const (
 	topicReading = "reading"
 	topicMissing = "missing"
 	topicRefused = "refused"
 )
 
-// survey looks at the configured topics again and again, and logs what changes.
+// Topics are the topics to read.
+type Topics struct {
+	// Names are topics that are waited for until they exist.
+	Names []string
+	// Match says of the cluster's other topics whether to read them; nil reads none. It is never asked about internal topics, those that start
+	// with two underscores, and dead-letter topics. The error refuses the topic.
+	Match func(name string) (bool, error)
+}
+
+// survey looks at the topics again and again, and logs what changes.
 type survey struct {
 	source *Source
+	topics Topics
 	last   map[string]string
+	// matched are the topics that Match found last, with why they are refused.
+	matched map[string]error
 	// silent are the topics that nothing was learned of, which is logged once.
 	silent map[string]bool
 }
 
-func newSurvey(s *Source) *survey {
-	return &survey{source: s, last: make(map[string]string), silent: make(map[string]bool)}
+func newSurvey(s *Source, topics Topics) *survey {
+	topics.Names = slices.Compact(slices.Sorted(slices.Values(topics.Names)))
+	return &survey{source: s, topics: topics, last: make(map[string]string), silent: make(map[string]bool)}
 }
 
 // readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker that is away for
 // a moment must not cost a rebalance.
-func (v *survey) readable(topics []string) []string {
+func (v *survey) readable() []string {
 	var out []string
 	counts := map[string]int{topicReading: 0, topicMissing: 0, topicRefused: 0}
-	for _, topic := range topics {
-		state, err := lookAt(v.source.control, topic)
+	for _, topic := range v.names() {
+		state, err := topicRefused, v.matched[topic]
+		if err == nil {
+			state, err = lookAt(v.source.control, topic)
+		}
 		if state == "" {
 			v.source.metrics.connected.Set(0)
 			state = v.last[topic]
@@ -60,6 +78,49 @@ func (v *survey) readable(topics []string) []string {
 		v.source.metrics.topics.WithLabelValues(state).Set(float64(n))
 	}
 	return out
+}
+
+// names are the topics of the configuration, and those of the cluster that match. Without an answer those that matched last stay: a broker that is
+// away for a moment must not cost a rebalance.
+func (v *survey) names() []string {
+	if v.topics.Match == nil {
+		return v.topics.Names
+	}
+	matched, err := matching(v.source.control, v.topics, v.source.config.DeadLetter.Suffix)
+	if err == nil {
+		for topic := range v.matched {
+			if _, still := matched[topic]; !still {
+				delete(v.last, topic) // it is gone: that it comes back is news
+			}
+		}
+		v.matched = matched
+	}
+	names := slices.Clone(v.topics.Names)
+	return slices.Sorted(slices.Values(slices.AppendSeq(names, maps.Keys(v.matched))))
+}
+
+// matching lists the topics of the cluster that match and have no entry of their own, with why they are refused.
+func matching(client sarama.Client, topics Topics, deadLetters string) (map[string]error, error) {
+	b := client.LeastLoadedBroker()
+	if b == nil {
+		return nil, sarama.ErrOutOfBrokers
+	}
+	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
+	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, nil))
+	if err != nil {
+		_ = b.Close()
+		return nil, err
+	}
+	found := map[string]error{}
+	for _, t := range resp.Topics {
+		if t.IsInternal || strings.HasPrefix(t.Name, "__") || strings.HasSuffix(t.Name, deadLetters) || slices.Contains(topics.Names, t.Name) {
+			continue
+		}
+		if ok, err := topics.Match(t.Name); ok || err != nil {
+			found[t.Name] = err
+		}
+	}
+	return found, nil
 }
 
 func (v *survey) say(topic, state string, err error) {
@@ -108,25 +169,30 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 
 // cleanupPolicy reads the topic's cleanup.policy; empty when the broker does not tell.
 func cleanupPolicy(client sarama.Client, topic string) (string, error) {
+	const key = "cleanup.policy"
+	values, err := topicConfig(client, topic, key)
+	return values[key], err
+}
+
+// topicConfig reads keys of a topic's configuration; a key that the broker does not tell is absent.
+func topicConfig(client sarama.Client, topic string, keys ...string) (map[string]string, error) {
 	admin, err := sarama.NewClusterAdminFromClient(client)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	const key = "cleanup.policy"
-	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: []string{key}}},
+	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: keys}},
 		sarama.DescribeConfigsOptions{})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
+	values := map[string]string{}
 	for _, r := range results {
 		if r.ErrorCode != sarama.ErrNoError {
-			return "", r.ErrorCode
+			return nil, r.ErrorCode
 		}
 		for i := range r.Configs {
-			if r.Configs[i].Name == key {
-				return r.Configs[i].Value, nil
-			}
+			values[r.Configs[i].Name] = r.Configs[i].Value
 		}
 	}
-	return "", nil
+	return values, nil
 }

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,4 +107,53 @@ func TestStopWhileBrokerIsAway(t *testing.T) {
 	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("stopping took %v", took)
 	}
+}
+
+// Topics that match are found while the source runs; internal ones and dead letters never are.
+func TestTopicPattern(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, "orders_a", "orders_a.dead-letter", "__orders_internal", "other"))
+	asked := make(chan string, 1000)
+	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Match: func(name string) (bool, error) {
+		asked <- name
+		if name == "orders_bad" {
+			return false, errors.New("two patterns")
+		}
+		return strings.Contains(name, "orders"), nil
+	}})
+	if o := s.claim(t); o.Topic() != "orders_a" {
+		t.Fatalf("claim of %s", o.Topic())
+	}
+	adm := kadm.NewClient(producer(t, c))
+	if _, err := adm.CreateTopics(t.Context(), 1, 1, nil, "orders_b", "orders_bad"); err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for range 2 {
+		seen[s.claim(t).Topic()] = true
+	}
+	if !seen["orders_a"] || !seen["orders_b"] {
+		t.Errorf("claims of %v", seen)
+	}
+	eventually(t, "the refusal in the log", func() bool { return s.logs.count("two patterns") == 1 })
+	s.stop()
+	close(asked)
+	for name := range asked {
+		if strings.HasPrefix(name, "__") || strings.HasSuffix(name, ".dead-letter") {
+			t.Errorf("asked about %s", name)
+		}
+	}
+}
+
+// A pattern that nothing matches yet is waited for, and a topic that is named needs no match.
+func TestNothingMatches(t *testing.T) {
+	c := newCluster(t)
+	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Names: []string{testTopic}, Match: func(string) (bool, error) { return false, nil }})
+	eventually(t, "the wait in the log", func() bool { return s.logs.count("does not exist yet") == 1 })
+	if err := s.Ready(); err != nil {
+		t.Errorf("waiting for topics is no fault: %v", err)
+	}
+	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, nil, testTopic); err != nil {
+		t.Fatal(err)
+	}
+	s.claim(t)
 }

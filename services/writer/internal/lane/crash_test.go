@@ -119,59 +119,81 @@ func TestCrashAtEveryStep(t *testing.T) {
 // Random topics, windows, commits, latencies and crashes, owners that overlap: each row once, and never a row that the committed
 // checkpoint does not explain.
 func TestLaw(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) { lives(t, r, func() []bool { return nil }) })
+}
+
+// The same with tables that are at least once, in some lives or in all: nothing is lost, and a table that never was stays exactly once.
+func TestLawOfMixedDeliveries(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		text := rapid.StringOfN(rapid.RuneFrom([]rune("aaaaaaabAABux.UX")), 1, 120, -1).Draw(r, "topic")
-		listed := rapid.IntRange(0, 2).Draw(r, "listed")
-		latency := time.Duration(rapid.SampledFrom([]int{0, 5, 20, 150}).Draw(r, "latency")) * time.Millisecond
-		crashes := rapid.IntRange(0, 6).Draw(r, "crashes")
-		limits := Limits{CheckpointBytes: rapid.SampledFrom([]int{150, 200, 3072}).Draw(r, "checkpoint bytes"), RestAfter: rapid.SampledFrom([]time.Duration{time.Millisecond, time.Hour}).Draw(r, "rest")}
-		type life struct {
-			steps, batch, window, every int
-			zombie                      time.Duration
-		}
-		lives := make([]life, crashes)
-		for i := range lives {
-			lives[i] = life{
-				rapid.IntRange(0, 60).Draw(r, "steps"), rapid.IntRange(1, 9).Draw(r, "batch"), rapid.IntRange(1, 5).Draw(r, "window"), rapid.IntRange(1, 5).Draw(r, "every"),
-				time.Duration(rapid.IntRange(0, 100).Draw(r, "zombie")) * time.Millisecond,
-			}
-		}
-		var failure error
-		synctest.Test(t, func(t *testing.T) {
-			k, q := topic(text), newBigQuery(t)
-			q.explains, q.listed, q.latency = k.explains, listed, latency
-			w := startWriter(t, &Service{Sink: q, Limits: limits})
-			defer w.stop()
-			over := make(chan struct{})
-			running := 0
-			for _, l := range lives {
-				g := &ingest{kafka: k, client: w.client, batch: l.batch, window: l.window, every: l.every, steps: l.steps, zombie: l.zombie}
-				running++
-				go func() {
-					_ = g.run(context.Background())
-					over <- struct{}{}
-				}()
-				// The next owner comes while this one still runs, or after it.
-				time.Sleep(time.Duration(l.steps) * 3 * time.Millisecond)
-			}
-			for range running {
-				<-over
-			}
-			defer func() {
-				if p := recover(); p != nil {
-					failure = fmt.Errorf("%v", p)
-				}
-			}()
-			carryOn(panics{}, func() *ingest { return &ingest{kafka: k, client: w.client, batch: 7, window: 4, every: 1, steps: -1} })
-			failure = k.audit(q)
+		kinds := []*rapid.Generator[bool]{rapid.Bool(), rapid.Just(true), rapid.Just(false)}
+		tables := [2]*rapid.Generator[bool]{rapid.SampledFrom(kinds).Draw(r, "first table"), rapid.SampledFrom(kinds).Draw(r, "second table")}
+		lives(t, r, func() []bool {
+			return []bool{tables[0].Draw(r, "first table repeats"), tables[1].Draw(r, "second table repeats")}
 		})
-		if failure != nil {
-			r.Fatal(failure)
-		}
-		if t.Failed() {
-			r.Fatal("see above")
-		}
 	})
+}
+
+// lives plays a topic through some owners that crash and one that does not; repeats draws which tables are at least once in each.
+func lives(t *testing.T, r *rapid.T, repeats func() []bool) {
+	text := rapid.StringOfN(rapid.RuneFrom([]rune("aaaaaaabAABux.UX")), 1, 120, -1).Draw(r, "topic")
+	listed := rapid.IntRange(0, 2).Draw(r, "listed")
+	latency := time.Duration(rapid.SampledFrom([]int{0, 5, 20, 150}).Draw(r, "latency")) * time.Millisecond
+	crashes := rapid.IntRange(0, 6).Draw(r, "crashes")
+	limits := Limits{CheckpointBytes: rapid.SampledFrom([]int{150, 200, 3072}).Draw(r, "checkpoint bytes"), RestAfter: rapid.SampledFrom([]time.Duration{time.Millisecond, time.Hour}).Draw(r, "rest")}
+	type life struct {
+		steps, batch, window, every int
+		zombie                      time.Duration
+		repeats                     []bool
+	}
+	all := make([]life, crashes)
+	for i := range all {
+		all[i] = life{
+			rapid.IntRange(0, 60).Draw(r, "steps"), rapid.IntRange(1, 9).Draw(r, "batch"), rapid.IntRange(1, 5).Draw(r, "window"), rapid.IntRange(1, 5).Draw(r, "every"),
+			time.Duration(rapid.IntRange(0, 100).Draw(r, "zombie")) * time.Millisecond, repeats(),
+		}
+	}
+	last := repeats()
+	var failure error
+	synctest.Test(t, func(t *testing.T) {
+		// What dead owners have sent to a default stream, which nobody fences, arrives.
+		const late = time.Minute
+		defer time.Sleep(late)
+		k, q := topic(text), newBigQuery(t)
+		q.explains, q.listed, q.latency = k.explains, listed, latency
+		w := startWriter(t, &Service{Sink: q, Limits: limits})
+		defer w.stop()
+		over := make(chan struct{})
+		running := 0
+		for _, l := range all {
+			g := &ingest{kafka: k, client: w.client, batch: l.batch, window: l.window, every: l.every, steps: l.steps, zombie: l.zombie, repeats: l.repeats}
+			running++
+			go func() {
+				_ = g.run(context.Background())
+				over <- struct{}{}
+			}()
+			// The next owner comes while this one still runs, or after it.
+			time.Sleep(time.Duration(l.steps) * 3 * time.Millisecond)
+		}
+		for range running {
+			<-over
+		}
+		defer func() {
+			if p := recover(); p != nil {
+				failure = fmt.Errorf("%v", p)
+			}
+		}()
+		carryOn(panics{}, func() *ingest {
+			return &ingest{kafka: k, client: w.client, batch: 7, window: 4, every: 1, steps: -1, repeats: last}
+		})
+		time.Sleep(late)
+		failure = k.audit(q)
+	})
+	if failure != nil {
+		r.Fatal(failure)
+	}
+	if t.Failed() {
+		r.Fatal("see above")
+	}
 }
 
 type panics struct{}

@@ -151,6 +151,11 @@ func (l *lane) takeLeftOut(m *lanev1.LeftOut) error {
 		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append that passes its records", l.end)
 	}
 	l.service.Metrics.leftOut.Add(float64(len(offsets)))
+	if !l.counts {
+		// Nothing is counted by the list: it only saves the next owner a second dead letter, as far as it fits.
+		l.leaveOut(offsets, l.service.Limits.CheckpointBytes)
+		return nil
+	}
 	if len(l.parked) == 0 && l.leaveOut(offsets, l.service.Limits.CheckpointBytes) {
 		l.floor = l.change()
 		return nil

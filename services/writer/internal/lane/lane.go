@@ -71,6 +71,7 @@ type lane struct {
 	free     []*batch
 
 	tables []table
+	counts bool  // an exactly-once table is among them: its rows are counted, and the list of left-out offsets bears on that
 	named  []int // tables whose name is known, sorted by it
 	left   []checkpoint.Range
 	parked []parked

@@ -46,11 +46,8 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 		return invalid("open.routes is empty: a lane needs a table to write to")
 	}
 	for i, r := range open.GetRoutes() {
-		if r.GetTable() == "" {
-			return invalid("open.routes[%d].table is empty", i)
-		}
-		if r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil {
-			return invalid("open.routes[%d].row is not set: name a message or send a descriptor", i)
+		if err := checkRoute(r); err != nil {
+			return invalid("open.routes[%d]%v", i, err)
 		}
 		for j, other := range open.GetRoutes()[:i] {
 			if other.GetTable() == r.GetTable() {
@@ -63,7 +60,10 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 	l.position, l.end = open.GetPosition(), open.GetPosition()
 	l.tables = make([]table, len(open.GetRoutes()))
 	for i := range l.tables {
-		l.tables[i].route = open.GetRoutes()[i]
+		t := &l.tables[i]
+		t.route = open.GetRoutes()[i]
+		t.repeats = t.route.GetDelivery() == lanev1.Delivery_DELIVERY_AT_LEAST_ONCE
+		l.counts = l.counts || !t.repeats
 	}
 	l.enter(opening)
 	l.do(func() event {
@@ -140,16 +140,20 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 			break
 		}
 	}
-	if e.Stream == "" || clean && e.route >= 0 {
+	repeats := e.route >= 0 && l.open.GetRoutes()[e.route].GetDelivery() == lanev1.Delivery_DELIVERY_AT_LEAST_ONCE
+	if e.Stream == "" || clean && e.route >= 0 && !repeats {
 		return nil
 	}
-	// A clean stream that nothing routes to any more is finalized for tidiness; that it is gone matters to nobody.
+	// A clean stream that nothing routes to any more, or whose table is appended to at least once now, is finalized for tidiness; that it is
+	// gone matters to nobody.
 	rows, err := e.Rows, error(nil)
 	if !mutant.Fence { // without: the checkpoint is believed, and older owners may go on
 		rows, err = l.service.Sink.Finalize(ctx, e.Stream)
 	}
 	switch {
 	case errors.Is(err, ErrStreamGone) && clean:
+	case errors.Is(err, ErrStreamGone) && repeats:
+		l.log.Warn("write stream is gone; what it took after the position is written again, as at least once allows", "stream", e.Stream, "rows", e.Rows)
 	case errors.Is(err, ErrStreamGone):
 		return fatal("write stream %s is gone (it expired, or table %s was deleted), so that nobody can tell how many rows after position %d it took; the checkpoint counts %d rows "+
 			"in it. Way out: %s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
@@ -202,8 +206,9 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	slices.SortFunc(answer.Replay, func(a, b *lanev1.Replay) int { return int(a.Route) - int(b.Route) })
 	shown := checkpoint.Checkpoint{LeftOut: l.left}
 	answer.LeftOut = shown.Offsets()
-	// An adopted lane begins at rest: until rows come, a crash leaves the next owner what we found.
-	l.resting = o.outcome == "adopted"
+	// An adopted lane begins at rest: until rows come, a crash leaves the next owner what we found. Without write streams there is nothing
+	// to rest from.
+	l.resting = o.outcome == "adopted" && l.counts
 	token, err := l.encode(l.resting)
 	if err != nil {
 		return err

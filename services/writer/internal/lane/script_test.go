@@ -24,7 +24,7 @@ import (
 // script is one conversation of testdata: a person plays ingest, BigQuery is in memory, time is fake.
 //
 //	writer [batches=N bytes=N block=N checkpoint=N rest=D budget=N]   a fresh writer; BigQuery and what is committed stay
-//	open [position=N routing=N topic=T cluster=C checkpoint=TOKEN routes=a,b]   opens a lane from what is committed
+//	open [position=N routing=N topic=T cluster=C checkpoint=TOKEN routes=a,b]   opens a lane from what is committed; a route b~ is at least once
 //	send        one message a line, then all that comes back within a second:
 //	              durable N                     the checkpoint seen last is committed first
 //	              append SEQ end=N [at=OFFSET] TABLE=ROWS [bad=INDEX,...] [drop=N] [says=ROWS] [size=N] ...
@@ -213,10 +213,16 @@ func (s *script) openLane(args map[string]string) {
 	}
 	s.end = open.Position
 	s.routes = strings.Split(get("routes", "events,stock"), ",")
-	for _, table := range s.routes {
-		if table != "none" {
-			open.Routes = append(open.Routes, &lanev1.Route{Table: table, Row: &lanev1.Route_Message{Message: get("message", "m")}})
+	for i, table := range s.routes {
+		if table == "none" {
+			continue
 		}
+		route := &lanev1.Route{Row: &lanev1.Route_Message{Message: get("message", "m")}}
+		if table, repeats := strings.CutSuffix(table, "~"); repeats {
+			s.routes[i], route.Delivery = table, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE
+		}
+		route.Table = s.routes[i]
+		open.Routes = append(open.Routes, route)
 	}
 	_ = call.SendMsg(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: open}})
 }

@@ -16,8 +16,9 @@ type refusal struct {
 	answered bool
 	// parked are the offsets of the answer while they do not fit in a checkpoint.
 	parked []int64
-	// version is that of the checkpoint which leaves them out; 0 until there is one.
-	version uint64
+	// explained says that nothing but version is awaited: that of the checkpoint which leaves them out, 0 where none has to.
+	explained bool
+	version   uint64
 }
 
 const (
@@ -51,13 +52,13 @@ func (l *lane) result(i int, r *Result) error {
 	t.fresh = false
 	b, bl := l.find(r.ID, i)
 	if bl == nil {
-		return aborted("write stream %s answered append %d, which is not in flight", t.stream, r.ID)
+		return aborted("%s answered append %d, which is not in flight", t.target(), r.ID)
 	}
 	if len(r.Refused) > 0 {
 		return l.refuse(b, bl, r.Refused)
 	}
 	if r.Written != bl.rows-bl.refused {
-		return aborted("write stream %s took %d rows of batch %d, expected %d: fencing will count them", t.stream, r.Written, b.sequence, bl.rows-bl.refused)
+		return aborted("%s took %d rows of batch %d, expected %d: opening again settles it", t.target(), r.Written, b.sequence, bl.rows-bl.refused)
 	}
 	bl.done = true
 	b.open--
@@ -126,6 +127,11 @@ func (l *lane) takeAnswer(m *lanev1.LeftOut) error {
 		}
 		l.service.Metrics.leftOut.Add(float64(r.rows))
 		r.answered, r.parked = true, m.GetOffsets()
+		if !l.counts {
+			l.leaveOut(r.parked, l.service.Limits.CheckpointBytes)
+			r.explained, r.parked = true, nil
+			l.resume()
+		}
 		return nil
 	}
 	return invalid("left_out.sequence is %d, but no refused rows of that batch await an answer", m.GetSequence())
@@ -135,7 +141,7 @@ func (l *lane) takeAnswer(m *lanev1.LeftOut) error {
 func (l *lane) leaveOutAnswers() error {
 	for i := range l.refusals {
 		r := &l.refusals[i]
-		if !r.answered || r.version != 0 {
+		if !r.answered || r.explained {
 			continue
 		}
 		oldest := l.window[0].sequence == r.sequence
@@ -144,7 +150,7 @@ func (l *lane) leaveOutAnswers() error {
 			limit = checkpoint.MaxBytes
 		}
 		if l.leaveOut(r.parked, limit) {
-			r.version, r.parked = l.change(), nil
+			r.version, r.explained, r.parked = l.change(), true, nil
 			l.wanted = r.version
 		} else if oldest {
 			return fatal("batch %d: the offsets of its refused records do not fit in a checkpoint, which Kafka's offset metadata bounds. Lower the rows or bytes of a batch in "+
@@ -155,11 +161,11 @@ func (l *lane) leaveOutAnswers() error {
 	return nil
 }
 
-// resume lets appenders go on whose refused rows are durably left out.
+// resume lets appenders go on whose refused rows are left out: durably, where anything is counted.
 func (l *lane) resume() {
 	kept := l.refusals[:0]
 	for i, r := range l.refusals {
-		if r.version == 0 || r.version > l.durable {
+		if !r.explained || r.version > l.durable {
 			kept = append(kept, r)
 			continue
 		}

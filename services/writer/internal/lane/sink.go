@@ -18,7 +18,8 @@ var ErrStreamGone = errors.New("write stream does not exist")
 
 // Sink is what lanes need of BigQuery. All its methods back off and retry transient faults until ctx ends.
 type Sink interface {
-	// Table makes sure that the route's table exists and can take its rows, and returns it. Cached: cheap after the first call.
+	// Table makes sure that the route's table exists and can take its rows, changing it as far as the route's evolution allows, and
+	// returns it. Cached: cheap after the first call.
 	Table(ctx context.Context, route *lanev1.Route) (Table, error)
 	// Finalize fences a write stream and returns the rows in it. Calling it again returns the same number. errors.Is(err,
 	// ErrStreamGone) when there is none.
@@ -34,6 +35,9 @@ type Table interface {
 	// Open starts appending to a write stream that holds `rows` rows. Results go to the function given, one call at a time, in the order
 	// of Append; it must not block. Open does no I/O itself and always returns.
 	Open(stream string, rows int64, results func(Result)) Appender
+	// Default starts appending to the table's default stream, at least once: nothing is created, no offset is kept, and an append whose
+	// answer is lost is repeated. Otherwise as Open.
+	Default(results func(Result)) Appender
 }
 
 // Appender is the ordered queue of one write stream. It assigns offsets, resends after a lost connection, and keeps the order.
@@ -53,7 +57,8 @@ type Result struct {
 	// ID is the id given to Append.
 	ID uint64
 	// Refused are rows that BigQuery will never take, by ascending index in the Append. While it is not empty the Append is not
-	// done: nothing after the first refused row has been written, and the appender waits for Resume.
+	// done, and the appender waits for Resume. Nothing after the first refused row has been written to a write stream that Open named; to a
+	// default stream Appends behind it may have been.
 	Refused []RefusedRow
 	// Written is how many rows of this Append are in the stream; final when Refused is empty and Err is nil.
 	Written int

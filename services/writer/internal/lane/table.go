@@ -17,6 +17,9 @@ import (
 // table is one route of the lane: the three numbers of the package comment and the stream behind them.
 type table struct {
 	route *lanev1.Route
+	// repeats says that rows go to the default stream, at least once: no stream of the lane's own, no version, no entry in a checkpoint but
+	// for rows to drop that an exactly-once owner has left.
+	repeats bool
 	// name and handle are known once the sink was asked for the table.
 	name   string
 	handle Table
@@ -77,7 +80,7 @@ func (l *lane) name(i int, handle Table) error {
 	return nil
 }
 
-// prepare gets a table ready for rows: it starts what is missing.
+// prepare gets a table ready for rows: it starts what is missing. The default stream is there with its table.
 func (l *lane) prepare(i int) {
 	t := &l.tables[i]
 	if t.appender != nil || t.creating || l.forgotten != "" {
@@ -96,6 +99,9 @@ func (l *lane) prepare(i int) {
 			return e
 		}
 		e.handle = handle
+		if t.repeats {
+			return e
+		}
 		if e.stream, err = handle.Create(l.ctx); err != nil {
 			e.err = l.sinkFault(fmt.Sprintf("create a write stream of %s", handle.Name()), err)
 		}
@@ -113,7 +119,9 @@ func (l *lane) created(e *event) error {
 	}
 	t := &l.tables[e.table]
 	t.creating, t.stream, t.settled, t.fresh = false, e.stream, 0, false
-	t.version = l.change()
+	if !t.repeats {
+		t.version = l.change()
+	}
 	l.start(e.table)
 	return nil
 }
@@ -121,9 +129,20 @@ func (l *lane) created(e *event) error {
 // start opens the appender at the rows the stream holds: nothing of it is in flight.
 func (l *lane) start(i int) {
 	t := &l.tables[i]
-	t.appender = t.handle.Open(t.stream, t.settled, func(r Result) {
-		l.mail.post(event{kind: eventResult, table: i, result: r})
-	})
+	results := func(r Result) { l.mail.post(event{kind: eventResult, table: i, result: r}) }
+	if t.repeats {
+		t.appender = t.handle.Default(results)
+		return
+	}
+	t.appender = t.handle.Open(t.stream, t.settled, results)
+}
+
+// target is where a table's rows go, for messages.
+func (t *table) target() string {
+	if t.repeats {
+		return "the default stream of " + t.name
+	}
+	return t.stream
 }
 
 // broken ends the lane for a stream that takes no more rows.
@@ -139,12 +158,14 @@ func (l *lane) broken(i int, err error) error {
 		l.forgotAt = l.change()
 		l.wanted = l.forgotAt
 		return nil
+	case errors.Is(err, ErrStreamGone) && t.repeats:
+		return aborted("table %s is gone while rows were in flight: it was deleted. Opening the lane again makes it anew", t.name)
 	case errors.Is(err, ErrStreamGone):
 		return aborted("write stream %s is gone while rows were in flight: its table %s was deleted", t.stream, t.name)
 	}
 	switch status.Code(err) {
 	case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated, codes.NotFound, codes.Unimplemented:
-		return fatal("append to %s: %v", t.stream, err)
+		return fatal("append to %s: %v", t.target(), err)
 	}
-	return aborted("append to %s: %v", t.stream, err)
+	return aborted("append to %s: %v", t.target(), err)
 }

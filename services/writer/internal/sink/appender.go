@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -15,7 +16,9 @@ import (
 // appender is the I/O around a queue: one goroutine that connects and sends, and one a connection that receives. Rows cost neither
 // goroutines nor allocations.
 type appender struct {
-	sink     *Sink
+	sink *Sink
+	// table is where the rows go.
+	table    *table
 	preamble preamble
 	results  func(lane.Result)
 	log      *slog.Logger
@@ -40,13 +43,14 @@ type appender struct {
 }
 
 // open starts an appender.
-func (s *Sink) open(p preamble, rows int64, results func(lane.Result)) *appender {
+func (s *Sink) open(t *table, p preamble, rows int64, results func(lane.Result)) *appender {
 	ctx, cancel := context.WithCancel(s.ctx)
 	a := &appender{
-		sink: s, preamble: p, results: results, ctx: ctx, cancel: cancel, log: s.log.With("stream", p.stream),
+		sink: s, table: t, preamble: p, results: results, ctx: ctx, cancel: cancel, log: s.log.With("stream", p.stream),
 		wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		queue: newQueue(rows, int(s.limit.Load()), p.size(), rand.Float64),
+		queue: newQueue(rows, int(s.bound(p.repeats).Load()), p.size(), rand.Float64),
 	}
+	a.queue.repeats = p.repeats
 	s.metrics.open.Inc()
 	go a.run()
 	return a
@@ -88,7 +92,7 @@ func (a *appender) signal() {
 func (a *appender) account() {
 	a.sink.metrics.inFlight.Add(float64(a.queue.bytes - a.held))
 	a.held = a.queue.bytes
-	a.sink.learn(int64(a.queue.limit))
+	a.sink.learn(a.preamble.repeats, int64(a.queue.limit))
 }
 
 // run connects and sends until Close.
@@ -126,6 +130,9 @@ func (a *appender) encode(s step) *request {
 	s.piece.data.Ref()
 	a.sink.metrics.appends.Inc()
 	a.sink.metrics.bytes.Add(float64(s.piece.data.Len()))
+	if a.preamble.repeats {
+		s.offset = -1
+	}
 	if s.opening {
 		return a.preamble.first(s.offset, s.piece.data)
 	}
@@ -180,7 +187,9 @@ func (a *appender) fault(f *fault) {
 		a.sink.metrics.faults.WithLabelValues(f.code).Inc()
 		a.log.Debug("append connection ended", "code", f.code, "message", f.text, "end", a.queue.end)
 	}
-	a.queue.down(f, time.Now())
+	now := time.Now()
+	a.table.excuse(f, now)
+	a.queue.down(f, now)
 }
 
 // received takes a reply of a connection to the queue.
@@ -189,6 +198,7 @@ func (a *appender) received(c *connection, r *reply) {
 	a.mu.Lock()
 	if a.current == c && a.ctx.Err() == nil {
 		if r.fault != nil && a.queue.draining == 0 {
+			a.table.excuse(r.fault, now)
 			a.sink.metrics.faults.WithLabelValues(r.fault.code).Inc()
 		}
 		if p := a.queue.reply(r, now); p != nil {
@@ -229,6 +239,9 @@ func (a *appender) deliver() {
 		for _, r := range results {
 			if a.ctx.Err() != nil {
 				return
+			}
+			if a.preamble.repeats && errors.Is(r.Err, lane.ErrStreamGone) {
+				a.sink.forget(a.table) // The next lane to open makes the table anew.
 			}
 			a.results(r)
 		}

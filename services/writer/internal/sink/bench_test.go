@@ -96,7 +96,7 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	data := mem.BufferSlice{mem.SliceBuffer(frame(block...).Materialize())}
 	credits := make(chan struct{}, window)
 	var failed error
-	a := s.open(preamble{stream: "s", schema: []byte{}, trace: "t"}, 0, func(r lane.Result) {
+	a := s.open(nil, preamble{stream: "s", schema: []byte{}, trace: "t"}, 0, func(r lane.Result) {
 		if r.Err != nil {
 			failed = r.Err
 		}

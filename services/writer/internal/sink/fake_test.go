@@ -2,6 +2,7 @@ package sink
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,8 @@ type fakeBigQuery struct {
 	creates, finalizes []error
 	// created is when CreateWriteStream was called, whatever its answer.
 	created []time.Time
+	// patched is called before a patch of a table takes effect.
+	patched func()
 	// grants are the permissions that testIamPermissions finds.
 	grants []string
 }
@@ -120,7 +123,15 @@ func (f *fakeBigQuery) append(name string, r *storagepb.AppendRowsRequest) (*sto
 	}
 	s := f.streams[name]
 	rows, offset := r.GetProtoRows().GetRows().GetSerializedRows(), r.GetOffset().GetValue()
+	repeats := strings.HasSuffix(name, "/_default")
+	if repeats && s == nil {
+		s = &fakeStream{}
+		f.streams[name] = s
+	}
 	switch end := int64(len(s.rows)); {
+	case repeats && r.GetOffset() == nil:
+	case repeats:
+		return refusal(codes.InvalidArgument, 0, "Offset can not be specified when appending to the default stream."), nil
 	case s.finalized:
 		return refusal(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "finalized"), nil
 	case offset < end:
@@ -147,9 +158,11 @@ func (f *fakeBigQuery) append(name string, r *storagepb.AppendRowsRequest) (*sto
 			return response, err
 		}
 	}
-	return &storagepb.AppendRowsResponse{WriteStream: name, Response: &storagepb.AppendRowsResponse_AppendResult_{
-		AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: wrapperspb.Int64(offset)},
-	}}, nil
+	result := &storagepb.AppendRowsResponse_AppendResult{Offset: wrapperspb.Int64(offset)}
+	if repeats {
+		result.Offset = nil
+	}
+	return &storagepb.AppendRowsResponse{WriteStream: name, Response: &storagepb.AppendRowsResponse_AppendResult_{AppendResult: result}}, nil
 }
 
 // on sets the hook.
@@ -238,10 +251,31 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(body)
 	case f.tables[dataset+"/"+table] == nil:
 		fail(404, "notFound")
+	case r.Method == http.MethodPatch:
+		if f.patched != nil {
+			f.patched()
+		}
+		if r.Header.Get("If-Match") != etag(f.tables[dataset+"/"+table]) {
+			fail(412, "conditionNotMet")
+			return
+		}
+		f.tables[dataset+"/"+table] = body
+		write(body)
 	default:
-		write(f.tables[dataset+"/"+table])
+		var shown map[string]any
+		if err := json.Unmarshal(f.tables[dataset+"/"+table], &shown); err != nil {
+			fail(500, "internalError")
+			return
+		}
+		shown["etag"] = etag(f.tables[dataset+"/"+table])
+		if err := json.NewEncoder(w).Encode(shown); err != nil {
+			panic(err)
+		}
 	}
 }
+
+// etag names the present state of a table.
+func etag(table json.RawMessage) string { return fmt.Sprintf("%x", sha256.Sum256(table)) }
 
 // world is a sink on a fake.
 func world(t *testing.T, change ...func(*Config)) (*fakeBigQuery, *Sink) {

@@ -15,6 +15,7 @@ type metrics struct {
 	created    prometheus.Counter
 	finalized  prometheus.Counter
 	tables     prometheus.Counter
+	columns    *prometheus.CounterVec
 	waits      prometheus.Histogram
 }
 
@@ -46,10 +47,17 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		created:    counter("streams_created_total", "Write streams created."),
 		finalized:  counter("streams_finalized_total", "Write streams finalized."),
 		tables:     counter("tables_created_total", "Tables created."),
+		columns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "waybill", Subsystem: "writer", Name: "columns_changed_total",
+			Help: "Columns that additive evolution changed, by what it did: added, or relaxed from REQUIRED to NULLABLE.",
+		}, []string{"change"}),
 		waits: histogram("stream_create_wait_seconds", "Time that creating a write stream waited for the rate limit.",
 			prometheus.ExponentialBuckets(0.001, 4, 9)),
 	}
+	for _, change := range []string{added, relaxed} {
+		m.columns.WithLabelValues(change) // There from the beginning, so that a rate sees the first.
+	}
 	registry.MustRegister(m.appends, m.rows, m.bytes, m.inFlight, m.open, m.latency, m.faults, m.reconnects, m.created, m.finalized,
-		m.tables, m.waits)
+		m.tables, m.columns, m.waits)
 	return m
 }

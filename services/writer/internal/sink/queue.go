@@ -19,7 +19,11 @@ import (
 //   - after a rejection what is under way behind it is rejected too (it is beyond the end). Its replies are drained before anything
 //     is sent again, so no two requests of ours for one offset are ever under way on one connection;
 //   - a piece changes its offset only when no older copy of it can still reach BigQuery; where that is not certain the queue fails.
+//
+// The queue of a default stream differs in what is behind a rejection: see default.go.
 type queue struct {
+	// repeats says that this is a default stream: there are no offsets, and rows may be written more than once.
+	repeats bool
 	// end is how many rows the stream is known to hold.
 	end int64
 	// high is the end of the furthest piece ever sent. Nothing of ours can lie beyond it.
@@ -33,6 +37,8 @@ type queue struct {
 	sent   int
 	// draining counts replies still to come to requests behind a rejected one.
 	draining int
+	// behind are the pieces that those replies are about, where they may be written all the same: on a default stream.
+	behind []*piece
 	// shifted says that pieces were refused while others were under way behind them: these have other offsets from now on.
 	shifted bool
 	// paused waits for Resume.
@@ -203,17 +209,20 @@ func (q *queue) reply(r *reply, now time.Time) *piece {
 	case q.draining > 0:
 		q.draining--
 		q.shifted = q.shifted && q.draining > 0
+		if q.repeats {
+			return q.landed(r)
+		}
 		return nil
 	case q.sent == 0:
 		q.fail(errors.New("BigQuery answered an append that was not sent"))
 		return nil
 	case r.fault == nil:
-		if r.offset >= 0 && r.offset != q.end {
+		if r.offset >= 0 && r.offset != q.end && !q.repeats {
 			q.fail(fmt.Errorf("BigQuery wrote rows at offset %d that were sent for offset %d", r.offset, q.end))
 			return nil
 		}
 		return q.accept()
-	case r.fault.kind == exists:
+	case r.fault.kind == exists && !q.repeats:
 		if err := q.ours(q.pieces[0], q.end, r.fault); err != nil {
 			q.fail(err)
 			return nil
@@ -221,6 +230,9 @@ func (q *queue) reply(r *reply, now time.Time) *piece {
 		return q.accept()
 	}
 	q.draining = q.sent - 1
+	if q.repeats {
+		q.behind = append(q.behind[:0], q.pieces[1:q.sent]...)
+	}
 	q.rewind()
 	q.reject(r.fault, now)
 	return nil
@@ -280,5 +292,5 @@ func (q *queue) close() {
 	for _, p := range q.pieces {
 		p.data.Free()
 	}
-	q.pieces, q.results, q.sent, q.bytes = nil, nil, 0, 0
+	q.pieces, q.behind, q.results, q.sent, q.bytes = nil, nil, nil, 0, 0
 }

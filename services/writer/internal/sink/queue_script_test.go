@@ -14,7 +14,7 @@ import (
 
 // script drives a queue by hand. Commands:
 //
-//	open rows=N [limit=BYTES]        a queue for a stream that holds N rows; rows are 10 bytes
+//	open rows=N [limit=BYTES] [default]   a queue for a stream that holds N rows, or for a default stream; rows are 10 bytes
 //	append id=I rows=N               one Append
 //	run                              do what the queue asks for until it waits, connecting at once
 //	ok                               the oldest request is written
@@ -54,6 +54,7 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) {
 		d.ScanArgs(t, "rows", &rows)
 		d.MaybeScanArgs(t, "limit", &limit)
 		s.queue = newQueue(rows, limit, 0, func() float64 { return 0 })
+		s.queue.repeats = d.HasArg("default")
 	case "append":
 		var id uint64
 		var rows int

@@ -50,6 +50,8 @@ func (r *request) free() {
 // preamble is what the first request of a connection says and the others need not repeat.
 type preamble struct {
 	stream string
+	// repeats says that this is a default stream, which takes no offsets.
+	repeats bool
 	// schema is an encoded ProtoSchema.
 	schema []byte
 	trace  string
@@ -58,7 +60,7 @@ type preamble struct {
 // size bounds what a request adds to its rows.
 func (p *preamble) size() int { return len(p.stream) + len(p.schema) + len(p.trace) + 64 }
 
-// first encodes the request that opens a connection.
+// first encodes the request that opens a connection. A negative offset is none.
 func (p *preamble) first(offset int64, rows mem.BufferSlice) *request {
 	head := make([]byte, 0, p.size())
 	head = protowire.AppendTag(head, fieldWriteStream, protowire.BytesType)
@@ -70,13 +72,16 @@ func (p *preamble) first(offset int64, rows mem.BufferSlice) *request {
 	return &request{head: appendRows(head, p.schema, rows.Len()), rows: rows}
 }
 
-// next encodes a request on a connection that knows its stream and schema.
+// next encodes a request on a connection that knows its stream and schema. A negative offset is none.
 func next(offset int64, rows mem.BufferSlice) *request {
 	return &request{head: appendRows(appendOffset(make([]byte, 0, 32), offset), nil, rows.Len()), rows: rows}
 }
 
 // appendOffset encodes the offset, a google.protobuf.Int64Value: its zero is an empty message, which is not the same as none.
 func appendOffset(b []byte, offset int64) []byte {
+	if offset < 0 {
+		return b
+	}
 	b = protowire.AppendTag(b, fieldOffset, protowire.BytesType)
 	if offset == 0 {
 		return protowire.AppendVarint(b, 0)

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"fmt"
-	"strings"
 
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/managedwriter/adapt"
@@ -100,8 +99,11 @@ func columnOf(field protoreflect.FieldDescriptor) (*bigquery.FieldSchema, error)
 	if column.Type, err = columnType(field, option.GetType()); err != nil {
 		return nil, err
 	}
-	if column.Type == bigquery.RecordFieldType {
+	switch column.Type {
+	case bigquery.RecordFieldType:
 		column.Schema, err = columnsOf(field.Message())
+	case bigquery.RangeFieldType:
+		column.RangeElementType, err = rangeElement(field)
 	}
 	return column, err
 }
@@ -120,6 +122,35 @@ var optionTypes = map[columnv1.ColumnType]struct {
 	columnv1.ColumnType_COLUMN_TYPE_JSON:       {bigquery.JSONFieldType, protoreflect.StringKind},
 	columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY:  {bigquery.GeographyFieldType, protoreflect.StringKind},
 	columnv1.ColumnType_COLUMN_TYPE_INTERVAL:   {bigquery.IntervalFieldType, protoreflect.StringKind},
+	columnv1.ColumnType_COLUMN_TYPE_RANGE:      {bigquery.RangeFieldType, protoreflect.MessageKind},
+}
+
+// rangeElement is what a RANGE is of: its message has the fields start and end, and nothing else, of one of three types
+// (https://cloud.google.com/bigquery/docs/supported-data-types, "RANGE<T>").
+func rangeElement(field protoreflect.FieldDescriptor) (*bigquery.RangeElementType, error) {
+	bounds := field.Message().Fields()
+	start, end := bounds.ByName("start"), bounds.ByName("end")
+	if start == nil || end == nil || bounds.Len() != 2 {
+		return nil, fmt.Errorf("field %s: the message of a RANGE column has the fields start and end, and no other", field.FullName())
+	}
+	var types [2]bigquery.FieldType
+	for i, bound := range []protoreflect.FieldDescriptor{start, end} {
+		column, err := columnOf(bound)
+		if err != nil {
+			return nil, err
+		}
+		switch column.Type {
+		case bigquery.DateFieldType, bigquery.DateTimeFieldType, bigquery.TimestampFieldType:
+			types[i] = column.Type
+		}
+		if types[i] == "" || column.Repeated {
+			return nil, fmt.Errorf("field %s: a bound of a RANGE column is a single DATE, DATETIME or TIMESTAMP, not %s", bound.FullName(), spell(column))
+		}
+	}
+	if types[0] != types[1] {
+		return nil, fmt.Errorf("field %s: a RANGE column starts with a %s and ends with a %s", field.FullName(), types[0], types[1])
+	}
+	return &bigquery.RangeElementType{Type: types[0]}, nil
 }
 
 func columnType(field protoreflect.FieldDescriptor, option columnv1.ColumnType) (bigquery.FieldType, error) {
@@ -147,42 +178,6 @@ func columnType(field protoreflect.FieldDescriptor, option columnv1.ColumnType) 
 	default:
 		return "", fmt.Errorf("field %s: BigQuery has no column for a field of type %s", field.FullName(), field.Kind())
 	}
-}
-
-// mismatches says what keeps rows of the wanted columns out of a table with the columns it has: one line each, none when all is well.
-func mismatches(want, have bigquery.Schema, prefix string) []string {
-	var found []string
-	byName := make(map[string]*bigquery.FieldSchema, len(have))
-	for _, column := range have {
-		byName[strings.ToLower(column.Name)] = column
-	}
-	for _, column := range want {
-		path, key := prefix+column.Name, strings.ToLower(column.Name)
-		existing, ok := byName[key]
-		delete(byName, key)
-		switch {
-		case !ok:
-			found = append(found, fmt.Sprintf("column %s %s is missing", path, spell(column)))
-		case existing.Repeated != column.Repeated || canonical(existing.Type) != canonical(column.Type):
-			found = append(found, fmt.Sprintf("column %s is %s, the rows have %s", path, spell(existing), spell(column)))
-		case column.Type == bigquery.RecordFieldType:
-			found = append(found, mismatches(column.Schema, existing.Schema, path+".")...)
-		}
-	}
-	for _, column := range have {
-		if _, extra := byName[strings.ToLower(column.Name)]; extra && column.Required {
-			found = append(found, fmt.Sprintf("column %s%s is REQUIRED, and the rows do not have it", prefix, column.Name))
-		}
-	}
-	return found
-}
-
-// spell is a column's type as people write it.
-func spell(column *bigquery.FieldSchema) string {
-	if column.Repeated {
-		return "REPEATED " + string(column.Type)
-	}
-	return string(column.Type)
 }
 
 // canonical folds the two spellings that BigQuery has of some types.

@@ -1,7 +1,9 @@
-// Package sink appends rows to BigQuery: it is the only package that knows BigQuery's client library, and it implements lane.Sink.
+// Package sink appends rows to BigQuery: it is the only package that knows BigQuery's client library, and it implements lane.Sink and
+// lane.Comparer.
 //
-// Open makes a Sink. Sink.Table finds or creates the table of a route. Table.Create makes a COMMITTED write stream and Table.Open an
-// appender for it: a queue (queue.go, verdict.go, pieces.go: a state machine without I/O) and the I/O around it (appender.go,
+// Open makes a Sink. Sink.Table finds or creates the table of a route (tables.go, layout.go), compares it with the rows (diff.go) and lets
+// it follow them (evolve.go). Table.Create makes a COMMITTED write stream and Table.Open an appender for it, Table.Default one for the
+// table's default stream: a queue (queue.go, verdict.go, pieces.go, default.go: a state machine without I/O) and the I/O around it (appender.go,
 // connection.go, pool.go). Sink.Finalize fences a stream.
 //
 // What may go wrong on the way to BigQuery is classified in one place, fault.go. The facts behind it are those of the API's comments
@@ -22,13 +24,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
+	bq "google.golang.org/api/bigquery/v2"
+	"google.golang.org/api/option"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/proto/image"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-var _ lane.Sink = (*Sink)(nil)
+var (
+	_ lane.Sink     = (*Sink)(nil)
+	_ lane.Comparer = (*Sink)(nil)
+)
 
 // Env is what a Sink needs of the process around it.
 type Env struct {
@@ -55,9 +62,13 @@ type Sink struct {
 	pool    *pool
 	control *storage.BigQueryWriteClient
 	rest    *bigquery.Client
+	// raw is the same API as rest without the client's own types.
+	raw *bq.Service
 
-	// limit is the most bytes of rows in one request, as learnt so far.
-	limit         atomic.Int64
+	// limit and defaultLimit are the most bytes of rows in one request to a write stream and to a default stream, as learnt so far.
+	// BigQuery's own limits are different: 10 MiB has been seen on the first, 20 MB on the second.
+	limit, defaultLimit atomic.Int64
+
 	appendTimeout time.Duration
 	callTimeout   time.Duration
 	creations     *rate.Limiter
@@ -89,6 +100,7 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table),
 	}
 	s.limit.Store(int64(c.RequestBytes))
+	s.defaultLimit.Store(int64(c.RequestBytes))
 	if s.control, err = dial(); err != nil {
 		cancel()
 		return nil, err
@@ -96,6 +108,10 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 	if s.rest, err = bigquery.NewClient(ctx, c.Project, restOptions...); err != nil {
 		cancel()
 		return nil, errors.Join(fmt.Errorf("make a BigQuery client: %w", err), s.control.Close())
+	}
+	if s.raw, err = bq.NewService(ctx, append(restOptions, option.WithScopes(bigquery.Scope))...); err != nil {
+		cancel()
+		return nil, errors.Join(fmt.Errorf("make a BigQuery client: %w", err), s.control.Close(), s.rest.Close())
 	}
 	return s, nil
 }
@@ -106,11 +122,20 @@ func (s *Sink) Close() error {
 	return errors.Join(s.pool.close(), s.control.Close(), s.rest.Close())
 }
 
+// bound is the request limit of a kind of stream.
+func (s *Sink) bound(repeats bool) *atomic.Int64 {
+	if repeats {
+		return &s.defaultLimit
+	}
+	return &s.limit
+}
+
 // learn lowers the request limit for all appenders to come.
-func (s *Sink) learn(limit int64) {
+func (s *Sink) learn(repeats bool, limit int64) {
+	bound := s.bound(repeats)
 	for {
-		known := s.limit.Load()
-		if limit >= known || s.limit.CompareAndSwap(known, limit) {
+		known := bound.Load()
+		if limit >= known || bound.CompareAndSwap(known, limit) {
 			return
 		}
 	}

@@ -14,12 +14,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-const (
-	// callTimeout bounds one attempt of a call. A call on a connection with a hundred streams hangs; so does one to a dead peer.
-	callTimeout = 30 * time.Second
-	// newTableGrace is how long a table that stands may be unknown to the Storage Write API, which learns of it on its own.
-	newTableGrace = 2 * time.Minute
-)
+// callTimeout bounds one attempt of a call. A call on a connection with a hundred streams hangs; so does one to a dead peer.
+const callTimeout = 30 * time.Second
 
 // Create implements lane.Table. An attempt whose answer is lost leaves a stream behind that nobody uses; BigQuery removes it.
 func (t *table) Create(ctx context.Context) (string, error) {

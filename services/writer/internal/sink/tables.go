@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
@@ -28,6 +29,9 @@ type table struct {
 	key string
 	// schema is the encoded writer schema, a ProtoSchema.
 	schema []byte
+	// additive says that the table follows the rows, looked when it was last seen to.
+	additive bool
+	looked   time.Time
 	// stand makes the table if it is missing.
 	stand func(context.Context) error
 }
@@ -37,8 +41,16 @@ func (t *table) Name() string { return t.name }
 
 // Open implements lane.Table.
 func (t *table) Open(stream string, rows int64, results func(lane.Result)) lane.Appender {
-	return t.sink.open(preamble{stream: stream, schema: t.schema, trace: t.sink.trace}, rows, results)
+	return t.sink.open(t, preamble{stream: stream, schema: t.schema, trace: t.sink.trace}, rows, results)
 }
+
+// Default implements lane.Table.
+func (t *table) Default(results func(lane.Result)) lane.Appender {
+	return t.sink.open(t, preamble{stream: t.name + defaultStream, schema: t.schema, trace: t.sink.trace, repeats: true}, 0, results)
+}
+
+// defaultStream follows the name of a table in that of its default stream.
+const defaultStream = "/streams/_default"
 
 // Table implements lane.Sink. Lanes that ask for the same table at once share one look and one creation.
 func (s *Sink) Table(ctx context.Context, route *lanev1.Route) (lane.Table, error) {
@@ -101,7 +113,7 @@ func (c *Config) locate(name string) (tableID, error) {
 	return id, nil
 }
 
-// tableKey tells tables apart by their row messages as well: two contracts may write to one table.
+// tableKey tells tables apart by their row messages as well, and by what may be changed for them: two contracts may write to one table.
 func tableKey(id tableID, route *lanev1.Route) (string, error) {
 	row := "message " + route.GetMessage()
 	if d := route.GetDescriptor_(); d != nil {
@@ -111,7 +123,7 @@ func tableKey(id tableID, route *lanev1.Route) (string, error) {
 		}
 		row = fmt.Sprintf("descriptor %x", sha256.Sum256(encoded))
 	}
-	return id.String() + " " + row, nil
+	return id.String() + " " + row + " " + route.GetEvolution().String(), nil
 }
 
 // prepare finds or makes the table.
@@ -124,11 +136,14 @@ func (s *Sink) prepare(ctx context.Context, id tableID, key string, route *lanev
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w", id, err)
 	}
-	stand := func(ctx context.Context) error { return s.settle(ctx, id, row, route.GetLayout()) }
+	stand := func(ctx context.Context) error { return s.settle(ctx, id, row, route) }
 	if err := stand(ctx); err != nil {
 		return nil, err
 	}
-	t := &table{sink: s, name: id.resource(), key: key, schema: schema, stand: stand}
+	t := &table{
+		sink: s, name: id.resource(), key: key, schema: schema, stand: stand,
+		additive: route.GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE, looked: time.Now(),
+	}
 	s.mu.Lock()
 	s.tables[key] = t
 	s.mu.Unlock()
@@ -148,11 +163,11 @@ func (s *Sink) rowType(route *lanev1.Route) (*rowType, error) {
 }
 
 // settle makes the table stand and able to take the rows, or says why it is not.
-func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, layout *lanev1.Layout) error {
+func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lanev1.Route) error {
 	for attempt := 0; ; attempt++ {
 		// The client tries again on its own for as long as its context lets it, and says nothing meanwhile.
 		once, cancel := context.WithTimeout(ctx, s.callTimeout)
-		err := s.look(once, id, row, layout)
+		err := s.look(once, id, row, route)
 		cancel()
 		switch {
 		case err == nil:
@@ -164,7 +179,7 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, layout *lan
 		case !transient(err):
 			return fmt.Errorf("table %s: %w%s", id, err, remedy(err))
 		}
-		if httpStatus(err) != http.StatusConflict {
+		if !conflict(err) {
 			s.metrics.faults.WithLabelValues(fmt.Sprintf("HTTP_%d", httpStatus(err))).Inc()
 			s.log.Warn("BigQuery is not available, trying again", "table", id.String(), "error", err)
 		}
@@ -174,31 +189,73 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, layout *lan
 	}
 }
 
-// look compares the table with the rows, or creates it.
-func (s *Sink) look(ctx context.Context, id tableID, row *rowType, layout *lanev1.Layout) error {
+// look compares the table with the rows and changes what it may, or creates it. After a change it looks again.
+func (s *Sink) look(ctx context.Context, id tableID, row *rowType, route *lanev1.Route) error {
+	for {
+		metadata, found, err := s.compare(ctx, id, row)
+		switch {
+		case err != nil:
+			return err
+		case metadata == nil:
+			return s.createTable(ctx, id, row, route.GetLayout())
+		}
+		if err := unfit(found, route.GetEvolution()); err != nil {
+			return err
+		}
+		additive := route.GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE
+		if !additive || !slices.ContainsFunc(found, func(d difference) bool { return d.evolves() }) {
+			return nil
+		}
+		if err := s.evolve(ctx, id, found); err != nil {
+			return err
+		}
+	}
+}
+
+// Diff implements lane.Comparer.
+func (s *Sink) Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff, error) {
+	id, err := s.config.locate(route.GetTable())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", lane.ErrRoute, err)
+	}
+	row, err := s.rowType(route)
+	if err != nil {
+		return nil, fmt.Errorf("%w: table %s: %w", lane.ErrRoute, id, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
+	defer cancel()
+	metadata, found, err := s.compare(ctx, id, row)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w%s", id, err, remedy(err))
+	}
+	diff := &lanev1.TableDiff{Table: id.String(), Exists: metadata != nil}
+	if metadata != nil {
+		diff.Layout = layoutOf(metadata)
+	}
+	for i := range found {
+		diff.Differences = append(diff.Differences, found[i].proto())
+	}
+	return diff, nil
+}
+
+// compare reads a table and says what is different between it and the rows. metadata is nil when there is no table.
+func (s *Sink) compare(ctx context.Context, id tableID, row *rowType) (metadata *bigquery.TableMetadata, found []difference, err error) {
 	handle := s.rest.DatasetInProject(id.project, id.dataset).Table(id.table)
-	metadata, err := handle.Metadata(ctx, bigquery.WithMetadataView(bigquery.BasicMetadataView))
+	metadata, err = handle.Metadata(ctx, bigquery.WithMetadataView(bigquery.BasicMetadataView))
 	switch {
 	case httpStatus(err) == http.StatusNotFound:
-		return s.createTable(ctx, handle, id, row, layout)
+		return nil, nil, nil
 	case err != nil:
-		return err
+		return nil, nil, err
 	}
-	if found := mismatches(row.columns, metadata.Schema, ""); len(found) > 0 {
-		return fmt.Errorf("%w: %s; add or change the columns (bq update), and the lane goes on by itself", errUnfit, strings.Join(found, "; "))
-	}
-	return nil
+	return metadata, differences(row.columns, metadata.Schema, ""), nil
 }
 
 // createTable makes the table, and its dataset where that is allowed.
-func (s *Sink) createTable(ctx context.Context, handle *bigquery.Table, id tableID, row *rowType, layout *lanev1.Layout) error {
+func (s *Sink) createTable(ctx context.Context, id tableID, row *rowType, layout *lanev1.Layout) error {
+	handle := s.rest.DatasetInProject(id.project, id.dataset).Table(id.table)
 	metadata := &bigquery.TableMetadata{Schema: row.columns}
-	if field := layout.GetPartitionField(); field != "" {
-		metadata.TimePartitioning = &bigquery.TimePartitioning{Field: field, Type: partitionTypes[layout.GetPartitionUnit()]}
-	}
-	if fields := layout.GetClusterFields(); len(fields) > 0 {
-		metadata.Clustering = &bigquery.Clustering{Fields: slices.Clone(fields)}
-	}
+	lay(metadata, layout)
 	err := handle.Create(ctx, metadata)
 	if httpStatus(err) == http.StatusNotFound {
 		if !s.config.CreateDataset {
@@ -216,25 +273,18 @@ func (s *Sink) createTable(ctx context.Context, handle *bigquery.Table, id table
 		return err
 	}
 	s.metrics.tables.Inc()
-	s.log.Info("table created", "table", id.String(), "columns", len(row.columns), "partitioned_on", layout.GetPartitionField(),
-		"clustered_by", layout.GetClusterFields())
+	s.log.Info("table created", "table", id.String(), "columns", len(row.columns), "layout", layoutOf(metadata))
 	return nil
 }
 
 var (
 	// errNoDataset marks a dataset that only an operator can make.
 	errNoDataset = errors.New("no such dataset")
+	// errMoved marks a table that somebody else changed while we were about to.
+	errMoved = errors.New("the table has changed meanwhile")
 	// errUnfit marks a table that only an operator can change.
 	errUnfit = errors.New("the table cannot take the rows")
 )
-
-var partitionTypes = map[lanev1.PartitionUnit]bigquery.TimePartitioningType{
-	lanev1.PartitionUnit_PARTITION_UNIT_UNSPECIFIED: bigquery.DayPartitioningType,
-	lanev1.PartitionUnit_PARTITION_UNIT_HOUR:        bigquery.HourPartitioningType,
-	lanev1.PartitionUnit_PARTITION_UNIT_DAY:         bigquery.DayPartitioningType,
-	lanev1.PartitionUnit_PARTITION_UNIT_MONTH:       bigquery.MonthPartitioningType,
-	lanev1.PartitionUnit_PARTITION_UNIT_YEAR:        bigquery.YearPartitioningType,
-}
 
 // httpStatus is the HTTP status of a REST call: 0 when it got no answer or did not fail.
 func httpStatus(err error) int {
@@ -258,8 +308,8 @@ func transient(err error) bool {
 			return item.Reason == "rateLimitExceeded" || item.Reason == "quotaExceeded"
 		})
 	}
-	// A conflict is a creation that another writer won: the next look finds its table.
-	return e.Code == http.StatusConflict || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout || e.Code >= 500
+	// A conflict is a creation or a change that another writer won: the next look finds what it did.
+	return conflict(err) || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout || e.Code >= 500
 }
 
 // remedy is what to do about a REST error that stays.

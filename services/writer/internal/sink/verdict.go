@@ -58,6 +58,10 @@ func (q *queue) reject(f *fault, now time.Time) {
 		}
 		q.refuse([]lane.RefusedRow{{Code: "ROW_TOO_LARGE", Message: f.text}}, f)
 	case beyond:
+		if q.repeats {
+			q.fail(f)
+			return
+		}
 		if f.expected >= q.end {
 			q.retry(now)
 			return
@@ -66,7 +70,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 	case finalized:
 		q.fail(fmt.Errorf("%w: %w", lane.ErrFinalized, f))
 	case gone:
-		if q.end == 0 && !q.started.IsZero() && now.Before(q.started.Add(newStreamGrace)) {
+		if q.end == 0 && !q.started.IsZero() && now.Before(q.started.Add(q.grace())) {
 			q.retry(now)
 			q.renew = true
 			return
@@ -102,8 +106,8 @@ func (q *queue) down(f *fault, now time.Time) {
 	}
 	out, draining := q.sent, q.draining
 	q.rewind()
-	q.connected, q.opening, q.renew, q.draining = false, false, false, 0
-	if draining > 0 && q.shifted {
+	q.connected, q.opening, q.renew, q.draining, q.behind = false, false, false, 0, nil
+	if draining > 0 && q.shifted && !q.repeats {
 		q.fail(fmt.Errorf("%w: %w", errAdrift, f))
 		return
 	}
@@ -112,7 +116,7 @@ func (q *queue) down(f *fault, now time.Time) {
 		return
 	}
 	switch {
-	case f.kind == exists && draining == 0:
+	case f.kind == exists && draining == 0 && !q.repeats:
 		q.existed(f, out)
 	case f.kind == finalized || f.kind == gone || f.kind == fatal || out == 1 && draining == 0:
 		// Either whose fault it is does not matter, or it can only be that of the one request under way.
@@ -131,7 +135,7 @@ func (q *queue) down(f *fault, now time.Time) {
 		q.retry(now)
 	}
 	for _, p := range q.pieces {
-		if p.tried && (out > 0 || draining > 0) {
+		if p.tried && (out > 0 || draining > 0) && !q.repeats {
 			p.fate = adrift
 		}
 	}

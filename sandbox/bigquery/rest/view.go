@@ -1,0 +1,75 @@
+package rest
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	bq "google.golang.org/api/bigquery/v2"
+
+	"github.com/waybill-data/waybill/sandbox/bigquery/query"
+	"github.com/waybill-data/waybill/sandbox/bigquery/row"
+)
+
+// createView runs CREATE VIEW.
+func (a *api) createView(v *query.View, request query.Request) error {
+	ref := &bq.TableReference{ProjectId: request.Project, DatasetId: request.Dataset}
+	parts := strings.Split(v.Name, ".")
+	ref.TableId = parts[len(parts)-1]
+	if len(parts) > 1 {
+		ref.DatasetId = parts[len(parts)-2]
+	}
+	if len(parts) > 2 {
+		ref.ProjectId = strings.Join(parts[:len(parts)-2], ".")
+	}
+	if ref.DatasetId == "" {
+		return badRequest("Table name \"" + v.Name + "\" missing dataset while no default dataset is set in the request.")
+	}
+	def := &bq.Table{TableReference: ref, View: &bq.ViewDefinition{Query: v.Query}}
+	if err := a.prepareView(def); err != nil {
+		return err
+	}
+	if existing, err := a.Store.Table(ref.ProjectId, ref.DatasetId, ref.TableId); err == nil {
+		switch {
+		case v.IfMissing:
+			return nil
+		case v.Replace && existing.Definition().View == nil:
+			return badRequest("CREATE OR REPLACE VIEW: " + v.Name + " is a table and no view")
+		case v.Replace:
+			if err := a.Store.DeleteTable(ref.ProjectId, ref.DatasetId, ref.TableId); err != nil {
+				return err
+			}
+		}
+	}
+	_, err := a.Store.CreateTable(def)
+	return err
+}
+
+// prepareView checks a view's query, and fills in the columns that follow from it.
+func (a *api) prepareView(def *bq.Table) error {
+	if def.View.UseLegacySql {
+		return badRequest("The sandbox does not support legacy SQL")
+	}
+	ref := def.TableReference
+	statement, err := a.Engine.Prepare(query.Request{SQL: def.View.Query, Project: ref.ProjectId, Dataset: ref.DatasetId})
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	def.Schema = row.Schema(statement.Columns)
+	def.Kind, def.Id, def.Type = "bigquery#table", ref.ProjectId+":"+ref.DatasetId+"."+ref.TableId, "VIEW"
+	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now.UnixMilli(), uint64(now.UnixMilli()), etag(), a.Location
+	return nil
+}
+
+// insertView is tables.insert of a view.
+func (a *api) insertView(r *http.Request, def *bq.Table) (any, error) {
+	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
+	if err := a.prepareView(def); err != nil {
+		return nil, err
+	}
+	if _, err := a.Store.CreateTable(def); err != nil {
+		return nil, err
+	}
+	return def, nil
+}

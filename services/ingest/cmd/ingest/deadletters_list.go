@@ -1,0 +1,285 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/services/ingest"
+)
+
+// listed is how many letters a list shows without --limit and --all. It counts them all.
+const listed = 50
+
+type listCmd struct {
+	chosen
+	Pending bool `help:"Only letters whose records have not been replayed."`
+	JSON    bool `name:"json" help:"One JSON object a line, for machines; without a summary."`
+}
+
+// Help is shown below the flags.
+func (listCmd) Help() string {
+	return `Examples:
+  ingest dead-letters list                                   # the first 50, and a summary of all
+  ingest dead-letters list --since 2h --reason undecodable
+  ingest dead-letters list --pending --all --json | jq .error`
+}
+
+// Run lists.
+func (c *listCmd) Run(ctx context.Context, std cli.Streams) error {
+	letters, selection, err := c.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer letters.Close()
+	selection.Pending = c.Pending
+	if c.JSON {
+		return c.lines(ctx, letters, selection, std.Out)
+	}
+	limit := listed
+	if c.Limit > 0 {
+		limit = c.Limit
+	}
+	l := &list{std: std, letters: letters, all: c.All, limit: limit, kinds: map[letterKind]*count{}}
+	tallies, err := letters.Each(ctx, selection, l.take)
+	if l.table != nil {
+		l.table.flush()
+	}
+	if err != nil {
+		return err
+	}
+	l.summary(tallies)
+	return nil
+}
+
+// list prints letters as they come and counts them by kind.
+type list struct {
+	std     cli.Streams
+	letters *ingest.DeadLetters
+	all     bool
+	limit   int
+
+	topic        string
+	table        *table
+	narrow       bool
+	shown, total int
+	replayed     int
+	kinds        map[letterKind]*count
+}
+
+type letterKind struct{ reason, contract, itemType string }
+
+type count struct{ letters, replayed int }
+
+// maxKinds bounds the summary: types are foreign text.
+const maxKinds = 200
+
+func (l *list) take(letter *ingest.Letter, itemType string) error {
+	l.total++
+	kind := letterKind{letter.Reason, letter.Contract, strings.Clone(itemType)}
+	if l.kinds[kind] == nil && len(l.kinds) >= maxKinds {
+		kind = letterKind{itemType: "(others)"}
+	}
+	if l.kinds[kind] == nil {
+		l.kinds[kind] = &count{}
+	}
+	l.kinds[kind].letters++
+	if letter.Replayed {
+		l.kinds[kind].replayed++
+		l.replayed++
+	}
+	if !l.all && l.shown >= l.limit {
+		return nil
+	}
+	l.shown++
+	if l.table == nil || l.topic != letter.At.Topic {
+		if l.table != nil {
+			l.table.flush()
+			fmt.Fprintln(l.std.Out)
+		}
+		l.topic = letter.At.Topic
+		fmt.Fprintf(l.std.Out, "%s\n", l.topic)
+		l.table = l.newTable()
+	}
+	cells := []string{
+		fmt.Sprintf("%d/%d", letter.At.Partition, letter.At.Offset),
+		fmt.Sprintf("%d/%d", letter.Record.Partition, letter.Record.Offset),
+		written(letter.Time), clean(letter.Reason), dash(clean(letter.Contract)), dash(cutHead(clean(shortType(itemType)), widestField)),
+		dash(cutHead(clean(letter.Field), widestField)), yes(letter.Replayed), clean(fault(letter)),
+	}
+	if l.narrow {
+		cells[len(cells)-1] = clean(letter.Err)
+	}
+	l.table.add(l.columns(cells)...)
+	return nil
+}
+
+// narrowest is the width of a terminal below which contract and field are only in the error, which names them.
+const (
+	narrowest   = 150
+	widestField = 36
+)
+
+func (l *list) newTable() *table {
+	width := terminalWidth(l.std.Out)
+	l.narrow = width > 0 && width < narrowest
+	header := []string{"letter", "record", "written (UTC)", "reason", "contract", "type", "field", "replayed", "error"}
+	return newTable(l.std.Out, width, []bool{true, true}, l.columns(header)...)
+}
+
+// columns leaves out what a narrow terminal has no room for.
+func (l *list) columns(cells []string) []string {
+	if l.narrow {
+		cells = slices.Delete(slices.Delete(cells, 6, 7), 4, 5)
+	}
+	return cells
+}
+
+func (l *list) summary(tallies []ingest.Tally) {
+	out := l.std.Out
+	if l.total > 0 {
+		fmt.Fprintln(out)
+		t := newTable(out, terminalWidth(out), []bool{true, true}, "letters", "replayed", "reason", "contract", "type")
+		order := slices.SortedFunc(maps.Keys(l.kinds), func(a, b letterKind) int {
+			return cmp.Or(cmp.Compare(l.kinds[b].letters, l.kinds[a].letters), cmp.Compare(a.reason, b.reason), cmp.Compare(a.contract, b.contract), cmp.Compare(a.itemType, b.itemType))
+		})
+		for _, k := range order {
+			n := l.kinds[k]
+			t.add(thousands(n.letters), thousands(n.replayed), dash(clean(k.reason)), dash(clean(k.contract)), dash(clean(k.itemType)))
+		}
+		t.flush()
+		fmt.Fprintln(out)
+	}
+	notes(out, tallies)
+	fmt.Fprintf(out, "%s: %s pending, %s replayed", plural(l.total, "dead letter", "dead letters"), thousands(l.total-l.replayed), thousands(l.replayed))
+	if l.shown < l.total {
+		fmt.Fprintf(out, "; the first %s are shown, --all shows all", thousands(l.shown))
+	}
+	fmt.Fprintln(out)
+}
+
+// notes says of the topics what the letters do not show.
+func notes(out io.Writer, tallies []ingest.Tally) {
+	for _, t := range tallies {
+		if t.Missing {
+			fmt.Fprintf(out, "%s does not exist: it is made when the first dead letter is due\n", t.Topic)
+		}
+		if t.Duplicates > 0 {
+			fmt.Fprintf(out, "%s: %s of the same records, which count once\n", t.Topic, plural(t.Duplicates, "further letter", "further letters"))
+		}
+		if t.Foreign > 0 {
+			fmt.Fprintf(out, "%s: %s not dead letters, the first at %s: %s\n", t.Topic, plural(t.Foreign, "record is", "records are"), t.ForeignAt, clean(t.Why))
+		}
+	}
+}
+
+// line is a letter as JSON. Key and value are what they are in Kafka: absent keys are null, and bytes that are no UTF-8 are in base64.
+type line struct {
+	Place     string    `json:"place"`
+	Topic     string    `json:"topic"`
+	Partition int32     `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Letter    string    `json:"letter"`
+	Written   time.Time `json:"written"`
+	// Timestamp is the record's; absent when it has none.
+	Timestamp *time.Time `json:"timestamp,omitempty"`
+	Reason    string     `json:"reason"`
+	Contract  string     `json:"contract,omitempty"`
+	Type      string     `json:"type,omitempty"`
+	Field     string     `json:"field,omitempty"`
+	Byte      *int       `json:"byte,omitempty"`
+	Error     string     `json:"error"`
+	Key       *string    `json:"key,omitempty"`
+	KeyBytes  []byte     `json:"key_base64,omitempty"`
+	// ValueBytes is the size of the value; null for a null value.
+	ValueBytes   *int   `json:"value_bytes"`
+	ValueLeftOut bool   `json:"value_left_out,omitempty"`
+	Replayed     bool   `json:"replayed"`
+	Version      string `json:"version,omitempty"`
+}
+
+func newLine(l *ingest.Letter, itemType string) line {
+	r := &l.Record
+	out := line{
+		Place: l.Of().String(), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Letter: l.At.String(), Written: l.Time,
+		Reason: l.Reason, Contract: l.Contract, Type: itemType, Field: l.Field, Error: l.Err, Replayed: l.Replayed, Version: l.Version,
+	}
+	if r.TimestampMicros >= 0 {
+		at := time.UnixMicro(r.TimestampMicros).UTC()
+		out.Timestamp = &at
+	}
+	if l.Byte >= 0 {
+		out.Byte = &l.Byte
+	}
+	switch {
+	case r.Key == nil:
+	case utf8.Valid(r.Key):
+		key := string(r.Key)
+		out.Key = &key
+	default:
+		out.KeyBytes = r.Key
+	}
+	size := len(r.Value)
+	switch {
+	case l.LeftOut >= 0:
+		out.ValueBytes, out.ValueLeftOut = &l.LeftOut, true
+	case r.Value != nil:
+		out.ValueBytes = &size
+	}
+	return out
+}
+
+func (c *listCmd) lines(ctx context.Context, letters *ingest.DeadLetters, selection ingest.Selection, out io.Writer) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	n := 0
+	_, err := letters.Each(ctx, selection, func(l *ingest.Letter, itemType string) error {
+		if c.Limit > 0 && n >= c.Limit {
+			return ingest.Enough()
+		}
+		n++
+		return encoder.Encode(newLine(l, itemType))
+	})
+	return err
+}
+
+func written(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime)
+}
+
+// shortType is the last part of a type's name.
+func shortType(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
+
+// fault is the error without what other columns say.
+func fault(l *ingest.Letter) string {
+	rest := strings.TrimPrefix(l.Err, l.Contract+": ")
+	if l.Field != "" {
+		rest = strings.TrimPrefix(strings.TrimPrefix(rest, l.Field), ": ")
+	}
+	return strings.TrimSpace(rest)
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

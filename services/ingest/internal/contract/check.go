@@ -1,0 +1,162 @@
+package contract
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Check reports what is wrong with the entry by itself.
+func (c *Config) Check(report func(key, message, remedy string)) {
+	if c.Builtin != "" {
+		c.checkBuiltin(report)
+	} else {
+		c.checkSchema(report)
+	}
+	if c.Topic != "" && !topicName.MatchString(c.Topic) {
+		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
+	}
+	c.checkPattern(report)
+	for _, table := range []struct{ key, name string }{{"table", c.Table}, {"unknown_table", c.UnknownTable}} {
+		if table.name != "" && (!tableName.MatchString(table.name) || strings.Count(table.name, ".") > 2) {
+			report(table.key, fmt.Sprintf("%q is no name of a table", table.name), "write table, dataset.table or project.dataset.table")
+		}
+	}
+	for _, list := range []struct {
+		key   string
+		types []string
+	}{{"types", c.Types}, {"ignore", c.Ignore}} {
+		for _, name := range list.types {
+			if _, err := parseTypes(name); err != nil {
+				report(list.key, err.Error(), "write an exact name, prefix.* or *")
+			}
+		}
+	}
+	oneOf := func(key, value string, allowed ...string) {
+		if value != "" && !slices.Contains(allowed, value) {
+			report(key, fmt.Sprintf("%q is not one of the choices", value), "choose "+strings.Join(allowed, ", "))
+		}
+	}
+	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
+	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
+	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	oneOf("evolution", c.Evolution, "off", "additive")
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("mode", c.Mode, "strict", "lenient")
+	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
+		if value != "" && c.Format != "json" {
+			report(key, "it is for format json", "remove it, or write format: json")
+		}
+	}
+	oneOf("partition_by", c.PartitionBy, partitionColumns...)
+	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
+	switch {
+	case c.PartitionBy == none && c.PartitionUnit != "":
+		report("partition_unit", "the table has no partitions", "remove it, or partition_by: none")
+	case c.Unknown == toTable && c.UnknownTable == "":
+		report("unknown_table", "it is missing", "name the table of records whose type no contract takes")
+	case c.Unknown != toTable && c.UnknownTable != "":
+		report("unknown_table", "nothing goes there", "write unknown: table, or remove it")
+	}
+	if c.Key == keyEventID && c.EventID != "" {
+		report("event_id", "the key is the identity of the event", "remove it, or key: event_id")
+	}
+	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
+	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
+		return
+	}
+	for i, column := range c.ClusterBy {
+		oneOf("cluster_by", column, clusterColumns...)
+		if slices.Contains(c.ClusterBy[:i], column) {
+			report("cluster_by", column+" is there twice", "name it once")
+		}
+	}
+	if len(c.ClusterBy) > 4 {
+		report("cluster_by", fmt.Sprintf("%d columns", len(c.ClusterBy)), "BigQuery clusters by four columns at most")
+	}
+}
+
+func (c *Config) checkPattern(report func(key, message, remedy string)) {
+	if c.TopicPattern == "" {
+		return
+	}
+	if c.Topic != "" {
+		report("topic_pattern", "there is a topic too", "keep one of them")
+	}
+	re, err := wholeName(c.TopicPattern)
+	switch {
+	case err != nil:
+		report("topic_pattern", err.Error(), `write a regular expression that the whole name matches, for example orders\..*`)
+	case re.MatchString(""):
+		report("topic_pattern", fmt.Sprintf("%q matches any name, even none", c.TopicPattern), `write what the names have in common, for example orders\..*`)
+	}
+}
+
+// wholeName compiles a topic_pattern.
+func wholeName(expression string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(expression); err != nil {
+		return nil, err // without what is put around it
+	}
+	return regexp.Compile("^(?:" + expression + ")$")
+}
+
+func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
+	if _, ok := builtins[c.Builtin]; !ok {
+		report("builtin", fmt.Sprintf("there is no built-in contract %q", c.Builtin), "choose "+strings.Join(builtinNames(), " or ")+", or give format and schema")
+	}
+	for _, settled := range []struct {
+		key string
+		set bool
+	}{
+		{"format", c.Format != ""},
+		{"schema", c.Schema != ""},
+		{"payload", c.Payload != ""},
+		{"event_id", c.EventID != ""},
+		{"event_time", c.EventTime != EventTime{}},
+	} {
+		if settled.set {
+			report(settled.key, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
+		}
+	}
+}
+
+var rawKinds = []string{"bytes", "string", "json"}
+
+func (c *Config) checkSchema(report func(key, message, remedy string)) {
+	f, ok := formats[c.Format]
+	if !ok {
+		report("format", fmt.Sprintf("the format is %q", c.Format),
+			"choose "+strings.Join(formatNames(), ", ")+" and give a schema, or write builtin: "+strings.Join(builtinNames(), " or "))
+	}
+	switch {
+	case c.Format != "raw" && c.As != "":
+		report("as", "only format: raw has it", "remove it")
+	case c.As != "" && !slices.Contains(rawKinds, c.As):
+		report("as", fmt.Sprintf("%q is not one of the choices", c.As), "choose "+strings.Join(rawKinds, ", "))
+	case f.schema == "" && ok && c.Schema != "":
+		report("schema", "format: "+c.Format+" has none", "remove it")
+	}
+	for _, needed := range []struct {
+		key, value, remedy string
+		needed             bool
+	}{
+		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
+		{"schema", c.Schema, "name " + f.schema + " of the payload, relative to this file", f.schema != ""},
+		{"table", c.Table, "name the table that the rows go to", true},
+	} {
+		if needed.needed && needed.value == "" {
+			report(needed.key, "it is missing", needed.remedy)
+		}
+	}
+	if len(c.Types) == 0 {
+		report("types", "it is missing", "list the types to take, or [\"*\"] to take every record of the topic")
+	}
+	if c.Payload != "" && !columnName.MatchString(c.Payload) {
+		report("payload", fmt.Sprintf("%q is no name of a column", c.Payload), "use letters, digits and underscores")
+	}
+	if c.EventTime.Field == "" && c.EventTime.Unit != "" {
+		report("event_time.field", "there is a unit and no field", "name the payload field, or remove event_time")
+	}
+}

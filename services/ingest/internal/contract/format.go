@@ -1,0 +1,50 @@
+package contract
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
+)
+
+// format is how the payloads of an entry become columns.
+type format struct {
+	// schema says what file the entry's schema is, for people; empty when the format has none.
+	schema string
+	// compile makes the plan. schema is the content of that file. Errors about one field are *decode.SchemaError.
+	compile func(schema []byte, c *Config, o decode.Options) (decode.Plan, error)
+}
+
+// formats lists the formats by their name in the configuration.
+var formats = map[string]format{
+	"avro": {schema: "the .avsc file", compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
+		return plan(avro.Compile(schema, o))
+	}},
+	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
+	}},
+	"json": {schema: "the .avsc file", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(json.Compile(schema, json.Avro, c.jsonSettings(), o))
+	}},
+}
+
+// unknownFields are the choices of unknown_fields.
+var unknownFields = map[string]json.Unknown{"refuse": json.Refuse, "drop": json.Drop}
+
+// jsonSettings is what the entry says about JSON beside the schema.
+func (c *Config) jsonSettings() json.Settings {
+	return json.Settings{Unknown: unknownFields[c.UnknownFields], Lenient: c.Mode == "lenient"}
+}
+
+// plan keeps a nil pointer from becoming a plan.
+func plan[P decode.Plan](p P, err error) (decode.Plan, error) {
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func formatNames() []string { return slices.Sorted(maps.Keys(formats)) }

@@ -1,0 +1,139 @@
+package contract
+
+import (
+	"fmt"
+	"regexp"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// Set is the contracts of a process. It is immutable and safe for concurrent use; each lane works with a Fork of its topic.
+type Set struct {
+	named    []*Topic
+	patterns []pattern
+}
+
+// pattern is the contracts of all topics whose names match.
+type pattern struct {
+	name  *regexp.Regexp
+	topic *Topic // without what depends on the topic's name
+}
+
+// Topic is the contracts of one topic. Not safe for concurrent use: Fork it for each lane.
+type Topic struct {
+	Name string
+	// Routes are the topic's tables; the same for every lane of the process.
+	Routes []*lanev1.Route
+	// Fingerprint is that of the routing. Rows can be dropped on replay only under the fingerprint they were appended under.
+	Fingerprint uint64
+
+	routing   *routing
+	contracts []*Contract // by route
+}
+
+// Topics lists the topics that entries name, in the order of the configuration.
+func (s *Set) Topics() []string {
+	names := make([]string, len(s.named))
+	for i, t := range s.named {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Patterns lists the topic patterns with their tables, in the order of the configuration.
+func (s *Set) Patterns() []*Topic {
+	var all []*Topic
+	for _, p := range s.patterns {
+		all = append(all, p.topic)
+	}
+	return all
+}
+
+// Match says whether a topic has contracts. The error is two patterns that match it: neither then has it.
+func (s *Set) Match(name string) (bool, error) {
+	t, err := s.find(name)
+	return t != nil, err
+}
+
+// Topic returns the contracts of a topic, nil if there are none. Fork them for a lane.
+func (s *Set) Topic(name string) *Topic {
+	t, err := s.find(name)
+	if t == nil || err != nil {
+		return nil
+	}
+	if t.Name != name {
+		t = t.Fork()
+		t.Name = name
+		t.version(name)
+	}
+	return t
+}
+
+// find finds the contracts of a topic: an entry's that names it, or those of the one pattern that matches.
+func (s *Set) find(name string) (*Topic, error) {
+	for _, t := range s.named {
+		if t.Name == name {
+			return t, nil
+		}
+	}
+	var found *Topic
+	for _, p := range s.patterns {
+		switch {
+		case !p.name.MatchString(name):
+		case found != nil:
+			return nil, fmt.Errorf("topic_pattern %s and topic_pattern %s both match the topic %s: narrow one of them, or give the topic an entry that names it",
+				found.Name, p.topic.Name, name)
+		default:
+			found = p.topic
+		}
+	}
+	return found, nil
+}
+
+// Fork returns a copy with the same routes that shares no state: one lane's own.
+func (t *Topic) Fork() *Topic {
+	fork := *t
+	fork.contracts = make([]*Contract, len(t.contracts))
+	for i, c := range t.contracts {
+		fork.contracts[i] = c.fork()
+	}
+	return &fork
+}
+
+// version gives the contracts without a version the one that the topic's name tells.
+func (t *Topic) version(name string) {
+	for _, c := range t.contracts {
+		c.version = or(c.version, versionOf(name))
+	}
+}
+
+// Match says what becomes of a record, by its headers and whether its value is null. It decodes nothing and allocates for the Reason of Unknown
+// only. The Match holds for as long as the record's bytes.
+func (t *Topic) Match(r *record.Record) Match {
+	if r.Value == nil {
+		switch t.routing.tombstones {
+		case toNothing:
+			return Match{Action: Ignore}
+		case toDeadLetter:
+			return Match{Action: Unknown, Reason: "the value is null"}
+		}
+	}
+	itemType := t.routing.itemType(r)
+	target, ok := t.routing.target(itemType)
+	if !ok {
+		target = t.routing.unknown
+	}
+	switch {
+	case target == toIgnore:
+		return Match{Action: Ignore, Unmatched: !ok, itemType: itemType}
+	case target >= 0:
+		return Match{Action: Row, Route: target, Contract: t.contracts[target], Unmatched: !ok, itemType: itemType}
+	case itemType == nil:
+		return Match{Action: Unknown, Unmatched: true, Reason: fmt.Sprintf("header %s is missing", t.routing.header)}
+	}
+	return Match{
+		Action: Unknown, Unmatched: true, itemType: itemType,
+		Reason: fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType),
+	}
+}

@@ -1,0 +1,302 @@
+package avro
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// maxSteps bounds a program. BigQuery takes 10,000 columns; a hostile file's schema could ask for any number.
+const maxSteps = 1 << 17
+
+// compiler turns a pair of schemas, the writer's (how the payload is laid out) and the reader's (what the columns are), into a program,
+// by Avro's schema resolution. The contract's own payloads have one schema in both roles.
+type compiler struct {
+	program
+	options  *decode.Options
+	open     map[*typ]bool // writer records being laid out, to find recursion
+	least    map[*typ]int  // what leastBytes found
+	steps    int           // types visited: a few named types can name each other an exponential number of times
+	messages int
+	arrays   int
+}
+
+// compileProgram compiles the body of the payload message.
+func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
+	c := newCompiler(o)
+	w, r = w.only(), r.only()
+	if w.kind != kindRecord {
+		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
+	}
+	if err := c.record(w, r, o.Payload); err != nil {
+		return nil, err
+	}
+	c.emit(op{code: opEnd}, o.Payload)
+	return &c.program, nil
+}
+
+func newCompiler(o *decode.Options) *compiler {
+	return &compiler{options: o, open: map[*typ]bool{}, least: map[*typ]int{}}
+}
+
+// step bounds the work of compiling.
+func (c *compiler) step(path string) error {
+	if c.steps++; c.steps > maxSteps {
+		return decode.Misfit(path, "the schema is too large")
+	}
+	return nil
+}
+
+func (c *compiler) emit(in op, path string) int {
+	c.ops = append(c.ops, in)
+	c.paths = append(c.paths, path)
+	return len(c.ops) - 1
+}
+
+func (c *compiler) emitTagged(in op, number int, wire protowire.Type, path string) int {
+	var tag [8]byte
+	in.tagLen = uint8(len(protowire.AppendTag(tag[:0], protowire.Number(number), wire)))
+	in.tag = binary.LittleEndian.Uint32(tag[:])
+	return c.emit(in, path)
+}
+
+func (c *compiler) here() int32 { return int32(len(c.ops)) }
+
+// record compiles the fields of a record, in the order they are read.
+func (c *compiler) record(w, r *typ, path string) error {
+	if c.open[w] {
+		return decode.Misfit(path, "the type "+w.name+" contains itself; a table has a fixed shape")
+	}
+	c.open[w] = true
+	defer delete(c.open, w)
+	found := make([]bool, len(r.fields))
+	for i := range w.fields {
+		wf := &w.fields[i]
+		at := slices.IndexFunc(r.fields, func(rf field) bool { return rf.name == wf.name })
+		if at < 0 {
+			at = slices.IndexFunc(r.fields, func(rf field) bool { return slices.Contains(rf.aliases, wf.name) })
+		}
+		var err error
+		if at < 0 || found[at] {
+			err = c.skip(wf.typ, path+"."+wf.name)
+		} else {
+			found[at] = true
+			err = c.value(wf.typ, r.fields[at].typ, at+1, path+"."+r.fields[at].name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for i := range r.fields {
+		if !found[i] {
+			if err := c.missing(&r.fields[i], i+1, path+"."+r.fields[i].name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// missing compiles a field that the payload does not have: its default, or null.
+func (c *compiler) missing(f *field, number int, path string) error {
+	if !f.source.HasDefault {
+		if _, nullable := f.typ.column(); nullable {
+			return nil
+		}
+		return decode.Misfit(path, "the file's schema lacks the field, and the contract's gives it no default")
+	}
+	schema, err := f.source.Type.Schema()
+	if err != nil {
+		return decode.Misfit(path, "default: "+err.Error())
+	}
+	datum, err := schema.Encode(f.source.Default)
+	if err != nil {
+		return decode.Misfit(path, "default: "+err.Error())
+	}
+	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
+	if err := sub.value(f.typ, f.typ, number, path); err != nil {
+		return err
+	}
+	sub.emit(op{code: opEnd}, path)
+	m := newMachine(c.options.Contract)
+	encoded, refusal := m.run(&sub.program, nil, datum)
+	if refusal != nil {
+		return decode.Misfit(path, "default: "+refusal.Error())
+	}
+	if len(encoded) > 0 {
+		c.consts = append(c.consts, encoded)
+		c.emit(op{code: opConst, arg: int32(len(c.consts) - 1)}, path)
+	}
+	return nil
+}
+
+// value compiles one value of the writer's type w into field number of the reader's type r.
+func (c *compiler) value(w, r *typ, number int, path string) error {
+	if err := c.step(path); err != nil {
+		return err
+	}
+	if w.kind == kindUnion {
+		return c.union(w, r, number, path)
+	}
+	r, nullable := r.column()
+	switch {
+	case w.kind == kindNull:
+		if !nullable {
+			c.fail("null where the contract wants "+r.kind.String(), path)
+		}
+		return nil
+	case r.kind == kindUnion:
+		branch := matchBranch(w, r)
+		if branch < 0 {
+			c.fail("the file's "+w.kind.String()+" is in none of the contract's branches", path)
+			return nil
+		}
+		end := c.message(number, path)
+		if err := c.value(w, r.branches[branch], branch+1, path+"."+branchName(r, branch)); err != nil {
+			return err
+		}
+		end()
+		return nil
+	case w.kind == kindRecord && r.kind == kindRecord:
+		end := c.message(number, path)
+		if err := c.record(w, r, path); err != nil {
+			return err
+		}
+		end()
+		return nil
+	case w.kind == kindArray && r.kind == kindArray:
+		if c.leastBytes(w.items) == 0 {
+			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
+		}
+		return c.loop(path, func() error { return c.value(w.items, r.items, number, path+"[]") })
+	case w.kind == kindMap && r.kind == kindMap:
+		return c.loop(path, func() error {
+			end := c.message(number, path+"[]")
+			c.emitTagged(op{code: opString}, 1, protowire.BytesType, path+"[].key")
+			if err := c.value(w.items, r.items, 2, path+"[].value"); err != nil {
+				return err
+			}
+			end()
+			return nil
+		})
+	}
+	return c.scalar(w, r, number, path)
+}
+
+// message starts a nested message and returns what ends it.
+func (c *compiler) message(number int, path string) (end func()) {
+	begin := c.emitTagged(op{code: opMessage}, number, protowire.BytesType, path)
+	c.messages++
+	c.program.messages = max(c.program.messages, c.messages)
+	return func() {
+		c.messages--
+		c.emit(op{code: opMessageEnd, arg: int32(begin)}, path)
+	}
+}
+
+// loop compiles the items of an array or the entries of a map.
+func (c *compiler) loop(path string, item func() error) error {
+	begin := c.emit(op{code: opArray}, path)
+	c.arrays++
+	c.program.arrays = max(c.program.arrays, c.arrays)
+	if err := item(); err != nil {
+		return err
+	}
+	c.arrays--
+	c.emit(op{code: opNext, jump: int32(begin) + 1}, path)
+	c.ops[begin].jump = c.here()
+	return nil
+}
+
+// fail compiles a value that cannot become a column. It is an error of the record, not of the schema: another branch may be taken.
+func (c *compiler) fail(reason, path string) {
+	c.reasons = append(c.reasons, reason)
+	c.emit(op{code: opFail, arg: int32(len(c.reasons) - 1)}, path)
+}
+
+// union compiles a value whose branch the payload chooses.
+func (c *compiler) union(w, r *typ, number int, path string) error {
+	branch := func(b *typ) error { return c.value(b, r, number, path) }
+	_, nullable := r.column()
+	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && nullable {
+		at := c.emit(op{code: opOptional, arg: int32(null)}, path)
+		if err := branch(w.branches[1-null]); err != nil {
+			return err
+		}
+		c.ops[at].jump = c.here()
+		return nil
+	}
+	return c.branches(w, path, branch)
+}
+
+// branches compiles a jump table over the branches of w.
+func (c *compiler) branches(w *typ, path string, branch func(*typ) error) error {
+	if len(w.branches) == 1 {
+		c.emit(op{code: opOneBranch}, path)
+		return branch(w.branches[0])
+	}
+	table := make([]int32, len(w.branches))
+	c.unions = append(c.unions, table)
+	c.emit(op{code: opUnion, arg: int32(len(c.unions) - 1)}, path)
+	var jumps []int
+	for i, b := range w.branches {
+		table[i] = c.here()
+		if err := branch(b); err != nil {
+			return err
+		}
+		if i < len(w.branches)-1 {
+			jumps = append(jumps, c.emit(op{code: opJump}, path))
+		}
+	}
+	for _, at := range jumps {
+		c.ops[at].jump = c.here()
+	}
+	return nil
+}
+
+// matchBranch returns the branch of the union r that a value of type w becomes, -1 if none. The same type comes before a promoted one, as
+// Avro's resolution asks; of named types the one of that name comes first.
+func matchBranch(w, r *typ) int {
+	for _, pass := range []func(b *typ) bool{
+		func(b *typ) bool { return b == w || (b.kind == w.kind && b.name != "" && b.name == w.name) },
+		func(b *typ) bool {
+			return b.kind == w.kind && (b.shortName() == w.shortName() || slices.Contains(b.aliases, w.shortName()))
+		},
+		func(b *typ) bool { _, ok := scalarOp(w, b); return ok },
+	} {
+		if i := slices.IndexFunc(r.branches, pass); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// leastBytes is the least number of bytes a value takes, up to 1.
+func (c *compiler) leastBytes(t *typ) int {
+	switch t.kind {
+	case kindNull:
+		return 0
+	case kindFixed:
+		return min(t.size, 1)
+	case kindRecord:
+		n, done := c.least[t]
+		if done {
+			return n
+		}
+		c.least[t] = 0 // a record within itself adds nothing
+		for i := range t.fields {
+			n = max(n, c.leastBytes(t.fields[i].typ))
+		}
+		c.least[t] = n
+		return n
+	}
+	return 1
+}
+
+func incompatible(w, r *typ) string {
+	return fmt.Sprintf("the file's %s cannot be read as %s", w.kind, r.kind)
+}

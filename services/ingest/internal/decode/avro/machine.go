@@ -1,0 +1,299 @@
+package avro
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// slack is the room that every instruction finds in the output: a tag, a varint or fixed value, and the tail of a word-wise copy.
+const slack = 64
+
+// machine runs programs. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for concurrent use.
+type machine struct {
+	contract string
+	// messages and arrays are stacks, as high as the program nests; nm and na are what is in use.
+	messages []messageFrame
+	arrays   []arrayFrame
+	nm, na   int
+	// guess is how many bytes the length of each opMessage took last: a right guess saves moving the message.
+	guess []uint8
+	last  *program
+
+	taken taken
+}
+
+// messageFrame is a nested message being written: its body starts at start.
+type messageFrame struct{ start int }
+
+// arrayFrame is an array or map being read.
+type arrayFrame struct {
+	remaining uint64 // items left in the block, this one included
+	index     int    // index of the current item
+	end       int    // where the block must end; -1 if the payload does not say
+}
+
+func newMachine(contract string) *machine { return &machine{contract: contract} }
+
+// prepare makes room for a program.
+func (m *machine) prepare(p *program) {
+	m.last = p
+	m.messages = slices.Grow(m.messages[:0], p.messages)[:p.messages]
+	m.arrays = slices.Grow(m.arrays[:0], p.arrays)[:p.arrays]
+	m.guess = slices.Grow(m.guess[:0], len(p.ops))[:len(p.ops)]
+	for i := range m.guess {
+		m.guess[i] = 1
+	}
+}
+
+// room returns out with at least n+slack bytes behind o.
+func room(out []byte, o, n int) []byte {
+	out = slices.Grow(out[:o], n+slack)
+	return out[:cap(out)]
+}
+
+// run reads one datum, all of src, and appends the payload message's body to dst. On error it returns nil.
+//
+// out has its capacity as length and o is its end; p is the reading position, at is where the current instruction began. What is usual is
+// done by fast; this loop knows every instruction and every error.
+func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
+	if m.last != prog {
+		m.prepare(prog)
+	}
+	m.taken.reset()
+	var (
+		ops    = prog.ops
+		out, o = dst[:cap(dst)], len(dst)
+		p, pc  int
+	)
+	m.nm, m.na = 0, 0
+	for {
+		pc, p, o = m.fast(ops, pc, src, p, out, o)
+		in := &ops[pc]
+		pc++
+		if len(out)-o < slack {
+			out = room(out, o, len(src)-p)
+		}
+		at := p
+		switch in.code {
+		case opString, opBytes:
+			n, next := length(src, p)
+			if next < 0 {
+				return nil, m.fail(prog, pc, at, lengthReason(n, next))
+			}
+			if len(out)-o < n+slack {
+				out = room(out, o, n)
+			}
+			binary.LittleEndian.PutUint32(out[o:], in.tag)
+			o = putVarint(out, o+int(in.tagLen), uint64(n))
+			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString && !validText(src[next:], n) {
+				return nil, m.fail(prog, pc, at, "text is not valid UTF-8")
+			}
+			o += n
+			p = next + n
+
+		case opOptional:
+			if uint(p) >= uint(len(src)) {
+				return nil, m.fail(prog, pc, at, endReason)
+			}
+			switch branch := src[p]; {
+			case branch > 2 || branch&1 != 0:
+				return nil, m.fail(prog, pc, at, "the union's index is neither 0 nor 1")
+			case int32(branch>>1) == in.arg:
+				pc = int(in.jump)
+			}
+			p++
+
+		case opInt, opLong:
+			var v uint64
+			if uint(p) < uint(len(src)) && src[p] < 0x80 {
+				v = uint64(src[p])
+				p++
+			} else if v, p = readVarint(src, p); p < 0 {
+				return nil, m.fail(prog, pc, at, varintReason(p))
+			}
+			if in.code == opInt && v > math.MaxUint32 {
+				return nil, m.fail(prog, pc, at, intReason)
+			}
+			binary.LittleEndian.PutUint32(out[o:], in.tag)
+			o = putVarint(out, o+int(in.tagLen), uint64(unzigzag(v)))
+
+		case opDouble:
+			if len(src)-p < 8 {
+				return nil, m.fail(prog, pc, at, endReason)
+			}
+			binary.LittleEndian.PutUint32(out[o:], in.tag)
+			o += int(in.tagLen)
+			binary.LittleEndian.PutUint64(out[o:], binary.LittleEndian.Uint64(src[p:]))
+			o, p = o+8, p+8
+
+		case opFloat:
+			if len(src)-p < 4 {
+				return nil, m.fail(prog, pc, at, endReason)
+			}
+			binary.LittleEndian.PutUint32(out[o:], in.tag)
+			o += int(in.tagLen)
+			binary.LittleEndian.PutUint32(out[o:], binary.LittleEndian.Uint32(src[p:]))
+			o, p = o+4, p+4
+
+		case opBoolean, opSkipBoolean:
+			if uint(p) >= uint(len(src)) {
+				return nil, m.fail(prog, pc, at, endReason)
+			}
+			if src[p] > 1 {
+				return nil, m.fail(prog, pc, at, "a boolean is neither 0 nor 1")
+			}
+			if in.code == opBoolean {
+				binary.LittleEndian.PutUint32(out[o:], in.tag)
+				o += int(in.tagLen)
+				out[o] = src[p]
+				o++
+			}
+			p++
+
+		case opMessage:
+			binary.LittleEndian.PutUint32(out[o:], in.tag)
+			o += int(in.tagLen) + int(m.guess[pc-1])
+			m.messages[m.nm].start = o
+			m.nm++
+
+		case opMessageEnd:
+			m.nm--
+			start, guessed := m.messages[m.nm].start, int(m.guess[in.arg])
+			n := o - start
+			if need := varintLen(uint64(n)); need != guessed {
+				copy(out[start-guessed+need:], out[start:o])
+				start += need - guessed
+				o += need - guessed
+				m.guess[in.arg] = uint8(need)
+				guessed = need
+			}
+			putVarint(out, start-guessed, uint64(n))
+
+		case opArray:
+			frame := &m.arrays[m.na]
+			frame.index = 0
+			if p = frame.block(src, p); p < 0 {
+				return nil, m.fail(prog, pc, at, blockReason(p))
+			}
+			if frame.remaining == 0 {
+				pc = int(in.jump)
+			} else {
+				m.na++
+			}
+
+		case opNext:
+			frame := &m.arrays[m.na-1]
+			frame.index++
+			if frame.remaining--; frame.remaining > 0 {
+				pc = int(in.jump)
+				break
+			}
+			if frame.end >= 0 && frame.end != p {
+				return nil, m.failOut(prog, pc, at, "the block's items do not fill its size in bytes")
+			}
+			if p = frame.block(src, p); p < 0 {
+				return nil, m.failOut(prog, pc, at, blockReason(p))
+			}
+			if frame.remaining == 0 {
+				m.na--
+			} else {
+				pc = int(in.jump)
+			}
+
+		case opOneBranch:
+			if uint(p) >= uint(len(src)) {
+				return nil, m.fail(prog, pc, at, endReason)
+			}
+			if src[p] != 0 {
+				return nil, m.fail(prog, pc, at, "the index of a union of one branch is not 0")
+			}
+			p++
+
+		case opUnion:
+			var v uint64
+			if v, p = readVarint(src, p); p < 0 {
+				return nil, m.fail(prog, pc, at, varintReason(p))
+			}
+			table := prog.unions[in.arg]
+			if v&1 != 0 || v>>1 >= uint64(len(table)) {
+				return nil, m.fail(prog, pc, at, "the union has no such branch")
+			}
+			pc = int(table[v>>1])
+
+		case opJump:
+			pc = int(in.jump)
+
+		case opConst:
+			c := prog.consts[in.arg]
+			if len(out)-o < len(c)+slack {
+				out = room(out, o, len(c))
+			}
+			o += copy(out[o:], c)
+
+		case opEnd:
+			if p != len(src) {
+				return nil, m.fail(prog, pc, at, "bytes are left over behind the payload")
+			}
+			return out[:o], nil
+
+		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTime:
+			if reason := m.take(prog, in, src, p); reason != "" {
+				return nil, m.fail(prog, pc, at, reason)
+			}
+
+		default:
+			var reason string
+			if out, o, p, reason = m.rare(prog, in, out, o, src, p); reason != "" {
+				return nil, m.fail(prog, pc, at, reason)
+			}
+		}
+	}
+}
+
+// block reads the head of the next block of an array or map; its result is negative as readVarint's, or tooMany.
+func (f *arrayFrame) block(src []byte, p int) int {
+	v, p := readVarint(src, p)
+	if p < 0 {
+		return p
+	}
+	count := unzigzag(v)
+	f.end = -1
+	if count < 0 {
+		// A negative count is followed by the size of the block in bytes.
+		if v, p = readVarint(src, p); p < 0 {
+			return p
+		}
+		size := unzigzag(v)
+		if count = -count; size < 0 || size > int64(len(src)-p) || count < 0 {
+			return tooMany
+		}
+		f.end = p + int(size)
+	}
+	// Every item takes at least one byte.
+	if count > int64(len(src)-p) {
+		return tooMany
+	}
+	f.remaining = uint64(count)
+	return p
+}
+
+// length reads the length of a text and checks it against what is left. Where next is negative, n is the length asked for.
+func length(src []byte, p int) (n, next int) {
+	var v uint64
+	if uint(p) < uint(len(src)) && src[p] < 0x80 {
+		v = uint64(src[p])
+		p++
+	} else if v, p = readVarint(src, p); p < 0 {
+		return 0, p
+	}
+	if v&1 != 0 {
+		return 0, negative
+	}
+	if v>>1 > uint64(len(src)-p) {
+		return 0, tooMany
+	}
+	return int(v >> 1), p
+}

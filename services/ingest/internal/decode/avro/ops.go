@@ -1,0 +1,97 @@
+package avro
+
+// opcode is what one instruction does. Reading means from the Avro payload, writing means to the row.
+type opcode uint8
+
+const (
+	opEnd opcode = iota
+	// opFail refuses a value that cannot become a column: arg indexes the program's reasons.
+	opFail
+
+	// Values: tag and value are written.
+	opBoolean
+	opInt
+	opLong
+	opFloat
+	opDouble
+	opFloatToDouble
+	opIntToFloat
+	opIntToDouble
+	opString
+	opBytes
+	opFixed // arg: bytes
+	opUUID
+	opEnum // arg: index of the enum
+	opDecimalBytes
+	opDecimalFixed // arg: bytes; jump: index of the decimal
+	opDate
+	opTimeMillis
+	opTimeMicros
+	opTimestampMillis
+	opTimestampMicros
+	opTimestampNanos
+	opLocalMillis
+	opLocalMicros
+	opLocalNanos
+	// opConst writes fixed bytes, tag included, and reads nothing: the default of a field that the file's schema lacks.
+	opConst
+
+	// Structure.
+	opMessage    // starts a nested message: writes its tag and reserves its length
+	opMessageEnd // arg: the opMessage; fixes the length
+	opArray      // starts an array or a map; jump: past its opNext
+	opNext       // jump: first instruction of the item
+	opOptional   // reads the index of a two-branch union; arg: index of null; jump: past the value
+	opOneBranch  // reads the index of a one-branch union
+	opUnion      // reads the index of any other union; arg: index of its jump table
+	opJump
+
+	// Skipping: read, nothing written.
+	opSkipBoolean
+	opSkipInt
+	opSkipLong
+	opSkipBytes
+	opSkipFixed // arg: bytes
+	opSkipEnum  // arg: number of symbols
+
+	// Taking a copy of the next value for the envelope, without moving on.
+	opTakeIDString
+	opTakeIDNumber
+	opTakeIDEnum // arg: index of the enum
+	opTakeIDUUID
+	opTakeTime // arg: a Unit
+)
+
+// op is one instruction.
+type op struct {
+	code opcode
+	// tagLen and tag are the field's tag as it stands on the wire, little-endian; nested fields have at most four bytes.
+	tagLen uint8
+	tag    uint32
+	arg    int32
+	jump   int32
+}
+
+// program is a compiled schema: a flat list of instructions over the payload, with no recursion and no look-up by name. It is immutable.
+type program struct {
+	ops []op
+	// paths holds for each instruction the path of the field it is about, with [] where an index goes. Read on errors only.
+	paths []string
+	// messages and arrays are how deep each nest.
+	messages, arrays int
+
+	enums    [][]symbol
+	unions   [][]int32
+	decimals []decimalType
+	consts   [][]byte
+	reasons  []string
+}
+
+// symbol is one symbol of an enum; ok is false when the contract does not know it.
+type symbol struct {
+	text string
+	ok   bool
+}
+
+// decimalType bounds a decimal: every value has at most this many digits, of which scale are behind the point.
+type decimalType struct{ precision, scale int }

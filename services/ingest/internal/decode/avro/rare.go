@@ -1,0 +1,226 @@
+package avro
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// Failures beyond those of readVarint.
+const (
+	tooMany  = -3
+	negative = -4
+)
+
+const (
+	endReason = "the payload ends here"
+	intReason = "the number does not fit an int of 32 bits"
+)
+
+func varintReason(next int) string {
+	if next == tooLong {
+		return "the number does not fit 64 bits"
+	}
+	return endReason
+}
+
+func blockReason(next int) string {
+	if next == tooMany {
+		return "the block says it holds more than the rest of the payload"
+	}
+	return varintReason(next)
+}
+
+func lengthReason(_, next int) string {
+	switch next {
+	case tooMany:
+		return "the length reaches past the end of the payload"
+	case negative:
+		return "the length is negative"
+	}
+	return varintReason(next)
+}
+
+// failOut is fail about the innermost array itself, not an item of it.
+func (m *machine) failOut(prog *program, pc, at int, reason string) *decode.Error {
+	m.na--
+	return m.fail(prog, pc, at, reason)
+}
+
+// fail makes the error of the instruction before pc.
+func (m *machine) fail(prog *program, pc, at int, reason string) *decode.Error {
+	var indexes []int
+	for i := range m.arrays[:m.na] {
+		indexes = append(indexes, m.arrays[i].index)
+	}
+	return &decode.Error{Contract: m.contract, Field: decode.FillPath(prog.paths[pc-1], indexes), Offset: at, Reason: reason}
+}
+
+// rare runs the instructions that are not worth a place in the loop. Its reason is empty on success.
+func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
+	switch in.code {
+	case opFail:
+		return out, o, p, prog.reasons[in.arg]
+
+	case opSkipInt, opSkipLong:
+		v, next := readVarint(src, p)
+		switch {
+		case next < 0:
+			return out, o, p, varintReason(next)
+		case in.code == opSkipInt && v > math.MaxUint32:
+			return out, o, p, intReason
+		}
+		return out, o, next, ""
+	case opSkipBytes:
+		n, next := length(src, p)
+		if next < 0 {
+			return out, o, p, lengthReason(n, next)
+		}
+		return out, o, next + n, ""
+	case opSkipFixed:
+		if len(src)-p < int(in.arg) {
+			return out, o, p, endReason
+		}
+		return out, o, p + int(in.arg), ""
+	case opSkipEnum:
+		v, next := readVarint(src, p)
+		if next < 0 || v&1 != 0 || v>>1 >= uint64(in.arg) {
+			return out, o, p, symbolReason
+		}
+		return out, o, next, ""
+
+	case opEnum:
+		s, next, reason := readSymbol(prog.enums[in.arg], src, p)
+		if reason != "" {
+			return out, o, p, reason
+		}
+		out, o = putText(out, o, in, len(s))
+		return out, o + copy(out[o:], s), next, ""
+	case opFixed:
+		n := int(in.arg)
+		if len(src)-p < n {
+			return out, o, p, endReason
+		}
+		out, o = putText(out, o, in, n)
+		return out, o + copy(out[o:], src[p:p+n]), p + n, ""
+	case opUUID:
+		if len(src)-p < 16 {
+			return out, o, p, endReason
+		}
+		out, o = putText(out, o, in, 36)
+		appendUUID(out[o:o], src[p:p+16])
+		return out, o + 36, p + 16, ""
+	case opDecimalBytes, opDecimalFixed:
+		n, next := int(in.arg), p
+		if in.code == opDecimalBytes {
+			if n, next = length(src, p); next < 0 {
+				return out, o, p, lengthReason(n, next)
+			}
+		} else if len(src)-p < n {
+			return out, o, p, endReason
+		}
+		text, reason := appendDecimal(m.taken.scratch[:0], src[next:next+n], prog.decimals[in.jump])
+		if reason != "" {
+			return out, o, p, reason
+		}
+		m.taken.scratch = text
+		out, o = putText(out, o, in, len(text))
+		return out, o + copy(out[o:], text), next + n, ""
+
+	case opIntToFloat, opIntToDouble:
+		v, next := readVarint(src, p)
+		if next < 0 {
+			return out, o, p, varintReason(next)
+		}
+		o = putTag(out, o, in)
+		if in.code == opIntToFloat {
+			binary.LittleEndian.PutUint32(out[o:], math.Float32bits(float32(unzigzag(v))))
+			return out, o + 4, next, ""
+		}
+		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(unzigzag(v))))
+		return out, o + 8, next, ""
+	case opFloatToDouble:
+		if len(src)-p < 4 {
+			return out, o, p, endReason
+		}
+		o = putTag(out, o, in)
+		v := math.Float32frombits(binary.LittleEndian.Uint32(src[p:]))
+		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(v)))
+		return out, o + 8, p + 4, ""
+	}
+	return m.when(in, out, o, src, p)
+}
+
+// when runs the instructions about dates and times.
+func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
+	u, next := readVarint(src, p)
+	if next < 0 {
+		return out, o, p, varintReason(next)
+	}
+	v := unzigzag(u)
+	text := m.taken.scratch[:0]
+	switch in.code {
+	case opDate:
+		if v < decode.MinDays || v > decode.MaxDays {
+			return out, o, p, "the date " + strconv.FormatInt(v, 10) + " is out of BigQuery's range, years 1 to 9999"
+		}
+		return out, putVarint(out, putTag(out, o, in), uint64(v)), next, ""
+	case opTimestampMillis, opTimestampMicros, opTimestampNanos:
+		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
+		if !ok {
+			return out, o, p, decode.TimestampReason
+		}
+		return out, putVarint(out, putTag(out, o, in), uint64(micros)), next, ""
+	case opLocalMillis, opLocalMicros, opLocalNanos:
+		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
+		if !ok {
+			return out, o, p, decode.TimestampReason
+		}
+		text = decode.AppendDateTime(text, micros)
+	case opTimeMillis, opTimeMicros:
+		if in.code == opTimeMillis && v >= 0 && v < decode.DayMicros/1000 {
+			v *= 1000
+		} else if in.code == opTimeMillis {
+			v = -1
+		}
+		if v < 0 || v >= decode.DayMicros {
+			return out, o, p, "the time is not within a day"
+		}
+		text = decode.AppendTime(text, v)
+	}
+	m.taken.scratch = text
+	out, o = putText(out, o, in, len(text))
+	return out, o + copy(out[o:], text), next, ""
+}
+
+// putTag writes the tag of an instruction; there is slack for it.
+func putTag(out []byte, o int, in *op) int {
+	binary.LittleEndian.PutUint32(out[o:], in.tag)
+	return o + int(in.tagLen)
+}
+
+// putText writes the tag and length of a text of n bytes and makes room for it.
+func putText(out []byte, o int, in *op, n int) ([]byte, int) {
+	if len(out)-o < n+slack {
+		out = room(out, o, n)
+	}
+	return out, putVarint(out, putTag(out, o, in), uint64(n))
+}
+
+const symbolReason = "the enum has no such symbol"
+
+// readSymbol reads an enum.
+func readSymbol(table []symbol, src []byte, p int) (text string, next int, reason string) {
+	v, next := readVarint(src, p)
+	switch {
+	case next < 0:
+		return "", p, varintReason(next)
+	case v&1 != 0 || v>>1 >= uint64(len(table)):
+		return "", p, symbolReason
+	case !table[v>>1].ok:
+		return "", p, "the contract's enum does not have the file's symbol"
+	}
+	return table[v>>1].text, next, ""
+}

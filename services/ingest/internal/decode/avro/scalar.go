@@ -1,0 +1,198 @@
+package avro
+
+import (
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's resolution has no rule.
+// A logical type comes from the reader, its unit from the writer if both have one.
+func scalarOp(w, r *typ) (code opcode, ok bool) {
+	switch r.kind {
+	case kindBoolean:
+		return opBoolean, w.kind == kindBoolean
+	case kindInt:
+		return intOps[r.logical], w.kind == kindInt
+	case kindLong:
+		unit := r.logical
+		if w.logical.isTimestamp() && unit.isTimestamp() || w.logical.isLocal() && unit.isLocal() || w.logical.isTime() && unit.isTime() {
+			unit = w.logical
+		}
+		if w.kind == kindInt && unit == logicalNone {
+			return opInt, true
+		}
+		return longOps[unit], w.kind == kindLong || w.kind == kindInt
+	case kindFloat:
+		if w.kind == kindInt || w.kind == kindLong {
+			return opIntToFloat, true
+		}
+		return opFloat, w.kind == kindFloat
+	case kindDouble:
+		switch w.kind {
+		case kindInt, kindLong:
+			return opIntToDouble, true
+		case kindFloat:
+			return opFloatToDouble, true
+		}
+		return opDouble, w.kind == kindDouble
+	case kindString:
+		return opString, w.kind == kindString || w.kind == kindBytes
+	case kindBytes:
+		if r.logical == logicalDecimal {
+			return opDecimalBytes, w.kind == kindBytes && sameDecimal(w, r)
+		}
+		return opBytes, w.kind == kindBytes || w.kind == kindString
+	case kindFixed:
+		ok = w.kind == kindFixed && w.size == r.size
+		switch r.logical {
+		case logicalDecimal:
+			return opDecimalFixed, ok && sameDecimal(w, r)
+		case logicalUUID:
+			return opUUID, ok
+		}
+		return opFixed, ok
+	case kindEnum:
+		return opEnum, w.kind == kindEnum
+	}
+	return opFail, false
+}
+
+// sameDecimal reports whether w's digits mean what r's do: the point is not in the bytes.
+func sameDecimal(w, r *typ) bool {
+	return w.logical != logicalDecimal || w.scale == r.scale
+}
+
+var intOps = map[logical]opcode{logicalNone: opInt, logicalDate: opDate, logicalTimeMillis: opTimeMillis}
+
+var longOps = map[logical]opcode{
+	logicalNone: opLong, logicalTimeMillis: opTimeMillis, logicalTimeMicros: opTimeMicros,
+	logicalTimestampMillis: opTimestampMillis, logicalTimestampMicros: opTimestampMicros, logicalTimestampNanos: opTimestampNanos,
+	logicalLocalMillis: opLocalMillis, logicalLocalMicros: opLocalMicros, logicalLocalNanos: opLocalNanos,
+}
+
+// scalar compiles one value that has no parts.
+func (c *compiler) scalar(w, r *typ, number int, path string) error {
+	code, ok := scalarOp(w, r)
+	if !ok {
+		c.fail(incompatible(w, r), path)
+		return nil
+	}
+	c.take(w, path)
+	in := op{code: code}
+	wire := protowire.VarintType
+	switch code {
+	case opFloat, opIntToFloat:
+		wire = protowire.Fixed32Type
+	case opDouble, opFloatToDouble, opIntToDouble:
+		wire = protowire.Fixed64Type
+	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos:
+		wire = protowire.BytesType
+	case opFixed:
+		wire, in.arg = protowire.BytesType, int32(w.size)
+	case opDecimalBytes, opDecimalFixed:
+		c.decimals = append(c.decimals, decimalType{r.precision, r.scale})
+		wire, in.arg, in.jump = protowire.BytesType, int32(w.size), int32(len(c.decimals)-1)
+	case opEnum:
+		wire, in.arg = protowire.BytesType, c.enum(w, r)
+	}
+	c.emitTagged(in, number, wire, path)
+	return nil
+}
+
+// enum lists what each symbol of w becomes: itself, or r's default where r does not know it.
+func (c *compiler) enum(w, r *typ) int32 {
+	table := make([]symbol, len(w.symbols))
+	for i, s := range w.symbols {
+		switch {
+		case slices.Contains(r.symbols, s):
+			table[i] = symbol{s, true}
+		case r.enumDefault != "":
+			table[i] = symbol{r.enumDefault, true}
+		}
+	}
+	c.enums = append(c.enums, table)
+	return int32(len(c.enums) - 1)
+}
+
+// take compiles the copy of a value that the envelope needs, if this is one.
+func (c *compiler) take(w *typ, path string) {
+	in := op{}
+	if path == c.options.EventIDPath() {
+		switch w.kind {
+		case kindString, kindBytes:
+			in.code = opTakeIDString
+		case kindInt, kindLong:
+			in.code = opTakeIDNumber
+		case kindFixed:
+			in.code = opTakeIDUUID
+		case kindEnum:
+			in.code, in.arg = opTakeIDEnum, int32(len(c.enums)) // the table that scalar is about to make
+		}
+		c.emit(in, path)
+	}
+	if path == c.options.EventTimePath() {
+		unit := c.options.EventTimeUnit
+		switch w.logical {
+		case logicalTimestampMillis:
+			unit = decode.Millis
+		case logicalTimestampMicros:
+			unit = decode.Micros
+		case logicalTimestampNanos:
+			unit = decode.Nanos
+		}
+		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)
+	}
+}
+
+// skip compiles a value that is read past.
+func (c *compiler) skip(w *typ, path string) error {
+	if err := c.step(path); err != nil {
+		return err
+	}
+	switch w.kind {
+	case kindNull:
+	case kindBoolean:
+		c.emit(op{code: opSkipBoolean}, path)
+	case kindInt:
+		c.emit(op{code: opSkipInt}, path)
+	case kindLong:
+		c.emit(op{code: opSkipLong}, path)
+	case kindFloat:
+		c.emit(op{code: opSkipFixed, arg: 4}, path)
+	case kindDouble:
+		c.emit(op{code: opSkipFixed, arg: 8}, path)
+	case kindFixed:
+		c.emit(op{code: opSkipFixed, arg: int32(w.size)}, path)
+	case kindString, kindBytes:
+		c.emit(op{code: opSkipBytes}, path)
+	case kindEnum:
+		c.emit(op{code: opSkipEnum, arg: int32(len(w.symbols))}, path)
+	case kindRecord:
+		if c.open[w] {
+			return decode.Misfit(path, "the type "+w.name+" contains itself")
+		}
+		c.open[w] = true
+		defer delete(c.open, w)
+		for i := range w.fields {
+			if err := c.skip(w.fields[i].typ, path+"."+w.fields[i].name); err != nil {
+				return err
+			}
+		}
+	case kindArray:
+		if c.leastBytes(w.items) == 0 {
+			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
+		}
+		return c.loop(path, func() error { return c.skip(w.items, path+"[]") })
+	case kindMap:
+		return c.loop(path, func() error {
+			c.emit(op{code: opSkipBytes}, path+"[].key")
+			return c.skip(w.items, path+"[].value")
+		})
+	case kindUnion:
+		return c.branches(w, path, func(b *typ) error { return c.skip(b, path) })
+	}
+	return nil
+}

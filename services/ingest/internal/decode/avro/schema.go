@@ -1,0 +1,220 @@
+package avro
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/twmb/avro"
+)
+
+// maxSchemaBytes bounds a schema: one in the header of an object container file is foreign input.
+const maxSchemaBytes = 1 << 20
+
+// kind is the Avro type of a value.
+type kind uint8
+
+const (
+	kindNull kind = iota
+	kindBoolean
+	kindInt
+	kindLong
+	kindFloat
+	kindDouble
+	kindBytes
+	kindString
+	kindFixed
+	kindEnum
+	kindRecord
+	kindArray
+	kindMap
+	kindUnion
+)
+
+var kindNames = [...]string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum", "record", "array", "map", "union"}
+
+func (k kind) String() string { return kindNames[k] }
+
+// logical is what an Avro value means beyond its type. Unknown logical types are none, as the specification asks.
+type logical uint8
+
+const (
+	logicalNone logical = iota
+	logicalDecimal
+	logicalUUID
+	logicalDate
+	logicalTimeMillis
+	logicalTimeMicros
+	logicalTimestampMillis
+	logicalTimestampMicros
+	logicalTimestampNanos
+	logicalLocalMillis
+	logicalLocalMicros
+	logicalLocalNanos
+)
+
+// logicals lists the logical types by name, with the types each may annotate.
+var logicals = map[string]struct {
+	logical logical
+	on      []kind
+}{
+	"decimal":                {logicalDecimal, []kind{kindBytes, kindFixed}},
+	"uuid":                   {logicalUUID, []kind{kindString, kindFixed}},
+	"date":                   {logicalDate, []kind{kindInt}},
+	"time-millis":            {logicalTimeMillis, []kind{kindInt}},
+	"time-micros":            {logicalTimeMicros, []kind{kindLong}},
+	"timestamp-millis":       {logicalTimestampMillis, []kind{kindLong}},
+	"timestamp-micros":       {logicalTimestampMicros, []kind{kindLong}},
+	"timestamp-nanos":        {logicalTimestampNanos, []kind{kindLong}},
+	"local-timestamp-millis": {logicalLocalMillis, []kind{kindLong}},
+	"local-timestamp-micros": {logicalLocalMicros, []kind{kindLong}},
+	"local-timestamp-nanos":  {logicalLocalNanos, []kind{kindLong}},
+}
+
+// isTimestamp reports whether a value is an instant; isLocal whether it is a wall-clock time; isTime whether it is a time of day.
+func (l logical) isTimestamp() bool {
+	return l >= logicalTimestampMillis && l <= logicalTimestampNanos
+}
+func (l logical) isLocal() bool { return l >= logicalLocalMillis }
+func (l logical) isTime() bool  { return l == logicalTimeMillis || l == logicalTimeMicros }
+
+// typ is one type of a parsed schema. Uses of a named type share one typ, so a recursive schema is a cyclic graph.
+type typ struct {
+	kind    kind
+	logical logical
+	name    string // full name of a record, enum or fixed
+	aliases []string
+	doc     string
+
+	fields           []field  // record
+	items            *typ     // array items and map values
+	branches         []*typ   // union
+	symbols          []string // enum
+	enumDefault      string
+	size             int // fixed
+	precision, scale int // decimal
+}
+
+// field is one field of a record.
+type field struct {
+	name    string
+	aliases []string
+	doc     string
+	typ     *typ
+	// source keeps the parsed form, which knows how to encode the field's default.
+	source *avro.SchemaField
+}
+
+// shortName is the name without its namespace: what Avro's schema resolution compares.
+func (t *typ) shortName() string { return t.name[strings.LastIndexByte(t.name, '.')+1:] }
+
+// only returns the single branch of a one-branch union, else the type itself.
+func (t *typ) only() *typ {
+	for t.kind == kindUnion && len(t.branches) == 1 {
+		t = t.branches[0]
+	}
+	return t
+}
+
+// column returns the type a column is made of, and whether it may be null: [null, T] is T. A union that stays one has several branches
+// besides null.
+func (t *typ) column() (column *typ, nullable bool) {
+	t = t.only()
+	if t.kind != kindUnion {
+		return t, t.kind == kindNull
+	}
+	var rest *typ
+	for _, b := range t.branches {
+		switch {
+		case b.kind == kindNull:
+			nullable = true
+		case rest != nil:
+			return t, slices.ContainsFunc(t.branches, func(b *typ) bool { return b.kind == kindNull })
+		default:
+			rest = b
+		}
+	}
+	return rest, nullable
+}
+
+// parseSchema parses and validates Avro schema JSON.
+func parseSchema(avsc []byte) (*typ, error) {
+	if len(avsc) > maxSchemaBytes {
+		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(avsc), maxSchemaBytes)
+	}
+	parsed, err := avro.Parse(string(avsc))
+	if err != nil {
+		return nil, err
+	}
+	g := graph{named: map[string]*typ{}}
+	return g.build(parsed.Root(), "")
+}
+
+// graph builds types, resolving references to named ones.
+type graph struct{ named map[string]*typ }
+
+var kindsByName = map[string]kind{
+	"null": kindNull, "boolean": kindBoolean, "int": kindInt, "long": kindLong, "float": kindFloat, "double": kindDouble,
+	"bytes": kindBytes, "string": kindString, "fixed": kindFixed, "enum": kindEnum, "record": kindRecord, "error": kindRecord,
+	"array": kindArray, "map": kindMap, "union": kindUnion,
+}
+
+func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
+	k, ok := kindsByName[n.Type]
+	if !ok {
+		if t := g.named[namespace+"."+n.Type]; t != nil {
+			return t, nil
+		}
+		if t := g.named[n.Type]; t != nil {
+			return t, nil
+		}
+		return nil, fmt.Errorf("type %q is not defined", n.Type)
+	}
+	t := &typ{kind: k, doc: n.Doc, size: n.Size, symbols: n.Symbols, enumDefault: n.EnumDefault, precision: n.Precision, scale: n.Scale}
+	if l, ok := logicals[n.LogicalType]; ok && slices.Contains(l.on, k) {
+		t.logical = l.logical
+	}
+	if t.logical == logicalUUID && k == kindFixed && t.size != 16 {
+		t.logical = logicalNone
+	}
+	if n.Name != "" {
+		t.name = n.Name
+		if !strings.Contains(n.Name, ".") && n.Namespace != "" {
+			t.name = n.Namespace + "." + n.Name
+		}
+		if i := strings.LastIndexByte(t.name, '.'); i >= 0 {
+			namespace = t.name[:i]
+		} else {
+			namespace = ""
+		}
+		for _, alias := range n.Aliases {
+			t.aliases = append(t.aliases, alias[strings.LastIndexByte(alias, '.')+1:])
+		}
+		g.named[t.name] = t
+	}
+	var err error
+	switch k {
+	case kindRecord:
+		for i := range n.Fields {
+			f := &n.Fields[i]
+			ft, err := g.build(&f.Type, namespace)
+			if err != nil {
+				return nil, err
+			}
+			t.fields = append(t.fields, field{name: f.Name, aliases: f.Aliases, doc: f.Doc, typ: ft, source: f})
+		}
+	case kindArray:
+		t.items, err = g.build(n.Items, namespace)
+	case kindMap:
+		t.items, err = g.build(n.Values, namespace)
+	case kindUnion:
+		for i := range n.Branches {
+			b, err := g.build(&n.Branches[i], namespace)
+			if err != nil {
+				return nil, err
+			}
+			t.branches = append(t.branches, b)
+		}
+	}
+	return t, err
+}

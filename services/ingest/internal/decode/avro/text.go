@@ -1,0 +1,105 @@
+package avro
+
+import (
+	"encoding/binary"
+	"unicode/utf8"
+)
+
+// Short texts, nearly all, are copied and checked by words, without a call and with no branch that depends on their length: a mispredicted
+// branch costs more than the copy.
+const shortText = 32
+
+// copyText copies the n bytes at the start of src and reports whether all are ASCII. It may say no of a long one that is. dst has slack
+// behind n; a short text is copied with what follows it in src.
+func copyText(dst, src []byte, n int) (ascii bool) {
+	if n > shortText || len(src) < shortText {
+		copy(dst, src[:n])
+		return false
+	}
+	src, dst = src[:shortText], dst[:shortText]
+	a, b := binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
+	c, d := binary.LittleEndian.Uint64(src[16:]), binary.LittleEndian.Uint64(src[24:])
+	binary.LittleEndian.PutUint64(dst, a)
+	binary.LittleEndian.PutUint64(dst[8:], b)
+	binary.LittleEndian.PutUint64(dst[16:], c)
+	binary.LittleEndian.PutUint64(dst[24:], d)
+	mask := &asciiMasks[n]
+	return a&mask[0]|b&mask[1]|c&mask[2]|d&mask[3] == 0
+}
+
+// asciiMasks holds for each length the high bits of that many bytes.
+var asciiMasks = func() (masks [shortText + 1][4]uint64) {
+	for n := range masks {
+		for i := range n {
+			masks[n][i/8] |= 0x80 << (8 * (i % 8))
+		}
+	}
+	return masks
+}()
+
+// validText reports whether the n bytes at the start of src are UTF-8. Mixed text makes utf8.Valid mispredict at every character; the
+// automaton has no branch but the loop.
+func validText(src []byte, n int) bool {
+	if n > 2*shortText {
+		return utf8.Valid(src[:n])
+	}
+	var state uint64
+	for _, b := range src[:n] {
+		state = utf8Steps[b] >> (state & 63)
+	}
+	return state&63 == utf8Start
+}
+
+// The states of the automaton, each a bit offset into the entries of utf8Steps (the table of the Unicode Standard, 3-7: well-formed byte
+// sequences). An entry holds for each state the state that its byte leads to.
+const (
+	utf8Start   = 6 * iota
+	utf8One     // one continuation byte to come
+	utf8Two     // two
+	utf8Three   // three
+	utf8AfterE0 // A0..BF, then one
+	utf8AfterED // 80..9F, then one
+	utf8AfterF0 // 90..BF, then two
+	utf8AfterF4 // 80..8F, then two
+	utf8Bad
+)
+
+var utf8Steps = func() (steps [256]uint64) {
+	for b := range steps {
+		next := func(from, to uint64, low, high int) {
+			if b < low || b > high {
+				to = utf8Bad
+			}
+			steps[b] |= to << from
+		}
+		first := uint64(utf8Bad)
+		switch {
+		case b < 0x80:
+			first = utf8Start
+		case b == 0xe0:
+			first = utf8AfterE0
+		case b == 0xed:
+			first = utf8AfterED
+		case b == 0xf0:
+			first = utf8AfterF0
+		case b == 0xf4:
+			first = utf8AfterF4
+		case b >= 0xc2 && b <= 0xdf:
+			first = utf8One
+		case b >= 0xe1 && b <= 0xef:
+			first = utf8Two
+		case b >= 0xf1 && b <= 0xf3:
+			first = utf8Three
+		}
+		next(utf8Start, first, 0, 0xff)
+		next(utf8One, utf8Start, 0x80, 0xbf)
+		next(utf8Two, utf8One, 0x80, 0xbf)
+		next(utf8Three, utf8Two, 0x80, 0xbf)
+		next(utf8AfterE0, utf8One, 0xa0, 0xbf)
+		next(utf8AfterED, utf8One, 0x80, 0x9f)
+		next(utf8AfterF0, utf8Two, 0x90, 0xbf)
+		next(utf8AfterF4, utf8Two, 0x80, 0x8f)
+		next(utf8Bad, utf8Bad, 0, 0xff)
+	}
+	return steps
+}()

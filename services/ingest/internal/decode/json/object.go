@@ -1,0 +1,256 @@
+package json
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// object decodes the fields of an object, behind its brace at p, to d.out[o:].
+func (d *Decoder) object(ob *object, p, o int) (int, int) {
+	src := d.src
+	seen := d.push(ob.words)
+	p = space(src, p)
+	c := peek(src, p)
+	if c == '}' {
+		return d.end(ob, seen, p, o)
+	}
+	expect := 0 // the field that comes next if the payload follows the schema
+	for {
+		at, i := p, -1
+		if expect < len(ob.steps) && len(src)-p >= 24 {
+			s, w := &ob.steps[expect], src[p:p+24]
+			if (binary.LittleEndian.Uint64(w)^s.head[0])&s.mask[0]|
+				(binary.LittleEndian.Uint64(w[8:])^s.head[1])&s.mask[1]|
+				(binary.LittleEndian.Uint64(w[16:])^s.head[2])&s.mask[2] == 0 {
+				i = expect
+				p += s.headLen
+			}
+		}
+		if i < 0 {
+			var name []byte
+			if name, p = d.key(p); p < 0 {
+				return p, o
+			}
+			if i = ob.find(name); i < 0 {
+				if p = d.unknown(name, at, p); p < 0 {
+					return p, o
+				}
+			}
+		}
+		if i >= 0 {
+			s := &ob.steps[i]
+			if bit := uint64(1) << (uint(i) & 63); seen[i>>6]&bit != 0 {
+				d.fail(at, "the field is there twice")
+				return d.in(s.name), o
+			} else {
+				seen[i>>6] |= bit
+			}
+			p = space(src, p)
+			d.room(p, o)
+			value, row := p, o
+			if p, o = d.field(s, p, o); p < 0 {
+				return d.in(s.name), o
+			}
+			if s.take != 0 && o > row {
+				if reason := d.taken.from(s, d.out[row+int(s.tagLen):o]); reason != "" {
+					d.fail(value, reason)
+					return d.in(s.name), o
+				}
+			}
+			expect = i + 1
+		}
+		if c = peek(src, p); c != ',' {
+			p = space(src, p)
+			c = peek(src, p)
+		}
+		if c == '}' {
+			return d.end(ob, seen, p, o)
+		}
+		if c != ',' {
+			return d.fail(p, "a comma or } belongs here, not "+charAt(src, p)), o
+		}
+		if p++; peek(src, p) != '"' {
+			p = space(src, p)
+		}
+	}
+}
+
+// push makes room for the set of fields of an object that begins.
+func (d *Decoder) push(words int) []uint64 {
+	from := d.used
+	d.used += words
+	if d.used > len(d.seen) {
+		d.seen = make([]uint64, 2*d.used) // those of outer objects live on in the array they have
+	}
+	seen := d.seen[from:d.used]
+	clear(seen)
+	return seen
+}
+
+// end ends an object at its brace: what is missing has a default, is null, or is refused.
+func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
+	d.used -= ob.words
+	for w, must := range ob.must {
+		for missing := must &^ seen[w]; missing != 0; missing &= missing - 1 {
+			s := &ob.steps[64*w+bits.TrailingZeros64(missing)]
+			if s.fallback == nil {
+				d.fail(p, "the field is missing, and the schema requires it")
+				return d.in(s.name), o
+			}
+			need := len(d.src) - p + slack + len(s.fallback)
+			if len(d.out)-o < need {
+				d.grow(o, need)
+			}
+			row := o
+			o += copy(d.out[o:], s.fallback)
+			if s.take != 0 {
+				if reason := d.taken.from(s, d.out[row+int(s.tagLen):o]); reason != "" {
+					d.fail(p, "default: "+reason)
+					return d.in(s.name), o
+				}
+			}
+		}
+	}
+	return p + 1, o
+}
+
+// key reads the name of a field and the colon behind it. The name is valid until the next one is read.
+func (d *Decoder) key(p int) (name []byte, _ int) {
+	src := d.src
+	if peek(src, p) != '"' {
+		return nil, d.fail(p, "the name of a field belongs here, in quotes, not "+charAt(src, p))
+	}
+	if name, p = d.raw(p); p < 0 {
+		return nil, p
+	}
+	if p = space(src, p); peek(src, p) != ':' {
+		return nil, d.fail(p, "a colon belongs here, not "+charAt(src, p))
+	}
+	return name, space(src, p+1)
+}
+
+// unknown deals with a field that the schema does not know: its name is at at, its value at p.
+func (d *Decoder) unknown(name []byte, at, p int) int {
+	if d.plan.settings.Unknown == Drop {
+		if p = d.skip(p); p < 0 {
+			return d.in(shown(name))
+		}
+		return p
+	}
+	d.fail(at, "the schema does not know the field")
+	return d.in(shown(name))
+}
+
+// field decodes the value of a field at p: nothing for null, each item of an array.
+func (d *Decoder) field(s *step, p, o int) (int, int) {
+	src := d.src
+	c := peek(src, p)
+	switch {
+	case c == 'n':
+		if p = d.literal(p, "null"); p >= 0 && s.notNull && !d.lenient {
+			return d.fail(p-4, "null, and the schema requires a value"), o
+		}
+		return p, o
+	case s.many:
+		return d.items(s, p, o)
+	case s.kind == kindMap:
+		return d.entries(s, p, o)
+	}
+	return d.single(s, p, o)
+}
+
+// items decodes the items of an array.
+func (d *Decoder) items(s *step, p, o int) (int, int) {
+	src := d.src
+	if peek(src, p) != '[' {
+		return d.wants(p, "an array"), o
+	}
+	p = space(src, p+1)
+	if peek(src, p) == ']' {
+		return p + 1, o
+	}
+	for index := 0; ; index++ {
+		d.room(p, o)
+		if peek(src, p) == 'n' && s.kind != kindJSON {
+			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
+			return d.under(index), o
+		}
+		if p, o = d.single(s, p, o); p < 0 {
+			return d.under(index), o
+		}
+		p = space(src, p)
+		switch peek(src, p) {
+		case ',':
+			p = space(src, p+1)
+		case ']':
+			return p + 1, o
+		default:
+			return d.fail(p, "a comma or ] belongs here, not "+charAt(src, p)), o
+		}
+	}
+}
+
+// single decodes one value that is not null.
+func (d *Decoder) single(s *step, p, o int) (int, int) {
+	switch s.kind {
+	case kindString:
+		return d.text(s, p, o)
+	case kindInt64, kindInt32:
+		return d.whole(s, p, o)
+	case kindDouble, kindFloat:
+		return d.floating(s, p, o)
+	case kindBool:
+		return d.boolean(s, p, o)
+	case kindRecord:
+		return d.message(s, p, o)
+	case kindTimestamp:
+		return d.timestamp(s, p, o)
+	}
+	return d.rare(s, p, o)
+}
+
+// message decodes an object as a nested message.
+func (d *Decoder) message(s *step, p, o int) (int, int) {
+	if peek(d.src, p) != '{' {
+		return d.wants(p, "an object"), o
+	}
+	start := d.begin(s, o)
+	if p, o = d.object(s.object, p+1, start); p < 0 {
+		return p, o
+	}
+	return p, d.finish(s, start, o)
+}
+
+// begin writes the tag of a message and leaves room for its length; finish puts it in.
+func (d *Decoder) begin(s *step, o int) int {
+	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
+	return o + int(s.tagLen) + int(d.guess[s.guess])
+}
+
+func (d *Decoder) finish(s *step, start, o int) int {
+	guessed, n := int(d.guess[s.guess]), o-start
+	need := varintLen(uint64(n))
+	if need != guessed {
+		d.room(len(d.src), o) // for up to nine bytes more
+		copy(d.out[start-guessed+need:], d.out[start:o])
+		start += need - guessed
+		o += need - guessed
+		d.guess[s.guess] = uint8(need)
+	}
+	putVarint(d.out, start-need, uint64(n))
+	return o
+}
+
+// putVarint writes v at out[o:], which has room for ten bytes, and returns the offset behind it.
+func putVarint(out []byte, o int, v uint64) int {
+	for v >= 0x80 {
+		out[o] = byte(v) | 0x80
+		v >>= 7
+		o++
+	}
+	out[o] = byte(v)
+	return o + 1
+}
+
+// varintLen is how many bytes putVarint writes.
+func varintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }

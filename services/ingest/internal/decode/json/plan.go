@@ -1,0 +1,173 @@
+// Package json turns JSON payloads into the bytes of protobuf rows.
+//
+// Compile turns a schema, Avro's or JSON Schema, into a Plan once. A Decoder, one for each lane, runs it over payload after payload, in one
+// pass and without allocating. A payload is one JSON object in UTF-8 (RFC 8259), its fields in any order. The syntax is taken strictly: no
+// comments, no trailing commas, no leading zeros, no byte order mark, no lone surrogates, nothing behind the object, no field twice.
+//
+// The bytes are those that proto.Marshal makes of the same message, but that fields stand in the order of the payload, which protobuf
+// allows. Every value is checked: number ranges, digits of decimals, UTF-8, BigQuery's ranges of dates and timestamps; decimals never go
+// through a float. Work and memory are bounded by the payload's length.
+package json
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// Language is what a schema is written in.
+type Language uint8
+
+// An Avro schema (.avsc) is read as the shape of natural JSON, not of Avro's JSON encoding.
+const (
+	Avro Language = iota
+)
+
+var readers = map[Language]func(schema []byte, payload string) (*typ, error){Avro: readAvro}
+
+// Unknown is what becomes of fields that the schema does not know.
+type Unknown uint8
+
+// Refuse makes the record a dead letter, Drop leaves the field out, Keep puts it into the column _extra.
+const (
+	Refuse Unknown = iota
+	Drop
+	Keep
+)
+
+// Settings are what an entry says about its JSON beside the schema.
+type Settings struct {
+	Unknown Unknown
+	// Lenient takes what a strict reading refuses, where it loses nothing: numbers and booleans in quotes, numbers and booleans for
+	// text, "NaN" and "Infinity" for floats, unknown symbols of an enum, and null or nothing for what the schema requires.
+	Lenient bool
+}
+
+// Plan is a compiled schema. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
+type Plan struct {
+	options  decode.Options
+	settings Settings
+	schema   *typ
+	root     *object
+	guesses  int // how many messages there are to guess the length of
+}
+
+// Compile compiles a schema. The error is a *decode.SchemaError where it is about one field: a payload that is no object, contains itself,
+// nests arrays, has nullable items, a union that JSON does not tell apart, or a field that BigQuery has no column for.
+func Compile(schema []byte, language Language, s Settings, o decode.Options) (*Plan, error) {
+	if len(schema) > maxSchemaBytes {
+		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
+	}
+	t, err := readers[language](schema, o.Payload)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := describe(t, o.Payload, s.Unknown == Keep); err != nil {
+		return nil, err
+	}
+	if err := checkTaken(t, &o); err != nil {
+		return nil, err
+	}
+	p := &Plan{options: o, settings: s, schema: t}
+	c := compiler{plan: p, objects: map[*typ]*object{}}
+	if p.root, err = c.object(t, o.Payload); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// maxSchemaBytes bounds a schema.
+const maxSchemaBytes = 1 << 20
+
+// NewDecoder returns a decoder with no state but its memory.
+func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
+
+func (p *Plan) decoder() *Decoder {
+	d := &Decoder{plan: p, lenient: p.settings.Lenient, guess: make([]uint8, p.guesses)}
+	for i := range d.guess {
+		d.guess[i] = 1
+	}
+	d.taken.unit = p.options.EventTimeUnit
+	return d
+}
+
+// slack is the room that every value finds in the output beyond what is left of the payload: a tag, a number in its longest form, and the
+// tail of a word-wise copy.
+const slack = 160
+
+// Decoder runs a plan. Not safe for concurrent use.
+type Decoder struct {
+	plan    *Plan
+	lenient bool
+
+	// src is the payload, out the output with its capacity as length.
+	src, out []byte
+	// seen is a stack of bit sets, one for each object being read: the fields met.
+	seen []uint64
+	used int
+	// guess is how many bytes the length of each message took last: a right guess saves moving the message.
+	guess []uint8
+	// nest is the stack of a value that is only checked.
+	nest []byte
+	// scratch holds a text without its escapes.
+	scratch []byte
+
+	taken taken
+	fault fault
+}
+
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
+// the error is a *decode.Error.
+func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
+	d.src, d.out = payload, dst[:cap(dst)]
+	d.used = 0
+	d.taken.hasID, d.taken.hasTime = false, false
+	p, o := d.payload(len(dst))
+	out := d.out
+	d.src, d.out = nil, nil
+	if p < 0 {
+		return dst, d.fault.take(&d.plan.options)
+	}
+	return out[:o], nil
+}
+
+// payload decodes the whole payload to d.out[o:].
+func (d *Decoder) payload(o int) (int, int) {
+	src := d.src
+	p := space(src, 0)
+	if peek(src, p) != '{' {
+		if len(src) >= 3 && string(src[:3]) == "\xef\xbb\xbf" {
+			return d.fail(0, "a byte order mark, which JSON must not start with"), 0
+		}
+		return d.fail(p, "a payload is an object, this is "+kindAt(src, p)), 0
+	}
+	d.room(p, o)
+	if p, o = d.object(d.plan.root, p+1, o); p < 0 {
+		return p, o
+	}
+	if p = space(src, p); p != len(src) {
+		return d.fail(p, "bytes are left over behind the object"), 0
+	}
+	return p, o
+}
+
+// room makes sure that the rest of the payload fits into the output behind o.
+func (d *Decoder) room(p, o int) {
+	if need := len(d.src) - p + slack; len(d.out)-o < need {
+		d.grow(o, need)
+	}
+}
+
+func (d *Decoder) grow(o, need int) {
+	out := slices.Grow(d.out[:o], need)
+	d.out = out[:cap(out)]
+}
+
+// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append; ok is false if the
+// contract names no field, or it was null or missing.
+func (d *Decoder) EventID() (id []byte, ok bool) { return d.taken.id, d.taken.hasID }
+
+// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's range; ok is
+// false if the contract names no field, or it was null or missing.
+func (d *Decoder) EventTime() (micros int64, ok bool) { return d.taken.micros, d.taken.hasTime }

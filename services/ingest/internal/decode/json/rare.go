@@ -1,0 +1,179 @@
+package json
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// rare decodes a value of the kinds that are not worth a place in single.
+func (d *Decoder) rare(s *step, p, o int) (int, int) {
+	switch s.kind {
+	case kindEnum:
+		return d.enum(s, p, o)
+	case kindBytes:
+		return d.bytes(s, p, o)
+	case kindDate:
+		return d.day(s, p, o)
+	case kindTime:
+		return d.clock(s, p, o)
+	case kindDateTime:
+		return d.civil(s, p, o)
+	case kindDecimal:
+		return d.decimal(s, p, o)
+	case kindJSON:
+		q := d.skip(p)
+		if q < 0 {
+			return q, o
+		}
+		return q, d.put(s, d.src[p:q], o)
+	case kindUnion:
+		return d.union(s, p, o)
+	}
+	return d.wants(p, "null"), o // kindNull
+}
+
+// symbols are those of an enum, and what stands for others, if anything.
+type symbols struct {
+	known    map[string]bool
+	fallback []byte
+}
+
+func newSymbols(t *typ) *symbols {
+	s := &symbols{known: map[string]bool{}, fallback: []byte(t.fallback)}
+	for _, symbol := range t.symbols {
+		s.known[symbol] = true
+	}
+	return s
+}
+
+// enum decodes a symbol.
+func (d *Decoder) enum(s *step, p, o int) (int, int) {
+	if peek(d.src, p) != '"' {
+		return d.wants(p, "a symbol in a string"), o
+	}
+	text, q := d.raw(p)
+	switch {
+	case q < 0:
+		return q, o
+	case s.symbols.known[string(text)]:
+	case len(s.symbols.fallback) > 0:
+		text = s.symbols.fallback
+	case !d.lenient:
+		return d.fail(p, "the schema's enum has no such symbol"), o
+	}
+	return q, d.put(s, text, o)
+}
+
+// bytes decodes BYTES from base64.
+func (d *Decoder) bytes(s *step, p, o int) (int, int) {
+	if peek(d.src, p) != '"' {
+		return d.wants(p, "base64 in a string"), o
+	}
+	text, q := d.raw(p)
+	if q < 0 {
+		return q, o
+	}
+	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
+	k := o + int(s.tagLen)
+	n, err := encoding.Decode(d.out[k+1:], text)
+	switch {
+	case err != nil || bytes.ContainsAny(text, "\r\n"):
+		return d.fail(p, "the string is not base64 (RFC 4648, section 4, with padding)"), o
+	case s.size > 0 && n != s.size:
+		return d.fail(p, fmt.Sprintf("%d bytes, and the schema wants %d", n, s.size)), o
+	}
+	size := varintLen(uint64(n))
+	copy(d.out[k+size:], d.out[k+1:k+1+n])
+	putVarint(d.out, k, uint64(n))
+	return q, k + size + n
+}
+
+var encoding = base64.StdEncoding.Strict()
+
+// union decodes a value into the branch that takes its kind.
+func (d *Decoder) union(s *step, p, o int) (int, int) {
+	var kind takes
+	switch c := peek(d.src, p); {
+	case c == '"':
+		kind = takesString
+	case c == '{':
+		kind = takesObject
+	case c == '[':
+		kind = takesArray
+	case c == 't' || c == 'f':
+		kind = takesBool
+	case c == '-' || c-'0' <= 9:
+		kind = takesNumber
+	default:
+		return d.wants(p, "a value of the union"), o
+	}
+	branch := s.branches[bits.TrailingZeros8(uint8(kind))]
+	if branch == nil {
+		return d.fail(p, "the union has no type for "+kindAt(d.src, p)), o
+	}
+	start := d.begin(s, o)
+	if p, o = d.field(branch, p, start); p < 0 {
+		return p, o
+	}
+	return p, d.finish(s, start, o)
+}
+
+// entries decodes an object as the entries of a map.
+func (d *Decoder) entries(s *step, p, o int) (int, int) {
+	src := d.src
+	if peek(src, p) != '{' {
+		return d.wants(p, "an object"), o
+	}
+	p = space(src, p+1)
+	if peek(src, p) == '}' {
+		return p + 1, o
+	}
+	for {
+		d.room(p, o)
+		start, at := d.begin(s, o), p
+		d.out[start] = 1<<3 | 2
+		k := start + 1
+		if peek(src, p) != '"' {
+			return d.fail(p, "a key belongs here, in quotes, not "+charAt(src, p)), o
+		}
+		q, end := d.unquote(d.out, p+1, k+1)
+		if q < 0 {
+			return q, o
+		}
+		n := end - k - 1
+		size := varintLen(uint64(n))
+		copy(d.out[k+size:], d.out[k+1:end])
+		putVarint(d.out, k, uint64(n))
+		end += size - 1
+		if p = space(src, q); peek(src, p) != ':' {
+			return d.fail(p, "a colon belongs here, not "+charAt(src, p)), o
+		}
+		p = space(src, p+1)
+		d.room(p, end)
+		if p, o = d.field(s.value, p, end); p < 0 {
+			key, _ := d.rawAgain(at)
+			return d.in(shown(key)), o
+		}
+		o = d.finish(s, start, o)
+		p = space(src, p)
+		switch peek(src, p) {
+		case ',':
+			p = space(src, p+1)
+		case '}':
+			return p + 1, o
+		default:
+			return d.fail(p, "a comma or } belongs here, not "+charAt(src, p)), o
+		}
+	}
+}
+
+// rawAgain reads a text that was read before, and leaves the fault as it is.
+func (d *Decoder) rawAgain(p int) (text []byte, q int) {
+	kept := d.fault
+	text, q = d.raw(p)
+	d.fault = kept
+	return text, q
+}

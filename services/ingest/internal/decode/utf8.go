@@ -1,0 +1,36 @@
+package decode
+
+import "unicode/utf8"
+
+// InvalidUTF8 is the reason of an Error about text that is none.
+const InvalidUTF8 = "text is not valid UTF-8"
+
+// runeLen is the length of the character that text starts with; 0 when it is none.
+func runeLen(text []byte) int {
+	r, n := utf8.DecodeRune(text)
+	if r == utf8.RuneError && n < 2 {
+		return 0
+	}
+	return n
+}
+
+// firstInvalid is where text stops being UTF-8; its length when all is.
+func firstInvalid(text []byte) int {
+	at := 0
+	for at < len(text) {
+		n := runeLen(text[at:])
+		if n == 0 {
+			break
+		}
+		at += n
+	}
+	return at
+}
+
+// CheckUTF8 checks that text is UTF-8; at is the first byte that is not.
+func CheckUTF8(text []byte) (at int, reason string) {
+	if utf8.Valid(text) {
+		return 0, ""
+	}
+	return firstInvalid(text), InvalidUTF8
+}

@@ -1,0 +1,179 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+const (
+	// scanBytes is the size of a fetch; a larger batch comes whole.
+	scanBytes = 4 << 20
+	// scanPatience is how long a partition may yield nothing before its end is reached.
+	scanPatience = time.Minute
+)
+
+// span is a partition from its first offset to its last stable one: what was committed when the scan began.
+type span struct {
+	partition int32
+	from, end int64
+}
+
+// errNoTopic says that there is no such topic.
+var errNoTopic = errors.New("the topic does not exist")
+
+// spans are those of all partitions of a topic, in order.
+func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
+	var spans []span
+	err := d.retry(ctx, topic, func() error {
+		err := d.client.RefreshMetadata(topic)
+		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			return fmt.Errorf("%w: %s", errNoTopic, topic)
+		}
+		if err != nil {
+			return err
+		}
+		partitions, err := d.client.Partitions(topic)
+		if err != nil {
+			return err
+		}
+		slices.Sort(partitions)
+		spans = spans[:0]
+		for _, p := range partitions {
+			from, err := d.offset(topic, p, sarama.OffsetOldest)
+			if err != nil {
+				return err
+			}
+			end, err := d.offset(topic, p, sarama.OffsetNewest)
+			if err != nil {
+				return err
+			}
+			spans = append(spans, span{p, from, end})
+		}
+		return nil
+	})
+	return spans, err
+}
+
+// offset asks for an end of the partition; the newest is the last stable offset, which sarama's own GetOffset cannot ask for.
+func (d *DeadLetters) offset(topic string, partition int32, at int64) (int64, error) {
+	broker, err := d.client.Leader(topic, partition)
+	if err != nil {
+		return 0, err
+	}
+	request := sarama.NewOffsetRequest(d.client.Config().Version)
+	request.IsolationLevel = sarama.ReadCommitted
+	request.AddBlock(topic, partition, at, 1)
+	response, err := broker.GetAvailableOffsets(request)
+	if err != nil {
+		_ = broker.Close() // it is opened again with the next request
+		return 0, err
+	}
+	block := response.GetBlock(topic, partition)
+	switch {
+	case block == nil:
+		return 0, sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return 0, block.Err
+	}
+	return block.Offset, nil
+}
+
+// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch. It
+// fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may be a transaction's control records.
+func (d *DeadLetters) scan(ctx context.Context, topic string, s span, each func(*record.Record) error) error {
+	size := int32(scanBytes)
+	last := time.Now()
+	for s.from < s.end {
+		var block *sarama.FetchResponseBlock
+		err := d.retry(ctx, topic, func() (err error) {
+			block, err = d.fetch(topic, s, size)
+			return err
+		})
+		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
+			// Retention has removed what was there when the scan began.
+			oldest, err := d.offset(topic, s.partition, sarama.OffsetOldest)
+			if err == nil && oldest <= s.from {
+				err = sarama.ErrOffsetOutOfRange
+			}
+			if err != nil {
+				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+			}
+			s.from = oldest
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
+		}
+		c := catch{next: s.from}
+		if block != nil { // nil: the broker throttles us
+			if c, err = unpack(block, s.from, true); err != nil {
+				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+			}
+		}
+		if err := c.each(topicPartition{topic, s.partition}, s.end, each); err != nil {
+			return err
+		}
+		switch {
+		case c.next > s.from:
+			s.from, size, last = c.next, scanBytes, time.Now()
+		case c.cut && size < 1<<30:
+			size *= 2
+		case time.Since(last) > scanPatience:
+			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.partition, s.from, s.end)
+		}
+	}
+	return nil
+}
+
+// fetch makes one request to the partition's leader; nil when the broker throttles us.
+func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, error) {
+	broker, err := d.client.Leader(topic, s.partition)
+	if err != nil {
+		return nil, err
+	}
+	// Version 11 is Kafka 2.3's; a session of epoch -1 is none.
+	request := &sarama.FetchRequest{
+		Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: size, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
+	}
+	request.AddBlock(topic, s.partition, s.from, size, -1)
+	response, err := broker.Fetch(request)
+	if err != nil {
+		_ = broker.Close() // it is opened again with the next request
+		return nil, err
+	}
+	block := response.GetBlock(topic, s.partition)
+	switch {
+	case block == nil && response.ThrottleTime > 0:
+		return nil, nil
+	case block == nil:
+		return nil, sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return nil, block.Err
+	}
+	return block, nil
+}
+
+// each calls f with the records before an offset, in order.
+func (c *catch) each(tp topicPartition, end int64, f func(*record.Record) error) error {
+	var records []record.Record
+	for i := range c.stretches {
+		k := &c.stretches[i]
+		records, _ = k.move(records[:0], len(k.records), tp)
+		for j := range records {
+			if records[j].Offset >= end {
+				return nil
+			}
+			if err := f(&records[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

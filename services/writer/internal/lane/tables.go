@@ -1,0 +1,84 @@
+package lane
+
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// maxDiffRoutes is that of DiffRequest; comparesAtOnce bounds what one request asks of BigQuery at a time.
+const (
+	maxDiffRoutes  = 1000
+	comparesAtOnce = 8
+)
+
+// ErrRoute says that a route names no table, or no row message that a table could hold.
+var ErrRoute = errors.New("route")
+
+// Comparer says how tables differ from the rows that are to go to them.
+type Comparer interface {
+	// Diff compares the table of a route with its rows and changes nothing. errors.Is(err, ErrRoute) when the route is wrong; with any other
+	// error BigQuery could not be asked.
+	Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff, error)
+}
+
+// Tables is lane.v1.TableService.
+type Tables struct {
+	lanev1.UnimplementedTableServiceServer
+
+	// Comparer is BigQuery. Required.
+	Comparer Comparer
+}
+
+// Diff implements lanev1.TableServiceServer.
+func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffResponse, error) {
+	routes := r.GetRoutes()
+	switch {
+	case len(routes) == 0:
+		return nil, invalid("routes is empty: name at least one")
+	case len(routes) > maxDiffRoutes:
+		return nil, invalid("routes has %d entries, at most %d: ask in parts", len(routes), maxDiffRoutes)
+	}
+	for i, route := range routes {
+		if err := checkRoute(route); err != nil {
+			return nil, invalid("routes[%d]%v", i, err)
+		}
+	}
+	out := &lanev1.DiffResponse{Tables: make([]*lanev1.TableDiff, len(routes))}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(comparesAtOnce)
+	for i, route := range routes {
+		group.Go(func() (err error) {
+			out.Tables[i], err = t.Comparer.Diff(ctx, route)
+			switch {
+			case err == nil:
+				return nil
+			case errors.Is(err, ErrRoute):
+				return invalid("routes[%d]: %v", i, err)
+			case ctx.Err() != nil:
+				return status.FromContextError(ctx.Err()).Err()
+			}
+			return status.Errorf(codes.Unavailable, "routes[%d].table %s cannot be compared: %v", i, route.GetTable(), err)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// checkRoute tells whether a route names a table and rows. The error continues the name of the field that holds the route.
+func checkRoute(r *lanev1.Route) error {
+	switch {
+	case r.GetTable() == "":
+		return errors.New(".table is empty")
+	case r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil:
+		return errors.New(".row is not set: name a message or send a descriptor")
+	}
+	return nil
+}

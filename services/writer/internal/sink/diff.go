@@ -1,0 +1,135 @@
+package sink
+
+import (
+	"fmt"
+	"strings"
+
+	"cloud.google.com/go/bigquery"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// difference is one column that is not what the rows have.
+type difference struct {
+	// path is the column's, for example delivery.items.id.
+	path string
+	kind lanev1.DifferenceKind
+	// have and want are the column of the table and that of the rows; nil where there is none.
+	have, want *bigquery.FieldSchema
+}
+
+// differences compares columns of a table with those of the rows, in the order of the rows; what only the table has comes last.
+func differences(want, have bigquery.Schema, prefix string) []difference {
+	var found []difference
+	byName := make(map[string]*bigquery.FieldSchema, len(have))
+	for _, column := range have {
+		byName[strings.ToLower(column.Name)] = column
+	}
+	for _, column := range want {
+		d := difference{path: prefix + column.Name, want: column, have: byName[strings.ToLower(column.Name)]}
+		delete(byName, strings.ToLower(column.Name))
+		switch {
+		case d.have == nil:
+			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING
+		case d.have.Repeated != column.Repeated || !sameType(d.have, column):
+			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE
+		default:
+			if d.have.Required && !column.Required {
+				d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
+				found = append(found, d)
+			}
+			if column.Type == bigquery.RecordFieldType {
+				found = append(found, differences(column.Schema, d.have.Schema, d.path+".")...)
+			}
+			continue
+		}
+		found = append(found, d)
+	}
+	for _, column := range have {
+		if _, extra := byName[strings.ToLower(column.Name)]; !extra {
+			continue
+		}
+		d := difference{path: prefix + column.Name, have: column, kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA}
+		if column.Required {
+			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
+		}
+		found = append(found, d)
+	}
+	return found
+}
+
+// hinders says whether the rows cannot go to the table as it is.
+func (d *difference) hinders() bool {
+	switch d.kind {
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE:
+		return true
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
+		// Where the rows have the column, those without a value are refused one by one.
+		return d.want == nil
+	default:
+		return false
+	}
+}
+
+// evolves says whether additive evolution does away with it.
+func (d *difference) evolves() bool {
+	return d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING || d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
+}
+
+func (d *difference) String() string {
+	switch {
+	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
+		return fmt.Sprintf("column %s %s is missing", d.path, spell(d.want))
+	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE:
+		return fmt.Sprintf("column %s is %s, the rows have %s", d.path, spell(d.have), spell(d.want))
+	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.want == nil:
+		return fmt.Sprintf("column %s is REQUIRED, and the rows do not have it", d.path)
+	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
+		return fmt.Sprintf("column %s is REQUIRED, and the rows may leave it out", d.path)
+	default:
+		return fmt.Sprintf("column %s %s is not in the rows", d.path, spell(d.have))
+	}
+}
+
+// proto is the difference in the protocol.
+func (d *difference) proto() *lanev1.Difference {
+	out := &lanev1.Difference{Column: d.path, Kind: d.kind}
+	if d.have != nil {
+		out.Have = spell(d.have)
+	}
+	if d.want != nil {
+		out.Want = spell(d.want)
+	}
+	return out
+}
+
+// sameType tells whether two columns, modes apart, hold the same.
+func sameType(a, b *bigquery.FieldSchema) bool {
+	if canonical(a.Type) != canonical(b.Type) {
+		return false
+	}
+	return canonical(a.Type) != bigquery.RangeFieldType ||
+		a.RangeElementType != nil && b.RangeElementType != nil && a.RangeElementType.Type == b.RangeElementType.Type
+}
+
+// spell is a column's mode and type as people write it.
+func spell(column *bigquery.FieldSchema) string {
+	text := string(column.Type)
+	switch {
+	case column.RangeElementType != nil:
+		text += "<" + string(column.RangeElementType.Type) + ">"
+	case column.Precision > 0 && column.Scale > 0:
+		text += fmt.Sprintf("(%d, %d)", column.Precision, column.Scale)
+	case column.Precision > 0:
+		text += fmt.Sprintf("(%d)", column.Precision)
+	case column.MaxLength > 0:
+		text += fmt.Sprintf("(%d)", column.MaxLength)
+	}
+	switch {
+	case column.Repeated:
+		return "REPEATED " + text
+	case column.Required:
+		return "REQUIRED " + text
+	}
+	return text
+}

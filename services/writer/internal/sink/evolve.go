@@ -1,0 +1,179 @@
+package sink
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"cloud.google.com/go/bigquery"
+	bq "google.golang.org/api/bigquery/v2"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// relaxedGrace is how long after a look at a table the Storage Write API may still hold a column for REQUIRED that is not any more. BigQuery
+// speaks of minutes.
+const relaxedGrace = 15 * time.Minute
+
+// evolve adds the columns that are missing and relaxes those that are REQUIRED. A table that has changed meanwhile is left alone: the error
+// is a conflict then, and the next look tells what is left to do.
+func (s *Sink) evolve(ctx context.Context, id tableID, found []difference) error {
+	// The table is read as REST has it and not through the client's own types, which leave out what they do not know of a column; what is
+	// missing in an update is taken away.
+	table, err := s.raw.Tables.Get(id.project, id.dataset, id.table).View("BASIC").Context(ctx).Do()
+	if err != nil {
+		return err
+	}
+	changes, err := apply(table.Schema, found)
+	switch {
+	case err != nil:
+		return err
+	case len(changes) == 0:
+		return errMoved
+	}
+	call := s.raw.Tables.Patch(id.project, id.dataset, id.table, &bq.Table{Schema: table.Schema}).Context(ctx)
+	call.Header().Set("If-Match", table.Etag)
+	if _, err := call.Do(); err != nil {
+		return err
+	}
+	for _, c := range changes {
+		column := found[c.difference]
+		s.metrics.columns.WithLabelValues(c.what).Inc()
+		if c.what == added {
+			s.log.Info("column added", "table", id.String(), "column", column.path, "type", spell(column.want))
+		} else {
+			s.log.Info("column relaxed", "table", id.String(), "column", column.path, "was", spell(column.have))
+		}
+	}
+	return nil
+}
+
+// What evolution does to a column.
+const (
+	added   = "added"
+	relaxed = "relaxed"
+)
+
+// change is one change of a schema.
+type change struct {
+	what string
+	// difference is the index of what it does away with.
+	difference int
+}
+
+// apply changes a schema so that the differences are gone, as far as they are still there.
+func apply(schema *bq.TableSchema, found []difference) ([]change, error) {
+	if schema == nil {
+		return nil, fmt.Errorf("%w: the table has no schema", errUnfit)
+	}
+	var changes []change
+	for i := range found {
+		d := &found[i]
+		if !d.evolves() {
+			continue
+		}
+		fields := &schema.Fields
+		parts := strings.Split(d.path, ".")
+		for _, name := range parts[:len(parts)-1] {
+			parent := named(*fields, name)
+			if parent == nil {
+				return nil, errMoved
+			}
+			fields = &parent.Fields
+		}
+		column := named(*fields, parts[len(parts)-1])
+		switch {
+		case column != nil && d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && column.Mode == "REQUIRED":
+			column.Mode = "NULLABLE"
+			changes = append(changes, change{relaxed, i})
+		case column == nil && d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
+			fresh, err := fieldOf(d.want)
+			if err != nil {
+				return nil, err
+			}
+			*fields = append(*fields, fresh)
+			changes = append(changes, change{added, i})
+		}
+	}
+	return changes, nil
+}
+
+func named(fields []*bq.TableFieldSchema, name string) *bq.TableFieldSchema {
+	i := slices.IndexFunc(fields, func(f *bq.TableFieldSchema) bool { return strings.EqualFold(f.Name, name) })
+	if i < 0 {
+		return nil
+	}
+	return fields[i]
+}
+
+// fieldOf is a column as REST has it.
+func fieldOf(column *bigquery.FieldSchema) (*bq.TableFieldSchema, error) {
+	encoded, err := bigquery.Schema{column}.ToJSONFields()
+	if err != nil {
+		return nil, fmt.Errorf("column %s: %w", column.Name, err)
+	}
+	var fields []*bq.TableFieldSchema
+	if err := json.Unmarshal(encoded, &fields); err != nil {
+		return nil, fmt.Errorf("column %s: %w", column.Name, err)
+	}
+	return fields[0], nil
+}
+
+// unfit says why the rows cannot go to the table, all of it, and what to do.
+func unfit(found []difference, evolution lanev1.Evolution) error {
+	additive := evolution == lanev1.Evolution_EVOLUTION_ADDITIVE
+	var reasons []string
+	byItself := false
+	for i := range found {
+		d := &found[i]
+		if additive && d.evolves() {
+			continue
+		}
+		if d.hinders() {
+			reasons = append(reasons, d.String())
+			byItself = byItself || d.evolves()
+		}
+	}
+	if len(reasons) == 0 {
+		return nil
+	}
+	remedy := "change the columns (bq update), or give the contract another table"
+	switch {
+	case additive:
+		remedy += "; evolution never changes a type or a mode"
+	case byItself:
+		remedy = "set `evolution: additive` on the contract, and the writer adds what is missing and relaxes what is REQUIRED, or " + remedy
+	}
+	return fmt.Errorf("%w: %s; %s; the lane goes on by itself", errUnfit, strings.Join(reasons, "; "), remedy)
+}
+
+// aboutRequired matches what BigQuery says of a row, or of a row message, without a REQUIRED column.
+var aboutRequired = regexp.MustCompile(`(?i)required.*(missing|not (set|present|specified)|absent)|missing required`)
+
+// excuse turns the refusal of rows for want of a REQUIRED column into a retry on a new connection, while the Storage Write API may not know yet
+// that the column is not REQUIRED any more: evolution saw to that when it looked at the table. Columns that it does not know yet have a
+// code of their own, see fault.go.
+func (t *table) excuse(f *fault, now time.Time) {
+	if t == nil || !t.additive || now.Sub(t.looked) > relaxedGrace {
+		return
+	}
+	about := (f.kind == suspect || f.kind == fatal) && aboutRequired.MatchString(f.text)
+	for _, row := range f.rows {
+		about = about || f.kind == refused && aboutRequired.MatchString(row.Message)
+	}
+	if about {
+		f.kind, f.code, f.rows, f.uncertain = renew, "SCHEMA_NOT_YET_RELAXED", nil, false
+	}
+}
+
+// conflict says whether a change met another one.
+func conflict(err error) bool {
+	code := httpStatus(err)
+	return errors.Is(err, errMoved) || code == http.StatusConflict || code == http.StatusPreconditionFailed
+}
