@@ -13,8 +13,10 @@ import (
 )
 
 const (
-	// DefaultBudget is that of a process without a limit, in bytes: it then takes about 200 MiB at most.
-	DefaultBudget = 96 << 20
+	// DefaultBudget is that of a process without a limit, in bytes.
+	DefaultBudget = 64 << 20
+	// base is what a process takes beside what is counted in its budget: code, connections, and a hundred kilobytes a lane.
+	base = 64 << 20
 	// largestBudget bounds what follows from a limit. More than this only makes the collector's rounds longer.
 	largestBudget = 512 << 20
 	// smallestBudget lets a few lanes work however small the container is.
@@ -25,7 +27,7 @@ const (
 // once.
 var Limit = sync.OnceValues(func() (int64, bool) { return limit(os.DirFS("/")) })
 
-// Budget is how many bytes of records and rows to hold at most where nobody says: three eighths of the container's limit, within 32 and
+// Budget is how many bytes of records and rows to hold at most where nobody says: a quarter of the container's limit, within 32 and
 // 512 MiB, and DefaultBudget without a limit.
 func Budget() int64 { return budget(Limit()) }
 
@@ -33,11 +35,11 @@ func budget(limit int64, ok bool) int64 {
 	if !ok {
 		return DefaultBudget
 	}
-	return min(max(limit/8*3, smallestBudget), largestBudget)
+	return min(max(limit/4, smallestBudget), largestBudget)
 }
 
-// Apply sets Go's soft memory limit, unless the environment does by GOMEMLIMIT: twice the budget, for what lanes hold and as much again for
-// everything else, and at most seven eighths of the container's limit. Near it the collector works harder; nothing fails.
+// Apply sets Go's soft memory limit, unless the environment does by GOMEMLIMIT: twice the budget, for what lanes hold and for the
+// collector to fall behind, and 64 MiB for everything else; at most seven eighths of the container's limit. Near it the collector works harder; nothing fails.
 func Apply(budget int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(soft(budget, Limit))
@@ -45,7 +47,7 @@ func Apply(budget int64) {
 }
 
 func soft(budget int64, limit func() (int64, bool)) int64 {
-	bytes := 2 * budget
+	bytes := 2*budget + base
 	if l, ok := limit(); ok {
 		bytes = min(bytes, l/8*7)
 	}

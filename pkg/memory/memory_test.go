@@ -51,13 +51,13 @@ func TestLimit(t *testing.T) {
 func TestWhatFollowsFromALimit(t *testing.T) {
 	const mib = 1 << 20
 	for _, test := range []struct{ limit, given, budget, soft int64 }{
-		{limit: 0, budget: 96 * mib, soft: 192 * mib},
-		{limit: 256 * mib, budget: 96 * mib, soft: 192 * mib},
-		{limit: 1024 * mib, budget: 384 * mib, soft: 768 * mib},
+		{limit: 0, budget: 64 * mib, soft: 192 * mib},
+		{limit: 256 * mib, budget: 64 * mib, soft: 192 * mib},
+		{limit: 1024 * mib, budget: 256 * mib, soft: 576 * mib},
 		{limit: 64 * mib, budget: 32 * mib, soft: 56 * mib},
-		{limit: 64 << 30, budget: 512 * mib, soft: 1024 * mib},
+		{limit: 64 << 30, budget: 512 * mib, soft: 1088 * mib},
 		{limit: 256 * mib, given: 200 * mib, soft: 224 * mib},
-		{limit: 0, given: 200 * mib, soft: 400 * mib},
+		{limit: 0, given: 200 * mib, soft: 464 * mib},
 	} {
 		own := func() (int64, bool) { return test.limit, test.limit != 0 }
 		got := test.given

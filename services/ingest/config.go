@@ -76,7 +76,7 @@ func (w Window) Check(report func(key, message, remedy string)) {
 
 // Memory bounds what all lanes together hold.
 type Memory struct {
-	// Budget is for prefetch (a quarter of it), batches and windows. The process needs about twice as much. 0 is memory.Budget's choice, by
+	// Budget is for prefetch (a quarter of it), batches and windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's choice, by
 	// the container's limit.
 	Budget config.Bytes `yaml:"budget"`
 }

@@ -59,7 +59,7 @@ const maxBlock = 19 << 20
 
 // Memory bounds what all lanes together hold.
 type Memory struct {
-	// Budget is for the rows of all windows. The process needs about twice as much. 0 is memory.Budget's choice, by the container's limit.
+	// Budget is for the rows of all windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's choice, by the container's limit.
 	Budget config.Bytes `yaml:"budget"`
 }
 

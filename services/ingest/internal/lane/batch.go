@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -218,9 +219,7 @@ func (p *segmentPool) Get(length int) *[]byte {
 
 // Put implements mem.BufferPool. A segment that a row outgrew is left to the garbage collector.
 func (p *segmentPool) Put(s *[]byte) {
-	for i, size := range segmentSizes {
-		if cap(*s) == size {
-			p[i].Put(s)
-		}
+	if i := slices.Index(segmentSizes[:], cap(*s)); i >= 0 {
+		p[i].Put(s)
 	}
 }

@@ -229,7 +229,8 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 		return false, 0
 	case len(c.part.records) > 0 || b.isFull(c.limits):
 		return true, 0
-	case c.starved && b.charge > 0:
+	case c.starved && b.charge > 0 && c.window.count == 0:
+		// What it holds may be what the budget is spent on. With a batch under way, settling that one gives some back.
 		return true, 0
 	case c.backlog == 0 && c.held == nil && !b.moves() && b.bytes >= worthwhile(c.window.count, c.limits):
 		// Nothing is at hand that could join it, and it is large enough for what is under way.
