@@ -10,6 +10,8 @@ EVENTS ?= 20000
 RATE ?= 0
 KEEP ?=
 LANES ?=
+# Lists for `make bench` take commas: LANES=1,8,32 CODEC=none,lz4 TLS=both LATENCY=0,100 (milliseconds).
+lower = $(shell echo $(1) | tr A-Z a-z)
 # Time for each fuzz target.
 FUZZTIME ?= 10s
 # Where `make images` takes its base images from, and how it names what it makes.
@@ -22,7 +24,7 @@ IMAGE_FLAGS ?=
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -44,14 +46,19 @@ run: build ## The main job on the sandbox: produce, kill the writer once, verify
 	@bin/run --events=$(EVENTS) --rate=$(RATE) $(if $(filter-out 0 no false,$(KEEP)),--keep) $(if $(filter-out 0 no false,$(LANES)),--lanes)
 
 .PHONY: bench
-bench: build ## What a million rows cost, end to end and stage by stage
-	@bin/bench
+bench: build ## What a million rows cost, beside the floor; bench.json. WORKLOAD= LANES= CODEC= TLS= LATENCY= RUNS= ROWS= LOADS= MATRIX=full
+	@bin/bench run $(foreach flag,WORKLOAD LANES CODEC TLS LATENCY RUNS ROWS LOADS MATRIX,$(if $($(flag)),--$(call lower,$(flag))=$($(flag))))
 
 DURATION ?= 5m
 SEED ?=
 .PHONY: chaos
 chaos: build ## Load while everything fails, then a look at every offset. DURATION=5m SEED=
 	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
+
+EXAMPLE ?=
+.PHONY: examples
+examples: build ## Run the folder examples and compare what comes out with what they say. EXAMPLE=delivery-v6
+	@bin/examples $(EXAMPLE)
 
 .PHONY: grpcurl
 grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand

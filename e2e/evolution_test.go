@@ -11,12 +11,10 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
-	"github.com/waybill-data/waybill/e2e/stack"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -82,25 +80,7 @@ func TestTableGrowsUnderLoad(t *testing.T) {
 }
 
 func growUnderLoad(t *testing.T, delivery lanev1.Delivery) {
-	w := prepared(t, stack.Config{Writers: 2})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var writers []*grpc.ClientConn
-	for _, s := range w.Writers {
-		if err := s.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if err := s.Await(w.ctx, s.Ready); err != nil {
-			t.Fatal(err)
-		}
-		conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		writers = append(writers, conn)
-	}
+	w, writers := writersAlone(t, 2)
 	w.fault("bigquery", map[string]any{"kind": "schema_delay", "delay": "1500ms"})
 	done := make(chan error, growingLanes)
 	for lane := range int32(growingLanes) {

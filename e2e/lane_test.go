@@ -5,14 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"testing"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/waybill-data/waybill/e2e/stack"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
+
+// writersAlone starts the sandbox and writers, without an ingest, and gives a connection to each writer.
+func writersAlone(t *testing.T, n int) (*world, []*grpc.ClientConn) {
+	t.Helper()
+	w := prepared(t, stack.Config{Writers: n})
+	if err := w.UpSandbox(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	var conns []*grpc.ClientConn
+	for _, s := range w.Writers {
+		w.restart(s)
+		conn, err := grpc.NewClient(s.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		conns = append(conns, conn)
+	}
+	return w, conns
+}
 
 // hand plays ingest for one partition by hand: its records are rows that are made up, its commits are kept here. Record o becomes the row
 // that encode makes of it, for the only route.
@@ -24,8 +47,8 @@ type hand struct {
 	// position and checkpoint are what is committed.
 	position   int64
 	checkpoint string
-	// left are offsets whose rows were refused.
-	left map[int64]bool
+	// refused are the offsets whose rows BigQuery refused, with what it said; nil: a refusal is an error.
+	refused map[int64]string
 }
 
 const (
@@ -72,6 +95,7 @@ func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int
 	}
 	next, sequence, settled := h.position, uint64(0), 0
 	closing := false
+	sent := map[uint64][]int64{} // offsets of the rows of each batch
 	for {
 		for !closing && next < until && sequence-uint64(settled) < handWindow {
 			sequence++
@@ -80,13 +104,14 @@ func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int
 			var rows []byte
 			for ; next < end; next++ {
 				switch {
-				case h.left[next]:
+				case h.refused[next] != "":
 				case drop > 0:
 					drop--
 					block.Dropped++
 				default:
 					rows = protowire.AppendBytes(append(rows, 0x0a), h.encode(next))
 					block.Rows++
+					sent[sequence] = append(sent[sequence], next)
 				}
 			}
 			block.Encoding = &lanev1.Block_Encoded{Encoded: rows}
@@ -120,11 +145,28 @@ func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int
 			h.position, h.checkpoint = m.Closed.GetPosition(), m.Closed.GetCheckpoint()
 			return nil
 		case *lanev1.LaneResponse_Refused:
-			return fmt.Errorf("rows were refused: %v", m.Refused.GetRows()[0])
+			if err := h.leaveOut(call, m.Refused, sent[m.Refused.GetSequence()]); err != nil {
+				return err
+			}
 		default:
 			return fmt.Errorf("unexpected %T", m)
 		}
 	}
+}
+
+// leaveOut answers a refusal: the rows' dead letters, which nobody reads here, are durable.
+func (h *hand) leaveOut(call lanev1.LaneService_LaneClient, m *lanev1.Refused, sent []int64) error {
+	if h.refused == nil {
+		return fmt.Errorf("rows were refused: %v", m.GetRows()[0])
+	}
+	var offsets []int64
+	for _, r := range m.GetRows() {
+		offset := sent[r.GetRow()]
+		h.refused[offset] = r.GetCode() + ": " + r.GetMessage()
+		offsets = append(offsets, offset)
+	}
+	left := &lanev1.LeftOut{Sequence: m.GetSequence(), Offsets: offsets}
+	return said(call, call.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: left}}))
 }
 
 func (h *hand) durable(call lanev1.LaneService_LaneClient, barrier uint64) error {

@@ -5,12 +5,13 @@
 //	s.Endpoints() // where everything is
 //	err = s.Close()
 //
-// Its admin port serves, beside each part's faults under /kafka/faults and /bigquery/faults, the rows of tables for package verify, the
+// Its admin port serves, beside each part's faults under /kafka/faults, /bigquery/faults and /registry/faults, the rows of tables for package verify, the
 // endpoints as JSON under /endpoints, and /healthz.
 package sandbox
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,8 @@ type Config struct {
 	RetentionBytes int64
 	// Discard makes BigQuery count rows and keep none: for measuring writers.
 	Discard bool
+	// TLS, if set, is what Kafka and BigQuery's gRPC are served with; BigQuery's REST, the registry and the admin port stay without.
+	TLS *tls.Config
 	// Logger hears warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
@@ -104,6 +107,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 		RESTAddr: address(config.Host, config.BigQueryREST),
 		Datasets: []string{Project + "." + Dataset},
 		Discard:  config.Discard,
+		TLS:      config.TLS,
 		Logger:   config.Logger,
 	})
 	if err != nil {
@@ -113,14 +117,14 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 
 	s.Kafka, err = kafka.Start(kafka.Config{
 		Dir: filepath.Join(config.Dir, "kafka"), Host: config.Host, Advertise: config.Advertise, Ports: config.KafkaPorts,
-		Topics: config.Topics, RetentionBytes: config.RetentionBytes, Logger: config.Logger,
+		Topics: config.Topics, RetentionBytes: config.RetentionBytes, TLS: config.TLS, Logger: config.Logger,
 	})
 	if err != nil {
 		return err
 	}
 	s.stops = append(s.stops, func() error { s.Kafka.Close(); return nil })
 
-	schemas, err := registry.Start(address(config.Host, config.Registry))
+	schemas, err := registry.Start(address(config.Host, config.Registry), filepath.Join(config.Dir, "registry"))
 	if err != nil {
 		return err
 	}
@@ -142,7 +146,7 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 		Admin:        "http://" + reach(listener.Addr().String()),
 		Project:      Project, Dataset: Dataset,
 	}
-	s.serveAdmin(listener)
+	s.serveAdmin(listener, schemas)
 	if err := s.endpoints.write(config.Dir); err != nil {
 		return err
 	}
@@ -150,9 +154,10 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 	return nil
 }
 
-func (s *Sandbox) serveAdmin(listener net.Listener) {
+func (s *Sandbox) serveAdmin(listener net.Listener, schemas *registry.Registry) {
 	mux := http.NewServeMux()
 	mux.Handle("/kafka/faults", s.Kafka.Handler())
+	mux.Handle("/registry/faults", schemas.Handler())
 	mux.Handle("/bigquery/", s.BigQuery.Admin())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /endpoints", func(w http.ResponseWriter, _ *http.Request) {

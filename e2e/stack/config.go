@@ -10,12 +10,14 @@ var writerYAML = template.Must(template.New("writer").Parse(`# Written by the st
 name: {{.Self.Name}}
 grpc:
   listen: {{.Self.GRPC}}
-bigquery:
+{{with .Config.TLS}}  tls: {cert: {{.Cert}}, key: {{.Key}}}
+{{end}}bigquery:
   project: sandbox
   dataset: waybill
   create_dataset: true
-  insecure: true
-  endpoint:
+{{with .Config.TLS}}  credentials: {{.Credentials}}
+{{else}}  insecure: true
+{{end}}  endpoint:
     grpc: {{.Reach .Endpoints.BigQueryGRPC}}
     rest: http://{{.Endpoints.BigQueryREST}}/bigquery/v2/
 {{.Config.BigQueryYAML}}admin:
@@ -26,8 +28,13 @@ var ingestYAML = template.Must(template.New("ingest").Parse(`# Written by the st
 kafka:
   brokers: [{{.Endpoints.Kafka}}]
   group: {{.Config.Group}}
-{{.Config.KafkaYAML}}writer:
+{{with .Config.TLS}}  tls: {enable: true, ca: {{.CA}}}
+{{end}}{{.Config.KafkaYAML}}writer:
   endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
+{{with .Config.TLS}}  tls: {enable: true, ca: {{.CA}}}
+{{end}}registry:
+  urls: [http://{{.Endpoints.Registry}}]
+  poll: 1s
 contracts:
 {{.Config.Contracts}}grpc:
   listen: {{.Self.GRPC}}

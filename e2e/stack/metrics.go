@@ -2,6 +2,7 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,16 +10,27 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 )
 
 var client = &http.Client{Timeout: 3 * time.Second}
 
 // get fetches a page of a process's admin port.
 func get(ctx context.Context, url string) (io.ReadCloser, error) {
+	resp, err := ask(ctx, url, "")
+	if err != nil {
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// ask fetches a page in a format. The caller closes its body.
+func ask(ctx context.Context, url string, format expfmt.Format) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
+	}
+	if format != "" {
+		req.Header.Set("Accept", string(format))
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -29,21 +41,31 @@ func get(ctx context.Context, url string) (io.ReadCloser, error) {
 		resp.Body.Close()
 		return nil, fmt.Errorf("GET %s: %s: %s", url, resp.Status, body)
 	}
-	return resp.Body, nil
+	return resp, nil
 }
 
 // Metrics is one reading of a /metrics page.
 type Metrics map[string]*dto.MetricFamily
 
-// ReadMetrics reads the /metrics page of an admin address.
+// ReadMetrics reads the /metrics page of an admin address, as protobuf: text has no native histograms.
 func ReadMetrics(ctx context.Context, admin string) (Metrics, error) {
-	body, err := get(ctx, "http://"+admin+"/metrics")
+	resp, err := ask(ctx, "http://"+admin+"/metrics", expfmt.NewFormat(expfmt.TypeProtoDelim))
 	if err != nil {
 		return nil, err
 	}
-	defer body.Close()
-	p := expfmt.NewTextParser(model.UTF8Validation)
-	return p.TextToMetricFamilies(body)
+	defer resp.Body.Close()
+	m := Metrics{}
+	page := expfmt.NewDecoder(resp.Body, expfmt.ResponseFormat(resp.Header))
+	for {
+		var f dto.MetricFamily
+		switch err := page.Decode(&f); {
+		case errors.Is(err, io.EOF):
+			return m, nil
+		case err != nil:
+			return nil, fmt.Errorf("metrics of %s: %w", admin, err)
+		}
+		m[f.GetName()] = &f
+	}
 }
 
 // Sum adds up all series of a counter or gauge whose labels include those given as name, value pairs.

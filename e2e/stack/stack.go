@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,6 +40,34 @@ type Config struct {
 	Group string
 	// Contracts is the YAML list of contracts; all built-in ones when empty.
 	Contracts string
+	// Topics are created beside the two, as NAME:PARTITIONS.
+	Topics []string
+	// TLS, if set, secures every link that rows take: Kafka, ingest to writer, writer to BigQuery.
+	TLS *TLS
+}
+
+// TLS is files for one certificate that every server of the stack shows.
+type TLS struct {
+	// CA is the authority that signed it; Cert and Key are the certificate and its key. All PEM.
+	CA, Cert, Key string
+	// Credentials is a credentials file for BigQuery, whose client sends none without TLS and wants some with it.
+	Credentials string
+}
+
+// args are those of `sandbox up`.
+func (t *TLS) args() []string {
+	if t == nil {
+		return nil
+	}
+	return []string{"--tls-cert", t.Cert, "--tls-key", t.Key}
+}
+
+// env is what a process needs to trust the certificate where no key of its configuration says so: the writer towards BigQuery.
+func (t *TLS) env() []string {
+	if t == nil {
+		return nil
+	}
+	return []string{"SSL_CERT_FILE=" + t.CA}
 }
 
 // Stack is a running Waybill with its sandbox.
@@ -99,13 +128,16 @@ func New(config Config) (*Stack, error) {
 	if len(config.Kafka) > 0 {
 		s.Endpoints.Kafka = strings.Join(config.Kafka, ", ")
 	}
-	s.Sandbox = s.process("sandbox", "sandbox", append([]string{
+	topics := append([]string{
+		fmt.Sprintf("%s:%d", DeliveryTopic, config.DeliveryPartitions), fmt.Sprintf("%s:%d", StockTopic, config.StockPartitions),
+	}, config.Topics...)
+	s.Sandbox = s.process("sandbox", "sandbox", slices.Concat([]string{
 		"up", "--dir", dir,
 		"--kafka-ports", port(brokers[0]) + "," + port(brokers[1]) + "," + port(brokers[2]),
 		"--grpc-port", port(s.Endpoints.BigQueryGRPC), "--rest-port", port(s.Endpoints.BigQueryREST),
 		"--registry-port", port(s.Endpoints.Registry), "--admin-port", port(s.Endpoints.Admin),
-		"--seed-topics", fmt.Sprintf("%s:%d,%s:%d", DeliveryTopic, config.DeliveryPartitions, StockTopic, config.StockPartitions),
-	}, config.SandboxArgs...))
+		"--seed-topics", strings.Join(topics, ","),
+	}, config.TLS.args(), config.SandboxArgs))
 	for i := range config.Writers {
 		s.Writers = append(s.Writers, s.service("writer", i, addr(7070+10*i*2), addr(7071+10*i*2)))
 	}
@@ -123,7 +155,7 @@ func New(config Config) (*Stack, error) {
 
 func (s *Stack) process(name, binary string, args []string) *Process {
 	return &Process{
-		Name: name, Path: filepath.Join(s.Config.Bin, binary), Args: args, Env: s.Config.Env,
+		Name: name, Path: filepath.Join(s.Config.Bin, binary), Args: args, Env: slices.Concat(s.Config.TLS.env(), s.Config.Env),
 		Log: filepath.Join(s.Config.Dir, "logs", name+".log"),
 	}
 }

@@ -13,6 +13,7 @@ package bigquery
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,6 +56,8 @@ type Config struct {
 	StreamTTL time.Duration
 	// SchemaDelay is how long the Storage Write API is blind to a schema update, on the emulator's clock.
 	SchemaDelay time.Duration
+	// TLS, if set, is what gRPC is served with. REST stays without.
+	TLS *tls.Config
 	// Logger is where the emulator says what went wrong inside; nil is slog.Default().
 	Logger *slog.Logger
 }
@@ -120,7 +123,7 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 	e.addrs = Addrs{GRPC: grpcListener.Addr().String(), REST: restListener.Addr().String()}
 	e.write = write.Serve(grpcListener, write.Config{
 		Store: e.store, Faults: &e.faults, StreamRequestLimit: cfg.StreamRequestLimit,
-		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard,
+		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard, TLS: cfg.TLS,
 	})
 	e.http = &http.Server{Handler: e.api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
 	go func() { e.served <- e.http.Serve(restListener) }()

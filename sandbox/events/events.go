@@ -1,5 +1,5 @@
 // Package events generates what the producers of a delivery platform put into Kafka: V6 delivery events (schemaless Avro, about
-// 9 KB each) and stock updates (about 100 bytes). An event depends on the seed and its index alone, so any event can be made
+// 9 KB each), stock updates (about 100 bytes), and parcel scans in JSON (270 bytes) and protobuf. An event depends on the seed and its index alone, so any event can be made
 // again anywhere, in any order, by any number of goroutines.
 //
 //	generator := events.New(events.Config{Seed: 1})
@@ -196,12 +196,27 @@ func (g *Generator) Stock(dst []byte, index uint64) Event {
 	}
 }
 
+// Of is what makes the events of a topic: Stock, ScanJSON and ScanProto for theirs, Delivery for every other one.
+func (g *Generator) Of(topic string) func(dst []byte, index uint64) Event {
+	switch topic {
+	case StockTopic:
+		return g.Stock
+	case ScanJSONTopic:
+		return g.ScanJSON
+	case ScanProtoTopic:
+		return g.ScanProto
+	}
+	return g.Delivery
+}
+
 // Salts keep the random streams of one index apart.
 const (
 	saltDelivery = iota + 1
 	saltStep
 	saltKind
 	saltStock
+	saltScan
+	saltParcel
 )
 
 // encode appends the Avro of delivery event index, and tells the delivery's id and the step of its life.

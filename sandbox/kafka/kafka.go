@@ -10,9 +10,11 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -20,6 +22,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // segmentBytes is the size at which a partition's segment file is closed. kfake's default of 100 MiB would have a restart hold that
@@ -49,6 +52,8 @@ type Config struct {
 	Topics []Topic
 	// RetentionBytes bounds a partition's log; 0 keeps everything.
 	RetentionBytes int64
+	// TLS, if set, is what every broker serves with.
+	TLS *tls.Config
 	// Logger hears kfake's warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
@@ -91,6 +96,9 @@ func Start(config Config) (*Cluster, error) {
 			"log.retention.bytes": strconv.FormatInt(config.RetentionBytes, 10),
 		}))
 	}
+	if config.TLS != nil {
+		options = append(options, kfake.TLS(config.TLS))
+	}
 	if config.Logger != nil {
 		options = append(options, kfake.WithLogger(logger{config.Logger}))
 	}
@@ -98,6 +106,11 @@ func Start(config Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start kafka: %w", err)
 	}
+	fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		fake.KeepControl()
+		wholePartitions(request)
+		return nil, nil, false
+	})
 	seeds := fake.ListenAddrs()
 	c := &Cluster{fake: fake, seeds: seeds, brokers: int32(len(seeds))}
 	for _, topic := range config.Topics {
@@ -107,6 +120,14 @@ func Start(config Config) (*Cluster, error) {
 		}
 	}
 	return c, nil
+}
+
+// wholePartitions lifts the bound on the whole answer of a read_committed fetch, so that only those of its partitions hold: kfake forgets to name
+// the aborted transactions of the partition at which it cuts an answer short, and its reader takes their records for committed ones.
+func wholePartitions(request kmsg.Request) {
+	if fetch, ok := request.(*kmsg.FetchRequest); ok && fetch.IsolationLevel == 1 {
+		fetch.MaxBytes = math.MaxInt32
+	}
 }
 
 // Seeds are the addresses of the brokers, host:port.

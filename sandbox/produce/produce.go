@@ -4,6 +4,7 @@ package produce
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,15 +16,22 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/events/schemas"
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/registry"
 )
 
 // Config of one run.
 type Config struct {
 	// Seeds are Kafka's addresses, host:port.
 	Seeds []string
-	// Topic to fill: any name. Stock events go to the built-in stock topic, delivery events to every other one.
+	// Topic to fill: any name. Which events it gets is the generator's choice, see events.Generator.Of;
+	// but for the topic parcels.
 	Topic string
+	// Registry is the URL of the schema registry, and SchemaVersion the version of schemas.Parcels to write with, from 1 on; 0 is the newest.
+	// Parcels need them: the schema is registered first.
+	Registry      string
+	SchemaVersion int
 	// Partitions of the topic and of none if it exists: it and its dead-letter topic are created when they are missing.
 	Partitions int
 	// Events to produce; 0 goes on until the context ends.
@@ -34,6 +42,8 @@ type Config struct {
 	Rate float64
 	// Codec compresses batches: none, lz4 or zstd.
 	Codec string
+	// TLS is for brokers that want it; nil is plaintext.
+	TLS *tls.Config
 	// Generator says what the events are like.
 	Generator events.Config
 	// Progress, if set, hears about the run a few times a second, from one goroutine.
@@ -68,22 +78,30 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	client, err := kgo.NewClient(
+	options := []kgo.Opt{
 		kgo.SeedBrokers(config.Seeds...),
 		kgo.ProducerBatchCompression(codec),
-		kgo.ProducerLinger(5*time.Millisecond),
+		kgo.ProducerLinger(5 * time.Millisecond),
 		kgo.MaxBufferedBytes(buffered),
-	)
+	}
+	if config.TLS != nil {
+		options = append(options, kgo.DialTLSConfig(config.TLS))
+	}
+	client, err := kgo.NewClient(options...)
 	if err != nil {
 		return Summary{}, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
 	for _, topic := range []kafka.Topic{{Name: config.Topic, Partitions: config.Partitions}, {Name: config.Topic + kafka.DeadLetter, Partitions: 1}} {
-		if err := ensure(ctx, client, topic); err != nil {
+		if err := Ensure(ctx, client, topic); err != nil {
 			return Summary{}, err
 		}
 	}
-	r := &run{config: config, client: client, generator: events.New(config.Generator), start: time.Now()}
+	r := &run{config: config, client: client, generator: events.New(config.Generator)}
+	if r.next, err = r.source(ctx); err != nil {
+		return Summary{}, err
+	}
+	r.start = time.Now()
 	return r.all(ctx)
 }
 
@@ -92,6 +110,7 @@ type run struct {
 	config    Config
 	client    *kgo.Client
 	generator *events.Generator
+	next      func(dst []byte, index uint64) events.Event
 	start     time.Time
 
 	acknowledged, bytes atomic.Int64
@@ -129,12 +148,29 @@ func (r *run) all(ctx context.Context) (Summary, error) {
 	return r.summary(), err
 }
 
+// source is what makes the events of the topic.
+func (r *run) source(ctx context.Context) (func(dst []byte, index uint64) events.Event, error) {
+	if r.config.Topic != events.ParcelTopic {
+		return r.generator.Of(r.config.Topic), nil
+	}
+	version := r.config.SchemaVersion
+	if version == 0 {
+		version = len(schemas.Parcels)
+	}
+	if version < 1 || version > len(schemas.Parcels) {
+		return nil, fmt.Errorf("there is no version %d of the schema of %s, the newest is %d", version, r.config.Topic, len(schemas.Parcels))
+	}
+	id, err := registry.Register(ctx, r.config.Registry, events.ParcelSubject, schemas.Parcels[version-1])
+	if err != nil {
+		return nil, err
+	}
+	return func(dst []byte, index uint64) events.Event {
+		return r.generator.Parcel(dst, index, version, uint32(id))
+	}, nil
+}
+
 // generate makes the events and hands them to the client, which blocks it when its buffer is full.
 func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
-	next := r.generator.Delivery
-	if r.config.Topic == events.StockTopic {
-		next = r.generator.Stock
-	}
 	// Records outlive an interrupt: the client must not drop what it has taken.
 	recordCtx := context.WithoutCancel(ctx)
 	for i := int64(0); r.config.Events == 0 || i < r.config.Events; i++ {
@@ -145,7 +181,7 @@ func (r *run) generate(ctx context.Context, fail context.CancelCauseFunc) {
 		if record == nil {
 			record = &kgo.Record{Headers: []kgo.RecordHeader{{}, {}}}
 		}
-		event := next(record.Value[:0], r.config.First+uint64(i))
+		event := r.next(record.Value[:0], r.config.First+uint64(i))
 		*record = kgo.Record{Topic: r.config.Topic, Key: event.Key, Value: event.Value, Headers: record.Headers[:2]}
 		for at, h := range event.Headers {
 			record.Headers[at] = kgo.RecordHeader{Key: h.Key, Value: append(record.Headers[at].Value[:0], h.Value...)}
@@ -220,8 +256,8 @@ func codecByName(name string) (kgo.CompressionCodec, error) {
 	return kgo.CompressionCodec{}, fmt.Errorf("unknown codec %q: use none, lz4 or zstd", name)
 }
 
-// ensure creates a topic unless it exists.
-func ensure(ctx context.Context, client *kgo.Client, topic kafka.Topic) error {
+// Ensure creates a topic unless it exists.
+func Ensure(ctx context.Context, client *kgo.Client, topic kafka.Topic) error {
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.TimeoutMillis = 10_000
 	one := kmsg.NewCreateTopicsRequestTopic()

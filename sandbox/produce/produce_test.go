@@ -11,8 +11,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/events/schemas"
 	"github.com/waybill-data/waybill/sandbox/kafka"
 	"github.com/waybill-data/waybill/sandbox/produce"
+	"github.com/waybill-data/waybill/sandbox/registry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -27,17 +29,29 @@ func start(t *testing.T) *kafka.Cluster {
 	return cluster
 }
 
+func startRegistry(t *testing.T) *registry.Registry {
+	t.Helper()
+	r, err := registry.Start("127.0.0.1:0", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close(context.Background()) })
+	return r
+}
+
 // What Kafka holds is what the generator makes: each event once, complete, although buffers are used again.
 func TestEveryEventOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	catalog := startRegistry(t)
 	for _, codec := range []string{"none", "lz4", "zstd"} {
-		for _, topic := range []string{events.DeliveryTopic, events.StockTopic} {
+		for _, topic := range []string{events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic} {
 			cluster := start(t)
 			const count, first = 1500, 100
 			heard := int64(0)
 			config := produce.Config{
 				Seeds: cluster.Seeds(), Topic: topic, Partitions: 3, Events: count, First: first, Codec: codec,
+				Registry: catalog.URL(), SchemaVersion: 2,
 				Generator: events.Config{Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100, UnknownTypeEvery: 100},
 				Progress:  func(s produce.Summary) { heard = s.Events },
 			}
@@ -78,9 +92,18 @@ func check(ctx context.Context, t *testing.T, cluster *kafka.Cluster, config pro
 		t.Errorf("%d bytes in the topic, %d in the summary", size, summary.Bytes)
 	}
 	generator := events.New(config.Generator)
-	next := generator.Delivery
-	if config.Topic == events.StockTopic {
-		next = generator.Stock
+	next := map[string]func([]byte, uint64) events.Event{
+		events.DeliveryTopic: generator.Delivery, events.StockTopic: generator.Stock,
+		events.ScanJSONTopic: generator.ScanJSON, events.ScanProtoTopic: generator.ScanProto,
+	}[config.Topic]
+	if config.Topic == events.ParcelTopic {
+		id, err := registry.Register(ctx, config.Registry, events.ParcelSubject, schemas.Parcels[config.SchemaVersion-1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		next = func(dst []byte, index uint64) events.Event {
+			return generator.Parcel(dst, index, config.SchemaVersion, uint32(id))
+		}
 	}
 	for i := range uint64(config.Events) {
 		event := next(nil, config.First+i)
@@ -131,5 +154,11 @@ func TestError(t *testing.T) {
 	}
 	if _, err := produce.Run(t.Context(), produce.Config{Codec: "brotli"}); err == nil {
 		t.Error("an unknown codec is taken")
+	}
+	for _, config := range []produce.Config{{SchemaVersion: 4, Registry: startRegistry(t).URL()}, {Registry: "http://127.0.0.1:1"}} {
+		config.Seeds, config.Topic, config.Partitions, config.Events = cluster.Seeds(), events.ParcelTopic, 1, 1
+		if _, err := produce.Run(t.Context(), config); err == nil {
+			t.Errorf("%+v: no error", config)
+		}
 	}
 }

@@ -59,7 +59,8 @@ func (l *log) each(ctx context.Context, topic string, before func([]span), yield
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // a partition may end with a marker: without it the end would never be seen
-		kgo.FetchMaxBytes(16<<20), kgo.FetchMaxPartitionBytes(4<<20),
+		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response that the other has cut.
+		kgo.FetchMaxBytes(96<<20), kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.FetchMaxWait(50*time.Millisecond), // all is there already: waiting for more would only delay the end
 	)
 	if err != nil {

@@ -3,9 +3,11 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -19,11 +21,12 @@ import (
 // Check looks at everything that a configuration points to: contracts, brokers, topics, dead-letter topics, the group, the writers. It
 // changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
-	set, err := c.contracts()
+	found, schemas := checkRegistry(ctx, &c)
+	defer schemas.close()
+	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
-		return []findings.Finding{{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}}
+		return append(found, findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"})
 	}
-	var found []findings.Finding
 	for _, name := range set.Topics() {
 		found = append(found, compiled("contract of "+name, set.Topic(name)))
 	}
@@ -42,6 +45,28 @@ func compiled(what string, t *contract.Topic) findings.Finding {
 		tables = append(tables, r.GetTable())
 	}
 	return findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")}
+}
+
+// checkRegistry asks the schema registry once. What needs one that is away is left out of the other checks.
+func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas) {
+	s, err := c.schemas(Env{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	f := findings.Finding{What: "schema registry", State: findings.Fail, Remedy: "correct the registry section"}
+	switch {
+	case err != nil:
+		f.Detail = err.Error()
+	case s.client == nil:
+		return nil, s
+	default:
+		ctx, cancel := context.WithTimeout(ctx, c.Registry.Timeout.Std())
+		defer cancel()
+		if err := s.client.Ping(ctx); err != nil {
+			f.Detail, f.Remedy = err.Error(), "start the registry, or correct registry.urls, its credentials and registry.tls"
+			s.env.Schemas = nil
+		} else {
+			f = findings.Finding{What: f.What, State: findings.OK, Detail: "answers"}
+		}
+	}
+	return []findings.Finding{f}, s
 }
 
 func checkWriters(ctx context.Context, w Writer) []findings.Finding {

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -21,6 +23,8 @@ import (
 type Config struct {
 	Kafka  source.Kafka `yaml:"kafka"`
 	Writer Writer       `yaml:"writer"`
+	// Registry is where the schemas of contracts are that name a subject or have framing.
+	Registry registry.Config `yaml:"registry"`
 	// Contracts are all built-in ones when the list is empty.
 	Contracts []contract.Config `yaml:"contracts"`
 	// ContractsDir is a folder of *.yaml files with more entries.
@@ -100,6 +104,7 @@ func Defaults() Config {
 	return Config{
 		Kafka:      s.Kafka,
 		Writer:     Writer{Keepalive: config.Duration(30 * time.Second)},
+		Registry:   registry.Defaults(),
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
 		Commit:     s.Commit,
@@ -114,12 +119,13 @@ func Load(path string) (Config, error) {
 	c := Defaults()
 	c.Dir = filepath.Dir(path)
 	err := config.Load(path, &c)
-	_, compile := c.contracts()
+	_, compile := c.contracts(context.Background(), contract.Env{})
 	return c, config.Merge(path, err, compile)
 }
 
-// contracts compiles the entries of the configuration and of contracts_dir. The error is config.Problems.
-func (c *Config) contracts() (*contract.Set, error) {
+// contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left out that name a subject.
+// The error is config.Problems, or that of ctx.
+func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set, error) {
 	entries := c.Contracts
 	var fromDir error
 	if c.ContractsDir != "" {
@@ -129,16 +135,28 @@ func (c *Config) contracts() (*contract.Set, error) {
 		}
 		var more []contract.Config
 		more, fromDir = contract.LoadDir(dir)
+		if p, ok := c.registryProblem(more); ok {
+			fromDir = config.Merge("", fromDir, config.Problems{p})
+		}
 		entries = slices.Concat(entries, more)
 		if len(entries) == 0 {
 			return nil, fromDir // not the built-in ones: somebody has meant others
 		}
 	}
-	set, err := contract.Load(entries, c.Dir)
-	if err = config.Merge("", fromDir, err); err != nil {
-		return nil, err
+	set, err := contract.LoadWith(ctx, entries, c.Dir, env)
+	if all := config.Merge("", fromDir, err); all != nil {
+		return nil, all
 	}
 	return set, nil
+}
+
+// registryProblem says that entries need a schema registry and there is none.
+func (c *Config) registryProblem(entries []contract.Config) (config.Problem, bool) {
+	needed := slices.ContainsFunc(entries, func(e contract.Config) bool { return e.NeedsRegistry() })
+	return config.Problem{
+		Key: "registry.urls", Message: "contracts have a subject or framing, and no schema registry is named",
+		Remedy: "list its URLs, for example http://registry:8081",
+	}, needed && len(c.Registry.URLs) == 0
 }
 
 // Check reports what is wrong across sections; the sections check themselves.
@@ -148,6 +166,9 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	if int64(c.Batch.Bytes) > c.Memory.Size()/4 {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
+	}
+	if p, ok := c.registryProblem(c.Contracts); ok {
+		report(p.Key, p.Message, p.Remedy)
 	}
 	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
 		if err := listenable(l.address); err != nil {

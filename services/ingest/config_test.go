@@ -120,3 +120,27 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		}
 	}
 }
+
+func TestRegistryKeys(t *testing.T) {
+	const file = `
+kafka: {brokers: "127.0.0.1:9092", group: g}
+writer: {target: "dns:///writer:7070"}
+registry: {%s}
+contracts:
+  - {topic: parcels, format: avro, framing: confluent, subject: parcels-value, subject_version: %s, evolution: off, table: parcels, types: ["*"]}
+`
+	c, err := Load(write(t, fmt.Sprintf(file, `urls: ["http://one:8081", "http://two:8081"], user: ann, password: secret`, "3")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Registry.URLs) != 2 || c.Registry.Password.Reveal() != "secret" || c.Registry.Poll != Defaults().Registry.Poll {
+		t.Errorf("registry %+v", c.Registry)
+	}
+	if e := c.Contracts[0]; e.SubjectVersion != "3" || e.Evolution != "off" || e.Subject != "parcels-value" || e.Framing != "confluent" {
+		t.Errorf("contract %+v", e)
+	}
+	_, err = Load(write(t, fmt.Sprintf(file, "", "latest")))
+	if err == nil || !strings.Contains(err.Error(), "registry.urls") {
+		t.Errorf("no registry is named: %v", err)
+	}
+}

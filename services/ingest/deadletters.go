@@ -28,6 +28,7 @@ type DeadLetters struct {
 	config  Config
 	letters *source.DeadLetters
 	set     *contract.Set
+	schemas schemas
 	// topics are those whose records the letters are of.
 	topics []string
 	// typeHeaders are the headers that the contracts read a record's type from.
@@ -37,14 +38,18 @@ type DeadLetters struct {
 // OpenDeadLetters connects to the brokers of a configuration. topics are those to look at, each by its own name or by that of its dead-letter
 // topic; none: all that have a contract. It is an error when no broker answers.
 func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLetters, error) {
-	set, err := contract.Load(c.Contracts, c.Dir)
+	set, schemas, err := c.compile(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("contracts: %w", err)
 	}
 	if len(topics) == 0 {
-		topics = set.Topics()
+		topics, err = source.ListTopics(ctx, c.source(), topicsOf(set))
 	}
-	d := &DeadLetters{config: c, set: set, typeHeaders: []string{"item_type_name"}}
+	if err != nil {
+		schemas.close()
+		return nil, err
+	}
+	d := &DeadLetters{config: c, set: set, schemas: schemas, typeHeaders: set.TypeHeaders()}
 	var read []string
 	for _, t := range topics {
 		t = strings.TrimSuffix(t, c.DeadLetter.Suffix)
@@ -53,20 +58,22 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 			read = append(read, t+c.DeadLetter.Suffix)
 		}
 	}
-	for _, k := range c.Contracts {
-		if k.TypeHeader != "" && !slices.Contains(d.typeHeaders, k.TypeHeader) {
-			d.typeHeaders = append(d.typeHeaders, k.TypeHeader)
-		}
-	}
 	d.letters, err = source.OpenDeadLetters(ctx, c.source(), read)
 	if err != nil {
+		schemas.close()
 		return nil, err
 	}
 	return d, nil
 }
 
 // Close ends the connections.
-func (d *DeadLetters) Close() { d.letters.Close() }
+func (d *DeadLetters) Close() {
+	d.letters.Close()
+	d.schemas.close()
+}
+
+// Watch has f hear after each fetch how many offsets of a dead-letter topic have been read, of how many: it is read twice.
+func (d *DeadLetters) Watch(f func(topic string, read, total int64)) { d.letters.Watch = f }
 
 // Topics are the topics whose records the letters are of.
 func (d *DeadLetters) Topics() []string { return d.topics }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -188,7 +189,6 @@ func (r *replay) attempt(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		defer producer.Close()
 		r.producer = producer
 	}
 	_, err := r.letters.letters.Letters(ctx, r.topic, r.selection.place, func(l *Letter) error { return r.take(ctx, l) })
@@ -226,6 +226,11 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 	facts, err := r.facts(ctx, l.Record.Topic)
 	if err != nil {
 		return err
+	}
+	if r.options.Check {
+		if err := r.prepare(ctx, l); err != nil {
+			return err
+		}
 	}
 	if cause, ok := r.obstacle(l, facts); ok {
 		r.result.skip(l, cause)
@@ -271,16 +276,30 @@ func tooOld(micros int64, retention time.Duration) bool {
 	return micros >= 0 && retention > 0 && time.Since(time.UnixMicro(micros)) > retention/10*9
 }
 
+// prepare has the contracts of the letter's topic at hand, and the schema that its record names.
+func (r *replay) prepare(ctx context.Context, l *Letter) error {
+	name := l.Record.Topic
+	topic, ok := r.contracts[name]
+	if !ok {
+		if topic = r.letters.set.Topic(name); topic != nil {
+			topic = topic.Fork()
+		}
+		r.contracts[name] = topic
+	}
+	if topic == nil {
+		return nil
+	}
+	grown, err := topic.Prepare(ctx, []record.Record{l.Record})
+	if grown {
+		r.contracts[name] = topic.Fork()
+	}
+	return err
+}
+
 // check tries the contract.
 func (r *replay) check(l *Letter) (Skipped, bool) {
 	const anyway = "; --no-check replays anyway"
-	topic, ok := r.contracts[l.Record.Topic]
-	if !ok {
-		if topic = r.letters.set.Topic(l.Record.Topic); topic != nil {
-			topic = topic.Fork()
-		}
-		r.contracts[l.Record.Topic] = topic
-	}
+	topic := r.contracts[l.Record.Topic]
 	if topic == nil {
 		return Skipped{
 			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway, Detail: "topic " + l.Record.Topic,

@@ -164,8 +164,9 @@ func TestReplayRetries(t *testing.T) {
 		Retry: func(error) { retries++ },
 		Progress: func(Replayed) {
 			if refused == nil {
-				// The second transaction's records are refused for longer than the client's patience.
-				refused = c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: deliveryTopic, Err: kerr.NotEnoughReplicas, Count: 6})
+				// The second transaction is refused first for a moment, then for good.
+				c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: deliveryTopic, Err: kerr.NotEnoughReplicas, Count: 3})
+				refused = c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.InvalidTxnState, Count: 1})
 			}
 		},
 	})

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -46,10 +47,15 @@ func Run(ctx context.Context, c Config, env Env) error {
 	if env.Registry == nil {
 		env.Registry = prometheus.NewRegistry()
 	}
-	contracts, err := c.contracts()
-	if err != nil {
+	// What is wrong with the configuration shows before anything starts; what needs the schema registry may have to wait for it.
+	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
 		return fmt.Errorf("contracts: %w", err)
 	}
+	schemas, err := c.schemas(env)
+	if err != nil {
+		return err
+	}
+	defer schemas.close()
 	calls := grpcprom.NewClientMetrics()
 	env.Registry.MustRegister(calls)
 	writers, err := c.Writer.dial(calls)
@@ -62,7 +68,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	}
 
 	src := source.New(c.source(), env.Log, env.Registry)
-	lanes := newRoster(&c, writers, contracts, env)
+	lanes := newRoster(&c, writers, env)
 	ready := func() error { return src.Ready() }
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
@@ -73,6 +79,21 @@ func Run(ctx context.Context, c Config, env Env) error {
 	var group errgroup.Group
 	group.Go(func() error {
 		defer quit()
+		contracts, err := c.contracts(work, schemas.env)
+		if err != nil {
+			if work.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("contracts: %w", err)
+		}
+		env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
+			"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
+		lanes.contracts = contracts
+		watch, done := context.WithCancel(work)
+		var watching sync.WaitGroup
+		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
+		defer watching.Wait()
+		defer done()
 		return src.Run(work, topicsOf(contracts), lanes.carry)
 	})
 	group.Go(func() error {
@@ -83,8 +104,6 @@ func Run(ctx context.Context, c Config, env Env) error {
 		defer stop()
 		return serve(serving, work, env, ready)
 	})
-	env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
-		"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
 	err = group.Wait()
 	env.Log.Info("ingest has stopped")
 	return err

@@ -20,7 +20,7 @@ type roster struct {
 	group     string
 	config    lane.Config
 	writers   grpc.ClientConnInterface
-	contracts *contract.Set
+	contracts *contract.Set // set before the first claim
 	budget    *lane.Budget
 	metrics   *lane.Metrics
 	unknowns  *contract.Unknowns
@@ -30,10 +30,10 @@ type roster struct {
 	lanes map[*lane.Lane]struct{}
 }
 
-func newRoster(c *Config, writers grpc.ClientConnInterface, set *contract.Set, env Env) *roster {
+func newRoster(c *Config, writers grpc.ClientConnInterface, env Env) *roster {
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
-		group: c.Kafka.Group, config: c.lane(), writers: writers, contracts: set, log: env.Log,
+		group: c.Kafka.Group, config: c.lane(), writers: writers, log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		lanes: make(map[*lane.Lane]struct{}),
 	}
@@ -43,7 +43,7 @@ func newRoster(c *Config, writers grpc.ClientConnInterface, set *contract.Set, e
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
 		Partition: p, Writers: r.writers,
-		Contracts: &contracts{topic: r.contracts.Topic(p.Topic()).Fork(), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
+		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Log: r.log,
 	}
 	r.mu.Lock()
@@ -73,12 +73,19 @@ func (r *roster) status() any {
 
 // contracts lets a lane use the contracts of its topic.
 type contracts struct {
-	topic *contract.Topic
+	// shared is that of all lanes, topic the lane's own for the call of the moment.
+	shared, topic *contract.Topic
 	// last is what Match said about the record that AppendRow gets.
 	last contract.Match
 	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row outgrows a batch.
 	unknowns *contract.UnknownTypes
 	counted  int64
+}
+
+func (c *contracts) Renew() { c.topic = c.shared.Fork() }
+
+func (c *contracts) Prepare(ctx context.Context, records []record.Record) (grown bool, err error) {
+	return c.topic.Prepare(ctx, records)
 }
 
 func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }

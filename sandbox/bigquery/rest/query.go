@@ -82,17 +82,17 @@ func isNull(v *bq.QueryParameterValue) bool {
 // run answers a query into a finished job. A query that fails is an error, and no job.
 func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobReference, config *bq.JobConfigurationQuery) (*job, error) {
 	begin := time.Now()
-	kind := "SELECT"
 	view, err := query.ParseView(request.SQL)
 	if err != nil {
 		return nil, err
 	}
 	if view != nil {
+		done := &job{def: a.finished(request, reference, config, begin)}
+		done.def.Statistics.Query = &bq.JobStatistics2{StatementType: "CREATE_VIEW"}
 		if err := a.createView(view, request); err != nil {
 			return nil, err
 		}
-		// It answers with nothing: an empty result of no columns.
-		kind, request.SQL = "CREATE_VIEW", "SELECT 1 AS nothing LIMIT 0"
+		return done, a.jobs.add(done)
 	}
 	statement, err := a.Engine.Prepare(request)
 	if err != nil {
@@ -107,19 +107,21 @@ func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobR
 	if err != nil {
 		return nil, errors.Join(err, done.forget())
 	}
+	done.def = a.finished(request, reference, config, begin)
+	done.def.Statistics.Query = &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)}
+	return done, a.jobs.add(done)
+}
+
+// finished is a job that is done, but for what its statement was.
+func (a *api) finished(request query.Request, reference *bq.JobReference, config *bq.JobConfigurationQuery, begin time.Time) *bq.Job {
 	if config == nil {
 		config = &bq.JobConfigurationQuery{Query: request.SQL}
 	}
-	done.def = &bq.Job{
+	return &bq.Job{
 		Kind: "bigquery#job", Id: reference.ProjectId + ":" + reference.Location + "." + reference.JobId, JobReference: reference, Etag: etag(),
-		Configuration: &bq.JobConfiguration{JobType: "QUERY", Query: config},
-		Status:        &bq.JobStatus{State: "DONE"},
-		Statistics: &bq.JobStatistics{
-			CreationTime: begin.UnixMilli(), StartTime: begin.UnixMilli(), EndTime: time.Now().UnixMilli(),
-			Query: &bq.JobStatistics2{StatementType: kind, Schema: row.Schema(statement.Columns)},
-		},
+		Configuration: &bq.JobConfiguration{JobType: "QUERY", Query: config}, Status: &bq.JobStatus{State: "DONE"},
+		Statistics: &bq.JobStatistics{CreationTime: begin.UnixMilli(), StartTime: begin.UnixMilli(), EndTime: time.Now().UnixMilli()},
 	}
-	return done, a.jobs.add(done)
 }
 
 // page is a page of a job's results as jobs.query and jobs.getQueryResults give it.

@@ -6,6 +6,7 @@ package write
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/url"
@@ -17,6 +18,8 @@ import (
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
@@ -42,6 +45,8 @@ type Config struct {
 	Idle time.Duration
 	// Discard must be what the store was opened with: rows are counted and neither checked nor kept.
 	Discard bool
+	// TLS, if set, is what the listener is served with.
+	TLS *tls.Config
 	// Location is what streams say of where they are; empty is "us".
 	Location string
 }
@@ -75,7 +80,12 @@ func Serve(listener net.Listener, cfg Config) *Server {
 		cfg.Location = "us"
 	}
 	s := &Server{cfg: cfg, conns: map[string]net.Conn{}, served: make(chan error, 1)}
+	security := insecure.NewCredentials()
+	if cfg.TLS != nil {
+		security = credentials.NewTLS(cfg.TLS)
+	}
 	s.grpc = grpc.NewServer(
+		grpc.Creds(security),
 		grpc.ForceServerCodecV2(newCodec(cfg.Discard)),
 		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
 		grpc.MaxConcurrentStreams(100), // as Google's front end: the 101st call on a connection waits

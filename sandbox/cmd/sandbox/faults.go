@@ -24,7 +24,7 @@ type faultsCommand struct {
 }
 
 // targets are what can misbehave; each takes faults under /TARGET/faults on the admin port.
-var targets = []string{"bigquery", "kafka"}
+var targets = []string{"bigquery", "kafka", "registry"}
 
 type faultsList struct {
 	connection
@@ -66,7 +66,7 @@ func (c faultsList) Run(ctx context.Context, s streams) error {
 
 type faultsAdd struct {
 	connection
-	On     string   `arg:"" enum:"bigquery,kafka" help:"What misbehaves: bigquery or kafka."`
+	On     string   `arg:"" enum:"bigquery,kafka,registry" help:"What misbehaves: bigquery, kafka or registry."`
 	Fields []string `arg:"" name:"field=value" help:"What the fault is, see below."`
 }
 
@@ -78,6 +78,7 @@ func (faultsAdd) Help() string {
   every=N, offsets=N,N,…, listed=N (row_errors)  in_stream=true
 Kafka: key=REQUEST error=NAME, with count=N (-1: until cleared)  topic=NAME  partitions=N,N,…  group=NAME,
   or action=move_leaders, or action=rehash_coordinators
+Registry: status=400..599 delay=DURATION count=N, at least one of the first two
 
 Examples:
   sandbox faults add bigquery kind=latency delay=200ms jitter=50ms
@@ -119,7 +120,7 @@ func (c faultsAdd) Run(ctx context.Context, s streams) error {
 func parseField(name, value string) (any, error) {
 	wrong := func(want string) error { return fmt.Errorf("%s=%s: want %s", name, value, want) }
 	switch name {
-	case "count", "every", "listed":
+	case "count", "every", "listed", "status":
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil {
 			return nil, wrong("a whole number")

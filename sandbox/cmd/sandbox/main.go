@@ -28,6 +28,7 @@ func main() {
 type commands struct {
 	Up      upCommand      `cmd:"" help:"Run the sandbox until it is interrupted."`
 	Produce produceCommand `cmd:"" help:"Put generated events into Kafka."`
+	Send    sendCommand    `cmd:"" help:"Put records of your own into Kafka."`
 	Query   queryCommand   `cmd:"" help:"Ask the tables in SQL."`
 	Verify  verifyCommand  `cmd:"" help:"Compare what Kafka holds with what the tables hold, offset by offset."`
 	Faults  faultsCommand  `cmd:"" help:"Make Kafka or BigQuery misbehave."`

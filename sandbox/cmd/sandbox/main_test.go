@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox"
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/registry"
 )
 
 // command runs a command line as a user would.
@@ -101,6 +102,12 @@ func TestFaults(t *testing.T) {
 	var posted string
 	mux := http.NewServeMux()
 	mux.Handle("/kafka/faults", cluster.Handler())
+	schemas, err := registry.Start("127.0.0.1:0", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = schemas.Close(t.Context()) }()
+	mux.Handle("/registry/faults", schemas.Handler())
 	mux.HandleFunc("/bigquery/faults", func(w http.ResponseWriter, r *http.Request) {
 		switch body, _ := io.ReadAll(r.Body); {
 		case r.Method == http.MethodPost && strings.Contains(string(body), "wrong"):
@@ -139,7 +146,8 @@ func TestFaults(t *testing.T) {
 	if left := cluster.Faults(); len(left) != 0 {
 		t.Errorf("left: %v", left)
 	}
-	expect(0, "cleared bigquery\ncleared kafka\n", "faults", "clear")
+	expect(0, "added registry 1: status=503", "faults", "add", "registry", "status=503")
+	expect(0, "cleared bigquery\ncleared kafka\ncleared registry\n", "faults", "clear")
 }
 
 // answer is what BigQuery's REST API sends for a query: every value is a string.

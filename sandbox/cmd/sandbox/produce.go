@@ -17,20 +17,21 @@ import (
 
 type produceCommand struct {
 	connection
-	Events     int64   `default:"20000" help:"How many events."`
-	Endless    bool    `help:"Go on until interrupted."`
-	Rate       float64 `help:"Events a second; without it, flat out."`
-	Topic      string  `default:"delivery_events_v6_topic" help:"Topic to fill. sms_physical_stock_updated_topic gets stock events, every other one delivery events."`
-	Partitions int     `default:"8" help:"Partitions of the topic, if it must be created."`
-	Size       int     `default:"9000" help:"Mean size of a delivery event in bytes of Avro."`
-	Bad        bool    `default:"true" negatable:"" help:"Mix in a few records that must become dead letters: see --truncated and --unknown."`
-	Truncated  int     `default:"2000" placeholder:"N" help:"One in N records is cut off (default: ${default})."`
-	Unknown    int     `default:"5000" placeholder:"N" help:"One in N records has a type that no contract knows (default: ${default})."`
-	Container  int     `default:"500" placeholder:"N" help:"One in N records is an Avro object container file, as old producers send (default: ${default}; 0: none)."`
-	Seed       uint64  `default:"1" help:"The same seed gives the same events."`
-	First      uint64  `help:"Index of the first event: go on where an earlier run with this seed ended."`
-	Codec      string  `default:"none" enum:"none,lz4,zstd" help:"Compression of the batches: none, lz4 or zstd."`
-	JSON       bool    `name:"json" help:"Print the summary as one line of JSON, and nothing else to standard output."`
+	Events        int64   `default:"20000" help:"How many events."`
+	Endless       bool    `help:"Go on until interrupted."`
+	Rate          float64 `help:"Events a second; without it, flat out."`
+	Topic         string  `default:"delivery_events_v6_topic" help:"Topic to fill. sms_physical_stock_updated_topic gets stock events, parcels gets parcels, parcel_scans_json and parcel_scans_proto small scans, every other one delivery events."`
+	SchemaVersion int     `placeholder:"N" help:"Write parcels with version N of their schema, 1 to 3 (default: the newest)."`
+	Partitions    int     `default:"8" help:"Partitions of the topic, if it must be created."`
+	Size          int     `default:"9000" help:"Mean size of a delivery event in bytes of Avro."`
+	Bad           bool    `default:"true" negatable:"" help:"Mix in a few records that must become dead letters: see --truncated and --unknown."`
+	Truncated     int     `default:"2000" placeholder:"N" help:"One in N records is cut off (default: ${default})."`
+	Unknown       int     `default:"5000" placeholder:"N" help:"One in N records has a type that no contract knows (default: ${default})."`
+	Container     int     `default:"500" placeholder:"N" help:"One in N records is an Avro object container file, as old producers send (default: ${default}; 0: none)."`
+	Seed          uint64  `default:"1" help:"The same seed gives the same events."`
+	First         uint64  `help:"Index of the first event: go on where an earlier run with this seed ended."`
+	Codec         string  `default:"none" enum:"none,lz4,zstd" help:"Compression of the batches: none, lz4 or zstd."`
+	JSON          bool    `name:"json" help:"Print the summary as one line of JSON, and nothing else to standard output."`
 }
 
 // Help is shown below the flags.
@@ -39,7 +40,8 @@ func (produceCommand) Help() string {
   sandbox produce                              # 20,000 delivery events of about 9 KB, flat out
   sandbox produce --endless --rate 500         # until Ctrl-C
   sandbox produce --events 1000 --no-bad       # none of them is a dead letter
-  sandbox produce --topic sms_physical_stock_updated_topic --events 100000`
+  sandbox produce --topic sms_physical_stock_updated_topic --events 100000
+  sandbox produce --topic parcels --schema-version 2   # Avro behind a schema id of the registry`
 }
 
 // Run produces.
@@ -55,7 +57,7 @@ func (c produceCommand) Run(ctx context.Context, s streams) error {
 	}
 	progress := newProgress(s.err)
 	summary, err := produce.Run(ctx, produce.Config{
-		Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions,
+		Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions, Registry: endpoints.Registry, SchemaVersion: c.SchemaVersion,
 		Events: c.Events, First: c.First, Rate: c.Rate, Codec: c.Codec,
 		Generator: events.Config{
 			Seed: c.Seed, Size: c.Size, ContainerEvery: orNone(c.Container, true),

@@ -26,6 +26,7 @@ type queryCommand struct {
 	SQL     string        `arg:"" optional:"" name:"sql" help:"The query, in BigQuery's SQL. Tables without a dataset are those of waybill."`
 	File    string        `type:"existingfile" help:"File that holds the query instead."`
 	JSON    bool          `name:"json" help:"Print one JSON object a row."`
+	Arrays  bool          `help:"With --json: print arrays of values, in the order of the columns."`
 	Rows    int           `default:"1000" help:"Print at most this many rows."`
 	Timeout time.Duration `default:"1m" help:"Give up after this long."`
 	Width   int           `default:"60" help:"Cut longer values in the table (0: never)."`
@@ -92,7 +93,7 @@ func (c queryCommand) print(w io.Writer, rows *bigquery.RowIterator, start time.
 			return fmt.Errorf("query: %w", err)
 		}
 		if c.JSON {
-			if err := json.NewEncoder(w).Encode(object(rows.Schema, values)); err != nil {
+			if err := json.NewEncoder(w).Encode(c.line(rows.Schema, values)); err != nil {
 				return fmt.Errorf("print row: %w", err)
 			}
 			continue
@@ -105,6 +106,10 @@ func (c queryCommand) print(w io.Writer, rows *bigquery.RowIterator, start time.
 	}
 	if c.JSON {
 		return nil
+	}
+	if len(rows.Schema) == 0 {
+		_, err := fmt.Fprintf(w, "done in %s\n", time.Since(start).Round(time.Millisecond))
+		return err
 	}
 	for _, field := range rows.Schema {
 		t.Header = append(t.Header, field.Name)
@@ -122,6 +127,18 @@ func (c queryCommand) print(w io.Writer, rows *bigquery.RowIterator, start time.
 	}
 	_, err := fmt.Fprintf(w, "%s in %s\n", count, time.Since(start).Round(time.Millisecond))
 	return err
+}
+
+// line is a row as JSON shows it.
+func (c queryCommand) line(schema bigquery.Schema, values []bigquery.Value) any {
+	if !c.Arrays {
+		return object(schema, values)
+	}
+	out := make([]any, len(values))
+	for i, value := range values {
+		out[i] = plain(schema[i], value)
+	}
+	return out
 }
 
 func isNumber(field *bigquery.FieldSchema) bool {

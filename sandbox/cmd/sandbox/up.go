@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -25,6 +27,8 @@ type upCommand struct {
 	AdminPort      int      `default:"19059" help:"Faults, rows and health."`
 	SeedTopics     []string `placeholder:"NAME:PARTITIONS" help:"Topics to create, each with its dead-letter topic (default: delivery_events_v6_topic:8,sms_physical_stock_updated_topic:4)."`
 	RetentionBytes int64    `help:"Bound the log of each Kafka partition (default: keep everything)."`
+	TLSCert        string   `name:"tls-cert" placeholder:"FILE" help:"Serve Kafka and BigQuery's gRPC with this certificate (PEM), to measure what TLS costs. The commands of the sandbox itself then reach neither."`
+	TLSKey         string   `name:"tls-key" placeholder:"FILE" help:"The certificate's key (PEM)."`
 	Discard        bool     `help:"Count the rows that BigQuery is given and keep none: to measure writers, not to look at tables."`
 }
 
@@ -44,10 +48,14 @@ func (c upCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	security, err := c.security()
+	if err != nil {
+		return err
+	}
 	running, err := sandbox.Start(ctx, sandbox.Config{
 		Dir: c.Dir, Host: c.Host, Advertise: c.Advertise, KafkaPorts: c.KafkaPorts,
 		BigQueryGRPC: c.GRPCPort, BigQueryREST: c.RESTPort, Registry: c.RegistryPort, Admin: c.AdminPort,
-		Topics: topics, RetentionBytes: c.RetentionBytes, Discard: c.Discard,
+		Topics: topics, RetentionBytes: c.RetentionBytes, Discard: c.Discard, TLS: security,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
@@ -63,6 +71,21 @@ func (c upCommand) Run(ctx context.Context, s streams) error {
 		err = closeErr
 	}
 	return err
+}
+
+// security is nil without a certificate.
+func (c upCommand) security() (*tls.Config, error) {
+	switch {
+	case c.TLSCert == "" && c.TLSKey == "":
+		return nil, nil
+	case c.TLSCert == "" || c.TLSKey == "":
+		return nil, errors.New("--tls-cert and --tls-key come together")
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("--tls-cert: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}, nil
 }
 
 func (c upCommand) print(s streams, e sandbox.Endpoints) error {

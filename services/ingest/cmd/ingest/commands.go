@@ -22,6 +22,7 @@ type commands struct {
 	Check       checkCmd       `cmd:"" help:"Check the configuration and everything it points to: contracts, brokers, topics, group, writers. Changes nothing."`
 	Health      healthCmd      `cmd:"" help:"Ask the ingest that runs here how it is. Exit status 0: it serves."`
 	DeadLetters deadLettersCmd `cmd:"" help:"List, show and replay the records that did not become rows."`
+	Contracts   contractsCmd   `cmd:"" help:"List contracts, try them on sample records, and compare them with the tables."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 

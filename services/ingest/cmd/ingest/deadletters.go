@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
@@ -64,7 +65,7 @@ func (c *chosen) any() bool {
 }
 
 // open reads the configuration, connects, and says what is chosen. Places are looked for in their own topics unless --topic says otherwise.
-func (c *chosen) open(ctx context.Context) (*ingest.DeadLetters, ingest.Selection, error) {
+func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters, ingest.Selection, error) {
 	s := ingest.Selection{Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset}
 	if c.Since != nil {
 		s.Since = c.Since.Time
@@ -87,8 +88,21 @@ func (c *chosen) open(ctx context.Context) (*ingest.DeadLetters, ingest.Selectio
 		return nil, s, err
 	}
 	letters, err := ingest.OpenDeadLetters(ctx, config, topics)
-	return letters, s, err
+	if err != nil {
+		return nil, s, err
+	}
+	said := time.Now()
+	letters.Watch(func(topic string, read, total int64) {
+		if now := time.Now(); now.Sub(said) >= sayEvery {
+			said = now
+			fmt.Fprintf(std.Err, "reading %s: %d%%\n", topic, read*100/max(total, 1))
+		}
+	})
+	return letters, s, nil
 }
+
+// sayEvery is how often long work says how far it is.
+const sayEvery = 2 * time.Second
 
 // moment is a time: a day, a second, or so long ago.
 type moment struct{ time.Time }

@@ -35,7 +35,7 @@ func (listCmd) Help() string {
 
 // Run lists.
 func (c *listCmd) Run(ctx context.Context, std cli.Streams) error {
-	letters, selection, err := c.open(ctx)
+	letters, selection, err := c.open(ctx, std)
 	if err != nil {
 		return err
 	}

@@ -41,12 +41,9 @@ func (c *replayCmd) Validate() error {
 	return nil
 }
 
-// sayEvery is how often a long replay says how far it is.
-const sayEvery = 2 * time.Second
-
 // Run replays.
 func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
-	letters, selection, err := c.open(ctx)
+	letters, selection, err := c.open(ctx, std)
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func (c *showCmd) Validate() error {
 
 // Run shows.
 func (c *showCmd) Run(ctx context.Context, std cli.Streams) error {
-	letters, selection, err := c.open(ctx)
+	letters, selection, err := c.open(ctx, std)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,12 @@ package contract
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // Check reports what is wrong with the entry by itself.
@@ -18,6 +21,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
 	}
 	c.checkPattern(report)
+	c.checkColumns(report)
 	for _, table := range []struct{ key, name string }{{"table", c.Table}, {"unknown_table", c.UnknownTable}} {
 		if table.name != "" && (!tableName.MatchString(table.name) || strings.Count(table.name, ".") > 2) {
 			report(table.key, fmt.Sprintf("%q is no name of a table", table.name), "write table, dataset.table or project.dataset.table")
@@ -41,14 +45,20 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
+	oneOf("framing", c.Framing, none, framingConfluent)
+	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
 	oneOf("evolution", c.Evolution, "off", "additive")
-	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop")
+	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")
-	for key, value := range map[string]string{"unknown_fields": c.UnknownFields, "mode": c.Mode} {
-		if value != "" && c.Format != "json" {
-			report(key, "it is for format json", "remove it, or write format: json")
-		}
+	if c.UnknownFields != "" && c.Format != "json" && c.Format != "protobuf" {
+		report("unknown_fields", "it is for format json or protobuf", "remove it")
+	}
+	if c.UnknownFields == "keep" && c.Format == "protobuf" {
+		report("unknown_fields", "a protobuf field that the schema does not know has a number and no name to keep it under", "choose refuse or drop")
+	}
+	if c.Mode != "" && c.Format != "json" {
+		report("mode", "it is for format json", "remove it, or write format: json")
 	}
 	oneOf("partition_by", c.PartitionBy, partitionColumns...)
 	oneOf("partition_unit", c.PartitionUnit, "hour", "day", "month", "year")
@@ -75,6 +85,63 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	if len(c.ClusterBy) > 4 {
 		report("cluster_by", fmt.Sprintf("%d columns", len(c.ClusterBy)), "BigQuery clusters by four columns at most")
+	}
+}
+
+// Check reports what is wrong with the column by itself.
+func (c Column) Check(report func(key, message, remedy string)) {
+	target := decode.TargetOf(c.Type)
+	decimal := target == decode.Numeric || target == decode.BigNumeric
+	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time
+	if target == decode.NoTarget {
+		report("type", fmt.Sprintf("%q is not one of the choices", c.Type), "choose "+strings.Join(decode.TargetNames(), ", "))
+		return
+	}
+	if _, ok := units[c.Unit]; c.Unit != "" && !ok {
+		report("unit", fmt.Sprintf("%q is not one of the choices", c.Unit), "choose auto, s, ms, us, ns")
+	} else if c.Unit != "" && !timed {
+		report("unit", c.Type+" has none", "remove it")
+	}
+	switch {
+	case c.Precision == 0 && c.Scale == 0:
+	case !decimal:
+		report("precision", c.Type+" has neither precision nor scale", "remove them")
+	case c.Precision <= 0 || c.Scale < 0:
+		report("precision", fmt.Sprintf("%d digits, %d of them behind the point", c.Precision, c.Scale), "write a precision of 1 or more, and a scale of 0 or more")
+	default:
+		if reason := (&decode.Column{Type: target, Precision: c.Precision, Scale: c.Scale}).Check(decode.FromText); reason != "" {
+			report("precision", reason, "write less, or BIGNUMERIC")
+		}
+	}
+}
+
+// columns are those that formats understand.
+func (c *Config) columns() decode.Columns {
+	all := decode.Columns{}
+	for path, column := range c.Columns {
+		all[decode.WithoutMarks(path)] = decode.Column{
+			Type: decode.TargetOf(column.Type), Unit: units[column.Unit], Precision: column.Precision, Scale: column.Scale,
+		}
+	}
+	return all
+}
+
+func (c *Config) checkColumns(report func(key, message, remedy string)) {
+	for _, path := range slices.Sorted(maps.Keys(c.Columns)) {
+		switch f, ok := formats[c.Format]; {
+		case c.Builtin != "":
+			report("columns."+path, "the built-in contract "+c.Builtin+" settles this", "remove it, or remove builtin")
+			continue
+		case ok && !f.columns:
+			report("columns."+path, "format: "+c.Format+" settles this", "remove it")
+			continue
+		}
+		if bare := decode.WithoutMarks(path); bare != path {
+			if _, twice := c.Columns[bare]; twice {
+				report("columns."+path, bare+" is there too, which is the same column", "keep one of them")
+			}
+		}
+		c.Columns[path].Check(func(key, message, remedy string) { report("columns."+path+"."+key, message, remedy) })
 	}
 }
 
@@ -112,6 +179,7 @@ func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
 	}{
 		{"format", c.Format != ""},
 		{"schema", c.Schema != ""},
+		{"subject", c.Subject != ""},
 		{"payload", c.Payload != ""},
 		{"event_id", c.EventID != ""},
 		{"event_time", c.EventTime != EventTime{}},
@@ -137,13 +205,16 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		report("as", fmt.Sprintf("%q is not one of the choices", c.As), "choose "+strings.Join(rawKinds, ", "))
 	case f.schema == "" && ok && c.Schema != "":
 		report("schema", "format: "+c.Format+" has none", "remove it")
+	case c.Format != "protobuf" && c.Message != "":
+		report("message", "only format: protobuf has it", "remove it")
 	}
 	for _, needed := range []struct {
 		key, value, remedy string
 		needed             bool
 	}{
 		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
-		{"schema", c.Schema, "name " + f.schema + " of the payload, relative to this file", f.schema != ""},
+		{"schema", c.Schema + c.Subject, "name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != ""},
+		{"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf" && c.Subject == ""},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
 		if needed.needed && needed.value == "" {

@@ -20,15 +20,26 @@ type Config struct {
 	TopicPattern string `yaml:"topic_pattern"`
 	// Builtin names a built-in contract: delivery.v6 or stock.v1.
 	Builtin string `yaml:"builtin"`
-	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object) or raw (the
-	// payload as it is, see As).
+	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object), protobuf (one
+	// message) or raw (the payload as it is, see As).
 	Format string `yaml:"format"`
-	// Schema is the file of the payload's schema, relative to the configuration file.
+	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's schema do. The
+	// schema registry has the schema, and what it has is read as the contract's. Default: none.
+	Framing string `yaml:"framing"`
+	// Schema is the file of the payload's schema, relative to the configuration file: .avsc, or for json also a JSON Schema, .json.
 	Schema string `yaml:"schema"`
+	// Subject is where the schema registry has the payload's schema, instead of a file. SubjectVersion is latest, as of the start, or
+	// a number. Default: latest.
+	Subject        string `yaml:"subject"`
+	SubjectVersion string `yaml:"subject_version"`
+	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it is the first one unless
+	// it is named.
+	Message string `yaml:"message"`
 	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
 	// value). Default: bytes.
 	As string `yaml:"as"`
-	// UnknownFields says what becomes of fields of a JSON payload that the schema does not know: refuse or drop. Default: refuse.
+	// UnknownFields says what becomes of fields of a JSON or protobuf payload that the schema does not know: refuse; drop; or, of JSON, keep, in
+	// the payload's column _extra. Default: refuse of JSON; drop of protobuf, whose producers may be newer.
 	UnknownFields string `yaml:"unknown_fields"`
 	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
 	Mode string `yaml:"mode"`
@@ -47,6 +58,9 @@ type Config struct {
 	Unknown string `yaml:"unknown"`
 	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES column, payload.
 	UnknownTable string `yaml:"unknown_table"`
+	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field without the marks of arrays: order.total, or
+	// order.lines.price for the price of each line.
+	Columns map[string]Column `yaml:"columns"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default: topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
@@ -58,10 +72,11 @@ type Config struct {
 	Key string `yaml:"key"`
 	// Delivery is exactly_once or at_least_once. Default: exactly_once.
 	Delivery string `yaml:"delivery"`
-	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. Default: off.
+	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. With framing and the latest
+	// version of a subject, additive also lets the contract grow while it is in use. Default: off.
 	Evolution string `yaml:"evolution"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or kafka_timestamp; ingestion for
-	// BigQuery's own time of ingestion, or none. Default: event_time.
+	// BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload, which tells none, ingest_time.
 	PartitionBy string `yaml:"partition_by"`
 	// PartitionUnit is the length of a partition: hour, day, month or year. Default: day.
 	PartitionUnit string `yaml:"partition_unit"`
@@ -76,6 +91,18 @@ type Config struct {
 
 // SetPlace tells the entry where it stands.
 func (c *Config) SetPlace(p config.Place) { c.place = p }
+
+// Column is the type of one column.
+type Column struct {
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	Type string `yaml:"type"`
+	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto, which tells by magnitude and is the
+	// default. A DATE counts days without one, a TIME needs one.
+	Unit string `yaml:"unit"`
+	// Precision and Scale are the digits of a NUMERIC or BIGNUMERIC, and those behind the point. Default: as many as BigQuery takes.
+	Precision int `yaml:"precision"`
+	Scale     int `yaml:"scale"`
+}
 
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {
@@ -100,6 +127,10 @@ const (
 	keyKeep    = "keep"
 	keyOmit    = "omit"
 	keyEventID = "event_id"
+
+	framingConfluent  = "confluent"
+	evolutionAdditive = "additive"
+	latest            = "latest"
 )
 
 var (
@@ -145,15 +176,23 @@ func (c Config) withDefaults() Config {
 	c.Payload = or(c.Payload, defaultPayload)
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
 	c.Key = or(c.Key, keyKeep)
+	if c.Format == "raw" {
+		c.PartitionBy = or(c.PartitionBy, "ingest_time") // event_time is null
+	}
 	c.PartitionBy = or(c.PartitionBy, "event_time")
 	c.PartitionUnit = or(c.PartitionUnit, "day")
 	c.Delivery = or(c.Delivery, "exactly_once")
 	c.Evolution = or(c.Evolution, "off")
+	c.Framing = or(c.Framing, none)
+	c.SubjectVersion = or(c.SubjectVersion, latest)
 	if len(c.ClusterBy) == 0 {
 		c.ClusterBy = []string{"event_type"}
 	}
 	return c
 }
+
+// NeedsRegistry says whether the entry reads schemas from a registry.
+func (c *Config) NeedsRegistry() bool { return c.Subject != "" || c.Framing == framingConfluent }
 
 // versionOf is the version that a topic's name tells, or nothing.
 func versionOf(topic string) string {

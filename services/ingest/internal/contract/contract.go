@@ -27,6 +27,9 @@ type Contract struct {
 	key     string // what becomes of the record's key
 	plan    decode.Plan
 	decoder decode.Decoder
+	// versions is set when the records name their schema; at is the version that this fork works with.
+	versions *versions
+	at       *version
 
 	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
 	// and time from it.
@@ -38,9 +41,18 @@ func newContract(name, version, key string, plan decode.Plan) *Contract {
 	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder()}
 }
 
-func (c *Contract) fork() *Contract { return newContract(c.name, c.version, c.key, c.plan) }
+// fork copies the contract, at its newest version.
+func (c *Contract) fork() *Contract {
+	if c.versions == nil {
+		return newContract(c.name, c.version, c.key, c.plan)
+	}
+	at := c.versions.current.Load()
+	fork := newContract(c.name, c.version, c.key, at.plan)
+	fork.versions, fork.at = c.versions, at
+	return fork
+}
 
-// Name is the built-in contract's name, or that of the schema file without its extension; without a schema the table's. The contract of records
+// Name is the built-in contract's name, or that of the schema file without its extension; or the subject; without a schema the table's. The contract of records
 // whose type no other takes is called unknown.
 func (c *Contract) Name() string { return c.name }
 

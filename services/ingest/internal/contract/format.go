@@ -3,10 +3,12 @@ package contract
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
@@ -14,30 +16,46 @@ import (
 type format struct {
 	// schema says what file the entry's schema is, for people; empty when the format has none.
 	schema string
+	// columns says that the plan heeds Options.Columns.
+	columns bool
 	// compile makes the plan. schema is the content of that file. Errors about one field are *decode.SchemaError.
 	compile func(schema []byte, c *Config, o decode.Options) (decode.Plan, error)
 }
 
 // formats lists the formats by their name in the configuration.
 var formats = map[string]format{
-	"avro": {schema: "the .avsc file", compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
+	"avro": {schema: "the .avsc file", columns: true, compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
 		return plan(avro.Compile(schema, o))
+	}},
+	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
+	}},
+	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		return plan(protobuf.Compile(schema, c.Message, unknownNumbers[c.UnknownFields], o))
 	}},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},
-	"json": {schema: "the .avsc file", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
-		return plan(json.Compile(schema, json.Avro, c.jsonSettings(), o))
-	}},
 }
 
 // unknownFields are the choices of unknown_fields.
-var unknownFields = map[string]json.Unknown{"refuse": json.Refuse, "drop": json.Drop}
+var unknownFields = map[string]json.Unknown{"refuse": json.Refuse, "drop": json.Drop, "keep": json.Keep}
+
+// jsonLanguage tells by its name what a schema file is written in.
+func jsonLanguage(file string) json.Language {
+	if strings.HasSuffix(file, ".json") {
+		return json.JSONSchema
+	}
+	return json.Avro
+}
 
 // jsonSettings is what the entry says about JSON beside the schema.
 func (c *Config) jsonSettings() json.Settings {
 	return json.Settings{Unknown: unknownFields[c.UnknownFields], Lenient: c.Mode == "lenient"}
 }
+
+// unknownNumbers are the choices of unknown_fields for protobuf.
+var unknownNumbers = map[string]protobuf.Unknown{"drop": protobuf.Drop, "refuse": protobuf.Refuse}
 
 // plan keeps a nil pointer from becoming a plan.
 func plan[P decode.Plan](p P, err error) (decode.Plan, error) {

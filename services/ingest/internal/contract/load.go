@@ -1,12 +1,16 @@
 package contract
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-data/waybill/pkg/config"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -16,11 +20,33 @@ import (
 
 // Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file that the entry stands in; of
 // an entry from elsewhere in dir. The error is config.Problems: all of them, with keys below `contracts`, or in the entry's file.
+//
+// Entries whose schema is a subject are checked and left out of the set: LoadWith asks the registry for them.
 func Load(configs []Config, dir string) (*Set, error) {
+	return LoadWith(context.Background(), configs, dir, Env{})
+}
+
+// Env is what contracts need whose records name their schema. The zero value has no registry.
+type Env struct {
+	// Schemas is the schema registry.
+	Schemas Schemas
+	// Log hears of new versions; nil discards. Registerer gets their metrics.
+	Log        *slog.Logger
+	Registerer prometheus.Registerer
+
+	metrics *metrics
+}
+
+// LoadWith is Load with a schema registry. It waits while the registry is away; the error is config.Problems, or that of ctx.
+func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set, error) {
 	if len(configs) == 0 {
 		configs = defaultConfigs()
 	}
-	l := loader{dir: dir, groups: map[group][]entry{}}
+	if env.Log == nil {
+		env.Log = slog.New(slog.DiscardHandler)
+	}
+	env.metrics = newMetrics(env.Registerer)
+	l := loader{ctx: ctx, env: env, dir: dir, groups: map[group][]entry{}}
 	for i := range configs {
 		l.add(i, configs[i])
 	}
@@ -39,7 +65,10 @@ func Load(configs []Config, dir string) (*Set, error) {
 			set.named = append(set.named, t)
 		}
 	}
-	if len(l.problems) > 0 {
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case len(l.problems) > 0:
 		return nil, l.problems
 	}
 	return set, nil
@@ -107,6 +136,8 @@ func (e *entry) key() string {
 }
 
 type loader struct {
+	ctx      context.Context // of LoadWith, which the loader does not outlive
+	env      Env
 	dir      string
 	problems config.Problems
 	order    []group
@@ -131,21 +162,26 @@ func (l *loader) add(i int, c Config) {
 		return
 	}
 	e.Config = c.withDefaults()
+	if e.Subject != "" && l.env.Schemas == nil {
+		return
+	}
 	schema, name, message, ok := l.schema(&e)
 	if !ok {
 		return
 	}
-	plan, err := formats[e.Format].compile(schema, &e.Config, decode.Options{
+	o := decode.Options{
 		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
-	})
-	if err == nil {
-		e.route, err = route(&e.Config, plan, message)
+		Columns: e.columns(),
 	}
-	if err != nil {
+	compile := l.plain
+	if e.Framing == framingConfluent {
+		compile = l.framed
+	}
+	var err error
+	if e.contract, e.route, err = compile(&e.Config, schema, message, o); err != nil {
 		l.reportCompile(&e, err)
 		return
 	}
-	e.contract = newContract(name, e.TopicVersion, e.Key, plan)
 	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
 	if l.groups[g] == nil {
 		l.order = append(l.order, g)
@@ -153,42 +189,29 @@ func (l *loader) add(i int, c Config) {
 	l.groups[g] = append(l.groups[g], e)
 }
 
-// schema reads the entry's schema; ok is false if there was a problem. message is the built-in row message, if any.
-func (l *loader) schema(e *entry) (schema []byte, name, message string, ok bool) {
-	if b, ok := builtins[e.Builtin]; ok {
-		return b.schema, e.Builtin, b.message, true
-	}
-	if formats[e.Format].schema == "" {
-		return nil, e.Table, "", true
-	}
-	dir := l.dir
-	if file := e.place.File(); file != "" {
-		dir = filepath.Dir(file)
-	}
-	path := e.Schema
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	schema, err := os.ReadFile(path)
-	if err != nil {
-		l.report(e, "schema", err.Error(), "name "+formats[e.Format].schema+" of the payload, relative to the file that says so")
-		return nil, "", "", false
-	}
-	base := filepath.Base(path)
-	return schema, strings.TrimSuffix(base, filepath.Ext(base)), "", true
-}
-
 // reportCompile reports an error of the schema under the key that can mend it.
 func (l *loader) reportCompile(e *entry, err error) {
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
+		if reason, ok := strings.CutPrefix(field.Reason, "message: "); ok {
+			l.report(e, "message", reason, "name a message of the descriptor set in full, for example shop.v1.Order")
+			return
+		}
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
+				if option == "columns" {
+					l.report(e, option, field.Error(), "docs/types.md lists which type becomes which column")
+					return
+				}
 				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
 				return
 			}
 		}
 	}
-	l.report(e, "schema", err.Error(), "change the schema; the table's columns follow from it")
+	key := "schema"
+	if e.Subject != "" {
+		key = "subject"
+	}
+	l.report(e, key, err.Error(), "change the schema; the table's columns follow from it")
 }
 
 // topic joins the entries of one topic, or of a pattern; nil if there was a problem.
@@ -223,6 +246,11 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	}
 	if !g.pattern {
 		t.version(g.name)
+	}
+	for i := range entries {
+		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract}
+		e.TypeHeader, e.Tombstones, e.Unknown = header, tombstones, policy
+		t.entries = append(t.entries, e)
 	}
 	t.routing = newRouting(header, tombstones, unknown, rules)
 	t.Fingerprint = fingerprint(header, tombstones, unknown, rules, func(target int) string { return t.Routes[target].Table })

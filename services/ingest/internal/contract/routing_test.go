@@ -244,8 +244,8 @@ func TestProblems(t *testing.T) {
 		{"contracts[0].types", "last dot", []contract.Config{order(func(c *contract.Config) { c.Types = []string{"a*"} })}},
 		{"contracts[0].ignore", "place to go", []contract.Config{order(func(c *contract.Config) { c.Ignore = c.Types })}},
 		{"contracts[0].schema", "no such file", []contract.Config{order(func(c *contract.Config) { c.Schema = "none.avsc" })}},
-		{"contracts[0].schema", "payload.x[]: nullable items", []contract.Config{order(func(c *contract.Config) {
-			c.Schema, c.EventID, c.EventTime = "nullable_items.avsc", "", contract.EventTime{}
+		{"contracts[0].schema", "payload.x[]: the type shop.Node contains itself", []contract.Config{order(func(c *contract.Config) {
+			c.Schema, c.EventID, c.EventTime = "recursive.avsc", "", contract.EventTime{}
 		})}},
 		{"contracts[0].event_id", "no field no", []contract.Config{order(func(c *contract.Config) { c.EventID = "no" })}},
 		{"contracts[0].event_time", "unit already", []contract.Config{order(func(c *contract.Config) { c.EventTime.Unit = "ms" })}},

@@ -3,6 +3,7 @@ package contract
 import (
 	"fmt"
 	"regexp"
+	"slices"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -23,13 +24,14 @@ type pattern struct {
 // Topic is the contracts of one topic. Not safe for concurrent use: Fork it for each lane.
 type Topic struct {
 	Name string
-	// Routes are the topic's tables; the same for every lane of the process.
+	// Routes are the topic's tables. Their order is the same for every lane of the process; their columns are those of the fork.
 	Routes []*lanev1.Route
 	// Fingerprint is that of the routing. Rows can be dropped on replay only under the fingerprint they were appended under.
 	Fingerprint uint64
 
 	routing   *routing
 	contracts []*Contract // by route
+	entries   []Entry
 }
 
 // Topics lists the topics that entries name, in the order of the configuration.
@@ -39,6 +41,17 @@ func (s *Set) Topics() []string {
 		names[i] = t.Name
 	}
 	return names
+}
+
+// TypeHeaders lists the headers that types are read from.
+func (s *Set) TypeHeaders() []string {
+	var all []string
+	for _, t := range slices.Concat(s.named, s.Patterns()) {
+		if header := string(t.routing.header); !slices.Contains(all, header) {
+			all = append(all, header)
+		}
+	}
+	return all
 }
 
 // Patterns lists the topic patterns with their tables, in the order of the configuration.
@@ -91,12 +104,15 @@ func (s *Set) find(name string) (*Topic, error) {
 	return found, nil
 }
 
-// Fork returns a copy with the same routes that shares no state: one lane's own.
+// Fork returns a copy that shares no state, at the newest version of each contract: one lane's own, for one call.
 func (t *Topic) Fork() *Topic {
 	fork := *t
-	fork.contracts = make([]*Contract, len(t.contracts))
+	fork.contracts, fork.Routes = make([]*Contract, len(t.contracts)), slices.Clone(t.Routes)
 	for i, c := range t.contracts {
 		fork.contracts[i] = c.fork()
+		if at := fork.contracts[i].at; at != nil {
+			fork.Routes[i] = at.route
+		}
 	}
 	return &fork
 }

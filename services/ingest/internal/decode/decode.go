@@ -50,6 +50,9 @@ type Options struct {
 	EventTime string
 	// EventTimeUnit is the unit of EventTime; a timestamp has its own and needs Auto here.
 	EventTimeUnit Unit
+	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can become such a column is
+	// a *SchemaError whose reason starts with "columns: ".
+	Columns Columns
 }
 
 // EventIDPath is the full path of EventID; one that no field has if there is none.

@@ -80,7 +80,7 @@ func (j *jsonText) inObject() bool { return j.objects[(j.depth-1)/64]>>((j.depth
 // value reads one value, containers with all that is in them.
 func (j *jsonText) value() string {
 	for {
-		reason := ""
+		var reason string
 		opened := false
 		switch c := j.next(); {
 		case c == '{' || c == '[':
@@ -162,10 +162,10 @@ func (j *jsonText) digits() bool {
 	return j.at > start
 }
 
-func (j *jsonText) is(any string) bool {
+func (j *jsonText) is(of string) bool {
 	if j.at < len(j.text) {
-		for i := range len(any) {
-			if j.text[j.at] == any[i] {
+		for i := range len(of) {
+			if j.text[j.at] == of[i] {
 				return true
 			}
 		}

@@ -156,6 +156,10 @@ func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([
 // copies makes a row of every record: its value.
 type copies struct{}
 
+func (copies) Renew() {}
+
+func (copies) Prepare(context.Context, []record.Record) (bool, error) { return false, nil }
+
 func (copies) Routes() []*lanev1.Route    { return []*lanev1.Route{{Table: "a"}} }
 func (copies) Fingerprint() uint64        { return 1 }
 func (copies) Match(*record.Record) Match { return Match{} }

@@ -110,7 +110,7 @@ func (c *call) run(stop context.Context) error {
 	if c.gone {
 		c.drain("records at the position are gone")
 	} else {
-		wait.Go(func() { readRecords(readCtx, c.lane.Partition, c.from, c.lane.Budget, portions) })
+		wait.Go(func() { c.lane.readRecords(readCtx, c.from, portions) })
 	}
 
 	stopped := stop.Done()
@@ -344,6 +344,9 @@ func (c *call) receivePortion(p portion) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		return nil
+	case errors.Is(p.err, errGrown):
+		c.drain("a contract has grown")
 		return nil
 	case !errors.Is(p.err, ErrOffsetGone):
 		return fmt.Errorf("read records: %w", p.err)

@@ -8,7 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// produceMix writes records of every kind: rows of two tables, ignored, undecodable, unknown and refused ones, and a hole.
+// produceMix writes records of every kind: rows of two tables, ignored, undecodable, unknown and refused ones, a hole, and rows that want
+// contracts that have grown.
 func produceMix(w *world) {
 	w.produceRows("a", 3)
 	w.log.produce("ignore", "x")
@@ -20,7 +21,10 @@ func produceMix(w *world) {
 	w.log.produce("a", "refuse")
 	w.log.produce("nobody", "x")
 	w.produceRows("b", 2)
+	w.log.produce("a", "v1 grown")
+	w.log.produce("b", "v1 grown")
 	w.produceRows("a", 1)
+	w.log.produce("b", "v2 grown")
 }
 
 // small makes batches of few rows, so that a short log has many of them.
@@ -121,7 +125,7 @@ func TestAnySchedule(t *testing.T) {
 	seed := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		seed++
-		kinds := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "a", "a", "b", "b", "ignore", "bad", "refuse", "nobody", "hole", "pause"}), 1, 60).Draw(rt, "records")
+		kinds := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "a", "a", "b", "b", "ignore", "bad", "refuse", "nobody", "hole", "pause", "v1", "v2", "v3"}), 1, 60).Draw(rt, "records")
 		deaths := rapid.SliceOfN(rapid.IntRange(1, 40), 0, 6).Draw(rt, "steps to each death")
 		who := rapid.SliceOfN(rapid.SampledFrom([]string{"ingest", "writer", "fence", "stop", "drain"}), len(deaths), len(deaths)).Draw(rt, "who")
 		rows := rapid.IntRange(1, 6).Draw(rt, "rows a batch")
@@ -153,6 +157,8 @@ func schedule(w *world, kinds []string, deaths []int, who []string, adjust func(
 			switch k {
 			case "bad", "refuse":
 				w.log.produce("a", k)
+			case "v1", "v2", "v3":
+				w.log.produce("a", k+" grown")
 			case "hole":
 				w.log.hole()
 			case "pause":

@@ -24,6 +24,9 @@ func violation(format string, args ...any) error {
 // errGone says that the reader stands at an offset that the partition does not hold.
 var errGone = errors.New("records at the position are gone")
 
+// errGrown says that the records read next want contracts that have grown: with the routes of the call they would lose fields.
+var errGrown = errors.New("a contract has grown")
+
 // errEarlyEnd says that the writer ended the call without Closed.
 var errEarlyEnd = fmt.Errorf("the writer ended the call: %w", io.EOF)
 

@@ -80,8 +80,8 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 	}
 	switch outcomeOf(err) {
 	case outcomeClosed:
-		// Drained: the writer goes, or lanes spread. A writer that drains every call at once must not make us spin.
-		l.Log.Info("lane drained; opening it elsewhere")
+		// Drained: the writer goes, lanes spread, or a contract has grown. A writer that drains every call at once must not make us spin.
+		l.Log.Info("lane drained; opening it again")
 		if progress {
 			return
 		}

@@ -35,6 +35,7 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 			cancel()
 		}
 	}()
+	l.Contracts.Renew()
 	opened, stream, err := l.greet(io, from)
 	if err != nil {
 		return nil, err

@@ -54,10 +54,11 @@ type portion struct {
 	err error
 }
 
-// readRecords reads from the position until ctx ends or reading fails, and pays for what it hands over. Whatever it does not hand
-// over it gives back.
-func readRecords(ctx context.Context, p Partition, from int64, budget *Budget, out chan<- portion) {
-	reader, err := p.Read(ctx, from)
+// readRecords reads from the position until ctx ends, reading fails, or records want contracts that have grown, and pays for what it hands
+// over. Whatever it does not hand over it gives back.
+func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) {
+	budget := l.Budget
+	reader, err := l.Partition.Read(ctx, from)
 	if err != nil {
 		hand(ctx, out, portion{err: err})
 		return
@@ -75,6 +76,15 @@ func readRecords(ctx context.Context, p Partition, from int64, budget *Budget, o
 		if len(records) == 0 {
 			putStore(store)
 			continue
+		}
+		grown, err := l.Contracts.Prepare(ctx, records)
+		if grown && err == nil {
+			err = errGrown
+		}
+		if err != nil {
+			putStore(store)
+			hand(ctx, out, portion{err: err})
+			return
 		}
 		busy = len(records) == cap(records)
 		backlog := reader.Backlog()

@@ -72,7 +72,11 @@ func (s *scriptWriter) request(r *lanewire.Request) {
 		}
 		s.note("Append %d to %d%s", r.Append.Sequence, r.Append.EndPosition, text)
 	case r.Control.GetOpen() != nil:
-		s.note("Open at %d with %q", r.Control.GetOpen().GetPosition(), r.Control.GetOpen().GetCheckpoint())
+		rows := ""
+		if v := versionOf(r.Control.GetOpen().GetRoutes()[0]); v > 0 {
+			rows = fmt.Sprintf(", rows of version %d", v)
+		}
+		s.note("Open at %d with %q%s", r.Control.GetOpen().GetPosition(), r.Control.GetOpen().GetCheckpoint(), rows)
 	case r.Control.GetDurable() != nil:
 		s.note("Durable %d", r.Control.GetDurable().GetBarrier())
 	case r.Control.GetLeftOut() != nil:
@@ -207,6 +211,7 @@ func runScript(t *testing.T, path string) {
 	var p *process
 	g := &gated{note: noteKafka, gate: make(chan struct{})}
 	close(g.gate)
+	versions, away := &keyVersions{}, make(chan struct{})
 	datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
 		switch d.Cmd {
@@ -221,6 +226,7 @@ func runScript(t *testing.T, path string) {
 				p.member.tick = time.Hour
 				g.member = p.member
 				p.lane.Partition = g
+				p.lane.Contracts = &keyContracts{fingerprint: 7, versions: versions}
 			})
 		case "say":
 			for _, l := range lines {
@@ -237,6 +243,12 @@ func runScript(t *testing.T, path string) {
 			g.mu.Unlock()
 		case "release":
 			close(g.gate)
+		case "registry-away":
+			away = make(chan struct{})
+			versions.set(away)
+		case "registry-back":
+			versions.set(nil)
+			close(away)
 		case "sleep":
 			wait, err := time.ParseDuration(d.CmdArgs[0].Key)
 			if err != nil {

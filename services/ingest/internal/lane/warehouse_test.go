@@ -77,3 +77,10 @@ func (w *warehouse) rows(table string) []string {
 	}
 	return out
 }
+
+// breach notes that a law was broken.
+func (w *warehouse) breach(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.broken = append(w.broken, fmt.Sprintf(format, args...))
+}

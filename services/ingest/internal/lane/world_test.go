@@ -33,10 +33,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type keyContracts struct {
 	fingerprint uint64
 	decoded     int
-}
-
-func (*keyContracts) Routes() []*lanev1.Route {
-	return []*lanev1.Route{{Table: "a"}, {Table: "b"}}
+	// versions are those of the process, at is the one of the call.
+	versions *keyVersions
+	at       int
 }
 
 func (k *keyContracts) Fingerprint() uint64 { return k.fingerprint }
@@ -193,7 +192,7 @@ func (w *world) start(adjust func(*process)) *process {
 	p.conn = conn
 	budget := NewBudget(64 << 20)
 	p.lane = &Lane{
-		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7}, Group: "g", Config: testConfig(),
+		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g", Config: testConfig(),
 		Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
 	}
 	if adjust != nil {

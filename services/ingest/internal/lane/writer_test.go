@@ -240,6 +240,11 @@ func (c *modelCall) append(a *lanewire.Append) error {
 		if len(rows) != int(b.Rows) {
 			return status.Errorf(codes.InvalidArgument, "%d rows, said %d", len(rows), b.Rows)
 		}
+		for _, row := range rows {
+			if wants(row) > versionOf(c.open.GetRoutes()[b.Route]) {
+				c.store.breach("row %s came with the routes %s, which lack its fields", row, c.open.GetRoutes()[b.Route].GetMessage())
+			}
+		}
 		rows, err := c.refuse(a.Sequence, b.Route, rows)
 		if err != nil {
 			return err

@@ -20,14 +20,19 @@ const transactionTimeout = 30 * time.Second
 // Replay produces the records of letters again. Each transaction holds records and the marks of their letters, so that either both are
 // there or neither. Its transactional id is fixed by the dead-letter topic: a new Replay ends the transactions of all older ones, and what
 // those have not committed they never will. What is read of the topic after that knows every record that was produced again.
+//
+// It speaks the protocol (KIP-98) by itself, one request at a time: sarama's transactional producer fails a transaction on several
+// goroutines at once, which is a data race.
 type Replay struct {
-	d        *DeadLetters
-	topic    string
-	id       string
-	version  string
-	keep     bool
-	client   sarama.Client
-	producer sarama.AsyncProducer
+	d       *DeadLetters
+	topic   string
+	id      string
+	version string
+	keep    bool
+	// producer and epoch are what the coordinator fences by; sequences count the records of each partition.
+	producer  int64
+	epoch     int16
+	sequences map[topicPartition]int32
 }
 
 // TransactionalID is that of the replays of a dead-letter topic: ACLs may name it.
@@ -35,31 +40,21 @@ func TransactionalID(topic string) string { return "waybill-replay-" + topic }
 
 // Replay fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else they get that of now.
 func (d *DeadLetters) Replay(ctx context.Context, topic string, keepTimestamp bool) (*Replay, error) {
-	r := &Replay{d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(), keep: keepTimestamp}
-	config, err := d.config.Kafka.producerConfig()
-	if err != nil {
-		return nil, err
+	r := &Replay{
+		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(), keep: keepTimestamp, sequences: map[topicPartition]int32{},
 	}
-	config.Producer.Partitioner = sarama.NewManualPartitioner
-	config.Producer.Transaction.ID = r.id
-	config.Producer.Transaction.Timeout = transactionTimeout
-	err = await(ctx, &d.calls, func() error {
-		client, err := sarama.NewClient(d.config.Kafka.Brokers, config)
-		if err != nil {
-			return err
-		}
-		producer, err := sarama.NewAsyncProducerFromClient(client)
-		if err != nil {
-			_ = client.Close()
-			return err
-		}
-		if ctx.Err() != nil { // nobody waits for it any more
-			_ = producer.Close()
-			_ = client.Close()
-			return context.Cause(ctx)
-		}
-		r.client, r.producer = client, producer
-		return nil
+	request := &sarama.InitProducerIDRequest{
+		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1, ProducerEpoch: -1,
+	}
+	err := await(ctx, &d.calls, func() error {
+		return r.coordinate(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+			response, err := b.InitProducerID(request)
+			if err != nil {
+				return 0, err
+			}
+			r.producer, r.epoch = response.ProducerID, response.ProducerEpoch
+			return response.Err, nil
+		})
 	})
 	if err != nil {
 		return nil, r.explain(fmt.Errorf("begin to replay %s: %w", topic, err))
@@ -67,10 +62,12 @@ func (d *DeadLetters) Replay(ctx context.Context, topic string, keepTimestamp bo
 	return r, nil
 }
 
-// Close ends the connections. A transaction that has not been committed never will be.
-func (r *Replay) Close() {
-	_ = r.producer.Close() // what was not acknowledged is in an aborted transaction
-	_ = r.client.Close()
+// since27 chooses a version of a request: Kafka 2.7 added the error that tells a fenced producer.
+func (r *Replay) since27(from, before int16) int16 {
+	if r.d.client.Config().Version.IsAtLeast(sarama.V2_7_0_0) {
+		return from
+	}
+	return before
 }
 
 // Produce produces the records of letters and their marks in one transaction, and returns when it is committed. After an error the
@@ -81,10 +78,8 @@ func (r *Replay) Produce(letters []*Letter) error {
 	if err == nil {
 		return nil
 	}
-	if r.producer.TxnStatus()&sarama.ProducerTxnFlagFatalError == 0 {
-		// Otherwise the coordinator does it when the next replay begins, or after the timeout.
-		_ = r.producer.AbortTxn()
-	}
+	// Otherwise the next replay does it, or the coordinator after the timeout. A committed transaction cannot be aborted any more.
+	_ = r.end(false)
 	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge && r.d.together > 0 {
 		r.d.together = 0
 		return fmt.Errorf("a topic takes less than %d bytes at a time, so its records go one by one", chunkBytes)
@@ -93,15 +88,12 @@ func (r *Replay) Produce(letters []*Letter) error {
 }
 
 func (r *Replay) transact(letters []*Letter) error {
-	if err := r.producer.BeginTxn(); err != nil {
-		return err
-	}
 	now := time.Now()
 	records := make([]*sarama.ProducerMessage, len(letters))
 	for i, l := range letters {
 		records[i] = l.replayed(r.keep)
 	}
-	if err := r.send(records); err != nil {
+	if err := r.send(records, now); err != nil {
 		return err
 	}
 	marks := make([]*sarama.ProducerMessage, len(letters))
@@ -109,48 +101,202 @@ func (r *Replay) transact(letters []*Letter) error {
 		m := records[i]
 		marks[i] = l.mark(Place{m.Topic, m.Partition, m.Offset}, r.version, now)
 	}
-	if err := r.send(marks); err != nil {
+	if err := r.send(marks, now); err != nil {
 		return err
 	}
-	return r.producer.CommitTxn()
+	return r.end(true)
 }
 
-// send returns when every message is acknowledged, or one has failed and nothing is on its way; the messages have their offsets then.
-func (r *Replay) send(messages []*sarama.ProducerMessage) error {
-	for rest := messages; len(rest) > 0; {
-		n := chunk(rest, r.d.together)
-		if err := r.exchange(rest[:n]); err != nil {
-			return err
+// send adds the messages' partitions to the transaction and produces them, in order by partition. They have their offsets then.
+func (r *Replay) send(messages []*sarama.ProducerMessage, now time.Time) error {
+	var order []topicPartition
+	by := map[topicPartition][]*sarama.ProducerMessage{}
+	for _, m := range messages {
+		tp := topicPartition{m.Topic, m.Partition}
+		if by[tp] == nil {
+			order = append(order, tp)
 		}
-		rest = rest[n:]
+		by[tp] = append(by[tp], m)
+	}
+	if err := r.add(order); err != nil {
+		return err
+	}
+	for _, tp := range order {
+		for rest := by[tp]; len(rest) > 0; {
+			n := chunk(rest, r.d.together)
+			if err := r.batch(tp, rest[:n], now); err != nil {
+				return err
+			}
+			rest = rest[n:]
+		}
 	}
 	return nil
 }
 
-// exchange sends some messages and takes their answers.
-func (r *Replay) exchange(messages []*sarama.ProducerMessage) error {
-	var first error
-	input, next := r.producer.Input(), 0
-	for done := 0; done < len(messages); {
-		var message *sarama.ProducerMessage
-		if next < len(messages) {
-			message = messages[next]
-		} else {
-			input = nil
+// add tells the coordinator of partitions that the transaction will be in.
+func (r *Replay) add(partitions []topicPartition) error {
+	request := &sarama.AddPartitionsToTxnRequest{
+		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch, TopicPartitions: map[string][]int32{},
+	}
+	for _, p := range partitions {
+		request.TopicPartitions[p.topic] = append(request.TopicPartitions[p.topic], p.partition)
+	}
+	return r.coordinate(context.Background(), func(b *sarama.Broker) (sarama.KError, error) {
+		response, err := b.AddPartitionsToTxn(request)
+		if err != nil {
+			return 0, err
 		}
-		select {
-		case input <- message:
-			next++
-		case <-r.producer.Successes():
-			done++
-		case failed := <-r.producer.Errors():
-			// What follows the first fault fails for that reason alone.
-			if done++; first == nil {
-				first = failed.Err
+		worst := sarama.ErrNoError
+		for _, errs := range response.Errors {
+			for _, e := range errs {
+				// Where one fails, the others say that they were not attempted.
+				if e.Err != sarama.ErrNoError && (worst == sarama.ErrNoError || worst == sarama.ErrOperationNotAttempted) {
+					worst = e.Err
+				}
 			}
 		}
+		return worst, nil
+	})
+}
+
+// batch produces messages as one batch of records. The same batch may be sent again: its sequence tells the broker.
+func (r *Replay) batch(tp topicPartition, messages []*sarama.ProducerMessage, now time.Time) error {
+	b := &sarama.RecordBatch{
+		Version: 2, Codec: sarama.CompressionSnappy, CompressionLevel: sarama.CompressionLevelDefault, IsTransactional: true,
+		ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp], LastOffsetDelta: int32(len(messages) - 1),
 	}
-	return first
+	for i, m := range messages {
+		at := m.Timestamp
+		if at.IsZero() {
+			at = now
+		}
+		if at = at.Truncate(time.Millisecond); i == 0 {
+			b.FirstTimestamp, b.MaxTimestamp = at, at
+		}
+		if at.After(b.MaxTimestamp) {
+			b.MaxTimestamp = at
+		}
+		one := &sarama.Record{OffsetDelta: int64(i), TimestampDelta: at.Sub(b.FirstTimestamp)}
+		for _, f := range []struct {
+			from sarama.Encoder
+			to   *[]byte
+		}{{m.Key, &one.Key}, {m.Value, &one.Value}} {
+			if f.from == nil {
+				continue
+			}
+			var err error
+			if *f.to, err = f.from.Encode(); err != nil {
+				return err
+			}
+		}
+		for j := range m.Headers {
+			one.Headers = append(one.Headers, &m.Headers[j])
+		}
+		b.Records = append(b.Records, one)
+	}
+	err := persist(context.Background(), func() (bool, error) {
+		first, err := r.produce(tp, b)
+		if err != nil {
+			_ = r.d.client.RefreshMetadata(tp.topic) // the leader may have moved; the next try tells
+			return resends(err), err
+		}
+		for i, m := range messages {
+			m.Offset = first + int64(i)
+		}
+		return false, nil
+	})
+	r.sequences[tp] += int32(len(messages))
+	return err
+}
+
+// produce makes one request and returns the offset of the first record.
+func (r *Replay) produce(tp topicPartition, batch *sarama.RecordBatch) (int64, error) {
+	broker, err := r.d.client.Leader(tp.topic, tp.partition)
+	if err != nil {
+		return 0, err
+	}
+	timeout := int32(time.Duration(r.d.config.Kafka.RequestTimeout) / time.Millisecond)
+	request := &sarama.ProduceRequest{Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll, Timeout: timeout} // Kafka 2.4's
+	request.AddBatch(tp.topic, tp.partition, batch)
+	response, err := broker.Produce(request)
+	if err != nil {
+		_ = broker.Close() // it is opened again with the next request
+		return 0, err
+	}
+	block := response.GetBlock(tp.topic, tp.partition)
+	switch {
+	case block == nil:
+		return 0, sarama.ErrIncompleteResponse
+	case block.Err != sarama.ErrNoError:
+		return 0, block.Err
+	}
+	return block.Offset, nil
+}
+
+// end commits the transaction or aborts it. Asked again, the coordinator gives the same answer.
+func (r *Replay) end(commit bool) error {
+	request := &sarama.EndTxnRequest{
+		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch, TransactionResult: commit,
+	}
+	return r.coordinate(context.Background(), func(b *sarama.Broker) (sarama.KError, error) {
+		response, err := b.EndTxn(request)
+		if err != nil {
+			return 0, err
+		}
+		return response.Err, nil
+	})
+}
+
+// coordinate makes a request to the transaction's coordinator, wherever that is, and again while it is busy.
+func (r *Replay) coordinate(ctx context.Context, call func(*sarama.Broker) (sarama.KError, error)) error {
+	return persist(ctx, func() (bool, error) {
+		broker, err := r.d.client.TransactionCoordinator(r.id)
+		if err != nil {
+			return resends(err), err
+		}
+		code, err := call(broker)
+		if err != nil {
+			_ = broker.Close() // it is opened again with the next request
+			_ = r.d.client.RefreshTransactionCoordinator(r.id)
+			return true, err
+		}
+		switch code {
+		case sarama.ErrNoError:
+			return false, nil
+		case sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer:
+			_ = r.d.client.RefreshTransactionCoordinator(r.id)
+			return true, code
+		case sarama.ErrOffsetsLoadInProgress, sarama.ErrConcurrentTransactions:
+			return true, code // the markers of the last transaction are being written, or this one's log is being read
+		}
+		return resends(code), code
+	})
+}
+
+// persist makes a call again while it says that this may help: for about half a minute at most.
+func persist(ctx context.Context, call func() (again bool, err error)) error {
+	pause := 20 * time.Millisecond
+	for end := time.Now().Add(transactionTimeout); ; pause = min(2*pause, time.Second) {
+		again, err := call()
+		if err == nil || !again || time.Now().After(end) || !sleep(ctx, pause) {
+			return err
+		}
+	}
+}
+
+// resends says of an error that the same request may succeed: no broker has judged it.
+func resends(err error) bool {
+	code, judged := errors.AsType[sarama.KError](err)
+	if !judged {
+		return Passes(err)
+	}
+	switch code {
+	case sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable, sarama.ErrRequestTimedOut,
+		sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError,
+		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrThrottlingQuotaExceeded:
+		return true
+	}
+	return false
 }
 
 // explain adds what an operator can do.

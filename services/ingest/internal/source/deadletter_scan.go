@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -85,9 +86,9 @@ func (d *DeadLetters) offset(topic string, partition int32, at int64) (int64, er
 	return block.Offset, nil
 }
 
-// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch. It
+// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
 // fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may be a transaction's control records.
-func (d *DeadLetters) scan(ctx context.Context, topic string, s span, each func(*record.Record) error) error {
+func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched func(offset int64), each func(*record.Record) error) error {
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.from < s.end {
@@ -123,6 +124,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, each func(
 		switch {
 		case c.next > s.from:
 			s.from, size, last = c.next, scanBytes, time.Now()
+			fetched(min(c.next, s.end))
 		case c.cut && size < 1<<30:
 			size *= 2
 		case time.Since(last) > scanPatience:
@@ -138,9 +140,10 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResp
 	if err != nil {
 		return nil, err
 	}
-	// Version 11 is Kafka 2.3's; a session of epoch -1 is none.
+	// Version 11 is Kafka 2.3's; a session of epoch -1 is none. The partition's bound is the one that counts: kfake forgets the aborted
+	// transactions of a response that the other one has cut.
 	request := &sarama.FetchRequest{
-		Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: size, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
+		Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
 	}
 	request.AddBlock(topic, s.partition, s.from, size, -1)
 	response, err := broker.Fetch(request)

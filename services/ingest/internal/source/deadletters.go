@@ -27,6 +27,8 @@ type DeadLetters struct {
 	calls  sync.WaitGroup
 	// pause is the first back-off.
 	pause time.Duration
+	// Watch hears after each fetch how many offsets of a topic have been read, of how many; nil: nobody does.
+	Watch func(topic string, read, total int64)
 	// together is how many bytes a replay sends at a time; 0: one record.
 	together int
 }
@@ -106,7 +108,7 @@ func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place
 	}
 	marked, seen := places{}, places{}
 	names := map[string]string{} // one copy of a topic's name, whatever the letters
-	err = d.every(ctx, topic, spans, func(r *record.Record) error {
+	err = d.every(ctx, topic, spans, 0, func(r *record.Record) error {
 		_, place, k, _ := readLetter(r)
 		if k != isMark || want != nil && !want(place) {
 			return nil
@@ -117,7 +119,7 @@ func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place
 	if err != nil {
 		return t, err
 	}
-	err = d.every(ctx, topic, spans, func(r *record.Record) error {
+	err = d.every(ctx, topic, spans, 1, func(r *record.Record) error {
 		l, place, k, why := readLetter(r)
 		switch {
 		case k == isForeign:
@@ -142,12 +144,22 @@ func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place
 	return t, err
 }
 
-// every scans all spans in order.
-func (d *DeadLetters) every(ctx context.Context, topic string, spans []span, each func(*record.Record) error) error {
+// every scans all spans in order, for the first time or the second.
+func (d *DeadLetters) every(ctx context.Context, topic string, spans []span, before int64, each func(*record.Record) error) error {
+	var total, read int64
 	for _, s := range spans {
-		if err := d.scan(ctx, topic, s, each); err != nil {
+		total += s.end - s.from
+	}
+	for _, s := range spans {
+		fetched := func(offset int64) {
+			if d.Watch != nil {
+				d.Watch(topic, before*total+read+offset-s.from, 2*total)
+			}
+		}
+		if err := d.scan(ctx, topic, s, fetched, each); err != nil {
 			return err
 		}
+		read += s.end - s.from
 	}
 	return nil
 }

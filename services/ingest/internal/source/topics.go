@@ -1,8 +1,10 @@
 package source
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -97,6 +99,33 @@ func (v *survey) names() []string {
 	}
 	names := slices.Clone(v.topics.Names)
 	return slices.Sorted(slices.Values(slices.AppendSeq(names, maps.Keys(v.matched))))
+}
+
+// ListTopics lists the names of the configuration and those of the cluster's topics that match. It ends when ctx does.
+func ListTopics(ctx context.Context, config Config, topics Topics) ([]string, error) {
+	names := slices.Clone(topics.Names)
+	if topics.Match == nil {
+		return names, nil
+	}
+	s := New(config, slog.New(slog.DiscardHandler), nil)
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	defer s.close()
+	var matched map[string]error
+	err := s.await(ctx, func() (err error) {
+		matched, err = matching(s.control, topics, config.DeadLetter.Suffix)
+		return err
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(matched)) {
+		if matched[name] == nil {
+			names = append(names, name)
+		}
+	}
+	return names, nil
 }
 
 // matching lists the topics of the cluster that match and have no entry of their own, with why they are refused.

@@ -30,6 +30,8 @@ type TableStatus struct {
 	Stream string `json:"stream,omitempty"`
 	Rows   int64  `json:"rows"`
 	Drop   int64  `json:"drop,omitempty"`
+	// AtLeastOnce says that the table has no write stream of the lane's own; Rows are then those since it opened.
+	AtLeastOnce bool `json:"at_least_once,omitempty"`
 }
 
 // board is where the owner writes its status and others read it.
@@ -62,6 +64,6 @@ func (l *lane) publish() {
 	s.Tables = s.Tables[:0]
 	for _, i := range l.named {
 		t := &l.tables[i]
-		s.Tables = append(s.Tables, TableStatus{t.name, t.stream, t.settled, t.drop})
+		s.Tables = append(s.Tables, TableStatus{t.name, t.stream, t.settled, t.drop, t.repeats})
 	}
 }

@@ -38,6 +38,8 @@ type appender struct {
 	queue *queue
 	// current is the connection whose replies count.
 	current *connection
+	// blind is since when BigQuery does not know the table's columns as the table was found to have them; zero while it does.
+	blind time.Time
 	// held is what the gauge of bytes in flight knows of this appender.
 	held int
 }
@@ -166,6 +168,12 @@ func (a *appender) connect() {
 		old.close()
 		a.sink.metrics.reconnects.Inc()
 	}
+	if err := a.lookAgain(); err != nil {
+		a.mu.Lock()
+		a.queue.fail(err)
+		a.mu.Unlock()
+		return
+	}
 	c, err := a.dial()
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -189,6 +197,7 @@ func (a *appender) fault(f *fault) {
 	}
 	now := time.Now()
 	a.table.excuse(f, now)
+	a.doubt(f, now)
 	a.queue.down(f, now)
 }
 
@@ -199,9 +208,11 @@ func (a *appender) received(c *connection, r *reply) {
 	if a.current == c && a.ctx.Err() == nil {
 		if r.fault != nil && a.queue.draining == 0 {
 			a.table.excuse(r.fault, now)
+			a.doubt(r.fault, now)
 			a.sink.metrics.faults.WithLabelValues(r.fault.code).Inc()
 		}
 		if p := a.queue.reply(r, now); p != nil {
+			a.blind = time.Time{}
 			a.sink.metrics.rows.Add(float64(p.rows))
 			a.sink.metrics.latency.Observe(now.Sub(p.sentAt).Seconds())
 		}

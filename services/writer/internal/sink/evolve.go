@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"cloud.google.com/go/bigquery"
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	bq "google.golang.org/api/bigquery/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
@@ -168,8 +171,46 @@ func (t *table) excuse(f *fault, now time.Time) {
 		about = about || f.kind == refused && aboutRequired.MatchString(row.Message)
 	}
 	if about {
-		f.kind, f.code, f.rows, f.uncertain = renew, "SCHEMA_NOT_YET_RELAXED", nil, false
+		f.kind, f.code, f.rows, f.uncertain = renew, codeNotRelaxed, nil, false
 	}
+}
+
+// The codes of faults that come of a schema which the Storage Write API does not know yet.
+var (
+	codeExtraFields = storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS.String()
+	codeNotRelaxed  = "SCHEMA_NOT_YET_RELAXED"
+)
+
+// blindFor is how long the Storage Write API may be blind before the table is looked at again: somebody may have taken the column away.
+const blindFor = time.Minute
+
+// doubt notes since when the Storage Write API has been blind. The caller holds mu.
+func (a *appender) doubt(f *fault, now time.Time) {
+	if a.blind.IsZero() && (f.code == codeExtraFields || f.code == codeNotRelaxed) {
+		a.blind = now
+	}
+}
+
+// lookAgain sees to the table again once the Storage Write API has been blind for a while. The error, if there is one, ends the queue: the
+// table cannot take the rows any more. That BigQuery cannot be asked right now is none.
+func (a *appender) lookAgain() error {
+	a.mu.Lock()
+	due := a.table != nil && !a.blind.IsZero() && time.Since(a.blind) >= a.sink.blindFor
+	if due {
+		a.blind = time.Now()
+	}
+	a.mu.Unlock()
+	if !due {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(a.ctx, a.sink.callTimeout)
+	defer cancel()
+	err := a.table.stand(ctx)
+	if !errors.Is(err, errUnfit) {
+		return nil
+	}
+	a.sink.forget(a.table) // The next lane to open looks anew.
+	return status.Error(codes.FailedPrecondition, err.Error())
 }
 
 // conflict says whether a change met another one.

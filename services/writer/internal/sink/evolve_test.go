@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/descriptorpb"
@@ -222,6 +223,9 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 			out.RowErrors = []*storagepb.RowError{{Index: 0, Code: storagepb.RowError_FIELDS_ERROR, Message: "Field id: required field is missing"}}
 			return out, nil
 		}},
+		{"a request without a REQUIRED column, ending the call", func() (*storagepb.AppendRowsResponse, error) {
+			return nil, storageError(codes.InvalidArgument, 0, "The required field id is missing in the proto message")
+		}},
 		{"a row message without a REQUIRED column", func() (*storagepb.AppendRowsResponse, error) {
 			return refusal(codes.InvalidArgument, 0, "the required field extra is missing from the writer's proto schema"), nil
 		}},
@@ -293,6 +297,44 @@ func TestRequiredIsBelievedLater(t *testing.T) {
 	other := &fault{kind: refused, rows: []lane.RefusedRow{{Message: "Field id: value is not valid JSON"}}}
 	if (&table{additive: true, looked: now}).excuse(other, now); other.kind != refused {
 		t.Error("a bad row was excused")
+	}
+}
+
+// A column that is taken away under an open appender: the table gets it back where it follows the rows, else the lane is told what is wrong.
+func TestColumnTakenAway(t *testing.T) {
+	for _, evolution := range []lanev1.Evolution{additive, lanev1.Evolution_EVOLUTION_OFF} {
+		t.Run(evolution.String(), func(t *testing.T) {
+			fake, s := world(t)
+			s.blindFor = 0
+			table, err := s.Table(deadline(t), grown(evolution, "id", "b"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			results := make(chan lane.Result, 1)
+			a := table.Default(func(r lane.Result) { results <- r })
+			defer a.Close()
+			fake.mu.Lock()
+			fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [{"name": "id", "type": "STRING"}]}}`)
+			fake.mu.Unlock()
+			fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
+				if !strings.Contains(string(fake.tables["d/grows"]), `"b"`) {
+					return refusal(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "extra fields: 'b'"), nil
+				}
+				return nil, nil
+			})
+			send(a, 1, "x")
+			if evolution == additive {
+				wantWritten(t, results, 1, 1)
+				return
+			}
+			r := receive(t, results)
+			if grpcstatus.Code(r.Err) != codes.FailedPrecondition || !strings.Contains(r.Err.Error(), "column b STRING is missing") {
+				t.Errorf("got %+v", r)
+			}
+			if _, err := s.Table(deadline(t), grown(evolution, "id", "b")); !errors.Is(err, errUnfit) {
+				t.Errorf("the next lane: %v", err)
+			}
+		})
 	}
 }
 

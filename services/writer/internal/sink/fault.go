@@ -104,7 +104,9 @@ var (
 	expectedOffset = regexp.MustCompile(`(?i)expected offset:? (\d+)`)
 	receivedOffset = regexp.MustCompile(`(?i)received:? (?:offset:? )?(\d+)`)
 	sizeLimit      = regexp.MustCompile(`(?i)(?:limit|maximum|vs\.)[^0-9]{0,40}(\d+)`)
-	aboutRows      = regexp.MustCompile(`(?i)\brows?\b`)
+	// extraFields are the forms in which a schema mismatch has been seen without a code of its own.
+	extraFields = regexp.MustCompile(`(?i)extra (proto )?field|schema_mismatch_extra_field|more fields than`)
+	aboutRows   = regexp.MustCompile(`(?i)\brows?\b`)
 )
 
 // classify decides by BigQuery's storage code where there is one, else by the gRPC code.
@@ -135,6 +137,9 @@ func classify(st *status.Status) *fault {
 		f.kind, f.uncertain = again, true
 	case storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED:
 		f.kind, f.uncertain = kindOf(st.Code(), lower)
+		if f.kind == renew && st.Code() == codes.InvalidArgument {
+			f.code = codeExtraFields
+		}
 	default:
 		f.kind = fatal
 	}
@@ -167,7 +172,7 @@ func kindOf(c codes.Code, text string) (k kind, uncertain bool) {
 		switch {
 		case strings.Contains(text, "finalized"):
 			return finalized, false
-		case strings.Contains(text, "extra field"):
+		case extraFields.MatchString(text):
 			return renew, false
 		}
 	default:

@@ -40,6 +40,11 @@ func TestFaults(t *testing.T) {
 			"schema behind", storageError(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "Input schema has more fields"),
 			true, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
 		},
+		{"schema behind, without its code", plain(codes.InvalidArgument, "Found extra proto fields: b"), true, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0},
+		{
+			"schema behind, by its message", plain(codes.InvalidArgument, "Input schema has more fields than BigQuery schema, extra fields: 'b'"),
+			false, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
+		},
 		{"schema wrong", plain(codes.InvalidArgument, "Invalid proto schema: BqMessage.proto: x: no such type"), true, fatal, false, "INVALID_ARGUMENT", -1, 0},
 		{"rows wrong", plain(codes.InvalidArgument, "Cannot parse serialized row"), true, suspect, false, "INVALID_ARGUMENT", -1, 0},
 		{"rows wrong, call ended", plain(codes.InvalidArgument, "Cannot parse serialized row"), false, suspect, false, "INVALID_ARGUMENT", -1, 0},

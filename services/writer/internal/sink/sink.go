@@ -71,6 +71,7 @@ type Sink struct {
 
 	appendTimeout time.Duration
 	callTimeout   time.Duration
+	blindFor      time.Duration
 	creations     *rate.Limiter
 	builtin       func(name string) (*descriptorpb.DescriptorProto, error)
 
@@ -96,7 +97,7 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 	s := &Sink{
 		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" + env.Version,
 		ctx: ctx, cancel: cancel, pool: &pool{dial: dial},
-		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout,
+		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout, blindFor: blindFor,
 		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table),
 	}
 	s.limit.Store(int64(c.RequestBytes))

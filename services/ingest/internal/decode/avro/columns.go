@@ -144,13 +144,11 @@ func (d *description) column(name string, t *typ, path string, depth int) (*desc
 			key, err = d.entry(name, t.items, path+"[]", depth)
 			break
 		}
-		items, nullable := t.items.column()
-		switch {
-		case nullable:
-			return nil, decode.Misfit(path+"[]", "nullable items: BigQuery has no null in a REPEATED column; wrap the item in a record")
-		case items.kind == kindArray || items.kind == kindMap:
-			return nil, decode.Misfit(path+"[]", "an array directly in an array: BigQuery has no REPEATED of REPEATED; wrap the item in a record")
+		if wrap := wrapper(t.items); wrap != "" {
+			key, err = d.item(name, wrap, t.items, path+"[]", depth)
+			break
 		}
+		items, _ := t.items.column()
 		key, err = d.value(f, name, items, path+"[]", depth)
 	default:
 		key, err = d.value(f, name, t, path, depth)
@@ -166,7 +164,10 @@ func (d *description) column(name string, t *typ, path string, depth int) (*desc
 func (d *description) value(f *descriptorpb.FieldDescriptorProto, name string, t *typ, path string, depth int) (string, error) {
 	switch t.kind {
 	case kindRecord:
-		return d.record(t, &described{key: "record " + t.name, short: decode.TypeName(t.shortName()), long: decode.TypeName(t.name)}, path, depth+1)
+		if t.asked != nil {
+			f.Options = decode.ColumnOptions(&columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_RANGE})
+		}
+		return d.record(t, &described{key: "record " + t.key(), short: decode.TypeName(t.shortName()), long: decode.TypeName(t.name)}, path, depth+1)
 	case kindUnion:
 		return d.union(name, t, path, depth)
 	}
@@ -205,18 +206,24 @@ func branchName(union *typ, branch int) string {
 	return b.shortName() + "_value"
 }
 
+// item describes the RECORD around an item of an array that is no column by itself.
+func (d *description) item(name, wrap string, items *typ, path string, depth int) (string, error) {
+	m := &described{key: "item " + path, short: decode.TypeName(name) + "Item", long: decode.TypeName(path) + "Item"}
+	return d.message(m, path, depth+1, func(add adder) error { return add(wrap, items, 1, "") })
+}
+
 // entry describes the entries of a map. Maps of one type of value share their entry's message.
 func (d *description) entry(name string, values *typ, path string, depth int) (string, error) {
 	m := &described{key: "entry " + path, short: decode.TypeName(name) + "Entry", long: decode.TypeName(path) + "Entry"}
 	switch value, _ := values.column(); value.kind {
 	case kindRecord, kindEnum, kindFixed:
-		m.key, m.short, m.long = "entry of "+value.name, decode.TypeName(value.shortName())+"Entry", decode.TypeName(value.name)+"Entry"
+		m.key, m.short, m.long = "entry of "+value.key(), decode.TypeName(value.shortName())+"Entry", decode.TypeName(value.name)+"Entry"
 	case kindArray, kindMap, kindUnion:
 	case kindNull:
 		return "", decode.Misfit(path, "a map of nulls has no column for its values; make it an array of its keys")
 	default:
 		kind := fmt.Sprintf("%s%d", value.kind, value.logical)
-		if value.logical == logicalDecimal {
+		if value.logical == logicalDecimal || value.asked != nil {
 			break
 		}
 		m.key = "entry of " + kind

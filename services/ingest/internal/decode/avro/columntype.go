@@ -3,6 +3,7 @@ package avro
 import (
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
@@ -19,7 +20,15 @@ func scalarColumn(f *descriptorpb.FieldDescriptorProto, t *typ, path string) (*c
 		typeString = descriptorpb.FieldDescriptorProto_TYPE_STRING
 		none       = columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED
 	)
+	if t.asked != nil {
+		t.asked.Describe(f)
+		return proto.GetExtension(f.Options, columnv1.E_Column).(*columnv1.Column), nil
+	}
 	switch t.logical {
+	case logicalBigDecimal:
+		return set(typeString, columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC), nil
+	case logicalDuration:
+		return set(typeString, columnv1.ColumnType_COLUMN_TYPE_INTERVAL), nil
 	case logicalDecimal:
 		whole := t.precision - t.scale
 		c := columnv1.ColumnType_COLUMN_TYPE_NUMERIC

@@ -17,7 +17,12 @@ const maxSteps = 1 << 17
 // by Avro's schema resolution. The contract's own payloads have one schema in both roles.
 type compiler struct {
 	program
-	options  *decode.Options
+	options *decode.Options
+	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks.
+	origin  string
+	lenient bool
+	// bare are the items being compiled of an array without a RECORD around them: a null there has no place, lenient or not.
+	bare     *typ
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
@@ -25,9 +30,13 @@ type compiler struct {
 	arrays   int
 }
 
-// compileProgram compiles the body of the payload message.
+// compileProgram compiles the body of the payload message, for the contract's own schema or that of a file.
 func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
-	c := newCompiler(o)
+	return newCompiler(o).payload(w, r)
+}
+
+func (c *compiler) payload(w, r *typ) (*program, error) {
+	o := c.options
 	w, r = w.only(), r.only()
 	if w.kind != kindRecord {
 		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
@@ -40,7 +49,7 @@ func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
 }
 
 func newCompiler(o *decode.Options) *compiler {
-	return &compiler{options: o, open: map[*typ]bool{}, least: map[*typ]int{}}
+	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}}
 }
 
 // step bounds the work of compiling.
@@ -101,13 +110,17 @@ func (c *compiler) record(w, r *typ, path string) error {
 	return nil
 }
 
-// missing compiles a field that the payload does not have: its default, or null.
+// missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of it: its columns come and
+// go with the schemas it meets, and what a row holds must not depend on when that was.
 func (c *compiler) missing(f *field, number int, path string) error {
+	if c.lenient {
+		return nil
+	}
 	if !f.source.HasDefault {
 		if _, nullable := f.typ.column(); nullable {
 			return nil
 		}
-		return decode.Misfit(path, "the file's schema lacks the field, and the contract's gives it no default")
+		return decode.Misfit(path, c.origin+" lacks the field, and the contract's schema gives it no default")
 	}
 	schema, err := f.source.Type.Schema()
 	if err != nil {
@@ -134,6 +147,12 @@ func (c *compiler) missing(f *field, number int, path string) error {
 	return nil
 }
 
+// columnOf is that of a reader's type. A lenient one is nullable whatever the schema says, as the table's is.
+func (c *compiler) columnOf(r *typ) (column *typ, nullable bool) {
+	column, nullable = r.column()
+	return column, nullable || c.lenient && r != c.bare
+}
+
 // value compiles one value of the writer's type w into field number of the reader's type r.
 func (c *compiler) value(w, r *typ, number int, path string) error {
 	if err := c.step(path); err != nil {
@@ -142,7 +161,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 	if w.kind == kindUnion {
 		return c.union(w, r, number, path)
 	}
-	r, nullable := r.column()
+	r, nullable := c.columnOf(r)
 	switch {
 	case w.kind == kindNull:
 		if !nullable {
@@ -152,7 +171,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 	case r.kind == kindUnion:
 		branch := matchBranch(w, r)
 		if branch < 0 {
-			c.fail("the file's "+w.kind.String()+" is in none of the contract's branches", path)
+			c.fail(c.origin+"'s "+w.kind.String()+" is in none of the contract's branches", path)
 			return nil
 		}
 		end := c.message(number, path)
@@ -166,13 +185,16 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		if err := c.record(w, r, path); err != nil {
 			return err
 		}
+		if r.asked != nil {
+			c.bounds(r, path)
+		}
 		end()
 		return nil
 	case w.kind == kindArray && r.kind == kindArray:
 		if c.leastBytes(w.items) == 0 {
 			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
 		}
-		return c.loop(path, func() error { return c.value(w.items, r.items, number, path+"[]") })
+		return c.loop(path, func() error { return c.item(w.items, r.items, number, path+"[]") })
 	case w.kind == kindMap && r.kind == kindMap:
 		return c.loop(path, func() error {
 			end := c.message(number, path+"[]")
@@ -185,6 +207,24 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		})
 	}
 	return c.scalar(w, r, number, path)
+}
+
+// item compiles an item of an array, with the RECORD around it if it needs one.
+func (c *compiler) item(w, r *typ, number int, path string) error {
+	wrap := wrapper(r)
+	if wrap == "" {
+		outer := c.bare
+		c.bare = r
+		err := c.value(w, r, number, path)
+		c.bare = outer
+		return err
+	}
+	end := c.message(number, path)
+	if err := c.value(w, r, 1, path+"."+wrap); err != nil {
+		return err
+	}
+	end()
+	return nil
 }
 
 // message starts a nested message and returns what ends it.
@@ -221,7 +261,7 @@ func (c *compiler) fail(reason, path string) {
 // union compiles a value whose branch the payload chooses.
 func (c *compiler) union(w, r *typ, number int, path string) error {
 	branch := func(b *typ) error { return c.value(b, r, number, path) }
-	_, nullable := r.column()
+	_, nullable := c.columnOf(r)
 	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && nullable {
 		at := c.emit(op{code: opOptional, arg: int32(null)}, path)
 		if err := branch(w.branches[1-null]); err != nil {
@@ -297,6 +337,6 @@ func (c *compiler) leastBytes(t *typ) int {
 	return 1
 }
 
-func incompatible(w, r *typ) string {
-	return fmt.Sprintf("the file's %s cannot be read as %s", w.kind, r.kind)
+func (c *compiler) incompatible(w, r *typ) string {
+	return fmt.Sprintf("%s's %s cannot be read as the contract's %s", c.origin, w, r)
 }

@@ -2,13 +2,12 @@ package avro
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/big"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/twmb/avro"
 	"google.golang.org/protobuf/proto"
@@ -35,7 +34,8 @@ var leaves = []string{
 	`{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-millis"}`,
 	`{"type":"long","logicalType":"local-timestamp-micros"}`, `{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`,
 	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `{"type":"bytes","logicalType":"decimal","precision":5,"scale":5}`,
-	`{"type":"string","logicalType":"uuid"}`, "enum", "fixed", "decimal",
+	`{"type":"string","logicalType":"uuid"}`, `{"type":"bytes","logicalType":"big-decimal"}`, `{"type":"long","logicalType":"local-timestamp-nanos"}`,
+	"enum", "fixed", "decimal", "duration", "uuid",
 }
 
 func (m *schemaMaker) leaf() string {
@@ -45,6 +45,10 @@ func (m *schemaMaker) leaf() string {
 		return fmt.Sprintf(`{"type":"enum","name":"E%d","symbols":["A","B","LONGER"]}`, m.types)
 	case "fixed":
 		return fmt.Sprintf(`{"type":"fixed","name":"F%d","size":%d}`, m.types, rapid.IntRange(1, 40).Draw(m.t, "size"))
+	case "duration":
+		return fmt.Sprintf(`{"type":"fixed","name":"P%d","size":12,"logicalType":"duration"}`, m.types)
+	case "uuid":
+		return fmt.Sprintf(`{"type":"fixed","name":"U%d","size":16,"logicalType":"uuid"}`, m.types)
 	case "decimal":
 		return fmt.Sprintf(`{"type":"fixed","name":"D%d","size":16,"logicalType":"decimal","precision":20,"scale":4}`, m.types)
 	default:
@@ -52,7 +56,7 @@ func (m *schemaMaker) leaf() string {
 	}
 }
 
-// column draws a type that a column can have; items are those that may not be null or repeated.
+// column draws a type that a column can have; items are those that stand in a union, and may be neither null nor repeated.
 func (m *schemaMaker) column(depth int, item bool) string {
 	kinds := []string{"leaf", "leaf", "leaf", "record", "union"}
 	if !item {
@@ -75,7 +79,7 @@ func (m *schemaMaker) column(depth int, item bool) string {
 	case "one":
 		return "[" + m.leaf() + "]"
 	case "array":
-		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, true))
+		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, false))
 	case "map":
 		return fmt.Sprintf(`{"type":"map","values":%s}`, m.column(depth+1, false))
 	case "union":
@@ -118,6 +122,20 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 	case logicalTimestampMicros, logicalLocalMicros:
 		long(rapid.Int64Range(decode.MinMicros, decode.MaxMicros).Draw(m.t, "micros"))
 		return dst
+	case logicalDuration:
+		for _, most := range []int{decode.MaxIntervalMonths, decode.MaxIntervalDays, math.MaxUint32} {
+			dst = binary.LittleEndian.AppendUint32(dst, uint32(rapid.IntRange(0, most).Draw(m.t, "part")))
+		}
+		return dst
+	case logicalBigDecimal:
+		scale := rapid.IntRange(0, decode.BigNumericScale).Draw(m.t, "scale")
+		n, _ := new(big.Int).SetString(rapid.StringMatching(fmt.Sprintf(`-?[0-9]{1,%d}`, decode.BigNumericWhole+scale)).Draw(m.t, "digits"), 10)
+		unscaled := twosComplement(n, n.BitLen()/8+1)
+		text(appendZigzag(append(appendZigzag(nil, int64(len(unscaled))), unscaled...), int64(scale)))
+		return dst
+	case logicalTimestampNanos, logicalLocalNanos:
+		long(rapid.Int64().Draw(m.t, "nanos"))
+		return dst
 	case logicalDecimal:
 		// As many digits as the precision has, of either sign.
 		digits := rapid.StringMatching(fmt.Sprintf(`-?[0-9]{1,%d}`, t.precision)).Draw(m.t, "digits")
@@ -128,6 +146,9 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 		text(twosComplement(n, n.BitLen()/8+1+rapid.IntRange(0, 2).Draw(m.t, "padding")))
 		return dst
 	case logicalUUID:
+		if t.kind == kindFixed {
+			return append(dst, rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(m.t, "uuid")...)
+		}
 		text([]byte(rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).Draw(m.t, "uuid")))
 		return dst
 	}
@@ -260,116 +281,3 @@ type fatal struct {
 
 func (f *fatal) Helper()           {}
 func (f *fatal) Fatal(args ...any) { f.T.Fatal(args...) }
-
-func compareRecord(m protoreflect.Message, t *typ, want any) string {
-	values, ok := want.(map[string]any)
-	if !ok {
-		return fmt.Sprintf("%s is a %T", t.name, want)
-	}
-	for i, f := range t.fields {
-		if differs := compareField(m, m.Descriptor().Fields().ByNumber(protoreflect.FieldNumber(i+1)), f.typ, values[f.name]); differs != "" {
-			return f.name + ": " + differs
-		}
-	}
-	return ""
-}
-
-func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ, want any) string {
-	t, _ = t.column()
-	switch t.kind {
-	case kindArray:
-		items := m.Get(f).List()
-		wants, _ := want.([]any)
-		if len(wants) != items.Len() {
-			return fmt.Sprintf("%d items, want %d", items.Len(), len(wants))
-		}
-		item, _ := t.items.column()
-		for i := range wants {
-			if differs := compareValue(f, items.Get(i), item, wants[i]); differs != "" {
-				return fmt.Sprintf("[%d]: %s", i, differs)
-			}
-		}
-		return ""
-	case kindMap:
-		entries := m.Get(f).List()
-		wants, _ := want.(map[string]any)
-		if len(wants) != entries.Len() {
-			return fmt.Sprintf("%d entries, want %d", entries.Len(), len(wants))
-		}
-		for i := range entries.Len() {
-			e := entries.Get(i).Message()
-			fields := e.Descriptor().Fields()
-			key := e.Get(fields.ByNumber(1)).String()
-			if differs := compareField(e, fields.ByNumber(2), t.items, wants[key]); differs != "" {
-				return fmt.Sprintf("[%q]: %s", key, differs)
-			}
-		}
-		return ""
-	}
-	if m.Has(f) != (want != nil) {
-		return fmt.Sprintf("present %v, want %v", m.Has(f), want)
-	}
-	if want == nil {
-		return ""
-	}
-	return compareValue(f, m.Get(f), t, want)
-}
-
-func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, want any) string {
-	switch t.kind {
-	case kindRecord:
-		return compareRecord(v.Message(), t, want)
-	case kindUnion:
-		set := 0
-		var differs string
-		v.Message().Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-			set++
-			differs = compareValue(f, v, t.branches[f.Number()-1], want)
-			return true
-		})
-		if set != 1 {
-			return fmt.Sprintf("%d branches set", set)
-		}
-		return differs
-	}
-	var text string
-	switch w := want.(type) {
-	case time.Time:
-		switch {
-		case t.logical == logicalDate:
-			text = fmt.Sprint(w.Unix() / 86400)
-		case t.logical.isLocal():
-			text = w.UTC().Format("2006-01-02 15:04:05.000000")
-		default:
-			text = fmt.Sprint(w.UnixMicro())
-		}
-	case time.Duration:
-		text = time.UnixMicro(0).UTC().Add(w).Format("15:04:05.000000")
-	case *big.Rat:
-		text = w.FloatString(t.scale)
-	case big.Rat:
-		text = w.FloatString(t.scale)
-	case json.Number:
-		r, ok := new(big.Rat).SetString(w.String())
-		if !ok {
-			return "no number: " + w.String()
-		}
-		text = r.FloatString(t.scale)
-	case float32:
-		if math.Float32bits(w) == math.Float32bits(float32(v.Float())) {
-			return ""
-		}
-		text = fmt.Sprint(w)
-	case float64:
-		if math.Float64bits(w) == math.Float64bits(v.Float()) {
-			return ""
-		}
-		text = fmt.Sprint(w)
-	default:
-		text = fmt.Sprint(want)
-	}
-	if got := fmt.Sprint(v.Interface()); got != text {
-		return fmt.Sprintf("%s of %s is %s, want %T %s", t.kind, f.FullName(), got, want, text)
-	}
-	return ""
-}

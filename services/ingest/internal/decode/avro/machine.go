@@ -239,7 +239,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			return out[:o], nil
 
-		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTime:
+		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTime, opTakeTimeText:
 			if reason := m.take(prog, in, src, p); reason != "" {
 				return nil, m.fail(prog, pc, at, reason)
 			}

@@ -1,5 +1,7 @@
 package avro
 
+import "github.com/waybill-data/waybill/services/ingest/internal/decode"
+
 // opcode is what one instruction does. Reading means from the Avro payload, writing means to the row.
 type opcode uint8
 
@@ -33,6 +35,12 @@ const (
 	opLocalMillis
 	opLocalMicros
 	opLocalNanos
+	opBigDecimal
+	opDuration
+	// What the contract asks for in place of the type map. arg: index of the column.
+	opText   // a text
+	opNumber // a whole number; jump: 1 for one of 32 bits
+	opRange  // ends the message of a RANGE and reads nothing; arg: index of the bounds
 	// opConst writes fixed bytes, tag included, and reads nothing: the default of a field that the file's schema lacks.
 	opConst
 
@@ -59,7 +67,8 @@ const (
 	opTakeIDNumber
 	opTakeIDEnum // arg: index of the enum
 	opTakeIDUUID
-	opTakeTime // arg: a Unit
+	opTakeTime     // arg: a Unit
+	opTakeTimeText // arg: index of the column
 )
 
 // op is one instruction.
@@ -85,6 +94,8 @@ type program struct {
 	decimals []decimalType
 	consts   [][]byte
 	reasons  []string
+	columns  []decode.Column
+	ranges   []rangeBounds
 }
 
 // symbol is one symbol of an enum; ok is false when the contract does not know it.

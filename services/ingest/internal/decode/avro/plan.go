@@ -22,16 +22,26 @@ type Plan struct {
 	options decode.Options
 	schema  *typ
 	program *program
+	// framed: the payloads come behind a schema id, so that none is a file.
+	framed bool
 }
 
 // Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a record, contains
-// itself, nests arrays, has nullable items, or that BigQuery has no columns for.
+// itself, or that BigQuery has no columns for.
 func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 	schema, err := parseSchema(avsc)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	schema = schema.only()
+	return compileTypes(schema.only(), o)
+}
+
+// compileTypes compiles a schema that is its own writer's.
+func compileTypes(schema *typ, o decode.Options) (*Plan, error) {
+	schema, err := withColumns(schema, &o)
+	if err != nil {
+		return nil, err
+	}
 	if _, err := describe(schema, o.Payload); err != nil {
 		return nil, err
 	}
@@ -62,13 +72,17 @@ func checkTaken(schema *typ, o *decode.Options) error {
 		switch {
 		case err != nil:
 			return decode.Misfit(o.Path(o.EventTime), "event_time: "+err.Error())
+		case t.asked != nil && t.asked.Type == decode.Timestamp && o.EventTimeUnit != decode.Auto:
+			return decode.Misfit(o.Path(o.EventTime), "event_time: columns says the unit already: leave it out")
+		case t.asked != nil && t.asked.Type == decode.Timestamp:
+			o.EventTimeUnit = t.asked.Unit
 		case t.logical.isTimestamp() && o.EventTimeUnit != decode.Auto:
 			return decode.Misfit(o.Path(o.EventTime), "event_time: the schema says the unit already: leave it out")
 		case t.logical.isTimestamp():
 			o.EventTimeUnit = [...]decode.Unit{decode.Millis, decode.Micros, decode.Nanos}[t.logical-logicalTimestampMillis]
 		case t.logical == logicalNone && (t.kind == kindInt || t.kind == kindLong):
 		default:
-			return decode.Misfit(o.Path(o.EventTime), "event_time: wants an int, a long or a timestamp")
+			return decode.Misfit(o.Path(o.EventTime), "event_time: wants an int, a long, a timestamp, or a text whose column is a TIMESTAMP")
 		}
 	}
 	return nil
@@ -112,7 +126,7 @@ type Decoder struct {
 // length, and the error is a *Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	program, datum, shift := d.plan.program, payload, 0
-	if isContainer(payload) {
+	if !d.plan.framed && isContainer(payload) {
 		var err error
 		if program, datum, shift, err = d.open(payload); err != nil {
 			return dst, err

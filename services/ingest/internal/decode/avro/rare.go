@@ -129,6 +129,9 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		out, o = putText(out, o, in, len(text))
 		return out, o + copy(out[o:], text), next + n, ""
 
+	case opText, opNumber, opRange, opBigDecimal, opDuration:
+		return m.convert(prog, in, out, o, src, p)
+
 	case opIntToFloat, opIntToDouble:
 		v, next := readVarint(src, p)
 		if next < 0 {
@@ -220,7 +223,7 @@ func readSymbol(table []symbol, src []byte, p int) (text string, next int, reaso
 	case v&1 != 0 || v>>1 >= uint64(len(table)):
 		return "", p, symbolReason
 	case !table[v>>1].ok:
-		return "", p, "the contract's enum does not have the file's symbol"
+		return "", p, "the contract's enum does not have the symbol " + table[v>>1].text
 	}
 	return table[v>>1].text, next, ""
 }

@@ -11,6 +11,9 @@ import (
 // scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's resolution has no rule.
 // A logical type comes from the reader, its unit from the writer if both have one.
 func scalarOp(w, r *typ) (code opcode, ok bool) {
+	if r.asked != nil {
+		return columnOp(w, r)
+	}
 	switch r.kind {
 	case kindBoolean:
 		return opBoolean, w.kind == kindBoolean
@@ -41,8 +44,11 @@ func scalarOp(w, r *typ) (code opcode, ok bool) {
 	case kindString:
 		return opString, w.kind == kindString || w.kind == kindBytes
 	case kindBytes:
-		if r.logical == logicalDecimal {
+		switch r.logical {
+		case logicalDecimal:
 			return opDecimalBytes, w.kind == kindBytes && sameDecimal(w, r)
+		case logicalBigDecimal:
+			return opBigDecimal, w.kind == kindBytes && w.logical == logicalBigDecimal
 		}
 		return opBytes, w.kind == kindBytes || w.kind == kindString
 	case kindFixed:
@@ -52,6 +58,8 @@ func scalarOp(w, r *typ) (code opcode, ok bool) {
 			return opDecimalFixed, ok && sameDecimal(w, r)
 		case logicalUUID:
 			return opUUID, ok
+		case logicalDuration:
+			return opDuration, ok
 		}
 		return opFixed, ok
 	case kindEnum:
@@ -62,7 +70,7 @@ func scalarOp(w, r *typ) (code opcode, ok bool) {
 
 // sameDecimal reports whether w's digits mean what r's do: the point is not in the bytes.
 func sameDecimal(w, r *typ) bool {
-	return w.logical != logicalDecimal || w.scale == r.scale
+	return w.logical != logicalBigDecimal && (w.logical != logicalDecimal || w.scale == r.scale)
 }
 
 var intOps = map[logical]opcode{logicalNone: opInt, logicalDate: opDate, logicalTimeMillis: opTimeMillis}
@@ -77,10 +85,10 @@ var longOps = map[logical]opcode{
 func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	code, ok := scalarOp(w, r)
 	if !ok {
-		c.fail(incompatible(w, r), path)
+		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
-	c.take(w, path)
+	c.take(w, r, path)
 	in := op{code: code}
 	wire := protowire.VarintType
 	switch code {
@@ -88,8 +96,16 @@ func (c *compiler) scalar(w, r *typ, number int, path string) error {
 		wire = protowire.Fixed32Type
 	case opDouble, opFloatToDouble, opIntToDouble:
 		wire = protowire.Fixed64Type
-	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos:
+	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal, opDuration:
 		wire = protowire.BytesType
+	case opText, opNumber:
+		in.arg = c.column(r.asked)
+		if !r.asked.IsNumber() {
+			wire = protowire.BytesType
+		}
+		if w.kind == kindInt {
+			in.jump = 1
+		}
 	case opFixed:
 		wire, in.arg = protowire.BytesType, int32(w.size)
 	case opDecimalBytes, opDecimalFixed:
@@ -111,6 +127,8 @@ func (c *compiler) enum(w, r *typ) int32 {
 			table[i] = symbol{s, true}
 		case r.enumDefault != "":
 			table[i] = symbol{r.enumDefault, true}
+		default:
+			table[i] = symbol{s, false}
 		}
 	}
 	c.enums = append(c.enums, table)
@@ -118,7 +136,7 @@ func (c *compiler) enum(w, r *typ) int32 {
 }
 
 // take compiles the copy of a value that the envelope needs, if this is one.
-func (c *compiler) take(w *typ, path string) {
+func (c *compiler) take(w, r *typ, path string) {
 	in := op{}
 	if path == c.options.EventIDPath() {
 		switch w.kind {
@@ -134,6 +152,10 @@ func (c *compiler) take(w *typ, path string) {
 		c.emit(in, path)
 	}
 	if path == c.options.EventTimePath() {
+		if w.kind == kindString || w.kind == kindBytes {
+			c.emit(op{code: opTakeTimeText, arg: c.column(r.asked)}, path)
+			return
+		}
 		unit := c.options.EventTimeUnit
 		switch w.logical {
 		case logicalTimestampMillis:

@@ -1,11 +1,14 @@
 package avro
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/twmb/avro"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // maxSchemaBytes bounds a schema: one in the header of an object container file is foreign input.
@@ -41,7 +44,9 @@ type logical uint8
 const (
 	logicalNone logical = iota
 	logicalDecimal
+	logicalBigDecimal
 	logicalUUID
+	logicalDuration
 	logicalDate
 	logicalTimeMillis
 	logicalTimeMicros
@@ -59,7 +64,9 @@ var logicals = map[string]struct {
 	on      []kind
 }{
 	"decimal":                {logicalDecimal, []kind{kindBytes, kindFixed}},
+	"big-decimal":            {logicalBigDecimal, []kind{kindBytes}},
 	"uuid":                   {logicalUUID, []kind{kindString, kindFixed}},
+	"duration":               {logicalDuration, []kind{kindFixed}},
 	"date":                   {logicalDate, []kind{kindInt}},
 	"time-millis":            {logicalTimeMillis, []kind{kindInt}},
 	"time-micros":            {logicalTimeMicros, []kind{kindLong}},
@@ -93,7 +100,15 @@ type typ struct {
 	enumDefault      string
 	size             int // fixed
 	precision, scale int // decimal
+
+	// asked is what is asked of the column in place of the type map; nil if nothing is.
+	asked *decode.Column
+	// variant tells a copy of a named type, made for the sake of a column within, from the type: its path.
+	variant string
 }
+
+// key is what types have in common that make the same columns.
+func (t *typ) key() string { return t.name + t.variant }
 
 // field is one field of a record.
 type field struct {
@@ -137,6 +152,48 @@ func (t *typ) column() (column *typ, nullable bool) {
 	return rest, nullable
 }
 
+// String is the type's name in the words of schemas: long, long (timestamp-millis), a union's with all of its branches.
+func (t *typ) String() string {
+	switch {
+	case t.kind == kindUnion:
+		names := make([]string, len(t.branches))
+		for i, b := range t.branches {
+			names[i] = b.String()
+		}
+		return "[" + strings.Join(names, ", ") + "]"
+	case t.logical == logicalDecimal:
+		return fmt.Sprintf("%s (decimal(%d, %d))", t.kind, t.precision, t.scale)
+	case t.logical != logicalNone:
+		for name, l := range logicals {
+			if l.logical == t.logical {
+				return t.kind.String() + " (" + name + ")"
+			}
+		}
+	case t.kind == kindFixed:
+		return fmt.Sprintf("fixed of %d bytes", t.size)
+	}
+	return t.kind.String()
+}
+
+// Names of the columns of an item that is no column by itself.
+const (
+	itemValue = "value"
+	itemItems = "items"
+)
+
+// wrapper says that the items of an array need a RECORD around them, and the name of its one column: value for nullable ones, since a
+// REPEATED column has no null (GoogleSQL, "Array type"), items for an array or map, since there is no REPEATED of REPEATED. Else it is empty.
+func wrapper(items *typ) string {
+	inner, nullable := items.column()
+	switch {
+	case inner.kind == kindArray || inner.kind == kindMap:
+		return itemItems
+	case nullable:
+		return itemValue
+	}
+	return ""
+}
+
 // parseSchema parses and validates Avro schema JSON.
 func parseSchema(avsc []byte) (*typ, error) {
 	if len(avsc) > maxSchemaBytes {
@@ -174,9 +231,10 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	if l, ok := logicals[n.LogicalType]; ok && slices.Contains(l.on, k) {
 		t.logical = l.logical
 	}
-	if t.logical == logicalUUID && k == kindFixed && t.size != 16 {
+	if k == kindFixed && (t.logical == logicalUUID && t.size != 16 || t.logical == logicalDuration && t.size != durationBytes) {
 		t.logical = logicalNone
 	}
+	t.asked = exported(t, n)
 	if n.Name != "" {
 		t.name = n.Name
 		if !strings.Contains(n.Name, ".") && n.Namespace != "" {
@@ -208,6 +266,9 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	case kindMap:
 		t.items, err = g.build(n.Values, namespace)
 	case kindUnion:
+		if len(n.Branches) == 0 {
+			return nil, errors.New("a union has no branches")
+		}
 		for i := range n.Branches {
 			b, err := g.build(&n.Branches[i], namespace)
 			if err != nil {

@@ -50,6 +50,14 @@ func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string)
 		}
 		t.idText = strconv.AppendInt(t.idText[:0], unzigzag(v), 10)
 		t.id, t.hasID = t.idText, true
+	case opTakeTimeText:
+		n, next := length(src, p)
+		if next < 0 {
+			return ""
+		}
+		t.micros, reason = prog.columns[in.arg].Number(src[next : next+n])
+		t.hasTime = reason == ""
+		return reason
 	case opTakeTime:
 		v, next := readVarint(src, p)
 		if next < 0 {

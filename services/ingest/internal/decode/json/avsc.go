@@ -97,7 +97,10 @@ func (a *avsc) build(n *avro.SchemaNode, namespace, path string) (t *typ, nullab
 	case kindRecord:
 		err = a.fields(t, n, namespace, path)
 	case kindArray:
-		t.items, t.nullItems, err = a.build(n.Items, namespace, path+"[]")
+		var items *typ
+		if items, nullable, err = a.build(n.Items, namespace, path+"[]"); err == nil {
+			return arrayOf(items, nullable), false, nil
+		}
 	case kindMap:
 		t.items, t.nullItems, err = a.build(n.Values, namespace, path+"[].value")
 	}
@@ -198,11 +201,13 @@ func natural(t *typ, value any) (any, error) {
 		}
 		return nil, errors.New("bytes are no default of a " + t.kind.String())
 	case []any:
-		t = t.as(kindArray)
+		if t = t.as(kindArray).items; t.kind == kindItem {
+			t = t.items
+		}
 		items := make([]any, len(v))
 		for i := range v {
 			var err error
-			if items[i], err = natural(t.items, v[i]); err != nil {
+			if items[i], err = natural(t, v[i]); err != nil {
 				return nil, err
 			}
 		}

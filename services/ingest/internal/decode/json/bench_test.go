@@ -1,6 +1,7 @@
 package json
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,10 +17,18 @@ const scanSchema = `{"type":"record","name":"Scan","fields":[
 const scanPayload = `{"seq":123456,"scan_id":"0f8fad5bd9cb469fa165708677289501","hub":"Rotterdam Maasvlakte","status":"OUT_FOR_DELIVERY",` +
 	`"weight_g":12345,"price":123.45,"insured":false,"scanned_at":1763861532123456,"remark":"label read by the tunnel scanner; weight and size agree with the ship"}`
 
+// reversed turns the order of fields around.
+func reversed(fields string) string {
+	parts := strings.Split(fields, ",")
+	slices.Reverse(parts)
+	return strings.Join(parts, ",")
+}
+
 func BenchmarkScan(b *testing.B) {
 	for _, c := range []struct{ name, payload string }{
 		{"json-270", scanPayload},
 		{"rfc3339", strings.Replace(scanPayload, "1763861532123456", `"2026-11-23T01:32:12.123456Z"`, 1)},
+		{"another-order", "{" + reversed(scanPayload[1:len(scanPayload)-1]) + "}"},
 		{"spaced", strings.NewReplacer(",", ",\n  ", ":", ": ").Replace(scanPayload)},
 	} {
 		b.Run(c.name, func(b *testing.B) {

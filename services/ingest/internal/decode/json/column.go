@@ -28,6 +28,8 @@ var scalarColumns = map[kind]struct {
 	kindTime:      {descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_TIME},
 	kindDateTime:  {descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_DATETIME},
 	kindDecimal:   {descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_NUMERIC},
+	kindGeography: {descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY},
+	kindInterval:  {descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_INTERVAL},
 	kindJSON:      {descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_JSON},
 }
 
@@ -45,10 +47,12 @@ func scalarColumn(f *descriptorpb.FieldDescriptorProto, t *typ, path string) (*c
 		case t.scale > decode.BigNumericScale || whole > decode.BigNumericWhole:
 			return nil, decode.Misfit(path, fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d behind it",
 				t.precision, t.scale, decode.BigNumericWhole, decode.BigNumericScale))
-		case t.scale > decode.NumericScale || whole > decode.NumericWhole:
+		case t.big || t.scale > decode.NumericScale || whole > decode.NumericWhole:
 			c.Type = columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC
 		}
-		c.Precision, c.Scale = int32(t.precision), int32(t.scale)
+		if !t.unbounded {
+			c.Precision, c.Scale = int32(t.precision), int32(t.scale)
+		}
 	}
 	return c, nil
 }

@@ -3,6 +3,7 @@ package json
 import (
 	"encoding/binary"
 	"math/bits"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -13,6 +14,7 @@ import (
 type object struct {
 	steps []step
 	words int // of a bit set of the fields
+	first int // its part of Decoder.follows
 	// must holds the fields that something is to be done about when they are missing: a default, or a refusal.
 	must []uint64
 	// table finds a field by its name: open addressing, an index into steps plus one.
@@ -31,9 +33,12 @@ type step struct {
 	tagLen uint8
 	take   take
 	many   bool // an array of the kind
+	deep   bool // holds objects whose fields the schema knows, and may not know
+	plain  bool // one value without objects: neither many, deep nor a map
 	// notNull is set where null is refused.
 	notNull bool
 	numbers bool
+	written bool
 	unit    decode.Unit
 	tag     uint32
 	guess   int32
@@ -68,6 +73,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 		}
 		s.name, s.notNull = f.name, f.notNull && s.nullable()
 		s.setHead()
+		s.plain = !s.many && !s.deep && s.kind != kindMap
 		if f.required && !c.plan.settings.Lenient {
 			ob.must[i/64] |= 1 << (i % 64)
 		}
@@ -80,6 +86,7 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 		ob.steps = append(ob.steps, *s)
 	}
 	ob.index()
+	ob.first, c.plan.follows = c.plan.follows, c.plan.follows+len(ob.steps)+1
 	if !on {
 		c.objects[t] = ob
 	}
@@ -88,7 +95,8 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 
 // step compiles a value of a type, written as the field of a number.
 func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
-	s = &step{kind: t.kind, unit: t.unit, numbers: t.numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
+	numbers := t.numbers || c.plan.settings.Lenient && (t.kind == kindTimestamp || t.kind == kindDateTime)
+	s = &step{kind: t.kind, written: t.written, unit: t.unit, numbers: numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
 	if t.kind == kindArray {
 		if s, err = c.step(t.items, number, path+"[]"); err == nil {
 			s.many = true
@@ -104,13 +112,21 @@ func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 	case kindDouble:
 		wire = protowire.Fixed64Type
 	case kindRecord:
+		s.deep = true
 		s.object, err = c.object(t, path)
 	case kindMap:
 		if s.value, err = c.step(t.items, 2, path+"[].value"); err == nil {
 			s.value.notNull = !t.nullItems && s.value.nullable()
+			s.deep = s.value.deep
 		}
 	case kindUnion:
-		s.branches, err = c.union(t, path)
+		if s.branches, err = c.union(t, path); err == nil {
+			s.deep = slices.ContainsFunc(s.branches[:], func(b *step) bool { return b != nil && b.deep })
+		}
+	case kindItem:
+		if s.value, err = c.step(t.items, 1, path+"."+t.name); err == nil {
+			s.deep = s.value.deep
+		}
 	case kindEnum:
 		s.symbols = newSymbols(t)
 	}

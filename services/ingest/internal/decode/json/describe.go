@@ -185,12 +185,6 @@ func (d *description) column(name string, t *typ, path string, depth int) (f *de
 	case kindArray:
 		// A null array is an empty one: a REPEATED column has no null (GoogleSQL, "Array type").
 		f.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
-		switch {
-		case t.nullItems:
-			return nil, nil, decode.Misfit(path+"[]", "nullable items: BigQuery has no null in a REPEATED column; wrap the item in a record")
-		case t.items.kind == kindArray || t.items.kind == kindMap:
-			return nil, nil, decode.Misfit(path+"[]", "an array directly in an array: BigQuery has no REPEATED of REPEATED; wrap the item in a record")
-		}
 		part, err = d.value(f, name, t.items, path+"[]", depth)
 	default:
 		part, err = d.value(f, name, t, path, depth)
@@ -205,7 +199,14 @@ func (d *description) column(name string, t *typ, path string, depth int) (f *de
 func (d *description) value(f *descriptorpb.FieldDescriptorProto, name string, t *typ, path string, depth int) (*described, error) {
 	switch t.kind {
 	case kindRecord:
+		if t.isRange {
+			f.Options = decode.ColumnOptions(&columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_RANGE})
+		}
 		return d.record(t, decode.TypeName(name), path, depth+1)
+	case kindItem:
+		m := &described{short: decode.TypeName(name) + "Item", long: decode.TypeName(path) + "Item"}
+		d.order = append(d.order, m)
+		return m, d.message(m, path, depth+1, func(add adder) error { return add(t.name, t.items, 1, "") })
 	case kindUnion:
 		m := &described{short: decode.TypeName(name) + "Union", long: decode.TypeName(path) + "Union"}
 		d.order = append(d.order, m)

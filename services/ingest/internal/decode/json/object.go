@@ -14,10 +14,12 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 	if c == '}' {
 		return d.end(ob, seen, p, o)
 	}
-	expect := 0 // the field that comes next if the payload follows the schema
+	follows := d.follows[ob.first : ob.first+len(ob.steps)+1]
+	last := 0 // the field before, plus one
 	for {
 		at, i := p, -1
-		if expect < len(ob.steps) && len(src)-p >= 24 {
+		expect := int(follows[last])
+		if len(src)-p >= 24 {
 			s, w := &ob.steps[expect], src[p:p+24]
 			if (binary.LittleEndian.Uint64(w)^s.head[0])&s.mask[0]|
 				(binary.LittleEndian.Uint64(w[8:])^s.head[1])&s.mask[1]|
@@ -35,6 +37,8 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 				if p = d.unknown(name, at, p); p < 0 {
 					return p, o
 				}
+			} else {
+				follows[last] = uint16(i)
 			}
 		}
 		if i >= 0 {
@@ -48,7 +52,12 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 			p = space(src, p)
 			d.room(p, o)
 			value, row := p, o
-			if p, o = d.field(s, p, o); p < 0 {
+			if s.plain && peek(src, p) != 'n' {
+				p, o = d.single(s, p, o)
+			} else {
+				p, o = d.field(s, p, o)
+			}
+			if p < 0 {
 				return d.in(s.name), o
 			}
 			if s.take != 0 && o > row {
@@ -57,7 +66,7 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 					return d.in(s.name), o
 				}
 			}
-			expect = i + 1
+			last = i + 1
 		}
 		if c = peek(src, p); c != ',' {
 			p = space(src, p)
@@ -97,8 +106,7 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 				d.fail(p, "the field is missing, and the schema requires it")
 				return d.in(s.name), o
 			}
-			need := len(d.src) - p + slack + len(s.fallback)
-			if len(d.out)-o < need {
+			if need := len(s.fallback) + slack; len(d.out)-o < need {
 				d.grow(o, need)
 			}
 			row := o
@@ -129,18 +137,6 @@ func (d *Decoder) key(p int) (name []byte, _ int) {
 	return name, space(src, p+1)
 }
 
-// unknown deals with a field that the schema does not know: its name is at at, its value at p.
-func (d *Decoder) unknown(name []byte, at, p int) int {
-	if d.plan.settings.Unknown == Drop {
-		if p = d.skip(p); p < 0 {
-			return d.in(shown(name))
-		}
-		return p
-	}
-	d.fail(at, "the schema does not know the field")
-	return d.in(shown(name))
-}
-
 // field decodes the value of a field at p: nothing for null, each item of an array.
 func (d *Decoder) field(s *step, p, o int) (int, int) {
 	src := d.src
@@ -151,6 +147,20 @@ func (d *Decoder) field(s *step, p, o int) (int, int) {
 			return d.fail(p-4, "null, and the schema requires a value"), o
 		}
 		return p, o
+	case s.deep:
+		if s.name != "" {
+			d.extra.enter(place{name: s.name})
+		}
+		if p, o = d.within(s, p, o); p >= 0 && s.name != "" {
+			d.extra.leave()
+		}
+		return p, o
+	}
+	return d.within(s, p, o)
+}
+
+func (d *Decoder) within(s *step, p, o int) (int, int) {
+	switch {
 	case s.many:
 		return d.items(s, p, o)
 	case s.kind == kindMap:
@@ -171,12 +181,18 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 	}
 	for index := 0; ; index++ {
 		d.room(p, o)
-		if peek(src, p) == 'n' && s.kind != kindJSON {
+		if peek(src, p) == 'n' && s.kind != kindItem {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}
+		if s.deep {
+			d.extra.enter(place{kind: placeIndex, index: index})
+		}
 		if p, o = d.single(s, p, o); p < 0 {
 			return d.under(index), o
+		}
+		if s.deep {
+			d.extra.leave()
 		}
 		p = space(src, p)
 		switch peek(src, p) {

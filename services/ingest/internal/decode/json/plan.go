@@ -11,6 +11,7 @@ package json
 
 import (
 	"fmt"
+	"hash/maphash"
 	"slices"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -22,9 +23,10 @@ type Language uint8
 // An Avro schema (.avsc) is read as the shape of natural JSON, not of Avro's JSON encoding.
 const (
 	Avro Language = iota
+	JSONSchema
 )
 
-var readers = map[Language]func(schema []byte, payload string) (*typ, error){Avro: readAvro}
+var readers = map[Language]func(schema []byte, payload string) (*typ, error){Avro: readAvro, JSONSchema: readJSONSchema}
 
 // Unknown is what becomes of fields that the schema does not know.
 type Unknown uint8
@@ -50,7 +52,9 @@ type Plan struct {
 	settings Settings
 	schema   *typ
 	root     *object
-	guesses  int // how many messages there are to guess the length of
+	extra    *step // of the column of unknown fields, if they are kept
+	follows  int   // the length of Decoder.follows
+	guesses  int   // how many messages there are to guess the length of
 }
 
 // Compile compiles a schema. The error is a *decode.SchemaError where it is about one field: a payload that is no object, contains itself,
@@ -63,6 +67,14 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	if err != nil {
 		return nil, err
 	}
+	return compileTypes(t, s, o)
+}
+
+// compileTypes compiles what a schema was read as.
+func compileTypes(t *typ, s Settings, o decode.Options) (_ *Plan, err error) {
+	if t, err = withColumns(t, &o); err != nil {
+		return nil, err
+	}
 	if _, err := describe(t, o.Payload, s.Unknown == Keep); err != nil {
 		return nil, err
 	}
@@ -73,6 +85,11 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	c := compiler{plan: p, objects: map[*typ]*object{}}
 	if p.root, err = c.object(t, o.Payload); err != nil {
 		return nil, err
+	}
+	if s.Unknown == Keep {
+		if p.extra, err = c.step(&typ{kind: kindJSON}, int(t.extraNumber()), o.Payload+"."+extraName); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }
@@ -88,6 +105,8 @@ func (p *Plan) decoder() *Decoder {
 	for i := range d.guess {
 		d.guess[i] = 1
 	}
+	d.follows = make([]uint16, p.follows)
+	d.extra.keep, d.keys.seed = p.settings.Unknown == Keep, maphash.MakeSeed()
 	d.taken.unit = p.options.EventTimeUnit
 	return d
 }
@@ -108,12 +127,17 @@ type Decoder struct {
 	used int
 	// guess is how many bytes the length of each message took last: a right guess saves moving the message.
 	guess []uint8
+	// follows holds for each object the field that came first last time, and for each of its fields the one that came next: payloads of one
+	// producer have their fields in one order, so that most names are compared and not looked up.
+	follows []uint16
 	// nest is the stack of a value that is only checked.
 	nest []byte
 	// scratch holds a text without its escapes.
 	scratch []byte
 
 	taken taken
+	extra extra
+	keys  keys
 	fault fault
 }
 
@@ -122,10 +146,13 @@ type Decoder struct {
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	d.src, d.out = payload, dst[:cap(dst)]
 	d.used = 0
+	d.extra.reset()
+	d.keys.drop(0)
 	d.taken.hasID, d.taken.hasTime = false, false
 	p, o := d.payload(len(dst))
 	out := d.out
 	d.src, d.out = nil, nil
+	d.scratch, d.extra.text, d.keys.slots, d.nest = trim(d.scratch), trim(d.extra.text), trim(d.keys.slots), trim(d.nest)
 	if p < 0 {
 		return dst, d.fault.take(&d.plan.options)
 	}
@@ -149,7 +176,7 @@ func (d *Decoder) payload(o int) (int, int) {
 	if p = space(src, p); p != len(src) {
 		return d.fail(p, "bytes are left over behind the object"), 0
 	}
-	return p, o
+	return p, d.writeExtra(o)
 }
 
 // room makes sure that the rest of the payload fits into the output behind o.

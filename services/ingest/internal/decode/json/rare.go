@@ -6,6 +6,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // rare decodes a value of the kinds that are not worth a place in single.
@@ -24,15 +26,48 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	case kindDecimal:
 		return d.decimal(s, p, o)
 	case kindJSON:
-		q := d.skip(p)
+		q := d.skip(p, maxDepth)
 		if q < 0 {
 			return q, o
 		}
 		return q, d.put(s, d.src[p:q], o)
 	case kindUnion:
 		return d.union(s, p, o)
+	case kindItem:
+		start := d.begin(s, o)
+		if p, o = d.field(s.value, p, start); p < 0 {
+			return p, o
+		}
+		return p, d.finish(s, start, o)
+	case kindGeography, kindInterval:
+		return d.checked(s, p, o)
 	}
 	return d.wants(p, "null"), o // kindNull
+}
+
+var checks = map[kind]*decode.Column{kindGeography: {Type: decode.Geography}, kindInterval: {Type: decode.Interval}}
+
+// checked decodes a text that BigQuery reads: a GEOGRAPHY, which may also be GeoJSON as an object, or an INTERVAL.
+func (d *Decoder) checked(s *step, p, o int) (int, int) {
+	var text []byte
+	var q int
+	switch c := peek(d.src, p); {
+	case c == '"':
+		text, q = d.raw(p)
+	case c == '{' && s.kind == kindGeography:
+		if q = d.skip(p, maxDepth); q >= 0 {
+			text = d.src[p:q]
+		}
+	default:
+		return d.wants(p, "a text of type "+s.kind.String()), o
+	}
+	if q < 0 {
+		return q, o
+	}
+	if reason := checks[s.kind].CheckText(text); reason != "" {
+		return d.fail(p, reason), o
+	}
+	return q, d.put(s, text, o)
 }
 
 // symbols are those of an enum, and what stands for others, if anything.
@@ -131,6 +166,8 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 	if peek(src, p) == '}' {
 		return p + 1, o
 	}
+	known := d.keys.table(16)
+	outermost := known.from
 	for {
 		d.room(p, o)
 		start, at := d.begin(s, o), p
@@ -153,16 +190,29 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 		}
 		p = space(src, p+1)
 		d.room(p, end)
+		if s.deep {
+			d.extra.enter(place{kind: placeKey, key: at})
+		}
 		if p, o = d.field(s.value, p, end); p < 0 {
 			key, _ := d.rawAgain(at)
 			return d.in(shown(key)), o
 		}
+		if s.deep {
+			d.extra.leave()
+		}
+		body := o - start
 		o = d.finish(s, start, o)
+		if !d.keys.add(&known, d.out, o-body+1) {
+			d.fail(at, "the key is there twice")
+			key, _ := d.rawAgain(at)
+			return d.in(shown(key)), o
+		}
 		p = space(src, p)
 		switch peek(src, p) {
 		case ',':
 			p = space(src, p+1)
 		case '}':
+			d.keys.drop(outermost)
 			return p + 1, o
 		default:
 			return d.fail(p, "a comma or } belongs here, not "+charAt(src, p)), o

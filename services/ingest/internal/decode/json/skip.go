@@ -10,8 +10,8 @@ import (
 // are dropped are held to it as well. Elsewhere the schema bounds the depth.
 const maxDepth = 500
 
-// skip checks the value at p and returns the position behind it.
-func (d *Decoder) skip(p int) int {
+// skip checks the value at p, which may nest so deep, and returns the position behind it.
+func (d *Decoder) skip(p, depth int) int {
 	src := d.src
 	d.nest = d.nest[:0]
 	for {
@@ -20,7 +20,7 @@ func (d *Decoder) skip(p int) int {
 		case '"':
 			p = d.skipText(p)
 		case '{', '[':
-			if len(d.nest) == maxDepth {
+			if len(d.nest) == depth {
 				return d.fail(p, "values nest deeper than 500 levels, BigQuery's limit")
 			}
 			q := space(src, p+1)
@@ -113,7 +113,7 @@ func (d *Decoder) skipText(p int) int {
 		switch c := peek(src, p); {
 		case c == '"':
 			if high&highs != 0 && !utf8.Valid(src[from:p]) {
-				return d.fail(from, "text is not valid UTF-8")
+				return d.fail(from-1, "text is not valid UTF-8")
 			}
 			return p + 1
 		case c == '\\':

@@ -1,6 +1,7 @@
 package json
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -47,7 +48,7 @@ func stops(w uint64) uint64 {
 // unquote copies the text behind the quote at p-1 to out[o:], which has room for what is left of the payload and eight bytes, its escapes
 // resolved. It returns the positions behind the closing quote and behind the text.
 func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
-	src, from := d.src, o
+	src, from, at := d.src, o, p-1
 	var high uint64 // the bits of all bytes: the high ones tell of text beyond ASCII
 	for {
 		for p+8 <= len(src) {
@@ -73,7 +74,7 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 		switch c := peek(src, p); {
 		case c == '"':
 			if high&highs != 0 && !utf8.Valid(out[from:o]) {
-				return d.fail(p-(o-from), "text is not valid UTF-8"), 0
+				return d.fail(at, "text is not valid UTF-8"), 0
 			}
 			return p + 1, o
 		case c == '\\':
@@ -155,7 +156,7 @@ func (d *Decoder) raw(p int) (text []byte, _ int) {
 		return nil, q
 	}
 	text = d.src[p+1 : q-1]
-	if slices.Contains(text, '\\') {
+	if bytes.IndexByte(text, '\\') >= 0 {
 		return d.unescaped(p)
 	}
 	return text, q
@@ -174,7 +175,7 @@ func (d *Decoder) unescaped(p int) (text []byte, _ int) {
 // text decodes a string.
 func (d *Decoder) text(s *step, p, o int) (int, int) {
 	if peek(d.src, p) != '"' {
-		if d.lenient {
+		if d.lenient || s.written {
 			return d.textOf(s, p, o)
 		}
 		return d.wants(p, "a string"), o
@@ -197,9 +198,9 @@ func (d *Decoder) text(s *step, p, o int) (int, int) {
 	return q, end + size - 1
 }
 
-// put writes a tag and a text.
+// put writes a tag and a text, which may be longer than what is left of the payload.
 func (d *Decoder) put(s *step, text []byte, o int) int {
-	if need := len(d.src) + len(text) + slack; len(d.out)-o < need {
+	if need := len(text) + slack; len(d.out)-o < need {
 		d.grow(o, need)
 	}
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
@@ -213,7 +214,7 @@ func (d *Decoder) textOf(s *step, p, o int) (int, int) {
 	case '{', '[', '"':
 		return d.wants(p, "a string"), o
 	}
-	q := d.skip(p)
+	q := d.skip(p, maxDepth)
 	if q < 0 {
 		return q, o
 	}

@@ -25,11 +25,14 @@ const (
 	kindMap
 	kindUnion
 	kindArray
+	kindItem // the RECORD around an item of an array that is no column by itself
+	kindGeography
+	kindInterval
 )
 
 var kindNames = [...]string{
 	"null", "boolean", "int", "long", "float", "double", "string", "enum", "bytes", "timestamp", "date", "time", "datetime", "decimal",
-	"json", "record", "map", "union", "array",
+	"json", "record", "map", "union", "array", "item", "geography", "interval",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -42,7 +45,7 @@ type typ struct {
 
 	fields []field // record
 	items  *typ    // array items and map values
-	// nullItems is set where the items of an array or the values of a map may be null.
+	// nullItems is set where the values of a map may be null.
 	nullItems bool
 	branches  []branch // union, null left out
 	symbols   []string // enum
@@ -54,6 +57,23 @@ type typ struct {
 	numbers bool
 
 	precision, scale int // decimal
+	// big is set for a BIGNUMERIC, whatever its digits; unbounded where the column's own bounds hold.
+	big, unbounded bool
+
+	// written is set for a text that is any scalar as it is written; isRange for a record that is a RANGE.
+	written, isRange bool
+}
+
+// arrayOf is an array of items that may be null. A RECORD stands around items that are no column by themselves, as format avro has it:
+// value for those that may be null, since a REPEATED column has no null (GoogleSQL, "Array type"), items for arrays and maps.
+func arrayOf(items *typ, nullable bool) *typ {
+	switch {
+	case items.kind == kindArray || items.kind == kindMap:
+		items = &typ{kind: kindItem, items: items, name: "items"}
+	case nullable:
+		items = &typ{kind: kindItem, items: items, name: "value"}
+	}
+	return &typ{kind: kindArray, items: items}
 }
 
 // field is one field of a record.
@@ -62,8 +82,8 @@ type field struct {
 	name, doc string
 	typ       *typ
 	number    int32
-	// required is set where the field must be there; notNull where null is refused.
-	required, notNull bool
+	// nullable is set where the schema takes null; required where the field must be there; notNull where null is refused.
+	nullable, required, notNull bool
 	// fallback is the JSON of what stands for the field where it is missing; nil for none.
 	fallback []byte
 }
@@ -102,8 +122,10 @@ func (t *typ) takes() takes {
 			return takesNumber | takesString
 		}
 		return takesString
-	case kindString, kindEnum, kindBytes:
+	case kindString, kindEnum, kindBytes, kindInterval:
 		return takesString
+	case kindGeography:
+		return takesString | takesObject
 	case kindRecord, kindMap:
 		return takesObject
 	case kindArray:

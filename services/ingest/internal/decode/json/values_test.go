@@ -239,6 +239,8 @@ var values = map[string][][2]string{
 	`{"type":"array","items":"long"}`: {
 		{`[]`, ``}, {`null`, ``}, {`[1, 2 ,3]`, `x:1 x:2 x:3`}, {`[1,null]`, `!x[1] at 8: null among the items`}, {`[1,"a"]`, `!x[1] at 8: wants a whole number`}, {`[1,]`, `!x[1] at 8: wants a whole number, has no JSON value`}, {`[1 2]`, `!a comma or ]`}, {`5`, `!wants an array`},
 	},
+	`{"type":"array","items":["null","long"]}`:                 {{`[1,null,2]`, `x:{value:1} x:{} x:{value:2}`}, {`[1,"a"]`, `!x[1] at 8: wants a whole number`}},
+	`{"type":"array","items":{"type":"array","items":"long"}}`: {{`[[],[1,2],null,[3]]`, `x:{} x:{items:1 items:2} x:{} x:{items:3}`}, {`[[1],[2,"a"]]`, `!x[1][1] at 13: wants a whole number`}},
 	`{"type":"map","values":"long"}`: {
 		{`{}`, ``}, {`null`, ``}, {`{"a":1,"é\n":2}`, `x:{key:"a" value:1} x:{key:"é\n" value:2}`}, {`{"a":"b"}`, `!x.a at 10: wants a whole number`}, {`{"a":null}`, `!null`}, {`[]`, `!wants an object`}, {`{"a" 1}`, `!a colon`},
 	},

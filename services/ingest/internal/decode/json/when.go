@@ -184,6 +184,15 @@ func (d *Decoder) day(s *step, p, o int) (int, int) {
 		if q < 0 {
 			return q, o
 		}
+		if s.unit != decode.Auto {
+			micros, ok := decode.ToMicros(days, s.unit)
+			if !ok {
+				return d.fail(p, decode.TimestampReason), o
+			}
+			if days = micros / decode.DayMicros; micros%decode.DayMicros < 0 {
+				days--
+			}
+		}
 		if days < decode.MinDays || days > decode.MaxDays {
 			return d.fail(p, "the date is out of BigQuery's range, years 1 to 9999"), o
 		}
@@ -214,15 +223,9 @@ func (d *Decoder) clock(s *step, p, o int) (int, int) {
 		if micros, q = d.integer(p); q < 0 {
 			return q, o
 		}
-		most := int64(decode.DayMicros)
-		if s.unit == decode.Millis {
-			most /= 1000
-		}
-		if micros < 0 || micros >= most {
+		var ok bool
+		if micros, ok = decode.ToMicros(micros, s.unit); !ok || micros < 0 || micros >= decode.DayMicros {
 			return d.fail(p, "the time is not within a day"), o
-		}
-		if s.unit == decode.Millis {
-			micros *= 1000
 		}
 	} else {
 		if peek(d.src, p) != '"' {

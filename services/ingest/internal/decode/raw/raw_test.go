@@ -4,11 +4,11 @@ import (
 	"errors"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-	"google.golang.org/protobuf/proto"
 )
 
 func TestPayloads(t *testing.T) {

@@ -1,0 +1,113 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// drained is what it took to move a topic that was full before the services started.
+type drained struct {
+	rows, bytes int64   // records, and bytes of their values
+	out         float64 // bytes of their rows
+	rate        float64 // rows a second
+	cpu         Services
+	allocated   Services
+}
+
+// startKey is what the cost of starting depends on.
+type startKey struct {
+	lanes int
+	tls   bool
+}
+
+// startCost is the processor time that the services use until every lane is open, with nothing to carry. It is taken from what a run
+// used: a run has too few rows to share it among.
+func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
+	key := startKey{v.Lanes, v.TLS}
+	if cost, known := b.starts[key]; known {
+		return cost, nil
+	}
+	w, err := b.raise(ctx, v)
+	if err != nil {
+		return Services{}, err
+	}
+	defer w.fall()
+	if err := w.stack.UpServices(ctx); err != nil {
+		return Services{}, err
+	}
+	opening, cancel := context.WithTimeout(ctx, stuck)
+	defer cancel()
+	if err := w.awaitOpen(opening); err != nil {
+		return Services{}, err
+	}
+	r, err := w.read(ctx)
+	if err != nil {
+		return Services{}, err
+	}
+	if b.starts == nil {
+		b.starts = map[startKey]Services{}
+	}
+	b.starts[key] = r.cpu()
+	return r.cpu(), nil
+}
+
+// drain fills the topic, starts the services, and waits until every row is settled. The emulator counts rows and keeps none.
+func (w *world) drain(ctx context.Context, rows int64, start Services) (d drained, err error) {
+	d.rows = rows
+	if d.bytes, err = w.produce(ctx, rows, 0); err != nil {
+		return d, err
+	}
+	if err := w.stack.UpServices(ctx); err != nil {
+		return d, err
+	}
+	// The clock starts when the first rows are seen and counts those after them: how fast the services start is another matter.
+	first, began, err := w.firstRows(ctx, rows)
+	if err != nil {
+		return d, err
+	}
+	r, err := w.awaitSettled(ctx, rows, 10*time.Millisecond)
+	if err != nil {
+		return d, err
+	}
+	if rest := rows - first; rest > 0 {
+		d.rate = float64(rest) / time.Since(began).Seconds()
+	}
+	d.cpu = r.cpu().minus(start).atLeastZero()
+	d.allocated = r.allocated()
+	d.out = r.ingest.Sum("waybill_ingest_row_bytes_total")
+	return d, nil
+}
+
+// firstRows waits until the emulator has taken rows, and returns how many and when. Nobody asks the services meanwhile.
+func (w *world) firstRows(ctx context.Context, rows int64) (int64, time.Time, error) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	began, seen, last := time.Now(), time.Time{}, int64(0)
+	var first int64
+	for {
+		n, err := w.taken(ctx)
+		if err != nil {
+			return 0, seen, err
+		}
+		now := time.Now()
+		if n > last {
+			last, began = n, now
+		}
+		if first == 0 && n > 0 {
+			first, seen = n, now
+		}
+		// Only the last rows are awaited by asking ingest: each answer of its metrics costs it a little.
+		if n >= rows {
+			return first, seen, nil
+		}
+		if now.Sub(began) > stuck {
+			return first, seen, w.stalled(n, rows)
+		}
+		select {
+		case <-ctx.Done():
+			return first, seen, fmt.Errorf("%d of %d rows: %w", n, rows, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}

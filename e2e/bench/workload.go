@@ -1,0 +1,89 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/waybill-data/waybill/sandbox/events"
+	"github.com/waybill-data/waybill/sandbox/events/schemas"
+)
+
+// Workload is records of one kind, and what ingest is told to make of them.
+type Workload struct {
+	Name string
+	// Topic takes the records; the sandbox's generator makes those that belong to it.
+	Topic string
+	// Rows is how many records a run moves unless it is told otherwise: a few seconds' worth.
+	Rows int64
+	// contracts is the YAML list for ingest, files what it names.
+	contracts string
+	files     map[string][]byte
+}
+
+// Workloads are all there are, in the order of the tables.
+func Workloads() []Workload {
+	return []Workload{
+		{
+			Name: "json-270", Topic: events.ScanJSONTopic, Rows: 500_000,
+			contracts: scanContract("json", events.ScanJSONTopic, "schema: parcel_scan.avsc"),
+			files:     map[string][]byte{"parcel_scan.avsc": []byte(schemas.ParcelScan)},
+		},
+		{
+			Name: "proto-270", Topic: events.ScanProtoTopic, Rows: 600_000,
+			contracts: scanContract("protobuf", events.ScanProtoTopic, "schema: parcel_scan.binpb\n    message: "+schemas.ParcelScanMessage),
+			files:     map[string][]byte{"parcel_scan.binpb": schemas.ParcelScanSet},
+		},
+		{Name: "avro-v6", Topic: events.DeliveryTopic, Rows: 40_000, contracts: "  - builtin: delivery.v6\n"},
+		{Name: "avro-stock", Topic: events.StockTopic, Rows: 800_000, contracts: "  - builtin: stock.v1\n"},
+	}
+}
+
+func scanContract(format, topic, schema string) string {
+	return fmt.Sprintf(`  - topic: %s
+    format: %s
+    %s
+    table: %s
+    types: [contracts.parcel.parcel_scans.*]
+    event_id: scan_id
+    event_time: {field: scanned_at, unit: us}
+`, topic, format, schema, topic)
+}
+
+// find is the workloads of the given names; all of them for none.
+func find(names []string) ([]Workload, error) {
+	all := Workloads()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var found []Workload
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(w Workload) bool { return w.Name == name })
+		if i < 0 {
+			var known []string
+			for _, w := range all {
+				known = append(known, w.Name)
+			}
+			return nil, fmt.Errorf("there is no workload %q: choose %s", name, strings.Join(known, ", "))
+		}
+		found = append(found, all[i])
+	}
+	return found, nil
+}
+
+// write lays the files that the contracts name into dir.
+func (w *Workload) write(dir string) error {
+	for name, data := range w.files {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generator makes no event that cannot become a row.
+func generator() events.Config {
+	return events.Config{Seed: 1, ContainerEvery: -1, TruncatedEvery: -1, UnknownTypeEvery: -1}
+}

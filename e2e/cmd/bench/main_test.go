@@ -1,0 +1,58 @@
+package main
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+func parse(t *testing.T, args ...string) (*command, string, error) {
+	t.Helper()
+	var c command
+	parser, err := kong.New(&c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return &c, "", err
+	}
+	return &c, parsed.Command(), nil
+}
+
+// Without a command bench runs; lists take commas, as `make bench` passes them.
+func TestCommandLine(t *testing.T) {
+	c, name, err := parse(t, "--workload=avro-v6,json-270", "--lanes=1,8", "--latency=0,100", "--loads=0.1,0.01", "--runs=5", "--live=2s")
+	if err != nil || name != "run" {
+		t.Fatalf("%q, %v", name, err)
+	}
+	if !slices.Equal(c.Run.Workload, []string{"avro-v6", "json-270"}) || !slices.Equal(c.Run.Lanes, []int{1, 8}) || !slices.Equal(c.Run.Latency, []int{0, 100}) ||
+		!slices.Equal(c.Run.Loads, []float64{0.1, 0.01}) || c.Run.Runs != 5 || c.Run.Live != 2*time.Second || c.Run.Out != "bench.json" {
+		t.Errorf("%+v", c.Run)
+	}
+	if c, name, err := parse(t, "scale", "--gb=2.5", "--region=single"); err != nil || name != "scale" || c.Scale.GB != 2.5 || c.Scale.Partitions != 1000 {
+		t.Errorf("%q, %v: %+v", name, err, c.Scale)
+	}
+	for _, wrong := range [][]string{{"--matrix=some"}, {"--lanes=many"}, {"scale", "--region=moon"}, {"compare", "one.json"}, {"linger", "--lanes=1,8"}} {
+		if _, _, err := parse(t, wrong...); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+}
+
+func TestOnOff(t *testing.T) {
+	if got, err := onOff([]string{"both"}); err != nil || !slices.Equal(got, []bool{false, true}) {
+		t.Errorf("both: %v, %v", got, err)
+	}
+	if got, err := onOff([]string{"ON", "0"}); err != nil || !slices.Equal(got, []bool{true, false}) {
+		t.Errorf("ON, 0: %v, %v", got, err)
+	}
+	if _, err := onOff([]string{"maybe"}); err == nil {
+		t.Error("maybe is taken")
+	}
+	if got, err := onOff(nil); err != nil || got != nil {
+		t.Errorf("nothing: %v, %v", got, err)
+	}
+}

@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Fault makes the registry answer with a status of HTTP instead of a schema, or late.
+type Fault struct {
+	ID int `json:"id,omitempty"`
+	// Status is what is answered, from 400 on; 0 answers as usual, after Delay.
+	Status int `json:"status,omitempty"`
+	// Delay comes before the answer, as in 250ms.
+	Delay string `json:"delay,omitempty"`
+	// Count is the number of requests it is for, 0 for all until it is removed.
+	Count int `json:"count,omitempty"`
+	// Hits is the number of requests it was for so far; set in answers only.
+	Hits int `json:"hits"`
+
+	delay time.Duration
+}
+
+// faults are those in force.
+type faults struct {
+	mu   sync.Mutex
+	next int
+	all  []*Fault
+}
+
+// add installs a fault.
+func (f *faults) add(fault Fault) (Fault, error) {
+	if fault.Delay != "" {
+		var err error
+		if fault.delay, err = time.ParseDuration(fault.Delay); err != nil || fault.delay < 0 {
+			return fault, fmt.Errorf("delay %q is no time: write for example 250ms", fault.Delay)
+		}
+	}
+	switch {
+	case fault.Status != 0 && (fault.Status < 400 || fault.Status > 599):
+		return fault, fmt.Errorf("status %d is no error: use 400 to 599", fault.Status)
+	case fault.Status == 0 && fault.delay == 0:
+		return fault, fmt.Errorf("nothing would happen: give a status, a delay or both")
+	case fault.Count < 0:
+		return fault, fmt.Errorf("count %d is negative", fault.Count)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.next++
+	fault.ID, fault.Hits = f.next, 0
+	f.all = append(f.all, &fault)
+	return fault, nil
+}
+
+// hit is what the next request is met with.
+func (f *faults) hit() (status int, delay time.Duration) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, fault := range f.all {
+		if fault.Count > 0 && fault.Hits >= fault.Count {
+			continue
+		}
+		fault.Hits++
+		delay += fault.delay
+		status = max(status, fault.Status)
+	}
+	return status, delay
+}
+
+// wrap puts the faults before a handler.
+func (f *faults) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		status, delay := f.hit()
+		if delay > 0 {
+			timer := time.NewTimer(delay)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		if status != 0 {
+			answer(w, status, map[string]any{"error_code": status*100 + 1, "message": "a fault of the sandbox"})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Handler serves the faults: GET lists them, POST adds the Fault in its body, DELETE removes all, or the one in ?id=. It answers
+// JSON; an error is {"error": "…"} with status 400.
+func (r *Registry) Handler() http.Handler { return http.HandlerFunc(r.faults.serve) }
+
+func (f *faults) serve(w http.ResponseWriter, r *http.Request) {
+	switch r.Method {
+	case http.MethodGet:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		answer(w, http.StatusOK, append([]*Fault{}, f.all...))
+	case http.MethodPost:
+		var fault Fault
+		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+		decoder.DisallowUnknownFields()
+		err := decoder.Decode(&fault)
+		if err == nil {
+			fault, err = f.add(fault)
+		}
+		if err != nil {
+			answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+			return
+		}
+		answer(w, http.StatusOK, fault)
+	case http.MethodDelete:
+		text := r.URL.Query().Get("id")
+		id, err := strconv.Atoi(text)
+		if text != "" && (err != nil || id <= 0) {
+			answer(w, http.StatusBadRequest, map[string]string{"error": "id is not a positive number: " + text})
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		before := len(f.all)
+		f.all = slices.DeleteFunc(f.all, func(fault *Fault) bool { return text == "" || fault.ID == id })
+		answer(w, http.StatusOK, map[string]int{"removed": before - len(f.all)})
+	default:
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "use GET, POST or DELETE"})
+	}
+}
+
+func answer(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(body) // the client is gone: nothing to tell it
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/services/ingest"
+)
+
+type contractsCmd struct {
+	List contractsListCmd `cmd:"" help:"List the contracts: topic, types, format, schema, table and policies."`
+	Test contractsTestCmd `cmd:"" help:"Decode sample records and print their rows as JSON, or the byte at fault."`
+	Diff contractsDiffCmd `cmd:"" help:"Compare the tables with the rows that are to go to them. Changes nothing."`
+}
+
+type contractsListCmd struct{ file }
+
+// Help is shown below the flags.
+func (contractsListCmd) Help() string {
+	return `Examples:
+  ingest contracts list
+  ingest contracts list -c staging.yaml`
+}
+
+// Run lists.
+func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
+	config, err := ingest.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	contracts, err := ingest.OpenContracts(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer contracts.Close()
+	t := newTable(std.Out, terminalWidth(std.Out), nil, "TOPIC", "CONTRACT", "TYPES", "FORMAT", "SCHEMA", "TABLE", "POLICIES")
+	for _, e := range contracts.List() {
+		t.add(topic(&e), e.Name, typeList(e.Types), e.Format, schema(&e), e.Table, policies(&e))
+	}
+	t.flush()
+	return nil
+}
+
+// topic is the entry's topic, or its pattern between slashes.
+func topic(e *ingest.Contract) string {
+	if e.TopicPattern != "" {
+		return "/" + e.TopicPattern + "/"
+	}
+	return e.Topic
+}
+
+// schema is where the entry's columns come from.
+func schema(e *ingest.Contract) string {
+	switch {
+	case e.Builtin != "":
+		return "built in"
+	case e.Message != "":
+		return e.Schema + " " + e.Message
+	case e.Schema != "":
+		return e.Schema
+	}
+	return "-"
+}
+
+// typeList is a list of types; a long one is cut.
+func typeList(types []string) string {
+	const most = 3
+	if len(types) > most {
+		return fmt.Sprintf("%s, %d more", strings.Join(types[:most], ", "), len(types)-most)
+	}
+	return strings.Join(types, ", ")
+}
+
+// policies is what the entry says beyond its table, where it is not the default.
+func policies(e *ingest.Contract) string {
+	said := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
+	for _, p := range []struct{ name, value, usual string }{
+		{"evolution", e.Evolution, "off"},
+		{"unknown types", e.Unknown, "dead_letter"},
+		{"tombstones", e.Tombstones, "ignore"},
+		{"unknown fields", e.UnknownFields, ""},
+		{"key", e.Key, "keep"},
+	} {
+		if p.value != p.usual {
+			said = append(said, p.name+" "+strings.ReplaceAll(p.value, "_", " "))
+		}
+	}
+	if len(e.Ignore) > 0 {
+		said = append(said, "ignores "+typeList(e.Ignore))
+	}
+	return strings.Join(said, ", ")
+}

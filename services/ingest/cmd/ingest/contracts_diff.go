@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/cli"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest"
+)
+
+type contractsDiffCmd struct {
+	file
+	Timeout time.Duration `default:"30s" help:"How long to wait for the writer (${default})."`
+	Extra   bool          `help:"Also show columns that only the table has; they stay null."`
+}
+
+// Help is shown below the flags.
+func (contractsDiffCmd) Help() string {
+	return `Asks a writer of the configuration, which asks BigQuery. Nothing is created or changed.
+Exit status 0: every lane will run; 1: the rows of some table would be refused.
+
+Examples:
+  ingest contracts diff
+  ingest contracts diff -c staging.yaml --extra`
+}
+
+// What becomes of a table.
+const (
+	verdictCreated = "will be created"
+	verdictFits    = "fits"
+	verdictColumns = "columns to add"
+	verdictRefused = "REFUSED"
+)
+
+// Run compares.
+func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
+	config, err := ingest.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	contracts, err := ingest.OpenContracts(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer contracts.Close()
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	diffs, err := contracts.Diff(ctx)
+	if err != nil {
+		return err
+	}
+	if c.print(std.Out, diffs) {
+		return cli.ErrFailed
+	}
+	return nil
+}
+
+// print prints the tables, then the columns of those that differ, and tells whether any is refused.
+func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refused bool) {
+	width := terminalWidth(out)
+	tables := newTable(out, width, nil, "TABLE", "TOPIC", "CONTRACT", "EVOLUTION", "VERDICT")
+	counts := map[string]int{}
+	for i := range diffs {
+		d := &diffs[i]
+		v := verdict(d)
+		counts[v]++
+		tables.add(d.Diff.GetTable(), topic(&d.Contract), d.Contract.Name, d.Contract.Evolution, v+summary(d))
+	}
+	tables.flush()
+	for i := range diffs {
+		c.columns(out, width, &diffs[i])
+	}
+	fmt.Fprintf(out, "\n%s: %d to be created, %d fitting, %d with columns to add, %d refused\n",
+		plural(len(diffs), "table", "tables"), counts[verdictCreated], counts[verdictFits], counts[verdictColumns], counts[verdictRefused])
+	return counts[verdictRefused] > 0
+}
+
+// verdict is what becomes of a table.
+func verdict(d *ingest.TableDiff) string {
+	if !d.Diff.GetExists() {
+		return verdictCreated
+	}
+	v := verdictFits
+	for _, difference := range d.Diff.GetDifferences() {
+		switch difference.GetKind() {
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
+			if d.Contract.Evolution != "additive" {
+				return verdictRefused
+			}
+			v = verdictColumns
+		default:
+			return verdictRefused
+		}
+	}
+	return v
+}
+
+// summary counts the differences.
+func summary(d *ingest.TableDiff) string {
+	counts := map[lanev1.DifferenceKind]int{}
+	for _, difference := range d.Diff.GetDifferences() {
+		counts[difference.GetKind()]++
+	}
+	var parts []string
+	for _, k := range []struct {
+		kind lanev1.DifferenceKind
+		what string
+	}{
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, "of another type"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, "missing"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, "to relax"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, "only in the table"},
+	} {
+		if counts[k.kind] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", counts[k.kind], k.what))
+		}
+	}
+	if len(parts) == 0 || !d.Diff.GetExists() {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// columns prints the columns of a table that differ.
+func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff) {
+	if !d.Diff.GetExists() {
+		return
+	}
+	t := newTable(out, width, nil, "COLUMN", "TABLE HAS", "ROWS HAVE", "WHAT HAPPENS")
+	additive := d.Contract.Evolution == "additive"
+	some := false
+	for _, difference := range d.Diff.GetDifferences() {
+		var what string
+		switch difference.GetKind() {
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
+			if !c.Extra {
+				continue
+			}
+			what = "stays null"
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
+			what = pick(additive, "added", "refused: add the column, or set evolution: additive")
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
+			what = pick(additive, "relaxed to NULLABLE", "refused: relax the column, or set evolution: additive")
+		default:
+			what = "refused: no evolution changes a type; use another table or column"
+		}
+		t.add(difference.GetColumn(), dash(difference.GetHave()), dash(difference.GetWant()), what)
+		some = true
+	}
+	if some {
+		fmt.Fprintf(out, "\n%s\n", d.Diff.GetTable())
+		t.flush()
+	}
+}
+
+func pick(yes bool, then, otherwise string) string {
+	if yes {
+		return then
+	}
+	return otherwise
+}

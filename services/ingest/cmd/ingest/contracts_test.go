@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
+
+// tables is a writer that compares tables as it was told.
+type tables struct {
+	lanev1.UnimplementedTableServiceServer
+	diff func(*lanev1.Route) (*lanev1.TableDiff, error)
+}
+
+func (s *tables) Diff(_ context.Context, req *lanev1.DiffRequest) (*lanev1.DiffResponse, error) {
+	resp := &lanev1.DiffResponse{}
+	for _, r := range req.GetRoutes() {
+		d, err := s.diff(r)
+		if err != nil {
+			return nil, err
+		}
+		resp.Tables = append(resp.Tables, d)
+	}
+	return resp, nil
+}
+
+func startTables(t *testing.T, diff func(*lanev1.Route) (*lanev1.TableDiff, error)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	if diff != nil {
+		lanev1.RegisterTableServiceServer(server, &tables{diff: diff})
+	}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	t.Cleanup(func() {
+		server.Stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// contractsConfig writes a configuration with three contracts.
+func contractsConfig(t *testing.T, writer string) (path string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"ingest.yaml": fmt.Sprintf(`
+kafka: {brokers: '127.0.0.1:1', group: g}
+writer: {endpoints: '%s'}
+contracts:
+  - builtin: stock.v1
+    evolution: additive
+  - {topic: orders, format: avro, schema: order.avsc, table: orders, types: [a.Order, a.Paid, a.x, a.y], ignore: [a.Ping], delivery: at_least_once}
+  - {topic_pattern: 'raw\..*', format: raw, as: json, table: raw, types: ['*'], tombstones: row}
+`, writer),
+		"order.avsc": `{"type": "record", "name": "Order", "fields": [
+			{"name": "id", "type": "string"}, {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
+			{"name": "day", "type": {"type": "int", "logicalType": "date"}}, {"name": "note", "type": ["null", "string"]}]}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return filepath.Join(dir, "ingest.yaml")
+}
+
+func commandLine(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	code = run(t.Context(), args, &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+func TestContractsList(t *testing.T) {
+	code, out, errs := commandLine(t, "contracts", "list", "-c", contractsConfig(t, "127.0.0.1:1"))
+	want := `  TOPIC                             CONTRACT  TYPES                                              FORMAT  SCHEMA      TABLE                  POLICIES
+  sms_physical_stock_updated_topic  stock.v1  contracts.sms.sms_physical_stock_updated_events.*  avro    built in    physical_stock_events  exactly once, evolution additive
+  orders                            order     a.Order, a.Paid, a.x, 1 more                       avro    order.avsc  orders                 at least once, ignores a.Ping
+  /raw\..*/                         raw       *                                                  raw     -           raw                    exactly once, tombstones row
+`
+	if code != 0 || out != want || errs != "" {
+		t.Errorf("exit status %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestContractsTest(t *testing.T) {
+	config := contractsConfig(t, "127.0.0.1:1")
+	dir := filepath.Dir(config)
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	order := file("order.bin", "\x04ab\x02\x02\x00")
+	code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--topic", "orders", "--type", "a.Order", order)
+	var row struct {
+		ID      *string `json:"event_id"`
+		Type    string  `json:"event_type"`
+		Topic   string  `json:"kafka_topic"`
+		Payload struct {
+			ID, At, Day string
+			Note        *string
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &row); err != nil || code != 0 {
+		t.Fatalf("exit status %d, %v\n%s%s", code, err, out, errs)
+	}
+	if row.Type != "Order" || row.Topic != "orders" || row.Payload.ID != "ab" || row.Payload.Note != nil || row.Payload.Day != "1970-01-02" ||
+		row.Payload.At != "1970-01-01 00:00:00.000001 UTC" || !strings.Contains(out, `"note": null`) || !strings.Contains(out, "\n  \"payload\": {\n") {
+		t.Errorf("got %s", out)
+	}
+
+	for name, tt := range map[string]struct {
+		args     []string
+		code     int
+		out, err []string
+	}{
+		"cut": {
+			[]string{"--contract", "order", order, file("cut.bin", "\x04ab\x02")},
+			1,
+			[]string{`"id": "ab"`},
+			[]string{"cut.bin: order: payload.day at byte 4: ", "04 61 62 02 ", "^^", "byte 4", "1 row, 1 failure"},
+		},
+		"lines": {
+			[]string{"--topic", "raw.a", "--lines", "--compact", file("lines.json", "{\"a\": 1}\n\n[1,\n2\r\n")},
+			1,
+			[]string{`"payload":{"a": 1}}` + "\n", `"kafka_topic":"raw.a"`, `"kafka_offset":2`, `"payload":2}` + "\n"},
+			[]string{"lines.json:3: raw: payload at byte 3", "2 rows, 1 failure"},
+		},
+		"hex":         {[]string{"--contract", "order", "--hex", file("order.hex", "04 61 62\n02 02 00\n")}, 0, []string{`"id": "ab"`}, []string{"1 row, 0 failures"}},
+		"base64":      {[]string{"--contract", "order", "--base64", "--lines", file("order.b64", "BGFiAgIA\nBGFiAgIA\n")}, 0, []string{`"id": "ab"`}, []string{"2 rows, 0 failures"}},
+		"no hex":      {[]string{"--contract", "order", "--hex", order}, 1, nil, []string{"order.bin: it is not hex"}},
+		"no contract": {[]string{"--contract", "nope", order}, 1, nil, []string{"there is no contract nope", "order (topic orders)", `raw (topics raw\..*)`}},
+		"any":         {[]string{order}, 1, nil, []string{"more than one contract"}},
+		"no topic":    {[]string{"--topic", "nope", order}, 1, nil, []string{"no contract is for the topic nope"}},
+		"no type":     {[]string{"--topic", "orders", "--type", "b", order}, 1, nil, []string{`item_type_name is "b"`}},
+		"ignored":     {[]string{"--topic", "orders", "--type", "a.Ping", order}, 1, nil, []string{"are ignored"}},
+		"no file":     {[]string{"--contract", "order", filepath.Join(dir, "none")}, 1, nil, []string{"no such file"}},
+		"both":        {[]string{"--hex", "--base64", order}, 2, nil, []string{"can't be used together"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", config}, tt.args...)...)
+			if code != tt.code {
+				t.Errorf("exit status %d", code)
+			}
+			for _, want := range tt.out {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q on standard output", want)
+				}
+			}
+			for _, want := range tt.err {
+				if !strings.Contains(errs, want) {
+					t.Errorf("no %q on standard error", want)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%s\n%s", out, errs)
+			}
+		})
+	}
+}
+
+func TestContractsTestReadsStandardInput(t *testing.T) {
+	config := contractsConfig(t, "127.0.0.1:1")
+	path := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(path, []byte("\x04ab\x02\x02\x00"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	before := os.Stdin
+	os.Stdin = in
+	defer func() { os.Stdin = before }()
+	if code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--contract", "order", "-"); code != 0 || !strings.Contains(out, `"id": "ab"`) {
+		t.Errorf("exit status %d\n%s%s", code, out, errs)
+	}
+}
+
+func TestContractsDiff(t *testing.T) {
+	missing := &lanev1.Difference{Column: "payload.note", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"}
+	required := &lanev1.Difference{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"}
+	other := &lanev1.Difference{Column: "payload.day", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "INTEGER", Want: "DATE"}
+	extra := &lanev1.Difference{Column: "old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "STRING"}
+	for name, tt := range map[string]struct {
+		args []string
+		diff func(*lanev1.Route) (*lanev1.TableDiff, error)
+		code int
+		out  string
+		err  string
+	}{
+		"all is well": {
+			diff: func(r *lanev1.Route) (*lanev1.TableDiff, error) {
+				d := &lanev1.TableDiff{Table: "p.d." + r.GetTable(), Exists: r.GetTable() != "raw"}
+				switch r.GetTable() {
+				case "physical_stock_events":
+					d.Differences = []*lanev1.Difference{missing, required}
+				case "orders":
+					d.Differences = []*lanev1.Difference{extra}
+				}
+				return d, nil
+			},
+			out: `  TABLE                      TOPIC                             CONTRACT  EVOLUTION  VERDICT
+  p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   columns to add (1 missing, 1 to relax)
+  p.d.orders                 orders                            order     off        fits (1 only in the table)
+  p.d.raw                    /raw\..*/                         raw       off        will be created
+
+p.d.physical_stock_events
+  COLUMN        TABLE HAS        ROWS HAVE  WHAT HAPPENS
+  payload.note  -                STRING     added
+  payload.id    REQUIRED STRING  STRING     relaxed to NULLABLE
+
+3 tables: 1 to be created, 1 fitting, 1 with columns to add, 0 refused
+`,
+		},
+		"refused": {
+			args: []string{"--extra"}, code: 1,
+			diff: func(r *lanev1.Route) (*lanev1.TableDiff, error) {
+				d := &lanev1.TableDiff{Table: "p.d." + r.GetTable(), Exists: true}
+				switch r.GetTable() {
+				case "physical_stock_events":
+					d.Differences = []*lanev1.Difference{missing, other}
+				case "orders":
+					d.Differences = []*lanev1.Difference{missing, extra}
+				}
+				return d, nil
+			},
+			out: `  TABLE                      TOPIC                             CONTRACT  EVOLUTION  VERDICT
+  p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   REFUSED (1 of another type, 1 missing)
+  p.d.orders                 orders                            order     off        REFUSED (1 missing, 1 only in the table)
+  p.d.raw                    /raw\..*/                         raw       off        fits
+
+p.d.physical_stock_events
+  COLUMN        TABLE HAS  ROWS HAVE  WHAT HAPPENS
+  payload.note  -          STRING     added
+  payload.day   INTEGER    DATE       refused: no evolution changes a type; use another table or column
+
+p.d.orders
+  COLUMN        TABLE HAS  ROWS HAVE  WHAT HAPPENS
+  payload.note  -          STRING     refused: add the column, or set evolution: additive
+  old           STRING     -          stays null
+
+3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
+`,
+		},
+		"no answer": {
+			diff: func(*lanev1.Route) (*lanev1.TableDiff, error) {
+				return nil, status.Error(codes.Unavailable, "BigQuery cannot be asked")
+			}, code: 1, err: "the writer: BigQuery cannot be asked (Unavailable)",
+		},
+		"an old writer": {code: 1, err: "cannot compare tables"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			code, out, errs := commandLine(t, append([]string{"contracts", "diff", "-c", contractsConfig(t, startTables(t, tt.diff))}, tt.args...)...)
+			if code != tt.code || out != tt.out || !strings.Contains(errs, tt.err) {
+				t.Errorf("exit status %d\n%s%s", code, out, errs)
+			}
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// Contract is an entry of the configuration as it was understood.
+type Contract = contract.Entry
+
+// DecodeError says why a record is no row.
+type DecodeError = decode.Error
+
+// Contracts are those of a configuration, for commands that look at them without running.
+type Contracts struct {
+	set     *contract.Set
+	schemas schemas
+	config  Config
+}
+
+// OpenContracts compiles the contracts of a configuration. The error is config.Problems, or that the schema registry does not answer.
+func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
+	set, schemas, err := c.compile(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &Contracts{set: set, schemas: schemas, config: c}, nil
+}
+
+// Close ends the connections to the schema registry.
+func (c *Contracts) Close() { c.schemas.close() }
+
+// List lists the contracts.
+func (c *Contracts) List() []Contract { return c.set.Entries() }
+
+// Choice says which contract a sample is for: by its name, or by topic and type as a record is routed. A topic tells apart contracts of one
+// name.
+type Choice struct{ Contract, Topic, Type string }
+
+// Reader turns samples into rows of one contract.
+type Reader struct {
+	// Contract is the one chosen.
+	Contract Contract
+
+	choice Choice
+	row    *rowPrinter
+}
+
+// Reader finds the contract of a choice. The error says what there is to choose from.
+func (c *Contracts) Reader(choice Choice) (*Reader, error) {
+	all := c.List()
+	var found []Contract
+	switch {
+	case choice.Contract == "" && choice.Topic != "":
+		e, err := c.routed(choice)
+		if err != nil {
+			return nil, err
+		}
+		found = []Contract{*e}
+	default:
+		for _, e := range all {
+			if (choice.Contract == "" || e.Name == choice.Contract) && (choice.Topic == "" || e.Topic == choice.Topic) {
+				found = append(found, e)
+			}
+		}
+	}
+	if len(found) != 1 {
+		var names []string
+		for _, e := range all {
+			if name := fmt.Sprintf("%s (%s)", e.Name, topicOf(&e)); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+		reason := "more than one contract may be meant"
+		if len(found) == 0 {
+			reason = fmt.Sprintf("there is no contract %s", choice.Contract)
+		}
+		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of %s", reason, strings.Join(names, ", "))
+	}
+	row, err := newRowPrinter(found[0].Route)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{Contract: found[0], choice: choice, row: row}, nil
+}
+
+// routed finds the contract that takes records of a type.
+func (c *Contracts) routed(choice Choice) (*Contract, error) {
+	t := c.set.Topic(choice.Topic)
+	if t == nil {
+		return nil, fmt.Errorf("no contract is for the topic %s", choice.Topic)
+	}
+	return t.Takes(choice.Type)
+}
+
+func topicOf(e *Contract) string {
+	if e.Topic == "" {
+		return "topics " + e.TopicPattern
+	}
+	return "topic " + e.Topic
+}
+
+// Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a *DecodeError where the payload is at
+// fault. offset stands for the record's offset.
+func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
+	route := r.Contract.Route
+	err := r.Contract.Prepare(ctx, value)
+	if err == nil && r.Contract.Route != route {
+		r.row, err = newRowPrinter(r.Contract.Route)
+	}
+	if err != nil {
+		return nil, err
+	}
+	topic := r.choice.Topic
+	if topic == "" {
+		topic = r.Contract.Topic
+	}
+	rec := record.Record{Topic: topic, Offset: offset, TimestampMicros: -1, Value: value}
+	var itemType []byte
+	if r.choice.Type != "" {
+		itemType = []byte(r.choice.Type)
+		rec.Headers = []record.Header{{Key: []byte(r.Contract.TypeHeader), Value: itemType}}
+	}
+	framed, err := r.Contract.AppendRow(nil, &rec, itemType, time.Now().UnixMicro())
+	if err != nil {
+		return nil, err
+	}
+	return r.row.print(framed, indent)
+}
+
+// TableDiff is a table compared with the rows of a contract.
+type TableDiff struct {
+	Contract Contract
+	Diff     *lanev1.TableDiff
+}
+
+// mostRoutes is how many tables one call compares (tables.proto).
+const mostRoutes = 1000
+
+// Diff asks a writer to compare the tables of all contracts with their rows. It changes nothing.
+func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
+	conn, err := c.config.Writer.dial(nil)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	var found []TableDiff
+	for entries := range slices.Chunk(c.List(), mostRoutes) {
+		req := &lanev1.DiffRequest{}
+		for i := range entries {
+			req.Routes = append(req.Routes, entries[i].Route)
+		}
+		resp, err := lanev1.NewTableServiceClient(conn).Diff(ctx, req, grpc.WaitForReady(false))
+		switch {
+		case status.Code(err) == codes.Unimplemented:
+			return nil, fmt.Errorf("the writer cannot compare tables: it is older than this ingest, or no writer")
+		case err != nil:
+			return nil, fmt.Errorf("the writer: %s (%s)", status.Convert(err).Message(), status.Code(err))
+		case len(resp.GetTables()) != len(entries):
+			return nil, fmt.Errorf("the writer compared %d of %d tables", len(resp.GetTables()), len(entries))
+		}
+		for i, d := range resp.GetTables() {
+			found = append(found, TableDiff{entries[i], d})
+		}
+	}
+	return found, nil
+}

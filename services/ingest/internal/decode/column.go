@@ -1,0 +1,247 @@
+package decode
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
+)
+
+// Target is the type of column that a contract asks for in place of the one the type map gives.
+type Target uint8
+
+// The targets.
+const (
+	NoTarget Target = iota
+	String
+	JSON
+	Geography
+	Numeric
+	BigNumeric
+	Date
+	Time
+	DateTime
+	Timestamp
+	Interval
+	Range
+)
+
+var targetNames = [...]string{"", "STRING", "JSON", "GEOGRAPHY", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL", "RANGE"}
+
+func (t Target) String() string { return targetNames[t] }
+
+// TargetOf finds a target by its name in BigQuery, in upper case; NoTarget if there is none.
+func TargetOf(name string) Target {
+	return Target(max(0, slices.Index(targetNames[:], name)))
+}
+
+// TargetNames lists the targets.
+func TargetNames() []string { return targetNames[1:] }
+
+var targetColumns = [...]columnv1.ColumnType{
+	JSON: columnv1.ColumnType_COLUMN_TYPE_JSON, Geography: columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY,
+	Numeric: columnv1.ColumnType_COLUMN_TYPE_NUMERIC, BigNumeric: columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC,
+	Date: columnv1.ColumnType_COLUMN_TYPE_DATE, Time: columnv1.ColumnType_COLUMN_TYPE_TIME,
+	DateTime: columnv1.ColumnType_COLUMN_TYPE_DATETIME, Timestamp: columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
+	Interval: columnv1.ColumnType_COLUMN_TYPE_INTERVAL, Range: columnv1.ColumnType_COLUMN_TYPE_RANGE,
+}
+
+// Column is what a contract asks of one column of the payload.
+type Column struct {
+	Type Target
+	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP; Auto where nothing is said.
+	Unit Unit
+	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision BigQuery's own bounds hold.
+	Precision, Scale int
+}
+
+// Source is what a value is before it becomes a column's.
+type Source uint8
+
+// The sources.
+const (
+	// FromText is text in UTF-8, or bytes that hold such.
+	FromText Source = iota
+	// FromNumber is a whole number of up to 64 bits.
+	FromNumber
+	// FromRecord is a record of two fields, start and end.
+	FromRecord
+)
+
+// Check says why values of a source cannot become this column, or the column cannot be; empty if they can.
+func (c *Column) Check(s Source) string {
+	switch {
+	case (s == FromRecord) != (c.Type == Range):
+		return "only a record with the fields start and end becomes a RANGE, and it becomes nothing else"
+	case s == FromNumber && (c.Type == JSON || c.Type == Geography || c.Type == Interval):
+		return "a whole number does not become " + c.Type.String()
+	case s == FromNumber && c.Type == Time && c.Unit == Auto:
+		return "a TIME of a whole number needs a unit: s, ms, us or ns"
+	case s != FromNumber && c.Unit != Auto:
+		return "only a whole number has a unit"
+	}
+	if c.Precision == 0 {
+		return ""
+	}
+	whole, scale := NumericWhole, NumericScale
+	if c.Type == BigNumeric {
+		whole, scale = BigNumericWhole, BigNumericScale
+	}
+	if c.Scale > scale || c.Precision-c.Scale > whole || c.Scale > c.Precision {
+		return fmt.Sprintf("%s has at most %d digits before the point and %d behind it", c.Type, whole, scale)
+	}
+	return ""
+}
+
+// Describe sets the type of a column that is not a RANGE.
+func (c *Column) Describe(f *descriptorpb.FieldDescriptorProto) {
+	f.Type = descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()
+	switch c.Type {
+	case Date:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_INT32.Enum()
+	case Timestamp:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_INT64.Enum()
+	}
+	f.Options = ColumnOptions(&columnv1.Column{Type: targetColumns[c.Type], Precision: int32(c.Precision), Scale: int32(c.Scale)})
+}
+
+// IsNumber says that the column's values are varints in the row, DATE in days and TIMESTAMP in microseconds; else they are texts.
+func (c *Column) IsNumber() bool { return c.Type == Date || c.Type == Timestamp }
+
+// IsVerbatim says that a text becomes a value of the column as it is, once CheckText has nothing against it.
+func (c *Column) IsVerbatim() bool {
+	return c.Type == String || c.Type == JSON || c.Type == Geography || c.Type == Interval
+}
+
+// CheckText says why a text is no value of a column that takes it verbatim; empty if it is.
+func (c *Column) CheckText(text []byte) (reason string) {
+	var at int
+	switch c.Type {
+	case String:
+		at, reason = CheckUTF8(text)
+	case JSON:
+		at, reason = CheckJSON(text)
+	case Geography:
+		at, reason = checkGeography(text)
+	default:
+		return checkInterval(text)
+	}
+	if reason != "" {
+		reason = fmt.Sprintf("%s, at byte %d of the text", reason, at)
+	}
+	return reason
+}
+
+// AppendText appends the column's text that a text becomes. Not for columns whose values are numbers.
+func (c *Column) AppendText(dst, text []byte) (_ []byte, reason string) {
+	switch c.Type {
+	case Numeric, BigNumeric:
+		return c.appendDecimal(dst, text)
+	case Time:
+		micros, rest, ok := parseClock(text)
+		if !ok || len(rest) > 0 {
+			return dst, fmt.Sprintf("%.60q is no time such as 13:05:00.25", text)
+		}
+		return AppendTime(dst, micros), ""
+	case DateTime:
+		micros, ok := parseDateTime(text)
+		if !ok {
+			return dst, fmt.Sprintf("%.60q is no date and time such as 2026-02-28 13:05:00.25, years 1 to 9999", text)
+		}
+		return AppendDateTime(dst, micros), ""
+	}
+	if reason := c.CheckText(text); reason != "" {
+		return dst, reason
+	}
+	return append(dst, text...), ""
+}
+
+// Number is the column's number that a text becomes.
+func (c *Column) Number(text []byte) (v int64, reason string) {
+	if c.Type == Date {
+		days, rest, ok := parseDate(text)
+		if !ok || len(rest) > 0 {
+			return 0, fmt.Sprintf("%.60q is no date such as 2026-02-28, years 1 to 9999", text)
+		}
+		return days, ""
+	}
+	micros, ok := parseTimestamp(text)
+	if !ok {
+		return 0, fmt.Sprintf("%.60q is no timestamp such as 2026-02-28T13:05:00.25+01:00, years 1 to 9999", text)
+	}
+	return micros, ""
+}
+
+// NumberOf is the column's number that a whole number becomes.
+func (c *Column) NumberOf(v int64) (_ int64, reason string) {
+	if c.Type == Date && c.Unit == Auto {
+		if v < MinDays || v > MaxDays {
+			return 0, "the date " + strconv.FormatInt(v, 10) + " is out of BigQuery's range, years 1 to 9999"
+		}
+		return v, ""
+	}
+	micros, ok := ToMicros(v, c.Unit)
+	switch {
+	case !ok:
+		return 0, TimestampReason
+	case c.Type == Date:
+		return floorDiv(micros, DayMicros), ""
+	}
+	return micros, ""
+}
+
+// AppendNumber appends the column's text that a whole number becomes. Not for columns whose values are numbers.
+func (c *Column) AppendNumber(dst []byte, v int64) (_ []byte, reason string) {
+	switch c.Type {
+	case Time:
+		micros, ok := ToMicros(v, c.Unit)
+		if !ok || micros < 0 || micros >= DayMicros {
+			return dst, "the time is not within a day"
+		}
+		return AppendTime(dst, micros), ""
+	case DateTime:
+		micros, ok := ToMicros(v, c.Unit)
+		if !ok {
+			return dst, TimestampReason
+		}
+		return AppendDateTime(dst, micros), ""
+	case Numeric, BigNumeric:
+		var digits [20]byte
+		return c.appendDecimal(dst, strconv.AppendInt(digits[:0], v, 10))
+	}
+	return strconv.AppendInt(dst, v, 10), ""
+}
+
+func floorDiv(v, by int64) int64 {
+	q := v / by
+	if v%by < 0 {
+		q--
+	}
+	return q
+}
+
+// Columns are what a contract asks of its payload's columns, by path without the marks of arrays: order.items.price for the price in
+// order.items[].price.
+type Columns map[string]Column
+
+// Find returns what is asked of the column at a path below the payload; nil if nothing is.
+func (c Columns) Find(path string) *Column {
+	if len(c) == 0 {
+		return nil
+	}
+	if column, ok := c[WithoutMarks(path)]; ok {
+		return &column
+	}
+	return nil
+}
+
+// Paths lists the paths, in order.
+func (c Columns) Paths() []string { return slices.Sorted(maps.Keys(c)) }
+
+// WithoutMarks is a path without the marks of arrays.
+func WithoutMarks(path string) string { return strings.ReplaceAll(path, "[]", "") }

@@ -1,0 +1,146 @@
+package confluent
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// maxKnown bounds the schema ids that a plan knows: ids are foreign input, and each may cost a compiled plan.
+const maxKnown = 1024
+
+// Plan is one version of a contract whose payloads are framed. Safe for concurrent use.
+type Plan struct {
+	contract, payload string
+	columns           decode.Plan
+
+	// known is replaced, never written to, so that looking up takes no lock.
+	known atomic.Pointer[map[uint32]Source]
+	mu    sync.Mutex // held by those who replace it
+}
+
+// Source is what is known of a schema id.
+type Source struct {
+	// Plan decodes the payloads behind the id into the columns of the version; nil when there is a reason why not.
+	Plan decode.Plan
+	// Reason says why its records are refused.
+	Reason string
+	// Until is when to ask again about the id; zero: never.
+	Until time.Time
+}
+
+// NewPlan makes a plan that knows no schema id yet. columns has the columns; its decoders are not used. contract and payload are for
+// errors.
+func NewPlan(contract, payload string, columns decode.Plan) *Plan {
+	p := &Plan{contract: contract, payload: payload, columns: columns}
+	p.known.Store(&map[uint32]Source{})
+	return p
+}
+
+// Known reports whether a schema id is known, as far as it does not have to be asked for again.
+func (p *Plan) Known(id uint32) bool {
+	s, ok := (*p.known.Load())[id]
+	return ok && (s.Until.IsZero() || time.Now().Before(s.Until))
+}
+
+// Learn adds what is known of a schema id.
+func (p *Plan) Learn(id uint32, s Source) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := maps.Clone(*p.known.Load())
+	if len(next) >= maxKnown {
+		clear(next) // what is still in use is learned again, from what the client of the registry keeps
+	}
+	next[id] = s
+	p.known.Store(&next)
+}
+
+// AddPayload implements decode.Plan.
+func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
+	return p.columns.AddPayload(row, column, number)
+}
+
+// NewDecoder implements decode.Plan.
+func (p *Plan) NewDecoder() decode.Decoder { return &Decoder{plan: p} }
+
+// maxDecoders bounds the decoders that one lane keeps.
+const maxDecoders = 64
+
+// Decoder runs a plan. Not safe for concurrent use.
+type Decoder struct {
+	plan *Plan
+	// last is the decoder of lastID, the id of the record before; nil at first and after a refusal.
+	last     decode.Decoder
+	lastID   uint32
+	decoders map[uint32]decode.Decoder
+}
+
+// Append implements decode.Decoder. A payload without a header, and one whose schema id the plan has not learned, is refused.
+func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
+	id, rest, ok := ID(payload)
+	if !ok {
+		d.last = nil
+		return dst, d.refuse(unframed(payload))
+	}
+	if d.last == nil || d.lastID != id {
+		if err := d.find(id); err != nil {
+			return dst, err
+		}
+	}
+	out, err := d.last.Append(dst, rest)
+	if e, ok := err.(*decode.Error); ok && e.Offset >= 0 { //nolint:errorlint // a decoder's error is this type itself
+		e.Offset += HeaderBytes
+	}
+	return out, err
+}
+
+// find makes the decoder of an id the last one.
+func (d *Decoder) find(id uint32) error {
+	d.last = nil
+	source, ok := (*d.plan.known.Load())[id]
+	switch {
+	case !ok:
+		return d.refuse(fmt.Sprintf("schema id %d was not looked up", id))
+	case source.Plan == nil:
+		return d.refuse(source.Reason)
+	}
+	decoder := d.decoders[id]
+	if decoder == nil {
+		if len(d.decoders) >= maxDecoders {
+			clear(d.decoders)
+		}
+		if d.decoders == nil {
+			d.decoders = map[uint32]decode.Decoder{}
+		}
+		decoder = source.Plan.NewDecoder()
+		d.decoders[id] = decoder
+	}
+	d.last, d.lastID = decoder, id
+	return nil
+}
+
+func (d *Decoder) refuse(reason string) error {
+	return &decode.Error{Contract: d.plan.contract, Field: d.plan.payload, Offset: 0, Reason: reason}
+}
+
+// EventID implements decode.Decoder.
+func (d *Decoder) EventID() (id []byte, ok bool) {
+	if d.last == nil {
+		return nil, false
+	}
+	return d.last.EventID()
+}
+
+// EventTime implements decode.Decoder.
+func (d *Decoder) EventTime() (micros int64, ok bool) {
+	if d.last == nil {
+		return 0, false
+	}
+	return d.last.EventTime()
+}

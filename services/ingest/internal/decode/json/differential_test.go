@@ -1,0 +1,361 @@
+package json
+
+import (
+	"encoding/base64"
+	stdjson "encoding/json"
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+	"pgregory.net/rapid"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+)
+
+// maker draws Avro schemas, and JSON of them, with white space, escapes and the order of fields left to chance.
+type maker struct {
+	t     *rapid.T
+	types int
+}
+
+var leaves = []string{
+	`"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`, `{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"time-micros"}`,
+	`{"type":"long","logicalType":"timestamp-millis"}`, `{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-micros"}`,
+	`{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`, `{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `"enum"`,
+}
+
+func (m *maker) leaf() string {
+	m.types++
+	if s := rapid.SampledFrom(leaves).Draw(m.t, "leaf"); s != `"enum"` {
+		return s
+	}
+	return fmt.Sprintf(`{"type":"enum","name":"E%d","symbols":["A","B","LONGER"]}`, m.types)
+}
+
+func (m *maker) column(depth int, item bool) string {
+	if depth > 3 {
+		return m.leaf()
+	}
+	kinds := []string{"leaf", "leaf", "record"}
+	if !item {
+		kinds = append(kinds, "nullable", "nullable", "array", "map", "union")
+	}
+	switch rapid.SampledFrom(kinds).Draw(m.t, "kind") {
+	case "record":
+		return m.record(depth + 1)
+	case "nullable":
+		return fmt.Sprintf(`["null",%s]`, m.column(depth+1, true))
+	case "array":
+		return fmt.Sprintf(`{"type":"array","items":%s}`, m.column(depth+1, rapid.Bool().Draw(m.t, "plain")))
+	case "map":
+		return fmt.Sprintf(`{"type":"map","values":%s}`, m.column(depth+1, false))
+	case "union":
+		return fmt.Sprintf(`["null","string",%s,"double",{"type":"array","items":"long"}]`, m.record(depth+1))
+	}
+	return m.leaf()
+}
+
+func (m *maker) record(depth int) string {
+	m.types++
+	name := m.types
+	var fields []string
+	n := rapid.IntRange(1, 12/depth).Draw(m.t, "fields")
+	if depth == 1 && rapid.IntRange(0, 15).Draw(m.t, "wide") == 0 {
+		n = 70 // more than the bits of a word
+	}
+	for i := range n {
+		pad := strings.Repeat("_x", i%15) // short names and long ones
+		fields = append(fields, fmt.Sprintf(`{"name":"f%d%s","type":%s}`, i, pad, m.column(depth, false)))
+	}
+	return fmt.Sprintf(`{"type":"record","name":"R%d","fields":[%s]}`, name, strings.Join(fields, ","))
+}
+
+func (m *maker) space() string {
+	return rapid.SampledFrom([]string{"", "", "", "", " ", "\n\t "}).Draw(m.t, "space")
+}
+
+// quoted writes a text with some of its characters as escapes.
+func (m *maker) quoted(text string) string {
+	b, err := stdjson.Marshal(text)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	out := string(b)
+	if !strings.Contains(out, `\`) && rapid.IntRange(0, 3).Draw(m.t, "escapes") == 0 {
+		out = strings.NewReplacer("a", `\u0061`, "/", `\/`, "é", `\u00E9`, "😀", `\ud83d\uDE00`).Replace(out)
+	}
+	return out
+}
+
+func (m *maker) value(t *typ) string {
+	number := func(low, high int64) string {
+		return strconv.FormatInt(rapid.Int64Range(low, high).Draw(m.t, "number"), 10)
+	}
+	moment := func(layout string) string {
+		micros := rapid.Int64Range(decode.MinMicros, decode.MaxMicros).Draw(m.t, "moment")
+		return `"` + time.UnixMicro(micros).UTC().Format(layout) + `"`
+	}
+	switch t.kind {
+	case kindBool:
+		return rapid.SampledFrom([]string{"true", "false"}).Draw(m.t, "bool")
+	case kindInt32:
+		return number(-1<<31, 1<<31-1)
+	case kindInt64:
+		return number(-1<<63, 1<<63-1)
+	case kindFloat:
+		return string(stdFloat(float64(rapid.Float32().Draw(m.t, "float")), 32))
+	case kindDouble:
+		if rapid.Bool().Draw(m.t, "short") {
+			return rapid.StringMatching(`-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?`).Draw(m.t, "decimal")
+		}
+		return string(stdFloat(rapid.Float64().Draw(m.t, "double"), 64))
+	case kindString:
+		return m.quoted(rapid.StringN(-1, 200, -1).Draw(m.t, "string"))
+	case kindEnum:
+		return m.quoted(rapid.SampledFrom(t.symbols).Draw(m.t, "symbol"))
+	case kindBytes:
+		return m.quoted(base64.StdEncoding.EncodeToString(rapid.SliceOfN(rapid.Byte(), 0, 150).Draw(m.t, "bytes")))
+	case kindDate:
+		return moment("2006-01-02")
+	case kindTime:
+		return moment("15:04:05.000000")
+	case kindTimestamp:
+		if rapid.Bool().Draw(m.t, "counted") {
+			return number(-1<<40, 1<<40)
+		}
+		return moment("2006-01-02T15:04:05.999999Z")
+	case kindDateTime:
+		return moment("2006-01-02 15:04:05.999999")
+	case kindDecimal:
+		text := rapid.StringMatching(fmt.Sprintf(`-?(0|[1-9][0-9]{0,%d})(\.[0-9]{1,%d})?`, t.precision-t.scale-1, t.scale)).Draw(m.t, "decimal")
+		if rapid.Bool().Draw(m.t, "quoted") {
+			return `"` + text + `"`
+		}
+		return text
+	case kindArray:
+		var items []string
+		for range rapid.IntRange(0, 4).Draw(m.t, "items") {
+			items = append(items, m.space()+m.maybe(t.items, t.items.name == "value")+m.space())
+		}
+		return "[" + m.space() + strings.Join(items, ",") + "]"
+	case kindMap:
+		var entries []string
+		for i := range rapid.IntRange(0, 40).Draw(m.t, "entries") / 10 {
+			entries = append(entries, m.quoted(fmt.Sprintf("key %d é", i))+m.space()+":"+m.space()+m.maybe(t.items, t.nullItems))
+		}
+		return "{" + strings.Join(entries, m.space()+","+m.space()) + "}"
+	case kindItem:
+		return m.value(t.items)
+	case kindUnion:
+		return m.value(t.branches[rapid.IntRange(0, len(t.branches)-1).Draw(m.t, "branch")].typ)
+	}
+	var fields []string
+	for i := range t.fields {
+		f := &t.fields[i]
+		if f.required || rapid.IntRange(0, 3).Draw(m.t, "there") > 0 {
+			fields = append(fields, m.quoted(f.name)+m.space()+":"+m.space()+m.maybe(f.typ, !f.notNull))
+		}
+	}
+	if rapid.Bool().Draw(m.t, "order") {
+		fields = rapid.Permutation(fields).Draw(m.t, "fields")
+	}
+	return "{" + m.space() + strings.Join(fields, m.space()+","+m.space()) + m.space() + "}"
+}
+
+func (m *maker) maybe(t *typ, nullable bool) string {
+	if t.kind == kindNull || nullable && rapid.IntRange(0, 3).Draw(m.t, "null") == 0 {
+		return "null"
+	}
+	return m.value(t)
+}
+
+func stdFloat(v float64, size int) []byte { return strconv.AppendFloat(nil, v, 'g', -1, size) }
+
+// TestAgainstStandard compares random payloads of random schemas with what encoding/json, strconv, time and math/big make of them.
+func TestAgainstStandard(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := &maker{t: t}
+		avsc := m.record(1)
+		p, err := Compile([]byte(avsc), Avro, Settings{}, decode.Options{Contract: "random", Payload: "payload"})
+		if err != nil {
+			t.Fatalf("%s: %v", avsc, err)
+		}
+		message := payloadMessage(&fatal{T: t}, p)
+		d := p.NewDecoder()
+		for range 2 {
+			payload := m.space() + m.value(p.schema) + m.space()
+			row, err := d.Append(nil, []byte(payload))
+			if err != nil {
+				t.Fatalf("%s\n%s: %v", avsc, payload, err)
+			}
+			got := dynamicpb.NewMessage(message)
+			if err := proto.Unmarshal(row, got); err != nil {
+				t.Fatal(err)
+			}
+			if canonical, err := proto.Marshal(got); err != nil || len(canonical) != len(row) {
+				t.Fatalf("%s\n%s: %d bytes where proto.Marshal makes %d", avsc, payload, len(row), len(canonical))
+			}
+			std := stdjson.NewDecoder(strings.NewReader(payload))
+			std.UseNumber()
+			var want map[string]any
+			if err := std.Decode(&want); err != nil {
+				t.Fatalf("%s: %v", payload, err)
+			}
+			if differs := compareRecord(got, p.schema, want); differs != "" {
+				t.Fatalf("%s\n%s: %s", avsc, payload, differs)
+			}
+		}
+	})
+}
+
+// fatal lets a rapid test use a function of testing.TB.
+type fatal struct {
+	testing.TB
+	T *rapid.T
+}
+
+func (f *fatal) Helper()           {}
+func (f *fatal) Fatal(args ...any) { f.T.Fatal(args...) }
+
+func compareRecord(m protoreflect.Message, t *typ, want map[string]any) string {
+	for i := range t.fields {
+		f := &t.fields[i]
+		if f.typ.kind == kindNull {
+			continue
+		}
+		if differs := compareField(m, m.Descriptor().Fields().ByName(protoreflect.Name(f.name)), f.typ, want[f.name]); differs != "" {
+			return f.name + ": " + differs
+		}
+	}
+	return ""
+}
+
+func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ, want any) string {
+	if f.IsList() {
+		list := m.Get(f).List()
+		switch want := want.(type) {
+		case []any:
+			if len(want) != list.Len() {
+				return fmt.Sprintf("%d items, want %d", list.Len(), len(want))
+			}
+			for i := range want {
+				if differs := compareValue(f, list.Get(i), t.items, want[i]); differs != "" {
+					return fmt.Sprintf("[%d]: %s", i, differs)
+				}
+			}
+		case map[string]any:
+			if len(want) != list.Len() {
+				return fmt.Sprintf("%d entries, want %d", list.Len(), len(want))
+			}
+			for i := range list.Len() {
+				e := list.Get(i).Message()
+				key := e.Get(e.Descriptor().Fields().ByNumber(1)).String()
+				if differs := compareField(e, e.Descriptor().Fields().ByNumber(2), t.items, want[key]); differs != "" {
+					return fmt.Sprintf("[%q]: %s", key, differs)
+				}
+			}
+		case nil:
+			if list.Len() > 0 {
+				return "there are items"
+			}
+		}
+		return ""
+	}
+	if m.Has(f) != (want != nil) {
+		return fmt.Sprintf("present %v, want %v", m.Has(f), want)
+	}
+	if want == nil {
+		return ""
+	}
+	return compareValue(f, m.Get(f), t, want)
+}
+
+func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, want any) string {
+	got, text := fmt.Sprint(v.Interface()), fmt.Sprint(want)
+	parsed := func(layout string) time.Time {
+		at, err := time.Parse(layout, text)
+		if err != nil {
+			return time.Time{}
+		}
+		return at
+	}
+	switch t.kind {
+	case kindRecord:
+		return compareRecord(v.Message(), t, want.(map[string]any))
+	case kindItem:
+		return compareField(v.Message(), v.Message().Descriptor().Fields().ByNumber(1), t.items, want)
+	case kindUnion:
+		set, differs := 0, ""
+		v.Message().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+			set++
+			for _, b := range t.branches {
+				if b.number == int32(f.Number()) {
+					differs = compareField(v.Message(), f, b.typ, want)
+				}
+			}
+			return true
+		})
+		if list, ok := want.([]any); set != 1 && (!ok || len(list) > 0) {
+			return fmt.Sprintf("%d branches set", set)
+		}
+		return differs
+	case kindFloat, kindDouble:
+		size := map[kind]int{kindFloat: 32, kindDouble: 64}[t.kind]
+		w, err := strconv.ParseFloat(text, size)
+		if err != nil {
+			return err.Error()
+		}
+		got, text = string(stdFloat(v.Float(), size)), string(stdFloat(w, size))
+	case kindBytes:
+		got, text = base64.StdEncoding.EncodeToString(v.Bytes()), want.(string)
+	case kindDecimal:
+		g, ok := new(big.Rat).SetString(got)
+		w, ok2 := new(big.Rat).SetString(text)
+		if !ok || !ok2 || g.Cmp(w) != 0 || strings.ContainsAny(got, "eE") || strings.HasSuffix(got, ".") {
+			return fmt.Sprintf("%s, want %s", got, text)
+		}
+		return ""
+	case kindDate:
+		text = fmt.Sprint(parsed("2006-01-02").Unix() / 86400)
+	case kindTimestamp:
+		if n, ok := want.(stdjson.Number); ok {
+			v, _ := n.Int64()
+			micros, _ := decode.ToMicros(v, t.unit)
+			text = fmt.Sprint(micros)
+		} else {
+			text = fmt.Sprint(parsed(time.RFC3339).UnixMicro())
+		}
+	case kindDateTime:
+		text = parsed("2006-01-02 15:04:05").Format("2006-01-02 15:04:05.000000")
+	}
+	if got != text {
+		return fmt.Sprintf("%s of %s is %s, want %s", t.kind, f.FullName(), got, text)
+	}
+	return ""
+}
+
+// The same Avro schema gives the same columns, in whichever format its data are.
+func TestColumnsOfAvro(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		avsc := []byte((&maker{t: t}).record(1))
+		o := decode.Options{Contract: "random", Payload: "payload"}
+		j, err := Compile(avsc, Avro, Settings{}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := avro.Compile(avsc, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := columns(&fatal{T: t}, j), columns(&fatal{T: t}, a); got != want {
+			t.Fatalf("%s:\n%s\n%s", avsc, got, want)
+		}
+	})
+}

@@ -1,0 +1,95 @@
+package protobuf
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// byNumber lists a message's fields by number.
+func byNumber(m protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
+	var fields []protoreflect.FieldDescriptor
+	for i := range m.Fields().Len() {
+		fields = append(fields, m.Fields().Get(i))
+	}
+	slices.SortFunc(fields, func(a, b protoreflect.FieldDescriptor) int { return cmp.Compare(a.Number(), b.Number()) })
+	return fields
+}
+
+// absent is what the row holds for a singular field that the payload leaves out, tag included; nil for NULL. A field without presence has its
+// default, so has one whose schema states a default, and so have both fields of a map's entry.
+func (c *compiler) absent(fd protoreflect.FieldDescriptor, f *field) []byte {
+	entry := fd.ContainingMessage().IsMapEntry()
+	if fd.HasPresence() && !entry && !fd.HasDefault() {
+		return nil
+	}
+	if isText(optionOf(fd).GetType()) && !fd.HasDefault() {
+		return nil // the empty string is no NUMERIC, JSON or the like
+	}
+	out := slices.Clone(f.out)
+	switch f.op {
+	case opMessage:
+		return protowire.AppendBytes(out, c.filled(f.node))
+	case opEnum:
+		return append(out, f.enum.text(nil, int32(fd.Default().Enum()))...)
+	case opTimestamp:
+		return append(out, 0)
+	case opEmpty:
+		return append(out, 1)
+	case opDuration:
+		return protowire.AppendString(out, "0-0 0 0:0:0")
+	case opStruct:
+		return protowire.AppendString(out, "{}")
+	case opList:
+		return protowire.AppendString(out, "[]")
+	case opValue:
+		return protowire.AppendString(out, "null")
+	case opWrapper:
+		return appendScalar(out, f.kind, scalarOf(fd, cellWrapper).Default())
+	}
+	return appendScalar(out, f.kind, fd.Default())
+}
+
+// filled is a message that holds nothing but what is written for absent fields.
+func (*compiler) filled(n *node) []byte {
+	var out []byte
+	for w, mask := range n.fill {
+		for ; mask != 0; mask &= mask - 1 {
+			out = append(out, n.values[w*64+bits.TrailingZeros64(mask)]...)
+		}
+	}
+	return out
+}
+
+// appendScalar appends a value without its tag.
+func appendScalar(out []byte, k protoreflect.Kind, v protoreflect.Value) []byte {
+	switch k {
+	case protoreflect.BoolKind:
+		return protowire.AppendVarint(out, protowire.EncodeBool(v.Bool()))
+	case protoreflect.Int32Kind, protoreflect.Int64Kind:
+		return protowire.AppendVarint(out, uint64(v.Int()))
+	case protoreflect.Sint32Kind, protoreflect.Sint64Kind:
+		return protowire.AppendVarint(out, protowire.EncodeZigZag(v.Int()))
+	case protoreflect.Uint32Kind, protoreflect.Uint64Kind:
+		return protowire.AppendVarint(out, v.Uint())
+	case protoreflect.Sfixed32Kind:
+		return protowire.AppendFixed32(out, uint32(v.Int()))
+	case protoreflect.Fixed32Kind:
+		return protowire.AppendFixed32(out, uint32(v.Uint()))
+	case protoreflect.FloatKind:
+		return protowire.AppendFixed32(out, math.Float32bits(float32(v.Float())))
+	case protoreflect.Sfixed64Kind:
+		return protowire.AppendFixed64(out, uint64(v.Int()))
+	case protoreflect.Fixed64Kind:
+		return protowire.AppendFixed64(out, v.Uint())
+	case protoreflect.DoubleKind:
+		return protowire.AppendFixed64(out, math.Float64bits(v.Float()))
+	case protoreflect.StringKind:
+		return protowire.AppendString(out, v.String())
+	}
+	return protowire.AppendBytes(out, v.Bytes())
+}

@@ -1,0 +1,77 @@
+package protobuf
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// limits are the reasons for which a payload that protobuf takes is refused.
+var limits = []string{
+	"the largest INTEGER", "years 1 to 9999", "the schema says", "nanos", "which JSON does not have", "nests deeper", "nested deeper",
+}
+
+// Whatever the bytes are: what is taken, protobuf takes too and means the same; what is refused, protobuf refuses, or a stated limit does.
+func FuzzAppend(f *testing.F) {
+	m := parse(f, everything3).Messages().ByName("Every")
+	plan := compile(f, m, Drop, options)
+	row := rowType(f, plan)
+	f.Add([]byte{})
+	f.Add(join(varintField(1, 1), nested(300, varintField(1, 5)...), nested(600, varintField(1, 5)...), nested(14, 'a', 'b')))
+	f.Add(join(nested(400, 'w'), varintField(402, 3), nested(301, nested(7, 'x')...), nested(500, nested(1, 'k')...)))
+	f.Add(join(nested(202, 1, 2, 0x80, 1), varintField(208, 77), nested(208, 1, 2), nested(610, nested(1, 'x')...), nested(602, varintField(1, 90061)...)))
+	f.Add(join(nested(620, nested(1, join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...), nested(999, 1)))
+	d := plan.decoder()
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		in := dynamicpb.NewMessage(m)
+		failed := proto.Unmarshal(payload, in)
+		got, err := d.Append(nil, payload)
+		if err != nil {
+			var e *decode.Error
+			if !errors.As(err, &e) || e.Offset < -1 || e.Offset > len(payload) || !strings.HasPrefix(e.Field, "payload") {
+				t.Fatalf("%v", err)
+			}
+			for _, limit := range limits {
+				if strings.Contains(e.Reason, limit) {
+					return
+				}
+			}
+			if failed == nil {
+				t.Fatalf("protobuf takes it: %v", err)
+			}
+			return
+		}
+		if failed != nil {
+			t.Fatalf("protobuf refuses it: %v", failed)
+		}
+		out := dynamicpb.NewMessage(row)
+		if err := proto.Unmarshal(got, out); err != nil {
+			t.Fatalf("the row is none: %v", err)
+		}
+		want := expect(in, row)
+		if !sameEntries(want, out) {
+			return // a key that is there twice stays twice
+		}
+		if diff := compareRows(want, out); diff != "" {
+			t.Fatalf("-want +got:\n%s", diff)
+		}
+	})
+}
+
+// sameEntries reports whether the maps of two rows have as many entries.
+func sameEntries(want, got protoreflect.Message) bool {
+	same := true
+	want.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		if f.IsList() && got.Get(f).List().Len() != v.List().Len() {
+			same = false
+		}
+		return same
+	})
+	return same
+}

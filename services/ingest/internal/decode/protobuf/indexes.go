@@ -1,0 +1,145 @@
+package protobuf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// maxIndexes bounds the levels of a message within messages.
+const maxIndexes = 32
+
+// ReadIndexes reads the message indexes that Confluent's serializer for protobuf writes before the message: how many, and each, as zigzag
+// varints; a single zero stands for the file's first message. They are appended to dst: where the message is in its file, outermost
+// first. rest is the message.
+func ReadIndexes(dst []int, payload []byte) (indexes []int, rest []byte, err error) {
+	count, p := varint(payload, 0)
+	n := protowire.DecodeZigZag(count)
+	switch {
+	case p < 0:
+		return dst, nil, errors.New("the payload ends within the message indexes")
+	case n == 0:
+		return append(dst, 0), payload[p:], nil
+	case n < 0 || n > maxIndexes:
+		return dst, nil, fmt.Errorf("there are %d message indexes; at most %d can be", n, maxIndexes)
+	}
+	indexes = dst
+	for range n {
+		var v uint64
+		if v, p = varint(payload, p); p < 0 {
+			return dst, nil, errors.New("the payload ends within the message indexes")
+		}
+		index := protowire.DecodeZigZag(v)
+		if index < 0 || index > 1<<20 {
+			return dst, nil, fmt.Errorf("%d is no message index", index)
+		}
+		indexes = append(indexes, int(index))
+	}
+	return indexes, payload[p:], nil
+}
+
+// AppendIndexes appends message indexes as ReadIndexes reads them.
+func AppendIndexes(dst []byte, indexes []int) []byte {
+	if len(indexes) == 1 && indexes[0] == 0 {
+		return append(dst, 0)
+	}
+	dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(int64(len(indexes))))
+	for _, index := range indexes {
+		dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(int64(index)))
+	}
+	return dst
+}
+
+// indexesOf is where a message is in its file, outermost first.
+func indexesOf(m protoreflect.MessageDescriptor) []int {
+	var indexes []int
+	for d := protoreflect.Descriptor(m); d != nil; d = d.Parent() {
+		if _, ok := d.(protoreflect.MessageDescriptor); !ok {
+			break
+		}
+		indexes = append(indexes, d.Index())
+	}
+	slices.Reverse(indexes)
+	return indexes
+}
+
+// at is the message at message indexes, nil if the file has none.
+func at(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescriptor {
+	in := f.Messages()
+	var m protoreflect.MessageDescriptor
+	for _, index := range indexes {
+		if index >= in.Len() {
+			return nil
+		}
+		m = in.Get(index)
+		in = m.Messages()
+	}
+	return m
+}
+
+// Written returns a plan for payloads that another version of the schema wrote, with message indexes before the message: the columns and
+// the fields are those of p. writer is what ParseSource returns. The error is a *decode.SchemaError: the writer's file does not have p's
+// message, or has it with a field that p would read as something else.
+func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) {
+	m := messageOf(writer, string(p.message.FullName()))
+	if m == nil {
+		return nil, decode.Misfit(p.options.Payload, fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
+	}
+	if err := fits(p.message, m, p.options.Payload); err != nil {
+		return nil, err
+	}
+	return &written{plan: p, writer: writer, indexes: indexesOf(m)}, nil
+}
+
+// written is a plan behind message indexes.
+type written struct {
+	plan    *Plan
+	writer  protoreflect.FileDescriptor
+	indexes []int
+}
+
+// AddPayload implements decode.Plan.
+func (w *written) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
+	return w.plan.AddPayload(row, column, number)
+}
+
+// NewDecoder implements decode.Plan.
+func (w *written) NewDecoder() decode.Decoder {
+	return &indexed{Decoder: w.plan.decoder(), plan: w}
+}
+
+// indexed decodes payloads behind message indexes.
+type indexed struct {
+	*Decoder
+	plan    *written
+	indexes []int
+}
+
+// Append implements decode.Decoder.
+func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
+	o := &d.plan.plan.options
+	d.machine.taken.reset()
+	indexes, rest, err := ReadIndexes(d.indexes[:0], payload)
+	if err != nil {
+		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: err.Error()}
+	}
+	d.indexes = indexes
+	if !slices.Equal(indexes, d.plan.indexes) {
+		reason := fmt.Sprintf("the writer's schema has no message at the indexes %v", indexes)
+		if m := at(d.plan.writer, indexes); m != nil {
+			reason = fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(), d.plan.plan.message.FullName())
+		}
+		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: reason}
+	}
+	row, err := d.Decoder.Append(dst, rest)
+	if e, ok := err.(*decode.Error); ok && e.Offset >= 0 { //nolint:errorlint // a decoder's error is this type itself
+		e.Offset += len(payload) - len(rest)
+	}
+	return row, err
+}

@@ -1,0 +1,306 @@
+package protobuf
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// machine walks payloads. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for concurrent use.
+//
+// What is read and right as it stands stays in src until the next edit: src[run:at] is what is still to be copied. Messages around an edit
+// change their length, so an edit opens them first; those without one are copied whole, with their length.
+type machine struct {
+	refuse bool
+	unit   decode.Unit
+
+	src, out []byte
+	run      int
+	frames   []frame
+	depth    int // messages being read, the payload itself not counted
+	opened   int // of those, how many are being written anew; always the outer ones
+	seen     []uint64
+	top      int // words of seen in use
+	twice    bool
+	fault    fault
+	taken    taken
+	json     jsonText
+}
+
+// frame is a nested message being read.
+type frame struct {
+	length, body int // in src: where its length and its body start
+	start        int // in out: where its body starts, once it is open
+}
+
+// fault is why a payload is not what its schema says.
+type fault struct {
+	at      int
+	missing string // a required field that is not in the message that starts at
+	reason  string
+}
+
+const (
+	endReason    = "the value ends behind its message"
+	varintReason = "a varint is longer than 64 bits"
+)
+
+// decode walks one payload and appends the row's payload message to dst. Where twice is set afterwards the row is not to be used.
+func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
+	m.src, m.out, m.run = payload, dst, 0
+	m.depth, m.opened, m.top, m.twice = 0, 0, 0, false
+	m.taken.reset()
+	ok := m.walk(n, 0, len(payload))
+	out := m.out
+	if ok {
+		out = append(out, payload[m.run:]...)
+	}
+	m.src, m.out = nil, nil
+	return out, ok
+}
+
+// fail records a fault.
+func (m *machine) fail(at int, reason string) bool {
+	m.fault = fault{at: at, reason: reason}
+	return false
+}
+
+// walk reads the message src[p:end].
+func (m *machine) walk(n *node, p, end int) bool {
+	src, begin := m.src[:end], p
+	base := m.top
+	m.top += n.words
+	seen := m.seen[base:m.top]
+	clear(seen)
+	for hint := 0; p < end; {
+		at := p
+		var tag uint64
+		if b := src[p]; b < 0x80 {
+			tag = uint64(b)
+			p++
+		} else if tag, p = varint(src, p); p < 0 {
+			return m.fail(at, varintFault(p))
+		}
+		var f *field
+		if hint < len(n.fields) && uint64(n.fields[hint].tag) == tag {
+			f = &n.fields[hint]
+		} else if hint = n.find(tag); hint >= 0 {
+			f = &n.fields[hint]
+		} else {
+			hint = 0
+			if p = m.unknown(at, tag, p, end); p < 0 {
+				return false
+			}
+			continue
+		}
+		if f.bit >= 0 {
+			word, bit := &seen[f.bit>>6], uint64(1)<<(f.bit&63)
+			if *word&bit != 0 {
+				m.twice = true
+			}
+			*word |= bit
+			hint++
+		}
+		if uint64(f.tag) != tag {
+			if p = m.packed(f, at, tag, p, end); p < 0 {
+				return false
+			}
+			continue
+		}
+		value := p
+		switch f.op {
+		case opVarint:
+			if src := src; uint(p) < uint(len(src)) && src[p] < 0x80 {
+				p++
+			} else if _, p = varint(src, p); p < 0 {
+				return m.fail(at, varintFault(p))
+			}
+		case opText:
+			size, body := length(src, p)
+			if body < 0 {
+				return m.fail(at, varintFault(body))
+			}
+			if p = body + size; !validText(src[body:p]) {
+				return m.fail(at, decode.InvalidUTF8)
+			}
+		case opBytes:
+			size, body := length(src, p)
+			if body < 0 {
+				return m.fail(at, varintFault(body))
+			}
+			p = body + size
+		case opFixed64:
+			if p += 8; p > end {
+				return m.fail(at, endReason)
+			}
+		case opFixed32:
+			if p += 4; p > end {
+				return m.fail(at, endReason)
+			}
+		case opMessage:
+			size, body := length(src, p)
+			if body < 0 {
+				return m.fail(at, varintFault(body))
+			}
+			m.frames[m.depth] = frame{length: p, body: body}
+			m.depth++
+			if !m.walk(f.node, body, body+size) {
+				return false
+			}
+			m.depth--
+			p = body + size
+			if m.opened > m.depth {
+				m.closeMessage(p)
+			}
+		default:
+			if p = m.rare(f, at, p, end); p < 0 {
+				return false
+			}
+		}
+		if f.take != takeNothing && !m.take(f, value, p) {
+			return m.fail(at, decode.TimestampReason)
+		}
+	}
+	for w, have := range seen {
+		if missing := n.required[w] &^ have; missing != 0 {
+			m.fault = fault{at: begin, missing: n.names[w*64+bits.TrailingZeros64(missing)], reason: "the field is required, and missing"}
+			return false
+		}
+		if missing := n.fill[w] &^ have; missing != 0 {
+			m.edit(end)
+			for ; missing != 0; missing &= missing - 1 {
+				m.out = append(m.out, n.values[w*64+bits.TrailingZeros64(missing)]...)
+			}
+		}
+	}
+	m.top = base
+	return true
+}
+
+// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does not have, and the
+// field itself where the wire type is not the field's, which packed refuses.
+func (n *node) find(tag uint64) int {
+	number := tag >> 3
+	if number < uint64(len(n.dense)) {
+		return int(n.dense[number]) - 1
+	}
+	low, high := 0, len(n.fields)
+	for low < high {
+		if mid := (low + high) / 2; uint64(n.fields[mid].tag>>3) < number {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	if low < len(n.fields) && uint64(n.fields[low].tag>>3) == number {
+		return low
+	}
+	return -1
+}
+
+// unknown leaves a field that the schema does not have out of the row.
+func (m *machine) unknown(at int, tag uint64, p, end int) int {
+	if p = m.skip(at, tag, p, end); p >= 0 {
+		m.edit(at)
+		m.run = p
+	}
+	return p
+}
+
+// edit copies what is right up to at, and opens the messages around it. The caller appends to out what takes the place of the bytes up to
+// the run that it sets.
+func (m *machine) edit(at int) {
+	for ; m.opened < m.depth; m.opened++ {
+		f := &m.frames[m.opened]
+		m.out = append(m.out, m.src[m.run:f.length]...)
+		// The new length takes as many bytes as the old one, most likely.
+		m.out = append(m.out, make([]byte, f.body-f.length)...)
+		f.start, m.run = len(m.out), f.body
+	}
+	m.out = append(m.out, m.src[m.run:at]...)
+	m.run = at
+}
+
+// closeMessage ends the innermost message, which is open, at src[end].
+func (m *machine) closeMessage(end int) {
+	m.out = append(m.out, m.src[m.run:end]...)
+	m.run = end
+	m.opened--
+	f := &m.frames[m.opened]
+	size := len(m.out) - f.start
+	have, need := f.body-f.length, protowire.SizeVarint(uint64(size))
+	if need > have {
+		m.out = append(m.out, make([]byte, need-have)...)
+	}
+	if need != have {
+		copy(m.out[f.start-have+need:], m.out[f.start:f.start+size])
+		m.out = m.out[:f.start-have+need+size]
+	}
+	binary.PutUvarint(m.out[f.start-have:], uint64(size))
+}
+
+// varint reads a varint at src[p:]; next is negative if there is none.
+func varint(src []byte, p int) (v uint64, next int) {
+	for shift := uint(0); shift < 64; shift += 7 {
+		if uint(p) >= uint(len(src)) {
+			return 0, noEnd
+		}
+		b := src[p]
+		p++
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			if shift == 63 && b > 1 {
+				return 0, tooLong
+			}
+			return v, p
+		}
+	}
+	return 0, tooLong
+}
+
+const (
+	noEnd   = -1
+	tooLong = -2
+)
+
+func varintFault(p int) string {
+	if p == tooLong {
+		return varintReason
+	}
+	return endReason
+}
+
+// length reads a length and checks it against what is left; body is negative if there is none.
+func length(src []byte, p int) (n, body int) {
+	if uint(p) < uint(len(src)) && src[p] < 0x80 {
+		n, body = int(src[p]), p+1
+		if n <= len(src)-body {
+			return n, body
+		}
+		return 0, noEnd
+	}
+	v, p := varint(src, p)
+	if p >= 0 && v > uint64(len(src)-p) {
+		return 0, noEnd
+	}
+	return int(v), p
+}
+
+// validText is utf8.Valid, quick for short ASCII.
+func validText(text []byte) bool {
+	for len(text) >= 8 {
+		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
+			return utf8.Valid(text)
+		}
+		text = text[8:]
+	}
+	var high byte
+	for _, b := range text {
+		high |= b
+	}
+	return high < 0x80 || utf8.Valid(text)
+}

@@ -1,0 +1,229 @@
+package protobuf
+
+import (
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// node is a message at one place of the payload.
+type node struct {
+	fields []field // ascending by number
+	// dense finds a field by its number, as index+1; numbers beyond it are searched for.
+	dense []uint16
+	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are those whose
+	// absence has a value in the row: values[bit], tag included.
+	words          int
+	required, fill []uint64
+	values         [][]byte
+	names          []string // by bit, of required fields
+}
+
+// deepest is how many words of bits the deepest way through the node needs.
+func (n *node) deepest() int {
+	below := 0
+	for i := range n.fields {
+		if in := n.fields[i].node; in != nil {
+			below = max(below, in.deepest())
+		}
+	}
+	return n.words + below
+}
+
+// code is how a field is read.
+type code uint8
+
+const (
+	opVarint  code = iota // as it is
+	opText                // UTF-8
+	opBytes               // as it is
+	opMessage             // into it
+	opFixed64             // as it is
+	opFixed32             // as it is
+	// The others are rare: see rare.
+	opUnsigned      // a varint of at most 63 bits
+	opFixedUnsigned // eight bytes, the first bit of the number 0
+	opMicros        // a varint of microseconds
+	opDays          // a varint of days
+	opEnum          // a varint that becomes a name
+	opTimestamp     // a google.protobuf.Timestamp
+	opDuration      // a google.protobuf.Duration
+	opWrapper       // one of google.protobuf's wrappers
+	opStruct        // a google.protobuf.Struct
+	opValue         // a google.protobuf.Value
+	opList          // a google.protobuf.ListValue
+	opEmpty         // a message without fields
+)
+
+// wireTypes are the wire types of one value.
+var wireTypes = map[code]protowire.Type{
+	opVarint: protowire.VarintType, opUnsigned: protowire.VarintType, opMicros: protowire.VarintType, opDays: protowire.VarintType,
+	opEnum: protowire.VarintType, opFixed64: protowire.Fixed64Type, opFixedUnsigned: protowire.Fixed64Type, opFixed32: protowire.Fixed32Type,
+}
+
+// field is one field of a message.
+type field struct {
+	name string
+	// tag is that of one value on the wire; packed that of a packed list of them, 0 if there can be none.
+	tag, packed uint32
+	op          code
+	// bit is the field's in its node; -1 if it is repeated.
+	bit int32
+	// out is the tag to write where the value is written anew.
+	out []byte
+	// kind is that of the scalar, or of the one in the wrapper.
+	kind protoreflect.Kind
+	// node is the message's; enum the enum's symbols.
+	node *node
+	enum *symbols
+	// inner is the wrapper's value.
+	inner *field
+	take  taking
+	// implicit: the field has no presence, its zero is its absence.
+	implicit bool
+}
+
+// compiler builds the nodes of one plan. A message used at several places has a node at each, so that what the envelope takes is known
+// by place; BigQuery's limit on columns bounds them.
+type compiler struct {
+	options *decode.Options
+	depth   int
+}
+
+func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int) (*node, error) {
+	c.depth = max(c.depth, depth)
+	n := &node{}
+	oneofs := map[protoreflect.FullName]int32{}
+	numbers := byNumber(m)
+	for _, fd := range numbers {
+		f, err := c.field(fd, path+"."+string(fd.Name()), depth)
+		if err != nil {
+			return nil, err
+		}
+		if f.bit >= 0 {
+			f.bit = n.addBit()
+			if o := fd.ContainingOneof(); o != nil && !o.IsSynthetic() {
+				if bit, ok := oneofs[o.FullName()]; ok {
+					f.bit = bit
+				} else {
+					oneofs[o.FullName()] = f.bit
+				}
+			}
+			if fd.Cardinality() == protoreflect.Required {
+				n.required[f.bit/64] |= 1 << (f.bit % 64)
+				n.names[f.bit] = f.name
+			} else if value := c.absent(fd, &f); value != nil {
+				n.fill[f.bit/64] |= 1 << (f.bit % 64)
+				n.values[f.bit] = value
+			}
+		}
+		n.fields = append(n.fields, f)
+	}
+	if len(numbers) > 0 {
+		n.dense = make([]uint16, min(int(numbers[len(numbers)-1].Number()), 4*len(numbers)+64)+1)
+	}
+	for i, fd := range numbers {
+		if int(fd.Number()) < len(n.dense) {
+			n.dense[fd.Number()] = uint16(i + 1)
+		}
+	}
+	return n, nil
+}
+
+// addBit makes room for one more bit. The bits of a oneof's later members stay unused.
+func (n *node) addBit() int32 {
+	bit := int32(len(n.values))
+	n.values, n.names = append(n.values, nil), append(n.names, "")
+	if int(bit)/64 >= n.words {
+		n.words++
+		n.required, n.fill = append(n.required, 0), append(n.fill, 0)
+	}
+	return bit
+}
+
+func (c *compiler) field(fd protoreflect.FieldDescriptor, path string, depth int) (field, error) {
+	f := field{name: string(fd.Name()), take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
+	if fd.Cardinality() == protoreflect.Repeated {
+		f.bit = -1
+	}
+	what := cellOf(fd)
+	f.kind = scalarOf(fd, what).Kind()
+	switch what {
+	case cellScalar:
+		f.op = scalarCode(fd.Kind(), optionOf(fd).GetType())
+	case cellEnum:
+		f.op, f.enum = opEnum, newSymbols(fd.Enum())
+	case cellTimestamp:
+		f.op = opTimestamp
+	case cellDuration:
+		f.op = opDuration
+	case cellEmpty:
+		f.op = opEmpty
+	case cellWrapper:
+		value := scalarOf(fd, what)
+		f.op = opWrapper
+		f.inner = &field{name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED), kind: value.Kind()}
+		f.inner.setTags(fd.Number(), false, f.inner.op) // out is written in the row's message
+		f.inner.tag = uint32(protowire.EncodeTag(1, wireOf(f.inner.op)))
+	case cellJSON:
+		f.op = map[protoreflect.Name]code{"Struct": opStruct, "Value": opValue, "ListValue": opList}[fd.Message().Name()]
+	default:
+		f.op = opMessage
+		var err error
+		if f.node, err = c.node(fd.Message(), path, depth+1); err != nil {
+			return f, err
+		}
+	}
+	f.setTags(fd.Number(), fd.Cardinality() == protoreflect.Repeated, f.op)
+	return f, nil
+}
+
+// setTags sets the tags that the field is read and written by.
+func (f *field) setTags(number protowire.Number, repeated bool, op code) {
+	wire := wireOf(op)
+	f.tag = uint32(protowire.EncodeTag(number, wire))
+	if repeated && wire != protowire.BytesType {
+		f.packed = uint32(protowire.EncodeTag(number, protowire.BytesType))
+	}
+	switch op {
+	case opEnum, opDuration, opStruct, opValue, opList:
+		wire = protowire.BytesType
+	case opTimestamp, opEmpty:
+		wire = protowire.VarintType
+	}
+	f.out = protowire.AppendTag(nil, number, wire)
+}
+
+// wireOf is the wire type that values are read from.
+func wireOf(op code) protowire.Type {
+	if t, ok := wireTypes[op]; ok {
+		return t
+	}
+	return protowire.BytesType
+}
+
+func scalarCode(k protoreflect.Kind, option columnv1.ColumnType) code {
+	switch option {
+	case columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP:
+		return opMicros
+	case columnv1.ColumnType_COLUMN_TYPE_DATE:
+		return opDays
+	}
+	switch k {
+	case protoreflect.StringKind:
+		return opText
+	case protoreflect.BytesKind:
+		return opBytes
+	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
+		return opFixed32
+	case protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
+		return opFixed64
+	case protoreflect.Fixed64Kind:
+		return opFixedUnsigned
+	case protoreflect.Uint64Kind:
+		return opUnsigned
+	}
+	return opVarint
+}

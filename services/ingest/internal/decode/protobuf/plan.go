@@ -1,0 +1,146 @@
+// Package protobuf turns protobuf payloads into the bytes of protobuf rows.
+//
+// The row's payload message has the field numbers of the payload's own, so most of a payload is right as it stands. A decoder walks it once,
+// checks it, and copies it in runs; only what a row has otherwise is written anew: an enum as the name of its symbol, a
+// google.protobuf.Timestamp as microseconds, a Duration, wrapper, Struct, Value, ListValue or empty message as the one value it stands for.
+// Fields that the schema does not have are left out or refused.
+//
+// A field without presence (most of proto3's scalars) that is absent has its default value, and the row holds that: it is appended at the
+// end of its message. A field with presence that is absent is NULL, unless the schema states a default. So fields are in the order in which
+// they came, defaults behind them, and lists are packed or not as they came: a reader of protobuf takes all of it.
+//
+// A singular field that is there twice, or two members of a oneof, are legal and no encoder writes them: such a payload is parsed and
+// encoded again before it is walked, so that the row holds what protobuf says it means. That alone allocates.
+package protobuf
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// Unknown is what becomes of fields that the schema does not have.
+type Unknown uint8
+
+const (
+	// Drop leaves them out of the row: a newer producer does not stop an older contract.
+	Drop Unknown = iota
+	// Refuse makes the record a dead letter.
+	Refuse
+)
+
+// Plan is a compiled message. It is immutable and safe for concurrent use.
+type Plan struct {
+	options decode.Options
+	unknown Unknown
+	message protoreflect.MessageDescriptor
+	root    *node
+	depth   int // levels of messages in the payload
+	words   int // words of seen fields that the deepest way needs
+}
+
+// Compile compiles a message of a FileDescriptorSet, as `buf build -o x.binpb` and `protoc --include_imports -o x.pb` write it. The error is
+// a *decode.SchemaError where it is about one field: a message that contains itself, a group, or what BigQuery has no columns for.
+func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Plan, error) {
+	files, err := parseSet(set)
+	if err != nil {
+		return nil, err
+	}
+	m, err := findMessage(files, message, o.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return CompileMessage(m, unknown, o)
+}
+
+// CompileMessage compiles a message. Errors are those of Compile.
+func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
+	if _, err := describe(m, o.Payload); err != nil {
+		return nil, err
+	}
+	if err := checkTaken(m, &o); err != nil {
+		return nil, err
+	}
+	c := compiler{options: &o}
+	root, err := c.node(m, o.Payload, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Plan{options: o, unknown: unknown, message: m, root: root, depth: c.depth, words: root.deepest()}, nil
+}
+
+// NewDecoder returns a decoder with no state but its memory.
+func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
+
+func (p *Plan) decoder() *Decoder {
+	return &Decoder{plan: p, machine: machine{
+		refuse: p.unknown == Refuse, unit: p.options.EventTimeUnit,
+		frames: make([]frame, p.depth+1), seen: make([]uint64, p.words),
+	}}
+}
+
+// Decoder runs a plan. Not safe for concurrent use.
+type Decoder struct {
+	plan    *Plan
+	machine machine
+}
+
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
+// the error is a *decode.Error.
+func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
+	row, ok := d.machine.decode(d.plan.root, dst, payload)
+	if ok && d.machine.twice {
+		return d.again(dst, payload)
+	}
+	if !ok {
+		return dst, d.fault(payload)
+	}
+	return row, nil
+}
+
+// again decodes a payload in which a singular field is there twice.
+func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
+	refuse := func(reason string) error {
+		return &decode.Error{Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: -1, Reason: reason}
+	}
+	m := dynamicpb.NewMessage(d.plan.message)
+	if err := (proto.UnmarshalOptions{AllowPartial: true}).Unmarshal(payload, m); err != nil {
+		return dst, refuse("a singular field is there more than once, and they do not merge: " + err.Error())
+	}
+	once, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
+	if err != nil {
+		return dst, refuse("a singular field is there more than once, and they do not merge: " + err.Error())
+	}
+	row, ok := d.machine.decode(d.plan.root, dst, once)
+	if !ok {
+		e := d.fault(once)
+		e.Offset = -1
+		e.Reason += " (once the occurrences of singular fields are merged)"
+		return dst, e
+	}
+	return row, nil
+}
+
+// fault says what the machine stopped at.
+func (d *Decoder) fault(payload []byte) *decode.Error {
+	f := &d.machine.fault
+	field := locate(d.plan.root, d.plan.options.Payload, payload, f.at, f.missing != "")
+	if f.missing != "" {
+		field = fmt.Sprintf("%s.%s", field, f.missing)
+	}
+	return &decode.Error{Contract: d.plan.options.Contract, Field: field, Offset: f.at, Reason: f.reason}
+}
+
+// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that
+// payload; ok is false if the contract names no field, it was absent, or it has no presence and is empty or zero.
+func (d *Decoder) EventID() (id []byte, ok bool) { return d.machine.taken.id, d.machine.taken.hasID }
+
+// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's range; ok
+// is false if the contract names no field, it was absent, or it has no presence and is zero.
+func (d *Decoder) EventTime() (micros int64, ok bool) {
+	return d.machine.taken.micros, d.machine.taken.hasTime
+}

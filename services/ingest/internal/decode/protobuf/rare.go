@@ -1,0 +1,322 @@
+package protobuf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"strconv"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+const (
+	unsignedReason = "the number is beyond 9223372036854775807, the largest INTEGER of BigQuery"
+	dateReason     = "the date is out of BigQuery's range, years 1 to 9999"
+)
+
+// rare reads a value at src[p:] that is checked beyond its framing, or written anew. It returns where the value ends, or a negative number.
+func (m *machine) rare(f *field, at, p, end int) int {
+	src := m.src[:end]
+	switch f.op {
+	case opUnsigned, opMicros, opDays, opFixedUnsigned:
+		next, reason := check(f.op, src, p)
+		if reason != "" {
+			m.fail(at, reason)
+			return -1
+		}
+		return next
+	case opEnum:
+		v, next := varint(src, p)
+		if next < 0 {
+			m.fail(at, varintFault(next))
+			return -1
+		}
+		m.edit(at)
+		m.out = f.enum.text(append(m.out, f.out...), int32(v))
+		m.run = next
+		return next
+	}
+	size, body := length(src, p)
+	if body < 0 {
+		m.fail(at, varintFault(body))
+		return -1
+	}
+	next := body + size
+	if !m.well(f, at, body, next) {
+		return -1
+	}
+	m.run = next
+	return next
+}
+
+// check checks a number that not every bit pattern is a value of.
+func check(op code, src []byte, p int) (next int, reason string) {
+	if op == opFixedUnsigned {
+		if len(src)-p < 8 {
+			return -1, endReason
+		}
+		if binary.LittleEndian.Uint64(src[p:])>>63 != 0 {
+			return -1, unsignedReason
+		}
+		return p + 8, ""
+	}
+	v, next := varint(src, p)
+	switch {
+	case next < 0:
+		return -1, varintFault(next)
+	case op == opUnsigned && v > math.MaxInt64:
+		return -1, unsignedReason
+	case op == opMicros && (int64(v) < decode.MinMicros || int64(v) > decode.MaxMicros):
+		return -1, decode.TimestampReason
+	case op == opDays && (int32(v) < decode.MinDays || int32(v) > decode.MaxDays):
+		return -1, dateReason
+	}
+	return next, ""
+}
+
+// packed reads a field whose wire type is not that of one value: a packed list, if it may be one.
+func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
+	if f.packed == 0 || uint64(f.packed) != tag {
+		m.fail(at, fmt.Sprintf("the value is %s, the schema says %s", wireNames[tag&7], wireNames[f.tag&7]))
+		return -1
+	}
+	size, body := length(m.src[:end], p)
+	if body < 0 {
+		m.fail(at, varintFault(body))
+		return -1
+	}
+	next := body + size
+	src := m.src[:next]
+	if f.op == opEnum {
+		m.edit(at)
+		m.run = next
+	}
+	for p = body; p < next; {
+		element, reason := p, ""
+		switch f.op {
+		case opFixed64:
+			p += 8
+		case opFixed32:
+			p += 4
+		case opVarint, opEnum:
+			var v uint64
+			if v, p = varint(src, p); p >= 0 && f.op == opEnum {
+				m.out = f.enum.text(append(m.out, f.out...), int32(v))
+			}
+		default:
+			p, reason = check(f.op, src, p)
+		}
+		switch {
+		case reason == "" && p > next:
+			reason = endReason
+		case reason == "" && p < 0:
+			reason = varintFault(p)
+		}
+		if reason != "" {
+			m.fail(element, reason)
+			return -1
+		}
+	}
+	return next
+}
+
+var wireNames = [8]string{"a varint", "a fixed 64-bit number", "length-delimited", "the start of a group", "the end of a group", "a fixed 32-bit number", "of wire type 6", "of wire type 7"}
+
+// well reads the body src[p:end] of one of protobuf's own messages and writes what it becomes. at is where its field starts.
+func (m *machine) well(f *field, at, p, end int) bool {
+	switch f.op {
+	case opTimestamp, opDuration:
+		seconds, nanos, ok := m.pair(p, end)
+		if !ok {
+			return false
+		}
+		if f.op == opDuration {
+			return m.duration(f, at, seconds, nanos)
+		}
+		if nanos < 0 || nanos > 999_999_999 {
+			return m.fail(at, "the Timestamp's nanos are not within 0 and 999999999")
+		}
+		micros, ok := decode.ToMicros(seconds, decode.Seconds)
+		if !ok {
+			return m.fail(at, decode.TimestampReason)
+		}
+		micros += int64(nanos) / 1000
+		if f.take&takeTime != 0 {
+			m.taken.micros, m.taken.hasTime = micros, true
+		}
+		m.edit(at)
+		m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(micros))
+		return true
+	case opWrapper:
+		return m.wrapper(f, at, p, end)
+	case opEmpty:
+		for p < end {
+			if p = m.other(p, end); p < 0 {
+				return false
+			}
+		}
+		m.edit(at)
+		m.out = append(append(m.out, f.out...), 1)
+		return true
+	}
+	m.json.begin()
+	var ok bool
+	switch f.op {
+	case opStruct:
+		ok = m.object(p, end, 1)
+	case opList:
+		ok = m.list(p, end, 1)
+	default:
+		ok = m.value(p, end, 1)
+	}
+	if !ok {
+		return false
+	}
+	m.edit(at)
+	m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(len(m.json.text)))
+	m.out = append(m.out, m.json.text...)
+	return true
+}
+
+// other skips a field that one of protobuf's own messages does not have.
+func (m *machine) other(p, end int) int {
+	at := p
+	tag, p := varint(m.src[:end], p)
+	if p < 0 {
+		m.fail(at, varintFault(p))
+		return -1
+	}
+	return m.skip(at, tag, p, end)
+}
+
+// pair reads the seconds and nanos of a Timestamp or Duration.
+func (m *machine) pair(p, end int) (seconds int64, nanos int32, ok bool) {
+	src := m.src[:end]
+	for p < end {
+		at := p
+		switch src[p] {
+		case 1 << 3, 2 << 3:
+			v, next := varint(src, p+1)
+			if next < 0 {
+				return 0, 0, m.fail(at, varintFault(next))
+			}
+			if src[p] == 1<<3 {
+				seconds = int64(v)
+			} else {
+				nanos = int32(v)
+			}
+			p = next
+		default:
+			if p = m.other(p, end); p < 0 {
+				return 0, 0, false
+			}
+		}
+	}
+	return seconds, nanos, true
+}
+
+// The bounds of a Duration: 10,000 years (duration.proto).
+const maxSeconds = 315_576_000_000
+
+// duration writes a Duration in the canonical form of an INTERVAL, years-months days hours:minutes:seconds.fraction, in microseconds, rounded
+// towards zero.
+func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
+	if seconds < -maxSeconds || seconds > maxSeconds || nanos < -999_999_999 || nanos > 999_999_999 ||
+		seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0 {
+		return m.fail(at, "the Duration's seconds or nanos are out of bounds, or of different signs")
+	}
+	micros := int64(nanos) / 1000
+	text := m.json.text[:0]
+	text = append(text, "0-0 0 "...)
+	if seconds < 0 || micros < 0 {
+		text = append(text, '-')
+		seconds, micros = -seconds, -micros
+	}
+	text = strconv.AppendInt(text, seconds/3600, 10)
+	text = strconv.AppendInt(append(text, ':'), seconds/60%60, 10)
+	text = strconv.AppendInt(append(text, ':'), seconds%60, 10)
+	if micros > 0 {
+		text = append(text, '.')
+		for unit := int64(100_000); unit > 0; unit /= 10 {
+			text = append(text, '0'+byte(micros/unit%10))
+		}
+	}
+	m.json.text = text
+	m.edit(at)
+	m.out = append(binary.AppendUvarint(append(m.out, f.out...), uint64(len(text))), text...)
+	return true
+}
+
+// wrapper writes the value inside, the zero if there is none.
+func (m *machine) wrapper(f *field, at, p, end int) bool {
+	src, in := m.src[:end], f.inner
+	from, to := -1, -1
+	for p < end {
+		start := p
+		if uint32(src[p]) != in.tag {
+			if p = m.other(p, end); p < 0 {
+				return false
+			}
+			continue
+		}
+		p++
+		from = p
+		reason := ""
+		switch in.op {
+		case opText, opBytes:
+			size, body := length(src, p)
+			if body < 0 {
+				return m.fail(start, varintFault(body))
+			}
+			if p = body + size; in.op == opText && !validText(src[body:p]) {
+				reason = decode.InvalidUTF8
+			}
+		case opFixed64, opFixed32:
+			if p += widths[in.op]; p > end {
+				reason = endReason
+			}
+		case opVarint:
+			if _, p = varint(src, p); p < 0 {
+				reason = varintFault(p)
+			}
+		default:
+			p, reason = check(in.op, src, p)
+		}
+		if reason != "" {
+			return m.fail(start, reason)
+		}
+		to = p
+	}
+	m.edit(at)
+	m.out = append(m.out, in.out...)
+	if from < 0 {
+		m.out = append(m.out, make([]byte, max(1, widths[in.op]))...)
+	} else {
+		m.out = append(m.out, src[from:to]...)
+	}
+	return true
+}
+
+// widths are the bytes of a fixed number.
+var widths = [...]int{opFixed64: 8, opFixed32: 4, opFixedUnsigned: 8, opEmpty: 0}
+
+// skip leaves out a field that the schema does not have. It returns where it ends, or a negative number.
+func (m *machine) skip(at int, tag uint64, p, end int) int {
+	number := tag >> 3
+	if number < uint64(protowire.MinValidNumber) || number > uint64(protowire.MaxValidNumber) {
+		m.fail(at, "a tag has no field number that protobuf allows")
+		return -1
+	}
+	size := protowire.ConsumeFieldValue(protowire.Number(number), protowire.Type(tag&7), m.src[p:end])
+	if size < 0 {
+		m.fail(at, "a field that the schema does not have: "+protowire.ParseError(size).Error())
+		return -1
+	}
+	if m.refuse {
+		m.fail(at, "the schema has no field "+strconv.FormatUint(number, 10)+" here")
+		return -1
+	}
+	return p + size
+}

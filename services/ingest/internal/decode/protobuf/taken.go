@@ -1,0 +1,190 @@
+package protobuf
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// taking is what the envelope takes of a field.
+type taking uint8
+
+const (
+	takeNothing taking = 0
+	takeID      taking = 1 << iota
+	takeTime
+)
+
+func (c *compiler) taking(path string) taking {
+	take := takeNothing
+	if path == c.options.EventIDPath() {
+		take |= takeID
+	}
+	if path == c.options.EventTimePath() {
+		take |= takeTime
+	}
+	return take
+}
+
+// checkTaken checks the fields that the envelope takes from the payload, and settles the unit of the time.
+func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
+	if o.EventID != "" {
+		f, err := find(m, o.EventID)
+		if err != nil {
+			return decode.Misfit(o.EventIDPath(), "event_id: "+err.Error())
+		}
+		what := cellOf(f)
+		k := scalarOf(f, what).Kind()
+		if what != cellEnum && (what != cellScalar && what != cellWrapper || k != protoreflect.StringKind && !isWhole(k)) {
+			return decode.Misfit(o.EventIDPath(), "event_id: wants a string, a whole number or an enum")
+		}
+	}
+	if o.EventTime == "" {
+		return nil
+	}
+	f, err := find(m, o.EventTime)
+	if err != nil {
+		return decode.Misfit(o.EventTimePath(), "event_time: "+err.Error())
+	}
+	what := cellOf(f)
+	stated := what == cellTimestamp || optionOf(f).GetType() == columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP
+	switch {
+	case stated && o.EventTimeUnit != decode.Auto:
+		return decode.Misfit(o.EventTimePath(), "event_time: the schema says the unit already: leave it out")
+	case stated:
+		o.EventTimeUnit = decode.Micros
+	case (what == cellScalar || what == cellWrapper) && isWhole(scalarOf(f, what).Kind()):
+	default:
+		return decode.Misfit(o.EventTimePath(), "event_time: wants a whole number or a google.protobuf.Timestamp")
+	}
+	return nil
+}
+
+func isWhole(k protoreflect.Kind) bool {
+	switch k {
+	case protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Sint32Kind, protoreflect.Sint64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind,
+		protoreflect.Fixed32Kind, protoreflect.Fixed64Kind, protoreflect.Sfixed32Kind, protoreflect.Sfixed64Kind:
+		return true
+	}
+	return false
+}
+
+// find returns the field at a dotted path through singular messages.
+func find(m protoreflect.MessageDescriptor, path string) (protoreflect.FieldDescriptor, error) {
+	var f protoreflect.FieldDescriptor
+	for name := range strings.SplitSeq(path, ".") {
+		if f != nil {
+			if cellOf(f) != cellMessage {
+				return nil, fmt.Errorf("%s is in a %s, only fields of messages can be named", name, f.Kind())
+			}
+			m = f.Message()
+		}
+		if f = m.Fields().ByName(protoreflect.Name(name)); f == nil {
+			return nil, fmt.Errorf("the message %s has no field %s", m.FullName(), name)
+		}
+		if f.Cardinality() == protoreflect.Repeated {
+			return nil, fmt.Errorf("%s is repeated, it has no single value", name)
+		}
+	}
+	return f, nil
+}
+
+// taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
+type taken struct {
+	// id aliases the payload, or text.
+	id, text []byte
+	hasID    bool
+	micros   int64
+	hasTime  bool
+}
+
+func (t *taken) reset() { t.id, t.hasID, t.hasTime = nil, false, false }
+
+// take takes the value src[p:end], which has been read and checked. It is false for a time out of BigQuery's range.
+func (m *machine) take(f *field, p, end int) bool {
+	value, inner := m.src[p:end], f
+	switch f.op {
+	case opTimestamp:
+		return true // taken where it was read
+	case opWrapper:
+		body, _ := protowire.ConsumeBytes(value)
+		value, inner = lastValue(body), f.inner
+		if value == nil {
+			value = []byte{0, 0, 0, 0, 0, 0, 0, 0} // the zero of every kind
+		}
+	}
+	t := &m.taken
+	if inner.kind == protoreflect.StringKind {
+		t.id, _ = protowire.ConsumeBytes(value)
+		t.hasID = len(t.id) > 0 || !f.implicit
+		return true
+	}
+	v, unsigned := number(inner.kind, value)
+	if f.take&takeID != 0 {
+		switch {
+		case f.op == opEnum:
+			t.text = f.enum.text(t.text[:0], int32(v))
+			t.id = t.text[1:]
+			if len(t.id) > 0x7f {
+				t.id = t.text[2:]
+			}
+		case unsigned:
+			t.text = strconv.AppendUint(t.text[:0], uint64(v), 10)
+			t.id = t.text
+		default:
+			t.text = strconv.AppendInt(t.text[:0], v, 10)
+			t.id = t.text
+		}
+		t.hasID = v != 0 || !f.implicit
+	}
+	if f.take&takeTime != 0 && (v != 0 || !f.implicit) {
+		t.micros, t.hasTime = decode.ToMicros(v, m.unit)
+		return t.hasTime
+	}
+	return true
+}
+
+// lastValue is the last value of field 1 in a wrapper's body, which has been checked; nil if there is none.
+func lastValue(body []byte) (value []byte) {
+	for len(body) > 0 {
+		number, wire, size := protowire.ConsumeTag(body)
+		body = body[size:]
+		size = protowire.ConsumeFieldValue(number, wire, body)
+		if number == 1 {
+			value = body[:size]
+		}
+		body = body[size:]
+	}
+	return value
+}
+
+// number reads a whole number, or an enum's.
+func number(k protoreflect.Kind, value []byte) (v int64, unsigned bool) {
+	switch k {
+	case protoreflect.Fixed32Kind:
+		return int64(binary.LittleEndian.Uint32(value)), true
+	case protoreflect.Sfixed32Kind:
+		return int64(int32(binary.LittleEndian.Uint32(value))), false
+	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind:
+		return int64(binary.LittleEndian.Uint64(value)), false
+	}
+	u, _ := varint(value, 0)
+	switch k {
+	case protoreflect.Uint32Kind:
+		return int64(uint32(u)), true
+	case protoreflect.Int32Kind, protoreflect.EnumKind:
+		return int64(int32(u)), false
+	case protoreflect.Sint32Kind:
+		return protowire.DecodeZigZag(u & 0xffffffff), false
+	case protoreflect.Sint64Kind:
+		return protowire.DecodeZigZag(u), false
+	}
+	return int64(u), false
+}

@@ -1,0 +1,238 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// Latest is the newest version of a subject.
+const Latest = -1
+
+const (
+	// maxResponse bounds what a registry may answer with: foreign input, read into memory.
+	maxResponse = 16 << 20
+	// maxCached bounds the schemas that are kept, maxReferences those that one schema may refer to.
+	maxCached     = 1000
+	maxReferences = 256
+)
+
+// Client asks one registry. Safe for concurrent use; close it at the end.
+type Client struct {
+	nodes     []*sr.Client
+	transport *http.Transport
+	timeout   time.Duration
+	log       *slog.Logger
+	metrics   *metrics
+	outage    outage
+	patience  patience
+	flights   flights
+
+	mu sync.Mutex
+	// byID are the schemas and the absences by id; guarded by mu.
+	byID map[int]known
+}
+
+// known is what the registry has said: a schema, or that there is none.
+type known struct {
+	schema  *Schema
+	missing *MissingError
+}
+
+// expired: an absence is believed for a while only.
+func (k known) expired() bool { return k.missing != nil && !time.Now().Before(k.missing.Until) }
+
+func (k known) answer() (*Schema, error) {
+	if k.missing != nil {
+		return nil, k.missing
+	}
+	return k.schema, nil
+}
+
+// reference names a schema that another one refers to.
+type reference struct {
+	subject string
+	version int
+}
+
+// patience is how long the client waits for what.
+type patience struct {
+	// believe is how long a missing schema is asked for again before it counts as missing, and disbelieve how long that holds then.
+	believe, disbelieve time.Duration
+	// again is the pause between two requests for a missing schema; retryMin and retryMax bound those between requests that failed.
+	again, retryMin, retryMax time.Duration
+}
+
+var defaultPatience = patience{
+	believe: 5 * time.Second, disbelieve: 30 * time.Second,
+	again: 500 * time.Millisecond, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
+}
+
+// New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of configuration.
+func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client, error) {
+	secure, err := c.TLS.config()
+	if err != nil {
+		return nil, fmt.Errorf("registry.tls: %w", err)
+	}
+	if len(c.URLs) == 0 {
+		return nil, errors.New("registry.urls is empty")
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = secure
+	client := &Client{
+		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer), patience: defaultPatience,
+		byID: map[int]known{},
+	}
+	for _, url := range c.URLs {
+		options := []sr.ClientOpt{
+			sr.URLs(url), sr.UserAgent("waybill-ingest"),
+			sr.HTTPClient(&http.Client{Transport: bounded{transport}, Timeout: client.timeout}),
+		}
+		switch {
+		case c.Token.Reveal() != "":
+			options = append(options, sr.BearerToken(c.Token.Reveal()))
+		case c.User != "":
+			options = append(options, sr.BasicAuth(c.User, c.Password.Reveal()))
+		}
+		node, err := sr.NewClient(options...)
+		if err != nil {
+			return nil, fmt.Errorf("registry.urls: %w", err)
+		}
+		client.nodes = append(client.nodes, node)
+	}
+	return client, nil
+}
+
+// Close lets go of the connections.
+func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// bounded cuts off endless answers: reading past the bound fails.
+type bounded struct{ next http.RoundTripper }
+
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := b.next.RoundTrip(r)
+	if err == nil {
+		response.Body = http.MaxBytesReader(nil, response.Body, maxResponse)
+	}
+	return response, err
+}
+
+// ByID returns the schema with an id. It waits while the registry is away; the error is a *MissingError or that of ctx.
+func (c *Client) ByID(ctx context.Context, id int) (*Schema, error) {
+	return c.flights.share(ctx, fmt.Sprint("id ", id), func(ctx context.Context) (*Schema, error) {
+		k, ok := c.kept(id)
+		if ok && !k.expired() {
+			return k.answer()
+		}
+		believe := c.patience.believe
+		if ok {
+			believe = 0 // it was believed before: one question is enough
+		}
+		schema, err := c.fetch(ctx, fmt.Sprint("schema id ", id), believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+			text, err := node.SchemaByID(ctx, id)
+			return sr.SubjectSchema{ID: id, Schema: text}, err
+		})
+		var missing *MissingError
+		if err != nil && !errors.As(err, &missing) {
+			return nil, err
+		}
+		c.keep(id, known{schema, missing})
+		return schema, err
+	})
+}
+
+// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a *MissingError or that of ctx.
+func (c *Client) Version(ctx context.Context, subject string, version int) (*Schema, error) {
+	what := fmt.Sprintf("version %d of subject %s", version, subject)
+	if version == Latest {
+		what = "subject " + subject
+	}
+	return c.flights.share(ctx, what, func(ctx context.Context) (*Schema, error) {
+		schema, err := c.fetch(ctx, what, c.patience.believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+			return node.SchemaByVersion(ctx, subject, version)
+		})
+		if err == nil {
+			// A copy: what is kept by id knows of no subject.
+			byID := *schema
+			byID.Subject, byID.Version = "", 0
+			c.keep(schema.ID, known{schema: &byID})
+		}
+		return schema, err
+	})
+}
+
+// Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this call. It waits
+// while the registry is away; the error is that of ctx.
+func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
+	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0, func(ctx context.Context, node *sr.Client) (bool, error) {
+		versions, err := node.SchemaVersionsByID(ctx, id)
+		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {
+			return false, nil
+		}
+		for _, v := range versions {
+			if v.Subject == subject {
+				return true, err
+			}
+		}
+		return false, err
+	})
+}
+
+// Ping asks the registry once for its subjects, node after node; the error is why none of them answered.
+func (c *Client) Ping(ctx context.Context) error {
+	var failed []error
+	for _, node := range c.nodes {
+		if _, err := node.Subjects(ctx); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		return nil
+	}
+	return errors.Join(failed...)
+}
+
+// fetch gets a schema and what it refers to.
+func (c *Client) fetch(ctx context.Context, what string, believe time.Duration, get func(context.Context, *sr.Client) (sr.SubjectSchema, error)) (*Schema, error) {
+	found, err := wait(ctx, c, what, believe, get)
+	if err != nil {
+		return nil, err
+	}
+	schema := &Schema{
+		ID: found.ID, Subject: found.Subject, Version: found.Version, Text: found.Schema.Schema,
+		Format: strings.ToLower(found.Type.String()),
+	}
+	return schema, c.refer(ctx, schema, found.References, map[reference]bool{})
+}
+
+// refer appends the references of a schema, those that they refer to before them.
+func (c *Client) refer(ctx context.Context, into *Schema, references []sr.SchemaReference, met map[reference]bool) error {
+	for _, r := range references {
+		key := reference{r.Subject, r.Version}
+		if met[key] {
+			continue
+		}
+		if met[key] = true; len(met) > maxReferences {
+			return fmt.Errorf("schema id %d refers to more than %d others", into.ID, maxReferences)
+		}
+		what := fmt.Sprintf("version %d of subject %s, which schema id %d refers to,", r.Version, r.Subject, into.ID)
+		found, err := wait(ctx, c, what, c.patience.believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+			return node.SchemaByVersion(ctx, r.Subject, r.Version)
+		})
+		if err != nil {
+			return err
+		}
+		if err := c.refer(ctx, into, found.References, met); err != nil {
+			return err
+		}
+		into.References = append(into.References, Reference{Name: r.Name, Text: found.Schema.Schema})
+	}
+	return nil
+}

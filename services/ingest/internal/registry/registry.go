@@ -1,0 +1,149 @@
+// Package registry asks a schema registry for schemas, in the REST dialect of Confluent's, which others speak as well.
+//
+//	c, err := registry.New(config, log, metrics)
+//	schema, err := c.ByID(ctx, 7)                 // waits while the registry is away
+//	schema, err = c.Version(ctx, "orders-value", registry.Latest)
+//
+// A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage, and never the
+// fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a *MissingError. What the registry has said
+// of an id is kept, because it never changes; calls for one schema share one request.
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/config"
+)
+
+// Config says where the schema registry is.
+type Config struct {
+	// URLs are those of the registry's nodes, any of which may be asked. Empty: there is no registry.
+	URLs []string `yaml:"urls"`
+	// User and Password are for basic authentication, Token for a bearer's.
+	User     string        `yaml:"user"`
+	Password config.Secret `yaml:"password"`
+	Token    config.Secret `yaml:"token"`
+	TLS      TLS           `yaml:"tls"`
+	// Timeout bounds one request.
+	Timeout config.Duration `yaml:"timeout"`
+	// Poll is how often the latest version of a subject is looked up.
+	Poll config.Duration `yaml:"poll"`
+}
+
+// TLS is transport security towards the registry; it is used for https URLs. Cert and Key are for mutual TLS.
+type TLS struct {
+	CA         string `yaml:"ca"`
+	Cert       string `yaml:"cert"`
+	Key        string `yaml:"key"`
+	ServerName string `yaml:"server_name"`
+}
+
+// Defaults is the one place of the section's defaults.
+func Defaults() Config {
+	return Config{Timeout: config.Duration(10 * time.Second), Poll: config.Duration(30 * time.Second)}
+}
+
+// Check reports what is wrong with the section.
+func (c *Config) Check(report func(key, message, remedy string)) {
+	secure := false
+	for i, text := range c.URLs {
+		u, err := url.Parse(text)
+		switch {
+		case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+			report(fmt.Sprintf("urls[%d]", i), fmt.Sprintf("%q is no URL of a registry", text), "write http://host:port or https://host:port")
+		case u.User != nil:
+			report(fmt.Sprintf("urls[%d]", i), "the URL holds a user", "write user and password in keys of their own: URLs are logged")
+		}
+		secure = secure || strings.HasPrefix(text, "https:")
+	}
+	basic := c.User != "" || c.Password.Reveal() != ""
+	if basic && c.Token.Reveal() != "" {
+		report("token", "there are a token and a user or password", "keep the one that the registry asks for")
+	}
+	if c.User == "" && c.Password.Reveal() != "" {
+		report("user", "there is a password without a user", "set both, or neither")
+	}
+	if c.Timeout.Std() <= 0 {
+		report("timeout", "is not positive", "write a time such as 10s")
+	}
+	if c.Poll.Std() < time.Second {
+		report("poll", "is too short", "write 1s or more")
+	}
+	if c.TLS != (TLS{}) && len(c.URLs) > 0 && !secure {
+		report("tls", "it is set while no URL begins with https", "write https URLs, or remove tls")
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
+	} else if _, err := c.TLS.config(); err != nil {
+		report("tls", err.Error(), "check that the files are there, readable, and PEM")
+	}
+}
+
+func (t *TLS) config() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca: no certificate in %s", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("cert: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// Schema is a schema of the registry.
+type Schema struct {
+	// ID is its number in the registry.
+	ID int
+	// Subject and Version are set when it was asked for by them.
+	Subject string
+	Version int
+	// Format is avro, protobuf or json.
+	Format string
+	// Text is the schema itself.
+	Text string
+	// References are the schemas that it refers to, directly or not, each once and after those that it refers to itself.
+	References []Reference
+}
+
+// Reference is a schema that another one refers to.
+type Reference struct {
+	// Name is what it is called there: a type's full name in Avro, a file in protobuf, a URL in JSON Schema.
+	Name string
+	Text string
+}
+
+// Texts are the texts of the references.
+func (s *Schema) Texts() []string {
+	texts := make([]string, len(s.References))
+	for i := range s.References {
+		texts[i] = s.References[i].Text
+	}
+	return texts
+}
+
+// MissingError says that the registry does not have what it was asked for. It has been asked again for a few seconds: a registry of several nodes
+// may know a new schema a little later than its producer.
+type MissingError struct {
+	// What names it, for example "schema id 7".
+	What string
+	// Until is when to ask again; until then the answer stands.
+	Until time.Time
+}
+
+func (m *MissingError) Error() string { return m.What + " is not in the registry" }
