@@ -180,20 +180,32 @@ func (r *Report) Print(out io.Writer) error {
 		w.f("  kept          graceful stops finalize no stream\n")
 	}
 	w.f("\nWhat Kafka holds against what the tables hold, offset by offset\n\n")
-	if w.err == nil {
-		w.err = r.Verified.Print(out)
-	}
-	w.f("\ndead letters\n")
-	for _, l := range r.Letters {
-		w.f("  %-32s  %d cannot be decoded or have an unknown type, %d such were produced; %d refused as they must be, %d not to be refused, %d not refused\n",
-			l.Topic, l.Bad, l.Injected, l.Refused, l.Extra, l.Missing)
-	}
+	r.topics(w)
 	w.f("%s\n", r.Growth)
 	if r.Verified.Events != r.Produced {
 		w.f("%d events were produced and Kafka holds %d\n", r.Produced, r.Verified.Events)
 	}
 	w.f("%s\n", r.Line())
 	return w.err
+}
+
+// topics prints a line for each topic, and the first few offences.
+func (r *Report) topics(w *printer) {
+	w.f("  %-32s %8s %5s %10s %12s %9s %9s   %s\n", "topic", "events", "lost", "duplicates", "out of order", "repeated", "different", "dead letters")
+	for i, t := range r.Verified.Topics {
+		l := r.Letters[i]
+		w.f("  %-32s %8d %5d %10d %12d %9d %9d   bad %d of %d, refused %d", t.Topic, t.Events, t.Missing, t.Duplicates+t.Both+t.Phantom, t.OutOfOrder,
+			t.Repeated, t.Different+t.Stray, l.Bad, l.Injected, l.Refused)
+		if !l.ok() {
+			w.f(", %d NOT to be refused, %d NOT refused", l.Extra, l.Missing)
+		}
+		w.f("\n")
+	}
+	w.f("\n")
+	for _, o := range r.Verified.Offences {
+		w.f("%s\n", o)
+	}
+	w.f("%s\n", r.Verified.Line())
 }
 
 // printer keeps the first error.

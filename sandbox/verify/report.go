@@ -97,29 +97,30 @@ type Report struct {
 	Offences []Offence     `json:"offences"`
 }
 
-// Print writes the table, the first few offences, and Line last.
+// Print writes the table, the first few offences, and Line last. Topics stand side by side, so that it fits a narrow screen.
 func (r Report) Print(w io.Writer) error {
-	t := table.Table{
-		Header: []string{
-			"topic", "events", "rows", "repeated", "ignored", "dead letters",
-			"missing", "duplicates", "both", "phantom", "out of order", "stray", "content checked", "different",
-		},
-		Right: []bool{false, true, true, true, true, true, true, true, true, true, true, true, true, true},
+	t := table.Table{Header: []string{"topic"}, Right: []bool{false}}
+	for _, name := range []string{
+		"events", "rows", "repeated", "ignored", "dead letters",
+		"missing", "duplicates", "both", "phantom", "out of order", "stray", "content checked", "different",
+	} {
+		t.Rows = append(t.Rows, []string{name})
 	}
 	add := func(name string, n Totals) {
-		cells := []string{name}
-		for _, count := range []int64{
+		t.Header, t.Right = append(t.Header, name), append(t.Right, true)
+		for i, count := range []int64{
 			n.Events, n.Rows, n.Repeated, n.Ignored, n.DeadLetters,
 			n.Missing, n.Duplicates, n.Both, n.Phantom, n.OutOfOrder, n.Stray, n.Sampled, n.Different,
 		} {
-			cells = append(cells, table.Count(count))
+			t.Rows[i] = append(t.Rows[i], table.Count(count))
 		}
-		t.Rows = append(t.Rows, cells)
 	}
 	for _, topic := range r.Topics {
 		add(topic.Topic, topic.Totals)
 	}
-	add("total", r.Totals)
+	if len(r.Topics) != 1 {
+		add("total", r.Totals)
+	}
 	if err := t.Print(w); err != nil {
 		return err
 	}

@@ -12,9 +12,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/waybill-data/waybill/e2e/chaos"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -30,20 +29,24 @@ type command struct {
 const interrupted = 130
 
 func main() {
-	var c command
-	kong.Parse(&c, kong.Name("chaos"), kong.Description("Load, kills, pauses and faults, and then a look at every offset. `make chaos` calls it."))
+	const description = "Load, kills, pauses and faults, and then a look at every offset. `make chaos` calls it."
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx)
-	broken := ctx.Err() != nil
-	stop()
-	switch {
-	case broken && err != nil:
-		fmt.Fprintln(os.Stderr, "\nchaos: interrupted; everything is stopped and removed")
-		os.Exit(interrupted)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "\nchaos: %v\n", err)
-		os.Exit(1)
+	code := cli.Run(ctx, "chaos", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
+	if code == 1 && ctx.Err() != nil {
+		code = interrupted
 	}
+	stop()
+	os.Exit(code)
+}
+
+// Run does it, or prints what it would do.
+func (c *command) Run(ctx context.Context, std cli.Streams) error {
+	err := c.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintln(std.Err, "\nchaos: interrupted; everything is stopped and removed")
+		return cli.ErrFailed
+	}
+	return err
 }
 
 var errBroken = errors.New("NOT as the contracts promise, or dead letters differ: see above")
