@@ -26,7 +26,7 @@ const (
 	JSONSchema
 )
 
-var readers = map[Language]func(schema []byte, payload string) (*typ, error){Avro: readAvro, JSONSchema: readJSONSchema}
+var readers = map[Language]func(schema []byte, payload string, references []Reference) (*typ, error){Avro: readAvro, JSONSchema: readJSONSchema}
 
 // Unknown is what becomes of fields that the schema does not know.
 type Unknown uint8
@@ -63,7 +63,7 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	if len(schema) > maxSchemaBytes {
 		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
 	}
-	t, err := readers[language](schema, o.Payload)
+	t, err := readers[language](schema, o.Payload, nil)
 	if err != nil {
 		return nil, err
 	}
