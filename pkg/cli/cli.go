@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -56,14 +57,15 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 
 // named is the command that a wrong command line has got to, as it is typed: its help has what was meant.
 func named(name string, err error) string {
-	var wrong *kong.ParseError
-	if !errors.As(err, &wrong) {
+	wrong, ok := errors.AsType[*kong.ParseError](err)
+	if !ok {
 		return name
 	}
+	words := []string{name}
 	for _, step := range wrong.Context.Path {
 		if step.Command != nil {
-			name += " " + step.Command.Name
+			words = append(words, step.Command.Name)
 		}
 	}
-	return name
+	return strings.Join(words, " ")
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -74,16 +75,15 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 
 // named is the command that a wrong command line has got to, as it is typed: its help has what was meant.
 func named(err error) string {
-	name := "sandbox"
-	var wrong *kong.ParseError
-	if errors.As(err, &wrong) {
+	words := []string{"sandbox"}
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
 		for _, step := range wrong.Context.Path {
 			if step.Command != nil {
-				name += " " + step.Command.Name
+				words = append(words, step.Command.Name)
 			}
 		}
 	}
-	return name
+	return strings.Join(words, " ")
 }
 
 // errShown ends a command whose output has said already what is wrong.
