@@ -14,14 +14,47 @@ const tagRow = 0x0a
 func CountRows(data mem.BufferSlice) (int, error) {
 	c := newCursor(data)
 	rows := 0
-	for ; c.pos < c.size; rows++ {
+	for c.pos < c.size {
+		if rows += c.skipRows(MaxRows - rows); c.pos == c.size {
+			break
+		}
 		end, err := c.row(rows)
 		if err != nil {
 			return 0, err
 		}
 		c.skip(end)
+		rows++
 	}
 	return rows, nil
+}
+
+// skipRows skips rows that lie in the present buffer as a whole, at most limit, and counts them. It stops before a row that does not,
+// and before one whose framing is broken.
+func (c *cursor) skipRows(limit int) int {
+	b, at, rows := c.rest, 0, 0
+	for rows < limit {
+		// A tag and a length of up to three bytes: rows below 2 MiB.
+		if len(b)-at < 4 || b[at] != tagRow {
+			break
+		}
+		n, head := int(b[at+1]), 2
+		if n >= 0x80 {
+			n, head = n&0x7f|int(b[at+2])<<7, 3
+			if n >= 0x80<<7 {
+				n, head = n&(0x80<<7-1)|int(b[at+3])<<14, 4
+				if n >= 0x80<<14 {
+					break
+				}
+			}
+		}
+		if n > len(b)-at-head {
+			break
+		}
+		at += head + n
+		rows++
+	}
+	c.rest, c.pos = b[at:], c.pos+at
+	return rows
 }
 
 // SplitRows cuts a block in two behind its first n rows. Both parts hold references of their own, data keeps its own.

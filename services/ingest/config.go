@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging"
+	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
@@ -79,8 +80,17 @@ func (w Window) Check(report func(key, message, remedy string)) {
 
 // Memory bounds what all lanes together hold.
 type Memory struct {
-	// Budget is for prefetch (a quarter of it), batches and windows. The process needs about twice as much.
+	// Budget is for prefetch (a quarter of it), batches and windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's choice, by
+	// the container's limit.
 	Budget config.Bytes `yaml:"budget"`
+}
+
+// Size is the budget in bytes.
+func (m Memory) Size() int64 {
+	if m.Budget == 0 {
+		return memory.Budget()
+	}
+	return int64(m.Budget)
 }
 
 // Listen is an address to serve on.
@@ -97,7 +107,6 @@ func Defaults() Config {
 		Registry:   registry.Defaults(),
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
-		Memory:     Memory{Budget: 128 << 20},
 		Commit:     s.Commit,
 		DeadLetter: s.DeadLetter,
 		GRPC:       Listen{"127.0.0.1:7080"},
@@ -152,10 +161,10 @@ func (c *Config) registryProblem(entries []contract.Config) (config.Problem, boo
 
 // Check reports what is wrong across sections; the sections check themselves.
 func (c *Config) Check(report func(key, message, remedy string)) {
-	if c.Memory.Budget < 16<<20 {
+	if c.Memory.Size() < 16<<20 {
 		report("memory.budget", "is too small", "write 16MiB or more")
 	}
-	if int64(c.Batch.Bytes) > int64(c.Memory.Budget)/4 {
+	if int64(c.Batch.Bytes) > c.Memory.Size()/4 {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
 	}
 	if p, ok := c.registryProblem(c.Contracts); ok {
@@ -185,7 +194,7 @@ func listenable(address string) error {
 // source is the source's part of the configuration.
 func (c *Config) source() source.Config {
 	s := source.Config{Kafka: c.Kafka, Commit: c.Commit, DeadLetter: c.DeadLetter}
-	s.Kafka.Fetch.Prefetch = c.Memory.Budget / 4
+	s.Kafka.Fetch.Prefetch = config.Bytes(c.Memory.Size() / 4)
 	return s
 }
 
@@ -203,4 +212,4 @@ func (c *Config) lane() lane.Config {
 }
 
 // laneBudget is the part of the memory that batches and windows draw on.
-func (c *Config) laneBudget() int64 { return int64(c.Memory.Budget) / 4 * 3 }
+func (c *Config) laneBudget() int64 { return c.Memory.Size() / 4 * 3 }

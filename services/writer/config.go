@@ -13,6 +13,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/logging"
+	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
@@ -58,8 +59,16 @@ const maxBlock = 19 << 20
 
 // Memory bounds what all lanes together hold.
 type Memory struct {
-	// Budget is for the rows of all windows. The process needs about twice as much.
+	// Budget is for the rows of all windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's choice, by the container's limit.
 	Budget config.Bytes `yaml:"budget"`
+}
+
+// Size is the budget in bytes.
+func (m Memory) Size() int64 {
+	if m.Budget == 0 {
+		return memory.Budget()
+	}
+	return int64(m.Budget)
 }
 
 // Admin is where metrics and the list of lanes are served.
@@ -73,7 +82,6 @@ func Defaults() Config {
 		GRPC:         GRPC{Listen: "127.0.0.1:7070"},
 		BigQuery:     sink.Defaults(),
 		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
-		Memory:       Memory{Budget: 128 << 20},
 		DrainTimeout: config.Duration(30 * time.Second),
 		Admin:        Admin{Listen: "127.0.0.1:7071"},
 	}
@@ -103,8 +111,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("limits.block_bytes", fmt.Sprintf("is more than bigquery.request_bytes, %s", c.BigQuery.RequestBytes),
 			"write at most that: a block goes in one request")
 	}
-	if c.Memory.Budget < 2*min(c.Limits.BlockBytes, maxBlock) {
-		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", c.Memory.Budget), "write 32MiB or more")
+	if c.Memory.Size() < 2*int64(min(c.Limits.BlockBytes, maxBlock)) {
+		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())), "write 32MiB or more")
 	}
 }
 

@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 		return errors.Join(err, env.GRPC.Close(), env.Admin.Close())
 	}
 	host, _ := os.Hostname() // Without a name there is none in logs.
-	budget := lane.NewBudget(int64(c.Memory.Budget))
+	budget := lane.NewBudget(c.Memory.Size())
 	service := &lane.Service{
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry), Name: cmp.Or(c.Name, host),
 	}

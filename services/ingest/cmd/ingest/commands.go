@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -14,6 +12,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/logging"
+	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -45,10 +44,7 @@ func (s *serveCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		// Twice the budget: what lanes hold, and as much again for everything else. The collector works harder near it; nothing fails.
-		debug.SetMemoryLimit(2 * int64(c.Memory.Budget))
-	}
+	memory.Apply(c.Memory.Size())
 	log := logging.New(std.Err, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -34,6 +34,7 @@ type Contract struct {
 	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
 	// and time from it.
 	envelope, payload []byte
+	memo              memo
 }
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
@@ -73,7 +74,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros in
 		}
 	}
 	envelope, fault := c.appendEnvelope(c.envelope[:0], r, m.itemType, nowMicros)
-	if fault.field != "" {
+	if fault != nil {
 		return dst, &decode.Error{Contract: c.name, Field: fault.name(), Offset: -1, Reason: fault.reason}
 	}
 	if cap(envelope) <= keptBytes {
@@ -92,14 +93,14 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros in
 	return append(dst, payload...), nil
 }
 
-// fault is what is wrong with a record outside of its payload; no field when nothing is.
+// fault is what is wrong with a record outside of its payload.
 type fault struct {
 	field, part string
 	index       int // of the header, with part
 	reason      string
 }
 
-func (f fault) name() string {
+func (f *fault) name() string {
 	if f.part == "" {
 		return f.field
 	}

@@ -1,7 +1,6 @@
 package contract
 
 import (
-	"bytes"
 	"encoding/binary"
 	"strconv"
 	"unicode/utf8"
@@ -46,58 +45,41 @@ func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
 }
 
 // appendEnvelope appends the fields before the payload, which the decoder has just read.
-func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, fault) {
+func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, *fault) {
+	c.memo.move(r, c.version)
 	id, ok := c.identity(r)
 	switch {
 	case !ok:
-		dst = appendPlace(dst, r)
+		dst = c.memo.appendPlace(dst, r.Offset)
 	case c.key == keyEventID && !utf8.Valid(id):
-		return dst, fault{field: "event_id", reason: "the key is not valid UTF-8"}
+		return dst, &fault{field: "event_id", reason: "the key is not valid UTF-8"}
 	default:
 		dst = appendText(dst, tagEventID, id)
 	}
 	if itemType != nil {
-		if !utf8.Valid(itemType) {
-			return dst, fault{field: "item_type", reason: "the header is not valid UTF-8"}
+		typed := c.memo.typeFields(itemType)
+		if typed == nil {
+			return dst, &fault{field: "item_type", reason: "the header is not valid UTF-8"}
 		}
-		dst = appendText(dst, tagEventType, itemType[bytes.LastIndexByte(itemType, '.')+1:])
-		dst = appendText(dst, tagItemType, itemType)
+		dst = append(dst, typed...)
 	}
 	if micros, ok := c.decoder.EventTime(); ok && r.Value != nil {
 		dst = appendNumber(dst, tagEventTime, micros)
 	}
 	dst = appendNumber(dst, tagIngestTime, nowMicros)
-	if c.version != "" {
-		dst = appendText(dst, tagTopicVersion, c.version)
-	}
-	dst = appendText(dst, tagKafkaTopic, r.Topic)
-	dst = appendNumber(dst, tagKafkaPartition, int64(r.Partition))
+	dst = append(dst, c.memo.origin...)
 	dst = appendNumber(dst, tagKafkaOffset, r.Offset)
 	if r.TimestampMicros != -1 {
 		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
-			return dst, fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
+			return dst, &fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
 		}
 		dst = appendNumber(dst, tagKafkaTimestamp, r.TimestampMicros)
 	}
 	if r.Key != nil && c.key != keyOmit {
 		dst = appendText(dst, tagKafkaKey, r.Key)
 	}
-	for i := range r.Headers {
-		h := &r.Headers[i]
-		if !utf8.Valid(h.Key) {
-			return dst, fault{field: "kafka_headers", part: "key", index: i, reason: "the header's key is not valid UTF-8"}
-		}
-		size := 1 + varintLen(len(h.Key)) + len(h.Key)
-		if h.Value != nil {
-			size += 1 + varintLen(len(h.Value)) + len(h.Value)
-		}
-		dst = appendVarint(append(dst, tagKafkaHeaders), uint64(size))
-		dst = appendText(dst, tagHeaderKey, h.Key)
-		if h.Value != nil {
-			dst = appendText(dst, tagHeaderValue, h.Value)
-		}
-	}
-	return dst, fault{}
+	headers, bad := c.memo.headerFields(r)
+	return append(dst, headers...), bad
 }
 
 // identity is the event's: the key where the contract says so, unless it is null or empty, else what the payload says, if there is one.
@@ -112,12 +94,13 @@ func (c *Contract) identity(r *record.Record) (id []byte, ok bool) {
 }
 
 // appendPlace appends topic/partition/offset as the event's identity.
-func appendPlace(dst []byte, r *record.Record) []byte {
-	var room [48]byte
-	place := strconv.AppendInt(append(room[:0], '/'), int64(r.Partition), 10)
-	place = strconv.AppendInt(append(place, '/'), r.Offset, 10)
-	dst = appendVarint(append(dst, tagEventID), uint64(len(r.Topic)+len(place)))
-	return append(append(dst, r.Topic...), place...)
+func (m *memo) appendPlace(dst []byte, offset int64) []byte {
+	digits := 1
+	for n := offset; n >= 10; n /= 10 {
+		digits++
+	}
+	dst = appendVarint(append(dst, tagEventID), uint64(len(m.prefix)+digits))
+	return strconv.AppendInt(append(dst, m.prefix...), offset, 10)
 }
 
 // varintLen is how many bytes the length of a text takes.

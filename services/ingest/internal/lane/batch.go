@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -147,7 +148,7 @@ func (k *block) reserve(room int) *[]byte {
 		return k.tail
 	}
 	k.seal()
-	k.tail = segments.Get(max(room, min(k.bytes, largeSegment)))
+	k.tail = segments.Get(max(room, grown(k.bytes)))
 	*k.tail = (*k.tail)[:0]
 	return k.tail
 }
@@ -178,47 +179,47 @@ func (k *block) free() {
 	k.full = nil
 }
 
-// The sizes of segments: a small batch of an idle lane takes little, a large one few.
-const (
-	smallSegment  = 4 << 10
-	mediumSegment = 32 << 10
-	largeSegment  = 256 << 10
-)
+// segmentSizes are the sizes of pooled segments: a small batch of an idle lane takes little, a large one few.
+var segmentSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10}
+
+// grown is the size of the next segment of a block that holds so many bytes: no more than that, so that hundreds of lanes with small
+// batches do not hold several times what is in them.
+func grown(bytes int) int {
+	size := segmentSizes[0]
+	for _, s := range segmentSizes[1:] {
+		if s <= bytes {
+			size = s
+		}
+	}
+	return size
+}
 
 // segments is the pool of all lanes. gRPC gives the buffers back when they are written to the connection.
 var segments segmentPool
 
-type segmentPool struct{ small, medium, large sync.Pool }
+type segmentPool [len(segmentSizes)]sync.Pool
 
 // Get implements mem.BufferPool. Unlike gRPC's own pools it does not clear: rows are only ever appended.
 func (p *segmentPool) Get(length int) *[]byte {
-	size, pool := length, (*sync.Pool)(nil)
-	switch {
-	case length <= smallSegment:
-		size, pool = smallSegment, &p.small
-	case length <= mediumSegment:
-		size, pool = mediumSegment, &p.medium
-	case length <= largeSegment:
-		size, pool = largeSegment, &p.large
-	}
-	if pool != nil {
-		if s, ok := pool.Get().(*[]byte); ok {
-			*s = (*s)[:length]
-			return s
+	size := length
+	for i, s := range segmentSizes {
+		if length > s {
+			continue
 		}
+		if b, ok := p[i].Get().(*[]byte); ok {
+			*b = (*b)[:length]
+			return b
+		}
+		size = s
+		break
 	}
-	s := make([]byte, length, size)
-	return &s
+	b := make([]byte, length, size)
+	return &b
 }
 
 // Put implements mem.BufferPool. A segment that a row outgrew is left to the garbage collector.
 func (p *segmentPool) Put(s *[]byte) {
-	switch cap(*s) {
-	case smallSegment:
-		p.small.Put(s)
-	case mediumSegment:
-		p.medium.Put(s)
-	case largeSegment:
-		p.large.Put(s)
+	if i := slices.Index(segmentSizes[:], cap(*s)); i >= 0 {
+		p[i].Put(s)
 	}
 }

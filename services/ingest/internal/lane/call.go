@@ -229,10 +229,11 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 		return false, 0
 	case len(c.part.records) > 0 || b.isFull(c.limits):
 		return true, 0
-	case c.starved && b.charge > 0:
+	case c.starved && b.charge > 0 && c.window.count == 0:
+		// What it holds may be what the budget is spent on. With a batch under way, settling that one gives some back.
 		return true, 0
-	case c.backlog == 0 && c.window.count == 0 && c.held == nil && !b.moves():
-		// Nothing is at hand that could join it, and nothing under way that it could wait behind.
+	case c.backlog == 0 && c.held == nil && !b.moves() && b.bytes >= worthwhile(c.window.count, c.limits):
+		// Nothing is at hand that could join it, and it is large enough for what is under way.
 		return true, 0
 	}
 	linger := c.lane.Config.Linger
@@ -241,6 +242,21 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 	}
 	left := linger - now.Sub(b.began)
 	return left <= 0, left
+}
+
+// worthwhile is how many bytes a batch must have to go before its linger is over. With nothing under way any batch goes: waiting would only
+// cost time. Beside one it must be a quarter of a full one, beside two a half, so that a lane under load, or with a slow writer, comes to send
+// full ones: a batch costs about what a few hundred small rows do.
+func worthwhile(underWay int, l limits) int {
+	switch underWay {
+	case 0:
+		return 0
+	case 1:
+		return l.batchBytes / 4
+	case 2:
+		return l.batchBytes / 2
+	}
+	return l.batchBytes
 }
 
 func (c *call) arm(now time.Time, wait time.Duration) {

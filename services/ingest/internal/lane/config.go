@@ -28,7 +28,8 @@ type Config struct {
 	// BatchBytes and BatchRows close a batch. A single larger row still goes alone.
 	BatchBytes int
 	BatchRows  int
-	// Linger is how long a batch waits for more rows. An idle lane does not wait.
+	// Linger is how long a batch waits for more rows at most. An idle lane does not wait; else it is the size of the batch that decides, and
+	// the more batches are under way the larger it must be.
 	Linger time.Duration
 	// WindowBytes and WindowBatches bound what is sent and not settled. A single larger batch still goes alone.
 	WindowBytes   int

@@ -22,11 +22,17 @@ type Header struct {
 	Value []byte
 }
 
+// What a record and a header take beside their bytes: themselves, and what slices of them have to spare.
+const (
+	recordOverhead = 144
+	headerOverhead = 56
+)
+
 // Size is the memory the record accounts for, in bytes.
 func (r *Record) Size() int {
-	n := len(r.Key) + len(r.Value) + 64
+	n := len(r.Key) + len(r.Value) + recordOverhead
 	for i := range r.Headers {
-		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value) + headerOverhead
 	}
 	return n
 }

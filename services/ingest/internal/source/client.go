@@ -52,15 +52,9 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	// The consumer of a generation tells the size of a fetch; see prefetch.
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Default = fetch
-	// No upper bound: sarama skips a record that is larger than its bound. A fetch grows to the size of the batch it met.
-	c.Consumer.Fetch.Max = 0
 	c.Consumer.Fetch.MaxBytes = response
 	// A paused client fetches again only when the long poll of its neighbours ends.
 	c.Consumer.MaxWaitTime = 100 * time.Millisecond
-	c.Consumer.Retry.Backoff = time.Second
-	// Readers always drain, so this never fires; it must not fire while the process is starved of CPU either.
-	c.Consumer.MaxProcessingTime = 5 * time.Second
-	c.ChannelBufferSize = channelBuffer
 	if k.Isolation == ReadCommitted {
 		c.Consumer.IsolationLevel = sarama.ReadCommitted
 	}
@@ -179,14 +173,6 @@ func (s *scramClient) Begin(user, password, authzID string) error {
 
 func (s *scramClient) Step(challenge string) (string, error) { return s.conversation.Step(challenge) }
 func (s *scramClient) Done() bool                            { return s.conversation.Done() }
-
-// tuned is a client whose consumers see another configuration: fetch sizes change with the number of claims, connections stay.
-type tuned struct {
-	sarama.Client
-	config *sarama.Config
-}
-
-func (t tuned) Config() *sarama.Config { return t.config }
 
 // await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts; the source waits for
 // it when it stops.

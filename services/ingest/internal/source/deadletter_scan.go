@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -19,8 +18,6 @@ const (
 	scanBytes = 4 << 20
 	// scanPatience is how long a partition may yield nothing before its end is reached.
 	scanPatience = time.Minute
-	// abortControl is the type of the control record that ends an aborted transaction (KIP-98).
-	abortControl = 0
 )
 
 // span is a partition from its first offset to its last stable one: what was committed when the scan began.
@@ -115,18 +112,21 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 		if err != nil {
 			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
 		}
-		next, err := take(topic, s, block, each)
-		if err != nil {
+		c := catch{next: s.from}
+		if block != nil { // nil: the broker throttles us
+			if c, err = unpack(block, s.from, true); err != nil {
+				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+			}
+		}
+		if err := c.each(topicPartition{topic, s.partition}, s.end, each); err != nil {
 			return err
 		}
 		switch {
-		case next > s.from:
-			s.from, size, last = next, scanBytes, time.Now()
-			fetched(min(next, s.end))
-		case block != nil && block.Partial && size < 1<<30:
+		case c.next > s.from:
+			s.from, size, last = c.next, scanBytes, time.Now()
+			fetched(min(c.next, s.end))
+		case c.cut && size < 1<<30:
 			size *= 2
-		case block != nil && len(block.RecordsSet) == 0 && block.HighWaterMarkOffset > s.from && block.LastStableOffset > s.from:
-			s.from++ // compaction has left an empty batch, which sarama passes over
 		case time.Since(last) > scanPatience:
 			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.partition, s.from, s.end)
 		}
@@ -163,68 +163,19 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResp
 	return block, nil
 }
 
-// take hands on the committed records of a fetch, and returns the offset to go on at. It leaves out those of aborted transactions as KIP-98
-// says: from the transaction's first offset to the control record that ends it.
-func take(topic string, s span, block *sarama.FetchResponseBlock, each func(*record.Record) error) (next int64, err error) {
-	next = s.from
-	if block == nil {
-		return next, nil
-	}
-	begin := slices.Clone(block.AbortedTransactions)
-	slices.SortFunc(begin, func(a, b *sarama.AbortedTransaction) int { return int(min(1, max(-1, a.FirstOffset-b.FirstOffset))) })
-	aborted := map[int64]bool{}
-	for _, records := range block.RecordsSet {
-		batch := records.RecordBatch
-		if batch == nil {
-			return next, fmt.Errorf("read %s/%d: offset %d is in a format from before Kafka 0.11", topic, s.partition, next)
-		}
-		if batch.PartialTrailingRecord {
-			break
-		}
-		for len(begin) > 0 && begin[0].FirstOffset <= batch.LastOffset() {
-			aborted[begin[0].ProducerID] = true
-			begin = begin[1:]
-		}
-		switch {
-		case batch.Control:
-			if isAbort(batch) {
-				delete(aborted, batch.ProducerID)
+// each calls f with the records before an offset, in order.
+func (c *catch) each(tp topicPartition, end int64, f func(*record.Record) error) error {
+	var records []record.Record
+	for i := range c.stretches {
+		k := &c.stretches[i]
+		records, _ = k.move(records[:0], len(k.records), tp)
+		for j := range records {
+			if records[j].Offset >= end {
+				return nil
 			}
-		case batch.IsTransactional && aborted[batch.ProducerID]:
-		default:
-			if err := yield(topic, s, batch, each); err != nil {
-				return next, err
+			if err := f(&records[j]); err != nil {
+				return err
 			}
-		}
-		next = max(next, batch.LastOffset()+1)
-	}
-	return next, nil
-}
-
-// isAbort reads the key of a control record: version, type.
-func isAbort(batch *sarama.RecordBatch) bool {
-	if len(batch.Records) == 0 || len(batch.Records[0].Key) < 4 {
-		return false
-	}
-	return binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == abortControl
-}
-
-func yield(topic string, s span, batch *sarama.RecordBatch, each func(*record.Record) error) error {
-	for _, r := range batch.Records {
-		offset := batch.FirstOffset + r.OffsetDelta
-		if offset < s.from || offset >= s.end {
-			continue
-		}
-		one := record.Record{Topic: topic, Partition: s.partition, Offset: offset, TimestampMicros: -1, Key: r.Key, Value: r.Value}
-		if at := batch.FirstTimestamp.Add(r.TimestampDelta).UnixMicro(); at >= 0 {
-			one.TimestampMicros = at
-		}
-		one.Headers = make([]record.Header, len(r.Headers))
-		for i, h := range r.Headers {
-			one.Headers[i] = record.Header{Key: h.Key, Value: h.Value}
-		}
-		if err := each(&one); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
 func TestReadsFromExactOffset(t *testing.T) {
@@ -77,8 +78,8 @@ func TestOffsetGone(t *testing.T) {
 		}
 		mustCommitted(t, o, 3, "")
 		for _, from := range []int64{3, 11} {
-			if _, err := o.Read(t.Context(), from); !errors.Is(err, lane.ErrOffsetGone) {
-				t.Errorf("Read(%d) = %v, want ErrOffsetGone", from, err)
+			if out, err := open(t, o, from).Next(t.Context(), make([]record.Record, 0, 1), time.Time{}); !errors.Is(err, lane.ErrOffsetGone) {
+				t.Errorf("reading from %d: %d records, %v; want ErrOffsetGone", from, len(out), err)
 			}
 		}
 		r := open(t, o, 5)

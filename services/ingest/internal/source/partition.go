@@ -2,11 +2,9 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -21,7 +19,7 @@ import (
 type claim struct {
 	tp       topicPartition
 	session  *session
-	consumer sarama.Consumer
+	fetchers *fetchers
 	log      *slog.Logger
 
 	owned context.Context
@@ -95,57 +93,23 @@ func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
 	return b.oldest, b.newest, nil
 }
 
-// Read implements lane.Partition. A reader of this partition that is still letting go is waited for.
+// Read implements lane.Partition. It waits for nothing: what is wrong with the offset, Next says.
 func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
-	ctx, cancel := either(ctx, c.alive)
-	defer cancel()
+	for _, scope := range []context.Context{c.alive, ctx} {
+		if scope.Err() != nil {
+			return nil, c.wrap("read", context.Cause(scope))
+		}
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.last != nil {
-		select {
-		case <-c.last.done:
-		case <-ctx.Done():
-			return nil, c.wrap("wait for the reader before", context.Cause(ctx))
-		}
-		c.last = nil
-	}
-	// The channel's one place holds the ownership of the reader: whoever takes it out closes it. A caller that has gone says so first and
-	// then looks; the call that started the reader puts it in first and then looks for a caller.
-	started := make(chan *reader, 1)
-	var gone atomic.Bool
-	discard := func() {
-		select {
-		case r := <-started:
-			r.Close()
-		default:
-		}
+		c.last.Close()
 	}
 	s := c.session
-	err := s.source.await(ctx, func() error {
-		pc, err := c.consumer.ConsumePartition(c.tp.topic, c.tp.partition, from)
-		if err != nil {
-			return err
-		}
-		r := newReader(pc, from, s.prefetch, c.log, s.source.metrics)
-		s.pumps.Go(func() { r.pump(from) })
-		started <- r
-		if gone.Load() {
-			discard()
-		}
-		return nil
-	})
-	if err != nil {
-		gone.Store(true)
-		discard()
-	}
-	switch {
-	case errors.Is(err, sarama.ErrOffsetOutOfRange):
-		return nil, fmt.Errorf("read %s/%d from %d: %w", c.tp.topic, c.tp.partition, from, lane.ErrOffsetGone)
-	case err != nil:
-		return nil, c.wrap("read", err)
-	}
-	c.last = <-started
-	return c.last, nil
+	r := newReader(c.tp, from, c.fetchers.config, s.prefetch, c.log, s.source.metrics)
+	s.readers.Go(func() { r.follow(c.fetchers) })
+	c.last = r
+	return r, nil
 }
 
 // DeadLetter implements lane.Partition.
@@ -162,7 +126,7 @@ func (c *claim) wrap(what string, err error) error {
 	return fmt.Errorf("%s of %s/%d: %w", what, c.tp.topic, c.tp.partition, err)
 }
 
-// release ends the claim's last reader; Cleanup waits until sarama has let go of it.
+// release ends the claim's last reader.
 func (c *claim) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

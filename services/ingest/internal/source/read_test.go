@@ -91,20 +91,20 @@ func TestSlowLaneStallsNobody(t *testing.T) {
 		fetch = minFetch
 		// Values of produce have 4 to 8 bytes. Around one, Kafka's record format v2 spends at least 7, and a reader counts more.
 		smallest    = 7 + 4
-		heldByOne   = 8 + messageOverhead
+		heldByOne   = 8 + recordOverhead
 		budget      = 4 << 20
 		byteBound   = budget / 4       // of one claim
 		byteFloor   = budget / (4 * 2) // of one claim of two when the budget is half used; more than recordBound records
 		recordBound = 2000
 	)
-	// What a lane that takes nothing holds beyond its bound: one fetch, and what was not counted when it was asked for.
-	const beyond = fetch/smallest + 2*channelBuffer
+	// What a lane that takes nothing holds beyond its bound: one fetch.
+	const beyond = fetch / smallest
 	for name, test := range map[string]struct {
 		records   int // configured
 		low, high int // records that the slow lane may hold
 	}{
 		"bound by records": {recordBound, recordBound, recordBound + beyond},
-		"bound by bytes":   {10 * n, byteFloor / heldByOne, byteBound/(4+messageOverhead) + beyond},
+		"bound by bytes":   {10 * n, byteFloor / heldByOne, byteBound/(4+recordOverhead) + beyond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(2, testTopic))
@@ -128,7 +128,7 @@ func TestSlowLaneStallsNobody(t *testing.T) {
 				read(t, fast, 1)
 			}
 			slow.mu.Lock()
-			queued, held, counted := len(slow.queue), slow.bytes, s.metrics.budget.Load().held.Load()
+			queued, held, counted := slow.count, slow.bytes, s.metrics.budget.Load().held.Load()
 			slow.mu.Unlock()
 			t.Logf("the slow lane holds %d records, %d bytes", queued, held)
 			if queued < test.low || queued > test.high {

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -11,55 +10,58 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// messageOverhead is what sarama holds for a message beside its bytes: the message, its pointer and its share of the batch.
-const messageOverhead = 200
-
-// headerOverhead is the same for a header.
-const headerOverhead = 64
-
-// channelBuffer is the number of messages that sarama's channel of a partition holds, and the most that a pump takes from it before it
-// counts them.
-const channelBuffer = 64
-
-// reader is one pass over a partition. Its pump takes messages from sarama as they come, always, because a channel that is not drained
-// stalls every partition of that broker and client; what bounds the queue is pausing the fetches.
-//
-// sarama asks for a fetch once the one before is in the channel, so what is not counted when it asks is at most a channel and a burst. A
-// reader whose lane takes nothing therefore ends up with less than its high mark, 2*channelBuffer messages, and one fetch.
+// reader is one pass over a partition. Fetchers put into its queue what brokers answer; what bounds the queue is asking for nothing more. A
+// reader whose lane takes nothing therefore ends up with less than its high mark and one fetch.
 type reader struct {
-	pc      sarama.PartitionConsumer
-	budget  *prefetch
-	log     *slog.Logger
-	metrics *Metrics
+	tp        topicPartition
+	budget    *prefetch
+	log       *slog.Logger
+	metrics   *Metrics
+	committed bool
+	// lease is how long a replica nearby is read before the leader is asked again; fetchBytes the size of a fetch.
+	lease      time.Duration
+	fetchBytes int32
 
-	// done is closed by the pump once sarama has let go of the partition.
-	done  chan struct{}
-	ready chan struct{}
-	once  sync.Once
+	// done is closed once no goroutine works for the reader; closing by Close. released says why a fetcher let go.
+	done, closing chan struct{}
+	released      chan error
+	ready         chan struct{}
+	once          sync.Once
+	// fetcher is the last one; moved says that it brought something.
+	fetcher atomic.Pointer[fetcher]
+	moved   atomic.Bool
 
 	mu     sync.Mutex
-	queue  []*sarama.ConsumerMessage
+	queue  []stretch
+	count  int // records in queue
 	bytes  int64
 	paused bool
-	// faulty says that no message came since the last failed fetch, which was logged.
+	// offset is what is to be fetched next, fetch how much, epoch the leader's.
+	offset       int64
+	fetch, epoch int32
+	// replica is a broker to read from instead of the leader; -1 for none.
+	replica      int32
+	replicaUntil time.Time
+	// faulty says that no record came since the last failed fetch, which was logged.
 	faulty bool
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// next is the offset after the last record that Next returned.
-	next atomic.Int64
+	// newest is the end of the partition as of the last fetch; next is the offset after the last record that Next returned.
+	newest, next atomic.Int64
 	// timer is Next's.
 	timer *time.Timer
 }
 
-func newReader(pc sarama.PartitionConsumer, from int64, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
+func newReader(tp topicPartition, from int64, c *sarama.Config, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
 	r := &reader{
-		pc: pc, budget: budget, log: log, metrics: m,
-		done: make(chan struct{}), ready: make(chan struct{}, 1),
+		tp: tp, budget: budget, log: log, metrics: m, committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
+		lease: c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
+		done: make(chan struct{}), closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
+		offset: from, fetch: c.Consumer.Fetch.Default, epoch: -1, replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
@@ -67,117 +69,54 @@ func newReader(pc sarama.PartitionConsumer, from int64, budget *prefetch, log *s
 	return r
 }
 
-// pump moves messages from sarama to the queue until sarama closes its channels.
-func (r *reader) pump(from int64) {
-	defer close(r.done)
-	messages, errs := r.pc.Messages(), r.pc.Errors()
-	next := from
-	burst := make([]*sarama.ConsumerMessage, 0, channelBuffer)
-	for messages != nil || errs != nil {
-		select {
-		case e, ok := <-errs:
-			if !ok {
-				errs = nil
-				continue
-			}
-			r.fault(e.Err)
-		case m, ok := <-messages:
-			if !ok {
-				messages = nil
-				continue
-			}
-			burst = append(burst[:0], m)
-		more:
-			for len(burst) < channelBuffer {
-				select {
-				case m, ok := <-messages:
-					if !ok {
-						messages = nil
-						break more
-					}
-					burst = append(burst, m)
-				default:
-					break more
-				}
-			}
-			// sarama sends an error before the messages that follow it, so an error seen now may concern this burst.
-			select {
-			case e, ok := <-errs:
-				if !ok {
-					errs = nil
-				} else {
-					r.fault(e.Err)
-				}
-			default:
-			}
-			next = r.put(burst, next)
-			clear(burst)
-		}
-	}
-	r.end(errReaderClosed)
-}
-
 // errReaderClosed is what Next answers after Close, or when sarama gives up a partition without a word.
 var errReaderClosed = errors.New("reading has ended")
 
-// put appends to the queue what is at or after next, and returns the new next. sarama repeats nothing as far as we know; counting rows
-// on replay must not depend on that.
-func (r *reader) put(burst []*sarama.ConsumerMessage, next int64) int64 {
-	var bytes int64
+// put appends what a fetch brought to the queue.
+func (r *reader) put(c catch) {
 	r.mu.Lock()
 	if r.err != nil {
 		r.mu.Unlock()
-		return next
+		return
 	}
 	r.faulty = false
-	for _, m := range burst {
-		if m.Offset < next {
-			continue
-		}
-		next = m.Offset + 1
-		bytes += size(m)
-		r.queue = append(r.queue, m)
+	r.moved.Store(true)
+	r.offset = c.next
+	if c.cut {
+		r.fetch = larger(r.fetch)
+	} else {
+		r.fetch = r.fetchBytes
 	}
+	var bytes int64
+	for i := range c.stretches {
+		bytes += c.stretches[i].bytes
+		r.count += len(c.stretches[i].records)
+	}
+	r.queue = append(r.queue, c.stretches...)
 	r.bytes += bytes
 	r.budget.held.Add(bytes)
-	pause := !r.paused && r.budget.full(r.bytes, len(r.queue))
+	pause := !r.paused && r.budget.full(r.bytes, r.count)
 	if pause {
 		r.paused = true
-		r.pc.Pause()
 	}
 	r.mu.Unlock()
 	if pause {
 		r.metrics.pauses.Inc()
 	}
-	r.signal()
-	return next
-}
-
-func size(m *sarama.ConsumerMessage) int64 {
-	n := len(m.Key) + len(m.Value) + messageOverhead
-	for _, h := range m.Headers {
-		n += len(h.Key) + len(h.Value) + headerOverhead
+	if len(c.stretches) > 0 {
+		r.signal()
 	}
-	return int64(n)
 }
 
-// fault handles an error of the partition consumer. sarama retries all but an offset out of range by itself.
+// fault counts a failed fetch, which is tried again.
 func (r *reader) fault(err error) {
-	switch {
-	case errors.Is(err, sarama.ErrOffsetOutOfRange):
-		r.end(lane.ErrOffsetGone)
-	case errors.Is(err, sarama.ErrMessageTooLarge):
-		// sarama goes on behind a record that it could not read; we must not.
-		r.end(fmt.Errorf("a record does not fit into a fetch: %w", err))
-	default:
-		r.metrics.fetchErrors.Inc()
-		r.mu.Lock()
-		first := !r.faulty
-		r.faulty = true
-		r.mu.Unlock()
-		if first {
-			r.log.Warn("fetch failed, trying again", "error", err)
-		}
+	r.metrics.fetchErrors.Inc()
+	r.mu.Lock()
+	first := !r.faulty
+	r.faulty = true
+	r.mu.Unlock()
+	if first {
+		r.log.Warn("fetch failed, trying again", "error", err)
 	}
 }
 
@@ -208,7 +147,7 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 		if err := ctx.Err(); err != nil {
 			return dst, context.Cause(ctx)
 		}
-		out, err := r.take(dst)
+		out, err := r.pull(dst)
 		if err != nil || len(out) > len(dst) {
 			return out, err
 		}
@@ -229,70 +168,56 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 	}
 }
 
-// take moves what fits from the queue to dst, and lets sarama fetch again when there is room.
-func (r *reader) take(dst []record.Record) ([]record.Record, error) {
+// pull moves what fits from the queue to dst, and has more fetched when there is room.
+func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 	r.mu.Lock()
-	n := min(len(r.queue), cap(dst)-len(dst))
-	if n == 0 {
+	if r.count == 0 {
 		err := r.err
 		r.mu.Unlock()
 		return dst, err
 	}
-	batch := r.queue[:n:n]
 	var bytes int64
-	for _, m := range batch {
-		bytes += size(m)
+	for r.count > 0 && len(dst) < cap(dst) {
+		k := &r.queue[0]
+		n := min(len(k.records), cap(dst)-len(dst))
+		var some int64
+		dst, some = k.move(dst, n, r.tp)
+		bytes += some
+		r.count -= n
+		if len(k.records) == 0 {
+			*k = stretch{}
+			r.queue = r.queue[1:]
+		}
 	}
-	if r.queue = r.queue[n:]; len(r.queue) == 0 {
+	if r.count == 0 {
 		r.queue = nil // an idle reader holds nothing
 	}
 	r.bytes -= bytes
 	r.budget.held.Add(-bytes)
-	if r.paused && r.budget.low(r.bytes, len(r.queue)) {
+	resume := r.paused && r.budget.low(r.bytes, r.count)
+	if resume {
 		r.paused = false
-		r.pc.Resume()
 	}
 	r.mu.Unlock()
-	dst = convert(dst, batch)
-	clear(batch)
+	if resume {
+		if f := r.fetcher.Load(); f != nil {
+			f.poke()
+		}
+	}
 	r.next.Store(dst[len(dst)-1].Offset + 1)
 	return dst, nil
 }
 
-// convert appends the messages as records. The headers of a batch share one allocation.
-func convert(dst []record.Record, batch []*sarama.ConsumerMessage) []record.Record {
-	total := 0
-	for _, m := range batch {
-		total += len(m.Headers)
-	}
-	headers := make([]record.Header, 0, total)
-	for _, m := range batch {
-		first := len(headers)
-		for _, h := range m.Headers {
-			headers = append(headers, record.Header{Key: h.Key, Value: h.Value})
-		}
-		micros := m.Timestamp.UnixMicro()
-		if micros < 0 {
-			micros = -1 // Kafka's "no timestamp", which sarama turns into the zero time
-		}
-		dst = append(dst, record.Record{
-			Topic: m.Topic, Partition: m.Partition, Offset: m.Offset, TimestampMicros: micros,
-			Key: m.Key, Value: m.Value, Headers: headers[first:len(headers):len(headers)],
-		})
-	}
-	return dst
-}
-
 // Backlog implements lane.Reader.
-func (r *reader) Backlog() int64 { return max(0, r.pc.HighWaterMarkOffset()-r.next.Load()) }
+func (r *reader) Backlog() int64 { return max(0, r.newest.Load()-r.next.Load()) }
 
-// Close implements lane.Reader. It returns at once; done is closed when sarama has let go, which takes up to one long poll.
+// Close implements lane.Reader. It returns at once; a fetch under way ends by itself, and what it brings is dropped.
 func (r *reader) Close() {
 	r.once.Do(func() {
-		r.pc.AsyncClose()
+		close(r.closing)
 		r.mu.Lock()
 		r.budget.held.Add(-r.bytes)
-		r.queue, r.bytes = nil, 0
+		r.queue, r.count, r.bytes = nil, 0, 0
 		if r.err == nil {
 			r.err = errReaderClosed
 		}

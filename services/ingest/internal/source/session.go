@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -25,13 +24,14 @@ type session struct {
 
 	committer *committer
 	prefetch  *prefetch
-	consumers []sarama.Consumer
-	// nth numbers the claims, so that they spread over the consumers.
+	// fetchers are one a data client.
+	fetchers []*fetchers
+	// nth numbers the claims, so that they spread over the fetchers.
 	nth map[topicPartition]int
 
-	// running is the committer, pumps are the readers' goroutines. Cleanup waits for both.
+	// running is the committer, readers are the goroutines of readers and fetchers. Cleanup waits for both.
 	running sync.WaitGroup
-	pumps   sync.WaitGroup
+	readers sync.WaitGroup
 	stop    context.CancelFunc
 }
 
@@ -58,11 +58,7 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 		return err
 	}
 	for _, client := range s.source.data {
-		consumer, err := sarama.NewConsumerFromClient(tuned{client, config})
-		if err != nil {
-			return fmt.Errorf("consumer for the data: %w", err)
-		}
-		s.consumers = append(s.consumers, consumer)
+		s.fetchers = append(s.fetchers, newFetchers(client, config, &s.readers))
 	}
 	if k.InstanceID != "" {
 		id.instance = &k.InstanceID
@@ -91,10 +87,7 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 	s.stop()
 	s.running.Wait()
-	s.pumps.Wait()
-	for _, c := range s.consumers {
-		_ = c.Close() // closes nothing of the client's
-	}
+	s.readers.Wait()
 	s.source.log.Info("left the generation", "generation", gs.GenerationID())
 	return nil
 }
@@ -110,7 +103,7 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	}()
 
 	c := &claim{
-		tp: tp, session: s, consumer: s.consumers[s.nth[tp]%len(s.consumers)],
+		tp: tp, session: s, fetchers: s.fetchers[s.nth[tp]%len(s.fetchers)],
 		log: s.source.log.With("topic", tp.topic, "partition", tp.partition),
 	}
 	c.owned, c.end = context.WithCancelCause(gs.Context())

@@ -1,0 +1,55 @@
+// Package memory learns how much memory the container leaves to the process, and sets Go's memory manager and the budget of the lanes by it.
+//
+//	budget := memory.Budget()  // where the configuration says nothing
+//	memory.Apply(budget)       // before the work begins
+//
+// Processors need nothing of the kind: Go sets GOMAXPROCS by the container's limit itself.
+package memory
+
+import (
+	"os"
+	"runtime/debug"
+	"sync"
+)
+
+const (
+	// DefaultBudget is that of a process without a limit, in bytes.
+	DefaultBudget = 64 << 20
+	// base is what a process takes beside what is counted in its budget: code, connections, and a hundred kilobytes a lane.
+	base = 64 << 20
+	// largestBudget bounds what follows from a limit. More than this only makes the collector's rounds longer.
+	largestBudget = 512 << 20
+	// smallestBudget lets a few lanes work however small the container is.
+	smallestBudget = 32 << 20
+)
+
+// Limit is the memory limit of the process's container in bytes, from its control group and those around it; false without one. It is read
+// once.
+var Limit = sync.OnceValues(func() (int64, bool) { return limit(os.DirFS("/")) })
+
+// Budget is how many bytes of records and rows to hold at most where nobody says: a quarter of the container's limit, within 32 and
+// 512 MiB, and DefaultBudget without a limit.
+func Budget() int64 { return budget(Limit()) }
+
+func budget(limit int64, ok bool) int64 {
+	if !ok {
+		return DefaultBudget
+	}
+	return min(max(limit/4, smallestBudget), largestBudget)
+}
+
+// Apply sets Go's soft memory limit, unless the environment does by GOMEMLIMIT: twice the budget, for what lanes hold and for the
+// collector to fall behind, and 64 MiB for everything else; at most seven eighths of the container's limit. Near it the collector works harder; nothing fails.
+func Apply(budget int64) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(soft(budget, Limit))
+	}
+}
+
+func soft(budget int64, limit func() (int64, bool)) int64 {
+	bytes := 2*budget + base
+	if l, ok := limit(); ok {
+		bytes = min(bytes, l/8*7)
+	}
+	return bytes
+}

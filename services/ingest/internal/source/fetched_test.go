@@ -1,0 +1,260 @@
+package source
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+var testPartition = topicPartition{testTopic, 3}
+
+// drained are the records of a catch.
+func (c *catch) drained() []record.Record {
+	var out []record.Record
+	for i := range c.stretches {
+		out, _ = c.stretches[i].move(out, len(c.stretches[i].records), testPartition)
+	}
+	return out
+}
+
+// batchOf is a batch of records with values v<offset>; offsets may have gaps.
+func batchOf(first, last int64, offsets ...int64) *sarama.RecordBatch {
+	b := &sarama.RecordBatch{
+		Version: 2, FirstOffset: first, LastOffsetDelta: int32(last - first), ProducerID: -1, FirstTimestamp: time.UnixMilli(1000), MaxTimestamp: time.UnixMilli(9000),
+	}
+	for _, o := range offsets {
+		b.Records = append(b.Records, &sarama.Record{OffsetDelta: o - first, TimestampDelta: 5 * time.Millisecond, Value: fmt.Appendf(nil, "v%d", o)})
+	}
+	return b
+}
+
+// marker ends the transaction of producer 7: 0 aborts, 1 commits.
+func marker(offset int64, kind uint16) *sarama.RecordBatch {
+	b := batchOf(offset, offset, offset)
+	b.Control, b.IsTransactional, b.ProducerID = true, true, 7
+	b.Records[0].Key = binary.BigEndian.AppendUint16([]byte{0, 0}, kind)
+	return b
+}
+
+func transactional(b *sarama.RecordBatch, producer int64) *sarama.RecordBatch {
+	b.IsTransactional, b.ProducerID = true, producer
+	return b
+}
+
+func answer(batches ...*sarama.RecordBatch) *sarama.FetchResponseBlock {
+	b := &sarama.FetchResponseBlock{HighWaterMarkOffset: 1000}
+	for _, batch := range batches {
+		b.RecordsSet = append(b.RecordsSet, &sarama.Records{RecordBatch: batch})
+	}
+	return b
+}
+
+func TestUnpack(t *testing.T) {
+	cutOff := batchOf(20, 29)
+	cutOff.PartialTrailingRecord = true
+	for name, test := range map[string]struct {
+		block   *sarama.FetchResponseBlock
+		from    int64
+		dirty   bool // read uncommitted
+		offsets []int64
+		next    int64
+		cut     bool
+	}{
+		"nothing":                           {block: answer(), from: 10, next: 10},
+		"from within a batch":               {block: answer(batchOf(10, 13, 10, 11, 12, 13)), from: 12, offsets: []int64{12, 13}, next: 14},
+		"a batch whose end was compacted":   {block: answer(batchOf(10, 19, 10, 15)), from: 10, offsets: []int64{10, 15}, next: 20},
+		"a batch that is wholly before":     {block: answer(batchOf(10, 19, 10, 11)), from: 15, next: 20},
+		"cut off behind a batch":            {block: answer(batchOf(10, 19, 19), cutOff), from: 10, offsets: []int64{19}, next: 20},
+		"cut off at once":                   {block: answer(cutOff), from: 20, next: 20, cut: true},
+		"cut off within the head":           {block: &sarama.FetchResponseBlock{Partial: true}, from: 20, next: 20, cut: true},
+		"a marker alone":                    {block: answer(marker(10, 1)), from: 10, next: 11},
+		"an aborted transaction":            {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0), transactional(batchOf(13, 13, 13), 7)), 7, 10), from: 10, offsets: []int64{13}, next: 14},
+		"and read uncommitted":              {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0)), 7, 10), from: 10, dirty: true, offsets: []int64{10, 11}, next: 13},
+		"another producer in between":       {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), transactional(batchOf(11, 11, 11), 8), batchOf(12, 12, 12), marker(13, 0)), 7, 10), from: 10, offsets: []int64{11, 12}, next: 14},
+		"aborted from before on":            {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 0)), 7, 4), from: 10, next: 12},
+		"aborted twice by one producer":     {block: aborted(aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 0), transactional(batchOf(12, 12, 12), 7), marker(13, 0)), 7, 12), 7, 10), from: 10, next: 14},
+		"a commit does not end an abort":    {block: aborted(answer(marker(10, 1), transactional(batchOf(11, 11, 11), 7), marker(12, 0)), 7, 11), from: 10, next: 13},
+		"a record that is no transaction's": {block: aborted(answer(batchOf(10, 10, 10)), -1, 10), from: 10, offsets: []int64{10}, next: 11},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := unpack(test.block, test.from, !test.dirty)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var offsets []int64
+			for _, r := range c.drained() {
+				offsets = append(offsets, r.Offset)
+				if string(r.Value) != fmt.Sprintf("v%d", r.Offset) || r.TimestampMicros != 1_005_000 || r.Topic != testTopic || r.Partition != 3 {
+					t.Errorf("record %+v", r)
+				}
+			}
+			if diff := cmp.Diff(test.offsets, offsets); diff != "" || c.next != test.next || c.cut != test.cut {
+				t.Errorf("next %d, cut %t; want %d, %t; records (-want +got):\n%s", c.next, c.cut, test.next, test.cut, diff)
+			}
+		})
+	}
+	if _, err := unpack(answer(func() *sarama.RecordBatch { b := marker(10, 0); b.Records = nil; return b }()), 10, true); err == nil {
+		t.Error("a control batch without a marker passed")
+	}
+}
+
+func aborted(b *sarama.FetchResponseBlock, producer, first int64) *sarama.FetchResponseBlock {
+	b.AbortedTransactions = append(b.AbortedTransactions, &sarama.AbortedTransaction{ProducerID: producer, FirstOffset: first})
+	return b
+}
+
+func TestTimestamps(t *testing.T) {
+	appended, none := batchOf(10, 10, 10), batchOf(11, 11, 11)
+	appended.LogAppendTime = true
+	none.FirstTimestamp = time.Time{}
+	c, err := unpack(answer(appended, none), 10, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.drained()
+	if got[0].TimestampMicros != 9_000_000 || got[1].TimestampMicros != -1 {
+		t.Errorf("timestamps %d and %d, want that of the append and none", got[0].TimestampMicros, got[1].TimestampMicros)
+	}
+}
+
+// Messages of the formats before Kafka 0.11 may still be in a log.
+func TestLegacyMessages(t *testing.T) {
+	at := time.UnixMilli(2000)
+	inner := func(offset int64) *sarama.MessageBlock {
+		return &sarama.MessageBlock{Offset: offset, Msg: &sarama.Message{Version: 1, Timestamp: at, Value: []byte("inner")}}
+	}
+	set := &sarama.MessageSet{Messages: []*sarama.MessageBlock{
+		{Offset: 9, Msg: &sarama.Message{Value: []byte("before")}},
+		{Offset: 10, Msg: &sarama.Message{Key: []byte("k"), Value: []byte("old")}},
+		// Compressed: the block has the offset of its last message, the messages count from 0.
+		{Offset: 13, Msg: &sarama.Message{Version: 1, Set: &sarama.MessageSet{Messages: []*sarama.MessageBlock{inner(0), inner(1), inner(2)}}}},
+	}}
+	c, err := unpack(&sarama.FetchResponseBlock{RecordsSet: []*sarama.Records{{MsgSet: set}}}, 10, true)
+	if err != nil || c.next != 14 {
+		t.Fatalf("next %d, %v", c.next, err)
+	}
+	want := []record.Record{{Topic: testTopic, Partition: 3, Offset: 10, TimestampMicros: -1, Key: []byte("k"), Value: []byte("old"), Headers: []record.Header{}}}
+	for o := int64(11); o <= 13; o++ {
+		want = append(want, record.Record{Topic: testTopic, Partition: 3, Offset: o, TimestampMicros: at.UnixMicro(), Value: []byte("inner"), Headers: []record.Header{}})
+	}
+	if diff := cmp.Diff(want, c.drained()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// sarama shows no batch without records, and keeps what is behind it to itself: a reader must not wait there for ever.
+func TestBatchesWithoutRecords(t *testing.T) {
+	if next, ok := behindEmpty(&sarama.FetchResponseBlock{}); ok {
+		t.Errorf("nothing came, and the next offset is %d", next)
+	}
+	response := &sarama.FetchResponse{Version: 11, Blocks: map[string]map[int32]*sarama.FetchResponseBlock{testTopic: {3: answer(batchOf(10, 19))}}}
+	got := decoded(t, response).GetBlock(testTopic, 3)
+	c, err := unpack(got, 12, true)
+	if err != nil || c.next != 20 || c.cut || len(c.stretches) != 0 {
+		t.Errorf("next %d, cut %t, %v; want to go on at 20", c.next, c.cut, err)
+	}
+}
+
+// decoded is a response as sarama reads it off the wire.
+func decoded(t *testing.T, response *sarama.FetchResponse) *sarama.FetchResponse {
+	t.Helper()
+	broker := sarama.NewMockBroker(t, 1)
+	t.Cleanup(broker.Close)
+	broker.SetHandlerByMap(map[string]sarama.MockResponse{"FetchRequest": sarama.NewMockWrapper(response)})
+	config := sarama.NewConfig()
+	config.ApiVersionsRequest = false
+	client := sarama.NewBroker(broker.Addr())
+	if err := client.Open(config); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	request := &sarama.FetchRequest{Version: response.Version}
+	request.AddBlock(testTopic, 3, 0, 1<<20, -1)
+	got, err := client.Fetch(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// However a log is cut into fetches, what is read of it is each record once, in order.
+func TestUnpackGoesOn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var log []*sarama.RecordBatch
+		var want []int64
+		end := int64(0)
+		for range rapid.IntRange(1, 10).Draw(t, "batches") {
+			last := end + rapid.Int64Range(0, 5).Draw(t, "length")
+			var offsets []int64
+			for o := end; o <= last; o++ {
+				if rapid.IntRange(0, 3).Draw(t, "kept") > 0 || o == last {
+					offsets = append(offsets, o)
+				}
+			}
+			want = append(want, offsets...)
+			log = append(log, batchOf(end, last, offsets...))
+			end = last + 1
+		}
+		var got []int64
+		next := int64(0)
+		for range 100 {
+			var sent []*sarama.RecordBatch
+			for _, b := range log {
+				if b.LastOffset() >= next {
+					sent = append(sent, b)
+				}
+			}
+			sent = sent[:min(len(sent), rapid.IntRange(0, 3).Draw(t, "fetched"))]
+			c, err := unpack(answer(sent...), next, true)
+			if err != nil || c.next < next {
+				t.Fatalf("next %d after %d, %v", c.next, next, err)
+			}
+			next = c.next
+			for _, r := range c.drained() {
+				got = append(got, r.Offset)
+			}
+		}
+		if next == end && !cmp.Equal(want, got) || len(got) > len(want) || !cmp.Equal(want[:len(got)], got) {
+			t.Fatalf("got %v, want %v", got, want)
+		}
+	})
+}
+
+func TestLarger(t *testing.T) {
+	size := int32(minFetch)
+	for range 40 {
+		if grown := larger(size); grown < size || grown == size && size != math.MaxInt32 {
+			t.Fatalf("%d grows to %d", size, grown)
+		}
+		size = larger(size)
+	}
+}
+
+// What sarama has decoded becomes records with one allocation for all their headers.
+func TestMoveAllocatesNothingARow(t *testing.T) {
+	const rows = 10_000
+	batch := batchOf(0, rows-1)
+	for i := range int64(rows) {
+		batch.Records = append(batch.Records, &sarama.Record{OffsetDelta: i, Headers: []*sarama.RecordHeader{{Key: []byte("a")}, {Key: []byte("b")}}})
+	}
+	dst := make([]record.Record, 0, rows)
+	records := make([]*sarama.Record, rows)
+	n := testing.AllocsPerRun(10, func() {
+		c := stretch{records: records}
+		copy(c.records, batch.Records)
+		if out, _ := c.move(dst, rows, testPartition); len(out) != rows || len(out[rows-1].Headers) != 2 {
+			t.Fatalf("%d records", len(out))
+		}
+	})
+	if n > 1 {
+		t.Errorf("%v allocations for %d records", n, rows)
+	}
+}

@@ -1,0 +1,161 @@
+package source
+
+import (
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// fetchers fetch for the readers of one client in one generation. Each broker has a fetcher, which is there while it has readers.
+type fetchers struct {
+	client sarama.Client
+	config *sarama.Config
+	// running awaits the fetchers.
+	running *sync.WaitGroup
+
+	mu       sync.Mutex
+	byBroker map[int32]*fetcher
+}
+
+// fetcher fetches the partitions that one broker leads, many in a request, one request after the other. A reader that is full is left out of
+// the requests, so it holds up nobody.
+type fetcher struct {
+	pool   *fetchers
+	broker *sarama.Broker
+	// readers are guarded by pool.mu.
+	readers map[topicPartition]*reader
+	// wake says that there may be something to ask for again.
+	wake chan struct{}
+}
+
+func newFetchers(client sarama.Client, config *sarama.Config, running *sync.WaitGroup) *fetchers {
+	return &fetchers{client: client, config: config, running: running, byBroker: make(map[int32]*fetcher)}
+}
+
+// join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader.
+func (p *fetchers) join(broker *sarama.Broker, r *reader) *fetcher {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := p.byBroker[broker.ID()]
+	if f == nil || f.broker != broker { // the broker has another address now
+		f = &fetcher{pool: p, broker: broker, readers: make(map[topicPartition]*reader), wake: make(chan struct{}, 1)}
+		p.byBroker[broker.ID()] = f
+		p.running.Go(f.run)
+	}
+	f.readers[r.tp] = r
+	f.poke()
+	return f
+}
+
+// leave ends the fetching for a reader. What is under way for it is dropped by the reader.
+func (f *fetcher) leave(r *reader) {
+	f.pool.mu.Lock()
+	if f.readers[r.tp] == r {
+		delete(f.readers, r.tp)
+	}
+	f.pool.mu.Unlock()
+	f.poke()
+}
+
+func (f *fetcher) poke() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run fetches until nobody reads.
+func (f *fetcher) run() {
+	var asked []*reader
+	for {
+		request, more := f.request(&asked)
+		if !more {
+			return
+		}
+		if len(asked) == 0 {
+			<-f.wake
+			continue
+		}
+		response, err := f.broker.Fetch(request)
+		if err == nil && response.ErrorCode != 0 {
+			err = sarama.KError(response.ErrorCode)
+		}
+		if err != nil {
+			// The connection may be in any state; whoever looks the broker up next opens a new one.
+			_ = f.broker.Close()
+			for _, r := range asked {
+				f.release(r, err)
+			}
+			f.releaseAll(err)
+			continue
+		}
+		for _, r := range asked {
+			block := response.GetBlock(r.tp.topic, r.tp.partition)
+			if block == nil { // the broker throttles
+				continue
+			}
+			if err := r.take(block); err != nil {
+				f.release(r, err)
+			}
+		}
+		clear(asked)
+	}
+}
+
+// release lets go of a reader and tells it why.
+func (f *fetcher) release(r *reader, err error) {
+	f.leave(r)
+	select {
+	case r.released <- err:
+	default:
+	}
+}
+
+// releaseAll lets go of the readers that asked for nothing.
+func (f *fetcher) releaseAll(err error) {
+	f.pool.mu.Lock()
+	readers := make([]*reader, 0, len(f.readers))
+	for _, r := range f.readers {
+		readers = append(readers, r)
+	}
+	f.pool.mu.Unlock()
+	for _, r := range readers {
+		f.release(r, err)
+	}
+}
+
+// request asks for what the readers want; more is false when there are none left, and the fetcher with them.
+func (f *fetcher) request(asked *[]*reader) (_ *sarama.FetchRequest, more bool) {
+	c := f.pool.config
+	request := &sarama.FetchRequest{
+		Version: fetchVersion(c.Version), MinBytes: c.Consumer.Fetch.Min, MaxWaitTime: int32(c.Consumer.MaxWaitTime / time.Millisecond),
+		MaxBytes: c.Consumer.Fetch.MaxBytes, Isolation: c.Consumer.IsolationLevel, RackID: c.RackID,
+		SessionEpoch: -1, // no fetch session (KIP-227): each request names all its partitions
+	}
+	*asked = (*asked)[:0]
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	if len(f.readers) == 0 {
+		if f.pool.byBroker[f.broker.ID()] == f {
+			delete(f.pool.byBroker, f.broker.ID())
+		}
+		return nil, false
+	}
+	// In no order: which partition comes first in a request decides which is served when they do not all fit (KIP-74).
+	for tp, r := range f.readers {
+		if w, ok := r.wants(); ok {
+			request.AddBlock(tp.topic, tp.partition, w.offset, w.bytes, w.epoch)
+			*asked = append(*asked, r)
+		}
+	}
+	return request, true
+}
+
+// fetchVersion is the newest version of the request that the brokers know; Config.Check refuses Kafka before 2.5.
+func fetchVersion(v sarama.KafkaVersion) int16 {
+	if v.IsAtLeast(sarama.V2_7_0_0) {
+		return 12
+	}
+	return 11
+}
