@@ -207,10 +207,15 @@ func TestOddRecordsAsTheyAre(t *testing.T) {
 		"bytes":  {{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "row a\xff"}},
 		"string": {{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "letter payload at byte 1: text is not valid UTF-8"}, {"NaN", "NaN", "row NaN"}},
 		"json": {
-			{"empty value", "", "letter the JSON value ends here"}, {"invalid UTF-8", "\"a\xff\"", "letter payload at byte 2: text is not valid UTF-8"},
-			{"NaN", "NaN", "letter no JSON value"}, {"infinity", "[-Infinity]", "letter payload at byte"}, {"null", "null", "row null"},
-			{"null in an array", "[1,null]", "row [1,null]"}, {"date out of range", `"0000-12-31"`, `row "0000-12-31"`},
-			{"50 levels", deep(50), "row [[[["}, {"501 levels", deep(501), "letter nests deeper than 500"},
+			{"empty value", "", "letter the JSON value ends here"},
+			{"invalid UTF-8", "\"a\xff\"", "letter payload at byte 2: text is not valid UTF-8"},
+			{"NaN", "NaN", "letter no JSON value"},
+			{"infinity", "[-Infinity]", "letter payload at byte"},
+			{"null", "null", "row null"},
+			{"null in an array", "[1,null]", "row [1,null]"},
+			{"date out of range", `"0000-12-31"`, `row "0000-12-31"`},
+			{"50 levels", deep(50), "row [[[["},
+			{"501 levels", deep(501), "letter nests deeper than 500"},
 		},
 	} {
 		t.Run(as, func(t *testing.T) {
