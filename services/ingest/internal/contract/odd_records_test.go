@@ -232,8 +232,9 @@ func TestOddRecordsFramed(t *testing.T) {
 	}{
 		"json":     {oddJSON, "", "\x00\x00\x00\x00\x07", `{"text":"a"}`, append(oddJSONCases("payload"), oddCase{"nothing behind the id", "", "letter a payload is an object"})},
 		"protobuf": {oddProto, "odd.Thing", "\x00\x00\x00\x00\x07\x00", "\x0a\x01a", append(protoCases(t), oddCase{"nothing behind the id", "", "row"})},
-		"avro": {`{"type":"record","name":"Thing","fields":[{"name":"text","type":"string"}]}`, "", "\x00\x00\x00\x00\x07", "\x02a",
-			[]oddCase{{"nothing behind the id", "", "letter payload.text at byte 5: the payload ends here"}, {"invalid UTF-8", "\x02\xff", "letter payload.text at byte 5"}}},
+		"avro": {`{"type":"record","name":"Thing","fields":[{"name":"text","type":"string"}]}`, "", "\x00\x00\x00\x00\x07", "\x02a", []oddCase{
+			{"nothing behind the id", "", "letter payload.text at byte 5: the payload ends here"}, {"invalid UTF-8", "\x02\xff", "letter payload.text at byte 5"},
+		}},
 	} {
 		t.Run(format, func(t *testing.T) {
 			s := &shelf{}
