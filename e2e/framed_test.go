@@ -180,7 +180,7 @@ func TestSchemaGrowsJSON(t *testing.T) {
 	f.compare("payload.id AS id, payload.name AS name, payload.place.city AS city, payload.tags AS tags")
 }
 
-// Protobuf behind an id and message indexes: the message is not the file's first one, it imports a file that another subject has, and the
+// Protobuf behind an id and message indexes, with columns that the contract asks for: the message is not the file's first one, it imports a file that another subject has, and the
 // message and what it imports grow.
 func TestSchemaGrowsProtobuf(t *testing.T) {
 	t.Parallel()
@@ -193,29 +193,38 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
     table: rides
     types: ["*"]
     event_id: id
+    event_time: {field: at}
+    columns:
+      meta: {type: JSON}
+      at: {type: TIMESTAMP, unit: ms}
+      from.height: {type: NUMERIC}
 `)
 	register := func(version int, place, ride string) string {
-		f.register("place", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; package common; message Place { string name = 1; ` + place + ` }`})
+		f.register("place", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; package common; message Place { string name = 1; string height = 3; ` + place + ` }`})
 		return f.register("rides-value", sr.Schema{
 			Type: sr.TypeProtobuf,
 			Schema: `syntax = "proto3"; package city; import "common/place.proto";
 				message Header { string trace = 1; }
-				message Ride { int64 id = 1; common.Place from = 2; ` + ride + ` }`,
+				message Ride { int64 id = 1; common.Place from = 2; common.Place to = 3; string meta = 6; int64 at = 7; ` + ride + ` }`,
 			References: []sr.SchemaReference{{Name: "common/place.proto", Subject: "place", Version: version}},
 		})
 	}
 	headers := map[int]string{1: register(1, "", "")}
 	const second = "\x02\x02" // one index: the second message of the file
 	f.grow(func(version, i int) {
-		row := map[string]any{"id": float64(i), "place": fmt.Sprint("p", i), "zone": nil, "fare": nil, "states": []any{}}
+		row := map[string]any{"id": float64(i), "place": fmt.Sprint("p", i), "zone": nil, "fare": nil, "states": []any{}, "n": fmt.Sprint(i), "second": float64(i % 60), "taken": true, "height": "10.5", "dest": "10.50"}
 		var from, ride []byte
 		from = protowire.AppendString(protowire.AppendTag(from, 1, protowire.BytesType), fmt.Sprint("p", i))
+		from = protowire.AppendString(protowire.AppendTag(from, 3, protowire.BytesType), "10.50")
 		if version == 2 {
 			from = protowire.AppendVarint(protowire.AppendTag(from, 2, protowire.VarintType), uint64(i%7))
 			row["zone"], row["fare"], row["states"] = float64(i%7), float64(i)+0.5, []any{"STATE_NONE", "STATE_PAID"}
 		}
 		ride = protowire.AppendVarint(protowire.AppendTag(ride, 1, protowire.VarintType), uint64(i))
 		ride = protowire.AppendBytes(protowire.AppendTag(ride, 2, protowire.BytesType), from)
+		ride = protowire.AppendBytes(protowire.AppendTag(ride, 3, protowire.BytesType), from)
+		ride = protowire.AppendString(protowire.AppendTag(ride, 6, protowire.BytesType), fmt.Sprintf(`{"n": %d}`, i))
+		ride = protowire.AppendVarint(protowire.AppendTag(ride, 7, protowire.VarintType), uint64(1767323040000+1000*(i%60)))
 		if version == 2 {
 			ride = protowire.AppendFixed64(protowire.AppendTag(ride, 4, protowire.Fixed64Type), math.Float64bits(float64(i)+0.5))
 			ride = protowire.AppendBytes(protowire.AppendTag(ride, 5, protowire.BytesType), []byte{0, 1})
@@ -225,5 +234,6 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 		headers[2] = register(2, "optional int32 zone = 2;",
 			"enum State { STATE_NONE = 0; STATE_PAID = 1; } optional double fare = 4; repeated State states = 5;")
 	})
-	f.compare("payload.id AS id, payload.`from`.name AS place, payload.`from`.zone AS zone, payload.fare AS fare, payload.states AS states")
+	f.compare(`payload.id AS id, payload.from.name AS place, payload.from.zone AS zone, payload.fare AS fare, payload.states AS states,
+		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second, event_time = payload.at AS taken, CAST(payload.from.height AS STRING) AS height, payload.to.height AS dest`)
 }

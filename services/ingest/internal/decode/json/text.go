@@ -36,13 +36,13 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 			p++
 			o++
 		}
-		switch c := jsonscan.Peek(src, p); {
-		case c == '"':
+		switch jsonscan.Peek(src, p) {
+		case '"':
 			if high&jsonscan.Highs != 0 && !utf8.Valid(out[from:o]) {
 				return d.fail(at, jsonscan.InvalidUTF8), 0
 			}
 			return p + 1, o
-		case c == '\\':
+		case '\\':
 			r, q, reason := jsonscan.Escape(src, p)
 			if reason != "" {
 				return d.fail(q, reason), 0

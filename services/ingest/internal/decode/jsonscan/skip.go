@@ -125,13 +125,13 @@ func Text(src []byte, p int) (_ int, reason string) {
 			high |= uint64(src[p])
 			p++
 		}
-		switch c := Peek(src, p); {
-		case c == '"':
+		switch Peek(src, p) {
+		case '"':
 			if high&Highs != 0 && !utf8.Valid(src[from:p]) {
 				return from - 1, InvalidUTF8
 			}
 			return p + 1, ""
-		case c == '\\':
+		case '\\':
 			if _, p, reason = Escape(src, p); reason != "" {
 				return p, reason
 			}
