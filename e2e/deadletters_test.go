@@ -36,15 +36,22 @@ func (w *world) deadLetters(args ...string) *exec.Cmd {
 	return exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), append(args, "--config", w.Ingests[0].Config)...)
 }
 
-// letters runs `ingest dead-letters`, asserts its exit status, and returns what it says.
+// letters runs `ingest dead-letters`, asserts its exit status, and returns what it says: on standard output, and when it fails on standard error too.
+// That also hears of the progress of a long look.
 func (w *world) letters(status int, args ...string) string {
 	w.t.Helper()
-	out, err := w.deadLetters(args...).CombinedOutput()
+	cmd := w.deadLetters(args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
 	code := 0
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
 	} else if err != nil {
 		w.t.Fatal(err)
+	}
+	if code != 0 {
+		out = append(out, errs.Bytes()...)
 	}
 	if code != status {
 		w.t.Fatalf("dead-letters %s: exit status %d, want %d\n%s", strings.Join(args, " "), code, status, out)
