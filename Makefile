@@ -97,8 +97,9 @@ fuzz: ## Fuzz each target for FUZZTIME (10s)
 	@tools/fuzz.sh $(FUZZTIME)
 
 .PHONY: lint
-lint: bin/golangci-lint ## Lint all modules, layer rules included
+lint: bin/golangci-lint ## Lint all modules, layer rules included, and look for dead links in the pages
 	bin/golangci-lint run --allow-parallel-runners $(PACKAGES)
+	@tools/links.sh
 
 .PHONY: fmt
 fmt: bin/golangci-lint bin/buf ## Format Go and proto files

@@ -135,7 +135,7 @@ func (w *world) until(what string, f func() error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, 4*time.Minute)
 	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
+	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := f()

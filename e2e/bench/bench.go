@@ -32,6 +32,8 @@ type Bench struct {
 	// Progress hears what is going on.
 	Progress io.Writer
 
+	began time.Time
+
 	starts   map[startKey]Services
 	floorDir string
 	// pieces are the floor's of the round under way, in processor seconds a million rows.
@@ -58,11 +60,11 @@ func (b *Bench) Run(ctx context.Context) (Report, error) {
 		}
 	}
 	runs := make([][]Result, len(variants))
-	began := time.Now()
+	b.began = time.Now()
 	for run := range b.Runs {
 		b.pieces = map[floorKey]map[string]float64{}
 		for i, v := range variants {
-			fmt.Fprintf(b.Progress, "%4.0f s  run %d of %d, %d of %d: %s\n", time.Since(began).Seconds(), run+1, b.Runs, i+1, len(variants), v)
+			b.say("run %d of %d, %d of %d: %s", run+1, b.Runs, i+1, len(variants), v)
 			r, err := b.once(ctx, v)
 			if err != nil {
 				return Report{}, fmt.Errorf("%s: %w", v, err)
@@ -85,6 +87,7 @@ func thisMachine() Machine {
 // last, with the services gone, the floor.
 func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	r := Result{Name: v.Workload, Lanes: v.Lanes, Codec: v.Codec, TLS: v.TLS, LatencyMS: v.LatencyMS}
+	b.say("  starting alone")
 	start, err := b.startCost(ctx, v)
 	if err != nil {
 		return r, err
@@ -98,6 +101,7 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	if rows == 0 {
 		rows = w.workload.Rows
 	}
+	b.say("  a full topic: %d rows", rows)
 	d, err := w.drain(ctx, rows, start)
 	if err != nil {
 		return r, err
@@ -118,6 +122,7 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 		return r, err
 	}
 	if b.Floor {
+		b.say("  the floor")
 		if err := w.stopServices(); err != nil {
 			return r, err
 		}
@@ -131,14 +136,24 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	return r, nil
 }
 
+// say tells what is going on now, and for how long this has been going on.
+func (b *Bench) say(format string, args ...any) {
+	if b.began.IsZero() {
+		b.began = time.Now()
+	}
+	fmt.Fprintf(b.Progress, "%4.0f s  %s\n", time.Since(b.began).Seconds(), fmt.Sprintf(format, args...))
+}
+
 // loads measures the full load and its shares.
 func (b *Bench) loads(ctx context.Context, w *world, drained float64) ([]Load, error) {
+	b.say("  what is produced and settled at once")
 	flatOut, err := w.together(ctx, max(1000, int64(drained*b.Live.Seconds()/2)))
 	if err != nil {
 		return nil, err
 	}
 	var all []Load
 	for _, share := range append([]float64{1}, b.Loads...) {
+		b.say("  latency at %.0f %% load", 100*share)
 		l, err := w.live(ctx, share, fullShare*flatOut, b.Live)
 		if err != nil {
 			return nil, fmt.Errorf("at %.0f %% load: %w", 100*share, err)

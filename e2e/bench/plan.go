@@ -11,7 +11,7 @@ func (p Plan) Print(out io.Writer) error {
 	d := p.Demand
 	fmt.Fprintf(out, "%d partitions, %.2f GB/s, %d table(s) each, BigQuery answers in %.0f ms\ncosts: %s\n\n", d.Partitions, d.BytesPerS/1e9, d.Tables, 1e3*d.LatencyS, p.Source)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "it needs\t\t")
+	fmt.Fprintln(t, "it needs")
 	for _, n := range p.Needs {
 		fmt.Fprintf(t, "%s\t%s\t%s\n", n.What, number(n.Number), n.Note)
 	}
@@ -20,9 +20,18 @@ func (p Plan) Print(out io.Writer) error {
 	}
 	fmt.Fprintln(out)
 	t = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "limit\tused\tof what\tknob")
+	fmt.Fprintln(t, "limit\tused\tof what")
 	for _, b := range p.Bounds {
-		fmt.Fprintf(t, "%s\t%.1f %%\t%s\t%s\n", b.What, 100*b.Used, b.Detail, b.Knob)
+		fmt.Fprintf(t, "%s\t%.1f %%\t%s\n", b.What, 100*b.Used, b.Detail)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out)
+	t = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "limit\tknob")
+	for _, b := range p.Bounds {
+		fmt.Fprintf(t, "%s\t%s\n", b.What, b.Knob)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -32,10 +41,10 @@ func (p Plan) Print(out io.Writer) error {
 	}
 	first := p.Bounds[0]
 	if first.Used > 1 {
-		_, err := fmt.Fprintf(out, "\nToo much: %s is needed %.1f times over. Knob: %s.\n", first.What, first.Used, first.Knob)
+		_, err := fmt.Fprintf(out, "\nToo much: %s is needed %.1f times over.\nKnob: %s.\n", first.What, first.Used, first.Knob)
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\nThe first limit that a growing load meets is %s, at %.1f times this. Knob: %s.\n", first.What, 1/first.Used, first.Knob)
+	_, err := fmt.Fprintf(out, "\nThe first limit that a growing load meets is %s, at %.1f times this.\nKnob: %s.\n", first.What, 1/first.Used, first.Knob)
 	return err
 }
 

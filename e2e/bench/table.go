@@ -10,27 +10,27 @@ import (
 func (r Report) Print(out io.Writer) error {
 	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n", r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tBQ ms\trows/s\tMB/s\tCPU-s/M rows\tingest\twriter\tfloor\tratio\tMB/CPU-s\tB/row alloc\tpeak MB\tsettle p50\tp99\tmax ms\t")
+	fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tBQ ms\trows/s\tMB/s\tCPU-s/M rows\tingest\twriter\tfloor\tratio\tMB/CPU-s\t")
 	for i := range r.Workloads {
 		w := &r.Workloads[i]
 		floor, ratio := "", ""
 		if w.Floor != nil && w.FloorRatio != nil {
 			floor, ratio = fmt.Sprintf("%.2f", w.Floor.Total), fmt.Sprintf("%.2f", *w.FloorRatio)
 		}
-		settle := "\t\t"
-		if w.Settle != nil {
-			settle = fmt.Sprintf("%.0f\t%.0f\t%.0f", w.Settle.P50, w.Settle.P99, w.Settle.Max)
-		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f\t%.0f+%.0f\t%.0f+%.0f\t%s\t\n",
-			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.RowsPerS, w.MBPerS, w.CPU.Total, w.CPU.Ingest, w.CPU.Writer, floor, ratio,
-			w.RowBytes/w.CPU.Total, w.Allocated.Ingest, w.Allocated.Writer, w.PeakRSS.Ingest, w.PeakRSS.Writer, settle)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f\t\n",
+			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.RowsPerS, w.MBPerS, w.CPU.Total, w.CPU.Ingest, w.CPU.Writer, floor, ratio, w.RowBytes/w.CPU.Total)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintln(out, `
-CPU-s/M rows: processor seconds a million rows of both services as whole processes, their start taken off. x+y: ingest and writer.
-MB/CPU-s: record values a second of processor time. settle: from Kafka to settled at full load, of each batch's oldest row.`)
+	fmt.Fprint(out, `
+CPU-s/M rows: processor seconds a million rows of both services as whole processes,
+their start taken off. MB/CPU-s: record values a second of processor time.
+
+`)
+	if err := r.printMemory(out); err != nil {
+		return err
+	}
 	if err := r.printFloors(out); err != nil {
 		return err
 	}
@@ -39,6 +39,27 @@ MB/CPU-s: record values a second of processor time. settle: from Kafka to settle
 			return r.PrintLoads(out)
 		}
 	}
+	return nil
+}
+
+// printMemory shows memory and latency of each variant.
+func (r Report) printMemory(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tBQ ms\tB/row alloc\tpeak MB\tsettle p50\tp99\tmax ms\t")
+	for i := range r.Workloads {
+		w := &r.Workloads[i]
+		settle := "\t\t"
+		if w.Settle != nil {
+			settle = fmt.Sprintf("%.0f\t%.0f\t%.0f", w.Settle.P50, w.Settle.P99, w.Settle.Max)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f+%.0f\t%.0f+%.0f\t%s\t\n",
+			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.Allocated.Ingest, w.Allocated.Writer, w.PeakRSS.Ingest, w.PeakRSS.Writer, settle)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, `
+x+y: ingest and writer. settle: from Kafka to settled at full load, of each batch's oldest row.`)
 	return nil
 }
 

@@ -64,6 +64,8 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.bigquery(ctx, d, map[string]any{"kind": "finalize_delay", "delay": d.Delay.String()})
 	case ClockJump:
 		return r.fault(ctx, "bigquery", map[string]any{"kind": "clock_jump", "delay": d.Jump.String()})
+	case ChangeSchema:
+		return r.changeSchema(ctx, d)
 	case HalfOpenLanes:
 		return r.halfOpen(ctx, s.Writers[d.Target].GRPC, d.For)
 	case HalfOpenSink:
@@ -173,10 +175,17 @@ func (r *run) roll(ctx context.Context, all []*stack.Service) error {
 
 // take makes a process ours to disturb. It is not when it needs longer to come back than planned, which others' disturbances can cause.
 func (r *run) take(s *stack.Service) bool {
+	taken := r.tryTake(s)
+	if !taken {
+		r.line("  left out: %s is not back from the last time", s.Name)
+	}
+	return taken
+}
+
+func (r *run) tryTake(s *stack.Service) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.taken[s] {
-		r.line("  left out: %s is not back from the last time", s.Name)
 		return false
 	}
 	r.taken[s] = true

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
@@ -23,8 +24,9 @@ type Config struct {
 	Seed     uint64
 	// Duration is how long there are load and disturbances. Start, drain and verification come on top.
 	Duration time.Duration
-	// DeliveryRate and StockRate are events a second. A delivery event is about 4 KB, on disk twice: a minute of the defaults takes 200 MB.
-	DeliveryRate, StockRate float64
+	// Rate is delivery events a second; the other topics have a share of it. A delivery event is about 4 KB, on disk twice: a minute of the
+	// default takes 200 MB.
+	Rate float64
 	// RefuseEvery has BigQuery refuse the rows whose Kafka offset it divides.
 	RefuseEvery int64
 	// Drain is how long everything that was produced may take to settle once it is quiet.
@@ -35,13 +37,9 @@ type Config struct {
 
 // Defaults fills in what is zero.
 func (c Config) Defaults() Config {
-	def := func(value *float64, otherwise float64) {
-		if *value == 0 {
-			*value = otherwise
-		}
+	if c.Rate == 0 {
+		c.Rate = 300
 	}
-	def(&c.DeliveryRate, 300)
-	def(&c.StockRate, 400)
 	if c.RefuseEvery == 0 {
 		c.RefuseEvery = 487
 	}
@@ -53,10 +51,6 @@ func (c Config) Defaults() Config {
 	}
 	return c
 }
-
-const partitions = 16 // of each topic
-
-var topics = []string{stack.DeliveryTopic, stack.StockTopic}
 
 // What the services are told: small batches and windows, so that a death meets several in flight, and timeouts that fit a short run.
 const (
@@ -89,6 +83,8 @@ type run struct {
 	results results
 	began   time.Time
 
+	grown atomic.Bool // every ingest takes records with the new column
+
 	gate    sync.RWMutex // held for writing while nothing can be produced
 	sandbox sync.RWMutex // held for writing while the sandbox is away
 
@@ -114,7 +110,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 			err = fmt.Errorf("a process did not stop in order: %w", down)
 		}
 	}()
-	r.line("starting the sandbox, %d writers and %d ingests; %d partitions over %d topics", writers, ingests, partitions*len(topics), len(topics))
+	r.line("starting the sandbox, %d writers and %d ingests; %d partitions over %d topics", writers, ingests, partitions(), len(topics))
 	if err := r.up(ctx); err != nil {
 		return Report{}, err
 	}
@@ -139,7 +135,7 @@ func (r *run) layOut() error {
 	var err error
 	config := stack.Config{
 		Dir: r.config.Dir, Bin: r.config.Bin, Writers: writers + 1, Ingests: ingests + 1,
-		DeliveryPartitions: partitions, StockPartitions: partitions, IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
+		DeliveryPartitions: topics[0].partitions, StockPartitions: topics[1].partitions, Contracts: contracts, IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
 		BigQueryYAML: "  append_timeout: 8s\n",
 		Reach: func(addr string) string {
 			if r.relays[addr] == nil {
@@ -153,9 +149,15 @@ func (r *run) layOut() error {
 			return r.relays[addr].addr()
 		},
 	}
+	for _, t := range topics[2:] {
+		config.SandboxArgs = append(config.SandboxArgs, fmt.Sprintf("--seed-topics=%s:%d", t.name, t.partitions))
+	}
 	s, stackErr := stack.New(config)
 	r.stack = s
-	return errors.Join(stackErr, err)
+	if err := errors.Join(stackErr, err); err != nil {
+		return err
+	}
+	return writeSchemas(s.Config.Dir, false)
 }
 
 func (r *run) up(ctx context.Context) error {
@@ -193,13 +195,13 @@ func (r *run) disturb(ctx context.Context) error {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	mix := events.Config{Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433, ContainerEvery: 50}
-	r.loads = []*load{
-		{topic: stack.DeliveryTopic, rate: r.config.DeliveryRate, mix: mix},
-		{topic: stack.StockTopic, rate: r.config.StockRate, mix: mix},
+	for _, t := range topics {
+		r.loads = append(r.loads, &load{
+			seeds: []string{r.stack.Endpoints.Kafka}, topic: t, rate: r.config.Rate * t.share, mix: mix, gate: &r.gate, grown: &r.grown,
+		})
 	}
 	var producing, acting sync.WaitGroup
 	for _, l := range r.loads {
-		l.seeds, l.gate = []string{r.stack.Endpoints.Kafka}, &r.gate
 		producing.Go(func() {
 			if err := l.run(loading); err != nil {
 				fail(err)
@@ -244,8 +246,8 @@ func (r *run) drain(ctx context.Context) error {
 				return fmt.Errorf("%s ended by itself, see %s:\n%s", s.Name, s.Log, stack.Tail(s.Log, 12))
 			}
 		}
-		produced, err1 := log.Produced(ctx, topics...)
-		committed, err2 := log.Committed(ctx, topics...)
+		produced, err1 := log.Produced(ctx, names()...)
+		committed, err2 := log.Committed(ctx, names()...)
 		if err1 == nil && err2 == nil && committed == produced {
 			r.results.drained = time.Since(began)
 			return nil
@@ -281,22 +283,26 @@ func (r *run) verify(ctx context.Context) (Report, error) {
 	}
 	defer log.Close()
 	report := Report{
-		Seed: r.config.Seed, Results: &r.results,
+		Seed: r.config.Seed, Results: &r.results, Growth: r.growth(),
 		Opens: map[string]int64{}, Created: r.watch.total("streams_created"), Finalized: r.watch.total("streams_finalized"),
 	}
 	for _, o := range openings {
 		report.Opens[o] = r.watch.total(o)
 	}
+	var wants []verify.Topic
 	for _, l := range r.loads {
 		sum := l.made()
 		report.Produced += sum.Events
-		report.Injected += sum.Truncated + sum.UnknownTypes
-	}
-	if report.Letters, err = readLetters(ctx, log, r.config.RefuseEvery); err != nil {
-		return Report{}, err
+		one, err := readLetters(ctx, log, l.topic.name, r.config.RefuseEvery)
+		if err != nil {
+			return Report{}, err
+		}
+		one.Injected = sum.Truncated + sum.UnknownTypes
+		report.Letters = append(report.Letters, one)
+		wants = append(wants, l.topic.want)
 	}
 	report.Verified, err = verify.Run(ctx, verify.Config{
-		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: verify.Builtin("waybill"), Seed: r.config.Seed,
+		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: wants, Seed: r.config.Seed,
 	})
 	return report, err
 }
@@ -314,7 +320,7 @@ func (r *run) progress(ctx context.Context) {
 			lag += l.lane.Lag
 		}
 		r.line("  produced %d  lag %d  lanes open %d of %d  kills %d  streams created %d finalized %d", made, lag, r.watch.open(),
-			partitions*len(topics), r.results.deaths(), r.watch.total("streams_created"), r.watch.total("streams_finalized"))
+			partitions(), r.results.deaths(), r.watch.total("streams_created"), r.watch.total("streams_finalized"))
 	})
 }
 

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/waybill-data/waybill/sandbox/events"
@@ -13,13 +14,15 @@ import (
 // broker restarts under it may write a record twice, and then nobody could say how many bad ones there must be.
 type load struct {
 	seeds []string
-	topic string
+	topic topic
 	rate  float64
 	mix   events.Config
 	gate  *sync.RWMutex // held for writing while Kafka is away
+	grown *atomic.Bool  // all ingests know the new column
 
-	mu  sync.Mutex
-	sum produce.Summary
+	mu    sync.Mutex
+	sum   produce.Summary
+	newer int64 // of the events: those with the new column
 }
 
 // run produces until ctx ends; what was begun is finished.
@@ -29,9 +32,14 @@ func (l *load) run(ctx context.Context) error {
 		l.gate.RLock()
 		began := time.Now()
 		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		sum, err := produce.Run(one, produce.Config{
-			Seeds: l.seeds, Topic: l.topic, Events: chunk, First: uint64(l.made().Events), Rate: l.rate, Codec: "none", Generator: l.mix,
-		})
+		grown := l.topic.grows && l.grown.Load()
+		config := produce.Config{
+			Seeds: l.seeds, Topic: l.topic.name, Events: chunk, First: uint64(l.made().Events), Rate: l.rate, Codec: "none", Generator: l.mix,
+		}
+		if l.topic.event != nil {
+			config.Event = func(dst []byte, index uint64) events.Event { return l.topic.event(l.mix.Seed, index, grown, dst) }
+		}
+		sum, err := produce.Run(one, config)
 		cancel()
 		l.gate.RUnlock()
 		if err != nil {
@@ -42,6 +50,9 @@ func (l *load) run(ctx context.Context) error {
 		l.sum.Bytes += sum.Bytes
 		l.sum.Truncated += sum.Truncated
 		l.sum.UnknownTypes += sum.UnknownTypes
+		if grown {
+			l.newer += sum.Events
+		}
 		l.mu.Unlock()
 		// The last chunk of a rate is a moment early; never faster than the rate.
 		select {
@@ -56,4 +67,11 @@ func (l *load) made() produce.Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.sum
+}
+
+// madeNewer is how many events have the new column.
+func (l *load) madeNewer() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.newer
 }

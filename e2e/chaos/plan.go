@@ -35,10 +35,14 @@ const (
 	HalfOpenLanes Kind = "half-open to writer"    // bytes between ingest and a writer vanish
 	HalfOpenSink  Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
 	ClockJump     Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
+	ChangeSchema  Kind = "change schema"          // one more column, once a run; ingests restart one after the other
 )
 
 // Kinds are all of them.
-var Kinds = []Kind{
+var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
+
+// stormKinds are those that come again and again.
+var stormKinds = []Kind{
 	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters, RollIngests,
 	MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends, SlowFinalize, HalfOpenLanes,
 	HalfOpenSink, ClockJump,
@@ -79,7 +83,7 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" +%v", d.Jump)
 	case ScaleWriters, ScaleIngests, HalfOpenSink, Restart:
 		s += fmt.Sprintf(" for %v", d.For)
-	case RollWriters, RollIngests, MoveLeaders, Coordinators:
+	case RollWriters, RollIngests, MoveLeaders, Coordinators, ChangeSchema:
 	}
 	if d.Calm {
 		s += ", measured"
@@ -124,7 +128,13 @@ func Plan(seed uint64, length time.Duration) []Disturbance {
 	at := firstStorm
 	for at < length {
 		end := min(at+stormLength, length)
-		p.storm(at, end)
+		if change := max(at, min(length/2, end-changeTakes)); !p.changed && p.closest(at, length) {
+			p.storm(at, change, end)
+			p.change(change)
+			p.storm(change, end, end)
+		} else {
+			p.storm(at, end, end)
+		}
 		at = end + afterStorm
 		for _, i := range p.r.Perm(len(probes)) {
 			probe := probes[i]
@@ -154,17 +164,39 @@ type planner struct {
 	writers [writers + 1]time.Duration
 	ingests [ingests + 1]time.Duration
 	sandbox time.Duration
+	changed bool // the change of schema is planned
+}
+
+// changeTakes is the time that the change of schema is given.
+const changeTakes = 8 * time.Second
+
+// closest says whether no later storm begins closer to the middle of the run.
+func (p *planner) closest(at, length time.Duration) bool {
+	next := at + stormLength + afterStorm
+	for _, probe := range probes {
+		next += probe.took
+	}
+	return next >= length || next-length/2 > length/2-at
+}
+
+// change plans the change of schema. It waits for ingests that are down, and disturbs all others itself.
+func (p *planner) change(at time.Duration) {
+	p.changed = true
+	p.plan = append(p.plan, Disturbance{At: at, Kind: ChangeSchema, For: changeTakes})
+	for i := range p.ingests {
+		p.ingests[i] = max(p.ingests[i], at+changeTakes)
+	}
 }
 
 func (p *planner) between(low, high time.Duration) time.Duration {
 	return (low + time.Duration(p.r.Int64N(int64(high-low)))).Round(10 * time.Millisecond)
 }
 
-// storm fills the time with disturbances that overlap; none lasts longer than two seconds beyond the end.
-func (p *planner) storm(at, end time.Duration) {
-	for at += p.between(0, time.Second); at < end; at += p.between(300*time.Millisecond, 2500*time.Millisecond) {
+// storm fills the time up to until with disturbances that overlap; none lasts longer than two seconds beyond the end.
+func (p *planner) storm(at, until, end time.Duration) {
+	for at += p.between(0, time.Second); at < until; at += p.between(300*time.Millisecond, 2500*time.Millisecond) {
 		if len(p.deck) == 0 {
-			p.deck = append(slices.Clone(Kinds), KillWriter, KillIngest, PauseIngest) // deaths twice
+			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest) // deaths twice
 			p.r.Shuffle(len(p.deck), func(i, j int) { p.deck[i], p.deck[j] = p.deck[j], p.deck[i] })
 		}
 		// What does not fit now keeps its place.
@@ -225,7 +257,7 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 	case ClockJump:
 		// An unclean stream that expires is refused for good, by design. Three days are the limit, so no three jumps may reach it.
 		d.Jump, d.For = p.between(time.Hour, 20*time.Hour).Round(time.Minute), 0
-	case MoveLeaders, Coordinators:
+	case MoveLeaders, Coordinators, ChangeSchema:
 		d.For = 0
 	}
 	return d, ok

@@ -38,6 +38,26 @@ func TestPlanCoversEverything(t *testing.T) {
 	}
 }
 
+// The schema changes once, in the middle of the run or in the storm closest to it.
+func TestPlanChangesTheSchema(t *testing.T) {
+	for seed := range uint64(10) {
+		for length := 10 * time.Second; length < 6*time.Minute; length += 7 * time.Second {
+			changes := 0
+			for _, d := range Plan(seed, length) {
+				if d.Kind == ChangeSchema {
+					changes++
+					if off := (d.At - length/2).Abs(); off > 36*time.Second || d.At >= length {
+						t.Errorf("seed %d: the schema changes at %v of %v", seed, d.At, length)
+					}
+				}
+			}
+			if changes != 1 {
+				t.Errorf("seed %d: the schema changes %d times in %v", seed, changes, length)
+			}
+		}
+	}
+}
+
 // A process is not disturbed while it is down, one of each tier is always left alone, a measured death is alone, and the clock does not jump by
 // the life of a stream within the time that a lane may stand still.
 func TestPlanKeepsItsRules(t *testing.T) {
@@ -52,6 +72,13 @@ func TestPlanKeepsItsRules(t *testing.T) {
 				}
 				if overlap && tier(d) != "" && tier(d) == tier(later) && d.Target == later.Target {
 					t.Errorf("seed %d: %s at %v hits what %s took down at %v", seed, later, later.At, d, d.At)
+				}
+			}
+			if d.Kind == ChangeSchema {
+				for _, other := range plan {
+					if target := tier(other); target == "ingest" && other.At >= d.At && other.At < d.At+d.For {
+						t.Errorf("seed %d: %s at %v meets the change of schema at %v", seed, other, other.At, d.At)
+					}
 				}
 			}
 			down := 0

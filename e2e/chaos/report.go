@@ -66,11 +66,13 @@ func (r *results) wasted(n int64) {
 // Report is what came of a run.
 type Report struct {
 	Seed uint64
-	// Produced is what Kafka confirmed; Injected are those of them that no row can be made of.
-	Produced, Injected int64
-	Verified           verify.Report
-	Letters            letters
-	Results            *results
+	// Produced is what Kafka confirmed.
+	Produced int64
+	Verified verify.Report
+	// Letters are by topic.
+	Letters []letters
+	Growth  growth
+	Results *results
 	// Opens are lanes opened, by outcome; Created and Finalized are write streams.
 	Opens              map[string]int64
 	Created, Finalized int64
@@ -78,7 +80,8 @@ type Report struct {
 
 // OK says whether every event became what it had to.
 func (r *Report) OK() bool {
-	return r.Verified.OK() && r.Letters.Bad == r.Injected && r.Letters.Extra == 0 && r.Letters.Missing == 0 && r.Verified.Events == r.Produced
+	wrong := func(l letters) bool { return !l.ok() }
+	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced
 }
 
 // Kills is how many processes were killed.
@@ -122,8 +125,14 @@ func (r *results) times(kind Kind, calm bool) []time.Duration {
 
 // Line is the report in a line.
 func (r *Report) Line() string {
-	return fmt.Sprintf("chaos: events %d, lost %d, duplicates %d, out of order %d, kills %d, seed %d", r.Verified.Events, r.Verified.Missing,
+	line := fmt.Sprintf("chaos: events %d, lost %d, duplicates %d, out of order %d, kills %d, seed %d", r.Verified.Events, r.Verified.Missing,
 		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom, r.Verified.OutOfOrder, r.Kills(), r.Seed)
+	for _, t := range topics {
+		if t.want.AtLeastOnce {
+			return fmt.Sprintf("%s, repeated %d (at least once)", line, r.Verified.Repeated)
+		}
+	}
+	return line
 }
 
 // Print writes the report; Line is its last line.
@@ -171,16 +180,32 @@ func (r *Report) Print(out io.Writer) error {
 		w.f("  kept          graceful stops finalize no stream\n")
 	}
 	w.f("\nWhat Kafka holds against what the tables hold, offset by offset\n\n")
-	if w.err == nil {
-		w.err = r.Verified.Print(out)
-	}
-	w.f("dead letters: %d cannot be decoded or have an unknown type, %d such were produced; %d refused as they must be, %d not to be refused, %d not refused\n",
-		r.Letters.Bad, r.Injected, r.Letters.Refused, r.Letters.Extra, r.Letters.Missing)
+	r.topics(w)
+	w.f("%s\n", r.Growth)
 	if r.Verified.Events != r.Produced {
 		w.f("%d events were produced and Kafka holds %d\n", r.Produced, r.Verified.Events)
 	}
 	w.f("%s\n", r.Line())
 	return w.err
+}
+
+// topics prints a line for each topic, and the first few offences.
+func (r *Report) topics(w *printer) {
+	w.f("  %-32s %8s %5s %10s %12s %9s %9s   %s\n", "topic", "events", "lost", "duplicates", "out of order", "repeated", "different", "dead letters")
+	for i, t := range r.Verified.Topics {
+		l := r.Letters[i]
+		w.f("  %-32s %8d %5d %10d %12d %9d %9d   bad %d of %d, refused %d", t.Topic, t.Events, t.Missing, t.Duplicates+t.Both+t.Phantom, t.OutOfOrder,
+			t.Repeated, t.Different+t.Stray, l.Bad, l.Injected, l.Refused)
+		if !l.ok() {
+			w.f(", %d NOT to be refused, %d NOT refused", l.Extra, l.Missing)
+		}
+		w.f("\n")
+	}
+	w.f("\n")
+	for _, o := range r.Verified.Offences {
+		w.f("%s\n", o)
+	}
+	w.f("%s\n", r.Verified.Line())
 }
 
 // printer keeps the first error.

@@ -1,4 +1,4 @@
-// Package cli runs the command line of a service: both have the same manners.
+// Package cli runs the command line of a program, so that all have the same manners.
 package cli
 
 import (
@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -16,8 +17,8 @@ type Streams struct{ Out, Err io.Writer }
 // ErrFailed ends the program with status 1 without another word: the command has said what is wrong.
 var ErrFailed = errors.New("failed")
 
-// Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, and returns the exit status: 0
-// well, 1 failed, 2 wrong usage. Without arguments it shows the help.
+// Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, or the struct's own Run method, and
+// returns the exit status: 0 well, 1 failed, 2 wrong usage. A program of several commands shows its help when it is given no arguments.
 func Run(ctx context.Context, name, description string, commands any, args []string, std Streams) int {
 	left := -1
 	parser, err := kong.New(commands,
@@ -25,8 +26,7 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 		kong.Description(description),
 		kong.Writers(std.Out, std.Err),
 		kong.Exit(func(code int) { left = code }),
-		kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
 	)
@@ -34,7 +34,7 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 		fmt.Fprintf(std.Err, "%s: %v\n", name, err)
 		return 2
 	}
-	if len(args) == 0 {
+	if len(args) == 0 && len(parser.Model.Children) > 0 && parser.Model.DefaultCmd == nil {
 		args = []string{"--help"}
 	}
 	command, err := parser.Parse(args)
@@ -42,7 +42,7 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 		return left // --help has been printed
 	}
 	if err != nil {
-		parser.FatalIfErrorf(err) // prints the usage and the error
+		fmt.Fprintf(std.Err, "%s: %v (see \"%s --help\")\n", name, err, named(name, err))
 		return 2
 	}
 	switch err := command.Run(); {
@@ -53,4 +53,19 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 		return 1
 	}
 	return 0
+}
+
+// named is the command that a wrong command line has got to, as it is typed: its help has what was meant.
+func named(name string, err error) string {
+	wrong, ok := errors.AsType[*kong.ParseError](err)
+	if !ok {
+		return name
+	}
+	words := []string{name}
+	for _, step := range wrong.Context.Path {
+		if step.Command != nil {
+			words = append(words, step.Command.Name)
+		}
+	}
+	return strings.Join(words, " ")
 }

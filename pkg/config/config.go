@@ -52,7 +52,7 @@ type Checker interface {
 func Load(path string, into any) error {
 	data, err := read(path)
 	if err != nil {
-		return Problems{{File: path, Message: err.Error(), Remedy: "name the configuration file of this service"}}
+		return Problems{{File: path, Message: err.Error(), Remedy: "say where the configuration is with --config FILE"}}
 	}
 	return load(path, data, os.LookupEnv, into)
 }

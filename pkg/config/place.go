@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -64,8 +66,8 @@ func LoadEntries[T any](path string) ([]T, error) {
 	return entries, l.problems.sorted()
 }
 
-// Merge joins what several steps found, each problem once: a later check may find again what an earlier one has found. An error that is
-// no Problems is a problem of the file.
+// Merge joins what several steps found, each problem once and by line: a later check may find again what an earlier one has found. An error that
+// is no Problems is a problem of the file.
 func Merge(file string, errs ...error) error {
 	var all Problems
 	seen := map[string]bool{}
@@ -90,5 +92,12 @@ func Merge(file string, errs ...error) error {
 	if len(all) == 0 {
 		return nil
 	}
+	order := map[string]int{} // files in the order in which they were read
+	for _, p := range all {
+		if _, known := order[p.File]; !known {
+			order[p.File] = len(order)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Or(cmp.Compare(order[a.File], order[b.File]), byLine(a, b)) })
 	return all
 }

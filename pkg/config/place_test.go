@@ -67,8 +67,9 @@ func TestLoadEntries(t *testing.T) {
 
 func TestMerge(t *testing.T) {
 	again := Problem{Key: "a", File: "f", Line: 3, Message: "m", Remedy: "r"}
-	err := Merge("f", Problems{again}, nil, Problems{again, {Key: "b", Message: "m"}}, os.ErrNotExist)
-	want := Problems{again, {Key: "b", File: "f", Message: "m"}, {File: "f", Message: os.ErrNotExist.Error()}}
+	later := Problem{Key: "c", File: "f", Line: 1, Message: "m"}
+	err := Merge("f", Problems{again}, nil, Problems{again, {Key: "b", Message: "m"}, later}, os.ErrNotExist)
+	want := Problems{later, again, {Key: "b", File: "f", Message: "m"}, {File: "f", Message: os.ErrNotExist.Error()}}
 	if diff := cmp.Diff(error(want), err); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

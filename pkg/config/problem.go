@@ -64,13 +64,16 @@ func (p Problems) sorted() error {
 	if len(p) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(p, func(a, b Problem) int {
-		if (a.Line == 0) != (b.Line == 0) {
-			return cmp.Compare(b.Line, a.Line)
-		}
-		return cmp.Compare(a.Line, b.Line)
-	})
+	slices.SortStableFunc(p, byLine)
 	return p
+}
+
+// byLine sorts the problems of a file; those without a line stand last.
+func byLine(a, b Problem) int {
+	if (a.Line == 0) != (b.Line == 0) {
+		return cmp.Compare(b.Line, a.Line)
+	}
+	return cmp.Compare(a.Line, b.Line)
 }
 
 // yamlLine is how the YAML library says where it stopped.

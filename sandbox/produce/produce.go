@@ -46,6 +46,8 @@ type Config struct {
 	TLS *tls.Config
 	// Generator says what the events are like.
 	Generator events.Config
+	// Event, if set, makes the events instead of a generator, in the same way: value and key may use dst's array.
+	Event func(dst []byte, index uint64) events.Event
 	// Progress, if set, hears about the run a few times a second, from one goroutine.
 	Progress func(Summary)
 }
@@ -97,7 +99,7 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 			return Summary{}, err
 		}
 	}
-	r := &run{config: config, client: client, generator: events.New(config.Generator)}
+	r := &run{config: config, client: client}
 	if r.next, err = r.source(ctx); err != nil {
 		return Summary{}, err
 	}
@@ -107,11 +109,10 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 
 // run is one Run under way.
 type run struct {
-	config    Config
-	client    *kgo.Client
-	generator *events.Generator
-	next      func(dst []byte, index uint64) events.Event
-	start     time.Time
+	config Config
+	client *kgo.Client
+	next   func(dst []byte, index uint64) events.Event
+	start  time.Time
 
 	acknowledged, bytes atomic.Int64
 	kinds               [events.UnknownType + 1]atomic.Int64
@@ -150,8 +151,12 @@ func (r *run) all(ctx context.Context) (Summary, error) {
 
 // source is what makes the events of the topic.
 func (r *run) source(ctx context.Context) (func(dst []byte, index uint64) events.Event, error) {
+	if r.config.Event != nil {
+		return r.config.Event, nil
+	}
+	generator := events.New(r.config.Generator)
 	if r.config.Topic != events.ParcelTopic {
-		return r.generator.Of(r.config.Topic), nil
+		return generator.Of(r.config.Topic), nil
 	}
 	version := r.config.SchemaVersion
 	if version == 0 {
@@ -165,7 +170,7 @@ func (r *run) source(ctx context.Context) (func(dst []byte, index uint64) events
 		return nil, err
 	}
 	return func(dst []byte, index uint64) events.Event {
-		return r.generator.Parcel(dst, index, version, uint32(id))
+		return generator.Parcel(dst, index, version, uint32(id))
 	}, nil
 }
 

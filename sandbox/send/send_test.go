@@ -106,7 +106,7 @@ func TestAvro(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cluster := start(t)
-	r, err := registry.Start("127.0.0.1:0", "")
+	r, err := registry.Start("127.0.0.1:0", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

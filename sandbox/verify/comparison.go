@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/twmb/avro"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -29,7 +28,7 @@ const (
 // comparison is one topic being compared.
 type comparison struct {
 	topic      Topic
-	schema     *avro.Schema
+	decode     func(itemType string, value []byte) (any, error) // nil: payloads are not compared
 	report     TopicReport
 	partitions map[int32]*partition
 	streams    map[string]int64 // by write stream and partition: the offset of the last row
@@ -40,6 +39,7 @@ type comparison struct {
 type partition struct {
 	start   int64 // first offset that Kafka still holds
 	rows    offsets
+	tables  map[string]offsets // rows by table, when the topic's types say which
 	dead    offsets
 	records offsets
 	copies  map[int64]uint64 // by offset of a dead letter: hash of what it keeps of its record
@@ -53,7 +53,7 @@ var seed = maphash.MakeSeed()
 func (c *comparison) partition(id int32) *partition {
 	p := c.partitions[id]
 	if p == nil {
-		p = &partition{rows: offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{}, marks: map[int64]int64{}, replays: map[int64]int64{}}
+		p = &partition{rows: offsets{}, tables: map[string]offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{}, marks: map[int64]int64{}, replays: map[int64]int64{}}
 		c.partitions[id] = p
 	}
 	return p
@@ -70,7 +70,18 @@ func (c *comparison) row(table string, row tableRow) {
 		c.off(Phantom, row.Partition, row.Offset, "a row of "+table+" names an impossible place")
 		return
 	}
-	if !c.partition(row.Partition).rows.add(row.Offset) {
+	p := c.partition(row.Partition)
+	if c.topic.Types != nil {
+		if p.tables[table] == nil {
+			p.tables[table] = offsets{}
+		}
+		p.tables[table].add(row.Offset)
+	}
+	switch first := p.rows.add(row.Offset); {
+	case first:
+	case c.topic.AtLeastOnce:
+		c.report.Repeated++
+	default:
 		c.report.Duplicates++
 		c.off(Duplicate, row.Partition, row.Offset, "a second row, in stream "+row.Stream+" of "+table)
 	}
@@ -128,6 +139,9 @@ func (c *comparison) record(record *kgo.Record) {
 	p := c.partition(record.Partition)
 	p.records.add(record.Offset)
 	c.replay(record)
+	if p.rows.has(record.Offset) {
+		c.place(p, record)
+	}
 	if p.wanted[record.Offset] && p.rows.has(record.Offset) {
 		c.sample = append(c.sample, clone(record))
 	}
@@ -146,6 +160,22 @@ func (c *comparison) record(record *kgo.Record) {
 		c.report.Missing++
 		c.off(Missing, record.Partition, record.Offset,
 			fmt.Sprintf("neither in %s nor in %s%s", strings.Join(c.topic.Tables, ", "), c.topic.Name, deadLetter))
+	}
+}
+
+// place looks whether a row is in the table of its record's type.
+func (c *comparison) place(p *partition, record *kgo.Record) {
+	if c.topic.Types == nil {
+		return
+	}
+	itemType := typeOf(record)
+	want, known := c.topic.Types[itemType]
+	if !known {
+		want = c.topic.Types[""]
+	}
+	if !p.tables[want].has(record.Offset) {
+		c.report.Different++
+		c.off(Different, record.Partition, record.Offset, fmt.Sprintf("its type is %q and it has no row in %q but elsewhere", itemType, want))
 	}
 }
 

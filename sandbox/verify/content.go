@@ -81,23 +81,26 @@ func (c *comparison) differences(ctx context.Context, tables *tables, record *kg
 	if err != nil {
 		return nil, err
 	}
-	payload, err := decode(c.schema, record.Value)
-	if err != nil {
-		return []string{fmt.Sprintf("there is a row of a record that cannot be decoded: %v", err)}, nil
+	columns := fromKafka(record)
+	if c.decode != nil {
+		payload, err := c.decode(typeOf(record), record.Value)
+		if err != nil {
+			return []string{fmt.Sprintf("there is a row of a record that cannot be decoded: %v", err)}, nil
+		}
+		columns = append(columns, c.fromPayload(record, payload)...)
 	}
 	var d differ
-	for _, column := range c.envelope(record, payload) {
+	for _, column := range columns {
 		d.value(column.name, column.want, row[column.name])
 	}
 	if _, err := time.Parse(time.RFC3339Nano, fmt.Sprint(row["ingest_time"])); err != nil {
 		d.add("ingest_time", "a time", row["ingest_time"])
 	}
-	d.value(c.topic.Payload, payload, row[c.topic.Payload])
 	return d.found, nil
 }
 
-// decode reads schemaless Avro, or an object container file with one value.
-func decode(schema *avro.Schema, value []byte) (map[string]any, error) {
+// decodeAvro reads schemaless Avro, or an object container file with one value.
+func decodeAvro(schema *avro.Schema, value []byte) (map[string]any, error) {
 	var payload map[string]any
 	if bytes.HasPrefix(value, []byte("Obj\x01")) {
 		reader, err := ocf.NewReader(bytes.NewReader(value))
@@ -124,31 +127,16 @@ type column struct {
 	want any
 }
 
-// envelope is what the columns beside the payload must hold.
-func (c *comparison) envelope(record *kgo.Record, payload map[string]any) []column {
-	id := any(fmt.Sprintf("%s/%d/%d", record.Topic, record.Partition, record.Offset))
-	if c.topic.ID != "" {
-		id = payload[c.topic.ID]
-	}
+// fromKafka is what the columns must hold that come from the record around its payload.
+func fromKafka(record *kgo.Record) []column {
 	itemType := typeOf(record)
 	headers := make([]any, len(record.Headers))
 	for i, h := range record.Headers {
 		headers[i] = map[string]any{"key": h.Key, "value": nullable(h.Value)}
 	}
-	var eventTime any
-	if nanos, ok := payload["timestamp"].(int64); ok {
-		eventTime = time.Unix(0, nanos)
-	}
-	version := any(c.topic.Version)
-	if version == "" {
-		version = nil
-	}
 	return []column{
-		{"topic_version", version},
-		{"event_id", id},
 		{"event_type", itemType[strings.LastIndexByte(itemType, '.')+1:]},
 		{"item_type", itemType},
-		{"event_time", eventTime},
 		{"kafka_topic", record.Topic},
 		{"kafka_partition", record.Partition},
 		{"kafka_offset", record.Offset},
@@ -156,6 +144,24 @@ func (c *comparison) envelope(record *kgo.Record, payload map[string]any) []colu
 		{"kafka_key", nullable(record.Key)},
 		{"kafka_headers", headers},
 	}
+}
+
+// fromPayload is what the payload's column must hold, and those that the contract takes out of it.
+func (c *comparison) fromPayload(record *kgo.Record, payload any) []column {
+	object, _ := payload.(map[string]any)
+	id := any(fmt.Sprintf("%s/%d/%d", record.Topic, record.Partition, record.Offset))
+	if c.topic.ID != "" {
+		id = object[c.topic.ID]
+	}
+	var eventTime any
+	if nanos, ok := object["timestamp"].(int64); ok {
+		eventTime = time.Unix(0, nanos)
+	}
+	version := any(c.topic.Version)
+	if version == "" {
+		version = nil
+	}
+	return []column{{"topic_version", version}, {"event_id", id}, {"event_time", eventTime}, {c.topic.Payload, payload}}
 }
 
 // nullable keeps nil bytes apart from empty ones.

@@ -38,7 +38,8 @@ func (o Offence) String() string {
 	return fmt.Sprintf("%s: %s/%d offset %d: %s", o.Kind, o.Topic, o.Partition, o.Offset, o.Detail)
 }
 
-// Totals are numbers of records, rows and offences. Replayed are the events that are there again. Expired rows are those of records that retention removed.
+// Totals are numbers of records, rows and offences. Replayed are the events that are there again,
+// Repeated the further rows of records whose delivery is at least once. Expired rows are those of records that retention removed.
 type Totals struct {
 	Events      int64 `json:"events"`
 	Rows        int64 `json:"rows"`
@@ -47,6 +48,7 @@ type Totals struct {
 	Expired     int64 `json:"expired"`
 	Sampled     int64 `json:"sampled"`
 	Replayed    int64 `json:"replayed"`
+	Repeated    int64 `json:"repeated"`
 
 	Missing    int64 `json:"missing"`
 	Duplicates int64 `json:"duplicates"`
@@ -65,6 +67,7 @@ func (t *Totals) add(o Totals) {
 	t.Expired += o.Expired
 	t.Sampled += o.Sampled
 	t.Replayed += o.Replayed
+	t.Repeated += o.Repeated
 	t.Missing += o.Missing
 	t.Duplicates += o.Duplicates
 	t.Both += o.Both
@@ -94,29 +97,30 @@ type Report struct {
 	Offences []Offence     `json:"offences"`
 }
 
-// Print writes the table, the first few offences, and Line last.
+// Print writes the table, the first few offences, and Line last. Topics stand side by side, so that it fits a narrow screen.
 func (r Report) Print(w io.Writer) error {
-	t := table.Table{
-		Header: []string{
-			"topic", "events", "rows", "ignored", "dead letters",
-			"missing", "duplicates", "both", "phantom", "out of order", "stray", "content checked", "different",
-		},
-		Right: []bool{false, true, true, true, true, true, true, true, true, true, true, true, true},
+	t := table.Table{Header: []string{"topic"}, Right: []bool{false}}
+	for _, name := range []string{
+		"events", "rows", "repeated", "ignored", "dead letters",
+		"missing", "duplicates", "both", "phantom", "out of order", "stray", "content checked", "different",
+	} {
+		t.Rows = append(t.Rows, []string{name})
 	}
 	add := func(name string, n Totals) {
-		cells := []string{name}
-		for _, count := range []int64{
-			n.Events, n.Rows, n.Ignored, n.DeadLetters,
+		t.Header, t.Right = append(t.Header, name), append(t.Right, true)
+		for i, count := range []int64{
+			n.Events, n.Rows, n.Repeated, n.Ignored, n.DeadLetters,
 			n.Missing, n.Duplicates, n.Both, n.Phantom, n.OutOfOrder, n.Stray, n.Sampled, n.Different,
 		} {
-			cells = append(cells, table.Count(count))
+			t.Rows[i] = append(t.Rows[i], table.Count(count))
 		}
-		t.Rows = append(t.Rows, cells)
 	}
 	for _, topic := range r.Topics {
 		add(topic.Topic, topic.Totals)
 	}
-	add("total", r.Totals)
+	if len(r.Topics) != 1 {
+		add("total", r.Totals)
+	}
 	if err := t.Print(w); err != nil {
 		return err
 	}
@@ -146,6 +150,9 @@ func (r Report) Line() string {
 		r.Events, r.Rows, r.Missing, r.Duplicates, r.DeadLetters)
 	if r.Replayed > 0 {
 		line += fmt.Sprintf(", replayed %d", r.Replayed)
+	}
+	if r.Repeated > 0 {
+		line += fmt.Sprintf(", repeated %d (at least once)", r.Repeated)
 	}
 	return line
 }

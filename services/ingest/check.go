@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -25,7 +27,13 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	defer schemas.close()
 	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
-		return append(found, findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"})
+		f := findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}
+		if errors.As(err, new(config.Problems)) {
+			f.Remedy = "" // each has its own
+		}
+		// What does not depend on them is looked at all the same.
+		found = append(found, f)
+		set = &contract.Set{}
 	}
 	for _, name := range set.Topics() {
 		found = append(found, compiled("contract of "+name, set.Topic(name)))

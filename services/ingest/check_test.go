@@ -4,8 +4,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/findings"
@@ -40,11 +42,13 @@ func TestCheckFindsAllWell(t *testing.T) {
 
 func TestCheckFindsWhatIsWrong(t *testing.T) {
 	for name, tt := range map[string]struct {
-		opts   []kfake.Opt
-		fault  kfake.Fault
-		change func(*Config)
-		want   []string
-		failed bool
+		opts  []kfake.Opt
+		fault kfake.Fault
+		// compacted is a topic with cleanup.policy=compact.
+		compacted string
+		change    func(*Config)
+		want      []string
+		failed    bool
 	}{
 		"no topic":     {want: []string{"warn", "does not exist", "create it, or correct the contract's topic"}},
 		"no brokers":   {change: func(c *Config) { c.Kafka.Brokers = []string{"127.0.0.1:1"} }, want: []string{"no broker answers", "start the brokers"}, failed: true},
@@ -53,6 +57,14 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"no dead-letter topic": {
 			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.DeadLetter.Create = false },
 			want: []string{"does not exist", "set dead_letter.create: true"}, failed: true,
+		},
+		"compacted dead-letter topic": {
+			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, compacted: deliveryTopic + ".dead-letter",
+			want: []string{"warn", "is compacted", "set cleanup.policy=delete"},
+		},
+		"contracts": {
+			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.ContractsDir = "none" },
+			want: []string{"FAIL  contracts", "name a folder", "1 answer", "serves"}, failed: true,
 		},
 		"no access to the group": {
 			opts:  []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)},
@@ -65,6 +77,9 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			kafka := newCluster(t, tt.opts...)
 			if tt.fault.Err != nil {
 				kafka.Fault(tt.fault)
+			}
+			if tt.compacted != "" {
+				createCompacted(t, kafka, tt.compacted)
 			}
 			c := testConfig(kafka, startWriter(t, &memoryWriter{}))
 			if tt.change != nil {
@@ -80,5 +95,18 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("failed: %v\n%s", failed, text)
 			}
 		})
+	}
+}
+
+func createCompacted(t *testing.T, kafka *kfake.Cluster, topic string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.ListenAddrs()...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	policy := "compact"
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy}, topic); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -294,7 +294,7 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	// A contract may grow on the way, once for each schema.
 	for grown := true; grown; {
 		var err error
-		if grown, err = topic.Prepare(ctx, []record.Record{l.Record}); err != nil {
+		if grown, err = topic.Prepare(ctx, []record.Record{l.Record}, nil); err != nil {
 			return Skipped{Cause: "not checked", Remedy: "run it again", Detail: err.Error()}, true
 		}
 		if grown {

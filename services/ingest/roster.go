@@ -84,8 +84,8 @@ type contracts struct {
 
 func (c *contracts) Renew() { c.topic = c.shared.Fork() }
 
-func (c *contracts) Prepare(ctx context.Context, records []record.Record) (grown bool, err error) {
-	return c.topic.Prepare(ctx, records)
+func (c *contracts) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
+	return c.topic.Prepare(ctx, records, waits)
 }
 
 func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }

@@ -55,6 +55,15 @@ func TestExample(t *testing.T) {
 	}
 }
 
+// The configurations that the project runs with load.
+func TestConfigurationsInUse(t *testing.T) {
+	for _, path := range []string{"../../examples/writer.yaml", "../../deploy/compose/writer.yaml"} {
+		if _, err := Load(path); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestEveryProblemAtOnce(t *testing.T) {
 	path := t.TempDir() + "/writer.yaml"
 	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\nbigquery: {insecure: true, create_dataset: true}\n" +

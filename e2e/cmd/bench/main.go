@@ -3,12 +3,11 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -19,15 +18,8 @@ type command struct {
 }
 
 func main() {
-	var c command
-	parsed := kong.Parse(&c, kong.Name("bench"), kong.Description("What Waybill costs on this machine."), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	err := parsed.Run()
+	code := cli.Run(ctx, "bench", "What Waybill costs on this machine.", &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
 	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(code)
 }

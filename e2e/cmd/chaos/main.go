@@ -12,16 +12,15 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/waybill-data/waybill/e2e/chaos"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
 	Duration time.Duration `default:"5m" help:"How long load and disturbances last; start, drain and verification come on top."`
 	Seed     uint64        `help:"What happens when is a function of it; 0 draws one."`
 	Plan     bool          `help:"Print what would happen, and do nothing."`
-	Rate     float64       `default:"300" help:"Delivery events a second, of about 4 KB. A minute at 300 takes about 200 MB of disk."`
+	Rate     float64       `default:"300" help:"Delivery events a second, of about 4 KB; the other topics have a share. A minute at 300 takes about 200 MB of disk."`
 	Bin      string        `default:"bin" help:"Folder of the binaries sandbox, writer and ingest." type:"path"`
 	Keep     bool          `help:"Keep data and logs also when all is well."`
 }
@@ -30,23 +29,27 @@ type command struct {
 const interrupted = 130
 
 func main() {
-	var c command
-	kong.Parse(&c, kong.Name("chaos"), kong.Description("Load, kills, pauses and faults, and then a look at every offset. `make chaos` calls it."))
+	const description = "Load, kills, pauses and faults, and then a look at every offset. `make chaos` calls it."
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx)
-	broken := ctx.Err() != nil
-	stop()
-	switch {
-	case broken && err != nil:
-		fmt.Fprintln(os.Stderr, "\nchaos: interrupted; everything is stopped and removed")
-		os.Exit(interrupted)
-	case err != nil:
-		fmt.Fprintf(os.Stderr, "\nchaos: %v\n", err)
-		os.Exit(1)
+	code := cli.Run(ctx, "chaos", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
+	if code == 1 && ctx.Err() != nil {
+		code = interrupted
 	}
+	stop()
+	os.Exit(code)
 }
 
-var errBroken = errors.New("NOT exactly once, or dead letters differ: see above")
+// Run does it, or prints what it would do.
+func (c *command) Run(ctx context.Context, std cli.Streams) error {
+	err := c.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		fmt.Fprintln(std.Err, "\nchaos: interrupted; everything is stopped and removed")
+		return cli.ErrFailed
+	}
+	return err
+}
+
+var errBroken = errors.New("NOT as the contracts promise, or dead letters differ: see above")
 
 func (c *command) run(ctx context.Context) (err error) {
 	if c.Duration < 10*time.Second || c.Rate <= 0 || c.Rate > 5000 {
@@ -74,7 +77,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	}()
 	fmt.Printf("chaos for %v, seed %d; again with: make chaos DURATION=%v SEED=%d\n\n", c.Duration, c.Seed, c.Duration, c.Seed)
 	report, err := chaos.Run(ctx, chaos.Config{
-		Dir: dir, Bin: c.Bin, Seed: c.Seed, Duration: c.Duration, DeliveryRate: c.Rate, StockRate: c.Rate * 4 / 3, Out: os.Stdout,
+		Dir: dir, Bin: c.Bin, Seed: c.Seed, Duration: c.Duration, Rate: c.Rate, Out: os.Stdout,
 	})
 	if err != nil {
 		return fmt.Errorf("%w\n  seed %d", err, c.Seed)

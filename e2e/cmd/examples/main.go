@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/alecthomas/kong"
-
 	"github.com/waybill-data/waybill/e2e/examples"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -24,18 +22,16 @@ type command struct {
 }
 
 func main() {
-	var c command
-	kong.Parse(&c, kong.Name("examples"), kong.Description("Runs the examples on the sandbox and compares what comes out with what they say."))
+	const description = "Runs the examples on the sandbox and compares what comes out with what they say. `make examples` calls it."
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx, os.Stdout)
+	code := cli.Run(ctx, "examples", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
 	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "examples: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(code)
 }
 
-func (c *command) run(ctx context.Context, out io.Writer) error {
+// Run runs the examples chosen, all of them before it says that one failed.
+func (c *command) Run(ctx context.Context, std cli.Streams) error {
+	out := std.Out
 	chosen, err := c.chosen()
 	if err != nil {
 		return err
@@ -47,7 +43,7 @@ func (c *command) run(ctx context.Context, out io.Writer) error {
 			return err
 		}
 		if err := e.Run(ctx, examples.Config{Root: c.Root, Bin: c.Bin, Dir: filepath.Join(dir, "data"), Out: out}); err != nil {
-			fmt.Fprintf(os.Stderr, "%v\n", err)
+			fmt.Fprintln(std.Err, err)
 			failed = append(failed, e.Name)
 			continue
 		}
@@ -70,9 +66,17 @@ func (c *command) chosen() ([]examples.Example, error) {
 	for _, name := range c.Names {
 		i := slices.IndexFunc(examples.All, func(e examples.Example) bool { return e.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("there is no example %q; see the folder examples", name)
+			return nil, fmt.Errorf("there is no example %q: choose %s", name, strings.Join(names(), ", "))
 		}
 		out = append(out, examples.All[i])
 	}
 	return out, nil
+}
+
+func names() []string {
+	var out []string
+	for _, e := range examples.All {
+		out = append(out, e.Name)
+	}
+	return out
 }

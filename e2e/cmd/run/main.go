@@ -4,22 +4,17 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 func main() {
-	var c command
-	kong.Parse(&c, kong.Name("run"), kong.Description("The main job on the sandbox: produce, kill the writer once, verify. `make run` calls it."))
+	const description = "The main job on the sandbox: produce, kill the writer once, verify. `make run` calls it."
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx, os.Stdout)
+	code := cli.Run(ctx, "run", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
 	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "\nrun: %v\n", err)
-		os.Exit(1)
-	}
+	os.Exit(code)
 }

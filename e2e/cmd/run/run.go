@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -24,6 +25,9 @@ type command struct {
 }
 
 var topics = []string{stack.DeliveryTopic}
+
+// Run does the job and shows it.
+func (c *command) Run(ctx context.Context, std cli.Streams) error { return c.run(ctx, std.Out) }
 
 func (c *command) run(ctx context.Context, out io.Writer) (err error) {
 	if c.Events <= 0 || c.Rate < 0 {

@@ -49,7 +49,7 @@ func (j *job) show(now reading) {
 var samples = []struct{ what, sql string }{
 	{"Events by type", "SELECT event_type, COUNT(*) AS events, COUNT(DISTINCT event_id) AS deliveries FROM delivery_events GROUP BY event_type ORDER BY events DESC"},
 	{"Nested fields are columns", "SELECT delivery.billing_address.country_iso2code AS country, COUNT(*) AS events, ROUND(AVG(delivery.delivery_value_total), 2) AS mean_value FROM delivery_events GROUP BY country ORDER BY events DESC LIMIT 5"},
-	{"Each offset once, by partition", "SELECT kafka_partition, COUNT(*) AS num_rows, COUNT(DISTINCT kafka_offset) AS offsets, MIN(event_time) AS first_event, MAX(event_time) AS last_event FROM delivery_events GROUP BY kafka_partition ORDER BY kafka_partition LIMIT 8"},
+	{"Each offset once, by partition", "SELECT kafka_partition, COUNT(*) AS num_rows, COUNT(DISTINCT kafka_offset) AS offsets, MIN(kafka_offset) AS first, MAX(kafka_offset) AS last FROM delivery_events GROUP BY kafka_partition ORDER BY kafka_partition LIMIT 8"},
 }
 
 func (c *command) show(ctx context.Context, out io.Writer, s *stack.Stack) error {

@@ -100,7 +100,10 @@ func Serve(listener net.Listener, cfg Config) *Server {
 func (s *Server) Close() error {
 	s.grpc.Stop()
 	s.appliers.Wait()
-	return <-s.served
+	if err := <-s.served; !errors.Is(err, grpc.ErrServerStopped) { // closed before it had begun to serve
+		return err
+	}
+	return nil
 }
 
 // Stats gives a snapshot.

@@ -85,7 +85,8 @@ Examples:
   sandbox faults add bigquery kind=lost_reply probability=0.01 for=1m
   sandbox faults add bigquery kind=row_errors every=1000 table=waybill.delivery_events
   sandbox faults add kafka key=OffsetCommit error=NOT_COORDINATOR count=3
-  sandbox faults add kafka action=move_leaders`
+  sandbox faults add kafka action=move_leaders
+  sandbox faults add registry status=503 count=10`
 }
 
 // Run adds.
@@ -154,8 +155,8 @@ func parseField(name, value string) (any, error) {
 
 type faultsClear struct {
 	connection
-	On string `arg:"" optional:"" enum:"bigquery,kafka,all" default:"all" help:"Where: bigquery, kafka or all."`
-	ID string `name:"id" help:"Only the fault with this id; needs bigquery or kafka."`
+	On string `arg:"" optional:"" enum:"bigquery,kafka,registry,all" default:"all" help:"Where: bigquery, kafka, registry or all (${default})."`
+	ID string `name:"id" help:"Only the fault with this id; needs bigquery, kafka or registry."`
 }
 
 // Run removes.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -31,7 +32,7 @@ type commands struct {
 	Send    sendCommand    `cmd:"" help:"Put records of your own into Kafka."`
 	Query   queryCommand   `cmd:"" help:"Ask the tables in SQL."`
 	Verify  verifyCommand  `cmd:"" help:"Compare what Kafka holds with what the tables hold, offset by offset."`
-	Faults  faultsCommand  `cmd:"" help:"Make Kafka or BigQuery misbehave."`
+	Faults  faultsCommand  `cmd:"" help:"Make Kafka, BigQuery or the schema registry misbehave."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -60,7 +61,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return exit // --help was asked for, and printed
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "sandbox: %v. See \"sandbox --help\".\n", err)
+		fmt.Fprintf(errs, "sandbox: %v (see \"%s --help\")\n", err, named(err))
 		return 2
 	}
 	if err := parsed.Run(); err != nil {
@@ -70,6 +71,19 @@ func run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// named is the command that a wrong command line has got to, as it is typed: its help has what was meant.
+func named(err error) string {
+	words := []string{"sandbox"}
+	if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
+		for _, step := range wrong.Context.Path {
+			if step.Command != nil {
+				words = append(words, step.Command.Name)
+			}
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // errShown ends a command whose output has said already what is wrong.

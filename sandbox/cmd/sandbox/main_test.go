@@ -69,7 +69,7 @@ func TestWrongCommandLines(t *testing.T) {
 		code int
 		says string
 	}{
-		{"dance", 2, `See "sandbox --help"`},
+		{"dance", 2, `see "sandbox --help"`},
 		{"produce --codec brotli", 2, "none"},
 		{"query", 2, "sql"},
 		{"up --seed-topics a --dir " + t.TempDir(), 1, "NAME:PARTITIONS"},
@@ -82,6 +82,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{"faults add kafka partitions=1,x --sandbox " + here, 1, "commas"},
 		{"faults add bigquery probability=x --sandbox " + here, 1, "from 0 to 1"},
 		{"faults add bigquery in_stream=x --sandbox " + here, 1, "true or false"},
+		{"faults clear nowhere", 2, `see "sandbox faults clear --help"`},
 		{"faults clear --id 1 --sandbox " + here, 1, "faults clear bigquery --id 1"},
 		{"faults list --sandbox " + dead, 1, "still running"},
 		{"faults list --sandbox " + here, 1, "404"},

@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/waybill-data/waybill/sandbox"
 	"github.com/waybill-data/waybill/sandbox/internal/table"
@@ -58,6 +59,9 @@ func (c upCommand) Run(ctx context.Context, s streams) error {
 		Topics: topics, RetentionBytes: c.RetentionBytes, Discard: c.Discard, TLS: security,
 		Logger: slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w. Another sandbox may be up; a port of 0 is a free one, see \"sandbox up --help\"", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -45,11 +45,19 @@ func TestUp(t *testing.T) {
 	expect(0, "1 row in", "query", "SELECT 1 AS one")
 	expect(0, "added bigquery f1", "faults", "add", "bigquery", "kind=latency", "delay=5ms", "method=append")
 	expect(0, "bigquery  f1", "faults")
+	e, err := sandbox.ReadEndpoints(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, _, said := command(ctx, t, "up", "--dir="+t.TempDir(), "--kafka-ports="+e.Kafka[0][strings.LastIndexByte(e.Kafka[0], ':')+1:], "--grpc-port=0", "--rest-port=0")
+	if code != 1 || !strings.Contains(said, "a port of 0 is a free one") {
+		t.Errorf("a second sandbox: %d, %s", code, said)
+	}
 	interrupt()
 	if code := <-stopped; code != 0 || !strings.Contains(out.String(), "sandbox is ready") {
 		t.Errorf("up: %d\n%s%s", code, out.String(), errs.String())
 	}
-	code, _, said := command(t.Context(), t, "verify", "--sandbox="+file)
+	code, _, said = command(t.Context(), t, "verify", "--sandbox="+file)
 	if code != 1 || !strings.Contains(said, "Start one with") {
 		t.Errorf("verify after the end: %d, %s", code, said)
 	}

@@ -35,7 +35,7 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer contracts.Close()
-	t := newTable(std.Out, terminalWidth(std.Out), nil, "TOPIC", "CONTRACT", "TYPES", "FORMAT", "SCHEMA", "TABLE", "POLICIES")
+	t := newTable(std.Out, terminalWidth(std.Out), nil, "topic", "contract", "types", "format", "schema", "table", "policies")
 	for _, e := range contracts.List() {
 		t.add(topic(&e), e.Name, typeList(e.Types), e.Format, schema(&e), e.Table, policies(&e))
 	}

@@ -62,7 +62,7 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 // print prints the tables, then the columns of those that differ, and tells whether any is refused.
 func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refused bool) {
 	width := terminalWidth(out)
-	tables := newTable(out, width, nil, "TABLE", "TOPIC", "CONTRACT", "EVOLUTION", "VERDICT")
+	tables := newTable(out, width, nil, "table", "topic", "contract", "evolution", "verdict")
 	counts := map[string]int{}
 	for i := range diffs {
 		d := &diffs[i]
@@ -131,7 +131,7 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 	if !d.Diff.GetExists() {
 		return
 	}
-	t := newTable(out, width, nil, "COLUMN", "TABLE HAS", "ROWS HAVE", "WHAT HAPPENS")
+	t := newTable(out, width, nil, "column", "table has", "rows have", "what happens")
 	additive := d.Contract.Evolution == "additive"
 	some := false
 	for _, difference := range d.Diff.GetDifferences() {

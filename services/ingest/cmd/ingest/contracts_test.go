@@ -90,7 +90,7 @@ func commandLine(t *testing.T, args ...string) (code int, out, errs string) {
 
 func TestContractsList(t *testing.T) {
 	code, out, errs := commandLine(t, "contracts", "list", "-c", contractsConfig(t, "127.0.0.1:1"))
-	want := `  TOPIC                             CONTRACT  TYPES                                              FORMAT  SCHEMA      TABLE                  POLICIES
+	want := `  topic                             contract  types                                              format  schema      table                  policies
   sms_physical_stock_updated_topic  stock.v1  contracts.sms.sms_physical_stock_updated_events.*  avro    built in    physical_stock_events  exactly once, evolution additive
   orders                            order     a.Order, a.Paid, a.x, 1 more                       avro    order.avsc  orders                 at least once, ignores a.Ping
   /raw\..*/                         raw       *                                                  raw     -           raw                    exactly once, tombstones row
@@ -221,13 +221,13 @@ func TestContractsDiff(t *testing.T) {
 				}
 				return d, nil
 			},
-			out: `  TABLE                      TOPIC                             CONTRACT  EVOLUTION  VERDICT
+			out: `  table                      topic                             contract  evolution  verdict
   p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   columns to add (1 missing, 1 to relax)
   p.d.orders                 orders                            order     off        fits (1 only in the table)
   p.d.raw                    /raw\..*/                         raw       off        will be created
 
 p.d.physical_stock_events
-  COLUMN        TABLE HAS        ROWS HAVE  WHAT HAPPENS
+  column        table has        rows have  what happens
   payload.note  -                STRING     added
   payload.id    REQUIRED STRING  STRING     relaxed to NULLABLE
 
@@ -246,18 +246,18 @@ p.d.physical_stock_events
 				}
 				return d, nil
 			},
-			out: `  TABLE                      TOPIC                             CONTRACT  EVOLUTION  VERDICT
+			out: `  table                      topic                             contract  evolution  verdict
   p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   REFUSED (1 of another type, 1 missing)
   p.d.orders                 orders                            order     off        REFUSED (1 missing, 1 only in the table)
   p.d.raw                    /raw\..*/                         raw       off        fits
 
 p.d.physical_stock_events
-  COLUMN        TABLE HAS  ROWS HAVE  WHAT HAPPENS
+  column        table has  rows have  what happens
   payload.note  -          STRING     added
   payload.day   INTEGER    DATE       refused: no evolution changes a type; use another table or column
 
 p.d.orders
-  COLUMN        TABLE HAS  ROWS HAVE  WHAT HAPPENS
+  column        table has  rows have  what happens
   payload.note  -          STRING     refused: add the column, or set evolution: additive
   old           STRING     -          stays null
 

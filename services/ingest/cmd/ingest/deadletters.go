@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,9 +40,17 @@ func (c *chosen) Validate() error {
 	if c.Limit < 0 {
 		return errors.New("--limit: write a positive number")
 	}
+	for _, r := range c.Reason {
+		if !slices.Contains(reasons, r) {
+			return fmt.Errorf("--reason: there is no reason %q: choose %s", r, strings.Join(reasons, ", "))
+		}
+	}
 	_, err := c.places()
 	return err
 }
+
+// reasons are the words of the header waybill-reason.
+var reasons = []string{"undecodable", "unknown_type", "refused"}
 
 func (c *chosen) places() ([]ingest.Place, error) {
 	places := make([]ingest.Place, 0, len(c.Places))

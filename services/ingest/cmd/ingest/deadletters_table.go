@@ -10,7 +10,11 @@ import (
 // pageRows is how many rows a table keeps to find its widths: it may have any number.
 const pageRows = 500
 
-// table prints rows under each other, a page at a time. Its last column is cut to the width of the terminal.
+// least is what a last column has on a narrow terminal before it is cut.
+const least = 24
+
+// table prints rows under each other, a page at a time. Its last column is cut to the width of the terminal; columns for which there is no room
+// stand on a line of their own below, and so does their header.
 type table struct {
 	out    io.Writer
 	width  int // of the terminal; 0: nothing is cut
@@ -51,10 +55,14 @@ func (t *table) flush() {
 	for _, cells := range t.rows {
 		at := 0
 		for i, c := range cells {
+			last := i == len(cells)-1
+			if t.breaks(at, i) {
+				b.WriteString("\n    ")
+				at = 4
+			}
 			b.WriteString("  ")
 			at += 2
-			if i == len(cells)-1 {
-				const least = 24 // of a last column on a narrow terminal
+			if last {
 				if t.width > 0 {
 					c = cut(c, max(t.width-at, least))
 				}
@@ -62,17 +70,29 @@ func (t *table) flush() {
 				break
 			}
 			padding := strings.Repeat(" ", t.widths[i]-utf8.RuneCountInString(c))
-			if i < len(t.right) && t.right[i] {
+			at += t.widths[i]
+			switch {
+			case i < len(t.right) && t.right[i]:
 				b.WriteString(padding + c)
-			} else {
+			case t.breaks(at, i+1):
+				b.WriteString(c)
+			default:
 				b.WriteString(c + padding)
 			}
-			at += t.widths[i]
 		}
 		b.WriteByte('\n')
 	}
 	fmt.Fprint(t.out, b.String())
 	t.rows = t.rows[:0]
+}
+
+// breaks tells whether column i does not fit behind what a line holds already.
+func (t *table) breaks(at, i int) bool {
+	need := t.widths[i]
+	if i == len(t.widths)-1 {
+		need = min(need, least)
+	}
+	return t.width > 0 && at > 4 && at+2+need > t.width
 }
 
 // cut shortens a text at its end.

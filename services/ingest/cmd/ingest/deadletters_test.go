@@ -13,7 +13,7 @@ import (
 func TestDeadLettersUsage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args string
-		err  string // on standard error, below the usage on standard output
+		err  string // on standard error
 	}{
 		"nothing to replay":   {"replay", "write places, choose with flags, or --all"},
 		"nothing to show":     {"show", "which letter?"},
@@ -24,12 +24,13 @@ func TestDeadLettersUsage(t *testing.T) {
 		"no time":             {"list --since yesterday", "is no time: write 2026-01-31"},
 		"limit and all":       {"list --all --limit 3", "can't be used together"},
 		"negative":            {"list --limit=-3", "--limit: write a positive number"},
+		"reason":              {"list --reason unreadable", "choose undecodable, unknown_type, refused"},
 		"timestamp":           {"replay --all --timestamp=never", "must be one of"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr strings.Builder
 			code := run(t.Context(), append([]string{"dead-letters"}, strings.Fields(tt.args)...), &stdout, &stderr)
-			if code != 2 || !strings.Contains(stderr.String(), tt.err) || !strings.Contains(stdout.String(), "Usage: ingest dead-letters ") {
+			if code != 2 || !strings.Contains(stderr.String(), tt.err) || !strings.Contains(stderr.String(), `(see "ingest dead-letters `) {
 				t.Errorf("exit status %d\n%s%s", code, &stdout, &stderr)
 			}
 		})
@@ -176,5 +177,25 @@ func TestList(t *testing.T) {
 `
 	if out.String() != want {
 		t.Errorf("got\n%s", &out)
+	}
+}
+
+// On a narrow terminal what does not fit stands on a line below, aligned, and no line is too long.
+func TestNarrowTable(t *testing.T) {
+	var out strings.Builder
+	for _, width := range []int{0, 30} {
+		table := newTable(&out, width, []bool{true}, "letter", "type", "error")
+		table.add("0/1", "shop.OrderPlaced", "at byte 4: the payload ends here")
+		table.flush()
+	}
+	want := `  letter  type              error
+     0/1  shop.OrderPlaced  at byte 4: the payload ends here
+  letter  type
+      error
+     0/1  shop.OrderPlaced
+      at byte 4: the payload …
+`
+	if out.String() != want {
+		t.Errorf("got\n%s", out.String())
 	}
 }

@@ -30,7 +30,7 @@ var formats = map[string]format{
 	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
 	}},
-	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(protobuf.Compile(schema, c.Message, unknownNumbers[c.UnknownFields], o))
 	}},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {

@@ -206,7 +206,7 @@ func TestManyLanesGrow(t *testing.T) {
 				datum := strings.Repeat("\x02\x02", int(id)-1) + "\x04ab\x0a"
 				r := framed(id, datum)
 				for {
-					grown, err := topic.Prepare(t.Context(), []record.Record{*r})
+					grown, err := topic.Prepare(t.Context(), []record.Record{*r}, nil)
 					if err != nil {
 						t.Error(err)
 						return
@@ -243,7 +243,7 @@ func TestFramedRowsAllocateNothing(t *testing.T) {
 	records := []record.Record{*framed(3, "\x04ab\x0a"), *framed(1_000_000, "\x01\x04cd\x02\x0c"), *framed(3, "\x04ab\x0a")}
 	ctx, dst := t.Context(), make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(100, func() {
-		if grown, err := topic.Prepare(ctx, records); grown || err != nil {
+		if grown, err := topic.Prepare(ctx, records, nil); grown || err != nil {
 			t.Fatal(grown, err)
 		}
 		for i := range records {
@@ -306,7 +306,7 @@ func TestPrepareBesideAppendRow(t *testing.T) {
 		for id := uint32(4); id < 100; id++ {
 			s.put("parcels-value", int(id), v1)
 			r := framed(id, "\x04ab\x0a")
-			if grown, err := topic.Prepare(t.Context(), []record.Record{*r}); grown || err != nil {
+			if grown, err := topic.Prepare(t.Context(), []record.Record{*r}, nil); grown || err != nil {
 				t.Error(grown, err)
 				return
 			}
@@ -320,4 +320,25 @@ func TestPrepareBesideAppendRow(t *testing.T) {
 		}
 	}
 	reader.Wait()
+}
+
+// Prepare says what it waits for while it asks, and only then.
+func TestPrepareSaysWhatItWaitsFor(t *testing.T) {
+	s := &shelf{}
+	s.put("parcels-value", 3, v1)
+	d := open(t, s, nil)
+	var said []string
+	waits := func(what string) { said = append(said, what) }
+	topic := d.fork()
+	for range 2 {
+		for _, id := range []uint32{3, 99} {
+			if _, err := topic.Prepare(t.Context(), []record.Record{*framed(id, "\x04ab\x0a")}, waits); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := []string{"schema id 3 of the schema registry", "", "schema id 99 of the schema registry", ""}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
 }

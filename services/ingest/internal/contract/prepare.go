@@ -2,6 +2,7 @@ package contract
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -12,11 +13,12 @@ import (
 
 // Prepare learns the schema ids that records name, and waits for the schema registry where one is new. It touches nothing that Match and
 // AppendRow use, so that another goroutine may call them meanwhile; Prepare itself is for one goroutine at a time. grown says that a
-// contract of the topic has a newer version: the records want another Fork. The error is that of ctx.
+// contract of the topic has a newer version: the records want another Fork. The error is that of ctx. waits, unless it is nil, is told what
+// is being waited for, and the empty string afterwards.
 //
 // Where no contract of the topic has framing it does nothing, and where all ids are known it reads five bytes and the type header of each
 // record.
-func (t *Topic) Prepare(ctx context.Context, records []record.Record) (grown bool, err error) {
+func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
 	if !t.framed() {
 		return false, nil
 	}
@@ -37,7 +39,14 @@ func (t *Topic) Prepare(ctx context.Context, records []record.Record) (grown boo
 		if !ok || c.at.plan.Known(id) {
 			continue
 		}
-		if err := c.versions.learn(ctx, id); err != nil {
+		if waits != nil {
+			waits(fmt.Sprintf("schema id %d of the schema registry", id))
+		}
+		err := c.versions.learn(ctx, id)
+		if waits != nil {
+			waits("")
+		}
+		if err != nil {
 			return false, err
 		}
 		if t.grown() {

@@ -65,10 +65,11 @@ func parseJSON(s *registry.Schema, c *Config) (schema, error) {
 	if s.ID == 0 {
 		language = jsonLanguage(c.Schema)
 	}
-	if len(s.References) > 0 {
-		return nil, fmt.Errorf("it refers to %s: put the definitions into the schema itself", s.References[0].Name)
+	references := make([]json.Reference, len(s.References))
+	for i, r := range s.References {
+		references[i] = json.Reference(r)
 	}
-	parsed, err := json.Parse([]byte(s.Text), language, c.Payload)
+	parsed, err := json.Parse([]byte(s.Text), language, c.Payload, references...)
 	return jsonSchema{parsed, c.jsonSettings()}, err
 }
 

@@ -121,7 +121,7 @@ func framed(id uint32, datum string) *record.Record {
 // take prepares and lays down a record; the result is its payload as text, or the error.
 func (d *depot) take(topic *contract.Topic, r *record.Record) (text string, grown bool) {
 	d.Helper()
-	grown, err := topic.Prepare(d.Context(), []record.Record{*r})
+	grown, err := topic.Prepare(d.Context(), []record.Record{*r}, nil)
 	if err != nil {
 		d.Fatal(err)
 	}

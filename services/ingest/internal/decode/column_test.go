@@ -98,7 +98,7 @@ func TestTexts(t *testing.T) {
 		{Column{Type: Interval}, "P1Y", refused},
 		{Column{Type: Interval}, "1-2 3 4:5:6.1234567", refused},
 		{Column{Type: JSON}, `{"a":1}`, `{"a":1}`},
-		{Column{Type: JSON}, `{"a":}`, "refused: no JSON value starts here, at byte 5 of the text"},
+		{Column{Type: JSON}, `{"a":}`, "refused: no JSON value starts here, but '}', at byte 5 of the text"},
 		{Column{Type: String}, "é", "é"},
 		{Column{Type: String}, "a\xff", "refused: text is not valid UTF-8, at byte 1 of the text"},
 		{Column{Type: Geography}, "POINT(1 2)", "POINT(1 2)"},

@@ -1,9 +1,13 @@
 package decode
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+)
 
 // InvalidUTF8 is the reason of an Error about text that is none.
-const InvalidUTF8 = "text is not valid UTF-8"
+const InvalidUTF8 = jsonscan.InvalidUTF8
 
 // runeLen is the length of the character that text starts with; 0 when it is none.
 func runeLen(text []byte) int {

@@ -158,7 +158,9 @@ type copies struct{}
 
 func (copies) Renew() {}
 
-func (copies) Prepare(context.Context, []record.Record) (bool, error) { return false, nil }
+func (copies) Prepare(context.Context, []record.Record, func(string)) (bool, error) {
+	return false, nil
+}
 
 func (copies) Routes() []*lanev1.Route    { return []*lanev1.Route{{Table: "a"}} }
 func (copies) Fingerprint() uint64        { return 1 }

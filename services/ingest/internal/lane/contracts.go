@@ -15,8 +15,8 @@ type Contracts interface {
 	Routes() []*lanev1.Route
 	// Prepare makes Match and AppendRow ready for the records, and may wait for that. The lane's reader calls it, while the owner uses the
 	// other methods. grown says that the contracts have more columns now and the records want them: the lane drains and opens again.
-	// The error is that of ctx.
-	Prepare(ctx context.Context, records []record.Record) (grown bool, err error)
+	// waits is told what is waited for, and the empty string afterwards. The error is that of ctx.
+	Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error)
 	// Fingerprint is that of the routing.
 	Fingerprint() uint64
 	// Match says what becomes of a record, by its headers alone.

@@ -31,7 +31,7 @@ func wants(value string) int {
 }
 
 // learn makes the versions that the records want, and returns the newest.
-func (v *keyVersions) learn(ctx context.Context, records []record.Record) (int, error) {
+func (v *keyVersions) learn(ctx context.Context, records []record.Record, waits func(string)) (int, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for i := range records {
@@ -43,11 +43,13 @@ func (v *keyVersions) learn(ctx context.Context, records []record.Record) (int, 
 		v.mu.Unlock()
 		var err error
 		if away != nil {
+			waits(fmt.Sprint("version ", n))
 			select {
 			case <-away:
 			case <-ctx.Done():
 				err = ctx.Err()
 			}
+			waits("")
 		}
 		v.mu.Lock()
 		if err != nil {
@@ -73,11 +75,11 @@ func (k *keyContracts) Renew() {
 	k.at = k.versions.newest
 }
 
-func (k *keyContracts) Prepare(ctx context.Context, records []record.Record) (grown bool, err error) {
+func (k *keyContracts) Prepare(ctx context.Context, records []record.Record, waits func(string)) (grown bool, err error) {
 	if k.versions == nil {
 		return false, nil
 	}
-	newest, err := k.versions.learn(ctx, records)
+	newest, err := k.versions.learn(ctx, records, waits)
 	return newest > k.at, err
 }
 
@@ -121,6 +123,31 @@ func TestOtherLanesFollow(t *testing.T) {
 		versions.newest, versions.away = 3, make(chan struct{})
 		w.log.produce("a", "v3 second")
 		w.settle()
+		w.verify()
+	})
+}
+
+// While records wait for the registry the status says so; what was read before is settled, and position and state stay as they are.
+func TestStatusSaysWhatALaneWaitsFor(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		back := make(chan struct{})
+		versions := &keyVersions{away: back}
+		p := w.start(func(p *process) { p.lane.Contracts = &keyContracts{fingerprint: 7, versions: versions} })
+		w.log.produce("a", "first")
+		w.settle()
+		if s := p.lane.Status(); s.WaitingFor != "" {
+			t.Errorf("waits for %q before anything is asked", s.WaitingFor)
+		}
+		w.log.produce("a", "v3 second")
+		time.Sleep(time.Minute)
+		if s := p.lane.Status(); s.WaitingFor != "version 3" || s.State != Open || s.Position != 1 {
+			t.Errorf("while the registry is away: %+v", s)
+		}
+		close(back)
+		w.settle()
+		if s := p.lane.Status(); s.WaitingFor != "" || s.Position != 2 {
+			t.Errorf("afterwards: %+v", s)
+		}
 		w.verify()
 	})
 }

@@ -77,7 +77,7 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 			putStore(store)
 			continue
 		}
-		grown, err := l.Contracts.Prepare(ctx, records)
+		grown, err := l.Contracts.Prepare(ctx, records, l.waits)
 		if grown && err == nil {
 			err = errGrown
 		}
@@ -137,6 +137,9 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 	}
 	return n, paid, true
 }
+
+// waits says on the board what the reader waits for.
+func (l *Lane) waits(what string) { l.board.update(func(s *Status) { s.WaitingFor = what }) }
 
 func hand(ctx context.Context, out chan<- portion, p portion) bool {
 	select {

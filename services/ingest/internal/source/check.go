@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -103,6 +104,14 @@ func (s *Source) checkDeadLetters(ctx context.Context, topic string) findings.Fi
 		return findings.Finding{What: what, State: findings.Fail, Detail: "does not exist", Remedy: "create it, or set dead_letter.create: true"}
 	case err != nil:
 		return fail(what, err, "grant DESCRIBE and WRITE on the topic to this principal")
+	}
+	var policy string
+	// A broker that does not tell is no fault: the operator vouches for the topic.
+	if err := s.await(ctx, func() (err error) { policy, err = cleanupPolicy(s.control, topic); return err }); err == nil && strings.Contains(policy, "compact") {
+		return findings.Finding{
+			What: what, State: findings.Warn, Detail: "is compacted",
+			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that it has been replayed",
+		}
 	}
 	return findings.Finding{What: what, Detail: "exists"}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -214,7 +215,7 @@ func (d *DeadLetter) Check(report func(key, message, remedy string)) {
 
 func oneOf(report func(key, message, remedy string), key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
-		report(key, fmt.Sprintf("unknown value %q", value), fmt.Sprintf("write one of %q", allowed))
+		report(key, fmt.Sprintf("unknown value %q", value), "choose "+choices(allowed))
 	}
 }
 
@@ -232,4 +233,13 @@ func address(s string) bool {
 	}
 	n, err := strconv.Atoi(port)
 	return err == nil && n > 0 && n < 1<<16
+}
+
+// choices are the values allowed, as a list for people.
+func choices(allowed []string) string {
+	text := strings.Join(allowed, ", ")
+	if allowed[0] == "" {
+		text = "nothing" + text
+	}
+	return text
 }

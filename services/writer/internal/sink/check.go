@@ -24,8 +24,11 @@ import (
 // checkTimeout bounds each thing that Check looks at.
 const checkTimeout = 5 * time.Second
 
-// wanted are the permissions on a table that appending takes.
+// wanted are the permissions on a table that appending takes. Contracts with evolution: additive take mayEvolve too; which contracts there are, only
+// ingest knows.
 var wanted = []string{"bigquery.tables.get", "bigquery.tables.updateData"}
+
+const mayEvolve = "bigquery.tables.update"
 
 // Check looks at everything that the configuration points to: credentials, dataset, permissions, and the Storage Write API. It changes nothing.
 func Check(ctx context.Context, c Config, version string) []findings.Finding {
@@ -131,7 +134,7 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 		return f, ""
 	}
 	table = fmt.Sprintf("projects/%s/datasets/%s/tables/%s", handle.ProjectID, handle.DatasetID, handle.TableID)
-	have, err := handle.IAM().TestPermissions(ctx, wanted)
+	have, err := handle.IAM().TestPermissions(ctx, append(slices.Clone(wanted), mayEvolve))
 	if err != nil {
 		// Some endpoints do not answer that question. Reading the table is the next best.
 		if _, err := handle.Metadata(ctx, bigquery.WithMetadataView(bigquery.BasicMetadataView)); err != nil {
@@ -146,8 +149,12 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 		f.Detail = "missing on table " + handle.TableID + ": " + strings.Join(missing, ", ")
 		return f, table
 	}
+	if !slices.Contains(have, mayEvolve) {
+		f.State, f.Detail = findings.Warn, "may read and write table "+handle.TableID+", but "+mayEvolve+" is missing: contracts with evolution: additive need it"
+		return f, table
+	}
 	f.State, f.Remedy = findings.OK, ""
-	f.Detail = "may read and write tables, as asked about " + handle.TableID
+	f.Detail = "may read, write and evolve tables, as asked about " + handle.TableID
 	return f, table
 }
 

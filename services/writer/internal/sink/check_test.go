@@ -44,6 +44,16 @@ func TestCheck(t *testing.T) {
 	fake.mu.Unlock()
 	states, details = look(func(c *Config) { c.Dataset = "made" })
 	expect("may not write", states, "ok ok FAIL ok ", details, "missing on table orders: bigquery.tables.updateData")
+	fake.mu.Lock()
+	fake.grants = []string{"bigquery.tables.get", "bigquery.tables.updateData"}
+	fake.mu.Unlock()
+	states, details = look(func(c *Config) { c.Dataset = "made" })
+	expect("may not evolve", states, "ok ok warn ok ", details, "bigquery.tables.update is missing: contracts with evolution: additive need it")
+	fake.mu.Lock()
+	fake.grants = append(fake.grants, "bigquery.tables.update")
+	fake.mu.Unlock()
+	states, details = look(func(c *Config) { c.Dataset = "made" })
+	expect("may all", states, "ok ok ok ok ", details, "may read, write and evolve tables")
 	states, details = look(func(c *Config) { c.Insecure, c.Credentials = false, "none.json" })
 	expect("no credentials", states, "FAIL ", details, "none.json")
 }

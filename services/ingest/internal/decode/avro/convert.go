@@ -31,15 +31,12 @@ func (c *compiler) column(column *decode.Column) int32 {
 	return int32(len(c.columns) - 1)
 }
 
-// rangeBounds says where the bounds of a RANGE are in its message.
-type rangeBounds struct{ start, end protowire.Number }
-
 // bounds compiles the check of a RANGE, within its message.
 func (c *compiler) bounds(r *typ, path string) {
 	number := func(name string) protowire.Number {
 		return protowire.Number(slices.IndexFunc(r.fields, func(f field) bool { return f.name == name }) + 1)
 	}
-	c.ranges = append(c.ranges, rangeBounds{number("start"), number("end")})
+	c.ranges = append(c.ranges, decode.RangeBounds{Start: number("start"), End: number("end")})
 	c.emit(op{code: opRange, arg: int32(len(c.ranges) - 1)}, path)
 }
 
@@ -48,7 +45,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 	text, next := m.taken.scratch[:0], p
 	switch in.code {
 	case opRange:
-		return out, o, p, prog.ranges[in.arg].check(out[m.messages[m.nm-1].start:o])
+		return out, o, p, prog.ranges[in.arg].Check(out[m.messages[m.nm-1].start:o])
 
 	case opText:
 		n, start := length(src, p)
@@ -134,37 +131,4 @@ func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 		return dst, fmt.Sprintf("the scale %d of the big-decimal is not within 0 and %d", scale, decode.BigNumericScale)
 	}
 	return appendDecimal(dst, value[start:start+n], decimalType{decode.BigNumericWhole + int(scale), int(scale)})
-}
-
-// check checks that a range starts before it ends, as BigQuery asks (GoogleSQL, "Range type"). body is the message of the range: its bounds are
-// numbers, or texts that sort as the moments they stand for.
-func (r rangeBounds) check(body []byte) (reason string) {
-	const empty = "the range ends before it starts, or where it starts"
-	var numbers [2]int64
-	var texts [2][]byte
-	found := 0
-	for len(body) > 0 {
-		number, wire, n := protowire.ConsumeTag(body)
-		body = body[max(n, 0):]
-		at := 0
-		if number == r.end {
-			at = 1
-		}
-		if wire == protowire.BytesType {
-			texts[at], n = protowire.ConsumeBytes(body)
-		} else {
-			var v uint64
-			v, n = protowire.ConsumeVarint(body)
-			numbers[at] = int64(v)
-		}
-		if n < 0 {
-			return empty
-		}
-		body = body[n:]
-		found++
-	}
-	if found < 2 || numbers[0] < numbers[1] || string(texts[0]) < string(texts[1]) {
-		return "" // a bound that is missing is none
-	}
-	return empty
 }

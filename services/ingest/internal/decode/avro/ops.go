@@ -95,7 +95,7 @@ type program struct {
 	consts   [][]byte
 	reasons  []string
 	columns  []decode.Column
-	ranges   []rangeBounds
+	ranges   []decode.RangeBounds
 }
 
 // symbol is one symbol of an enum; ok is false when the contract does not know it.

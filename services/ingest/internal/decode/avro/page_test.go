@@ -306,7 +306,7 @@ property ` + "`sqlType`" + `.
 
 ## Other formats
 
-JSON and protobuf have pages of their own where they are decoded by a schema. ` + "`columns:`" + ` asks for the same columns there.
+[JSON](json.md) and [protobuf](protobuf.md) have pages of their own. ` + "`columns:`" + ` asks for the same columns of JSON; a protobuf field names another type by an option.
 `)
 	if *update {
 		if err := os.WriteFile(page, out.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody

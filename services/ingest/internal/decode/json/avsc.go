@@ -16,7 +16,7 @@ import (
 // avsc reads an Avro schema. The JSON is the natural one, not Avro's JSON encoding: a union's value stands by itself, bytes are base64.
 type avsc struct{ named map[string]*typ }
 
-func readAvro(schema []byte, payload string) (*typ, error) {
+func readAvro(schema []byte, payload string, _ []Reference) (*typ, error) {
 	parsed, err := avro.Parse(string(schema))
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)

@@ -3,6 +3,8 @@ package json
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // decimalType bounds a decimal: at most precision digits, scale of them behind the point.
@@ -12,10 +14,10 @@ type decimalType struct{ precision, scale int }
 // never becomes a float. Zeros at its end that the column has no place for are dropped, other digits refuse the record.
 func (d *Decoder) decimal(s *step, p, o int) (int, int) {
 	at := p
-	if peek(d.src, p) == '"' {
+	if jsonscan.Peek(d.src, p) == '"' {
 		p++
 	}
-	if c := peek(d.src, p); c != '-' && c-'0' > 9 {
+	if c := jsonscan.Peek(d.src, p); c != '-' && c-'0' > 9 {
 		return d.wants(at, "a decimal number"), o
 	}
 	q := d.skipNumber(p)
@@ -24,7 +26,7 @@ func (d *Decoder) decimal(s *step, p, o int) (int, int) {
 	}
 	text := d.src[p:q]
 	if p > at {
-		if peek(d.src, q) != '"' {
+		if jsonscan.Peek(d.src, q) != '"' {
 			return d.fail(at, "wants a decimal number, has a string of something else"), o
 		}
 		q++

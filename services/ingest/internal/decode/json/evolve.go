@@ -11,12 +11,13 @@ import (
 // Schema is a parsed schema, as a schema registry has it. It is immutable.
 type Schema struct{ root *typ }
 
-// Parse parses a schema; payload is the name of the payload's column, for errors.
-func Parse(schema []byte, language Language, payload string) (*Schema, error) {
+// Parse parses a schema; payload is the name of the payload's column, for errors. references are the documents that a JSON Schema refers to,
+// directly or not.
+func Parse(schema []byte, language Language, payload string, references ...Reference) (*Schema, error) {
 	if len(schema) > maxSchemaBytes {
 		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
 	}
-	t, err := readers[language](schema, payload)
+	t, err := readers[language](schema, payload, references)
 	if err != nil {
 		return nil, err
 	}

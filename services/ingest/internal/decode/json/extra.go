@@ -1,6 +1,10 @@
 package json
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+)
 
 // extra gathers the fields that the schema does not know into one JSON object, each at its place in the payload: {"note":1,"items":{"3":
 // {"colour":"red"}}} for items[3].colour. An object is opened when the first such field of it is met, and closed with the payload's own; as no
@@ -104,7 +108,7 @@ func (d *Decoder) unknown(name []byte, at, p int) int {
 		d.fail(at, "the schema does not know the field")
 		return d.in(shown(name))
 	}
-	depth := maxDepth
+	depth := jsonscan.MaxNesting
 	if d.extra.keep {
 		depth -= 1 + len(d.extra.where) // the objects that it will stand in
 	}

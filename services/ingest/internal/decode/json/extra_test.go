@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 const nested = `{"type":"record","name":"R","fields":[
@@ -45,10 +46,10 @@ func TestUnknownFields(t *testing.T) {
 		return `{"id":1,"items":[{"sku":"a","x":` + strings.Repeat("[", n) + strings.Repeat("]", n) + `}]}`
 	}
 	p := compile(t, nested, Settings{Unknown: Keep})
-	if got := text(t, p, deep(maxDepth-3)); !strings.HasPrefix(got, "id:1") {
+	if got := text(t, p, deep(jsonscan.MaxNesting-3)); !strings.HasPrefix(got, "id:1") {
 		t.Error(got)
 	}
-	if got := text(t, p, deep(maxDepth-2)); !strings.Contains(got, "items[0].x at") || !strings.Contains(got, "500 levels") {
+	if got := text(t, p, deep(jsonscan.MaxNesting-2)); !strings.Contains(got, "items[0].x at") || !strings.Contains(got, "500 levels") {
 		t.Error(got)
 	}
 	if _, err := Compile([]byte(strings.Replace(nested, `"id"`, `"_extra"`, 1)), Avro, Settings{Unknown: Keep}, decode.Options{Payload: "p"}); err == nil {

@@ -12,9 +12,11 @@ import (
 // shaper reads a JSON Schema (draft 7, 2019-09, 2020-12) for what shapes columns: types, properties, items, references, formats. What has no
 // column of its own becomes a JSON column. Keywords that only judge values, such as minimum or pattern, are not checked.
 type shaper struct {
-	root *node
-	id   string
-	refs map[string]*reference
+	// documents are the schema, and those that it refers to.
+	documents []*document
+	// in is the one that is being read.
+	in   *document
+	refs map[pointer]*reference
 }
 
 // reference is a place that $ref leads to; open while it is being read.
@@ -29,13 +31,14 @@ type shape struct {
 	nullable bool
 }
 
-func readJSONSchema(schema []byte, payload string) (*typ, error) {
-	root, err := parseDocument(schema)
+func readJSONSchema(schema []byte, payload string, references []Reference) (*typ, error) {
+	documents, err := readDocuments(schema, references)
 	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
+		return nil, err
 	}
-	s := shaper{root: root, id: strings.TrimSuffix(root.get("$id").text(), "#"), refs: map[string]*reference{"": {open: true}}}
-	found, err := s.read(root, payload)
+	main := documents[0]
+	s := shaper{documents: documents, in: main, refs: map[pointer]*reference{{main, ""}: {open: true}}}
+	found, err := s.read(main.root, payload)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,7 @@ func (s *shaper) read(n *node, path string) (shape, error) {
 	}
 	for _, name := range []string{"$dynamicRef", "$recursiveRef", "extends"} {
 		if n.get(name) != nil {
-			return shape{}, decode.Misfit(path, name+" is not supported: use $ref to a place within the document")
+			return shape{}, decode.Misfit(path, name+" is not supported: use $ref")
 		}
 	}
 	found, err := s.shapeOf(n, path)
@@ -130,14 +133,11 @@ func adds(choices *node) bool {
 
 // follow reads what a reference leads to, once.
 func (s *shaper) follow(ref, path string) (shape, error) {
-	fragment, ok := strings.CutPrefix(ref, "#")
-	if !ok && s.id != "" {
-		fragment, ok = strings.CutPrefix(strings.TrimPrefix(ref, s.id), "#")
+	to, err := s.find(s.in, ref)
+	if err != nil {
+		return shape{}, decode.Misfit(path, fmt.Sprintf("$ref %q: %v", ref, err))
 	}
-	if !ok {
-		return shape{}, decode.Misfit(path, fmt.Sprintf("$ref %q leads out of the document: put the schema into $defs", ref))
-	}
-	known := s.refs[fragment]
+	known := s.refs[to]
 	switch {
 	case known == nil:
 	case known.open:
@@ -145,15 +145,18 @@ func (s *shaper) follow(ref, path string) (shape, error) {
 	default:
 		return known.shape, nil
 	}
-	n, err := s.root.at(fragment)
+	n, err := to.in.root.at(to.fragment)
 	if err != nil {
 		return shape{}, decode.Misfit(path, fmt.Sprintf("$ref %q: %v", ref, err))
 	}
 	known = &reference{open: true}
-	s.refs[fragment] = known
+	s.refs[to] = known
+	from := s.in
+	s.in = to.in
 	known.shape, err = s.read(n, path)
+	s.in = from
 	known.open = false
-	if name := fragment[strings.LastIndexByte(fragment, '/')+1:]; err == nil && known.typ.kind == kindRecord && known.typ.name == "" && identifier(name) {
+	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; err == nil && known.typ.kind == kindRecord && known.typ.name == "" && identifier(name) {
 		known.typ.name = name
 	}
 	return known.shape, err

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"strconv"
 	"unsafe"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // number is a JSON number as it is written: the digits without point and leading zeros, as far as they fit, and the power of ten.
@@ -22,15 +24,15 @@ const maxDigits = 19 // that a uint64 holds in any case
 // be numbers too.
 func short(src []byte, p int) (v int64, q int, ok bool) {
 	q = p
-	negative := peek(src, q) == '-'
+	negative := jsonscan.Peek(src, q) == '-'
 	if negative {
 		q++
 	}
 	from := q
 	var u uint64
 	for len(src)-q >= 8 && q-from < 16 {
-		w := binary.LittleEndian.Uint64(src[q:]) ^ '0'*ones
-		n := bits.TrailingZeros64(((w&^highs)+(0x7f-9)*ones|w)&highs) >> 3 // digits in w; 8 if all are
+		w := binary.LittleEndian.Uint64(src[q:]) ^ '0'*jsonscan.Ones
+		n := bits.TrailingZeros64(((w&^jsonscan.Highs)+(0x7f-9)*jsonscan.Ones|w)&jsonscan.Highs) >> 3 // digits in w; 8 if all are
 		if n == 8 {
 			u = u*100_000_000 + eight(w)
 			q += 8
@@ -48,7 +50,7 @@ func short(src []byte, p int) (v int64, q int, ok bool) {
 }
 
 func short2(src []byte, u uint64, from, q int, negative bool) (int64, int, bool) {
-	c := peek(src, q)
+	c := jsonscan.Peek(src, q)
 	if q == from || src[from] == '0' && q > from+1 || c-'0' <= 9 || c == '.' || c|0x20 == 'e' {
 		return 0, q, false
 	}
@@ -149,7 +151,7 @@ func (d *Decoder) integer(p int) (v int64, q int) {
 	if ok {
 		return v, q
 	}
-	if c := peek(d.src, p); c != '-' && c-'0' > 9 {
+	if c := jsonscan.Peek(d.src, p); c != '-' && c-'0' > 9 {
 		return 0, d.wants(p, "a whole number")
 	}
 	n, q := d.scan(p)
@@ -164,13 +166,13 @@ func (d *Decoder) integer(p int) (v int64, q int) {
 
 // quoted reports whether a lenient reading takes the value at p for a number or boolean in quotes, which begins behind them; unquoted
 // makes sure that nothing else is in them.
-func (d *Decoder) quoted(p int) bool { return d.lenient && peek(d.src, p) == '"' }
+func (d *Decoder) quoted(p int) bool { return d.lenient && jsonscan.Peek(d.src, p) == '"' }
 
 func (d *Decoder) unquoted(q int) int {
 	switch {
 	case q < 0:
 		return q
-	case peek(d.src, q) != '"':
+	case jsonscan.Peek(d.src, q) != '"':
 		return d.fail(q, "wants only a number or boolean in the quotes")
 	}
 	return q + 1
@@ -237,7 +239,7 @@ var exactPowers = [...]float64{
 // How to read floating point numbers accurately); strconv does the rest.
 func (d *Decoder) float(p, size int) (float64, int) {
 	src, q := d.src, p
-	if peek(src, q) == '-' {
+	if jsonscan.Peek(src, q) == '-' {
 		q++
 	}
 	from, point := q, 0
@@ -258,7 +260,7 @@ func (d *Decoder) float(p, size int) (float64, int) {
 		behind = q - point - 1
 	}
 	plain := q > from && q-from <= 16 && // digits and the point: at most 10^15, which is exact
-		point != from && q != point+1 && (src[from] != '0' || q == from+1 || point == from+1) && peek(src, q)|0x20 != 'e'
+		point != from && q != point+1 && (src[from] != '0' || q == from+1 || point == from+1) && jsonscan.Peek(src, q)|0x20 != 'e'
 	if !plain || size == 32 {
 		return d.anyFloat(p, size)
 	}
@@ -270,7 +272,7 @@ func (d *Decoder) float(p, size int) (float64, int) {
 }
 
 func (d *Decoder) anyFloat(p, size int) (float64, int) {
-	if c := peek(d.src, p); c != '-' && c-'0' > 9 || peek(d.src, p+1) == 'I' || peek(d.src, p+1) == 'i' {
+	if c := jsonscan.Peek(d.src, p); c != '-' && c-'0' > 9 || jsonscan.Peek(d.src, p+1) == 'I' || jsonscan.Peek(d.src, p+1) == 'i' {
 		if d.lenient && p > 0 && d.src[p-1] == '"' {
 			return d.special(p)
 		}
@@ -309,7 +311,7 @@ func (d *Decoder) boolean(s *step, p, o int) (int, int) {
 		read++
 	}
 	v, q := int64(0), bad
-	switch peek(d.src, read) {
+	switch jsonscan.Peek(d.src, read) {
 	case 't':
 		v, q = 1, d.literal(read, "true")
 	case 'f':

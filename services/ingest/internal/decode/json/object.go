@@ -3,14 +3,16 @@ package json
 import (
 	"encoding/binary"
 	"math/bits"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // object decodes the fields of an object, behind its brace at p, to d.out[o:].
 func (d *Decoder) object(ob *object, p, o int) (int, int) {
 	src := d.src
 	seen := d.push(ob.words)
-	p = space(src, p)
-	c := peek(src, p)
+	p = jsonscan.Space(src, p)
+	c := jsonscan.Peek(src, p)
 	if c == '}' {
 		return d.end(ob, seen, p, o)
 	}
@@ -49,10 +51,10 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 			} else {
 				seen[i>>6] |= bit
 			}
-			p = space(src, p)
+			p = jsonscan.Space(src, p)
 			d.room(p, o)
 			value, row := p, o
-			if s.plain && peek(src, p) != 'n' {
+			if s.plain && jsonscan.Peek(src, p) != 'n' {
 				p, o = d.single(s, p, o)
 			} else {
 				p, o = d.field(s, p, o)
@@ -68,18 +70,18 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 			}
 			last = i + 1
 		}
-		if c = peek(src, p); c != ',' {
-			p = space(src, p)
-			c = peek(src, p)
+		if c = jsonscan.Peek(src, p); c != ',' {
+			p = jsonscan.Space(src, p)
+			c = jsonscan.Peek(src, p)
 		}
 		if c == '}' {
 			return d.end(ob, seen, p, o)
 		}
 		if c != ',' {
-			return d.fail(p, "a comma or } belongs here, not "+charAt(src, p)), o
+			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(src, p)), o
 		}
-		if p++; peek(src, p) != '"' {
-			p = space(src, p)
+		if p++; jsonscan.Peek(src, p) != '"' {
+			p = jsonscan.Space(src, p)
 		}
 	}
 }
@@ -125,22 +127,22 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 // key reads the name of a field and the colon behind it. The name is valid until the next one is read.
 func (d *Decoder) key(p int) (name []byte, _ int) {
 	src := d.src
-	if peek(src, p) != '"' {
-		return nil, d.fail(p, "the name of a field belongs here, in quotes, not "+charAt(src, p))
+	if jsonscan.Peek(src, p) != '"' {
+		return nil, d.fail(p, "the name of a field belongs here, in quotes, not "+jsonscan.At(src, p))
 	}
 	if name, p = d.raw(p); p < 0 {
 		return nil, p
 	}
-	if p = space(src, p); peek(src, p) != ':' {
-		return nil, d.fail(p, "a colon belongs here, not "+charAt(src, p))
+	if p = jsonscan.Space(src, p); jsonscan.Peek(src, p) != ':' {
+		return nil, d.fail(p, "a colon belongs here, not "+jsonscan.At(src, p))
 	}
-	return name, space(src, p+1)
+	return name, jsonscan.Space(src, p+1)
 }
 
 // field decodes the value of a field at p: nothing for null, each item of an array.
 func (d *Decoder) field(s *step, p, o int) (int, int) {
 	src := d.src
-	c := peek(src, p)
+	c := jsonscan.Peek(src, p)
 	switch {
 	case c == 'n':
 		if p = d.literal(p, "null"); p >= 0 && s.notNull && !d.lenient {
@@ -172,16 +174,16 @@ func (d *Decoder) within(s *step, p, o int) (int, int) {
 // items decodes the items of an array.
 func (d *Decoder) items(s *step, p, o int) (int, int) {
 	src := d.src
-	if peek(src, p) != '[' {
+	if jsonscan.Peek(src, p) != '[' {
 		return d.wants(p, "an array"), o
 	}
-	p = space(src, p+1)
-	if peek(src, p) == ']' {
+	p = jsonscan.Space(src, p+1)
+	if jsonscan.Peek(src, p) == ']' {
 		return p + 1, o
 	}
 	for index := 0; ; index++ {
 		d.room(p, o)
-		if peek(src, p) == 'n' && s.kind != kindItem {
+		if jsonscan.Peek(src, p) == 'n' && s.kind != kindItem {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}
@@ -194,14 +196,14 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 		if s.deep {
 			d.extra.leave()
 		}
-		p = space(src, p)
-		switch peek(src, p) {
+		p = jsonscan.Space(src, p)
+		switch jsonscan.Peek(src, p) {
 		case ',':
-			p = space(src, p+1)
+			p = jsonscan.Space(src, p+1)
 		case ']':
 			return p + 1, o
 		default:
-			return d.fail(p, "a comma or ] belongs here, not "+charAt(src, p)), o
+			return d.fail(p, "a comma or ] belongs here, not "+jsonscan.At(src, p)), o
 		}
 	}
 }
@@ -227,7 +229,7 @@ func (d *Decoder) single(s *step, p, o int) (int, int) {
 
 // message decodes an object as a nested message.
 func (d *Decoder) message(s *step, p, o int) (int, int) {
-	if peek(d.src, p) != '{' {
+	if jsonscan.Peek(d.src, p) != '{' {
 		return d.wants(p, "an object"), o
 	}
 	start := d.begin(s, o)

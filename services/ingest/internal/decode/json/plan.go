@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // Language is what a schema is written in.
@@ -26,7 +27,7 @@ const (
 	JSONSchema
 )
 
-var readers = map[Language]func(schema []byte, payload string) (*typ, error){Avro: readAvro, JSONSchema: readJSONSchema}
+var readers = map[Language]func(schema []byte, payload string, references []Reference) (*typ, error){Avro: readAvro, JSONSchema: readJSONSchema}
 
 // Unknown is what becomes of fields that the schema does not know.
 type Unknown uint8
@@ -63,7 +64,7 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 	if len(schema) > maxSchemaBytes {
 		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
 	}
-	t, err := readers[language](schema, o.Payload)
+	t, err := readers[language](schema, o.Payload, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +131,6 @@ type Decoder struct {
 	// follows holds for each object the field that came first last time, and for each of its fields the one that came next: payloads of one
 	// producer have their fields in one order, so that most names are compared and not looked up.
 	follows []uint16
-	// nest is the stack of a value that is only checked.
-	nest []byte
 	// scratch holds a text without its escapes.
 	scratch []byte
 
@@ -152,7 +151,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	p, o := d.payload(len(dst))
 	out := d.out
 	d.src, d.out = nil, nil
-	d.scratch, d.extra.text, d.keys.slots, d.nest = trim(d.scratch), trim(d.extra.text), trim(d.keys.slots), trim(d.nest)
+	d.scratch, d.extra.text, d.keys.slots = trim(d.scratch), trim(d.extra.text), trim(d.keys.slots)
 	if p < 0 {
 		return dst, d.fault.take(&d.plan.options)
 	}
@@ -162,8 +161,8 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 // payload decodes the whole payload to d.out[o:].
 func (d *Decoder) payload(o int) (int, int) {
 	src := d.src
-	p := space(src, 0)
-	if peek(src, p) != '{' {
+	p := jsonscan.Space(src, 0)
+	if jsonscan.Peek(src, p) != '{' {
 		if len(src) >= 3 && string(src[:3]) == "\xef\xbb\xbf" {
 			return d.fail(0, "a byte order mark, which JSON must not start with"), 0
 		}
@@ -173,7 +172,7 @@ func (d *Decoder) payload(o int) (int, int) {
 	if p, o = d.object(d.plan.root, p+1, o); p < 0 {
 		return p, o
 	}
-	if p = space(src, p); p != len(src) {
+	if p = jsonscan.Space(src, p); p != len(src) {
 		return d.fail(p, "bytes are left over behind the object"), 0
 	}
 	return p, d.writeExtra(o)

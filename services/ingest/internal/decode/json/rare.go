@@ -8,6 +8,7 @@ import (
 	"math/bits"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // rare decodes a value of the kinds that are not worth a place in single.
@@ -26,7 +27,7 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	case kindDecimal:
 		return d.decimal(s, p, o)
 	case kindJSON:
-		q := d.skip(p, maxDepth)
+		q := d.skip(p, jsonscan.MaxNesting)
 		if q < 0 {
 			return q, o
 		}
@@ -51,11 +52,11 @@ var checks = map[kind]*decode.Column{kindGeography: {Type: decode.Geography}, ki
 func (d *Decoder) checked(s *step, p, o int) (int, int) {
 	var text []byte
 	var q int
-	switch c := peek(d.src, p); {
+	switch c := jsonscan.Peek(d.src, p); {
 	case c == '"':
 		text, q = d.raw(p)
 	case c == '{' && s.kind == kindGeography:
-		if q = d.skip(p, maxDepth); q >= 0 {
+		if q = d.skip(p, jsonscan.MaxNesting); q >= 0 {
 			text = d.src[p:q]
 		}
 	default:
@@ -86,7 +87,7 @@ func newSymbols(t *typ) *symbols {
 
 // enum decodes a symbol.
 func (d *Decoder) enum(s *step, p, o int) (int, int) {
-	if peek(d.src, p) != '"' {
+	if jsonscan.Peek(d.src, p) != '"' {
 		return d.wants(p, "a symbol in a string"), o
 	}
 	text, q := d.raw(p)
@@ -104,7 +105,7 @@ func (d *Decoder) enum(s *step, p, o int) (int, int) {
 
 // bytes decodes BYTES from base64.
 func (d *Decoder) bytes(s *step, p, o int) (int, int) {
-	if peek(d.src, p) != '"' {
+	if jsonscan.Peek(d.src, p) != '"' {
 		return d.wants(p, "base64 in a string"), o
 	}
 	text, q := d.raw(p)
@@ -131,7 +132,7 @@ var encoding = base64.StdEncoding.Strict()
 // union decodes a value into the branch that takes its kind.
 func (d *Decoder) union(s *step, p, o int) (int, int) {
 	var kind takes
-	switch c := peek(d.src, p); {
+	switch c := jsonscan.Peek(d.src, p); {
 	case c == '"':
 		kind = takesString
 	case c == '{':
@@ -159,11 +160,11 @@ func (d *Decoder) union(s *step, p, o int) (int, int) {
 // entries decodes an object as the entries of a map.
 func (d *Decoder) entries(s *step, p, o int) (int, int) {
 	src := d.src
-	if peek(src, p) != '{' {
+	if jsonscan.Peek(src, p) != '{' {
 		return d.wants(p, "an object"), o
 	}
-	p = space(src, p+1)
-	if peek(src, p) == '}' {
+	p = jsonscan.Space(src, p+1)
+	if jsonscan.Peek(src, p) == '}' {
 		return p + 1, o
 	}
 	known := d.keys.table(16)
@@ -173,8 +174,8 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 		start, at := d.begin(s, o), p
 		d.out[start] = 1<<3 | 2
 		k := start + 1
-		if peek(src, p) != '"' {
-			return d.fail(p, "a key belongs here, in quotes, not "+charAt(src, p)), o
+		if jsonscan.Peek(src, p) != '"' {
+			return d.fail(p, "a key belongs here, in quotes, not "+jsonscan.At(src, p)), o
 		}
 		q, end := d.unquote(d.out, p+1, k+1)
 		if q < 0 {
@@ -185,10 +186,10 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 		copy(d.out[k+size:], d.out[k+1:end])
 		putVarint(d.out, k, uint64(n))
 		end += size - 1
-		if p = space(src, q); peek(src, p) != ':' {
-			return d.fail(p, "a colon belongs here, not "+charAt(src, p)), o
+		if p = jsonscan.Space(src, q); jsonscan.Peek(src, p) != ':' {
+			return d.fail(p, "a colon belongs here, not "+jsonscan.At(src, p)), o
 		}
-		p = space(src, p+1)
+		p = jsonscan.Space(src, p+1)
 		d.room(p, end)
 		if s.deep {
 			d.extra.enter(place{kind: placeKey, key: at})
@@ -207,15 +208,15 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 			key, _ := d.rawAgain(at)
 			return d.in(shown(key)), o
 		}
-		p = space(src, p)
-		switch peek(src, p) {
+		p = jsonscan.Space(src, p)
+		switch jsonscan.Peek(src, p) {
 		case ',':
-			p = space(src, p+1)
+			p = jsonscan.Space(src, p+1)
 		case '}':
 			d.keys.drop(outermost)
 			return p + 1, o
 		default:
-			return d.fail(p, "a comma or } belongs here, not "+charAt(src, p)), o
+			return d.fail(p, "a comma or } belongs here, not "+jsonscan.At(src, p)), o
 		}
 	}
 }

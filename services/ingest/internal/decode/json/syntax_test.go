@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // judged is whether jsontext takes a payload for JSON: one value, nothing behind it, names twice allowed. Its depth is bounded as ours.
@@ -17,7 +19,7 @@ func judged(payload []byte) bool {
 		switch _, err := d.ReadToken(); {
 		case errors.Is(err, io.EOF):
 			return d.StackDepth() == 0 && d.InputOffset() > 0 && len(bytes.Trim(payload, " \n\r\t")) > 0
-		case err != nil || d.StackDepth() > 1+maxDepth:
+		case err != nil || d.StackDepth() > 1+jsonscan.MaxNesting:
 			return false
 		case d.StackDepth() == 0:
 			if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
@@ -35,7 +37,7 @@ var syntax = []string{
 	"{\"a\":\"\x00\"}", "{\"a\":\"\x1f\"}", "{\"a\":\"\x7f\"}", "{\"a\":\"\xff\"}", "{\"\xc0\x80\":1}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":\"é\"}",
 	"\xef\xbb\xbf{}", `{}{}`, `{} x`, `{}//`, `/**/{}`, `{"a":1/**/}`, ``, ` `, `{`, `{"`, `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":"`, `{"a":"\`, `{"a":[`, `{"a":{"b":1}`, `}`,
 	"{\"a\"\t:\r\n1 }", "{\"a\":\v1}", "{\"a\":\u00a01}", `{"":1}`, `{"a\u0062":1,"ab":2}`, `{"a":"\/"}`, `{"a":"\'"}`, `{"a":1}]`, `{"a":[1}}`, `{"a":{1]}`,
-	`{"a":` + strings.Repeat(`[`, maxDepth) + strings.Repeat(`]`, maxDepth) + `}`, `{"a":` + strings.Repeat(`[`, maxDepth+1) + strings.Repeat(`]`, maxDepth+1) + `}`,
+	`{"a":` + strings.Repeat(`[`, jsonscan.MaxNesting) + strings.Repeat(`]`, jsonscan.MaxNesting) + `}`, `{"a":` + strings.Repeat(`[`, jsonscan.MaxNesting+1) + strings.Repeat(`]`, jsonscan.MaxNesting+1) + `}`,
 }
 
 // Whether a payload is JSON at all does not depend on the schema, and jsontext agrees: to a column of any JSON, and to a field that is dropped.

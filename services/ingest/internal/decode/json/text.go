@@ -5,45 +5,10 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"slices"
-	"strconv"
 	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
-
-// peek is the byte at p; 0, which no JSON has there, at the end.
-func peek(src []byte, p int) byte {
-	if uint(p) < uint(len(src)) {
-		return src[p]
-	}
-	return 0
-}
-
-// space is the position behind white space.
-func space(src []byte, p int) int {
-	for uint(p) < uint(len(src)) && src[p] <= ' ' && (src[p] == ' ' || src[p] == '\n' || src[p] == '\t' || src[p] == '\r') {
-		p++
-	}
-	return p
-}
-
-// charAt says in words what is at p.
-func charAt(src []byte, p int) string {
-	if p >= len(src) {
-		return "the end of the payload"
-	}
-	r, _ := utf8.DecodeRune(src[p:])
-	return strconv.QuoteRune(r)
-}
-
-const (
-	ones  = 0x0101010101010101
-	highs = 0x8080808080808080
-)
-
-// stops marks, in the high bit of its byte, the first of eight bytes that ends a run of plain text: a quote, a backslash or a control
-// character. Marks above the first may be wrong.
-func stops(w uint64) uint64 {
-	return ((w - 0x20*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones)) &^ w & highs
-}
 
 // unquote copies the text behind the quote at p-1 to out[o:], which has room for what is left of the payload and eight bytes, its escapes
 // resolved. It returns the positions behind the closing quote and behind the text.
@@ -54,7 +19,7 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 		for p+8 <= len(src) {
 			w := binary.LittleEndian.Uint64(src[p:])
 			binary.LittleEndian.PutUint64(out[o:], w)
-			if stop := stops(w); stop != 0 {
+			if stop := jsonscan.Stops(w); stop != 0 {
 				n := bits.TrailingZeros64(stop) >> 3
 				high |= w & (1<<(8*uint(n)&63) - 1)
 				p += n
@@ -71,16 +36,16 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 			p++
 			o++
 		}
-		switch c := peek(src, p); {
-		case c == '"':
-			if high&highs != 0 && !utf8.Valid(out[from:o]) {
-				return d.fail(at, "text is not valid UTF-8"), 0
+		switch jsonscan.Peek(src, p) {
+		case '"':
+			if high&jsonscan.Highs != 0 && !utf8.Valid(out[from:o]) {
+				return d.fail(at, jsonscan.InvalidUTF8), 0
 			}
 			return p + 1, o
-		case c == '\\':
-			r, q := d.escape(p)
-			if q < 0 {
-				return q, 0
+		case '\\':
+			r, q, reason := jsonscan.Escape(src, p)
+			if reason != "" {
+				return d.fail(q, reason), 0
 			}
 			if r < utf8.RuneSelf {
 				out[o] = byte(r)
@@ -89,64 +54,10 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 				o += utf8.EncodeRune(out[o:o+4:len(out)], r)
 			}
 			p = q
-		case p >= len(src):
-			return d.fail(p, "the payload ends inside of a text"), 0
 		default:
-			return d.fail(p, "a control character in a text: it must be written as an escape"), 0
+			return d.fail(p, jsonscan.TextReason(src, p)), 0
 		}
 	}
-}
-
-// escape reads the escape at p.
-func (d *Decoder) escape(p int) (r rune, _ int) {
-	src := d.src
-	switch c := peek(src, p+1); c {
-	case '"', '\\', '/':
-		return rune(c), p + 2
-	case 'b':
-		return '\b', p + 2
-	case 'f':
-		return '\f', p + 2
-	case 'n':
-		return '\n', p + 2
-	case 'r':
-		return '\r', p + 2
-	case 't':
-		return '\t', p + 2
-	case 'u':
-		u, ok := hex4(src, p+2)
-		if !ok {
-			return 0, d.fail(p, `\u wants four hexadecimal digits`)
-		}
-		if u < 0xd800 || u > 0xdfff {
-			return u, p + 6
-		}
-		if u < 0xdc00 && peek(src, p+6) == '\\' && peek(src, p+7) == 'u' {
-			if low, ok := hex4(src, p+8); ok && low >= 0xdc00 && low <= 0xdfff {
-				return 0x10000 + (u-0xd800)<<10 + (low - 0xdc00), p + 12
-			}
-		}
-		return 0, d.fail(p, "half of a surrogate pair stands alone: no character")
-	}
-	return 0, d.fail(p, "there is no such escape")
-}
-
-func hex4(src []byte, p int) (r rune, ok bool) {
-	for i := range 4 {
-		c := peek(src, p+i)
-		switch {
-		case '0' <= c && c <= '9':
-			c -= '0'
-		case 'a' <= c && c <= 'f':
-			c -= 'a' - 10
-		case 'A' <= c && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
 }
 
 // raw returns the text in the quotes at p and the position behind them. It aliases the payload, or scratch if there are escapes.
@@ -174,7 +85,7 @@ func (d *Decoder) unescaped(p int) (text []byte, _ int) {
 
 // text decodes a string.
 func (d *Decoder) text(s *step, p, o int) (int, int) {
-	if peek(d.src, p) != '"' {
+	if jsonscan.Peek(d.src, p) != '"' {
 		if d.lenient || s.written {
 			return d.textOf(s, p, o)
 		}
@@ -210,11 +121,11 @@ func (d *Decoder) put(s *step, text []byte, o int) int {
 
 // textOf takes a number or a boolean for the text that it is written as.
 func (d *Decoder) textOf(s *step, p, o int) (int, int) {
-	switch peek(d.src, p) {
+	switch jsonscan.Peek(d.src, p) {
 	case '{', '[', '"':
 		return d.wants(p, "a string"), o
 	}
-	q := d.skip(p, maxDepth)
+	q := d.skip(p, jsonscan.MaxNesting)
 	if q < 0 {
 		return q, o
 	}

@@ -4,13 +4,14 @@ import (
 	"math"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
 // timestamp decodes a TIMESTAMP: an instant as RFC 3339 writes it, or a number of the schema's unit.
 func (d *Decoder) timestamp(s *step, p, o int) (int, int) {
 	var micros int64
 	var q int
-	if peek(d.src, p) == '"' {
+	if jsonscan.Peek(d.src, p) == '"' {
 		text, next := d.raw(p)
 		if next < 0 {
 			return next, o
@@ -33,7 +34,7 @@ func (d *Decoder) timestamp(s *step, p, o int) (int, int) {
 
 // counts reports whether the value at p is a number, and the step takes numbers.
 func (d *Decoder) counts(s *step, p int) bool {
-	c := peek(d.src, p)
+	c := jsonscan.Peek(d.src, p)
 	return s.numbers && (c == '-' || c-'0' <= 9)
 }
 
@@ -198,7 +199,7 @@ func (d *Decoder) day(s *step, p, o int) (int, int) {
 		}
 		return q, d.putNumber(s, days, o)
 	}
-	if peek(d.src, p) != '"' {
+	if jsonscan.Peek(d.src, p) != '"' {
 		return d.wants(p, "a date"), o
 	}
 	text, q := d.raw(p)
@@ -228,7 +229,7 @@ func (d *Decoder) clock(s *step, p, o int) (int, int) {
 			return d.fail(p, "the time is not within a day"), o
 		}
 	} else {
-		if peek(d.src, p) != '"' {
+		if jsonscan.Peek(d.src, p) != '"' {
 			return d.wants(p, "a time"), o
 		}
 		text, next := d.raw(p)
@@ -261,7 +262,7 @@ func (d *Decoder) civil(s *step, p, o int) (int, int) {
 			return q, o
 		}
 	} else {
-		if peek(d.src, p) != '"' {
+		if jsonscan.Peek(d.src, p) != '"' {
 			return d.wants(p, "a date and time"), o
 		}
 		text, next := d.raw(p)

@@ -22,11 +22,24 @@ func byNumber(m protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
 
 // absent is what the row holds for a singular field that the payload leaves out, tag included; nil for NULL. A field without presence has its
 // default, so has one whose schema states a default, and so have both fields of a map's entry.
-func (c *compiler) absent(fd protoreflect.FieldDescriptor, f *field) []byte {
+// The error is about a stated default that the column asked for cannot hold.
+func (c *compiler) absent(fd protoreflect.FieldDescriptor, f *field, path string) ([]byte, error) {
 	entry := fd.ContainingMessage().IsMapEntry()
 	if fd.HasPresence() && !entry && !fd.HasDefault() {
-		return nil
+		return nil, nil
 	}
+	if f.column != nil {
+		out, reason := c.absentColumn(fd, f)
+		if reason != "" {
+			return nil, misplaced(path, "its default does not become %s: %s", f.column.Type, reason)
+		}
+		return out, nil
+	}
+	return c.filling(fd, f), nil
+}
+
+// filling is what an absent field becomes that has a default, by the type map.
+func (c *compiler) filling(fd protoreflect.FieldDescriptor, f *field) []byte {
 	if isText(optionOf(fd).GetType()) && !fd.HasDefault() {
 		return nil // the empty string is no NUMERIC, JSON or the like
 	}

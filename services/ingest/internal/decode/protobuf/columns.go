@@ -14,7 +14,7 @@ import (
 
 // AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message.
 func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
-	d, err := describe(p.message, column)
+	d, err := describe(p.message, p.options.Payload, overridesOf(&p.options))
 	if err != nil {
 		return err
 	}
@@ -28,16 +28,16 @@ func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, numb
 		Number:   &number,
 		Label:    descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		Type:     descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(),
-		TypeName: proto.String(names[p.message.FullName()]),
+		TypeName: proto.String(names[d.order[0].key]),
 	})
 	if doc := comment(p.message); doc != "" {
 		decode.DescribeColumn(row.Field[len(row.Field)-1], doc)
 	}
 	for _, m := range d.order {
-		m.message.Name = proto.String(names[m.source.FullName()])
+		m.message.Name = proto.String(names[m.key])
 		for _, f := range m.message.Field {
 			if f.TypeName != nil {
-				f.TypeName = proto.String(names[protoreflect.FullName(f.GetTypeName())])
+				f.TypeName = proto.String(names[f.GetTypeName()])
 			}
 		}
 		row.NestedType = append(row.NestedType, m.message)
@@ -48,26 +48,42 @@ func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, numb
 // description is the message types of a payload, in order of first use.
 type description struct {
 	order   []*described
-	known   map[protoreflect.FullName]bool
+	known   map[string]bool
 	fields  map[string]bool // every field name: no message may have one, for names are looked up from the inside out
 	open    map[protoreflect.FullName]bool
 	columns int
+
+	overrides overrides
+	met       map[string]bool // the paths of the overrides that lead to fields
 }
 
-// described is one message type. Until the types are named, fields refer to it by its full name in the schema.
+// described is one message type. Until the types are named, fields refer to it by its key.
 type described struct {
+	key     string
 	source  protoreflect.MessageDescriptor
 	message *descriptorpb.DescriptorProto
 }
 
 // describe lays out the columns of a payload.
-func describe(m protoreflect.MessageDescriptor, payload string) (*description, error) {
-	d := &description{known: map[protoreflect.FullName]bool{}, fields: map[string]bool{}, open: map[protoreflect.FullName]bool{}}
+func describe(m protoreflect.MessageDescriptor, payload string, asked overrides) (*description, error) {
+	d := &description{
+		known: map[string]bool{}, fields: map[string]bool{}, open: map[protoreflect.FullName]bool{}, overrides: asked, met: map[string]bool{},
+	}
 	if _, ok := well[m.FullName()]; ok {
 		return nil, decode.Misfit(payload, string(m.FullName())+" is one value; a payload is a message of your own with fields")
 	}
-	err := d.record(m, payload, 1)
-	return d, err
+	if err := d.record(m, payload, 1); err != nil {
+		return nil, err
+	}
+	return d, asked.check(d.met)
+}
+
+// key names the type of a message at a path: one type for all places, but for those below which the contract asks for columns.
+func (d *description) key(m protoreflect.MessageDescriptor, path string) string {
+	if d.overrides.within(path) {
+		return string(m.FullName()) + "@" + path
+	}
+	return string(m.FullName())
 }
 
 // record describes a message. One met before is walked again, for the checks that depend on where it stands.
@@ -83,9 +99,9 @@ func (d *description) record(m protoreflect.MessageDescriptor, path string, dept
 	}
 	d.open[name] = true
 	defer delete(d.open, name)
-	t := &described{source: m, message: &descriptorpb.DescriptorProto{}}
-	if !d.known[name] {
-		d.known[name] = true
+	t := &described{key: d.key(m, path), source: m, message: &descriptorpb.DescriptorProto{}}
+	if !d.known[t.key] {
+		d.known[t.key] = true
 		d.order = append(d.order, t)
 	}
 	seen := map[string]bool{}
@@ -123,6 +139,10 @@ func (d *description) column(f protoreflect.FieldDescriptor, path string, depth 
 	if err := checkOption(f, path); err != nil {
 		return nil, err
 	}
+	if asked := d.overrides.at(path); asked != nil {
+		d.met[d.overrides.below(path)] = true
+		return c, d.asked(c, f, asked, path, depth)
+	}
 	option := &columnv1.Column{}
 	if o := optionOf(f); o != nil {
 		option = proto.CloneOf(o)
@@ -131,7 +151,7 @@ func (d *description) column(f protoreflect.FieldDescriptor, path string, depth 
 	switch what := cellOf(f); what {
 	case cellMessage:
 		kind = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
-		c.TypeName = proto.String(string(f.Message().FullName()))
+		c.TypeName = proto.String(d.key(f.Message(), path))
 		if err := d.record(f.Message(), path, depth+1); err != nil {
 			return nil, err
 		}
@@ -178,8 +198,8 @@ func comment(d protoreflect.Descriptor) string {
 }
 
 // name gives every message type a name that no other has: short if it can be.
-func (d *description) name(taken map[string]bool) map[protoreflect.FullName]string {
-	names := map[protoreflect.FullName]string{}
+func (d *description) name(taken map[string]bool) map[string]string {
+	names := map[string]string{}
 	for _, m := range d.order {
 		name, long := decode.TypeName(string(m.source.Name())), decode.TypeName(string(m.source.FullName()))
 		if taken[name] || d.fields[name] {
@@ -189,7 +209,7 @@ func (d *description) name(taken map[string]bool) map[protoreflect.FullName]stri
 			name = fmt.Sprintf("%s%d", long, i)
 		}
 		taken[name] = true
-		names[m.source.FullName()] = name
+		names[m.key] = name
 	}
 	return names
 }

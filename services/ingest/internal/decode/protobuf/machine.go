@@ -151,6 +151,9 @@ func (m *machine) walk(n *node, p, end int) bool {
 			if !m.walk(f.node, body, body+size) {
 				return false
 			}
+			if f.node.bounds != nil && !m.bounds(f.node, at, body+size) {
+				return false
+			}
 			m.depth--
 			p = body + size
 			if m.opened > m.depth {

@@ -19,6 +19,8 @@ type node struct {
 	required, fill []uint64
 	values         [][]byte
 	names          []string // by bit, of required fields
+	// bounds are those of a RANGE, nil if it is none.
+	bounds *decode.RangeBounds
 }
 
 // deepest is how many words of bits the deepest way through the node needs.
@@ -55,12 +57,18 @@ const (
 	opValue         // a google.protobuf.Value
 	opList          // a google.protobuf.ListValue
 	opEmpty         // a message without fields
+	// What the contract asks of a column, by how the field is written.
+	opColumnText
+	opColumnVarint
+	opColumnFixed64
+	opColumnFixed32
 )
 
 // wireTypes are the wire types of one value.
 var wireTypes = map[code]protowire.Type{
 	opVarint: protowire.VarintType, opUnsigned: protowire.VarintType, opMicros: protowire.VarintType, opDays: protowire.VarintType,
 	opEnum: protowire.VarintType, opFixed64: protowire.Fixed64Type, opFixedUnsigned: protowire.Fixed64Type, opFixed32: protowire.Fixed32Type,
+	opColumnVarint: protowire.VarintType, opColumnFixed64: protowire.Fixed64Type, opColumnFixed32: protowire.Fixed32Type,
 }
 
 // field is one field of a message.
@@ -80,7 +88,9 @@ type field struct {
 	enum *symbols
 	// inner is the wrapper's value.
 	inner *field
-	take  taking
+	// column is what the contract asks for, nil if nothing.
+	column *decode.Column
+	take   taking
 	// implicit: the field has no presence, its zero is its absence.
 	implicit bool
 }
@@ -114,7 +124,9 @@ func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int
 			if fd.Cardinality() == protoreflect.Required {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
-			} else if value := c.absent(fd, &f); value != nil {
+			} else if value, err := c.absent(fd, &f, path+"."+f.name); err != nil {
+				return nil, err
+			} else if value != nil {
 				n.fill[f.bit/64] |= 1 << (f.bit % 64)
 				n.values[f.bit] = value
 			}
@@ -150,8 +162,13 @@ func (c *compiler) field(fd protoreflect.FieldDescriptor, path string, depth int
 	}
 	what := cellOf(fd)
 	f.kind = scalarOf(fd, what).Kind()
+	asked := overridesOf(c.options).at(path)
 	switch what {
 	case cellScalar:
+		if asked != nil {
+			f.op, f.column = askedCode(fd.Kind()), asked
+			break
+		}
 		f.op = scalarCode(fd.Kind(), optionOf(fd).GetType())
 	case cellEnum:
 		f.op, f.enum = opEnum, newSymbols(fd.Enum())
@@ -175,6 +192,10 @@ func (c *compiler) field(fd protoreflect.FieldDescriptor, path string, depth int
 		if f.node, err = c.node(fd.Message(), path, depth+1); err != nil {
 			return f, err
 		}
+		if asked != nil { // a RANGE: nothing else becomes of a message
+			fields := fd.Message().Fields()
+			f.node.bounds = &decode.RangeBounds{Start: fields.ByName("start").Number(), End: fields.ByName("end").Number()}
+		}
 	}
 	f.setTags(fd.Number(), fd.Cardinality() == protoreflect.Repeated, f.op)
 	return f, nil
@@ -192,6 +213,12 @@ func (f *field) setTags(number protowire.Number, repeated bool, op code) {
 		wire = protowire.BytesType
 	case opTimestamp, opEmpty:
 		wire = protowire.VarintType
+	}
+	if f.column != nil {
+		wire = protowire.BytesType
+		if f.column.IsNumber() {
+			wire = protowire.VarintType
+		}
 	}
 	f.out = protowire.AppendTag(nil, number, wire)
 }

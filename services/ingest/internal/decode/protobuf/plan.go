@@ -59,7 +59,7 @@ func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Pl
 
 // CompileMessage compiles a message. Errors are those of Compile.
 func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	if _, err := describe(m, o.Payload); err != nil {
+	if _, err := describe(m, o.Payload, overridesOf(&o)); err != nil {
 		return nil, err
 	}
 	if err := checkTaken(m, &o); err != nil {

@@ -20,6 +20,17 @@ const (
 func (m *machine) rare(f *field, at, p, end int) int {
 	src := m.src[:end]
 	switch f.op {
+	case opColumnText:
+		return m.columnText(f, at, p, end)
+	case opColumnVarint, opColumnFixed64, opColumnFixed32:
+		m.edit(at)
+		next, reason := m.columnNumber(f, src, p)
+		if reason != "" {
+			m.fail(at, reason)
+			return -1
+		}
+		m.run = next
+		return next
 	case opUnsigned, opMicros, opDays, opFixedUnsigned:
 		next, reason := check(f.op, src, p)
 		if reason != "" {
@@ -89,7 +100,7 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 	}
 	next := body + size
 	src := m.src[:next]
-	if f.op == opEnum {
+	if f.op == opEnum || f.column != nil {
 		m.edit(at)
 		m.run = next
 	}
@@ -105,6 +116,8 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 			if v, p = varint(src, p); p >= 0 && f.op == opEnum {
 				m.out = f.enum.text(append(m.out, f.out...), int32(v))
 			}
+		case opColumnVarint, opColumnFixed64, opColumnFixed32:
+			p, reason = m.columnNumber(f, src, p)
 		default:
 			p, reason = check(f.op, src, p)
 		}
@@ -300,7 +313,7 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 }
 
 // widths are the bytes of a fixed number.
-var widths = [...]int{opFixed64: 8, opFixed32: 4, opFixedUnsigned: 8, opEmpty: 0}
+var widths = [...]int{opFixed64: 8, opFixed32: 4, opFixedUnsigned: 8, opColumnFixed64: 8, opColumnFixed32: 4}
 
 // skip leaves out a field that the schema does not have. It returns where it ends, or a negative number.
 func (m *machine) skip(at int, tag uint64, p, end int) int {

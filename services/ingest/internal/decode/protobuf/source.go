@@ -33,8 +33,8 @@ extend google.protobuf.EnumValueOptions { Meta enum_value_meta = 1088; }`,
 	"confluent/type/decimal.proto": `syntax = "proto3"; package confluent.type; message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }`,
 }
 
-// ParseSource compiles the text of a .proto file. files holds it and what it imports, by import path; protobuf's own files and those of the
-// column options and of Confluent's serializers need not be among them.
+// ParseSource compiles the text of a .proto file. files holds it and what it imports, by import path; protobuf's own files, google/type, and
+// those of the column options and of Confluent's serializers need not be among them.
 func ParseSource(files map[string]string, file string) (protoreflect.FileDescriptor, error) {
 	size := 0
 	for _, text := range files {
@@ -44,6 +44,9 @@ func ParseSource(files map[string]string, file string) (protoreflect.FileDescrip
 		return nil, fmt.Errorf("the schema and its references have %d bytes, more than %d", size, maxSourceBytes)
 	}
 	texts := maps.Clone(builtinSources)
+	for name, text := range googleTypes {
+		texts["google/type/"+name] = `syntax = "proto3"; package google.type; ` + text
+	}
 	maps.Copy(texts, files)
 	own := protocompile.ResolverFunc(func(path string) (protocompile.SearchResult, error) {
 		if d := columnv1.File_column_v1_column_proto; path == d.Path() {

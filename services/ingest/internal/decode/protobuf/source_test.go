@@ -99,6 +99,24 @@ func TestCompileSource(t *testing.T) {
 	}
 }
 
+// The files of google/type need no reference, as those of protobuf itself.
+func TestGoogleTypes(t *testing.T) {
+	for name := range googleTypes {
+		if _, err := ParseSource(map[string]string{"s.proto": `syntax = "proto3"; import "google/type/` + name + `"; message M { int32 a = 1; }`}, "s.proto"); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	const bill = `syntax = "proto3"; import "google/type/money.proto"; import "google/type/datetime.proto"; message Bill { google.type.Money sum = 1; google.type.DateTime due = 2; }`
+	plan, err := CompileSource(map[string]string{"s.proto": bill}, "s.proto", "", Drop, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := nested(1, join(nested(1, 'E', 'U', 'R'), varintField(2, 5))...)
+	if row, err := plan.NewDecoder().Append(nil, payload); err != nil || !bytes.Contains(row, []byte("EUR")) {
+		t.Errorf("%x, %v", row, err)
+	}
+}
+
 const orderV1 = `syntax = "proto3"; package shop; message Other { int32 a = 1; } message Order { int64 id = 1; string note = 2; repeated string tags = 3; Line line = 4; enum Kind { A = 0; B = 1; } Kind kind = 5; } message Line { string sku = 1; }`
 
 // Payloads of newer and older writers are read into the contract's columns; what would be misread is refused with its path.

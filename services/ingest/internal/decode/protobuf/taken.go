@@ -54,6 +54,14 @@ func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
 		return decode.Misfit(o.EventTimePath(), "event_time: "+err.Error())
 	}
 	what := cellOf(f)
+	asked := overridesOf(o).at(o.EventTimePath())
+	if asked != nil && asked.Type == decode.Timestamp {
+		if o.EventTimeUnit != decode.Auto {
+			return decode.Misfit(o.EventTimePath(), "event_time: columns says the unit already: leave it out")
+		}
+		o.EventTimeUnit = asked.Unit
+		return nil
+	}
 	stated := what == cellTimestamp || optionOf(f).GetType() == columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP
 	switch {
 	case stated && o.EventTimeUnit != decode.Auto:
@@ -62,7 +70,7 @@ func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
 		o.EventTimeUnit = decode.Micros
 	case (what == cellScalar || what == cellWrapper) && isWhole(scalarOf(f, what).Kind()):
 	default:
-		return decode.Misfit(o.EventTimePath(), "event_time: wants a whole number or a google.protobuf.Timestamp")
+		return decode.Misfit(o.EventTimePath(), "event_time: wants a whole number, a google.protobuf.Timestamp, or a text whose column is a TIMESTAMP")
 	}
 	return nil
 }
@@ -121,9 +129,16 @@ func (m *machine) take(f *field, p, end int) bool {
 		}
 	}
 	t := &m.taken
-	if inner.kind == protoreflect.StringKind {
-		t.id, _ = protowire.ConsumeBytes(value)
-		t.hasID = len(t.id) > 0 || !f.implicit
+	if inner.kind == protoreflect.StringKind || inner.kind == protoreflect.BytesKind {
+		text, _ := protowire.ConsumeBytes(value)
+		there := len(text) > 0 || !f.implicit
+		if f.take&takeID != 0 {
+			t.id, t.hasID = text, there
+		}
+		if f.take&takeTime != 0 && there {
+			t.micros, _ = f.column.Number(text) // it has been read before, and was good
+			t.hasTime = true
+		}
 		return true
 	}
 	v, unsigned := number(inner.kind, value)

@@ -15,6 +15,7 @@ import (
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"google.golang.org/api/googleapi"
 
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
@@ -64,6 +65,9 @@ var experiments = []experiment{
 
 // experimentTimeout bounds one experiment, but for the wait for a column.
 const experimentTimeout = time.Minute
+
+// createTimeout bounds the creation of the table.
+const createTimeout = 20 * time.Second
 
 // cleanupTimeout bounds the deletion of the table after an interruption.
 const cleanupTimeout = 20 * time.Second
@@ -136,6 +140,9 @@ func (b *bench) try(ctx context.Context, e experiment) (string, error) {
 
 // create makes the table. It deletes itself after a day, should we not live to do it.
 func (b *bench) create(ctx context.Context) error {
+	// The client tries again for as long as it may while nobody answers.
+	ctx, cancel := context.WithTimeout(ctx, createTimeout)
+	defer cancel()
 	err := b.table.Create(ctx, &bigquery.TableMetadata{
 		Description:    "waybill writer live-check; safe to delete",
 		ExpirationTime: time.Now().Add(24 * time.Hour),
@@ -145,11 +152,14 @@ func (b *bench) create(ctx context.Context) error {
 			{Name: "amount", Type: bigquery.NumericFieldType},
 		},
 	})
-	if err != nil {
-		return fmt.Errorf("create table %s.%s.%s: %w; the dataset must exist, and the account needs roles/bigquery.dataEditor on it",
-			b.table.ProjectID, b.table.DatasetID, b.table.TableID, err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	remedy := "check the network to the BigQuery API, and --endpoint-rest"
+	if errors.As(err, new(*googleapi.Error)) {
+		remedy = "the dataset must exist, and the account needs roles/bigquery.dataEditor on it"
+	}
+	return fmt.Errorf("create table %s.%s.%s: %w; %s", b.table.ProjectID, b.table.DatasetID, b.table.TableID, err, remedy)
 }
 
 // drop deletes the table, also after an interruption.

@@ -1,0 +1,95 @@
+package json
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Reference is a document that another one refers to, by the name under which it does so: a file such as address.json, or a URL.
+type Reference struct{ Name, Text string }
+
+// document is a schema that references may lead to.
+type document struct {
+	root *node
+	// base is what its references are relative to, an absolute URI: its $id, else its name.
+	base string
+	name string
+}
+
+// nowhere makes relative URIs absolute where there is nothing else that they are relative to.
+const nowhere = "schema:///"
+
+// pointer is where a reference leads to: a JSON pointer in a document.
+type pointer struct {
+	in       *document
+	fragment string
+}
+
+// readDocuments reads a schema and what it refers to; the schema itself is the first one.
+func readDocuments(schema []byte, references []Reference) ([]*document, error) {
+	size := len(schema)
+	for i := range references {
+		size += len(references[i].Text)
+	}
+	if size > maxSchemaBytes {
+		return nil, fmt.Errorf("schema: it and what it refers to have %d bytes, more than %d", size, maxSchemaBytes)
+	}
+	root, err := parseDocument(schema)
+	if err != nil {
+		return nil, fmt.Errorf("schema: %w", err)
+	}
+	main := &document{root: root, base: resolve(nowhere, idOf(root))}
+	all := []*document{main}
+	for i := range references {
+		r := &references[i]
+		root, err := parseDocument([]byte(r.Text))
+		if err != nil {
+			return nil, fmt.Errorf("schema %s, which the schema refers to: %w", r.Name, err)
+		}
+		id := idOf(root)
+		if id == "" {
+			id = r.Name
+		}
+		all = append(all, &document{root: root, base: resolve(main.base, id), name: r.Name})
+	}
+	return all, nil
+}
+
+// idOf is a document's own URI without a fragment, empty if it has none.
+func idOf(root *node) string { return strings.TrimSuffix(root.get("$id").text(), "#") }
+
+// resolve makes a reference absolute (RFC 3986, section 5). What is no URI stays as it is: registries take any name.
+func resolve(base, reference string) string {
+	b, err := url.Parse(base)
+	if err != nil {
+		return reference
+	}
+	r, err := b.Parse(reference)
+	if err != nil {
+		return reference
+	}
+	return r.String()
+}
+
+// find is the place that a reference in a document leads to: within it, or in the document that the registry has under the name as it is
+// written there, or under the URI that it resolves to.
+func (s *shaper) find(in *document, ref string) (pointer, error) {
+	uri, fragment, _ := strings.Cut(ref, "#")
+	if uri == "" {
+		return pointer{in, fragment}, nil
+	}
+	for _, d := range s.documents {
+		if d.name == uri {
+			return pointer{d, fragment}, nil
+		}
+	}
+	absolute := resolve(in.base, uri)
+	for _, d := range s.documents {
+		if d.base == absolute || d.name != "" && resolve(s.documents[0].base, d.name) == absolute {
+			return pointer{d, fragment}, nil
+		}
+	}
+	return pointer{}, errors.New("it leads out of the document: put the schema into $defs, or register it and refer to it by this name")
+}

@@ -1,0 +1,132 @@
+package protobuf
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// askedCode is how a field is read whose column the contract asks for.
+func askedCode(k protoreflect.Kind) code {
+	switch k {
+	case protoreflect.StringKind, protoreflect.BytesKind:
+		return opColumnText
+	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind:
+		return opColumnFixed64
+	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind:
+		return opColumnFixed32
+	}
+	return opColumnVarint
+}
+
+// columnText reads a text that becomes the column asked for. An empty one of a field without presence is an absent one, and that is NULL: a
+// producer cannot leave it out in any other way.
+func (m *machine) columnText(f *field, at, p, end int) int {
+	size, body := length(m.src[:end], p)
+	if body < 0 {
+		m.fail(at, varintFault(body))
+		return -1
+	}
+	next := body + size
+	text, reason := m.src[body:next], ""
+	switch {
+	case size == 0 && f.implicit && f.column.Type != decode.String:
+		m.edit(at)
+	case f.column.IsVerbatim():
+		if reason = f.column.CheckText(text); reason == "" {
+			return next
+		}
+	case f.column.IsNumber():
+		var v int64
+		if v, reason = f.column.Number(text); reason == "" {
+			m.edit(at)
+			m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(v))
+		}
+	default:
+		var written []byte
+		if written, reason = f.column.AppendText(m.json.text[:0], text); reason == "" {
+			m.json.text = written
+			m.edit(at)
+			m.out = protowire.AppendBytes(append(m.out, f.out...), written)
+		}
+	}
+	if reason != "" {
+		m.fail(at, reason)
+		return -1
+	}
+	m.run = next
+	return next
+}
+
+// columnNumber reads a whole number at src[p:] and writes what the column asked for makes of it, tag included. The caller has made the edit.
+func (m *machine) columnNumber(f *field, src []byte, p int) (next int, reason string) {
+	switch f.op {
+	case opColumnFixed64, opColumnFixed32:
+		if next = p + widths[f.op]; next > len(src) {
+			return -1, endReason
+		}
+	default:
+		if _, next = varint(src, p); next < 0 {
+			return -1, varintFault(next)
+		}
+	}
+	v, _ := number(f.kind, src[p:next])
+	if v < 0 && (f.kind == protoreflect.Uint64Kind || f.kind == protoreflect.Fixed64Kind) {
+		return -1, unsignedReason
+	}
+	if m.out, reason = f.appendColumn(m.out, v); reason != "" {
+		return -1, reason
+	}
+	return next, ""
+}
+
+// appendColumn appends the column that a whole number becomes, with its tag.
+func (f *field) appendColumn(out []byte, v int64) (_ []byte, reason string) {
+	var room [80]byte
+	if f.column.IsNumber() {
+		v, reason = f.column.NumberOf(v)
+		return binary.AppendUvarint(append(out, f.out...), uint64(v)), reason
+	}
+	text, reason := f.column.AppendNumber(room[:0], v)
+	return protowire.AppendBytes(append(out, f.out...), text), reason
+}
+
+// absentColumn is what the row holds where a field whose column is asked for is absent: what its default becomes, nil for NULL. The empty text
+// is no value of most columns, so it is NULL unless the schema states it.
+func (*compiler) absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
+	if f.op != opColumnText {
+		v, _ := number(f.kind, appendScalar(nil, f.kind, fd.Default()))
+		return f.appendColumn(nil, v)
+	}
+	var value []byte
+	if f.kind == protoreflect.StringKind {
+		value = []byte(fd.Default().String())
+	} else {
+		value = fd.Default().Bytes()
+	}
+	switch {
+	case len(value) == 0 && f.column.Type != decode.String:
+		return nil, ""
+	case f.column.IsNumber():
+		v, reason := f.column.Number(value)
+		return binary.AppendUvarint(slices.Clone(f.out), uint64(v)), reason
+	}
+	written, reason := f.column.AppendText(nil, value)
+	return protowire.AppendBytes(slices.Clone(f.out), written), reason
+}
+
+// bounds checks the RANGE that ends at src[end]: its message is the innermost one.
+func (m *machine) bounds(n *node, at, end int) bool {
+	if m.twice {
+		return true // it is read again, once
+	}
+	m.edit(end)
+	if reason := n.bounds.Check(m.out[m.frames[m.depth-1].start:]); reason != "" {
+		return m.fail(at, reason)
+	}
+	return true
+}

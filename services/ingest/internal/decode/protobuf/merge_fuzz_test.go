@@ -1,0 +1,102 @@
+package protobuf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// sourceOfBytes writes a schema with what the bytes say: three of them a field of M or N, of any kind, presence and place.
+func sourceOfBytes(spec []byte) string {
+	kinds := []string{"int32", "int64", "sint32", "sint64", "string", "bytes", "bool", "double", "N", "E", "map<string, int32>", "map<int32, N>", "google.protobuf.Timestamp", "M.I"}
+	labels := []string{"", "optional ", "repeated ", "oneof", ""}
+	var messages, oneofs [2]strings.Builder
+	var numbers, names [2][]byte
+	symbols := ""
+	for ; len(spec) >= 3 && len(numbers[0])+len(numbers[1]) < 20; spec = spec[3:] {
+		in, number, name, kind, label := int(spec[0]>>7), spec[0]%16+1, spec[1]%16, kinds[int(spec[2])%len(kinds)], labels[int(spec[1]>>4)%len(labels)]
+		if in == 1 && (kind == "N" || kind == "map<int32, N>") {
+			symbols += fmt.Sprintf(" S%d = %d;", len(symbols), len(symbols)+1)
+			continue // N does not contain itself
+		}
+		if slices.Contains(numbers[in], number) || slices.Contains(names[in], name) {
+			continue
+		}
+		numbers[in], names[in] = append(numbers[in], number), append(names[in], name)
+		if strings.HasPrefix(kind, "map") && label != "" {
+			label = ""
+		}
+		into := &messages[in]
+		if label == "oneof" {
+			into, label = &oneofs[in], ""
+		}
+		fmt.Fprintf(into, "%s%s f%d = %d;\n", label, kind, name, number)
+	}
+	for i := range oneofs {
+		if oneofs[i].Len() > 0 {
+			fmt.Fprintf(&messages[i], "oneof choice { %s }\n", &oneofs[i])
+		}
+	}
+	return fmt.Sprintf("syntax = \"proto3\"; package p; import \"google/protobuf/timestamp.proto\";\nmessage M { message I { int32 x = 1; }\n%s}\nmessage N { int32 always = 20;\n%s}\nenum E { ZERO = 0;%s }",
+		&messages[0], &messages[1], symbols)
+}
+
+// FuzzMerge merges any two versions of a schema: every field of the older keeps its number, name, presence and type, or a wider one; every
+// field of the newer is there or a conflict; nothing is gained by merging again; and what the merged schema compiles to reads the older
+// one's payloads.
+func FuzzMerge(f *testing.F) {
+	f.Add([]byte{0, 1, 0}, []byte{0, 1, 1, 1, 2, 4})
+	f.Add([]byte{0, 0x31, 4, 1, 0x32, 8}, []byte{2, 0x33, 5, 0x81, 1, 9})
+	f.Add([]byte{0, 1, 10, 1, 2, 9, 0x80, 1, 4}, []byte{0, 1, 4, 4, 0x13, 12, 0x80, 2, 8})
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		read := func(spec []byte) protoreflect.FileDescriptor {
+			text := sourceOfBytes(spec)
+			file, err := ParseSource(map[string]string{"x.proto": text}, "x.proto")
+			if err != nil {
+				t.Skip("the bytes say no schema") // two maps of one name, and the like
+			}
+			return file
+		}
+		older, newer := read(first), read(second)
+		merged, changes, err := Merge(older, newer)
+		if err != nil {
+			return // for example a nested name that is a field's in the other
+		}
+		for _, name := range []protoreflect.Name{"M", "N"} {
+			now := merged.Messages().ByName(name).Fields()
+			was, will := older.Messages().ByName(name).Fields(), newer.Messages().ByName(name).Fields()
+			for i := range was.Len() {
+				old := was.Get(i)
+				got := now.ByNumber(old.Number())
+				if got == nil || got.Name() != old.Name() || got.HasPresence() != old.HasPresence() || got.Cardinality() != old.Cardinality() ||
+					got.Kind() != old.Kind() && !widens[[2]protoreflect.Kind{old.Kind(), got.Kind()}] {
+					t.Fatalf("%v became %v", old, got)
+				}
+			}
+			for i := range will.Len() {
+				wanted := will.Get(i)
+				if now.ByNumber(wanted.Number()) == nil && !slices.ContainsFunc(changes.Conflicts, func(c decode.Conflict) bool { return c.Path == string(wanted.FullName()) }) {
+					t.Fatalf("%v is neither there nor a conflict", wanted)
+				}
+			}
+			if now.Len() != was.Len()+len(slices.DeleteFunc(slices.Clone(changes.Added), func(path string) bool { return !strings.HasPrefix(path, "p."+string(name)+".") })) {
+				t.Fatalf("%d fields of %s, %d before, added %v", now.Len(), name, was.Len(), changes.Added)
+			}
+		}
+		if _, again, err := Merge(merged, newer); err != nil || again.Grown() {
+			t.Fatalf("merging again: %+v, %v", again, err)
+		}
+		plan, err := CompileMessage(merged.Messages().ByName("M"), Drop, options)
+		if err != nil {
+			return // no fields, or names that BigQuery does not tell apart
+		}
+		if _, err := plan.Written(older); err != nil {
+			t.Fatalf("the older schema's payloads: %v", err)
+		}
+	})
+}
