@@ -24,6 +24,9 @@ type waiter struct {
 // NewBudget makes a budget of a number of bytes.
 func NewBudget(size int64) *Budget { return &Budget{size: max(size, 1)} }
 
+// Size is the budget's, in bytes.
+func (b *Budget) Size() int64 { return b.size }
+
 // Cost is what bytes count as: no more than the whole budget, so that what is larger gets through alone.
 func (b *Budget) Cost(bytes int64) int64 { return min(bytes, b.size) }
 

@@ -106,7 +106,11 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 	}
 }
 
-// pay takes the budget for all the records, or waits for that of the first one. Before it waits it says so: then the owner sends
+// waitShare is the part of the budget that a reader waits for at most: some hundreds of small rows. Were it one record, many lanes on a spent
+// budget would take turns with batches of single rows.
+const waitShare = 64
+
+// pay takes the budget for all the records, or waits for that of the first ones. Before it waits it says so: then the owner sends
 // what it has, because what it has may be what the budget is spent on.
 func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- portion) (n int, paid int64, ok bool) {
 	for i := range records {
@@ -115,7 +119,14 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 	if budget.Try(paid) {
 		return len(records), paid, true
 	}
-	paid = cost(budget, &records[0])
+	n, paid = 1, cost(budget, &records[0])
+	for n < len(records) {
+		more := paid + cost(budget, &records[n])
+		if more > budget.Size()/waitShare {
+			break
+		}
+		n, paid = n+1, more
+	}
 	if !budget.Try(paid) {
 		if !hand(ctx, out, portion{starved: true}) {
 			return 0, 0, false
@@ -124,7 +135,7 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 			return 0, 0, false
 		}
 	}
-	return 1, paid, true
+	return n, paid, true
 }
 
 // waits says on the board what the reader waits for.

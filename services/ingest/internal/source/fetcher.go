@@ -65,8 +65,14 @@ func (f *fetcher) poke() {
 	}
 }
 
+// pace is the pause after an answer that leaves nothing behind at the broker. What trickles in then comes in fewer answers, each of which wakes
+// a connection, readers and lanes. An answer without records is followed at once, so a record that comes alone waits for nothing.
+const pace = 20 * time.Millisecond
+
 // run fetches until nobody reads.
 func (f *fetcher) run() {
+	timer := time.NewTimer(pace)
+	defer timer.Stop()
 	var asked []*reader
 	for {
 		request, more := f.request(&asked)
@@ -90,16 +96,28 @@ func (f *fetcher) run() {
 			f.releaseAll(err)
 			continue
 		}
+		var passed, behind int64
 		for _, r := range asked {
 			block := response.GetBlock(r.tp.topic, r.tp.partition)
 			if block == nil { // the broker throttles
 				continue
 			}
+			from, _ := r.progress()
 			if err := r.take(block); err != nil {
 				f.release(r, err)
+				continue
 			}
+			to, left := r.progress()
+			passed, behind = passed+to-from, behind+left
 		}
 		clear(asked)
+		if passed > 0 && behind == 0 {
+			timer.Reset(pace)
+			select {
+			case <-timer.C:
+			case <-f.wake: // a reader came or went, or has room again
+			}
+		}
 	}
 }
 

@@ -108,6 +108,13 @@ func (r *reader) put(c catch) {
 	}
 }
 
+// progress is the offset to be fetched next, and how many there are from it on, as of the last fetch.
+func (r *reader) progress() (next, left int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.offset, max(0, r.newest.Load()-r.offset)
+}
+
 // fault counts a failed fetch, which is tried again.
 func (r *reader) fault(err error) {
 	r.metrics.fetchErrors.Inc()

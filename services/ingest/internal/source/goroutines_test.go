@@ -1,0 +1,41 @@
+package source
+
+import (
+	"runtime"
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// Hundreds of claims live in one process, so a claim's goroutines count: five of sarama's membership, its handler, what drains sarama's
+// messages, and the reader.
+func TestGoroutinesOfAClaim(t *testing.T) {
+	const few, many, each = 8, 136, 8
+	if more := goroutines(t, many) - goroutines(t, few); more > (many-few)*each+(many-few)/2 {
+		t.Errorf("%d goroutines for %d claims more, want %d for each", more, many-few, each)
+	}
+}
+
+// goroutines is how many there are once so many claims read.
+func goroutines(t *testing.T, claims int32) int {
+	c := newCluster(t, kfake.SeedTopics(claims, testTopic))
+	defer c.Close()
+	p := producer(t, c)
+	for i := range claims {
+		produce(t, p, i, 0, 1)
+	}
+	p.Close()
+	before := runtime.NumGoroutine()
+	s := start(t, testConfig(c.ListenAddrs()...), false)
+	defer s.stop()
+	readers := make([]lane.Reader, claims)
+	for i := range readers {
+		readers[i] = open(t, s.claim(t), 0)
+	}
+	for _, r := range readers {
+		read(t, r, 1)
+	}
+	return runtime.NumGoroutine() - before
+}
