@@ -216,6 +216,8 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"not base64", "{\"a\":1}", ErrCorrupt, "not base64url"},
 		{"padded", good + "=", ErrCorrupt, "not base64url"},
+		{"a line break within", good[:12] + "\r" + good[12:], ErrCorrupt, "a line break at byte 12"},
+		{"a line break at its end", good + "\n", ErrCorrupt, "a line break at byte"},
 		{"empty", "", ErrTruncated, "reset it to empty"},
 		{"half", good[:len(good)/4*2], ErrTruncated, "offset.metadata.max.bytes"},
 		{"one byte", "AQ", ErrTruncated, "offset.metadata.max.bytes"},

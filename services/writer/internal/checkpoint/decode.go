@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"strings"
 )
 
 // What can be wrong with a token. Decode wraps one of them and says what to do.
@@ -25,6 +26,9 @@ const resetRemedy = "restore the group's committed metadata for this partition, 
 
 // Decode reads a token. It takes only what an Encoder writes, byte for byte. The error wraps ErrCorrupt, ErrTruncated or ErrNewer.
 func Decode(token string) (*Checkpoint, error) {
+	if at := strings.IndexAny(token, "\r\n"); at >= 0 { // the decoder would skip them
+		return nil, fmt.Errorf("%w: a line break at byte %d; %s", ErrCorrupt, at, resetRemedy)
+	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %d bytes that are not base64url (%w); %s", ErrCorrupt, len(token), err, resetRemedy)
