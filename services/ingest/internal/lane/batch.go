@@ -160,7 +160,7 @@ func (k *block) reserve(room int) *[]byte {
 		return k.tail
 	}
 	k.seal()
-	k.tail = segments.Get(max(room, grown(k.bytes)))
+	k.tail = lanewire.Buffers.Get(max(room, grown(k.bytes)))
 	*k.tail = (*k.tail)[:0]
 	return k.tail
 }
@@ -170,7 +170,7 @@ func (k *block) seal() {
 	switch {
 	case k.tail == nil:
 	case len(*k.tail) == 0:
-		segments.Put(k.tail)
+		lanewire.Buffers.Put(k.tail)
 	default:
 		k.lent.segments.Add(1)
 		k.full = append(k.full, mem.NewBuffer(k.tail, k.lent))
