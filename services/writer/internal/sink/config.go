@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/sockets"
 )
 
 // Config says which BigQuery, and how to get in: the `bigquery:` section of the writer's configuration.
@@ -128,6 +129,9 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 		// Large batches should not wait for a window of 64 KiB a round trip. Receiving is a few bytes an append.
 		option.WithGRPCDialOption(grpc.WithWriteBufferSize(256<<10)),
 		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second})))
+	for _, o := range sockets.DialOptions() {
+		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(o))
+	}
 	restOptions = append(restOptions, common...)
 	if c.Insecure {
 		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
