@@ -98,6 +98,13 @@ const spread = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfi
 // writeBuffer is how much goes to a connection at once, in bytes: there is one a writer, and rows go in megabytes.
 const writeBuffer = 128 << 10
 
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for what writers say, in bytes: checkpoints, of a lane and of all lanes. Were
+// they not given, gRPC would measure the connection, with a ping for about every reply.
+const (
+	replyWindow     = 128 << 10
+	replyConnWindow = 4 << 20
+)
+
 // dial makes the connection that all lanes share. It connects when the first lane opens. metrics may be nil.
 func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
@@ -114,6 +121,8 @@ func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error)
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(spread),
 		grpc.WithWriteBufferSize(writeBuffer),
+		grpc.WithStaticStreamWindowSize(replyWindow),
+		grpc.WithStaticConnWindowSize(replyConnWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
