@@ -51,7 +51,7 @@ func TestAnswersInTwoParts(t *testing.T) {
 		from   int64
 		values []string
 	}{3: {11, []string{"v11", "v12"}}, 4: {9, []string{"old"}}} {
-		c, err := unpack(got.GetBlock(testTopic, partition), records.Records(testTopic, partition), want.from, true)
+		c, err := unpack(topicPartition{testTopic, partition}, got.GetBlock(testTopic, partition), records.Records(testTopic, partition), want.from, true)
 		if err != nil {
 			t.Fatal(err)
 		}

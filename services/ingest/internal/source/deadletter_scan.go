@@ -116,11 +116,11 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 		}
 		c := catch{next: s.from}
 		if block != nil { // nil: the broker throttles us
-			if c, err = unpack(block, raw, s.from, true); err != nil {
+			if c, err = unpack(topicPartition{topic, s.partition}, block, raw, s.from, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
 			}
 		}
-		if err := c.each(topicPartition{topic, s.partition}, s.end, each); err != nil {
+		if err := c.each(s.end, each); err != nil {
 			return err
 		}
 		switch {
@@ -165,13 +165,13 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResp
 }
 
 // each calls f with the records before an offset, in order.
-func (c *catch) each(tp topicPartition, end int64, f func(*record.Record) error) error {
+func (c *catch) each(end int64, f func(*record.Record) error) error {
 	var records []record.Record
 	for i := range c.stretches {
 		k := &c.stretches[i]
 		var err error
-		if records, err = k.move(records[:0], k.count, tp); err != nil {
-			return fmt.Errorf("read %s/%d: %w", tp.topic, tp.partition, err)
+		if records, err = k.move(slices.Grow(records[:0], k.count), k.count); err != nil {
+			return fmt.Errorf("read %s/%d: %w", c.tp.topic, c.tp.partition, err)
 		}
 		for j := range records {
 			if records[j].Offset >= end {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/IBM/sarama"
@@ -14,22 +13,18 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// stretch is consecutive records of a partition as they came: those of a batch, as a rule. They become our records when a lane takes them,
-// which keeps what is queued small.
+// stretch is records of a batch that no lane has taken yet. They become our records when one does, which keeps what is queued small.
 type stretch struct {
-	// raw are count records, from the first that is wanted.
-	raw   []byte
-	count int
-	// base is what offsets count from, millis what timestamps count from; -1 for none.
-	base, millis int64
-	// same says that every record has the timestamp millis: that of the append to the log.
-	same bool
-	// legacy are records of formats before Kafka 0.11, which sarama has decoded. Then raw is empty.
+	// batch has count records from p on.
+	batch    *record.Batch
+	p, count int
+	// legacy are records of formats before Kafka 0.11, which sarama has decoded, instead.
 	legacy []record.Record
 }
 
 // catch is what a fetch brought for one partition.
 type catch struct {
+	tp        topicPartition
 	stretches []stretch
 	// next is the offset to fetch from after it.
 	next int64
@@ -40,8 +35,8 @@ type catch struct {
 // unpack takes the records at or after from out of an answer for one partition: raw as the broker sent them, the rest as sarama has decoded
 // it. With committed it leaves out those of aborted transactions; transaction markers are no records either way. from is the offset that the
 // fetch asked for.
-func unpack(b *sarama.FetchResponseBlock, raw []byte, from int64, committed bool) (catch, error) {
-	c := catch{next: from}
+func unpack(tp topicPartition, b *sarama.FetchResponseBlock, raw []byte, from int64, committed bool) (catch, error) {
+	c := catch{tp: tp, next: from}
 	for _, set := range b.RecordsSet {
 		if set.MsgSet != nil {
 			c.legacy(set.MsgSet)
@@ -91,24 +86,26 @@ func unpack(b *sarama.FetchResponseBlock, raw []byte, from int64, committed bool
 
 // add takes a batch over, from the first record that is wanted.
 func (c *catch) add(batch *kafkawire.Batch) error {
-	k := stretch{count: batch.Count, base: batch.FirstOffset, millis: batch.FirstMillis, same: batch.AppendTime}
-	if k.same {
-		k.millis = batch.MaxMillis
-	}
-	var err error
-	if k.raw, err = batch.Records(); err != nil {
+	raw, err := batch.Records()
+	if err != nil {
 		return err
 	}
-	for k.count > 0 && k.base < c.next {
-		var r kafkawire.Record
-		rest, err := r.Next(k.raw)
+	k := stretch{count: batch.Count, batch: &record.Batch{
+		Topic: c.tp.topic, Partition: c.tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis, Same: batch.AppendTime, Raw: raw,
+	}}
+	if batch.AppendTime {
+		k.batch.Millis = batch.MaxMillis
+	}
+	for k.count > 0 && batch.FirstOffset < c.next {
+		var r record.Record
+		next, err := k.batch.Read(k.p, &r)
 		if err != nil {
-			return fmt.Errorf("the batch at offset %d: %w", batch.FirstOffset, err)
+			return err
 		}
-		if k.base+r.OffsetDelta >= c.next {
+		if r.Offset >= c.next {
 			break
 		}
-		k.raw = rest
+		k.p = next
 		k.count--
 	}
 	c.keep(k)
@@ -135,7 +132,9 @@ func (c *catch) legacy(set *sarama.MessageSet) {
 			if !at.IsZero() { // which is how sarama has "none"
 				micros = at.UnixMicro()
 			}
-			k.legacy = append(k.legacy, record.Record{Offset: offset, TimestampMicros: micros, Key: m.Msg.Key, Value: m.Msg.Value})
+			k.legacy = append(k.legacy, record.Record{
+				Topic: c.tp.topic, Partition: c.tp.partition, Offset: offset, TimestampMicros: micros, Key: m.Msg.Key, Value: m.Msg.Value,
+			})
 		}
 		c.next = max(c.next, block.Offset+1) // that of its last message
 	}
@@ -151,71 +150,36 @@ func (c *catch) keep(k stretch) {
 
 // bytes is what the records take that are left.
 func (k *stretch) bytes() int64 {
-	n := len(k.raw)
+	if k.batch != nil {
+		return int64(len(k.batch.Raw) - k.p)
+	}
+	n := 0
 	for i := range k.legacy {
 		n += k.legacy[i].Size()
 	}
 	return int64(n)
 }
 
-// move moves the first n records to dst. Their headers share one allocation, as a rule.
-func (k *stretch) move(dst []record.Record, n int, tp topicPartition) ([]record.Record, error) {
-	if len(k.legacy) > 0 {
-		for i := range k.legacy[:n] {
-			r := &k.legacy[i]
-			r.Topic, r.Partition = tp.topic, tp.partition
-			dst = append(dst, *r)
-		}
+// move moves the first n records to dst, which has room for them.
+func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
+	k.count -= n
+	if k.batch == nil {
+		dst = append(dst, k.legacy[:n]...)
 		clear(k.legacy[:n])
 		k.legacy = k.legacy[n:]
-		k.count -= n
 		return dst, nil
 	}
-	var headers []record.Header
-	var r kafkawire.Record
-	for ; n > 0; n-- {
-		rest, err := r.Next(k.raw)
-		if err != nil {
-			return dst, k.broken(err)
+	for range n {
+		dst = dst[:len(dst)+1]
+		var err error
+		if k.p, err = k.batch.Read(k.p, &dst[len(dst)-1]); err != nil {
+			return dst[:len(dst)-1], err
 		}
-		k.raw = rest
-		k.count--
-		if cap(headers)-len(headers) < r.Headers {
-			headers = make([]record.Header, 0, n*r.Headers) // the others will have as many
-		}
-		var own []record.Header
-		for range r.Headers {
-			key, value, err := r.NextHeader()
-			if err != nil {
-				return dst, k.broken(err)
-			}
-			headers = append(headers, record.Header{Key: key, Value: value})
-		}
-		if r.Headers > 0 {
-			if err := r.End(); err != nil {
-				return dst, k.broken(err)
-			}
-			own = headers[len(headers)-r.Headers : len(headers) : len(headers)]
-		}
-		at := k.millis
-		if !k.same && at >= 0 {
-			at += r.MillisDelta
-		}
-		at = max(min(at, math.MaxInt64/1000)*1000, -1)
-		dst = append(dst, record.Record{
-			Topic: tp.topic, Partition: tp.partition, Offset: k.base + r.OffsetDelta, TimestampMicros: at,
-			Key: r.Key, Value: r.Value, Headers: own,
-		})
 	}
-	if k.count == 0 && len(k.raw) > 0 {
-		return dst, k.broken(fmt.Errorf("%d bytes behind the last record", len(k.raw)))
+	if k.count == 0 && k.p < len(k.batch.Raw) {
+		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record", k.batch.Base, len(k.batch.Raw)-k.p)
 	}
 	return dst, nil
-}
-
-// broken says where the records cannot be read.
-func (k *stretch) broken(err error) error {
-	return fmt.Errorf("the batch at offset %d, %d records before its end: %w", k.base, k.count, err)
 }
 
 // isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0 abort, 1 commit.

@@ -138,7 +138,7 @@ func (r *reader) take(b *sarama.FetchResponseBlock, raw []byte) error {
 		r.leaveReplica()
 		return b.Err
 	}
-	c, err := unpack(b, raw, from, r.committed)
+	c, err := unpack(r.tp, b, raw, from, r.committed)
 	if err != nil {
 		return err
 	}

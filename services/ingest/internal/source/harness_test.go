@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"log/slog"
 	"strings"
 	"sync"
@@ -195,6 +197,12 @@ func read(t *testing.T, r lane.Reader, n int) []record.Record {
 		}
 	}
 	return out
+}
+
+// sameRecords compares records by what Kafka holds: null and empty are different, but no headers are no headers.
+var sameRecords = cmp.Options{
+	cmpopts.IgnoreUnexported(record.Record{}),
+	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_, _ []record.Header) bool { return true })),
 }
 
 // open reads the partition from an offset, for as long as the test.

@@ -45,7 +45,7 @@ func TestRecordsAsKafkaHoldsThem(t *testing.T) {
 				}
 				want = append(want, w)
 			}
-			if diff := cmp.Diff(want, got); diff != "" { // null and empty are different
+			if diff := cmp.Diff(want, got, sameRecords); diff != "" { // null and empty are different
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

@@ -191,7 +191,7 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 		k := &r.queue[0]
 		held, had := k.bytes(), k.count
 		var err error
-		if dst, err = k.move(dst, min(had, cap(dst)-len(dst)), r.tp); err != nil {
+		if dst, err = k.move(dst, min(had, cap(dst)-len(dst))); err != nil {
 			// Nothing behind it is passed on: Next answers it when what came before is gone.
 			err = fmt.Errorf("read %s/%d: %w", r.tp.topic, r.tp.partition, err)
 			r.metrics.fetchErrors.Inc()
