@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -229,7 +230,7 @@ func TestUnclaimedAnswersAreBounded(t *testing.T) {
 func TestAnswerOfAnotherForm(t *testing.T) {
 	whole := fetched(batchy).AppendTo(nil)
 	for name, body := range map[string][]byte{
-		"empty": {0}, "cut off": whole[:len(whole)-1], "with more behind it": append(whole[:len(whole):len(whole)], 0),
+		"empty": {0}, "cut off": whole[:len(whole)-1], "with more behind it": append(slices.Clip(whole), 0),
 		"of a long topic": append(append([]byte{}, whole[:14]...), append([]byte{0x7f}, whole[15:]...)...),
 	} {
 		t.Run(name, func(t *testing.T) {
