@@ -47,6 +47,7 @@ type step struct {
 	decimal  decimalType
 	fallback []byte // tag and value of what stands for the missing field
 	object   *object
+	bounds   *decode.RangeBounds
 	value    *step     // values of a map
 	branches *[5]*step // union: by kind of JSON value
 	symbols  *symbols
@@ -113,6 +114,9 @@ func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 		wire = protowire.Fixed64Type
 	case kindRecord:
 		s.deep = true
+		if t.isRange {
+			s.kind, s.bounds = kindRange, t.bounds()
+		}
 		s.object, err = c.object(t, path)
 	case kindMap:
 		if s.value, err = c.step(t.items, 2, path+"[].value"); err == nil {

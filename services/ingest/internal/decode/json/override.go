@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
@@ -141,4 +143,13 @@ func (t *typ) becomeRange(path string) error {
 	}
 	t.isRange = true
 	return nil
+}
+
+// bounds says where the bounds of a RANGE are in its message.
+func (t *typ) bounds() *decode.RangeBounds {
+	b := &decode.RangeBounds{Start: protowire.Number(t.fields[0].number), End: protowire.Number(t.fields[1].number)}
+	if t.fields[0].name == "end" {
+		b.Start, b.End = b.End, b.Start
+	}
+	return b
 }

@@ -121,7 +121,7 @@ func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int
 					oneofs[o.FullName()] = f.bit
 				}
 			}
-			if fd.Cardinality() == protoreflect.Required {
+			if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, err := c.absent(fd, &f, path+"."+f.name); err != nil {
