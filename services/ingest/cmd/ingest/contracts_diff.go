@@ -89,15 +89,22 @@ func verdict(d *ingest.TableDiff) string {
 		switch difference.GetKind() {
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
-			if d.Contract.Evolution != "additive" {
+			switch {
+			case d.Contract.Evolution == "additive":
+				v = verdictColumns
+			case !runs(difference):
 				return verdictRefused
 			}
-			v = verdictColumns
 		default:
 			return verdictRefused
 		}
 	}
 	return v
+}
+
+// runs says that a REQUIRED column does not stop the lane without evolution: the rows have it, and most may have a value.
+func runs(d *lanev1.Difference) bool {
+	return d.GetKind() == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.GetWant() != ""
 }
 
 // summary counts the differences.
@@ -112,8 +119,9 @@ func summary(d *ingest.TableDiff) string {
 		what string
 	}{
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, "of another type"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, "too narrow"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, "missing"},
-		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, "to relax"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, pick(d.Contract.Evolution == "additive", "to relax", "REQUIRED")},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, "only in the table"},
 	} {
 		if counts[k.kind] > 0 {
@@ -145,7 +153,10 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
 			what = pick(additive, "added", "refused: add the column, or set evolution: additive")
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
-			what = pick(additive, "relaxed to NULLABLE", "refused: relax the column, or set evolution: additive")
+			what = pick(additive, "relaxed to NULLABLE",
+				pick(runs(difference), "rows without a value are refused, one by one", "refused: relax the column, or set evolution: additive"))
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
+			what = "refused: widen the column, or ask for no more digits with columns:"
 		default:
 			what = "refused: no evolution changes a type; use another table or column"
 		}

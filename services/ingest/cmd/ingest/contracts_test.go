@@ -202,6 +202,8 @@ func TestContractsDiff(t *testing.T) {
 	missing := &lanev1.Difference{Column: "payload.note", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"}
 	required := &lanev1.Difference{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"}
 	other := &lanev1.Difference{Column: "payload.day", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "INTEGER", Want: "DATE"}
+	narrow := &lanev1.Difference{Column: "payload.total", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, Have: "NUMERIC(10, 2)", Want: "NUMERIC(12, 4)"}
+	only := &lanev1.Difference{Column: "must", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING"}
 	extra := &lanev1.Difference{Column: "old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "STRING"}
 	for name, tt := range map[string]struct {
 		args []string
@@ -260,6 +262,41 @@ p.d.orders
   column        table has  rows have  what happens
   payload.note  -          STRING     refused: add the column, or set evolution: additive
   old           STRING     -          stays null
+
+3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
+`,
+		},
+		"without evolution": {
+			code: 1,
+			diff: func(r *lanev1.Route) (*lanev1.TableDiff, error) {
+				d := &lanev1.TableDiff{Table: "p.d." + r.GetTable(), Exists: true}
+				switch r.GetTable() {
+				case "physical_stock_events":
+					d.Differences = []*lanev1.Difference{narrow}
+				case "orders":
+					d.Differences = []*lanev1.Difference{required}
+				case "raw":
+					d.Differences = []*lanev1.Difference{required, only}
+				}
+				return d, nil
+			},
+			out: `  table                      topic                             contract  evolution  verdict
+  p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   REFUSED (1 too narrow)
+  p.d.orders                 orders                            order     off        fits (1 REQUIRED)
+  p.d.raw                    /raw\..*/                         raw       off        REFUSED (2 REQUIRED)
+
+p.d.physical_stock_events
+  column         table has       rows have       what happens
+  payload.total  NUMERIC(10, 2)  NUMERIC(12, 4)  refused: widen the column, or ask for no more digits with columns:
+
+p.d.orders
+  column      table has        rows have  what happens
+  payload.id  REQUIRED STRING  STRING     rows without a value are refused, one by one
+
+p.d.raw
+  column      table has        rows have  what happens
+  payload.id  REQUIRED STRING  STRING     rows without a value are refused, one by one
+  must        REQUIRED STRING  -          refused: relax the column, or set evolution: additive
 
 3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
 `,
