@@ -189,8 +189,14 @@ func (l *loader) add(i int, c Config) {
 	l.groups[g] = append(l.groups[g], e)
 }
 
-// reportCompile reports an error of the schema under the key that can mend it.
+// reportCompile reports the errors of the schema, each under the key that can mend it.
 func (l *loader) reportCompile(e *entry, err error) {
+	if all, ok := errors.AsType[decode.SchemaErrors](err); ok {
+		for _, one := range all {
+			l.reportCompile(e, one)
+		}
+		return
+	}
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
 		if reason, ok := strings.CutPrefix(field.Reason, "message: "); ok {
 			l.report(e, "message", reason, "name a message of the descriptor set in full, for example shop.v1.Order")

@@ -56,6 +56,7 @@ type step struct {
 type compiler struct {
 	plan    *Plan
 	objects map[*typ]*object
+	faults  decode.Misfits // of defaults
 }
 
 // object compiles a record at a path. Uses of a type at several places share the steps, but for a type on the way to what the envelope takes.
@@ -79,10 +80,12 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 			ob.must[i/64] |= 1 << (i % 64)
 		}
 		if f.fallback != nil {
-			if s.fallback, err = c.fallback(s, f.fallback, path+"."+f.name); err != nil {
+			s.fallback, err = c.fallback(s, f.fallback, path+"."+f.name)
+			if err == nil {
+				ob.must[i/64] |= 1 << (i % 64)
+			} else if err := c.faults.Add(err); err != nil {
 				return nil, err
 			}
-			ob.must[i/64] |= 1 << (i % 64)
 		}
 		ob.steps = append(ob.steps, *s)
 	}

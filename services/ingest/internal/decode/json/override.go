@@ -12,11 +12,13 @@ import (
 
 // withColumns returns the schema with what the contract asks of its columns. Types may stand in several places: what leads to the column is
 // copied, so that the others stay as they are.
-func withColumns(schema *typ, o *decode.Options) (*typ, error) {
+func withColumns(schema *typ, o *decode.Options, faults *decode.Misfits) (*typ, error) {
 	for _, path := range o.Columns.Paths() {
 		column := o.Columns[path]
-		var err error
-		if schema, err = ask(schema, strings.Split(path, "."), &column, o.Path(path)); err != nil {
+		changed, err := ask(schema, strings.Split(path, "."), &column, o.Path(path))
+		if err == nil {
+			schema = changed
+		} else if err := faults.Add(err); err != nil {
 			return nil, err
 		}
 	}
