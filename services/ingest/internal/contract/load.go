@@ -47,8 +47,13 @@ func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set,
 	}
 	env.metrics = newMetrics(env.Registerer)
 	l := loader{ctx: ctx, env: env, dir: dir, groups: map[group][]entry{}}
+	entries := make([]entry, len(configs))
 	for i := range configs {
-		l.add(i, configs[i])
+		entries[i] = entry{Config: configs[i].withDefaults(), index: i}
+	}
+	l.name(entries)
+	for i := range configs {
+		l.add(&configs[i], entries[i])
 	}
 	set := &Set{}
 	for _, g := range l.order {
@@ -153,24 +158,22 @@ func (l *loader) report(e *entry, key, message, remedy string) {
 	l.problems = append(l.problems, config.Problem{Key: e.key() + "." + key, Message: message, Remedy: remedy})
 }
 
-// add checks and compiles one entry.
-func (l *loader) add(i int, c Config) {
-	e := entry{Config: c, index: i}
+// add checks one entry as it is written, and compiles it with its defaults and its name.
+func (l *loader) add(c *Config, e entry) {
 	before := len(l.problems)
 	c.Check(func(key, message, remedy string) { l.report(&e, key, message, remedy) })
 	if len(l.problems) > before {
 		return
 	}
-	e.Config = c.withDefaults()
 	if e.Subject != "" && l.env.Schemas == nil {
 		return
 	}
-	schema, name, message, ok := l.schema(&e)
+	schema, message, ok := l.schema(&e)
 	if !ok {
 		return
 	}
 	o := decode.Options{
-		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
+		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
 		Columns: e.columns(),
 	}
 	compile := l.plain
