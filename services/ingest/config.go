@@ -131,12 +131,8 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 	entries := c.Contracts
 	var fromDir error
 	if c.ContractsDir != "" {
-		dir := c.ContractsDir
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(c.Dir, dir)
-		}
 		var more []contract.Config
-		more, fromDir = contract.LoadDir(dir)
+		more, fromDir = contract.LoadDir(c.contractsDir())
 		if p, ok := c.registryProblem(more); ok {
 			fromDir = config.Merge("", fromDir, config.Problems{p})
 		}
@@ -150,6 +146,27 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 		return nil, all
 	}
 	return set, nil
+}
+
+// needRegistry says whether any contract has a subject or framing. The error is config.Problems.
+func (c *Config) needRegistry() (bool, error) {
+	entries := c.Contracts
+	if c.ContractsDir != "" {
+		more, err := contract.LoadDir(c.contractsDir())
+		if err != nil {
+			return false, err
+		}
+		entries = slices.Concat(entries, more)
+	}
+	return slices.ContainsFunc(entries, func(e contract.Config) bool { return e.NeedsRegistry() }), nil
+}
+
+// contractsDir is the folder of contracts, relative to that of the configuration file.
+func (c *Config) contractsDir() string {
+	if filepath.IsAbs(c.ContractsDir) {
+		return c.ContractsDir
+	}
+	return filepath.Join(c.Dir, c.ContractsDir)
 }
 
 // registryProblem says that entries need a schema registry and there is none.

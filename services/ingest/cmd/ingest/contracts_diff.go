@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/terminal"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -61,14 +62,15 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 
 // print prints the tables, then the columns of those that differ, and tells whether any is refused.
 func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refused bool) {
-	width := terminalWidth(out)
-	tables := newTable(out, width, nil, "table", "topic", "contract", "evolution", "verdict")
+	width := terminal.Width(out)
+	tables := newTable(out, width, nil, "table", "contract", "evolution", "verdict")
+	tables.folds = true
 	counts := map[string]int{}
 	for i := range diffs {
 		d := &diffs[i]
 		v := verdict(d)
 		counts[v]++
-		tables.add(d.Diff.GetTable(), topic(&d.Contract), d.Contract.Name, d.Contract.Evolution, v+summary(d))
+		tables.add(d.Diff.GetTable(), d.Contract.Name, d.Contract.Evolution, v+summary(d))
 	}
 	tables.flush()
 	for i := range diffs {
@@ -140,6 +142,7 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 		return
 	}
 	t := newTable(out, width, nil, "column", "table has", "rows have", "what happens")
+	t.folds = true
 	additive := d.Contract.Evolution == "additive"
 	some := false
 	for _, difference := range d.Diff.GetDifferences() {

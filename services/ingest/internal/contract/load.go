@@ -207,11 +207,12 @@ func (l *loader) reportCompile(e *entry, err error) {
 		}
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
+				said := field.Field + strings.TrimPrefix(field.Reason, option)
 				if option == "columns" {
-					l.report(e, option, field.Error(), "docs/types.md lists which type becomes which column")
+					l.report(e, option, said, "docs/types.md lists which type becomes which column")
 					return
 				}
-				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
+				l.report(e, option, said, "name a field of the schema by its path through records, for example order.id")
 				return
 			}
 		}
