@@ -160,10 +160,14 @@ func (l *loader) report(e *entry, key, message, remedy string) {
 
 // add checks one entry as it is written, and compiles it with its defaults and its name.
 func (l *loader) add(c *Config, e entry) {
-	before := len(l.problems)
-	c.Check(func(key, message, remedy string) { l.report(&e, key, message, remedy) })
-	if len(l.problems) > before {
-		return
+	before, shaped := len(l.problems), true
+	c.Check(func(key, message, remedy string) {
+		first, _, _ := strings.Cut(key, ".")
+		shaped = shaped && !slices.Contains(shapeKeys, first)
+		l.report(&e, key, message, remedy)
+	})
+	if !shaped {
+		return // what the compiler would say may follow from that
 	}
 	if e.Subject != "" && l.env.Schemas == nil {
 		return
@@ -183,6 +187,8 @@ func (l *loader) add(c *Config, e entry) {
 	var err error
 	if e.contract, e.route, err = compile(&e.Config, schema, message, o); err != nil {
 		l.reportCompile(&e, err)
+	}
+	if len(l.problems) > before {
 		return
 	}
 	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
@@ -190,6 +196,11 @@ func (l *loader) add(c *Config, e entry) {
 		l.order = append(l.order, g)
 	}
 	l.groups[g] = append(l.groups[g], e)
+}
+
+// shapeKeys are what the columns of an entry come of.
+var shapeKeys = []string{
+	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "payload", "event_id", "event_time",
 }
 
 // reportCompile reports the errors of the schema, each under the key that can mend it.
