@@ -52,8 +52,7 @@ func (c *Contract) fork() *Contract {
 	return fork
 }
 
-// Name is the built-in contract's name, or that of the schema file without its extension; or the subject; without a schema the table's. The contract of records
-// whose type no other takes is called unknown.
+// Name is what the entry says, else follows from its schema: see Config.Name. The contract of records whose type no other takes is called unknown.
 func (c *Contract) Name() string { return c.name }
 
 // keptBytes bounds the buffers kept from row to row: one huge record must not hold its memory for ever in each lane.

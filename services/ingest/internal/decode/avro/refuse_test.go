@@ -236,3 +236,24 @@ func TestEveryCut(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Every field that cannot be a column is told, and what the contract wants of fields beside it.
+func TestAllThatIsWrongWithASchema(t *testing.T) {
+	const schema = `{"type":"record","name":"R","fields":[{"name":"ok","type":"int"},{"name":"OK","type":"int"},{"name":"self","type":["null","R"]},
+		{"name":"in","type":{"type":"record","name":"I","fields":[{"name":"big","type":{"type":"bytes","logicalType":"decimal","precision":80,"scale":2}}]}},
+		{"name":"nulls","type":{"type":"map","values":"null"}}]}`
+	_, err := Compile([]byte(schema), decode.Options{
+		Contract: "test", Payload: "p", EventID: "no.such", EventTime: "in", Columns: decode.Columns{"ok": {Type: decode.JSON}, "gone": {Type: decode.Date}},
+	})
+	var all decode.SchemaErrors
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v", err)
+	}
+	var fields []string
+	for _, e := range all {
+		fields = append(fields, e.Field)
+	}
+	if got := strings.Join(fields, " "); got != "p.gone p.ok p.OK p.self p.in.big p.nulls[] p.no.such p.in" {
+		t.Errorf("told are %s: %v", got, err)
+	}
+}

@@ -50,8 +50,8 @@ func (t *taken) from(s *step, value []byte) (reason string) {
 	return ""
 }
 
-// checkTaken checks the fields that the envelope takes from the payload.
-func checkTaken(schema *typ, o *decode.Options) error {
+// checkID checks the field that is the event's identity.
+func checkID(schema *typ, o *decode.Options) error {
 	if o.EventID != "" {
 		t, err := find(schema, o.EventID)
 		switch {
@@ -61,6 +61,11 @@ func checkTaken(schema *typ, o *decode.Options) error {
 			return decode.Misfit(o.Path(o.EventID), "event_id: wants a string, a whole number, an enum or a uuid")
 		}
 	}
+	return nil
+}
+
+// checkTime checks the field that says when the event happened.
+func checkTime(schema *typ, o *decode.Options) error {
 	if o.EventTime != "" {
 		t, err := find(schema, o.EventTime)
 		switch {

@@ -100,6 +100,7 @@ type field struct {
 type compiler struct {
 	options *decode.Options
 	depth   int
+	faults  decode.Misfits // of defaults
 }
 
 func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int) (*node, error) {
@@ -121,11 +122,13 @@ func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int
 					oneofs[o.FullName()] = f.bit
 				}
 			}
-			if fd.Cardinality() == protoreflect.Required {
+			if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, err := c.absent(fd, &f, path+"."+f.name); err != nil {
-				return nil, err
+				if err := c.faults.Add(err); err != nil {
+					return nil, err
+				}
 			} else if value != nil {
 				n.fill[f.bit/64] |= 1 << (f.bit % 64)
 				n.values[f.bit] = value

@@ -33,8 +33,8 @@ func (c *compiler) taking(path string) taking {
 	return take
 }
 
-// checkTaken checks the fields that the envelope takes from the payload, and settles the unit of the time.
-func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
+// checkID checks the field that is the event's identity.
+func checkID(m protoreflect.MessageDescriptor, o *decode.Options) error {
 	if o.EventID != "" {
 		f, err := find(m, o.EventID)
 		if err != nil {
@@ -46,6 +46,11 @@ func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
 			return decode.Misfit(o.EventIDPath(), "event_id: wants a string, a whole number or an enum")
 		}
 	}
+	return nil
+}
+
+// checkTime checks the field that says when the event happened, and settles its unit.
+func checkTime(m protoreflect.MessageDescriptor, o *decode.Options) error {
 	if o.EventTime == "" {
 		return nil
 	}
