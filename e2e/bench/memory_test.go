@@ -44,7 +44,7 @@ func TestMemoryReport(t *testing.T) {
 	if err := report.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"260.0", "256  OVER", "256  ok", "50+30", "over 256 MB: stock-8-stall"} {
+	for _, want := range []string{"260.0", "256  OVER", "256    ok", "50+30", "over 256 MB: stock-8-stall"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
