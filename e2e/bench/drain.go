@@ -28,7 +28,7 @@ func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
 	if cost, known := b.starts[key]; known {
 		return cost, nil
 	}
-	w, err := b.raise(ctx, v, "")
+	w, err := b.raise(ctx, v, nil)
 	if err != nil {
 		return Services{}, err
 	}

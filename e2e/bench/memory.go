@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // MemoryLimit is what a service may have resident by default, in 10^6 bytes, however slow BigQuery is.
@@ -98,7 +100,9 @@ const warmRows = 20_000
 // everything that they will carry in the topic.
 func (m *Memory) once(ctx context.Context, b *Bench, c MemoryCase) (MemoryResult, error) {
 	r := MemoryResult{Name: c.Name, Workload: c.Workload, Lanes: c.Lanes, Rows: c.Rows, Budget: c.Budget}
-	w, err := b.raise(ctx, Variant{Workload: c.Workload, Lanes: c.Lanes, Codec: "none"}, budget(c.Budget))
+	w, err := b.raise(ctx, Variant{Workload: c.Workload, Lanes: c.Lanes, Codec: "none"}, func(config *stack.Config) {
+		config.IngestYAML, config.WriterYAML = budget(c.Budget), budget(c.Budget)
+	})
 	if err != nil {
 		return r, err
 	}

@@ -29,8 +29,8 @@ type world struct {
 	patience time.Duration
 }
 
-// raise starts the sandbox for a variant. Its services wait for their start. YAML is added to the configuration of both.
-func (b *Bench) raise(ctx context.Context, v Variant, yaml string) (_ *world, err error) {
+// raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, has the last word on the configuration.
+func (b *Bench) raise(ctx context.Context, v Variant, adjust func(*stack.Config)) (_ *world, err error) {
 	w := &world{variant: v, workload: v.workload(), patience: stuck}
 	if w.dir, err = os.MkdirTemp("", "waybill-bench-"); err != nil {
 		return nil, err
@@ -50,12 +50,15 @@ func (b *Bench) raise(ctx context.Context, v Variant, yaml string) (_ *world, er
 			return nil, fmt.Errorf("certificates: %w", err)
 		}
 	}
-	w.stack, err = stack.New(stack.Config{
+	config := stack.Config{
 		Dir: w.dir, Bin: b.Bin, DeliveryPartitions: v.Lanes, StockPartitions: v.Lanes,
 		Topics: []string{fmt.Sprintf("%s:%d", w.workload.Topic, v.Lanes)}, Contracts: w.workload.contracts,
-		SandboxArgs: []string{"--discard"}, TLS: security, IngestYAML: yaml, WriterYAML: yaml,
-	})
-	if err != nil {
+		SandboxArgs: []string{"--discard"}, TLS: security,
+	}
+	if adjust != nil {
+		adjust(&config)
+	}
+	if w.stack, err = stack.New(config); err != nil {
 		return nil, err
 	}
 	if err := w.workload.write(w.dir); err != nil {
@@ -128,7 +131,8 @@ func (w *world) stats(ctx context.Context) (s stats, err error) {
 		return s, err
 	}
 	defer response.Body.Close()
-	return s, json.NewDecoder(response.Body).Decode(&s)
+	err = json.NewDecoder(response.Body).Decode(&s)
+	return s, err
 }
 
 // produce puts the next events into the topic, a second so many (0: flat out), and says how many bytes their values have.
