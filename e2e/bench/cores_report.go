@@ -38,6 +38,16 @@ type CoresResult struct {
 	Others float64 `json:"others"`
 	// Spread is how far apart the runs were: (largest − smallest) / median of RowsPerS.
 	Spread float64 `json:"spread"`
+	// Each is the runs by themselves: on a shared machine those count in which others did little.
+	Each []CoresRun `json:"each,omitempty"`
+}
+
+// CoresRun is what tells one run from another; its figures are those of CoresResult.
+type CoresRun struct {
+	RowsPerS float64 `json:"rows_per_s"`
+	CPU      float64 `json:"cpu_s_per_million"`
+	Busy     float64 `json:"busy"`
+	Others   float64 `json:"others"`
 }
 
 func (r *CoresResult) circumstances() string {
@@ -50,6 +60,10 @@ func (r *CoresResult) circumstances() string {
 // medianCores is the median of each figure by itself.
 func medianCores(runs []CoresResult) CoresResult {
 	m := runs[0]
+	for i := range runs {
+		r := &runs[i]
+		m.Each = append(m.Each, CoresRun{r.RowsPerS, r.CPU.Total, r.Busy, r.Others})
+	}
 	of := func(figure func(*CoresResult) *float64) []float64 {
 		var values []float64
 		for i := range runs {

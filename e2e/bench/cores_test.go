@@ -30,8 +30,8 @@ func TestCoresReport(t *testing.T) {
 			t.Errorf("%d columns: %s", n-1, line)
 		}
 	}
-	if m := medianCores([]CoresResult{at(1, 3, 100), at(1, 3, 400), at(1, 3, 200)}); m.RowsPerS != 200 || m.Spread != 1.5 {
-		t.Errorf("the median of 100, 400, 200 is %v, its spread %v", m.RowsPerS, m.Spread)
+	if m := medianCores([]CoresResult{at(1, 3, 100), at(1, 3, 400), at(1, 3, 200)}); m.RowsPerS != 200 || m.Spread != 1.5 || len(m.Each) != 3 || m.Each[1].RowsPerS != 400 {
+		t.Errorf("the median of 100, 400, 200 is %v, its spread %v, each %v", m.RowsPerS, m.Spread, m.Each)
 	}
 }
 
