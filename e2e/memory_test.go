@@ -12,9 +12,8 @@ import (
 
 // A service stays far below 256 MB while BigQuery answers nothing and Kafka has more than enough, and every row arrives once it answers
 // again. The budget is half of the default: a stall of seconds fills it, as a minute fills the default. Not with the race detector, whose
-// shadow memory is several times what it shadows.
+// shadow memory is several times what it shadows, and not beside other tests: it is a load for the whole machine.
 func TestMemoryWhileBigQueryStalls(t *testing.T) {
-	t.Parallel()
 	const budgetMB = 33.5 // 32 MiB
 	m := bench.Memory{
 		Cases: []bench.MemoryCase{{Name: "stall", Workload: "avro-stock", Lanes: 16, Rows: 1_000_000, Stalled: true, Budget: "32MiB"}},
