@@ -23,6 +23,9 @@ type memo struct {
 	known     bool
 	// origin is topic_version, kafka_topic and kafka_partition; prefix is topic/partition/, how an event's identity starts by default.
 	origin, prefix []byte
+	// spot is the event's identity by default, as a field, of the offsets that differ from era*spotRange in their last digits only.
+	spot []byte
+	era  int64
 
 	// types are event_type and item_type by the type header's value; lastType is the value that came last, typed its fields.
 	types    map[string][]byte
@@ -52,8 +55,31 @@ func (m *memo) move(r *record.Record, version string) {
 	}
 	m.origin = appendText(m.origin, tagKafkaTopic, r.Topic)
 	m.origin = appendNumber(m.origin, tagKafkaPartition, int64(r.Partition))
+	m.spot = m.spot[:0]
 	m.prefix = append(append(m.prefix[:0], r.Topic...), '/')
 	m.prefix = append(strconv.AppendInt(m.prefix, int64(r.Partition), 10), '/')
+}
+
+// spotRange is ten to the number of digits that change within memo.spot.
+const spotRange = 10_000
+
+// place is topic/partition/offset as the event's identity. It is valid until the next one.
+func (m *memo) place(offset int64) []byte {
+	era := offset / spotRange
+	if len(m.spot) == 0 || era != m.era || era == 0 {
+		digits := 1
+		for n := offset; n >= 10; n /= 10 {
+			digits++
+		}
+		m.spot = appendVarint(append(m.spot[:0], tagEventID), uint64(len(m.prefix)+digits))
+		m.spot = strconv.AppendInt(append(m.spot, m.prefix...), offset, 10)
+		m.era = era
+		return m.spot
+	}
+	last := m.spot[len(m.spot)-4:]
+	rest := uint32(offset - era*spotRange)
+	last[0], last[1], last[2], last[3] = '0'+byte(rest/1000), '0'+byte(rest/100%10), '0'+byte(rest/10%10), '0'+byte(rest%10)
+	return m.spot
 }
 
 // typeFields are event_type and item_type of a type header; nil when it is not UTF-8.
@@ -102,9 +128,9 @@ func (m *memo) headerFields(r *record.Record) ([]byte, *fault) {
 	out := m.encoded
 	for i := range r.Headers {
 		h := &r.Headers[i]
-		size := 1 + varintLen(len(h.Key)) + len(h.Key)
+		size := textLen(len(h.Key))
 		if h.Value != nil {
-			size += 1 + varintLen(len(h.Value)) + len(h.Value)
+			size += textLen(len(h.Value))
 		}
 		out = appendVarint(append(out, tagKafkaHeaders), uint64(size))
 		out = appendText(out, tagHeaderKey, h.Key)

@@ -32,6 +32,7 @@ type Topic struct {
 	routing   *routing
 	contracts []*Contract // by route
 	entries   []Entry
+	last      lastType
 }
 
 // Topics lists the topics that entries name, in the order of the configuration.
@@ -107,6 +108,7 @@ func (s *Set) find(name string) (*Topic, error) {
 // Fork returns a copy that shares no state, at the newest version of each contract: one lane's own, for one call.
 func (t *Topic) Fork() *Topic {
 	fork := *t
+	fork.last = lastType{}
 	fork.contracts, fork.Routes = make([]*Contract, len(t.contracts)), slices.Clone(t.Routes)
 	for i, c := range t.contracts {
 		fork.contracts[i] = c.fork()
@@ -136,7 +138,7 @@ func (t *Topic) Match(r *record.Record) Match {
 		}
 	}
 	itemType := t.routing.itemType(r)
-	target, ok := t.routing.target(itemType)
+	target, ok := t.target(itemType)
 	if !ok {
 		target = t.routing.unknown
 	}
