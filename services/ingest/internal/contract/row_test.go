@@ -14,8 +14,15 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// wantRow lays down the row of an order, field by field with protobuf's own library. id is the event's identity, name the customer's.
-func wantRow(r *record.Record, id, itemType, name string, order, placed, now int64, timed bool) []byte {
+// orderRow is what a record of an order says beside itself.
+type orderRow struct {
+	eventID, itemType, customer string
+	id, placed                  int64
+	timed                       bool // the event has its time
+}
+
+// want lays down the row of an order, field by field with protobuf's own library.
+func (w orderRow) want(r *record.Record, now int64) []byte {
 	var row []byte
 	text := func(to []byte, n protowire.Number, v string) []byte {
 		return protowire.AppendString(protowire.AppendTag(to, n, protowire.BytesType), v)
@@ -23,11 +30,11 @@ func wantRow(r *record.Record, id, itemType, name string, order, placed, now int
 	number := func(to []byte, n protowire.Number, v int64) []byte {
 		return protowire.AppendVarint(protowire.AppendTag(to, n, protowire.VarintType), uint64(v))
 	}
-	row = text(row, 1, id)
-	row = text(row, 2, itemType[strings.LastIndexByte(itemType, '.')+1:])
-	row = text(row, 3, itemType)
-	if timed && r.Value != nil {
-		row = number(row, 4, placed*1000)
+	row = text(row, 1, w.eventID)
+	row = text(row, 2, w.itemType[strings.LastIndexByte(w.itemType, '.')+1:])
+	row = text(row, 3, w.itemType)
+	if w.timed && r.Value != nil {
+		row = number(row, 4, w.placed*1000)
 	}
 	row = number(row, 5, now)
 	row = text(row, 6, "v7")
@@ -48,8 +55,8 @@ func wantRow(r *record.Record, id, itemType, name string, order, placed, now int
 		row = text(row, 12, string(header))
 	}
 	if r.Value != nil {
-		payload := number(number(nil, 1, order), 2, placed*1000)
-		payload = text(payload, 4, string(text(nil, 1, name)))
+		payload := number(number(nil, 1, w.id), 2, w.placed*1000)
+		payload = text(payload, 4, string(text(nil, 1, w.customer)))
 		row = text(row, 16, string(payload))
 	}
 	return protowire.AppendBytes([]byte{0x0a}, row)
@@ -113,7 +120,7 @@ func TestRowsInAnyRoom(t *testing.T) {
 			if taken && r.Value != nil {
 				identity = fmt.Sprint(id)
 			}
-			want = append(want, wantRow(&r, identity, itemType, name, id, placed, now, taken)...)
+			want = append(want, orderRow{identity, itemType, name, id, placed, taken}.want(&r, now)...)
 			if !bytes.Equal(rows, want) {
 				t.Fatalf("record %d: got %x\nwant %x", i, rows[before:], want[before:])
 			}

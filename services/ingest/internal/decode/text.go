@@ -5,14 +5,14 @@ import (
 	"unicode/utf8"
 )
 
-// shortText is how long a text is checked without a branch that depends on its length: a mispredicted one costs more than the check.
-const shortText = 32
+// ShortText is how long a text is checked without a branch that depends on its length: a mispredicted one costs more than the check.
+const ShortText = 32
 
 // highBits are those of eight bytes; text beyond ASCII has some.
 const highBits = 0x8080808080808080
 
-// textMasks holds for each length the high bits of that many bytes.
-var textMasks = func() (masks [shortText + 1][4]uint64) {
+// TextMasks holds for each length the high bits of that many bytes.
+var TextMasks = func() (masks [ShortText + 1][4]uint64) {
 	for n := range masks {
 		for i := range n {
 			masks[n][i/8] |= 0x80 << (8 * (i % 8))
@@ -24,8 +24,8 @@ var textMasks = func() (masks [shortText + 1][4]uint64) {
 // ValidText reports whether the n bytes at src[p:] are UTF-8. It is quickest where src goes on behind them.
 func ValidText(src []byte, p, n int) bool {
 	text := src[p : p+n]
-	if n <= shortText && len(src)-p >= shortText {
-		s, mask := (*[shortText]byte)(src[p:]), &textMasks[n]
+	if n <= ShortText && len(src)-p >= ShortText {
+		s, mask := (*[ShortText]byte)(src[p:]), &TextMasks[n]
 		if binary.LittleEndian.Uint64(s[:])&mask[0]|binary.LittleEndian.Uint64(s[8:])&mask[1]|
 			binary.LittleEndian.Uint64(s[16:])&mask[2]|binary.LittleEndian.Uint64(s[24:])&mask[3] == 0 {
 			return true
@@ -33,12 +33,12 @@ func ValidText(src []byte, p, n int) bool {
 		return ValidWords(text)
 	}
 	var high uint64
-	if n >= shortText {
+	if n >= ShortText {
 		rest := text
-		for ; len(rest) > shortText; rest = rest[shortText:] {
+		for ; len(rest) > ShortText; rest = rest[ShortText:] {
 			high |= or32(rest)
 		}
-		high |= or32(text[n-shortText:])
+		high |= or32(text[n-ShortText:])
 	} else {
 		rest := text
 		for ; len(rest) >= 8; rest = rest[8:] {

@@ -38,6 +38,11 @@ func TestValidText(t *testing.T) {
 				checkText(t, append(head[:before:before], a, b))
 				for _, c := range edges {
 					checkText(t, append(head[:before:before], a, b, c))
+					for _, d := range edges {
+						if text := append(head[:before:before], a, b, c, d); ValidWords(text) != utf8.Valid(text) {
+							t.Fatalf("ValidWords(%x): %v", text, ValidWords(text))
+						}
+					}
 				}
 			}
 		}
