@@ -37,10 +37,11 @@ type Contract struct {
 	payload    []byte
 	told, gain int
 	memo       memo
+	headers    *headers // shared by the contracts of a topic
 }
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
-	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder()}
+	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
 }
 
 // fork copies the contract, at its newest version.
@@ -70,7 +71,7 @@ const spare = 256
 func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros int64) ([]byte, error) {
 	var e envelope
 	start := len(dst)
-	bad := c.measure(&e, r, m.itemType, nowMicros)
+	bad := c.measure(&e, r, &m, nowMicros)
 	if r.Value == nil {
 		if bad != nil {
 			return dst, c.refuse(bad)

@@ -46,40 +46,34 @@ type envelope struct {
 }
 
 // measure checks the record but for its payload, and adds up what is known before the payload is decoded: all but the identity and
-// the time that the decoder may know. The memo keeps the pieces that repeat.
-func (c *Contract) measure(e *envelope, r *record.Record, itemType []byte, nowMicros int64) *fault {
-	m := &c.memo
-	m.move(r, c.version)
-	e.id, e.place, e.timed = nil, true, false
-	e.ingest, e.offset, e.stamp = nowMicros, r.Offset, r.TimestampMicros
-	e.origin, e.typed, e.key = m.origin, nil, nil
+// the time that the decoder may know. Pieces that repeat are kept.
+func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros int64) *fault {
+	c.memo.move(r, c.version)
+	e.place, e.ingest, e.offset, e.stamp = true, nowMicros, r.Offset, r.TimestampMicros
 	if c.key == keyEventID && len(r.Key) > 0 {
 		if !utf8.Valid(r.Key) {
 			return &fault{field: "event_id", reason: "the key is not valid UTF-8"}
 		}
 		e.id, e.place = r.Key, false
 	}
-	if itemType != nil {
-		if e.typed = m.typeFields(itemType); e.typed == nil {
-			return &fault{field: "item_type", reason: "the header is not valid UTF-8"}
+	h := c.headers
+	if m.version == 0 || m.version != h.version {
+		if bad := h.encode(r.Headers, m); bad != nil {
+			return bad
 		}
 	}
-	size := len(e.typed) + len(e.origin) + 2 + decode.VarintLen(uint64(nowMicros)) + decode.VarintLen(uint64(r.Offset))
+	e.origin, e.typed, e.headers = c.memo.origin, h.fields, h.encoded
+	e.size = len(e.origin) + len(e.typed) + len(e.headers) + 2 + decode.VarintLen(uint64(nowMicros)) + decode.VarintLen(uint64(r.Offset))
 	if e.stamped = r.TimestampMicros != -1; e.stamped {
 		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
 			return &fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
 		}
-		size += 1 + decode.VarintLen(uint64(r.TimestampMicros))
+		e.size += 1 + decode.VarintLen(uint64(r.TimestampMicros))
 	}
 	if r.Key != nil && c.key != keyOmit {
 		e.key = r.Key
-		size += textLen(len(r.Key))
+		e.size += textLen(len(r.Key))
 	}
-	var bad *fault
-	if e.headers, bad = m.headerFields(r); bad != nil {
-		return bad
-	}
-	e.size = size + len(e.headers)
 	return nil
 }
 

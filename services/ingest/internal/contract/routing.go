@@ -40,6 +40,8 @@ type Match struct {
 	Unmatched bool
 
 	itemType []byte // the type header's value; nil without the header
+	// version is that of the topic's headers if they are the record's; 0 if they are not.
+	version uint64
 }
 
 // ItemType is the value of the type header; nil without one. It is valid for as long as the record.
@@ -123,12 +125,7 @@ func (r *routing) target(itemType []byte) (target int, ok bool) {
 
 // itemType is the value of the last type header; nil without one, or with a null one.
 func (r *routing) itemType(rec *record.Record) []byte {
-	for i := len(rec.Headers) - 1; i >= 0; i-- {
-		if h := &rec.Headers[i]; bytes.Equal(h.Key, r.header) {
-			return h.Value
-		}
-	}
-	return nil
+	return valueAt(rec.Headers, typeAt(rec.Headers, r.header))
 }
 
 // lastType is where the type that came last goes: most records have the type of the record before.

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"unicode/utf8"
 )
@@ -39,7 +40,8 @@ func TestValidText(t *testing.T) {
 				for _, c := range edges {
 					checkText(t, append(head[:before:before], a, b, c))
 					for _, d := range edges {
-						if text := append(head[:before:before], a, b, c, d); ValidWords(text) != utf8.Valid(text) {
+						text := slices.Concat(head, []byte{a, b, c, d})
+						if ValidWords(text) != utf8.Valid(text) {
 							t.Fatalf("ValidWords(%x): %v", text, ValidWords(text))
 						}
 					}
