@@ -30,7 +30,7 @@ type batch struct {
 	// blocks are by route.
 	blocks []block
 	// records and routes are those of the rows, in order.
-	records []record.Record
+	records []record.Kept
 	routes  []uint32
 	// bad are the records that it passes without a row.
 	bad []badRecord
@@ -41,7 +41,8 @@ type batch struct {
 
 // badRecord is a record without a row, and why.
 type badRecord struct {
-	record   record.Record
+	record   record.Kept
+	place    int64 // the record's offset
 	reason   string
 	contract string
 	err      string
@@ -111,7 +112,7 @@ func (b *batch) message() *lanewire.Append {
 func (b *batch) leftOut() []int64 {
 	offsets := make([]int64, len(b.bad))
 	for i := range b.bad {
-		offsets[i] = b.bad[i].record.Offset
+		offsets[i] = b.bad[i].place
 	}
 	return offsets
 }
@@ -122,7 +123,7 @@ func (b *batch) letters() []DeadLetter {
 	for i := range b.bad {
 		bad := &b.bad[i]
 		letters[i] = DeadLetter{
-			Record: &bad.record, Reason: bad.reason, Contract: bad.contract, Err: bad.err, Field: bad.field, Byte: bad.offset,
+			Record: bad.record.Record(), Reason: bad.reason, Contract: bad.contract, Err: bad.err, Field: bad.field, Byte: bad.offset,
 		}
 	}
 	return letters

@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"net"
 	"runtime"
@@ -62,7 +63,7 @@ func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 
 	budget := NewBudget(256 << 20)
 	lane := &Lane{
-		Partition: &endless{record: record.Record{Topic: "orders", Key: []byte("a"), Value: make([]byte, size)}, left: rows},
+		Partition: &endless{batch: oneRecord(size), left: rows},
 		Writers:   conn, Contracts: copies{}, Group: "bench", Config: DefaultConfig(), Budget: budget,
 		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
 	}
@@ -122,8 +123,17 @@ func (s *settler) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev
 
 // endless is a partition of one record, over and over.
 type endless struct {
-	record record.Record
-	left   int
+	batch *record.Batch
+	next  int64
+	left  int
+}
+
+// oneRecord is a batch of a record with a value of some size, in Kafka's record format.
+func oneRecord(size int) *record.Batch {
+	body := []byte{0, 0, 0, 2, 'a'} // attributes, time, offset, key
+	body = append(binary.AppendVarint(body, int64(size)), make([]byte, size)...)
+	body = append(body, 0) // headers
+	return &record.Batch{Topic: "orders", Raw: append(binary.AppendVarint(nil, int64(len(body))), body...)}
 }
 
 func (*endless) Topic() string                                           { return "orders" }
@@ -135,7 +145,7 @@ func (*endless) CommitLater(int64, string)                               {}
 func (*endless) Range(context.Context) (oldest, newest int64, err error) { return 0, 1 << 40, nil }
 func (*endless) DeadLetter(context.Context, []DeadLetter) error          { return nil }
 func (e *endless) Read(_ context.Context, from int64) (Reader, error) {
-	e.record.Offset = from
+	e.next = from
 	return e, nil
 }
 func (e *endless) Backlog() int64 { return int64(e.left) }
@@ -146,8 +156,13 @@ func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([
 		return dst, ctx.Err()
 	}
 	for len(dst) < cap(dst) && e.left > 0 {
-		dst = append(dst, e.record)
-		e.record.Offset++
+		dst = dst[:len(dst)+1]
+		r := &dst[len(dst)-1]
+		if _, err := e.batch.Read(0, r); err != nil {
+			return dst[:len(dst)-1], err
+		}
+		r.Offset = e.next
+		e.next++
 		e.left--
 	}
 	return dst, nil

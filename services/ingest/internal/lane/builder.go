@@ -130,7 +130,7 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 	t := b.batch
 	t.rows++
 	t.bytes += n
-	t.records = append(t.records, *r)
+	t.records = append(t.records, r.Keep())
 	t.routes = append(t.routes, uint32(m.Route))
 	if t.rows == 1 {
 		t.oldest = r.TimestampMicros
@@ -142,7 +142,7 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 }
 
 func (b *builder) leaveOut(r *record.Record, paid int64, reason, contract, err string) {
-	b.batch.bad = append(b.batch.bad, badRecord{record: *r, reason: reason, contract: contract, err: err, offset: -1})
+	b.batch.bad = append(b.batch.bad, badRecord{record: r.Keep(), place: r.Offset, reason: reason, contract: contract, err: err, offset: -1})
 	b.batch.charge += paid
 }
 

@@ -2,7 +2,6 @@ package lane
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,7 +134,10 @@ func TestTakingARowAllocatesNothing(t *testing.T) {
 		contracts: &plainContracts{}, budget: NewBudget(1 << 30), routes: 2, replay: replay{remaining: make([]uint64, 2)},
 		limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
 	}
-	r := record.Record{Key: []byte("a"), Value: []byte(strings.Repeat("x", 300))}
+	var r record.Record
+	if _, err := oneRecord(300).Read(0, &r); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Now()
 	const rows = 3000
 	perBatch := testing.AllocsPerRun(20, func() {

@@ -115,7 +115,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())
 		}
 		b.refused[i] = struct{}{}
-		r := &b.records[i]
+		r := b.records[i].Record()
 		letters = append(letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Contract,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,

@@ -32,7 +32,9 @@ func getStore(busy bool) *[]record.Record {
 }
 
 func putStore(s *[]record.Record) {
-	clear((*s)[:cap(*s)])
+	for i := range *s {
+		(*s)[i].Reset()
+	}
 	*s = (*s)[:0]
 	if cap(*s) == busyRecords {
 		busyStores.Put(s)
@@ -68,6 +70,7 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 	for {
 		store := getStore(busy)
 		records, err := reader.Next(ctx, *store, time.Time{})
+		*store = records
 		if err != nil {
 			putStore(store)
 			hand(ctx, out, portion{err: err})

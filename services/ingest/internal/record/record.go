@@ -14,6 +14,10 @@ type Record struct {
 	Key, Value []byte
 	// Headers are the record's headers in order.
 	Headers []Header
+
+	// own says that the array of Headers is the record's own; kept is where it was read.
+	own  bool
+	kept Kept
 }
 
 // Header is one record header. A null value is nil.
@@ -22,10 +26,11 @@ type Header struct {
 	Value []byte
 }
 
-// What a record and a header take beside their bytes: themselves, and what slices of them have to spare.
+// What a record and a header take at most beside their bytes while they are kept: what the record format puts around them, their place,
+// and what slices of places have to spare.
 const (
-	recordOverhead = 144
-	headerOverhead = 56
+	recordOverhead = 64
+	headerOverhead = 8
 )
 
 // Size is the memory the record accounts for, in bytes.

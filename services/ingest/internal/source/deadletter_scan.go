@@ -10,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -93,8 +94,9 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 	last := time.Now()
 	for s.from < s.end {
 		var block *sarama.FetchResponseBlock
+		var raw []byte
 		err := d.retry(ctx, topic, func() (err error) {
-			block, err = d.fetch(topic, s, size)
+			block, raw, err = d.fetch(topic, s, size)
 			return err
 		})
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
@@ -114,11 +116,11 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 		}
 		c := catch{next: s.from}
 		if block != nil { // nil: the broker throttles us
-			if c, err = unpack(block, s.from, true); err != nil {
+			if c, err = unpack(topicPartition{topic, s.partition}, block, raw, s.from, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
 			}
 		}
-		if err := c.each(topicPartition{topic, s.partition}, s.end, each); err != nil {
+		if err := c.each(s.end, each); err != nil {
 			return err
 		}
 		switch {
@@ -135,40 +137,42 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 }
 
 // fetch makes one request to the partition's leader; nil when the broker throttles us.
-func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, error) {
+func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, []byte, error) {
 	broker, err := d.client.Leader(topic, s.partition)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	// Version 11 is Kafka 2.3's; a session of epoch -1 is none. The partition's bound is the one that counts: kfake forgets the aborted
-	// transactions of a response that the other one has cut.
+	// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
 	request := &sarama.FetchRequest{
-		Version: 11, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: -1,
+		Version: kafkawire.FetchVersion, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: noSession,
 	}
 	request.AddBlock(topic, s.partition, s.from, size, -1)
-	response, err := broker.Fetch(request)
+	response, records, err := d.client.fetch(broker, request)
 	if err != nil {
 		_ = broker.Close() // it is opened again with the next request
-		return nil, err
+		return nil, nil, err
 	}
 	block := response.GetBlock(topic, s.partition)
 	switch {
 	case block == nil && response.ThrottleTime > 0:
-		return nil, nil
+		return nil, nil, nil
 	case block == nil:
-		return nil, sarama.ErrIncompleteResponse
+		return nil, nil, sarama.ErrIncompleteResponse
 	case block.Err != sarama.ErrNoError:
-		return nil, block.Err
+		return nil, nil, block.Err
 	}
-	return block, nil
+	return block, records.Records(topic, s.partition), nil
 }
 
 // each calls f with the records before an offset, in order.
-func (c *catch) each(tp topicPartition, end int64, f func(*record.Record) error) error {
+func (c *catch) each(end int64, f func(*record.Record) error) error {
 	var records []record.Record
 	for i := range c.stretches {
 		k := &c.stretches[i]
-		records, _ = k.move(records[:0], len(k.records), tp)
+		var err error
+		if records, err = k.move(slices.Grow(records[:0], k.count), k.count); err != nil {
+			return fmt.Errorf("read %s/%d: %w", c.tp.topic, c.tp.partition, err)
+		}
 		for j := range records {
 			if records[j].Offset >= end {
 				return nil

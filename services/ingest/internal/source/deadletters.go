@@ -23,7 +23,7 @@ import (
 // It is no member of the group and commits nothing. Not safe for concurrent use.
 type DeadLetters struct {
 	config Config
-	client sarama.Client
+	client *dataClient
 	calls  sync.WaitGroup
 	// pause is the first back-off.
 	pause time.Duration
@@ -39,7 +39,7 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 	if err != nil {
 		return nil, err
 	}
-	client, err := sarama.NewClient(config.Kafka.Brokers, c) // dials nobody yet
+	client, err := newDataClient(config.Kafka.Brokers, c) // dials nobody yet
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,7 @@
 //
 // Ownership comes from a sarama consumer group; its own fetcher is paused before it fetches anything and is never read. Data comes
 // from fetches of our own on a few clients, at exactly the offset asked for, so that a lane can rewind without a rebalance and a slow
-// partition holds up nobody: it is not asked for. Commits go to the group coordinator on yet another client, because a sarama broker keeps its lock for
+// partition holds up nobody: it is not asked for. Their answers come in two parts: sarama decodes the heads, kafkawire the records. Commits go to the group coordinator on yet another client, because a sarama broker keeps its lock for
 // a whole round trip and a commit would wait behind the long poll of a fetch.
 //
 // # Life of a claim

@@ -5,35 +5,26 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
-	"time"
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// recordOverhead is what sarama holds for a record beside its bytes: the record, its pointer, its share of the batch.
-const recordOverhead = 128
-
-// headerOverhead is the same for a header.
-const headerOverhead = 64
-
-// stretch is consecutive records of a partition, as sarama has decoded them: most of a batch, as a rule. They become our records when a lane
-// takes them, which keeps what is queued small.
+// stretch is records of a batch that no lane has taken yet. They become our records when one does, which keeps what is queued small.
 type stretch struct {
-	records []*sarama.Record
-	// base is what offsets count from, micros what timestamps count from.
-	base, micros int64
-	// same says that every record has the timestamp micros: that of the append to the log.
-	same bool
-	// bytes is what the records take.
-	bytes int64
+	// batch has count records from p on.
+	batch    *record.Batch
+	p, count int
+	// legacy are records of formats before Kafka 0.11, which sarama has decoded, instead.
+	legacy []record.Record
 }
 
 // catch is what a fetch brought for one partition.
 type catch struct {
+	tp        topicPartition
 	stretches []stretch
 	// next is the offset to fetch from after it.
 	next int64
@@ -41,71 +32,84 @@ type catch struct {
 	cut bool
 }
 
-// unpack takes the records at or after from out of an answer for one partition. With committed it leaves out those of aborted
-// transactions; transaction markers are no records either way. from is the offset that the fetch asked for.
-func unpack(b *sarama.FetchResponseBlock, from int64, committed bool) (catch, error) {
-	c := catch{next: from}
-	// Transactions that were aborted, by where they start; a producer's is over at its marker (KIP-98).
-	open := slices.Clone(b.AbortedTransactions)
-	slices.SortFunc(open, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
-	aborted := make(map[int64]bool, len(open))
+// unpack takes the records at or after from out of an answer for one partition: raw as the broker sent them, the rest as sarama has decoded
+// it. With committed it leaves out those of aborted transactions; transaction markers are no records either way. from is the offset that the
+// fetch asked for.
+func unpack(tp topicPartition, b *sarama.FetchResponseBlock, raw []byte, from int64, committed bool) (catch, error) {
+	c := catch{tp: tp, next: from}
 	for _, set := range b.RecordsSet {
 		if set.MsgSet != nil {
 			c.legacy(set.MsgSet)
-			continue
 		}
-		batch := set.RecordBatch
-		if batch == nil {
-			return c, errors.New("a batch of records of an unknown format")
-		}
-		if batch.PartialTrailingRecord {
+	}
+	// Transactions that were aborted, by where they start; a producer's is over at its marker (KIP-98).
+	open := slices.Clone(b.AbortedTransactions)
+	slices.SortFunc(open, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
+	var aborted map[int64]bool
+	if len(open) > 0 {
+		aborted = make(map[int64]bool, len(open))
+	}
+	for len(raw) > 0 {
+		batch, rest, err := kafkawire.NextBatch(raw)
+		if errors.Is(err, kafkawire.ErrCut) || errors.Is(err, kafkawire.ErrLegacy) { // what is left comes with the next fetch
 			break
 		}
-		last := batch.LastOffset()
-		for len(open) > 0 && open[0].FirstOffset <= last {
+		if err != nil {
+			return c, err
+		}
+		raw = rest
+		for len(open) > 0 && open[0].FirstOffset <= batch.LastOffset {
 			aborted[open[0].ProducerID] = true
 			open = open[1:]
 		}
 		switch {
 		case batch.Control:
-			abort, err := isAbort(batch)
+			abort, err := isAbort(&batch)
 			if err != nil && committed {
 				return c, err
 			}
 			if abort {
 				delete(aborted, batch.ProducerID)
 			}
-		case committed && batch.IsTransactional && aborted[batch.ProducerID]:
+		case committed && batch.Transactional && aborted[batch.ProducerID]:
+		case batch.LastOffset < c.next:
 		default:
-			c.add(batch)
+			if err := c.add(&batch); err != nil {
+				return c, err
+			}
 		}
-		c.next = max(c.next, last+1)
+		c.next = max(c.next, batch.LastOffset+1)
 	}
-	if c.next > from {
-		return c, nil
-	}
-	if b.Partial || len(b.RecordsSet) > 0 {
-		c.cut = true
-		return c, nil
-	}
-	// Compaction leaves batches without records, which sarama does not show.
-	if next, ok := behindEmpty(b); ok && next <= b.HighWaterMarkOffset {
-		c.next = max(c.next, next)
-	}
+	c.cut = c.next == from && (len(raw) > 0 || b.Partial || len(b.RecordsSet) > 0)
 	return c, nil
 }
 
 // add takes a batch over, from the first record that is wanted.
-func (c *catch) add(batch *sarama.RecordBatch) {
-	records := batch.Records
-	for len(records) > 0 && batch.FirstOffset+records[0].OffsetDelta < c.next {
-		records = records[1:]
+func (c *catch) add(batch *kafkawire.Batch) error {
+	raw, err := batch.Records()
+	if err != nil {
+		return err
 	}
-	k := stretch{records: records, base: batch.FirstOffset, micros: batch.FirstTimestamp.UnixMicro(), same: batch.LogAppendTime}
-	if k.same {
-		k.micros = batch.MaxTimestamp.UnixMicro()
+	k := stretch{count: batch.Count, batch: &record.Batch{
+		Topic: c.tp.topic, Partition: c.tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis, Same: batch.AppendTime, Raw: raw,
+	}}
+	if batch.AppendTime {
+		k.batch.Millis = batch.MaxMillis
+	}
+	for k.count > 0 && batch.FirstOffset < c.next {
+		var r record.Record
+		next, err := k.batch.Read(k.p, &r)
+		if err != nil {
+			return err
+		}
+		if r.Offset >= c.next {
+			break
+		}
+		k.p = next
+		k.count--
 	}
 	c.keep(k)
+	return nil
 }
 
 // legacy takes messages over that were written before Kafka 0.11: they lie in the log as they came.
@@ -124,79 +128,72 @@ func (c *catch) legacy(set *sarama.MessageSet) {
 			if offset < c.next {
 				continue
 			}
-			delta := -time.Microsecond // none
-			if !at.IsZero() {
-				delta = at.Sub(time.UnixMicro(0))
+			micros := int64(-1)
+			if !at.IsZero() { // which is how sarama has "none"
+				micros = at.UnixMicro()
 			}
-			k.records = append(k.records, &sarama.Record{OffsetDelta: offset, TimestampDelta: delta, Key: m.Msg.Key, Value: m.Msg.Value})
+			k.legacy = append(k.legacy, record.Record{
+				Topic: c.tp.topic, Partition: c.tp.partition, Offset: offset, TimestampMicros: micros, Key: m.Msg.Key, Value: m.Msg.Value,
+			})
 		}
 		c.next = max(c.next, block.Offset+1) // that of its last message
 	}
+	k.count = len(k.legacy)
 	c.keep(k)
 }
 
 func (c *catch) keep(k stretch) {
-	if len(k.records) == 0 {
-		return
+	if k.count > 0 {
+		c.stretches = append(c.stretches, k)
 	}
-	for _, r := range k.records {
-		k.bytes += size(r)
-	}
-	c.stretches = append(c.stretches, k)
 }
 
-// size is what a record takes.
-func size(r *sarama.Record) int64 {
-	n := len(r.Key) + len(r.Value) + recordOverhead
-	for _, h := range r.Headers {
-		n += len(h.Key) + len(h.Value) + headerOverhead
+// bytes is what the records take that are left.
+func (k *stretch) bytes() int64 {
+	if k.batch != nil {
+		return int64(len(k.batch.Raw) - k.p)
+	}
+	n := 0
+	for i := range k.legacy {
+		n += k.legacy[i].Size()
 	}
 	return int64(n)
 }
 
-// move moves the first n records to dst and says what they took. Their headers share one allocation.
-func (k *stretch) move(dst []record.Record, n int, tp topicPartition) ([]record.Record, int64) {
-	total := 0
-	for _, r := range k.records[:n] {
-		total += len(r.Headers)
+// move moves the first n records to dst, which has room for them.
+func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
+	k.count -= n
+	if k.batch == nil {
+		dst = append(dst, k.legacy[:n]...)
+		clear(k.legacy[:n])
+		k.legacy = k.legacy[n:]
+		return dst, nil
 	}
-	headers := make([]record.Header, 0, total)
-	var bytes int64
-	for _, r := range k.records[:n] {
-		bytes += size(r)
-		first := len(headers)
-		for _, h := range r.Headers {
-			headers = append(headers, record.Header{Key: h.Key, Value: h.Value})
+	for range n {
+		dst = dst[:len(dst)+1]
+		var err error
+		if k.p, err = k.batch.Read(k.p, &dst[len(dst)-1]); err != nil {
+			return dst[:len(dst)-1], err
 		}
-		micros := k.micros
-		if !k.same {
-			micros += r.TimestampDelta.Microseconds()
-		}
-		dst = append(dst, record.Record{
-			Topic: tp.topic, Partition: tp.partition, Offset: k.base + r.OffsetDelta,
-			TimestampMicros: max(micros, -1), // Kafka's "none", which sarama turns into the zero time
-			Key:             r.Key, Value: r.Value, Headers: headers[first:len(headers):len(headers)],
-		})
 	}
-	clear(k.records[:n])
-	k.records = k.records[n:]
-	k.bytes -= bytes
-	return dst, bytes
+	if k.count == 0 && k.p < len(k.batch.Raw) {
+		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record", k.batch.Base, len(k.batch.Raw)-k.p)
+	}
+	return dst, nil
 }
 
 // isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0 abort, 1 commit.
-func isAbort(batch *sarama.RecordBatch) (bool, error) {
-	if len(batch.Records) == 0 || len(batch.Records[0].Key) < 4 {
+func isAbort(batch *kafkawire.Batch) (bool, error) {
+	raw, err := batch.Records()
+	if err != nil {
+		return false, err
+	}
+	var r kafkawire.Record
+	if batch.Count > 0 {
+		_, err = r.Next(raw)
+	}
+	if err != nil || len(r.Key) < 4 {
 		return false, fmt.Errorf("the control batch at offset %d holds no marker", batch.FirstOffset)
 	}
-	return binary.BigEndian.Uint16(batch.Records[0].Key[2:]) == 0, nil
-}
-
-// behindEmpty is the offset behind batches without records. sarama keeps it to itself; a test notices when its name changes.
-func behindEmpty(b *sarama.FetchResponseBlock) (int64, bool) {
-	next := reflect.ValueOf(b).Elem().FieldByName("recordsNextOffset")
-	if next.Kind() != reflect.Pointer || next.IsNil() {
-		return 0, false
-	}
-	return next.Elem().Int(), true
+	return binary.BigEndian.Uint16(r.Key[2:]) == 0, nil
 }

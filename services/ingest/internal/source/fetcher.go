@@ -5,11 +5,13 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 )
 
 // fetchers fetch for the readers of one client in one generation. Each broker has a fetcher, which is there while it has readers.
 type fetchers struct {
-	client sarama.Client
+	client *dataClient
 	config *sarama.Config
 	// running awaits the fetchers.
 	running *sync.WaitGroup
@@ -29,7 +31,7 @@ type fetcher struct {
 	wake chan struct{}
 }
 
-func newFetchers(client sarama.Client, config *sarama.Config, running *sync.WaitGroup) *fetchers {
+func newFetchers(client *dataClient, config *sarama.Config, running *sync.WaitGroup) *fetchers {
 	return &fetchers{client: client, config: config, running: running, byBroker: make(map[int32]*fetcher)}
 }
 
@@ -83,10 +85,7 @@ func (f *fetcher) run() {
 			<-f.wake
 			continue
 		}
-		response, err := f.broker.Fetch(request)
-		if err == nil && response.ErrorCode != 0 {
-			err = sarama.KError(response.ErrorCode)
-		}
+		response, records, err := f.pool.client.fetch(f.broker, request)
 		if err != nil {
 			// The connection may be in any state; whoever looks the broker up next opens a new one.
 			_ = f.broker.Close()
@@ -103,7 +102,7 @@ func (f *fetcher) run() {
 				continue
 			}
 			from, _ := r.progress()
-			if err := r.take(block); err != nil {
+			if err := r.take(block, records.Records(r.tp.topic, r.tp.partition)); err != nil {
 				f.release(r, err)
 				continue
 			}
@@ -147,9 +146,9 @@ func (f *fetcher) releaseAll(err error) {
 func (f *fetcher) request(asked *[]*reader) (_ *sarama.FetchRequest, more bool) {
 	c := f.pool.config
 	request := &sarama.FetchRequest{
-		Version: fetchVersion(c.Version), MinBytes: c.Consumer.Fetch.Min, MaxWaitTime: int32(c.Consumer.MaxWaitTime / time.Millisecond),
+		Version: kafkawire.FetchVersion, MinBytes: c.Consumer.Fetch.Min, MaxWaitTime: int32(c.Consumer.MaxWaitTime / time.Millisecond),
 		MaxBytes: c.Consumer.Fetch.MaxBytes, Isolation: c.Consumer.IsolationLevel, RackID: c.RackID,
-		SessionEpoch: -1, // no fetch session (KIP-227): each request names all its partitions
+		SessionEpoch: noSession,
 	}
 	*asked = (*asked)[:0]
 	f.pool.mu.Lock()
@@ -168,12 +167,4 @@ func (f *fetcher) request(asked *[]*reader) (_ *sarama.FetchRequest, more bool) 
 		}
 	}
 	return request, true
-}
-
-// fetchVersion is the newest version of the request that the brokers know; Config.Check refuses Kafka before 2.5.
-func fetchVersion(v sarama.KafkaVersion) int16 {
-	if v.IsAtLeast(sarama.V2_7_0_0) {
-		return 12
-	}
-	return 11
 }

@@ -122,8 +122,8 @@ func (r *reader) wants() (want, bool) {
 	return want{r.offset, r.fetch, r.epoch}, !r.paused && r.err == nil
 }
 
-// take takes an answer for the partition over. An error lets go of the reader.
-func (r *reader) take(b *sarama.FetchResponseBlock) error {
+// take takes an answer for the partition over, with the bytes of its records. An error lets go of the reader.
+func (r *reader) take(b *sarama.FetchResponseBlock, raw []byte) error {
 	r.mu.Lock()
 	from, replica := r.offset, r.replica
 	r.mu.Unlock()
@@ -138,7 +138,7 @@ func (r *reader) take(b *sarama.FetchResponseBlock) error {
 		r.leaveReplica()
 		return b.Err
 	}
-	c, err := unpack(b, from, r.committed)
+	c, err := unpack(r.tp, b, raw, from, r.committed)
 	if err != nil {
 		return err
 	}

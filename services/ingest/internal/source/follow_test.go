@@ -41,7 +41,7 @@ func TestAnswersThatLetGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := loneReader(t)
 			r.replica = test.replica
-			err := r.take(&sarama.FetchResponseBlock{Err: test.code, PreferredReadReplica: -1})
+			err := r.take(&sarama.FetchResponseBlock{Err: test.code, PreferredReadReplica: -1}, nil)
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
@@ -65,7 +65,7 @@ func TestReplicaNearby(t *testing.T) {
 		says := func(preferred int32) error {
 			b := answer()
 			b.PreferredReadReplica = preferred
-			return r.take(b)
+			return r.take(b.FetchResponseBlock, b.raw)
 		}
 		step := func(what string, preferred int32, want error, replica int32) {
 			t.Helper()
@@ -79,7 +79,7 @@ func TestReplicaNearby(t *testing.T) {
 		time.Sleep(time.Minute)
 		step("the lease ends", -1, errMoved, -1)
 		step("the leader names another", 3, errMoved, 3)
-		if err := r.take(&sarama.FetchResponseBlock{Err: sarama.ErrReplicaNotAvailable}); !leadership(err) || r.replica != -1 {
+		if err := r.take(&sarama.FetchResponseBlock{Err: sarama.ErrReplicaNotAvailable}, nil); !leadership(err) || r.replica != -1 {
 			t.Errorf("a failed replica: %v, %d", err, r.replica)
 		}
 		step("the leader names it still", 3, nil, -1)
@@ -93,7 +93,7 @@ func TestRoomForALargeBatch(t *testing.T) {
 	r := loneReader(t)
 	defer r.Close()
 	for want := int32(2 * minFetch); want <= 8*minFetch; want *= 2 {
-		if err := r.take(&sarama.FetchResponseBlock{Partial: true, PreferredReadReplica: -1}); err != nil {
+		if err := r.take(answer().FetchResponseBlock, []byte("the head")); err != nil {
 			t.Fatal(err)
 		}
 		if w, ok := r.wants(); !ok || w.bytes != want || w.offset != 10 {
@@ -101,8 +101,7 @@ func TestRoomForALargeBatch(t *testing.T) {
 		}
 	}
 	b := answer(batchOf(10, 10, 10))
-	b.PreferredReadReplica = -1
-	if err := r.take(b); err != nil {
+	if err := r.take(b.FetchResponseBlock, b.raw); err != nil {
 		t.Fatal(err)
 	}
 	if w, _ := r.wants(); w.bytes != minFetch || w.offset != 11 {

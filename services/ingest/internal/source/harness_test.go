@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -195,6 +197,12 @@ func read(t *testing.T, r lane.Reader, n int) []record.Record {
 		}
 	}
 	return out
+}
+
+// sameRecords compares records by what Kafka holds: null and empty are different, but no headers are no headers.
+var sameRecords = cmp.Options{
+	cmpopts.IgnoreUnexported(record.Record{}),
+	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_, _ []record.Header) bool { return true })),
 }
 
 // open reads the partition from an offset, for as long as the test.

@@ -1,8 +1,10 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -89,8 +91,8 @@ func (r *reader) put(c catch) {
 	}
 	var bytes int64
 	for i := range c.stretches {
-		bytes += c.stretches[i].bytes
-		r.count += len(c.stretches[i].records)
+		bytes += c.stretches[i].bytes()
+		r.count += c.stretches[i].count
 	}
 	r.queue = append(r.queue, c.stretches...)
 	r.bytes += bytes
@@ -183,15 +185,22 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 		r.mu.Unlock()
 		return dst, err
 	}
+	first := len(dst)
 	var bytes int64
 	for r.count > 0 && len(dst) < cap(dst) {
 		k := &r.queue[0]
-		n := min(len(k.records), cap(dst)-len(dst))
-		var some int64
-		dst, some = k.move(dst, n, r.tp)
-		bytes += some
-		r.count -= n
-		if len(k.records) == 0 {
+		held, had := k.bytes(), k.count
+		var err error
+		if dst, err = k.move(dst, min(had, cap(dst)-len(dst))); err != nil {
+			// Nothing behind it is passed on: Next answers it when what came before is gone.
+			err = fmt.Errorf("read %s/%d: %w", r.tp.topic, r.tp.partition, err)
+			r.metrics.fetchErrors.Inc()
+			r.err, r.count, bytes = cmp.Or(r.err, err), 0, r.bytes
+			break
+		}
+		bytes += held - k.bytes()
+		r.count -= had - k.count
+		if k.count == 0 {
 			*k = stretch{}
 			r.queue = r.queue[1:]
 		}
@@ -205,11 +214,15 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 	if resume {
 		r.paused = false
 	}
+	err := r.err
 	r.mu.Unlock()
 	if resume {
 		if f := r.fetcher.Load(); f != nil {
 			f.poke()
 		}
+	}
+	if len(dst) == first {
+		return dst, err
 	}
 	r.next.Store(dst[len(dst)-1].Offset + 1)
 	return dst, nil

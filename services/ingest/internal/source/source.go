@@ -33,8 +33,8 @@ type Source struct {
 
 	// Set while Run runs.
 	cluster string
-	control sarama.Client   // metadata, offsets of partitions, topics
-	data    []sarama.Client // fetches
+	control sarama.Client // metadata, offsets of partitions, topics
+	data    []*dataClient // fetches
 	group   sarama.ConsumerGroup
 	offsets *offsets
 	letters *letters
@@ -192,7 +192,7 @@ func (s *Source) open() (err error) {
 		return err
 	}
 	for range n {
-		c, err := sarama.NewClient(k.Brokers, data)
+		c, err := newDataClient(k.Brokers, data)
 		if err != nil {
 			return err
 		}
@@ -206,9 +206,11 @@ func (s *Source) close() {
 	s.joined.Store(false)
 	s.waits("has stopped")
 	s.letters.close()
-	for _, c := range append([]sarama.Client{s.control, s.offsets.client}, s.data...) {
+	for _, c := range s.data {
 		_ = c.Close() // only ErrClosedClient
 	}
+	_ = s.control.Close()
+	_ = s.offsets.client.Close()
 	s.calls.Wait()
 	s.data = nil
 }
