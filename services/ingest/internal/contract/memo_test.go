@@ -89,7 +89,7 @@ func TestWhatRepeatsIsMatchedAlike(t *testing.T) {
 		key := rapid.SampledFrom([]string{"item_type_name", "item_type_name", "trace", "", "\xff"})
 		var headers []record.Header
 		var open []matched
-		for i := range rapid.IntRange(1, 60).Draw(t, "records") {
+		for i := range rapid.IntRange(1, 25).Draw(t, "records") {
 			if rapid.IntRange(0, 2).Draw(t, "change") == 0 {
 				headers = nil
 				for range rapid.IntRange(0, 3).Draw(t, "headers") {
