@@ -163,7 +163,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	return dst, e
 }
 
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and aliases that
+// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that
 // payload; ok is false if the contract names no field, or it was null.
 func (d *Decoder) EventID() (id []byte, ok bool) {
 	return d.machine.taken.id, d.machine.taken.hasID

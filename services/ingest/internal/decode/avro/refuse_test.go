@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -192,26 +191,6 @@ func TestAutoUnit(t *testing.T) {
 	}
 	if got, ok := decode.ToMicros(-1, decode.Nanos); !ok || got != -1 {
 		t.Errorf("a nanosecond before the epoch is %d %v", got, ok)
-	}
-}
-
-func TestValidText(t *testing.T) {
-	// The bytes on both sides of every bound of the standard's table, in every sequence up to four.
-	bounds := "a\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf1\xf3\xf4\xf5\xff"
-	var try func(b []byte)
-	try = func(b []byte) {
-		if got, want := validText(b, len(b)), utf8.Valid(b); got != want {
-			t.Fatalf("%x: %v, want %v", b, got, want)
-		}
-		for i := 0; i < len(bounds) && len(b) < 4; i++ {
-			try(append(b, bounds[i]))
-		}
-	}
-	try(make([]byte, 0, 4))
-	for r := rune(0); r <= utf8.MaxRune; r++ {
-		if b := []byte(string(r)); !validText(b, len(b)) {
-			t.Fatalf("%x is not valid", b)
-		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package json
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strconv"
@@ -29,7 +28,7 @@ type taken struct {
 
 // from takes a value as it stands in the row, behind its tag.
 func (t *taken) from(s *step, value []byte) (reason string) {
-	v, n := binary.Uvarint(value)
+	v, n := decode.Varint(value, 0)
 	if s.take&takeID != 0 {
 		t.hasID = true
 		if s.kind == kindString || s.kind == kindEnum {

@@ -147,6 +147,17 @@ func (m *machine) take(f *field, p, end int) bool {
 		return true
 	}
 	v, unsigned := number(inner.kind, value)
+	return m.takeWhole(f, v, unsigned)
+}
+
+// takeNumber takes a varint that has been read.
+func (m *machine) takeNumber(f *field, v uint64) bool {
+	whole, unsigned := fromVarint(f.kind, v)
+	return m.takeWhole(f, whole, unsigned)
+}
+
+func (m *machine) takeWhole(f *field, v int64, unsigned bool) bool {
+	t := &m.taken
 	if f.take&takeID != 0 {
 		switch {
 		case f.op == opEnum:
@@ -196,6 +207,11 @@ func number(k protoreflect.Kind, value []byte) (v int64, unsigned bool) {
 		return int64(binary.LittleEndian.Uint64(value)), false
 	}
 	u, _ := varint(value, 0)
+	return fromVarint(k, u)
+}
+
+// fromVarint is the number that a varint stands for.
+func fromVarint(k protoreflect.Kind, u uint64) (v int64, unsigned bool) {
 	switch k {
 	case protoreflect.Uint32Kind:
 		return int64(uint32(u)), true
