@@ -168,4 +168,4 @@ $(eval $(call build-tool,protoc-gen-go-grpc,proto,google.golang.org/grpc/cmd/pro
 
 .PHONY: clean
 clean: ## Remove what was built, and the sandbox's data
-	rm -rf bin .waybill coverage bench.json
+	rm -rf bin .waybill coverage bench.json memory.json cores.json

@@ -92,7 +92,7 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	w, err := b.raise(ctx, v)
+	w, err := b.raise(ctx, v, nil)
 	if err != nil {
 		return r, err
 	}

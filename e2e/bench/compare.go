@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -76,6 +77,9 @@ func Compare(before, after Report) Comparison {
 	return c
 }
 
+// costFigures is how many of the figures, the first ones, are throughput and processor time. The others are memory and latency.
+const costFigures = 5
+
 // figures are what is compared of a variant.
 func figures(before, after *Result) []Figure {
 	figure := func(name, spread string, of func(*Result) float64) Figure {
@@ -96,9 +100,9 @@ func figures(before, after *Result) []Figure {
 	return []Figure{
 		figure("rows/s", "rows_per_s", func(r *Result) float64 { return r.RowsPerS }),
 		figure("CPU", "cpu_total", func(r *Result) float64 { return r.CPU.Total }),
-		figure("ingest", "cpu_ingest", func(r *Result) float64 { return r.CPU.Ingest }),
-		figure("writer", "cpu_writer", func(r *Result) float64 { return r.CPU.Writer }),
-		figure("to floor", "floor_ratio", func(r *Result) float64 { return optional(r.FloorRatio) }),
+		figure("CPU ingest", "cpu_ingest", func(r *Result) float64 { return r.CPU.Ingest }),
+		figure("CPU writer", "cpu_writer", func(r *Result) float64 { return r.CPU.Writer }),
+		figure("CPU to-floor", "floor_ratio", func(r *Result) float64 { return optional(r.FloorRatio) }),
 		figure("alloc ingest", "alloc_ingest", func(r *Result) float64 { return r.Allocated.Ingest }),
 		figure("alloc writer", "alloc_writer", func(r *Result) float64 { return r.Allocated.Writer }),
 		figure("peak ingest", "peak_rss_ingest", func(r *Result) float64 { return r.PeakRSS.Ingest }),
@@ -122,28 +126,11 @@ func (c Comparison) Print(out io.Writer) error {
 		fmt.Fprintf(out, "%s\n\n", c.Machines)
 	}
 	if len(c.Rows) > 0 {
-		t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-		fmt.Fprint(t, "second / first\tlanes\tcodec\tTLS\tBQ ms\t")
-		for _, f := range c.Rows[0].Figures {
-			fmt.Fprintf(t, "%s\t", f.Name)
+		if err := c.printFigures(out, 0, costFigures); err != nil {
+			return err
 		}
-		fmt.Fprintln(t)
-		for _, row := range c.Rows {
-			v := row.Variant
-			fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t", v.Workload, v.Lanes, v.Codec, onOff(v.TLS), v.LatencyMS)
-			for _, f := range row.Figures {
-				switch {
-				case f.Ratio() == 0:
-					fmt.Fprint(t, "\t")
-				case f.Changed():
-					fmt.Fprintf(t, "%.2f*\t", f.Ratio())
-				default:
-					fmt.Fprintf(t, "%.2f \t", f.Ratio())
-				}
-			}
-			fmt.Fprintln(t)
-		}
-		if err := t.Flush(); err != nil {
+		fmt.Fprintln(out)
+		if err := c.printFigures(out, costFigures, len(c.Rows[0].Figures)); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "* beyond the noise: the spread of the runs in either report, %.0f %% at least, %.0f %% where there was one run\n", 100*leastNoise, 100*loneNoise)
@@ -155,4 +142,34 @@ func (c Comparison) Print(out io.Writer) error {
 		return fmt.Errorf("the reports have no workload in common")
 	}
 	return nil
+}
+
+// printFigures shows the ratios of some figures. All of them side by side are wider than a terminal, so a name has its words below each other.
+func (c Comparison) printFigures(out io.Writer, from, to int) error {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	above, below := "\t\t\t\t\t", "second / first\tlanes\tcodec\tTLS\tBQ ms\t"
+	for _, f := range c.Rows[0].Figures[from:to] {
+		first, second, two := strings.Cut(f.Name, " ")
+		if !two {
+			first, second = "", first
+		}
+		above, below = above+first+"\t", below+second+"\t"
+	}
+	fmt.Fprintf(t, "%s\n%s\n", above, below)
+	for _, row := range c.Rows {
+		v := row.Variant
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t", v.Workload, v.Lanes, v.Codec, onOff(v.TLS), v.LatencyMS)
+		for _, f := range row.Figures[from:to] {
+			switch {
+			case f.Ratio() == 0:
+				fmt.Fprint(t, "\t")
+			case f.Changed():
+				fmt.Fprintf(t, "%.2f*\t", f.Ratio())
+			default:
+				fmt.Fprintf(t, "%.2f \t", f.Ratio())
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
 }

@@ -28,7 +28,7 @@ func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
 	if cost, known := b.starts[key]; known {
 		return cost, nil
 	}
-	w, err := b.raise(ctx, v)
+	w, err := b.raise(ctx, v, nil)
 	if err != nil {
 		return Services{}, err
 	}
@@ -101,12 +101,37 @@ func (w *world) firstRows(ctx context.Context, rows int64) (int64, time.Time, er
 		if n >= rows {
 			return first, seen, nil
 		}
-		if now.Sub(began) > stuck {
+		if now.Sub(began) > w.patience {
 			return first, seen, w.stalled(n, rows)
 		}
 		select {
 		case <-ctx.Done():
 			return first, seen, fmt.Errorf("%d of %d rows: %w", n, rows, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// awaitTaken waits until the emulator has taken so many rows. Nobody asks the services meanwhile.
+func (w *world) awaitTaken(ctx context.Context, rows int64) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	moved, last := time.Now(), int64(0)
+	for {
+		n, err := w.taken(ctx)
+		switch {
+		case err != nil:
+			return err
+		case n >= rows:
+			return nil
+		case n > last:
+			moved, last = time.Now(), n
+		case time.Since(moved) > w.patience:
+			return w.stalled(n, rows)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%d of %d rows: %w", n, rows, ctx.Err())
 		case <-tick.C:
 		}
 	}

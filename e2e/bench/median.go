@@ -20,10 +20,7 @@ func median(runs []Result) Result {
 			values = append(values, *v)
 		}
 		slices.Sort(values)
-		mid := values[len(values)/2]
-		if len(values)%2 == 0 {
-			mid = (mid + values[len(values)/2-1]) / 2
-		}
+		mid := middle(values)
 		*figure(&m) = mid
 		if name != "" && mid > 0 {
 			m.Spread[name] = (values[len(values)-1] - values[0]) / mid
@@ -101,4 +98,13 @@ func (r Result) clone() Result {
 	}
 	r.Loads = slices.Clone(r.Loads)
 	return r
+}
+
+// middle is the median of sorted values.
+func middle(sorted []float64) float64 {
+	mid := sorted[len(sorted)/2]
+	if len(sorted)%2 == 0 {
+		mid = (mid + sorted[len(sorted)/2-1]) / 2
+	}
+	return mid
 }

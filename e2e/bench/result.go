@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 )
 
 // Report is what bench.json holds.
@@ -119,25 +118,4 @@ func Read(path string) (Report, error) {
 }
 
 // Write writes the report, whole or not at all.
-func (r Report) Write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".bench-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) //nolint:errcheck // It is gone once it was renamed.
-	if _, err := file.Write(append(text, '\n')); err != nil {
-		_ = file.Close() // the error to report is the other one
-		return err
-	}
-	if err := file.Close(); err != nil {
-		return err
-	}
-	if err := os.Chmod(file.Name(), 0o644); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
-}
+func (r Report) Write(path string) error { return write(path, r) }

@@ -124,6 +124,11 @@ func TestCompare(t *testing.T) {
 	if err := c.Print(&out); err != nil || !strings.Contains(out.String(), "1.20*") || strings.Contains(out.String(), "0.99*") {
 		t.Errorf("%v\n%s", err, &out)
 	}
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 120 {
+			t.Errorf("%d columns:\n%s", len(line), line)
+		}
+	}
 	if back := Compare(after, before); len(back.Alone) != 1 || !strings.Contains(back.Alone[0], "only in the first") {
 		t.Errorf("%+v", back.Alone)
 	}

@@ -25,11 +25,13 @@ type world struct {
 	next uint64
 	// stopTokens ends the token endpoint; nil without TLS.
 	stopTokens func()
+	// patience is how long nothing may settle before a run is given up.
+	patience time.Duration
 }
 
-// raise starts the sandbox for a variant. Its services wait for their start.
-func (b *Bench) raise(ctx context.Context, v Variant) (_ *world, err error) {
-	w := &world{variant: v, workload: v.workload()}
+// raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, has the last word on the configuration.
+func (b *Bench) raise(ctx context.Context, v Variant, adjust func(*stack.Config)) (_ *world, err error) {
+	w := &world{variant: v, workload: v.workload(), patience: stuck}
 	if w.dir, err = os.MkdirTemp("", "waybill-bench-"); err != nil {
 		return nil, err
 	}
@@ -48,12 +50,15 @@ func (b *Bench) raise(ctx context.Context, v Variant) (_ *world, err error) {
 			return nil, fmt.Errorf("certificates: %w", err)
 		}
 	}
-	w.stack, err = stack.New(stack.Config{
+	config := stack.Config{
 		Dir: w.dir, Bin: b.Bin, DeliveryPartitions: v.Lanes, StockPartitions: v.Lanes,
 		Topics: []string{fmt.Sprintf("%s:%d", w.workload.Topic, v.Lanes)}, Contracts: w.workload.contracts,
 		SandboxArgs: []string{"--discard"}, TLS: security,
-	})
-	if err != nil {
+	}
+	if adjust != nil {
+		adjust(&config)
+	}
+	if w.stack, err = stack.New(config); err != nil {
 		return nil, err
 	}
 	if err := w.workload.write(w.dir); err != nil {
@@ -63,7 +68,7 @@ func (b *Bench) raise(ctx context.Context, v Variant) (_ *world, err error) {
 		return nil, err
 	}
 	if v.LatencyMS > 0 {
-		err = w.slow(ctx, time.Duration(v.LatencyMS)*time.Millisecond)
+		err = w.slow(ctx, time.Duration(v.LatencyMS)*time.Millisecond, 0)
 	}
 	return w, err
 }
@@ -82,9 +87,10 @@ func (w *world) fall() {
 	_ = os.RemoveAll(w.dir) // a folder of the system's temporary ones
 }
 
-// slow delays the answers to appends. The emulator goes on taking requests in: latency, not less throughput.
-func (w *world) slow(ctx context.Context, delay time.Duration) error {
-	body, err := json.Marshal(map[string]string{"kind": "latency", "method": "append", "delay": delay.String()})
+// slow delays the answers to appends that come in from now on for a time, 0 for ever. The emulator goes on taking requests in: latency, not
+// less throughput.
+func (w *world) slow(ctx context.Context, delay, lasts time.Duration) error {
+	body, err := json.Marshal(map[string]string{"kind": "latency", "method": "append", "delay": delay.String(), "for": lasts.String()})
 	if err != nil {
 		return err
 	}
@@ -103,21 +109,30 @@ func (w *world) slow(ctx context.Context, delay time.Duration) error {
 	return nil
 }
 
-// taken is how many rows the emulator has taken. Asking costs the services nothing.
+// taken is how many rows the emulator has taken.
 func (w *world) taken(ctx context.Context) (int64, error) {
+	s, err := w.stats(ctx)
+	return s.Rows, err
+}
+
+// stats is what the emulator has taken. Asking costs the services nothing.
+type stats struct {
+	Rows    int64 `json:"rows"`
+	Appends int64 `json:"appends"`
+}
+
+func (w *world) stats(ctx context.Context) (s stats, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats", http.NoBody)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
 	defer response.Body.Close()
-	var stats struct {
-		Rows int64 `json:"rows"`
-	}
-	return stats.Rows, json.NewDecoder(response.Body).Decode(&stats)
+	err = json.NewDecoder(response.Body).Decode(&s)
+	return s, err
 }
 
 // produce puts the next events into the topic, a second so many (0: flat out), and says how many bytes their values have.
@@ -158,7 +173,7 @@ func (r reading) allocated() Services {
 	return Services{r.ingest.Sum(name), r.writer.Sum(name)}
 }
 
-// stuck is how long nothing may settle before a run is given up.
+// stuck is the patience with a world in which BigQuery answers.
 const stuck = 30 * time.Second
 
 // awaitSettled polls until so many rows in all are settled, and returns the reading that shows them.
@@ -179,7 +194,7 @@ func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duratio
 			return r, nil
 		case n > last:
 			moved, last = time.Now(), n
-		case time.Since(moved) > stuck:
+		case time.Since(moved) > w.patience:
 			return r, w.stalled(last, rows)
 		}
 		if letters := r.ingest.Sum("waybill_ingest_dead_letters_total"); letters > 0 {
@@ -195,7 +210,7 @@ func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duratio
 
 func (w *world) stalled(got, want int64) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "nothing has settled for %v, %d of %d rows", stuck, got, want)
+	fmt.Fprintf(&text, "nothing has settled for %v, %d of %d rows", w.patience, got, want)
 	for _, p := range []*stack.Service{w.stack.Ingests[0], w.stack.Writers[0]} {
 		fmt.Fprintf(&text, "; the end of %s's log:\n%s\n", p.Name, stack.Tail(p.Log, 5))
 	}

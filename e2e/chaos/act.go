@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,6 +65,8 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.bigquery(ctx, d, map[string]any{"kind": "finalize_delay", "delay": d.Delay.String()})
 	case ClockJump:
 		return r.fault(ctx, "bigquery", map[string]any{"kind": "clock_jump", "delay": d.Jump.String()})
+	case RegistryErrors:
+		return r.fault(ctx, "registry", map[string]any{"status": http.StatusServiceUnavailable, "count": d.Times})
 	case ChangeSchema:
 		return r.changeSchema(ctx, d)
 	case HalfOpenLanes:
@@ -300,7 +303,7 @@ func (r *run) quiet(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.admin(ctx, http.MethodDelete, "kafka", "", nil, nil)
+	return errors.Join(r.admin(ctx, http.MethodDelete, "registry", "", nil, nil), r.admin(ctx, http.MethodDelete, "kafka", "", nil, nil))
 }
 
 // pause waits, or until ctx ends.

@@ -83,7 +83,8 @@ type run struct {
 	results results
 	began   time.Time
 
-	grown atomic.Bool // every ingest takes records with the new column
+	grown  atomic.Bool // every ingest takes records with the new column
+	framed atomic.Bool // the registry has the schema with the new column
 
 	gate    sync.RWMutex // held for writing while nothing can be produced
 	sandbox sync.RWMutex // held for writing while the sandbox is away
@@ -169,6 +170,9 @@ func (r *run) up(ctx context.Context) error {
 	if err := r.refuseRows(ctx); err != nil {
 		return err
 	}
+	if err := r.register(ctx, scanSchema, scanID); err != nil {
+		return err
+	}
 	for _, s := range r.always() {
 		if err := s.Start(); err != nil {
 			return err
@@ -196,8 +200,12 @@ func (r *run) disturb(ctx context.Context) error {
 	defer stop()
 	mix := events.Config{Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433, ContainerEvery: 50}
 	for _, t := range topics {
+		grown := &r.grown
+		if t.framed {
+			grown = &r.framed
+		}
 		r.loads = append(r.loads, &load{
-			seeds: []string{r.stack.Endpoints.Kafka}, topic: t, rate: r.config.Rate * t.share, mix: mix, gate: &r.gate, grown: &r.grown,
+			seeds: []string{r.stack.Endpoints.Kafka}, topic: t, rate: r.config.Rate * t.share, mix: mix, gate: &r.gate, grown: grown,
 		})
 	}
 	var producing, acting sync.WaitGroup

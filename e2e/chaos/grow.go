@@ -9,11 +9,16 @@ import (
 )
 
 // changeSchema adds a column to the orders' schema and restarts every ingest that runs, one after the other; the Storage Write API learns of
-// the tables' new column late. Records have the column once no ingest is left that would refuse it, as producers would do it.
+// the tables' new column late. Records have the column once no ingest is left that would refuse it, as producers would do it. Records that name
+// their schema have it from the beginning, when the registry does: the contract grows under the restarts.
 func (r *run) changeSchema(ctx context.Context, d Disturbance) error {
 	if err := r.bigquery(ctx, d, map[string]any{"kind": "schema_delay", "delay": "1500ms"}); err != nil {
 		return err
 	}
+	if err := r.register(ctx, grownScanSchema, grownScanID); err != nil {
+		return err
+	}
+	r.framed.Store(true)
 	if err := writeSchemas(r.config.Dir, true); err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ type load struct {
 	rate  float64
 	mix   events.Config
 	gate  *sync.RWMutex // held for writing while Kafka is away
-	grown *atomic.Bool  // all ingests know the new column
+	grown *atomic.Bool  // records have the new column
 
 	mu    sync.Mutex
 	sum   produce.Summary

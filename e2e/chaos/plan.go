@@ -13,29 +13,30 @@ type Kind string
 
 // Kinds of disturbance.
 const (
-	KillWriter    Kind = "kill writer"            // SIGKILL, back after For
-	KillIngest    Kind = "kill ingest"            // SIGKILL, back after For
-	StopWriter    Kind = "stop writer"            // SIGTERM, back after For
-	StopIngest    Kind = "stop ingest"            // SIGTERM, back after For
-	PauseWriter   Kind = "pause writer"           // SIGSTOP, SIGCONT after For
-	PauseIngest   Kind = "pause ingest"           // SIGSTOP beyond the session timeout, SIGCONT after For
-	ScaleWriters  Kind = "scale writers"          // one more, gone again after For
-	ScaleIngests  Kind = "scale ingests"          // one more, gone again after For
-	RollWriters   Kind = "roll writers"           // SIGTERM and start, one after the other
-	RollIngests   Kind = "roll ingests"           // SIGTERM and start, one after the other
-	MoveLeaders   Kind = "move leaders"           // each partition to the next broker
-	Coordinators  Kind = "rehash coordinators"    // groups to other brokers
-	KafkaErrors   Kind = "kafka errors"           // Times requests of kind Key answer Error
-	Restart       Kind = "restart sandbox"        // Kafka and BigQuery go together
-	LostReplies   Kind = "lost append replies"    // the rows are there, the answer is not
-	Aborted       Kind = "aborted"                // ABORTED inside and outside of the response
-	QuotaStorm    Kind = "quota storm"            // RESOURCE_EXHAUSTED from appends and creations
-	SlowAppends   Kind = "slow bigquery"          // appends answer late
-	SlowFinalize  Kind = "slow finalize"          // fences take effect late
-	HalfOpenLanes Kind = "half-open to writer"    // bytes between ingest and a writer vanish
-	HalfOpenSink  Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
-	ClockJump     Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
-	ChangeSchema  Kind = "change schema"          // one more column, once a run; ingests restart one after the other
+	KillWriter     Kind = "kill writer"            // SIGKILL, back after For
+	KillIngest     Kind = "kill ingest"            // SIGKILL, back after For
+	StopWriter     Kind = "stop writer"            // SIGTERM, back after For
+	StopIngest     Kind = "stop ingest"            // SIGTERM, back after For
+	PauseWriter    Kind = "pause writer"           // SIGSTOP, SIGCONT after For
+	PauseIngest    Kind = "pause ingest"           // SIGSTOP beyond the session timeout, SIGCONT after For
+	ScaleWriters   Kind = "scale writers"          // one more, gone again after For
+	ScaleIngests   Kind = "scale ingests"          // one more, gone again after For
+	RollWriters    Kind = "roll writers"           // SIGTERM and start, one after the other
+	RollIngests    Kind = "roll ingests"           // SIGTERM and start, one after the other
+	MoveLeaders    Kind = "move leaders"           // each partition to the next broker
+	Coordinators   Kind = "rehash coordinators"    // groups to other brokers
+	KafkaErrors    Kind = "kafka errors"           // Times requests of kind Key answer Error
+	Restart        Kind = "restart sandbox"        // Kafka and BigQuery go together
+	LostReplies    Kind = "lost append replies"    // the rows are there, the answer is not
+	Aborted        Kind = "aborted"                // ABORTED inside and outside of the response
+	QuotaStorm     Kind = "quota storm"            // RESOURCE_EXHAUSTED from appends and creations
+	SlowAppends    Kind = "slow bigquery"          // appends answer late
+	SlowFinalize   Kind = "slow finalize"          // fences take effect late
+	HalfOpenLanes  Kind = "half-open to writer"    // bytes between ingest and a writer vanish
+	HalfOpenSink   Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
+	ClockJump      Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
+	RegistryErrors Kind = "registry errors"        // Times questions are answered with 503
+	ChangeSchema   Kind = "change schema"          // one more column, once a run; ingests restart one after the other
 )
 
 // Kinds are all of them.
@@ -45,7 +46,7 @@ var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
 var stormKinds = []Kind{
 	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters, RollIngests,
 	MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends, SlowFinalize, HalfOpenLanes,
-	HalfOpenSink, ClockJump,
+	HalfOpenSink, ClockJump, RegistryErrors,
 }
 
 // Disturbance is one step of a plan.
@@ -59,7 +60,7 @@ type Disturbance struct {
 	Calm bool
 	// Probability is how many of the calls fail, for BigQuery's faults.
 	Probability float64
-	// Key, Error and Times are for KafkaErrors.
+	// Key, Error and Times are for KafkaErrors, Times for RegistryErrors too.
 	Key, Error string
 	Times      int
 	// Jump is for ClockJump, Delay for the slow ones.
@@ -75,6 +76,8 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" %d for %v", d.Target+1, d.For)
 	case KafkaErrors:
 		s += fmt.Sprintf(" %s %s x%d", d.Key, d.Error, d.Times)
+	case RegistryErrors:
+		s += fmt.Sprintf(" x%d", d.Times)
 	case LostReplies, Aborted, QuotaStorm:
 		s += fmt.Sprintf(" p=%.2f for %v", d.Probability, d.For)
 	case SlowAppends, SlowFinalize:
@@ -244,6 +247,8 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 	case KafkaErrors:
 		e := kafkaErrors[p.r.IntN(len(kafkaErrors))]
 		d.Key, d.Error, d.Times, d.For = e.key, e.err, 1+p.r.IntN(6), 0
+	case RegistryErrors:
+		d.Times, d.For = 1+p.r.IntN(6), 0
 	case LostReplies, Aborted, QuotaStorm:
 		d.Probability = 0.02 + 0.28*p.r.Float64()
 	case SlowAppends:

@@ -23,6 +23,8 @@ type topic struct {
 	event func(seed, index uint64, grown bool, dst []byte) events.Event
 	// grows says that the schema has one more column from the middle of the run on.
 	grows bool
+	// framed records name their schema: they have the column as soon as the registry has the schema.
+	framed bool
 	// want is what must become of the records.
 	want verify.Topic
 }
@@ -50,6 +52,9 @@ var topics = func() []topic {
 			Name: movementsTopic, Tables: []string{"waybill.arrivals", "waybill.departures", "waybill.movements_else"},
 			Types:  map[string]string{arrived: "waybill.arrivals", departed: "waybill.departures", "": "waybill.movements_else"},
 			Decode: decodeMovement, Payload: "payload",
+		}},
+		{name: scansTopic, partitions: 4, share: .25, event: scan, grows: true, framed: true, want: verify.Topic{
+			Name: scansTopic, Tables: []string{"waybill.scans"}, Decode: decodeScan, ID: "number", Payload: "payload",
 		}},
 	}
 }()
@@ -107,6 +112,15 @@ const contracts = `  - builtin: delivery.v6
     table: departures
     types: [` + departed + `]
     event_time: {field: timestamp, unit: ns}
+  - topic: ` + scansTopic + `
+    format: avro
+    framing: confluent
+    subject: ` + scansSubject + `
+    table: scans
+    types: [` + scanned + `]
+    event_id: number
+    event_time: {field: timestamp, unit: ns}
+    evolution: additive
 `
 
 const (

@@ -24,6 +24,8 @@ type Process struct {
 	Env []string
 	// Log is the file that standard output and error are appended to.
 	Log string
+	// CPUs are the processors that it may use, and its number of them for Go; empty leaves it all. Linux alone can do that.
+	CPUs []int
 
 	mu   sync.Mutex
 	cmd  *exec.Cmd
@@ -51,7 +53,10 @@ func (p *Process) Start() error {
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = ownGroup()
-	if err := cmd.Start(); err != nil {
+	if len(p.CPUs) > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", len(p.CPUs)))
+	}
+	if err := startOn(p.CPUs, cmd.Start); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("start %s: there is no %s: `make build` makes it, and --bin says where it is", p.Name, p.Path)
 		}

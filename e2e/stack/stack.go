@@ -169,6 +169,12 @@ func (s *Stack) service(kind string, i int, grpc, admin string) *Service {
 	return &Service{Process: s.process(name, kind, []string{"serve", "--config", config}), GRPC: grpc, Admin: admin, Config: config}
 }
 
+// Rejoin makes the ingests that are started from now on members of another group, which has read nothing.
+func (s *Stack) Rejoin(group string) error {
+	s.Config.Group = group
+	return s.writeConfigs()
+}
+
 // Up starts everything and returns when every process says that it is ready.
 func (s *Stack) Up(ctx context.Context) error {
 	if err := s.UpSandbox(ctx); err != nil {

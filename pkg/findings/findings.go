@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/pkg/terminal"
 )
 
 // State is how a finding turned out.
@@ -46,8 +48,12 @@ type Finding struct {
 	Remedy string
 }
 
-// Print writes the findings as a table with a summary behind it, and tells whether any failed.
+// Print writes the findings as a table with a summary behind it, within the terminal that w is, and tells whether any failed.
 func Print(w io.Writer, findings []Finding) (failed bool) {
+	return printWithin(w, terminal.Width(w), findings)
+}
+
+func printWithin(w io.Writer, columns int, findings []Finding) (failed bool) {
 	width := 0
 	counts := map[State]int{}
 	for _, f := range findings {
@@ -58,18 +64,13 @@ func Print(w io.Writer, findings []Finding) (failed bool) {
 	var out strings.Builder
 	for _, f := range findings {
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(f.What))
-		line := fmt.Sprintf("%-*s%s%s  %s", len(indent), f.State, f.What, pad, continued(f.Detail, len(indent)+width+2))
+		line := fmt.Sprintf("%-*s%s%s  %s", len(indent), f.State, f.What, pad, terminal.Hang(strings.TrimSpace(f.Detail), len(indent)+width+2, columns))
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 		if f.Remedy != "" && f.State != OK {
-			out.WriteString(strings.Repeat(" ", len(indent)+width+2) + "-> " + continued(f.Remedy, len(indent)+width+5) + "\n")
+			out.WriteString(strings.Repeat(" ", len(indent)+width+2) + "-> " + terminal.Hang(strings.TrimSpace(f.Remedy), len(indent)+width+5, columns) + "\n")
 		}
 	}
 	fmt.Fprintf(&out, "\n%d ok, %d to look at, %d failed\n", counts[OK], counts[Warn], counts[Fail])
 	io.WriteString(w, out.String()) //nolint:errcheck // Nothing is left to tell a reader who went away; the result is in the exit code.
 	return counts[Fail] > 0
-}
-
-// continued indents the second and later lines of a text.
-func continued(text string, indent int) string {
-	return strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n"+strings.Repeat(" ", indent))
 }

@@ -36,3 +36,21 @@ ok    metrics
 		t.Error("a warning was reported as failed")
 	}
 }
+
+// On a terminal a long detail goes on below itself.
+func TestPrintOnATerminal(t *testing.T) {
+	var out strings.Builder
+	printWithin(&out, 50, []Finding{
+		{What: "brokers", State: Fail, Detail: "no broker answers: connection refused, again and again", Remedy: "start the brokers, or correct kafka.brokers"},
+	})
+	want := `FAIL  brokers  no broker answers: connection
+               refused, again and again
+               -> start the brokers, or correct
+                  kafka.brokers
+
+0 ok, 0 to look at, 1 failed
+`
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -7,6 +7,7 @@
 package memory
 
 import (
+	"math"
 	"os"
 	"runtime/debug"
 	"sync"
@@ -44,6 +45,15 @@ func Apply(budget int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(soft(budget, Limit))
 	}
+}
+
+// TooLarge tells whether a process with a budget takes more than its container has: need and limit are bytes.
+func TooLarge(budget int64) (need, limit int64, tooLarge bool) { return tooMuch(budget, Limit) }
+
+func tooMuch(budget int64, limit func() (int64, bool)) (need, most int64, tooLarge bool) {
+	most, ok := limit()
+	need = 2*min(budget, math.MaxInt64/4) + base
+	return need, most, ok && need > most
 }
 
 func soft(budget int64, limit func() (int64, bool)) int64 {

@@ -71,3 +71,21 @@ func TestWhatFollowsFromALimit(t *testing.T) {
 		}
 	}
 }
+
+func TestTooMuch(t *testing.T) {
+	const mib = 1 << 20
+	for _, c := range []struct {
+		budget, limit, need int64
+		tooMuch             bool
+	}{
+		{96 * mib, 256 * mib, 256 * mib, false},
+		{97 * mib, 256 * mib, 258 * mib, true},
+		{1 << 40, 0, 2<<40 + 64*mib, false}, // no limit
+		{1 << 62, 256 * mib, 1<<62 + 64*mib - 2, true},
+	} {
+		need, limit, tooMuch := tooMuch(c.budget, func() (int64, bool) { return c.limit, c.limit > 0 })
+		if need != c.need || limit != c.limit || tooMuch != c.tooMuch {
+			t.Errorf("%d of %d: needs %d, %v", c.budget, limit, need, tooMuch)
+		}
+	}
+}

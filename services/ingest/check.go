@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
@@ -24,6 +25,7 @@ import (
 // changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
 	found, schemas := checkRegistry(ctx, &c)
+	found = append(c.doubts(), found...)
 	defer schemas.close()
 	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
@@ -45,6 +47,23 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	defer cancel()
 	found = append(found, source.Check(kafka, c.source(), topicsOf(set))...)
 	return append(found, checkWriters(ctx, c.Writer)...)
+}
+
+// doubts are values that work and are hardly meant.
+func (c *Config) doubts() (found []findings.Finding) {
+	if c.Kafka.SASL.Mechanism == source.SASLPlain && !c.Kafka.TLS.Enable {
+		found = append(found, findings.Finding{
+			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear", Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
+		})
+	}
+	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size()); tooLarge {
+		found = append(found, findings.Finding{
+			What: "memory.budget", State: findings.Warn,
+			Detail: fmt.Sprintf("the process takes about %d MiB with it, and the container has %d", need>>20, limit>>20),
+			Remedy: "leave memory.budget out, or raise the container's limit",
+		})
+	}
+	return found
 }
 
 func compiled(what string, t *contract.Topic) findings.Finding {

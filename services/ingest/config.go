@@ -51,15 +51,17 @@ type Batch struct {
 
 // Check reports values out of bounds.
 func (b Batch) Check(report func(key, message, remedy string)) {
-	if b.Bytes <= 0 {
-		report("bytes", "is not positive", "write a size such as 1MiB")
+	if b.Bytes < 1<<10 {
+		report("bytes", fmt.Sprintf("%s is too small for a batch", b.Bytes), "write 1KiB or more; 1MiB is right for most")
 	}
 	if b.Rows <= 0 || b.Rows > lanewire.MaxRows {
 		report("rows", fmt.Sprintf("is not within 1 and %d", lanewire.MaxRows), "write a number such as 10000")
 	}
-	if b.Linger < 0 {
-		report("linger", "is negative", "write 0s to wait for nothing, or a time such as 50ms")
-	}
+	lingerBounds.Check(report, "linger", b.Linger)
+}
+
+var lingerBounds = config.Bounds{
+	Most: time.Minute, Long: "rows would be in BigQuery as much later", Right: 50 * time.Millisecond,
 }
 
 // Window bounds what one lane has sent and not settled.
@@ -70,11 +72,11 @@ type Window struct {
 
 // Check reports values out of bounds.
 func (w Window) Check(report func(key, message, remedy string)) {
-	if w.Bytes <= 0 {
-		report("bytes", "is not positive", "write a size such as 16MiB")
+	if w.Bytes <= 0 || w.Bytes > 1<<30 {
+		report("bytes", fmt.Sprintf("%s is out of range", w.Bytes), "write batch.bytes or more, and 1GiB at most; 16MiB is right for most")
 	}
-	if w.Batches <= 0 {
-		report("batches", "is not positive", "write a number such as 32")
+	if w.Batches <= 0 || w.Batches > 1<<16 {
+		report("batches", fmt.Sprintf("%d is out of range", w.Batches), "write 1 to 65536; 32 is right for most")
 	}
 }
 
@@ -129,12 +131,8 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 	entries := c.Contracts
 	var fromDir error
 	if c.ContractsDir != "" {
-		dir := c.ContractsDir
-		if !filepath.IsAbs(dir) {
-			dir = filepath.Join(c.Dir, dir)
-		}
 		var more []contract.Config
-		more, fromDir = contract.LoadDir(dir)
+		more, fromDir = contract.LoadDir(c.contractsDir())
 		if p, ok := c.registryProblem(more); ok {
 			fromDir = config.Merge("", fromDir, config.Problems{p})
 		}
@@ -148,6 +146,27 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 		return nil, all
 	}
 	return set, nil
+}
+
+// needRegistry says whether any contract has a subject or framing. The error is config.Problems.
+func (c *Config) needRegistry() (bool, error) {
+	entries := c.Contracts
+	if c.ContractsDir != "" {
+		more, err := contract.LoadDir(c.contractsDir())
+		if err != nil {
+			return false, err
+		}
+		entries = slices.Concat(entries, more)
+	}
+	return slices.ContainsFunc(entries, func(e contract.Config) bool { return e.NeedsRegistry() }), nil
+}
+
+// contractsDir is the folder of contracts, relative to that of the configuration file.
+func (c *Config) contractsDir() string {
+	if filepath.IsAbs(c.ContractsDir) {
+		return c.ContractsDir
+	}
+	return filepath.Join(c.Dir, c.ContractsDir)
 }
 
 // registryProblem says that entries need a schema registry and there is none.
@@ -167,6 +186,15 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if int64(c.Batch.Bytes) > c.Memory.Size()/4 {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
 	}
+	if c.Window.Bytes > 0 && c.Window.Bytes < c.Batch.Bytes {
+		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes), "write a few times batch.bytes; 16MiB is right for most")
+	}
+	for i := range c.Contracts {
+		if name := c.Contracts[i].Topic; len(name) <= maxTopic && len(name)+len(c.DeadLetter.Suffix) > maxTopic {
+			report("dead_letter.suffix", fmt.Sprintf("the dead-letter topic of %s would have a name of more than %d characters", name, maxTopic), "write a shorter suffix")
+			break
+		}
+	}
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)
 	}
@@ -175,10 +203,13 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(l.key, err.Error(), "write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces")
 		}
 	}
-	if c.GRPC.Listen == c.Admin.Listen {
-		report("admin.listen", "is the address of grpc.listen", "give each its own port")
+	if config.SamePort(c.GRPC.Listen, c.Admin.Listen) {
+		report("admin.listen", "is the port of grpc.listen", "give each its own port")
 	}
 }
+
+// maxTopic is how long the name of a topic may be, in characters (Kafka, Topic.MAX_NAME_LENGTH).
+const maxTopic = 249
 
 func listenable(address string) error {
 	_, port, err := net.SplitHostPort(address)

@@ -34,11 +34,16 @@ type Contracts struct {
 // OpenContracts compiles the contracts of a configuration. The error is config.Problems, or a schema registry that does not answer. Close them
 // at the end.
 func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
+	if needed, err := c.needRegistry(); err != nil {
+		return nil, err
+	} else if !needed {
+		c.Registry.URLs = nil // nobody would ask it
+	}
 	found, schemas := checkRegistry(ctx, &c)
 	for _, f := range found {
 		if f.State == findings.Fail {
 			schemas.close()
-			return nil, fmt.Errorf("the schema registry does not answer: %s", f.Detail)
+			return nil, fmt.Errorf("the schema registry does not answer: %s\n    %s", f.Detail, f.Remedy)
 		}
 	}
 	set, err := c.contracts(ctx, schemas.env)
@@ -55,8 +60,7 @@ func (c *Contracts) Close() { c.schemas.close() }
 // List lists the contracts.
 func (c *Contracts) List() []Contract { return c.set.Entries() }
 
-// Choice says which contract a sample is for: by its name, or by topic and type as a record is routed. A topic tells apart contracts of one
-// name.
+// Choice says which contract a sample is for: by its name, or by topic and type as a record is routed.
 type Choice struct{ Contract, Topic, Type string }
 
 // Reader turns samples into rows of one contract.
@@ -89,15 +93,13 @@ func (c *Contracts) Reader(choice Choice) (*Reader, error) {
 	if len(found) != 1 {
 		var names []string
 		for _, e := range all {
-			if name := fmt.Sprintf("%s (%s)", e.Name, topicOf(&e)); !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+			names = append(names, fmt.Sprintf("\n    %s, of %s", e.Name, topicOf(&e)))
 		}
 		reason := "more than one contract may be meant"
 		if len(found) == 0 {
 			reason = fmt.Sprintf("there is no contract %s", choice.Contract)
 		}
-		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of %s", reason, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason, strings.Join(names, ""))
 	}
 	row, err := newRowPrinter(found[0].Route)
 	if err != nil {
@@ -161,7 +163,7 @@ type TableDiff struct {
 // mostRoutes is how many tables one call compares (tables.proto).
 const mostRoutes = 1000
 
-// Diff asks a writer to compare the tables of all contracts with their rows. It changes nothing.
+// Diff asks a writer to compare the tables of all contracts, those of unknown types included, with their rows. It changes nothing.
 func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
 	conn, err := c.config.Writer.dial(nil)
 	if err != nil {
@@ -169,7 +171,7 @@ func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
 	}
 	defer conn.Close()
 	var found []TableDiff
-	for entries := range slices.Chunk(c.List(), mostRoutes) {
+	for entries := range slices.Chunk(slices.Concat(c.List(), c.set.Unknown()), mostRoutes) {
 		req := &lanev1.DiffRequest{}
 		for i := range entries {
 			req.Routes = append(req.Routes, entries[i].Route)
@@ -179,7 +181,11 @@ func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
 		case status.Code(err) == codes.Unimplemented:
 			return nil, fmt.Errorf("the writer cannot compare tables: it is older than this ingest, or no writer")
 		case err != nil:
-			return nil, fmt.Errorf("the writer: %s (%s)", status.Convert(err).Message(), status.Code(err))
+			remedy := ""
+			if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
+				remedy = "\n    `ingest check` tells whether a writer answers, `writer check` there whether BigQuery does"
+			}
+			return nil, fmt.Errorf("the writer: %s (%s)%s", status.Convert(err).Message(), status.Code(err), remedy)
 		case len(resp.GetTables()) != len(entries):
 			return nil, fmt.Errorf("the writer compared %d of %d tables", len(resp.GetTables()), len(entries))
 		}

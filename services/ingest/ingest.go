@@ -132,7 +132,7 @@ func (e *Env) listen(ctx context.Context, c *Config) error {
 		}
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", l.key, err))
+			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or write another address", l.key, err))
 			continue
 		}
 		*l.into = listener

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -47,20 +48,20 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	switch {
 	case w.Target == "" && len(w.Endpoints) == 0:
 		report("target", "no writer is named", "write target: dns:///host:port, or a list of endpoints")
+	case w.Target != "" && len(w.Endpoints) == 0 && !dialable(w.Target):
+		report("target", fmt.Sprintf("%q is no gRPC target with a port", w.Target), "write dns:///host:port")
 	case w.Target != "" && len(w.Endpoints) > 0:
 		report("endpoints", "target and endpoints are both set", "keep the one that names your writers")
 	}
 	for i, e := range w.Endpoints {
-		if _, _, err := net.SplitHostPort(e); err != nil {
+		if host, port, err := net.SplitHostPort(e); err != nil || host == "" || port == "" {
 			report(fmt.Sprintf("endpoints[%d]", i), fmt.Sprintf("%q is not an address", e), "write host:port")
 		}
 	}
-	if w.Keepalive.Std() < 10*time.Second {
-		report("keepalive", "is too short", "write 10s or more: servers close connections that are probed more often")
-	}
+	keepaliveBounds.Check(report, "keepalive", w.Keepalive)
 	if !w.TLS.Enable {
-		if w.TLS.CA != "" || w.TLS.Cert != "" || w.TLS.Key != "" {
-			report("tls.enable", "is false while certificates are set", "set it to true, or remove the certificates")
+		if w.TLS != (WriterTLS{}) {
+			report("tls.enable", "is false while other keys of tls are set", "set it to true, or remove them")
 		}
 		return
 	}
@@ -69,6 +70,24 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	} else if _, err := w.TLS.config(); err != nil {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
+}
+
+var keepaliveBounds = config.Bounds{
+	Least: 10 * time.Second, Short: "servers close connections that are probed more often",
+	Most: 10 * time.Minute, Long: "lanes hang for as long at a writer that is gone", Right: 30 * time.Second,
+}
+
+// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes are left to gRPC.
+func dialable(target string) bool {
+	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" && (strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {
+		return scheme != "http" && scheme != "https"
+	}
+	address := strings.TrimPrefix(target, "dns:")
+	if authority, ok := strings.CutPrefix(address, "//"); ok {
+		_, address, _ = strings.Cut(authority, "/")
+	}
+	host, port, err := net.SplitHostPort(address)
+	return err == nil && host != "" && port != ""
 }
 
 func (t *WriterTLS) config() (*tls.Config, error) {

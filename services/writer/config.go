@@ -101,12 +101,13 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			report(l.key, err.Error(), "write host:port, for example 127.0.0.1:7070, or :7070 for all interfaces")
 		}
 	}
-	if c.GRPC.Listen == c.Admin.Listen {
-		report("admin.listen", "is the address of grpc.listen", "give each its own port")
+	if config.SamePort(c.GRPC.Listen, c.Admin.Listen) {
+		report("admin.listen", "is the port of grpc.listen", "give each its own port")
 	}
 	if _, err := c.GRPC.TLS.server(); err != nil {
 		report("grpc.tls", err.Error(), "name the PEM files of certificate and key, both or neither")
 	}
+	drainBounds.Check(report, "drain_timeout", c.DrainTimeout)
 	if c.Limits.BlockBytes > c.BigQuery.RequestBytes {
 		report("limits.block_bytes", fmt.Sprintf("is more than bigquery.request_bytes, %s", c.BigQuery.RequestBytes),
 			"write at most that: a block goes in one request")
@@ -114,6 +115,10 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Memory.Size() < 2*int64(min(c.Limits.BlockBytes, maxBlock)) {
 		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())), "write 32MiB or more")
 	}
+}
+
+var drainBounds = config.Bounds{
+	Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: time.Hour, Long: "nothing that stops the process waits for it", Right: 30 * time.Second,
 }
 
 // Check implements config.Checker.

@@ -107,7 +107,7 @@ func (e *Env) listen(ctx context.Context, c *Config) error {
 		if *l.into == nil {
 			listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
 			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", l.key, err))
+				errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or write another address", l.key, err))
 				continue
 			}
 			*l.into = listener

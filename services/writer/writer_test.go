@@ -93,6 +93,36 @@ func TestEveryProblemAtOnce(t *testing.T) {
 	}
 }
 
+// Values that parse and could not work, or hardly be meant; and those at the bounds, which do.
+func TestValuesThatCannotWork(t *testing.T) {
+	for text, want := range map[string]string{
+		"drain_timeout: 0s":                                "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n    write 1s to 1h; 30s is right for most",
+		"drain_timeout: 1s":                                "",
+		"drain_timeout: 2h":                                "drain_timeout: 2h is too long",
+		"admin: {listen: ':7070'}":                         "admin.listen: is the port of grpc.listen",
+		"bigquery: {append_timeout: 10ms, BIG}":            "bigquery.append_timeout: 10ms is too short",
+		"bigquery: {append_timeout: 1h, BIG}":              "bigquery.append_timeout: 1h is too long",
+		"bigquery: {append_timeout: 10m, BIG}":             "",
+		"bigquery: {create_streams_per_second: 1e-6, BIG}": "bigquery.create_streams_per_second: 1e-06 is not a useful rate",
+		"bigquery: {location: 'europe west3', BIG}":        `bigquery.location: "europe west3" is no location`,
+		"bigquery: {location: europe-west3, BIG}":          "",
+	} {
+		const big = "project: test-project, dataset: d"
+		if text = strings.ReplaceAll(text, "BIG", big); !strings.HasPrefix(text, "bigquery") {
+			text += "\nbigquery: {" + big + "}"
+		}
+		path := t.TempDir() + "/writer.yaml"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path)
+		var problems config.Problems
+		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), want) || problems[0].Line == 0) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
+	}
+}
+
 // start runs a writer whose BigQuery is away, and returns its connection, a way to stop it, and what Run returned.
 func start(t *testing.T) (*grpc.ClientConn, context.CancelFunc, chan error) {
 	t.Helper()

@@ -14,6 +14,8 @@ type command struct {
 	Run     runCmd     `cmd:"" default:"withargs" help:"Measure: rows, processor time, memory and latency, beside the floor. Writes bench.json. The default."`
 	Compare compareCmd `cmd:"" help:"Compare two reports of one machine."`
 	Linger  lingerCmd  `cmd:"" help:"Batches and latency at 1, 10 and 100 % load: how the linger adapts."`
+	Memory  memoryCmd  `cmd:"" help:"The most memory that each service has, also with many lanes and while BigQuery answers nothing. Writes memory.json."`
+	Cores   coresCmd   `cmd:"" help:"Throughput of the services on several cores against one, the sandbox's work apart. Writes cores.json. Linux."`
 	Scale   scaleCmd   `cmd:"" help:"What many partitions and a large load need, by the costs in a report."`
 }
 

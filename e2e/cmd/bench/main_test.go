@@ -35,6 +35,12 @@ func TestCommandLine(t *testing.T) {
 	if c, name, err := parse(t, "scale", "--gb=2.5", "--region=single"); err != nil || name != "scale" || c.Scale.GB != 2.5 || c.Scale.Partitions != 1000 {
 		t.Errorf("%q, %v: %+v", name, err, c.Scale)
 	}
+	if c, name, err := parse(t, "memory", "--case=stock-8,v6-8-stall", "--stall=5m"); err != nil || name != "memory" || len(c.Memory.Case) != 2 || c.Memory.Stall != 5*time.Minute {
+		t.Errorf("%q, %v: %+v", name, err, c.Memory)
+	}
+	if c, name, err := parse(t, "cores", "--slice=2ms,0s"); err != nil || name != "cores" || !slices.Equal(c.Cores.Slice, []time.Duration{2 * time.Millisecond, 0}) || !slices.Equal(c.Cores.Lanes, []int{8, 16}) {
+		t.Errorf("%q, %v: %+v", name, err, c.Cores)
+	}
 	for _, wrong := range [][]string{{"--matrix=some"}, {"--lanes=many"}, {"scale", "--region=moon"}, {"compare", "one.json"}, {"linger", "--lanes=1,8"}} {
 		if _, _, err := parse(t, wrong...); err == nil {
 			t.Errorf("%q is taken", wrong)

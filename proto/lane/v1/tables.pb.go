@@ -37,6 +37,9 @@ const (
 	DifferenceKind_DIFFERENCE_KIND_TYPE DifferenceKind = 3
 	// The table has a column that the rows do not. It stays null.
 	DifferenceKind_DIFFERENCE_KIND_EXTRA DifferenceKind = 4
+	// The column has room for fewer digits than the rows may have. No evolution changes that: BigQuery would round the digits behind the point
+	// away, so rows of this table are refused.
+	DifferenceKind_DIFFERENCE_KIND_NARROWER DifferenceKind = 5
 )
 
 // Enum value maps for DifferenceKind.
@@ -47,6 +50,7 @@ var (
 		2: "DIFFERENCE_KIND_REQUIRED",
 		3: "DIFFERENCE_KIND_TYPE",
 		4: "DIFFERENCE_KIND_EXTRA",
+		5: "DIFFERENCE_KIND_NARROWER",
 	}
 	DifferenceKind_value = map[string]int32{
 		"DIFFERENCE_KIND_UNSPECIFIED": 0,
@@ -54,6 +58,7 @@ var (
 		"DIFFERENCE_KIND_REQUIRED":    2,
 		"DIFFERENCE_KIND_TYPE":        3,
 		"DIFFERENCE_KIND_EXTRA":       4,
+		"DIFFERENCE_KIND_NARROWER":    5,
 	}
 )
 
@@ -341,13 +346,14 @@ const file_lane_v1_tables_proto_rawDesc = "" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x12+\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x17.lane.v1.DifferenceKindR\x04kind\x12\x12\n" +
 	"\x04have\x18\x03 \x01(\tR\x04have\x12\x12\n" +
-	"\x04want\x18\x04 \x01(\tR\x04want*\xa1\x01\n" +
+	"\x04want\x18\x04 \x01(\tR\x04want*\xbf\x01\n" +
 	"\x0eDifferenceKind\x12\x1f\n" +
 	"\x1bDIFFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DIFFERENCE_KIND_MISSING\x10\x01\x12\x1c\n" +
 	"\x18DIFFERENCE_KIND_REQUIRED\x10\x02\x12\x18\n" +
 	"\x14DIFFERENCE_KIND_TYPE\x10\x03\x12\x19\n" +
-	"\x15DIFFERENCE_KIND_EXTRA\x10\x042C\n" +
+	"\x15DIFFERENCE_KIND_EXTRA\x10\x04\x12\x1c\n" +
+	"\x18DIFFERENCE_KIND_NARROWER\x10\x052C\n" +
 	"\fTableService\x123\n" +
 	"\x04Diff\x12\x14.lane.v1.DiffRequest\x1a\x15.lane.v1.DiffResponseB6Z4github.com/waybill-data/waybill/proto/lane/v1;lanev1b\x06proto3"
 

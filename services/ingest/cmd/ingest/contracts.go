@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
@@ -35,9 +36,10 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer contracts.Close()
-	t := newTable(std.Out, terminalWidth(std.Out), nil, "topic", "contract", "types", "format", "schema", "table", "policies")
+	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table", "policies")
+	t.folds = true
 	for _, e := range contracts.List() {
-		t.add(topic(&e), e.Name, typeList(e.Types), e.Format, schema(&e), e.Table, policies(&e))
+		t.add(topic(&e), e.Name, typeList(e.Types), format(&e), schema(&e), e.Table, policies(&e))
 	}
 	t.flush()
 	return nil
@@ -51,11 +53,21 @@ func topic(e *ingest.Contract) string {
 	return e.Topic
 }
 
+// format is the entry's format, and what stands before the payload.
+func format(e *ingest.Contract) string {
+	if e.Framing == "none" {
+		return e.Format
+	}
+	return e.Format + ", " + e.Framing
+}
+
 // schema is where the entry's columns come from.
 func schema(e *ingest.Contract) string {
 	switch {
 	case e.Builtin != "":
 		return "built in"
+	case e.Subject != "":
+		return "subject " + strings.TrimSuffix(strings.TrimSpace(e.Subject+" "+e.SubjectVersion), " latest")
 	case e.Message != "":
 		return e.Schema + " " + e.Message
 	case e.Schema != "":
@@ -83,7 +95,10 @@ func policies(e *ingest.Contract) string {
 		{"unknown fields", e.UnknownFields, ""},
 		{"key", e.Key, "keep"},
 	} {
-		if p.value != p.usual {
+		switch {
+		case p.name == "unknown types" && e.UnknownTable != "":
+			said = append(said, "unknown types to "+e.UnknownTable)
+		case p.value != p.usual:
 			said = append(said, p.name+" "+strings.ReplaceAll(p.value, "_", " "))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/terminal"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -61,14 +62,15 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 
 // print prints the tables, then the columns of those that differ, and tells whether any is refused.
 func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refused bool) {
-	width := terminalWidth(out)
-	tables := newTable(out, width, nil, "table", "topic", "contract", "evolution", "verdict")
+	width := terminal.Width(out)
+	tables := newTable(out, width, nil, "table", "contract", "evolution", "verdict")
+	tables.folds = true
 	counts := map[string]int{}
 	for i := range diffs {
 		d := &diffs[i]
 		v := verdict(d)
 		counts[v]++
-		tables.add(d.Diff.GetTable(), topic(&d.Contract), d.Contract.Name, d.Contract.Evolution, v+summary(d))
+		tables.add(d.Diff.GetTable(), d.Contract.Name, d.Contract.Evolution, v+summary(d))
 	}
 	tables.flush()
 	for i := range diffs {
@@ -89,15 +91,22 @@ func verdict(d *ingest.TableDiff) string {
 		switch difference.GetKind() {
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
-			if d.Contract.Evolution != "additive" {
+			switch {
+			case d.Contract.Evolution == "additive":
+				v = verdictColumns
+			case !runs(difference):
 				return verdictRefused
 			}
-			v = verdictColumns
 		default:
 			return verdictRefused
 		}
 	}
 	return v
+}
+
+// runs says that a REQUIRED column does not stop the lane without evolution: the rows have it, and most may have a value.
+func runs(d *lanev1.Difference) bool {
+	return d.GetKind() == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.GetWant() != ""
 }
 
 // summary counts the differences.
@@ -112,8 +121,9 @@ func summary(d *ingest.TableDiff) string {
 		what string
 	}{
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, "of another type"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, "too narrow"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, "missing"},
-		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, "to relax"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, pick(d.Contract.Evolution == "additive", "to relax", "REQUIRED")},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, "only in the table"},
 	} {
 		if counts[k.kind] > 0 {
@@ -132,6 +142,7 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 		return
 	}
 	t := newTable(out, width, nil, "column", "table has", "rows have", "what happens")
+	t.folds = true
 	additive := d.Contract.Evolution == "additive"
 	some := false
 	for _, difference := range d.Diff.GetDifferences() {
@@ -145,7 +156,10 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
 			what = pick(additive, "added", "refused: add the column, or set evolution: additive")
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
-			what = pick(additive, "relaxed to NULLABLE", "refused: relax the column, or set evolution: additive")
+			what = pick(additive, "relaxed to NULLABLE",
+				pick(runs(difference), "rows without a value are refused, one by one", "refused: relax the column, or set evolution: additive"))
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
+			what = "refused: widen the column, or ask for no more digits with columns:"
 		default:
 			what = "refused: no evolution changes a type; use another table or column"
 		}

@@ -97,7 +97,7 @@ func (c *contractsTestCmd) samples(name string) ([]given, error) {
 		all, err = os.ReadFile(name)
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read samples: %w; name files that hold payloads, or - for standard input", err)
 	}
 	if !c.Lines {
 		return []given{c.sample(name, all)}, nil

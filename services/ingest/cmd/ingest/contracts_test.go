@@ -149,7 +149,7 @@ func TestContractsTest(t *testing.T) {
 		"hex":         {[]string{"--contract", "order", "--hex", file("order.hex", "04 61 62\n02 02 00\n")}, 0, []string{`"id": "ab"`}, []string{"1 row, 0 failures"}},
 		"base64":      {[]string{"--contract", "order", "--base64", "--lines", file("order.b64", "BGFiAgIA\nBGFiAgIA\n")}, 0, []string{`"id": "ab"`}, []string{"2 rows, 0 failures"}},
 		"no hex":      {[]string{"--contract", "order", "--hex", order}, 1, nil, []string{"order.bin: it is not hex"}},
-		"no contract": {[]string{"--contract", "nope", order}, 1, nil, []string{"there is no contract nope", "order (topic orders)", `raw (topics raw\..*)`}},
+		"no contract": {[]string{"--contract", "nope", order}, 1, nil, []string{"there is no contract nope", "\n    order, of topic orders", `raw, of topics raw\..*`}},
 		"any":         {[]string{order}, 1, nil, []string{"more than one contract"}},
 		"no topic":    {[]string{"--topic", "nope", order}, 1, nil, []string{"no contract is for the topic nope"}},
 		"no type":     {[]string{"--topic", "orders", "--type", "b", order}, 1, nil, []string{`item_type_name is "b"`}},
@@ -202,6 +202,8 @@ func TestContractsDiff(t *testing.T) {
 	missing := &lanev1.Difference{Column: "payload.note", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"}
 	required := &lanev1.Difference{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"}
 	other := &lanev1.Difference{Column: "payload.day", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "INTEGER", Want: "DATE"}
+	narrow := &lanev1.Difference{Column: "payload.total", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, Have: "NUMERIC(10, 2)", Want: "NUMERIC(12, 4)"}
+	only := &lanev1.Difference{Column: "must", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING"}
 	extra := &lanev1.Difference{Column: "old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "STRING"}
 	for name, tt := range map[string]struct {
 		args []string
@@ -221,10 +223,10 @@ func TestContractsDiff(t *testing.T) {
 				}
 				return d, nil
 			},
-			out: `  table                      topic                             contract  evolution  verdict
-  p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   columns to add (1 missing, 1 to relax)
-  p.d.orders                 orders                            order     off        fits (1 only in the table)
-  p.d.raw                    /raw\..*/                         raw       off        will be created
+			out: `  table                      contract  evolution  verdict
+  p.d.physical_stock_events  stock.v1  additive   columns to add (1 missing, 1 to relax)
+  p.d.orders                 order     off        fits (1 only in the table)
+  p.d.raw                    raw       off        will be created
 
 p.d.physical_stock_events
   column        table has        rows have  what happens
@@ -246,10 +248,10 @@ p.d.physical_stock_events
 				}
 				return d, nil
 			},
-			out: `  table                      topic                             contract  evolution  verdict
-  p.d.physical_stock_events  sms_physical_stock_updated_topic  stock.v1  additive   REFUSED (1 of another type, 1 missing)
-  p.d.orders                 orders                            order     off        REFUSED (1 missing, 1 only in the table)
-  p.d.raw                    /raw\..*/                         raw       off        fits
+			out: `  table                      contract  evolution  verdict
+  p.d.physical_stock_events  stock.v1  additive   REFUSED (1 of another type, 1 missing)
+  p.d.orders                 order     off        REFUSED (1 missing, 1 only in the table)
+  p.d.raw                    raw       off        fits
 
 p.d.physical_stock_events
   column        table has  rows have  what happens
@@ -260,6 +262,41 @@ p.d.orders
   column        table has  rows have  what happens
   payload.note  -          STRING     refused: add the column, or set evolution: additive
   old           STRING     -          stays null
+
+3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
+`,
+		},
+		"without evolution": {
+			code: 1,
+			diff: func(r *lanev1.Route) (*lanev1.TableDiff, error) {
+				d := &lanev1.TableDiff{Table: "p.d." + r.GetTable(), Exists: true}
+				switch r.GetTable() {
+				case "physical_stock_events":
+					d.Differences = []*lanev1.Difference{narrow}
+				case "orders":
+					d.Differences = []*lanev1.Difference{required}
+				case "raw":
+					d.Differences = []*lanev1.Difference{required, only}
+				}
+				return d, nil
+			},
+			out: `  table                      contract  evolution  verdict
+  p.d.physical_stock_events  stock.v1  additive   REFUSED (1 too narrow)
+  p.d.orders                 order     off        fits (1 REQUIRED)
+  p.d.raw                    raw       off        REFUSED (2 REQUIRED)
+
+p.d.physical_stock_events
+  column         table has       rows have       what happens
+  payload.total  NUMERIC(10, 2)  NUMERIC(12, 4)  refused: widen the column, or ask for no more digits with columns:
+
+p.d.orders
+  column      table has        rows have  what happens
+  payload.id  REQUIRED STRING  STRING     rows without a value are refused, one by one
+
+p.d.raw
+  column      table has        rows have  what happens
+  payload.id  REQUIRED STRING  STRING     rows without a value are refused, one by one
+  must        REQUIRED STRING  -          refused: relax the column, or set evolution: additive
 
 3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
 `,
@@ -278,5 +315,54 @@ p.d.orders
 				t.Errorf("exit status %d\n%s%s", code, out, errs)
 			}
 		})
+	}
+}
+
+// The table of unknown types can stop a lane as any other one, so it is compared too.
+func TestContractsDiffOfUnknownTypes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ingest.yaml")
+	writer := startTables(t, func(r *lanev1.Route) (*lanev1.TableDiff, error) {
+		return &lanev1.TableDiff{Table: "p.d." + r.GetTable(), Exists: true, Differences: []*lanev1.Difference{
+			{Column: "payload", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "STRING", Want: "BYTES"},
+		}[:len(r.GetTable())/6]}, nil
+	})
+	text := fmt.Sprintf(`
+kafka: {brokers: '127.0.0.1:1', group: g}
+writer: {endpoints: '%s'}
+contracts: [{topic: raw, format: raw, table: raw, types: [a.b], unknown: table, unknown_table: others, evolution: additive}]
+`, writer)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const want = `  table       contract  evolution  verdict
+  p.d.raw     raw       additive   fits
+  p.d.others  unknown   additive   REFUSED (1 of another type)
+
+p.d.others
+  column   table has  rows have  what happens
+  payload  STRING     BYTES      refused: no evolution changes a type; use another table or column
+
+2 tables: 0 to be created, 1 fitting, 0 with columns to add, 1 refused
+`
+	if code, out, errs := commandLine(t, "contracts", "diff", "-c", path); code != 1 || out != want {
+		t.Errorf("exit status %d\n%s%s", code, out, errs)
+	}
+}
+
+// A registry that is away matters only to contracts that ask it.
+func TestContractsWhileTheRegistryIsAway(t *testing.T) {
+	for entry, want := range map[string]string{
+		"{builtin: stock.v1}": "",
+		"{topic: parcels, format: avro, framing: confluent, subject: parcels-value, table: parcels, types: ['*']}": "the schema registry does not answer",
+	} {
+		path := filepath.Join(t.TempDir(), "ingest.yaml")
+		text := "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nregistry: {urls: 'http://127.0.0.1:1'}\ncontracts: [" + entry + "]\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		code, out, errs := commandLine(t, "contracts", "list", "-c", path)
+		if want == "" && (code != 0 || !strings.Contains(out, "physical_stock_events")) || want != "" && (code != 1 || !strings.Contains(errs, want) || !strings.Contains(errs, "correct registry.urls")) {
+			t.Errorf("%s: exit status %d\n%s%s", entry, code, out, errs)
+		}
 	}
 }

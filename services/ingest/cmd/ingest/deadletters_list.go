@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
@@ -129,7 +130,7 @@ const (
 )
 
 func (l *list) newTable() *table {
-	width := terminalWidth(l.std.Out)
+	width := terminal.Width(l.std.Out)
 	l.narrow = width > 0 && width < narrowest
 	header := []string{"letter", "record", "written (UTC)", "reason", "contract", "type", "field", "replayed", "error"}
 	return newTable(l.std.Out, width, []bool{true, true}, l.columns(header)...)
@@ -147,7 +148,7 @@ func (l *list) summary(tallies []ingest.Tally) {
 	out := l.std.Out
 	if l.total > 0 {
 		fmt.Fprintln(out)
-		t := newTable(out, terminalWidth(out), []bool{true, true}, "letters", "replayed", "reason", "contract", "type")
+		t := newTable(out, terminal.Width(out), []bool{true, true}, "letters", "replayed", "reason", "contract", "type")
 		order := slices.SortedFunc(maps.Keys(l.kinds), func(a, b letterKind) int {
 			return cmp.Or(cmp.Compare(l.kinds[b].letters, l.kinds[a].letters), cmp.Compare(a.reason, b.reason), cmp.Compare(a.contract, b.contract), cmp.Compare(a.itemType, b.itemType))
 		})
@@ -170,7 +171,7 @@ func (l *list) summary(tallies []ingest.Tally) {
 func notes(out io.Writer, tallies []ingest.Tally) {
 	for _, t := range tallies {
 		if t.Missing {
-			fmt.Fprintf(out, "%s does not exist: it is made when the first dead letter is due\n", t.Topic)
+			fmt.Fprintf(out, "%s does not exist: it is made when the first dead letter of a contract's topic is due (ingest contracts list shows them)\n", t.Topic)
 		}
 		if t.Duplicates > 0 {
 			fmt.Fprintf(out, "%s: %s of the same records, which count once\n", t.Topic, plural(t.Duplicates, "further letter", "further letters"))

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/pkg/terminal"
 )
 
 // pageRows is how many rows a table keeps to find its widths: it may have any number.
@@ -20,6 +22,7 @@ type table struct {
 	width  int // of the terminal; 0: nothing is cut
 	header []string
 	right  []bool // columns of numbers
+	folds  bool   // the last column is told whole, over several lines
 	rows   [][]string
 	widths []int
 	begun  bool
@@ -63,7 +66,10 @@ func (t *table) flush() {
 			b.WriteString("  ")
 			at += 2
 			if last {
-				if t.width > 0 {
+				switch {
+				case t.folds:
+					c = terminal.Hang(c, at, t.width)
+				case t.width > 0:
 					c = cut(c, max(t.width-at, least))
 				}
 				b.WriteString(c)

@@ -198,4 +198,17 @@ func TestNarrowTable(t *testing.T) {
 	if out.String() != want {
 		t.Errorf("got\n%s", out.String())
 	}
+	out.Reset()
+	table := newTable(&out, 40, nil, "column", "what happens")
+	table.folds = true
+	table.add("payload.day", "refused: no evolution changes a type; use another table or column")
+	table.flush()
+	want = `  column       what happens
+  payload.day  refused: no evolution
+               changes a type; use
+               another table or column
+`
+	if out.String() != want {
+		t.Errorf("folded:\n%s", out.String())
+	}
 }

@@ -17,6 +17,9 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	} else {
 		c.checkSchema(report)
 	}
+	if c.Name != "" && !topicName.MatchString(c.Name) {
+		report("name", fmt.Sprintf("%q is no name of a contract", c.Name), "use letters, digits, dots, underscores and hyphens")
+	}
 	if c.Topic != "" && !topicName.MatchString(c.Topic) {
 		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
 	}

@@ -13,6 +13,9 @@ import (
 // schema (`format:` and `schema:`). Several entries may share a topic, each with a table of its own. What is of the topic (TypeHeader, Unknown,
 // Tombstones) one of them may say for all.
 type Config struct {
+	// Name is what the contract is called in logs, metrics, dead letters and by --contract; no two share one. Default: the built-in contract's, the
+	// subject, the schema file's without its extension, or the table of a raw payload.
+	Name string `yaml:"name"`
 	// Topic is the Kafka topic. Default: that of the built-in contract.
 	Topic string `yaml:"topic"`
 	// TopicPattern is a regular expression (RE2) that the whole name of a topic matches, instead of Topic. Each topic it matches has the contracts of

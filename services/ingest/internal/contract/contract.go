@@ -13,6 +13,7 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -31,14 +32,16 @@ type Contract struct {
 	versions *versions
 	at       *version
 
-	// Kept from row to row, so that none allocates. The payload is encoded first: the envelope before it takes its identity
-	// and time from it.
-	envelope, payload []byte
-	memo              memo
+	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its identity and time from it. told is how
+	// long those fields were in the row before, gain how much longer its payload was than the record's value.
+	payload    []byte
+	told, gain int
+	memo       memo
+	headers    *headers // shared by the contracts of a topic
 }
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
-	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder()}
+	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
 }
 
 // fork copies the contract, at its newest version.
@@ -52,45 +55,80 @@ func (c *Contract) fork() *Contract {
 	return fork
 }
 
-// Name is the built-in contract's name, or that of the schema file without its extension; or the subject; without a schema the table's. The contract of records
-// whose type no other takes is called unknown.
+// Name is what the entry says, else follows from its schema: see Config.Name. The contract of records whose type no other takes is called unknown.
 func (c *Contract) Name() string { return c.name }
 
 // keptBytes bounds the buffers kept from row to row: one huge record must not hold its memory for ever in each lane.
 const keptBytes = 1 << 20
 
+// spare is the room behind a payload that decoders like to have.
+const spare = 256
+
 // AppendRow appends the record's row as one entry of `repeated rows = 1`: tag 0x0a, length, row. m is what Match said of the record,
 // nowMicros the time of ingestion in microseconds since the epoch. Of a null value the payload is null. Fields are ascending and lengths minimal. On error dst comes back at
 // its old length and the error is a *decode.Error.
 func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros int64) ([]byte, error) {
-	payload := c.payload[:0]
-	if r.Value != nil {
-		var err error
-		if payload, err = c.decoder.Append(payload, r.Value); err != nil {
-			return dst, err
-		}
-		if cap(payload) <= keptBytes {
-			c.payload = payload
-		}
-	}
-	envelope, fault := c.appendEnvelope(c.envelope[:0], r, m.itemType, nowMicros)
-	if fault != nil {
-		return dst, &decode.Error{Contract: c.name, Field: fault.name(), Offset: -1, Reason: fault.reason}
-	}
-	if cap(envelope) <= keptBytes {
-		c.envelope = envelope
-	}
-	dst = append(dst, rowsTag)
+	var e envelope
+	start := len(dst)
+	bad := c.measure(&e, r, &m, nowMicros)
 	if r.Value == nil {
-		dst = appendVarint(dst, uint64(len(envelope)))
-		return append(dst, envelope...), nil
+		if bad != nil {
+			return dst, c.refuse(bad)
+		}
+		c.complete(&e, false)
+		size := 1 + decode.VarintLen(uint64(e.size)) + e.size
+		dst = slices.Grow(dst, size)[:start+size]
+		e.lay(dst, putFrame(dst, start, e.size))
+		return dst, nil
 	}
-	var head [16]byte
-	payloadHead := appendVarint(append(head[:0], payloadTag...), uint64(len(payload)))
-	dst = appendVarint(dst, uint64(len(envelope)+len(payloadHead)+len(payload)))
-	dst = append(dst, envelope...)
-	dst = append(dst, payloadHead...)
-	return append(dst, payload...), nil
+	// The payload is decoded to where it belongs, if the envelope turns out as long as it is expected to be. Where dst may be too short it is decoded
+	// elsewhere: what makes dst grow copies all rows that are in it.
+	expected := max(0, len(r.Value)+c.gain)
+	gap := headLen(e.size+c.told, expected)
+	in := c.payload[:0]
+	direct := cap(dst)-start >= gap+max(expected, len(r.Value))+spare
+	if direct {
+		in = dst[:start+gap]
+	}
+	out, err := c.decoder.Append(in, r.Value)
+	if err != nil {
+		return dst, err
+	}
+	if bad != nil {
+		return dst, c.refuse(bad)
+	}
+	payload, measured := out[len(in):], e.size
+	c.complete(&e, true)
+	c.told, c.gain = e.size-measured, len(payload)-len(r.Value)
+	head := headLen(e.size, len(payload))
+	switch {
+	case !direct:
+		if cap(out) <= keptBytes {
+			c.payload = out
+		}
+		out = slices.Grow(dst, head+len(payload))
+	case head > gap:
+		out = slices.Grow(out, head-gap)
+	}
+	out = out[:start+head+len(payload)]
+	if !direct || head != gap {
+		copy(out[start+head:], payload)
+	}
+	before := out[:start+head]
+	o := e.lay(before, putFrame(before, start, e.size+len(payloadTag)+decode.VarintLen(uint64(len(payload)))+len(payload)))
+	o += copy(before[o:], payloadTag)
+	putVarint(before, o, uint64(len(payload)))
+	return out, nil
+}
+
+// headLen is how many bytes of a row, its frame included, are before a payload of so many bytes.
+func headLen(envelope, payload int) int {
+	envelope += len(payloadTag) + decode.VarintLen(uint64(payload))
+	return 1 + decode.VarintLen(uint64(envelope+payload)) + envelope
+}
+
+func (c *Contract) refuse(bad *fault) error {
+	return &decode.Error{Contract: c.name, Field: bad.name(), Offset: -1, Reason: bad.reason}
 }
 
 // fault is what is wrong with a record outside of its payload.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
@@ -31,6 +32,21 @@ func (s *Set) Entries() []Entry {
 	}
 	for _, p := range s.patterns {
 		all = append(all, p.topic.entries...)
+	}
+	return all
+}
+
+// Unknown lists the tables of records whose type no entry takes, as entries that say only what concerns the table.
+func (s *Set) Unknown() []Entry {
+	var all []Entry
+	for _, t := range slices.Concat(s.named, s.Patterns()) {
+		for i := len(t.entries); i < len(t.Routes); i++ {
+			c := Config{Topic: t.entries[0].Topic, TopicPattern: t.entries[0].TopicPattern, Table: t.Routes[i].GetTable(), Evolution: "off"}
+			if t.Routes[i].GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE {
+				c.Evolution = evolutionAdditive
+			}
+			all = append(all, Entry{Config: c, Name: unknownContract, Route: t.Routes[i], contract: t.contracts[i]})
+		}
 	}
 	return all
 }

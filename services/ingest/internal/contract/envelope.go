@@ -1,8 +1,6 @@
 package contract
 
 import (
-	"encoding/binary"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -34,80 +32,90 @@ const (
 	payloadTag    = "\x82\x01" // field 16, length-delimited
 )
 
-func appendVarint(dst []byte, v uint64) []byte { return binary.AppendUvarint(dst, v) }
-
-func appendNumber(dst []byte, tag byte, v int64) []byte {
-	return appendVarint(append(dst, tag), uint64(v))
+// envelope is the fields before the payload of one record, measured before they are laid down: where the payload starts depends on them.
+type envelope struct {
+	// id is the event's identity; place says that it is the record's, which memo.spot holds as a whole field.
+	id    []byte
+	place bool
+	// key is kafka_key, nil for none.
+	key                          []byte
+	time, ingest, offset, stamp  int64
+	timed, stamped               bool
+	size                         int // of all fields
+	typed, origin, headers, spot []byte
 }
 
-func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
-	return append(appendVarint(append(dst, tag), uint64(len(text))), text...)
-}
-
-// appendEnvelope appends the fields before the payload, which the decoder has just read.
-func (c *Contract) appendEnvelope(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, *fault) {
+// measure checks the record but for its payload, and adds up what is known before the payload is decoded: all but the identity and
+// the time that the decoder may know. Pieces that repeat are kept.
+func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros int64) *fault {
 	c.memo.move(r, c.version)
-	id, ok := c.identity(r)
-	switch {
-	case !ok:
-		dst = c.memo.appendPlace(dst, r.Offset)
-	case c.key == keyEventID && !utf8.Valid(id):
-		return dst, &fault{field: "event_id", reason: "the key is not valid UTF-8"}
-	default:
-		dst = appendText(dst, tagEventID, id)
-	}
-	if itemType != nil {
-		typed := c.memo.typeFields(itemType)
-		if typed == nil {
-			return dst, &fault{field: "item_type", reason: "the header is not valid UTF-8"}
+	e.place, e.ingest, e.offset, e.stamp = true, nowMicros, r.Offset, r.TimestampMicros
+	if c.key == keyEventID && len(r.Key) > 0 {
+		if !utf8.Valid(r.Key) {
+			return &fault{field: "event_id", reason: "the key is not valid UTF-8"}
 		}
-		dst = append(dst, typed...)
+		e.id, e.place = r.Key, false
 	}
-	if micros, ok := c.decoder.EventTime(); ok && r.Value != nil {
-		dst = appendNumber(dst, tagEventTime, micros)
+	h := c.headers
+	if m.version == 0 || m.version != h.version {
+		if bad := h.encode(r.Headers, m); bad != nil {
+			return bad
+		}
 	}
-	dst = appendNumber(dst, tagIngestTime, nowMicros)
-	dst = append(dst, c.memo.origin...)
-	dst = appendNumber(dst, tagKafkaOffset, r.Offset)
-	if r.TimestampMicros != -1 {
+	e.origin, e.typed, e.headers = c.memo.origin, h.fields, h.encoded
+	e.size = len(e.origin) + len(e.typed) + len(e.headers) + 2 + decode.VarintLen(uint64(nowMicros)) + decode.VarintLen(uint64(r.Offset))
+	if e.stamped = r.TimestampMicros != -1; e.stamped {
 		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
-			return dst, &fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
+			return &fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
 		}
-		dst = appendNumber(dst, tagKafkaTimestamp, r.TimestampMicros)
+		e.size += 1 + decode.VarintLen(uint64(r.TimestampMicros))
 	}
 	if r.Key != nil && c.key != keyOmit {
-		dst = appendText(dst, tagKafkaKey, r.Key)
+		e.key = r.Key
+		e.size += textLen(len(r.Key))
 	}
-	headers, bad := c.memo.headerFields(r)
-	return append(dst, headers...), bad
+	return nil
 }
 
-// identity is the event's: the key where the contract says so, unless it is null or empty, else what the payload says, if there is one.
-func (c *Contract) identity(r *record.Record) (id []byte, ok bool) {
-	switch {
-	case c.key == keyEventID:
-		return r.Key, len(r.Key) > 0
-	case r.Value == nil:
-		return nil, false // the decoder still knows the record before
+// complete adds what the decoder has read, if there was a payload: its identity, unless it is the key, and its time.
+func (c *Contract) complete(e *envelope, decoded bool) {
+	if decoded {
+		if e.place && c.key != keyEventID {
+			if id, ok := c.decoder.EventID(); ok {
+				e.id, e.place = id, false
+			}
+		}
+		if e.time, e.timed = c.decoder.EventTime(); e.timed {
+			e.size += 1 + decode.VarintLen(uint64(e.time))
+		}
 	}
-	return c.decoder.EventID()
+	if e.place {
+		e.spot = c.memo.place(e.offset)
+		e.size += len(e.spot)
+	} else {
+		e.size += textLen(len(e.id))
+	}
 }
 
-// appendPlace appends topic/partition/offset as the event's identity.
-func (m *memo) appendPlace(dst []byte, offset int64) []byte {
-	digits := 1
-	for n := offset; n >= 10; n /= 10 {
-		digits++
+// lay writes the fields at out[o:] and returns the position behind them. out has room for no more than them and what AppendRow writes behind them.
+func (e *envelope) lay(out []byte, o int) int {
+	if e.place {
+		o += copy(out[o:], e.spot)
+	} else {
+		o = putText(out, o, tagEventID, e.id)
 	}
-	dst = appendVarint(append(dst, tagEventID), uint64(len(m.prefix)+digits))
-	return strconv.AppendInt(append(dst, m.prefix...), offset, 10)
-}
-
-// varintLen is how many bytes the length of a text takes.
-func varintLen(n int) int {
-	size := 1
-	for ; n >= 0x80; n >>= 7 {
-		size++
+	o += copy(out[o:], e.typed)
+	if e.timed {
+		o = putNumber(out, o, tagEventTime, e.time)
 	}
-	return size
+	o = putNumber(out, o, tagIngestTime, e.ingest)
+	o += copy(out[o:], e.origin)
+	o = putNumber(out, o, tagKafkaOffset, e.offset)
+	if e.stamped {
+		o = putNumber(out, o, tagKafkaTimestamp, e.stamp)
+	}
+	if e.key != nil {
+		o = putText(out, o, tagKafkaKey, e.key)
+	}
+	return o + copy(out[o:], e.headers)
 }

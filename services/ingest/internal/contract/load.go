@@ -47,8 +47,13 @@ func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set,
 	}
 	env.metrics = newMetrics(env.Registerer)
 	l := loader{ctx: ctx, env: env, dir: dir, groups: map[group][]entry{}}
+	entries := make([]entry, len(configs))
 	for i := range configs {
-		l.add(i, configs[i])
+		entries[i] = entry{Config: configs[i].withDefaults(), index: i}
+	}
+	l.name(entries)
+	for i := range configs {
+		l.add(&configs[i], entries[i])
 	}
 	set := &Set{}
 	for _, g := range l.order {
@@ -153,24 +158,26 @@ func (l *loader) report(e *entry, key, message, remedy string) {
 	l.problems = append(l.problems, config.Problem{Key: e.key() + "." + key, Message: message, Remedy: remedy})
 }
 
-// add checks and compiles one entry.
-func (l *loader) add(i int, c Config) {
-	e := entry{Config: c, index: i}
-	before := len(l.problems)
-	c.Check(func(key, message, remedy string) { l.report(&e, key, message, remedy) })
-	if len(l.problems) > before {
-		return
+// add checks one entry as it is written, and compiles it with its defaults and its name.
+func (l *loader) add(c *Config, e entry) {
+	before, shaped := len(l.problems), true
+	c.Check(func(key, message, remedy string) {
+		first, _, _ := strings.Cut(key, ".")
+		shaped = shaped && !slices.Contains(shapeKeys, first)
+		l.report(&e, key, message, remedy)
+	})
+	if !shaped {
+		return // what the compiler would say may follow from that
 	}
-	e.Config = c.withDefaults()
 	if e.Subject != "" && l.env.Schemas == nil {
 		return
 	}
-	schema, name, message, ok := l.schema(&e)
+	schema, message, ok := l.schema(&e)
 	if !ok {
 		return
 	}
 	o := decode.Options{
-		Contract: name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
+		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
 		Columns: e.columns(),
 	}
 	compile := l.plain
@@ -180,6 +187,8 @@ func (l *loader) add(i int, c Config) {
 	var err error
 	if e.contract, e.route, err = compile(&e.Config, schema, message, o); err != nil {
 		l.reportCompile(&e, err)
+	}
+	if len(l.problems) > before {
 		return
 	}
 	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
@@ -189,8 +198,19 @@ func (l *loader) add(i int, c Config) {
 	l.groups[g] = append(l.groups[g], e)
 }
 
-// reportCompile reports an error of the schema under the key that can mend it.
+// shapeKeys are what the columns of an entry come of.
+var shapeKeys = []string{
+	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "payload", "event_id", "event_time",
+}
+
+// reportCompile reports the errors of the schema, each under the key that can mend it.
 func (l *loader) reportCompile(e *entry, err error) {
+	if all, ok := errors.AsType[decode.SchemaErrors](err); ok {
+		for _, one := range all {
+			l.reportCompile(e, one)
+		}
+		return
+	}
 	if field, ok := errors.AsType[*decode.SchemaError](err); ok {
 		if reason, ok := strings.CutPrefix(field.Reason, "message: "); ok {
 			l.report(e, "message", reason, "name a message of the descriptor set in full, for example shop.v1.Order")
@@ -198,11 +218,12 @@ func (l *loader) reportCompile(e *entry, err error) {
 		}
 		for _, option := range []string{"event_id", "event_time", "columns"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
+				said := field.Field + strings.TrimPrefix(field.Reason, option)
 				if option == "columns" {
-					l.report(e, option, field.Error(), "docs/types.md lists which type becomes which column")
+					l.report(e, option, said, "docs/types.md lists which type becomes which column")
 					return
 				}
-				l.report(e, option, field.Error(), "name a field of the schema by its path through records, for example order.id")
+				l.report(e, option, said, "name a field of the schema by its path through records, for example order.id")
 				return
 			}
 		}

@@ -62,3 +62,65 @@ func TestManyTypes(t *testing.T) {
 		}
 	}
 }
+
+// A topic that has seen other records says of a record what one says that has seen none, and lays it down alike, also when other records were matched in
+// between.
+func TestWhatRepeatsIsMatchedAlike(t *testing.T) {
+	topic := load(t,
+		order(func(c *contract.Config) {
+			c.Types, c.Ignore, c.Tombstones = []string{"shop.Order", "a.*"}, []string{"noise.*"}, "row"
+		}),
+		order(func(c *contract.Config) { c.Types, c.Table, c.Tombstones = []string{"shop.*", "b"}, "others", "row" }),
+	).Topic("orders")
+	type matched struct {
+		record record.Record
+		match  contract.Match
+	}
+	says := func(m contract.Match) string {
+		name := ""
+		if m.Contract != nil {
+			name = m.Contract.Name()
+		}
+		return fmt.Sprintf("%v %d %s %q %v %q %v", m.Action, m.Route, name, m.Reason, m.Unmatched, m.ItemType(), m.ItemType() == nil)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		old := topic.Fork()
+		types := rapid.SampledFrom([][]byte{nil, {}, []byte("shop.Order"), []byte("shop.Other"), []byte("a.B"), []byte("b"), []byte("noise.X"), []byte("none"), []byte("shop.\xff")})
+		key := rapid.SampledFrom([]string{"item_type_name", "item_type_name", "trace", "", "\xff"})
+		var headers []record.Header
+		var open []matched
+		for i := range rapid.IntRange(1, 25).Draw(t, "records") {
+			if rapid.IntRange(0, 2).Draw(t, "change") == 0 {
+				headers = nil
+				for range rapid.IntRange(0, 3).Draw(t, "headers") {
+					headers = append(headers, record.Header{Key: []byte(key.Draw(t, "key")), Value: types.Draw(t, "value")})
+				}
+			}
+			r := record.Record{Topic: "orders", Offset: int64(i), TimestampMicros: -1, Value: []byte("\x0e\x06\x00\x02a")}
+			for _, h := range headers { // each record has bytes of its own
+				r.Headers = append(r.Headers, record.Header{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)})
+			}
+			if rapid.IntRange(0, 9).Draw(t, "tombstone") == 0 {
+				r.Value = nil
+			}
+			got := old.Match(&r)
+			if want := topic.Fork().Match(&r); says(got) != says(want) {
+				t.Fatalf("record %d: %s, want %s", i, says(got), says(want))
+			}
+			if got.Action == contract.Row {
+				open = append(open, matched{r, got})
+			}
+			for len(open) > 0 && rapid.IntRange(0, 3).Draw(t, "row") > 0 {
+				at := rapid.IntRange(0, len(open)-1).Draw(t, "which")
+				one := open[at]
+				open = slices.Delete(open, at, at+1)
+				fresh := topic.Fork().Match(&one.record)
+				row, err := one.match.Contract.AppendRow(nil, &one.record, one.match, now)
+				want, wantErr := fresh.Contract.AppendRow(nil, &one.record, fresh, now)
+				if !bytes.Equal(row, want) || fmt.Sprint(err) != fmt.Sprint(wantErr) {
+					t.Fatalf("record %d: %x %v\nwant %x %v", one.record.Offset, row, err, want, wantErr)
+				}
+			}
+		}
+	})
+}

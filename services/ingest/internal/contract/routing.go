@@ -40,6 +40,8 @@ type Match struct {
 	Unmatched bool
 
 	itemType []byte // the type header's value; nil without the header
+	// version is that of the topic's headers if they are the record's; 0 if they are not.
+	version uint64
 }
 
 // ItemType is the value of the type header; nil without one. It is valid for as long as the record.
@@ -123,12 +125,27 @@ func (r *routing) target(itemType []byte) (target int, ok bool) {
 
 // itemType is the value of the last type header; nil without one, or with a null one.
 func (r *routing) itemType(rec *record.Record) []byte {
-	for _, h := range slices.Backward(rec.Headers) {
-		if bytes.Equal(h.Key, r.header) {
-			return h.Value
-		}
+	return valueAt(rec.Headers, typeAt(rec.Headers, r.header))
+}
+
+// lastType is where the type that came last goes: most records have the type of the record before.
+type lastType struct {
+	text   []byte // empty for none
+	target int
+	ok     bool
+}
+
+// target finds where a type goes, as that of the routing.
+func (t *Topic) target(itemType []byte) (target int, ok bool) {
+	l := &t.last
+	if len(l.text) > 0 && bytes.Equal(l.text, itemType) {
+		return l.target, l.ok
 	}
-	return nil
+	target, ok = t.routing.target(itemType)
+	if len(itemType) <= maxTypeBytes {
+		l.text, l.target, l.ok = append(l.text[:0], itemType...), target, ok
+	}
+	return target, ok
 }
 
 // fingerprint is a hash of all that decides which table a record counts for, and of nothing else: neither schema nor columns, so that a

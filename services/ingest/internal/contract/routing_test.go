@@ -270,4 +270,18 @@ func TestProblems(t *testing.T) {
 	if !errors.As(err, &problems) || len(problems) != 3 {
 		t.Errorf("%v", err)
 	}
+	// And all of one schema, each under the key that can mend it.
+	_, err = contract.Load([]contract.Config{order(func(c *contract.Config) {
+		c.EventID, c.EventTime.Field, c.Tombstones = "customer", "total", "keep"
+		c.Columns = map[string]contract.Column{"id": {Type: "JSON"}, "customer.phone": {Type: "DATE"}, "customer.name": {Type: "NUMERIC"}}
+	})}, "testdata")
+	var keys []string
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			keys = append(keys, p.Key+" "+strings.SplitN(p.Message, ":", 2)[0])
+		}
+	}
+	if got := strings.Join(keys, ", "); got != "contracts[0].tombstones \"keep\" is not one of the choices, contracts[0].columns payload.customer.phone, contracts[0].columns payload.id, contracts[0].event_id payload.customer, contracts[0].event_time payload.total" {
+		t.Errorf("%s: %v", got, err)
+	}
 }

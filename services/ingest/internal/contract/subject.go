@@ -5,26 +5,25 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
 
-// schema is the entry's schema: built in, a file's, or a subject's; ok is false if there was a problem. name is the contract's, message the
-// built-in row message, if any.
-func (l *loader) schema(e *entry) (s *registry.Schema, name, message string, ok bool) {
+// schema is the entry's schema: built in, a file's, or a subject's; ok is false if there was a problem. message is the built-in row
+// message, if any.
+func (l *loader) schema(e *entry) (s *registry.Schema, message string, ok bool) {
 	if b, ok := builtins[e.Builtin]; ok {
-		return &registry.Schema{Format: e.Format, Text: string(b.schema)}, e.Builtin, b.message, true
+		return &registry.Schema{Format: e.Format, Text: string(b.schema)}, b.message, true
 	}
 	if e.Subject != "" {
 		s, ok := l.fromRegistry(e)
-		return s, e.Subject, "", ok
+		return s, "", ok
 	}
 	s = &registry.Schema{Format: e.Format}
 	if formats[e.Format].schema == "" {
-		return s, e.Table, "", true
+		return s, "", true
 	}
 	dir := l.dir
 	if file := e.place.File(); file != "" {
@@ -37,11 +36,10 @@ func (l *loader) schema(e *entry) (s *registry.Schema, name, message string, ok 
 	text, err := os.ReadFile(path)
 	if err != nil {
 		l.report(e, "schema", err.Error(), "name "+formats[e.Format].schema+" of the payload, relative to the file that says so")
-		return nil, "", "", false
+		return nil, "", false
 	}
 	s.Text = string(text)
-	base := filepath.Base(path)
-	return s, strings.TrimSuffix(base, filepath.Ext(base)), "", true
+	return s, "", true
 }
 
 func (l *loader) fromRegistry(e *entry) (s *registry.Schema, ok bool) {

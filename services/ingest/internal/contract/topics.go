@@ -32,6 +32,8 @@ type Topic struct {
 	routing   *routing
 	contracts []*Contract // by route
 	entries   []Entry
+	last      lastType
+	headers   *headers // nil until the topic is forked
 }
 
 // Topics lists the topics that entries name, in the order of the configuration.
@@ -107,9 +109,11 @@ func (s *Set) find(name string) (*Topic, error) {
 // Fork returns a copy that shares no state, at the newest version of each contract: one lane's own, for one call.
 func (t *Topic) Fork() *Topic {
 	fork := *t
+	fork.last, fork.headers = lastType{}, &headers{typeKey: t.routing.header}
 	fork.contracts, fork.Routes = make([]*Contract, len(t.contracts)), slices.Clone(t.Routes)
 	for i, c := range t.contracts {
 		fork.contracts[i] = c.fork()
+		fork.contracts[i].headers = fork.headers
 		if at := fork.contracts[i].at; at != nil {
 			fork.Routes[i] = at.route
 		}
@@ -135,8 +139,13 @@ func (t *Topic) Match(r *record.Record) Match {
 			return Match{Action: Unknown, Reason: "the value is null"}
 		}
 	}
+	if t.headers != nil {
+		if m, ok := t.headers.match(r.Headers); ok {
+			return m
+		}
+	}
 	itemType := t.routing.itemType(r)
-	target, ok := t.routing.target(itemType)
+	target, ok := t.target(itemType)
 	if !ok {
 		target = t.routing.unknown
 	}

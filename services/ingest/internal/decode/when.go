@@ -49,12 +49,13 @@ func ToMicros(v int64, unit Unit) (micros int64, ok bool) {
 			unit = Nanos
 		}
 	}
-	factor := int64(1)
+	// The bounds are constants: dividing by a variable takes longer than all the rest.
+	low, high, factor := int64(MinMicros), int64(MaxMicros), int64(1)
 	switch unit {
 	case Seconds:
-		factor = 1_000_000
+		low, high, factor = MinMicros/1_000_000, MaxMicros/1_000_000, 1_000_000
 	case Millis:
-		factor = 1000
+		low, high, factor = MinMicros/1000, MaxMicros/1000, 1000
 	case Nanos:
 		rest := v % 1000
 		v /= 1000
@@ -62,7 +63,7 @@ func ToMicros(v int64, unit Unit) (micros int64, ok bool) {
 			v--
 		}
 	}
-	if v > MaxMicros/factor || v < MinMicros/factor {
+	if v > high || v < low {
 		return 0, false
 	}
 	return v * factor, true

@@ -2,6 +2,9 @@ package kafkawire
 
 import (
 	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
 	"sync"
 )
 
@@ -79,15 +82,18 @@ func (a *Answers) drop(t *tickets) {
 	}
 }
 
-// apart takes the records out of the body of an answer, which it leaves alone, and appends to dst the body of one that has none, but for
-// messages of formats before Kafka 0.11. at is where in it the session id is. A body that is none is not ok.
-func apart(dst, body []byte) (out []byte, at int, a *Answer, ok bool) {
-	c := cursor{body: body}
+// errAnswer says that an answer is not laid out as its version says.
+var errAnswer = errors.New("the answer to a fetch is not one of the version that was asked for")
+
+// apart reads the body of an answer, left bytes, and takes the records out. It appends to out the body of an answer that has none, but for messages of
+// formats before Kafka 0.11. at is where in it the session id is. The records of each partition have memory of their own: those of one
+// that is slow hold on to no others.
+func apart(out []byte, in io.Reader, left int) (_ []byte, at int, a *Answer, err error) {
+	c := cursor{in: in, left: left, out: out}
 	c.skip(4 + 2) // throttle time, error
-	at = len(dst) + c.at
+	at = len(c.out)
 	c.skip(4) // session id
 	a = &Answer{parts: make(map[part][]byte)}
-	from := 0 // what was not copied to dst yet
 	for range c.count() {
 		topic := string(c.take(int(c.int16())))
 		for range c.count() {
@@ -96,56 +102,76 @@ func apart(dst, body []byte) (out []byte, at int, a *Answer, ok bool) {
 			c.skip(c.count() * 2 * 8) // aborted transactions: producer, first offset
 			c.skip(4)                 // preferred replica
 			size := c.int32()
-			if size <= 0 {
+			if size <= 0 || c.err != nil {
 				continue
 			}
-			start := c.at
-			records := c.take(int(size))
+			records := c.apart(int(size))
 			keep := legacyEnd(records)
-			if keep == 0 && !c.failed {
+			if keep == 0 {
 				a.parts[part{topic, partition}] = records
 			}
-			dst = append(dst, body[from:start-4]...)
-			dst = binary.BigEndian.AppendUint32(dst, uint32(keep))
-			dst = append(dst, records[:keep]...)
-			from = c.at
+			binary.BigEndian.PutUint32(c.out[len(c.out)-4:], uint32(keep))
+			c.out = append(c.out, records[:keep]...)
 		}
 	}
-	if c.failed || c.at != len(body) {
-		return nil, 0, nil, false
+	if c.err == nil && c.left > 0 {
+		c.err = errAnswer
 	}
-	return append(dst, body[from:]...), at, a, true
+	return c.out, at, a, c.err
 }
 
-// cursor reads a body. Once it has failed it reads nothing more.
+// cursor reads a body and copies it. Once it has failed it reads nothing more.
 type cursor struct {
-	body   []byte
-	at     int
-	failed bool
+	in   io.Reader
+	left int
+	out  []byte
+	err  error
 }
 
-// take is the next n bytes.
+// take copies the next n bytes, which it returns. They are the caller's until the next call.
 func (c *cursor) take(n int) []byte {
-	if c.failed || n < 0 || n > len(c.body)-c.at {
-		c.failed = true
+	if !c.has(n) {
 		return nil
 	}
-	b := c.body[c.at : c.at+n : c.at+n]
-	c.at += n
+	at := len(c.out)
+	c.out = slices.Grow(c.out, n)[:at+n]
+	c.read(c.out[at:])
+	return c.out[at:]
+}
+
+// apart reads the next n bytes and does not copy them.
+func (c *cursor) apart(n int) []byte {
+	if !c.has(n) {
+		return nil
+	}
+	b := make([]byte, n)
+	c.read(b)
 	return b
+}
+
+func (c *cursor) has(n int) bool {
+	if c.err == nil && (n < 0 || n > c.left) {
+		c.err = errAnswer
+	}
+	return c.err == nil
+}
+
+func (c *cursor) read(b []byte) {
+	_, c.err = io.ReadFull(c.in, b)
+	c.left -= len(b)
 }
 
 func (c *cursor) skip(n int) { c.take(n) }
 
 func (c *cursor) int16() int16 {
-	if b := c.take(2); b != nil {
+	if b := c.take(2); c.err == nil {
 		return int16(binary.BigEndian.Uint16(b))
 	}
 	return 0
 }
 
 func (c *cursor) int32() int32 {
-	if b := c.take(4); b != nil {
+	if b := c.take(4); c.err == nil {
 		return int32(binary.BigEndian.Uint32(b))
 	}
 	return 0
@@ -154,10 +180,7 @@ func (c *cursor) int32() int32 {
 // count is the length of an array; null has none. No element is smaller than two bytes.
 func (c *cursor) count() int {
 	n := int(c.int32())
-	if n > (len(c.body)-c.at)/2 {
-		c.failed = true
-	}
-	if c.failed {
+	if !c.has(max(2*n, 0)) {
 		return 0
 	}
 	return max(n, 0)

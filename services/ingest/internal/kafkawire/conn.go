@@ -168,14 +168,9 @@ func (c *conn) next() error {
 	if err := c.SetReadDeadline(time.Now().Add(c.dialer.BodyTimeout)); err != nil {
 		return err
 	}
-	body := make([]byte, size)
-	if _, err := io.ReadFull(c.in, body); err != nil {
+	out, at, answer, err := apart(make([]byte, answerHead, 1024), c.in, int(size))
+	if err != nil {
 		return err
-	}
-	out, at, answer, ok := apart(make([]byte, answerHead, 1024), body)
-	if !ok { // the client shall say what is wrong with it
-		c.ready = append(c.answer[:], body...)
-		return nil
 	}
 	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
 	copy(out[4:], c.answer[4:])

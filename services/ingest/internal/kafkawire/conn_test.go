@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,15 +150,12 @@ func TestTheRestPasses(t *testing.T) {
 			body := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(rt, "body")
 			sent := fetched(batchy).AppendTo(nil)
 			ours := false
-			switch rapid.IntRange(0, 4).Draw(rt, "kind") {
+			switch rapid.IntRange(0, 3).Draw(rt, "kind") {
 			case 0:
 				requests = append(requests, request(3, 9, id, body...)...)
 			case 1:
 				requests = append(requests, request(fetchKey, FetchVersion+1, id, body...)...)
 			case 2:
-				requests = append(requests, request(fetchKey, FetchVersion, id, body...)...)
-				sent = body // no answer
-			case 3:
 				requests = append(requests, request(fetchKey, FetchVersion, id, body...)...)
 				sent = make([]byte, maxAnswer+1)
 			default:
@@ -228,6 +226,33 @@ func TestUnclaimedAnswersAreBounded(t *testing.T) {
 	}
 }
 
+// An answer that is none is an error, and nothing is read behind it.
+func TestAnswerOfAnotherForm(t *testing.T) {
+	whole := fetched(batchy).AppendTo(nil)
+	for name, body := range map[string][]byte{
+		"empty": {0}, "cut off": whole[:len(whole)-1], "with more behind it": append(slices.Clip(whole), 0),
+		"of a long topic": append(append([]byte{}, whole[:14]...), append([]byte{0x7f}, whole[15:]...)...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, broker, answers := dial(t)
+			if _, err := client.Write(request(fetchKey, FetchVersion, 7)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := broker.Write(append(reply(7, body), reply(8, nil)...)); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if n, err := client.Read(make([]byte, 100)); n != 0 || !errors.Is(err, errAnswer) {
+					t.Errorf("%d bytes, %v", n, err)
+				}
+			}
+			if len(answers.kept) > 0 {
+				t.Error("it is kept")
+			}
+		})
+	}
+}
+
 // An answer that does not go on fails at the deadline, and so does everything behind it.
 func TestAnswerThatBreaksOff(t *testing.T) {
 	client, broker, _ := dial(t)
@@ -274,8 +299,8 @@ func FuzzApart(f *testing.F) {
 	f.Add(fetched(batchy).AppendTo(nil))
 	f.Add(fetched("").AppendTo(nil))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		out, at, a, ok := apart([]byte("head"), body)
-		if !ok {
+		out, at, a, err := apart([]byte("head"), bytes.NewReader(body), len(body))
+		if err != nil {
 			return
 		}
 		want, got := kmsg.NewPtrFetchResponse(), kmsg.NewPtrFetchResponse()

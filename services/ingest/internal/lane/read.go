@@ -11,7 +11,7 @@ import (
 // The capacities of a read. An idle lane waits with the small one, a busy lane fills large ones from the pool.
 const (
 	idleRecords = 16
-	busyRecords = 256
+	busyRecords = 64
 )
 
 var (

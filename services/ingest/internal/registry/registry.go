@@ -69,12 +69,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.User == "" && c.Password.Reveal() != "" {
 		report("user", "there is a password without a user", "set both, or neither")
 	}
-	if c.Timeout.Std() <= 0 {
-		report("timeout", "is not positive", "write a time such as 10s")
-	}
-	if c.Poll.Std() < time.Second {
-		report("poll", "is too short", "write 1s or more")
-	}
+	timeoutBounds.Check(report, "timeout", c.Timeout)
+	pollBounds.Check(report, "poll", c.Poll)
 	if c.TLS != (TLS{}) && len(c.URLs) > 0 && !secure {
 		report("tls", "it is set while no URL begins with https", "write https URLs, or remove tls")
 	}
@@ -84,6 +80,15 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
 }
+
+var (
+	timeoutBounds = config.Bounds{
+		Least: 100 * time.Millisecond, Short: "the registry could hardly answer", Most: 5 * time.Minute, Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
+	}
+	pollBounds = config.Bounds{
+		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour, Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
+	}
+)
 
 func (t *TLS) config() (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}

@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,31 +152,72 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
 	oneOf(report, "auto_offset_reset", k.Reset, "earliest", "latest", "none")
 	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
-	positive(report, "session_timeout", k.SessionTimeout)
-	positive(report, "rebalance_timeout", k.RebalanceTimeout)
-	positive(report, "drain_timeout", k.DrainTimeout)
-	positive(report, "request_timeout", k.RequestTimeout)
-	positive(report, "topic_refresh", k.TopicRefresh)
-	if k.DrainTimeout >= k.RebalanceTimeout {
-		report("drain_timeout", "is not shorter than rebalance_timeout", "leave some seconds between them: the group drops a member that drains too long")
+	if k.InstanceID != "" && !kafkaName.MatchString(k.InstanceID) {
+		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID), "use letters, digits, dots, underscores and hyphens")
 	}
+	k.checkTimes(report)
 	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
 		report("fetch.clients", "is out of range", "write 0 (automatic) to 64")
 	}
 	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
-	if k.Fetch.Records < 1 {
-		report("fetch.records", "is not positive", "write a number of records, for example 20000")
+	if k.Fetch.Records < 1 || k.Fetch.Records > maxRecords {
+		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records), fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
 	}
 	k.TLS.check(report)
 	k.SASL.check(report)
 }
 
+// maxRecords bounds the records that one partition holds ready.
+const maxRecords = 10_000_000
+
+// The bounds of durations. Those of the session are the brokers' own defaults.
+var (
+	sessionBounds = config.Bounds{
+		Least: 6 * time.Second, Short: "brokers refuse such a member (group.min.session.timeout.ms)",
+		Most: 30 * time.Minute, Long: "brokers refuse such a member (group.max.session.timeout.ms)", Right: 45 * time.Second,
+	}
+	rebalanceBounds = config.Bounds{
+		Least: 5 * time.Second, Short: "members lose their partitions before they have settled",
+		Most: 30 * time.Minute, Long: "one member that hangs holds up all the others for as long", Right: time.Minute,
+	}
+	drainBounds = config.Bounds{
+		Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: 30 * time.Minute, Long: "a rebalance waits for it", Right: 30 * time.Second,
+	}
+	requestBounds = config.Bounds{
+		Least: time.Second, Short: "a broker that is busy for a moment counts as dead",
+		Most: 5 * time.Minute, Long: "a broker that is dead goes unnoticed for as long", Right: 10 * time.Second,
+	}
+	refreshBounds = config.Bounds{
+		Least: time.Second, Short: "the brokers would do little else than list topics",
+		Most: time.Hour, Long: "new partitions are not read for as long", Right: 15 * time.Second,
+	}
+	commitBounds = config.Bounds{
+		Least: 10 * time.Millisecond, Short: "the coordinator would do little else than write commits",
+		Most: 10 * time.Minute, Long: "after a crash all records since the last commit are read again", Right: time.Second,
+	}
+)
+
+func (k *Kafka) checkTimes(report func(key, message, remedy string)) {
+	sessionBounds.Check(report, "session_timeout", k.SessionTimeout)
+	rebalanceBounds.Check(report, "rebalance_timeout", k.RebalanceTimeout)
+	requestBounds.Check(report, "request_timeout", k.RequestTimeout)
+	refreshBounds.Check(report, "topic_refresh", k.TopicRefresh)
+	if k.DrainTimeout >= k.RebalanceTimeout {
+		report("drain_timeout", "is not shorter than rebalance_timeout", "leave some seconds between them: the group drops a member that drains too long")
+		return
+	}
+	drainBounds.Check(report, "drain_timeout", k.DrainTimeout)
+}
+
+// kafkaName is what brokers take for the name of a topic or of a static member.
+var kafkaName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
 func (t *TLS) check(report func(key, message, remedy string)) {
 	if !t.Enable {
-		if t.CA != "" || t.Cert != "" || t.Key != "" {
-			report("tls.enable", "is false while certificates are set", "set it to true, or remove the certificates")
+		if *t != (TLS{}) {
+			report("tls.enable", "is false while other keys of tls are set", "set it to true, or remove them")
 		}
 		return
 	}
@@ -190,6 +232,9 @@ func (t *TLS) check(report func(key, message, remedy string)) {
 
 func (s *SASL) check(report func(key, message, remedy string)) {
 	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512)
+	if s.Mechanism == "" && (s.User != "" || s.Password.Reveal() != "") {
+		report("sasl.mechanism", "is empty while a user or password is set: neither would be sent", "choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512})+", or remove them")
+	}
 	if s.Mechanism != "" && (s.User == "" || s.Password.Reveal() == "") {
 		report("sasl.user", "user or password is empty", "set both; the password may come from ${VARIABLE} or a file")
 	}
@@ -197,16 +242,22 @@ func (s *SASL) check(report func(key, message, remedy string)) {
 
 // Check reports what is wrong with the section.
 func (c *Commit) Check(report func(key, message, remedy string)) {
-	positive(report, "interval", c.Interval)
+	commitBounds.Check(report, "interval", c.Interval)
 }
+
+// maxPartitions bounds those of a dead-letter topic.
+const maxPartitions = 1000
 
 // Check reports what is wrong with the section.
 func (d *DeadLetter) Check(report func(key, message, remedy string)) {
-	if d.Suffix == "" {
+	switch {
+	case d.Suffix == "":
 		report("suffix", "is empty", "dead letters cannot go to the topic they come from; write .dead-letter")
+	case !kafkaName.MatchString(d.Suffix):
+		report("suffix", fmt.Sprintf("%q cannot be in the name of a topic", d.Suffix), "use letters, digits, dots, underscores and hyphens")
 	}
-	if d.Partitions < 1 {
-		report("partitions", "is not positive", "write 1 or more")
+	if d.Partitions < 1 || d.Partitions > maxPartitions {
+		report("partitions", fmt.Sprintf("%d is out of range", d.Partitions), fmt.Sprintf("write 1 to %d; 1 is right for most", maxPartitions))
 	}
 	if d.Replication < 1 && d.Replication != -1 {
 		report("replication", "is out of range", "write -1 for the broker's default, or 1 or more")
@@ -216,12 +267,6 @@ func (d *DeadLetter) Check(report func(key, message, remedy string)) {
 func oneOf(report func(key, message, remedy string), key, value string, allowed ...string) {
 	if !slices.Contains(allowed, value) {
 		report(key, fmt.Sprintf("unknown value %q", value), "choose "+choices(allowed))
-	}
-}
-
-func positive(report func(key, message, remedy string), key string, d config.Duration) {
-	if d <= 0 {
-		report(key, "is not positive", "write a duration such as 10s")
 	}
 }
 

@@ -71,7 +71,8 @@ func TestTLSAndSASL(t *testing.T) {
 				c.Kafka.TLS = TLS{Enable: true, CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: config.NewSecret("secret")}
 			})
-			cfg.Kafka.Check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
+			cfg.Kafka.TLS.check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
+			cfg.Kafka.SASL.check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
 			claim := start(t, cfg, false).claim(t)
 			mustCommit(t, claim, 1, "secure")
 			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}); err != nil {

@@ -27,7 +27,8 @@ roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser on the proje
 Examples:
   writer live-check --project my-project --dataset scratch
   writer live-check --project my-project --dataset scratch --credentials key.json
-  writer live-check --project sandbox --dataset waybill --insecure --endpoint-grpc 127.0.0.1:19060 --endpoint-rest http://127.0.0.1:19050`
+  writer live-check --project sandbox --dataset waybill --insecure \
+    --endpoint-grpc 127.0.0.1:19060 --endpoint-rest http://127.0.0.1:19050`
 }
 
 func (l *liveCheckCmd) Run(ctx context.Context, std cli.Streams) error {

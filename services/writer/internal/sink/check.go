@@ -181,5 +181,11 @@ func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding 
 	return f
 }
 
-// oneLine is an error's text on one line.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// oneLine is an error's text on one line, of gRPC what it says.
+func oneLine(err error) string {
+	text := err.Error()
+	if s, ok := status.FromError(err); ok && err != nil {
+		text = s.Message()
+	}
+	return strings.Join(strings.Fields(text), " ")
+}

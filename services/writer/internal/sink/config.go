@@ -60,9 +60,14 @@ const restPath = "/bigquery/v2"
 
 // projectName also takes a domain-scoped one, example.com:project.
 var (
-	projectName = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{3,61}[a-z0-9]$`)
-	datasetName = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	projectName  = regexp.MustCompile(`^([a-z0-9.-]+:)?[a-z][a-z0-9-]{3,61}[a-z0-9]$`)
+	datasetName  = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+	locationName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`)
 )
+
+var appendBounds = config.Bounds{
+	Least: time.Second, Short: "BigQuery may take longer to answer", Most: 10 * time.Minute, Long: "BigQuery itself ends idle connections by then", Right: time.Minute,
+}
 
 // Check implements config.Checker.
 func (c *Config) Check(report func(key, message, remedy string)) {
@@ -98,11 +103,12 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.RequestBytes < 64<<10 || c.RequestBytes > 20<<20 {
 		report("request_bytes", fmt.Sprintf("%s is not a useful bound on a request", c.RequestBytes), "choose between 64KiB and 20MiB; 9MiB is right")
 	}
-	if c.AppendTimeout.Std() < time.Second {
-		report("append_timeout", fmt.Sprintf("%s is shorter than BigQuery may take", c.AppendTimeout), "choose 1s or more; 60s is right")
+	appendBounds.Check(report, "append_timeout", c.AppendTimeout)
+	if c.Location != "" && !locationName.MatchString(c.Location) {
+		report("location", fmt.Sprintf("%q is no location of BigQuery", c.Location), "write EU, US, or a region such as europe-west3")
 	}
-	if c.CreateRate <= 0 || c.CreateRate > 100 {
-		report("create_streams_per_second", fmt.Sprintf("%g is not a useful rate", c.CreateRate), "choose at most 40 over all writers; 20 is right for one")
+	if c.CreateRate < 0.1 || c.CreateRate > 100 {
+		report("create_streams_per_second", fmt.Sprintf("%g is not a useful rate", c.CreateRate), "choose 0.1 to 100, at most 40 over all writers; 20 is right for one")
 	}
 }
 

@@ -33,6 +33,8 @@ func differences(want, have bigquery.Schema, prefix string) []difference {
 			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING
 		case d.have.Repeated != column.Repeated || !sameType(d.have, column):
 			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE
+		case narrower(d.have, column):
+			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER
 		default:
 			if d.have.Required && !column.Required {
 				d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
@@ -61,7 +63,7 @@ func differences(want, have bigquery.Schema, prefix string) []difference {
 // hinders says whether the rows cannot go to the table as it is.
 func (d *difference) hinders() bool {
 	switch d.kind {
-	case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE:
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 		return true
 	case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
 		// Where the rows have the column, those without a value are refused one by one.
@@ -82,6 +84,10 @@ func (d *difference) String() string {
 		return fmt.Sprintf("column %s %s is missing", d.path, spell(d.want))
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE:
 		return fmt.Sprintf("column %s is %s, the rows have %s", d.path, spell(d.have), spell(d.want))
+	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
+		has, needs := digitsOf(d.have), digitsOf(d.want)
+		return fmt.Sprintf("column %s is %s and holds %d digits before the point and %d behind it, the rows have %s, up to %d and %d",
+			d.path, spell(d.have), has.whole, has.scale, spell(d.want), needs.whole, needs.scale)
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.want == nil:
 		return fmt.Sprintf("column %s is REQUIRED, and the rows do not have it", d.path)
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
@@ -110,6 +116,30 @@ func sameType(a, b *bigquery.FieldSchema) bool {
 	}
 	return canonical(a.Type) != bigquery.RangeFieldType ||
 		a.RangeElementType != nil && b.RangeElementType != nil && a.RangeElementType.Type == b.RangeElementType.Type
+}
+
+// digits are how many digits of a decimal a column holds, before the point and behind it.
+type digits struct{ whole, scale int64 }
+
+// digitsOf is what a column's precision and scale leave of its type's digits; nothing for other types. BIGNUMERIC holds only some numbers of 39
+// digits before the point (GoogleSQL, "Decimal types").
+func digitsOf(column *bigquery.FieldSchema) digits {
+	switch {
+	case column.Precision > 0:
+		return digits{column.Precision - column.Scale, column.Scale}
+	case canonical(column.Type) == bigquery.NumericFieldType:
+		return digits{29, 9}
+	case canonical(column.Type) == bigquery.BigNumericFieldType:
+		return digits{38, 38}
+	}
+	return digits{}
+}
+
+// narrower tells whether the table's column, of the same type, holds fewer digits than the rows may have. More of them before the point are a
+// refused row, more of them behind it are rounded away (BigQuery, REST reference of tables, `precision` and `roundingMode`).
+func narrower(have, want *bigquery.FieldSchema) bool {
+	has, needs := digitsOf(have), digitsOf(want)
+	return has.whole < needs.whole || has.scale < needs.scale
 }
 
 // spell is a column's mode and type as people write it.

@@ -132,7 +132,7 @@ func fieldOf(column *bigquery.FieldSchema) (*bq.TableFieldSchema, error) {
 func unfit(found []difference, evolution lanev1.Evolution) error {
 	additive := evolution == lanev1.Evolution_EVOLUTION_ADDITIVE
 	var reasons []string
-	byItself := false
+	byItself, narrow := false, false
 	for i := range found {
 		d := &found[i]
 		if additive && d.evolves() {
@@ -141,15 +141,19 @@ func unfit(found []difference, evolution lanev1.Evolution) error {
 		if d.hinders() {
 			reasons = append(reasons, d.String())
 			byItself = byItself || d.evolves()
+			narrow = narrow || d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER
 		}
 	}
 	if len(reasons) == 0 {
 		return nil
 	}
 	remedy := "change the columns (bq update), or give the contract another table"
+	if narrow {
+		remedy = "widen the columns (ALTER COLUMN … SET DATA TYPE), or ask for no more than they hold with `columns:` of the contract, or give it another table"
+	}
 	switch {
 	case additive:
-		remedy += "; evolution never changes a type or a mode"
+		remedy += "; evolution never changes a type, a mode or a precision"
 	case byItself:
 		remedy = "set `evolution: additive` on the contract, and the writer adds what is missing and relaxes what is REQUIRED, or " + remedy
 	}

@@ -16,7 +16,6 @@ import (
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -335,48 +334,5 @@ func TestColumnTakenAway(t *testing.T) {
 				t.Errorf("the next lane: %v", err)
 			}
 		})
-	}
-}
-
-func TestDiff(t *testing.T) {
-	fake, s := world(t)
-	fake.tables["d/grows"] = json.RawMessage(`{"timePartitioning": {"type": "DAY", "field": "at"}, "clustering": {"fields": ["id", "extra"]}, "schema": {"fields": [
-		{"name": "id", "type": "STRING", "mode": "REQUIRED"}, {"name": "count", "type": "NUMERIC", "precision": "10", "scale": "2"}, {"name": "extra", "type": "INTEGER"},
-		{"name": "must", "type": "DATE", "mode": "REQUIRED"},
-		{"name": "sub", "type": "RECORD", "fields": [{"name": "old", "type": "RANGE", "rangeElementType": {"type": "DATE"}}]}]}}`)
-	before := string(fake.tables["d/grows"])
-	got, err := s.Diff(deadline(t), grown(additive, "id", "count", text("Sub", "new")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := &lanev1.TableDiff{
-		Table: "test-project.d.grows", Exists: true, Layout: "DAY(at), clustered by id, extra",
-		Differences: []*lanev1.Difference{
-			{Column: "id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"},
-			{Column: "count", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "NUMERIC(10, 2)", Want: "STRING"},
-			{Column: "sub.new", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"},
-			{Column: "sub.old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "RANGE<DATE>"},
-			{Column: "extra", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "INTEGER"},
-			{Column: "must", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED DATE"},
-		},
-	}
-	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
-		t.Error(diff)
-	}
-	if string(fake.tables["d/grows"]) != before {
-		t.Error("the table was changed")
-	}
-	if got, err = s.Diff(deadline(t), stockRoute); err != nil || got.GetExists() || got.GetTable() != "test-project.d.physical_stock_events" || len(fake.tables) != 1 {
-		t.Errorf("missing table: %v, %v", got, err)
-	}
-	for _, wrong := range []*lanev1.Route{{Table: "a/b", Row: stockRoute.GetRow()}, {Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"}}} {
-		if _, err := s.Diff(deadline(t), wrong); !errors.Is(err, lane.ErrRoute) {
-			t.Errorf("%v: got %v", wrong, err)
-		}
-	}
-	forbidden := proto.CloneOf(stockRoute)
-	forbidden.Table = "forbidden.t"
-	if _, err := s.Diff(deadline(t), forbidden); err == nil || errors.Is(err, lane.ErrRoute) || !strings.Contains(err.Error(), "roles/bigquery.dataEditor") {
-		t.Errorf("got %v", err)
 	}
 }

@@ -191,6 +191,10 @@ func canonical(t bigquery.FieldType) bigquery.FieldType {
 		return bigquery.BooleanFieldType
 	case "STRUCT":
 		return bigquery.RecordFieldType
+	case "DECIMAL":
+		return bigquery.NumericFieldType
+	case "BIGDECIMAL":
+		return bigquery.BigNumericFieldType
 	default:
 		return t
 	}

@@ -50,6 +50,7 @@ type description struct {
 	fields  map[string]bool // every field name: no message may have one, for names are looked up from the inside out
 	open    map[*typ]bool
 	columns int
+	faults  decode.Misfits
 }
 
 // described is one message type. Until the types are named, fields refer to it by its key.
@@ -65,7 +66,10 @@ func describe(schema *typ, payload string) (*description, error) {
 		return nil, decode.Misfit(payload, "the schema is of type "+schema.kind.String()+", a payload is a record")
 	}
 	_, err := d.record(schema, &described{key: "payload", short: decode.TypeName(payload), long: decode.TypeName(payload)}, payload, 1)
-	return d, err
+	if err := d.faults.Add(err); err != nil {
+		return nil, err
+	}
+	return d, d.faults.Err()
 }
 
 // record describes a record under m's names and returns its key.
@@ -101,18 +105,21 @@ func (d *description) message(m *described, path string, depth int, columns func
 		d.order = append(d.order, m)
 	}
 	m.message = &descriptorpb.DescriptorProto{}
-	seen := map[string]bool{}
+	seen, before := map[string]bool{}, d.faults.Len()
 	err := columns(func(name string, t *typ, number int, doc string) error {
 		at := path + "." + name
-		if err := decode.CheckName(name, seen, at); err != nil {
+		if err := d.faults.Add(decode.CheckName(name, seen, at)); err != nil {
 			return err
 		}
-		if d.columns++; d.columns > decode.MaxColumns {
-			return decode.Misfit(at, fmt.Sprintf("it is beyond BigQuery's %d columns", decode.MaxColumns))
+		switch d.columns++; {
+		case d.columns == decode.MaxColumns+1:
+			return d.faults.Add(decode.Misfit(at, fmt.Sprintf("it is beyond BigQuery's %d columns", decode.MaxColumns)))
+		case d.columns > decode.MaxColumns:
+			return nil
 		}
 		f, err := d.column(name, t, at, depth)
 		if f == nil || err != nil {
-			return err
+			return d.faults.Add(err)
 		}
 		d.fields[name] = true
 		f.Number = proto.Int32(int32(number))
@@ -122,7 +129,7 @@ func (d *description) message(m *described, path string, depth int, columns func
 		m.message.Field = append(m.message.Field, f)
 		return nil
 	})
-	if err == nil && len(m.message.Field) == 0 {
+	if err == nil && len(m.message.Field) == 0 && d.faults.Len() == before {
 		err = decode.Misfit(path, "it has no columns; BigQuery has no empty RECORD")
 	}
 	return m.key, err

@@ -22,6 +22,7 @@ type machine struct {
 	guess []uint8
 	last  *program
 
+	tail  tail
 	taken taken
 }
 
@@ -68,9 +69,14 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		out, o = dst[:cap(dst)], len(dst)
 		p, pc  int
 	)
-	m.nm, m.na = 0, 0
+	m.nm, m.na, m.tail.at = 0, 0, -1
 	for {
-		pc, p, o = m.fast(ops, pc, src, p, out, o)
+		if len(src)-p > tailBytes {
+			pc, p, o = m.fast(ops, pc, src, p, out, o)
+		}
+		if len(src)-p <= tailBytes {
+			pc, p, o = m.fastTail(ops, pc, src, p, out, o)
+		}
 		in := &ops[pc]
 		pc++
 		if len(out)-o < slack {
@@ -88,7 +94,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
 			o = putVarint(out, o+int(in.tagLen), uint64(n))
-			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString && !validText(src[next:], n) {
+			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString && !decode.ValidText(src, next, n) {
 				return nil, m.fail(prog, pc, at, "text is not valid UTF-8")
 			}
 			o += n
@@ -163,7 +169,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			m.nm--
 			start, guessed := m.messages[m.nm].start, int(m.guess[in.arg])
 			n := o - start
-			if need := varintLen(uint64(n)); need != guessed {
+			if need := decode.VarintLen(uint64(n)); need != guessed {
 				copy(out[start-guessed+need:], out[start:o])
 				start += need - guessed
 				o += need - guessed
@@ -239,7 +245,21 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			return out[:o], nil
 
-		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTime, opTakeTimeText:
+		case opTakeTime:
+			v, next := readVarint(src, p)
+			if next < 0 {
+				break // the next instruction says why
+			}
+			if m.taken.micros, m.taken.hasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !m.taken.hasTime {
+				return nil, m.fail(prog, pc, at, decode.TimestampReason)
+			}
+			if then := &ops[pc]; then.code == opLong {
+				pc++
+				binary.LittleEndian.PutUint32(out[o:], then.tag)
+				o, p = putVarint(out, o+int(then.tagLen), uint64(unzigzag(v))), next
+			}
+
+		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTimeText:
 			if reason := m.take(prog, in, src, p); reason != "" {
 				return nil, m.fail(prog, pc, at, reason)
 			}

@@ -12,15 +12,17 @@ import (
 
 // withColumns returns the schema with what the contract asks of its columns. Named types may stand in several places: what leads to the
 // column is copied, so that the others stay as they are.
-func withColumns(schema *typ, o *decode.Options) (*typ, error) {
+func withColumns(schema *typ, o *decode.Options, faults *decode.Misfits) (*typ, error) {
 	for _, path := range o.Columns.Paths() {
 		column := o.Columns[path]
-		var err error
-		if schema, err = place(schema, strings.Split(path, "."), &column, o.Path(path)); err != nil {
+		changed, err := place(schema, strings.Split(path, "."), &column, o.Path(path))
+		if err == nil {
+			schema = changed
+		} else if err := faults.Add(err); err != nil {
 			return nil, err
 		}
 	}
-	return schema, checkRanges(schema, o.Payload, map[*typ]bool{})
+	return schema, checkRanges(schema, o.Payload, map[*typ]bool{}, faults)
 }
 
 // misplaced is the error of a column that cannot be had.
@@ -120,28 +122,28 @@ func exported(t *typ, n *avro.SchemaNode) *decode.Column {
 }
 
 // checkRanges checks that the records which are to be RANGEs can be.
-func checkRanges(t *typ, path string, seen map[*typ]bool) error {
+func checkRanges(t *typ, path string, seen map[*typ]bool, faults *decode.Misfits) error {
 	if seen[t] {
 		return nil
 	}
 	seen[t] = true
 	if t.kind == kindRecord && t.asked != nil {
-		if err := checkRange(t, path); err != nil {
+		if err := faults.Add(checkRange(t, path)); err != nil {
 			return err
 		}
 	}
 	for i := range t.fields {
-		if err := checkRanges(t.fields[i].typ, path+"."+t.fields[i].name, seen); err != nil {
+		if err := checkRanges(t.fields[i].typ, path+"."+t.fields[i].name, seen, faults); err != nil {
 			return err
 		}
 	}
 	for _, b := range t.branches {
-		if err := checkRanges(b, path, seen); err != nil {
+		if err := checkRanges(b, path, seen, faults); err != nil {
 			return err
 		}
 	}
 	if t.items != nil {
-		return checkRanges(t.items, path+"[]", seen)
+		return checkRanges(t.items, path+"[]", seen, faults)
 	}
 	return nil
 }

@@ -67,11 +67,8 @@ type Resolution struct {
 // one value is an error of the record that has it; the error of CompileFor is about all records, a *decode.SchemaError where it is about
 // one field.
 func (s *Schema) CompileFor(writer *Schema, o decode.Options, r Resolution) (*Plan, error) {
-	reader, err := withColumns(s.root, &o)
+	reader, err := checked(s.root, &o)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkTaken(reader, &o); err != nil {
 		return nil, err
 	}
 	c := newCompiler(&o)

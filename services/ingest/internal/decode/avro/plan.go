@@ -11,6 +11,7 @@
 package avro
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -38,14 +39,8 @@ func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 
 // compileTypes compiles a schema that is its own writer's.
 func compileTypes(schema *typ, o decode.Options) (*Plan, error) {
-	schema, err := withColumns(schema, &o)
+	schema, err := checked(schema, &o)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := describe(schema, o.Payload); err != nil {
-		return nil, err
-	}
-	if err := checkTaken(schema, &o); err != nil {
 		return nil, err
 	}
 	program, err := compileProgram(schema, schema, &o)
@@ -55,8 +50,27 @@ func compileTypes(schema *typ, o decode.Options) (*Plan, error) {
 	return &Plan{options: o, schema: schema, program: program}, nil
 }
 
-// checkTaken checks the fields that the envelope takes from the payload.
-func checkTaken(schema *typ, o *decode.Options) error {
+// checked is the schema with the columns that are asked for, once all of it can be columns, and has what the envelope takes.
+func checked(schema *typ, o *decode.Options) (*typ, error) {
+	var faults decode.Misfits
+	schema, err := withColumns(schema, o, &faults)
+	if err != nil {
+		return nil, err
+	}
+	_, err = describe(schema, o.Payload)
+	if err := faults.Add(err); err != nil || schema.kind != kindRecord {
+		return nil, cmp.Or(err, faults.Err())
+	}
+	for _, check := range []func(*typ, *decode.Options) error{checkID, checkTime} {
+		if err := faults.Add(check(schema, o)); err != nil {
+			return nil, err
+		}
+	}
+	return schema, faults.Err()
+}
+
+// checkID checks the field that is the event's identity.
+func checkID(schema *typ, o *decode.Options) error {
 	if o.EventID != "" {
 		t, err := find(schema, o.EventID)
 		switch {
@@ -67,6 +81,11 @@ func checkTaken(schema *typ, o *decode.Options) error {
 			return decode.Misfit(o.Path(o.EventID), "event_id: wants a string, int, long, enum or uuid")
 		}
 	}
+	return nil
+}
+
+// checkTime checks the field that says when the event happened, and settles its unit.
+func checkTime(schema *typ, o *decode.Options) error {
 	if o.EventTime != "" {
 		t, err := find(schema, o.EventTime)
 		switch {
@@ -144,7 +163,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	return dst, e
 }
 
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and aliases that
+// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that
 // payload; ok is false if the contract names no field, or it was null.
 func (d *Decoder) EventID() (id []byte, ok bool) {
 	return d.machine.taken.id, d.machine.taken.hasID

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -195,26 +194,6 @@ func TestAutoUnit(t *testing.T) {
 	}
 }
 
-func TestValidText(t *testing.T) {
-	// The bytes on both sides of every bound of the standard's table, in every sequence up to four.
-	bounds := "a\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xec\xed\xee\xef\xf0\xf1\xf3\xf4\xf5\xff"
-	var try func(b []byte)
-	try = func(b []byte) {
-		if got, want := validText(b, len(b)), utf8.Valid(b); got != want {
-			t.Fatalf("%x: %v, want %v", b, got, want)
-		}
-		for i := 0; i < len(bounds) && len(b) < 4; i++ {
-			try(append(b, bounds[i]))
-		}
-	}
-	try(make([]byte, 0, 4))
-	for r := rune(0); r <= utf8.MaxRune; r++ {
-		if b := []byte(string(r)); !validText(b, len(b)) {
-			t.Fatalf("%x is not valid", b)
-		}
-	}
-}
-
 // TestEveryCut cuts a golden payload at every byte: an error each time, never a panic.
 func TestEveryCut(t *testing.T) {
 	schema, err := os.ReadFile("../../contract/schemas/delivery_event_v6.avsc")
@@ -234,5 +213,26 @@ func TestEveryCut(t *testing.T) {
 	}
 	if _, err := d.Append(nil, payload); err != nil {
 		t.Error(err)
+	}
+}
+
+// Every field that cannot be a column is told, and what the contract wants of fields beside it.
+func TestAllThatIsWrongWithASchema(t *testing.T) {
+	const schema = `{"type":"record","name":"R","fields":[{"name":"ok","type":"int"},{"name":"OK","type":"int"},{"name":"self","type":["null","R"]},
+		{"name":"in","type":{"type":"record","name":"I","fields":[{"name":"big","type":{"type":"bytes","logicalType":"decimal","precision":80,"scale":2}}]}},
+		{"name":"nulls","type":{"type":"map","values":"null"}}]}`
+	_, err := Compile([]byte(schema), decode.Options{
+		Contract: "test", Payload: "p", EventID: "no.such", EventTime: "in", Columns: decode.Columns{"ok": {Type: decode.JSON}, "gone": {Type: decode.Date}},
+	})
+	var all decode.SchemaErrors
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v", err)
+	}
+	var fields []string
+	for _, e := range all {
+		fields = append(fields, e.Field)
+	}
+	if got := strings.Join(fields, " "); got != "p.gone p.ok p.OK p.self p.in.big p.nulls[] p.no.such p.in" {
+		t.Errorf("told are %s: %v", got, err)
 	}
 }

@@ -1,10 +1,6 @@
 package avro
 
-import (
-	"strconv"
-
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-)
+import "strconv"
 
 // taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
 type taken struct {
@@ -20,7 +16,8 @@ type taken struct {
 
 func (t *taken) reset() { t.id, t.hasID, t.hasTime = nil, false, false }
 
-// take copies the value at src[p:], which the next instruction reads and checks; a value that is cut short is left to that one.
+// take copies the value at src[p:], which the next instruction reads and checks; a value that is cut short is left to that one. run takes whole numbers for the
+// time itself.
 func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string) {
 	t := &m.taken
 	switch in.code {
@@ -58,14 +55,6 @@ func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string)
 		t.micros, reason = prog.columns[in.arg].Number(src[next : next+n])
 		t.hasTime = reason == ""
 		return reason
-	case opTakeTime:
-		v, next := readVarint(src, p)
-		if next < 0 {
-			return ""
-		}
-		if t.micros, t.hasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !t.hasTime {
-			return decode.TimestampReason
-		}
 	}
 	return ""
 }

@@ -2,12 +2,13 @@ package avro
 
 import (
 	"encoding/binary"
-	"unicode/utf8"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // Short texts, nearly all, are copied and checked by words, without a call and with no branch that depends on their length: a mispredicted
 // branch costs more than the copy.
-const shortText = 32
+const shortText = decode.ShortText
 
 // copyText copies the n bytes at the start of src and reports whether all are ASCII. It may say no of a long one that is. dst has slack
 // behind n; a short text is copied with what follows it in src.
@@ -23,31 +24,8 @@ func copyText(dst, src []byte, n int) (ascii bool) {
 	binary.LittleEndian.PutUint64(dst[8:], b)
 	binary.LittleEndian.PutUint64(dst[16:], c)
 	binary.LittleEndian.PutUint64(dst[24:], d)
-	mask := &asciiMasks[n]
+	mask := &decode.TextMasks[n]
 	return a&mask[0]|b&mask[1]|c&mask[2]|d&mask[3] == 0
-}
-
-// asciiMasks holds for each length the high bits of that many bytes.
-var asciiMasks = func() (masks [shortText + 1][4]uint64) {
-	for n := range masks {
-		for i := range n {
-			masks[n][i/8] |= 0x80 << (8 * (i % 8))
-		}
-	}
-	return masks
-}()
-
-// validText reports whether the n bytes at the start of src are UTF-8. Mixed text makes utf8.Valid mispredict at every character; the
-// automaton has no branch but the loop.
-func validText(src []byte, n int) bool {
-	if n > 2*shortText {
-		return utf8.Valid(src[:n])
-	}
-	var state uint64
-	for _, b := range src[:n] {
-		state = utf8Steps[b] >> (state & 63)
-	}
-	return state&63 == utf8Start
 }
 
 // The states of the automaton, each a bit offset into the entries of utf8Steps (the table of the Unicode Standard, 3-7: well-formed byte

@@ -1,6 +1,7 @@
 package json
 
 import (
+	"cmp"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +15,11 @@ import (
 )
 
 // avsc reads an Avro schema. The JSON is the natural one, not Avro's JSON encoding: a union's value stands by itself, bytes are base64.
-type avsc struct{ named map[string]*typ }
+type avsc struct {
+	named map[string]*typ
+	// faults are those of fields; the reading goes on behind them.
+	faults decode.Misfits
+}
 
 func readAvro(schema []byte, payload string, _ []Reference) (*typ, error) {
 	parsed, err := avro.Parse(string(schema))
@@ -24,7 +29,7 @@ func readAvro(schema []byte, payload string, _ []Reference) (*typ, error) {
 	root := parsed.Root()
 	a := avsc{named: map[string]*typ{}}
 	t, _, err := a.build(root, "", payload)
-	if err != nil {
+	if err := cmp.Or(a.faults.Add(err), a.faults.Err()); err != nil {
 		return nil, err
 	}
 	if t.kind != kindRecord {
@@ -113,14 +118,19 @@ func (a *avsc) fields(t *typ, n *avro.SchemaNode, namespace, path string) error 
 		at := path + "." + nf.Name
 		ft, nullable, err := a.build(&nf.Type, namespace, at)
 		if err != nil {
-			return err
+			if err := a.faults.Add(err); err != nil {
+				return err
+			}
+			continue
 		}
 		f := field{name: nf.Name, doc: nf.Doc, typ: ft, number: int32(i + 1)}
 		f.notNull = !nullable
 		f.required = f.notNull && !nf.HasDefault
 		if nf.HasDefault && nf.Default != nil {
 			if f.fallback, err = fallback(ft, nf.Default); err != nil {
-				return decode.Misfit(at, "default: "+err.Error())
+				if err := a.faults.Add(decode.Misfit(at, "default: "+err.Error())); err != nil {
+					return err
+				}
 			}
 		}
 		t.fields = append(t.fields, f)

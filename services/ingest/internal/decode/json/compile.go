@@ -47,6 +47,7 @@ type step struct {
 	decimal  decimalType
 	fallback []byte // tag and value of what stands for the missing field
 	object   *object
+	bounds   *decode.RangeBounds
 	value    *step     // values of a map
 	branches *[5]*step // union: by kind of JSON value
 	symbols  *symbols
@@ -55,6 +56,7 @@ type step struct {
 type compiler struct {
 	plan    *Plan
 	objects map[*typ]*object
+	faults  decode.Misfits // of defaults
 }
 
 // object compiles a record at a path. Uses of a type at several places share the steps, but for a type on the way to what the envelope takes.
@@ -78,10 +80,12 @@ func (c *compiler) object(t *typ, path string) (*object, error) {
 			ob.must[i/64] |= 1 << (i % 64)
 		}
 		if f.fallback != nil {
-			if s.fallback, err = c.fallback(s, f.fallback, path+"."+f.name); err != nil {
+			s.fallback, err = c.fallback(s, f.fallback, path+"."+f.name)
+			if err == nil {
+				ob.must[i/64] |= 1 << (i % 64)
+			} else if err := c.faults.Add(err); err != nil {
 				return nil, err
 			}
-			ob.must[i/64] |= 1 << (i % 64)
 		}
 		ob.steps = append(ob.steps, *s)
 	}
@@ -113,6 +117,9 @@ func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 		wire = protowire.Fixed64Type
 	case kindRecord:
 		s.deep = true
+		if t.isRange {
+			s.kind, s.bounds = kindRange, t.bounds()
+		}
 		s.object, err = c.object(t, path)
 	case kindMap:
 		if s.value, err = c.step(t.items, 2, path+"[].value"); err == nil {

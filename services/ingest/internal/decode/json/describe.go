@@ -52,6 +52,7 @@ type description struct {
 	fields  map[string]bool // every field name: no message may have one, for names are looked up from the inside out
 	open    map[*typ]bool
 	columns int
+	faults  decode.Misfits
 }
 
 // described is one message type: its fields, and beside each the message type that the field is of, if any.
@@ -65,13 +66,19 @@ type described struct {
 func describe(schema *typ, payload string, extra bool) (*description, error) {
 	d := &description{records: map[*typ]*described{}, fields: map[string]bool{}, open: map[*typ]bool{}}
 	root, err := d.record(schema, decode.TypeName(payload), payload, 1)
-	if err != nil || !extra {
-		return d, err
+	if err := d.faults.Add(err); err != nil {
+		return nil, err
+	}
+	if !extra {
+		return d, d.faults.Err()
 	}
 	for i := range schema.fields {
 		if schema.fields[i].name == extraName {
-			return nil, decode.Misfit(payload+"."+extraName, "unknown fields are to be kept in a column of this name: drop or refuse them")
+			_ = d.faults.Add(decode.Misfit(payload+"."+extraName, "unknown fields are to be kept in a column of this name: drop or refuse them"))
 		}
+	}
+	if err := d.faults.Err(); err != nil {
+		return nil, err
 	}
 	f := &descriptorpb.FieldDescriptorProto{Name: proto.String(extraName), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
 	f.Number = proto.Int32(schema.extraNumber())
@@ -130,18 +137,21 @@ func (d *description) message(m *described, path string, depth int, columns func
 		return decode.Misfit(path, fmt.Sprintf("it is nested deeper than BigQuery's %d levels", decode.MaxNesting))
 	}
 	m.message, m.parts = &descriptorpb.DescriptorProto{}, nil
-	seen := map[string]bool{}
+	seen, before := map[string]bool{}, d.faults.Len()
 	err := columns(func(name string, t *typ, number int32, doc string) error {
 		at := path + "." + name
-		if err := checkColumn(name, seen, at); err != nil {
+		if err := d.faults.Add(checkColumn(name, seen, at)); err != nil {
 			return err
 		}
-		if d.columns++; d.columns > decode.MaxColumns {
-			return decode.Misfit(at, fmt.Sprintf("it is beyond BigQuery's %d columns", decode.MaxColumns))
+		switch d.columns++; {
+		case d.columns == decode.MaxColumns+1:
+			return d.faults.Add(decode.Misfit(at, fmt.Sprintf("it is beyond BigQuery's %d columns", decode.MaxColumns)))
+		case d.columns > decode.MaxColumns:
+			return nil
 		}
 		f, part, err := d.column(name, t, at, depth)
 		if f == nil || err != nil {
-			return err
+			return d.faults.Add(err)
 		}
 		d.fields[name] = true
 		f.Number = &number
@@ -152,7 +162,7 @@ func (d *description) message(m *described, path string, depth int, columns func
 		m.parts = append(m.parts, part)
 		return nil
 	})
-	if err == nil && len(m.message.Field) == 0 {
+	if err == nil && len(m.message.Field) == 0 && d.faults.Len() == before {
 		err = decode.Misfit(path, "it has no columns; BigQuery has no empty RECORD")
 	}
 	return err

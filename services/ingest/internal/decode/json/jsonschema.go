@@ -1,6 +1,7 @@
 package json
 
 import (
+	"cmp"
 	stdjson "encoding/json"
 	"fmt"
 	"slices"
@@ -17,12 +18,15 @@ type shaper struct {
 	// in is the one that is being read.
 	in   *document
 	refs map[pointer]*reference
+	// faults are those of properties; the reading goes on behind them.
+	faults decode.Misfits
 }
 
 // reference is a place that $ref leads to; open while it is being read.
 type reference struct {
 	shape
 	open bool
+	err  error
 }
 
 // shape is what a schema makes of a value.
@@ -39,6 +43,9 @@ func readJSONSchema(schema []byte, payload string, references []Reference) (*typ
 	main := documents[0]
 	s := shaper{documents: documents, in: main, refs: map[pointer]*reference{{main, ""}: {open: true}}}
 	found, err := s.read(main.root, payload)
+	if err == nil || s.faults.Len() > 0 {
+		err = cmp.Or(s.faults.Add(err), s.faults.Err())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +150,7 @@ func (s *shaper) follow(ref, path string) (shape, error) {
 	case known.open:
 		return shape{}, decode.Misfit(path, fmt.Sprintf("%q contains itself; a table has a fixed shape", ref))
 	default:
-		return known.shape, nil
+		return known.shape, known.err
 	}
 	n, err := to.in.root.at(to.fragment)
 	if err != nil {
@@ -155,7 +162,7 @@ func (s *shaper) follow(ref, path string) (shape, error) {
 	s.in = to.in
 	known.shape, err = s.read(n, path)
 	s.in = from
-	known.open = false
+	known.open, known.err = false, err
 	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; err == nil && known.typ.kind == kindRecord && known.typ.name == "" && identifier(name) {
 		known.typ.name = name
 	}

@@ -100,7 +100,10 @@ func (s *shaper) record(n *node, properties []member, path string) (*typ, error)
 		at := path + "." + p.name
 		found, err := s.read(p.value, at)
 		if err != nil {
-			return nil, err
+			if err := s.faults.Add(err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		f := field{name: p.name, doc: p.value.get("description").text(), typ: found.typ, nullable: found.nullable, number: int32(i + 1)}
 		if f.doc == "" {

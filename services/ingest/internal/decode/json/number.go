@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"unsafe"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
@@ -200,7 +201,13 @@ func (d *Decoder) whole(s *step, p, o int) (int, int) {
 
 func (d *Decoder) putNumber(s *step, v int64, o int) int {
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
-	return putVarint(d.out, o+int(s.tagLen), uint64(v))
+	o += int(s.tagLen)
+	if uint64(v)>>56 != 0 {
+		return putVarint(d.out, o, uint64(v))
+	}
+	w, size := decode.SpreadVarint(uint64(v))
+	binary.LittleEndian.PutUint64(d.out[o:], w)
+	return o + size
 }
 
 // floating decodes a FLOAT.

@@ -5,16 +5,20 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // withColumns returns the schema with what the contract asks of its columns. Types may stand in several places: what leads to the column is
 // copied, so that the others stay as they are.
-func withColumns(schema *typ, o *decode.Options) (*typ, error) {
+func withColumns(schema *typ, o *decode.Options, faults *decode.Misfits) (*typ, error) {
 	for _, path := range o.Columns.Paths() {
 		column := o.Columns[path]
-		var err error
-		if schema, err = ask(schema, strings.Split(path, "."), &column, o.Path(path)); err != nil {
+		changed, err := ask(schema, strings.Split(path, "."), &column, o.Path(path))
+		if err == nil {
+			schema = changed
+		} else if err := faults.Add(err); err != nil {
 			return nil, err
 		}
 	}
@@ -141,4 +145,13 @@ func (t *typ) becomeRange(path string) error {
 	}
 	t.isRange = true
 	return nil
+}
+
+// bounds says where the bounds of a RANGE are in its message.
+func (t *typ) bounds() *decode.RangeBounds {
+	b := &decode.RangeBounds{Start: protowire.Number(t.fields[0].number), End: protowire.Number(t.fields[1].number)}
+	if t.fields[0].name == "end" {
+		b.Start, b.End = b.End, b.Start
+	}
+	return b
 }

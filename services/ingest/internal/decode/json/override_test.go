@@ -79,3 +79,49 @@ func TestColumnsAsked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A range starts before it ends: nothing else becomes a RANGE, wherever it stands.
+func TestRanges(t *testing.T) {
+	const span = `{"properties":{"end":{"format":"date"},"start":{"format":"date"}},"required":["start"]}`
+	const moments = `{"properties":{"start":{"format":"date-time"},"end":{"format":"date-time"}}}`
+	compiled := func(schema string, columns decode.Columns) *Plan {
+		t.Helper()
+		p, err := Compile([]byte(schema), JSONSchema, Settings{}, decode.Options{Contract: "c", Payload: "payload", Columns: columns})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	p := compiled(`{"properties":{"d":`+span+`,"many":{"items":`+span+`},"map":{"additionalProperties":`+moments+`},"civil":`+moments+`}}`, decode.Columns{
+		"d": {Type: decode.Range}, "many": {Type: decode.Range}, "map.value": {Type: decode.Range},
+		"civil": {Type: decode.Range}, "civil.start": {Type: decode.DateTime}, "civil.end": {Type: decode.DateTime},
+	})
+	const empty = "the range ends before it starts, or where it starts"
+	for payload, want := range map[string]string{
+		`{"d":{"start":"1970-01-02","end":"1970-01-03"}}`:  `d:{end:2 start:1}`,
+		`{"d":{"end":"1970-01-03","start":"1969-12-31"}}`:  `d:{end:2 start:-1}`,
+		`{"d":{"start":"1970-01-02","end":null}}`:          `d:{start:1}`,
+		`{"d":{"start":"1970-01-02"}}`:                     `d:{start:1}`,
+		`{"d":null}`:                                       ``,
+		`{"d":{"start":"1970-01-02","end":"1970-01-02"}}`:  `d at 5: ` + empty,
+		`{"d": {"end":"1970-01-01","start":"1970-01-02"}}`: `d at 6: ` + empty,
+		`{"d":{"end":"1970-01-01"}}`:                       `d.start at 24: the field is missing, and the schema requires it`,
+		`{"d":"[1970-01-01, UNBOUNDED)"}`:                  `d at 5: wants an object, has a string`,
+		`{"many":[{"start":"1970-01-01","end":"1970-01-02"},{"start":"1970-01-02","end":"1970-01-01"}]}`:                      `many[1] at 51: ` + empty,
+		`{"map":{"k":{"start":"1970-01-01T01:00:00+01:00","end":"1970-01-01T00:00:00Z"}}}`:                                    `map.k at 12: ` + empty,
+		`{"map":{"k":{"end":"1970-01-01T00:00:00Z"}}}`:                                                                        `map:{key:"k" value:{end:0}}`,
+		`{"civil":{"start":"1970-01-01T00:00:00.1","end":"1970-01-01 00:00:00.100001"}}`:                                      `civil:{start:"1970-01-01 00:00:00.100000" end:"1970-01-01 00:00:00.100001"}`,
+		`{"civil":{"start":"1970-01-01T00:00:00.1000009","end":"1970-01-01 00:00:00.1"}}`:                                     `civil at 9: ` + empty,
+		`{"civil":{"start":"0999-12-31T23:59:59","end":"1000-01-01T00:00:00"},"d":{"start":"0001-01-01","end":"9999-12-31"}}`: `d:{end:2932896 start:-719162} civil:{start:"0999-12-31 23:59:59.000000" end:"1000-01-01 00:00:00.000000"}`,
+	} {
+		if got := text(t, p, payload); got != want {
+			t.Errorf("%s: %s, want %s", payload, got, want)
+		}
+	}
+	// A default is checked when the schema is read.
+	_, err := Compile([]byte(`{"properties":{"d":{"default":{"start":"1970-01-02","end":"1970-01-01"},`+span[1:]+`}}`), JSONSchema, Settings{},
+		decode.Options{Contract: "c", Payload: "payload", Columns: decode.Columns{"d": {Type: decode.Range}}})
+	if err == nil || !strings.Contains(err.Error(), "payload.d: default: "+empty) {
+		t.Error(err)
+	}
+}

@@ -58,7 +58,8 @@ type Plan struct {
 	guesses  int   // how many messages there are to guess the length of
 }
 
-// Compile compiles a schema. The error is a *decode.SchemaError where it is about one field: a payload that is no object, contains itself,
+// Compile compiles a schema. The error is a *decode.SchemaError where it is about one field, decode.SchemaErrors
+// where about several: a payload that is no object, contains itself,
 // nests arrays, has nullable items, a union that JSON does not tell apart, or a field that BigQuery has no column for.
 func Compile(schema []byte, language Language, s Settings, o decode.Options) (*Plan, error) {
 	if len(schema) > maxSchemaBytes {
@@ -73,18 +74,25 @@ func Compile(schema []byte, language Language, s Settings, o decode.Options) (*P
 
 // compileTypes compiles what a schema was read as.
 func compileTypes(t *typ, s Settings, o decode.Options) (_ *Plan, err error) {
-	if t, err = withColumns(t, &o); err != nil {
+	var faults decode.Misfits
+	if t, err = withColumns(t, &o, &faults); err != nil {
 		return nil, err
 	}
-	if _, err := describe(t, o.Payload, s.Unknown == Keep); err != nil {
-		return nil, err
+	_, err = describe(t, o.Payload, s.Unknown == Keep)
+	for _, err := range []error{err, checkID(t, &o), checkTime(t, &o)} {
+		if err := faults.Add(err); err != nil {
+			return nil, err
+		}
 	}
-	if err := checkTaken(t, &o); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	p := &Plan{options: o, settings: s, schema: t}
 	c := compiler{plan: p, objects: map[*typ]*object{}}
 	if p.root, err = c.object(t, o.Payload); err != nil {
+		return nil, err
+	}
+	if err := c.faults.Err(); err != nil {
 		return nil, err
 	}
 	if s.Unknown == Keep {

@@ -42,6 +42,8 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 		return p, d.finish(s, start, o)
 	case kindGeography, kindInterval:
 		return d.checked(s, p, o)
+	case kindRange:
+		return d.span(s, p, o)
 	}
 	return d.wants(p, "null"), o // kindNull
 }
@@ -69,6 +71,21 @@ func (d *Decoder) checked(s *step, p, o int) (int, int) {
 		return d.fail(p, reason), o
 	}
 	return q, d.put(s, text, o)
+}
+
+// span decodes a RANGE.
+func (d *Decoder) span(s *step, p, o int) (int, int) {
+	if jsonscan.Peek(d.src, p) != '{' {
+		return d.wants(p, "an object"), o
+	}
+	at, start := p, d.begin(s, o)
+	if p, o = d.object(s.object, p+1, start); p < 0 {
+		return p, o
+	}
+	if reason := s.bounds.Check(d.out[start:o]); reason != "" {
+		return d.fail(at, reason), o
+	}
+	return p, d.finish(s, start, o)
 }
 
 // symbols are those of an enum, and what stands for others, if anything.

@@ -1,7 +1,6 @@
 package json
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strconv"
@@ -29,7 +28,7 @@ type taken struct {
 
 // from takes a value as it stands in the row, behind its tag.
 func (t *taken) from(s *step, value []byte) (reason string) {
-	v, n := binary.Uvarint(value)
+	v, n := decode.Varint(value, 0)
 	if s.take&takeID != 0 {
 		t.hasID = true
 		if s.kind == kindString || s.kind == kindEnum {
@@ -50,8 +49,8 @@ func (t *taken) from(s *step, value []byte) (reason string) {
 	return ""
 }
 
-// checkTaken checks the fields that the envelope takes from the payload.
-func checkTaken(schema *typ, o *decode.Options) error {
+// checkID checks the field that is the event's identity.
+func checkID(schema *typ, o *decode.Options) error {
 	if o.EventID != "" {
 		t, err := find(schema, o.EventID)
 		switch {
@@ -61,6 +60,11 @@ func checkTaken(schema *typ, o *decode.Options) error {
 			return decode.Misfit(o.Path(o.EventID), "event_id: wants a string, a whole number, an enum or a uuid")
 		}
 	}
+	return nil
+}
+
+// checkTime checks the field that says when the event happened.
+func checkTime(schema *typ, o *decode.Options) error {
 	if o.EventTime != "" {
 		t, err := find(schema, o.EventTime)
 		switch {

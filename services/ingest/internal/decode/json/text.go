@@ -7,6 +7,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
@@ -38,7 +39,7 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 		}
 		switch jsonscan.Peek(src, p) {
 		case '"':
-			if high&jsonscan.Highs != 0 && !utf8.Valid(out[from:o]) {
+			if high&jsonscan.Highs != 0 && !decode.ValidWords(out[from:o]) {
 				return d.fail(at, jsonscan.InvalidUTF8), 0
 			}
 			return p + 1, o

@@ -28,11 +28,13 @@ const (
 	kindItem // the RECORD around an item of an array that is no column by itself
 	kindGeography
 	kindInterval
+	kindRange // of a step: a record that is a RANGE
 )
 
 var kindNames = [...]string{
 	"null", "boolean", "int", "long", "float", "double", "string", "enum", "bytes", "timestamp", "date", "time", "datetime", "decimal",
 	"json", "record", "map", "union", "array", "item", "geography", "interval",
+	"range",
 }
 
 func (k kind) String() string { return kindNames[k] }

@@ -35,18 +35,23 @@ func (c *compiler) absent(fd protoreflect.FieldDescriptor, f *field, path string
 		}
 		return out, nil
 	}
-	return c.filling(fd, f), nil
+	return filling(fd, f), nil
+}
+
+// emptyRange reports whether an absent field would be a RANGE that is none: the value of a map's entry, whose bounds are both their zero.
+func (f *field) emptyRange(fd protoreflect.FieldDescriptor) bool {
+	return fd.ContainingMessage().IsMapEntry() && f.node != nil && f.node.bounds != nil && f.node.bounds.Check(filled(f.node)) != ""
 }
 
 // filling is what an absent field becomes that has a default, by the type map.
-func (c *compiler) filling(fd protoreflect.FieldDescriptor, f *field) []byte {
+func filling(fd protoreflect.FieldDescriptor, f *field) []byte {
 	if isText(optionOf(fd).GetType()) && !fd.HasDefault() {
 		return nil // the empty string is no NUMERIC, JSON or the like
 	}
 	out := slices.Clone(f.out)
 	switch f.op {
 	case opMessage:
-		return protowire.AppendBytes(out, c.filled(f.node))
+		return protowire.AppendBytes(out, filled(f.node))
 	case opEnum:
 		return append(out, f.enum.text(nil, int32(fd.Default().Enum()))...)
 	case opTimestamp:
@@ -68,7 +73,7 @@ func (c *compiler) filling(fd protoreflect.FieldDescriptor, f *field) []byte {
 }
 
 // filled is a message that holds nothing but what is written for absent fields.
-func (*compiler) filled(n *node) []byte {
+func filled(n *node) []byte {
 	var out []byte
 	for w, mask := range n.fill {
 		for ; mask != 0; mask &= mask - 1 {

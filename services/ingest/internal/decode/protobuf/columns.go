@@ -53,6 +53,7 @@ type description struct {
 	open    map[protoreflect.FullName]bool
 	columns int
 
+	faults    decode.Misfits
 	overrides overrides
 	met       map[string]bool // the paths of the overrides that lead to fields
 }
@@ -72,10 +73,12 @@ func describe(m protoreflect.MessageDescriptor, payload string, asked overrides)
 	if _, ok := well[m.FullName()]; ok {
 		return nil, decode.Misfit(payload, string(m.FullName())+" is one value; a payload is a message of your own with fields")
 	}
-	if err := d.record(m, payload, 1); err != nil {
-		return nil, err
+	for _, err := range append([]error{d.record(m, payload, 1)}, asked.check(d.met)...) {
+		if err := d.faults.Add(err); err != nil {
+			return nil, err
+		}
 	}
-	return d, asked.check(d.met)
+	return d, d.faults.Err()
 }
 
 // key names the type of a message at a path: one type for all places, but for those below which the contract asks for columns.
@@ -108,15 +111,21 @@ func (d *description) record(m protoreflect.MessageDescriptor, path string, dept
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
 		at := path + "." + string(f.Name())
-		if err := decode.CheckName(string(f.Name()), seen, at); err != nil {
+		if err := d.faults.Add(decode.CheckName(string(f.Name()), seen, at)); err != nil {
 			return err
 		}
-		if d.columns++; d.columns > decode.MaxColumns {
+		switch d.columns++; {
+		case d.columns == decode.MaxColumns+1:
 			return decode.Misfit(at, fmt.Sprintf("it is beyond BigQuery's %d columns", decode.MaxColumns))
+		case d.columns > decode.MaxColumns:
+			return nil
 		}
 		c, err := d.column(f, at, depth)
 		if err != nil {
-			return err
+			if err := d.faults.Add(err); err != nil {
+				return err
+			}
+			continue
 		}
 		d.fields[c.GetName()] = true
 		t.message.Field = append(t.message.Field, c)

@@ -103,7 +103,7 @@ func (m *machine) entry(p, end, level int) bool {
 			if keys++; keys > 1 {
 				m.twice = true
 			}
-			if key = m.src[body:p]; !validText(key) {
+			if key = m.src[body:p]; !decode.ValidText(key, 0, len(key)) {
 				return m.fail(at, decode.InvalidUTF8)
 			}
 			continue
@@ -210,7 +210,7 @@ func (m *machine) value(p, end, level int) bool {
 			p = body + size
 			switch tag {
 			case tagString:
-				if !validText(src[body:p]) {
+				if !decode.ValidText(src, body, size) {
 					return m.fail(at, decode.InvalidUTF8)
 				}
 				j.text = appendQuoted(j.text, src[body:p])

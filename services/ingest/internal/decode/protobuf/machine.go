@@ -3,7 +3,6 @@ package protobuf
 import (
 	"encoding/binary"
 	"math/bits"
-	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -71,34 +70,39 @@ func (m *machine) fail(at int, reason string) bool {
 
 // walk reads the message src[p:end].
 func (m *machine) walk(n *node, p, end int) bool {
-	src, begin := m.src[:end], p
+	src, fields, begin := m.src[:end], n.fields, p
 	base := m.top
 	m.top += n.words
 	seen := m.seen[base:m.top]
 	clear(seen)
+	var have uint64 // the first word of seen, which is the only one of most messages
 	for hint := 0; p < end; {
 		at := p
-		var tag uint64
-		if b := src[p]; b < 0x80 {
-			tag = uint64(b)
-			p++
-		} else if tag, p = varint(src, p); p < 0 {
-			return m.fail(at, varintFault(p))
-		}
-		var f *field
-		if hint < len(n.fields) && uint64(n.fields[hint].tag) == tag {
-			f = &n.fields[hint]
-		} else if hint = n.find(tag); hint >= 0 {
-			f = &n.fields[hint]
-		} else {
-			hint = 0
-			if p = m.unknown(at, tag, p, end); p < 0 {
-				return false
+		tag := uint64(src[p])
+		if p++; tag >= 0x80 {
+			if tag, p = varint(src, at); p < 0 {
+				return m.fail(at, varintFault(p))
 			}
-			continue
 		}
-		if f.bit >= 0 {
-			word, bit := &seen[f.bit>>6], uint64(1)<<(f.bit&63)
+		if uint(hint) >= uint(len(fields)) || uint64(fields[hint].tag) != tag {
+			if hint = n.find(tag); hint < 0 {
+				hint = 0
+				if p = m.unknown(at, tag, p, end); p < 0 {
+					return false
+				}
+				continue
+			}
+		}
+		f := &fields[hint]
+		switch bit := uint64(1) << (f.bit & 63); {
+		case uint32(f.bit) < 64:
+			if have&bit != 0 {
+				m.twice = true
+			}
+			have |= bit
+			hint++
+		case f.bit >= 0:
+			word := &seen[f.bit>>6]
 			if *word&bit != 0 {
 				m.twice = true
 			}
@@ -111,22 +115,35 @@ func (m *machine) walk(n *node, p, end int) bool {
 			}
 			continue
 		}
-		value := p
 		switch f.op {
 		case opVarint:
-			if src := src; uint(p) < uint(len(src)) && src[p] < 0x80 {
-				p++
-			} else if _, p = varint(src, p); p < 0 {
+			if f.take != takeNothing {
+				var v uint64
+				if v, p = varint(src, p); p < 0 {
+					return m.fail(at, varintFault(p))
+				}
+				if !m.takeNumber(f, v) {
+					return m.fail(at, decode.TimestampReason)
+				}
+			} else if p = skipVarint(src, p); p < 0 {
 				return m.fail(at, varintFault(p))
 			}
+			continue
 		case opText:
 			size, body := length(src, p)
 			if body < 0 {
 				return m.fail(at, varintFault(body))
 			}
-			if p = body + size; !validText(src[body:p]) {
+			if p = body + size; !decode.ValidText(m.src, body, size) {
 				return m.fail(at, decode.InvalidUTF8)
 			}
+			if f.take != takeNothing {
+				m.taken.id, m.taken.hasID = src[body:p], size > 0 || !f.implicit
+			}
+			continue
+		}
+		value := p
+		switch f.op {
 		case opBytes:
 			size, body := length(src, p)
 			if body < 0 {
@@ -167,6 +184,9 @@ func (m *machine) walk(n *node, p, end int) bool {
 		if f.take != takeNothing && !m.take(f, value, p) {
 			return m.fail(at, decode.TimestampReason)
 		}
+	}
+	if n.words > 0 {
+		seen[0] = have
 	}
 	for w, have := range seen {
 		if missing := n.required[w] &^ have; missing != 0 {
@@ -247,27 +267,22 @@ func (m *machine) closeMessage(end int) {
 }
 
 // varint reads a varint at src[p:]; next is negative if there is none.
-func varint(src []byte, p int) (v uint64, next int) {
-	for shift := uint(0); shift < 64; shift += 7 {
-		if uint(p) >= uint(len(src)) {
-			return 0, noEnd
-		}
-		b := src[p]
-		p++
-		v |= uint64(b&0x7f) << shift
-		if b < 0x80 {
-			if shift == 63 && b > 1 {
-				return 0, tooLong
-			}
-			return v, p
+func varint(src []byte, p int) (v uint64, next int) { return decode.Varint(src, p) }
+
+// skipVarint is where the varint at src[p:] ends; negative if there is none.
+func skipVarint(src []byte, p int) int {
+	if len(src)-p >= 8 {
+		if stop := ^binary.LittleEndian.Uint64(src[p:]) & 0x8080808080808080; stop != 0 {
+			return p + bits.TrailingZeros64(stop)>>3 + 1
 		}
 	}
-	return 0, tooLong
+	_, p = varint(src, p)
+	return p
 }
 
 const (
-	noEnd   = -1
-	tooLong = -2
+	noEnd   = decode.VarintEnds
+	tooLong = decode.VarintTooLong
 )
 
 func varintFault(p int) string {
@@ -291,19 +306,4 @@ func length(src []byte, p int) (n, body int) {
 		return 0, noEnd
 	}
 	return int(v), p
-}
-
-// validText is utf8.Valid, quick for short ASCII.
-func validText(text []byte) bool {
-	for len(text) >= 8 {
-		if binary.LittleEndian.Uint64(text)&0x8080808080808080 != 0 {
-			return utf8.Valid(text)
-		}
-		text = text[8:]
-	}
-	var high byte
-	for _, b := range text {
-		high |= b
-	}
-	return high < 0x80 || utf8.Valid(text)
 }

@@ -71,16 +71,16 @@ var wireTypes = map[code]protowire.Type{
 	opColumnVarint: protowire.VarintType, opColumnFixed64: protowire.Fixed64Type, opColumnFixed32: protowire.Fixed32Type,
 }
 
-// field is one field of a message.
+// field is one field of a message. What each value needs comes first.
 type field struct {
-	name string
 	// tag is that of one value on the wire; packed that of a packed list of them, 0 if there can be none.
 	tag, packed uint32
-	op          code
 	// bit is the field's in its node; -1 if it is repeated.
-	bit int32
-	// out is the tag to write where the value is written anew.
-	out []byte
+	bit  int32
+	op   code
+	take taking
+	// implicit: the field has no presence, its zero is its absence.
+	implicit bool
 	// kind is that of the scalar, or of the one in the wrapper.
 	kind protoreflect.Kind
 	// node is the message's; enum the enum's symbols.
@@ -90,9 +90,9 @@ type field struct {
 	inner *field
 	// column is what the contract asks for, nil if nothing.
 	column *decode.Column
-	take   taking
-	// implicit: the field has no presence, its zero is its absence.
-	implicit bool
+	// out is the tag to write where the value is written anew.
+	out  []byte
+	name string
 }
 
 // compiler builds the nodes of one plan. A message used at several places has a node at each, so that what the envelope takes is known
@@ -100,6 +100,7 @@ type field struct {
 type compiler struct {
 	options *decode.Options
 	depth   int
+	faults  decode.Misfits // of defaults
 }
 
 func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int) (*node, error) {
@@ -121,11 +122,13 @@ func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int
 					oneofs[o.FullName()] = f.bit
 				}
 			}
-			if fd.Cardinality() == protoreflect.Required {
+			if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, err := c.absent(fd, &f, path+"."+f.name); err != nil {
-				return nil, err
+				if err := c.faults.Add(err); err != nil {
+					return nil, err
+				}
 			} else if value != nil {
 				n.fill[f.bit/64] |= 1 << (f.bit % 64)
 				n.values[f.bit] = value

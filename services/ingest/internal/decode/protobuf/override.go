@@ -46,14 +46,14 @@ func (o overrides) within(path string) bool {
 	return false
 }
 
-// check reports a path that leads to no field.
-func (o overrides) check(met map[string]bool) error {
+// check reports the paths that lead to no field.
+func (o overrides) check(met map[string]bool) (faults []error) {
 	for _, path := range o.columns.Paths() {
 		if !met[path] {
-			return misplaced(o.payload+"."+path, "the message has no field there")
+			faults = append(faults, misplaced(o.payload+"."+path, "the message has no field there"))
 		}
 	}
-	return nil
+	return faults
 }
 
 // sourceOf is what the values of a field are to a column that is asked for; ok is false for those that are their column already.

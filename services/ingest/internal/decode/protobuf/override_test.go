@@ -209,6 +209,33 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+// The value of a map's entry that is left out has the bounds' zeros, which is no range when neither bound can be absent.
+func TestRangesThatAreLeftOut(t *testing.T) {
+	const text = `syntax = "proto3"; message M { map<string, R> m = 1; map<string, O> o = 2; } message R { int32 start = 1; int32 end = 2; } message O { optional int32 start = 1; int32 end = 2; }`
+	columns := decode.Columns{}
+	for _, name := range []string{"m", "o"} {
+		columns[name+".value"] = decode.Column{Type: decode.Range}
+		columns[name+".value.start"], columns[name+".value.end"] = decode.Column{Type: decode.Date}, decode.Column{Type: decode.Date}
+	}
+	p, err := asking(t, text, columns, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		payload []byte
+		want    string
+	}{
+		{nested(1, join(nested(1, 'k'), nested(2, varintField(2, 3)...))...), `{"m":[{"key":"k","value":{"start":0,"end":3}}]}`},
+		{nested(1, join(nested(1, 'k'), nested(2))...), "refused: m[0].value at byte 5: the range ends before it starts"},
+		{nested(1, nested(1, 'k')...), "refused: m[0].value at byte 2: the field is required, and missing"},
+		{nested(2, nested(1, 'k')...), `{"o":[{"key":"k","value":{"end":0}}]}`},
+	} {
+		if got := shown(t, p, c.payload); got != c.want && !(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {
+			t.Errorf("%x: %s, want %s", c.payload, got, c.want)
+		}
+	}
+}
+
 // What cannot be had is a problem of the configuration, with the path.
 func TestColumnsThatCannotBe(t *testing.T) {
 	const text = `syntax = "proto2"; import "google/protobuf/wrappers.proto"; import "column/v1/column.proto"; enum E { A = 0; }

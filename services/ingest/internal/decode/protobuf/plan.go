@@ -14,6 +14,7 @@
 package protobuf
 
 import (
+	"cmp"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -59,15 +60,19 @@ func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Pl
 
 // CompileMessage compiles a message. Errors are those of Compile.
 func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	if _, err := describe(m, o.Payload, overridesOf(&o)); err != nil {
-		return nil, err
+	var faults decode.Misfits
+	_, err := describe(m, o.Payload, overridesOf(&o))
+	for _, err := range []error{err, checkID(m, &o), checkTime(m, &o)} {
+		if err := faults.Add(err); err != nil {
+			return nil, err
+		}
 	}
-	if err := checkTaken(m, &o); err != nil {
+	if err := faults.Err(); err != nil {
 		return nil, err
 	}
 	c := compiler{options: &o}
 	root, err := c.node(m, o.Payload, 0)
-	if err != nil {
+	if err := cmp.Or(err, c.faults.Err()); err != nil {
 		return nil, err
 	}
 	return &Plan{options: o, unknown: unknown, message: m, root: root, depth: c.depth, words: root.deepest()}, nil

@@ -283,7 +283,7 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 			if body < 0 {
 				return m.fail(start, varintFault(body))
 			}
-			if p = body + size; in.op == opText && !validText(src[body:p]) {
+			if p = body + size; in.op == opText && !decode.ValidText(src, body, size) {
 				reason = decode.InvalidUTF8
 			}
 		case opFixed64, opFixed32:

@@ -234,3 +234,30 @@ func manyFields(n int) string {
 	}
 	return b.String()
 }
+
+// Every field that cannot be a column is told, and what the contract wants of fields beside it.
+func TestAllThatIsWrongWithAMessage(t *testing.T) {
+	m := parse(t, `syntax = "proto3"; package x; message M { M self = 1; int32 Same = 2; int32 same = 3; In in = 4; double d = 5; int32 n = 6; } message In { None none = 1; } message None {}
+		message Row { string s = 1; int64 n = 2; }`)
+	o := options
+	o.EventID, o.EventTime, o.Columns = "d", "nothing", decode.Columns{"gone": {Type: decode.Date}, "n": {Type: decode.JSON}, "d": {Type: decode.Date}}
+	_, err := CompileMessage(m.Messages().ByName("M"), Drop, o)
+	var all decode.SchemaErrors
+	if !errors.As(err, &all) {
+		t.Fatalf("got %v", err)
+	}
+	var fields []string
+	for _, e := range all {
+		fields = append(fields, e.Field)
+	}
+	if got := strings.Join(fields, " "); got != "payload.self payload.same payload.d payload.n payload.gone payload.nothing" {
+		t.Errorf("told are %s: %v", got, err)
+	}
+	two := parse(t, `syntax = "proto2"; message M { optional string a = 1 [default = "x"]; optional string b = 2 [default = "y"]; optional string c = 3 [default = "1"]; }`)
+	o = options
+	o.Columns = decode.Columns{"a": {Type: decode.Numeric}, "b": {Type: decode.Numeric}, "c": {Type: decode.Numeric}}
+	_, err = CompileMessage(two.Messages().Get(0), Drop, o)
+	if !errors.As(err, &all) || len(all) != 2 || all[0].Field != "payload.a" || all[1].Field != "payload.b" {
+		t.Errorf("got %v", err)
+	}
+}

@@ -33,8 +33,8 @@ func (c *compiler) taking(path string) taking {
 	return take
 }
 
-// checkTaken checks the fields that the envelope takes from the payload, and settles the unit of the time.
-func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
+// checkID checks the field that is the event's identity.
+func checkID(m protoreflect.MessageDescriptor, o *decode.Options) error {
 	if o.EventID != "" {
 		f, err := find(m, o.EventID)
 		if err != nil {
@@ -46,6 +46,11 @@ func checkTaken(m protoreflect.MessageDescriptor, o *decode.Options) error {
 			return decode.Misfit(o.EventIDPath(), "event_id: wants a string, a whole number or an enum")
 		}
 	}
+	return nil
+}
+
+// checkTime checks the field that says when the event happened, and settles its unit.
+func checkTime(m protoreflect.MessageDescriptor, o *decode.Options) error {
 	if o.EventTime == "" {
 		return nil
 	}
@@ -142,6 +147,17 @@ func (m *machine) take(f *field, p, end int) bool {
 		return true
 	}
 	v, unsigned := number(inner.kind, value)
+	return m.takeWhole(f, v, unsigned)
+}
+
+// takeNumber takes a varint that has been read.
+func (m *machine) takeNumber(f *field, v uint64) bool {
+	whole, unsigned := fromVarint(f.kind, v)
+	return m.takeWhole(f, whole, unsigned)
+}
+
+func (m *machine) takeWhole(f *field, v int64, unsigned bool) bool {
+	t := &m.taken
 	if f.take&takeID != 0 {
 		switch {
 		case f.op == opEnum:
@@ -191,6 +207,11 @@ func number(k protoreflect.Kind, value []byte) (v int64, unsigned bool) {
 		return int64(binary.LittleEndian.Uint64(value)), false
 	}
 	u, _ := varint(value, 0)
+	return fromVarint(k, u)
+}
+
+// fromVarint is the number that a varint stands for.
+func fromVarint(k protoreflect.Kind, u uint64) (v int64, unsigned bool) {
 	switch k {
 	case protoreflect.Uint32Kind:
 		return int64(uint32(u)), true

@@ -1,6 +1,6 @@
 //go:build unix
 
-package main
+package terminal
 
 import (
 	"io"
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminalWidth is the columns of the terminal that out is; 0 when it is none.
-func terminalWidth(out io.Writer) int {
+// Width is the columns of the terminal that out is; 0 when it is none.
+func Width(out io.Writer) int {
 	f, ok := out.(*os.File)
 	if !ok {
 		return 0
