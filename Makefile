@@ -67,7 +67,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test "run EVENTS=5000" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test test-memory "run EVENTS=5000" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
@@ -76,6 +76,10 @@ ci: ## Everything that must pass, each step with its time
 .PHONY: test
 test: ## Test all modules, with the race detector where a C compiler works
 	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
+
+.PHONY: test-memory
+test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take
+	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 5m -run 'Memory|IdleLanes|BenchCores' .
 
 .PHONY: test-kafka
 test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17

@@ -3,11 +3,15 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"io"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/bench"
+	"github.com/waybill-data/waybill/e2e/stack"
 )
 
 // A service stays far below 256 MB while BigQuery answers nothing and Kafka has more than enough, and every row arrives once it answers
@@ -36,6 +40,42 @@ func TestMemoryWhileBigQueryStalls(t *testing.T) {
 	for name, peak := range map[string]float64{"ingest": r.Peak.Ingest, "writer": r.Peak.Writer} {
 		if peak <= 0 || peak >= 192 {
 			t.Errorf("%s had %.0f MB resident: 134 were promised for this budget, and 256 is the limit with the default", name, peak)
+		}
+	}
+}
+
+// A lane with nothing to do holds next to nothing: its goroutines, and what its calls and its membership need.
+func TestIdleLanes(t *testing.T) {
+	const lanes = 400
+	w := newWorld(t, stack.Config{StockPartitions: lanes - 8})
+	ingest, writer := w.Ingests[0], w.Writers[0]
+	w.until("every lane is open", func() error {
+		if open := w.metric(writer, "waybill_writer_lanes"); open != lanes {
+			return fmt.Errorf("%v of %d", open, lanes)
+		}
+		return nil
+	})
+	for _, test := range []struct {
+		service *stack.Service
+		most    float64 // bytes a lane, the service's own share included
+	}{{ingest, 160 << 10}, {writer, 80 << 10}} {
+		// Asking for the heap with gc=1 collects first.
+		resp, err := http.Get("http://" + test.service.Admin + "/debug/pprof/heap?gc=1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = io.Copy(io.Discard, resp.Body)
+		if err := errors.Join(err, resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		m, err := test.service.Metrics(w.ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heap, stacks := m.Sum("go_memstats_heap_inuse_bytes"), m.Sum("go_memstats_stack_inuse_bytes")
+		t.Logf("%s: %.0f KB of heap and %.0f KB of stacks a lane", test.service.Name, heap/lanes/1024, stacks/lanes/1024)
+		if held := (heap + stacks) / lanes; heap == 0 || stacks == 0 || held > test.most {
+			t.Errorf("%s holds %.0f KB a lane, want at most %.0f", test.service.Name, held/1024, test.most/1024)
 		}
 	}
 }
