@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/sockets"
 )
 
 // Writer says where the writers are. Exactly one of Target and Endpoints is set.
@@ -113,6 +114,16 @@ func (t *WriterTLS) config() (*tls.Config, error) {
 // spread opens lanes at the writers in turn, and only at those whose health service says that they serve: one that drains says no.
 const spread = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}`
 
+// writeBuffer is how much goes to a connection at once, in bytes: there is one a writer, and rows go in megabytes.
+const writeBuffer = 128 << 10
+
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for what writers say, in bytes: checkpoints, of a lane and of all lanes. Were
+// they not given, gRPC would measure the connection, with a ping for about every reply.
+const (
+	replyWindow     = 128 << 10
+	replyConnWindow = 4 << 20
+)
+
 // dial makes the connection that all lanes share. It connects when the first lane opens. metrics may be nil.
 func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
@@ -128,12 +139,16 @@ func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error)
 		// Or every look-up of the name asks for a TXT record as well, which stalls where there is no DNS upstream.
 		grpc.WithDisableServiceConfig(),
 		grpc.WithDefaultServiceConfig(spread),
+		grpc.WithWriteBufferSize(writeBuffer),
+		grpc.WithStaticStreamWindowSize(replyWindow),
+		grpc.WithStaticConnWindowSize(replyConnWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 	}
+	options = append(options, sockets.DialOptions()...)
 	if metrics != nil {
 		options = append(options, grpc.WithChainStreamInterceptor(metrics.StreamClientInterceptor()))
 	}

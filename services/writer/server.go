@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -21,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
+	"github.com/waybill-data/waybill/pkg/sockets"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -30,6 +32,8 @@ const (
 	// memory budget, a connection at a time; a lane needs its window a round trip, so 1 MiB carries 100 MB/s over 10 ms.
 	laneWindow       = 1 << 20
 	connectionWindow = 8 << 20
+	// readBuffer is how much of a connection is read at once, in bytes: there are few connections, and rows come in megabytes.
+	readBuffer = 128 << 10
 	// stopWithin is how long calls may take once all lanes have ended: health watchers do not end by themselves.
 	stopWithin = time.Second
 )
@@ -66,6 +70,9 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.
 			recovery.StreamServerInterceptor(caught)),
 		// An Append is bounded by the window; beside its rows it is small.
 		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
+		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is pinned.
+		experimental.BufferPool(lanewire.Buffers),
+		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
@@ -90,7 +97,7 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.
 // stops.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
+	go func() { served <- s.grpc.Serve(sockets.Listener(s.env.GRPC)) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("gRPC server: %w", err)

@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -25,8 +24,10 @@ type batch struct {
 	oldest int64
 	// rows and bytes are those of its blocks; dropped counts what replay dropped, skipped what was ignored or left out before.
 	rows, bytes, dropped, skipped int
-	// charge is what it holds of the budget.
-	charge int64
+	// charge is what its records hold of the budget until it is settled, rowCharge what its rows hold until it is sent; from then on lent
+	// gives that back.
+	charge, rowCharge int64
+	lent              *lent
 	// blocks are by route.
 	blocks []block
 	// records and routes are those of the rows, in order.
@@ -57,16 +58,22 @@ type block struct {
 	bytes         int
 	full          mem.BufferSlice
 	tail          *[]byte
+	// lent is that of the batch.
+	lent *lent
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-func newBatch(routes int, now time.Time) *batch {
+func newBatch(routes int, budget *Budget, now time.Time) *batch {
 	b := batches.Get().(*batch)
+	b.lent = &lent{budget: budget}
 	if cap(b.blocks) < routes {
 		b.blocks = make([]block, routes)
 	}
 	b.blocks = b.blocks[:routes]
+	for i := range b.blocks {
+		b.blocks[i].lent = b.lent
+	}
 	b.began, b.oldest = now, -1
 	return b
 }
@@ -100,6 +107,11 @@ func (b *batch) message() *lanewire.Append {
 		}
 	}
 	a := &lanewire.Append{Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n)}
+	for i := range b.blocks {
+		b.blocks[i].seal()
+	}
+	b.lent.lend(b.rowCharge)
+	b.rowCharge = 0
 	for i := range b.blocks {
 		if k := &b.blocks[i]; k.rows > 0 || k.dropped > 0 {
 			a.Blocks = append(a.Blocks, lanewire.Block{Route: uint32(i), Rows: k.rows, Dropped: k.dropped, Bytes: k.take()})
@@ -149,7 +161,7 @@ func (k *block) reserve(room int) *[]byte {
 		return k.tail
 	}
 	k.seal()
-	k.tail = segments.Get(max(room, grown(k.bytes)))
+	k.tail = lanewire.Buffers.Get(max(room, grown(k.bytes)))
 	*k.tail = (*k.tail)[:0]
 	return k.tail
 }
@@ -159,9 +171,10 @@ func (k *block) seal() {
 	switch {
 	case k.tail == nil:
 	case len(*k.tail) == 0:
-		segments.Put(k.tail)
+		lanewire.Buffers.Put(k.tail)
 	default:
-		k.full = append(k.full, mem.NewBuffer(k.tail, &segments))
+		k.lent.segments.Add(1)
+		k.full = append(k.full, mem.NewBuffer(k.tail, k.lent))
 	}
 	k.tail = nil
 }
@@ -178,49 +191,4 @@ func (k *block) free() {
 	k.seal()
 	k.full.Free()
 	k.full = nil
-}
-
-// segmentSizes are the sizes of pooled segments: a small batch of an idle lane takes little, a large one few.
-var segmentSizes = [...]int{4 << 10, 16 << 10, 64 << 10, 256 << 10}
-
-// grown is the size of the next segment of a block that holds so many bytes: no more than that, so that hundreds of lanes with small
-// batches do not hold several times what is in them.
-func grown(bytes int) int {
-	size := segmentSizes[0]
-	for _, s := range segmentSizes[1:] {
-		if s <= bytes {
-			size = s
-		}
-	}
-	return size
-}
-
-// segments is the pool of all lanes. gRPC gives the buffers back when they are written to the connection.
-var segments segmentPool
-
-type segmentPool [len(segmentSizes)]sync.Pool
-
-// Get implements mem.BufferPool. Unlike gRPC's own pools it does not clear: rows are only ever appended.
-func (p *segmentPool) Get(length int) *[]byte {
-	size := length
-	for i, s := range segmentSizes {
-		if length > s {
-			continue
-		}
-		if b, ok := p[i].Get().(*[]byte); ok {
-			*b = (*b)[:length]
-			return b
-		}
-		size = s
-		break
-	}
-	b := make([]byte, length, size)
-	return &b
-}
-
-// Put implements mem.BufferPool. A segment that a row outgrew is left to the garbage collector.
-func (p *segmentPool) Put(s *[]byte) {
-	if i := slices.Index(segmentSizes[:], cap(*s)); i >= 0 {
-		p[i].Put(s)
-	}
 }

@@ -74,7 +74,7 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 		return false, nil
 	}
 	if b.batch == nil {
-		b.batch = newBatch(b.routes, now)
+		b.batch = newBatch(b.routes, b.budget, now)
 	}
 	paid := cost(b.budget, r)
 	if b.replay.skips(r.Offset) {
@@ -136,7 +136,8 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 		t.oldest = r.TimestampMicros
 	}
 	extra := max(0, int64(n-r.Size()))
-	t.charge += paid + extra
+	t.charge += paid / 2
+	t.rowCharge += paid - paid/2 + extra
 	b.owed += extra
 	return true
 }

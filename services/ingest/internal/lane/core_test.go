@@ -6,8 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"google.golang.org/grpc/mem"
-
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -164,8 +162,6 @@ func (*plainContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte,
 	dst = append(dst, 0x0a, 0xac, 0x02)
 	return append(dst, r.Value...), nil
 }
-
-var _ mem.BufferPool = &segments
 
 // A batch goes at once on an idle lane, and waits for the size that what is under way asks for, or for its linger.
 func TestDue(t *testing.T) {

@@ -100,6 +100,7 @@ func (c *call) dropPortion() {
 
 // let releases a batch.
 func (c *call) let(b *batch) {
-	c.lane.Budget.Release(b.charge)
+	c.lane.Budget.Release(b.charge + b.rowCharge)
+	b.lent.settle()
 	b.recycle()
 }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/sockets"
 )
 
 // Config says which BigQuery, and how to get in: the `bigquery:` section of the writer's configuration.
@@ -111,6 +112,12 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 }
 
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's answers, in bytes: an offset each, or a list of refused rows.
+const (
+	replyWindow     = 256 << 10
+	replyConnWindow = 4 << 20
+)
+
 // clientOptions are those of the Storage Write clients and of the REST client.
 func (c *Config) clientOptions(version string) (grpcOptions, restOptions []option.ClientOption, err error) {
 	common := []option.ClientOption{
@@ -133,7 +140,13 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 		option.WithGRPCDialOption(grpc.WithDisableRetry()),
 		// Large batches should not wait for a window of 64 KiB a round trip. Receiving is a few bytes an append.
 		option.WithGRPCDialOption(grpc.WithWriteBufferSize(256<<10)),
+		// Given windows keep gRPC from measuring the connection, with a ping for about every answer.
+		option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(replyWindow)),
+		option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(replyConnWindow)),
 		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second})))
+	for _, o := range sockets.DialOptions() {
+		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(o))
+	}
 	restOptions = append(restOptions, common...)
 	if c.Insecure {
 		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))

@@ -1,0 +1,57 @@
+package lane
+
+import (
+	"sync/atomic"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/waybill-data/waybill/pkg/lanewire"
+)
+
+// lent is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of them is written to the
+// connection, what they hold of the budget is given back. Until the batch is settled its records alone count, which is half of it.
+type lent struct {
+	budget   *Budget
+	segments atomic.Int64
+	charge   atomic.Int64
+}
+
+var _ mem.BufferPool = (*lent)(nil)
+
+// lend notes what the rows hold of the budget. All segments are counted.
+func (l *lent) lend(charge int64) {
+	l.charge.Store(charge)
+	if l.segments.Load() == 0 {
+		l.settle()
+	}
+}
+
+// settle gives back what is still held. It is called when the batch ends, too: gRPC promises no Put for what it could not send.
+func (l *lent) settle() { l.budget.Release(l.charge.Swap(0)) }
+
+// Get implements mem.BufferPool.
+func (l *lent) Get(length int) *[]byte { return lanewire.Buffers.Get(length) }
+
+// Put implements mem.BufferPool.
+func (l *lent) Put(s *[]byte) {
+	lanewire.Buffers.Put(s)
+	if l.segments.Add(-1) == 0 {
+		l.settle()
+	}
+}
+
+// The sizes of segments: a small batch of an idle lane takes little, a large one few.
+const (
+	smallestSegment = 4 << 10
+	largestSegment  = 256 << 10
+)
+
+// grown is the size of the next segment of a block that holds so many bytes: no more than that, so that hundreds of lanes with small
+// batches do not hold several times what is in them. It is one of those that lanewire.Buffers keeps.
+func grown(bytes int) int {
+	size := smallestSegment
+	for size < largestSegment && 4*size <= bytes {
+		size *= 4
+	}
+	return size
+}
