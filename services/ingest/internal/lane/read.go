@@ -11,7 +11,7 @@ import (
 // The capacities of a read. An idle lane waits with the small one, a busy lane fills large ones from the pool.
 const (
 	idleRecords = 16
-	busyRecords = 64
+	busyRecords = 128
 )
 
 var (
@@ -66,7 +66,7 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 		return
 	}
 	defer reader.Close()
-	busy := false
+	busy, waits := false, l.waits // once: a method's value is an allocation
 	for {
 		store := getStore(busy)
 		records, err := reader.Next(ctx, *store, time.Time{})
@@ -80,7 +80,7 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 			putStore(store)
 			continue
 		}
-		grown, err := l.Contracts.Prepare(ctx, records, l.waits)
+		grown, err := l.Contracts.Prepare(ctx, records, waits)
 		if grown && err == nil {
 			err = errGrown
 		}
