@@ -51,15 +51,14 @@ func TestIsAConnection(t *testing.T) {
 // Everything arrives, in order, in both directions at once, whatever the sizes of reads and writes.
 func TestCarriesEverything(t *testing.T) {
 	a, b := pair(t)
-	// Some writes and reads are larger than one system call moves, some smaller.
-	const size, large = 20 << 20, 600 << 10
+	const size = 20 << 20
 	var all sync.WaitGroup
 	for _, way := range []struct{ from, to net.Conn }{{a, b}, {b, a}} {
 		sent, got := sha256.New(), sha256.New()
 		var ends sync.WaitGroup
 		ends.Go(func() {
 			random := rand.New(rand.NewPCG(1, 2))
-			chunk := make([]byte, large)
+			chunk := make([]byte, 5*most)
 			for left := size; left > 0; {
 				n := min(left, 1+random.IntN(len(chunk)))
 				for i := 0; i < n; i += 61 {
@@ -75,7 +74,7 @@ func TestCarriesEverything(t *testing.T) {
 		})
 		ends.Go(func() {
 			random := rand.New(rand.NewPCG(3, 4))
-			chunk := make([]byte, large)
+			chunk := make([]byte, 3*most)
 			for left := size; left > 0; {
 				n, err := way.to.Read(chunk[:1+random.IntN(len(chunk))])
 				if err != nil {
