@@ -20,7 +20,6 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/waybill-data/waybill/pkg/config"
-	"github.com/waybill-data/waybill/pkg/sockets"
 )
 
 // Writer says where the writers are. Exactly one of Target and Endpoints is set.
@@ -148,7 +147,6 @@ func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error)
 			MinConnectTimeout: 5 * time.Second,
 		}),
 	}
-	options = append(options, sockets.DialOptions()...)
 	if metrics != nil {
 		options = append(options, grpc.WithChainStreamInterceptor(metrics.StreamClientInterceptor()))
 	}

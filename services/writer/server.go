@@ -22,7 +22,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
-	"github.com/waybill-data/waybill/pkg/sockets"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -97,7 +96,7 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.
 // stops.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(sockets.Listener(s.env.GRPC)) }()
+	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("gRPC server: %w", err)

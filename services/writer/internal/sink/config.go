@@ -15,7 +15,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/waybill-data/waybill/pkg/config"
-	"github.com/waybill-data/waybill/pkg/sockets"
 )
 
 // Config says which BigQuery, and how to get in: the `bigquery:` section of the writer's configuration.
@@ -144,9 +143,6 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 		option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(replyWindow)),
 		option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(replyConnWindow)),
 		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second})))
-	for _, o := range sockets.DialOptions() {
-		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(o))
-	}
 	restOptions = append(restOptions, common...)
 	if c.Insecure {
 		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
