@@ -15,6 +15,7 @@ package protobuf
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
@@ -113,7 +114,7 @@ func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
 		return &decode.Error{Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: -1, Reason: reason}
 	}
 	m := dynamicpb.NewMessage(d.plan.message)
-	if err := (proto.UnmarshalOptions{AllowPartial: true}).Unmarshal(payload, m); err != nil {
+	if err := merge(payload, m); err != nil {
 		return dst, refuse("a singular field is there more than once, and they do not merge: " + err.Error())
 	}
 	once, err := proto.MarshalOptions{AllowPartial: true, Deterministic: true}.Marshal(m)
@@ -129,6 +130,19 @@ func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
 	}
 	return row, nil
 }
+
+// merge parses a payload as protobuf does. Where the key of a map's entry comes again with another wire type, protobuf v1.36.12 panics for dynamic
+// messages: that is an error here.
+func merge(payload []byte, m proto.Message) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", errPanic, p)
+		}
+	}()
+	return proto.UnmarshalOptions{AllowPartial: true}.Unmarshal(payload, m)
+}
+
+var errPanic = errors.New("protobuf cannot tell what it means")
 
 // fault says what the machine stopped at.
 func (d *Decoder) fault(payload []byte) *decode.Error {
