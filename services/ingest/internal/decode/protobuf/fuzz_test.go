@@ -40,6 +40,7 @@ func FuzzAppend(f *testing.F) {
 	f.Add(join(nested(202, 1, 2, 0x80, 1), varintField(208, 77), nested(208, 1, 2), nested(610, nested(1, 'x')...), nested(602, varintField(1, 90061)...)))
 	f.Add(join(nested(620, nested(1, join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...), nested(999, 1)))
 	f.Add(append(join(varintField(1, 1), varintField(1, 2)), keyTwice...))
+	f.Add([]byte("\xea&\r00\x91\x80\x0000000000")) // a Value whose tag takes three bytes
 	d := plan.decoder()
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		in := dynamicpb.NewMessage(m)

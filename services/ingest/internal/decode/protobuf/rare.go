@@ -193,13 +193,17 @@ func (m *machine) well(f *field, at, p, end int) bool {
 	return true
 }
 
-// other skips a field that one of protobuf's own messages does not have.
+// other skips a field that one of protobuf's own messages does not have. Their tags take a byte: one that takes more than it needs may be of a
+// field that they do have, and the payload is then written anew.
 func (m *machine) other(p, end int) int {
 	at := p
 	tag, p := varint(m.src[:end], p)
 	if p < 0 {
 		m.fail(at, varintFault(p))
 		return -1
+	}
+	if tag < 0x80 && p > at+1 {
+		m.twice = true
 	}
 	return m.skip(at, tag, p, end)
 }
