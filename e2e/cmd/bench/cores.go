@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"runtime"
 	"time"
@@ -47,12 +46,5 @@ func (c *coresCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := report.Print(os.Stdout); err != nil {
-		return err
-	}
-	if err := report.Write(c.Out); err != nil {
-		return err
-	}
-	fmt.Printf("\nwritten to %s\n", c.Out)
-	return nil
+	return publish(&report, c.Out)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
@@ -40,13 +39,9 @@ func (c *memoryCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := report.Print(os.Stdout); err != nil {
+	if err := publish(&report, c.Out); err != nil {
 		return err
 	}
-	if err := report.Write(c.Out); err != nil {
-		return err
-	}
-	fmt.Printf("\nwritten to %s\n", c.Out)
 	if len(report.Over()) > 0 {
 		return cli.ErrFailed // the table says which
 	}

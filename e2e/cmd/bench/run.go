@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -67,13 +68,22 @@ func (c *runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return publish(&report, c.Out)
+}
+
+// publish prints a report and writes it to a file.
+func publish(report interface {
+	Print(w io.Writer) error
+	Write(path string) error
+}, path string,
+) error {
 	if err := report.Print(os.Stdout); err != nil {
 		return err
 	}
-	if err := report.Write(c.Out); err != nil {
+	if err := report.Write(path); err != nil {
 		return err
 	}
-	fmt.Printf("\nwritten to %s\n", c.Out)
+	fmt.Printf("\nwritten to %s\n", path)
 	return nil
 }
 

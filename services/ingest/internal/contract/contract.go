@@ -117,7 +117,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros in
 	before := out[:start+head]
 	o := e.lay(before, putFrame(before, start, e.size+len(payloadTag)+decode.VarintLen(uint64(len(payload)))+len(payload)))
 	o += copy(before[o:], payloadTag)
-	putVarint(before, o, uint64(len(payload)))
+	decode.PutVarint(before, o, uint64(len(payload)))
 	return out, nil
 }
 

@@ -19,17 +19,6 @@ func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
 // textLen is how many bytes a text takes with its length and a tag of one byte.
 func textLen(n int) int { return 1 + decode.VarintLen(uint64(n)) + n }
 
-// putVarint writes a varint at out[o:], which has room for it, and returns the position behind it.
-func putVarint(out []byte, o int, v uint64) int {
-	for v >= 0x80 {
-		out[o] = byte(v) | 0x80
-		v >>= 7
-		o++
-	}
-	out[o] = byte(v)
-	return o + 1
-}
-
 // putNumber writes a tag and a number. Where there is room for eight bytes, numbers of up to 56 bits, such as times of this age, are written as one
 // word; what follows overwrites the rest of it.
 func putNumber(out []byte, o int, tag byte, number int64) int {
@@ -37,7 +26,7 @@ func putNumber(out []byte, o int, tag byte, number int64) int {
 	out[o] = tag
 	o++
 	if v>>56 != 0 || len(out)-o < 8 {
-		return putVarint(out, o, v)
+		return decode.PutVarint(out, o, v)
 	}
 	w, size := decode.SpreadVarint(v)
 	binary.LittleEndian.PutUint64(out[o:], w)
@@ -46,12 +35,12 @@ func putNumber(out []byte, o int, tag byte, number int64) int {
 
 func putText(out []byte, o int, tag byte, text []byte) int {
 	out[o] = tag
-	o = putVarint(out, o+1, uint64(len(text)))
+	o = decode.PutVarint(out, o+1, uint64(len(text)))
 	return o + copy(out[o:], text)
 }
 
 // putFrame writes what is before a row of so many bytes.
 func putFrame(out []byte, o, size int) int {
 	out[o] = rowsTag
-	return putVarint(out, o+1, uint64(size))
+	return decode.PutVarint(out, o+1, uint64(size))
 }

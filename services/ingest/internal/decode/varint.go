@@ -61,3 +61,14 @@ func SpreadVarint(v uint64) (w uint64, size int) {
 
 // VarintLen is how many bytes a number takes as a varint.
 func VarintLen(v uint64) int { return (9*bits.Len64(v) + 64) >> 6 }
+
+// PutVarint writes a minimal varint at out[o:], which has room for it (ten bytes at most), and returns the position behind it.
+func PutVarint(out []byte, o int, v uint64) int {
+	for v >= 0x80 {
+		out[o] = byte(v) | 0x80
+		v >>= 7
+		o++
+	}
+	out[o] = byte(v)
+	return o + 1
+}

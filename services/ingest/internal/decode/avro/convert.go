@@ -59,7 +59,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			if reason != "" {
 				return out, o, p, reason
 			}
-			return out, putVarint(out, putTag(out, o, in), uint64(v)), start + n, ""
+			return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), start + n, ""
 		case column.IsVerbatim():
 			if reason := column.CheckText(value); reason != "" {
 				return out, o, p, reason
@@ -84,7 +84,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			if reason != "" {
 				return out, o, p, reason
 			}
-			return out, putVarint(out, putTag(out, o, in), uint64(v)), after, ""
+			return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), after, ""
 		}
 		text, reason = column.AppendNumber(text, unzigzag(v))
 		next = after

@@ -207,7 +207,7 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 
 func appendZigzag(dst []byte, v int64) []byte {
 	var room [10]byte
-	return append(dst, room[:putVarint(room[:], 0, uint64(v)<<1^uint64(v>>63))]...)
+	return append(dst, room[:decode.PutVarint(room[:], 0, uint64(v)<<1^uint64(v>>63))]...)
 }
 
 func twosComplement(n *big.Int, size int) []byte {

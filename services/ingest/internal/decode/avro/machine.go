@@ -93,7 +93,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				out = room(out, o, n)
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
-			o = putVarint(out, o+int(in.tagLen), uint64(n))
+			o = decode.PutVarint(out, o+int(in.tagLen), uint64(n))
 			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString && !decode.ValidText(src, next, n) {
 				return nil, m.fail(prog, pc, at, "text is not valid UTF-8")
 			}
@@ -124,7 +124,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				return nil, m.fail(prog, pc, at, intReason)
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
-			o = putVarint(out, o+int(in.tagLen), uint64(unzigzag(v)))
+			o = decode.PutVarint(out, o+int(in.tagLen), uint64(unzigzag(v)))
 
 		case opDouble:
 			if len(src)-p < 8 {
@@ -176,7 +176,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				m.guess[in.arg] = uint8(need)
 				guessed = need
 			}
-			putVarint(out, start-guessed, uint64(n))
+			decode.PutVarint(out, start-guessed, uint64(n))
 
 		case opArray:
 			frame := &m.arrays[m.na]
@@ -256,7 +256,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			if then := &ops[pc]; then.code == opLong {
 				pc++
 				binary.LittleEndian.PutUint32(out[o:], then.tag)
-				o, p = putVarint(out, o+int(then.tagLen), uint64(unzigzag(v))), next
+				o, p = decode.PutVarint(out, o+int(then.tagLen), uint64(unzigzag(v))), next
 			}
 
 		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTimeText:

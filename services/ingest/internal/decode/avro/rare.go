@@ -169,13 +169,13 @@ func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, 
 		if v < decode.MinDays || v > decode.MaxDays {
 			return out, o, p, "the date " + strconv.FormatInt(v, 10) + " is out of BigQuery's range, years 1 to 9999"
 		}
-		return out, putVarint(out, putTag(out, o, in), uint64(v)), next, ""
+		return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), next, ""
 	case opTimestampMillis, opTimestampMicros, opTimestampNanos:
 		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
 		if !ok {
 			return out, o, p, decode.TimestampReason
 		}
-		return out, putVarint(out, putTag(out, o, in), uint64(micros)), next, ""
+		return out, decode.PutVarint(out, putTag(out, o, in), uint64(micros)), next, ""
 	case opLocalMillis, opLocalMicros, opLocalNanos:
 		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
 		if !ok {
@@ -209,7 +209,7 @@ func putText(out []byte, o int, in *op, n int) ([]byte, int) {
 	if len(out)-o < n+slack {
 		out = room(out, o, n)
 	}
-	return out, putVarint(out, putTag(out, o, in), uint64(n))
+	return out, decode.PutVarint(out, putTag(out, o, in), uint64(n))
 }
 
 const symbolReason = "the enum has no such symbol"

@@ -13,14 +13,3 @@ const (
 
 // unzigzag undoes Avro's zigzag.
 func unzigzag(v uint64) int64 { return int64(v>>1) ^ -int64(v&1) }
-
-// putVarint writes v at out[o:], which has room for ten bytes, and returns the offset behind it.
-func putVarint(out []byte, o int, v uint64) int {
-	for v >= 0x80 {
-		out[o] = byte(v) | 0x80
-		v >>= 7
-		o++
-	}
-	out[o] = byte(v)
-	return o + 1
-}

@@ -203,7 +203,7 @@ func (d *Decoder) putNumber(s *step, v int64, o int) int {
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
 	o += int(s.tagLen)
 	if uint64(v)>>56 != 0 {
-		return putVarint(d.out, o, uint64(v))
+		return decode.PutVarint(d.out, o, uint64(v))
 	}
 	w, size := decode.SpreadVarint(uint64(v))
 	binary.LittleEndian.PutUint64(d.out[o:], w)

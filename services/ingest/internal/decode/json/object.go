@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
@@ -247,7 +248,7 @@ func (d *Decoder) begin(s *step, o int) int {
 
 func (d *Decoder) finish(s *step, start, o int) int {
 	guessed, n := int(d.guess[s.guess]), o-start
-	need := varintLen(uint64(n))
+	need := decode.VarintLen(uint64(n))
 	if need != guessed {
 		d.room(len(d.src), o) // for up to nine bytes more
 		copy(d.out[start-guessed+need:], d.out[start:o])
@@ -255,20 +256,6 @@ func (d *Decoder) finish(s *step, start, o int) int {
 		o += need - guessed
 		d.guess[s.guess] = uint8(need)
 	}
-	putVarint(d.out, start-need, uint64(n))
+	decode.PutVarint(d.out, start-need, uint64(n))
 	return o
 }
-
-// putVarint writes v at out[o:], which has room for ten bytes, and returns the offset behind it.
-func putVarint(out []byte, o int, v uint64) int {
-	for v >= 0x80 {
-		out[o] = byte(v) | 0x80
-		v >>= 7
-		o++
-	}
-	out[o] = byte(v)
-	return o + 1
-}
-
-// varintLen is how many bytes putVarint writes.
-func varintLen(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }

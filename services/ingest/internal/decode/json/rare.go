@@ -138,9 +138,9 @@ func (d *Decoder) bytes(s *step, p, o int) (int, int) {
 	case s.size > 0 && n != s.size:
 		return d.fail(p, fmt.Sprintf("%d bytes, and the schema wants %d", n, s.size)), o
 	}
-	size := varintLen(uint64(n))
+	size := decode.VarintLen(uint64(n))
 	copy(d.out[k+size:], d.out[k+1:k+1+n])
-	putVarint(d.out, k, uint64(n))
+	decode.PutVarint(d.out, k, uint64(n))
 	return q, k + size + n
 }
 
@@ -199,9 +199,9 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 			return q, o
 		}
 		n := end - k - 1
-		size := varintLen(uint64(n))
+		size := decode.VarintLen(uint64(n))
 		copy(d.out[k+size:], d.out[k+1:end])
-		putVarint(d.out, k, uint64(n))
+		decode.PutVarint(d.out, k, uint64(n))
 		end += size - 1
 		if p = jsonscan.Space(src, q); jsonscan.Peek(src, p) != ':' {
 			return d.fail(p, "a colon belongs here, not "+jsonscan.At(src, p)), o

@@ -104,9 +104,9 @@ func (d *Decoder) text(s *step, p, o int) (int, int) {
 		out[k] = byte(n)
 		return q, end
 	}
-	size := varintLen(uint64(n))
+	size := decode.VarintLen(uint64(n))
 	copy(out[k+size:], out[k+1:end])
-	putVarint(out, k, uint64(n))
+	decode.PutVarint(out, k, uint64(n))
 	return q, end + size - 1
 }
 
@@ -116,7 +116,7 @@ func (d *Decoder) put(s *step, text []byte, o int) int {
 		d.grow(o, need)
 	}
 	binary.LittleEndian.PutUint32(d.out[o:], s.tag)
-	o = putVarint(d.out, o+int(s.tagLen), uint64(len(text)))
+	o = decode.PutVarint(d.out, o+int(s.tagLen), uint64(len(text)))
 	return o + copy(d.out[o:], text)
 }
 
