@@ -27,8 +27,13 @@ package lanewire
 import (
 	"google.golang.org/grpc/mem"
 
+	"github.com/waybill-data/waybill/pkg/buffers"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
+
+// Buffers is the pool that rows lie in, of both services: ingest lays them down in its buffers, the writer's gRPC reads them into some. An
+// HTTP/2 frame of gRPC has at most 16 KiB.
+var Buffers mem.BufferPool = buffers.New(4<<10, 16<<10, 64<<10, 256<<10)
 
 const (
 	// MaxRows is the most rows one block may hold. A row takes at least two bytes on the wire, so without a bound one message of

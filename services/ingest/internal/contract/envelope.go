@@ -58,7 +58,7 @@ func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros in
 	}
 	h := c.headers
 	if m.version == 0 || m.version != h.version {
-		if bad := h.encode(r.Headers, m); bad != nil {
+		if bad := h.encode(r, m); bad != nil {
 			return bad
 		}
 	}

@@ -19,9 +19,10 @@ const maxTypeBytes = 1 << 10
 type headers struct {
 	// typeKey is the key of the type header.
 	typeKey []byte
-	// encoded is kafka_headers; last are the headers, which lie in it. fields are event_type and item_type, nil without a type.
+	// encoded is kafka_headers; last are the headers, which lie in it, set stands for them. fields are event_type and item_type, nil without a type.
 	encoded, fields []byte
 	last            []record.Header
+	set             record.HeaderSet
 	// version counts how often they changed. It is not 0 once there are any.
 	version uint64
 	// said is what Match said of them, without itemType: that is the value of the header at typeAt, which is negative for none. Its version is 0 when
@@ -36,35 +37,36 @@ type headers struct {
 }
 
 // match is what Match said of a record with these headers, if it was the record before; ok is false if not.
-func (h *headers) match(headers []record.Header) (m Match, ok bool) {
-	if h.said.version == 0 || !h.repeats(headers) {
+func (h *headers) match(r *record.Record) (m Match, ok bool) {
+	if h.said.version == 0 || !h.repeats(r) {
 		return m, false
 	}
 	m = h.said
 	if h.typeAt >= 0 {
-		m.itemType = headers[h.typeAt].Value
+		m.itemType = r.Headers[h.typeAt].Value
 	}
 	return m, true
 }
 
 // encode makes the fields of a record's headers, of which m is said.
-func (h *headers) encode(headers []record.Header, m *Match) *fault {
+func (h *headers) encode(r *record.Record, m *Match) *fault {
 	var fields []byte
 	if m.itemType != nil {
 		if fields = h.typeFields(m.itemType); fields == nil {
 			return &fault{field: "item_type", reason: "the header is not valid UTF-8"}
 		}
 	}
-	if !h.repeats(headers) {
-		if bad := h.encodeHeaders(headers); bad != nil {
+	if !h.repeats(r) {
+		if bad := h.encodeHeaders(r.Headers); bad != nil {
 			return bad
 		}
+		h.set = r.HeaderSet()
 	}
 	h.fields = fields
 	h.version++
-	h.said, h.typeAt = Match{}, typeAt(headers, h.typeKey)
+	h.said, h.typeAt = Match{}, typeAt(r.Headers, h.typeKey)
 	// Where the type goes depends on the type alone, so what is said of one record holds for all that have it.
-	if itemType := valueAt(headers, h.typeAt); m.Action == Row && bytes.Equal(itemType, m.itemType) && (itemType == nil) == (m.itemType == nil) {
+	if itemType := valueAt(r.Headers, h.typeAt); m.Action == Row && bytes.Equal(itemType, m.itemType) && (itemType == nil) == (m.itemType == nil) {
 		h.said = *m
 		h.said.itemType, h.said.version = nil, h.version
 	}
@@ -159,8 +161,20 @@ func headerLen(h *record.Header) int {
 	return size
 }
 
-// repeats says that the headers are those of the record before.
-func (h *headers) repeats(headers []record.Header) bool {
+// repeats says that the record's headers are those of the record before.
+func (h *headers) repeats(r *record.Record) bool {
+	set := r.HeaderSet()
+	if set != (record.HeaderSet{}) && set == h.set {
+		return true
+	}
+	if !h.same(r.Headers) {
+		return false
+	}
+	h.set = set
+	return true
+}
+
+func (h *headers) same(headers []record.Header) bool {
 	if len(headers) != len(h.last) {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
@@ -87,22 +88,32 @@ func TestWhatRepeatsIsMatchedAlike(t *testing.T) {
 		old := topic.Fork()
 		types := rapid.SampledFrom([][]byte{nil, {}, []byte("shop.Order"), []byte("shop.Other"), []byte("a.B"), []byte("b"), []byte("noise.X"), []byte("none"), []byte("shop.\xff")})
 		key := rapid.SampledFrom([]string{"item_type_name", "item_type_name", "trace", "", "\xff"})
-		var headers []record.Header
+		var headers []kmsg.Header
 		var open []matched
+		var b *record.Batch
+		var before *record.Record
 		for i := range rapid.IntRange(1, 25).Draw(t, "records") {
 			if rapid.IntRange(0, 2).Draw(t, "change") == 0 {
 				headers = nil
 				for range rapid.IntRange(0, 3).Draw(t, "headers") {
-					headers = append(headers, record.Header{Key: []byte(key.Draw(t, "key")), Value: types.Draw(t, "value")})
+					headers = append(headers, kmsg.Header{Key: key.Draw(t, "key"), Value: types.Draw(t, "value")})
 				}
 			}
-			r := record.Record{Topic: "orders", Offset: int64(i), TimestampMicros: -1, Value: []byte("\x0e\x06\x00\x02a")}
-			for _, h := range headers { // each record has bytes of its own
-				r.Headers = append(r.Headers, record.Header{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)})
-			}
+			k := kmsg.Record{OffsetDelta: int32(i), Value: []byte("\x0e\x06\x00\x02a"), Headers: headers}
 			if rapid.IntRange(0, 9).Draw(t, "tombstone") == 0 {
-				r.Value = nil
+				k.Value = nil
 			}
+			k.Length = int32(len(k.AppendTo(nil)) - 1)
+			if b == nil || rapid.IntRange(0, 5).Draw(t, "batch") == 0 { // records of one batch share their headers
+				b, before = record.NewBatch(record.Batch{Topic: "orders", Millis: -1}), nil
+			}
+			p := len(b.Raw)
+			b.Raw = k.AppendTo(slices.Clone(b.Raw))
+			var r record.Record
+			if _, err := b.Read(p, &r, before); err != nil {
+				t.Fatal(err)
+			}
+			before = &r
 			got := old.Match(&r)
 			if want := topic.Fork().Match(&r); says(got) != says(want) {
 				t.Fatalf("record %d: %s, want %s", i, says(got), says(want))

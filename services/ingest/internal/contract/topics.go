@@ -140,7 +140,7 @@ func (t *Topic) Match(r *record.Record) Match {
 		}
 	}
 	if t.headers != nil {
-		if m, ok := t.headers.match(r.Headers); ok {
+		if m, ok := t.headers.match(r); ok {
 			return m
 		}
 	}

@@ -14,7 +14,7 @@ const FetchVersion = 11
 
 // Answer has the records of one answer to a fetch, as they came.
 type Answer struct {
-	parts map[part][]byte
+	parts map[part]*Memory
 }
 
 type part struct {
@@ -22,8 +22,9 @@ type part struct {
 	partition int32
 }
 
-// Records are the bytes that came for a partition: batches one after the other, the last of them perhaps cut off. They are nil for none.
-func (a *Answer) Records(topic string, partition int32) []byte {
+// Records are the bytes that came for a partition: batches one after the other, the last of them perhaps cut off. They are nil for none. Whoever
+// asks has the hold on them that they come with.
+func (a *Answer) Records(topic string, partition int32) *Memory {
 	return a.parts[part{topic, partition}]
 }
 
@@ -93,7 +94,7 @@ func apart(out []byte, in io.Reader, left int) (_ []byte, at int, a *Answer, err
 	c.skip(4 + 2) // throttle time, error
 	at = len(c.out)
 	c.skip(4) // session id
-	a = &Answer{parts: make(map[part][]byte)}
+	a = &Answer{parts: make(map[part]*Memory)}
 	for range c.count() {
 		topic := string(c.take(int(c.int16())))
 		for range c.count() {
@@ -106,12 +107,12 @@ func apart(out []byte, in io.Reader, left int) (_ []byte, at int, a *Answer, err
 				continue
 			}
 			records := c.apart(int(size))
-			keep := legacyEnd(records)
+			keep := legacyEnd(records.Bytes())
 			if keep == 0 {
 				a.parts[part{topic, partition}] = records
 			}
 			binary.BigEndian.PutUint32(c.out[len(c.out)-4:], uint32(keep))
-			c.out = append(c.out, records[:keep]...)
+			c.out = append(c.out, records.Bytes()[:keep]...)
 		}
 	}
 	if c.err == nil && c.left > 0 {
@@ -140,13 +141,13 @@ func (c *cursor) take(n int) []byte {
 }
 
 // apart reads the next n bytes and does not copy them.
-func (c *cursor) apart(n int) []byte {
+func (c *cursor) apart(n int) *Memory {
 	if !c.has(n) {
 		return nil
 	}
-	b := make([]byte, n)
-	c.read(b)
-	return b
+	m := NewMemory(n)
+	c.read(m.Bytes())
+	return m
 }
 
 func (c *cursor) has(n int) bool {

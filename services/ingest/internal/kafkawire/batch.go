@@ -95,16 +95,20 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 	return b, rest, nil
 }
 
-// Records are the bytes of the batch's records, Count of them. Those of a batch without compression alias what NextBatch was given.
-func (b *Batch) Records() ([]byte, error) {
-	raw, err := decompress(b.codec, b.body, MaxBatch)
-	if err != nil {
-		return nil, fmt.Errorf("the batch at offset %d: %w", b.FirstOffset, err)
+// Records are the bytes of the batch's records, Count of them. Those of a batch without compression alias what NextBatch was given; own is nil
+// then. Others lie in memory of their own, on which the caller has the hold.
+func (b *Batch) Records() (raw []byte, own *Memory, err error) {
+	raw = b.body
+	if b.codec != codecNone {
+		if own, err = decompress(b.codec, b.body, MaxBatch); err != nil {
+			return nil, nil, fmt.Errorf("the batch at offset %d: %w", b.FirstOffset, err)
+		}
+		raw = own.Bytes()
 	}
 	if len(raw) < b.Count*minRecord {
-		return nil, fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes", b.FirstOffset, b.Count, len(raw))
+		return nil, nil, fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes", b.FirstOffset, b.Count, len(raw))
 	}
-	return raw, nil
+	return raw, own, nil
 }
 
 // legacyEnd is where the messages of old formats end that raw begins with; 0 when a batch comes first, or too little to tell.

@@ -35,7 +35,7 @@ var codecNames = [...]string{"none", "gzip", "snappy", "lz4", "zstd"}
 var (
 	gzips   sync.Pool // of *gzip.Reader
 	lz4s    = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
-	buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	zstds   = sync.OnceValue(func() *zstd.Decoder {
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxBatch))
 		if err != nil {
@@ -48,20 +48,16 @@ var (
 // keepBuffer is the largest buffer that is kept for the next batch.
 const keepBuffer = 8 << 20
 
-// decompress undoes a batch's compression, up to a limit of MaxBatch at most. What comes back has the size it needs, for it lives as long
-// as its records.
-func decompress(codec byte, src []byte, limit int) ([]byte, error) {
-	if codec == codecNone {
-		return src, nil
-	}
+// decompress undoes a batch's compression, up to a limit of MaxBatch at most.
+func decompress(codec byte, src []byte, limit int) (*Memory, error) {
 	if int(codec) >= len(codecNames) {
 		return nil, fmt.Errorf("compressed in the unknown way %d", codec)
 	}
-	b := buffers.Get().(*bytes.Buffer)
+	b := scratch.Get().(*bytes.Buffer)
 	defer func() {
 		if b.Cap() <= keepBuffer {
 			b.Reset()
-			buffers.Put(b)
+			scratch.Put(b)
 		}
 	}()
 	out, err := inflate(codec, b, src, limit)
@@ -71,7 +67,9 @@ func decompress(codec byte, src []byte, limit int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compressed with %s: %w", codecNames[codec], err)
 	}
-	return bytes.Clone(out), nil
+	m := NewMemory(len(out)) // of the size it needs, for it lives as long as its records
+	copy(m.Bytes(), out)
+	return m, nil
 }
 
 // inflate decompresses into a buffer.

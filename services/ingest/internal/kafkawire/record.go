@@ -19,6 +19,9 @@ type Record struct {
 	headers []byte
 }
 
+// RawHeaders are the headers that NextHeader has not read, as they came. Records that have as many of the same bytes have the same headers.
+func (r *Record) RawHeaders() []byte { return r.headers }
+
 // errRecord says that a batch's records are not what the format says. The checksum holds, so it was written like that.
 var errRecord = errors.New("a record of the batch breaks off or does not fill its length")
 

@@ -30,8 +30,8 @@ type batch struct {
 	lent              *lent
 	// blocks are by route.
 	blocks []block
-	// records and routes are those of the rows, in order.
-	records []record.Kept
+	// records are all that it passes; those of the rows are kept, and routes are theirs, in order.
+	records record.Places
 	routes  []uint32
 	// bad are the records that it passes without a row.
 	bad []badRecord
@@ -84,9 +84,9 @@ func (b *batch) recycle() {
 		b.blocks[i].free()
 	}
 	clear(b.blocks)
-	clear(b.records)
 	clear(b.bad)
-	*b = batch{blocks: b.blocks[:0], records: b.records[:0], routes: b.routes[:0], bad: b.bad[:0]}
+	b.records.Reset()
+	*b = batch{blocks: b.blocks[:0], records: b.records, routes: b.routes[:0], bad: b.bad[:0]}
 	batches.Put(b)
 }
 

@@ -158,7 +158,7 @@ func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([
 	for len(dst) < cap(dst) && e.left > 0 {
 		dst = dst[:len(dst)+1]
 		r := &dst[len(dst)-1]
-		if _, err := e.batch.Read(0, r); err != nil {
+		if _, err := e.batch.Read(0, r, nil); err != nil {
 			return dst[:len(dst)-1], err
 		}
 		r.Offset = e.next

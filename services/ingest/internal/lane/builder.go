@@ -78,29 +78,31 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 	}
 	paid := cost(b.budget, r)
 	if b.replay.skips(r.Offset) {
-		b.owed -= paid
-		b.batch.skipped++
-		b.pass(r)
+		b.skip(r, paid)
 		return true, nil
 	}
 	m := b.contracts.Match(r)
 	switch {
 	case m.Action == Ignore:
-		b.owed -= paid
-		b.batch.skipped++
+		b.skip(r, paid)
 	case m.Action == Unknown:
 		b.leaveOut(r, paid, reasonUnknown, m.Contract, m.Reason)
 	case b.replay.drops(m.Route):
 		b.owed -= paid
 		b.batch.blocks[m.Route].dropped++
 		b.batch.dropped++
+		b.pass(r)
 	default:
-		if !b.row(r, m, paid, now.UnixMicro()) {
-			return false, nil
-		}
+		return b.row(r, m, paid, now.UnixMicro()), nil
 	}
-	b.pass(r)
 	return true, nil
+}
+
+// skip moves on past a record of no interest.
+func (b *builder) skip(r *record.Record, paid int64) {
+	b.owed -= paid
+	b.batch.skipped++
+	b.pass(r)
 }
 
 // row lays the record down. It returns false when that would outgrow the batch.
@@ -130,7 +132,7 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 	t := b.batch
 	t.rows++
 	t.bytes += n
-	t.records = append(t.records, r.Keep())
+	t.records.Keep(r)
 	t.routes = append(t.routes, uint32(m.Route))
 	if t.rows == 1 {
 		t.oldest = r.TimestampMicros
@@ -139,12 +141,14 @@ func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
 	t.charge += paid / 2
 	t.rowCharge += paid - paid/2 + extra
 	b.owed += extra
+	b.move(r)
 	return true
 }
 
 func (b *builder) leaveOut(r *record.Record, paid int64, reason, contract, err string) {
 	b.batch.bad = append(b.batch.bad, badRecord{record: r.Keep(), place: r.Offset, reason: reason, contract: contract, err: err, offset: -1})
 	b.batch.charge += paid
+	b.pass(r)
 }
 
 // undecodable leaves out a record that its contract cannot read, and keeps the place of the fault.
@@ -156,7 +160,13 @@ func (b *builder) undecodable(r *record.Record, paid int64, contract string, err
 	}
 }
 
+// pass moves on past a record that will not be looked at again, or is kept elsewhere.
 func (b *builder) pass(r *record.Record) {
+	b.batch.records.Pass(r)
+	b.move(r)
+}
+
+func (b *builder) move(r *record.Record) {
 	b.next = r.Offset + 1
 	b.batch.end = b.next
 }

@@ -2,11 +2,13 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -133,7 +135,7 @@ func TestTakingARowAllocatesNothing(t *testing.T) {
 		limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
 	}
 	var r record.Record
-	if _, err := oneRecord(300).Read(0, &r); err != nil {
+	if _, err := oneRecord(300).Read(0, &r, nil); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now()
@@ -153,6 +155,65 @@ func TestTakingARowAllocatesNothing(t *testing.T) {
 	if perBatch > rows/50 { // half of it without the race detector, which empties pools
 		t.Errorf("%v allocations for a batch of %d rows", perBatch, rows)
 	}
+}
+
+// All records of a settled batch are let go, whatever became of them, and none before.
+func TestSettledRecordsAreLetGo(t *testing.T) {
+	for _, settled := range []bool{true, false} {
+		c := &kindContracts{}
+		b := builder{
+			contracts: c, budget: NewBudget(1 << 30), routes: 2, replay: replay{remaining: []uint64{0, 1}, pending: 1, leftOut: []int64{2}},
+			limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
+		}
+		one := oneRecord(300)
+		m := kafkawire.NewMemory(len(one.Raw))
+		copy(m.Bytes(), one.Raw)
+		one.Raw, one.Memory = m.Bytes(), m
+		for i := range int64(6) { // a row, a dropped one, one left out before, an ignored one, an unknown one, one that cannot be read
+			var r record.Record
+			if _, err := one.Read(0, &r, nil); err != nil {
+				t.Fatal(err)
+			}
+			r.Offset = i
+			m.Hold(1)
+			if taken, err := b.take(&r, time.Now()); !taken || err != nil {
+				t.Fatal(i, taken, err)
+			}
+		}
+		done := b.finish(1)
+		if done.rows != 1 || done.dropped != 1 || done.skipped != 2 || len(done.bad) != 2 {
+			t.Fatalf("%d rows, %d dropped, %d skipped, %d bad", done.rows, done.dropped, done.skipped, len(done.bad))
+		}
+		a := done.message()
+		a.Free()
+		if settled {
+			done.records.LetGo()
+		}
+		done.recycle()
+		m.LetGo(1)
+		held := func() (held bool) {
+			defer func() { held = recover() == nil }()
+			m.LetGo(1)
+			return
+		}()
+		if held == settled {
+			t.Errorf("settled %v, held %v", settled, held)
+		}
+	}
+}
+
+// kindContracts does with each record something else, by its offset.
+type kindContracts struct{ keyContracts }
+
+func (*kindContracts) Match(r *record.Record) Match {
+	return []Match{{}, {Route: 1}, {}, {Action: Ignore}, {Action: Unknown}, {}}[r.Offset]
+}
+
+func (*kindContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
+	if r.Offset == 5 {
+		return dst, errors.New("unreadable")
+	}
+	return append(dst, 0x0a, 0), nil
 }
 
 type plainContracts struct{ keyContracts }

@@ -58,6 +58,7 @@ func (c *call) settled(m *lanev1.Settled) error {
 		s.Position, s.Lag = m.GetPosition(), lag
 		s.Dropped += uint64(b.dropped)
 	})
+	b.records.LetGo()
 	c.let(b)
 	return nil
 }
@@ -115,7 +116,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())
 		}
 		b.refused[i] = struct{}{}
-		r := b.records[i].Record()
+		r := b.records.Record(i)
 		letters = append(letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Contract,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,

@@ -1,12 +1,15 @@
 package lane
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -221,7 +224,9 @@ func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter) error {
 	}
 	m.log.mu.Lock()
 	for _, l := range letters {
-		m.log.letters = append(m.log.letters, *l.Record)
+		r := *l.Record
+		r.Key, r.Value = bytes.Clone(r.Key), bytes.Clone(r.Value) // they are not ours to keep
+		m.log.letters = append(m.log.letters, r)
 		m.log.reasons[l.Record.Offset] = l.Reason
 	}
 	m.log.mu.Unlock()
@@ -244,14 +249,19 @@ func (r *logReader) Next(ctx context.Context, dst []record.Record, deadline time
 			l.mu.Unlock()
 			return dst, ErrOffsetGone
 		}
-		for r.next < int64(len(l.records)) && len(dst) < cap(dst) {
+		var found []record.Record
+		for r.next < int64(len(l.records)) && len(found) < cap(dst)-len(dst) {
 			if rec := l.records[r.next]; rec.Value != nil {
-				dst = append(dst, rec)
+				found = append(found, rec)
 			}
 			r.next++
 		}
 		grown := l.grown
 		l.mu.Unlock()
+		dst, err := fetched(dst, found)
+		if err != nil {
+			return dst, err
+		}
 		if len(dst) > 0 {
 			if !r.member.step("records") {
 				return dst[:0], errDead
@@ -264,6 +274,38 @@ func (r *logReader) Next(ctx context.Context, dst []record.Record, deadline time
 		case <-grown:
 		}
 	}
+}
+
+// fetched appends records as they come of a fetch: in memory that is used again once they are let go.
+func fetched(dst, records []record.Record) ([]record.Record, error) {
+	if len(records) == 0 {
+		return dst, nil
+	}
+	first := records[0]
+	var raw []byte
+	for _, r := range records {
+		body := binary.AppendVarint([]byte{0}, (r.TimestampMicros-first.TimestampMicros)/1000)
+		body = binary.AppendVarint(body, r.Offset-first.Offset)
+		body = append(binary.AppendVarint(body, int64(len(r.Key))), r.Key...)
+		body = append(binary.AppendVarint(body, int64(len(r.Value))), r.Value...)
+		body = append(body, 0) // headers
+		raw = append(binary.AppendVarint(raw, int64(len(body))), body...)
+	}
+	m := kafkawire.NewMemory(len(raw))
+	copy(m.Bytes(), raw)
+	m.Hold(len(records) - 1) // one there is
+	b := record.NewBatch(record.Batch{
+		Topic: first.Topic, Partition: first.Partition, Base: first.Offset, Millis: first.TimestampMicros / 1000, Raw: m.Bytes(), Memory: m,
+	})
+	p := 0
+	for range records {
+		dst = dst[:len(dst)+1]
+		var err error
+		if p, err = b.Read(p, &dst[len(dst)-1], nil); err != nil {
+			return dst, err
+		}
+	}
+	return dst, nil
 }
 
 func (r *logReader) Backlog() int64 { return r.member.log.end() - r.next }

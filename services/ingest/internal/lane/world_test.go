@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -278,6 +279,9 @@ func (w *world) verify() {
 	var got []int64
 	for _, l := range w.log.letters {
 		got = append(got, l.Offset)
+		if was := w.log.records[l.Offset]; !bytes.Equal(l.Key, was.Key) || !bytes.Equal(l.Value, was.Value) {
+			w.t.Errorf("dead letter %d has %q and %q, the record %q and %q", l.Offset, l.Key, l.Value, was.Key, was.Value)
+		}
 	}
 	slices.Sort(got)
 	if diff := cmp.Diff(letters, slices.Compact(got)); diff != "" {

@@ -15,9 +15,14 @@ type Record struct {
 	// Headers are the record's headers in order.
 	Headers []Header
 
-	// own says that the array of Headers is the record's own; kept is where it was read.
-	own  bool
+	// own is the record's own array for headers; Headers may be in that of a record before.
+	own []Header
+	// set stands for Headers; they lie at headersAt to headersEnd of the batch.
+	set                   HeaderSet
+	headersAt, headersEnd uint32
+	// kept is where the record was read, size how many bytes it has there.
 	kept Kept
+	size int
 }
 
 // Header is one record header. A null value is nil.
@@ -35,6 +40,9 @@ const (
 
 // Size is the memory the record accounts for, in bytes.
 func (r *Record) Size() int {
+	if r.size > 0 {
+		return r.size + recordOverhead
+	}
 	n := len(r.Key) + len(r.Value) + recordOverhead
 	for i := range r.Headers {
 		n += len(r.Headers[i].Key) + len(r.Headers[i].Value) + headerOverhead

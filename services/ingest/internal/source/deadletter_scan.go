@@ -94,9 +94,9 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 	last := time.Now()
 	for s.from < s.end {
 		var block *sarama.FetchResponseBlock
-		var raw []byte
+		var answer *kafkawire.Memory
 		err := d.retry(ctx, topic, func() (err error) {
-			block, raw, err = d.fetch(topic, s, size)
+			block, answer, err = d.fetch(topic, s, size)
 			return err
 		})
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
@@ -116,7 +116,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 		}
 		c := catch{next: s.from}
 		if block != nil { // nil: the broker throttles us
-			if c, err = unpack(topicPartition{topic, s.partition}, block, raw, s.from, true); err != nil {
+			if c, err = unpack(topicPartition{topic, s.partition}, block, answer, s.from, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
 			}
 		}
@@ -137,7 +137,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 }
 
 // fetch makes one request to the partition's leader; nil when the broker throttles us.
-func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, []byte, error) {
+func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, *kafkawire.Memory, error) {
 	broker, err := d.client.Leader(topic, s.partition)
 	if err != nil {
 		return nil, nil, err

@@ -34,9 +34,13 @@ type catch struct {
 
 // unpack takes the records at or after from out of an answer for one partition: raw as the broker sent them, the rest as sarama has decoded
 // it. With committed it leaves out those of aborted transactions; transaction markers are no records either way. from is the offset that the
-// fetch asked for.
-func unpack(tp topicPartition, b *sarama.FetchResponseBlock, raw []byte, from int64, committed bool) (catch, error) {
+// fetch asked for. The hold on the answer becomes one for each record.
+func unpack(tp topicPartition, b *sarama.FetchResponseBlock, answer *kafkawire.Memory, from int64, committed bool) (catch, error) {
 	c := catch{tp: tp, next: from}
+	raw := answer.Bytes()
+	if answer != nil {
+		defer answer.LetGo(1)
+	}
 	for _, set := range b.RecordsSet {
 		if set.MsgSet != nil {
 			c.legacy(set.MsgSet)
@@ -74,7 +78,7 @@ func unpack(tp topicPartition, b *sarama.FetchResponseBlock, raw []byte, from in
 		case committed && batch.Transactional && aborted[batch.ProducerID]:
 		case batch.LastOffset < c.next:
 		default:
-			if err := c.add(&batch); err != nil {
+			if err := c.add(&batch, answer); err != nil {
 				return c, err
 			}
 		}
@@ -84,21 +88,26 @@ func unpack(tp topicPartition, b *sarama.FetchResponseBlock, raw []byte, from in
 	return c, nil
 }
 
-// add takes a batch over, from the first record that is wanted.
-func (c *catch) add(batch *kafkawire.Batch) error {
-	raw, err := batch.Records()
+// add takes a batch of an answer over, from the first record that is wanted.
+func (c *catch) add(batch *kafkawire.Batch, answer *kafkawire.Memory) error {
+	raw, memory, err := batch.Records()
 	if err != nil {
 		return err
 	}
-	k := stretch{count: batch.Count, batch: &record.Batch{
-		Topic: c.tp.topic, Partition: c.tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis, Same: batch.AppendTime, Raw: raw,
-	}}
+	if memory == nil {
+		memory = answer
+	} else {
+		defer memory.LetGo(1)
+	}
+	k := stretch{count: batch.Count, batch: record.NewBatch(record.Batch{
+		Topic: c.tp.topic, Partition: c.tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis, Same: batch.AppendTime, Raw: raw, Memory: memory,
+	})}
 	if batch.AppendTime {
 		k.batch.Millis = batch.MaxMillis
 	}
 	for k.count > 0 && batch.FirstOffset < c.next {
 		var r record.Record
-		next, err := k.batch.Read(k.p, &r)
+		next, err := k.batch.Read(k.p, &r, nil)
 		if err != nil {
 			return err
 		}
@@ -108,6 +117,7 @@ func (c *catch) add(batch *kafkawire.Batch) error {
 		k.p = next
 		k.count--
 	}
+	memory.Hold(k.count)
 	c.keep(k)
 	return nil
 }
@@ -169,12 +179,15 @@ func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
 		k.legacy = k.legacy[n:]
 		return dst, nil
 	}
+	var before *record.Record
 	for range n {
 		dst = dst[:len(dst)+1]
+		r := &dst[len(dst)-1]
 		var err error
-		if k.p, err = k.batch.Read(k.p, &dst[len(dst)-1]); err != nil {
+		if k.p, err = k.batch.Read(k.p, r, before); err != nil {
 			return dst[:len(dst)-1], err
 		}
+		before = r
 	}
 	if k.count == 0 && k.p < len(k.batch.Raw) {
 		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record", k.batch.Base, len(k.batch.Raw)-k.p)
@@ -184,7 +197,7 @@ func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
 
 // isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0 abort, 1 commit.
 func isAbort(batch *kafkawire.Batch) (bool, error) {
-	raw, err := batch.Records()
+	raw, _, err := batch.Records()
 	if err != nil {
 		return false, err
 	}

@@ -13,9 +13,11 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
+	"github.com/pierrec/lz4/v4"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"pgregory.net/rapid"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -68,8 +70,14 @@ func answer(batches ...*sarama.RecordBatch) sent {
 	return s
 }
 
+func (s sent) memory() *kafkawire.Memory {
+	m := kafkawire.NewMemory(len(s.raw))
+	copy(m.Bytes(), s.raw)
+	return m
+}
+
 func (s sent) unpack(from int64, committed bool) (catch, error) {
-	return unpack(testPartition, s.FetchResponseBlock, s.raw, from, committed)
+	return unpack(testPartition, s.FetchResponseBlock, s.memory(), from, committed)
 }
 
 // encoded is a batch as another implementation writes it; of one that says it is partial, a half.
@@ -96,6 +104,18 @@ func encoded(b *sarama.RecordBatch) []byte {
 		}
 		one.Length = int32(len(one.AppendTo(nil)) - 1) // a length of 0 is one byte
 		k.Records = one.AppendTo(k.Records)
+	}
+	if b.Codec == sarama.CompressionLZ4 {
+		var out bytes.Buffer
+		w := lz4.NewWriter(&out)
+		if _, err := w.Write(k.Records); err != nil {
+			panic(err)
+		}
+		if err := w.Close(); err != nil {
+			panic(err)
+		}
+		k.Records = out.Bytes()
+		k.Attributes |= 3
 	}
 	raw := k.AppendTo(nil)
 	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12))
@@ -217,7 +237,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	bad.raw[at-1] = 0x7f // the length of the value
 	binary.BigEndian.PutUint32(bad.raw[17:], crc32.Checksum(bad.raw[21:], crc32.MakeTable(crc32.Castagnoli)))
 	bad.raw = append(bad.raw, encoded(batchOf(13, 13, 13))...)
-	if err := r.take(bad.FetchResponseBlock, bad.raw); err != nil {
+	if err := r.take(bad.FetchResponseBlock, bad.memory()); err != nil {
 		t.Fatal(err)
 	}
 	dst, err := r.pull(make([]record.Record, 0, 10))
@@ -252,11 +272,14 @@ func TestUnpackGoesOn(t *testing.T) {
 				}
 			}
 			want = append(want, offsets...)
-			log = append(log, batchOf(end, last, offsets...))
+			b := batchOf(end, last, offsets...)
+			b.Codec = rapid.SampledFrom([]sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionLZ4}).Draw(t, "codec")
+			log = append(log, b)
 			end = last + 1
 		}
 		var got []int64
-		next := int64(0)
+		next := rapid.Int64Range(0, end).Draw(t, "from")
+		want = slices.DeleteFunc(want, func(o int64) bool { return o < next })
 		for range 100 {
 			var sent []*sarama.RecordBatch
 			for _, b := range log {
@@ -265,19 +288,39 @@ func TestUnpackGoesOn(t *testing.T) {
 				}
 			}
 			sent = sent[:min(len(sent), rapid.IntRange(0, 3).Draw(t, "fetched"))]
-			c, err := answer(sent...).unpack(next, true)
+			s := answer(sent...)
+			memory := s.memory()
+			c, err := unpack(testPartition, s.FetchResponseBlock, memory, next, true)
 			if err != nil || c.next < next {
 				t.Fatalf("next %d after %d, %v", c.next, next, err)
 			}
 			next = c.next
+			memories := map[*kafkawire.Memory]bool{memory: true}
+			for _, k := range c.stretches {
+				memories[k.batch.Memory] = true
+			}
+			var places record.Places
 			for _, r := range c.drained() {
 				got = append(got, r.Offset)
+				places.Pass(&r)
+			}
+			places.LetGo()
+			for m := range memories {
+				if !panics(func() { m.LetGo(1) }) {
+					t.Fatal("the memory of an answer is held on to")
+				}
 			}
 		}
-		if next == end && !cmp.Equal(want, got) || len(got) > len(want) || !cmp.Equal(want[:len(got)], got) {
+		if next == end && len(got) != len(want) || len(got) > len(want) || !slices.Equal(want[:len(got)], got) {
 			t.Fatalf("got %v, want %v", got, want)
 		}
 	})
+}
+
+func panics(f func()) (yes bool) {
+	defer func() { yes = recover() != nil }()
+	f()
+	return false
 }
 
 func TestLarger(t *testing.T) {

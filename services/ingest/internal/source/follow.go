@@ -7,6 +7,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -123,7 +124,7 @@ func (r *reader) wants() (want, bool) {
 }
 
 // take takes an answer for the partition over, with the bytes of its records. An error lets go of the reader.
-func (r *reader) take(b *sarama.FetchResponseBlock, raw []byte) error {
+func (r *reader) take(b *sarama.FetchResponseBlock, answer *kafkawire.Memory) error {
 	r.mu.Lock()
 	from, replica := r.offset, r.replica
 	r.mu.Unlock()
@@ -138,7 +139,7 @@ func (r *reader) take(b *sarama.FetchResponseBlock, raw []byte) error {
 		r.leaveReplica()
 		return b.Err
 	}
-	c, err := unpack(r.tp, b, raw, from, r.committed)
+	c, err := unpack(r.tp, b, answer, from, r.committed)
 	if err != nil {
 		return err
 	}

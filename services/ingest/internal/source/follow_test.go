@@ -65,7 +65,7 @@ func TestReplicaNearby(t *testing.T) {
 		says := func(preferred int32) error {
 			b := answer()
 			b.PreferredReadReplica = preferred
-			return r.take(b.FetchResponseBlock, b.raw)
+			return r.take(b.FetchResponseBlock, b.memory())
 		}
 		step := func(what string, preferred int32, want error, replica int32) {
 			t.Helper()
@@ -93,7 +93,7 @@ func TestRoomForALargeBatch(t *testing.T) {
 	r := loneReader(t)
 	defer r.Close()
 	for want := int32(2 * minFetch); want <= 8*minFetch; want *= 2 {
-		if err := r.take(answer().FetchResponseBlock, []byte("the head")); err != nil {
+		if err := r.take(answer().FetchResponseBlock, sent{raw: []byte("the head")}.memory()); err != nil {
 			t.Fatal(err)
 		}
 		if w, ok := r.wants(); !ok || w.bytes != want || w.offset != 10 {
@@ -101,7 +101,7 @@ func TestRoomForALargeBatch(t *testing.T) {
 		}
 	}
 	b := answer(batchOf(10, 10, 10))
-	if err := r.take(b.FetchResponseBlock, b.raw); err != nil {
+	if err := r.take(b.FetchResponseBlock, b.memory()); err != nil {
 		t.Fatal(err)
 	}
 	if w, _ := r.wants(); w.bytes != minFetch || w.offset != 11 {

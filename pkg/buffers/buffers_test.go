@@ -1,4 +1,4 @@
-package lanewire
+package buffers
 
 import (
 	"testing"
@@ -6,7 +6,8 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-func TestBuffers(t *testing.T) {
+func TestPool(t *testing.T) {
+	pool := New(4<<10, 16<<10, 64<<10, 256<<10)
 	for _, test := range []struct{ length, size int }{
 		{0, 4 << 10},
 		{1, 4 << 10},
@@ -18,29 +19,30 @@ func TestBuffers(t *testing.T) {
 		{256<<10 + 1, 256<<10 + 1},
 	} {
 		for range 2 { // a new one, and most likely one that came back
-			b := Buffers.Get(test.length)
+			b := pool.Get(test.length)
 			if len(*b) != test.length || cap(*b) < test.size {
 				t.Errorf("asked for %d bytes, got %d of %d", test.length, len(*b), cap(*b))
 			}
 			*b = (*b)[:test.length/2]
-			Buffers.Put(b)
+			pool.Put(b)
 		}
 	}
 	grown := make([]byte, 5000)
-	Buffers.Put(&grown) // must not come back as one that is too small
+	pool.Put(&grown) // must not come back as one that is too small
 	for range 100 {
-		if b := Buffers.Get(16 << 10); len(*b) != 16<<10 {
+		if b := pool.Get(16 << 10); len(*b) != 16<<10 {
 			t.Fatalf("got %d bytes", len(*b))
 		}
 	}
 }
 
 // What gRPC counts references of comes back to the pool with the last of them.
-func TestBuffersAreReused(t *testing.T) {
+func TestReuse(t *testing.T) {
+	pool := New(16 << 10)
 	allocated := testing.AllocsPerRun(1000, func() {
-		b := Buffers.Get(16 << 10)
+		b := pool.Get(16 << 10)
 		(*b)[0] = 1
-		mem.NewBuffer(b, Buffers).Free()
+		mem.NewBuffer(b, pool).Free()
 	})
 	// Without the pool it takes two. The race detector makes sync.Pool drop one in four.
 	if allocated > 1 {
