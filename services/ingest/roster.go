@@ -75,14 +75,16 @@ func (r *roster) status() any {
 type contracts struct {
 	// shared is that of all lanes, topic the lane's own for the call of the moment.
 	shared, topic *contract.Topic
-	// last is what Match said about the record that AppendRow gets.
-	last contract.Match
+	// last is what Match said about the record that AppendRow gets, match the same for the lane, version that of both.
+	last    *contract.Match
+	match   lane.Match
+	version uint64
 	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row outgrows a batch.
 	unknowns *contract.UnknownTypes
 	counted  int64
 }
 
-func (c *contracts) Renew() { c.topic = c.shared.Fork() }
+func (c *contracts) Renew() { c.topic, c.version = c.shared.Fork(), 0 }
 
 func (c *contracts) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
 	return c.topic.Prepare(ctx, records, waits)
@@ -97,6 +99,9 @@ func (c *contracts) Match(r *record.Record) lane.Match {
 		c.counted = r.Offset
 		c.unknowns.Count(c.last.ItemType())
 	}
+	if v := c.last.Version(); v != 0 && v == c.version {
+		return c.match
+	}
 	m := lane.Match{Route: c.last.Route, Reason: c.last.Reason}
 	switch c.last.Action {
 	case contract.Row:
@@ -109,6 +114,7 @@ func (c *contracts) Match(r *record.Record) lane.Match {
 	if c.last.Contract != nil {
 		m.Contract = c.last.Contract.Name()
 	}
+	c.match, c.version = m, c.last.Version()
 	return m
 }
 

@@ -67,10 +67,10 @@ const spare = 256
 // AppendRow appends the record's row as one entry of `repeated rows = 1`: tag 0x0a, length, row. m is what Match said of the record,
 // nowMicros the time of ingestion in microseconds since the epoch. Of a null value the payload is null. Fields are ascending and lengths minimal. On error dst comes back at
 // its old length and the error is a *decode.Error.
-func (c *Contract) AppendRow(dst []byte, r *record.Record, m Match, nowMicros int64) ([]byte, error) {
+func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros int64) ([]byte, error) {
 	var e envelope
 	start := len(dst)
-	bad := c.measure(&e, r, &m, nowMicros)
+	bad := c.measure(&e, r, m, nowMicros)
 	if r.Value == nil {
 		if bad != nil {
 			return dst, c.refuse(bad)

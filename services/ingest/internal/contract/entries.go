@@ -69,7 +69,7 @@ func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error
 // AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil is none. It
 // is as slow as making a decoder.
 func (e *Entry) AppendRow(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, error) {
-	return e.contract.fork().AppendRow(dst, r, Match{itemType: itemType}, nowMicros)
+	return e.contract.fork().AppendRow(dst, r, &Match{itemType: itemType}, nowMicros)
 }
 
 // Takes is the entry that takes records of a type, for a topic of patterns too. The error says why there is none.

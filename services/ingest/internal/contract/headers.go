@@ -29,6 +29,8 @@ type headers struct {
 	// nothing is known.
 	said   Match
 	typeAt int
+	// found is what Match said last of other headers.
+	found Match
 
 	// types are event_type and item_type by the type header's value; lastType is the value that came last, typed its fields.
 	types    map[string][]byte
@@ -36,16 +38,15 @@ type headers struct {
 	typed    []byte
 }
 
-// match is what Match said of a record with these headers, if it was the record before; ok is false if not.
-func (h *headers) match(r *record.Record) (m Match, ok bool) {
+// match is what Match said of a record with these headers, if it was the record before; nil if not.
+func (h *headers) match(r *record.Record) *Match {
 	if h.said.version == 0 || !h.repeats(r) {
-		return m, false
+		return nil
 	}
-	m = h.said
 	if h.typeAt >= 0 {
-		m.itemType = r.Headers[h.typeAt].Value
+		h.said.itemType = r.Headers[h.typeAt].Value
 	}
-	return m, true
+	return &h.said
 }
 
 // encode makes the fields of a record's headers, of which m is said.

@@ -47,6 +47,10 @@ type Match struct {
 // ItemType is the value of the type header; nil without one. It is valid for as long as the record.
 func (m *Match) ItemType() []byte { return m.itemType }
 
+// Version is not 0 where something is known of the headers already: then Match says the same of all records with it, but for the record's own ItemType. Each Fork
+// counts by itself.
+func (m *Match) Version() uint64 { return m.version }
+
 // types is which types an entry takes.
 type types struct {
 	text   string // the exact name, or the prefix with its last dot; empty for all

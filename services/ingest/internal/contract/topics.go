@@ -129,19 +129,29 @@ func (t *Topic) version(name string) {
 }
 
 // Match says what becomes of a record, by its headers and whether its value is null. It decodes nothing and allocates for the Reason of Unknown
-// only. The Match holds for as long as the record's bytes.
-func (t *Topic) Match(r *record.Record) Match {
+// only. What it returns holds until the next Match, and for as long as the record's bytes.
+func (t *Topic) Match(r *record.Record) *Match {
+	h := t.headers
+	if h == nil {
+		m := t.match(r)
+		return &m
+	}
+	if r.Value != nil || t.routing.tombstones == tombstonesRow {
+		if m := h.match(r); m != nil {
+			return m
+		}
+	}
+	h.found = t.match(r)
+	return &h.found
+}
+
+func (t *Topic) match(r *record.Record) Match {
 	if r.Value == nil {
 		switch t.routing.tombstones {
 		case toNothing:
 			return Match{Action: Ignore}
 		case toDeadLetter:
 			return Match{Action: Unknown, Reason: "the value is null"}
-		}
-	}
-	if t.headers != nil {
-		if m, ok := t.headers.match(r); ok {
-			return m
 		}
 	}
 	itemType := t.routing.itemType(r)
