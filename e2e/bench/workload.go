@@ -27,17 +27,17 @@ type Workload struct {
 func Workloads() []Workload {
 	return []Workload{
 		{
-			Name: "json-270", Topic: events.ScanJSONTopic, Rows: 500_000,
+			Name: "json-270", Topic: events.ScanJSONTopic, Rows: 2_000_000,
 			contracts: scanContract("json", events.ScanJSONTopic, "schema: parcel_scan.avsc"),
 			files:     map[string][]byte{"parcel_scan.avsc": []byte(schemas.ParcelScan)},
 		},
 		{
-			Name: "proto-270", Topic: events.ScanProtoTopic, Rows: 600_000,
+			Name: "proto-270", Topic: events.ScanProtoTopic, Rows: 2_500_000,
 			contracts: scanContract("protobuf", events.ScanProtoTopic, "schema: parcel_scan.binpb\n    message: "+schemas.ParcelScanMessage),
 			files:     map[string][]byte{"parcel_scan.binpb": schemas.ParcelScanSet},
 		},
-		{Name: "avro-v6", Topic: events.DeliveryTopic, Rows: 40_000, contracts: "  - builtin: delivery.v6\n"},
-		{Name: "avro-stock", Topic: events.StockTopic, Rows: 800_000, contracts: "  - builtin: stock.v1\n"},
+		{Name: "avro-v6", Topic: events.DeliveryTopic, Rows: 120_000, contracts: "  - builtin: delivery.v6\n"},
+		{Name: "avro-stock", Topic: events.StockTopic, Rows: 3_000_000, contracts: "  - builtin: stock.v1\n"},
 	}
 }
 

@@ -3,7 +3,7 @@
 //	budget := memory.Budget()  // where the configuration says nothing
 //	memory.Apply(budget)       // before the work begins
 //
-// Processors need nothing of the kind: Go sets GOMAXPROCS by the container's limit itself.
+// Processors are package processors' business.
 package memory
 
 import (

@@ -13,6 +13,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/memory"
+	"github.com/waybill-data/waybill/pkg/processors"
 	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -45,6 +46,7 @@ func (s *serveCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	memory.Apply(c.Memory.Size())
+	defer processors.Follow()()
 	log := logging.New(std.Err, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -11,6 +11,8 @@ import (
 	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
+
+	"github.com/waybill-data/waybill/pkg/processors"
 )
 
 // MaxBatch bounds what a compressed batch may inflate to, in bytes. It guards against decompression bombs only: brokers limit batches to
@@ -37,7 +39,7 @@ var (
 	lz4s    = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 	scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 	zstds   = sync.OnceValue(func() *zstd.Decoder {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxBatch))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(processors.Count()), zstd.WithDecoderMaxMemory(MaxBatch))
 		if err != nil {
 			panic(err) // the options are constants
 		}

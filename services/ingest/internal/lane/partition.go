@@ -43,7 +43,8 @@ type Partition interface {
 // Reader yields the records of one partition in order.
 type Reader interface {
 	// Next appends to dst the records at hand, at most cap(dst)-len(dst). It waits for the first one until the deadline (zero: for ever)
-	// and returns dst unchanged when none came. Records are the caller's to keep.
+	// and returns dst unchanged when none came. Records are the caller's to keep: their memory is used
+	// again once record.Places has let go of all that lie in it, and only then.
 	Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error)
 	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch.
 	Backlog() int64

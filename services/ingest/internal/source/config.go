@@ -68,7 +68,7 @@ type Kafka struct {
 
 // Fetch bounds what is fetched and not yet taken by a lane.
 type Fetch struct {
-	// Clients is how many clients share the partitions: connections, and cores that decode. 0: the smaller of 4 and GOMAXPROCS.
+	// Clients is how many clients share the partitions: connections, and cores that decode. 0: the smaller of 4 and the number of processors.
 	Clients int `yaml:"clients"`
 	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`

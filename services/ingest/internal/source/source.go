@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/waybill-data/waybill/pkg/processors"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -185,7 +185,7 @@ func (s *Source) open() (err error) {
 	s.offsets = &offsets{client: commits, group: k.Group}
 	n := k.Fetch.Clients
 	if n == 0 {
-		n = min(4, runtime.GOMAXPROCS(0))
+		n = min(4, processors.Count())
 	}
 	data, err := k.dataConfig(int32(k.Fetch.Bytes), int32(k.Fetch.Bytes))
 	if err != nil {
