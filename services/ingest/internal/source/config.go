@@ -68,7 +68,8 @@ type Kafka struct {
 
 // Fetch bounds what is fetched and not yet taken by a lane.
 type Fetch struct {
-	// Clients is how many clients share the partitions: connections, and cores that decode. 0: the smaller of 4 and the number of processors.
+	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and decompress what comes of it. 0 is 2, or
+	// 1 where there is one processor.
 	Clients int `yaml:"clients"`
 	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`

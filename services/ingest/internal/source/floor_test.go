@@ -38,7 +38,7 @@ func BenchmarkFloor(b *testing.B) {
 		b.Fatal(err)
 	}
 	var consumers []sarama.Consumer
-	for range min(4, runtime.GOMAXPROCS(0)) {
+	for range fewClients() {
 		consumer, err := sarama.NewConsumer(floor.Brokers, config)
 		if err != nil {
 			b.Fatal(err)

@@ -168,6 +168,10 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
 }
 
+// fewClients is how many clients fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
+// records are compressed. Four cost 1.05 to 1.08 of the processor time of one.
+func fewClients() int { return min(2, processors.Count()) }
+
 // open makes the clients. They dial when they are first used.
 func (s *Source) open() (err error) {
 	k := &s.config.Kafka
@@ -185,7 +189,7 @@ func (s *Source) open() (err error) {
 	s.offsets = &offsets{client: commits, group: k.Group}
 	n := k.Fetch.Clients
 	if n == 0 {
-		n = min(4, processors.Count())
+		n = fewClients()
 	}
 	data, err := k.dataConfig(int32(k.Fetch.Bytes), int32(k.Fetch.Bytes))
 	if err != nil {
