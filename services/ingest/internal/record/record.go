@@ -1,6 +1,8 @@
 // Package record holds the record as ingest passes it along: what Kafka holds, free of any client library.
 package record
 
+import "bytes"
+
 // Record is one Kafka record. Its byte slices alias the fetched batch and are never written to.
 type Record struct {
 	// Topic and Partition are where the record was read.
@@ -23,6 +25,18 @@ type Record struct {
 	// kept is where the record was read, size how many bytes it has there.
 	kept Kept
 	size int
+}
+
+// Clone is a record of the same content, with bytes of its own.
+func (r *Record) Clone() *Record {
+	c := &Record{
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, TimestampMicros: r.TimestampMicros,
+		Key: bytes.Clone(r.Key), Value: bytes.Clone(r.Value), Headers: make([]Header, len(r.Headers)),
+	}
+	for i, h := range r.Headers {
+		c.Headers[i] = Header{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)}
+	}
+	return c
 }
 
 // Header is one record header. A null value is nil.

@@ -175,9 +175,10 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 	return l, place, isLetter, nil
 }
 
-// message lays out a dead letter: the record as it was, and headers that say why and from where.
+// message lays out a dead letter: the record as it was, and headers that say why and from where. It has bytes of its own: the record's are used for others
+// once the lane has settled it, and nobody but the producer knows for how long it looks at a message.
 func (l *letters) message(letter *lane.DeadLetter, now time.Time) *sarama.ProducerMessage {
-	r := letter.Record
+	r := letter.Record.Clone()
 	place := Place{r.Topic, r.Partition, r.Offset}
 	headers := append(make([]sarama.RecordHeader, 0, len(r.Headers)+13), headersOf(r)...)
 	add := func(key, value string) { headers = append(headers, header(key, value)) }

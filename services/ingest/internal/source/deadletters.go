@@ -1,11 +1,10 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -168,7 +167,7 @@ func (d *DeadLetters) every(ctx context.Context, topic string, spans []span, bef
 func (p Place) named(names map[string]string) Place {
 	name, ok := names[p.Topic]
 	if !ok {
-		name = string(bytes.Clone([]byte(p.Topic)))
+		name = strings.Clone(p.Topic)
 		names[name] = name
 	}
 	p.Topic = name
@@ -178,11 +177,7 @@ func (p Place) named(names map[string]string) Place {
 // Clone copies a letter out of the fetch that holds its bytes in memory.
 func (l *Letter) Clone() *Letter {
 	c := *l
-	c.Record.Key, c.Record.Value = bytes.Clone(c.Record.Key), bytes.Clone(c.Record.Value)
-	c.Record.Headers = slices.Clone(c.Record.Headers)
-	for i, h := range c.Record.Headers {
-		c.Record.Headers[i] = record.Header{Key: bytes.Clone(h.Key), Value: bytes.Clone(h.Value)}
-	}
+	c.Record = *l.Record.Clone()
 	return &c
 }
 
