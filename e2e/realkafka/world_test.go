@@ -307,9 +307,25 @@ func (w *world) restart(s *stack.Service) {
 // logged waits until a service has logged a text.
 func (w *world) logged(s *stack.Service, text string) {
 	w.t.Helper()
+	w.loggedBehind(s, 0, text)
+}
+
+// logSize is how many bytes a service has logged.
+func (w *world) logSize(s *stack.Service) int {
+	w.t.Helper()
+	b, err := os.ReadFile(s.Log)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return len(b)
+}
+
+// loggedBehind waits until a service has logged a text behind so many bytes.
+func (w *world) loggedBehind(s *stack.Service, size int, text string) {
+	w.t.Helper()
 	w.until(s.Name+" logs "+text, func() error {
 		b, err := os.ReadFile(s.Log)
-		if err == nil && !bytes.Contains(b, []byte(text)) {
+		if err == nil && !bytes.Contains(b[size:], []byte(text)) {
 			err = fmt.Errorf("not in %s", s.Log)
 		}
 		return err
