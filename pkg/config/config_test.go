@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -301,11 +303,30 @@ func TestFiles(t *testing.T) {
 // yamlBreaks is what ends a line for the YAML library.
 var yamlBreaks = regexp.MustCompile("[\n\r\u0085\u2028\u2029]")
 
+// asUTF8 is a text as the YAML library reads it: a byte order mark may say that it is UTF-16.
+func asUTF8(text string) string {
+	var order binary.ByteOrder
+	switch {
+	case strings.HasPrefix(text, "\xff\xfe"):
+		order = binary.LittleEndian
+	case strings.HasPrefix(text, "\xfe\xff"):
+		order = binary.BigEndian
+	default:
+		return text
+	}
+	var units []uint16
+	for i := 2; i+2 <= len(text); i += 2 {
+		units = append(units, order.Uint16([]byte(text[i:i+2])))
+	}
+	return string(utf16.Decode(units))
+}
+
 func FuzzLoad(f *testing.F) {
 	f.Add("name: ${X:-y}\nkafka: {brokers: [a, b], ports: '1,2', password: x}\nroutes: [{table: t}]\n")
 	f.Add("labels: {a: &x b, c: *x}\nwindow: 9MiB\nlinger: 1s\nshare: 1e3\n")
 	f.Add("a: &a [*a, *a]\n? [x]\n: y\n<<: *a\n--- z")
 	f.Add("name: ${\nverbose: !!bool yes\ntls: ~\nlanes: 0b1_1\n")
+	f.Add("\xff\xfe( ( 00") // UTF-16: a line separator, then text
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "file:") {
 			return // reads what the fuzzer happens to name
@@ -322,7 +343,7 @@ func FuzzLoad(f *testing.F) {
 			if p.Message == "" || p.Remedy == "" || p.File == "" {
 				t.Errorf("problem without message, remedy or file: %+v", p)
 			}
-			if lines := len(yamlBreaks.FindAllString(text, -1)) + 2; p.Line < 0 || p.Line > lines {
+			if lines := len(yamlBreaks.FindAllString(asUTF8(text), -1)) + 2; p.Line < 0 || p.Line > lines {
 				t.Errorf("line %d of a file of %d", p.Line, lines)
 			}
 		}

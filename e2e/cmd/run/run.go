@@ -49,6 +49,8 @@ func (c *command) run(ctx context.Context, out io.Writer) (err error) {
 			err = fmt.Errorf("%w\n  the logs are in %s", err, filepath.Join(c.Dir, "logs"))
 		case down != nil:
 			err = fmt.Errorf("everything was verified, but a process did not stop in order: %w", down)
+		case c.Keep:
+			fmt.Fprintf(out, "Data, configuration and logs stay in %s\n", here(c.Dir))
 		default:
 			err = os.RemoveAll(c.Dir)
 		}
@@ -73,7 +75,7 @@ func (c *command) run(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return interrupted(ctx, err)
 	}
-	showNext(out, s, c.Keep)
+	c.showNext(out, s)
 	if c.Keep {
 		fmt.Fprintf(out, "%s\n\nStaying up; Ctrl-C ends it.\n", last)
 		<-ctx.Done()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -94,20 +95,38 @@ func (c *command) verify(ctx context.Context, out io.Writer, s *stack.Stack) (st
 	return report.Line(), nil
 }
 
-func showNext(out io.Writer, s *stack.Stack, up bool) {
+// showNext prints commands that work as they stand where this one was called.
+func (c *command) showNext(out io.Writer, s *stack.Stack) {
 	how := "make run KEEP=1 stays up, then"
-	if up {
+	if c.Keep {
 		how = "in another terminal"
 	}
+	bin, dir, sandbox := here(c.Bin), here(c.Dir), ""
+	if dir != ".waybill" {
+		sandbox = " --sandbox=" + filepath.Join(dir, "sandbox.json")
+	}
 	fmt.Fprintf(out, `How to look further: %s
-  bin/sandbox query "SELECT event_type, COUNT(*) FROM delivery_events GROUP BY event_type"
-  bin/sandbox verify
-  bin/grpcurl -plaintext %s list                       (make grpcurl builds it)
-  bin/grpcurl -plaintext %s grpc.health.v1.Health/Check
+  %s/sandbox query%s "SELECT event_type, COUNT(*) FROM delivery_events GROUP BY event_type"
+  %s/sandbox verify%s
+  %s/grpcurl -plaintext %s list                       (make grpcurl builds it)
+  %s/grpcurl -plaintext %s grpc.health.v1.Health/Check
   curl -s http://%s/lanes; curl -s http://%s/metrics
-  tail -f .waybill/logs/*.log
+  tail -f %s/logs/*.log
 
-`, how, s.Writers[0].GRPC, s.Ingests[0].GRPC, s.Ingests[0].Admin, s.Writers[0].Admin)
+`, how, bin, sandbox, bin, sandbox, bin, s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin, s.Writers[0].Admin, dir)
+}
+
+// here is the path from the working directory, where that is the shorter way to say it.
+func here(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	rel, err := filepath.Rel(wd, path)
+	if err != nil || !filepath.IsLocal(rel) {
+		return path
+	}
+	return rel
 }
 
 // count writes a number with thousands separators.
