@@ -79,49 +79,37 @@ func (w *world) drain(ctx context.Context, rows int64, start Services) (d draine
 	return d, nil
 }
 
-// firstRows waits until the emulator has taken rows, and returns how many and when. Nobody asks the services meanwhile.
-func (w *world) firstRows(ctx context.Context, rows int64) (int64, time.Time, error) {
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	began, seen, last := time.Now(), time.Time{}, int64(0)
-	var first int64
-	for {
-		n, err := w.taken(ctx)
-		if err != nil {
-			return 0, seen, err
-		}
-		now := time.Now()
-		if n > last {
-			last, began = n, now
-		}
+// firstRows waits until the emulator has taken all rows, and returns how many came first, and when.
+func (w *world) firstRows(ctx context.Context, rows int64) (first int64, seen time.Time, err error) {
+	// Only the last rows are awaited by asking ingest: each answer of its metrics costs it a little.
+	err = w.watch(ctx, rows, 5*time.Millisecond, func(n int64) error {
 		if first == 0 && n > 0 {
-			first, seen = n, now
+			first, seen = n, time.Now()
 		}
-		// Only the last rows are awaited by asking ingest: each answer of its metrics costs it a little.
-		if n >= rows {
-			return first, seen, nil
-		}
-		if now.Sub(began) > w.patience {
-			return first, seen, w.stalled(n, rows)
-		}
-		select {
-		case <-ctx.Done():
-			return first, seen, fmt.Errorf("%d of %d rows: %w", n, rows, ctx.Err())
-		case <-tick.C:
-		}
-	}
+		return nil
+	})
+	return first, seen, err
 }
 
-// awaitTaken waits until the emulator has taken so many rows. Nobody asks the services meanwhile.
+// awaitTaken waits until the emulator has taken so many rows.
 func (w *world) awaitTaken(ctx context.Context, rows int64) error {
-	tick := time.NewTicker(20 * time.Millisecond)
+	return w.watch(ctx, rows, 20*time.Millisecond, func(int64) error { return nil })
+}
+
+// watch asks the emulator how many rows it has taken until there are so many, and tells each answer. Nobody asks the services meanwhile.
+func (w *world) watch(ctx context.Context, rows int64, every time.Duration, hear func(int64) error) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	moved, last := time.Now(), int64(0)
 	for {
 		n, err := w.taken(ctx)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
+		}
+		if err := hear(n); err != nil {
+			return err
+		}
+		switch {
 		case n >= rows:
 			return nil
 		case n > last:

@@ -27,6 +27,8 @@ type world struct {
 	stopTokens func()
 	// patience is how long nothing may settle before a run is given up.
 	patience time.Duration
+	// movers are whose rows are awaited, where it is not the services.
+	movers []*stack.Process
 }
 
 // raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, has the last word on the configuration.
@@ -211,7 +213,11 @@ func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duratio
 func (w *world) stalled(got, want int64) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "nothing has settled for %v, %d of %d rows", w.patience, got, want)
-	for _, p := range []*stack.Service{w.stack.Ingests[0], w.stack.Writers[0]} {
+	movers := w.movers
+	if len(movers) == 0 {
+		movers = []*stack.Process{w.stack.Ingests[0].Process, w.stack.Writers[0].Process}
+	}
+	for _, p := range movers {
 		fmt.Fprintf(&text, "; the end of %s's log:\n%s\n", p.Name, stack.Tail(p.Log, 5))
 	}
 	return errors.New(text.String())

@@ -12,8 +12,8 @@ grpc:
   listen: {{.Self.GRPC}}
 {{with .Config.TLS}}  tls: {cert: {{.Cert}}, key: {{.Key}}}
 {{end}}bigquery:
-  project: sandbox
-  dataset: waybill
+  project: ` + Project + `
+  dataset: ` + Dataset + `
   create_dataset: true
 {{with .Config.TLS}}  credentials: {{.Credentials}}
 {{else}}  insecure: true

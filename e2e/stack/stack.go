@@ -91,6 +91,12 @@ type Service struct {
 	GRPC, Admin, Config string
 }
 
+// Project and Dataset are where the tables of a stack are.
+const (
+	Project = "sandbox"
+	Dataset = "waybill"
+)
+
 // Group is the consumer group that the ingests of a stack form, unless its Config names another.
 const Group = "waybill"
 

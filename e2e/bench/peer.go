@@ -1,0 +1,237 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
+)
+
+// Peer measures another program beside Waybill: the same records in the same Kafka, the same BigQuery emulator, which counts rows, and the same clock.
+// The two take turns; each reads the whole topic in a group of its own.
+type Peer struct {
+	// Name is the program's in the report, Command what runs: it must end on SIGTERM. Its environment says where everything is, see peerEnv.
+	Name    string
+	Command []string
+	// Workload is json-270 or proto-270. The peer's table has a column for each field of a record, in their order, and no other.
+	Workload string
+	Lanes    int
+	Codec    string
+	// LatencyMS is how long BigQuery takes to answer an append.
+	LatencyMS int
+	// Runs is how often each is measured; figures are medians.
+	Runs int
+	// Rows to move in a run; 0 is the workload's own number.
+	Rows int64
+	// Bin is the folder of the binaries sandbox, writer and ingest.
+	Bin string
+	// Progress hears what is going on.
+	Progress io.Writer
+}
+
+// peerTable is the table that the peer writes to.
+const peerTable = "parcel_scans_peer"
+
+// peerColumns are the fields of a parcel scan as BigQuery's REST API takes them. Their order is that of the message's field numbers, so that a row
+// is a record as it lies.
+const peerColumns = `{"name":"seq","type":"INTEGER"},{"name":"scan_id","type":"STRING"},{"name":"hub","type":"STRING"},{"name":"status","type":"STRING"},
+{"name":"weight_g","type":"INTEGER"},{"name":"price","type":"FLOAT"},{"name":"insured","type":"BOOLEAN"},{"name":"scanned_at","type":"TIMESTAMP"},{"name":"remark","type":"STRING"}`
+
+// peerEnv tells the peer where everything is.
+func peerEnv(w *world) []string {
+	e := w.stack.Endpoints
+	return []string{
+		"PEER_KAFKA=" + e.Kafka, "PEER_TOPIC=" + w.workload.Topic, "PEER_GROUP=peer",
+		"PEER_BIGQUERY_GRPC=" + e.BigQueryGRPC, "PEER_BIGQUERY_REST=http://" + e.BigQueryREST,
+		"PEER_PROJECT=" + stack.Project, "PEER_DATASET=" + stack.Dataset, "PEER_TABLE=" + peerTable,
+	}
+}
+
+// Run measures.
+func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
+	report := PeerReport{Machine: thisMachine(), Workload: p.Workload, Lanes: p.Lanes, Codec: p.Codec, LatencyMS: p.LatencyMS, Runs: p.Runs}
+	variant, path, err := p.check()
+	if err != nil {
+		return report, err
+	}
+	report.Rows = p.Rows
+	if report.Rows == 0 {
+		report.Rows = variant.workload().Rows
+	}
+	b := Bench{Bin: p.Bin, Progress: p.Progress}
+	var waybill, peer []PeerResult
+	for run := range p.Runs {
+		b.say("run %d of %d: %d rows", run+1, p.Runs, report.Rows)
+		one, other, err := p.once(ctx, &b, variant, path, report.Rows, run%2 == 1)
+		if err != nil {
+			return report, err
+		}
+		waybill, peer = append(waybill, one), append(peer, other)
+	}
+	report.Waybill, report.Peer = middlePeer("waybill", waybill), middlePeer(p.Name, peer)
+	return report, nil
+}
+
+// check says what is wrong with what was asked for, and where the program is.
+func (p *Peer) check() (v Variant, path string, err error) {
+	if p.Workload != "json-270" && p.Workload != "proto-270" {
+		return v, "", fmt.Errorf("workload %q: choose json-270 or proto-270, whose records a program can send as they lie", p.Workload)
+	}
+	if p.Runs < 1 || p.Rows < 0 {
+		return v, "", fmt.Errorf("%d runs of %d rows: runs must be positive, rows not negative", p.Runs, p.Rows)
+	}
+	if len(p.Command) == 0 {
+		return v, "", errors.New("no program to measure: put its command last, behind --")
+	}
+	all, err := Choice{Workloads: []string{p.Workload}, Lanes: []int{p.Lanes}, Codecs: []string{p.Codec}, LatencyMS: []int{p.LatencyMS}}.variants()
+	if err != nil {
+		return v, "", err
+	}
+	path, err = exec.LookPath(p.Command[0])
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return v, "", fmt.Errorf("the program to measure: %w", err)
+	}
+	return all[0], path, nil
+}
+
+// once measures both on one topic. Who comes first finds it as it was produced, so they change places.
+func (p *Peer) once(ctx context.Context, b *Bench, v Variant, path string, rows int64, peerFirst bool) (waybill, peer PeerResult, err error) {
+	w, err := b.raise(ctx, v, nil)
+	if err != nil {
+		return waybill, peer, err
+	}
+	defer w.fall()
+	if err := w.createTable(ctx, peerTable, peerColumns); err != nil {
+		return waybill, peer, err
+	}
+	bytes, err := w.produce(ctx, rows, 0)
+	if err != nil {
+		return waybill, peer, err
+	}
+	size := float64(bytes) / float64(rows)
+	services := mover{
+		start: w.stack.UpServices, stop: w.stopServices,
+		processes: []*stack.Process{w.stack.Writers[0].Process, w.stack.Ingests[0].Process},
+	}
+	program := &stack.Process{Name: p.Name, Path: path, Args: p.Command[1:], Env: peerEnv(w), Log: filepath.Join(w.dir, "logs", "peer.log")}
+	other := mover{
+		start: func(context.Context) error { return program.Start() }, stop: func() error { return endGroup(program) },
+		processes: []*stack.Process{program},
+	}
+	order := []func() error{
+		func() (err error) { b.say("  waybill"); waybill, err = w.moves(ctx, services, rows, size); return err },
+		func() (err error) { b.say("  %s", p.Name); peer, err = w.moves(ctx, other, rows, size); return err },
+	}
+	if peerFirst {
+		order[0], order[1] = order[1], order[0]
+	}
+	if err := order[0](); err != nil {
+		return waybill, peer, err
+	}
+	return waybill, peer, order[1]()
+}
+
+// mover is what moves the topic's records into BigQuery.
+type mover struct {
+	start     func(context.Context) error
+	stop      func() error
+	processes []*stack.Process
+}
+
+// moves lets m move the whole topic. What is counted begins when the emulator has the first rows and ends when it has the last one, on both sides of
+// the comparison: neither how long a program takes to start nor what it does to stop.
+func (w *world) moves(ctx context.Context, m mover, rows int64, size float64) (r PeerResult, err error) {
+	before, err := w.taken(ctx)
+	if err != nil {
+		return r, err
+	}
+	w.movers = m.processes
+	defer func() { err = errors.Join(err, m.stop()) }()
+	if err := m.start(ctx); err != nil {
+		return r, err
+	}
+	var first int64
+	var began time.Time
+	var cpu time.Duration
+	err = w.watch(ctx, before+rows, 5*time.Millisecond, func(n int64) (err error) {
+		for _, p := range m.processes {
+			if !p.Running() {
+				return fmt.Errorf("%s ended after %d of %d rows; the end of its log:\n%s", p.Name, n-before, rows, stack.Tail(p.Log, 8))
+			}
+		}
+		if first == 0 && n > before {
+			first, began = n-before, time.Now()
+			cpu, err = groupTime(m.processes)
+		}
+		return err
+	})
+	if err != nil {
+		return r, err
+	}
+	counted := float64(rows - first)
+	if counted < float64(rows)/2 {
+		return r, fmt.Errorf("%d of %d rows came at once: that is too few rows for a figure, raise --rows", first, rows)
+	}
+	spent, err := groupTime(m.processes)
+	if err != nil {
+		return r, err
+	}
+	r.RowsPerS = counted / time.Since(began).Seconds()
+	r.CPU = (spent - cpu).Seconds() / counted * 1e6
+	r.MBPerCPU = size / r.CPU
+	r.PeakMB, err = groupPeak(m.processes)
+	return r, err
+}
+
+// endGroup asks a program to stop, and ends whatever it has started and left behind.
+func endGroup(p *stack.Process) error {
+	if !p.Running() {
+		return nil
+	}
+	pid := p.Pid()
+	if err := p.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	// How it ends is its own affair: the rows are counted.
+	select {
+	case <-p.Exited():
+	case <-time.After(10 * time.Second):
+	}
+	if err := syscall.Kill(-pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("end %s: %w", p.Name, err)
+	}
+	<-p.Exited()
+	return nil
+}
+
+// createTable makes a table by BigQuery's REST API.
+func (w *world) createTable(ctx context.Context, table, columns string) error {
+	body := fmt.Sprintf(`{"tableReference":{"projectId":%q,"datasetId":%q,"tableId":%q},"schema":{"fields":[%s]}}`, stack.Project, stack.Dataset, table, columns)
+	url := fmt.Sprintf("http://%s/bigquery/v2/projects/%s/datasets/%s/tables", w.stack.Endpoints.BigQueryREST, stack.Project, stack.Dataset)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("create table %s: %w", table, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
+		return fmt.Errorf("create table %s: %s: %s", table, response.Status, strings.TrimSpace(string(text)))
+	}
+	return nil
+}
