@@ -175,6 +175,16 @@ func TestDeadLetters(t *testing.T) {
 		t.Errorf("%d dead letters", report.DeadLetters)
 	}
 	w.says(w.letters(0, "list", "--pending"), fmt.Sprintf(`^%d dead letters: %d pending, 0 replayed$`, sum.Truncated, sum.Truncated))
+	// Partitions end with markers of the replays now, which are nothing to wait for.
+	w.until("no lane tells of a lag", func() error {
+		lanes, err := w.Ingests[0].Lanes(w.ctx)
+		for _, l := range lanes {
+			if l.Lag != 0 {
+				err = errors.Join(err, fmt.Errorf("%s/%d has a lag of %d at %d", l.Topic, l.Partition, l.Lag, l.Position))
+			}
+		}
+		return err
+	})
 }
 
 // A replay that is killed in the middle, again and again, and replays that run at once: each record is replayed once.

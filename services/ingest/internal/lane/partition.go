@@ -46,7 +46,7 @@ type Reader interface {
 	// and returns dst unchanged when none came. Records are the caller's to keep: their memory is used
 	// again once record.Places has let go of all that lie in it, and only then.
 	Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error)
-	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch.
+	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch; what is not fetched yet counts by offsets.
 	Backlog() int64
 	// Close stops reading and frees what was prefetched.
 	Close()

@@ -84,6 +84,42 @@ func TestNextWaitsAndReturns(t *testing.T) {
 	}
 }
 
+// Markers and aborted records are offsets without records: a lane that has everything has no backlog, or it would wait for more to come and tell of a
+// lag for ever.
+func TestMarkersAreNoBacklog(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	p := producer(t, c, kgo.TransactionalID("two"))
+	transaction := func(from, n int, end kgo.TransactionEndTry) {
+		t.Helper()
+		if err := p.BeginTransaction(); err != nil {
+			t.Fatal(err)
+		}
+		produce(t, p, 0, from, n)
+		if err := p.EndTransaction(t.Context(), end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	transaction(0, 3, kgo.TryCommit)  // records 0 to 2, marker 3
+	transaction(3, 2, kgo.TryAbort)   // 4 and 5 aborted, marker 6
+	transaction(5, 10, kgo.TryCommit) // 7 to 16, marker 17
+	transaction(15, 2, kgo.TryAbort)  // 18 and 19 aborted, marker 20
+	s := start(t, testConfig(c.ListenAddrs()...), false)
+	r := open(t, s.claim(t), 0)
+	defer r.Close()
+	out, err := r.Next(t.Context(), make([]record.Record, 0, 2), time.Time{})
+	if err != nil || len(out) != 2 || out[1].Offset != 1 {
+		t.Fatalf("%v, %v", out, err)
+	}
+	// Eleven records are left, in an answer with all that lies between and behind them, or partly still to be fetched.
+	if b := r.Backlog(); b < 11 || b > 19 {
+		t.Errorf("backlog %d with 11 records left", b)
+	}
+	if out := read(t, r, 11); out[10].Offset != 16 {
+		t.Errorf("the last record is at %d", out[10].Offset)
+	}
+	eventually(t, "nothing is left", func() bool { return r.Backlog() == 0 })
+}
+
 // A lane that takes nothing is paused within its bounds, and its neighbours on the same client and broker go on.
 func TestSlowLaneStallsNobody(t *testing.T) {
 	const (

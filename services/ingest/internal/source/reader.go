@@ -52,8 +52,8 @@ type reader struct {
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch; next is the offset after the last record that Next returned.
-	newest, next atomic.Int64
+	// newest is the end of the partition as of the last fetch.
+	newest atomic.Int64
 	// timer is Next's.
 	timer *time.Timer
 }
@@ -67,7 +67,6 @@ func newReader(tp topicPartition, from int64, c *sarama.Config, budget *prefetch
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
-	r.next.Store(from)
 	return r
 }
 
@@ -224,12 +223,15 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 	if len(dst) == first {
 		return dst, err
 	}
-	r.next.Store(dst[len(dst)-1].Offset + 1)
 	return dst, nil
 }
 
-// Backlog implements lane.Reader.
-func (r *reader) Backlog() int64 { return max(0, r.newest.Load()-r.next.Load()) }
+// Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do not count.
+func (r *reader) Backlog() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return int64(r.count) + max(0, r.newest.Load()-r.offset)
+}
 
 // Close implements lane.Reader. It returns at once; a fetch under way ends by itself, and what it brings is dropped.
 func (r *reader) Close() {
