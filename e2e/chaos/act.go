@@ -67,6 +67,8 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.fault(ctx, "bigquery", map[string]any{"kind": "clock_jump", "delay": d.Jump.String()})
 	case RegistryErrors:
 		return r.fault(ctx, "registry", map[string]any{"status": http.StatusServiceUnavailable, "count": d.Times})
+	case ReplayLetters:
+		return r.replayInStorm(ctx, d)
 	case ChangeSchema:
 		return r.changeSchema(ctx, d)
 	case HalfOpenLanes:

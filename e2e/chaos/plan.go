@@ -36,6 +36,7 @@ const (
 	HalfOpenSink   Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
 	ClockJump      Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
 	RegistryErrors Kind = "registry errors"        // Times questions are answered with 503
+	ReplayLetters  Kind = "replay dead letters"    // the refused ones; SIGKILL after For, and again until one replay ends
 	ChangeSchema   Kind = "change schema"          // one more column, once a run; ingests restart one after the other
 )
 
@@ -46,7 +47,7 @@ var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
 var stormKinds = []Kind{
 	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters, RollIngests,
 	MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends, SlowFinalize, HalfOpenLanes,
-	HalfOpenSink, ClockJump, RegistryErrors,
+	HalfOpenSink, ClockJump, RegistryErrors, ReplayLetters,
 }
 
 // Disturbance is one step of a plan.
@@ -84,7 +85,7 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" +%v for %v", d.Delay, d.For)
 	case ClockJump:
 		s += fmt.Sprintf(" +%v", d.Jump)
-	case ScaleWriters, ScaleIngests, HalfOpenSink, Restart:
+	case ScaleWriters, ScaleIngests, HalfOpenSink, Restart, ReplayLetters:
 		s += fmt.Sprintf(" for %v", d.For)
 	case RollWriters, RollIngests, MoveLeaders, Coordinators, ChangeSchema:
 	}
@@ -199,7 +200,7 @@ func (p *planner) between(low, high time.Duration) time.Duration {
 func (p *planner) storm(at, until, end time.Duration) {
 	for at += p.between(0, time.Second); at < until; at += p.between(300*time.Millisecond, 2500*time.Millisecond) {
 		if len(p.deck) == 0 {
-			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest) // deaths twice
+			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest, ReplayLetters) // deaths twice
 			p.r.Shuffle(len(p.deck), func(i, j int) { p.deck[i], p.deck[j] = p.deck[j], p.deck[i] })
 		}
 		// What does not fit now keeps its place.
@@ -249,6 +250,9 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		d.Key, d.Error, d.Times, d.For = e.key, e.err, 1+p.r.IntN(6), 0
 	case RegistryErrors:
 		d.Times, d.For = 1+p.r.IntN(6), 0
+	case ReplayLetters:
+		// Time to read what is there and to be in a transaction: some replays end before it, some have hardly begun.
+		d.For = p.between(20*time.Millisecond, 120*time.Millisecond)
 	case LostReplies, Aborted, QuotaStorm:
 		d.Probability = 0.02 + 0.28*p.r.Float64()
 	case SlowAppends:

@@ -28,6 +28,8 @@ type results struct {
 	// finalized are the streams finalized around graceful stops in a calm, which could all have been adopted.
 	finalized int64
 	drained   time.Duration
+	// replays are the runs of dead-letters replay, replayKills those that were killed.
+	replays, replayKills int
 }
 
 func (r *results) disturbed(k Kind) {
@@ -81,7 +83,7 @@ type Report struct {
 // OK says whether every event became what it had to.
 func (r *Report) OK() bool {
 	wrong := func(l letters) bool { return !l.ok() }
-	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced
+	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced+r.Verified.Replayed
 }
 
 // Kills is how many processes were killed.
@@ -182,8 +184,9 @@ func (r *Report) Print(out io.Writer) error {
 	w.f("\nWhat Kafka holds against what the tables hold, offset by offset\n\n")
 	r.topics(w)
 	w.f("%s\n", r.Growth)
-	if r.Verified.Events != r.Produced {
-		w.f("%d events were produced and Kafka holds %d\n", r.Produced, r.Verified.Events)
+	w.f("dead letters: %d replays, %d of them killed; %d refused records were replayed, each once\n", r.Results.replays, r.Results.replayKills, r.Verified.Replayed)
+	if r.Verified.Events != r.Produced+r.Verified.Replayed {
+		w.f("%d events were produced, %d replayed, and Kafka holds %d\n", r.Produced, r.Verified.Replayed, r.Verified.Events)
 	}
 	w.f("%s\n", r.Line())
 	return w.err
