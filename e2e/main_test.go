@@ -14,9 +14,6 @@ import (
 var bin string
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asPeer) != "" {
-		os.Exit(peer())
-	}
 	os.Exit(run(m))
 }
 

@@ -1,15 +1,12 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -41,20 +38,18 @@ type Peer struct {
 // peerTable is the table that the peer writes to.
 const peerTable = "parcel_scans_peer"
 
-// peerColumns are the fields of a parcel scan as BigQuery's REST API takes them. Their order is that of the message's field numbers, so that a row
-// is a record as it lies.
-const peerColumns = `{"name":"seq","type":"INTEGER"},{"name":"scan_id","type":"STRING"},{"name":"hub","type":"STRING"},{"name":"status","type":"STRING"},
-{"name":"weight_g","type":"INTEGER"},{"name":"price","type":"FLOAT"},{"name":"insured","type":"BOOLEAN"},{"name":"scanned_at","type":"TIMESTAMP"},{"name":"remark","type":"STRING"}`
-
 // peerEnv tells the peer where everything is.
 func peerEnv(w *world) []string {
 	e := w.stack.Endpoints
 	return []string{
-		"PEER_KAFKA=" + e.Kafka, "PEER_TOPIC=" + w.workload.Topic, "PEER_GROUP=peer",
+		"PEER_KAFKA=" + e.Kafka, "PEER_TOPIC=" + w.workload.Topic, "PEER_GROUP=peer", "PEER_FORMAT=" + peerFormats[w.workload.Name],
 		"PEER_BIGQUERY_GRPC=" + e.BigQueryGRPC, "PEER_BIGQUERY_REST=http://" + e.BigQueryREST,
 		"PEER_PROJECT=" + stack.Project, "PEER_DATASET=" + stack.Dataset, "PEER_TABLE=" + peerTable,
 	}
 }
+
+// peerFormats are the workloads whose records a program can send as they lie, and how they are written.
+var peerFormats = map[string]string{"json-270": "json", "proto-270": "protobuf"}
 
 // Run measures.
 func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
@@ -68,6 +63,10 @@ func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
 		report.Rows = variant.workload().Rows
 	}
 	b := Bench{Bin: p.Bin, Progress: p.Progress}
+	b.say("what %s writes", p.Name)
+	if err := p.look(ctx, &b, variant, path); err != nil {
+		return report, err
+	}
 	var waybill, peer []PeerResult
 	for run := range p.Runs {
 		b.say("run %d of %d: %d rows", run+1, p.Runs, report.Rows)
@@ -83,7 +82,7 @@ func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
 
 // check says what is wrong with what was asked for, and where the program is.
 func (p *Peer) check() (v Variant, path string, err error) {
-	if p.Workload != "json-270" && p.Workload != "proto-270" {
+	if peerFormats[p.Workload] == "" {
 		return v, "", fmt.Errorf("workload %q: choose json-270 or proto-270, whose records a program can send as they lie", p.Workload)
 	}
 	if p.Runs < 1 || p.Rows < 0 {
@@ -113,23 +112,19 @@ func (p *Peer) once(ctx context.Context, b *Bench, v Variant, path string, rows 
 		return waybill, peer, err
 	}
 	defer w.fall()
-	if err := w.createTable(ctx, peerTable, peerColumns); err != nil {
+	if err := w.createPeerTable(ctx); err != nil {
 		return waybill, peer, err
 	}
-	bytes, err := w.produce(ctx, rows, 0)
+	produced, err := w.produce(ctx, rows, 0)
 	if err != nil {
 		return waybill, peer, err
 	}
-	size := float64(bytes) / float64(rows)
+	size := float64(produced) / float64(rows)
 	services := mover{
 		start: w.stack.UpServices, stop: w.stopServices,
 		processes: []*stack.Process{w.stack.Writers[0].Process, w.stack.Ingests[0].Process},
 	}
-	program := &stack.Process{Name: p.Name, Path: path, Args: p.Command[1:], Env: peerEnv(w), Log: filepath.Join(w.dir, "logs", "peer.log")}
-	other := mover{
-		start: func(context.Context) error { return program.Start() }, stop: func() error { return endGroup(program) },
-		processes: []*stack.Process{program},
-	}
+	other := p.mover(w, path)
 	order := []func() error{
 		func() (err error) { b.say("  waybill"); waybill, err = w.moves(ctx, services, rows, size); return err },
 		func() (err error) { b.say("  %s", p.Name); peer, err = w.moves(ctx, other, rows, size); return err },
@@ -150,29 +145,25 @@ type mover struct {
 	processes []*stack.Process
 }
 
+// mover runs the program in a world.
+func (p *Peer) mover(w *world, path string) mover {
+	program := &stack.Process{Name: p.Name, Path: path, Args: p.Command[1:], Env: peerEnv(w), Log: filepath.Join(w.dir, "logs", "peer.log")}
+	return mover{
+		start: func(context.Context) error { return program.Start() }, stop: func() error { return endGroup(program) },
+		processes: []*stack.Process{program},
+	}
+}
+
 // moves lets m move the whole topic. What is counted begins when the emulator has the first rows and ends when it has the last one, on both sides of
 // the comparison: neither how long a program takes to start nor what it does to stop.
 func (w *world) moves(ctx context.Context, m mover, rows int64, size float64) (r PeerResult, err error) {
-	before, err := w.taken(ctx)
-	if err != nil {
-		return r, err
-	}
-	w.movers = m.processes
 	defer func() { err = errors.Join(err, m.stop()) }()
-	if err := m.start(ctx); err != nil {
-		return r, err
-	}
 	var first int64
 	var began time.Time
 	var cpu time.Duration
-	err = w.watch(ctx, before+rows, 5*time.Millisecond, func(n int64) (err error) {
-		for _, p := range m.processes {
-			if !p.Running() {
-				return fmt.Errorf("%s ended after %d of %d rows; the end of its log:\n%s", p.Name, n-before, rows, stack.Tail(p.Log, 8))
-			}
-		}
-		if first == 0 && n > before {
-			first, began = n-before, time.Now()
+	err = w.moved(ctx, m, rows, func(n int64) (err error) {
+		if first == 0 && n > 0 {
+			first, began = n, time.Now()
 			cpu, err = groupTime(m.processes)
 		}
 		return err
@@ -195,6 +186,26 @@ func (w *world) moves(ctx context.Context, m mover, rows int64, size float64) (r
 	return r, err
 }
 
+// moved starts m and waits until the emulator has so many rows of it; hear is told how many there are.
+func (w *world) moved(ctx context.Context, m mover, rows int64, hear func(int64) error) error {
+	before, err := w.taken(ctx)
+	if err != nil {
+		return err
+	}
+	w.movers = m.processes
+	if err := m.start(ctx); err != nil {
+		return err
+	}
+	return w.watch(ctx, before+rows, 5*time.Millisecond, func(n int64) error {
+		for _, p := range m.processes {
+			if !p.Running() {
+				return fmt.Errorf("%s ended after %d of %d rows; the end of its log:\n%s", p.Name, n-before, rows, stack.Tail(p.Log, 8))
+			}
+		}
+		return hear(n - before)
+	})
+}
+
 // endGroup asks a program to stop, and ends whatever it has started and left behind.
 func endGroup(p *stack.Process) error {
 	if !p.Running() {
@@ -213,25 +224,5 @@ func endGroup(p *stack.Process) error {
 		return fmt.Errorf("end %s: %w", p.Name, err)
 	}
 	<-p.Exited()
-	return nil
-}
-
-// createTable makes a table by BigQuery's REST API.
-func (w *world) createTable(ctx context.Context, table, columns string) error {
-	body := fmt.Sprintf(`{"tableReference":{"projectId":%q,"datasetId":%q,"tableId":%q},"schema":{"fields":[%s]}}`, stack.Project, stack.Dataset, table, columns)
-	url := fmt.Sprintf("http://%s/bigquery/v2/projects/%s/datasets/%s/tables", w.stack.Endpoints.BigQueryREST, stack.Project, stack.Dataset)
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("create table %s: %w", table, err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
-		return fmt.Errorf("create table %s: %s: %s", table, response.Status, strings.TrimSpace(string(text)))
-	}
 	return nil
 }

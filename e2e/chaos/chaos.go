@@ -266,7 +266,7 @@ func (r *run) drain(ctx context.Context) error {
 		}
 		committed, err := log.Committed(ctx, names()...)
 		if err == nil && committed == produced {
-			r.results.drained += time.Since(began)
+			r.results.drained = time.Since(began)
 			return nil
 		}
 		if ctx.Err() != nil {

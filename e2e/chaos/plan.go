@@ -200,7 +200,7 @@ func (p *planner) between(low, high time.Duration) time.Duration {
 func (p *planner) storm(at, until, end time.Duration) {
 	for at += p.between(0, time.Second); at < until; at += p.between(300*time.Millisecond, 2500*time.Millisecond) {
 		if len(p.deck) == 0 {
-			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest, ReplayLetters) // deaths twice
+			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest, ReplayLetters) // deaths twice, of replays too
 			p.r.Shuffle(len(p.deck), func(i, j int) { p.deck[i], p.deck[j] = p.deck[j], p.deck[i] })
 		}
 		// What does not fit now keeps its place.

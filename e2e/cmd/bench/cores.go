@@ -14,7 +14,7 @@ type coresCmd struct {
 	Workload []string        `default:"json-270,avro-v6" help:"Workloads (${default})."`
 	Lanes    []int           `default:"8,16" help:"Numbers of lanes (${default})."`
 	Cores    []int           `help:"Numbers of cores; ratios are to the first. By default 1 and all of the machine."`
-	Slice    []time.Duration `default:"6ms,0s" help:"Lengths of the services' turns (${default}). 0s: no turns, the services on one core and the sandbox on the others."`
+	Slice    []time.Duration `default:"3ms,4ms,0s" help:"Lengths of the services' turns (${default}). 0s: no turns, the services on one core and the sandbox on the others."`
 	Runs     int             `default:"3" help:"Runs of each, in turns; figures are medians (${default})."`
 	Lasts    time.Duration   `default:"2s" help:"How much of the services' own time to measure (${default})."`
 	Rows     int64           `help:"Rows in the topic, instead of each workload's own number."`

@@ -24,7 +24,7 @@ stall BigQuery answers nothing for a while once a quarter of the rows is through
 70 bytes, delivery events of 9 KB) and how many lanes there are. The status is 1 when a service had 256 MB or more.
 
 Examples:
-  bench memory                                # all cases, some seven minutes
+  bench memory                                # all cases, some five minutes
   bench memory --case stock-500-stall --stall 5m`
 }
 

@@ -24,10 +24,11 @@ type peerCmd struct {
 // Help is shown below the flags.
 func (peerCmd) Help() string {
 	return `The program reads PEER_TOPIC from its start, as a consumer of the group PEER_GROUP, and appends every record to PEER_TABLE. It runs until
-SIGTERM. Its environment says where everything is, without TLS and without credentials:
+SIGTERM. First it moves 20,000 records into a table that is looked at, then it is measured. Its environment says where everything is, without TLS and without credentials:
 
   PEER_KAFKA                                 a broker
   PEER_TOPIC, PEER_GROUP
+  PEER_FORMAT                                json or protobuf
   PEER_BIGQUERY_GRPC                         host and port of the Storage Write API
   PEER_BIGQUERY_REST                         http://host:port of BigQuery's REST API
   PEER_PROJECT, PEER_DATASET, PEER_TABLE     a table with a column for each field of a parcel scan, in their order
@@ -35,8 +36,8 @@ SIGTERM. Its environment says where everything is, without TLS and without crede
 Linux only.
 
 Examples:
-  bench peer -- bento run e2e/peers/bento-json.yaml
-  bench peer --workload proto-270 -- bento run e2e/peers/bento-protobuf.yaml
+  bench peer -- bento run e2e/peers/bento.yaml
+  bench peer --workload proto-270 -- bento run e2e/peers/bento.yaml
   bench peer --name script -- python3 e2e/peers/script.py`
 }
 
