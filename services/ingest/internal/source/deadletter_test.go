@@ -3,10 +3,12 @@ package source
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -187,4 +189,29 @@ func TestDeadLetterFaults(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// The memory of a record is used for others once its lane has settled it; a letter may lie in the producer for longer.
+func TestLetterHasBytesOfItsOwn(t *testing.T) {
+	memory := []byte("key value name text")
+	r := record.Record{
+		Topic: testTopic, Offset: 5, TimestampMicros: -1, Key: memory[:3], Value: memory[4:9],
+		Headers: []record.Header{{Key: memory[10:14], Value: memory[15:]}},
+	}
+	l := newLetters(New(testConfig("127.0.0.1:1"), newLogger(&lines{}), nil))
+	m := l.message(&lane.DeadLetter{Record: &r, Reason: "refused", Byte: -1}, time.Now())
+	copied := (&Letter{Record: r}).Clone()
+	for i := range memory {
+		memory[i] = '!'
+	}
+	value, err := m.Value.Encode()
+	if err != nil || string(value) != "value" || string(m.Headers[0].Key) != "name" || string(m.Headers[0].Value) != "text" {
+		t.Errorf("value %q, header %q=%q, %v", value, m.Headers[0].Key, m.Headers[0].Value, err)
+	}
+	if i := slices.IndexFunc(m.Headers, func(h sarama.RecordHeader) bool { return string(h.Key) == "waybill-key" }); i < 0 || string(m.Headers[i].Value) != "key" {
+		t.Errorf("the record's key is not in %v", m.Headers)
+	}
+	if c := copied.Record; string(c.Key) != "key" || string(c.Value) != "value" || string(c.Headers[0].Key) != "name" || string(c.Headers[0].Value) != "text" {
+		t.Errorf("the copy is %+v", c)
+	}
 }
