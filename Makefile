@@ -87,10 +87,10 @@ test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven
 	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
 .PHONY: mutants
-mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only
-	@$(if $(filter-out 0 no false,$(FAST)),,$(MAKE) build)
+mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only; WALK=1: every condition
+	@$(if $(filter-out 0 no false,$(FAST)$(WALK)),,$(MAKE) build)
 	CGO_ENABLED=0 go build -trimpath -o bin/mutants ./e2e/cmd/mutants
-	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast)
+	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast) $(if $(filter-out 0 no false,$(WALK)),--walk)
 
 .PHONY: model
 model: ## Explore a model of the lane protocol to its end: the law, and a counterexample for each protection taken away
