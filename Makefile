@@ -81,6 +81,16 @@ test: ## Test all modules, with the race detector where a C compiler works
 test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take
 	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 5m -run 'Memory|IdleLanes|BenchCores' .
 
+UPDATE ?=
+.PHONY: chart
+chart: bin/helm bin/kubeconform ## Check the Helm chart: lint, render, compare, validate. UPDATE=1 keeps what it renders now
+	@tools/chart.sh $(if $(filter-out 0 no false,$(UPDATE)),update)
+
+.PHONY: test-alerts
+test-alerts: bin/promtool ## Check the alert rules, and when each fires and when not
+	bin/promtool check rules deploy/prometheus/rules.yaml
+	bin/promtool test rules deploy/prometheus/rules_test.yaml
+
 .PHONY: test-kafka
 test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17
 	tools/kafka.sh bin/kafka
@@ -167,6 +177,9 @@ endef
 $(eval $(call build-tool,buf,tools/buf,github.com/bufbuild/buf/cmd/buf))
 $(eval $(call build-tool,golangci-lint,tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,a few minutes the first time))
 $(eval $(call build-tool,grpcurl,tools/grpcurl,github.com/fullstorydev/grpcurl/cmd/grpcurl))
+$(eval $(call build-tool,helm,tools/helm,helm.sh/helm/v3/cmd/helm,a minute or two the first time))
+$(eval $(call build-tool,kubeconform,tools/kubeconform,github.com/yannh/kubeconform/cmd/kubeconform))
+$(eval $(call build-tool,promtool,tools/promtool,github.com/prometheus/prometheus/cmd/promtool,a few minutes the first time))
 $(eval $(call build-tool,protoc-gen-go,proto,google.golang.org/protobuf/cmd/protoc-gen-go))
 $(eval $(call build-tool,protoc-gen-go-grpc,proto,google.golang.org/grpc/cmd/protoc-gen-go-grpc))
 
