@@ -196,7 +196,7 @@ func TestAppendSomebodyElseWrote(t *testing.T) {
 // The limit is learnt from the error, for this stream and for those to come.
 func TestAppendLearnsRequestLimit(t *testing.T) {
 	fake, s := world(t)
-	const limit = 8000
+	const limit = 80_000
 	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
 		size := 0
 		for _, row := range r.GetProtoRows().GetRows().GetSerializedRows() {
@@ -208,12 +208,12 @@ func TestAppendLearnsRequestLimit(t *testing.T) {
 		return nil, nil
 	})
 	stream, a, results := openStream(t, s)
-	row := strings.Repeat("x", 1000)
+	row := strings.Repeat("x", 10_000)
 	send(a, 1, strings.Repeat(row+" ", 30)+" end")
 	send(a, 2, "small")
 	wantWritten(t, results, 1, 31)
 	wantWritten(t, results, 2, 1)
-	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*1001+9 {
+	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*10_001+9 {
 		t.Errorf("stream holds %d bytes", len(got))
 	}
 	if got := s.limit.Load(); got > limit {

@@ -40,6 +40,8 @@ type fakeBigQuery struct {
 	bad func(row string) bool
 	// creates are the answers of CreateWriteStream to come; nil: it works.
 	creates, finalizes []error
+	// away, if not nil, is the error of every unary call; nil when it is back.
+	away func() error
 	// created is when CreateWriteStream was called, whatever its answer.
 	created []time.Time
 	// patched is called before a patch of a table takes effect.
@@ -56,6 +58,11 @@ type fakeStream struct {
 func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away != nil {
+		if err := f.away(); err != nil {
+			return nil, err
+		}
+	}
 	f.created = append(f.created, time.Now())
 	if len(f.creates) > 0 {
 		err := f.creates[0]
@@ -70,6 +77,11 @@ func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateW
 func (f *fakeBigQuery) FinalizeWriteStream(_ context.Context, r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away != nil {
+		if err := f.away(); err != nil {
+			return nil, err
+		}
+	}
 	if len(f.finalizes) > 0 {
 		err := f.finalizes[0]
 		f.finalizes = f.finalizes[1:]
