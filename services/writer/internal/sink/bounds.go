@@ -36,19 +36,20 @@ func checkSize(d *descriptorpb.DescriptorProto) error {
 	if size := proto.Size(d); size > maxDescriptor {
 		return fmt.Errorf("row descriptor %s: %d bytes, at most %d fit in a request beside rows; %s", d.GetName(), size, maxDescriptor, narrow)
 	}
-	if n := declared(d); n > maxColumns {
-		return fmt.Errorf("row descriptor %s declares %d fields and types, a BigQuery table holds at most %d columns; %s", d.GetName(), n, maxColumns, narrow)
+	if fields, types := declared(d); max(fields, types) > maxColumns {
+		return fmt.Errorf("row descriptor %s declares %d fields, a BigQuery table holds at most %d columns; %s", d.GetName(), max(fields, types), maxColumns, narrow)
 	}
 	return nil
 }
 
 // declared counts fields and nested messages.
-func declared(d *descriptorpb.DescriptorProto) int {
-	n := len(d.GetField())
+func declared(d *descriptorpb.DescriptorProto) (fields, types int) {
+	fields = len(d.GetField())
 	for _, nested := range d.GetNestedType() {
-		n += 1 + declared(nested)
+		f, t := declared(nested)
+		fields, types = fields+f, types+1+t
 	}
-	return n
+	return fields, types
 }
 
 // extent is what a row message unfolds to.
@@ -107,7 +108,7 @@ func measure(message protoreflect.MessageDescriptor, known map[protoreflect.Full
 		}
 		e.columns = min(e.columns+inner.columns, maxColumns+1)
 		if e.levels = max(e.levels, 1+inner.levels); e.levels > maxLevels {
-			return nil, fmt.Errorf("field %s: BigQuery nests RECORD columns at most %d levels deep; write what is deeper as one JSON column", field.FullName(), maxLevels)
+			return nil, fmt.Errorf("field %.200s: BigQuery nests RECORD columns at most %d levels deep; write what is deeper as one JSON column", field.FullName(), maxLevels)
 		}
 	}
 	e.open = false

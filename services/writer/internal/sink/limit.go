@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// leastRequest is the floor of what is learnt, in bytes: whatever an error says, BigQuery takes requests of that size.
+	// leastRequest is the floor of what is learnt, in bytes: BigQuery takes requests of that size, and an error that says otherwise is about
+	// something else.
 	leastRequest = 64 << 10
 	// learntFor is how long it counts. Then the configured limit is tried again, at the price of one rejected request.
 	learntFor = 15 * time.Minute
@@ -35,12 +36,11 @@ func (l *requestLimit) at(now time.Time) int {
 	return l.most
 }
 
-// learn lowers the limit for a while. It never raises it.
+// learn lowers the limit for a while. It never raises it, and believes nothing below the floor.
 func (l *requestLimit) learn(bytes int, now time.Time) {
-	bytes = max(bytes, min(l.most, leastRequest))
 	for {
 		known := l.learnt.Load()
-		if bytes >= l.at(now) || l.learnt.CompareAndSwap(known, &learnt{bytes, now.Add(learntFor)}) {
+		if bytes < leastRequest || bytes >= l.at(now) || l.learnt.CompareAndSwap(known, &learnt{bytes, now.Add(learntFor)}) {
 			return
 		}
 	}
