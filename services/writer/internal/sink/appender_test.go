@@ -2,6 +2,7 @@ package sink
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,7 +19,13 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The laws are quick, and what they find takes some hundreds of tries.
+	if err := flag.Set("rapid.checks", "2000"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var stockRoute = &lanev1.Route{
 	Table: "physical_stock_events", Row: &lanev1.Route_Message{Message: "stock.v1.PhysicalStockEvent"},
@@ -148,6 +155,7 @@ func TestAppendRefusedRows(t *testing.T) {
 
 // A peer that swallows requests and says nothing is given up after the append timeout.
 func TestAppendStalled(t *testing.T) {
+	t.Parallel()
 	fake, s := world(t, func(c *Config) { c.AppendTimeout = config.Duration(300 * time.Millisecond) })
 	stream, a, results := openStream(t, s)
 	swallowed := false

@@ -315,6 +315,7 @@ func world(t *testing.T, change ...func(*Config)) (*fakeBigQuery, *Sink) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.goneGrace = 100 * time.Millisecond
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
 // numberedWords are n different words.
@@ -103,6 +106,7 @@ func TestARequestBelowTheFloorIsSplit(t *testing.T) {
 
 // An error of the network is tried again, whatever words are in it: it refuses no row, teaches nothing and stops no fence.
 func TestTheNetworksErrorsAreTriedAgain(t *testing.T) {
+	t.Parallel()
 	for _, away := range []error{
 		grpcstatus.Error(codes.Unavailable, `error reading from server: http2: frame too large, note that the frame header looked like an HTTP/1.1 header`),
 		grpcstatus.Error(codes.Unavailable, "request too large: rows"),
@@ -136,6 +140,7 @@ func TestTheNetworksErrorsAreTriedAgain(t *testing.T) {
 
 // A response that says neither written nor refused confirms nothing. The rows go again, and the stream says whether they were there.
 func TestAnEmptyResponseConfirmsNothing(t *testing.T) {
+	t.Parallel()
 	empty := &storagepb.AppendRowsResponse{UpdatedSchema: &storagepb.TableSchema{}}
 	noOffset := &storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_AppendResult_{AppendResult: &storagepb.AppendRowsResponse_AppendResult{}}}
 	for name, c := range map[string]struct {
@@ -254,5 +259,46 @@ func TestRefusingOneByOneHasABound(t *testing.T) {
 				t.Errorf("%d rows refused, and the lane goes on", refused)
 			}
 		})
+	}
+}
+
+// Bad rows that end the connection leave the good requests beside them in doubt, so the lane opens again. The next appender of the table sends
+// one request at a time: the bad row is found for sure, and the lane does not open again and again.
+func TestABadRowThatEndsConnectionsIsFoundAfterAll(t *testing.T) {
+	fake, s := world(t)
+	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
+		for _, row := range r.GetProtoRows().GetRows().GetSerializedRows() {
+			if string(row) == "bad" && !written {
+				return nil, grpcstatus.Error(codes.InvalidArgument, "Cannot parse serialized row")
+			}
+		}
+		return nil, nil
+	})
+	batches := []string{"a b", "c bad d", "e f", "g"}
+	for opened := 1; ; opened++ {
+		if opened > 3 {
+			t.Fatal("the lane opens again and again")
+		}
+		stream, a, results := openStream(t, s)
+		for i, batch := range batches {
+			send(a, uint64(i), batch)
+		}
+		var r lane.Result
+		for r = receive(t, results); r.Err == nil && len(r.Refused) == 0; r = receive(t, results) {
+		}
+		if errors.Is(r.Err, errAdrift) {
+			continue // The next owner counts what the stream holds; here it begins anew.
+		}
+		if len(r.Refused) != 1 || r.ID != 1 || r.Refused[0].Row != 1 {
+			t.Fatalf("got %+v", r)
+		}
+		a.Resume()
+		wantWritten(t, results, 1, 2)
+		wantWritten(t, results, 2, 2)
+		wantWritten(t, results, 3, 1)
+		if got := fake.held(stream); got != "a b c d e f g" {
+			t.Errorf("stream holds %s", got)
+		}
+		return
 	}
 }

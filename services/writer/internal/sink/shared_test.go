@@ -212,6 +212,7 @@ func TestASharedCallIsLost(t *testing.T) {
 
 // A shared call that takes no bytes keeps no lane from ending, and one lane's end ends no other's call.
 func TestALaneEndsOnACallThatTakesNothing(t *testing.T) {
+	t.Parallel()
 	fake, s := world(t, func(c *Config) { c.AppendTimeout = config.Duration(time.Minute) })
 	hold := make(chan struct{})
 	_, b, others := openDefault(t, s)
