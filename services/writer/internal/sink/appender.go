@@ -165,7 +165,7 @@ func (a *appender) wait(until time.Time) bool {
 	if !until.IsZero() {
 		until, changed = a.traveller.wait(until, time.Now())
 		a.mu.Lock()
-		a.queue.hurry(until)
+		a.queue.hurry(until) // Then it is time.
 		a.mu.Unlock()
 		timer := time.NewTimer(time.Until(until))
 		defer timer.Stop()

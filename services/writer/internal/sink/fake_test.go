@@ -42,6 +42,8 @@ type fakeBigQuery struct {
 	creates, finalizes []error
 	// away, if not nil, is the error of every unary call; nil when it is back.
 	away func() error
+	// looked is the error of GetWriteStream.
+	looked error
 	// created is when CreateWriteStream was called, whatever its answer.
 	created []time.Time
 	// patched is called before a patch of a table takes effect.
@@ -72,6 +74,12 @@ func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateW
 	name := fmt.Sprintf("%s/streams/s%d", r.GetParent(), len(f.streams))
 	f.streams[name] = &fakeStream{}
 	return &storagepb.WriteStream{Name: name, Type: r.GetWriteStream().GetType()}, nil
+}
+
+func (f *fakeBigQuery) GetWriteStream(context.Context, *storagepb.GetWriteStreamRequest) (*storagepb.WriteStream, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &storagepb.WriteStream{}, f.looked
 }
 
 func (f *fakeBigQuery) FinalizeWriteStream(_ context.Context, r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
