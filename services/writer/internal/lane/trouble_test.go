@@ -9,7 +9,7 @@ import (
 // told is a table, an appender and a sink that tell what they meet.
 type told map[string]Trouble
 
-func (t told) Trouble() Trouble              { return t[""] }
+func (t told) Trouble() Trouble             { return t[""] }
 func (t told) Troubles() map[string]Trouble { return t }
 
 // What a table meets is asked for when somebody looks: an owner that waits for BigQuery publishes nothing. A lane that is still opening shows the

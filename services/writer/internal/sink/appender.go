@@ -302,7 +302,13 @@ func (a *appender) deliver() {
 // told draws from the error that ends the queue what bears on other lanes as well.
 func (a *appender) told(err error) {
 	code := status.Code(err)
+	a.mu.Lock()
+	wrote := a.queue.end > a.queue.begun
+	a.mu.Unlock()
 	switch {
+	case errors.Is(err, lane.ErrStreamGone) && !wrote && !a.preamble.repeats:
+		a.sink.forget(a.table) // The stream expired while its lane was idle, which the lane makes nothing of.
+		return
 	case errors.Is(err, lane.ErrStreamGone):
 	case code == codes.FailedPrecondition || code == codes.PermissionDenied || code == codes.InvalidArgument || code == codes.Unimplemented:
 	default:

@@ -24,8 +24,8 @@ import (
 type queue struct {
 	// repeats says that this is a default stream: there are no offsets, and rows may be written more than once.
 	repeats bool
-	// end is how many rows the stream is known to hold.
-	end int64
+	// end is how many rows the stream is known to hold, begun how many it held at first.
+	end, begun int64
 	// high is the end of the furthest piece ever sent. Nothing of ours can lie beyond it.
 	high int64
 	// at is the offset of pieces[sent].
@@ -117,7 +117,7 @@ const (
 )
 
 func newQueue(rows int64, limit, overhead int, jitter func() float64) *queue {
-	return &queue{end: rows, high: rows, at: rows, limit: newRequestLimit(limit), overhead: overhead, jitter: jitter}
+	return &queue{end: rows, begun: rows, high: rows, at: rows, limit: newRequestLimit(limit), overhead: overhead, jitter: jitter}
 }
 
 // do is what the appender is to do next.

@@ -3,9 +3,7 @@ package sink
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +20,8 @@ const (
 	calmAfter = 5 * time.Second
 	// aloneAfter is how long one stream must have failed on its own, while others of its table work, before that is said.
 	aloneAfter = 10 * time.Second
+	// refusedFor is how long a refusal counts that nobody meets again. Lanes that are refused try again well within it.
+	refusedFor = 15 * time.Minute
 	// probeEvery is the time between two tries of the one traveller that probes. What fails for long is found to work again that fast.
 	probeEvery = time.Second
 	// wakeWithin is the time over which those that waited go on when the probe came through, so that they do not all come at once.
@@ -37,6 +37,12 @@ const (
 	wayFence
 	wayTable
 	ways
+)
+
+// How trouble ends.
+const (
+	worksAgain  = "it works again"
+	nobodyTries = "nobody tries any more"
 )
 
 // The states of a table that does not take what it should.
@@ -79,6 +85,8 @@ type weather struct {
 	calm *time.Timer
 	// refused are the reasons why rows, or the table, are refused for good; empty where they are not.
 	refused [ways]lane.Trouble
+	// fades take them back when nobody has met them for a while: what is no longer tried is no trouble.
+	fades [ways]*time.Timer
 }
 
 // front is one way.
@@ -194,7 +202,7 @@ func (t *traveller) arrive(now time.Time, taken bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if taken {
-		w.accept(t.way)
+		w.accept(t.way, worksAgain)
 	}
 	fr := &w.fronts[t.way]
 	fr.first, fr.prober = time.Time{}, nil
@@ -206,7 +214,7 @@ func (t *traveller) arrive(now time.Time, taken bool) {
 		fr.storm = false
 		fr.cleared++
 		fr.broadcast()
-		w.clear(now, "it works again")
+		w.clear(now, worksAgain)
 	}
 	w.settle()
 }
@@ -226,7 +234,7 @@ func (t *traveller) leave(now time.Time) {
 		fr.first = time.Time{}
 		if fr.storm {
 			fr.storm = false
-			w.clear(now, "nobody tries any more")
+			w.clear(now, nobodyTries)
 		}
 	}
 	w.settle()
@@ -334,65 +342,24 @@ func (w *weather) refuse(way way, reason string, now time.Time) {
 		*r = lane.Trouble{State: stateRefused, Since: now}
 		w.metrics.troubles.WithLabelValues(stateRefused).Inc()
 		w.log.Warn("the table refuses what goes to it", "error", reason)
+		w.fades[way] = time.AfterFunc(refusedFor, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.accept(way, nobodyTries)
+			w.settle()
+		})
 	}
+	w.fades[way].Reset(refusedFor)
 	r.Faults++
 	r.Reason = reason
 }
 
 // accept takes a refusal back. The caller holds mu.
-func (w *weather) accept(way way) {
+func (w *weather) accept(way way, how string) {
 	if w.refused[way].State != "" {
+		w.fades[way].Stop()
 		w.refused[way] = lane.Trouble{}
 		w.metrics.troubles.WithLabelValues(stateRefused).Dec()
-		w.log.Info("the table takes what goes to it again")
-	}
-}
-
-// trouble is why the table takes nothing now: a refusal before a storm. Its State is empty when it does.
-func (w *weather) trouble() lane.Trouble {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range w.refused {
-		if r.State != "" {
-			return r
-		}
-	}
-	return w.said
-}
-
-// trouble is that of the traveller, or else of the table.
-func (t *traveller) trouble() lane.Trouble {
-	if found := t.weather.trouble(); found.State != "" {
-		return found
-	}
-	t.weather.mu.Lock()
-	defer t.weather.mu.Unlock()
-	if !t.said {
-		return lane.Trouble{}
-	}
-	return lane.Trouble{State: stateUnavailable, Since: t.since, Reason: "BigQuery takes nothing for this stream while it does for others of the table"}
-}
-
-// Troubles implements lane.Reporter.
-func (s *Sink) Troubles() map[string]lane.Trouble {
-	s.skies.Lock()
-	weathers := slices.Collect(maps.Values(s.weathers))
-	s.skies.Unlock()
-	found := make(map[string]lane.Trouble)
-	for _, w := range weathers {
-		if trouble := w.trouble(); trouble.State != "" {
-			found[w.table] = trouble
-		}
-	}
-	return found
-}
-
-// stop ends what would still be said.
-func (w *weather) stop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.calm != nil {
-		w.calm.Stop()
-		w.calm = nil
+		w.log.Info("the table refuses nothing any more", "how", how)
 	}
 }
