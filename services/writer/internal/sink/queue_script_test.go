@@ -15,7 +15,7 @@ import (
 // script drives a queue by hand. Commands:
 //
 //	open rows=N [limit=BYTES] [default]   a queue for a stream that holds N rows, or for a default stream; rows are 10 bytes
-//	append id=I rows=N               one Append
+//	append id=I rows=N [size=BYTES]  one Append, of rows that take so many bytes each
 //	run                              do what the queue asks for until it waits, connecting at once
 //	ok [at=N]                        the oldest request is written, at the offset it was sent for or at another; -1 is none
 //	reject KIND [args]               the oldest request is rejected, the connection stays
@@ -60,9 +60,11 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) {
 		var rows int
 		d.ScanArgs(t, "id", &id)
 		d.ScanArgs(t, "rows", &rows)
+		size := 10
+		d.MaybeScanArgs(t, "size", &size)
 		block := make([][]byte, rows)
 		for i := range block {
-			block[i] = []byte(fmt.Sprintf("%03d.%04d", id, i)) // and two bytes of framing
+			block[i] = []byte(fmt.Sprintf("%03d.%0*d", id, size-6, i)) // and two bytes of framing
 		}
 		q.append(id, rows, frame(block...))
 	case "run":
