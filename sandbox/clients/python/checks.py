@@ -25,9 +25,9 @@ def check(function):
     return function
 
 
-def raises(kind, function, *arguments, after=None):
+def raises(kind, function, *arguments, after=None, **named):
     try:
-        result = function(*arguments)
+        result = function(*arguments, **named)
         if after:
             after(result)
     except kind as error:
