@@ -6,7 +6,9 @@ require (
 	cloud.google.com/go v0.123.0
 	cloud.google.com/go/bigquery v1.86.2
 	github.com/alecthomas/kong v1.17.0
+	github.com/bufbuild/protocompile v0.14.1
 	github.com/google/go-cmp v0.7.0
+	github.com/jhump/protoreflect/v2 v2.0.0-beta.2
 	github.com/mattn/go-isatty v0.0.24
 	github.com/twmb/avro v1.9.0
 	github.com/twmb/franz-go v1.22.2
