@@ -168,8 +168,8 @@ func TestNumbersOfEitherForm(t *testing.T) {
 		{"name": "n", "type": "NUMERIC", "precision": "ten"}]}}`})
 }
 
-// All of Java's requests are compressed.
-func TestCompressedRequests(t *testing.T) {
+// All of Java's requests are compressed, and its patches are POSTs that say PATCH in a header.
+func TestRequestsOfJava(t *testing.T) {
 	b := start(t, emulator.Config{})
 	packed := map[string]string{"Content-Encoding": "gzip"}
 	b.ok(rest{method: "POST", path: v2 + "/datasets", body: `{"datasetReference": {"datasetId": "packed"}}`, header: packed})
@@ -179,6 +179,10 @@ func TestCompressedRequests(t *testing.T) {
 		t.Error(diff)
 	}
 	b.refused(400, rest{method: "POST", path: v2 + "/datasets", body: "{}", header: map[string]string{"Content-Encoding": "br"}})
+	b.ok(rest{method: "POST", path: v2 + "/datasets/packed", body: `{"description": "d"}`, header: map[string]string{"X-HTTP-Method-Override": "PATCH"}})
+	if got := b.ok(rest{method: "GET", path: v2 + "/datasets/packed"}); got["description"] != "d" {
+		t.Errorf("patched: %v", got)
+	}
 }
 
 // selectedFields chooses columns and fields of RECORDs, in the table's order.

@@ -16,6 +16,16 @@ import (
 // maxBody bounds a request's JSON, in bytes, as it is after decompression. The service takes 10 MB.
 const maxBody = 32 << 20
 
+// overridden serves requests that carry another method than their own in X-HTTP-Method-Override: Java has no PATCH, and sends POST.
+func overridden(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
+			r.Method = strings.ToUpper(method)
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // inflated serves requests whose bodies are compressed, as Java's client sends all of them.
 func inflated(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

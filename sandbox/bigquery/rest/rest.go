@@ -85,7 +85,7 @@ func New(cfg Config) (*Handler, error) {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, &httpError{http.StatusNotImplemented, "notImplemented", "The sandbox does not serve " + r.Method + " " + r.URL.Path})
 	})
-	return &Handler{Handler: inflated(withoutPrefix(mux)), api: a}, nil
+	return &Handler{Handler: overridden(inflated(withoutPrefix(mux))), api: a}, nil
 }
 
 // Close removes query results, and what is uploaded in part.
