@@ -96,6 +96,11 @@ test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven
 	tools/kafka.sh bin/kafka
 	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
+.PHONY: test-clients
+test-clients: ## Test the sandbox with the clients of Python, Node and Java and Kafka's own tools, where their programs are; fetched the first time
+	tools/clients.sh bin/clients
+	cd sandbox && CLIENTS=$(CURDIR)/bin/clients go test -count 1 -timeout 9m -v ./clients
+
 .PHONY: mutants
 mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only; WALK=1: every condition
 	@$(if $(filter-out 0 no false,$(FAST)$(WALK)),,$(MAKE) build)
