@@ -49,11 +49,11 @@ func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
 		slices.Sort(partitions)
 		spans = spans[:0]
 		for _, p := range partitions {
-			from, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, sarama.OffsetOldest, true)
+			from, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err != nil {
 				return err
 			}
-			end, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, sarama.OffsetNewest, true)
+			end, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetNewest, true)
 			if err != nil {
 				return err
 			}
@@ -77,7 +77,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 		})
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
-			oldest, err := d.leaders.offset(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, sarama.OffsetOldest, true)
+			oldest, err := d.leaders.offset(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err == nil && oldest <= s.from {
 				err = sarama.ErrOffsetOutOfRange
 			}
@@ -115,7 +115,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 // fetch makes one request to the partition's leader; nil when the broker throttles us.
 func (d *DeadLetters) fetch(ctx context.Context, topic string, s span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
-	err := d.leaders.ask(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	err := d.leaders.ask(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
 		request := &kmsg.FetchRequest{
 			Version: kafkawire.FetchOldest, ReplicaID: -1, MaxWaitMillis: 500, MinBytes: 1, MaxBytes: math.MaxInt32,

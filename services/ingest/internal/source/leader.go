@@ -108,10 +108,9 @@ const (
 	attempts     = 5
 )
 
-// ask sends a request to the leader of a partition, found anew after each answer that says it has moved. topic is the id that it must have; zero
-// for any. send returns the answer's error code.
-func (l *leaders) ask(ctx context.Context, tp topicPartition, topic sarama.Uuid, send func(*kafkawire.Conn, leadership) (int16, error)) error {
-	var since time.Time
+// ask sends a request to the leader of a partition, looked up at since or later, and again after each answer that says it has moved. topic is the id
+// that it must have; zero for any. send returns the answer's error code.
+func (l *leaders) ask(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send func(*kafkawire.Conn, leadership) (int16, error)) error {
 	for attempt := 1; ; attempt++ {
 		err := l.once(ctx, tp, topic, since, send)
 		if err == nil || attempt == attempts || ctx.Err() != nil || errors.Is(err, errOtherTopic) || !passing(err) {
@@ -174,9 +173,9 @@ func sameTopic(want, got sarama.Uuid) error {
 }
 
 // offset asks for an end of a partition, sarama.OffsetOldest or OffsetNewest; committed leaves out transactions that are open.
-func (l *leaders) offset(ctx context.Context, tp topicPartition, topic sarama.Uuid, at int64, committed bool) (int64, error) {
+func (l *leaders) offset(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, at int64, committed bool) (int64, error) {
 	var offset int64
-	err := l.ask(ctx, tp, topic, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	err := l.ask(ctx, tp, topic, since, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// Version 4 fences by epoch (Kafka 2.1); from version 5 on a leader says when it does not know the end yet.
 		request := &kmsg.ListOffsetsRequest{Version: 4, ReplicaID: -1, Topics: []kmsg.ListOffsetsRequestTopic{{
 			Topic:      tp.topic,
@@ -206,7 +205,7 @@ const unknownEnd = -1
 // read in that epoch beyond it is not in the log any more. It is unknownEnd when the leader does not know.
 func (l *leaders) epochEnd(ctx context.Context, tp topicPartition, topic sarama.Uuid, epoch int32) (int64, error) {
 	end := int64(unknownEnd)
-	err := l.ask(ctx, tp, topic, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	err := l.ask(ctx, tp, topic, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		request := &kmsg.OffsetForLeaderEpochRequest{Version: 3, ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{{
 			Topic:      tp.topic,
 			Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: tp.partition, CurrentLeaderEpoch: leader.epoch, LeaderEpoch: epoch}},

@@ -131,9 +131,9 @@ func (c *claim) fenced(err error) { c.end(err) }
 func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	leaders, topic := c.session.source.leaders, c.current()
-	if oldest, err = leaders.offset(ctx, c.tp, topic, sarama.OffsetOldest, false); err == nil {
-		newest, err = leaders.offset(ctx, c.tp, topic, sarama.OffsetNewest, false)
+	leaders, topic, since := c.session.source.leaders, c.current(), time.Now()
+	if oldest, err = leaders.offset(ctx, c.tp, topic, since, sarama.OffsetOldest, false); err == nil {
+		newest, err = leaders.offset(ctx, c.tp, topic, since, sarama.OffsetNewest, false)
 	}
 	return oldest, newest, c.wrap("look up the offsets", err)
 }

@@ -41,26 +41,30 @@ func (s stamp) mark(checkpoint string) string {
 	return b.String() + checkpoint
 }
 
-// unmark takes committed metadata apart. What a stamp holds that cannot be read, or is not known here, counts as not known.
+// unmark takes committed metadata apart. What is no stamp is left to the writer, which refuses what it did not write.
 func unmark(metadata string) (s stamp, checkpoint string) {
 	s.epoch = -1
-	for {
-		field, rest, found := strings.Cut(metadata, ";")
-		if !found {
-			return s, metadata
+	if text, rest, ok := cutField(metadata, stampTopic); ok {
+		if id, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(id) == len(s.topic) {
+			copy(s.topic[:], id)
+			metadata = rest
 		}
-		if text, ok := strings.CutPrefix(field, stampTopic); ok {
-			if id, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(id) == len(s.topic) {
-				copy(s.topic[:], id)
-			}
-		}
-		if text, ok := strings.CutPrefix(field, stampEpoch); ok {
-			if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 {
-				s.epoch = int32(n)
-			}
-		}
-		metadata = rest
 	}
+	if text, rest, ok := cutField(metadata, stampEpoch); ok {
+		if n, err := strconv.ParseInt(text, 10, 32); err == nil && n >= 0 {
+			s.epoch = int32(n)
+			metadata = rest
+		}
+	}
+	return s, metadata
+}
+
+// cutField takes the field that a text begins with off.
+func cutField(text, name string) (value, rest string, ok bool) {
+	if text, ok = strings.CutPrefix(text, name); !ok {
+		return "", "", false
+	}
+	return strings.Cut(text, ";")
 }
 
 // epochs are those of the records that were read of a partition, by where they begin: for the position that is committed.
