@@ -226,4 +226,3 @@ func TestCommitsWithoutStamps(t *testing.T) {
 	}
 	mustCommitted(t, o, 9, "new")
 }
-
