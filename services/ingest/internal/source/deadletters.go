@@ -22,8 +22,10 @@ import (
 // It is no member of the group and commits nothing. Not safe for concurrent use.
 type DeadLetters struct {
 	config Config
-	client *dataClient
-	calls  sync.WaitGroup
+	client sarama.Client
+	// leaders fetches.
+	leaders *leaders
+	calls   sync.WaitGroup
 	// pause is the first back-off.
 	pause time.Duration
 	// Watch hears after each fetch how many offsets of a topic have been read, of how many; nil: nobody does.
@@ -38,11 +40,12 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 	if err != nil {
 		return nil, err
 	}
-	client, err := newDataClient(config.Kafka.Brokers, c) // dials nobody yet
+	client, err := sarama.NewClient(config.Kafka.Brokers, c)
 	if err != nil {
 		return nil, err
 	}
 	d := &DeadLetters{config: config, client: client, pause: 100 * time.Millisecond, together: chunkBytes}
+	d.leaders = newLeaders(newDirectory(client, &d.calls), newDialer(c))
 	err = await(ctx, &d.calls, func() error {
 		_, err := clusterID(client, topics)
 		return err
@@ -57,6 +60,7 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 // Close ends the connections, after what is under way.
 func (d *DeadLetters) Close() {
 	d.calls.Wait()
+	d.leaders.close()
 	_ = d.client.Close() // nothing is lost: all was read or acknowledged
 }
 

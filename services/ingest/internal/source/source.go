@@ -33,8 +33,8 @@ type Source struct {
 
 	// Set while Run runs.
 	cluster string
-	control sarama.Client // metadata, offsets of partitions, topics
-	data    []*dataClient // fetches
+	control sarama.Client // metadata, topics
+	leaders *leaders      // offsets of partitions, and connections for fetches
 	group   sarama.ConsumerGroup
 	offsets *offsets
 	letters *letters
@@ -168,7 +168,7 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
 }
 
-// fewClients is how many clients fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
+// fewClients is how many connections to each broker fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
 // records are compressed. Four cost 1.05 to 1.08 of the processor time of one.
 func fewClients() int { return min(2, processors.Count()) }
 
@@ -187,21 +187,7 @@ func (s *Source) open() (err error) {
 		return err
 	}
 	s.offsets = &offsets{client: commits, group: k.Group}
-	n := k.Fetch.Clients
-	if n == 0 {
-		n = fewClients()
-	}
-	data, err := k.dataConfig(int32(k.Fetch.Bytes), int32(k.Fetch.Bytes))
-	if err != nil {
-		return err
-	}
-	for range n {
-		c, err := newDataClient(k.Brokers, data)
-		if err != nil {
-			return err
-		}
-		s.data = append(s.data, c)
-	}
+	s.leaders = newLeaders(newDirectory(s.control, &s.calls), newDialer(base))
 	s.letters = newLetters(s)
 	return nil
 }
@@ -210,13 +196,10 @@ func (s *Source) close() {
 	s.joined.Store(false)
 	s.waits("has stopped")
 	s.letters.close()
-	for _, c := range s.data {
-		_ = c.Close() // only ErrClosedClient
-	}
-	_ = s.control.Close()
+	_ = s.control.Close() // only ErrClosedClient
 	_ = s.offsets.client.Close()
 	s.calls.Wait()
-	s.data = nil
+	s.leaders.close()
 }
 
 // connect waits for the brokers and learns the cluster's id. It returns false when ctx ends first.
