@@ -109,13 +109,14 @@ func TestReplayObstacles(t *testing.T) {
 	unknown.itemType = "somebody.else"
 	empty := good(5, map[string]string{"waybill-value-left-out": "12345678"})
 	empty.value = nil
+	nameless := good(9, map[string]string{"waybill-headers-left-out": "2/99000", "waybill-key-left-out": "12"})
 	tombstone := good(7, nil)
 	tombstone.value = nil
 	put(t, c, good(1, nil), cut, unknown, good(4, map[string]string{"waybill-timestamp": "1"}), empty,
-		good(6, map[string]string{"waybill-partition": "2"}), tombstone, good(8, nil), good(1, nil))
+		good(6, map[string]string{"waybill-partition": "2"}), tombstone, good(8, nil), good(1, nil), nameless)
 	d := lettersOf(t, c, nil)
 	want := map[string]int{
-		"would fail again": 2, "older than the topic's retention": 1, "the dead-letter topic did not take the value": 1,
+		"would fail again": 2, "older than the topic's retention": 1, "the dead-letter topic did not take all of the record": 2,
 		"the topic has no such partition": 1, "ignored by the contract now": 1,
 	}
 	check := func(r Replayed, err error, produced, already int) {
@@ -127,7 +128,7 @@ func TestReplayObstacles(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) || r.Produced != produced || r.Already != already || r.Selected != 8 {
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) || r.Produced != produced || r.Already != already || r.Selected != 9 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}

@@ -9,11 +9,7 @@ package kafkawire
 
 import (
 	"bufio"
-	"context"
-	"crypto/tls"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -23,10 +19,8 @@ import (
 
 // Dialer opens connections to brokers, from which Answers has the records of answers. It is what sarama takes for a dialer of a proxy.
 type Dialer struct {
-	// Net dials. Its timeout bounds a TLS handshake as well, and must be there.
-	Net net.Dialer
-	// TLS is nil for none. Without a server name, that of the address is taken.
-	TLS *tls.Config
+	// Connect opens a connection, TLS handshake included.
+	Connect func(network, address string) (net.Conn, error)
 	// BodyTimeout bounds reading the rest of an answer once it has begun.
 	BodyTimeout time.Duration
 	// MaxAnswer is the size in bytes of the largest answer that is taken apart. Larger ones pass as they are.
@@ -35,37 +29,13 @@ type Dialer struct {
 	Answers *Answers
 }
 
-// Dial opens a connection, TLS handshake included.
+// Dial opens a connection.
 func (d *Dialer) Dial(network, address string) (net.Conn, error) {
-	raw, err := d.Net.Dial(network, address)
+	raw, err := d.Connect(network, address)
 	if err != nil {
 		return nil, err
 	}
-	if d.TLS != nil {
-		if raw, err = d.secure(raw, address); err != nil {
-			return nil, err
-		}
-	}
 	return &conn{Conn: raw, dialer: d, in: bufio.NewReader(raw)}, nil
-}
-
-// secure makes a TLS connection of one, or closes it.
-func (d *Dialer) secure(raw net.Conn, address string) (net.Conn, error) {
-	c := d.TLS
-	if c.ServerName == "" {
-		c = c.Clone()
-		var err error
-		if c.ServerName, _, err = net.SplitHostPort(address); err != nil {
-			return nil, errors.Join(err, raw.Close())
-		}
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), d.Net.Timeout)
-	defer cancel()
-	conn := tls.Client(raw, c)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("TLS handshake with %s: %w", address, err), raw.Close())
-	}
-	return conn, nil
 }
 
 // fetchKey is the key of fetch requests.

@@ -2,7 +2,6 @@ package kafkawire
 
 import (
 	"bytes"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -31,7 +30,7 @@ func dial(t *testing.T) (client net.Conn, broker net.Conn, answers *Answers) {
 	}
 	defer l.Close()
 	answers = new(Answers)
-	d := &Dialer{Net: net.Dialer{Timeout: time.Minute}, BodyTimeout: time.Minute, MaxAnswer: maxAnswer, Answers: answers}
+	d := &Dialer{Connect: (&net.Dialer{Timeout: time.Minute}).Dial, BodyTimeout: time.Minute, MaxAnswer: maxAnswer, Answers: answers}
 	if client, err = d.Dial("tcp", l.Addr().String()); err != nil {
 		t.Fatal(err)
 	}
@@ -273,24 +272,6 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 	}
 	if n, err := client.Read(buf); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%d bytes, %v, behind an answer that was lost", n, err)
-	}
-}
-
-func TestTLSThatFails(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		if c, err := l.Accept(); err == nil {
-			_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\n"))
-			_ = c.Close()
-		}
-	}()
-	d := &Dialer{Net: net.Dialer{Timeout: time.Minute}, TLS: &tls.Config{MinVersion: tls.VersionTLS12}, Answers: new(Answers)}
-	if _, err := d.Dial("tcp", l.Addr().String()); err == nil || !bytes.Contains([]byte(err.Error()), []byte("TLS handshake with 127.0.0.1:")) {
-		t.Errorf("got %v", err)
 	}
 }
 

@@ -2,7 +2,6 @@ package source
 
 import (
 	"errors"
-	"net"
 
 	"github.com/IBM/sarama"
 
@@ -15,16 +14,12 @@ type dataClient struct {
 	answers *kafkawire.Answers
 }
 
-// newDataClient makes a client of a configuration, which it leaves alone: connections are those of kafkawire, TLS included.
+// newDataClient makes a client of a configuration, which it leaves alone: kafkawire's connections lie over those of its dialer.
 func newDataClient(brokers []string, c *sarama.Config) (*dataClient, error) {
 	own := *c
 	d := &kafkawire.Dialer{
-		Net:         net.Dialer{Timeout: c.Net.DialTimeout, KeepAlive: c.Net.KeepAlive},
+		Connect:     c.Net.Proxy.Dialer.Dial,
 		BodyTimeout: c.Net.ReadTimeout, MaxAnswer: sarama.MaxResponseSize, Answers: new(kafkawire.Answers),
-	}
-	if c.Net.TLS.Enable {
-		d.TLS = c.Net.TLS.Config
-		own.Net.TLS.Enable = false
 	}
 	own.Net.Proxy.Enable, own.Net.Proxy.Dialer = true, d
 	client, err := sarama.NewClient(brokers, &own)

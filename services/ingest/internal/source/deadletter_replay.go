@@ -41,24 +41,25 @@ func TransactionalID(topic string) string { return "waybill-replay-" + topic }
 // Replay fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else they get that of now.
 func (d *DeadLetters) Replay(ctx context.Context, topic string, keepTimestamp bool) (*Replay, error) {
 	r := &Replay{
-		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(), keep: keepTimestamp, sequences: map[topicPartition]int32{},
+		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp, sequences: map[topicPartition]int32{},
 	}
 	request := &sarama.InitProducerIDRequest{
 		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1, ProducerEpoch: -1,
 	}
-	err := await(ctx, &d.calls, func() error {
-		return r.coordinate(ctx, func(b *sarama.Broker) (sarama.KError, error) {
-			response, err := b.InitProducerID(request)
-			if err != nil {
+	begun, err := await(ctx, &d.calls, func() (*sarama.InitProducerIDResponse, error) {
+		var response *sarama.InitProducerIDResponse
+		err := r.coordinate(ctx, func(b *sarama.Broker) (_ sarama.KError, err error) {
+			if response, err = b.InitProducerID(request); err != nil {
 				return 0, err
 			}
-			r.producer, r.epoch = response.ProducerID, response.ProducerEpoch
 			return response.Err, nil
 		})
+		return response, err
 	})
 	if err != nil {
 		return nil, r.explain(fmt.Errorf("begin to replay %s: %w", topic, err))
 	}
+	r.producer, r.epoch = begun.ProducerID, begun.ProducerEpoch
 	return r, nil
 }
 
@@ -315,10 +316,8 @@ func (r *Replay) explain(err error) error {
 // Retention is how long the brokers keep the records of a topic after the timestamps that producers give them; 0 when that is for ever,
 // when the brokers give the timestamps, and when they do not tell.
 func (d *DeadLetters) Retention(ctx context.Context, topic string) (time.Duration, error) {
-	var values map[string]string
-	err := d.retry(ctx, topic, func() (err error) {
-		values, err = topicConfig(d.client, topic, "retention.ms", "message.timestamp.type")
-		return err
+	values, err := retry(ctx, d, topic, func() (map[string]string, error) {
+		return topicConfig(d.client, topic, "retention.ms", "message.timestamp.type")
 	})
 	if errors.As(err, new(sarama.KError)) {
 		return 0, nil // most often because we are not allowed to ask

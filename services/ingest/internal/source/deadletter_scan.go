@@ -32,35 +32,33 @@ var errNoTopic = errors.New("the topic does not exist")
 
 // spans are those of all partitions of a topic, in order.
 func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
-	var spans []span
-	err := d.retry(ctx, topic, func() error {
+	return retry(ctx, d, topic, func() ([]span, error) {
 		err := d.client.RefreshMetadata(topic)
 		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return fmt.Errorf("%w: %s", errNoTopic, topic)
+			return nil, fmt.Errorf("%w: %s", errNoTopic, topic)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		partitions, err := d.client.Partitions(topic)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		slices.Sort(partitions)
-		spans = spans[:0]
+		spans := make([]span, 0, len(partitions))
 		for _, p := range partitions {
 			from, err := d.offset(topic, p, sarama.OffsetOldest)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			end, err := d.offset(topic, p, sarama.OffsetNewest)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			spans = append(spans, span{p, from, end})
 		}
-		return nil
+		return spans, nil
 	})
-	return spans, err
 }
 
 // offset asks for an end of the partition; the newest is the last stable offset, which sarama's own GetOffset cannot ask for.
@@ -93,12 +91,8 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.from < s.end {
-		var block *sarama.FetchResponseBlock
-		var answer *kafkawire.Memory
-		err := d.retry(ctx, topic, func() (err error) {
-			block, answer, err = d.fetch(topic, s, size)
-			return err
-		})
+		at := s
+		got, err := retry(ctx, d, topic, func() (fetchedSpan, error) { return d.fetch(topic, at, size) })
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
 			oldest, err := d.offset(topic, s.partition, sarama.OffsetOldest)
@@ -115,8 +109,8 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
 		}
 		c := catch{next: s.from}
-		if block != nil { // nil: the broker throttles us
-			if c, err = unpack(topicPartition{topic, s.partition}, block, answer, s.from, true); err != nil {
+		if got.block != nil { // nil: the broker throttles us
+			if c, err = unpack(topicPartition{topic, s.partition}, got.block, got.records, s.from, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
 			}
 		}
@@ -136,11 +130,17 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 	return nil
 }
 
-// fetch makes one request to the partition's leader; nil when the broker throttles us.
-func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, *kafkawire.Memory, error) {
+// fetchedSpan is what a fetch brought of a partition; its block is nil when the broker throttles us.
+type fetchedSpan struct {
+	block   *sarama.FetchResponseBlock
+	records *kafkawire.Memory
+}
+
+// fetch makes one request to the partition's leader.
+func (d *DeadLetters) fetch(topic string, s span, size int32) (fetchedSpan, error) {
 	broker, err := d.client.Leader(topic, s.partition)
 	if err != nil {
-		return nil, nil, err
+		return fetchedSpan{}, err
 	}
 	// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
 	request := &sarama.FetchRequest{
@@ -150,18 +150,18 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResp
 	response, records, err := d.client.fetch(broker, request)
 	if err != nil {
 		_ = broker.Close() // it is opened again with the next request
-		return nil, nil, err
+		return fetchedSpan{}, err
 	}
 	block := response.GetBlock(topic, s.partition)
 	switch {
 	case block == nil && response.ThrottleTime > 0:
-		return nil, nil, nil
+		return fetchedSpan{}, nil
 	case block == nil:
-		return nil, nil, sarama.ErrIncompleteResponse
+		return fetchedSpan{}, sarama.ErrIncompleteResponse
 	case block.Err != sarama.ErrNoError:
-		return nil, nil, block.Err
+		return fetchedSpan{}, block.Err
 	}
-	return block, records.Records(topic, s.partition), nil
+	return fetchedSpan{block, records.Records(topic, s.partition)}, nil
 }
 
 // each calls f with the records before an offset, in order.

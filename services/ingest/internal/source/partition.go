@@ -38,22 +38,22 @@ func (c *claim) Number() int32   { return c.tp.partition }
 func (c *claim) Cluster() string { return c.session.source.cluster }
 
 // Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
-func (c *claim) Committed(ctx context.Context) (position int64, checkpoint string, err error) {
+func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
 	if err := c.session.committer.flush(ctx, c.tp); err != nil {
 		return 0, "", c.wrap("commit before reading back", err)
 	}
 	s := c.session.source
-	err = s.await(ctx, func() (err error) {
-		position, checkpoint, err = s.offsets.committed(ctx, c.tp, s.backoff)
-		return err
-	})
-	if err != nil {
-		// The call may still be running and own the named results.
-		return 0, "", err
+	type commit struct {
+		position   int64
+		checkpoint string
 	}
-	return position, checkpoint, nil
+	found, err := await(ctx, &s.calls, func() (commit, error) {
+		position, checkpoint, err := s.offsets.committed(ctx, c.tp, s.backoff)
+		return commit{position, checkpoint}, err
+	})
+	return found.position, found.checkpoint, err
 }
 
 // Commit implements lane.Partition.
@@ -76,21 +76,18 @@ func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
 	defer cancel()
 	s := c.session.source
 	type bounds struct{ oldest, newest int64 }
-	found := make(chan bounds, 1)
-	err = s.await(ctx, func() error {
+	found, err := await(ctx, &s.calls, func() (bounds, error) {
 		first, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetOldest)
 		if err != nil {
-			return err
+			return bounds{}, err
 		}
 		next, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetNewest)
-		found <- bounds{first, next}
-		return err
+		return bounds{first, next}, err
 	})
 	if err != nil {
 		return 0, 0, c.wrap("look up the offsets", err)
 	}
-	b := <-found
-	return b.oldest, b.newest, nil
+	return found.oldest, found.newest, nil
 }
 
 // Read implements lane.Partition. It waits for nothing: what is wrong with the offset, Next says.
@@ -113,10 +110,10 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 }
 
 // DeadLetter implements lane.Partition.
-func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter) error {
+func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters))
+	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

@@ -45,6 +45,8 @@ type Source struct {
 	// joined says that the last attempt to be part of the group succeeded; a rebalance under way does not change that.
 	joined atomic.Bool
 	state  atomic.Pointer[string]
+	// foreign are the members of the group that were last found to be other programs, as text.
+	foreign atomic.Pointer[string]
 }
 
 // New returns a source that has not yet done anything. reg may be nil.

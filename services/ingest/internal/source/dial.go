@@ -1,0 +1,176 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
+)
+
+// dialer opens the connections of every client. Certificates, authorities and the password are those that the files hold when it does. It is
+// what sarama takes for the dialer of a proxy.
+type dialer struct {
+	kafka *Kafka
+}
+
+// Dial opens a connection, TLS handshake included.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	timeout := time.Duration(d.kafka.RequestTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	raw, err := new(net.Dialer).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: raw, address: address, kafka: d.kafka}
+	if !d.kafka.TLS.Enable {
+		return c, nil
+	}
+	config, err := tlsfiles.Client(d.kafka.TLS.files())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("kafka.tls.%w", err), raw.Close())
+	}
+	if config.ServerName == "" {
+		if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
+			return nil, errors.Join(err, raw.Close())
+		}
+	}
+	secure := tls.Client(raw, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		return nil, errors.Join(explainHandshake(address, err), raw.Close())
+	}
+	c.Conn, c.secure = secure, true
+	return c, nil
+}
+
+func explainHandshake(address string, err error) error {
+	var header tls.RecordHeaderError
+	var certificate *tls.CertificateVerificationError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &header):
+		return fmt.Errorf("%s answers without TLS: check its port, or set kafka.tls.enable: false: %w", address, err)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("the certificate of %s is not trusted: check kafka.tls.ca and kafka.tls.server_name: %w", address, err)
+	case errors.As(err, &alert):
+		return fmt.Errorf("%s refuses the TLS handshake: check kafka.tls.cert and kafka.tls.key: %w", address, err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%s ended the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable: %w", address, err)
+	}
+	return fmt.Errorf("TLS handshake with %s: %w", address, err)
+}
+
+// conn is a connection to a broker. It says what a broken one means, and sends the password that holds now.
+type conn struct {
+	net.Conn
+	address string
+	kafka   *Kafka
+	secure  bool
+	// heard says that the broker has sent something, so that it is one that we can talk to.
+	heard atomic.Bool
+}
+
+// Write implements net.Conn. sarama writes a request in one call.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.kafka.SASL.Mechanism == SASLPlain {
+		if renewed, ok := withPassword(p, &c.kafka.SASL); ok {
+			if _, err := c.Conn.Write(renewed); err != nil {
+				return 0, c.explain(err)
+			}
+			return len(p), nil
+		}
+	}
+	n, err := c.Conn.Write(p)
+	if err != nil {
+		err = c.explain(err)
+	}
+	return n, err
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 && !c.heard.Swap(true) && !c.secure && p[0] == tlsAlert {
+		return 0, fmt.Errorf("%s wants TLS: set kafka.tls.enable: true, or use the port of a listener without TLS", c.address)
+	}
+	if err != nil {
+		err = c.explain(err)
+	}
+	return n, err
+}
+
+// tlsAlert is how an answer begins that is a TLS alert. As the head of Kafka's it would be of more than 300 MB.
+const tlsAlert = 21
+
+// explain says what it means that a broker ends a connection before it has said anything. With TLS 1.3 it judges our certificate only after
+// our handshake is done; what it thinks of it is in an alert, which is there to be read though writing has failed.
+func (c *conn) explain(err error) error {
+	if c.heard.Load() {
+		return err
+	}
+	var alert tls.AlertError
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return err
+	}
+	if c.secure && !errors.As(err, &alert) {
+		if e := c.SetReadDeadline(time.Now().Add(time.Second)); e == nil {
+			if _, e = c.Conn.Read(make([]byte, 1)); errors.As(e, &alert) {
+				err = e
+			}
+		}
+	}
+	switch {
+	case errors.As(err, &alert) && c.kafka.TLS.Cert == "":
+		return fmt.Errorf("%s refuses us: it wants a client certificate: set kafka.tls.cert and kafka.tls.key: %w", c.address, err)
+	case errors.As(err, &alert):
+		return fmt.Errorf("%s refuses our certificate, kafka.tls.cert: is it of an authority that the brokers trust, and not expired? %w",
+			c.address, err)
+	case errors.Is(err, net.ErrClosed):
+		return err
+	case c.secure:
+		return fmt.Errorf("%s ends the connection at the first request: check kafka.tls.cert, and whether the listener wants kafka.sasl: %w",
+			c.address, err)
+	}
+	return fmt.Errorf("%s ends the connection at the first request, as a listener does that wants TLS or SASL: check its port, kafka.tls "+
+		"and kafka.sasl: %w", c.address, err)
+}
+
+// saslAuthenticate is the key of requests that carry the client's part of an authentication.
+const saslAuthenticate = 36
+
+// withPassword lays out anew a request that sarama has made of SASL/PLAIN (RFC 4616), for which it knows but one password for the life of a
+// client: length, key, version, correlation id and client id stay, the message behind them is the one of now. ok is false for any other
+// request.
+func withPassword(request []byte, s *SASL) (renewed []byte, ok bool) {
+	const head = 4 + 2 + 2 + 4
+	if len(request) < head+2 || binary.BigEndian.Uint16(request[4:]) != saslAuthenticate {
+		return nil, false
+	}
+	body := head + 2 + int(binary.BigEndian.Uint16(request[head:]))
+	if body > len(request) {
+		return nil, false
+	}
+	message := "\x00" + s.User + "\x00" + s.Password.Reveal()
+	renewed = append(renewed, request[:body]...)
+	switch version := binary.BigEndian.Uint16(request[6:]); version {
+	case 0, 1:
+		renewed = binary.BigEndian.AppendUint32(renewed, uint32(len(message)))
+		renewed = append(renewed, message...)
+	case 2: // the first of the flexible versions (KIP-482): tags behind the head and the body, none of them used
+		renewed = append(renewed, 0)
+		renewed = binary.AppendUvarint(renewed, uint64(len(message)+1))
+		renewed = append(renewed, message...)
+		renewed = append(renewed, 0)
+	default:
+		return nil, false
+	}
+	binary.BigEndian.PutUint32(renewed, uint32(len(renewed)-4))
+	return renewed, true
+}

@@ -1,0 +1,24 @@
+package source
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/IBM/sarama"
+)
+
+// explain adds what an operator can do about an error that sarama words for programmers.
+func explain(err error) error {
+	switch {
+	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
+		return fmt.Errorf("the listener does not offer the mechanism: choose another kafka.sasl.mechanism, or add it to the brokers' "+
+			"sasl.enabled.mechanisms: %w", err)
+	case errors.Is(err, sarama.ErrIllegalSASLState):
+		return fmt.Errorf("the listener knows no SASL: check its port, or remove kafka.sasl: %w", err)
+	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
+		return fmt.Errorf("the brokers refuse our credentials: check kafka.sasl: %w", err)
+	case errors.Is(err, sarama.ErrOutOfBrokers):
+		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl match the listener: %w", err)
+	}
+	return err
+}
