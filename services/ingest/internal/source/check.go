@@ -57,7 +57,7 @@ func Check(ctx context.Context, config Config, topics Topics) []findings.Finding
 		}
 		letters := s.checkDeadLetters(ctx, topic)
 		found = append(found, letters)
-		if letters.State != findings.Fail {
+		if ok && letters.State != findings.Fail {
 			found = append(found, s.checkReplays(ctx, topic)...)
 		}
 	}

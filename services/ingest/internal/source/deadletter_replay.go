@@ -134,6 +134,18 @@ func (r *Replay) send(messages []*sarama.ProducerMessage, now time.Time) error {
 	return nil
 }
 
+// deniedError says that we may not write to a topic.
+type deniedError struct {
+	topic string
+	err   error
+}
+
+func (d *deniedError) Error() string {
+	return fmt.Sprintf("grant WRITE on %s to this principal: %v", d.topic, d.err)
+}
+
+func (d *deniedError) Unwrap() error { return d.err }
+
 // add tells the coordinator of partitions that the transaction will be in.
 func (r *Replay) add(partitions []topicPartition) error {
 	request := &sarama.AddPartitionsToTxnRequest{
@@ -148,8 +160,11 @@ func (r *Replay) add(partitions []topicPartition) error {
 			return 0, err
 		}
 		worst := sarama.ErrNoError
-		for _, errs := range response.Errors {
+		for topic, errs := range response.Errors {
 			for _, e := range errs {
+				if e.Err == sarama.ErrTopicAuthorizationFailed {
+					return 0, &deniedError{topic, e.Err}
+				}
 				// Where one fails, the others say that they were not attempted.
 				if e.Err != sarama.ErrNoError && (worst == sarama.ErrNoError || worst == sarama.ErrOperationNotAttempted) {
 					worst = e.Err
@@ -228,6 +243,8 @@ func (r *Replay) produce(tp topicPartition, batch *sarama.RecordBatch) (int64, e
 	switch {
 	case block == nil:
 		return 0, sarama.ErrIncompleteResponse
+	case block.Err == sarama.ErrTopicAuthorizationFailed:
+		return 0, &deniedError{tp.topic, block.Err}
 	case block.Err != sarama.ErrNoError:
 		return 0, block.Err
 	}
@@ -256,6 +273,9 @@ func (r *Replay) coordinate(ctx context.Context, call func(*sarama.Broker) (sara
 			return resends(err), err
 		}
 		code, err := call(broker)
+		if errors.As(err, new(*deniedError)) {
+			return false, err
+		}
 		if err != nil {
 			_ = broker.Close() // it is opened again with the next request
 			_ = r.d.client.RefreshTransactionCoordinator(r.id)
@@ -307,6 +327,8 @@ func (r *Replay) explain(err error) error {
 		return fmt.Errorf("%w, or a transaction took longer than %s", ErrOvertaken, transactionTimeout)
 	case errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed):
 		return fmt.Errorf("grant WRITE and DESCRIBE on the transactional id %s to this principal: %w", r.id, err)
+	case errors.As(err, new(*deniedError)):
+		return err // it names the topic
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return fmt.Errorf("grant WRITE on %s and on the topics of its letters to this principal: %w", r.topic, err)
 	}

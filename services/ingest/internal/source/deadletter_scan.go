@@ -106,7 +106,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
+			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explainRead(topic, err))
 		}
 		c := catch{next: s.from}
 		if got.block != nil { // nil: the broker throttles us

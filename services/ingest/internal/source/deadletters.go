@@ -99,7 +99,7 @@ func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place
 		return t, nil
 	}
 	if err != nil {
-		return t, fmt.Errorf("read %s: %w", topic, explain(err))
+		return t, fmt.Errorf("read %s: %w", topic, explainRead(topic, err))
 	}
 	marked, seen := places{}, places{}
 	names := map[string]string{} // one copy of a topic's name, whatever the letters

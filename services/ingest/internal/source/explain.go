@@ -7,6 +7,14 @@ import (
 	"github.com/IBM/sarama"
 )
 
+// explainRead is explain for what reads a topic.
+func explainRead(topic string, err error) error {
+	if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
+		return fmt.Errorf("grant READ on %s to this principal: %w", topic, err)
+	}
+	return explain(err)
+}
+
 // explain adds what an operator can do about an error that sarama words for programmers.
 func explain(err error) error {
 	switch {
