@@ -23,7 +23,7 @@ func Check(ctx context.Context, config Config, topics Topics) []findings.Finding
 	}
 	defer s.close()
 	var found []findings.Finding
-	id, err := await(ctx, &s.calls, func() (string, error) { return clusterID(s.control, topics.Names) })
+	id, err := await(ctx, &s.calls, func() (string, error) { return clusterID(s.control, config.Kafka.Brokers, topics.Names) })
 	if err != nil {
 		return []findings.Finding{fail("brokers", explain(err), "start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
 	}

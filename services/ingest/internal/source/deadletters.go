@@ -43,7 +43,7 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 		return nil, err
 	}
 	d := &DeadLetters{config: config, client: client, pause: 100 * time.Millisecond, together: chunkBytes}
-	if _, err = await(ctx, &d.calls, func() (string, error) { return clusterID(client, topics) }); err != nil {
+	if _, err = await(ctx, &d.calls, func() (string, error) { return clusterID(client, config.Kafka.Brokers, topics) }); err != nil {
 		d.Close()
 		return nil, explain(err)
 	}

@@ -50,21 +50,38 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	return c, nil
 }
 
+// listenerError says that a listener is of another kind than the configuration says, or does not take what we show it, and what to do.
+type listenerError struct {
+	text string
+	err  error
+}
+
+func (l *listenerError) Error() string { return l.text + ": " + l.err.Error() }
+func (l *listenerError) Unwrap() error { return l.err }
+
 func explainHandshake(address string, err error) error {
 	var header tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
-	var alert tls.AlertError
+	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case errors.As(err, &header):
-		return fmt.Errorf("%s answers without TLS: check its port, or set kafka.tls.enable: false: %w", address, err)
+		return &listenerError{address + " answers without TLS: check its port, or set kafka.tls.enable: false", err}
 	case errors.As(err, &certificate):
-		return fmt.Errorf("the certificate of %s is not trusted: check kafka.tls.ca and kafka.tls.server_name: %w", address, err)
-	case errors.As(err, &alert):
-		return fmt.Errorf("%s refuses the TLS handshake: check kafka.tls.cert and kafka.tls.key: %w", address, err)
-	case errors.Is(err, io.EOF):
-		return fmt.Errorf("%s ended the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable: %w", address, err)
+		return &listenerError{"the certificate of " + address + " is not trusted: check kafka.tls.ca and kafka.tls.server_name", err}
+	case isAlert(err):
+		return &listenerError{address + " refuses the TLS handshake: check kafka.tls.cert and kafka.tls.key", err}
+	case errors.Is(err, io.EOF), ok && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
+		// The text of a time that has run out is ours alone to give: whoever has set no deadline must not take it for its own.
+		return &listenerError{address + " does not end the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable",
+			errors.New(err.Error())}
 	}
 	return fmt.Errorf("TLS handshake with %s: %w", address, err)
+}
+
+// isAlert says that an error is a TLS alert of the other side. crypto/tls has no type for it.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 // conn is a connection to a broker. It says what a broken one means, and sends the password that holds now.
@@ -73,12 +90,14 @@ type conn struct {
 	address string
 	kafka   *Kafka
 	secure  bool
-	// heard says that the broker has sent something, so that it is one that we can talk to.
-	heard atomic.Bool
+	// heard says that the broker has sent something; written counts the requests.
+	heard   atomic.Bool
+	written atomic.Int32
 }
 
 // Write implements net.Conn. sarama writes a request in one call.
 func (c *conn) Write(p []byte) (int, error) {
+	c.written.Add(1)
 	if c.kafka.SASL.Mechanism == SASLPlain {
 		if renewed, ok := withPassword(p, &c.kafka.SASL); ok {
 			if _, err := c.Conn.Write(renewed); err != nil {
@@ -98,7 +117,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.heard.Swap(true) && !c.secure && p[0] == tlsAlert {
-		return 0, fmt.Errorf("%s wants TLS: set kafka.tls.enable: true, or use the port of a listener without TLS", c.address)
+		return 0, &listenerError{c.address + " wants TLS: set kafka.tls.enable: true, or use the port of a listener without TLS", errAlert}
 	}
 	if err != nil {
 		err = c.explain(err)
@@ -109,37 +128,45 @@ func (c *conn) Read(p []byte) (int, error) {
 // tlsAlert is how an answer begins that is a TLS alert. As the head of Kafka's it would be of more than 300 MB.
 const tlsAlert = 21
 
-// explain says what it means that a broker ends a connection before it has said anything. With TLS 1.3 it judges our certificate only after
-// our handshake is done; what it thinks of it is in an alert, which is there to be read though writing has failed.
+var errAlert = errors.New("it answers with a TLS alert")
+
+// introduction is how many requests there are at most before a broker has accepted us: versions, mechanism, two of SCRAM.
+const introduction = 4
+
+// explain says what it means that a broker ends a connection before it has accepted us. With TLS 1.3 it judges our certificate only after our
+// handshake is done; what it thinks of it is in an alert, which is there to be read though writing has failed.
 func (c *conn) explain(err error) error {
-	if c.heard.Load() {
+	timeout, ok := errors.AsType[net.Error](err)
+	if ok && timeout.Timeout() || errors.Is(err, net.ErrClosed) || c.written.Load() > introduction {
 		return err
 	}
-	var alert tls.AlertError
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
-		return err
-	}
-	if c.secure && !errors.As(err, &alert) {
+	heard := c.heard.Load()
+	if c.secure && !heard && !isAlert(err) {
 		if e := c.SetReadDeadline(time.Now().Add(time.Second)); e == nil {
-			if _, e = c.Conn.Read(make([]byte, 1)); errors.As(e, &alert) {
+			if _, e = c.Conn.Read(make([]byte, 1)); isAlert(e) {
 				err = e
 			}
 		}
 	}
+	sasl := c.kafka.SASL.Mechanism != ""
+	text := ""
 	switch {
-	case errors.As(err, &alert) && c.kafka.TLS.Cert == "":
-		return fmt.Errorf("%s refuses us: it wants a client certificate: set kafka.tls.cert and kafka.tls.key: %w", c.address, err)
-	case errors.As(err, &alert):
-		return fmt.Errorf("%s refuses our certificate, kafka.tls.cert: is it of an authority that the brokers trust, and not expired? %w",
-			c.address, err)
-	case errors.Is(err, net.ErrClosed):
+	case isAlert(err) && c.kafka.TLS.Cert == "":
+		text = " refuses us, as a listener does that wants a client certificate: set kafka.tls.cert and kafka.tls.key"
+	case isAlert(err):
+		text = " refuses our certificate: is kafka.tls.cert of an authority that the brokers trust, and not expired?"
+	case heard && sasl:
+		text = " ends the connection while we authenticate: check kafka.sasl"
+	case heard && c.written.Load() <= 2:
+		text = " ends the connection after its versions, as a listener does that wants SASL: set kafka.sasl, or use another port"
+	case heard:
 		return err
 	case c.secure:
-		return fmt.Errorf("%s ends the connection at the first request: check kafka.tls.cert, and whether the listener wants kafka.sasl: %w",
-			c.address, err)
+		text = " ends the connection at the first request: check its port, kafka.tls.cert and kafka.sasl"
+	default:
+		text = " ends the connection at the first request, as a listener does that wants TLS: check its port, kafka.tls and kafka.sasl"
 	}
-	return fmt.Errorf("%s ends the connection at the first request, as a listener does that wants TLS or SASL: check its port, kafka.tls "+
-		"and kafka.sasl: %w", c.address, err)
+	return &listenerError{c.address + text, err}
 }
 
 // saslAuthenticate is the key of requests that carry the client's part of an authentication.
