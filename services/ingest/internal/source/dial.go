@@ -46,7 +46,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return nil, errors.Join(explainHandshake(address, err), raw.Close())
 	}
-	c.Conn, c.secure = secure, true
+	c.Conn, c.secure = tlsfiles.Judged(secure), true
 	return c, nil
 }
 
@@ -68,7 +68,7 @@ func explainHandshake(address string, err error) error {
 		return &listenerError{address + " answers without TLS: check its port, or set kafka.tls.enable: false", err}
 	case errors.As(err, &certificate):
 		return &listenerError{"the certificate of " + address + " is not trusted: check kafka.tls.ca and kafka.tls.server_name", err}
-	case isAlert(err):
+	case tlsfiles.IsAlert(err):
 		return &listenerError{address + " refuses the TLS handshake: check kafka.tls.cert and kafka.tls.key", err}
 	case errors.Is(err, io.EOF), ok && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		// The text of a time that has run out is ours alone to give: whoever has set no deadline must not take it for its own.
@@ -76,12 +76,6 @@ func explainHandshake(address string, err error) error {
 			errors.New(err.Error())}
 	}
 	return fmt.Errorf("TLS handshake with %s: %w", address, err)
-}
-
-// isAlert says that an error is a TLS alert of the other side. crypto/tls has no type for it.
-func isAlert(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error"
 }
 
 // conn is a connection to a broker. It says what a broken one means, and sends the password that holds now.
@@ -133,27 +127,19 @@ var errAlert = errors.New("it answers with a TLS alert")
 // introduction is how many requests there are at most before a broker has accepted us: versions, mechanism, two of SCRAM.
 const introduction = 4
 
-// explain says what it means that a broker ends a connection before it has accepted us. With TLS 1.3 it judges our certificate only after our
-// handshake is done; what it thinks of it is in an alert, which is there to be read though writing has failed.
+// explain says what it means that a broker ends a connection before it has accepted us.
 func (c *conn) explain(err error) error {
 	timeout, ok := errors.AsType[net.Error](err)
 	if ok && timeout.Timeout() || errors.Is(err, net.ErrClosed) || c.written.Load() > introduction {
 		return err
 	}
 	heard := c.heard.Load()
-	if c.secure && !heard && !isAlert(err) {
-		if e := c.SetReadDeadline(time.Now().Add(time.Second)); e == nil {
-			if _, e = c.Conn.Read(make([]byte, 1)); isAlert(e) {
-				err = e
-			}
-		}
-	}
 	sasl := c.kafka.SASL.Mechanism != ""
 	text := ""
 	switch {
-	case isAlert(err) && c.kafka.TLS.Cert == "":
+	case tlsfiles.IsAlert(err) && c.kafka.TLS.Cert == "":
 		text = " refuses us, as a listener does that wants a client certificate: set kafka.tls.cert and kafka.tls.key"
-	case isAlert(err):
+	case tlsfiles.IsAlert(err):
 		text = " refuses our certificate: is kafka.tls.cert of an authority that the brokers trust, and not expired?"
 	case heard && sasl:
 		text = " ends the connection while we authenticate: check kafka.sasl"

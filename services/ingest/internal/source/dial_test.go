@@ -121,11 +121,10 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				pool.AddCert(leaf)
 				return pair, pool
 			}
-			data := t.TempDir()
 			cluster := func(ports []int, password string) *kfake.Cluster {
 				pair, pool := renew(password)
 				options := []kfake.Opt{
-					kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", password), kfake.DataDir(data), kfake.SeedTopics(1, testTopic),
+					kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", password), kfake.SeedTopics(1, testTopic),
 					kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}),
 				}
 				if ports != nil {
