@@ -87,6 +87,8 @@ type conn struct {
 	// heard says that the broker has sent something; written counts the requests.
 	heard   atomic.Bool
 	written atomic.Int32
+	// verdict is what was found out first: sarama may go on with another request, which fails in another way.
+	verdict atomic.Pointer[listenerError]
 }
 
 // Write implements net.Conn. sarama writes a request in one call.
@@ -111,7 +113,7 @@ func (c *conn) Write(p []byte) (int, error) {
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 && !c.heard.Swap(true) && !c.secure && p[0] == tlsAlert {
-		return 0, &listenerError{c.address + " wants TLS: set kafka.tls.enable: true, or use the port of a listener without TLS", errAlert}
+		return 0, c.judge(" wants TLS: set kafka.tls.enable: true, or use the port of a listener without TLS", errAlert)
 	}
 	if err != nil {
 		err = c.explain(err)
@@ -129,6 +131,9 @@ const introduction = 4
 
 // explain says what it means that a broker ends a connection before it has accepted us.
 func (c *conn) explain(err error) error {
+	if verdict := c.verdict.Load(); verdict != nil {
+		return verdict
+	}
 	timeout, ok := errors.AsType[net.Error](err)
 	if ok && timeout.Timeout() || errors.Is(err, net.ErrClosed) || c.written.Load() > introduction {
 		return err
@@ -152,7 +157,13 @@ func (c *conn) explain(err error) error {
 	default:
 		text = " ends the connection at the first request, as a listener does that wants TLS: check its port, kafka.tls and kafka.sasl"
 	}
-	return &listenerError{c.address + text, err}
+	return c.judge(text, err)
+}
+
+// judge says what the listener is, unless that was said before.
+func (c *conn) judge(text string, err error) error {
+	c.verdict.CompareAndSwap(nil, &listenerError{c.address + text, err})
+	return c.verdict.Load()
 }
 
 // saslAuthenticate is the key of requests that carry the client's part of an authentication.
