@@ -3,7 +3,6 @@ package kafkawire
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -18,12 +17,10 @@ import (
 type Dialer struct {
 	// ClientID is how brokers name us in their logs and quotas.
 	ClientID string
-	// TLS is nil for none. Without a server name, that of the address is taken.
-	TLS *tls.Config
+	// Connect opens a connection, with the TLS handshake where there is one. Nil is TCP alone.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 	// SASL is nil for none.
 	SASL *SASL
-	// KeepAlive is the interval of TCP keep-alives; 0 is the system's.
-	KeepAlive time.Duration
 	// Timeout bounds dialing with all handshakes, and every request beyond the time that it lets the broker wait. It must be there.
 	Timeout time.Duration
 	// MaxResponse is the largest response in bytes. A larger one is an error.
@@ -51,7 +48,11 @@ type Conn struct {
 func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) {
 	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
 	defer cancel()
-	raw, err := (&net.Dialer{KeepAlive: d.KeepAlive}).DialContext(ctx, "tcp", address)
+	connect := d.Connect
+	if connect == nil {
+		connect = new(net.Dialer).DialContext
+	}
+	raw, err := connect(ctx, "tcp", address)
 	if err != nil {
 		return nil, err // names the address
 	}
@@ -61,11 +62,6 @@ func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) 
 			err = errors.Join(err, c.raw.Close())
 		}
 	}()
-	if d.TLS != nil {
-		if err := c.secure(ctx); err != nil {
-			return nil, fmt.Errorf("TLS handshake with %s: %w", address, err)
-		}
-	}
 	c.in = bufio.NewReader(c.raw)
 	// Version 0 is what every broker answers, whatever else it speaks.
 	response, err := c.exchange(ctx, &kmsg.ApiVersionsRequest{}, 0)
@@ -83,23 +79,6 @@ func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) 
 		}
 	}
 	return c, nil
-}
-
-func (c *Conn) secure(ctx context.Context) error {
-	config := c.dialer.TLS
-	if config.ServerName == "" {
-		config = config.Clone()
-		var err error
-		if config.ServerName, _, err = net.SplitHostPort(c.address); err != nil {
-			return err
-		}
-	}
-	secured := tls.Client(c.raw, config)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		return err
-	}
-	c.raw = secured
-	return nil
 }
 
 // Close ends the connection, and the request under way with an error.

@@ -181,7 +181,7 @@ func (c *call) advance() error {
 		ctx, abandon := context.WithCancel(c.ctx)
 		c.abandonLetters = abandon
 		letters := c.letters[0].letters
-		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters) }()
+		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters, c.lane.waits) }()
 	}
 	if c.draining && !c.closing && c.quiet() {
 		// Only now: after the half-close no barrier and no refusal could be answered any more.

@@ -67,8 +67,8 @@ type Partition interface {
 	// Read starts reading at exactly this offset. errors.Is(err, ErrOffsetGone) from Read or Next when it is not there.
 	Read(ctx context.Context, from int64) (Reader, error)
 	// DeadLetter produces to the dead-letter topic and returns when every letter is acknowledged by all in-sync replicas. It retries
-	// transient faults until ctx ends.
-	DeadLetter(ctx context.Context, letters []DeadLetter) error
+	// all faults until ctx ends; waits hears what keeps it from going on, and an empty string when it goes on.
+	DeadLetter(ctx context.Context, letters []DeadLetter, waits func(what string)) error
 }
 
 // Reader yields the records of one partition in order.

@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // Latest is the newest version of a subject.
@@ -78,15 +82,18 @@ var defaultPatience = patience{
 
 // New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of configuration.
 func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client, error) {
-	secure, err := c.TLS.config()
+	secure, err := tlsfiles.Client(c.TLS.files())
 	if err != nil {
-		return nil, fmt.Errorf("registry.tls: %w", err)
+		return nil, fmt.Errorf("registry.tls.%w", err)
 	}
 	if len(c.URLs) == 0 {
 		return nil, errors.New("registry.urls is empty")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = secure
+	transport.TLSClientConfig = secure // through a proxy, which http has no hook for
+	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return dialTLS(ctx, c.TLS.files(), network, address)
+	}
 	client := &Client{
 		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer), patience: defaultPatience,
 		byID: map[int]known{},
@@ -94,13 +101,7 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 	for _, url := range c.URLs {
 		options := []sr.ClientOpt{
 			sr.URLs(url), sr.UserAgent("waybill-ingest"),
-			sr.HTTPClient(&http.Client{Transport: bounded{transport}, Timeout: client.timeout}),
-		}
-		switch {
-		case c.Token.Reveal() != "":
-			options = append(options, sr.BearerToken(c.Token.Reveal()))
-		case c.User != "":
-			options = append(options, sr.BasicAuth(c.User, c.Password.Reveal()))
+			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c}}, Timeout: client.timeout}),
 		}
 		node, err := sr.NewClient(options...)
 		if err != nil {
@@ -113,6 +114,39 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 
 // Close lets go of the connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// dialTLS opens a connection with what the files hold when it does.
+func dialTLS(ctx context.Context, files tlsfiles.Files, network, address string) (net.Conn, error) {
+	secure, err := tlsfiles.Client(files)
+	if err != nil {
+		return nil, fmt.Errorf("registry.tls.%w", err)
+	}
+	conn, err := (&tls.Dialer{Config: secure}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return tlsfiles.Judged(conn), nil
+}
+
+// authenticated shows each request's password or token, as it is then.
+type authenticated struct {
+	next   http.RoundTripper
+	config *Config
+}
+
+func (a *authenticated) RoundTrip(r *http.Request) (*http.Response, error) {
+	token := a.config.Token.Reveal()
+	if token == "" && a.config.User == "" {
+		return a.next.RoundTrip(r)
+	}
+	r = r.Clone(r.Context())
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	} else {
+		r.SetBasicAuth(a.config.User, a.config.Password.Reveal())
+	}
+	return a.next.RoundTrip(r)
+}
 
 // bounded cuts off endless answers: reading past the bound fails.
 type bounded struct{ next http.RoundTripper }

@@ -33,35 +33,33 @@ var errNoTopic = errors.New("the topic does not exist")
 
 // spans are those of all partitions of a topic, in order.
 func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
-	var spans []span
-	err := d.retry(ctx, topic, func() error {
+	return retry(ctx, d, topic, func() ([]span, error) {
 		err := d.client.RefreshMetadata(topic)
 		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return fmt.Errorf("%w: %s", errNoTopic, topic)
+			return nil, fmt.Errorf("%w: %s", errNoTopic, topic)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		partitions, err := d.client.Partitions(topic)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		slices.Sort(partitions)
-		spans = spans[:0]
+		spans := make([]span, 0, len(partitions))
 		for _, p := range partitions {
 			from, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			end, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetNewest, true)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			spans = append(spans, span{p, from, end})
 		}
-		return nil
+		return spans, nil
 	})
-	return spans, err
 }
 
 // scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
@@ -70,11 +68,8 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.from < s.end {
-		var part *kafkawire.FetchedPartition
-		err := d.retry(ctx, topic, func() (err error) {
-			part, err = d.fetch(ctx, topic, s, size)
-			return err
-		})
+		at := s
+		part, err := retry(ctx, d, topic, func() (*kafkawire.FetchedPartition, error) { return d.fetch(ctx, topic, at, size) })
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
 			oldest, err := d.leaders.offset(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
@@ -88,7 +83,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
+			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explainRead(topic, err))
 		}
 		c := catch{next: s.from}
 		if part != nil { // nil: the broker throttles us

@@ -32,8 +32,8 @@ func readerOf(t *testing.T, budget *prefetch, batches ...*sarama.RecordBatch) *r
 	return r
 }
 
-// taken are the next records, let go again as a lane does.
-func taken(t *testing.T, r *reader) int {
+// takenApart are the next records, let go again as a lane does.
+func takenApart(t *testing.T, r *reader) int {
 	t.Helper()
 	got, err := r.Next(t.Context(), make([]record.Record, 0, 4), time.Time{})
 	if err != nil {
@@ -48,7 +48,7 @@ func taken(t *testing.T, r *reader) int {
 }
 
 // Compressed batches wait compressed. One is inflated when its records are asked for and the budget has room, in the order of asking, and what it
-// has taken comes back with its last record.
+// has takenApart comes back with its last record.
 func TestInflatesWithinTheBudget(t *testing.T) {
 	budget, _ := newPrefetch(1<<20, 1<<20, 1000, 1)
 	first := readerOf(t, budget, hollow(0, 700<<10), hollow(1, 700<<10))
@@ -56,7 +56,7 @@ func TestInflatesWithinTheBudget(t *testing.T) {
 	if held := budget.size(); held > 64<<10 {
 		t.Fatalf("%d bytes are held of what nobody has asked for", held)
 	}
-	// The two records of one batch: the second is not taken yet.
+	// The two records of one batch: the second is not takenApart yet.
 	two := hollow(0, 300<<10)
 	two.LastOffsetDelta = 1
 	two.Records = append(two.Records, &sarama.Record{OffsetDelta: 1, Value: make([]byte, 300<<10)})
@@ -69,10 +69,10 @@ func TestInflatesWithinTheBudget(t *testing.T) {
 		t.Fatalf("%d records, %v; want none, for the budget is spent", len(got), err)
 	}
 	var waiting sync.WaitGroup
-	waiting.Go(func() { taken(t, first) })
-	taken(t, second)
+	waiting.Go(func() { takenApart(t, first) })
+	takenApart(t, second)
 	waiting.Wait()
-	taken(t, first)
+	takenApart(t, first)
 	if held := budget.size(); held != 0 {
 		t.Errorf("%d bytes are held of nothing", held)
 	}
@@ -106,7 +106,7 @@ func TestBatchBeyondTheBudget(t *testing.T) {
 	budget, _ := newPrefetch(1<<20, 1<<20, 1000, 1)
 	r := readerOf(t, budget, batchOf(0, 1, 0, 1), hollow(2, 2<<20))
 	defer r.Close()
-	if n := taken(t, r); n != 2 {
+	if n := takenApart(t, r); n != 2 {
 		t.Errorf("%d records before it", n)
 	}
 	_, err := r.Next(t.Context(), make([]record.Record, 0, 4), time.Time{})

@@ -15,12 +15,9 @@ import (
 )
 
 // newDialer makes connections for fetches and what belongs to them, with the security of sarama's own.
-func newDialer(c *sarama.Config) *kafkawire.Dialer {
+func newDialer(k *Kafka, c *sarama.Config) *kafkawire.Dialer {
 	d := &kafkawire.Dialer{
-		ClientID: c.ClientID, Timeout: c.Net.ReadTimeout, KeepAlive: c.Net.KeepAlive, MaxResponse: int(sarama.MaxResponseSize),
-	}
-	if c.Net.TLS.Enable {
-		d.TLS = c.Net.TLS.Config
+		ClientID: c.ClientID, Connect: (&dialer{k}).DialContext, Timeout: k.fetchTimeout(), MaxResponse: int(sarama.MaxResponseSize),
 	}
 	if s := &c.Net.SASL; s.Enable {
 		d.SASL = &kafkawire.SASL{Mechanism: string(s.Mechanism), User: s.User, Password: s.Password}

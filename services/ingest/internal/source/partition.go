@@ -43,7 +43,7 @@ func (c *claim) Number() int32   { return c.tp.partition }
 func (c *claim) Cluster() string { return c.session.source.cluster }
 
 // Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
-func (c *claim) Committed(ctx context.Context) (position int64, checkpoint string, err error) {
+func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
 	if err := c.session.committer.flush(ctx, c.tp); err != nil {
@@ -54,16 +54,13 @@ func (c *claim) Committed(ctx context.Context) (position int64, checkpoint strin
 		position int64
 		metadata string
 	}
-	found := make(chan committed, 1)
-	err = s.await(ctx, func() error {
+	read, err := await(ctx, &s.calls, func() (committed, error) {
 		position, metadata, err := s.offsets.committed(ctx, c.tp, s.backoff)
-		found <- committed{position, metadata}
-		return err
+		return committed{position, metadata}, err
 	})
 	if err != nil {
 		return 0, "", err
 	}
-	read := <-found
 	mark, checkpoint := unmark(read.metadata)
 	if err := c.recognize(ctx, read.position, mark); err != nil {
 		return 0, "", err
@@ -158,10 +155,10 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 }
 
 // DeadLetter implements lane.Partition.
-func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter) error {
+func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters))
+	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

@@ -55,7 +55,7 @@ func TestMemoryOfInflatedRecords(t *testing.T) {
 		running.Go(func() {
 			defer r.Close()
 			for left := batches; left > 0; {
-				left -= taken(t, r)
+				left -= takenApart(t, r)
 			}
 		})
 	}

@@ -83,6 +83,7 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	s.running.Go(func() { s.committer.run(ctx) })
 	s.source.metrics.generations.Inc()
 	s.source.joined.Store(true)
+	s.source.calls.Go(s.source.sayForeign)
 	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth), "fetch_bytes", fetch)
 	return nil
 }

@@ -45,6 +45,8 @@ type Source struct {
 	// joined says that the last attempt to be part of the group succeeded; a rebalance under way does not change that.
 	joined atomic.Bool
 	state  atomic.Pointer[string]
+	// foreign are the members of the group that were last found to be other programs, as text.
+	foreign atomic.Pointer[string]
 }
 
 // New returns a source that has not yet done anything. reg may be nil.
@@ -187,7 +189,7 @@ func (s *Source) open() (err error) {
 		return err
 	}
 	s.offsets = &offsets{client: commits, group: k.Group}
-	s.leaders = newLeaders(newDirectory(s.control, &s.calls), newDialer(base))
+	s.leaders = newLeaders(newDirectory(s.control, &s.calls), newDialer(k, base))
 	s.letters = newLetters(s)
 	return nil
 }
@@ -207,7 +209,7 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 	pause := s.backoff
 	said := false
 	for {
-		id, err := clusterID(s.control, topics)
+		id, err := clusterID(s.control, s.config.Kafka.Brokers, topics)
 		if err == nil {
 			s.cluster = id
 			s.metrics.connected.Set(1)
@@ -227,16 +229,15 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 	}
 }
 
-// clusterID asks the brokers for the id of their cluster, finding out which of them answer.
-func clusterID(client sarama.Client, topics []string) (string, error) {
+// clusterID asks the brokers for the id of their cluster, finding out which of them answer, or why none does.
+func clusterID(client sarama.Client, brokers, topics []string) (string, error) {
 	if err := client.RefreshMetadata(topics...); errors.Is(err, sarama.ErrOutOfBrokers) {
-		return "", err
+		return "", unreachable(client.Config(), brokers, err)
 	}
-	b := client.LeastLoadedBroker()
-	if b == nil {
-		return "", sarama.ErrOutOfBrokers
+	b, err := anyBroker(client)
+	if err != nil {
+		return "", unreachable(client.Config(), brokers, err)
 	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
 	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, topics))
 	if err != nil {
 		_ = b.Close()
@@ -246,6 +247,23 @@ func clusterID(client sarama.Client, topics []string) (string, error) {
 		return "", nil
 	}
 	return *resp.ClusterID, nil
+}
+
+// unreachable adds to the error that no broker can be talked to what the first says that says something: sarama keeps to itself which mechanism
+// is not enabled, and that a listener knows no SASL.
+func unreachable(config *sarama.Config, brokers []string, err error) error {
+	for _, address := range brokers {
+		b := sarama.NewBroker(address)
+		if e := b.Open(config); e != nil {
+			continue
+		}
+		_, cause := b.Connected()
+		_ = b.Close() // it is of no more use
+		if errors.As(cause, new(sarama.KError)) || errors.As(cause, new(*listenerError)) {
+			return sarama.Wrap(sarama.ErrOutOfBrokers, cause)
+		}
+	}
+	return err
 }
 
 // sleep waits and says whether ctx still lives.
