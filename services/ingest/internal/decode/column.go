@@ -143,14 +143,15 @@ func (c *Column) AppendText(dst, text []byte) (_ []byte, reason string) {
 	case Numeric, BigNumeric:
 		return c.appendDecimal(dst, text)
 	case Time:
-		micros, rest, ok := parseClock(text)
+		micros, rest, _, ok := ReadClock(text)
 		if !ok || len(rest) > 0 {
 			return dst, fmt.Sprintf("%.60q is no time such as 13:05:00.25", text)
 		}
 		return AppendTime(dst, micros), ""
 	case DateTime:
-		micros, ok := parseDateTime(text)
-		if !ok {
+		m, reason := ReadMoment(text)
+		micros, ok := m.Micros()
+		if reason != "" || m.HasZone || !ok {
 			return dst, fmt.Sprintf("%.60q is no date and time such as 2026-02-28 13:05:00.25, years 1 to 9999", text)
 		}
 		return AppendDateTime(dst, micros), ""
@@ -163,15 +164,15 @@ func (c *Column) AppendText(dst, text []byte) (_ []byte, reason string) {
 
 // Number is the column's number that a text becomes.
 func (c *Column) Number(text []byte) (v int64, reason string) {
+	m, reason := ReadMoment(text)
 	if c.Type == Date {
-		days, rest, ok := parseDate(text)
-		if !ok || len(rest) > 0 {
+		if reason != "" || m.HasClock || m.HasZone {
 			return 0, fmt.Sprintf("%.60q is no date such as 2026-02-28, years 1 to 9999", text)
 		}
-		return days, ""
+		return m.Days, ""
 	}
-	micros, ok := parseTimestamp(text)
-	if !ok {
+	micros, ok := m.Micros()
+	if reason != "" || !ok {
 		return 0, fmt.Sprintf("%.60q is no timestamp such as 2026-02-28T13:05:00.25+01:00, years 1 to 9999", text)
 	}
 	return micros, ""

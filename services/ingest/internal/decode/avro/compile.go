@@ -26,47 +26,47 @@ type compiler struct {
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
+	most     int           // of steps
+	passed   map[*typ]*skipped
+	tables   map[[2]*typ]int32 // of enums
+	defaults map[*field]int32  // of fields: their index in consts, -1 for none
 	messages int
 	arrays   int
 }
 
-// compileProgram compiles the body of the payload message, for the contract's own schema or that of a file.
-func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
-	return newCompiler(o).payload(w, r)
-}
-
+// payload compiles the body of the payload message.
 func (c *compiler) payload(w, r *typ) (*program, error) {
 	o := c.options
 	w, r = w.only(), r.only()
 	if w.kind != kindRecord {
 		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
 	}
-	if err := c.record(w, r, o.Payload); err != nil {
+	if err := c.record(w, r, decode.PathOf(o.Payload)); err != nil {
 		return nil, err
 	}
-	c.emit(op{code: opEnd}, o.Payload)
+	c.emit(op{code: opEnd}, decode.PathOf(o.Payload))
 	return &c.program, nil
 }
 
 func newCompiler(o *decode.Options) *compiler {
-	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}}
+	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}, most: maxSteps, passed: map[*typ]*skipped{}, tables: map[[2]*typ]int32{}, defaults: map[*field]int32{}}
 }
 
 // step bounds the work of compiling.
-func (c *compiler) step(path string) error {
-	if c.steps++; c.steps > maxSteps {
-		return decode.Misfit(path, "the schema is too large")
+func (c *compiler) step(path *decode.Path) error {
+	if c.steps++; c.steps > c.most {
+		return decode.Misfit(path.String(), "the schema is too large")
 	}
 	return nil
 }
 
-func (c *compiler) emit(in op, path string) int {
+func (c *compiler) emit(in op, path *decode.Path) int {
 	c.ops = append(c.ops, in)
 	c.paths = append(c.paths, path)
 	return len(c.ops) - 1
 }
 
-func (c *compiler) emitTagged(in op, number int, wire protowire.Type, path string) int {
+func (c *compiler) emitTagged(in op, number int, wire protowire.Type, path *decode.Path) int {
 	var tag [8]byte
 	in.tagLen = uint8(len(protowire.AppendTag(tag[:0], protowire.Number(number), wire)))
 	in.tag = binary.LittleEndian.Uint32(tag[:])
@@ -76,9 +76,9 @@ func (c *compiler) emitTagged(in op, number int, wire protowire.Type, path strin
 func (c *compiler) here() int32 { return int32(len(c.ops)) }
 
 // record compiles the fields of a record, in the order they are read.
-func (c *compiler) record(w, r *typ, path string) error {
+func (c *compiler) record(w, r *typ, path *decode.Path) error {
 	if c.open[w] {
-		return decode.Misfit(path, "the type "+w.name+" contains itself; a table has a fixed shape")
+		return decode.Misfit(path.String(), "the type "+w.name+" contains itself; a table has a fixed shape")
 	}
 	c.open[w] = true
 	defer delete(c.open, w)
@@ -91,10 +91,10 @@ func (c *compiler) record(w, r *typ, path string) error {
 		}
 		var err error
 		if at < 0 || found[at] {
-			err = c.skip(wf.typ, path+"."+wf.name)
+			err = c.skip(wf.typ, path.Field(wf.name))
 		} else {
 			found[at] = true
-			err = c.value(wf.typ, r.fields[at].typ, at+1, path+"."+r.fields[at].name)
+			err = c.value(wf.typ, r.fields[at].typ, at+1, path.Field(r.fields[at].name))
 		}
 		if err != nil {
 			return err
@@ -102,7 +102,7 @@ func (c *compiler) record(w, r *typ, path string) error {
 	}
 	for i := range r.fields {
 		if !found[i] {
-			if err := c.missing(&r.fields[i], i+1, path+"."+r.fields[i].name); err != nil {
+			if err := c.missing(&r.fields[i], i+1, path.Field(r.fields[i].name)); err != nil {
 				return err
 			}
 		}
@@ -112,7 +112,7 @@ func (c *compiler) record(w, r *typ, path string) error {
 
 // missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of it: its columns come and
 // go with the schemas it meets, and what a row holds must not depend on when that was.
-func (c *compiler) missing(f *field, number int, path string) error {
+func (c *compiler) missing(f *field, number int, path *decode.Path) error {
 	if c.lenient {
 		return nil
 	}
@@ -120,31 +120,49 @@ func (c *compiler) missing(f *field, number int, path string) error {
 		if _, nullable := f.typ.column(); nullable {
 			return nil
 		}
-		return decode.Misfit(path, c.origin+" lacks the field, and the contract's schema gives it no default")
+		return decode.Misfit(path.String(), c.origin+" lacks the field, and the contract's schema gives it no default")
 	}
+	if err := c.step(path); err != nil {
+		return err
+	}
+	at, known := c.defaults[f]
+	if !known {
+		encoded, err := c.fallback(f, number, path)
+		if err != nil {
+			return decode.Misfit(path.String(), "default: "+err.Error())
+		}
+		if at = -1; len(encoded) > 0 {
+			c.consts = append(c.consts, encoded)
+			at = int32(len(c.consts) - 1)
+		}
+		c.defaults[f] = at
+	}
+	if at >= 0 {
+		c.emit(op{code: opConst, arg: at}, path)
+	}
+	return nil
+}
+
+// fallback is a field's default as it stands in a row, tag included.
+func (c *compiler) fallback(f *field, number int, path *decode.Path) ([]byte, error) {
 	schema, err := f.source.Type.Schema()
 	if err != nil {
-		return decode.Misfit(path, "default: "+err.Error())
+		return nil, err
 	}
 	datum, err := schema.Encode(f.source.Default)
 	if err != nil {
-		return decode.Misfit(path, "default: "+err.Error())
+		return nil, err
 	}
 	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
 	if err := sub.value(f.typ, f.typ, number, path); err != nil {
-		return err
+		return nil, err
 	}
 	sub.emit(op{code: opEnd}, path)
-	m := newMachine(c.options.Contract)
-	encoded, refusal := m.run(&sub.program, nil, datum)
+	encoded, refusal := newMachine(c.options.Contract).run(&sub.program, nil, datum)
 	if refusal != nil {
-		return decode.Misfit(path, "default: "+refusal.Error())
+		return nil, refusal
 	}
-	if len(encoded) > 0 {
-		c.consts = append(c.consts, encoded)
-		c.emit(op{code: opConst, arg: int32(len(c.consts) - 1)}, path)
-	}
-	return nil
+	return encoded, nil
 }
 
 // columnOf is that of a reader's type. A lenient one is nullable whatever the schema says, as the table's is.
@@ -154,7 +172,7 @@ func (c *compiler) columnOf(r *typ) (column *typ, nullable bool) {
 }
 
 // value compiles one value of the writer's type w into field number of the reader's type r.
-func (c *compiler) value(w, r *typ, number int, path string) error {
+func (c *compiler) value(w, r *typ, number int, path *decode.Path) error {
 	if err := c.step(path); err != nil {
 		return err
 	}
@@ -175,7 +193,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 			return nil
 		}
 		end := c.message(number, path)
-		if err := c.value(w, r.branches[branch], branch+1, path+"."+branchName(r, branch)); err != nil {
+		if err := c.value(w, r.branches[branch], branch+1, path.Field(branchName(r, branch))); err != nil {
 			return err
 		}
 		end()
@@ -192,14 +210,14 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 		return nil
 	case w.kind == kindArray && r.kind == kindArray:
 		if c.leastBytes(w.items) == 0 {
-			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
+			return decode.Misfit(path.String(), emptyReason)
 		}
-		return c.loop(path, func() error { return c.item(w.items, r.items, number, path+"[]") })
+		return c.loop(path, func() error { return c.item(w.items, r.items, number, path.Items()) })
 	case w.kind == kindMap && r.kind == kindMap:
 		return c.loop(path, func() error {
-			end := c.message(number, path+"[]")
-			c.emitTagged(op{code: opString}, 1, protowire.BytesType, path+"[].key")
-			if err := c.value(w.items, r.items, 2, path+"[].value"); err != nil {
+			end := c.message(number, path.Items())
+			c.emitTagged(op{code: opString}, 1, protowire.BytesType, path.Items().Field("key"))
+			if err := c.value(w.items, r.items, 2, path.Items().Field("value")); err != nil {
 				return err
 			}
 			end()
@@ -210,7 +228,7 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 }
 
 // item compiles an item of an array, with the RECORD around it if it needs one.
-func (c *compiler) item(w, r *typ, number int, path string) error {
+func (c *compiler) item(w, r *typ, number int, path *decode.Path) error {
 	wrap := wrapper(r)
 	if wrap == "" {
 		outer := c.bare
@@ -220,7 +238,7 @@ func (c *compiler) item(w, r *typ, number int, path string) error {
 		return err
 	}
 	end := c.message(number, path)
-	if err := c.value(w, r, 1, path+"."+wrap); err != nil {
+	if err := c.value(w, r, 1, path.Field(wrap)); err != nil {
 		return err
 	}
 	end()
@@ -228,7 +246,7 @@ func (c *compiler) item(w, r *typ, number int, path string) error {
 }
 
 // message starts a nested message and returns what ends it.
-func (c *compiler) message(number int, path string) (end func()) {
+func (c *compiler) message(number int, path *decode.Path) (end func()) {
 	begin := c.emitTagged(op{code: opMessage}, number, protowire.BytesType, path)
 	c.messages++
 	c.program.messages = max(c.program.messages, c.messages)
@@ -239,7 +257,7 @@ func (c *compiler) message(number int, path string) (end func()) {
 }
 
 // loop compiles the items of an array or the entries of a map.
-func (c *compiler) loop(path string, item func() error) error {
+func (c *compiler) loop(path *decode.Path, item func() error) error {
 	begin := c.emit(op{code: opArray}, path)
 	c.arrays++
 	c.program.arrays = max(c.program.arrays, c.arrays)
@@ -253,13 +271,13 @@ func (c *compiler) loop(path string, item func() error) error {
 }
 
 // fail compiles a value that cannot become a column. It is an error of the record, not of the schema: another branch may be taken.
-func (c *compiler) fail(reason, path string) {
+func (c *compiler) fail(reason string, path *decode.Path) {
 	c.reasons = append(c.reasons, reason)
 	c.emit(op{code: opFail, arg: int32(len(c.reasons) - 1)}, path)
 }
 
 // union compiles a value whose branch the payload chooses.
-func (c *compiler) union(w, r *typ, number int, path string) error {
+func (c *compiler) union(w, r *typ, number int, path *decode.Path) error {
 	branch := func(b *typ) error { return c.value(b, r, number, path) }
 	_, nullable := c.columnOf(r)
 	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && nullable {
@@ -274,7 +292,7 @@ func (c *compiler) union(w, r *typ, number int, path string) error {
 }
 
 // branches compiles a jump table over the branches of w.
-func (c *compiler) branches(w *typ, path string, branch func(*typ) error) error {
+func (c *compiler) branches(w *typ, path *decode.Path, branch func(*typ) error) error {
 	if len(w.branches) == 1 {
 		c.emit(op{code: opOneBranch}, path)
 		return branch(w.branches[0])

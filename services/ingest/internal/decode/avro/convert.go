@@ -32,7 +32,7 @@ func (c *compiler) column(column *decode.Column) int32 {
 }
 
 // bounds compiles the check of a RANGE, within its message.
-func (c *compiler) bounds(r *typ, path string) {
+func (c *compiler) bounds(r *typ, path *decode.Path) {
 	number := func(name string) protowire.Number {
 		return protowire.Number(slices.IndexFunc(r.fields, func(f field) bool { return f.name == name }) + 1)
 	}

@@ -13,7 +13,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	m := merger{clones: map[*typ]*typ{}, named: map[string]*typ{}, met: map[[2]*typ]bool{}}
 	root := m.clone(s.root)
 	m.into(root, newer.root, payload)
-	return &Schema{root}, m.changes
+	return &Schema{root: root}, m.changes
 }
 
 // merger merges a newer schema into a copy of an older one. Uses of a named type share it, so what it gains at one place it gains at all.

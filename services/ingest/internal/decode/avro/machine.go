@@ -24,6 +24,8 @@ type machine struct {
 
 	tail  tail
 	taken taken
+	// within is the way from a value that is read past to what is wrong in it.
+	within string
 }
 
 // messageFrame is a nested message being written: its body starts at start.
@@ -79,10 +81,10 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		}
 		in := &ops[pc]
 		pc++
+		at := p
 		if len(out)-o < slack {
 			out = room(out, o, len(src)-p)
 		}
-		at := p
 		switch in.code {
 		case opString, opBytes:
 			n, next := length(src, p)
@@ -149,7 +151,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				return nil, m.fail(prog, pc, at, endReason)
 			}
 			if src[p] > 1 {
-				return nil, m.fail(prog, pc, at, "a boolean is neither 0 nor 1")
+				return nil, m.fail(prog, pc, at, booleanReason)
 			}
 			if in.code == opBoolean {
 				binary.LittleEndian.PutUint32(out[o:], in.tag)
@@ -192,13 +194,16 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 
 		case opNext:
 			frame := &m.arrays[m.na-1]
+			if o-len(dst) > decode.MaxRow {
+				return nil, m.fail(prog, pc, at, decode.RowReason)
+			}
 			frame.index++
 			if frame.remaining--; frame.remaining > 0 {
 				pc = int(in.jump)
 				break
 			}
 			if frame.end >= 0 && frame.end != p {
-				return nil, m.failOut(prog, pc, at, "the block's items do not fill its size in bytes")
+				return nil, m.failOut(prog, pc, at, blockEndReason)
 			}
 			if p = frame.block(src, p); p < 0 {
 				return nil, m.failOut(prog, pc, at, blockReason(p))
@@ -225,7 +230,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			table := prog.unions[in.arg]
 			if v&1 != 0 || v>>1 >= uint64(len(table)) {
-				return nil, m.fail(prog, pc, at, "the union has no such branch")
+				return nil, m.fail(prog, pc, at, branchReason)
 			}
 			pc = int(table[v>>1])
 
@@ -267,6 +272,9 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		default:
 			var reason string
 			if out, o, p, reason = m.rare(prog, in, out, o, src, p); reason != "" {
+				if in.code == opSkipParts {
+					at = p
+				}
 				return nil, m.fail(prog, pc, at, reason)
 			}
 		}

@@ -344,10 +344,10 @@ func FuzzColumns(f *testing.F) {
 	f.Fuzz(func(t *testing.T, schema, payload []byte, target byte) {
 		column := decode.Column{Type: 1 + decode.Target(target)%decode.Range}
 		parsed, err := parseSchema(schema)
-		if err != nil || parsed.only().kind != kindRecord {
+		if err != nil || parsed.root.kind != kindRecord {
 			return
 		}
-		for _, field := range parsed.only().fields {
+		for _, field := range parsed.root.fields {
 			p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p", Columns: decode.Columns{field.name: column}})
 			if err != nil {
 				continue

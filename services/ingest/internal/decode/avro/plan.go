@@ -1,17 +1,22 @@
 // Package avro turns Avro payloads into the bytes of protobuf rows.
 //
 // Compile turns a schema into a Plan once: a flat program over the payload, and the row's descriptor. A Decoder, one for each lane, runs
-// the program over payload after payload, in one pass and without allocating. A payload is one bare Avro datum (no header, no schema id),
-// or an object container file with exactly one datum, known by its first bytes `Obj\x01`; a file may have been written with another
-// schema, which is resolved by Avro's rules.
+// the program over payload after payload, in one pass and without allocating. A payload is one bare Avro datum (no header, no schema id); a
+// single-object encoding of the contract's schema; or an object container file with exactly one datum, known by its first bytes `Obj\x01`; a
+// file may have been written with another schema, which is resolved by Avro's rules. What starts like one of these and is none is read as a bare
+// datum.
 //
 // The bytes are those that deterministic proto.Marshal makes of the same message: fields ascending, lengths minimal. (A field order other than
 // the contract's in a file's schema is kept, which protobuf allows.) Every value of the payload is checked: bounds, number ranges, UTF-8,
-// BigQuery's ranges of dates and timestamps. Work and memory are bounded by the payload's length, decompressed to at most 32 MiB.
+// BigQuery's ranges of dates and timestamps. Work and memory are bounded by the payload's length: a block may hold a hundred times its size and
+// 1 MiB, a file's schema is compiled to a few hundred bytes for each of its own and of the contract's instructions, and a row is at most
+// decode.MaxRow.
 package avro
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -20,11 +25,13 @@ import (
 
 // Plan is a compiled schema. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan struct {
-	options decode.Options
-	schema  *typ
-	program *program
+	options     decode.Options
+	schema      *typ
+	program     *program
+	fingerprint uint64
 	// framed: the payloads come behind a schema id, so that none is a file.
 	framed bool
+	files  fileSchemas
 }
 
 // Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a record, contains
@@ -34,20 +41,29 @@ func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	return compileTypes(schema.only(), o)
+	return schema.Compile(o)
 }
 
-// compileTypes compiles a schema that is its own writer's.
-func compileTypes(schema *typ, o decode.Options) (*Plan, error) {
-	schema, err := checked(schema, &o)
+// Compile compiles a schema that is its own writer's. Errors are those of the function Compile.
+func (s *Schema) Compile(o decode.Options) (*Plan, error) {
+	schema, err := checked(s.root, &o)
 	if err != nil {
 		return nil, err
 	}
-	program, err := compileProgram(schema, schema, &o)
+	program, err := newCompiler(&o).payload(schema, schema)
 	if err != nil {
 		return nil, err
 	}
-	return &Plan{options: o, schema: schema, program: program}, nil
+	return &Plan{options: o, schema: schema, program: program, fingerprint: s.fingerprint}, nil
+}
+
+// resolve compiles the payloads of another schema. The writer's may be foreign input: it makes at most twice as many instructions as the contract's
+// own, and a few for each of its types.
+func (p *Plan) resolve(writer *Schema, r Resolution) (*program, error) {
+	c := newCompiler(&p.options)
+	c.origin, c.lenient = r.Origin, r.Lenient
+	c.most = min(maxSteps, 2*len(p.program.ops)+2*writer.parts)
+	return c.payload(writer.root, p.schema)
 }
 
 // checked is the schema with the columns that are asked for, once all of it can be columns, and has what the envelope takes.
@@ -127,6 +143,9 @@ func find(t *typ, path string) (*typ, error) {
 	return t, nil
 }
 
+// Bytes is about what the plan takes in memory beyond what it shares with the contract's.
+func (p *Plan) Bytes() int { return p.program.bytes() }
+
 // NewDecoder returns a decoder with no state but its memory.
 func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
 
@@ -144,12 +163,41 @@ type Decoder struct {
 // Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old
 // length, and the error is a *Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
-	program, datum, shift := d.plan.program, payload, 0
-	if !d.plan.framed && isContainer(payload) {
-		var err error
-		if program, datum, shift, err = d.open(payload); err != nil {
-			return dst, err
+	if d.plan.framed || len(payload) == 0 || payload[0] != containerMagic[0] && payload[0] != singleObject[0] {
+		return d.bare(dst, payload)
+	}
+	row, err := dst, error(nil)
+	switch {
+	case isContainer(payload):
+		row, err = d.file(dst, payload)
+	case bytes.HasPrefix(payload, singleObject):
+		row, err = d.single(dst, payload)
+	default:
+		return d.bare(dst, payload)
+	}
+	if err != nil { // a datum may start with these bytes as well
+		if row, e := d.machine.run(d.plan.program, dst, payload); e == nil {
+			return row, nil
 		}
+	}
+	return row, err
+}
+
+// bare decodes a datum that stands by itself.
+func (d *Decoder) bare(dst, payload []byte) ([]byte, error) {
+	row, e := d.machine.run(d.plan.program, dst, payload)
+	if e != nil {
+		return dst, e
+	}
+	return row, nil
+}
+
+// file decodes an object container file.
+func (d *Decoder) file(dst, payload []byte) ([]byte, error) {
+	program, datum, shift, err := d.open(payload)
+	defer func() { d.files.block = decode.Trim(d.files.block) }()
+	if err != nil {
+		return dst, err
 	}
 	row, e := d.machine.run(program, dst, datum)
 	if e == nil {
@@ -161,6 +209,28 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 		e.Reason += " (counted in the decompressed block)"
 	}
 	return dst, e
+}
+
+// singleObject is how a datum begins that names its schema by a fingerprint, of eight bytes, little-endian (Avro specification, "Single-object
+// encoding").
+var singleObject = []byte{0xc3, 0x01}
+
+// single decodes a single-object encoding.
+func (d *Decoder) single(dst, payload []byte) ([]byte, error) {
+	o, head := &d.plan.options, len(singleObject)+8
+	if len(payload) < head {
+		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: "single-object encoding (C3 01): the payload ends within the fingerprint"}
+	}
+	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
+		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: fmt.Sprintf("single-object encoding (C3 01) of the schema with the "+
+			"fingerprint %016x; the contract's schema has %016x: give the contract the schema that the record was written with", theirs, d.plan.fingerprint)}
+	}
+	row, e := d.machine.run(d.plan.program, dst, payload[head:])
+	if e != nil {
+		e.Offset += head
+		return dst, e
+	}
+	return row, nil
 }
 
 // EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that

@@ -1,8 +1,6 @@
 package avro
 
 import (
-	"slices"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -82,7 +80,7 @@ var longOps = map[logical]opcode{
 }
 
 // scalar compiles one value that has no parts.
-func (c *compiler) scalar(w, r *typ, number int, path string) error {
+func (c *compiler) scalar(w, r *typ, number int, path *decode.Path) error {
 	code, ok := scalarOp(w, r)
 	if !ok {
 		c.fail(c.incompatible(w, r), path)
@@ -118,27 +116,31 @@ func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	return nil
 }
 
-// enum lists what each symbol of w becomes: itself, or r's default where r does not know it.
+// enum is what each symbol of w becomes: itself, or r's default where r does not know it.
 func (c *compiler) enum(w, r *typ) int32 {
-	table := make([]symbol, len(w.symbols))
-	for i, s := range w.symbols {
-		switch {
-		case slices.Contains(r.symbols, s):
-			table[i] = symbol{s, true}
-		case r.enumDefault != "":
-			table[i] = symbol{r.enumDefault, true}
-		default:
-			table[i] = symbol{s, false}
+	if known, ok := c.tables[[2]*typ{w, r}]; ok {
+		return known
+	}
+	has := map[string]bool{}
+	for _, symbol := range r.symbols {
+		has[symbol] = true
+	}
+	table := symbols{names: w.symbols, known: make([]uint64, (len(w.symbols)+63)/64), fallback: r.enumDefault}
+	for i, symbol := range w.symbols {
+		if has[symbol] {
+			table.known[i/64] |= 1 << (i % 64)
 		}
 	}
 	c.enums = append(c.enums, table)
-	return int32(len(c.enums) - 1)
+	at := int32(len(c.enums) - 1)
+	c.tables[[2]*typ{w, r}] = at
+	return at
 }
 
 // take compiles the copy of a value that the envelope needs, if this is one.
-func (c *compiler) take(w, r *typ, path string) {
+func (c *compiler) take(w, r *typ, path *decode.Path) {
 	in := op{}
-	if path == c.options.EventIDPath() {
+	if path.Is(c.options.EventIDPath()) {
 		switch w.kind {
 		case kindString, kindBytes:
 			in.code = opTakeIDString
@@ -147,11 +149,11 @@ func (c *compiler) take(w, r *typ, path string) {
 		case kindFixed:
 			in.code = opTakeIDUUID
 		case kindEnum:
-			in.code, in.arg = opTakeIDEnum, int32(len(c.enums)) // the table that scalar is about to make
+			in.code, in.arg = opTakeIDEnum, c.enum(w, r)
 		}
 		c.emit(in, path)
 	}
-	if path == c.options.EventTimePath() {
+	if path.Is(c.options.EventTimePath()) {
 		if w.kind == kindString || w.kind == kindBytes {
 			c.emit(op{code: opTakeTimeText, arg: c.column(r.asked)}, path)
 			return
@@ -167,54 +169,4 @@ func (c *compiler) take(w, r *typ, path string) {
 		}
 		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)
 	}
-}
-
-// skip compiles a value that is read past.
-func (c *compiler) skip(w *typ, path string) error {
-	if err := c.step(path); err != nil {
-		return err
-	}
-	switch w.kind {
-	case kindNull:
-	case kindBoolean:
-		c.emit(op{code: opSkipBoolean}, path)
-	case kindInt:
-		c.emit(op{code: opSkipInt}, path)
-	case kindLong:
-		c.emit(op{code: opSkipLong}, path)
-	case kindFloat:
-		c.emit(op{code: opSkipFixed, arg: 4}, path)
-	case kindDouble:
-		c.emit(op{code: opSkipFixed, arg: 8}, path)
-	case kindFixed:
-		c.emit(op{code: opSkipFixed, arg: int32(w.size)}, path)
-	case kindString, kindBytes:
-		c.emit(op{code: opSkipBytes}, path)
-	case kindEnum:
-		c.emit(op{code: opSkipEnum, arg: int32(len(w.symbols))}, path)
-	case kindRecord:
-		if c.open[w] {
-			return decode.Misfit(path, "the type "+w.name+" contains itself")
-		}
-		c.open[w] = true
-		defer delete(c.open, w)
-		for i := range w.fields {
-			if err := c.skip(w.fields[i].typ, path+"."+w.fields[i].name); err != nil {
-				return err
-			}
-		}
-	case kindArray:
-		if c.leastBytes(w.items) == 0 {
-			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
-		}
-		return c.loop(path, func() error { return c.skip(w.items, path+"[]") })
-	case kindMap:
-		return c.loop(path, func() error {
-			c.emit(op{code: opSkipBytes}, path+"[].key")
-			return c.skip(w.items, path+"[].value")
-		})
-	case kindUnion:
-		return c.branches(w, path, func(b *typ) error { return c.skip(b, path) })
-	}
-	return nil
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// maxSchemaBytes bounds a schema: one in the header of an object container file is foreign input.
-const maxSchemaBytes = 1 << 20
-
 // kind is the Avro type of a value.
 type kind uint8
 
@@ -195,20 +192,29 @@ func wrapper(items *typ) string {
 }
 
 // parseSchema parses and validates Avro schema JSON.
-func parseSchema(avsc []byte) (*typ, error) {
-	if len(avsc) > maxSchemaBytes {
-		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(avsc), maxSchemaBytes)
+func parseSchema(avsc []byte) (*Schema, error) {
+	if len(avsc) > decode.MaxSchema {
+		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(avsc), decode.MaxSchema)
 	}
 	parsed, err := avro.Parse(string(avsc))
 	if err != nil {
 		return nil, err
 	}
 	g := graph{named: map[string]*typ{}}
-	return g.build(parsed.Root(), "")
+	root, err := g.build(parsed.Root(), "")
+	if err != nil {
+		return nil, err
+	}
+	crc := avro.NewRabin()
+	parsed.Fingerprint(crc)
+	return &Schema{root: root.only(), fingerprint: crc.Sum64(), parts: g.parts}, nil
 }
 
 // graph builds types, resolving references to named ones.
-type graph struct{ named map[string]*typ }
+type graph struct {
+	named map[string]*typ
+	parts int // types and references to them
+}
 
 var kindsByName = map[string]kind{
 	"null": kindNull, "boolean": kindBoolean, "int": kindInt, "long": kindLong, "float": kindFloat, "double": kindDouble,
@@ -217,6 +223,7 @@ var kindsByName = map[string]kind{
 }
 
 func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
+	g.parts++
 	k, ok := kindsByName[n.Type]
 	if !ok {
 		if t := g.named[namespace+"."+n.Type]; t != nil {

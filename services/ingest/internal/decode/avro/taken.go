@@ -28,7 +28,7 @@ func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string)
 		}
 		t.id, t.hasID = src[next:next+n], true
 	case opTakeIDEnum:
-		text, _, reason := readSymbol(prog.enums[in.arg], src, p)
+		text, _, reason := readSymbol(&prog.enums[in.arg], src, p)
 		if reason != "" {
 			return ""
 		}

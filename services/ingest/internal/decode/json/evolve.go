@@ -14,8 +14,8 @@ type Schema struct{ root *typ }
 // Parse parses a schema; payload is the name of the payload's column, for errors. references are the documents that a JSON Schema refers to,
 // directly or not.
 func Parse(schema []byte, language Language, payload string, references ...Reference) (*Schema, error) {
-	if len(schema) > maxSchemaBytes {
-		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
+	if len(schema) > decode.MaxSchema {
+		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), decode.MaxSchema)
 	}
 	t, err := readers[language](schema, payload, references)
 	if err != nil {

@@ -184,6 +184,9 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 	}
 	for index := 0; ; index++ {
 		d.room(p, o)
+		if o-d.from > decode.MaxRow {
+			return d.fail(p, decode.RowReason), o
+		}
 		if jsonscan.Peek(src, p) == 'n' && s.kind != kindItem {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o

@@ -62,8 +62,8 @@ type Plan struct {
 // where about several: a payload that is no object, contains itself,
 // nests arrays, has nullable items, a union that JSON does not tell apart, or a field that BigQuery has no column for.
 func Compile(schema []byte, language Language, s Settings, o decode.Options) (*Plan, error) {
-	if len(schema) > maxSchemaBytes {
-		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
+	if len(schema) > decode.MaxSchema {
+		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), decode.MaxSchema)
 	}
 	t, err := readers[language](schema, o.Payload, nil)
 	if err != nil {
@@ -103,9 +103,6 @@ func compileTypes(t *typ, s Settings, o decode.Options) (_ *Plan, err error) {
 	return p, nil
 }
 
-// maxSchemaBytes bounds a schema.
-const maxSchemaBytes = 1 << 20
-
 // NewDecoder returns a decoder with no state but its memory.
 func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
 
@@ -131,6 +128,7 @@ type Decoder struct {
 
 	// src is the payload, out the output with its capacity as length.
 	src, out []byte
+	from     int // where the row starts in out
 	// seen is a stack of bit sets, one for each object being read: the fields met.
 	seen []uint64
 	used int
@@ -151,7 +149,7 @@ type Decoder struct {
 // Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
 // the error is a *decode.Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
-	d.src, d.out = payload, dst[:cap(dst)]
+	d.src, d.out, d.from = payload, dst[:cap(dst)], len(dst)
 	d.used = 0
 	d.extra.reset()
 	d.keys.drop(0)
@@ -159,7 +157,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	p, o := d.payload(len(dst))
 	out := d.out
 	d.src, d.out = nil, nil
-	d.scratch, d.extra.text, d.keys.slots = trim(d.scratch), trim(d.extra.text), trim(d.keys.slots)
+	d.scratch, d.extra.text, d.keys.slots = decode.Trim(d.scratch), decode.Trim(d.extra.text), decode.Trim(d.keys.slots)
 	if p < 0 {
 		return dst, d.fault.take(&d.plan.options)
 	}

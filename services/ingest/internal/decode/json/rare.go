@@ -188,6 +188,9 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 	outermost := known.from
 	for {
 		d.room(p, o)
+		if o-d.from > decode.MaxRow {
+			return d.fail(p, decode.RowReason), o
+		}
 		start, at := d.begin(s, o), p
 		d.out[start] = 1<<3 | 2
 		k := start + 1

@@ -31,7 +31,7 @@ func TestReferences(t *testing.T) {
 		"around in a circle":         {`{"properties":{"a":{"$ref":"a"}}}`, []Reference{{"a", `{"properties":{"b":{"$ref":"b"}}}`}, {"b", `{"properties":{"a":{"$ref":"a"}}}`}}, `!"a" contains itself`},
 		"the root as its own part":   {`{"$id":"bill","properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}}, `!"bill" contains itself`},
 		"a document that is no JSON": {`{"properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{`}}, `!schema m, which the schema refers to: `},
-		"too long":                   {`{}`, []Reference{{"m", strings.Repeat(" ", maxSchemaBytes)}}, `!schema: it and what it refers to have `},
+		"too long":                   {`{}`, []Reference{{"m", strings.Repeat(" ", decode.MaxSchema)}}, `!schema: it and what it refers to have `},
 	} {
 		s, err := Parse([]byte(c.schema), JSONSchema, "payload", c.references...)
 		got := ""

@@ -19,6 +19,7 @@ type machine struct {
 
 	src, out []byte
 	run      int
+	from     int // where the row starts in out
 	frames   []frame
 	depth    int // messages being read, the payload itself not counted
 	opened   int // of those, how many are being written anew; always the outer ones
@@ -50,7 +51,7 @@ const (
 
 // decode walks one payload and appends the row's payload message to dst. Where twice is set afterwards the row is not to be used.
 func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
-	m.src, m.out, m.run = payload, dst, 0
+	m.src, m.out, m.run, m.from = payload, dst, 0, len(dst)
 	m.depth, m.opened, m.top, m.twice = 0, 0, 0, false
 	m.taken.reset()
 	ok := m.walk(n, 0, len(payload))
@@ -59,8 +60,12 @@ func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 		out = append(out, payload[m.run:]...)
 	}
 	m.src, m.out = nil, nil
+	m.json.text, m.json.keys = decode.Trim(m.json.text), decode.Trim(m.json.keys)
 	return out, ok
 }
+
+// overfull reports whether the row is longer than any can be: what the payload leaves out has a value there, and a number may be a name.
+func (m *machine) overfull() bool { return len(m.out)-m.from > decode.MaxRow }
 
 // fail records a fault.
 func (m *machine) fail(at int, reason string) bool {
@@ -80,7 +85,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 		at := p
 		tag := uint64(src[p])
 		if p++; tag >= 0x80 {
-			if tag, p = varint(src, at); p < 0 {
+			if tag, p = varint(src, at); p < 0 || p-at > maxHead {
 				return m.fail(at, varintFault(p))
 			}
 		}
@@ -195,6 +200,9 @@ func (m *machine) walk(n *node, p, end int) bool {
 		}
 		if missing := n.fill[w] &^ have; missing != 0 {
 			m.edit(end)
+			if m.overfull() {
+				return m.fail(begin, decode.RowReason)
+			}
 			for ; missing != 0; missing &= missing - 1 {
 				m.out = append(m.out, n.values[w*64+bits.TrailingZeros64(missing)]...)
 			}
@@ -280,16 +288,25 @@ func skipVarint(src []byte, p int) int {
 	return p
 }
 
+// maxHead bounds the bytes of a tag or a length. No encoder writes more, and protobuf's parser for C++ takes no more (parse_context.h, ReadTag and
+// ReadSize): such a payload has no place in a row, which others are to read.
+const maxHead = 5
+
 const (
-	noEnd   = decode.VarintEnds
-	tooLong = decode.VarintTooLong
+	noEnd    = decode.VarintEnds
+	tooLong  = decode.VarintTooLong
+	overlong = -3
 )
 
-func varintFault(p int) string {
-	if p == tooLong {
+// varintFault says why there is no varint, where next is negative, or no tag or length.
+func varintFault(next int) string {
+	switch next {
+	case tooLong:
 		return varintReason
+	case noEnd:
+		return endReason
 	}
-	return endReason
+	return "a tag or a length takes more than five bytes"
 }
 
 // length reads a length and checks it against what is left; body is negative if there is none.
@@ -301,9 +318,12 @@ func length(src []byte, p int) (n, body int) {
 		}
 		return 0, noEnd
 	}
-	v, p := varint(src, p)
-	if p >= 0 && v > uint64(len(src)-p) {
+	v, body := varint(src, p)
+	switch {
+	case body-p > maxHead:
+		return 0, overlong
+	case body >= 0 && v > uint64(len(src)-body):
 		return 0, noEnd
 	}
-	return int(v), p
+	return int(v), body
 }
