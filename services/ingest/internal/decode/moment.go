@@ -44,53 +44,72 @@ const (
 // fraction beyond microseconds are cut off. It is the one reader of such texts, of all formats: whoever calls it says which parts have to be
 // there. The reason is empty for a moment.
 func ReadMoment(text []byte) (m Moment, reason string) {
+	reason = m.Read(text)
+	return m, reason
+}
+
+// Read is ReadMoment into a zero moment.
+func (m *Moment) Read(text []byte) (reason string) {
 	rest, reason := m.date(text)
 	if reason != "" {
-		return m, reason
+		return reason
 	}
 	if len(rest) > 1 && (rest[0]|0x20 == 't' || rest[0] == ' ') && rest[1]-'0' <= 9 {
 		var full bool
 		if m.Clock, rest, full, m.HasClock = ReadClock(rest[1:]); !m.HasClock {
-			return m, MalformedReason
+			return MalformedReason
 		}
 		m.Full = m.Full && full
 	}
-	if len(rest) > 0 && !m.zone(rest) {
-		return m, MalformedReason
+	if len(rest) == 1 && rest[0]|0x20 == 'z' {
+		m.HasZone = true
+	} else if len(rest) > 0 && !m.zone(rest) {
+		return MalformedReason
 	}
-	return m, ""
+	return ""
 }
 
 // date reads a date and returns what follows.
 func (m *Moment) date(text []byte) (rest []byte, reason string) {
-	var year, month, day int64
-	if m.Full = len(text) >= 10 && text[4] == '-' && text[7] == '-'; m.Full {
-		century, low := two(text), two(text[2:])
-		year, month, day, rest = 100*century+low, two(text[5:]), two(text[8:]), text[10:]
-		m.Full = century <= 99 && low <= 99 && month <= 99 && day <= 99
-	}
-	if !m.Full {
-		var ok bool
-		if year, rest, _ = parseNumber(text, 4); len(text)-len(rest) != 4 {
-			return text, MalformedReason
-		}
-		for _, part := range [...]*int64{&month, &day} {
-			if rest, ok = skip(rest, '-'); !ok {
-				return text, MalformedReason
-			}
-			if *part, rest, ok = parseNumber(rest, 2); !ok {
-				return text, MalformedReason
-			}
+	if len(text) >= 10 && text[4] == '-' && text[7] == '-' {
+		century, low, month, day := two(text), two(text[2:]), two(text[5:]), two(text[8:])
+		if m.Full = century|low|month|day <= 127; m.Full {
+			return text[10:], m.day(100*century+low, month, day)
 		}
 	}
+	year, rest, _ := parseNumber(text, 4)
+	if len(text)-len(rest) != 4 {
+		return text, MalformedReason
+	}
+	month, rest, ok := parsePart(rest, '-')
+	if !ok {
+		return text, MalformedReason
+	}
+	day, rest, ok := parsePart(rest, '-')
+	if !ok {
+		return text, MalformedReason
+	}
+	return rest, m.day(year, month, day)
+}
+
+// parsePart reads a separator and one or two digits.
+func parsePart(text []byte, separator byte) (v int64, rest []byte, ok bool) {
+	if rest, ok = skip(text, separator); !ok {
+		return 0, text, false
+	}
+	return parseNumber(rest, 2)
+}
+
+// day sets the date.
+func (m *Moment) day(year, month, day int64) (reason string) {
 	switch {
 	case year == 0:
-		return text, TimestampReason
+		return TimestampReason
 	case month < 1 || month > 12 || day < 1 || day > daysIn(year, month):
-		return text, NoDayReason
+		return NoDayReason
 	}
 	m.Days = daysFrom(year, month, day)
-	return rest, ""
+	return ""
 }
 
 // two is the number of two digits, out of any range if they are none.
@@ -126,19 +145,16 @@ func ReadClock(text []byte) (micros int64, rest []byte, full, ok bool) {
 	var hour, minute, second int64
 	if full = len(text) >= 8 && text[2] == ':' && text[5] == ':'; full {
 		hour, minute, second, rest = two(text), two(text[3:]), two(text[6:]), text[8:]
-		full = hour <= 99 && minute <= 99 && second <= 99
+		full = hour|minute|second <= 127
 	}
 	if !full {
-		rest = text
-		for i, part := range [...]*int64{&hour, &minute, &second} {
-			if i > 0 {
-				if rest, ok = skip(rest, ':'); !ok {
-					return 0, text, false, false
-				}
+		if hour, rest, ok = parseNumber(text, 2); ok {
+			if minute, rest, ok = parsePart(rest, ':'); ok {
+				second, rest, ok = parsePart(rest, ':')
 			}
-			if *part, rest, ok = parseNumber(rest, 2); !ok {
-				return 0, text, false, false
-			}
+		}
+		if !ok {
+			return 0, text, false, false
 		}
 	}
 	if hour > 23 || minute > 59 || second > 59 {
@@ -162,9 +178,6 @@ func ReadClock(text []byte) (micros int64, rest []byte, full, ok bool) {
 // zone reads a zone, which is all of text.
 func (m *Moment) zone(text []byte) bool {
 	m.HasZone = true
-	if len(text) == 1 && text[0]|0x20 == 'z' {
-		return true
-	}
 	if len(text) > 1 && text[0] == ' ' {
 		text = text[1:]
 		m.Full = false

@@ -57,8 +57,8 @@ const (
 
 // instant reads a timestamp. Lenient takes a number in the string, and one without zone for UTC.
 func (d *Decoder) instant(text []byte, s *step) (micros int64, reason string) {
-	m, reason := decode.ReadMoment(text)
-	if reason != "" {
+	var m decode.Moment
+	if reason = m.Read(text); reason != "" {
 		if v, q, ok := short(text, 0); ok && q == len(text) && d.lenient && s.numbers {
 			if micros, ok = decode.ToMicros(v, s.unit); !ok {
 				return 0, decode.TimestampReason
