@@ -69,7 +69,7 @@ func parseJSON(s *registry.Schema, c *Config) (schema, error) {
 	for i, r := range s.References {
 		references[i] = json.Reference(r)
 	}
-	parsed, err := json.Parse([]byte(s.Text), language, c.Payload, references...)
+	parsed, err := json.Parse([]byte(s.Text), language, references...)
 	return jsonSchema{parsed, c.jsonSettings()}, err
 }
 

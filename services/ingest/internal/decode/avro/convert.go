@@ -4,9 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -29,15 +26,6 @@ func columnOp(w, r *typ) (code opcode, ok bool) {
 func (c *compiler) column(column *decode.Column) int32 {
 	c.columns = append(c.columns, *column)
 	return int32(len(c.columns) - 1)
-}
-
-// bounds compiles the check of a RANGE, within its message.
-func (c *compiler) bounds(r *typ, path *decode.Path) {
-	number := func(name string) protowire.Number {
-		return protowire.Number(slices.IndexFunc(r.fields, func(f field) bool { return f.name == name }) + 1)
-	}
-	c.ranges = append(c.ranges, decode.RangeBounds{Start: number("start"), End: number("end")})
-	c.emit(op{code: opRange, arg: int32(len(c.ranges) - 1)}, path)
 }
 
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more than a few lines.

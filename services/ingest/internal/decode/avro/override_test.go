@@ -229,7 +229,7 @@ func TestMisplacedColumns(t *testing.T) {
 		{"s.x", decode.Column{Type: decode.JSON}, "no x in a string"},
 		{"n", decode.Column{Type: decode.JSON}, "does not become JSON"},
 		{"d", decode.Column{Type: decode.Numeric}, "of type double"},
-		{"at", decode.Column{Type: decode.DateTime}, "of type timestamp-millis"},
+		{"at", decode.Column{Type: decode.DateTime}, "of type long (timestamp-millis)"},
 		{"m", decode.Column{Type: decode.JSON}, ".value behind it"},
 		{"m.key", decode.Column{Type: decode.JSON}, ".value behind it"},
 		{"u", decode.Column{Type: decode.JSON}, "no branch of this name"},

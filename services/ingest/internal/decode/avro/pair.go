@@ -6,11 +6,14 @@ import (
 	"github.com/twmb/avro"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // Schema is a parsed schema, as a schema registry has it. It is immutable.
 type Schema struct {
 	root *typ
+	// grown are the columns where they are more than those of root.
+	grown *shape.Node
 	// fingerprint is the CRC-64-AVRO of the schema's canonical form (Avro specification, "Schema Fingerprints"). A merged schema has none.
 	fingerprint uint64
 	// parts is how many types and references to types it was written with.

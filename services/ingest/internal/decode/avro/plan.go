@@ -15,18 +15,19 @@ package avro
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"fmt"
-	"strings"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // Plan is a compiled schema. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan struct {
+	*shape.Columns
 	options     decode.Options
-	schema      *typ
+	schema      *typ        // of the payloads
+	root        *shape.Node // of the columns
 	program     *program
 	fingerprint uint64
 	// framed: the payloads come behind a schema id, so that none is a file.
@@ -46,15 +47,17 @@ func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 
 // Compile compiles a schema that is its own writer's. Errors are those of the function Compile.
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
-	schema, err := checked(s.root, &o)
+	t := shape.New(s.Shape(false), &o)
+	t.Become = shape.BySource
+	columns, err := t.Compile(&o)
 	if err != nil {
 		return nil, err
 	}
-	program, err := newCompiler(&o).payload(schema, schema)
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{options: o, schema: schema, program: program, fingerprint: s.fingerprint}, nil
+	p := &Plan{Columns: columns, options: o, schema: s.root, root: t.Root, fingerprint: s.fingerprint}
+	c := newCompiler(&p.options)
+	c.lenient = s.grown != nil // by another schema: its own payloads come by resolve
+	p.program, err = c.payload(s.root, p.root)
+	return p, err
 }
 
 // resolve compiles the payloads of another schema. The writer's may be foreign input: it makes at most twice as many instructions as the contract's
@@ -63,84 +66,7 @@ func (p *Plan) resolve(writer *Schema, r Resolution) (*program, error) {
 	c := newCompiler(&p.options)
 	c.origin, c.lenient = r.Origin, r.Lenient
 	c.most = min(maxSteps, 2*len(p.program.ops)+2*writer.parts)
-	return c.payload(writer.root, p.schema)
-}
-
-// checked is the schema with the columns that are asked for, once all of it can be columns, and has what the envelope takes.
-func checked(schema *typ, o *decode.Options) (*typ, error) {
-	var faults decode.Misfits
-	schema, err := withColumns(schema, o, &faults)
-	if err != nil {
-		return nil, err
-	}
-	_, err = describe(schema, o.Payload)
-	if err := faults.Add(err); err != nil || schema.kind != kindRecord {
-		return nil, cmp.Or(err, faults.Err())
-	}
-	for _, check := range []func(*typ, *decode.Options) error{checkID, checkTime} {
-		if err := faults.Add(check(schema, o)); err != nil {
-			return nil, err
-		}
-	}
-	return schema, faults.Err()
-}
-
-// checkID checks the field that is the event's identity.
-func checkID(schema *typ, o *decode.Options) error {
-	if o.EventID != "" {
-		t, err := find(schema, o.EventID)
-		switch {
-		case err != nil:
-			return decode.Misfit(o.Path(o.EventID), "event_id: "+err.Error())
-		case t.kind == kindString, t.kind == kindEnum, t.logical == logicalNone && (t.kind == kindInt || t.kind == kindLong), t.logical == logicalUUID:
-		default:
-			return decode.Misfit(o.Path(o.EventID), "event_id: wants a string, int, long, enum or uuid")
-		}
-	}
-	return nil
-}
-
-// checkTime checks the field that says when the event happened, and settles its unit.
-func checkTime(schema *typ, o *decode.Options) error {
-	if o.EventTime != "" {
-		t, err := find(schema, o.EventTime)
-		switch {
-		case err != nil:
-			return decode.Misfit(o.Path(o.EventTime), "event_time: "+err.Error())
-		case t.asked != nil && t.asked.Type == decode.Timestamp && o.EventTimeUnit != decode.Auto:
-			return decode.Misfit(o.Path(o.EventTime), "event_time: columns says the unit already: leave it out")
-		case t.asked != nil && t.asked.Type == decode.Timestamp:
-			o.EventTimeUnit = t.asked.Unit
-		case t.logical.isTimestamp() && o.EventTimeUnit != decode.Auto:
-			return decode.Misfit(o.Path(o.EventTime), "event_time: the schema says the unit already: leave it out")
-		case t.logical.isTimestamp():
-			o.EventTimeUnit = [...]decode.Unit{decode.Millis, decode.Micros, decode.Nanos}[t.logical-logicalTimestampMillis]
-		case t.logical == logicalNone && (t.kind == kindInt || t.kind == kindLong):
-		default:
-			return decode.Misfit(o.Path(o.EventTime), "event_time: wants an int, a long, a timestamp, or a text whose column is a TIMESTAMP")
-		}
-	}
-	return nil
-}
-
-// find returns the type of the field at a dotted path through records.
-func find(t *typ, path string) (*typ, error) {
-	for name := range strings.SplitSeq(path, ".") {
-		if t.kind != kindRecord {
-			return nil, fmt.Errorf("%s is in a %s, only fields of records can be named", name, t.kind)
-		}
-		at := -1
-		for i := range t.fields {
-			if t.fields[i].name == name {
-				at = i
-			}
-		}
-		if at < 0 {
-			return nil, fmt.Errorf("the schema has no field %s here", name)
-		}
-		t, _ = t.fields[at].typ.column()
-	}
-	return t, nil
+	return c.payload(writer.root, p.root)
 }
 
 // Bytes is about what the plan takes in memory beyond what it shares with the contract's.

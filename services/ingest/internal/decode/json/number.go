@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // number is a JSON number as it is written: the digits without point and leading zeros, as far as they fit, and the power of ten.
@@ -193,7 +194,7 @@ func (d *Decoder) whole(s *step, p, o int) (int, int) {
 			return q, o
 		}
 	}
-	if s.kind == kindInt32 && int64(int32(v)) != v {
+	if s.kind == shape.Int32 && int64(int32(v)) != v {
 		return d.fail(p, "the number is beyond the 32 bits of an int"), o
 	}
 	return q, d.putNumber(s, v, o)
@@ -217,7 +218,7 @@ func (d *Decoder) floating(s *step, p, o int) (int, int) {
 		read++
 	}
 	size := 64
-	if s.kind == kindFloat {
+	if s.kind == shape.Float {
 		size = 32
 	}
 	v, q := d.float(read, size)

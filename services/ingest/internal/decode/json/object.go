@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // object decodes the fields of an object, behind its brace at p, to d.out[o:].
@@ -166,7 +167,7 @@ func (d *Decoder) within(s *step, p, o int) (int, int) {
 	switch {
 	case s.many:
 		return d.items(s, p, o)
-	case s.kind == kindMap:
+	case s.kind == shape.Map:
 		return d.entries(s, p, o)
 	}
 	return d.single(s, p, o)
@@ -187,7 +188,7 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 		if o-d.from > decode.MaxRow {
 			return d.fail(p, decode.RowReason), o
 		}
-		if jsonscan.Peek(src, p) == 'n' && s.kind != kindItem {
+		if jsonscan.Peek(src, p) == 'n' && s.kind != shape.Item {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}
@@ -215,17 +216,17 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 // single decodes one value that is not null.
 func (d *Decoder) single(s *step, p, o int) (int, int) {
 	switch s.kind {
-	case kindString:
+	case shape.String:
 		return d.text(s, p, o)
-	case kindInt64, kindInt32:
+	case shape.Int64, shape.Int32:
 		return d.whole(s, p, o)
-	case kindDouble, kindFloat:
+	case shape.Double, shape.Float:
 		return d.floating(s, p, o)
-	case kindBool:
+	case shape.Bool:
 		return d.boolean(s, p, o)
-	case kindRecord:
+	case shape.Record:
 		return d.message(s, p, o)
-	case kindTimestamp:
+	case shape.Timestamp:
 		return d.timestamp(s, p, o)
 	}
 	return d.rare(s, p, o)

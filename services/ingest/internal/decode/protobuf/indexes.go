@@ -7,9 +7,9 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // maxIndexes bounds the levels of a message within messages.
@@ -94,19 +94,15 @@ func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) 
 	if err := fits(p.message, m, p.options.Payload); err != nil {
 		return nil, err
 	}
-	return &written{plan: p, writer: writer, indexes: indexesOf(m)}, nil
+	return &written{Columns: p.Columns, plan: p, writer: writer, indexes: indexesOf(m)}, nil
 }
 
 // written is a plan behind message indexes.
 type written struct {
+	*shape.Columns
 	plan    *Plan
 	writer  protoreflect.FileDescriptor
 	indexes []int
-}
-
-// AddPayload implements decode.Plan.
-func (w *written) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
-	return w.plan.AddPayload(row, column, number)
 }
 
 // NewDecoder implements decode.Plan.

@@ -14,7 +14,6 @@
 package protobuf
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 
@@ -23,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // Unknown is what becomes of fields that the schema does not have.
@@ -37,6 +37,7 @@ const (
 
 // Plan is a compiled message. It is immutable and safe for concurrent use.
 type Plan struct {
+	*shape.Columns
 	options decode.Options
 	unknown Unknown
 	message protoreflect.MessageDescriptor
@@ -61,22 +62,17 @@ func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Pl
 
 // CompileMessage compiles a message. Errors are those of Compile.
 func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	var faults decode.Misfits
-	_, err := describe(m, o.Payload, overridesOf(&o))
-	for _, err := range []error{err, checkID(m, &o), checkTime(m, &o)} {
-		if err := faults.Add(err); err != nil {
-			return nil, err
-		}
-	}
-	if err := faults.Err(); err != nil {
+	t := shape.New(shapeOf(m), &o)
+	t.Become = become
+	columns, err := t.Compile(&o)
+	if err != nil {
 		return nil, err
 	}
 	c := compiler{options: &o}
-	root, err := c.node(m, o.Payload, 0)
-	if err := cmp.Or(err, c.faults.Err()); err != nil {
-		return nil, err
-	}
-	return &Plan{options: o, unknown: unknown, message: m, root: root, depth: c.depth, words: root.deepest()}, nil
+	root := c.node(t.Root, t.Path, 0)
+	return &Plan{
+		Columns: columns, options: o, unknown: unknown, message: m, root: root, depth: c.depth, words: root.deepest(),
+	}, c.faults.Err()
 }
 
 // NewDecoder returns a decoder with no state but its memory.

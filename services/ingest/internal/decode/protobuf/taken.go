@@ -2,14 +2,11 @@ package protobuf
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
@@ -22,91 +19,15 @@ const (
 	takeTime
 )
 
-func (c *compiler) taking(path string) taking {
+func (c *compiler) taking(path *decode.Path) taking {
 	take := takeNothing
-	if path == c.options.EventIDPath() {
+	if path.Is(c.options.EventIDPath()) {
 		take |= takeID
 	}
-	if path == c.options.EventTimePath() {
+	if path.Is(c.options.EventTimePath()) {
 		take |= takeTime
 	}
 	return take
-}
-
-// checkID checks the field that is the event's identity.
-func checkID(m protoreflect.MessageDescriptor, o *decode.Options) error {
-	if o.EventID != "" {
-		f, err := find(m, o.EventID)
-		if err != nil {
-			return decode.Misfit(o.EventIDPath(), "event_id: "+err.Error())
-		}
-		what := cellOf(f)
-		k := scalarOf(f, what).Kind()
-		if what != cellEnum && (what != cellScalar && what != cellWrapper || k != protoreflect.StringKind && !isWhole(k)) {
-			return decode.Misfit(o.EventIDPath(), "event_id: wants a string, a whole number or an enum")
-		}
-	}
-	return nil
-}
-
-// checkTime checks the field that says when the event happened, and settles its unit.
-func checkTime(m protoreflect.MessageDescriptor, o *decode.Options) error {
-	if o.EventTime == "" {
-		return nil
-	}
-	f, err := find(m, o.EventTime)
-	if err != nil {
-		return decode.Misfit(o.EventTimePath(), "event_time: "+err.Error())
-	}
-	what := cellOf(f)
-	asked := overridesOf(o).at(o.EventTimePath())
-	if asked != nil && asked.Type == decode.Timestamp {
-		if o.EventTimeUnit != decode.Auto {
-			return decode.Misfit(o.EventTimePath(), "event_time: columns says the unit already: leave it out")
-		}
-		o.EventTimeUnit = asked.Unit
-		return nil
-	}
-	stated := what == cellTimestamp || optionOf(f).GetType() == columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP
-	switch {
-	case stated && o.EventTimeUnit != decode.Auto:
-		return decode.Misfit(o.EventTimePath(), "event_time: the schema says the unit already: leave it out")
-	case stated:
-		o.EventTimeUnit = decode.Micros
-	case (what == cellScalar || what == cellWrapper) && isWhole(scalarOf(f, what).Kind()):
-	default:
-		return decode.Misfit(o.EventTimePath(), "event_time: wants a whole number, a google.protobuf.Timestamp, or a text whose column is a TIMESTAMP")
-	}
-	return nil
-}
-
-func isWhole(k protoreflect.Kind) bool {
-	switch k {
-	case protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Sint32Kind, protoreflect.Sint64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind,
-		protoreflect.Fixed32Kind, protoreflect.Fixed64Kind, protoreflect.Sfixed32Kind, protoreflect.Sfixed64Kind:
-		return true
-	}
-	return false
-}
-
-// find returns the field at a dotted path through singular messages.
-func find(m protoreflect.MessageDescriptor, path string) (protoreflect.FieldDescriptor, error) {
-	var f protoreflect.FieldDescriptor
-	for name := range strings.SplitSeq(path, ".") {
-		if f != nil {
-			if cellOf(f) != cellMessage {
-				return nil, fmt.Errorf("%s is in a %s, only fields of messages can be named", name, f.Kind())
-			}
-			m = f.Message()
-		}
-		if f = m.Fields().ByName(protoreflect.Name(name)); f == nil {
-			return nil, fmt.Errorf("the message %s has no field %s", m.FullName(), name)
-		}
-		if f.Cardinality() == protoreflect.Repeated {
-			return nil, fmt.Errorf("%s is repeated, it has no single value", name)
-		}
-	}
-	return f, nil
 }
 
 // taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
