@@ -30,7 +30,7 @@ func (c *compiler) column(column *decode.Column) int32 {
 
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more than a few lines.
 func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
-	text, next := m.taken.scratch[:0], p
+	text, next := m.scratch[:0], p
 	switch in.code {
 	case opRange:
 		return out, o, p, prog.ranges[in.arg].Check(out[m.messages[m.nm-1].start:o])
@@ -96,7 +96,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 	if reason != "" {
 		return out, o, p, reason
 	}
-	m.taken.scratch = text
+	m.scratch = text
 	out, o = putText(out, o, in, len(text))
 	return out, o + copy(out[o:], text), next, ""
 }

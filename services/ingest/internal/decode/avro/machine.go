@@ -22,8 +22,10 @@ type machine struct {
 	guess []uint8
 	last  *program
 
-	tail  tail
-	taken taken
+	tail tail
+	decode.Taken
+	// scratch is where texts are made.
+	scratch []byte
 	// within is the way from a value that is read past to what is wrong in it.
 	within string
 }
@@ -65,7 +67,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 	if m.last != prog {
 		m.prepare(prog)
 	}
-	m.taken.reset()
+	m.Forget()
 	var (
 		ops    = prog.ops
 		out, o = dst[:cap(dst)], len(dst)
@@ -255,7 +257,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			if next < 0 {
 				break // the next instruction says why
 			}
-			if m.taken.micros, m.taken.hasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !m.taken.hasTime {
+			if m.Taken.Micros, m.Taken.HasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !m.Taken.HasTime {
 				return nil, m.fail(prog, pc, at, decode.TimestampReason)
 			}
 			if then := &ops[pc]; then.code == opLong {

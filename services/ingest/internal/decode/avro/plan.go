@@ -81,9 +81,9 @@ func (p *Plan) decoder() *Decoder {
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
-	plan    *Plan
-	machine *machine
-	files   files
+	*machine
+	plan  *Plan
+	files files
 }
 
 // Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old
@@ -157,16 +157,4 @@ func (d *Decoder) single(dst, payload []byte) ([]byte, error) {
 		return dst, e
 	}
 	return row, nil
-}
-
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that
-// payload; ok is false if the contract names no field, or it was null.
-func (d *Decoder) EventID() (id []byte, ok bool) {
-	return d.machine.taken.id, d.machine.taken.hasID
-}
-
-// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's
-// range; ok is false if the contract names no field, or it was null.
-func (d *Decoder) EventTime() (micros int64, ok bool) {
-	return d.machine.taken.micros, d.machine.taken.hasTime
 }

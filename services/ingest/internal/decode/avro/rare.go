@@ -107,11 +107,11 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		} else if len(src)-p < n {
 			return out, o, p, endReason
 		}
-		text, reason := appendDecimal(m.taken.scratch[:0], src[next:next+n], prog.decimals[in.jump])
+		text, reason := appendDecimal(m.scratch[:0], src[next:next+n], prog.decimals[in.jump])
 		if reason != "" {
 			return out, o, p, reason
 		}
-		m.taken.scratch = text
+		m.scratch = text
 		out, o = putText(out, o, in, len(text))
 		return out, o + copy(out[o:], text), next + n, ""
 
@@ -149,7 +149,7 @@ func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, 
 		return out, o, p, varintReason(next)
 	}
 	v := unzigzag(u)
-	text := m.taken.scratch[:0]
+	text := m.scratch[:0]
 	switch in.code {
 	case opDate:
 		if v < decode.MinDays || v > decode.MaxDays {
@@ -179,7 +179,7 @@ func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, 
 		}
 		text = decode.AppendTime(text, v)
 	}
-	m.taken.scratch = text
+	m.scratch = text
 	out, o = putText(out, o, in, len(text))
 	return out, o + copy(out[o:], text), next, ""
 }

@@ -45,14 +45,14 @@ type step struct {
 	tag     uint32
 	guess   int32
 
-	size     int // bytes
-	decimal  decimalType
-	fallback []byte // tag and value of what stands for the missing field
-	object   *object
-	bounds   *decode.RangeBounds
-	value    *step     // values of a map
-	branches *[5]*step // union: by kind of JSON value
-	symbols  *symbols
+	size         int    // bytes
+	whole, scale int    // digits of a decimal
+	fallback     []byte // tag and value of what stands for the missing field
+	object       *object
+	bounds       *decode.RangeBounds
+	value        *step     // values of a map
+	branches     *[5]*step // union: by kind of JSON value
+	symbols      *symbols
 }
 
 type compiler struct {
@@ -102,7 +102,7 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		return s
 	}
 	s := &step{
-		kind: n.Kind, written: n.Asked != nil && n.Asked.Type == decode.String, unit: n.Unit, size: n.Size, decimal: decimalType{n.Precision, n.Scale},
+		kind: n.Kind, written: n.Asked != nil && n.Asked.Type == decode.String, unit: n.Unit, size: n.Size, whole: n.Precision - n.Scale, scale: n.Scale,
 		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
 	}
 	wire := protowire.BytesType

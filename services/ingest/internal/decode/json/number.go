@@ -84,7 +84,8 @@ func (d *Decoder) scan(p int) (n number, q int) {
 		case c == '.':
 			point = true
 		case c|0x20 == 'e':
-			n.exponent += power(src[i+1:])
+			exponent, _ := decode.Exponent(src[i+1:])
+			n.exponent += exponent
 			return n, q
 		case used == maxDigits:
 			n.exact = n.exact && c == '0'
@@ -102,25 +103,6 @@ func (d *Decoder) scan(p int) (n number, q int) {
 		}
 	}
 	return n, q
-}
-
-// power reads an exponent; one that is beyond everything is held at a million.
-func power(text []byte) int {
-	const most = 1_000_000
-	negative, e := false, 0
-	for _, c := range text {
-		switch c {
-		case '+':
-		case '-':
-			negative = true
-		default:
-			e = min(10*e+int(c-'0'), most)
-		}
-	}
-	if negative {
-		return -e
-	}
-	return e
 }
 
 // integer is the value of a whole number, however it is written; ok is false if it is none, or beyond 64 bits.

@@ -65,7 +65,7 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 				return d.in(s.name), o
 			}
 			if s.take != 0 && o > row {
-				if reason := d.taken.from(s, d.out[row+int(s.tagLen):o]); reason != "" {
+				if reason := d.take(s, d.out[row+int(s.tagLen):o]); reason != "" {
 					d.fail(value, reason)
 					return d.in(s.name), o
 				}
@@ -116,7 +116,7 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 			row := o
 			o += copy(d.out[o:], s.fallback)
 			if s.take != 0 {
-				if reason := d.taken.from(s, d.out[row+int(s.tagLen):o]); reason != "" {
+				if reason := d.take(s, d.out[row+int(s.tagLen):o]); reason != "" {
 					d.fail(p, "default: "+reason)
 					return d.in(s.name), o
 				}

@@ -109,7 +109,6 @@ func (p *Plan) decoder() *Decoder {
 	}
 	d.follows = make([]uint16, p.follows)
 	d.extra.keep, d.keys.seed = p.settings.Unknown == Keep, maphash.MakeSeed()
-	d.taken.unit = p.options.EventTimeUnit
 	return d
 }
 
@@ -119,6 +118,7 @@ const slack = 160
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
+	decode.Taken
 	plan    *Plan
 	lenient bool
 
@@ -136,7 +136,6 @@ type Decoder struct {
 	// scratch holds a text without its escapes.
 	scratch []byte
 
-	taken taken
 	extra extra
 	keys  keys
 	fault fault
@@ -149,7 +148,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	d.used = 0
 	d.extra.reset()
 	d.keys.drop(0)
-	d.taken.hasID, d.taken.hasTime = false, false
+	d.Forget()
 	p, o := d.payload(len(dst))
 	out := d.out
 	d.src, d.out = nil, nil
@@ -191,11 +190,3 @@ func (d *Decoder) grow(o, need int) {
 	out := slices.Grow(d.out[:o], need)
 	d.out = out[:cap(out)]
 }
-
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append; ok is false if the
-// contract names no field, or it was null or missing.
-func (d *Decoder) EventID() (id []byte, ok bool) { return d.taken.id, d.taken.hasID }
-
-// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's range; ok is
-// false if the contract names no field, or it was null or missing.
-func (d *Decoder) EventTime() (micros int64, ok bool) { return d.taken.micros, d.taken.hasTime }

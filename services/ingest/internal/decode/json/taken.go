@@ -15,32 +15,24 @@ const (
 	takeTime
 )
 
-// taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
-type taken struct {
-	id      []byte
-	hasID   bool
-	unit    decode.Unit
-	micros  int64
-	hasTime bool
-}
-
-// from takes a value as it stands in the row, behind its tag.
-func (t *taken) from(s *step, value []byte) (reason string) {
+// take takes a value as it stands in the row, behind its tag.
+func (d *Decoder) take(s *step, value []byte) (reason string) {
 	v, n := decode.Varint(value, 0)
 	if s.take&takeID != 0 {
-		t.hasID = true
+		d.HasID = true
 		if s.kind == shape.String || s.kind == shape.Enum {
-			t.id = append(t.id[:0], value[n:]...)
+			d.Text = append(d.Text[:0], value[n:]...)
 		} else {
-			t.id = strconv.AppendInt(t.id[:0], int64(v), 10)
+			d.Text = strconv.AppendInt(d.Text[:0], int64(v), 10)
 		}
+		d.ID = d.Text
 	}
 	if s.take&takeTime != 0 {
-		unit := t.unit
+		unit := d.plan.options.EventTimeUnit
 		if s.kind == shape.Timestamp {
 			unit = decode.Micros
 		}
-		if t.micros, t.hasTime = decode.ToMicros(int64(v), unit); !t.hasTime {
+		if d.Micros, d.HasTime = decode.ToMicros(int64(v), unit); !d.HasTime {
 			return decode.TimestampReason
 		}
 	}

@@ -120,7 +120,7 @@ type indexed struct {
 // Append implements decode.Decoder.
 func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 	o := &d.plan.plan.options
-	d.machine.taken.reset()
+	d.Forget()
 	indexes, rest, err := ReadIndexes(d.indexes[:0], payload)
 	if err != nil {
 		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: err.Error()}

@@ -14,6 +14,7 @@ import (
 // What is read and right as it stands stays in src until the next edit: src[run:at] is what is still to be copied. Messages around an edit
 // change their length, so an edit opens them first; those without one are copied whole, with their length.
 type machine struct {
+	decode.Taken
 	refuse bool
 	unit   decode.Unit
 
@@ -27,7 +28,6 @@ type machine struct {
 	top      int // words of seen in use
 	twice    bool
 	fault    fault
-	taken    taken
 	json     jsonText
 }
 
@@ -53,7 +53,7 @@ const (
 func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 	m.src, m.out, m.run, m.from = payload, dst, 0, len(dst)
 	m.depth, m.opened, m.top, m.twice = 0, 0, 0, false
-	m.taken.reset()
+	m.Forget()
 	ok := m.walk(n, 0, len(payload))
 	out := m.out
 	if ok {
@@ -143,7 +143,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 				return m.fail(at, decode.InvalidUTF8)
 			}
 			if f.take != takeNothing {
-				m.taken.id, m.taken.hasID = src[body:p], size > 0 || !f.implicit
+				m.ID, m.HasID = src[body:p], size > 0 || !f.implicit
 			}
 			continue
 		}

@@ -87,8 +87,8 @@ func (p *Plan) decoder() *Decoder {
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
-	plan    *Plan
-	machine machine
+	machine
+	plan *Plan
 }
 
 // Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
@@ -148,14 +148,4 @@ func (d *Decoder) fault(payload []byte) *decode.Error {
 		field = fmt.Sprintf("%s.%s", field, f.missing)
 	}
 	return &decode.Error{Contract: d.plan.options.Contract, Field: field, Offset: f.at, Reason: f.reason}
-}
-
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that
-// payload; ok is false if the contract names no field, it was absent, or it has no presence and is empty or zero.
-func (d *Decoder) EventID() (id []byte, ok bool) { return d.machine.taken.id, d.machine.taken.hasID }
-
-// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's range; ok
-// is false if the contract names no field, it was absent, or it has no presence and is zero.
-func (d *Decoder) EventTime() (micros int64, ok bool) {
-	return d.machine.taken.micros, d.machine.taken.hasTime
 }

@@ -163,7 +163,7 @@ func (m *machine) well(f *field, at, p, end int) bool {
 		}
 		micros += int64(nanos) / 1000
 		if f.take&takeTime != 0 {
-			m.taken.micros, m.taken.hasTime = micros, true
+			m.Micros, m.HasTime = micros, true
 		}
 		m.edit(at)
 		m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(micros))

@@ -30,17 +30,6 @@ func (c *compiler) taking(path *decode.Path) taking {
 	return take
 }
 
-// taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
-type taken struct {
-	// id aliases the payload, or text.
-	id, text []byte
-	hasID    bool
-	micros   int64
-	hasTime  bool
-}
-
-func (t *taken) reset() { t.id, t.hasID, t.hasTime = nil, false, false }
-
 // take takes the value src[p:end], which has been read and checked. It is false for a time out of BigQuery's range.
 func (m *machine) take(f *field, p, end int) bool {
 	value, inner := m.src[p:end], f
@@ -54,16 +43,16 @@ func (m *machine) take(f *field, p, end int) bool {
 			value = []byte{0, 0, 0, 0, 0, 0, 0, 0} // the zero of every kind
 		}
 	}
-	t := &m.taken
+	t := &m.Taken
 	if inner.kind == protoreflect.StringKind || inner.kind == protoreflect.BytesKind {
 		text, _ := protowire.ConsumeBytes(value)
 		there := len(text) > 0 || !f.implicit
 		if f.take&takeID != 0 {
-			t.id, t.hasID = text, there
+			t.ID, t.HasID = text, there
 		}
 		if f.take&takeTime != 0 && there {
-			t.micros, _ = f.column.Number(text) // it has been read before, and was good
-			t.hasTime = true
+			t.Micros, _ = f.column.Number(text) // it has been read before, and was good
+			t.HasTime = true
 		}
 		return true
 	}
@@ -78,27 +67,27 @@ func (m *machine) takeNumber(f *field, v uint64) bool {
 }
 
 func (m *machine) takeWhole(f *field, v int64, unsigned bool) bool {
-	t := &m.taken
+	t := &m.Taken
 	if f.take&takeID != 0 {
 		switch {
 		case f.op == opEnum:
-			t.text = f.enum.text(t.text[:0], int32(v))
-			t.id = t.text[1:]
-			if len(t.id) > 0x7f {
-				t.id = t.text[2:]
+			t.Text = f.enum.text(t.Text[:0], int32(v))
+			t.ID = t.Text[1:]
+			if len(t.ID) > 0x7f {
+				t.ID = t.Text[2:]
 			}
 		case unsigned:
-			t.text = strconv.AppendUint(t.text[:0], uint64(v), 10)
-			t.id = t.text
+			t.Text = strconv.AppendUint(t.Text[:0], uint64(v), 10)
+			t.ID = t.Text
 		default:
-			t.text = strconv.AppendInt(t.text[:0], v, 10)
-			t.id = t.text
+			t.Text = strconv.AppendInt(t.Text[:0], v, 10)
+			t.ID = t.Text
 		}
-		t.hasID = v != 0 || !f.implicit
+		t.HasID = v != 0 || !f.implicit
 	}
 	if f.take&takeTime != 0 && (v != 0 || !f.implicit) {
-		t.micros, t.hasTime = decode.ToMicros(v, m.unit)
-		return t.hasTime
+		t.Micros, t.HasTime = decode.ToMicros(v, m.unit)
+		return t.HasTime
 	}
 	return true
 }

@@ -17,7 +17,7 @@ type Tree struct {
 	// Become says why a value cannot be the column that is asked for, empty if it can. Whole says that it is asked of arrays, unions and what is
 	// in a RECORD around an item too.
 	Become func(n *Node, c *decode.Column) (reason string)
-	Whole func(n *Node, c *decode.Column) bool
+	Whole  func(n *Node, c *decode.Column) bool
 	// AsRow: the envelope takes values as they stand in the row, and not as they stand in the payload.
 	AsRow bool
 
