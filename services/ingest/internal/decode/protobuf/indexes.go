@@ -91,10 +91,12 @@ func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) 
 	if m == nil {
 		return nil, decode.Misfit(p.options.Payload, fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
 	}
-	if err := fits(p.message, m, p.options.Payload); err != nil {
+	if err := fits(p.record, m, decode.PathOf(p.options.Payload)); err != nil {
 		return nil, err
 	}
-	return &written{Columns: p.Columns, plan: p, writer: writer, indexes: indexesOf(m)}, nil
+	theirs := *p
+	theirs.message = m
+	return &written{Columns: p.Columns, plan: &theirs, writer: writer, indexes: indexesOf(m)}, nil
 }
 
 // written is a plan behind message indexes.

@@ -159,13 +159,14 @@ func (n *node) addBit() int32 {
 }
 
 func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
-	fd := n.Source.(protoreflect.FieldDescriptor)
-	f := field{name: n.Name, take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
-	if fd.Cardinality() == protoreflect.Repeated {
-		f.bit = -1
-	}
+	name := n.Name
 	if n.Kind == shape.Array {
 		n = n.Parts[0]
+	}
+	fd := n.Source.(protoreflect.FieldDescriptor)
+	f := field{name: name, take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
+	if fd.Cardinality() == protoreflect.Repeated {
+		f.bit = -1
 	}
 	what := cellOf(fd)
 	f.kind = scalarOf(fd, what).Kind()
@@ -177,7 +178,7 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 		}
 		f.op = scalarCode(fd.Kind(), optionOf(fd).GetType())
 	case cellEnum:
-		f.op, f.enum = opEnum, newSymbols(fd.Enum())
+		f.op, f.enum = opEnum, newSymbols(n.Symbols)
 	case cellTimestamp:
 		f.op = opTimestamp
 	case cellDuration:

@@ -40,7 +40,9 @@ type Plan struct {
 	*shape.Columns
 	options decode.Options
 	unknown Unknown
+	// message is the type of the payloads as their writer has it.
 	message protoreflect.MessageDescriptor
+	record  *shape.Node
 	root    *node
 	depth   int // levels of messages in the payload
 	words   int // words of seen fields that the deepest way needs
@@ -49,20 +51,34 @@ type Plan struct {
 // Compile compiles a message of a FileDescriptorSet, as `buf build -o x.binpb` and `protoc --include_imports -o x.pb` write it. The error is
 // a *decode.SchemaError where it is about one field: a message that contains itself, a group, or what BigQuery has no columns for.
 func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Plan, error) {
+	parsed, err := ParseSet(set, message, o.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return parsed.Compile(unknown, o)
+}
+
+// ParseSet finds a message of a FileDescriptorSet by its full name. payload is the name of the payload's column, for errors.
+func ParseSet(set []byte, message, payload string) (*Schema, error) {
 	files, err := parseSet(set)
 	if err != nil {
 		return nil, err
 	}
-	m, err := findMessage(files, message, o.Payload)
+	m, err := findMessage(files, message, payload)
 	if err != nil {
 		return nil, err
 	}
-	return CompileMessage(m, unknown, o)
+	return &Schema{m, shapeOf(m)}, nil
 }
 
 // CompileMessage compiles a message. Errors are those of Compile.
 func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	t := shape.New(shapeOf(m), &o)
+	return (&Schema{m, shapeOf(m)}).Compile(unknown, o)
+}
+
+// Compile compiles the schema. Errors are those of the function Compile.
+func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
+	t := shape.New(s.root.Clone(), &o)
 	t.Become = become
 	columns, err := t.Compile(&o)
 	if err != nil {
@@ -71,7 +87,7 @@ func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.
 	c := compiler{options: &o}
 	root := c.node(t.Root, t.Path, 0)
 	return &Plan{
-		Columns: columns, options: o, unknown: unknown, message: m, root: root, depth: c.depth, words: root.deepest(),
+		Columns: columns, options: o, unknown: unknown, message: s.message, record: t.Root, root: root, depth: c.depth, words: root.deepest(),
 	}, c.faults.Err()
 }
 

@@ -89,7 +89,7 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 	case cellMessage:
 		n = u.record(f.Message())
 	case cellEnum:
-		n.Kind = shape.Enum
+		n.Kind, n.Symbols = shape.Enum, symbolsOf(f.Enum())
 	case cellTimestamp:
 		n.Kind, n.Unit = shape.Timestamp, decode.Micros
 	case cellDuration:
@@ -160,4 +160,44 @@ func comment(d protoreflect.Descriptor) string {
 		text = at.TrailingComments
 	}
 	return strings.Join(strings.Fields(text), " ")
+}
+
+// Schema is a message of a parsed schema. It is immutable.
+type Schema struct {
+	message protoreflect.MessageDescriptor
+	root    *shape.Node
+}
+
+// NewSchema finds a message of a file by its full name; without a name it is the file's first one.
+func NewSchema(f protoreflect.FileDescriptor, message string) (*Schema, error) {
+	m, err := Find(f, message)
+	if err != nil {
+		return nil, err
+	}
+	return &Schema{m, shapeOf(m)}, nil
+}
+
+// Name is the message's full name.
+func (s *Schema) Name() string { return string(s.message.FullName()) }
+
+// With returns the schema whose columns are those of both, and what newer has brought. Fields meet by their numbers and keep them. A field that has
+// another type in newer, or a name that is taken, stays as it is in s.
+func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
+	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{Numbered: true, Fit: func(have, want *shape.Node) shape.Fit {
+		h, w := have.Source.(protoreflect.FieldDescriptor), want.Source.(protoreflect.FieldDescriptor)
+		switch {
+		case h.Kind() == w.Kind() && spell(h) == spell(w):
+			return shape.Fits
+		case grows[[2]protoreflect.Kind{h.Kind(), w.Kind()}]:
+			return shape.Widens
+		}
+		return shape.Misfit
+	}})
+	return &Schema{s.message, root}, changes
+}
+
+// grows are the pairs of kinds, the older first, of which the second holds more, with the same bytes and a column of the same type.
+var grows = map[[2]protoreflect.Kind]bool{
+	{protoreflect.Int32Kind, protoreflect.Int64Kind}:   true,
+	{protoreflect.Sint32Kind, protoreflect.Sint64Kind}: true,
 }

@@ -2,6 +2,7 @@ package shape
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -24,6 +25,8 @@ type Rules struct {
 	Fit func(have, want *Node) Fit
 	// Branch is the branch of a union that values become; -1 if none.
 	Branch func(union, want *Node) int
+	// Numbered: fields are the same by their numbers, whatever their names, and keep the numbers that the schemas say.
+	Numbered bool
 	// NewBranch names the branch that a union gains for values that stood by themselves; empty where it gains none.
 	NewBranch func(want *Node) string
 }
@@ -59,7 +62,7 @@ func (g *grower) adopt(w *Node) *Node {
 	n := *w
 	n.Symbols, n.Parts = slices.Clone(w.Symbols), nil
 	known := g.named[w.Named]
-	if known == nil || n.Kind != Record {
+	if known == nil || n.Kind != Record || g.rules.Numbered {
 		known = &Node{}
 	}
 	last := known.Last()
@@ -120,13 +123,17 @@ func (g *grower) into(have, want *Node, path *decode.Path) {
 	case have.Kind == Array && want.Kind == Array:
 		g.into(have.Parts[0], want.Parts[0], path.Items())
 	case have.Kind == Map && want.Kind == Map:
+		if have.Parts[0].Source != nil {
+			g.into(have.Parts[0], want.Parts[0], path.Items())
+		}
 		g.into(have.Parts[1], want.Parts[1], path.Items())
 	case have.Kind == Enum && want.Kind == Enum:
 		g.symbols(have, want, path)
 	default:
 		switch g.fit(want, have) {
 		case Widens:
-			have.Kind, have.From, have.Type, have.Source, have.Symbols, have.Fallback = want.Kind, want.From, want.Type, want.Source, nil, ""
+			have.Kind, have.From, have.Type, have.Source, have.Wire = want.Kind, want.From, want.Type, want.Source, want.Wire
+			have.Symbols, have.Fallback = nil, ""
 			g.widened(path.String())
 		case Misfit:
 			g.conflict(path, have, want)
@@ -146,7 +153,9 @@ func (g *grower) fit(want, have *Node) Fit {
 
 func (g *grower) record(have, want *Node, path *decode.Path) {
 	for _, w := range want.Parts {
-		at := have.Part(w.Name)
+		at := slices.IndexFunc(have.Parts, func(h *Node) bool {
+			return g.rules.Numbered && h.Number == w.Number || !g.rules.Numbered && h.Name == w.Name
+		})
 		if at < 0 {
 			at = slices.IndexFunc(have.Parts, func(h *Node) bool { return slices.Contains(h.Aliases, w.Name) })
 		}
@@ -154,8 +163,17 @@ func (g *grower) record(have, want *Node, path *decode.Path) {
 			g.into(have.Parts[at], w, path.Field(have.Parts[at].Name))
 			continue
 		}
+		at = have.Part(w.Name)
+		if at >= 0 {
+			g.changes.Conflicts = append(g.changes.Conflicts, decode.Conflict{
+				Path: path.Field(w.Name).String(), Have: fmt.Sprint("number ", have.Parts[at].Number), Want: fmt.Sprint("number ", w.Number),
+			})
+			continue
+		}
 		added := g.adopt(w)
-		added.Required, added.Number = false, have.Last()+1
+		if added.Required = false; !g.rules.Numbered {
+			added.Number = have.Last() + 1
+		}
 		have.Parts = append(have.Parts, added)
 		if added.Kind != Null {
 			g.added(path.Field(w.Name))
