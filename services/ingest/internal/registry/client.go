@@ -24,9 +24,12 @@ const Latest = -1
 const (
 	// maxResponse bounds what a registry may answer with: foreign input, read into memory.
 	maxResponse = 16 << 20
-	// maxCached bounds the schemas that are kept, maxReferences those that one schema may refer to.
-	maxCached     = 1000
-	maxReferences = 256
+	// maxCached and maxCachedBytes bound the schemas that are kept, maxReferences those that one schema may refer to, maxSchema the bytes of all of
+	// these.
+	maxCached      = 1000
+	maxCachedBytes = 64 << 20
+	maxReferences  = 256
+	maxSchema      = 1 << 20
 )
 
 // Client asks one registry. Safe for concurrent use; close it at the end.
@@ -41,8 +44,9 @@ type Client struct {
 	flights   flights
 
 	mu sync.Mutex
-	// byID are the schemas and the absences by id; guarded by mu.
-	byID map[int]known
+	// byID are the schemas and the absences by id, bytes the length of their texts; guarded by mu.
+	byID  map[int]known
+	bytes int
 }
 
 // known is what the registry has said: a schema, or that there is none.
@@ -239,6 +243,9 @@ func (c *Client) fetch(ctx context.Context, what string, believe time.Duration, 
 	if err != nil {
 		return nil, err
 	}
+	if size := len(found.Schema.Schema); size > maxSchema {
+		return nil, tooLong(what, size)
+	}
 	schema := &Schema{
 		ID: found.ID, Subject: found.Subject, Version: found.Version, Text: found.Schema.Schema,
 		Format: strings.ToLower(found.Type.String()),
@@ -263,10 +270,18 @@ func (c *Client) refer(ctx context.Context, into *Schema, references []sr.Schema
 		if err != nil {
 			return err
 		}
+		if size := into.bytes() + len(found.Schema.Schema); size > maxSchema {
+			return tooLong(fmt.Sprint("schema id ", into.ID, " with what it refers to"), size)
+		}
 		if err := c.refer(ctx, into, found.References, met); err != nil {
 			return err
 		}
 		into.References = append(into.References, Reference{Name: r.Name, Text: found.Schema.Schema})
 	}
 	return nil
+}
+
+// tooLong is the error of a schema that is foreign input without end.
+func tooLong(what string, size int) error {
+	return fmt.Errorf("%s has %d bytes, more than %d: split it, or give the contract a schema file", what, size, maxSchema)
 }

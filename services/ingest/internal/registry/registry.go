@@ -114,6 +114,18 @@ type Reference struct {
 	Text string
 }
 
+// bytes is the length of all texts.
+func (s *Schema) bytes() int {
+	if s == nil {
+		return 0
+	}
+	size := len(s.Text)
+	for i := range s.References {
+		size += len(s.References[i].Text)
+	}
+	return size
+}
+
 // Texts are the texts of the references.
 func (s *Schema) Texts() []string {
 	texts := make([]string, len(s.References))
