@@ -54,8 +54,8 @@ type call struct {
 	drainBy                 <-chan time.Time
 	deadline                time.Time
 
-	committed, lettered chan error
-	timer               *time.Timer
+	committed, lettered, panicked chan error
+	timer                         *time.Timer
 	armed               time.Time
 }
 
@@ -97,6 +97,7 @@ func (c *call) run(stop context.Context) error {
 	readCtx, stopReading := context.WithCancel(c.ctx)
 	c.stopReading = stopReading
 	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
+	c.panicked = make(chan error, 3) // one a goroutine: none waits to say it
 	c.timer = time.NewTimer(time.Hour)
 	defer func() {
 		c.cancel()
@@ -105,12 +106,22 @@ func (c *call) run(stop context.Context) error {
 		wait.Wait()
 		c.release()
 	}()
-	wait.Go(func() { receive(c.ctx, c.stream, words) })
-	wait.Go(func() { send(c.ctx, c.stream, messages) })
+	guard := func(what string, f func()) {
+		wait.Go(func() {
+			defer func() {
+				if err := caught(what, recover()); err != nil {
+					c.panicked <- err
+				}
+			}()
+			f()
+		})
+	}
+	guard("receive", func() { receive(c.ctx, c.stream, words) })
+	guard("send", func() { send(c.ctx, c.stream, messages) })
 	if c.gone {
 		c.drain("records at the position are gone")
 	} else {
-		wait.Go(func() { c.lane.readRecords(readCtx, c.from, portions) })
+		guard("read", func() { c.lane.readRecords(readCtx, c.from, portions) })
 	}
 
 	stopped := stop.Done()
@@ -145,6 +156,8 @@ func (c *call) run(stop context.Context) error {
 			if err := c.lettersProduced(err); err != nil {
 				return err
 			}
+		case err := <-c.panicked:
+			return err
 		case <-c.timer.C:
 			c.armed = time.Time{}
 		case <-c.drainBy:
@@ -165,7 +178,9 @@ func (c *call) advance() error {
 			c.lane.Partition.CommitLater(p.position, p.checkpoint)
 			c.committed <- nil
 		} else {
-			go func() { c.committed <- c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) }()
+			go func() {
+				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) })
+			}()
 		}
 	}
 	if p, ok := c.ledger.later(); ok {
@@ -176,7 +191,9 @@ func (c *call) advance() error {
 		ctx, abandon := context.WithCancel(c.ctx)
 		c.abandonLetters = abandon
 		letters := c.letters[0].letters
-		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters) }()
+		go func() {
+			c.lettered <- guarded("produce dead letters", func() error { return c.lane.Partition.DeadLetter(ctx, letters) })
+		}()
 	}
 	if c.draining && !c.closing && c.quiet() {
 		// Only now: after the half-close no barrier and no refusal could be answered any more.
@@ -195,17 +212,9 @@ func (c *call) quiet() bool {
 // fill takes records into batches and sends those that are due.
 func (c *call) fill(now time.Time) error {
 	for {
-		for c.next < len(c.part.records) {
-			taken, err := c.builder.take(&c.part.records[c.next], now)
-			if err != nil {
-				return err
-			}
-			if !taken {
-				break
-			}
-			c.next++
+		if err := c.takeRecords(now); err != nil {
+			return err
 		}
-		c.builder.balance()
 		if c.next == len(c.part.records) {
 			c.dropPortion()
 		}
@@ -219,6 +228,19 @@ func (c *call) fill(now time.Time) error {
 		}
 		c.flush()
 	}
+}
+
+// takeRecords takes what fits of the portion, and settles the accounts of that however it ends.
+func (c *call) takeRecords(now time.Time) error {
+	defer c.builder.balance()
+	for c.next < len(c.part.records) {
+		taken, err := c.builder.take(&c.part.records[c.next], now)
+		if err != nil || !taken {
+			return err
+		}
+		c.next++
+	}
+	return nil
 }
 
 // due says whether the batch is to be sent now, and else how long it may wait for more; 0 is for ever.

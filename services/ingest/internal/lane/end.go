@@ -54,7 +54,7 @@ func (c *call) finish() error {
 	return nil
 }
 
-// release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+// release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
 	if c.ledger.inFlight {
 		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group

@@ -94,7 +94,11 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 	case outcomeFatal:
 		l.board.enter(Refused)
 		l.metrics.refuse.Set(1)
-		l.Log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
+		log := l.Log
+		if fatal, ok := errors.AsType[*fatalError](err); ok && fatal.stack != "" {
+			log = log.With("stack", fatal.stack)
+		}
+		log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
 		refused.wait(ctx)
 	case outcomeGone:
 		// The position is reset and committed.
@@ -110,6 +114,11 @@ func (l *Lane) Status() Status { return l.board.snapshot() }
 
 // carry makes one call: it opens, runs, and ends. progress says that something was settled.
 func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
+	defer func() {
+		if p := caught("the lane", recover()); p != nil {
+			err = p
+		}
+	}()
 	c, err := l.open(ctx)
 	if err != nil {
 		return false, err

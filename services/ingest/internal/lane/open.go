@@ -15,7 +15,7 @@ import (
 
 // open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx is the claim;
 // until the lane is open its end simply cancels the call, because nothing is in flight.
-func (l *Lane) open(ctx context.Context) (_ *call, err error) {
+func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	from, err := l.start(ctx)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 		if !release() && err == nil {
 			err = context.Canceled
 		}
-		if err != nil {
+		if err != nil || c == nil { // a panic has neither
 			cancel()
 		}
 	}()
@@ -57,7 +57,7 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 	}
 
 	limits := newLimits(l.Config, opened.GetLimits())
-	c := &call{
+	c = &call{
 		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, gone: gone,
 		from: from.position, sentEnd: from.position,
 		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},

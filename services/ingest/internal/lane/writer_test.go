@@ -48,6 +48,8 @@ type modelWriter struct {
 	latency time.Duration
 	// zombie keeps appending what it has received after its call is broken.
 	zombie bool
+	// deaf: nothing is read after the opening.
+	deaf bool
 	// drain is closed to drain the calls of the moment.
 	drain chan struct{}
 	// barriers counts those raised, adopted the streams taken over.
@@ -90,6 +92,9 @@ func (w *modelWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, l
 				return
 			}
 			c.requests <- r
+			if w.deaf && r.Control.GetDurable() != nil {
+				return
+			}
 		}
 	}()
 	return c.serve()
@@ -117,6 +122,10 @@ func (c *modelCall) serve() error {
 	}
 	if err := c.awaitDurable(0); err != nil {
 		return err
+	}
+	if c.deaf {
+		<-c.stream.Context().Done()
+		return nil
 	}
 	c.mu.Lock()
 	drain := c.drain
