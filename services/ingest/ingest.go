@@ -69,7 +69,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 
 	src := source.New(c.source(), env.Log, env.Registry)
 	lanes := newRoster(&c, writers, env)
-	ready := func() error { return src.Ready() }
+	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -92,6 +92,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
+		watching.Go(func() { lanes.look(watch) })
 		defer watching.Wait()
 		defer done()
 		return src.Run(work, topicsOf(contracts), lanes.carry)

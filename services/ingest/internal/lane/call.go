@@ -30,6 +30,8 @@ type call struct {
 	sequence uint64
 	sentEnd  int64
 	progress bool
+	// first is the Kafka timestamp of the first record not settled, as the board has it.
+	first int64
 
 	// control goes out before batches: answers, which make room for them.
 	control, batches queue
@@ -56,7 +58,7 @@ type call struct {
 
 	committed, lettered, panicked chan error
 	timer                         *time.Timer
-	armed               time.Time
+	armed                         time.Time
 }
 
 // letterJob is dead letters to be produced for a batch: for its bad records before it is sent, or for its refused rows after.
@@ -323,8 +325,6 @@ func (c *call) append(b *batch) {
 }
 
 func (c *call) showWindow(f func(*Status)) {
-	c.lane.metrics.window.Set(float64(c.window.count))
-	c.lane.metrics.windowBytes.Set(float64(c.window.bytes))
 	c.lane.board.update(func(s *Status) {
 		s.WindowBatches, s.WindowBytes = c.window.count, c.window.bytes
 		f(s)
@@ -366,6 +366,10 @@ func (c *call) receivePortion(p portion) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		if c.first < 0 {
+			c.first = c.firstUnsettled()
+			c.lane.board.starts(c.first)
+		}
 		return nil
 	case errors.Is(p.err, errGrown):
 		c.drain("a contract has grown")

@@ -32,6 +32,9 @@ var errGone = errors.New("records at the position are gone")
 // errGrown says that the records read next want contracts that have grown: with the routes of the call they would lose fields.
 var errGrown = errors.New("a contract has grown")
 
+// errAway says that no writer took the lane. Weather then says when to try again.
+var errAway = errors.New("no writer takes the lane")
+
 // errEarlyEnd says that the writer ended the call without Closed.
 var errEarlyEnd = fmt.Errorf("the writer ended the call: %w", io.EOF)
 

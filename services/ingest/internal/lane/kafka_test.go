@@ -86,10 +86,13 @@ type member struct {
 	// commitErr, when set, may fail an awaited commit after its effect.
 	commitErr func() error
 
-	tick    time.Duration
-	mu      sync.Mutex
-	pending *pair
-	busy    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
+	tick time.Duration
+	mu   sync.Mutex
+	// unread: nobody has said where the partition ends. reading and lettersTrouble are what Trouble says.
+	unread                  bool
+	reading, lettersTrouble string
+	pending                 *pair
+	busy                    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
 }
 
 // join starts a new generation.
@@ -197,6 +200,29 @@ func (m *member) Range(context.Context) (int64, int64, error) {
 	m.log.mu.Lock()
 	defer m.log.mu.Unlock()
 	return m.log.oldest, int64(len(m.log.records)), nil
+}
+
+// Behind counts like the source: what is read and holds no record is no backlog.
+func (m *member) Behind(position int64) int64 {
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	m.mu.Lock()
+	unread := m.unread
+	m.mu.Unlock()
+	if unread {
+		return -1
+	}
+	end := int64(len(m.log.records))
+	for end > position && m.log.records[end-1].Value == nil {
+		end--
+	}
+	return max(0, end-position)
+}
+
+func (m *member) Trouble() (reading, letters string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reading, m.lettersTrouble
 }
 
 func (m *member) Read(ctx context.Context, from int64) (Reader, error) {

@@ -27,14 +27,28 @@ type Lane struct {
 	// Budget and Metrics are shared by the lanes of the process.
 	Budget  *Budget
 	Metrics *Metrics
+	// Weather is shared by the lanes that use the same writers.
+	Weather *Weather
 	// Log gets one line a transition.
 	Log *slog.Logger
 
 	board   board
 	metrics laneMetrics
+	// noticed is the cause of the writer's last notice; empty when there is none. Of the goroutine in Run.
+	noticed string
 }
 
-// The back-offs of a lane. A broken call is tried again soon; a refusal needs an operator, and trying costs the writer an opening.
+// waitsForWriter says on the board that no writer serves.
+func (l *Lane) waitsForWriter(what string, since time.Time) {
+	l.board.waitsFor(forWriter, what, since)
+	if what != "" {
+		l.board.enter(Waiting)
+	} else {
+		l.board.enter(Opening)
+	}
+}
+
+// The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again soon; a refusal needs an operator, and trying costs the writer an opening.
 const (
 	brokenMin, brokenMax = 100 * time.Millisecond, 15 * time.Second
 	fatalMin, fatalMax   = 30 * time.Second, 5 * time.Minute
@@ -45,9 +59,11 @@ const (
 func (l *Lane) Run(ctx context.Context) {
 	topic, number := l.Partition.Topic(), l.Partition.Number()
 	l.Log = l.Log.With("topic", topic, "partition", number)
-	l.metrics = l.Metrics.lane(topic, number)
-	l.board.update(func(s *Status) { s.Topic, s.Partition, s.Position = topic, number, -1 })
-	defer l.metrics.forget()
+	l.metrics = l.Metrics.lane(topic)
+	l.board.update(func(s *Status) { s.Topic, s.Partition = topic, number })
+	l.board.moved(-1, -1)
+	l.Metrics.add(l)
+	defer l.Metrics.remove(l)
 	defer l.board.enter(Ended)
 
 	broken := backoff{min: brokenMin, max: brokenMax}
@@ -86,31 +102,31 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 			return
 		}
 		l.board.enter(Waiting)
-		broken.wait(ctx)
+		broken.wait(ctx, l.Weather.back())
 	case outcomeFenced:
 		l.Log.Info("lane is fenced: another member owns the partition")
 		l.board.enter(Fenced)
 		<-ctx.Done()
 	case outcomeFatal:
 		l.board.enter(Refused)
-		l.metrics.refuse.Set(1)
 		log := l.Log
 		if fatal, ok := errors.AsType[*fatalError](err); ok && fatal.stack != "" {
 			log = log.With("stack", fatal.stack)
 		}
 		log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
-		refused.wait(ctx)
+		refused.wait(ctx, nil)
 	case outcomeGone:
 		// The position is reset and committed.
 	default:
 		l.board.enter(Waiting)
+		if errors.Is(err, errAway) {
+			l.Log.Debug("no writer takes the lane; it waits for one", "error", err) // said once for all lanes
+			return
+		}
 		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
-		broken.wait(ctx)
+		broken.wait(ctx, l.Weather.back())
 	}
 }
-
-// Status is a snapshot of the lane. Safe for concurrent use.
-func (l *Lane) Status() Status { return l.board.snapshot() }
 
 // carry makes one call: it opens, runs, and ends. progress says that something was settled.
 func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
@@ -119,6 +135,7 @@ func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
 			err = p
 		}
 	}()
+	defer l.notice(nil)
 	c, err := l.open(ctx)
 	if err != nil {
 		return false, err
@@ -139,12 +156,8 @@ type backoff struct {
 
 func (b *backoff) reset() { b.next = 0 }
 
-func (b *backoff) wait(ctx context.Context) {
+// wait waits, at most until wake is closed or ctx ends.
+func (b *backoff) wait(ctx context.Context, wake <-chan struct{}) {
 	b.next = min(max(2*b.next, b.min), b.max)
-	timer := time.NewTimer(b.next/2 + rand.N(b.next/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	sleep(ctx, wake, b.next/2+rand.N(b.next/2))
 }

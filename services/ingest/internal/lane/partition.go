@@ -38,6 +38,12 @@ type Partition interface {
 	// DeadLetter produces to the dead-letter topic and returns when every letter is acknowledged by all in-sync replicas. It retries
 	// transient faults until ctx ends.
 	DeadLetter(ctx context.Context, letters []DeadLetter) error
+	// Behind is how many offsets lie between a settled position and the end of the partition, as far as anybody has said; -1 while nobody has. Offsets
+	// behind the last record that hold none, such as markers of transactions, do not count once they have been read. It asks nobody and never waits.
+	Behind(position int64) int64
+	// Trouble is why records cannot be read at the moment, and why the dead letters that are to be produced cannot be, the topic and the cause;
+	// empty when they can. It never waits.
+	Trouble() (reading, letters string)
 }
 
 // Reader yields the records of one partition in order.

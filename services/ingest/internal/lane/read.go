@@ -142,7 +142,7 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 }
 
 // waits says on the board what the reader waits for.
-func (l *Lane) waits(what string) { l.board.update(func(s *Status) { s.WaitingFor = what }) }
+func (l *Lane) waits(what string) { l.board.waitsFor(forSchema, what, time.Time{}) }
 
 func hand(ctx context.Context, out chan<- portion, p portion) bool {
 	select {

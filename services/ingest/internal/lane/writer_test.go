@@ -48,6 +48,9 @@ type modelWriter struct {
 	latency time.Duration
 	// zombie keeps appending what it has received after its call is broken.
 	zombie bool
+	// away: it refuses lanes as one that stops does, and counts them.
+	away  bool
+	tries int
 	// deaf: nothing is read after the opening.
 	deaf bool
 	// drain is closed to drain the calls of the moment.
@@ -55,6 +58,12 @@ type modelWriter struct {
 	// barriers counts those raised, adopted the streams taken over.
 	mu                sync.Mutex
 	barriers, adopted int
+}
+
+func (w *modelWriter) setAway(away bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = away
 }
 
 // drainNow asks the calls of the moment to go elsewhere.
@@ -79,6 +88,13 @@ type modelCall struct {
 }
 
 func (w *modelWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]) error {
+	w.mu.Lock()
+	away := w.away
+	w.tries++
+	w.mu.Unlock()
+	if away {
+		return status.Error(codes.Unavailable, "nobody is here")
+	}
 	c := &modelCall{modelWriter: w, stream: stream, requests: make(chan lanewire.Request, 4096)}
 	go func() {
 		defer close(c.requests)

@@ -27,6 +27,8 @@ type letters struct {
 	known    map[string]bool
 	// said limits the log to one line an outage.
 	said bool
+	// troubles are why letters cannot be produced, by the topic of their records.
+	troubles sync.Map
 }
 
 func newLetters(s *Source) *letters {
@@ -78,6 +80,7 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter) error {
 	l.mu.Lock()
 	l.said = false
 	l.mu.Unlock()
+	l.troubles.Delete(batch[0].Record.Topic)
 	return nil
 }
 
@@ -213,10 +216,18 @@ func (l *letters) complain(topic string, err error) {
 	first := !l.said
 	l.said = true
 	l.mu.Unlock()
+	l.troubles.Store(topic, fmt.Sprintf("dead letters cannot be written to %s%s: %v", topic, l.source.config.DeadLetter.Suffix, explain(err)))
 	if first {
 		l.source.log.Error("dead letters cannot be produced, trying again; lanes that have some wait",
 			"topic", topic, "error", explain(err))
 	}
+}
+
+// trouble is why the dead letters of a topic cannot be written, empty when they can.
+func (l *letters) trouble(topic string) string {
+	text, _ := l.troubles.Load(topic)
+	why, _ := text.(string)
+	return why
 }
 
 func (l *letters) close() {

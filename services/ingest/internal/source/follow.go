@@ -144,6 +144,8 @@ func (r *reader) take(b *sarama.FetchResponseBlock, answer *kafkawire.Memory) er
 		return err
 	}
 	r.newest.Store(b.HighWaterMarkOffset)
+	r.heard.Store(time.Now().UnixNano())
+	r.trouble.Store(nil)
 	r.put(c)
 	return r.choose(b.PreferredReadReplica)
 }

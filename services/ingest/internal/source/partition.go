@@ -29,6 +29,8 @@ type claim struct {
 
 	mu   sync.Mutex
 	last *reader
+
+	outlook outlook
 }
 
 var _ lane.Partition = (*claim)(nil)
@@ -116,6 +118,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
+	defer c.produces()()
 	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters))
 }
 

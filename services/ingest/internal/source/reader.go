@@ -52,8 +52,12 @@ type reader struct {
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch.
-	newest atomic.Int64
+	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970. trouble is why fetches fail.
+	newest, heard atomic.Int64
+	trouble       atomic.Pointer[string]
+	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
+	given   int64
+	dropped bool
 	// timer is Next's.
 	timer *time.Timer
 }
@@ -63,7 +67,7 @@ func newReader(tp topicPartition, from int64, c *sarama.Config, budget *prefetch
 		tp: tp, budget: budget, log: log, metrics: m, committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease: c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		done: make(chan struct{}), closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: from, fetch: c.Consumer.Fetch.Default, epoch: -1, replica: -1,
+		offset: from, given: from, fetch: c.Consumer.Fetch.Default, epoch: -1, replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
@@ -123,6 +127,8 @@ func (r *reader) fault(err error) {
 	first := !r.faulty
 	r.faulty = true
 	r.mu.Unlock()
+	text := unreadable(err)
+	r.trouble.Store(&text)
 	if first {
 		r.log.Warn("fetch failed, trying again", "error", err)
 	}
@@ -194,7 +200,7 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 			// Nothing behind it is passed on: Next answers it when what came before is gone.
 			err = fmt.Errorf("read %s/%d: %w", r.tp.topic, r.tp.partition, err)
 			r.metrics.fetchErrors.Inc()
-			r.err, r.count, bytes = cmp.Or(r.err, err), 0, r.bytes
+			r.err, r.count, r.dropped, bytes = cmp.Or(r.err, err), 0, true, r.bytes
 			break
 		}
 		bytes += held - k.bytes()
@@ -203,6 +209,9 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 			*k = stretch{}
 			r.queue = r.queue[1:]
 		}
+	}
+	if len(dst) > first {
+		r.given = dst[len(dst)-1].Offset + 1
 	}
 	if r.count == 0 {
 		r.queue = nil // an idle reader holds nothing
@@ -239,6 +248,7 @@ func (r *reader) Close() {
 		close(r.closing)
 		r.mu.Lock()
 		r.budget.held.Add(-r.bytes)
+		r.dropped = r.dropped || r.count > 0
 		r.queue, r.count, r.bytes = nil, 0, 0
 		if r.err == nil {
 			r.err = errReaderClosed
