@@ -150,8 +150,9 @@ func (e *endless) Read(_ context.Context, from int64) (Reader, error) {
 	e.next = from
 	return e, nil
 }
-func (e *endless) Backlog() int64 { return int64(e.left) }
-func (*endless) Close()           {}
+func (e *endless) Backlog() int64       { return int64(e.left) }
+func (*endless) Ready() <-chan struct{} { return nil }
+func (*endless) Close()                 {}
 func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([]record.Record, error) {
 	if e.left == 0 {
 		<-ctx.Done()

@@ -59,6 +59,14 @@ type call struct {
 	committed, lettered, panicked chan error
 	timer                         *time.Timer
 	armed                         time.Time
+
+	// goroutines are the receiver, and while there is something to do the sender and the reader.
+	goroutines sync.WaitGroup
+	sending    bool
+	senderIdle chan struct{}
+	source     reading
+	// newRecords, while the reader rests, is where its source says that it has some.
+	newRecords <-chan struct{}
 }
 
 // letterJob is dead letters to be produced for a batch: for its bad records before it is sent, or for its refused rows after.
@@ -91,7 +99,6 @@ func (q *queue) pop() any {
 // run owns the call until it ends: nil after Closed is committed. stop is the claim's context; its end drains the call.
 func (c *call) run(stop context.Context) error {
 	var (
-		wait     sync.WaitGroup
 		portions = make(chan portion)
 		words    = make(chan heard)
 		messages = make(chan any)
@@ -99,31 +106,22 @@ func (c *call) run(stop context.Context) error {
 	readCtx, stopReading := context.WithCancel(c.ctx)
 	c.stopReading = stopReading
 	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
-	c.panicked = make(chan error, 3) // one a goroutine: none waits to say it
+	c.panicked, c.senderIdle = make(chan error, 3), make(chan struct{}) // panicked has room for one of each goroutine: none waits to say it
 	c.timer = time.NewTimer(time.Hour)
 	defer func() {
 		c.cancel()
 		stopReading()
 		c.timer.Stop()
-		wait.Wait()
+		c.goroutines.Wait()
 		c.release()
 	}()
-	guard := func(what string, f func()) {
-		wait.Go(func() {
-			defer func() {
-				if err := caught(what, recover()); err != nil {
-					c.panicked <- err
-				}
-			}()
-			f()
-		})
-	}
-	guard("receive", func() { receive(c.ctx, c.stream, words) })
-	guard("send", func() { send(c.ctx, c.stream, messages) })
+	c.start("receive", func() { receive(c.ctx, c.stream, words) })
+	c.source = reading{lane: c.lane, from: c.from, out: portions}
+	read := func() { c.source.run(readCtx) }
 	if c.gone {
 		c.drain("records at the position are gone")
 	} else {
-		guard("read", func() { c.lane.readRecords(readCtx, c.from, portions) })
+		c.start("read", read)
 	}
 
 	stopped := stop.Done()
@@ -132,6 +130,10 @@ func (c *call) run(stop context.Context) error {
 			return err
 		}
 		out, message := c.outgoing(messages)
+		if out != nil && !c.sending {
+			c.sending = true
+			c.start("send", func() { send(c.ctx, c.stream, messages, c.senderIdle) })
+		}
 		select {
 		case <-stopped:
 			stopped = nil
@@ -150,6 +152,11 @@ func (c *call) run(stop context.Context) error {
 			}
 		case out <- message:
 			c.sent()
+		case <-c.senderIdle:
+			c.sending = false
+		case <-c.newRecords:
+			c.newRecords = nil
+			c.start("read", read)
 		case err := <-c.committed:
 			if err := c.barrierCommitted(err); err != nil {
 				return err
@@ -166,6 +173,18 @@ func (c *call) run(stop context.Context) error {
 			return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout, c.window.count)
 		}
 	}
+}
+
+// start runs a goroutine of the call, which run awaits.
+func (c *call) start(what string, f func()) {
+	c.goroutines.Go(func() {
+		defer func() {
+			if err := caught(what, recover()); err != nil {
+				c.panicked <- err
+			}
+		}()
+		f()
+	})
 }
 
 // advance does all that can be done without waiting.
@@ -363,6 +382,9 @@ func (c *call) receivePortion(p portion) error {
 	switch {
 	case p.err == nil && p.starved:
 		c.starved = true
+		return nil
+	case p.err == nil && p.idle:
+		c.newRecords = c.source.reader.Ready()
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog

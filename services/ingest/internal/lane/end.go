@@ -15,6 +15,10 @@ func (c *call) drain(reason string) {
 	}
 	c.draining = true
 	c.stopReading()
+	if c.newRecords != nil {
+		c.newRecords = nil
+		c.source.close()
+	}
 	c.dropRecords()
 	c.abandonHeld()
 	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
@@ -68,6 +72,7 @@ func (c *call) release() {
 			a.Free()
 		}
 	}
+	c.source.close()
 	c.dropRecords()
 	for c.window.count > 0 {
 		c.let(c.window.pop())

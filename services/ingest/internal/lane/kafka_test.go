@@ -91,8 +91,10 @@ type member struct {
 	// unread: nobody has said where the partition ends. reading and lettersTrouble are what Trouble says.
 	unread                  bool
 	reading, lettersTrouble string
-	pending                 *pair
-	busy                    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
+	// readers are those not closed.
+	readers int
+	pending *pair
+	busy    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
 }
 
 // join starts a new generation.
@@ -234,6 +236,9 @@ func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
 	if from < m.log.oldest || from > int64(len(m.log.records)) {
 		return nil, ErrOffsetGone
 	}
+	m.mu.Lock()
+	m.readers++
+	m.mu.Unlock()
 	return &logReader{member: m, next: from}, nil
 }
 
@@ -297,9 +302,20 @@ func (r *logReader) Next(ctx context.Context, dst []record.Record, deadline time
 		select {
 		case <-ctx.Done():
 			return dst, ctx.Err()
+		case <-time.After(time.Until(deadline)):
+			return dst, nil
 		case <-grown:
 		}
 	}
+}
+
+func (r *logReader) Ready() <-chan struct{} {
+	r.member.log.mu.Lock()
+	defer r.member.log.mu.Unlock()
+	if r.next < int64(len(r.member.log.records)) || r.next < r.member.log.oldest {
+		return ready(true)
+	}
+	return r.member.log.grown
 }
 
 // fetched appends records as they come of a fetch: in memory that is used again once they are let go.
@@ -335,4 +351,9 @@ func fetched(dst, records []record.Record) ([]record.Record, error) {
 }
 
 func (r *logReader) Backlog() int64 { return r.member.log.end() - r.next }
-func (r *logReader) Close()         {}
+
+func (r *logReader) Close() {
+	r.member.mu.Lock()
+	defer r.member.mu.Unlock()
+	r.member.readers--
+}

@@ -52,6 +52,9 @@ type Reader interface {
 	// and returns dst unchanged when none came. Records are the caller's to keep: their memory is used
 	// again once record.Places has let go of all that lie in it, and only then.
 	Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error)
+	// Ready receives when Next may have something: after a Next that returned nothing it does so for all that comes later, and it may do so for nothing.
+	// Not while a Next is under way.
+	Ready() <-chan struct{}
 	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch; what is not fetched yet counts by offsets.
 	Backlog() int64
 	// Close stops reading and frees what was prefetched.

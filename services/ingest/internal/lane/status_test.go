@@ -126,7 +126,10 @@ func TestStatusWhileDeadLettersWait(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.log.produce("a", "bad")
 		w.produceRows("a", 3)
-		p := w.start(func(p *process) { p.member.slow = time.Minute; p.member.lettersTrouble = "dead letters cannot be written to orders.dead-letter: no" })
+		p := w.start(func(p *process) {
+			p.member.slow = time.Minute
+			p.member.lettersTrouble = "dead letters cannot be written to orders.dead-letter: no"
+		})
 		time.Sleep(time.Second)
 		if s := p.lane.Status(); s.State != Opening { // its first commit takes a minute
 			t.Fatalf("status %+v", s)

@@ -235,6 +235,9 @@ func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
 	return dst, nil
 }
 
+// Ready implements lane.Reader.
+func (r *reader) Ready() <-chan struct{} { return r.ready }
+
 // Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do not count.
 func (r *reader) Backlog() int64 {
 	r.mu.Lock()
