@@ -56,7 +56,7 @@ func (c *Config) doubts() (found []findings.Finding) {
 			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear", Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
-	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size()); tooLarge {
+	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size(), 0); tooLarge {
 		found = append(found, findings.Finding{
 			What: "memory.budget", State: findings.Warn,
 			Detail: fmt.Sprintf("the process takes about %d MiB with it, and the container has %d", need>>20, limit>>20),

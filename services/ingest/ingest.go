@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -36,6 +37,8 @@ type Env struct {
 	Registry *prometheus.Registry
 	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
 	GRPC, Admin net.Listener
+	// Lanes is kept at how many lanes there are; nil when nobody wants to know.
+	Lanes *atomic.Int64
 }
 
 // Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics and writers that are

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -31,6 +32,9 @@ type roster struct {
 	unknowns  *contract.Unknowns
 	log       *slog.Logger
 
+	// live is kept at the number of lanes.
+	live *atomic.Int64
+
 	mu    sync.Mutex
 	lanes map[*lane.Lane]struct{}
 }
@@ -41,7 +45,7 @@ func newRoster(c *Config, writers grpc.ClientConnInterface, env Env) *roster {
 		group: c.Kafka.Group, config: c.lane(), writers: writers, log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
-		lanes:   make(map[*lane.Lane]struct{}),
+		lanes:   make(map[*lane.Lane]struct{}), live: cmp.Or(env.Lanes, new(atomic.Int64)),
 	}
 }
 
@@ -55,6 +59,8 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}
 	r.mu.Unlock()
+	r.live.Add(1)
+	defer r.live.Add(-1)
 	defer func() {
 		r.mu.Lock()
 		delete(r.lanes, l)
@@ -88,24 +94,31 @@ func (r *roster) list() []*lane.Lane {
 	return slices.Collect(maps.Keys(r.lanes))
 }
 
+// stuck counts the lanes by what keeps them from work; none when one of them works, which the first lane tells as a rule.
+func (r *roster) stuck() (reasons map[string]int, lanes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reasons = map[string]int{}
+	for l := range r.lanes {
+		why := l.Stuck()
+		if why == "" {
+			return nil, 0
+		}
+		reasons[why]++
+	}
+	return reasons, len(r.lanes)
+}
+
 // mostReasons is how many different reasons ready lists.
 const mostReasons = 5
 
 // ready says why no partition moves: every lane is refused or stuck. It is nil while one works, or there is none.
 func (r *roster) ready() error {
-	lanes := r.list()
-	reasons := map[string]int{}
-	for _, l := range lanes {
-		why := l.Stuck()
-		if why == "" {
-			return nil
-		}
-		reasons[why]++
-	}
-	if len(lanes) == 0 {
+	reasons, lanes := r.stuck()
+	if lanes == 0 {
 		return nil
 	}
-	errs := []error{fmt.Errorf("none of the %d partitions of this member moves", len(lanes))}
+	errs := []error{fmt.Errorf("none of the %d partitions of this member moves", lanes)}
 	for i, why := range slices.Sorted(maps.Keys(reasons)) {
 		if i == mostReasons {
 			errs = append(errs, fmt.Errorf("and %d other reasons, see /lanes", len(reasons)-i))

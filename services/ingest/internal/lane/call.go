@@ -52,10 +52,14 @@ type call struct {
 
 	// draining: nothing more is read or batched. closing: the half-close is queued or sent. gone: why we drain is a lost offset.
 	draining, closing, gone bool
+	readCtx                 context.Context
 	stopReading             context.CancelFunc
 	drainBy                 <-chan time.Time
 	deadline                time.Time
 
+	words                         chan heard
+	messages                      chan any
+	portions                      chan portion
 	committed, lettered, panicked chan error
 	timer                         *time.Timer
 	armed                         time.Time
@@ -94,97 +98,6 @@ func (q *queue) pop() any {
 		q.items, q.head = q.items[:0], 0
 	}
 	return m
-}
-
-// run owns the call until it ends: nil after Closed is committed. stop is the claim's context; its end drains the call.
-func (c *call) run(stop context.Context) error {
-	var (
-		portions = make(chan portion)
-		words    = make(chan heard)
-		messages = make(chan any)
-	)
-	readCtx, stopReading := context.WithCancel(c.ctx)
-	c.stopReading = stopReading
-	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
-	c.panicked, c.senderIdle = make(chan error, 3), make(chan struct{}) // panicked has room for one of each goroutine: none waits to say it
-	c.timer = time.NewTimer(time.Hour)
-	defer func() {
-		c.cancel()
-		stopReading()
-		c.timer.Stop()
-		c.goroutines.Wait()
-		c.release()
-	}()
-	c.start("receive", func() { receive(c.ctx, c.stream, words) })
-	c.source = reading{lane: c.lane, from: c.from, out: portions}
-	read := func() { c.source.run(readCtx) }
-	if c.gone {
-		c.drain("records at the position are gone")
-	} else {
-		c.start("read", read)
-	}
-
-	stopped := stop.Done()
-	for {
-		if err := c.advance(); err != nil {
-			return err
-		}
-		out, message := c.outgoing(messages)
-		if out != nil && !c.sending {
-			c.sending = true
-			c.start("send", func() { send(c.ctx, c.stream, messages, c.senderIdle) })
-		}
-		select {
-		case <-stopped:
-			stopped = nil
-			c.drain("the claim ends")
-		case word := <-words:
-			closed, err := c.hear(word)
-			if err != nil {
-				return err
-			}
-			if closed {
-				return c.finish()
-			}
-		case part := <-c.incoming(portions):
-			if err := c.receivePortion(part); err != nil {
-				return err
-			}
-		case out <- message:
-			c.sent()
-		case <-c.senderIdle:
-			c.sending = false
-		case <-c.newRecords:
-			c.newRecords = nil
-			c.start("read", read)
-		case err := <-c.committed:
-			if err := c.barrierCommitted(err); err != nil {
-				return err
-			}
-		case err := <-c.lettered:
-			if err := c.lettersProduced(err); err != nil {
-				return err
-			}
-		case err := <-c.panicked:
-			return err
-		case <-c.timer.C:
-			c.armed = time.Time{}
-		case <-c.drainBy:
-			return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout, c.window.count)
-		}
-	}
-}
-
-// start runs a goroutine of the call, which run awaits.
-func (c *call) start(what string, f func()) {
-	c.goroutines.Go(func() {
-		defer func() {
-			if err := caught(what, recover()); err != nil {
-				c.panicked <- err
-			}
-		}()
-		f()
-	})
 }
 
 // advance does all that can be done without waiting.
@@ -351,20 +264,20 @@ func (c *call) showWindow(f func(*Status)) {
 }
 
 // incoming is where the next portion comes from: nowhere while there is no use for one.
-func (c *call) incoming(portions <-chan portion) <-chan portion {
+func (c *call) incoming() <-chan portion {
 	if c.draining || len(c.part.records) > 0 {
 		return nil
 	}
-	return portions
+	return c.portions
 }
 
 // outgoing is where the next message goes.
-func (c *call) outgoing(messages chan<- any) (chan<- any, any) {
+func (c *call) outgoing() (chan<- any, any) {
 	switch {
 	case !c.control.empty():
-		return messages, c.control.first()
+		return c.messages, c.control.first()
 	case !c.batches.empty():
-		return messages, c.batches.first()
+		return c.messages, c.batches.first()
 	default:
 		return nil, nil
 	}

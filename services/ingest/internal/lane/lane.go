@@ -36,6 +36,8 @@ type Lane struct {
 	metrics laneMetrics
 	// noticed is the cause of the writer's last notice; empty when there is none. Of the goroutine in Run.
 	noticed string
+	// broken and refused are the back-offs after calls that broke and that were refused.
+	broken, refused backoff
 }
 
 // waitsForWriter says on the board that no writer serves.
@@ -48,7 +50,8 @@ func (l *Lane) waitsForWriter(what string, since time.Time) {
 	}
 }
 
-// The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again soon; a refusal needs an operator, and trying costs the writer an opening.
+// The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again soon; a refusal needs an operator,
+// and trying costs the writer an opening.
 const (
 	brokenMin, brokenMax = 100 * time.Millisecond, 15 * time.Second
 	fatalMin, fatalMax   = 30 * time.Second, 5 * time.Minute
@@ -57,40 +60,46 @@ const (
 // Run carries the partition until ctx, the claim, ends, and returns once the last commit is done or DrainTimeout is over. It never
 // returns early: faults are logged, counted and tried again, and a fenced lane waits for the end of its claim.
 func (l *Lane) Run(ctx context.Context) {
-	topic, number := l.Partition.Topic(), l.Partition.Number()
-	l.Log = l.Log.With("topic", topic, "partition", number)
-	l.metrics = l.Metrics.lane(topic)
-	l.board.update(func(s *Status) { s.Topic, s.Partition = topic, number })
-	l.board.moved(-1, -1)
-	l.Metrics.add(l)
-	defer l.Metrics.remove(l)
-	defer l.board.enter(Ended)
-
-	broken := backoff{min: brokenMin, max: brokenMax}
-	refused := backoff{min: fatalMin, max: fatalMax}
+	l.begin()
+	defer l.end()
 	for ctx.Err() == nil {
 		l.board.enter(Opening)
 		progress, err := l.carry(ctx)
-		if progress {
-			broken.reset()
-			refused.reset()
-		}
-		if ctx.Err() != nil {
-			l.metrics.ended(outcomeStopped)
-			if err != nil && !errors.Is(err, context.Canceled) && status.Code(err) != codes.Canceled {
-				l.Log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
-			} else {
-				l.Log.Info("lane stopped")
-			}
-			return
-		}
-		l.metrics.ended(outcomeOf(err))
-		l.afterCall(ctx, err, progress, &broken, &refused)
+		l.afterCall(ctx, progress, err)
 	}
 }
 
+func (l *Lane) begin() {
+	topic, number := l.Partition.Topic(), l.Partition.Number()
+	l.Log = l.Log.With("topic", topic, "partition", number)
+	l.metrics = l.Metrics.lane(topic)
+	l.broken, l.refused = backoff{min: brokenMin, max: brokenMax}, backoff{min: fatalMin, max: fatalMax}
+	l.board.update(func(s *Status) { s.Topic, s.Partition = topic, number })
+	l.board.moved(-1, -1)
+	l.Metrics.add(l)
+}
+
+func (l *Lane) end() {
+	l.board.enter(Ended)
+	l.Metrics.remove(l)
+}
+
 // afterCall does what the end of a call asks for and waits before the next one.
-func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, refused *backoff) {
+func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
+	if progress {
+		l.broken.reset()
+		l.refused.reset()
+	}
+	if ctx.Err() != nil {
+		l.metrics.ended(outcomeStopped)
+		if err != nil && !errors.Is(err, context.Canceled) && status.Code(err) != codes.Canceled {
+			l.Log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
+		} else {
+			l.Log.Info("lane stopped")
+		}
+		return
+	}
+	l.metrics.ended(outcomeOf(err))
 	if err != nil {
 		l.board.update(func(s *Status) { s.LastError = err.Error() })
 	}
@@ -102,7 +111,7 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 			return
 		}
 		l.board.enter(Waiting)
-		broken.wait(ctx, l.Weather.back())
+		l.broken.wait(ctx, l.Weather.back())
 	case outcomeFenced:
 		l.Log.Info("lane is fenced: another member owns the partition")
 		l.board.enter(Fenced)
@@ -114,7 +123,7 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 			log = log.With("stack", fatal.stack)
 		}
 		log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
-		refused.wait(ctx, nil)
+		l.refused.wait(ctx, nil)
 	case outcomeGone:
 		// The position is reset and committed.
 	default:
@@ -124,7 +133,7 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 			return
 		}
 		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
-		broken.wait(ctx, l.Weather.back())
+		l.broken.wait(ctx, l.Weather.back())
 	}
 }
 

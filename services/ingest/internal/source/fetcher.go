@@ -146,7 +146,7 @@ func (f *fetcher) releaseAll(err error) {
 func (f *fetcher) request(asked *[]*reader) (_ *sarama.FetchRequest, more bool) {
 	c := f.pool.config
 	request := &sarama.FetchRequest{
-		Version: kafkawire.FetchVersion, MinBytes: c.Consumer.Fetch.Min, MaxWaitTime: int32(c.Consumer.MaxWaitTime / time.Millisecond),
+		Version: kafkawire.FetchVersion, MinBytes: c.Consumer.Fetch.Min,
 		MaxBytes: c.Consumer.Fetch.MaxBytes, Isolation: c.Consumer.IsolationLevel, RackID: c.RackID,
 		SessionEpoch: noSession,
 	}
@@ -166,5 +166,6 @@ func (f *fetcher) request(asked *[]*reader) (_ *sarama.FetchRequest, more bool) 
 			*asked = append(*asked, r)
 		}
 	}
+	request.MaxWaitTime = int32(longPoll(len(f.readers), len(f.readers)-len(*asked)) / time.Millisecond)
 	return request, true
 }
