@@ -74,6 +74,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 	defer quit()
 	var group errgroup.Group
 	group.Go(func() error {
+		service.Watch(watching)
+		return nil
+	})
+	group.Go(func() error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
 			Listener: env.Admin, Registry: env.Registry, Ready: func() error { return ready(work) },

@@ -60,6 +60,8 @@ type Service struct {
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
 	Metrics *Metrics
+	// Storms are those of the moment by the full resource names of tables; nil: nobody tells. Cheap.
+	Storms func() map[string]Storm
 	// Live is kept at how many lanes there are; nil: not.
 	Live *atomic.Int64
 	// Name is this writer's name in Opened, for the logs of ingest.
