@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -36,6 +37,8 @@ type Env struct {
 	Registry *prometheus.Registry
 	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
 	GRPC, Admin net.Listener
+	// Lanes is kept at how many lanes there are; nil when nobody wants to know.
+	Lanes *atomic.Int64
 }
 
 // Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics and writers that are
@@ -69,7 +72,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 
 	src := source.New(c.source(), env.Log, env.Registry)
 	lanes := newRoster(&c, writers, env)
-	ready := func() error { return src.Ready() }
+	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -92,6 +95,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
+		watching.Go(func() { lanes.look(watch) })
 		defer watching.Wait()
 		defer done()
 		return src.Run(work, topicsOf(contracts), lanes.carry)

@@ -15,6 +15,10 @@ func (c *call) drain(reason string) {
 	}
 	c.draining = true
 	c.stopReading()
+	if c.newRecords != nil {
+		c.newRecords = nil
+		c.source.close()
+	}
 	c.dropRecords()
 	c.abandonHeld()
 	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
@@ -57,7 +61,7 @@ func (c *call) finish() error {
 	return nil
 }
 
-// release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+// release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
 	if c.ledger.inFlight {
 		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
@@ -71,6 +75,7 @@ func (c *call) release() {
 			a.Free()
 		}
 	}
+	c.source.close()
 	c.dropRecords()
 	for c.window.count > 0 {
 		c.let(c.window.pop())

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -15,11 +18,12 @@ import (
 
 // open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx is the claim;
 // until the lane is open its end simply cancels the call, because nothing is in flight.
-func (l *Lane) open(ctx context.Context) (_ *call, err error) {
+func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	from, err := l.start(ctx)
 	if err != nil {
 		return nil, err
 	}
+	l.board.at(from.position)
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the offsets of the partition: %w", err)
@@ -31,12 +35,14 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 		if !release() && err == nil {
 			err = context.Canceled
 		}
-		if err != nil {
+		if err != nil || c == nil { // a panic has neither
 			cancel()
 		}
 	}()
+	done := l.Weather.await(ctx, l.waitsForWriter)
 	l.Contracts.Renew()
 	opened, stream, err := l.greet(io, from)
+	done()
 	if err != nil {
 		return nil, err
 	}
@@ -60,16 +66,15 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 	}
 
 	limits := newLimits(l.Config, opened.GetLimits())
-	c := &call{
+	c = &call{
 		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, gone: gone,
-		from: from.position, sentEnd: from.position,
+		from: from.position, sentEnd: from.position, first: -1,
 		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
 		builder: builder{
 			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay, next: from.position,
 		},
 	}
-	l.metrics.refuse.Set(0)
-	l.board.update(func(s *Status) { s.Writer, s.Position, s.LastError = opened.GetWriter(), from.position, "" })
+	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)
 	l.Log.Info("lane open", "writer", opened.GetWriter(), "position", from.position,
 		"to_drop", replay.pending, "left_out", len(replay.leftOut))
@@ -115,11 +120,20 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 }
 
 // greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while BigQuery is away.
-func (l *Lane) greet(ctx context.Context, from pair) (*lanev1.Opened, laneStream, error) {
+func (l *Lane) greet(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
+	defer func() {
+		if status.Code(err) == codes.Unavailable {
+			l.Weather.away(err)
+			err = fmt.Errorf("%w: %w", errAway, err)
+		}
+	}()
 	stream, err := lanev1.NewLaneServiceClient(l.Writers).Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
 	if err != nil {
 		return nil, nil, callError(err)
 	}
+	// The call is at a writer that serves. One that has not refused it for a while is there for the other lanes, too.
+	there := time.AfterFunc(accepted, l.Weather.serves)
+	defer there.Stop()
 	err = stream.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group:      l.Group,
 		Cluster:    l.Partition.Cluster(),
@@ -129,19 +143,29 @@ func (l *Lane) greet(ctx context.Context, from pair) (*lanev1.Opened, laneStream
 		Checkpoint: from.checkpoint,
 		Routing:    l.Contracts.Fingerprint(),
 		Routes:     l.Contracts.Routes(),
+		Notices:    true,
 	}}})
 	if err != nil {
 		return nil, nil, streamError(stream, err)
 	}
-	response, err := stream.Recv()
-	if err != nil {
-		return nil, nil, callError(err)
+	for {
+		response, err := stream.Recv()
+		switch {
+		case err != nil:
+			return nil, nil, callError(err)
+		case response.GetNotice() != nil:
+			l.notice(response.GetNotice())
+		case response.GetOpened() != nil:
+			l.Weather.serves()
+			return response.GetOpened(), stream, nil
+		default:
+			return nil, nil, violation("%T came before Opened", response.GetMessage())
+		}
 	}
-	if response.GetOpened() == nil {
-		return nil, nil, violation("%T came before Opened", response.GetMessage())
-	}
-	return response.GetOpened(), stream, nil
 }
+
+// accepted is how long a writer may take to refuse a lane before it counts as one that serves.
+const accepted = time.Second
 
 // streamError is why a send failed: gRPC tells only the receiving side.
 func streamError(stream laneStream, err error) error {

@@ -52,8 +52,7 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Default = fetch
 	c.Consumer.Fetch.MaxBytes = response
-	// A paused client fetches again only when the long poll of its neighbours ends.
-	c.Consumer.MaxWaitTime = 100 * time.Millisecond
+	c.Consumer.MaxWaitTime = shortPoll // see longPoll
 	if k.Isolation == ReadCommitted {
 		c.Consumer.IsolationLevel = sarama.ReadCommitted
 	}
@@ -90,6 +89,8 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Fetch.Default = 1
+	// Sarama makes three channels for each claim; nothing goes through them but errors. By default they take ten kilobytes.
+	c.ChannelBufferSize = 1
 	return c, nil
 }
 

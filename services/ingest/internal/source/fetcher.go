@@ -121,7 +121,7 @@ type fetchRound struct {
 func (f *fetcher) plan(round *fetchRound) bool {
 	c := f.pool.config
 	round.request = kmsg.FetchRequest{
-		Version: kafkawire.FetchOldest, ReplicaID: -1, MinBytes: c.Consumer.Fetch.Min, MaxWaitMillis: int32(c.Consumer.MaxWaitTime / time.Millisecond),
+		Version: kafkawire.FetchOldest, ReplicaID: -1, MinBytes: c.Consumer.Fetch.Min,
 		MaxBytes: c.Consumer.Fetch.MaxBytes, IsolationLevel: int8(c.Consumer.IsolationLevel), Rack: c.RackID, SessionEpoch: -1,
 	}
 	clear(round.readers)
@@ -155,6 +155,7 @@ func (f *fetcher) plan(round *fetchRound) bool {
 		})
 		round.readers[tp] = r
 	}
+	round.request.MaxWaitMillis = int32(longPoll(len(f.readers), len(f.readers)-len(round.readers)) / time.Millisecond)
 	return true
 }
 

@@ -157,10 +157,12 @@ func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	}
 	result, err := unpack(r.tp, p, from, r.committed)
 	r.newest.Store(p.HighWatermark)
+	r.heard.Store(time.Now().UnixNano())
 	r.put(result)
 	if err != nil {
 		return r.damaged(result.next, err)
 	}
+	r.trouble.Store(nil)
 	return r.choose(p.PreferredReadReplica)
 }
 

@@ -34,6 +34,8 @@ type claim struct {
 	// topic is the id of the topic at the last call of Committed, and what is read and committed from then on belongs to; zero when it is not known.
 	topic sarama.Uuid
 	last  *reader
+
+	outlook outlook
 }
 
 var _ lane.Partition = (*claim)(nil)

@@ -60,8 +60,12 @@ type reader struct {
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch.
-	newest atomic.Int64
+	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970. trouble is why fetches fail.
+	newest, heard atomic.Int64
+	trouble       atomic.Pointer[string]
+	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
+	given   int64
+	dropped bool
 	// timer is Next's.
 	timer *time.Timer
 }
@@ -71,7 +75,7 @@ func newReader(tp topicPartition, topic sarama.Uuid, from int64, e *epochs, c *s
 		tp: tp, topic: topic, epochs: e, budget: budget, log: log, metrics: m, committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease: c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: from, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(from), replica: -1,
+		offset: from, given: from, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(from), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
@@ -136,6 +140,8 @@ func (r *reader) fault(err error) {
 	first := !r.faulty
 	r.faulty = true
 	r.mu.Unlock()
+	text := unreadable(err)
+	r.trouble.Store(&text)
 	if first {
 		r.log.Warn("fetch failed, trying again", "error", err)
 	}
@@ -181,6 +187,7 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 		}
 		if packed != nil {
 			if !r.inflate(ctx, packed, deadline) {
+				r.signal() // there is something for the next call
 				return dst, nil
 			}
 			continue
@@ -232,6 +239,9 @@ func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *stretch, 
 		if k.count == 0 {
 			r.shift()
 		}
+	}
+	if len(dst) > first {
+		r.given = dst[len(dst)-1].Offset + 1
 	}
 	r.resume()
 	switch {
@@ -337,6 +347,7 @@ func (r *reader) spoil(err error) {
 // drop empties the queue.
 func (r *reader) drop() {
 	r.hold(-r.bytes)
+	r.dropped = r.dropped || r.count > 0
 	for i := range r.queue {
 		r.budget.deflate(&r.queue[i])
 	}
@@ -353,6 +364,9 @@ func (r *reader) resume() {
 		f.poke()
 	}
 }
+
+// Ready implements lane.Reader.
+func (r *reader) Ready() <-chan struct{} { return r.ready }
 
 // Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do not count.
 func (r *reader) Backlog() int64 {

@@ -26,13 +26,17 @@ type session struct {
 	prefetch  *prefetch
 	// fetchers are as many as connections to a broker; each has some of the claims.
 	fetchers []*fetchers
+	// ends are where the partitions end.
+	ends *ends
 	// nth numbers the claims, so that they spread over the fetchers.
 	nth map[topicPartition]int
 
 	// running is the committer, readers are the goroutines of readers and fetchers. Cleanup waits for both.
 	running sync.WaitGroup
 	readers sync.WaitGroup
-	stop    context.CancelFunc
+	// unread drains sarama's own consumers.
+	unread sync.WaitGroup
+	stop   context.CancelFunc
 }
 
 // Setup prepares what the claims of this generation share.
@@ -81,7 +85,10 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	}
 	s.committer = newCommitter(send, doubted, time.Duration(s.source.config.Commit.Interval), s.source.backoff, s.source.log, s.source.metrics)
 	s.running.Go(func() { s.committer.run(ctx) })
+	s.ends = newEnds(s.source)
+	s.running.Go(func() { s.ends.run(ctx) })
 	s.source.metrics.generations.Inc()
+	s.source.unserved.Store(0)
 	s.source.joined.Store(true)
 	s.source.calls.Go(s.source.sayForeign)
 	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth), "fetch_bytes", fetch)
@@ -93,6 +100,7 @@ func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 	s.stop()
 	s.running.Wait()
 	s.readers.Wait()
+	s.unread.Wait()
 	s.source.log.Info("left the generation", "generation", gs.GenerationID())
 	return nil
 }
@@ -100,12 +108,16 @@ func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 // ConsumeClaim runs the lane of one claim. It returns only when the session ends: returning early would end it for all claims.
 func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.ConsumerGroupClaim) error {
 	tp := topicPartition{gc.Topic(), gc.Partition()}
+	// Sarama's own consumer of the partition is not needed, and costs five goroutines and a share of every fetch. Closed, it ends at once; sarama
+	// closes it again at the end of the claim. The pause is for the moment until then.
 	s.source.group.Pause(map[string][]int32{tp.topic: {tp.partition}})
-	// A fetch that was under way before the pause may still deliver. This ends when sarama closes the claim.
-	go func() {
+	if own, ok := gc.(interface{ AsyncClose() }); ok {
+		own.AsyncClose()
+	}
+	s.unread.Go(func() { // a fetch that was under way before the pause may still deliver; this ends when the consumer has
 		for range gc.Messages() {
 		}
-	}()
+	})
 
 	c := &claim{
 		tp: tp, session: s, fetchers: s.fetchers[s.nth[tp]%len(s.fetchers)],
@@ -119,7 +131,9 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 			"drain_timeout", time.Duration(s.source.config.Kafka.DrainTimeout))
 	})
 	s.source.metrics.claims.Inc()
+	s.ends.add(c)
 	s.serve(c)
+	s.ends.remove(c)
 	s.source.metrics.claims.Dec()
 	// What the lane handed to CommitLater and did not await.
 	if err := s.committer.flush(c.alive, tp); err != nil {
@@ -148,11 +162,13 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 func (s *session) serve(c *claim) {
 	defer func() {
 		if r := recover(); r != nil {
+			s.source.unserved.Add(1)
 			c.log.Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	s.handler(c.owned, c)
 	if c.owned.Err() == nil {
+		s.source.unserved.Add(1)
 		c.log.Error("the lane ended while its claim is ours; its partition rests until the next rebalance")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,8 +29,10 @@ type Source struct {
 	metrics *Metrics
 
 	// backoff is the pause after a failed request; fenceGrace is how long the session may outlive a fenced commit.
+	// endsEvery is how often the ends of partitions are looked up.
 	backoff    time.Duration
 	fenceGrace time.Duration
+	endsEvery  time.Duration
 
 	// Set while Run runs.
 	cluster string
@@ -47,6 +50,9 @@ type Source struct {
 	state  atomic.Pointer[string]
 	// foreign are the members of the group that were last found to be other programs, as text.
 	foreign atomic.Pointer[string]
+	// refused are the topics that may not be read, with why. unserved counts the claims of the generation whose lanes have ended.
+	refused  atomic.Pointer[map[string]error]
+	unserved atomic.Int64
 }
 
 // New returns a source that has not yet done anything. reg may be nil.
@@ -55,20 +61,29 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
+		endsEvery: endsEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
 }
 
-// Ready says why the source is not at work, or nil. Waiting for topics that do not exist yet is no fault.
+// Ready says why the source is not at work, or nil: a topic that is to be read is refused, a claim has no lane, or the member is not part of its
+// group. Waiting for topics that do not exist yet is no fault.
 func (s *Source) Ready() error {
+	var errs []error
+	if refused := s.refused.Load(); refused != nil {
+		for _, topic := range slices.Sorted(maps.Keys(*refused)) {
+			errs = append(errs, fmt.Errorf("topic %s is refused: %w", topic, (*refused)[topic]))
+		}
+	}
 	if s.joined.Load() {
-		return nil
+		if n := s.unserved.Load(); n > 0 {
+			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: theirs ended by a fault, which the log has; restart this ingest", n))
+		}
+	} else if why := s.state.Load(); why != nil && *why != "" {
+		errs = append(errs, errors.New(*why))
 	}
-	if why := s.state.Load(); why != nil && *why != "" {
-		return errors.New(*why)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *Source) waits(why string) { s.state.Store(&why) }

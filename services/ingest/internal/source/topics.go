@@ -33,6 +33,8 @@ type survey struct {
 	source *Source
 	topics Topics
 	last   map[string]string
+	// why is the error of that state.
+	why map[string]error
 	// matched are the topics that Match found last, with why they are refused.
 	matched map[string]error
 	// silent are the topics that nothing was learned of, which is logged once.
@@ -41,7 +43,7 @@ type survey struct {
 
 func newSurvey(s *Source, topics Topics) *survey {
 	topics.Names = slices.Compact(slices.Sorted(slices.Values(topics.Names)))
-	return &survey{source: s, topics: topics, last: make(map[string]string), silent: make(map[string]bool)}
+	return &survey{source: s, topics: topics, last: make(map[string]string), why: make(map[string]error), silent: make(map[string]bool)}
 }
 
 // readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker that is away for
@@ -49,6 +51,7 @@ func newSurvey(s *Source, topics Topics) *survey {
 func (v *survey) readable() []string {
 	var out []string
 	counts := map[string]int{topicReading: 0, topicMissing: 0, topicRefused: 0}
+	refused := map[string]error{}
 	for _, topic := range v.names() {
 		state, err := topicRefused, v.matched[topic]
 		if err == nil {
@@ -70,12 +73,17 @@ func (v *survey) readable() []string {
 				v.say(topic, state, err)
 			}
 			v.last[topic] = state
+			v.why[topic] = err
 		}
 		counts[state]++
+		if state == topicRefused {
+			refused[topic] = v.why[topic]
+		}
 		if state == topicReading {
 			out = append(out, topic)
 		}
 	}
+	v.source.refused.Store(&refused)
 	for state, n := range counts {
 		v.source.metrics.topics.WithLabelValues(state).Set(float64(n))
 	}

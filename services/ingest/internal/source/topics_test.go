@@ -69,6 +69,9 @@ func TestCompactedTopicIsRefused(t *testing.T) {
 	if s.logs.count("cleanup.policy=delete") != 1 {
 		t.Error("no remedy in the log")
 	}
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic state is refused") || !strings.Contains(err.Error(), "cleanup.policy=delete") {
+		t.Errorf("ready with a refused topic: %v", err)
+	}
 }
 
 func TestNotAllowedToDescribeConfigs(t *testing.T) {
