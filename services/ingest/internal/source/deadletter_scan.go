@@ -112,14 +112,13 @@ func (d *DeadLetters) fetch(ctx context.Context, topic string, s span, size int3
 	var part *kafkawire.FetchedPartition
 	err := d.leaders.ask(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
-		request := &kmsg.FetchRequest{
-			Version: kafkawire.FetchOldest, ReplicaID: -1, MaxWaitMillis: 500, MinBytes: 1, MaxBytes: math.MaxInt32,
-			IsolationLevel: int8(sarama.ReadCommitted), SessionEpoch: -1, Topics: []kmsg.FetchRequestTopic{{
-				Topic: topic, Partitions: []kmsg.FetchRequestTopicPartition{{
-					Partition: s.partition, CurrentLeaderEpoch: leader.epoch, FetchOffset: s.from, LastFetchedEpoch: -1, LogStartOffset: -1, PartitionMaxBytes: size,
-				}},
-			}},
-		}
+		request := kmsg.NewPtrFetchRequest()
+		request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = kafkawire.FetchOldest, 500, 1, math.MaxInt32
+		request.IsolationLevel = int8(sarama.ReadCommitted)
+		one := kmsg.NewFetchRequestTopic()
+		w := want{offset: s.from, bytes: size, epoch: leader.epoch}
+		one.Topic, one.Partitions = topic, append(one.Partitions, w.request(s.partition))
+		request.Topics = append(request.Topics, one)
 		if err := c.Speak(request, kafkawire.FetchByName); err != nil {
 			return 0, err
 		}

@@ -120,10 +120,9 @@ type fetchRound struct {
 // plan makes the next request: for what the readers want, if any of them has room. It is false when there are none left, and the fetcher is gone.
 func (f *fetcher) plan(round *fetchRound) bool {
 	c := f.pool.config
-	round.request = kmsg.FetchRequest{
-		Version: kafkawire.FetchOldest, ReplicaID: -1, MinBytes: c.Consumer.Fetch.Min,
-		MaxBytes: c.Consumer.Fetch.MaxBytes, IsolationLevel: int8(c.Consumer.IsolationLevel), Rack: c.RackID, SessionEpoch: -1,
-	}
+	round.request = kmsg.NewFetchRequest() // without a fetch session (KIP-227): each request names all its partitions
+	round.request.Version, round.request.Rack, round.request.IsolationLevel = kafkawire.FetchOldest, c.RackID, int8(c.Consumer.IsolationLevel)
+	round.request.MinBytes, round.request.MaxBytes = c.Consumer.Fetch.Min, c.Consumer.Fetch.MaxBytes
 	clear(round.readers)
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
@@ -146,13 +145,12 @@ func (f *fetcher) plan(round *fetchRound) bool {
 				topics[w.topic] = make(map[string]int)
 			}
 			topics[w.topic][tp.topic] = at
-			round.request.Topics = append(round.request.Topics, kmsg.FetchRequestTopic{Topic: tp.topic, TopicID: w.topic})
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic, t.TopicID = tp.topic, w.topic
+			round.request.Topics = append(round.request.Topics, t)
 		}
 		t := &round.request.Topics[at]
-		t.Partitions = append(t.Partitions, kmsg.FetchRequestTopicPartition{
-			Partition: tp.partition, CurrentLeaderEpoch: w.epoch, FetchOffset: w.offset, LastFetchedEpoch: -1, LogStartOffset: -1,
-			PartitionMaxBytes: w.bytes,
-		})
+		t.Partitions = append(t.Partitions, w.request(tp.partition))
 		round.readers[tp] = r
 	}
 	round.request.MaxWaitMillis = int32(longPoll(len(f.readers), len(f.readers)-len(round.readers)) / time.Millisecond)

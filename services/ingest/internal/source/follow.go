@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -27,6 +28,13 @@ type want struct {
 	offset int64
 	bytes  int32
 	epoch  int32
+}
+
+// request is the part of a fetch that asks for it.
+func (w *want) request(partition int32) kmsg.FetchRequestTopicPartition {
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.PartitionMaxBytes = partition, w.epoch, w.offset, w.bytes
+	return p
 }
 
 // follow keeps a fetcher of the broker that serves the partition at work, until Close or the end of what can be read.

@@ -174,10 +174,11 @@ func (l *leaders) offset(ctx context.Context, tp topicPartition, topic sarama.Uu
 	var offset int64
 	err := l.ask(ctx, tp, topic, since, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// Version 4 fences by epoch (Kafka 2.1); from version 5 on a leader says when it does not know the end yet.
-		request := &kmsg.ListOffsetsRequest{Version: 4, ReplicaID: -1, Topics: []kmsg.ListOffsetsRequestTopic{{
-			Topic:      tp.topic,
-			Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Partition: tp.partition, CurrentLeaderEpoch: leader.epoch, Timestamp: at}},
-		}}}
+		request, one, p := kmsg.NewPtrListOffsetsRequest(), kmsg.NewListOffsetsRequestTopic(), kmsg.NewListOffsetsRequestTopicPartition()
+		request.Version = 4
+		p.Partition, p.CurrentLeaderEpoch, p.Timestamp = tp.partition, leader.epoch, at
+		one.Topic, one.Partitions = tp.topic, append(one.Partitions, p)
+		request.Topics = append(request.Topics, one)
 		if committed {
 			request.IsolationLevel = int8(sarama.ReadCommitted)
 		}
@@ -203,10 +204,12 @@ const unknownEnd = -1
 func (l *leaders) epochEnd(ctx context.Context, tp topicPartition, topic sarama.Uuid, epoch int32) (int64, error) {
 	end := int64(unknownEnd)
 	err := l.ask(ctx, tp, topic, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
-		request := &kmsg.OffsetForLeaderEpochRequest{Version: 3, ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{{
-			Topic:      tp.topic,
-			Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: tp.partition, CurrentLeaderEpoch: leader.epoch, LeaderEpoch: epoch}},
-		}}}
+		request, one := kmsg.NewPtrOffsetForLeaderEpochRequest(), kmsg.NewOffsetForLeaderEpochRequestTopic()
+		request.Version, request.ReplicaID = 3, -1
+		asked := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+		asked.Partition, asked.CurrentLeaderEpoch, asked.LeaderEpoch = tp.partition, leader.epoch, epoch
+		one.Topic, one.Partitions = tp.topic, append(one.Partitions, asked)
+		request.Topics = append(request.Topics, one)
 		response, err := c.Do(ctx, request, 4)
 		if err != nil {
 			return 0, err

@@ -81,8 +81,8 @@ func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error
 	c.topic = leader.topic
 	c.mu.Unlock()
 	c.epochs.begin(-1)
-	if position < 0 {
-		return nil
+	if position < 0 || mark.place != "" && mark.place != placeOf(c.Cluster(), c.tp) {
+		return nil // what was copied from elsewhere, the writer refuses by its checkpoint
 	}
 	if sameTopic(mark.topic, leader.topic) != nil {
 		return &lane.OtherTopicError{Position: position, Was: mark.topic.String(), Is: leader.topic.String()}
@@ -115,7 +115,7 @@ func (c *claim) CommitLater(position int64, checkpoint string) {
 
 // mark says with a checkpoint of which topic and log the position is.
 func (c *claim) mark(position int64, checkpoint string) string {
-	return stamp{c.current(), c.epochs.before(position)}.mark(checkpoint)
+	return stamp{c.current(), placeOf(c.Cluster(), c.tp), c.epochs.before(position)}.mark(checkpoint)
 }
 
 func (c *claim) current() sarama.Uuid {

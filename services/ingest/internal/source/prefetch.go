@@ -17,7 +17,8 @@ import (
 // fetching at B/4n when the budget is half used, else at B/4. What is held is then at most about B.
 //
 // Compressed batches are held as they came. Each reader inflates one at a time, when its lane takes records, and only with budget for it: all that is
-// inflated and not yet taken is at most B. That counts as held as well, so fetching stops behind it.
+// inflated and not yet taken is at most B. That counts as held as well, so fetching stops behind it. A batch that inflates to more than B waits until it is
+// alone, and may have four times as much, which is the memory of the process.
 type prefetch struct {
 	total   int64
 	floor   int64
@@ -28,14 +29,17 @@ type prefetch struct {
 	inflated  atomic.Int64
 }
 
+// share is which part of the memory of the process a prefetch is.
+const share = 4
+
 // minFetch keeps fetches useful however many claims there are. A broker returns one whole batch even if it is larger.
 const minFetch = 32 << 10
 
 func newPrefetch(total, fetch int64, records, claims int) (*prefetch, int32) {
-	share := total / int64(4*max(claims, 1))
-	size := max(min(share, fetch), minFetch)
+	part := total / int64(4*max(claims, 1))
+	size := max(min(part, fetch), minFetch)
 	return &prefetch{
-		total: total, floor: max(share, minFetch), records: records, inflating: semaphore.NewWeighted(max(total, 1)),
+		total: total, floor: max(part, minFetch), records: records, inflating: semaphore.NewWeighted(max(total, 1)),
 	}, int32(size)
 }
 
@@ -63,27 +67,28 @@ func (p *prefetch) size() int64 { return p.held.Load() + p.inflated.Load() }
 // inflate inflates a stretch when there is budget for it; await takes budget where it is to be waited for, in the order of asking. What the batch says
 // of its size is only a first guess.
 func (p *prefetch) inflate(tp topicPartition, k *stretch, await func(bytes int64) error) (stretch, error) {
-	most := min(max(p.total, 1), kafkawire.MaxBatch)
+	most := min(share*max(p.total, 1), kafkawire.MaxBatch)
 	for size := min(int64(k.packed.InflatedSize()), most); ; size = min(4*size, most) {
-		if !p.inflating.TryAcquire(size) {
-			if err := await(size); err != nil {
+		taken := min(size, max(p.total, 1))
+		if !p.inflating.TryAcquire(taken) {
+			if err := await(taken); err != nil {
 				return stretch{}, err
 			}
 		}
 		open, err := k.inflate(tp, int(size))
 		if err == nil {
 			// As long as the records are here they keep all of it in memory.
-			open.inflated = min(int64(len(open.batch.Raw)), size)
-			p.inflating.Release(size - open.inflated)
+			open.inflated = min(int64(len(open.batch.Raw)), taken)
+			p.inflating.Release(taken - open.inflated)
 			p.inflated.Add(open.inflated)
 			return open, nil
 		}
-		p.inflating.Release(size)
+		p.inflating.Release(taken)
 		if !errors.Is(err, kafkawire.ErrInflates) {
 			return stretch{}, err
 		}
 		if size == most {
-			return stretch{}, fmt.Errorf("%w: more than %d bytes, a quarter of memory.budget and at most %d MiB; raise it, or have producers send smaller batches",
+			return stretch{}, fmt.Errorf("%w: more than %d bytes, which is memory.budget, or %d MiB where that is less; raise it, or have producers send smaller batches",
 				err, most, kafkawire.MaxBatch>>20)
 		}
 	}
