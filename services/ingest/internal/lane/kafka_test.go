@@ -83,6 +83,8 @@ type member struct {
 	step func(what string) bool
 	// slow delays commits and dead letters.
 	slow time.Duration
+	// denied, when it is there, keeps dead letters from being produced until it is closed.
+	denied chan struct{}
 	// commitErr, when set, may fail an awaited commit after its effect.
 	commitErr func() error
 
@@ -212,6 +214,15 @@ func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
 }
 
 func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {
+	if m.denied != nil {
+		waits("the right to write")
+		defer waits("")
+		select {
+		case <-m.denied:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if m.slow > 0 {
 		select {
 		case <-time.After(m.slow):

@@ -17,8 +17,8 @@ import (
 // clientID is how brokers name us in their logs and quotas.
 const clientID = "waybill-ingest"
 
-// base is what every client of the source has in common: addresses and security, patience, no topic created by accident.
-func (k *Kafka) base() (*sarama.Config, error) {
+// ClientConfig is what every client of the source has in common: addresses and security, patience, no topic created by accident.
+func (k *Kafka) ClientConfig() (*sarama.Config, error) {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.RackID = k.Rack
@@ -43,7 +43,7 @@ func (k *Kafka) base() (*sarama.Config, error) {
 
 // dataConfig is for the clients that fetch.
 func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
-	c, err := k.base()
+	c, err := k.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (k *Kafka) fetchTimeout() time.Duration {
 
 // groupConfig is for the client that holds the membership.
 func (k *Kafka) groupConfig() (*sarama.Config, error) {
-	c, err := k.base()
+	c, err := k.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -90,26 +90,6 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Fetch.Default = 1
-	return c, nil
-}
-
-// producerConfig is for dead letters.
-func (k *Kafka) producerConfig() (*sarama.Config, error) {
-	c, err := k.base()
-	if err != nil {
-		return nil, err
-	}
-	c.Net.MaxOpenRequests = 1
-	p := &c.Producer
-	p.RequiredAcks = sarama.WaitForAll
-	p.Idempotent = true
-	p.Timeout = time.Duration(k.RequestTimeout)
-	p.Compression = sarama.CompressionSnappy
-	p.Retry.Max = 3
-	p.Return.Successes = true
-	p.Return.Errors = true
-	// The broker's bound decides what is too large, not ours; what is larger than a request may be is shortened before.
-	p.MaxMessageBytes = maxLetter
 	return c, nil
 }
 
@@ -164,9 +144,9 @@ func (s *scramClient) Begin(_, _, authzID string) error {
 func (s *scramClient) Step(challenge string) (string, error) { return s.conversation.Step(challenge) }
 func (s *scramClient) Done() bool                            { return s.conversation.Done() }
 
-// await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts, and calls waits for it.
+// Await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts, and calls waits for it.
 // What the call finds out it returns: it may outlive its caller, so it must write to nothing that its caller reads.
-func await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, error)) (T, error) {
+func Await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
@@ -185,9 +165,9 @@ func await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, er
 	}
 }
 
-// awaitErr is await for a call that finds out nothing but its error.
-func awaitErr(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
-	_, err := await(ctx, calls, func() (struct{}, error) { return struct{}{}, call() })
+// AwaitErr is Await for a call that finds out nothing but its error.
+func AwaitErr(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
+	_, err := Await(ctx, calls, func() (struct{}, error) { return struct{}{}, call() })
 	return err
 }
 

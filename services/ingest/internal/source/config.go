@@ -28,9 +28,8 @@ const (
 
 // Config is all that the source is told.
 type Config struct {
-	Kafka      Kafka
-	Commit     Commit
-	DeadLetter DeadLetter
+	Kafka  Kafka
+	Commit Commit
 }
 
 // Kafka says how to reach the brokers and how to read.
@@ -103,18 +102,6 @@ type Commit struct {
 	Interval config.Duration `yaml:"interval"`
 }
 
-// DeadLetter says where records go that will not become rows.
-type DeadLetter struct {
-	// Suffix makes the name of the dead-letter topic from that of the topic.
-	Suffix string `yaml:"suffix"`
-	// Create makes a missing dead-letter topic; otherwise lanes wait for someone to do it.
-	Create bool `yaml:"create"`
-	// Partitions of a dead-letter topic that we create.
-	Partitions int32 `yaml:"partitions"`
-	// Replication of a dead-letter topic that we create; -1 is the broker's default.
-	Replication int16 `yaml:"replication"`
-}
-
 // Defaults is the one place of the source's defaults.
 func Defaults() Config {
 	return Config{
@@ -130,8 +117,7 @@ func Defaults() Config {
 			TopicRefresh:     config.Duration(15 * time.Second),
 			Fetch:            Fetch{Bytes: 1 << 20, Prefetch: 32 << 20, Records: 20_000},
 		},
-		Commit:     Commit{Interval: config.Duration(time.Second)},
-		DeadLetter: DeadLetter{Suffix: ".dead-letter", Create: true, Partitions: 1, Replication: -1},
+		Commit: Commit{Interval: config.Duration(time.Second)},
 	}
 }
 
@@ -254,31 +240,6 @@ func (s *SASL) check(report func(key, message, remedy string)) {
 // Check reports what is wrong with the section.
 func (c *Commit) Check(report func(key, message, remedy string)) {
 	commitBounds.Check(report, "interval", c.Interval)
-}
-
-// maxPartitions bounds those of a dead-letter topic.
-const maxPartitions = 1000
-
-// maxSuffix leaves most of the name of a dead-letter topic to the topic.
-const maxSuffix = 100
-
-// Check reports what is wrong with the section.
-func (d *DeadLetter) Check(report func(key, message, remedy string)) {
-	switch {
-	case d.Suffix == "":
-		report("suffix", "is empty", "dead letters cannot go to the topic they come from; write .dead-letter")
-	case !kafkaName.MatchString(d.Suffix):
-		report("suffix", fmt.Sprintf("%q cannot be in the name of a topic", d.Suffix), "use letters, digits, dots, underscores and hyphens")
-	case len(d.Suffix) > maxSuffix:
-		report("suffix", fmt.Sprintf("leaves no room for the topic in a name of %d characters", maxTopic),
-			fmt.Sprintf("write %d characters at most", maxSuffix))
-	}
-	if d.Partitions < 1 || d.Partitions > maxPartitions {
-		report("partitions", fmt.Sprintf("%d is out of range", d.Partitions), fmt.Sprintf("write 1 to %d; 1 is right for most", maxPartitions))
-	}
-	if d.Replication < 1 && d.Replication != -1 {
-		report("replication", "is out of range", "write -1 for the broker's default, or 1 or more")
-	}
 }
 
 func oneOf(report func(key, message, remedy string), key, value string, allowed ...string) {

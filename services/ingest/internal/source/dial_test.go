@@ -17,11 +17,9 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
-	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// A listener that is of another kind than the configuration says, or does not take what it says, is told apart: by check, by the source's log, and by the commands
-// for dead letters.
+// A listener that is of another kind than the configuration says, or does not take what it says, is told apart: by check, by the source's log, and by whoever scans topics.
 func TestListenerOfAnotherKind(t *testing.T) {
 	pair, cert, key := selfSigned(t)
 	_, otherCert, otherKey := selfSigned(t)
@@ -68,16 +66,16 @@ func TestListenerOfAnotherKind(t *testing.T) {
 			config := testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.TLS, c.Kafka.SASL = test.tls, test.sasl })
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			found := Check(ctx, config, Topics{Names: []string{testTopic}})[0]
+			found := Check(ctx, config, Topics{Names: []string{testTopic}}, nil)[0]
 			if (found.State == findings.OK) != (test.says == "") || !strings.Contains(found.Detail, test.says) {
 				t.Errorf("check: %+v", found)
 			}
-			d, err := OpenDeadLetters(ctx, config, []string{letterTopic})
+			d, err := NewScanner(ctx, &config.Kafka, []string{testTopic})
 			if err == nil {
 				d.Close()
 			}
 			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
-				t.Errorf("dead letters: %v", err)
+				t.Errorf("scanner: %v", err)
 			}
 			s := start(t, config, false)
 			if test.says == "" {
@@ -150,17 +148,11 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 			s := start(t, cfg, false)
 			claim := s.claim(t)
 			mustCommit(t, claim, 1, "before")
-			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard); err != nil {
-				t.Fatal(err)
-			}
 			ports := portsOf(t, before)
 			before.Close()
 			cluster(ports, "after")
 			claim = s.claim(t) // the membership was of connections that are gone
 			mustCommit(t, claim, 2, "after")
-			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(2, "b")}, unheard); err != nil {
-				t.Fatal(err)
-			}
 			open(t, claim, 0)
 		})
 	}

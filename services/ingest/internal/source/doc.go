@@ -1,5 +1,6 @@
-// Package source is ingest's side of Kafka, and the only importer of sarama. It turns the claims of a consumer group into lane.Partition
-// values and runs one lane handler for each, for as long as the claim lives.
+// Package source is ingest's side of Kafka, of reading and committing. It turns the claims of a consumer group into lane.Partition values and
+// runs one lane handler for each, for as long as the claim lives. Where dead letters go is package deadletter's (Letters); it alone imports
+// sarama besides.
 //
 // # Three ways to the brokers
 //

@@ -49,7 +49,7 @@ func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 		position   int64
 		checkpoint string
 	}
-	found, err := await(ctx, &s.calls, func() (commit, error) {
+	found, err := Await(ctx, &s.calls, func() (commit, error) {
 		position, checkpoint, err := s.offsets.committed(ctx, c.tp, s.backoff)
 		return commit{position, checkpoint}, err
 	})
@@ -76,7 +76,7 @@ func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
 	defer cancel()
 	s := c.session.source
 	type bounds struct{ oldest, newest int64 }
-	found, err := await(ctx, &s.calls, func() (bounds, error) {
+	found, err := Await(ctx, &s.calls, func() (bounds, error) {
 		first, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetOldest)
 		if err != nil {
 			return bounds{}, err
@@ -113,7 +113,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters, waits))
+	return c.wrap("produce dead letters", c.session.source.Letters.Produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

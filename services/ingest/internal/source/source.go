@@ -21,8 +21,16 @@ import (
 // returns for no other reason.
 type Handler func(ctx context.Context, p lane.Partition)
 
+// Letters takes records that will not become rows, of one topic at a time. It returns when they are durable; waits hears what keeps it.
+type Letters interface {
+	Produce(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error
+}
+
 // Source is a member of a consumer group that reads its partitions by itself.
 type Source struct {
+	// Letters is set before Run, unless no lane has dead letters.
+	Letters Letters
+
 	config  Config
 	log     *slog.Logger
 	metrics *Metrics
@@ -37,7 +45,6 @@ type Source struct {
 	data    []*dataClient // fetches
 	group   sarama.ConsumerGroup
 	offsets *offsets
-	letters *letters
 	renewal renewal
 	// calls are those of sarama's that their callers may have left.
 	calls sync.WaitGroup
@@ -117,7 +124,7 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 	survey := newSurvey(s, topics)
 	said := ""
 	barrens := 0 // barren generations in a row
-	for pause := time.Duration(0); sleep(ctx, pause); {
+	for pause := time.Duration(0); Sleep(ctx, pause); {
 		readable := survey.readable()
 		if len(readable) == 0 {
 			s.joined.Store(false)
@@ -144,7 +151,7 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 		s.waits("cannot join the consumer group: " + err.Error())
 		if said != err.Error() {
 			said = err.Error()
-			s.log.Warn("cannot join the consumer group, trying again", "error", explain(err))
+			s.log.Warn("cannot join the consumer group, trying again", "error", Explain(err))
 		}
 		pause = time.Second
 	}
@@ -156,7 +163,7 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		for sleep(ctx, time.Duration(s.config.Kafka.TopicRefresh)) {
+		for Sleep(ctx, time.Duration(s.config.Kafka.TopicRefresh)) {
 			if !same() {
 				s.log.Info("the topics to read have changed, joining again")
 				cancel()
@@ -177,7 +184,7 @@ func fewClients() int { return min(2, processors.Count()) }
 // open makes the clients. They dial when they are first used.
 func (s *Source) open() (err error) {
 	k := &s.config.Kafka
-	base, err := k.base()
+	base, err := k.ClientConfig()
 	if err != nil {
 		return err
 	}
@@ -204,14 +211,12 @@ func (s *Source) open() (err error) {
 		}
 		s.data = append(s.data, c)
 	}
-	s.letters = newLetters(s)
 	return nil
 }
 
 func (s *Source) close() {
 	s.joined.Store(false)
 	s.waits("has stopped")
-	s.letters.close()
 	for _, c := range s.data {
 		_ = c.Close() // only ErrClosedClient
 	}
@@ -237,9 +242,9 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 		s.waits("the brokers do not answer: " + err.Error())
 		if !said {
 			said = true
-			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", explain(err))
+			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", Explain(err))
 		}
-		if !sleep(ctx, pause) {
+		if !Sleep(ctx, pause) {
 			return false
 		}
 		pause = min(2*pause, 5*time.Second)
@@ -251,7 +256,7 @@ func clusterID(client sarama.Client, brokers, topics []string) (string, error) {
 	if err := client.RefreshMetadata(topics...); errors.Is(err, sarama.ErrOutOfBrokers) {
 		return "", unreachable(client.Config(), brokers, err)
 	}
-	b, err := anyBroker(client)
+	b, err := AnyBroker(client)
 	if err != nil {
 		return "", unreachable(client.Config(), brokers, err)
 	}
@@ -283,8 +288,8 @@ func unreachable(config *sarama.Config, brokers []string, err error) error {
 	return err
 }
 
-// sleep waits and says whether ctx still lives.
-func sleep(ctx context.Context, d time.Duration) bool {
+// Sleep waits and says whether ctx still lives.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}

@@ -1,4 +1,4 @@
-package source
+package deadletter
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ func FuzzLetter(f *testing.F) {
 	f.Add([]byte("key"), []byte("value"), "waybill-version", []byte("2/x"), "waybill-replayed", int64(17), "field", int64(3))
 	f.Add([]byte{}, []byte{}, "waybill-topic", []byte("t"), "waybill-partition", int64(-1), "", int64(-1))
 	f.Add([]byte(nil), []byte(nil), "waybill-offset", []byte("9"), "waybill-reason", int64(0), "a[1].b", int64(0))
-	l := newLetters(New(testConfig("127.0.0.1:1"), newLogger(&lines{}), nil))
+	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
 	f.Fuzz(func(t *testing.T, key, value []byte, name string, text []byte, other string, millis int64, field string, at int64) {
 		foreign := &record.Record{Key: key, Value: value, Headers: []record.Header{{Key: []byte(name), Value: text}, {Key: []byte(other), Value: value}}}
 		_, place, k, err := readLetter(foreign)

@@ -1,22 +1,33 @@
-package source
+package deadletter
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// letters produces dead letters for all lanes, through one idempotent producer that is made when the first is due.
-type letters struct {
-	source *Source
+// Writer produces dead letters for all lanes, through one idempotent producer that is made when the first is due.
+type Writer struct {
+	config  Config
+	kafka   *source.Kafka
+	log     *slog.Logger
+	metrics *metrics
+	// backoff is the first pause after an attempt that failed.
+	backoff time.Duration
+	// calls are those that their callers may have left.
+	calls sync.WaitGroup
+
 	// opening makes one producer, however many lanes want it at once.
 	opening singleflight.Group
 	// uses are the calls that use the producer. They may outlive the lanes that made them; close waits for them.
@@ -31,26 +42,32 @@ type letters struct {
 	closed bool
 }
 
-func newLetters(s *Source) *letters {
-	return &letters{source: s, known: make(map[string]bool), said: make(map[string]string)}
+var _ source.Letters = (*Writer)(nil)
+
+// NewWriter returns a writer that has not yet done anything. reg may be nil. Close it after the lanes have ended.
+func NewWriter(config Config, kafka *source.Kafka, log *slog.Logger, reg prometheus.Registerer) *Writer {
+	return &Writer{
+		config: config, kafka: kafka, log: log, metrics: newMetrics(reg), backoff: 100 * time.Millisecond,
+		known: make(map[string]bool), said: make(map[string]string),
+	}
 }
 
-// errClosed says that the source has ended; the next owner of the partition produces the letters.
+// errClosed says that the writer was closed; the next owner of the partition produces the letters.
 var errClosed = errors.New("the producer of dead letters is closed")
 
-// produce returns when every letter, all of one topic, is acknowledged by all in-sync replicas. It tries until ctx ends; letters may be there
+// Produce implements source.Letters. It returns when every letter, all of one topic, is acknowledged by all in-sync replicas. It tries until ctx ends; letters may be there
 // twice then. waits hears what keeps it from going on, and an empty string when it goes on.
-func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter, waits func(what string)) error {
+func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits func(what string)) error {
 	if len(batch) == 0 {
 		return nil
 	}
 	now := time.Now()
 	rest := make([]*sarama.ProducerMessage, 0, len(batch))
 	for i := range batch {
-		rest = append(rest, l.message(newDraft(&batch[i], now)))
+		rest = append(rest, w.message(newDraft(&batch[i], now)))
 	}
 	topic := rest[0].Topic
-	pause := l.source.backoff
+	pause := w.backoff
 	together := chunkBytes
 	said := false
 	defer func() {
@@ -60,19 +77,19 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter, waits fu
 	}()
 	for {
 		next, most := rest, together
-		left, err := await(ctx, &l.source.calls, func() (unsent, error) { return l.send(next, most) })
+		left, err := source.Await(ctx, &w.calls, func() (unsent, error) { return w.send(next, most) })
 		if err == nil {
 			break
 		}
 		if ctx.Err() != nil {
 			return err
 		}
-		l.source.metrics.letterRetries.Inc()
+		w.metrics.retries.Inc()
 		// What is sent next differs when letters have become shorter or go alone: there is nothing to wait for.
 		differs := left.shortened || left.alone
 		if !differs {
-			err = l.explain(topic, err)
-			l.complain(topic, err)
+			err = w.explain(topic, err)
+			w.complain(topic, err)
 			waits(err.Error())
 			said = true
 		}
@@ -83,17 +100,17 @@ func (l *letters) produce(ctx context.Context, batch []lane.DeadLetter, waits fu
 		if differs {
 			continue
 		}
-		if !sleep(ctx, pause) {
+		if !source.Sleep(ctx, pause) {
 			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, 10*time.Second)
 	}
 	for i := range batch {
-		l.source.metrics.letters.WithLabelValues(batch[i].Reason).Inc()
+		w.metrics.letters.WithLabelValues(batch[i].Reason).Inc()
 	}
-	l.mu.Lock()
-	delete(l.said, topic)
-	l.mu.Unlock()
+	w.mu.Lock()
+	delete(w.said, topic)
+	w.mu.Unlock()
 	return nil
 }
 
@@ -125,12 +142,12 @@ type unsent struct {
 }
 
 // send makes one attempt, so many bytes together.
-func (l *letters) send(batch []*sarama.ProducerMessage, together int) (left unsent, err error) {
+func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsent, err error) {
 	left.messages = batch
-	if err := l.open(); err != nil {
+	if err := w.open(); err != nil {
 		return left, err
 	}
-	if err := l.ensure(batch[0].Topic); err != nil {
+	if err := w.ensure(batch[0].Topic); err != nil {
 		return left, err
 	}
 	left.messages = nil
@@ -139,7 +156,7 @@ func (l *letters) send(batch []*sarama.ProducerMessage, together int) (left unse
 		n := chunk(rest, together)
 		sent := rest[:n]
 		rest = rest[n:]
-		failed, fault := l.sendChunk(sent)
+		failed, fault := w.sendChunk(sent)
 		if fault == nil {
 			continue
 		}
@@ -148,7 +165,7 @@ func (l *letters) send(batch []*sarama.ProducerMessage, together int) (left unse
 			m := f.Msg
 			switch {
 			case tooLarge(f.Err) && n == 1:
-				shorter, ok := l.shorten(m)
+				shorter, ok := w.shorten(m)
 				if !ok {
 					err = &unfitError{m.Topic, m.ByteSize(2), f.Err}
 				}
@@ -157,7 +174,7 @@ func (l *letters) send(batch []*sarama.ProducerMessage, together int) (left unse
 			case tooLarge(f.Err):
 				left.alone = true
 			case errors.Is(f.Err, sarama.ErrUnknownTopicOrPartition):
-				l.forget(m.Topic)
+				w.forget(m.Topic)
 				sized = false
 			default:
 				sized = false
@@ -175,11 +192,11 @@ func (l *letters) send(batch []*sarama.ProducerMessage, together int) (left unse
 
 // sendChunk sends messages in one batch, and returns those that failed with their errors. It looks at the size that the producer would refuse
 // by itself, for which sarama has no error of its own.
-func (l *letters) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerError, error) {
+func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerError, error) {
 	if len(sent) == 1 && sent[0].ByteSize(2) > maxLetter {
 		return []*sarama.ProducerError{{Msg: sent[0], Err: sarama.ErrMessageSizeTooLarge}}, sarama.ErrMessageSizeTooLarge
 	}
-	producer, _, done, err := l.use()
+	producer, _, done, err := w.use()
 	if err == nil {
 		err = producer.SendMessages(sent)
 		done()
@@ -218,108 +235,8 @@ func (u *unfitError) Error() string {
 
 func (u *unfitError) Unwrap() error { return u.cause }
 
-// use hands out the producer and its client until done is called.
-func (l *letters) use() (producer sarama.SyncProducer, client sarama.Client, done func(), err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || l.producer == nil {
-		return nil, nil, nil, errClosed
-	}
-	l.uses.Add(1)
-	return l.producer, l.client, l.uses.Done, nil
-}
-
-// open makes the producer if there is none yet.
-func (l *letters) open() error {
-	_, err, _ := l.opening.Do("", func() (any, error) {
-		l.mu.Lock()
-		open, closed := l.producer != nil, l.closed
-		if !open && !closed {
-			l.uses.Add(1) // close waits for what is being made
-		}
-		l.mu.Unlock()
-		if closed {
-			return nil, errClosed
-		}
-		if open {
-			return nil, nil
-		}
-		defer l.uses.Done()
-		config, err := l.source.config.Kafka.producerConfig()
-		if err != nil {
-			return nil, err
-		}
-		client, err := sarama.NewClient(l.source.config.Kafka.Brokers, config)
-		if err != nil {
-			return nil, err
-		}
-		producer, err := sarama.NewSyncProducerFromClient(client)
-		if err != nil {
-			_ = client.Close()
-			return nil, err
-		}
-		l.mu.Lock()
-		l.client, l.producer = client, producer
-		l.mu.Unlock()
-		return nil, nil
-	})
-	return err
-}
-
-// ensure makes the topic if it is missing and we may.
-func (l *letters) ensure(topic string) error {
-	l.mu.Lock()
-	known := l.known[topic]
-	l.mu.Unlock()
-	if known {
-		return nil
-	}
-	_, client, done, err := l.use()
-	if err != nil {
-		return err
-	}
-	defer done()
-	err = client.RefreshMetadata(topic)
-	if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-		err = l.create(client, topic)
-	}
-	if err != nil {
-		return err
-	}
-	l.mu.Lock()
-	l.known[topic] = true
-	l.mu.Unlock()
-	return nil
-}
-
-// errCreate says that the topic is missing and could not be made.
-var errCreate = errors.New("it does not exist and cannot be created")
-
-func (l *letters) create(client sarama.Client, topic string) error {
-	c := &l.source.config.DeadLetter
-	if !c.Create {
-		return fmt.Errorf("%w: create it, or set dead_letter.create", errCreate)
-	}
-	admin, err := sarama.NewClusterAdminFromClient(client)
-	if err != nil {
-		return err
-	}
-	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: c.Replication}, false)
-	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
-		return fmt.Errorf("%w: create it by hand, or grant CREATE on it to this principal: %w", errCreate, err)
-	}
-	l.source.log.Info("created the dead-letter topic", "topic", topic, "partitions", c.Partitions)
-	return client.RefreshMetadata(topic)
-}
-
-func (l *letters) forget(topic string) {
-	l.mu.Lock()
-	delete(l.known, topic)
-	l.mu.Unlock()
-}
-
 // explain names the dead-letter topic, and the right that is missing.
-func (l *letters) explain(topic string, err error) error {
+func (w *Writer) explain(topic string, err error) error {
 	var unfit *unfitError
 	switch {
 	case errors.As(err, &unfit):
@@ -333,29 +250,17 @@ func (l *letters) explain(topic string, err error) error {
 		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE on the cluster too: %w",
 			topic, err)
 	}
-	return fmt.Errorf("the dead-letter topic %s: %w", topic, explain(err))
+	return fmt.Errorf("the dead-letter topic %s: %w", topic, source.Explain(err))
 }
 
-func (l *letters) complain(topic string, err error) {
-	l.mu.Lock()
-	first := l.said[topic] != err.Error()
-	l.said[topic] = err.Error()
-	l.mu.Unlock()
+func (w *Writer) complain(topic string, err error) {
+	w.mu.Lock()
+	first := w.said[topic] != err.Error()
+	w.said[topic] = err.Error()
+	w.mu.Unlock()
 	if first {
-		l.source.log.Error("dead letters cannot be produced, trying again; lanes that have some wait",
+		w.log.Error("dead letters cannot be produced, trying again; lanes that have some wait",
 			"dead_letter_topic", topic, "error", err)
-	}
-}
-
-// close ends the producer, after the calls that use it: sarama's panics when it is closed under a call.
-func (l *letters) close() {
-	l.mu.Lock()
-	l.closed = true
-	l.mu.Unlock()
-	l.uses.Wait()
-	if l.producer != nil {
-		_ = l.producer.Close() // nothing is in flight: SendMessages waits
-		_ = l.client.Close()
 	}
 }
 

@@ -1,4 +1,4 @@
-package source
+package deadletter
 
 import (
 	"context"
@@ -6,58 +6,46 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"time"
-
-	"github.com/IBM/sarama"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// DeadLetters reads dead-letter topics, and produces what is in them again.
+// Reader reads dead-letter topics.
 //
-//	d, err := source.OpenDeadLetters(ctx, config, topics)
-//	defer d.Close()
-//	tally, err := d.Letters(ctx, "orders.dead-letter", nil, func(l *source.Letter) error { … })
+//	r, err := NewReader(ctx, config, kafka, topics)
+//	defer r.Close()
+//	tally, err := r.Letters(ctx, "orders.dead-letter", nil, func(l *Letter) error { … })
 //
 // It is no member of the group and commits nothing. Not safe for concurrent use.
-type DeadLetters struct {
-	config Config
-	client *dataClient
-	calls  sync.WaitGroup
-	// pause is the first back-off.
-	pause time.Duration
+type Reader struct {
+	config  Config
+	kafka   *source.Kafka
+	scanner *source.Scanner
+	calls   sync.WaitGroup
 	// Watch hears after each fetch how many offsets of a topic have been read, of how many; nil: nobody does.
 	Watch func(topic string, read, total int64)
 	// together is how many bytes a replay sends at a time; 0: one record.
 	together int
 }
 
-// OpenDeadLetters connects to the brokers; topics are some of those that will be read. It is an error when no broker answers.
-func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*DeadLetters, error) {
-	c, err := config.Kafka.base()
+// NewReader connects to the brokers; topics are some of those that will be read. It is an error when no broker answers.
+func NewReader(ctx context.Context, config Config, kafka *source.Kafka, topics []string) (*Reader, error) {
+	scanner, err := source.NewScanner(ctx, kafka, topics)
 	if err != nil {
 		return nil, err
 	}
-	client, err := newDataClient(config.Kafka.Brokers, c) // dials nobody yet
-	if err != nil {
-		return nil, err
-	}
-	d := &DeadLetters{config: config, client: client, pause: 100 * time.Millisecond, together: chunkBytes}
-	if _, err = await(ctx, &d.calls, func() (string, error) { return clusterID(client, config.Kafka.Brokers, topics) }); err != nil {
-		d.Close()
-		return nil, explain(err)
-	}
-	return d, nil
+	return &Reader{config: config, kafka: kafka, scanner: scanner, together: chunkBytes}, nil
 }
 
 // Close ends the connections, after what is under way.
-func (d *DeadLetters) Close() {
+func (d *Reader) Close() {
 	d.calls.Wait()
-	_ = d.client.Close() // nothing is lost: all was read or acknowledged
+	d.scanner.Close()
 }
 
 // Topic is the dead-letter topic of a topic.
-func (d *DeadLetters) Topic(topic string) string { return d.config.DeadLetter.Topic(topic) }
+func (d *Reader) Topic(topic string) string { return d.config.Topic(topic) }
 
 // Tally counts what a dead-letter topic holds, as far as it was looked at.
 type Tally struct {
@@ -91,15 +79,15 @@ func (s places) add(p Place, held int) error {
 // Letters calls each with the letters of a dead-letter topic whose records want takes (nil: all), one for each record, in the order of the
 // topic's partitions and offsets, up to the end that it has now. It reads the topic twice: first for the marks. A letter is each's during
 // the call alone; see Letter.Clone. A topic that does not exist holds none.
-func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place) bool, each func(*Letter) error) (Tally, error) {
+func (d *Reader) Letters(ctx context.Context, topic string, want func(Place) bool, each func(*Letter) error) (Tally, error) {
 	var t Tally
-	spans, err := d.spans(ctx, topic)
-	if errors.Is(err, errNoTopic) {
+	spans, err := d.scanner.Spans(ctx, topic)
+	if errors.Is(err, source.ErrNoTopic) {
 		t.Missing = true
 		return t, nil
 	}
 	if err != nil {
-		return t, fmt.Errorf("read %s: %w", topic, explainRead(topic, err))
+		return t, fmt.Errorf("read %s: %w", topic, err)
 	}
 	marked, seen := places{}, places{}
 	names := map[string]string{} // one copy of a topic's name, whatever the letters
@@ -140,21 +128,21 @@ func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place
 }
 
 // every scans all spans in order, for the first time or the second.
-func (d *DeadLetters) every(ctx context.Context, topic string, spans []span, before int64, each func(*record.Record) error) error {
+func (d *Reader) every(ctx context.Context, topic string, spans []source.Span, before int64, each func(*record.Record) error) error {
 	var total, read int64
 	for _, s := range spans {
-		total += s.end - s.from
+		total += s.End - s.From
 	}
 	for _, s := range spans {
 		fetched := func(offset int64) {
 			if d.Watch != nil {
-				d.Watch(topic, before*total+read+offset-s.from, 2*total)
+				d.Watch(topic, before*total+read+offset-s.From, 2*total)
 			}
 		}
-		if err := d.scan(ctx, topic, s, fetched, each); err != nil {
+		if err := d.scanner.Scan(ctx, topic, s, fetched, each); err != nil {
 			return err
 		}
-		read += s.end - s.from
+		read += s.End - s.From
 	}
 	return nil
 }
@@ -177,51 +165,5 @@ func (l *Letter) Clone() *Letter {
 	return &c
 }
 
-// Partitions is how many partitions a topic has.
-func (d *DeadLetters) Partitions(ctx context.Context, topic string) (int, error) {
-	return retry(ctx, d, topic, func() (int, error) {
-		if err := d.client.RefreshMetadata(topic); err != nil {
-			return 0, err
-		}
-		partitions, err := d.client.Partitions(topic)
-		return len(partitions), err
-	})
-}
-
-// retries bounds how often a request is made again: with the pauses, about half a minute.
-const retries = 8
-
-// retry makes a call of sarama's about a topic again while it may help. It ends when ctx does; see await for what the call may do.
-func retry[T any](ctx context.Context, d *DeadLetters, topic string, call func() (T, error)) (T, error) {
-	pause := d.pause
-	for attempt := 1; ; attempt++ {
-		value, err := await(ctx, &d.calls, func() (T, error) {
-			value, err := call()
-			if err != nil && Passes(err) {
-				_ = d.client.RefreshMetadata(topic) // the leader may have moved; the next try tells
-			}
-			return value, err
-		})
-		if err == nil || ctx.Err() != nil || attempt == retries || !Passes(err) {
-			return value, err
-		}
-		if !sleep(ctx, pause) {
-			return value, fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
-		}
-		pause = min(2*pause, 8*time.Second)
-	}
-}
-
 // Passes says of an error that it may be gone on the next try.
-func Passes(err error) bool {
-	for _, lasting := range []error{
-		errNoTopic, sarama.ErrUnknownTopicOrPartition, sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
-		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed, sarama.ErrSASLAuthenticationFailed,
-		sarama.ErrInvalidTopic, sarama.ErrOffsetOutOfRange, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageTooLarge, sarama.ErrInvalidTimestamp, ErrOvertaken,
-	} {
-		if errors.Is(err, lasting) {
-			return false
-		}
-	}
-	return true
-}
+func Passes(err error) bool { return !errors.Is(err, ErrOvertaken) && source.Passes(err) }

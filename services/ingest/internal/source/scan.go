@@ -21,53 +21,57 @@ const (
 	scanPatience = time.Minute
 )
 
-// span is a partition from its first offset to its last stable one: what was committed when the scan began.
-type span struct {
-	partition int32
-	from, end int64
+// Span is a partition from its first offset to its last stable one: what was committed when it was asked for.
+type Span struct {
+	Partition int32
+	From, End int64
 }
 
-// errNoTopic says that there is no such topic.
-var errNoTopic = errors.New("the topic does not exist")
+// ErrNoTopic says that there is no such topic.
+var ErrNoTopic = errors.New("the topic does not exist")
 
-// spans are those of all partitions of a topic, in order.
-func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
-	return retry(ctx, d, topic, func() ([]span, error) {
-		err := d.client.RefreshMetadata(topic)
+// Spans are those of all partitions of a topic, in order.
+func (sc *Scanner) Spans(ctx context.Context, topic string) ([]Span, error) {
+	spans, err := retry(ctx, sc, topic, func() ([]Span, error) {
+		err := sc.client.RefreshMetadata(topic)
 		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return nil, fmt.Errorf("%w: %s", errNoTopic, topic)
+			return nil, fmt.Errorf("%w: %s", ErrNoTopic, topic)
 		}
 		if err != nil {
 			return nil, err
 		}
-		partitions, err := d.client.Partitions(topic)
+		partitions, err := sc.client.Partitions(topic)
 		if err != nil {
 			return nil, err
 		}
 		slices.Sort(partitions)
-		spans := make([]span, 0, len(partitions))
+		spans := make([]Span, 0, len(partitions))
 		for _, p := range partitions {
-			from, err := d.offset(topic, p, sarama.OffsetOldest)
+			from, err := sc.offset(topic, p, sarama.OffsetOldest)
 			if err != nil {
 				return nil, err
 			}
-			end, err := d.offset(topic, p, sarama.OffsetNewest)
+			end, err := sc.offset(topic, p, sarama.OffsetNewest)
 			if err != nil {
 				return nil, err
 			}
-			spans = append(spans, span{p, from, end})
+			spans = append(spans, Span{p, from, end})
 		}
 		return spans, nil
 	})
+	if err != nil && !errors.Is(err, ErrNoTopic) {
+		err = explainRead(topic, err)
+	}
+	return spans, err
 }
 
 // offset asks for an end of the partition; the newest is the last stable offset, which sarama's own GetOffset cannot ask for.
-func (d *DeadLetters) offset(topic string, partition int32, at int64) (int64, error) {
-	broker, err := d.client.Leader(topic, partition)
+func (sc *Scanner) offset(topic string, partition int32, at int64) (int64, error) {
+	broker, err := sc.client.Leader(topic, partition)
 	if err != nil {
 		return 0, err
 	}
-	request := sarama.NewOffsetRequest(d.client.Config().Version)
+	request := sarama.NewOffsetRequest(sc.client.Config().Version)
 	request.IsolationLevel = sarama.ReadCommitted
 	request.AddBlock(topic, partition, at, 1)
 	response, err := broker.GetAvailableOffsets(request)
@@ -85,46 +89,47 @@ func (d *DeadLetters) offset(topic string, partition int32, at int64) (int64, er
 	return block.Offset, nil
 }
 
-// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
-// fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may be a transaction's control records.
-func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched func(offset int64), each func(*record.Record) error) error {
+// Scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched
+// hears where the next fetch begins. It fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may
+// be a transaction's control records.
+func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(offset int64), each func(*record.Record) error) error {
 	size := int32(scanBytes)
 	last := time.Now()
-	for s.from < s.end {
+	for s.From < s.End {
 		at := s
-		got, err := retry(ctx, d, topic, func() (fetchedSpan, error) { return d.fetch(topic, at, size) })
+		got, err := retry(ctx, sc, topic, func() (fetchedSpan, error) { return sc.fetch(topic, at, size) })
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
-			oldest, err := d.offset(topic, s.partition, sarama.OffsetOldest)
-			if err == nil && oldest <= s.from {
+			oldest, err := sc.offset(topic, s.Partition, sarama.OffsetOldest)
+			if err == nil && oldest <= s.From {
 				err = sarama.ErrOffsetOutOfRange
 			}
 			if err != nil {
-				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+				return fmt.Errorf("read %s/%d: %w", topic, s.Partition, err)
 			}
-			s.from = oldest
+			s.From = oldest
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explainRead(topic, err))
+			return fmt.Errorf("read %s/%d: %w", topic, s.Partition, explainRead(topic, err))
 		}
-		c := catch{next: s.from}
+		c := catch{next: s.From}
 		if got.block != nil { // nil: the broker throttles us
-			if c, err = unpack(topicPartition{topic, s.partition}, got.block, got.records, s.from, true); err != nil {
-				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+			if c, err = unpack(topicPartition{topic, s.Partition}, got.block, got.records, s.From, true); err != nil {
+				return fmt.Errorf("read %s/%d: %w", topic, s.Partition, err)
 			}
 		}
-		if err := c.each(s.end, each); err != nil {
+		if err := c.each(s.End, each); err != nil {
 			return err
 		}
 		switch {
-		case c.next > s.from:
-			s.from, size, last = c.next, scanBytes, time.Now()
-			fetched(min(c.next, s.end))
+		case c.next > s.From:
+			s.From, size, last = c.next, scanBytes, time.Now()
+			fetched(min(c.next, s.End))
 		case c.cut && size < 1<<30:
 			size *= 2
 		case time.Since(last) > scanPatience:
-			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.partition, s.from, s.end)
+			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.Partition, s.From, s.End)
 		}
 	}
 	return nil
@@ -137,8 +142,8 @@ type fetchedSpan struct {
 }
 
 // fetch makes one request to the partition's leader.
-func (d *DeadLetters) fetch(topic string, s span, size int32) (fetchedSpan, error) {
-	broker, err := d.client.Leader(topic, s.partition)
+func (sc *Scanner) fetch(topic string, s Span, size int32) (fetchedSpan, error) {
+	broker, err := sc.client.Leader(topic, s.Partition)
 	if err != nil {
 		return fetchedSpan{}, err
 	}
@@ -146,13 +151,13 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (fetchedSpan, erro
 	request := &sarama.FetchRequest{
 		Version: kafkawire.FetchVersion, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: noSession,
 	}
-	request.AddBlock(topic, s.partition, s.from, size, -1)
-	response, records, err := d.client.fetch(broker, request)
+	request.AddBlock(topic, s.Partition, s.From, size, -1)
+	response, records, err := sc.client.fetch(broker, request)
 	if err != nil {
 		_ = broker.Close() // it is opened again with the next request
 		return fetchedSpan{}, err
 	}
-	block := response.GetBlock(topic, s.partition)
+	block := response.GetBlock(topic, s.Partition)
 	switch {
 	case block == nil && response.ThrottleTime > 0:
 		return fetchedSpan{}, nil
@@ -161,7 +166,7 @@ func (d *DeadLetters) fetch(topic string, s span, size int32) (fetchedSpan, erro
 	case block.Err != sarama.ErrNoError:
 		return fetchedSpan{}, block.Err
 	}
-	return fetchedSpan{block, records.Records(topic, s.partition)}, nil
+	return fetchedSpan{block, records.Records(topic, s.Partition)}, nil
 }
 
 // each calls f with the records before an offset, in order.

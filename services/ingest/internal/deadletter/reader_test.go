@@ -1,4 +1,4 @@
-package source
+package deadletter
 
 import (
 	"context"
@@ -21,14 +21,13 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-func opened(t *testing.T, c *kfake.Cluster) *DeadLetters {
+func opened(t *testing.T, c *kfake.Cluster) *Reader {
 	t.Helper()
-	config := testConfig(c.ListenAddrs()...)
-	d, err := OpenDeadLetters(t.Context(), config, []string{letterTopic})
+	config := testKafka(c.ListenAddrs()...)
+	d, err := NewReader(t.Context(), Defaults(), config, []string{letterTopic})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.pause = 5 * time.Millisecond
 	t.Cleanup(d.Close)
 	return d
 }
@@ -36,15 +35,12 @@ func opened(t *testing.T, c *kfake.Cluster) *DeadLetters {
 // written produces dead letters as a lane does.
 func written(t *testing.T, c *kfake.Cluster, letters ...lane.DeadLetter) {
 	t.Helper()
-	l := newLetters(New(testConfig(c.ListenAddrs()...), newLogger(&lines{}), nil))
-	defer l.source.calls.Wait()
-	defer l.close()
-	if err := l.produce(t.Context(), letters, unheard); err != nil {
+	if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), letters, unheard); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func all(t *testing.T, d *DeadLetters, want func(Place) bool) ([]*Letter, Tally) {
+func all(t *testing.T, d *Reader, want func(Place) bool) ([]*Letter, Tally) {
 	t.Helper()
 	var found []*Letter
 	tally, err := d.Letters(t.Context(), letterTopic, want, func(l *Letter) error {
@@ -142,9 +138,9 @@ func TestLetterOfLayout1(t *testing.T) {
 	}
 }
 
-func replayed(t *testing.T, d *DeadLetters, letters []*Letter) {
+func replayed(t *testing.T, d *Reader, letters []*Letter) {
 	t.Helper()
-	r, err := d.Replay(t.Context(), letterTopic, true)
+	r, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +196,7 @@ func TestReplayOvertaken(t *testing.T) {
 	written(t, c, letters...)
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
-	old, err := d.Replay(t.Context(), letterTopic, true)
+	old, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +208,7 @@ func TestReplayOvertaken(t *testing.T) {
 	if err := errors.Join(old.send([]*sarama.ProducerMessage{m}, time.Now()), old.send([]*sarama.ProducerMessage{found[2].mark(Place{testTopic, 0, m.Offset}, "2/v", time.Now())}, time.Now())); err != nil {
 		t.Fatal(err)
 	}
-	young, err := d.Replay(t.Context(), letterTopic, true)
+	young, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +238,7 @@ func TestReplayFenced(t *testing.T) {
 	written(t, c, letter(1, "a"))
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
-	old, err := d.Replay(t.Context(), letterTopic, true)
+	old, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +262,7 @@ func TestReplayTooLargeTogether(t *testing.T) {
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
 	try := func() error {
-		r, err := d.Replay(t.Context(), letterTopic, true)
+		r, err := d.Begin(t.Context(), letterTopic, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +310,7 @@ func TestLettersFaults(t *testing.T) {
 		}
 	})
 	t.Run("nobody answers", func(t *testing.T) {
-		if _, err := OpenDeadLetters(t.Context(), testConfig("127.0.0.1:1"), []string{letterTopic}); err == nil || !strings.Contains(err.Error(), "kafka.brokers") {
+		if _, err := NewReader(t.Context(), Defaults(), testKafka("127.0.0.1:1"), []string{letterTopic}); err == nil || !strings.Contains(err.Error(), "kafka.brokers") {
 			t.Errorf("got %v", err)
 		}
 	})

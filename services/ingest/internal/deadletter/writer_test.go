@@ -1,4 +1,4 @@
-package source
+package deadletter
 
 import (
 	"context"
@@ -20,8 +20,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
-
-const letterTopic = testTopic + ".dead-letter"
 
 // consumed reads n records of the dead-letter topic.
 func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
@@ -52,11 +50,10 @@ func letter(offset int64, value string) lane.DeadLetter {
 
 func TestDeadLetter(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
-	s := start(t, testConfig(c.ListenAddrs()...), false)
-	o := s.claim(t)
+	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	null := letter(8, "")
 	null.Record.Key, null.Record.Value, null.Record.Headers = nil, nil, nil
-	if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, unheard); err != nil {
+	if err := w.Produce(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, unheard); err != nil {
 		t.Fatal(err)
 	}
 	got := consumed(t, c, 2)
@@ -114,10 +111,10 @@ func noise(seed int64, n int) string {
 func TestDeadLetterFaults(t *testing.T) {
 	t.Run("retried", func(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
-		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		// More than sarama's own patience.
 		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas, Count: 6})
-		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, unheard); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, unheard); err != nil {
 			t.Fatal(err)
 		}
 		if f.Hits() != 6 {
@@ -127,9 +124,9 @@ func TestDeadLetterFaults(t *testing.T) {
 	})
 	t.Run("too large", func(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
-		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
-		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, unheard); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, unheard); err != nil {
 			t.Fatal(err)
 		}
 		got := consumed(t, c, 1)[0]
@@ -149,7 +146,7 @@ func TestDeadLetterFaults(t *testing.T) {
 			batch = append(batch, letter(i, noise(i, 40_000)))
 		}
 		batch = append(batch, letter(40, noise(40, 200_000)))
-		if err := start(t, testConfig(c.ListenAddrs()...), false).claim(t).DeadLetter(t.Context(), batch, unheard); err != nil {
+		if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), batch, unheard); err != nil {
 			t.Fatal(err)
 		}
 		whole := 0
@@ -166,11 +163,10 @@ func TestDeadLetterFaults(t *testing.T) {
 	})
 	t.Run("not allowed to create", func(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, testTopic))
-		s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.DeadLetter.Create = false }), false)
-		o := s.claim(t)
+		w := newTestWriter(t, testKafka(c.ListenAddrs()...), func(c *Config) { c.Create = false })
 		sent := make(chan error, 1)
-		go func() { sent <- o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard) }()
-		eventually(t, "the remedy in the log", func() bool { return s.logs.count("create it, or set dead_letter.create") == 1 })
+		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard) }()
+		eventually(t, "the remedy in the log", func() bool { return w.logs.count("create it, or set dead_letter.create") == 1 })
 		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
 			t.Fatal(err)
 		}
@@ -181,11 +177,11 @@ func TestDeadLetterFaults(t *testing.T) {
 	})
 	t.Run("until the caller gives up", func(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, testTopic))
-		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if err := o.DeadLetter(ctx, []lane.DeadLetter{letter(1, "a")}, unheard); err == nil || ctx.Err() == nil {
+		if err := w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, unheard); err == nil || ctx.Err() == nil {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -198,7 +194,7 @@ func TestLetterHasBytesOfItsOwn(t *testing.T) {
 		Topic: testTopic, Offset: 5, TimestampMicros: -1, Key: memory[:3], Value: memory[4:9],
 		Headers: []record.Header{{Key: memory[10:14], Value: memory[15:]}},
 	}
-	l := newLetters(New(testConfig("127.0.0.1:1"), newLogger(&lines{}), nil))
+	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
 	m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "refused", Byte: -1}, time.Now()))
 	copied := (&Letter{Record: r}).Clone()
 	for i := range memory {
