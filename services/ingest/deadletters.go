@@ -9,15 +9,15 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// DeadLetters looks at the dead letters of the topics of a configuration and replays them. It takes no part in the group. Not safe for
-// concurrent use.
+// DeadLetters looks at the dead letters of the topics of a configuration and replays them. It takes no part in the
+// group. Not safe for concurrent use.
 type DeadLetters struct {
 	*deadletter.Store
 	schemas schemas
 }
 
-// OpenDeadLetters connects to the brokers of a configuration. topics are those to look at, each by its own name or by that of its dead-letter
-// topic; none: all that have a contract. It is an error when no broker answers.
+// OpenDeadLetters connects to the brokers of a configuration. topics are those to look at, each by its own name or by
+// that of its dead-letter topic; none: all that have a contract. It is an error when no broker answers.
 func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLetters, error) {
 	found, schemas := checkRegistry(ctx, &c)
 	d, err := c.deadLetters(ctx, found, schemas, topics)
@@ -28,7 +28,8 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 	return d, nil
 }
 
-func (c *Config) deadLetters(ctx context.Context, found []findings.Finding, s schemas, topics []string) (*DeadLetters, error) {
+func (c *Config) deadLetters(ctx context.Context, found []findings.Finding, s schemas, topics []string) (*DeadLetters,
+	error) {
 	set, err := c.contracts(ctx, s.env)
 	if err != nil {
 		return nil, fmt.Errorf("contracts: %w", err)

@@ -15,8 +15,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// Check looks at the dead-letter topic of a topic and at the rights on it, those of replays included, and changes nothing. It is a
-// source.CheckBeside, once the configuration is given. The calls that ctx cuts short have ended when the client has.
+// Check looks at the dead-letter topic of a topic and at the rights on it, those of replays included, and changes
+// nothing. It is a source.CheckBeside, once the configuration is given. The calls that ctx cuts short have ended when
+// the client has.
 func Check(config *Config) source.CheckBeside {
 	return func(ctx context.Context, client sarama.Client, topic string, readable bool) []findings.Finding {
 		c := &checking{config: config, client: client}
@@ -48,7 +49,10 @@ func (c *checking) topic(ctx context.Context, topic string) findings.Finding {
 	case err != nil:
 		return findings.Failed(what, err, "the brokers did not answer; try again")
 	}
-	rights, err := source.Await(ctx, &c.calls, func() (source.Operations, error) { return source.TopicRights(c.client, topic) })
+	rights, err := source.Await(ctx, &c.calls, func() (source.Operations, error) {
+		return source.TopicRights(c.client,
+			topic)
+	})
 	if err != nil {
 		return findings.Failed(what, err, "the brokers did not answer; try again")
 	}
@@ -82,7 +86,8 @@ func (c *checking) missing(ctx context.Context, topic string) findings.Finding {
 			"create it, or grant CREATE on it to this principal; a lane with a dead letter waits until it is there")
 	}
 	if err := source.AwaitErr(ctx, &c.calls, func() error { return mayWrite(c.client, topic) }); err != nil {
-		return findings.Failed(what, fmt.Errorf("could be created and not written: %w", err), "grant WRITE on the topic to this principal")
+		return findings.Failed(what, fmt.Errorf("could be created and not written: %w", err),
+			"grant WRITE on the topic to this principal")
 	}
 	return findings.Finding{What: what, Detail: "does not exist; is made when the first dead letter is due"}
 }
@@ -101,7 +106,8 @@ func (c *checking) replays(ctx context.Context, topic string) []findings.Finding
 		{"WRITE and DESCRIBE on the transactional id " + id, func() error { return mayReplay(c.client, id) }},
 	} {
 		err := source.AwaitErr(ctx, &c.calls, m.try)
-		if errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed) {
+		if errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err,
+			sarama.ErrTransactionalIDAuthorizationFailed) {
 			missing = append(missing, m.right)
 		}
 	}
@@ -123,8 +129,8 @@ func lacking(client sarama.Client, topic, right string) error {
 	return err
 }
 
-// mayWrite asks whether we may write to a topic that need not exist. Nothing is written: the request is for a partition that no topic has,
-// and brokers look at the right first.
+// mayWrite asks whether we may write to a topic that need not exist. Nothing is written: the request is for a partition
+// that no topic has, and brokers look at the right first.
 func mayWrite(client sarama.Client, topic string) error {
 	b, err := source.AnyBroker(client)
 	if err != nil {
@@ -134,7 +140,8 @@ func mayWrite(client sarama.Client, topic string) error {
 	request := &sarama.ProduceRequest{Version: 8, RequiredAcks: sarama.WaitForLocal, Timeout: timeout} // Kafka 2.4's
 	now := time.Now()
 	request.AddBatch(topic, math.MaxInt32, &sarama.RecordBatch{
-		Version: 2, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, FirstTimestamp: now, MaxTimestamp: now, Records: []*sarama.Record{{}},
+		Version: 2, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, FirstTimestamp: now, MaxTimestamp: now,
+		Records: []*sarama.Record{{}},
 	})
 	response, err := b.Produce(request)
 	if err != nil {
@@ -153,22 +160,24 @@ func mayCreate(client sarama.Client, topic string, c *Config) error {
 	if err != nil {
 		return err
 	}
-	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: c.Replication}, true)
+	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: c.Replication},
+		true)
 	if errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return nil
 	}
 	return err
 }
 
-// mayReplay asks whether we may use a transactional id. Nothing is begun or ended: the request names a producer that no transaction has, and
-// the coordinator looks at the right first.
+// mayReplay asks whether we may use a transactional id. Nothing is begun or ended: the request names a producer that no
+// transaction has, and the coordinator looks at the right first.
 func mayReplay(client sarama.Client, id string) error {
 	b, err := client.TransactionCoordinator(id)
 	if err != nil {
 		return err
 	}
 	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
-	response, err := b.EndTxn(&sarama.EndTxnRequest{Version: 1, TransactionalID: id, ProducerID: math.MaxInt64, ProducerEpoch: math.MaxInt16})
+	response, err := b.EndTxn(&sarama.EndTxnRequest{Version: 1, TransactionalID: id, ProducerID: math.MaxInt64,
+		ProducerEpoch: math.MaxInt16})
 	if err != nil {
 		_ = b.Close()
 		return err

@@ -39,13 +39,15 @@ func (d *Config) Check(report func(key, message, remedy string)) {
 	case d.Suffix == "":
 		report("suffix", "is empty", "dead letters cannot go to the topic they come from; write .dead-letter")
 	case !kafkaName.MatchString(d.Suffix):
-		report("suffix", fmt.Sprintf("%q cannot be in the name of a topic", d.Suffix), "use letters, digits, dots, underscores and hyphens")
+		report("suffix", fmt.Sprintf("%q cannot be in the name of a topic", d.Suffix),
+			"use letters, digits, dots, underscores and hyphens")
 	case len(d.Suffix) > maxSuffix:
 		report("suffix", fmt.Sprintf("leaves no room for the topic in a name of %d characters", maxTopic),
 			fmt.Sprintf("write %d characters at most", maxSuffix))
 	}
 	if d.Partitions < 1 || d.Partitions > maxPartitions {
-		report("partitions", fmt.Sprintf("%d is out of range", d.Partitions), fmt.Sprintf("write 1 to %d; 1 is right for most", maxPartitions))
+		report("partitions", fmt.Sprintf("%d is out of range", d.Partitions),
+			fmt.Sprintf("write 1 to %d; 1 is right for most", maxPartitions))
 	}
 	if d.Replication < 1 && d.Replication != -1 {
 		report("replication", "is out of range", "write -1 for the broker's default, or 1 or more")
@@ -55,8 +57,8 @@ func (d *Config) Check(report func(key, message, remedy string)) {
 // maxTopic is how long the name of a topic may be, in characters (Kafka, Topic.MAX_NAME_LENGTH).
 const maxTopic = 249
 
-// Topic is the name of a topic's dead-letter topic: the topic's with the suffix. Of a name that leaves no room for it the end gives way to a
-// fingerprint of the whole name: "a-very-long-na-1b2c3d4e.dead-letter".
+// Topic is the name of a topic's dead-letter topic: the topic's with the suffix. Of a name that leaves no room for it
+// the end gives way to a fingerprint of the whole name: "a-very-long-na-1b2c3d4e.dead-letter".
 func (d *Config) Topic(topic string) string {
 	if len(topic)+len(d.Suffix) <= maxTopic {
 		return topic + d.Suffix

@@ -12,15 +12,16 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Bounds of what is said about a record: it can hold foreign text, such as the names of a document's fields. maxText and maxField are what a
-// letter carries at first, minText is what it carries when the topic takes so little.
+// Bounds of what is said about a record: it can hold foreign text, such as the names of a document's fields. maxText
+// and maxField are what a letter carries at first, minText is what it carries when the topic takes so little.
 const (
 	maxText  = 8 << 10
 	maxField = 2 << 10
 	minText  = 128
 )
 
-// maxLetter is the size in bytes of the largest letter that the producer takes. The bound of the broker decides about smaller ones.
+// maxLetter is the size in bytes of the largest letter that the producer takes. The bound of the broker decides about
+// smaller ones.
 const maxLetter = 99 << 20
 
 // draft is a dead letter on its way. It holds all that a letter can say, so that it can be laid out again with less.
@@ -33,8 +34,8 @@ type draft struct {
 // parts are what a letter can do without.
 type parts struct{ value, key, headers, text bool }
 
-// newDraft copies a letter. It has bytes of its own: those of the record are used for others once the lane has settled it, and nobody but the
-// producer knows for how long it looks at a message.
+// newDraft copies a letter. It has bytes of its own: those of the record are used for others once the lane has settled
+// it, and nobody but the producer knows for how long it looks at a message.
 func newDraft(letter *lane.DeadLetter, at time.Time) *draft {
 	d := &draft{letter: *letter, at: at}
 	d.letter.Record = letter.Record.Clone()
@@ -120,8 +121,9 @@ func (d *draft) headerBytes() (n int) {
 	return n
 }
 
-// shorten lays a letter that the dead-letter topic does not take out again, without the largest part that it has, and says so in a header:
-// the place of the original is in the others, and its partition must go on. ok is false when nothing is left that could be left out.
+// shorten lays a letter that the dead-letter topic does not take out again, without the largest part that it has, and
+// says so in a header: the place of the original is in the others, and its partition must go on. ok is false when
+// nothing is left that could be left out.
 func (w *Writer) shorten(m *sarama.ProducerMessage) (shorter *sarama.ProducerMessage, ok bool) {
 	d := *m.Metadata.(*draft)
 	r := d.letter.Record

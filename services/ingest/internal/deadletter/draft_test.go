@@ -22,14 +22,15 @@ import (
 // createLetters makes the dead-letter topic with a bound on what it takes.
 func createLetters(t *testing.T, c *kfake.Cluster, bound string) {
 	t.Helper()
-	_, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bound}, letterTopic)
+	_, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+		map[string]*string{"max.message.bytes": &bound}, letterTopic)
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Whatever of a record is too large for the dead-letter topic, its letter is produced without that, says so, and keeps the rest; and a letter
-// that lacks anything is not replayed as if it were whole.
+// Whatever of a record is too large for the dead-letter topic, its letter is produced without that, says so, and keeps
+// the rest; and a letter that lacks anything is not replayed as if it were whole.
 func TestLetterOfAnyRecord(t *testing.T) {
 	const bound = 100_000
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
@@ -45,7 +46,8 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		lacks  string
 	}{
 		{"value", record.Record{Key: []byte("k"), Value: large(2), Headers: small}, "x", "the value (99800 bytes)"},
-		{"headers", record.Record{Key: []byte("k"), Value: []byte("v"), Headers: trace}, "x", "the headers (2 of 99807 bytes)"},
+		{"headers", record.Record{Key: []byte("k"), Value: []byte("v"), Headers: trace}, "x",
+			"the headers (2 of 99807 bytes)"},
 		{"key", record.Record{Key: large(3), Value: []byte("v"), Headers: small}, "x", "the key (99800 bytes)"},
 		{
 			"all", record.Record{Key: large(4), Value: large(5), Headers: trace}, "x",
@@ -57,7 +59,8 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		r := test.record
 		r.Topic, r.TimestampMicros, r.Offset = testTopic, -1, int64(i)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}}, unheard)
+		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}},
+			unheard)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
@@ -69,13 +72,15 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		if test.err == "x" && got.Err != "x" || len(got.Err) > maxText+64 {
 			t.Errorf("%s: its error has %d bytes", test.name, len(got.Err))
 		}
-		if whole := got.LeftOut.Value < 0; whole && string(got.Record.Value) != string(r.Value) || !whole && got.Record.Value != nil {
+		if whole := got.LeftOut.Value < 0; whole && string(got.Record.Value) != string(r.Value) || !whole &&
+			got.Record.Value != nil {
 			t.Errorf("%s: value of %d bytes", test.name, len(got.Record.Value))
 		}
 		if whole := got.LeftOut.Key < 0; whole && string(got.Record.Key) != string(r.Key) || !whole && got.Record.Key != nil {
 			t.Errorf("%s: key of %d bytes", test.name, len(got.Record.Key))
 		}
-		if whole := got.LeftOut.Headers < 0; whole && len(got.Record.Headers) != len(r.Headers) || !whole && len(got.Record.Headers) != 0 {
+		if whole := got.LeftOut.Headers < 0; whole && len(got.Record.Headers) != len(r.Headers) || !whole &&
+			len(got.Record.Headers) != 0 {
 			t.Errorf("%s: %d headers", test.name, len(got.Record.Headers))
 		}
 	}
@@ -95,10 +100,12 @@ func taken(t *testing.T, k *kgo.Record) Letter {
 	return l
 }
 
-// To a version of the program that knows no parts but the value, a letter that lacks others looks foreign: it does not replay it.
+// To a version of the program that knows no parts but the value, a letter that lacks others looks foreign: it does not
+// replay it.
 func TestLetterWithoutHeadersHasALayoutOfItsOwn(t *testing.T) {
 	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
-	r := record.Record{Topic: testTopic, Value: []byte("value"), Key: []byte("key"), Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}}}
+	r := record.Record{Topic: testTopic, Value: []byte("value"), Key: []byte("key"),
+		Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}}}
 	m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "r", Byte: -1}, time.Now()))
 	layouts := ""
 	for ok := true; ok; m, ok = l.shorten(m) {
@@ -169,7 +176,8 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 	}
 }
 
-// A writer may be closed while a call of a lane that has been given up still produces: that is waited for, and what comes after is refused.
+// A writer may be closed while a call of a lane that has been given up still produces: that is waited for, and what
+// comes after is refused.
 func TestClosedUnderACall(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))

@@ -122,7 +122,10 @@ func producer(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 // sameRecords compares records by what Kafka holds: null and empty are different, but no headers are no headers.
 var sameRecords = cmp.Options{
 	cmpopts.IgnoreUnexported(record.Record{}),
-	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_, _ []record.Header) bool { return true })),
+	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_,
+		_ []record.Header) bool {
+		return true
+	})),
 }
 
 // eventually waits for something that another process decides.

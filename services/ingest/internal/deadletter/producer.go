@@ -116,7 +116,8 @@ func (w *Writer) create(client sarama.Client, topic string) error {
 	if err != nil {
 		return err
 	}
-	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: c.Replication}, false)
+	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: c.Replication},
+		false)
 	if err != nil && !errors.Is(err, sarama.ErrTopicAlreadyExists) {
 		return fmt.Errorf("%w: create it by hand, or grant CREATE on it to this principal: %w", errCreate, err)
 	}

@@ -51,8 +51,8 @@ func (d *Reader) Topic(topic string) string { return d.config.Topic(topic) }
 type Tally struct {
 	// Missing says that there is no such topic.
 	Missing bool
-	// Letters are the records that letters are of, Duplicates further letters of the same records, Marks those that say that a record was
-	// produced again, Foreign what is neither.
+	// Letters are the records that letters are of, Duplicates further letters of the same records, Marks those that say
+	// that a record was produced again, Foreign what is neither.
 	Letters, Duplicates, Marks, Foreign int
 	// ForeignAt is the first foreign one, and Why what is wrong with it.
 	ForeignAt Place
@@ -76,10 +76,11 @@ func (s places) add(p Place, held int) error {
 	return nil
 }
 
-// Letters calls each with the letters of a dead-letter topic whose records want takes (nil: all), one for each record, in the order of the
-// topic's partitions and offsets, up to the end that it has now. It reads the topic twice: first for the marks. A letter is each's during
-// the call alone; see Letter.Clone. A topic that does not exist holds none.
-func (d *Reader) Letters(ctx context.Context, topic string, want func(Place) bool, each func(*Letter) error) (Tally, error) {
+// Letters calls each with the letters of a dead-letter topic whose records want takes (nil: all), one for each record,
+// in the order of the topic's partitions and offsets, up to the end that it has now. It reads the topic twice: first
+// for the marks. A letter is each's during the call alone; see Letter.Clone. A topic that does not exist holds none.
+func (d *Reader) Letters(ctx context.Context, topic string, want func(Place) bool, each func(*Letter) error) (Tally,
+	error) {
 	var t Tally
 	spans, err := d.scanner.Spans(ctx, topic)
 	if errors.Is(err, source.ErrNoTopic) {
@@ -128,7 +129,8 @@ func (d *Reader) Letters(ctx context.Context, topic string, want func(Place) boo
 }
 
 // every scans all spans in order, for the first time or the second.
-func (d *Reader) every(ctx context.Context, topic string, spans []source.Span, before int64, each func(*record.Record) error) error {
+func (d *Reader) every(ctx context.Context, topic string, spans []source.Span, before int64,
+	each func(*record.Record) error) error {
 	var total, read int64
 	for _, s := range spans {
 		total += s.End - s.From

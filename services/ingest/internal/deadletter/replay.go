@@ -18,7 +18,8 @@ const (
 	replayBytes   = 4 << 20
 )
 
-// replayAttempts is how often a replay begins again after a fault that may pass; what was committed before is not repeated.
+// replayAttempts is how often a replay begins again after a fault that may pass; what was committed before is not
+// repeated.
 const replayAttempts = 5
 
 // ReplayOptions say how to replay.
@@ -39,8 +40,8 @@ type ReplayOptions struct {
 
 // Replayed is what became of the selected letters.
 type Replayed struct {
-	// Selected are the letters looked at; Produced those whose records were produced again, or would be; Already those whose
-	// records had been before.
+	// Selected are the letters looked at; Produced those whose records were produced again, or would be; Already those
+	// whose records had been before.
 	Selected, Produced, Already int
 	// Skipped are the others, by cause, in the order of their first.
 	Skipped []Skipped
@@ -93,9 +94,10 @@ func (r *Replayed) add(o Replayed) {
 	}
 }
 
-// Replay produces the records of the selected letters again, each to its own topic and partition, with its own key, value and headers, and
-// marks their letters in the same transactions. A record whose letter is marked is not produced again, whoever replayed it: a replay
-// that ends in any way, at any instant, can be run again. With an error, Produced counts what is known to be committed.
+// Replay produces the records of the selected letters again, each to its own topic and partition, with its own key,
+// value and headers, and marks their letters in the same transactions. A record whose letter is marked is not produced
+// again, whoever replayed it: a replay that ends in any way, at any instant, can be run again. With an error, Produced
+// counts what is known to be committed.
 func (s *Store) Replay(ctx context.Context, chosen Selection, o ReplayOptions) (Replayed, error) {
 	var total Replayed
 	if s.isolation == source.ReadUncommitted && !o.DryRun {
@@ -157,8 +159,8 @@ type topicFacts struct {
 	retention  time.Duration
 }
 
-// run makes attempts. Each begins with a new producer, which ends what an older one left open, and only then reads the marks: so it knows
-// all that was committed.
+// run makes attempts. Each begins with a new producer, which ends what an older one left open, and only then reads the
+// marks: so it knows all that was committed.
 func (r *replay) run(ctx context.Context) error {
 	pause := time.Second
 	for attempt := 1; ; attempt++ {
@@ -258,7 +260,8 @@ func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Ski
 		return Skipped{
 			Cause:  "older than the topic's retention",
 			Remedy: "Kafka may remove such a record before ingest reads it: replay with --timestamp=now",
-			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339), facts.retention),
+			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339),
+				facts.retention),
 		}, true
 	case r.options.Check:
 		return r.check(ctx, l)
@@ -276,7 +279,8 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	const anyway = "; --no-check replays anyway"
 	if r.store.away != "" {
 		return Skipped{
-			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway, Detail: r.store.away,
+			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway,
+			Detail: r.store.away,
 		}, true
 	}
 	topic, ok := r.contracts[l.Record.Topic]
@@ -288,7 +292,8 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	}
 	if topic == nil {
 		return Skipped{
-			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway, Detail: "topic " + l.Record.Topic,
+			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway,
+			Detail: "topic " + l.Record.Topic,
 		}, true
 	}
 	// A contract may grow on the way, once for each schema.
@@ -304,7 +309,8 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	}
 	switch m := topic.Match(&l.Record); m.Action {
 	case contract.Ignore:
-		return Skipped{Cause: "ignored by the contract now", Remedy: "there is nothing to do" + anyway, Detail: "no row would come of it"}, true
+		return Skipped{Cause: "ignored by the contract now", Remedy: "there is nothing to do" + anyway,
+			Detail: "no row would come of it"}, true
 	case contract.Row:
 		if _, err := m.Contract.AppendRow(nil, &l.Record, m, time.Now().UnixMicro()); err != nil {
 			return Skipped{Cause: "would fail again", Remedy: "correct the contract first" + anyway, Detail: err.Error()}, true

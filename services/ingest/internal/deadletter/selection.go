@@ -35,7 +35,8 @@ func (o *Offsets) UnmarshalText(text []byte) error {
 type Selection struct {
 	// Places are those of the records.
 	Places []Place
-	// Reasons, Contracts and Types are those of the letters. A type that ends in * means all that begin with what is before it.
+	// Reasons, Contracts and Types are those of the letters. A type that ends in * means all that begin with what is
+	// before it.
 	Reasons, Contracts, Types []string
 	// Partitions and Offsets are those of the records, not of the letters.
 	Partitions []int32

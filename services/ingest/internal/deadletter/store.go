@@ -24,9 +24,10 @@ type Store struct {
 	typeHeaders []string
 }
 
-// Open connects to the brokers. topics are those to look at, each by its own name or by that of its dead-letter topic. away says why the
-// schema registry does not answer, and is empty when it does. It is an error when no broker answers.
-func Open(ctx context.Context, config Config, kafka *source.Kafka, set *contract.Set, away string, topics []string) (*Store, error) {
+// Open connects to the brokers. topics are those to look at, each by its own name or by that of its dead-letter topic.
+// away says why the schema registry does not answer, and is empty when it does. It is an error when no broker answers.
+func Open(ctx context.Context, config Config, kafka *source.Kafka, set *contract.Set, away string,
+	topics []string) (*Store, error) {
 	s := &Store{config: config, isolation: kafka.Isolation, set: set, away: away, typeHeaders: set.TypeHeaders()}
 	var read []string
 	for _, t := range topics {
@@ -54,13 +55,15 @@ func (s *Store) origin(name string) string {
 // Close ends the connections.
 func (s *Store) Close() { s.reader.Close() }
 
-// Watch has f hear after each fetch how many offsets of a dead-letter topic have been read, of how many: it is read twice.
+// Watch has f hear after each fetch how many offsets of a dead-letter topic have been read, of how many: it is read
+// twice.
 func (s *Store) Watch(f func(topic string, read, total int64)) { s.reader.Watch = f }
 
 // Topics are the topics whose records the letters are of.
 func (s *Store) Topics() []string { return s.topics }
 
-// Type is what a letter's record says it is; empty when it says nothing. The last header of the name counts, as it does for contracts.
+// Type is what a letter's record says it is; empty when it says nothing. The last header of the name counts, as it does
+// for contracts.
 func (s *Store) Type(l *Letter) string {
 	for _, h := range slices.Backward(l.Record.Headers) {
 		if slices.Contains(s.typeHeaders, string(h.Key)) {
@@ -80,9 +83,10 @@ type TopicTally struct {
 // errEnough ends a look at a topic early.
 var errEnough = errors.New("enough")
 
-// Each calls each with the selected letters, one for each record, topic by topic, up to the ends that the topics have now. A letter is
-// each's during the call alone. each ends it early, without an error, by returning Enough.
-func (s *Store) Each(ctx context.Context, chosen Selection, each func(l *Letter, itemType string) error) ([]TopicTally, error) {
+// Each calls each with the selected letters, one for each record, topic by topic, up to the ends that the topics have
+// now. A letter is each's during the call alone. each ends it early, without an error, by returning Enough.
+func (s *Store) Each(ctx context.Context, chosen Selection, each func(l *Letter, itemType string) error) ([]TopicTally,
+	error) {
 	tallies := make([]TopicTally, 0, len(s.topics))
 	for _, topic := range s.topics {
 		letters := s.config.Topic(topic)

@@ -11,19 +11,21 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// ErrOvertaken says that a newer replay of the same dead-letter topic has fenced this one, or that the coordinator gave a transaction up.
+// ErrOvertaken says that a newer replay of the same dead-letter topic has fenced this one, or that the coordinator gave
+// a transaction up.
 var ErrOvertaken = errors.New("another replay of the topic has taken over")
 
-// transactionTimeout is how long the coordinator waits for the end of a transaction whose producer has died. Until then the readers of its
-// partitions wait too.
+// transactionTimeout is how long the coordinator waits for the end of a transaction whose producer has died. Until then
+// the readers of its partitions wait too.
 const transactionTimeout = 30 * time.Second
 
-// Transactions produces the records of letters again. Each transaction holds records and the marks of their letters, so that either both are
-// there or neither. Its transactional id is fixed by the dead-letter topic: a new one ends the transactions of all older ones, and what
-// those have not committed they never will. What is read of the topic after that knows every record that was produced again.
+// Transactions produces the records of letters again. Each transaction holds records and the marks of their letters, so
+// that either both are there or neither. Its transactional id is fixed by the dead-letter topic: a new one ends the
+// transactions of all older ones, and what those have not committed they never will. What is read of the topic after
+// that knows every record that was produced again.
 //
-// It speaks the protocol (KIP-98) by itself, one request at a time: sarama's transactional producer fails a transaction on several
-// goroutines at once, which is a data race.
+// It speaks the protocol (KIP-98) by itself, one request at a time: sarama's transactional producer fails a transaction
+// on several goroutines at once, which is a data race.
 type Transactions struct {
 	d       *Reader
 	topic   string
@@ -45,13 +47,16 @@ type partition struct {
 // TransactionalID is that of the replays of a dead-letter topic: ACLs may name it.
 func TransactionalID(topic string) string { return "waybill-replay-" + topic }
 
-// Begin fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else they get that of now.
+// Begin fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else
+// they get that of now.
 func (d *Reader) Begin(ctx context.Context, topic string, keepTimestamp bool) (*Transactions, error) {
 	r := &Transactions{
-		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp, sequences: map[partition]int32{},
+		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp,
+		sequences: map[partition]int32{},
 	}
 	request := &sarama.InitProducerIDRequest{
-		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1, ProducerEpoch: -1,
+		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1,
+		ProducerEpoch: -1,
 	}
 	begun, err := source.Await(ctx, &d.calls, func() (*sarama.InitProducerIDResponse, error) {
 		var response *sarama.InitProducerIDResponse
@@ -78,17 +83,19 @@ func (r *Transactions) since27(from, before int16) int16 {
 	return before
 }
 
-// Produce produces the records of letters and their marks in one transaction, and returns when it is committed. After an error the
-// transaction may have been committed or not; nothing more can be produced with these. It is not interrupted, and bounded by the
-// timeouts of its requests.
+// Produce produces the records of letters and their marks in one transaction, and returns when it is committed. After
+// an error the transaction may have been committed or not; nothing more can be produced with these. It is not
+// interrupted, and bounded by the timeouts of its requests.
 func (r *Transactions) Produce(letters []*Letter) error {
 	err := r.transact(letters)
 	if err == nil {
 		return nil
 	}
-	// Otherwise the next replay does it, or the coordinator after the timeout. A committed transaction cannot be aborted any more.
+	// Otherwise the next replay does it, or the coordinator after the timeout. A committed transaction cannot be
+	// aborted any more.
 	_ = r.end(false)
-	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge && r.d.together > 0 {
+	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge &&
+		r.d.together > 0 {
 		r.d.together = 0
 		return fmt.Errorf("a topic takes less than %d bytes at a time, so its records go one by one", chunkBytes)
 	}
@@ -115,7 +122,8 @@ func (r *Transactions) transact(letters []*Letter) error {
 	return r.end(true)
 }
 
-// send adds the messages' partitions to the transaction and produces them, in order by partition. They have their offsets then.
+// send adds the messages' partitions to the transaction and produces them, in order by partition. They have their
+// offsets then.
 func (r *Transactions) send(messages []*sarama.ProducerMessage, now time.Time) error {
 	var order []partition
 	by := map[partition][]*sarama.ProducerMessage{}
@@ -156,7 +164,8 @@ func (d *deniedError) Unwrap() error { return d.err }
 // add tells the coordinator of partitions that the transaction will be in.
 func (r *Transactions) add(partitions []partition) error {
 	request := &sarama.AddPartitionsToTxnRequest{
-		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch, TopicPartitions: map[string][]int32{},
+		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch,
+		TopicPartitions: map[string][]int32{},
 	}
 	for _, p := range partitions {
 		request.TopicPartitions[p.topic] = append(request.TopicPartitions[p.topic], p.partition)
@@ -186,7 +195,8 @@ func (r *Transactions) add(partitions []partition) error {
 func (r *Transactions) batch(tp partition, messages []*sarama.ProducerMessage, now time.Time) error {
 	b := &sarama.RecordBatch{
 		Version: 2, Codec: sarama.CompressionSnappy, CompressionLevel: sarama.CompressionLevelDefault, IsTransactional: true,
-		ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp], LastOffsetDelta: int32(len(messages) - 1),
+		ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp],
+		LastOffsetDelta: int32(len(messages) - 1),
 	}
 	for i, m := range messages {
 		at := m.Timestamp
@@ -239,7 +249,8 @@ func (r *Transactions) produce(tp partition, batch *sarama.RecordBatch) (int64, 
 		return 0, err
 	}
 	timeout := int32(time.Duration(r.d.kafka.RequestTimeout) / time.Millisecond)
-	request := &sarama.ProduceRequest{Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll, Timeout: timeout} // Kafka 2.4's
+	request := &sarama.ProduceRequest{Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll,
+		Timeout: timeout} // Kafka 2.4's
 	request.AddBatch(tp.topic, tp.partition, batch)
 	response, err := broker.Produce(request)
 	if err != nil {
@@ -261,7 +272,8 @@ func (r *Transactions) produce(tp partition, batch *sarama.RecordBatch) (int64, 
 // end commits the transaction or aborts it. Asked again, the coordinator gives the same answer.
 func (r *Transactions) end(commit bool) error {
 	request := &sarama.EndTxnRequest{
-		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch, TransactionResult: commit,
+		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch,
+		TransactionResult: commit,
 	}
 	return r.coordinate(context.Background(), func(b *sarama.Broker) (sarama.KError, error) {
 		response, err := b.EndTxn(request)
@@ -319,9 +331,12 @@ func resends(err error) bool {
 		return Passes(err)
 	}
 	switch code {
-	case sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable, sarama.ErrRequestTimedOut,
-		sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError,
-		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrThrottlingQuotaExceeded:
+	case sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable,
+		sarama.ErrRequestTimedOut,
+		sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend,
+		sarama.ErrKafkaStorageError,
+		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrConsumerCoordinatorNotAvailable,
+		sarama.ErrThrottlingQuotaExceeded:
 		return true
 	}
 	return false

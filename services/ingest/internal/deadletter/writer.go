@@ -55,8 +55,9 @@ func NewWriter(config Config, kafka *source.Kafka, log *slog.Logger, reg prometh
 // errClosed says that the writer was closed; the next owner of the partition produces the letters.
 var errClosed = errors.New("the producer of dead letters is closed")
 
-// Produce implements source.Letters. It returns when every letter, all of one topic, is acknowledged by all in-sync replicas. It tries until ctx ends; letters may be there
-// twice then. waits hears what keeps it from going on, and an empty string when it goes on.
+// Produce implements source.Letters. It returns when every letter, all of one topic, is acknowledged by all in-sync
+// replicas. It tries until ctx ends; letters may be there twice then. waits hears what keeps it from going on, and an
+// empty string when it goes on.
 func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits func(what string)) error {
 	if len(batch) == 0 {
 		return nil
@@ -114,8 +115,8 @@ func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits fun
 	return nil
 }
 
-// chunkBytes bounds what is on its way to a partition at a time: brokers limit a batch of records as they limit one record, to about a
-// megabyte, and sarama would make one batch of all that waits.
+// chunkBytes bounds what is on its way to a partition at a time: brokers limit a batch of records as they limit one
+// record, to about a megabyte, and sarama would make one batch of all that waits.
 const chunkBytes = 512 << 10
 
 // chunk is how many messages may be sent together: at least one, and more while they have no more bytes than together.
@@ -190,8 +191,8 @@ func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsen
 	return left, err
 }
 
-// sendChunk sends messages in one batch, and returns those that failed with their errors. It looks at the size that the producer would refuse
-// by itself, for which sarama has no error of its own.
+// sendChunk sends messages in one batch, and returns those that failed with their errors. It looks at the size that the
+// producer would refuse by itself, for which sarama has no error of its own.
 func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerError, error) {
 	if len(sent) == 1 && sent[0].ByteSize(2) > maxLetter {
 		return []*sarama.ProducerError{{Msg: sent[0], Err: sarama.ErrMessageSizeTooLarge}}, sarama.ErrMessageSizeTooLarge
@@ -246,7 +247,8 @@ func (w *Writer) explain(topic string, err error) error {
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal: %w", topic, err)
 	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
-		// What the broker says to an idempotent producer that may write to no topic, and before Kafka 3.0 to one that may.
+		// What the broker says to an idempotent producer that may write to no topic, and before Kafka 3.0 to one that
+		// may.
 		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE on the cluster too: %w",
 			topic, err)
 	}
@@ -266,5 +268,6 @@ func (w *Writer) complain(topic string, err error) {
 
 // again copies what a producer needs of a message: one that has been sent carries the producer's state.
 func again(m *sarama.ProducerMessage) *sarama.ProducerMessage {
-	return &sarama.ProducerMessage{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: slices.Clip(m.Headers), Metadata: m.Metadata}
+	return &sarama.ProducerMessage{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: slices.Clip(m.Headers),
+		Metadata: m.Metadata}
 }

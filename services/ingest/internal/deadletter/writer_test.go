@@ -42,9 +42,11 @@ func letter(offset int64, value string) lane.DeadLetter {
 	return lane.DeadLetter{
 		Record: &record.Record{
 			Topic: testTopic, Offset: offset, TimestampMicros: 1763859948123000, Key: []byte("key"), Value: []byte(value),
-			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"), Value: nil}},
+			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"),
+				Value: nil}},
 		},
-		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short", Field: "delivery.weight", Byte: 7,
+		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short", Field: "delivery.weight",
+		Byte: 7,
 	}
 }
 
@@ -64,14 +66,16 @@ func TestDeadLetter(t *testing.T) {
 		order = append(order, h.Key)
 	}
 	at, err := time.Parse(time.RFC3339Nano, header["waybill-time"])
-	if err != nil || time.Since(at).Abs() > time.Minute || len(header["waybill-time"]) != len("2006-01-02T15:04:05.000000Z") {
+	if err != nil || time.Since(at).Abs() > time.Minute ||
+		len(header["waybill-time"]) != len("2006-01-02T15:04:05.000000Z") {
 		t.Errorf("waybill-time %q", header["waybill-time"])
 	}
 	delete(header, "waybill-time")
 	want := map[string]string{
 		"item_type_name": "a.b.C", "empty": "", "waybill-version": "2/" + version.String(), "waybill-reason": "undecodable",
 		"waybill-error": "delivery.weight at byte 7: cut short", "waybill-contract": "delivery", "waybill-topic": testTopic,
-		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key", "waybill-timestamp": "1763859948123", "waybill-field": "delivery.weight", "waybill-byte": "7",
+		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key", "waybill-timestamp": "1763859948123",
+		"waybill-field": "delivery.weight", "waybill-byte": "7",
 	}
 	if diff := cmp.Diff(want, header); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
@@ -85,7 +89,8 @@ func TestDeadLetter(t *testing.T) {
 	if got[1].Value != nil || strings.Contains(keysOf(got[1]), "waybill-key") {
 		t.Errorf("a null key or value is not null any more: %+v", got[1])
 	}
-	if d, err := kadm.NewClient(producer(t, c)).ListTopics(t.Context(), letterTopic); err != nil || len(d[letterTopic].Partitions) != 1 {
+	if d, err := kadm.NewClient(producer(t, c)).ListTopics(t.Context(), letterTopic); err != nil ||
+		len(d[letterTopic].Partitions) != 1 {
 		t.Errorf("the topic made: %+v, %v", d, err)
 	}
 }
@@ -130,7 +135,8 @@ func TestDeadLetterFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := consumed(t, c, 1)[0]
-		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" || string(last.Value) != "400" {
+		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" ||
+			string(last.Value) != "400" {
 			t.Errorf("value %q, headers %v", got.Value, got.Headers)
 		}
 	})
@@ -138,7 +144,8 @@ func TestDeadLetterFaults(t *testing.T) {
 	t.Run("too large together", func(t *testing.T) {
 		bound := "100000"
 		c := newCluster(t, kfake.SeedTopics(1, testTopic))
-		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bound}, letterTopic); err != nil {
+		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+			map[string]*string{"max.message.bytes": &bound}, letterTopic); err != nil {
 			t.Fatal(err)
 		}
 		var batch []lane.DeadLetter
@@ -166,7 +173,8 @@ func TestDeadLetterFaults(t *testing.T) {
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...), func(c *Config) { c.Create = false })
 		sent := make(chan error, 1)
 		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard) }()
-		eventually(t, "the remedy in the log", func() bool { return w.logs.count("create it, or set dead_letter.create") == 1 })
+		eventually(t, "the remedy in the log",
+			func() bool { return w.logs.count("create it, or set dead_letter.create") == 1 })
 		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
 			t.Fatal(err)
 		}
@@ -201,13 +209,17 @@ func TestLetterHasBytesOfItsOwn(t *testing.T) {
 		memory[i] = '!'
 	}
 	value, err := m.Value.Encode()
-	if err != nil || string(value) != "value" || string(m.Headers[0].Key) != "name" || string(m.Headers[0].Value) != "text" {
+	if err != nil || string(value) != "value" || string(m.Headers[0].Key) != "name" ||
+		string(m.Headers[0].Value) != "text" {
 		t.Errorf("value %q, header %q=%q, %v", value, m.Headers[0].Key, m.Headers[0].Value, err)
 	}
-	if i := slices.IndexFunc(m.Headers, func(h sarama.RecordHeader) bool { return string(h.Key) == "waybill-key" }); i < 0 || string(m.Headers[i].Value) != "key" {
+	if i := slices.IndexFunc(m.Headers,
+		func(h sarama.RecordHeader) bool { return string(h.Key) == "waybill-key" }); i < 0 ||
+		string(m.Headers[i].Value) != "key" {
 		t.Errorf("the record's key is not in %v", m.Headers)
 	}
-	if c := copied.Record; string(c.Key) != "key" || string(c.Value) != "value" || string(c.Headers[0].Key) != "name" || string(c.Headers[0].Value) != "text" {
+	if c := copied.Record; string(c.Key) != "key" || string(c.Value) != "value" || string(c.Headers[0].Key) != "name" ||
+		string(c.Headers[0].Value) != "text" {
 		t.Errorf("the copy is %+v", c)
 	}
 }

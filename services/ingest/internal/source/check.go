@@ -15,11 +15,12 @@ import (
 	"github.com/waybill-data/waybill/pkg/findings"
 )
 
-// CheckBeside looks at what belongs to a topic, on a connected client; readable says that the topic itself is as it should be.
+// CheckBeside looks at what belongs to a topic, on a connected client; readable says that the topic itself is as it
+// should be.
 type CheckBeside func(ctx context.Context, client sarama.Client, topic string, readable bool) []findings.Finding
 
-// Check looks at all that the configuration points to and changes nothing. It ends when ctx does. beside, which may be nil, is called for each
-// topic.
+// Check looks at all that the configuration points to and changes nothing. It ends when ctx does. beside, which may be
+// nil, is called for each topic.
 func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside) []findings.Finding {
 	s := New(config, slog.New(slog.DiscardHandler), nil)
 	if err := s.open(); err != nil {
@@ -27,12 +28,17 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 	}
 	defer s.close()
 	var found []findings.Finding
-	id, err := Await(ctx, &s.calls, func() (string, error) { return clusterID(s.control, config.Kafka.Brokers, topics.Names) })
+	id, err := Await(ctx, &s.calls, func() (string, error) {
+		return clusterID(s.control, config.Kafka.Brokers,
+			topics.Names)
+	})
 	if err != nil {
-		return []findings.Finding{findings.Failed("brokers", Explain(err), "start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
+		return []findings.Finding{findings.Failed("brokers", Explain(err),
+			"start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
 	}
 	s.cluster = id
-	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q", len(s.control.Brokers()), s.cluster)})
+	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q",
+		len(s.control.Brokers()), s.cluster)})
 	var readable []string
 	names := slices.Clone(topics.Names)
 	if topics.Match != nil {
@@ -44,13 +50,15 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 		}
 		for _, name := range slices.Sorted(maps.Keys(matched)) {
 			if err := matched[name]; err != nil {
-				found = append(found, findings.Failed("topic "+name, err, "narrow one topic_pattern, or name the topic in an entry of its own"))
+				found = append(found, findings.Failed("topic "+name, err,
+					"narrow one topic_pattern, or name the topic in an entry of its own"))
 				continue
 			}
 			names = append(names, name)
 		}
 		if len(matched) == 0 {
-			found = append(found, findings.Finding{What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern", Remedy: "create one, or correct the pattern; ingest waits for it"})
+			found = append(found, findings.Finding{What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern",
+				Remedy: "create one, or correct the pattern; ingest waits for it"})
 		}
 	}
 	for _, topic := range names {
@@ -110,7 +118,8 @@ func (s *Source) checkTopic(ctx context.Context, topic string) (findings.Finding
 	return findings.Finding{What: what, Detail: fmt.Sprintf("%d partitions", seen.partitions)}, true
 }
 
-// checkGroup looks at what a member needs: a coordinator, READ, the group's offsets, and no members that are other programs.
+// checkGroup looks at what a member needs: a coordinator, READ, the group's offsets, and no members that are other
+// programs.
 func (s *Source) checkGroup(ctx context.Context, topics []string) []findings.Finding {
 	what := "group " + s.config.Kafka.Group
 	const grant = "grant READ on the group to this principal"

@@ -17,7 +17,8 @@ import (
 // clientID is how brokers name us in their logs and quotas.
 const clientID = "waybill-ingest"
 
-// ClientConfig is what every client of the source has in common: addresses and security, patience, no topic created by accident.
+// ClientConfig is what every client of the source has in common: addresses and security, patience, no topic created by
+// accident.
 func (k *Kafka) ClientConfig() (*sarama.Config, error) {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
@@ -60,8 +61,9 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	return c, nil
 }
 
-// fetchTimeout is how long a broker may take to begin the answer to a fetch, and as long again to end it. A generation ends when its lanes
-// have drained and its fetches have come back: a broker that hangs must not make the group drop the member.
+// fetchTimeout is how long a broker may take to begin the answer to a fetch, and as long again to end it. A generation
+// ends when its lanes have drained and its fetches have come back: a broker that hangs must not make the group drop the
+// member.
 func (k *Kafka) fetchTimeout() time.Duration {
 	return min(time.Duration(k.RequestTimeout), time.Duration(k.RebalanceTimeout-k.DrainTimeout)/2)
 }
@@ -84,8 +86,9 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	}
 	// A JoinGroup is answered only when all members have joined.
 	c.Net.ReadTimeout = g.Rebalance.Timeout + time.Duration(k.RequestTimeout)
-	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed offset retention
-	// has removed would end the whole member's session, again and again. The readers are strict instead: they answer ErrOffsetGone.
+	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed
+	// offset retention has removed would end the whole member's session, again and again. The readers are strict
+	// instead: they answer ErrOffsetGone.
 	g.ResetInvalidOffsets = true
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false
@@ -93,7 +96,8 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	return c, nil
 }
 
-// secure has connections opened by our own dialer, TLS included, and authenticated with the password that holds when they are.
+// secure has connections opened by our own dialer, TLS included, and authenticated with the password that holds when
+// they are.
 func (k *Kafka) secure(c *sarama.Config) error {
 	if k.TLS.Enable {
 		if _, err := tlsfiles.Client(k.TLS.files()); err != nil {
@@ -144,8 +148,9 @@ func (s *scramClient) Begin(_, _, authzID string) error {
 func (s *scramClient) Step(challenge string) (string, error) { return s.conversation.Step(challenge) }
 func (s *scramClient) Done() bool                            { return s.conversation.Done() }
 
-// Await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts, and calls waits for it.
-// What the call finds out it returns: it may outlive its caller, so it must write to nothing that its caller reads.
+// Await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts,
+// and calls waits for it. What the call finds out it returns: it may outlive its caller, so it must write to nothing
+// that its caller reads.
 func Await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, error)) (T, error) {
 	type outcome struct {
 		value T

@@ -38,7 +38,8 @@ type Kafka struct {
 	Brokers []string `yaml:"brokers"`
 	// Group is the consumer group.
 	Group string `yaml:"group"`
-	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the group.
+	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the
+	// group.
 	InstanceID string `yaml:"instance_id"`
 	// Version is the oldest Kafka protocol version to speak.
 	Version string `yaml:"version"`
@@ -48,8 +49,8 @@ type Kafka struct {
 	SASL SASL   `yaml:"sasl"`
 	// Isolation is read_committed or read_uncommitted.
 	Isolation string `yaml:"isolation"`
-	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source reports offsets; it is
-	// the lane that acts on this.
+	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source
+	// reports offsets; it is the lane that acts on this.
 	Reset string `yaml:"auto_offset_reset"`
 	// Assignment is sticky or range, both eager.
 	Assignment string `yaml:"assignment"`
@@ -68,8 +69,8 @@ type Kafka struct {
 
 // Fetch bounds what is fetched and not yet taken by a lane.
 type Fetch struct {
-	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and decompress what comes of it. 0 is 2, or
-	// 1 where there is one processor.
+	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and
+	// decompress what comes of it. 0 is 2, or 1 where there is one processor.
 	Clients int `yaml:"clients"`
 	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`
@@ -135,13 +136,15 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("group", "is empty", "name the consumer group; all ingest processes that share the work use the same name")
 	}
 	if v, err := sarama.ParseKafkaVersion(k.Version); err != nil || !v.IsAtLeast(sarama.V2_5_0_0) {
-		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version), "write the version of your oldest broker, for example 3.6.0")
+		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version),
+			"write the version of your oldest broker, for example 3.6.0")
 	}
 	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
 	oneOf(report, "auto_offset_reset", k.Reset, "earliest", "latest", "none")
 	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
 	if k.InstanceID != "" && !kafkaName.MatchString(k.InstanceID) {
-		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID), "use letters, digits, dots, underscores and hyphens")
+		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID),
+			"use letters, digits, dots, underscores and hyphens")
 	}
 	k.checkTimes(report)
 	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
@@ -151,7 +154,8 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
 	if k.Fetch.Records < 1 || k.Fetch.Records > maxRecords {
-		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records), fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
+		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records),
+			fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
 	}
 	k.TLS.check(report)
 	k.SASL.check(report)
@@ -171,7 +175,8 @@ var (
 		Most: 30 * time.Minute, Long: "one member that hangs holds up all the others for as long", Right: time.Minute,
 	}
 	drainBounds = config.Bounds{
-		Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: 30 * time.Minute, Long: "a rebalance waits for it", Right: 30 * time.Second,
+		Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: 30 * time.Minute,
+		Long: "a rebalance waits for it", Right: 30 * time.Second,
 	}
 	requestBounds = config.Bounds{
 		Least: time.Second, Short: "a broker that is busy for a moment counts as dead",
@@ -230,7 +235,8 @@ func (t *TLS) check(report func(key, message, remedy string)) {
 func (s *SASL) check(report func(key, message, remedy string)) {
 	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512)
 	if s.Mechanism == "" && (s.User != "" || s.Password.Reveal() != "") {
-		report("sasl.mechanism", "is empty while a user or password is set: neither would be sent", "choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512})+", or remove them")
+		report("sasl.mechanism", "is empty while a user or password is set: neither would be sent",
+			"choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512})+", or remove them")
 	}
 	if s.Mechanism != "" && (s.User == "" || s.Password.Reveal() == "") {
 		report("sasl.user", "user or password is empty", "set both; the password may come from ${VARIABLE} or a file")

@@ -20,7 +20,8 @@ func (s *stuckLetters) Produce(ctx context.Context, letters []lane.DeadLetter, w
 	return context.Cause(ctx)
 }
 
-// A lane's dead letters go to whoever takes them; the call ends with the claim, drained or not, and names the partition.
+// A lane's dead letters go to whoever takes them; the call ends with the claim, drained or not, and names the
+// partition.
 func TestDeadLettersOfAClaim(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	letters := &stuckLetters{got: make(chan []lane.DeadLetter, 1)}
@@ -30,7 +31,8 @@ func TestDeadLettersOfAClaim(t *testing.T) {
 	heard := make(chan string, 1)
 	failed := make(chan error, 1)
 	go func() {
-		failed <- o.DeadLetter(context.WithoutCancel(t.Context()), []lane.DeadLetter{{Reason: "refused"}}, func(what string) { heard <- what })
+		failed <- o.DeadLetter(context.WithoutCancel(t.Context()), []lane.DeadLetter{{Reason: "refused"}},
+			func(what string) { heard <- what })
 	}()
 	if what, got := <-heard, <-letters.got; what != "a right" || len(got) != 1 || got[0].Reason != "refused" {
 		t.Errorf("%q, %+v", what, got)

@@ -10,7 +10,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Operations are what the brokers say that a principal may do with a topic or group (KIP-430): a bit for each of Kafka's operations.
+// Operations are what the brokers say that a principal may do with a topic or group (KIP-430): a bit for each of
+// Kafka's operations.
 type Operations int32
 
 // untold is what brokers say that do not tell.
@@ -19,7 +20,8 @@ const untold Operations = math.MinInt32
 // Operations by the number of their bit (org.apache.kafka.common.acl.AclOperation).
 var operationBits = map[string]uint{"READ": 3, "WRITE": 4, "DESCRIBE": 8}
 
-// Lacks names those of some operations that are missing, as one says it: "READ and WRITE". It is empty when none is, or nothing is told.
+// Lacks names those of some operations that are missing, as one says it: "READ and WRITE". It is empty when none is, or
+// nothing is told.
 func (o Operations) Lacks(names ...string) string {
 	if o == untold {
 		return ""
@@ -79,7 +81,8 @@ type groupView struct {
 func (s *Source) viewGroup() (groupView, error) {
 	view := groupView{rights: untold}
 	response, err := ask(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
-		return b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: []string{s.offsets.group}, IncludeAuthorizedOperations: true})
+		return b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: []string{s.offsets.group},
+			IncludeAuthorizedOperations: true})
 	})
 	if err != nil {
 		return view, err
@@ -113,7 +116,8 @@ func (s *Source) viewGroup() (groupView, error) {
 	return view, err
 }
 
-// newMembers are those of a group of the protocol of KIP-848, which requests about other groups do not show. Brokers before 3.7 have none.
+// newMembers are those of a group of the protocol of KIP-848, which requests about other groups do not show. Brokers
+// before 3.7 have none.
 func (s *Source) newMembers() (foreign []string, err error) {
 	config, err := s.config.Kafka.ClientConfig()
 	if err != nil {
@@ -149,7 +153,8 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	return foreign, nil
 }
 
-// sayForeign warns of members that are other programs: what the group gives them, nobody loads. It says so again when they change.
+// sayForeign warns of members that are other programs: what the group gives them, nobody loads. It says so again when
+// they change.
 func (s *Source) sayForeign() {
 	view, err := s.viewGroup()
 	if err != nil {

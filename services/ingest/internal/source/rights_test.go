@@ -26,7 +26,8 @@ func TestOtherProgramsInTheGroup(t *testing.T) {
 			config := testConfig(c.ListenAddrs()...)
 			foreign := opts != nil
 			if foreign {
-				k := producer(t, c, append(opts, kgo.ConsumerGroup(testGroup), kgo.ConsumeTopics(testTopic), kgo.ClientID("somebody-else"))...)
+				k := producer(t, c, append(opts, kgo.ConsumerGroup(testGroup), kgo.ConsumeTopics(testTopic),
+					kgo.ClientID("somebody-else"))...)
 				eventually(t, "the other program in the group", func() bool {
 					info := c.GroupInfo(testGroup)
 					ctx, cancel := context.WithCancel(t.Context())
@@ -40,9 +41,10 @@ func TestOtherProgramsInTheGroup(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			told := slices.ContainsFunc(Check(ctx, config, Topics{Names: []string{testTopic}}, nil), func(f findings.Finding) bool {
-				return f.State == findings.Fail && strings.Contains(f.Detail, "somebody-else")
-			})
+			told := slices.ContainsFunc(Check(ctx, config, Topics{Names: []string{testTopic}}, nil),
+				func(f findings.Finding) bool {
+					return f.State == findings.Fail && strings.Contains(f.Detail, "somebody-else")
+				})
 			if told != foreign {
 				t.Errorf("check: told %v", told)
 			}

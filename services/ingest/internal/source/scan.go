@@ -65,7 +65,8 @@ func (sc *Scanner) Spans(ctx context.Context, topic string) ([]Span, error) {
 	return spans, err
 }
 
-// offset asks for an end of the partition; the newest is the last stable offset, which sarama's own GetOffset cannot ask for.
+// offset asks for an end of the partition; the newest is the last stable offset, which sarama's own GetOffset cannot
+// ask for.
 func (sc *Scanner) offset(topic string, partition int32, at int64) (int64, error) {
 	broker, err := sc.client.Leader(topic, partition)
 	if err != nil {
@@ -89,10 +90,11 @@ func (sc *Scanner) offset(topic string, partition int32, at int64) (int64, error
 	return block.Offset, nil
 }
 
-// Scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched
-// hears where the next fetch begins. It fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may
-// be a transaction's control records.
-func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(offset int64), each func(*record.Record) error) error {
+// Scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes
+// alias the fetch; fetched hears where the next fetch begins. It fetches by itself because a sarama consumer does not
+// tell when it is at the end: the last offsets may be a transaction's control records.
+func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(offset int64),
+	each func(*record.Record) error) error {
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.From < s.End {
@@ -129,7 +131,8 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 		case c.cut && size < 1<<30:
 			size *= 2
 		case time.Since(last) > scanPatience:
-			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.Partition, s.From, s.End)
+			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.Partition, s.From,
+				s.End)
 		}
 	}
 	return nil
@@ -147,9 +150,11 @@ func (sc *Scanner) fetch(topic string, s Span, size int32) (fetchedSpan, error) 
 	if err != nil {
 		return fetchedSpan{}, err
 	}
-	// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
+	// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other
+	// one has cut.
 	request := &sarama.FetchRequest{
-		Version: kafkawire.FetchVersion, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: noSession,
+		Version: kafkawire.FetchVersion, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32,
+		Isolation: sarama.ReadCommitted, SessionEpoch: noSession,
 	}
 	request.AddBlock(topic, s.Partition, s.From, size, -1)
 	response, records, err := sc.client.fetch(broker, request)

@@ -11,7 +11,8 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// Scanner reads topics from end to end, outside of the group, and tells what there is to know of them. It commits nothing. Not safe for concurrent use.
+// Scanner reads topics from end to end, outside of the group, and tells what there is to know of them. It commits
+// nothing. Not safe for concurrent use.
 type Scanner struct {
 	client *dataClient
 	calls  sync.WaitGroup
@@ -19,7 +20,8 @@ type Scanner struct {
 	pause time.Duration
 }
 
-// NewScanner connects to the brokers; topics are some of those that will be read. It is an error when no broker answers.
+// NewScanner connects to the brokers; topics are some of those that will be read. It is an error when no broker
+// answers.
 func NewScanner(ctx context.Context, k *Kafka, topics []string) (*Scanner, error) {
 	c, err := k.ClientConfig()
 	if err != nil {
@@ -60,7 +62,8 @@ func (sc *Scanner) Partitions(ctx context.Context, topic string) (int, error) {
 // retries bounds how often a request is made again: with the pauses, about half a minute.
 const retries = 8
 
-// retry makes a call of sarama's about a topic again while it may help. It ends when ctx does; see Await for what the call may do.
+// retry makes a call of sarama's about a topic again while it may help. It ends when ctx does; see Await for what the
+// call may do.
 func retry[T any](ctx context.Context, sc *Scanner, topic string, call func() (T, error)) (T, error) {
 	pause := sc.pause
 	for attempt := 1; ; attempt++ {
@@ -85,8 +88,10 @@ func retry[T any](ctx context.Context, sc *Scanner, topic string, call func() (T
 func Passes(err error) bool {
 	for _, lasting := range []error{
 		ErrNoTopic, sarama.ErrUnknownTopicOrPartition, sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
-		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed, sarama.ErrSASLAuthenticationFailed,
-		sarama.ErrInvalidTopic, sarama.ErrOffsetOutOfRange, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageTooLarge, sarama.ErrInvalidTimestamp,
+		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed,
+		sarama.ErrSASLAuthenticationFailed,
+		sarama.ErrInvalidTopic, sarama.ErrOffsetOutOfRange, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageTooLarge,
+		sarama.ErrInvalidTimestamp,
 	} {
 		if errors.Is(err, lasting) {
 			return false
@@ -95,8 +100,8 @@ func Passes(err error) bool {
 	return true
 }
 
-// Retention is how long the brokers keep the records of a topic after the timestamps that producers give them; 0 when that is for ever,
-// when the brokers give the timestamps, and when they do not tell.
+// Retention is how long the brokers keep the records of a topic after the timestamps that producers give them; 0 when
+// that is for ever, when the brokers give the timestamps, and when they do not tell.
 func (sc *Scanner) Retention(ctx context.Context, topic string) (time.Duration, error) {
 	values, err := retry(ctx, sc, topic, func() (map[string]string, error) {
 		return topicConfig(sc.client, topic, "retention.ms", "message.timestamp.type")

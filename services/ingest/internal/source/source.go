@@ -17,11 +17,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Handler carries one claim. Its context ends when the claim does; it then settles what it can within the drain timeout and returns. It
-// returns for no other reason.
+// Handler carries one claim. Its context ends when the claim does; it then settles what it can within the drain timeout
+// and returns. It returns for no other reason.
 type Handler func(ctx context.Context, p lane.Partition)
 
-// Letters takes records that will not become rows, of one topic at a time. It returns when they are durable; waits hears what keeps it.
+// Letters takes records that will not become rows, of one topic at a time. It returns when they are durable; waits
+// hears what keeps it.
 type Letters interface {
 	Produce(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error
 }
@@ -80,8 +81,8 @@ func (s *Source) Ready() error {
 
 func (s *Source) waits(why string) { s.state.Store(&why) }
 
-// Run carries the topics' partitions until ctx ends; then lanes drain and the member leaves the group. Brokers that are away, missing
-// topics and rebalances are waited out. The error is one of configuration.
+// Run carries the topics' partitions until ctx ends; then lanes drain and the member leaves the group. Brokers that are
+// away, missing topics and rebalances are waited out. The error is one of configuration.
 func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error {
 	if err := s.open(); err != nil {
 		return fmt.Errorf("kafka clients: %w", err)
@@ -157,9 +158,10 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 	}
 }
 
-// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the topics change and after
-// a doubtful commit; barren says that it ended so before any commit was confirmed.
-func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) (barren bool, err error) {
+// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the
+// topics change and after a doubtful commit; barren says that it ended so before any commit was confirmed.
+func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) (barren bool,
+	err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -177,8 +179,8 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
 }
 
-// fewClients is how many clients fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
-// records are compressed. Four cost 1.05 to 1.08 of the processor time of one.
+// fewClients is how many clients fetch where nobody says. One carries a million small records a second; another one
+// helps where a broker is far away, or records are compressed. Four cost 1.05 to 1.08 of the processor time of one.
 func fewClients() int { return min(2, processors.Count()) }
 
 // open makes the clients. They dial when they are first used.
@@ -271,8 +273,8 @@ func clusterID(client sarama.Client, brokers, topics []string) (string, error) {
 	return *resp.ClusterID, nil
 }
 
-// unreachable adds to the error that no broker can be talked to what the first says that says something: sarama keeps to itself which mechanism
-// is not enabled, and that a listener knows no SASL.
+// unreachable adds to the error that no broker can be talked to what the first says that says something: sarama keeps
+// to itself which mechanism is not enabled, and that a listener knows no SASL.
 func unreachable(config *sarama.Config, brokers []string, err error) error {
 	for _, address := range brokers {
 		b := sarama.NewBroker(address)
