@@ -205,20 +205,32 @@ func checkRights(t *testing.T, s *secured) {
 		{letters: true},
 		{letters: false},
 		{letters: true, without: []right{{"topic", "T", kadm.OpRead}}, says: []string{"grant READ on the topic"}},
-		{letters: true, without: []right{{"topic", "T", kadm.OpRead}}, more: []right{{"topic", "T", kadm.OpDescribe}},
-			says: []string{"may be seen and not read"}},
-		{letters: true, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}},
-			says: []string{"may not be written: WRITE is missing"}},
-		{letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}},
-			says: []string{"could be created and not written"}},
-		{letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpCreate}}, says: []string{"cannot be created",
-			"grant CREATE"}},
+		{
+			letters: true, without: []right{{"topic", "T", kadm.OpRead}}, more: []right{{"topic", "T", kadm.OpDescribe}},
+			says: []string{"may be seen and not read"},
+		},
+		{
+			letters: true, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}},
+			says: []string{"may not be written: WRITE is missing"},
+		},
+		{
+			letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}},
+			says: []string{"could be created and not written"},
+		},
+		{letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpCreate}}, says: []string{
+			"cannot be created",
+			"grant CREATE",
+		}},
 		{letters: true, without: []right{{"group", "G", kadm.OpRead}}, says: []string{"grant READ on the group"}},
-		{letters: true, without: []right{{"group", "G", kadm.OpRead}}, more: []right{{"group", "G", kadm.OpDescribe}},
-			says: []string{"may be seen and not joined"}},
+		{
+			letters: true, without: []right{{"group", "G", kadm.OpRead}}, more: []right{{"group", "G", kadm.OpDescribe}},
+			says: []string{"may be seen and not joined"},
+		},
 		{letters: true, without: []right{{"topic", "T", kadm.OpWrite}}, says: []string{"replays of ", "WRITE on "}},
-		{letters: true, without: []right{{"txn", "waybill-replay-T.dead-letter", kadm.OpWrite}},
-			says: []string{"replays of ", "transactional id"}},
+		{
+			letters: true, without: []right{{"txn", "waybill-replay-T.dead-letter", kadm.OpWrite}},
+			says: []string{"replays of ", "transactional id"},
+		},
 	} {
 		topic, group := fmt.Sprintf("rights%d", i), fmt.Sprintf("group%d", i)
 		s.create(topic)
@@ -226,10 +238,19 @@ func checkRights(t *testing.T, s *secured) {
 			s.create(topic + stack.DeadLetters)
 		}
 		rights := []right{
-			{"topic", "T", kadm.OpRead}, {"topic", "T", kadm.OpWrite}, {"topic", "T.dead-letter", kadm.OpRead}, {"topic",
-				"T.dead-letter", kadm.OpWrite},
-			{"topic", "T.dead-letter", kadm.OpCreate}, {"group", "G", kadm.OpRead}, {"txn", "waybill-replay-T.dead-letter",
-				kadm.OpWrite},
+			{"topic", "T", kadm.OpRead},
+			{"topic", "T", kadm.OpWrite},
+			{"topic", "T.dead-letter", kadm.OpRead},
+			{
+				"topic",
+				"T.dead-letter", kadm.OpWrite,
+			},
+			{"topic", "T.dead-letter", kadm.OpCreate},
+			{"group", "G", kadm.OpRead},
+			{
+				"txn", "waybill-replay-T.dead-letter",
+				kadm.OpWrite,
+			},
 		}
 		for _, r := range append(rights, test.more...) {
 			if slices.Contains(test.without, r) {
@@ -290,10 +311,14 @@ func checkListeners(t *testing.T, s *secured) {
 		return yamlTLS(f)
 	}
 	for name, test := range map[string]struct{ address, kafka, says string }{
-		"mechanism not enabled": {s.sasl, ", sasl: {mechanism: scram-sha-512, user: u, password: secret}",
-			"does not offer the mechanism"},
-		"wrong password": {s.sasl, ", sasl: {mechanism: plain, user: u, password: wrong}",
-			"the brokers refuse our credentials"},
+		"mechanism not enabled": {
+			s.sasl, ", sasl: {mechanism: scram-sha-512, user: u, password: secret}",
+			"does not offer the mechanism",
+		},
+		"wrong password": {
+			s.sasl, ", sasl: {mechanism: plain, user: u, password: wrong}",
+			"the brokers refuse our credentials",
+		},
 		"no SASL where it is wanted":   {s.sasl, "", "as a listener does that wants SASL"},
 		"SASL where there is none":     {s.plaintext, plainSASL, "the listener knows no SASL"},
 		"SASL at a TLS listener":       {s.tls, plainSASL, "wants TLS"},

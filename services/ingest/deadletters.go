@@ -29,7 +29,8 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 }
 
 func (c *Config) deadLetters(ctx context.Context, found []findings.Finding, s schemas, topics []string) (*DeadLetters,
-	error) {
+	error,
+) {
 	set, err := c.contracts(ctx, s.env)
 	if err != nil {
 		return nil, fmt.Errorf("contracts: %w", err)

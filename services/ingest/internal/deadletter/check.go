@@ -176,8 +176,10 @@ func mayReplay(client sarama.Client, id string) error {
 		return err
 	}
 	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
-	response, err := b.EndTxn(&sarama.EndTxnRequest{Version: 1, TransactionalID: id, ProducerID: math.MaxInt64,
-		ProducerEpoch: math.MaxInt16})
+	response, err := b.EndTxn(&sarama.EndTxnRequest{
+		Version: 1, TransactionalID: id, ProducerID: math.MaxInt64,
+		ProducerEpoch: math.MaxInt16,
+	})
 	if err != nil {
 		_ = b.Close()
 		return err

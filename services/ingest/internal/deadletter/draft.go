@@ -131,7 +131,9 @@ func (w *Writer) shorten(m *sarama.ProducerMessage) (shorter *sarama.ProducerMes
 		bytes int
 		out   *bool
 	}{
-		{len(r.Value), &d.without.value}, {d.headerBytes(), &d.without.headers}, {len(r.Key), &d.without.key},
+		{len(r.Value), &d.without.value},
+		{d.headerBytes(), &d.without.headers},
+		{len(r.Key), &d.without.key},
 		{len(d.letter.Err) + len(d.letter.Field) - 2*minText, &d.without.text},
 	}
 	var largest *bool

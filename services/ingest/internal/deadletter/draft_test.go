@@ -1,6 +1,7 @@
 package deadletter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,11 +47,17 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		lacks  string
 	}{
 		{"value", record.Record{Key: []byte("k"), Value: large(2), Headers: small}, "x", "the value (99800 bytes)"},
-		{"headers", record.Record{Key: []byte("k"), Value: []byte("v"), Headers: trace}, "x",
-			"the headers (2 of 99807 bytes)"},
+		{
+			"headers",
+			record.Record{Key: []byte("k"), Value: []byte("v"), Headers: trace},
+			"x",
+			"the headers (2 of 99807 bytes)",
+		},
 		{"key", record.Record{Key: large(3), Value: []byte("v"), Headers: small}, "x", "the key (99800 bytes)"},
 		{
-			"all", record.Record{Key: large(4), Value: large(5), Headers: trace}, "x",
+			"all",
+			record.Record{Key: large(4), Value: large(5), Headers: trace},
+			"x",
 			"the value (99800 bytes), the key (99800 bytes), the headers (2 of 99807 bytes)",
 		},
 		{"error", record.Record{Key: []byte("k"), Value: []byte("v"), Headers: small}, noise(6, 500_000), ""},
@@ -72,11 +79,11 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		if test.err == "x" && got.Err != "x" || len(got.Err) > maxText+64 {
 			t.Errorf("%s: its error has %d bytes", test.name, len(got.Err))
 		}
-		if whole := got.LeftOut.Value < 0; whole && string(got.Record.Value) != string(r.Value) || !whole &&
+		if whole := got.LeftOut.Value < 0; whole && !bytes.Equal(got.Record.Value, r.Value) || !whole &&
 			got.Record.Value != nil {
 			t.Errorf("%s: value of %d bytes", test.name, len(got.Record.Value))
 		}
-		if whole := got.LeftOut.Key < 0; whole && string(got.Record.Key) != string(r.Key) || !whole && got.Record.Key != nil {
+		if whole := got.LeftOut.Key < 0; whole && !bytes.Equal(got.Record.Key, r.Key) || !whole && got.Record.Key != nil {
 			t.Errorf("%s: key of %d bytes", test.name, len(got.Record.Key))
 		}
 		if whole := got.LeftOut.Headers < 0; whole && len(got.Record.Headers) != len(r.Headers) || !whole &&
@@ -104,8 +111,10 @@ func taken(t *testing.T, k *kgo.Record) Letter {
 // replay it.
 func TestLetterWithoutHeadersHasALayoutOfItsOwn(t *testing.T) {
 	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
-	r := record.Record{Topic: testTopic, Value: []byte("value"), Key: []byte("key"),
-		Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}}}
+	r := record.Record{
+		Topic: testTopic, Value: []byte("value"), Key: []byte("key"),
+		Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}},
+	}
 	m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "r", Byte: -1}, time.Now()))
 	layouts := ""
 	for ok := true; ok; m, ok = l.shorten(m) {

@@ -123,7 +123,8 @@ func producer(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
 var sameRecords = cmp.Options{
 	cmpopts.IgnoreUnexported(record.Record{}),
 	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_,
-		_ []record.Header) bool {
+		_ []record.Header,
+	) bool {
 		return true
 	})),
 }

@@ -174,19 +174,19 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 	if n, err := strconv.Atoi(layout); err != nil || n < 1 || n > partialLayout {
 		return l, place, isForeign, fmt.Errorf("its layout %q is not known to this version of the program", layout)
 	}
-	number := func(key string, absent int64) int64 {
+	number := func(key string) int64 { // -1 when absent
 		n, err := strconv.ParseInt(text(key), 10, 64)
 		if err != nil || n < 0 {
-			return absent
+			return -1
 		}
 		return n
 	}
 	l = Letter{
 		At:     Place{r.Topic, r.Partition, r.Offset},
 		Reason: text(headerReason), Contract: text(headerContract), Err: text(headerError), Version: version,
-		Field: text(headerField), Byte: int(number(headerByte, -1)),
+		Field: text(headerField), Byte: int(number(headerByte)),
 		LeftOut: LeftOut{
-			Value: int(number(headerValueLeftOut, -1)), Key: int(number(headerKeyLeftOut, -1)), Headers: -1, HeaderBytes: -1,
+			Value: int(number(headerValueLeftOut)), Key: int(number(headerKeyLeftOut)), Headers: -1, HeaderBytes: -1,
 		},
 		Record: record.Record{
 			Topic: place.Topic, Partition: place.Partition, Offset: place.Offset, TimestampMicros: -1, Value: r.Value,
@@ -205,7 +205,7 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 		l.LeftOut.Headers, l.LeftOut.HeaderBytes = n, size
 	}
 	const largest = int64(1) << 62 / 1000
-	if ms := number(headerTimestamp, -1); ms >= 0 && ms <= largest {
+	if ms := number(headerTimestamp); ms >= 0 && ms <= largest {
 		l.Record.TimestampMicros = ms * 1000
 	}
 	if i := slices.IndexFunc(own, func(h record.Header) bool { return string(h.Key) == headerKey }); i >= 0 {

@@ -19,9 +19,12 @@ func FuzzLetter(f *testing.F) {
 	f.Add([]byte(nil), []byte(nil), "waybill-offset", []byte("9"), "waybill-reason", int64(0), "a[1].b", int64(0))
 	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
 	f.Fuzz(func(t *testing.T, key, value []byte, name string, text []byte, other string, millis int64, field string,
-		at int64) {
-		foreign := &record.Record{Key: key, Value: value, Headers: []record.Header{{Key: []byte(name), Value: text},
-			{Key: []byte(other), Value: value}}}
+		at int64,
+	) {
+		foreign := &record.Record{Key: key, Value: value, Headers: []record.Header{
+			{Key: []byte(name), Value: text},
+			{Key: []byte(other), Value: value},
+		}}
 		_, place, k, err := readLetter(foreign)
 		if (k == isForeign) != (err != nil) || k != isForeign && (place.Topic == "" || place.Offset < 0) {
 			t.Fatalf("%v, %v, %v", place, k, err)
@@ -33,11 +36,15 @@ func FuzzLetter(f *testing.F) {
 		if millis < 0 || millis > limit {
 			millis = -1
 		}
-		r := record.Record{Topic: "t/x", Partition: 3, Offset: 5, TimestampMicros: max(-1, millis*1000),
-			Headers: foreign.Headers}
+		r := record.Record{
+			Topic: "t/x", Partition: 3, Offset: 5, TimestampMicros: max(-1, millis*1000),
+			Headers: foreign.Headers,
+		}
 		r.Key, r.Value = key, value
-		m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "r", Contract: name, Err: other, Field: field,
-			Byte: int(max(-1, at))}, time.Now()))
+		m := l.message(newDraft(&lane.DeadLetter{
+			Record: &r, Reason: "r", Contract: name, Err: other, Field: field,
+			Byte: int(max(-1, at)),
+		}, time.Now()))
 		in := record.Record{Topic: m.Topic, Offset: 1, Value: value}
 		in.Key, _ = m.Key.Encode()
 		for _, h := range m.Headers {

@@ -80,7 +80,8 @@ func (s places) add(p Place, held int) error {
 // in the order of the topic's partitions and offsets, up to the end that it has now. It reads the topic twice: first
 // for the marks. A letter is each's during the call alone; see Letter.Clone. A topic that does not exist holds none.
 func (d *Reader) Letters(ctx context.Context, topic string, want func(Place) bool, each func(*Letter) error) (Tally,
-	error) {
+	error,
+) {
 	var t Tally
 	spans, err := d.scanner.Spans(ctx, topic)
 	if errors.Is(err, source.ErrNoTopic) {
@@ -130,7 +131,8 @@ func (d *Reader) Letters(ctx context.Context, topic string, want func(Place) boo
 
 // every scans all spans in order, for the first time or the second.
 func (d *Reader) every(ctx context.Context, topic string, spans []source.Span, before int64,
-	each func(*record.Record) error) error {
+	each func(*record.Record) error,
+) error {
 	var total, read int64
 	for _, s := range spans {
 		total += s.End - s.From

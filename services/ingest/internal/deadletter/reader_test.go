@@ -72,8 +72,11 @@ func TestLettersComeBack(t *testing.T) {
 	at := int64(1763859948123000)
 	whole := record.Record{
 		Topic: testTopic, Partition: 2, Offset: 9, TimestampMicros: at, Key: []byte{}, Value: []byte{},
-		Headers: []record.Header{{Key: []byte("h"), Value: []byte{}}, {Key: []byte("h"), Value: nil},
-			{Key: []byte("waybill-version"), Value: []byte("mine")}},
+		Headers: []record.Header{
+			{Key: []byte("h"), Value: []byte{}},
+			{Key: []byte("h"), Value: nil},
+			{Key: []byte("waybill-version"), Value: []byte("mine")},
+		},
 	}
 	null := record.Record{Topic: testTopic, Partition: 0, Offset: 3, TimestampMicros: -1, Headers: []record.Header{}}
 	written(t, c,
@@ -158,19 +161,25 @@ func TestReplay(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic), kfake.SeedTopics(1, letterTopic))
 	first := record.Record{
 		Topic: testTopic, Partition: 1, Offset: 4, TimestampMicros: 1763859948123000, Key: []byte{}, Value: []byte("value"),
-		Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {Key: []byte("waybill-replay-of"),
-			Value: []byte("events/1/2")}, {Key: []byte("n")}},
+		Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {
+			Key:   []byte("waybill-replay-of"),
+			Value: []byte("events/1/2"),
+		}, {Key: []byte("n")}},
 	}
 	second := record.Record{Topic: testTopic, Partition: 0, Offset: 5, TimestampMicros: -1}
-	written(t, c, lane.DeadLetter{Record: &first, Reason: "r", Byte: -1}, lane.DeadLetter{Record: &second, Reason: "r",
-		Byte: -1})
+	written(t, c, lane.DeadLetter{Record: &first, Reason: "r", Byte: -1}, lane.DeadLetter{
+		Record: &second, Reason: "r",
+		Byte: -1,
+	})
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
 	replayed(t, d, found[:1])
 
 	got := topicRecords(t, c, testTopic, 1)[0]
-	want := []kgo.RecordHeader{{Key: "a", Value: []byte("b")}, {Key: "n"}, {Key: "waybill-replay-of",
-		Value: []byte("events/1/4")}}
+	want := []kgo.RecordHeader{{Key: "a", Value: []byte("b")}, {Key: "n"}, {
+		Key:   "waybill-replay-of",
+		Value: []byte("events/1/4"),
+	}}
 	if diff := cmp.Diff(want, got.Headers); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
@@ -200,8 +209,10 @@ func TestReplayOvertaken(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 	var letters []lane.DeadLetter
 	for i := range 5 {
-		letters = append(letters, lane.DeadLetter{Record: &record.Record{Topic: testTopic, Offset: int64(i),
-			TimestampMicros: -1, Value: []byte{1}}, Reason: "r", Byte: -1})
+		letters = append(letters, lane.DeadLetter{Record: &record.Record{
+			Topic: testTopic, Offset: int64(i),
+			TimestampMicros: -1, Value: []byte{1},
+		}, Reason: "r", Byte: -1})
 	}
 	written(t, c, letters...)
 	d := opened(t, c)

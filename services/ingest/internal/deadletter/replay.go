@@ -309,8 +309,10 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	}
 	switch m := topic.Match(&l.Record); m.Action {
 	case contract.Ignore:
-		return Skipped{Cause: "ignored by the contract now", Remedy: "there is nothing to do" + anyway,
-			Detail: "no row would come of it"}, true
+		return Skipped{
+			Cause: "ignored by the contract now", Remedy: "there is nothing to do" + anyway,
+			Detail: "no row would come of it",
+		}, true
 	case contract.Row:
 		if _, err := m.Contract.AppendRow(nil, &l.Record, m, time.Now().UnixMicro()); err != nil {
 			return Skipped{Cause: "would fail again", Remedy: "correct the contract first" + anyway, Detail: err.Error()}, true

@@ -31,8 +31,10 @@ func guarded(t *testing.T, topics []string, rights ...kfake.ACL) (*kfake.Cluster
 
 func allow(kind kmsg.ACLResourceType, name string, operations ...kmsg.ACLOperation) (acls []kfake.ACL) {
 	for _, o := range operations {
-		acls = append(acls, kfake.ACL{Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: o,
-			Allow: true})
+		acls = append(acls, kfake.ACL{
+			Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: o,
+			Allow: true,
+		})
 	}
 	return acls
 }
@@ -66,8 +68,10 @@ func TestCheckTellsMissingRights(t *testing.T) {
 	}{
 		"all":                     {false, func(rights) {}, "", findings.OK, ""},
 		"all, and no letters yet": {true, func(rights) {}, "", findings.OK, ""},
-		"nothing on the topic": {false, func(r rights) { delete(r, "topic") }, "topic events", findings.Fail,
-			"grant READ"},
+		"nothing on the topic": {
+			false, func(r rights) { delete(r, "topic") }, "topic events", findings.Fail,
+			"grant READ",
+		},
 		"DESCRIBE on the topic": {false, func(r rights) {
 			r["topic"] = allow(topicACL, testTopic,
 				kmsg.ACLOperationDescribe)
@@ -76,8 +80,10 @@ func TestCheckTellsMissingRights(t *testing.T) {
 			r["topic"] = allow(topicACL, testTopic,
 				kmsg.ACLOperationRead)
 		}, "replays of events.dead-letter", findings.Warn, "WRITE on events"},
-		"nothing on the letters": {false, func(r rights) { delete(r, "letters"); delete(r, "create") },
-			"topic events.dead-letter", findings.Fail, "grant WRITE"},
+		"nothing on the letters": {
+			false, func(r rights) { delete(r, "letters"); delete(r, "create") },
+			"topic events.dead-letter", findings.Fail, "grant WRITE",
+		},
 		"READ on the letters": {false, func(r rights) {
 			r["letters"] = allow(topicACL, letterTopic,
 				kmsg.ACLOperationRead)
@@ -86,18 +92,24 @@ func TestCheckTellsMissingRights(t *testing.T) {
 			r["letters"] = allow(topicACL, letterTopic,
 				kmsg.ACLOperationWrite)
 		}, "replays of events.dead-letter", findings.Warn, "READ on events.dead-letter"},
-		"letters may not be created": {true, func(r rights) { delete(r, "create") }, "topic events.dead-letter",
-			findings.Fail, "grant CREATE"},
+		"letters may not be created": {
+			true, func(r rights) { delete(r, "create") }, "topic events.dead-letter",
+			findings.Fail, "grant CREATE",
+		},
 		"letters may be created and not written": {
 			true, func(r rights) {
 				r["letters"] = allow(topicACL, letterTopic, kmsg.ACLOperationDescribe)
 			}, "topic events.dead-letter", findings.Fail, "grant WRITE",
 		},
 		"nothing on the group": {false, func(r rights) { delete(r, "group") }, "group g", findings.Fail, "grant READ"},
-		"DESCRIBE on the group": {false, func(r rights) { r["group"] = allow(groupACL, "g", kmsg.ACLOperationDescribe) },
-			"group g", findings.Fail, "READ is missing"},
-		"no transactional id": {false, func(r rights) { delete(r, "replays") }, "replays of events.dead-letter",
-			findings.Warn, "transactional id waybill-replay-events.dead-letter"},
+		"DESCRIBE on the group": {
+			false, func(r rights) { r["group"] = allow(groupACL, "g", kmsg.ACLOperationDescribe) },
+			"group g", findings.Fail, "READ is missing",
+		},
+		"no transactional id": {
+			false, func(r rights) { delete(r, "replays") }, "replays of events.dead-letter",
+			findings.Warn, "transactional id waybill-replay-events.dead-letter",
+		},
 		"DESCRIBE on the transactional id": {
 			false, func(r rights) {
 				r["replays"] = allow(txnACL, TransactionalID(letterTopic), kmsg.ACLOperationDescribe)
@@ -148,8 +160,11 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 		says   string
 	}{
 		"not written": {[]string{testTopic, letterTopic}, nil, "grant WRITE on the dead-letter topic " + letterTopic},
-		"seen": {[]string{testTopic, letterTopic}, allow(topicACL, letterTopic, kmsg.ACLOperationDescribe),
-			"grant WRITE on the dead-letter topic " + letterTopic},
+		"seen": {
+			[]string{testTopic, letterTopic},
+			allow(topicACL, letterTopic, kmsg.ACLOperationDescribe),
+			"grant WRITE on the dead-letter topic " + letterTopic,
+		},
 		"not created": {[]string{testTopic}, allow(topicACL, letterTopic, kmsg.ACLOperationWrite), "grant CREATE on it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -187,15 +202,23 @@ func TestReplayWithoutTheRight(t *testing.T) {
 		rights []kfake.ACL
 		says   string
 	}{
-		"the topic": {slices.Concat(letters, id, allow(topicACL, testTopic, kmsg.ACLOperationDescribe)),
-			"grant WRITE on " + testTopic + " "},
-		"the letters": {slices.Concat(topic, id, allow(topicACL, letterTopic, kmsg.ACLOperationRead)),
-			"grant WRITE on " + letterTopic},
-		"reading the letters": {slices.Concat(topic, id, allow(topicACL, letterTopic, kmsg.ACLOperationWrite)),
-			"grant READ on " + letterTopic},
+		"the topic": {
+			slices.Concat(letters, id, allow(topicACL, testTopic, kmsg.ACLOperationDescribe)),
+			"grant WRITE on " + testTopic + " ",
+		},
+		"the letters": {
+			slices.Concat(topic, id, allow(topicACL, letterTopic, kmsg.ACLOperationRead)),
+			"grant WRITE on " + letterTopic,
+		},
+		"reading the letters": {
+			slices.Concat(topic, id, allow(topicACL, letterTopic, kmsg.ACLOperationWrite)),
+			"grant READ on " + letterTopic,
+		},
 		"seeing the letters": {slices.Concat(topic, id), letterTopic},
-		"the transactional id": {slices.Concat(topic, letters),
-			"grant WRITE and DESCRIBE on the transactional id " + TransactionalID(letterTopic)},
+		"the transactional id": {
+			slices.Concat(topic, letters),
+			"grant WRITE and DESCRIBE on the transactional id " + TransactionalID(letterTopic),
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

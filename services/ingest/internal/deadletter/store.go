@@ -27,7 +27,8 @@ type Store struct {
 // Open connects to the brokers. topics are those to look at, each by its own name or by that of its dead-letter topic.
 // away says why the schema registry does not answer, and is empty when it does. It is an error when no broker answers.
 func Open(ctx context.Context, config Config, kafka *source.Kafka, set *contract.Set, away string,
-	topics []string) (*Store, error) {
+	topics []string,
+) (*Store, error) {
 	s := &Store{config: config, isolation: kafka.Isolation, set: set, away: away, typeHeaders: set.TypeHeaders()}
 	var read []string
 	for _, t := range topics {
@@ -86,7 +87,8 @@ var errEnough = errors.New("enough")
 // Each calls each with the selected letters, one for each record, topic by topic, up to the ends that the topics have
 // now. A letter is each's during the call alone. each ends it early, without an error, by returning Enough.
 func (s *Store) Each(ctx context.Context, chosen Selection, each func(l *Letter, itemType string) error) ([]TopicTally,
-	error) {
+	error,
+) {
 	tallies := make([]TopicTally, 0, len(s.topics))
 	for _, topic := range s.topics {
 		letters := s.config.Topic(topic)

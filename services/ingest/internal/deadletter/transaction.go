@@ -249,8 +249,10 @@ func (r *Transactions) produce(tp partition, batch *sarama.RecordBatch) (int64, 
 		return 0, err
 	}
 	timeout := int32(time.Duration(r.d.kafka.RequestTimeout) / time.Millisecond)
-	request := &sarama.ProduceRequest{Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll,
-		Timeout: timeout} // Kafka 2.4's
+	request := &sarama.ProduceRequest{
+		Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll,
+		Timeout: timeout,
+	} // Kafka 2.4's
 	request.AddBatch(tp.topic, tp.partition, batch)
 	response, err := broker.Produce(request)
 	if err != nil {

@@ -205,8 +205,7 @@ func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerEr
 	if err == nil {
 		return nil, nil
 	}
-	var errs sarama.ProducerErrors
-	if errors.As(err, &errs) {
+	if errs, ok := errors.AsType[sarama.ProducerErrors](err); ok {
 		return errs, errs[0].Err
 	}
 	failed := make([]*sarama.ProducerError, len(sent))
@@ -268,6 +267,8 @@ func (w *Writer) complain(topic string, err error) {
 
 // again copies what a producer needs of a message: one that has been sent carries the producer's state.
 func again(m *sarama.ProducerMessage) *sarama.ProducerMessage {
-	return &sarama.ProducerMessage{Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: slices.Clip(m.Headers),
-		Metadata: m.Metadata}
+	return &sarama.ProducerMessage{
+		Topic: m.Topic, Key: m.Key, Value: m.Value, Headers: slices.Clip(m.Headers),
+		Metadata: m.Metadata,
+	}
 }

@@ -42,8 +42,10 @@ func letter(offset int64, value string) lane.DeadLetter {
 	return lane.DeadLetter{
 		Record: &record.Record{
 			Topic: testTopic, Offset: offset, TimestampMicros: 1763859948123000, Key: []byte("key"), Value: []byte(value),
-			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {Key: []byte("empty"),
-				Value: nil}},
+			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {
+				Key:   []byte("empty"),
+				Value: nil,
+			}},
 		},
 		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short", Field: "delivery.weight",
 		Byte: 7,

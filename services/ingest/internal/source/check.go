@@ -57,8 +57,10 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 			names = append(names, name)
 		}
 		if len(matched) == 0 {
-			found = append(found, findings.Finding{What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern",
-				Remedy: "create one, or correct the pattern; ingest waits for it"})
+			found = append(found, findings.Finding{
+				What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern",
+				Remedy: "create one, or correct the pattern; ingest waits for it",
+			})
 		}
 	}
 	for _, topic := range names {

@@ -64,7 +64,8 @@ type committer struct {
 }
 
 func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger,
-	m *Metrics) *committer {
+	m *Metrics,
+) *committer {
 	return &committer{
 		send: send, doubted: doubted, interval: interval, backoff: backoff, log: log, metrics: m,
 		wake:    make(chan struct{}, 1),
@@ -79,7 +80,8 @@ func (c *committer) later(tp topicPartition, position int64, checkpoint string, 
 
 // now hands over a pair and waits for the coordinator's word on it.
 func (c *committer) now(ctx context.Context, tp topicPartition, position int64, checkpoint string,
-	fenced func(error)) error {
+	fenced func(error),
+) error {
 	confirmed := make(chan error, 1)
 	c.add(tp, &pair{position: position, checkpoint: checkpoint, fenced: fenced, confirmed: []chan<- error{confirmed}})
 	return c.await(ctx, confirmed)

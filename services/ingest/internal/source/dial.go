@@ -74,8 +74,10 @@ func explainHandshake(address string, err error) error {
 	case errors.Is(err, io.EOF), ok && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
 		// The text of a time that has run out is ours alone to give: whoever has set no deadline must not take it for
 		// its own.
-		return &listenerError{address + " does not end the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable",
-			errors.New(err.Error())}
+		return &listenerError{
+			address + " does not end the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable",
+			errors.New(err.Error()),
+		}
 	}
 	return fmt.Errorf("TLS handshake with %s: %w", address, err)
 }
@@ -143,7 +145,7 @@ func (c *conn) explain(err error) error {
 	}
 	heard := c.heard.Load()
 	sasl := c.kafka.SASL.Mechanism != ""
-	text := ""
+	var text string
 	switch {
 	case tlsfiles.IsAlert(err) && c.kafka.TLS.Cert == "":
 		text = " refuses us, as a listener does that wants a client certificate: set kafka.tls.cert and kafka.tls.key"

@@ -31,8 +31,10 @@ func TestListenerOfAnotherKind(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	secure := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}})
-	mutual := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
-		ClientCAs: pool})
+	mutual := kfake.TLS(&tls.Config{
+		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+		ClientCAs: pool,
+	})
 	password := []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "u", "secret")}
 	plain := SASL{Mechanism: SASLPlain, User: "u", Password: config.NewSecret("secret")}
 	for name, test := range map[string]struct {
@@ -42,24 +44,44 @@ func TestListenerOfAnotherKind(t *testing.T) {
 		says   string
 		answer sarama.KError
 	}{
-		"mechanism not enabled": {password, TLS{}, SASL{Mechanism: SASLScram512, User: "u",
-			Password: config.NewSecret("secret")}, "does not offer the mechanism", sarama.ErrUnsupportedSASLMechanism},
-		"wrong password": {password, TLS{}, SASL{Mechanism: SASLPlain, User: "u",
-			Password: config.NewSecret("s")}, "check kafka.sasl", 0},
+		"mechanism not enabled": {password, TLS{}, SASL{
+			Mechanism: SASLScram512, User: "u",
+			Password: config.NewSecret("secret"),
+		}, "does not offer the mechanism", sarama.ErrUnsupportedSASLMechanism},
+		"wrong password": {password, TLS{}, SASL{
+			Mechanism: SASLPlain, User: "u",
+			Password: config.NewSecret("s"),
+		}, "check kafka.sasl", 0},
 		"no SASL where it is wanted": {password, TLS{}, SASL{}, "as a listener does that wants SASL", 0},
 		"SASL where there is none":   {nil, TLS{}, plain, "the listener knows no SASL", sarama.ErrIllegalSASLState},
 		"no TLS where it is wanted":  {[]kfake.Opt{secure}, TLS{}, SASL{}, "wants TLS", 0},
 		"TLS where there is none":    {nil, TLS{Enable: true, CA: cert}, SASL{}, "as a listener without TLS does", 0},
-		"broker of another authority": {[]kfake.Opt{secure}, TLS{Enable: true, CA: otherCert, ServerName: "kafka.test"},
-			SASL{}, "check kafka.tls.ca", 0},
-		"broker of another name": {[]kfake.Opt{secure}, TLS{Enable: true, CA: cert, ServerName: "other.test"}, SASL{},
-			"kafka.tls.server_name", 0},
-		"client of another authority": {[]kfake.Opt{mutual}, TLS{Enable: true, CA: cert, Cert: otherCert, Key: otherKey,
-			ServerName: "kafka.test"}, SASL{}, "refuses our certificate", 0},
-		"client without a certificate": {[]kfake.Opt{mutual}, TLS{Enable: true, CA: cert, ServerName: "kafka.test"}, SASL{},
-			"wants a client certificate", 0},
-		"all as it should be": {[]kfake.Opt{mutual}, TLS{Enable: true, CA: cert, Cert: cert, Key: key,
-			ServerName: "kafka.test"}, SASL{}, "", 0},
+		"broker of another authority": {
+			[]kfake.Opt{secure},
+			TLS{Enable: true, CA: otherCert, ServerName: "kafka.test"},
+			SASL{},
+			"check kafka.tls.ca", 0,
+		},
+		"broker of another name": {
+			[]kfake.Opt{secure},
+			TLS{Enable: true, CA: cert, ServerName: "other.test"},
+			SASL{},
+			"kafka.tls.server_name", 0,
+		},
+		"client of another authority": {[]kfake.Opt{mutual}, TLS{
+			Enable: true, CA: cert, Cert: otherCert, Key: otherKey,
+			ServerName: "kafka.test",
+		}, SASL{}, "refuses our certificate", 0},
+		"client without a certificate": {
+			[]kfake.Opt{mutual},
+			TLS{Enable: true, CA: cert, ServerName: "kafka.test"},
+			SASL{},
+			"wants a client certificate", 0,
+		},
+		"all as it should be": {[]kfake.Opt{mutual}, TLS{
+			Enable: true, CA: cert, Cert: cert, Key: key,
+			ServerName: "kafka.test",
+		}, SASL{}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,8 +154,10 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				pair, pool := renew(password)
 				options := []kfake.Opt{
 					kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", password), kfake.SeedTopics(1, testTopic),
-					kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
-						ClientCAs: pool}),
+					kfake.TLS(&tls.Config{
+						Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+						ClientCAs: pool,
+					}),
 				}
 				if ports != nil {
 					options = append(options, kfake.Ports(ports...))
@@ -152,8 +176,10 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := testConfig(before.ListenAddrs()...).with(func(c *Config) {
-				c.Kafka.TLS = TLS{Enable: true, CA: file("ca.pem"), Cert: file("cert.pem"), Key: file("key.pem"),
-					ServerName: "kafka.test"}
+				c.Kafka.TLS = TLS{
+					Enable: true, CA: file("ca.pem"), Cert: file("cert.pem"), Key: file("key.pem"),
+					ServerName: "kafka.test",
+				}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: section.Password}
 			})
 			s := start(t, cfg, false)
@@ -185,8 +211,10 @@ func portsOf(t *testing.T, c *kfake.Cluster) (ports []int) {
 func TestPasswordIsPutIntoTheRequest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		version := int16(rapid.IntRange(0, 2).Draw(t, "version"))
-		s := &SASL{Mechanism: SASLPlain, User: rapid.String().Draw(t, "user"),
-			Password: config.NewSecret(rapid.String().Draw(t, "password"))}
+		s := &SASL{
+			Mechanism: SASLPlain, User: rapid.String().Draw(t, "user"),
+			Password: config.NewSecret(rapid.String().Draw(t, "password")),
+		}
 		layOut := func(password string) []byte {
 			r := kmsg.NewSASLAuthenticateRequest()
 			r.Version, r.SASLAuthBytes = version, []byte("\x00"+s.User+"\x00"+password)

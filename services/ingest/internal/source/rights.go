@@ -81,8 +81,10 @@ type groupView struct {
 func (s *Source) viewGroup() (groupView, error) {
 	view := groupView{rights: untold}
 	response, err := ask(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
-		return b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: []string{s.offsets.group},
-			IncludeAuthorizedOperations: true})
+		return b.DescribeGroups(&sarama.DescribeGroupsRequest{
+			Version: 5, Groups: []string{s.offsets.group},
+			IncludeAuthorizedOperations: true,
+		})
 	})
 	if err != nil {
 		return view, err
@@ -128,7 +130,7 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // only ErrClosedClient
 	b, err := client.Coordinator(s.config.Kafka.Group)
 	if err != nil {
 		return nil, err

@@ -94,7 +94,8 @@ func (sc *Scanner) offset(topic string, partition int32, at int64) (int64, error
 // alias the fetch; fetched hears where the next fetch begins. It fetches by itself because a sarama consumer does not
 // tell when it is at the end: the last offsets may be a transaction's control records.
 func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(offset int64),
-	each func(*record.Record) error) error {
+	each func(*record.Record) error,
+) error {
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.From < s.End {

@@ -44,8 +44,10 @@ func selfSigned(t *testing.T) (pair tls.Certificate, certFile, keyFile string) {
 	}
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der},
-		keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -67,8 +69,10 @@ func TestTLSAndSASL(t *testing.T) {
 			// Mutual TLS and SASL at once.
 			c := newCluster(t, kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", "secret"),
 				kfake.SeedTopics(1, testTopic),
-				kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
-					ClientCAs: pool}))
+				kfake.TLS(&tls.Config{
+					Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+					ClientCAs: pool,
+				}))
 			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 				c.Kafka.TLS = TLS{Enable: true, CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: config.NewSecret("secret")}

@@ -160,8 +160,9 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 
 // generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the
 // topics change and after a doubtful commit; barren says that it ended so before any commit was confirmed.
-func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) (barren bool,
-	err error) {
+func (s *Source) generation(
+	ctx context.Context, topics []string, same func() bool, handler Handler,
+) (barren bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
