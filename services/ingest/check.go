@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -45,8 +46,8 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	}
 	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
 	defer cancel()
-	found = append(found, source.Check(kafka, c.source(), topicsOf(set))...)
-	found = append(found, checkLanes(kafka, &c, topicsOf(set))...)
+	found = append(found, source.Check(kafka, c.source(), c.topicsOf(set), deadletter.Check(&c.DeadLetter))...)
+	found = append(found, checkLanes(kafka, &c, c.topicsOf(set))...)
 	return append(found, checkWriters(ctx, c.Writer)...)
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
@@ -71,6 +72,9 @@ func Run(ctx context.Context, c Config, env Env) error {
 	}
 
 	src := source.New(c.source(), env.Log, env.Registry)
+	letters := deadletter.NewWriter(c.DeadLetter, &c.Kafka, env.Log, env.Registry)
+	defer letters.Close()
+	src.Letters = letters
 	lanes := newRoster(&c, writers, env)
 	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
 
@@ -98,7 +102,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 		watching.Go(func() { lanes.look(watch) })
 		defer watching.Wait()
 		defer done()
-		return src.Run(work, topicsOf(contracts), lanes.carry)
+		return src.Run(work, c.topicsOf(contracts), lanes.carry)
 	})
 	group.Go(func() error {
 		defer stop()
@@ -114,8 +118,8 @@ func Run(ctx context.Context, c Config, env Env) error {
 }
 
 // topicsOf are the topics that the contracts are for.
-func topicsOf(set *contract.Set) source.Topics {
-	topics := source.Topics{Names: set.Topics()}
+func (c *Config) topicsOf(set *contract.Set) source.Topics {
+	topics := source.Topics{Names: set.Topics(), Except: c.DeadLetter.Suffix}
 	if len(set.Patterns()) > 0 {
 		topics.Match = set.Match
 	}

@@ -83,16 +83,16 @@ type member struct {
 	step func(what string) bool
 	// slow delays commits and dead letters.
 	slow time.Duration
+	// denied, when it is there, keeps dead letters from being produced until it is closed.
+	denied chan struct{}
 	// commitErr, when set, may fail an awaited commit after its effect.
 	commitErr func() error
 
 	tick time.Duration
 	mu   sync.Mutex
-	// unread: nobody has said where the partition ends. reading is what Trouble says, lettersTrouble why dead letters wait.
-	unread                  bool
-	reading, lettersTrouble string
-	// lettersMended ends that trouble when it is closed.
-	lettersMended chan struct{}
+	// unread: nobody has said where the partition ends. reading is what Trouble says.
+	unread  bool
+	reading string
 	// readers are those not closed.
 	readers int
 	pending *pair
@@ -245,11 +245,11 @@ func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
 }
 
 func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {
-	if m.lettersTrouble != "" {
-		waits(m.lettersTrouble)
+	if m.denied != nil {
+		waits("the right to write")
 		defer waits("")
 		select {
-		case <-m.lettersMended:
+		case <-m.denied:
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -128,8 +128,7 @@ func TestStatusWhileDeadLettersWait(t *testing.T) {
 		w.produceRows("a", 3)
 		p := w.start(func(p *process) {
 			p.member.slow = time.Minute
-			p.member.lettersTrouble = "dead letters cannot be written to orders.dead-letter: no"
-			p.member.lettersMended = make(chan struct{})
+			p.member.denied = make(chan struct{})
 		})
 		time.Sleep(time.Second)
 		if s := p.lane.Status(); s.State != Opening { // its first commit takes a minute
@@ -137,10 +136,10 @@ func TestStatusWhileDeadLettersWait(t *testing.T) {
 		}
 		time.Sleep(70 * time.Second)
 		p.lane.Look()
-		if s := p.lane.Status(); s.State != Stalled || s.WaitingFor != p.member.lettersTrouble || s.Lag != 4 {
+		if s := p.lane.Status(); s.State != Stalled || s.WaitingFor != "the right to write" || s.Lag != 4 {
 			t.Errorf("status %+v", s)
 		}
-		close(p.member.lettersMended)
+		close(p.member.denied)
 		time.Sleep(61 * time.Second) // it is slow
 		p.lane.Look()
 		if s := p.lane.Status(); s.State != Open || s.WaitingFor != "" || !s.WaitingSince.IsZero() {

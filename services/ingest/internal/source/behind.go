@@ -43,9 +43,9 @@ func (e *ends) remove(c *claim) {
 
 // run asks until ctx ends. What it has asked by then is awaited by the source.
 func (e *ends) run(ctx context.Context) {
-	for sleep(ctx, e.source.endsEvery) {
+	for Sleep(ctx, e.source.endsEvery) {
 		// Looking a leader up may ask brokers that are away.
-		if awaitErr(ctx, &e.source.calls, func() error { e.round(ctx); return nil }) != nil {
+		if AwaitErr(ctx, &e.source.calls, func() error { e.round(ctx); return nil }) != nil {
 			return
 		}
 	}

@@ -2,17 +2,14 @@ package source
 
 import (
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
 // How far a lane is behind is known while nobody reads: it waits for a writer, or is refused.
@@ -176,28 +173,4 @@ func refuseFetches(c *kfake.Cluster) (set func(bool)) {
 		return resp, nil, true
 	})
 	return func(v bool) { <-on; on <- v }
-}
-
-// Dead letters that cannot be produced are told, with topic and cause, while they wait.
-func TestTroubleWithLetters(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(2, testTopic))
-	config := testConfig(c.ListenAddrs()...)
-	config.DeadLetter.Create = false
-	o := start(t, config, false).claim(t)
-	sent := make(chan error, 1)
-	var trouble atomic.Pointer[string]
-	trouble.Store(new(string))
-	go func() {
-		sent <- o.DeadLetter(t.Context(), []lane.DeadLetter{letter(7, "value")}, func(what string) { trouble.Store(&what) })
-	}()
-	eventually(t, "the trouble is told", func() bool { return strings.Contains(*trouble.Load(), letterTopic) })
-	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, nil, letterTopic); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-sent; err != nil {
-		t.Error(err)
-	}
-	if after := *trouble.Load(); after != "" {
-		t.Errorf("after it: %q", after)
-	}
 }

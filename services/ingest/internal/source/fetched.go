@@ -170,6 +170,17 @@ func (k *stretch) inflate(tp topicPartition, limit int) (stretch, error) {
 	return open, nil
 }
 
+// inflateWhole is inflate within what a batch may be at most. It takes memory by what the batch says of itself, and more
+// only where that was too little.
+func (k *stretch) inflateWhole(tp topicPartition) (stretch, error) {
+	for size := min(k.packed.InflatedSize(), kafkawire.MaxBatch); ; size = min(4*size, kafkawire.MaxBatch) {
+		open, err := k.inflate(tp, size)
+		if err == nil || size == kafkawire.MaxBatch || !errors.Is(err, kafkawire.ErrInflates) {
+			return open, err
+		}
+	}
+}
+
 // legacyBytes bounds what is kept of a response of messages from before Kafka 0.11: compressed ones are inflated when they come. The rest is fetched
 // again. Brokers took no messages of more than a megabyte then, unless told otherwise.
 const (

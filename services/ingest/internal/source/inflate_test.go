@@ -107,7 +107,7 @@ func TestBatchBeyondTheBudget(t *testing.T) {
 	// More than the readers share waits until it is alone.
 	large := readerOf(t, budget, hollow(0, 3<<20))
 	defer large.Close()
-	if n := taken(t, large); n != 1 || budget.size() != 0 {
+	if n := takenApart(t, large); n != 1 || budget.size() != 0 {
 		t.Errorf("%d records, %d bytes are held", n, budget.size())
 	}
 	r := readerOf(t, budget, batchOf(0, 1, 0, 1), hollow(2, 5<<20))

@@ -114,7 +114,7 @@ func (l *leaders) ask(ctx context.Context, tp topicPartition, topic sarama.Uuid,
 			return err
 		}
 		since = time.Now()
-		if !sleep(ctx, firstAttempt<<(attempt-1)) {
+		if !Sleep(ctx, firstAttempt<<(attempt-1)) {
 			return context.Cause(ctx)
 		}
 	}

@@ -56,7 +56,7 @@ func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 		position int64
 		metadata string
 	}
-	read, err := await(ctx, &s.calls, func() (committed, error) {
+	read, err := Await(ctx, &s.calls, func() (committed, error) {
 		position, metadata, err := s.offsets.committed(ctx, c.tp, s.backoff)
 		return committed{position, metadata}, err
 	})
@@ -160,7 +160,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters, waits))
+	return c.wrap("produce dead letters", c.session.source.Letters.Produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

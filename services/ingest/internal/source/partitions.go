@@ -16,7 +16,7 @@ func CountPartitions(ctx context.Context, config Config, topics Topics) (int, er
 		return 0, err
 	}
 	defer s.close()
-	return await(ctx, &s.calls, func() (int, error) {
+	return Await(ctx, &s.calls, func() (int, error) {
 		n := 0
 		for _, name := range names {
 			partitions, _ := s.control.Partitions(name) // one that is missing or refused has no lanes

@@ -13,7 +13,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// session is one generation of our membership; it is sarama's group handler. Assignment is eager, so all claims live and die together.
+// session is one generation of our membership; it is sarama's group handler. Assignment is eager, so all claims live
+// and die together.
 type session struct {
 	source  *Source
 	handler Handler
@@ -83,7 +84,8 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 			"generation", id.generation, "member", id.id, "error", err)
 		s.leave()
 	}
-	s.committer = newCommitter(send, doubted, time.Duration(s.source.config.Commit.Interval), s.source.backoff, s.source.log, s.source.metrics)
+	s.committer = newCommitter(send, doubted, time.Duration(s.source.config.Commit.Interval), s.source.backoff,
+		s.source.log, s.source.metrics)
 	s.running.Go(func() { s.committer.run(ctx) })
 	s.ends = newEnds(s.source)
 	s.running.Go(func() { s.ends.run(ctx) })
@@ -91,7 +93,8 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	s.source.unserved.Store(0)
 	s.source.joined.Store(true)
 	s.source.calls.Go(s.source.sayForeign)
-	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth), "fetch_bytes", fetch)
+	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth),
+		"fetch_bytes", fetch)
 	return nil
 }
 
@@ -105,7 +108,8 @@ func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-// ConsumeClaim runs the lane of one claim. It returns only when the session ends: returning early would end it for all claims.
+// ConsumeClaim runs the lane of one claim. It returns only when the session ends: returning early would end it for all
+// claims.
 func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.ConsumerGroupClaim) error {
 	tp := topicPartition{gc.Topic(), gc.Partition()}
 	// Sarama's own consumer of the partition is not needed, and costs five goroutines and a share of every fetch. Closed, it ends at once; sarama
@@ -144,8 +148,8 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	c.release()
 
 	if gs.Context().Err() == nil && errors.Is(context.Cause(c.owned), lane.ErrFenced) {
-		// The coordinator refused this generation; the heartbeat is about to learn the same. If it does not, only a new generation helps,
-		// and returning asks for one.
+		// The coordinator refused this generation; the heartbeat is about to learn the same. If it does not, only a new
+		// generation helps, and returning asks for one.
 		select {
 		case <-gs.Context().Done():
 		case <-time.After(s.source.fenceGrace):
@@ -158,12 +162,14 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	return nil
 }
 
-// serve runs the handler. A handler that returns or panics while the claim is ours is a fault that must not take the session down.
+// serve runs the handler. A handler that returns or panics while the claim is ours is a fault that must not take the
+// session down.
 func (s *session) serve(c *claim) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.source.unserved.Add(1)
-			c.log.Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack", string(debug.Stack()))
+			c.log.Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack",
+				string(debug.Stack()))
 		}
 	}()
 	s.handler(c.owned, c)

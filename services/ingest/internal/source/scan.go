@@ -22,102 +22,110 @@ const (
 	scanPatience = time.Minute
 )
 
-// span is a partition from its first offset to its last stable one: what was committed when the scan began.
-type span struct {
-	partition int32
-	from, end int64
+// Span is a partition from its first offset to its last stable one: what was committed when it was asked for.
+type Span struct {
+	Partition int32
+	From, End int64
 }
 
-// errNoTopic says that there is no such topic.
-var errNoTopic = errors.New("the topic does not exist")
+// ErrNoTopic says that there is no such topic.
+var ErrNoTopic = errors.New("the topic does not exist")
 
-// spans are those of all partitions of a topic, in order.
-func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
-	return retry(ctx, d, topic, func() ([]span, error) {
-		err := d.client.RefreshMetadata(topic)
+// Spans are those of all partitions of a topic, in order.
+func (sc *Scanner) Spans(ctx context.Context, topic string) ([]Span, error) {
+	spans, err := retry(ctx, sc, topic, func() ([]Span, error) {
+		err := sc.client.RefreshMetadata(topic)
 		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return nil, fmt.Errorf("%w: %s", errNoTopic, topic)
+			return nil, fmt.Errorf("%w: %s", ErrNoTopic, topic)
 		}
 		if err != nil {
 			return nil, err
 		}
-		partitions, err := d.client.Partitions(topic)
+		partitions, err := sc.client.Partitions(topic)
 		if err != nil {
 			return nil, err
 		}
 		slices.Sort(partitions)
-		spans := make([]span, 0, len(partitions))
+		spans := make([]Span, 0, len(partitions))
 		for _, p := range partitions {
-			from, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
+			from, err := sc.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err != nil {
 				return nil, err
 			}
-			end, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetNewest, true)
+			end, err := sc.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetNewest, true)
 			if err != nil {
 				return nil, err
 			}
-			spans = append(spans, span{p, from, end})
+			spans = append(spans, Span{p, from, end})
 		}
 		return spans, nil
 	})
+	if err != nil && !errors.Is(err, ErrNoTopic) {
+		err = explainRead(topic, err)
+	}
+	return spans, err
 }
 
-// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
-// fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may be a transaction's control records.
-func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched func(offset int64), each func(*record.Record) error) error {
+// Scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes
+// alias the fetch; fetched hears where the next fetch begins. It fetches by itself because a sarama consumer does not
+// tell when it is at the end: the last offsets may be a transaction's control records.
+func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(offset int64),
+	each func(*record.Record) error,
+) error {
 	size := int32(scanBytes)
 	last := time.Now()
-	for s.from < s.end {
+	for s.From < s.End {
 		at := s
-		part, err := retry(ctx, d, topic, func() (*kafkawire.FetchedPartition, error) { return d.fetch(ctx, topic, at, size) })
+		part, err := retry(ctx, sc, topic, func() (*kafkawire.FetchedPartition, error) { return sc.fetch(ctx, topic, at, size) })
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
-			oldest, err := d.leaders.offset(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
-			if err == nil && oldest <= s.from {
+			oldest, err := sc.leaders.offset(ctx, topicPartition{topic, s.Partition}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
+			if err == nil && oldest <= s.From {
 				err = sarama.ErrOffsetOutOfRange
 			}
 			if err != nil {
-				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+				return fmt.Errorf("read %s/%d: %w", topic, s.Partition, err)
 			}
-			s.from = oldest
+			s.From = oldest
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explainRead(topic, err))
+			return fmt.Errorf("read %s/%d: %w", topic, s.Partition, explainRead(topic, err))
 		}
-		c := catch{next: s.from}
+		c := catch{next: s.From}
 		if part != nil { // nil: the broker throttles us
-			if c, err = unpack(topicPartition{topic, s.partition}, part, s.from, true); err != nil {
-				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
+			if c, err = unpack(topicPartition{topic, s.Partition}, part, s.From, true); err != nil {
+				return fmt.Errorf("read %s/%d: %w", topic, s.Partition, err)
 			}
 		}
-		if err := c.each(s.end, each); err != nil {
+		if err := c.each(s.End, each); err != nil {
 			return err
 		}
 		switch {
-		case c.next > s.from:
-			s.from, size, last = c.next, scanBytes, time.Now()
-			fetched(min(c.next, s.end))
+		case c.next > s.From:
+			s.From, size, last = c.next, scanBytes, time.Now()
+			fetched(min(c.next, s.End))
 		case c.cut && size < 1<<30:
 			size *= 2
 		case time.Since(last) > scanPatience:
-			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.partition, s.from, s.end)
+			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.Partition, s.From,
+				s.End)
 		}
 	}
 	return nil
 }
 
 // fetch makes one request to the partition's leader; nil when the broker throttles us.
-func (d *DeadLetters) fetch(ctx context.Context, topic string, s span, size int32) (*kafkawire.FetchedPartition, error) {
+func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
-	err := d.leaders.ask(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	err := sc.leaders.ask(ctx, topicPartition{topic, s.Partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
 		request := kmsg.NewPtrFetchRequest()
 		request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = kafkawire.FetchOldest, 500, 1, math.MaxInt32
 		request.IsolationLevel = int8(sarama.ReadCommitted)
 		one := kmsg.NewFetchRequestTopic()
-		w := want{offset: s.from, bytes: size, epoch: leader.epoch}
-		one.Topic, one.Partitions = topic, append(one.Partitions, w.request(s.partition))
+		w := want{offset: s.From, bytes: size, epoch: leader.epoch}
+		one.Topic, one.Partitions = topic, append(one.Partitions, w.request(s.Partition))
 		request.Topics = append(request.Topics, one)
 		if err := c.Speak(request, kafkawire.FetchByName); err != nil {
 			return 0, err
@@ -143,7 +151,7 @@ func (c *catch) each(end int64, f func(*record.Record) error) error {
 		var err error
 		if k.packed != nil {
 			// One after the other: what was inflated goes before the next is.
-			if *k, err = k.inflate(c.tp, kafkawire.MaxBatch); err != nil {
+			if *k, err = k.inflateWhole(c.tp); err != nil {
 				return fmt.Errorf("read %s/%d: %w", c.tp.topic, c.tp.partition, err)
 			}
 		}
