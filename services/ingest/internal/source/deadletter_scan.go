@@ -64,8 +64,9 @@ func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
 	return spans, err
 }
 
-// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
-// fetches by itself because a sarama consumer does not tell when it is at the end: the last offsets may be a transaction's control records.
+// scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes
+// alias the fetch; fetched hears where the next fetch begins. It fetches by itself because a sarama consumer does not
+// tell when it is at the end: the last offsets may be a transaction's control records.
 func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched func(offset int64), each func(*record.Record) error) error {
 	size := int32(scanBytes)
 	last := time.Now()
@@ -90,7 +91,7 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 		if err != nil {
 			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
 		}
-		c := catch{next: s.from}
+		c := fetchResult{next: s.from}
 		if part != nil { // nil: the broker throttles us
 			if c, err = unpack(topicPartition{topic, s.partition}, part, s.from, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
@@ -116,7 +117,8 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 func (d *DeadLetters) fetch(ctx context.Context, topic string, s span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
 	err := d.leaders.ask(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
-		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
+		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the
+		// other one has cut.
 		request := kmsg.NewPtrFetchRequest()
 		request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = kafkawire.FetchOldest, 500, 1, math.MaxInt32
 		request.IsolationLevel = int8(sarama.ReadCommitted)
@@ -141,10 +143,10 @@ func (d *DeadLetters) fetch(ctx context.Context, topic string, s span, size int3
 }
 
 // each calls f with the records before an offset, in order.
-func (c *catch) each(end int64, f func(*record.Record) error) error {
+func (c *fetchResult) each(end int64, f func(*record.Record) error) error {
 	var records []record.Record
-	for i := range c.stretches {
-		k := &c.stretches[i]
+	for i := range c.batches {
+		k := &c.batches[i]
 		var err error
 		if k.packed != nil {
 			// One after the other: what was inflated goes before the next is.
