@@ -94,8 +94,9 @@ func (w *world) refusedAll(ingest *stack.Service, text string) {
 	})
 }
 
-// A replica that never had the last records becomes the leader: they are lost. Those that were read are not read again, those that take their offsets are
-// not passed over: the lanes say what was cut off and where to go on, and go on there when told to.
+// A replica that never had the last records becomes the leader: they are lost. Those that were read are not read
+// again, those that take their offsets are not passed over: the lanes say what was cut off and where to go on, and go
+// on there when told to.
 func TestUncleanElection(t *testing.T) {
 	w := newWorld(t, stack.Config{})
 	t.Cleanup(func() {
@@ -168,8 +169,8 @@ func TestUncleanElection(t *testing.T) {
 	}
 }
 
-// A topic is deleted and made again while it is read. What was committed is another topic's: the new one is read from its start, whatever offsets it has
-// reached meanwhile.
+// A topic is deleted and made again while it is read. What was committed is another topic's: the new one is read from
+// its start, whatever offsets it has reached meanwhile.
 func TestTopicMadeAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})
@@ -212,7 +213,8 @@ func TestTopicMadeAgain(t *testing.T) {
 	counted(3*n, 2*n)
 	t.Logf("the lanes said: %d times", strings.Count(stack.Tail(ingest.Log, 1000), "made again"))
 
-	// While ingest is away as well. A commit of the topic that was, which Kafka has forgotten with it, stays where somebody put it back.
+	// While ingest is away as well. A commit of the topic that was, which Kafka has forgotten with it, stays where
+	// somebody put it back.
 	commits, err := w.commits()
 	if err != nil {
 		t.Fatal(err)

@@ -16,8 +16,8 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx is the claim;
-// until the lane is open its end simply cancels the call, because nothing is in flight.
+// open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx
+// is the claim; until the lane is open its end simply cancels the call, because nothing is in flight.
 func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	from, err := l.start(ctx)
 	if err != nil {
@@ -113,13 +113,14 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 	}
 	if other != nil {
 		l.metrics.offsetResets.Inc()
-		l.Log.Error("the topic was deleted and made again; the lane starts with the new one", "committed", other.Position, "old_id", other.Was,
-			"new_id", other.Is, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
+		l.Log.Error("the topic was deleted and made again; the lane starts with the new one",
+			"committed", other.Position, "old_id", other.Was, "new_id", other.Is, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
 	}
 	return pair{position: target}, nil
 }
 
-// greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while BigQuery is away.
+// greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while
+// BigQuery is away.
 func (l *Lane) greet(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
 	defer func() {
 		if status.Code(err) == codes.Unavailable {
@@ -196,30 +197,33 @@ func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error 
 		topic, number, oldest, newest, position, r.describe(l.Contracts.Routes()), topic, number, l.Group, r.pending)
 }
 
-// cutBack refuses the lane: what is at and after the cut is not what was read, and only an operator knows whether what was lost comes back. r is what is
-// still to be dropped, nil when nobody has asked.
+// cutBack refuses the lane: what is at and after the cut is not what was read, and only an operator knows whether
+// what was lost comes back. r is what is still to be dropped, nil when nobody has asked.
 func (l *Lane) cutBack(cut *CutError, r *replay) error {
 	topic, number := l.Partition.Topic(), l.Partition.Number()
 	pending := ""
 	if r != nil && r.pending > 0 {
-		pending = fmt.Sprintf("; rows of records after the position are in the tables as well (%s)", r.describe(l.Contracts.Routes()))
+		pending = fmt.Sprintf("; rows of records after the position are in the tables as well (%s)",
+			r.describe(l.Contracts.Routes()))
 	}
-	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: %v%s. Nothing is read, so that no record is "+
-		"read twice and none passed over. If the records come back (a broker that is still away has them), the lane goes on by itself. Else stop the group and reset "+
-		"it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since is read from the first record on; the rows "+
-		"of the lost records stay", topic, number, cut, pending, topic, number, cut.End)
+	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: %v%s. "+
+		"Nothing is read, so that no record is read twice and none passed over. "+
+		"If the records come back (a broker that is still away has them), the lane goes on by itself. Else stop the group "+
+		"and reset it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since "+
+		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic, number, cut.End)
 }
 
-// resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and the window is settled, so it
-// starts with new streams. A position that is in the partition after all, or is beyond its end, is left to the next opening.
+// resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and
+// the window is settled, so it starts with new streams. A position that is in the partition after all, or is beyond
+// its end, is left to the next opening.
 func (l *Lane) resetPosition(ctx context.Context, position int64) error {
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return fmt.Errorf("read the offsets of the partition: %w", err)
 	}
 	if position >= oldest {
-		l.Log.Warn("the position is in the partition, or beyond its end; opening the lane again", "position", position, "oldest", oldest, "newest", newest)
-		return fmt.Errorf("offsets %d to %d are in the partition, and reading at %d failed: %w", oldest, newest, position, ErrOffsetGone)
+		return fmt.Errorf("offsets %d to %d are in the partition, and reading at %d failed: %w",
+			oldest, newest, position, ErrOffsetGone)
 	}
 	target := oldest
 	switch l.Config.Reset {

@@ -7,7 +7,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// A request has nothing in it that its version does not know: brokers close the connection on tags of later ones, which an imitation passes over.
+// A request has nothing in it that its version does not know: brokers close the connection on tags of later ones,
+// which an imitation passes over.
 func TestFetchesHaveNoTags(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	checked := make(chan struct{}, 1)

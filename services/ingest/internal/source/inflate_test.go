@@ -47,8 +47,8 @@ func takenApart(t *testing.T, r *reader) int {
 	return len(got)
 }
 
-// Compressed batches wait compressed. One is inflated when its records are asked for and the budget has room, in the order of asking, and what it
-// has takenApart comes back with its last record.
+// Compressed batches wait compressed. One is inflated when its records are asked for and the budget has room, in the
+// order of asking, and what it has taken comes back with its last record.
 func TestInflatesWithinTheBudget(t *testing.T) {
 	budget, _ := newPrefetch(1<<20, 1<<20, 1000, 1)
 	first := readerOf(t, budget, hollow(0, 700<<10), hollow(1, 700<<10))

@@ -14,8 +14,8 @@ import (
 
 // claim is our right to one partition in one generation. It implements lane.Partition.
 //
-// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the drain timeout and
-// bounds every method.
+// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the
+// drain timeout and bounds every method.
 type claim struct {
 	tp       topicPartition
 	session  *session
@@ -31,7 +31,8 @@ type claim struct {
 	epochs epochs
 
 	mu sync.Mutex
-	// topic is the id of the topic at the last call of Committed, and what is read and committed from then on belongs to; zero when it is not known.
+	// topic is the id of the topic at the last call of Committed, and what is read and committed from then on belongs
+	// to; zero when it is not known.
 	topic sarama.Uuid
 	last  *reader
 
@@ -70,7 +71,8 @@ func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	return read.position, checkpoint, nil
 }
 
-// recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the claim reads that topic.
+// recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the
+// claim reads that topic.
 func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error {
 	leaders := c.session.source.leaders
 	leader, err := leaders.directory.leader(ctx, c.tp, time.Now())

@@ -92,7 +92,7 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 		if err != nil {
 			return fmt.Errorf("read %s/%d: %w", topic, s.Partition, explainRead(topic, err))
 		}
-		c := catch{next: s.From}
+		c := fetchResult{next: s.From}
 		if part != nil { // nil: the broker throttles us
 			if c, err = unpack(topicPartition{topic, s.Partition}, part, s.From, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.Partition, err)
@@ -144,10 +144,10 @@ func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) 
 }
 
 // each calls f with the records before an offset, in order.
-func (c *catch) each(end int64, f func(*record.Record) error) error {
+func (c *fetchResult) each(end int64, f func(*record.Record) error) error {
 	var records []record.Record
-	for i := range c.stretches {
-		k := &c.stretches[i]
+	for i := range c.batches {
+		k := &c.batches[i]
 		var err error
 		if k.packed != nil {
 			// One after the other: what was inflated goes before the next is.

@@ -12,16 +12,19 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// stamp is ingest's own part of what is committed with a position: of which topic, and of which log, the position is one. It stands before the
-// writer's checkpoint in the metadata of the commit, each field ended by a semicolon, which no checkpoint has:
+// stamp is ingest's own part of what is committed with a position: of which topic, and of which log, the position is
+// one. It stands before the writer's checkpoint in the metadata of the commit, each field ended by a semicolon, which
+// no checkpoint has:
 //
 //	topic_id=7yL1vJ8bQfOTe5w2Q0-b4A;place=0b8mC1Kd;leader_epoch=12;<checkpoint>
 //
-// What was committed without one, by an older ingest or by an operator, is taken for a position of the topic that there is.
+// What was committed without one, by an older ingest or by an operator, is taken for a position of the topic that
+// there is.
 type stamp struct {
 	// topic is zero when it is not known.
 	topic sarama.Uuid
-	// place stands for the cluster and the names of topic and partition: a stamp of another one was copied here, and says nothing.
+	// place stands for the cluster and the names of topic and partition: a stamp of another one was copied here, and
+	// says nothing.
 	place string
 	// epoch is the leader's that took the last record before the position; -1 when it is not known.
 	epoch int32
@@ -39,8 +42,8 @@ func placeOf(cluster string, tp topicPartition) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:6])
 }
 
-// mark puts the stamp before a checkpoint: at most 71 bytes, which with the largest checkpoint is less than brokers take
-// (offset.metadata.max.bytes, 4096 unless changed).
+// mark puts the stamp before a checkpoint: at most 71 bytes, which with the largest checkpoint is less than brokers
+// take (offset.metadata.max.bytes, 4096 unless changed).
 func (s stamp) mark(checkpoint string) string {
 	var b strings.Builder
 	if s.topic != (sarama.Uuid{}) {
@@ -80,7 +83,8 @@ func cutField(text, name string) (value, rest string, ok bool) {
 	return strings.Cut(text, ";")
 }
 
-// epochs are those of the records that were read of a partition, by where they begin: for the position that is committed.
+// epochs are those of the records that were read of a partition, by where they begin: for the position that is
+// committed.
 type epochs struct {
 	mu     sync.Mutex
 	starts []epochStart // ascending in both
@@ -109,7 +113,8 @@ func (e *epochs) note(offset int64, epoch int32) {
 	}
 }
 
-// before is the epoch of the last record before a position, which is at or after those of calls before; -1 when it is not known.
+// before is the epoch of the last record before a position, which is at or after those of calls before; -1 when it is
+// not known.
 func (e *epochs) before(position int64) int32 {
 	e.mu.Lock()
 	defer e.mu.Unlock()

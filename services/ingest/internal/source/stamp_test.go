@@ -69,8 +69,8 @@ func TestLargestMetadata(t *testing.T) {
 	}
 }
 
-// What was copied with its metadata from another cluster, topic or partition is no position of a topic that was deleted: its checkpoint goes to the
-// writer, which refuses it.
+// What was copied with its metadata from another cluster, topic or partition is no position of a topic that was
+// deleted: its checkpoint goes to the writer, which refuses it.
 func TestStampOfAnotherPlace(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	produce(t, producer(t, c), 0, 0, 20)
