@@ -59,23 +59,12 @@ func (o *originReader) read(s *store.Scanner) (topic string, partition, offset i
 	return topic, partition, offset, nil
 }
 
-// Rows calls each with the place of every readable row of a table (dataset.table), stream by stream.
-func (e *Emulator) Rows(ctx context.Context, table string, each func(Place) error) error {
-	t, err := e.store.Find(table, "", "")
-	if err != nil {
-		return err
-	}
-	return e.places(ctx, t, each)
-}
-
+// places calls each with the place of every readable row of a table, stream by stream.
 func (e *Emulator) places(ctx context.Context, t *store.Table, each func(Place) error) error {
 	scan := t.Scan()
 	defer scan.Close()
 	var o originReader
-	for n := 0; scan.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for scan.NextIn(ctx) {
 		topic, partition, offset, err := o.read(scan)
 		if err != nil {
 			return err
@@ -147,10 +136,7 @@ func (x *index) refresh(ctx context.Context, t *store.Table) error {
 
 func (x *index) extend(ctx context.Context, scan *store.Scanner) error {
 	var o originReader
-	for n := 0; scan.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for scan.NextIn(ctx) {
 		topic, partition, offset, err := o.read(scan)
 		if err != nil {
 			return err

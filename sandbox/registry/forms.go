@@ -10,6 +10,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
 // maxRequest bounds a request, in bytes: as much as srfake takes of one.
@@ -23,7 +25,7 @@ func (f forms) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			if err := f.asText(r); err != nil {
-				answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": "Invalid schema: " + err.Error()})
+				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": "Invalid schema: " + err.Error()})
 				return
 			}
 		}
@@ -32,7 +34,7 @@ func (f forms) wrap(next http.Handler) http.Handler {
 		var out map[string]any
 		if held.status == http.StatusOK && json.Unmarshal(held.body, &out) == nil {
 			if err := f.complete(out, r, next); err != nil {
-				answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
+				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
 				return
 			}
 			if b, err := json.Marshal(out); err == nil {

@@ -21,8 +21,6 @@ type place struct {
 	offset    int64
 }
 
-func (p place) String() string { return fmt.Sprintf("%s/%d/%d", p.topic, p.partition, p.offset) }
-
 func parsePlace(text string) (place, bool) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 {
