@@ -29,7 +29,8 @@ func Example() {
 	}
 	defer s.Close()
 
-	// Kafka is at s.Endpoints().Kafka, the Storage Write API at BigQueryGRPC, the registry at Registry; REST is where this client goes.
+	// Kafka is at s.Endpoints().Kafka, the Storage Write API at BigQueryGRPC, the registry at Registry; REST is where
+	// this client goes.
 	client, err := bigquery.NewClient(ctx, sandbox.Project, option.WithEndpoint(s.BigQuery.Addrs().Endpoint()), option.WithoutAuthentication())
 	if err != nil {
 		log.Fatal(err)

@@ -13,8 +13,8 @@ import (
 
 // Place is where a row came from, and where it lies.
 type Place struct {
-	// Topic, Partition and Offset are the row's kafka_topic, kafka_partition and kafka_offset; Partition and Offset are -1 when
-	// the row has none.
+	// Topic, Partition and Offset are the row's kafka_topic, kafka_partition and kafka_offset; Partition and Offset
+	// are -1 when the row has none.
 	Topic             string
 	Partition, Offset int64
 	// Stream is the last part of the write stream's name, Row the row's offset in it.
@@ -79,8 +79,8 @@ func (e *Emulator) places(ctx context.Context, t *store.Table, each func(Place) 
 	return scan.Err()
 }
 
-// indexes find rows by where they came from. An index has one entry for each frame and partition in it, not for each row,
-// and is brought up to date when it is asked.
+// indexes find rows by where they came from. An index has one entry for each frame and partition in it, not for each
+// row, and is brought up to date when it is asked.
 type indexes struct {
 	mu sync.Mutex
 	of map[*store.Table]*index

@@ -225,7 +225,8 @@ func TestStorageThatStaysOut(t *testing.T) {
 	}
 }
 
-// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is there is as ever.
+// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is
+// there is as ever.
 func TestMissingTablesDenied(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [` + field("id", "INTEGER") + `]}}`})

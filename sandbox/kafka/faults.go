@@ -15,8 +15,8 @@ import (
 
 // Fault makes the cluster answer some requests with an error of Kafka's, or does something to the cluster once.
 //
-// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the answer says otherwise. Every
-// other error is given before the work.
+// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the answer says otherwise.
+// Every other error is given before the work.
 type Fault struct {
 	ID int `json:"id,omitempty"`
 	// Action is done at once: move_leaders (every partition to the next broker) or rehash_coordinators (groups to other

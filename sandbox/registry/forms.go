@@ -17,7 +17,8 @@ import (
 // maxRequest bounds a request, in bytes: as much as srfake takes of one.
 const maxRequest = 1 << 20
 
-// forms makes up for what clients ask of a registry and srfake does not know: protobuf schemas in either form, and GUIDs.
+// forms makes up for what clients ask of a registry and srfake does not know: protobuf schemas in either form, and
+// GUIDs.
 type forms struct{ fake *srfake.Registry }
 
 // wrap puts the forms around srfake.

@@ -20,7 +20,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
-// keeper keeps what is registered in a file: records in Kafka name schemas by ids, and both have to outlive the process.
+// keeper keeps what is registered in a file: records in Kafka name schemas by ids, and both have to outlive the
+// process.
 type keeper struct {
 	fake *srfake.Registry
 	path string

@@ -28,8 +28,8 @@ import (
 	_ "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// A protobuf schema has two forms: its text, which is what the registry keeps, and the base64 of its FileDescriptorProto, which clients that
-// have no compiler send, and ask for with format=serialized.
+// A protobuf schema has two forms: its text, which is what the registry keeps, and the base64 of its
+// FileDescriptorProto, which clients that have no compiler send, and ask for with format=serialized.
 
 // mainFile is what a schema's own file is called while it is compiled; references have names of their own.
 const mainFile = "waybill-registered.proto"

@@ -16,7 +16,8 @@ import (
 // maxBody bounds a request's JSON, in bytes, as it is after decompression. The service takes 10 MB.
 const maxBody = 32 << 20
 
-// overridden serves requests that carry another method than their own in X-HTTP-Method-Override: Java has no PATCH, and sends POST.
+// overridden serves requests that carry another method than their own in X-HTTP-Method-Override: Java has no PATCH,
+// and sends POST.
 func overridden(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
@@ -71,8 +72,9 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// unmarshal reads JSON into one of the API's Go types, which are stricter than the service: they take a 64-bit integer as text only, and the
-// service takes a number as well. Numbers and booleans may come as text, and the other way round.
+// unmarshal reads JSON into one of the API's Go types, which are stricter than the service: they take a 64-bit
+// integer as text only, and the service takes a number as well. Numbers and booleans may come as text, and the other
+// way round.
 func unmarshal(b []byte, into any) error {
 	strict := decodeNumbers(b, into)
 	if strict == nil {

@@ -175,7 +175,8 @@ func (e *encoder) lines(source io.ReadSeeker, maxBad int64, each func(row []byte
 	return stats, scanner.Err()
 }
 
-// only has the columns that a job's schema does not name take their default values: those that it names are null where a row lacks them.
+// only has the columns that a job's schema does not name take their default values: those that it names are null
+// where a row lacks them.
 func (e *encoder) only(schema *bq.TableSchema) error {
 	given := e.columns
 	if schema != nil {

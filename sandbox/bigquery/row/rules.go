@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// The bounds of a schema, from https://cloud.google.com/bigquery/docs/schemas and https://cloud.google.com/bigquery/quotas#standard_tables.
+// The bounds of a schema, from https://cloud.google.com/bigquery/docs/schemas and
+// https://cloud.google.com/bigquery/quotas#standard_tables.
 const (
 	// maxDepth bounds RECORDs within RECORDs.
 	maxDepth = 15
@@ -33,7 +34,8 @@ func nameable(name, path string) error {
 	return nil
 }
 
-// bounded says what is wrong with a column's length, precision and scale: https://cloud.google.com/bigquery/docs/schemas#parameterized_data_types.
+// bounded says what is wrong with a column's length, precision and scale:
+// https://cloud.google.com/bigquery/docs/schemas#parameterized_data_types.
 func (c *Column) bounded(path string) error {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("Field %s: %s", path, fmt.Sprintf(format, args...))

@@ -17,9 +17,9 @@ const (
 	byDefault   = storagepb.AppendRowsRequest_DEFAULT_VALUE
 )
 
-// fill gives the rows of a request the default values that they lack. A column that the writer's schema does not have gets its default value
-// always (https://cloud.google.com/bigquery/docs/default-values); one that it has, and a row has not, as the request or the call says: null if
-// neither does.
+// fill gives the rows of a request the default values that they lack. A column that the writer's schema does not have
+// gets its default value always (https://cloud.google.com/bigquery/docs/default-values); one that it has, and a row
+// has not, as the request or the call says: null if neither does.
 func (c *call) fill(r *request) ([]byte, error) {
 	if r.whole != unspecified {
 		c.missing = r.whole

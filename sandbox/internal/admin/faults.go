@@ -10,8 +10,8 @@ import (
 // maxFault bounds a fault's JSON, in bytes.
 const maxFault = 64 << 10
 
-// Faults serves the faults of a part, of type F: GET lists them, POST adds the one in its body and answers with it, DELETE removes all, or the
-// one in ?id=. It answers JSON; an error is {"error": "…"} with status 400.
+// Faults serves the faults of a part, of type F: GET lists them, POST adds the one in its body and answers with it,
+// DELETE removes all, or the one in ?id=. It answers JSON; an error is {"error": "…"} with status 400.
 type Faults[F any] struct {
 	List func() []F
 	// Add puts a fault in force.
