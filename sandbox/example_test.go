@@ -22,12 +22,12 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	s, err := sandbox.Start(ctx, sandbox.Config{Dir: dir, Topics: []kafka.Topic{{Name: "orders", Partitions: 4}}})
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 
 	// Kafka is at s.Endpoints().Kafka, the Storage Write API at BigQueryGRPC, the registry at Registry; REST is where
 	// this client goes.
@@ -35,7 +35,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	table := client.Dataset(sandbox.Dataset).Table("orders")
 	schema := bigquery.Schema{{Name: "id", Type: bigquery.IntegerFieldType}, {Name: "city", Type: bigquery.StringFieldType}}
 	if err := table.Create(ctx, &bigquery.TableMetadata{Schema: schema}); err != nil {

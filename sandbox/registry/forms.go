@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -59,8 +60,9 @@ func (f forms) asText(r *http.Request) error {
 		References []sr.SchemaReference `json:"references"`
 	}
 	var fields map[string]any
-	if json.Unmarshal(body, &given) != nil || json.Unmarshal(body, &fields) != nil || given.Type != "PROTOBUF" {
-		return nil
+	wrong := errors.Join(json.Unmarshal(body, &given), json.Unmarshal(body, &fields))
+	if wrong != nil || given.Type != "PROTOBUF" {
+		return nil //nolint:nilerr // srfake says what is wrong with JSON
 	}
 	file, ok := descriptorOf(given.Schema)
 	if !ok {

@@ -84,7 +84,7 @@ func Check(ctx context.Context, engine *query.Engine, columns []*row.Column) err
 			continue
 		}
 		if err := fits(ctx, engine, c); err != nil {
-			return fmt.Errorf("Invalid default value expression for column %s: %w", c.Name, err)
+			return fmt.Errorf("invalid default value expression for column %s: %w", c.Name, err)
 		}
 	}
 	return nil

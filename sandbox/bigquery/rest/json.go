@@ -64,7 +64,9 @@ func decode(r *http.Request, into ...any) error {
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, &httpError{http.StatusRequestEntityTooLarge, "uploadTooLarge", fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", maxBody)}
+		return nil, &httpError{
+			http.StatusRequestEntityTooLarge, "uploadTooLarge", fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", maxBody),
+		}
 	}
 	if err != nil {
 		return nil, badRequest("The request's body cannot be read: " + err.Error())
@@ -135,8 +137,7 @@ func conformObject(v map[string]any, t reflect.Type) any {
 			v[key] = conform(v[key], t.Elem(), false)
 		}
 	case reflect.Struct:
-		for i := range t.NumField() {
-			field := t.Field(i)
+		for field := range t.Fields() {
 			if field.Anonymous {
 				conformObject(v, field.Type)
 				continue

@@ -139,7 +139,10 @@ func column(f *bq.TableFieldSchema, path string) (*Column, error) {
 	if c.Default != "" && (t == Struct || path != f.Name) {
 		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no RECORDs only", path)
 	}
-	return c, c.bounded(path)
+	if err := c.bounded(path); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // Schema is the REST form of columns: what queries and tabledata answer with. It has no descriptions: those stay with

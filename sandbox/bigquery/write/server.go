@@ -95,7 +95,8 @@ func Serve(listener net.Listener, cfg Config) *Server {
 		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
 		grpc.UnknownServiceHandler(func(_ any, rpc grpc.ServerStream) error {
 			method, _ := grpc.MethodFromServerStream(rpc)
-			return status.Errorf(codes.Unimplemented, "The sandbox serves the Storage Write API and not %s: read rows by tabledata.list or a query", method)
+			return status.Errorf(codes.Unimplemented,
+				"The sandbox serves the Storage Write API and not %s: read rows by tabledata.list or a query", method)
 		}),
 		grpc.MaxConcurrentStreams(100), // as Google's front end: the 101st call on a connection waits
 		grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(16<<20),

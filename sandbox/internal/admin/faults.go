@@ -3,6 +3,7 @@ package admin
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 )
@@ -70,11 +71,7 @@ func Number(id string) (int, error) {
 	}
 	n, err := strconv.Atoi(id)
 	if err != nil || n <= 0 {
-		return 0, badID(id)
+		return 0, errors.New("id is not a positive number: " + id)
 	}
 	return n, nil
 }
-
-type badID string
-
-func (id badID) Error() string { return "id is not a positive number: " + string(id) }
