@@ -55,7 +55,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 			return
 		}
 		q.retry(now, maxBackoff)
-		q.renew = q.renew || f.kind == renew
+		q.renew = f.kind == renew
 		if f.uncertain {
 			q.doubt()
 		}
