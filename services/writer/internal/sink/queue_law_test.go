@@ -353,3 +353,20 @@ func TestRowsTooLargeForAnyRequest(t *testing.T) {
 		}
 	}
 }
+
+// A block that is not what it says ends the queue where it would have to be cut.
+func TestABlockThatCannotBeCut(t *testing.T) {
+	for _, f := range []*fault{{kind: suspect}, {kind: refused, rows: []lane.RefusedRow{{Row: 0}}}} {
+		q := newQueue(0, 1000, 0, func() float64 { return 0 })
+		now := time.Unix(0, 0)
+		q.append(1, 2, mem.BufferSlice{mem.SliceBuffer([]byte{0x0a, 200, 1})})
+		q.next(now)
+		q.up()
+		q.next(now)
+		q.reply(&reply{offset: -1, fault: f}, now)
+		if q.err == nil || errors.Is(q.err, errAdrift) || len(q.results) != 1 || q.results[0].Err == nil {
+			t.Errorf("%v: %v, results %+v", f.kind, q.err, q.results)
+		}
+		q.close()
+	}
+}
