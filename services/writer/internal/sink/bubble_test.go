@@ -89,8 +89,8 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 	}
 	client := &http.Client{Transport: over(func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
-		if code := 0; rest != nil {
-			if code = rest(); code != 0 {
+		if rest != nil {
+			if code := rest(); code != 0 {
 				w.WriteHeader(code)
 				fmt.Fprintf(w, `{"error": {"code": %d, "message": "away", "errors": [{"reason": "backendError"}]}}`, code)
 				return w.Result(), nil
