@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -79,6 +80,9 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 		t.Fatal(err)
 	}
 	s.pool.dial = dialer(s.ctx, append(grpcOptions, option.WithGRPCDialOption(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		if fake.unreachable.Load() {
+			return nil, errors.New("no route to host")
+		}
 		return listener.DialContext(ctx)
 	})), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))))
 	if err := s.control.Close(); err != nil {

@@ -115,3 +115,118 @@ func TestAnExpiredStreamIsNoTrouble(t *testing.T) {
 		}
 	})
 }
+
+// BigQuery denies a table that stands: the permission may be new, so it is asked for half a minute, which is seen, and then it is an operator's.
+func TestADeniedTableThatStands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, s, logged := bubble(t, nil)
+		b := launch(t, s, false)
+		defer b.Close()
+		deny := func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
+			return nil, grpcstatus.Error(codes.PermissionDenied, "denied on resource t (or it may not exist)")
+		}
+		fake.on(deny)
+		send(b, 0, "a")
+		time.Sleep(20 * time.Second)
+		for _, trouble := range s.Troubles() {
+			if trouble.State != stateRefused || !strings.Contains(trouble.Reason, "PERMISSION_DENIED") {
+				t.Errorf("seen %+v", trouble)
+			}
+		}
+		if n := logged.at(slog.LevelWarn, "state=refused"); len(n) != 1 || len(s.Troubles()) != 1 {
+			t.Errorf("said %v, seen %v", n, s.Troubles())
+		}
+		fake.on(nil)
+		wantWritten(t, b.results, 0, 1)
+		fake.on(deny)
+		began := time.Now()
+		send(b, 1, "a")
+		r := <-b.results
+		if grpcstatus.Code(r.Err) != codes.PermissionDenied || !strings.Contains(r.Err.Error(), "roles/bigquery.dataEditor") {
+			t.Errorf("got %v", r.Err)
+		}
+		if took := time.Since(began); took < deniedGrace || took > deniedGrace+2*maxUnknown {
+			t.Errorf("given up after %v", took)
+		}
+		if trouble := s.Troubles()["projects/test-project/datasets/d/tables/physical_stock_events"]; trouble.State != stateRefused {
+			t.Errorf("seen %+v", trouble)
+		}
+	})
+}
+
+// A stream of a table that is gone is gone, though BigQuery says of it that it may be forbidden; of a table that stands it may be.
+func TestFinalizingWhatIsDenied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, s, _ := bubble(t, nil)
+		table, err := s.Table(t.Context(), stockRoute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fake.away = func() error {
+			return grpcstatus.Error(codes.PermissionDenied, "denied on resource t (or it may not exist)")
+		}
+		began := time.Now()
+		_, err = s.Finalize(t.Context(), table.Name()+"/streams/s")
+		if errors.Is(err, lane.ErrStreamGone) || err == nil || !strings.Contains(err.Error(), roleRemedy) || time.Since(began) < deniedGrace {
+			t.Errorf("the table stands: %v after %v", err, time.Since(began))
+		}
+		began = time.Now()
+		if _, err := table.Create(t.Context()); err == nil || !strings.Contains(err.Error(), roleRemedy) || time.Since(began) < deniedGrace {
+			t.Errorf("the table stands: %v after %v", err, time.Since(began))
+		}
+		if again, err := s.Table(t.Context(), stockRoute); err != nil || again == table {
+			t.Errorf("the table is believed in: %v", err)
+		}
+		fake.mu.Lock()
+		clear(fake.tables)
+		fake.mu.Unlock()
+		began = time.Now()
+		if _, err = s.Finalize(t.Context(), table.Name()+"/streams/s"); !errors.Is(err, lane.ErrStreamGone) {
+			t.Errorf("the table is gone: %v", err)
+		}
+		if took := time.Since(began); took < goneGrace || took > 3*goneGrace {
+			t.Errorf("gone after %v", took)
+		}
+	})
+}
+
+// Refused rows are answers: BigQuery is there, however long it takes nothing.
+func TestRefusedRowsAreNoStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, s, logged := bubble(t, nil)
+		fake.bad = func(string) bool { return true }
+		b := launch(t, s, false)
+		defer b.Close()
+		for i := range uint64(20) {
+			send(b, i, "bad")
+			receive(t, b.results)
+			b.Resume()
+			wantWritten(t, b.results, i, 0)
+			time.Sleep(time.Second)
+		}
+		if n := logged.at(slog.LevelWarn, ""); len(n) != 0 || len(s.Troubles()) != 0 {
+			t.Errorf("said %v", n)
+		}
+	})
+}
+
+// An idle connection that ends has kept nothing from anybody.
+func TestAnIdleConnectionThatEndsIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, s, _ := bubble(t, nil)
+		b := launch(t, s, false)
+		defer b.Close()
+		send(b, 0, "a")
+		wantWritten(t, b.results, 0, 1)
+		a := b.Appender.(*appender)
+		a.mu.Lock()
+		a.current.connection.cancel(errors.New("idle for too long"))
+		a.mu.Unlock()
+		time.Sleep(time.Minute)
+		if a.traveller.failing || a.traveller.weather.rough.Load() {
+			t.Error("it makes the weather")
+		}
+		send(b, 1, "b")
+		wantWritten(t, b.results, 1, 1)
+	})
+}

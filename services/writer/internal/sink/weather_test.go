@@ -175,6 +175,40 @@ func TestCallsAreBackAtOnceAfterAStorm(t *testing.T) {
 	})
 }
 
+// The network is away altogether, so that no call can be opened: neither gRPC's own back-off nor ours outlasts it.
+func TestLanesAreBackAtOnceWhenTheNetworkIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, s, logged := bubble(t, nil)
+		var boats []*boat
+		for range 3 {
+			boats = append(boats, launch(t, s, false), launch(t, s, true))
+		}
+		defer func() {
+			for _, b := range boats {
+				b.Close()
+			}
+		}()
+		// The connection that the creations went over does not count: appends have their own.
+		fake.unreachable.Store(true)
+		began := time.Now()
+		for _, b := range boats {
+			send(b, 0, "a")
+		}
+		time.Sleep(5 * time.Minute)
+		fake.unreachable.Store(false)
+		over := time.Now()
+		for _, b := range boats {
+			wantWritten(t, b.results, 0, 1)
+		}
+		if took := time.Since(over); took > promise {
+			t.Errorf("back %v after the network, which was away for %v", took, over.Sub(began))
+		}
+		if n := logged.at(slog.LevelWarn, "state="+stateUnavailable); len(n) != 1 {
+			t.Errorf("said %v", n)
+		}
+	})
+}
+
 // When the lane that probes ends, another one does; when nobody is left, the storm is over.
 func TestTheProbeIsHandedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
