@@ -318,6 +318,8 @@ func (f *failing) Committed(context.Context) (int64, string, error) {
 	return f.position, "", f.committed
 }
 func (f *failing) Range(context.Context) (int64, int64, error)       { return 0, 10, f.bounds }
+func (*failing) Topic() string                                       { return "orders" }
+func (*failing) Number() int32                                       { return 3 }
 func (f *failing) Commit(_ context.Context, _ int64, _ string) error { return f.commit }
 
 // An opening that fails says where.
