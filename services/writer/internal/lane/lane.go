@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -41,15 +43,17 @@ type lane struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	drain  chan string   // asks for a drain; capacity 1
-	killed chan struct{} // closed when the drain is over
+	drain  chan drainage // asks for a drain; capacity 1
+	over   chan error    // the owner has ended; capacity 1
+	killed chan struct{} // closed by cut, after why
+	why    error
 	kill   sync.Once
 	status board
 
 	grant    chan struct{} // lets the receiver read one message; capacity 1
 	received chan error    // request is there, or reading ended
 	done     chan struct{} // closed when the owner is gone
-	request  lanewire.Request
+	request  lanewire.Received
 	mail     mailbox
 
 	log        *slog.Logger
@@ -60,6 +64,9 @@ type lane struct {
 	reading    bool
 	halfClosed bool
 	room       <-chan struct{} // not nil while waiting for the budget
+	place      *place          // not nil while request waits to be let in
+	charged    int64           // what the budget has for this lane
+	first      *time.Timer     // ends the wait for Open
 	rest       *time.Timer
 
 	position int64 // next offset to settle
@@ -75,19 +82,20 @@ type lane struct {
 	named  []int // tables whose name is known, sorted by it
 	left   []checkpoint.Range
 	parked []parked
+	waits  int // offsets in parked
 
 	refusals []refusal
 
-	version   uint64 // newest state that an append may rely on
-	durable   uint64 // newest version that is durable
-	floor     uint64 // version that everything held relies on
-	barrier   uint64 // number of the last Checkpoint
-	awaiting  bool   // whether it is not answered yet
-	awaited   uint64 // the version it showed
-	wanted    uint64 // version to make durable though no batch asks for it
-	resting   bool   // checkpoints are clean: no append before the next version
-	forgotten string // a stream that is gone; the lane ends when its absence is durable
-	forgotAt  uint64
+	version  uint64 // newest state that an append may rely on
+	durable  uint64 // newest version that is durable
+	floor    uint64 // version that everything held relies on
+	barrier  uint64 // number of the last Checkpoint
+	awaiting bool   // whether it is not answered yet
+	awaited  uint64 // the version it showed
+	wanted   uint64 // version to make durable though no batch asks for it
+	resting  bool   // checkpoints are clean: no append before the next version
+	ending   error  // why nothing is appended any more; the lane ends with it once endsAt is durable
+	endsAt   uint64
 
 	encoder checkpoint.Encoder
 	token   []byte
@@ -99,7 +107,8 @@ func newLane(s *Service, stream grpc.BidiStreamingServer[lanev1.LaneRequest, lan
 	l := &lane{
 		service:  s,
 		stream:   stream,
-		drain:    make(chan string, 1),
+		drain:    make(chan drainage, 1),
+		over:     make(chan error, 1),
 		killed:   make(chan struct{}),
 		grant:    make(chan struct{}, 1),
 		received: make(chan error),
@@ -115,14 +124,57 @@ func newLane(s *Service, stream grpc.BidiStreamingServer[lanev1.LaneRequest, lan
 	return l
 }
 
-// cut ends the lane as soon as its owner listens. Safe from any goroutine.
-func (l *lane) cut() { l.kill.Do(func() { close(l.killed) }) }
+// drainage is why a lane is to close, and by when; zero: some time.
+type drainage struct {
+	reason string
+	by     time.Time
+}
 
-// carry is the owner. It returns the status of the call.
-func (l *lane) carry() error {
+// cut ends the lane with an error, whatever its owner does. Safe from any goroutine; the first error counts.
+func (l *lane) cut(why error) {
+	l.kill.Do(func() {
+		l.why = why
+		close(l.killed)
+	})
+}
+
+// endsWithin is how long a lane that is cut may take to end by itself. One whose ingest does not read takes longer: its owner waits in Send, and
+// only the end of the call, which is that of the handler, ends that.
+const endsWithin = 250 * time.Millisecond
+
+// attend is the call's handler: it starts the owner and waits for it, or until the lane is cut.
+func (l *lane) attend() error {
+	go l.carry()
+	select {
+	case err := <-l.over:
+		return err
+	case <-l.killed:
+	}
+	l.cancel()
+	limit := time.NewTimer(endsWithin)
+	defer limit.Stop()
+	select {
+	case err := <-l.over:
+		return err
+	case <-limit.C:
+		return l.why
+	}
+}
+
+// carry is the owner.
+func (l *lane) carry() {
+	defer l.service.remove(l)
+	l.first = time.AfterFunc(l.service.Limits.OpenWithin, func() {
+		l.cut(status.Errorf(codes.Unavailable, "no Open came within %v; open the lane again", l.service.Limits.OpenWithin))
+	})
 	go l.receive()
-	err := l.run()
+	err := l.guard(l.run)
 	l.release()
+	l.over <- l.told(err)
+}
+
+// told logs how the lane ended, and returns the status of the call.
+func (l *lane) told(err error) error {
 	if err != nil && l.open != nil {
 		if st, ok := status.FromError(err); ok {
 			err = status.Errorf(st.Code(), "lane %s/%d: %s", l.open.GetTopic(), l.open.GetPartition(), st.Message())
@@ -150,7 +202,7 @@ func (l *lane) receive() {
 		case <-l.done:
 			return
 		}
-		err := l.stream.RecvMsg(&l.request)
+		err := l.guard(func() error { return l.stream.RecvMsg(&l.request) })
 		select {
 		case l.received <- err:
 		case <-l.done:
@@ -195,7 +247,9 @@ func (l *lane) next() error {
 		case err != nil:
 			return err
 		}
-		return l.take(&l.request)
+		return l.take()
+	case <-l.turn():
+		return l.letIn()
 	case <-l.mail.wake:
 		for _, e := range l.mail.take() {
 			if err := l.handle(&e); err != nil {
@@ -203,15 +257,10 @@ func (l *lane) next() error {
 			}
 		}
 		return nil
-	case reason := <-l.drain:
-		if l.phase < streaming {
-			return status.Errorf(codes.Unavailable, "this writer is stopping (%s); open the lane at another one", reason)
-		}
-		l.enter(draining)
-		l.log.Info("lane drains", "reason", reason, "position", l.position, "window", len(l.window))
-		return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: reason}}})
+	case d := <-l.drain:
+		return l.takeDrain(d)
 	case <-l.killed:
-		return status.Error(codes.Unavailable, "this writer is stopping and the lane did not close in time; open it at another one from the committed checkpoint")
+		return l.why
 	case <-l.room:
 		l.room = nil
 		return nil
@@ -219,18 +268,56 @@ func (l *lane) next() error {
 		l.lieDown()
 		return nil
 	case <-l.ctx.Done():
-		return status.FromContextError(l.ctx.Err()).Err()
+		return l.ended()
 	}
 }
 
+// ended is why the call is over.
+func (l *lane) ended() error {
+	select {
+	case <-l.killed:
+		return l.why
+	default:
+		return status.FromContextError(cmp.Or(l.stream.Context().Err(), context.Canceled)).Err()
+	}
+}
+
+// takeDrain asks ingest to close the lane.
+func (l *lane) takeDrain(d drainage) error {
+	if l.phase < streaming {
+		return status.Errorf(codes.Unavailable, "this writer is stopping (%s); open the lane at another one", d.reason)
+	}
+	l.enter(draining)
+	l.log.Info("lane drains", "reason", d.reason, "position", l.position, "window", len(l.window))
+	m := &lanev1.Drain{Reason: d.reason}
+	if !d.by.IsZero() {
+		m.Within = durationpb.New(max(0, time.Until(d.by)))
+	}
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: m}})
+}
+
+// send waits while ingest does not read, until the call ends.
+func (l *lane) send(m *lanev1.LaneResponse) error {
+	l.status.waitsFor(true)
+	err := l.stream.Send(m)
+	l.status.waitsFor(l.waiting())
+	if err != nil && l.ctx.Err() != nil {
+		return l.ended()
+	}
+	return err
+}
+
+// waiting says whether the lane needs an answer of ingest to go on.
+func (l *lane) waiting() bool { return l.awaiting || len(l.refusals) > 0 }
+
 // readOn lets the receiver read the next message: when the budget has room, or when the lane cannot make room without reading, because the
-// answer to its barrier or refusal may be behind more batches.
+// answer to its barrier or refusal is still to come. A message that is not let in is the last one read.
 func (l *lane) readOn() {
-	if l.reading || l.halfClosed || l.phase == opening {
+	if l.reading || l.halfClosed || l.phase == opening || l.place != nil {
 		return
 	}
 	l.room = nil
-	if !l.awaiting && len(l.refusals) == 0 {
+	if !l.waiting() {
 		if l.room = l.service.Budget.wait(); l.room != nil {
 			return
 		}
@@ -243,42 +330,52 @@ func (l *lane) enter(p phase) { l.phase, l.since = p, time.Now() }
 
 // do runs something that blocks and posts its event. The owner awaits it in release.
 func (l *lane) do(f func() event) {
-	l.jobs.Go(func() { l.mail.post(f()) })
+	l.jobs.Go(func() {
+		var e event
+		if err := l.guard(func() error { e = f(); return nil }); err != nil {
+			e = event{kind: eventPanicked, err: err}
+		}
+		l.mail.post(e)
+	})
 }
 
 // close answers a half-close: everything sent is settled.
 func (l *lane) close() error {
-	l.closeAppenders()
-	token, err := l.encode(true)
-	if err != nil {
-		return err
-	}
-	return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: l.position, Checkpoint: token}}})
-}
-
-func (l *lane) closeAppenders() {
 	for i := range l.tables {
 		if t := &l.tables[i]; t.appender != nil {
 			t.appender.Close()
 			t.appender = nil
 		}
 	}
+	token, err := l.encode(true)
+	if err != nil {
+		return err
+	}
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: l.position, Checkpoint: token}}})
 }
 
-// release ends all that the lane started and gives back what it holds.
+// release ends all that the lane started and gives back what it holds: every step of it, whatever happens in another.
 func (l *lane) release() {
 	l.cancel()
 	close(l.done)
+	l.first.Stop()
 	l.rest.Stop()
-	l.closeAppenders()
-	l.jobs.Wait()
-	for _, b := range l.window {
-		for i := range b.blocks {
-			b.blocks[i].data.Free()
-			b.blocks[i].data = nil
+	for i := range l.tables {
+		if t := &l.tables[i]; t.appender != nil {
+			l.last(t.appender.Close)
 		}
 	}
-	l.service.Budget.release(l.bytes)
+	l.last(l.jobs.Wait)
+	for _, b := range l.window {
+		for i := range b.blocks {
+			l.last(b.blocks[i].data.Free)
+		}
+	}
+	if l.place != nil {
+		l.service.Budget.leave(l.place)
+		l.last(l.request.Free)
+	}
+	l.service.Budget.release(l.charged)
 	l.service.Metrics.held.Sub(float64(l.bytes))
 }
 
@@ -300,7 +397,7 @@ func aborted(format string, args ...any) error {
 // sinkFault is the status for a sink that gave up on something it retries as long as that could help.
 func (l *lane) sinkFault(doing string, err error) error {
 	if l.ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return status.FromContextError(context.Canceled).Err()
+		return l.ended()
 	}
 	return status.Error(codes.FailedPrecondition, fmt.Sprintf("%s: %v", doing, err))
 }

@@ -18,9 +18,10 @@ type event struct {
 type eventKind int
 
 const (
-	eventResult  eventKind = iota // of an append
-	eventCreated                  // a write stream, or err
-	eventOpened                   // all streams are fenced, or err
+	eventResult   eventKind = iota // of an append
+	eventCreated                   // a write stream, or err
+	eventOpened                    // all streams are fenced, or err
+	eventPanicked                  // err
 )
 
 // mailbox carries events to the owner. Posting never blocks; what is queued is bounded by the window: an event answers an append, a

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -44,8 +45,13 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	case len(routes) > maxDiffRoutes:
 		return nil, invalid("routes has %d entries, at most %d: ask in parts", len(routes), maxDiffRoutes)
 	}
+	columns := 0
 	for i, route := range routes {
-		if err := checkRoute(route); err != nil {
+		n, err := checkRoute(route)
+		if columns += n; err == nil {
+			err = checkColumns(columns)
+		}
+		if err != nil {
 			return nil, invalid("routes[%d]%v", i, err)
 		}
 	}
@@ -72,13 +78,28 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	return out, nil
 }
 
-// checkRoute tells whether a route names a table and rows. The error continues the name of the field that holds the route.
-func checkRoute(r *lanev1.Route) error {
+// checkRoute tells whether a route names a table and rows, and how many columns its descriptor has. The error continues the name of the field that
+// holds the route.
+func checkRoute(r *lanev1.Route) (columns int, err error) {
 	switch {
 	case r.GetTable() == "":
-		return errors.New(".table is empty")
+		return 0, errors.New(".table is empty")
 	case r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil:
-		return errors.New(".row is not set: name a message or send a descriptor")
+		return 0, errors.New(".row is not set: name a message or send a descriptor")
+	case r.GetDescriptor_() == nil:
+		return 0, nil
+	}
+	columns, err = measure(r.GetDescriptor_())
+	if err != nil {
+		return 0, fmt.Errorf(".descriptor: %w", err)
+	}
+	return columns, nil
+}
+
+// checkColumns bounds the columns of the routes of one message. The error continues the name of the field that holds the route.
+func checkColumns(n int) error {
+	if n > maxColumnsAtOnce {
+		return fmt.Errorf(".descriptor: the routes up to this one describe %d columns, at most %d", n, maxColumnsAtOnce)
 	}
 	return nil
 }

@@ -24,8 +24,8 @@ import (
 type queue struct {
 	// repeats says that this is a default stream: there are no offsets, and rows may be written more than once.
 	repeats bool
-	// end is how many rows the stream is known to hold.
-	end int64
+	// end is how many rows the stream is known to hold, began how many it held when the queue was made.
+	end, began int64
 	// high is the end of the furthest piece ever sent. Nothing of ours can lie beyond it.
 	high int64
 	// at is the offset of pieces[sent].
@@ -106,7 +106,7 @@ const (
 )
 
 func newQueue(rows int64, limit, overhead int, jitter func() float64) *queue {
-	return &queue{end: rows, high: rows, at: rows, limit: limit, overhead: overhead, jitter: jitter}
+	return &queue{end: rows, began: rows, high: rows, at: rows, limit: limit, overhead: overhead, jitter: jitter}
 }
 
 // do is what the appender is to do next.
@@ -271,7 +271,7 @@ func (q *queue) fail(err error) {
 	q.err = err
 	if len(q.pieces) > 0 {
 		b := q.pieces[0].batch
-		q.tell(lane.Result{ID: b.id, Written: b.written, Err: err})
+		q.tell(lane.Result{ID: b.id, Written: b.written, Unwritten: q.unwritten(), Err: err})
 	}
 }
 

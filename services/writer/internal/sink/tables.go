@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -296,7 +297,7 @@ func httpStatus(err error) int {
 
 // transient says whether a REST call that failed may work later. No answer at all is one of those.
 func transient(err error) bool {
-	if errors.Is(err, errNoDataset) {
+	if errors.Is(err, errNoDataset) || unencodable(err) {
 		return false
 	}
 	e := (*googleapi.Error)(nil)
@@ -310,6 +311,14 @@ func transient(err error) bool {
 	}
 	// A conflict is a creation or a change that another writer won: the next look finds what it did.
 	return conflict(err) || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout || e.Code >= 500
+}
+
+// unencodable says whether a request could not be put into JSON: nothing was asked of BigQuery, and no time heals it.
+func unencodable(err error) bool {
+	var value *json.UnsupportedValueError
+	var kind *json.UnsupportedTypeError
+	var marshaler *json.MarshalerError
+	return errors.As(err, &value) || errors.As(err, &kind) || errors.As(err, &marshaler)
 }
 
 // remedy is what to do about a REST error that stays.
