@@ -311,13 +311,13 @@ func (l *lane) send(m *lanev1.LaneResponse) error {
 func (l *lane) waiting() bool { return l.awaiting || len(l.refusals) > 0 }
 
 // readOn lets the receiver read the next message: when the budget has room, or when the lane cannot make room without reading, because the
-// answer to its barrier or refusal is still to come. A message that is not let in is the last one read.
+// answer to its barrier or refusal is still to come. What opens a lane is no row. A message that is not let in is the last one read.
 func (l *lane) readOn() {
 	if l.reading || l.halfClosed || l.phase == opening || l.place != nil {
 		return
 	}
 	l.room = nil
-	if !l.waiting() {
+	if !l.waiting() && l.phase != awaitsOpen {
 		if l.room = l.service.Budget.wait(); l.room != nil {
 			return
 		}

@@ -33,7 +33,7 @@ import (
 //	wait D      lets time pass
 //	cut         ingest's call breaks off
 //	drain D     the writer stops, and gives its lanes so long
-//	bigquery [latency=D slow=D listed=N] [expire=STREAM] [finalize=STREAM] [lose=STREAM]   then shows its streams
+//	bigquery [latency=D slow=D listed=N] [expire=STREAM] [finalize=STREAM] [lose=STREAM] [stranger=STREAM]   then shows its streams
 //	others N    other lanes of the writer hold so many bytes of its budget
 //	committed   shows what is committed
 //	lanes       shows Service.Status
@@ -369,6 +369,8 @@ func (s *script) bigquery(args map[string]string) string {
 			continue
 		case args["finalize"]:
 			st.finalized = true
+		case args["stranger"]:
+			st.rows = append(st.rows, "not ours")
 		case args["lose"]:
 			st.rows = st.rows[:len(st.rows)-1]
 		}
