@@ -45,6 +45,41 @@ func TestLanesShareTheBudget(t *testing.T) {
 	})
 }
 
+// However many lanes wait for barriers that nobody answers, together they hold no more than the budget, and those that hold it make room in the end.
+func TestTheBudgetHoldsWhileBarriersAreAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lanes, limit, size = 8, 100_000, 9_000
+		w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(limit)})
+		defer w.stop()
+		for range lanes {
+			c, _ := openLane(t, w, exactlyOnce, "")
+			go func() {
+				for n := uint64(1); n <= 10; n++ {
+					if c.SendMsg(oneRow(n, size)) != nil {
+						return
+					}
+				}
+			}()
+		}
+		full := false
+		for range 1000 {
+			time.Sleep(10 * time.Millisecond)
+			used := w.Budget.Used()
+			if full = full || used > limit-size; used > limit {
+				t.Fatalf("%d bytes are held", used)
+			}
+		}
+		if !full {
+			t.Fatal("the budget was never used")
+		}
+		// The last lanes fit: nobody waits for room any more.
+		time.Sleep(time.Hour)
+		if n := len(w.Status()); n == 0 || n == lanes || w.Budget.waiting() > 0 {
+			t.Errorf("%d lanes are left, %d messages wait", n, w.Budget.waiting())
+		}
+	})
+}
+
 // Who waits for room is woken by the release of another one: messages in turn, and readers once none of those is left.
 func TestBudgetWakesWhoWaits(t *testing.T) {
 	let := func(p *place) bool {

@@ -86,7 +86,9 @@ func (m *meter) walk(name string, level int) (columns, levels int, err error) {
 	}
 	t.open = true
 	for _, f := range t.descriptor.GetField() {
-		t.columns++
+		if t.columns++; t.columns > maxColumns {
+			return 0, 0, fmt.Errorf("it describes more than %d columns", maxColumns)
+		}
 		inner := m.resolve(name, f.GetTypeName())
 		if inner == "" || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE && f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_GROUP && f.Type != nil {
 			continue

@@ -1,7 +1,6 @@
 package lane
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -124,99 +123,7 @@ func newLane(s *Service, stream grpc.BidiStreamingServer[lanev1.LaneRequest, lan
 	return l
 }
 
-// drainage is why a lane is to close, and by when; zero: some time.
-type drainage struct {
-	reason string
-	by     time.Time
-}
-
-// cut ends the lane with an error, whatever its owner does. Safe from any goroutine; the first error counts.
-func (l *lane) cut(why error) {
-	l.kill.Do(func() {
-		l.why = why
-		close(l.killed)
-	})
-}
-
-// endsWithin is how long a lane that is cut may take to end by itself. One whose ingest does not read takes longer: its owner waits in Send, and
-// only the end of the call, which is that of the handler, ends that.
-const endsWithin = 250 * time.Millisecond
-
-// attend is the call's handler: it starts the owner and waits for it, or until the lane is cut.
-func (l *lane) attend() error {
-	go l.carry()
-	select {
-	case err := <-l.over:
-		return err
-	case <-l.killed:
-	}
-	l.cancel()
-	limit := time.NewTimer(endsWithin)
-	defer limit.Stop()
-	select {
-	case err := <-l.over:
-		return err
-	case <-limit.C:
-		return l.why
-	}
-}
-
-// carry is the owner.
-func (l *lane) carry() {
-	defer l.service.remove(l)
-	l.first = time.AfterFunc(l.service.Limits.OpenWithin, func() {
-		l.cut(status.Errorf(codes.Unavailable, "no Open came within %v; open the lane again", l.service.Limits.OpenWithin))
-	})
-	go l.receive()
-	err := l.guard(l.run)
-	l.release()
-	l.over <- l.told(err)
-}
-
-// told logs how the lane ended, and returns the status of the call.
-func (l *lane) told(err error) error {
-	if err != nil && l.open != nil {
-		if st, ok := status.FromError(err); ok {
-			err = status.Errorf(st.Code(), "lane %s/%d: %s", l.open.GetTopic(), l.open.GetPartition(), st.Message())
-		}
-	}
-	code := status.Code(err)
-	l.service.Metrics.ends.WithLabelValues(code.String()).Inc()
-	switch {
-	case err == nil:
-		l.log.Info("lane closed", "position", l.position)
-	case code == codes.FailedPrecondition || code == codes.InvalidArgument || code == codes.Internal:
-		l.log.Error("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
-	default:
-		l.log.Warn("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
-	}
-	return err
-}
-
-// receive reads messages as they are granted. It ends with the call: RecvMsg returns once the handler has.
-func (l *lane) receive() {
-	defer l.service.goroutines.Done()
-	for {
-		select {
-		case <-l.grant:
-		case <-l.done:
-			return
-		}
-		err := l.guard(func() error { return l.stream.RecvMsg(&l.request) })
-		select {
-		case l.received <- err:
-		case <-l.done:
-			if err == nil {
-				l.request.Free()
-			}
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
+// run is the owner's loop. It returns how the lane ended.
 func (l *lane) run() error {
 	for {
 		if err := l.advance(); err != nil {
@@ -272,16 +179,6 @@ func (l *lane) next() error {
 	}
 }
 
-// ended is why the call is over.
-func (l *lane) ended() error {
-	select {
-	case <-l.killed:
-		return l.why
-	default:
-		return status.FromContextError(cmp.Or(l.stream.Context().Err(), context.Canceled)).Err()
-	}
-}
-
 // takeDrain asks ingest to close the lane.
 func (l *lane) takeDrain(d drainage) error {
 	if l.phase < streaming {
@@ -294,17 +191,6 @@ func (l *lane) takeDrain(d drainage) error {
 		m.Within = durationpb.New(max(0, time.Until(d.by)))
 	}
 	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: m}})
-}
-
-// send waits while ingest does not read, until the call ends.
-func (l *lane) send(m *lanev1.LaneResponse) error {
-	l.status.waitsFor(true)
-	err := l.stream.Send(m)
-	l.status.waitsFor(l.waiting())
-	if err != nil && l.ctx.Err() != nil {
-		return l.ended()
-	}
-	return err
 }
 
 // waiting says whether the lane needs an answer of ingest to go on.
@@ -352,31 +238,6 @@ func (l *lane) close() error {
 		return err
 	}
 	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: l.position, Checkpoint: token}}})
-}
-
-// release ends all that the lane started and gives back what it holds: every step of it, whatever happens in another.
-func (l *lane) release() {
-	l.cancel()
-	close(l.done)
-	l.first.Stop()
-	l.rest.Stop()
-	for i := range l.tables {
-		if t := &l.tables[i]; t.appender != nil {
-			l.last(t.appender.Close)
-		}
-	}
-	l.last(l.jobs.Wait)
-	for _, b := range l.window {
-		for i := range b.blocks {
-			l.last(b.blocks[i].data.Free)
-		}
-	}
-	if l.place != nil {
-		l.service.Budget.leave(l.place)
-		l.last(l.request.Free)
-	}
-	l.service.Budget.release(l.charged)
-	l.service.Metrics.held.Sub(float64(l.bytes))
 }
 
 // invalid says that ingest sent what it must not.

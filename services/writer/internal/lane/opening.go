@@ -29,12 +29,11 @@ type entry struct {
 	handle Table
 }
 
-// takeOpen checks Open and starts the opening.
-func (l *lane) takeOpen(open *lanev1.Open) error {
-	if open == nil {
-		return invalid("the first message of a call must be Open")
-	}
+// checkOpen tells whether Open says what a lane needs, in bounds. It takes time linear in the message.
+func checkOpen(open *lanev1.Open) error {
 	switch {
+	case open == nil:
+		return invalid("the first message of a call must be Open")
 	case open.GetGroup() == "":
 		return invalid("open.group is empty")
 	case open.GetTopic() == "":
@@ -61,6 +60,14 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 			return invalid("open.routes[%d].table %q is that of routes[%d]: one table takes one row message", i, r.GetTable(), j)
 		}
 		named[r.GetTable()] = i
+	}
+	return nil
+}
+
+// takeOpen checks Open and starts the opening.
+func (l *lane) takeOpen(open *lanev1.Open) error {
+	if err := checkOpen(open); err != nil {
+		return err
 	}
 	l.first.Stop()
 	l.open = open
