@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -125,12 +126,18 @@ func (w *watched) failed(from net.Addr, err error) {
 	if quiet {
 		return
 	}
-	remedy := "see whether the caller speaks TLS, shows a certificate where grpc.tls.client_ca asks for one, and trusts that of this writer"
-	var unknown x509.UnknownAuthorityError
-	var verification *tls.CertificateVerificationError
-	if errors.As(err, &unknown) || errors.As(err, &verification) {
-		remedy = "its certificate is not one that grpc.tls.client_ca vouches for: give the caller one of that authority, or add the authority"
-	}
 	w.log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
-		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", remedy), slog.Int("others_since_last", more))
+		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(err)), slog.Int("others_since_last", more))
+}
+
+// aboutHandshake is what to do about a caller that was turned away.
+func aboutHandshake(err error) string {
+	var verification *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &verification):
+		return "grpc.tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the authority of this one"
+	case strings.Contains(err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
+		return "it shows no certificate, as callers do whose only one is not of grpc.tls.client_ca: give the caller one of that authority, or add the authority of that one"
+	}
+	return "see whether the caller speaks TLS, and trusts the certificate of this writer"
 }
