@@ -268,7 +268,7 @@ func TestBounds(t *testing.T) {
 		"rows":               {wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), "more than 1048576"},
 		"rows, unusual form": {append(wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), 0x78, 1), "more than 1048576"},
 		"unusual and large":  {append(unusual, 0x78, 1), "any other may have 4194304 bytes"},
-		"open too large":     {wire(t, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", MaxControl)}}}), "at most 1048576"},
+		"open too large":     {wire(t, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", MaxControl)}}}), "at most 2097152"},
 		"cut short":          {wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, 1, 0, []byte("abc"))}}))[:7], "invalid wire-format"},
 	} {
 		t.Run(name, func(t *testing.T) {

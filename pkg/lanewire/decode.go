@@ -15,8 +15,8 @@ const (
 	// by hand.
 	maxPlain = 4 << 20
 	// MaxControl bounds the other messages of a lane, Open with its descriptors among them, in bytes: an object of protobuf may cost fifty times
-	// what it takes on the wire.
-	MaxControl = 1 << 20
+	// what it takes on the wire. A checkpoint can name some eighty tables, and a large descriptor takes 20 KB.
+	MaxControl = 2 << 20
 )
 
 // decode recognises an Append in the form that encoders write: one `append` field and nothing else, in it known fields only, and in

@@ -37,8 +37,8 @@ func TestOutOfBounds(t *testing.T) {
 			[]any{&lanewire.Append{Sequence: 1, EndPosition: 1 << 40, Blocks: []lanewire.Block{{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer(strings.Repeat("\x0a\x00", 4_500_000))}}}}},
 			"more than 1048576",
 		},
-		"a control message of a megabyte": {
-			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", lanewire.MaxControl)}}}}, "at most 1048576",
+		"a control message of megabytes": {
+			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", lanewire.MaxControl)}}}}, "at most 2097152",
 		},
 		"too many offsets at once":     {[]any{leftOut(0, maxLeftOut+1)}, "has 10001 offsets, at most 10000"},
 		"too many offsets that wait":   {[]any{leftOut(0, maxLeftOut), leftOut(1<<30, maxLeftOut), "nine more", leftOut(1<<31, 1)}, "100000 offsets wait"},

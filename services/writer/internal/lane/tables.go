@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -16,6 +17,8 @@ import (
 const (
 	maxDiffRoutes  = 1000
 	comparesAtOnce = 8
+	// diffsAtOnce bounds the requests that are worked on; others wait. Descriptors take many times in memory what they take on the wire.
+	diffsAtOnce = 4
 )
 
 // ErrRoute says that a route names no table, or no row message that a table could hold.
@@ -34,10 +37,20 @@ type Tables struct {
 
 	// Comparer is BigQuery. Required.
 	Comparer Comparer
+
+	turns     chan struct{}
+	makeTurns sync.Once
 }
 
 // Diff implements lanev1.TableServiceServer.
 func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffResponse, error) {
+	t.makeTurns.Do(func() { t.turns = make(chan struct{}, diffsAtOnce) })
+	select {
+	case t.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	defer func() { <-t.turns }()
 	routes := r.GetRoutes()
 	switch {
 	case len(routes) == 0:
@@ -60,6 +73,11 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	group.SetLimit(comparesAtOnce)
 	for i, route := range routes {
 		group.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil { // The interceptors catch those of the handler's own goroutine alone.
+					err = status.Errorf(codes.Internal, "routes[%d].table %s: a fault of the writer: %v", i, route.GetTable(), p)
+				}
+			}()
 			out.Tables[i], err = t.Comparer.Diff(ctx, route)
 			switch {
 			case err == nil:
