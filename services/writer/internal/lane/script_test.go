@@ -56,6 +56,7 @@ type script struct {
 	others    int64 // bytes of the budget that other lanes hold
 }
 
+// Scripts are the text files of testdata itself: rapid keeps the failures that it finds in a folder below.
 func TestScripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
