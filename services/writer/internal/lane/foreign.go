@@ -13,7 +13,7 @@ const maxStrangers = 10_000
 // next opening would take the stranger's rows for its own, and drop as many records. So the stream is marked in the checkpoint, durably, before
 // the lane ends; the mark refuses every opening until an operator has acted. docs/exactly-once.md has the argument.
 func (l *lane) accuse(t *table, err error) error {
-	l.service.remember(t.stream)
+	l.service.remember(suspectOf(l.open, t.stream))
 	t.tainted = true
 	t.appender.Close()
 	t.appender = nil
@@ -38,19 +38,31 @@ func foreign(stream, table string, open *lanev1.Open) string {
 		stream, table, startAnew(open))
 }
 
+// suspect is a stream as a lane knows it. Of two lanes that share one, because offsets were copied to another group, one sees rows of a stranger in it and
+// the other its own.
+type suspect struct {
+	group, cluster, topic string
+	partition             int32
+	stream                string
+}
+
+func suspectOf(open *lanev1.Open, stream string) suspect {
+	return suspect{open.GetGroup(), open.GetCluster(), open.GetTopic(), open.GetPartition(), stream}
+}
+
 // remember keeps in mind that a stream holds rows of a stranger, for as long as its mark may not be durable: ingest may open again before it is.
-func (s *Service) remember(stream string) {
+func (s *Service) remember(p suspect) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.strangers) < maxStrangers {
-		s.strangers[stream] = struct{}{}
+		s.strangers[p] = struct{}{}
 	}
 }
 
 // suspects says whether the process has seen rows of a stranger in a stream.
-func (s *Service) suspects(stream string) bool {
+func (s *Service) suspects(p suspect) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, found := s.strangers[stream]
+	_, found := s.strangers[p]
 	return found
 }

@@ -75,7 +75,7 @@ type Service struct {
 	// draining is why no lane may open any more; empty while they may.
 	draining string
 	// strangers are write streams that hold rows of somebody else, as far as this process has seen.
-	strangers map[string]struct{}
+	strangers map[suspect]struct{}
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
 }
@@ -94,7 +94,7 @@ func (s *Service) init() {
 			s.Metrics = NewMetrics(nil)
 		}
 		s.Metrics.watch(s.Budget)
-		s.lanes, s.strangers = make(map[*lane]struct{}), make(map[string]struct{})
+		s.lanes, s.strangers = make(map[*lane]struct{}), make(map[suspect]struct{})
 	})
 }
 
