@@ -50,14 +50,15 @@ func (l *lane) attend() error {
 
 // carry is the owner.
 func (l *lane) carry() {
-	defer l.service.remove(l)
 	l.first = time.AfterFunc(l.service.Limits.OpenWithin, func() {
 		l.cut(status.Errorf(codes.Unavailable, "no Open came within %v; open the lane again", l.service.Limits.OpenWithin))
 	})
 	go l.receive()
 	err := l.guard(l.run)
 	l.release()
-	l.over <- l.told(err)
+	err = l.told(err)
+	l.service.remove(l)
+	l.over <- err
 }
 
 // told logs how the lane ended, and returns the status of the call.
