@@ -16,7 +16,7 @@ import (
 // A buffer that its user forgets is out until the garbage collector has found it: gRPC forgets what a call that has ended did not read. So Out may
 // be too high, never too low; runtime.GC makes it exact.
 type Counted struct {
-	limit   int64
+	limit   atomic.Int64
 	over    chan struct{}
 	classes []class
 	// made are the bytes of all buffers that the collector has not taken, kept those of them that lie in the pool.
@@ -46,7 +46,8 @@ const (
 
 // NewCounted makes a pool of buffers of these sizes in bytes, which ascend. More than limit bytes out is too many.
 func NewCounted(limit int64, sizes ...int) *Counted {
-	p := &Counted{limit: limit, over: make(chan struct{}, 1), classes: make([]class, len(sizes))}
+	p := &Counted{over: make(chan struct{}, 1), classes: make([]class, len(sizes))}
+	p.limit.Store(limit)
 	for i, size := range sizes {
 		p.classes[i].size = size
 	}
@@ -121,7 +122,10 @@ func (p *Counted) Out() int64 {
 }
 
 // Over says whether more bytes are out than the limit.
-func (p *Counted) Over() bool { return p.Out() > p.limit }
+func (p *Counted) Over() bool { return p.Out() > p.limit.Load() }
+
+// Raise changes the limit by so many bytes.
+func (p *Counted) Raise(bytes int64) { p.limit.Add(bytes) }
 
 // Signal receives when a buffer was handed out while too many bytes were out.
 func (p *Counted) Signal() <-chan struct{} { return p.over }

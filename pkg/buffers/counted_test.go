@@ -21,6 +21,10 @@ func TestCounted(t *testing.T) {
 			t.Fatalf("got %d bytes of %d; %d out, over %v", len(*b), cap(*b), p.Out(), p.Over())
 		}
 	}
+	if p.Raise(4 << 10); p.Over() {
+		t.Error("over a limit that was raised")
+	}
+	p.Raise(-4 << 10)
 	for _, b := range out {
 		p.Put(b)
 	}

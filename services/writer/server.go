@@ -46,14 +46,13 @@ type server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	lanes  *lane.Service
-	// received is the memory that connections read into.
-	received *buffers.Counted
-	env      Env
-	drainIn  time.Duration
+	env    Env
+	// drainIn is the drain timeout.
+	drainIn time.Duration
 }
 
 func newServer(c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, env Env) *server {
-	received := newReceived(c.Memory.Size(), env.Registry)
+	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)
 	caught := recovery.WithRecoveryHandler(func(p any) error {
@@ -77,7 +76,7 @@ func newServer(c *Config, secure credentials.TransportCredentials, lanes *lane.S
 		// An Append is bounded by the window; beside its rows it is small.
 		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
 		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is pinned.
-		experimental.BufferPool(received),
+		experimental.BufferPool(lanes.Received),
 		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
@@ -89,7 +88,7 @@ func newServer(c *Config, secure credentials.TransportCredentials, lanes *lane.S
 		options = append(options, grpc.Creds(secure))
 	}
 	s := &server{
-		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, received: received, env: env, drainIn: c.DrainTimeout.Std(),
+		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std(),
 	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
@@ -109,7 +108,7 @@ func (s *server) serve(ctx context.Context) error {
 	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
 	relieving, relieved := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
-	watch.Go(func() { s.lanes.Relieve(relieving, s.received) })
+	watch.Go(func() { s.lanes.Relieve(relieving) })
 	defer watch.Wait()
 	defer relieved()
 	select {
@@ -136,13 +135,13 @@ func (s *server) serve(ctx context.Context) error {
 }
 
 // newReceived makes the memory that connections read into. As much again as the budget may be on its way in: messages that wait for room, unfinished
-// ones, what lanes that do not read leave in the transport. An HTTP/2 frame of gRPC has at most 16 KiB.
+// ones, what lanes that do not read leave in the transport. Each lane adds something for what is not rows. An HTTP/2 frame of gRPC has at most 16 KiB.
 func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted {
-	received := buffers.NewCounted(2*budget, 4<<10, 16<<10, 64<<10, 256<<10)
+	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)
 	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_writer_received_bytes",
 		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in and unfinished messages included; at most about " +
-			"twice memory.budget.",
+			"twice memory.budget and 64 KiB a lane.",
 	}, func() float64 { return float64(received.Out()) })
 	return received
 }

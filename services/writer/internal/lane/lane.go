@@ -65,6 +65,7 @@ type lane struct {
 	room       <-chan struct{} // not nil while waiting for the budget
 	place      *place          // not nil while request waits to be let in
 	charged    int64           // what the budget has for this lane
+	shares     bool            // the limit of Service.Received is higher for it
 	first      *time.Timer     // ends the wait for Open
 	rest       *time.Timer
 

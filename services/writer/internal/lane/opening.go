@@ -203,6 +203,10 @@ func (l *lane) takeOpened(o *opened, err error) error {
 		l.service.Metrics.opens.WithLabelValues("refused").Inc()
 		return err
 	}
+	if l.service.Received != nil {
+		l.shares = true
+		l.service.Received.Raise(laneShare)
+	}
 	l.left = o.left
 	answer := &lanev1.Opened{Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset, Limits: &lanev1.Limits{
 		BlockBytes:    uint64(l.service.Limits.BlockBytes),

@@ -9,8 +9,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/waybill-data/waybill/pkg/buffers"
 )
 
 // What the lanes of a process hold is bounded twice. The budget bounds the rows that were let in. What connections have read and nobody has let in
@@ -53,12 +51,15 @@ const (
 	relievesEvery = 50 * time.Millisecond
 	// opensWithin is how long a call may be without an Open while memory is short.
 	opensWithin = 100 * time.Millisecond
+	// laneShare is what an open lane may have in memory beside the rest: what its messages take more than their rows, small ones above all.
+	laneShare = 64 << 10
 )
 
-// Relieve ends calls for as long as connections have read more into received than its limit allows, until ctx ends: first those that have not been
+// Relieve ends calls for as long as connections have read more into Received than its limit allows, until ctx ends: first those that have not been
 // opened, then the lanes with the largest message outside, then those that hold most.
-func (s *Service) Relieve(ctx context.Context, received *buffers.Counted) {
+func (s *Service) Relieve(ctx context.Context) {
 	s.init()
+	received := s.Received
 	for {
 		select {
 		case <-received.Signal():

@@ -95,9 +95,10 @@ func TestMemoryIsAskedForWhileItIsShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, cut := relieved(map[string]*board{"a": {outside: 3}, "b": {outside: 2}, "c": {outside: 1}})
 		received := buffers.NewCounted(10<<10, 4<<10)
+		s.Received = received
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan struct{})
-		go func() { defer close(over); s.Relieve(ctx, received) }()
+		go func() { defer close(over); s.Relieve(ctx) }()
 		var out []*[]byte
 		for range 2 {
 			out = append(out, received.Get(1))
@@ -121,5 +122,35 @@ func TestMemoryIsAskedForWhileItIsShort(t *testing.T) {
 		received.Put(out[2])
 		cancel()
 		<-over
+	})
+}
+
+// A lane has some memory of its own from its opening to its end, beside the limit.
+func TestLanesRaiseTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		received := buffers.NewCounted(10, 1<<10)
+		w := startWriter(t, &Service{Sink: &odd{}, Received: received})
+		defer w.stop()
+		b := received.Get(1)
+		if !received.Over() {
+			t.Fatal("no lane is open, and the limit is not what it was")
+		}
+		if _, err := w.client.Lane(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); !received.Over() {
+			t.Fatal("a call without Open raised the limit")
+		}
+		c, _ := openLane(t, w, atLeastOnce, "")
+		if synctest.Wait(); received.Over() {
+			t.Fatal("the limit was not raised")
+		}
+		if err := c.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); !received.Over() {
+			t.Fatal("the limit was not lowered")
+		}
+		received.Put(b)
 	})
 }

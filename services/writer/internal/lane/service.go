@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/buffers"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -60,6 +61,8 @@ type Service struct {
 	Limits Limits
 	// Budget is the bytes that all lanes may hold together; nil: 256 MiB.
 	Budget *Budget
+	// Received is the memory that connections read into, for Relieve; nil: nobody counts it.
+	Received *buffers.Counted
 	// Log takes one line a lane transition; nil: none.
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
@@ -121,6 +124,9 @@ func (s *Service) add(l *lane) bool {
 }
 
 func (s *Service) remove(l *lane) {
+	if l.shares {
+		s.Received.Raise(-laneShare)
+	}
 	s.mu.Lock()
 	delete(s.lanes, l)
 	s.mu.Unlock()
