@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
@@ -20,6 +24,7 @@ func bare(t *testing.T, launched int, window ...*batch) *lane {
 	s.init()
 	l := &lane{service: s, log: s.Log, open: &lanev1.Open{Topic: "t", Group: "g"}, phase: streaming, window: window, launched: launched}
 	l.ctx, l.cancel = context.WithCancel(t.Context())
+	l.settled.Settled, l.rest = new(lanev1.Settled), time.NewTimer(time.Hour)
 	l.tables = []table{{name: "a", stream: "a/streams/1", appender: newFakeAppender(t)}, {name: "b", stream: "b/streams/1", appender: newFakeAppender(t)}}
 	return l
 }
@@ -156,5 +161,168 @@ func TestStrangersAreRemembered(t *testing.T) {
 	}
 	if n := len(s.strangers); n != maxStrangers {
 		t.Errorf("%d are remembered", n)
+	}
+}
+
+// heard is a call's stream that remembers what was sent, or fails.
+type heard struct {
+	grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]
+	sent []*lanev1.LaneResponse
+	err  error
+}
+
+func (h *heard) Send(m *lanev1.LaneResponse) error {
+	h.sent = append(h.sent, proto.CloneOf(m))
+	return h.err
+}
+func (h *heard) Context() context.Context { return context.Background() }
+
+// A row is refused once, and ingest hears of it or the lane ends.
+func TestRefusedRows(t *testing.T) {
+	three := func() *batch { return &batch{sequence: 1, end: 3, open: 1, blocks: []block{{table: 0, rows: 3}}} }
+	refuse := func(l *lane, rows ...int) error {
+		r := Result{ID: 1}
+		for _, row := range rows {
+			r.Refused = append(r.Refused, RefusedRow{Row: row, Message: strings.Repeat("é", maxRefusedText)})
+		}
+		return l.result(0, &r)
+	}
+	l, h := bare(t, 1, three()), &heard{}
+	l.stream = h
+	for _, rows := range [][]int{{0, 2}, {1}} {
+		if err := refuse(l, rows...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := refuse(l, 1); status.Code(err) != codes.Aborted || !strings.Contains(err.Error(), "refused 4 of 3 rows") {
+		t.Errorf("a row was refused twice: %v", err)
+	}
+	if got := h.sent[0].GetRefused().GetRows(); len(h.sent) != 2 || len(got) != 2 || got[1].GetRow() != 2 || len(got[0].GetMessage()) > maxRefusedText || !utf8.ValidString(got[0].GetMessage()) {
+		t.Errorf("ingest was told %v", h.sent)
+	}
+	l, h = bare(t, 1, three()), &heard{err: errors.New("gone")}
+	l.stream = h
+	if err := refuse(l, 0); err == nil || err.Error() != "gone" {
+		t.Errorf("ingest is gone: %v", err)
+	}
+	// As many as one message may hold, and more.
+	l, h = bare(t, 1, &batch{sequence: 1, end: 2000, open: 1, blocks: []block{{rows: 2000}}}), &heard{}
+	l.stream = h
+	rows := make([]int, maxRefusedRows+1)
+	for i := range rows {
+		rows[i] = i
+	}
+	if err := refuse(l, rows...); err != nil || len(h.sent) != 2 || len(h.sent[0].GetRefused().GetRows()) != maxRefusedRows || len(l.refusals) != 2 {
+		t.Errorf("%d messages: %v", len(h.sent), err)
+	}
+}
+
+// An answer is one of the batch that it names, in the order of what was refused.
+func TestAnswersOfRefusedRows(t *testing.T) {
+	l := bare(t, 2, &batch{sequence: 1, start: 0, end: 10, open: 1, blocks: []block{{rows: 10}}}, &batch{sequence: 2, start: 10, end: 20, open: 1, blocks: []block{{rows: 10}}})
+	l.counts = true
+	l.refusals = []refusal{{sequence: 1, rows: 1}, {sequence: 2, rows: 2}, {sequence: 2, rows: 1}}
+	answer := func(sequence uint64, offsets ...int64) error {
+		return l.takeAnswer(&lanev1.LeftOut{Sequence: sequence, Offsets: offsets})
+	}
+	for _, test := range []struct {
+		sequence uint64
+		offsets  []int64
+		says     string
+	}{
+		{3, []int64{15}, "no refused rows of that batch"},
+		{2, []int64{15}, "has 1 offsets, but 2 rows"},
+		{2, []int64{15, 20}, "stay below 20"},
+		{2, []int64{9, 15}, "ascend from 10"},
+		{2, []int64{15, 16}, ""},
+		{2, []int64{15, 16}, "has 2 offsets, but 1 rows"},
+		{2, []int64{19}, ""},
+		{2, []int64{19}, "no refused rows of that batch"},
+		{1, []int64{0}, ""},
+	} {
+		err := answer(test.sequence, test.offsets...)
+		if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%+v: %v", test, err)
+		}
+	}
+}
+
+// Refused rows are left out as far as a checkpoint may hold them: those of the oldest batch up to what Kafka takes, for nothing would make room for
+// them; those of others while it stays small.
+func TestLeavingRefusedRowsOut(t *testing.T) {
+	offsets := func(from, n int64) []int64 {
+		var out []int64
+		for i := range n {
+			out = append(out, from+2*i)
+		}
+		return out
+	}
+	for name, test := range map[string]struct {
+		sequence uint64
+		n        int64
+		code     codes.Code
+		left     bool
+	}{
+		"few of a younger batch":         {2, 10, codes.OK, true},
+		"many of a younger batch":        {2, 500, codes.OK, false},
+		"too many of a younger batch":    {2, 5000, codes.OK, false},
+		"few of the oldest":              {1, 10, codes.OK, true},
+		"many of the oldest":             {1, 500, codes.OK, true},
+		"more than Kafka takes of it":    {1, 5000, codes.FailedPrecondition, false},
+		"not answered yet":               {3, 10, codes.OK, false},
+		"left out already, and not anew": {4, 10, codes.OK, false},
+	} {
+		l := bare(t, 2, &batch{sequence: 1, end: 20000, open: 1}, &batch{sequence: 2, start: 20000, end: 40000, open: 1})
+		l.service.Limits.CheckpointBytes = 300
+		r := refusal{sequence: min(test.sequence, 2), answered: test.sequence != 3, explained: test.sequence == 4, parked: offsets(int64(test.sequence-1)*20000, test.n)}
+		l.refusals = []refusal{r}
+		err := l.leaveOutAnswers()
+		if got := &l.refusals[0]; status.Code(err) != test.code || (len(l.left) > 0) != test.left || test.left != (got.explained && got.version == 1 && l.wanted == 1 && got.parked == nil) {
+			t.Errorf("%s: %v, %d ranges left out, %+v", name, err, len(l.left), got.explained)
+		}
+		if err != nil && status.Code(l.advance()) != test.code {
+			t.Errorf("%s: the lane goes on", name)
+		}
+	}
+}
+
+// A table's appender goes on once all its refused rows are left out, durably where that matters, and once.
+func TestResume(t *testing.T) {
+	open := func(table int) refusal { return refusal{table: table, answered: true} }
+	waits := func(table int) refusal { return refusal{table: table, explained: true, version: 6} }
+	done := func(table int) refusal { return refusal{table: table, explained: true, version: 5} }
+	for name, test := range map[string]struct {
+		refusals []refusal
+		resumed  [2]int
+		kept     int
+	}{
+		"done":                                   {[]refusal{done(0)}, [2]int{1, 0}, 0},
+		"not durable yet":                        {[]refusal{waits(0)}, [2]int{0, 0}, 1},
+		"not explained":                          {[]refusal{open(0)}, [2]int{0, 0}, 1},
+		"twice":                                  {[]refusal{done(0), done(0)}, [2]int{1, 0}, 0},
+		"both tables":                            {[]refusal{done(0), done(1)}, [2]int{1, 1}, 0},
+		"another one before":                     {[]refusal{open(0), done(0)}, [2]int{0, 0}, 1},
+		"another one before, and other tables":   {[]refusal{open(0), open(1), done(0)}, [2]int{0, 0}, 2},
+		"another one behind":                     {[]refusal{done(0), waits(0)}, [2]int{0, 0}, 1},
+		"another one behind, and other tables":   {[]refusal{done(0), waits(0), open(1)}, [2]int{0, 0}, 2},
+		"one that other tables do not keep":      {[]refusal{open(1), done(0), waits(1)}, [2]int{1, 0}, 2},
+		"one whose kept twin is behind others":   {[]refusal{done(1), waits(0), done(0)}, [2]int{0, 1}, 1},
+		"one of a table that was closed as well": {[]refusal{done(0), done(1)}, [2]int{1, 0}, 0},
+	} {
+		l := bare(t, 0)
+		l.durable, l.refusals = 5, test.refusals
+		appenders := [2]*fakeAppender{l.tables[0].appender.(*fakeAppender), l.tables[1].appender.(*fakeAppender)}
+		if strings.Contains(name, "closed") {
+			l.tables[1].appender = nil
+		}
+		l.resume()
+		for i, a := range appenders {
+			if len(a.resumed) != test.resumed[i] {
+				t.Errorf("%s: table %d was resumed %d times", name, i, len(a.resumed))
+			}
+		}
+		if len(l.refusals) != test.kept {
+			t.Errorf("%s: %d are kept", name, len(l.refusals))
+		}
 	}
 }
