@@ -41,7 +41,7 @@ func (l *lane) advance() error {
 	if l.halfClosed && len(l.window) > 0 && (need || len(l.refusals) > 0) {
 		return aborted("the call was half-closed while batch %d awaited an answer of ingest (a barrier or refused rows); open the lane again", l.window[0].sequence)
 	}
-	if need && !l.awaiting && l.version > l.durable && !l.halfClosed {
+	if need && !l.awaiting && !l.halfClosed {
 		return l.raise()
 	}
 	return nil
