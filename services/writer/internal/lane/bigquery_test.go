@@ -131,6 +131,7 @@ type fakeAppender struct {
 	q       *bigquery
 	stream  string
 	offset  int64
+	stored  int
 	results func(Result)
 	wake    chan struct{}
 	resumed chan struct{}
@@ -244,9 +245,10 @@ func (a *fakeAppender) write(p pending) bool {
 			}
 		}
 		if err := a.store(rows); err != nil {
-			a.deliver(Result{ID: p.id, Err: err})
+			a.deliver(Result{ID: p.id, Err: err, Unwritten: a.stored == 0})
 			return false
 		}
+		a.stored += len(rows)
 		done, written = until, written+len(rows)
 		if len(round) == 0 {
 			a.deliver(Result{ID: p.id, Written: written})
@@ -282,6 +284,8 @@ func (a *fakeAppender) store(rows []string) error {
 		return nil
 	case s.finalized:
 		return ErrFinalized
+	case a.offset < int64(len(s.rows)):
+		return fmt.Errorf("%w: expected offset %d, received %d", ErrForeignRows, len(s.rows), a.offset)
 	case a.offset != int64(len(s.rows)):
 		return fmt.Errorf("expected offset %d, received %d", len(s.rows), a.offset)
 	}

@@ -51,11 +51,11 @@ func (s *Service) tell(storms map[string]Storm) (rough bool) {
 			continue
 		}
 		n := noticeOf(storms, *tables)
-		if n.GetCause() != l.told {
-			l.told = n.GetCause()
+		if n.GetCause() != l.noticed {
+			l.noticed = n.GetCause()
 			l.mail.post(event{kind: eventNotice, notice: n})
 		}
-		rough = rough || l.told != ""
+		rough = rough || l.noticed != ""
 	}
 	return rough
 }
