@@ -52,7 +52,7 @@ func TestOutOfBounds(t *testing.T) {
 					w.Limits.WindowBytes = 1 << 20
 				}
 				defer w.stop()
-				c, _ := openLane(t, w, exactlyOnce, "")
+				c, _ := openLane(t, w, exactlyOnce)
 				for _, m := range test.say {
 					if _, many := m.(string); many {
 						for i := range int64(9) {
@@ -111,7 +111,7 @@ func TestOpenedSaysWhereRowsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}, Name: "w1", Project: "p", Dataset: "d", Budget: NewBudget(1 << 20)})
 		defer w.stop()
-		_, opened := openLane(t, w, exactlyOnce, "")
+		_, opened := openLane(t, w, exactlyOnce)
 		if opened.GetProject() != "p" || opened.GetDataset() != "d" || opened.GetLimits().GetWindowBytes() != 1<<20 || opened.GetLimits().GetBlockBytes() != 1<<20 {
 			t.Errorf("opened %v", opened)
 		}

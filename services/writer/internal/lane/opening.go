@@ -103,7 +103,7 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, or start anew: %s", err, startAnew(open))
 	}
 	for i := range c.Tables {
-		if t := &c.Tables[i]; t.Tainted || t.Stream != "" && l.service.suspects(suspectOf(open, t.Stream)) {
+		if t := &c.Tables[i]; t.Tainted || l.service.suspects(suspectOf(open, t.Stream)) {
 			return nil, fatal("%s", foreign(t.Stream, t.Name, open))
 		}
 	}
