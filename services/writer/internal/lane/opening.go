@@ -181,6 +181,8 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 			"in it. Way out: %s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
 	case err != nil:
 		return l.sinkFault("fence write stream "+e.Stream, err)
+	case clean && rows > e.Rows: // its last owner had nothing under way
+		return fatal("%s", foreign(e.Stream, e.Name, l.open))
 	case rows < e.Rows:
 		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s, or the "+
 			"checkpoint is of another dataset. Nothing was written. Compare the table with the topic below that position before committing anything else",
