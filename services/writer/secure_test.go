@@ -141,7 +141,6 @@ func (s *secured) connect(client tls.Certificate, roots ...*authority) (shown st
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &client, nil }
 	}
 	c := tls.Client(ours, config)
-	defer c.Close()
 	if err := c.HandshakeContext(context.Background()); err == nil {
 		shown = c.ConnectionState().PeerCertificates[0].Subject.CommonName
 	}

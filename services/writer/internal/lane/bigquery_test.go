@@ -54,11 +54,14 @@ func (q *bigquery) rows(table string) []string {
 
 // Table implements Sink.
 func (q *bigquery) Table(ctx context.Context, route *lanev1.Route) (Table, error) {
-	short := lastPart(route.GetTable(), ".")
+	dataset, short, found := strings.Cut(route.GetTable(), ".")
+	if !found {
+		dataset, short = "d", dataset
+	}
 	if err := q.delay(ctx, q.slow, "table", route.GetTable()); err != nil {
 		return nil, err
 	}
-	return &fakeTable{q, "projects/p/datasets/d/tables/" + short}, nil
+	return &fakeTable{q, "projects/p/datasets/" + dataset + "/tables/" + short}, nil
 }
 
 // Finalize implements Sink.

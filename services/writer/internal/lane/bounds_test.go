@@ -52,7 +52,7 @@ func TestOutOfBounds(t *testing.T) {
 					w.Limits.WindowBytes = 1 << 20
 				}
 				defer w.stop()
-				c, _ := openLane(t, w, exactlyOnce, "")
+				c, _ := openLane(t, w, exactlyOnce)
 				for _, m := range test.say {
 					if _, many := m.(string); many {
 						for i := range int64(9) {
@@ -111,9 +111,53 @@ func TestOpenedSaysWhereRowsGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}, Name: "w1", Project: "p", Dataset: "d", Budget: NewBudget(1 << 20)})
 		defer w.stop()
-		_, opened := openLane(t, w, exactlyOnce, "")
+		_, opened := openLane(t, w, exactlyOnce)
 		if opened.GetProject() != "p" || opened.GetDataset() != "d" || opened.GetLimits().GetWindowBytes() != 1<<20 || opened.GetLimits().GetBlockBytes() != 1<<20 {
 			t.Errorf("opened %v", opened)
+		}
+	})
+}
+
+// A place whose name alone is more than a checkpoint may hold is refused at once.
+func TestALongTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWriter(t, &Service{Sink: &odd{}})
+		defer w.stop()
+		c, err := w.client.Lane(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+			Group: "g", Topic: strings.Repeat("t", 5000), Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
+		}}})
+		if _, err := c.Recv(); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "Kafka's offset metadata") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// An opening prepares the tables that the checkpoint names, and no others: there may be a thousand.
+func TestOpeningPreparesWhatItNeeds(t *testing.T) {
+	token := encodeFor(t)
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		sink := &odd{table: func() { asked++ }}
+		w := startWriter(t, &Service{Sink: sink})
+		defer w.stop()
+		c, err := w.client.Lane(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		open := &lanev1.Open{Group: "g", Topic: "t", Checkpoint: token}
+		for _, table := range []string{"a", "b", "t", "c"} {
+			open.Routes = append(open.Routes, &lanev1.Route{Table: table, Row: &lanev1.Route_Message{Message: "m"}})
+		}
+		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: open}})
+		if m, err := c.Recv(); m.GetOpened() == nil {
+			t.Fatal(err)
+		}
+		if asked != 1 {
+			t.Errorf("%d tables were prepared", asked)
 		}
 	})
 }

@@ -52,7 +52,7 @@ func TestTheBudgetHoldsWhileBarriersAreAwaited(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(limit)})
 		defer w.stop()
 		for range lanes {
-			c, _ := openLane(t, w, exactlyOnce, "")
+			c, _ := openLane(t, w, exactlyOnce)
 			go func() {
 				for n := uint64(1); n <= 10; n++ {
 					if c.SendMsg(oneRow(n, size)) != nil {

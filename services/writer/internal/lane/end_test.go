@@ -32,6 +32,7 @@ func call(f func()) {
 func (o *odd) Table(context.Context, *lanev1.Route) (Table, error) { call(o.table); return o, nil }
 func (o *odd) Finalize(context.Context, string) (int64, error)     { call(o.finalize); return 0, nil }
 func (o *odd) Name() string                                        { return "projects/p/datasets/d/tables/t" }
+
 func (o *odd) Create(context.Context) (string, error) {
 	call(o.create)
 	return o.Name() + "/streams/s", nil
@@ -52,19 +53,20 @@ func (a *oddAppender) Append(id uint64, rows int, data mem.BufferSlice) {
 	}
 	a.sink.append(id, rows, a.results)
 }
+
 func (a *oddAppender) Resume() {}
 func (a *oddAppender) Close()  { call(a.sink.closing) }
 
 type laneCall = grpc.BidiStreamingClient[lanev1.LaneRequest, lanev1.LaneResponse]
 
 // openLane opens a lane of one table, says that its opening is durable, and returns what it was told.
-func openLane(t *testing.T, w *writer, delivery lanev1.Delivery, checkpoint string) (laneCall, *lanev1.Opened) {
+func openLane(t *testing.T, w *writer, delivery lanev1.Delivery) (laneCall, *lanev1.Opened) {
 	t.Helper()
 	c, err := w.client.Lane(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Group: "g", Topic: "t", Checkpoint: checkpoint, Routes: []*lanev1.Route{
+	say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Group: "g", Topic: "t", Routes: []*lanev1.Route{
 		{Table: "t", Row: &lanev1.Route_Message{Message: "m"}, Delivery: delivery},
 	}}}})
 	m, err := c.Recv()
@@ -108,7 +110,7 @@ func TestDrainEndsALaneWhoseIngestDoesNotRead(t *testing.T) {
 		budget := NewBudget(1 << 20)
 		w := startWriter(t, &Service{Sink: &odd{}, Budget: budget})
 		defer w.stop()
-		c, _ := openLane(t, w, atLeastOnce, "")
+		c, _ := openLane(t, w, atLeastOnce)
 		go flood(c, 10)
 		time.Sleep(time.Minute)
 		before := w.Status()[0].Position
@@ -136,12 +138,12 @@ func TestALaneThatIsNotReadMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(1000)})
 		defer w.stop()
-		deaf, _ := openLane(t, w, atLeastOnce, "")
+		deaf, _ := openLane(t, w, atLeastOnce)
 		go flood(deaf, 10)
 		time.Sleep(time.Minute)
 		held := w.Budget.Used()
 		w.Budget.charge(1000 - held)
-		c, _ := openLane(t, w, atLeastOnce, "")
+		c, _ := openLane(t, w, atLeastOnce)
 		say(t, c, oneRow(1, 10))
 		start := time.Now()
 		if m, err := c.Recv(); m.GetSettled() == nil {
@@ -217,7 +219,7 @@ func encodeFor(t *testing.T) string {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}})
 		defer w.stop()
-		c, _ := openLane(t, w, exactlyOnce, "")
+		c, _ := openLane(t, w, exactlyOnce)
 		say(t, c, oneRow(1, 10))
 		m, err := c.Recv()
 		if err != nil {
@@ -234,7 +236,7 @@ func TestDrainGivesUpOnALaneThatDoesNotEnd(t *testing.T) {
 		stuck := make(chan struct{})
 		w := startWriter(t, &Service{Sink: &odd{closing: func() { <-stuck }}})
 		defer w.stop()
-		c, _ := openLane(t, w, atLeastOnce, "")
+		c, _ := openLane(t, w, atLeastOnce)
 		say(t, c, oneRow(1, 10))
 		time.Sleep(time.Second)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -252,7 +254,7 @@ func TestACallWithoutOpenEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}, Limits: Limits{OpenWithin: 3 * time.Second}})
 		defer w.stop()
-		open, _ := openLane(t, w, atLeastOnce, "")
+		open, _ := openLane(t, w, atLeastOnce)
 		c, err := w.client.Lane(t.Context())
 		if err != nil {
 			t.Fatal(err)

@@ -104,7 +104,7 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, or start anew: %s", err, startAnew(open))
 	}
 	for i := range c.Tables {
-		if t := &c.Tables[i]; t.Tainted || t.Stream != "" && l.service.suspects(suspectOf(open, t.Stream)) {
+		if t := &c.Tables[i]; t.Tainted || l.service.suspects(suspectOf(open, t.Stream)) {
 			return nil, fatal("%s", foreign(t.Stream, t.Name, open))
 		}
 	}
@@ -182,6 +182,8 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 			"in it. Way out: %s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
 	case err != nil:
 		return l.sinkFault("fence write stream "+e.Stream, err)
+	case clean && rows > e.Rows: // its last owner had nothing under way
+		return fatal("%s", foreign(e.Stream, e.Name, l.open))
 	case rows < e.Rows:
 		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s, or the "+
 			"checkpoint is of another dataset. Nothing was written. Compare the table with the topic below that position before committing anything else",
