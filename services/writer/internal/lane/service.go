@@ -68,7 +68,8 @@ type Service struct {
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
 	Metrics *Metrics
-	// Storms are those of the moment by the full resource names of tables; nil: nobody tells. Cheap.
+	// Storms are those of the moment by the full resource names of tables; nil: those that the sink
+	// reports, if it is a Reporter. Cheap.
 	Storms func() map[string]Storm
 	// Live is kept at how many lanes there are; nil: not.
 	Live *atomic.Int64
