@@ -10,7 +10,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 )
 
-// The scripts in testdata say what happens and show what the core decides:
+// The scripts in testdata/scripts say what happens and show what the core decides:
 //
 //	join w1 w2          writers serve          state w1 away REASON   a writer is in another state
 //	leave w1            it drains, its lanes open elsewhere, it is gone from what is looked up
@@ -18,7 +18,7 @@ import (
 //	load w1 LANES CPU   what it reports        run 10s                time passes; prints the moves
 //	show                who carries what
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/scripts", func(t *testing.T, path string) {
 		w := newWorld("ingest-1")
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			arg := func(i int) string {
