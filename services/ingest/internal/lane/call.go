@@ -21,6 +21,9 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
+	// place is where the call is; nil without a placer.
+	place  Place
+	depart departure
 
 	builder builder
 	window  window
@@ -114,6 +117,10 @@ func (c *call) run(stop context.Context) error {
 	}
 
 	stopped := stop.Done()
+	if c.place != nil {
+		c.depart.orders = c.place.Orders()
+		defer c.stay()
+	}
 	for {
 		if err := c.advance(); err != nil {
 			return err
@@ -147,6 +154,16 @@ func (c *call) run(stop context.Context) error {
 			}
 		case <-c.timer.C:
 			c.armed = time.Time{}
+		case o := <-c.depart.orders:
+			c.ordered(o)
+		case <-c.depart.moveBy:
+			c.late()
+		case <-c.depart.elsewhere:
+			c.drain(c.depart.drains)
+		case <-c.depart.leaveBy:
+			c.drain(c.depart.drains + ", and no other writer is there yet")
+		case <-c.ctx.Done():
+			return given(c.ctx)
 		case <-c.drainBy:
 			return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout, c.window.count)
 		}
@@ -155,7 +172,8 @@ func (c *call) run(stop context.Context) error {
 
 // advance does all that can be done without waiting.
 func (c *call) advance() error {
-	if !c.draining {
+	c.leaveIfQuiet()
+	if !c.draining && !c.depart.moving() {
 		if err := c.fill(time.Now()); err != nil {
 			return err
 		}
@@ -284,6 +302,7 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
+	b.sent = time.Now()
 	c.window.push(b)
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
@@ -304,14 +323,14 @@ func (c *call) showWindow(f func(*Status)) {
 	c.lane.metrics.window.Set(float64(c.window.count))
 	c.lane.metrics.windowBytes.Set(float64(c.window.bytes))
 	c.lane.board.update(func(s *Status) {
-		s.WindowBatches, s.WindowBytes = c.window.count, c.window.bytes
+		s.WindowBatches, s.WindowBytes, s.Oldest = c.window.count, c.window.bytes, c.window.oldest()
 		f(s)
 	})
 }
 
 // incoming is where the next portion comes from: nowhere while there is no use for one.
 func (c *call) incoming(portions <-chan portion) <-chan portion {
-	if c.draining || len(c.part.records) > 0 {
+	if c.draining || c.depart.moving() || len(c.part.records) > 0 {
 		return nil
 	}
 	return portions

@@ -14,6 +14,8 @@ func (c *call) drain(reason string) {
 		return
 	}
 	c.draining = true
+	c.stay()
+	c.depart = departure{}
 	c.stopReading()
 	c.dropRecords()
 	c.abandonHeld()

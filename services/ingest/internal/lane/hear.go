@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
@@ -25,7 +26,7 @@ func (c *call) hear(word heard) (closed bool, err error) {
 	case *lanev1.LaneResponse_Refused:
 		return false, c.refused(m.Refused)
 	case *lanev1.LaneResponse_Drain:
-		c.drain(m.Drain.GetReason())
+		c.writerDrains(m.Drain.GetReason(), 0)
 		return false, nil
 	case *lanev1.LaneResponse_Closed:
 		return true, c.closed(m.Closed)
@@ -57,6 +58,8 @@ func (c *call) settled(m *lanev1.Settled) error {
 	c.showWindow(func(s *Status) {
 		s.Position, s.Lag = m.GetPosition(), lag
 		s.Dropped += uint64(b.dropped)
+		s.Settled++
+		s.Settling += time.Since(b.sent)
 	})
 	b.records.LetGo()
 	c.let(b)

@@ -18,6 +18,8 @@ type Lane struct {
 	Partition Partition
 	// Writers is the connection that calls go over; it spreads them over the writers.
 	Writers grpc.ClientConnInterface
+	// Placer says at which writer each call is; nil: the connection does.
+	Placer Placer
 	// Contracts are those of the topic, for this lane alone.
 	Contracts Contracts
 	// Group is the Kafka consumer group.
@@ -78,11 +80,15 @@ func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, 
 	if err != nil {
 		l.board.update(func(s *Status) { s.LastError = err.Error() })
 	}
-	switch outcomeOf(err) {
+	outcome := outcomeOf(err)
+	if l.Placer != nil && errors.Is(err, ErrNoWriter) {
+		outcome = outcomeBroken // the next place is elsewhere
+	}
+	switch outcome {
 	case outcomeClosed:
 		// Drained: the writer goes, lanes spread, or a contract has grown. A writer that drains every call at once must not make us spin.
 		l.Log.Info("lane drained; opening it again")
-		if progress {
+		if progress || l.Placer != nil { // which leads to another writer, or waits for one
 			return
 		}
 		l.board.enter(Waiting)
@@ -115,6 +121,7 @@ func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
 		return false, err
 	}
 	err = c.run(ctx)
+	l.leavePlace(c.place, err)
 	if errors.Is(err, errGone) {
 		if reset := l.resetPosition(ctx, c.ledger.newest.position); reset != nil {
 			err = reset

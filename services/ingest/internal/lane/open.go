@@ -16,6 +16,15 @@ import (
 // open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx is the claim;
 // until the lane is open its end simply cancels the call, because nothing is in flight.
 func (l *Lane) open(ctx context.Context) (_ *call, err error) {
+	place, err := l.takePlace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			l.leavePlace(place, err)
+		}
+	}()
 	from, err := l.start(ctx)
 	if err != nil {
 		return nil, err
@@ -35,10 +44,21 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 			cancel()
 		}
 	}()
+	if place != nil {
+		io = place.Bind(io)
+	}
 	l.Contracts.Renew()
 	opened, stream, err := l.greet(io, from)
-	if err != nil {
+	switch {
+	case err != nil && io.Err() != nil && ctx.Err() == nil:
+		return nil, given(io)
+	case err != nil:
 		return nil, err
+	}
+	if place != nil {
+		if err := place.Opened(opened); err != nil {
+			return nil, err
+		}
 	}
 	routes := l.Contracts.Routes()
 	replay, err := newReplay(opened, len(routes), from.position)
@@ -58,7 +78,7 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 
 	limits := newLimits(l.Config, opened.GetLimits())
 	c := &call{
-		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, gone: gone,
+		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, place: place, gone: gone,
 		from: from.position, sentEnd: from.position,
 		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
 		builder: builder{

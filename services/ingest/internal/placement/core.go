@@ -85,6 +85,19 @@ func (c *Core) Observe(now time.Time, writers []Writer, lanes []Lane) {
 	c.weigh()
 }
 
+// Watch takes what is known of the writers now, between observations.
+func (c *Core) Watch(writers []Writer) {
+	c.generation++
+	for i := range writers {
+		c.observeWriter(&writers[i])
+	}
+	c.dropWriters()
+	c.weigh()
+}
+
+// Serving is how many writers take lanes.
+func (c *Core) Serving() int { return len(c.serving()) }
+
 func (c *Core) observeWriter(seen *Writer) {
 	w := c.byAddr[seen.Address]
 	if w == nil {

@@ -30,9 +30,16 @@ func (c *Core) Place(now time.Time, id LaneID) (address, why string, ok bool) {
 }
 
 // choose picks the writer that lacks most for a lane. Of those that lack about as much the ingest draws two, and the less loaded one is taken. A writer that
-// is stuck is taken when there is no other.
+// is stuck is taken when there is no other, and one that is leaving when none serves.
 func (c *Core) choose(l *lane, round uint64) *writer {
 	usable := c.serving()
+	if len(usable) == 0 { // better than none
+		for _, w := range c.writers {
+			if w.State == Leaving {
+				usable = append(usable, w)
+			}
+		}
+	}
 	if sound := slices.DeleteFunc(slices.Clone(usable), func(w *writer) bool { return w.capacity.stuck }); len(sound) > 0 {
 		usable = sound
 	}

@@ -73,7 +73,7 @@ func (c *Core) abandon(now time.Time, serving []*writer, free int) []Move {
 			if !c.movable(now, l) {
 				continue
 			}
-			if to := c.choose(l, 0); to != nil && to != from {
+			if to := c.choose(l, 0); to != nil && to != from && to.State == Serving {
 				moves = append(moves, c.move(now, l, to, why))
 			}
 		}

@@ -1,6 +1,9 @@
 package lane
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
 // Budget is the bytes of rows that the lanes of a process may hold together. A lane that has read a batch has it in memory
 // already, so charging never waits; instead lanes read on only while there is room. It is exceeded by at most one message a lane,
@@ -12,6 +15,9 @@ type Budget struct {
 	used int64
 	// room is closed, and replaced, when use falls below the limit; nil when nobody waits.
 	room chan struct{}
+	// waited is how long some lane has waited, up to since.
+	waited time.Duration
+	since  time.Time
 }
 
 // NewBudget makes a budget of so many bytes.
@@ -31,6 +37,7 @@ func (b *Budget) release(n int64) {
 	if b.room != nil && b.used < b.limit {
 		close(b.room)
 		b.room = nil
+		b.waited += time.Since(b.since)
 	}
 	b.mu.Unlock()
 }
@@ -43,7 +50,7 @@ func (b *Budget) wait() <-chan struct{} {
 		return nil
 	}
 	if b.room == nil {
-		b.room = make(chan struct{})
+		b.room, b.since = make(chan struct{}), time.Now()
 	}
 	return b.room
 }
@@ -53,4 +60,17 @@ func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
+}
+
+// Limit is how many bytes may be held.
+func (b *Budget) Limit() int64 { return b.limit }
+
+// Waited is for how long at least one lane has waited for room, since the budget was made.
+func (b *Budget) Waited() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.room == nil {
+		return b.waited
+	}
+	return b.waited + time.Since(b.since)
 }

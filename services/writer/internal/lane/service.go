@@ -69,6 +69,7 @@ type Service struct {
 	draining string
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
+	work       work
 }
 
 func (s *Service) init() {
