@@ -150,7 +150,7 @@ func TestValuesThatCannotWork(t *testing.T) {
 		"w": false, "dns:///w": false, "http://w:7070": false, "https://w": false, ":7070": false, "dns:///": false,
 	} {
 		var said string
-		(&Writer{Target: target, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { said += key + ": " + message })
+		(&Writer{Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { said += key + ": " + message })
 		if (said == "") != want {
 			t.Errorf("%s: %q", target, said)
 		}

@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -112,6 +113,8 @@ func Run(ctx context.Context, c Config, env Env) error {
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })
+	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
+	watching.Go(func() { meter.Run(serving) })
 	err = group.Wait()
 	watching.Wait()
 	env.Log.Info("ingest has stopped")

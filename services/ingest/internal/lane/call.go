@@ -41,8 +41,8 @@ type call struct {
 	next int
 	// backlog is that of the last portion.
 	backlog int64
-	// starved: the reader waits for budget.
-	starved bool
+	// starved: the reader waits for budget. full: a batch waits for room in the window.
+	starved, full bool
 
 	// held is a batch whose dead letters are not durable yet; nothing goes out after it.
 	held *batch
@@ -232,11 +232,27 @@ func (c *call) fill(now time.Time) error {
 			c.arm(now, wait)
 			return nil
 		}
-		if c.held != nil || !c.window.fits(c.builder.batch.bytes, c.limits) {
+		if c.held != nil {
+			return nil
+		}
+		fits := c.window.fits(c.builder.batch.bytes, c.limits)
+		c.waitForWindow(!fits)
+		if !fits {
 			return nil
 		}
 		c.flush()
 	}
+}
+
+// waitForWindow counts the time in which a batch is due and the window has no room.
+func (c *call) waitForWindow(waits bool) {
+	switch {
+	case waits && !c.full:
+		c.lane.Metrics.windowWaits.Begin()
+	case !waits && c.full:
+		c.lane.Metrics.windowWaits.End()
+	}
+	c.full = waits
 }
 
 // due says whether the batch is to be sent now, and else how long it may wait for more; 0 is for ever.

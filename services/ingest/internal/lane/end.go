@@ -16,6 +16,7 @@ func (c *call) drain(reason string) {
 	c.draining = true
 	c.stay()
 	c.depart = departure{}
+	c.waitForWindow(false)
 	c.stopReading()
 	c.dropRecords()
 	c.abandonHeld()
@@ -58,6 +59,7 @@ func (c *call) finish() error {
 
 // release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
+	c.waitForWindow(false)
 	if c.ledger.inFlight {
 		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
 	}

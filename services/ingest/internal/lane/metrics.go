@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
 // Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed words.
@@ -19,7 +21,12 @@ type Metrics struct {
 	lag, window, refused *prometheus.GaugeVec
 	windowBytes          *prometheus.GaugeVec
 	settleSeconds        *prometheus.HistogramVec
+	// windowWaits is the time that lanes have waited for room in their windows.
+	windowWaits saturation.Waits
 }
+
+// WindowWaited is the time that lanes have waited for room in their windows, added up.
+func (m *Metrics) WindowWaited() time.Duration { return m.windowWaits.Sum() }
 
 // NewMetrics registers the metrics of lanes, and the budget's when there is one. It panics when they are registered already, as
 // prometheus does.

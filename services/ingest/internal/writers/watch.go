@@ -27,6 +27,8 @@ type peer struct {
 	unfit      string
 	unfitUntil time.Time
 	load       placement.Load
+	// answers is how much of the time that batches take there is BigQuery's.
+	answers float64
 	// quiet is how long it has said nothing; speaks, that it reports at all.
 	quiet   time.Duration
 	speaks  bool
@@ -116,10 +118,25 @@ func (f *Fleet) reported(address string, r *v3orcapb.OrcaLoadReport) {
 		return
 	}
 	p.quiet, p.speaks = 0, true
+	p.answers = r.GetUtilization()["answers"]
 	p.load = placement.Load{
 		Known: true, Lanes: r.GetNamedMetrics()["lanes"], BytesPerSecond: r.GetNamedMetrics()["bytes_per_second"],
 		Processor: r.GetCpuUtilization(), Budget: r.GetMemUtilization(),
 	}
+}
+
+// Answers is how much of the time that batches of this ingest's lanes take is BigQuery's, 0 to 1, as their writers report.
+func (f *Fleet) Answers() float64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.seats) == 0 {
+		return 0
+	}
+	var sum float64
+	for _, s := range f.seats {
+		sum += s.peer.answers
+	}
+	return sum / float64(len(f.seats))
 }
 
 // stateOf is what placement is told of a peer.
