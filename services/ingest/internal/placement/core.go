@@ -18,8 +18,9 @@ type Core struct {
 	heaviest float64
 	seen     time.Time // of the last observation
 
-	// settling: lanes move until they are even within a lane.
-	settling bool
+	// settling: lanes move until they are even within a lane, from settleFrom on.
+	settling   bool
+	settleFrom time.Time
 	// unevenSince is since when more than noise has been uneven; zero: it is not.
 	unevenSince time.Time
 	moving      int
@@ -65,7 +66,7 @@ func (c *Core) Observe(now time.Time, writers []Writer, lanes []Lane) {
 	c.seen = now
 	c.generation++
 	for i := range writers {
-		c.observeWriter(&writers[i])
+		c.observeWriter(now, &writers[i])
 	}
 	c.dropWriters()
 	for i := range lanes {
@@ -86,10 +87,10 @@ func (c *Core) Observe(now time.Time, writers []Writer, lanes []Lane) {
 }
 
 // Watch takes what is known of the writers now, between observations.
-func (c *Core) Watch(writers []Writer) {
+func (c *Core) Watch(now time.Time, writers []Writer) {
 	c.generation++
 	for i := range writers {
-		c.observeWriter(&writers[i])
+		c.observeWriter(now, &writers[i])
 	}
 	c.dropWriters()
 	c.weigh()
@@ -98,7 +99,7 @@ func (c *Core) Watch(writers []Writer) {
 // Serving is how many writers take lanes.
 func (c *Core) Serving() int { return len(c.serving()) }
 
-func (c *Core) observeWriter(seen *Writer) {
+func (c *Core) observeWriter(now time.Time, seen *Writer) {
 	w := c.byAddr[seen.Address]
 	if w == nil {
 		w = &writer{capacity: capacity{share: 1}}
@@ -107,6 +108,9 @@ func (c *Core) observeWriter(seen *Writer) {
 		c.writers = slices.Insert(c.writers, at, w)
 	}
 	if seen.State == Serving && w.State != Serving {
+		if !c.settling {
+			c.settleFrom = now.Add(hold)
+		}
 		c.settling = true
 	}
 	w.Writer, w.generation = *seen, c.generation

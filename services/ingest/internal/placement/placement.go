@@ -118,6 +118,9 @@ const (
 	// uneven is the part of a fair share that a difference must exceed to be looked at while nothing happens, and patience how long it must last.
 	uneven   = 0.25
 	patience = 5 * time.Second
+	// hold is how long a writer that joins waits for lanes of others: in a rolling update the one that it takes the place of drains first, and all of that one's
+	// lanes come to it; were some there already, as many would move twice.
+	hold = 2 * time.Second
 	// rest is how long a lane stays where it moved to.
 	rest = time.Minute
 	// giveUp is how long a move may be under way before it is taken for lost.

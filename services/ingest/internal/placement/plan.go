@@ -33,6 +33,9 @@ func (c *Core) Plan(now time.Time) []Move {
 	if !c.settling {
 		return append(moves, c.odd(now, serving)...)
 	}
+	if now.Before(c.settleFrom) {
+		return moves
+	}
 	for ; free > 0; free-- {
 		m, any := c.best(now, serving)
 		if m == nil {

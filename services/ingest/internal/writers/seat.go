@@ -124,17 +124,20 @@ func (s *Seat) Elsewhere() <-chan struct{} {
 	if s.elsewhere == nil {
 		s.elsewhere = make(chan struct{})
 		if !s.peer.drains {
-			s.peer.drains = true
+			s.peer.drains, f.drained = true, time.Now()
 			f.observe(time.Now())
+			select {
+			case f.hasten <- struct{}{}:
+			default: // it is on its way
+			}
 		}
-		s.tellElsewhere()
 	}
 	return s.elsewhere
 }
 
 // tellElsewhere closes elsewhere when another writer takes lanes. The fleet's lock is held.
 func (s *Seat) tellElsewhere() {
-	if s.elsewhere == nil || s.told {
+	if s.elsewhere == nil || s.told || time.Since(s.fleet.drained) < aside {
 		return
 	}
 	for _, p := range s.fleet.peers {

@@ -159,7 +159,7 @@ func (p *peer) stateOf(now time.Time) (placement.State, string) {
 // observe tells placement what is known of the writers, with the lanes as of the last look, and wakes whoever waits for one. f.mu is held.
 func (f *Fleet) observe(now time.Time) {
 	served := f.core.Serving()
-	f.core.Watch(f.writers(now))
+	f.core.Watch(now, f.writers(now))
 	if f.core.Serving() > served {
 		f.wake()
 	}
@@ -191,8 +191,8 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 	return list
 }
 
-// look observes everything and gives orders. It tells whether any writer takes lanes.
-func (f *Fleet) look(now time.Time) (served bool) {
+// look observes everything and gives orders. It tells whether any writer takes lanes, and whether lanes are about to leave one that drains.
+func (f *Fleet) look(now time.Time) (served, drains bool) {
 	statuses := f.config.Lanes()
 	f.mu.Lock()
 	elapsed := now.Sub(f.lookedAt)
@@ -214,9 +214,9 @@ func (f *Fleet) look(now time.Time) (served bool) {
 	for _, m := range moves {
 		f.order(m)
 	}
-	served = f.core.Serving() > 0
+	served, drains = f.core.Serving() > 0, now.Sub(f.drained) < aside
 	f.mu.Unlock()
-	return served
+	return served, drains
 }
 
 // listen counts how long writers have been quiet, in time that this process was awake for, and gives up those that hang while another one serves. When all are

@@ -58,6 +58,9 @@ const (
 	look = 250 * time.Millisecond
 	// hurry is how often the target is resolved while nobody serves, and reconnect how often then connections are tried at once that wait for their back-off.
 	hurry, reconnect = 250 * time.Millisecond, 500 * time.Millisecond
+	// aside is how long a lane whose writer drains sends on there though another writer serves: the one that takes the place of its writer may be new, and is looked
+	// for meanwhile.
+	aside = time.Second
 	// delisted is how long a writer may be missing from the list before its lanes leave: lists flap, and some show a part at a time.
 	delisted = 10 * time.Second
 	// reportEvery is how often writers report their load, and silence how long they may say nothing before they count as hung.
@@ -85,6 +88,10 @@ type Fleet struct {
 	lookedUp string
 	measured map[placement.LaneID]measure
 	lookedAt time.Time
+	// drained is when a lane last heard that its writer drains.
+	drained time.Time
+	// hasten has the writers looked up at once.
+	hasten chan struct{}
 }
 
 var _ lane.Placer = (*Fleet)(nil)
@@ -109,7 +116,7 @@ func New(c Config) (*Fleet, error) {
 	}
 	f := &Fleet{
 		config: c, log: c.Log, core: placement.New(c.Ingest), peers: make(map[string]*peer), seats: make(map[placement.LaneID]*Seat),
-		changed: make(chan struct{}), measured: make(map[placement.LaneID]measure),
+		changed: make(chan struct{}), hasten: make(chan struct{}, 1), measured: make(map[placement.LaneID]measure),
 	}
 	f.lookup = &lookup{fleet: f, target: target, builder: builder}
 	id := register(f)
@@ -162,12 +169,12 @@ func (f *Fleet) Run(ctx context.Context) {
 	next := f.config.Refresh
 	for {
 		now := time.Now()
-		served := f.look(now)
-		if since := now.Sub(resolved); since >= next || !served && since >= hurry {
+		served, drains := f.look(now)
+		if since := now.Sub(resolved); since >= next || (!served || drains) && since >= hurry {
 			f.lookup.refresh()
 			resolved = now
-			// A fifth more or less: ingests that start together do not ask together for ever.
-			next = f.config.Refresh*4/5 + rand.N(f.config.Refresh*2/5)
+			// Some sooner than others: ingests that start together do not ask together for ever.
+			next = f.config.Refresh*3/5 + rand.N(f.config.Refresh*2/5)
 		}
 		if !served && now.Sub(dialled) >= reconnect {
 			f.conn.ResetConnectBackoff()
@@ -175,6 +182,7 @@ func (f *Fleet) Run(ctx context.Context) {
 		}
 		select {
 		case <-ticker.C:
+		case <-f.hasten:
 		case <-ctx.Done():
 			return
 		}
