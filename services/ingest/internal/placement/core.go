@@ -139,10 +139,8 @@ func (c *Core) observeLane(now time.Time, elapsed time.Duration, seen *Lane) {
 	case l.moving && (now.Sub(l.movedAt) > giveUp || l.at.generation != c.generation):
 		c.arrived(now, l, "given up")
 		l.at = at
-	case !l.moving && at != nil:
+	case !l.moving:
 		l.at = at
-	case l.at != nil && l.at.generation != c.generation:
-		l.at = nil
 	}
 }
 
