@@ -133,7 +133,7 @@ func TestAMoveCreatesAndFinalizesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.model.latency = 40 * time.Millisecond // so that something is under way all the time
 		placer := &testPlacer{}
-		p := w.startPlaced(placer, nil)
+		p := w.startPlaced(placer, func(p *process) { p.lane.Config.Linger = 10 * time.Millisecond })
 		stop := w.load()
 		time.Sleep(time.Second)
 		longest, was, moved := time.Duration(0), p.lane.Status().Position, time.Now()
