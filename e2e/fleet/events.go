@@ -180,7 +180,7 @@ func (r *run) events() []event {
 		{what: "rolling update of one", writers: 1, do: r.update(0, [2]int{0, 1})},
 		{what: "two rolling updates of one, 8 s apart", writers: 1, do: r.update(8*time.Second, [2]int{1, 2}, [2]int{2, 3})},
 		{what: "the only writer away for 20 s", writers: 1, class: away, do: r.absent(3, 20*time.Second)},
-		{what: "1 -> 4 writers again", writers: 4, do: r.join([]int{0, 1, 2, 3}, 0, 1, 2)},
+		{what: "1 -> 4 writers again", writers: 4, do: r.join([]int{0, 1, 2, 3}, 0, 1, 2), rest: 20 * time.Second},
 		{what: "rolling update of four, 10 s a writer", writers: 4, do: r.update(10*time.Second, [2]int{0, 4}, [2]int{1, 5}, [2]int{2, 6}, [2]int{3, 7})},
 		{what: "rolling update of four, at once", writers: 4, do: r.update(0, [2]int{4, 8}, [2]int{5, 9}, [2]int{6, 10}, [2]int{7, last})},
 		{what: "SIGKILL of one of four", writers: 3, class: killed, do: r.kill(8, 9, 10, last)},

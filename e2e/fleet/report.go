@@ -36,11 +36,11 @@ type Report struct {
 	Verified verify.Report
 }
 
-// goals are what is promised of each class: the longest silence, and how many moves of 32 lanes a rolling update may take.
-var goals = map[class]time.Duration{graceful: time.Second, killed: 2 * time.Second, hung: 6 * time.Second, away: time.Second}
+// goals are the longest silences that are promised.
+var goals = map[class]time.Duration{graceful: time.Second, killed: 2 * time.Second, hung: 6 * time.Second}
 
-// spreadGoal is how soon lanes are even after a change.
-const spreadGoal = 10 * time.Second
+// spreadGoal is how soon lanes are even after a change, and openGoal how soon they are open again once the only writer serves.
+const spreadGoal, openGoal = 10 * time.Second, time.Second
 
 // spread, silence and finalized are the worst of the graceful events.
 func (r *Report) spread() (d time.Duration) {
@@ -81,6 +81,9 @@ func (r *Report) Missed() []string {
 	for _, row := range r.Rows {
 		if goal, ok := goals[row.Class]; ok && row.Silence > goal {
 			missed = append(missed, fmt.Sprintf("%s: a lane was silent for %.2f s, the goal is %v", row.What, row.Silence.Seconds(), goal))
+		}
+		if row.Class == away && row.Even > openGoal {
+			missed = append(missed, fmt.Sprintf("%s: open again after %.1f s, the goal is %v", row.What, row.Even.Seconds(), openGoal))
 		}
 		if row.Class == graceful && row.Even > spreadGoal {
 			missed = append(missed, fmt.Sprintf("%s: even after %.1f s, the goal is %v", row.What, row.Even.Seconds(), spreadGoal))
