@@ -168,7 +168,7 @@ func (r *run) events() []event {
 			{what: "4 -> 2 writers", writers: 2, do: r.leave([]int{4, 5}, 6, 7)},
 			{what: "SIGSTOP of one of two", class: hung, do: r.hang(5, 8*time.Second)},
 			{what: "SIGKILL of the one with the lanes", writers: 1, class: killed, do: r.kill(4, 5)},
-			{what: "1 -> 2 writers", writers: 2, do: r.join([]int{5, 0}, 0), rest: 15 * time.Second},
+			{what: "1 -> 2 writers", writers: 2, do: r.join([]int{5, 0}, 0), rest: 35 * time.Second},
 			{what: "2 -> 1 writers", writers: 1, do: r.leave([]int{0}, 5)},
 		}
 	}
