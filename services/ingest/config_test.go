@@ -146,7 +146,7 @@ func TestValuesThatCannotWork(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]bool{
-		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true, "dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": true, "passthrough:///w:1": true,
+		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true, "dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": false, "passthrough:///w:1": true,
 		"w": false, "dns:///w": false, "http://w:7070": false, "https://w": false, ":7070": false, "dns:///": false,
 	} {
 		var said string

@@ -51,7 +51,7 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	case w.Target == "" && len(w.Endpoints) == 0:
 		report("target", "no writer is named", "write target: dns:///host:port, or a list of endpoints")
 	case w.Target != "" && len(w.Endpoints) == 0 && !dialable(w.Target):
-		report("target", fmt.Sprintf("%q is no gRPC target with a port", w.Target), "write dns:///host:port")
+		report("target", fmt.Sprintf("%q is no gRPC target with a port, of a scheme that this program knows", w.Target), "write dns:///host:port")
 	case w.Target != "" && len(w.Endpoints) > 0:
 		report("endpoints", "target and endpoints are both set", "keep the one that names your writers")
 	}
@@ -85,10 +85,10 @@ var refreshBounds = config.Bounds{
 	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
 }
 
-// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes are left to gRPC.
+// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes need a resolver that is linked in.
 func dialable(target string) bool {
 	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" && (strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {
-		return scheme != "http" && scheme != "https"
+		return resolver.Get(scheme) != nil
 	}
 	address := strings.TrimPrefix(target, "dns:")
 	if authority, ok := strings.CutPrefix(address, "//"); ok {

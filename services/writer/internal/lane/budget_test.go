@@ -94,3 +94,27 @@ func TestResultsThatDoNotAddUp(t *testing.T) {
 		}
 	}
 }
+
+// How long lanes have waited is counted while they wait, and not when there is room.
+func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		b.charge(10)
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 0 {
+			t.Errorf("%v, and nobody waits", waited)
+		}
+		room := b.wait()
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != time.Second {
+			t.Errorf("%v while one waits", waited)
+		}
+		time.Sleep(time.Second)
+		b.release(10)
+		<-room
+		time.Sleep(time.Hour)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v after one has waited", waited)
+		}
+	})
+}
