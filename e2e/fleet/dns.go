@@ -34,7 +34,7 @@ func newNames(name string) (*names, error) {
 func (n *names) addr() string { return n.conn.LocalAddr().String() }
 
 func (n *names) close() {
-	n.conn.Close()
+	_ = n.conn.Close() // it ends serve, and nothing else is of use
 	n.served.Wait()
 }
 

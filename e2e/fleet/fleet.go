@@ -244,11 +244,14 @@ func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 func (r *run) settled(ctx context.Context) error {
 	for began := time.Now(); ; {
 		s, err := r.watch.streams(ctx)
-		if err == nil && s.Created == lanes && r.watch.settled() == lanes {
+		if err != nil {
+			return err
+		}
+		if s.Created == lanes && r.watch.settled() == lanes {
 			return nil
 		}
 		if time.Since(began) > evenWithin {
-			return fmt.Errorf("%d of %d lanes settle, %d streams are created (%v)", r.watch.settled(), lanes, s.Created, err)
+			return fmt.Errorf("%d of %d lanes settle, %d streams are created", r.watch.settled(), lanes, s.Created)
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return err
@@ -278,11 +281,14 @@ func (r *run) drain(ctx context.Context) error {
 	}
 	for began := time.Now(); ; {
 		committed, err := log.Committed(ctx, stack.StockTopic)
-		if err == nil && committed == produced {
+		if err != nil {
+			return err
+		}
+		if committed == produced {
 			return nil
 		}
 		if time.Since(began) > time.Minute {
-			return fmt.Errorf("%d of %d are committed a minute after the load ended (%v)", committed, produced, err)
+			return fmt.Errorf("%d of %d are committed a minute after the load ended", committed, produced)
 		}
 		if err := pause(ctx, 100*time.Millisecond); err != nil {
 			return err

@@ -163,5 +163,6 @@ func (w *watch) streams(ctx context.Context) (streams, error) {
 		return s, err
 	}
 	defer resp.Body.Close()
-	return s, json.NewDecoder(resp.Body).Decode(&s)
+	err = json.NewDecoder(resp.Body).Decode(&s)
+	return s, err
 }

@@ -151,7 +151,7 @@ func New(config Config) (*Stack, error) {
 		"--seed-topics", strings.Join(topics, ","),
 	}, config.TLS.args(), config.SandboxArgs))
 	for i := range config.Writers {
-		lanes := ""
+		var lanes string
 		if config.WriterHost != nil {
 			lanes = net.JoinHostPort(config.WriterHost(i), strconv.Itoa(config.WriterPort))
 		} else {

@@ -140,13 +140,14 @@ func TestAnySchedule(t *testing.T) {
 		}
 		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
+				w.model.latency, w.model.zombie = latency, zombie
 				schedule(w, kinds, deaths, who, placer, func(p *process) {
 					if placer != nil {
 						p.lane.Placer = placer
 					}
 					p.lane.Config.BatchRows, p.lane.Config.WindowBatches = rows, window
 					p.member.slow, p.member.tick = slow, tick
-				}, latency, zombie)
+				})
 			})
 		})
 		if !ok {
@@ -155,8 +156,7 @@ func TestAnySchedule(t *testing.T) {
 	})
 }
 
-func schedule(w *world, kinds []string, deaths []int, who []string, placer *testPlacer, adjust func(*process), latency time.Duration, zombie bool) {
-	w.model.latency, w.model.zombie = latency, zombie
+func schedule(w *world, kinds []string, deaths []int, who []string, placer *testPlacer, adjust func(*process)) {
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)

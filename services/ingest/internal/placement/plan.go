@@ -37,9 +37,9 @@ func (c *Core) Plan(now time.Time) []Move {
 		return moves
 	}
 	for ; free > 0; free-- {
-		m, any := c.best(now, serving)
+		m, more := c.best(now, serving)
 		if m == nil {
-			c.settling = any // what is left to do rests
+			c.settling = more // what is left to do rests
 			break
 		}
 		moves = append(moves, *m)
@@ -124,9 +124,9 @@ func (c *Core) move(now time.Time, l *lane, to *writer, why string) Move {
 	return m
 }
 
-// best finds the move that helps most: from the writer that has most beyond its share to the one that lacks most. any says that one would help, though the
+// best finds the move that helps most: from the writer that has most beyond its share to the one that lacks most. more says that one would help, though the
 // lane may have to rest first.
-func (c *Core) best(now time.Time, serving []*writer) (m *Move, any bool) {
+func (c *Core) best(now time.Time, serving []*writer) (m *Move, more bool) {
 	serving = slices.DeleteFunc(slices.Clone(serving), func(w *writer) bool { return w.capacity.stuck })
 	if len(serving) < 2 {
 		return nil, false
@@ -149,7 +149,7 @@ func (c *Core) best(now time.Time, serving []*writer) (m *Move, any bool) {
 			if l.weight > limit {
 				continue
 			}
-			any = true
+			more = true
 			if c.movable(now, l) && (pick == nil || better(l, pick, min(w.excess(), -to.excess()), difference/2)) {
 				pick = l
 			}
@@ -159,7 +159,7 @@ func (c *Core) best(now time.Time, serving []*writer) (m *Move, any bool) {
 			return &one, true
 		}
 	}
-	return nil, any
+	return nil, more
 }
 
 // because says why a share is not that of the others.

@@ -67,11 +67,10 @@ func (w *world) writer(address string) *Writer {
 	return nil
 }
 
-func (w *world) open(topic string, partition int32, rate float64) *simulated {
+func (w *world) open(topic string, partition int32, rate float64) {
 	l := &simulated{LaneID: LaneID{topic, partition}, rate: rate}
 	w.lanes = append(w.lanes, l)
 	w.place(l)
-	return l
 }
 
 func (w *world) place(l *simulated) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
 	"google.golang.org/grpc/balancer"
 	"google.golang.org/grpc/balancer/endpointsharding"
 	"google.golang.org/grpc/balancer/pickfirst"
@@ -16,7 +17,6 @@ import (
 	"google.golang.org/grpc/orca"
 	"google.golang.org/grpc/status"
 
-	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 

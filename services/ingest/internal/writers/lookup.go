@@ -177,6 +177,6 @@ func (c innerConn) UpdateState(s resolver.State) error {
 	l.fleet.listed(s.Endpoints, missing, problem)
 	s.Addresses = nil
 	// The inner resolver would back off, for minutes in the end, were it told that nobody can use an empty list.
-	_ = c.ClientConn.UpdateState(s) //nolint:errcheck // see above
+	_ = c.ClientConn.UpdateState(s)
 	return nil
 }

@@ -19,7 +19,6 @@ type latency struct {
 	mean   float64       // of what was settled, in seconds; 0: nothing was
 	age    time.Duration // since something was
 	oldest time.Duration // at least as late are all lanes there
-	some   bool
 }
 
 // latencyFor is how far back latencies are averaged, and forgotten after.

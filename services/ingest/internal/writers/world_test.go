@@ -226,7 +226,7 @@ func (w *world) dial(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // start starts a writer, or something else at its address.
-func (w *world) start(address string, writer bool) *host {
+func (w *world) start(address string, writer bool) {
 	h := &host{address: address, conns: make(chan net.Conn), closed: make(chan struct{}), server: grpc.NewServer(), served: make(chan struct{})}
 	if writer {
 		lanev1.RegisterLaneServiceServer(h.server, h)
@@ -239,7 +239,6 @@ func (w *world) start(address string, writer bool) *host {
 	w.mu.Lock()
 	w.hosts[address] = h
 	w.mu.Unlock()
-	return h
 }
 
 // kill ends a host at once.
