@@ -86,16 +86,31 @@ test: ## Test all modules, with the race detector where a C compiler works
 test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take
 	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 5m -run 'Memory|IdleLanes|BenchCores' .
 
+UPDATE ?=
+.PHONY: chart
+chart: bin/helm bin/kubeconform ## Check the Helm chart: lint, render, compare, validate. UPDATE=1 keeps what it renders now
+	@tools/chart.sh $(if $(filter-out 0 no false,$(UPDATE)),update)
+
+.PHONY: test-alerts
+test-alerts: bin/promtool ## Check the alert rules, and when each fires and when not
+	bin/promtool check rules deploy/prometheus/rules.yaml
+	bin/promtool test rules deploy/prometheus/rules_test.yaml
+
 .PHONY: test-kafka
 test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17
 	tools/kafka.sh bin/kafka
 	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
+.PHONY: test-clients
+test-clients: ## Test the sandbox with the clients of Python, Node and Java and Kafka's own tools, where their programs are; fetched the first time
+	tools/clients.sh bin/clients
+	cd sandbox && CLIENTS=$(CURDIR)/bin/clients go test -count 1 -timeout 9m -v ./clients
+
 .PHONY: mutants
-mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only
-	@$(if $(filter-out 0 no false,$(FAST)),,$(MAKE) build)
+mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only; WALK=1: every condition
+	@$(if $(filter-out 0 no false,$(FAST)$(WALK)),,$(MAKE) build)
 	CGO_ENABLED=0 go build -trimpath -o bin/mutants ./e2e/cmd/mutants
-	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast)
+	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast) $(if $(filter-out 0 no false,$(WALK)),--walk)
 
 .PHONY: model
 model: ## Explore a model of the lane protocol to its end: the law, and a counterexample for each protection taken away
@@ -126,8 +141,8 @@ tidy: ## Tidy each module
 ##### Contracts
 
 PLUGINS := bin/protoc-gen-go bin/protoc-gen-go-grpc
-# Comments are kept, for they become the descriptions of columns. The lane protocol has none.
-BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane
+# Comments are kept, for they become the descriptions of columns. The lane protocol and the admin API have none.
+BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane --exclude-path proto/admin
 
 .PHONY: gen
 gen: bin/buf $(PLUGINS) ## Generate Go code and descriptors from the .proto files
@@ -172,6 +187,9 @@ endef
 $(eval $(call build-tool,buf,tools/buf,github.com/bufbuild/buf/cmd/buf))
 $(eval $(call build-tool,golangci-lint,tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,a few minutes the first time))
 $(eval $(call build-tool,grpcurl,tools/grpcurl,github.com/fullstorydev/grpcurl/cmd/grpcurl))
+$(eval $(call build-tool,helm,tools/helm,helm.sh/helm/v3/cmd/helm,a minute or two the first time))
+$(eval $(call build-tool,kubeconform,tools/kubeconform,github.com/yannh/kubeconform/cmd/kubeconform))
+$(eval $(call build-tool,promtool,tools/promtool,github.com/prometheus/prometheus/cmd/promtool,a few minutes the first time))
 $(eval $(call build-tool,protoc-gen-go,proto,google.golang.org/protobuf/cmd/protoc-gen-go))
 $(eval $(call build-tool,protoc-gen-go-grpc,proto,google.golang.org/grpc/cmd/protoc-gen-go-grpc))
 

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -82,6 +81,7 @@ func Start(config Config) (*Cluster, error) {
 	options := []kfake.Opt{
 		kfake.ClusterID("waybill-sandbox"),
 		kfake.ListenFn(config.listen),
+		kfake.MaxVersions(versions()),
 		kfake.GroupMinSessionTimeout(500 * time.Millisecond),
 		kfake.BrokerConfigs(map[string]string{"log.segment.bytes": strconv.Itoa(segmentBytes)}),
 	}
@@ -106,11 +106,13 @@ func Start(config Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start kafka: %w", err)
 	}
-	fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		fake.KeepControl()
-		wholePartitions(request)
-		return nil, nil, false
-	})
+	for key, mend := range mended {
+		fake.ControlKey(int16(key), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			fake.KeepControl()
+			mend(request)
+			return nil, nil, false
+		})
+	}
 	seeds := fake.ListenAddrs()
 	c := &Cluster{fake: fake, seeds: seeds, brokers: int32(len(seeds))}
 	for _, topic := range config.Topics {
@@ -120,14 +122,6 @@ func Start(config Config) (*Cluster, error) {
 		}
 	}
 	return c, nil
-}
-
-// wholePartitions lifts the bound on the whole answer of a read_committed fetch, so that only those of its partitions hold: kfake forgets to name
-// the aborted transactions of the partition at which it cuts an answer short, and its reader takes their records for committed ones.
-func wholePartitions(request kmsg.Request) {
-	if fetch, ok := request.(*kmsg.FetchRequest); ok && fetch.IsolationLevel == 1 {
-		fetch.MaxBytes = math.MaxInt32
-	}
 }
 
 // Seeds are the addresses of the brokers, host:port.

@@ -45,7 +45,7 @@ func Start(address, dir string) (*Registry, error) {
 		return nil, fmt.Errorf("start schema registry: %w", err)
 	}
 	r := &Registry{done: make(chan struct{}), addr: listener.Addr().String()}
-	r.server = &http.Server{Handler: r.faults.wrap(keeper.wrap(fake.Handler())), ReadHeaderTimeout: 10 * time.Second}
+	r.server = &http.Server{Handler: r.faults.wrap(keeper.wrap(forms{fake}.wrap(fake.Handler()))), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(r.done)
 		_ = r.server.Serve(listener) // ends with ErrServerClosed, in Close

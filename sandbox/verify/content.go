@@ -153,15 +153,11 @@ func (c *comparison) fromPayload(record *kgo.Record, payload any) []column {
 	if c.topic.ID != "" {
 		id = object[c.topic.ID]
 	}
-	var eventTime any
-	if nanos, ok := object["timestamp"].(int64); ok {
-		eventTime = time.Unix(0, nanos)
-	}
 	version := any(c.topic.Version)
 	if version == "" {
 		version = nil
 	}
-	return []column{{"topic_version", version}, {"event_id", id}, {"event_time", eventTime}, {c.topic.Payload, payload}}
+	return []column{{"topic_version", version}, {"event_id", id}, {"event_time", c.topic.EventTime.of(object)}, {c.topic.Payload, payload}}
 }
 
 // nullable keeps nil bytes apart from empty ones.

@@ -5,8 +5,8 @@
 //	report.Print(os.Stdout)
 //
 // Every record of a topic must be in one of its tables, once, or in its dead-letter topic, or be one that the contract
-// ignores. Where a topic's delivery is at least once, more rows of one record are counted, and are no offence. A record that was replayed from a dead letter is a record of its own: there is one for each marked letter, and no other.
-// The tables are read first and Kafka's end after them, so on a running pipeline the records on their way
+// ignores. Where a topic's delivery is at least once, more rows of one record are counted, and are no offence. A record that was replayed from a dead letter is a record of its own: there is one for each marked
+// letter, and no other. The tables are read first and Kafka's end after them, so on a running pipeline the records on their way
 // count as missing, and nothing else is off. A record costs three bits of memory.
 package verify
 
@@ -51,13 +51,14 @@ type Topic struct {
 	// Schema is the Avro schema of the records. Without it, and without Decode, what comes from Kafka alone is compared: places, times, keys,
 	// headers and types.
 	Schema string
-	// Decode, if set, decodes records instead: an object is a map, other values are of the types that Avro's decoder gives. event_time is
-	// compared with the object's int64 "timestamp" in nanoseconds.
+	// Decode, if set, decodes records instead: an object is a map, other values are of the types that Avro's decoder gives.
 	Decode func(itemType string, value []byte) (any, error)
 	// Payload is the column with the payload.
 	Payload string
 	// ID is the payload's field that becomes event_id; empty when topic/partition/offset does.
 	ID string
+	// EventTime says where the payload has what becomes event_time.
+	EventTime EventTime
 	// Version is what topic_version holds; empty for null.
 	Version string
 	// Ignored are the values of item_type_name whose records need no row.
@@ -115,6 +116,9 @@ func Run(ctx context.Context, config Config) (Report, error) {
 
 // compare does one topic: the rows, the dead letters, the records, and then the content of the sample.
 func compare(ctx context.Context, config Config, topic Topic, tables *tables, log *log) (TopicReport, error) {
+	if err := topic.EventTime.valid(); err != nil {
+		return TopicReport{}, err
+	}
 	decode := topic.Decode
 	if decode == nil && topic.Schema != "" {
 		schema, err := avro.Parse(topic.Schema)

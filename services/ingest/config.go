@@ -189,12 +189,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Window.Bytes > 0 && c.Window.Bytes < c.Batch.Bytes {
 		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes), "write a few times batch.bytes; 16MiB is right for most")
 	}
-	for i := range c.Contracts {
-		if name := c.Contracts[i].Topic; len(name) <= maxTopic && len(name)+len(c.DeadLetter.Suffix) > maxTopic {
-			report("dead_letter.suffix", fmt.Sprintf("the dead-letter topic of %s would have a name of more than %d characters", name, maxTopic), "write a shorter suffix")
-			break
-		}
-	}
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)
 	}
@@ -207,9 +201,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("admin.listen", "is the port of grpc.listen", "give each its own port")
 	}
 }
-
-// maxTopic is how long the name of a topic may be, in characters (Kafka, Topic.MAX_NAME_LENGTH).
-const maxTopic = 249
 
 func listenable(address string) error {
 	_, port, err := net.SplitHostPort(address)

@@ -17,6 +17,9 @@ import (
 // Letter is a dead letter: a record that did not become a row, and why.
 type Letter = source.Letter
 
+// LeftOut says which parts of its record a letter lacks, and how large they are.
+type LeftOut = source.LeftOut
+
 // Place is where a record is. ParsePlace reads it from topic/partition/offset.
 type Place = source.Place
 
@@ -61,10 +64,10 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 	}
 	var read []string
 	for _, t := range topics {
-		t = strings.TrimSuffix(t, c.DeadLetter.Suffix)
+		t = c.origin(t, set)
 		if !slices.Contains(d.topics, t) {
 			d.topics = append(d.topics, t)
-			read = append(read, t+c.DeadLetter.Suffix)
+			read = append(read, c.DeadLetter.Topic(t))
 		}
 	}
 	d.letters, err = source.OpenDeadLetters(ctx, c.source(), read)
@@ -73,6 +76,16 @@ func OpenDeadLetters(ctx context.Context, c Config, topics []string) (*DeadLette
 		return nil, err
 	}
 	return d, nil
+}
+
+// origin is the topic that a name means: the topic's own, or that of its dead-letter topic.
+func (c *Config) origin(name string, set *contract.Set) string {
+	for _, t := range set.Topics() { // a long name is not in that of its dead-letter topic
+		if c.DeadLetter.Topic(t) == name {
+			return t
+		}
+	}
+	return strings.TrimSuffix(name, c.DeadLetter.Suffix)
 }
 
 // Close ends the connections.

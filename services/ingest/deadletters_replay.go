@@ -243,11 +243,11 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Skipped, bool) {
 	record := &l.Record
 	switch {
-	case l.LeftOut >= 0:
+	case l.LeftOut.Any():
 		return Skipped{
-			Cause:  "the dead-letter topic did not take the value",
+			Cause:  "the dead-letter topic did not take all of the record",
 			Remedy: "the record is still in its own topic, at the place shown, for as long as that keeps it: read it there",
-			Detail: fmt.Sprintf("value of %d bytes", l.LeftOut),
+			Detail: "left out: " + l.LeftOut.String(),
 		}, true
 	case int(record.Partition) >= facts.partitions:
 		return Skipped{

@@ -1,11 +1,9 @@
 package ingest
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"context"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -20,6 +18,7 @@ import (
 	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
@@ -70,7 +69,7 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	}
 	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
 		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
-	} else if _, err := w.TLS.config(); err != nil {
+	} else if _, err := tlsfiles.Client(w.TLS.files()); err != nil {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
 }
@@ -98,25 +97,32 @@ func dialable(target string) bool {
 	return err == nil && host != "" && port != ""
 }
 
-func (t *WriterTLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: no certificate in %s", t.CA)
-		}
+func (t *WriterTLS) files() tlsfiles.Files {
+	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+}
+
+// renewed are transport credentials whose files are read for each connection. The embedded ones say what they are.
+type renewed struct {
+	credentials.TransportCredentials
+	files tlsfiles.Files
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (r *renewed) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c, err := tlsfiles.Client(r.files)
+	if err != nil {
+		return nil, nil, fmt.Errorf("writer.tls.%w", err)
 	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
+	conn, info, err := credentials.NewTLS(c).ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		return nil, nil, err
 	}
-	return c, nil
+	return tlsfiles.Judged(conn), info, nil
+}
+
+// Clone implements credentials.TransportCredentials.
+func (r *renewed) Clone() credentials.TransportCredentials {
+	return &renewed{r.TransportCredentials.Clone(), r.files}
 }
 
 // spread makes calls at the writers in turn, and only at those whose health service says that they serve: one that drains says no. Lanes are placed
@@ -137,11 +143,11 @@ const (
 func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
 	if w.TLS.Enable {
-		c, err := w.TLS.config()
+		c, err := tlsfiles.Client(w.TLS.files()) // what is wrong shows now
 		if err != nil {
-			return nil, fmt.Errorf("writer.tls: %w", err)
+			return nil, fmt.Errorf("writer.tls.%w", err)
 		}
-		transport = credentials.NewTLS(c)
+		transport = &renewed{credentials.NewTLS(c), w.TLS.files()}
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),

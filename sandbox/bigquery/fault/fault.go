@@ -41,9 +41,15 @@ const (
 	// SchemaDelay keeps updates of a table's schema that are made while it is in force from the Storage Write API for Delay plus up to
 	// Jitter, on the emulator's clock: the table has the columns, and appends with them are SCHEMA_MISMATCH_EXTRA_FIELDS.
 	SchemaDelay Kind = "schema_delay"
+	// MissingDenied answers PERMISSION_DENIED "... (or it may not exist)" (HTTP 403) where a table is not there, instead of NOT_FOUND, as the
+	// service does to callers that may not list its dataset. Tables that are there are not concerned.
+	MissingDenied Kind = "missing_denied"
 )
 
-var kinds = []Kind{Latency, LostReply, Aborted, Quota, RowErrors, Reset, Unavailable, FinalizeDelay, ClockJump, SchemaDelay}
+var kinds = []Kind{Latency, LostReply, Aborted, Quota, RowErrors, Reset, Unavailable, FinalizeDelay, ClockJump, SchemaDelay, MissingDenied}
+
+// asked are the kinds that strike where they are asked for, and no call as such.
+var asked = []Kind{SchemaDelay, MissingDenied}
 
 // Methods a fault can be limited to.
 const (
@@ -220,7 +226,7 @@ func (s *Set) At(c Call) (e Effects) {
 	defer s.mu.Unlock()
 	s.sweep()
 	for _, f := range s.faults {
-		if f.Kind == SchemaDelay || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
+		if slices.Contains(asked, f.Kind) || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
 			continue
 		}
 		if f.Kind == RowErrors {
@@ -261,6 +267,23 @@ func (s *Set) SchemaDelay(table string) time.Duration {
 		}
 	}
 	return longest
+}
+
+// Conceals says whether a table that is not there is to be answered with PERMISSION_DENIED, and counts the hit.
+func (s *Set) Conceals(c Call) bool {
+	if !s.some.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	for _, f := range s.faults {
+		if f.Kind == MissingDenied && f.covers(c) {
+			f.Hits++
+			return true
+		}
+	}
+	return false
 }
 
 // Struck counts a hit of a row_errors fault.

@@ -97,6 +97,12 @@ func lexOne(sql string, i int, c rune) (token, int, error) {
 		return lexString(rest, i, strings.ToLower(rest[:prefix]))
 	}
 	switch {
+	case strings.HasPrefix(rest, "@`"):
+		n := strings.IndexByte(rest[2:], '`')
+		if n < 1 {
+			return token{}, 0, refuse(i, "Unclosed identifier literal")
+		}
+		return token{tokenParam, rest[2 : 2+n], i}, n + 3, nil
 	case c == '@':
 		n := 1 + wordLength(rest[1:])
 		return token{tokenParam, rest[1:n], i}, n, nil

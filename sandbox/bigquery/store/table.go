@@ -199,8 +199,8 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 	if t.dropped {
 		return nil, tableNotFound(t.Name())
 	}
-	if t.def.View != nil {
-		return nil, invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	if err := t.writable(); err != nil {
+		return nil, err
 	}
 	now := t.store.clock.Now()
 	st := &Stream{
@@ -220,6 +220,20 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 	return st, nil
 }
 
+// Writable says why nothing can be written to the table: a view takes no rows.
+func (t *Table) Writable() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.writable()
+}
+
+func (t *Table) writable() error {
+	if t.def.View != nil {
+		return invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	}
+	return nil
+}
+
 // Default is the table's _default stream.
 func (t *Table) Default() (*Stream, error) {
 	t.mu.Lock()
@@ -237,8 +251,17 @@ func (t *Table) Streams() []*Stream {
 	return slices.Clone(t.streams)
 }
 
+// CanonicalStream is a stream's full name. Of a table's default stream the service takes a shorter one too, which Java's client uses.
+func CanonicalStream(name string) string {
+	if table, ok := strings.CutSuffix(name, "/"+defaultStream); ok && strings.Count(table, "/") == 5 {
+		return table + "/streams/" + defaultStream
+	}
+	return name
+}
+
 // Stream finds a write stream by its full name. One without traffic for Config.StreamTTL is not found.
 func (s *Store) Stream(name string) (*Stream, error) {
+	name = CanonicalStream(name)
 	parts := strings.Split(name, "/")
 	if len(parts) != 8 || parts[0] != "projects" || parts[2] != "datasets" || parts[4] != "tables" || parts[6] != "streams" {
 		return nil, &Error{

@@ -201,10 +201,12 @@ type line struct {
 	Key       *string    `json:"key,omitempty"`
 	KeyBytes  []byte     `json:"key_base64,omitempty"`
 	// ValueBytes is the size of the value; null for a null value.
-	ValueBytes   *int   `json:"value_bytes"`
-	ValueLeftOut bool   `json:"value_left_out,omitempty"`
-	Replayed     bool   `json:"replayed"`
-	Version      string `json:"version,omitempty"`
+	ValueBytes   *int `json:"value_bytes"`
+	ValueLeftOut bool `json:"value_left_out,omitempty"`
+	// LeftOut names the parts of the record that the dead-letter topic did not take.
+	LeftOut  string `json:"left_out,omitempty"`
+	Replayed bool   `json:"replayed"`
+	Version  string `json:"version,omitempty"`
 }
 
 func newLine(l *ingest.Letter, itemType string) line {
@@ -212,6 +214,7 @@ func newLine(l *ingest.Letter, itemType string) line {
 	out := line{
 		Place: l.Of().String(), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Letter: l.At.String(), Written: l.Time,
 		Reason: l.Reason, Contract: l.Contract, Type: itemType, Field: l.Field, Error: l.Err, Replayed: l.Replayed, Version: l.Version,
+		LeftOut: l.LeftOut.String(),
 	}
 	if r.TimestampMicros >= 0 {
 		at := time.UnixMicro(r.TimestampMicros).UTC()
@@ -230,8 +233,8 @@ func newLine(l *ingest.Letter, itemType string) line {
 	}
 	size := len(r.Value)
 	switch {
-	case l.LeftOut >= 0:
-		out.ValueBytes, out.ValueLeftOut = &l.LeftOut, true
+	case l.LeftOut.Value >= 0:
+		out.ValueBytes, out.ValueLeftOut = &l.LeftOut.Value, true
 	case r.Value != nil:
 		out.ValueBytes = &size
 	}

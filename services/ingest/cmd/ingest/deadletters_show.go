@@ -114,8 +114,9 @@ func topicsOf(tallies []ingest.Tally) []string {
 // write writes the value as it is.
 func (c *showCmd) write(l *ingest.Letter, std cli.Streams) error {
 	switch {
-	case l.LeftOut >= 0:
-		return fmt.Errorf("the dead-letter topic did not take the value of %s (%d bytes): read it in its own topic, at this place", l.Of(), l.LeftOut)
+	case l.LeftOut.Value >= 0:
+		return fmt.Errorf("the dead-letter topic did not take the value of %s (%d bytes): read it in its own topic, at this place",
+			l.Of(), l.LeftOut.Value)
 	case l.Record.Value == nil:
 		return fmt.Errorf("the value of %s is null", l.Of())
 	case c.Out == "-":
@@ -154,7 +155,13 @@ func (c *showCmd) show(out io.Writer, l *ingest.Letter, itemType string) {
 	if r.TimestampMicros >= 0 {
 		field("timestamp", stamp(time.UnixMicro(r.TimestampMicros)))
 	}
-	field("key", shown(r.Key))
+	if l.LeftOut.Any() {
+		field("left out", fmt.Sprintf("%s, which the dead-letter topic did not take; the record is at %s for as long as its topic keeps it",
+			l.LeftOut, l.Of()))
+	}
+	if l.LeftOut.Key < 0 {
+		field("key", shown(r.Key))
+	}
 	for i, h := range r.Headers {
 		name := ""
 		if i == 0 {
@@ -163,8 +170,7 @@ func (c *showCmd) show(out io.Writer, l *ingest.Letter, itemType string) {
 		fmt.Fprintf(out, "  %-*s%s: %s\n", label, name, clean(string(h.Key)), shown(h.Value))
 	}
 	switch {
-	case l.LeftOut >= 0:
-		field("value", fmt.Sprintf("%s, which the dead-letter topic did not take; the record is at %s for as long as its topic keeps it", plural(l.LeftOut, "byte", "bytes"), l.Of()))
+	case l.LeftOut.Value >= 0:
 		return
 	case r.Value == nil:
 		field("value", "null")

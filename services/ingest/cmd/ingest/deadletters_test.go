@@ -95,7 +95,7 @@ func TestDump(t *testing.T) {
 func sample() *ingest.Letter {
 	return &ingest.Letter{
 		At: ingest.Place{Topic: "orders.dead-letter", Partition: 0, Offset: 7}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Reason: "undecodable", Contract: "order", Err: "order: order.id at byte 2: the payload\x1b[31m ends here", Field: "order.id", Byte: 2, Version: "v1", LeftOut: -1,
+		Reason: "undecodable", Contract: "order", Err: "order: order.id at byte 2: the payload\x1b[31m ends here", Field: "order.id", Byte: 2, Version: "v1", LeftOut: ingest.LeftOut{Value: -1, Key: -1, Headers: -1, HeaderBytes: -1},
 		Record: record.Record{
 			Topic: "orders", Partition: 3, Offset: 125, TimestampMicros: -1, Key: []byte{}, Value: []byte{1, 2},
 			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.B")}, {Key: []byte("n")}, {Key: []byte("raw"), Value: []byte{0xff, 0}}},
@@ -132,7 +132,7 @@ func TestShow(t *testing.T) {
 		change func(*ingest.Letter)
 		want   string
 	}{
-		"left out": {func(l *ingest.Letter) { l.LeftOut, l.Record.Value = 5000, nil }, "5,000 bytes, which the dead-letter topic did not take; the record is at orders/3/125"},
+		"left out": {func(l *ingest.Letter) { l.LeftOut.Value, l.Record.Value = 5000, nil }, "the value (5000 bytes), which the dead-letter topic did not take; the record is at orders/3/125"},
 		"null":     {func(l *ingest.Letter) { l.Record.Value = nil }, "  value      null\n"},
 		"in a block": {func(l *ingest.Letter) {
 			l.Record.Value, l.Err = []byte("Obj\x01..."), "x (counted in the decompressed block)"

@@ -7,11 +7,7 @@
 // are bounded by the payload's length.
 package decode
 
-import (
-	"strings"
-
-	"google.golang.org/protobuf/types/descriptorpb"
-)
+import "google.golang.org/protobuf/types/descriptorpb"
 
 // Plan is a compiled schema of any format. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan interface {
@@ -67,10 +63,4 @@ func (o *Options) Path(name string) string {
 		return " "
 	}
 	return o.Payload + "." + name
-}
-
-// Leads reports whether the field at a full path is, or holds, what the envelope takes from the payload.
-func (o *Options) Leads(path string) bool {
-	return path == o.EventIDPath() || path == o.EventTimePath() ||
-		strings.HasPrefix(o.EventIDPath(), path+".") || strings.HasPrefix(o.EventTimePath(), path+".")
 }

@@ -40,11 +40,17 @@ func (m *Memory) Bytes() []byte {
 	return *m.bytes
 }
 
+// cut shortens the memory to its first n bytes.
+func (m *Memory) cut(n int) { *m.bytes = (*m.bytes)[:n] }
+
 // Hold adds holds. The caller must have one.
 func (m *Memory) Hold(n int) { m.holds.Add(int64(n)) }
 
-// LetGo lets holds go. Behind the last one nobody may look at the bytes any more. It panics when there were not as many.
+// LetGo lets holds go. Behind the last one nobody may look at the bytes any more. It panics when there were not as many, and does nothing on nil.
 func (m *Memory) LetGo(n int) {
+	if m == nil {
+		return
+	}
 	switch left := m.holds.Add(-int64(n)); {
 	case left < 0:
 		panic("kafkawire: memory of records was let go twice")

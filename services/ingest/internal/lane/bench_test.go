@@ -136,14 +136,14 @@ func oneRecord(size int) *record.Batch {
 	return &record.Batch{Topic: "orders", Raw: append(binary.AppendVarint(nil, int64(len(body))), body...)}
 }
 
-func (*endless) Topic() string                                           { return "orders" }
-func (*endless) Number() int32                                           { return 0 }
-func (*endless) Cluster() string                                         { return "" }
-func (*endless) Committed(context.Context) (int64, string, error)        { return 0, "", nil }
-func (*endless) Commit(context.Context, int64, string) error             { return nil }
-func (*endless) CommitLater(int64, string)                               {}
-func (*endless) Range(context.Context) (oldest, newest int64, err error) { return 0, 1 << 40, nil }
-func (*endless) DeadLetter(context.Context, []DeadLetter) error          { return nil }
+func (*endless) Topic() string                                                { return "orders" }
+func (*endless) Number() int32                                                { return 0 }
+func (*endless) Cluster() string                                              { return "" }
+func (*endless) Committed(context.Context) (int64, string, error)             { return 0, "", nil }
+func (*endless) Commit(context.Context, int64, string) error                  { return nil }
+func (*endless) CommitLater(int64, string)                                    {}
+func (*endless) Range(context.Context) (oldest, newest int64, err error)      { return 0, 1 << 40, nil }
+func (*endless) DeadLetter(context.Context, []DeadLetter, func(string)) error { return nil }
 func (e *endless) Read(_ context.Context, from int64) (Reader, error) {
 	e.next = from
 	return e, nil

@@ -53,9 +53,11 @@ type call struct {
 
 	// draining: nothing more is read or batched. closing: the half-close is queued or sent. gone: why we drain is a lost offset.
 	draining, closing, gone bool
-	stopReading             context.CancelFunc
-	drainBy                 <-chan time.Time
-	deadline                time.Time
+	// unreadable is why nothing can be read behind what was read.
+	unreadable  error
+	stopReading context.CancelFunc
+	drainBy     <-chan time.Time
+	deadline    time.Time
 
 	committed, lettered chan error
 	timer               *time.Timer
@@ -178,6 +180,9 @@ func (c *call) advance() error {
 			return err
 		}
 	}
+	if c.unreadable != nil && c.builder.batch == nil && len(c.part.records) == 0 && c.held == nil {
+		c.drain("the next record cannot be read")
+	}
 	if p, ok := c.ledger.await(); ok {
 		if mutant.AwaitedCommit { // Durable goes out at once, the commit some time
 			c.lane.Partition.CommitLater(p.position, p.checkpoint)
@@ -194,7 +199,7 @@ func (c *call) advance() error {
 		ctx, abandon := context.WithCancel(c.ctx)
 		c.abandonLetters = abandon
 		letters := c.letters[0].letters
-		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters) }()
+		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters, c.lane.waits) }()
 	}
 	if c.draining && !c.closing && c.quiet() {
 		// Only now: after the half-close no barrier and no refusal could be answered any more.
@@ -261,7 +266,7 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 	switch {
 	case b == nil:
 		return false, 0
-	case len(c.part.records) > 0 || b.isFull(c.limits):
+	case len(c.part.records) > 0 || b.isFull(c.limits) || c.unreadable != nil:
 		return true, 0
 	case c.starved && b.charge > 0 && c.window.count == 0:
 		// What it holds may be what the budget is spent on. With a batch under way, settling that one gives some back.
@@ -383,17 +388,20 @@ func (c *call) receivePortion(p portion) error {
 	case errors.Is(p.err, errGrown):
 		c.drain("a contract has grown")
 		return nil
+	case errors.Is(p.err, ErrUnreadable):
+		// What came before it goes out first: see advance.
+		c.unreadable = p.err
+		return nil
 	case !errors.Is(p.err, ErrOffsetGone):
 		return fmt.Errorf("read records: %w", p.err)
 	}
 	if c.builder.replay.pending > 0 {
-		oldest, newest, err := c.lane.Partition.Range(c.ctx)
-		if err != nil {
-			return fmt.Errorf("read the offsets of the partition: %w", err)
+		if err := c.lostUnderReplay(); err != nil {
+			return err
 		}
-		return c.lane.goneUnderReplay(&c.builder.replay, c.builder.next, oldest, newest)
 	}
 	c.gone = true
+	c.lane.Log.Warn("cannot read on", "error", p.err)
 	c.drain("records at the position are gone")
 	return nil
 }

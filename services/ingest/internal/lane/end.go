@@ -51,7 +51,10 @@ func (c *call) finish() error {
 	if err := c.lane.Partition.Commit(ctx, c.ledger.newest.position, c.ledger.newest.checkpoint); err != nil {
 		return c.lane.commitFailed("commit the clean checkpoint", err)
 	}
-	if c.gone {
+	switch {
+	case c.unreadable != nil:
+		return fatalf("%v", c.unreadable)
+	case c.gone:
 		return errGone
 	}
 	return nil

@@ -211,7 +211,7 @@ func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
 	return &logReader{member: m, next: from}, nil
 }
 
-func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter) error {
+func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {
 	if m.slow > 0 {
 		select {
 		case <-time.After(m.slow):

@@ -65,7 +65,10 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	gone := oldest > from.position || newest < from.position
+	if newest < from.position {
+		return nil, l.cutBack(&CutError{from.position, newest}, &replay)
+	}
+	gone := oldest > from.position
 	if gone && replay.pending > 0 {
 		return nil, l.goneUnderReplay(&replay, from.position, oldest, newest)
 	}
@@ -93,29 +96,42 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 	return c, nil
 }
 
-// start is where the call opens: the committed pair, or by Config.Reset when there is none.
+// start is where the call opens: the committed pair, or by Config.Reset when there is none, or none of this topic.
 func (l *Lane) start(ctx context.Context) (pair, error) {
 	position, checkpoint, err := l.Partition.Committed(ctx)
-	if err != nil {
+	var cut *CutError
+	var other *OtherTopicError
+	switch {
+	case errors.As(err, &cut):
+		return pair{}, l.cutBack(cut, nil)
+	case err != nil && !errors.As(err, &other):
 		return pair{}, fmt.Errorf("read the committed position: %w", err)
-	}
-	if position >= 0 {
+	case other == nil && position >= 0:
 		return pair{position, checkpoint}, nil
 	}
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return pair{}, fmt.Errorf("read the offsets of the partition: %w", err)
 	}
+	why := fmt.Sprintf("group %s has committed no position for %s/%d", l.Group, l.Partition.Topic(), l.Partition.Number())
+	if other != nil {
+		why = fmt.Sprintf("%s/%d: %v", l.Partition.Topic(), l.Partition.Number(), other)
+	}
+	target := oldest
 	switch l.Config.Reset {
 	case Earliest:
-		return pair{position: oldest}, nil
 	case Latest:
-		return pair{position: newest}, nil
+		target = newest
 	default:
-		return pair{}, fatalf("group %s has committed no position for %s/%d and auto_offset_reset is none: "+
-			"set auto_offset_reset to earliest or latest, or commit one with kafka-consumer-groups --reset-offsets",
-			l.Group, l.Partition.Topic(), l.Partition.Number())
+		return pair{}, fatalf("%s and auto_offset_reset is none: set auto_offset_reset to earliest or latest, "+
+			"or commit one with kafka-consumer-groups --reset-offsets", why)
 	}
+	if other != nil {
+		l.metrics.offsetResets.Inc()
+		l.Log.Error("the topic was deleted and made again; the lane starts with the new one", "committed", other.Position, "old_id", other.Was,
+			"new_id", other.Is, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
+	}
+	return pair{position: target}, nil
 }
 
 // greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while BigQuery is away.
@@ -176,12 +192,30 @@ func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error 
 		topic, number, oldest, newest, position, r.describe(l.Contracts.Routes()), topic, number, l.Group, r.pending)
 }
 
-// resetPosition moves a lane whose records are gone, by Config.Reset. Nothing is left to be dropped and the window is settled, so it
-// starts with new streams.
+// cutBack refuses the lane: what is at and after the cut is not what was read, and only an operator knows whether what was lost comes back. r is what is
+// still to be dropped, nil when nobody has asked.
+func (l *Lane) cutBack(cut *CutError, r *replay) error {
+	topic, number := l.Partition.Topic(), l.Partition.Number()
+	pending := ""
+	if r != nil && r.pending > 0 {
+		pending = fmt.Sprintf("; rows of records after the position are in the tables as well (%s)", r.describe(l.Contracts.Routes()))
+	}
+	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: %v%s. Nothing is read, so that no record is "+
+		"read twice and none passed over. If the records come back (a broker that is still away has them), the lane goes on by itself. Else stop the group and reset "+
+		"it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since is read from the first record on; the rows "+
+		"of the lost records stay", topic, number, cut, pending, topic, number, cut.End)
+}
+
+// resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and the window is settled, so it
+// starts with new streams. A position that is in the partition after all, or is beyond its end, is left to the next opening.
 func (l *Lane) resetPosition(ctx context.Context, position int64) error {
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return fmt.Errorf("read the offsets of the partition: %w", err)
+	}
+	if position >= oldest {
+		l.Log.Warn("the position is in the partition, or beyond its end; opening the lane again", "position", position, "oldest", oldest, "newest", newest)
+		return fmt.Errorf("offsets %d to %d are in the partition, and reading at %d failed: %w", oldest, newest, position, ErrOffsetGone)
 	}
 	target := oldest
 	switch l.Config.Reset {

@@ -141,7 +141,7 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 	return n, paid, true
 }
 
-// waits says on the board what the reader waits for.
+// waits says on the board what the next records, or the dead letters before them, wait for.
 func (l *Lane) waits(what string) { l.board.update(func(s *Status) { s.WaitingFor = what }) }
 
 func hand(ctx context.Context, out chan<- portion, p portion) bool {

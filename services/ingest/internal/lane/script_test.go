@@ -173,14 +173,14 @@ func (g *gated) CommitLater(position int64, checkpoint string) {
 	g.member.CommitLater(position, checkpoint)
 }
 
-func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter) error {
+func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {
 	if err := g.pass(ctx); err != nil {
 		return err
 	}
 	for _, l := range letters {
 		g.note("  dead letter %d %s: %s", l.Record.Offset, l.Reason, l.Err)
 	}
-	return g.member.DeadLetter(ctx, letters)
+	return g.member.DeadLetter(ctx, letters, waits)
 }
 
 func TestScripts(t *testing.T) {

@@ -51,7 +51,7 @@ type Status struct {
 	Settling    time.Duration `json:"-"`
 	Oldest      time.Time     `json:"-"`
 	DeadLetters uint64        `json:"dead_letters"`
-	// WaitingFor is what the next records wait for, such as a schema of the registry; empty when they wait for nothing.
+	// WaitingFor is what the next records wait for, such as a schema of the registry or a dead-letter topic; empty when they wait for nothing.
 	WaitingFor string `json:"waiting_for,omitempty"`
 	// LastError is why the last call ended, empty when all is well.
 	LastError string `json:"last_error,omitempty"`

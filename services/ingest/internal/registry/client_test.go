@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -24,6 +25,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
+	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -175,6 +178,46 @@ func TestReferences(t *testing.T) {
 	}
 	if len(s.References) != 2 || s.References[0].Name != "Money" || s.References[1].Name != "Line" || !strings.Contains(s.Texts()[1], "price") {
 		t.Errorf("references %+v", s.References)
+	}
+}
+
+// A schema is foreign input, and so is what it refers to: beyond a bound on all of it the records that name it are refused, and what is kept
+// is bounded in bytes as well.
+func TestSchemasAreBounded(t *testing.T) {
+	n := serve(t, false)
+	record := func(name string, size int, fields string) string {
+		return fmt.Sprintf(`{"type":"record","name":"%s","doc":"%s","fields":[%s]}`, name, strings.Repeat("d", size), fields)
+	}
+	whole := n.register(t, "whole", record("Whole", 1<<20, `{"name":"a","type":"int"}`))
+	references, fields := []sr.SchemaReference{}, []string{}
+	for i := range 4 {
+		name := fmt.Sprint("Part", i)
+		n.register(t, name, record(name, 300<<10, `{"name":"a","type":"int"}`))
+		references = append(references, sr.SchemaReference{Name: name, Subject: name, Version: 1})
+		fields = append(fields, fmt.Sprintf(`{"name":"f%d","type":"%s"}`, i, name))
+	}
+	parts := n.register(t, "parts", record("Parts", 0, strings.Join(fields, ",")), references...)
+	c := connect(t, nil, nil, n)
+	for _, id := range []int{whole, parts} {
+		if _, err := c.ByID(t.Context(), id); err == nil || !strings.Contains(err.Error(), "more than 1048576") {
+			t.Errorf("id %d: %v", id, err)
+		}
+	}
+	half := n.register(t, "half", record("Half", 1<<19, `{"name":"a","type":"int"}`))
+	s, err := c.ByID(t.Context(), half)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range 300 {
+		c.keep(1000+id, known{schema: s})
+		c.keep(1000+id, known{schema: s})
+	}
+	held := 0
+	for _, k := range c.byID {
+		held += k.schema.bytes()
+	}
+	if held > maxCachedBytes || held != c.bytes {
+		t.Errorf("%d bytes are kept, counted %d", held, c.bytes)
 	}
 }
 
@@ -370,5 +413,64 @@ func TestConfigProblems(t *testing.T) {
 		if got := strings.Join(keys, " "); got != v.key {
 			t.Errorf("problems with %q, want %q", got, v.key)
 		}
+	}
+}
+
+// Authority, client certificate and password that are renewed in place are those of the next connection and the next request.
+func TestCredentialsRenewedInPlace(t *testing.T) {
+	first, second := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
+	files, mine := tlstest.Files(t), tlstest.Files(t)
+	tlstest.Renew(t, files, first, first)
+	tlstest.Renew(t, mine, first, first)
+	secure, err := tlsfiles.Server(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var wants atomic.Pointer[string]
+	set := func(password string) {
+		header := "Basic " + base64.StdEncoding.EncodeToString([]byte("ann:"+password))
+		wants.Store(&header)
+	}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Authorization"); got != *wants.Load() {
+			http.Error(w, `{"error_code":401,"message":"no"}`, http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte("[]"))
+	}))
+	server.TLS = secure
+	server.StartTLS()
+	defer server.Close()
+	write("password", "before\n")
+	write("config.yaml", "user: ann\npassword: file:password\nurls: ["+server.URL+"]\ntls: {ca: "+mine.CA+", cert: "+mine.Cert+", key: "+mine.Key+"}\n")
+	c := Defaults()
+	if err := config.Load(filepath.Join(dir, "config.yaml"), &c); err != nil {
+		t.Fatal(err)
+	}
+	client, err := New(c, slog.New(slog.DiscardHandler), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	set("before")
+	if err := client.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set("after")
+	if err := client.Ping(t.Context()); err == nil {
+		t.Error("the old password is taken")
+	}
+	write("password", "after\n")
+	tlstest.Renew(t, files, second, second)
+	tlstest.Renew(t, mine, second, second)
+	server.CloseClientConnections()
+	if err := client.Ping(t.Context()); err != nil {
+		t.Errorf("after the renewal: %v", err)
 	}
 }

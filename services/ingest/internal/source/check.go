@@ -23,23 +23,19 @@ func Check(ctx context.Context, config Config, topics Topics) []findings.Finding
 	}
 	defer s.close()
 	var found []findings.Finding
-	err := s.await(ctx, func() error {
-		id, err := clusterID(s.control, topics.Names)
-		s.cluster = id
-		return err
-	})
+	id, err := await(ctx, &s.calls, func() (string, error) { return clusterID(s.control, config.Kafka.Brokers, topics.Names) })
 	if err != nil {
 		return []findings.Finding{fail("brokers", explain(err), "start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
 	}
+	s.cluster = id
 	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q", len(s.control.Brokers()), s.cluster)})
 	var readable []string
 	names := slices.Clone(topics.Names)
 	if topics.Match != nil {
-		var matched map[string]error
-		if err := s.await(ctx, func() (err error) {
-			matched, err = matching(s.control, topics, config.DeadLetter.Suffix)
-			return err
-		}); err != nil {
+		matched, err := await(ctx, &s.calls, func() (map[string]error, error) {
+			return matching(s.control, topics, config.DeadLetter.Suffix)
+		})
+		if err != nil {
 			return append(found, fail("topics", explain(err), "grant DESCRIBE on the topics to this principal"))
 		}
 		for _, name := range slices.Sorted(maps.Keys(matched)) {
@@ -59,55 +55,84 @@ func Check(ctx context.Context, config Config, topics Topics) []findings.Finding
 		if ok {
 			readable = append(readable, topic)
 		}
-		found = append(found, s.checkDeadLetters(ctx, topic))
+		letters := s.checkDeadLetters(ctx, topic)
+		found = append(found, letters)
+		if ok && letters.State != findings.Fail {
+			found = append(found, s.checkReplays(ctx, topic)...)
+		}
 	}
-	return append(found, s.checkGroup(ctx, readable))
+	return append(found, s.checkGroup(ctx, readable)...)
 }
 
 func (s *Source) checkTopic(ctx context.Context, topic string) (findings.Finding, bool) {
 	what := "topic " + topic
-	var state string
-	var partitions []int32
-	err := s.await(ctx, func() (err error) {
-		if state, err = lookAt(s.control, topic); state == topicReading {
-			partitions, err = s.control.Partitions(topic)
+	type look struct {
+		state      string
+		partitions int
+		rights     operations
+	}
+	seen, err := await(ctx, &s.calls, func() (l look, err error) {
+		if l.state, err = lookAt(s.control, topic); l.state != topicReading {
+			return l, err
 		}
-		return err
+		partitions, err := s.control.Partitions(topic)
+		if err != nil {
+			return l, err
+		}
+		l.partitions = len(partitions)
+		l.rights, err = topicRights(s.control, topic)
+		return l, err
 	})
 	switch {
-	case ctx.Err() != nil, state == "":
+	case ctx.Err() != nil, seen.state == "", seen.state == topicReading && err != nil:
 		return fail(what, err, "the brokers did not answer; try again"), false
-	case state == topicMissing:
+	case seen.state == topicMissing:
 		return findings.Finding{
 			What: what, State: findings.Warn, Detail: "does not exist",
 			Remedy: "create it, or correct the contract's topic; ingest waits for it",
 		}, false
-	case state == topicRefused && errors.Is(err, errCompacted):
+	case seen.state == topicRefused && errors.Is(err, errCompacted):
 		return findings.Finding{
 			What: what, State: findings.Fail, Detail: "is compacted",
 			Remedy: "set cleanup.policy=delete: rows of a compacted topic cannot be counted on replay",
 		}, false
-	case state == topicRefused:
-		return fail(what, err, "grant READ and DESCRIBE on the topic to this principal"), false
+	case seen.state == topicRefused:
+		return fail(what, err, "grant READ on the topic to this principal"), false
 	}
-	return findings.Finding{What: what, Detail: fmt.Sprintf("%d partitions", len(partitions))}, true
+	if missing := seen.rights.lacks("READ"); missing != "" {
+		return findings.Finding{
+			What: what, State: findings.Fail, Detail: "may be seen and not read: " + missing + " is missing",
+			Remedy: "grant READ on the topic to this principal",
+		}, false
+	}
+	return findings.Finding{What: what, Detail: fmt.Sprintf("%d partitions", seen.partitions)}, true
 }
 
 func (s *Source) checkDeadLetters(ctx context.Context, topic string) findings.Finding {
-	topic += s.config.DeadLetter.Suffix
+	topic = s.config.DeadLetter.Topic(topic)
 	what := "topic " + topic
-	err := s.await(ctx, func() error { return s.control.RefreshMetadata(topic) })
+	err := awaitErr(ctx, &s.calls, func() error { return s.control.RefreshMetadata(topic) })
 	switch {
-	case errors.Is(err, sarama.ErrUnknownTopicOrPartition) && s.config.DeadLetter.Create:
-		return findings.Finding{What: what, Detail: "does not exist; is made when the first dead letter is due"}
 	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-		return findings.Finding{What: what, State: findings.Fail, Detail: "does not exist", Remedy: "create it, or set dead_letter.create: true"}
+		return s.checkMissingLetters(ctx, topic)
+	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
+		return fail(what, err, "grant WRITE on the topic to this principal: dead letters go to it")
 	case err != nil:
-		return fail(what, err, "grant DESCRIBE and WRITE on the topic to this principal")
+		return fail(what, err, "the brokers did not answer; try again")
 	}
-	var policy string
+	rights, err := await(ctx, &s.calls, func() (operations, error) { return topicRights(s.control, topic) })
+	if err != nil {
+		return fail(what, err, "the brokers did not answer; try again")
+	}
+	if missing := rights.lacks("WRITE"); missing != "" {
+		return findings.Finding{
+			What: what, State: findings.Fail, Detail: "may not be written: " + missing + " is missing",
+			Remedy: "grant WRITE on the topic to this principal: a lane with a dead letter waits until it may",
+		}
+	}
 	// A broker that does not tell is no fault: the operator vouches for the topic.
-	if err := s.await(ctx, func() (err error) { policy, err = cleanupPolicy(s.control, topic); return err }); err == nil && strings.Contains(policy, "compact") {
+	policy, err := await(ctx, &s.calls, func() (string, error) { return cleanupPolicy(s.control, topic) })
+	if err == nil && strings.Contains(policy, "compact") {
 		return findings.Finding{
 			What: what, State: findings.Warn, Detail: "is compacted",
 			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that it has been replayed",
@@ -116,46 +141,130 @@ func (s *Source) checkDeadLetters(ctx context.Context, topic string) findings.Fi
 	return findings.Finding{What: what, Detail: "exists"}
 }
 
-// checkGroup reads the group's offsets, which takes what a member needs: a coordinator, and access to the group.
-func (s *Source) checkGroup(ctx context.Context, topics []string) findings.Finding {
+// checkMissingLetters looks at what it takes to make a dead-letter topic and to write to it.
+func (s *Source) checkMissingLetters(ctx context.Context, topic string) findings.Finding {
+	what := "topic " + topic
+	if !s.config.DeadLetter.Create {
+		return findings.Finding{
+			What: what, State: findings.Fail, Detail: "does not exist", Remedy: "create it, or set dead_letter.create: true",
+		}
+	}
+	if err := awaitErr(ctx, &s.calls, func() error { return mayCreate(s.control, topic, &s.config.DeadLetter) }); err != nil {
+		return fail(what, fmt.Errorf("does not exist and cannot be created: %w", err),
+			"create it, or grant CREATE on it to this principal; a lane with a dead letter waits until it is there")
+	}
+	if err := awaitErr(ctx, &s.calls, func() error { return mayWrite(s.control, topic) }); err != nil {
+		return fail(what, fmt.Errorf("could be created and not written: %w", err), "grant WRITE on the topic to this principal")
+	}
+	return findings.Finding{What: what, Detail: "does not exist; is made when the first dead letter is due"}
+}
+
+// checkReplays says which rights a replay of a topic's dead letters would lack. Ingest itself needs none of them.
+func (s *Source) checkReplays(ctx context.Context, topic string) []findings.Finding {
+	letters := s.config.DeadLetter.Topic(topic)
+	id := TransactionalID(letters)
+	var missing []string
+	for _, m := range []struct {
+		right string
+		try   func() error
+	}{
+		{"READ on " + letters, func() error { return lacking(s.control, letters, "READ") }},
+		{"WRITE on " + topic, func() error { return lacking(s.control, topic, "WRITE") }},
+		{"WRITE and DESCRIBE on the transactional id " + id, func() error { return mayReplay(s.control, id) }},
+	} {
+		err := awaitErr(ctx, &s.calls, m.try)
+		if errors.Is(err, sarama.ErrTopicAuthorizationFailed) || errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed) {
+			missing = append(missing, m.right)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return []findings.Finding{{
+		What: "replays of " + letters, State: findings.Warn, Detail: "lack " + strings.Join(missing, ", "),
+		Remedy: "grant it to the principal that is to replay dead letters; ingest itself does not need it",
+	}}
+}
+
+// lacking is sarama's error about a right when it is missing; nil when the topic does not exist.
+func lacking(client sarama.Client, topic, right string) error {
+	rights, err := topicRights(client, topic)
+	if err == nil && rights.lacks(right) != "" {
+		err = sarama.ErrTopicAuthorizationFailed
+	}
+	return err
+}
+
+// checkGroup looks at what a member needs: a coordinator, READ, the group's offsets, and no members that are other programs.
+func (s *Source) checkGroup(ctx context.Context, topics []string) []findings.Finding {
 	what := "group " + s.config.Kafka.Group
-	total, committed := 0, 0
-	err := s.await(ctx, func() error {
-		for _, topic := range topics {
-			partitions, err := s.control.Partitions(topic)
-			if err != nil {
-				return err
+	const grant = "grant READ on the group to this principal"
+	view, err := await(ctx, &s.calls, func() (groupView, error) {
+		for {
+			view, err := s.viewGroup()
+			if err == nil || ctx.Err() != nil || !coordinatorMoved(err) {
+				return view, err
 			}
-			for _, p := range partitions {
-				position, _, err := s.offsets.fetch(topicPartition{topic, p})
-				if errors.Is(err, sarama.ErrGroupIDNotFound) {
-					// Nobody has used the group yet. A member never takes this for an answer: its group exists.
-					position, err = -1, nil
-				}
-				if err != nil {
-					position, _, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
-				}
-				if err != nil {
-					return err
-				}
-				if total++; position >= 0 {
-					committed++
-				}
-			}
+			sleep(ctx, s.backoff)
 		}
-		if len(topics) > 0 {
-			return nil
-		}
-		_, err := s.offsets.client.Coordinator(s.config.Kafka.Group)
-		return err
 	})
 	if err != nil {
-		return fail(what, err, "grant READ on the group to this principal, and check that a coordinator is available")
+		return []findings.Finding{fail(what, explain(err), grant+", and check that a coordinator is available")}
 	}
+	if missing := view.rights.lacks("READ"); missing != "" {
+		return []findings.Finding{{
+			What: what, State: findings.Fail, Detail: "may be seen and not joined: " + missing + " is missing", Remedy: grant,
+		}}
+	}
+	var found []findings.Finding
+	if len(view.foreign) > 0 {
+		found = append(found, findings.Finding{
+			What: what, State: findings.Fail, Detail: "has members that are other programs: " + strings.Join(view.foreign, ", "),
+			Remedy: "stop them, or set kafka.group to a name of its own: the partitions that the group gives them are not loaded",
+		})
+	}
+	total, committed := 0, 0
+	for _, topic := range topics {
+		n, known, err := s.committedOf(ctx, topic)
+		if err != nil {
+			return append(found, fail(what, err, grant+", and check that a coordinator is available"))
+		}
+		total, committed = total+n, committed+known
+	}
+	f := findings.Finding{What: what, Detail: fmt.Sprintf("%d of %d partitions have a committed offset", committed, total)}
 	if committed == 0 {
-		return findings.Finding{What: what, Detail: fmt.Sprintf("nothing committed; starts at the %s offset", s.config.Kafka.Reset)}
+		f.Detail = fmt.Sprintf("nothing committed; starts at the %s offset", s.config.Kafka.Reset)
 	}
-	return findings.Finding{What: what, Detail: fmt.Sprintf("%d of %d partitions have a committed offset", committed, total)}
+	return append(found, f)
+}
+
+// committedOf counts the partitions of a topic, and those that have a committed offset.
+func (s *Source) committedOf(ctx context.Context, topic string) (total, committed int, err error) {
+	type counts struct{ total, committed int }
+	c, err := await(ctx, &s.calls, func() (c counts, err error) {
+		partitions, err := s.control.Partitions(topic)
+		if err != nil {
+			return c, err
+		}
+		for _, p := range partitions {
+			position, _, err := s.offsets.fetch(topicPartition{topic, p})
+			if errors.Is(err, sarama.ErrGroupIDNotFound) {
+				// Nobody has used the group yet. A member never takes this for an answer: its group exists.
+				position, err = -1, nil
+			}
+			if err != nil {
+				position, _, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
+			}
+			if err != nil {
+				return c, err
+			}
+			if c.total++; position >= 0 {
+				c.committed++
+			}
+		}
+		return c, nil
+	})
+	return c.total, c.committed, err
 }
 
 func fail(what string, err error, remedy string) findings.Finding {

@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // Words of the configuration.
@@ -200,13 +201,22 @@ var (
 	}
 )
 
+// minRest is what a rebalance leaves, after the lanes have drained, to the fetches under way and the last commits.
+const minRest = config.Duration(time.Second)
+
 func (k *Kafka) checkTimes(report func(key, message, remedy string)) {
 	sessionBounds.Check(report, "session_timeout", k.SessionTimeout)
 	rebalanceBounds.Check(report, "rebalance_timeout", k.RebalanceTimeout)
 	requestBounds.Check(report, "request_timeout", k.RequestTimeout)
 	refreshBounds.Check(report, "topic_refresh", k.TopicRefresh)
-	if k.DrainTimeout >= k.RebalanceTimeout {
-		report("drain_timeout", "is not shorter than rebalance_timeout", "leave some seconds between them: the group drops a member that drains too long")
+	if k.RequestTimeout > k.RebalanceTimeout && k.RequestTimeout.Std() <= requestBounds.Most &&
+		k.RebalanceTimeout.Std() >= rebalanceBounds.Least {
+		report("request_timeout", fmt.Sprintf("%s is longer than rebalance_timeout", k.RequestTimeout),
+			"write less: the group drops a member that waits for a broker that hangs")
+	}
+	if k.DrainTimeout+minRest > k.RebalanceTimeout {
+		report("drain_timeout", "is not shorter than rebalance_timeout by a second or more",
+			"leave some seconds between them: the group drops a member that drains too long, or waits for its last fetches")
 		return
 	}
 	drainBounds.Check(report, "drain_timeout", k.DrainTimeout)
@@ -226,7 +236,7 @@ func (t *TLS) check(report func(key, message, remedy string)) {
 		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
 		return
 	}
-	if _, err := t.config(); err != nil {
+	if _, err := tlsfiles.Client(t.files()); err != nil {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
 }
@@ -249,6 +259,9 @@ func (c *Commit) Check(report func(key, message, remedy string)) {
 // maxPartitions bounds those of a dead-letter topic.
 const maxPartitions = 1000
 
+// maxSuffix leaves most of the name of a dead-letter topic to the topic.
+const maxSuffix = 100
+
 // Check reports what is wrong with the section.
 func (d *DeadLetter) Check(report func(key, message, remedy string)) {
 	switch {
@@ -256,6 +269,9 @@ func (d *DeadLetter) Check(report func(key, message, remedy string)) {
 		report("suffix", "is empty", "dead letters cannot go to the topic they come from; write .dead-letter")
 	case !kafkaName.MatchString(d.Suffix):
 		report("suffix", fmt.Sprintf("%q cannot be in the name of a topic", d.Suffix), "use letters, digits, dots, underscores and hyphens")
+	case len(d.Suffix) > maxSuffix:
+		report("suffix", fmt.Sprintf("leaves no room for the topic in a name of %d characters", maxTopic),
+			fmt.Sprintf("write %d characters at most", maxSuffix))
 	}
 	if d.Partitions < 1 || d.Partitions > maxPartitions {
 		report("partitions", fmt.Sprintf("%d is out of range", d.Partitions), fmt.Sprintf("write 1 to %d; 1 is right for most", maxPartitions))

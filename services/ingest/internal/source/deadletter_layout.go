@@ -11,13 +11,16 @@ import (
 
 	"github.com/IBM/sarama"
 
-	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// letterLayout is the layout of the headers of dead letters and of marks. Layout 1 had no timestamp, field and byte, and its version did not
-// name the program's.
-const letterLayout = 2
+// The layouts of the headers of dead letters and of marks. Layout 1 had no timestamp, field and byte, and its version did not name the
+// program's. Layout 3 is that of letters which lack headers or the key of their record: to a program that knows layout 2 alone they
+// would look whole, and it would replay them so.
+const (
+	wholeLayout   = 2
+	partialLayout = 3
+)
 
 // The headers of dead letters and of marks, which are behind those of the record. headerVersion is the first of them, and so divides the two
 // kinds: a record may have headers of the same names.
@@ -29,14 +32,17 @@ const (
 	headerTopic     = "waybill-topic"
 	headerPartition = "waybill-partition"
 	headerOffset    = "waybill-offset"
-	headerTime      = "waybill-time"           // when the letter or mark was written
-	headerTimestamp = "waybill-timestamp"      // the record's own, in milliseconds; absent when it has none
-	headerKey       = "waybill-key"            // the record's key; absent when it is null
-	headerField     = "waybill-field"          // path of the value at fault, when it is known
-	headerByte      = "waybill-byte"           // byte of the value where the fault is, when it is known
-	headerLeftOut   = "waybill-value-left-out" // bytes of the value that the dead-letter topic did not take
-	headerReplayed  = "waybill-replayed"       // a mark: where the record was produced again
-	headerReplayOf  = "waybill-replay-of"      // on a record produced again: where it was first
+	headerTime      = "waybill-time"      // when the letter or mark was written
+	headerTimestamp = "waybill-timestamp" // the record's own, in milliseconds; absent when it has none
+	headerKey       = "waybill-key"       // the record's key; absent when it is null
+	headerField     = "waybill-field"     // path of the value at fault, when it is known
+	headerByte      = "waybill-byte"      // byte of the value where the fault is, when it is known
+	// Sizes of the parts that the dead-letter topic did not take: bytes of the value and of the key; count/bytes of the record's headers.
+	headerValueLeftOut   = "waybill-value-left-out"
+	headerKeyLeftOut     = "waybill-key-left-out"
+	headerHeadersLeftOut = "waybill-headers-left-out"
+	headerReplayed       = "waybill-replayed"  // a mark: where the record was produced again
+	headerReplayOf       = "waybill-replay-of" // on a record produced again: where it was first
 )
 
 const letterTime = "2006-01-02T15:04:05.000000Z07:00"
@@ -77,7 +83,7 @@ func cutLast(s string) (before, after string, ok bool) {
 type Letter struct {
 	// At is where the letter is.
 	At Place
-	// Record is the record as it was: place, timestamp, key, value and headers. Its value is nil when LeftOut is not negative.
+	// Record is the record as it was: place, timestamp, key, value and headers, without the parts that were left out.
 	Record record.Record
 	// Time is when the letter was written; zero when the letter does not say.
 	Time time.Time
@@ -88,10 +94,31 @@ type Letter struct {
 	Byte  int
 	// Version is the version of the program that wrote it; empty for layout 1.
 	Version string
-	// LeftOut is the size of a value that was too large for the dead-letter topic; -1 when the value is here.
-	LeftOut int
+	// LeftOut are the parts of the record that were too large for the dead-letter topic.
+	LeftOut LeftOut
 	// Replayed says that a mark for the record is in the topic.
 	Replayed bool
+}
+
+// LeftOut says how large the parts of a record are that its letter lacks: bytes, or for Headers their number; -1 for what the letter has.
+type LeftOut struct{ Value, Key, Headers, HeaderBytes int }
+
+// Any says that the letter lacks a part, so that the record cannot be made again from it.
+func (o LeftOut) Any() bool { return o.Value >= 0 || o.Key >= 0 || o.Headers >= 0 }
+
+// String names the parts: "the value (123 bytes), 4 headers (567 bytes)".
+func (o LeftOut) String() string {
+	var parts []string
+	if o.Value >= 0 {
+		parts = append(parts, fmt.Sprintf("the value (%d bytes)", o.Value))
+	}
+	if o.Key >= 0 {
+		parts = append(parts, fmt.Sprintf("the key (%d bytes)", o.Key))
+	}
+	if o.Headers >= 0 {
+		parts = append(parts, fmt.Sprintf("the headers (%d of %d bytes)", o.Headers, o.HeaderBytes))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Of is the place of the record.
@@ -142,7 +169,7 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 		return l, place, isForeign, errors.Join(errNoLetter, err)
 	}
 	layout, version, _ := strings.Cut(text(headerVersion), "/")
-	if n, err := strconv.Atoi(layout); err != nil || n < 1 || n > letterLayout {
+	if n, err := strconv.Atoi(layout); err != nil || n < 1 || n > partialLayout {
 		return l, place, isForeign, fmt.Errorf("its layout %q is not known to this version of the program", layout)
 	}
 	number := func(key string, absent int64) int64 {
@@ -155,13 +182,24 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 	l = Letter{
 		At:     Place{r.Topic, r.Partition, r.Offset},
 		Reason: text(headerReason), Contract: text(headerContract), Err: text(headerError), Version: version,
-		Field: text(headerField), Byte: int(number(headerByte, -1)), LeftOut: int(number(headerLeftOut, -1)),
+		Field: text(headerField), Byte: int(number(headerByte, -1)),
+		LeftOut: LeftOut{
+			Value: int(number(headerValueLeftOut, -1)), Key: int(number(headerKeyLeftOut, -1)), Headers: -1, HeaderBytes: -1,
+		},
 		Record: record.Record{
 			Topic: place.Topic, Partition: place.Partition, Offset: place.Offset, TimestampMicros: -1, Value: r.Value, Headers: r.Headers[:first:first],
 		},
 	}
 	if at, err := time.Parse(time.RFC3339Nano, text(headerTime)); err == nil {
 		l.Time = at
+	}
+	if count, bytes, ok := strings.Cut(text(headerHeadersLeftOut), "/"); ok {
+		n, err := strconv.Atoi(count)
+		size, err2 := strconv.Atoi(bytes)
+		if err != nil || err2 != nil || n < 0 || size < 0 {
+			return l, place, isForeign, fmt.Errorf("its header %s is not count/bytes", headerHeadersLeftOut)
+		}
+		l.LeftOut.Headers, l.LeftOut.HeaderBytes = n, size
 	}
 	const largest = int64(1) << 62 / 1000
 	if ms := number(headerTimestamp, -1); ms >= 0 && ms <= largest {
@@ -173,42 +211,6 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 		}
 	}
 	return l, place, isLetter, nil
-}
-
-// message lays out a dead letter: the record as it was, and headers that say why and from where. It has bytes of its own: the record's are used for others
-// once the lane has settled it, and nobody but the producer knows for how long it looks at a message.
-func (l *letters) message(letter *lane.DeadLetter, now time.Time) *sarama.ProducerMessage {
-	r := letter.Record.Clone()
-	place := Place{r.Topic, r.Partition, r.Offset}
-	headers := append(make([]sarama.RecordHeader, 0, len(r.Headers)+13), headersOf(r)...)
-	add := func(key, value string) { headers = append(headers, header(key, value)) }
-	add(headerVersion, l.version)
-	add(headerReason, letter.Reason)
-	add(headerError, letter.Err)
-	add(headerContract, letter.Contract)
-	add(headerTopic, r.Topic)
-	add(headerPartition, strconv.Itoa(int(r.Partition)))
-	add(headerOffset, strconv.FormatInt(r.Offset, 10))
-	add(headerTime, now.UTC().Format(letterTime))
-	if r.TimestampMicros >= 0 {
-		add(headerTimestamp, strconv.FormatInt(r.TimestampMicros/1000, 10))
-	}
-	if letter.Field != "" {
-		add(headerField, letter.Field)
-	}
-	if letter.Byte >= 0 {
-		add(headerByte, strconv.Itoa(letter.Byte))
-	}
-	if r.Key != nil {
-		headers = append(headers, sarama.RecordHeader{Key: []byte(headerKey), Value: r.Key})
-	}
-	m := &sarama.ProducerMessage{
-		Topic: r.Topic + l.source.config.DeadLetter.Suffix, Headers: headers, Key: sarama.StringEncoder(place.String()),
-	}
-	if r.Value != nil {
-		m.Value = sarama.ByteEncoder(r.Value)
-	}
-	return m
 }
 
 // replayed lays out the record of a letter as it was, with a header that names the place it was first at.

@@ -41,24 +41,25 @@ func TransactionalID(topic string) string { return "waybill-replay-" + topic }
 // Replay fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else they get that of now.
 func (d *DeadLetters) Replay(ctx context.Context, topic string, keepTimestamp bool) (*Replay, error) {
 	r := &Replay{
-		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(), keep: keepTimestamp, sequences: map[topicPartition]int32{},
+		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp, sequences: map[topicPartition]int32{},
 	}
 	request := &sarama.InitProducerIDRequest{
 		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1, ProducerEpoch: -1,
 	}
-	err := await(ctx, &d.calls, func() error {
-		return r.coordinate(ctx, func(b *sarama.Broker) (sarama.KError, error) {
-			response, err := b.InitProducerID(request)
-			if err != nil {
+	begun, err := await(ctx, &d.calls, func() (*sarama.InitProducerIDResponse, error) {
+		var response *sarama.InitProducerIDResponse
+		err := r.coordinate(ctx, func(b *sarama.Broker) (_ sarama.KError, err error) {
+			if response, err = b.InitProducerID(request); err != nil {
 				return 0, err
 			}
-			r.producer, r.epoch = response.ProducerID, response.ProducerEpoch
 			return response.Err, nil
 		})
+		return response, err
 	})
 	if err != nil {
 		return nil, r.explain(fmt.Errorf("begin to replay %s: %w", topic, err))
 	}
+	r.producer, r.epoch = begun.ProducerID, begun.ProducerEpoch
 	return r, nil
 }
 
@@ -133,6 +134,18 @@ func (r *Replay) send(messages []*sarama.ProducerMessage, now time.Time) error {
 	return nil
 }
 
+// deniedError says that we may not write to a topic.
+type deniedError struct {
+	topic string
+	err   error
+}
+
+func (d *deniedError) Error() string {
+	return fmt.Sprintf("grant WRITE on %s to this principal: %v", d.topic, d.err)
+}
+
+func (d *deniedError) Unwrap() error { return d.err }
+
 // add tells the coordinator of partitions that the transaction will be in.
 func (r *Replay) add(partitions []topicPartition) error {
 	request := &sarama.AddPartitionsToTxnRequest{
@@ -147,8 +160,11 @@ func (r *Replay) add(partitions []topicPartition) error {
 			return 0, err
 		}
 		worst := sarama.ErrNoError
-		for _, errs := range response.Errors {
+		for topic, errs := range response.Errors {
 			for _, e := range errs {
+				if e.Err == sarama.ErrTopicAuthorizationFailed {
+					return 0, &deniedError{topic, e.Err}
+				}
 				// Where one fails, the others say that they were not attempted.
 				if e.Err != sarama.ErrNoError && (worst == sarama.ErrNoError || worst == sarama.ErrOperationNotAttempted) {
 					worst = e.Err
@@ -227,6 +243,8 @@ func (r *Replay) produce(tp topicPartition, batch *sarama.RecordBatch) (int64, e
 	switch {
 	case block == nil:
 		return 0, sarama.ErrIncompleteResponse
+	case block.Err == sarama.ErrTopicAuthorizationFailed:
+		return 0, &deniedError{tp.topic, block.Err}
 	case block.Err != sarama.ErrNoError:
 		return 0, block.Err
 	}
@@ -255,6 +273,9 @@ func (r *Replay) coordinate(ctx context.Context, call func(*sarama.Broker) (sara
 			return resends(err), err
 		}
 		code, err := call(broker)
+		if errors.As(err, new(*deniedError)) {
+			return false, err
+		}
 		if err != nil {
 			_ = broker.Close() // it is opened again with the next request
 			_ = r.d.client.RefreshTransactionCoordinator(r.id)
@@ -306,6 +327,8 @@ func (r *Replay) explain(err error) error {
 		return fmt.Errorf("%w, or a transaction took longer than %s", ErrOvertaken, transactionTimeout)
 	case errors.Is(err, sarama.ErrTransactionalIDAuthorizationFailed):
 		return fmt.Errorf("grant WRITE and DESCRIBE on the transactional id %s to this principal: %w", r.id, err)
+	case errors.As(err, new(*deniedError)):
+		return err // it names the topic
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return fmt.Errorf("grant WRITE on %s and on the topics of its letters to this principal: %w", r.topic, err)
 	}
@@ -315,10 +338,8 @@ func (r *Replay) explain(err error) error {
 // Retention is how long the brokers keep the records of a topic after the timestamps that producers give them; 0 when that is for ever,
 // when the brokers give the timestamps, and when they do not tell.
 func (d *DeadLetters) Retention(ctx context.Context, topic string) (time.Duration, error) {
-	var values map[string]string
-	err := d.retry(ctx, topic, func() (err error) {
-		values, err = topicConfig(d.client, topic, "retention.ms", "message.timestamp.type")
-		return err
+	values, err := retry(ctx, d, topic, func() (map[string]string, error) {
+		return topicConfig(d.client, topic, "retention.ms", "message.timestamp.type")
 	})
 	if errors.As(err, new(sarama.KError)) {
 		return 0, nil // most often because we are not allowed to ask

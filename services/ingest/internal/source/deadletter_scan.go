@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -32,59 +33,33 @@ var errNoTopic = errors.New("the topic does not exist")
 
 // spans are those of all partitions of a topic, in order.
 func (d *DeadLetters) spans(ctx context.Context, topic string) ([]span, error) {
-	var spans []span
-	err := d.retry(ctx, topic, func() error {
+	return retry(ctx, d, topic, func() ([]span, error) {
 		err := d.client.RefreshMetadata(topic)
 		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
-			return fmt.Errorf("%w: %s", errNoTopic, topic)
+			return nil, fmt.Errorf("%w: %s", errNoTopic, topic)
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 		partitions, err := d.client.Partitions(topic)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		slices.Sort(partitions)
-		spans = spans[:0]
+		spans := make([]span, 0, len(partitions))
 		for _, p := range partitions {
-			from, err := d.offset(topic, p, sarama.OffsetOldest)
+			from, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			end, err := d.offset(topic, p, sarama.OffsetNewest)
+			end, err := d.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetNewest, true)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			spans = append(spans, span{p, from, end})
 		}
-		return nil
+		return spans, nil
 	})
-	return spans, err
-}
-
-// offset asks for an end of the partition; the newest is the last stable offset, which sarama's own GetOffset cannot ask for.
-func (d *DeadLetters) offset(topic string, partition int32, at int64) (int64, error) {
-	broker, err := d.client.Leader(topic, partition)
-	if err != nil {
-		return 0, err
-	}
-	request := sarama.NewOffsetRequest(d.client.Config().Version)
-	request.IsolationLevel = sarama.ReadCommitted
-	request.AddBlock(topic, partition, at, 1)
-	response, err := broker.GetAvailableOffsets(request)
-	if err != nil {
-		_ = broker.Close() // it is opened again with the next request
-		return 0, err
-	}
-	block := response.GetBlock(topic, partition)
-	switch {
-	case block == nil:
-		return 0, sarama.ErrIncompleteResponse
-	case block.Err != sarama.ErrNoError:
-		return 0, block.Err
-	}
-	return block.Offset, nil
 }
 
 // scan calls each with the committed records of a span in order. A record is each's during the call alone: its bytes alias the fetch; fetched hears where the next fetch begins. It
@@ -93,15 +68,11 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 	size := int32(scanBytes)
 	last := time.Now()
 	for s.from < s.end {
-		var block *sarama.FetchResponseBlock
-		var answer *kafkawire.Memory
-		err := d.retry(ctx, topic, func() (err error) {
-			block, answer, err = d.fetch(topic, s, size)
-			return err
-		})
+		at := s
+		part, err := retry(ctx, d, topic, func() (*kafkawire.FetchedPartition, error) { return d.fetch(ctx, topic, at, size) })
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
-			oldest, err := d.offset(topic, s.partition, sarama.OffsetOldest)
+			oldest, err := d.leaders.offset(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err == nil && oldest <= s.from {
 				err = sarama.ErrOffsetOutOfRange
 			}
@@ -112,11 +83,11 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explain(err))
+			return fmt.Errorf("read %s/%d: %w", topic, s.partition, explainRead(topic, err))
 		}
 		c := catch{next: s.from}
-		if block != nil { // nil: the broker throttles us
-			if c, err = unpack(topicPartition{topic, s.partition}, block, answer, s.from, true); err != nil {
+		if part != nil { // nil: the broker throttles us
+			if c, err = unpack(topicPartition{topic, s.partition}, part, s.from, true); err != nil {
 				return fmt.Errorf("read %s/%d: %w", topic, s.partition, err)
 			}
 		}
@@ -137,31 +108,32 @@ func (d *DeadLetters) scan(ctx context.Context, topic string, s span, fetched fu
 }
 
 // fetch makes one request to the partition's leader; nil when the broker throttles us.
-func (d *DeadLetters) fetch(topic string, s span, size int32) (*sarama.FetchResponseBlock, *kafkawire.Memory, error) {
-	broker, err := d.client.Leader(topic, s.partition)
-	if err != nil {
-		return nil, nil, err
-	}
-	// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
-	request := &sarama.FetchRequest{
-		Version: kafkawire.FetchVersion, MaxWaitTime: 500, MinBytes: 1, MaxBytes: math.MaxInt32, Isolation: sarama.ReadCommitted, SessionEpoch: noSession,
-	}
-	request.AddBlock(topic, s.partition, s.from, size, -1)
-	response, records, err := d.client.fetch(broker, request)
-	if err != nil {
-		_ = broker.Close() // it is opened again with the next request
-		return nil, nil, err
-	}
-	block := response.GetBlock(topic, s.partition)
-	switch {
-	case block == nil && response.ThrottleTime > 0:
-		return nil, nil, nil
-	case block == nil:
-		return nil, nil, sarama.ErrIncompleteResponse
-	case block.Err != sarama.ErrNoError:
-		return nil, nil, block.Err
-	}
-	return block, records.Records(topic, s.partition), nil
+func (d *DeadLetters) fetch(ctx context.Context, topic string, s span, size int32) (*kafkawire.FetchedPartition, error) {
+	var part *kafkawire.FetchedPartition
+	err := d.leaders.ask(ctx, topicPartition{topic, s.partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
+		request := &kmsg.FetchRequest{
+			Version: kafkawire.FetchOldest, ReplicaID: -1, MaxWaitMillis: 500, MinBytes: 1, MaxBytes: math.MaxInt32,
+			IsolationLevel: int8(sarama.ReadCommitted), SessionEpoch: -1, Topics: []kmsg.FetchRequestTopic{{
+				Topic: topic, Partitions: []kmsg.FetchRequestTopicPartition{{
+					Partition: s.partition, CurrentLeaderEpoch: leader.epoch, FetchOffset: s.from, LastFetchedEpoch: -1, LogStartOffset: -1, PartitionMaxBytes: size,
+				}},
+			}},
+		}
+		if err := c.Speak(request, kafkawire.FetchByName); err != nil {
+			return 0, err
+		}
+		response, err := c.Fetch(ctx, request)
+		switch {
+		case err != nil:
+			return 0, err
+		case response.ErrorCode != 0 || len(response.Partitions) == 0:
+			return response.ErrorCode, nil
+		}
+		part = &response.Partitions[0]
+		return part.ErrorCode, nil
+	})
+	return part, err
 }
 
 // each calls f with the records before an offset, in order.
@@ -170,6 +142,12 @@ func (c *catch) each(end int64, f func(*record.Record) error) error {
 	for i := range c.stretches {
 		k := &c.stretches[i]
 		var err error
+		if k.packed != nil {
+			// One after the other: what was inflated goes before the next is.
+			if *k, err = k.inflate(c.tp, kafkawire.MaxBatch); err != nil {
+				return fmt.Errorf("read %s/%d: %w", c.tp.topic, c.tp.partition, err)
+			}
+		}
 		if records, err = k.move(slices.Grow(records[:0], k.count), k.count); err != nil {
 			return fmt.Errorf("read %s/%d: %w", c.tp.topic, c.tp.partition, err)
 		}

@@ -56,7 +56,7 @@ func TestDeadLetter(t *testing.T) {
 	o := s.claim(t)
 	null := letter(8, "")
 	null.Record.Key, null.Record.Value, null.Record.Headers = nil, nil, nil
-	if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(7, "value"), null}); err != nil {
+	if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, unheard); err != nil {
 		t.Fatal(err)
 	}
 	got := consumed(t, c, 2)
@@ -117,7 +117,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
 		// More than sarama's own patience.
 		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas, Count: 6})
-		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}); err != nil {
+		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, unheard); err != nil {
 			t.Fatal(err)
 		}
 		if f.Hits() != 6 {
@@ -129,11 +129,11 @@ func TestDeadLetterFaults(t *testing.T) {
 		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
-		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "four")}); err != nil {
+		if err := o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, unheard); err != nil {
 			t.Fatal(err)
 		}
 		got := consumed(t, c, 1)[0]
-		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" || string(last.Value) != "4" {
+		if last := got.Headers[len(got.Headers)-1]; got.Value != nil || last.Key != "waybill-value-left-out" || string(last.Value) != "400" {
 			t.Errorf("value %q, headers %v", got.Value, got.Headers)
 		}
 	})
@@ -149,7 +149,7 @@ func TestDeadLetterFaults(t *testing.T) {
 			batch = append(batch, letter(i, noise(i, 40_000)))
 		}
 		batch = append(batch, letter(40, noise(40, 200_000)))
-		if err := start(t, testConfig(c.ListenAddrs()...), false).claim(t).DeadLetter(t.Context(), batch); err != nil {
+		if err := start(t, testConfig(c.ListenAddrs()...), false).claim(t).DeadLetter(t.Context(), batch, unheard); err != nil {
 			t.Fatal(err)
 		}
 		whole := 0
@@ -169,7 +169,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.DeadLetter.Create = false }), false)
 		o := s.claim(t)
 		sent := make(chan error, 1)
-		go func() { sent <- o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}) }()
+		go func() { sent <- o.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard) }()
 		eventually(t, "the remedy in the log", func() bool { return s.logs.count("create it, or set dead_letter.create") == 1 })
 		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
 			t.Fatal(err)
@@ -185,7 +185,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if err := o.DeadLetter(ctx, []lane.DeadLetter{letter(1, "a")}); err == nil || ctx.Err() == nil {
+		if err := o.DeadLetter(ctx, []lane.DeadLetter{letter(1, "a")}, unheard); err == nil || ctx.Err() == nil {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -199,7 +199,7 @@ func TestLetterHasBytesOfItsOwn(t *testing.T) {
 		Headers: []record.Header{{Key: memory[10:14], Value: memory[15:]}},
 	}
 	l := newLetters(New(testConfig("127.0.0.1:1"), newLogger(&lines{}), nil))
-	m := l.message(&lane.DeadLetter{Record: &r, Reason: "refused", Byte: -1}, time.Now())
+	m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "refused", Byte: -1}, time.Now()))
 	copied := (&Letter{Record: r}).Clone()
 	for i := range memory {
 		memory[i] = '!'

@@ -22,8 +22,10 @@ import (
 // It is no member of the group and commits nothing. Not safe for concurrent use.
 type DeadLetters struct {
 	config Config
-	client *dataClient
-	calls  sync.WaitGroup
+	client sarama.Client
+	// leaders fetches.
+	leaders *leaders
+	calls   sync.WaitGroup
 	// pause is the first back-off.
 	pause time.Duration
 	// Watch hears after each fetch how many offsets of a topic have been read, of how many; nil: nobody does.
@@ -38,16 +40,13 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 	if err != nil {
 		return nil, err
 	}
-	client, err := newDataClient(config.Kafka.Brokers, c) // dials nobody yet
+	client, err := sarama.NewClient(config.Kafka.Brokers, c)
 	if err != nil {
 		return nil, err
 	}
 	d := &DeadLetters{config: config, client: client, pause: 100 * time.Millisecond, together: chunkBytes}
-	err = await(ctx, &d.calls, func() error {
-		_, err := clusterID(client, topics)
-		return err
-	})
-	if err != nil {
+	d.leaders = newLeaders(newDirectory(client, &d.calls), newDialer(&config.Kafka, c))
+	if _, err = await(ctx, &d.calls, func() (string, error) { return clusterID(client, config.Kafka.Brokers, topics) }); err != nil {
 		d.Close()
 		return nil, explain(err)
 	}
@@ -57,11 +56,12 @@ func OpenDeadLetters(ctx context.Context, config Config, topics []string) (*Dead
 // Close ends the connections, after what is under way.
 func (d *DeadLetters) Close() {
 	d.calls.Wait()
+	d.leaders.close()
 	_ = d.client.Close() // nothing is lost: all was read or acknowledged
 }
 
 // Topic is the dead-letter topic of a topic.
-func (d *DeadLetters) Topic(topic string) string { return topic + d.config.DeadLetter.Suffix }
+func (d *DeadLetters) Topic(topic string) string { return d.config.DeadLetter.Topic(topic) }
 
 // Tally counts what a dead-letter topic holds, as far as it was looked at.
 type Tally struct {
@@ -103,7 +103,7 @@ func (d *DeadLetters) Letters(ctx context.Context, topic string, want func(Place
 		return t, nil
 	}
 	if err != nil {
-		return t, fmt.Errorf("read %s: %w", topic, explain(err))
+		return t, fmt.Errorf("read %s: %w", topic, explainRead(topic, err))
 	}
 	marked, seen := places{}, places{}
 	names := map[string]string{} // one copy of a topic's name, whatever the letters
@@ -183,35 +183,34 @@ func (l *Letter) Clone() *Letter {
 
 // Partitions is how many partitions a topic has.
 func (d *DeadLetters) Partitions(ctx context.Context, topic string) (int, error) {
-	var partitions []int32
-	err := d.retry(ctx, topic, func() (err error) {
-		if err = d.client.RefreshMetadata(topic); err == nil {
-			partitions, err = d.client.Partitions(topic)
+	return retry(ctx, d, topic, func() (int, error) {
+		if err := d.client.RefreshMetadata(topic); err != nil {
+			return 0, err
 		}
-		return err
+		partitions, err := d.client.Partitions(topic)
+		return len(partitions), err
 	})
-	return len(partitions), err
 }
 
 // retries bounds how often a request is made again: with the pauses, about half a minute.
 const retries = 8
 
-// retry makes a call of sarama's about a topic again while it may help. It ends when ctx does.
-func (d *DeadLetters) retry(ctx context.Context, topic string, call func() error) error {
+// retry makes a call of sarama's about a topic again while it may help. It ends when ctx does; see await for what the call may do.
+func retry[T any](ctx context.Context, d *DeadLetters, topic string, call func() (T, error)) (T, error) {
 	pause := d.pause
 	for attempt := 1; ; attempt++ {
-		err := await(ctx, &d.calls, func() error {
-			err := call()
+		value, err := await(ctx, &d.calls, func() (T, error) {
+			value, err := call()
 			if err != nil && Passes(err) {
 				_ = d.client.RefreshMetadata(topic) // the leader may have moved; the next try tells
 			}
-			return err
+			return value, err
 		})
 		if err == nil || ctx.Err() != nil || attempt == retries || !Passes(err) {
-			return err
+			return value, err
 		}
 		if !sleep(ctx, pause) {
-			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
+			return value, fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, 8*time.Second)
 	}

@@ -71,6 +71,9 @@ type owned struct {
 	done    chan struct{}
 }
 
+// unheard is told what dead letters wait for.
+func unheard(string) {}
+
 // running is a source under test.
 type running struct {
 	*Source

@@ -68,7 +68,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Help: "Bytes fetched and not yet taken by a lane, overhead included.",
 	}, func() float64 {
 		if p := m.budget.Load(); p != nil {
-			return float64(p.held.Load())
+			return float64(p.size())
 		}
 		return 0
 	})

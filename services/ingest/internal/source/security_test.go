@@ -75,7 +75,7 @@ func TestTLSAndSASL(t *testing.T) {
 			cfg.Kafka.SASL.check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
 			claim := start(t, cfg, false).claim(t)
 			mustCommit(t, claim, 1, "secure")
-			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}); err != nil {
+			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard); err != nil {
 				t.Fatal(err)
 			}
 			d, err := OpenDeadLetters(t.Context(), cfg, []string{letterTopic})

@@ -24,7 +24,7 @@ type session struct {
 
 	committer *committer
 	prefetch  *prefetch
-	// fetchers are one a data client.
+	// fetchers are as many as connections to a broker; each has some of the claims.
 	fetchers []*fetchers
 	// nth numbers the claims, so that they spread over the fetchers.
 	nth map[topicPartition]int
@@ -52,13 +52,19 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	var fetch int32
 	s.prefetch, fetch = newPrefetch(int64(k.Fetch.Prefetch), int64(k.Fetch.Bytes), k.Fetch.Records, len(s.nth))
 	s.source.metrics.budget.Store(s.prefetch)
-	response := max(int32(min(int64(k.Fetch.Prefetch)/int64(4*len(s.source.data)), 50<<20)), fetch)
+	clients := k.Fetch.Clients
+	if clients == 0 {
+		clients = fewClients()
+	}
+	response := max(int32(min(int64(k.Fetch.Prefetch)/int64(4*clients), 50<<20)), fetch)
 	config, err := k.dataConfig(fetch, response)
 	if err != nil {
 		return err
 	}
-	for _, client := range s.source.data {
-		s.fetchers = append(s.fetchers, newFetchers(client, config, &s.readers))
+	ctx, cancel := context.WithCancel(context.WithoutCancel(gs.Context()))
+	s.stop = cancel
+	for range clients {
+		s.fetchers = append(s.fetchers, newFetchers(ctx, s.source.leaders, config, &s.readers))
 	}
 	if k.InstanceID != "" {
 		id.instance = &k.InstanceID
@@ -74,11 +80,10 @@ func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 		s.leave()
 	}
 	s.committer = newCommitter(send, doubted, time.Duration(s.source.config.Commit.Interval), s.source.backoff, s.source.log, s.source.metrics)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(gs.Context()))
-	s.stop = cancel
 	s.running.Go(func() { s.committer.run(ctx) })
 	s.source.metrics.generations.Inc()
 	s.source.joined.Store(true)
+	s.source.calls.Go(s.source.sayForeign)
 	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth), "fetch_bytes", fetch)
 	return nil
 }

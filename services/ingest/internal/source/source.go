@@ -33,8 +33,8 @@ type Source struct {
 
 	// Set while Run runs.
 	cluster string
-	control sarama.Client // metadata, offsets of partitions, topics
-	data    []*dataClient // fetches
+	control sarama.Client // metadata, topics
+	leaders *leaders      // offsets of partitions, and connections for fetches
 	group   sarama.ConsumerGroup
 	offsets *offsets
 	letters *letters
@@ -45,6 +45,8 @@ type Source struct {
 	// joined says that the last attempt to be part of the group succeeded; a rebalance under way does not change that.
 	joined atomic.Bool
 	state  atomic.Pointer[string]
+	// foreign are the members of the group that were last found to be other programs, as text.
+	foreign atomic.Pointer[string]
 }
 
 // New returns a source that has not yet done anything. reg may be nil.
@@ -168,7 +170,7 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
 }
 
-// fewClients is how many clients fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
+// fewClients is how many connections to each broker fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
 // records are compressed. Four cost 1.05 to 1.08 of the processor time of one.
 func fewClients() int { return min(2, processors.Count()) }
 
@@ -187,21 +189,7 @@ func (s *Source) open() (err error) {
 		return err
 	}
 	s.offsets = &offsets{client: commits, group: k.Group}
-	n := k.Fetch.Clients
-	if n == 0 {
-		n = fewClients()
-	}
-	data, err := k.dataConfig(int32(k.Fetch.Bytes), int32(k.Fetch.Bytes))
-	if err != nil {
-		return err
-	}
-	for range n {
-		c, err := newDataClient(k.Brokers, data)
-		if err != nil {
-			return err
-		}
-		s.data = append(s.data, c)
-	}
+	s.leaders = newLeaders(newDirectory(s.control, &s.calls), newDialer(k, base))
 	s.letters = newLetters(s)
 	return nil
 }
@@ -210,13 +198,10 @@ func (s *Source) close() {
 	s.joined.Store(false)
 	s.waits("has stopped")
 	s.letters.close()
-	for _, c := range s.data {
-		_ = c.Close() // only ErrClosedClient
-	}
-	_ = s.control.Close()
+	_ = s.control.Close() // only ErrClosedClient
 	_ = s.offsets.client.Close()
 	s.calls.Wait()
-	s.data = nil
+	s.leaders.close()
 }
 
 // connect waits for the brokers and learns the cluster's id. It returns false when ctx ends first.
@@ -224,7 +209,7 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 	pause := s.backoff
 	said := false
 	for {
-		id, err := clusterID(s.control, topics)
+		id, err := clusterID(s.control, s.config.Kafka.Brokers, topics)
 		if err == nil {
 			s.cluster = id
 			s.metrics.connected.Set(1)
@@ -244,16 +229,15 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 	}
 }
 
-// clusterID asks the brokers for the id of their cluster, finding out which of them answer.
-func clusterID(client sarama.Client, topics []string) (string, error) {
+// clusterID asks the brokers for the id of their cluster, finding out which of them answer, or why none does.
+func clusterID(client sarama.Client, brokers, topics []string) (string, error) {
 	if err := client.RefreshMetadata(topics...); errors.Is(err, sarama.ErrOutOfBrokers) {
-		return "", err
+		return "", unreachable(client.Config(), brokers, err)
 	}
-	b := client.LeastLoadedBroker()
-	if b == nil {
-		return "", sarama.ErrOutOfBrokers
+	b, err := anyBroker(client)
+	if err != nil {
+		return "", unreachable(client.Config(), brokers, err)
 	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
 	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, topics))
 	if err != nil {
 		_ = b.Close()
@@ -263,6 +247,23 @@ func clusterID(client sarama.Client, topics []string) (string, error) {
 		return "", nil
 	}
 	return *resp.ClusterID, nil
+}
+
+// unreachable adds to the error that no broker can be talked to what the first says that says something: sarama keeps to itself which mechanism
+// is not enabled, and that a listener knows no SASL.
+func unreachable(config *sarama.Config, brokers []string, err error) error {
+	for _, address := range brokers {
+		b := sarama.NewBroker(address)
+		if e := b.Open(config); e != nil {
+			continue
+		}
+		_, cause := b.Connected()
+		_ = b.Close() // it is of no more use
+		if errors.As(cause, new(sarama.KError)) || errors.As(cause, new(*listenerError)) {
+			return sarama.Wrap(sarama.ErrOutOfBrokers, cause)
+		}
+	}
+	return err
 }
 
 // sleep waits and says whether ctx still lives.

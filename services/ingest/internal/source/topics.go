@@ -112,10 +112,8 @@ func ListTopics(ctx context.Context, config Config, topics Topics) ([]string, er
 		return nil, err
 	}
 	defer s.close()
-	var matched map[string]error
-	err := s.await(ctx, func() (err error) {
-		matched, err = matching(s.control, topics, config.DeadLetter.Suffix)
-		return err
+	matched, err := await(ctx, &s.calls, func() (map[string]error, error) {
+		return matching(s.control, topics, config.DeadLetter.Suffix)
 	})
 	if err != nil {
 		return nil, explain(err)

@@ -302,5 +302,8 @@ func (l *lane) sinkFault(doing string, err error) error {
 	if l.ctx.Err() != nil || errors.Is(err, context.Canceled) {
 		return status.FromContextError(context.Canceled).Err()
 	}
+	if errors.Is(err, ErrRoute) {
+		return invalid("%s: %v", doing, err)
+	}
 	return status.Error(codes.FailedPrecondition, fmt.Sprintf("%s: %v", doing, err))
 }

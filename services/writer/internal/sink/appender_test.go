@@ -2,6 +2,7 @@ package sink
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
@@ -18,7 +19,13 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The laws are quick, and what they find takes some hundreds of tries.
+	if err := flag.Set("rapid.checks", "2000"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var stockRoute = &lanev1.Route{
 	Table: "physical_stock_events", Row: &lanev1.Route_Message{Message: "stock.v1.PhysicalStockEvent"},
@@ -148,6 +155,7 @@ func TestAppendRefusedRows(t *testing.T) {
 
 // A peer that swallows requests and says nothing is given up after the append timeout.
 func TestAppendStalled(t *testing.T) {
+	t.Parallel()
 	fake, s := world(t, func(c *Config) { c.AppendTimeout = config.Duration(300 * time.Millisecond) })
 	stream, a, results := openStream(t, s)
 	swallowed := false
@@ -196,7 +204,7 @@ func TestAppendSomebodyElseWrote(t *testing.T) {
 // The limit is learnt from the error, for this stream and for those to come.
 func TestAppendLearnsRequestLimit(t *testing.T) {
 	fake, s := world(t)
-	const limit = 8000
+	const limit = 80_000
 	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
 		size := 0
 		for _, row := range r.GetProtoRows().GetRows().GetSerializedRows() {
@@ -208,12 +216,12 @@ func TestAppendLearnsRequestLimit(t *testing.T) {
 		return nil, nil
 	})
 	stream, a, results := openStream(t, s)
-	row := strings.Repeat("x", 1000)
+	row := strings.Repeat("x", 10_000)
 	send(a, 1, strings.Repeat(row+" ", 30)+" end")
 	send(a, 2, "small")
 	wantWritten(t, results, 1, 31)
 	wantWritten(t, results, 2, 1)
-	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*1001+9 {
+	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*10_001+9 {
 		t.Errorf("stream holds %d bytes", len(got))
 	}
 	if got := s.limit.Load(); got > limit {

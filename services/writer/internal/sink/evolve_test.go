@@ -207,6 +207,7 @@ func TestRequiredColumnStays(t *testing.T) {
 // The Storage Write API learns of a change minutes after the table has it. Until then appends are refused, on a new connection each time, and
 // nothing is lost, repeated, out of order or taken for a bad row.
 func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		refuses func() (*storagepb.AppendRowsResponse, error)

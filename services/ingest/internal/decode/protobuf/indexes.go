@@ -7,9 +7,9 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // maxIndexes bounds the levels of a message within messages.
@@ -91,22 +91,20 @@ func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) 
 	if m == nil {
 		return nil, decode.Misfit(p.options.Payload, fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
 	}
-	if err := fits(p.message, m, p.options.Payload); err != nil {
+	if err := fits(p.record, m, decode.PathOf(p.options.Payload)); err != nil {
 		return nil, err
 	}
-	return &written{plan: p, writer: writer, indexes: indexesOf(m)}, nil
+	theirs := *p
+	theirs.message = m
+	return &written{Columns: p.Columns, plan: &theirs, writer: writer, indexes: indexesOf(m)}, nil
 }
 
 // written is a plan behind message indexes.
 type written struct {
+	*shape.Columns
 	plan    *Plan
 	writer  protoreflect.FileDescriptor
 	indexes []int
-}
-
-// AddPayload implements decode.Plan.
-func (w *written) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
-	return w.plan.AddPayload(row, column, number)
 }
 
 // NewDecoder implements decode.Plan.
@@ -124,7 +122,7 @@ type indexed struct {
 // Append implements decode.Decoder.
 func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 	o := &d.plan.plan.options
-	d.machine.taken.reset()
+	d.Forget()
 	indexes, rest, err := ReadIndexes(d.indexes[:0], payload)
 	if err != nil {
 		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: err.Error()}

@@ -1,7 +1,9 @@
 package protobuf
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -13,19 +15,20 @@ type symbols struct {
 	other map[int32]string
 }
 
-func newSymbols(e protoreflect.EnumDescriptor) *symbols {
+func newSymbols(list []string) *symbols {
 	const densest = 4096
 	s := &symbols{other: map[int32]string{}}
-	for i := range e.Values().Len() {
-		v := e.Values().Get(i)
-		number, text := int32(v.Number()), string(protowire.AppendString(nil, string(v.Name())))
+	for _, symbol := range list {
+		name, digits, _ := strings.Cut(symbol, " = ")
+		number, _ := strconv.Atoi(digits) // of symbolsOf
+		text := string(protowire.AppendString(nil, name))
 		if number < 0 || number >= densest {
-			if _, ok := s.other[number]; !ok {
-				s.other[number] = text
+			if _, ok := s.other[int32(number)]; !ok {
+				s.other[int32(number)] = text
 			}
 			continue
 		}
-		for int(number) >= len(s.dense) {
+		for number >= len(s.dense) {
 			s.dense = append(s.dense, "")
 		}
 		if s.dense[number] == "" {
@@ -33,6 +36,14 @@ func newSymbols(e protoreflect.EnumDescriptor) *symbols {
 		}
 	}
 	return s
+}
+
+// symbolsOf are the symbols of an enum as its schema writes them.
+func symbolsOf(e protoreflect.EnumDescriptor) (list []string) {
+	for i := range e.Values().Len() {
+		list = append(list, fmt.Sprintf("%s = %d", e.Values().Get(i).Name(), e.Values().Get(i).Number()))
+	}
+	return list
 }
 
 // find is the name of a number with its length before it; empty for a number that the schema does not know.

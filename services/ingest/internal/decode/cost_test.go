@@ -1,0 +1,167 @@
+package decode_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/flate"
+	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
+)
+
+// What one record may cost: all that is allocated for it, from first to last, and what is still held when it is done.
+const (
+	mostTimes = 300
+	mostBytes = 5 * decode.MaxRow // the row as it grows, each time copied to twice the room
+	mostHeld  = 20 << 20          // schemas of files that are kept, and buffers
+)
+
+// container is an object container file of one block.
+func container(schema, codec string, block []byte) []byte {
+	long := func(out []byte, v int) []byte { return binary.AppendVarint(out, int64(v)) }
+	text := func(out []byte, s string) []byte { return append(long(out, len(s)), s...) }
+	out := text(text(long([]byte("Obj\x01"), 2), "avro.schema"), schema)
+	out = append(text(text(out, "avro.codec"), codec), 0)
+	sync := strings.Repeat("s", 16)
+	out = append(out, sync...)
+	out = append(long(long(out, 1), len(block)), block...)
+	return append(out, sync...)
+}
+
+// unfolding is a field type that few bytes of schema make 2^levels values of.
+func unfolding(levels int) string {
+	inner := `{"type":"record","name":"T0","fields":[{"name":"a","type":"int"}]}`
+	for i := range levels {
+		inner = fmt.Sprintf(`{"type":"record","name":"T%d","fields":[{"name":"a","type":%s},{"name":"b","type":"T%d"}]}`, i+1, inner, i)
+	}
+	return inner
+}
+
+func recordOf(fields string) string {
+	return `{"type":"record","name":"R","fields":[` + fields + `]}`
+}
+
+func compiled[P decode.Plan](t *testing.T) func(P, error) decode.Plan {
+	return func(p P, err error) decode.Plan {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+}
+
+// One record costs at most a stated multiple of its size, whatever it holds: a schema of its own, a packed block, or values that stand for more
+// than they say.
+func TestCostOfARecord(t *testing.T) {
+	options := decode.Options{Contract: "c", Payload: "p"}
+	id := `{"name":"id","type":"string"}`
+	files := compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(id)), options))
+	wide := []string{}
+	for i := range 200 {
+		wide = append(wide, fmt.Sprintf(`{"name":"f%d","type":"string","default":"%s"}`, i, strings.Repeat("d", 100)))
+	}
+	defaults := recordOf(`{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"x","type":"int"},` + strings.Join(wide, ",") + `]}}}`)
+	bare := recordOf(`{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"x","type":"int"}]}}}`)
+	places := []string{}
+	for i := range 100 {
+		places = append(places, fmt.Sprintf(`{"name":"e%d","type":{"type":"enum","name":"E%d","symbols":["A"]}}`, i, i))
+	}
+	symbols := []string{}
+	for i := range 20_000 {
+		symbols = append(symbols, fmt.Sprintf(`"S%d"`, i))
+	}
+	enums := recordOf(`{"name":"e0","type":{"type":"enum","name":"E","symbols":["A",` + strings.Join(symbols, ",") + `]}}` + strings.Repeat(`,{"name":"e%","type":"E"}`, 99))
+	for i := 1; i < 100; i++ {
+		enums = strings.Replace(enums, "e%", fmt.Sprintf("e%d", i), 1)
+	}
+	branches := []string{}
+	for i := range 1000 {
+		branches = append(branches, fmt.Sprintf(`{"type":"record","name":"B%d","fields":[{"name":"x","type":"int"}]}`, i))
+	}
+	million := make([]byte, 1<<20)
+	packed := func(codec string, n int) []byte {
+		var out bytes.Buffer
+		data := append(binary.AppendVarint(nil, int64(n)), make([]byte, n)...)
+		switch codec {
+		case "deflate":
+			w, _ := flate.NewWriter(&out, 9)
+			_, _ = w.Write(data)
+			_ = w.Close()
+		case "snappy":
+			out.Write(snappy.Encode(nil, data))
+			_ = binary.Write(&out, binary.BigEndian, crc32.ChecksumIEEE(data))
+		case "zstandard":
+			w, _ := zstd.NewWriter(&out)
+			_, _ = w.Write(data) // without its length in the frame
+			_ = w.Close()
+		}
+		return container(recordOf(id), codec, out.Bytes())
+	}
+	message := "syntax = \"proto3\"; package p; message M { repeated I items = 1; repeated E e = 2; repeated J json = 3; } enum E { " + strings.Repeat("A", 1000) + " = 0; } message I { "
+	for i := range 500 {
+		message += fmt.Sprintf("int64 a%d = %d; ", i, i+1)
+	}
+	message += "} message J { string s = 1; optional J2 j = 2; } message J2 { string s = 1; }"
+	proto := compiled[*protobuf.Plan](t)(protobuf.CompileSource(map[string]string{"m.proto": message}, "m.proto", "p.M", protobuf.Drop, options))
+	natural := func(unknown json.Unknown) decode.Plan {
+		return compiled[*json.Plan](t)(json.Compile([]byte(defaults), json.Avro, json.Settings{Unknown: unknown, Lenient: true}, options))
+	}
+	for name, c := range map[string]struct {
+		plan    decode.Plan
+		payload []byte
+	}{
+		"a schema that unfolds":       {files, container(recordOf(id+`,{"name":"x","type":`+unfolding(40)+`}`), "null", append([]byte{2, 'x'}, make([]byte, 1000)...))},
+		"a long name above it":        {files, container(recordOf(id+`,{"name":"`+strings.Repeat("n", 64<<10)+`","type":`+unfolding(15)+`}`), "null", append([]byte{2, 'x'}, make([]byte, 1<<15)...))},
+		"a schema of many types":      {files, container(recordOf(id+`,{"name":"x","type":[`+strings.Join(branches, ",")+`]}`), "null", []byte{2, 'x', 0, 2})},
+		"types for every column":      {compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(strings.Join(places, ","))), options)), container(enums, "null", make([]byte, 100))},
+		"values of no bytes":          {files, container(recordOf(id+`,{"name":"x","type":`+strings.Replace(unfolding(40), `"int"`, `"null"`, 1)+`}`), "null", []byte{2, 'x'})},
+		"deflate":                     {files, packed("deflate", 30<<20)},
+		"snappy":                      {files, packed("snappy", 30<<20)},
+		"zstandard":                   {files, packed("zstandard", 30<<20)},
+		"zstandard that lies":         {files, container(recordOf(id), "zstandard", []byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x01\x00\x00"))},
+		"defaults of a file":          {compiled[*avro.Plan](t)(avro.Compile([]byte(defaults), options)), container(bare, "null", append(append(binary.AppendVarint(nil, 1<<20), million...), 0))},
+		"defaults of JSON":            {natural(json.Drop), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0}`, 100_000) + `]}`)},
+		"unknown fields of JSON":      {natural(json.Keep), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0,"":1}`, 1000) + `]}`)},
+		"messages of nothing":         {proto, bytes.Repeat([]byte{1<<3 | 2, 0}, 500_000)},
+		"numbers that become names":   {proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...)},
+		"numbers, each by itself":     {proto, bytes.Repeat([]byte{2 << 3, 0}, 500_000)},
+		"a field twice in everything": {proto, bytes.Repeat([]byte{3<<3 | 2, 6, 1<<3 | 2, 0, 1<<3 | 2, 0, 2<<3 | 2, 0}, 100_000)},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			d := c.plan.NewDecoder()
+			var before, after, held runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			row, err := d.Append(nil, c.payload)
+			runtime.ReadMemStats(&after)
+			size := len(row)
+			row = nil
+			runtime.GC()
+			runtime.GC() // what libraries keep in pools
+			runtime.ReadMemStats(&held)
+			spent := after.TotalAlloc - before.TotalAlloc
+			if most := uint64(mostBytes + mostTimes*len(c.payload)); spent > most {
+				t.Errorf("%d bytes: %d allocated, at most %d should be", len(c.payload), spent, most)
+			}
+			if size > decode.MaxRow+len(c.payload)+1<<20 {
+				t.Errorf("a row of %d bytes", size)
+			}
+			if kept := int64(held.HeapAlloc) - int64(before.HeapAlloc); kept > mostHeld {
+				t.Errorf("%d bytes are held", kept)
+			}
+			t.Logf("%d bytes: %d KiB allocated (%d times), row %d, %.120v", len(c.payload), spent>>10, spent/uint64(len(c.payload)), size, err)
+			runtime.KeepAlive(d)
+		})
+	}
+}
