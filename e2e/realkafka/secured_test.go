@@ -22,7 +22,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
-// secured is one broker with a listener of each kind, and an authorizer. Who comes by the plaintext one may do anything.
+// secured is one broker with a listener of each kind, and an authorizer. Who comes by the plaintext one may do
+// anything.
 type secured struct {
 	t     *testing.T
 	ctx   context.Context
@@ -73,14 +74,16 @@ func newSecured(t *testing.T) *secured {
 		t.Fatal(err)
 	}
 	s := &secured{
-		t: t, ctx: ctx, dir: t.TempDir(), trusted: tlstest.NewAuthority(t), plaintext: addresses[0], sasl: addresses[1], tls: addresses[2],
+		t: t, ctx: ctx, dir: t.TempDir(), trusted: tlstest.NewAuthority(t), plaintext: addresses[0], sasl: addresses[1],
+		tls: addresses[2],
 	}
 	files := tlstest.Files(t)
 	tlstest.Renew(t, files, s.trusted, s.trusted)
 	store := s.write("keystore.pem", s.read(files.Key)+s.read(files.Cert))
 	var b strings.Builder
 	err = securedProperties.Execute(&b, map[string]string{
-		"Plaintext": s.plaintext, "SASL": s.sasl, "TLS": s.tls, "Controller": addresses[3], "Dir": filepath.Join(s.dir, "data"),
+		"Plaintext": s.plaintext, "SASL": s.sasl, "TLS": s.tls, "Controller": addresses[3], "Dir": filepath.Join(s.dir,
+			"data"),
 		"Store": store, "CA": files.CA,
 	})
 	if err != nil {
@@ -92,7 +95,8 @@ func newSecured(t *testing.T) *secured {
 		t.Fatal(err)
 	}
 	broker := &stack.Process{
-		Name: "secured", Path: java, Args: c.args("256m", "kafka.Kafka", c.configs[0]), Log: filepath.Join(s.dir, "broker.log"),
+		Name: "secured", Path: java, Args: c.args("256m", "kafka.Kafka", c.configs[0]), Log: filepath.Join(s.dir,
+			"broker.log"),
 	}
 	if err := broker.Start(); err != nil {
 		t.Fatal(err)
@@ -166,7 +170,8 @@ contracts: [{builtin: delivery.v6, topic: %s}]
 	// The writer is not there, and the password goes in the clear: that is said as well.
 	var lines []string
 	for line := range strings.Lines(string(out)) {
-		if !strings.Contains(line, "writer") && !strings.Contains(line, "kafka.sasl    ") && !strings.Contains(line, "scram-sha-512\n") {
+		if !strings.Contains(line, "writer") && !strings.Contains(line, "kafka.sasl    ") && !strings.Contains(line,
+			"scram-sha-512\n") {
 			lines = append(lines, line)
 		}
 	}
@@ -175,7 +180,8 @@ contracts: [{builtin: delivery.v6, topic: %s}]
 
 const plainSASL = ", sasl: {mechanism: plain, user: u, password: secret}"
 
-// What check says of Kafka itself: rights that its authorizer withholds, listeners of another kind, members that are other programs.
+// What check says of Kafka itself: rights that its authorizer withholds, listeners of another kind, members that are
+// other programs.
 func TestCheckOfASecuredBroker(t *testing.T) {
 	t.Parallel()
 	s := newSecured(t)
@@ -199,14 +205,32 @@ func checkRights(t *testing.T, s *secured) {
 		{letters: true},
 		{letters: false},
 		{letters: true, without: []right{{"topic", "T", kadm.OpRead}}, says: []string{"grant READ on the topic"}},
-		{letters: true, without: []right{{"topic", "T", kadm.OpRead}}, more: []right{{"topic", "T", kadm.OpDescribe}}, says: []string{"may be seen and not read"}},
-		{letters: true, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}}, says: []string{"may not be written: WRITE is missing"}},
-		{letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}}, says: []string{"could be created and not written"}},
-		{letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpCreate}}, says: []string{"cannot be created", "grant CREATE"}},
+		{
+			letters: true, without: []right{{"topic", "T", kadm.OpRead}}, more: []right{{"topic", "T", kadm.OpDescribe}},
+			says: []string{"may be seen and not read"},
+		},
+		{
+			letters: true, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}},
+			says: []string{"may not be written: WRITE is missing"},
+		},
+		{
+			letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpWrite}},
+			says: []string{"could be created and not written"},
+		},
+		{letters: false, without: []right{{"topic", "T.dead-letter", kadm.OpCreate}}, says: []string{
+			"cannot be created",
+			"grant CREATE",
+		}},
 		{letters: true, without: []right{{"group", "G", kadm.OpRead}}, says: []string{"grant READ on the group"}},
-		{letters: true, without: []right{{"group", "G", kadm.OpRead}}, more: []right{{"group", "G", kadm.OpDescribe}}, says: []string{"may be seen and not joined"}},
+		{
+			letters: true, without: []right{{"group", "G", kadm.OpRead}}, more: []right{{"group", "G", kadm.OpDescribe}},
+			says: []string{"may be seen and not joined"},
+		},
 		{letters: true, without: []right{{"topic", "T", kadm.OpWrite}}, says: []string{"replays of ", "WRITE on "}},
-		{letters: true, without: []right{{"txn", "waybill-replay-T.dead-letter", kadm.OpWrite}}, says: []string{"replays of ", "transactional id"}},
+		{
+			letters: true, without: []right{{"txn", "waybill-replay-T.dead-letter", kadm.OpWrite}},
+			says: []string{"replays of ", "transactional id"},
+		},
 	} {
 		topic, group := fmt.Sprintf("rights%d", i), fmt.Sprintf("group%d", i)
 		s.create(topic)
@@ -214,8 +238,19 @@ func checkRights(t *testing.T, s *secured) {
 			s.create(topic + stack.DeadLetters)
 		}
 		rights := []right{
-			{"topic", "T", kadm.OpRead}, {"topic", "T", kadm.OpWrite}, {"topic", "T.dead-letter", kadm.OpRead}, {"topic", "T.dead-letter", kadm.OpWrite},
-			{"topic", "T.dead-letter", kadm.OpCreate}, {"group", "G", kadm.OpRead}, {"txn", "waybill-replay-T.dead-letter", kadm.OpWrite},
+			{"topic", "T", kadm.OpRead},
+			{"topic", "T", kadm.OpWrite},
+			{"topic", "T.dead-letter", kadm.OpRead},
+			{
+				"topic",
+				"T.dead-letter", kadm.OpWrite,
+			},
+			{"topic", "T.dead-letter", kadm.OpCreate},
+			{"group", "G", kadm.OpRead},
+			{
+				"txn", "waybill-replay-T.dead-letter",
+				kadm.OpWrite,
+			},
 		}
 		for _, r := range append(rights, test.more...) {
 			if slices.Contains(test.without, r) {
@@ -276,8 +311,14 @@ func checkListeners(t *testing.T, s *secured) {
 		return yamlTLS(f)
 	}
 	for name, test := range map[string]struct{ address, kafka, says string }{
-		"mechanism not enabled":        {s.sasl, ", sasl: {mechanism: scram-sha-512, user: u, password: secret}", "does not offer the mechanism"},
-		"wrong password":               {s.sasl, ", sasl: {mechanism: plain, user: u, password: wrong}", "the brokers refuse our credentials"},
+		"mechanism not enabled": {
+			s.sasl, ", sasl: {mechanism: scram-sha-512, user: u, password: secret}",
+			"does not offer the mechanism",
+		},
+		"wrong password": {
+			s.sasl, ", sasl: {mechanism: plain, user: u, password: wrong}",
+			"the brokers refuse our credentials",
+		},
 		"no SASL where it is wanted":   {s.sasl, "", "as a listener does that wants SASL"},
 		"SASL where there is none":     {s.plaintext, plainSASL, "the listener knows no SASL"},
 		"SASL at a TLS listener":       {s.tls, plainSASL, "wants TLS"},

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Judged is a client's TLS connection that says why the other side has ended it. With TLS 1.3 a server judges our certificate only after our
-// handshake is done: the first thing that fails is writing, with "broken pipe", while the server's alert is there to be read.
+// Judged is a client's TLS connection that says why the other side has ended it. With TLS 1.3 a server judges our
+// certificate only after our handshake is done: the first thing that fails is writing, with "broken pipe", while the
+// server's alert is there to be read.
 func Judged(c net.Conn) net.Conn { return &judged{c} }
 
 type judged struct{ net.Conn }
@@ -15,7 +16,8 @@ type judged struct{ net.Conn }
 // Write implements net.Conn.
 func (j *judged) Write(p []byte) (int, error) {
 	n, err := j.Conn.Write(p)
-	if timeout, ok := errors.AsType[net.Error](err); err == nil || ok && timeout.Timeout() || errors.Is(err, net.ErrClosed) {
+	if timeout, ok := errors.AsType[net.Error](err); err == nil || ok && timeout.Timeout() || errors.Is(err,
+		net.ErrClosed) {
 		return n, err
 	}
 	// Nothing more can be written, so whoever reads has nothing to lose.
@@ -27,8 +29,8 @@ func (j *judged) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// IsAlert says of an error that the other side has ended the connection with a TLS alert, "remote error: tls: unknown certificate authority"
-// for one. crypto/tls has no exported type for it.
+// IsAlert says of an error that the other side has ended the connection with a TLS alert, "remote error: tls: unknown
+// certificate authority" for one. crypto/tls has no exported type for it.
 func IsAlert(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "remote error"

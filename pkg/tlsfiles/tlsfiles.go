@@ -1,11 +1,11 @@
-// Package tlsfiles makes TLS configurations of PEM files that are renewed in place: the files are read for each connection, so that a new
-// certificate, key or authority is used from the next connection on, without a restart.
+// Package tlsfiles makes TLS configurations of PEM files that are renewed in place: the files are read for each
+// connection, so that a new certificate, key or authority is used from the next connection on, without a restart.
 //
 //	c, err := tlsfiles.Client(files)   // for one connection: call it again for the next
 //	c, err := tlsfiles.Server(files)   // for a listener: it reads the files itself for each connection
 //
-// A renewal is not atomic: for a moment a certificate and a key may not belong together, and a connection that is made then fails. Whoever
-// makes connections tries again.
+// A renewal is not atomic: for a moment a certificate and a key may not belong together, and a connection that is made
+// then fails. Whoever makes connections tries again.
 package tlsfiles
 
 import (
@@ -18,8 +18,8 @@ import (
 
 // Files names PEM files.
 type Files struct {
-	// CA holds the authorities that signed the other side: for a client the system's when it is empty, for a server those that clients need
-	// a certificate of, none when it is empty.
+	// CA holds the authorities that signed the other side: for a client the system's when it is empty, for a server
+	// those that clients need a certificate of, none when it is empty.
 	CA string
 	// Cert and Key are our own. A client may have neither.
 	Cert, Key string
@@ -41,13 +41,15 @@ func Client(f Files) (*tls.Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		// Also when the server names other authorities: it then says that it does not know ours, instead of that there is no certificate.
+		// Also when the server names other authorities: it then says that it does not know ours, instead of that there
+		// is no certificate.
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own, nil }
 	}
 	return c, nil
 }
 
-// Server makes the configuration of a listener. It reads the files now, for what is wrong with them, and again for each connection.
+// Server makes the configuration of a listener. It reads the files now, for what is wrong with them, and again for each
+// connection.
 func Server(f Files) (*tls.Config, error) {
 	c, err := server(f)
 	if err != nil {

@@ -48,7 +48,7 @@ func TestRenewedInPlace(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }() // read is what counts
 		_, err = io.ReadFull(conn, make([]byte, 5)) // by now the server has judged our certificate
 		return err
 	}
@@ -58,14 +58,21 @@ func TestRenewedInPlace(t *testing.T) {
 		refuse string
 	}{
 		{"as they were", func() {}, ""},
-		{"the server's certificate is of another authority", func() { tlstest.Renew(t, server, second, first) }, "unknown authority"},
+		{
+			"the server's certificate is of another authority", func() { tlstest.Renew(t, server, second, first) },
+			"unknown authority",
+		},
 		{"the client trusts that authority too", func() { tlstest.Renew(t, client, first, second) }, ""},
-		{"the server trusts the other one alone", func() { tlstest.Renew(t, server, second, second) }, "unknown certificate authority"},
+		{
+			"the server trusts the other one alone", func() { tlstest.Renew(t, server, second, second) },
+			"unknown certificate authority",
+		},
 		{"the client's certificate is of that one too", func() { tlstest.Renew(t, client, second, second) }, ""},
 	} {
 		step.renew()
 		err := connect()
-		if step.refuse == "" && err != nil || step.refuse != "" && (err == nil || !strings.Contains(err.Error(), step.refuse)) {
+		if step.refuse == "" && err != nil || step.refuse != "" && (err == nil || !strings.Contains(err.Error(),
+			step.refuse)) {
 			t.Errorf("%s: %v, want %q", step.name, err, step.refuse)
 		}
 	}

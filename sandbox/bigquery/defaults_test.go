@@ -27,7 +27,8 @@ const withDefaults = `{"tableReference": {"tableId": "orders"}, "schema": {"fiel
 	{"name": "tags", "type": "STRING", "mode": "REPEATED", "defaultValueExpression": "['a', 'b']"},
 	{"name": "note", "type": "STRING"}]}}`
 
-// writer is a connection that sends rows of a few fields: its schema is the names given, in order, id an int64 and the others texts.
+// writer is a connection that sends rows of a few fields: its schema is the names given, in order, id an int64 and
+// the others texts.
 type writer struct {
 	b   *bench
 	rpc storagepb.BigQueryWrite_AppendRowsClient
@@ -95,8 +96,9 @@ const (
 
 type interpretations = map[string]storagepb.AppendRowsRequest_MissingValueInterpretation
 
-// A column that the writer's schema lacks gets its default value; one that it has, and a row has not, as missing_value_interpretations and
-// default_missing_value_interpretation say, the latter for the rest of the call. Required columns are complete with a default value.
+// A column that the writer's schema lacks gets its default value; one that it has, and a row has not, as
+// missing_value_interpretations and default_missing_value_interpretation say, the latter for the rest of the call.
+// Required columns are complete with a default value.
 func TestDefaultsOfStorageWrite(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: withDefaults})
@@ -165,8 +167,8 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 	}
 }
 
-// Rows that streaming and load jobs bring get default values too: of streaming the columns that a row does not name, of a load job those that
-// the job's schema does not.
+// Rows that streaming and load jobs bring get default values too: of streaming the columns that a row does not name,
+// of a load job those that the job's schema does not.
 func TestDefaultsOfJSON(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: withDefaults})

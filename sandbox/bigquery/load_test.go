@@ -89,7 +89,8 @@ func TestLoadJobs(t *testing.T) {
 	}
 }
 
-// A resumable upload comes in pieces, as from Java, Go and, without a size, Python; the last piece answers with the job.
+// A resumable upload comes in pieces, as from Java, Go and, without a size, Python; the last piece answers with the
+// job.
 func TestResumableUploads(t *testing.T) {
 	b := start(t, emulator.Config{})
 	begin := func() string {

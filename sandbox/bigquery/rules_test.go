@@ -199,7 +199,34 @@ func TestViewsTakeNoRows(t *testing.T) {
 	}
 }
 
-// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is there is as ever.
+// What the Storage APIs have and the emulator has not says so: Arrow rows and the Read API.
+func TestStorageThatStaysOut(t *testing.T) {
+	b := start(t, emulator.Config{})
+	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [` + field("id", "INTEGER") + `]}}`})
+	_, err := storagepb.NewBigQueryReadClient(b.conn).CreateReadSession(t.Context(), &storagepb.CreateReadSessionRequest{Parent: "projects/sandbox"})
+	wantCode(t, err, codes.Unimplemented)
+	if !strings.Contains(err.Error(), "The sandbox serves the Storage Write API and not /google.cloud.bigquery.storage.v1.BigQueryRead") {
+		t.Error(err)
+	}
+	rpc, err := b.write.AppendRows(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := rpc.Send(&storagepb.AppendRowsRequest{
+		WriteStream: "projects/sandbox/datasets/waybill/tables/t/streams/_default",
+		Rows:        &storagepb.AppendRowsRequest_ArrowRows{ArrowRows: &storagepb.AppendRowsRequest_ArrowData{}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, err = rpc.Recv()
+	wantCode(t, err, codes.Unimplemented)
+	if !strings.Contains(err.Error(), "Arrow rows are not supported by the sandbox") {
+		t.Error(err)
+	}
+}
+
+// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is
+// there is as ever.
 func TestMissingTablesDenied(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [` + field("id", "INTEGER") + `]}}`})

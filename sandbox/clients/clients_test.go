@@ -1,5 +1,5 @@
-// Package clients tries the sandbox with the clients that people use: those of Python, Node and Java, and Kafka's own tools. tools/clients.sh
-// fetches them; where they are not, or the programs that run them, these tests are skipped.
+// Package clients tries the sandbox with the clients that people use: those of Python, Node and Java, and Kafka's own
+// tools. tools/clients.sh fetches them; where they are not, or the programs that run them, these tests are skipped.
 package clients
 
 import (

@@ -1,11 +1,12 @@
-// Package kafka runs a Kafka cluster inside the process: franz-go's kfake behind real sockets, with its log on disk. It knows
-// consumer groups, idempotence, transactions, all codecs and the error codes of a broker, and it keeps topics, records,
-// groups and committed offsets over a restart, clean or not.
+// Package kafka runs a Kafka cluster inside the process: franz-go's kfake behind real sockets, with its log on disk.
+// It knows consumer groups, idempotence, transactions, all codecs and the error codes of a broker, and it keeps
+// topics, records, groups and committed offsets over a restart, clean or not.
 //
-// What it costs, read from kfake's source and measured: a record batch keeps about 100 bytes of memory (its place in the segment); the
-// records themselves are in segment files, read when fetched. A clean restart reads one segment of each partition at a time. After a
-// kill, however, kfake replays each partition as a whole, and needs as much memory as there is data until it is up. All
-// work happens on one goroutine of kfake's, so one core is the limit of the cluster, however many brokers it has.
+// What it costs, read from kfake's source and measured: a record batch keeps about 100 bytes of memory (its place in
+// the segment); the records themselves are in segment files, read when fetched. A clean restart reads one segment of
+// each partition at a time. After a kill, however, kfake replays each partition as a whole, and needs as much memory
+// as there is data until it is up. All work happens on one goroutine of kfake's, so one core is the limit of the
+// cluster, however many brokers it has.
 package kafka
 
 import (
@@ -24,8 +25,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// segmentBytes is the size at which a partition's segment file is closed. kfake's default of 100 MiB would have a restart hold that
-// much for each partition.
+// segmentBytes is the size at which a partition's segment file is closed. kfake's default of 100 MiB would have a
+// restart hold that much for each partition.
 const segmentBytes = 16 << 20
 
 // DeadLetter is the suffix of the topic that takes the records of a topic that cannot become rows.
@@ -37,7 +38,8 @@ type Topic struct {
 	Partitions int
 }
 
-// Config of a cluster. The zero value is a cluster of three brokers on free ports of 127.0.0.1, in memory, without topics.
+// Config of a cluster. The zero value is a cluster of three brokers on free ports of 127.0.0.1, in memory, without
+// topics.
 type Config struct {
 	// Dir keeps the log. Empty: in memory, which then grows with the data.
 	Dir string

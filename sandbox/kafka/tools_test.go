@@ -11,8 +11,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/kafka"
 )
 
-// Kafka's own tools ask as Java's AdminClient does: for the highest version of each request that the brokers offer. None of the responses may
-// have null where Java expects a list, so none of the requests whose response would have is offered.
+// Kafka's own tools ask as Java's AdminClient does: for the highest version of each request that the brokers offer.
+// None of the responses may have null where Java expects a list, so none of the requests whose response would have is
+// offered.
 func TestAdminToolsOfKafka(t *testing.T) {
 	cluster := start(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 3}}})
 	cl := client(t, cluster)

@@ -3,6 +3,7 @@ package registry
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,12 +11,15 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
 // maxRequest bounds a request, in bytes: as much as srfake takes of one.
 const maxRequest = 1 << 20
 
-// forms makes up for what clients ask of a registry and srfake does not know: protobuf schemas in either form, and GUIDs.
+// forms makes up for what clients ask of a registry and srfake does not know: protobuf schemas in either form, and
+// GUIDs.
 type forms struct{ fake *srfake.Registry }
 
 // wrap puts the forms around srfake.
@@ -23,7 +27,7 @@ func (f forms) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			if err := f.asText(r); err != nil {
-				answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": "Invalid schema: " + err.Error()})
+				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": "Invalid schema: " + err.Error()})
 				return
 			}
 		}
@@ -32,7 +36,7 @@ func (f forms) wrap(next http.Handler) http.Handler {
 		var out map[string]any
 		if held.status == http.StatusOK && json.Unmarshal(held.body, &out) == nil {
 			if err := f.complete(out, r, next); err != nil {
-				answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
+				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
 				return
 			}
 			if b, err := json.Marshal(out); err == nil {
@@ -56,8 +60,9 @@ func (f forms) asText(r *http.Request) error {
 		References []sr.SchemaReference `json:"references"`
 	}
 	var fields map[string]any
-	if json.Unmarshal(body, &given) != nil || json.Unmarshal(body, &fields) != nil || given.Type != "PROTOBUF" {
-		return nil
+	wrong := errors.Join(json.Unmarshal(body, &given), json.Unmarshal(body, &fields))
+	if wrong != nil || given.Type != "PROTOBUF" {
+		return nil //nolint:nilerr // srfake says what is wrong with JSON
 	}
 	file, ok := descriptorOf(given.Schema)
 	if !ok {

@@ -17,9 +17,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
-
-	// What schemas import without a reference.
-	_ "google.golang.org/protobuf/types/known/anypb"
+	_ "google.golang.org/protobuf/types/known/anypb" // what schemas import without a reference, down to wrapperspb
 	_ "google.golang.org/protobuf/types/known/durationpb"
 	_ "google.golang.org/protobuf/types/known/emptypb"
 	_ "google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -28,8 +26,8 @@ import (
 	_ "google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// A protobuf schema has two forms: its text, which is what the registry keeps, and the base64 of its FileDescriptorProto, which clients that
-// have no compiler send, and ask for with format=serialized.
+// A protobuf schema has two forms: its text, which is what the registry keeps, and the base64 of its
+// FileDescriptorProto, which clients that have no compiler send, and ask for with format=serialized.
 
 // mainFile is what a schema's own file is called while it is compiled; references have names of their own.
 const mainFile = "waybill-registered.proto"

@@ -106,8 +106,8 @@ func fileOf(t *testing.T, schema any) *descriptorpb.FileDescriptorProto {
 	return file
 }
 
-// A protobuf schema that is registered as a descriptor, as Python's serializer does, is kept as text, and comes back in the form that is asked
-// for; so does one that was registered as text, as Java does.
+// A protobuf schema that is registered as a descriptor, as Python's serializer does, is kept as text, and comes back
+// in the form that is asked for; so does one that was registered as text, as Java does.
 func TestProtobufInEitherForm(t *testing.T) {
 	c := serve(t)
 	const str, msg, enum = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, descriptorpb.FieldDescriptorProto_TYPE_ENUM
@@ -171,7 +171,8 @@ func TestProtobufInEitherForm(t *testing.T) {
 	}
 }
 
-// Every schema has a GUID, the same wherever it is met: a serializer that puts it into a header has it from the registration.
+// Every schema has a GUID, the same wherever it is met: a serializer that puts it into a header has it from the
+// registration.
 func TestGUIDs(t *testing.T) {
 	c := serve(t)
 	body := map[string]any{"schema": `{"type":"record","name":"G","fields":[{"name":"a","type":"int"}]}`}

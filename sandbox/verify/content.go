@@ -193,8 +193,8 @@ func brief(v any) string {
 	return text
 }
 
-// value compares one value. Null in the record must be absent from the row, and everything else present; only an empty array or map
-// may be absent, since BigQuery has no empty arrays.
+// value compares one value. Null in the record must be absent from the row, and everything else present; only an
+// empty array or map may be absent, since BigQuery has no empty arrays.
 func (d *differ) value(path string, want, got any) {
 	same := false
 	switch want := want.(type) {
@@ -232,7 +232,8 @@ func (d *differ) value(path string, want, got any) {
 	}
 }
 
-// recordOrMap compares a record with an object, and a map with an array of key and value: Avro's decoder gives both as a map.
+// recordOrMap compares a record with an object, and a map with an array of key and value: Avro's decoder gives both
+// as a map.
 func (d *differ) recordOrMap(path string, want map[string]any, got any) {
 	switch got := got.(type) {
 	case map[string]any:

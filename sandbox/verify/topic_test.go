@@ -56,7 +56,8 @@ func TestTablesByType(t *testing.T) {
 	}
 }
 
-// A topic whose payload nobody here can decode is compared by all that comes from Kafka, and by its own decoder if it has one.
+// A topic whose payload nobody here can decode is compared by all that comes from Kafka, and by its own decoder if it
+// has one.
 func TestWithoutSchema(t *testing.T) {
 	l := newLab(t).fill()
 	opaque := func(c *verify.Config) {
@@ -97,7 +98,8 @@ func TestWithoutSchema(t *testing.T) {
 	}
 }
 
-// event_time is compared in the unit that the contract gives it, by magnitude where it gives none, and of the field that it names.
+// event_time is compared in the unit that the contract gives it, by magnitude where it gives none, and of the field
+// that it names.
 func TestEventTimeInTheUnitOfTheContract(t *testing.T) {
 	l := newLab(t).fill()
 	at := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)

@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -33,7 +34,7 @@ type Config struct {
 	Window       Window            `yaml:"window"`
 	Memory       Memory            `yaml:"memory"`
 	Commit       source.Commit     `yaml:"commit"`
-	DeadLetter   source.DeadLetter `yaml:"dead_letter"`
+	DeadLetter   deadletter.Config `yaml:"dead_letter"`
 	GRPC         Listen            `yaml:"grpc"`
 	Admin        Listen            `yaml:"admin"`
 	Log          logging.Config    `yaml:"log"`
@@ -110,7 +111,7 @@ func Defaults() Config {
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
 		Commit:     s.Commit,
-		DeadLetter: s.DeadLetter,
+		DeadLetter: deadletter.Defaults(),
 		GRPC:       Listen{"127.0.0.1:7080"},
 		Admin:      Listen{"127.0.0.1:7081"},
 	}
@@ -215,7 +216,7 @@ func listenable(address string) error {
 
 // source is the source's part of the configuration.
 func (c *Config) source() source.Config {
-	s := source.Config{Kafka: c.Kafka, Commit: c.Commit, DeadLetter: c.DeadLetter}
+	s := source.Config{Kafka: c.Kafka, Commit: c.Commit}
 	s.Kafka.Fetch.Prefetch = config.Bytes(c.Memory.Size() / 4)
 	return s
 }

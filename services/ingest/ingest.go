@@ -18,6 +18,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -27,6 +28,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
@@ -40,6 +42,8 @@ type Env struct {
 	Registry *prometheus.Registry
 	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
 	GRPC, Admin net.Listener
+	// Lanes is kept at how many lanes there are; nil when nobody wants to know.
+	Lanes *atomic.Int64
 }
 
 // Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics and writers that are
@@ -76,7 +80,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 	}
 
 	src := source.New(c.source(), env.Log, env.Registry)
-	ready := func() error { return src.Ready() }
+	letters := deadletter.NewWriter(c.DeadLetter, &c.Kafka, env.Log, env.Registry)
+	defer letters.Close()
+	src.Letters = letters
+	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -99,9 +106,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
+		watching.Go(func() { lanes.look(watch) })
 		defer watching.Wait()
 		defer done()
-		return src.Run(work, topicsOf(contracts), lanes.carry)
+		return src.Run(work, c.topicsOf(contracts), lanes.carry)
 	})
 	group.Go(func() error {
 		defer stop()
@@ -128,8 +136,8 @@ func identity(c *Config) string {
 }
 
 // topicsOf are the topics that the contracts are for.
-func topicsOf(set *contract.Set) source.Topics {
-	topics := source.Topics{Names: set.Topics()}
+func (c *Config) topicsOf(set *contract.Set) source.Topics {
+	topics := source.Topics{Names: set.Topics(), Except: c.DeadLetter.Suffix}
 	if len(set.Patterns()) > 0 {
 		topics.Match = set.Match
 	}

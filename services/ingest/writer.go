@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -139,6 +140,9 @@ const (
 	replyConnWindow = 4 << 20
 )
 
+// name is what the writers are called in logs.
+func (w *Writer) name() string { return cmp.Or(w.Target, strings.Join(w.Endpoints, ", ")) }
+
 // options are those of a connection to writers. metrics may be nil.
 func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
@@ -158,7 +162,7 @@ func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, er
 		grpc.WithStaticConnWindowSize(replyConnWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 	}

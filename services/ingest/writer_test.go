@@ -115,7 +115,7 @@ func (w *memoryWriter) take(a *lanev1.Append) error {
 }
 
 // startWriter serves a memoryWriter with health and returns its address.
-func startWriter(t *testing.T, w *memoryWriter) string {
+func startWriter(t *testing.T, w lanev1.LaneServiceServer) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -44,7 +44,8 @@ func serveHealth(t *testing.T, address string, files tlsfiles.Files) (at string,
 	return l.Addr().String(), stop
 }
 
-// What is renewed in place on either side is used for the next connection to a writer, by the connection that all lanes share.
+// What is renewed in place on either side is used for the next connection to a writer, by the connection that all lanes
+// share.
 func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 	first, second := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
 	server, client := tlstest.Files(t), tlstest.Files(t)

@@ -1,5 +1,5 @@
-// Package defaults knows the values that take the place of missing ones: the default value expressions of a table's columns
-// (https://cloud.google.com/bigquery/docs/default-values).
+// Package defaults knows the values that take the place of missing ones: the default value expressions of a table's
+// columns (https://cloud.google.com/bigquery/docs/default-values).
 package defaults
 
 import (
@@ -16,8 +16,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// Values are the default values of one request's rows: an expression is evaluated once, so that CURRENT_TIMESTAMP is the same for all of them,
-// unless it is by chance. A Values is for one goroutine.
+// Values are the default values of one request's rows: an expression is evaluated once, so that CURRENT_TIMESTAMP is
+// the same for all of them, unless it is by chance. A Values is for one goroutine.
 type Values struct {
 	ctx    context.Context // of the request, which is what a Values is for
 	engine *query.Engine
@@ -84,7 +84,7 @@ func Check(ctx context.Context, engine *query.Engine, columns []*row.Column) err
 			continue
 		}
 		if err := fits(ctx, engine, c); err != nil {
-			return fmt.Errorf("Invalid default value expression for column %s: %w", c.Name, err)
+			return fmt.Errorf("invalid default value expression for column %s: %w", c.Name, err)
 		}
 	}
 	return nil
@@ -111,7 +111,8 @@ func fits(ctx context.Context, engine *query.Engine, c *row.Column) error {
 	return shape.Check(b)
 }
 
-// coerced are the types that take a literal of another one: https://cloud.google.com/bigquery/docs/reference/standard-sql/conversion_rules.
+// coerced are the types that take a literal of another one:
+// https://cloud.google.com/bigquery/docs/reference/standard-sql/conversion_rules.
 var coerced = map[row.Type][]row.Type{
 	row.Integer: {row.Float, row.Numeric, row.BigNumeric},
 	row.Float:   {row.Numeric, row.BigNumeric},

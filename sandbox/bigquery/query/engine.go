@@ -1,7 +1,7 @@
-// Package query answers GoogleSQL SELECTs over stored rows. A query is parsed, its names are resolved against the tables'
-// schemas, and it becomes a query of SQLite (in process, no cgo) whose tables are virtual: SQLite asks for row after row, and
-// of each only the columns that the query names are decoded, straight from the bytes the writer sent. Nothing is copied into
-// SQLite and nothing is written.
+// Package query answers GoogleSQL SELECTs over stored rows. A query is parsed, its names are resolved against the
+// tables' schemas, and it becomes a query of SQLite (in process, no cgo) whose tables are virtual: SQLite asks for
+// row after row, and of each only the columns that the query names are decoded, straight from the bytes the writer
+// sent. Nothing is copied into SQLite and nothing is written.
 //
 // What is not supported is refused with an error that names it.
 package query

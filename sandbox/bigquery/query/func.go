@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// function is a GoogleSQL function as a pattern of SQLite's SQL, in which $1, $2, … are the arguments and $* all of them.
+// function is a GoogleSQL function as a pattern of SQLite's SQL, in which $1, $2, … are the arguments and $* all of
+// them.
 type function struct {
 	least, most int
 	sql         string

@@ -23,7 +23,8 @@ var informationViews = map[string]struct {
 	},
 	"COLUMNS": {
 		texts("table_catalog", "table_schema", "table_name", "column_name", "ordinal_position:INTEGER", "is_nullable", "data_type",
-			"is_generated", "is_hidden", "is_system_defined", "is_partitioning_column", "clustering_ordinal_position:INTEGER", "collation_name", "column_default"),
+			"is_generated", "is_hidden", "is_system_defined", "is_partitioning_column", "clustering_ordinal_position:INTEGER",
+			"collation_name", "column_default"),
 		columnRows,
 	},
 	"COLUMN_FIELD_PATHS": {
@@ -60,7 +61,8 @@ func (t *translator) information(s *source, b *bound) (string, *bound, error) {
 		project = strings.Join(s.path[:at-1], ".")
 	}
 	if dataset == "" || strings.HasPrefix(strings.ToLower(dataset), "region-") {
-		return "", nil, refuse(s.at, "The sandbox has INFORMATION_SCHEMA a dataset, not a region or a project: write DATASET.INFORMATION_SCHEMA.%s", name)
+		return "", nil, refuse(s.at, "The sandbox has INFORMATION_SCHEMA a dataset, not a region or a project: "+
+			"write DATASET.INFORMATION_SCHEMA.%s", name)
 	}
 	if project == "" {
 		project = t.store.ProjectOf(dataset)

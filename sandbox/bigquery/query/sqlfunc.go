@@ -21,8 +21,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// sqlFunctions are what GoogleSQL has and SQLite lacks. They take and give values in the form [value] describes; NULL in is NULL
-// out.
+// sqlFunctions are what GoogleSQL has and SQLite lacks. They take and give values in the form [value] describes; NULL
+// in is NULL out.
 var sqlFunctions = map[string]struct {
 	args int32
 	call func(a []driver.Value) (driver.Value, error)

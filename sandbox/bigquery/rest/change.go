@@ -16,8 +16,9 @@ func matches(r *http.Request, etag string) error {
 	return nil
 }
 
-// changed is a resource with what a request changes of it: some of its fields (a patch), or all that a client may set. Of a patch null removes
-// a field, and labels are patched one by one. fixed are the fields that stay in any case.
+// changed is a resource with what a request changes of it: some of its fields (a patch), or all that a client may
+// set. Of a patch null removes a field, and labels are patched one by one. fixed are the fields that stay in any
+// case.
 func changed[T any](old *T, change map[string]any, fixed []string, patch bool) (*T, error) {
 	b, err := json.Marshal(old)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 // maxBody bounds a request's JSON, in bytes, as it is after decompression. The service takes 10 MB.
 const maxBody = 32 << 20
 
-// overridden serves requests that carry another method than their own in X-HTTP-Method-Override: Java has no PATCH, and sends POST.
+// overridden serves requests that carry another method than their own in X-HTTP-Method-Override: Java has no PATCH,
+// and sends POST.
 func overridden(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
@@ -63,7 +64,9 @@ func decode(r *http.Request, into ...any) error {
 func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, &httpError{http.StatusRequestEntityTooLarge, "uploadTooLarge", fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", maxBody)}
+		return nil, &httpError{
+			http.StatusRequestEntityTooLarge, "uploadTooLarge", fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", maxBody),
+		}
 	}
 	if err != nil {
 		return nil, badRequest("The request's body cannot be read: " + err.Error())
@@ -71,8 +74,9 @@ func readBody(r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// unmarshal reads JSON into one of the API's Go types, which are stricter than the service: they take a 64-bit integer as text only, and the
-// service takes a number as well. Numbers and booleans may come as text, and the other way round.
+// unmarshal reads JSON into one of the API's Go types, which are stricter than the service: they take a 64-bit
+// integer as text only, and the service takes a number as well. Numbers and booleans may come as text, and the other
+// way round.
 func unmarshal(b []byte, into any) error {
 	strict := decodeNumbers(b, into)
 	if strict == nil {
@@ -133,8 +137,7 @@ func conformObject(v map[string]any, t reflect.Type) any {
 			v[key] = conform(v[key], t.Elem(), false)
 		}
 	case reflect.Struct:
-		for i := range t.NumField() {
-			field := t.Field(i)
+		for field := range t.Fields() {
 			if field.Anonymous {
 				conformObject(v, field.Type)
 				continue

@@ -4,8 +4,8 @@ import (
 	"net/http"
 )
 
-// part is the part of a list that a client asks for with maxResults and pageToken, and the token of what follows. Without maxResults it is
-// the whole list.
+// part is the part of a list that a client asks for with maxResults and pageToken, and the token of what follows.
+// Without maxResults it is the whole list.
 func part[T any](r *http.Request, all []T) (some []T, next string, err error) {
 	p, err := pageOf(r)
 	if err != nil {

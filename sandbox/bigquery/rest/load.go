@@ -93,9 +93,12 @@ func (a *api) destination(ctx context.Context, config *bq.JobConfigurationLoad) 
 	if rows, _ := t.RowCount(); rows > 0 {
 		switch config.WriteDisposition {
 		case "WRITE_EMPTY":
-			return nil, &store.Error{Code: codes.AlreadyExists, Message: "Already Exists: Table " + t.ID() + " has rows, and the job is WRITE_EMPTY"}
+			return nil, &store.Error{
+				Code: codes.AlreadyExists, Message: "Already Exists: Table " + t.ID() + " has rows, and the job is WRITE_EMPTY",
+			}
 		case "WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA":
-			return nil, badRequest("The sandbox does not truncate tables that have rows: delete the table first, or load with WRITE_APPEND")
+			return nil, badRequest(
+				"The sandbox does not truncate tables that have rows: delete the table first, or load with WRITE_APPEND")
 		}
 	}
 	return t, nil
@@ -164,7 +167,8 @@ func (e *encoder) lines(source io.ReadSeeker, maxBad int64, each func(row []byte
 			if stats.BadRecords++; stats.BadRecords <= maxBad {
 				continue
 			}
-			return nil, &store.Error{Code: codes.InvalidArgument, Message: fmt.Sprintf("Error while reading data, error message: JSON table encountered too many errors, giving up. Rows: %d; errors: %d. Line %d: %v", line, stats.BadRecords, line, err)}
+			return nil, &store.Error{Code: codes.InvalidArgument, Message: fmt.Sprintf("Error while reading data, error message: "+
+				"JSON table encountered too many errors, giving up. Rows: %d; errors: %d. Line %d: %v", line, stats.BadRecords, line, err)}
 		}
 		stats.OutputRows++
 		stats.OutputBytes += int64(len(b))
@@ -175,7 +179,8 @@ func (e *encoder) lines(source io.ReadSeeker, maxBad int64, each func(row []byte
 	return stats, scanner.Err()
 }
 
-// only has the columns that a job's schema does not name take their default values: those that it names are null where a row lacks them.
+// only has the columns that a job's schema does not name take their default values: those that it names are null
+// where a row lacks them.
 func (e *encoder) only(schema *bq.TableSchema) error {
 	given := e.columns
 	if schema != nil {
@@ -188,7 +193,8 @@ func (e *encoder) only(schema *bq.TableSchema) error {
 	for _, c := range given {
 		_, there := row.Field(e.columns, c.Name)
 		if there == nil || there.Type != c.Type || there.Repeated != c.Repeated {
-			return badRequest("Provided Schema does not match Table: field " + c.Name + " is not in the table, or of another type or mode there")
+			return badRequest("Provided Schema does not match Table: field " + c.Name +
+				" is not in the table, or of another type or mode there")
 		}
 	}
 	for _, c := range e.columns {

@@ -13,8 +13,12 @@ import (
 const partitionsSummary = "$__PARTITIONS_SUMMARY__"
 
 var partitionColumns = []*row.Column{
-	{Name: "project_id", Type: row.String}, {Name: "dataset_id", Type: row.String}, {Name: "table_id", Type: row.String},
-	{Name: "partition_id", Type: row.String}, {Name: "creation_time", Type: row.Integer}, {Name: "last_modified_time", Type: row.Integer},
+	{Name: "project_id", Type: row.String},
+	{Name: "dataset_id", Type: row.String},
+	{Name: "table_id", Type: row.String},
+	{Name: "partition_id", Type: row.String},
+	{Name: "creation_time", Type: row.Integer},
+	{Name: "last_modified_time", Type: row.Integer},
 }
 
 func (a *api) getPartitionsSummary(r *http.Request, table string) (any, error) {

@@ -1,6 +1,6 @@
 // Package rest serves the calls of the BigQuery REST API (https://cloud.google.com/bigquery/docs/reference/rest) that
-// cloud.google.com/go/bigquery makes for datasets, tables, rows and queries. Any project name is taken. Paths are good with
-// and without the /bigquery/v2 in front.
+// cloud.google.com/go/bigquery makes for datasets, tables, rows and queries. Any project name is taken. Paths are
+// good with and without the /bigquery/v2 in front.
 package rest
 
 import (

@@ -7,11 +7,13 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// selection is a choice of columns, and of fields in those that are RECORDs, in the order of the table: that of the names asked for does not
-// count (https://cloud.google.com/bigquery/docs/reference/storage/rpc/google.cloud.bigquery.storage.v1#tablereadoptions).
+// selection is a choice of columns, and of fields in those that are RECORDs, in the order of the table: that of the
+// names asked for does not count
+// (https://cloud.google.com/bigquery/docs/reference/storage/rpc/google.cloud.bigquery.storage.v1#tablereadoptions).
 type selection struct {
 	columns []*row.Column
-	// from are the places of the columns in a whole record; within, for a RECORD of which some fields are chosen, is their choice.
+	// from are the places of the columns in a whole record; within, for a RECORD of which some fields are chosen, is
+	// their choice.
 	from   []int
 	within []*selection
 	whole  bool

@@ -18,8 +18,8 @@ import (
 // maxUploads is how many uploads can be under way; the oldest beyond them is given up.
 const maxUploads = 100
 
-// uploads are the resumable uploads under way (https://cloud.google.com/bigquery/docs/reference/api-uploads): a job's configuration comes
-// first, and its data in one request or several.
+// uploads are the resumable uploads under way (https://cloud.google.com/bigquery/docs/reference/api-uploads): a job's
+// configuration comes first, and its data in one request or several.
 type uploads struct {
 	dir string
 
@@ -197,7 +197,8 @@ func (a *api) resume(w http.ResponseWriter, r *http.Request) error {
 	return errors.Join(a.finish(r.Context(), w, one), a.uploads.forget(id))
 }
 
-// more says that an upload is not complete. Clients that cannot tell this use of 308 from a redirection ask for another one.
+// more says that an upload is not complete. Clients that cannot tell this use of 308 from a redirection ask for
+// another one.
 func more(w http.ResponseWriter, r *http.Request, size int64) {
 	if size > 0 {
 		w.Header().Set("Range", fmt.Sprintf("bytes=0-%d", size-1))
@@ -210,8 +211,8 @@ func more(w http.ResponseWriter, r *http.Request, size int64) {
 	w.WriteHeader(http.StatusPermanentRedirect)
 }
 
-// contentRange reads "bytes 0-41/42", "bytes 0-41/*", "bytes */42" and "bytes */*"; total is -1 where it is not known. Without the header the
-// whole upload is in one request.
+// contentRange reads "bytes 0-41/42", "bytes 0-41/*", "bytes */42" and "bytes */*"; total is -1 where it is not
+// known. Without the header the whole upload is in one request.
 func contentRange(header string, size int64) (from, total int64, err error) {
 	if header == "" {
 		return size, size, nil

@@ -1,6 +1,6 @@
-// Package row knows what one row is: the columns of a table, the protobuf descriptor a writer encodes its rows with, and
-// how the two fit. A [Shape] is their compiled meeting point: it checks a row's wire bytes, reads chosen columns out of
-// them and decodes them whole, and never builds a dynamic message.
+// Package row knows what one row is: the columns of a table, the protobuf descriptor a writer encodes its rows with,
+// and how the two fit. A [Shape] is their compiled meeting point: it checks a row's wire bytes, reads chosen columns
+// out of them and decodes them whole, and never builds a dynamic message.
 package row
 
 import (
@@ -139,11 +139,14 @@ func column(f *bq.TableFieldSchema, path string) (*Column, error) {
 	if c.Default != "" && (t == Struct || path != f.Name) {
 		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no RECORDs only", path)
 	}
-	return c, c.bounded(path)
+	if err := c.bounded(path); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// Schema is the REST form of columns: what queries and tabledata answer with. It has no descriptions: those stay with the
-// table's own definition.
+// Schema is the REST form of columns: what queries and tabledata answer with. It has no descriptions: those stay with
+// the table's own definition.
 func Schema(columns []*Column) *bq.TableSchema {
 	return &bq.TableSchema{Fields: schemaFields(columns)}
 }
@@ -169,9 +172,10 @@ func schemaFields(columns []*Column) []*bq.TableFieldSchema {
 	return out
 }
 
-// Evolves says whether a table may change from one schema to another through the REST API: new columns that are not REQUIRED, REQUIRED
-// relaxed to NULLABLE, and wider bounds, as https://cloud.google.com/bigquery/docs/managing-table-schemas has it. A type changes only by SQL,
-// which the emulator does not have. The error is what BigQuery says of anything else.
+// Evolves says whether a table may change from one schema to another through the REST API: new columns that are not
+// REQUIRED, REQUIRED relaxed to NULLABLE, and wider bounds, as
+// https://cloud.google.com/bigquery/docs/managing-table-schemas has it. A type changes only by SQL, which the
+// emulator does not have. The error is what BigQuery says of anything else.
 func Evolves(from, to []*Column) error { return evolves(from, to, "") }
 
 func evolves(from, to []*Column, under string) error {

@@ -72,8 +72,9 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Path, e.Message) }
 
-// Encode turns a JSON object (decoded with UseNumber) into a row, taking the forms that tabledata.insertAll takes. Unless
-// ignore is set a field without a column is an error. Its errors are *FieldError; ranges are left to [Shape.Check].
+// Encode turns a JSON object (decoded with UseNumber) into a row, taking the forms that tabledata.insertAll takes.
+// Unless ignore is set a field without a column is an error. Its errors are *FieldError; ranges are left to
+// [Shape.Check].
 func Encode(columns []*Column, object map[string]any, ignore bool) ([]byte, error) {
 	return encode(nil, columns, object, ignore, "")
 }

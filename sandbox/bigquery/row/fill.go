@@ -12,7 +12,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// fillName starts the name of a field that [Gaps] adds to a descriptor. Such a field feeds the column of another one, in rows that lack that.
+// fillName starts the name of a field that [Gaps] adds to a descriptor. Such a field feeds the column of another one,
+// in rows that lack that.
 const fillName = "waybill_default_"
 
 func fills(fd protoreflect.FieldDescriptor) bool {
@@ -28,8 +29,8 @@ type Gap struct {
 	number protowire.Number
 }
 
-// Gaps lists the columns with default values, and extends a writer's descriptor so that [Shape.Fill] can write their values into rows.
-// Without such columns the descriptor comes back as it is.
+// Gaps lists the columns with default values, and extends a writer's descriptor so that [Shape.Fill] can write their
+// values into rows. Without such columns the descriptor comes back as it is.
 func Gaps(descriptor []byte, columns []*Column) (extended []byte, gaps []Gap, err error) {
 	if !slices.ContainsFunc(columns, func(c *Column) bool { return c.Default != "" }) {
 		return descriptor, nil, nil
@@ -63,8 +64,9 @@ func Gaps(descriptor []byte, columns []*Column) (extended []byte, gaps []Gap, er
 	return extended, gaps, err
 }
 
-// Fill gives rows the values of the gaps they have. rows is a ProtoRows, of the shape's extended descriptor. value says, once for each gap of
-// a row, what fills it, as [Encode] takes it; nil leaves the gap. rows itself is not changed.
+// Fill gives rows the values of the gaps they have. rows is a ProtoRows, of the shape's extended descriptor. value
+// says, once for each gap of a row, what fills it, as [Encode] takes it; nil leaves the gap. rows itself is not
+// changed.
 func (s *Shape) Fill(rows []byte, gaps []Gap, value func(Gap) (any, error)) ([]byte, error) {
 	out := make([]byte, 0, len(rows))
 	present := make([]bool, s.root.width)

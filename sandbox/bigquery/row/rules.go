@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// The bounds of a schema, from https://cloud.google.com/bigquery/docs/schemas and https://cloud.google.com/bigquery/quotas#standard_tables.
+// The bounds of a schema, from https://cloud.google.com/bigquery/docs/schemas and
+// https://cloud.google.com/bigquery/quotas#standard_tables.
 const (
 	// maxDepth bounds RECORDs within RECORDs.
 	maxDepth = 15
@@ -18,22 +19,28 @@ const (
 var columnName = regexp.MustCompile(`^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]{1,300}$`)
 
 // forbiddenPrefixes cannot start a column's name, in any case of the letters.
-var forbiddenPrefixes = []string{"_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER", "_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP"}
+var forbiddenPrefixes = []string{
+	"_TABLE_", "_FILE_", "_PARTITION", "_ROW_TIMESTAMP", "__ROOT__", "_COLIDENTIFIER",
+	"_CHANGE_SEQUENCE_NUMBER", "_CHANGE_TYPE", "_CHANGE_TIMESTAMP",
+}
 
 // nameable says why a column cannot have a name; path is the name with those of the RECORDs around it.
 func nameable(name, path string) error {
 	if !columnName.MatchString(name) {
-		return fmt.Errorf("Invalid field name %q. Fields must contain only letters, digits, underscores, spaces and &%%=+:'<>#|-, and be at most 300 characters long.", path)
+		return fmt.Errorf("Invalid field name %q. Fields must contain only letters, digits, underscores, spaces and "+
+			"&%%=+:'<>#|-, and be at most 300 characters long.", path)
 	}
 	for _, prefix := range forbiddenPrefixes {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return fmt.Errorf("Invalid field name %q. Field names are not allowed to start with the (case-insensitive) prefixes %s.", path, strings.Join(forbiddenPrefixes, ", "))
+			return fmt.Errorf("Invalid field name %q. Field names are not allowed to start with the (case-insensitive) "+
+				"prefixes %s.", path, strings.Join(forbiddenPrefixes, ", "))
 		}
 	}
 	return nil
 }
 
-// bounded says what is wrong with a column's length, precision and scale: https://cloud.google.com/bigquery/docs/schemas#parameterized_data_types.
+// bounded says what is wrong with a column's length, precision and scale:
+// https://cloud.google.com/bigquery/docs/schemas#parameterized_data_types.
 func (c *Column) bounded(path string) error {
 	wrong := func(format string, args ...any) error {
 		return fmt.Errorf("Field %s: %s", path, fmt.Sprintf(format, args...))

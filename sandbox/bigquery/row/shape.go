@@ -105,7 +105,8 @@ func parseDescriptor(b []byte) (protoreflect.MessageDescriptor, error) {
 			return nil, err
 		}
 	}
-	// A proto3 descriptor marks `optional` with a synthetic oneof; rows are read as proto2, where the mark has no place.
+	// A proto3 descriptor marks `optional` with a synthetic oneof; rows are read as proto2, where the mark has no
+	// place.
 	plain(&d)
 	f, err := protodesc.FileOptions{AllowUnresolvable: false}.New(file, &known)
 	if err != nil {

@@ -37,7 +37,8 @@ func folder(id string) string {
 func (s *Store) CreateDataset(def *bq.Dataset) error {
 	ref := def.DatasetReference
 	if !projectID.MatchString(ref.ProjectId) || !datasetID.MatchString(ref.DatasetId) || len(ref.DatasetId) > maxID {
-		return invalid(ref.DatasetId, "Invalid dataset ID %q. Dataset IDs must be alphanumeric (plus underscores) and at most 1024 characters long.", ref.DatasetId)
+		return invalid(ref.DatasetId, "Invalid dataset ID %q. Dataset IDs must be alphanumeric (plus underscores) and at most "+
+			"%d characters long.", ref.DatasetId, maxID)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

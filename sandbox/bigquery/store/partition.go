@@ -37,10 +37,7 @@ func (t *Table) Partitions(ctx context.Context) ([]*Partition, error) {
 	var shape *row.Shape
 	var projection *row.Projection
 	value := make([]any, len(path))
-	for n := 0; scan.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
+	for scan.NextIn(ctx) {
 		if scan.Shape() != shape {
 			shape = scan.Shape()
 			projection = shape.Project(path)

@@ -1,4 +1,5 @@
-// Package store keeps datasets, tables and write streams on disk, and rows in the files of the streams they came through.
+// Package store keeps datasets, tables and write streams on disk, and rows in the files of the streams they came
+// through.
 //
 //	DIR/lock                                   held while a Store is open
 //	DIR/clock                                  how far the clock has been moved ahead
@@ -7,9 +8,9 @@
 //	DIR/PROJECT/DATASET/TABLE/ID.stream        one write stream: see frame.go
 //	DIR/PROJECT/DATASET/TABLE/commits          frames that name PENDING streams committed together
 //
-// A row lies on disk once, in the bytes its writer sent, beside the descriptor it was sent with. Memory holds what is known
-// about streams, never rows. An append returns after the operating system has the bytes, so a killed process loses nothing
-// it has acknowledged; Config.Sync asks for the same across a power cut.
+// A row lies on disk once, in the bytes its writer sent, beside the descriptor it was sent with. Memory holds what is
+// known about streams, never rows. An append returns after the operating system has the bytes, so a killed process
+// loses nothing it has acknowledged; Config.Sync asks for the same across a power cut.
 //
 // Locks are taken in the order Store, Table, Stream.
 package store
@@ -39,7 +40,8 @@ type Config struct {
 	Dir string
 	// Sync flushes every append to the device before it returns.
 	Sync bool
-	// Discard counts rows and offsets and keeps no bytes: for measuring writers. Streams then do not outlive the process.
+	// Discard counts rows and offsets and keeps no bytes: for measuring writers. Streams then do not outlive the
+	// process.
 	Discard bool
 	// StreamTTL is how long a write stream lives without traffic unless it is finalized. 0 is 3 days.
 	StreamTTL time.Duration
@@ -210,8 +212,8 @@ func (s *Store) All() []*Table {
 
 func byTableID(a, b *Table) int { return cmp.Compare(a.Name(), b.Name()) }
 
-// Find resolves a dotted name, [project.]dataset.table or a table name that only one dataset has, preferring the project and
-// dataset given.
+// Find resolves a dotted name, [project.]dataset.table or a table name that only one dataset has, preferring the
+// project and dataset given.
 func (s *Store) Find(name, project, datasetID string) (*Table, error) {
 	parts := strings.Split(strings.ReplaceAll(name, ":", "."), ".")
 	switch len(parts) {

@@ -45,7 +45,8 @@ type hidden struct {
 	until  time.Time
 }
 
-// shapeKey names a compiled shape: a descriptor and the columns it was compiled against, which are never changed in place.
+// shapeKey names a compiled shape: a descriptor and the columns it was compiled against, which are never changed in
+// place.
 type shapeKey struct {
 	descriptor string
 	columns    **row.Column
@@ -140,8 +141,8 @@ func (t *Table) WriteColumns() []*row.Column {
 	return t.columns
 }
 
-// Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves]. The Storage Write API sees a
-// new schema after Config.SchemaDelay, or after hide if that is longer.
+// Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves]. The
+// Storage Write API sees a new schema after Config.SchemaDelay, or after hide if that is longer.
 func (t *Table) Update(hide time.Duration, change func(old *bq.Table) (*bq.Table, error)) (*bq.Table, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -251,7 +252,8 @@ func (t *Table) Streams() []*Stream {
 	return slices.Clone(t.streams)
 }
 
-// CanonicalStream is a stream's full name. Of a table's default stream the service takes a shorter one too, which Java's client uses.
+// CanonicalStream is a stream's full name. Of a table's default stream the service takes a shorter one too, which
+// Java's client uses.
 func CanonicalStream(name string) string {
 	if table, ok := strings.CutSuffix(name, "/"+defaultStream); ok && strings.Count(table, "/") == 5 {
 		return table + "/streams/" + defaultStream

@@ -29,8 +29,9 @@ type reply struct {
 	reset    bool
 }
 
-// AppendRows implements storagepb.BigQueryWriteServer. A goroutine takes in and applies requests; this one answers them in
-// order, each when it is due. It may return first (idle, broken connection): the goroutine then ends at its next receive.
+// AppendRows implements storagepb.BigQueryWriteServer. A goroutine takes in and applies requests; this one answers
+// them in order, each when it is due. It may return first (idle, broken connection): the goroutine then ends at its
+// next receive.
 func (s *Server) AppendRows(rpc storagepb.BigQueryWrite_AppendRowsServer) error {
 	s.stats.calls.Add(1)
 	s.stats.callsTotal.Add(1)

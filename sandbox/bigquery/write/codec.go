@@ -24,7 +24,8 @@ type request struct {
 	rowBytes  int // length of rows, also when they are not kept
 	size      int // of the whole request
 	arrow     bool
-	// missing says what the request makes of missing values, by column; whole is for the others, 0 if the request does not say.
+	// missing says what the request makes of missing values, by column; whole is for the others, 0 if the request
+	// does not say.
 	missing map[string]storagepb.AppendRowsRequest_MissingValueInterpretation
 	whole   storagepb.AppendRowsRequest_MissingValueInterpretation
 	buffer  mem.Buffer

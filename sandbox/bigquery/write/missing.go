@@ -17,9 +17,9 @@ const (
 	byDefault   = storagepb.AppendRowsRequest_DEFAULT_VALUE
 )
 
-// fill gives the rows of a request the default values that they lack. A column that the writer's schema does not have gets its default value
-// always (https://cloud.google.com/bigquery/docs/default-values); one that it has, and a row has not, as the request or the call says: null if
-// neither does.
+// fill gives the rows of a request the default values that they lack. A column that the writer's schema does not have
+// gets its default value always (https://cloud.google.com/bigquery/docs/default-values); one that it has, and a row
+// has not, as the request or the call says: null if neither does.
 func (c *call) fill(r *request) ([]byte, error) {
 	if r.whole != unspecified {
 		c.missing = r.whole
@@ -45,7 +45,8 @@ func (c *call) fill(r *request) ([]byte, error) {
 	if len(gaps) == 0 {
 		return r.rows, nil
 	}
-	values := defaults.Of(context.WithoutCancel(c.rpc.Context()), c.server.cfg.Engine) // what was taken in is applied, whether its call goes on or not
+	// What was taken in is applied, whether its call goes on or not.
+	values := defaults.Of(context.WithoutCancel(c.rpc.Context()), c.server.cfg.Engine)
 	rows, err := c.schema.shape.Fill(r.rows, gaps, func(gap row.Gap) (any, error) { return values.Value(gap.Column) })
 	if err != nil {
 		return nil, &store.Error{Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name()}

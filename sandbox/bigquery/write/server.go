@@ -1,7 +1,8 @@
 // Package write serves google.cloud.bigquery.storage.v1.BigQueryWrite over a [store.Store].
 //
-// What it answers follows the comments of storage.proto and what the real service was seen to do. An append on a stream is
-// answered inside the call (response.error) unless the call itself makes no sense: no such stream, no schema, too large.
+// What it answers follows the comments of storage.proto and what the real service was seen to do. An append on a
+// stream is answered inside the call (response.error) unless the call itself makes no sense: no such stream, no
+// schema, too large.
 package write
 
 import (
@@ -92,6 +93,11 @@ func Serve(listener net.Listener, cfg Config) *Server {
 		grpc.Creds(security),
 		grpc.ForceServerCodecV2(newCodec(cfg.Discard)),
 		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
+		grpc.UnknownServiceHandler(func(_ any, rpc grpc.ServerStream) error {
+			method, _ := grpc.MethodFromServerStream(rpc)
+			return status.Errorf(codes.Unimplemented,
+				"The sandbox serves the Storage Write API and not %s: read rows by tabledata.list or a query", method)
+		}),
 		grpc.MaxConcurrentStreams(100), // as Google's front end: the 101st call on a connection waits
 		grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(16<<20),
 	)
@@ -210,7 +216,8 @@ func (s *Server) stream(method, name string) (*store.Stream, error) {
 	return st, nil
 }
 
-// concealed is what a fault makes of a table that is not there: PERMISSION_DENIED, which does not tell whether there is one.
+// concealed is what a fault makes of a table that is not there: PERMISSION_DENIED, which does not tell whether there
+// is one.
 func (s *Server) concealed(method, name string, err error) error {
 	e, ok := errors.AsType[*store.Error](err)
 	if !ok || !e.NoTable || !s.cfg.Faults.Conceals(fault.Call{Method: method, Table: tableOf(name), Stream: name}) {
@@ -382,7 +389,8 @@ func (s *Server) params(ctx context.Context, stream string) error {
 		"Missing or wrong routing header: send x-goog-request-params with write_stream=%s", url.QueryEscape(stream))
 }
 
-// routesByPlace takes the other form of the header, which names a place instead of a stream: projects/P/locations/L of the stream's project.
+// routesByPlace takes the other form of the header, which names a place instead of a stream: projects/P/locations/L
+// of the stream's project.
 func routesByPlace(header, stream string) bool {
 	p, s := strings.Split(header, "/"), strings.Split(stream, "/")
 	return len(p) == 4 && len(s) > 1 && p[0] == "projects" && p[1] == s[1] && p[2] == "locations"

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"google.golang.org/grpc/resolver/dns"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
@@ -27,6 +29,10 @@ type commands struct {
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
+// lookUps is how often the name of the writers is looked up at most while none answers at the addresses known: gRPC's 30 s would be an outage of 30 s
+// where writers come back with other addresses.
+const lookUps = 2 * time.Second
+
 // file is the flag that most commands have.
 type file struct {
 	Config string `short:"c" env:"WAYBILL_INGEST_CONFIG" default:"ingest.yaml" placeholder:"FILE" help:"Configuration file (${default}; or $$${env})."`
@@ -45,13 +51,18 @@ func (s *serveCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	dns.SetMinResolutionInterval(lookUps)
 	memory.Apply(c.Memory.Size())
 	defer processors.Follow()()
+	var lanes atomic.Int64
+	following, stop := context.WithCancel(context.WithoutCancel(ctx)) // to the end of the drain
+	defer stop()
+	go memory.Follow(following, c.Memory.Size(), func() int { return int(lanes.Load()) })
 	log := logging.New(std.Err, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	log.Info("ingest starts", "version", version.String(), "config", s.Config)
-	return ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry})
+	return ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry, Lanes: &lanes})
 }
 
 type checkCmd struct{ file }

@@ -7,7 +7,8 @@ import (
 	"hash/crc32"
 )
 
-// Batch is the head of a record batch of format 2 (Kafka 0.11 and later; org.apache.kafka.common.record.DefaultRecordBatch).
+// Batch is the head of a record batch of format 2 (Kafka 0.11 and later;
+// org.apache.kafka.common.record.DefaultRecordBatch).
 type Batch struct {
 	FirstOffset, LastOffset int64
 	// FirstMillis is what the records' timestamps count from, MaxMillis the largest of them; -1 for none.
@@ -80,9 +81,10 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 	}
 	raw, rest = raw[:lengthEnds+length:lengthEnds+length], raw[lengthEnds+length:]
 	b.LastOffset = b.FirstOffset + int64(int32(binary.BigEndian.Uint32(raw[atLastDelta:])))
-	if got, want := crc32.Checksum(raw[atAttributes:], castagnoli), binary.BigEndian.Uint32(raw[atChecksum:]); got != want {
-		return b, raw, fmt.Errorf("the batch at offsets %d to %d has checksum %08x and says %08x: it was damaged on the way or on the broker's disk",
-			b.FirstOffset, b.LastOffset, got, want)
+	got, want := crc32.Checksum(raw[atAttributes:], castagnoli), binary.BigEndian.Uint32(raw[atChecksum:])
+	if got != want {
+		return b, raw, fmt.Errorf("the batch at offsets %d to %d has checksum %08x and says %08x: "+
+			"it was damaged on the way or on the broker's disk", b.FirstOffset, b.LastOffset, got, want)
 	}
 	attributes := binary.BigEndian.Uint16(raw[atAttributes:])
 	b.Epoch = int32(binary.BigEndian.Uint32(raw[atEpoch:]))
@@ -95,7 +97,8 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 	b.Transactional, b.Control = attributes&transactionalBit != 0, attributes&controlBit != 0
 	b.body = raw[atRecords:]
 	if b.LastOffset < b.FirstOffset || b.Count < 0 {
-		return b, raw, fmt.Errorf("the batch at offset %d says its last offset is %d and it has %d records", b.FirstOffset, b.LastOffset, b.Count)
+		return b, raw, fmt.Errorf("the batch at offset %d says its last offset is %d and it has %d records",
+			b.FirstOffset, b.LastOffset, b.Count)
 	}
 	return b, rest, nil
 }
@@ -106,7 +109,8 @@ func (b *Batch) Compressed() bool { return b.codec != codecNone }
 // Size is how many bytes the records have as they came.
 func (b *Batch) Size() int { return len(b.body) }
 
-// InflatedSize guesses the size of the records without their compression, in bytes. What a batch says of itself may be missing or a lie.
+// InflatedSize guesses the size of the records without their compression, in bytes. What a batch says of itself may
+// be missing or a lie.
 func (b *Batch) InflatedSize() int {
 	if n := inflated(b.codec, b.body); n > 0 {
 		return n
@@ -114,7 +118,8 @@ func (b *Batch) InflatedSize() int {
 	return max(4*len(b.body), 4<<10)
 }
 
-// Records are the bytes of the records of a batch that is not compressed, Count of them. They alias what NextBatch was given.
+// Records are the bytes of the records of a batch that is not compressed, Count of them. They alias what NextBatch
+// was given.
 func (b *Batch) Records() ([]byte, error) {
 	if b.Compressed() {
 		return nil, fmt.Errorf("the batch at offset %d is compressed with codec %d", b.FirstOffset, b.codec)
@@ -122,8 +127,8 @@ func (b *Batch) Records() ([]byte, error) {
 	return b.body, b.enough(b.body)
 }
 
-// Inflate undoes the compression of the records, which then lie in memory of their own, on which the caller has the hold. It takes limit bytes at
-// most; errors.Is(err, ErrInflates) when they are not enough.
+// Inflate undoes the compression of the records, which then lie in memory of their own, on which the caller has the
+// hold. It takes limit bytes at most; errors.Is(err, ErrInflates) when they are not enough.
 func (b *Batch) Inflate(limit int) (*Memory, error) {
 	m, err := decompress(b.codec, b.body, min(limit, MaxBatch))
 	if err != nil {
@@ -139,7 +144,8 @@ func (b *Batch) Inflate(limit int) (*Memory, error) {
 // enough says whether as many records as the batch says may be in these bytes.
 func (b *Batch) enough(raw []byte) error {
 	if len(raw)/minRecord < b.Count {
-		return fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes", b.FirstOffset, b.Count, len(raw))
+		return fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes",
+			b.FirstOffset, b.Count, len(raw))
 	}
 	return nil
 }

@@ -39,7 +39,8 @@ var (
 	gzips sync.Pool // of *gzip.Reader
 	lz4s  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
 	zstds = sync.OnceValue(func() *zstd.Decoder {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(processors.Count()), zstd.WithDecoderMaxMemory(MaxBatch), zstd.WithDecodeAllCapLimit(true))
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(processors.Count()),
+			zstd.WithDecoderMaxMemory(MaxBatch), zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			panic(err) // the options are constants
 		}
@@ -47,7 +48,8 @@ var (
 	})
 )
 
-// decompress undoes compression into memory of at most limit bytes, which is all that it takes, but for a copy when the result is much smaller.
+// decompress undoes compression into memory of at most limit bytes, which is all that it takes, but for a copy when
+// the result is much smaller.
 func decompress(codec byte, src []byte, limit int) (*Memory, error) {
 	if int(codec) >= len(codecNames) {
 		return nil, fmt.Errorf("compressed in the unknown way %d", codec)
@@ -131,7 +133,8 @@ func fill(dst []byte, r io.Reader) (int, error) {
 	}
 }
 
-// inflated guesses what compressed bytes inflate to, from what they say of themselves; 0 when they say nothing. It is not to be relied on.
+// inflated guesses what compressed bytes inflate to, from what they say of themselves; 0 when they say nothing. It is
+// not to be relied on.
 func inflated(codec byte, src []byte) int {
 	switch codec {
 	case codecGzip: // the end of a member has its size

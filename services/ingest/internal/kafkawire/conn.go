@@ -21,14 +21,15 @@ type Dialer struct {
 	Connect func(ctx context.Context, network, address string) (net.Conn, error)
 	// SASL is nil for none.
 	SASL *SASL
-	// Timeout bounds dialing with all handshakes, and every request beyond the time that it lets the broker wait. It must be there.
+	// Timeout bounds dialing with all handshakes, and every request beyond the time that it lets the broker wait. It
+	// must be there.
 	Timeout time.Duration
 	// MaxResponse is the largest response in bytes. A larger one is an error.
 	MaxResponse int
 }
 
-// Conn is a connection to a broker. One request is under way at a time; it is not safe for concurrent use, but for Close. After an error of
-// Do or Fetch it is to be closed.
+// Conn is a connection to a broker. One request is under way at a time; it is not safe for concurrent use, but for
+// Close. After an error of Do or Fetch it is to be closed.
 type Conn struct {
 	dialer    *Dialer
 	address   string
@@ -56,7 +57,8 @@ func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) 
 	if err != nil {
 		return nil, err // names the address
 	}
-	c := &Conn{dialer: d, address: address, raw: raw, formatter: kmsg.NewRequestFormatter(kmsg.FormatterClientID(d.ClientID))}
+	formatter := kmsg.NewRequestFormatter(kmsg.FormatterClientID(d.ClientID))
+	c := &Conn{dialer: d, address: address, raw: raw, formatter: formatter}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.raw.Close())
@@ -88,14 +90,16 @@ func (c *Conn) Close() error { return c.raw.Close() }
 func (c *Conn) Speak(request kmsg.Request, newest int16) error {
 	k, ok := c.versions[request.Key()]
 	if !ok || k.MinVersion > newest || k.MaxVersion < request.GetVersion() {
-		return fmt.Errorf("%s at %s: the broker speaks versions %d to %d, we speak %d to %d: it is too old or too new for this ingest",
+		return fmt.Errorf("%s at %s: the broker speaks versions %d to %d, we speak %d to %d: "+
+			"it is too old or too new for this ingest",
 			kmsg.NameForKey(request.Key()), c.address, k.MinVersion, k.MaxVersion, request.GetVersion(), newest)
 	}
 	request.SetVersion(min(newest, k.MaxVersion))
 	return nil
 }
 
-// Do sends a request in the newest version up to the given one and reads its response. The version that the request has is the oldest that will do.
+// Do sends a request in the newest version up to the given one and reads its response. The version that the request
+// has is the oldest that will do.
 func (c *Conn) Do(ctx context.Context, request kmsg.Request, newest int16) (kmsg.Response, error) {
 	if err := c.renew(ctx); err != nil {
 		return nil, err
@@ -136,8 +140,11 @@ func (c *Conn) exchange(ctx context.Context, request kmsg.Request, wait time.Dur
 	return response, err
 }
 
-// during sends a request and reads the response's head; read reads its body of so many bytes. When ctx ends, all of it ends.
-func (c *Conn) during(ctx context.Context, request kmsg.Request, wait time.Duration, read func(left int) error) (err error) {
+// during sends a request and reads the response's head; read reads its body of so many bytes. When ctx ends, all of
+// it ends.
+func (c *Conn) during(
+	ctx context.Context, request kmsg.Request, wait time.Duration, read func(left int) error,
+) (err error) {
 	if err := c.raw.SetDeadline(time.Now().Add(c.dialer.Timeout + wait)); err != nil {
 		return err
 	}
@@ -162,11 +169,13 @@ func (c *Conn) during(ctx context.Context, request kmsg.Request, wait time.Durat
 	left, id := int(int32(binary.BigEndian.Uint32(head[:])))-4, int32(binary.BigEndian.Uint32(head[4:]))
 	switch {
 	case id != c.id:
-		return fmt.Errorf("the broker answers request %d, and %d was asked: the connection is not one to a Kafka broker, or out of step", id, c.id)
+		return fmt.Errorf("the broker answers request %d, and %d was asked: this is no Kafka broker, or out of step",
+			id, c.id)
 	case left < 0 || left > c.dialer.MaxResponse:
 		return fmt.Errorf("the response has %d bytes, of %d at most", left, c.dialer.MaxResponse)
 	}
-	if request.IsFlexible() && request.Key() != (&kmsg.ApiVersionsRequest{}).Key() { // KIP-511: never in the response that tells versions
+	// KIP-511: never in the response that tells versions.
+	if request.IsFlexible() && request.Key() != int16(kmsg.ApiVersions) {
 		body := cursor{in: c.in, left: left, flexible: true}
 		body.tags()
 		if body.err != nil {

@@ -14,7 +14,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// broker answers the requests of one connection after the other with what reply makes of them: the body of a response, nil for none.
+// broker answers the requests of one connection after the other with what reply makes of them: the body of a
+// response, nil for none.
 func broker(t *testing.T, reply func(key, version int16, body []byte) []byte) (address string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -9,8 +9,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Versions of fetches. The oldest has the rack of the consumer (Kafka 2.3), the newest names topics by id (3.1). FetchByName is the newest that names
-// them by name (2.7).
+// Versions of fetches. The oldest has the rack of the consumer (Kafka 2.3), the newest names topics by id (3.1).
+// FetchByName is the newest that names them by name (2.7).
 const (
 	FetchOldest = 11
 	FetchByName = 12
@@ -30,8 +30,9 @@ type FetchedPartition struct {
 	TopicID [16]byte
 	// FetchResponseTopicPartition lacks RecordBatches and what is in tags.
 	kmsg.FetchResponseTopicPartition
-	// Records are batches as they came, one after the other, the last of them perhaps cut off; nil for none. They come with one hold, which is
-	// the reader's. The records of each partition have memory of their own: one that is slow holds on to no others.
+	// Records are batches as they came, one after the other, the last of them perhaps cut off; nil for none. They
+	// come with one hold, which is the reader's. The records of each partition have memory of their own: one that is
+	// slow holds on to no others.
 	Records *Memory
 }
 
@@ -41,8 +42,8 @@ var errResponse = errors.New("the response is not laid out as its version says")
 // errUnasked says that there is more in a response than was asked for.
 var errUnasked = errors.New("the response has more partitions than were asked for")
 
-// readFetch reads the body of a response, left bytes, to a request for so many partitions. Nothing in it is taken to be larger than the bytes that are
-// left, or more than was asked for.
+// readFetch reads the body of a response, left bytes, to a request for so many partitions. Nothing in it is taken to
+// be larger than the bytes that are left, or more than was asked for.
 func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse, error) {
 	c := cursor{in: in, left: left, flexible: version >= FetchByName}
 	r := new(FetchResponse)
@@ -193,7 +194,8 @@ func (c *cursor) tags() {
 	}
 }
 
-// trusted is how many bytes are made room for before the first of them has come. Who says that there are more has to send them.
+// trusted is how many bytes are made room for before the first of them has come. Who says that there are more has to
+// send them.
 const trusted = 4 << 20
 
 // readBytes reads n bytes.

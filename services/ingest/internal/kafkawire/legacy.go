@@ -22,8 +22,8 @@ const (
 	atMessageTime       = 18
 )
 
-// NextMessages reads the message that raw begins with, the messages that it wraps when it is compressed (up to limit bytes of them), and returns
-// what is behind it. last is its offset, which is that of the last one in it.
+// NextMessages reads the message that raw begins with, the messages that it wraps when it is compressed (up to limit
+// bytes of them), and returns what is behind it. last is its offset, which is that of the last one in it.
 func NextMessages(raw []byte, limit int) (_ []Message, last int64, rest []byte, err error) {
 	outer, attributes, rest, err := nextMessage(raw)
 	if err != nil {
@@ -85,7 +85,8 @@ func nextMessage(raw []byte) (m Message, attributes byte, rest []byte, err error
 	}
 	raw, rest = raw[:lengthEnds+size], raw[lengthEnds+size:]
 	if got, want := crc32.ChecksumIEEE(raw[atMagic:]), binary.BigEndian.Uint32(raw[atMessageSum:]); got != want {
-		return m, 0, raw, fmt.Errorf("the message at offset %d has checksum %08x and says %08x: it was damaged on the way or on the broker's disk", m.Offset, got, want)
+		return m, 0, raw, fmt.Errorf("the message at offset %d has checksum %08x and says %08x: "+
+			"it was damaged on the way or on the broker's disk", m.Offset, got, want)
 	}
 	if raw[atMagic] == 1 {
 		m.Millis = int64(binary.BigEndian.Uint64(raw[atMessageTime:]))

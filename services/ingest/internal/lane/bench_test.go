@@ -65,7 +65,7 @@ func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 	lane := &Lane{
 		Partition: &endless{batch: oneRecord(size), left: rows},
 		Writers:   conn, Contracts: copies{}, Group: "bench", Config: DefaultConfig(), Budget: budget,
-		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
+		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Weather: NewWeather("", slog.New(slog.DiscardHandler)), Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan struct{})
@@ -144,12 +144,15 @@ func (*endless) Commit(context.Context, int64, string) error                  { 
 func (*endless) CommitLater(int64, string)                                    {}
 func (*endless) Range(context.Context) (oldest, newest int64, err error)      { return 0, 1 << 40, nil }
 func (*endless) DeadLetter(context.Context, []DeadLetter, func(string)) error { return nil }
+func (*endless) Behind(int64) int64                                           { return 1 << 40 }
+func (*endless) Trouble() string                                              { return "" }
 func (e *endless) Read(_ context.Context, from int64) (Reader, error) {
 	e.next = from
 	return e, nil
 }
-func (e *endless) Backlog() int64 { return int64(e.left) }
-func (*endless) Close()           {}
+func (e *endless) Backlog() int64       { return int64(e.left) }
+func (*endless) Ready() <-chan struct{} { return nil }
+func (*endless) Close()                 {}
 func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([]record.Record, error) {
 	if e.left == 0 {
 		<-ctx.Done()

@@ -18,6 +18,10 @@ func (c *call) drain(reason string) {
 	c.depart = departure{}
 	c.waitForWindow(false)
 	c.stopReading()
+	if c.newRecords != nil {
+		c.newRecords = nil
+		c.source.close()
+	}
 	c.dropRecords()
 	c.abandonHeld()
 	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
@@ -60,7 +64,7 @@ func (c *call) finish() error {
 	return nil
 }
 
-// release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+// release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
 	c.waitForWindow(false)
 	if c.ledger.inFlight {
@@ -75,6 +79,7 @@ func (c *call) release() {
 			a.Free()
 		}
 	}
+	c.source.close()
 	c.dropRecords()
 	for c.window.count > 0 {
 		c.let(c.window.pop())

@@ -4,17 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 // fatalError stops the lane loudly until an operator has acted; it is tried again with a long back-off.
-type fatalError struct{ text string }
+type fatalError struct {
+	text string
+	// stack is that of a panic; else empty.
+	stack string
+}
 
 func (e *fatalError) Error() string { return e.text }
 
-func fatalf(format string, args ...any) error { return &fatalError{fmt.Sprintf(format, args...)} }
+func fatalf(format string, args ...any) error { return &fatalError{text: fmt.Sprintf(format, args...)} }
 
 // violation says that the other side broke the protocol: the call is not to be trusted any further and ends.
 func violation(format string, args ...any) error {
@@ -26,6 +31,9 @@ var errGone = errors.New("records at the position are gone")
 
 // errGrown says that the records read next want contracts that have grown: with the routes of the call they would lose fields.
 var errGrown = errors.New("a contract has grown")
+
+// errAway says that no writer took the lane. Weather then says when to try again.
+var errAway = errors.New("no writer takes the lane")
 
 // errEarlyEnd says that the writer ended the call without Closed.
 var errEarlyEnd = fmt.Errorf("the writer ended the call: %w", io.EOF)
@@ -72,4 +80,26 @@ func callError(err error) error {
 		return fmt.Errorf("%w: %s", ErrNoWriter, s.Message())
 	}
 	return err
+}
+
+// caught makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours would: the lane gives back what it
+// holds, says where it happened, and rests, since what made it panic is most likely still there. The other lanes go on.
+func caught(what string, panicked any) error {
+	if panicked == nil {
+		return nil
+	}
+	return &fatalError{
+		text:  fmt.Sprintf("%s panicked, which is a fault of this program: %v; report it with the stack in the log", what, panicked),
+		stack: string(debug.Stack()),
+	}
+}
+
+// guarded runs f in a goroutine of the lane's own, whose panic would end the process.
+func guarded(what string, f func() error) (err error) {
+	defer func() {
+		if p := caught(what, recover()); p != nil {
+			err = p
+		}
+	}()
+	return f()
 }

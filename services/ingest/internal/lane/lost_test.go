@@ -102,7 +102,8 @@ func mustRefuse(t *testing.T, p *process, texts ...string) {
 	}
 }
 
-// An end before the position never moves the lane: it is refused with what can be done, and goes on by itself when the records are there again.
+// An end before the position never moves the lane: it is refused with what can be done, and goes on by itself when
+// the records are there again.
 func TestEndBeforeThePosition(t *testing.T) {
 	read := false
 	for name, a := range map[string]*altered{
@@ -157,7 +158,8 @@ func TestPositionIsThereAfterAll(t *testing.T) {
 	}
 }
 
-// What is committed of a topic that was deleted says nothing of the one that has its name now: the lane starts as one that has committed nothing.
+// What is committed of a topic that was deleted says nothing of the one that has its name now: the lane starts as one
+// that has committed nothing.
 func TestCommittedOfAnotherTopic(t *testing.T) {
 	for reset, want := range map[Reset]int{Earliest: 14, Latest: 10, None: 10} {
 		t.Run(string(reset), func(t *testing.T) {
@@ -192,7 +194,8 @@ func TestCommittedOfAnotherTopic(t *testing.T) {
 	}
 }
 
-// Bytes that cannot be read hold up what is behind them, not what came before: that becomes rows, and is committed. The lane says what is wrong.
+// Bytes that cannot be read hold up what is behind them, not what came before: that becomes rows, and is committed.
+// The lane says what is wrong.
 func TestUnreadableRecord(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.produceRows("a", 10)

@@ -27,26 +27,29 @@ type testPlacer struct {
 }
 
 type testPlace struct {
-	placer    *testPlacer
-	orders    chan Order
-	elsewhere chan struct{}
-	asked     bool
-	cancel    context.CancelCauseFunc
-	ended     bool
-	err       error
+	placer *testPlacer
+	order  Order
+	wake   func()
+	cancel context.CancelCauseFunc
+	ended  bool
+	err    error
 }
 
 func (p *testPlacer) Place(context.Context, string, int32, func(string)) (Place, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	one := &testPlace{placer: p, orders: make(chan Order, 1), elsewhere: make(chan struct{})}
+	one := &testPlace{placer: p, wake: func() {}}
 	p.places = append(p.places, one)
 	return one, nil
 }
 
-func (o *testPlace) Bind(ctx context.Context) context.Context {
+func (*testPlacer) Changed() <-chan struct{} { return nil }
+
+func (o *testPlace) Bind(ctx context.Context, wake func()) context.Context {
+	o.placer.mu.Lock()
+	defer o.placer.mu.Unlock()
 	bound, cancel := context.WithCancelCause(ctx)
-	o.cancel = cancel
+	o.cancel, o.wake = func(err error) { cancel(err); wake() }, wake
 	return bound
 }
 
@@ -56,16 +59,11 @@ func (o *testPlace) Opened(*lanev1.Opened) error {
 	return o.placer.refuses
 }
 
-func (o *testPlace) Orders() <-chan Order { return o.orders }
-
-func (o *testPlace) Elsewhere() <-chan struct{} {
+func (o *testPlace) Look(drains bool) (order Order, elsewhere bool) {
 	o.placer.mu.Lock()
 	defer o.placer.mu.Unlock()
-	if !o.asked && !o.placer.alone {
-		close(o.elsewhere)
-	}
-	o.asked = true
-	return o.elsewhere
+	order, o.order = o.order, Order{}
+	return order, drains && !o.placer.alone
 }
 
 func (o *testPlace) End(err error) {
@@ -94,10 +92,10 @@ func (p *testPlacer) last() (*testPlace, int) {
 // move orders the lane to go.
 func (p *testPlacer) move() {
 	if o, _ := p.last(); o != nil {
-		select {
-		case o.orders <- Order{Reason: "test", Stayed: func() { p.mu.Lock(); p.stayed++; p.mu.Unlock() }}:
-		default:
-		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		o.order = Order{Reason: "test", Stayed: func() { p.mu.Lock(); p.stayed++; p.mu.Unlock() }}
+		o.wake()
 	}
 }
 

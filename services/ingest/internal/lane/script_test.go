@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -84,7 +86,7 @@ func (s *scriptWriter) request(r *lanewire.Request) {
 	}
 }
 
-// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., drain, closed POS, fail CODE.
+// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., notice CAUSE TEXT, drain, closed POS, fail CODE.
 func word(t *testing.T, line string) any {
 	f := strings.Fields(line)
 	n := func(i int) int64 {
@@ -127,6 +129,12 @@ func word(t *testing.T, line string) any {
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Refused{Refused: m}}
 	case "drain":
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "scripted"}}}
+	case "notice":
+		m := &lanev1.Notice{}
+		if len(f) > 1 {
+			m.Cause, m.Text, m.Since = f[1], strings.Join(f[2:], " "), timestamppb.Now()
+		}
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Notice{Notice: m}}
 	case "closed":
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: n(1), Checkpoint: "clean"}}}
 	case "fail":
@@ -184,9 +192,16 @@ func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter, waits func
 }
 
 func TestScripts(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
-		synctest.Test(t, func(t *testing.T) { runScript(t, path) })
-	})
+	// By name: rapid leaves a folder with what it has found, which is no script.
+	paths, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no scripts", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runScript(t, path) })
+		})
+	}
 }
 
 func runScript(t *testing.T, path string) {
@@ -260,6 +275,9 @@ func runScript(t *testing.T, path string) {
 		case "status":
 			s := p.lane.Status()
 			note("%s, position %d, window %d: %s", s.State, s.Position, s.WindowBatches, s.LastError)
+		case "waits":
+			s := p.lane.Status()
+			note("%s, lag %d, waits for %q since %v", s.State, s.Lag, s.WaitingFor, time.Since(s.WaitingSince) < time.Hour)
 		default:
 			t.Fatalf("unknown command %s", d.Cmd)
 		}

@@ -17,8 +17,9 @@ import (
 // clientID is how brokers name us in their logs and quotas.
 const clientID = "waybill-ingest"
 
-// base is what every client of the source has in common: addresses and security, patience, no topic created by accident.
-func (k *Kafka) base() (*sarama.Config, error) {
+// ClientConfig is what every client of the source has in common: addresses and security, patience, no topic created by
+// accident.
+func (k *Kafka) ClientConfig() (*sarama.Config, error) {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.RackID = k.Rack
@@ -43,7 +44,7 @@ func (k *Kafka) base() (*sarama.Config, error) {
 
 // dataConfig is for the clients that fetch.
 func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
-	c, err := k.base()
+	c, err := k.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -52,23 +53,23 @@ func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Default = fetch
 	c.Consumer.Fetch.MaxBytes = response
-	// A paused client fetches again only when the long poll of its neighbours ends.
-	c.Consumer.MaxWaitTime = 100 * time.Millisecond
+	c.Consumer.MaxWaitTime = shortPoll // see longPoll
 	if k.Isolation == ReadCommitted {
 		c.Consumer.IsolationLevel = sarama.ReadCommitted
 	}
 	return c, nil
 }
 
-// fetchTimeout is how long a broker may take to begin the answer to a fetch, and as long again to end it. A generation ends when its lanes
-// have drained and its fetches have come back: a broker that hangs must not make the group drop the member.
+// fetchTimeout is how long a broker may take to begin the answer to a fetch, and as long again to end it. A generation
+// ends when its lanes have drained and its fetches have come back: a broker that hangs must not make the group drop the
+// member.
 func (k *Kafka) fetchTimeout() time.Duration {
 	return min(time.Duration(k.RequestTimeout), time.Duration(k.RebalanceTimeout-k.DrainTimeout)/2)
 }
 
 // groupConfig is for the client that holds the membership.
 func (k *Kafka) groupConfig() (*sarama.Config, error) {
-	c, err := k.base()
+	c, err := k.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -84,36 +85,20 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	}
 	// A JoinGroup is answered only when all members have joined.
 	c.Net.ReadTimeout = g.Rebalance.Timeout + time.Duration(k.RequestTimeout)
-	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed offset retention
-	// has removed would end the whole member's session, again and again. The readers are strict instead: they answer ErrOffsetGone.
+	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed
+	// offset retention has removed would end the whole member's session, again and again. The readers are strict
+	// instead: they answer ErrOffsetGone.
 	g.ResetInvalidOffsets = true
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Fetch.Default = 1
+	// Sarama makes three channels for each claim; nothing goes through them but errors. By default they take ten kilobytes.
+	c.ChannelBufferSize = 1
 	return c, nil
 }
 
-// producerConfig is for dead letters.
-func (k *Kafka) producerConfig() (*sarama.Config, error) {
-	c, err := k.base()
-	if err != nil {
-		return nil, err
-	}
-	c.Net.MaxOpenRequests = 1
-	p := &c.Producer
-	p.RequiredAcks = sarama.WaitForAll
-	p.Idempotent = true
-	p.Timeout = time.Duration(k.RequestTimeout)
-	p.Compression = sarama.CompressionSnappy
-	p.Retry.Max = 3
-	p.Return.Successes = true
-	p.Return.Errors = true
-	// The broker's bound decides what is too large, not ours; what is larger than a request may be is shortened before.
-	p.MaxMessageBytes = maxLetter
-	return c, nil
-}
-
-// secure has connections opened by our own dialer, TLS included, and authenticated with the password that holds when they are.
+// secure has connections opened by our own dialer, TLS included, and authenticated with the password that holds when
+// they are.
 func (k *Kafka) secure(c *sarama.Config) error {
 	if k.TLS.Enable {
 		if _, err := tlsfiles.Client(k.TLS.files()); err != nil {
@@ -164,9 +149,10 @@ func (s *scramClient) Begin(_, _, authzID string) error {
 func (s *scramClient) Step(challenge string) (string, error) { return s.conversation.Step(challenge) }
 func (s *scramClient) Done() bool                            { return s.conversation.Done() }
 
-// await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts, and calls waits for it.
-// What the call finds out it returns: it may outlive its caller, so it must write to nothing that its caller reads.
-func await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, error)) (T, error) {
+// Await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts,
+// and calls waits for it. What the call finds out it returns: it may outlive its caller, so it must write to nothing
+// that its caller reads.
+func Await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, error)) (T, error) {
 	type outcome struct {
 		value T
 		err   error
@@ -185,9 +171,9 @@ func await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, er
 	}
 }
 
-// awaitErr is await for a call that finds out nothing but its error.
-func awaitErr(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
-	_, err := await(ctx, calls, func() (struct{}, error) { return struct{}{}, call() })
+// AwaitErr is Await for a call that finds out nothing but its error.
+func AwaitErr(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
+	_, err := Await(ctx, calls, func() (struct{}, error) { return struct{}{}, call() })
 	return err
 }
 

@@ -28,20 +28,21 @@ type pair struct {
 	fenced func(error)
 }
 
-// errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied later.
+// errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied
+// later.
 var errDoubtful = errors.New("the outcome of an offset commit is unknown")
 
-// sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry is success.
-// errors.Is(err, errDoubtful), for all of them, when no answer came.
+// sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry
+// is success. errors.Is(err, errDoubtful), for all of them, when no answer came.
 type sendCommit func(map[topicPartition]*pair) map[topicPartition]error
 
 // committer commits for all claims of one generation.
 //
-// Invariant: one request is in flight at a time and it holds the newest pair of each partition, so a newer pair is never overtaken by
-// an older one. A request without an answer may still be in flight, in a socket or in a broker that pauses, and Kafka tells commits of one
-// generation apart by nothing but their arrival: after it nothing more is sent, and the generation ends. A pair that is superseded before
-// it is confirmed hands its waiters to its successor: what is durable then is a later state of the same lane, which explains all that the
-// earlier one did.
+// Invariant: one request is in flight at a time and it holds the newest pair of each partition, so a newer pair is
+// never overtaken by an older one. A request without an answer may still be in flight, in a socket or in a broker that
+// pauses, and Kafka tells commits of one generation apart by nothing but their arrival: after it nothing more is sent,
+// and the generation ends. A pair that is superseded before it is confirmed hands its waiters to its successor: what is
+// durable then is a later state of the same lane, which explains all that the earlier one did.
 type committer struct {
 	send     sendCommit
 	interval time.Duration
@@ -62,7 +63,9 @@ type committer struct {
 	over    error
 }
 
-func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger, m *Metrics) *committer {
+func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger,
+	m *Metrics,
+) *committer {
 	return &committer{
 		send: send, doubted: doubted, interval: interval, backoff: backoff, log: log, metrics: m,
 		wake:    make(chan struct{}, 1),
@@ -76,13 +79,16 @@ func (c *committer) later(tp topicPartition, position int64, checkpoint string, 
 }
 
 // now hands over a pair and waits for the coordinator's word on it.
-func (c *committer) now(ctx context.Context, tp topicPartition, position int64, checkpoint string, fenced func(error)) error {
+func (c *committer) now(ctx context.Context, tp topicPartition, position int64, checkpoint string,
+	fenced func(error),
+) error {
 	confirmed := make(chan error, 1)
 	c.add(tp, &pair{position: position, checkpoint: checkpoint, fenced: fenced, confirmed: []chan<- error{confirmed}})
 	return c.await(ctx, confirmed)
 }
 
-// flush returns when nothing of a partition is pending or on its way any more: all that was handed over is confirmed then.
+// flush returns when nothing of a partition is pending or on its way any more: all that was handed over is confirmed
+// then.
 func (c *committer) flush(ctx context.Context, tp topicPartition) error {
 	confirmed := make(chan error, 1)
 	c.mu.Lock()
@@ -218,8 +224,8 @@ func (c *committer) putBack(tp topicPartition, p *pair) {
 	c.pending[tp] = p
 }
 
-// doubt gives up the pairs of a request without an answer, and those that have come since: what was committed, the next generation reads
-// back, under which this request is refused should it arrive after all.
+// doubt gives up the pairs of a request without an answer, and those that have come since: what was committed, the next
+// generation reads back, under which this request is refused should it arrive after all.
 func (c *committer) doubt(batch map[topicPartition]*pair, err error) {
 	c.metrics.commits.WithLabelValues("doubtful").Add(float64(len(batch)))
 	c.metrics.doubtful.Inc()

@@ -13,8 +13,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// A batch that is damaged holds up what is behind it alone. What came before is passed on; damage on the way is gone with the next fetch, other is
-// told with topic, partition, offsets and checksums.
+// A batch that is damaged holds up what is behind it alone. What came before is passed on; damage on the way is gone
+// with the next fetch, other is told with topic, partition, offsets and checksums.
 func TestDamagedBatch(t *testing.T) {
 	for name, times := range map[string]int{"on the way": damages - 1, "on the broker's disk": 1 << 30} {
 		t.Run(name, func(t *testing.T) {
@@ -62,7 +62,8 @@ func TestDamagedBatch(t *testing.T) {
 	}
 }
 
-// Fetches that fail, and partitions that have null where others have records, leave the connection and its other partitions alone.
+// Fetches that fail, and partitions that have null where others have records, leave the connection and its other
+// partitions alone.
 func TestPartitionsFailOneByOne(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic))
 	p := producer(t, c)

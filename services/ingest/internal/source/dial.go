@@ -14,8 +14,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
-// dialer opens the connections of every client. Certificates, authorities and the password are those that the files hold when it does. It is
-// what sarama takes for the dialer of a proxy.
+// dialer opens the connections of every client. Certificates, authorities and the password are those that the files
+// hold when it does. It is what sarama takes for the dialer of a proxy.
 type dialer struct {
 	kafka *Kafka
 }
@@ -54,7 +54,8 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 	return c, nil
 }
 
-// listenerError says that a listener is of another kind than the configuration says, or does not take what we show it, and what to do.
+// listenerError says that a listener is of another kind than the configuration says, or does not take what we show it,
+// and what to do.
 type listenerError struct {
 	text string
 	err  error
@@ -75,9 +76,12 @@ func explainHandshake(address string, err error) error {
 	case tlsfiles.IsAlert(err):
 		return &listenerError{address + " refuses the TLS handshake: check kafka.tls.cert and kafka.tls.key", err}
 	case errors.Is(err, io.EOF), ok && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
-		// The text of a time that has run out is ours alone to give: whoever has set no deadline must not take it for its own.
-		return &listenerError{address + " does not end the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable",
-			errors.New(err.Error())}
+		// The text of a time that has run out is ours alone to give: whoever has set no deadline must not take it for
+		// its own.
+		return &listenerError{
+			address + " does not end the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable",
+			errors.New(err.Error()),
+		}
 	}
 	return fmt.Errorf("TLS handshake with %s: %w", address, err)
 }
@@ -130,7 +134,8 @@ const tlsAlert = 21
 
 var errAlert = errors.New("it answers with a TLS alert")
 
-// introduction is how many requests there are at most before a broker has accepted us: versions, mechanism, two of SCRAM.
+// introduction is how many requests there are at most before a broker has accepted us: versions, mechanism, two of
+// SCRAM.
 const introduction = 4
 
 // explain says what it means that a broker ends a connection before it has accepted us.
@@ -144,7 +149,7 @@ func (c *conn) explain(err error) error {
 	}
 	heard := c.heard.Load()
 	sasl := c.kafka.SASL.Mechanism != ""
-	text := ""
+	var text string
 	switch {
 	case tlsfiles.IsAlert(err) && c.kafka.TLS.Cert == "":
 		text = " refuses us, as a listener does that wants a client certificate: set kafka.tls.cert and kafka.tls.key"
@@ -173,9 +178,9 @@ func (c *conn) judge(text string, err error) error {
 // saslAuthenticate is the key of requests that carry the client's part of an authentication.
 const saslAuthenticate = 36
 
-// withPassword lays out anew a request that sarama has made of SASL/PLAIN (RFC 4616), for which it knows but one password for the life of a
-// client: length, key, version, correlation id and client id stay, the message behind them is the one of now. ok is false for any other
-// request.
+// withPassword lays out anew a request that sarama has made of SASL/PLAIN (RFC 4616), for which it knows but one
+// password for the life of a client: length, key, version, correlation id and client id stay, the message behind them
+// is the one of now. ok is false for any other request.
 func withPassword(request []byte, s *SASL) (renewed []byte, ok bool) {
 	const head = 4 + 2 + 2 + 4
 	if len(request) < head+2 || binary.BigEndian.Uint16(request[4:]) != saslAuthenticate {

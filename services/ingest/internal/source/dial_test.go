@@ -17,11 +17,10 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
-	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// A listener that is of another kind than the configuration says, or does not take what it says, is told apart: by check, by the source's log, and by the commands
-// for dead letters.
+// A listener that is of another kind than the configuration says, or does not take what it says, is told apart: by
+// check, by the source's log, and by whoever scans topics.
 func TestListenerOfAnotherKind(t *testing.T) {
 	pair, cert, key := selfSigned(t)
 	_, otherCert, otherKey := selfSigned(t)
@@ -32,7 +31,10 @@ func TestListenerOfAnotherKind(t *testing.T) {
 	pool := x509.NewCertPool()
 	pool.AddCert(leaf)
 	secure := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}})
-	mutual := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool})
+	mutual := kfake.TLS(&tls.Config{
+		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+		ClientCAs: pool,
+	})
 	password := []kfake.Opt{kfake.EnableSASL(), kfake.Superuser("PLAIN", "u", "secret")}
 	plain := SASL{Mechanism: SASLPlain, User: "u", Password: config.NewSecret("secret")}
 	for name, test := range map[string]struct {
@@ -42,17 +44,44 @@ func TestListenerOfAnotherKind(t *testing.T) {
 		says   string
 		answer sarama.KError
 	}{
-		"mechanism not enabled":        {password, TLS{}, SASL{Mechanism: SASLScram512, User: "u", Password: config.NewSecret("secret")}, "does not offer the mechanism", sarama.ErrUnsupportedSASLMechanism},
-		"wrong password":               {password, TLS{}, SASL{Mechanism: SASLPlain, User: "u", Password: config.NewSecret("s")}, "check kafka.sasl", 0},
-		"no SASL where it is wanted":   {password, TLS{}, SASL{}, "as a listener does that wants SASL", 0},
-		"SASL where there is none":     {nil, TLS{}, plain, "the listener knows no SASL", sarama.ErrIllegalSASLState},
-		"no TLS where it is wanted":    {[]kfake.Opt{secure}, TLS{}, SASL{}, "wants TLS", 0},
-		"TLS where there is none":      {nil, TLS{Enable: true, CA: cert}, SASL{}, "as a listener without TLS does", 0},
-		"broker of another authority":  {[]kfake.Opt{secure}, TLS{Enable: true, CA: otherCert, ServerName: "kafka.test"}, SASL{}, "check kafka.tls.ca", 0},
-		"broker of another name":       {[]kfake.Opt{secure}, TLS{Enable: true, CA: cert, ServerName: "other.test"}, SASL{}, "kafka.tls.server_name", 0},
-		"client of another authority":  {[]kfake.Opt{mutual}, TLS{Enable: true, CA: cert, Cert: otherCert, Key: otherKey, ServerName: "kafka.test"}, SASL{}, "refuses our certificate", 0},
-		"client without a certificate": {[]kfake.Opt{mutual}, TLS{Enable: true, CA: cert, ServerName: "kafka.test"}, SASL{}, "wants a client certificate", 0},
-		"all as it should be":          {[]kfake.Opt{mutual}, TLS{Enable: true, CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"}, SASL{}, "", 0},
+		"mechanism not enabled": {password, TLS{}, SASL{
+			Mechanism: SASLScram512, User: "u",
+			Password: config.NewSecret("secret"),
+		}, "does not offer the mechanism", sarama.ErrUnsupportedSASLMechanism},
+		"wrong password": {password, TLS{}, SASL{
+			Mechanism: SASLPlain, User: "u",
+			Password: config.NewSecret("s"),
+		}, "check kafka.sasl", 0},
+		"no SASL where it is wanted": {password, TLS{}, SASL{}, "as a listener does that wants SASL", 0},
+		"SASL where there is none":   {nil, TLS{}, plain, "the listener knows no SASL", sarama.ErrIllegalSASLState},
+		"no TLS where it is wanted":  {[]kfake.Opt{secure}, TLS{}, SASL{}, "wants TLS", 0},
+		"TLS where there is none":    {nil, TLS{Enable: true, CA: cert}, SASL{}, "as a listener without TLS does", 0},
+		"broker of another authority": {
+			[]kfake.Opt{secure},
+			TLS{Enable: true, CA: otherCert, ServerName: "kafka.test"},
+			SASL{},
+			"check kafka.tls.ca", 0,
+		},
+		"broker of another name": {
+			[]kfake.Opt{secure},
+			TLS{Enable: true, CA: cert, ServerName: "other.test"},
+			SASL{},
+			"kafka.tls.server_name", 0,
+		},
+		"client of another authority": {[]kfake.Opt{mutual}, TLS{
+			Enable: true, CA: cert, Cert: otherCert, Key: otherKey,
+			ServerName: "kafka.test",
+		}, SASL{}, "refuses our certificate", 0},
+		"client without a certificate": {
+			[]kfake.Opt{mutual},
+			TLS{Enable: true, CA: cert, ServerName: "kafka.test"},
+			SASL{},
+			"wants a client certificate", 0,
+		},
+		"all as it should be": {[]kfake.Opt{mutual}, TLS{
+			Enable: true, CA: cert, Cert: cert, Key: key,
+			ServerName: "kafka.test",
+		}, SASL{}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,16 +97,16 @@ func TestListenerOfAnotherKind(t *testing.T) {
 			config := testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.TLS, c.Kafka.SASL = test.tls, test.sasl })
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
-			found := Check(ctx, config, Topics{Names: []string{testTopic}})[0]
+			found := Check(ctx, config, Topics{Names: []string{testTopic}}, nil)[0]
 			if (found.State == findings.OK) != (test.says == "") || !strings.Contains(found.Detail, test.says) {
 				t.Errorf("check: %+v", found)
 			}
-			d, err := OpenDeadLetters(ctx, config, []string{letterTopic})
+			d, err := NewScanner(ctx, &config.Kafka, []string{testTopic})
 			if err == nil {
 				d.Close()
 			}
 			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
-				t.Errorf("dead letters: %v", err)
+				t.Errorf("scanner: %v", err)
 			}
 			s := start(t, config, false)
 			if test.says == "" {
@@ -89,8 +118,8 @@ func TestListenerOfAnotherKind(t *testing.T) {
 	}
 }
 
-// Certificates, authority and password that are renewed in place are those of the next connection, of each client: the broker ends all
-// connections, takes nothing of what there was before, and the source goes on.
+// Certificates, authority and password that are renewed in place are those of the next connection, of each client: the
+// broker ends all connections, takes nothing of what there was before, and the source goes on.
 func TestCredentialsRenewedInPlace(t *testing.T) {
 	for _, mechanism := range []string{SASLPlain, SASLScram256} {
 		t.Run(mechanism, func(t *testing.T) {
@@ -125,7 +154,10 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				pair, pool := renew(password)
 				options := []kfake.Opt{
 					kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", password), kfake.SeedTopics(1, testTopic),
-					kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}),
+					kfake.TLS(&tls.Config{
+						Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+						ClientCAs: pool,
+					}),
 				}
 				if ports != nil {
 					options = append(options, kfake.Ports(ports...))
@@ -144,23 +176,20 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := testConfig(before.ListenAddrs()...).with(func(c *Config) {
-				c.Kafka.TLS = TLS{Enable: true, CA: file("ca.pem"), Cert: file("cert.pem"), Key: file("key.pem"), ServerName: "kafka.test"}
+				c.Kafka.TLS = TLS{
+					Enable: true, CA: file("ca.pem"), Cert: file("cert.pem"), Key: file("key.pem"),
+					ServerName: "kafka.test",
+				}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: section.Password}
 			})
 			s := start(t, cfg, false)
 			claim := s.claim(t)
 			mustCommit(t, claim, 1, "before")
-			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard); err != nil {
-				t.Fatal(err)
-			}
 			ports := portsOf(t, before)
 			before.Close()
 			cluster(ports, "after")
 			claim = s.claim(t) // the membership was of connections that are gone
 			mustCommit(t, claim, 2, "after")
-			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(2, "b")}, unheard); err != nil {
-				t.Fatal(err)
-			}
 			open(t, claim, 0)
 		})
 	}
@@ -182,7 +211,10 @@ func portsOf(t *testing.T, c *kfake.Cluster) (ports []int) {
 func TestPasswordIsPutIntoTheRequest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		version := int16(rapid.IntRange(0, 2).Draw(t, "version"))
-		s := &SASL{Mechanism: SASLPlain, User: rapid.String().Draw(t, "user"), Password: config.NewSecret(rapid.String().Draw(t, "password"))}
+		s := &SASL{
+			Mechanism: SASLPlain, User: rapid.String().Draw(t, "user"),
+			Password: config.NewSecret(rapid.String().Draw(t, "password")),
+		}
 		layOut := func(password string) []byte {
 			r := kmsg.NewSASLAuthenticateRequest()
 			r.Version, r.SASLAuthBytes = version, []byte("\x00"+s.User+"\x00"+password)

@@ -86,7 +86,8 @@ func TestRequestsAreFencedByEpoch(t *testing.T) {
 	}
 }
 
-// A leader that lost records which were read is found out when it takes over, however much was written since, and after a restart as well.
+// A leader that lost records which were read is found out when it takes over, however much was written since, and
+// after a restart as well.
 func TestLogThatWasCutBack(t *testing.T) {
 	c := newCluster(t, kfake.NumBrokers(2), kfake.SeedTopics(1, testTopic))
 	p := producer(t, c)
@@ -137,7 +138,8 @@ func TestLogThatWasCutBack(t *testing.T) {
 	check(start(t, testConfig(c.ListenAddrs()...), false).claim(t))
 }
 
-// A topic that was deleted and made again is another topic: nothing of it is taken for what was committed, or is being read.
+// A topic that was deleted and made again is another topic: nothing of it is taken for what was committed, or is
+// being read.
 func TestTopicMadeAgain(t *testing.T) {
 	for name, version := range map[string]int16{"fetched by id": 18, "fetched by name": 12} {
 		t.Run(name, func(t *testing.T) {

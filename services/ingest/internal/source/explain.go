@@ -7,16 +7,16 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// explainRead is explain for what reads a topic.
+// explainRead is Explain for what reads a topic.
 func explainRead(topic string, err error) error {
 	if errors.Is(err, sarama.ErrTopicAuthorizationFailed) {
 		return fmt.Errorf("grant READ on %s to this principal: %w", topic, err)
 	}
-	return explain(err)
+	return Explain(err)
 }
 
-// explain adds what an operator can do about an error that sarama words for programmers.
-func explain(err error) error {
+// Explain adds what an operator can do about an error that sarama words for programmers.
+func Explain(err error) error {
 	var listener *listenerError
 	switch {
 	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism):

@@ -14,11 +14,11 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// stretch is records of a batch that no lane has taken yet. They become our records when one does, and stay compressed until then, which keeps what is
-// queued small.
-type stretch struct {
-	// packed is a compressed batch and memory where it lies, with a hold of ours; both are zero once it is inflated. The records before from are
-	// not wanted.
+// queuedBatch is records of a batch that no lane has taken yet. They become our records when one does, and stay
+// compressed until then, which keeps what is queued small.
+type queuedBatch struct {
+	// packed is a compressed batch and memory where it lies, with a hold of ours; both are zero once it is inflated.
+	// The records before from are not wanted.
 	packed *kafkawire.Batch
 	memory *kafkawire.Memory
 	from   int64
@@ -31,23 +31,25 @@ type stretch struct {
 	legacy []record.Record
 }
 
-// catch is what a fetch brought for one partition.
-type catch struct {
-	tp        topicPartition
-	stretches []stretch
+// fetchResult is what a fetch brought for one partition.
+type fetchResult struct {
+	tp      topicPartition
+	batches []queuedBatch
 	// next is the offset to fetch from after it.
 	next int64
 	// epochs are those of the leaders that took the batches, where they begin.
 	epochs []epochStart
-	// cut says that the response ended within the batch at next and holds nothing before it: the next fetch must be larger.
+	// cut says that the response ended within the batch at next and holds nothing before it: the next fetch must be
+	// larger.
 	cut bool
 }
 
-// unpack takes the records at or after from out of a response for one partition. With committed it leaves out those of aborted transactions;
-// transaction markers are no records either way. from is the offset that the fetch asked for. The hold on the records becomes one for each record, or
-// for each compressed batch. With an error there is what came before the bytes at fault, which begin at next.
-func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, committed bool) (catch, error) {
-	c := catch{tp: tp, next: from}
+// unpack takes the records at or after from out of a response for one partition. With committed it leaves out those
+// of aborted transactions; transaction markers are no records either way. from is the offset that the fetch asked
+// for. The hold on the records becomes one for each record, or for each compressed batch. With an error there is what
+// came before the bytes at fault, which begin at next.
+func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, committed bool) (fetchResult, error) {
+	c := fetchResult{tp: tp, next: from}
 	raw := p.Records.Bytes()
 	defer p.Records.LetGo(1)
 	// Transactions that were aborted, by where they start; a producer's is over at its marker (KIP-98).
@@ -98,7 +100,8 @@ func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, commit
 		}
 		raw = rest
 		c.next = max(c.next, batch.LastOffset+1)
-		if n := len(c.epochs); batch.Epoch >= 0 && batch.LastOffset >= from && (n == 0 || c.epochs[n-1].epoch != batch.Epoch) {
+		n := len(c.epochs)
+		if batch.Epoch >= 0 && batch.LastOffset >= from && (n == 0 || c.epochs[n-1].epoch != batch.Epoch) {
 			c.epochs = append(c.epochs, epochStart{batch.FirstOffset, batch.Epoch})
 		}
 	}
@@ -107,8 +110,8 @@ func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, commit
 }
 
 // add takes a batch of a response over, from the first record that is wanted.
-func (c *catch) add(batch *kafkawire.Batch, memory *kafkawire.Memory) error {
-	k := stretch{count: batch.Count, from: c.next}
+func (c *fetchResult) add(batch *kafkawire.Batch, memory *kafkawire.Memory) error {
+	k := queuedBatch{count: batch.Count, from: c.next}
 	if batch.Compressed() {
 		packed := *batch
 		k.packed, k.memory = &packed, memory
@@ -130,10 +133,11 @@ func (c *catch) add(batch *kafkawire.Batch, memory *kafkawire.Memory) error {
 	return nil
 }
 
-// open makes the stretch one of the records of a batch, from the first one that is wanted.
-func (k *stretch) open(tp topicPartition, batch *kafkawire.Batch, raw []byte, memory *kafkawire.Memory) error {
+// open makes the queuedBatch one of the records of a batch, from the first one that is wanted.
+func (k *queuedBatch) open(tp topicPartition, batch *kafkawire.Batch, raw []byte, memory *kafkawire.Memory) error {
 	k.batch = record.NewBatch(record.Batch{
-		Topic: tp.topic, Partition: tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis, Same: batch.AppendTime, Raw: raw, Memory: memory,
+		Topic: tp.topic, Partition: tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis,
+		Same: batch.AppendTime, Raw: raw, Memory: memory,
 	})
 	if batch.AppendTime {
 		k.batch.Millis = batch.MaxMillis
@@ -153,36 +157,47 @@ func (k *stretch) open(tp topicPartition, batch *kafkawire.Batch, raw []byte, me
 	return nil
 }
 
-// inflate makes the records of a compressed stretch ready, within limit bytes; errors.Is(err, kafkawire.ErrInflates) when those are not enough. The
-// stretch that it was is left as it is.
-func (k *stretch) inflate(tp topicPartition, limit int) (stretch, error) {
+// inflate makes the records of a compressed queuedBatch ready, within limit bytes; errors.Is(err,
+// kafkawire.ErrInflates) when those are not enough. The queuedBatch that it was is left as it is.
+func (k *queuedBatch) inflate(tp topicPartition, limit int) (queuedBatch, error) {
 	memory, err := k.packed.Inflate(limit)
 	if err != nil {
-		return stretch{}, err
+		return queuedBatch{}, err
 	}
-	open := stretch{count: k.count, from: k.from}
+	open := queuedBatch{count: k.count, from: k.from}
 	if err := open.open(tp, k.packed, memory.Bytes(), memory); err != nil {
 		memory.LetGo(1)
-		return stretch{}, err
+		return queuedBatch{}, err
 	}
 	memory.Hold(open.count)
 	memory.LetGo(1)
 	return open, nil
 }
 
-// legacyBytes bounds what is kept of a response of messages from before Kafka 0.11: compressed ones are inflated when they come. The rest is fetched
-// again. Brokers took no messages of more than a megabyte then, unless told otherwise.
+// inflateWhole is inflate within what a batch may be at most. It takes memory by what the batch says of itself, and more
+// only where that was too little.
+func (k *queuedBatch) inflateWhole(tp topicPartition) (queuedBatch, error) {
+	for size := min(k.packed.InflatedSize(), kafkawire.MaxBatch); ; size = min(4*size, kafkawire.MaxBatch) {
+		open, err := k.inflate(tp, size)
+		if err == nil || size == kafkawire.MaxBatch || !errors.Is(err, kafkawire.ErrInflates) {
+			return open, err
+		}
+	}
+}
+
+// legacyBytes bounds what is kept of a response of messages from before Kafka 0.11: compressed ones are inflated when
+// they come. The rest is fetched again. Brokers took no messages of more than a megabyte then, unless told otherwise.
 const (
 	legacyBytes   = 8 << 20
 	legacyMessage = 32 << 20
 )
 
-// legacy takes over the first message of raw, which was written before Kafka 0.11: it lies in the log as it came. It returns what is behind it, nil when
-// there was enough of them.
-func (c *catch) legacy(raw []byte) ([]byte, error) {
+// legacy takes over the first message of raw, which was written before Kafka 0.11: it lies in the log as it came. It
+// returns what is behind it, nil when there was enough of them.
+func (c *fetchResult) legacy(raw []byte) ([]byte, error) {
 	held := int64(0)
-	for i := range c.stretches {
-		held += c.stretches[i].bytes()
+	for i := range c.batches {
+		held += c.batches[i].bytes()
 	}
 	if held > legacyBytes {
 		return nil, nil
@@ -191,7 +206,7 @@ func (c *catch) legacy(raw []byte) ([]byte, error) {
 	if err != nil {
 		return raw, err
 	}
-	k := stretch{}
+	k := queuedBatch{}
 	for _, m := range messages {
 		if m.Offset < c.next {
 			continue
@@ -202,7 +217,8 @@ func (c *catch) legacy(raw []byte) ([]byte, error) {
 		}
 		// They outlive the response.
 		k.legacy = append(k.legacy, record.Record{
-			Topic: c.tp.topic, Partition: c.tp.partition, Offset: m.Offset, TimestampMicros: micros, Key: bytes.Clone(m.Key), Value: bytes.Clone(m.Value),
+			Topic: c.tp.topic, Partition: c.tp.partition, Offset: m.Offset, TimestampMicros: micros,
+			Key: bytes.Clone(m.Key), Value: bytes.Clone(m.Value),
 		})
 	}
 	k.count = len(k.legacy)
@@ -211,14 +227,14 @@ func (c *catch) legacy(raw []byte) ([]byte, error) {
 	return rest, nil
 }
 
-func (c *catch) keep(k stretch) {
+func (c *fetchResult) keep(k queuedBatch) {
 	if k.count > 0 {
-		c.stretches = append(c.stretches, k)
+		c.batches = append(c.batches, k)
 	}
 }
 
 // bytes is what the records take that are left, as they lie in the queue.
-func (k *stretch) bytes() int64 {
+func (k *queuedBatch) bytes() int64 {
 	switch {
 	case k.packed != nil:
 		return int64(k.packed.Size())
@@ -232,8 +248,8 @@ func (k *stretch) bytes() int64 {
 	return int64(n)
 }
 
-// move moves the first n records of a stretch that is not packed to dst, which has room for them.
-func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
+// move moves the first n records of a queued batch that is not packed to dst, which has room for them.
+func (k *queuedBatch) move(dst []record.Record, n int) ([]record.Record, error) {
 	k.count -= n
 	if k.batch == nil {
 		dst = append(dst, k.legacy[:n]...)
@@ -252,12 +268,14 @@ func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
 		before = r
 	}
 	if k.count == 0 && k.p < len(k.batch.Raw) {
-		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record", k.batch.Base, len(k.batch.Raw)-k.p)
+		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record",
+			k.batch.Base, len(k.batch.Raw)-k.p)
 	}
 	return dst, nil
 }
 
-// isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0 abort, 1 commit.
+// isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0
+// abort, 1 commit.
 func isAbort(batch *kafkawire.Batch) (bool, error) {
 	raw, err := batch.Records()
 	if err != nil {

@@ -26,11 +26,11 @@ import (
 
 var testPartition = topicPartition{testTopic, 3}
 
-// drained are the records of a catch.
-func (c *catch) drained() []record.Record {
+// drained are the records of a fetchResult.
+func (c *fetchResult) drained() []record.Record {
 	var out []record.Record
-	for i := range c.stretches {
-		if k := &c.stretches[i]; k.packed != nil {
+	for i := range c.batches {
+		if k := &c.batches[i]; k.packed != nil {
 			open, err := k.inflate(c.tp, kafkawire.MaxBatch)
 			if err != nil {
 				panic(err)
@@ -38,7 +38,7 @@ func (c *catch) drained() []record.Record {
 			k.memory.LetGo(1)
 			*k = open
 		}
-		out, _ = c.stretches[i].move(slices.Grow(out, c.stretches[i].count), c.stretches[i].count)
+		out, _ = c.batches[i].move(slices.Grow(out, c.batches[i].count), c.batches[i].count)
 	}
 	return out
 }
@@ -92,7 +92,7 @@ func (s sent) part() *kafkawire.FetchedPartition {
 	return p
 }
 
-func (s sent) unpack(from int64, committed bool) (catch, error) {
+func (s sent) unpack(from int64, committed bool) (fetchResult, error) {
 	return unpack(testPartition, s.part(), from, committed)
 }
 
@@ -286,7 +286,7 @@ func relocated(raw []byte, offset int64) []byte {
 // Compaction leaves batches without records: a reader must not wait there for ever.
 func TestBatchesWithoutRecords(t *testing.T) {
 	c, err := answer(batchOf(10, 19)).unpack(12, true)
-	if err != nil || c.next != 20 || c.cut || len(c.stretches) != 0 {
+	if err != nil || c.next != 20 || c.cut || len(c.batches) != 0 {
 		t.Errorf("next %d, cut %t, %v; want to go on at 20", c.next, c.cut, err)
 	}
 }
@@ -362,7 +362,7 @@ func TestUnpackGoesOn(t *testing.T) {
 			memories := map[*kafkawire.Memory]bool{p.Records: true}
 			var places record.Places
 			taken := c.drained()
-			for _, k := range c.stretches {
+			for _, k := range c.batches {
 				memories[k.batch.Memory] = true
 			}
 			for _, r := range taken {
@@ -411,7 +411,7 @@ func TestMoveAllocatesNothingARow(t *testing.T) {
 	}
 	dst := make([]record.Record, 0, rows)
 	n := testing.AllocsPerRun(10, func() {
-		k := c.stretches[0]
+		k := c.batches[0]
 		if out, err := k.move(dst, rows); err != nil || len(out) != rows || len(out[rows-1].Headers) != 2 {
 			t.Fatalf("%d records, %v", len(out), err)
 		}

@@ -12,8 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 )
 
-// fetchers fetch for some of the readers of one generation. Each broker has a fetcher with a connection of its own, which is there while it has
-// readers.
+// fetchers fetch for some of the readers of one generation. Each broker has a fetcher with a connection of its own,
+// which is there while it has readers.
 type fetchers struct {
 	// ctx ends what is under way.
 	ctx     context.Context
@@ -27,8 +27,8 @@ type fetchers struct {
 	byBroker map[string]*fetcher
 }
 
-// fetcher fetches the partitions that one broker serves, many in a request, one request after the other. A reader that is full is left out of
-// the requests, so it holds up nobody.
+// fetcher fetches the partitions that one broker serves, many in a request, one request after the other. A reader
+// that is full is left out of the requests, so it holds up nobody.
 type fetcher struct {
 	pool    *fetchers
 	address string
@@ -44,8 +44,8 @@ func newFetchers(ctx context.Context, leaders *leaders, config *sarama.Config, r
 	return &fetchers{ctx: ctx, leaders: leaders, config: config, running: running, byBroker: make(map[string]*fetcher)}
 }
 
-// join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the fetcher looks at the reader, the
-// reader knows whom to wake.
+// join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the
+// fetcher looks at the reader, the reader knows whom to wake.
 func (p *fetchers) join(address string, r *reader) *fetcher {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -78,8 +78,9 @@ func (f *fetcher) poke() {
 	}
 }
 
-// pace is the pause after a response that leaves nothing behind at the broker. What trickles in then comes in fewer responses, each of which wakes
-// a connection, readers and lanes. A response without records is followed at once, so a record that comes alone waits for nothing.
+// pace is the pause after a response that leaves nothing behind at the broker. What trickles in then comes in fewer
+// responses, each of which wakes a connection, readers and lanes. A response without records is followed at once, so
+// a record that comes alone waits for nothing.
 const pace = 20 * time.Millisecond
 
 // run fetches until nobody reads.
@@ -117,13 +118,14 @@ type fetchRound struct {
 	names map[sarama.Uuid]string
 }
 
-// plan makes the next request: for what the readers want, if any of them has room. It is false when there are none left, and the fetcher is gone.
+// plan makes the next request: for what the readers want, if any of them has room. It is false when there are none
+// left, and the fetcher is gone.
 func (f *fetcher) plan(round *fetchRound) bool {
 	c := f.pool.config
-	round.request = kmsg.FetchRequest{
-		Version: kafkawire.FetchOldest, ReplicaID: -1, MinBytes: c.Consumer.Fetch.Min, MaxWaitMillis: int32(c.Consumer.MaxWaitTime / time.Millisecond),
-		MaxBytes: c.Consumer.Fetch.MaxBytes, IsolationLevel: int8(c.Consumer.IsolationLevel), Rack: c.RackID, SessionEpoch: -1,
-	}
+	round.request = kmsg.NewFetchRequest() // without a fetch session (KIP-227): each request names all its partitions
+	round.request.Version, round.request.Rack = kafkawire.FetchOldest, c.RackID
+	round.request.IsolationLevel = int8(c.Consumer.IsolationLevel)
+	round.request.MinBytes, round.request.MaxBytes = c.Consumer.Fetch.Min, c.Consumer.Fetch.MaxBytes
 	clear(round.readers)
 	f.pool.mu.Lock()
 	defer f.pool.mu.Unlock()
@@ -146,15 +148,15 @@ func (f *fetcher) plan(round *fetchRound) bool {
 				topics[w.topic] = make(map[string]int)
 			}
 			topics[w.topic][tp.topic] = at
-			round.request.Topics = append(round.request.Topics, kmsg.FetchRequestTopic{Topic: tp.topic, TopicID: w.topic})
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic, t.TopicID = tp.topic, w.topic
+			round.request.Topics = append(round.request.Topics, t)
 		}
 		t := &round.request.Topics[at]
-		t.Partitions = append(t.Partitions, kmsg.FetchRequestTopicPartition{
-			Partition: tp.partition, CurrentLeaderEpoch: w.epoch, FetchOffset: w.offset, LastFetchedEpoch: -1, LogStartOffset: -1,
-			PartitionMaxBytes: w.bytes,
-		})
+		t.Partitions = append(t.Partitions, w.request(tp.partition))
 		round.readers[tp] = r
 	}
+	round.request.MaxWaitMillis = int32(longPoll(len(f.readers), len(f.readers)-len(round.readers)) / time.Millisecond)
 	return true
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -27,6 +28,13 @@ type want struct {
 	offset int64
 	bytes  int32
 	epoch  int32
+}
+
+// request is the part of a fetch that asks for it.
+func (w *want) request(partition int32) kmsg.FetchRequestTopicPartition {
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.PartitionMaxBytes = partition, w.epoch, w.offset, w.bytes
+	return p
 }
 
 // follow keeps a fetcher of the broker that serves the partition at work, until Close or the end of what can be read.
@@ -81,8 +89,8 @@ func (r *reader) serve(pool *fetchers, since time.Time) error {
 	}
 }
 
-// locate finds the broker to fetch from: a replica nearby that the leader has named (KIP-392), else the leader. A leader of another epoch than the
-// one before must have in its log what was read.
+// locate finds the broker to fetch from: a replica nearby that the leader has named (KIP-392), else the leader. A
+// leader of another epoch than the one before must have in its log what was read.
 func (r *reader) locate(pool *fetchers, since time.Time) (string, error) {
 	l, err := pool.leaders.directory.leader(pool.ctx, r.tp, since)
 	if err != nil {
@@ -100,7 +108,8 @@ func (r *reader) locate(pool *fetchers, since time.Time) (string, error) {
 		case err != nil:
 			return "", err
 		case end != unknownEnd && end < offset:
-			return "", fmt.Errorf("%w: the log of the leader in epoch %d ends at %d where what was read goes on to %d", lane.ErrOffsetGone, l.epoch, end, offset)
+			return "", fmt.Errorf("%w: the log of the leader in epoch %d ends at %d where what was read goes on to %d",
+				lane.ErrOffsetGone, l.epoch, end, offset)
 		}
 	}
 	r.mu.Lock()
@@ -116,8 +125,9 @@ func (r *reader) locate(pool *fetchers, since time.Time) (string, error) {
 // moves says that an error is a change of leaders, or one under way, which is no fault.
 func moves(err error) bool {
 	for _, e := range []error{
-		sarama.ErrNotLeaderForPartition, sarama.ErrLeaderNotAvailable, sarama.ErrReplicaNotAvailable, sarama.ErrFencedLeaderEpoch,
-		sarama.ErrUnknownLeaderEpoch, sarama.ErrUnknownTopicOrPartition, errUnknownTopicID, errInconsistentTopicID, sarama.ErrOffsetNotAvailable,
+		sarama.ErrNotLeaderForPartition, sarama.ErrLeaderNotAvailable, sarama.ErrReplicaNotAvailable,
+		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrOffsetNotAvailable,
+		sarama.ErrUnknownTopicOrPartition, errUnknownTopicID, errInconsistentTopicID,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -157,14 +167,17 @@ func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	}
 	result, err := unpack(r.tp, p, from, r.committed)
 	r.newest.Store(p.HighWatermark)
+	r.heard.Store(time.Now().UnixNano())
 	r.put(result)
 	if err != nil {
 		return r.damaged(result.next, err)
 	}
+	r.trouble.Store(nil)
 	return r.choose(p.PreferredReadReplica)
 }
 
-// damages is how often bytes that cannot be read are fetched, before the lane hears of them: they may have been damaged on the way.
+// damages is how often bytes that cannot be read are fetched, before the lane hears of them: they may have been
+// damaged on the way.
 const damages = 3
 
 // damaged counts that the bytes at an offset cannot be read, and says so for good when it was often enough.
@@ -180,7 +193,8 @@ func (r *reader) damaged(offset int64, err error) error {
 	return r.unreadable(err)
 }
 
-// choose follows the leader's word about a replica nearby, and goes back to ask it again after a while: the replica may have fallen behind.
+// choose follows the leader's word about a replica nearby, and goes back to ask it again after a while: the replica
+// may have fallen behind.
 func (r *reader) choose(preferred int32) error {
 	now := time.Now()
 	r.mu.Lock()

@@ -47,8 +47,8 @@ func takenApart(t *testing.T, r *reader) int {
 	return len(got)
 }
 
-// Compressed batches wait compressed. One is inflated when its records are asked for and the budget has room, in the order of asking, and what it
-// has takenApart comes back with its last record.
+// Compressed batches wait compressed. One is inflated when its records are asked for and the budget has room, in the
+// order of asking, and what it has taken comes back with its last record.
 func TestInflatesWithinTheBudget(t *testing.T) {
 	budget, _ := newPrefetch(1<<20, 1<<20, 1000, 1)
 	first := readerOf(t, budget, hollow(0, 700<<10), hollow(1, 700<<10))
@@ -104,7 +104,13 @@ func TestCloseWhileWaitingForBudget(t *testing.T) {
 // A batch that inflates to more than there can ever be is refused for what it is, and what came before it is not.
 func TestBatchBeyondTheBudget(t *testing.T) {
 	budget, _ := newPrefetch(1<<20, 1<<20, 1000, 1)
-	r := readerOf(t, budget, batchOf(0, 1, 0, 1), hollow(2, 2<<20))
+	// More than the readers share waits until it is alone.
+	large := readerOf(t, budget, hollow(0, 3<<20))
+	defer large.Close()
+	if n := takenApart(t, large); n != 1 || budget.size() != 0 {
+		t.Errorf("%d records, %d bytes are held", n, budget.size())
+	}
+	r := readerOf(t, budget, batchOf(0, 1, 0, 1), hollow(2, 5<<20))
 	defer r.Close()
 	if n := takenApart(t, r); n != 2 {
 		t.Errorf("%d records before it", n)

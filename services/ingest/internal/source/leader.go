@@ -17,7 +17,8 @@ import (
 // newDialer makes connections for fetches and what belongs to them, with the security of sarama's own.
 func newDialer(k *Kafka, c *sarama.Config) *kafkawire.Dialer {
 	d := &kafkawire.Dialer{
-		ClientID: c.ClientID, Connect: (&dialer{k}).DialContext, Timeout: k.fetchTimeout(), MaxResponse: int(sarama.MaxResponseSize),
+		ClientID: c.ClientID, Connect: (&dialer{k}).DialContext, Timeout: k.fetchTimeout(),
+		MaxResponse: int(sarama.MaxResponseSize),
 	}
 	if s := &c.Net.SASL; s.Enable {
 		d.SASL = &kafkawire.SASL{Mechanism: string(s.Mechanism), User: s.User, Password: s.Password}
@@ -28,8 +29,8 @@ func newDialer(k *Kafka, c *sarama.Config) *kafkawire.Dialer {
 	return d
 }
 
-// leaders asks the leaders of partitions what they answer at once. A request carries the epoch of the leader, so that one that is none any more, and
-// does not know it yet, refuses (KIP-320).
+// leaders asks the leaders of partitions what they answer at once. A request carries the epoch of the leader, so that
+// one that is none any more, and does not know it yet, refuses (KIP-320).
 type leaders struct {
 	directory *directory
 	dialer    *kafkawire.Dialer
@@ -61,8 +62,8 @@ func (l *leaders) close() {
 	}
 }
 
-// at uses the connection to a broker. One that has rested may be broken without a sign, so what fails on it is tried on a new one: use must
-// bear that.
+// at uses the connection to a broker. One that has rested may be broken without a sign, so what fails on it is tried
+// on a new one: use must bear that.
 func (l *leaders) at(ctx context.Context, address string, use func(*kafkawire.Conn) error) error {
 	l.mu.Lock()
 	k := l.links[address]
@@ -99,28 +100,31 @@ func (l *leaders) at(ctx context.Context, address string, use func(*kafkawire.Co
 	}
 }
 
+// sender sends a request to a leader and returns the error code of the response.
+type sender func(*kafkawire.Conn, leadership) (int16, error)
+
 // The pauses between attempts to reach the leader of a partition, and how many there are.
 const (
 	firstAttempt = 50 * time.Millisecond
 	attempts     = 5
 )
 
-// ask sends a request to the leader of a partition, looked up at since or later, and again after each answer that says it has moved. topic is the id
-// that it must have; zero for any. send returns the answer's error code.
-func (l *leaders) ask(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send func(*kafkawire.Conn, leadership) (int16, error)) error {
+// ask sends a request to the leader of a partition, looked up at since or later, and again after each answer that
+// says it has moved. topic is the id that it must have; zero for any. send returns the answer's error code.
+func (l *leaders) ask(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send sender) error {
 	for attempt := 1; ; attempt++ {
 		err := l.once(ctx, tp, topic, since, send)
 		if err == nil || attempt == attempts || ctx.Err() != nil || errors.Is(err, errOtherTopic) || !passing(err) {
 			return err
 		}
 		since = time.Now()
-		if !sleep(ctx, firstAttempt<<(attempt-1)) {
+		if !Sleep(ctx, firstAttempt<<(attempt-1)) {
 			return context.Cause(ctx)
 		}
 	}
 }
 
-func (l *leaders) once(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send func(*kafkawire.Conn, leadership) (int16, error)) error {
+func (l *leaders) once(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, send sender) error {
 	leader, err := l.directory.leader(ctx, tp, since)
 	if err != nil {
 		return err
@@ -143,11 +147,12 @@ func (l *leaders) once(ctx context.Context, tp topicPartition, topic sarama.Uuid
 	return err
 }
 
-// passing says that an error of a request to a leader may be gone on the next attempt: all but what an operator must change, and what the caller decides.
+// passing says that an error of a request to a leader may be gone on the next attempt: all but what an operator must
+// change, and what the caller decides.
 func passing(err error) bool {
 	for _, lasting := range []error{
-		sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrInvalidTopic, sarama.ErrUnsupportedVersion,
-		sarama.ErrOffsetOutOfRange,
+		sarama.ErrTopicAuthorizationFailed, sarama.ErrClusterAuthorizationFailed, sarama.ErrInvalidTopic,
+		sarama.ErrUnsupportedVersion, sarama.ErrOffsetOutOfRange,
 	} {
 		if errors.Is(err, lasting) {
 			return false
@@ -169,15 +174,20 @@ func sameTopic(want, got sarama.Uuid) error {
 	return nil
 }
 
-// offset asks for an end of a partition, sarama.OffsetOldest or OffsetNewest; committed leaves out transactions that are open.
-func (l *leaders) offset(ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, at int64, committed bool) (int64, error) {
+// offset asks for an end of a partition, sarama.OffsetOldest or OffsetNewest; committed leaves out transactions that
+// are open.
+func (l *leaders) offset(
+	ctx context.Context, tp topicPartition, topic sarama.Uuid, since time.Time, at int64, committed bool,
+) (int64, error) {
 	var offset int64
 	err := l.ask(ctx, tp, topic, since, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// Version 4 fences by epoch (Kafka 2.1); from version 5 on a leader says when it does not know the end yet.
-		request := &kmsg.ListOffsetsRequest{Version: 4, ReplicaID: -1, Topics: []kmsg.ListOffsetsRequestTopic{{
-			Topic:      tp.topic,
-			Partitions: []kmsg.ListOffsetsRequestTopicPartition{{Partition: tp.partition, CurrentLeaderEpoch: leader.epoch, Timestamp: at}},
-		}}}
+		request, one := kmsg.NewPtrListOffsetsRequest(), kmsg.NewListOffsetsRequestTopic()
+		p := kmsg.NewListOffsetsRequestTopicPartition()
+		request.Version = 4
+		p.Partition, p.CurrentLeaderEpoch, p.Timestamp = tp.partition, leader.epoch, at
+		one.Topic, one.Partitions = tp.topic, append(one.Partitions, p)
+		request.Topics = append(request.Topics, one)
 		if committed {
 			request.IsolationLevel = int8(sarama.ReadCommitted)
 		}
@@ -198,15 +208,18 @@ func (l *leaders) offset(ctx context.Context, tp topicPartition, topic sarama.Uu
 // unknownEnd is what a leader says of an epoch that it knows nothing of.
 const unknownEnd = -1
 
-// epochEnd asks where the records of an epoch end in the log of a partition's leader, or those of the last epoch before it that has any. What was
-// read in that epoch beyond it is not in the log any more. It is unknownEnd when the leader does not know.
+// epochEnd asks where the records of an epoch end in the log of a partition's leader, or those of the last epoch
+// before it that has any. What was read in that epoch beyond it is not in the log any more. It is unknownEnd when the
+// leader does not know.
 func (l *leaders) epochEnd(ctx context.Context, tp topicPartition, topic sarama.Uuid, epoch int32) (int64, error) {
 	end := int64(unknownEnd)
 	err := l.ask(ctx, tp, topic, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
-		request := &kmsg.OffsetForLeaderEpochRequest{Version: 3, ReplicaID: -1, Topics: []kmsg.OffsetForLeaderEpochRequestTopic{{
-			Topic:      tp.topic,
-			Partitions: []kmsg.OffsetForLeaderEpochRequestTopicPartition{{Partition: tp.partition, CurrentLeaderEpoch: leader.epoch, LeaderEpoch: epoch}},
-		}}}
+		request, one := kmsg.NewPtrOffsetForLeaderEpochRequest(), kmsg.NewOffsetForLeaderEpochRequestTopic()
+		request.Version, request.ReplicaID = 3, -1
+		asked := kmsg.NewOffsetForLeaderEpochRequestTopicPartition()
+		asked.Partition, asked.CurrentLeaderEpoch, asked.LeaderEpoch = tp.partition, leader.epoch, epoch
+		one.Topic, one.Partitions = tp.topic, append(one.Partitions, asked)
+		request.Topics = append(request.Topics, one)
 		response, err := c.Do(ctx, request, 4)
 		if err != nil {
 			return 0, err

@@ -11,7 +11,8 @@ import (
 
 // leadership is who leads a partition, as a broker's metadata has it.
 type leadership struct {
-	// topic is the id of the topic, which tells it from another one of the same name (KIP-516, Kafka 2.8); zero where brokers give none.
+	// topic is the id of the topic, which tells it from another one of the same name (KIP-516, Kafka 2.8); zero where
+	// brokers give none.
 	topic sarama.Uuid
 	// broker leads in this epoch; brokers are the addresses of all.
 	broker  int32
@@ -54,7 +55,9 @@ type lookup struct {
 }
 
 func newDirectory(client sarama.Client, calls *sync.WaitGroup) *directory {
-	return &directory{client: client, calls: calls, topics: make(map[string]*topicView), lookups: make(map[string]*lookup)}
+	return &directory{
+		client: client, calls: calls, topics: make(map[string]*topicView), lookups: make(map[string]*lookup),
+	}
 }
 
 // leader looks a partition up. What it returns was asked for at since or later.

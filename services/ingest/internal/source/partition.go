@@ -14,8 +14,8 @@ import (
 
 // claim is our right to one partition in one generation. It implements lane.Partition.
 //
-// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the drain timeout and
-// bounds every method.
+// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the
+// drain timeout and bounds every method.
 type claim struct {
 	tp       topicPartition
 	session  *session
@@ -31,9 +31,12 @@ type claim struct {
 	epochs epochs
 
 	mu sync.Mutex
-	// topic is the id of the topic at the last call of Committed, and what is read and committed from then on belongs to; zero when it is not known.
+	// topic is the id of the topic at the last call of Committed, and what is read and committed from then on belongs
+	// to; zero when it is not known.
 	topic sarama.Uuid
 	last  *reader
+
+	outlook outlook
 }
 
 var _ lane.Partition = (*claim)(nil)
@@ -54,7 +57,7 @@ func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 		position int64
 		metadata string
 	}
-	read, err := await(ctx, &s.calls, func() (committed, error) {
+	read, err := Await(ctx, &s.calls, func() (committed, error) {
 		position, metadata, err := s.offsets.committed(ctx, c.tp, s.backoff)
 		return committed{position, metadata}, err
 	})
@@ -68,7 +71,8 @@ func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	return read.position, checkpoint, nil
 }
 
-// recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the claim reads that topic.
+// recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the
+// claim reads that topic.
 func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error {
 	leaders := c.session.source.leaders
 	leader, err := leaders.directory.leader(ctx, c.tp, time.Now())
@@ -79,8 +83,8 @@ func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error
 	c.topic = leader.topic
 	c.mu.Unlock()
 	c.epochs.begin(-1)
-	if position < 0 {
-		return nil
+	if position < 0 || mark.place != "" && mark.place != placeOf(c.Cluster(), c.tp) {
+		return nil // what was copied from elsewhere, the writer refuses by its checkpoint
 	}
 	if sameTopic(mark.topic, leader.topic) != nil {
 		return &lane.OtherTopicError{Position: position, Was: mark.topic.String(), Is: leader.topic.String()}
@@ -113,7 +117,7 @@ func (c *claim) CommitLater(position int64, checkpoint string) {
 
 // mark says with a checkpoint of which topic and log the position is.
 func (c *claim) mark(position int64, checkpoint string) string {
-	return stamp{c.current(), c.epochs.before(position)}.mark(checkpoint)
+	return stamp{c.current(), placeOf(c.Cluster(), c.tp), c.epochs.before(position)}.mark(checkpoint)
 }
 
 func (c *claim) current() sarama.Uuid {
@@ -158,7 +162,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters, waits))
+	return c.wrap("produce dead letters", c.session.source.Letters.Produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

@@ -18,8 +18,8 @@ import (
 // peakVariable makes the test's program the process that is measured.
 const peakVariable = "WAYBILL_TEST_PEAK"
 
-// However far what a few fetches brought inflates, 1.4 GiB here, the process stays within a small multiple of the budget: it is at most once inflated, once
-// compressed, and once between buffers and the collector.
+// However far what a few fetches brought inflates, 1.4 GiB here, the process stays within a small multiple of the
+// budget: it is at most once inflated, once compressed, and once between buffers and the collector.
 func TestMemoryOfInflatedRecords(t *testing.T) {
 	const budget, lanes, batches, size = 32 << 20, 60, 3, 8 << 20
 	if os.Getenv(peakVariable) == "" {

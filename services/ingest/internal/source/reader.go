@@ -15,8 +15,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// reader is one pass over a partition. Fetchers put into its queue what brokers send; what bounds the queue is asking for nothing more. A
-// reader whose lane takes nothing therefore ends up with less than its high mark and one fetch.
+// reader is one pass over a partition. Fetchers put into its queue what brokers send; what bounds the queue is asking
+// for nothing more. A reader whose lane takes nothing therefore ends up with less than its high mark and one fetch.
 type reader struct {
 	tp topicPartition
 	// topic is the id of the topic that is read; zero when it is not known.
@@ -42,11 +42,12 @@ type reader struct {
 	moved   atomic.Bool
 
 	mu     sync.Mutex
-	queue  []stretch
+	queue  []queuedBatch
 	count  int   // records in queue
 	bytes  int64 // of them, but for what is inflated
 	paused bool
-	// offset is what is to be fetched next, fetch how much, epoch the leader's. lastEpoch is that of the record before offset; -1 when it is not known.
+	// offset is what is to be fetched next, fetch how much, epoch the leader's. lastEpoch is that of the record
+	// before offset; -1 when it is not known.
 	offset                  int64
 	fetch, epoch, lastEpoch int32
 	// replica is a broker to read from instead of the leader; -1 for none.
@@ -60,18 +61,26 @@ type reader struct {
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch.
-	newest atomic.Int64
+	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970. trouble is why fetches fail.
+	newest, heard atomic.Int64
+	trouble       atomic.Pointer[string]
+	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
+	given   int64
+	dropped bool
 	// timer is Next's.
 	timer *time.Timer
 }
 
-func newReader(tp topicPartition, topic sarama.Uuid, from int64, e *epochs, c *sarama.Config, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
+func newReader(
+	tp topicPartition, topic sarama.Uuid, from int64, e *epochs, c *sarama.Config, budget *prefetch,
+	log *slog.Logger, m *Metrics,
+) *reader {
 	r := &reader{
-		tp: tp, topic: topic, epochs: e, budget: budget, log: log, metrics: m, committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
-		lease: c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
+		tp: tp, topic: topic, epochs: e, budget: budget, log: log, metrics: m,
+		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
+		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: from, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(from), replica: -1,
+		offset: from, given: from, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(from), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
@@ -82,13 +91,13 @@ func newReader(tp topicPartition, topic sarama.Uuid, from int64, e *epochs, c *s
 var errReaderClosed = errors.New("reading has ended")
 
 // put appends what a fetch brought to the queue.
-func (r *reader) put(c catch) {
+func (r *reader) put(c fetchResult) {
 	r.mu.Lock()
 	if r.err != nil { // what came is left to the garbage collector
 		r.mu.Unlock()
 		return
 	}
-	if c.next > r.offset || len(c.stretches) > 0 {
+	if c.next > r.offset || len(c.batches) > 0 {
 		r.faulty = false
 	}
 	r.moved.Store(true)
@@ -103,11 +112,11 @@ func (r *reader) put(c catch) {
 		r.fetch = r.fetchBytes
 	}
 	var bytes int64
-	for i := range c.stretches {
-		bytes += c.stretches[i].bytes()
-		r.count += c.stretches[i].count
+	for i := range c.batches {
+		bytes += c.batches[i].bytes()
+		r.count += c.batches[i].count
 	}
-	r.queue = append(r.queue, c.stretches...)
+	r.queue = append(r.queue, c.batches...)
 	r.hold(bytes)
 	pause := !r.paused && r.budget.full(r.bytes, r.count)
 	if pause {
@@ -117,7 +126,7 @@ func (r *reader) put(c catch) {
 	if pause {
 		r.metrics.pauses.Inc()
 	}
-	if len(c.stretches) > 0 {
+	if len(c.batches) > 0 {
 		r.signal()
 	}
 }
@@ -136,6 +145,8 @@ func (r *reader) fault(err error) {
 	first := !r.faulty
 	r.faulty = true
 	r.mu.Unlock()
+	text := unreadable(err)
+	r.trouble.Store(&text)
 	if first {
 		r.log.Warn("fetch failed, trying again", "error", err)
 	}
@@ -158,10 +169,12 @@ func (r *reader) signal() {
 	}
 }
 
-// unreadable says for good that the partition holds bytes that cannot be read. What came before them is passed on first.
+// unreadable says for good that the partition holds bytes that cannot be read. What came before them is passed on
+// first.
 func (r *reader) unreadable(err error) error {
-	return fmt.Errorf("%w %s/%d: %w. Look at it with kafka-dump-log; if other replicas have it whole, let one of them lead. "+
-		"To go on without it, stop the group and reset it to the offset behind it with kafka-consumer-groups --reset-offsets",
+	return fmt.Errorf("%w %s/%d: %w. Look at it with kafka-dump-log; if other replicas have it whole, "+
+		"let one of them lead. To go on without it, stop the group and reset it to the offset behind it "+
+		"with kafka-consumer-groups --reset-offsets",
 		lane.ErrUnreadable, r.tp.topic, r.tp.partition, err)
 }
 
@@ -181,6 +194,7 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 		}
 		if packed != nil {
 			if !r.inflate(ctx, packed, deadline) {
+				r.signal() // there is something for the next call
 				return dst, nil
 			}
 			continue
@@ -203,9 +217,9 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 	}
 }
 
-// pull moves what fits from the queue to dst, and has more fetched when there is room. Where the queue begins with a stretch that is to be inflated first,
-// it is that one.
-func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *stretch, err error) {
+// pull moves what fits from the queue to dst, and has more fetched when there is room. Where the queue begins with a
+// queuedBatch that is to be inflated first, it is that one.
+func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *queuedBatch, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.count == 0 {
@@ -233,6 +247,9 @@ func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *stretch, 
 			r.shift()
 		}
 	}
+	if len(dst) > first {
+		r.given = dst[len(dst)-1].Offset + 1
+	}
 	r.resume()
 	switch {
 	case len(dst) > first:
@@ -243,9 +260,9 @@ func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *stretch, 
 	return dst, nil, r.err
 }
 
-// inflate makes the stretch that the queue begins with ready, of which packed is a copy. It is false when the deadline has passed, which
-// is zero for none; other errors Next finds.
-func (r *reader) inflate(ctx context.Context, packed *stretch, deadline time.Time) bool {
+// inflate makes the queuedBatch that the queue begins with ready, of which packed is a copy. It is false when the
+// deadline has passed, which is zero for none; other errors Next finds.
+func (r *reader) inflate(ctx context.Context, packed *queuedBatch, deadline time.Time) bool {
 	open, err := r.budget.inflate(r.tp, packed, func(bytes int64) error { return r.await(ctx, bytes, deadline) })
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -316,16 +333,17 @@ func (r *reader) hold(bytes int64) {
 	r.budget.held.Add(bytes)
 }
 
-// shift takes the first stretch from the queue, of which nothing is left.
+// shift takes the first queuedBatch from the queue, of which nothing is left.
 func (r *reader) shift() {
 	r.budget.deflate(&r.queue[0])
-	r.queue[0] = stretch{}
+	r.queue[0] = queuedBatch{}
 	if r.queue = r.queue[1:]; len(r.queue) == 0 {
 		r.queue = nil // an idle reader holds nothing
 	}
 }
 
-// spoil drops the queue because what it begins with cannot be read. Nothing behind that is passed on: Next answers with it when what came before is gone.
+// spoil drops the queue because what it begins with cannot be read. Nothing behind that is passed on: Next answers
+// with it when what came before is gone.
 func (r *reader) spoil(err error) {
 	r.metrics.fetchErrors.Inc()
 	if r.err == nil || !errors.Is(r.err, lane.ErrUnreadable) {
@@ -337,6 +355,7 @@ func (r *reader) spoil(err error) {
 // drop empties the queue.
 func (r *reader) drop() {
 	r.hold(-r.bytes)
+	r.dropped = r.dropped || r.count > 0
 	for i := range r.queue {
 		r.budget.deflate(&r.queue[i])
 	}
@@ -354,7 +373,11 @@ func (r *reader) resume() {
 	}
 }
 
-// Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do not count.
+// Ready implements lane.Reader.
+func (r *reader) Ready() <-chan struct{} { return r.ready }
+
+// Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do
+// not count.
 func (r *reader) Backlog() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -6,22 +6,23 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/IBM/sarama"
 )
 
-// operations are what the brokers say that a principal may do with a topic or group (KIP-430): a bit for each of Kafka's operations.
-type operations int32
+// Operations are what the brokers say that a principal may do with a topic or group (KIP-430): a bit for each of
+// Kafka's operations.
+type Operations int32
 
 // untold is what brokers say that do not tell.
-const untold operations = math.MinInt32
+const untold Operations = math.MinInt32
 
 // Operations by the number of their bit (org.apache.kafka.common.acl.AclOperation).
 var operationBits = map[string]uint{"READ": 3, "WRITE": 4, "DESCRIBE": 8}
 
-// lacks names those of some operations that are missing, as one says it: "READ and WRITE". It is empty when none is, or nothing is told.
-func (o operations) lacks(names ...string) string {
+// Lacks names those of some operations that are missing, as one says it: "READ and WRITE". It is empty when none is, or
+// nothing is told.
+func (o Operations) Lacks(names ...string) string {
 	if o == untold {
 		return ""
 	}
@@ -34,8 +35,8 @@ func (o operations) lacks(names ...string) string {
 	return strings.Join(missing, " and ")
 }
 
-// anyBroker is an open connection of a client.
-func anyBroker(client sarama.Client) (*sarama.Broker, error) {
+// AnyBroker is an open connection of a client.
+func AnyBroker(client sarama.Client) (*sarama.Broker, error) {
 	b := client.LeastLoadedBroker()
 	if b == nil {
 		return nil, sarama.ErrOutOfBrokers
@@ -44,9 +45,9 @@ func anyBroker(client sarama.Client) (*sarama.Broker, error) {
 	return b, nil
 }
 
-// topicRights asks what we may do with a topic that exists.
-func topicRights(client sarama.Client, topic string) (operations, error) {
-	b, err := anyBroker(client)
+// TopicRights asks what we may do with a topic that exists.
+func TopicRights(client sarama.Client, topic string) (Operations, error) {
+	b, err := AnyBroker(client)
 	if err != nil {
 		return untold, err
 	}
@@ -63,71 +64,15 @@ func topicRights(client sarama.Client, topic string) (operations, error) {
 		case t.Err != sarama.ErrNoError && t.Err != sarama.ErrLeaderNotAvailable:
 			return untold, t.Err
 		case request.IncludeTopicAuthorizedOperations:
-			return operations(t.TopicAuthorizedOperations), nil
+			return Operations(t.TopicAuthorizedOperations), nil
 		}
 	}
 	return untold, nil
 }
 
-// mayWrite asks whether we may write to a topic that need not exist. Nothing is written: the request is for a partition that no topic has,
-// and brokers look at the right first.
-func mayWrite(client sarama.Client, topic string) error {
-	b, err := anyBroker(client)
-	if err != nil {
-		return err
-	}
-	timeout := int32(client.Config().Net.ReadTimeout / time.Millisecond)
-	request := &sarama.ProduceRequest{Version: 8, RequiredAcks: sarama.WaitForLocal, Timeout: timeout} // Kafka 2.4's
-	now := time.Now()
-	request.AddBatch(topic, math.MaxInt32, &sarama.RecordBatch{
-		Version: 2, ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1, FirstTimestamp: now, MaxTimestamp: now, Records: []*sarama.Record{{}},
-	})
-	response, err := b.Produce(request)
-	if err != nil {
-		_ = b.Close()
-		return err
-	}
-	if block := response.GetBlock(topic, math.MaxInt32); block != nil && block.Err == sarama.ErrTopicAuthorizationFailed {
-		return block.Err
-	}
-	return nil
-}
-
-// mayCreate asks whether we could create a topic, without doing so.
-func mayCreate(client sarama.Client, topic string, c *DeadLetter) error {
-	admin, err := sarama.NewClusterAdminFromClient(client)
-	if err != nil {
-		return err
-	}
-	err = admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: c.Partitions, ReplicationFactor: c.Replication}, true)
-	if errors.Is(err, sarama.ErrTopicAlreadyExists) {
-		return nil
-	}
-	return err
-}
-
-// mayReplay asks whether we may use a transactional id. Nothing is begun or ended: the request names a producer that no transaction has, and
-// the coordinator looks at the right first.
-func mayReplay(client sarama.Client, id string) error {
-	b, err := client.TransactionCoordinator(id)
-	if err != nil {
-		return err
-	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
-	response, err := b.EndTxn(&sarama.EndTxnRequest{Version: 1, TransactionalID: id, ProducerID: math.MaxInt64, ProducerEpoch: math.MaxInt16})
-	if err != nil {
-		_ = b.Close()
-		return err
-	}
-	if response.Err == sarama.ErrTransactionalIDAuthorizationFailed {
-		return response.Err
-	}
-	return nil
-}
-
 // groupView is what a coordinator says of a group.
 type groupView struct {
-	rights operations
+	rights Operations
 	// foreign are members that are not ingests, or cannot be together with them, as text.
 	foreign []string
 }
@@ -136,7 +81,10 @@ type groupView struct {
 func (s *Source) viewGroup() (groupView, error) {
 	view := groupView{rights: untold}
 	response, err := ask(s.offsets, func(b *sarama.Broker) (*sarama.DescribeGroupsResponse, error) {
-		return b.DescribeGroups(&sarama.DescribeGroupsRequest{Version: 5, Groups: []string{s.offsets.group}, IncludeAuthorizedOperations: true})
+		return b.DescribeGroups(&sarama.DescribeGroupsRequest{
+			Version: 5, Groups: []string{s.offsets.group},
+			IncludeAuthorizedOperations: true,
+		})
 	})
 	if err != nil {
 		return view, err
@@ -152,7 +100,7 @@ func (s *Source) viewGroup() (groupView, error) {
 			}
 			return view, g.Err
 		}
-		view.rights = operations(g.AuthorizedOperations)
+		view.rights = Operations(g.AuthorizedOperations)
 		alive += len(g.Members)
 		for _, m := range g.Members {
 			switch {
@@ -170,9 +118,10 @@ func (s *Source) viewGroup() (groupView, error) {
 	return view, err
 }
 
-// newMembers are those of a group of the protocol of KIP-848, which requests about other groups do not show. Brokers before 3.7 have none.
+// newMembers are those of a group of the protocol of KIP-848, which requests about other groups do not show. Brokers
+// before 3.7 have none.
 func (s *Source) newMembers() (foreign []string, err error) {
-	config, err := s.config.Kafka.base()
+	config, err := s.config.Kafka.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +130,7 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }() // only ErrClosedClient
 	b, err := client.Coordinator(s.config.Kafka.Group)
 	if err != nil {
 		return nil, err
@@ -206,7 +155,8 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	return foreign, nil
 }
 
-// sayForeign warns of members that are other programs: what the group gives them, nobody loads. It says so again when they change.
+// sayForeign warns of members that are other programs: what the group gives them, nobody loads. It says so again when
+// they change.
 func (s *Source) sayForeign() {
 	view, err := s.viewGroup()
 	if err != nil {

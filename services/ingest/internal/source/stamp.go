@@ -1,7 +1,9 @@
 package source
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,30 +12,42 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// stamp is ingest's own part of what is committed with a position: of which topic, and of which log, the position is one. It stands before the
-// writer's checkpoint in the metadata of the commit, each field ended by a semicolon, which no checkpoint has:
+// stamp is ingest's own part of what is committed with a position: of which topic, and of which log, the position is
+// one. It stands before the writer's checkpoint in the metadata of the commit, each field ended by a semicolon, which
+// no checkpoint has:
 //
-//	topic_id=7yL1vJ8bQfOTe5w2Q0-b4A;leader_epoch=12;<checkpoint>
+//	topic_id=7yL1vJ8bQfOTe5w2Q0-b4A;place=0b8mC1Kd;leader_epoch=12;<checkpoint>
 //
-// What was committed without one, by an older ingest or by an operator, is taken for a position of the topic that there is.
+// What was committed without one, by an older ingest or by an operator, is taken for a position of the topic that
+// there is.
 type stamp struct {
 	// topic is zero when it is not known.
 	topic sarama.Uuid
+	// place stands for the cluster and the names of topic and partition: a stamp of another one was copied here, and
+	// says nothing.
+	place string
 	// epoch is the leader's that took the last record before the position; -1 when it is not known.
 	epoch int32
 }
 
 const (
 	stampTopic = "topic_id="
+	stampPlace = "place="
 	stampEpoch = "leader_epoch="
 )
 
-// mark puts the stamp before a checkpoint: at most 56 bytes, which with the largest checkpoint is less than brokers take
-// (offset.metadata.max.bytes, 4096 unless changed).
+// placeOf is the place of a partition.
+func placeOf(cluster string, tp topicPartition) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", cluster, tp.topic, tp.partition))
+	return base64.RawURLEncoding.EncodeToString(sum[:6])
+}
+
+// mark puts the stamp before a checkpoint: at most 71 bytes, which with the largest checkpoint is less than brokers
+// take (offset.metadata.max.bytes, 4096 unless changed).
 func (s stamp) mark(checkpoint string) string {
 	var b strings.Builder
 	if s.topic != (sarama.Uuid{}) {
-		b.WriteString(stampTopic + s.topic.String() + ";")
+		b.WriteString(stampTopic + s.topic.String() + ";" + stampPlace + s.place + ";")
 	}
 	if s.epoch >= 0 {
 		b.WriteString(stampEpoch + strconv.Itoa(int(s.epoch)) + ";")
@@ -45,9 +59,11 @@ func (s stamp) mark(checkpoint string) string {
 func unmark(metadata string) (s stamp, checkpoint string) {
 	s.epoch = -1
 	if text, rest, ok := cutField(metadata, stampTopic); ok {
-		if id, err := base64.RawURLEncoding.DecodeString(text); err == nil && len(id) == len(s.topic) {
+		id, err := base64.RawURLEncoding.DecodeString(text)
+		place, behind, ok := cutField(rest, stampPlace)
+		if err == nil && len(id) == len(s.topic) && ok {
 			copy(s.topic[:], id)
-			metadata = rest
+			s.place, metadata = place, behind
 		}
 	}
 	if text, rest, ok := cutField(metadata, stampEpoch); ok {
@@ -67,7 +83,8 @@ func cutField(text, name string) (value, rest string, ok bool) {
 	return strings.Cut(text, ";")
 }
 
-// epochs are those of the records that were read of a partition, by where they begin: for the position that is committed.
+// epochs are those of the records that were read of a partition, by where they begin: for the position that is
+// committed.
 type epochs struct {
 	mu     sync.Mutex
 	starts []epochStart // ascending in both
@@ -96,7 +113,8 @@ func (e *epochs) note(offset int64, epoch int32) {
 	}
 }
 
-// before is the epoch of the last record before a position, which is at or after those of calls before; -1 when it is not known.
+// before is the epoch of the last record before a position, which is at or after those of calls before; -1 when it is
+// not known.
 func (e *epochs) before(position int64) int32 {
 	e.mu.Lock()
 	defer e.mu.Unlock()

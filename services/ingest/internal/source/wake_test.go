@@ -32,8 +32,8 @@ func poolOf(t *testing.T, c *kfake.Cluster) (*Source, *fetchers) {
 	return src, newFetchers(ctx, src.leaders, config, &running)
 }
 
-// A reader that gets room at any moment while it changes from one fetcher to another wakes the one that it has then: who looked at it when it was
-// full is told.
+// A reader that gets room at any moment while it changes from one fetcher to another wakes the one that it has then:
+// who looked at it when it was full is told.
 func TestReaderWakesTheFetcherItJoins(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	p := producer(t, c)

@@ -46,6 +46,9 @@ func (l *latency) value() time.Duration {
 	return v
 }
 
+// carries says that a lane is open, whether or not anything moves.
+func carries(s lane.State) bool { return s == lane.Open || s == lane.Stalled }
+
 // measure works out what lanes carry and how long writers take, from what the lanes say. f.mu is held.
 func (f *Fleet) measure(now time.Time, elapsed time.Duration, statuses []lane.Status) []placement.Lane {
 	type sum struct {
@@ -62,7 +65,7 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, statuses []lane.St
 		id := placement.LaneID{Topic: st.Topic, Partition: st.Partition}
 		was, known := f.measured[id]
 		there[id] = measure{bytes: st.Bytes, settled: st.Settled, settling: st.Settling}
-		l := placement.Lane{LaneID: id, Open: st.State == lane.Open && known}
+		l := placement.Lane{LaneID: id, Open: carries(st.State) && known}
 		if known && elapsed > 0 && st.Bytes >= was.bytes {
 			l.Rate = float64(st.Bytes-was.bytes) / elapsed.Seconds()
 		}
@@ -78,7 +81,7 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, statuses []lane.St
 				total.settling += max(0, st.Settling-was.settling)
 				s.peer.quiet = 0
 			}
-			if !st.Oldest.IsZero() && st.State == lane.Open {
+			if !st.Oldest.IsZero() && carries(st.State) {
 				age := now.Sub(st.Oldest)
 				if !total.waiting || age < total.oldest {
 					total.oldest = age

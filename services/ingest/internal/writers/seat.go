@@ -12,18 +12,19 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/placement"
 )
 
-// Seat is a lane's place at a writer, for one call.
+// Seat is a lane's place at a writer, for one call. Its fields are the fleet's, under its lock.
 type Seat struct {
-	fleet  *Fleet
-	id     placement.LaneID
-	peer   *peer
-	orders chan lane.Order
-	// cancel ends the call's context once there is one; cause says why the call is given up.
+	fleet *Fleet
+	id    placement.LaneID
+	peer  *peer
+	// wake tells the lane to look, and cancel ends the context of its call, once there is one; cause says why the call is given up.
+	wake   func()
 	cancel context.CancelCauseFunc
 	cause  error
-	// elsewhere is closed, and told true, when another writer takes lanes; nil while nobody asked.
-	elsewhere chan struct{}
-	told      bool
+	// order is what the lane has not heard of yet.
+	order lane.Order
+	// drains: the lane's writer wants it to go. elsewhere: there is another one, and the lane was told.
+	drains, elsewhere bool
 	// home is where the lane's rows go; empty before the call is open, and where the writer does not say.
 	home string
 }
@@ -38,7 +39,7 @@ func (f *Fleet) Place(ctx context.Context, topic string, partition int32, waits 
 		f.mu.Lock()
 		address, why, ok := f.core.Place(time.Now(), id)
 		if p := f.peers[address]; ok && p != nil {
-			s := &Seat{fleet: f, id: id, peer: p, orders: make(chan lane.Order, 1)}
+			s := &Seat{fleet: f, id: id, peer: p, wake: func() {}}
 			f.seats[id] = s
 			f.mu.Unlock()
 			if waited {
@@ -62,12 +63,19 @@ func (f *Fleet) Place(ctx context.Context, topic string, partition int32, waits 
 	}
 }
 
+// Changed implements lane.Placer.
+func (f *Fleet) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
 // Bind implements lane.Place.
-func (s *Seat) Bind(ctx context.Context) context.Context {
+func (s *Seat) Bind(ctx context.Context, wake func()) context.Context {
 	bound, cancel := context.WithCancelCause(at(ctx, s.peer.address))
 	s.fleet.mu.Lock()
 	defer s.fleet.mu.Unlock()
-	s.cancel = cancel
+	s.cancel, s.wake = cancel, wake
 	if s.cause != nil {
 		cancel(s.cause)
 	}
@@ -82,6 +90,7 @@ func (s *Seat) giveUp(cause error) {
 	if s.cause = cause; s.cancel != nil {
 		s.cancel(cause)
 	}
+	s.wake()
 }
 
 // Opened implements lane.Place.
@@ -113,16 +122,13 @@ func (f *Fleet) lives(home string, but *Seat) bool {
 	return false
 }
 
-// Orders implements lane.Place.
-func (s *Seat) Orders() <-chan lane.Order { return s.orders }
-
-// Elsewhere implements lane.Place.
-func (s *Seat) Elsewhere() <-chan struct{} {
+// Look implements lane.Place.
+func (s *Seat) Look(drains bool) (order lane.Order, elsewhere bool) {
 	f := s.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s.elsewhere == nil {
-		s.elsewhere = make(chan struct{})
+	if drains && !s.drains {
+		s.drains = true
 		if !s.peer.drains {
 			s.peer.drains, f.drained = true, time.Now()
 			f.observe(time.Now())
@@ -132,18 +138,19 @@ func (s *Seat) Elsewhere() <-chan struct{} {
 			}
 		}
 	}
-	return s.elsewhere
+	order, s.order = s.order, lane.Order{}
+	return order, s.elsewhere
 }
 
-// tellElsewhere closes elsewhere when another writer takes lanes. The fleet's lock is held.
+// tellElsewhere tells a lane that may go that there is another writer. The fleet's lock is held.
 func (s *Seat) tellElsewhere() {
-	if s.elsewhere == nil || s.told || time.Since(s.fleet.drained) < aside {
+	if !s.drains || s.elsewhere || time.Since(s.fleet.drained) < aside {
 		return
 	}
 	for _, p := range s.fleet.peers {
 		if state, _ := p.stateOf(time.Now()); p != s.peer && state == placement.Serving {
-			s.told = true
-			close(s.elsewhere)
+			s.elsewhere = true
+			s.wake()
 			return
 		}
 	}

@@ -249,10 +249,8 @@ func (f *Fleet) order(m placement.Move) {
 	}
 	f.config.Metrics.moves.Inc()
 	f.log.Info("lane is to move", "topic", m.Lane.Topic, "partition", m.Lane.Partition, "from", m.From, "to", m.To, "reason", m.Reason)
-	select {
-	case s.orders <- lane.Order{Reason: m.Reason, Stayed: func() { f.stayed(s) }}:
-	default: // it has one already
-	}
+	s.order = lane.Order{Reason: m.Reason, Stayed: func() { f.stayed(s) }}
+	s.wake()
 }
 
 func (f *Fleet) stayed(s *Seat) {

@@ -259,7 +259,7 @@ func (w *world) place(partition int32) (*Seat, lanev1.LaneService_LaneClient) {
 		w.t.Fatal(err)
 	}
 	seat := p.(*Seat)
-	stream, err := lanev1.NewLaneServiceClient(w.fleet.Conn()).Lane(seat.Bind(w.t.Context()))
+	stream, err := lanev1.NewLaneServiceClient(w.fleet.Conn()).Lane(seat.Bind(w.t.Context(), func() {}))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -74,8 +74,7 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 		moved := 0
 		for deadline := time.Now().Add(9 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			for _, s := range seats {
-				select {
-				case o := <-s.Orders():
+				if o, _ := s.Look(false); o.Stayed != nil {
 					if !strings.Contains(o.Reason, "carries 100 %, 50 % is fair") && !strings.Contains(o.Reason, "carries 75 %, 50 % is fair") {
 						t.Errorf("reason %q", o.Reason)
 					}
@@ -85,7 +84,6 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 					if to.peer.address != all[1] {
 						t.Errorf("moved to %s", to.peer.address)
 					}
-				default:
 				}
 			}
 		}
@@ -104,16 +102,21 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 		w.await("it serves", 5*time.Second, func() bool { return w.fleet.core.Serving() == 1 })
 		seat, _ := w.place(0)
 		w.hosts[all[0]].health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
-		elsewhere := seat.Elsewhere()
+		woken := make(chan struct{}, 100)
+		seat.Bind(t.Context(), func() { woken <- struct{}{} })
+		seat.Look(true)
 		select {
-		case <-elsewhere:
+		case <-woken:
 			t.Fatal("there is nowhere to go")
 		case <-time.After(20 * time.Second):
 		}
 		began := time.Now()
 		w.start(all[1], true)
 		w.names.set(nil, all[1])
-		<-elsewhere
+		<-woken
+		if _, elsewhere := seat.Look(true); !elsewhere {
+			t.Error("woken for nothing")
+		}
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("told %v after there was another writer", took)
 		}
@@ -136,7 +139,7 @@ func TestAWriterThatSaysNothingIsGivenUp(t *testing.T) {
 		seats := map[string]*Seat{}
 		contexts := map[string]context.Context{}
 		for _, s := range w.places(2) {
-			seats[s.peer.address], contexts[s.peer.address] = s, s.Bind(t.Context())
+			seats[s.peer.address], contexts[s.peer.address] = s, s.Bind(t.Context(), func() {})
 		}
 		time.Sleep(10 * time.Second)
 		w.hosts[all[0]].mute.Store(true)
@@ -176,7 +179,7 @@ func TestNobodyIsGivenUpWhenAllAreQuiet(t *testing.T) {
 		for _, a := range all {
 			w.hosts[a].mute.Store(true)
 		}
-		bound := seats[0].Bind(t.Context())
+		bound := seats[0].Bind(t.Context(), func() {})
 		time.Sleep(time.Minute)
 		if err := bound.Err(); err != nil {
 			t.Errorf("given up: %v", context.Cause(bound))
@@ -197,10 +200,8 @@ func TestANameThatResolvesToNothingMovesNothing(t *testing.T) {
 		w.names.set(nil)
 		time.Sleep(5 * time.Minute)
 		for _, s := range seats {
-			select {
-			case o := <-s.Orders():
+			if o, _ := s.Look(false); o.Stayed != nil {
 				t.Errorf("told to move: %s", o.Reason)
-			default:
 			}
 		}
 		if p := w.fleet.Picture(); p.Problem == "" || w.fleet.core.Serving() != 2 {
@@ -244,8 +245,11 @@ func TestLanesLeaveAWriterThatIsNoLongerListed(t *testing.T) {
 		time.Sleep(time.Minute)
 		w.names.set(nil, all[1])
 		began := time.Now()
+		woken := make(chan struct{}, 100)
+		seat.Bind(t.Context(), func() { woken <- struct{}{} })
 		select {
-		case o := <-seat.Orders():
+		case <-woken:
+			o, _ := seat.Look(false)
 			if took := time.Since(began); took < delisted {
 				t.Errorf("told to move after %v: lists flap", took)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -51,6 +52,9 @@ type lane struct {
 	done     chan struct{} // closed when the owner is gone
 	request  lanewire.Request
 	mail     mailbox
+	// noticing are the tables whose storms ingest wants to hear of; nil: of none. told is the cause it has heard of last; of Watch.
+	noticing atomic.Pointer[[]string]
+	told     string
 
 	log        *slog.Logger
 	phase      phase
@@ -301,9 +305,6 @@ func aborted(format string, args ...any) error {
 func (l *lane) sinkFault(doing string, err error) error {
 	if l.ctx.Err() != nil || errors.Is(err, context.Canceled) {
 		return status.FromContextError(context.Canceled).Err()
-	}
-	if errors.Is(err, ErrRoute) {
-		return invalid("%s: %v", doing, err)
 	}
 	return status.Error(codes.FailedPrecondition, fmt.Sprintf("%s: %v", doing, err))
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -59,6 +60,10 @@ type Service struct {
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
 	Metrics *Metrics
+	// Storms are those of the moment by the full resource names of tables; nil: nobody tells. Cheap.
+	Storms func() map[string]Storm
+	// Live is kept at how many lanes there are; nil: not.
+	Live *atomic.Int64
 	// Name is this writer's name in Opened, for the logs of ingest.
 	Name string
 
@@ -108,6 +113,9 @@ func (s *Service) add(l *lane) bool {
 	s.lanes[l] = struct{}{}
 	s.goroutines.Add(2)
 	s.Metrics.lanes.Inc()
+	if s.Live != nil {
+		s.Live.Add(1)
+	}
 	return true
 }
 
@@ -116,6 +124,9 @@ func (s *Service) remove(l *lane) {
 	delete(s.lanes, l)
 	s.mu.Unlock()
 	s.Metrics.lanes.Dec()
+	if s.Live != nil {
+		s.Live.Add(-1)
+	}
 	s.goroutines.Done()
 }
 

@@ -31,6 +31,8 @@ const (
 // handle is the owner's side of an event.
 func (l *lane) handle(e *event) error {
 	switch e.kind {
+	case eventNotice:
+		return l.notice(e.notice)
 	case eventOpened:
 		return l.takeOpened(e.opened, e.err)
 	case eventCreated:

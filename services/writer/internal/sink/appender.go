@@ -310,7 +310,7 @@ func (a *appender) told(err error) {
 		a.sink.forget(a.table) // The stream expired while its lane was idle, which the lane makes nothing of.
 		return
 	case errors.Is(err, lane.ErrStreamGone):
-	case code == codes.FailedPrecondition || code == codes.PermissionDenied || code == codes.InvalidArgument || code == codes.Unimplemented:
+	case code == codes.FailedPrecondition || code == codes.PermissionDenied:
 	default:
 		return
 	}

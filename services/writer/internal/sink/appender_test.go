@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
@@ -285,5 +286,65 @@ func TestManyStreams(t *testing.T) {
 	defer s.pool.mu.Unlock()
 	if n := len(s.pool.members); n != 3 {
 		t.Errorf("%d connections for 170 streams, want 3", n)
+	}
+}
+
+// Answers to an earlier connection, and its end, concern nobody any more; nor does anything after Close.
+func TestLateAnswersFindNobody(t *testing.T) {
+	fake, s := world(t)
+	hold := make(chan struct{})
+	fake.on(func(_ *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
+		if !written {
+			<-hold
+		}
+		return nil, nil
+	})
+	_, opened, results := openStream(t, s)
+	a := opened.(*appender)
+	send(a, 1, "a")
+	waitFor(t, func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.queue.sent == 1 && a.current != nil
+	}, "nothing is under way")
+	late := &seat{a.current.connection, a}
+	a.received(late, &reply{offset: 0})
+	a.received(late, &reply{offset: -1, fault: &fault{kind: fatal}})
+	a.lost(late, &fault{kind: fatal})
+	if len(results) != 0 {
+		t.Errorf("got %+v", <-results)
+	}
+	close(hold)
+	wantWritten(t, results, 1, 1)
+	present := a.current
+	a.Close()
+	a.received(present, &reply{offset: 1})
+	a.lost(present, &fault{kind: fatal})
+	if len(results) != 0 {
+		t.Errorf("after Close: %+v", <-results)
+	}
+}
+
+// What is rejected behind a rejected request is its consequence, and not counted.
+func TestConsequencesAreNotCounted(t *testing.T) {
+	fake, s := world(t)
+	fake.bad = func(row string) bool { return row == "bad" }
+	_, a, results := openStream(t, s)
+	send(a, 1, "bad x")
+	send(a, 2, "b")
+	send(a, 3, "c")
+	receive(t, results)
+	waitFor(t, func() bool {
+		a := a.(*appender)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.queue.draining == 0
+	}, "answers are missing")
+	a.Resume()
+	for id := range uint64(3) {
+		wantWritten(t, results, id+1, 1)
+	}
+	if bad, behind := testutil.ToFloat64(s.metrics.faults.WithLabelValues("INVALID_ARGUMENT")), testutil.ToFloat64(s.metrics.faults.WithLabelValues("OFFSET_OUT_OF_RANGE")); bad != 1 || behind != 0 {
+		t.Errorf("%v and %v faults are counted", bad, behind)
 	}
 }

@@ -22,6 +22,8 @@ const (
 	maxNameBytes = 300
 	// maxDescriptor bounds an encoded row descriptor. It goes into a request of 10 MB together with rows.
 	maxDescriptor = 4 << 20
+	// maxNames bounds the full names of all that a descriptor declares, in bytes: each names all it is declared in, so they may outgrow it by far.
+	maxNames = 4 * maxDescriptor
 )
 
 var columnName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -31,25 +33,62 @@ var reservedPrefixes = []string{"_table_", "_file_", "_partition", "_row_timesta
 
 const narrow = "leave fields out of the schema, or write them as one JSON column"
 
-// checkSize bounds what is declared in a descriptor, in time linear in its size: what unfolds it comes later.
+// checkSize bounds what is declared in a descriptor, in time linear in its size: what unfolds it, and what spells out the full names of what is in
+// it, comes later.
 func checkSize(d *descriptorpb.DescriptorProto) error {
 	if size := proto.Size(d); size > maxDescriptor {
-		return fmt.Errorf("row descriptor %s: %d bytes, at most %d fit in a request beside rows; %s", d.GetName(), size, maxDescriptor, narrow)
+		return fmt.Errorf("row descriptor %.60s: %d bytes, at most %d fit in a request beside rows; %s", d.GetName(), size, maxDescriptor, narrow)
 	}
-	if fields, types := declared(d); max(fields, types) > maxColumns {
-		return fmt.Errorf("row descriptor %s declares %d fields, a BigQuery table holds at most %d columns; %s", d.GetName(), max(fields, types), maxColumns, narrow)
+	var n declared
+	if err := n.count(d, 0, 0); err != nil {
+		return err
+	}
+	if n.names > maxNames {
+		return fmt.Errorf("row descriptor %s: the full names of its fields take %d bytes, at most %d; shorten names, or nest types less deep", d.GetName(), n.names, maxNames)
+	}
+	if n.fields > maxColumns || n.types > maxColumns {
+		return fmt.Errorf("row descriptor %s declares %d fields and %d types, a BigQuery table holds at most %d columns; %s", d.GetName(), n.fields, n.types, maxColumns, narrow)
 	}
 	return nil
 }
 
-// declared counts fields and nested messages.
-func declared(d *descriptorpb.DescriptorProto) (fields, types int) {
-	fields = len(d.GetField())
-	for _, nested := range d.GetNestedType() {
-		f, t := declared(nested)
-		fields, types = fields+f, types+1+t
+// maxDeclared is how deep types may be declared inside each other. They may be used less deep than that, but not by many levels.
+const maxDeclared = 4 * maxLevels
+
+// declared counts what a descriptor declares.
+type declared struct{ fields, types, names int }
+
+// count counts a type that is declared so many levels deep, in types whose full name takes `within` bytes.
+func (n *declared) count(d *descriptorpb.DescriptorProto, levels, within int) error {
+	n.types++
+	within += len(d.GetName()) + 1
+	n.names += within * (1 + len(d.GetField()))
+	n.fields += len(d.GetField())
+	if levels > maxDeclared {
+		return fmt.Errorf("type %s is declared more than %d levels deep, and BigQuery nests RECORD columns at most %d levels deep; write what is deeper as one JSON column",
+			d.GetName(), maxDeclared, maxLevels)
 	}
-	return fields, types
+	if err := shortEnough("type", d.GetName()); err != nil {
+		return err
+	}
+	for _, f := range d.GetField() {
+		if err := shortEnough("field", f.GetName()); err != nil {
+			return err
+		}
+	}
+	for _, nested := range d.GetNestedType() {
+		if err := n.count(nested, levels+1, within); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func shortEnough(what, name string) error {
+	if len(name) <= maxNameBytes {
+		return nil
+	}
+	return fmt.Errorf("%s %.60s…: the name of a column has at most %d characters, this one %d; shorten it", what, name, maxNameBytes, len(name))
 }
 
 // extent is what a row message unfolds to.
@@ -118,8 +157,6 @@ func measure(message protoreflect.MessageDescriptor, known map[protoreflect.Full
 func checkName(field protoreflect.FieldDescriptor) error {
 	name := string(field.Name())
 	switch lower := strings.ToLower(name); {
-	case len(name) > maxNameBytes:
-		return fmt.Errorf("field %.60s…: a column's name has at most %d characters, this one %d; shorten it", field.FullName(), maxNameBytes, len(name))
 	case !columnName.MatchString(name):
 		return fmt.Errorf("field %s: a column's name has letters, digits and underscores, and no digit first; rename it", field.FullName())
 	default:

@@ -50,6 +50,27 @@ func unfolding(n int) *descriptorpb.DescriptorProto {
 	return row
 }
 
+// many is a row with so many types that nothing uses.
+func many(types int) *descriptorpb.DescriptorProto {
+	row := text("Row", "x")
+	for i := range types {
+		row.NestedType = append(row.NestedType, text(fmt.Sprintf("T%d", i), "x"))
+	}
+	row.NestedType[0].Field = nil // One field fewer: it is the types that are too many.
+	row.NestedType[1].Field = nil
+	return row
+}
+
+// longNames is a row with many fields in a type of a long full name.
+func longNames() *descriptorpb.DescriptorProto {
+	d := wide(9_900)
+	d.Name = proto.String("Wide")
+	for i := range 10 {
+		d = text(fmt.Sprintf("L%d%s", i, strings.Repeat("n", 250)), d)
+	}
+	return d
+}
+
 func recursive() *descriptorpb.DescriptorProto {
 	row := text("Row", "x")
 	row.Field = append(row.Field, &descriptorpb.FieldDescriptorProto{
@@ -68,7 +89,11 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 		says string
 	}{
 		"16 levels":                {deep(16), "at most 15 levels"},
+		"60 levels":                {deep(60), "at most 15 levels"},
+		"61 levels":                {deep(61), "declared more than 60 levels deep"},
 		"5,000 levels":             {deep(5000), "at most 15 levels"},
+		"long names of 9,900":      {longNames(), "the full names of its fields take"},
+		"10,000 types":             {many(10_000), "10001 types"},
 		"10,001 columns":           {wide(10_001), "at most 10000 columns"},
 		"59,000 columns":           {wide(59_000), "at most 10000 columns"},
 		"2^13 columns":             {unfolding(13), "more than the 10000 columns"},
@@ -78,6 +103,7 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 		"no column":                {text("Row"), "has no fields"},
 		"an empty record":          {text("Row", "x", text("Empty")), "has no fields"},
 		"a long name":              {text("Row", strings.Repeat("n", 301)), "at most 300 characters, this one 301"},
+		"a long name of a type":    {text(strings.Repeat("N", 301), "x"), "at most 300 characters, this one 301"},
 		"a name with a dash":       {text("Row", "a-b"), "a-b"},
 		"two names in lower case":  {text("Row", "Name", "x", "nAME"), "Name is there already"},
 		"the same, further inside": {text("Row", text("Sub", "a", "A")), "Row.Sub.A"},
@@ -108,7 +134,7 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 // The largest table that BigQuery takes goes through, and its names up to the last character.
 func TestColumnsAtTheLimit(t *testing.T) {
 	for name, row := range map[string]*descriptorpb.DescriptorProto{
-		"15 levels": deep(15), "10,000 columns": wide(10_000), "2^12 columns": unfolding(11),
+		"15 levels": deep(15), "10,000 columns": wide(10_000), "2^12 columns": unfolding(11), "10,000 types": many(9_999),
 		"a name of 300": text("Row", strings.Repeat("n", 300)), "names inside and outside": text("Row", "a", text("Sub", "A")),
 		"names like those kept": text("Row", "_parti", "table_", "x_TABLE_", "_colid"),
 	} {

@@ -3,6 +3,7 @@ package sink
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -79,6 +80,9 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 		t.Fatal(err)
 	}
 	s.pool.dial = dialer(s.ctx, append(grpcOptions, option.WithGRPCDialOption(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		if fake.unreachable.Load() {
+			return nil, errors.New("no route to host")
+		}
 		return listener.DialContext(ctx)
 	})), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))))
 	if err := s.control.Close(); err != nil {
@@ -89,8 +93,8 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 	}
 	client := &http.Client{Transport: over(func(r *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
-		if code := 0; rest != nil {
-			if code = rest(); code != 0 {
+		if rest != nil {
+			if code := rest(); code != 0 {
 				w.WriteHeader(code)
 				fmt.Fprintf(w, `{"error": {"code": %d, "message": "away", "errors": [{"reason": "backendError"}]}}`, code)
 				return w.Result(), nil

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,8 @@ type fakeBigQuery struct {
 	creates, finalizes []error
 	// away, if not nil, is the error of every unary call; nil when it is back.
 	away func() error
+	// unreachable keeps new connections away, in a bubble.
+	unreachable atomic.Bool
 	// looked is the error of GetWriteStream.
 	looked error
 	// created is when CreateWriteStream was called, whatever its answer.

@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // What BigQuery says, as seen from real services and in its comments, and what the queue is to do about it.
@@ -85,6 +86,14 @@ func TestFaults(t *testing.T) {
 		{"offset beyond, without its code", plain(codes.OutOfRange, "expected offset 7, received 9"), true, beyond, false, "OUT_OF_RANGE", 7, 0},
 		{"too late", plain(codes.DeadlineExceeded, "deadline"), true, again, true, "DEADLINE_EXCEEDED", -1, 0},
 		{"credentials", plain(codes.Unauthenticated, "token"), false, renew, true, "UNAUTHENTICATED", -1, 0},
+		{"too large, in the stream", plain(codes.InvalidArgument, "AppendRows request too large: 20 limit 10"), true, tooLarge, false, "INVALID_ARGUMENT", -1, 10},
+		{"too large, with rows", plain(codes.InvalidArgument, "request too large for 7 rows"), false, tooLarge, false, "INVALID_ARGUMENT", -1, 0},
+		{"finalized, in the stream", plain(codes.InvalidArgument, "Stream s is finalized"), true, finalized, false, "INVALID_ARGUMENT", -1, 0},
+		{"of rows, with another code", plain(codes.FailedPrecondition, "the table takes no rows"), false, fatal, false, "FAILED_PRECONDITION", -1, 0},
+		{"of rows, with another code, in the stream", plain(codes.FailedPrecondition, "the table takes no rows"), true, fatal, false, "FAILED_PRECONDITION", -1, 0},
+		{"an offset that does not matter", plain(codes.ResourceExhausted, "quota; expected offset 5"), true, again, true, "RESOURCE_EXHAUSTED", -1, 0},
+		{"an offset beyond belief", plain(codes.OutOfRange, "expected offset 99999999999999999999"), true, beyond, false, "OUT_OF_RANGE", -1, 0},
+		{"no error", nil, false, renew, true, "EOF", -1, 0},
 		{"cancelled", context.Canceled, false, renew, true, "CANCELLED", -1, 0},
 		{"something else", errors.New("x"), false, renew, true, "UNKNOWN", -1, 0},
 	} {
@@ -97,5 +106,24 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got %s %+v", f.kind, *f)
 			}
 		})
+	}
+}
+
+// BigQuery's storage code counts wherever it is among the details, and row errors count more than the code beside them.
+func TestDetailsOfFaults(t *testing.T) {
+	st := grpcstatus.Convert(storageError(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "x"))
+	st, err := st.WithDetails(wrapperspb.String("something else"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := inStream(st.Proto(), nil); f.kind != finalized {
+		t.Errorf("got %v", f.kind)
+	}
+	f := inStream(grpcstatus.New(codes.Internal, "rows").Proto(), []*storagepb.RowError{{Index: 3, Code: storagepb.RowError_FIELDS_ERROR, Message: "m"}})
+	if f.kind != refused || f.uncertain || len(f.rows) != 1 || f.rows[0].Row != 3 || f.rows[0].Code != "FIELDS_ERROR" || f.rows[0].Message != "m" {
+		t.Errorf("got %+v", f)
+	}
+	if got, want := withoutDigits("offset 129 of 0: /a:9!"), "offset  of : /a:!"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -302,3 +302,27 @@ func TestABadRowThatEndsConnectionsIsFoundAfterAll(t *testing.T) {
 		return
 	}
 }
+
+// A call that ends with several requests under way teaches the limit that its error names, if it is about their size.
+func TestACallThatEndsTeachesTheLimit(t *testing.T) {
+	for _, c := range []struct {
+		fault fault
+		want  int
+	}{
+		{fault{kind: tooLarge, limit: 200_000}, 200_000}, {fault{kind: tooLarge}, 300_000}, {fault{kind: tooLarge, limit: 400_000}, 300_000}, {fault{kind: tooLarge, limit: 399_999}, 399_999}, {fault{kind: suspect, limit: 200_000}, 1 << 20}, {fault{kind: renew}, 1 << 20},
+	} {
+		q := newQueue(0, 1<<20, 0, func() float64 { return 0 })
+		now := time.Unix(0, 0)
+		for i, size := range []int{100_000, 400_000, 70_000} {
+			q.append(uint64(i), 2, frame(make([]byte, size/2-4), make([]byte, size/2-4)))
+		}
+		q.next(now)
+		q.up()
+		for range 3 {
+			q.next(now)
+		}
+		if q.down(&c.fault, now); q.limit.at(now) != c.want {
+			t.Errorf("%v, limit %d: learnt %d, want %d", c.fault.kind, c.fault.limit, q.limit.at(now), c.want)
+		}
+	}
+}

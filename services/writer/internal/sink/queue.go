@@ -256,7 +256,7 @@ func (q *queue) accept(now time.Time) *piece {
 	q.sent--
 	q.attempts, q.doubts, q.barred = 0, 0, time.Time{}
 	q.solo = now.Before(q.careful)
-	q.renew, q.private = q.renew || q.private, false
+	q.renew, q.private = q.private, false
 	q.end += int64(p.rows)
 	p.batch.written += p.rows
 	q.done()
@@ -299,10 +299,7 @@ func (q *queue) tell(last lane.Result) {
 
 // close frees what is queued.
 func (q *queue) close() {
-	if q.err == nil {
-		q.err = errors.New("closed")
-	}
-	q.told = true
+	q.err, q.told = errors.New("closed"), true
 	for _, p := range q.pieces {
 		p.data.Free()
 	}

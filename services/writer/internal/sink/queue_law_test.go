@@ -275,18 +275,3 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 func describe(q *queue) string {
 	return fmt.Sprintf("end %d, %d pieces, %d sent, %d draining, paused %v, connected %v", q.end, len(q.pieces), q.sent, q.draining, q.paused, q.connected)
 }
-
-// What is held back can be brought forward, and not put off.
-func TestHurry(t *testing.T) {
-	q := newQueue(0, 1000, 0, func() float64 { return 0 })
-	now := time.Unix(0, 0)
-	q.hold = now.Add(time.Minute)
-	q.hurry(now.Add(time.Hour))
-	if q.hold != now.Add(time.Minute) {
-		t.Errorf("held until %v", q.hold)
-	}
-	q.hurry(now.Add(time.Second))
-	if q.hold != now.Add(time.Second) {
-		t.Errorf("held until %v", q.hold)
-	}
-}

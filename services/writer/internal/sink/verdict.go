@@ -55,7 +55,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 			return
 		}
 		q.retry(now, maxBackoff)
-		q.renew = q.renew || f.kind == renew
+		q.renew = f.kind == renew
 		if f.uncertain {
 			q.doubt()
 		}
@@ -121,7 +121,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 func (q *queue) waits(f *fault, now time.Time) bool {
 	switch f.kind {
 	case gone:
-		return q.end == 0 && !q.started.IsZero() && now.Before(q.started.Add(q.grace()))
+		return q.end == 0 && now.Before(q.started.Add(q.grace()))
 	case denied:
 		return q.barred.IsZero() || now.Before(q.barred.Add(deniedGrace))
 	default:
@@ -131,14 +131,10 @@ func (q *queue) waits(f *fault, now time.Time) bool {
 
 // loud is the error of a fault that neither time nor another owner heals: it stops the lane, and tells an operator.
 func loud(f *fault) error {
-	code, remedy := codes.FailedPrecondition, ""
-	switch {
-	case f.kind == denied:
-		code, remedy = codes.PermissionDenied, "; "+roleRemedy+", or see whether the table was deleted"
-	case f.status == codes.InvalidArgument || f.status == codes.Unimplemented || f.status == codes.NotFound:
-		code = f.status
+	if f.kind == denied {
+		return &halt{codes.PermissionDenied, f.Error() + "; " + roleRemedy + ", or see whether the table was deleted"}
 	}
-	return &halt{code, f.Error() + remedy}
+	return &halt{codes.FailedPrecondition, f.Error()}
 }
 
 // halt is an error that stops a lane loudly. To gRPC it is a status.
@@ -178,7 +174,7 @@ func (q *queue) down(f *fault, now time.Time) {
 	out, draining := q.sent, q.draining
 	q.rewind()
 	q.connected, q.renew, q.draining, q.behind = false, false, 0, nil
-	if draining > 0 && q.shifted && !q.repeats {
+	if q.shifted && !q.repeats {
 		q.fail(fmt.Errorf("%w: %w", errAdrift, f))
 		return
 	}
@@ -194,7 +190,7 @@ func (q *queue) down(f *fault, now time.Time) {
 	case f.shared:
 		q.private = !f.transient()
 		q.retry(now, maxBackoff)
-	case f.kind == fatal || out == 1 && draining == 0:
+	case f.kind == fatal || out == 1:
 		// It does not matter either, or it can only be that of the one request under way.
 		q.reject(f, now)
 	default:
@@ -205,9 +201,6 @@ func (q *queue) down(f *fault, now time.Time) {
 			q.careful = now.Add(carefulFor)
 		}
 		q.retry(now, maxBackoff)
-	}
-	if q.err != nil {
-		return
 	}
 	if q.attempts == 0 {
 		q.retry(now, maxBackoff)

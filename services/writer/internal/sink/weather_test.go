@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -42,11 +41,15 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					var boats []*boat
 					for range lanes {
 						b := launch(t, s, repeats)
-						defer b.Close()
 						boats = append(boats, b)
 						send(b, 0, "before")
 						wantWritten(t, b.results, 0, 1)
 					}
+					defer func() {
+						for _, b := range boats {
+							b.Close()
+						}
+					}()
 					tries := 0
 					fake.on(func(_ *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
 						if written {
@@ -60,7 +63,7 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 						time.Sleep(time.Duration(i) * 10 * time.Millisecond)
 						send(b, 1, "during")
 					}
-					time.Sleep(began.Add(10 * time.Second).Sub(time.Now()))
+					time.Sleep(time.Until(began.Add(10 * time.Second)))
 					synctest.Wait()
 					if n := logged.at(slog.LevelWarn, "state="+c.state); len(n) != 1 || !strings.Contains(n[0], "physical_stock_events") {
 						t.Errorf("said at the beginning: %v", n)
@@ -76,7 +79,7 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					if n := testutil.ToFloat64(s.metrics.troubles.WithLabelValues(c.state)); n != 1 {
 						t.Errorf("%v tables in trouble", n)
 					}
-					time.Sleep(began.Add(storm).Sub(time.Now()))
+					time.Sleep(time.Until(began.Add(storm)))
 					fake.on(nil)
 					over := time.Now()
 					for _, b := range boats {
@@ -169,6 +172,40 @@ func TestCallsAreBackAtOnceAfterAStorm(t *testing.T) {
 				t.Errorf("said %v and %v", w, i)
 			}
 		})
+	})
+}
+
+// The network is away altogether, so that no call can be opened: neither gRPC's own back-off nor ours outlasts it.
+func TestLanesAreBackAtOnceWhenTheNetworkIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake, s, logged := bubble(t, nil)
+		var boats []*boat
+		for range 3 {
+			boats = append(boats, launch(t, s, false), launch(t, s, true))
+		}
+		defer func() {
+			for _, b := range boats {
+				b.Close()
+			}
+		}()
+		// The connection that the creations went over does not count: appends have their own.
+		fake.unreachable.Store(true)
+		began := time.Now()
+		for _, b := range boats {
+			send(b, 0, "a")
+		}
+		time.Sleep(5 * time.Minute)
+		fake.unreachable.Store(false)
+		over := time.Now()
+		for _, b := range boats {
+			wantWritten(t, b.results, 0, 1)
+		}
+		if took := time.Since(over); took > promise {
+			t.Errorf("back %v after the network, which was away for %v", took, over.Sub(began))
+		}
+		if n := logged.at(slog.LevelWarn, "state="+stateUnavailable); len(n) != 1 {
+			t.Errorf("said %v", n)
+		}
 	})
 }
 
@@ -298,106 +335,6 @@ func TestAStormWithGapsIsOne(t *testing.T) {
 		a.leave(time.Now())
 		if b.failing || w.fronts[wayAppend].failing != 0 {
 			t.Error("somebody fails still")
-		}
-	})
-}
-
-// The table is deleted under open lanes: what is refused, and why, is seen until rows come through again.
-func TestARefusalIsSeenUntilRowsComeThrough(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fake, s, logged := bubble(t, nil)
-		b, other := launch(t, s, true), launch(t, s, false)
-		defer b.Close()
-		defer other.Close()
-		deleted := func() {
-			fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
-				return nil, grpcstatus.Error(codes.PermissionDenied, "denied on resource t (or it may not exist)")
-			})
-			fake.mu.Lock()
-			clear(fake.tables)
-			fake.mu.Unlock()
-		}
-		send(other, 0, "before")
-		wantWritten(t, other.results, 0, 1)
-		deleted()
-		send(b, 0, "a")
-		if r := receive(t, b.results); r.Err == nil || !strings.Contains(r.Err.Error(), "deleted") {
-			t.Fatalf("got %+v", r)
-		}
-		send(other, 1, "a")
-		if r := receive(t, other.results); r.Err == nil {
-			t.Fatalf("got %+v", r)
-		}
-		seen := s.Troubles()["projects/test-project/datasets/d/tables/physical_stock_events"]
-		if seen.State != stateRefused || !strings.Contains(seen.Reason, "deleted") {
-			t.Errorf("seen: %+v", seen)
-		}
-		if n := logged.at(slog.LevelWarn, "refuses"); len(n) != 1 {
-			t.Errorf("said %v", n)
-		}
-		fake.on(nil)
-		next := launch(t, s, true)
-		defer next.Close()
-		send(next, 0, "b")
-		wantWritten(t, next.results, 0, 1)
-		if n := s.Troubles(); len(n) != 0 {
-			t.Errorf("still seen: %v", n)
-		}
-	})
-}
-
-// A refusal that nobody meets any more, because its contract has another table now, does not stay for ever; one that is met again does.
-func TestARefusalThatNobodyMeetsFades(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, s, logged := bubble(t, nil)
-		w := s.weatherOf("projects/p/datasets/d/tables/t")
-		for range 3 {
-			w.refuse(wayTable, "does not fit", time.Now())
-			time.Sleep(refusedFor - time.Second)
-		}
-		if got := w.trouble(); got.State != stateRefused || got.Faults != 3 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 1 {
-			t.Errorf("seen %+v", got)
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if got := w.trouble(); got.State != "" || w.rough.Load() || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 0 {
-			t.Errorf("seen %+v", got)
-		}
-		if w, i := logged.at(slog.LevelWarn, "refuses"), logged.at(slog.LevelInfo, "refuses nothing"); len(w) != 1 || len(i) != 1 {
-			t.Errorf("said %v and %v", w, i)
-		}
-		w.refuse(wayTable, "does not fit", time.Now())
-		w.traveller(wayTable).success(time.Now())
-		time.Sleep(2 * refusedFor)
-		if n := testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)); n != 0 {
-			t.Errorf("%v tables refuse", n)
-		}
-	})
-}
-
-// A stream that expired while its lane was idle is no trouble of the table's.
-func TestAnExpiredStreamIsNoTrouble(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fake, s, logged := bubble(t, nil)
-		table, err := s.Table(t.Context(), stockRoute)
-		if err != nil {
-			t.Fatal(err)
-		}
-		results := make(chan lane.Result, 1)
-		a := table.Open(table.Name()+"/streams/old", 7, func(r lane.Result) { results <- r })
-		defer a.Close()
-		fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
-			return nil, storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "no such stream")
-		})
-		send(a, 0, "a")
-		if r := receive(t, results); !errors.Is(r.Err, lane.ErrStreamGone) {
-			t.Fatalf("got %+v", r)
-		}
-		if n := s.Troubles(); len(n) != 0 || len(logged.at(slog.LevelWarn, "")) != 0 {
-			t.Errorf("seen %v", n)
-		}
-		if again, err := s.Table(t.Context(), stockRoute); err != nil || again == table {
-			t.Errorf("the table is believed in: %v", err)
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package source
+package deadletter
 
 import (
 	"context"
@@ -21,14 +21,13 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-func opened(t *testing.T, c *kfake.Cluster) *DeadLetters {
+func opened(t *testing.T, c *kfake.Cluster) *Reader {
 	t.Helper()
-	config := testConfig(c.ListenAddrs()...)
-	d, err := OpenDeadLetters(t.Context(), config, []string{letterTopic})
+	config := testKafka(c.ListenAddrs()...)
+	d, err := NewReader(t.Context(), Defaults(), config, []string{letterTopic})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.pause = 5 * time.Millisecond
 	t.Cleanup(d.Close)
 	return d
 }
@@ -36,15 +35,12 @@ func opened(t *testing.T, c *kfake.Cluster) *DeadLetters {
 // written produces dead letters as a lane does.
 func written(t *testing.T, c *kfake.Cluster, letters ...lane.DeadLetter) {
 	t.Helper()
-	l := newLetters(New(testConfig(c.ListenAddrs()...), newLogger(&lines{}), nil))
-	defer l.source.calls.Wait()
-	defer l.close()
-	if err := l.produce(t.Context(), letters, unheard); err != nil {
+	if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), letters, unheard); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func all(t *testing.T, d *DeadLetters, want func(Place) bool) ([]*Letter, Tally) {
+func all(t *testing.T, d *Reader, want func(Place) bool) ([]*Letter, Tally) {
 	t.Helper()
 	var found []*Letter
 	tally, err := d.Letters(t.Context(), letterTopic, want, func(l *Letter) error {
@@ -76,7 +72,11 @@ func TestLettersComeBack(t *testing.T) {
 	at := int64(1763859948123000)
 	whole := record.Record{
 		Topic: testTopic, Partition: 2, Offset: 9, TimestampMicros: at, Key: []byte{}, Value: []byte{},
-		Headers: []record.Header{{Key: []byte("h"), Value: []byte{}}, {Key: []byte("h"), Value: nil}, {Key: []byte("waybill-version"), Value: []byte("mine")}},
+		Headers: []record.Header{
+			{Key: []byte("h"), Value: []byte{}},
+			{Key: []byte("h"), Value: nil},
+			{Key: []byte("waybill-version"), Value: []byte("mine")},
+		},
 	}
 	null := record.Record{Topic: testTopic, Partition: 0, Offset: 3, TimestampMicros: -1, Headers: []record.Header{}}
 	written(t, c,
@@ -110,10 +110,12 @@ func TestLettersComeBack(t *testing.T) {
 	if diff := cmp.Diff(whole, got.Record, sameRecords); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
-	if got.Field != "a.b[3]" || got.Byte != 0 || got.Version == "" || got.LeftOut.Any() || got.Replayed || time.Since(got.Time) > time.Minute {
+	if got.Field != "a.b[3]" || got.Byte != 0 || got.Version == "" || got.LeftOut.Any() || got.Replayed ||
+		time.Since(got.Time) > time.Minute {
 		t.Errorf("letter %+v", got)
 	}
-	if found, _ = all(t, opened(t, c), func(p Place) bool { return p.Partition == 2 }); len(found) != 1 || found[0].Of() != (Place{testTopic, 2, 9}) {
+	if found, _ = all(t, opened(t, c), func(p Place) bool { return p.Partition == 2 }); len(found) != 1 ||
+		found[0].Of() != (Place{testTopic, 2, 9}) {
 		t.Errorf("of partition 2: %+v", found)
 	}
 }
@@ -136,15 +138,16 @@ func TestLetterOfLayout1(t *testing.T) {
 		r.Headers = append(r.Headers, record.Header{Key: []byte(h[0]), Value: []byte(h[1])})
 	}
 	l, place, k, err := readLetter(r)
-	if err != nil || k != isLetter || place != (Place{testTopic, 0, 7}) || l.Version != "" || string(l.Record.Key) != "k" ||
+	if err != nil || k != isLetter || place != (Place{testTopic, 0, 7}) || l.Version != "" ||
+		string(l.Record.Key) != "k" ||
 		len(l.Record.Headers) != 1 || l.Record.TimestampMicros != -1 || l.Byte != -1 {
 		t.Errorf("%+v, %v, %v, %v", l, place, k, err)
 	}
 }
 
-func replayed(t *testing.T, d *DeadLetters, letters []*Letter) {
+func replayed(t *testing.T, d *Reader, letters []*Letter) {
 	t.Helper()
-	r, err := d.Replay(t.Context(), letterTopic, true)
+	r, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,20 +161,30 @@ func TestReplay(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic), kfake.SeedTopics(1, letterTopic))
 	first := record.Record{
 		Topic: testTopic, Partition: 1, Offset: 4, TimestampMicros: 1763859948123000, Key: []byte{}, Value: []byte("value"),
-		Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {Key: []byte("waybill-replay-of"), Value: []byte("events/1/2")}, {Key: []byte("n")}},
+		Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {
+			Key:   []byte("waybill-replay-of"),
+			Value: []byte("events/1/2"),
+		}, {Key: []byte("n")}},
 	}
 	second := record.Record{Topic: testTopic, Partition: 0, Offset: 5, TimestampMicros: -1}
-	written(t, c, lane.DeadLetter{Record: &first, Reason: "r", Byte: -1}, lane.DeadLetter{Record: &second, Reason: "r", Byte: -1})
+	written(t, c, lane.DeadLetter{Record: &first, Reason: "r", Byte: -1}, lane.DeadLetter{
+		Record: &second, Reason: "r",
+		Byte: -1,
+	})
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
 	replayed(t, d, found[:1])
 
 	got := topicRecords(t, c, testTopic, 1)[0]
-	want := []kgo.RecordHeader{{Key: "a", Value: []byte("b")}, {Key: "n"}, {Key: "waybill-replay-of", Value: []byte("events/1/4")}}
+	want := []kgo.RecordHeader{{Key: "a", Value: []byte("b")}, {Key: "n"}, {
+		Key:   "waybill-replay-of",
+		Value: []byte("events/1/4"),
+	}}
 	if diff := cmp.Diff(want, got.Headers); diff != "" {
 		t.Errorf("headers (-want +got):\n%s", diff)
 	}
-	if got.Partition != 1 || string(got.Value) != "value" || got.Key == nil || len(got.Key) != 0 || got.Timestamp.UnixMicro() != first.TimestampMicros {
+	if got.Partition != 1 || string(got.Value) != "value" || got.Key == nil || len(got.Key) != 0 ||
+		got.Timestamp.UnixMicro() != first.TimestampMicros {
 		t.Errorf("record %+v", got)
 	}
 	found, tally := all(t, d, nil)
@@ -179,7 +192,8 @@ func TestReplay(t *testing.T) {
 		t.Errorf("after the replay: %+v", tally)
 	}
 	mark := topicRecords(t, c, letterTopic, 3)[2]
-	if string(mark.Key) != "events/1/4" || mark.Value == nil || !strings.Contains(fmt.Sprint(mark.Headers), "waybill-replayed") {
+	if string(mark.Key) != "events/1/4" || mark.Value == nil || !strings.Contains(fmt.Sprint(mark.Headers),
+		"waybill-replayed") {
 		t.Errorf("mark %+v", mark)
 	}
 	replayed(t, d, found[1:])
@@ -195,12 +209,15 @@ func TestReplayOvertaken(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 	var letters []lane.DeadLetter
 	for i := range 5 {
-		letters = append(letters, lane.DeadLetter{Record: &record.Record{Topic: testTopic, Offset: int64(i), TimestampMicros: -1, Value: []byte{1}}, Reason: "r", Byte: -1})
+		letters = append(letters, lane.DeadLetter{Record: &record.Record{
+			Topic: testTopic, Offset: int64(i),
+			TimestampMicros: -1, Value: []byte{1},
+		}, Reason: "r", Byte: -1})
 	}
 	written(t, c, letters...)
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
-	old, err := d.Replay(t.Context(), letterTopic, true)
+	old, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,10 +226,12 @@ func TestReplayOvertaken(t *testing.T) {
 	}
 	// The third letter's record and mark are there, and not committed.
 	m := found[2].replayed(true)
-	if err := errors.Join(old.send([]*sarama.ProducerMessage{m}, time.Now()), old.send([]*sarama.ProducerMessage{found[2].mark(Place{testTopic, 0, m.Offset}, "2/v", time.Now())}, time.Now())); err != nil {
+	if err := errors.Join(old.send([]*sarama.ProducerMessage{m}, time.Now()),
+		old.send([]*sarama.ProducerMessage{found[2].mark(Place{testTopic, 0, m.Offset}, "2/v", time.Now())},
+			time.Now())); err != nil {
 		t.Fatal(err)
 	}
-	young, err := d.Replay(t.Context(), letterTopic, true)
+	young, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +261,7 @@ func TestReplayFenced(t *testing.T) {
 	written(t, c, letter(1, "a"))
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
-	old, err := d.Replay(t.Context(), letterTopic, true)
+	old, err := d.Begin(t.Context(), letterTopic, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +276,8 @@ func TestReplayFenced(t *testing.T) {
 func TestReplayTooLargeTogether(t *testing.T) {
 	bound := "100000"
 	c := newCluster(t, kfake.SeedTopics(1, letterTopic))
-	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bound}, testTopic); err != nil {
+	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+		map[string]*string{"max.message.bytes": &bound}, testTopic); err != nil {
 		t.Fatal(err)
 	}
 	for i := range int64(20) {
@@ -266,7 +286,7 @@ func TestReplayTooLargeTogether(t *testing.T) {
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
 	try := func() error {
-		r, err := d.Replay(t.Context(), letterTopic, true)
+		r, err := d.Begin(t.Context(), letterTopic, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -314,7 +334,8 @@ func TestLettersFaults(t *testing.T) {
 		}
 	})
 	t.Run("nobody answers", func(t *testing.T) {
-		if _, err := OpenDeadLetters(t.Context(), testConfig("127.0.0.1:1"), []string{letterTopic}); err == nil || !strings.Contains(err.Error(), "kafka.brokers") {
+		if _, err := NewReader(t.Context(), Defaults(), testKafka("127.0.0.1:1"), []string{letterTopic}); err == nil ||
+			!strings.Contains(err.Error(), "kafka.brokers") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -1,4 +1,4 @@
-package ingest
+package deadletter
 
 import (
 	"context"
@@ -18,7 +18,8 @@ const (
 	replayBytes   = 4 << 20
 )
 
-// replayAttempts is how often a replay begins again after a fault that may pass; what was committed before is not repeated.
+// replayAttempts is how often a replay begins again after a fault that may pass; what was committed before is not
+// repeated.
 const replayAttempts = 5
 
 // ReplayOptions say how to replay.
@@ -39,8 +40,8 @@ type ReplayOptions struct {
 
 // Replayed is what became of the selected letters.
 type Replayed struct {
-	// Selected are the letters looked at; Produced those whose records were produced again, or would be; Already those whose
-	// records had been before.
+	// Selected are the letters looked at; Produced those whose records were produced again, or would be; Already those
+	// whose records had been before.
 	Selected, Produced, Already int
 	// Skipped are the others, by cause, in the order of their first.
 	Skipped []Skipped
@@ -93,17 +94,18 @@ func (r *Replayed) add(o Replayed) {
 	}
 }
 
-// Replay produces the records of the selected letters again, each to its own topic and partition, with its own key, value and headers, and
-// marks their letters in the same transactions. A record whose letter is marked is not produced again, whoever replayed it: a replay
-// that ends in any way, at any instant, can be run again. With an error, Produced counts what is known to be committed.
-func (d *DeadLetters) Replay(ctx context.Context, s Selection, o ReplayOptions) (Replayed, error) {
+// Replay produces the records of the selected letters again, each to its own topic and partition, with its own key,
+// value and headers, and marks their letters in the same transactions. A record whose letter is marked is not produced
+// again, whoever replayed it: a replay that ends in any way, at any instant, can be run again. With an error, Produced
+// counts what is known to be committed.
+func (s *Store) Replay(ctx context.Context, chosen Selection, o ReplayOptions) (Replayed, error) {
 	var total Replayed
-	if d.config.Kafka.Isolation == source.ReadUncommitted && !o.DryRun {
+	if s.isolation == source.ReadUncommitted && !o.DryRun {
 		return total, errors.New("kafka.isolation is read_uncommitted: ingest would take the records of a transaction that is never committed, " +
 			"and a replay that is interrupted could repeat them; set it to read_committed for all members of the group, then replay")
 	}
-	s.Pending = false // those replayed before are counted
-	for _, topic := range d.topics {
+	chosen.Pending = false // those replayed before are counted
+	for _, topic := range s.topics {
 		left := o
 		if o.Limit > 0 {
 			if left.Limit = o.Limit - total.Produced; left.Limit <= 0 {
@@ -121,7 +123,7 @@ func (d *DeadLetters) Replay(ctx context.Context, s Selection, o ReplayOptions) 
 				o.Progress(sum)
 			}
 		}
-		one := &replay{letters: d, selection: s, options: left, topic: d.letters.Topic(topic), mine: map[Place]struct{}{}}
+		one := &replay{store: s, selection: chosen, options: left, topic: s.config.Topic(topic), mine: map[Place]struct{}{}}
 		err := one.run(ctx)
 		total.add(one.result)
 		if err != nil {
@@ -133,7 +135,7 @@ func (d *DeadLetters) Replay(ctx context.Context, s Selection, o ReplayOptions) 
 
 // replay is that of one dead-letter topic.
 type replay struct {
-	letters   *DeadLetters
+	store     *Store
 	selection Selection
 	options   ReplayOptions
 	topic     string
@@ -144,7 +146,7 @@ type replay struct {
 	result    Replayed
 
 	// Of one attempt:
-	producer  *source.Replay
+	producer  *Transactions
 	batch     []*Letter
 	bytes     int
 	contracts map[string]*contract.Topic
@@ -157,8 +159,8 @@ type topicFacts struct {
 	retention  time.Duration
 }
 
-// run makes attempts. Each begins with a new producer, which ends what an older one left open, and only then reads the marks: so it knows
-// all that was committed.
+// run makes attempts. Each begins with a new producer, which ends what an older one left open, and only then reads the
+// marks: so it knows all that was committed.
 func (r *replay) run(ctx context.Context) error {
 	pause := time.Second
 	for attempt := 1; ; attempt++ {
@@ -166,7 +168,7 @@ func (r *replay) run(ctx context.Context) error {
 		if err != nil {
 			r.result.Produced = max(r.result.Produced, r.committed) // the attempt may not have come as far as the one before
 		}
-		if err == nil || ctx.Err() != nil || attempt == replayAttempts || !source.Passes(err) {
+		if err == nil || ctx.Err() != nil || attempt == replayAttempts || !Passes(err) {
 			return err
 		}
 		if r.options.Retry != nil {
@@ -185,13 +187,13 @@ func (r *replay) attempt(ctx context.Context) error {
 	r.result = Replayed{}
 	r.batch, r.bytes, r.contracts, r.sizes = nil, 0, map[string]*contract.Topic{}, map[string]topicFacts{}
 	if !r.options.DryRun {
-		producer, err := r.letters.letters.Replay(ctx, r.topic, !r.options.Now)
+		producer, err := r.store.reader.Begin(ctx, r.topic, !r.options.Now)
 		if err != nil {
 			return err
 		}
 		r.producer = producer
 	}
-	_, err := r.letters.letters.Letters(ctx, r.topic, r.selection.place, func(l *Letter) error { return r.take(ctx, l) })
+	_, err := r.store.reader.Letters(ctx, r.topic, r.selection.place, func(l *Letter) error { return r.take(ctx, l) })
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
@@ -206,7 +208,7 @@ func (r *replay) take(ctx context.Context, l *Letter) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !r.selection.takes(l, r.letters.Type(l)) {
+	if !r.selection.takes(l, r.store.Type(l)) {
 		return nil
 	}
 	if l.Replayed {
@@ -258,7 +260,8 @@ func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Ski
 		return Skipped{
 			Cause:  "older than the topic's retention",
 			Remedy: "Kafka may remove such a record before ingest reads it: replay with --timestamp=now",
-			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339), facts.retention),
+			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339),
+				facts.retention),
 		}, true
 	case r.options.Check:
 		return r.check(ctx, l)
@@ -274,21 +277,23 @@ func tooOld(micros int64, retention time.Duration) bool {
 // check tries the contract.
 func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	const anyway = "; --no-check replays anyway"
-	if r.letters.away != "" {
+	if r.store.away != "" {
 		return Skipped{
-			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway, Detail: r.letters.away,
+			Cause: "the schema registry does not answer", Remedy: "start it, or correct the registry section" + anyway,
+			Detail: r.store.away,
 		}, true
 	}
 	topic, ok := r.contracts[l.Record.Topic]
 	if !ok {
-		if topic = r.letters.set.Topic(l.Record.Topic); topic != nil {
+		if topic = r.store.set.Topic(l.Record.Topic); topic != nil {
 			topic = topic.Fork()
 		}
 		r.contracts[l.Record.Topic] = topic
 	}
 	if topic == nil {
 		return Skipped{
-			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway, Detail: "topic " + l.Record.Topic,
+			Cause: "no contract for the topic", Remedy: "add one to the configuration" + anyway,
+			Detail: "topic " + l.Record.Topic,
 		}, true
 	}
 	// A contract may grow on the way, once for each schema.
@@ -304,7 +309,10 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 	}
 	switch m := topic.Match(&l.Record); m.Action {
 	case contract.Ignore:
-		return Skipped{Cause: "ignored by the contract now", Remedy: "there is nothing to do" + anyway, Detail: "no row would come of it"}, true
+		return Skipped{
+			Cause: "ignored by the contract now", Remedy: "there is nothing to do" + anyway,
+			Detail: "no row would come of it",
+		}, true
 	case contract.Row:
 		if _, err := m.Contract.AppendRow(nil, &l.Record, m, time.Now().UnixMicro()); err != nil {
 			return Skipped{Cause: "would fail again", Remedy: "correct the contract first" + anyway, Detail: err.Error()}, true
@@ -319,11 +327,11 @@ func (r *replay) facts(ctx context.Context, topic string) (topicFacts, error) {
 	if f, ok := r.sizes[topic]; ok {
 		return f, nil
 	}
-	n, err := r.letters.letters.Partitions(ctx, topic)
+	n, err := r.store.reader.scanner.Partitions(ctx, topic)
 	if err != nil {
 		return topicFacts{}, fmt.Errorf("partitions of %s: %w", topic, err)
 	}
-	retention, err := r.letters.letters.Retention(ctx, topic)
+	retention, err := r.store.reader.scanner.Retention(ctx, topic)
 	if err != nil {
 		return topicFacts{}, fmt.Errorf("retention of %s: %w", topic, err)
 	}

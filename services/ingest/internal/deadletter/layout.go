@@ -1,4 +1,4 @@
-package source
+package deadletter
 
 import (
 	"bytes"
@@ -14,16 +14,16 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// The layouts of the headers of dead letters and of marks. Layout 1 had no timestamp, field and byte, and its version did not name the
-// program's. Layout 3 is that of letters which lack headers or the key of their record: to a program that knows layout 2 alone they
-// would look whole, and it would replay them so.
+// The layouts of the headers of dead letters and of marks. Layout 1 had no timestamp, field and byte, and its version
+// did not name the program's. Layout 3 is that of letters which lack headers or the key of their record: to a program
+// that knows layout 2 alone they would look whole, and it would replay them so.
 const (
 	wholeLayout   = 2
 	partialLayout = 3
 )
 
-// The headers of dead letters and of marks, which are behind those of the record. headerVersion is the first of them, and so divides the two
-// kinds: a record may have headers of the same names.
+// The headers of dead letters and of marks, which are behind those of the record. headerVersion is the first of them,
+// and so divides the two kinds: a record may have headers of the same names.
 const (
 	headerVersion   = "waybill-version" // layout/version of the program
 	headerReason    = "waybill-reason"
@@ -37,7 +37,8 @@ const (
 	headerKey       = "waybill-key"       // the record's key; absent when it is null
 	headerField     = "waybill-field"     // path of the value at fault, when it is known
 	headerByte      = "waybill-byte"      // byte of the value where the fault is, when it is known
-	// Sizes of the parts that the dead-letter topic did not take: bytes of the value and of the key; count/bytes of the record's headers.
+	// Sizes of the parts that the dead-letter topic did not take: bytes of the value and of the key; count/bytes of the
+	// record's headers.
 	headerValueLeftOut   = "waybill-value-left-out"
 	headerKeyLeftOut     = "waybill-key-left-out"
 	headerHeadersLeftOut = "waybill-headers-left-out"
@@ -100,7 +101,8 @@ type Letter struct {
 	Replayed bool
 }
 
-// LeftOut says how large the parts of a record are that its letter lacks: bytes, or for Headers their number; -1 for what the letter has.
+// LeftOut says how large the parts of a record are that its letter lacks: bytes, or for Headers their number; -1 for
+// what the letter has.
 type LeftOut struct{ Value, Key, Headers, HeaderBytes int }
 
 // Any says that the letter lacks a part, so that the record cannot be made again from it.
@@ -135,8 +137,8 @@ const (
 
 var errNoLetter = errors.New("it has not the headers of a dead letter")
 
-// readLetter takes a record of a dead-letter topic apart. l is filled for a letter, place for a letter and a mark. The letter shares the
-// bytes of r. The error of a foreign record says what is wrong with it.
+// readLetter takes a record of a dead-letter topic apart. l is filled for a letter, place for a letter and a mark. The
+// letter shares the bytes of r. The error of a foreign record says what is wrong with it.
 func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 	first := -1
 	for i := range slices.Backward(r.Headers) {
@@ -172,22 +174,23 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 	if n, err := strconv.Atoi(layout); err != nil || n < 1 || n > partialLayout {
 		return l, place, isForeign, fmt.Errorf("its layout %q is not known to this version of the program", layout)
 	}
-	number := func(key string, absent int64) int64 {
+	number := func(key string) int64 { // -1 when absent
 		n, err := strconv.ParseInt(text(key), 10, 64)
 		if err != nil || n < 0 {
-			return absent
+			return -1
 		}
 		return n
 	}
 	l = Letter{
 		At:     Place{r.Topic, r.Partition, r.Offset},
 		Reason: text(headerReason), Contract: text(headerContract), Err: text(headerError), Version: version,
-		Field: text(headerField), Byte: int(number(headerByte, -1)),
+		Field: text(headerField), Byte: int(number(headerByte)),
 		LeftOut: LeftOut{
-			Value: int(number(headerValueLeftOut, -1)), Key: int(number(headerKeyLeftOut, -1)), Headers: -1, HeaderBytes: -1,
+			Value: int(number(headerValueLeftOut)), Key: int(number(headerKeyLeftOut)), Headers: -1, HeaderBytes: -1,
 		},
 		Record: record.Record{
-			Topic: place.Topic, Partition: place.Partition, Offset: place.Offset, TimestampMicros: -1, Value: r.Value, Headers: r.Headers[:first:first],
+			Topic: place.Topic, Partition: place.Partition, Offset: place.Offset, TimestampMicros: -1, Value: r.Value,
+			Headers: r.Headers[:first:first],
 		},
 	}
 	if at, err := time.Parse(time.RFC3339Nano, text(headerTime)); err == nil {
@@ -202,7 +205,7 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 		l.LeftOut.Headers, l.LeftOut.HeaderBytes = n, size
 	}
 	const largest = int64(1) << 62 / 1000
-	if ms := number(headerTimestamp, -1); ms >= 0 && ms <= largest {
+	if ms := number(headerTimestamp); ms >= 0 && ms <= largest {
 		l.Record.TimestampMicros = ms * 1000
 	}
 	if i := slices.IndexFunc(own, func(h record.Header) bool { return string(h.Key) == headerKey }); i >= 0 {
@@ -216,8 +219,12 @@ func readLetter(r *record.Record) (l Letter, place Place, k kind, err error) {
 // replayed lays out the record of a letter as it was, with a header that names the place it was first at.
 func (l *Letter) replayed(keepTimestamp bool) *sarama.ProducerMessage {
 	r := &l.Record
-	headers := slices.DeleteFunc(headersOf(r), func(h sarama.RecordHeader) bool { return bytes.Equal(h.Key, []byte(headerReplayOf)) })
-	m := &sarama.ProducerMessage{Topic: r.Topic, Partition: r.Partition, Headers: append(headers, header(headerReplayOf, l.Of().String()))}
+	headers := slices.DeleteFunc(headersOf(r), func(h sarama.RecordHeader) bool {
+		return bytes.Equal(h.Key,
+			[]byte(headerReplayOf))
+	})
+	m := &sarama.ProducerMessage{Topic: r.Topic, Partition: r.Partition, Headers: append(headers, header(headerReplayOf,
+		l.Of().String()))}
 	if r.Key != nil {
 		m.Key = sarama.ByteEncoder(r.Key)
 	}
@@ -230,13 +237,14 @@ func (l *Letter) replayed(keepTimestamp bool) *sarama.ProducerMessage {
 	return m
 }
 
-// mark lays out what says that a letter's record is at a place again. Its value is empty and not null: in a compacted topic it takes the
-// letter's place and stays.
+// mark lays out what says that a letter's record is at a place again. Its value is empty and not null: in a compacted
+// topic it takes the letter's place and stays.
 func (l *Letter) mark(at Place, version string, now time.Time) *sarama.ProducerMessage {
 	return &sarama.ProducerMessage{
 		Topic: l.At.Topic, Partition: l.At.Partition, Key: sarama.StringEncoder(l.Of().String()), Value: sarama.ByteEncoder{},
 		Headers: []sarama.RecordHeader{
-			header(headerVersion, version), header(headerReplayed, at.String()), header(headerTime, now.UTC().Format(letterTime)),
+			header(headerVersion, version), header(headerReplayed, at.String()), header(headerTime,
+				now.UTC().Format(letterTime)),
 		},
 	}
 }

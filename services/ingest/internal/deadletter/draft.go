@@ -1,8 +1,6 @@
-package source
+package deadletter
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -14,15 +12,16 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Bounds of what is said about a record: it can hold foreign text, such as the names of a document's fields. maxText and maxField are what a
-// letter carries at first, minText is what it carries when the topic takes so little.
+// Bounds of what is said about a record: it can hold foreign text, such as the names of a document's fields. maxText
+// and maxField are what a letter carries at first, minText is what it carries when the topic takes so little.
 const (
 	maxText  = 8 << 10
 	maxField = 2 << 10
 	minText  = 128
 )
 
-// maxLetter is the size in bytes of the largest letter that the producer takes. The bound of the broker decides about smaller ones.
+// maxLetter is the size in bytes of the largest letter that the producer takes. The bound of the broker decides about
+// smaller ones.
 const maxLetter = 99 << 20
 
 // draft is a dead letter on its way. It holds all that a letter can say, so that it can be laid out again with less.
@@ -35,8 +34,8 @@ type draft struct {
 // parts are what a letter can do without.
 type parts struct{ value, key, headers, text bool }
 
-// newDraft copies a letter. It has bytes of its own: those of the record are used for others once the lane has settled it, and nobody but the
-// producer knows for how long it looks at a message.
+// newDraft copies a letter. It has bytes of its own: those of the record are used for others once the lane has settled
+// it, and nobody but the producer knows for how long it looks at a message.
 func newDraft(letter *lane.DeadLetter, at time.Time) *draft {
 	d := &draft{letter: *letter, at: at}
 	d.letter.Record = letter.Record.Clone()
@@ -59,22 +58,8 @@ func cut(text string, most int) string {
 // letterVersion is what the header of letters and marks says of who wrote them.
 func letterVersion(layout int) string { return strconv.Itoa(layout) + "/" + version.String() }
 
-// maxTopic is how long the name of a topic may be, in characters (Kafka, Topic.MAX_NAME_LENGTH).
-const maxTopic = 249
-
-// Topic is the name of a topic's dead-letter topic: the topic's with the suffix. Of a name that leaves no room for it the end gives way to a
-// fingerprint of the whole name: "a-very-long-na-1b2c3d4e.dead-letter".
-func (d *DeadLetter) Topic(topic string) string {
-	if len(topic)+len(d.Suffix) <= maxTopic {
-		return topic + d.Suffix
-	}
-	sum := sha256.Sum256([]byte(topic))
-	mark := "-" + hex.EncodeToString(sum[:4]) + d.Suffix
-	return topic[:max(0, maxTopic-len(mark))] + mark
-}
-
 // message lays out a dead letter: the record as it was, and headers that say why and from where.
-func (l *letters) message(d *draft) *sarama.ProducerMessage {
+func (w *Writer) message(d *draft) *sarama.ProducerMessage {
 	r := d.letter.Record
 	place := Place{r.Topic, r.Partition, r.Offset}
 	headers := make([]sarama.RecordHeader, 0, len(r.Headers)+16)
@@ -117,7 +102,7 @@ func (l *letters) message(d *draft) *sarama.ProducerMessage {
 		add(headerHeadersLeftOut, fmt.Sprintf("%d/%d", len(r.Headers), d.headerBytes()))
 	}
 	m := &sarama.ProducerMessage{
-		Topic: l.source.config.DeadLetter.Topic(r.Topic), Headers: headers, Key: sarama.StringEncoder(place.String()), Metadata: d,
+		Topic: w.config.Topic(r.Topic), Headers: headers, Key: sarama.StringEncoder(place.String()), Metadata: d,
 	}
 	switch {
 	case d.without.value:
@@ -136,16 +121,19 @@ func (d *draft) headerBytes() (n int) {
 	return n
 }
 
-// shorten lays a letter that the dead-letter topic does not take out again, without the largest part that it has, and says so in a header:
-// the place of the original is in the others, and its partition must go on. ok is false when nothing is left that could be left out.
-func (l *letters) shorten(m *sarama.ProducerMessage) (shorter *sarama.ProducerMessage, ok bool) {
+// shorten lays a letter that the dead-letter topic does not take out again, without the largest part that it has, and
+// says so in a header: the place of the original is in the others, and its partition must go on. ok is false when
+// nothing is left that could be left out.
+func (w *Writer) shorten(m *sarama.ProducerMessage) (shorter *sarama.ProducerMessage, ok bool) {
 	d := *m.Metadata.(*draft)
 	r := d.letter.Record
 	sizes := []struct {
 		bytes int
 		out   *bool
 	}{
-		{len(r.Value), &d.without.value}, {d.headerBytes(), &d.without.headers}, {len(r.Key), &d.without.key},
+		{len(r.Value), &d.without.value},
+		{d.headerBytes(), &d.without.headers},
+		{len(r.Key), &d.without.key},
 		{len(d.letter.Err) + len(d.letter.Field) - 2*minText, &d.without.text},
 	}
 	var largest *bool
@@ -159,5 +147,5 @@ func (l *letters) shorten(m *sarama.ProducerMessage) (shorter *sarama.ProducerMe
 		return m, false
 	}
 	*largest = true
-	return l.message(&d), true
+	return w.message(&d), true
 }

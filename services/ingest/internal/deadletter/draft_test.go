@@ -1,6 +1,7 @@
-package source
+package deadletter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,20 +23,20 @@ import (
 // createLetters makes the dead-letter topic with a bound on what it takes.
 func createLetters(t *testing.T, c *kfake.Cluster, bound string) {
 	t.Helper()
-	_, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1, map[string]*string{"max.message.bytes": &bound}, letterTopic)
+	_, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+		map[string]*string{"max.message.bytes": &bound}, letterTopic)
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// Whatever of a record is too large for the dead-letter topic, its letter is produced without that, says so, and keeps the rest; and a letter
-// that lacks anything is not replayed as if it were whole.
+// Whatever of a record is too large for the dead-letter topic, its letter is produced without that, says so, and keeps
+// the rest; and a letter that lacks anything is not replayed as if it were whole.
 func TestLetterOfAnyRecord(t *testing.T) {
 	const bound = 100_000
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	createLetters(t, c, fmt.Sprint(bound))
-	config := testConfig(c.ListenAddrs()...)
-	o := start(t, config, false).claim(t)
+	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	large := func(seed int64) []byte { return []byte(noise(seed, bound-200)) }
 	trace := []record.Header{{Key: []byte("trace"), Value: large(1)}, {Key: []byte("b"), Value: []byte("c")}}
 	small := []record.Header{{Key: []byte("a"), Value: []byte("b")}}
@@ -46,10 +47,17 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		lacks  string
 	}{
 		{"value", record.Record{Key: []byte("k"), Value: large(2), Headers: small}, "x", "the value (99800 bytes)"},
-		{"headers", record.Record{Key: []byte("k"), Value: []byte("v"), Headers: trace}, "x", "the headers (2 of 99807 bytes)"},
+		{
+			"headers",
+			record.Record{Key: []byte("k"), Value: []byte("v"), Headers: trace},
+			"x",
+			"the headers (2 of 99807 bytes)",
+		},
 		{"key", record.Record{Key: large(3), Value: []byte("v"), Headers: small}, "x", "the key (99800 bytes)"},
 		{
-			"all", record.Record{Key: large(4), Value: large(5), Headers: trace}, "x",
+			"all",
+			record.Record{Key: large(4), Value: large(5), Headers: trace},
+			"x",
 			"the value (99800 bytes), the key (99800 bytes), the headers (2 of 99807 bytes)",
 		},
 		{"error", record.Record{Key: []byte("k"), Value: []byte("v"), Headers: small}, noise(6, 500_000), ""},
@@ -58,7 +66,8 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		r := test.record
 		r.Topic, r.TimestampMicros, r.Offset = testTopic, -1, int64(i)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err := o.DeadLetter(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}}, unheard)
+		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}},
+			unheard)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
@@ -70,13 +79,15 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		if test.err == "x" && got.Err != "x" || len(got.Err) > maxText+64 {
 			t.Errorf("%s: its error has %d bytes", test.name, len(got.Err))
 		}
-		if whole := got.LeftOut.Value < 0; whole && string(got.Record.Value) != string(r.Value) || !whole && got.Record.Value != nil {
+		if whole := got.LeftOut.Value < 0; whole && !bytes.Equal(got.Record.Value, r.Value) || !whole &&
+			got.Record.Value != nil {
 			t.Errorf("%s: value of %d bytes", test.name, len(got.Record.Value))
 		}
-		if whole := got.LeftOut.Key < 0; whole && string(got.Record.Key) != string(r.Key) || !whole && got.Record.Key != nil {
+		if whole := got.LeftOut.Key < 0; whole && !bytes.Equal(got.Record.Key, r.Key) || !whole && got.Record.Key != nil {
 			t.Errorf("%s: key of %d bytes", test.name, len(got.Record.Key))
 		}
-		if whole := got.LeftOut.Headers < 0; whole && len(got.Record.Headers) != len(r.Headers) || !whole && len(got.Record.Headers) != 0 {
+		if whole := got.LeftOut.Headers < 0; whole && len(got.Record.Headers) != len(r.Headers) || !whole &&
+			len(got.Record.Headers) != 0 {
 			t.Errorf("%s: %d headers", test.name, len(got.Record.Headers))
 		}
 	}
@@ -96,10 +107,14 @@ func taken(t *testing.T, k *kgo.Record) Letter {
 	return l
 }
 
-// To a version of the program that knows no parts but the value, a letter that lacks others looks foreign: it does not replay it.
+// To a version of the program that knows no parts but the value, a letter that lacks others looks foreign: it does not
+// replay it.
 func TestLetterWithoutHeadersHasALayoutOfItsOwn(t *testing.T) {
-	l := newLetters(New(testConfig("127.0.0.1:1"), newLogger(&lines{}), nil))
-	r := record.Record{Topic: testTopic, Value: []byte("value"), Key: []byte("key"), Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}}}
+	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
+	r := record.Record{
+		Topic: testTopic, Value: []byte("value"), Key: []byte("key"),
+		Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}},
+	}
 	m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "r", Byte: -1}, time.Now()))
 	layouts := ""
 	for ok := true; ok; m, ok = l.shorten(m) {
@@ -119,15 +134,14 @@ func TestLetterWithoutHeadersHasALayoutOfItsOwn(t *testing.T) {
 func TestLetterThatCannotFit(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	createLetters(t, c, "100")
-	s := start(t, testConfig(c.ListenAddrs()...), false)
-	o := s.claim(t)
+	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	var heard heardText
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
-	go func() { sent <- o.DeadLetter(ctx, []lane.DeadLetter{letter(1, "a")}, heard.set) }()
+	go func() { sent <- w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, heard.set) }()
 	eventually(t, "the remedy at the lane and in the log", func() bool {
 		return strings.Contains(heard.now(), "raise its max.message.bytes") && strings.Contains(heard.now(), letterTopic) &&
-			s.logs.count("raise its max.message.bytes") == 1
+			w.logs.count("raise its max.message.bytes") == 1
 	})
 	cancel()
 	if err := <-sent; err == nil || heard.now() != "" {
@@ -135,27 +149,9 @@ func TestLetterThatCannotFit(t *testing.T) {
 	}
 }
 
-// heardText keeps what a lane hears that it waits for.
-type heardText struct {
-	mu   sync.Mutex
-	text string
-}
-
-func (h *heardText) set(text string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.text = text
-}
-
-func (h *heardText) now() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text
-}
-
 // The dead-letter topic of a topic whose name fills the bound has a name that is within it, and no other topic's.
 func TestNameOfADeadLetterTopic(t *testing.T) {
-	d := Defaults().DeadLetter
+	d := Defaults()
 	short, long := strings.Repeat("t", maxTopic-len(d.Suffix)), strings.Repeat("t", maxTopic)
 	names := []string{d.Topic("orders"), d.Topic(short), d.Topic(long), d.Topic(long[1:] + "u"), d.Topic(long[1:])}
 	for i, name := range names {
@@ -167,13 +163,13 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 		t.Errorf("%q, %q", names[0], names[1])
 	}
 	c := newCluster(t, kfake.SeedTopics(1, long))
-	config := testConfig(c.ListenAddrs()...)
+	config := testKafka(c.ListenAddrs()...)
 	l := letter(1, "a")
 	l.Record.Topic = long
-	if err := start(t, config, false, long).claim(t).DeadLetter(t.Context(), []lane.DeadLetter{l}, unheard); err != nil {
+	if err := newTestWriter(t, config).Produce(t.Context(), []lane.DeadLetter{l}, unheard); err != nil {
 		t.Fatal(err)
 	}
-	dead, err := OpenDeadLetters(t.Context(), config, []string{names[2]})
+	dead, err := NewReader(t.Context(), Defaults(), config, []string{names[2]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,11 +185,11 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 	}
 }
 
-// The source may end while a call of a lane that has been given up still produces: that is waited for, and what comes after is refused.
-func TestSourceEndsUnderAProducer(t *testing.T) {
+// A writer may be closed while a call of a lane that has been given up still produces: that is waited for, and what
+// comes after is refused.
+func TestClosedUnderACall(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
-	s := start(t, testConfig(c.ListenAddrs()...), false)
-	o := s.claim(t)
+	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	sending, release := make(chan struct{}), make(chan struct{})
 	var first sync.Once
 	c.ControlKey(int16(kmsg.Produce), func(kmsg.Request) (kmsg.Response, error, bool) {
@@ -209,22 +205,22 @@ func TestSourceEndsUnderAProducer(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
-	go func() { sent <- o.DeadLetter(ctx, batch, unheard) }()
+	go func() { sent <- w.Produce(ctx, batch, unheard) }()
 	<-sending
 	cancel() // the drain deadline
 	if err := <-sent; err == nil {
 		t.Error("a call that was given up says that it is done")
 	}
 	var stopping sync.WaitGroup
-	stopping.Go(s.stop)
+	stopping.Go(w.Close)
 	eventually(t, "the end of the producer", func() bool {
-		s.letters.mu.Lock()
-		defer s.letters.mu.Unlock()
-		return s.letters.closed
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.closed
 	})
 	close(release)
 	stopping.Wait() // the producer panics when it is closed under the call
-	if err := s.letters.open(); !errors.Is(err, errClosed) {
+	if err := w.open(); !errors.Is(err, errClosed) {
 		t.Errorf("a producer is made after the end: %v", err)
 	}
 }

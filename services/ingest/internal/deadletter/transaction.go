@@ -1,30 +1,33 @@
-package source
+package deadletter
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// ErrOvertaken says that a newer replay of the same dead-letter topic has fenced this one, or that the coordinator gave a transaction up.
+// ErrOvertaken says that a newer replay of the same dead-letter topic has fenced this one, or that the coordinator gave
+// a transaction up.
 var ErrOvertaken = errors.New("another replay of the topic has taken over")
 
-// transactionTimeout is how long the coordinator waits for the end of a transaction whose producer has died. Until then the readers of its
-// partitions wait too.
+// transactionTimeout is how long the coordinator waits for the end of a transaction whose producer has died. Until then
+// the readers of its partitions wait too.
 const transactionTimeout = 30 * time.Second
 
-// Replay produces the records of letters again. Each transaction holds records and the marks of their letters, so that either both are
-// there or neither. Its transactional id is fixed by the dead-letter topic: a new Replay ends the transactions of all older ones, and what
-// those have not committed they never will. What is read of the topic after that knows every record that was produced again.
+// Transactions produces the records of letters again. Each transaction holds records and the marks of their letters, so
+// that either both are there or neither. Its transactional id is fixed by the dead-letter topic: a new one ends the
+// transactions of all older ones, and what those have not committed they never will. What is read of the topic after
+// that knows every record that was produced again.
 //
-// It speaks the protocol (KIP-98) by itself, one request at a time: sarama's transactional producer fails a transaction on several
-// goroutines at once, which is a data race.
-type Replay struct {
-	d       *DeadLetters
+// It speaks the protocol (KIP-98) by itself, one request at a time: sarama's transactional producer fails a transaction
+// on several goroutines at once, which is a data race.
+type Transactions struct {
+	d       *Reader
 	topic   string
 	id      string
 	version string
@@ -32,21 +35,30 @@ type Replay struct {
 	// producer and epoch are what the coordinator fences by; sequences count the records of each partition.
 	producer  int64
 	epoch     int16
-	sequences map[topicPartition]int32
+	sequences map[partition]int32
+}
+
+// partition names one.
+type partition struct {
+	topic     string
+	partition int32
 }
 
 // TransactionalID is that of the replays of a dead-letter topic: ACLs may name it.
 func TransactionalID(topic string) string { return "waybill-replay-" + topic }
 
-// Replay fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else they get that of now.
-func (d *DeadLetters) Replay(ctx context.Context, topic string, keepTimestamp bool) (*Replay, error) {
-	r := &Replay{
-		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp, sequences: map[topicPartition]int32{},
+// Begin fences all older replays of a dead-letter topic. Records keep their own timestamps with keepTimestamp, else
+// they get that of now.
+func (d *Reader) Begin(ctx context.Context, topic string, keepTimestamp bool) (*Transactions, error) {
+	r := &Transactions{
+		d: d, topic: topic, id: TransactionalID(topic), version: letterVersion(wholeLayout), keep: keepTimestamp,
+		sequences: map[partition]int32{},
 	}
 	request := &sarama.InitProducerIDRequest{
-		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1, ProducerEpoch: -1,
+		Version: r.since27(4, 3), TransactionalID: &r.id, TransactionTimeout: transactionTimeout, ProducerID: -1,
+		ProducerEpoch: -1,
 	}
-	begun, err := await(ctx, &d.calls, func() (*sarama.InitProducerIDResponse, error) {
+	begun, err := source.Await(ctx, &d.calls, func() (*sarama.InitProducerIDResponse, error) {
 		var response *sarama.InitProducerIDResponse
 		err := r.coordinate(ctx, func(b *sarama.Broker) (_ sarama.KError, err error) {
 			if response, err = b.InitProducerID(request); err != nil {
@@ -64,31 +76,33 @@ func (d *DeadLetters) Replay(ctx context.Context, topic string, keepTimestamp bo
 }
 
 // since27 chooses a version of a request: Kafka 2.7 added the error that tells a fenced producer.
-func (r *Replay) since27(from, before int16) int16 {
-	if r.d.client.Config().Version.IsAtLeast(sarama.V2_7_0_0) {
+func (r *Transactions) since27(from, before int16) int16 {
+	if r.d.scanner.Client().Config().Version.IsAtLeast(sarama.V2_7_0_0) {
 		return from
 	}
 	return before
 }
 
-// Produce produces the records of letters and their marks in one transaction, and returns when it is committed. After an error the
-// transaction may have been committed or not; nothing more can be produced with this Replay. It is not interrupted, and bounded by the
-// timeouts of its requests.
-func (r *Replay) Produce(letters []*Letter) error {
+// Produce produces the records of letters and their marks in one transaction, and returns when it is committed. After
+// an error the transaction may have been committed or not; nothing more can be produced with these. It is not
+// interrupted, and bounded by the timeouts of its requests.
+func (r *Transactions) Produce(letters []*Letter) error {
 	err := r.transact(letters)
 	if err == nil {
 		return nil
 	}
-	// Otherwise the next replay does it, or the coordinator after the timeout. A committed transaction cannot be aborted any more.
+	// Otherwise the next replay does it, or the coordinator after the timeout. A committed transaction cannot be
+	// aborted any more.
 	_ = r.end(false)
-	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge && r.d.together > 0 {
+	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge &&
+		r.d.together > 0 {
 		r.d.together = 0
 		return fmt.Errorf("a topic takes less than %d bytes at a time, so its records go one by one", chunkBytes)
 	}
 	return r.explain(fmt.Errorf("replay %d letters from %s on: %w", len(letters), letters[0].Of(), err))
 }
 
-func (r *Replay) transact(letters []*Letter) error {
+func (r *Transactions) transact(letters []*Letter) error {
 	now := time.Now()
 	records := make([]*sarama.ProducerMessage, len(letters))
 	for i, l := range letters {
@@ -108,12 +122,13 @@ func (r *Replay) transact(letters []*Letter) error {
 	return r.end(true)
 }
 
-// send adds the messages' partitions to the transaction and produces them, in order by partition. They have their offsets then.
-func (r *Replay) send(messages []*sarama.ProducerMessage, now time.Time) error {
-	var order []topicPartition
-	by := map[topicPartition][]*sarama.ProducerMessage{}
+// send adds the messages' partitions to the transaction and produces them, in order by partition. They have their
+// offsets then.
+func (r *Transactions) send(messages []*sarama.ProducerMessage, now time.Time) error {
+	var order []partition
+	by := map[partition][]*sarama.ProducerMessage{}
 	for _, m := range messages {
-		tp := topicPartition{m.Topic, m.Partition}
+		tp := partition{m.Topic, m.Partition}
 		if by[tp] == nil {
 			order = append(order, tp)
 		}
@@ -147,9 +162,10 @@ func (d *deniedError) Error() string {
 func (d *deniedError) Unwrap() error { return d.err }
 
 // add tells the coordinator of partitions that the transaction will be in.
-func (r *Replay) add(partitions []topicPartition) error {
+func (r *Transactions) add(partitions []partition) error {
 	request := &sarama.AddPartitionsToTxnRequest{
-		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch, TopicPartitions: map[string][]int32{},
+		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch,
+		TopicPartitions: map[string][]int32{},
 	}
 	for _, p := range partitions {
 		request.TopicPartitions[p.topic] = append(request.TopicPartitions[p.topic], p.partition)
@@ -176,10 +192,11 @@ func (r *Replay) add(partitions []topicPartition) error {
 }
 
 // batch produces messages as one batch of records. The same batch may be sent again: its sequence tells the broker.
-func (r *Replay) batch(tp topicPartition, messages []*sarama.ProducerMessage, now time.Time) error {
+func (r *Transactions) batch(tp partition, messages []*sarama.ProducerMessage, now time.Time) error {
 	b := &sarama.RecordBatch{
 		Version: 2, Codec: sarama.CompressionSnappy, CompressionLevel: sarama.CompressionLevelDefault, IsTransactional: true,
-		ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp], LastOffsetDelta: int32(len(messages) - 1),
+		ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp],
+		LastOffsetDelta: int32(len(messages) - 1),
 	}
 	for i, m := range messages {
 		at := m.Timestamp
@@ -213,7 +230,7 @@ func (r *Replay) batch(tp topicPartition, messages []*sarama.ProducerMessage, no
 	err := persist(context.Background(), func() (bool, error) {
 		first, err := r.produce(tp, b)
 		if err != nil {
-			_ = r.d.client.RefreshMetadata(tp.topic) // the leader may have moved; the next try tells
+			_ = r.d.scanner.Client().RefreshMetadata(tp.topic) // the leader may have moved; the next try tells
 			return resends(err), err
 		}
 		for i, m := range messages {
@@ -226,13 +243,16 @@ func (r *Replay) batch(tp topicPartition, messages []*sarama.ProducerMessage, no
 }
 
 // produce makes one request and returns the offset of the first record.
-func (r *Replay) produce(tp topicPartition, batch *sarama.RecordBatch) (int64, error) {
-	broker, err := r.d.client.Leader(tp.topic, tp.partition)
+func (r *Transactions) produce(tp partition, batch *sarama.RecordBatch) (int64, error) {
+	broker, err := r.d.scanner.Client().Leader(tp.topic, tp.partition)
 	if err != nil {
 		return 0, err
 	}
-	timeout := int32(time.Duration(r.d.config.Kafka.RequestTimeout) / time.Millisecond)
-	request := &sarama.ProduceRequest{Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll, Timeout: timeout} // Kafka 2.4's
+	timeout := int32(time.Duration(r.d.kafka.RequestTimeout) / time.Millisecond)
+	request := &sarama.ProduceRequest{
+		Version: 8, TransactionalID: &r.id, RequiredAcks: sarama.WaitForAll,
+		Timeout: timeout,
+	} // Kafka 2.4's
 	request.AddBatch(tp.topic, tp.partition, batch)
 	response, err := broker.Produce(request)
 	if err != nil {
@@ -252,9 +272,10 @@ func (r *Replay) produce(tp topicPartition, batch *sarama.RecordBatch) (int64, e
 }
 
 // end commits the transaction or aborts it. Asked again, the coordinator gives the same answer.
-func (r *Replay) end(commit bool) error {
+func (r *Transactions) end(commit bool) error {
 	request := &sarama.EndTxnRequest{
-		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch, TransactionResult: commit,
+		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch,
+		TransactionResult: commit,
 	}
 	return r.coordinate(context.Background(), func(b *sarama.Broker) (sarama.KError, error) {
 		response, err := b.EndTxn(request)
@@ -266,9 +287,9 @@ func (r *Replay) end(commit bool) error {
 }
 
 // coordinate makes a request to the transaction's coordinator, wherever that is, and again while it is busy.
-func (r *Replay) coordinate(ctx context.Context, call func(*sarama.Broker) (sarama.KError, error)) error {
+func (r *Transactions) coordinate(ctx context.Context, call func(*sarama.Broker) (sarama.KError, error)) error {
 	return persist(ctx, func() (bool, error) {
-		broker, err := r.d.client.TransactionCoordinator(r.id)
+		broker, err := r.d.scanner.Client().TransactionCoordinator(r.id)
 		if err != nil {
 			return resends(err), err
 		}
@@ -278,14 +299,14 @@ func (r *Replay) coordinate(ctx context.Context, call func(*sarama.Broker) (sara
 		}
 		if err != nil {
 			_ = broker.Close() // it is opened again with the next request
-			_ = r.d.client.RefreshTransactionCoordinator(r.id)
+			_ = r.d.scanner.Client().RefreshTransactionCoordinator(r.id)
 			return true, err
 		}
 		switch code {
 		case sarama.ErrNoError:
 			return false, nil
 		case sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrNotCoordinatorForConsumer:
-			_ = r.d.client.RefreshTransactionCoordinator(r.id)
+			_ = r.d.scanner.Client().RefreshTransactionCoordinator(r.id)
 			return true, code
 		case sarama.ErrOffsetsLoadInProgress, sarama.ErrConcurrentTransactions:
 			return true, code // the markers of the last transaction are being written, or this one's log is being read
@@ -299,7 +320,7 @@ func persist(ctx context.Context, call func() (again bool, err error)) error {
 	pause := 20 * time.Millisecond
 	for end := time.Now().Add(transactionTimeout); ; pause = min(2*pause, time.Second) {
 		again, err := call()
-		if err == nil || !again || time.Now().After(end) || !sleep(ctx, pause) {
+		if err == nil || !again || time.Now().After(end) || !source.Sleep(ctx, pause) {
 			return err
 		}
 	}
@@ -312,16 +333,19 @@ func resends(err error) bool {
 		return Passes(err)
 	}
 	switch code {
-	case sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable, sarama.ErrRequestTimedOut,
-		sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError,
-		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrThrottlingQuotaExceeded:
+	case sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition, sarama.ErrReplicaNotAvailable,
+		sarama.ErrRequestTimedOut,
+		sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas, sarama.ErrNotEnoughReplicasAfterAppend,
+		sarama.ErrKafkaStorageError,
+		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrConsumerCoordinatorNotAvailable,
+		sarama.ErrThrottlingQuotaExceeded:
 		return true
 	}
 	return false
 }
 
 // explain adds what an operator can do.
-func (r *Replay) explain(err error) error {
+func (r *Transactions) explain(err error) error {
 	switch {
 	case errors.Is(err, sarama.ErrProducerFenced), errors.Is(err, sarama.ErrInvalidProducerEpoch):
 		return fmt.Errorf("%w, or a transaction took longer than %s", ErrOvertaken, transactionTimeout)
@@ -332,21 +356,5 @@ func (r *Replay) explain(err error) error {
 	case errors.Is(err, sarama.ErrTopicAuthorizationFailed):
 		return fmt.Errorf("grant WRITE on %s and on the topics of its letters to this principal: %w", r.topic, err)
 	}
-	return explain(err)
-}
-
-// Retention is how long the brokers keep the records of a topic after the timestamps that producers give them; 0 when that is for ever,
-// when the brokers give the timestamps, and when they do not tell.
-func (d *DeadLetters) Retention(ctx context.Context, topic string) (time.Duration, error) {
-	values, err := retry(ctx, d, topic, func() (map[string]string, error) {
-		return topicConfig(d.client, topic, "retention.ms", "message.timestamp.type")
-	})
-	if errors.As(err, new(sarama.KError)) {
-		return 0, nil // most often because we are not allowed to ask
-	}
-	ms, bad := strconv.ParseInt(values["retention.ms"], 10, 64)
-	if err != nil || bad != nil || ms <= 0 || values["message.timestamp.type"] == "LogAppendTime" {
-		return 0, err
-	}
-	return time.Duration(min(ms, int64(1<<62/time.Millisecond))) * time.Millisecond, nil
+	return source.Explain(err)
 }
