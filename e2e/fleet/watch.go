@@ -75,7 +75,7 @@ func (w *watch) look(ctx context.Context, ingest *stack.Service) {
 			s = &seen{moved: now}
 			w.lanes[p] = s
 		}
-		s.open = l.State == "open"
+		s.open = l.State == "open" || l.State == "stalled" // which is open, and waits for something
 		if s.open && l.Writer != s.writer {
 			if s.writer != "" {
 				w.moves++

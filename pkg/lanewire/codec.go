@@ -30,12 +30,22 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.plain.Marshal(v)
 }
 
-// Unmarshal implements encoding.CodecV2. What a *Request held before is overwritten, not freed.
+// Unmarshal implements encoding.CodecV2. What a *Request or *Received held before is overwritten, not freed.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
-	r, ok := v.(*Request)
-	if !ok {
-		return c.plain.Unmarshal(data, v)
+	switch r := v.(type) {
+	case *Request:
+		return c.request(data, r)
+	case *Received:
+		r.Err = c.request(data, &r.Request)
+		return nil
 	}
+	if size := data.Len(); size > maxPlain {
+		return fmt.Errorf("message of %d bytes, at most %d", size, maxPlain)
+	}
+	return c.plain.Unmarshal(data, v)
+}
+
+func (c codec) request(data mem.BufferSlice, r *Request) error {
 	*r = Request{}
 	recognised, err := decode(data, &r.Append)
 	if err != nil {

@@ -268,6 +268,7 @@ func TestBounds(t *testing.T) {
 		"rows":               {wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), "more than 1048576"},
 		"rows, unusual form": {append(wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), 0x78, 1), "more than 1048576"},
 		"unusual and large":  {append(unusual, 0x78, 1), "any other may have 4194304 bytes"},
+		"open too large":     {wire(t, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", MaxControl)}}}), "at most 2097152"},
 		"cut short":          {wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, 1, 0, []byte("abc"))}}))[:7], "invalid wire-format"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -279,6 +280,13 @@ func TestBounds(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("err = %v, want one with %q", err, tt.want)
 			}
+			// A server hears of it as the caller's fault, not as one of the call.
+			var received Received
+			message = pool.cut(tt.data)
+			if err := Codec().Unmarshal(message, &received); err != nil || received.Err == nil || received.Control != nil || len(received.Append.Blocks) > 0 {
+				t.Errorf("received %+v: %v", received, err)
+			}
+			message.Free()
 			pool.wantNoneOut()
 		})
 	}
@@ -293,6 +301,17 @@ func TestBounds(t *testing.T) {
 		}
 	}
 	pool.wantNoneOut()
+}
+
+// Messages of other services are bounded before protobuf makes objects of them.
+func TestOtherMessagesAreBounded(t *testing.T) {
+	for size, fits := range map[int]bool{maxPlain - 16: true, maxPlain + 1: false} {
+		data := wire(t, &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: strings.Repeat("t", size)}}})
+		var got lanev1.DiffRequest
+		if err := Codec().Unmarshal(mem.BufferSlice{mem.SliceBuffer(data)}, &got); (err == nil) != fits {
+			t.Errorf("%d bytes: %v", len(data), err)
+		}
+	}
 }
 
 // What the fast path knows of the contract, against the contract.

@@ -9,10 +9,15 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// maxPlain bounds what goes through protobuf, in bytes; it is gRPC's own default bound. Protobuf makes an object of every row and
-// block, so a larger Append in an unusual form would cost many times its size. Encoders write the usual form; what remains is written
-// by hand. The other messages of a lane are small.
-const maxPlain = 4 << 20
+const (
+	// maxPlain bounds what goes through protobuf, in bytes; it is gRPC's own default bound. Protobuf makes an object of every row and
+	// block, so a larger Append in an unusual form would cost many times its size. Encoders write the usual form; what remains is written
+	// by hand.
+	maxPlain = 4 << 20
+	// MaxControl bounds the other messages of a lane, Open with its descriptors among them, in bytes: an object of protobuf may cost fifty times
+	// what it takes on the wire. A checkpoint can name some eighty tables, and a large descriptor takes 20 KB.
+	MaxControl = 2 << 20
+)
 
 // decode recognises an Append in the form that encoders write: one `append` field and nothing else, in it known fields only, and in
 // each block one encoding. Anything else, malformed input included, is left to protobuf (false, nil): it holds the rules for
@@ -93,8 +98,13 @@ func decodeBlock(c *cursor, b *Block) bool {
 // decodePlain reads any LaneRequest through protobuf, and lays an Append's rows down again. Protobuf's meaning holds: of several branches
 // of a oneof the last counts, a message given twice is merged, unknown fields inside rows are kept.
 func (c codec) decodePlain(data mem.BufferSlice, r *Request) error {
-	if size := data.Len(); size > maxPlain {
+	first := newCursor(data)
+	tag, _ := first.byte()
+	switch size := data.Len(); {
+	case size > maxPlain:
 		return fmt.Errorf("lane request of %d bytes is not an append in the form that encoders write; any other may have %d bytes", size, maxPlain)
+	case size > MaxControl && tag != tagAppend:
+		return fmt.Errorf("lane request of %d bytes, at most %d when it is no append", size, MaxControl)
 	}
 	var m lanev1.LaneRequest
 	if err := c.plain.Unmarshal(data, &m); err != nil {

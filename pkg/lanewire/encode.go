@@ -54,7 +54,7 @@ func encode(a *Append) (mem.BufferSlice, error) {
 		body += 1 + protowire.SizeBytes(sizeBlock(&a.Blocks[i]))
 		buffers += 1 + len(a.Blocks[i].Bytes)
 	}
-	head := make([]byte, 0, 1+protowire.SizeVarint(uint64(body))+body-a.size())
+	head := make([]byte, 0, 1+protowire.SizeVarint(uint64(body))+body-a.Size())
 	out := make(mem.BufferSlice, 0, buffers)
 
 	head = append(head, tagAppend)

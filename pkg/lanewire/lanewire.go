@@ -12,7 +12,7 @@
 //	err = stream.SendMsg(&lanewire.Append{Sequence: 1, EndPosition: 43, Blocks: blocks})
 //
 //	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()))
-//	var request lanewire.Request
+//	var request lanewire.Received
 //	err := stream.RecvMsg(&request)
 //	defer request.Free()
 //
@@ -73,6 +73,14 @@ type Request struct {
 	Append Append
 }
 
+// Received is a Request as a server reads it: one that breaks the contract does not fail the call, for which gRPC would say INTERNAL, but says why
+// in Err, so that the server can say INVALID_ARGUMENT.
+type Received struct {
+	Request
+	// Err is why the request is none; it is empty then.
+	Err error
+}
+
 // Free gives back the buffers of the blocks. The request holds nothing afterwards, so freeing it again is harmless.
 func (r *Request) Free() { r.Append.Free() }
 
@@ -85,8 +93,8 @@ func (a *Append) Free() {
 	a.Blocks = nil
 }
 
-// size is how many bytes of rows the blocks hold.
-func (a *Append) size() int {
+// Size is how many bytes of rows the blocks hold.
+func (a *Append) Size() int {
 	n := 0
 	for i := range a.Blocks {
 		n += a.Blocks[i].Bytes.Len()

@@ -1,13 +1,8 @@
 package writer
 
 import (
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -36,6 +31,8 @@ type Config struct {
 type GRPC struct {
 	Listen string `yaml:"listen"`
 	TLS    TLS    `yaml:"tls"`
+	// CallsPerConnection is how many calls one connection may have open, lanes for the most part; the next one waits at the caller.
+	CallsPerConnection int `yaml:"calls_per_connection"`
 }
 
 // TLS of the gRPC server; empty: none.
@@ -43,7 +40,7 @@ type TLS struct {
 	// Cert and Key are paths of PEM files. They are read again for each connection, so that they can be renewed in place.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
-	// ClientCA is the path of a PEM file; with it callers must show a certificate signed by it.
+	// ClientCA is the path of a PEM file; with it callers must show a certificate signed by it. It is read again for each connection as well.
 	ClientCA string `yaml:"client_ca"`
 }
 
@@ -79,7 +76,7 @@ type Admin struct {
 // Defaults is the one place of the writer's defaults; those of the sink are its own.
 func Defaults() Config {
 	return Config{
-		GRPC:         GRPC{Listen: "127.0.0.1:7070"},
+		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192},
 		BigQuery:     sink.Defaults(),
 		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
 		DrainTimeout: config.Duration(30 * time.Second),
@@ -104,7 +101,10 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if config.SamePort(c.GRPC.Listen, c.Admin.Listen) {
 		report("admin.listen", "is the port of grpc.listen", "give each its own port")
 	}
-	if _, err := c.GRPC.TLS.server(); err != nil {
+	if n := c.GRPC.CallsPerConnection; n < 16 || n > 1<<20 {
+		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n), "choose at least the lanes that one ingest may have here; 8192 is right for most")
+	}
+	if _, err := c.GRPC.TLS.load(); err != nil {
 		report("grpc.tls", err.Error(), "name the PEM files of certificate and key, both or neither")
 	}
 	drainBounds.Check(report, "drain_timeout", c.DrainTimeout)
@@ -147,33 +147,4 @@ func listenable(address string) error {
 		return fmt.Errorf("%q is not a port", port)
 	}
 	return nil
-}
-
-// server is the TLS configuration, nil when there is none.
-func (t *TLS) server() (*tls.Config, error) {
-	if t.Cert == "" && t.Key == "" {
-		if t.ClientCA != "" {
-			return nil, errors.New("client_ca needs cert and key")
-		}
-		return nil, nil
-	}
-	pair := func() (*tls.Certificate, error) {
-		p, err := tls.LoadX509KeyPair(filepath.Clean(t.Cert), filepath.Clean(t.Key))
-		return &p, err
-	}
-	if _, err := pair(); err != nil {
-		return nil, err
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair() }}
-	if t.ClientCA != "" {
-		pem, err := os.ReadFile(t.ClientCA)
-		if err != nil {
-			return nil, err
-		}
-		c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
-		if !c.ClientCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate", t.ClientCA)
-		}
-	}
-	return c, nil
 }

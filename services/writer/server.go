@@ -2,16 +2,18 @@ package writer
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	orcaservicev3 "github.com/cncf/xds/go/xds/service/orca/v3"
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -22,32 +24,38 @@ import (
 	"google.golang.org/grpc/reflection"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/buffers"
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
 const (
-	// laneWindow and connectionWindow are HTTP/2 flow-control windows, in bytes. They bound what lies in the transport beside the
-	// memory budget, a connection at a time; a lane needs its window a round trip, so 1 MiB carries 100 MB/s over 10 ms.
-	laneWindow       = 1 << 20
+	// laneWindow and connectionWindow are HTTP/2 flow-control windows, in bytes. The first bounds what lies in the transport of a lane that does not
+	// read; gRPC widens it by the message that a lane has begun to read.
+	laneWindow       = 256 << 10
 	connectionWindow = 8 << 20
 	// readBuffer is how much of a connection is read at once, in bytes: there are few connections, and rows come in megabytes.
 	readBuffer = 128 << 10
-	// stopWithin is how long calls may take once all lanes have ended: health watchers do not end by themselves.
+	// stopWithin is how long calls may take once all lanes have ended: health watchers do not end by themselves, nor do peers that do not read. It is
+	// taken off the drain timeout, of which it is at most a tenth.
 	stopWithin = time.Second
 )
 
 // server is the gRPC server of a writer.
 type server struct {
-	grpc    *grpc.Server
-	health  *health.Server
-	lanes   *lane.Service
-	env     Env
+	grpc   *grpc.Server
+	health *health.Server
+	lanes  *lane.Service
+	env    Env
+	// drainIn is the drain timeout.
 	drainIn time.Duration
 }
 
-func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.Tables, reports *load, env Env) *server {
+func newServer(
+	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load, env Env,
+) *server {
+	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)
 	caught := recovery.WithRecoveryHandler(func(p any) error {
@@ -71,7 +79,8 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.
 		// An Append is bounded by the window; beside its rows it is small.
 		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
 		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is pinned.
-		experimental.BufferPool(lanewire.Buffers),
+		experimental.BufferPool(lanes.Received),
+		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
@@ -79,9 +88,11 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	}
 	if secure != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(secure)))
+		options = append(options, grpc.Creds(secure))
 	}
-	s := &server{grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std()}
+	s := &server{
+		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std(),
+	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
@@ -95,29 +106,48 @@ func newServer(c *Config, secure *tls.Config, lanes *lane.Service, tables *lane.
 }
 
 // serve serves until ctx ends, then drains: it says that it no longer serves, asks all lanes to settle and close, waits for them, and
-// stops.
+// stops, within the drain timeout whatever lanes and their peers do.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
+	relieving, relieved := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	watch.Go(func() { s.lanes.Relieve(relieving) })
+	defer watch.Wait()
+	defer relieved()
 	select {
 	case err := <-served:
+		s.grpc.Stop()
 		return fmt.Errorf("gRPC server: %w", err)
 	case <-ctx.Done():
 	}
+	by := time.Now().Add(s.drainIn)
 	s.health.Shutdown()
 	s.env.Log.Info("writer drains", "lanes", len(s.lanes.Status()), "timeout", s.drainIn)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.drainIn)
+	drain, cancel := context.WithDeadline(context.WithoutCancel(ctx), by.Add(-min(stopWithin, s.drainIn/10)))
 	defer cancel()
 	if err := s.lanes.Drain(drain, "the writer stops"); err != nil {
 		s.env.Log.Warn("lanes did not drain in time and were cut; their next owner fences their streams", "error", err)
 	}
-	timer := time.AfterFunc(stopWithin, s.grpc.Stop)
+	timer := time.AfterFunc(min(stopWithin, time.Until(by)), s.grpc.Stop)
 	s.grpc.GracefulStop()
 	timer.Stop()
 	if err := <-served; err != nil {
 		return fmt.Errorf("gRPC server: %w", err)
 	}
 	return nil
+}
+
+// newReceived makes the memory that connections read into. As much again as the budget may be on its way in: messages that wait for room, unfinished
+// ones, what lanes that do not read leave in the transport. Each lane adds something for what is not rows. An HTTP/2 frame of gRPC has at most 16 KiB.
+func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted {
+	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)
+	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "waybill_writer_received_bytes",
+		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in and unfinished messages included; at most about " +
+			"twice memory.budget and 64 KiB a lane.",
+	}, func() float64 { return float64(received.Out()) })
+	return received
 }
 
 // lines adapts slog to the middleware.

@@ -49,7 +49,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	if env.Registry == nil {
 		env.Registry = prometheus.NewRegistry()
 	}
-	tls, err := c.GRPC.TLS.server()
+	secure, err := c.GRPC.TLS.server(env.Log)
 	if err != nil {
 		return fmt.Errorf("grpc.tls: %w", err)
 	}
@@ -63,10 +63,11 @@ func Run(ctx context.Context, c Config, env Env) error {
 	host, _ := os.Hostname() // Without a name there is none in logs.
 	budget := lane.NewBudget(c.Memory.Size())
 	service := &lane.Service{
-		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry), Name: cmp.Or(c.Name, host), Live: env.Lanes,
+		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
+		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
 	}
 	carried := newLoad(service, budget, env.Registry)
-	front := newServer(&c, tls, service, &lane.Tables{Comparer: bigQuery}, carried, env)
+	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, env)
 
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)

@@ -124,12 +124,15 @@ func TestValuesThatCannotWork(t *testing.T) {
 }
 
 // start runs a writer whose BigQuery is away, and returns its connection, a way to stop it, and what Run returned.
-func start(t *testing.T) (*grpc.ClientConn, context.CancelFunc, chan error) {
+func start(t *testing.T, change ...func(*Config)) (*grpc.ClientConn, context.CancelFunc, chan error) {
 	t.Helper()
 	c := Defaults()
 	c.BigQuery.Project, c.BigQuery.Dataset, c.BigQuery.Insecure = "test-project", "d", true
 	c.BigQuery.Endpoint.GRPC, c.BigQuery.Endpoint.REST = "127.0.0.1:1", "http://127.0.0.1:1"
 	c.Admin.Listen = "127.0.0.1:0"
+	for _, f := range change {
+		f(&c)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

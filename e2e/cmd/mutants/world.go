@@ -42,6 +42,8 @@ type world struct {
 	ctx context.Context
 	// sent is how many events were produced, bad how many of them are no rows.
 	sent, bad int64
+	// others are processes of the scenario's own.
+	others []*stack.Process
 }
 
 // play starts a stack, plays the scenario on it, waits until the pipeline is at rest, and returns what verify finds: empty when every
@@ -61,7 +63,7 @@ func (s *scenario) play(ctx context.Context, dir, bin, mutant string) (found str
 	w := &world{Stack: st, ctx: ctx}
 	defer func() {
 		// What is to be seen is in the tables; how the processes end is not the matter here.
-		for _, p := range []*stack.Process{st.Ingests[0].Process, st.Writers[0].Process, st.Sandbox} {
+		for _, p := range append(w.others, st.Ingests[0].Process, st.Writers[0].Process, st.Sandbox) {
 			p.Kill()
 		}
 	}()
@@ -155,6 +157,18 @@ func (w *world) settled(i *stack.Service) error {
 		}
 		return err
 	})
+}
+
+// refused waits until an ingest has settled everything or its lane is refused, and says which.
+func (w *world) refused(i *stack.Service) (refused bool, err error) {
+	err = w.eventually(patience, func() error {
+		l, err := w.lane(i)
+		if refused = l.State == "refused"; err == nil && !refused && l.Position != w.sent {
+			err = fmt.Errorf("the lane of %s is %s at %d of %d: %s", i.Name, l.State, l.Position, w.sent, l.LastError)
+		}
+		return err
+	})
+	return refused, err
 }
 
 func (w *world) lane(i *stack.Service) (stack.Lane, error) {
@@ -262,10 +276,9 @@ func (w *world) twin() (*stack.Service, error) {
 	if err := os.WriteFile(config, changed, 0o644); err != nil {
 		return nil, err
 	}
-	return &stack.Service{
-		Process: &stack.Process{
-			Name: "twin", Path: one.Path, Args: []string{"serve", "--config", config}, Env: one.Env, Log: filepath.Join(w.Config.Dir, "logs", "twin.log"),
-		},
-		GRPC: one.GRPC, Admin: one.Admin, Config: config,
-	}, nil
+	process := &stack.Process{
+		Name: "twin", Path: one.Path, Args: []string{"serve", "--config", config}, Env: one.Env, Log: filepath.Join(w.Config.Dir, "logs", "twin.log"),
+	}
+	w.others = append(w.others, process)
+	return &stack.Service{Process: process, GRPC: one.GRPC, Admin: one.Admin, Config: config}, nil
 }

@@ -15,6 +15,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
@@ -506,7 +507,8 @@ type Open struct {
 	// Fingerprint of the routing (type to table, ignored types, tombstone policy). Rows can be dropped on replay only under
 	// the fingerprint that they were appended under.
 	Routing uint64 `protobuf:"fixed64,7,opt,name=routing,proto3" json:"routing,omitempty"`
-	// The tables this lane may append to. Blocks name a route by its index in this list.
+	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The whole message may have
+	// 2 MiB, and the descriptors together 100,000 columns.
 	Routes []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
 	// Ingest takes Notice. A writer sends none to one that does not say so: it would break the call over it.
 	Notices       bool `protobuf:"varint,9,opt,name=notices,proto3" json:"notices,omitempty"`
@@ -722,7 +724,8 @@ type Route_Message struct {
 }
 
 type Route_Descriptor_ struct {
-	// A self-contained descriptor of a row message built at run time: nested types inside, column options on its fields.
+	// A self-contained descriptor of a row message built at run time: nested types inside, column options on its fields. It describes at most
+	// 10,000 columns, nested ones counted wherever they are used, in at most 15 levels of records, as a table of BigQuery does.
 	Descriptor_ *descriptorpb.DescriptorProto `protobuf:"bytes,3,opt,name=descriptor,proto3,oneof"`
 }
 
@@ -808,7 +811,12 @@ type Opened struct {
 	// Bounds on what ingest may send.
 	Limits *Limits `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Name of this writer, for logs.
-	Writer        string `protobuf:"bytes,5,opt,name=writer,proto3" json:"writer,omitempty"`
+	Writer string `protobuf:"bytes,5,opt,name=writer,proto3" json:"writer,omitempty"`
+	// The project whose tables this writer writes to where a route names none. Writers behind one address must agree on it: ingest compares it
+	// with that of its other lanes before it spreads them. Empty: an older writer, which does not say.
+	Project string `protobuf:"bytes,6,opt,name=project,proto3" json:"project,omitempty"`
+	// The dataset of tables whose route names none; as project.
+	Dataset       string `protobuf:"bytes,7,opt,name=dataset,proto3" json:"dataset,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -874,6 +882,20 @@ func (x *Opened) GetLimits() *Limits {
 func (x *Opened) GetWriter() string {
 	if x != nil {
 		return x.Writer
+	}
+	return ""
+}
+
+func (x *Opened) GetProject() string {
+	if x != nil {
+		return x.Project
+	}
+	return ""
+}
+
+func (x *Opened) GetDataset() string {
+	if x != nil {
+		return x.Dataset
 	}
 	return ""
 }
@@ -1243,7 +1265,7 @@ func (x *Durable) GetBarrier() uint64 {
 // answers Refused. The writer raises the barrier before it appends anything sent after it.
 type LeftOut struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Kafka offsets, ascending.
+	// Kafka offsets, ascending, at most 10,000.
 	Offsets []int64 `protobuf:"varint,1,rep,packed,name=offsets,proto3" json:"offsets,omitempty"`
 	// The batch whose rows were refused, when this answers Refused; else 0.
 	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
@@ -1557,7 +1579,10 @@ func (x *RefusedRow) GetMessage() string {
 type Drain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for logs.
-	Reason        string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How long the writer waits for the lane to close, from when it sends this. What is open then is cut with UNAVAILABLE: nothing is lost,
+	// but the next owner fences the lane's write streams instead of adopting them. Not set: the writer sets no time, or is an older one.
+	Within        *durationpb.Duration `protobuf:"bytes,2,opt,name=within,proto3" json:"within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1597,6 +1622,13 @@ func (x *Drain) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Drain) GetWithin() *durationpb.Duration {
+	if x != nil {
+		return x.Within
+	}
+	return nil
 }
 
 // Closed ends a half-closed call: everything sent is settled, the window is empty, and the checkpoint says so, which lets the next
@@ -1724,7 +1756,7 @@ var File_lane_v1_lane_proto protoreflect.FileDescriptor
 
 const file_lane_v1_lane_proto_rawDesc = "" +
 	"\n" +
-	"\x12lane/v1/lane.proto\x12\alane.v1\x1a\x1adelivery/v6/delivery.proto\x1a google/protobuf/descriptor.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14stock/v1/stock.proto\"\xc5\x01\n" +
+	"\x12lane/v1/lane.proto\x12\alane.v1\x1a\x1adelivery/v6/delivery.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14stock/v1/stock.proto\"\xc5\x01\n" +
 	"\vLaneRequest\x12#\n" +
 	"\x04open\x18\x01 \x01(\v2\r.lane.v1.OpenH\x00R\x04open\x12)\n" +
 	"\x06append\x18\x02 \x01(\v2\x0f.lane.v1.AppendH\x00R\x06append\x12,\n" +
@@ -1767,7 +1799,7 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x06Layout\x12'\n" +
 	"\x0fpartition_field\x18\x01 \x01(\tR\x0epartitionField\x12=\n" +
 	"\x0epartition_unit\x18\x02 \x01(\x0e2\x16.lane.v1.PartitionUnitR\rpartitionUnit\x12%\n" +
-	"\x0ecluster_fields\x18\x03 \x03(\tR\rclusterFields\"\xad\x01\n" +
+	"\x0ecluster_fields\x18\x03 \x03(\tR\rclusterFields\"\xe1\x01\n" +
 	"\x06Opened\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
@@ -1775,7 +1807,9 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x06replay\x18\x02 \x03(\v2\x0f.lane.v1.ReplayR\x06replay\x12\x19\n" +
 	"\bleft_out\x18\x03 \x03(\x03R\aleftOut\x12'\n" +
 	"\x06limits\x18\x04 \x01(\v2\x0f.lane.v1.LimitsR\x06limits\x12\x16\n" +
-	"\x06writer\x18\x05 \x01(\tR\x06writer\"2\n" +
+	"\x06writer\x18\x05 \x01(\tR\x06writer\x12\x18\n" +
+	"\aproject\x18\x06 \x01(\tR\aproject\x12\x18\n" +
+	"\adataset\x18\a \x01(\tR\adataset\"2\n" +
 	"\x06Replay\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\rR\x05route\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\"s\n" +
@@ -1823,9 +1857,10 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x05route\x18\x01 \x01(\rR\x05route\x12\x10\n" +
 	"\x03row\x18\x02 \x01(\rR\x03row\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x04 \x01(\tR\amessage\"\x1f\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\"R\n" +
 	"\x05Drain\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\"D\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x121\n" +
+	"\x06within\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x06within\"D\n" +
 	"\x06Closed\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x12\x1e\n" +
 	"\n" +
@@ -1892,7 +1927,8 @@ var file_lane_v1_lane_proto_goTypes = []any{
 	(*descriptorpb.DescriptorProto)(nil), // 22: google.protobuf.DescriptorProto
 	(*v6.DeliveryEventRows)(nil),         // 23: delivery.v6.DeliveryEventRows
 	(*v1.PhysicalStockEventRows)(nil),    // 24: stock.v1.PhysicalStockEventRows
-	(*timestamppb.Timestamp)(nil),        // 25: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),          // 25: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),        // 26: google.protobuf.Timestamp
 }
 var file_lane_v1_lane_proto_depIdxs = []int32{
 	5,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
@@ -1918,14 +1954,15 @@ var file_lane_v1_lane_proto_depIdxs = []int32{
 	23, // 20: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
 	24, // 21: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
 	18, // 22: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
-	25, // 23: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
-	3,  // 24: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
-	4,  // 25: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
-	25, // [25:26] is the sub-list for method output_type
-	24, // [24:25] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	25, // 23: lane.v1.Drain.within:type_name -> google.protobuf.Duration
+	26, // 24: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
+	3,  // 25: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
+	4,  // 26: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
+	26, // [26:27] is the sub-list for method output_type
+	25, // [25:26] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_lane_v1_lane_proto_init() }

@@ -92,7 +92,7 @@ func (DifferenceKind) EnumDescriptor() ([]byte, []int) {
 // DiffRequest names the tables and their rows.
 type DiffRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The routes, at most 1000.
+	// The routes, at most 1000, and with the bounds of Route; the descriptors together have at most 100,000 columns.
 	Routes        []*Route `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -165,3 +165,70 @@ func TestCostOfARecord(t *testing.T) {
 		})
 	}
 }
+
+// A schema that is met in flight costs at most a stated multiple of its length, whatever its types name and are called.
+func TestCostOfASchema(t *testing.T) {
+	options := decode.Options{Contract: "c", Payload: "p"}
+	definitions, messages := `"T0":{"properties":{"a":{"type":"integer"}}}`, "message T0 { int32 a = 1; }"
+	for i := range 40 {
+		definitions += fmt.Sprintf(`,"T%d":{"properties":{"a":{"$ref":"#/$defs/T%d"},"b":{"$ref":"#/$defs/T%d"}}}`, i+1, i, i)
+		messages += fmt.Sprintf(" message T%d { T%d a = 1; T%d b = 2; }", i+1, i, i)
+	}
+	long := strings.Repeat("n", 300<<10)
+	fields, properties := []string{}, []string{}
+	for i := range 9000 {
+		fields = append(fields, fmt.Sprintf(`{"name":"f%d","type":"int"}`, i))
+		properties = append(properties, fmt.Sprintf(`"f%d":{"type":"integer"}`, i))
+	}
+	ofAvro := func(text string) func() error {
+		return func() error {
+			s, err := avro.Parse(text)
+			if err != nil {
+				return err
+			}
+			grown, _ := s.With(s, "p")
+			_, err = grown.CompileFor(s, options, avro.Resolution{Origin: "it"})
+			return err
+		}
+	}
+	ofJSON := func(text string) func() error {
+		return func() error {
+			s, err := json.Parse([]byte(text), json.JSONSchema)
+			if err != nil {
+				return err
+			}
+			grown, _ := s.With(s, "p")
+			_, err = grown.Compile(json.Settings{}, options)
+			return err
+		}
+	}
+	for name, c := range map[string]struct {
+		size int
+		make func() error
+	}{
+		"Avro that unfolds":   {len(unfolding(40)), ofAvro(recordOf(`{"name":"x","type":` + unfolding(40) + `}`))},
+		"a long name of Avro": {len(long), ofAvro(recordOf(`{"name":"` + long + `","type":{"type":"record","name":"S","fields":[` + strings.Join(fields, ",") + `]}}`))},
+		"JSON that unfolds":   {len(definitions), ofJSON(`{"properties":{"x":{"$ref":"#/$defs/T40"}},"$defs":{` + definitions + `}}`)},
+		"a long name of JSON": {len(long), ofJSON(`{"properties":{"` + long + `":{"properties":{` + strings.Join(properties, ",") + `}}}}`)},
+		"protobuf that unfolds": {len(messages), func() error {
+			_, err := protobuf.CompileSource(map[string]string{"m.proto": `syntax = "proto3"; package p; ` + messages}, "m.proto", "p.T40", protobuf.Drop, options)
+			return err
+		}},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			err := c.make()
+			runtime.ReadMemStats(&after)
+			if spent := after.TotalAlloc - before.TotalAlloc; spent > uint64(mostBytes+mostTimes*c.size) {
+				t.Errorf("%d bytes: %d allocated", c.size, spent)
+			} else {
+				t.Logf("%d bytes: %d KiB allocated, %.100v", c.size, spent>>10, err)
+			}
+			if err == nil {
+				t.Error("it became columns")
+			}
+		})
+	}
+}

@@ -71,25 +71,38 @@ func (m *Moment) Read(text []byte) (reason string) {
 
 // date reads a date and returns what follows.
 func (m *Moment) date(text []byte) (rest []byte, reason string) {
+	var year, month, day int64
 	if len(text) >= 10 && text[4] == '-' && text[7] == '-' {
-		century, low, month, day := two(text), two(text[2:]), two(text[5:]), two(text[8:])
-		if m.Full = century|low|month|day <= 127; m.Full {
-			return text[10:], m.day(100*century+low, month, day)
+		var low int64
+		year, low, month, day, rest = two(text), two(text[2:]), two(text[5:]), two(text[8:]), text[10:]
+		m.Full = year|low|month|day <= 127
+		year = 100*year + low
+	}
+	if !m.Full {
+		var ok bool
+		if year, month, day, rest, ok = looseDate(text); !ok {
+			return text, MalformedReason
 		}
 	}
-	year, rest, _ := parseNumber(text, 4)
-	if len(text)-len(rest) != 4 {
-		return text, MalformedReason
+	switch {
+	case year == 0:
+		return text, TimestampReason
+	case month < 1 || month > 12 || day < 1 || day > 28 && day > daysIn(year, month):
+		return text, NoDayReason
 	}
-	month, rest, ok := parsePart(rest, '-')
-	if !ok {
-		return text, MalformedReason
+	m.Days = daysFrom(year, month, day)
+	return rest, ""
+}
+
+// looseDate reads a date whose month and day may have one digit.
+func looseDate(text []byte) (year, month, day int64, rest []byte, ok bool) {
+	if year, rest, _ = parseNumber(text, 4); len(text)-len(rest) != 4 {
+		return 0, 0, 0, text, false
 	}
-	day, rest, ok := parsePart(rest, '-')
-	if !ok {
-		return text, MalformedReason
+	if month, rest, ok = parsePart(rest, '-'); ok {
+		day, rest, ok = parsePart(rest, '-')
 	}
-	return rest, m.day(year, month, day)
+	return year, month, day, rest, ok
 }
 
 // parsePart reads a separator and one or two digits.
@@ -98,18 +111,6 @@ func parsePart(text []byte, separator byte) (v int64, rest []byte, ok bool) {
 		return 0, text, false
 	}
 	return parseNumber(rest, 2)
-}
-
-// day sets the date.
-func (m *Moment) day(year, month, day int64) (reason string) {
-	switch {
-	case year == 0:
-		return TimestampReason
-	case month < 1 || month > 12 || day < 1 || day > daysIn(year, month):
-		return NoDayReason
-	}
-	m.Days = daysFrom(year, month, day)
-	return ""
 }
 
 // two is the number of two digits, out of any range if they are none.

@@ -160,7 +160,7 @@ func TestStatusSaysWhatADeadLetterWaitsFor(t *testing.T) {
 		w.log.produce("a", "bad")
 		w.produceRows("a", 2)
 		time.Sleep(time.Minute)
-		if s := p.lane.Status(); s.WaitingFor != "the right to write" || s.State != Open {
+		if s := p.lane.Status(); s.WaitingFor != "the right to write" || s.State != Stalled {
 			t.Errorf("while it may not be written: %+v", s)
 		}
 		close(granted)

@@ -26,7 +26,7 @@ func (c *call) hear(word heard) (closed bool, err error) {
 	case *lanev1.LaneResponse_Refused:
 		return false, c.refused(m.Refused)
 	case *lanev1.LaneResponse_Drain:
-		return false, c.writerDrains(m.Drain.GetReason(), 0)
+		return false, c.writerDrains(m.Drain.GetReason(), m.Drain.GetWithin().AsDuration())
 	case *lanev1.LaneResponse_Closed:
 		return true, c.closed(m.Closed)
 	case *lanev1.LaneResponse_Notice:

@@ -191,8 +191,8 @@ func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter, waits func
 	return g.member.DeadLetter(ctx, letters, waits)
 }
 
+// Scripts are the text files of testdata itself: rapid keeps the failures that it finds in a folder below.
 func TestScripts(t *testing.T) {
-	// By name: rapid leaves a folder with what it has found, which is no script.
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
 		t.Fatal("no scripts", err)

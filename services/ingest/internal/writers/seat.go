@@ -173,12 +173,8 @@ func (s *Seat) End(err error) {
 
 // homeOf is where a writer's rows go; empty when it does not say.
 func homeOf(opened *lanev1.Opened) string {
-	said, ok := any(opened).(interface {
-		GetProject() string
-		GetDataset() string
-	})
-	if !ok || said.GetProject() == "" {
+	if opened.GetProject() == "" {
 		return ""
 	}
-	return said.GetProject() + "." + said.GetDataset()
+	return opened.GetProject() + "." + opened.GetDataset()
 }

@@ -18,8 +18,9 @@ import (
 // is slack for brokers that are set a little lower.
 const MaxBytes = 4000
 
-// maxLeftOut bounds the offsets that one checkpoint may leave out, so that a few bytes of runs cannot ask for gigabytes.
-const maxLeftOut = 1 << 20
+// MaxLeftOut bounds the offsets that one checkpoint may leave out, so that a few bytes of runs cannot ask for gigabytes, and so that all of them fit in
+// one Opened: gRPC clients take messages of 4 MiB.
+const MaxLeftOut = 1 << 18
 
 // Checkpoint is the content of the token.
 type Checkpoint struct {
@@ -50,6 +51,9 @@ type Table struct {
 	Rows int64
 	// Drop is how many rows after the position are in the table already, in streams that are fenced and forgotten.
 	Drop int64
+	// Tainted says that the stream holds rows that no owner of the lane has appended, so that nothing can be told from how many it holds: the lane is
+	// refused until an operator has acted. Such a checkpoint is not clean.
+	Tainted bool
 }
 
 // Range is the offsets From <= o < To.
@@ -103,8 +107,8 @@ func (c *Checkpoint) check() error {
 		// Ranges are disjoint and below 2^63, so that the sum cannot overflow.
 		total += r.To - r.From
 	}
-	if total > maxLeftOut {
-		return fmt.Errorf("%d offsets left out, at most %d", total, maxLeftOut)
+	if total > MaxLeftOut {
+		return fmt.Errorf("%d offsets left out, at most %d", total, MaxLeftOut)
 	}
 	for i := range c.Tables {
 		t := &c.Tables[i]
@@ -117,6 +121,8 @@ func (c *Checkpoint) check() error {
 			return fmt.Errorf("table %q has %d rows and %d to drop", t.Name, t.Rows, t.Drop)
 		case t.Stream == "" && (t.Drop == 0 || t.Rows != 0):
 			return fmt.Errorf("table %q has neither a stream nor rows to drop", t.Name)
+		case t.Tainted && (t.Stream == "" || c.Clean):
+			return fmt.Errorf("table %q has rows of a stranger in no stream, or in a clean one", t.Name)
 		}
 	}
 	return nil

@@ -42,6 +42,10 @@ func golden() []*Checkpoint {
 			Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},
 			Tables: []Table{{Name: "a", Stream: "elsewhere/streams/1"}},
 		},
+		{
+			Topic: "orders", Position: 100,
+			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99, Drop: 1, Tainted: true}, {Name: stock, Stream: stock + "/streams/s1"}},
+		},
 	}
 }
 
@@ -120,6 +124,7 @@ func drawCheckpoint(t *rapid.T) *Checkpoint {
 		if table.Stream != "" {
 			table.Rows = rapid.Int64Range(0, math.MaxInt64/2).Draw(t, "rows")
 			table.Drop = rapid.Int64Range(0, math.MaxInt64/2).Draw(t, "drop")
+			table.Tainted = !c.Clean && rapid.IntRange(0, 9).Draw(t, "tainted") == 0
 		} else {
 			table.Drop = rapid.Int64Range(1, math.MaxInt64/2).Draw(t, "drop")
 		}
@@ -191,6 +196,8 @@ func TestEncodeRefusesBrokenContent(t *testing.T) {
 		"out of order":                 {Tables: []Table{{Name: "b", Drop: 1}, {Name: "a", Drop: 1}}},
 		"-1 rows":                      {Tables: []Table{{Name: "b", Stream: "s", Rows: -1}}},
 		"neither a stream nor rows to": {Tables: []Table{{Name: "b"}}},
+		"in no stream":                 {Tables: []Table{{Name: "b", Drop: 1, Tainted: true}}},
+		"or in a clean one":            {Clean: true, Tables: []Table{{Name: "b", Stream: "s", Tainted: true}}},
 	} {
 		if _, err := new(Encoder).Append(nil, c); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
@@ -223,7 +230,9 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{"one byte", "AQ", ErrTruncated, "offset.metadata.max.bytes"},
 		{"more", good + "AAAA", ErrCorrupt, "after its end"},
 		{"one letter differs", strings.Replace(good, good[20:21], map[bool]string{true: "B", false: "A"}[good[20] == 'A'], 1), ErrCorrupt, ""},
-		{"version 2", seal(2, "anything"), ErrNewer, "version 2, this writer knows 1"},
+		{"version 3", seal(3, "anything"), ErrNewer, "version 3, this writer knows 2"},
+		{"version 2 without need", seal(2, body), ErrCorrupt, "canonical"},
+		{"version 1 with a flag of version 2", seal(1, string(appendBody(nil, golden()[4]))), ErrCorrupt, "canonical"},
 		{"version 0", seal(0, body), ErrCorrupt, "version 0"},
 		{"empty body", seal(1, ""), ErrCorrupt, "do not add up"},
 		{"trailing body", seal(1, body+"\x00"), ErrCorrupt, "do not add up"},

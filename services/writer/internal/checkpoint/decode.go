@@ -50,9 +50,9 @@ func Decode(token string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: checksum %08x, expected %08x; %s", ErrCorrupt, got, want, resetRemedy)
 	}
 	switch v := raw[0]; {
-	case v > version:
-		return nil, fmt.Errorf("%w: version %d, this writer knows %d; run a writer at least as new as the one that carried the lane last", ErrNewer, v, version)
-	case v < version:
+	case v > versionTainted:
+		return nil, fmt.Errorf("%w: version %d, this writer knows %d; run a writer at least as new as the one that carried the lane last", ErrNewer, v, versionTainted)
+	case v < versionPlain:
 		return nil, fmt.Errorf("%w: version %d was never written; %s", ErrCorrupt, v, resetRemedy)
 	}
 	r := reader{left: raw[1+w : sum]}
@@ -64,7 +64,7 @@ func Decode(token string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: %w; %s", ErrCorrupt, err, resetRemedy)
 	}
 	// One content has one token: whatever else decodes to it (a longer varint, a shorter shared prefix) is not ours.
-	if !bytes.Equal(appendBody(nil, c), raw[1+w:sum]) || w != uvarintLen(n) {
+	if !bytes.Equal(appendBody(nil, c), raw[1+w:sum]) || w != uvarintLen(n) || raw[0] != versionOf(c) {
 		return nil, fmt.Errorf("%w: it is not in canonical form; %s", ErrCorrupt, resetRemedy)
 	}
 	return c, nil
@@ -92,7 +92,7 @@ func (r *reader) body() *Checkpoint {
 		gap := r.uvarint(math.MaxUint64)
 		n := uint64(1)
 		if gap&1 != 0 {
-			n = r.uvarint(maxLeftOut) + 2
+			n = r.uvarint(MaxLeftOut) + 2
 		}
 		// end+gap+n stays below 2^63 + 2^63 + 2^21, which a uint64 holds.
 		to := uint64(end) + gap>>1 + n
@@ -122,6 +122,7 @@ func (r *reader) table(before string) (t Table) {
 		r.failed = true
 		return t
 	}
+	t.Tainted = flags&tableTainted != 0
 	t.Name = before[:shared] + r.string()
 	if flags&tableHasStream != 0 {
 		switch {

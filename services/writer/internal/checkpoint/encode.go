@@ -29,10 +29,14 @@ import (
 //	tables    uvarint number; a table is 1 byte of flags below; uvarint bytes shared with the name before it, uvarint length and the
 //	          rest of the name; the stream and uvarint rows, when it has one; uvarint drop, when it is not 0
 //
+// Version 2 is the same with one more flag of a table: 16 = rows of a stranger. It is written only where a table has it, so that writers which do not know
+// the flag refuse such a checkpoint, and read every other one.
+//
 // A stream is called TABLE/streams/ID, so that only the ID is kept. BigQuery's IDs are base64 of a protobuf string `UUID:suffix`,
 // for which 16 bytes and the suffix do.
 const (
-	version = 1
+	versionPlain   = 1
+	versionTainted = 2
 
 	flagClean = 1
 
@@ -40,7 +44,8 @@ const (
 	tableHasDrop   = 2
 	tablePackedID  = 4
 	tableForeignID = 8
-	tableFlags     = tableHasStream | tableHasDrop | tablePackedID | tableForeignID
+	tableTainted   = 16
+	tableFlags     = tableHasStream | tableHasDrop | tablePackedID | tableForeignID | tableTainted
 
 	crcBytes    = 4
 	streamInfix = "/streams/"
@@ -78,10 +83,20 @@ func (e *Encoder) Size(c *Checkpoint) int {
 
 func (e *Encoder) encode(c *Checkpoint) {
 	e.body = appendBody(e.body[:0], c)
-	e.raw = append(e.raw[:0], version)
+	e.raw = append(e.raw[:0], versionOf(c))
 	e.raw = binary.AppendUvarint(e.raw, uint64(len(e.body)))
 	e.raw = append(e.raw, e.body...)
 	e.raw = binary.LittleEndian.AppendUint32(e.raw, crc32.Checksum(e.raw, castagnoli))
+}
+
+// versionOf is the lowest version that can hold a checkpoint.
+func versionOf(c *Checkpoint) byte {
+	for i := range c.Tables {
+		if c.Tables[i].Tainted {
+			return versionTainted
+		}
+	}
+	return versionPlain
 }
 
 func appendBody(b []byte, c *Checkpoint) []byte {
@@ -136,6 +151,9 @@ func appendTable(b []byte, t *Table, before string) []byte {
 	}
 	if t.Drop != 0 {
 		flags |= tableHasDrop
+	}
+	if t.Tainted {
+		flags |= tableTainted
 	}
 	b = append(b, flags)
 	shared := 0

@@ -14,8 +14,8 @@ func (l *lane) advance() error {
 	if l.phase < streaming {
 		return nil
 	}
-	if l.forgotten != "" && l.durable >= l.forgotAt {
-		return aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: open the lane again", l.forgotten)
+	if l.ending != nil && l.durable >= l.endsAt {
+		return l.ending
 	}
 	blocked := false
 	for settled := true; settled; {
@@ -32,10 +32,17 @@ func (l *lane) advance() error {
 		}
 	}
 	need := blocked || l.wanted > l.durable
+	if l.halfClosed && l.ending != nil {
+		// Nobody will answer. Ingest may commit what it is told all the same.
+		if err := l.raise(); err != nil {
+			return err
+		}
+		return l.ending
+	}
 	if l.halfClosed && len(l.window) > 0 && (need || len(l.refusals) > 0) {
 		return aborted("the call was half-closed while batch %d awaited an answer of ingest (a barrier or refused rows); open the lane again", l.window[0].sequence)
 	}
-	if need && !l.awaiting && l.version > l.durable && !l.halfClosed {
+	if need && !l.awaiting && !l.halfClosed {
 		return l.raise()
 	}
 	return nil
@@ -43,7 +50,7 @@ func (l *lane) advance() error {
 
 // launch appends held batches, oldest first. blocked: the next one waits for nothing but a newer durable checkpoint.
 func (l *lane) launch() (blocked bool, err error) {
-	for l.launched < len(l.window) && l.forgotten == "" {
+	for l.launched < len(l.window) && l.ending == nil {
 		b := l.window[l.launched]
 		if b.open == 0 { // nothing to append: its position needs no barrier
 			l.launched++
@@ -60,7 +67,7 @@ func (l *lane) launch() (blocked bool, err error) {
 				}
 				return false, invalid("left_out.offsets: %d offsets do not fit in a checkpoint; send an Append that passes some of them first", len(l.parked[0].offsets))
 			}
-			l.parked = l.parked[1:]
+			l.unpark()
 			l.hold()
 		}
 		needs := b.needs
@@ -107,14 +114,14 @@ func (l *lane) raise() error {
 	l.barrier++
 	l.awaiting, l.awaited = true, l.version
 	l.service.Metrics.barriers.Inc()
-	return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Checkpoint{Checkpoint: &lanev1.Checkpoint{
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Checkpoint{Checkpoint: &lanev1.Checkpoint{
 		Barrier: l.barrier, Position: l.position, Checkpoint: token,
 	}}})
 }
 
 // lieDown makes a clean checkpoint durable: the lane has been idle.
 func (l *lane) lieDown() {
-	if l.phase != streaming || l.resting || l.halfClosed || len(l.window) > 0 || len(l.refusals) > 0 || l.forgotten != "" {
+	if l.phase != streaming || l.resting || l.halfClosed || len(l.window) > 0 || len(l.refusals) > 0 || l.ending != nil {
 		return
 	}
 	streams := false
@@ -135,7 +142,7 @@ func (l *lane) leaveOut(offsets []int64, limit int) bool {
 	l.left = after(l.left, l.position)
 	before := l.left
 	l.left = union(l.left, offsets)
-	if l.snapshot(l.resting); l.encoder.Size(&l.shown) <= limit {
+	if l.snapshot(l.resting); within(l.left, l.position, 1<<63-1) <= checkpoint.MaxLeftOut && l.encoder.Size(&l.shown) <= limit {
 		return true
 	}
 	l.left = before
@@ -153,7 +160,8 @@ func (l *lane) snapshot(clean bool) {
 			drop = 0
 		}
 		if t.stream != "" || drop > 0 {
-			tables = append(tables, checkpoint.Table{Name: t.name, Stream: t.stream, Rows: t.settled, Drop: drop})
+			tables = append(tables, checkpoint.Table{Name: t.name, Stream: t.stream, Rows: t.settled, Drop: drop, Tainted: t.tainted})
+			clean = clean && !t.tainted
 		}
 	}
 	l.shown = checkpoint.Checkpoint{

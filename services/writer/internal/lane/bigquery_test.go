@@ -54,11 +54,14 @@ func (q *bigquery) rows(table string) []string {
 
 // Table implements Sink.
 func (q *bigquery) Table(ctx context.Context, route *lanev1.Route) (Table, error) {
-	short := lastPart(route.GetTable(), ".")
+	dataset, short, found := strings.Cut(route.GetTable(), ".")
+	if !found {
+		dataset, short = "d", dataset
+	}
 	if err := q.delay(ctx, q.slow, "table", route.GetTable()); err != nil {
 		return nil, err
 	}
-	return &fakeTable{q, "projects/p/datasets/d/tables/" + short}, nil
+	return &fakeTable{q, "projects/p/datasets/" + dataset + "/tables/" + short}, nil
 }
 
 // Finalize implements Sink.
@@ -131,6 +134,7 @@ type fakeAppender struct {
 	q       *bigquery
 	stream  string
 	offset  int64
+	stored  int
 	results func(Result)
 	wake    chan struct{}
 	resumed chan struct{}
@@ -244,9 +248,10 @@ func (a *fakeAppender) write(p pending) bool {
 			}
 		}
 		if err := a.store(rows); err != nil {
-			a.deliver(Result{ID: p.id, Err: err})
+			a.deliver(Result{ID: p.id, Err: err, Unwritten: a.stored == 0})
 			return false
 		}
+		a.stored += len(rows)
 		done, written = until, written+len(rows)
 		if len(round) == 0 {
 			a.deliver(Result{ID: p.id, Written: written})
@@ -282,6 +287,8 @@ func (a *fakeAppender) store(rows []string) error {
 		return nil
 	case s.finalized:
 		return ErrFinalized
+	case a.offset < int64(len(s.rows)):
+		return fmt.Errorf("%w: expected offset %d, received %d", ErrForeignRows, len(s.rows), a.offset)
 	case a.offset != int64(len(s.rows)):
 		return fmt.Errorf("expected offset %d, received %d", len(s.rows), a.offset)
 	}

@@ -9,28 +9,28 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Lanes that share a budget far below their windows take turns, and none waits for ever: what one settles lets another read.
+// Lanes that share a budget far below their windows take turns, none waits for ever, and together they never hold more: what one settles lets
+// another read.
 func TestLanesShareTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newBigQuery(t)
-		budget := NewBudget(20)
+		const limit, lanes = 80, 5
+		budget := NewBudget(limit)
 		w := startWriter(t, &Service{Sink: q, Budget: budget})
 		defer w.stop()
-		over := make(chan error)
+		over := make(chan struct{})
 		most := int64(0)
-		const lanes = 5
 		for range lanes {
 			k := topic("aaaaaaBaaaaaUaaaaXaaaaa")
-			// The lanes have streams of their own in the same tables.
-			g := &ingest{kafka: k, client: w.client, batch: 2, window: 4, every: 2, steps: -1}
-			go func() { over <- g.run(t.Context()) }()
+			// The lanes have streams of their own in the same tables. Windows are four batches of at most 18 bytes.
+			go func() {
+				carryOn(t, func() *ingest { return &ingest{kafka: k, client: w.client, batch: 2, window: 4, every: 2, steps: -1} })
+				over <- struct{}{}
+			}()
 		}
 		for done := 0; done < lanes; {
 			select {
-			case err := <-over:
-				if err != nil {
-					t.Error(err)
-				}
+			case <-over:
 				done++
 			case <-time.After(time.Millisecond):
 				most = max(most, budget.Used())
@@ -39,36 +39,128 @@ func TestLanesShareTheBudget(t *testing.T) {
 		if rows := len(q.rows("projects/p/datasets/d/tables/events")) + len(q.rows("projects/p/datasets/d/tables/stock")); rows != lanes*21 {
 			t.Errorf("%d rows", rows)
 		}
-		// 18 bytes a batch: one message a lane over the budget, or a window while a barrier is out.
-		if most == 0 || most > 20+lanes*4*18 || budget.Used() != 0 {
+		if most == 0 || most > limit || budget.Used() != 0 {
 			t.Errorf("held %d bytes at most, %d at the end", most, budget.Used())
 		}
 	})
 }
 
-// An idle lane that waits for room is woken by the release of another one.
+// However many lanes wait for barriers that nobody answers, together they hold no more than the budget, and those that hold it make room in the end.
+func TestTheBudgetHoldsWhileBarriersAreAwaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const lanes, limit, size = 8, 100_000, 9_000
+		w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(limit)})
+		defer w.stop()
+		for range lanes {
+			c, _ := openLane(t, w, exactlyOnce)
+			go func() {
+				for n := uint64(1); n <= 10; n++ {
+					if c.SendMsg(oneRow(n, size)) != nil {
+						return
+					}
+				}
+			}()
+		}
+		full := false
+		for range 1000 {
+			time.Sleep(10 * time.Millisecond)
+			used := w.Budget.Used()
+			if full = full || used > limit-size; used > limit {
+				t.Fatalf("%d bytes are held", used)
+			}
+		}
+		if !full {
+			t.Fatal("the budget was never used")
+		}
+		// The last lanes fit: nobody waits for room any more.
+		time.Sleep(time.Hour)
+		if n := len(w.Status()); n == 0 || n == lanes || w.Budget.waiting() > 0 {
+			t.Errorf("%d lanes are left, %d messages wait", n, w.Budget.waiting())
+		}
+	})
+}
+
+// Who waits for room is woken by the release of another one: messages in turn, and readers once none of those is left.
 func TestBudgetWakesWhoWaits(t *testing.T) {
+	let := func(p *place) bool {
+		select {
+		case <-p.let:
+			return true
+		default:
+			return false
+		}
+	}
 	b := NewBudget(10)
 	if b.wait() != nil {
 		t.Fatal("an empty budget has room")
 	}
-	b.charge(15)
-	room := b.wait()
+	if b.charge(10) != nil {
+		t.Fatal("an empty budget has no room for all of it")
+	}
+	room, large, small := b.wait(), b.charge(8), b.charge(1)
 	b.release(5)
+	if let(large) || let(small) || b.Used() != 5 {
+		t.Fatalf("let in beyond the limit, or out of turn; %d bytes used", b.Used())
+	}
+	b.release(3)
+	if !let(large) || let(small) || b.Used() != 10 {
+		t.Fatalf("%d bytes used", b.Used())
+	}
+	b.leave(small)
+	b.release(10)
 	select {
 	case <-room:
-		t.Fatal("woken at the limit")
 	default:
+		t.Fatal("the reader was not woken")
 	}
-	b.release(1)
-	select {
-	case <-room:
-	default:
-		t.Fatal("not woken")
+	if b.wait() != nil || b.Used() != 0 {
+		t.Fatalf("%d bytes used", b.Used())
 	}
-	if b.wait() != nil {
-		t.Fatal("no room")
+	if b.charge(11) != nil {
+		t.Fatal("what is larger than the budget waits though it is alone")
 	}
+	p := b.charge(3)
+	b.release(11)
+	b.leave(p) // its bytes were charged
+	if b.Used() != 0 {
+		t.Fatalf("%d bytes used", b.Used())
+	}
+}
+
+// Relief is asked for once nobody has given anything back for as long as one may wait, and not as long as somebody does.
+func TestBudgetAsksForRelief(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		b := NewBudget(10)
+		b.relieve = func() { asked++ }
+		time.Sleep(time.Hour)
+		b.charge(10)
+		time.Sleep(time.Hour) // nobody waits
+		p := b.charge(5)
+		time.Sleep(patience - time.Second)
+		b.release(1)
+		time.Sleep(patience - time.Second)
+		if synctest.Wait(); asked != 0 {
+			t.Fatalf("asked %d times while bytes were given back", asked)
+		}
+		time.Sleep(2 * time.Second)
+		if synctest.Wait(); asked != 1 {
+			t.Fatalf("asked %d times", asked)
+		}
+		b.release(9)
+		<-p.let
+		time.Sleep(time.Hour)
+		if synctest.Wait(); asked != 1 {
+			t.Fatalf("asked %d times, and nobody waits", asked)
+		}
+		b.charge(5)
+		b.wait()
+		time.Sleep(patience + time.Second)
+		if synctest.Wait(); asked != 2 {
+			t.Fatalf("asked %d times while a reader waits", asked)
+		}
+		b.release(5)
+	})
 }
 
 // What a sink must never say ends the lane before it enters the accounting.
@@ -99,7 +191,9 @@ func TestResultsThatDoNotAddUp(t *testing.T) {
 func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBudget(10)
-		b.charge(10)
+		if b.charge(10) != nil {
+			t.Fatal("there was room")
+		}
 		time.Sleep(time.Second)
 		if waited := b.Waited(); waited != 0 {
 			t.Errorf("%v, and nobody waits", waited)
@@ -116,5 +210,14 @@ func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 		if waited := b.Waited(); waited != 2*time.Second {
 			t.Errorf("%v after one has waited", waited)
 		}
+		b.charge(10)
+		place := b.charge(5) // a message that is read and waits to be let in
+		time.Sleep(time.Second)
+		b.leave(place)
+		time.Sleep(time.Hour)
+		if waited := b.Waited(); waited != 3*time.Second {
+			t.Errorf("%v after two have waited", waited)
+		}
+		b.release(10)
 	})
 }

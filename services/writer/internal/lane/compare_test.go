@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -24,6 +27,8 @@ func (c *comparer) Diff(_ context.Context, r *lanev1.Route) (*lanev1.TableDiff, 
 		return nil, fmt.Errorf("%w: no such message", ErrRoute)
 	case "away":
 		return nil, errors.New("connection refused")
+	case "broken":
+		panic("a fault of the program")
 	}
 	return &lanev1.TableDiff{Table: "p.d." + r.GetTable()}, nil
 }
@@ -57,10 +62,51 @@ func TestDiffOfManyRoutes(t *testing.T) {
 		{[]*lanev1.Route{{Table: "a"}}, codes.InvalidArgument, "routes[0].row is not set"},
 		{[]*lanev1.Route{route("a"), route("wrong")}, codes.InvalidArgument, "routes[1]: route: no such message"},
 		{[]*lanev1.Route{route("away")}, codes.Unavailable, "routes[0].table away cannot be compared: connection refused"},
+		{[]*lanev1.Route{route("broken")}, codes.Internal, "routes[0].table broken: a fault of the writer: a fault of the program"},
 	} {
 		_, err := (&Tables{Comparer: &comparer{}}).Diff(t.Context(), &lanev1.DiffRequest{Routes: c.routes})
 		if status.Code(err) != c.code || !strings.Contains(status.Convert(err).Message(), c.says) {
 			t.Errorf("got %v, want %v with %q", err, c.code, c.says)
 		}
 	}
+}
+
+// waiting is a comparer that answers when it is let.
+type waiting struct {
+	asked chan struct{}
+	let   chan struct{}
+}
+
+func (w *waiting) Diff(context.Context, *lanev1.Route) (*lanev1.TableDiff, error) {
+	w.asked <- struct{}{}
+	<-w.let
+	return &lanev1.TableDiff{}, nil
+}
+
+// So many requests are worked on at once; others wait for their turn, as long as their caller does.
+func TestDiffsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &waiting{make(chan struct{}, diffsAtOnce+1), make(chan struct{})}
+		tables := &Tables{Comparer: w}
+		r := &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}}}
+		var all sync.WaitGroup
+		for range diffsAtOnce + 1 {
+			all.Go(func() {
+				if _, err := tables.Diff(t.Context(), r); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if n := len(w.asked); n != diffsAtOnce {
+			t.Errorf("%d at once", n)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := tables.Diff(ctx, r); status.Code(err) != codes.DeadlineExceeded {
+			t.Errorf("got %v", err)
+		}
+		close(w.let)
+		all.Wait()
+	})
 }

@@ -63,7 +63,7 @@ type writer struct {
 func startWriter(t testing.TB, service *Service) *writer {
 	t.Helper()
 	l := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(33<<20))
 	lanev1.RegisterLaneServiceServer(server, service)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })

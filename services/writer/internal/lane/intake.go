@@ -13,8 +13,70 @@ type parked struct {
 	offsets []int64
 }
 
-// take checks one message and takes over what it holds. The request is free for the next one when it returns.
-func (l *lane) take(r *lanewire.Request) error {
+const (
+	// maxLeftOut is that of LeftOut.offsets in the protocol.
+	maxLeftOut = 10_000
+	// maxParked bounds the offsets that wait for the window to settle.
+	maxParked = 10 * maxLeftOut
+	// offsetBytes is what an offset takes.
+	offsetBytes = 8
+)
+
+// take lets a message in, or has it wait outside until the budget has room for it.
+func (l *lane) take() error {
+	r := &l.request
+	if r.Err != nil {
+		return invalid("%v", r.Err)
+	}
+	if size := l.weigh(&r.Request); size > 0 {
+		if l.place = l.service.Budget.charge(size); l.place != nil {
+			return nil
+		}
+		l.charged += size
+	}
+	return l.process(&r.Request)
+}
+
+// weigh is how much of the budget a message takes; nothing when it is refused as it is. Answers take nothing: they make room.
+func (l *lane) weigh(r *lanewire.Request) int64 {
+	if l.phase < streaming {
+		return 0
+	}
+	if left := r.Control.GetLeftOut(); left != nil {
+		if n := len(left.GetOffsets()); n <= maxLeftOut && left.GetSequence() == 0 {
+			return int64(n) * offsetBytes
+		}
+		return 0
+	}
+	if size := int64(r.Append.Size()); l.bytes+size <= l.service.Limits.WindowBytes {
+		return size
+	}
+	return 0
+}
+
+// turn is the channel of a message that waits; nil when none does.
+func (l *lane) turn() <-chan struct{} {
+	if l.place == nil {
+		return nil
+	}
+	return l.place.let
+}
+
+// letIn takes the message whose turn has come.
+func (l *lane) letIn() error {
+	l.charged += l.place.bytes
+	l.place = nil
+	return l.process(&l.request.Request)
+}
+
+// giveBack returns bytes to the budget.
+func (l *lane) giveBack(n int64) {
+	l.charged -= n
+	l.service.Budget.release(n)
+}
+
+// process checks one message and takes over what it holds. The request is free for the next one when it returns.
+func (l *lane) process(r *lanewire.Request) error {
 	defer r.Free()
 	if l.phase == awaitsOpen {
 		if r.Control == nil {
@@ -70,6 +132,8 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 		return invalid("append %d exceeds the window of %d batches (opened.limits.window_batches)", a.Sequence, limits.WindowBatches)
 	case len(a.Blocks) > len(l.tables):
 		return invalid("append.blocks has %d blocks for %d routes", len(a.Blocks), len(l.tables))
+	case l.bytes+int64(a.Size()) > limits.WindowBytes:
+		return invalid("append %d exceeds the window of %d bytes (opened.limits.window_bytes)", a.Sequence, limits.WindowBytes)
 	}
 	b := l.newBatch()
 	b.sequence, b.start, b.end, b.needs = a.Sequence, l.end, a.EndPosition, 0
@@ -80,11 +144,11 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 		if int64(from.Route) >= int64(len(l.tables)) {
 			return invalid("append.blocks[%d].route is %d, but open has %d routes", i, from.Route, len(l.tables))
 		}
-		for j := range i {
-			if a.Blocks[j].Route == from.Route {
-				return invalid("append.blocks[%d].route is %d, that of blocks[%d]", i, from.Route, j)
-			}
+		t := &l.tables[from.Route]
+		if t.fed == a.Sequence {
+			return invalid("append.blocks[%d].route is %d, that of an earlier block", i, from.Route)
 		}
+		t.fed = a.Sequence
 		size := int64(from.Bytes.Len())
 		if size > limits.BlockBytes {
 			return invalid("append.blocks[%d] has %d bytes of rows, at most %d (opened.limits.block_bytes)", i, size, limits.BlockBytes)
@@ -97,7 +161,6 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 		if int64(rows) != int64(from.Rows) {
 			return invalid("append.blocks[%d].rows is %d, but it holds %d rows", i, from.Rows, rows)
 		}
-		t := &l.tables[from.Route]
 		if int64(from.Dropped) > t.toDrop {
 			return invalid("append.blocks[%d].dropped is %d, but only %d rows of %s are left to drop", i, from.Dropped, t.toDrop, t.route.GetTable())
 		}
@@ -112,9 +175,6 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 		if rows > 0 {
 			b.open++
 		}
-	}
-	if l.bytes+b.bytes > limits.WindowBytes {
-		return invalid("append %d exceeds the window of %d bytes (opened.limits.window_bytes)", a.Sequence, limits.WindowBytes)
 	}
 	// Checked: from here on the lane owns the rows.
 	if b.open > 0 && l.resting {
@@ -134,34 +194,45 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 	l.sequence, l.end = b.sequence, b.end
 	l.window = append(l.window, b)
 	l.bytes += b.bytes
-	l.service.Budget.charge(b.bytes)
 	l.service.Metrics.held.Add(float64(b.bytes))
 	return nil
 }
 
 func (l *lane) takeLeftOut(m *lanev1.LeftOut) error {
 	offsets := m.GetOffsets()
-	if len(offsets) == 0 {
+	switch {
+	case len(offsets) == 0:
 		return invalid("left_out.offsets is empty")
-	}
-	if m.GetSequence() != 0 {
+	case len(offsets) > maxLeftOut:
+		return invalid("left_out.offsets has %d offsets, at most %d", len(offsets), maxLeftOut)
+	case m.GetSequence() != 0:
 		return l.takeAnswer(m)
-	}
-	if !ascending(offsets, l.end, 1<<63-1) {
+	case !ascending(offsets, l.end, 1<<63-1):
 		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append that passes its records", l.end)
+	case l.waits+len(offsets) > maxParked:
+		return invalid("left_out.offsets: %d offsets wait for the window to settle already, at most %d", l.waits, maxParked)
 	}
 	l.service.Metrics.leftOut.Add(float64(len(offsets)))
-	if !l.counts {
+	l.parked = append(l.parked, parked{before: l.sequence + 1, offsets: offsets})
+	l.waits += len(offsets)
+	switch {
+	case !l.counts:
 		// Nothing is counted by the list: it only saves the next owner a second dead letter, as far as it fits.
 		l.leaveOut(offsets, l.service.Limits.CheckpointBytes)
-		return nil
-	}
-	if len(l.parked) == 0 && l.leaveOut(offsets, l.service.Limits.CheckpointBytes) {
+		l.unpark()
+	case len(l.parked) == 1 && l.leaveOut(offsets, l.service.Limits.CheckpointBytes):
+		l.unpark()
 		l.floor = l.change()
-		return nil
 	}
-	l.parked = append(l.parked, parked{before: l.sequence + 1, offsets: offsets})
 	return nil
+}
+
+// unpark takes the oldest parked LeftOut away.
+func (l *lane) unpark() {
+	n := len(l.parked[0].offsets)
+	l.parked = l.parked[1:]
+	l.waits -= n
+	l.giveBack(int64(n) * offsetBytes)
 }
 
 // change takes the next version of the lane's state.

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -42,19 +43,21 @@ type lane struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 
-	drain  chan string   // asks for a drain; capacity 1
-	killed chan struct{} // closed when the drain is over
+	drain  chan drainage // asks for a drain; capacity 1
+	over   chan error    // the owner has ended; capacity 1
+	killed chan struct{} // closed by cut, after why
+	why    error
 	kill   sync.Once
 	status board
 
 	grant    chan struct{} // lets the receiver read one message; capacity 1
 	received chan error    // request is there, or reading ended
 	done     chan struct{} // closed when the owner is gone
-	request  lanewire.Request
+	request  lanewire.Received
 	mail     mailbox
-	// noticing are the tables whose storms ingest wants to hear of; nil: of none. told is the cause it has heard of last; of Watch.
+	// noticing are the tables whose storms ingest wants to hear of; nil: of none. noticed is the cause it has heard of last; of Watch.
 	noticing atomic.Pointer[[]string]
-	told     string
+	noticed  string
 
 	log        *slog.Logger
 	phase      phase
@@ -64,6 +67,10 @@ type lane struct {
 	reading    bool
 	halfClosed bool
 	room       <-chan struct{} // not nil while waiting for the budget
+	place      *place          // not nil while request waits to be let in
+	charged    int64           // what the budget has for this lane
+	shares     bool            // the limit of Service.Received is higher for it
+	first      *time.Timer     // ends the wait for Open
 	rest       *time.Timer
 
 	position int64 // next offset to settle
@@ -79,19 +86,20 @@ type lane struct {
 	named  []int // tables whose name is known, sorted by it
 	left   []checkpoint.Range
 	parked []parked
+	waits  int // offsets in parked
 
 	refusals []refusal
 
-	version   uint64 // newest state that an append may rely on
-	durable   uint64 // newest version that is durable
-	floor     uint64 // version that everything held relies on
-	barrier   uint64 // number of the last Checkpoint
-	awaiting  bool   // whether it is not answered yet
-	awaited   uint64 // the version it showed
-	wanted    uint64 // version to make durable though no batch asks for it
-	resting   bool   // checkpoints are clean: no append before the next version
-	forgotten string // a stream that is gone; the lane ends when its absence is durable
-	forgotAt  uint64
+	version  uint64 // newest state that an append may rely on
+	durable  uint64 // newest version that is durable
+	floor    uint64 // version that everything held relies on
+	barrier  uint64 // number of the last Checkpoint
+	awaiting bool   // whether it is not answered yet
+	awaited  uint64 // the version it showed
+	wanted   uint64 // version to make durable though no batch asks for it
+	resting  bool   // checkpoints are clean: no append before the next version
+	ending   error  // why nothing is appended any more; the lane ends with it once endsAt is durable
+	endsAt   uint64
 
 	encoder checkpoint.Encoder
 	token   []byte
@@ -103,7 +111,8 @@ func newLane(s *Service, stream grpc.BidiStreamingServer[lanev1.LaneRequest, lan
 	l := &lane{
 		service:  s,
 		stream:   stream,
-		drain:    make(chan string, 1),
+		drain:    make(chan drainage, 1),
+		over:     make(chan error, 1),
 		killed:   make(chan struct{}),
 		grant:    make(chan struct{}, 1),
 		received: make(chan error),
@@ -119,56 +128,7 @@ func newLane(s *Service, stream grpc.BidiStreamingServer[lanev1.LaneRequest, lan
 	return l
 }
 
-// cut ends the lane as soon as its owner listens. Safe from any goroutine.
-func (l *lane) cut() { l.kill.Do(func() { close(l.killed) }) }
-
-// carry is the owner. It returns the status of the call.
-func (l *lane) carry() error {
-	go l.receive()
-	err := l.run()
-	l.release()
-	if err != nil && l.open != nil {
-		if st, ok := status.FromError(err); ok {
-			err = status.Errorf(st.Code(), "lane %s/%d: %s", l.open.GetTopic(), l.open.GetPartition(), st.Message())
-		}
-	}
-	code := status.Code(err)
-	l.service.Metrics.ends.WithLabelValues(code.String()).Inc()
-	switch {
-	case err == nil:
-		l.log.Info("lane closed", "position", l.position)
-	case code == codes.FailedPrecondition || code == codes.InvalidArgument || code == codes.Internal:
-		l.log.Error("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
-	default:
-		l.log.Warn("lane ended", "position", l.position, "phase", l.phase, "code", code, "error", err)
-	}
-	return err
-}
-
-// receive reads messages as they are granted. It ends with the call: RecvMsg returns once the handler has.
-func (l *lane) receive() {
-	defer l.service.goroutines.Done()
-	for {
-		select {
-		case <-l.grant:
-		case <-l.done:
-			return
-		}
-		err := l.stream.RecvMsg(&l.request)
-		select {
-		case l.received <- err:
-		case <-l.done:
-			if err == nil {
-				l.request.Free()
-			}
-			return
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
+// run is the owner's loop. It returns how the lane ended.
 func (l *lane) run() error {
 	for {
 		if err := l.advance(); err != nil {
@@ -199,7 +159,9 @@ func (l *lane) next() error {
 		case err != nil:
 			return err
 		}
-		return l.take(&l.request)
+		return l.take()
+	case <-l.turn():
+		return l.letIn()
 	case <-l.mail.wake:
 		for _, e := range l.mail.take() {
 			if err := l.handle(&e); err != nil {
@@ -207,15 +169,10 @@ func (l *lane) next() error {
 			}
 		}
 		return nil
-	case reason := <-l.drain:
-		if l.phase < streaming {
-			return status.Errorf(codes.Unavailable, "this writer is stopping (%s); open the lane at another one", reason)
-		}
-		l.enter(draining)
-		l.log.Info("lane drains", "reason", reason, "position", l.position, "window", len(l.window))
-		return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: reason}}})
+	case d := <-l.drain:
+		return l.takeDrain(d)
 	case <-l.killed:
-		return status.Error(codes.Unavailable, "this writer is stopping and the lane did not close in time; open it at another one from the committed checkpoint")
+		return l.why
 	case <-l.room:
 		l.room = nil
 		return nil
@@ -223,18 +180,35 @@ func (l *lane) next() error {
 		l.lieDown()
 		return nil
 	case <-l.ctx.Done():
-		return status.FromContextError(l.ctx.Err()).Err()
+		return l.ended()
 	}
 }
 
+// takeDrain asks ingest to close the lane.
+func (l *lane) takeDrain(d drainage) error {
+	if l.phase < streaming {
+		return status.Errorf(codes.Unavailable, "this writer is stopping (%s); open the lane at another one", d.reason)
+	}
+	l.enter(draining)
+	l.log.Info("lane drains", "reason", d.reason, "position", l.position, "window", len(l.window))
+	m := &lanev1.Drain{Reason: d.reason}
+	if !d.by.IsZero() {
+		m.Within = durationpb.New(max(0, time.Until(d.by)))
+	}
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: m}})
+}
+
+// waiting says whether the lane needs an answer of ingest to go on.
+func (l *lane) waiting() bool { return l.awaiting || len(l.refusals) > 0 }
+
 // readOn lets the receiver read the next message: when the budget has room, or when the lane cannot make room without reading, because the
-// answer to its barrier or refusal may be behind more batches.
+// answer to its barrier or refusal is still to come. What opens a lane is no row. A message that is not let in is the last one read.
 func (l *lane) readOn() {
-	if l.reading || l.halfClosed || l.phase == opening {
+	if l.reading || l.halfClosed || l.phase == opening || l.place != nil {
 		return
 	}
 	l.room = nil
-	if !l.awaiting && len(l.refusals) == 0 {
+	if !l.waiting() && l.phase != awaitsOpen {
 		if l.room = l.service.Budget.wait(); l.room != nil {
 			return
 		}
@@ -247,43 +221,28 @@ func (l *lane) enter(p phase) { l.phase, l.since = p, time.Now() }
 
 // do runs something that blocks and posts its event. The owner awaits it in release.
 func (l *lane) do(f func() event) {
-	l.jobs.Go(func() { l.mail.post(f()) })
+	l.jobs.Go(func() {
+		var e event
+		if err := l.guard(func() error { e = f(); return nil }); err != nil {
+			e = event{kind: eventPanicked, err: err}
+		}
+		l.mail.post(e)
+	})
 }
 
 // close answers a half-close: everything sent is settled.
 func (l *lane) close() error {
-	l.closeAppenders()
-	token, err := l.encode(true)
-	if err != nil {
-		return err
-	}
-	return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: l.position, Checkpoint: token}}})
-}
-
-func (l *lane) closeAppenders() {
 	for i := range l.tables {
 		if t := &l.tables[i]; t.appender != nil {
 			t.appender.Close()
 			t.appender = nil
 		}
 	}
-}
-
-// release ends all that the lane started and gives back what it holds.
-func (l *lane) release() {
-	l.cancel()
-	close(l.done)
-	l.rest.Stop()
-	l.closeAppenders()
-	l.jobs.Wait()
-	for _, b := range l.window {
-		for i := range b.blocks {
-			b.blocks[i].data.Free()
-			b.blocks[i].data = nil
-		}
+	token, err := l.encode(true)
+	if err != nil {
+		return err
 	}
-	l.service.Budget.release(l.bytes)
-	l.service.Metrics.held.Sub(float64(l.bytes))
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: l.position, Checkpoint: token}}})
 }
 
 // invalid says that ingest sent what it must not.
@@ -304,7 +263,7 @@ func aborted(format string, args ...any) error {
 // sinkFault is the status for a sink that gave up on something it retries as long as that could help.
 func (l *lane) sinkFault(doing string, err error) error {
 	if l.ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return status.FromContextError(context.Canceled).Err()
+		return l.ended()
 	}
 	return status.Error(codes.FailedPrecondition, fmt.Sprintf("%s: %v", doing, err))
 }

@@ -23,10 +23,11 @@ type event struct {
 type eventKind int
 
 const (
-	eventResult  eventKind = iota // of an append
-	eventCreated                  // a write stream, or err
-	eventOpened                   // all streams are fenced, or err
-	eventNotice                   // a storm of a table began or ended
+	eventResult   eventKind = iota // of an append
+	eventCreated                   // a write stream, or err
+	eventOpened                    // all streams are fenced, or err
+	eventNotice                    // a storm of a table began or ended
+	eventPanicked                  // err
 )
 
 // mailbox carries events to the owner. Posting never blocks; what is queued is bounded by the window: an event answers an append, a

@@ -19,6 +19,9 @@ type Metrics struct {
 	leftOut  prometheus.Counter
 	refused  prometheus.Counter
 	held     prometheus.Gauge
+	relieved *prometheus.CounterVec
+
+	factory promauto.Factory
 }
 
 // NewMetrics registers the metrics; nil registers nowhere.
@@ -47,5 +50,21 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		leftOut:  f.NewCounter(prometheus.CounterOpts{Name: ns + "left_out_total", Help: "Records that ingest left out of the tables."}),
 		refused:  f.NewCounter(prometheus.CounterOpts{Name: ns + "rows_refused_total", Help: "Rows that BigQuery refused."}),
 		held:     f.NewGauge(prometheus.GaugeOpts{Name: ns + "held_bytes", Help: "Encoded bytes of rows received and not settled."}),
+		relieved: f.NewCounterVec(prometheus.CounterOpts{
+			Name: ns + "lanes_relieved_total",
+			Help: "Lanes ended to make room, by what was full: budget (the lane waited for its ingest), memory (more was received than twice the budget).",
+		}, []string{"full"}),
+		factory: f,
 	}
+}
+
+// watch registers what the budget has.
+func (m *Metrics) watch(b *Budget) {
+	const ns = "waybill_writer_budget_"
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: ns + "bytes", Help: "Bytes of rows that the lanes may hold together (memory.budget)."},
+		func() float64 { return float64(b.Limit()) })
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: ns + "used_bytes", Help: "Bytes of the budget that lanes hold: rows let in and not settled, and what was left out and waits."},
+		func() float64 { return float64(b.Used()) })
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: ns + "waiting", Help: "Messages received that wait for room in the budget."},
+		func() float64 { return float64(b.waiting()) })
 }

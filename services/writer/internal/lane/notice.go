@@ -24,7 +24,11 @@ const noticeEvery = time.Second
 // Watch tells the lanes that ask for it of the storms of their tables, until ctx ends. Without Storms there is nothing to tell.
 func (s *Service) Watch(ctx context.Context) {
 	s.init()
-	if s.Storms == nil {
+	look := s.Storms
+	if reporter, ok := s.Sink.(Reporter); ok && look == nil {
+		look = func() map[string]Storm { return stormsOf(reporter) }
+	}
+	if look == nil {
 		return
 	}
 	tick := time.NewTicker(noticeEvery)
@@ -36,7 +40,7 @@ func (s *Service) Watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		storms := s.Storms()
+		storms := look()
 		if len(storms) > 0 || rough {
 			rough = s.tell(storms)
 		}
@@ -51,13 +55,24 @@ func (s *Service) tell(storms map[string]Storm) (rough bool) {
 			continue
 		}
 		n := noticeOf(storms, *tables)
-		if n.GetCause() != l.told {
-			l.told = n.GetCause()
+		if n.GetCause() != l.noticed {
+			l.noticed = n.GetCause()
 			l.mail.post(event{kind: eventNotice, notice: n})
 		}
-		rough = rough || l.told != ""
+		rough = rough || l.noticed != ""
 	}
 	return rough
+}
+
+// stormsOf are the troubles of a sink that pass. A refusal is none: the lane hears of that from its own call.
+func stormsOf(r Reporter) map[string]Storm {
+	storms := make(map[string]Storm)
+	for name, t := range r.Troubles() {
+		if t.State != "refused" {
+			storms[name] = Storm{Cause: t.State, Text: t.Reason, Since: t.Since}
+		}
+	}
+	return storms
 }
 
 // noticeOf is what the storms mean for a lane with routes to these tables: an empty notice when they are others'.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/mutant"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
@@ -28,12 +29,11 @@ type entry struct {
 	handle Table
 }
 
-// takeOpen checks Open and starts the opening.
-func (l *lane) takeOpen(open *lanev1.Open) error {
-	if open == nil {
-		return invalid("the first message of a call must be Open")
-	}
+// checkOpen tells whether Open says what a lane needs, in bounds. It takes time linear in the message.
+func checkOpen(open *lanev1.Open) error {
 	switch {
+	case open == nil:
+		return invalid("the first message of a call must be Open")
 	case open.GetGroup() == "":
 		return invalid("open.group is empty")
 	case open.GetTopic() == "":
@@ -44,17 +44,32 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 		return invalid("open.position is %d, must not be negative", open.GetPosition())
 	case len(open.GetRoutes()) == 0:
 		return invalid("open.routes is empty: a lane needs a table to write to")
+	case len(open.GetRoutes()) > lanewire.MaxBlocks:
+		return invalid("open.routes has %d entries, at most %d", len(open.GetRoutes()), lanewire.MaxBlocks)
 	}
+	named, columns := make(map[string]int, len(open.GetRoutes())), 0
 	for i, r := range open.GetRoutes() {
-		if err := checkRoute(r); err != nil {
+		n, err := checkRoute(r)
+		if columns += n; err == nil {
+			err = checkColumns(columns)
+		}
+		if err != nil {
 			return invalid("open.routes[%d]%v", i, err)
 		}
-		for j, other := range open.GetRoutes()[:i] {
-			if other.GetTable() == r.GetTable() {
-				return invalid("open.routes[%d].table %q is that of routes[%d]: one table takes one row message", i, r.GetTable(), j)
-			}
+		if j, found := named[r.GetTable()]; found {
+			return invalid("open.routes[%d].table %q is that of routes[%d]: one table takes one row message", i, r.GetTable(), j)
 		}
+		named[r.GetTable()] = i
 	}
+	return nil
+}
+
+// takeOpen checks Open and starts the opening.
+func (l *lane) takeOpen(open *lanev1.Open) error {
+	if err := checkOpen(open); err != nil {
+		return err
+	}
+	l.first.Stop()
 	l.open = open
 	l.log = l.service.Log.With("group", open.GetGroup(), "topic", open.GetTopic(), "partition", open.GetPartition())
 	l.position, l.end = open.GetPosition(), open.GetPosition()
@@ -88,6 +103,11 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	if err := c.Verify(place); err != nil {
 		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, or start anew: %s", err, startAnew(open))
 	}
+	for i := range c.Tables {
+		if t := &c.Tables[i]; t.Tainted || l.service.suspects(suspectOf(open, t.Stream)) {
+			return nil, fatal("%s", foreign(t.Stream, t.Name, open))
+		}
+	}
 	o := &opened{outcome: "fenced", left: c.LeftOut, entries: make([]entry, len(c.Tables))}
 	if c.Clean {
 		o.outcome = "adopted"
@@ -97,7 +117,9 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	for i := range c.Tables {
 		e := &o.entries[i]
 		e.Table, e.route = c.Tables[i], -1
-		group.Go(func() error { return l.inheritTable(ctx, e, c.Clean) })
+		group.Go(func() error {
+			return l.guard(func() error { return l.inheritTable(ctx, e, c.Clean) })
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -160,6 +182,8 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 			"in it. Way out: %s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
 	case err != nil:
 		return l.sinkFault("fence write stream "+e.Stream, err)
+	case clean && rows > e.Rows: // its last owner had nothing under way
+		return fatal("%s", foreign(e.Stream, e.Name, l.open))
 	case rows < e.Rows:
 		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s, or the "+
 			"checkpoint is of another dataset. Nothing was written. Compare the table with the topic below that position before committing anything else",
@@ -182,8 +206,12 @@ func (l *lane) takeOpened(o *opened, err error) error {
 		l.service.Metrics.opens.WithLabelValues("refused").Inc()
 		return err
 	}
+	if l.service.Received != nil {
+		l.shares = true
+		l.service.Received.Raise(laneShare)
+	}
 	l.left = o.left
-	answer := &lanev1.Opened{Writer: l.service.Name, Limits: &lanev1.Limits{
+	answer := &lanev1.Opened{Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset, Limits: &lanev1.Limits{
 		BlockBytes:    uint64(l.service.Limits.BlockBytes),
 		WindowBytes:   uint64(l.service.Limits.WindowBytes),
 		WindowBatches: uint32(l.service.Limits.WindowBatches),
@@ -219,5 +247,5 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	l.enter(awaitsDurable)
 	l.service.Metrics.opens.WithLabelValues(o.outcome).Inc()
 	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out", len(answer.LeftOut))
-	return l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: answer}})
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: answer}})
 }

@@ -33,7 +33,8 @@ import (
 //	wait D      lets time pass
 //	cut         ingest's call breaks off
 //	drain D     the writer stops, and gives its lanes so long
-//	bigquery [latency=D slow=D listed=N] [expire=STREAM] [finalize=STREAM] [lose=STREAM]   then shows its streams
+//	bigquery [latency=D slow=D listed=N] [expire=STREAM] [finalize=STREAM] [lose=STREAM] [stranger=STREAM]   then shows its streams
+//	others N    other lanes of the writer hold so many bytes of its budget
 //	committed   shows what is committed
 //	lanes       shows Service.Status
 type script struct {
@@ -52,8 +53,10 @@ type script struct {
 	token     string
 	end       int64 // next offset to send
 	routes    []string
+	others    int64 // bytes of the budget that other lanes hold
 }
 
+// Scripts are the text files of testdata itself: rapid keeps the failures that it finds in a folder below.
 func TestScripts(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(paths) == 0 {
@@ -148,6 +151,15 @@ func (s *script) do(d *datadriven.TestData) string {
 		return s.hear(time.Second)
 	case "bigquery":
 		return s.bigquery(args)
+	case "others":
+		n := number(d.CmdArgs[0].Key)
+		if n < s.others {
+			s.w.Budget.release(s.others - n)
+		} else if s.w.Budget.charge(n-s.others) != nil {
+			d.Fatalf(s.t, "the budget has no room for %d bytes", n)
+		}
+		s.others = n
+		return s.hear(time.Second)
 	case "committed":
 		return fmt.Sprintf("position %d %s\n", s.position, show(s.token))
 	case "lanes":
@@ -157,7 +169,7 @@ func (s *script) do(d *datadriven.TestData) string {
 			for _, t := range l.Tables {
 				fmt.Fprintf(&out, "; %s rows %d drop %d", short(t.Table), t.Rows, t.Drop)
 			}
-			fmt.Fprintf(&out, "; budget %d\n", s.w.Budget.Used())
+			fmt.Fprintf(&out, "; budget %d, outside %d\n", s.w.Budget.Used(), s.w.Budget.waiting())
 		}
 		return out.String()
 	}
@@ -358,6 +370,8 @@ func (s *script) bigquery(args map[string]string) string {
 			continue
 		case args["finalize"]:
 			st.finalized = true
+		case args["stranger"]:
+			st.rows = append(st.rows, "not ours")
 		case args["lose"]:
 			st.rows = st.rows[:len(st.rows)-1]
 		}

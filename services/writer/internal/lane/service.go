@@ -3,6 +3,7 @@ package lane
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/buffers"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -32,16 +34,20 @@ type Limits struct {
 	RestAfter time.Duration
 	// Fences is how many streams of one opening are finalized at once. Default 8.
 	Fences int
+	// OpenWithin is how long a call may be without an Open. Default 10 seconds.
+	OpenWithin time.Duration
 }
 
-func (l Limits) withDefaults() Limits {
+// withDefaults fills in what is zero. No window is larger than the budget: its last message could never be let in.
+func (l Limits) withDefaults(budget int64) Limits {
 	l.BlockBytes = cmp.Or(l.BlockBytes, 9<<20)
-	l.WindowBytes = cmp.Or(l.WindowBytes, 32<<20)
+	l.WindowBytes = min(cmp.Or(l.WindowBytes, 32<<20), budget)
 	l.BlockBytes = min(l.BlockBytes, l.WindowBytes)
 	l.WindowBatches = cmp.Or(l.WindowBatches, 64)
 	l.CheckpointBytes = cmp.Or(l.CheckpointBytes, 3<<10)
 	l.RestAfter = cmp.Or(l.RestAfter, 10*time.Minute)
 	l.Fences = cmp.Or(l.Fences, 8)
+	l.OpenWithin = cmp.Or(l.OpenWithin, 10*time.Second)
 	return l
 }
 
@@ -56,22 +62,29 @@ type Service struct {
 	Limits Limits
 	// Budget is the bytes that all lanes may hold together; nil: 256 MiB.
 	Budget *Budget
+	// Received is the memory that connections read into, for Relieve; nil: nobody counts it.
+	Received *buffers.Counted
 	// Log takes one line a lane transition; nil: none.
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
 	Metrics *Metrics
-	// Storms are those of the moment by the full resource names of tables; nil: nobody tells. Cheap.
+	// Storms are those of the moment by the full resource names of tables; nil: those that the sink
+	// reports, if it is a Reporter. Cheap.
 	Storms func() map[string]Storm
 	// Live is kept at how many lanes there are; nil: not.
 	Live *atomic.Int64
 	// Name is this writer's name in Opened, for the logs of ingest.
 	Name string
+	// Project and Dataset are those of tables whose route names none, for Opened.
+	Project, Dataset string
 
 	start sync.Once
 	mu    sync.Mutex
 	lanes map[*lane]struct{}
 	// draining is why no lane may open any more; empty while they may.
 	draining string
+	// strangers are write streams that hold rows of somebody else, as far as this process has seen.
+	strangers map[suspect]struct{}
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
 	work       work
@@ -79,17 +92,19 @@ type Service struct {
 
 func (s *Service) init() {
 	s.start.Do(func() {
-		s.Limits = s.Limits.withDefaults()
 		if s.Budget == nil {
 			s.Budget = NewBudget(256 << 20)
 		}
+		s.Budget.relieve = s.relieve
+		s.Limits = s.Limits.withDefaults(s.Budget.Limit())
 		if s.Log == nil {
 			s.Log = slog.New(slog.DiscardHandler)
 		}
 		if s.Metrics == nil {
 			s.Metrics = NewMetrics(nil)
 		}
-		s.lanes = make(map[*lane]struct{})
+		s.Metrics.watch(s.Budget)
+		s.lanes, s.strangers = make(map[*lane]struct{}), make(map[suspect]struct{})
 	})
 }
 
@@ -100,8 +115,7 @@ func (s *Service) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev
 	if !s.add(l) {
 		return status.Error(codes.Unavailable, "this writer is stopping; open the lane at another one")
 	}
-	defer s.remove(l)
-	return l.carry()
+	return l.attend()
 }
 
 func (s *Service) add(l *lane) bool {
@@ -120,6 +134,9 @@ func (s *Service) add(l *lane) bool {
 }
 
 func (s *Service) remove(l *lane) {
+	if l.shares {
+		s.Received.Raise(-laneShare)
+	}
 	s.mu.Lock()
 	delete(s.lanes, l)
 	s.mu.Unlock()
@@ -140,16 +157,21 @@ func (s *Service) list() []*lane {
 	return list
 }
 
+// cutWithin is how long lanes may take to end once they are cut. Only a fault of the program takes longer.
+const cutWithin = 5 * time.Second
+
 // Drain refuses new lanes, asks every lane to settle and close, and returns when none is left. Lanes that are still there when ctx ends
-// are cut with UNAVAILABLE: their next owner fences their streams instead of adopting them. The error is that of ctx then.
+// are cut with UNAVAILABLE: their next owner fences their streams instead of adopting them. The error is that of ctx then, after at most five seconds
+// more, whatever the lanes do.
 func (s *Service) Drain(ctx context.Context, reason string) error {
 	s.init()
 	s.mu.Lock()
 	s.draining = cmp.Or(reason, "drain")
 	s.mu.Unlock()
+	by, _ := ctx.Deadline()
 	for _, l := range s.list() {
 		select {
-		case l.drain <- reason:
+		case l.drain <- drainage{reason, by}:
 		default: // asked already
 		}
 	}
@@ -164,10 +186,16 @@ func (s *Service) Drain(ctx context.Context, reason string) error {
 	case <-ctx.Done():
 	}
 	for _, l := range s.list() {
-		l.cut()
+		l.cut(status.Error(codes.Unavailable, "this writer is stopping and the lane did not close in time; open it at another one from the committed checkpoint"))
 	}
-	<-gone
-	return ctx.Err()
+	limit := time.NewTimer(cutWithin)
+	defer limit.Stop()
+	select {
+	case <-gone:
+		return ctx.Err()
+	case <-limit.C:
+		return fmt.Errorf("%w; %d lanes have not ended though they were cut, a fault of the writer: report it", ctx.Err(), len(s.list()))
+	}
 }
 
 // Status is the lanes as they are now, by topic and partition, for people.

@@ -37,6 +37,8 @@ func (l *lane) handle(e *event) error {
 		return l.takeOpened(e.opened, e.err)
 	case eventCreated:
 		return l.created(e)
+	case eventPanicked:
+		return e.err
 	default:
 		return l.result(e.table, &e.result)
 	}
@@ -49,7 +51,7 @@ func (l *lane) result(i int, r *Result) error {
 		return nil
 	}
 	if r.Err != nil {
-		return l.broken(i, r.Err)
+		return l.broken(i, r.Err, r.Unwritten)
 	}
 	t.fresh = false
 	b, bl := l.find(r.ID, i)
@@ -106,7 +108,7 @@ func (l *lane) refuse(b *batch, bl *block, rows []RefusedRow) error {
 		}
 		rows = rows[n:]
 		l.refusals = append(l.refusals, refusal{sequence: b.sequence, table: bl.table, rows: n})
-		if err := l.stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Refused{Refused: m}}); err != nil {
+		if err := l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Refused{Refused: m}}); err != nil {
 			return err
 		}
 	}
@@ -205,14 +207,14 @@ func (l *lane) settle() (moved bool, err error) {
 			l.service.Metrics.dropped.Add(float64(bl.dropped))
 		}
 		for len(l.parked) > 0 && l.parked[0].offsets[len(l.parked[0].offsets)-1] < l.position {
-			l.parked = l.parked[1:]
+			l.unpark()
 			l.hold() // what explains the next row is the new position
 		}
 		if err := l.tellSettled(b); err != nil {
 			return false, err
 		}
 		l.bytes -= b.bytes
-		l.service.Budget.release(b.bytes)
+		l.giveBack(b.bytes)
 		l.free = append(l.free, b)
 	}
 	if n == 0 {
@@ -234,7 +236,7 @@ func (l *lane) tellSettled(b *batch) error {
 	}
 	m := l.settled.Settled
 	m.Sequence, m.Position, m.Checkpoint = b.sequence, b.end, token
-	if err := l.stream.Send(&lanev1.LaneResponse{Message: &l.settled}); err != nil {
+	if err := l.send(&lanev1.LaneResponse{Message: &l.settled}); err != nil {
 		return err
 	}
 	metrics := l.service.Metrics

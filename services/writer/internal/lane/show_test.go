@@ -43,7 +43,7 @@ func (s *script) render(r *lanev1.LaneResponse) string {
 	}
 	text, _ := proto.Marshal(r)
 	if d := r.GetDrain(); d != nil {
-		return "drain: " + d.GetReason()
+		return fmt.Sprintf("drain: %s within %v", d.GetReason(), d.GetWithin().AsDuration())
 	}
 	return fmt.Sprintf("%x", text)
 }
@@ -65,6 +65,9 @@ func show(token string) string {
 		part := short(t.Name)
 		if t.Stream != "" {
 			part += fmt.Sprintf(" %s rows %d", short(t.Stream), t.Rows)
+		}
+		if t.Tainted {
+			part += " tainted"
 		}
 		if t.Drop > 0 {
 			part += fmt.Sprintf(" drop %d", t.Drop)

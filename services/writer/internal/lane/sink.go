@@ -17,6 +17,9 @@ var ErrFinalized = errors.New("write stream is finalized")
 // ErrStreamGone says that a write stream is unknown to BigQuery: it expired or its table was deleted.
 var ErrStreamGone = errors.New("write stream does not exist")
 
+// ErrForeignRows says that a write stream holds rows that its appender did not append, so that nothing can be told from how many it holds.
+var ErrForeignRows = errors.New("somebody else wrote to the stream")
+
 // Sink is what lanes need of BigQuery. All its methods back off and retry transient faults until ctx ends.
 type Sink interface {
 	// Table makes sure that the route's table exists and can take its rows, changing it as far as the route's evolution allows, and
@@ -86,7 +89,9 @@ type Result struct {
 	Refused []RefusedRow
 	// Written is how many rows of this Append are in the stream; final when Refused is empty and Err is nil.
 	Written int
-	// Err ends the appender: ErrFinalized, ErrStreamGone, or a fault that must not be guessed over. One that wraps a gRPC status which says
+	// Unwritten says, beside Err, that no row given to the appender is in the stream or can still get there.
+	Unwritten bool
+	// Err ends the appender: ErrFinalized, ErrStreamGone, ErrForeignRows, or a fault that must not be guessed over. One that wraps a gRPC status which says
 	// that opening again cannot help (InvalidArgument, PermissionDenied, FailedPrecondition and their like) stops the lane loudly; after
 	// any other ingest opens again at once.
 	Err error

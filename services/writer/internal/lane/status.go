@@ -47,6 +47,24 @@ type board struct {
 	// routes are the tables of a lane that is opening, as its routes spell them, and reporter tells of those.
 	routes   []string
 	reporter Reporter
+	// held is what the budget has for the lane, and outside what waits to be let in, in bytes.
+	held, outside int64
+	// waits is since when the lane has waited for its ingest; zero while it does not.
+	waits time.Time
+	// unopened says that no Open has come.
+	unopened bool
+}
+
+// waitsFor notes whether the lane waits for its ingest.
+func (b *board) waitsFor(ingest bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !ingest:
+		b.waits = time.Time{}
+	case b.waits.IsZero():
+		b.waits = time.Now()
+	}
 }
 
 func (b *board) get() Status {
@@ -79,8 +97,13 @@ func (b *board) get() Status {
 // publish writes the lane's status to its board. Owner only.
 func (l *lane) publish() {
 	b := &l.status
+	b.waitsFor(l.waiting())
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.held, b.outside, b.unopened = l.charged, 0, l.phase == awaitsOpen
+	if l.place != nil {
+		b.outside = l.place.bytes
+	}
 	s := &b.now
 	s.Phase, s.Since = l.phase.String(), l.since
 	if l.open != nil && b.routes == nil {

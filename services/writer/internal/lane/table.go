@@ -36,6 +36,10 @@ type table struct {
 
 	// settled is the rows in the stream at lane.position.
 	settled int64
+	// tainted says that the stream holds rows which no owner of this lane has appended: nothing may be counted by it any more.
+	tainted bool
+	// fed is the sequence of the last Append that had a block for it.
+	fed uint64
 	// drop is the rows after lane.position that are in the table already; toDrop those of them after lane.end. toDrop <= drop.
 	drop, toDrop int64
 }
@@ -84,7 +88,7 @@ func (l *lane) name(i int, handle Table) error {
 // prepare gets a table ready for rows: it starts what is missing. The default stream is there with its table.
 func (l *lane) prepare(i int) {
 	t := &l.tables[i]
-	if t.appender != nil || t.creating || l.forgotten != "" {
+	if t.appender != nil || t.creating || l.ending != nil {
 		return
 	}
 	if t.stream != "" {
@@ -146,18 +150,19 @@ func (t *table) target() string {
 	return t.stream
 }
 
-// broken ends the lane for a stream that takes no more rows.
-func (l *lane) broken(i int, err error) error {
+// broken ends the lane for a stream that takes no more rows. unwritten is that of Result.
+func (l *lane) broken(i int, err error, unwritten bool) error {
 	t := &l.tables[i]
 	switch {
 	case errors.Is(err, ErrFinalized):
 		return aborted("write stream %s is finalized: a newer owner has fenced this lane, or an older one disturbed it; Kafka's generation decides who may go on", t.stream)
-	case errors.Is(err, ErrStreamGone) && t.fresh && !l.halfClosed:
+	case errors.Is(err, ErrForeignRows):
+		return l.accuse(t, err)
+	case errors.Is(err, ErrStreamGone) && t.fresh && unwritten && !l.halfClosed:
 		// It was idle since a clean checkpoint and expired. Its absence must be durable before anybody opens this lane again.
+		l.endOnce(aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: open the lane again", t.stream))
 		t.appender.Close()
-		l.forgotten, t.appender, t.stream, t.settled = t.stream, nil, "", 0
-		l.forgotAt = l.change()
-		l.wanted = l.forgotAt
+		t.appender, t.stream, t.settled = nil, "", 0
 		return nil
 	case errors.Is(err, ErrStreamGone) && t.repeats:
 		return aborted("table %s is gone while rows were in flight: it was deleted. Opening the lane again makes it anew", t.name)

@@ -3,6 +3,8 @@ package lane
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc/codes"
@@ -15,6 +17,8 @@ import (
 const (
 	maxDiffRoutes  = 1000
 	comparesAtOnce = 8
+	// diffsAtOnce bounds the requests that are worked on; others wait. Descriptors take many times in memory what they take on the wire.
+	diffsAtOnce = 4
 )
 
 // ErrRoute says that a route names no table, or no row message that a table could hold.
@@ -33,10 +37,20 @@ type Tables struct {
 
 	// Comparer is BigQuery. Required.
 	Comparer Comparer
+
+	turns     chan struct{}
+	makeTurns sync.Once
 }
 
 // Diff implements lanev1.TableServiceServer.
 func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffResponse, error) {
+	t.makeTurns.Do(func() { t.turns = make(chan struct{}, diffsAtOnce) })
+	select {
+	case t.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	defer func() { <-t.turns }()
 	routes := r.GetRoutes()
 	switch {
 	case len(routes) == 0:
@@ -44,8 +58,13 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	case len(routes) > maxDiffRoutes:
 		return nil, invalid("routes has %d entries, at most %d: ask in parts", len(routes), maxDiffRoutes)
 	}
+	columns := 0
 	for i, route := range routes {
-		if err := checkRoute(route); err != nil {
+		n, err := checkRoute(route)
+		if columns += n; err == nil {
+			err = checkColumns(columns)
+		}
+		if err != nil {
 			return nil, invalid("routes[%d]%v", i, err)
 		}
 	}
@@ -54,6 +73,11 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	group.SetLimit(comparesAtOnce)
 	for i, route := range routes {
 		group.Go(func() (err error) {
+			defer func() {
+				if p := recover(); p != nil { // The interceptors catch those of the handler's own goroutine alone.
+					err = status.Errorf(codes.Internal, "routes[%d].table %s: a fault of the writer: %v", i, route.GetTable(), p)
+				}
+			}()
 			out.Tables[i], err = t.Comparer.Diff(ctx, route)
 			switch {
 			case err == nil:
@@ -72,13 +96,28 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	return out, nil
 }
 
-// checkRoute tells whether a route names a table and rows. The error continues the name of the field that holds the route.
-func checkRoute(r *lanev1.Route) error {
+// checkRoute tells whether a route names a table and rows, and how many columns its descriptor has. The error continues the name of the field that
+// holds the route.
+func checkRoute(r *lanev1.Route) (columns int, err error) {
 	switch {
 	case r.GetTable() == "":
-		return errors.New(".table is empty")
+		return 0, errors.New(".table is empty")
 	case r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil:
-		return errors.New(".row is not set: name a message or send a descriptor")
+		return 0, errors.New(".row is not set: name a message or send a descriptor")
+	case r.GetDescriptor_() == nil:
+		return 0, nil
+	}
+	columns, err = measure(r.GetDescriptor_())
+	if err != nil {
+		return 0, fmt.Errorf(".descriptor: %w", err)
+	}
+	return columns, nil
+}
+
+// checkColumns bounds the columns of the routes of one message. The error continues the name of the field that holds the route.
+func checkColumns(n int) error {
+	if n > maxColumnsAtOnce {
+		return fmt.Errorf(".descriptor: the routes up to this one describe %d columns, at most %d", n, maxColumnsAtOnce)
 	}
 	return nil
 }

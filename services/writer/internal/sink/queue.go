@@ -285,7 +285,7 @@ func (q *queue) fail(err error) {
 	q.err = err
 	if len(q.pieces) > 0 {
 		b := q.pieces[0].batch
-		q.tell(lane.Result{ID: b.id, Written: b.written, Err: err})
+		q.tell(lane.Result{ID: b.id, Written: b.written, Unwritten: q.unwritten(), Err: err})
 	}
 }
 

@@ -245,3 +245,23 @@ func TestALaneEndsOnACallThatTakesNothing(t *testing.T) {
 	send(b, 1, "after")
 	wantWritten(t, others, 1, 1)
 }
+
+// On a sink that is closed no call can be opened, and what was to sit on one is told.
+func TestNoCallsOnAClosedSink(t *testing.T) {
+	_, s := world(t)
+	_, a, _ := openDefault(t, s)
+	if err := s.pool.close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, private := range []bool{false, true} {
+		if _, err := a.(*appender).dial(private); err == nil || !strings.Contains(err.Error(), "closed") {
+			t.Errorf("got %v", err)
+		}
+	}
+	table := a.(*appender).table
+	table.calls.mu.Lock()
+	defer table.calls.mu.Unlock()
+	if n := len(table.calls.open); n != 0 {
+		t.Errorf("%d calls can be joined", n)
+	}
+}

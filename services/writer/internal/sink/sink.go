@@ -80,6 +80,7 @@ type Sink struct {
 	goneGrace     time.Duration
 	creations     *rate.Limiter
 	builtin       func(name string) (*descriptorpb.DescriptorProto, error)
+	builtins      sync.Map // *rowType by the name of a built-in message: reading one takes milliseconds
 
 	flight singleflight.Group
 	mu     sync.Mutex

@@ -183,14 +183,21 @@ func (s *Sink) prepare(ctx context.Context, id tableID, key string, route *lanev
 
 // rowType reads the row message of a route.
 func (s *Sink) rowType(route *lanev1.Route) (*rowType, error) {
-	d := route.GetDescriptor_()
-	if d == nil {
-		var err error
-		if d, err = s.builtin(route.GetMessage()); err != nil {
-			return nil, err
-		}
+	if d := route.GetDescriptor_(); d != nil {
+		return newRowType(d)
 	}
-	return newRowType(d)
+	if known, ok := s.builtins.Load(route.GetMessage()); ok {
+		return known.(*rowType), nil
+	}
+	d, err := s.builtin(route.GetMessage())
+	if err != nil {
+		return nil, err
+	}
+	row, err := newRowType(d)
+	if err == nil {
+		s.builtins.Store(route.GetMessage(), row)
+	}
+	return row, err
 }
 
 // settle makes the table stand and able to take the rows, or says why it is not.

@@ -139,6 +139,10 @@ func TestADeniedTableThatStands(t *testing.T) {
 		fake.on(nil)
 		wantWritten(t, b.results, 0, 1)
 		fake.on(deny)
+		before, err := s.Table(t.Context(), stockRoute)
+		if err != nil {
+			t.Fatal(err)
+		}
 		began := time.Now()
 		send(b, 1, "a")
 		r := <-b.results
@@ -147,6 +151,9 @@ func TestADeniedTableThatStands(t *testing.T) {
 		}
 		if took := time.Since(began); took < deniedGrace || took > deniedGrace+2*maxUnknown {
 			t.Errorf("given up after %v", took)
+		}
+		if after, err := s.Table(t.Context(), stockRoute); err != nil || after == before {
+			t.Errorf("the table is believed in: %v", err)
 		}
 		if trouble := s.Troubles()["projects/test-project/datasets/d/tables/physical_stock_events"]; trouble.State != stateRefused {
 			t.Errorf("seen %+v", trouble)
@@ -229,4 +236,47 @@ func TestAnIdleConnectionThatEndsIsNoFault(t *testing.T) {
 		send(b, 1, "b")
 		wantWritten(t, b.results, 1, 1)
 	})
+}
+
+// What stops a lane loudly, and a stream or table that is gone under rows, is seen at the table, and makes the next lane look at it anew. It
+// does not matter who met it.
+func TestWhatStopsALaneIsSeen(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer  error
+		repeats bool
+		wrote   bool
+	}{
+		"schema":                           {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), false, false},
+		"schema, default stream":           {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), true, false},
+		"stream gone under rows":           {storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "no stream"), false, true},
+		"table gone, default stream":       {storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, true},
+		"table gone, and nothing went yet": {storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake, s, _ := bubble(t, nil)
+				b := launch(t, s, c.repeats)
+				defer b.Close()
+				before, err := s.Table(t.Context(), stockRoute)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.wrote {
+					send(b, 0, "a")
+					wantWritten(t, b.results, 0, 1)
+				}
+				fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) { return nil, c.answer })
+				send(b, 1, "b")
+				if r := <-b.results; r.Err == nil {
+					t.Fatalf("got %+v", r)
+				}
+				if got := s.Troubles()[before.Name()]; got.State != stateRefused || got.Reason == "" {
+					t.Errorf("seen %+v", got)
+				}
+				if after, err := s.Table(t.Context(), stockRoute); err != nil || after == before {
+					t.Errorf("the table is believed in: %v", err)
+				}
+			})
+		})
+	}
 }

@@ -41,18 +41,18 @@ type step struct {
 	notNull bool
 	numbers bool
 	written bool
-	unit    decode.Unit
 	tag     uint32
 	guess   int32
 
 	size         int    // bytes
-	whole, scale int    // digits of a decimal
+	whole, scale int8   // digits of a decimal
 	fallback     []byte // tag and value of what stands for the missing field
 	object       *object
 	bounds       *decode.RangeBounds
 	value        *step     // values of a map
 	branches     *[5]*step // union: by kind of JSON value
 	symbols      *symbols
+	column       *decode.Column // of a moment
 }
 
 type compiler struct {
@@ -102,8 +102,11 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		return s
 	}
 	s := &step{
-		kind: n.Kind, written: n.Asked != nil && n.Asked.Type == decode.String, unit: n.Unit, size: n.Size, whole: n.Precision - n.Scale, scale: n.Scale,
+		kind: n.Kind, written: n.Asked != nil && n.Asked.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
 		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
+	}
+	if m, ok := moments[n.Kind]; ok {
+		s.column = &decode.Column{Type: m.target, Unit: n.Unit}
 	}
 	wire := protowire.BytesType
 	switch n.Kind {

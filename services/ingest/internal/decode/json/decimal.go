@@ -27,7 +27,7 @@ func (d *Decoder) decimal(s *step, p, o int) (int, int) {
 	}
 	d.putTag(s, o)
 	k := o + int(s.tagLen) + 1
-	out, reason := decode.AppendDecimal(d.out[:k], text, s.whole, s.scale)
+	out, reason := decode.AppendDecimal(d.out[:k], text, int(s.whole), int(s.scale))
 	if reason != "" {
 		return d.fail(at, reason), o
 	}

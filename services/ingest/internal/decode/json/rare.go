@@ -19,12 +19,8 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 		return d.enum(s, p, o)
 	case shape.Bytes:
 		return d.bytes(s, p, o)
-	case shape.Date:
-		return d.day(s, p, o)
-	case shape.Time:
-		return d.clock(s, p, o)
-	case shape.DateTime:
-		return d.civil(s, p, o)
+	case shape.Date, shape.Time, shape.DateTime:
+		return d.moment(s, p, o)
 	case shape.Decimal:
 		return d.decimal(s, p, o)
 	case shape.JSON:

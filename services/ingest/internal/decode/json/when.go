@@ -3,189 +3,105 @@ package json
 import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// timestamp decodes a TIMESTAMP: an instant as RFC 3339 writes it, or a number of the schema's unit.
-func (d *Decoder) timestamp(s *step, p, o int) (int, int) {
-	var micros int64
+// moments are the kinds of values that say when: how the column is called, and what is said of a text that is none.
+var moments = map[shape.Kind]struct {
+	target           decode.Target
+	wants, malformed string
+}{
+	shape.Timestamp: {decode.Timestamp, "a timestamp", "wants a timestamp such as 2026-01-31T23:59:59.123Z (RFC 3339)"},
+	shape.Date:      {decode.Date, "a date", "wants a date such as 2026-01-31 and nothing behind it"},
+	shape.Time:      {decode.Time, "a time", "wants a time such as 23:59:59.123"},
+	shape.DateTime:  {decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone"},
+}
+
+// moment decodes a TIMESTAMP, DATE, TIME or DATETIME: from a text, as RFC 3339 writes it, or from a number of the step's unit.
+func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
+	var v int64
 	var q int
-	if jsonscan.Peek(d.src, p) == '"' {
-		text, next := d.raw(p)
-		if next < 0 {
-			return next, o
-		}
-		var reason string
-		if micros, reason = d.instant(text, s); reason != "" {
-			return d.fail(p, reason), o
-		}
-		q = next
-	} else {
-		if !d.counts(s, p) {
-			return d.wants(p, "a timestamp"), o
-		}
-		if micros, q = d.micros(s, p); q < 0 {
+	var reason string
+	counted := false
+	switch c := jsonscan.Peek(d.src, p); {
+	case c == '"':
+		var text []byte
+		if text, q = d.raw(p); q < 0 {
 			return q, o
 		}
-	}
-	return q, d.putNumber(s, micros, o)
-}
-
-// counts reports whether the value at p is a number, and the step takes numbers.
-func (d *Decoder) counts(s *step, p int) bool {
-	c := jsonscan.Peek(d.src, p)
-	return s.numbers && (c == '-' || c-'0' <= 9)
-}
-
-// micros reads a number of the step's unit as microseconds since the epoch.
-func (d *Decoder) micros(s *step, p int) (micros int64, q int) {
-	v, q := d.integer(p)
-	if q < 0 {
-		return 0, q
-	}
-	micros, ok := decode.ToMicros(v, s.unit)
-	if !ok {
-		return 0, d.fail(p, decode.TimestampReason)
-	}
-	return micros, q
-}
-
-const (
-	instantReason = "wants a timestamp such as 2026-01-31T23:59:59.123Z (RFC 3339)"
-	dateReason    = "wants a date such as 2026-01-31 and nothing behind it"
-	civilReason   = "wants a date and time such as 2026-01-31T23:59:59.123, without a zone"
-)
-
-// instant reads a timestamp. Lenient takes a number in the string, and one without zone for UTC.
-func (d *Decoder) instant(text []byte, s *step) (micros int64, reason string) {
-	var m decode.Moment
-	if reason = m.Read(text); reason != "" {
-		if v, q, ok := short(text, 0); ok && q == len(text) && d.lenient && s.numbers {
-			if micros, ok = decode.ToMicros(v, s.unit); !ok {
-				return 0, decode.TimestampReason
-			}
-			return micros, ""
+		if v, reason = d.read(s, text); reason == "" && s.kind == shape.Timestamp {
+			return q, d.putNumber(s, v, o) // nearly all are
 		}
-		if reason == decode.MalformedReason {
-			reason = instantReason
-		}
-		return 0, reason
-	}
-	switch {
-	case !m.HasClock || !m.Full:
-		return 0, instantReason
-	case !m.HasZone && !d.lenient:
-		return 0, "a timestamp without a zone: Z or an offset such as +01:00 belongs behind it"
-	}
-	micros, ok := m.Micros()
-	if !ok {
-		return 0, decode.TimestampReason
-	}
-	return micros, ""
-}
-
-// day decodes a DATE.
-func (d *Decoder) day(s *step, p, o int) (int, int) {
-	if d.counts(s, p) {
-		days, q := d.integer(p)
-		if q < 0 {
-			return q, o
-		}
-		if s.unit != decode.Auto {
-			micros, ok := decode.ToMicros(days, s.unit)
-			if !ok {
-				return d.fail(p, decode.TimestampReason), o
-			}
-			if days = micros / decode.DayMicros; micros%decode.DayMicros < 0 {
-				days--
+		if reason != "" && d.lenient && s.numbers && s.kind == shape.Timestamp {
+			var end int
+			if v, end, counted = short(text, 0); counted && end == len(text) {
+				reason = "" // a number in quotes
 			}
 		}
-		if days < decode.MinDays || days > decode.MaxDays {
-			return d.fail(p, "the date is out of BigQuery's range, years 1 to 9999"), o
-		}
-		return q, d.putNumber(s, days, o)
-	}
-	if jsonscan.Peek(d.src, p) != '"' {
-		return d.wants(p, "a date"), o
-	}
-	text, q := d.raw(p)
-	if q < 0 {
-		return q, o
-	}
-	m, reason := decode.ReadMoment(text)
-	if reason == decode.MalformedReason || reason == "" && (m.HasClock || m.HasZone || !m.Full) {
-		reason = dateReason
-	}
-	if reason != "" {
-		return d.fail(p, reason), o
-	}
-	return q, d.putNumber(s, m.Days, o)
-}
-
-// clock decodes a TIME.
-func (d *Decoder) clock(s *step, p, o int) (int, int) {
-	var micros int64
-	var q int
-	if d.counts(s, p) {
-		if micros, q = d.integer(p); q < 0 {
+	case s.numbers && (c == '-' || c-'0' <= 9):
+		if v, q = d.integer(p); q < 0 {
 			return q, o
 		}
-		var ok bool
-		if micros, ok = decode.ToMicros(micros, s.unit); !ok || micros < 0 || micros >= decode.DayMicros {
-			return d.fail(p, "the time is not within a day"), o
-		}
-	} else {
-		if jsonscan.Peek(d.src, p) != '"' {
-			return d.wants(p, "a time"), o
-		}
-		text, next := d.raw(p)
-		if next < 0 {
-			return next, o
-		}
-		clock, rest, full, ok := decode.ReadClock(text)
-		if !ok || !full {
-			return d.fail(p, "wants a time such as 23:59:59.123"), o
-		}
-		if zone := string(rest); zone != "" && zone != "Z" && zone != "z" && zone != "+00:00" && zone != "-00:00" {
-			return d.fail(p, "wants a time such as 23:59:59.123, in UTC: a TIME column has no zone"), o
-		}
-		micros = clock
-		q = next
+		counted = true
+	default:
+		return d.wants(p, moments[s.kind].wants), o
 	}
-	d.putTag(s, o)
-	o += int(s.tagLen) + 1
-	n := len(decode.AppendTime(d.out[o:o], micros))
-	d.out[o-1] = byte(n)
-	return q, o + n
-}
-
-// civil decodes a DATETIME.
-func (d *Decoder) civil(s *step, p, o int) (int, int) {
-	var micros int64
-	var q int
-	if d.counts(s, p) {
-		if micros, q = d.micros(s, p); q < 0 {
-			return q, o
-		}
-	} else {
-		if jsonscan.Peek(d.src, p) != '"' {
-			return d.wants(p, "a date and time"), o
-		}
-		text, next := d.raw(p)
-		if next < 0 {
-			return next, o
-		}
-		m, reason := decode.ReadMoment(text)
-		if reason == decode.MalformedReason || reason == "" && (!m.HasClock || m.HasZone || !m.Full) {
-			reason = civilReason
+	if s.column.IsNumber() {
+		if reason == "" && counted {
+			v, reason = s.column.NumberOf(v)
 		}
 		if reason != "" {
 			return d.fail(p, reason), o
 		}
-		micros, q = m.Days*decode.DayMicros+m.Clock, next
+		return q, d.putNumber(s, v, o)
 	}
 	d.putTag(s, o)
-	o += int(s.tagLen) + 1
-	n := len(decode.AppendDateTime(d.out[o:o], micros))
-	d.out[o-1] = byte(n)
-	return q, o + n
+	k := o + int(s.tagLen) + 1
+	out := d.out[:k]
+	switch {
+	case reason != "":
+	case counted:
+		out, reason = s.column.AppendNumber(out, v)
+	case s.kind == shape.Time:
+		out = decode.AppendTime(out, v)
+	default:
+		out = decode.AppendDateTime(out, v)
+	}
+	if reason != "" {
+		return d.fail(p, reason), o
+	}
+	d.out[k-1] = byte(len(out) - k)
+	return q, len(out)
+}
+
+// read reads a text: days of a DATE, else microseconds. Lenient takes a timestamp without zone for UTC.
+func (d *Decoder) read(s *step, text []byte) (v int64, reason string) {
+	if s.kind == shape.Time {
+		clock, rest, full, ok := decode.ReadClock(text)
+		switch zone := string(rest); {
+		case !ok || !full:
+			return 0, moments[s.kind].malformed
+		case zone != "" && zone != "Z" && zone != "z" && zone != "+00:00" && zone != "-00:00":
+			return 0, "wants a time such as 23:59:59.123, in UTC: a TIME column has no zone"
+		}
+		return clock, ""
+	}
+	var m decode.Moment
+	reason = m.Read(text)
+	instant, date := s.kind == shape.Timestamp, s.kind == shape.Date
+	switch {
+	case reason == decode.MalformedReason, reason == "" && (!m.Full || m.HasClock == date || m.HasZone && !instant):
+		return 0, moments[s.kind].malformed
+	case reason != "":
+		return 0, reason
+	case date:
+		return m.Days, ""
+	case instant && !m.HasZone && !d.lenient:
+		return 0, "a timestamp without a zone: Z or an offset such as +01:00 belongs behind it"
+	}
+	v, ok := m.Micros()
+	if !ok {
+		return 0, decode.TimestampReason
+	}
+	return v, ""
 }

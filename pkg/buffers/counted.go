@@ -1,0 +1,166 @@
+package buffers
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/mem"
+)
+
+// Counted is a pool that knows how many bytes are out, and says when they are more than a limit. It hands out buffers all the same: what is to be
+// done about it is the caller's to know. Safe for concurrent use.
+//
+// A buffer that its user forgets is out until the garbage collector has found it: gRPC forgets what a call that has ended did not read. So Out may
+// be too high, never too low; runtime.GC makes it exact.
+type Counted struct {
+	limit   atomic.Int64
+	over    chan struct{}
+	classes []class
+	// made are the bytes of all buffers that the collector has not taken, kept those of them that lie in the pool.
+	made, kept atomic.Int64
+	puts       atomic.Uint32
+}
+
+var _ mem.BufferPool = (*Counted)(nil)
+
+// class is the buffers of one size.
+type class struct {
+	size int
+
+	mu   sync.Mutex
+	free []*[]byte
+	// least is the shortest that free was since trimmed.
+	least   int
+	trimmed time.Time
+}
+
+const (
+	// unusedFor is how long a buffer lies in the pool before it is left to the collector.
+	unusedFor = 10 * time.Second
+	// looksAfter is how many buffers come back between two looks at the clock.
+	looksAfter = 256
+)
+
+// NewCounted makes a pool of buffers of these sizes in bytes, which ascend. More than limit bytes out is too many.
+func NewCounted(limit int64, sizes ...int) *Counted {
+	p := &Counted{over: make(chan struct{}, 1), classes: make([]class, len(sizes))}
+	p.limit.Store(limit)
+	for i, size := range sizes {
+		p.classes[i].size = size
+	}
+	return p
+}
+
+// Get implements mem.BufferPool. A buffer larger than the largest size is a new one.
+func (p *Counted) Get(length int) *[]byte {
+	b := p.take(length)
+	if p.Over() {
+		select {
+		case p.over <- struct{}{}:
+		default:
+		}
+	}
+	return b
+}
+
+func (p *Counted) take(length int) *[]byte {
+	for i := range p.classes {
+		c := &p.classes[i]
+		if length > c.size {
+			continue
+		}
+		p.kept.Add(-int64(c.size))
+		if b := c.pop(); b != nil {
+			*b = (*b)[:length]
+			return b
+		}
+		p.kept.Add(int64(c.size))
+		return p.make(length, c.size)
+	}
+	return p.make(length, length)
+}
+
+func (p *Counted) make(length, size int) *[]byte {
+	b := make([]byte, length, size)
+	p.made.Add(int64(size))
+	runtime.AddCleanup(&b, func(size int64) { p.made.Add(-size) }, int64(size))
+	return &b
+}
+
+// Put implements mem.BufferPool. A buffer of another size is left to the garbage collector.
+func (p *Counted) Put(b *[]byte) {
+	spoil(*b)
+	for i := range p.classes {
+		c := &p.classes[i]
+		if cap(*b) == c.size {
+			p.kept.Add(int64(c.size))
+			c.push(b)
+			break
+		}
+	}
+	if p.puts.Add(1)%looksAfter == 0 {
+		p.trim(time.Now())
+	}
+}
+
+// trim leaves to the collector what nobody has needed for a while.
+func (p *Counted) trim(now time.Time) {
+	for i := range p.classes {
+		n := p.classes[i].trim(now)
+		p.kept.Add(-int64(n * p.classes[i].size))
+	}
+}
+
+// Out is how many bytes are out, by the size of their buffers.
+func (p *Counted) Out() int64 {
+	// In this order a buffer on its way is counted twice rather than not at all.
+	kept := p.kept.Load()
+	return max(0, p.made.Load()-kept)
+}
+
+// Over says whether more bytes are out than the limit.
+func (p *Counted) Over() bool { return p.Out() > p.limit.Load() }
+
+// Raise changes the limit by so many bytes.
+func (p *Counted) Raise(bytes int64) { p.limit.Add(bytes) }
+
+// Signal receives when a buffer was handed out while too many bytes were out.
+func (p *Counted) Signal() <-chan struct{} { return p.over }
+
+func (c *class) pop() *[]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.free) - 1
+	if n < 0 {
+		return nil
+	}
+	b := c.free[n]
+	c.free[n] = nil
+	c.free = c.free[:n]
+	c.least = min(c.least, n)
+	return b
+}
+
+func (c *class) push(b *[]byte) {
+	c.mu.Lock()
+	c.free = append(c.free, b)
+	c.mu.Unlock()
+}
+
+func (c *class) trim(now time.Time) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.trimmed) < unusedFor {
+		return 0
+	}
+	n := 0
+	if !c.trimmed.IsZero() {
+		n = c.least
+		c.free = slices.Delete(c.free, 0, n)
+	}
+	c.trimmed, c.least = now, len(c.free)
+	return n
+}

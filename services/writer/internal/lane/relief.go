@@ -1,0 +1,120 @@
+package lane
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// What the lanes of a process hold is bounded twice. The budget bounds the rows that were let in. What connections have read and nobody has let in
+// is bounded by the memory they read into: messages that wait outside, unfinished ones, those of calls that have not been opened.
+
+// errStuck says why a lane was made to give back what it holds.
+func errStuck(waited time.Duration) error {
+	return status.Errorf(codes.Aborted, "the writer's memory.budget is full, and this lane has waited for its ingest for %v (an answer to a barrier or to refused rows, or "+
+		"to be read): open it again", waited.Round(time.Second))
+}
+
+// relieve ends the lane that holds most of the budget among those that have waited for their ingest for as long as others have waited for room: it may
+// wait for ever, as may all others behind it. While lanes wait for BigQuery alone none is ended: it answers some day.
+func (s *Service) relieve() {
+	var victim *lane
+	most, since := int64(0), time.Duration(0)
+	for _, l := range s.list() {
+		if held, waited := l.status.stuck(); held > most && waited >= s.Budget.patience {
+			victim, most, since = l, held, waited
+		}
+	}
+	if victim != nil {
+		s.Metrics.relieved.WithLabelValues("budget").Inc()
+		victim.cut(errStuck(since))
+	}
+}
+
+// stuck is how much of the budget the lane holds, and how long it has waited for its ingest.
+func (b *board) stuck() (held int64, waited time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waits.IsZero() {
+		return b.held, 0
+	}
+	return b.held, time.Since(b.waits)
+}
+
+const (
+	// relievesEvery is how long the end of some lanes has to show before others are ended.
+	relievesEvery = 50 * time.Millisecond
+	// opensWithin is how long a call may be without an Open while memory is short.
+	opensWithin = 100 * time.Millisecond
+	// laneShare is what an open lane may have in memory beside the rest: what its messages take more than their rows, small ones above all.
+	laneShare = 64 << 10
+)
+
+// Relieve ends calls for as long as connections have read more into Received than its limit allows, until ctx ends: first those that have not been
+// opened, then the lanes with the largest message outside, then those that hold most.
+func (s *Service) Relieve(ctx context.Context) {
+	s.init()
+	received := s.Received
+	for {
+		select {
+		case <-received.Signal():
+		case <-ctx.Done():
+			return
+		}
+		// What calls that have ended left unread counts until it is collected.
+		runtime.GC()
+		for received.Over() && s.shed() {
+			select {
+			case <-time.After(relievesEvery):
+			case <-ctx.Done():
+				return
+			}
+			runtime.GC()
+		}
+	}
+}
+
+// shed ends those calls whose turn it is; false when there is none.
+func (s *Service) shed() bool {
+	why := status.Error(codes.Unavailable, "the writer has more in memory than twice its memory.budget; open the lane again, or elsewhere")
+	lanes := s.list()
+	unopened := 0
+	for _, l := range lanes {
+		if l.status.silent(opensWithin) {
+			s.Metrics.relieved.WithLabelValues("memory").Inc()
+			l.cut(why)
+			unopened++
+		}
+	}
+	if unopened > 0 || len(lanes) == 0 {
+		return unopened > 0
+	}
+	largest := slices.MaxFunc(lanes, func(a, b *lane) int {
+		x, y := a.status.load(), b.status.load()
+		return cmp.Or(cmp.Compare(x.outside, y.outside), cmp.Compare(x.held, y.held))
+	})
+	s.Metrics.relieved.WithLabelValues("memory").Inc()
+	largest.cut(why)
+	return true
+}
+
+// silent says whether the call has been without an Open for so long.
+func (b *board) silent(d time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.unopened && time.Since(b.now.Since) >= d
+}
+
+// weight is what a lane has in memory.
+type weight struct{ outside, held int64 }
+
+func (b *board) load() weight {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return weight{b.outside, b.held}
+}

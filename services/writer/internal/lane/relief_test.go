@@ -1,0 +1,156 @@
+package lane
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/buffers"
+)
+
+// relieved is a service with lanes of which nothing but what they hold is known, and says which of them were cut.
+func relieved(boards map[string]*board) (s *Service, cut func() map[string]codes.Code) {
+	s = &Service{Sink: &odd{}, Budget: NewBudget(1)}
+	s.init()
+	names := make(map[*lane]string)
+	for name, b := range boards {
+		l := &lane{service: s, killed: make(chan struct{})}
+		l.status.held, l.status.outside, l.status.waits, l.status.unopened, l.status.now = b.held, b.outside, b.waits, b.unopened, b.now
+		s.lanes[l] = struct{}{}
+		names[l] = name
+	}
+	return s, func() map[string]codes.Code {
+		out := make(map[string]codes.Code)
+		for l, name := range names {
+			select {
+			case <-l.killed:
+				out[name] = status.Code(l.why)
+				delete(s.lanes, l)
+				delete(names, l)
+			default:
+			}
+		}
+		return out
+	}
+}
+
+// Room in the budget is made by the lane that holds most among those that have long waited for their ingest, and by no other.
+func TestWhoMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
+		s, cut := relieved(map[string]*board{
+			"waits for BigQuery":     {held: 1000},
+			"waits for a moment":     {held: 900, waits: ago(patience - 1)},
+			"waits and holds most":   {held: 800, waits: ago(patience)},
+			"waits and holds less":   {held: 700, waits: ago(time.Hour)},
+			"waits and holds nothin": {waits: ago(time.Hour)},
+		})
+		for _, want := range []string{"waits and holds most", "waits and holds less", "", ""} {
+			s.relieve()
+			got := cut()
+			if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || got[want] != codes.Aborted) {
+				t.Errorf("cut %v, want %q", got, want)
+			}
+		}
+	})
+}
+
+// Memory is given back by calls without an Open first, then by who has most outside, then by who holds most.
+func TestWhoGivesMemoryBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		since := Status{Since: time.Now()}
+		s, cut := relieved(map[string]*board{
+			"silent":  {unopened: true, now: since},
+			"silent2": {unopened: true, now: since},
+			"outside": {outside: 5},
+			"larger":  {outside: 6, held: 1},
+			"holds":   {held: 100},
+			"less":    {held: 99},
+		})
+		time.Sleep(opensWithin - 1)
+		for _, want := range [][]string{{"larger"}, {"silent", "silent2"}, {"outside"}, {"holds"}, {"less"}} {
+			if !s.shed() {
+				t.Error("nobody gives anything back")
+			}
+			got := cut()
+			for _, name := range want {
+				if got[name] != codes.Unavailable || len(got) != len(want) {
+					t.Errorf("cut %v, want %v", got, want)
+				}
+			}
+			time.Sleep(time.Nanosecond)
+		}
+		if s.shed() {
+			t.Error("nobody is left")
+		}
+	})
+}
+
+// As long as too much memory is out, and no longer, somebody has to give some back.
+func TestMemoryIsAskedForWhileItIsShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, cut := relieved(map[string]*board{"a": {outside: 3}, "b": {outside: 2}, "c": {outside: 1}})
+		received := buffers.NewCounted(10<<10, 4<<10)
+		s.Received = received
+		ctx, cancel := context.WithCancel(t.Context())
+		over := make(chan struct{})
+		go func() { defer close(over); s.Relieve(ctx) }()
+		var out []*[]byte
+		for range 2 {
+			out = append(out, received.Get(1))
+		}
+		time.Sleep(time.Second)
+		if got := cut(); len(got) != 0 {
+			t.Fatalf("cut %v", got)
+		}
+		out = append(out, received.Get(1))
+		synctest.Wait()
+		time.Sleep(relievesEvery / 2)
+		if got := cut(); len(got) != 1 || got["a"] != codes.Unavailable {
+			t.Errorf("cut %v", got)
+		}
+		received.Put(out[0])
+		time.Sleep(time.Second)
+		if got := cut(); len(got) != 0 {
+			t.Errorf("cut %v", got)
+		}
+		received.Put(out[1])
+		received.Put(out[2])
+		cancel()
+		<-over
+	})
+}
+
+// A lane has some memory of its own from its opening to its end, beside the limit.
+func TestLanesRaiseTheLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		received := buffers.NewCounted(10, 1<<10)
+		w := startWriter(t, &Service{Sink: &odd{}, Received: received})
+		defer w.stop()
+		b := received.Get(1)
+		if !received.Over() {
+			t.Fatal("no lane is open, and the limit is not what it was")
+		}
+		if _, err := w.client.Lane(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); !received.Over() {
+			t.Fatal("a call without Open raised the limit")
+		}
+		c, _ := openLane(t, w, atLeastOnce)
+		if synctest.Wait(); received.Over() {
+			t.Fatal("the limit was not raised")
+		}
+		if err := c.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		if synctest.Wait(); !received.Over() {
+			t.Fatal("the limit was not lowered")
+		}
+		received.Put(b)
+	})
+}
