@@ -24,7 +24,7 @@ IMAGE_FLAGS ?=
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -55,6 +55,11 @@ SEED ?=
 chaos: build ## Load while everything fails, then a look at every offset. DURATION=5m SEED=
 	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
 
+SHORT ?=
+.PHONY: fleet
+fleet: build ## Writers come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1
+	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short)
+
 EXAMPLE ?=
 .PHONY: examples
 examples: build ## Run the folder examples and compare what comes out with what they say. EXAMPLE=delivery-v6
@@ -67,7 +72,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test test-memory "run EVENTS=5000" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test test-memory "run EVENTS=5000" "fleet SHORT=1" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \

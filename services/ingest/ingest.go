@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,10 +26,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // Env is what the process gives to Run. The zero value works.
@@ -62,11 +66,15 @@ func Run(ctx context.Context, c Config, env Env) error {
 	defer schemas.close()
 	calls := grpcprom.NewClientMetrics()
 	env.Registry.MustRegister(calls)
-	writers, err := c.Writer.dial(calls)
+	lanes := newRoster(&c, env)
+	fleet, err := c.Writer.fleet(writers.Config{
+		Ingest: identity(&c), Lanes: lanes.statuses, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
+	}, calls)
 	if err != nil {
 		return err
 	}
-	defer writers.Close()
+	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
+	lanes.fleet = fleet
 	if err := env.listen(ctx, &c); err != nil {
 		return err
 	}
@@ -75,7 +83,6 @@ func Run(ctx context.Context, c Config, env Env) error {
 	letters := deadletter.NewWriter(c.DeadLetter, &c.Kafka, env.Log, env.Registry)
 	defer letters.Close()
 	src.Letters = letters
-	lanes := newRoster(&c, writers, env)
 	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
@@ -106,15 +113,26 @@ func Run(ctx context.Context, c Config, env Env) error {
 	})
 	group.Go(func() error {
 		defer stop()
-		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status})
+		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status, Plan: func() any { return fleet.Picture() }})
 	})
 	group.Go(func() error {
 		defer stop()
 		return serve(serving, work, env, ready)
 	})
+	var watching sync.WaitGroup
+	watching.Go(func() { fleet.Run(serving) })
+	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
+	watching.Go(func() { meter.Run(serving) })
 	err = group.Wait()
+	watching.Wait()
 	env.Log.Info("ingest has stopped")
 	return err
+}
+
+// identity tells this ingest from others, also from those on the same host.
+func identity(c *Config) string {
+	host, _ := os.Hostname() // without a name the address has to do
+	return strings.Join([]string{c.Kafka.Group, c.Kafka.InstanceID, host, c.GRPC.Listen}, "|")
 }
 
 // topicsOf are the topics that the contracts are for.

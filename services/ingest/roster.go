@@ -12,20 +12,19 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc"
-
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // roster runs a lane for each claim and knows those that run.
 type roster struct {
 	group     string
 	config    lane.Config
-	writers   grpc.ClientConnInterface
-	contracts *contract.Set // set before the first claim
+	fleet     *writers.Fleet // set before the first claim, as contracts
+	contracts *contract.Set  // set before the first claim
 	budget    *lane.Budget
 	metrics   *lane.Metrics
 	weather   *lane.Weather
@@ -39,10 +38,10 @@ type roster struct {
 	lanes map[*lane.Lane]struct{}
 }
 
-func newRoster(c *Config, writers grpc.ClientConnInterface, env Env) *roster {
+func newRoster(c *Config, env Env) *roster {
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
-		group: c.Kafka.Group, config: c.lane(), writers: writers, log: env.Log,
+		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
 		lanes:   make(map[*lane.Lane]struct{}), live: cmp.Or(env.Lanes, new(atomic.Int64)),
@@ -52,7 +51,7 @@ func newRoster(c *Config, writers grpc.ClientConnInterface, env Env) *roster {
 // carry is the source's handler: the life of one lane.
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
-		Partition: p, Writers: r.writers,
+		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
 	}
@@ -129,13 +128,19 @@ func (r *roster) ready() error {
 	return errors.Join(errs...)
 }
 
-// status lists the lanes by topic and partition, for the admin server.
-func (r *roster) status() any {
+// statuses are the lanes as they are now.
+func (r *roster) statuses() []lane.Status {
 	lanes := r.list()
 	out := make([]lane.Status, 0, len(lanes))
 	for _, l := range lanes {
 		out = append(out, l.Status())
 	}
+	return out
+}
+
+// status lists the lanes by topic and partition, for the admin server.
+func (r *roster) status() any {
+	out := r.statuses()
 	slices.SortFunc(out, func(a, b lane.Status) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})

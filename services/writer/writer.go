@@ -66,7 +66,8 @@ func Run(ctx context.Context, c Config, env Env) error {
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
 	}
-	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, env)
+	carried := newLoad(service, budget, env.Registry)
+	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, env)
 
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
@@ -88,6 +89,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 	group.Go(func() error {
 		defer quit()
 		return front.serve(work)
+	})
+	group.Go(func() error {
+		carried.meter.Run(watching)
+		return nil
 	})
 	env.Log.Info("writer runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
 		"project", c.BigQuery.Project, "dataset", c.BigQuery.Dataset)

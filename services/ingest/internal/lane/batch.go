@@ -20,6 +20,8 @@ type batch struct {
 	end int64
 	// began is when its first record was taken.
 	began time.Time
+	// sent is when it entered the window.
+	sent time.Time
 	// oldest is the Kafka timestamp of its first row in microseconds, -1 without one; first is that of its first record.
 	oldest, first int64
 	// rows and bytes are those of its blocks; dropped counts what replay dropped, skipped what was ignored or left out before.

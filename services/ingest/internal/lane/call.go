@@ -21,6 +21,10 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
+	// place is where the call is; nil without a placer. woken holds a token when there is something new about that.
+	place  Place
+	woken  chan struct{}
+	depart departure
 
 	builder builder
 	window  window
@@ -40,8 +44,8 @@ type call struct {
 	next int
 	// backlog is that of the last portion.
 	backlog int64
-	// starved: the reader waits for budget.
-	starved bool
+	// starved: the reader waits for budget. full: a batch waits for room in the window.
+	starved, full bool
 
 	// held is a batch whose dead letters are not durable yet; nothing goes out after it.
 	held *batch
@@ -104,7 +108,8 @@ func (q *queue) pop() any {
 
 // advance does all that can be done without waiting.
 func (c *call) advance() error {
-	if !c.draining {
+	c.leaveIfQuiet()
+	if !c.draining && !c.depart.moving() {
 		if err := c.fill(time.Now()); err != nil {
 			return err
 		}
@@ -162,11 +167,27 @@ func (c *call) fill(now time.Time) error {
 			c.arm(now, wait)
 			return nil
 		}
-		if c.held != nil || !c.window.fits(c.builder.batch.bytes, c.limits) {
+		if c.held != nil {
+			return nil
+		}
+		fits := c.window.fits(c.builder.batch.bytes, c.limits)
+		c.waitForWindow(!fits)
+		if !fits {
 			return nil
 		}
 		c.flush()
 	}
+}
+
+// waitForWindow counts the time in which a batch is due and the window has no room.
+func (c *call) waitForWindow(waits bool) {
+	switch {
+	case waits && !c.full:
+		c.lane.Metrics.windowWaits.Begin()
+	case !waits && c.full:
+		c.lane.Metrics.windowWaits.End()
+	}
+	c.full = waits
 }
 
 // takeRecords takes what fits of the portion, and settles the accounts of that however it ends.
@@ -245,6 +266,7 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
+	b.sent = time.Now()
 	c.window.push(b)
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
@@ -263,14 +285,14 @@ func (c *call) append(b *batch) {
 
 func (c *call) showWindow(f func(*Status)) {
 	c.lane.board.update(func(s *Status) {
-		s.WindowBatches, s.WindowBytes = c.window.count, c.window.bytes
+		s.WindowBatches, s.WindowBytes, s.Oldest = c.window.count, c.window.bytes, c.window.oldest()
 		f(s)
 	})
 }
 
 // incoming is where the next portion comes from: nowhere while there is no use for one.
 func (c *call) incoming() <-chan portion {
-	if c.draining || len(c.part.records) > 0 {
+	if c.draining || c.depart.moving() || len(c.part.records) > 0 {
 		return nil
 	}
 	return c.portions

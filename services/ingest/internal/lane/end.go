@@ -14,6 +14,9 @@ func (c *call) drain(reason string) {
 		return
 	}
 	c.draining = true
+	c.stay()
+	c.depart = departure{}
+	c.waitForWindow(false)
 	c.stopReading()
 	if c.newRecords != nil {
 		c.newRecords = nil
@@ -63,6 +66,7 @@ func (c *call) finish() error {
 
 // release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
+	c.waitForWindow(false)
 	if c.ledger.inFlight {
 		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
 	}

@@ -57,7 +57,7 @@ func outcomeOf(err error) outcome {
 		return outcomeClosed
 	case errors.Is(err, ErrFenced):
 		return outcomeFenced
-	case errors.As(err, &fatal):
+	case errors.As(err, &fatal), errors.Is(err, ErrNoWriter):
 		return outcomeFatal
 	case errors.Is(err, errGone):
 		return outcomeGone
@@ -66,12 +66,18 @@ func outcomeOf(err error) outcome {
 	}
 }
 
+// ErrNoWriter says that what a lane was opened at does not know the lane protocol.
+var ErrNoWriter = errors.New("the peer is no writer")
+
 // callError gives the end of a call its kind. FAILED_PRECONDITION means that going on could lose or repeat rows; UNIMPLEMENTED, that
-// the peer is no writer.
+// the peer is no writer, which is for the placer to go by, and fatal without one.
 func callError(err error) error {
 	s, ok := status.FromError(err)
-	if ok && (s.Code() == codes.FailedPrecondition || s.Code() == codes.Unimplemented) {
+	switch {
+	case ok && s.Code() == codes.FailedPrecondition:
 		return fatalf("the writer refuses the lane: %s", s.Message())
+	case ok && s.Code() == codes.Unimplemented:
+		return fmt.Errorf("%w: %s", ErrNoWriter, s.Message())
 	}
 	return err
 }

@@ -26,8 +26,7 @@ func (c *call) hear(word heard) (closed bool, err error) {
 	case *lanev1.LaneResponse_Refused:
 		return false, c.refused(m.Refused)
 	case *lanev1.LaneResponse_Drain:
-		c.drain(m.Drain.GetReason())
-		return false, nil
+		return false, c.writerDrains(m.Drain.GetReason(), m.Drain.GetWithin().AsDuration())
 	case *lanev1.LaneResponse_Closed:
 		return true, c.closed(m.Closed)
 	case *lanev1.LaneResponse_Notice:
@@ -58,7 +57,11 @@ func (c *call) settled(m *lanev1.Settled) error {
 	c.lane.metrics.settled(b)
 	c.first = c.firstUnsettled()
 	c.lane.board.moved(m.GetPosition(), c.first)
-	c.showWindow(func(s *Status) { s.Dropped += uint64(b.dropped) })
+	c.showWindow(func(s *Status) {
+		s.Dropped += uint64(b.dropped)
+		s.Settled++
+		s.Settling += time.Since(b.sent)
+	})
 	b.records.LetGo()
 	c.let(b)
 	return nil

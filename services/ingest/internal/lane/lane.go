@@ -18,6 +18,8 @@ type Lane struct {
 	Partition Partition
 	// Writers is the connection that calls go over; it spreads them over the writers.
 	Writers grpc.ClientConnInterface
+	// Placer says at which writer each call is; nil: the connection does.
+	Placer Placer
 	// Contracts are those of the topic, for this lane alone.
 	Contracts Contracts
 	// Group is the Kafka consumer group.
@@ -106,15 +108,19 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 	if err != nil {
 		l.board.update(func(s *Status) { s.LastError = err.Error() })
 	}
-	switch outcomeOf(err) {
+	outcome := outcomeOf(err)
+	if l.Placer != nil && errors.Is(err, ErrNoWriter) {
+		outcome = outcomeBroken // the next place is elsewhere
+	}
+	switch outcome {
 	case outcomeClosed:
 		// Drained: the writer goes, lanes spread, or a contract has grown. A writer that drains every call at once must not make us spin.
 		l.Log.Info("lane drained; opening it again")
-		if progress {
+		if progress || l.Placer != nil { // which leads to another writer, or waits for one
 			return
 		}
 		l.board.enter(Waiting)
-		l.broken.wait(ctx, l.Weather.back())
+		l.broken.wait(ctx, l.back())
 	case outcomeFenced:
 		l.Log.Info("lane is fenced: another member owns the partition")
 		l.board.enter(Fenced)
@@ -136,8 +142,16 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			return
 		}
 		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
-		l.broken.wait(ctx, l.Weather.back())
+		l.broken.wait(ctx, l.back())
 	}
+}
+
+// back is closed when a writer begins to serve; nil when that would be no news.
+func (l *Lane) back() <-chan struct{} {
+	if l.Placer != nil {
+		return l.Placer.Changed()
+	}
+	return l.Weather.back()
 }
 
 // carry makes one call: it opens, runs, and ends. progress says that something was settled.
@@ -152,6 +166,7 @@ func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	defer func() { l.leavePlace(c.place, err) }()
 	err = c.run(ctx)
 	if errors.Is(err, errGone) {
 		if reset := l.resetPosition(ctx, c.ledger.newest.position); reset != nil {

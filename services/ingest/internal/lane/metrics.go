@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
 // Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed words.
@@ -17,10 +19,15 @@ type Metrics struct {
 	commitFailures       *prometheus.CounterVec
 	offsetResets         *prometheus.CounterVec
 	settleSeconds        *prometheus.HistogramVec
+	// windowWaits is the time that lanes have waited for room in their windows.
+	windowWaits saturation.Waits
 
 	mu    sync.Mutex
 	lanes map[*Lane]struct{} // those whose claims last
 }
+
+// WindowWaited is the time that lanes have waited for room in their windows, added up.
+func (m *Metrics) WindowWaited() time.Duration { return m.windowWaits.Sum() }
 
 // NewMetrics registers the metrics of lanes, and the budget's when there is one. It panics when they are registered already, as
 // prometheus does.

@@ -19,6 +19,15 @@ import (
 // open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx
 // is the claim; until the lane is open its end simply cancels the call, because nothing is in flight.
 func (l *Lane) open(ctx context.Context) (c *call, err error) {
+	place, err := l.takePlace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil || c == nil { // a panic has neither
+			l.leavePlace(place, err)
+		}
+	}()
 	from, err := l.start(ctx)
 	if err != nil {
 		return nil, err
@@ -39,12 +48,29 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 			cancel()
 		}
 	}()
+	woken := make(chan struct{}, 1)
+	if place != nil {
+		io = place.Bind(io, func() {
+			select {
+			case woken <- struct{}{}:
+			default: // it is awake
+			}
+		})
+	}
 	done := l.Weather.await(ctx, l.waitsForWriter)
 	l.Contracts.Renew()
 	opened, stream, err := l.greet(io, from)
 	done()
-	if err != nil {
+	switch {
+	case err != nil && io.Err() != nil && ctx.Err() == nil:
+		return nil, given(io)
+	case err != nil:
 		return nil, err
+	}
+	if place != nil {
+		if err := place.Opened(opened); err != nil {
+			return nil, err
+		}
 	}
 	routes := l.Contracts.Routes()
 	replay, err := newReplay(opened, len(routes), from.position)
@@ -67,7 +93,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 
 	limits := newLimits(l.Config, opened.GetLimits())
 	c = &call{
-		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, gone: gone,
+		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, place: place, woken: woken, gone: gone,
 		from: from.position, sentEnd: from.position, first: -1,
 		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
 		builder: builder{
@@ -123,7 +149,7 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 // BigQuery is away.
 func (l *Lane) greet(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
 	defer func() {
-		if status.Code(err) == codes.Unavailable {
+		if status.Code(err) == codes.Unavailable && l.Placer == nil { // which knows by itself who serves
 			l.Weather.away(err)
 			err = fmt.Errorf("%w: %w", errAway, err)
 		}

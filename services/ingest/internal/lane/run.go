@@ -45,6 +45,7 @@ func (c *call) begin() {
 
 // end ends the goroutines and gives back what the call holds, also after a panic.
 func (c *call) end() {
+	c.stay()
 	c.cancel()
 	c.stopReading()
 	c.timer.Stop()
@@ -97,6 +98,8 @@ func (c *call) wait(stopped <-chan struct{}) (over bool, err error) {
 	case err = <-c.lettered:
 		err = c.lettersProduced(err)
 	case err = <-c.panicked:
+	case <-c.woken:
+		err = c.lookAround()
 	case <-c.timer.C:
 		c.armed = time.Time{}
 	case <-c.drainBy:

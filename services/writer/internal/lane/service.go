@@ -87,6 +87,7 @@ type Service struct {
 	strangers map[suspect]struct{}
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
+	work       work
 }
 
 func (s *Service) init() {

@@ -243,6 +243,8 @@ func (l *lane) tellSettled(b *batch) error {
 	metrics.batches.Inc()
 	metrics.bytes.Add(float64(b.bytes))
 	metrics.held.Sub(float64(b.bytes))
-	metrics.settle.Observe(time.Duration(time.Now().UnixNano() - b.received).Seconds())
+	now := time.Now().UnixNano()
+	metrics.settle.Observe(time.Duration(now - b.received).Seconds())
+	l.service.work.settled(b, now)
 	return nil
 }
