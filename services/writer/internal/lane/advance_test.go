@@ -2,6 +2,7 @@ package lane
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -109,6 +110,11 @@ func TestAdvance(t *testing.T) {
 	if err := l.advance(); err == nil || err.Error() != "gone" {
 		t.Errorf("nobody hears of the end: %v", err)
 	}
+	l = bare(t, 0)
+	l.open.Topic, l.wanted, l.version = strings.Repeat("t", 5000), 1, 1
+	if err := l.advance(); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("a barrier without a checkpoint: %v", err)
+	}
 }
 
 // A lane lies down when nothing is under way and a stream is worth it, and says so in the next checkpoint.
@@ -158,5 +164,21 @@ func TestSnapshot(t *testing.T) {
 	l.tables[1].drop, l.tables[0].tainted = 1, true
 	if l.snapshot(true); s.Clean || len(s.Tables) != 2 || s.Tables[1].Stream != "" || !s.Tables[0].Tainted {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A lane that is about to end starts nothing for rows that it will not append.
+func TestNothingIsPreparedAtTheEnd(t *testing.T) {
+	for name, change := range map[string]func(*table){
+		"a stream": func(*table) {}, "no stream": func(t *table) { t.stream = "" },
+	} {
+		l := bare(t, 0)
+		change(&l.tables[0])
+		l.tables[0].appender = nil
+		l.endOnce(aborted("over"))
+		l.prepare(0)
+		if l.tables[0].appender != nil || l.tables[0].creating {
+			t.Errorf("%s: something was started", name)
+		}
 	}
 }
