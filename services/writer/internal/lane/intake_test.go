@@ -167,3 +167,60 @@ func TestTakeDurable(t *testing.T) {
 		t.Errorf("%v: %v", err, l.phase)
 	}
 }
+
+// What is left out behind something that has to wait waits as well, so that the list stays in order and nothing is forgotten.
+func TestTakeLeftOut(t *testing.T) {
+	offsets := func(from int64, n int) []int64 {
+		var out []int64
+		for i := range n {
+			out = append(out, from+2*int64(i))
+		}
+		return out
+	}
+	l := bare(t, 0)
+	l.counts, l.end, l.service.Limits.CheckpointBytes = true, 10, 300
+	take := func(list []int64) error {
+		m := &lanev1.LeftOut{Offsets: list}
+		size := l.weigh(&lanewire.Request{Control: &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: m}}})
+		l.charged += size
+		err := l.takeLeftOut(m)
+		if err != nil {
+			l.charged -= size // The lane would have ended.
+		}
+		return err
+	}
+	for _, step := range []struct {
+		list                        []int64
+		says                        string
+		parked, waits, left, change int
+	}{
+		{nil, "is empty", 0, 0, 0, 0},
+		{[]int64{9}, "ascend from 10", 0, 0, 0, 0},
+		{[]int64{12, 12}, "ascend from 10", 0, 0, 0, 0},
+		{[]int64{10}, "", 0, 0, 1, 1},
+		{offsets(100, 1000), "", 1, 1000, 1, 1},
+		{[]int64{5000}, "", 2, 1001, 1, 1},
+	} {
+		err := take(step.list)
+		if (err == nil) != (step.says == "") || err != nil && !strings.Contains(err.Error(), step.says) {
+			t.Errorf("%v: %v", step.list, err)
+		}
+		if len(l.parked) != step.parked || l.waits != step.waits || len(l.left) != step.left || int(l.version) != step.change || int(l.floor) != step.change {
+			t.Errorf("%v: %d parked, %d wait, %d left out, version %d", step.list, len(l.parked), l.waits, len(l.left), l.version)
+		}
+	}
+	if l.charged != 1001*offsetBytes {
+		t.Errorf("%d bytes are charged", l.charged)
+	}
+	// Where nothing is counted the list is a courtesy: it takes what fits, and nothing waits for it.
+	l = bare(t, 0)
+	l.service.Limits.CheckpointBytes = 300
+	for _, list := range [][]int64{offsets(0, 1000), {5000}} {
+		if err := take(list); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(l.parked) != 0 || l.charged != 0 || l.version != 0 || len(l.left) != 1 {
+		t.Errorf("%d parked, %d bytes charged, version %d, %d left out", len(l.parked), l.charged, l.version, len(l.left))
+	}
+}
