@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
 // taken is an appender that notes which batches it was given.
@@ -110,6 +111,11 @@ func TestAdvance(t *testing.T) {
 	if err := l.advance(); err == nil || err.Error() != "gone" {
 		t.Errorf("nobody hears of the end: %v", err)
 	}
+	l = bare(t, 1, &batch{sequence: 1, end: 1})
+	l.stream = &heard{err: errors.New("gone")}
+	if err := l.advance(); err == nil || err.Error() != "gone" {
+		t.Errorf("nobody hears what is settled: %v", err)
+	}
 	l = bare(t, 0)
 	l.open.Topic, l.wanted, l.version = strings.Repeat("t", 5000), 1, 1
 	if err := l.advance(); status.Code(err) != codes.FailedPrecondition {
@@ -180,5 +186,41 @@ func TestNothingIsPreparedAtTheEnd(t *testing.T) {
 		if l.tables[0].appender != nil || l.tables[0].creating {
 			t.Errorf("%s: something was started", name)
 		}
+	}
+}
+
+// Offsets are left out as far as a checkpoint may hold them: by its size, and by their number, which a run hides.
+func TestLeaveOut(t *testing.T) {
+	l := bare(t, 0)
+	l.snapshot(false)
+	size := l.encoder.Size(&l.shown)
+	for !l.leaveOut([]int64{7}, size) {
+		size++
+	}
+	l = bare(t, 0)
+	if l.leaveOut([]int64{7}, size-1) || len(l.left) != 0 {
+		t.Error("a checkpoint outgrew its limit")
+	}
+	if !l.leaveOut([]int64{7}, size) || len(l.left) != 1 {
+		t.Error("what fits was not left out")
+	}
+	l = bare(t, 0)
+	l.left = []checkpoint.Range{{From: 0, To: checkpoint.MaxLeftOut - 1}}
+	for i, want := range []bool{true, false} {
+		if got := l.leaveOut([]int64{checkpoint.MaxLeftOut - 1 + int64(i)}, checkpoint.MaxBytes); got != want {
+			t.Errorf("offset %d past the most: %v", i, got)
+		}
+	}
+	if _, err := l.encode(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// A state that no checkpoint can show is a fault of the program, and ends the lane.
+func TestEncodeOfWhatCannotBe(t *testing.T) {
+	l := bare(t, 0)
+	l.position = -1
+	if _, err := l.encode(false); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "fault of the writer") {
+		t.Errorf("got %v", err)
 	}
 }
