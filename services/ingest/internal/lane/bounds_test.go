@@ -67,7 +67,9 @@ func TestBalanceServesWhoWaits(t *testing.T) {
 			t.Error("who waits is not served")
 			b.budget.Release(100)
 		}
-		<-got
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
