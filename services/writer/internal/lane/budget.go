@@ -39,7 +39,9 @@ type place struct {
 }
 
 // NewBudget makes a budget of so many bytes.
-func NewBudget(limit int64) *Budget { return &Budget{limit: limit, patience: patience, relieve: func() {}} }
+func NewBudget(limit int64) *Budget {
+	return &Budget{limit: limit, patience: patience, relieve: func() {}}
+}
 
 // Limit is how many bytes may be held, Used how many are.
 func (b *Budget) Limit() int64 { return b.limit }
