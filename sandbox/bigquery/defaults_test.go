@@ -179,6 +179,11 @@ func TestDefaultsOfJSON(t *testing.T) {
 	}
 	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON", "destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
 		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+"\n")
+	// Of one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID another text a row.
+	once := b.ask("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
+	if diff := cmp.Diff(any(list(list("1", "2"))), once); diff != "" {
+		t.Errorf("values of one request: %s", diff)
+	}
 	want := any(list(list("1", "new", "1.25"), list("2", "old", nil), list("3", "new", nil)))
 	if diff := cmp.Diff(want, b.ask("SELECT id, state, price FROM orders ORDER BY id", "[]")); diff != "" {
 		t.Error(diff)

@@ -44,7 +44,8 @@ type Column struct {
 	Type Target
 	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP; Auto where nothing is said.
 	Unit Unit
-	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision BigQuery's own bounds hold.
+	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision
+	// BigQuery's own bounds hold.
 	Precision, Scale int
 }
 
@@ -86,7 +87,8 @@ func (c *Column) Check(s Source) string {
 	return ""
 }
 
-// IsNumber says that the column's values are varints in the row, DATE in days and TIMESTAMP in microseconds; else they are texts.
+// IsNumber says that the column's values are varints in the row, DATE in days and TIMESTAMP in microseconds; else they
+// are texts.
 func (c *Column) IsNumber() bool { return c.Type == Date || c.Type == Timestamp }
 
 // IsVerbatim says that a text becomes a value of the column as it is, once CheckText has nothing against it.
@@ -202,8 +204,8 @@ func floorDiv(v, by int64) int64 {
 	return q
 }
 
-// Columns are what a contract asks of its payload's columns, by path without the marks of arrays: order.items.price for the price in
-// order.items[].price.
+// Columns are what a contract asks of its payload's columns, by path without the marks of arrays: order.items.price for
+// the price in order.items[].price.
 type Columns map[string]Column
 
 // Paths lists the paths, in order.

@@ -17,8 +17,9 @@ func (c *Column) appendDecimal(dst, text []byte) (_ []byte, reason string) {
 	return AppendDecimal(dst, text, whole, scale)
 }
 
-// AppendDecimal appends a number, written as JSON and SQL write them, without exponent, leading or trailing zeros. Digits are counted as they are
-// written, and none is rounded away: a number with more than whole digits before the point or scale behind it is refused.
+// AppendDecimal appends a number, written as JSON and SQL write them, without exponent, leading or trailing zeros.
+// Digits are counted as they are written, and none is rounded away: a number with more than whole digits before the
+// point or scale behind it is refused.
 func AppendDecimal(dst, text []byte, whole, scale int) (_ []byte, reason string) {
 	digits, negative := text, false
 	if len(digits) > 0 && (digits[0] == '-' || digits[0] == '+') {

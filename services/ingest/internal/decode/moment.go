@@ -23,7 +23,8 @@ type Moment struct {
 	// Days are since the epoch; Clock and Offset are microseconds, the offset that of the zone from UTC.
 	Days, Clock, Offset int64
 	HasClock, HasZone   bool
-	// Full says that every part has all of its digits, and that the zone is Z or an offset such as +01:00, as RFC 3339 writes it.
+	// Full says that every part has all of its digits, and that the zone is Z or an offset such as +01:00, as RFC 3339
+	// writes it.
 	Full bool
 }
 
@@ -39,10 +40,10 @@ const (
 	NoDayReason     = "there is no such day"
 )
 
-// ReadMoment reads [Y]YYY-[M]M-[D]D, behind it a T or space and [H]H:[M]M:[S]S[.F], and behind that Z, UTC or an offset such as +01:00, +0100
-// or +1: the canonical forms of GoogleSQL ("Canonical format" of DATE, DATETIME and TIMESTAMP), which those of RFC 3339 are among. Digits of the
-// fraction beyond microseconds are cut off. It is the one reader of such texts, of all formats: whoever calls it says which parts have to be
-// there. The reason is empty for a moment.
+// ReadMoment reads [Y]YYY-[M]M-[D]D, behind it a T or space and [H]H:[M]M:[S]S[.F], and behind that Z, UTC or an offset
+// such as +01:00, +0100 or +1: the canonical forms of GoogleSQL ("Canonical format" of DATE, DATETIME and TIMESTAMP),
+// which those of RFC 3339 are among. Digits of the fraction beyond microseconds are cut off. It is the one reader of
+// such texts, of all formats: whoever calls it says which parts have to be there. The reason is empty for a moment.
 func ReadMoment(text []byte) (m Moment, reason string) {
 	reason = m.Read(text)
 	return m, reason
@@ -132,7 +133,8 @@ func daysIn(year, month int64) int64 {
 	return 30 + (month+month>>3)&1
 }
 
-// daysFrom counts the days from the epoch to a date of the Gregorian calendar. Years begin in March here, so that the leap day is the last.
+// daysFrom counts the days from the epoch to a date of the Gregorian calendar. Years begin in March here, so that the
+// leap day is the last.
 func daysFrom(year, month, day int64) int64 {
 	if month <= 2 {
 		year--

@@ -28,8 +28,8 @@ const (
 // reservedPrefixes start no column's name, in any case (BigQuery, "Column names").
 var reservedPrefixes = []string{"_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_type", "_change_sequence_number"}
 
-// CheckName says why BigQuery does not take the name of a column; empty if it does. seen holds the names of its siblings so far, in lower case; the
-// name is added.
+// CheckName says why BigQuery does not take the name of a column; empty if it does. seen holds the names of its
+// siblings so far, in lower case; the name is added.
 func CheckName(name string, seen map[string]bool) (reason string) {
 	lower := strings.ToLower(name)
 	if seen[lower] {
@@ -47,7 +47,8 @@ func CheckName(name string, seen map[string]bool) (reason string) {
 	return ""
 }
 
-// TypeName turns a column's name or path, such as shipping_costs[].address, into that of a message type: ShippingCostsAddress.
+// TypeName turns a column's name or path, such as shipping_costs[].address, into that of a message type:
+// ShippingCostsAddress.
 func TypeName(name string) string {
 	var b strings.Builder
 	upper := true

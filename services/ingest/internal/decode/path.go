@@ -2,9 +2,10 @@ package decode
 
 import "strings"
 
-// Path is the place of a value in a payload, with [] for the items of an array and the entries of a map: delivery.items[].id. What is at one
-// place shares what leads to it with all that is beside and below, and its name with the schema: names are foreign input, and a text of its own
-// for each place could take a multiple of the schema's length for every field. Nil is the empty path.
+// Path is the place of a value in a payload, with [] for the items of an array and the entries of a map:
+// delivery.items[].id. What is at one place shares what leads to it with all that is beside and below, and its name
+// with the schema: names are foreign input, and a text of its own for each place could take a multiple of the schema's
+// length for every field. Nil is the empty path.
 type Path struct {
 	above *Path
 	name  string // items, or the name of a field

@@ -67,7 +67,9 @@ func TestBalanceServesWhoWaits(t *testing.T) {
 			t.Error("who waits is not served")
 			b.budget.Release(100)
 		}
-		<-got
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
 	})
 }
 
@@ -144,7 +146,7 @@ func TestGoneWithoutOffsets(t *testing.T) {
 	if err := c.lane.resetPosition(t.Context(), 5); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("%v", err)
 	}
-	c.lane.Partition = &failing{member: &member{}, commit: io.ErrNoProgress}
+	c.lane.Partition = &failing{oldest: 6, commit: io.ErrNoProgress} // retention has passed the position
 	if err := c.lane.resetPosition(t.Context(), 5); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("%v", err)
 	}

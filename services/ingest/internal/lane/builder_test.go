@@ -48,9 +48,8 @@ func TestBoundsOfABatch(t *testing.T) {
 		"a byte more than the batch":  {with(func(l *limits) { l.blockBytes = 1000 }), []int{60, 41}, 1, 0, 1},
 		"a byte more than the block":  {with(func(l *limits) { l.batchBytes = 1000 }), []int{60, 41}, 1, 0, 1},
 		"the block, to the last byte": {with(func(l *limits) { l.batchBytes = 1000 }), []int{60, 40}, 2, 0, 0},
-		"one row alone, larger than the batch": {with(func(l *limits) { l.batchBytes = 50 }),
-			[]int{80}, 1, 0, 0},
-		"rows": {with(func(l *limits) { l.batchRows = 2 }), []int{1, 1, 1}, 2, 0, 1},
+		"one row, above the batch":    {with(func(l *limits) { l.batchBytes = 50 }), []int{80}, 1, 0, 0},
+		"rows":                        {with(func(l *limits) { l.batchRows = 2 }), []int{1, 1, 1}, 2, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b, taken := laying(t, test.limits, "a", test.sizes...)

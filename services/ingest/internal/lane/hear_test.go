@@ -85,6 +85,11 @@ func rows(pairs ...uint32) (out []*lanev1.RefusedRow) {
 	return out
 }
 
+// refused is a call that has heard that the first row of a route is refused.
+func refused(route uint32) func(*call) {
+	return func(c *call) { _ = c.refused(&lanev1.Refused{Sequence: 1, Rows: rows(route, 0)}) }
+}
+
 // The end of the call has its kind, and is no word of the writer.
 func TestCallEnds(t *testing.T) {
 	c := quietCall(t)
@@ -130,14 +135,12 @@ func TestWordsOutOfPlace(t *testing.T) {
 		"refused another row":        {nil, &lanev1.Refused{Sequence: 1, Rows: rows(0, 1)}, "names row 1 of route 0, which was not sent"},
 		"refused another route":      {nil, &lanev1.Refused{Sequence: 1, Rows: rows(5, 0)}, "names row 0 of route 5, which was not sent"},
 		"refused twice in a message": {nil, &lanev1.Refused{Sequence: 1, Rows: rows(0, 0, 0, 0)}, "names row 0 of route 0 again"},
-		"refused in two messages": {func(c *call) { _ = c.refused(&lanev1.Refused{Sequence: 1, Rows: rows(1, 0)}) },
-			&lanev1.Refused{Sequence: 1, Rows: rows(0, 0)}, ""},
-		"refused again": {func(c *call) { _ = c.refused(&lanev1.Refused{Sequence: 1, Rows: rows(0, 0)}) },
-			&lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)}, "names row 0 of route 0 again"},
-		"closed":           {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 4}, ""},
-		"closed unasked":   {nil, &lanev1.Closed{Position: 4}, "without a half-close"},
-		"closed elsewhere": {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 3}, "everything sent ends at 4"},
-		"nothing":          {nil, nil, "is out of place"},
+		"refused in two messages":    {refused(1), &lanev1.Refused{Sequence: 1, Rows: rows(0, 0)}, ""},
+		"refused again":              {refused(0), &lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)}, "names row 0 of route 0 again"},
+		"closed":                     {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 4}, ""},
+		"closed unasked":             {nil, &lanev1.Closed{Position: 4}, "without a half-close"},
+		"closed elsewhere":           {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 3}, "everything sent ends at 4"},
+		"nothing":                    {nil, nil, "is out of place"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := quietCall(t)

@@ -132,6 +132,7 @@ func TestTimerIsArmedOnce(t *testing.T) {
 func TestPortions(t *testing.T) {
 	records := []record.Record{{TimestampMicros: 5}}
 	p := &member{log: newPartitionLog()}
+	p.log.oldest = 5 // retention has passed the position
 	gone := fmt.Errorf("read: %w", ErrOffsetGone)
 	for name, test := range map[string]struct {
 		portion                          portion
@@ -311,13 +312,13 @@ func TestReplayAtItsBounds(t *testing.T) {
 type failing struct {
 	*member
 	committed, bounds, commit error
-	position                  int64
+	position, oldest          int64
 }
 
 func (f *failing) Committed(context.Context) (int64, string, error) {
 	return f.position, "", f.committed
 }
-func (f *failing) Range(context.Context) (int64, int64, error)       { return 0, 10, f.bounds }
+func (f *failing) Range(context.Context) (int64, int64, error)       { return f.oldest, 10, f.bounds }
 func (*failing) Topic() string                                       { return "orders" }
 func (*failing) Number() int32                                       { return 3 }
 func (f *failing) Commit(_ context.Context, _ int64, _ string) error { return f.commit }

@@ -155,12 +155,12 @@ func TestStuck(t *testing.T) {
 		b.enter(Open)
 		for w, stuck := range map[wait]bool{forWriter: true, forBigQuery: false, forLetters: true, forRecords: true, forSchema: true} {
 			b.waitsFor(w, "something", time.Time{})
-			time.Sleep(time.Minute - 1)
+			time.Sleep(time.Minute - time.Nanosecond)
 			b.waitsFor(w, "something else", time.Time{}) // it is the same wait, told anew
 			if why := b.stuck(time.Now(), time.Minute); why != "" {
 				t.Errorf("%d: stuck too early by %q", w, why)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if why := b.stuck(time.Now(), time.Minute); (why == "something else") != stuck {
 				t.Errorf("%d: stuck by %q", w, why)
 			}

@@ -24,8 +24,8 @@ const Latest = -1
 const (
 	// maxResponse bounds what a registry may answer with: foreign input, read into memory.
 	maxResponse = 16 << 20
-	// maxCached and maxCachedBytes bound the schemas that are kept, maxReferences those that one schema may refer to, maxSchema the bytes of all of
-	// these.
+	// maxCached and maxCachedBytes bound the schemas that are kept, maxReferences those that one schema may refer to,
+	// maxSchema the bytes of all of these.
 	maxCached      = 1000
 	maxCachedBytes = 64 << 20
 	maxReferences  = 256
@@ -73,9 +73,11 @@ type reference struct {
 
 // patience is how long the client waits for what.
 type patience struct {
-	// believe is how long a missing schema is asked for again before it counts as missing, and disbelieve how long that holds then.
+	// believe is how long a missing schema is asked for again before it counts as missing, and disbelieve how long that
+	// holds then.
 	believe, disbelieve time.Duration
-	// again is the pause between two requests for a missing schema; retryMin and retryMax bound those between requests that failed.
+	// again is the pause between two requests for a missing schema; retryMin and retryMax bound those between requests
+	// that failed.
 	again, retryMin, retryMax time.Duration
 }
 
@@ -84,7 +86,8 @@ var defaultPatience = patience{
 	again: 500 * time.Millisecond, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 }
 
-// New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of configuration.
+// New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of
+// configuration.
 func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client, error) {
 	secure, err := tlsfiles.Client(c.TLS.files())
 	if err != nil {
@@ -187,7 +190,8 @@ func (c *Client) ByID(ctx context.Context, id int) (*Schema, error) {
 	})
 }
 
-// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a *MissingError or that of ctx.
+// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a
+// *MissingError or that of ctx.
 func (c *Client) Version(ctx context.Context, subject string, version int) (*Schema, error) {
 	what := fmt.Sprintf("version %d of subject %s", version, subject)
 	if version == Latest {
@@ -207,8 +211,8 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 	})
 }
 
-// Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this call. It waits
-// while the registry is away; the error is that of ctx.
+// Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this
+// call. It waits while the registry is away; the error is that of ctx.
 func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
 	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0, func(ctx context.Context, node *sr.Client) (bool, error) {
 		versions, err := node.SchemaVersionsByID(ctx, id)

@@ -26,6 +26,11 @@ func Explain(err error) error {
 		return fmt.Errorf("the listener knows no SASL: check its port, or remove kafka.sasl: %w", err)
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
 		return fmt.Errorf("the brokers refuse our credentials: check kafka.sasl: %w", err)
+	case errors.Is(err, sarama.ErrGroupAuthorizationFailed):
+		return fmt.Errorf("grant READ on the group, kafka.group, to this principal: %w", err)
+	case errors.Is(err, sarama.ErrInconsistentGroupProtocol):
+		return fmt.Errorf("the group has members of another program, or with another kafka.assignment: stop them, or choose "+
+			"another kafka.group: %w", err)
 	case errors.As(err, &listener):
 		return listener
 	case errors.Is(err, sarama.ErrOutOfBrokers):

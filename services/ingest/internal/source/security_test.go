@@ -99,3 +99,19 @@ func TestTLSAndSASL(t *testing.T) {
 		})
 	}
 }
+
+// A broker that hangs must not cost the membership: what is left of a rebalance after the lanes have drained has room for
+// the head and the body of the last answer, whatever the patience with other requests is.
+func TestFetchesEndWithinARebalance(t *testing.T) {
+	k := Defaults().Kafka
+	for _, request := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
+		k.RequestTimeout = config.Duration(request)
+		c, err := k.dataConfig(1<<20, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := time.Duration(k.RebalanceTimeout - k.DrainTimeout); 2*c.Net.ReadTimeout > rest || c.Net.ReadTimeout > request {
+			t.Errorf("with request_timeout %v a fetch takes up to twice %v, and %v are left", request, c.Net.ReadTimeout, rest)
+		}
+	}
+}

@@ -118,6 +118,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 	errs.Go(func() {
 		last := ""
 		for err := range s.group.Errors() {
+			err = Explain(err)
 			if text := err.Error(); text != last { // an outage repeats itself
 				last = text
 				s.log.Warn("consumer group", "error", err)
@@ -164,10 +165,11 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 			continue
 		}
 		s.joined.Store(false)
+		err = Explain(err)
 		s.waits("cannot join the consumer group: " + err.Error())
 		if said != err.Error() {
 			said = err.Error()
-			s.log.Warn("cannot join the consumer group, trying again", "error", Explain(err))
+			s.log.Warn("cannot join the consumer group, trying again", "error", err)
 		}
 		pause = time.Second
 	}
@@ -241,10 +243,11 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 			s.log.Info("connected to the brokers", "cluster", id, "brokers", s.config.Kafka.Brokers)
 			return true
 		}
+		err = Explain(err)
 		s.waits("the brokers do not answer: " + err.Error())
 		if !said {
 			said = true
-			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", Explain(err))
+			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", err)
 		}
 		if !Sleep(ctx, pause) {
 			return false

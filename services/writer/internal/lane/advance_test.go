@@ -2,6 +2,7 @@ package lane
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
@@ -9,6 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
 // taken is an appender that notes which batches it was given.
@@ -109,6 +111,16 @@ func TestAdvance(t *testing.T) {
 	if err := l.advance(); err == nil || err.Error() != "gone" {
 		t.Errorf("nobody hears of the end: %v", err)
 	}
+	l = bare(t, 1, &batch{sequence: 1, end: 1})
+	l.stream = &heard{err: errors.New("gone")}
+	if err := l.advance(); err == nil || err.Error() != "gone" {
+		t.Errorf("nobody hears what is settled: %v", err)
+	}
+	l = bare(t, 0)
+	l.open.Topic, l.wanted, l.version = strings.Repeat("t", 5000), 1, 1
+	if err := l.advance(); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("a barrier without a checkpoint: %v", err)
+	}
 }
 
 // A lane lies down when nothing is under way and a stream is worth it, and says so in the next checkpoint.
@@ -158,5 +170,57 @@ func TestSnapshot(t *testing.T) {
 	l.tables[1].drop, l.tables[0].tainted = 1, true
 	if l.snapshot(true); s.Clean || len(s.Tables) != 2 || s.Tables[1].Stream != "" || !s.Tables[0].Tainted {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A lane that is about to end starts nothing for rows that it will not append.
+func TestNothingIsPreparedAtTheEnd(t *testing.T) {
+	for name, change := range map[string]func(*table){
+		"a stream": func(*table) {}, "no stream": func(t *table) { t.stream = "" },
+	} {
+		l := bare(t, 0)
+		change(&l.tables[0])
+		l.tables[0].appender = nil
+		l.endOnce(aborted("over"))
+		l.prepare(0)
+		if l.tables[0].appender != nil || l.tables[0].creating {
+			t.Errorf("%s: something was started", name)
+		}
+	}
+}
+
+// Offsets are left out as far as a checkpoint may hold them: by its size, and by their number, which a run hides.
+func TestLeaveOut(t *testing.T) {
+	l := bare(t, 0)
+	l.snapshot(false)
+	size := l.encoder.Size(&l.shown)
+	for !l.leaveOut([]int64{7}, size) {
+		size++
+	}
+	l = bare(t, 0)
+	if l.leaveOut([]int64{7}, size-1) || len(l.left) != 0 {
+		t.Error("a checkpoint outgrew its limit")
+	}
+	if !l.leaveOut([]int64{7}, size) || len(l.left) != 1 {
+		t.Error("what fits was not left out")
+	}
+	l = bare(t, 0)
+	l.left = []checkpoint.Range{{From: 0, To: checkpoint.MaxLeftOut - 1}}
+	for i, want := range []bool{true, false} {
+		if got := l.leaveOut([]int64{checkpoint.MaxLeftOut - 1 + int64(i)}, checkpoint.MaxBytes); got != want {
+			t.Errorf("offset %d past the most: %v", i, got)
+		}
+	}
+	if _, err := l.encode(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// A state that no checkpoint can show is a fault of the program, and ends the lane.
+func TestEncodeOfWhatCannotBe(t *testing.T) {
+	l := bare(t, 0)
+	l.position = -1
+	if _, err := l.encode(false); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "fault of the writer") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,9 +91,17 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 			return false
 		}
 	}
+	woken := func(room <-chan struct{}) bool {
+		select {
+		case <-room:
+			return true
+		default:
+			return false
+		}
+	}
 	b := NewBudget(10)
 	if b.wait() != nil {
-		t.Fatal("an empty budget has room")
+		t.Fatal("an empty budget has no room")
 	}
 	if b.charge(10) != nil {
 		t.Fatal("an empty budget has no room for all of it")
@@ -102,25 +111,35 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 	if let(large) || let(small) || b.Used() != 5 {
 		t.Fatalf("let in beyond the limit, or out of turn; %d bytes used", b.Used())
 	}
+	last := b.charge(2) // There is room for it, but it is not its turn.
+	if last == nil || woken(room) || b.waiting() != 3 {
+		t.Fatalf("%d wait", b.waiting())
+	}
 	b.release(3)
 	if !let(large) || let(small) || b.Used() != 10 {
 		t.Fatalf("%d bytes used", b.Used())
 	}
-	b.leave(small)
-	b.release(10)
-	select {
-	case <-room:
-	default:
-		t.Fatal("the reader was not woken")
+	if b.leave(small); b.waiting() != 1 || let(small) || b.Used() != 10 {
+		t.Fatalf("%d wait, %d bytes used", b.waiting(), b.Used())
 	}
-	if b.wait() != nil || b.Used() != 0 {
+	b.leave(last)
+	b.release(10)
+	if !woken(room) || b.wait() != nil || b.Used() != 0 {
 		t.Fatalf("%d bytes used", b.Used())
 	}
 	if b.charge(11) != nil {
 		t.Fatal("what is larger than the budget waits though it is alone")
 	}
+	room = b.wait()
+	if b.release(1); woken(room) {
+		t.Fatal("a reader was woken at the limit")
+	}
 	p := b.charge(3)
-	b.release(11)
+	b.release(8) // There is room for a reader, but somebody's turn is first.
+	if !let(p) || !woken(room) {
+		t.Fatal("there is room for both")
+	}
+	b.release(2)
 	b.leave(p) // its bytes were charged
 	if b.Used() != 0 {
 		t.Fatalf("%d bytes used", b.Used())
@@ -130,34 +149,37 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 // Relief is asked for once nobody has given anything back for as long as one may wait, and not as long as somebody does.
 func TestBudgetAsksForRelief(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int32
 		b := NewBudget(10)
-		b.relieve = func() { asked++ }
+		b.relieve = func() { asked.Add(1) }
 		time.Sleep(time.Hour)
 		b.charge(10)
 		time.Sleep(time.Hour) // nobody waits
 		p := b.charge(5)
+		b.wait() // two who wait are asked for once
 		time.Sleep(patience - time.Second)
 		b.release(1)
-		time.Sleep(patience - time.Second)
-		if synctest.Wait(); asked != 0 {
-			t.Fatalf("asked %d times while bytes were given back", asked)
+		time.Sleep(patience - 2*time.Second)
+		b.release(0) // gives nothing back
+		time.Sleep(time.Second)
+		if synctest.Wait(); asked.Load() != 0 {
+			t.Fatalf("asked %d times while bytes were given back", asked.Load())
 		}
 		time.Sleep(2 * time.Second)
-		if synctest.Wait(); asked != 1 {
-			t.Fatalf("asked %d times", asked)
+		if synctest.Wait(); asked.Load() != 1 {
+			t.Fatalf("asked %d times", asked.Load())
 		}
 		b.release(9)
 		<-p.let
 		time.Sleep(time.Hour)
-		if synctest.Wait(); asked != 1 {
-			t.Fatalf("asked %d times, and nobody waits", asked)
+		if synctest.Wait(); asked.Load() != 1 {
+			t.Fatalf("asked %d times, and nobody waits", asked.Load())
 		}
 		b.charge(5)
 		b.wait()
 		time.Sleep(patience + time.Second)
-		if synctest.Wait(); asked != 2 {
-			t.Fatalf("asked %d times while a reader waits", asked)
+		if synctest.Wait(); asked.Load() != 2 {
+			t.Fatalf("asked %d times while a reader waits", asked.Load())
 		}
 		b.release(5)
 	})

@@ -1,13 +1,16 @@
 package lane
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
@@ -173,8 +176,9 @@ func TestAPanicLeavesNothingBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				budget := NewBudget(1 << 20)
-				w := startWriter(t, &Service{Sink: test.sink, Budget: budget})
+				budget, metrics := NewBudget(1<<20), NewMetrics(nil)
+				var log bytes.Buffer
+				w := startWriter(t, &Service{Sink: test.sink, Budget: budget, Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil))})
 				defer w.stop()
 				c, err := w.client.Lane(t.Context())
 				if err != nil {
@@ -206,6 +210,12 @@ func TestAPanicLeavesNothingBehind(t *testing.T) {
 				}
 				if budget.Used() != 0 {
 					t.Errorf("%d bytes are held by no lane", budget.Used())
+				}
+				if !strings.Contains(log.String(), "a lane panicked") || !strings.Contains(log.String(), "end_test.go") {
+					t.Errorf("the log does not say where: %s", log.String())
+				}
+				if n := testutil.CollectAndCount(metrics.ends); n != 1 {
+					t.Errorf("%d kinds of ends are counted", n)
 				}
 			})
 		})

@@ -148,6 +148,7 @@ func (s *Service) remove(l *lane) {
 }
 
 func (s *Service) list() []*lane {
+	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]*lane, 0, len(s.lanes))

@@ -85,11 +85,12 @@ func TestBroken(t *testing.T) {
 		says                                      string
 	}{
 		"fenced":                            {err: ErrFinalized, code: codes.Aborted, says: "is finalized"},
-		"gone":                              {err: ErrStreamGone, unwritten: true, code: codes.Aborted, says: "gone while rows were in flight"},
+		"gone":                              {err: ErrStreamGone, unwritten: true, code: codes.Aborted, says: "write stream a/streams/1 is gone while rows were in flight"},
 		"gone while idle":                   {err: ErrStreamGone, fresh: true, unwritten: true, says: "expired while the lane was idle"},
 		"gone, though a row may be in it":   {err: ErrStreamGone, fresh: true, code: codes.Aborted, says: "gone while rows were in flight"},
 		"gone while nobody can be asked":    {err: ErrStreamGone, fresh: true, unwritten: true, halfClosed: true, code: codes.Aborted, says: "gone while rows were in flight"},
 		"a table without a stream, deleted": {err: ErrStreamGone, atLeastOnce: true, code: codes.Aborted, says: "makes it anew"},
+		"denied, without a stream":          {err: refused(codes.PermissionDenied), atLeastOnce: true, code: codes.FailedPrecondition, says: "append to the default stream of a: "},
 		"rows of a stranger":                {err: ErrForeignRows, says: "no owner of this lane has appended"},
 		"anything else":                     {err: errors.New("odd"), code: codes.Aborted, says: "append to a/streams/1: odd"},
 		"unavailable":                       {err: refused(codes.Unavailable), code: codes.Aborted, says: "append to a/streams/1"},

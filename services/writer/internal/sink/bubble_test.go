@@ -13,12 +13,14 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	bq "google.golang.org/api/bigquery/v2"
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
@@ -60,7 +62,7 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 	t.Helper()
 	fake := &fakeBigQuery{streams: map[string]*fakeStream{}, tables: map[string]json.RawMessage{}}
 	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	storagepb.RegisterBigQueryWriteServer(server, fake)
 	served := make(chan struct{})
 	go func() {

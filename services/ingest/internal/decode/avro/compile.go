@@ -14,15 +14,16 @@ import (
 // maxSteps bounds a program. BigQuery takes 10,000 columns; a hostile file's schema could ask for any number.
 const maxSteps = 1 << 17
 
-// compiler turns a pair of schemas, the writer's (how the payload is laid out) and the reader's (what the columns are), into a program,
-// by Avro's schema resolution. The contract's own payloads have one schema in both roles.
+// compiler turns a pair of schemas, the writer's (how the payload is laid out) and the reader's (what the columns are),
+// into a program, by Avro's schema resolution. The contract's own payloads have one schema in both roles.
 type compiler struct {
 	program
 	options *decode.Options
 	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks.
 	origin  string
 	lenient bool
-	// bare are the items being compiled of an array without a RECORD around them: a null there has no place, lenient or not.
+	// bare are the items being compiled of an array without a RECORD around them: a null there has no place, lenient or
+	// not.
 	bare     *shape.Node
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
@@ -110,8 +111,8 @@ func (c *compiler) record(w *typ, r *shape.Node, path *decode.Path) error {
 	return nil
 }
 
-// missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of it: its columns come and
-// go with the schemas it meets, and what a row holds must not depend on when that was.
+// missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of
+// it: its columns come and go with the schemas it meets, and what a row holds must not depend on when that was.
 func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 	if c.lenient {
 		return nil
@@ -166,7 +167,8 @@ func (c *compiler) fallback(f *shape.Node, path *decode.Path) ([]byte, error) {
 	return encoded, nil
 }
 
-// nullable reports whether the column of a reader's type takes null. A lenient reader's does whatever the schema says, as the table's does.
+// nullable reports whether the column of a reader's type takes null. A lenient reader's does whatever the schema says,
+// as the table's does.
 func (c *compiler) nullable(r *shape.Node) bool { return r.Nullable || c.lenient && r != c.bare }
 
 // value compiles one value of the writer's type w into field number of the reader's r.
@@ -267,7 +269,8 @@ func (c *compiler) loop(path *decode.Path, item func() error) error {
 	return nil
 }
 
-// fail compiles a value that cannot become a column. It is an error of the record, not of the schema: another branch may be taken.
+// fail compiles a value that cannot become a column. It is an error of the record, not of the schema: another branch
+// may be taken.
 func (c *compiler) fail(reason string, path *decode.Path) {
 	c.reasons = append(c.reasons, reason)
 	c.emit(op{code: opFail, arg: int32(len(c.reasons) - 1)}, path)
@@ -312,8 +315,8 @@ func (c *compiler) branches(w *typ, path *decode.Path, branch func(*typ) error) 
 	return nil
 }
 
-// matchBranch returns the branch of the union r that a value of type w becomes, -1 if none. The same type comes before a promoted one, as
-// Avro's resolution asks; of named types the one of that name comes first.
+// matchBranch returns the branch of the union r that a value of type w becomes, -1 if none. The same type comes before
+// a promoted one, as Avro's resolution asks; of named types the one of that name comes first.
 func matchBranch(w *typ, r *shape.Node) int {
 	for _, pass := range []func(n *shape.Node, b *typ) bool{
 		func(_ *shape.Node, b *typ) bool {

@@ -18,7 +18,8 @@ import (
 )
 
 const (
-	// maxBlockBytes bounds a decompressed block: a block may hold a hundred times its size and leastBlockBytes, and no more than maxBlockBytes.
+	// maxBlockBytes bounds a decompressed block: a block may hold a hundred times its size and leastBlockBytes, and no
+	// more than maxBlockBytes.
 	maxBlockBytes   = 32 << 20
 	leastBlockBytes = 1 << 20
 	mostRatio       = 100
@@ -34,10 +35,12 @@ const (
 
 var containerMagic = []byte("Obj\x01")
 
-// isContainer reports whether a payload may be an Avro object container file; a bare datum may start with the same bytes.
+// isContainer reports whether a payload may be an Avro object container file; a bare datum may start with the same
+// bytes.
 func isContainer(payload []byte) bool { return bytes.HasPrefix(payload, containerMagic) }
 
-// fileSchemas are the compiled schemas of files, which all lanes share: each is kept once, however many read such files.
+// fileSchemas are the compiled schemas of files, which all lanes share: each is kept once, however many read such
+// files.
 type fileSchemas struct {
 	known atomic.Pointer[map[string]*program] // by schema JSON; replaced, never written to
 	mu    sync.Mutex                          // held by those who replace it
@@ -143,8 +146,8 @@ func (c *container) header() (schema, codec []byte, err error) {
 	}
 }
 
-// open finds the one datum of a file and the program for its schema. shift is where the datum starts in the payload, negative if it was
-// compressed.
+// open finds the one datum of a file and the program for its schema. shift is where the datum starts in the payload,
+// negative if it was compressed.
 func (d *Decoder) open(payload []byte) (prog *program, datum []byte, shift int, err error) {
 	c := container{d: d, src: payload, p: len(containerMagic)}
 	schema, codec, err := c.header()
@@ -253,7 +256,8 @@ func (f *files) decompress(codec, data []byte) (block []byte, reason string) {
 				return nil, "zstandard: " + err.Error()
 			}
 		}
-		// A frame may say any length, or none: the room for it grows with what is there. What the decoder says of too little room depends on where it ran out.
+		// A frame may say any length, or none: the room for it grows with what is there. What the decoder says of too
+		// little room depends on where it ran out.
 		for size := min(limit, max(cap(f.block), 8*len(data))); ; size = min(limit, 8*size) {
 			f.block = slices.Grow(f.block[:0], size)
 			if f.block, err = f.zstd.DecodeAll(data, f.block[:0:size]); err == nil || size == limit {

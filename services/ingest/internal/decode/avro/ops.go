@@ -75,14 +75,16 @@ const (
 // op is one instruction.
 type op struct {
 	code opcode
-	// tagLen and tag are the field's tag as it stands on the wire, little-endian; nested fields have at most four bytes.
+	// tagLen and tag are the field's tag as it stands on the wire, little-endian; nested fields have at most four
+	// bytes.
 	tagLen uint8
 	tag    uint32
 	arg    int32
 	jump   int32
 }
 
-// program is a compiled schema: a flat list of instructions over the payload, with no recursion and no look-up by name. It is immutable.
+// program is a compiled schema: a flat list of instructions over the payload, with no recursion and no look-up by name.
+// It is immutable.
 type program struct {
 	ops []op
 	// paths holds for each instruction the field it is about. Read on errors only.
@@ -114,8 +116,8 @@ func (p *program) bytes() int {
 	return size
 }
 
-// symbols are those of a writer's enum, with a bit for each that the contract knows. Another one becomes the fallback; without any it is
-// refused.
+// symbols are those of a writer's enum, with a bit for each that the contract knows. Another one becomes the fallback;
+// without any it is refused.
 type symbols struct {
 	names    []string
 	known    []uint64

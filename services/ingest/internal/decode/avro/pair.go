@@ -14,13 +14,15 @@ type Schema struct {
 	root *typ
 	// grown are the columns where they are more than those of root.
 	grown *shape.Node
-	// fingerprint is the CRC-64-AVRO of the schema's canonical form (Avro specification, "Schema Fingerprints"). A merged schema has none.
+	// fingerprint is the CRC-64-AVRO of the schema's canonical form (Avro specification, "Schema Fingerprints"). A
+	// merged schema has none.
 	fingerprint uint64
 	// parts is how many types and references to types it was written with.
 	parts int
 }
 
-// Parse parses Avro schema JSON. References are schemas whose named types it uses, each after those that it uses itself.
+// Parse parses Avro schema JSON. References are schemas whose named types it uses, each after those that it uses
+// itself.
 func Parse(avsc string, references ...string) (*Schema, error) {
 	if len(references) == 0 {
 		return parseSchema([]byte(avsc))
@@ -54,14 +56,14 @@ func (s *Schema) Name() string { return s.root.shortName() }
 type Resolution struct {
 	// Origin names the writer's schema in errors, for example "schema 7".
 	Origin string
-	// Lenient makes null of a value that is null in the payload and may not be in the reader's schema, and of a field that the writer's
-	// schema lacks. Avro has an error or the reader's default there; a table has null.
+	// Lenient makes null of a value that is null in the payload and may not be in the reader's schema, and of a field
+	// that the writer's schema lacks. Avro has an error or the reader's default there; a table has null.
 	Lenient bool
 }
 
-// CompileFor compiles payloads written with another schema into the columns of s, by Avro's schema resolution. What cannot be resolved for
-// one value is an error of the record that has it; the error of CompileFor is about all records, a *decode.SchemaError where it is about
-// one field.
+// CompileFor compiles payloads written with another schema into the columns of s, by Avro's schema resolution. What
+// cannot be resolved for one value is an error of the record that has it; the error of CompileFor is about all records,
+// a *decode.SchemaError where it is about one field.
 func (s *Schema) CompileFor(writer *Schema, o decode.Options, r Resolution) (*Plan, error) {
 	p, err := s.Compile(o)
 	if err != nil {

@@ -1,16 +1,16 @@
 // Package avro turns Avro payloads into the bytes of protobuf rows.
 //
-// Compile turns a schema into a Plan once: a flat program over the payload, and the row's descriptor. A Decoder, one for each lane, runs
-// the program over payload after payload, in one pass and without allocating. A payload is one bare Avro datum (no header, no schema id); a
-// single-object encoding of the contract's schema; or an object container file with exactly one datum, known by its first bytes `Obj\x01`; a
-// file may have been written with another schema, which is resolved by Avro's rules. What starts like one of these and is none is read as a bare
-// datum.
+// Compile turns a schema into a Plan once: a flat program over the payload, and the row's descriptor. A Decoder, one
+// for each lane, runs the program over payload after payload, in one pass and without allocating. A payload is one bare
+// Avro datum (no header, no schema id); a single-object encoding of the contract's schema; or an object container file
+// with exactly one datum, known by its first bytes `Obj\x01`; a file may have been written with another schema, which
+// is resolved by Avro's rules. What starts like one of these and is none is read as a bare datum.
 //
-// The bytes are those that deterministic proto.Marshal makes of the same message: fields ascending, lengths minimal. (A field order other than
-// the contract's in a file's schema is kept, which protobuf allows.) Every value of the payload is checked: bounds, number ranges, UTF-8,
-// BigQuery's ranges of dates and timestamps. Work and memory are bounded by the payload's length: a block may hold a hundred times its size and
-// 1 MiB, a file's schema is compiled to a few hundred bytes for each of its own and of the contract's instructions, and a row is at most
-// decode.MaxRow.
+// The bytes are those that deterministic proto.Marshal makes of the same message: fields ascending, lengths minimal. (A
+// field order other than the contract's in a file's schema is kept, which protobuf allows.) Every value of the payload
+// is checked: bounds, number ranges, UTF-8, BigQuery's ranges of dates and timestamps. Work and memory are bounded by
+// the payload's length: a block may hold a hundred times its size and 1 MiB, a file's schema is compiled to a few
+// hundred bytes for each of its own and of the contract's instructions, and a row is at most decode.MaxRow.
 package avro
 
 import (
@@ -35,8 +35,8 @@ type Plan struct {
 	files  fileSchemas
 }
 
-// Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a record, contains
-// itself, or that BigQuery has no columns for.
+// Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a
+// record, contains itself, or that BigQuery has no columns for.
 func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 	schema, err := parseSchema(avsc)
 	if err != nil {
@@ -60,8 +60,8 @@ func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	return p, err
 }
 
-// resolve compiles the payloads of another schema. The writer's may be foreign input: it makes at most twice as many instructions as the contract's
-// own, and a few for each of its types.
+// resolve compiles the payloads of another schema. The writer's may be foreign input: it makes at most twice as many
+// instructions as the contract's own, and a few for each of its types.
 func (p *Plan) resolve(writer *Schema, r Resolution) (*program, error) {
 	c := newCompiler(&p.options)
 	c.origin, c.lenient = r.Origin, r.Lenient
@@ -86,13 +86,14 @@ type Decoder struct {
 	files files
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old
-// length, and the error is a *Error.
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
+// its old length, and the error is a *Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	if d.plan.framed || len(payload) == 0 || payload[0] != containerMagic[0] && payload[0] != singleObject[0] {
 		return d.bare(dst, payload)
 	}
-	row, err := dst, error(nil)
+	var row []byte
+	var err error
 	switch {
 	case isContainer(payload):
 		row, err = d.file(dst, payload)
@@ -137,8 +138,8 @@ func (d *Decoder) file(dst, payload []byte) ([]byte, error) {
 	return dst, e
 }
 
-// singleObject is how a datum begins that names its schema by a fingerprint, of eight bytes, little-endian (Avro specification, "Single-object
-// encoding").
+// singleObject is how a datum begins that names its schema by a fingerprint, of eight bytes, little-endian (Avro
+// specification, "Single-object encoding").
 var singleObject = []byte{0xc3, 0x01}
 
 // single decodes a single-object encoding.

@@ -7,8 +7,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's resolution has no rule.
-// A logical type comes from the reader, its unit from the writer if both have one.
+// scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's
+// resolution has no rule. A logical type comes from the reader, its unit from the writer if both have one.
 func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	r := typeOf(column)
 	if column.Asked != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// Shape is the tree of the schema's columns. Natural is that of JSON data: no fixed bytes stand there for a duration, or bytes for a decimal with a
-// scale of its own, and what BigQuery's export says of a column is not heeded.
+// Shape is the tree of the schema's columns. Natural is that of JSON data: no fixed bytes stand there for a duration,
+// or bytes for a decimal with a scale of its own, and what BigQuery's export says of a column is not heeded.
 func (s *Schema) Shape(natural bool) *shape.Node {
 	if s.grown != nil {
 		return s.grown.Clone()
@@ -139,8 +139,8 @@ func typeOf(n *shape.Node) *typ {
 	return t
 }
 
-// exported is the column that a schema written by BigQuery's export asks for, in the property sqlType (BigQuery, "Avro export details"); nil if
-// none, or one that the type map gives anyway.
+// exported is the column that a schema written by BigQuery's export asks for, in the property sqlType (BigQuery, "Avro
+// export details"); nil if none, or one that the type map gives anyway.
 func exported(t *typ, n *avro.SchemaNode) *decode.Column {
 	name, _ := n.Props["sqlType"].(string)
 	column := &decode.Column{Type: decode.TargetOf(name)}
@@ -153,8 +153,8 @@ func exported(t *typ, n *avro.SchemaNode) *decode.Column {
 	return column
 }
 
-// With returns the schema whose columns are those of s and those of newer, and what newer has brought. The columns of s keep their
-// numbers: new fields go to the end of their record, new branches to the end of their union.
+// With returns the schema whose columns are those of s and those of newer, and what newer has brought. The columns of s
+// keep their numbers: new fields go to the end of their record, new branches to the end of their union.
 func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	grown, changes := shape.Grow(s.Shape(false), newer.Shape(false), payload, shape.Rules{
 		Fit: func(have, want *shape.Node) shape.Fit {

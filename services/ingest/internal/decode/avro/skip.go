@@ -7,8 +7,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// skipped is a value that is read past. Values without parts are instructions of their own; the others are walked, type by type: what they cost
-// follows the schema's length, and not how often its types name each other. A type may contain itself.
+// skipped is a value that is read past. Values without parts are instructions of their own; the others are walked, type
+// by type: what they cost follows the schema's length, and not how often its types name each other. A type may contain
+// itself.
 type skipped struct {
 	kind  kind
 	code  opcode // of a value without parts

@@ -11,15 +11,15 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// maxKnown and maxBytes bound the schema ids that a plan knows, and what their plans take in memory: ids are foreign input, and each may cost a
-// compiled plan.
+// maxKnown and maxBytes bound the schema ids that a plan knows, and what their plans take in memory: ids are foreign
+// input, and each may cost a compiled plan.
 const (
 	maxKnown = 1024
 	maxBytes = 64 << 20
 )
 
-// known is what is known of schema ids. Whatever was learned last is in young; when that holds half of the bounds, it becomes the old one, so
-// that an id which a lane has just learned is not forgotten before its records are read.
+// known is what is known of schema ids. Whatever was learned last is in young; when that holds half of the bounds, it
+// becomes the old one, so that an id which a lane has just learned is not forgotten before its records are read.
 type known struct{ young, old map[uint32]Source }
 
 func (k *known) find(id uint32) (Source, bool) {
@@ -61,8 +61,8 @@ func (s *Source) bytes() int {
 	return size
 }
 
-// NewPlan makes a plan that knows no schema id yet. columns has the columns; its decoders are not used. contract and payload are for
-// errors.
+// NewPlan makes a plan that knows no schema id yet. columns has the columns; its decoders are not used. contract and
+// payload are for errors.
 func NewPlan(contract, payload string, columns decode.Plan) *Plan {
 	p := &Plan{contract: contract, payload: payload, columns: columns}
 	p.known.Store(&known{})
@@ -117,7 +117,8 @@ type Decoder struct {
 	decoders map[uint32]decode.Decoder
 }
 
-// Append implements decode.Decoder. A payload without a header, and one whose schema id the plan has not learned, is refused.
+// Append implements decode.Decoder. A payload without a header, and one whose schema id the plan has not learned, is
+// refused.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	id, rest, ok := ID(payload)
 	if !ok {

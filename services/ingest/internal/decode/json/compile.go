@@ -26,7 +26,8 @@ type object struct {
 
 // step is one compiled field, item of an array or branch of a union.
 type step struct {
-	// head and mask compare the field's name in quotes and the colon with the payload, 24 bytes at once; no payload matches if it is longer.
+	// head and mask compare the field's name in quotes and the colon with the payload, 24 bytes at once; no payload
+	// matches if it is longer.
 	head, mask [3]uint64
 	headLen    int
 	name       string

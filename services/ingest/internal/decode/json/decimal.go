@@ -5,7 +5,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
-// decimal decodes a NUMERIC or BIGNUMERIC from a number, or the text of one in a string. The value never becomes a float.
+// decimal decodes a NUMERIC or BIGNUMERIC from a number, or the text of one in a string. The value never becomes a
+// float.
 func (d *Decoder) decimal(s *step, p, o int) (int, int) {
 	at := p
 	if jsonscan.Peek(d.src, p) == '"' {

@@ -9,8 +9,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// shaper reads a JSON Schema (draft 7, 2019-09, 2020-12) for what shapes columns: types, properties, items, references, formats. What has no
-// column of its own becomes a JSON column. Keywords that only judge values, such as minimum or pattern, are not checked.
+// shaper reads a JSON Schema (draft 7, 2019-09, 2020-12) for what shapes columns: types, properties, items, references,
+// formats. What has no column of its own becomes a JSON column. Keywords that only judge values, such as minimum or
+// pattern, are not checked.
 type shaper struct {
 	// documents are the schema, and those that it refers to.
 	documents []*document
@@ -245,7 +246,8 @@ func names(n *node) (list []string) {
 	return list
 }
 
-// types are the types that a value may have, null apart. Where type is left out they follow from the other keywords; none if from nothing.
+// types are the types that a value may have, null apart. Where type is left out they follow from the other keywords;
+// none if from nothing.
 func (s *shaper) types(n *node) (types []string, nullable bool) {
 	declared := n.get("type")
 	switch {

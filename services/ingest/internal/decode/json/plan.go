@@ -1,12 +1,13 @@
 // Package json turns JSON payloads into the bytes of protobuf rows.
 //
-// Compile turns a schema, Avro's or JSON Schema, into a Plan once. A Decoder, one for each lane, runs it over payload after payload, in one
-// pass and without allocating. A payload is one JSON object in UTF-8 (RFC 8259), its fields in any order. The syntax is taken strictly: no
-// comments, no trailing commas, no leading zeros, no byte order mark, no lone surrogates, nothing behind the object, no field twice.
+// Compile turns a schema, Avro's or JSON Schema, into a Plan once. A Decoder, one for each lane, runs it over payload
+// after payload, in one pass and without allocating. A payload is one JSON object in UTF-8 (RFC 8259), its fields in
+// any order. The syntax is taken strictly: no comments, no trailing commas, no leading zeros, no byte order mark, no
+// lone surrogates, nothing behind the object, no field twice.
 //
-// The bytes are those that proto.Marshal makes of the same message, but that fields stand in the order of the payload, which protobuf
-// allows. Every value is checked: number ranges, digits of decimals, UTF-8, BigQuery's ranges of dates and timestamps; decimals never go
-// through a float. Work and memory are bounded by the payload's length.
+// The bytes are those that proto.Marshal makes of the same message, but that fields stand in the order of the payload,
+// which protobuf allows. Every value is checked: number ranges, digits of decimals, UTF-8, BigQuery's ranges of dates
+// and timestamps; decimals never go through a float. Work and memory are bounded by the payload's length.
 package json
 
 import (
@@ -41,8 +42,9 @@ const (
 // Settings are what an entry says about its JSON beside the schema.
 type Settings struct {
 	Unknown Unknown
-	// Lenient takes what a strict reading refuses, where it loses nothing: numbers and booleans in quotes, numbers and booleans for
-	// text, "NaN" and "Infinity" for floats, unknown symbols of an enum, and null or nothing for what the schema requires.
+	// Lenient takes what a strict reading refuses, where it loses nothing: numbers and booleans in quotes, numbers and
+	// booleans for text, "NaN" and "Infinity" for floats, unknown symbols of an enum, and null or nothing for what the
+	// schema requires.
 	Lenient bool
 }
 
@@ -84,7 +86,7 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err erro
 		if at := slices.IndexFunc(fields, func(f *shape.Node) bool { return strings.EqualFold(f.Name, extraName) }); at >= 0 {
 			fields[at].Fault = "unknown fields are to be kept in a column of this name: drop or refuse them"
 		} else {
-			t.Root.Parts = append(fields[:len(fields):len(fields)], extra)
+			t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
 		}
 	}
 	p := &Plan{options: o, settings: settings, schema: t.Root}
@@ -112,8 +114,8 @@ func (p *Plan) decoder() *Decoder {
 	return d
 }
 
-// slack is the room that every value finds in the output beyond what is left of the payload: a tag, a number in its longest form, and the
-// tail of a word-wise copy.
+// slack is the room that every value finds in the output beyond what is left of the payload: a tag, a number in its
+// longest form, and the tail of a word-wise copy.
 const slack = 160
 
 // Decoder runs a plan. Not safe for concurrent use.
@@ -130,8 +132,8 @@ type Decoder struct {
 	used int
 	// guess is how many bytes the length of each message took last: a right guess saves moving the message.
 	guess []uint8
-	// follows holds for each object the field that came first last time, and for each of its fields the one that came next: payloads of one
-	// producer have their fields in one order, so that most names are compared and not looked up.
+	// follows holds for each object the field that came first last time, and for each of its fields the one that came
+	// next: payloads of one producer have their fields in one order, so that most names are compared and not looked up.
 	follows []uint16
 	// scratch holds a text without its escapes.
 	scratch []byte
@@ -141,8 +143,8 @@ type Decoder struct {
 	fault fault
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
-// the error is a *decode.Error.
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
+// its old length, and the error is a *decode.Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	d.src, d.out, d.from = payload, dst[:cap(dst)], len(dst)
 	d.used = 0

@@ -29,7 +29,8 @@ func Parse(schema []byte, language Language, references ...Reference) (*Schema, 
 
 var readers = map[Language]func(schema []byte, references []Reference) (*shape.Node, error){Avro: readAvro, JSONSchema: readJSONSchema}
 
-// readAvro reads an Avro schema. The JSON is the natural one, not Avro's JSON encoding: a union's value stands by itself, bytes are base64.
+// readAvro reads an Avro schema. The JSON is the natural one, not Avro's JSON encoding: a union's value stands by
+// itself, bytes are base64.
 func readAvro(schema []byte, _ []Reference) (*shape.Node, error) {
 	parsed, err := avro.Parse(string(schema))
 	if err != nil {
@@ -156,8 +157,8 @@ func relax(n *shape.Node) {
 	}
 }
 
-// With returns the schema whose columns are those of s and those of newer, and what newer has brought. The columns of s keep their
-// numbers: new fields go to the end of their record, new branches to the end of their union.
+// With returns the schema whose columns are those of s and those of newer, and what newer has brought. The columns of s
+// keep their numbers: new fields go to the end of their record, new branches to the end of their union.
 func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{
 		Fit: func(have, want *shape.Node) shape.Fit {
@@ -180,8 +181,8 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	return &Schema{root}, changes
 }
 
-// widens are the pairs of kinds, the contract's first, of which the second holds more in a column of the same type. holds are those whose
-// first takes every value of the second as it is.
+// widens are the pairs of kinds, the contract's first, of which the second holds more in a column of the same type.
+// holds are those whose first takes every value of the second as it is.
 var (
 	widens = map[[2]shape.Kind]bool{{shape.Int32, shape.Int64}: true, {shape.Float, shape.Double}: true, {shape.Enum, shape.String}: true}
 	holds  = map[[2]shape.Kind]bool{
@@ -190,8 +191,8 @@ var (
 	}
 )
 
-// fallbackOf is the JSON of what stands for a field that is missing; nil for nothing. The default of an Avro schema is written as natural JSON:
-// bytes become base64, and the bytes of a decimal its text.
+// fallbackOf is the JSON of what stands for a field that is missing; nil for nothing. The default of an Avro schema is
+// written as natural JSON: bytes become base64, and the bytes of a decimal its text.
 func fallbackOf(n *shape.Node) ([]byte, error) {
 	if text, ok := n.Default.(stdjson.RawMessage); ok || !n.HasDefault || n.Default == nil {
 		return text, nil

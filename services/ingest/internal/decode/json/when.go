@@ -17,7 +17,8 @@ var moments = map[shape.Kind]struct {
 	shape.DateTime:  {decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone"},
 }
 
-// moment decodes a TIMESTAMP, DATE, TIME or DATETIME: from a text, as RFC 3339 writes it, or from a number of the step's unit.
+// moment decodes a TIMESTAMP, DATE, TIME or DATETIME: from a text, as RFC 3339 writes it, or from a number of the
+// step's unit.
 func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 	var v int64
 	var q int

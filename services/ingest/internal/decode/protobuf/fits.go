@@ -9,9 +9,10 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// fits checks that messages of the writer's type, read as the reader's, have the values that the writer meant. Fields meet by number, whatever
-// their names. A field that only the writer has is an unknown one; one that only the reader has is absent. The reader's
-// message has been checked not to contain itself, so the walk ends, whatever the writer's is.
+// fits checks that messages of the writer's type, read as the reader's, have the values that the writer meant. Fields
+// meet by number, whatever their names. A field that only the writer has is an unknown one; one that only the reader
+// has is absent. The reader's message has been checked not to contain itself, so the walk ends, whatever the writer's
+// is.
 func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decode.Path) error {
 	for _, n := range reader.Parts {
 		at := path.Field(n.Name)
@@ -51,8 +52,8 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 	return nil
 }
 
-// widens are the pairs of kinds, the writer's first, whose bytes mean the same for every value of the first (Protocol Buffers, "Updating a
-// message type"). Text is checked to be UTF-8 value by value.
+// widens are the pairs of kinds, the writer's first, whose bytes mean the same for every value of the first (Protocol
+// Buffers, "Updating a message type"). Text is checked to be UTF-8 value by value.
 var widens = map[[2]protoreflect.Kind]bool{
 	{protoreflect.BoolKind, protoreflect.Int32Kind}:    true,
 	{protoreflect.BoolKind, protoreflect.Int64Kind}:    true,

@@ -15,9 +15,9 @@ import (
 // maxIndexes bounds the levels of a message within messages.
 const maxIndexes = 32
 
-// ReadIndexes reads the message indexes that Confluent's serializer for protobuf writes before the message: how many, and each, as zigzag
-// varints; a single zero stands for the file's first message. They are appended to dst: where the message is in its file, outermost
-// first. rest is the message.
+// ReadIndexes reads the message indexes that Confluent's serializer for protobuf writes before the message: how many,
+// and each, as zigzag varints; a single zero stands for the file's first message. They are appended to dst: where the
+// message is in its file, outermost first. rest is the message.
 func ReadIndexes(dst []int, payload []byte) (indexes []int, rest []byte, err error) {
 	count, p := varint(payload, 0)
 	n := protowire.DecodeZigZag(count)
@@ -83,9 +83,10 @@ func at(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescri
 	return m
 }
 
-// Written returns a plan for payloads that another version of the schema wrote, with message indexes before the message: the columns and
-// the fields are those of p. writer is what ParseSource returns. The error is a *decode.SchemaError: the writer's file does not have p's
-// message, or has it with a field that p would read as something else.
+// Written returns a plan for payloads that another version of the schema wrote, with message indexes before the
+// message: the columns and the fields are those of p. writer is what ParseSource returns. The error is a
+// *decode.SchemaError: the writer's file does not have p's message, or has it with a field that p would read as
+// something else.
 func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) {
 	m := messageOf(writer, string(p.message.FullName()))
 	if m == nil {

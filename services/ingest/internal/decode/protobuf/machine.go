@@ -9,10 +9,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// machine walks payloads. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for concurrent use.
+// machine walks payloads. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for
+// concurrent use.
 //
-// What is read and right as it stands stays in src until the next edit: src[run:at] is what is still to be copied. Messages around an edit
-// change their length, so an edit opens them first; those without one are copied whole, with their length.
+// What is read and right as it stands stays in src until the next edit: src[run:at] is what is still to be copied.
+// Messages around an edit change their length, so an edit opens them first; those without one are copied whole, with
+// their length.
 type machine struct {
 	decode.Taken
 	refuse bool
@@ -49,7 +51,8 @@ const (
 	varintReason = "a varint is longer than 64 bits"
 )
 
-// decode walks one payload and appends the row's payload message to dst. Where twice is set afterwards the row is not to be used.
+// decode walks one payload and appends the row's payload message to dst. Where twice is set afterwards the row is not
+// to be used.
 func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 	m.src, m.out, m.run, m.from = payload, dst, 0, len(dst)
 	m.depth, m.opened, m.top, m.twice = 0, 0, 0, false
@@ -64,7 +67,8 @@ func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 	return out, ok
 }
 
-// overfull reports whether the row is longer than any can be: what the payload leaves out has a value there, and a number may be a name.
+// overfull reports whether the row is longer than any can be: what the payload leaves out has a value there, and a
+// number may be a name.
 func (m *machine) overfull() bool { return len(m.out)-m.from > decode.MaxRow }
 
 // fail records a fault.
@@ -212,8 +216,8 @@ func (m *machine) walk(n *node, p, end int) bool {
 	return true
 }
 
-// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does not have, and the
-// field itself where the wire type is not the field's, which packed refuses.
+// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does
+// not have, and the field itself where the wire type is not the field's, which packed refuses.
 func (n *node) find(tag uint64) int {
 	number := tag >> 3
 	if number < uint64(len(n.dense)) {
@@ -242,8 +246,8 @@ func (m *machine) unknown(at int, tag uint64, p, end int) int {
 	return p
 }
 
-// edit copies what is right up to at, and opens the messages around it. The caller appends to out what takes the place of the bytes up to
-// the run that it sets.
+// edit copies what is right up to at, and opens the messages around it. The caller appends to out what takes the place
+// of the bytes up to the run that it sets.
 func (m *machine) edit(at int) {
 	for ; m.opened < m.depth; m.opened++ {
 		f := &m.frames[m.opened]
@@ -288,8 +292,8 @@ func skipVarint(src []byte, p int) int {
 	return p
 }
 
-// maxHead bounds the bytes of a tag or a length. No encoder writes more, and protobuf's parser for C++ takes no more (parse_context.h, ReadTag and
-// ReadSize): such a payload has no place in a row, which others are to read.
+// maxHead bounds the bytes of a tag or a length. No encoder writes more, and protobuf's parser for C++ takes no more
+// (parse_context.h, ReadTag and ReadSize): such a payload has no place in a row, which others are to read.
 const maxHead = 5
 
 const (

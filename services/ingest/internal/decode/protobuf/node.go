@@ -17,8 +17,8 @@ type node struct {
 	fields []field // ascending by number
 	// dense finds a field by its number, as index+1; numbers beyond it are searched for.
 	dense []uint16
-	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are those whose
-	// absence has a value in the row: values[bit], tag included.
+	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are
+	// those whose absence has a value in the row: values[bit], tag included.
 	words          int
 	required, fill []uint64
 	values         [][]byte
@@ -99,8 +99,8 @@ type field struct {
 	name string
 }
 
-// compiler builds the nodes of one plan. A message used at several places has a node at each, so that what the envelope takes is known
-// by place; BigQuery's limit on columns bounds them.
+// compiler builds the nodes of one plan. A message used at several places has a node at each, so that what the envelope
+// takes is known by place; BigQuery's limit on columns bounds them.
 type compiler struct {
 	options *decode.Options
 	depth   int

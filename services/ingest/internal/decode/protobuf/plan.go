@@ -1,16 +1,18 @@
 // Package protobuf turns protobuf payloads into the bytes of protobuf rows.
 //
-// The row's payload message has the field numbers of the payload's own, so most of a payload is right as it stands. A decoder walks it once,
-// checks it, and copies it in runs; only what a row has otherwise is written anew: an enum as the name of its symbol, a
-// google.protobuf.Timestamp as microseconds, a Duration, wrapper, Struct, Value, ListValue or empty message as the one value it stands for.
-// Fields that the schema does not have are left out or refused.
+// The row's payload message has the field numbers of the payload's own, so most of a payload is right as it stands. A
+// decoder walks it once, checks it, and copies it in runs; only what a row has otherwise is written anew: an enum as
+// the name of its symbol, a google.protobuf.Timestamp as microseconds, a Duration, wrapper, Struct, Value, ListValue or
+// empty message as the one value it stands for. Fields that the schema does not have are left out or refused.
 //
-// A field without presence (most of proto3's scalars) that is absent has its default value, and the row holds that: it is appended at the
-// end of its message. A field with presence that is absent is NULL, unless the schema states a default. So fields are in the order in which
-// they came, defaults behind them, and lists are packed or not as they came: a reader of protobuf takes all of it.
+// A field without presence (most of proto3's scalars) that is absent has its default value, and the row holds that: it
+// is appended at the end of its message. A field with presence that is absent is NULL, unless the schema states a
+// default. So fields are in the order in which they came, defaults behind them, and lists are packed or not as they
+// came: a reader of protobuf takes all of it.
 //
-// A singular field that is there twice, or two members of a oneof, are legal and no encoder writes them: such a payload is parsed and
-// encoded again before it is walked, so that the row holds what protobuf says it means. That alone allocates.
+// A singular field that is there twice, or two members of a oneof, are legal and no encoder writes them: such a payload
+// is parsed and encoded again before it is walked, so that the row holds what protobuf says it means. That alone
+// allocates.
 package protobuf
 
 import (
@@ -48,8 +50,9 @@ type Plan struct {
 	words   int // words of seen fields that the deepest way needs
 }
 
-// Compile compiles a message of a FileDescriptorSet, as `buf build -o x.binpb` and `protoc --include_imports -o x.pb` write it. The error is
-// a *decode.SchemaError where it is about one field: a message that contains itself, a group, or what BigQuery has no columns for.
+// Compile compiles a message of a FileDescriptorSet, as `buf build -o x.binpb` and `protoc --include_imports -o x.pb`
+// write it. The error is a *decode.SchemaError where it is about one field: a message that contains itself, a group, or
+// what BigQuery has no columns for.
 func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Plan, error) {
 	parsed, err := ParseSet(set, message, o.Payload)
 	if err != nil {
@@ -58,7 +61,8 @@ func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Pl
 	return parsed.Compile(unknown, o)
 }
 
-// ParseSet finds a message of a FileDescriptorSet by its full name. payload is the name of the payload's column, for errors.
+// ParseSet finds a message of a FileDescriptorSet by its full name. payload is the name of the payload's column, for
+// errors.
 func ParseSet(set []byte, message, payload string) (*Schema, error) {
 	files, err := parseSet(set)
 	if err != nil {
@@ -107,8 +111,8 @@ type Decoder struct {
 	plan *Plan
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
-// the error is a *decode.Error.
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
+// its old length, and the error is a *decode.Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	row, ok := d.machine.decode(d.plan.root, dst, payload)
 	if ok && d.machine.twice {
@@ -143,8 +147,8 @@ func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
 	return row, nil
 }
 
-// merge parses a payload as protobuf does. Where the key of a map's entry comes again with another wire type, protobuf v1.36.12 panics for dynamic
-// messages: that is an error here.
+// merge parses a payload as protobuf does. Where the key of a map's entry comes again with another wire type, protobuf
+// v1.36.12 panics for dynamic messages: that is an error here.
 func merge(payload []byte, m proto.Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

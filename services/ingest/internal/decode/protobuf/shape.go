@@ -140,8 +140,8 @@ func kindOf(k protoreflect.Kind) shape.Kind {
 	return shape.Int64
 }
 
-// scalarType is the type that carries a scalar in the row, of the same bytes. BigQuery has no unsigned numbers of 64 bits: the row calls
-// them signed, and those beyond are refused.
+// scalarType is the type that carries a scalar in the row, of the same bytes. BigQuery has no unsigned numbers of 64
+// bits: the row calls them signed, and those beyond are refused.
 func scalarType(k protoreflect.Kind) descriptorpb.FieldDescriptorProto_Type {
 	switch k {
 	case protoreflect.Uint64Kind:
@@ -180,8 +180,8 @@ func NewSchema(f protoreflect.FileDescriptor, message string) (*Schema, error) {
 // Name is the message's full name.
 func (s *Schema) Name() string { return string(s.message.FullName()) }
 
-// With returns the schema whose columns are those of both, and what newer has brought. Fields meet by their numbers and keep them. A field that has
-// another type in newer, or a name that is taken, stays as it is in s.
+// With returns the schema whose columns are those of both, and what newer has brought. Fields meet by their numbers and
+// keep them. A field that has another type in newer, or a name that is taken, stays as it is in s.
 func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{Numbered: true, Fit: func(have, want *shape.Node) shape.Fit {
 		h, w := have.Source.(protoreflect.FieldDescriptor), want.Source.(protoreflect.FieldDescriptor)
@@ -196,7 +196,8 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 	return &Schema{s.message, root}, changes
 }
 
-// grows are the pairs of kinds, the older first, of which the second holds more, with the same bytes and a column of the same type.
+// grows are the pairs of kinds, the older first, of which the second holds more, with the same bytes and a column of
+// the same type.
 var grows = map[[2]protoreflect.Kind]bool{
 	{protoreflect.Int32Kind, protoreflect.Int64Kind}:   true,
 	{protoreflect.Sint32Kind, protoreflect.Sint64Kind}: true,

@@ -9,7 +9,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// symbols are the names of an enum's numbers, each as it stands in a row: length and text. Of two names of a number it is the first.
+// symbols are the names of an enum's numbers, each as it stands in a row: length and text. Of two names of a number it
+// is the first.
 type symbols struct {
 	dense []string // by number
 	other map[int32]string
@@ -54,7 +55,8 @@ func (s *symbols) find(number int32) string {
 	return s.other[number]
 }
 
-// text appends length and name. A number that the schema does not know stands for itself, in decimal digits: the enum of a newer producer.
+// text appends length and name. A number that the schema does not know stands for itself, in decimal digits: the enum
+// of a newer producer.
 func (s *symbols) text(dst []byte, number int32) []byte {
 	if name := s.find(number); name != "" {
 		return append(dst, name...)

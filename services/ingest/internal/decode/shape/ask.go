@@ -14,8 +14,8 @@ type Tree struct {
 	// Payload is the name of the payload's column, Path its place.
 	Payload string
 	Path    *decode.Path
-	// Become says why a value cannot be the column that is asked for, empty if it can. Whole says that it is asked of arrays, unions and what is
-	// in a RECORD around an item too.
+	// Become says why a value cannot be the column that is asked for, empty if it can. Whole says that it is asked of
+	// arrays, unions and what is in a RECORD around an item too.
 	Become func(n *Node, c *decode.Column) (reason string)
 	Whole  func(n *Node, c *decode.Column) bool
 	// AsRow: the envelope takes values as they stand in the row, and not as they stand in the payload.
@@ -29,8 +29,8 @@ func New(root *Node, o *decode.Options) *Tree {
 	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload)}
 }
 
-// Compile asks for the columns of a contract, checks the tree and what the envelope takes of it, and lays the columns out. The error is a
-// *decode.SchemaError, or decode.SchemaErrors.
+// Compile asks for the columns of a contract, checks the tree and what the envelope takes of it, and lays the columns
+// out. The error is a *decode.SchemaError, or decode.SchemaErrors.
 func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
 	t.ask(o.Columns)
 	t.checkRanges(t.Root, t.Path)

@@ -31,8 +31,8 @@ type Rules struct {
 	NewBranch func(want *Node) string
 }
 
-// Grow returns the tree whose columns are those of both, and what the newer has brought. The columns of the older keep their numbers: new fields
-// go to the end of their record, new branches to the end of their union.
+// Grow returns the tree whose columns are those of both, and what the newer has brought. The columns of the older keep
+// their numbers: new fields go to the end of their record, new branches to the end of their union.
 func Grow(older, newer *Node, payload string, rules Rules) (*Node, decode.Changes) {
 	g := grower{rules: rules, named: map[string]*Node{}}
 	root := older.Clone()
@@ -57,7 +57,8 @@ func (g *grower) know(n *Node) {
 	}
 }
 
-// adopt copies a node of the newer tree. Of a type that the older tree has as well the fields keep the numbers that they have there.
+// adopt copies a node of the newer tree. Of a type that the older tree has as well the fields keep the numbers that
+// they have there.
 func (g *grower) adopt(w *Node) *Node {
 	n := *w
 	n.Symbols, n.Parts = slices.Clone(w.Symbols), nil

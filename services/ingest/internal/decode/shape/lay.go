@@ -12,8 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message: a self-contained
-// descriptor as BigQuery wants it. row is named and holds the envelope.
+// AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message:
+// a self-contained descriptor as BigQuery wants it. row is named and holds the envelope.
 func (l *Columns) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
 	names := l.name(row)
 	payload := &descriptorpb.FieldDescriptorProto{
@@ -80,7 +80,8 @@ func messageOf(named, name string, path *decode.Path) *message {
 	return &message{short: decode.TypeName(named[strings.LastIndexByte(named, '.')+1:]), long: decode.TypeName(named), shared: true}
 }
 
-// message lays out a message type. It returns the one that is there already, if places share it and have the same columns.
+// message lays out a message type. It returns the one that is there already, if places share it and have the same
+// columns.
 func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth int) *message {
 	if depth > decode.MaxNesting {
 		l.tree.fault(path.String(), fmt.Sprintf("it is nested deeper than BigQuery's %d levels", decode.MaxNesting))
@@ -136,7 +137,8 @@ func (m *message) same(other *message) bool {
 		slices.EqualFunc(m.fields, other.fields, func(a, b *descriptorpb.FieldDescriptorProto) bool { return proto.Equal(a, b) })
 }
 
-// nameReason says why a name cannot be that of a column, by its letters, in BigQuery or in a protobuf descriptor; empty if it can.
+// nameReason says why a name cannot be that of a column, by its letters, in BigQuery or in a protobuf descriptor; empty
+// if it can.
 func nameReason(name string) string {
 	for i, c := range []byte(name) {
 		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
@@ -157,7 +159,7 @@ func IsName(name string) bool { return nameReason(name) == "" }
 // column lays out one column; it is nil for a type that only has null, and for one at fault.
 func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb.FieldDescriptorProto, part *message) {
 	f = &descriptorpb.FieldDescriptorProto{Name: &n.Name, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
-	ok := true
+	var ok bool
 	switch {
 	case n.Fault != "":
 		l.tree.fault(path.String(), n.Fault)

@@ -1,25 +1,26 @@
 // Package shape is the tree of a payload's columns: what each value at each place of a payload becomes.
 //
-// The formats parse schemas into it, and compile what runs over payloads from it. All that is about columns is here, once: columns that a
-// contract asks for (Tree.Ask), what BigQuery takes and the row's descriptor (Tree.Lay, Tree.AddPayload), the fields that the envelope takes
-// (Tree.Take), and how a tree grows by a newer schema (Grow).
+// The formats parse schemas into it, and compile what runs over payloads from it. All that is about columns is here,
+// once: columns that a contract asks for (Tree.Ask), what BigQuery takes and the row's descriptor (Tree.Lay,
+// Tree.AddPayload), the fields that the envelope takes (Tree.Take), and how a tree grows by a newer schema (Grow).
 //
-// A type that a schema uses at several places is a Node at each, so that a place can be changed without the others. Bounds on the columns of a
-// table bound the tree.
+// A type that a schema uses at several places is a Node at each, so that a place can be changed without the others.
+// Bounds on the columns of a table bound the tree.
 package shape
 
 import (
 	"slices"
 
+	"google.golang.org/protobuf/types/descriptorpb"
+
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-	"google.golang.org/protobuf/types/descriptorpb"
 )
 
 // Node is a value at one place of the payload.
 type Node struct {
-	// Name is that of the field or branch; of the one column in the RECORD around an item value or items. An item that is a column by itself has
-	// that of its array.
+	// Name is that of the field or branch; of the one column in the RECORD around an item value or items. An item that
+	// is a column by itself has that of its array.
 	Name    string
 	Aliases []string
 	Number  int32
@@ -32,8 +33,8 @@ type Node struct {
 	Default    any
 	HasDefault bool
 
-	// Parts are the fields of a record, the branches of a union but for null, the item of an array, the key and the value of a map, or the one
-	// column of an Item.
+	// Parts are the fields of a record, the branches of a union but for null, the item of an array, the key and the
+	// value of a map, or the one column of an Item.
 	Parts    []*Node
 	Symbols  []string // of an enum
 	Fallback string   // of an enum: what stands for unknown symbols; empty for none
@@ -42,14 +43,17 @@ type Node struct {
 	// Unit is that of numbers in a moment; Numbers says that JSON may have such.
 	Unit    decode.Unit
 	Numbers bool
-	// Precision and Scale are those of a decimal. Big is set for a BIGNUMERIC, whatever its digits; Unbounded where the column's own bounds hold.
+	// Precision and Scale are those of a decimal. Big is set for a BIGNUMERIC, whatever its digits; Unbounded where the
+	// column's own bounds hold.
 	Precision, Scale int
 	Big, Unbounded   bool
-	// Wire is the type in the row's descriptor if it is not that of the kind, and Option what the schema itself says of the column.
+	// Wire is the type in the row's descriptor if it is not that of the kind, and Option what the schema itself says of
+	// the column.
 	Wire   descriptorpb.FieldDescriptorProto_Type
 	Option *columnv1.Column
 
-	// From is the kind before a contract asked for another: what the payload has. Asked is what it asked for; nil if nothing.
+	// From is the kind before a contract asked for another: what the payload has. Asked is what it asked for; nil if
+	// nothing.
 	From  Kind
 	Asked *decode.Column
 	// Fault says why the value can be no column as it stands; empty if it can.
@@ -64,8 +68,9 @@ const (
 	Items = "items"
 )
 
-// ArrayOf is the node of an array. A RECORD stands around items that are no column by themselves: value for those that may be null, since a
-// REPEATED column has no null (GoogleSQL, "Array type"), items for arrays and maps, since there is no REPEATED of REPEATED.
+// ArrayOf is the node of an array. A RECORD stands around items that are no column by themselves: value for those that
+// may be null, since a REPEATED column has no null (GoogleSQL, "Array type"), items for arrays and maps, since there is
+// no REPEATED of REPEATED.
 func ArrayOf(name string, item *Node) *Node {
 	around := ""
 	switch {
@@ -132,15 +137,16 @@ func (n *Node) Count() int {
 	return count
 }
 
-// MostNodes bounds a tree while it is made: types that name each other may stand for any number of places. What is beyond is at fault.
+// MostNodes bounds a tree while it is made: types that name each other may stand for any number of places. What is
+// beyond is at fault.
 const MostNodes = 4 * decode.MaxColumns
 
 // Below is the place of a part.
 func (n *Node) Below(path *decode.Path, part *Node) *decode.Path {
-	switch {
-	case n.Kind == Array:
+	switch n.Kind {
+	case Array:
 		return path.Items()
-	case n.Kind == Map:
+	case Map:
 		return path.Items().Field(part.Name)
 	}
 	return path.Field(part.Name)
