@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"google.golang.org/grpc/resolver/dns"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
@@ -29,10 +28,6 @@ type commands struct {
 	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
-// lookUps is how often the name of the writers is looked up at most while none answers at the addresses known: gRPC's 30 s would be an outage of 30 s
-// where writers come back with other addresses.
-const lookUps = 2 * time.Second
-
 // file is the flag that most commands have.
 type file struct {
 	Config string `short:"c" env:"WAYBILL_INGEST_CONFIG" default:"ingest.yaml" placeholder:"FILE" help:"Configuration file (${default}; or $$${env})."`
@@ -51,7 +46,6 @@ func (s *serveCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	dns.SetMinResolutionInterval(lookUps)
 	memory.Apply(c.Memory.Size())
 	defer processors.Follow()()
 	var lanes atomic.Int64

@@ -147,12 +147,17 @@ func (s *Seat) tellElsewhere() {
 	if !s.drains || s.elsewhere || time.Since(s.fleet.drained) < aside {
 		return
 	}
+	now, serving := time.Now(), false
 	for _, p := range s.fleet.peers {
-		if state, _ := p.stateOf(time.Now()); p != s.peer && state == placement.Serving {
-			s.elsewhere = true
-			s.wake()
-			return
+		state, _ := p.stateOf(now)
+		serving = serving || p != s.peer && state == placement.Serving
+		if p.awaited(now) {
+			return // it is likely to be the one that takes the place of the lane's writer
 		}
+	}
+	if serving {
+		s.elsewhere = true
+		s.wake()
 	}
 }
 

@@ -19,6 +19,9 @@ type peer struct {
 	ready         bool
 	// why says why it is not ready.
 	why string
+	// since is when it was first seen, and failed that it could not be connected to since.
+	since  time.Time
+	failed bool
 	// leaving says that the list has lacked it for longer than lists flap.
 	leaving bool
 	// drains says that it asked a lane to go; it does not come back on the same connection.
@@ -47,7 +50,7 @@ func (f *Fleet) listed(endpoints []resolver.Endpoint, missing map[string]time.Du
 		there[address] = true
 		p := f.peers[address]
 		if p == nil {
-			p = &peer{address: address, why: "not connected yet"}
+			p = &peer{address: address, why: "not connected yet", since: time.Now()}
 			f.peers[address] = p
 		}
 		p.leaving = missing[address] >= delisted
@@ -97,6 +100,7 @@ func (f *Fleet) linked(links map[string]link) {
 			p.quiet, p.speaks, p.drains, p.unfit, p.load = 0, false, false, "", placement.Load{}
 		}
 		p.ready = ready
+		p.failed = !ready && (p.failed || l.err != nil)
 		switch {
 		case ready:
 			p.why = ""
@@ -138,6 +142,9 @@ func (f *Fleet) Answers() float64 {
 	}
 	return sum / float64(len(f.seats))
 }
+
+// awaited says that a peer may be about to serve: it is new, and nothing is known against it.
+func (p *peer) awaited(now time.Time) bool { return !p.ready && !p.failed && now.Sub(p.since) < fresh }
 
 // stateOf is what placement is told of a peer.
 func (p *peer) stateOf(now time.Time) (placement.State, string) {

@@ -93,6 +93,8 @@ type world struct {
 	hosts    map[string]*host
 	statuses []lane.Status
 	dials    map[string]int
+	// silent addresses swallow connections until somebody starts there.
+	silent map[string]chan struct{}
 }
 
 // list is a resolver that says what the test says, and otherwise behaves as gRPC's for DNS does: it answers when asked, and after an error it is deaf for minutes.
@@ -172,7 +174,7 @@ func (a *asker) run() {
 func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{}}
+		w := &world{t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{}, silent: map[string]chan struct{}{}}
 		fleet, err := New(Config{
 			Target: "list:///writers", Resolver: w.names, Ingest: "ingest-1",
 			Options: []grpc.DialOption{
@@ -210,7 +212,18 @@ func (w *world) dial(ctx context.Context, address string) (net.Conn, error) {
 	w.mu.Lock()
 	h := w.hosts[address]
 	w.dials[address]++
+	silent := w.silent[address]
 	w.mu.Unlock()
+	if h == nil && silent != nil {
+		select {
+		case <-silent:
+			w.mu.Lock()
+			h = w.hosts[address]
+			w.mu.Unlock()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	if h == nil {
 		return nil, errRefused
 	}
@@ -238,7 +251,18 @@ func (w *world) start(address string, writer bool) {
 	go func() { defer close(h.served); _ = h.server.Serve(h) }()
 	w.mu.Lock()
 	w.hosts[address] = h
+	if silent := w.silent[address]; silent != nil {
+		close(silent)
+		delete(w.silent, address)
+	}
 	w.mu.Unlock()
+}
+
+// silence makes an address one that does not answer.
+func (w *world) silence(address string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silent[address] = make(chan struct{})
 }
 
 // kill ends a host at once.

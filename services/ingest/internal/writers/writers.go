@@ -61,6 +61,8 @@ const (
 	// aside is how long a lane whose writer drains sends on there though another writer serves: the one that takes the place of its writer may be new, and is looked
 	// for meanwhile.
 	aside = time.Second
+	// fresh is how long it waits at most for one that is new and not connected yet.
+	fresh = 5 * time.Second
 	// delisted is how long a writer may be missing from the list before its lanes leave: lists flap, and some show a part at a time.
 	delisted = 10 * time.Second
 	// reportEvery is how often writers report their load, and silence how long they may say nothing before they count as hung.

@@ -400,3 +400,46 @@ func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 		}
 	})
 }
+
+// A lane whose writer drains waits for one that is new and being connected to, though others serve: it is the one that takes its writer's place.
+func TestALaneWaitsForTheSuccessorOfItsWriter(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		comes     bool
+		successor time.Duration
+		least     time.Duration
+		most      time.Duration
+	}{
+		{"it comes", true, 3 * time.Second, 3 * time.Second, 3500 * time.Millisecond},
+		{"it never answers", false, 0, fresh, fresh + time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, w *world) {
+				all := addresses(3)
+				w.start(all[0], true)
+				w.start(all[1], true)
+				w.names.set(nil, all[:2]...)
+				w.await("two writers serve", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
+				seat := w.places(2)[0] // one at each
+				leaves := seat.peer.address
+				w.silence(all[2])
+				w.names.set(nil, all...)
+				woken := make(chan struct{}, 100)
+				seat.Bind(t.Context(), func() { woken <- struct{}{} })
+				began := time.Now()
+				seat.Look(true)
+				if c.comes {
+					time.AfterFunc(c.successor, func() { w.start(all[2], true) })
+				}
+				<-woken
+				if took := time.Since(began); took < c.least || took > c.most {
+					t.Errorf("told to go after %v", took)
+				}
+				seat.End(nil)
+				if next, _ := w.place(0); c.comes && next.peer.address != all[2] || next.peer.address == leaves {
+					t.Errorf("placed at %s", next.peer.address)
+				}
+			})
+		})
+	}
+}
