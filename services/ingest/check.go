@@ -14,6 +14,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/memory"
@@ -161,23 +162,8 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	return f
 }
 
-// Health asks a running ingest at its gRPC address how it is. It is for images without a shell.
-func Health(ctx context.Context, c Config) error {
-	address := strings.Replace(c.GRPC.Listen, "0.0.0.0:", "127.0.0.1:", 1)
-	if strings.HasPrefix(address, ":") {
-		address = "127.0.0.1" + address
-	}
-	conn, err := (&Writer{Endpoints: []string{address}, Keepalive: Defaults().Writer.Keepalive}).dial(nil)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	resp, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{})
-	if err != nil {
-		return fmt.Errorf("health of %s: %s", address, status.Convert(err).Message())
-	}
-	if resp.GetStatus() != healthv1.HealthCheckResponse_SERVING {
-		return fmt.Errorf("health of %s: %s", address, resp.GetStatus())
-	}
-	return nil
+// Health asks a running ingest at its admin address whether it can do its work, or whether it is there at all. It is for
+// images without a shell.
+func Health(ctx context.Context, c Config, q admin.Question) error {
+	return admin.Ask(ctx, c.Admin.Listen, q)
 }

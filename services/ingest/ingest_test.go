@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 
+	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 )
@@ -196,8 +197,8 @@ func TestRun(t *testing.T) {
 	s := run(t, c)
 	eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
 
-	c.GRPC.Listen = s.grpc
-	eventually(t, "health", func() bool { return Health(t.Context(), c) == nil })
+	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
+	eventually(t, "health", func() bool { return Health(t.Context(), c, admin.IsReady) == nil })
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
 		t.Errorf("/readyz: %s", ready)
 	}
@@ -205,14 +206,14 @@ func TestRun(t *testing.T) {
 	if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != partitions || lanes[0].State != "open" || lanes[0].Writer != "memory" {
 		t.Errorf("/lanes: %+v, %v", lanes, err)
 	}
+	if got := services(t, s.grpc); !strings.Contains(got, "grpc.health.v1.Health") {
+		t.Errorf("reflection lists %s", got)
+	}
 	metrics := get(t, s.admin+"/metrics")
 	for _, name := range []string{"waybill_ingest_rows_total", "waybill_ingest_source_claims 4", "waybill_ingest_source_connected 1", "grpc_client_started_total", "grpc_server_"} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("/metrics has no %s", name)
 		}
-	}
-	if got := services(t, s.grpc); !strings.Contains(got, "grpc.health.v1.Health") {
-		t.Errorf("reflection lists %s", got)
 	}
 
 	s.stop()
@@ -290,8 +291,8 @@ func TestRunWaitsForEverything(t *testing.T) {
 	c.Writer.Target = "dns:///127.0.0.1:1"
 	s := run(t, c)
 	eventually(t, "the reason", func() bool { return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer") })
-	c.GRPC.Listen = s.grpc
-	if err := Health(t.Context(), c); err == nil || !strings.Contains(err.Error(), "NOT_SERVING") {
+	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
+	if err := Health(t.Context(), c, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
 }

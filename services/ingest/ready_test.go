@@ -11,8 +11,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/admin"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -41,10 +44,10 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 		text := get(t, s.admin+"/readyz")
 		return strings.Contains(text, "none of the 2 partitions of this member moves") && strings.Contains(text, "2 of them: the writer refuses the lane: write stream is gone")
 	})
-	c.GRPC.Listen = s.grpc
+	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	eventually(t, "health says so", func() bool {
-		err := Health(t.Context(), c)
-		return err != nil && strings.Contains(err.Error(), "NOT_SERVING")
+		err := Health(t.Context(), c, admin.IsReady)
+		return err != nil && strings.Contains(err.Error(), "not ready")
 	})
 	eventually(t, "the lag", func() bool {
 		var lanes []struct {
@@ -75,10 +78,22 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 	eventually(t, "the reason", func() bool {
 		return strings.Contains(get(t, s.admin+"/readyz"), "topic "+deliveryTopic+" is refused: the topic is compacted")
 	})
-	c.GRPC.Listen = s.grpc
-	if err := Health(t.Context(), c); err == nil || !strings.Contains(err.Error(), "NOT_SERVING") {
+	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
+	if err := Health(t.Context(), c, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
+	if err := Health(t.Context(), c, admin.IsLive); err != nil {
+		t.Errorf("it is there all the same: %v", err)
+	}
+	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	eventually(t, "gRPC health says no as well", func() bool {
+		said, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+		return err == nil && said.GetStatus() == healthv1.HealthCheckResponse_NOT_SERVING
+	})
 }
 
 // A member without partitions stands by: it is ready.

@@ -3,11 +3,8 @@ package writer
 import (
 	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"strings"
 
+	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/pkg/version"
@@ -27,30 +24,8 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	return append(found, sink.Check(ctx, c.BigQuery, version.String())...)
 }
 
-// Health asks a running writer at its admin address how it is. It is for images without a shell.
-func Health(ctx context.Context, c Config) error {
-	host, port, err := net.SplitHostPort(c.Admin.Listen)
-	if err != nil {
-		return fmt.Errorf("admin.listen: %w", err)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("no writer answers: %w", err)
-	}
-	defer response.Body.Close()
-	said, err := io.ReadAll(io.LimitReader(response.Body, 4096))
-	if err != nil {
-		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s", strings.TrimSpace(string(said)))
-	}
-	return nil
+// Health asks a running writer at its admin address whether it takes lanes, or whether it is there at all. It is for
+// images without a shell.
+func Health(ctx context.Context, c Config, q admin.Question) error {
+	return admin.Ask(ctx, c.Admin.Listen, q)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/logging"
@@ -76,6 +77,7 @@ func (k *checkCmd) Run(ctx context.Context, std cli.Streams) error {
 type healthCmd struct {
 	file
 	Timeout time.Duration `default:"3s" help:"How long to wait for the answer (${default})."`
+	Live    bool          `help:"Ask only whether the process answers, not whether it can do its work."`
 }
 
 func (h *healthCmd) Run(ctx context.Context, std cli.Streams) error {
@@ -85,7 +87,11 @@ func (h *healthCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.Timeout)
 	defer cancel()
-	if err := ingest.Health(ctx, c); err != nil {
+	question := admin.IsReady
+	if h.Live {
+		question = admin.IsLive
+	}
+	if err := ingest.Health(ctx, c, question); err != nil {
 		return err
 	}
 	fmt.Fprintln(std.Out, "serves")

@@ -17,7 +17,7 @@ func TestCommandLine(t *testing.T) {
 		return path
 	}
 	broken := file("broken.yaml", "kafka: {group: g, gruop: x}\nlog: {level: loud}\n")
-	away := file("away.yaml", "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\ngrpc: {listen: ':1'}\n")
+	away := file("away.yaml", "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1'}\n")
 	for name, tt := range map[string]struct {
 		args []string
 		code int
@@ -32,7 +32,7 @@ func TestCommandLine(t *testing.T) {
 		"no file":       {args: []string{"serve", "-c", filepath.Join(dir, "none.yaml")}, code: 1, err: []string{"there is no such file"}},
 		"problems":      {args: []string{"serve", "-c", broken}, code: 1, err: []string{"kafka.brokers", "kafka.gruop", "writer.target", "log.level", "broken.yaml:1"}},
 		"check fails":   {args: []string{"check", "-c", away}, code: 1, out: []string{"ok    configuration", "FAIL  brokers", "FAIL  writer 127.0.0.1:1", "2 failed"}},
-		"nobody serves": {args: []string{"health", "-c", away}, code: 1, err: []string{"health of 127.0.0.1:1", "connection refused"}},
+		"nobody serves": {args: []string{"health", "-c", away}, code: 1, err: []string{"nobody answers", "connection refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

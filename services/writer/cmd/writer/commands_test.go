@@ -33,7 +33,7 @@ func TestCommandLine(t *testing.T) {
 		{"typing error", []string{"srve"}, 2, "srve"},
 		{"version", []string{"version"}, 0, "writer "},
 		{"no file", []string{"serve", "-c", "none.yaml"}, 1, "there is no such file"},
-		{"nobody at home", []string{"health", "-c", nobody}, 1, "no writer answers"},
+		{"nobody at home", []string{"health", "-c", nobody}, 1, "nobody answers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			code, out, errs := command(t, test.args...)
