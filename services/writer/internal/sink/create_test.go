@@ -12,6 +12,8 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
 // What creating and finalizing a write stream does about what BigQuery says, and for how long.
@@ -20,7 +22,7 @@ func TestHowLongCallsAreTriedAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		says        error
 		least, most time.Duration // creating, until it gives up
-		fence       time.Duration // finalizing, at least; at most four seconds more
+		fence       time.Duration // finalizing, at least; at most four seconds more, and at once where it is 0
 	}{
 		"unknown":     {noTable, newTableGrace, newTableGrace + 2*maxUnknown, goneGrace},
 		"denied":      {grpcstatus.Error(codes.PermissionDenied, "no"), deniedGrace, deniedGrace + 2*maxUnknown, deniedGrace},
@@ -38,12 +40,13 @@ func TestHowLongCallsAreTriedAgain(t *testing.T) {
 				fake.away = func() error { return c.says }
 				began := time.Now()
 				_, err = table.Create(t.Context())
-				if took := time.Since(began); err == nil || took < c.least || took > c.most {
+				if took := time.Since(began); err == nil || took < c.least || took > c.most || strings.Contains(err.Error(), roleRemedy) != (name == "denied") {
 					t.Errorf("create: %v after %v", err, took)
 				}
 				began = time.Now()
 				_, err = s.Finalize(t.Context(), table.Name()+"/streams/s")
-				if took := time.Since(began); err == nil || took < c.fence || took > c.fence+4*time.Second {
+				if took := time.Since(began); err == nil || took < c.fence || took > c.fence+4*time.Second || c.fence == 0 && took > time.Second ||
+					strings.Contains(err.Error(), roleRemedy) != (name == "denied") {
 					t.Errorf("finalize: %v after %v", err, took)
 				}
 			})
@@ -114,4 +117,44 @@ func TestCallsEndWithTheirCaller(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+// A stream is gone when BigQuery says so, or denies it and has no such table. That BigQuery is away, or cannot be asked for the table, is not that.
+func TestWhenAStreamIsGone(t *testing.T) {
+	refused := grpcstatus.Error(codes.PermissionDenied, "denied (or it may not exist)")
+	for name, c := range map[string]struct {
+		says   error
+		rest   int  // what REST says, 0: whether there is a table
+		table  bool // there is one
+		stream string
+		gone   bool
+	}{
+		"denied, no table":            {refused, 0, false, "projects/test-project/datasets/d/tables/t/streams/s", true},
+		"denied, and no telling":      {refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"denied, with a table":        {refused, 0, true, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"denied, of no table at all":  {refused, 0, false, "s", false},
+		"away for a while, no table":  {grpcstatus.Error(codes.Unavailable, "away"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"wrong, no table":             {grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"unknown, whatever the table": {storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "no stream"), 0, true, "projects/test-project/datasets/d/tables/t/streams/s", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fake, s, _ := bubble(t, func() int { return c.rest })
+				if c.table {
+					fake.tables["d/t"] = json.RawMessage(`{}`)
+				}
+				fake.streams[c.stream] = &fakeStream{}
+				began := time.Now()
+				fake.away = func() error {
+					if time.Since(began) < 2*deniedGrace {
+						return c.says
+					}
+					return nil
+				}
+				if _, err := s.Finalize(t.Context(), c.stream); errors.Is(err, lane.ErrStreamGone) != c.gone {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
 }

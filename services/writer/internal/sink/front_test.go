@@ -10,13 +10,14 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-var aFault = &fault{kind: again, code: "UNAVAILABLE", status: codes.Unavailable}
+var errAway = &fault{kind: again, code: "UNAVAILABLE", status: codes.Unavailable}
 
 // sky is the weather of some table, and what is logged of it.
 func sky(t *testing.T) (*weather, *Sink, *lines) {
 	t.Helper()
 	_, s, logged := bubble(t, nil)
-	return s.weatherOf("projects/p/datasets/d/tables/t"), s, logged
+	w := s.weatherOf("projects/p/datasets/d/tables/t")
+	return w, s, logged
 }
 
 // happened says whether a channel is closed.
@@ -58,8 +59,8 @@ func TestWhoProbes(t *testing.T) {
 		if until, changed := a.wait(far, now); until != far || changed != nil || w.fronts[wayAppend].prober != nil {
 			t.Error("one that has not failed waits for others")
 		}
-		a.fault(aFault, now)
-		b.fault(aFault, now)
+		a.fault(errAway, now)
+		b.fault(errAway, now)
 		if until, _ := a.wait(far, now); until != now.Add(probeEvery) {
 			t.Errorf("the first waits until %v", until)
 		}
@@ -72,7 +73,7 @@ func TestWhoProbes(t *testing.T) {
 		}
 		// It does not matter when one leaves that does not probe.
 		c := w.traveller(wayAppend)
-		c.fault(aFault, now)
+		c.fault(errAway, now)
 		if c.leave(now); happened(changed) || w.fronts[wayAppend].prober != a {
 			t.Error("the probe was handed on")
 		}
@@ -91,8 +92,8 @@ func TestWhoIsWoken(t *testing.T) {
 		w, _, _ := sky(t)
 		a, b, other := w.traveller(wayAppend), w.traveller(wayAppend), w.traveller(wayCreate)
 		now := time.Now()
-		a.fault(aFault, now)
-		b.fault(aFault, now)
+		a.fault(errAway, now)
+		b.fault(errAway, now)
 		a.wait(now, now)
 		hold := now.Add(time.Hour)
 		_, changed := b.wait(hold, now)
@@ -104,11 +105,11 @@ func TestWhoIsWoken(t *testing.T) {
 		if n := w.fronts[wayAppend].failing; n != 0 || w.rough.Load() {
 			t.Errorf("%d fail", n)
 		}
-		a.fault(aFault, now)
-		b.fault(aFault, now)
-		other.fault(aFault, now)
+		a.fault(errAway, now)
+		b.fault(errAway, now)
+		other.fault(errAway, now)
 		now = now.Add(stormAfter)
-		a.fault(aFault, now)
+		a.fault(errAway, now)
 		a.wait(hold, now)
 		_, changed = b.wait(hold, now)
 		_, others := other.wait(hold, now)
@@ -131,14 +132,14 @@ func TestTheEndIsSaidOnce(t *testing.T) {
 		w, s, logged := sky(t)
 		a, b := w.traveller(wayAppend), w.traveller(wayFence)
 		for range 3 {
-			a.fault(aFault, time.Now())
-			b.fault(aFault, time.Now())
+			a.fault(errAway, time.Now())
+			b.fault(errAway, time.Now())
 			time.Sleep(stormAfter)
 		}
 		b.success(time.Now())
 		for range 10 {
 			time.Sleep(time.Second)
-			a.fault(aFault, time.Now())
+			a.fault(errAway, time.Now())
 		}
 		if n := logged.at(slog.LevelInfo, ""); len(n) != 0 || w.trouble().State != stateUnavailable {
 			t.Errorf("said to be over: %v", n)
@@ -153,7 +154,7 @@ func TestTheEndIsSaidOnce(t *testing.T) {
 			t.Errorf("said: %v", n)
 		}
 		// What was no storm has no end.
-		a.fault(aFault, time.Now())
+		a.fault(errAway, time.Now())
 		a.leave(time.Now())
 		time.Sleep(3 * calmAfter)
 		if n := logged.at(slog.LevelInfo, ""); len(n) != 1 || w.rough.Load() {
@@ -169,7 +170,7 @@ func TestARefusalStaysUntilSomethingIsTaken(t *testing.T) {
 		a, look := w.traveller(wayAppend), w.traveller(wayTable)
 		w.refuse(wayTable, "does not fit", time.Now())
 		look.answered(time.Now())
-		a.fault(aFault, time.Now())
+		a.fault(errAway, time.Now())
 		a.success(time.Now())
 		a.leave(time.Now())
 		if w.trouble().State != stateRefused {
@@ -188,8 +189,8 @@ func TestWhenAStreamFailsAlone(t *testing.T) {
 		well, sick, call := w.traveller(wayAppend), w.traveller(wayAppend), w.traveller(wayAppend)
 		sick.name = "s"
 		for i := range 12 {
-			sick.fault(aFault, time.Now())
-			call.fault(aFault, time.Now())
+			sick.fault(errAway, time.Now())
+			call.fault(errAway, time.Now())
 			well.success(time.Now())
 			want := 0
 			if time.Duration(i)*time.Second >= aloneAfter {
