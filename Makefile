@@ -24,7 +24,7 @@ IMAGE_FLAGS ?=
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -55,6 +55,11 @@ SEED ?=
 chaos: build ## Load while everything fails, then a look at every offset. DURATION=5m SEED=
 	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
 
+SHORT ?=
+.PHONY: fleet
+fleet: build ## Writers come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1
+	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short)
+
 EXAMPLE ?=
 .PHONY: examples
 examples: build ## Run the folder examples and compare what comes out with what they say. EXAMPLE=delivery-v6
@@ -67,7 +72,7 @@ grpcurl: bin/grpcurl ## Build bin/grpcurl, to talk to the services by hand
 
 .PHONY: ci
 ci: ## Everything that must pass, each step with its time
-	@for step in buf-lint gen-check tidy-check build lint test test-memory "run EVENTS=5000" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
+	@for step in buf-lint gen-check tidy-check build lint test test-memory "run EVENTS=5000" "fleet SHORT=1" test-kafka "mutants FAST=1" "fuzz FUZZTIME=5s"; do \
 		echo "== make $$step"; start=$$(date +%s); \
 		$(MAKE) $$step || { echo "== make $$step FAILED"; exit 1; }; \
 		echo "== make $$step: $$(( $$(date +%s) - start )) s"; \
@@ -81,16 +86,31 @@ test: ## Test all modules, with the race detector where a C compiler works
 test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take
 	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 5m -run 'Memory|IdleLanes|BenchCores' .
 
+UPDATE ?=
+.PHONY: chart
+chart: bin/helm bin/kubeconform ## Check the Helm chart: lint, render, compare, validate. UPDATE=1 keeps what it renders now
+	@tools/chart.sh $(if $(filter-out 0 no false,$(UPDATE)),update)
+
+.PHONY: test-alerts
+test-alerts: bin/promtool ## Check the alert rules, and when each fires and when not
+	bin/promtool check rules deploy/prometheus/rules.yaml
+	bin/promtool test rules deploy/prometheus/rules_test.yaml
+
 .PHONY: test-kafka
 test-kafka: ## Test against Apache Kafka itself: three brokers, fetched by Maven, run on Java 17
 	tools/kafka.sh bin/kafka
 	cd e2e/realkafka && KAFKA_JARS=$(CURDIR)/bin/kafka go test -tags realkafka -count 1 -parallel 2 -timeout 9m -v .
 
+.PHONY: test-clients
+test-clients: ## Test the sandbox with the clients of Python, Node and Java and Kafka's own tools, where their programs are; fetched the first time
+	tools/clients.sh bin/clients
+	cd sandbox && CLIENTS=$(CURDIR)/bin/clients go test -count 1 -timeout 9m -v ./clients
+
 .PHONY: mutants
-mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only
-	@$(if $(filter-out 0 no false,$(FAST)),,$(MAKE) build)
+mutants: ## Remove one protection at a time and show that the tests notice. FAST=1: on the fake clock only; WALK=1: every condition
+	@$(if $(filter-out 0 no false,$(FAST)$(WALK)),,$(MAKE) build)
 	CGO_ENABLED=0 go build -trimpath -o bin/mutants ./e2e/cmd/mutants
-	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast)
+	@bin/mutants $(if $(filter-out 0 no false,$(FAST)),--fast) $(if $(filter-out 0 no false,$(WALK)),--walk)
 
 .PHONY: model
 model: ## Explore a model of the lane protocol to its end: the law, and a counterexample for each protection taken away
@@ -121,8 +141,8 @@ tidy: ## Tidy each module
 ##### Contracts
 
 PLUGINS := bin/protoc-gen-go bin/protoc-gen-go-grpc
-# Comments are kept, for they become the descriptions of columns. The lane protocol has none.
-BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane
+# Comments are kept, for they become the descriptions of columns. The lane protocol and the admin API have none.
+BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane --exclude-path proto/admin
 
 .PHONY: gen
 gen: bin/buf $(PLUGINS) ## Generate Go code and descriptors from the .proto files
@@ -167,6 +187,9 @@ endef
 $(eval $(call build-tool,buf,tools/buf,github.com/bufbuild/buf/cmd/buf))
 $(eval $(call build-tool,golangci-lint,tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,a few minutes the first time))
 $(eval $(call build-tool,grpcurl,tools/grpcurl,github.com/fullstorydev/grpcurl/cmd/grpcurl))
+$(eval $(call build-tool,helm,tools/helm,helm.sh/helm/v3/cmd/helm,a minute or two the first time))
+$(eval $(call build-tool,kubeconform,tools/kubeconform,github.com/yannh/kubeconform/cmd/kubeconform))
+$(eval $(call build-tool,promtool,tools/promtool,github.com/prometheus/prometheus/cmd/promtool,a few minutes the first time))
 $(eval $(call build-tool,protoc-gen-go,proto,google.golang.org/protobuf/cmd/protoc-gen-go))
 $(eval $(call build-tool,protoc-gen-go-grpc,proto,google.golang.org/grpc/cmd/protoc-gen-go-grpc))
 

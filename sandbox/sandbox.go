@@ -1,12 +1,12 @@
-// Package sandbox is the cloud on a laptop: a Kafka cluster, BigQuery's Storage Write and REST APIs, and a schema registry, in
-// one process and on real sockets. What it holds is in one directory, and outlives it.
+// Package sandbox is the cloud on a laptop: a Kafka cluster, BigQuery's Storage Write and REST APIs, and a schema
+// registry, in one process and on real sockets. What it holds is in one directory, and outlives it.
 //
 //	s, err := sandbox.Start(ctx, sandbox.Config{Dir: dir})
 //	s.Endpoints() // where everything is
 //	err = s.Close()
 //
-// Its admin port serves, beside each part's faults under /kafka/faults, /bigquery/faults and /registry/faults, the rows of tables for package verify, the
-// endpoints as JSON under /endpoints, and /healthz.
+// Its admin port serves, beside each part's faults under /kafka/faults, /bigquery/faults and /registry/faults, the
+// rows of tables for package verify, the endpoints as JSON under /endpoints, and /healthz.
 package sandbox
 
 import (
@@ -48,7 +48,8 @@ type Config struct {
 	RetentionBytes int64
 	// Discard makes BigQuery count rows and keep none: for measuring writers.
 	Discard bool
-	// TLS, if set, is what Kafka and BigQuery's gRPC are served with; BigQuery's REST, the registry and the admin port stay without.
+	// TLS, if set, is what Kafka and BigQuery's gRPC are served with; BigQuery's REST, the registry and the admin
+	// port stay without.
 	TLS *tls.Config
 	// Logger hears warnings. Nil: nobody does.
 	Logger *slog.Logger
@@ -72,8 +73,8 @@ type Sandbox struct {
 
 const closeTimeout = 5 * time.Second
 
-// Start starts everything; all ports accept connections when it returns, and the endpoints file is written. On an error nothing is left
-// running.
+// Start starts everything; all ports accept connections when it returns, and the endpoints file is written. On an
+// error nothing is left running.
 func Start(ctx context.Context, config Config) (*Sandbox, error) {
 	if config.Host == "" {
 		config.Host = "127.0.0.1"

@@ -40,7 +40,7 @@ type Config struct {
 }
 
 // limit bounds an example, set-up included.
-const limit = 4 * time.Minute
+const limit = 8 * time.Minute
 
 // Run runs the example. The error says what was not as the example says it is, and where the logs are.
 func (e Example) Run(ctx context.Context, c Config) (err error) {
@@ -61,7 +61,7 @@ func (e Example) Run(ctx context.Context, c Config) (err error) {
 	if err == nil {
 		err = e.run(ctx, w)
 	}
-	if down := w.stack.Down(20 * time.Second); down != nil {
+	if down := w.stack.Down(time.Minute); down != nil {
 		err = errors.Join(err, fmt.Errorf("stop: %w", down))
 	}
 	if err != nil {

@@ -67,9 +67,15 @@ func (w *world) do(ctx context.Context, program string, args ...string) error {
 
 // run runs a command of the project with the example's environment, and returns all it said.
 func (w *world) run(ctx context.Context, program string, args ...string) (string, error) {
+	patient := []string{args[0]}
 	if program == "sandbox" {
-		args = append([]string{args[0], "--sandbox", filepath.Join(w.stack.Config.Dir, "sandbox.json")}, args[1:]...)
+		patient = append(patient, "--sandbox", filepath.Join(w.stack.Config.Dir, "sandbox.json"))
 	}
+	if program == "sandbox" && args[0] == "query" {
+		// A person at a quiet machine is answered within its default of a minute; here deadlines are for what hangs.
+		patient = append(patient, "--timeout", limit.String())
+	}
+	args = append(patient, args[1:]...)
 	cmd := exec.CommandContext(ctx, filepath.Join(w.stack.Config.Bin, program), args...)
 	cmd.Env = append(cmd.Environ(), w.stack.Ingests[0].Env...)
 	var said bytes.Buffer

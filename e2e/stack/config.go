@@ -30,8 +30,9 @@ kafka:
   group: {{.Config.Group}}
 {{with .Config.TLS}}  tls: {enable: true, ca: {{.CA}}}
 {{end}}{{.Config.KafkaYAML}}writer:
-  endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
-{{with .Config.TLS}}  tls: {enable: true, ca: {{.CA}}}
+{{with .Config.Target}}  target: {{.}}
+{{else}}  endpoints: [{{range $i, $w := .Writers}}{{if $i}}, {{end}}{{$.Reach $w.GRPC}}{{end}}]
+{{end}}{{with .Config.TLS}}  tls: {enable: true, ca: {{.CA}}}
 {{end}}registry:
   urls: [http://{{.Endpoints.Registry}}]
   poll: 1s

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 )
 
-var client = &http.Client{Timeout: 3 * time.Second}
+var client = &http.Client{Timeout: 30 * time.Second} // for what hangs: a busy machine is slow
 
 // get fetches a page of a process's admin port.
 func get(ctx context.Context, url string) (io.ReadCloser, error) {

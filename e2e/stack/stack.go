@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -32,6 +33,11 @@ type Config struct {
 	SandboxArgs []string
 	// Reach, if set, says what ingests dial instead of a writer's address, and writers instead of BigQuery's: a relay that can fail.
 	Reach func(addr string) string
+	// Target, if set, is the gRPC target by which ingests find the writers, instead of a list of their addresses; DNS behind it is whoever's that sets it.
+	Target string
+	// WriterHost, if set, is the host that a writer listens on for lanes; all of them use the port WriterPort, as they do behind one name.
+	WriterHost func(i int) string
+	WriterPort int
 	// Env is added to the services' environment.
 	Env []string
 	// Kafka are the brokers to use, host:port, instead of the sandbox's; the sandbox then only stands for BigQuery.
@@ -145,7 +151,13 @@ func New(config Config) (*Stack, error) {
 		"--seed-topics", strings.Join(topics, ","),
 	}, config.TLS.args(), config.SandboxArgs))
 	for i := range config.Writers {
-		s.Writers = append(s.Writers, s.service("writer", i, addr(7070+10*i*2), addr(7071+10*i*2)))
+		var lanes string
+		if config.WriterHost != nil {
+			lanes = net.JoinHostPort(config.WriterHost(i), strconv.Itoa(config.WriterPort))
+		} else {
+			lanes = addr(7070 + 10*i*2)
+		}
+		s.Writers = append(s.Writers, s.service("writer", i, lanes, addr(7071+10*i*2)))
 	}
 	for i := range config.Ingests {
 		s.Ingests = append(s.Ingests, s.service("ingest", i, addr(7080+10*i*2), addr(7081+10*i*2)))

@@ -4,6 +4,7 @@
 //	/healthz      200 for as long as the process serves
 //	/readyz       200 when the service can do its work, else 503 with the reason
 //	/lanes        the lanes at hand, as JSON
+//	/plan         what is carried where, what would be fair, and what moves, as JSON
 //	/debug/pprof  Go profiles
 //
 // It has neither TLS nor a password: bind it to loopback or to a network of its own.
@@ -38,6 +39,8 @@ type Config struct {
 	Ready func() error
 	// Lanes returns what /lanes shows, for encoding/json. A nil function shows an empty list.
 	Lanes func() any
+	// Plan returns what /plan shows, for encoding/json. A nil function: there is no such page.
+	Plan func() any
 }
 
 // Serve serves until ctx ends, and then returns nil. Any other end is an error: the address is taken, say.
@@ -87,8 +90,15 @@ func Handler(c Config) http.Handler {
 		fmt.Fprintln(w, "ok")
 	})
 	mux.HandleFunc("GET /lanes", func(w http.ResponseWriter, _ *http.Request) {
-		lanes(w, c.Lanes)
+		var value any = []struct{}{}
+		if c.Lanes != nil {
+			value = c.Lanes()
+		}
+		write(w, "lanes", value)
 	})
+	if c.Plan != nil {
+		mux.HandleFunc("GET /plan", func(w http.ResponseWriter, _ *http.Request) { write(w, "plan", c.Plan()) })
+	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
@@ -102,18 +112,15 @@ func index(w http.ResponseWriter, _ *http.Request) {
 /healthz      is the process up
 /readyz       can it do its work
 /lanes        the lanes at hand (JSON)
+/plan         what is carried where and why, of an ingest (JSON)
 /debug/pprof  Go profiles
 `)
 }
 
-func lanes(w http.ResponseWriter, list func() any) {
-	var value any = []struct{}{}
-	if list != nil {
-		value = list()
-	}
+func write(w http.ResponseWriter, what string, value any) {
 	out, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
-		http.Error(w, "lanes: "+err.Error(), http.StatusInternalServerError)
+		http.Error(w, what+": "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -33,6 +33,7 @@ func TestHandler(t *testing.T) {
 		Registry: registry,
 		Ready:    func() error { return notReady },
 		Lanes:    func() any { return []map[string]any{{"topic": "orders", "partition": 3}} },
+		Plan:     func() any { return map[string]any{"settling": true} },
 	})
 	for path, want := range map[string]string{
 		"/":             "/readyz",
@@ -40,6 +41,7 @@ func TestHandler(t *testing.T) {
 		"/healthz":      "ok",
 		"/readyz":       "ok",
 		"/lanes":        `"partition": 3`,
+		"/plan":         `"settling": true`,
 		"/debug/pprof/": "goroutine",
 	} {
 		if code, body := get(t, h, path); code != http.StatusOK || !strings.Contains(body, want) {
@@ -48,6 +50,10 @@ func TestHandler(t *testing.T) {
 	}
 	if code, _ := get(t, h, "/nothing"); code != http.StatusNotFound {
 		t.Errorf("GET /nothing: %d", code)
+	}
+
+	if code, _ := get(t, Handler(Config{Registry: registry}), "/plan"); code != http.StatusNotFound {
+		t.Errorf("GET /plan of a service that has none: %d", code)
 	}
 
 	notReady = errors.New("no broker answers")

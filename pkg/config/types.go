@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,21 +17,40 @@ type formError struct{ message, remedy string }
 func (e *formError) Error() string { return e.message + ": " + e.remedy }
 
 // Secret is text that is printed nowhere: formatting, JSON, YAML and logs show "***". In a file it is the text itself, a variable, or
-// `file:` and the path of a file whose content is the secret, relative to the configuration file; a line end behind it is cut off.
+// `file:` and the path of a file whose content is the secret, relative to the configuration file; a line end behind it is cut off. The file
+// may be renewed in place: it is read each time that the secret is revealed.
 type Secret struct {
-	// text is behind a pointer because package fmt, given a wrong verb, prints the fields of structs without asking their methods.
-	text *string
+	// kept is behind a pointer because package fmt, given a wrong verb, prints the fields of structs without asking their methods.
+	kept *kept
+}
+
+// kept is where a secret is: its text or, in a file, the text that was last read.
+type kept struct {
+	file string
+	text atomic.Pointer[string]
 }
 
 // NewSecret is the secret with this text.
-func NewSecret(text string) Secret { return Secret{&text} }
+func NewSecret(text string) Secret { return newSecret(text, "") }
 
-// Reveal is the text; empty when the secret is not set.
+func newSecret(text, file string) Secret {
+	k := &kept{file: file}
+	k.text.Store(&text)
+	return Secret{k}
+}
+
+// Reveal is the text; empty when the secret is not set. Of a file it is what the file holds now; while that cannot be read, or is empty since
+// it is being written, it is what it held before.
 func (s Secret) Reveal() string {
-	if s.text == nil {
+	if s.kept == nil {
 		return ""
 	}
-	return *s.text
+	if s.kept.file != "" {
+		if text, err := readLine(s.kept.file); err == nil && text != "" {
+			s.kept.text.Store(&text)
+		}
+	}
+	return *s.kept.text.Load()
 }
 
 // Equal compares the texts.
@@ -58,11 +78,16 @@ func readSecret(text, dir string) (Secret, error) {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	content, err := os.ReadFile(path)
+	content, err := readLine(path)
 	if err != nil {
 		return Secret{}, err
 	}
-	return NewSecret(strings.TrimRight(string(content), "\r\n")), nil
+	return newSecret(content, path), nil
+}
+
+func readLine(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	return strings.TrimRight(string(content), "\r\n"), err
 }
 
 // Duration is a length of time, written with its unit: 250ms, 10s, 1h30m. It is not negative.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -106,5 +108,42 @@ func TestSuggest(t *testing.T) {
 	}
 	if got := suggest("x", nil); got != "remove it: nothing can be set here" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A password that is renewed in place is revealed from then on; while its file is away or being written, the one before is.
+func TestSecretOfAFileIsReadEachTime(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "password")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first\n")
+	s, err := readSecret("file:password", dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reveals := func(want string) {
+		t.Helper()
+		if got := s.Reveal(); got != want {
+			t.Errorf("reveals %q, want %q", got, want)
+		}
+	}
+	reveals("first")
+	write("second\r\n")
+	reveals("second")
+	write("")
+	reveals("second")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	reveals("second")
+	if text := fmt.Sprintf("%v %+v %#v %d", s, s, s, s); strings.Contains(text, "second") {
+		t.Errorf("printed: %s", text)
+	}
+	if _, err := readSecret("file:nowhere", dir); err == nil {
+		t.Error("a file that is not there is taken")
 	}
 }

@@ -2,6 +2,8 @@
 package findings
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -73,4 +75,13 @@ func printWithin(w io.Writer, columns int, findings []Finding) (failed bool) {
 	fmt.Fprintf(&out, "\n%d ok, %d to look at, %d failed\n", counts[OK], counts[Warn], counts[Fail])
 	io.WriteString(w, out.String()) //nolint:errcheck // Nothing is left to tell a reader who went away; the result is in the exit code.
 	return counts[Fail] > 0
+}
+
+// Failed is a finding of an error. One of a deadline is no more than that: the time is the check's own.
+func Failed(what string, err error, remedy string) Finding {
+	detail := "timed out"
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		detail = err.Error()
+	}
+	return Finding{What: what, State: Fail, Detail: detail, Remedy: remedy}
 }

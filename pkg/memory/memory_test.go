@@ -66,7 +66,7 @@ func TestWhatFollowsFromALimit(t *testing.T) {
 				t.Errorf("limit %d: budget %d, want %d", test.limit, got, test.budget)
 			}
 		}
-		if s := soft(got, own); s != test.soft {
+		if s := soft(got, 0, own); s != test.soft {
 			t.Errorf("limit %d, budget %d: soft limit %d, want %d", test.limit, got, s, test.soft)
 		}
 	}
@@ -83,7 +83,7 @@ func TestTooMuch(t *testing.T) {
 		{1 << 40, 0, 2<<40 + 64*mib, false}, // no limit
 		{1 << 62, 256 * mib, 1<<62 + 64*mib - 2, true},
 	} {
-		need, limit, tooMuch := tooMuch(c.budget, func() (int64, bool) { return c.limit, c.limit > 0 })
+		need, limit, tooMuch := tooMuch(c.budget, 0, func() (int64, bool) { return c.limit, c.limit > 0 })
 		if need != c.need || limit != c.limit || tooMuch != c.tooMuch {
 			t.Errorf("%d of %d: needs %d, %v", c.budget, limit, need, tooMuch)
 		}

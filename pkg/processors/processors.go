@@ -22,6 +22,9 @@ var count = runtime.GOMAXPROCS(0)
 // Count is how many processors there are for the process, however many Go uses at the moment. A limit that changes while the process runs is not seen.
 func Count() int { return count }
 
+// Used is the processor time that the process has used, user and system. ok is false where the system does not tell.
+func Used() (used time.Duration, ok bool) { return cpuTime() }
+
 // interval is how often the load is looked at.
 const interval = 100 * time.Millisecond
 

@@ -2,7 +2,6 @@ package bigquery
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/fault"
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 	"github.com/waybill-data/waybill/sandbox/bigquery/write"
+	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
 func splitDataset(name string) (project, id string, err error) {
@@ -33,42 +33,13 @@ func splitDataset(name string) (project, id string, err error) {
 //	GET    row?table=D.T&topic=…&partition=…&offset=…   the whole row
 func (e *Emulator) Admin() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /bigquery/faults", func(w http.ResponseWriter, _ *http.Request) { answer(w, e.faults.List()) })
-	mux.HandleFunc("POST /bigquery/faults", e.addFault)
-	mux.HandleFunc("DELETE /bigquery/faults", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, map[string]int{"cleared": e.faults.Clear(r.FormValue("id"))})
+	mux.Handle("/bigquery/faults", admin.Faults[fault.Fault]{
+		List: e.faults.List, Add: e.faults.Add, Remove: func(id string) (int, error) { return e.faults.Clear(id), nil },
 	})
-	mux.HandleFunc("GET /bigquery/stats", func(w http.ResponseWriter, _ *http.Request) { answer(w, e.stats()) })
+	mux.HandleFunc("GET /bigquery/stats", func(w http.ResponseWriter, _ *http.Request) { admin.Answer(w, http.StatusOK, e.stats()) })
 	mux.HandleFunc("GET /bigquery/rows", e.serveRows)
 	mux.HandleFunc("GET /bigquery/row", e.serveRow)
 	return mux
-}
-
-func answer(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // a client that has left needs no answer
-}
-
-func complain(w http.ResponseWriter, code int, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	answer(w, map[string]string{"error": err.Error()})
-}
-
-func (e *Emulator) addFault(w http.ResponseWriter, r *http.Request) {
-	var f fault.Fault
-	d := json.NewDecoder(r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(&f); err != nil {
-		complain(w, http.StatusBadRequest, err)
-		return
-	}
-	added, err := e.faults.Add(f)
-	if err != nil {
-		complain(w, http.StatusBadRequest, err)
-		return
-	}
-	answer(w, added)
 }
 
 // TableStats is what one table holds.
@@ -105,10 +76,10 @@ func (e *Emulator) stats() Stats {
 
 func refused(w http.ResponseWriter, err error) {
 	if _, ok := errors.AsType[*store.Error](err); ok {
-		complain(w, http.StatusNotFound, err)
+		admin.Refuse(w, http.StatusNotFound, err.Error())
 		return
 	}
-	complain(w, http.StatusInternalServerError, err)
+	admin.Refuse(w, http.StatusInternalServerError, err.Error())
 }
 
 func (e *Emulator) serveRows(w http.ResponseWriter, r *http.Request) {
@@ -142,7 +113,7 @@ func (e *Emulator) serveRow(w http.ResponseWriter, r *http.Request) {
 	partition, err1 := strconv.ParseInt(r.FormValue("partition"), 10, 32)
 	offset, err2 := strconv.ParseInt(r.FormValue("offset"), 10, 64)
 	if err := errors.Join(err1, err2); err != nil {
-		complain(w, http.StatusBadRequest, fmt.Errorf("partition and offset must be numbers: %w", err))
+		admin.Refuse(w, http.StatusBadRequest, "partition and offset must be numbers: "+err.Error())
 		return
 	}
 	b, err := e.row(r.Context(), t, r.FormValue("topic"), partition, offset)
@@ -150,7 +121,7 @@ func (e *Emulator) serveRow(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refused(w, err)
 	case b == nil:
-		complain(w, http.StatusNotFound, fmt.Errorf("no row of %s came from %s/%d offset %d", t.ID(), r.FormValue("topic"), partition, offset))
+		admin.Refuse(w, http.StatusNotFound, fmt.Sprintf("no row of %s came from %s/%d offset %d", t.ID(), r.FormValue("topic"), partition, offset))
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(b) // a client that has left needs no answer

@@ -1,6 +1,6 @@
-// Package bigquery is BigQuery on a laptop: the Storage Write API over gRPC and the REST API, with rows on disk, SQL over them,
-// and faults on request. It follows the real service where writers can tell the difference: offsets, finalized streams, row
-// errors, schema checks, limits, and the order and place of errors.
+// Package bigquery is BigQuery on a laptop: the Storage Write API over gRPC and the REST API, with rows on disk, SQL
+// over them, and faults on request. It follows the real service where writers can tell the difference: offsets,
+// finalized streams, row errors, schema checks, limits, and the order and place of errors.
 //
 //	emulator, err := bigquery.Start(ctx, bigquery.Config{Dir: dir, GRPCAddr: "127.0.0.1:0", RESTAddr: "127.0.0.1:0"})
 //	defer emulator.Close()
@@ -45,8 +45,8 @@ type Config struct {
 	Sync bool
 	// Discard counts rows and keeps none, and checks none: for measuring writers.
 	Discard bool
-	// StreamRequestLimit and DefaultRequestLimit bound an AppendRows request, in bytes: 0 is 10 MiB on application-created
-	// streams and 20 MB on _default.
+	// StreamRequestLimit and DefaultRequestLimit bound an AppendRows request, in bytes: 0 is 10 MiB on
+	// application-created streams and 20 MB on _default.
 	StreamRequestLimit, DefaultRequestLimit int
 	// RequireParams refuses AppendRows without x-goog-request-params.
 	RequireParams bool
@@ -122,7 +122,7 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 	}
 	e.addrs = Addrs{GRPC: grpcListener.Addr().String(), REST: restListener.Addr().String()}
 	e.write = write.Serve(grpcListener, write.Config{
-		Store: e.store, Faults: &e.faults, StreamRequestLimit: cfg.StreamRequestLimit,
+		Store: e.store, Faults: &e.faults, Engine: e.engine, StreamRequestLimit: cfg.StreamRequestLimit,
 		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard, TLS: cfg.TLS,
 	})
 	e.http = &http.Server{Handler: e.api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}

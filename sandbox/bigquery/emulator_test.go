@@ -32,6 +32,7 @@ type bench struct {
 	t     testing.TB
 	e     *emulator.Emulator
 	bq    *bigquery.Client
+	conn  *grpc.ClientConn
 	write storagepb.BigQueryWriteClient
 }
 
@@ -63,7 +64,7 @@ func start(t testing.TB, cfg emulator.Config) *bench {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return &bench{t: t, e: e, bq: client, write: storagepb.NewBigQueryWriteClient(conn)}
+	return &bench{t: t, e: e, bq: client, conn: conn, write: storagepb.NewBigQueryWriteClient(conn)}
 }
 
 // deliveries is the schema that DeliveryEvent's descriptor asks for, in the columns that the tests use.

@@ -67,7 +67,8 @@ func update(t *testing.T, table *bigquery.Table, etag string, columns ...*bigque
 	return table.Update(t.Context(), bigquery.TableMetadataToUpdate{Schema: columns}, etag)
 }
 
-// A schema only grows: NULLABLE and REPEATED columns, nested ones too, and REQUIRED to NULLABLE. All else is refused in BigQuery's words.
+// A schema only grows: NULLABLE and REPEATED columns, nested ones too, and REQUIRED to NULLABLE. All else is refused
+// in BigQuery's words.
 func TestSchemaUpdates(t *testing.T) {
 	b := start(t, emulator.Config{})
 	must := &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}

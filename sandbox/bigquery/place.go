@@ -13,8 +13,8 @@ import (
 
 // Place is where a row came from, and where it lies.
 type Place struct {
-	// Topic, Partition and Offset are the row's kafka_topic, kafka_partition and kafka_offset; Partition and Offset are -1 when
-	// the row has none.
+	// Topic, Partition and Offset are the row's kafka_topic, kafka_partition and kafka_offset; Partition and Offset
+	// are -1 when the row has none.
 	Topic             string
 	Partition, Offset int64
 	// Stream is the last part of the write stream's name, Row the row's offset in it.
@@ -59,23 +59,12 @@ func (o *originReader) read(s *store.Scanner) (topic string, partition, offset i
 	return topic, partition, offset, nil
 }
 
-// Rows calls each with the place of every readable row of a table (dataset.table), stream by stream.
-func (e *Emulator) Rows(ctx context.Context, table string, each func(Place) error) error {
-	t, err := e.store.Find(table, "", "")
-	if err != nil {
-		return err
-	}
-	return e.places(ctx, t, each)
-}
-
+// places calls each with the place of every readable row of a table, stream by stream.
 func (e *Emulator) places(ctx context.Context, t *store.Table, each func(Place) error) error {
 	scan := t.Scan()
 	defer scan.Close()
 	var o originReader
-	for n := 0; scan.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for scan.NextIn(ctx) {
 		topic, partition, offset, err := o.read(scan)
 		if err != nil {
 			return err
@@ -90,8 +79,8 @@ func (e *Emulator) places(ctx context.Context, t *store.Table, each func(Place) 
 	return scan.Err()
 }
 
-// indexes find rows by where they came from. An index has one entry for each frame and partition in it, not for each row,
-// and is brought up to date when it is asked.
+// indexes find rows by where they came from. An index has one entry for each frame and partition in it, not for each
+// row, and is brought up to date when it is asked.
 type indexes struct {
 	mu sync.Mutex
 	of map[*store.Table]*index
@@ -147,10 +136,7 @@ func (x *index) refresh(ctx context.Context, t *store.Table) error {
 
 func (x *index) extend(ctx context.Context, scan *store.Scanner) error {
 	var o originReader
-	for n := 0; scan.Next(); n++ {
-		if n%1024 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
+	for scan.NextIn(ctx) {
 		topic, partition, offset, err := o.read(scan)
 		if err != nil {
 			return err

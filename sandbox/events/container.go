@@ -6,8 +6,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
 )
 
-// appendContainer wraps one encoded event into an Avro object container file (specification 1.12, "Object Container Files")
-// with the null codec, which is what the oldest producers send.
+// appendContainer wraps one encoded event into an Avro object container file (specification 1.12, "Object Container
+// Files") with the null codec, which is what the oldest producers send.
 func appendContainer(dst, payload []byte, salt uint64) []byte {
 	a := avro{b: append(dst, "Obj\x01"...)}
 	a.array(2)

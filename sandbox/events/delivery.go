@@ -1,7 +1,7 @@
 package events
 
-// delivery writes one DeliveryEvent. body decides what belongs to the delivery and so repeats in all its events; step is
-// the place of this event in the delivery's life. Nullable fields that a life fills later are null before.
+// delivery writes one DeliveryEvent. body decides what belongs to the delivery and so repeats in all its events; step
+// is the place of this event in the delivery's life. Nullable fields that a life fills later are null before.
 type delivery struct {
 	avro
 	random

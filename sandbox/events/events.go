@@ -1,6 +1,7 @@
-// Package events generates what the producers of a delivery platform put into Kafka: V6 delivery events (schemaless Avro, about
-// 9 KB each), stock updates (about 100 bytes), and parcel scans in JSON (270 bytes) and protobuf. An event depends on the seed and its index alone, so any event can be made
-// again anywhere, in any order, by any number of goroutines.
+// Package events generates what the producers of a delivery platform put into Kafka: V6 delivery events (schemaless
+// Avro, about 9 KB each), stock updates (about 100 bytes), and parcel scans in JSON (270 bytes) and protobuf. An
+// event depends on the seed and its index alone, so any event can be made again anywhere, in any order, by any number
+// of goroutines.
 //
 //	generator := events.New(events.Config{Seed: 1})
 //	event := generator.Delivery(nil, 0)   // the first event of delivery_events_v6_topic
@@ -58,8 +59,8 @@ const (
 // Config of a generator. The zero value gives the usual mix.
 type Config struct {
 	Seed uint64
-	// Size is the mean of a delivery event's Avro in bytes, default 9000. It can be met from about 3500 on; single events
-	// run from a sixth to thrice of it.
+	// Size is the mean of a delivery event's Avro in bytes, default 9000. It can be met from about 3500 on; single
+	// events run from a sixth to thrice of it.
 	Size int
 	// Of this many delivery events one is, on average, of that kind. 0 takes the default, a negative number makes none.
 	ContainerEvery   int // default 500
@@ -108,8 +109,8 @@ func New(config Config) *Generator {
 	return g
 }
 
-// calibrate finds the richness at which the mean of the events is Size: a line through two points, drawn twice, the second time
-// between the means of several samples about the target, since those of single ones are some percent off.
+// calibrate finds the richness at which the mean of the events is Size: a line through two points, drawn twice, the
+// second time between the means of several samples about the target, since those of single ones are some percent off.
 func (g *Generator) calibrate() {
 	target := float64(g.config.Size)
 	const far, near, samples = 1.5, 0.15, 4
@@ -137,8 +138,8 @@ func (g *Generator) mean(richness float64, first, lives uint64) float64 {
 	return float64(total) / float64(lives*life)
 }
 
-// Delivery makes event index of the delivery topic. Value and Key are appended to dst's array when it has room, so a caller
-// that is done with the last event can pass its buffer again.
+// Delivery makes event index of the delivery topic. Value and Key are appended to dst's array when it has room, so a
+// caller that is done with the last event can pass its buffer again.
 func (g *Generator) Delivery(dst []byte, index uint64) Event {
 	value, id, step := g.encode(dst, index)
 	dice := newRandom(g.config.Seed, index, saltKind)

@@ -12,8 +12,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
 )
 
-// Every event decodes by the published schema with a library that shares no code with the generator, to the last byte; a
-// truncated one does not.
+// Every event decodes by the published schema with a library that shares no code with the generator, to the last
+// byte; a truncated one does not.
 func TestDeliveriesDecode(t *testing.T) {
 	schema := avro.MustParse(schemas.DeliveryEventV6)
 	generator := events.New(events.Config{Seed: 7, ContainerEvery: 50, TruncatedEvery: 40, UnknownTypeEvery: 60})
@@ -108,7 +108,8 @@ func TestStockDecodes(t *testing.T) {
 	}
 }
 
-// Seed and index alone decide: another generator, another order and a used buffer give the same bytes, another seed does not.
+// Seed and index alone decide: another generator, another order and a used buffer give the same bytes, another seed
+// does not.
 func TestDeterministic(t *testing.T) {
 	one, two := events.New(events.Config{Seed: 3}), events.New(events.Config{Seed: 3})
 	other := events.New(events.Config{Seed: 4})

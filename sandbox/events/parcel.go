@@ -17,8 +17,8 @@ const (
 
 var parcelServices = [...]string{"STANDARD", "EXPRESS", "RETURN"}
 
-// Parcel makes event index of the topic parcels, as Delivery does: written with a version of the schema, from 1 on, behind the id that the
-// registry has given to it. What the versions have in common is the same in all of them.
+// Parcel makes event index of the topic parcels, as Delivery does: written with a version of the schema, from 1 on,
+// behind the id that the registry has given to it. What the versions have in common is the same in all of them.
 func (g *Generator) Parcel(dst []byte, index uint64, version int, schemaID uint32) Event {
 	r := newRandom(g.config.Seed, index, saltParcel)
 	nanos := g.nanos(index)

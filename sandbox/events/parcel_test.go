@@ -12,7 +12,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
 )
 
-// Each version is what its schema says, for the library too; what versions have in common is the same, and the index comes back.
+// Each version is what its schema says, for the library too; what versions have in common is the same, and the index
+// comes back.
 func TestParcelsDecode(t *testing.T) {
 	generator := events.New(events.Config{Seed: 7})
 	seen := map[string]bool{}

@@ -2,8 +2,8 @@ package events
 
 import "math/bits"
 
-// random is SplitMix64 (Steele, Lea, Flood 2014). It is written out here, because an event's bytes are promised to depend on
-// seed and index alone: a library generator may change its stream between versions.
+// random is SplitMix64 (Steele, Lea, Flood 2014). It is written out here, because an event's bytes are promised to
+// depend on seed and index alone: a library generator may change its stream between versions.
 type random struct{ state uint64 }
 
 // newRandom returns the stream that belongs to one index under one seed. salt keeps the streams of one index apart.

@@ -6,7 +6,8 @@ import (
 	"strconv"
 )
 
-// Topics of the parcel scans: small events, the same ones as JSON and as protobuf. Their schemas are in package schemas.
+// Topics of the parcel scans: small events, the same ones as JSON and as protobuf. Their schemas are in package
+// schemas.
 const (
 	ScanJSONTopic  = "parcel_scans_json"
 	ScanProtoTopic = "parcel_scans_proto"
@@ -97,7 +98,8 @@ func (s *scan) proto(b []byte) []byte {
 	return b
 }
 
-// ScanJSON makes event index of the scans in JSON, 270 bytes each. Value and Key are appended to dst's array when it has room.
+// ScanJSON makes event index of the scans in JSON, 270 bytes each. Value and Key are appended to dst's array when it
+// has room.
 func (g *Generator) ScanJSON(dst []byte, index uint64) Event {
 	s := g.scan(index)
 	return s.event(ScanJSONTopic, s.json(dst), len(dst))

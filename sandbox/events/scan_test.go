@@ -34,8 +34,8 @@ func scanMessage(t *testing.T) protoreflect.MessageDescriptor {
 	return found.(protoreflect.MessageDescriptor)
 }
 
-// A scan has the same values in JSON and in protobuf, read by libraries that share no code with the generator; its seq is its index, and its
-// JSON is 270 bytes.
+// A scan has the same values in JSON and in protobuf, read by libraries that share no code with the generator; its
+// seq is its index, and its JSON is 270 bytes.
 func TestScansAgree(t *testing.T) {
 	generator := events.New(events.Config{Seed: 7})
 	message := scanMessage(t)

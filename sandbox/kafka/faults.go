@@ -1,22 +1,22 @@
 package kafka
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
 // Fault makes the cluster answer some requests with an error of Kafka's, or does something to the cluster once.
 //
-// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the answer says otherwise. Every
-// other error is given before the work.
+// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the answer says otherwise.
+// Every other error is given before the work.
 type Fault struct {
 	ID int `json:"id,omitempty"`
 	// Action is done at once: move_leaders (every partition to the next broker) or rehash_coordinators (groups to other
@@ -108,48 +108,15 @@ func (c *Cluster) Remove(id int) int {
 	return before - len(c.faults)
 }
 
-// Handler serves the faults: GET lists them, POST adds the Fault in its body, DELETE removes all, or the one in ?id=.
-// It answers JSON; an error is {"error": "…"} with status 400.
+// Handler serves the faults: see [admin.Faults].
 func (c *Cluster) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch r.Method {
-		case http.MethodGet:
-			answer(w, http.StatusOK, c.Faults())
-		case http.MethodPost:
-			var fault Fault
-			decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
-			decoder.DisallowUnknownFields()
-			err := decoder.Decode(&fault)
-			if err == nil {
-				fault, err = c.Add(fault)
-			}
-			if err != nil {
-				answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-				return
-			}
-			answer(w, http.StatusOK, fault)
-		case http.MethodDelete:
-			id := 0
-			if text := r.URL.Query().Get("id"); text != "" {
-				number, err := strconv.Atoi(text)
-				if err != nil || number <= 0 {
-					answer(w, http.StatusBadRequest, map[string]string{"error": "id is not a positive number: " + text})
-					return
-				}
-				id = number
-			}
-			answer(w, http.StatusOK, map[string]int{"removed": c.Remove(id)})
-		default:
-			w.Header().Set("Allow", "GET, POST, DELETE")
-			answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "use GET, POST or DELETE"})
+	return admin.Faults[Fault]{List: c.Faults, Add: c.Add, Remove: func(text string) (int, error) {
+		id, err := admin.Number(text)
+		if err != nil {
+			return 0, err
 		}
-	})
-}
-
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone: nothing to tell it
+		return c.Remove(id), nil
+	}}
 }
 
 func keyByName(name string) (kmsg.Key, error) {

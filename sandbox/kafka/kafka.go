@@ -1,11 +1,12 @@
-// Package kafka runs a Kafka cluster inside the process: franz-go's kfake behind real sockets, with its log on disk. It knows
-// consumer groups, idempotence, transactions, all codecs and the error codes of a broker, and it keeps topics, records,
-// groups and committed offsets over a restart, clean or not.
+// Package kafka runs a Kafka cluster inside the process: franz-go's kfake behind real sockets, with its log on disk.
+// It knows consumer groups, idempotence, transactions, all codecs and the error codes of a broker, and it keeps
+// topics, records, groups and committed offsets over a restart, clean or not.
 //
-// What it costs, read from kfake's source and measured: a record batch keeps about 100 bytes of memory (its place in the segment); the
-// records themselves are in segment files, read when fetched. A clean restart reads one segment of each partition at a time. After a
-// kill, however, kfake replays each partition as a whole, and needs as much memory as there is data until it is up. All
-// work happens on one goroutine of kfake's, so one core is the limit of the cluster, however many brokers it has.
+// What it costs, read from kfake's source and measured: a record batch keeps about 100 bytes of memory (its place in
+// the segment); the records themselves are in segment files, read when fetched. A clean restart reads one segment of
+// each partition at a time. After a kill, however, kfake replays each partition as a whole, and needs as much memory
+// as there is data until it is up. All work happens on one goroutine of kfake's, so one core is the limit of the
+// cluster, however many brokers it has.
 package kafka
 
 import (
@@ -14,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -25,8 +25,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// segmentBytes is the size at which a partition's segment file is closed. kfake's default of 100 MiB would have a restart hold that
-// much for each partition.
+// segmentBytes is the size at which a partition's segment file is closed. kfake's default of 100 MiB would have a
+// restart hold that much for each partition.
 const segmentBytes = 16 << 20
 
 // DeadLetter is the suffix of the topic that takes the records of a topic that cannot become rows.
@@ -38,7 +38,8 @@ type Topic struct {
 	Partitions int
 }
 
-// Config of a cluster. The zero value is a cluster of three brokers on free ports of 127.0.0.1, in memory, without topics.
+// Config of a cluster. The zero value is a cluster of three brokers on free ports of 127.0.0.1, in memory, without
+// topics.
 type Config struct {
 	// Dir keeps the log. Empty: in memory, which then grows with the data.
 	Dir string
@@ -82,6 +83,7 @@ func Start(config Config) (*Cluster, error) {
 	options := []kfake.Opt{
 		kfake.ClusterID("waybill-sandbox"),
 		kfake.ListenFn(config.listen),
+		kfake.MaxVersions(versions()),
 		kfake.GroupMinSessionTimeout(500 * time.Millisecond),
 		kfake.BrokerConfigs(map[string]string{"log.segment.bytes": strconv.Itoa(segmentBytes)}),
 	}
@@ -106,11 +108,13 @@ func Start(config Config) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start kafka: %w", err)
 	}
-	fake.ControlKey(int16(kmsg.Fetch), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		fake.KeepControl()
-		wholePartitions(request)
-		return nil, nil, false
-	})
+	for key, mend := range mended {
+		fake.ControlKey(int16(key), func(request kmsg.Request) (kmsg.Response, error, bool) {
+			fake.KeepControl()
+			mend(request)
+			return nil, nil, false
+		})
+	}
 	seeds := fake.ListenAddrs()
 	c := &Cluster{fake: fake, seeds: seeds, brokers: int32(len(seeds))}
 	for _, topic := range config.Topics {
@@ -120,14 +124,6 @@ func Start(config Config) (*Cluster, error) {
 		}
 	}
 	return c, nil
-}
-
-// wholePartitions lifts the bound on the whole answer of a read_committed fetch, so that only those of its partitions hold: kfake forgets to name
-// the aborted transactions of the partition at which it cuts an answer short, and its reader takes their records for committed ones.
-func wholePartitions(request kmsg.Request) {
-	if fetch, ok := request.(*kmsg.FetchRequest); ok && fetch.IsolationLevel == 1 {
-		fetch.MaxBytes = math.MaxInt32
-	}
 }
 
 // Seeds are the addresses of the brokers, host:port.

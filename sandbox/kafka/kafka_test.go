@@ -131,8 +131,8 @@ func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 	}
 }
 
-// leastHeap is the smallest of some readings of what is reachable, of which it takes no more once one is enough. Only the smallest counts:
-// requests that are still being answered add to a reading, nothing takes away from it.
+// leastHeap is the smallest of some readings of what is reachable, of which it takes no more once one is enough. Only
+// the smallest counts: requests that are still being answered add to a reading, nothing takes away from it.
 func leastHeap(enough func(uint64) bool) uint64 {
 	least := uint64(math.MaxUint64)
 	for range 10 {

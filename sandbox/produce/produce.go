@@ -1,5 +1,5 @@
-// Package produce puts generated events into Kafka, in order of their index and with an idempotent producer, so that the topic
-// holds each event once. Events of one delivery share a key, and so a partition.
+// Package produce puts generated events into Kafka, in order of their index and with an idempotent producer, so that
+// the topic holds each event once. Events of one delivery share a key, and so a partition.
 package produce
 
 import (
@@ -28,8 +28,8 @@ type Config struct {
 	// Topic to fill: any name. Which events it gets is the generator's choice, see events.Generator.Of;
 	// but for the topic parcels.
 	Topic string
-	// Registry is the URL of the schema registry, and SchemaVersion the version of schemas.Parcels to write with, from 1 on; 0 is the newest.
-	// Parcels need them: the schema is registered first.
+	// Registry is the URL of the schema registry, and SchemaVersion the version of schemas.Parcels to write with,
+	// from 1 on; 0 is the newest. Parcels need them: the schema is registered first.
 	Registry      string
 	SchemaVersion int
 	// Partitions of the topic and of none if it exists: it and its dead-letter topic are created when they are missing.
@@ -73,8 +73,8 @@ const (
 	buffered      = 48 << 20
 )
 
-// Run produces. When the context ends before all Events are made, what was made is still flushed, and the error is the context's; an
-// endless run then ends without error.
+// Run produces. When the context ends before all Events are made, what was made is still flushed, and the error is
+// the context's; an endless run then ends without error.
 func Run(ctx context.Context, config Config) (Summary, error) {
 	codec, err := codecByName(config.Codec)
 	if err != nil {

@@ -1,13 +1,13 @@
 package registry
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
+
+	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
 // Fault makes the registry answer with a status of HTTP instead of a schema, or late.
@@ -85,56 +85,36 @@ func (f *faults) wrap(next http.Handler) http.Handler {
 			}
 		}
 		if status != 0 {
-			answer(w, status, map[string]any{"error_code": status*100 + 1, "message": "a fault of the sandbox"})
+			admin.Answer(w, status, map[string]any{"error_code": status*100 + 1, "message": "a fault of the sandbox"})
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// Handler serves the faults: GET lists them, POST adds the Fault in its body, DELETE removes all, or the one in ?id=. It answers
-// JSON; an error is {"error": "…"} with status 400.
-func (r *Registry) Handler() http.Handler { return http.HandlerFunc(r.faults.serve) }
-
-func (f *faults) serve(w http.ResponseWriter, r *http.Request) {
-	switch r.Method {
-	case http.MethodGet:
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		answer(w, http.StatusOK, append([]*Fault{}, f.all...))
-	case http.MethodPost:
-		var fault Fault
-		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
-		decoder.DisallowUnknownFields()
-		err := decoder.Decode(&fault)
-		if err == nil {
-			fault, err = f.add(fault)
-		}
-		if err != nil {
-			answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-			return
-		}
-		answer(w, http.StatusOK, fault)
-	case http.MethodDelete:
-		text := r.URL.Query().Get("id")
-		id, err := strconv.Atoi(text)
-		if text != "" && (err != nil || id <= 0) {
-			answer(w, http.StatusBadRequest, map[string]string{"error": "id is not a positive number: " + text})
-			return
-		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		before := len(f.all)
-		f.all = slices.DeleteFunc(f.all, func(fault *Fault) bool { return text == "" || fault.ID == id })
-		answer(w, http.StatusOK, map[string]int{"removed": before - len(f.all)})
-	default:
-		w.Header().Set("Allow", "GET, POST, DELETE")
-		answer(w, http.StatusMethodNotAllowed, map[string]string{"error": "use GET, POST or DELETE"})
-	}
+// Handler serves the faults: see [admin.Faults].
+func (r *Registry) Handler() http.Handler {
+	return admin.Faults[Fault]{List: r.faults.list, Add: r.faults.add, Remove: r.faults.remove}
 }
 
-func answer(w http.ResponseWriter, status int, body any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone: nothing to tell it
+func (f *faults) list() []Fault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]Fault, 0, len(f.all))
+	for _, fault := range f.all {
+		out = append(out, *fault)
+	}
+	return out
+}
+
+func (f *faults) remove(text string) (int, error) {
+	id, err := admin.Number(text)
+	if err != nil {
+		return 0, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	before := len(f.all)
+	f.all = slices.DeleteFunc(f.all, func(fault *Fault) bool { return id == 0 || fault.ID == id })
+	return before - len(f.all), nil
 }

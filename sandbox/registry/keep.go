@@ -16,9 +16,12 @@ import (
 
 	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
+
+	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
-// keeper keeps what is registered in a file: records in Kafka name schemas by ids, and both have to outlive the process.
+// keeper keeps what is registered in a file: records in Kafka name schemas by ids, and both have to outlive the
+// process.
 type keeper struct {
 	fake *srfake.Registry
 	path string
@@ -79,7 +82,7 @@ func (k *keeper) wrap(next http.Handler) http.Handler {
 		if rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/subjects/"); ok && held.status < 300 {
 			subject, _, _ := strings.Cut(rest, "/")
 			if err := k.keep(subject); err != nil {
-				answer(w, http.StatusInternalServerError, map[string]any{"error_code": 50001, "message": err.Error()})
+				admin.Answer(w, http.StatusInternalServerError, map[string]any{"error_code": 50001, "message": err.Error()})
 				return
 			}
 		}

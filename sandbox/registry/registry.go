@@ -1,5 +1,5 @@
-// Package registry runs a schema registry inside the process: franz-go's srfake, which speaks the REST calls of Confluent's. What is registered
-// is kept in a file, with its ids, and it can be told to fail.
+// Package registry runs a schema registry inside the process: franz-go's srfake, which speaks the REST calls of
+// Confluent's. What is registered is kept in a file, with its ids, and it can be told to fail.
 package registry
 
 import (
@@ -26,8 +26,8 @@ type Registry struct {
 	faults faults
 }
 
-// Start serves the registry on address (host:port, port 0 for a free one) and keeps what is registered in dir. The subjects
-// delivery_events_v6_topic-value and sms_physical_stock_updated_topic-value exist, as ids 1 and 2.
+// Start serves the registry on address (host:port, port 0 for a free one) and keeps what is registered in dir. The
+// subjects delivery_events_v6_topic-value and sms_physical_stock_updated_topic-value exist, as ids 1 and 2.
 func Start(address, dir string) (*Registry, error) {
 	fake := srfake.NewRegistry()
 	keeper := &keeper{fake: fake, path: filepath.Join(dir, "schemas.json"), highest: map[string]int{}}
@@ -45,7 +45,7 @@ func Start(address, dir string) (*Registry, error) {
 		return nil, fmt.Errorf("start schema registry: %w", err)
 	}
 	r := &Registry{done: make(chan struct{}), addr: listener.Addr().String()}
-	r.server = &http.Server{Handler: r.faults.wrap(keeper.wrap(fake.Handler())), ReadHeaderTimeout: 10 * time.Second}
+	r.server = &http.Server{Handler: r.faults.wrap(keeper.wrap(forms{fake}.wrap(fake.Handler()))), ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		defer close(r.done)
 		_ = r.server.Serve(listener) // ends with ErrServerClosed, in Close
@@ -53,7 +53,8 @@ func Start(address, dir string) (*Registry, error) {
 	return r, nil
 }
 
-// Register gives a schema to the registry at url, as a producer does, and returns its id; that of a schema that is there already.
+// Register gives a schema to the registry at url, as a producer does, and returns its id; that of a schema that is
+// there already.
 func Register(ctx context.Context, url, subject, avsc string) (id int, err error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()

@@ -9,8 +9,9 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// Avro registers an Avro schema under a subject and returns what encodes the JSON of values with it, in the Confluent wire format: a zero,
-// the schema's id in four bytes, the datum. Fields with a default may be left out; unions are written plainly.
+// Avro registers an Avro schema under a subject and returns what encodes the JSON of values with it, in the Confluent
+// wire format: a zero, the schema's id in four bytes, the datum. Fields with a default may be left out; unions are
+// written plainly.
 func Avro(ctx context.Context, registry, subject, schema string) (func(json.RawMessage) ([]byte, error), error) {
 	parsed, err := avro.Parse(schema)
 	if err != nil {

@@ -2,8 +2,9 @@
 //
 //	{"key": "order-1", "headers": {"item_type_name": "shop.orders.OrderPlaced"}, "value": {"id": "order-1", "total": 12.5}}
 //
-// A value that is an object, an array, a number or a boolean is sent as that JSON; a string is sent as its text, null as a tombstone. With a
-// schema the value is JSON that is encoded as Avro in the Confluent wire format, the schema registered first.
+// A value that is an object, an array, a number or a boolean is sent as that JSON; a string is sent as its text, null
+// as a tombstone. With a schema the value is JSON that is encoded as Avro in the Confluent wire format, the schema
+// registered first.
 package send
 
 import (
@@ -54,8 +55,8 @@ type line struct {
 	TimestampMillis *int64 `json:"timestamp_ms"`
 }
 
-// Run reads lines and sends them in their order, and returns how many Kafka has acknowledged. Empty lines and lines that start with # are
-// skipped. An error names the line; those before it are sent.
+// Run reads lines and sends them in their order, and returns how many Kafka has acknowledged. Empty lines and lines
+// that start with # are skipped. An error names the line; those before it are sent.
 func Run(ctx context.Context, c Config, in io.Reader) (sent int64, err error) {
 	records, err := read(c, in)
 	if err != nil {

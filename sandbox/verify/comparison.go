@@ -186,8 +186,8 @@ func (c *comparison) ignored(record *kgo.Record) bool {
 	return slices.Contains(c.topic.Ignored, typeOf(record))
 }
 
-// phantoms looks for rows and dead letters of records that Kafka does not hold. What is below the log's start was removed by
-// retention, and cannot be judged.
+// phantoms looks for rows and dead letters of records that Kafka does not hold. What is below the log's start was
+// removed by retention, and cannot be judged.
 func (c *comparison) phantoms() {
 	for id, p := range c.partitions {
 		look := func(set offsets, what string) {

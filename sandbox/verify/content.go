@@ -153,15 +153,11 @@ func (c *comparison) fromPayload(record *kgo.Record, payload any) []column {
 	if c.topic.ID != "" {
 		id = object[c.topic.ID]
 	}
-	var eventTime any
-	if nanos, ok := object["timestamp"].(int64); ok {
-		eventTime = time.Unix(0, nanos)
-	}
 	version := any(c.topic.Version)
 	if version == "" {
 		version = nil
 	}
-	return []column{{"topic_version", version}, {"event_id", id}, {"event_time", eventTime}, {c.topic.Payload, payload}}
+	return []column{{"topic_version", version}, {"event_id", id}, {"event_time", c.topic.EventTime.of(object)}, {c.topic.Payload, payload}}
 }
 
 // nullable keeps nil bytes apart from empty ones.
@@ -197,8 +193,8 @@ func brief(v any) string {
 	return text
 }
 
-// value compares one value. Null in the record must be absent from the row, and everything else present; only an empty array or map
-// may be absent, since BigQuery has no empty arrays.
+// value compares one value. Null in the record must be absent from the row, and everything else present; only an
+// empty array or map may be absent, since BigQuery has no empty arrays.
 func (d *differ) value(path string, want, got any) {
 	same := false
 	switch want := want.(type) {
@@ -236,7 +232,8 @@ func (d *differ) value(path string, want, got any) {
 	}
 }
 
-// recordOrMap compares a record with an object, and a map with an array of key and value: Avro's decoder gives both as a map.
+// recordOrMap compares a record with an object, and a map with an array of key and value: Avro's decoder gives both
+// as a map.
 func (d *differ) recordOrMap(path string, want map[string]any, got any) {
 	switch got := got.(type) {
 	case map[string]any:

@@ -34,7 +34,8 @@ func dial(seeds []string) (*log, error) {
 	return &log{seeds, client}, nil
 }
 
-// each calls yield with every committed record of the topic, by partition in order of offset. before hears the ranges first.
+// each calls yield with every committed record of the topic, by partition in order of offset. before hears the ranges
+// first.
 func (l *log) each(ctx context.Context, topic string, before func([]span), yield func(*kgo.Record)) error {
 	spans, err := l.spans(ctx, topic)
 	if err != nil {
@@ -59,7 +60,8 @@ func (l *log) each(ctx context.Context, topic string, before func([]span), yield
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // a partition may end with a marker: without it the end would never be seen
-		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response that the other has cut.
+		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response
+		// that the other has cut.
 		kgo.FetchMaxBytes(96<<20), kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.FetchMaxWait(50*time.Millisecond), // all is there already: waiting for more would only delay the end
 	)

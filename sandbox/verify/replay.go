@@ -8,7 +8,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-// Headers of a replay: on the record that was produced again, the place it was first at; on the mark of its letter, the place it is at now.
+// Headers of a replay: on the record that was produced again, the place it was first at; on the mark of its letter,
+// the place it is at now.
 const (
 	headerReplayOf = "waybill-replay-of"
 	headerReplayed = "waybill-replayed"
@@ -21,8 +22,6 @@ type place struct {
 	offset    int64
 }
 
-func (p place) String() string { return fmt.Sprintf("%s/%d/%d", p.topic, p.partition, p.offset) }
-
 func parsePlace(text string) (place, bool) {
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 {
@@ -33,8 +32,8 @@ func parsePlace(text string) (place, bool) {
 	return place{parts[0], int32(partition), offset}, err == nil && err2 == nil && partition >= 0 && offset >= 0
 }
 
-// mark takes a record of the dead-letter topic that says that a letter was replayed. The second one of a letter is an offence: a replay is
-// exactly once.
+// mark takes a record of the dead-letter topic that says that a letter was replayed. The second one of a letter is an
+// offence: a replay is exactly once.
 func (c *comparison) mark(mark *kgo.Record) bool {
 	to, ok := lastHeader(mark, headerReplayed)
 	if _, letter := lastHeader(mark, headerReason); !ok || letter {

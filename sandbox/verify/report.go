@@ -38,8 +38,8 @@ func (o Offence) String() string {
 	return fmt.Sprintf("%s: %s/%d offset %d: %s", o.Kind, o.Topic, o.Partition, o.Offset, o.Detail)
 }
 
-// Totals are numbers of records, rows and offences. Replayed are the events that are there again,
-// Repeated the further rows of records whose delivery is at least once. Expired rows are those of records that retention removed.
+// Totals are numbers of records, rows and offences. Replayed are the events that are there again, Repeated the
+// further rows of records whose delivery is at least once. Expired rows are those of records that retention removed.
 type Totals struct {
 	Events      int64 `json:"events"`
 	Rows        int64 `json:"rows"`
@@ -97,7 +97,8 @@ type Report struct {
 	Offences []Offence     `json:"offences"`
 }
 
-// Print writes the table, the first few offences, and Line last. Topics stand side by side, so that it fits a narrow screen.
+// Print writes the table, the first few offences, and Line last. Topics stand side by side, so that it fits a narrow
+// screen.
 func (r Report) Print(w io.Writer) error {
 	t := table.Table{Header: []string{"topic"}, Right: []bool{false}}
 	for _, name := range []string{

@@ -1,13 +1,15 @@
-// Package verify compares what Kafka holds with what the tables of the sandbox hold, offset by offset. It shares no code with the
-// services: records are counted by Kafka's own offsets, and their content is decoded by another Avro library.
+// Package verify compares what Kafka holds with what the tables of the sandbox hold, offset by offset. It shares no
+// code with the services: records are counted by Kafka's own offsets, and their content is decoded by another Avro
+// library.
 //
 //	report, err := verify.Run(ctx, verify.Config{Seeds: seeds, Admin: "http://127.0.0.1:19059"})
 //	report.Print(os.Stdout)
 //
-// Every record of a topic must be in one of its tables, once, or in its dead-letter topic, or be one that the contract
-// ignores. Where a topic's delivery is at least once, more rows of one record are counted, and are no offence. A record that was replayed from a dead letter is a record of its own: there is one for each marked letter, and no other.
-// The tables are read first and Kafka's end after them, so on a running pipeline the records on their way
-// count as missing, and nothing else is off. A record costs three bits of memory.
+// Every record of a topic must be in one of its tables, once, or in its dead-letter topic, or be one that the
+// contract ignores. Where a topic's delivery is at least once, more rows of one record are counted, and are no
+// offence. A record that was replayed from a dead letter is a record of its own: there is one for each marked letter,
+// and no other. The tables are read first and Kafka's end after them, so on a running pipeline the records on their
+// way count as missing, and nothing else is off. A record costs three bits of memory.
 package verify
 
 import (
@@ -32,8 +34,8 @@ type Config struct {
 	Admin string
 	// Topics to compare; empty takes Builtin.
 	Topics []Topic
-	// Sample is how many records of each topic have their content compared, spread over the topic: default 200, negative for
-	// none.
+	// Sample is how many records of each topic have their content compared, spread over the topic: default 200,
+	// negative for none.
 	Sample int
 	// Seed chooses the sample.
 	Seed uint64
@@ -44,20 +46,23 @@ type Topic struct {
 	Name string
 	// Tables take the rows, as dataset.table.
 	Tables []string
-	// Types says which of several Tables takes a type; "" is for types that are not named. Nil: each record may be in any of them.
+	// Types says which of several Tables takes a type; "" is for types that are not named. Nil: each record may be in
+	// any of them.
 	Types map[string]string
 	// AtLeastOnce: a record may have several rows.
 	AtLeastOnce bool
-	// Schema is the Avro schema of the records. Without it, and without Decode, what comes from Kafka alone is compared: places, times, keys,
-	// headers and types.
+	// Schema is the Avro schema of the records. Without it, and without Decode, what comes from Kafka alone is
+	// compared: places, times, keys, headers and types.
 	Schema string
-	// Decode, if set, decodes records instead: an object is a map, other values are of the types that Avro's decoder gives. event_time is
-	// compared with the object's int64 "timestamp" in nanoseconds.
+	// Decode, if set, decodes records instead: an object is a map, other values are of the types that Avro's decoder
+	// gives.
 	Decode func(itemType string, value []byte) (any, error)
 	// Payload is the column with the payload.
 	Payload string
 	// ID is the payload's field that becomes event_id; empty when topic/partition/offset does.
 	ID string
+	// EventTime says where the payload has what becomes event_time.
+	EventTime EventTime
 	// Version is what topic_version holds; empty for null.
 	Version string
 	// Ignored are the values of item_type_name whose records need no row.
@@ -82,8 +87,8 @@ func Builtin(dataset string) []Topic {
 
 const defaultSample = 200
 
-// Run compares. The error is about not being able to: Kafka or the sandbox away, a topic that does not exist. What is off is
-// in the report.
+// Run compares. The error is about not being able to: Kafka or the sandbox away, a topic that does not exist. What is
+// off is in the report.
 func Run(ctx context.Context, config Config) (Report, error) {
 	if len(config.Topics) == 0 {
 		config.Topics = Builtin("waybill")
@@ -115,6 +120,9 @@ func Run(ctx context.Context, config Config) (Report, error) {
 
 // compare does one topic: the rows, the dead letters, the records, and then the content of the sample.
 func compare(ctx context.Context, config Config, topic Topic, tables *tables, log *log) (TopicReport, error) {
+	if err := topic.EventTime.valid(); err != nil {
+		return TopicReport{}, err
+	}
 	decode := topic.Decode
 	if decode == nil && topic.Schema != "" {
 		schema, err := avro.Parse(topic.Schema)

@@ -206,7 +206,8 @@ func TestContent(t *testing.T) {
 	}
 }
 
-// A content that is wrong outside the sample is not looked at: the sample is as large as asked, and depends on the seed.
+// A content that is wrong outside the sample is not looked at: the sample is as large as asked, and depends on the
+// seed.
 func TestSample(t *testing.T) {
 	l := newLab(t).fill()
 	report := l.verify(func(c *verify.Config) { c.Sample = 40 })

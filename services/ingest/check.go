@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -45,7 +46,8 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	}
 	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
 	defer cancel()
-	found = append(found, source.Check(kafka, c.source(), topicsOf(set))...)
+	found = append(found, source.Check(kafka, c.source(), c.topicsOf(set), deadletter.Check(&c.DeadLetter))...)
+	found = append(found, checkLanes(kafka, &c, c.topicsOf(set))...)
 	return append(found, checkWriters(ctx, c.Writer)...)
 }
 
@@ -56,7 +58,7 @@ func (c *Config) doubts() (found []findings.Finding) {
 			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear", Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
-	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size()); tooLarge {
+	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size(), 0); tooLarge {
 		found = append(found, findings.Finding{
 			What: "memory.budget", State: findings.Warn,
 			Detail: fmt.Sprintf("the process takes about %d MiB with it, and the container has %d", need>>20, limit>>20),
@@ -64,6 +66,31 @@ func (c *Config) doubts() (found []findings.Finding) {
 		})
 	}
 	return found
+}
+
+// checkLanes warns of a container that has no room for the lanes of a member that is alone in its group. What the budget alone is too large for, doubts
+// says.
+func checkLanes(ctx context.Context, c *Config, topics source.Topics) []findings.Finding {
+	if _, limited := memory.Limit(); !limited {
+		return nil
+	}
+	partitions, err := source.CountPartitions(ctx, c.source(), topics)
+	if err != nil {
+		return nil // why, the other checks say
+	}
+	return tooManyLanes(c.Memory.Size(), partitions, memory.TooLarge)
+}
+
+func tooManyLanes(budget int64, partitions int, tooLarge func(budget int64, lanes int) (need, limit int64, much bool)) []findings.Finding {
+	need, limit, much := tooLarge(budget, partitions)
+	if _, _, anyhow := tooLarge(budget, 0); anyhow || !much {
+		return nil
+	}
+	return []findings.Finding{{
+		What: "memory", State: findings.Warn,
+		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container has %d", partitions, need>>20, limit>>20),
+		Remedy: "raise the container's limit, or run more ingests at all times",
+	}}
 }
 
 func compiled(what string, t *contract.Topic) findings.Finding {

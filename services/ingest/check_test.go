@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
 // table prints the findings and returns them as text.
@@ -37,6 +38,32 @@ func TestCheckFindsAllWell(t *testing.T) {
 	}
 	if kafka.TopicInfo(deliveryTopic+".dead-letter") != nil {
 		t.Error("the check made a topic")
+	}
+}
+
+// A container that has room for the budget and not for the lanes is worth a warning, beside that for the budget alone.
+func TestCheckCountsLanes(t *testing.T) {
+	limit := func(most int64) func(int64, int) (int64, int64, bool) {
+		return func(budget int64, lanes int) (int64, int64, bool) {
+			need := budget + int64(lanes)
+			return need, most, need > most
+		}
+	}
+	if found := tooManyLanes(100<<20, 1<<20, limit(150<<20)); len(found) != 0 {
+		t.Errorf("there is room: %+v", found)
+	}
+	found := tooManyLanes(100<<20, 60<<20, limit(150<<20))
+	if len(found) != 1 || found[0].State != findings.Warn || !strings.Contains(found[0].Detail, "takes about 160 MiB") || !strings.Contains(found[0].Detail, "has 150") {
+		t.Errorf("no room: %+v", found)
+	}
+	if found := tooManyLanes(200<<20, 60<<20, limit(150<<20)); len(found) != 0 {
+		t.Errorf("what the budget alone is too large for is said elsewhere: %+v", found)
+	}
+	kafka := newCluster(t, kfake.SeedTopics(3, deliveryTopic))
+	c := testConfig(kafka, "127.0.0.1:1")
+	n, err := source.CountPartitions(t.Context(), c.source(), source.Topics{Names: []string{deliveryTopic, "missing"}, Match: func(string) (bool, error) { return false, nil }})
+	if n != 3 || err != nil {
+		t.Errorf("%d partitions, %v", n, err)
 	}
 }
 

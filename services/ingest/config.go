@@ -14,6 +14,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/memory"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -33,7 +34,7 @@ type Config struct {
 	Window       Window            `yaml:"window"`
 	Memory       Memory            `yaml:"memory"`
 	Commit       source.Commit     `yaml:"commit"`
-	DeadLetter   source.DeadLetter `yaml:"dead_letter"`
+	DeadLetter   deadletter.Config `yaml:"dead_letter"`
 	GRPC         Listen            `yaml:"grpc"`
 	Admin        Listen            `yaml:"admin"`
 	Log          logging.Config    `yaml:"log"`
@@ -105,12 +106,12 @@ func Defaults() Config {
 	s, l := source.Defaults(), lane.DefaultConfig()
 	return Config{
 		Kafka:      s.Kafka,
-		Writer:     Writer{Keepalive: config.Duration(30 * time.Second)},
+		Writer:     Writer{Refresh: config.Duration(5 * time.Second), Keepalive: config.Duration(30 * time.Second)},
 		Registry:   registry.Defaults(),
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
 		Commit:     s.Commit,
-		DeadLetter: s.DeadLetter,
+		DeadLetter: deadletter.Defaults(),
 		GRPC:       Listen{"127.0.0.1:7080"},
 		Admin:      Listen{"127.0.0.1:7081"},
 	}
@@ -189,12 +190,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Window.Bytes > 0 && c.Window.Bytes < c.Batch.Bytes {
 		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes), "write a few times batch.bytes; 16MiB is right for most")
 	}
-	for i := range c.Contracts {
-		if name := c.Contracts[i].Topic; len(name) <= maxTopic && len(name)+len(c.DeadLetter.Suffix) > maxTopic {
-			report("dead_letter.suffix", fmt.Sprintf("the dead-letter topic of %s would have a name of more than %d characters", name, maxTopic), "write a shorter suffix")
-			break
-		}
-	}
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)
 	}
@@ -207,9 +202,6 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("admin.listen", "is the port of grpc.listen", "give each its own port")
 	}
 }
-
-// maxTopic is how long the name of a topic may be, in characters (Kafka, Topic.MAX_NAME_LENGTH).
-const maxTopic = 249
 
 func listenable(address string) error {
 	_, port, err := net.SplitHostPort(address)
@@ -224,7 +216,7 @@ func listenable(address string) error {
 
 // source is the source's part of the configuration.
 func (c *Config) source() source.Config {
-	s := source.Config{Kafka: c.Kafka, Commit: c.Commit, DeadLetter: c.DeadLetter}
+	s := source.Config{Kafka: c.Kafka, Commit: c.Commit}
 	s.Kafka.Fetch.Prefetch = config.Bytes(c.Memory.Size() / 4)
 	return s
 }

@@ -112,32 +112,36 @@ func TestValuesThatCannotWork(t *testing.T) {
 		"session_timeout: 6s":                      "",
 		"session_timeout: 1h":                      "kafka.session_timeout: 1h is too long",
 		"rebalance_timeout: 2s, drain_timeout: 1s": "kafka.rebalance_timeout: 2s is too short",
-		"rebalance_timeout: 5s, drain_timeout: 1s": "",
-		"drain_timeout: 10ms":                      "kafka.drain_timeout: 10ms is too short",
-		"request_timeout: 1ms":                     "kafka.request_timeout: 1ms is too short",
-		"request_timeout: 1h":                      "kafka.request_timeout: 1h is too long",
-		"topic_refresh: 1ms":                       "kafka.topic_refresh: 1ms is too short",
-		"topic_refresh: 24h":                       "kafka.topic_refresh: 24h is too long",
-		"instance_id: 'pod 1'":                     "kafka.instance_id: \"pod 1\" is no name of a member",
-		"fetch: {records: 0}":                      "kafka.fetch.records: 0 is out of range",
-		"tls: {server_name: broker}":               "kafka.tls.enable: is false while other keys",
-		"sasl: {user: u, password: p}":             "kafka.sasl.mechanism: is empty while",
-		"}\nbatch: {linger: 10m":                   "batch.linger: 10m is too long: rows would be in BigQuery as much later\n    write 0s to 1m; 50ms is right for most",
-		"}\nbatch: {linger: 1m":                    "",
-		"}\nbatch: {linger: 0s":                    "",
-		"}\nbatch: {bytes: 10B":                    "batch.bytes: 10B is too small",
-		"}\nwindow: {bytes: 64KiB":                 "window.bytes: 64KiB holds less than a batch of 1MiB",
-		"}\nwindow: {bytes: 2GiB":                  "window.bytes: 2GiB is out of range",
-		"}\nwindow: {batches: 100000":              "window.batches: 100000 is out of range",
-		"}\ncommit: {interval: 1ms":                "commit.interval: 1ms is too short",
-		"}\ncommit: {interval: 1h":                 "commit.interval: 1h is too long",
-		"}\ncommit: {interval: 10m":                "",
-		"}\ndead_letter: {suffix: ' dead'":         "dead_letter.suffix: \" dead\" cannot be in the name",
-		"}\ndead_letter: {partitions: 5000":        "dead_letter.partitions: 5000 is out of range",
-		"}\nadmin: {listen: ':7080'":               "admin.listen: is the port of grpc.listen",
-		"}\nregistry: {timeout: 1us":               "registry.timeout: 1µs is too short",
-		"}\nregistry: {poll: 1ms":                  "registry.poll: 1ms is too short",
-		"}\ncontracts: [{builtin: stock.v1, topic: " + strings.Repeat("t", 240) + "}]\nlog: {level: info": "dead_letter.suffix: the dead-letter topic of ttt",
+		"rebalance_timeout: 5s, drain_timeout: 1s, request_timeout: 5s": "",
+		"rebalance_timeout: 5s, drain_timeout: 1s":                      "kafka.request_timeout: 10s is longer than rebalance_timeout",
+		"rebalance_timeout: 30s, drain_timeout: 29s":                    "",
+		"rebalance_timeout: 30s, drain_timeout: 29500ms":                "kafka.drain_timeout: is not shorter than rebalance_timeout",
+		"drain_timeout: 10ms":                                           "kafka.drain_timeout: 10ms is too short",
+		"request_timeout: 1ms":                                          "kafka.request_timeout: 1ms is too short",
+		"request_timeout: 1h":                                           "kafka.request_timeout: 1h is too long",
+		"topic_refresh: 1ms":                                            "kafka.topic_refresh: 1ms is too short",
+		"topic_refresh: 24h":                                            "kafka.topic_refresh: 24h is too long",
+		"instance_id: 'pod 1'":                                          "kafka.instance_id: \"pod 1\" is no name of a member",
+		"fetch: {records: 0}":                                           "kafka.fetch.records: 0 is out of range",
+		"tls: {server_name: broker}":                                    "kafka.tls.enable: is false while other keys",
+		"sasl: {user: u, password: p}":                                  "kafka.sasl.mechanism: is empty while",
+		"}\nbatch: {linger: 10m":                                        "batch.linger: 10m is too long: rows would be in BigQuery as much later\n    write 0s to 1m; 50ms is right for most",
+		"}\nbatch: {linger: 1m":                                         "",
+		"}\nbatch: {linger: 0s":                                         "",
+		"}\nbatch: {bytes: 10B":                                         "batch.bytes: 10B is too small",
+		"}\nwindow: {bytes: 64KiB":                                      "window.bytes: 64KiB holds less than a batch of 1MiB",
+		"}\nwindow: {bytes: 2GiB":                                       "window.bytes: 2GiB is out of range",
+		"}\nwindow: {batches: 100000":                                   "window.batches: 100000 is out of range",
+		"}\ncommit: {interval: 1ms":                                     "commit.interval: 1ms is too short",
+		"}\ncommit: {interval: 1h":                                      "commit.interval: 1h is too long",
+		"}\ncommit: {interval: 10m":                                     "",
+		"}\ndead_letter: {suffix: ' dead'":                              "dead_letter.suffix: \" dead\" cannot be in the name",
+		"}\ndead_letter: {partitions: 5000":                             "dead_letter.partitions: 5000 is out of range",
+		"}\nadmin: {listen: ':7080'":                                    "admin.listen: is the port of grpc.listen",
+		"}\nregistry: {timeout: 1us":                                    "registry.timeout: 1µs is too short",
+		"}\nregistry: {poll: 1ms":                                       "registry.poll: 1ms is too short",
+		"}\ncontracts: [{builtin: stock.v1, topic: " + strings.Repeat("t", 240) + "}]\nlog: {level: info": "",
+		"}\ndead_letter: {suffix: ." + strings.Repeat("d", 100):                                           "dead_letter.suffix: leaves no room for the topic",
 	} {
 		_, err := Load(write(t, "kafka: {brokers: 'b:1', group: g, "+text+"}"+rest))
 		var problems config.Problems
@@ -146,11 +150,11 @@ func TestValuesThatCannotWork(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]bool{
-		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true, "dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": true, "passthrough:///w:1": true,
+		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true, "dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": false, "passthrough:///w:1": true,
 		"w": false, "dns:///w": false, "http://w:7070": false, "https://w": false, ":7070": false, "dns:///": false,
 	} {
 		var said string
-		(&Writer{Target: target, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { said += key + ": " + message })
+		(&Writer{Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { said += key + ": " + message })
 		if (said == "") != want {
 			t.Errorf("%s: %q", target, said)
 		}

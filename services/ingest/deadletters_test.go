@@ -1,11 +1,9 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
 
 // putLetter is a dead letter to be: the record and what the headers say.
@@ -52,8 +52,10 @@ func put(t *testing.T, c *kfake.Cluster, letters ...putLetter) {
 			}
 			add(key, value)
 		}
-		if size, ok := l.own["waybill-value-left-out"]; ok {
-			add("waybill-value-left-out", size)
+		for _, key := range []string{"waybill-value-left-out", "waybill-key-left-out", "waybill-headers-left-out"} {
+			if size, ok := l.own[key]; ok {
+				add(key, size)
+			}
 		}
 		if err := p.ProduceSync(t.Context(), r).FirstErr(); err != nil {
 			t.Fatal(err)
@@ -109,16 +111,17 @@ func TestReplayObstacles(t *testing.T) {
 	unknown.itemType = "somebody.else"
 	empty := good(5, map[string]string{"waybill-value-left-out": "12345678"})
 	empty.value = nil
+	nameless := good(9, map[string]string{"waybill-headers-left-out": "2/99000", "waybill-key-left-out": "12"})
 	tombstone := good(7, nil)
 	tombstone.value = nil
 	put(t, c, good(1, nil), cut, unknown, good(4, map[string]string{"waybill-timestamp": "1"}), empty,
-		good(6, map[string]string{"waybill-partition": "2"}), tombstone, good(8, nil), good(1, nil))
+		good(6, map[string]string{"waybill-partition": "2"}), tombstone, good(8, nil), good(1, nil), nameless)
 	d := lettersOf(t, c, nil)
 	want := map[string]int{
-		"would fail again": 2, "older than the topic's retention": 1, "the dead-letter topic did not take the value": 1,
+		"would fail again": 2, "older than the topic's retention": 1, "the dead-letter topic did not take all of the record": 2,
 		"the topic has no such partition": 1, "ignored by the contract now": 1,
 	}
-	check := func(r Replayed, err error, produced, already int) {
+	check := func(r deadletter.Replayed, err error, produced, already int) {
 		t.Helper()
 		got := map[string]int{}
 		for _, s := range r.Skipped {
@@ -127,22 +130,22 @@ func TestReplayObstacles(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) || r.Produced != produced || r.Already != already || r.Selected != 8 {
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) || r.Produced != produced || r.Already != already || r.Selected != 9 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}
-	dry, err := d.Replay(t.Context(), Selection{}, ReplayOptions{DryRun: true, Check: true})
+	dry, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{DryRun: true, Check: true})
 	check(dry, err, 2, 0)
-	first, err := d.Replay(t.Context(), Selection{}, ReplayOptions{Check: true})
+	first, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{Check: true})
 	check(first, err, 2, 0)
-	second, err := d.Replay(t.Context(), Selection{}, ReplayOptions{Check: true})
+	second, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{Check: true})
 	check(second, err, 0, 2)
 	if got := held(t, c, 2); got[deliveryTopic+"/0/1"] != 1 || got[deliveryTopic+"/0/8"] != 1 {
 		t.Errorf("records: %v", got)
 	}
-	// Without the check, and with the time of now, all but two go.
-	r, err := d.Replay(t.Context(), Selection{}, ReplayOptions{Now: true})
-	if err != nil || r.Produced != 4 || r.Already != 2 || r.NotReplayed() != 2 {
+	// Without the check, and with the time of now, all but three go.
+	r, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{Now: true})
+	if err != nil || r.Produced != 4 || r.Already != 2 || r.NotReplayed() != 3 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	held(t, c, 6)
@@ -160,9 +163,9 @@ func TestReplayRetries(t *testing.T) {
 	d := lettersOf(t, c, nil)
 	retries := 0
 	var refused *kfake.FaultHandle
-	r, err := d.Replay(t.Context(), Selection{}, ReplayOptions{
+	r, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{
 		Retry: func(error) { retries++ },
-		Progress: func(Replayed) {
+		Progress: func(deadletter.Replayed) {
 			if refused == nil {
 				// The second transaction is refused first for a moment, then for good.
 				c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: deliveryTopic, Err: kerr.NotEnoughReplicas, Count: 3})
@@ -181,7 +184,7 @@ func TestReplayRetries(t *testing.T) {
 			t.Errorf("%s is there %d times", place, n)
 		}
 	}
-	if r, err = d.Replay(t.Context(), Selection{}, ReplayOptions{}); err != nil || r.Produced != 0 || r.Already != 1200 {
+	if r, err = d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{}); err != nil || r.Produced != 0 || r.Already != 1200 {
 		t.Errorf("again: %+v, %v", r, err)
 	}
 }
@@ -193,8 +196,8 @@ func TestReplayLimit(t *testing.T) {
 		put(t, c, putLetter{offset: i, value: payloads[0], itemType: types[0]})
 	}
 	d := lettersOf(t, c, nil)
-	for _, want := range []Replayed{{Produced: 2, More: true}, {Produced: 2, Already: 2, More: true}, {Produced: 1, Already: 4}, {Already: 5}} {
-		r, err := d.Replay(t.Context(), Selection{}, ReplayOptions{Limit: 2, Check: true})
+	for _, want := range []deadletter.Replayed{{Produced: 2, More: true}, {Produced: 2, Already: 2, More: true}, {Produced: 1, Already: 4}, {Already: 5}} {
+		r, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{Limit: 2, Check: true})
 		if err != nil || r.Produced != want.Produced || r.Already != want.Already || r.More != want.More {
 			t.Errorf("%+v, %v, want %+v", r, err, want)
 		}
@@ -205,10 +208,10 @@ func TestReplayLimit(t *testing.T) {
 func TestReplayRefusesReadUncommitted(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, deliveryTopic, deliveryTopic+".dead-letter"))
 	d := lettersOf(t, c, func(c *Config) { c.Kafka.Isolation = "read_uncommitted" })
-	if _, err := d.Replay(t.Context(), Selection{}, ReplayOptions{}); err == nil || !strings.Contains(err.Error(), "kafka.isolation") {
+	if _, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{}); err == nil || !strings.Contains(err.Error(), "kafka.isolation") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := d.Replay(t.Context(), Selection{}, ReplayOptions{DryRun: true}); err != nil {
+	if _, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{DryRun: true}); err != nil {
 		t.Errorf("a dry run: %v", err)
 	}
 }
@@ -223,24 +226,24 @@ func TestSelection(t *testing.T) {
 	d := lettersOf(t, c, nil)
 	day := func(m time.Month, day int) time.Time { return time.Date(2026, m, day, 0, 0, 0, 0, time.UTC) }
 	for name, tt := range map[string]struct {
-		s    Selection
+		s    deadletter.Selection
 		want string
 	}{
-		"all":       {Selection{}, "1 2 3"},
-		"places":    {Selection{Places: []Place{{Topic: deliveryTopic, Partition: 1, Offset: 3}, {Topic: deliveryTopic, Offset: 9}}}, "3"},
-		"reason":    {Selection{Reasons: []string{"refused", "x"}}, "2"},
-		"contract":  {Selection{Contracts: []string{"delivery.v6"}}, "1 3"},
-		"type":      {Selection{Types: []string{"a.*"}}, "1 2"},
-		"types":     {Selection{Types: []string{"a.C", "b.B"}}, "2 3"},
-		"partition": {Selection{Partitions: []int32{0}}, "1 2"},
-		"offsets":   {Selection{Offsets: &Offsets{2, 3}}, "2 3"},
-		"since":     {Selection{Since: day(1, 2)}, "2 3"},
-		"until":     {Selection{Since: day(1, 1), Until: day(2, 1)}, "1 2"},
-		"both":      {Selection{Types: []string{"a.*"}, Reasons: []string{"undecodable"}}, "1"},
+		"all":       {deadletter.Selection{}, "1 2 3"},
+		"places":    {deadletter.Selection{Places: []deadletter.Place{{Topic: deliveryTopic, Partition: 1, Offset: 3}, {Topic: deliveryTopic, Offset: 9}}}, "3"},
+		"reason":    {deadletter.Selection{Reasons: []string{"refused", "x"}}, "2"},
+		"contract":  {deadletter.Selection{Contracts: []string{"delivery.v6"}}, "1 3"},
+		"type":      {deadletter.Selection{Types: []string{"a.*"}}, "1 2"},
+		"types":     {deadletter.Selection{Types: []string{"a.C", "b.B"}}, "2 3"},
+		"partition": {deadletter.Selection{Partitions: []int32{0}}, "1 2"},
+		"offsets":   {deadletter.Selection{Offsets: &deadletter.Offsets{First: 2, Last: 3}}, "2 3"},
+		"since":     {deadletter.Selection{Since: day(1, 2)}, "2 3"},
+		"until":     {deadletter.Selection{Since: day(1, 1), Until: day(2, 1)}, "1 2"},
+		"both":      {deadletter.Selection{Types: []string{"a.*"}, Reasons: []string{"undecodable"}}, "1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var found []string
-			_, err := d.Each(t.Context(), tt.s, func(l *Letter, _ string) error {
+			_, err := d.Each(t.Context(), tt.s, func(l *deadletter.Letter, _ string) error {
 				found = append(found, fmt.Sprint(l.Record.Offset))
 				return nil
 			})
@@ -250,27 +253,11 @@ func TestSelection(t *testing.T) {
 		})
 	}
 	n := 0
-	if _, err := d.Each(t.Context(), Selection{}, func(*Letter, string) error { n++; return Enough() }); err != nil || n != 1 {
+	if _, err := d.Each(t.Context(), deadletter.Selection{}, func(*deadletter.Letter, string) error { n++; return deadletter.Enough() }); err != nil || n != 1 {
 		t.Errorf("enough after one: %d, %v", n, err)
 	}
 	broken := errors.New("broken")
-	if _, err := d.Each(t.Context(), Selection{}, func(*Letter, string) error { return broken }); !errors.Is(err, broken) {
+	if _, err := d.Each(t.Context(), deadletter.Selection{}, func(*deadletter.Letter, string) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestOffsets(t *testing.T) {
-	for text, want := range map[string]Offsets{
-		"5": {5, 5}, "5..7": {5, 7}, "5..": {5, math.MaxInt64}, "..7": {0, 7}, "..": {0, math.MaxInt64},
-		"": {}, "x": {}, "7..5": {}, "5..7..9": {}, "-1..3": {}, "5 6": {},
-	} {
-		var o Offsets
-		err := o.UnmarshalText([]byte(text))
-		if good := want != (Offsets{}); good != (err == nil) || good && o != want {
-			t.Errorf("%q: %v, %v", text, o, err)
-		}
-		if err != nil && !bytes.Contains([]byte(err.Error()), []byte("A..B")) {
-			t.Errorf("%q: %v", text, err)
-		}
 	}
 }

@@ -15,7 +15,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
@@ -23,9 +26,12 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // Env is what the process gives to Run. The zero value works.
@@ -36,6 +42,8 @@ type Env struct {
 	Registry *prometheus.Registry
 	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
 	GRPC, Admin net.Listener
+	// Lanes is kept at how many lanes there are; nil when nobody wants to know.
+	Lanes *atomic.Int64
 }
 
 // Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics and writers that are
@@ -58,18 +66,24 @@ func Run(ctx context.Context, c Config, env Env) error {
 	defer schemas.close()
 	calls := grpcprom.NewClientMetrics()
 	env.Registry.MustRegister(calls)
-	writers, err := c.Writer.dial(calls)
+	lanes := newRoster(&c, env)
+	fleet, err := c.Writer.fleet(writers.Config{
+		Ingest: identity(&c), Lanes: lanes.statuses, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
+	}, calls)
 	if err != nil {
 		return err
 	}
-	defer writers.Close()
+	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
+	lanes.fleet = fleet
 	if err := env.listen(ctx, &c); err != nil {
 		return err
 	}
 
 	src := source.New(c.source(), env.Log, env.Registry)
-	lanes := newRoster(&c, writers, env)
-	ready := func() error { return src.Ready() }
+	letters := deadletter.NewWriter(c.DeadLetter, &c.Kafka, env.Log, env.Registry)
+	defer letters.Close()
+	src.Letters = letters
+	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -92,26 +106,38 @@ func Run(ctx context.Context, c Config, env Env) error {
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
+		watching.Go(func() { lanes.look(watch) })
 		defer watching.Wait()
 		defer done()
-		return src.Run(work, topicsOf(contracts), lanes.carry)
+		return src.Run(work, c.topicsOf(contracts), lanes.carry)
 	})
 	group.Go(func() error {
 		defer stop()
-		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status})
+		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status, Plan: func() any { return fleet.Picture() }})
 	})
 	group.Go(func() error {
 		defer stop()
 		return serve(serving, work, env, ready)
 	})
+	var watching sync.WaitGroup
+	watching.Go(func() { fleet.Run(serving) })
+	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
+	watching.Go(func() { meter.Run(serving) })
 	err = group.Wait()
+	watching.Wait()
 	env.Log.Info("ingest has stopped")
 	return err
 }
 
+// identity tells this ingest from others, also from those on the same host.
+func identity(c *Config) string {
+	host, _ := os.Hostname() // without a name the address has to do
+	return strings.Join([]string{c.Kafka.Group, c.Kafka.InstanceID, host, c.GRPC.Listen}, "|")
+}
+
 // topicsOf are the topics that the contracts are for.
-func topicsOf(set *contract.Set) source.Topics {
-	topics := source.Topics{Names: set.Topics()}
+func (c *Config) topicsOf(set *contract.Set) source.Topics {
+	topics := source.Topics{Names: set.Topics(), Except: c.DeadLetter.Suffix}
 	if len(set.Patterns()) > 0 {
 		topics.Match = set.Match
 	}

@@ -3,52 +3,63 @@ package ingest
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
-
-	"google.golang.org/grpc"
+	"sync/atomic"
+	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // roster runs a lane for each claim and knows those that run.
 type roster struct {
 	group     string
 	config    lane.Config
-	writers   grpc.ClientConnInterface
-	contracts *contract.Set // set before the first claim
+	fleet     *writers.Fleet // set before the first claim, as contracts
+	contracts *contract.Set  // set before the first claim
 	budget    *lane.Budget
 	metrics   *lane.Metrics
+	weather   *lane.Weather
 	unknowns  *contract.Unknowns
 	log       *slog.Logger
+
+	// live is kept at the number of lanes.
+	live *atomic.Int64
 
 	mu    sync.Mutex
 	lanes map[*lane.Lane]struct{}
 }
 
-func newRoster(c *Config, writers grpc.ClientConnInterface, env Env) *roster {
+func newRoster(c *Config, env Env) *roster {
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
-		group: c.Kafka.Group, config: c.lane(), writers: writers, log: env.Log,
+		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
-		lanes: make(map[*lane.Lane]struct{}),
+		weather: lane.NewWeather(c.Writer.name(), env.Log),
+		lanes:   make(map[*lane.Lane]struct{}), live: cmp.Or(env.Lanes, new(atomic.Int64)),
 	}
 }
 
 // carry is the source's handler: the life of one lane.
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
-		Partition: p, Writers: r.writers,
+		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
-		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Log: r.log,
+		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
 	}
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}
 	r.mu.Unlock()
+	r.live.Add(1)
+	defer r.live.Add(-1)
 	defer func() {
 		r.mu.Lock()
 		delete(r.lanes, l)
@@ -57,14 +68,79 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l.Run(ctx)
 }
 
-// status lists the lanes by topic and partition, for the admin server.
-func (r *roster) status() any {
+// lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.
+const lookEvery = 3 * time.Second
+
+// look looks at the lanes until ctx ends.
+func (r *roster) look(ctx context.Context) {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		for _, l := range r.list() {
+			l.Look()
+		}
+	}
+}
+
+func (r *roster) list() []*lane.Lane {
 	r.mu.Lock()
-	out := make([]lane.Status, 0, len(r.lanes))
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.lanes))
+}
+
+// stuck counts the lanes by what keeps them from work; none when one of them works, which the first lane tells as a rule.
+func (r *roster) stuck() (reasons map[string]int, lanes int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	reasons = map[string]int{}
 	for l := range r.lanes {
+		why := l.Stuck()
+		if why == "" {
+			return nil, 0
+		}
+		reasons[why]++
+	}
+	return reasons, len(r.lanes)
+}
+
+// mostReasons is how many different reasons ready lists.
+const mostReasons = 5
+
+// ready says why no partition moves: every lane is refused or stuck. It is nil while one works, or there is none.
+func (r *roster) ready() error {
+	reasons, lanes := r.stuck()
+	if lanes == 0 {
+		return nil
+	}
+	errs := []error{fmt.Errorf("none of the %d partitions of this member moves", lanes)}
+	for i, why := range slices.Sorted(maps.Keys(reasons)) {
+		if i == mostReasons {
+			errs = append(errs, fmt.Errorf("and %d other reasons, see /lanes", len(reasons)-i))
+			break
+		}
+		errs = append(errs, fmt.Errorf("%d of them: %s", reasons[why], why))
+	}
+	return errors.Join(errs...)
+}
+
+// statuses are the lanes as they are now.
+func (r *roster) statuses() []lane.Status {
+	lanes := r.list()
+	out := make([]lane.Status, 0, len(lanes))
+	for _, l := range lanes {
 		out = append(out, l.Status())
 	}
-	r.mu.Unlock()
+	return out
+}
+
+// status lists the lanes by topic and partition, for the admin server.
+func (r *roster) status() any {
+	out := r.statuses()
 	slices.SortFunc(out, func(a, b lane.Status) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})

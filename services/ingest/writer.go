@@ -1,11 +1,10 @@
 package ingest
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"cmp"
+	"context"
 	"fmt"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -14,12 +13,14 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	_ "google.golang.org/grpc/health" // client-side health checks: lanes are opened at writers that serve
+	_ "google.golang.org/grpc/health" // client-side health checks: calls go to writers that serve
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // Writer says where the writers are. Exactly one of Target and Endpoints is set.
@@ -29,6 +30,8 @@ type Writer struct {
 	// Endpoints are the writers' addresses, when no name has them all.
 	Endpoints []string  `yaml:"endpoints"`
 	TLS       WriterTLS `yaml:"tls"`
+	// Refresh is how often the writers are looked up.
+	Refresh config.Duration `yaml:"refresh"`
 	// Keepalive is the time without traffic after which a connection is probed.
 	Keepalive config.Duration `yaml:"keepalive"`
 }
@@ -48,7 +51,7 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	case w.Target == "" && len(w.Endpoints) == 0:
 		report("target", "no writer is named", "write target: dns:///host:port, or a list of endpoints")
 	case w.Target != "" && len(w.Endpoints) == 0 && !dialable(w.Target):
-		report("target", fmt.Sprintf("%q is no gRPC target with a port", w.Target), "write dns:///host:port")
+		report("target", fmt.Sprintf("%q is no gRPC target with a port, of a scheme that this program knows", w.Target), "write dns:///host:port")
 	case w.Target != "" && len(w.Endpoints) > 0:
 		report("endpoints", "target and endpoints are both set", "keep the one that names your writers")
 	}
@@ -57,6 +60,7 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 			report(fmt.Sprintf("endpoints[%d]", i), fmt.Sprintf("%q is not an address", e), "write host:port")
 		}
 	}
+	refreshBounds.Check(report, "refresh", w.Refresh)
 	keepaliveBounds.Check(report, "keepalive", w.Keepalive)
 	if !w.TLS.Enable {
 		if w.TLS != (WriterTLS{}) {
@@ -66,7 +70,7 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	}
 	if (w.TLS.Cert == "") != (w.TLS.Key == "") {
 		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
-	} else if _, err := w.TLS.config(); err != nil {
+	} else if _, err := tlsfiles.Client(w.TLS.files()); err != nil {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
 }
@@ -76,10 +80,15 @@ var keepaliveBounds = config.Bounds{
 	Most: 10 * time.Minute, Long: "lanes hang for as long at a writer that is gone", Right: 30 * time.Second,
 }
 
-// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes are left to gRPC.
+var refreshBounds = config.Bounds{
+	Least: 100 * time.Millisecond, Short: "name servers would be asked all the time",
+	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
+}
+
+// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes need a resolver that is linked in.
 func dialable(target string) bool {
 	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" && (strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {
-		return scheme != "http" && scheme != "https"
+		return resolver.Get(scheme) != nil
 	}
 	address := strings.TrimPrefix(target, "dns:")
 	if authority, ok := strings.CutPrefix(address, "//"); ok {
@@ -89,28 +98,36 @@ func dialable(target string) bool {
 	return err == nil && host != "" && port != ""
 }
 
-func (t *WriterTLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: no certificate in %s", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+func (t *WriterTLS) files() tlsfiles.Files {
+	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 }
 
-// spread opens lanes at the writers in turn, and only at those whose health service says that they serve: one that drains says no.
+// renewed are transport credentials whose files are read for each connection. The embedded ones say what they are.
+type renewed struct {
+	credentials.TransportCredentials
+	files tlsfiles.Files
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (r *renewed) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c, err := tlsfiles.Client(r.files)
+	if err != nil {
+		return nil, nil, fmt.Errorf("writer.tls.%w", err)
+	}
+	conn, info, err := credentials.NewTLS(c).ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return tlsfiles.Judged(conn), info, nil
+}
+
+// Clone implements credentials.TransportCredentials.
+func (r *renewed) Clone() credentials.TransportCredentials {
+	return &renewed{r.TransportCredentials.Clone(), r.files}
+}
+
+// spread makes calls at the writers in turn, and only at those whose health service says that they serve: one that drains says no. Lanes are placed
+// otherwise: package writers.
 const spread = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}`
 
 // writeBuffer is how much goes to a connection at once, in bytes: there is one a writer, and rows go in megabytes.
@@ -123,49 +140,83 @@ const (
 	replyConnWindow = 4 << 20
 )
 
-// dial makes the connection that all lanes share. It connects when the first lane opens. metrics may be nil.
-func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error) {
+// name is what the writers are called in logs.
+func (w *Writer) name() string { return cmp.Or(w.Target, strings.Join(w.Endpoints, ", ")) }
+
+// options are those of a connection to writers. metrics may be nil.
+func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, error) {
 	transport := insecure.NewCredentials()
 	if w.TLS.Enable {
-		c, err := w.TLS.config()
+		c, err := tlsfiles.Client(w.TLS.files()) // what is wrong shows now
 		if err != nil {
-			return nil, fmt.Errorf("writer.tls: %w", err)
+			return nil, fmt.Errorf("writer.tls.%w", err)
 		}
-		transport = credentials.NewTLS(c)
+		transport = &renewed{credentials.NewTLS(c), w.TLS.files()}
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		// Or every look-up of the name asks for a TXT record as well, which stalls where there is no DNS upstream.
 		grpc.WithDisableServiceConfig(),
-		grpc.WithDefaultServiceConfig(spread),
 		grpc.WithWriteBufferSize(writeBuffer),
 		grpc.WithStaticStreamWindowSize(replyWindow),
 		grpc.WithStaticConnWindowSize(replyConnWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 	}
 	if metrics != nil {
 		options = append(options, grpc.WithChainStreamInterceptor(metrics.StreamClientInterceptor()))
 	}
-	target := w.Target
-	if len(w.Endpoints) > 0 {
-		list := manual.NewBuilderWithScheme("waybill")
-		var state resolver.State
-		for _, e := range w.Endpoints {
-			state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: e, ServerName: host(e)}}})
-		}
-		list.InitialState(state)
+	return options, nil
+}
+
+// target is what resolves to the writers, and its resolver if it is a list of ours; else that is nil.
+func (w *Writer) target() (string, resolver.Builder) {
+	if len(w.Endpoints) == 0 {
+		return w.Target, nil
+	}
+	list := manual.NewBuilderWithScheme("waybill")
+	var state resolver.State
+	for _, e := range w.Endpoints {
+		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: e, ServerName: host(e)}}})
+	}
+	list.InitialState(state)
+	return "waybill:///writers", list
+}
+
+// dial makes a connection for a single call, at whichever writer serves. It connects when the call is made. metrics may be nil.
+func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error) {
+	options, err := w.options(metrics)
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, grpc.WithDefaultServiceConfig(spread))
+	target, list := w.target()
+	if list != nil {
 		options = append(options, grpc.WithResolvers(list))
-		target = "waybill:///writers"
 	}
 	conn, err := grpc.NewClient(target, options...)
 	if err != nil {
 		return nil, fmt.Errorf("writer.target: %w", err)
 	}
 	return conn, nil
+}
+
+// fleet is the connection that all lanes share, and what places them.
+func (w *Writer) fleet(c writers.Config, metrics *grpcprom.ClientMetrics) (*writers.Fleet, error) {
+	options, err := w.options(metrics)
+	if err != nil {
+		return nil, err
+	}
+	c.Options, c.Refresh = options, w.Refresh.Std()
+	c.Target, c.Resolver = w.target()
+	f, err := writers.New(c)
+	if err != nil {
+		return nil, fmt.Errorf("writer.target: %w", err)
+	}
+	return f, nil
 }
 
 func host(address string) string {

@@ -115,7 +115,7 @@ func (w *memoryWriter) take(a *lanev1.Append) error {
 }
 
 // startWriter serves a memoryWriter with health and returns its address.
-func startWriter(t *testing.T, w *memoryWriter) string {
+func startWriter(t *testing.T, w lanev1.LaneServiceServer) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +123,9 @@ func startWriter(t *testing.T, w *memoryWriter) string {
 	}
 	server := grpc.NewServer()
 	lanev1.RegisterLaneServiceServer(server, w)
-	healthv1.RegisterHealthServer(server, health.NewServer())
+	serves := health.NewServer()
+	serves.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+	healthv1.RegisterHealthServer(server, serves)
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	t.Cleanup(func() {

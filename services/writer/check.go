@@ -17,7 +17,7 @@ import (
 // Check looks at everything that a configuration points to: credentials, dataset, permissions, the Storage Write API. It changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
 	var found []findings.Finding
-	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size()); tooLarge {
+	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size(), 0); tooLarge {
 		found = append(found, findings.Finding{
 			What: "memory.budget", State: findings.Warn,
 			Detail: fmt.Sprintf("the process takes about %d MiB with it, and the container has %d", need>>20, limit>>20),

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	orcaservicev3 "github.com/cncf/xds/go/xds/service/orca/v3"
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
@@ -51,7 +52,9 @@ type server struct {
 	drainIn time.Duration
 }
 
-func newServer(c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, env Env) *server {
+func newServer(
+	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load, env Env,
+) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)
@@ -92,6 +95,7 @@ func newServer(c *Config, secure credentials.TransportCredentials, lanes *lane.S
 	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
+	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	for _, service := range []string{lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName} {
 		s.health.SetServingStatus(service, healthv1.HealthCheckResponse_SERVING)

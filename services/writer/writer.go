@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,8 @@ type Env struct {
 	Registry *prometheus.Registry
 	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
 	GRPC, Admin net.Listener
+	// Lanes is kept at how many lanes there are; nil when nobody wants to know.
+	Lanes *atomic.Int64
 }
 
 // Run carries lanes until ctx ends, then lets them drain, and returns nil. BigQuery being away is waited for; an error is one of
@@ -60,10 +63,11 @@ func Run(ctx context.Context, c Config, env Env) error {
 	host, _ := os.Hostname() // Without a name there is none in logs.
 	budget := lane.NewBudget(c.Memory.Size())
 	service := &lane.Service{
-		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry), Name: cmp.Or(c.Name, host),
-		Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset,
+		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
+		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
 	}
-	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, env)
+	carried := newLoad(service, budget, env.Registry)
+	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, env)
 
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
@@ -71,6 +75,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group
+	group.Go(func() error {
+		service.Watch(watching)
+		return nil
+	})
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
@@ -81,6 +89,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 	group.Go(func() error {
 		defer quit()
 		return front.serve(work)
+	})
+	group.Go(func() error {
+		carried.meter.Run(watching)
+		return nil
 	})
 	env.Log.Info("writer runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
 		"project", c.BigQuery.Project, "dataset", c.BigQuery.Dataset)

@@ -166,7 +166,7 @@ func finished(t *testing.T, ran chan error) {
 // A stop says so to health watchers, drains the open lane, and only then ends.
 func TestStopDrainsLanes(t *testing.T) {
 	conn, stop, ran := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	watch, err := healthv1.NewHealthClient(conn).Watch(ctx, &healthv1.HealthCheckRequest{})
 	if err != nil {
@@ -231,7 +231,7 @@ func TestStopDrainsLanes(t *testing.T) {
 // grpcurl finds the service, and the typed rows in it.
 func TestReflection(t *testing.T) {
 	conn, stop, ran := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	call, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
 	if err != nil {
@@ -270,7 +270,7 @@ func TestReflection(t *testing.T) {
 // The service that compares tables is there beside the lanes, says so to probes, and can be found.
 func TestTableService(t *testing.T) {
 	conn, stop, ran := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const name = "lane.v1.TableService"
 	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: name}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
@@ -302,7 +302,7 @@ func TestTableService(t *testing.T) {
 // A first message that makes no sense ends the call, not the writer.
 func TestMessageOutOfPlace(t *testing.T) {
 	conn, stop, ran := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	lane, err := lanev1.NewLaneServiceClient(conn).Lane(ctx)
 	if err != nil {

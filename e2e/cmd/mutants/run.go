@@ -17,7 +17,10 @@ type command struct {
 	Only     string `help:"Only this mutant." placeholder:"NAME"`
 	Bin      string `default:"bin" help:"Folder of the binaries as they are released: sandbox, writer and ingest." type:"path"`
 	Rounds   int    `default:"3" help:"How often a mutant may get away before it counts as survived: what is end to end has timing in it."`
-	Parallel int    `default:"4" help:"Scenarios that run at the same time."`
+	Parallel int    `default:"4" help:"Scenarios, or mutants of a walk, that run at the same time."`
+	Walk     bool   `help:"Mutate each condition of the exactly-once path, one at a time, and run the tests of its package."`
+	Package  string `help:"Walk only the packages whose path contains this." placeholder:"TEXT"`
+	File     string `help:"Walk only the files of this name." placeholder:"NAME.go"`
 }
 
 // verdict is what became of one mutant.
@@ -34,6 +37,9 @@ func (v *verdict) caught(fast bool) bool {
 }
 
 func (c *command) run(ctx context.Context, out io.Writer) (err error) {
+	if c.Walk {
+		return c.walk(ctx, out)
+	}
 	chosen := mutants
 	if c.Only != "" {
 		chosen = nil

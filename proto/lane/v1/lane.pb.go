@@ -16,6 +16,7 @@ import (
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	descriptorpb "google.golang.org/protobuf/types/descriptorpb"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -329,6 +330,7 @@ type LaneResponse struct {
 	//	*LaneResponse_Refused
 	//	*LaneResponse_Drain
 	//	*LaneResponse_Closed
+	//	*LaneResponse_Notice
 	Message       isLaneResponse_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -425,6 +427,15 @@ func (x *LaneResponse) GetClosed() *Closed {
 	return nil
 }
 
+func (x *LaneResponse) GetNotice() *Notice {
+	if x != nil {
+		if x, ok := x.Message.(*LaneResponse_Notice); ok {
+			return x.Notice
+		}
+	}
+	return nil
+}
+
 type isLaneResponse_Message interface {
 	isLaneResponse_Message()
 }
@@ -459,6 +470,11 @@ type LaneResponse_Closed struct {
 	Closed *Closed `protobuf:"bytes,6,opt,name=closed,proto3,oneof"`
 }
 
+type LaneResponse_Notice struct {
+	// What rows wait for, in a call whose Open asks for notices.
+	Notice *Notice `protobuf:"bytes,9,opt,name=notice,proto3,oneof"`
+}
+
 func (*LaneResponse_Opened) isLaneResponse_Message() {}
 
 func (*LaneResponse_Checkpoint) isLaneResponse_Message() {}
@@ -470,6 +486,8 @@ func (*LaneResponse_Refused) isLaneResponse_Message() {}
 func (*LaneResponse_Drain) isLaneResponse_Message() {}
 
 func (*LaneResponse_Closed) isLaneResponse_Message() {}
+
+func (*LaneResponse_Notice) isLaneResponse_Message() {}
 
 // Open says which partition this lane carries, and from where.
 type Open struct {
@@ -491,7 +509,9 @@ type Open struct {
 	Routing uint64 `protobuf:"fixed64,7,opt,name=routing,proto3" json:"routing,omitempty"`
 	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The whole message may have
 	// 2 MiB, and the descriptors together 100,000 columns.
-	Routes        []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
+	Routes []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Ingest takes Notice. A writer sends none to one that does not say so: it would break the call over it.
+	Notices       bool `protobuf:"varint,9,opt,name=notices,proto3" json:"notices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -580,6 +600,13 @@ func (x *Open) GetRoutes() []*Route {
 		return x.Routes
 	}
 	return nil
+}
+
+func (x *Open) GetNotices() bool {
+	if x != nil {
+		return x.Notices
+	}
+	return false
 }
 
 // Route is a table and the descriptor of its rows.
@@ -1660,17 +1687,82 @@ func (x *Closed) GetCheckpoint() string {
 	return ""
 }
 
+// Notice says that rows of the lane wait for BigQuery, or no longer: for people to see, at both ends. It may come at any time after Open, also before
+// Opened, and changes nothing in what is sent. A later one replaces it.
+type Notice struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is the matter and with which table; the same for all lanes that it concerns, for as long as it lasts. Empty when it is over.
+	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
+	// What BigQuery said last.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Since when.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Notice) Reset() {
+	*x = Notice{}
+	mi := &file_lane_v1_lane_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Notice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Notice) ProtoMessage() {}
+
+func (x *Notice) ProtoReflect() protoreflect.Message {
+	mi := &file_lane_v1_lane_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Notice.ProtoReflect.Descriptor instead.
+func (*Notice) Descriptor() ([]byte, []int) {
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Notice) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *Notice) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Notice) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 var File_lane_v1_lane_proto protoreflect.FileDescriptor
 
 const file_lane_v1_lane_proto_rawDesc = "" +
 	"\n" +
-	"\x12lane/v1/lane.proto\x12\alane.v1\x1a\x1adelivery/v6/delivery.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x14stock/v1/stock.proto\"\xc5\x01\n" +
+	"\x12lane/v1/lane.proto\x12\alane.v1\x1a\x1adelivery/v6/delivery.proto\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14stock/v1/stock.proto\"\xc5\x01\n" +
 	"\vLaneRequest\x12#\n" +
 	"\x04open\x18\x01 \x01(\v2\r.lane.v1.OpenH\x00R\x04open\x12)\n" +
 	"\x06append\x18\x02 \x01(\v2\x0f.lane.v1.AppendH\x00R\x06append\x12,\n" +
 	"\adurable\x18\x03 \x01(\v2\x10.lane.v1.DurableH\x00R\adurable\x12-\n" +
 	"\bleft_out\x18\x04 \x01(\v2\x10.lane.v1.LeftOutH\x00R\aleftOutB\t\n" +
-	"\amessage\"\xaa\x02\n" +
+	"\amessage\"\xd5\x02\n" +
 	"\fLaneResponse\x12)\n" +
 	"\x06opened\x18\x01 \x01(\v2\x0f.lane.v1.OpenedH\x00R\x06opened\x125\n" +
 	"\n" +
@@ -1679,8 +1771,9 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\asettled\x18\x03 \x01(\v2\x10.lane.v1.SettledH\x00R\asettled\x12,\n" +
 	"\arefused\x18\x04 \x01(\v2\x10.lane.v1.RefusedH\x00R\arefused\x12&\n" +
 	"\x05drain\x18\x05 \x01(\v2\x0e.lane.v1.DrainH\x00R\x05drain\x12)\n" +
-	"\x06closed\x18\x06 \x01(\v2\x0f.lane.v1.ClosedH\x00R\x06closedB\t\n" +
-	"\amessage\"\xe8\x01\n" +
+	"\x06closed\x18\x06 \x01(\v2\x0f.lane.v1.ClosedH\x00R\x06closed\x12)\n" +
+	"\x06notice\x18\t \x01(\v2\x0f.lane.v1.NoticeH\x00R\x06noticeB\t\n" +
+	"\amessage\"\x82\x02\n" +
 	"\x04Open\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x18\n" +
 	"\acluster\x18\x02 \x01(\tR\acluster\x12\x14\n" +
@@ -1691,7 +1784,8 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"checkpoint\x18\x06 \x01(\tR\n" +
 	"checkpoint\x12\x18\n" +
 	"\arouting\x18\a \x01(\x06R\arouting\x12&\n" +
-	"\x06routes\x18\b \x03(\v2\x0e.lane.v1.RouteR\x06routes\"\x8e\x02\n" +
+	"\x06routes\x18\b \x03(\v2\x0e.lane.v1.RouteR\x06routes\x12\x18\n" +
+	"\anotices\x18\t \x01(\bR\anotices\"\x8e\x02\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1a\n" +
 	"\amessage\x18\x02 \x01(\tH\x00R\amessage\x12B\n" +
@@ -1771,7 +1865,11 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\bposition\x18\x01 \x01(\x03R\bposition\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x02 \x01(\tR\n" +
-	"checkpoint*[\n" +
+	"checkpoint\"d\n" +
+	"\x06Notice\x12\x14\n" +
+	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since*[\n" +
 	"\bDelivery\x12\x18\n" +
 	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DELIVERY_EXACTLY_ONCE\x10\x01\x12\x1a\n" +
@@ -1802,7 +1900,7 @@ func file_lane_v1_lane_proto_rawDescGZIP() []byte {
 }
 
 var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_lane_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_lane_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_lane_v1_lane_proto_goTypes = []any{
 	(Delivery)(0),                        // 0: lane.v1.Delivery
 	(Evolution)(0),                       // 1: lane.v1.Evolution
@@ -1825,10 +1923,12 @@ var file_lane_v1_lane_proto_goTypes = []any{
 	(*RefusedRow)(nil),                   // 18: lane.v1.RefusedRow
 	(*Drain)(nil),                        // 19: lane.v1.Drain
 	(*Closed)(nil),                       // 20: lane.v1.Closed
-	(*descriptorpb.DescriptorProto)(nil), // 21: google.protobuf.DescriptorProto
-	(*v6.DeliveryEventRows)(nil),         // 22: delivery.v6.DeliveryEventRows
-	(*v1.PhysicalStockEventRows)(nil),    // 23: stock.v1.PhysicalStockEventRows
-	(*durationpb.Duration)(nil),          // 24: google.protobuf.Duration
+	(*Notice)(nil),                       // 21: lane.v1.Notice
+	(*descriptorpb.DescriptorProto)(nil), // 22: google.protobuf.DescriptorProto
+	(*v6.DeliveryEventRows)(nil),         // 23: delivery.v6.DeliveryEventRows
+	(*v1.PhysicalStockEventRows)(nil),    // 24: stock.v1.PhysicalStockEventRows
+	(*durationpb.Duration)(nil),          // 25: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),        // 26: google.protobuf.Timestamp
 }
 var file_lane_v1_lane_proto_depIdxs = []int32{
 	5,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
@@ -1841,26 +1941,28 @@ var file_lane_v1_lane_proto_depIdxs = []int32{
 	17, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
 	19, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
 	20, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
-	6,  // 10: lane.v1.Open.routes:type_name -> lane.v1.Route
-	21, // 11: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
-	7,  // 12: lane.v1.Route.layout:type_name -> lane.v1.Layout
-	0,  // 13: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
-	1,  // 14: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
-	2,  // 15: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
-	9,  // 16: lane.v1.Opened.replay:type_name -> lane.v1.Replay
-	10, // 17: lane.v1.Opened.limits:type_name -> lane.v1.Limits
-	12, // 18: lane.v1.Append.blocks:type_name -> lane.v1.Block
-	22, // 19: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
-	23, // 20: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
-	18, // 21: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
-	24, // 22: lane.v1.Drain.within:type_name -> google.protobuf.Duration
-	3,  // 23: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
-	4,  // 24: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
-	24, // [24:25] is the sub-list for method output_type
-	23, // [23:24] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	21, // 10: lane.v1.LaneResponse.notice:type_name -> lane.v1.Notice
+	6,  // 11: lane.v1.Open.routes:type_name -> lane.v1.Route
+	22, // 12: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
+	7,  // 13: lane.v1.Route.layout:type_name -> lane.v1.Layout
+	0,  // 14: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
+	1,  // 15: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
+	2,  // 16: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
+	9,  // 17: lane.v1.Opened.replay:type_name -> lane.v1.Replay
+	10, // 18: lane.v1.Opened.limits:type_name -> lane.v1.Limits
+	12, // 19: lane.v1.Append.blocks:type_name -> lane.v1.Block
+	23, // 20: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
+	24, // 21: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
+	18, // 22: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
+	25, // 23: lane.v1.Drain.within:type_name -> google.protobuf.Duration
+	26, // 24: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
+	3,  // 25: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
+	4,  // 26: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
+	26, // [26:27] is the sub-list for method output_type
+	25, // [25:26] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_lane_v1_lane_proto_init() }
@@ -1881,6 +1983,7 @@ func file_lane_v1_lane_proto_init() {
 		(*LaneResponse_Refused)(nil),
 		(*LaneResponse_Drain)(nil),
 		(*LaneResponse_Closed)(nil),
+		(*LaneResponse_Notice)(nil),
 	}
 	file_lane_v1_lane_proto_msgTypes[3].OneofWrappers = []any{
 		(*Route_Message)(nil),
@@ -1897,7 +2000,7 @@ func file_lane_v1_lane_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lane_v1_lane_proto_rawDesc), len(file_lane_v1_lane_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

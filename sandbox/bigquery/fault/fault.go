@@ -1,7 +1,7 @@
 // Package fault makes the emulator misbehave on request, the way the real service does on a bad day.
 //
-// A [Fault] says what goes wrong, where (method, table, stream) and how often (probability, count, for how long). Faults are
-// plain data: the sandbox's admin port takes and lists them as JSON.
+// A [Fault] says what goes wrong, where (method, table, stream) and how often (probability, count, for how long).
+// Faults are plain data: the sandbox's admin port takes and lists them as JSON.
 package fault
 
 import (
@@ -38,12 +38,20 @@ const (
 	FinalizeDelay Kind = "finalize_delay"
 	// ClockJump moves the emulator's clock ahead by Delay, once, when it is added.
 	ClockJump Kind = "clock_jump"
-	// SchemaDelay keeps updates of a table's schema that are made while it is in force from the Storage Write API for Delay plus up to
-	// Jitter, on the emulator's clock: the table has the columns, and appends with them are SCHEMA_MISMATCH_EXTRA_FIELDS.
+	// SchemaDelay keeps updates of a table's schema that are made while it is in force from the Storage Write API for
+	// Delay plus up to Jitter, on the emulator's clock: the table has the columns, and appends with them are
+	// SCHEMA_MISMATCH_EXTRA_FIELDS.
 	SchemaDelay Kind = "schema_delay"
+	// MissingDenied answers PERMISSION_DENIED "... (or it may not exist)" (HTTP 403) where a table is not there,
+	// instead of NOT_FOUND, as the service does to callers that may not list its dataset. Tables that are there are
+	// not concerned.
+	MissingDenied Kind = "missing_denied"
 )
 
-var kinds = []Kind{Latency, LostReply, Aborted, Quota, RowErrors, Reset, Unavailable, FinalizeDelay, ClockJump, SchemaDelay}
+var kinds = []Kind{Latency, LostReply, Aborted, Quota, RowErrors, Reset, Unavailable, FinalizeDelay, ClockJump, SchemaDelay, MissingDenied}
+
+// asked are the kinds that strike where they are asked for, and no call as such.
+var asked = []Kind{SchemaDelay, MissingDenied}
 
 // Methods a fault can be limited to.
 const (
@@ -80,8 +88,8 @@ type Fault struct {
 	// ID is given when the fault is added.
 	ID   string `json:"id,omitempty"`
 	Kind Kind   `json:"kind"`
-	// Method limits the fault to one method; empty is append for row_errors and lost_reply, finalize for finalize_delay, and any
-	// for the rest. It means nothing to schema_delay.
+	// Method limits the fault to one method; empty is append for row_errors and lost_reply, finalize for
+	// finalize_delay, and any for the rest. It means nothing to schema_delay.
 	Method string `json:"method,omitempty"`
 	// Table (dataset.table) and Stream (the end of its name) limit the fault further.
 	Table  string `json:"table,omitempty"`
@@ -95,8 +103,9 @@ type Fault struct {
 	// Delay and Jitter are for latency, finalize_delay, clock_jump and schema_delay.
 	Delay  Duration `json:"delay,omitempty"`
 	Jitter Duration `json:"jitter,omitempty"`
-	// Every refuses rows whose number it divides, Offsets rows with one of these numbers. A row's number is its kafka_offset, so
-	// that a bad row stays bad when it is sent again, or its offset in the write stream if it has none.
+	// Every refuses rows whose number it divides, Offsets rows with one of these numbers. A row's number is its
+	// kafka_offset, so that a bad row stays bad when it is sent again, or its offset in the write stream if it has
+	// none.
 	Every   int64   `json:"every,omitempty"`
 	Offsets []int64 `json:"offsets,omitempty"`
 	// Listed cuts the list of row errors short; 0 lists all.
@@ -220,7 +229,7 @@ func (s *Set) At(c Call) (e Effects) {
 	defer s.mu.Unlock()
 	s.sweep()
 	for _, f := range s.faults {
-		if f.Kind == SchemaDelay || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
+		if slices.Contains(asked, f.Kind) || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
 			continue
 		}
 		if f.Kind == RowErrors {
@@ -248,7 +257,8 @@ func (s *Set) At(c Call) (e Effects) {
 	return e
 }
 
-// SchemaDelay is for how long an update of a table's schema (dataset.table) is to be kept from the Storage Write API, and counts the hit.
+// SchemaDelay is for how long an update of a table's schema (dataset.table) is to be kept from the Storage Write API,
+// and counts the hit.
 func (s *Set) SchemaDelay(table string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -261,6 +271,23 @@ func (s *Set) SchemaDelay(table string) time.Duration {
 		}
 	}
 	return longest
+}
+
+// Conceals says whether a table that is not there is to be answered with PERMISSION_DENIED, and counts the hit.
+func (s *Set) Conceals(c Call) bool {
+	if !s.some.Load() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	for _, f := range s.faults {
+		if f.Kind == MissingDenied && f.covers(c) {
+			f.Hits++
+			return true
+		}
+	}
+	return false
 }
 
 // Struck counts a hit of a row_errors fault.

@@ -1,7 +1,7 @@
-// Package query answers GoogleSQL SELECTs over stored rows. A query is parsed, its names are resolved against the tables'
-// schemas, and it becomes a query of SQLite (in process, no cgo) whose tables are virtual: SQLite asks for row after row, and
-// of each only the columns that the query names are decoded, straight from the bytes the writer sent. Nothing is copied into
-// SQLite and nothing is written.
+// Package query answers GoogleSQL SELECTs over stored rows. A query is parsed, its names are resolved against the
+// tables' schemas, and it becomes a query of SQLite (in process, no cgo) whose tables are virtual: SQLite asks for
+// row after row, and of each only the columns that the query names are decoded, straight from the bytes the writer
+// sent. Nothing is copied into SQLite and nothing is written.
 //
 // What is not supported is refused with an error that names it.
 package query
@@ -11,7 +11,6 @@ import (
 	"database/sql"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -53,15 +52,8 @@ type Request struct {
 	SQL string
 	// Project and Dataset complete table names that lack them.
 	Project, Dataset string
-	// Parameters by name, without the @; positional ones are named ?1, ?2, ….
-	Parameters map[string]Parameter
-}
-
-// Parameter is the value of a query parameter, as the REST API carries it.
-type Parameter struct {
-	Type string
-	// Value is nil for NULL.
-	Value *string
+	// Parameters as the REST API carries them.
+	Parameters []Parameter
 }
 
 // Statement is a translated query.
@@ -78,11 +70,9 @@ func (e *Engine) Prepare(r Request) (*Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &translator{store: e.store, project: r.Project, dataset: r.Dataset, params: map[string]value{}}
-	for name, p := range r.Parameters {
-		if t.params[strings.ToLower(name)], err = p.value(); err != nil {
-			return nil, err
-		}
+	t := &translator{store: e.store, project: r.Project, dataset: r.Dataset}
+	if t.params, err = parameters(r.Parameters); err != nil {
+		return nil, err
 	}
 	text, columns, err := t.query(q, nil)
 	if err != nil {
@@ -94,32 +84,6 @@ func (e *Engine) Prepare(r Request) (*Statement, error) {
 		}
 	}
 	return &Statement{Columns: columns, sql: text, scans: t.scans}, nil
-}
-
-func (p Parameter) value() (value, error) {
-	to, known := castTypes[strings.ToUpper(p.Type)]
-	if !known {
-		return value{}, refuse(-1, "The sandbox does not support query parameters of type %s", p.Type)
-	}
-	if p.Value == nil {
-		return value{sql: "NULL", col: row.Column{Type: to}}, nil
-	}
-	switch to {
-	case row.String:
-		return typed(to, "%s", literal(*p.Value)), nil
-	case row.Bytes:
-		return typed(to, "bq_unbase64(%s)", literal(*p.Value)), nil
-	}
-	v, err := convertTo(*p.Value, row.String, to)
-	switch v := v.(type) {
-	case int64:
-		return typed(to, "%d", v), err
-	case float64:
-		return typed(to, "CAST(%s AS REAL)", strconv.FormatFloat(v, 'g', -1, 64)), err
-	case bool:
-		return typed(to, "%t", v), err
-	}
-	return typed(to, "%s", literal(fmt.Sprint(v))), err
 }
 
 // Run answers the query, a record at a time. An error of each ends it.

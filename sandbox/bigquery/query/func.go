@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// function is a GoogleSQL function as a pattern of SQLite's SQL, in which $1, $2, … are the arguments and $* all of them.
+// function is a GoogleSQL function as a pattern of SQLite's SQL, in which $1, $2, … are the arguments and $* all of
+// them.
 type function struct {
 	least, most int
 	sql         string
@@ -49,8 +50,12 @@ var functions = map[string]function{
 	"FROM_BASE64": {1, 1, "bq_unbase64($1)", is(row.Bytes)}, "TO_JSON_STRING": {1, 1, "bq_json($1)", is(row.String)},
 	"JSON_VALUE": {1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String)}, "JSON_EXTRACT_SCALAR": {1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String)},
 	"ARRAY_LENGTH":      {1, 1, "json_array_length($1)", is(row.Integer)},
-	"CURRENT_TIMESTAMP": {0, 0, "bq_now()", is(row.Timestamp)}, "CURRENT_DATE": {0, 1, "bq_date(bq_now(), $1)", is(row.Date)},
-	"UNIX_MICROS": {1, 1, "($1)", is(row.Integer)}, "UNIX_MILLIS": {1, 1, "bq_floor($1, 1000)", is(row.Integer)},
+	"CURRENT_TIMESTAMP": {0, 0, "bq_now()", is(row.Timestamp)},
+	"CURRENT_DATETIME":  {0, 0, "bq_cast(bq_now(), 'TIMESTAMP', 'DATETIME', 0)", is(row.DateTime)},
+	"CURRENT_TIME":      {0, 0, "bq_cast(bq_now(), 'TIMESTAMP', 'TIME', 0)", is(row.Time)},
+	"GENERATE_UUID":     {0, 0, "bq_uuid()", is(row.String)}, "RAND": {0, 0, "bq_rand()", is(row.Float)},
+	"CURRENT_DATE": {0, 1, "bq_date(bq_now(), $1)", is(row.Date)},
+	"UNIX_MICROS":  {1, 1, "($1)", is(row.Integer)}, "UNIX_MILLIS": {1, 1, "bq_floor($1, 1000)", is(row.Integer)},
 	"UNIX_SECONDS": {1, 1, "bq_floor($1, 1000000)", is(row.Integer)}, "TIMESTAMP_MICROS": {1, 1, "($1)", is(row.Timestamp)},
 	"TIMESTAMP_MILLIS": {1, 1, "($1 * 1000)", is(row.Timestamp)}, "TIMESTAMP_SECONDS": {1, 1, "($1 * 1000000)", is(row.Timestamp)},
 	"FORMAT_TIMESTAMP": {2, 3, "bq_format($1, $2, $3)", is(row.String)},

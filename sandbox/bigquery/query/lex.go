@@ -8,7 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Error is a query that cannot be answered: wrong, or beyond what the sandbox supports. Offset is a byte in the query, -1 for none.
+// Error is a query that cannot be answered: wrong, or beyond what the sandbox supports. Offset is a byte in the
+// query, -1 for none.
 type Error struct {
 	Offset  int
 	Message string
@@ -97,6 +98,12 @@ func lexOne(sql string, i int, c rune) (token, int, error) {
 		return lexString(rest, i, strings.ToLower(rest[:prefix]))
 	}
 	switch {
+	case strings.HasPrefix(rest, "@`"):
+		n := strings.IndexByte(rest[2:], '`')
+		if n < 1 {
+			return token{}, 0, refuse(i, "Unclosed identifier literal")
+		}
+		return token{tokenParam, rest[2 : 2+n], i}, n + 3, nil
 	case c == '@':
 		n := 1 + wordLength(rest[1:])
 		return token{tokenParam, rest[1:n], i}, n, nil

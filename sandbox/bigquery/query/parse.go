@@ -90,26 +90,28 @@ func parse(sql string) (q *queryNode, err error) {
 		return nil, err
 	}
 	p := &parser{tokens: tokens}
-	defer func() {
-		r := recover()
-		if e, ok := r.(*Error); ok {
-			q, err = nil, e
-		} else if r != nil {
-			panic(r)
-		}
-	}()
+	defer p.refused(&err)
 	if t := p.peek(); !t.is("SELECT") && !t.is("WITH") && !t.is("(") {
 		return nil, refuse(t.at, "The sandbox answers SELECT queries only; it does not support %s", strings.ToUpper(t.text))
 	}
-	q = p.query()
+	read := p.query()
 	p.accept(";")
 	if t := p.peek(); t.kind != tokenEnd {
 		return nil, refuse(t.at, "Syntax error: unexpected %q", t.text)
 	}
-	return q, nil
+	return read, nil
 }
 
-// The parser leaves a wrong query by a panic with *Error, which parse turns into its error.
+// refused turns a panic with *Error into a parser's error; the parser leaves a wrong query by one.
+func (p *parser) refused(err *error) {
+	r := recover()
+	if e, ok := r.(*Error); ok {
+		*err = e
+	} else if r != nil {
+		panic(r)
+	}
+}
+
 func (p *parser) fail(format string, args ...any) {
 	panic(&Error{Offset: p.peek().at, Message: fmt.Sprintf(format, args...)})
 }
@@ -314,19 +316,25 @@ func (p *parser) selectItem() selectItem {
 		return item
 	}
 	if p.accept("EXCEPT") {
-		p.expect("(")
-		for {
-			item.except = append(item.except, p.name())
-			if !p.accept(",") {
-				break
-			}
-		}
-		p.expect(")")
+		item.except = p.names()
 	}
 	if p.peek().is("REPLACE") {
 		p.fail("The sandbox does not support SELECT * REPLACE")
 	}
 	return item
+}
+
+// names is a list of names in parentheses.
+func (p *parser) names() (out []string) {
+	p.expect("(")
+	for {
+		out = append(out, p.name())
+		if !p.accept(",") {
+			break
+		}
+	}
+	p.expect(")")
+	return out
 }
 
 func (p *parser) from() []*source {
@@ -351,14 +359,7 @@ func (p *parser) from() []*source {
 		if p.accept("ON") {
 			s.on = p.expr()
 		} else if p.accept("USING") {
-			p.expect("(")
-			for {
-				s.using = append(s.using, p.name())
-				if !p.accept(",") {
-					break
-				}
-			}
-			p.expect(")")
+			s.using = p.names()
 		}
 		out = append(out, s)
 	}

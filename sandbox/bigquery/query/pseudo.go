@@ -8,8 +8,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
-// pseudos are the columns that a table partitioned by the time of ingestion has besides its own: the partition that a row lies in, by when
-// it came. * does not show them (https://cloud.google.com/bigquery/docs/querying-partitioned-tables). _PARTITIONDATE is there by the day only.
+// pseudos are the columns that a table partitioned by the time of ingestion has besides its own: the partition that a
+// row lies in, by when it came. * does not show them
+// (https://cloud.google.com/bigquery/docs/querying-partitioned-tables). _PARTITIONDATE is there by the day only.
 var pseudos = map[string]*row.Column{
 	"_PARTITIONTIME": {Name: "_PARTITIONTIME", Type: row.Timestamp},
 	"_PARTITIONDATE": {Name: "_PARTITIONDATE", Type: row.Date},
@@ -25,7 +26,8 @@ func pseudo(t *store.Table, name string) *row.Column {
 	return c
 }
 
-// ingestionUnit is the length of a partition of a table that is partitioned by the time of ingestion, empty for any other table.
+// ingestionUnit is the length of a partition of a table that is partitioned by the time of ingestion, empty for any
+// other table.
 func ingestionUnit(t *store.Table) string {
 	if p := t.Definition().TimePartitioning; p != nil && p.Field == "" {
 		return p.Type

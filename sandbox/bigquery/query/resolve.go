@@ -35,6 +35,9 @@ func (t *translator) path(path []string, at int, sc *scope) (value, error) {
 			}
 		}
 	}
+	if len(path) == 1 && strings.HasPrefix(strings.ToUpper(path[0]), "CURRENT_") { // these functions need no parentheses
+		return t.call(&expr{op: "call", text: strings.ToUpper(path[0]), at: at}, nil, nil)
+	}
 	return value{}, refuse(at, "Unrecognized name: %s", strings.Join(path, "."))
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,13 +15,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"modernc.org/sqlite"
 
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// sqlFunctions are what GoogleSQL has and SQLite lacks. They take and give values in the form [value] describes; NULL in is NULL
-// out.
+// sqlFunctions are what GoogleSQL has and SQLite lacks. They take and give values in the form [value] describes; NULL
+// in is NULL out.
 var sqlFunctions = map[string]struct {
 	args int32
 	call func(a []driver.Value) (driver.Value, error)
@@ -38,6 +40,8 @@ var sqlFunctions = map[string]struct {
 	"bq_element":         {3, listElement},
 	"bq_cast":            {4, castValue},
 	"bq_now":             {0, func([]driver.Value) (driver.Value, error) { return time.Now().UnixMicro(), nil }},
+	"bq_uuid":            {0, func([]driver.Value) (driver.Value, error) { return uuid.NewString(), nil }},
+	"bq_rand":            {0, func([]driver.Value) (driver.Value, error) { return rand.Float64(), nil }},
 	"bq_date": {2, func(a []driver.Value) (driver.Value, error) {
 		t, err := local(a[0], a[1])
 		return t.Format(time.DateOnly), err
@@ -73,7 +77,7 @@ func register(d *sqlite.Driver) error {
 			}
 			return f.call(a)
 		}
-		if err := d.RegisterFunction(name, &sqlite.FunctionImpl{NArgs: f.args, Deterministic: name != "bq_now", Scalar: call}); err != nil {
+		if err := d.RegisterFunction(name, &sqlite.FunctionImpl{NArgs: f.args, Deterministic: f.args > 0, Scalar: call}); err != nil {
 			return err
 		}
 	}

@@ -11,8 +11,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
-// value is a translated expression: SQLite's SQL for it, and what BigQuery would say its type is. Inside SQLite a TIMESTAMP is
-// an integer of microseconds; DATE, TIME, DATETIME and NUMERIC are text; RECORD and REPEATED are JSON text.
+// value is a translated expression: SQLite's SQL for it, and what BigQuery would say its type is. Inside SQLite a
+// TIMESTAMP is an integer of microseconds; DATE, TIME, DATETIME and NUMERIC are text; RECORD and REPEATED are JSON
+// text.
 type value struct {
 	sql string
 	col row.Column // type, repeated and fields; Type "" is an untyped NULL

@@ -29,14 +29,7 @@ func ParseView(sql string) (view *View, err error) {
 		return nil, nil
 	}
 	p := &parser{tokens: tokens}
-	defer func() {
-		r := recover()
-		if e, ok := r.(*Error); ok {
-			view, err = nil, e
-		} else if r != nil {
-			panic(r)
-		}
-	}()
+	defer p.refused(&err)
 	p.next()
 	v := &View{Replace: p.accept("OR", "REPLACE")}
 	if !p.accept("VIEW") {

@@ -1,6 +1,6 @@
 // Package rest serves the calls of the BigQuery REST API (https://cloud.google.com/bigquery/docs/reference/rest) that
-// cloud.google.com/go/bigquery makes for datasets, tables, rows and queries. Any project name is taken. Paths are good with
-// and without the /bigquery/v2 in front.
+// cloud.google.com/go/bigquery makes for datasets, tables, rows and queries. Any project name is taken. Paths are
+// good with and without the /bigquery/v2 in front.
 package rest
 
 import (
@@ -33,13 +33,14 @@ type Config struct {
 
 type api struct {
 	Config
-	jobs *jobs
+	jobs    *jobs
+	uploads *uploads
 }
 
 // Handler answers the API. Close it to remove what it holds on disk.
 type Handler struct {
 	http.Handler
-	jobs *jobs
+	api *api
 }
 
 // New makes a Handler.
@@ -51,12 +52,14 @@ func New(cfg Config) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &api{Config: cfg, jobs: jobs}
+	a := &api{Config: cfg, jobs: jobs, uploads: &uploads{dir: cfg.Dir}}
 	mux := http.NewServeMux()
 	for pattern, serve := range map[string]func(*http.Request) (any, error){
 		"GET /projects/{project}/datasets":                                     a.listDatasets,
 		"POST /projects/{project}/datasets":                                    a.insertDataset,
 		"GET /projects/{project}/datasets/{dataset}":                           a.getDataset,
+		"PATCH /projects/{project}/datasets/{dataset}":                         a.patchDataset,
+		"PUT /projects/{project}/datasets/{dataset}":                           a.updateDataset,
 		"DELETE /projects/{project}/datasets/{dataset}":                        a.deleteDataset,
 		"GET /projects/{project}/datasets/{dataset}/tables":                    a.listTables,
 		"POST /projects/{project}/datasets/{dataset}/tables":                   a.insertTable,
@@ -77,14 +80,16 @@ func New(cfg Config) (*Handler, error) {
 	} {
 		mux.HandleFunc(pattern, a.endpoint(serve))
 	}
+	mux.HandleFunc("POST /upload/bigquery/v2/projects/{project}/jobs", a.serveUpload)
+	mux.HandleFunc("PUT /upload/bigquery/v2/projects/{project}/jobs", a.serveUpload)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fail(w, &httpError{http.StatusNotImplemented, "notImplemented", "The sandbox does not serve " + r.Method + " " + r.URL.Path})
 	})
-	return &Handler{Handler: withoutPrefix(mux), jobs: jobs}, nil
+	return &Handler{Handler: overridden(inflated(withoutPrefix(mux))), api: a}, nil
 }
 
-// Close removes query results.
-func (h *Handler) Close() error { return h.jobs.close() }
+// Close removes query results, and what is uploaded in part.
+func (h *Handler) Close() error { return errors.Join(h.api.uploads.close(), h.api.jobs.close()) }
 
 func withoutPrefix(next http.Handler) http.Handler {
 	const prefix = "/bigquery/v2"
@@ -103,38 +108,63 @@ type raw []byte
 
 func (a *api) endpoint(serve func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		e := a.Faults.At(fault.Call{Method: fault.REST, Table: tableID(r)})
-		if d := e.Delay; d > 0 {
-			select {
-			case <-time.After(d):
-			case <-r.Context().Done():
-				return
-			}
-		}
-		if e.Reset {
-			panic(http.ErrAbortHandler) // net/http's way to break the connection
-		}
-		if e.Refuse != nil {
-			fail(w, injected(e.Refuse))
+		if a.struck(w, r) {
 			return
 		}
 		out, err := serve(r)
 		if err != nil {
-			fail(w, err)
+			fail(w, a.concealed(r, err))
 			return
 		}
-		w.Header().Set("Content-Type", "application/json; charset=UTF-8")
-		switch out := out.(type) {
-		case nil:
-			w.WriteHeader(http.StatusNoContent)
-		case raw:
-			_, err = w.Write(out)
-		default:
-			err = json.NewEncoder(w).Encode(out)
-		}
-		if err != nil {
+		if err := a.answer(w, out); err != nil {
 			a.Logger.Debug("answer not sent", "path", r.URL.Path, "error", err)
 		}
+	}
+}
+
+// struck lets the faults in force strike a call, and says whether it is over with that.
+func (a *api) struck(w http.ResponseWriter, r *http.Request) bool {
+	e := a.Faults.At(fault.Call{Method: fault.REST, Table: tableID(r)})
+	if d := e.Delay; d > 0 {
+		select {
+		case <-time.After(d):
+		case <-r.Context().Done():
+			return true
+		}
+	}
+	if e.Reset {
+		panic(http.ErrAbortHandler) // net/http's way to break the connection
+	}
+	if e.Refuse != nil {
+		fail(w, injected(e.Refuse))
+		return true
+	}
+	return false
+}
+
+func (a *api) answer(w http.ResponseWriter, out any) (err error) {
+	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
+	switch out := out.(type) {
+	case nil:
+		w.WriteHeader(http.StatusNoContent)
+	case raw:
+		_, err = w.Write(out)
+	default:
+		err = json.NewEncoder(w).Encode(out)
+	}
+	return err
+}
+
+// concealed is what a fault makes of a table that is not there.
+func (a *api) concealed(r *http.Request, err error) error {
+	e, ok := errors.AsType[*store.Error](err)
+	if !ok || !e.NoTable || !a.Faults.Conceals(fault.Call{Method: fault.REST, Table: tableID(r)}) {
+		return err
+	}
+	name := r.PathValue("project") + ":" + tableID(r)
+	return &httpError{
+		http.StatusForbidden, "accessDenied",
+		"Access Denied: Table " + name + ": Permission bigquery.tables.get denied on table " + name + " (or it may not exist).",
 	}
 }
 
@@ -194,15 +224,6 @@ func translate(err error) *httpError {
 		return &httpError{http.StatusConflict, "duplicate", refused.Message}
 	}
 	return badRequest(refused.Message)
-}
-
-func decode(r *http.Request, into any) error {
-	d := json.NewDecoder(r.Body)
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		return badRequest("Invalid JSON payload received: " + err.Error())
-	}
-	return nil
 }
 
 // number reads a query parameter that is a whole number.

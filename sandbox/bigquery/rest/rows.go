@@ -43,23 +43,16 @@ func (a *api) insertAll(r *http.Request) (any, error) {
 	if in.TemplateSuffix != "" {
 		return nil, badRequest("The sandbox has no template tables")
 	}
-	columns := t.Columns()
-	descriptor, err := row.Descriptor(columns)
+	rows, err := a.newEncoder(r.Context(), t)
 	if err != nil {
 		return nil, err
 	}
-	shape, err := t.Shape(string(descriptor), columns)
-	if err != nil {
-		return nil, badRequest(err.Error())
-	}
+	rows.ignore = in.IgnoreUnknownValues
 	out := &bq.TableDataInsertAllResponse{Kind: "bigquery#tableDataInsertAllResponse"}
 	var block []byte
 	count := 0
 	for i, one := range in.Rows {
-		b, err := row.Encode(columns, one.JSON, in.IgnoreUnknownValues)
-		if err == nil {
-			err = shape.Check(b)
-		}
+		b, err := rows.encode(one.JSON)
 		if err != nil {
 			out.InsertErrors = append(out.InsertErrors, rowError(i, "invalid", err))
 			continue
@@ -78,7 +71,7 @@ func (a *api) insertAll(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = st.Append(store.Append{Offset: -1, Descriptor: string(descriptor), Rows: count, Bytes: block, Size: len(block)})
+	_, err = st.Append(store.Append{Offset: -1, Descriptor: rows.descriptor, Rows: count, Bytes: block, Size: len(block)})
 	return out, err
 }
 
@@ -159,23 +152,41 @@ func (p page) fill(columns []*row.Column, next func() (row.Record, error)) (rows
 }
 
 func (a *api) listRows(r *http.Request) (any, error) {
+	p, err := pageOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if table, summary := strings.CutSuffix(r.PathValue("table"), partitionsSummary); summary {
+		return a.listPartitions(r, table, p)
+	}
 	t, err := a.table(r)
 	if err != nil {
 		return nil, err
 	}
-	p, err := pageOf(r)
-	if err != nil {
-		return nil, err
+	if err := t.Writable(); err != nil {
+		return nil, badRequest("Cannot list a table of type VIEW.")
 	}
 	total, _ := t.RowCount()
 	scan := t.Scan()
 	defer scan.Close()
 	scan.Skip(p.start)
-	rows, count, more, err := p.fill(scan.Columns(), func() (row.Record, error) {
+	return p.list(r, scan.Columns(), total, func() (row.Record, error) {
 		if !scan.Next() {
 			return nil, scan.Err()
 		}
 		return scan.Shape().Decode(scan.Row())
+	})
+}
+
+// list answers tabledata.list with the rows that next gives.
+func (p page) list(r *http.Request, columns []*row.Column, total int64, next func() (row.Record, error)) (any, error) {
+	chosen, err := choose(columns, r.URL.Query()["selectedFields"])
+	if err != nil {
+		return nil, err
+	}
+	rows, count, more, err := p.fill(chosen.columns, func() (row.Record, error) {
+		record, err := next()
+		return chosen.of(record), err
 	})
 	if err != nil {
 		return nil, err

@@ -1,15 +1,17 @@
 package rest
 
 import (
+	"context"
 	"crypto/rand"
-	"encoding/json"
-	"maps"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
 
+	"github.com/waybill-data/waybill/sandbox/bigquery/defaults"
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
@@ -17,7 +19,11 @@ import (
 func etag() string { return rand.Text() }
 
 func (a *api) table(r *http.Request) (*store.Table, error) {
-	return a.Store.Table(r.PathValue("project"), r.PathValue("dataset"), r.PathValue("table"))
+	id := r.PathValue("table")
+	if _, decorator, decorated := strings.Cut(id, "$"); decorated {
+		return nil, badRequest("The sandbox does not support partition decorators: $" + decorator)
+	}
+	return a.Store.Table(r.PathValue("project"), r.PathValue("dataset"), id)
 }
 
 func (a *api) insertTable(r *http.Request) (any, error) {
@@ -34,25 +40,40 @@ func (a *api) insertTable(r *http.Request) (any, error) {
 	if def.View != nil {
 		return a.insertView(r, &def)
 	}
-	ref := def.TableReference
-	ref.ProjectId, ref.DatasetId = r.PathValue("project"), r.PathValue("dataset")
-	if err := layout(&def); err != nil {
-		return nil, err
-	}
-	now := time.Now()
-	def.Kind, def.Id, def.Type = "bigquery#table", ref.ProjectId+":"+ref.DatasetId+"."+ref.TableId, "TABLE"
-	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now.UnixMilli(), uint64(now.UnixMilli()), etag(), a.Location
-	if _, err := a.Store.CreateTable(&def); err != nil {
+	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
+	if _, err := a.createTable(r.Context(), &def); err != nil {
 		return nil, err
 	}
 	return &def, nil
 }
 
-// layout checks partitioning and clustering against the schema.
-func layout(def *bq.Table) error {
+// createTable makes a table by a definition, and completes that.
+func (a *api) createTable(ctx context.Context, def *bq.Table) (*store.Table, error) {
+	if err := a.layout(ctx, def); err != nil {
+		return nil, err
+	}
+	a.stamp(def, "TABLE")
+	return a.Store.CreateTable(def)
+}
+
+// stamp fills in what the service says of a new table or view.
+func (a *api) stamp(def *bq.Table, kind string) {
+	now, ref := time.Now().UnixMilli(), def.TableReference
+	def.Kind, def.Id, def.Type = "bigquery#table", ref.ProjectId+":"+ref.DatasetId+"."+ref.TableId, kind
+	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now, uint64(now), etag(), a.Location
+}
+
+// layout checks partitioning, clustering and default values against the schema.
+func (a *api) layout(ctx context.Context, def *bq.Table) error {
 	columns, err := row.Columns(def.Schema)
+	if err == nil {
+		err = defaults.Check(ctx, a.Engine, columns)
+	}
 	if err != nil {
 		return badRequest(err.Error())
+	}
+	if err := rangeLayout(def, columns); err != nil {
+		return err
 	}
 	if p := def.TimePartitioning; p != nil {
 		switch p.Type {
@@ -85,7 +106,30 @@ func layout(def *bq.Table) error {
 	return nil
 }
 
+// rangeLayout checks partitioning by ranges of a whole number.
+func rangeLayout(def *bq.Table, columns []*row.Column) error {
+	p := def.RangePartitioning
+	if p == nil {
+		return nil
+	}
+	_, c := row.Field(columns, p.Field)
+	switch {
+	case def.TimePartitioning != nil:
+		return badRequest("A table is partitioned by time or by ranges, not by both")
+	case c == nil:
+		return badRequest("The field specified for partitioning cannot be found in the schema: " + p.Field)
+	case c.Repeated || c.Type != row.Integer:
+		return badRequest("The field specified for range partitioning can only be of type INTEGER: " + p.Field)
+	case p.Range == nil || p.Range.Interval <= 0 || p.Range.End <= p.Range.Start:
+		return badRequest("Range partitioning takes a start, a later end, and an interval above 0")
+	}
+	return nil
+}
+
 func (a *api) getTable(r *http.Request) (any, error) {
+	if table, summary := strings.CutSuffix(r.PathValue("table"), partitionsSummary); summary {
+		return a.getPartitionsSummary(r, table)
+	}
 	t, err := a.table(r)
 	if err != nil {
 		return nil, err
@@ -107,12 +151,19 @@ func (a *api) listTables(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &bq.TableList{Kind: "bigquery#tableList", TotalItems: int64(len(tables)), ForceSendFields: []string{"TotalItems"}}
-	for _, t := range tables {
+	some, next, err := part(r, tables)
+	if err != nil {
+		return nil, err
+	}
+	out := &bq.TableList{
+		Kind: "bigquery#tableList", NextPageToken: next, TotalItems: int64(len(tables)), ForceSendFields: []string{"TotalItems"},
+	}
+	for _, t := range some {
 		d := t.Definition()
 		out.Tables = append(out.Tables, &bq.TableListTables{
 			Kind: d.Kind, Id: d.Id, TableReference: d.TableReference, Type: d.Type,
-			FriendlyName: d.FriendlyName, Labels: d.Labels, CreationTime: d.CreationTime, Clustering: d.Clustering, TimePartitioning: d.TimePartitioning,
+			FriendlyName: d.FriendlyName, Labels: d.Labels, CreationTime: d.CreationTime, Clustering: d.Clustering,
+			TimePartitioning: d.TimePartitioning, RangePartitioning: d.RangePartitioning,
 		})
 	}
 	return out, nil
@@ -126,8 +177,10 @@ func (a *api) patchTable(r *http.Request) (any, error) { return a.changeTable(r,
 
 func (a *api) updateTable(r *http.Request) (any, error) { return a.changeTable(r, false) }
 
-// fixed are what a client cannot change of a table.
-var fixed = []string{"kind", "id", "etag", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location", "numRows", "numBytes"}
+// fixedOfTable are what a client cannot change of a table.
+var fixedOfTable = []string{
+	"kind", "id", "etag", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location", "numRows", "numBytes",
+}
 
 // changeTable patches a definition, or replaces what a client may set of it.
 func (a *api) changeTable(r *http.Request, patch bool) (any, error) {
@@ -139,14 +192,15 @@ func (a *api) changeTable(r *http.Request, patch bool) (any, error) {
 	if err := decode(r, &change); err != nil {
 		return nil, err
 	}
-	for _, key := range fixed {
-		delete(change, key)
+	fixed := fixedOfTable
+	if _, given := change["schema"]; !given {
+		fixed = append(slices.Clip(fixed), "schema")
 	}
 	_, err = t.Update(a.Faults.SchemaDelay(t.ID()), func(old *bq.Table) (*bq.Table, error) {
-		if match := r.Header.Get("If-Match"); match != "" && match != "*" && strings.Trim(match, `"`) != old.Etag {
-			return nil, &httpError{http.StatusPreconditionFailed, "conditionNotMet", "Precondition check failed."}
+		if err := matches(r, old.Etag); err != nil {
+			return nil, err
 		}
-		def, err := changed(old, change, patch)
+		def, err := changed(old, change, fixed, patch)
 		if err != nil {
 			return nil, err
 		}
@@ -154,7 +208,7 @@ func (a *api) changeTable(r *http.Request, patch bool) (any, error) {
 			return nil, badRequest("Cannot change partitioning/clustering spec for a partitioned/clustered table.")
 		}
 		def.Etag, def.LastModifiedTime = etag(), uint64(time.Now().UnixMilli())
-		return def, layout(def)
+		return def, a.layout(r.Context(), def)
 	})
 	if err != nil {
 		return nil, err
@@ -165,65 +219,9 @@ func (a *api) changeTable(r *http.Request, patch bool) (any, error) {
 // sameLayout says whether a table is partitioned as it was. Clustering may change.
 func sameLayout(old, def *bq.Table) bool {
 	a, b := old.TimePartitioning, def.TimePartitioning
-	return (a == nil) == (b == nil) && (a == nil || a.Type == b.Type && a.Field == b.Field)
-}
-
-func changed(old *bq.Table, change map[string]any, patch bool) (*bq.Table, error) {
-	b, err := json.Marshal(old)
-	if err != nil {
-		return nil, err
-	}
-	var fields map[string]any
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return nil, err
-	}
-	if !patch {
-		kept := map[string]any{}
-		for _, key := range fixed {
-			if v, ok := fields[key]; ok {
-				kept[key] = v
-			}
-		}
-		if _, given := change["schema"]; !given {
-			kept["schema"] = fields["schema"]
-		}
-		fields = kept
-	}
-	for key, v := range change {
-		switch v := v.(type) {
-		case nil:
-			delete(fields, key)
-		case map[string]any:
-			if before, ok := fields[key].(map[string]any); ok && key == "labels" {
-				v = labels(before, v)
-			}
-			fields[key] = v
-		default:
-			fields[key] = v
-		}
-	}
-	if b, err = json.Marshal(fields); err != nil {
-		return nil, err
-	}
-	var def bq.Table
-	if err := json.Unmarshal(b, &def); err != nil {
-		return nil, badRequest("Invalid table: " + err.Error())
-	}
-	return &def, nil
-}
-
-// labels patches labels one by one; null removes one.
-func labels(old, change map[string]any) map[string]any {
-	out := map[string]any{}
-	maps.Copy(out, old)
-	for k, v := range change {
-		if v == nil {
-			delete(out, k)
-		} else {
-			out[k] = v
-		}
-	}
-	return out
+	c, d := old.RangePartitioning, def.RangePartitioning
+	return (a == nil) == (b == nil) && (a == nil || a.Type == b.Type && a.Field == b.Field) &&
+		(c == nil) == (d == nil) && (c == nil || c.Field == d.Field && reflect.DeepEqual(c.Range, d.Range))
 }
 
 // tablePermissions answers testIamPermissions: the sandbox lets everybody do everything.

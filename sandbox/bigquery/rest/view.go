@@ -3,7 +3,6 @@ package rest
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	bq "google.golang.org/api/bigquery/v2"
 
@@ -55,10 +54,8 @@ func (a *api) prepareView(def *bq.Table) error {
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	def.Schema = row.Schema(statement.Columns)
-	def.Kind, def.Id, def.Type = "bigquery#table", ref.ProjectId+":"+ref.DatasetId+"."+ref.TableId, "VIEW"
-	def.CreationTime, def.LastModifiedTime, def.Etag, def.Location = now.UnixMilli(), uint64(now.UnixMilli()), etag(), a.Location
+	a.stamp(def, "VIEW")
 	return nil
 }
 

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Check validates one encoded row: wire format, UTF-8, enums, ranges and REQUIRED columns. It allocates only for the error,
-// which names the column.
+// Check validates one encoded row: wire format, UTF-8, enums, ranges and REQUIRED columns. It allocates only for the
+// error, which names the column.
 func (s *Shape) Check(row []byte) error { return s.root.check(row) }
 
 var errWire = errors.New("the row is not a valid protobuf message")

@@ -132,8 +132,8 @@ func readCivil(unpack func(int64) (string, error)) func(*field, scalar) any {
 
 var interval = regexp.MustCompile(`^(-?)(\d{1,5})-(\d{1,2}) (-?\d{1,7}) (-?)(\d{1,8}):(\d{1,2}):(\d{1,2})(\.\d{1,6})?$`)
 
-// checkInterval takes the canonical form [-]Y-M [-]D [-]H:M:S[.F], each part within its bounds: 10000 years, 3660000 days, 87840000 hours
-// (https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#interval_type).
+// checkInterval takes the canonical form [-]Y-M [-]D [-]H:M:S[.F], each part within its bounds: 10000 years, 3660000
+// days, 87840000 hours (https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#interval_type).
 func checkInterval(_ *field, s scalar) error {
 	m := interval.FindSubmatch(s.b)
 	if m == nil {
@@ -154,7 +154,8 @@ type bounds struct{ whole, scale int64 }
 var (
 	numericBounds    = bounds{29, 9}
 	bigNumericBounds = bounds{39, 38}
-	// bigNumericMax is 5.7896044618658097711785492504343953926634992332820282019728792003956564819967e+38, scaled by 10^38.
+	// bigNumericMax is 5.7896044618658097711785492504343953926634992332820282019728792003956564819967e+38, scaled by
+	// 10^38.
 	bigNumericMax = new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(1))
 )
 

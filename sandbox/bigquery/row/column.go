@@ -1,11 +1,10 @@
-// Package row knows what one row is: the columns of a table, the protobuf descriptor a writer encodes its rows with, and
-// how the two fit. A [Shape] is their compiled meeting point: it checks a row's wire bytes, reads chosen columns out of
-// them and decodes them whole, and never builds a dynamic message.
+// Package row knows what one row is: the columns of a table, the protobuf descriptor a writer encodes its rows with,
+// and how the two fit. A [Shape] is their compiled meeting point: it checks a row's wire bytes, reads chosen columns
+// out of them and decodes them whole, and never builds a dynamic message.
 package row
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	bq "google.golang.org/api/bigquery/v2"
@@ -55,6 +54,8 @@ type Column struct {
 	MaxLength int64
 	// Precision and Scale bound NUMERIC and BIGNUMERIC; Precision 0 leaves the type's own bounds.
 	Precision, Scale int64
+	// Default is the SQL of the value that takes the place of a missing one; empty is NULL.
+	Default string
 }
 
 // Field finds a field by name; BigQuery's column names do not tell upper from lower case.
@@ -67,59 +68,40 @@ func Field(columns []*Column, name string) (index int, c *Column) {
 	return -1, nil
 }
 
-// maxDepth is BigQuery's bound on nested RECORDs.
-const maxDepth = 15
-
-var columnName = regexp.MustCompile(`^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd}&%=+:'<>#| ]{1,300}$`)
-
 // Columns reads a REST schema. Its error says which column is wrong, and how.
 func Columns(schema *bq.TableSchema) ([]*Column, error) {
 	if schema == nil {
 		return nil, nil
 	}
-	return columns(schema.Fields, "", 1)
+	left := maxColumns
+	return columns(schema.Fields, "", 0, &left)
 }
 
-func columns(fields []*bq.TableFieldSchema, under string, depth int) ([]*Column, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("field %s is nested deeper than %d levels", strings.TrimSuffix(under, "."), maxDepth)
+// columns reads the fields of a RECORD that lies in so many others, and counts them down from left.
+func columns(fields []*bq.TableFieldSchema, under string, depth int, left *int) ([]*Column, error) {
+	if depth > maxDepth && len(fields) > 0 {
+		return nil, fmt.Errorf("Field %s is nested too deeply: a table has at most %d levels of RECORDs", strings.TrimSuffix(under, "."), maxDepth)
+	}
+	if *left -= len(fields); *left < 0 {
+		return nil, fmt.Errorf("Too many total leaf fields: a table has at most %d columns, those of RECORDs counted", maxColumns)
 	}
 	var out []*Column
+	names := map[string]bool{}
 	for _, f := range fields {
 		path := under + f.Name
-		if !columnName.MatchString(f.Name) {
-			return nil, fmt.Errorf("invalid field name %q", path)
+		if err := nameable(f.Name, path); err != nil {
+			return nil, err
 		}
-		if _, twin := Field(out, f.Name); twin != nil {
-			return nil, fmt.Errorf("field %s already exists in schema", path)
+		folded := strings.ToLower(f.Name)
+		if names[folded] {
+			return nil, fmt.Errorf("Field %s already exists in schema", path)
 		}
-		t, known := typeNames[strings.ToUpper(f.Type)]
-		if !known {
-			return nil, fmt.Errorf("field %s has type %q, which the sandbox does not keep", path, f.Type)
+		names[folded] = true
+		c, err := column(f, path)
+		if err != nil {
+			return nil, err
 		}
-		c := &Column{Name: f.Name, Type: t, MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale}
-		switch strings.ToUpper(f.Mode) {
-		case "", "NULLABLE":
-		case "REPEATED":
-			c.Repeated = true
-		case "REQUIRED":
-			c.Required = true
-		default:
-			return nil, fmt.Errorf("field %s has unknown mode %q", path, f.Mode)
-		}
-		if (t == Struct) != (len(f.Fields) > 0) {
-			return nil, fmt.Errorf("field %s is of type %s and has %d fields", path, t, len(f.Fields))
-		}
-		if t == Range {
-			if f.RangeElementType != nil {
-				c.Element = typeNames[strings.ToUpper(f.RangeElementType.Type)]
-			}
-			if c.Element != Date && c.Element != DateTime && c.Element != Timestamp {
-				return nil, fmt.Errorf("field %s is of type RANGE, whose rangeElementType must be DATE, DATETIME or TIMESTAMP", path)
-			}
-		}
-		var err error
-		if c.Fields, err = columns(f.Fields, path+".", depth+1); err != nil {
+		if c.Fields, err = columns(f.Fields, path+".", depth+1, left); err != nil {
 			return nil, err
 		}
 		out = append(out, c)
@@ -127,8 +109,44 @@ func columns(fields []*bq.TableFieldSchema, under string, depth int) ([]*Column,
 	return out, nil
 }
 
-// Schema is the REST form of columns: what queries and tabledata answer with. It has no descriptions: those stay with the
-// table's own definition.
+// column reads one field, but for those in it.
+func column(f *bq.TableFieldSchema, path string) (*Column, error) {
+	t, known := typeNames[strings.ToUpper(f.Type)]
+	if !known {
+		return nil, fmt.Errorf("Field %s has type %q, which the sandbox does not keep", path, f.Type)
+	}
+	c := &Column{Name: f.Name, Type: t, MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale, Default: f.DefaultValueExpression}
+	switch strings.ToUpper(f.Mode) {
+	case "", "NULLABLE":
+	case "REPEATED":
+		c.Repeated = true
+	case "REQUIRED":
+		c.Required = true
+	default:
+		return nil, fmt.Errorf("Field %s has unknown mode %q", path, f.Mode)
+	}
+	if (t == Struct) != (len(f.Fields) > 0) {
+		return nil, fmt.Errorf("Field %s is of type %s and has %d fields", path, t, len(f.Fields))
+	}
+	if t == Range {
+		if f.RangeElementType != nil {
+			c.Element = typeNames[strings.ToUpper(f.RangeElementType.Type)]
+		}
+		if c.Element != Date && c.Element != DateTime && c.Element != Timestamp {
+			return nil, fmt.Errorf("Field %s is of type RANGE, whose rangeElementType must be DATE, DATETIME or TIMESTAMP", path)
+		}
+	}
+	if c.Default != "" && (t == Struct || path != f.Name) {
+		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no RECORDs only", path)
+	}
+	if err := c.bounded(path); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Schema is the REST form of columns: what queries and tabledata answer with. It has no descriptions: those stay with
+// the table's own definition.
 func Schema(columns []*Column) *bq.TableSchema {
 	return &bq.TableSchema{Fields: schemaFields(columns)}
 }
@@ -154,9 +172,10 @@ func schemaFields(columns []*Column) []*bq.TableFieldSchema {
 	return out
 }
 
-// Evolves says whether a table may change from one schema to another through the REST API: new columns that are not REQUIRED, REQUIRED
-// relaxed to NULLABLE, and wider bounds, as https://cloud.google.com/bigquery/docs/managing-table-schemas has it. A type changes only by SQL,
-// which the emulator does not have. The error is what BigQuery says of anything else.
+// Evolves says whether a table may change from one schema to another through the REST API: new columns that are not
+// REQUIRED, REQUIRED relaxed to NULLABLE, and wider bounds, as
+// https://cloud.google.com/bigquery/docs/managing-table-schemas has it. A type changes only by SQL, which the
+// emulator does not have. The error is what BigQuery says of anything else.
 func Evolves(from, to []*Column) error { return evolves(from, to, "") }
 
 func evolves(from, to []*Column, under string) error {

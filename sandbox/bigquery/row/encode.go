@@ -23,40 +23,45 @@ func Descriptor(columns []*Column) ([]byte, error) {
 func descriptor(name string, columns []*Column) *descriptorpb.DescriptorProto {
 	d := &descriptorpb.DescriptorProto{Name: proto.String(name)}
 	for i, c := range columns {
-		f := &descriptorpb.FieldDescriptorProto{
-			Name:    proto.String("c" + strconv.Itoa(i)),
-			Number:  proto.Int32(int32(i + 1)),
-			Label:   descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
-			Options: &descriptorpb.FieldOptions{},
-		}
-		proto.SetExtension(f.Options, storagepb.E_ColumnName, c.Name)
-		if c.Repeated {
-			f.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
-		}
-		switch c.Type {
-		case Integer, Timestamp:
-			f.Type = descriptorpb.FieldDescriptorProto_TYPE_INT64.Enum()
-		case Float:
-			f.Type = descriptorpb.FieldDescriptorProto_TYPE_DOUBLE.Enum()
-		case Boolean:
-			f.Type = descriptorpb.FieldDescriptorProto_TYPE_BOOL.Enum()
-		case Bytes:
-			f.Type = descriptorpb.FieldDescriptorProto_TYPE_BYTES.Enum()
-		case Struct, Range:
-			fields := c.Fields
-			if c.Type == Range {
-				fields = rangeColumns(c)
-			}
-			sub := "M" + strconv.Itoa(i)
-			d.NestedType = append(d.NestedType, descriptor(sub, fields))
-			f.Type = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum()
-			f.TypeName = proto.String(sub)
-		default:
-			f.Type = descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()
-		}
-		d.Field = append(d.Field, f)
+		addField(d, "c"+strconv.Itoa(i), protowire.Number(i+1), c)
 	}
 	return d
+}
+
+// addField gives a message the field that [AppendField] encodes a column's value as.
+func addField(d *descriptorpb.DescriptorProto, name string, number protowire.Number, c *Column) {
+	f := &descriptorpb.FieldDescriptorProto{
+		Name:    proto.String(name),
+		Number:  proto.Int32(int32(number)),
+		Label:   descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		Options: &descriptorpb.FieldOptions{},
+	}
+	proto.SetExtension(f.Options, storagepb.E_ColumnName, c.Name)
+	if c.Repeated {
+		f.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
+	}
+	switch c.Type {
+	case Integer, Timestamp:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_INT64.Enum()
+	case Float:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_DOUBLE.Enum()
+	case Boolean:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_BOOL.Enum()
+	case Bytes:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_BYTES.Enum()
+	case Struct, Range:
+		fields := c.Fields
+		if c.Type == Range {
+			fields = rangeColumns(c)
+		}
+		sub := "M_" + name
+		d.NestedType = append(d.NestedType, descriptor(sub, fields))
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum()
+		f.TypeName = proto.String(sub)
+	default:
+		f.Type = descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()
+	}
+	d.Field = append(d.Field, f)
 }
 
 // FieldError says which field of a JSON row is wrong.
@@ -67,8 +72,9 @@ type FieldError struct {
 
 func (e *FieldError) Error() string { return fmt.Sprintf("%s: %s", e.Path, e.Message) }
 
-// Encode turns a JSON object (decoded with UseNumber) into a row, taking the forms that tabledata.insertAll takes. Unless
-// ignore is set a field without a column is an error. Its errors are *FieldError; ranges are left to [Shape.Check].
+// Encode turns a JSON object (decoded with UseNumber) into a row, taking the forms that tabledata.insertAll takes.
+// Unless ignore is set a field without a column is an error. Its errors are *FieldError; ranges are left to
+// [Shape.Check].
 func Encode(columns []*Column, object map[string]any, ignore bool) ([]byte, error) {
 	return encode(nil, columns, object, ignore, "")
 }
@@ -86,21 +92,28 @@ func encode(dst []byte, columns []*Column, object map[string]any, ignore bool, u
 		values[i] = v
 	}
 	for i, c := range columns {
-		v := values[i]
-		if v == nil {
-			continue
+		var err error
+		if dst, err = encodeField(dst, protowire.Number(i+1), c, values[i], ignore, under+c.Name); err != nil {
+			return dst, err
 		}
-		list := []any{v}
-		if many, ok := v.([]any); ok != c.Repeated && c.Type != JSON {
-			return dst, &FieldError{under + c.Name, fmt.Sprintf("Field is %s, but the value is %s", c.mode(), kindOf(v))}
-		} else if c.Repeated {
-			list = many
-		}
-		for _, one := range list {
-			var err error
-			if dst, err = encodeOne(dst, protowire.Number(i+1), c, one, ignore, under+c.Name); err != nil {
-				return dst, err
-			}
+	}
+	return dst, nil
+}
+
+func encodeField(dst []byte, n protowire.Number, c *Column, v any, ignore bool, path string) ([]byte, error) {
+	if v == nil {
+		return dst, nil
+	}
+	list := []any{v}
+	if many, ok := v.([]any); ok != c.Repeated && c.Type != JSON {
+		return dst, &FieldError{path, fmt.Sprintf("Field is %s, but the value is %s", c.mode(), kindOf(v))}
+	} else if c.Repeated {
+		list = many
+	}
+	for _, one := range list {
+		var err error
+		if dst, err = encodeOne(dst, n, c, one, ignore, path); err != nil {
+			return dst, err
 		}
 	}
 	return dst, nil

@@ -76,7 +76,8 @@ func sample(t testing.TB) []byte {
 	return b
 }
 
-// FuzzCheck holds the validator against protobuf itself: what Check lets pass, protobuf reads, and Decode and Project do too.
+// FuzzCheck holds the validator against protobuf itself: what Check lets pass, protobuf reads, and Decode and Project
+// do too.
 func FuzzCheck(f *testing.F) {
 	shape, d := deliveryShape(f)
 	var known protoregistry.Files

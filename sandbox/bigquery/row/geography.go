@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// A GEOGRAPHY comes as WKT or as the geometry of GeoJSON (https://cloud.google.com/bigquery/docs/geospatial-data). The emulator keeps the text as
-// it came and checks its form and that latitudes are latitudes; it has no geometry.
+// A GEOGRAPHY comes as WKT or as the geometry of GeoJSON (https://cloud.google.com/bigquery/docs/geospatial-data).
+// The emulator keeps the text as it came and checks its form and that latitudes are latitudes; it has no geometry.
 
 // depths are how many levels of parentheses, or of arrays, lie around the positions of a geometry.
 var depths = map[string]int{"POINT": 0, "LINESTRING": 1, "MULTIPOINT": 1, "POLYGON": 2, "MULTILINESTRING": 2, "MULTIPOLYGON": 3}

@@ -2,9 +2,9 @@ package row
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Record is a decoded row or RECORD: a value a column, in the order of the columns. A value is nil, bool, int64 (INTEGER, and
-// TIMESTAMP in microseconds since the epoch), float64, string (STRING, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, JSON,
-// GEOGRAPHY, INTERVAL and RANGE in BigQuery's canonical text), []byte, Record, or List of these.
+// Record is a decoded row or RECORD: a value a column, in the order of the columns. A value is nil, bool, int64
+// (INTEGER, and TIMESTAMP in microseconds since the epoch), float64, string (STRING, NUMERIC, BIGNUMERIC, DATE, TIME,
+// DATETIME, JSON, GEOGRAPHY, INTERVAL and RANGE in BigQuery's canonical text), []byte, Record, or List of these.
 type Record []any
 
 // List is a REPEATED column's value; an empty one is nil or has no elements.
@@ -53,8 +53,8 @@ func walkFields(b []byte, known func(protowire.Number) *field, each func(*field,
 	return nil
 }
 
-// merge adds an occurrence of the field to what was read before, as proto2 does: lists grow, messages merge, the last scalar
-// wins.
+// merge adds an occurrence of the field to what was read before, as proto2 does: lists grow, messages merge, the last
+// scalar wins.
 func (f *field) merge(old any, wire protowire.Type, v scalar) (any, error) {
 	if !f.list {
 		return f.one(old, v)
@@ -108,8 +108,8 @@ type choice struct {
 	sub   *pick
 }
 
-// Project compiles a choice of columns. Each path leads from a top-level column through RECORDs that are not REPEATED; a path
-// whose column this shape's descriptor lacks reads as nil, since older rows do not have it.
+// Project compiles a choice of columns. Each path leads from a top-level column through RECORDs that are not
+// REPEATED; a path whose column this shape's descriptor lacks reads as nil, since older rows do not have it.
 func (s *Shape) Project(paths [][]string) *Projection {
 	p := &Projection{root: &pick{of: s.root, wanted: map[int]*choice{}}, slots: len(paths)}
 	for slot, path := range paths {

@@ -18,8 +18,8 @@ type scalar struct {
 	b []byte
 }
 
-// fit is how a protobuf kind feeds a column type. check is nil when every value is good; read gives the value in the form
-// that [Record] describes.
+// fit is how a protobuf kind feeds a column type. check is nil when every value is good; read gives the value in the
+// form that [Record] describes.
 type fit struct {
 	check func(*field, scalar) error
 	read  func(*field, scalar) any

@@ -105,7 +105,8 @@ func parseDescriptor(b []byte) (protoreflect.MessageDescriptor, error) {
 			return nil, err
 		}
 	}
-	// A proto3 descriptor marks `optional` with a synthetic oneof; rows are read as proto2, where the mark has no place.
+	// A proto3 descriptor marks `optional` with a synthetic oneof; rows are read as proto2, where the mark has no
+	// place.
 	plain(&d)
 	f, err := protodesc.FileOptions{AllowUnresolvable: false}.New(file, &known)
 	if err != nil {
@@ -129,7 +130,7 @@ func plain(d *descriptorpb.DescriptorProto) {
 type compiler struct{ extra []string }
 
 func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column, under string, depth int) (*message, error) {
-	if depth > maxDepth+1 {
+	if depth > maxDepth+1 { // the row itself is a message too
 		return nil, fmt.Errorf("proto message %s is nested deeper than %d levels", md.FullName(), maxDepth)
 	}
 	m := &message{width: len(columns)}
@@ -142,15 +143,20 @@ func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column,
 			c.extra = append(c.extra, under+name)
 			continue
 		}
-		if fed[index] != nil {
+		if fed[index] != nil && !fills(fd) {
 			return nil, fmt.Errorf("fields %s and %s both map to column %s%s", fed[index].Name(), fd.Name(), under, column.Name)
 		}
-		fed[index] = fd
 		f, err := c.field(fd, column, under+column.Name, depth)
 		if err != nil {
 			return nil, err
 		}
 		f.index = index
+		if fed[index] != nil { // either of the two makes the column complete
+			f.need = m.byColumn(index).need
+			m.place(fd.Number(), f)
+			continue
+		}
+		fed[index] = fd
 		m.put(fd.Number(), f, column.Required || fd.Cardinality() == protoreflect.Required)
 	}
 	for i, column := range columns {
@@ -177,6 +183,10 @@ func (m *message) put(n protowire.Number, f *field, needed bool) {
 		f.need = len(m.needed)
 		m.needed = append(m.needed, f)
 	}
+	m.place(n, f)
+}
+
+func (m *message) place(n protowire.Number, f *field) {
 	if n >= denseFields {
 		if m.sparse == nil {
 			m.sparse = map[protowire.Number]*field{}

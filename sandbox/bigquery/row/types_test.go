@@ -8,7 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// Every type that a row message can name takes what BigQuery takes, in BigQuery's canonical text, and refuses the rest row by row.
+// Every type that a row message can name takes what BigQuery takes, in BigQuery's canonical text, and refuses the
+// rest row by row.
 func TestTextTypes(t *testing.T) {
 	for _, c := range []struct {
 		column Column

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Clock is the time of day plus what it has been moved ahead by, so that three days can pass in a test. It never goes back,
-// and how far ahead it is survives a restart.
+// Clock is the time of day plus what it has been moved ahead by, so that three days can pass in a test. It never goes
+// back, and how far ahead it is survives a restart.
 type Clock struct {
 	path  string
 	ahead atomic.Int64

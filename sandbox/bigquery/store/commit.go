@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Commit makes the rows of PENDING streams readable, all of them or none: one frame in the table's commit file names them all.
-// refusals, one for each stream that stands in the way, mean that nothing was committed.
+// Commit makes the rows of PENDING streams readable, all of them or none: one frame in the table's commit file names
+// them all. refusals, one for each stream that stands in the way, mean that nothing was committed.
 func (t *Table) Commit(names []string) (at time.Time, refusals []*Error, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

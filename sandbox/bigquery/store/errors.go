@@ -16,13 +16,15 @@ type Error struct {
 	Message string
 	// EndsCall says that the error ends an AppendRows call, and is not sent inside a response.
 	EndsCall bool
+	// NoTable says that there is no such table.
+	NoTable bool
 }
 
 func (e *Error) Error() string { return e.Message }
 
 func tableNotFound(name string) *Error {
 	return &Error{
-		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true,
+		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true, NoTable: true,
 		Message: "Requested entity was not found: table " + name,
 	}
 }

@@ -65,7 +65,8 @@ func (f *frame) header(payload []byte) [frameHeader]byte {
 
 var errTorn = errors.New("torn frame")
 
-// readHeader reads the frame that starts at a file position below end. errTorn says that what stands there is not a whole frame.
+// readHeader reads the frame that starts at a file position below end. errTorn says that what stands there is not a
+// whole frame.
 func readHeader(r io.ReaderAt, at, end int64) (frame, error) {
 	var h [frameHeader]byte
 	if end-at < frameHeader {

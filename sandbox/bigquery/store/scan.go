@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -61,6 +62,7 @@ type Scanner struct {
 	err    error
 	shapes []*row.Shape // of the extent's schemas, as they are needed
 	skip   int64        // rows still to be passed over
+	seen   int          // calls of NextIn
 }
 
 // Scan starts reading a table, or the extents given if there are any. Close must be called.
@@ -96,6 +98,15 @@ func (s *Scanner) Next() bool {
 		}
 	}
 	return false
+}
+
+// NextIn is Next until ctx ends, which it looks at now and then; Err is then that of ctx.
+func (s *Scanner) NextIn(ctx context.Context) bool {
+	const often = 1024
+	if s.seen++; s.seen%often == 0 && ctx.Err() != nil {
+		return s.fail(ctx.Err())
+	}
+	return s.Next()
 }
 
 func (s *Scanner) nextRow() bool {

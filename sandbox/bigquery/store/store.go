@@ -1,4 +1,5 @@
-// Package store keeps datasets, tables and write streams on disk, and rows in the files of the streams they came through.
+// Package store keeps datasets, tables and write streams on disk, and rows in the files of the streams they came
+// through.
 //
 //	DIR/lock                                   held while a Store is open
 //	DIR/clock                                  how far the clock has been moved ahead
@@ -7,9 +8,9 @@
 //	DIR/PROJECT/DATASET/TABLE/ID.stream        one write stream: see frame.go
 //	DIR/PROJECT/DATASET/TABLE/commits          frames that name PENDING streams committed together
 //
-// A row lies on disk once, in the bytes its writer sent, beside the descriptor it was sent with. Memory holds what is known
-// about streams, never rows. An append returns after the operating system has the bytes, so a killed process loses nothing
-// it has acknowledged; Config.Sync asks for the same across a power cut.
+// A row lies on disk once, in the bytes its writer sent, beside the descriptor it was sent with. Memory holds what is
+// known about streams, never rows. An append returns after the operating system has the bytes, so a killed process
+// loses nothing it has acknowledged; Config.Sync asks for the same across a power cut.
 //
 // Locks are taken in the order Store, Table, Stream.
 package store
@@ -23,7 +24,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -40,7 +40,8 @@ type Config struct {
 	Dir string
 	// Sync flushes every append to the device before it returns.
 	Sync bool
-	// Discard counts rows and offsets and keeps no bytes: for measuring writers. Streams then do not outlive the process.
+	// Discard counts rows and offsets and keeps no bytes: for measuring writers. Streams then do not outlive the
+	// process.
 	Discard bool
 	// StreamTTL is how long a write stream lives without traffic unless it is finalized. 0 is 3 days.
 	StreamTTL time.Duration
@@ -142,95 +143,11 @@ func (s *Store) sweepTrash() error {
 	return err
 }
 
-var (
-	datasetID = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
-	tableID   = regexp.MustCompile(`^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd} ]+$`)
-	projectID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
-)
-
-// CreateDataset adds a dataset.
-func (s *Store) CreateDataset(def *bq.Dataset) error {
-	ref := def.DatasetReference
-	if !projectID.MatchString(ref.ProjectId) || !datasetID.MatchString(ref.DatasetId) || len(ref.DatasetId) > 255 {
-		return invalid(ref.DatasetId, "Invalid dataset ID %q. Dataset IDs must be alphanumeric (plus underscores) and at most 1024 characters long.", ref.DatasetId)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	key := ref.ProjectId + "/" + ref.DatasetId
-	if s.datasets[key] != nil {
-		return &Error{Code: codes.AlreadyExists, Entity: key, Message: fmt.Sprintf("Already Exists: Dataset %s:%s", ref.ProjectId, ref.DatasetId)}
-	}
-	d := &dataset{project: ref.ProjectId, dir: filepath.Join(s.cfg.Dir, ref.ProjectId, ref.DatasetId), def: def, tables: map[string]*Table{}}
-	if err := os.MkdirAll(d.dir, 0o755); err != nil {
-		return err
-	}
-	if err := writeJSON(filepath.Join(d.dir, "dataset.json"), def); err != nil {
-		return err
-	}
-	s.datasets[key] = d
-	return nil
-}
-
-// Dataset gives a dataset's definition.
-func (s *Store) Dataset(project, id string) (*bq.Dataset, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	d, err := s.dataset(project, id)
-	if err != nil {
-		return nil, err
-	}
-	return d.def, nil
-}
-
-func (s *Store) dataset(project, id string) (*dataset, error) {
-	d := s.datasets[project+"/"+id]
-	if d == nil {
-		return nil, &Error{Code: codes.NotFound, Entity: id, Message: fmt.Sprintf("Not found: Dataset %s:%s", project, id), EndsCall: true}
-	}
-	return d, nil
-}
-
-// Datasets lists a project's datasets by name.
-func (s *Store) Datasets(project string) []*bq.Dataset {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var out []*bq.Dataset
-	for _, d := range s.datasets {
-		if d.project == project {
-			out = append(out, d.def)
-		}
-	}
-	slices.SortFunc(out, func(a, b *bq.Dataset) int {
-		return cmp.Compare(a.DatasetReference.DatasetId, b.DatasetReference.DatasetId)
-	})
-	return out
-}
-
-// DeleteDataset removes a dataset, with its tables if contents is set.
-func (s *Store) DeleteDataset(project, id string, contents bool) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d, err := s.dataset(project, id)
-	if err != nil {
-		return err
-	}
-	if len(d.tables) > 0 && !contents {
-		return invalid(id, "Dataset %s:%s is still in use", project, id)
-	}
-	for _, t := range d.tables {
-		if err := t.drop(); err != nil {
-			return err
-		}
-	}
-	delete(s.datasets, project+"/"+id)
-	return s.remove(d.dir)
-}
-
 // CreateTable adds a table to a dataset that exists.
 func (s *Store) CreateTable(def *bq.Table) (*Table, error) {
 	ref := def.TableReference
-	if !tableID.MatchString(ref.TableId) || len(ref.TableId) > 255 || strings.HasPrefix(ref.TableId, ".") {
-		return nil, invalid(ref.TableId, "Invalid table ID %q.", ref.TableId)
+	if !tableID.MatchString(ref.TableId) || len(ref.TableId) > maxID {
+		return nil, invalid(ref.TableId, "Invalid table ID %q. Table IDs must be letters, digits, underscores, dashes and spaces, of at most %d bytes.", ref.TableId, maxID)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,7 +161,7 @@ func (s *Store) CreateTable(def *bq.Table) (*Table, error) {
 			Message: fmt.Sprintf("Already Exists: Table %s:%s.%s", ref.ProjectId, ref.DatasetId, ref.TableId),
 		}
 	}
-	t, err := s.newTable(filepath.Join(d.dir, ref.TableId), def)
+	t, err := s.newTable(filepath.Join(d.dir, folder(ref.TableId)), def)
 	if err != nil {
 		return nil, err
 	}
@@ -295,8 +212,8 @@ func (s *Store) All() []*Table {
 
 func byTableID(a, b *Table) int { return cmp.Compare(a.Name(), b.Name()) }
 
-// Find resolves a dotted name, [project.]dataset.table or a table name that only one dataset has, preferring the project and
-// dataset given.
+// Find resolves a dotted name, [project.]dataset.table or a table name that only one dataset has, preferring the
+// project and dataset given.
 func (s *Store) Find(name, project, datasetID string) (*Table, error) {
 	parts := strings.Split(strings.ReplaceAll(name, ":", "."), ".")
 	switch len(parts) {

@@ -105,7 +105,11 @@ func (s *Stream) Accept(offset int64) error {
 
 func (s *Stream) accept(offset int64) error {
 	switch {
-	case s.gone || s.expiredLocked():
+	case s.gone:
+		e := streamNotFound(s.name)
+		e.NoTable = true
+		return e
+	case s.expiredLocked():
 		return streamNotFound(s.name)
 	case s.finalized:
 		return streamFinalized(s.name)

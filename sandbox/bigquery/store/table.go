@@ -45,7 +45,8 @@ type hidden struct {
 	until  time.Time
 }
 
-// shapeKey names a compiled shape: a descriptor and the columns it was compiled against, which are never changed in place.
+// shapeKey names a compiled shape: a descriptor and the columns it was compiled against, which are never changed in
+// place.
 type shapeKey struct {
 	descriptor string
 	columns    **row.Column
@@ -140,8 +141,8 @@ func (t *Table) WriteColumns() []*row.Column {
 	return t.columns
 }
 
-// Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves]. The Storage Write API sees a
-// new schema after Config.SchemaDelay, or after hide if that is longer.
+// Update replaces the definition with what change makes of it. The schema may only evolve: see [row.Evolves]. The
+// Storage Write API sees a new schema after Config.SchemaDelay, or after hide if that is longer.
 func (t *Table) Update(hide time.Duration, change func(old *bq.Table) (*bq.Table, error)) (*bq.Table, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -199,8 +200,8 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 	if t.dropped {
 		return nil, tableNotFound(t.Name())
 	}
-	if t.def.View != nil {
-		return nil, invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	if err := t.writable(); err != nil {
+		return nil, err
 	}
 	now := t.store.clock.Now()
 	st := &Stream{
@@ -220,6 +221,20 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 	return st, nil
 }
 
+// Writable says why nothing can be written to the table: a view takes no rows.
+func (t *Table) Writable() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.writable()
+}
+
+func (t *Table) writable() error {
+	if t.def.View != nil {
+		return invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	}
+	return nil
+}
+
 // Default is the table's _default stream.
 func (t *Table) Default() (*Stream, error) {
 	t.mu.Lock()
@@ -237,8 +252,18 @@ func (t *Table) Streams() []*Stream {
 	return slices.Clone(t.streams)
 }
 
+// CanonicalStream is a stream's full name. Of a table's default stream the service takes a shorter one too, which
+// Java's client uses.
+func CanonicalStream(name string) string {
+	if table, ok := strings.CutSuffix(name, "/"+defaultStream); ok && strings.Count(table, "/") == 5 {
+		return table + "/streams/" + defaultStream
+	}
+	return name
+}
+
 // Stream finds a write stream by its full name. One without traffic for Config.StreamTTL is not found.
 func (s *Store) Stream(name string) (*Stream, error) {
+	name = CanonicalStream(name)
 	parts := strings.Split(name, "/")
 	if len(parts) != 8 || parts[0] != "projects" || parts[2] != "datasets" || parts[4] != "tables" || parts[6] != "streams" {
 		return nil, &Error{

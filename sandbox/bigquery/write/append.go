@@ -29,8 +29,9 @@ type reply struct {
 	reset    bool
 }
 
-// AppendRows implements storagepb.BigQueryWriteServer. A goroutine takes in and applies requests; this one answers them in
-// order, each when it is due. It may return first (idle, broken connection): the goroutine then ends at its next receive.
+// AppendRows implements storagepb.BigQueryWriteServer. A goroutine takes in and applies requests; this one answers
+// them in order, each when it is due. It may return first (idle, broken connection): the goroutine then ends at its
+// next receive.
 func (s *Server) AppendRows(rpc storagepb.BigQueryWrite_AppendRowsServer) error {
 	s.stats.calls.Add(1)
 	s.stats.callsTotal.Add(1)
@@ -96,14 +97,19 @@ type call struct {
 	stream *store.Stream
 	schema *schema
 	told   []*row.Column // columns the client knows of
+	// missing is what the call makes of missing values from here on, where a request does not say otherwise.
+	missing storagepb.AppendRowsRequest_MissingValueInterpretation
 }
 
 // schema is a writer schema fitted to a stream's table.
 type schema struct {
-	descriptor string
-	shape      *row.Shape
-	number     *row.Projection // kafka_offset, for faults
-	err        error
+	sent string // the writer's descriptor
+	// kept is the descriptor that rows are kept with: sent, and fields for the values of gaps.
+	kept   string
+	gaps   []row.Gap
+	shape  *row.Shape
+	number *row.Projection // kafka_offset, for faults
+	err    error
 }
 
 func (c *call) leave() {
@@ -152,16 +158,16 @@ func (c *call) address(r *request) error {
 	if r.stream == "" && first {
 		return status.Error(codes.InvalidArgument, "write_stream is required on the first request of a connection")
 	}
-	moved := r.stream != "" && (first || r.stream != c.stream.Name())
+	moved := r.stream != "" && (first || store.CanonicalStream(r.stream) != c.stream.Name())
 	if moved {
 		if first {
 			if err := s.params(c.rpc.Context(), r.stream); err != nil {
 				return err
 			}
 		}
-		st, err := s.cfg.Store.Stream(r.stream)
+		st, err := s.stream(fault.Append, r.stream)
 		if err != nil {
-			return rpcError(err)
+			return err
 		}
 		c.leave()
 		st.Retain()
@@ -178,40 +184,46 @@ func (c *call) address(r *request) error {
 		return status.Error(codes.Unimplemented, "Arrow rows are not supported by the sandbox: send proto_rows")
 	case moved && !r.hasSchema:
 		return status.Errorf(codes.InvalidArgument, "Invalid stream schema: proto_rows.writer_schema is required on the first request to %s", r.stream)
-	case moved || r.hasSchema && c.stream.IsDefault() && string(r.schema) != c.schema.descriptor:
+	case moved || r.hasSchema && c.stream.IsDefault() && string(r.schema) != c.schema.sent:
 		c.schema = c.fit(string(r.schema))
 	}
 	return nil
 }
 
 func (c *call) fit(descriptor string) *schema {
-	out := &schema{descriptor: descriptor}
+	out := &schema{sent: descriptor, kept: descriptor}
 	if c.server.cfg.Discard {
 		return out
 	}
-	t := c.stream.Table()
-	c.told = t.WriteColumns()
-	var extra *row.ExtraFieldsError
-	shape, err := t.Shape(descriptor, c.told)
-	switch {
-	case errors.As(err, &extra):
-		out.err = &store.Error{
-			Code: codes.InvalidArgument, Storage: storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, Entity: c.stream.Name(),
-			Message: fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s", extra.Error(), c.stream.Name()),
+	c.told = c.stream.Table().WriteColumns()
+	if err := out.fit(c.stream.Table(), c.told); err != nil {
+		refusal := &store.Error{Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name()}
+		if extra, ok := errors.AsType[*row.ExtraFieldsError](err); ok {
+			refusal.Storage = storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS
+			refusal.Message = fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s", extra.Error(), c.stream.Name())
 		}
-	case err != nil:
-		out.err = &store.Error{Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name()}
-	default:
-		out.shape, out.number = shape, shape.Project([][]string{{"kafka_offset"}})
+		out.err = refusal
 	}
 	return out
+}
+
+func (s *schema) fit(t *store.Table, columns []*row.Column) error {
+	kept, gaps, err := row.Gaps([]byte(s.sent), columns)
+	if err != nil {
+		return err
+	}
+	s.kept, s.gaps = string(kept), gaps
+	if s.shape, err = t.Shape(s.kept, columns); err == nil {
+		s.number = s.shape.Project([][]string{{"kafka_offset"}})
+	}
+	return err
 }
 
 // apply appends a request's rows, all or none.
 func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResponse {
 	s := c.server
 	if err := c.stream.Accept(r.offset); err != nil {
-		return c.refuse(statusOf(err))
+		return c.refuse(statusOf(s.concealed(fault.Append, c.stream.Name(), err)))
 	}
 	if c.schema.err != nil {
 		return c.refuse(statusOf(c.schema.err))
@@ -219,6 +231,11 @@ func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResp
 	if r.count == 0 {
 		return c.refuse(status.New(codes.InvalidArgument, "The request has no rows. Entity: "+c.stream.Name()).Proto())
 	}
+	rows, err := c.fill(r)
+	if err != nil {
+		return c.refuse(statusOf(err))
+	}
+	r.rows = rows
 	if !s.cfg.Discard {
 		if bad := c.check(r, faults); len(bad) > 0 {
 			s.stats.rowErrors.Add(int64(len(bad)))
@@ -227,7 +244,7 @@ func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResp
 			return out
 		}
 	}
-	offset, err := c.stream.Append(store.Append{Offset: r.offset, Descriptor: c.schema.descriptor, Rows: r.count, Bytes: r.rows, Size: r.rowBytes})
+	offset, err := c.stream.Append(store.Append{Offset: r.offset, Descriptor: c.schema.kept, Rows: r.count, Bytes: r.rows, Size: r.rowBytes})
 	if err != nil {
 		return c.refuse(statusOf(err))
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // registers the codec this one falls back to
 	"google.golang.org/grpc/mem"
@@ -23,7 +24,11 @@ type request struct {
 	rowBytes  int // length of rows, also when they are not kept
 	size      int // of the whole request
 	arrow     bool
-	buffer    mem.Buffer
+	// missing says what the request makes of missing values, by column; whole is for the others, 0 if the request
+	// does not say.
+	missing map[string]storagepb.AppendRowsRequest_MissingValueInterpretation
+	whole   storagepb.AppendRowsRequest_MissingValueInterpretation
+	buffer  mem.Buffer
 }
 
 func (r *request) free() {
@@ -68,6 +73,7 @@ var errRequest = errors.New("malformed AppendRowsRequest")
 const (
 	fieldStream, fieldOffset, fieldProtoRows, fieldArrowRows = 1, 2, 4, 5
 	fieldWriterSchema, fieldRows                             = 1, 2
+	fieldMissing, fieldMissingDefault                        = 7, 8
 )
 
 func (r *request) parse(b []byte) error {
@@ -86,12 +92,39 @@ func (r *request) parse(b []byte) error {
 					return r.addRows(v)
 				}
 				return nil
-			})
+			}, nil)
 		case fieldArrowRows:
 			r.arrow = true
+		case fieldMissing:
+			return r.parseMissing(v)
 		}
 		return nil
+	}, func(n protowire.Number, v uint64) {
+		if n == fieldMissingDefault {
+			r.whole = storagepb.AppendRowsRequest_MissingValueInterpretation(v)
+		}
 	})
+}
+
+// parseMissing reads an entry of missing_value_interpretations.
+func (r *request) parseMissing(b []byte) error {
+	var column string
+	var how storagepb.AppendRowsRequest_MissingValueInterpretation
+	err := fields(b, func(n protowire.Number, v []byte) error {
+		if n == 1 {
+			column = string(v)
+		}
+		return nil
+	}, func(n protowire.Number, v uint64) {
+		if n == 2 {
+			how = storagepb.AppendRowsRequest_MissingValueInterpretation(v)
+		}
+	})
+	if r.missing == nil {
+		r.missing = map[string]storagepb.AppendRowsRequest_MissingValueInterpretation{}
+	}
+	r.missing[column] = how
+	return err
 }
 
 func (r *request) parseOffset(b []byte) error {
@@ -114,7 +147,7 @@ func (r *request) parseSchema(b []byte) error {
 			r.schema, r.hasSchema = v, true
 		}
 		return nil
-	})
+	}, nil)
 }
 
 // addRows takes a ProtoRows; when a request has more than one, protobuf says they follow one another.
@@ -139,14 +172,23 @@ func (r *request) addRows(b []byte) error {
 	return nil
 }
 
-// fields walks a message's length-delimited fields and passes over the others.
-func fields(b []byte, each func(protowire.Number, []byte) error) error {
+// fields walks a message's length-delimited fields, and its varints if numbers is given. It passes over the others.
+func fields(b []byte, each func(protowire.Number, []byte) error, numbers func(protowire.Number, uint64)) error {
 	for len(b) > 0 {
 		n, wire, m := protowire.ConsumeTag(b)
 		if m < 0 {
 			return errRequest
 		}
 		b = b[m:]
+		if wire == protowire.VarintType && numbers != nil {
+			v, m := protowire.ConsumeVarint(b)
+			if m < 0 {
+				return errRequest
+			}
+			numbers(n, v)
+			b = b[m:]
+			continue
+		}
 		if wire != protowire.BytesType {
 			if m = protowire.ConsumeFieldValue(n, wire, b); m < 0 {
 				return errRequest

@@ -1,13 +1,15 @@
 // Package write serves google.cloud.bigquery.storage.v1.BigQueryWrite over a [store.Store].
 //
-// What it answers follows the comments of storage.proto and what the real service was seen to do. An append on a stream is
-// answered inside the call (response.error) unless the call itself makes no sense: no such stream, no schema, too large.
+// What it answers follows the comments of storage.proto and what the real service was seen to do. An append on a
+// stream is answered inside the call (response.error) unless the call itself makes no sense: no such stream, no
+// schema, too large.
 package write
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -28,6 +30,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/waybill-data/waybill/sandbox/bigquery/fault"
+	"github.com/waybill-data/waybill/sandbox/bigquery/query"
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
@@ -35,6 +38,8 @@ import (
 type Config struct {
 	Store  *store.Store
 	Faults *fault.Set
+	// Engine evaluates the default values of columns.
+	Engine *query.Engine
 	// StreamRequestLimit bounds a request to an application-created stream, in bytes; 0 is 10 MiB, as seen live.
 	StreamRequestLimit int
 	// DefaultRequestLimit bounds a request to a _default stream, in bytes; 0 is the documented 20 MB.
@@ -88,6 +93,11 @@ func Serve(listener net.Listener, cfg Config) *Server {
 		grpc.Creds(security),
 		grpc.ForceServerCodecV2(newCodec(cfg.Discard)),
 		grpc.MaxRecvMsgSize(max(cfg.StreamRequestLimit, cfg.DefaultRequestLimit)+32<<20),
+		grpc.UnknownServiceHandler(func(_ any, rpc grpc.ServerStream) error {
+			method, _ := grpc.MethodFromServerStream(rpc)
+			return status.Errorf(codes.Unimplemented,
+				"The sandbox serves the Storage Write API and not %s: read rows by tabledata.list or a query", method)
+		}),
 		grpc.MaxConcurrentStreams(100), // as Google's front end: the 101st call on a connection waits
 		grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(16<<20),
 	)
@@ -197,6 +207,29 @@ func refusal(f *fault.Fault) *status.Status {
 	return status.New(codes.Aborted, "Closing the stream because server is restarted. This is expected and client is advised to reconnect.")
 }
 
+// stream finds a stream for a method. Its error is one of gRPC.
+func (s *Server) stream(method, name string) (*store.Stream, error) {
+	st, err := s.cfg.Store.Stream(name)
+	if err != nil {
+		return nil, rpcError(s.concealed(method, name, err))
+	}
+	return st, nil
+}
+
+// concealed is what a fault makes of a table that is not there: PERMISSION_DENIED, which does not tell whether there
+// is one.
+func (s *Server) concealed(method, name string, err error) error {
+	e, ok := errors.AsType[*store.Error](err)
+	if !ok || !e.NoTable || !s.cfg.Faults.Conceals(fault.Call{Method: method, Table: tableOf(name), Stream: name}) {
+		return err
+	}
+	table, _, _ := strings.Cut(store.CanonicalStream(name), "/streams/")
+	return &store.Error{
+		Code: codes.PermissionDenied, Entity: name, EndsCall: true,
+		Message: fmt.Sprintf("Permission 'TABLES_UPDATE_DATA' denied on resource '%s' (or it may not exist).", table),
+	}
+}
+
 // tableOf is dataset.table of a table's or stream's full name.
 func tableOf(name string) string {
 	if p := strings.Split(name, "/"); len(p) >= 6 {
@@ -217,7 +250,7 @@ func (s *Server) CreateWriteStream(ctx context.Context, r *storagepb.CreateWrite
 	}
 	t, err := s.cfg.Store.TableOf(r.Parent)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcError(s.concealed(fault.Create, r.Parent, err))
 	}
 	st, err := t.CreateStream(r.WriteStream.Type)
 	if err != nil {
@@ -233,9 +266,9 @@ func (s *Server) GetWriteStream(ctx context.Context, r *storagepb.GetWriteStream
 	if err := s.admit(ctx, fault.Get, tableOf(r.Name), r.Name); err != nil {
 		return nil, err
 	}
-	st, err := s.cfg.Store.Stream(r.Name)
+	st, err := s.stream(fault.Get, r.Name)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, err
 	}
 	return s.describe(st, r.View == storagepb.WriteStreamView_FULL), nil
 }
@@ -260,9 +293,9 @@ func (s *Server) FinalizeWriteStream(ctx context.Context, r *storagepb.FinalizeW
 	if err := s.admit(ctx, fault.Finalize, tableOf(r.Name), r.Name); err != nil {
 		return nil, err
 	}
-	st, err := s.cfg.Store.Stream(r.Name)
+	st, err := s.stream(fault.Finalize, r.Name)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, err
 	}
 	rows, err := st.Finalize()
 	if err != nil {
@@ -277,9 +310,9 @@ func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (
 	if err := s.admit(ctx, fault.Flush, tableOf(r.WriteStream), r.WriteStream); err != nil {
 		return nil, err
 	}
-	st, err := s.cfg.Store.Stream(r.WriteStream)
+	st, err := s.stream(fault.Flush, r.WriteStream)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, err
 	}
 	if r.Offset == nil {
 		return nil, status.Error(codes.InvalidArgument, "offset is required")
@@ -297,7 +330,7 @@ func (s *Server) BatchCommitWriteStreams(ctx context.Context, r *storagepb.Batch
 	}
 	t, err := s.cfg.Store.TableOf(r.Parent)
 	if err != nil {
-		return nil, rpcError(err)
+		return nil, rpcError(s.concealed(fault.Commit, r.Parent, err))
 	}
 	at, refusals, err := t.Commit(r.WriteStreams)
 	if err != nil {
@@ -356,7 +389,8 @@ func (s *Server) params(ctx context.Context, stream string) error {
 		"Missing or wrong routing header: send x-goog-request-params with write_stream=%s", url.QueryEscape(stream))
 }
 
-// routesByPlace takes the other form of the header, which names a place instead of a stream: projects/P/locations/L of the stream's project.
+// routesByPlace takes the other form of the header, which names a place instead of a stream: projects/P/locations/L
+// of the stream's project.
 func routesByPlace(header, stream string) bool {
 	p, s := strings.Split(header, "/"), strings.Split(stream, "/")
 	return len(p) == 4 && len(s) > 1 && p[0] == "projects" && p[1] == s[1] && p[2] == "locations"

@@ -17,7 +17,8 @@ type Stats struct {
 	RowErrors        int64 `json:"row_errors"`
 	StreamsCreated   int64 `json:"streams_created"`
 	StreamsFinalized int64 `json:"streams_finalized"`
-	// Connections are the TCP connections open now, Calls the AppendRows calls open now; the totals count all there ever were.
+	// Connections are the TCP connections open now, Calls the AppendRows calls open now; the totals count all there
+	// ever were.
 	Connections      int64 `json:"connections"`
 	ConnectionsTotal int64 `json:"connections_total"`
 	Calls            int64 `json:"append_calls"`

@@ -1,5 +1,5 @@
-// Command sandbox is the cloud on a laptop: Kafka, BigQuery and a schema registry in one process, with a generator of delivery events and a
-// verifier that compares what went in with what came out.
+// Command sandbox is the cloud on a laptop: Kafka, BigQuery and a schema registry in one process, with a generator of
+// delivery events and a verifier that compares what went in with what came out.
 package main
 
 import (

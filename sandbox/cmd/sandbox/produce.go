@@ -103,7 +103,8 @@ func (c produceCommand) print(w io.Writer, summary produce.Summary) error {
 	return err
 }
 
-// progress shows how far a command is: on a terminal one line that is drawn again, elsewhere a plain line every few seconds.
+// progress shows how far a command is: on a terminal one line that is drawn again, elsewhere a plain line every few
+// seconds.
 type progress struct {
 	w        io.Writer
 	terminal bool

@@ -182,7 +182,8 @@ func object(schema bigquery.Schema, values []bigquery.Value) map[string]any {
 	return o
 }
 
-// plain turns a value of the client into what JSON should show: exact numbers, times in UTC with microseconds, bytes as base64.
+// plain turns a value of the client into what JSON should show: exact numbers, times in UTC with microseconds, bytes
+// as base64.
 func plain(field *bigquery.FieldSchema, value bigquery.Value) any {
 	switch value := value.(type) {
 	case []bigquery.Value:

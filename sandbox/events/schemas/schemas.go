@@ -27,13 +27,14 @@ var ParcelScanJSON string
 // ParcelScanMessage is the full name of the message on parcel_scans_proto.
 const ParcelScanMessage = "waybill.sandbox.v1.ParcelScan"
 
-// ParcelScanSet is the FileDescriptorSet of parcel_scan.proto: `buf build parcel_scan.proto --as-file-descriptor-set -o parcel_scan.binpb`.
+// ParcelScanSet is the FileDescriptorSet of parcel_scan.proto: `buf build parcel_scan.proto --as-file-descriptor-set
+// -o parcel_scan.binpb`.
 //
 //go:embed parcel_scan.binpb
 var ParcelScanSet []byte
 
-// Parcels are the versions of the schema of the events on the topic parcels, oldest first. The second adds fields in the middle, at the top
-// and in a nested record; the third adds an enum and a list and widens a number.
+// Parcels are the versions of the schema of the events on the topic parcels, oldest first. The second adds fields in
+// the middle, at the top and in a nested record; the third adds an enum and a list and widens a number.
 var Parcels = [...]string{parcelV1, parcelV2, parcelV3}
 
 var (

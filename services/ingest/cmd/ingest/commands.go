@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -47,11 +48,15 @@ func (s *serveCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	memory.Apply(c.Memory.Size())
 	defer processors.Follow()()
+	var lanes atomic.Int64
+	following, stop := context.WithCancel(context.WithoutCancel(ctx)) // to the end of the drain
+	defer stop()
+	go memory.Follow(following, c.Memory.Size(), func() int { return int(lanes.Load()) })
 	log := logging.New(std.Err, c.Log)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	log.Info("ingest starts", "version", version.String(), "config", s.Config)
-	return ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry})
+	return ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry, Lanes: &lanes})
 }
 
 type checkCmd struct{ file }

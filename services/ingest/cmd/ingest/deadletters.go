@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/services/ingest"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
 
 type deadLettersCmd struct {
@@ -22,17 +23,17 @@ type deadLettersCmd struct {
 // chosen are the flags that say which letters are meant.
 type chosen struct {
 	file
-	Topic     []string        `placeholder:"NAME" help:"Topics, by their own names or by those of their dead-letter topics (default: all that have a contract)."`
-	Reason    []string        `placeholder:"WORD" help:"Why: undecodable, unknown_type, refused."`
-	Contract  []string        `placeholder:"NAME" help:"The contract that the record was read by."`
-	Type      []string        `placeholder:"NAME" help:"What the record says it is; a * at the end stands for anything."`
-	Partition []int32         `placeholder:"N" help:"Partitions of the records."`
-	Offset    *ingest.Offsets `placeholder:"A..B" help:"Offsets of the records, both ends included: A, A.., ..B or A..B."`
-	Since     *moment         `placeholder:"TIME" help:"Letters written from then on: 2026-01-31, 2026-01-31T12:00:00Z, or 2h, 7d ago."`
-	Until     *moment         `placeholder:"TIME" help:"Letters written before then."`
-	Limit     int             `placeholder:"N" xor:"amount" help:"At most so many."`
-	All       bool            `xor:"amount" help:"All that the other flags leave."`
-	Places    []string        `arg:"" optional:"" name:"place" help:"Places of the records: topic/partition/offset, or partition/offset with one --topic."`
+	Topic     []string            `placeholder:"NAME" help:"Topics, by their own names or by those of their dead-letter topics (default: all that have a contract)."`
+	Reason    []string            `placeholder:"WORD" help:"Why: undecodable, unknown_type, refused."`
+	Contract  []string            `placeholder:"NAME" help:"The contract that the record was read by."`
+	Type      []string            `placeholder:"NAME" help:"What the record says it is; a * at the end stands for anything."`
+	Partition []int32             `placeholder:"N" help:"Partitions of the records."`
+	Offset    *deadletter.Offsets `placeholder:"A..B" help:"Offsets of the records, both ends included: A, A.., ..B or A..B."`
+	Since     *moment             `placeholder:"TIME" help:"Letters written from then on: 2026-01-31, 2026-01-31T12:00:00Z, or 2h, 7d ago."`
+	Until     *moment             `placeholder:"TIME" help:"Letters written before then."`
+	Limit     int                 `placeholder:"N" xor:"amount" help:"At most so many."`
+	All       bool                `xor:"amount" help:"All that the other flags leave."`
+	Places    []string            `arg:"" optional:"" name:"place" help:"Places of the records: topic/partition/offset, or partition/offset with one --topic."`
 }
 
 // Validate is called by kong.
@@ -52,13 +53,13 @@ func (c *chosen) Validate() error {
 // reasons are the words of the header waybill-reason.
 var reasons = []string{"undecodable", "unknown_type", "refused"}
 
-func (c *chosen) places() ([]ingest.Place, error) {
-	places := make([]ingest.Place, 0, len(c.Places))
+func (c *chosen) places() ([]deadletter.Place, error) {
+	places := make([]deadletter.Place, 0, len(c.Places))
 	for _, text := range c.Places {
 		if len(c.Topic) == 1 && strings.Count(text, "/") == 1 {
 			text = c.Topic[0] + "/" + text
 		}
-		p, err := ingest.ParsePlace(text)
+		p, err := deadletter.ParsePlace(text)
 		if err != nil {
 			return nil, err
 		}
@@ -74,8 +75,8 @@ func (c *chosen) any() bool {
 }
 
 // open reads the configuration, connects, and says what is chosen. Places are looked for in their own topics unless --topic says otherwise.
-func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters, ingest.Selection, error) {
-	s := ingest.Selection{Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset}
+func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters, deadletter.Selection, error) {
+	s := deadletter.Selection{Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset}
 	if c.Since != nil {
 		s.Since = c.Since.Time
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
 
 // listed is how many letters a list shows without --limit and --all. It counts them all.
@@ -83,7 +84,7 @@ type count struct{ letters, replayed int }
 // maxKinds bounds the summary: types are foreign text.
 const maxKinds = 200
 
-func (l *list) take(letter *ingest.Letter, itemType string) error {
+func (l *list) take(letter *deadletter.Letter, itemType string) error {
 	l.total++
 	kind := letterKind{letter.Reason, letter.Contract, strings.Clone(itemType)}
 	if l.kinds[kind] == nil && len(l.kinds) >= maxKinds {
@@ -144,7 +145,7 @@ func (l *list) columns(cells []string) []string {
 	return cells
 }
 
-func (l *list) summary(tallies []ingest.Tally) {
+func (l *list) summary(tallies []deadletter.TopicTally) {
 	out := l.std.Out
 	if l.total > 0 {
 		fmt.Fprintln(out)
@@ -168,7 +169,7 @@ func (l *list) summary(tallies []ingest.Tally) {
 }
 
 // notes says of the topics what the letters do not show.
-func notes(out io.Writer, tallies []ingest.Tally) {
+func notes(out io.Writer, tallies []deadletter.TopicTally) {
 	for _, t := range tallies {
 		if t.Missing {
 			fmt.Fprintf(out, "%s does not exist: it is made when the first dead letter of a contract's topic is due (ingest contracts list shows them)\n", t.Topic)
@@ -201,17 +202,20 @@ type line struct {
 	Key       *string    `json:"key,omitempty"`
 	KeyBytes  []byte     `json:"key_base64,omitempty"`
 	// ValueBytes is the size of the value; null for a null value.
-	ValueBytes   *int   `json:"value_bytes"`
-	ValueLeftOut bool   `json:"value_left_out,omitempty"`
-	Replayed     bool   `json:"replayed"`
-	Version      string `json:"version,omitempty"`
+	ValueBytes   *int `json:"value_bytes"`
+	ValueLeftOut bool `json:"value_left_out,omitempty"`
+	// LeftOut names the parts of the record that the dead-letter topic did not take.
+	LeftOut  string `json:"left_out,omitempty"`
+	Replayed bool   `json:"replayed"`
+	Version  string `json:"version,omitempty"`
 }
 
-func newLine(l *ingest.Letter, itemType string) line {
+func newLine(l *deadletter.Letter, itemType string) line {
 	r := &l.Record
 	out := line{
 		Place: l.Of().String(), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Letter: l.At.String(), Written: l.Time,
 		Reason: l.Reason, Contract: l.Contract, Type: itemType, Field: l.Field, Error: l.Err, Replayed: l.Replayed, Version: l.Version,
+		LeftOut: l.LeftOut.String(),
 	}
 	if r.TimestampMicros >= 0 {
 		at := time.UnixMicro(r.TimestampMicros).UTC()
@@ -230,21 +234,21 @@ func newLine(l *ingest.Letter, itemType string) line {
 	}
 	size := len(r.Value)
 	switch {
-	case l.LeftOut >= 0:
-		out.ValueBytes, out.ValueLeftOut = &l.LeftOut, true
+	case l.LeftOut.Value >= 0:
+		out.ValueBytes, out.ValueLeftOut = &l.LeftOut.Value, true
 	case r.Value != nil:
 		out.ValueBytes = &size
 	}
 	return out
 }
 
-func (c *listCmd) lines(ctx context.Context, letters *ingest.DeadLetters, selection ingest.Selection, out io.Writer) error {
+func (c *listCmd) lines(ctx context.Context, letters *ingest.DeadLetters, selection deadletter.Selection, out io.Writer) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	n := 0
-	_, err := letters.Each(ctx, selection, func(l *ingest.Letter, itemType string) error {
+	_, err := letters.Each(ctx, selection, func(l *deadletter.Letter, itemType string) error {
 		if c.Limit > 0 && n >= c.Limit {
-			return ingest.Enough()
+			return deadletter.Enough()
 		}
 		n++
 		return encoder.Encode(newLine(l, itemType))
@@ -263,7 +267,7 @@ func written(t time.Time) string {
 func shortType(s string) string { return s[strings.LastIndexByte(s, '.')+1:] }
 
 // fault is the error without what other columns say.
-func fault(l *ingest.Letter) string {
+func fault(l *deadletter.Letter) string {
 	rest := strings.TrimPrefix(l.Err, l.Contract+": ")
 	if l.Field != "" {
 		rest = strings.TrimPrefix(strings.TrimPrefix(rest, l.Field), ": ")

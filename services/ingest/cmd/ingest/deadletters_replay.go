@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
-	"github.com/waybill-data/waybill/services/ingest"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
 
 type replayCmd struct {
@@ -49,9 +49,9 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	defer letters.Close()
 	said := time.Now()
-	result, err := letters.Replay(ctx, selection, ingest.ReplayOptions{
+	result, err := letters.Replay(ctx, selection, deadletter.ReplayOptions{
 		DryRun: c.DryRun, Check: c.Check, Now: c.Timestamp == "now", Limit: c.Limit,
-		Progress: func(r ingest.Replayed) {
+		Progress: func(r deadletter.Replayed) {
 			if now := time.Now(); now.Sub(said) >= sayEvery {
 				said = now
 				fmt.Fprintf(std.Err, "%s replayed, %s before, %s skipped so far\n", thousands(r.Produced), thousands(r.Already), thousands(r.NotReplayed()))
@@ -69,7 +69,7 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-func (c *replayCmd) print(std cli.Streams, r ingest.Replayed, broken bool) {
+func (c *replayCmd) print(std cli.Streams, r deadletter.Replayed, broken bool) {
 	for _, s := range r.Skipped {
 		fmt.Fprintf(std.Out, "%s skipped: %s\n", plural(s.Count, "letter", "letters"), s.Cause)
 		fmt.Fprintf(std.Out, "    first %s: %s\n    -> %s\n", s.First, clean(s.Detail), s.Remedy)

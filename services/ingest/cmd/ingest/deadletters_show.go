@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/pkg/cli"
-	"github.com/waybill-data/waybill/services/ingest"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
 
 // showing is how many letters show prints without PLACE, --limit and --all.
@@ -62,15 +62,15 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams) error {
 		limit = showing
 	}
 	shown, more := 0, false
-	missing := map[ingest.Place]bool{}
+	missing := map[deadletter.Place]bool{}
 	for _, p := range places {
 		missing[p] = true
 	}
-	tallies, err := letters.Each(ctx, selection, func(l *ingest.Letter, itemType string) error {
+	tallies, err := letters.Each(ctx, selection, func(l *deadletter.Letter, itemType string) error {
 		delete(missing, l.Of())
 		if limit > 0 && shown >= limit {
 			more = true
-			return ingest.Enough()
+			return deadletter.Enough()
 		}
 		if shown++; c.Out != "" {
 			if shown > 1 {
@@ -103,7 +103,7 @@ func (c *showCmd) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-func topicsOf(tallies []ingest.Tally) []string {
+func topicsOf(tallies []deadletter.TopicTally) []string {
 	names := make([]string, len(tallies))
 	for i, t := range tallies {
 		names[i] = t.Topic
@@ -112,10 +112,11 @@ func topicsOf(tallies []ingest.Tally) []string {
 }
 
 // write writes the value as it is.
-func (c *showCmd) write(l *ingest.Letter, std cli.Streams) error {
+func (c *showCmd) write(l *deadletter.Letter, std cli.Streams) error {
 	switch {
-	case l.LeftOut >= 0:
-		return fmt.Errorf("the dead-letter topic did not take the value of %s (%d bytes): read it in its own topic, at this place", l.Of(), l.LeftOut)
+	case l.LeftOut.Value >= 0:
+		return fmt.Errorf("the dead-letter topic did not take the value of %s (%d bytes): read it in its own topic, at this place",
+			l.Of(), l.LeftOut.Value)
 	case l.Record.Value == nil:
 		return fmt.Errorf("the value of %s is null", l.Of())
 	case c.Out == "-":
@@ -130,7 +131,7 @@ func (c *showCmd) write(l *ingest.Letter, std cli.Streams) error {
 }
 
 // show prints a letter.
-func (c *showCmd) show(out io.Writer, l *ingest.Letter, itemType string) {
+func (c *showCmd) show(out io.Writer, l *deadletter.Letter, itemType string) {
 	const label = 11
 	field := func(name, value string) {
 		if value != "" {
@@ -154,7 +155,13 @@ func (c *showCmd) show(out io.Writer, l *ingest.Letter, itemType string) {
 	if r.TimestampMicros >= 0 {
 		field("timestamp", stamp(time.UnixMicro(r.TimestampMicros)))
 	}
-	field("key", shown(r.Key))
+	if l.LeftOut.Any() {
+		field("left out", fmt.Sprintf("%s, which the dead-letter topic did not take; the record is at %s for as long as its topic keeps it",
+			l.LeftOut, l.Of()))
+	}
+	if l.LeftOut.Key < 0 {
+		field("key", shown(r.Key))
+	}
 	for i, h := range r.Headers {
 		name := ""
 		if i == 0 {
@@ -163,8 +170,7 @@ func (c *showCmd) show(out io.Writer, l *ingest.Letter, itemType string) {
 		fmt.Fprintf(out, "  %-*s%s: %s\n", label, name, clean(string(h.Key)), shown(h.Value))
 	}
 	switch {
-	case l.LeftOut >= 0:
-		field("value", fmt.Sprintf("%s, which the dead-letter topic did not take; the record is at %s for as long as its topic keeps it", plural(l.LeftOut, "byte", "bytes"), l.Of()))
+	case l.LeftOut.Value >= 0:
 		return
 	case r.Value == nil:
 		field("value", "null")

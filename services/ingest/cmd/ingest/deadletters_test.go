@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
-	"github.com/waybill-data/waybill/services/ingest"
+	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -92,10 +92,10 @@ func TestDump(t *testing.T) {
 	}
 }
 
-func sample() *ingest.Letter {
-	return &ingest.Letter{
-		At: ingest.Place{Topic: "orders.dead-letter", Partition: 0, Offset: 7}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Reason: "undecodable", Contract: "order", Err: "order: order.id at byte 2: the payload\x1b[31m ends here", Field: "order.id", Byte: 2, Version: "v1", LeftOut: -1,
+func sample() *deadletter.Letter {
+	return &deadletter.Letter{
+		At: deadletter.Place{Topic: "orders.dead-letter", Partition: 0, Offset: 7}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Reason: "undecodable", Contract: "order", Err: "order: order.id at byte 2: the payload\x1b[31m ends here", Field: "order.id", Byte: 2, Version: "v1", LeftOut: deadletter.LeftOut{Value: -1, Key: -1, Headers: -1, HeaderBytes: -1},
 		Record: record.Record{
 			Topic: "orders", Partition: 3, Offset: 125, TimestampMicros: -1, Key: []byte{}, Value: []byte{1, 2},
 			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.B")}, {Key: []byte("n")}, {Key: []byte("raw"), Value: []byte{0xff, 0}}},
@@ -129,17 +129,17 @@ func TestShow(t *testing.T) {
 		t.Errorf("got\n%s", &out)
 	}
 	for name, tt := range map[string]struct {
-		change func(*ingest.Letter)
+		change func(*deadletter.Letter)
 		want   string
 	}{
-		"left out": {func(l *ingest.Letter) { l.LeftOut, l.Record.Value = 5000, nil }, "5,000 bytes, which the dead-letter topic did not take; the record is at orders/3/125"},
-		"null":     {func(l *ingest.Letter) { l.Record.Value = nil }, "  value      null\n"},
-		"in a block": {func(l *ingest.Letter) {
+		"left out": {func(l *deadletter.Letter) { l.LeftOut.Value, l.Record.Value = 5000, nil }, "the value (5000 bytes), which the dead-letter topic did not take; the record is at orders/3/125"},
+		"null":     {func(l *deadletter.Letter) { l.Record.Value = nil }, "  value      null\n"},
+		"in a block": {func(l *deadletter.Letter) {
 			l.Record.Value, l.Err = []byte("Obj\x01..."), "x (counted in the decompressed block)"
 		}, "the fault is at byte 2 of the decompressed block in it"},
-		"beyond":        {func(l *ingest.Letter) { l.Byte = 99 }, "byte 99, where the fault is said to be, is beyond its end"},
-		"byte in hex":   {func(l *ingest.Letter) { l.Byte = 1 }, "the fault is at byte 1 (0x1)"},
-		"empty, no one": {func(l *ingest.Letter) { l.Byte, l.Record.Value = -1, []byte{} }, "  value      0 bytes\n"},
+		"beyond":        {func(l *deadletter.Letter) { l.Byte = 99 }, "byte 99, where the fault is said to be, is beyond its end"},
+		"byte in hex":   {func(l *deadletter.Letter) { l.Byte = 1 }, "the fault is at byte 1 (0x1)"},
+		"empty, no one": {func(l *deadletter.Letter) { l.Byte, l.Record.Value = -1, []byte{} }, "  value      0 bytes\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := sample()
@@ -164,7 +164,7 @@ func TestList(t *testing.T) {
 		}
 	}
 	l.table.flush()
-	l.summary([]ingest.Tally{{Topic: "orders.dead-letter"}})
+	l.summary([]deadletter.TopicTally{{Topic: "orders.dead-letter"}})
 	const want = `orders.dead-letter
   letter  record  written (UTC)        reason       contract  type  field     replayed  error
      0/0   3/125  2026-01-02 03:04:05  undecodable  order     B     order.id  no        at byte 2: the payload\x1b[31m ends here

@@ -48,7 +48,7 @@ func TestProtobufContract(t *testing.T) {
 		{"contracts[0].unknown_fields", "choices", entry(func(c *contract.Config) { c.UnknownFields = "hide" })},
 		{"contracts[0].unknown_fields", "format json or protobuf", entry(func(c *contract.Config) { c.Format, c.Schema, c.Message, c.UnknownFields = "raw", "", "", "drop" })},
 		{"contracts[0].schema", "no such file", entry(func(c *contract.Config) { c.Schema = "none.binpb" })},
-		{"contracts[0].columns", "the message has no field there", entry(func(c *contract.Config) { c.Columns = map[string]contract.Column{"nope": {Type: "JSON"}} })},
+		{"contracts[0].columns", "the schema has no field nope there", entry(func(c *contract.Config) { c.Columns = map[string]contract.Column{"nope": {Type: "JSON"}} })},
 		{"contracts[0].event_id", "has no field nope", entry(func(c *contract.Config) { c.EventID = "nope" })},
 	} {
 		_, err := contract.Load(c.configs, dir)

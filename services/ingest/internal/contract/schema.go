@@ -69,7 +69,7 @@ func parseJSON(s *registry.Schema, c *Config) (schema, error) {
 	for i, r := range s.References {
 		references[i] = json.Reference(r)
 	}
-	parsed, err := json.Parse([]byte(s.Text), language, c.Payload, references...)
+	parsed, err := json.Parse([]byte(s.Text), language, references...)
 	return jsonSchema{parsed, c.jsonSettings()}, err
 }
 
@@ -104,9 +104,8 @@ const protobufFile = "schema.proto"
 func parseProtobuf(s *registry.Schema, c *Config) (schema, error) {
 	unknown := unknownNumbers[c.UnknownFields]
 	if s.ID == 0 {
-		return protobufSchema{message: c.Message, columns: func(o decode.Options) (*protobuf.Plan, error) {
-			return protobuf.Compile([]byte(s.Text), c.Message, unknown, o)
-		}}, nil
+		parsed, err := protobuf.ParseSet([]byte(s.Text), c.Message, c.Payload)
+		return protobufSchema{parsed, nil, unknown}, err
 	}
 	texts := map[string]string{protobufFile: s.Text}
 	for _, r := range s.References {
@@ -116,48 +115,30 @@ func parseProtobuf(s *registry.Schema, c *Config) (schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newProtobufSchema(file, c.Message, unknown)
-}
-
-func newProtobufSchema(file protoreflect.FileDescriptor, message string, unknown protobuf.Unknown) (schema, error) {
-	m, err := protobuf.Find(file, message)
-	if err != nil {
-		return nil, err
-	}
-	return protobufSchema{file, string(m.FullName()), unknown, func(o decode.Options) (*protobuf.Plan, error) {
-		return protobuf.CompileMessage(m, unknown, o)
-	}}, nil
+	parsed, err := protobuf.NewSchema(file, c.Message)
+	return protobufSchema{parsed, file, unknown}, err
 }
 
 // protobufSchema is a message of a protobuf schema. Fields meet by their numbers.
 type protobufSchema struct {
+	*protobuf.Schema
 	file    protoreflect.FileDescriptor // nil for a descriptor set of the configuration
-	message string
 	unknown protobuf.Unknown
-	columns func(o decode.Options) (*protobuf.Plan, error)
 }
 
-func (p protobufSchema) name() string { return p.message }
+func (p protobufSchema) name() string { return p.Name() }
 
-func (p protobufSchema) with(newer schema, _ string) (schema, decode.Changes) {
-	if p.file == nil {
-		return p, decode.Changes{}
-	}
-	merged, changes, err := protobuf.Merge(p.file, newer.(protobufSchema).file)
-	if err != nil {
-		return p, decode.Changes{}
-	}
-	grown, err := newProtobufSchema(merged, p.message, p.unknown)
-	if err != nil {
-		return p, decode.Changes{}
-	}
-	return grown, changes
+func (p protobufSchema) with(newer schema, payload string) (schema, decode.Changes) {
+	merged, changes := p.With(newer.(protobufSchema).Schema, payload)
+	return protobufSchema{merged, p.file, p.unknown}, changes
 }
 
-func (p protobufSchema) compile(o decode.Options) (decode.Plan, error) { return plan(p.columns(o)) }
+func (p protobufSchema) compile(o decode.Options) (decode.Plan, error) {
+	return plan(p.Compile(p.unknown, o))
+}
 
 func (p protobufSchema) compileFor(writer schema, o decode.Options, _ string, _ bool) (decode.Plan, error) {
-	columns, err := p.columns(o)
+	columns, err := p.Compile(p.unknown, o)
 	if err != nil {
 		return nil, err
 	}

@@ -6,10 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"google.golang.org/protobuf/types/descriptorpb"
-
-	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 )
 
 // Target is the type of column that a contract asks for in place of the one the type map gives.
@@ -43,20 +39,13 @@ func TargetOf(name string) Target {
 // TargetNames lists the targets.
 func TargetNames() []string { return targetNames[1:] }
 
-var targetColumns = [...]columnv1.ColumnType{
-	JSON: columnv1.ColumnType_COLUMN_TYPE_JSON, Geography: columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY,
-	Numeric: columnv1.ColumnType_COLUMN_TYPE_NUMERIC, BigNumeric: columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC,
-	Date: columnv1.ColumnType_COLUMN_TYPE_DATE, Time: columnv1.ColumnType_COLUMN_TYPE_TIME,
-	DateTime: columnv1.ColumnType_COLUMN_TYPE_DATETIME, Timestamp: columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
-	Interval: columnv1.ColumnType_COLUMN_TYPE_INTERVAL, Range: columnv1.ColumnType_COLUMN_TYPE_RANGE,
-}
-
 // Column is what a contract asks of one column of the payload.
 type Column struct {
 	Type Target
 	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP; Auto where nothing is said.
 	Unit Unit
-	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision BigQuery's own bounds hold.
+	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision
+	// BigQuery's own bounds hold.
 	Precision, Scale int
 }
 
@@ -98,19 +87,8 @@ func (c *Column) Check(s Source) string {
 	return ""
 }
 
-// Describe sets the type of a column that is not a RANGE.
-func (c *Column) Describe(f *descriptorpb.FieldDescriptorProto) {
-	f.Type = descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()
-	switch c.Type {
-	case Date:
-		f.Type = descriptorpb.FieldDescriptorProto_TYPE_INT32.Enum()
-	case Timestamp:
-		f.Type = descriptorpb.FieldDescriptorProto_TYPE_INT64.Enum()
-	}
-	f.Options = ColumnOptions(&columnv1.Column{Type: targetColumns[c.Type], Precision: int32(c.Precision), Scale: int32(c.Scale)})
-}
-
-// IsNumber says that the column's values are varints in the row, DATE in days and TIMESTAMP in microseconds; else they are texts.
+// IsNumber says that the column's values are varints in the row, DATE in days and TIMESTAMP in microseconds; else they
+// are texts.
 func (c *Column) IsNumber() bool { return c.Type == Date || c.Type == Timestamp }
 
 // IsVerbatim says that a text becomes a value of the column as it is, once CheckText has nothing against it.
@@ -143,14 +121,15 @@ func (c *Column) AppendText(dst, text []byte) (_ []byte, reason string) {
 	case Numeric, BigNumeric:
 		return c.appendDecimal(dst, text)
 	case Time:
-		micros, rest, ok := parseClock(text)
+		micros, rest, _, ok := ReadClock(text)
 		if !ok || len(rest) > 0 {
 			return dst, fmt.Sprintf("%.60q is no time such as 13:05:00.25", text)
 		}
 		return AppendTime(dst, micros), ""
 	case DateTime:
-		micros, ok := parseDateTime(text)
-		if !ok {
+		m, reason := ReadMoment(text)
+		micros, ok := m.Micros()
+		if reason != "" || m.HasZone || !ok {
 			return dst, fmt.Sprintf("%.60q is no date and time such as 2026-02-28 13:05:00.25, years 1 to 9999", text)
 		}
 		return AppendDateTime(dst, micros), ""
@@ -163,15 +142,15 @@ func (c *Column) AppendText(dst, text []byte) (_ []byte, reason string) {
 
 // Number is the column's number that a text becomes.
 func (c *Column) Number(text []byte) (v int64, reason string) {
+	m, reason := ReadMoment(text)
 	if c.Type == Date {
-		days, rest, ok := parseDate(text)
-		if !ok || len(rest) > 0 {
+		if reason != "" || m.HasClock || m.HasZone {
 			return 0, fmt.Sprintf("%.60q is no date such as 2026-02-28, years 1 to 9999", text)
 		}
-		return days, ""
+		return m.Days, ""
 	}
-	micros, ok := parseTimestamp(text)
-	if !ok {
+	micros, ok := m.Micros()
+	if reason != "" || !ok {
 		return 0, fmt.Sprintf("%.60q is no timestamp such as 2026-02-28T13:05:00.25+01:00, years 1 to 9999", text)
 	}
 	return micros, ""
@@ -225,20 +204,9 @@ func floorDiv(v, by int64) int64 {
 	return q
 }
 
-// Columns are what a contract asks of its payload's columns, by path without the marks of arrays: order.items.price for the price in
-// order.items[].price.
+// Columns are what a contract asks of its payload's columns, by path without the marks of arrays: order.items.price for
+// the price in order.items[].price.
 type Columns map[string]Column
-
-// Find returns what is asked of the column at a path below the payload; nil if nothing is.
-func (c Columns) Find(path string) *Column {
-	if len(c) == 0 {
-		return nil
-	}
-	if column, ok := c[WithoutMarks(path)]; ok {
-		return &column
-	}
-	return nil
-}
 
 // Paths lists the paths, in order.
 func (c Columns) Paths() []string { return slices.Sorted(maps.Keys(c)) }

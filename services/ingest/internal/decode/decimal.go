@@ -1,11 +1,11 @@
 package decode
 
-import "fmt"
+import (
+	"bytes"
+	"fmt"
+)
 
-// maxDecimalDigits is more digits than any decimal of BigQuery has.
-const maxDecimalDigits = BigNumericWhole + BigNumericScale
-
-// appendDecimal appends a decimal without exponent, leading or trailing zeros. No digit is rounded away.
+// appendDecimal appends the decimal that a text becomes in the column.
 func (c *Column) appendDecimal(dst, text []byte) (_ []byte, reason string) {
 	whole, scale := NumericWhole, NumericScale
 	if c.Type == BigNumeric {
@@ -14,110 +14,84 @@ func (c *Column) appendDecimal(dst, text []byte) (_ []byte, reason string) {
 	if c.Precision > 0 {
 		whole, scale = c.Precision-c.Scale, c.Scale
 	}
-	n, ok := parseDecimal(text)
-	switch { // the reasons take a copy of the text, so that it need not live on the heap
-	case !ok:
+	return AppendDecimal(dst, text, whole, scale)
+}
+
+// AppendDecimal appends a number, written as JSON and SQL write them, without exponent, leading or trailing zeros.
+// Digits are counted as they are written, and none is rounded away: a number with more than whole digits before the
+// point or scale behind it is refused.
+func AppendDecimal(dst, text []byte, whole, scale int) (_ []byte, reason string) {
+	digits, negative := text, false
+	if len(digits) > 0 && (digits[0] == '-' || digits[0] == '+') {
+		negative, digits = digits[0] == '-', digits[1:]
+	}
+	exponent, ok := 0, true
+	if at := bytes.IndexAny(digits, "eE"); at >= 0 {
+		exponent, ok = Exponent(digits[at+1:])
+		digits = digits[:at]
+	}
+	before, behind, _ := bytes.Cut(digits, []byte{'.'})
+	n := len(before) + len(behind)
+	digit := func(i int) byte { // from the first, without the point
+		if i < len(before) {
+			return before[i]
+		}
+		return behind[i-len(before)]
+	}
+	for i := range n {
+		ok = ok && digit(i)-'0' <= 9
+	}
+	if !ok || n == 0 { // the reasons take a copy of the text, so that it need not live on the heap
 		return dst, fmt.Sprintf("%.60q is no decimal number", string(text))
-	case n.point > whole || n.count-n.point > scale || n.cut:
-		return dst, fmt.Sprintf("%.60q has more than %d digits before the point or %d behind it", string(text), whole, scale)
 	}
-	return n.append(dst), ""
-}
-
-// number is a decimal number: 0.digits times ten to the power of point.
-type number struct {
-	digits   [maxDecimalDigits]byte
-	count    int
-	point    int
-	negative bool
-	cut      bool // there are more digits
-}
-
-// parseDecimal reads digits with an optional sign, point and exponent, as JSON and SQL write them.
-func parseDecimal(text []byte) (n number, ok bool) {
-	i := 0
-	if i < len(text) && (text[i] == '-' || text[i] == '+') {
-		n.negative = text[i] == '-'
-		i++
+	first, last := 0, n
+	for first < n && digit(first) == '0' {
+		first++
 	}
-	digits, behind := 0, false
-	for ; i < len(text); i++ {
-		switch d := text[i]; {
-		case d == '.' && !behind:
-			behind = true
-			continue
-		case d-'0' > 9:
-		default:
-			digits++
-			switch {
-			case n.count == 0 && d == '0':
-				if behind {
-					n.point--
-				}
-				continue
-			case n.count < len(n.digits):
-				n.digits[n.count] = d
-			case d != '0':
-				n.cut = true
-			}
-			n.count++
-			if !behind {
-				n.point++
-			}
-			continue
-		}
-		break
+	for last > first && digit(last-1) == '0' {
+		last--
 	}
-	if digits == 0 {
-		return n, false
+	if first == last {
+		return append(dst, '0'), ""
 	}
-	if i < len(text) {
-		if text[i]|0x20 != 'e' {
-			return n, false
-		}
-		rest, minus := skip(text[i+1:], '-')
-		if !minus {
-			rest, _ = skip(rest, '+')
-		}
-		exponent, rest, ok := parseNumber(rest, 5)
-		if !ok || len(rest) > 0 {
-			return n, false
-		}
-		if minus {
-			exponent = -exponent
-		}
-		n.point += int(exponent)
+	point := len(before) + exponent // digits before it, counted from digit 0
+	if point-first > whole || last-point > scale {
+		return dst, fmt.Sprintf("%.60q does not fit %d digits before the point and %d behind it", string(text), whole, scale)
 	}
-	n.count = min(n.count, len(n.digits))
-	for n.count > 0 && n.digits[n.count-1] == '0' {
-		n.count--
-	}
-	if n.count == 0 {
-		n.point, n.negative = 0, false
-	}
-	return n, true
-}
-
-func (n *number) append(dst []byte) []byte {
-	if n.negative {
+	if negative {
 		dst = append(dst, '-')
 	}
-	if n.point <= 0 {
+	if point <= first {
 		dst = append(dst, '0')
 	}
-	for i := range n.point {
-		if i < n.count {
-			dst = append(dst, n.digits[i])
-		} else {
-			dst = append(dst, '0')
+	for i := min(first, point); i < max(last, point); i++ {
+		if i == point {
+			dst = append(dst, '.')
 		}
-	}
-	if n.count > n.point {
-		dst = append(dst, '.')
-		for range -n.point {
-			dst = append(dst, '0')
+		d := byte('0')
+		if i >= first && i < last {
+			d = digit(i)
 		}
-		dst = append(dst, n.digits[max(0, n.point):n.count]...)
+		dst = append(dst, d)
 	}
-	return dst
+	return dst, ""
+}
+
+// Exponent reads the exponent of a number; one that is beyond everything is held at a million.
+func Exponent(text []byte) (exponent int, ok bool) {
+	const most = 1_000_000
+	negative := len(text) > 0 && text[0] == '-'
+	if negative || len(text) > 0 && text[0] == '+' {
+		text = text[1:]
+	}
+	for _, c := range text {
+		if c-'0' > 9 {
+			return 0, false
+		}
+		exponent = min(10*exponent+int(c-'0'), most)
+	}
+	if negative {
+		exponent = -exponent
+	}
+	return exponent, len(text) > 0
 }

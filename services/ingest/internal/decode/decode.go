@@ -1,23 +1,21 @@
-// Package decode holds what the formats of payloads have in common: what a plan and a decoder are, the errors, BigQuery's limits on names,
-// columns and dates. The formats are in the folders below, one a package; each turns a payload into the body of the row's payload column,
-// in one pass and without allocating for a row.
+// Package decode holds what the formats of payloads have in common: what a plan and a decoder are, the errors,
+// BigQuery's limits on names, columns and dates. The formats are in the folders below, one a package; each turns a
+// payload into the body of the row's payload column, in one pass and without allocating for a row.
 //
-// The bytes are those that proto.Marshal makes of the same message: lengths minimal, every present value written, zero included, null left
-// out. (Protobuf payloads keep the order of their fields and the form of their lists, which protobuf allows.) Every value of the payload is checked: bounds, number ranges, UTF-8, BigQuery's ranges of dates and timestamps. Work and memory
-// are bounded by the payload's length.
+// The bytes are those that proto.Marshal makes of the same message: lengths minimal, every present value written, zero
+// included, null left out. (Protobuf payloads keep the order of their fields and the form of their lists, which
+// protobuf allows.) Every value of the payload is checked: bounds, number ranges, UTF-8, BigQuery's ranges of dates and
+// timestamps. Work and memory are bounded by the payload's length.
 package decode
 
-import (
-	"strings"
+import "google.golang.org/protobuf/types/descriptorpb"
 
-	"google.golang.org/protobuf/types/descriptorpb"
-)
-
-// Plan is a compiled schema of any format. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
+// Plan is a compiled schema of any format. It is immutable and safe for concurrent use; each lane runs it with a
+// Decoder of its own.
 type Plan interface {
-	// AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message: a
-	// self-contained descriptor as BigQuery wants it. row is named and holds the envelope. The column is length-delimited: a
-	// message, a string or bytes.
+	// AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row
+	// message: a self-contained descriptor as BigQuery wants it. row is named and holds the envelope. The column is
+	// length-delimited: a message, a string or bytes.
 	AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error
 	// NewDecoder returns a decoder with no state but its memory.
 	NewDecoder() Decoder
@@ -25,14 +23,14 @@ type Plan interface {
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder interface {
-	// Append appends to dst the body of the payload's column: neither tag nor length before it. On error dst comes back at its old
-	// length, and the error is a *Error.
+	// Append appends to dst the body of the payload's column: neither tag nor length before it. On error dst comes back
+	// at its old length, and the error is a *Error.
 	Append(dst, payload []byte) ([]byte, error)
-	// EventID returns the identity of the event in the payload last appended, as UTF-8 text. It is valid until the next Append and may
-	// alias that payload; ok is false if the contract names no field, or it was null.
+	// EventID returns the identity of the event in the payload last appended, as UTF-8 text. It is valid until the next
+	// Append and may alias that payload; ok is false if the contract names no field, or it was null.
 	EventID() (id []byte, ok bool)
-	// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's
-	// range; ok is false if the contract names no field, or it was null.
+	// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within
+	// BigQuery's range; ok is false if the contract names no field, or it was null.
 	EventTime() (micros int64, ok bool)
 }
 
@@ -42,16 +40,16 @@ type Options struct {
 	Contract string
 	// Payload is the name of the payload's column: paths in errors start with it.
 	Payload string
-	// EventID is the path of the payload field that identifies the event, such as id or order.id: a string, a whole number, an enum or
-	// a uuid outside of arrays. Empty for none.
+	// EventID is the path of the payload field that identifies the event, such as id or order.id: a string, a whole
+	// number, an enum or a uuid outside of arrays. Empty for none.
 	EventID string
-	// EventTime is the path of the payload field that says when the event happened: a whole number or a timestamp outside of arrays.
-	// Empty for none.
+	// EventTime is the path of the payload field that says when the event happened: a whole number or a timestamp
+	// outside of arrays. Empty for none.
 	EventTime string
 	// EventTimeUnit is the unit of EventTime; a timestamp has its own and needs Auto here.
 	EventTimeUnit Unit
-	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can become such a column is
-	// a *SchemaError whose reason starts with "columns: ".
+	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can
+	// become such a column is a *SchemaError whose reason starts with "columns: ".
 	Columns Columns
 }
 
@@ -67,10 +65,4 @@ func (o *Options) Path(name string) string {
 		return " "
 	}
 	return o.Payload + "." + name
-}
-
-// Leads reports whether the field at a full path is, or holds, what the envelope takes from the payload.
-func (o *Options) Leads(path string) bool {
-	return path == o.EventIDPath() || path == o.EventTimePath() ||
-		strings.HasPrefix(o.EventIDPath(), path+".") || strings.HasPrefix(o.EventTimePath(), path+".")
 }

@@ -28,26 +28,27 @@ const (
 // reservedPrefixes start no column's name, in any case (BigQuery, "Column names").
 var reservedPrefixes = []string{"_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_type", "_change_sequence_number"}
 
-// CheckName checks the name of a column at a path against BigQuery's rules. seen holds the names of its siblings so far, in lower case; the
-// name is added. The error is a *SchemaError.
-func CheckName(name string, seen map[string]bool, path string) error {
+// CheckName says why BigQuery does not take the name of a column; empty if it does. seen holds the names of its
+// siblings so far, in lower case; the name is added.
+func CheckName(name string, seen map[string]bool) (reason string) {
 	lower := strings.ToLower(name)
 	if seen[lower] {
-		return Misfit(path, "another field has this name but for its case; BigQuery does not tell them apart")
+		return "another field has this name but for its case; BigQuery does not tell them apart"
 	}
 	seen[lower] = true
 	for _, prefix := range reservedPrefixes {
 		if strings.HasPrefix(lower, prefix) {
-			return Misfit(path, "BigQuery keeps names that start with "+prefix+" to itself")
+			return "BigQuery keeps names that start with " + prefix + " to itself"
 		}
 	}
 	if len(name) > MaxColumnName {
-		return Misfit(path, fmt.Sprintf("the name is longer than BigQuery's %d characters", MaxColumnName))
+		return fmt.Sprintf("the name is longer than BigQuery's %d characters", MaxColumnName)
 	}
-	return nil
+	return ""
 }
 
-// TypeName turns a column's name or path, such as shipping_costs[].address, into that of a message type: ShippingCostsAddress.
+// TypeName turns a column's name or path, such as shipping_costs[].address, into that of a message type:
+// ShippingCostsAddress.
 func TypeName(name string) string {
 	var b strings.Builder
 	upper := true

@@ -7,12 +7,15 @@ import (
 	"hash/crc32"
 )
 
-// Batch is the head of a record batch of format 2 (Kafka 0.11 and later; org.apache.kafka.common.record.DefaultRecordBatch).
+// Batch is the head of a record batch of format 2 (Kafka 0.11 and later;
+// org.apache.kafka.common.record.DefaultRecordBatch).
 type Batch struct {
 	FirstOffset, LastOffset int64
 	// FirstMillis is what the records' timestamps count from, MaxMillis the largest of them; -1 for none.
 	FirstMillis, MaxMillis int64
 	ProducerID             int64
+	// Epoch is the leader's that took the batch (KIP-101); -1 for none.
+	Epoch int32
 	// Count is how many records the batch says it has. Compaction may leave none.
 	Count int
 	// AppendTime says that every record has the timestamp MaxMillis: that of the append to the log.
@@ -35,6 +38,7 @@ var (
 // Where the fields of a batch are. Its length counts from behind itself, its checksum covers what is behind that.
 const (
 	atLength     = 8
+	atEpoch      = 12
 	atMagic      = 16
 	atChecksum   = 17
 	atAttributes = 21
@@ -76,11 +80,14 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 		return b, raw, ErrCut
 	}
 	raw, rest = raw[:lengthEnds+length:lengthEnds+length], raw[lengthEnds+length:]
-	if got, want := crc32.Checksum(raw[atAttributes:], castagnoli), binary.BigEndian.Uint32(raw[atChecksum:]); got != want {
-		return b, raw, fmt.Errorf("the batch at offset %d has checksum %08x and says %08x: it was damaged on the way or on the broker's disk", b.FirstOffset, got, want)
+	b.LastOffset = b.FirstOffset + int64(int32(binary.BigEndian.Uint32(raw[atLastDelta:])))
+	got, want := crc32.Checksum(raw[atAttributes:], castagnoli), binary.BigEndian.Uint32(raw[atChecksum:])
+	if got != want {
+		return b, raw, fmt.Errorf("the batch at offsets %d to %d has checksum %08x and says %08x: "+
+			"it was damaged on the way or on the broker's disk", b.FirstOffset, b.LastOffset, got, want)
 	}
 	attributes := binary.BigEndian.Uint16(raw[atAttributes:])
-	b.LastOffset = b.FirstOffset + int64(int32(binary.BigEndian.Uint32(raw[atLastDelta:])))
+	b.Epoch = int32(binary.BigEndian.Uint32(raw[atEpoch:]))
 	b.FirstMillis = int64(binary.BigEndian.Uint64(raw[atFirstTime:]))
 	b.MaxMillis = int64(binary.BigEndian.Uint64(raw[atMaxTime:]))
 	b.ProducerID = int64(binary.BigEndian.Uint64(raw[atProducer:]))
@@ -90,36 +97,55 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 	b.Transactional, b.Control = attributes&transactionalBit != 0, attributes&controlBit != 0
 	b.body = raw[atRecords:]
 	if b.LastOffset < b.FirstOffset || b.Count < 0 {
-		return b, raw, fmt.Errorf("the batch at offset %d says its last offset is %d and it has %d records", b.FirstOffset, b.LastOffset, b.Count)
+		return b, raw, fmt.Errorf("the batch at offset %d says its last offset is %d and it has %d records",
+			b.FirstOffset, b.LastOffset, b.Count)
 	}
 	return b, rest, nil
 }
 
-// Records are the bytes of the batch's records, Count of them. Those of a batch without compression alias what NextBatch was given; own is nil
-// then. Others lie in memory of their own, on which the caller has the hold.
-func (b *Batch) Records() (raw []byte, own *Memory, err error) {
-	raw = b.body
-	if b.codec != codecNone {
-		if own, err = decompress(b.codec, b.body, MaxBatch); err != nil {
-			return nil, nil, fmt.Errorf("the batch at offset %d: %w", b.FirstOffset, err)
-		}
-		raw = own.Bytes()
+// Compressed says whether the records must be inflated before they can be read.
+func (b *Batch) Compressed() bool { return b.codec != codecNone }
+
+// Size is how many bytes the records have as they came.
+func (b *Batch) Size() int { return len(b.body) }
+
+// InflatedSize guesses the size of the records without their compression, in bytes. What a batch says of itself may
+// be missing or a lie.
+func (b *Batch) InflatedSize() int {
+	if n := inflated(b.codec, b.body); n > 0 {
+		return n
 	}
-	if len(raw) < b.Count*minRecord {
-		return nil, nil, fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes", b.FirstOffset, b.Count, len(raw))
-	}
-	return raw, own, nil
+	return max(4*len(b.body), 4<<10)
 }
 
-// legacyEnd is where the messages of old formats end that raw begins with; 0 when a batch comes first, or too little to tell.
-func legacyEnd(raw []byte) int {
-	end := 0
-	for left := raw; len(left) > atMagic && left[atMagic] < 2; left = raw[end:] {
-		size := lengthEnds + int(int32(binary.BigEndian.Uint32(left[atLength:])))
-		if size <= atMagic || size > len(left) {
-			return len(raw)
-		}
-		end += size
+// Records are the bytes of the records of a batch that is not compressed, Count of them. They alias what NextBatch
+// was given.
+func (b *Batch) Records() ([]byte, error) {
+	if b.Compressed() {
+		return nil, fmt.Errorf("the batch at offset %d is compressed with codec %d", b.FirstOffset, b.codec)
 	}
-	return end
+	return b.body, b.enough(b.body)
+}
+
+// Inflate undoes the compression of the records, which then lie in memory of their own, on which the caller has the
+// hold. It takes limit bytes at most; errors.Is(err, ErrInflates) when they are not enough.
+func (b *Batch) Inflate(limit int) (*Memory, error) {
+	m, err := decompress(b.codec, b.body, min(limit, MaxBatch))
+	if err != nil {
+		return nil, fmt.Errorf("the batch at offset %d: %w", b.FirstOffset, err)
+	}
+	if err := b.enough(m.Bytes()); err != nil {
+		m.LetGo(1)
+		return nil, err
+	}
+	return m, nil
+}
+
+// enough says whether as many records as the batch says may be in these bytes.
+func (b *Batch) enough(raw []byte) error {
+	if len(raw)/minRecord < b.Count {
+		return fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes",
+			b.FirstOffset, b.Count, len(raw))
+	}
+	return nil
 }

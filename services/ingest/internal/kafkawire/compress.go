@@ -2,12 +2,14 @@ package kafkawire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/snappy/xerial"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
@@ -15,12 +17,11 @@ import (
 	"github.com/waybill-data/waybill/pkg/processors"
 )
 
-// MaxBatch bounds what a compressed batch may inflate to, in bytes. It guards against decompression bombs only: brokers limit batches to
-// about a megabyte before compression is undone.
+// MaxBatch bounds what a compressed batch may inflate to, in bytes, whoever asks for it.
 const MaxBatch = 128 << 20
 
-// ErrInflates says that a batch inflates to more than MaxBatch.
-var ErrInflates = fmt.Errorf("it inflates to more than %d MiB", MaxBatch>>20)
+// ErrInflates says that a batch inflates to more than it may.
+var ErrInflates = errors.New("it inflates to more than it may")
 
 // Codecs of a batch, by its attributes.
 const (
@@ -35,11 +36,11 @@ var codecNames = [...]string{"none", "gzip", "snappy", "lz4", "zstd"}
 
 // Decompressors are kept: a new one costs more than a batch.
 var (
-	gzips   sync.Pool // of *gzip.Reader
-	lz4s    = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
-	scratch = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-	zstds   = sync.OnceValue(func() *zstd.Decoder {
-		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(processors.Count()), zstd.WithDecoderMaxMemory(MaxBatch))
+	gzips sync.Pool // of *gzip.Reader
+	lz4s  = sync.Pool{New: func() any { return lz4.NewReader(nil) }}
+	zstds = sync.OnceValue(func() *zstd.Decoder {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(processors.Count()),
+			zstd.WithDecoderMaxMemory(MaxBatch), zstd.WithDecodeAllCapLimit(true))
 		if err != nil {
 			panic(err) // the options are constants
 		}
@@ -47,35 +48,30 @@ var (
 	})
 )
 
-// keepBuffer is the largest buffer that is kept for the next batch.
-const keepBuffer = 8 << 20
-
-// decompress undoes a batch's compression, up to a limit of MaxBatch at most.
+// decompress undoes compression into memory of at most limit bytes, which is all that it takes, but for a copy when
+// the result is much smaller.
 func decompress(codec byte, src []byte, limit int) (*Memory, error) {
 	if int(codec) >= len(codecNames) {
 		return nil, fmt.Errorf("compressed in the unknown way %d", codec)
 	}
-	b := scratch.Get().(*bytes.Buffer)
-	defer func() {
-		if b.Cap() <= keepBuffer {
-			b.Reset()
-			scratch.Put(b)
-		}
-	}()
-	out, err := inflate(codec, b, src, limit)
-	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out) > limit {
-		err = ErrInflates
-	}
+	m := NewMemory(limit)
+	n, err := inflate(codec, m.Bytes(), src)
 	if err != nil {
+		m.LetGo(1)
 		return nil, fmt.Errorf("compressed with %s: %w", codecNames[codec], err)
 	}
-	m := NewMemory(len(out)) // of the size it needs, for it lives as long as its records
-	copy(m.Bytes(), out)
-	return m, nil
+	if n > limit*3/4 {
+		m.cut(n)
+		return m, nil
+	}
+	defer m.LetGo(1)
+	exact := NewMemory(n) // for it lives as long as its records
+	copy(exact.Bytes(), m.Bytes())
+	return exact, nil
 }
 
-// inflate decompresses into a buffer.
-func inflate(codec byte, b *bytes.Buffer, src []byte, limit int) ([]byte, error) {
+// inflate decompresses to dst and returns how many bytes there are. ErrInflates says that they do not fit.
+func inflate(codec byte, dst, src []byte) (int, error) {
 	switch codec {
 	case codecGzip:
 		r, _ := gzips.Get().(*gzip.Reader)
@@ -84,41 +80,99 @@ func inflate(codec byte, b *bytes.Buffer, src []byte, limit int) ([]byte, error)
 		}
 		defer gzips.Put(r)
 		if err := r.Reset(bytes.NewReader(src)); err != nil {
-			return nil, err
+			return 0, err
 		}
-		return drain(b, r, limit)
+		return fill(dst, r)
 	case codecLZ4:
 		r := lz4s.Get().(*lz4.Reader)
 		defer lz4s.Put(r)
 		r.Reset(bytes.NewReader(src))
-		return drain(b, r, limit)
+		return fill(dst, r)
 	case codecSnappy:
-		return unsnap(b, src, limit)
+		if len(dst) == 0 {
+			return 0, ErrInflates // xerial takes no empty buffer
+		}
+		out, err := xerial.DecodeCapped(dst[:0:len(dst)], src)
+		if errors.Is(err, xerial.ErrDstTooSmall) {
+			err = ErrInflates
+		}
+		return len(out), err
 	}
-	out, err := zstds().DecodeAll(src, b.AvailableBuffer())
-	if cap(out) > b.Cap() && cap(out) <= keepBuffer {
-		*b = *bytes.NewBuffer(out[:0]) // it has grown
+	out, err := zstds().DecodeAll(src, dst[:0:len(dst)])
+	if errors.Is(err, zstd.ErrDecoderSizeExceeded) || len(out) > len(dst) {
+		err = ErrInflates
 	}
-	return out, err
+	return len(out), err
 }
 
-// drain reads a little more than the limit at most.
-func drain(b *bytes.Buffer, r io.Reader, limit int) ([]byte, error) {
-	_, err := b.ReadFrom(io.LimitReader(r, int64(limit)+1))
-	return b.Bytes(), err
-}
-
-// unsnap decodes snappy, in xerial's framing or plain. A block does not say how long a framed whole is, so there is a second try.
-func unsnap(b *bytes.Buffer, src []byte, limit int) ([]byte, error) {
-	for size := max(4*len(src), 4096); ; size *= 4 {
-		size = min(size, limit)
-		b.Grow(size)
-		out, err := xerial.DecodeCapped(b.AvailableBuffer()[:0:size], src)
-		if !errors.Is(err, xerial.ErrDstTooSmall) {
-			return out, err
+// fill reads to the end of r, which must come before that of dst.
+func fill(dst []byte, r io.Reader) (int, error) {
+	n, idle := 0, 0
+	var more [1]byte
+	for {
+		to := dst[n:]
+		if len(to) == 0 {
+			to = more[:]
 		}
-		if size == limit {
-			return nil, ErrInflates
+		m, err := r.Read(to)
+		if n += m; n > len(dst) {
+			return 0, ErrInflates
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return n, nil
+		case err != nil:
+			return n, err
+		case m > 0:
+			idle = 0
+		default:
+			if idle++; idle > 100 {
+				return n, io.ErrNoProgress
+			}
 		}
 	}
+}
+
+// inflated guesses what compressed bytes inflate to, from what they say of themselves; 0 when they say nothing. It is
+// not to be relied on.
+func inflated(codec byte, src []byte) int {
+	switch codec {
+	case codecGzip: // the end of a member has its size
+		if len(src) > 4 {
+			return int(binary.LittleEndian.Uint32(src[len(src)-4:]))
+		}
+	case codecSnappy:
+		return unsnapped(src)
+	case codecZstd:
+		var head zstd.Header
+		if head.Decode(src) == nil && head.HasFCS {
+			return int(min(head.FrameContentSize, MaxBatch))
+		}
+	}
+	return 0
+}
+
+// Xerial's framing of snappy: a head, then blocks with their length before them.
+const (
+	xerialMagic = "\x82SNAPPY\x00"
+	xerialHead  = 16
+)
+
+func unsnapped(src []byte) int {
+	if !bytes.HasPrefix(src, []byte(xerialMagic)) || len(src) < xerialHead {
+		n, _ := s2.DecodedLen(src)
+		return n
+	}
+	total := 0
+	for src = src[xerialHead:]; len(src) > 4; {
+		size := int64(binary.BigEndian.Uint32(src))
+		src = src[4:]
+		if size > int64(len(src)) {
+			break
+		}
+		n, _ := s2.DecodedLen(src[:size])
+		total += n
+		src = src[size:]
+	}
+	return total
 }

@@ -1,197 +1,187 @@
-// Package kafkawire reads what Kafka's protocol says of records straight from the bytes that brokers send: record batches, and the answers
-// to fetches that carry them.
-//
-// A client library that decodes an answer makes an object of each record and header. To have it not see them, a Conn lies under it: what
-// passes through is Kafka's public protocol, so the Conn knows the answers to fetches by their requests, keeps the records of each, and
-// lets the client have the same answer without them. In place of the session id, which is zero where no fetch sessions are used, it puts
-// a ticket, by which the caller of the client gets the records that belong to the answer.
 package kafkawire
 
 import (
 	"bufio"
 	"context"
-	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"slices"
-	"sync"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-// Dialer opens connections to brokers, from which Answers has the records of answers. It is what sarama takes for a dialer of a proxy.
+// Dialer opens connections to brokers.
 type Dialer struct {
-	// Net dials. Its timeout bounds a TLS handshake as well, and must be there.
-	Net net.Dialer
-	// TLS is nil for none. Without a server name, that of the address is taken.
-	TLS *tls.Config
-	// BodyTimeout bounds reading the rest of an answer once it has begun.
-	BodyTimeout time.Duration
-	// MaxAnswer is the size in bytes of the largest answer that is taken apart. Larger ones pass as they are.
-	MaxAnswer int32
-	// Answers has the records.
-	Answers *Answers
+	// ClientID is how brokers name us in their logs and quotas.
+	ClientID string
+	// Connect opens a connection, with the TLS handshake where there is one. Nil is TCP alone.
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+	// SASL is nil for none.
+	SASL *SASL
+	// Timeout bounds dialing with all handshakes, and every request beyond the time that it lets the broker wait. It
+	// must be there.
+	Timeout time.Duration
+	// MaxResponse is the largest response in bytes. A larger one is an error.
+	MaxResponse int
 }
 
-// Dial opens a connection, TLS handshake included.
-func (d *Dialer) Dial(network, address string) (net.Conn, error) {
-	raw, err := d.Net.Dial(network, address)
+// Conn is a connection to a broker. One request is under way at a time; it is not safe for concurrent use, but for
+// Close. After an error of Do or Fetch it is to be closed.
+type Conn struct {
+	dialer    *Dialer
+	address   string
+	raw       net.Conn
+	in        *bufio.Reader
+	formatter *kmsg.RequestFormatter
+	out       []byte
+	// id is the correlation id of the last request.
+	id int32
+	// versions are what the broker speaks, by the key of the request.
+	versions map[int16]kmsg.ApiVersionsResponseApiKey
+	// login is when the broker wants the next authentication (KIP-368); zero for never.
+	login time.Time
+}
+
+// Dial opens a connection, handshakes included: of TLS, of versions (KIP-35) and of SASL.
+func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) {
+	ctx, cancel := context.WithTimeout(ctx, d.Timeout)
+	defer cancel()
+	connect := d.Connect
+	if connect == nil {
+		connect = new(net.Dialer).DialContext
+	}
+	raw, err := connect(ctx, "tcp", address)
+	if err != nil {
+		return nil, err // names the address
+	}
+	formatter := kmsg.NewRequestFormatter(kmsg.FormatterClientID(d.ClientID))
+	c := &Conn{dialer: d, address: address, raw: raw, formatter: formatter}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.raw.Close())
+		}
+	}()
+	c.in = bufio.NewReader(c.raw)
+	// Version 0 is what every broker answers, whatever else it speaks.
+	response, err := c.exchange(ctx, &kmsg.ApiVersionsRequest{})
 	if err != nil {
 		return nil, err
 	}
-	if d.TLS != nil {
-		if raw, err = d.secure(raw, address); err != nil {
+	known := response.(*kmsg.ApiVersionsResponse)
+	c.versions = make(map[int16]kmsg.ApiVersionsResponseApiKey, len(known.ApiKeys))
+	for _, k := range known.ApiKeys {
+		c.versions[k.ApiKey] = k
+	}
+	if d.SASL != nil {
+		if err := c.authenticate(ctx); err != nil {
 			return nil, err
 		}
 	}
-	return &conn{Conn: raw, dialer: d, in: bufio.NewReader(raw)}, nil
+	return c, nil
 }
 
-// secure makes a TLS connection of one, or closes it.
-func (d *Dialer) secure(raw net.Conn, address string) (net.Conn, error) {
-	c := d.TLS
-	if c.ServerName == "" {
-		c = c.Clone()
-		var err error
-		if c.ServerName, _, err = net.SplitHostPort(address); err != nil {
-			return nil, errors.Join(err, raw.Close())
-		}
+// Close ends the connection, and the request under way with an error.
+func (c *Conn) Close() error { return c.raw.Close() }
+
+// Speak sets the version of a request: the newest that the broker knows and is not newer than the given one.
+func (c *Conn) Speak(request kmsg.Request, newest int16) error {
+	k, ok := c.versions[request.Key()]
+	if !ok || k.MinVersion > newest || k.MaxVersion < request.GetVersion() {
+		return fmt.Errorf("%s at %s: the broker speaks versions %d to %d, we speak %d to %d: "+
+			"it is too old or too new for this ingest",
+			kmsg.NameForKey(request.Key()), c.address, k.MinVersion, k.MaxVersion, request.GetVersion(), newest)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), d.Net.Timeout)
-	defer cancel()
-	conn := tls.Client(raw, c)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("TLS handshake with %s: %w", address, err), raw.Close())
-	}
-	return conn, nil
-}
-
-// fetchKey is the key of fetch requests.
-const fetchKey = 1
-
-// Sizes of heads: of a request up to its correlation id, of an answer with it, lengths included.
-const (
-	requestHead = 12
-	answerHead  = 8
-)
-
-// conn is a connection to a broker. As with any, one goroutine may write while another reads.
-type conn struct {
-	net.Conn
-	dialer *Dialer
-
-	// The writer's: the head of the request under way, as far as it is known, and how much of the request is to come behind it.
-	request  [requestHead]byte
-	known    int
-	upcoming int
-	// blind says that what is written are no requests.
-	blind bool
-
-	mu sync.Mutex
-	// fetches are the correlation ids of the requests whose answers are to be taken apart, in order, as answers are.
-	fetches []int32
-
-	// The reader's: what it has for the client, and how much more is to pass as it is.
-	in      *bufio.Reader
-	answer  [answerHead]byte
-	ready   []byte
-	passing int
-	broken  error
-
-	// tickets are guarded by those who keep the answers.
-	tickets tickets
-}
-
-// Write implements net.Conn.
-func (c *conn) Write(p []byte) (int, error) {
-	c.note(p)
-	return c.Conn.Write(p)
-}
-
-// note remembers fetches among requests, however they are cut into writes.
-func (c *conn) note(p []byte) {
-	for len(p) > 0 && !c.blind {
-		if c.upcoming > 0 {
-			n := min(c.upcoming, len(p))
-			c.upcoming -= n
-			p = p[n:]
-			continue
-		}
-		n := copy(c.request[c.known:], p)
-		c.known += n
-		p = p[n:]
-		if c.known < requestHead {
-			return
-		}
-		size := int32(binary.BigEndian.Uint32(c.request[:]))
-		key, version := binary.BigEndian.Uint16(c.request[4:]), binary.BigEndian.Uint16(c.request[6:])
-		c.known, c.upcoming = 0, int(size)-(requestHead-4)
-		c.blind = c.upcoming < 0
-		if key == fetchKey && version == FetchVersion && !c.blind {
-			c.mu.Lock()
-			c.fetches = append(c.fetches, int32(binary.BigEndian.Uint32(c.request[8:])))
-			c.mu.Unlock()
-		}
-	}
-}
-
-// Read implements net.Conn.
-func (c *conn) Read(p []byte) (int, error) {
-	if len(c.ready) == 0 && c.passing == 0 && c.broken == nil {
-		c.broken = c.next()
-	}
-	switch {
-	case len(c.ready) > 0:
-		n := copy(p, c.ready)
-		c.ready = c.ready[n:]
-		return n, nil
-	case c.passing > 0:
-		n, err := c.in.Read(p[:min(len(p), c.passing)])
-		c.passing -= n
-		return n, err
-	}
-	return 0, c.broken
-}
-
-// next begins with the next answer.
-func (c *conn) next() error {
-	if _, err := io.ReadFull(c.in, c.answer[:]); err != nil {
-		return err
-	}
-	size := int32(binary.BigEndian.Uint32(c.answer[:])) - (answerHead - 4)
-	if !c.fetched(int32(binary.BigEndian.Uint32(c.answer[4:]))) || size <= 0 || size > c.dialer.MaxAnswer {
-		c.ready, c.passing = c.answer[:], int(max(size, 0))
-		return nil
-	}
-	if err := c.SetReadDeadline(time.Now().Add(c.dialer.BodyTimeout)); err != nil {
-		return err
-	}
-	out, at, answer, err := apart(make([]byte, answerHead, 1024), c.in, int(size))
-	if err != nil {
-		return err
-	}
-	binary.BigEndian.PutUint32(out, uint32(len(out)-4))
-	copy(out[4:], c.answer[4:])
-	binary.BigEndian.PutUint32(out[at:], uint32(c.dialer.Answers.put(answer, &c.tickets)))
-	c.ready = out
+	request.SetVersion(min(newest, k.MaxVersion))
 	return nil
 }
 
-// fetched says whether the answer with an id is that to a fetch.
-func (c *conn) fetched(id int32) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.fetches) == 0 || c.fetches[0] != id {
-		return false
+// Do sends a request in the newest version up to the given one and reads its response. The version that the request
+// has is the oldest that will do.
+func (c *Conn) Do(ctx context.Context, request kmsg.Request, newest int16) (kmsg.Response, error) {
+	if err := c.renew(ctx); err != nil {
+		return nil, err
 	}
-	c.fetches = slices.Delete(c.fetches, 0, 1)
-	return true
+	if err := c.Speak(request, newest); err != nil {
+		return nil, err
+	}
+	return c.exchange(ctx, request)
 }
 
-// Close implements net.Conn. Answers that nobody has asked for are dropped.
-func (c *conn) Close() error {
-	c.dialer.Answers.drop(&c.tickets)
-	return c.Conn.Close()
+// Fetch sends a request whose version Speak has set and reads its response.
+func (c *Conn) Fetch(ctx context.Context, request *kmsg.FetchRequest) (_ *FetchResponse, err error) {
+	if err := c.renew(ctx); err != nil {
+		return nil, err
+	}
+	var response *FetchResponse
+	asked := 0
+	for i := range request.Topics {
+		asked += len(request.Topics[i].Partitions)
+	}
+	err = c.during(ctx, request, time.Duration(request.MaxWaitMillis)*time.Millisecond, func(left int) error {
+		response, err = readFetch(c.in, left, request.Version, asked)
+		return err
+	})
+	return response, err
+}
+
+// exchange sends a request as it is and reads its response.
+func (c *Conn) exchange(ctx context.Context, request kmsg.Request) (kmsg.Response, error) {
+	response := request.ResponseKind()
+	err := c.during(ctx, request, 0, func(left int) error {
+		body, err := readBytes(c.in, left)
+		if err != nil {
+			return err
+		}
+		return response.ReadFrom(body)
+	})
+	return response, err
+}
+
+// during sends a request and reads the response's head; read reads its body of so many bytes. When ctx ends, all of
+// it ends.
+func (c *Conn) during(
+	ctx context.Context, request kmsg.Request, wait time.Duration, read func(left int) error,
+) (err error) {
+	if err := c.raw.SetDeadline(time.Now().Add(c.dialer.Timeout + wait)); err != nil {
+		return err
+	}
+	done := context.AfterFunc(ctx, func() { _ = c.raw.SetDeadline(time.Unix(1, 0)) })
+	defer func() {
+		if !done() {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			err = fmt.Errorf("%s at %s: %w", kmsg.NameForKey(request.Key()), c.address, err)
+		}
+	}()
+	c.id++
+	c.out = c.formatter.AppendRequest(c.out[:0], request, c.id)
+	if _, err := c.raw.Write(c.out); err != nil {
+		return err
+	}
+	var head [8]byte
+	if _, err := io.ReadFull(c.in, head[:]); err != nil {
+		return err
+	}
+	left, id := int(int32(binary.BigEndian.Uint32(head[:])))-4, int32(binary.BigEndian.Uint32(head[4:]))
+	switch {
+	case id != c.id:
+		return fmt.Errorf("the broker answers request %d, and %d was asked: this is no Kafka broker, or out of step",
+			id, c.id)
+	case left < 0 || left > c.dialer.MaxResponse:
+		return fmt.Errorf("the response has %d bytes, of %d at most", left, c.dialer.MaxResponse)
+	}
+	// KIP-511: never in the response that tells versions.
+	if request.IsFlexible() && request.Key() != int16(kmsg.ApiVersions) {
+		body := cursor{in: c.in, left: left, flexible: true}
+		body.tags()
+		if body.err != nil {
+			return body.err
+		}
+		left = body.left
+	}
+	return read(left)
 }

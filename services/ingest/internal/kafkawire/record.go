@@ -5,7 +5,8 @@ import (
 	"math/bits"
 )
 
-// minRecord is the size of the smallest record: length, attributes, two deltas, the lengths of key and value, the number of headers.
+// minRecord is the size of the smallest record: length, attributes, two deltas, the lengths of key and value, the
+// number of headers.
 const minRecord = 7
 
 // Record is a record of a batch. Its slices alias the batch.
@@ -19,7 +20,8 @@ type Record struct {
 	headers []byte
 }
 
-// RawHeaders are the headers that NextHeader has not read, as they came. Records that have as many of the same bytes have the same headers.
+// RawHeaders are the headers that NextHeader has not read, as they came. Records that have as many of the same bytes
+// have the same headers.
 func (r *Record) RawHeaders() []byte { return r.headers }
 
 // errRecord says that a batch's records are not what the format says. The checksum holds, so it was written like that.

@@ -20,8 +20,10 @@ type batch struct {
 	end int64
 	// began is when its first record was taken.
 	began time.Time
-	// oldest is the Kafka timestamp of its first row in microseconds, -1 without one.
-	oldest int64
+	// sent is when it entered the window.
+	sent time.Time
+	// oldest is the Kafka timestamp of its first row in microseconds, -1 without one; first is that of its first record.
+	oldest, first int64
 	// rows and bytes are those of its blocks; dropped counts what replay dropped, skipped what was ignored or left out before.
 	rows, bytes, dropped, skipped int
 	// charge is what its records hold of the budget until it is settled, rowCharge what its rows hold until it is sent; from then on lent
@@ -64,7 +66,7 @@ type block struct {
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
-func newBatch(routes int, budget *Budget, now time.Time) *batch {
+func newBatch(routes int, budget *Budget, now time.Time, first int64) *batch {
 	b := batches.Get().(*batch)
 	b.lent = &lent{budget: budget}
 	if cap(b.blocks) < routes {
@@ -74,7 +76,7 @@ func newBatch(routes int, budget *Budget, now time.Time) *batch {
 	for i := range b.blocks {
 		b.blocks[i].lent = b.lent
 	}
-	b.began, b.oldest = now, -1
+	b.began, b.oldest, b.first = now, -1, first
 	return b
 }
 

@@ -65,7 +65,7 @@ func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 	lane := &Lane{
 		Partition: &endless{batch: oneRecord(size), left: rows},
 		Writers:   conn, Contracts: copies{}, Group: "bench", Config: DefaultConfig(), Budget: budget,
-		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
+		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Weather: NewWeather("", slog.New(slog.DiscardHandler)), Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan struct{})
@@ -136,20 +136,23 @@ func oneRecord(size int) *record.Batch {
 	return &record.Batch{Topic: "orders", Raw: append(binary.AppendVarint(nil, int64(len(body))), body...)}
 }
 
-func (*endless) Topic() string                                           { return "orders" }
-func (*endless) Number() int32                                           { return 0 }
-func (*endless) Cluster() string                                         { return "" }
-func (*endless) Committed(context.Context) (int64, string, error)        { return 0, "", nil }
-func (*endless) Commit(context.Context, int64, string) error             { return nil }
-func (*endless) CommitLater(int64, string)                               {}
-func (*endless) Range(context.Context) (oldest, newest int64, err error) { return 0, 1 << 40, nil }
-func (*endless) DeadLetter(context.Context, []DeadLetter) error          { return nil }
+func (*endless) Topic() string                                                { return "orders" }
+func (*endless) Number() int32                                                { return 0 }
+func (*endless) Cluster() string                                              { return "" }
+func (*endless) Committed(context.Context) (int64, string, error)             { return 0, "", nil }
+func (*endless) Commit(context.Context, int64, string) error                  { return nil }
+func (*endless) CommitLater(int64, string)                                    {}
+func (*endless) Range(context.Context) (oldest, newest int64, err error)      { return 0, 1 << 40, nil }
+func (*endless) DeadLetter(context.Context, []DeadLetter, func(string)) error { return nil }
+func (*endless) Behind(int64) int64                                           { return 1 << 40 }
+func (*endless) Trouble() string                                              { return "" }
 func (e *endless) Read(_ context.Context, from int64) (Reader, error) {
 	e.next = from
 	return e, nil
 }
-func (e *endless) Backlog() int64 { return int64(e.left) }
-func (*endless) Close()           {}
+func (e *endless) Backlog() int64       { return int64(e.left) }
+func (*endless) Ready() <-chan struct{} { return nil }
+func (*endless) Close()                 {}
 func (e *endless) Next(ctx context.Context, dst []record.Record, _ time.Time) ([]record.Record, error) {
 	if e.left == 0 {
 		<-ctx.Done()

@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 )
 
 // Budget bounds the bytes that all lanes of a process hold in records and batches. It is first come, first served. Safe for concurrent
@@ -14,6 +15,9 @@ type Budget struct {
 	mu      sync.Mutex
 	used    int64
 	waiting list.List // of *waiter, oldest first
+	// waited is how long some lane has waited, up to since, which is zero while none does.
+	waited time.Duration
+	since  time.Time
 }
 
 type waiter struct {
@@ -49,6 +53,9 @@ func (b *Budget) Acquire(ctx context.Context, bytes int64) error {
 	w := &waiter{bytes: bytes, granted: make(chan struct{})}
 	b.mu.Lock()
 	place := b.waiting.PushBack(w)
+	if b.since.IsZero() {
+		b.since = time.Now()
+	}
 	b.grant()
 	b.mu.Unlock()
 	select {
@@ -94,7 +101,23 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// Waited is for how long at least one lane has waited for bytes, since the budget was made.
+func (b *Budget) Waited() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since.IsZero() {
+		return b.waited
+	}
+	return b.waited + time.Since(b.since)
+}
+
 func (b *Budget) grant() {
+	defer func() {
+		if b.waiting.Len() == 0 && !b.since.IsZero() {
+			b.waited += time.Since(b.since)
+			b.since = time.Time{}
+		}
+	}()
 	for front := b.waiting.Front(); front != nil; front = b.waiting.Front() {
 		w := front.Value.(*waiter)
 		if b.used+w.bytes > b.size {

@@ -74,7 +74,7 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 		return false, nil
 	}
 	if b.batch == nil {
-		b.batch = newBatch(b.routes, b.budget, now)
+		b.batch = newBatch(b.routes, b.budget, now, r.TimestampMicros)
 	}
 	paid := cost(b.budget, r)
 	if b.replay.skips(r.Offset) {

@@ -21,6 +21,10 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
+	// place is where the call is; nil without a placer. woken holds a token when there is something new about that.
+	place  Place
+	woken  chan struct{}
+	depart departure
 
 	builder builder
 	window  window
@@ -30,6 +34,8 @@ type call struct {
 	sequence uint64
 	sentEnd  int64
 	progress bool
+	// first is the Kafka timestamp of the first record not settled, as the board has it.
+	first int64
 
 	// control goes out before batches: answers, which make room for them.
 	control, batches queue
@@ -38,8 +44,8 @@ type call struct {
 	next int
 	// backlog is that of the last portion.
 	backlog int64
-	// starved: the reader waits for budget.
-	starved bool
+	// starved: the reader waits for budget. full: a batch waits for room in the window.
+	starved, full bool
 
 	// held is a batch whose dead letters are not durable yet; nothing goes out after it.
 	held *batch
@@ -50,13 +56,27 @@ type call struct {
 
 	// draining: nothing more is read or batched. closing: the half-close is queued or sent. gone: why we drain is a lost offset.
 	draining, closing, gone bool
-	stopReading             context.CancelFunc
-	drainBy                 <-chan time.Time
-	deadline                time.Time
+	// unreadable is why nothing can be read behind what was read.
+	unreadable  error
+	readCtx     context.Context
+	stopReading context.CancelFunc
+	drainBy     <-chan time.Time
+	deadline    time.Time
 
-	committed, lettered chan error
-	timer               *time.Timer
-	armed               time.Time
+	words                         chan heard
+	messages                      chan any
+	portions                      chan portion
+	committed, lettered, panicked chan error
+	timer                         *time.Timer
+	armed                         time.Time
+
+	// goroutines are the receiver, and while there is something to do the sender and the reader.
+	goroutines sync.WaitGroup
+	sending    bool
+	senderIdle chan struct{}
+	source     reading
+	// newRecords, while the reader rests, is where its source says that it has some.
+	newRecords <-chan struct{}
 }
 
 // letterJob is dead letters to be produced for a batch: for its bad records before it is sent, or for its refused rows after.
@@ -86,86 +106,25 @@ func (q *queue) pop() any {
 	return m
 }
 
-// run owns the call until it ends: nil after Closed is committed. stop is the claim's context; its end drains the call.
-func (c *call) run(stop context.Context) error {
-	var (
-		wait     sync.WaitGroup
-		portions = make(chan portion)
-		words    = make(chan heard)
-		messages = make(chan any)
-	)
-	readCtx, stopReading := context.WithCancel(c.ctx)
-	c.stopReading = stopReading
-	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
-	c.timer = time.NewTimer(time.Hour)
-	defer func() {
-		c.cancel()
-		stopReading()
-		c.timer.Stop()
-		wait.Wait()
-		c.release()
-	}()
-	wait.Go(func() { receive(c.ctx, c.stream, words) })
-	wait.Go(func() { send(c.ctx, c.stream, messages) })
-	if c.gone {
-		c.drain("records at the position are gone")
-	} else {
-		wait.Go(func() { c.lane.readRecords(readCtx, c.from, portions) })
-	}
-
-	stopped := stop.Done()
-	for {
-		if err := c.advance(); err != nil {
-			return err
-		}
-		out, message := c.outgoing(messages)
-		select {
-		case <-stopped:
-			stopped = nil
-			c.drain("the claim ends")
-		case word := <-words:
-			closed, err := c.hear(word)
-			if err != nil {
-				return err
-			}
-			if closed {
-				return c.finish()
-			}
-		case part := <-c.incoming(portions):
-			if err := c.receivePortion(part); err != nil {
-				return err
-			}
-		case out <- message:
-			c.sent()
-		case err := <-c.committed:
-			if err := c.barrierCommitted(err); err != nil {
-				return err
-			}
-		case err := <-c.lettered:
-			if err := c.lettersProduced(err); err != nil {
-				return err
-			}
-		case <-c.timer.C:
-			c.armed = time.Time{}
-		case <-c.drainBy:
-			return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout, c.window.count)
-		}
-	}
-}
-
 // advance does all that can be done without waiting.
 func (c *call) advance() error {
-	if !c.draining {
+	c.leaveIfQuiet()
+	if !c.draining && !c.depart.moving() {
 		if err := c.fill(time.Now()); err != nil {
 			return err
 		}
+	}
+	if c.unreadable != nil && c.builder.batch == nil && len(c.part.records) == 0 && c.held == nil {
+		c.drain("the next record cannot be read")
 	}
 	if p, ok := c.ledger.await(); ok {
 		if mutant.AwaitedCommit { // Durable goes out at once, the commit some time
 			c.lane.Partition.CommitLater(p.position, p.checkpoint)
 			c.committed <- nil
 		} else {
-			go func() { c.committed <- c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) }()
+			go func() {
+				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) })
+			}()
 		}
 	}
 	if p, ok := c.ledger.later(); ok {
@@ -176,7 +135,9 @@ func (c *call) advance() error {
 		ctx, abandon := context.WithCancel(c.ctx)
 		c.abandonLetters = abandon
 		letters := c.letters[0].letters
-		go func() { c.lettered <- c.lane.Partition.DeadLetter(ctx, letters) }()
+		go func() {
+			c.lettered <- guarded("produce dead letters", func() error { return c.lane.Partition.DeadLetter(ctx, letters, c.lane.waitsForLetters) })
+		}()
 	}
 	if c.draining && !c.closing && c.quiet() {
 		// Only now: after the half-close no barrier and no refusal could be answered any more.
@@ -195,17 +156,9 @@ func (c *call) quiet() bool {
 // fill takes records into batches and sends those that are due.
 func (c *call) fill(now time.Time) error {
 	for {
-		for c.next < len(c.part.records) {
-			taken, err := c.builder.take(&c.part.records[c.next], now)
-			if err != nil {
-				return err
-			}
-			if !taken {
-				break
-			}
-			c.next++
+		if err := c.takeRecords(now); err != nil {
+			return err
 		}
-		c.builder.balance()
 		if c.next == len(c.part.records) {
 			c.dropPortion()
 		}
@@ -214,11 +167,40 @@ func (c *call) fill(now time.Time) error {
 			c.arm(now, wait)
 			return nil
 		}
-		if c.held != nil || !c.window.fits(c.builder.batch.bytes, c.limits) {
+		if c.held != nil {
+			return nil
+		}
+		fits := c.window.fits(c.builder.batch.bytes, c.limits)
+		c.waitForWindow(!fits)
+		if !fits {
 			return nil
 		}
 		c.flush()
 	}
+}
+
+// waitForWindow counts the time in which a batch is due and the window has no room.
+func (c *call) waitForWindow(waits bool) {
+	switch {
+	case waits && !c.full:
+		c.lane.Metrics.windowWaits.Begin()
+	case !waits && c.full:
+		c.lane.Metrics.windowWaits.End()
+	}
+	c.full = waits
+}
+
+// takeRecords takes what fits of the portion, and settles the accounts of that however it ends.
+func (c *call) takeRecords(now time.Time) error {
+	defer c.builder.balance()
+	for c.next < len(c.part.records) {
+		taken, err := c.builder.take(&c.part.records[c.next], now)
+		if err != nil || !taken {
+			return err
+		}
+		c.next++
+	}
+	return nil
 }
 
 // due says whether the batch is to be sent now, and else how long it may wait for more; 0 is for ever.
@@ -227,7 +209,7 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 	switch {
 	case b == nil:
 		return false, 0
-	case len(c.part.records) > 0 || b.isFull(c.limits):
+	case len(c.part.records) > 0 || b.isFull(c.limits) || c.unreadable != nil:
 		return true, 0
 	case c.starved && b.charge > 0 && c.window.count == 0:
 		// What it holds may be what the budget is spent on. With a batch under way, settling that one gives some back.
@@ -284,6 +266,7 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
+	b.sent = time.Now()
 	c.window.push(b)
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
@@ -301,29 +284,27 @@ func (c *call) append(b *batch) {
 }
 
 func (c *call) showWindow(f func(*Status)) {
-	c.lane.metrics.window.Set(float64(c.window.count))
-	c.lane.metrics.windowBytes.Set(float64(c.window.bytes))
 	c.lane.board.update(func(s *Status) {
-		s.WindowBatches, s.WindowBytes = c.window.count, c.window.bytes
+		s.WindowBatches, s.WindowBytes, s.Oldest = c.window.count, c.window.bytes, c.window.oldest()
 		f(s)
 	})
 }
 
 // incoming is where the next portion comes from: nowhere while there is no use for one.
-func (c *call) incoming(portions <-chan portion) <-chan portion {
-	if c.draining || len(c.part.records) > 0 {
+func (c *call) incoming() <-chan portion {
+	if c.draining || c.depart.moving() || len(c.part.records) > 0 {
 		return nil
 	}
-	return portions
+	return c.portions
 }
 
 // outgoing is where the next message goes.
-func (c *call) outgoing(messages chan<- any) (chan<- any, any) {
+func (c *call) outgoing() (chan<- any, any) {
 	switch {
 	case !c.control.empty():
-		return messages, c.control.first()
+		return c.messages, c.control.first()
 	case !c.batches.empty():
-		return messages, c.batches.first()
+		return c.messages, c.batches.first()
 	default:
 		return nil, nil
 	}
@@ -342,23 +323,33 @@ func (c *call) receivePortion(p portion) error {
 	case p.err == nil && p.starved:
 		c.starved = true
 		return nil
+	case p.err == nil && p.idle:
+		c.newRecords = c.source.reader.Ready()
+		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		if c.first < 0 {
+			c.first = c.firstUnsettled()
+			c.lane.board.starts(c.first)
+		}
 		return nil
 	case errors.Is(p.err, errGrown):
 		c.drain("a contract has grown")
+		return nil
+	case errors.Is(p.err, ErrUnreadable):
+		// What came before it goes out first: see advance.
+		c.unreadable = p.err
 		return nil
 	case !errors.Is(p.err, ErrOffsetGone):
 		return fmt.Errorf("read records: %w", p.err)
 	}
 	if c.builder.replay.pending > 0 {
-		oldest, newest, err := c.lane.Partition.Range(c.ctx)
-		if err != nil {
-			return fmt.Errorf("read the offsets of the partition: %w", err)
+		if err := c.lostUnderReplay(); err != nil {
+			return err
 		}
-		return c.lane.goneUnderReplay(&c.builder.replay, c.builder.next, oldest, newest)
 	}
 	c.gone = true
+	c.lane.Log.Warn("cannot read on", "error", p.err)
 	c.drain("records at the position are gone")
 	return nil
 }

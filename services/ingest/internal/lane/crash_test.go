@@ -120,26 +120,34 @@ func TestZombieIngest(t *testing.T) {
 	}
 }
 
-// TestAnySchedule lets processes come and go, die and be fenced, writers break and drain, commits be slow, at random.
+// TestAnySchedule lets processes come and go, die and be fenced, writers break and drain, lanes move, commits be slow, at random.
 func TestAnySchedule(t *testing.T) {
 	seed := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		seed++
 		kinds := rapid.SliceOfN(rapid.SampledFrom([]string{"a", "a", "a", "b", "b", "ignore", "bad", "refuse", "nobody", "hole", "pause", "v1", "v2", "v3"}), 1, 60).Draw(rt, "records")
 		deaths := rapid.SliceOfN(rapid.IntRange(1, 40), 0, 6).Draw(rt, "steps to each death")
-		who := rapid.SliceOfN(rapid.SampledFrom([]string{"ingest", "writer", "fence", "stop", "drain"}), len(deaths), len(deaths)).Draw(rt, "who")
+		who := rapid.SliceOfN(rapid.SampledFrom([]string{"ingest", "writer", "fence", "stop", "drain", "move"}), len(deaths), len(deaths)).Draw(rt, "who")
 		rows := rapid.IntRange(1, 6).Draw(rt, "rows a batch")
 		window := rapid.IntRange(1, 5).Draw(rt, "window")
 		latency := time.Duration(rapid.IntRange(0, 200).Draw(rt, "append ms")) * time.Millisecond
 		slow := time.Duration(rapid.SampledFrom([]int{0, 0, 5, 700}).Draw(rt, "commit ms")) * time.Millisecond
 		tick := time.Duration(rapid.SampledFrom([]int{20, 1000}).Draw(rt, "tick ms")) * time.Millisecond
 		zombie := rapid.Bool().Draw(rt, "zombie writer")
+		var placer *testPlacer
+		if rapid.Bool().Draw(rt, "placer") {
+			placer = &testPlacer{alone: rapid.Bool().Draw(rt, "alone")}
+		}
 		ok := t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
-				schedule(w, kinds, deaths, who, func(p *process) {
+				w.model.latency, w.model.zombie = latency, zombie
+				schedule(w, kinds, deaths, who, placer, func(p *process) {
+					if placer != nil {
+						p.lane.Placer = placer
+					}
 					p.lane.Config.BatchRows, p.lane.Config.WindowBatches = rows, window
 					p.member.slow, p.member.tick = slow, tick
-				}, latency, zombie)
+				})
 			})
 		})
 		if !ok {
@@ -148,8 +156,7 @@ func TestAnySchedule(t *testing.T) {
 	})
 }
 
-func schedule(w *world, kinds []string, deaths []int, who []string, adjust func(*process), latency time.Duration, zombie bool) {
-	w.model.latency, w.model.zombie = latency, zombie
+func schedule(w *world, kinds []string, deaths []int, who []string, placer *testPlacer, adjust func(*process)) {
 	produced := make(chan struct{})
 	go func() {
 		defer close(produced)
@@ -199,6 +206,10 @@ func schedule(w *world, kinds []string, deaths []int, who []string, adjust func(
 			p = w.start(adjust)
 		case "drain":
 			w.model.drainNow()
+		case "move":
+			if placer != nil {
+				placer.move()
+			}
 		}
 	}
 	<-produced

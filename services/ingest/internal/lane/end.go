@@ -14,7 +14,14 @@ func (c *call) drain(reason string) {
 		return
 	}
 	c.draining = true
+	c.stay()
+	c.depart = departure{}
+	c.waitForWindow(false)
 	c.stopReading()
+	if c.newRecords != nil {
+		c.newRecords = nil
+		c.source.close()
+	}
 	c.dropRecords()
 	c.abandonHeld()
 	c.deadline = time.Now().Add(c.lane.Config.DrainTimeout)
@@ -48,14 +55,18 @@ func (c *call) finish() error {
 	if err := c.lane.Partition.Commit(ctx, c.ledger.newest.position, c.ledger.newest.checkpoint); err != nil {
 		return c.lane.commitFailed("commit the clean checkpoint", err)
 	}
-	if c.gone {
+	switch {
+	case c.unreadable != nil:
+		return fatalf("%v", c.unreadable)
+	case c.gone:
 		return errGone
 	}
 	return nil
 }
 
-// release gives back what the call holds. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+// release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx and are awaited here.
 func (c *call) release() {
+	c.waitForWindow(false)
 	if c.ledger.inFlight {
 		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
 	}
@@ -68,6 +79,7 @@ func (c *call) release() {
 			a.Free()
 		}
 	}
+	c.source.close()
 	c.dropRecords()
 	for c.window.count > 0 {
 		c.let(c.window.pop())

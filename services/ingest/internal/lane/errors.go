@@ -4,17 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 // fatalError stops the lane loudly until an operator has acted; it is tried again with a long back-off.
-type fatalError struct{ text string }
+type fatalError struct {
+	text string
+	// stack is that of a panic; else empty.
+	stack string
+}
 
 func (e *fatalError) Error() string { return e.text }
 
-func fatalf(format string, args ...any) error { return &fatalError{fmt.Sprintf(format, args...)} }
+func fatalf(format string, args ...any) error { return &fatalError{text: fmt.Sprintf(format, args...)} }
 
 // violation says that the other side broke the protocol: the call is not to be trusted any further and ends.
 func violation(format string, args ...any) error {
@@ -26,6 +31,9 @@ var errGone = errors.New("records at the position are gone")
 
 // errGrown says that the records read next want contracts that have grown: with the routes of the call they would lose fields.
 var errGrown = errors.New("a contract has grown")
+
+// errAway says that no writer took the lane. Weather then says when to try again.
+var errAway = errors.New("no writer takes the lane")
 
 // errEarlyEnd says that the writer ended the call without Closed.
 var errEarlyEnd = fmt.Errorf("the writer ended the call: %w", io.EOF)
@@ -49,7 +57,7 @@ func outcomeOf(err error) outcome {
 		return outcomeClosed
 	case errors.Is(err, ErrFenced):
 		return outcomeFenced
-	case errors.As(err, &fatal):
+	case errors.As(err, &fatal), errors.Is(err, ErrNoWriter):
 		return outcomeFatal
 	case errors.Is(err, errGone):
 		return outcomeGone
@@ -58,12 +66,40 @@ func outcomeOf(err error) outcome {
 	}
 }
 
+// ErrNoWriter says that what a lane was opened at does not know the lane protocol.
+var ErrNoWriter = errors.New("the peer is no writer")
+
 // callError gives the end of a call its kind. FAILED_PRECONDITION means that going on could lose or repeat rows; UNIMPLEMENTED, that
-// the peer is no writer.
+// the peer is no writer, which is for the placer to go by, and fatal without one.
 func callError(err error) error {
 	s, ok := status.FromError(err)
-	if ok && (s.Code() == codes.FailedPrecondition || s.Code() == codes.Unimplemented) {
+	switch {
+	case ok && s.Code() == codes.FailedPrecondition:
 		return fatalf("the writer refuses the lane: %s", s.Message())
+	case ok && s.Code() == codes.Unimplemented:
+		return fmt.Errorf("%w: %s", ErrNoWriter, s.Message())
 	}
 	return err
+}
+
+// caught makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours would: the lane gives back what it
+// holds, says where it happened, and rests, since what made it panic is most likely still there. The other lanes go on.
+func caught(what string, panicked any) error {
+	if panicked == nil {
+		return nil
+	}
+	return &fatalError{
+		text:  fmt.Sprintf("%s panicked, which is a fault of this program: %v; report it with the stack in the log", what, panicked),
+		stack: string(debug.Stack()),
+	}
+}
+
+// guarded runs f in a goroutine of the lane's own, whose panic would end the process.
+func guarded(what string, f func() error) (err error) {
+	defer func() {
+		if p := caught(what, recover()); p != nil {
+			err = p
+		}
+	}()
+	return f()
 }

@@ -151,3 +151,23 @@ func TestStatusSaysWhatALaneWaitsFor(t *testing.T) {
 		w.verify()
 	})
 }
+
+// So it does while a dead letter cannot be produced.
+func TestStatusSaysWhatADeadLetterWaitsFor(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		granted := make(chan struct{})
+		p := w.start(func(p *process) { p.member.denied = granted })
+		w.log.produce("a", "bad")
+		w.produceRows("a", 2)
+		time.Sleep(time.Minute)
+		if s := p.lane.Status(); s.WaitingFor != "the right to write" || s.State != Stalled {
+			t.Errorf("while it may not be written: %+v", s)
+		}
+		close(granted)
+		w.settle()
+		if s := p.lane.Status(); s.WaitingFor != "" || s.DeadLetters != 1 {
+			t.Errorf("afterwards: %+v", s)
+		}
+		w.verify()
+	})
+}

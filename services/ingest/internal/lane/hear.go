@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
@@ -25,10 +26,12 @@ func (c *call) hear(word heard) (closed bool, err error) {
 	case *lanev1.LaneResponse_Refused:
 		return false, c.refused(m.Refused)
 	case *lanev1.LaneResponse_Drain:
-		c.drain(m.Drain.GetReason())
-		return false, nil
+		return false, c.writerDrains(m.Drain.GetReason(), m.Drain.GetWithin().AsDuration())
 	case *lanev1.LaneResponse_Closed:
 		return true, c.closed(m.Closed)
+	case *lanev1.LaneResponse_Notice:
+		c.lane.notice(m.Notice)
+		return false, nil
 	default:
 		return false, violation("%T is out of place", m)
 	}
@@ -51,22 +54,32 @@ func (c *call) settled(m *lanev1.Settled) error {
 	c.ledger.settled(pair{m.GetPosition(), m.GetCheckpoint()})
 	c.window.pop()
 	c.progress = true
-	lag := c.lag()
 	c.lane.metrics.settled(b)
-	c.lane.metrics.lag.Set(float64(lag))
+	c.first = c.firstUnsettled()
+	c.lane.board.moved(m.GetPosition(), c.first)
 	c.showWindow(func(s *Status) {
-		s.Position, s.Lag = m.GetPosition(), lag
 		s.Dropped += uint64(b.dropped)
+		s.Settled++
+		s.Settling += time.Since(b.sent)
 	})
 	b.records.LetGo()
 	c.let(b)
 	return nil
 }
 
-// lag is how many offsets lie between the settled position and the end of the partition.
-func (c *call) lag() int64 {
-	left := int64(len(c.part.records) - c.next)
-	return c.builder.next - c.ledger.newest.position + left + c.backlog
+// firstUnsettled is the Kafka timestamp of the first record at hand that is not settled, -1 when there is none or it has none.
+func (c *call) firstUnsettled() int64 {
+	switch {
+	case c.window.count > 0:
+		return c.window.front().first
+	case c.held != nil:
+		return c.held.first
+	case c.builder.batch != nil:
+		return c.builder.batch.first
+	case c.next < len(c.part.records):
+		return c.part.records[c.next].TimestampMicros
+	}
+	return -1
 }
 
 func (c *call) checkpoint(m *lanev1.Checkpoint) error {
@@ -172,4 +185,30 @@ func (c *call) closed(m *lanev1.Closed) error {
 	}
 	c.ledger.newest = pair{m.GetPosition(), m.GetCheckpoint()}
 	return nil
+}
+
+// notice takes what the writer says of BigQuery to the board and to the weather. An empty one, or the end of the call, ends it.
+func (l *Lane) notice(n *lanev1.Notice) {
+	cause, since := n.GetCause(), time.Now()
+	if n.GetSince().IsValid() {
+		since = n.GetSince().AsTime()
+	}
+	if cause != l.noticed {
+		if l.noticed != "" {
+			l.Weather.calm(l.noticed)
+		}
+		if cause != "" {
+			l.Weather.stormy(cause, n.GetText(), since)
+		}
+		l.noticed = cause
+	}
+	if cause == "" {
+		l.board.waitsFor(forBigQuery, "", time.Time{})
+		return
+	}
+	text := cause
+	if n.GetText() != "" {
+		text += ": " + n.GetText()
+	}
+	l.board.waitsFor(forBigQuery, text, since)
 }

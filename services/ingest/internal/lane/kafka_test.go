@@ -83,11 +83,18 @@ type member struct {
 	step func(what string) bool
 	// slow delays commits and dead letters.
 	slow time.Duration
+	// denied, when it is there, keeps dead letters from being produced until it is closed.
+	denied chan struct{}
 	// commitErr, when set, may fail an awaited commit after its effect.
 	commitErr func() error
 
-	tick    time.Duration
-	mu      sync.Mutex
+	tick time.Duration
+	mu   sync.Mutex
+	// unread: nobody has said where the partition ends. reading is what Trouble says.
+	unread  bool
+	reading string
+	// readers are those not closed.
+	readers int
 	pending *pair
 	busy    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
 }
@@ -199,6 +206,29 @@ func (m *member) Range(context.Context) (int64, int64, error) {
 	return m.log.oldest, int64(len(m.log.records)), nil
 }
 
+// Behind counts like the source: what is read and holds no record is no backlog.
+func (m *member) Behind(position int64) int64 {
+	m.log.mu.Lock()
+	defer m.log.mu.Unlock()
+	m.mu.Lock()
+	unread := m.unread
+	m.mu.Unlock()
+	if unread {
+		return -1
+	}
+	end := int64(len(m.log.records))
+	for end > position && m.log.records[end-1].Value == nil {
+		end--
+	}
+	return max(0, end-position)
+}
+
+func (m *member) Trouble() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.reading
+}
+
 func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
 	if !m.step("read") {
 		return nil, errDead
@@ -208,10 +238,22 @@ func (m *member) Read(ctx context.Context, from int64) (Reader, error) {
 	if from < m.log.oldest || from > int64(len(m.log.records)) {
 		return nil, ErrOffsetGone
 	}
+	m.mu.Lock()
+	m.readers++
+	m.mu.Unlock()
 	return &logReader{member: m, next: from}, nil
 }
 
-func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter) error {
+func (m *member) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {
+	if m.denied != nil {
+		waits("the right to write")
+		defer waits("")
+		select {
+		case <-m.denied:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	if m.slow > 0 {
 		select {
 		case <-time.After(m.slow):
@@ -271,9 +313,20 @@ func (r *logReader) Next(ctx context.Context, dst []record.Record, deadline time
 		select {
 		case <-ctx.Done():
 			return dst, ctx.Err()
+		case <-time.After(time.Until(deadline)):
+			return dst, nil
 		case <-grown:
 		}
 	}
+}
+
+func (r *logReader) Ready() <-chan struct{} {
+	r.member.log.mu.Lock()
+	defer r.member.log.mu.Unlock()
+	if r.next < int64(len(r.member.log.records)) || r.next < r.member.log.oldest {
+		return ready(true)
+	}
+	return r.member.log.grown
 }
 
 // fetched appends records as they come of a fetch: in memory that is used again once they are let go.
@@ -309,4 +362,9 @@ func fetched(dst, records []record.Record) ([]record.Record, error) {
 }
 
 func (r *logReader) Backlog() int64 { return r.member.log.end() - r.next }
-func (r *logReader) Close()         {}
+
+func (r *logReader) Close() {
+	r.member.mu.Lock()
+	defer r.member.mu.Unlock()
+	r.member.readers--
+}

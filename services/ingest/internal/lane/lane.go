@@ -18,6 +18,8 @@ type Lane struct {
 	Partition Partition
 	// Writers is the connection that calls go over; it spreads them over the writers.
 	Writers grpc.ClientConnInterface
+	// Placer says at which writer each call is; nil: the connection does.
+	Placer Placer
 	// Contracts are those of the topic, for this lane alone.
 	Contracts Contracts
 	// Group is the Kafka consumer group.
@@ -27,14 +29,34 @@ type Lane struct {
 	// Budget and Metrics are shared by the lanes of the process.
 	Budget  *Budget
 	Metrics *Metrics
+	// Weather is shared by the lanes that use the same writers.
+	Weather *Weather
 	// Log gets one line a transition.
 	Log *slog.Logger
 
 	board   board
 	metrics laneMetrics
+	// noticed is the cause of the writer's last notice; empty when there is none. Of the goroutine in Run.
+	noticed string
+	// broken and refused are the back-offs after calls that broke and that were refused.
+	broken, refused backoff
 }
 
-// The back-offs of a lane. A broken call is tried again soon; a refusal needs an operator, and trying costs the writer an opening.
+// waitsForLetters says on the board why dead letters cannot be written.
+func (l *Lane) waitsForLetters(what string) { l.board.waitsFor(forLetters, what, time.Time{}) }
+
+// waitsForWriter says on the board that no writer serves.
+func (l *Lane) waitsForWriter(what string, since time.Time) {
+	l.board.waitsFor(forWriter, what, since)
+	if what != "" {
+		l.board.enter(Waiting)
+	} else {
+		l.board.enter(Opening)
+	}
+}
+
+// The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again soon; a refusal needs an operator,
+// and trying costs the writer an opening.
 const (
 	brokenMin, brokenMax = 100 * time.Millisecond, 15 * time.Second
 	fatalMin, fatalMax   = 30 * time.Second, 5 * time.Minute
@@ -43,77 +65,108 @@ const (
 // Run carries the partition until ctx, the claim, ends, and returns once the last commit is done or DrainTimeout is over. It never
 // returns early: faults are logged, counted and tried again, and a fenced lane waits for the end of its claim.
 func (l *Lane) Run(ctx context.Context) {
-	topic, number := l.Partition.Topic(), l.Partition.Number()
-	l.Log = l.Log.With("topic", topic, "partition", number)
-	l.metrics = l.Metrics.lane(topic, number)
-	l.board.update(func(s *Status) { s.Topic, s.Partition, s.Position = topic, number, -1 })
-	defer l.metrics.forget()
-	defer l.board.enter(Ended)
-
-	broken := backoff{min: brokenMin, max: brokenMax}
-	refused := backoff{min: fatalMin, max: fatalMax}
+	l.begin()
+	defer l.end()
 	for ctx.Err() == nil {
 		l.board.enter(Opening)
 		progress, err := l.carry(ctx)
-		if progress {
-			broken.reset()
-			refused.reset()
-		}
-		if ctx.Err() != nil {
-			l.metrics.ended(outcomeStopped)
-			if err != nil && !errors.Is(err, context.Canceled) && status.Code(err) != codes.Canceled {
-				l.Log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
-			} else {
-				l.Log.Info("lane stopped")
-			}
-			return
-		}
-		l.metrics.ended(outcomeOf(err))
-		l.afterCall(ctx, err, progress, &broken, &refused)
+		l.afterCall(ctx, progress, err)
 	}
 }
 
+func (l *Lane) begin() {
+	topic, number := l.Partition.Topic(), l.Partition.Number()
+	l.Log = l.Log.With("topic", topic, "partition", number)
+	l.metrics = l.Metrics.lane(topic)
+	l.broken, l.refused = backoff{min: brokenMin, max: brokenMax}, backoff{min: fatalMin, max: fatalMax}
+	l.board.update(func(s *Status) { s.Topic, s.Partition = topic, number })
+	l.board.moved(-1, -1)
+	l.Metrics.add(l)
+}
+
+func (l *Lane) end() {
+	l.board.enter(Ended)
+	l.Metrics.remove(l)
+}
+
 // afterCall does what the end of a call asks for and waits before the next one.
-func (l *Lane) afterCall(ctx context.Context, err error, progress bool, broken, refused *backoff) {
+func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
+	if progress {
+		l.broken.reset()
+		l.refused.reset()
+	}
+	if ctx.Err() != nil {
+		l.metrics.ended(outcomeStopped)
+		if err != nil && !errors.Is(err, context.Canceled) && status.Code(err) != codes.Canceled {
+			l.Log.Info("lane stopped without a clean end; the next owner fences it", "cause", err)
+		} else {
+			l.Log.Info("lane stopped")
+		}
+		return
+	}
+	l.metrics.ended(outcomeOf(err))
 	if err != nil {
 		l.board.update(func(s *Status) { s.LastError = err.Error() })
 	}
-	switch outcomeOf(err) {
+	outcome := outcomeOf(err)
+	if l.Placer != nil && errors.Is(err, ErrNoWriter) {
+		outcome = outcomeBroken // the next place is elsewhere
+	}
+	switch outcome {
 	case outcomeClosed:
 		// Drained: the writer goes, lanes spread, or a contract has grown. A writer that drains every call at once must not make us spin.
 		l.Log.Info("lane drained; opening it again")
-		if progress {
+		if progress || l.Placer != nil { // which leads to another writer, or waits for one
 			return
 		}
 		l.board.enter(Waiting)
-		broken.wait(ctx)
+		l.broken.wait(ctx, l.back())
 	case outcomeFenced:
 		l.Log.Info("lane is fenced: another member owns the partition")
 		l.board.enter(Fenced)
 		<-ctx.Done()
 	case outcomeFatal:
 		l.board.enter(Refused)
-		l.metrics.refuse.Set(1)
-		l.Log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
-		refused.wait(ctx)
+		log := l.Log
+		if fatal, ok := errors.AsType[*fatalError](err); ok && fatal.stack != "" {
+			log = log.With("stack", fatal.stack)
+		}
+		log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
+		l.refused.wait(ctx, nil)
 	case outcomeGone:
 		// The position is reset and committed.
 	default:
 		l.board.enter(Waiting)
+		if errors.Is(err, errAway) {
+			l.Log.Debug("no writer takes the lane; it waits for one", "error", err) // said once for all lanes
+			return
+		}
 		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
-		broken.wait(ctx)
+		l.broken.wait(ctx, l.back())
 	}
 }
 
-// Status is a snapshot of the lane. Safe for concurrent use.
-func (l *Lane) Status() Status { return l.board.snapshot() }
+// back is closed when a writer begins to serve; nil when that would be no news.
+func (l *Lane) back() <-chan struct{} {
+	if l.Placer != nil {
+		return l.Placer.Changed()
+	}
+	return l.Weather.back()
+}
 
 // carry makes one call: it opens, runs, and ends. progress says that something was settled.
 func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
+	defer func() {
+		if p := caught("the lane", recover()); p != nil {
+			err = p
+		}
+	}()
+	defer l.notice(nil)
 	c, err := l.open(ctx)
 	if err != nil {
 		return false, err
 	}
+	defer func() { l.leavePlace(c.place, err) }()
 	err = c.run(ctx)
 	if errors.Is(err, errGone) {
 		if reset := l.resetPosition(ctx, c.ledger.newest.position); reset != nil {
@@ -130,12 +183,8 @@ type backoff struct {
 
 func (b *backoff) reset() { b.next = 0 }
 
-func (b *backoff) wait(ctx context.Context) {
+// wait waits, at most until wake is closed or ctx ends.
+func (b *backoff) wait(ctx context.Context, wake <-chan struct{}) {
 	b.next = min(max(2*b.next, b.min), b.max)
-	timer := time.NewTimer(b.next/2 + rand.N(b.next/2))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	sleep(ctx, wake, b.next/2+rand.N(b.next/2))
 }

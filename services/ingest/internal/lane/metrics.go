@@ -1,10 +1,12 @@
 package lane
 
 import (
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
 // Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed words.
@@ -16,21 +18,22 @@ type Metrics struct {
 	opens                *prometheus.CounterVec
 	commitFailures       *prometheus.CounterVec
 	offsetResets         *prometheus.CounterVec
-	lag, window, refused *prometheus.GaugeVec
-	windowBytes          *prometheus.GaugeVec
 	settleSeconds        *prometheus.HistogramVec
+	// windowWaits is the time that lanes have waited for room in their windows.
+	windowWaits saturation.Waits
+
+	mu    sync.Mutex
+	lanes map[*Lane]struct{} // those whose claims last
 }
+
+// WindowWaited is the time that lanes have waited for room in their windows, added up.
+func (m *Metrics) WindowWaited() time.Duration { return m.windowWaits.Sum() }
 
 // NewMetrics registers the metrics of lanes, and the budget's when there is one. It panics when they are registered already, as
 // prometheus does.
 func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_ingest_" + name, Help: help}, labels)
-		registerer.MustRegister(v)
-		return v
-	}
-	gauge := func(name, help string) *prometheus.GaugeVec {
-		v := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "waybill_ingest_" + name, Help: help}, []string{"topic", "partition"})
 		registerer.MustRegister(v)
 		return v
 	}
@@ -45,10 +48,7 @@ func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 		opens:          counter("lane_calls_total", "Calls of the lane protocol, by how they ended.", "topic", "outcome"),
 		commitFailures: counter("commit_failures_total", "Awaited commits that failed.", "topic"),
 		offsetResets:   counter("offset_resets_total", "Lanes that went on elsewhere because the records at their position are gone.", "topic"),
-		lag:            gauge("lag_records", "Offsets between the settled position and the end of the partition."),
-		window:         gauge("window_batches", "Batches sent and not settled."),
-		windowBytes:    gauge("window_bytes", "Bytes of rows sent and not settled."),
-		refused:        gauge("lane_refused", "1 while the lane cannot go on without an operator."),
+		lanes:          make(map[*Lane]struct{}),
 		settleSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "waybill_ingest_settle_seconds",
 			Help: "From the Kafka timestamp of the oldest row of a batch to its settlement.",
@@ -58,30 +58,30 @@ func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"topic"}),
 	}
-	registerer.MustRegister(m.settleSeconds)
+	registerer.MustRegister(m.settleSeconds, (*gauges)(m))
 	if budget != nil {
 		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "waybill_ingest_budget_used_bytes", Help: "Bytes that records and batches take of the byte budget.",
-		}, func() float64 { return float64(budget.Used()) }))
+			Name: "waybill_ingest_budget_used_bytes", Help: "Bytes that records and batches of all lanes take of the budget of lanes; prefetch has one of its own.",
+		}, func() float64 { return float64(budget.Used()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "waybill_ingest_budget_bytes", Help: "The budget of lanes: three quarters of memory.budget.",
+		}, func() float64 { return float64(budget.Size()) }))
 	}
 	return m
 }
 
 // laneMetrics are the metrics of one lane, looked up once.
 type laneMetrics struct {
-	all                              *Metrics
-	topic, partition                 string
-	rows, bytes, batches             prometheus.Counter
-	settledRows, dropped, skipped    prometheus.Counter
-	commitFailures, offsetResets     prometheus.Counter
-	lag, window, windowBytes, refuse prometheus.Gauge
-	settleSeconds                    prometheus.Observer
+	all                           *Metrics
+	topic                         string
+	rows, bytes, batches          prometheus.Counter
+	settledRows, dropped, skipped prometheus.Counter
+	commitFailures, offsetResets  prometheus.Counter
+	settleSeconds                 prometheus.Observer
 }
 
-func (m *Metrics) lane(topic string, partition int32) laneMetrics {
-	p := strconv.Itoa(int(partition))
+func (m *Metrics) lane(topic string) laneMetrics {
 	return laneMetrics{
-		all: m, topic: topic, partition: p,
+		all: m, topic: topic,
 		rows:           m.rows.WithLabelValues(topic),
 		bytes:          m.bytes.WithLabelValues(topic),
 		batches:        m.batches.WithLabelValues(topic),
@@ -90,10 +90,6 @@ func (m *Metrics) lane(topic string, partition int32) laneMetrics {
 		skipped:        m.skipped.WithLabelValues(topic),
 		commitFailures: m.commitFailures.WithLabelValues(topic),
 		offsetResets:   m.offsetResets.WithLabelValues(topic),
-		lag:            m.lag.WithLabelValues(topic, p),
-		window:         m.window.WithLabelValues(topic, p),
-		windowBytes:    m.windowBytes.WithLabelValues(topic, p),
-		refuse:         m.refused.WithLabelValues(topic, p),
 		settleSeconds:  m.settleSeconds.WithLabelValues(topic),
 	}
 }
@@ -113,12 +109,5 @@ func (m *laneMetrics) settled(b *batch) {
 	m.skipped.Add(float64(b.skipped))
 	if b.oldest >= 0 {
 		m.settleSeconds.Observe(max(0, time.Since(time.UnixMicro(b.oldest)).Seconds()))
-	}
-}
-
-// forget drops what is kept of the partition: it is somebody else's now.
-func (m *laneMetrics) forget() {
-	for _, v := range []*prometheus.GaugeVec{m.all.lag, m.all.window, m.all.windowBytes, m.all.refused} {
-		v.DeleteLabelValues(m.topic, m.partition)
 	}
 }

@@ -6,20 +6,33 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx is the claim;
-// until the lane is open its end simply cancels the call, because nothing is in flight.
-func (l *Lane) open(ctx context.Context) (_ *call, err error) {
+// open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx
+// is the claim; until the lane is open its end simply cancels the call, because nothing is in flight.
+func (l *Lane) open(ctx context.Context) (c *call, err error) {
+	place, err := l.takePlace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil || c == nil { // a panic has neither
+			l.leavePlace(place, err)
+		}
+	}()
 	from, err := l.start(ctx)
 	if err != nil {
 		return nil, err
 	}
+	l.board.at(from.position)
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the offsets of the partition: %w", err)
@@ -31,21 +44,43 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 		if !release() && err == nil {
 			err = context.Canceled
 		}
-		if err != nil {
+		if err != nil || c == nil { // a panic has neither
 			cancel()
 		}
 	}()
+	woken := make(chan struct{}, 1)
+	if place != nil {
+		io = place.Bind(io, func() {
+			select {
+			case woken <- struct{}{}:
+			default: // it is awake
+			}
+		})
+	}
+	done := l.Weather.await(ctx, l.waitsForWriter)
 	l.Contracts.Renew()
 	opened, stream, err := l.greet(io, from)
-	if err != nil {
+	done()
+	switch {
+	case err != nil && io.Err() != nil && ctx.Err() == nil:
+		return nil, given(io)
+	case err != nil:
 		return nil, err
+	}
+	if place != nil {
+		if err := place.Opened(opened); err != nil {
+			return nil, err
+		}
 	}
 	routes := l.Contracts.Routes()
 	replay, err := newReplay(opened, len(routes), from.position)
 	if err != nil {
 		return nil, err
 	}
-	gone := oldest > from.position || newest < from.position
+	if newest < from.position {
+		return nil, l.cutBack(&CutError{from.position, newest}, &replay)
+	}
+	gone := oldest > from.position
 	if gone && replay.pending > 0 {
 		return nil, l.goneUnderReplay(&replay, from.position, oldest, newest)
 	}
@@ -57,53 +92,75 @@ func (l *Lane) open(ctx context.Context) (_ *call, err error) {
 	}
 
 	limits := newLimits(l.Config, opened.GetLimits())
-	c := &call{
-		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, gone: gone,
-		from: from.position, sentEnd: from.position,
+	c = &call{
+		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, place: place, woken: woken, gone: gone,
+		from: from.position, sentEnd: from.position, first: -1,
 		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
 		builder: builder{
 			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay, next: from.position,
 		},
 	}
-	l.metrics.refuse.Set(0)
-	l.board.update(func(s *Status) { s.Writer, s.Position, s.LastError = opened.GetWriter(), from.position, "" })
+	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)
 	l.Log.Info("lane open", "writer", opened.GetWriter(), "position", from.position,
 		"to_drop", replay.pending, "left_out", len(replay.leftOut))
 	return c, nil
 }
 
-// start is where the call opens: the committed pair, or by Config.Reset when there is none.
+// start is where the call opens: the committed pair, or by Config.Reset when there is none, or none of this topic.
 func (l *Lane) start(ctx context.Context) (pair, error) {
 	position, checkpoint, err := l.Partition.Committed(ctx)
-	if err != nil {
+	var cut *CutError
+	var other *OtherTopicError
+	switch {
+	case errors.As(err, &cut):
+		return pair{}, l.cutBack(cut, nil)
+	case err != nil && !errors.As(err, &other):
 		return pair{}, fmt.Errorf("read the committed position: %w", err)
-	}
-	if position >= 0 {
+	case other == nil && position >= 0:
 		return pair{position, checkpoint}, nil
 	}
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return pair{}, fmt.Errorf("read the offsets of the partition: %w", err)
 	}
+	why := fmt.Sprintf("group %s has committed no position for %s/%d", l.Group, l.Partition.Topic(), l.Partition.Number())
+	if other != nil {
+		why = fmt.Sprintf("%s/%d: %v", l.Partition.Topic(), l.Partition.Number(), other)
+	}
+	target := oldest
 	switch l.Config.Reset {
 	case Earliest:
-		return pair{position: oldest}, nil
 	case Latest:
-		return pair{position: newest}, nil
+		target = newest
 	default:
-		return pair{}, fatalf("group %s has committed no position for %s/%d and auto_offset_reset is none: "+
-			"set auto_offset_reset to earliest or latest, or commit one with kafka-consumer-groups --reset-offsets",
-			l.Group, l.Partition.Topic(), l.Partition.Number())
+		return pair{}, fatalf("%s and auto_offset_reset is none: set auto_offset_reset to earliest or latest, "+
+			"or commit one with kafka-consumer-groups --reset-offsets", why)
 	}
+	if other != nil {
+		l.metrics.offsetResets.Inc()
+		l.Log.Error("the topic was deleted and made again; the lane starts with the new one",
+			"committed", other.Position, "old_id", other.Was, "new_id", other.Is, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
+	}
+	return pair{position: target}, nil
 }
 
-// greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while BigQuery is away.
-func (l *Lane) greet(ctx context.Context, from pair) (*lanev1.Opened, laneStream, error) {
+// greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while
+// BigQuery is away.
+func (l *Lane) greet(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
+	defer func() {
+		if status.Code(err) == codes.Unavailable && l.Placer == nil { // which knows by itself who serves
+			l.Weather.away(err)
+			err = fmt.Errorf("%w: %w", errAway, err)
+		}
+	}()
 	stream, err := lanev1.NewLaneServiceClient(l.Writers).Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
 	if err != nil {
 		return nil, nil, callError(err)
 	}
+	// The call is at a writer that serves. One that has not refused it for a while is there for the other lanes, too.
+	there := time.AfterFunc(accepted, l.Weather.serves)
+	defer there.Stop()
 	err = stream.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group:      l.Group,
 		Cluster:    l.Partition.Cluster(),
@@ -113,19 +170,29 @@ func (l *Lane) greet(ctx context.Context, from pair) (*lanev1.Opened, laneStream
 		Checkpoint: from.checkpoint,
 		Routing:    l.Contracts.Fingerprint(),
 		Routes:     l.Contracts.Routes(),
+		Notices:    true,
 	}}})
 	if err != nil {
 		return nil, nil, streamError(stream, err)
 	}
-	response, err := stream.Recv()
-	if err != nil {
-		return nil, nil, callError(err)
+	for {
+		response, err := stream.Recv()
+		switch {
+		case err != nil:
+			return nil, nil, callError(err)
+		case response.GetNotice() != nil:
+			l.notice(response.GetNotice())
+		case response.GetOpened() != nil:
+			l.Weather.serves()
+			return response.GetOpened(), stream, nil
+		default:
+			return nil, nil, violation("%T came before Opened", response.GetMessage())
+		}
 	}
-	if response.GetOpened() == nil {
-		return nil, nil, violation("%T came before Opened", response.GetMessage())
-	}
-	return response.GetOpened(), stream, nil
 }
+
+// accepted is how long a writer may take to refuse a lane before it counts as one that serves.
+const accepted = time.Second
 
 // streamError is why a send failed: gRPC tells only the receiving side.
 func streamError(stream laneStream, err error) error {
@@ -156,12 +223,33 @@ func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error 
 		topic, number, oldest, newest, position, r.describe(l.Contracts.Routes()), topic, number, l.Group, r.pending)
 }
 
-// resetPosition moves a lane whose records are gone, by Config.Reset. Nothing is left to be dropped and the window is settled, so it
-// starts with new streams.
+// cutBack refuses the lane: what is at and after the cut is not what was read, and only an operator knows whether
+// what was lost comes back. r is what is still to be dropped, nil when nobody has asked.
+func (l *Lane) cutBack(cut *CutError, r *replay) error {
+	topic, number := l.Partition.Topic(), l.Partition.Number()
+	pending := ""
+	if r != nil && r.pending > 0 {
+		pending = fmt.Sprintf("; rows of records after the position are in the tables as well (%s)",
+			r.describe(l.Contracts.Routes()))
+	}
+	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: %v%s. "+
+		"Nothing is read, so that no record is read twice and none passed over. "+
+		"If the records come back (a broker that is still away has them), the lane goes on by itself. Else stop the group "+
+		"and reset it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since "+
+		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic, number, cut.End)
+}
+
+// resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and
+// the window is settled, so it starts with new streams. A position that is in the partition after all, or is beyond
+// its end, is left to the next opening.
 func (l *Lane) resetPosition(ctx context.Context, position int64) error {
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return fmt.Errorf("read the offsets of the partition: %w", err)
+	}
+	if position >= oldest {
+		return fmt.Errorf("offsets %d to %d are in the partition, and reading at %d failed: %w",
+			oldest, newest, position, ErrOffsetGone)
 	}
 	target := oldest
 	switch l.Config.Reset {

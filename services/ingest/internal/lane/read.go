@@ -50,26 +50,53 @@ type portion struct {
 	backlog int64
 	// store goes back to its pool after these records; nil when more of its records follow.
 	store *[]record.Record
+	// idle: no record came for a while, and the reader rests.
+	idle bool
 	// starved: the budget is spent, and the reader waits for some of it.
 	starved bool
 	// err ends the reading.
 	err error
 }
 
-// readRecords reads from the position until ctx ends, reading fails, or records want contracts that have grown, and pays for what it hands
-// over. Whatever it does not hand over it gives back.
-func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) {
-	budget := l.Budget
-	reader, err := l.Partition.Read(ctx, from)
-	if err != nil {
-		hand(ctx, out, portion{err: err})
-		return
+// reading is the reader of a call: it takes records from the source and pays for what it hands over. Whatever it does not hand over it gives back.
+type reading struct {
+	lane *Lane
+	from int64
+	out  chan<- portion
+	// reader is there from the first run to close; busy says that the last read filled what it was given.
+	reader Reader
+	busy   bool
+}
+
+// close ends the source's part. The run is over.
+func (r *reading) close() {
+	if r.reader != nil {
+		r.reader.Close()
+		r.reader = nil
 	}
-	defer reader.Close()
-	busy, waits := false, l.waits // once: a method's value is an allocation
+}
+
+// run reads until ctx ends, reading fails, records want contracts that have grown, or none come for a while: then it says that it is idle, and the
+// owner runs it again when the source has more.
+func (r *reading) run(ctx context.Context) {
+	l, out, budget := r.lane, r.out, r.lane.Budget
+	defer func() {
+		if ctx.Err() != nil { // what is fetched already is of no use any more
+			r.close()
+		}
+	}()
+	if r.reader == nil {
+		reader, err := l.Partition.Read(ctx, r.from)
+		if err != nil {
+			hand(ctx, out, portion{err: err})
+			return
+		}
+		r.reader = reader
+	}
+	waits := l.waits // once: a method's value is an allocation
 	for {
-		store := getStore(busy)
-		records, err := reader.Next(ctx, *store, time.Time{})
+		store := getStore(r.busy)
+		records, err := r.reader.Next(ctx, *store, time.Now().Add(idleAfter))
 		*store = records
 		if err != nil {
 			putStore(store)
@@ -78,7 +105,9 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 		}
 		if len(records) == 0 {
 			putStore(store)
-			continue
+			r.busy = false
+			hand(ctx, out, portion{idle: true})
+			return
 		}
 		grown, err := l.Contracts.Prepare(ctx, records, waits)
 		if grown && err == nil {
@@ -89,8 +118,8 @@ func (l *Lane) readRecords(ctx context.Context, from int64, out chan<- portion) 
 			hand(ctx, out, portion{err: err})
 			return
 		}
-		busy = len(records) == cap(records)
-		backlog := reader.Backlog()
+		r.busy = len(records) == cap(records)
+		backlog := r.reader.Backlog()
 		for len(records) > 0 {
 			n, paid, ok := pay(ctx, budget, records, out)
 			if !ok {
@@ -142,7 +171,7 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 }
 
 // waits says on the board what the reader waits for.
-func (l *Lane) waits(what string) { l.board.update(func(s *Status) { s.WaitingFor = what }) }
+func (l *Lane) waits(what string) { l.board.waitsFor(forSchema, what, time.Time{}) }
 
 func hand(ctx context.Context, out chan<- portion, p portion) bool {
 	select {

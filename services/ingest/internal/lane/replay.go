@@ -1,14 +1,15 @@
 package lane
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// replay is what Opened says of the records after the position: how many rows of each route are in its table already, and which
-// records an earlier owner has left out.
+// replay is what Opened says of the records after the position: how many rows of each route are in its table already,
+// and which records an earlier owner has left out.
 type replay struct {
 	remaining []uint64 // by route
 	pending   uint64   // their sum
@@ -64,4 +65,21 @@ func (r *replay) describe(routes []*lanev1.Route) string {
 		text += fmt.Sprintf("%d of %s", n, routes[i].GetTable())
 	}
 	return text
+}
+
+// lostUnderReplay refuses the lane when records are gone that the replay would have to pass: with them missing,
+// counting would drop the wrong rows. It is nil when they belong to a topic that is gone as well, with all that was
+// to be dropped.
+func (c *call) lostUnderReplay() error {
+	oldest, newest, err := c.lane.Partition.Range(c.ctx)
+	switch next := c.builder.next; {
+	case errors.Is(err, ErrOffsetGone):
+		return nil
+	case err != nil:
+		return fmt.Errorf("read the offsets of the partition: %w", err)
+	case oldest > next:
+		return c.lane.goneUnderReplay(&c.builder.replay, next, oldest, newest)
+	default:
+		return c.lane.cutBack(&CutError{next, min(next, newest)}, &c.builder.replay)
+	}
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -85,7 +86,7 @@ func (s *scriptWriter) request(r *lanewire.Request) {
 	}
 }
 
-// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., drain, closed POS, fail CODE.
+// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., notice CAUSE TEXT, drain, closed POS, fail CODE.
 func word(t *testing.T, line string) any {
 	f := strings.Fields(line)
 	n := func(i int) int64 {
@@ -128,6 +129,12 @@ func word(t *testing.T, line string) any {
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Refused{Refused: m}}
 	case "drain":
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: &lanev1.Drain{Reason: "scripted"}}}
+	case "notice":
+		m := &lanev1.Notice{}
+		if len(f) > 1 {
+			m.Cause, m.Text, m.Since = f[1], strings.Join(f[2:], " "), timestamppb.Now()
+		}
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Notice{Notice: m}}
 	case "closed":
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: n(1), Checkpoint: "clean"}}}
 	case "fail":
@@ -174,14 +181,14 @@ func (g *gated) CommitLater(position int64, checkpoint string) {
 	g.member.CommitLater(position, checkpoint)
 }
 
-func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter) error {
+func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {
 	if err := g.pass(ctx); err != nil {
 		return err
 	}
 	for _, l := range letters {
 		g.note("  dead letter %d %s: %s", l.Record.Offset, l.Reason, l.Err)
 	}
-	return g.member.DeadLetter(ctx, letters)
+	return g.member.DeadLetter(ctx, letters, waits)
 }
 
 // Scripts are the text files of testdata itself: rapid keeps the failures that it finds in a folder below.
@@ -191,7 +198,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal("no scripts", err)
 	}
 	for _, path := range paths {
-		t.Run(filepath.Base(path), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txt"), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { runScript(t, path) })
 		})
 	}
@@ -268,6 +275,9 @@ func runScript(t *testing.T, path string) {
 		case "status":
 			s := p.lane.Status()
 			note("%s, position %d, window %d: %s", s.State, s.Position, s.WindowBatches, s.LastError)
+		case "waits":
+			s := p.lane.Status()
+			note("%s, lag %d, waits for %q since %v", s.State, s.Lag, s.WaitingFor, time.Since(s.WaitingSince) < time.Hour)
 		default:
 			t.Fatalf("unknown command %s", d.Cmd)
 		}

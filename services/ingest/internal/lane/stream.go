@@ -2,6 +2,7 @@ package lane
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -35,21 +36,38 @@ func receive(ctx context.Context, stream laneStream, out chan<- heard) {
 	}
 }
 
-// send sends what the owner hands over. A failed send ends the call, and the receiver is told why; so this one just goes.
-func send(ctx context.Context, stream laneStream, in <-chan any) {
+// idleAfter is how long the sender and the reader of a call stay when there is nothing to do: a lane at rest is its owner and its receiver.
+const idleAfter = 2 * time.Second
+
+// send sends what the owner hands over, until it has handed over nothing for a while: it then says so on idle, instead of taking another one. A failed
+// send ends the call, and the receiver is told why; so this one just goes.
+func send(ctx context.Context, stream laneStream, in <-chan any, idle chan<- struct{}) {
+	timer := time.NewTimer(idleAfter)
+	defer timer.Stop()
+	quiet := false
 	for {
-		var err error
+		var rest chan<- struct{}
+		if quiet {
+			rest = idle
+		}
 		select {
 		case message := <-in:
+			var err error
 			if _, end := message.(halfClose); end {
 				err = stream.CloseSend()
 			} else {
 				err = stream.SendMsg(message)
 			}
-		case <-ctx.Done():
+			if err != nil {
+				return
+			}
+			quiet = false
+			timer.Reset(idleAfter)
+		case <-timer.C:
+			quiet = true
+		case rest <- struct{}{}:
 			return
-		}
-		if err != nil {
+		case <-ctx.Done():
 			return
 		}
 	}

@@ -1,5 +1,7 @@
 package lane
 
+import "time"
+
 // window holds the batches sent and not settled, oldest first. It is a ring that grows to what the lane uses and is let go when the
 // call ends.
 type window struct {
@@ -35,6 +37,14 @@ func (w *window) front() *batch {
 		return nil
 	}
 	return w.ring[w.head]
+}
+
+// oldest is when the oldest batch was sent, zero when there is none.
+func (w *window) oldest() time.Time {
+	if b := w.front(); b != nil {
+		return b.sent
+	}
+	return time.Time{}
 }
 
 // pop takes the oldest batch out.

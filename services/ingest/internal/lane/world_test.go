@@ -196,6 +196,7 @@ func (w *world) start(adjust func(*process)) *process {
 		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g", Config: testConfig(),
 		Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
 	}
+	p.lane.Weather = NewWeather("pipe", p.lane.Log)
 	if adjust != nil {
 		adjust(p)
 	}
@@ -227,12 +228,20 @@ func (p *process) end() {
 func (p *process) kill() {
 	p.mu.Lock()
 	p.dead = true
+	p.mu.Unlock()
+	p.cut()
+	p.stop()
+}
+
+// cut cuts the connections to writers.
+func (p *process) cut() {
+	p.mu.Lock()
 	conns := p.conns
+	p.conns = nil
 	p.mu.Unlock()
 	for _, c := range conns {
 		_ = c.Close()
 	}
-	p.stop()
 }
 
 func (p *process) isDead() bool {

@@ -48,11 +48,22 @@ type modelWriter struct {
 	latency time.Duration
 	// zombie keeps appending what it has received after its call is broken.
 	zombie bool
+	// away: it refuses lanes as one that stops does, and counts them.
+	away  bool
+	tries int
+	// deaf: nothing is read after the opening.
+	deaf bool
 	// drain is closed to drain the calls of the moment.
 	drain chan struct{}
 	// barriers counts those raised, adopted the streams taken over.
 	mu                sync.Mutex
 	barriers, adopted int
+}
+
+func (w *modelWriter) setAway(away bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away = away
 }
 
 // drainNow asks the calls of the moment to go elsewhere.
@@ -77,6 +88,13 @@ type modelCall struct {
 }
 
 func (w *modelWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]) error {
+	w.mu.Lock()
+	away := w.away
+	w.tries++
+	w.mu.Unlock()
+	if away {
+		return status.Error(codes.Unavailable, "nobody is here")
+	}
 	c := &modelCall{modelWriter: w, stream: stream, requests: make(chan lanewire.Request, 4096)}
 	go func() {
 		defer close(c.requests)
@@ -90,6 +108,9 @@ func (w *modelWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, l
 				return
 			}
 			c.requests <- r
+			if w.deaf && r.Control.GetDurable() != nil {
+				return
+			}
 		}
 	}()
 	return c.serve()
@@ -117,6 +138,10 @@ func (c *modelCall) serve() error {
 	}
 	if err := c.awaitDurable(0); err != nil {
 		return err
+	}
+	if c.deaf {
+		<-c.stream.Context().Done()
+		return nil
 	}
 	c.mu.Lock()
 	drain := c.drain

@@ -2,9 +2,11 @@ package registry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/sr"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // Latest is the newest version of a subject.
@@ -20,9 +24,12 @@ const Latest = -1
 const (
 	// maxResponse bounds what a registry may answer with: foreign input, read into memory.
 	maxResponse = 16 << 20
-	// maxCached bounds the schemas that are kept, maxReferences those that one schema may refer to.
-	maxCached     = 1000
-	maxReferences = 256
+	// maxCached and maxCachedBytes bound the schemas that are kept, maxReferences those that one schema may refer to,
+	// maxSchema the bytes of all of these.
+	maxCached      = 1000
+	maxCachedBytes = 64 << 20
+	maxReferences  = 256
+	maxSchema      = 1 << 20
 )
 
 // Client asks one registry. Safe for concurrent use; close it at the end.
@@ -37,8 +44,9 @@ type Client struct {
 	flights   flights
 
 	mu sync.Mutex
-	// byID are the schemas and the absences by id; guarded by mu.
-	byID map[int]known
+	// byID are the schemas and the absences by id, bytes the length of their texts; guarded by mu.
+	byID  map[int]known
+	bytes int
 }
 
 // known is what the registry has said: a schema, or that there is none.
@@ -65,9 +73,11 @@ type reference struct {
 
 // patience is how long the client waits for what.
 type patience struct {
-	// believe is how long a missing schema is asked for again before it counts as missing, and disbelieve how long that holds then.
+	// believe is how long a missing schema is asked for again before it counts as missing, and disbelieve how long that
+	// holds then.
 	believe, disbelieve time.Duration
-	// again is the pause between two requests for a missing schema; retryMin and retryMax bound those between requests that failed.
+	// again is the pause between two requests for a missing schema; retryMin and retryMax bound those between requests
+	// that failed.
 	again, retryMin, retryMax time.Duration
 }
 
@@ -76,17 +86,21 @@ var defaultPatience = patience{
 	again: 500 * time.Millisecond, retryMin: 100 * time.Millisecond, retryMax: 5 * time.Second,
 }
 
-// New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of configuration.
+// New makes a client; it connects with the first call. A nil registerer registers nothing. The error is one of
+// configuration.
 func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client, error) {
-	secure, err := c.TLS.config()
+	secure, err := tlsfiles.Client(c.TLS.files())
 	if err != nil {
-		return nil, fmt.Errorf("registry.tls: %w", err)
+		return nil, fmt.Errorf("registry.tls.%w", err)
 	}
 	if len(c.URLs) == 0 {
 		return nil, errors.New("registry.urls is empty")
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = secure
+	transport.TLSClientConfig = secure // through a proxy, which http has no hook for
+	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		return dialTLS(ctx, c.TLS.files(), network, address)
+	}
 	client := &Client{
 		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer), patience: defaultPatience,
 		byID: map[int]known{},
@@ -94,13 +108,7 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 	for _, url := range c.URLs {
 		options := []sr.ClientOpt{
 			sr.URLs(url), sr.UserAgent("waybill-ingest"),
-			sr.HTTPClient(&http.Client{Transport: bounded{transport}, Timeout: client.timeout}),
-		}
-		switch {
-		case c.Token.Reveal() != "":
-			options = append(options, sr.BearerToken(c.Token.Reveal()))
-		case c.User != "":
-			options = append(options, sr.BasicAuth(c.User, c.Password.Reveal()))
+			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c}}, Timeout: client.timeout}),
 		}
 		node, err := sr.NewClient(options...)
 		if err != nil {
@@ -113,6 +121,39 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 
 // Close lets go of the connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
+
+// dialTLS opens a connection with what the files hold when it does.
+func dialTLS(ctx context.Context, files tlsfiles.Files, network, address string) (net.Conn, error) {
+	secure, err := tlsfiles.Client(files)
+	if err != nil {
+		return nil, fmt.Errorf("registry.tls.%w", err)
+	}
+	conn, err := (&tls.Dialer{Config: secure}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return tlsfiles.Judged(conn), nil
+}
+
+// authenticated shows each request's password or token, as it is then.
+type authenticated struct {
+	next   http.RoundTripper
+	config *Config
+}
+
+func (a *authenticated) RoundTrip(r *http.Request) (*http.Response, error) {
+	token := a.config.Token.Reveal()
+	if token == "" && a.config.User == "" {
+		return a.next.RoundTrip(r)
+	}
+	r = r.Clone(r.Context())
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	} else {
+		r.SetBasicAuth(a.config.User, a.config.Password.Reveal())
+	}
+	return a.next.RoundTrip(r)
+}
 
 // bounded cuts off endless answers: reading past the bound fails.
 type bounded struct{ next http.RoundTripper }
@@ -149,7 +190,8 @@ func (c *Client) ByID(ctx context.Context, id int) (*Schema, error) {
 	})
 }
 
-// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a *MissingError or that of ctx.
+// Version returns a version of a subject, or its Latest. It waits while the registry is away; the error is a
+// *MissingError or that of ctx.
 func (c *Client) Version(ctx context.Context, subject string, version int) (*Schema, error) {
 	what := fmt.Sprintf("version %d of subject %s", version, subject)
 	if version == Latest {
@@ -169,8 +211,8 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 	})
 }
 
-// Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this call. It waits
-// while the registry is away; the error is that of ctx.
+// Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this
+// call. It waits while the registry is away; the error is that of ctx.
 func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
 	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0, func(ctx context.Context, node *sr.Client) (bool, error) {
 		versions, err := node.SchemaVersionsByID(ctx, id)
@@ -205,6 +247,9 @@ func (c *Client) fetch(ctx context.Context, what string, believe time.Duration, 
 	if err != nil {
 		return nil, err
 	}
+	if size := len(found.Schema.Schema); size > maxSchema {
+		return nil, tooLong(what, size)
+	}
 	schema := &Schema{
 		ID: found.ID, Subject: found.Subject, Version: found.Version, Text: found.Schema.Schema,
 		Format: strings.ToLower(found.Type.String()),
@@ -229,10 +274,18 @@ func (c *Client) refer(ctx context.Context, into *Schema, references []sr.Schema
 		if err != nil {
 			return err
 		}
+		if size := into.bytes() + len(found.Schema.Schema); size > maxSchema {
+			return tooLong(fmt.Sprint("schema id ", into.ID, " with what it refers to"), size)
+		}
 		if err := c.refer(ctx, into, found.References, met); err != nil {
 			return err
 		}
 		into.References = append(into.References, Reference{Name: r.Name, Text: found.Schema.Schema})
 	}
 	return nil
+}
+
+// tooLong is the error of a schema that is foreign input without end.
+func tooLong(what string, size int) error {
+	return fmt.Errorf("%s has %d bytes, more than %d: split it, or give the contract a schema file", what, size, maxSchema)
 }

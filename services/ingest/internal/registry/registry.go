@@ -10,15 +10,13 @@
 package registry
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // Config says where the schema registry is.
@@ -76,7 +74,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
 		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
-	} else if _, err := c.TLS.config(); err != nil {
+	} else if _, err := tlsfiles.Client(c.TLS.files()); err != nil {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
 }
@@ -90,25 +88,8 @@ var (
 	}
 )
 
-func (t *TLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca: no certificate in %s", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+func (t *TLS) files() tlsfiles.Files {
+	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 }
 
 // Schema is a schema of the registry.
@@ -131,6 +112,18 @@ type Reference struct {
 	// Name is what it is called there: a type's full name in Avro, a file in protobuf, a URL in JSON Schema.
 	Name string
 	Text string
+}
+
+// bytes is the length of all texts.
+func (s *Schema) bytes() int {
+	if s == nil {
+		return 0
+	}
+	size := len(s.Text)
+	for i := range s.References {
+		size += len(s.References[i].Text)
+	}
+	return size
 }
 
 // Texts are the texts of the references.

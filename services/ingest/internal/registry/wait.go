@@ -121,8 +121,10 @@ func (c *Client) kept(id int) (known, bool) {
 func (c *Client) keep(id int, k known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.byID) >= maxCached {
+	c.bytes += k.schema.bytes() - c.byID[id].schema.bytes()
+	if len(c.byID) >= maxCached || c.bytes > maxCachedBytes {
 		clear(c.byID)
+		c.bytes = k.schema.bytes()
 	}
 	c.byID[id] = k
 	c.metrics.cached.Set(float64(len(c.byID)))

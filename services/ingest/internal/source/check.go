@@ -15,42 +15,52 @@ import (
 	"github.com/waybill-data/waybill/pkg/findings"
 )
 
-// Check looks at all that the configuration points to and changes nothing. It ends when ctx does.
-func Check(ctx context.Context, config Config, topics Topics) []findings.Finding {
+// CheckBeside looks at what belongs to a topic, on a connected client; readable says that the topic itself is as it
+// should be.
+type CheckBeside func(ctx context.Context, client sarama.Client, topic string, readable bool) []findings.Finding
+
+// Check looks at all that the configuration points to and changes nothing. It ends when ctx does. beside, which may be
+// nil, is called for each topic.
+func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside) []findings.Finding {
 	s := New(config, slog.New(slog.DiscardHandler), nil)
 	if err := s.open(); err != nil {
-		return []findings.Finding{fail("brokers", err, "check the kafka section")}
+		return []findings.Finding{findings.Failed("brokers", err, "check the kafka section")}
 	}
 	defer s.close()
 	var found []findings.Finding
-	err := s.await(ctx, func() error {
-		id, err := clusterID(s.control, topics.Names)
-		s.cluster = id
-		return err
+	id, err := Await(ctx, &s.calls, func() (string, error) {
+		return clusterID(s.control, config.Kafka.Brokers,
+			topics.Names)
 	})
 	if err != nil {
-		return []findings.Finding{fail("brokers", explain(err), "start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
+		return []findings.Finding{findings.Failed("brokers", Explain(err),
+			"start the brokers, or correct kafka.brokers, kafka.tls and kafka.sasl")}
 	}
-	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q", len(s.control.Brokers()), s.cluster)})
+	s.cluster = id
+	found = append(found, findings.Finding{What: "brokers", Detail: fmt.Sprintf("%d answer, cluster %q",
+		len(s.control.Brokers()), s.cluster)})
 	var readable []string
 	names := slices.Clone(topics.Names)
 	if topics.Match != nil {
-		var matched map[string]error
-		if err := s.await(ctx, func() (err error) {
-			matched, err = matching(s.control, topics, config.DeadLetter.Suffix)
-			return err
-		}); err != nil {
-			return append(found, fail("topics", explain(err), "grant DESCRIBE on the topics to this principal"))
+		matched, err := Await(ctx, &s.calls, func() (map[string]error, error) {
+			return matching(s.control, topics)
+		})
+		if err != nil {
+			return append(found, findings.Failed("topics", Explain(err), "grant DESCRIBE on the topics to this principal"))
 		}
 		for _, name := range slices.Sorted(maps.Keys(matched)) {
 			if err := matched[name]; err != nil {
-				found = append(found, fail("topic "+name, err, "narrow one topic_pattern, or name the topic in an entry of its own"))
+				found = append(found, findings.Failed("topic "+name, err,
+					"narrow one topic_pattern, or name the topic in an entry of its own"))
 				continue
 			}
 			names = append(names, name)
 		}
 		if len(matched) == 0 {
-			found = append(found, findings.Finding{What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern", Remedy: "create one, or correct the pattern; ingest waits for it"})
+			found = append(found, findings.Finding{
+				What: "topics", State: findings.Warn, Detail: "none matches a topic_pattern",
+				Remedy: "create one, or correct the pattern; ingest waits for it",
+			})
 		}
 	}
 	for _, topic := range names {
@@ -59,111 +69,128 @@ func Check(ctx context.Context, config Config, topics Topics) []findings.Finding
 		if ok {
 			readable = append(readable, topic)
 		}
-		found = append(found, s.checkDeadLetters(ctx, topic))
+		if beside != nil {
+			found = append(found, beside(ctx, s.control, topic, ok)...)
+		}
 	}
-	return append(found, s.checkGroup(ctx, readable))
+	return append(found, s.checkGroup(ctx, readable)...)
 }
 
 func (s *Source) checkTopic(ctx context.Context, topic string) (findings.Finding, bool) {
 	what := "topic " + topic
-	var state string
-	var partitions []int32
-	err := s.await(ctx, func() (err error) {
-		if state, err = lookAt(s.control, topic); state == topicReading {
-			partitions, err = s.control.Partitions(topic)
+	type look struct {
+		state      string
+		partitions int
+		rights     Operations
+	}
+	seen, err := Await(ctx, &s.calls, func() (l look, err error) {
+		if l.state, err = lookAt(s.control, topic); l.state != topicReading {
+			return l, err
 		}
-		return err
+		partitions, err := s.control.Partitions(topic)
+		if err != nil {
+			return l, err
+		}
+		l.partitions = len(partitions)
+		l.rights, err = TopicRights(s.control, topic)
+		return l, err
 	})
 	switch {
-	case ctx.Err() != nil, state == "":
-		return fail(what, err, "the brokers did not answer; try again"), false
-	case state == topicMissing:
+	case ctx.Err() != nil, seen.state == "", seen.state == topicReading && err != nil:
+		return findings.Failed(what, err, "the brokers did not answer; try again"), false
+	case seen.state == topicMissing:
 		return findings.Finding{
 			What: what, State: findings.Warn, Detail: "does not exist",
 			Remedy: "create it, or correct the contract's topic; ingest waits for it",
 		}, false
-	case state == topicRefused && errors.Is(err, errCompacted):
+	case seen.state == topicRefused && errors.Is(err, errCompacted):
 		return findings.Finding{
 			What: what, State: findings.Fail, Detail: "is compacted",
 			Remedy: "set cleanup.policy=delete: rows of a compacted topic cannot be counted on replay",
 		}, false
-	case state == topicRefused:
-		return fail(what, err, "grant READ and DESCRIBE on the topic to this principal"), false
+	case seen.state == topicRefused:
+		return findings.Failed(what, err, "grant READ on the topic to this principal"), false
 	}
-	return findings.Finding{What: what, Detail: fmt.Sprintf("%d partitions", len(partitions))}, true
-}
-
-func (s *Source) checkDeadLetters(ctx context.Context, topic string) findings.Finding {
-	topic += s.config.DeadLetter.Suffix
-	what := "topic " + topic
-	err := s.await(ctx, func() error { return s.control.RefreshMetadata(topic) })
-	switch {
-	case errors.Is(err, sarama.ErrUnknownTopicOrPartition) && s.config.DeadLetter.Create:
-		return findings.Finding{What: what, Detail: "does not exist; is made when the first dead letter is due"}
-	case errors.Is(err, sarama.ErrUnknownTopicOrPartition):
-		return findings.Finding{What: what, State: findings.Fail, Detail: "does not exist", Remedy: "create it, or set dead_letter.create: true"}
-	case err != nil:
-		return fail(what, err, "grant DESCRIBE and WRITE on the topic to this principal")
-	}
-	var policy string
-	// A broker that does not tell is no fault: the operator vouches for the topic.
-	if err := s.await(ctx, func() (err error) { policy, err = cleanupPolicy(s.control, topic); return err }); err == nil && strings.Contains(policy, "compact") {
+	if missing := seen.rights.Lacks("READ"); missing != "" {
 		return findings.Finding{
-			What: what, State: findings.Warn, Detail: "is compacted",
-			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that it has been replayed",
-		}
+			What: what, State: findings.Fail, Detail: "may be seen and not read: " + missing + " is missing",
+			Remedy: "grant READ on the topic to this principal",
+		}, false
 	}
-	return findings.Finding{What: what, Detail: "exists"}
+	return findings.Finding{What: what, Detail: fmt.Sprintf("%d partitions", seen.partitions)}, true
 }
 
-// checkGroup reads the group's offsets, which takes what a member needs: a coordinator, and access to the group.
-func (s *Source) checkGroup(ctx context.Context, topics []string) findings.Finding {
+// checkGroup looks at what a member needs: a coordinator, READ, the group's offsets, and no members that are other
+// programs.
+func (s *Source) checkGroup(ctx context.Context, topics []string) []findings.Finding {
 	what := "group " + s.config.Kafka.Group
-	total, committed := 0, 0
-	err := s.await(ctx, func() error {
-		for _, topic := range topics {
-			partitions, err := s.control.Partitions(topic)
-			if err != nil {
-				return err
+	const grant = "grant READ on the group to this principal"
+	view, err := Await(ctx, &s.calls, func() (groupView, error) {
+		for {
+			view, err := s.viewGroup()
+			if err == nil || ctx.Err() != nil || !coordinatorMoved(err) {
+				return view, err
 			}
-			for _, p := range partitions {
-				position, _, err := s.offsets.fetch(topicPartition{topic, p})
-				if errors.Is(err, sarama.ErrGroupIDNotFound) {
-					// Nobody has used the group yet. A member never takes this for an answer: its group exists.
-					position, err = -1, nil
-				}
-				if err != nil {
-					position, _, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
-				}
-				if err != nil {
-					return err
-				}
-				if total++; position >= 0 {
-					committed++
-				}
-			}
+			Sleep(ctx, s.backoff)
 		}
-		if len(topics) > 0 {
-			return nil
-		}
-		_, err := s.offsets.client.Coordinator(s.config.Kafka.Group)
-		return err
 	})
 	if err != nil {
-		return fail(what, err, "grant READ on the group to this principal, and check that a coordinator is available")
+		return []findings.Finding{findings.Failed(what, Explain(err), grant+", and check that a coordinator is available")}
 	}
+	if missing := view.rights.Lacks("READ"); missing != "" {
+		return []findings.Finding{{
+			What: what, State: findings.Fail, Detail: "may be seen and not joined: " + missing + " is missing", Remedy: grant,
+		}}
+	}
+	var found []findings.Finding
+	if len(view.foreign) > 0 {
+		found = append(found, findings.Finding{
+			What: what, State: findings.Fail, Detail: "has members that are other programs: " + strings.Join(view.foreign, ", "),
+			Remedy: "stop them, or set kafka.group to a name of its own: the partitions that the group gives them are not loaded",
+		})
+	}
+	total, committed := 0, 0
+	for _, topic := range topics {
+		n, known, err := s.committedOf(ctx, topic)
+		if err != nil {
+			return append(found, findings.Failed(what, err, grant+", and check that a coordinator is available"))
+		}
+		total, committed = total+n, committed+known
+	}
+	f := findings.Finding{What: what, Detail: fmt.Sprintf("%d of %d partitions have a committed offset", committed, total)}
 	if committed == 0 {
-		return findings.Finding{What: what, Detail: fmt.Sprintf("nothing committed; starts at the %s offset", s.config.Kafka.Reset)}
+		f.Detail = fmt.Sprintf("nothing committed; starts at the %s offset", s.config.Kafka.Reset)
 	}
-	return findings.Finding{What: what, Detail: fmt.Sprintf("%d of %d partitions have a committed offset", committed, total)}
+	return append(found, f)
 }
 
-func fail(what string, err error, remedy string) findings.Finding {
-	detail := "timed out"
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		detail = err.Error()
-	}
-	return findings.Finding{What: what, State: findings.Fail, Detail: detail, Remedy: remedy}
+// committedOf counts the partitions of a topic, and those that have a committed offset.
+func (s *Source) committedOf(ctx context.Context, topic string) (total, committed int, err error) {
+	type counts struct{ total, committed int }
+	c, err := Await(ctx, &s.calls, func() (c counts, err error) {
+		partitions, err := s.control.Partitions(topic)
+		if err != nil {
+			return c, err
+		}
+		for _, p := range partitions {
+			position, _, err := s.offsets.fetch(topicPartition{topic, p})
+			if errors.Is(err, sarama.ErrGroupIDNotFound) {
+				// Nobody has used the group yet. A member never takes this for an answer: its group exists.
+				position, err = -1, nil
+			}
+			if err != nil {
+				position, _, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
+			}
+			if err != nil {
+				return c, err
+			}
+			if c.total++; position >= 0 {
+				c.committed++
+			}
+		}
+		return c, nil
+	})
+	return c.total, c.committed, err
 }
 
 // CheckTimeout is patience enough for a check of brokers that are there.

@@ -4,23 +4,22 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/sha512"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/xdg-go/scram"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // clientID is how brokers name us in their logs and quotas.
 const clientID = "waybill-ingest"
 
-// base is what every client of the source has in common: addresses and security, patience, no topic created by accident.
-func (k *Kafka) base() (*sarama.Config, error) {
+// ClientConfig is what every client of the source has in common: addresses and security, patience, no topic created by
+// accident.
+func (k *Kafka) ClientConfig() (*sarama.Config, error) {
 	c := sarama.NewConfig()
 	c.ClientID = clientID
 	c.RackID = k.Rack
@@ -45,25 +44,32 @@ func (k *Kafka) base() (*sarama.Config, error) {
 
 // dataConfig is for the clients that fetch.
 func (k *Kafka) dataConfig(fetch, response int32) (*sarama.Config, error) {
-	c, err := k.base()
+	c, err := k.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
+	c.Net.ReadTimeout = k.fetchTimeout()
 	// The consumer of a generation tells the size of a fetch; see prefetch.
 	c.Consumer.Fetch.Min = 1
 	c.Consumer.Fetch.Default = fetch
 	c.Consumer.Fetch.MaxBytes = response
-	// A paused client fetches again only when the long poll of its neighbours ends.
-	c.Consumer.MaxWaitTime = 100 * time.Millisecond
+	c.Consumer.MaxWaitTime = shortPoll // see longPoll
 	if k.Isolation == ReadCommitted {
 		c.Consumer.IsolationLevel = sarama.ReadCommitted
 	}
 	return c, nil
 }
 
+// fetchTimeout is how long a broker may take to begin the answer to a fetch, and as long again to end it. A generation
+// ends when its lanes have drained and its fetches have come back: a broker that hangs must not make the group drop the
+// member.
+func (k *Kafka) fetchTimeout() time.Duration {
+	return min(time.Duration(k.RequestTimeout), time.Duration(k.RebalanceTimeout-k.DrainTimeout)/2)
+}
+
 // groupConfig is for the client that holds the membership.
 func (k *Kafka) groupConfig() (*sarama.Config, error) {
-	c, err := k.base()
+	c, err := k.ClientConfig()
 	if err != nil {
 		return nil, err
 	}
@@ -79,43 +85,27 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	}
 	// A JoinGroup is answered only when all members have joined.
 	c.Net.ReadTimeout = g.Rebalance.Timeout + time.Duration(k.RequestTimeout)
-	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed offset retention
-	// has removed would end the whole member's session, again and again. The readers are strict instead: they answer ErrOffsetGone.
+	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed
+	// offset retention has removed would end the whole member's session, again and again. The readers are strict
+	// instead: they answer ErrOffsetGone.
 	g.ResetInvalidOffsets = true
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Fetch.Default = 1
+	// Sarama makes three channels for each claim; nothing goes through them but errors. By default they take ten kilobytes.
+	c.ChannelBufferSize = 1
 	return c, nil
 }
 
-// producerConfig is for dead letters.
-func (k *Kafka) producerConfig() (*sarama.Config, error) {
-	c, err := k.base()
-	if err != nil {
-		return nil, err
-	}
-	c.Net.MaxOpenRequests = 1
-	p := &c.Producer
-	p.RequiredAcks = sarama.WaitForAll
-	p.Idempotent = true
-	p.Timeout = time.Duration(k.RequestTimeout)
-	p.Compression = sarama.CompressionSnappy
-	p.Retry.Max = 3
-	p.Return.Successes = true
-	p.Return.Errors = true
-	// The broker's bound decides what is too large, not ours.
-	p.MaxMessageBytes = int(sarama.MaxRequestSize) - 1<<20
-	return c, nil
-}
-
+// secure has connections opened by our own dialer, TLS included, and authenticated with the password that holds when
+// they are.
 func (k *Kafka) secure(c *sarama.Config) error {
 	if k.TLS.Enable {
-		t, err := k.TLS.config()
-		if err != nil {
-			return err
+		if _, err := tlsfiles.Client(k.TLS.files()); err != nil {
+			return fmt.Errorf("kafka.tls.%w", err)
 		}
-		c.Net.TLS.Enable, c.Net.TLS.Config = true, t
 	}
+	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, &dialer{k}
 	s := &c.Net.SASL
 	switch k.SASL.Mechanism {
 	case "":
@@ -124,46 +114,31 @@ func (k *Kafka) secure(c *sarama.Config) error {
 		s.Mechanism = sarama.SASLTypePlaintext
 	case SASLScram256:
 		s.Mechanism = sarama.SASLTypeSCRAMSHA256
-		s.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha256.New} }
+		s.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{sasl: &k.SASL, hash: sha256.New} }
 	case SASLScram512:
 		s.Mechanism = sarama.SASLTypeSCRAMSHA512
-		s.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha512.New} }
+		s.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{sasl: &k.SASL, hash: sha512.New} }
 	default:
 		return fmt.Errorf("kafka.sasl.mechanism: unknown mechanism %q", k.SASL.Mechanism)
 	}
-	s.Enable, s.User, s.Password = true, k.SASL.User, k.SASL.Password.Reveal()
+	// The dialer's connections and the SCRAM client put the password of the moment in the place of this one.
+	s.Enable, s.Version, s.User, s.Password = true, sarama.SASLHandshakeV1, k.SASL.User, "renewed for each connection"
 	return nil
 }
 
-func (t *TLS) config() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("kafka.tls.ca: %w", err)
-		}
-		if c.RootCAs = x509.NewCertPool(); !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("kafka.tls.ca: no certificate in %s", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("kafka.tls.cert: %w", err)
-		}
-		c.Certificates = []tls.Certificate{pair}
-	}
-	return c, nil
+func (t *TLS) files() tlsfiles.Files {
+	return tlsfiles.Files{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 }
 
-// scramClient adapts xdg-go/scram to sarama: one conversation at a time.
+// scramClient adapts xdg-go/scram to sarama: one conversation at a time, with the password that holds when it begins.
 type scramClient struct {
+	sasl         *SASL
 	hash         scram.HashGeneratorFcn
 	conversation *scram.ClientConversation
 }
 
-func (s *scramClient) Begin(user, password, authzID string) error {
-	c, err := s.hash.NewClient(user, password, authzID)
+func (s *scramClient) Begin(_, _, authzID string) error {
+	c, err := s.hash.NewClient(s.sasl.User, s.sasl.Password.Reveal(), authzID)
 	if err != nil {
 		return err
 	}
@@ -174,21 +149,32 @@ func (s *scramClient) Begin(user, password, authzID string) error {
 func (s *scramClient) Step(challenge string) (string, error) { return s.conversation.Step(challenge) }
 func (s *scramClient) Done() bool                            { return s.conversation.Done() }
 
-// await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts; the source waits for
-// it when it stops.
-func (s *Source) await(ctx context.Context, call func() error) error {
-	return await(ctx, &s.calls, call)
+// Await runs a call of sarama's that knows no context. When ctx ends first the call is left to its network timeouts,
+// and calls waits for it. What the call finds out it returns: it may outlive its caller, so it must write to nothing
+// that its caller reads.
+func Await[T any](ctx context.Context, calls *sync.WaitGroup, call func() (T, error)) (T, error) {
+	type outcome struct {
+		value T
+		err   error
+	}
+	done := make(chan outcome, 1)
+	calls.Go(func() {
+		value, err := call()
+		done <- outcome{value, err}
+	})
+	select {
+	case o := <-done:
+		return o.value, o.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
 }
 
-func await(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
-	done := make(chan error, 1)
-	calls.Go(func() { done <- call() })
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// AwaitErr is Await for a call that finds out nothing but its error.
+func AwaitErr(ctx context.Context, calls *sync.WaitGroup, call func() error) error {
+	_, err := Await(ctx, calls, func() (struct{}, error) { return struct{}{}, call() })
+	return err
 }
 
 // either returns a context that ends with ctx, or with alive and its cause.
@@ -199,15 +185,4 @@ func either(ctx, alive context.Context) (context.Context, context.CancelFunc) {
 		stop()
 		cancel(nil)
 	}
-}
-
-// explain adds what an operator can do about an error that sarama words for programmers.
-func explain(err error) error {
-	switch {
-	case errors.Is(err, sarama.ErrOutOfBrokers):
-		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl match the listener: %w", err)
-	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
-		return fmt.Errorf("the brokers refuse our credentials: check kafka.sasl: %w", err)
-	}
-	return err
 }

@@ -28,19 +28,21 @@ type pair struct {
 	fenced func(error)
 }
 
-// errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied later.
+// errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied
+// later.
 var errDoubtful = errors.New("the outcome of an offset commit is unknown")
 
-// sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry is success.
-// errors.Is(err, errDoubtful), for all of them, when no answer came.
+// sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry
+// is success. errors.Is(err, errDoubtful), for all of them, when no answer came.
 type sendCommit func(map[topicPartition]*pair) map[topicPartition]error
 
 // committer commits for all claims of one generation.
 //
-// Invariant: one request is in flight at a time and it holds the newest pair of each partition, so a newer pair is never overtaken by
-// an older one. A request without an answer may still be in flight, in a socket or in a broker that pauses, and Kafka tells commits of one
-// generation apart by nothing but their arrival: after it nothing more is sent, and the generation ends. A pair that is superseded before it is confirmed hands its waiters to its successor: what is durable then is a later
-// state of the same lane, which explains all that the earlier one did.
+// Invariant: one request is in flight at a time and it holds the newest pair of each partition, so a newer pair is
+// never overtaken by an older one. A request without an answer may still be in flight, in a socket or in a broker that
+// pauses, and Kafka tells commits of one generation apart by nothing but their arrival: after it nothing more is sent,
+// and the generation ends. A pair that is superseded before it is confirmed hands its waiters to its successor: what is
+// durable then is a later state of the same lane, which explains all that the earlier one did.
 type committer struct {
 	send     sendCommit
 	interval time.Duration
@@ -54,12 +56,16 @@ type committer struct {
 	// confirmed says that the coordinator has confirmed a pair of this generation.
 	confirmed atomic.Bool
 
+	// pending are the pairs to be sent, flight those on their way; mu guards both, and the waiters of their pairs.
 	mu      sync.Mutex
 	pending map[topicPartition]*pair
+	flight  map[topicPartition]*pair
 	over    error
 }
 
-func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger, m *Metrics) *committer {
+func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger,
+	m *Metrics,
+) *committer {
 	return &committer{
 		send: send, doubted: doubted, interval: interval, backoff: backoff, log: log, metrics: m,
 		wake:    make(chan struct{}, 1),
@@ -73,23 +79,29 @@ func (c *committer) later(tp topicPartition, position int64, checkpoint string, 
 }
 
 // now hands over a pair and waits for the coordinator's word on it.
-func (c *committer) now(ctx context.Context, tp topicPartition, position int64, checkpoint string, fenced func(error)) error {
+func (c *committer) now(ctx context.Context, tp topicPartition, position int64, checkpoint string,
+	fenced func(error),
+) error {
 	confirmed := make(chan error, 1)
 	c.add(tp, &pair{position: position, checkpoint: checkpoint, fenced: fenced, confirmed: []chan<- error{confirmed}})
 	return c.await(ctx, confirmed)
 }
 
-// flush commits what is pending of a partition, if anything is.
+// flush returns when nothing of a partition is pending or on its way any more: all that was handed over is confirmed
+// then.
 func (c *committer) flush(ctx context.Context, tp topicPartition) error {
 	confirmed := make(chan error, 1)
 	c.mu.Lock()
-	p := c.pending[tp]
+	p, over := c.pending[tp], c.over
+	if p == nil {
+		p = c.flight[tp]
+	}
 	if p != nil {
 		p.confirmed = append(p.confirmed, confirmed)
 	}
 	c.mu.Unlock()
 	if p == nil {
-		return nil
+		return over
 	}
 	return c.await(ctx, confirmed)
 }
@@ -151,6 +163,7 @@ func (c *committer) round() (sent, again bool) {
 	c.mu.Lock()
 	batch := c.pending
 	c.pending = make(map[topicPartition]*pair, len(batch))
+	c.flight = batch
 	c.mu.Unlock()
 	if len(batch) == 0 {
 		return false, false
@@ -171,16 +184,16 @@ func (c *committer) round() (sent, again bool) {
 		case err == nil:
 			c.metrics.commits.WithLabelValues("ok").Inc()
 			c.confirmed.Store(true)
-			p.answer(nil)
+			c.settle(tp, p, nil)
 		case errors.Is(err, lane.ErrFenced):
 			c.metrics.commits.WithLabelValues("fenced").Inc()
 			p.fenced(err)
-			p.answer(err)
+			c.settle(tp, p, err)
 		case errors.As(err, &fault):
 			c.metrics.commits.WithLabelValues("failed").Inc()
 			c.log.Error("commit refused", "topic", tp.topic, "partition", tp.partition, "position", p.position,
 				"error", err, "remedy", fault.remedy)
-			p.answer(err)
+			c.settle(tp, p, err)
 		default:
 			c.metrics.commits.WithLabelValues("retried").Inc()
 			c.log.Debug("commit to be sent again", "topic", tp.topic, "partition", tp.partition, "error", err)
@@ -191,10 +204,19 @@ func (c *committer) round() (sent, again bool) {
 	return true, again
 }
 
+// settle answers all who wait for a pair that was on its way.
+func (c *committer) settle(tp topicPartition, p *pair, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.flight, tp)
+	p.answer(err)
+}
+
 // putBack returns an unconfirmed pair, unless a newer one has come: that takes over its waiters.
 func (c *committer) putBack(tp topicPartition, p *pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.flight, tp)
 	if newer := c.pending[tp]; newer != nil {
 		newer.confirmed = append(p.confirmed, newer.confirmed...)
 		return
@@ -202,8 +224,8 @@ func (c *committer) putBack(tp topicPartition, p *pair) {
 	c.pending[tp] = p
 }
 
-// doubt gives up the pairs of a request without an answer, and those that have come since: what was committed, the next generation reads
-// back, under which this request is refused should it arrive after all.
+// doubt gives up the pairs of a request without an answer, and those that have come since: what was committed, the next
+// generation reads back, under which this request is refused should it arrive after all.
 func (c *committer) doubt(batch map[topicPartition]*pair, err error) {
 	c.metrics.commits.WithLabelValues("doubtful").Add(float64(len(batch)))
 	c.metrics.doubtful.Inc()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -196,4 +197,32 @@ func TestOperatorReset(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCommitted(t, start(t, testConfig(c.ListenAddrs()...), false).claim(t), 2, "")
+}
+
+// A call that its caller has left may still find something out: it tells nobody. The race detector says so.
+func TestCommittedIsLeft(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	o := start(t, testConfig(c.ListenAddrs()...), false).claim(t)
+	mustCommit(t, o, 7, "x")
+	asked := make(chan struct{}, 1)
+	c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return nil, nil, false
+	})
+	for range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		var left sync.WaitGroup
+		left.Go(func() {
+			<-asked
+			cancel() // while the answer is on its way
+		})
+		position, checkpoint, err := o.Committed(ctx)
+		if err == nil && (position != 7 || checkpoint != "x") || err != nil && (position != 0 || checkpoint != "") {
+			t.Errorf("%d, %q, %v", position, checkpoint, err)
+		}
+		left.Wait()
+	}
 }

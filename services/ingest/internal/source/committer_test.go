@@ -187,3 +187,53 @@ func TestCommitterGivesUpWithItsCaller(t *testing.T) {
 		}
 	})
 }
+
+// Whoever flushes waits for what is on its way, too: it is told the outcome of that, also when it is sent again.
+func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
+	sending, answers := make(chan struct{}), make(chan error)
+	tp := topicPartition{"t", 0}
+	c := newCommitter(func(map[topicPartition]*pair) map[topicPartition]error {
+		sending <- struct{}{}
+		if err := <-answers; err != nil {
+			return map[topicPartition]error{tp: err}
+		}
+		return nil
+	}, func(error) {}, time.Hour, time.Millisecond, newLogger(&lines{}), NewMetrics(nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { c.run(ctx) })
+	waiting := func() int {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		n := 0
+		for _, pairs := range []map[topicPartition]*pair{c.pending, c.flight} {
+			if p := pairs[tp]; p != nil {
+				n += len(p.confirmed)
+			}
+		}
+		return n
+	}
+	c.later(tp, 5, "x", func(error) {})
+	c.wake <- struct{}{}
+	<-sending
+	flushed := make(chan error, 1)
+	go func() { flushed <- c.flush(t.Context(), tp) }()
+	eventually(t, "a waiter of the commit on its way", func() bool { return waiting() == 1 })
+	answers <- errors.New("again, please")
+	<-sending
+	select {
+	case err := <-flushed:
+		t.Errorf("flush answers %v while the commit has no answer", err)
+	default:
+	}
+	answers <- nil
+	if err := <-flushed; err != nil {
+		t.Errorf("flush: %v", err)
+	}
+	if err := c.flush(t.Context(), tp); err != nil {
+		t.Errorf("nothing is left to flush: %v", err)
+	}
+	cancel()
+	running.Wait()
+	mustFenced(t, c.flush(t.Context(), tp)) // the generation is over, and what it holds is not the newest
+}

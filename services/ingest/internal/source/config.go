@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
 )
 
 // Words of the configuration.
@@ -27,9 +28,8 @@ const (
 
 // Config is all that the source is told.
 type Config struct {
-	Kafka      Kafka
-	Commit     Commit
-	DeadLetter DeadLetter
+	Kafka  Kafka
+	Commit Commit
 }
 
 // Kafka says how to reach the brokers and how to read.
@@ -38,7 +38,8 @@ type Kafka struct {
 	Brokers []string `yaml:"brokers"`
 	// Group is the consumer group.
 	Group string `yaml:"group"`
-	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the group.
+	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the
+	// group.
 	InstanceID string `yaml:"instance_id"`
 	// Version is the oldest Kafka protocol version to speak.
 	Version string `yaml:"version"`
@@ -48,8 +49,8 @@ type Kafka struct {
 	SASL SASL   `yaml:"sasl"`
 	// Isolation is read_committed or read_uncommitted.
 	Isolation string `yaml:"isolation"`
-	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source reports offsets; it is
-	// the lane that acts on this.
+	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source
+	// reports offsets; it is the lane that acts on this.
 	Reset string `yaml:"auto_offset_reset"`
 	// Assignment is sticky or range, both eager.
 	Assignment string `yaml:"assignment"`
@@ -68,8 +69,8 @@ type Kafka struct {
 
 // Fetch bounds what is fetched and not yet taken by a lane.
 type Fetch struct {
-	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and decompress what comes of it. 0 is 2, or
-	// 1 where there is one processor.
+	// Clients is how many clients share the partitions: connections to each broker, and cores that read, check and
+	// decompress what comes of it. 0 is 2, or 1 where there is one processor.
 	Clients int `yaml:"clients"`
 	// Bytes is the largest fetch of one partition. With many partitions it shrinks to fit the memory.
 	Bytes config.Bytes `yaml:"bytes"`
@@ -102,18 +103,6 @@ type Commit struct {
 	Interval config.Duration `yaml:"interval"`
 }
 
-// DeadLetter says where records go that will not become rows.
-type DeadLetter struct {
-	// Suffix makes the name of the dead-letter topic from that of the topic.
-	Suffix string `yaml:"suffix"`
-	// Create makes a missing dead-letter topic; otherwise lanes wait for someone to do it.
-	Create bool `yaml:"create"`
-	// Partitions of a dead-letter topic that we create.
-	Partitions int32 `yaml:"partitions"`
-	// Replication of a dead-letter topic that we create; -1 is the broker's default.
-	Replication int16 `yaml:"replication"`
-}
-
 // Defaults is the one place of the source's defaults.
 func Defaults() Config {
 	return Config{
@@ -129,8 +118,7 @@ func Defaults() Config {
 			TopicRefresh:     config.Duration(15 * time.Second),
 			Fetch:            Fetch{Bytes: 1 << 20, Prefetch: 32 << 20, Records: 20_000},
 		},
-		Commit:     Commit{Interval: config.Duration(time.Second)},
-		DeadLetter: DeadLetter{Suffix: ".dead-letter", Create: true, Partitions: 1, Replication: -1},
+		Commit: Commit{Interval: config.Duration(time.Second)},
 	}
 }
 
@@ -148,13 +136,15 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("group", "is empty", "name the consumer group; all ingest processes that share the work use the same name")
 	}
 	if v, err := sarama.ParseKafkaVersion(k.Version); err != nil || !v.IsAtLeast(sarama.V2_5_0_0) {
-		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version), "write the version of your oldest broker, for example 3.6.0")
+		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version),
+			"write the version of your oldest broker, for example 3.6.0")
 	}
 	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
 	oneOf(report, "auto_offset_reset", k.Reset, "earliest", "latest", "none")
 	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
 	if k.InstanceID != "" && !kafkaName.MatchString(k.InstanceID) {
-		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID), "use letters, digits, dots, underscores and hyphens")
+		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID),
+			"use letters, digits, dots, underscores and hyphens")
 	}
 	k.checkTimes(report)
 	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
@@ -164,7 +154,8 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
 	if k.Fetch.Records < 1 || k.Fetch.Records > maxRecords {
-		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records), fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
+		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records),
+			fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
 	}
 	k.TLS.check(report)
 	k.SASL.check(report)
@@ -184,7 +175,8 @@ var (
 		Most: 30 * time.Minute, Long: "one member that hangs holds up all the others for as long", Right: time.Minute,
 	}
 	drainBounds = config.Bounds{
-		Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: 30 * time.Minute, Long: "a rebalance waits for it", Right: 30 * time.Second,
+		Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: 30 * time.Minute,
+		Long: "a rebalance waits for it", Right: 30 * time.Second,
 	}
 	requestBounds = config.Bounds{
 		Least: time.Second, Short: "a broker that is busy for a moment counts as dead",
@@ -200,13 +192,22 @@ var (
 	}
 )
 
+// minRest is what a rebalance leaves, after the lanes have drained, to the fetches under way and the last commits.
+const minRest = config.Duration(time.Second)
+
 func (k *Kafka) checkTimes(report func(key, message, remedy string)) {
 	sessionBounds.Check(report, "session_timeout", k.SessionTimeout)
 	rebalanceBounds.Check(report, "rebalance_timeout", k.RebalanceTimeout)
 	requestBounds.Check(report, "request_timeout", k.RequestTimeout)
 	refreshBounds.Check(report, "topic_refresh", k.TopicRefresh)
-	if k.DrainTimeout >= k.RebalanceTimeout {
-		report("drain_timeout", "is not shorter than rebalance_timeout", "leave some seconds between them: the group drops a member that drains too long")
+	if k.RequestTimeout > k.RebalanceTimeout && k.RequestTimeout.Std() <= requestBounds.Most &&
+		k.RebalanceTimeout.Std() >= rebalanceBounds.Least {
+		report("request_timeout", fmt.Sprintf("%s is longer than rebalance_timeout", k.RequestTimeout),
+			"write less: the group drops a member that waits for a broker that hangs")
+	}
+	if k.DrainTimeout+minRest > k.RebalanceTimeout {
+		report("drain_timeout", "is not shorter than rebalance_timeout by a second or more",
+			"leave some seconds between them: the group drops a member that drains too long, or waits for its last fetches")
 		return
 	}
 	drainBounds.Check(report, "drain_timeout", k.DrainTimeout)
@@ -226,7 +227,7 @@ func (t *TLS) check(report func(key, message, remedy string)) {
 		report("tls.cert", "cert and key come together", "set both for mutual TLS, or neither")
 		return
 	}
-	if _, err := t.config(); err != nil {
+	if _, err := tlsfiles.Client(t.files()); err != nil {
 		report("tls", err.Error(), "check that the files are there, readable, and PEM")
 	}
 }
@@ -234,7 +235,8 @@ func (t *TLS) check(report func(key, message, remedy string)) {
 func (s *SASL) check(report func(key, message, remedy string)) {
 	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512)
 	if s.Mechanism == "" && (s.User != "" || s.Password.Reveal() != "") {
-		report("sasl.mechanism", "is empty while a user or password is set: neither would be sent", "choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512})+", or remove them")
+		report("sasl.mechanism", "is empty while a user or password is set: neither would be sent",
+			"choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512})+", or remove them")
 	}
 	if s.Mechanism != "" && (s.User == "" || s.Password.Reveal() == "") {
 		report("sasl.user", "user or password is empty", "set both; the password may come from ${VARIABLE} or a file")
@@ -244,25 +246,6 @@ func (s *SASL) check(report func(key, message, remedy string)) {
 // Check reports what is wrong with the section.
 func (c *Commit) Check(report func(key, message, remedy string)) {
 	commitBounds.Check(report, "interval", c.Interval)
-}
-
-// maxPartitions bounds those of a dead-letter topic.
-const maxPartitions = 1000
-
-// Check reports what is wrong with the section.
-func (d *DeadLetter) Check(report func(key, message, remedy string)) {
-	switch {
-	case d.Suffix == "":
-		report("suffix", "is empty", "dead letters cannot go to the topic they come from; write .dead-letter")
-	case !kafkaName.MatchString(d.Suffix):
-		report("suffix", fmt.Sprintf("%q cannot be in the name of a topic", d.Suffix), "use letters, digits, dots, underscores and hyphens")
-	}
-	if d.Partitions < 1 || d.Partitions > maxPartitions {
-		report("partitions", fmt.Sprintf("%d is out of range", d.Partitions), fmt.Sprintf("write 1 to %d; 1 is right for most", maxPartitions))
-	}
-	if d.Replication < 1 && d.Replication != -1 {
-		report("replication", "is out of range", "write -1 for the broker's default, or 1 or more")
-	}
 }
 
 func oneOf(report func(key, message, remedy string), key, value string, allowed ...string) {

@@ -242,7 +242,7 @@ func TestUnsentCommitIsNoDoubt(t *testing.T) {
 		return l, err
 	}))
 	cfg := testConfig(c.ListenAddrs()...)
-	base, err := cfg.Kafka.base()
+	base, err := cfg.Kafka.ClientConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

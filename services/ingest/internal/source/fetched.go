@@ -1,67 +1,83 @@
 package source
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// stretch is records of a batch that no lane has taken yet. They become our records when one does, which keeps what is queued small.
-type stretch struct {
+// queuedBatch is records of a batch that no lane has taken yet. They become our records when one does, and stay
+// compressed until then, which keeps what is queued small.
+type queuedBatch struct {
+	// packed is a compressed batch and memory where it lies, with a hold of ours; both are zero once it is inflated.
+	// The records before from are not wanted.
+	packed *kafkawire.Batch
+	memory *kafkawire.Memory
+	from   int64
 	// batch has count records from p on.
 	batch    *record.Batch
 	p, count int
-	// legacy are records of formats before Kafka 0.11, which sarama has decoded, instead.
+	// inflated is what is taken of the budget for what is inflated.
+	inflated int64
+	// legacy are records of formats before Kafka 0.11, instead.
 	legacy []record.Record
 }
 
-// catch is what a fetch brought for one partition.
-type catch struct {
-	tp        topicPartition
-	stretches []stretch
+// fetchResult is what a fetch brought for one partition.
+type fetchResult struct {
+	tp      topicPartition
+	batches []queuedBatch
 	// next is the offset to fetch from after it.
 	next int64
-	// cut says that the answer ended within the batch at next and holds nothing before it: the next fetch must be larger.
+	// epochs are those of the leaders that took the batches, where they begin.
+	epochs []epochStart
+	// cut says that the response ended within the batch at next and holds nothing before it: the next fetch must be
+	// larger.
 	cut bool
 }
 
-// unpack takes the records at or after from out of an answer for one partition: raw as the broker sent them, the rest as sarama has decoded
-// it. With committed it leaves out those of aborted transactions; transaction markers are no records either way. from is the offset that the
-// fetch asked for. The hold on the answer becomes one for each record.
-func unpack(tp topicPartition, b *sarama.FetchResponseBlock, answer *kafkawire.Memory, from int64, committed bool) (catch, error) {
-	c := catch{tp: tp, next: from}
-	raw := answer.Bytes()
-	if answer != nil {
-		defer answer.LetGo(1)
-	}
-	for _, set := range b.RecordsSet {
-		if set.MsgSet != nil {
-			c.legacy(set.MsgSet)
-		}
-	}
+// unpack takes the records at or after from out of a response for one partition. With committed it leaves out those
+// of aborted transactions; transaction markers are no records either way. from is the offset that the fetch asked
+// for. The hold on the records becomes one for each record, or for each compressed batch. With an error there is what
+// came before the bytes at fault, which begin at next.
+func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, committed bool) (fetchResult, error) {
+	c := fetchResult{tp: tp, next: from}
+	raw := p.Records.Bytes()
+	defer p.Records.LetGo(1)
 	// Transactions that were aborted, by where they start; a producer's is over at its marker (KIP-98).
-	open := slices.Clone(b.AbortedTransactions)
-	slices.SortFunc(open, func(a, b *sarama.AbortedTransaction) int { return cmp.Compare(a.FirstOffset, b.FirstOffset) })
+	open := slices.Clone(p.AbortedTransactions)
+	slices.SortFunc(open, func(a, b kmsg.FetchResponseTopicPartitionAbortedTransaction) int {
+		return cmp.Compare(a.FirstOffset, b.FirstOffset)
+	})
 	var aborted map[int64]bool
 	if len(open) > 0 {
 		aborted = make(map[int64]bool, len(open))
 	}
 	for len(raw) > 0 {
 		batch, rest, err := kafkawire.NextBatch(raw)
-		if errors.Is(err, kafkawire.ErrCut) || errors.Is(err, kafkawire.ErrLegacy) { // what is left comes with the next fetch
+		if errors.Is(err, kafkawire.ErrLegacy) {
+			if rest, err = c.legacy(raw); err == nil && rest == nil {
+				return c, nil // the rest comes with the next fetch
+			}
+			if err == nil {
+				raw = rest
+				continue
+			}
+		}
+		if errors.Is(err, kafkawire.ErrCut) { // what is left comes with the next fetch
 			break
 		}
 		if err != nil {
 			return c, err
 		}
-		raw = rest
 		for len(open) > 0 && open[0].FirstOffset <= batch.LastOffset {
 			aborted[open[0].ProducerID] = true
 			open = open[1:]
@@ -78,89 +94,151 @@ func unpack(tp topicPartition, b *sarama.FetchResponseBlock, answer *kafkawire.M
 		case committed && batch.Transactional && aborted[batch.ProducerID]:
 		case batch.LastOffset < c.next:
 		default:
-			if err := c.add(&batch, answer); err != nil {
+			if err := c.add(&batch, p.Records); err != nil {
 				return c, err
 			}
 		}
+		raw = rest
 		c.next = max(c.next, batch.LastOffset+1)
+		n := len(c.epochs)
+		if batch.Epoch >= 0 && batch.LastOffset >= from && (n == 0 || c.epochs[n-1].epoch != batch.Epoch) {
+			c.epochs = append(c.epochs, epochStart{batch.FirstOffset, batch.Epoch})
+		}
 	}
-	c.cut = c.next == from && (len(raw) > 0 || b.Partial || len(b.RecordsSet) > 0)
+	c.cut = c.next == from && len(raw) > 0
 	return c, nil
 }
 
-// add takes a batch of an answer over, from the first record that is wanted.
-func (c *catch) add(batch *kafkawire.Batch, answer *kafkawire.Memory) error {
-	raw, memory, err := batch.Records()
+// add takes a batch of a response over, from the first record that is wanted.
+func (c *fetchResult) add(batch *kafkawire.Batch, memory *kafkawire.Memory) error {
+	k := queuedBatch{count: batch.Count, from: c.next}
+	if batch.Compressed() {
+		packed := *batch
+		k.packed, k.memory = &packed, memory
+		if k.count > 0 {
+			memory.Hold(1)
+		}
+		c.keep(k)
+		return nil
+	}
+	raw, err := batch.Records()
+	if err == nil {
+		err = k.open(c.tp, batch, raw, memory)
+	}
 	if err != nil {
 		return err
-	}
-	if memory == nil {
-		memory = answer
-	} else {
-		defer memory.LetGo(1)
-	}
-	k := stretch{count: batch.Count, batch: record.NewBatch(record.Batch{
-		Topic: c.tp.topic, Partition: c.tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis, Same: batch.AppendTime, Raw: raw, Memory: memory,
-	})}
-	if batch.AppendTime {
-		k.batch.Millis = batch.MaxMillis
-	}
-	for k.count > 0 && batch.FirstOffset < c.next {
-		var r record.Record
-		next, err := k.batch.Read(k.p, &r, nil)
-		if err != nil {
-			return err
-		}
-		if r.Offset >= c.next {
-			break
-		}
-		k.p = next
-		k.count--
 	}
 	memory.Hold(k.count)
 	c.keep(k)
 	return nil
 }
 
-// legacy takes messages over that were written before Kafka 0.11: they lie in the log as they came.
-func (c *catch) legacy(set *sarama.MessageSet) {
-	k := stretch{}
-	for _, block := range set.Messages {
-		messages := block.Messages()
-		for _, m := range messages {
-			offset, at := m.Offset, m.Msg.Timestamp
-			if m.Msg.Version >= 1 { // offsets within a compressed message count from its first one
-				offset += block.Offset - messages[len(messages)-1].Offset
-				if m.Msg.LogAppendTime {
-					at = block.Msg.Timestamp
-				}
-			}
-			if offset < c.next {
-				continue
-			}
-			micros := int64(-1)
-			if !at.IsZero() { // which is how sarama has "none"
-				micros = at.UnixMicro()
-			}
-			k.legacy = append(k.legacy, record.Record{
-				Topic: c.tp.topic, Partition: c.tp.partition, Offset: offset, TimestampMicros: micros, Key: m.Msg.Key, Value: m.Msg.Value,
-			})
+// open makes the queuedBatch one of the records of a batch, from the first one that is wanted.
+func (k *queuedBatch) open(tp topicPartition, batch *kafkawire.Batch, raw []byte, memory *kafkawire.Memory) error {
+	k.batch = record.NewBatch(record.Batch{
+		Topic: tp.topic, Partition: tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis,
+		Same: batch.AppendTime, Raw: raw, Memory: memory,
+	})
+	if batch.AppendTime {
+		k.batch.Millis = batch.MaxMillis
+	}
+	for k.count > 0 && batch.FirstOffset < k.from {
+		var r record.Record
+		next, err := k.batch.Read(k.p, &r, nil)
+		if err != nil {
+			return err
 		}
-		c.next = max(c.next, block.Offset+1) // that of its last message
+		if r.Offset >= k.from {
+			break
+		}
+		k.p = next
+		k.count--
+	}
+	return nil
+}
+
+// inflate makes the records of a compressed queuedBatch ready, within limit bytes; errors.Is(err,
+// kafkawire.ErrInflates) when those are not enough. The queuedBatch that it was is left as it is.
+func (k *queuedBatch) inflate(tp topicPartition, limit int) (queuedBatch, error) {
+	memory, err := k.packed.Inflate(limit)
+	if err != nil {
+		return queuedBatch{}, err
+	}
+	open := queuedBatch{count: k.count, from: k.from}
+	if err := open.open(tp, k.packed, memory.Bytes(), memory); err != nil {
+		memory.LetGo(1)
+		return queuedBatch{}, err
+	}
+	memory.Hold(open.count)
+	memory.LetGo(1)
+	return open, nil
+}
+
+// inflateWhole is inflate within what a batch may be at most. It takes memory by what the batch says of itself, and more
+// only where that was too little.
+func (k *queuedBatch) inflateWhole(tp topicPartition) (queuedBatch, error) {
+	for size := min(k.packed.InflatedSize(), kafkawire.MaxBatch); ; size = min(4*size, kafkawire.MaxBatch) {
+		open, err := k.inflate(tp, size)
+		if err == nil || size == kafkawire.MaxBatch || !errors.Is(err, kafkawire.ErrInflates) {
+			return open, err
+		}
+	}
+}
+
+// legacyBytes bounds what is kept of a response of messages from before Kafka 0.11: compressed ones are inflated when
+// they come. The rest is fetched again. Brokers took no messages of more than a megabyte then, unless told otherwise.
+const (
+	legacyBytes   = 8 << 20
+	legacyMessage = 32 << 20
+)
+
+// legacy takes over the first message of raw, which was written before Kafka 0.11: it lies in the log as it came. It
+// returns what is behind it, nil when there was enough of them.
+func (c *fetchResult) legacy(raw []byte) ([]byte, error) {
+	held := int64(0)
+	for i := range c.batches {
+		held += c.batches[i].bytes()
+	}
+	if held > legacyBytes {
+		return nil, nil
+	}
+	messages, last, rest, err := kafkawire.NextMessages(raw, legacyMessage)
+	if err != nil {
+		return raw, err
+	}
+	k := queuedBatch{}
+	for _, m := range messages {
+		if m.Offset < c.next {
+			continue
+		}
+		micros := int64(-1)
+		if m.Millis >= 0 {
+			micros = m.Millis * 1000
+		}
+		// They outlive the response.
+		k.legacy = append(k.legacy, record.Record{
+			Topic: c.tp.topic, Partition: c.tp.partition, Offset: m.Offset, TimestampMicros: micros,
+			Key: bytes.Clone(m.Key), Value: bytes.Clone(m.Value),
+		})
 	}
 	k.count = len(k.legacy)
 	c.keep(k)
+	c.next = max(c.next, last+1)
+	return rest, nil
 }
 
-func (c *catch) keep(k stretch) {
+func (c *fetchResult) keep(k queuedBatch) {
 	if k.count > 0 {
-		c.stretches = append(c.stretches, k)
+		c.batches = append(c.batches, k)
 	}
 }
 
-// bytes is what the records take that are left.
-func (k *stretch) bytes() int64 {
-	if k.batch != nil {
+// bytes is what the records take that are left, as they lie in the queue.
+func (k *queuedBatch) bytes() int64 {
+	switch {
+	case k.packed != nil:
+		return int64(k.packed.Size())
+	case k.batch != nil:
 		return int64(len(k.batch.Raw) - k.p)
 	}
 	n := 0
@@ -170,8 +248,8 @@ func (k *stretch) bytes() int64 {
 	return int64(n)
 }
 
-// move moves the first n records to dst, which has room for them.
-func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
+// move moves the first n records of a queued batch that is not packed to dst, which has room for them.
+func (k *queuedBatch) move(dst []record.Record, n int) ([]record.Record, error) {
 	k.count -= n
 	if k.batch == nil {
 		dst = append(dst, k.legacy[:n]...)
@@ -190,14 +268,16 @@ func (k *stretch) move(dst []record.Record, n int) ([]record.Record, error) {
 		before = r
 	}
 	if k.count == 0 && k.p < len(k.batch.Raw) {
-		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record", k.batch.Base, len(k.batch.Raw)-k.p)
+		return dst, fmt.Errorf("the batch at offset %d has %d bytes behind its last record",
+			k.batch.Base, len(k.batch.Raw)-k.p)
 	}
 	return dst, nil
 }
 
-// isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0 abort, 1 commit.
+// isAbort says whether a control batch ends a transaction as aborted. Its record's key is a version and a type: 0
+// abort, 1 commit.
 func isAbort(batch *kafkawire.Batch) (bool, error) {
-	raw, _, err := batch.Records()
+	raw, err := batch.Records()
 	if err != nil {
 		return false, err
 	}

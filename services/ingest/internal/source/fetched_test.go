@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
@@ -18,16 +19,25 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
 var testPartition = topicPartition{testTopic, 3}
 
-// drained are the records of a catch.
-func (c *catch) drained() []record.Record {
+// drained are the records of a fetchResult.
+func (c *fetchResult) drained() []record.Record {
 	var out []record.Record
-	for i := range c.stretches {
-		out, _ = c.stretches[i].move(slices.Grow(out, c.stretches[i].count), c.stretches[i].count)
+	for i := range c.batches {
+		if k := &c.batches[i]; k.packed != nil {
+			open, err := k.inflate(c.tp, kafkawire.MaxBatch)
+			if err != nil {
+				panic(err)
+			}
+			k.memory.LetGo(1)
+			*k = open
+		}
+		out, _ = c.batches[i].move(slices.Grow(out, c.batches[i].count), c.batches[i].count)
 	}
 	return out
 }
@@ -56,28 +66,33 @@ func transactional(b *sarama.RecordBatch, producer int64) *sarama.RecordBatch {
 	return b
 }
 
-// sent is what a broker answers for a partition: what sarama decodes of it, and the records.
+// sent is what a broker sends for a partition.
 type sent struct {
-	*sarama.FetchResponseBlock
+	kmsg.FetchResponseTopicPartition
 	raw []byte
 }
 
 func answer(batches ...*sarama.RecordBatch) sent {
-	s := sent{FetchResponseBlock: &sarama.FetchResponseBlock{HighWaterMarkOffset: 1000, PreferredReadReplica: -1}}
+	s := sent{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{HighWatermark: 1000, PreferredReadReplica: -1}}
 	for _, batch := range batches {
 		s.raw = append(s.raw, encoded(batch)...)
 	}
 	return s
 }
 
-func (s sent) memory() *kafkawire.Memory {
-	m := kafkawire.NewMemory(len(s.raw))
-	copy(m.Bytes(), s.raw)
-	return m
+// failed is a response without records.
+func failed(code sarama.KError) *kafkawire.FetchedPartition {
+	return &kafkawire.FetchedPartition{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{ErrorCode: int16(code), PreferredReadReplica: -1}}
 }
 
-func (s sent) unpack(from int64, committed bool) (catch, error) {
-	return unpack(testPartition, s.FetchResponseBlock, s.memory(), from, committed)
+func (s sent) part() *kafkawire.FetchedPartition {
+	p := &kafkawire.FetchedPartition{FetchResponseTopicPartition: s.FetchResponseTopicPartition, Records: kafkawire.NewMemory(len(s.raw))}
+	copy(p.Records.Bytes(), s.raw)
+	return p
+}
+
+func (s sent) unpack(from int64, committed bool) (fetchResult, error) {
+	return unpack(testPartition, s.part(), from, committed)
 }
 
 // encoded is a batch as another implementation writes it; of one that says it is partial, a half.
@@ -143,7 +158,7 @@ func TestUnpack(t *testing.T) {
 		"a batch that is wholly before":     {block: answer(batchOf(10, 19, 10, 11)), from: 15, next: 20},
 		"cut off behind a batch":            {block: answer(batchOf(10, 19, 19), cutOff), from: 10, offsets: []int64{19}, next: 20},
 		"cut off at once":                   {block: answer(cutOff), from: 20, next: 20, cut: true},
-		"cut off within the head":           {block: sent{answer().FetchResponseBlock, encoded(batchOf(20, 20, 20))[:10]}, from: 20, next: 20, cut: true},
+		"cut off within the head":           {block: sent{answer().FetchResponseTopicPartition, encoded(batchOf(20, 20, 20))[:10]}, from: 20, next: 20, cut: true},
 		"a marker alone":                    {block: answer(marker(10, 1)), from: 10, next: 11},
 		"an aborted transaction":            {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0), transactional(batchOf(13, 13, 13), 7)), 7, 10), from: 10, offsets: []int64{13}, next: 14},
 		"and read uncommitted":              {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0)), 7, 10), from: 10, dirty: true, offsets: []int64{10, 11}, next: 13},
@@ -176,7 +191,7 @@ func TestUnpack(t *testing.T) {
 }
 
 func aborted(b sent, producer, first int64) sent {
-	b.AbortedTransactions = append(b.AbortedTransactions, &sarama.AbortedTransaction{ProducerID: producer, FirstOffset: first})
+	b.AbortedTransactions = append(b.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: first})
 	return b
 }
 
@@ -194,35 +209,10 @@ func TestTimestamps(t *testing.T) {
 	}
 }
 
-// Messages of the formats before Kafka 0.11 may still be in a log.
-func TestLegacyMessages(t *testing.T) {
-	at := time.UnixMilli(2000)
-	inner := func(offset int64) *sarama.MessageBlock {
-		return &sarama.MessageBlock{Offset: offset, Msg: &sarama.Message{Version: 1, Timestamp: at, Value: []byte("inner")}}
-	}
-	set := &sarama.MessageSet{Messages: []*sarama.MessageBlock{
-		{Offset: 9, Msg: &sarama.Message{Value: []byte("before")}},
-		{Offset: 10, Msg: &sarama.Message{Key: []byte("k"), Value: []byte("old")}},
-		// Compressed: the block has the offset of its last message, the messages count from 0.
-		{Offset: 13, Msg: &sarama.Message{Version: 1, Set: &sarama.MessageSet{Messages: []*sarama.MessageBlock{inner(0), inner(1), inner(2)}}}},
-	}}
-	c, err := unpack(testPartition, &sarama.FetchResponseBlock{RecordsSet: []*sarama.Records{{MsgSet: set}}}, nil, 10, true)
-	if err != nil || c.next != 14 {
-		t.Fatalf("next %d, %v", c.next, err)
-	}
-	want := []record.Record{{Topic: testTopic, Partition: 3, Offset: 10, TimestampMicros: -1, Key: []byte("k"), Value: []byte("old")}}
-	for o := int64(11); o <= 13; o++ {
-		want = append(want, record.Record{Topic: testTopic, Partition: 3, Offset: o, TimestampMicros: at.UnixMicro(), Value: []byte("inner")})
-	}
-	if diff := cmp.Diff(want, c.drained(), sameRecords); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
 // Compaction leaves batches without records: a reader must not wait there for ever.
 func TestBatchesWithoutRecords(t *testing.T) {
 	c, err := answer(batchOf(10, 19)).unpack(12, true)
-	if err != nil || c.next != 20 || c.cut || len(c.stretches) != 0 {
+	if err != nil || c.next != 20 || c.cut || len(c.batches) != 0 {
 		t.Errorf("next %d, cut %t, %v; want to go on at 20", c.next, c.cut, err)
 	}
 }
@@ -237,14 +227,14 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	bad.raw[at-1] = 0x7f // the length of the value
 	binary.BigEndian.PutUint32(bad.raw[17:], crc32.Checksum(bad.raw[21:], crc32.MakeTable(crc32.Castagnoli)))
 	bad.raw = append(bad.raw, encoded(batchOf(13, 13, 13))...)
-	if err := r.take(bad.FetchResponseBlock, bad.memory()); err != nil {
+	if err := r.take(bad.part()); err != nil {
 		t.Fatal(err)
 	}
-	dst, err := r.pull(make([]record.Record, 0, 10))
+	dst, _, err := r.pull(make([]record.Record, 0, 10))
 	if err != nil || len(dst) != 2 {
 		t.Fatalf("%d records, %v", len(dst), err)
 	}
-	if _, err := r.pull(make([]record.Record, 0, 10)); err == nil || !strings.Contains(err.Error(), testTopic+"/3: the batch at offset 10, at byte 20 of its 30") {
+	if _, _, err := r.pull(make([]record.Record, 0, 10)); !errors.Is(err, lane.ErrUnreadable) || !strings.Contains(err.Error(), testTopic+"/3: the batch at offset 10, at byte 20 of its 30") {
 		t.Errorf("got %v", err)
 	}
 	if r.bytes != 0 || r.budget.held.Load() != 0 {
@@ -289,18 +279,19 @@ func TestUnpackGoesOn(t *testing.T) {
 			}
 			sent = sent[:min(len(sent), rapid.IntRange(0, 3).Draw(t, "fetched"))]
 			s := answer(sent...)
-			memory := s.memory()
-			c, err := unpack(testPartition, s.FetchResponseBlock, memory, next, true)
+			p := s.part()
+			c, err := unpack(testPartition, p, next, true)
 			if err != nil || c.next < next {
 				t.Fatalf("next %d after %d, %v", c.next, next, err)
 			}
 			next = c.next
-			memories := map[*kafkawire.Memory]bool{memory: true}
-			for _, k := range c.stretches {
+			memories := map[*kafkawire.Memory]bool{p.Records: true}
+			var places record.Places
+			taken := c.drained()
+			for _, k := range c.batches {
 				memories[k.batch.Memory] = true
 			}
-			var places record.Places
-			for _, r := range c.drained() {
+			for _, r := range taken {
 				got = append(got, r.Offset)
 				places.Pass(&r)
 			}
@@ -346,7 +337,7 @@ func TestMoveAllocatesNothingARow(t *testing.T) {
 	}
 	dst := make([]record.Record, 0, rows)
 	n := testing.AllocsPerRun(10, func() {
-		k := c.stretches[0]
+		k := c.batches[0]
 		if out, err := k.move(dst, rows); err != nil || len(out) != rows || len(out[rows-1].Headers) != 2 {
 			t.Fatalf("%d records, %v", len(out), err)
 		}

@@ -1,50 +1,61 @@
 package source
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 )
 
-// fetchers fetch for the readers of one client in one generation. Each broker has a fetcher, which is there while it has readers.
+// fetchers fetch for some of the readers of one generation. Each broker has a fetcher with a connection of its own,
+// which is there while it has readers.
 type fetchers struct {
-	client *dataClient
-	config *sarama.Config
+	// ctx ends what is under way.
+	ctx     context.Context
+	leaders *leaders
+	config  *sarama.Config
 	// running awaits the fetchers.
 	running *sync.WaitGroup
 
-	mu       sync.Mutex
-	byBroker map[int32]*fetcher
+	mu sync.Mutex
+	// byBroker are they by the address of the broker.
+	byBroker map[string]*fetcher
 }
 
-// fetcher fetches the partitions that one broker leads, many in a request, one request after the other. A reader that is full is left out of
-// the requests, so it holds up nobody.
+// fetcher fetches the partitions that one broker serves, many in a request, one request after the other. A reader
+// that is full is left out of the requests, so it holds up nobody.
 type fetcher struct {
-	pool   *fetchers
-	broker *sarama.Broker
+	pool    *fetchers
+	address string
 	// readers are guarded by pool.mu.
 	readers map[topicPartition]*reader
 	// wake says that there may be something to ask for again.
 	wake chan struct{}
+	// conn is run's; nil until it is used and after an error.
+	conn *kafkawire.Conn
 }
 
-func newFetchers(client *dataClient, config *sarama.Config, running *sync.WaitGroup) *fetchers {
-	return &fetchers{client: client, config: config, running: running, byBroker: make(map[int32]*fetcher)}
+func newFetchers(ctx context.Context, leaders *leaders, config *sarama.Config, running *sync.WaitGroup) *fetchers {
+	return &fetchers{ctx: ctx, leaders: leaders, config: config, running: running, byBroker: make(map[string]*fetcher)}
 }
 
-// join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader.
-func (p *fetchers) join(broker *sarama.Broker, r *reader) *fetcher {
+// join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the
+// fetcher looks at the reader, the reader knows whom to wake.
+func (p *fetchers) join(address string, r *reader) *fetcher {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f := p.byBroker[broker.ID()]
-	if f == nil || f.broker != broker { // the broker has another address now
-		f = &fetcher{pool: p, broker: broker, readers: make(map[topicPartition]*reader), wake: make(chan struct{}, 1)}
-		p.byBroker[broker.ID()] = f
+	f := p.byBroker[address]
+	if f == nil {
+		f = &fetcher{pool: p, address: address, readers: make(map[topicPartition]*reader), wake: make(chan struct{}, 1)}
+		p.byBroker[address] = f
 		p.running.Go(f.run)
 	}
+	r.fetcher.Store(f)
 	f.readers[r.tp] = r
 	f.poke()
 	return f
@@ -67,50 +78,29 @@ func (f *fetcher) poke() {
 	}
 }
 
-// pace is the pause after an answer that leaves nothing behind at the broker. What trickles in then comes in fewer answers, each of which wakes
-// a connection, readers and lanes. An answer without records is followed at once, so a record that comes alone waits for nothing.
+// pace is the pause after a response that leaves nothing behind at the broker. What trickles in then comes in fewer
+// responses, each of which wakes a connection, readers and lanes. A response without records is followed at once, so
+// a record that comes alone waits for nothing.
 const pace = 20 * time.Millisecond
 
 // run fetches until nobody reads.
 func (f *fetcher) run() {
 	timer := time.NewTimer(pace)
 	defer timer.Stop()
-	var asked []*reader
-	for {
-		request, more := f.request(&asked)
-		if !more {
-			return
-		}
-		if len(asked) == 0 {
-			<-f.wake
+	defer f.disconnect()
+	round := fetchRound{readers: make(map[topicPartition]*reader)}
+	for f.plan(&round) {
+		if len(round.readers) == 0 {
+			<-f.wake // a reader that leaves wakes, too
 			continue
 		}
-		response, records, err := f.pool.client.fetch(f.broker, request)
+		response, err := f.fetch(&round)
 		if err != nil {
-			// The connection may be in any state; whoever looks the broker up next opens a new one.
-			_ = f.broker.Close()
-			for _, r := range asked {
-				f.release(r, err)
-			}
+			f.disconnect()
 			f.releaseAll(err)
 			continue
 		}
-		var passed, behind int64
-		for _, r := range asked {
-			block := response.GetBlock(r.tp.topic, r.tp.partition)
-			if block == nil { // the broker throttles
-				continue
-			}
-			from, _ := r.progress()
-			if err := r.take(block, records.Records(r.tp.topic, r.tp.partition)); err != nil {
-				f.release(r, err)
-				continue
-			}
-			to, left := r.progress()
-			passed, behind = passed+to-from, behind+left
-		}
-		clear(asked)
-		if passed > 0 && behind == 0 {
+		if f.deliver(&round, response) {
 			timer.Reset(pace)
 			select {
 			case <-timer.C:
@@ -120,16 +110,127 @@ func (f *fetcher) run() {
 	}
 }
 
+// fetchRound is a request and who asks.
+type fetchRound struct {
+	request kmsg.FetchRequest
+	readers map[topicPartition]*reader
+	// names are the topics of the request by their ids.
+	names map[sarama.Uuid]string
+}
+
+// plan makes the next request: for what the readers want, if any of them has room. It is false when there are none
+// left, and the fetcher is gone.
+func (f *fetcher) plan(round *fetchRound) bool {
+	c := f.pool.config
+	round.request = kmsg.NewFetchRequest() // without a fetch session (KIP-227): each request names all its partitions
+	round.request.Version, round.request.Rack = kafkawire.FetchOldest, c.RackID
+	round.request.IsolationLevel = int8(c.Consumer.IsolationLevel)
+	round.request.MinBytes, round.request.MaxBytes = c.Consumer.Fetch.Min, c.Consumer.Fetch.MaxBytes
+	clear(round.readers)
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	if len(f.readers) == 0 {
+		if f.pool.byBroker[f.address] == f {
+			delete(f.pool.byBroker, f.address)
+		}
+		return false
+	}
+	// In no order: which partition comes first in a request decides which is served when they do not all fit (KIP-74).
+	topics := make(map[sarama.Uuid]map[string]int)
+	for tp, r := range f.readers {
+		w, ok := r.wants()
+		if !ok {
+			continue
+		}
+		at, ok := topics[w.topic][tp.topic]
+		if !ok {
+			if at = len(round.request.Topics); topics[w.topic] == nil {
+				topics[w.topic] = make(map[string]int)
+			}
+			topics[w.topic][tp.topic] = at
+			t := kmsg.NewFetchRequestTopic()
+			t.Topic, t.TopicID = tp.topic, w.topic
+			round.request.Topics = append(round.request.Topics, t)
+		}
+		t := &round.request.Topics[at]
+		t.Partitions = append(t.Partitions, w.request(tp.partition))
+		round.readers[tp] = r
+	}
+	round.request.MaxWaitMillis = int32(longPoll(len(f.readers), len(f.readers)-len(round.readers)) / time.Millisecond)
+	return true
+}
+
+// fetch makes the request of a round.
+func (f *fetcher) fetch(round *fetchRound) (*kafkawire.FetchResponse, error) {
+	ctx := f.pool.ctx
+	if f.conn == nil {
+		conn, err := f.pool.leaders.dialer.Dial(ctx, f.address)
+		if err != nil {
+			return nil, err
+		}
+		f.conn = conn
+	}
+	newest := int16(kafkawire.FetchNewest)
+	round.names = make(map[sarama.Uuid]string, len(round.request.Topics))
+	for _, t := range round.request.Topics {
+		if round.names[t.TopicID] = t.Topic; t.TopicID == [16]byte{} {
+			newest = kafkawire.FetchByName
+		}
+	}
+	if err := f.conn.Speak(&round.request, newest); err != nil {
+		return nil, err
+	}
+	response, err := f.conn.Fetch(ctx, &round.request)
+	if err == nil && response.ErrorCode != 0 {
+		err = sarama.KError(response.ErrorCode)
+	}
+	return response, err
+}
+
+// deliver hands a response to the readers. paced says that it brought something and left nothing behind at the broker.
+func (f *fetcher) deliver(round *fetchRound, response *kafkawire.FetchResponse) (paced bool) {
+	var passed, behind int64
+	for i := range response.Partitions {
+		part := &response.Partitions[i]
+		topic := part.Topic
+		if round.request.Version > kafkawire.FetchByName {
+			topic = round.names[part.TopicID]
+		}
+		tp := topicPartition{topic, part.Partition}
+		r := round.readers[tp]
+		if r == nil {
+			part.Records.LetGo(1)
+			continue
+		}
+		delete(round.readers, tp) // one that was let go of is another fetcher's, whatever else the response says
+		from, _ := r.progress()
+		if err := r.take(part); err != nil {
+			f.release(r, err)
+			continue
+		}
+		to, left := r.progress()
+		passed, behind = passed+to-from, behind+left
+	}
+	return passed > 0 && behind == 0
+}
+
+func (f *fetcher) disconnect() {
+	if f.conn != nil {
+		_ = f.conn.Close()
+		f.conn = nil
+	}
+}
+
 // release lets go of a reader and tells it why.
 func (f *fetcher) release(r *reader, err error) {
 	f.leave(r)
 	select {
 	case r.released <- err:
-	default:
+	default: // it is closed, or has heard of another reason
 	}
 }
 
-// releaseAll lets go of the readers that asked for nothing.
+// releaseAll lets go of all readers.
 func (f *fetcher) releaseAll(err error) {
 	f.pool.mu.Lock()
 	readers := make([]*reader, 0, len(f.readers))
@@ -142,29 +243,5 @@ func (f *fetcher) releaseAll(err error) {
 	}
 }
 
-// request asks for what the readers want; more is false when there are none left, and the fetcher with them.
-func (f *fetcher) request(asked *[]*reader) (_ *sarama.FetchRequest, more bool) {
-	c := f.pool.config
-	request := &sarama.FetchRequest{
-		Version: kafkawire.FetchVersion, MinBytes: c.Consumer.Fetch.Min, MaxWaitTime: int32(c.Consumer.MaxWaitTime / time.Millisecond),
-		MaxBytes: c.Consumer.Fetch.MaxBytes, Isolation: c.Consumer.IsolationLevel, RackID: c.RackID,
-		SessionEpoch: noSession,
-	}
-	*asked = (*asked)[:0]
-	f.pool.mu.Lock()
-	defer f.pool.mu.Unlock()
-	if len(f.readers) == 0 {
-		if f.pool.byBroker[f.broker.ID()] == f {
-			delete(f.pool.byBroker, f.broker.ID())
-		}
-		return nil, false
-	}
-	// In no order: which partition comes first in a request decides which is served when they do not all fit (KIP-74).
-	for tp, r := range f.readers {
-		if w, ok := r.wants(); ok {
-			request.AddBlock(tp.topic, tp.partition, w.offset, w.bytes, w.epoch)
-			*asked = append(*asked, r)
-		}
-	}
-	return request, true
-}
+// errStopped says that the generation is over.
+var errStopped = errors.New("the generation is over")

@@ -2,10 +2,12 @@ package source
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -22,54 +24,62 @@ const (
 
 // want is what a reader asks a broker for.
 type want struct {
+	topic  sarama.Uuid
 	offset int64
 	bytes  int32
 	epoch  int32
 }
 
-// follow keeps a fetcher of the broker that serves the partition at work, until Close or the end of the partition's data.
+// request is the part of a fetch that asks for it.
+func (w *want) request(partition int32) kmsg.FetchRequestTopicPartition {
+	p := kmsg.NewFetchRequestTopicPartition()
+	p.Partition, p.CurrentLeaderEpoch, p.FetchOffset, p.PartitionMaxBytes = partition, w.epoch, w.offset, w.bytes
+	return p
+}
+
+// follow keeps a fetcher of the broker that serves the partition at work, until Close or the end of what can be read.
 func (r *reader) follow(pool *fetchers) {
-	defer close(r.done)
 	var pause time.Duration
-	for search := false; ; {
-		err := r.serve(pool, search)
+	var since time.Time
+	for {
+		err := r.serve(pool, since)
 		switch {
 		case errors.Is(err, errReaderClosed):
 			return
-		case errors.Is(err, lane.ErrOffsetGone):
+		case pool.ctx.Err() != nil:
+			r.end(errStopped)
+			return
+		case errors.Is(err, lane.ErrOffsetGone), errors.Is(err, lane.ErrUnreadable):
 			r.end(err)
 			return
 		case errors.Is(err, errMoved):
-			search, pause = false, 0
+			pause = 0
 			continue
-		case !leadership(err):
+		case !moves(err):
 			r.fault(err)
 		}
 		if r.moved.Swap(false) {
 			pause = 0
 		}
-		search, pause = true, min(max(2*pause, firstSearch), lastSearch)
+		since, pause = time.Now(), min(max(2*pause, firstSearch), lastSearch)
 		select {
 		case <-r.closing:
+			return
+		case <-pool.ctx.Done():
+			r.end(errStopped)
 			return
 		case <-time.After(pause):
 		}
 	}
 }
 
-// serve has a broker's fetcher fetch, and returns why it let go.
-func (r *reader) serve(pool *fetchers, search bool) error {
-	if search {
-		if err := pool.client.RefreshMetadata(r.tp.topic); err != nil {
-			return err
-		}
-	}
-	broker, err := r.locate(pool)
+// serve has a broker's fetcher fetch, and returns why it let go. What it relies on was asked for at since or later.
+func (r *reader) serve(pool *fetchers, since time.Time) error {
+	address, err := r.locate(pool, since)
 	if err != nil {
 		return err
 	}
-	f := pool.join(broker, r)
-	r.fetcher.Store(f)
+	f := pool.join(address, r)
 	select {
 	case err := <-r.released:
 		return err
@@ -79,35 +89,45 @@ func (r *reader) serve(pool *fetchers, search bool) error {
 	}
 }
 
-// locate finds the broker to fetch from: a replica nearby that the leader has named (KIP-392), else the leader.
-func (r *reader) locate(pool *fetchers) (*sarama.Broker, error) {
-	r.mu.Lock()
-	replica := r.replica
-	r.mu.Unlock()
-	if replica >= 0 {
-		if broker, err := pool.client.Broker(replica); err == nil {
-			return broker, nil
-		}
-		r.leaveReplica()
-		if err := pool.client.RefreshMetadata(r.tp.topic); err != nil {
-			return nil, err
-		}
-	}
-	broker, epoch, err := pool.client.LeaderAndEpoch(r.tp.topic, r.tp.partition)
+// locate finds the broker to fetch from: a replica nearby that the leader has named (KIP-392), else the leader. A
+// leader of another epoch than the one before must have in its log what was read.
+func (r *reader) locate(pool *fetchers, since time.Time) (string, error) {
+	l, err := pool.leaders.directory.leader(pool.ctx, r.tp, since)
 	if err != nil {
-		return nil, err
+		return "", err
+	}
+	if err := sameTopic(r.topic, l.topic); err != nil {
+		return "", err
 	}
 	r.mu.Lock()
-	r.epoch = epoch
+	offset, last, checked, replica := r.offset, r.lastEpoch, r.epoch, r.replica
 	r.mu.Unlock()
-	return broker, nil
+	if l.epoch != checked && last >= 0 {
+		end, err := pool.leaders.epochEnd(pool.ctx, r.tp, r.topic, last)
+		switch {
+		case err != nil:
+			return "", err
+		case end != unknownEnd && end < offset:
+			return "", fmt.Errorf("%w: the log of the leader in epoch %d ends at %d where what was read goes on to %d",
+				lane.ErrOffsetGone, l.epoch, end, offset)
+		}
+	}
+	r.mu.Lock()
+	r.epoch = l.epoch
+	r.mu.Unlock()
+	if address, ok := l.brokers[replica]; ok && replica >= 0 {
+		return address, nil
+	}
+	r.leaveReplica()
+	return l.address()
 }
 
-// leadership says that an error is a change of leaders, or one under way, which is no fault.
-func leadership(err error) bool {
+// moves says that an error is a change of leaders, or one under way, which is no fault.
+func moves(err error) bool {
 	for _, e := range []error{
-		sarama.ErrNotLeaderForPartition, sarama.ErrLeaderNotAvailable, sarama.ErrReplicaNotAvailable, sarama.ErrFencedLeaderEpoch,
-		sarama.ErrUnknownLeaderEpoch, sarama.ErrUnknownTopicOrPartition,
+		sarama.ErrNotLeaderForPartition, sarama.ErrLeaderNotAvailable, sarama.ErrReplicaNotAvailable,
+		sarama.ErrFencedLeaderEpoch, sarama.ErrUnknownLeaderEpoch, sarama.ErrOffsetNotAvailable,
+		sarama.ErrUnknownTopicOrPartition, errUnknownTopicID, errInconsistentTopicID,
 	} {
 		if errors.Is(err, e) {
 			return true
@@ -116,39 +136,65 @@ func leadership(err error) bool {
 	return false
 }
 
+// What brokers answer to fetches of a topic that was deleted, or that they do not know yet (KIP-516).
+const (
+	errUnknownTopicID      = sarama.KError(100)
+	errInconsistentTopicID = sarama.KError(103)
+)
+
 // wants is what to ask for; false when there is no room.
 func (r *reader) wants() (want, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return want{r.offset, r.fetch, r.epoch}, !r.paused && r.err == nil
+	return want{r.topic, r.offset, r.fetch, r.epoch}, !r.paused && r.err == nil
 }
 
-// take takes an answer for the partition over, with the bytes of its records. An error lets go of the reader.
-func (r *reader) take(b *sarama.FetchResponseBlock, answer *kafkawire.Memory) error {
+// take takes a response for the partition over. An error lets go of the reader, with what is good before it taken.
+func (r *reader) take(p *kafkawire.FetchedPartition) error {
 	r.mu.Lock()
 	from, replica := r.offset, r.replica
 	r.mu.Unlock()
-	switch {
-	case errors.Is(b.Err, sarama.ErrOffsetOutOfRange) && replica >= 0:
+	switch code := sarama.KError(p.ErrorCode); {
+	case code == sarama.ErrOffsetOutOfRange && replica >= 0:
 		// A follower may lag behind what the leader has served; only the leader knows.
 		r.leaveReplica()
 		return errMoved
-	case errors.Is(b.Err, sarama.ErrOffsetOutOfRange):
+	case code == sarama.ErrOffsetOutOfRange:
 		return lane.ErrOffsetGone
-	case !errors.Is(b.Err, sarama.ErrNoError):
+	case code != sarama.ErrNoError:
 		r.leaveReplica()
-		return b.Err
+		return code
 	}
-	c, err := unpack(r.tp, b, answer, from, r.committed)
+	result, err := unpack(r.tp, p, from, r.committed)
+	r.newest.Store(p.HighWatermark)
+	r.heard.Store(time.Now().UnixNano())
+	r.put(result)
 	if err != nil {
-		return err
+		return r.damaged(result.next, err)
 	}
-	r.newest.Store(b.HighWaterMarkOffset)
-	r.put(c)
-	return r.choose(b.PreferredReadReplica)
+	r.trouble.Store(nil)
+	return r.choose(p.PreferredReadReplica)
 }
 
-// choose follows the leader's word about a replica nearby, and goes back to ask it again after a while: the replica may have fallen behind.
+// damages is how often bytes that cannot be read are fetched, before the lane hears of them: they may have been
+// damaged on the way.
+const damages = 3
+
+// damaged counts that the bytes at an offset cannot be read, and says so for good when it was often enough.
+func (r *reader) damaged(offset int64, err error) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.damagedAt != offset {
+		r.damagedAt, r.damages = offset, 0
+	}
+	if r.damages++; r.damages < damages {
+		return err
+	}
+	return r.unreadable(err)
+}
+
+// choose follows the leader's word about a replica nearby, and goes back to ask it again after a while: the replica
+// may have fallen behind.
 func (r *reader) choose(preferred int32) error {
 	now := time.Now()
 	r.mu.Lock()

@@ -22,7 +22,7 @@ func loneReader(t *testing.T) *reader {
 		t.Fatal(err)
 	}
 	budget, _ := newPrefetch(1<<20, minFetch, 1000, 1)
-	return newReader(testPartition, 10, config, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
+	return newReader(origin{tp: testPartition, offset: 10}, new(epochs), config, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
 }
 
 func TestAnswersThatLetGo(t *testing.T) {
@@ -41,14 +41,14 @@ func TestAnswersThatLetGo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := loneReader(t)
 			r.replica = test.replica
-			err := r.take(&sarama.FetchResponseBlock{Err: test.code, PreferredReadReplica: -1}, nil)
+			err := r.take(failed(test.code))
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if r.replica != -1 || r.offset != 10 {
 				t.Errorf("goes on at replica %d, offset %d; want the leader, 10", r.replica, r.offset)
 			}
-			if quiet := test.code != sarama.ErrKafkaStorageError && errors.Is(test.want, test.code); quiet != leadership(err) {
+			if quiet := test.code != sarama.ErrKafkaStorageError && errors.Is(test.want, test.code); quiet != moves(err) {
 				t.Errorf("%v is taken for a change of leaders: %t", err, !quiet)
 			}
 		})
@@ -65,7 +65,7 @@ func TestReplicaNearby(t *testing.T) {
 		says := func(preferred int32) error {
 			b := answer()
 			b.PreferredReadReplica = preferred
-			return r.take(b.FetchResponseBlock, b.memory())
+			return r.take(b.part())
 		}
 		step := func(what string, preferred int32, want error, replica int32) {
 			t.Helper()
@@ -79,7 +79,7 @@ func TestReplicaNearby(t *testing.T) {
 		time.Sleep(time.Minute)
 		step("the lease ends", -1, errMoved, -1)
 		step("the leader names another", 3, errMoved, 3)
-		if err := r.take(&sarama.FetchResponseBlock{Err: sarama.ErrReplicaNotAvailable}, nil); !leadership(err) || r.replica != -1 {
+		if err := r.take(failed(sarama.ErrReplicaNotAvailable)); !moves(err) || r.replica != -1 {
 			t.Errorf("a failed replica: %v, %d", err, r.replica)
 		}
 		step("the leader names it still", 3, nil, -1)
@@ -93,7 +93,7 @@ func TestRoomForALargeBatch(t *testing.T) {
 	r := loneReader(t)
 	defer r.Close()
 	for want := int32(2 * minFetch); want <= 8*minFetch; want *= 2 {
-		if err := r.take(answer().FetchResponseBlock, sent{raw: []byte("the head")}.memory()); err != nil {
+		if err := r.take(sent{answer().FetchResponseTopicPartition, []byte("the head")}.part()); err != nil {
 			t.Fatal(err)
 		}
 		if w, ok := r.wants(); !ok || w.bytes != want || w.offset != 10 {
@@ -101,7 +101,7 @@ func TestRoomForALargeBatch(t *testing.T) {
 		}
 	}
 	b := answer(batchOf(10, 10, 10))
-	if err := r.take(b.FetchResponseBlock, b.memory()); err != nil {
+	if err := r.take(b.part()); err != nil {
 		t.Fatal(err)
 	}
 	if w, _ := r.wants(); w.bytes != minFetch || w.offset != 11 {

@@ -9,10 +9,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Hundreds of claims live in one process, so a claim's goroutines count: five of sarama's membership, its handler, what drains sarama's
-// messages, and the reader.
+// Thousands of claims live in one process, so a claim's goroutines count: its handler, two of sarama's membership, and the reader.
 func TestGoroutinesOfAClaim(t *testing.T) {
-	const few, many, each = 8, 136, 8
+	const few, many, each = 8, 136, 4
 	if more := goroutines(t, many) - goroutines(t, few); more > (many-few)*each+(many-few)/2 {
 		t.Errorf("%d goroutines for %d claims more, want %d for each", more, many-few, each)
 	}

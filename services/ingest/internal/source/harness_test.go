@@ -88,11 +88,20 @@ func start(t *testing.T, c Config, hold bool, topics ...string) *running {
 	return startTopics(t, c, hold, Topics{Names: topics})
 }
 
-func startTopics(t *testing.T, c Config, hold bool, topics Topics) *running {
+// startWith is start with a source that is not quite as usual.
+func startWith(t *testing.T, c Config, adjust func(*Source)) *running {
+	t.Helper()
+	return startTopics(t, c, false, Topics{Names: []string{testTopic}}, adjust)
+}
+
+func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...func(*Source)) *running {
 	t.Helper()
 	logs := &lines{}
 	r := &running{Source: New(c, newLogger(logs), prometheus.NewRegistry()), claims: make(chan *owned, 64), logs: logs}
 	r.backoff = 10 * time.Millisecond
+	for _, f := range adjust {
+		f(r.Source)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {

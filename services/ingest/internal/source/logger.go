@@ -11,8 +11,8 @@ import (
 	"github.com/rcrowley/go-metrics"
 )
 
-// maxDecompressed bounds what one compressed batch may inflate to. It guards against decompression bombs only: brokers limit batches to
-// about a megabyte before compression is undone.
+// maxDecompressed bounds what one compressed batch may inflate to. It guards against decompression bombs only: brokers
+// limit batches to about a megabyte before compression is undone.
 const maxDecompressed = 128 << 20
 
 // saramaLog is where sarama's log goes. sarama has one logger a process; so has waybill.

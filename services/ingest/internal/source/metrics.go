@@ -18,8 +18,6 @@ type Metrics struct {
 	pauses        prometheus.Counter
 	topics        *prometheus.GaugeVec
 	connected     prometheus.Gauge
-	letters       *prometheus.CounterVec
-	letterRetries prometheus.Counter
 
 	// budget is that of the generation under way.
 	budget atomic.Pointer[prefetch]
@@ -57,24 +55,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Configured topics by state: reading, missing, refused.",
 		}, []string{"state"}),
 		connected: gauge("connected", "1 when the brokers answer, 0 when they do not."),
-		letters: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Namespace: ns, Subsystem: sub, Name: "dead_letters_total",
-			Help: "Dead letters acknowledged by all in-sync replicas, by reason.",
-		}, []string{"reason"}),
-		letterRetries: counter("dead_letter_retries_total", "Attempts to produce dead letters that failed and were tried again."),
 	}
 	prefetched := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Namespace: ns, Subsystem: sub, Name: "prefetched_bytes",
 		Help: "Bytes fetched and not yet taken by a lane, overhead included.",
 	}, func() float64 {
 		if p := m.budget.Load(); p != nil {
-			return float64(p.held.Load())
+			return float64(p.size())
 		}
 		return 0
 	})
 	if reg != nil {
 		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.doubtful, m.generations, m.claims, m.overdue, m.fetchErrors, m.pauses, m.topics,
-			m.connected, m.letters, m.letterRetries)
+			m.connected)
 	}
 	return m
 }

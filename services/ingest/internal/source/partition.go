@@ -14,8 +14,8 @@ import (
 
 // claim is our right to one partition in one generation. It implements lane.Partition.
 //
-// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the drain timeout and
-// bounds every method.
+// It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the
+// drain timeout and bounds every method.
 type claim struct {
 	tp       topicPartition
 	session  *session
@@ -27,8 +27,16 @@ type claim struct {
 	alive context.Context
 	kill  context.CancelCauseFunc
 
-	mu   sync.Mutex
-	last *reader
+	// epochs are those of the records that were read.
+	epochs epochs
+
+	mu sync.Mutex
+	// topic is the id of the topic at the last call of Committed, and what is read and committed from then on belongs
+	// to; zero when it is not known.
+	topic sarama.Uuid
+	last  *reader
+
+	outlook outlook
 }
 
 var _ lane.Partition = (*claim)(nil)
@@ -38,34 +46,84 @@ func (c *claim) Number() int32   { return c.tp.partition }
 func (c *claim) Cluster() string { return c.session.source.cluster }
 
 // Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
-func (c *claim) Committed(ctx context.Context) (position int64, checkpoint string, err error) {
+func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
 	if err := c.session.committer.flush(ctx, c.tp); err != nil {
 		return 0, "", c.wrap("commit before reading back", err)
 	}
 	s := c.session.source
-	err = s.await(ctx, func() (err error) {
-		position, checkpoint, err = s.offsets.committed(ctx, c.tp, s.backoff)
-		return err
+	type committed struct {
+		position int64
+		metadata string
+	}
+	read, err := Await(ctx, &s.calls, func() (committed, error) {
+		position, metadata, err := s.offsets.committed(ctx, c.tp, s.backoff)
+		return committed{position, metadata}, err
 	})
 	if err != nil {
-		// The call may still be running and own the named results.
 		return 0, "", err
 	}
-	return position, checkpoint, nil
+	mark, checkpoint := unmark(read.metadata)
+	if err := c.recognize(ctx, read.position, mark); err != nil {
+		return 0, "", err
+	}
+	return read.position, checkpoint, nil
+}
+
+// recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the
+// claim reads that topic.
+func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error {
+	leaders := c.session.source.leaders
+	leader, err := leaders.directory.leader(ctx, c.tp, time.Now())
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.topic = leader.topic
+	c.mu.Unlock()
+	c.epochs.begin(-1)
+	if position < 0 || mark.place != "" && mark.place != placeOf(c.Cluster(), c.tp) {
+		return nil // what was copied from elsewhere, the writer refuses by its checkpoint
+	}
+	if sameTopic(mark.topic, leader.topic) != nil {
+		return &lane.OtherTopicError{Position: position, Was: mark.topic.String(), Is: leader.topic.String()}
+	}
+	if mark.epoch < 0 {
+		return nil
+	}
+	c.epochs.begin(mark.epoch)
+	end, err := leaders.epochEnd(ctx, c.tp, leader.topic, mark.epoch)
+	switch {
+	case err != nil:
+		return c.wrap("compare the log with what was read", err)
+	case end != unknownEnd && end < position:
+		return &lane.CutError{Position: position, End: end}
+	}
+	return nil
 }
 
 // Commit implements lane.Partition.
 func (c *claim) Commit(ctx context.Context, position int64, checkpoint string) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("commit", c.session.committer.now(ctx, c.tp, position, checkpoint, c.fenced))
+	return c.wrap("commit", c.session.committer.now(ctx, c.tp, position, c.mark(position, checkpoint), c.fenced))
 }
 
 // CommitLater implements lane.Partition.
 func (c *claim) CommitLater(position int64, checkpoint string) {
-	c.session.committer.later(c.tp, position, checkpoint, c.fenced)
+	c.session.committer.later(c.tp, position, c.mark(position, checkpoint), c.fenced)
+}
+
+// mark says with a checkpoint of which topic and log the position is.
+func (c *claim) mark(position int64, checkpoint string) string {
+	return stamp{c.current(), placeOf(c.Cluster(), c.tp), c.epochs.before(position)}.mark(checkpoint)
+}
+
+func (c *claim) current() sarama.Uuid {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.topic
 }
 
 func (c *claim) fenced(err error) { c.end(err) }
@@ -74,23 +132,11 @@ func (c *claim) fenced(err error) { c.end(err) }
 func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	s := c.session.source
-	type bounds struct{ oldest, newest int64 }
-	found := make(chan bounds, 1)
-	err = s.await(ctx, func() error {
-		first, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetOldest)
-		if err != nil {
-			return err
-		}
-		next, err := s.control.GetOffset(c.tp.topic, c.tp.partition, sarama.OffsetNewest)
-		found <- bounds{first, next}
-		return err
-	})
-	if err != nil {
-		return 0, 0, c.wrap("look up the offsets", err)
+	leaders, topic, since := c.session.source.leaders, c.current(), time.Now()
+	if oldest, err = leaders.offset(ctx, c.tp, topic, since, sarama.OffsetOldest, false); err == nil {
+		newest, err = leaders.offset(ctx, c.tp, topic, since, sarama.OffsetNewest, false)
 	}
-	b := <-found
-	return b.oldest, b.newest, nil
+	return oldest, newest, c.wrap("look up the offsets", err)
 }
 
 // Read implements lane.Partition. It waits for nothing: what is wrong with the offset, Next says.
@@ -106,17 +152,17 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 		c.last.Close()
 	}
 	s := c.session
-	r := newReader(c.tp, from, c.fetchers.config, s.prefetch, c.log, s.source.metrics)
+	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers.config, s.prefetch, c.log, s.source.metrics)
 	s.readers.Go(func() { r.follow(c.fetchers) })
 	c.last = r
 	return r, nil
 }
 
 // DeadLetter implements lane.Partition.
-func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter) error {
+func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.letters.produce(ctx, letters))
+	return c.wrap("produce dead letters", c.session.source.Letters.Produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,13 +11,16 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// reader is one pass over a partition. Fetchers put into its queue what brokers answer; what bounds the queue is asking for nothing more. A
-// reader whose lane takes nothing therefore ends up with less than its high mark and one fetch.
+// reader is one pass over a partition. Fetchers put into its queue what brokers send; what bounds the queue is asking
+// for nothing more. A reader whose lane takes nothing therefore ends up with less than its high mark and one fetch.
 type reader struct {
-	tp        topicPartition
+	tp topicPartition
+	// topic is the id of the topic that is read; zero when it is not known.
+	topic     sarama.Uuid
 	budget    *prefetch
 	log       *slog.Logger
 	metrics   *Metrics
@@ -27,75 +29,99 @@ type reader struct {
 	lease      time.Duration
 	fetchBytes int32
 
-	// done is closed once no goroutine works for the reader; closing by Close. released says why a fetcher let go.
-	done, closing chan struct{}
-	released      chan error
-	ready         chan struct{}
-	once          sync.Once
-	// fetcher is the last one; moved says that it brought something.
+	// epochs hears which leaders took the records.
+	epochs *epochs
+
+	// closing is closed by Close. released says why a fetcher let go.
+	closing  chan struct{}
+	released chan error
+	ready    chan struct{}
+	once     sync.Once
+	// fetcher is the last one, which join sets; moved says that it brought something.
 	fetcher atomic.Pointer[fetcher]
 	moved   atomic.Bool
 
 	mu     sync.Mutex
-	queue  []stretch
-	count  int // records in queue
-	bytes  int64
+	queue  []queuedBatch
+	count  int   // records in queue
+	bytes  int64 // of them, but for what is inflated
 	paused bool
-	// offset is what is to be fetched next, fetch how much, epoch the leader's.
-	offset       int64
-	fetch, epoch int32
+	// offset is what is to be fetched next, fetch how much, epoch the leader's. lastEpoch is that of the record
+	// before offset; -1 when it is not known.
+	offset                  int64
+	fetch, epoch, lastEpoch int32
 	// replica is a broker to read from instead of the leader; -1 for none.
 	replica      int32
 	replicaUntil time.Time
 	// faulty says that no record came since the last failed fetch, which was logged.
 	faulty bool
+	// damages is how often the bytes at the offset damagedAt could not be read.
+	damagedAt int64
+	damages   int
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch.
-	newest atomic.Int64
+	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970. trouble is why fetches fail.
+	newest, heard atomic.Int64
+	trouble       atomic.Pointer[string]
+	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
+	given   int64
+	dropped bool
 	// timer is Next's.
 	timer *time.Timer
 }
 
-func newReader(tp topicPartition, from int64, c *sarama.Config, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
+// origin is where a reader begins: at an offset of a partition, of the topic with an id, which is zero when it is not known.
+type origin struct {
+	tp     topicPartition
+	topic  sarama.Uuid
+	offset int64
+}
+
+func newReader(o origin, e *epochs, c *sarama.Config, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
 	r := &reader{
-		tp: tp, budget: budget, log: log, metrics: m, committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
-		lease: c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
-		done: make(chan struct{}), closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: from, fetch: c.Consumer.Fetch.Default, epoch: -1, replica: -1,
+		tp: o.tp, topic: o.topic, epochs: e, budget: budget, log: log, metrics: m,
+		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
+		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
+		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
+		offset: o.offset, given: o.offset, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
 	return r
 }
 
-// errReaderClosed is what Next answers after Close, or when sarama gives up a partition without a word.
+// errReaderClosed is what Next answers after Close.
 var errReaderClosed = errors.New("reading has ended")
 
 // put appends what a fetch brought to the queue.
-func (r *reader) put(c catch) {
+func (r *reader) put(c fetchResult) {
 	r.mu.Lock()
-	if r.err != nil {
+	if r.err != nil { // what came is left to the garbage collector
 		r.mu.Unlock()
 		return
 	}
-	r.faulty = false
+	if c.next > r.offset || len(c.batches) > 0 {
+		r.faulty = false
+	}
 	r.moved.Store(true)
 	r.offset = c.next
+	for _, e := range c.epochs {
+		r.epochs.note(e.offset, e.epoch)
+		r.lastEpoch = e.epoch
+	}
 	if c.cut {
 		r.fetch = larger(r.fetch)
 	} else {
 		r.fetch = r.fetchBytes
 	}
 	var bytes int64
-	for i := range c.stretches {
-		bytes += c.stretches[i].bytes()
-		r.count += c.stretches[i].count
+	for i := range c.batches {
+		bytes += c.batches[i].bytes()
+		r.count += c.batches[i].count
 	}
-	r.queue = append(r.queue, c.stretches...)
-	r.bytes += bytes
-	r.budget.held.Add(bytes)
+	r.queue = append(r.queue, c.batches...)
+	r.hold(bytes)
 	pause := !r.paused && r.budget.full(r.bytes, r.count)
 	if pause {
 		r.paused = true
@@ -104,7 +130,7 @@ func (r *reader) put(c catch) {
 	if pause {
 		r.metrics.pauses.Inc()
 	}
-	if len(c.stretches) > 0 {
+	if len(c.batches) > 0 {
 		r.signal()
 	}
 }
@@ -123,6 +149,8 @@ func (r *reader) fault(err error) {
 	first := !r.faulty
 	r.faulty = true
 	r.mu.Unlock()
+	text := unreadable(err)
+	r.trouble.Store(&text)
 	if first {
 		r.log.Warn("fetch failed, trying again", "error", err)
 	}
@@ -145,6 +173,15 @@ func (r *reader) signal() {
 	}
 }
 
+// unreadable says for good that the partition holds bytes that cannot be read. What came before them is passed on
+// first.
+func (r *reader) unreadable(err error) error {
+	return fmt.Errorf("%w %s/%d: %w. Look at it with kafka-dump-log; if other replicas have it whole, "+
+		"let one of them lead. To go on without it, stop the group and reset it to the offset behind it "+
+		"with kafka-consumer-groups --reset-offsets",
+		lane.ErrUnreadable, r.tp.topic, r.tp.partition, err)
+}
+
 // Next implements lane.Reader.
 func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error) {
 	if cap(dst) == len(dst) {
@@ -155,9 +192,16 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 		if err := ctx.Err(); err != nil {
 			return dst, context.Cause(ctx)
 		}
-		out, err := r.pull(dst)
+		out, packed, err := r.pull(dst)
 		if err != nil || len(out) > len(dst) {
 			return out, err
+		}
+		if packed != nil {
+			if !r.inflate(ctx, packed, deadline) {
+				r.signal() // there is something for the next call
+				return dst, nil
+			}
+			continue
 		}
 		if late == nil && !deadline.IsZero() {
 			wait := time.Until(deadline)
@@ -169,6 +213,7 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 		}
 		select {
 		case <-r.ready:
+		case <-r.closing:
 		case <-late:
 			return dst, nil
 		case <-ctx.Done():
@@ -176,57 +221,167 @@ func (r *reader) Next(ctx context.Context, dst []record.Record, deadline time.Ti
 	}
 }
 
-// pull moves what fits from the queue to dst, and has more fetched when there is room.
-func (r *reader) pull(dst []record.Record) ([]record.Record, error) {
+// pull moves what fits from the queue to dst, and has more fetched when there is room. Where the queue begins with a
+// queuedBatch that is to be inflated first, it is that one.
+func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *queuedBatch, err error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.count == 0 {
-		err := r.err
-		r.mu.Unlock()
-		return dst, err
+		return dst, nil, r.err
 	}
 	first := len(dst)
-	var bytes int64
 	for r.count > 0 && len(dst) < cap(dst) {
 		k := &r.queue[0]
+		if k.packed != nil {
+			head := *k
+			packed = &head
+			break
+		}
 		held, had := k.bytes(), k.count
 		var err error
 		if dst, err = k.move(dst, min(had, cap(dst)-len(dst))); err != nil {
-			// Nothing behind it is passed on: Next answers it when what came before is gone.
-			err = fmt.Errorf("read %s/%d: %w", r.tp.topic, r.tp.partition, err)
-			r.metrics.fetchErrors.Inc()
-			r.err, r.count, bytes = cmp.Or(r.err, err), 0, r.bytes
+			r.spoil(err)
 			break
 		}
-		bytes += held - k.bytes()
+		if k.inflated == 0 {
+			r.hold(k.bytes() - held)
+		}
 		r.count -= had - k.count
 		if k.count == 0 {
-			*k = stretch{}
-			r.queue = r.queue[1:]
+			r.shift()
 		}
 	}
-	if r.count == 0 {
-		r.queue = nil // an idle reader holds nothing
+	if len(dst) > first {
+		r.given = dst[len(dst)-1].Offset + 1
 	}
-	r.bytes -= bytes
-	r.budget.held.Add(-bytes)
-	resume := r.paused && r.budget.low(r.bytes, r.count)
-	if resume {
-		r.paused = false
+	r.resume()
+	switch {
+	case len(dst) > first:
+		return dst, nil, nil
+	case packed != nil:
+		return dst, packed, nil
 	}
-	err := r.err
-	r.mu.Unlock()
-	if resume {
-		if f := r.fetcher.Load(); f != nil {
-			f.poke()
-		}
-	}
-	if len(dst) == first {
-		return dst, err
-	}
-	return dst, nil
+	return dst, nil, r.err
 }
 
-// Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do not count.
+// inflate makes the queuedBatch that the queue begins with ready, of which packed is a copy. It is false when the
+// deadline has passed, which is zero for none; other errors Next finds.
+func (r *reader) inflate(ctx context.Context, packed *queuedBatch, deadline time.Time) bool {
+	open, err := r.budget.inflate(r.tp, packed, func(bytes int64) error { return r.await(ctx, bytes, deadline) })
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.closed():
+		r.budget.deflate(&open)
+		return true
+	case errors.Is(err, errNoBudget):
+		return ctx.Err() != nil
+	case err != nil:
+		r.spoil(err)
+		return true
+	}
+	// Meanwhile the queue has only become longer.
+	r.hold(-r.queue[0].bytes())
+	r.count -= packed.count - open.count
+	packed.memory.LetGo(1)
+	r.queue[0] = open
+	if open.count == 0 {
+		r.shift()
+	}
+	return true
+}
+
+// errNoBudget says that waiting for budget has ended without it.
+var errNoBudget = errors.New("no budget to inflate a batch")
+
+// await takes bytes of the budget for what is inflated, once they are there.
+func (r *reader) await(ctx context.Context, bytes int64, deadline time.Time) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if !deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
+	stop := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		select {
+		case <-r.closing:
+			cancel()
+		case <-stop:
+		}
+	})
+	err := r.budget.inflating.Acquire(ctx, bytes)
+	close(stop)
+	watch.Wait()
+	if err != nil {
+		return errNoBudget
+	}
+	return nil
+}
+
+// The rest is called with mu held.
+
+func (r *reader) closed() bool {
+	select {
+	case <-r.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// hold counts bytes that have come, or gone.
+func (r *reader) hold(bytes int64) {
+	r.bytes += bytes
+	r.budget.held.Add(bytes)
+}
+
+// shift takes the first queuedBatch from the queue, of which nothing is left.
+func (r *reader) shift() {
+	r.budget.deflate(&r.queue[0])
+	r.queue[0] = queuedBatch{}
+	if r.queue = r.queue[1:]; len(r.queue) == 0 {
+		r.queue = nil // an idle reader holds nothing
+	}
+}
+
+// spoil drops the queue because what it begins with cannot be read. Nothing behind that is passed on: Next answers
+// with it when what came before is gone.
+func (r *reader) spoil(err error) {
+	r.metrics.fetchErrors.Inc()
+	if r.err == nil || !errors.Is(r.err, lane.ErrUnreadable) {
+		r.err = r.unreadable(err)
+	}
+	r.drop()
+}
+
+// drop empties the queue.
+func (r *reader) drop() {
+	r.hold(-r.bytes)
+	r.dropped = r.dropped || r.count > 0
+	for i := range r.queue {
+		r.budget.deflate(&r.queue[i])
+	}
+	r.queue, r.count = nil, 0
+}
+
+// resume has more fetched when there is room again.
+func (r *reader) resume() {
+	if !r.paused || !r.budget.low(r.bytes, r.count) {
+		return
+	}
+	r.paused = false
+	if f := r.fetcher.Load(); f != nil {
+		f.poke()
+	}
+}
+
+// Ready implements lane.Reader.
+func (r *reader) Ready() <-chan struct{} { return r.ready }
+
+// Backlog implements lane.Reader. Offsets that were fetched and hold no record, such as markers of transactions, do
+// not count.
 func (r *reader) Backlog() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -236,13 +391,12 @@ func (r *reader) Backlog() int64 {
 // Close implements lane.Reader. It returns at once; a fetch under way ends by itself, and what it brings is dropped.
 func (r *reader) Close() {
 	r.once.Do(func() {
-		close(r.closing)
 		r.mu.Lock()
-		r.budget.held.Add(-r.bytes)
-		r.queue, r.count, r.bytes = nil, 0, 0
+		defer r.mu.Unlock()
+		close(r.closing)
+		r.drop()
 		if r.err == nil {
 			r.err = errReaderClosed
 		}
-		r.mu.Unlock()
 	})
 }

@@ -11,10 +11,10 @@ import (
 // errSameGeneration says that joining again changed nothing.
 var errSameGeneration = errors.New("the coordinator gave the generation of a doubtful commit once more")
 
-// renewal sees to it that after a doubtful commit the member is in another generation. Joining again is not enough: to a follower whose
-// subscription is the one it came with before, the coordinator of a stable group answers with the generation that there is
-// (GroupCoordinator.doJoinGroup, state Stable). A subscription that differs makes it a rebalance, and the member keeps its id, so that nobody
-// waits for its session to expire.
+// renewal sees to it that after a doubtful commit the member is in another generation. Joining again is not enough: to
+// a follower whose subscription is the one it came with before, the coordinator of a stable group answers with the
+// generation that there is (GroupCoordinator.doJoinGroup, state Stable). A subscription that differs makes it a
+// rebalance, and the member keeps its id, so that nobody waits for its session to expire.
 type renewal struct {
 	doubts  atomic.Int64
 	doubted atomic.Pointer[member]
@@ -35,7 +35,8 @@ func (r *renewal) check(m member) error {
 	return errSameGeneration
 }
 
-// mark makes each doubt part of the subscription. The sticky strategy needs no mark: its subscription holds the last generation.
+// mark makes each doubt part of the subscription. The sticky strategy needs no mark: its subscription holds the last
+// generation.
 func (r *renewal) mark(c *sarama.Config) {
 	strategies := c.Consumer.Group.Rebalance.GroupStrategies
 	for i, s := range strategies {

@@ -19,7 +19,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/waybill-data/waybill/pkg/config"
-	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
 // selfSigned makes a certificate and the PEM files of it and its key.
@@ -45,7 +44,10 @@ func selfSigned(t *testing.T) (pair tls.Certificate, certFile, keyFile string) {
 	}
 	dir := t.TempDir()
 	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der},
+		keyFile:  {Type: "PRIVATE KEY", Bytes: keyDER},
+	} {
 		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -65,8 +67,12 @@ func TestTLSAndSASL(t *testing.T) {
 		t.Run(mechanism, func(t *testing.T) {
 			t.Parallel()
 			// Mutual TLS and SASL at once.
-			c := newCluster(t, kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", "secret"), kfake.SeedTopics(1, testTopic),
-				kfake.TLS(&tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: pool}))
+			c := newCluster(t, kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", "secret"),
+				kfake.SeedTopics(1, testTopic),
+				kfake.TLS(&tls.Config{
+					Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
+					ClientCAs: pool,
+				}))
 			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 				c.Kafka.TLS = TLS{Enable: true, CA: cert, Cert: cert, Key: key, ServerName: "kafka.test"}
 				c.Kafka.SASL = SASL{Mechanism: mechanism, User: "u", Password: config.NewSecret("secret")}
@@ -75,18 +81,13 @@ func TestTLSAndSASL(t *testing.T) {
 			cfg.Kafka.SASL.check(func(key, message, _ string) { t.Errorf("%s: %s", key, message) })
 			claim := start(t, cfg, false).claim(t)
 			mustCommit(t, claim, 1, "secure")
-			if err := claim.DeadLetter(t.Context(), []lane.DeadLetter{letter(1, "a")}); err != nil {
-				t.Fatal(err)
-			}
-			d, err := OpenDeadLetters(t.Context(), cfg, []string{letterTopic})
+			scanner, err := NewScanner(t.Context(), &cfg.Kafka, []string{testTopic})
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer d.Close()
-			found, _ := all(t, d, nil)
-			replayed(t, d, found)
-			if found, _ = all(t, d, nil); len(found) != 1 || !found[0].Replayed {
-				t.Errorf("letters %+v", found)
+			defer scanner.Close()
+			if spans, err := scanner.Spans(t.Context(), testTopic); err != nil || len(spans) != 1 {
+				t.Errorf("%v, %v", spans, err)
 			}
 
 			wrong := start(t, cfg.with(func(c *Config) { c.Kafka.SASL.Password = config.NewSecret("wrong") }), false)
@@ -96,5 +97,21 @@ func TestTLSAndSASL(t *testing.T) {
 			}
 			wrong.stop()
 		})
+	}
+}
+
+// A broker that hangs must not cost the membership: what is left of a rebalance after the lanes have drained has room for
+// the head and the body of the last answer, whatever the patience with other requests is.
+func TestFetchesEndWithinARebalance(t *testing.T) {
+	k := Defaults().Kafka
+	for _, request := range []time.Duration{time.Second, 10 * time.Second, time.Minute} {
+		k.RequestTimeout = config.Duration(request)
+		c, err := k.dataConfig(1<<20, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rest := time.Duration(k.RebalanceTimeout - k.DrainTimeout); 2*c.Net.ReadTimeout > rest || c.Net.ReadTimeout > request {
+			t.Errorf("with request_timeout %v a fetch takes up to twice %v, and %v are left", request, c.Net.ReadTimeout, rest)
+		}
 	}
 }

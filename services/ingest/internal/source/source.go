@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,27 +18,37 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Handler carries one claim. Its context ends when the claim does; it then settles what it can within the drain timeout and returns. It
-// returns for no other reason.
+// Handler carries one claim. Its context ends when the claim does; it then settles what it can within the drain timeout
+// and returns. It returns for no other reason.
 type Handler func(ctx context.Context, p lane.Partition)
+
+// Letters takes records that will not become rows, of one topic at a time. It returns when they are durable; waits
+// hears what keeps it.
+type Letters interface {
+	Produce(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error
+}
 
 // Source is a member of a consumer group that reads its partitions by itself.
 type Source struct {
+	// Letters is set before Run, unless no lane has dead letters.
+	Letters Letters
+
 	config  Config
 	log     *slog.Logger
 	metrics *Metrics
 
 	// backoff is the pause after a failed request; fenceGrace is how long the session may outlive a fenced commit.
+	// endsEvery is how often the ends of partitions are looked up.
 	backoff    time.Duration
 	fenceGrace time.Duration
+	endsEvery  time.Duration
 
 	// Set while Run runs.
 	cluster string
-	control sarama.Client // metadata, offsets of partitions, topics
-	data    []*dataClient // fetches
+	control sarama.Client // metadata, topics
+	leaders *leaders      // offsets of partitions, and connections for fetches
 	group   sarama.ConsumerGroup
 	offsets *offsets
-	letters *letters
 	renewal renewal
 	// calls are those of sarama's that their callers may have left.
 	calls sync.WaitGroup
@@ -45,6 +56,11 @@ type Source struct {
 	// joined says that the last attempt to be part of the group succeeded; a rebalance under way does not change that.
 	joined atomic.Bool
 	state  atomic.Pointer[string]
+	// foreign are the members of the group that were last found to be other programs, as text.
+	foreign atomic.Pointer[string]
+	// refused are the topics that may not be read, with why. unserved counts the claims of the generation whose lanes have ended.
+	refused  atomic.Pointer[map[string]error]
+	unserved atomic.Int64
 }
 
 // New returns a source that has not yet done anything. reg may be nil.
@@ -53,26 +69,35 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
+		endsEvery: endsEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
 }
 
-// Ready says why the source is not at work, or nil. Waiting for topics that do not exist yet is no fault.
+// Ready says why the source is not at work, or nil: a topic that is to be read is refused, a claim has no lane, or the member is not part of its
+// group. Waiting for topics that do not exist yet is no fault.
 func (s *Source) Ready() error {
+	var errs []error
+	if refused := s.refused.Load(); refused != nil {
+		for _, topic := range slices.Sorted(maps.Keys(*refused)) {
+			errs = append(errs, fmt.Errorf("topic %s is refused: %w", topic, (*refused)[topic]))
+		}
+	}
 	if s.joined.Load() {
-		return nil
+		if n := s.unserved.Load(); n > 0 {
+			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: theirs ended by a fault, which the log has; restart this ingest", n))
+		}
+	} else if why := s.state.Load(); why != nil && *why != "" {
+		errs = append(errs, errors.New(*why))
 	}
-	if why := s.state.Load(); why != nil && *why != "" {
-		return errors.New(*why)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *Source) waits(why string) { s.state.Store(&why) }
 
-// Run carries the topics' partitions until ctx ends; then lanes drain and the member leaves the group. Brokers that are away, missing
-// topics and rebalances are waited out. The error is one of configuration.
+// Run carries the topics' partitions until ctx ends; then lanes drain and the member leaves the group. Brokers that are
+// away, missing topics and rebalances are waited out. The error is one of configuration.
 func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error {
 	if err := s.open(); err != nil {
 		return fmt.Errorf("kafka clients: %w", err)
@@ -93,6 +118,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 	errs.Go(func() {
 		last := ""
 		for err := range s.group.Errors() {
+			err = Explain(err)
 			if text := err.Error(); text != last { // an outage repeats itself
 				last = text
 				s.log.Warn("consumer group", "error", err)
@@ -115,7 +141,7 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 	survey := newSurvey(s, topics)
 	said := ""
 	barrens := 0 // barren generations in a row
-	for pause := time.Duration(0); sleep(ctx, pause); {
+	for pause := time.Duration(0); Sleep(ctx, pause); {
 		readable := survey.readable()
 		if len(readable) == 0 {
 			s.joined.Store(false)
@@ -139,22 +165,25 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 			continue
 		}
 		s.joined.Store(false)
+		err = Explain(err)
 		s.waits("cannot join the consumer group: " + err.Error())
 		if said != err.Error() {
 			said = err.Error()
-			s.log.Warn("cannot join the consumer group, trying again", "error", explain(err))
+			s.log.Warn("cannot join the consumer group, trying again", "error", err)
 		}
 		pause = time.Second
 	}
 }
 
-// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the topics change and after
-// a doubtful commit; barren says that it ended so before any commit was confirmed.
-func (s *Source) generation(ctx context.Context, topics []string, same func() bool, handler Handler) (barren bool, err error) {
+// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the
+// topics change and after a doubtful commit; barren says that it ended so before any commit was confirmed.
+func (s *Source) generation(
+	ctx context.Context, topics []string, same func() bool, handler Handler,
+) (barren bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
-		for sleep(ctx, time.Duration(s.config.Kafka.TopicRefresh)) {
+		for Sleep(ctx, time.Duration(s.config.Kafka.TopicRefresh)) {
 			if !same() {
 				s.log.Info("the topics to read have changed, joining again")
 				cancel()
@@ -168,14 +197,15 @@ func (s *Source) generation(ctx context.Context, topics []string, same func() bo
 	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
 }
 
-// fewClients is how many clients fetch where nobody says. One carries a million small records a second; another one helps where a broker is far away, or
-// records are compressed. Four cost 1.05 to 1.08 of the processor time of one.
+// fewClients is how many connections to each broker fetch where nobody says. One carries a million small records a
+// second; another one helps where a broker is far away, or records are compressed. Four cost 1.05 to 1.08 of the
+// processor time of one.
 func fewClients() int { return min(2, processors.Count()) }
 
 // open makes the clients. They dial when they are first used.
 func (s *Source) open() (err error) {
 	k := &s.config.Kafka
-	base, err := k.base()
+	base, err := k.ClientConfig()
 	if err != nil {
 		return err
 	}
@@ -187,36 +217,17 @@ func (s *Source) open() (err error) {
 		return err
 	}
 	s.offsets = &offsets{client: commits, group: k.Group}
-	n := k.Fetch.Clients
-	if n == 0 {
-		n = fewClients()
-	}
-	data, err := k.dataConfig(int32(k.Fetch.Bytes), int32(k.Fetch.Bytes))
-	if err != nil {
-		return err
-	}
-	for range n {
-		c, err := newDataClient(k.Brokers, data)
-		if err != nil {
-			return err
-		}
-		s.data = append(s.data, c)
-	}
-	s.letters = newLetters(s)
+	s.leaders = newLeaders(newDirectory(s.control, &s.calls), newDialer(k, base))
 	return nil
 }
 
 func (s *Source) close() {
 	s.joined.Store(false)
 	s.waits("has stopped")
-	s.letters.close()
-	for _, c := range s.data {
-		_ = c.Close() // only ErrClosedClient
-	}
-	_ = s.control.Close()
+	_ = s.control.Close() // only ErrClosedClient
 	_ = s.offsets.client.Close()
 	s.calls.Wait()
-	s.data = nil
+	s.leaders.close()
 }
 
 // connect waits for the brokers and learns the cluster's id. It returns false when ctx ends first.
@@ -224,7 +235,7 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 	pause := s.backoff
 	said := false
 	for {
-		id, err := clusterID(s.control, topics)
+		id, err := clusterID(s.control, s.config.Kafka.Brokers, topics)
 		if err == nil {
 			s.cluster = id
 			s.metrics.connected.Set(1)
@@ -232,28 +243,28 @@ func (s *Source) connect(ctx context.Context, topics []string) bool {
 			s.log.Info("connected to the brokers", "cluster", id, "brokers", s.config.Kafka.Brokers)
 			return true
 		}
+		err = Explain(err)
 		s.waits("the brokers do not answer: " + err.Error())
 		if !said {
 			said = true
-			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", explain(err))
+			s.log.Warn("the brokers do not answer, trying again", "brokers", s.config.Kafka.Brokers, "error", err)
 		}
-		if !sleep(ctx, pause) {
+		if !Sleep(ctx, pause) {
 			return false
 		}
 		pause = min(2*pause, 5*time.Second)
 	}
 }
 
-// clusterID asks the brokers for the id of their cluster, finding out which of them answer.
-func clusterID(client sarama.Client, topics []string) (string, error) {
+// clusterID asks the brokers for the id of their cluster, finding out which of them answer, or why none does.
+func clusterID(client sarama.Client, brokers, topics []string) (string, error) {
 	if err := client.RefreshMetadata(topics...); errors.Is(err, sarama.ErrOutOfBrokers) {
-		return "", err
+		return "", unreachable(client.Config(), brokers, err)
 	}
-	b := client.LeastLoadedBroker()
-	if b == nil {
-		return "", sarama.ErrOutOfBrokers
+	b, err := AnyBroker(client)
+	if err != nil {
+		return "", unreachable(client.Config(), brokers, err)
 	}
-	_ = b.Open(client.Config()) // ErrAlreadyConnected when it is
 	resp, err := b.GetMetadata(sarama.NewMetadataRequest(client.Config().Version, topics))
 	if err != nil {
 		_ = b.Close()
@@ -265,8 +276,25 @@ func clusterID(client sarama.Client, topics []string) (string, error) {
 	return *resp.ClusterID, nil
 }
 
-// sleep waits and says whether ctx still lives.
-func sleep(ctx context.Context, d time.Duration) bool {
+// unreachable adds to the error that no broker can be talked to what the first says that says something: sarama keeps
+// to itself which mechanism is not enabled, and that a listener knows no SASL.
+func unreachable(config *sarama.Config, brokers []string, err error) error {
+	for _, address := range brokers {
+		b := sarama.NewBroker(address)
+		if e := b.Open(config); e != nil {
+			continue
+		}
+		_, cause := b.Connected()
+		_ = b.Close() // it is of no more use
+		if errors.As(cause, new(sarama.KError)) || errors.As(cause, new(*listenerError)) {
+			return sarama.Wrap(sarama.ErrOutOfBrokers, cause)
+		}
+	}
+	return err
+}
+
+// Sleep waits and says whether ctx still lives.
+func Sleep(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil
 	}

@@ -24,8 +24,10 @@ type Topics struct {
 	// Names are topics that are waited for until they exist.
 	Names []string
 	// Match says of the cluster's other topics whether to read them; nil reads none. It is never asked about internal topics, those that start
-	// with two underscores, and dead-letter topics. The error refuses the topic.
+	// with two underscores, and those that end in Except. The error refuses the topic.
 	Match func(name string) (bool, error)
+	// Except is the suffix of dead-letter topics; empty when there are none.
+	Except string
 }
 
 // survey looks at the topics again and again, and logs what changes.
@@ -33,6 +35,8 @@ type survey struct {
 	source *Source
 	topics Topics
 	last   map[string]string
+	// why is the error of that state.
+	why map[string]error
 	// matched are the topics that Match found last, with why they are refused.
 	matched map[string]error
 	// silent are the topics that nothing was learned of, which is logged once.
@@ -41,7 +45,7 @@ type survey struct {
 
 func newSurvey(s *Source, topics Topics) *survey {
 	topics.Names = slices.Compact(slices.Sorted(slices.Values(topics.Names)))
-	return &survey{source: s, topics: topics, last: make(map[string]string), silent: make(map[string]bool)}
+	return &survey{source: s, topics: topics, last: make(map[string]string), why: make(map[string]error), silent: make(map[string]bool)}
 }
 
 // readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker that is away for
@@ -49,6 +53,7 @@ func newSurvey(s *Source, topics Topics) *survey {
 func (v *survey) readable() []string {
 	var out []string
 	counts := map[string]int{topicReading: 0, topicMissing: 0, topicRefused: 0}
+	refused := map[string]error{}
 	for _, topic := range v.names() {
 		state, err := topicRefused, v.matched[topic]
 		if err == nil {
@@ -70,12 +75,17 @@ func (v *survey) readable() []string {
 				v.say(topic, state, err)
 			}
 			v.last[topic] = state
+			v.why[topic] = err
 		}
 		counts[state]++
+		if state == topicRefused {
+			refused[topic] = v.why[topic]
+		}
 		if state == topicReading {
 			out = append(out, topic)
 		}
 	}
+	v.source.refused.Store(&refused)
 	for state, n := range counts {
 		v.source.metrics.topics.WithLabelValues(state).Set(float64(n))
 	}
@@ -88,7 +98,7 @@ func (v *survey) names() []string {
 	if v.topics.Match == nil {
 		return v.topics.Names
 	}
-	matched, err := matching(v.source.control, v.topics, v.source.config.DeadLetter.Suffix)
+	matched, err := matching(v.source.control, v.topics)
 	if err == nil {
 		for topic := range v.matched {
 			if _, still := matched[topic]; !still {
@@ -112,13 +122,11 @@ func ListTopics(ctx context.Context, config Config, topics Topics) ([]string, er
 		return nil, err
 	}
 	defer s.close()
-	var matched map[string]error
-	err := s.await(ctx, func() (err error) {
-		matched, err = matching(s.control, topics, config.DeadLetter.Suffix)
-		return err
+	matched, err := Await(ctx, &s.calls, func() (map[string]error, error) {
+		return matching(s.control, topics)
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, Explain(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(matched)) {
 		if matched[name] == nil {
@@ -129,7 +137,7 @@ func ListTopics(ctx context.Context, config Config, topics Topics) ([]string, er
 }
 
 // matching lists the topics of the cluster that match and have no entry of their own, with why they are refused.
-func matching(client sarama.Client, topics Topics, deadLetters string) (map[string]error, error) {
+func matching(client sarama.Client, topics Topics) (map[string]error, error) {
 	b := client.LeastLoadedBroker()
 	if b == nil {
 		return nil, sarama.ErrOutOfBrokers
@@ -142,7 +150,7 @@ func matching(client sarama.Client, topics Topics, deadLetters string) (map[stri
 	}
 	found := map[string]error{}
 	for _, t := range resp.Topics {
-		if t.IsInternal || strings.HasPrefix(t.Name, "__") || strings.HasSuffix(t.Name, deadLetters) || slices.Contains(topics.Names, t.Name) {
+		if t.IsInternal || strings.HasPrefix(t.Name, "__") || topics.Except != "" && strings.HasSuffix(t.Name, topics.Except) || slices.Contains(topics.Names, t.Name) {
 			continue
 		}
 		if ok, err := topics.Match(t.Name); ok || err != nil {
@@ -183,7 +191,7 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 	if partitions, _ := client.Partitions(topic); len(partitions) == 0 {
 		return topicMissing, nil
 	}
-	policy, err := cleanupPolicy(client, topic)
+	policy, err := CleanupPolicy(client, topic)
 	switch {
 	case errors.As(err, new(sarama.KError)):
 		// The broker does not tell, most often because we are not allowed to ask: the operator vouches for the topic.
@@ -196,8 +204,8 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 	return topicReading, nil
 }
 
-// cleanupPolicy reads the topic's cleanup.policy; empty when the broker does not tell.
-func cleanupPolicy(client sarama.Client, topic string) (string, error) {
+// CleanupPolicy reads the topic's cleanup.policy; empty when the broker does not tell.
+func CleanupPolicy(client sarama.Client, topic string) (string, error) {
 	const key = "cleanup.policy"
 	values, err := topicConfig(client, topic, key)
 	return values[key], err

@@ -69,6 +69,9 @@ func TestCompactedTopicIsRefused(t *testing.T) {
 	if s.logs.count("cleanup.policy=delete") != 1 {
 		t.Error("no remedy in the log")
 	}
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic state is refused") || !strings.Contains(err.Error(), "cleanup.policy=delete") {
+		t.Errorf("ready with a refused topic: %v", err)
+	}
 }
 
 func TestNotAllowedToDescribeConfigs(t *testing.T) {
@@ -113,7 +116,7 @@ func TestStopWhileBrokerIsAway(t *testing.T) {
 func TestTopicPattern(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, "orders_a", "orders_a.dead-letter", "__orders_internal", "other"))
 	asked := make(chan string, 1000)
-	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Match: func(name string) (bool, error) {
+	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Except: ".dead-letter", Match: func(name string) (bool, error) {
 		asked <- name
 		if name == "orders_bad" {
 			return false, errors.New("two patterns")

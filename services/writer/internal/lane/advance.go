@@ -2,6 +2,7 @@ package lane
 
 import (
 	"errors"
+	"time"
 
 	"github.com/waybill-data/waybill/pkg/mutant"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -90,6 +91,7 @@ func (l *lane) launch() (blocked bool, err error) {
 				l.tables[bl.table].appender.Append(b.sequence, bl.rows, data)
 			}
 		}
+		b.launched = time.Now().UnixNano()
 		l.launched++
 	}
 	return false, nil

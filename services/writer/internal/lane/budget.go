@@ -29,6 +29,9 @@ type Budget struct {
 	// alarm rings while somebody waits; moved is when bytes were given back last, or somebody began to wait.
 	alarm *time.Timer
 	moved time.Time
+	// waited is how long some lane has waited, up to since, which is zero while none does.
+	waited time.Duration
+	since  time.Time
 }
 
 // place is a message's in the queue.
@@ -53,6 +56,27 @@ func (b *Budget) Used() int64 {
 	return b.used
 }
 
+// Waited is for how long at least one lane has waited for room, since the budget was made.
+func (b *Budget) Waited() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.since.IsZero() {
+		return b.waited
+	}
+	return b.waited + time.Since(b.since)
+}
+
+// tally counts the time in which somebody waits. The caller holds mu, and has changed who does.
+func (b *Budget) tally() {
+	switch waits := b.room != nil || len(b.queue) > 0; {
+	case waits && b.since.IsZero():
+		b.since = time.Now()
+	case !waits && !b.since.IsZero():
+		b.waited += time.Since(b.since)
+		b.since = time.Time{}
+	}
+}
+
 // waiting is how many messages wait to be let in.
 func (b *Budget) waiting() int {
 	b.mu.Lock()
@@ -72,6 +96,7 @@ func (b *Budget) charge(n int64) *place {
 	p := &place{bytes: n, let: make(chan struct{})}
 	b.queue = append(b.queue, p)
 	b.watch()
+	b.tally()
 	return p
 }
 
@@ -113,6 +138,7 @@ func (b *Budget) admit() {
 		close(b.room)
 		b.room = nil
 	}
+	b.tally()
 }
 
 // wait returns nil when there is room to read, else a channel that is closed when there may be.
@@ -125,6 +151,7 @@ func (b *Budget) wait() <-chan struct{} {
 	if b.room == nil {
 		b.room = make(chan struct{})
 		b.watch()
+		b.tally()
 	}
 	return b.room
 }

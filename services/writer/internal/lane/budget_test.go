@@ -208,3 +208,38 @@ func TestResultsThatDoNotAddUp(t *testing.T) {
 		}
 	}
 }
+
+// How long lanes have waited is counted while they wait, and not when there is room.
+func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		if b.charge(10) != nil {
+			t.Fatal("there was room")
+		}
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 0 {
+			t.Errorf("%v, and nobody waits", waited)
+		}
+		room := b.wait()
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != time.Second {
+			t.Errorf("%v while one waits", waited)
+		}
+		time.Sleep(time.Second)
+		b.release(10)
+		<-room
+		time.Sleep(time.Hour)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v after one has waited", waited)
+		}
+		b.charge(10)
+		place := b.charge(5) // a message that is read and waits to be let in
+		time.Sleep(time.Second)
+		b.leave(place)
+		time.Sleep(time.Hour)
+		if waited := b.Waited(); waited != 3*time.Second {
+			t.Errorf("%v after two have waited", waited)
+		}
+		b.release(10)
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -54,6 +55,9 @@ type lane struct {
 	done     chan struct{} // closed when the owner is gone
 	request  lanewire.Received
 	mail     mailbox
+	// noticing are the tables whose storms ingest wants to hear of; nil: of none. noticed is the cause it has heard of last; of Watch.
+	noticing atomic.Pointer[[]string]
+	noticed  string
 
 	log        *slog.Logger
 	phase      phase

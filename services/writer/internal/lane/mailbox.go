@@ -1,6 +1,10 @@
 package lane
 
-import "sync"
+import (
+	"sync"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+)
 
 // event is the outcome of something the owner started.
 type event struct {
@@ -12,6 +16,7 @@ type event struct {
 	handle Table
 	stream string
 	opened *opened
+	notice *lanev1.Notice
 	err    error
 }
 
@@ -21,11 +26,12 @@ const (
 	eventResult   eventKind = iota // of an append
 	eventCreated                   // a write stream, or err
 	eventOpened                    // all streams are fenced, or err
+	eventNotice                    // a storm of a table began or ended
 	eventPanicked                  // err
 )
 
 // mailbox carries events to the owner. Posting never blocks; what is queued is bounded by the window: an event answers an append, a
-// refusal awaits Resume, a job is started once.
+// refusal awaits Resume, a job is started once, and a notice comes once a second at most.
 type mailbox struct {
 	wake chan struct{} // capacity 1: there may be events
 

@@ -80,6 +80,7 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 		t.repeats = t.route.GetDelivery() == lanev1.Delivery_DELIVERY_AT_LEAST_ONCE
 		l.counts = l.counts || !t.repeats
 	}
+	l.notices(open)
 	l.enter(opening)
 	l.do(func() event {
 		o, err := l.inherit(l.ctx)

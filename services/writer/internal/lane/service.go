@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -67,6 +68,11 @@ type Service struct {
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
 	Metrics *Metrics
+	// Storms are those of the moment by the full resource names of tables; nil: those that the sink
+	// reports, if it is a Reporter. Cheap.
+	Storms func() map[string]Storm
+	// Live is kept at how many lanes there are; nil: not.
+	Live *atomic.Int64
 	// Name is this writer's name in Opened, for the logs of ingest.
 	Name string
 	// Project and Dataset are those of tables whose route names none, for Opened.
@@ -81,6 +87,7 @@ type Service struct {
 	strangers map[suspect]struct{}
 	// goroutines are the owners and the receivers: a receiver ends just after its call.
 	goroutines sync.WaitGroup
+	work       work
 }
 
 func (s *Service) init() {
@@ -120,6 +127,9 @@ func (s *Service) add(l *lane) bool {
 	s.lanes[l] = struct{}{}
 	s.goroutines.Add(2)
 	s.Metrics.lanes.Inc()
+	if s.Live != nil {
+		s.Live.Add(1)
+	}
 	return true
 }
 
@@ -131,6 +141,9 @@ func (s *Service) remove(l *lane) {
 	delete(s.lanes, l)
 	s.mu.Unlock()
 	s.Metrics.lanes.Dec()
+	if s.Live != nil {
+		s.Live.Add(-1)
+	}
 	s.goroutines.Done()
 }
 

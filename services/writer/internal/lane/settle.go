@@ -31,6 +31,8 @@ const (
 // handle is the owner's side of an event.
 func (l *lane) handle(e *event) error {
 	switch e.kind {
+	case eventNotice:
+		return l.notice(e.notice)
 	case eventOpened:
 		return l.takeOpened(e.opened, e.err)
 	case eventCreated:
@@ -241,6 +243,8 @@ func (l *lane) tellSettled(b *batch) error {
 	metrics.batches.Inc()
 	metrics.bytes.Add(float64(b.bytes))
 	metrics.held.Sub(float64(b.bytes))
-	metrics.settle.Observe(time.Duration(time.Now().UnixNano() - b.received).Seconds())
+	now := time.Now().UnixNano()
+	metrics.settle.Observe(time.Duration(now - b.received).Seconds())
+	l.service.work.settled(b, now)
 	return nil
 }

@@ -3,6 +3,7 @@ package lane
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc/mem"
 
@@ -27,6 +28,29 @@ type Sink interface {
 	// Finalize fences a write stream and returns the rows in it. Calling it again returns the same number. errors.Is(err,
 	// ErrStreamGone) when there is none.
 	Finalize(ctx context.Context, stream string) (rows int64, err error)
+}
+
+// Trouble is why a table takes nothing now.
+type Trouble struct {
+	// State is quota, unavailable or schema while it is tried again until it works, and refused when an operator has to do something. Empty: there
+	// is no trouble.
+	State string `json:"state"`
+	// Since is when it began, Faults how often BigQuery has said no since then, Reason what it said last.
+	Since  time.Time `json:"since"`
+	Faults int64     `json:"faults"`
+	Reason string    `json:"reason"`
+}
+
+// Troubled is a Table or an Appender that tells what it meets. Safe from any goroutine.
+type Troubled interface {
+	// Trouble is cheap. Its State is empty while there is none.
+	Trouble() Trouble
+}
+
+// Reporter is a Sink that tells which tables are in trouble, those of lanes that are not open included.
+type Reporter interface {
+	// Troubles are by the full resource names of tables.
+	Troubles() map[string]Trouble
 }
 
 // Table is one BigQuery table with the row descriptor of a route.

@@ -1,6 +1,8 @@
 package lane
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,12 +34,19 @@ type TableStatus struct {
 	Drop   int64  `json:"drop,omitempty"`
 	// AtLeastOnce says that the table has no write stream of the lane's own; Rows are then those since it opened.
 	AtLeastOnce bool `json:"at_least_once,omitempty"`
+	// Trouble is why the table takes nothing now; nil while it does. A table of a lane that is still opening is listed only if it has one.
+	Trouble *Trouble `json:"trouble,omitempty"`
 }
 
 // board is where the owner writes its status and others read it.
 type board struct {
 	mu  sync.Mutex
 	now Status
+	// troubled tells of the tables in now; nil where nobody does. An owner that waits publishes nothing, so that is asked on reading.
+	troubled []Troubled
+	// routes are the tables of a lane that is opening, as its routes spell them, and reporter tells of those.
+	routes   []string
+	reporter Reporter
 	// held is what the budget has for the lane, and outside what waits to be let in, in bytes.
 	held, outside int64
 	// waits is since when the lane has waited for its ingest; zero while it does not.
@@ -60,9 +69,28 @@ func (b *board) waitsFor(ingest bool) {
 
 func (b *board) get() Status {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	s := b.now
 	s.Tables = append([]TableStatus(nil), s.Tables...)
+	troubled := append([]Troubled(nil), b.troubled...)
+	routes, reporter := b.routes, b.reporter
+	b.mu.Unlock()
+	for i, t := range troubled {
+		if t == nil {
+			continue
+		}
+		if trouble := t.Trouble(); trouble.State != "" {
+			s.Tables[i].Trouble = &trouble
+		}
+	}
+	if reporter == nil || len(s.Tables) > 0 {
+		return s
+	}
+	for name, trouble := range reporter.Troubles() {
+		if slices.ContainsFunc(routes, func(route string) bool { return lastPart(route, ".") == lastPart(name, "/") }) {
+			s.Tables = append(s.Tables, TableStatus{Table: name, Trouble: &trouble})
+		}
+	}
+	slices.SortFunc(s.Tables, func(a, b TableStatus) int { return cmp.Compare(a.Table, b.Table) })
 	return s
 }
 
@@ -78,15 +106,24 @@ func (l *lane) publish() {
 	}
 	s := &b.now
 	s.Phase, s.Since = l.phase.String(), l.since
-	if l.open != nil {
+	if l.open != nil && b.routes == nil {
 		s.Group, s.Topic, s.Partition = l.open.GetGroup(), l.open.GetTopic(), l.open.GetPartition()
+		b.reporter, _ = l.service.Sink.(Reporter)
+		for _, r := range l.open.GetRoutes() {
+			b.routes = append(b.routes, r.GetTable())
+		}
 	}
 	s.Position, s.End = l.position, l.end
 	s.Window, s.Held, s.Bytes = len(l.window), len(l.window)-l.launched, l.bytes
 	s.LeftOut, s.Barrier = within(l.left, l.position, 1<<63-1), l.awaiting
-	s.Tables = s.Tables[:0]
+	s.Tables, b.troubled = s.Tables[:0], b.troubled[:0]
 	for _, i := range l.named {
 		t := &l.tables[i]
-		s.Tables = append(s.Tables, TableStatus{t.name, t.stream, t.settled, t.drop, t.repeats})
+		s.Tables = append(s.Tables, TableStatus{Table: t.name, Stream: t.stream, Rows: t.settled, Drop: t.drop, AtLeastOnce: t.repeats})
+		troubled, ok := t.appender.(Troubled)
+		if !ok {
+			troubled, _ = t.handle.(Troubled)
+		}
+		b.troubled = append(b.troubled, troubled)
 	}
 }

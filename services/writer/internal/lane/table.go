@@ -53,6 +53,7 @@ type batch struct {
 	blocks     []block
 	open       int // blocks whose rows are not all written or refused
 	received   int64
+	launched   int64 // when all of its rows had gone to the sink, 0 before
 }
 
 // block is the rows of a batch for one table.

@@ -8,7 +8,9 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -34,10 +36,13 @@ type appender struct {
 	// delivering is held while results are handed over, which keeps them one at a time and in order.
 	delivering sync.Mutex
 
+	// traveller is what the appender meets on its way to the table.
+	traveller *traveller
+
 	mu    sync.Mutex
 	queue *queue
-	// current is the connection whose replies count.
-	current *connection
+	// current is the seat whose replies count.
+	current *seat
 	// blind is since when BigQuery does not know the table's columns as the table was found to have them; zero while it does.
 	blind time.Time
 	// held is what the gauge of bytes in flight knows of this appender.
@@ -47,12 +52,16 @@ type appender struct {
 // open starts an appender.
 func (s *Sink) open(t *table, p preamble, rows int64, results func(lane.Result)) *appender {
 	ctx, cancel := context.WithCancel(s.ctx)
+	limit := s.bound(p.repeats)
 	a := &appender{
 		sink: s, table: t, preamble: p, results: results, ctx: ctx, cancel: cancel, log: s.log.With("stream", p.stream),
-		wake: make(chan struct{}, 1), ended: make(chan struct{}),
-		queue: newQueue(rows, int(s.bound(p.repeats).Load()), p.size(), rand.Float64),
+		wake: make(chan struct{}, 1), ended: make(chan struct{}), traveller: t.weather.traveller(wayAppend),
+		queue: newQueue(rows, limit.most, p.size(), rand.Float64),
 	}
-	a.queue.repeats = p.repeats
+	a.traveller.name = p.stream
+	a.queue.limit, a.queue.repeats = limit, p.repeats
+	a.queue.careful = t.carefulUntil()
+	a.queue.solo = time.Now().Before(a.queue.careful)
 	s.metrics.open.Inc()
 	go a.run()
 	return a
@@ -76,9 +85,23 @@ func (a *appender) change(f func(*queue)) {
 	a.signal()
 }
 
+// Trouble implements lane.Troubled.
+func (a *appender) Trouble() lane.Trouble { return a.traveller.trouble() }
+
+// blockedFor is how long Close waits for a shared connection that takes no bytes before it ends that.
+const blockedFor = time.Second
+
 // Close implements lane.Appender.
 func (a *appender) Close() {
 	a.cancel()
+	blocked := time.AfterFunc(blockedFor, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.current != nil {
+			a.current.connection.cancel(errBlocked)
+		}
+	})
+	defer blocked.Stop()
 	<-a.ended
 }
 
@@ -90,11 +113,10 @@ func (a *appender) signal() {
 	}
 }
 
-// account keeps the metrics and the learnt request limit in step with the queue. The caller holds mu.
+// account keeps the metrics in step with the queue. The caller holds mu.
 func (a *appender) account() {
 	a.sink.metrics.inFlight.Add(float64(a.queue.bytes - a.held))
 	a.held = a.queue.bytes
-	a.sink.learn(a.preamble.repeats, int64(a.queue.limit))
 }
 
 // run connects and sends until Close.
@@ -104,18 +126,17 @@ func (a *appender) run() {
 	for a.ctx.Err() == nil {
 		a.mu.Lock()
 		step := a.queue.next(time.Now())
-		var out *request
 		if step.do == doSend {
-			out = a.encode(step)
+			a.takeOut(&step)
 		}
-		c := a.current
+		s := a.current
 		a.account()
 		a.mu.Unlock()
 		a.deliver()
 
 		switch step.do {
 		case doSend:
-			c.send(out)
+			s.connection.send(s, step.offset, step.rows)
 		case doConnect:
 			a.connect()
 		default:
@@ -126,25 +147,26 @@ func (a *appender) run() {
 	}
 }
 
-// encode makes the request of a step, with a reference of its own to the rows: the piece may be done before gRPC is. The caller
-// holds mu.
-func (a *appender) encode(s step) *request {
-	s.piece.data.Ref()
+// takeOut gives a step a reference of its own to the rows: the piece may be done before gRPC is. The caller holds mu.
+func (a *appender) takeOut(s *step) {
+	s.rows = s.piece.data
+	s.rows.Ref()
 	a.sink.metrics.appends.Inc()
-	a.sink.metrics.bytes.Add(float64(s.piece.data.Len()))
+	a.sink.metrics.bytes.Add(float64(s.rows.Len()))
 	if a.preamble.repeats {
 		s.offset = -1
 	}
-	if s.opening {
-		return a.preamble.first(s.offset, s.piece.data)
-	}
-	return next(s.offset, s.piece.data)
 }
 
-// wait sleeps until something happens or the time has come. It returns false after Close.
+// wait sleeps until something happens or the time has come, which the table's weather may bring forward. It returns false after Close.
 func (a *appender) wait(until time.Time) bool {
 	var alarm <-chan time.Time
+	var changed <-chan struct{}
 	if !until.IsZero() {
+		until, changed = a.traveller.wait(until, time.Now())
+		a.mu.Lock()
+		a.queue.hurry(until) // Then it is time.
+		a.mu.Unlock()
 		timer := time.NewTimer(time.Until(until))
 		defer timer.Stop()
 		alarm = timer.C
@@ -154,6 +176,7 @@ func (a *appender) wait(until time.Time) bool {
 		return false
 	case <-a.wake:
 	case <-alarm:
+	case <-changed:
 	}
 	return a.ctx.Err() == nil
 }
@@ -161,11 +184,12 @@ func (a *appender) wait(until time.Time) bool {
 // connect replaces the connection.
 func (a *appender) connect() {
 	a.mu.Lock()
-	old := a.current
+	old, private := a.current, a.queue.private
+	stale := a.queue.renew
 	a.current = nil
 	a.mu.Unlock()
 	if old != nil {
-		old.close()
+		a.part(old, stale)
 		a.sink.metrics.reconnects.Inc()
 	}
 	if err := a.lookAgain(); err != nil {
@@ -174,16 +198,30 @@ func (a *appender) connect() {
 		a.mu.Unlock()
 		return
 	}
-	c, err := a.dial()
+	s, err := a.dial(private)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err != nil {
 		a.fault(ended(err))
 		return
 	}
-	a.current = c
+	if f := s.connection.over(); f != nil { // Meanwhile, and it told nobody who has not sat down.
+		a.current = s
+		a.fault(f)
+		return
+	}
+	a.current = s
 	a.queue.up()
-	go a.receive(c)
+}
+
+// meet notes what a fault means for the table's weather. That BigQuery answers at all ends a storm. The caller holds mu.
+func (a *appender) meet(f *fault, now time.Time) {
+	switch {
+	case f.transient() || a.queue.waits(f, now):
+		a.traveller.fault(f, now)
+	default:
+		a.traveller.answered(now)
+	}
 }
 
 // fault reports the end of a connection, or that none could be made, to the queue. The caller holds mu.
@@ -191,28 +229,32 @@ func (a *appender) fault(f *fault) {
 	if a.ctx.Err() != nil {
 		return
 	}
-	if len(a.queue.pieces) > 0 {
-		a.sink.metrics.faults.WithLabelValues(f.code).Inc()
-		a.log.Debug("append connection ended", "code", f.code, "message", f.text, "end", a.queue.end)
-	}
 	now := time.Now()
 	a.table.excuse(f, now)
 	a.doubt(f, now)
+	if len(a.queue.pieces) > 0 {
+		a.sink.metrics.faults.WithLabelValues(f.code).Inc()
+		a.log.Debug("append connection ended", "code", f.code, "message", f.text, "end", a.queue.end)
+		a.meet(f, now)
+	}
 	a.queue.down(f, now)
+	a.table.beCareful(a.queue.careful)
 }
 
 // received takes a reply of a connection to the queue.
-func (a *appender) received(c *connection, r *reply) {
+func (a *appender) received(s *seat, r *reply) {
 	now := time.Now()
 	a.mu.Lock()
-	if a.current == c && a.ctx.Err() == nil {
+	if a.current == s && a.ctx.Err() == nil {
 		if r.fault != nil && a.queue.draining == 0 {
 			a.table.excuse(r.fault, now)
 			a.doubt(r.fault, now)
 			a.sink.metrics.faults.WithLabelValues(r.fault.code).Inc()
+			a.meet(r.fault, now)
 		}
 		if p := a.queue.reply(r, now); p != nil {
 			a.blind = time.Time{}
+			a.traveller.success(now)
 			a.sink.metrics.rows.Add(float64(p.rows))
 			a.sink.metrics.latency.Observe(now.Sub(p.sentAt).Seconds())
 		}
@@ -224,10 +266,10 @@ func (a *appender) received(c *connection, r *reply) {
 }
 
 // lost takes the end of a connection to the queue.
-func (a *appender) lost(c *connection, err error) {
+func (a *appender) lost(s *seat, f *fault) {
 	a.mu.Lock()
-	if a.current == c {
-		a.fault(ended(err))
+	if a.current == s {
+		a.fault(f)
 		a.account()
 	}
 	a.mu.Unlock()
@@ -251,24 +293,42 @@ func (a *appender) deliver() {
 			if a.ctx.Err() != nil {
 				return
 			}
-			if a.preamble.repeats && errors.Is(r.Err, lane.ErrStreamGone) {
-				a.sink.forget(a.table) // The next lane to open makes the table anew.
-			}
+			a.told(r.Err)
 			a.results(r)
 		}
 	}
 }
 
+// told draws from the error that ends the queue what bears on other lanes as well.
+func (a *appender) told(err error) {
+	code := status.Code(err)
+	a.mu.Lock()
+	wrote := a.queue.end > a.queue.begun
+	a.mu.Unlock()
+	switch {
+	case errors.Is(err, lane.ErrStreamGone) && !wrote && !a.preamble.repeats:
+		a.sink.forget(a.table) // The stream expired while its lane was idle, which the lane makes nothing of.
+		return
+	case errors.Is(err, lane.ErrStreamGone):
+	case code == codes.FailedPrecondition || code == codes.PermissionDenied:
+	default:
+		return
+	}
+	a.sink.forget(a.table) // The next lane to open looks at the table anew, and makes it if it is gone.
+	a.table.weather.refuse(wayAppend, err.Error(), time.Now())
+}
+
 // finish ends the connection and frees what is queued. No result is delivered after it.
 func (a *appender) finish() {
 	a.mu.Lock()
-	c := a.current
+	s := a.current
 	a.current = nil
 	a.queue.close()
 	a.account()
 	a.mu.Unlock()
-	if c != nil {
-		c.close()
+	a.traveller.leave(time.Now())
+	if s != nil {
+		a.part(s, false)
 	}
 	// A delivery under way still calls back; wait for it.
 	a.delivering.Lock()

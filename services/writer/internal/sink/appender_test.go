@@ -2,12 +2,14 @@ package sink
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/mem"
@@ -18,7 +20,13 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// The laws are quick, and what they find takes some hundreds of tries.
+	if err := flag.Set("rapid.checks", "2000"); err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var stockRoute = &lanev1.Route{
 	Table: "physical_stock_events", Row: &lanev1.Route_Message{Message: "stock.v1.PhysicalStockEvent"},
@@ -148,6 +156,7 @@ func TestAppendRefusedRows(t *testing.T) {
 
 // A peer that swallows requests and says nothing is given up after the append timeout.
 func TestAppendStalled(t *testing.T) {
+	t.Parallel()
 	fake, s := world(t, func(c *Config) { c.AppendTimeout = config.Duration(300 * time.Millisecond) })
 	stream, a, results := openStream(t, s)
 	swallowed := false
@@ -196,7 +205,7 @@ func TestAppendSomebodyElseWrote(t *testing.T) {
 // The limit is learnt from the error, for this stream and for those to come.
 func TestAppendLearnsRequestLimit(t *testing.T) {
 	fake, s := world(t)
-	const limit = 8000
+	const limit = 80_000
 	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
 		size := 0
 		for _, row := range r.GetProtoRows().GetRows().GetSerializedRows() {
@@ -208,12 +217,12 @@ func TestAppendLearnsRequestLimit(t *testing.T) {
 		return nil, nil
 	})
 	stream, a, results := openStream(t, s)
-	row := strings.Repeat("x", 1000)
+	row := strings.Repeat("x", 10_000)
 	send(a, 1, strings.Repeat(row+" ", 30)+" end")
 	send(a, 2, "small")
 	wantWritten(t, results, 1, 31)
 	wantWritten(t, results, 2, 1)
-	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*1001+9 {
+	if got := fake.held(stream); !strings.HasSuffix(got, "x end small") || len(got) != 30*10_001+9 {
 		t.Errorf("stream holds %d bytes", len(got))
 	}
 	if got := s.limit.Load(); got > limit {
@@ -277,5 +286,65 @@ func TestManyStreams(t *testing.T) {
 	defer s.pool.mu.Unlock()
 	if n := len(s.pool.members); n != 3 {
 		t.Errorf("%d connections for 170 streams, want 3", n)
+	}
+}
+
+// Answers to an earlier connection, and its end, concern nobody any more; nor does anything after Close.
+func TestLateAnswersFindNobody(t *testing.T) {
+	fake, s := world(t)
+	hold := make(chan struct{})
+	fake.on(func(_ *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
+		if !written {
+			<-hold
+		}
+		return nil, nil
+	})
+	_, opened, results := openStream(t, s)
+	a := opened.(*appender)
+	send(a, 1, "a")
+	waitFor(t, func() bool {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.queue.sent == 1 && a.current != nil
+	}, "nothing is under way")
+	late := &seat{a.current.connection, a}
+	a.received(late, &reply{offset: 0})
+	a.received(late, &reply{offset: -1, fault: &fault{kind: fatal}})
+	a.lost(late, &fault{kind: fatal})
+	if len(results) != 0 {
+		t.Errorf("got %+v", <-results)
+	}
+	close(hold)
+	wantWritten(t, results, 1, 1)
+	present := a.current
+	a.Close()
+	a.received(present, &reply{offset: 1})
+	a.lost(present, &fault{kind: fatal})
+	if len(results) != 0 {
+		t.Errorf("after Close: %+v", <-results)
+	}
+}
+
+// What is rejected behind a rejected request is its consequence, and not counted.
+func TestConsequencesAreNotCounted(t *testing.T) {
+	fake, s := world(t)
+	fake.bad = func(row string) bool { return row == "bad" }
+	_, a, results := openStream(t, s)
+	send(a, 1, "bad x")
+	send(a, 2, "b")
+	send(a, 3, "c")
+	receive(t, results)
+	waitFor(t, func() bool {
+		a := a.(*appender)
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		return a.queue.draining == 0
+	}, "answers are missing")
+	a.Resume()
+	for id := range uint64(3) {
+		wantWritten(t, results, id+1, 1)
+	}
+	if bad, behind := testutil.ToFloat64(s.metrics.faults.WithLabelValues("INVALID_ARGUMENT")), testutil.ToFloat64(s.metrics.faults.WithLabelValues("OFFSET_OUT_OF_RANGE")); bad != 1 || behind != 0 {
+		t.Errorf("%v and %v faults are counted", bad, behind)
 	}
 }

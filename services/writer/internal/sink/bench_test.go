@@ -96,7 +96,8 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	data := mem.BufferSlice{mem.SliceBuffer(frame(block...).Materialize())}
 	credits := make(chan struct{}, window)
 	var failed error
-	a := s.open(nil, preamble{stream: "s", schema: []byte{}, trace: "t"}, 0, func(r lane.Result) {
+	// A default stream: its answers hold no offset, so that one answer serves all.
+	a := s.open(&table{sink: s, weather: s.weatherOf("t")}, preamble{stream: "s", schema: []byte{}, trace: "t", repeats: true}, 0, func(r lane.Result) {
 		if r.Err != nil {
 			failed = r.Err
 		}

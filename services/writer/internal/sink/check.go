@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -171,6 +172,8 @@ func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding 
 	_, err := s.control.GetWriteStream(ctx, &storagepb.GetWriteStreamRequest{Name: asked + "/streams/_default"})
 	switch code := status.Code(err); {
 	case err == nil, code == codes.NotFound && table == "", code == codes.Unimplemented:
+	case code == codes.PermissionDenied && table == "" && mayNotExist.MatchString(oneLine(err)):
+		f.Detail = "answers; whether rows may be written can be asked once there is a table"
 	case code == codes.PermissionDenied || code == codes.Unauthenticated:
 		f.State, f.Detail = findings.Fail, oneLine(err)
 		f.Remedy = "enable bigquerystorage.googleapis.com in the project, and give the writer's account bigquery.tables.updateData"
@@ -180,6 +183,9 @@ func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding 
 	}
 	return f
 }
+
+// mayNotExist is how BigQuery denies a table that is not there. Without a right it says the same of one that is.
+var mayNotExist = regexp.MustCompile(`(?i)may not exist`)
 
 // oneLine is an error's text on one line, of gRPC what it says.
 func oneLine(err error) string {

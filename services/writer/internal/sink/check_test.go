@@ -5,6 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+
 	"github.com/waybill-data/waybill/pkg/findings"
 )
 
@@ -54,6 +57,29 @@ func TestCheck(t *testing.T) {
 	fake.mu.Unlock()
 	states, details = look(func(c *Config) { c.Dataset = "made" })
 	expect("may all", states, "ok ok ok ok ", details, "may read, write and evolve tables")
+	for _, c := range []struct {
+		says   error
+		tables bool
+		want   string
+	}{
+		{grpcstatus.Error(codes.NotFound, "no table"), false, "ok"},
+		{grpcstatus.Error(codes.NotFound, "no table"), true, "FAIL"},
+		{grpcstatus.Error(codes.Unimplemented, "an emulator"), true, "ok"},
+		{grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource waybill_check (or it may not exist)."), false, "ok"},
+		{grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource orders (or it may not exist)."), true, "FAIL"},
+		{grpcstatus.Error(codes.PermissionDenied, "BigQuery Storage API has not been used in project 7 before or it is disabled"), false, "FAIL"},
+		{grpcstatus.Error(codes.Unavailable, "away"), false, "FAIL"},
+	} {
+		fake.mu.Lock()
+		if fake.looked = c.says; c.tables {
+			fake.tables["made/orders"] = json.RawMessage(`{}`)
+		} else {
+			delete(fake.tables, "made/orders")
+		}
+		fake.mu.Unlock()
+		states, details = look(func(c *Config) { c.Dataset = "made" })
+		expect(c.says.Error(), states, "ok ok ok "+c.want+" ", details, "")
+	}
 	states, details = look(func(c *Config) { c.Insecure, c.Credentials = false, "none.json" })
 	expect("no credentials", states, "FAIL ", details, "none.json")
 }

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/api/option"
 	"google.golang.org/grpc"
+	dialing "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
 
@@ -117,6 +118,12 @@ const (
 	replyConnWindow = 4 << 20
 )
 
+const (
+	// maxDialPause bounds the pause between two attempts to connect to BigQuery, dialTimeout an attempt.
+	maxDialPause = time.Second
+	dialTimeout  = 10 * time.Second
+)
+
 // clientOptions are those of the Storage Write clients and of the REST client.
 func (c *Config) clientOptions(version string) (grpcOptions, restOptions []option.ClientOption, err error) {
 	common := []option.ClientOption{
@@ -137,6 +144,10 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 	grpcOptions = append(grpcOptions, common...)
 	grpcOptions = append(grpcOptions, option.WithGRPCConnectionPool(1),
 		option.WithGRPCDialOption(grpc.WithDisableRetry()),
+		// gRPC's own back-off grows to two minutes, for which calls fail at once. The queues back off, and probe, on their own.
+		option.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff: dialing.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxDialPause}, MinConnectTimeout: dialTimeout,
+		})),
 		// Large batches should not wait for a window of 64 KiB a round trip. Receiving is a few bytes an append.
 		option.WithGRPCDialOption(grpc.WithWriteBufferSize(256<<10)),
 		// Given windows keep gRPC from measuring the connection, with a ping for about every answer.

@@ -17,6 +17,7 @@ func (q *queue) landed(r *reply) *piece {
 	if r.fault != nil {
 		return nil // It meets its fault again when it is first.
 	}
+	q.doubts = 0
 	written := &piece{rows: p.rows, sentAt: p.sentAt}
 	p.batch.written += p.rows
 	q.bytes -= p.data.Len()

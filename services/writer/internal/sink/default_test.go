@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
@@ -90,8 +91,8 @@ func TestDefaultStreamLostReplies(t *testing.T) {
 // What one kind of stream teaches about request sizes does not bound the other.
 func TestLimitsOfTheKindsAreApart(t *testing.T) {
 	_, s := world(t)
-	s.learn(true, 1000)
-	if s.limit.Load() == 1000 || s.defaultLimit.Load() != 1000 {
+	s.bound(true).learn(70_000, time.Now())
+	if s.limit.Load() == 70_000 || s.defaultLimit.Load() != 70_000 {
 		t.Errorf("limits %d and %d", s.limit.Load(), s.defaultLimit.Load())
 	}
 }

@@ -2,12 +2,10 @@ package sink
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +13,9 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	bq "google.golang.org/api/bigquery/v2"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
 // relaxedGrace is how long after a look at a table the Storage Write API may still hold a column for REQUIRED that is not any more. BigQuery
@@ -75,58 +73,50 @@ func apply(schema *bq.TableSchema, found []difference) ([]change, error) {
 	if schema == nil {
 		return nil, fmt.Errorf("%w: the table has no schema", errUnfit)
 	}
+	columns := make(map[string]*bq.TableFieldSchema)
+	byPath(columns, "", schema.Fields)
 	var changes []change
 	for i := range found {
 		d := &found[i]
 		if !d.evolves() {
 			continue
 		}
-		fields := &schema.Fields
-		parts := strings.Split(d.path, ".")
-		for _, name := range parts[:len(parts)-1] {
-			parent := named(*fields, name)
-			if parent == nil {
+		fields, path := &schema.Fields, strings.ToLower(d.path)
+		if parent := strings.LastIndexByte(path, '.'); parent >= 0 {
+			record := columns[path[:parent]]
+			if record == nil {
 				return nil, errMoved
 			}
-			fields = &parent.Fields
+			fields = &record.Fields
 		}
-		column := named(*fields, parts[len(parts)-1])
+		column := columns[path]
 		switch {
 		case column != nil && d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && column.Mode == "REQUIRED":
 			column.Mode = "NULLABLE"
 			changes = append(changes, change{relaxed, i})
 		case column == nil && d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
-			fresh, err := fieldOf(d.want)
+			fresh, err := fieldsOf(bigquery.Schema{d.want})
 			if err != nil {
 				return nil, err
 			}
-			*fields = append(*fields, fresh)
+			*fields = append(*fields, fresh[0])
 			changes = append(changes, change{added, i})
 		}
 	}
 	return changes, nil
 }
 
-func named(fields []*bq.TableFieldSchema, name string) *bq.TableFieldSchema {
-	i := slices.IndexFunc(fields, func(f *bq.TableFieldSchema) bool { return strings.EqualFold(f.Name, name) })
-	if i < 0 {
-		return nil
+// byPath finds columns by their path in lower case: BigQuery's names are the same whatever their case.
+func byPath(columns map[string]*bq.TableFieldSchema, prefix string, fields []*bq.TableFieldSchema) {
+	for _, f := range fields {
+		path := prefix + strings.ToLower(f.Name)
+		columns[path] = f
+		byPath(columns, path+".", f.Fields)
 	}
-	return fields[i]
 }
 
-// fieldOf is a column as REST has it.
-func fieldOf(column *bigquery.FieldSchema) (*bq.TableFieldSchema, error) {
-	encoded, err := bigquery.Schema{column}.ToJSONFields()
-	if err != nil {
-		return nil, fmt.Errorf("column %s: %w", column.Name, err)
-	}
-	var fields []*bq.TableFieldSchema
-	if err := json.Unmarshal(encoded, &fields); err != nil {
-		return nil, fmt.Errorf("column %s: %w", column.Name, err)
-	}
-	return fields[0], nil
-}
+// maxReasons bounds how many columns one message names: a table of another contract differs in thousands.
+const maxReasons = 100
 
 // unfit says why the rows cannot go to the table, all of it, and what to do.
 func unfit(found []difference, evolution lanev1.Evolution) error {
@@ -156,6 +146,9 @@ func unfit(found []difference, evolution lanev1.Evolution) error {
 		remedy += "; evolution never changes a type, a mode or a precision"
 	case byItself:
 		remedy = "set `evolution: additive` on the contract, and the writer adds what is missing and relaxes what is REQUIRED, or " + remedy
+	}
+	if more := len(reasons) - maxReasons; more > 0 {
+		reasons = append(reasons[:maxReasons], fmt.Sprintf("and %d columns more", more))
 	}
 	return fmt.Errorf("%w: %s; %s; the lane goes on by itself", errUnfit, strings.Join(reasons, "; "), remedy)
 }
@@ -195,26 +188,34 @@ func (a *appender) doubt(f *fault, now time.Time) {
 	}
 }
 
-// lookAgain sees to the table again once the Storage Write API has been blind for a while. The error, if there is one, ends the queue: the
-// table cannot take the rows any more. That BigQuery cannot be asked right now is none.
+// lookAgain sees to the table again once the Storage Write API has been blind for a while, or whenever it has denied the table: then it may
+// be gone. The error, if there is one, ends the queue: the table cannot take the rows any more. That BigQuery cannot be asked right now is
+// none.
 func (a *appender) lookAgain() error {
 	a.mu.Lock()
-	due := a.table != nil && !a.blind.IsZero() && time.Since(a.blind) >= a.sink.blindFor
+	due := !a.blind.IsZero() && time.Since(a.blind) >= a.sink.blindFor
 	if due {
 		a.blind = time.Now()
 	}
+	barred := !a.queue.barred.IsZero()
 	a.mu.Unlock()
-	if !due {
+	if !due && !barred {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, a.sink.callTimeout)
 	defer cancel()
+	if barred {
+		if found, err := a.sink.read(ctx, a.table.id); found == nil && err == nil {
+			return fmt.Errorf("%w: table %s is not there: it was deleted", lane.ErrStreamGone, a.table.id)
+		}
+		return nil
+	}
 	err := a.table.stand(ctx)
 	if !errors.Is(err, errUnfit) {
 		return nil
 	}
 	a.sink.forget(a.table) // The next lane to open looks anew.
-	return status.Error(codes.FailedPrecondition, err.Error())
+	return &halt{codes.FailedPrecondition, err.Error()}
 }
 
 // conflict says whether a change met another one.

@@ -50,8 +50,8 @@ func grown(evolution lanev1.Evolution, fields ...any) *lanev1.Route {
 
 const additive = lanev1.Evolution_EVOLUTION_ADDITIVE
 
-// schemaOf lists the columns a table has, as REST shows them.
-func schemaOf(t *testing.T, fake *fakeBigQuery, table string) []string {
+// schemaOf lists the columns that the table `grows` has, as REST shows them.
+func schemaOf(t *testing.T, fake *fakeBigQuery) []string {
 	t.Helper()
 	type field struct {
 		Name, Type, Mode string
@@ -60,7 +60,7 @@ func schemaOf(t *testing.T, fake *fakeBigQuery, table string) []string {
 	var shown struct{ Schema struct{ Fields []field } }
 	fake.mu.Lock()
 	defer fake.mu.Unlock()
-	if err := json.Unmarshal(fake.tables[table], &shown); err != nil {
+	if err := json.Unmarshal(fake.tables["d/grows"], &shown); err != nil {
 		t.Fatal(err)
 	}
 	var out []string
@@ -91,7 +91,7 @@ func TestTableFollowsTheRows(t *testing.T) {
 		"lines_list REPEATED RECORD", "lines_list.sku NULLABLE STRING", "lines_list.lot  STRING", "lines_list.weight  RECORD", "lines_list.weight.unit  STRING",
 		"tags_list REPEATED STRING",
 	}
-	if diff := cmp.Diff(want, schemaOf(t, fake, "d/grows")); diff != "" {
+	if diff := cmp.Diff(want, schemaOf(t, fake)); diff != "" {
 		t.Error(diff)
 	}
 	if !strings.Contains(string(fake.tables["d/grows"]), "mask") {
@@ -150,7 +150,7 @@ func TestTableGrowsAtManyHands(t *testing.T) {
 	}
 	fake.mu.Unlock()
 	all.Wait()
-	got := strings.Join(schemaOf(t, fake, "d/grows"), ",")
+	got := strings.Join(schemaOf(t, fake), ",")
 	for _, name := range []string{"id", "a", "b", "c", "d", "late"} {
 		if strings.Count(","+got, ","+name+" ") != 1 {
 			t.Errorf("column %s is not there once: %s", name, got)
@@ -199,7 +199,7 @@ func TestRequiredColumnStays(t *testing.T) {
 	if _, err := s.Table(deadline(t), grown(lanev1.Evolution_EVOLUTION_OFF, "id")); err != nil {
 		t.Error(err)
 	}
-	if got := schemaOf(t, fake, "d/grows"); got[0] != "id REQUIRED STRING" {
+	if got := schemaOf(t, fake); got[0] != "id REQUIRED STRING" {
 		t.Errorf("columns %v", got)
 	}
 }
@@ -207,6 +207,7 @@ func TestRequiredColumnStays(t *testing.T) {
 // The Storage Write API learns of a change minutes after the table has it. Until then appends are refused, on a new connection each time, and
 // nothing is lost, repeated, out of order or taken for a bad row.
 func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		refuses func() (*storagepb.AppendRowsResponse, error)

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,12 @@ type fakeBigQuery struct {
 	bad func(row string) bool
 	// creates are the answers of CreateWriteStream to come; nil: it works.
 	creates, finalizes []error
+	// away, if not nil, is the error of every unary call; nil when it is back.
+	away func() error
+	// unreachable keeps new connections away, in a bubble.
+	unreachable atomic.Bool
+	// looked is the error of GetWriteStream.
+	looked error
 	// created is when CreateWriteStream was called, whatever its answer.
 	created []time.Time
 	// patched is called before a patch of a table takes effect.
@@ -56,6 +63,11 @@ type fakeStream struct {
 func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away != nil {
+		if err := f.away(); err != nil {
+			return nil, err
+		}
+	}
 	f.created = append(f.created, time.Now())
 	if len(f.creates) > 0 {
 		err := f.creates[0]
@@ -67,9 +79,20 @@ func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateW
 	return &storagepb.WriteStream{Name: name, Type: r.GetWriteStream().GetType()}, nil
 }
 
+func (f *fakeBigQuery) GetWriteStream(context.Context, *storagepb.GetWriteStreamRequest) (*storagepb.WriteStream, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &storagepb.WriteStream{}, f.looked
+}
+
 func (f *fakeBigQuery) FinalizeWriteStream(_ context.Context, r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away != nil {
+		if err := f.away(); err != nil {
+			return nil, err
+		}
+	}
 	if len(f.finalizes) > 0 {
 		err := f.finalizes[0]
 		f.finalizes = f.finalizes[1:]
@@ -303,6 +326,7 @@ func world(t *testing.T, change ...func(*Config)) (*fakeBigQuery, *Sink) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.goneGrace = 100 * time.Millisecond
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

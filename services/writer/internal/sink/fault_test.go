@@ -9,6 +9,7 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // What BigQuery says, as seen from real services and in its comments, and what the queue is to do about it.
@@ -59,7 +60,40 @@ func TestFaults(t *testing.T) {
 		{"idle", plain(codes.Aborted, "Closing the stream because it is idle for 600 seconds"), false, renew, true, "ABORTED", -1, 0},
 		{"away", plain(codes.Unavailable, "transport is closing"), false, renew, true, "UNAVAILABLE", -1, 0},
 		{"end of call", io.EOF, false, renew, true, "EOF", -1, 0},
-		{"not allowed", plain(codes.PermissionDenied, "no"), false, fatal, false, "PERMISSION_DENIED", -1, 0},
+		{"not allowed", plain(codes.PermissionDenied, "no"), false, denied, false, "PERMISSION_DENIED", -1, 0},
+		{
+			"deleted, or not allowed", plain(codes.PermissionDenied, "Permission 'TABLES_UPDATE_DATA' denied on resource 'projects/p/datasets/d/tables/t' (or it may not exist)."),
+			false, denied, false, "PERMISSION_DENIED", -1, 0,
+		},
+		{"a value too large", plain(codes.InvalidArgument, "Field amount: value is too large for NUMERIC(5, 2)"), true, suspect, false, "INVALID_ARGUMENT", -1, 0},
+		{"a frame too large", plain(codes.Unavailable, "error reading from server: http2: frame too large"), false, renew, true, "UNAVAILABLE", -1, 0},
+		{"a request too large, from a proxy", plain(codes.Unavailable, "request too large, limit 1"), false, renew, true, "UNAVAILABLE", -1, 0},
+		{"a frame too large, as quota", plain(codes.ResourceExhausted, "http2: frame too large"), false, again, true, "RESOURCE_EXHAUSTED", -1, 0},
+		{"a finalized value", plain(codes.InvalidArgument, "Cannot parse value 'finalized' of field state"), true, suspect, false, "INVALID_ARGUMENT", -1, 0},
+		{"finalized, by its message", plain(codes.InvalidArgument, "Stream s has been finalized"), false, finalized, false, "INVALID_ARGUMENT", -1, 0},
+		{"a value of some schema", plain(codes.InvalidArgument, "Value does not fit the JSON schema"), true, suspect, false, "INVALID_ARGUMENT", -1, 0},
+		{
+			"a proxy's page", plain(codes.PermissionDenied, `unexpected HTTP status code received from server: 403 (Forbidden); transport: received unexpected content-type "text/html"`),
+			false, renew, true, "PERMISSION_DENIED", -1, 0,
+		},
+		{"a proxy's other page", plain(codes.Unimplemented, "unexpected HTTP status code received from server: 404 (Not Found)"), false, renew, true, "UNIMPLEMENTED", -1, 0},
+		{"no such method", plain(codes.Unimplemented, "unknown method"), false, fatal, false, "UNIMPLEMENTED", -1, 0},
+		{"keys away", storageError(codes.Internal, storagepb.StorageError_KMS_SERVICE_ERROR, "KMS"), true, again, true, "KMS_SERVICE_ERROR", -1, 0},
+		{"table gone", storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, gone, false, "TABLE_NOT_FOUND", -1, 0},
+		{"not found", plain(codes.NotFound, "entity"), false, gone, false, "NOT_FOUND", -1, 0},
+		{"storage code before text", storageError(codes.InvalidArgument, storagepb.StorageError_INVALID_STREAM_STATE, "request too large"), true, fatal, false, "INVALID_STREAM_STATE", -1, 0},
+		{"offset exists, without its code", plain(codes.AlreadyExists, "expected offset 7, received 3"), true, exists, false, "ALREADY_EXISTS", 7, 0},
+		{"offset beyond, without its code", plain(codes.OutOfRange, "expected offset 7, received 9"), true, beyond, false, "OUT_OF_RANGE", 7, 0},
+		{"too late", plain(codes.DeadlineExceeded, "deadline"), true, again, true, "DEADLINE_EXCEEDED", -1, 0},
+		{"credentials", plain(codes.Unauthenticated, "token"), false, renew, true, "UNAUTHENTICATED", -1, 0},
+		{"too large, in the stream", plain(codes.InvalidArgument, "AppendRows request too large: 20 limit 10"), true, tooLarge, false, "INVALID_ARGUMENT", -1, 10},
+		{"too large, with rows", plain(codes.InvalidArgument, "request too large for 7 rows"), false, tooLarge, false, "INVALID_ARGUMENT", -1, 0},
+		{"finalized, in the stream", plain(codes.InvalidArgument, "Stream s is finalized"), true, finalized, false, "INVALID_ARGUMENT", -1, 0},
+		{"of rows, with another code", plain(codes.FailedPrecondition, "the table takes no rows"), false, fatal, false, "FAILED_PRECONDITION", -1, 0},
+		{"of rows, with another code, in the stream", plain(codes.FailedPrecondition, "the table takes no rows"), true, fatal, false, "FAILED_PRECONDITION", -1, 0},
+		{"an offset that does not matter", plain(codes.ResourceExhausted, "quota; expected offset 5"), true, again, true, "RESOURCE_EXHAUSTED", -1, 0},
+		{"an offset beyond belief", plain(codes.OutOfRange, "expected offset 99999999999999999999"), true, beyond, false, "OUT_OF_RANGE", -1, 0},
+		{"no error", nil, false, renew, true, "EOF", -1, 0},
 		{"cancelled", context.Canceled, false, renew, true, "CANCELLED", -1, 0},
 		{"something else", errors.New("x"), false, renew, true, "UNKNOWN", -1, 0},
 	} {
@@ -72,5 +106,24 @@ func TestFaults(t *testing.T) {
 				t.Errorf("got %s %+v", f.kind, *f)
 			}
 		})
+	}
+}
+
+// BigQuery's storage code counts wherever it is among the details, and row errors count more than the code beside them.
+func TestDetailsOfFaults(t *testing.T) {
+	st := grpcstatus.Convert(storageError(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "x"))
+	st, err := st.WithDetails(wrapperspb.String("something else"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := inStream(st.Proto(), nil); f.kind != finalized {
+		t.Errorf("got %v", f.kind)
+	}
+	f := inStream(grpcstatus.New(codes.Internal, "rows").Proto(), []*storagepb.RowError{{Index: 3, Code: storagepb.RowError_FIELDS_ERROR, Message: "m"}})
+	if f.kind != refused || f.uncertain || len(f.rows) != 1 || f.rows[0].Row != 3 || f.rows[0].Code != "FIELDS_ERROR" || f.rows[0].Message != "m" {
+		t.Errorf("got %+v", f)
+	}
+	if got, want := withoutDigits("offset 129 of 0: /a:9!"), "offset  of : /a:!"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"cloud.google.com/go/bigquery"
 	"github.com/google/go-cmp/cmp"
+	bq "google.golang.org/api/bigquery/v2"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -24,12 +25,12 @@ func TestLayouts(t *testing.T) {
 		"not partitioned":                        nil,
 		"not partitioned, clustered by a":        {ClusterFields: []string{"a"}},
 	} {
-		metadata := &bigquery.TableMetadata{}
+		metadata := &bq.Table{}
 		if lay(metadata, layout); layoutOf(metadata) != want {
 			t.Errorf("%v: %s, want %s", layout, layoutOf(metadata), want)
 		}
 	}
-	if got := layoutOf(&bigquery.TableMetadata{RangePartitioning: &bigquery.RangePartitioning{Field: "n"}}); got != "RANGE(n)" {
+	if got := layoutOf(&bq.Table{RangePartitioning: &bq.RangePartitioning{Field: "n"}}); got != "RANGE(n)" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -5,14 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// errAdrift ends a queue that would have to move rows to other offsets while older copies of them may still reach BigQuery over a
-// lost connection. Opening the lane again fences the stream, which settles the question.
-var errAdrift = errors.New("rows were refused while appends over a lost connection may still arrive; open the lane again")
+// errAdrift ends a queue that would have to refuse rows, or to move rows to other offsets, while older copies of them may be in the stream or
+// may still reach it over a lost connection. What one of BigQuery's frontends refuses another may take. Opening the lane again fences the
+// stream, which settles the question.
+var errAdrift = errors.New("rows were refused while earlier appends of them are in doubt; open the lane again")
 
 // split cuts piece i behind its first n rows. The rows stay at their offsets.
 func (q *queue) split(i, n int) {
@@ -35,22 +40,19 @@ func (q *queue) split(i, n int) {
 	q.pieces[i], q.pieces[i+1] = &front, &back
 }
 
-// fitting is how many of the piece's rows to put in a request, judged by their mean size; at least 1 and not all.
-func (q *queue) fitting(p *piece) int {
-	parts := (p.data.Len() + q.limit - 1) / q.limit
+// fitting is how many of the piece's rows to put in a request of at most limit bytes, judged by their mean size; at least 1 and not all.
+func fitting(p *piece, limit int) int {
+	parts := (p.data.Len() + limit - 1) / limit
 	return max(1, min(p.rows-1, p.rows/parts))
 }
 
 // learn lowers the request limit so far that what was rejected, of the given size, is split.
-func (q *queue) learn(f *fault, size int) {
-	if size == 0 {
-		return
-	}
+func (q *queue) learn(f *fault, size int, now time.Time) {
 	limit := f.limit - q.overhead
 	if limit <= 0 || limit >= size {
 		limit = size * 3 / 4
 	}
-	q.limit = max(1, min(q.limit, limit))
+	q.limit.learn(limit, now)
 }
 
 // largest is the size of the largest of the first n pieces.
@@ -60,6 +62,41 @@ func (q *queue) largest(n int) int {
 		size = max(size, p.data.Len())
 	}
 	return size
+}
+
+// maxDoubts is how many rows in a row are refused one by one without a row taken between them, and the least of a batch that its share is
+// counted from; doubtShare is that share, one in so many.
+const (
+	maxDoubts  = 10
+	doubtShare = 10
+)
+
+// single refuses the only row of the first piece, on the word of a fault that names no row. Once that goes on for row after row, or for too
+// large a share of a batch, for one and the same reason, it is BigQuery or the schema that is wrong and not the rows: the lane stops.
+func (q *queue) single(code string, f *fault) {
+	b := q.pieces[0].batch
+	if reason := f.code + withoutDigits(f.text); reason != q.reason {
+		q.reason, q.doubts, b.doubts = reason, 0, 0
+	}
+	if q.doubts >= maxDoubts || b.doubts >= max(maxDoubts, b.rows/doubtShare) {
+		q.fail(&halt{codes.FailedPrecondition, fmt.Sprintf("BigQuery refused %d rows one by one for the same reason, which names no row (%v). Then it is not the rows that are "+
+			"wrong: compare the table with the rows, and see whether BigQuery has an incident. The rows refused so far are dead letters; the lane goes on by itself once "+
+			"BigQuery takes rows", max(q.doubts, b.doubts), f)})
+		return
+	}
+	q.doubts++
+	b.doubts++
+	q.refuse([]lane.RefusedRow{{Code: code, Message: f.text}}, f)
+}
+
+// withoutDigits makes two messages of one reason equal that name different offsets or values.
+func withoutDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // refuse takes the rows, by index in the first piece, out of it, reports them, and waits for Resume. None of the piece is written,
@@ -80,6 +117,10 @@ func (q *queue) refuse(rows []lane.RefusedRow, f *fault) {
 	}
 	if len(drop) == 0 {
 		q.fail(fmt.Errorf("BigQuery refused rows that were not sent: %w", f))
+		return
+	}
+	if p.fate != fresh {
+		q.fail(fmt.Errorf("%w: %w", errAdrift, f))
 		return
 	}
 	for _, behind := range q.pieces[1:] {

@@ -24,14 +24,16 @@ import (
 type queue struct {
 	// repeats says that this is a default stream: there are no offsets, and rows may be written more than once.
 	repeats bool
-	// end is how many rows the stream is known to hold, began how many it held when the queue was made.
-	end, began int64
+	// end is how many rows the stream is known to hold, begun how many it held at first.
+	end, begun int64
 	// high is the end of the furthest piece ever sent. Nothing of ours can lie beyond it.
 	high int64
 	// at is the offset of pieces[sent].
 	at int64
-	// limit is the most bytes of rows to put in one request; overhead is what else a request may hold.
-	limit, overhead int
+	// limit is the most bytes of rows to put in one request, as learnt so far by all queues that share it; overhead is what else a request
+	// may hold.
+	limit    *requestLimit
+	overhead int
 	// pieces are what is to be written, in order.
 	pieces []*piece
 	sent   int
@@ -45,13 +47,20 @@ type queue struct {
 	paused bool
 	// solo keeps one request under way, so that what ends a connection can be told to be about it.
 	solo bool
-	// connected says that a connection stands; opening, that it has seen no request yet; renew, that it is to be replaced.
-	connected, opening, renew bool
+	// private asks for a connection of the queue's own, until something is written: on a shared one nobody can tell whose request ended it.
+	private bool
+	// careful keeps solo until then: this table's bad rows end connections.
+	careful time.Time
+	// connected says that a connection stands; renew, that it is to be replaced.
+	connected, renew bool
 	// attempts counts faults since the last success; nothing is sent before hold.
 	attempts int
 	hold     time.Time
-	// started is when the stream was first needed; since is when the connection last moved while something was under way.
-	started, since time.Time
+	// started is when the stream was first needed; barred is since when BigQuery has denied it.
+	started, barred time.Time
+	// doubts are the rows refused one by one since BigQuery last took any, each for `reason`.
+	doubts int
+	reason string
 	// err ended the queue; told says that a result has said so.
 	err  error
 	told bool
@@ -66,6 +75,8 @@ type queue struct {
 // batch is one Append.
 type batch struct {
 	id uint64
+	// rows were appended; doubts of them were refused one by one, for a reason that names no row.
+	rows, doubts int
 	// written are its rows in the stream; left are its pieces not yet done.
 	written, left int
 }
@@ -106,7 +117,7 @@ const (
 )
 
 func newQueue(rows int64, limit, overhead int, jitter func() float64) *queue {
-	return &queue{end: rows, began: rows, high: rows, at: rows, limit: limit, overhead: overhead, jitter: jitter}
+	return &queue{end: rows, begun: rows, high: rows, at: rows, limit: newRequestLimit(limit), overhead: overhead, jitter: jitter}
 }
 
 // do is what the appender is to do next.
@@ -124,10 +135,10 @@ type step struct {
 	do do
 	// until ends a wait, unless something happens before; zero: only something ends it.
 	until time.Time
-	// piece goes to offset; opening says that the request is the connection's first.
-	piece   *piece
-	offset  int64
-	opening bool
+	// piece goes to offset. rows are its data, with a reference of the appender's own.
+	piece  *piece
+	offset int64
+	rows   mem.BufferSlice
 }
 
 // append queues rows; it takes the reference.
@@ -137,7 +148,7 @@ func (q *queue) append(id uint64, rows int, data mem.BufferSlice) {
 		q.tell(lane.Result{ID: id, Err: q.err})
 		return
 	}
-	b := &batch{id: id, left: 1}
+	b := &batch{id: id, rows: rows, left: 1}
 	q.pieces = append(q.pieces, &piece{batch: b, data: data, rows: rows})
 	q.bytes += data.Len()
 }
@@ -145,8 +156,16 @@ func (q *queue) append(id uint64, rows int, data mem.BufferSlice) {
 // resume goes on after refused rows.
 func (q *queue) resume() { q.paused = false }
 
+// hurry brings what is held back forward to a time.
+func (q *queue) hurry(at time.Time) {
+	if at.Before(q.hold) {
+		q.hold = at
+	}
+}
+
 // next says what to do at this time.
 func (q *queue) next(now time.Time) step {
+	limit := q.limit.at(now)
 	for {
 		switch {
 		case q.err != nil:
@@ -155,7 +174,7 @@ func (q *queue) next(now time.Time) step {
 			return step{}
 		}
 		p := q.pieces[q.sent]
-		alone := p.rows == 0 || p.data.Len() > q.limit && p.rows == 1
+		alone := p.rows == 0 || p.data.Len() > limit && p.rows == 1
 		if alone && q.sent > 0 {
 			return step{}
 		}
@@ -170,17 +189,14 @@ func (q *queue) next(now time.Time) step {
 				q.started = now
 			}
 			return step{do: doConnect}
-		case p.data.Len() > q.limit && p.rows > 1:
-			q.split(q.sent, q.fitting(p))
+		case p.data.Len() > limit && p.rows > 1:
+			q.split(q.sent, fitting(p, limit))
 			continue
 		case alone:
 			q.solo = true
 		}
-		s := step{do: doSend, piece: p, offset: q.at, opening: q.opening}
-		if q.sent == 0 {
-			q.since = now
-		}
-		p.tried, p.sentAt, q.opening = true, now, false
+		s := step{do: doSend, piece: p, offset: q.at}
+		p.tried, p.sentAt = true, now
 		q.sent++
 		q.at += int64(p.rows)
 		q.high = max(q.high, q.at)
@@ -189,22 +205,17 @@ func (q *queue) next(now time.Time) step {
 }
 
 // up reports a new connection.
-func (q *queue) up() { q.connected, q.opening, q.renew = true, true, false }
-
-// overdue says when the connection will have stood still for too long; zero when nothing is under way.
-func (q *queue) overdue(patience time.Duration) time.Time {
-	if !q.connected || q.sent+q.draining == 0 {
-		return time.Time{}
-	}
-	return q.since.Add(patience)
-}
+func (q *queue) up() { q.connected, q.renew = true, false }
 
 // reply takes the answer to the oldest request under way. It returns the piece that is written by it, if one is.
 func (q *queue) reply(r *reply, now time.Time) *piece {
 	if q.err != nil || !q.connected {
 		return nil
 	}
-	q.since = now
+	f := r.fault
+	if f == nil && r.offset < 0 && !q.repeats {
+		f = noResult() // Rows sent for an offset are written at one.
+	}
 	switch {
 	case q.draining > 0:
 		q.draining--
@@ -216,33 +227,36 @@ func (q *queue) reply(r *reply, now time.Time) *piece {
 	case q.sent == 0:
 		q.fail(errors.New("BigQuery answered an append that was not sent"))
 		return nil
-	case r.fault == nil:
-		if r.offset >= 0 && r.offset != q.end && !q.repeats {
+	case f == nil:
+		if r.offset != q.end && !q.repeats {
 			q.fail(fmt.Errorf("BigQuery wrote rows at offset %d that were sent for offset %d", r.offset, q.end))
 			return nil
 		}
-		return q.accept()
-	case r.fault.kind == exists && !q.repeats:
-		if err := q.ours(q.pieces[0], q.end, r.fault); err != nil {
+		q.dispel()
+		return q.accept(now)
+	case f.kind == exists && !q.repeats:
+		if err := q.ours(q.pieces[0], q.end, f); err != nil {
 			q.fail(err)
 			return nil
 		}
-		return q.accept()
+		return q.accept(now)
 	}
 	q.draining = q.sent - 1
 	if q.repeats {
 		q.behind = append(q.behind[:0], q.pieces[1:q.sent]...)
 	}
 	q.rewind()
-	q.reject(r.fault, now)
+	q.reject(f, now)
 	return nil
 }
 
 // accept counts the first piece as written.
-func (q *queue) accept() *piece {
+func (q *queue) accept(now time.Time) *piece {
 	p := q.pieces[0]
 	q.sent--
-	q.attempts, q.solo = 0, false
+	q.attempts, q.doubts, q.barred = 0, 0, time.Time{}
+	q.solo = now.Before(q.careful)
+	q.renew, q.private = q.private, false
 	q.end += int64(p.rows)
 	p.batch.written += p.rows
 	q.done()
@@ -285,10 +299,7 @@ func (q *queue) tell(last lane.Result) {
 
 // close frees what is queued.
 func (q *queue) close() {
-	if q.err == nil {
-		q.err = errors.New("closed")
-	}
-	q.told = true
+	q.err, q.told = errors.New("closed"), true
 	for _, p := range q.pieces {
 		p.data.Free()
 	}

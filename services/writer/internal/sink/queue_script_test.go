@@ -15,11 +15,11 @@ import (
 // script drives a queue by hand. Commands:
 //
 //	open rows=N [limit=BYTES] [default]   a queue for a stream that holds N rows, or for a default stream; rows are 10 bytes
-//	append id=I rows=N               one Append
+//	append id=I rows=N [size=BYTES]  one Append, of rows that take so many bytes each
 //	run                              do what the queue asks for until it waits, connecting at once
-//	ok                               the oldest request is written
+//	ok [at=N]                        the oldest request is written, at the offset it was sent for or at another; -1 is none
 //	reject KIND [args]               the oldest request is rejected, the connection stays
-//	lose KIND [args]                 the connection ends
+//	lose KIND [args]                 the connection ends; [shared]: one that other queues had requests on
 //	resume                           go on after refused rows
 //	sleep D                          time passes
 //
@@ -60,15 +60,22 @@ func (s *script) command(t *testing.T, d *datadriven.TestData) {
 		var rows int
 		d.ScanArgs(t, "id", &id)
 		d.ScanArgs(t, "rows", &rows)
+		size := 10
+		d.MaybeScanArgs(t, "size", &size)
 		block := make([][]byte, rows)
 		for i := range block {
-			block[i] = []byte(fmt.Sprintf("%03d.%04d", id, i)) // and two bytes of framing
+			block[i] = []byte(fmt.Sprintf("%03d.%0*d", id, size-6, i)) // and two bytes of framing
 		}
 		q.append(id, rows, frame(block...))
 	case "run":
 		s.run()
 	case "ok":
-		if p := q.reply(&reply{offset: -1}, s.now); p != nil {
+		offset := q.end
+		if q.repeats {
+			offset = -1
+		}
+		d.MaybeScanArgs(t, "at", &offset)
+		if p := q.reply(&reply{offset: offset}, s.now); p != nil {
 			fmt.Fprintf(&s.out, "written %d rows, end %d\n", p.rows, q.end)
 		}
 	case "reject":
@@ -96,11 +103,7 @@ func (s *script) run() {
 		s.results()
 		switch step.do {
 		case doSend:
-			opening := ""
-			if step.opening {
-				opening = " with schema"
-			}
-			fmt.Fprintf(&s.out, "send %d rows of %d at %d%s\n", step.piece.rows, step.piece.batch.id, step.offset, opening)
+			fmt.Fprintf(&s.out, "send %d rows of %d at %d\n", step.piece.rows, step.piece.batch.id, step.offset)
 		case doConnect:
 			fmt.Fprintln(&s.out, "connect")
 			s.queue.up()
@@ -148,7 +151,7 @@ func scanFault(t *testing.T, d *datadriven.TestData) *fault {
 	if f.kind < 0 {
 		t.Fatalf("unknown kind %s", d.CmdArgs[0].Key)
 	}
-	f.uncertain = d.HasArg("uncertain")
+	f.uncertain, f.shared = d.HasArg("uncertain"), d.HasArg("shared")
 	d.MaybeScanArgs(t, "expected", &f.expected)
 	d.MaybeScanArgs(t, "received", &f.received)
 	d.MaybeScanArgs(t, "limit", &f.limit)

@@ -145,14 +145,15 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 type reply struct {
 	// offset of the first row written, or -1 when BigQuery does not say.
 	offset int64
-	// fault is nil when the rows are written.
+	// fault is nil when BigQuery says that the rows are written; that it says nothing is a fault.
 	fault *fault
 }
 
-// decode reads the ordinary response, `append_result`, by hand: one a request, and nothing in it but an offset. Any other goes
-// through protobuf.
+// decode reads the ordinary response, `append_result`, by hand: one a request, and nothing in it but an offset. One with errors goes through
+// protobuf. One with neither, for example with nothing but an updated schema, confirms nothing.
 func (r *reply) decode(b []byte) error {
 	*r = reply{offset: -1}
+	written := false
 	for in := b; len(in) > 0; {
 		number, kind, n := protowire.ConsumeTag(in)
 		if n < 0 {
@@ -172,7 +173,7 @@ func (r *reply) decode(b []byte) error {
 			if err != nil {
 				return err
 			}
-			r.offset = offset
+			r.offset, written = offset, true
 			continue
 		}
 		n = protowire.ConsumeFieldValue(number, kind, in)
@@ -180,6 +181,9 @@ func (r *reply) decode(b []byte) error {
 			return protowire.ParseError(n)
 		}
 		in = in[n:]
+	}
+	if !written {
+		r.fault = noResult()
 	}
 	return nil
 }
@@ -237,10 +241,16 @@ func (r *reply) decodeFault(b []byte) error {
 	if err := proto.Unmarshal(b, &response); err != nil {
 		return err
 	}
-	if response.GetError() == nil && len(response.GetRowErrors()) == 0 {
-		r.offset = response.GetAppendResult().GetOffset().GetValue()
+	if response.GetError().GetCode() == 0 && len(response.GetRowErrors()) == 0 {
+		if r.offset = -1; response.GetAppendResult().GetOffset() != nil {
+			r.offset = response.GetAppendResult().GetOffset().GetValue()
+		}
+		if response.GetAppendResult() == nil {
+			r.fault = noResult()
+		}
 		return nil
 	}
+	r.offset = -1
 	r.fault = inStream(response.GetError(), response.GetRowErrors())
 	return nil
 }

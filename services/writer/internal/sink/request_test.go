@@ -79,12 +79,16 @@ func TestReply(t *testing.T) {
 		"offset zero":    {appended(wrapperspb.Int64(0)), reply{offset: 0}},
 		"no offset":      {appended(nil), reply{offset: -1}},
 		"updated schema": {withSchema, reply{offset: 7}},
-		"empty":          {&storagepb.AppendRowsResponse{}, reply{offset: -1}},
+		"empty":          {&storagepb.AppendRowsResponse{}, reply{offset: -1, fault: noResult()}},
+		"schema alone":   {&storagepb.AppendRowsResponse{UpdatedSchema: withSchema.UpdatedSchema}, reply{offset: -1, fault: noResult()}},
+		"error that is none": {&storagepb.AppendRowsResponse{
+			Response: &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{Message: "fine"}},
+		}, reply{offset: -1, fault: noResult()}},
 		"row errors": {&storagepb.AppendRowsResponse{
 			Response:  &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: "bad rows"}},
 			RowErrors: []*storagepb.RowError{{Index: 3, Code: storagepb.RowError_FIELDS_ERROR, Message: "no date"}},
 		}, reply{offset: -1, fault: &fault{
-			kind: refused, code: "INVALID_ARGUMENT", text: "bad rows", expected: -1, received: -1,
+			kind: refused, code: "INVALID_ARGUMENT", status: codes.InvalidArgument, text: "bad rows", expected: -1, received: -1,
 			rows: []lane.RefusedRow{{Row: 3, Code: "FIELDS_ERROR", Message: "no date"}},
 		}}},
 	} {
@@ -118,7 +122,7 @@ func FuzzReply(f *testing.F) {
 		if err := proto.Unmarshal(b, &want); err != nil {
 			return // Read past what protobuf refuses inside fields that do not matter.
 		}
-		if (want.GetError() != nil || len(want.GetRowErrors()) > 0) != (r.fault != nil) {
+		if (want.GetAppendResult() == nil || len(want.GetRowErrors()) > 0) != (r.fault != nil) {
 			t.Fatalf("fault %v, protobuf says %v", r.fault, &want)
 		}
 	})

@@ -21,8 +21,12 @@ type rowType struct {
 	descriptor *descriptorpb.DescriptorProto
 }
 
-// newRowType reads a self-contained row descriptor. The error says what is wrong with it.
+// newRowType reads a self-contained row descriptor. The error says what is wrong with it: that BigQuery would refuse it is found here, before
+// anything unfolds what it describes.
 func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
+	if err := checkSize(d); err != nil {
+		return nil, err
+	}
 	d = proto.Clone(d).(*descriptorpb.DescriptorProto)
 	asProto2(d)
 	// A nameless package and a file of its own make names in the descriptor mean what is inside it, and nothing else.
@@ -33,6 +37,9 @@ func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
 		return nil, fmt.Errorf("row descriptor: %w", err)
 	}
 	message := file.Messages().Get(0)
+	if err := checkColumns(message); err != nil {
+		return nil, err
+	}
 	descriptor, err := adapt.NormalizeDescriptor(message)
 	if err != nil {
 		return nil, fmt.Errorf("row descriptor %s: %w", d.GetName(), err)

@@ -4,7 +4,10 @@
 // Open makes a Sink. Sink.Table finds or creates the table of a route (tables.go, layout.go), compares it with the rows (diff.go) and lets
 // it follow them (evolve.go). Table.Create makes a COMMITTED write stream and Table.Open an appender for it, Table.Default one for the
 // table's default stream: a queue (queue.go, verdict.go, pieces.go, default.go: a state machine without I/O) and the I/O around it (appender.go,
-// connection.go, pool.go). Sink.Finalize fences a stream.
+// connection.go, shared.go, pool.go). Sink.Finalize fences a stream.
+//
+// Several lanes go to one table. What they meet there makes its weather (weather.go): while nothing works, one of them probes and the others wait
+// for it, and the state is said and shown by table.
 //
 // What may go wrong on the way to BigQuery is classified in one place, fault.go. The facts behind it are those of the API's comments
 // (google/cloud/bigquery/storage/v1/storage.proto) and of Google's own client tests.
@@ -16,7 +19,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"cloud.google.com/go/bigquery"
@@ -35,6 +37,9 @@ import (
 var (
 	_ lane.Sink     = (*Sink)(nil)
 	_ lane.Comparer = (*Sink)(nil)
+	_ lane.Reporter = (*Sink)(nil)
+	_ lane.Troubled = (*table)(nil)
+	_ lane.Troubled = (*appender)(nil)
 )
 
 // Env is what a Sink needs of the process around it.
@@ -67,11 +72,12 @@ type Sink struct {
 
 	// limit and defaultLimit are the most bytes of rows in one request to a write stream and to a default stream, as learnt so far.
 	// BigQuery's own limits are different: 10 MiB has been seen on the first, 20 MB on the second.
-	limit, defaultLimit atomic.Int64
+	limit, defaultLimit *requestLimit
 
 	appendTimeout time.Duration
 	callTimeout   time.Duration
 	blindFor      time.Duration
+	goneGrace     time.Duration
 	creations     *rate.Limiter
 	builtin       func(name string) (*descriptorpb.DescriptorProto, error)
 	builtins      sync.Map // *rowType by the name of a built-in message: reading one takes milliseconds
@@ -79,6 +85,9 @@ type Sink struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	tables map[string]*table
+	// skies guards weathers, by the tables' resource names.
+	skies    sync.Mutex
+	weathers map[string]*weather
 }
 
 // Open makes a sink. It does no I/O but reading the credentials file: BigQuery being away is not an error here.
@@ -98,11 +107,10 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 	s := &Sink{
 		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" + env.Version,
 		ctx: ctx, cancel: cancel, pool: &pool{dial: dial},
-		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout, blindFor: blindFor,
-		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table),
+		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout, blindFor: blindFor, goneGrace: goneGrace,
+		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table), weathers: make(map[string]*weather),
+		limit: newRequestLimit(int(c.RequestBytes)), defaultLimit: newRequestLimit(int(c.RequestBytes)),
 	}
-	s.limit.Store(int64(c.RequestBytes))
-	s.defaultLimit.Store(int64(c.RequestBytes))
 	if s.control, err = dial(); err != nil {
 		cancel()
 		return nil, err
@@ -121,24 +129,18 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 // Close ends all appenders and connections. Lanes should be drained before.
 func (s *Sink) Close() error {
 	s.cancel()
+	s.skies.Lock()
+	defer s.skies.Unlock()
+	for _, w := range s.weathers {
+		w.stop()
+	}
 	return errors.Join(s.pool.close(), s.control.Close(), s.rest.Close())
 }
 
 // bound is the request limit of a kind of stream.
-func (s *Sink) bound(repeats bool) *atomic.Int64 {
+func (s *Sink) bound(repeats bool) *requestLimit {
 	if repeats {
-		return &s.defaultLimit
+		return s.defaultLimit
 	}
-	return &s.limit
-}
-
-// learn lowers the request limit for all appenders to come.
-func (s *Sink) learn(repeats bool, limit int64) {
-	bound := s.bound(repeats)
-	for {
-		known := bound.Load()
-		if limit >= known || bound.CompareAndSwap(known, limit) {
-			return
-		}
-	}
+	return s.limit
 }

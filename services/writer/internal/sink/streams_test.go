@@ -11,6 +11,7 @@ import (
 // Five hundred lanes open at once, and BigQuery turns a fifth of the calls away: every lane gets its stream, and at no time are there
 // more calls than the rate and its burst allow, repeated calls included.
 func TestCreationsStayUnderTheRate(t *testing.T) {
+	t.Parallel()
 	const lanes, rate, burst, turnedAway = 500, 250, 5, 100
 	fake, s := world(t, func(c *Config) { c.CreateRate = rate })
 	ctx := deadline(t)

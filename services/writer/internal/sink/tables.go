@@ -3,18 +3,15 @@ package sink
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
-	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
-	"google.golang.org/api/googleapi"
 	"google.golang.org/protobuf/proto"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -24,6 +21,7 @@ import (
 // table is one BigQuery table as the rows of one row message see it.
 type table struct {
 	sink *Sink
+	id   tableID
 	// name is projects/P/datasets/D/tables/T.
 	name string
 	// key is the cache's: table and row message.
@@ -35,10 +33,28 @@ type table struct {
 	looked   time.Time
 	// stand makes the table if it is missing.
 	stand func(context.Context) error
+	// weather is that of the table, whatever the rows; calls are the shared calls of these rows.
+	weather *weather
+	calls   calls
+	// careful is until when requests go one at a time, in nanoseconds since the epoch.
+	careful atomic.Int64
 }
 
 // Name implements lane.Table.
 func (t *table) Name() string { return t.name }
+
+// Trouble implements lane.Troubled.
+func (t *table) Trouble() lane.Trouble { return t.weather.trouble() }
+
+// carefulUntil is until when the requests of an appender go one at a time, see queue.careful.
+func (t *table) carefulUntil() time.Time { return time.Unix(0, t.careful.Load()) }
+
+// beCareful keeps that for appenders to come.
+func (t *table) beCareful(until time.Time) {
+	if !until.IsZero() && until.After(t.carefulUntil()) {
+		t.careful.Store(until.UnixNano())
+	}
+}
 
 // Open implements lane.Table.
 func (t *table) Open(stream string, rows int64, results func(lane.Result)) lane.Appender {
@@ -57,11 +73,11 @@ const defaultStream = "/streams/_default"
 func (s *Sink) Table(ctx context.Context, route *lanev1.Route) (lane.Table, error) {
 	id, err := s.config.locate(route.GetTable())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", lane.ErrRoute, err)
 	}
 	key, err := tableKey(id, route)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", lane.ErrRoute, err)
 	}
 	s.mu.Lock()
 	t := s.tables[key]
@@ -86,7 +102,9 @@ func (s *Sink) Table(ctx context.Context, route *lanev1.Route) (lane.Table, erro
 func (s *Sink) forget(t *table) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.tables, t.key)
+	if s.tables[t.key] == t { // and not what another lane has found since
+		delete(s.tables, t.key)
+	}
 }
 
 // tableID names a table.
@@ -108,11 +126,22 @@ func (c *Config) locate(name string) (tableID, error) {
 	if len(parts) > 2 {
 		id.project = strings.Join(parts[:len(parts)-2], ".")
 	}
-	if id.project == "" || id.dataset == "" || id.table == "" || strings.Contains(name, "/") {
+	switch {
+	case id.project == "" || id.dataset == "" || id.table == "" || strings.Contains(name, "/"):
 		return tableID{}, fmt.Errorf("%q is not a table: write table, dataset.table or project.dataset.table", name)
+	case !datasetName.MatchString(id.dataset) || len(id.dataset) > maxIDBytes:
+		return tableID{}, fmt.Errorf("%q is not a dataset id: use letters, digits and underscores, at most %d", id.dataset, maxIDBytes)
+	case !tableName.MatchString(id.table) || len(id.table) > maxIDBytes:
+		return tableID{}, fmt.Errorf("%q is not a table id: use letters, digits, underscores, dashes and spaces, at most %d bytes", id.table, maxIDBytes)
 	}
 	return id, nil
 }
+
+// maxIDBytes bounds the id of a dataset and of a table (BigQuery, "Dataset naming" and "Table naming").
+const maxIDBytes = 1024
+
+// tableName has the categories that BigQuery takes: letters, marks, numbers, connectors, dashes and spaces.
+var tableName = regexp.MustCompile(`^[\pL\pM\pN\p{Pc}\p{Pd}\p{Zs}]+$`)
 
 // tableKey tells tables apart by their row messages as well, and by what may be changed for them: two contracts may write to one table.
 func tableKey(id tableID, route *lanev1.Route) (string, error) {
@@ -131,7 +160,7 @@ func tableKey(id tableID, route *lanev1.Route) (string, error) {
 func (s *Sink) prepare(ctx context.Context, id tableID, key string, route *lanev1.Route) (*table, error) {
 	row, err := s.rowType(route)
 	if err != nil {
-		return nil, fmt.Errorf("table %s: %w", id, err)
+		return nil, fmt.Errorf("%w: table %s: %w", lane.ErrRoute, id, err)
 	}
 	schema, err := proto.Marshal(&storagepb.ProtoSchema{ProtoDescriptor: row.descriptor})
 	if err != nil {
@@ -142,8 +171,9 @@ func (s *Sink) prepare(ctx context.Context, id tableID, key string, route *lanev
 		return nil, err
 	}
 	t := &table{
-		sink: s, name: id.resource(), key: key, schema: schema, stand: stand,
+		sink: s, id: id, name: id.resource(), key: key, schema: schema, stand: stand,
 		additive: route.GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE, looked: time.Now(),
+		weather: s.weatherOf(id.resource()),
 	}
 	s.mu.Lock()
 	s.tables[key] = t
@@ -172,26 +202,30 @@ func (s *Sink) rowType(route *lanev1.Route) (*rowType, error) {
 
 // settle makes the table stand and able to take the rows, or says why it is not.
 func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lanev1.Route) error {
+	traveller := s.weatherOf(id.resource()).traveller(wayTable)
+	defer func() { traveller.leave(time.Now()) }()
 	for attempt := 0; ; attempt++ {
-		// The client tries again on its own for as long as its context lets it, and says nothing meanwhile.
 		once, cancel := context.WithTimeout(ctx, s.callTimeout)
 		err := s.look(once, id, row, route)
 		cancel()
 		switch {
 		case err == nil:
+			traveller.success(time.Now())
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, errUnfit):
-			return fmt.Errorf("table %s: %w", id, err)
 		case !transient(err):
-			return fmt.Errorf("table %s: %w%s", id, err, remedy(err))
+			err = fmt.Errorf("table %s: %w%s", id, err, remedy(err))
+			traveller.answered(time.Now())
+			traveller.weather.refuse(wayTable, err.Error(), time.Now())
+			return err
 		}
 		if !conflict(err) {
-			s.metrics.faults.WithLabelValues(fmt.Sprintf("HTTP_%d", httpStatus(err))).Inc()
-			s.log.Warn("BigQuery is not available, trying again", "table", id.String(), "error", err)
+			f := restFault(err)
+			s.metrics.faults.WithLabelValues(f.code).Inc()
+			traveller.fault(f, time.Now())
 		}
-		if err := sleep(ctx, backoff(attempt, rand.Float64())); err != nil {
+		if err := traveller.sleep(ctx, backoff(attempt, rand.Float64())); err != nil {
 			return err
 		}
 	}
@@ -200,11 +234,11 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lane
 // look compares the table with the rows and changes what it may, or creates it. After a change it looks again.
 func (s *Sink) look(ctx context.Context, id tableID, row *rowType, route *lanev1.Route) error {
 	for {
-		metadata, found, err := s.compare(ctx, id, row)
+		table, found, err := s.compare(ctx, id, row)
 		switch {
 		case err != nil:
 			return err
-		case metadata == nil:
+		case table == nil:
 			return s.createTable(ctx, id, row, route.GetLayout())
 		}
 		if err := unfit(found, route.GetEvolution()); err != nil {
@@ -232,110 +266,16 @@ func (s *Sink) Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	defer cancel()
-	metadata, found, err := s.compare(ctx, id, row)
+	table, found, err := s.compare(ctx, id, row)
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w%s", id, err, remedy(err))
 	}
-	diff := &lanev1.TableDiff{Table: id.String(), Exists: metadata != nil}
-	if metadata != nil {
-		diff.Layout = layoutOf(metadata)
+	diff := &lanev1.TableDiff{Table: id.String(), Exists: table != nil}
+	if table != nil {
+		diff.Layout = layoutOf(table)
 	}
 	for i := range found {
 		diff.Differences = append(diff.Differences, found[i].proto())
 	}
 	return diff, nil
-}
-
-// compare reads a table and says what is different between it and the rows. metadata is nil when there is no table.
-func (s *Sink) compare(ctx context.Context, id tableID, row *rowType) (metadata *bigquery.TableMetadata, found []difference, err error) {
-	handle := s.rest.DatasetInProject(id.project, id.dataset).Table(id.table)
-	metadata, err = handle.Metadata(ctx, bigquery.WithMetadataView(bigquery.BasicMetadataView))
-	switch {
-	case httpStatus(err) == http.StatusNotFound:
-		return nil, nil, nil
-	case err != nil:
-		return nil, nil, err
-	}
-	return metadata, differences(row.columns, metadata.Schema, ""), nil
-}
-
-// createTable makes the table, and its dataset where that is allowed.
-func (s *Sink) createTable(ctx context.Context, id tableID, row *rowType, layout *lanev1.Layout) error {
-	handle := s.rest.DatasetInProject(id.project, id.dataset).Table(id.table)
-	metadata := &bigquery.TableMetadata{Schema: row.columns}
-	lay(metadata, layout)
-	err := handle.Create(ctx, metadata)
-	if httpStatus(err) == http.StatusNotFound {
-		if !s.config.CreateDataset {
-			return fmt.Errorf("dataset %s.%s does not exist; create it (bq mk --dataset %s:%s) or set create_dataset: true: %w",
-				id.project, id.dataset, id.project, id.dataset, errNoDataset)
-		}
-		dataset := s.rest.DatasetInProject(id.project, id.dataset)
-		if err := dataset.Create(ctx, &bigquery.DatasetMetadata{Location: s.config.Location}); err != nil && httpStatus(err) != http.StatusConflict {
-			return err
-		}
-		s.log.Info("dataset created", "dataset", id.project+"."+id.dataset, "location", s.config.Location)
-		err = handle.Create(ctx, metadata)
-	}
-	if err != nil {
-		return err
-	}
-	s.metrics.tables.Inc()
-	s.log.Info("table created", "table", id.String(), "columns", len(row.columns), "layout", layoutOf(metadata))
-	return nil
-}
-
-var (
-	// errNoDataset marks a dataset that only an operator can make.
-	errNoDataset = errors.New("no such dataset")
-	// errMoved marks a table that somebody else changed while we were about to.
-	errMoved = errors.New("the table has changed meanwhile")
-	// errUnfit marks a table that only an operator can change.
-	errUnfit = errors.New("the table cannot take the rows")
-)
-
-// httpStatus is the HTTP status of a REST call: 0 when it got no answer or did not fail.
-func httpStatus(err error) int {
-	if e := (*googleapi.Error)(nil); errors.As(err, &e) {
-		return e.Code
-	}
-	return 0
-}
-
-// transient says whether a REST call that failed may work later. No answer at all is one of those.
-func transient(err error) bool {
-	if errors.Is(err, errNoDataset) || unencodable(err) {
-		return false
-	}
-	e := (*googleapi.Error)(nil)
-	if !errors.As(err, &e) {
-		return true
-	}
-	if e.Code == http.StatusForbidden {
-		return slices.ContainsFunc(e.Errors, func(item googleapi.ErrorItem) bool {
-			return item.Reason == "rateLimitExceeded" || item.Reason == "quotaExceeded"
-		})
-	}
-	// A conflict is a creation or a change that another writer won: the next look finds what it did.
-	return conflict(err) || e.Code == http.StatusTooManyRequests || e.Code == http.StatusRequestTimeout || e.Code >= 500
-}
-
-// unencodable says whether a request could not be put into JSON: nothing was asked of BigQuery, and no time heals it.
-func unencodable(err error) bool {
-	var value *json.UnsupportedValueError
-	var kind *json.UnsupportedTypeError
-	var marshaler *json.MarshalerError
-	return errors.As(err, &value) || errors.As(err, &kind) || errors.As(err, &marshaler)
-}
-
-// remedy is what to do about a REST error that stays.
-func remedy(err error) string {
-	switch httpStatus(err) {
-	case http.StatusUnauthorized:
-		return "; check the credentials of the writer"
-	case http.StatusForbidden:
-		return "; give the writer's account roles/bigquery.dataEditor on the dataset"
-	default:
-		return ""
-	}
 }

@@ -22,7 +22,7 @@ func TestUnwritten(t *testing.T) {
 	}{
 		"the first answer":            {func(q *queue, _ func()) { q.reply(&reply{offset: -1, fault: notFound}, time.Time{}) }, true},
 		"the first call ends with it": {func(q *queue, _ func()) { q.down(notFound, time.Time{}) }, true},
-		"after a row was written":     {func(q *queue, _ func()) { q.accept(); q.reply(&reply{offset: -1, fault: notFound}, time.Time{}) }, false},
+		"after a row was written":     {func(q *queue, _ func()) { q.accept(time.Time{}); q.reply(&reply{offset: -1, fault: notFound}, time.Time{}) }, false},
 		"after an answer was lost":    {func(q *queue, next func()) { q.down(lost, time.Time{}); next(); q.down(notFound, time.Time{}) }, false},
 		"after one that says try again": {func(q *queue, next func()) {
 			q.reply(&reply{offset: -1, fault: lost}, time.Time{})

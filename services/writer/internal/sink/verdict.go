@@ -4,8 +4,25 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/waybill-data/waybill/pkg/mutant"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
+)
+
+const (
+	// maxNoResults is how often in a row an answer may say nothing before the lane is opened again, which counts the rows.
+	maxNoResults = 3
+	// maxUnknown bounds the back-off from what BigQuery does not know yet, or does not allow yet: each try is one small request.
+	maxUnknown = 2 * time.Second
+	// deniedGrace is how long BigQuery may deny a table that stands: a permission just given takes a while to be known.
+	deniedGrace = 30 * time.Second
+	// carefulFor is how long requests to a table go one at a time after bad rows have ended a connection, and its good rows with it.
+	carefulFor = 10 * time.Minute
+	// codeRowTooLarge is the code of a row that no request can hold.
+	codeRowTooLarge = "ROW_TOO_LARGE"
+	roleRemedy      = "give the writer's account roles/bigquery.dataEditor on the dataset"
 )
 
 // ours decides whether rows that exist at the piece's offset are the piece itself, written by a request whose answer was lost.
@@ -35,57 +52,107 @@ func (q *queue) reject(f *fault, now time.Time) {
 	p := q.pieces[0]
 	switch f.kind {
 	case again, renew:
-		q.retry(now)
-		q.renew = q.renew || f.kind == renew
+		if f.code == codeNoResult && q.attempts >= maxNoResults {
+			q.fail(f)
+			return
+		}
+		q.retry(now, maxBackoff)
+		q.renew = f.kind == renew
 		if f.uncertain {
-			for _, p := range q.pieces {
-				if p.tried {
-					p.fate = max(p.fate, uncertain)
-				}
-			}
+			q.doubt()
 		}
 	case refused:
 		q.refuse(f.rows, f)
 	case suspect:
-		if p.rows > 1 {
-			p.fate, p.tried = fresh, false // An older copy would be rejected as well.
+		switch {
+		case p.fate != fresh:
+			q.fail(fmt.Errorf("%w: %w", errAdrift, f)) // It would end with a refused row.
+		case p.rows > 1:
+			p.tried = false
 			q.split(0, p.rows/2)
-			return
+		default:
+			q.single(f.code, f)
 		}
-		q.refuse([]lane.RefusedRow{{Code: f.code, Message: f.text}}, f)
 	case tooLarge:
 		if p.rows > 1 {
-			q.learn(f, p.data.Len())
+			q.learn(f, p.data.Len(), now)
+			p.tried = p.fate != fresh
+			q.split(0, min(p.rows/2, fitting(p, q.limit.at(now))))
 			return
 		}
-		q.refuse([]lane.RefusedRow{{Code: "ROW_TOO_LARGE", Message: f.text}}, f)
+		if size := p.data.Len(); size > q.limit.at(now) || f.limit > 0 && size+q.overhead > f.limit {
+			q.refuse([]lane.RefusedRow{{Code: codeRowTooLarge, Message: f.text}}, f)
+			return
+		}
+		q.single(codeRowTooLarge, f) // Which is hard to believe of a row of that size.
 	case beyond:
 		if q.repeats {
-			q.fail(f)
+			q.fail(loud(f))
 			return
 		}
 		if f.expected >= q.end {
-			q.retry(now)
+			q.retry(now, maxBackoff)
 			return
 		}
 		q.fail(fmt.Errorf("the stream has lost rows: %d were confirmed: %w", q.end, f))
 	case finalized:
 		q.fail(fmt.Errorf("%w: %w", lane.ErrFinalized, f))
 	case gone:
-		if q.end == 0 && !q.started.IsZero() && now.Before(q.started.Add(q.grace())) {
-			q.retry(now)
+		if q.waits(f, now) {
+			q.retry(now, maxUnknown)
 			q.renew = true
 			return
 		}
 		q.fail(fmt.Errorf("%w: %w", lane.ErrStreamGone, f))
+	case denied:
+		if q.waits(f, now) {
+			if q.barred.IsZero() {
+				q.barred = now
+			}
+			q.retry(now, maxUnknown)
+			q.renew = true
+			return
+		}
+		q.fail(loud(f))
 	default:
-		q.fail(f)
+		q.fail(loud(f))
 	}
 }
 
-// retry holds everything back for a while.
-func (q *queue) retry(now time.Time) {
-	pause := backoff(q.attempts, q.jitter())
+// waits says whether a fault that is not transient may pass all the same, because BigQuery does not know yet what it should.
+func (q *queue) waits(f *fault, now time.Time) bool {
+	switch f.kind {
+	case gone:
+		return q.end == 0 && now.Before(q.started.Add(q.grace()))
+	case denied:
+		return q.barred.IsZero() || now.Before(q.barred.Add(deniedGrace))
+	default:
+		return false
+	}
+}
+
+// loud is the error of a fault that neither time nor another owner heals: it stops the lane, and tells an operator.
+func loud(f *fault) error {
+	if f.kind == denied {
+		return &halt{codes.PermissionDenied, f.Error() + "; " + roleRemedy + ", or see whether the table was deleted"}
+	}
+	return &halt{codes.FailedPrecondition, f.Error()}
+}
+
+// halt is an error that stops a lane loudly. To gRPC it is a status.
+type halt struct {
+	code codes.Code
+	text string
+}
+
+func (h *halt) Error() string { return h.text }
+
+// GRPCStatus is what package status looks for.
+func (h *halt) GRPCStatus() *status.Status { return status.New(h.code, h.text) }
+
+// retry holds everything back for a while, at most for the time given.
+func (q *queue) retry(now time.Time, most time.Duration) {
+	pause := min(most, backoff(q.attempts, q.jitter()))
 	q.attempts++
 	q.hold = now.Add(pause)
 	if mutant.RewindOrder { // the first goes again behind those that were under way with it, as a client that retries each on its own sends it
@@ -108,8 +175,8 @@ func (q *queue) down(f *fault, now time.Time) {
 	}
 	out, draining := q.sent, q.draining
 	q.rewind()
-	q.connected, q.opening, q.renew, q.draining, q.behind = false, false, false, 0, nil
-	if draining > 0 && q.shifted && !q.repeats {
+	q.connected, q.renew, q.draining, q.behind = false, false, 0, nil
+	if q.shifted && !q.repeats {
 		q.fail(fmt.Errorf("%w: %w", errAdrift, f))
 		return
 	}
@@ -119,22 +186,26 @@ func (q *queue) down(f *fault, now time.Time) {
 	}
 	switch {
 	case f.kind == exists && draining == 0 && !q.repeats:
-		q.existed(f, out)
-	case f.kind == finalized || f.kind == gone || f.kind == fatal || out == 1 && draining == 0:
-		// Either whose fault it is does not matter, or it can only be that of the one request under way.
+		q.existed(f, out, now)
+	case f.kind == finalized || f.kind == gone || f.kind == denied:
+		q.reject(f, now) // Whose fault it is does not matter.
+	case f.shared:
+		q.private = !f.transient()
+		q.retry(now, maxBackoff)
+	case f.kind == fatal || out == 1:
+		// It does not matter either, or it can only be that of the one request under way.
 		q.reject(f, now)
 	default:
 		if f.kind == tooLarge {
-			q.learn(f, q.largest(out))
+			q.learn(f, q.largest(out), now)
 		}
-		q.solo = f.kind != again && f.kind != renew
-		q.retry(now)
-	}
-	if q.err != nil {
-		return
+		if q.solo = !f.transient(); q.solo {
+			q.careful = now.Add(carefulFor)
+		}
+		q.retry(now, maxBackoff)
 	}
 	if q.attempts == 0 {
-		q.retry(now)
+		q.retry(now, maxBackoff)
 	}
 	for _, p := range q.pieces {
 		if p.tried && (out > 0 || draining > 0) && !q.repeats {
@@ -143,8 +214,30 @@ func (q *queue) down(f *fault, now time.Time) {
 	}
 }
 
+// doubt notes that what was sent may be in the stream. On a default stream that bears on nothing.
+func (q *queue) doubt() {
+	if q.repeats {
+		return
+	}
+	for _, p := range q.pieces {
+		if p.tried {
+			p.fate = max(p.fate, uncertain)
+		}
+	}
+}
+
+// dispel undoes doubt: the stream ended where the first piece was written just now, so nothing behind it was in it. What is adrift may
+// still come.
+func (q *queue) dispel() {
+	for _, p := range q.pieces[1:] {
+		if p.fate == uncertain {
+			p.fate = fresh
+		}
+	}
+}
+
 // existed acts on an ALREADY_EXISTS that ended the connection while the first `out` pieces were under way.
-func (q *queue) existed(f *fault, out int) {
+func (q *queue) existed(f *fault, out int, now time.Time) {
 	at := q.end
 	for i, p := range q.pieces[:out] {
 		if at == f.received {
@@ -152,7 +245,7 @@ func (q *queue) existed(f *fault, out int) {
 				q.fail(err)
 			} else if i == 0 {
 				q.sent = 1
-				q.accept()
+				q.accept(now)
 				q.rewind()
 			} else {
 				q.solo = true

@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/avro"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // compareRecord says how a message differs from what twmb/avro has read; empty when it does not.
@@ -35,7 +37,8 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ
 			return fmt.Sprintf("%d items, want %d", items.Len(), len(wants))
 		}
 		item, _ := t.items.column()
-		wrapped := wrapper(t.items) != ""
+		_, nullable := t.items.column()
+		wrapped := nullable || item.kind == kindArray || item.kind == kindMap
 		for i := range wants {
 			if wrapped {
 				around := items.Get(i).Message()
@@ -97,7 +100,7 @@ func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, 
 		switch {
 		case t.logical == logicalDate:
 			text = fmt.Sprint(w.Unix() / 86400)
-		case t.logical.isLocal():
+		case moments[t.logical].kind == shape.DateTime:
 			text = w.UTC().Format("2006-01-02 15:04:05.000000")
 		default:
 			text = fmt.Sprint(w.UnixMicro())

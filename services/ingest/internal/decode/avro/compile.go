@@ -8,65 +8,66 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // maxSteps bounds a program. BigQuery takes 10,000 columns; a hostile file's schema could ask for any number.
 const maxSteps = 1 << 17
 
-// compiler turns a pair of schemas, the writer's (how the payload is laid out) and the reader's (what the columns are), into a program,
-// by Avro's schema resolution. The contract's own payloads have one schema in both roles.
+// compiler turns a pair of schemas, the writer's (how the payload is laid out) and the reader's (what the columns are),
+// into a program, by Avro's schema resolution. The contract's own payloads have one schema in both roles.
 type compiler struct {
 	program
 	options *decode.Options
 	// origin names the writer's schema in errors. lenient makes null of what it has as null, or lacks.
 	origin  string
 	lenient bool
-	// bare are the items being compiled of an array without a RECORD around them: a null there has no place, lenient or not.
-	bare     *typ
+	// bare are the items being compiled of an array without a RECORD around them: a null there has no place, lenient or
+	// not.
+	bare     *shape.Node
 	open     map[*typ]bool // writer records being laid out, to find recursion
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
+	most     int           // of steps
+	passed   map[*typ]*skipped
+	tables   map[enums]int32
+	defaults map[*shape.Node]int32 // of fields: their index in consts, -1 for none
 	messages int
 	arrays   int
 }
 
-// compileProgram compiles the body of the payload message, for the contract's own schema or that of a file.
-func compileProgram(w, r *typ, o *decode.Options) (*program, error) {
-	return newCompiler(o).payload(w, r)
-}
-
-func (c *compiler) payload(w, r *typ) (*program, error) {
+// payload compiles the body of the payload message.
+func (c *compiler) payload(w *typ, r *shape.Node) (*program, error) {
 	o := c.options
-	w, r = w.only(), r.only()
 	if w.kind != kindRecord {
 		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
 	}
-	if err := c.record(w, r, o.Payload); err != nil {
+	if err := c.record(w, r, decode.PathOf(o.Payload)); err != nil {
 		return nil, err
 	}
-	c.emit(op{code: opEnd}, o.Payload)
+	c.emit(op{code: opEnd}, decode.PathOf(o.Payload))
 	return &c.program, nil
 }
 
 func newCompiler(o *decode.Options) *compiler {
-	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}}
+	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}, most: maxSteps, passed: map[*typ]*skipped{}, tables: map[enums]int32{}, defaults: map[*shape.Node]int32{}}
 }
 
 // step bounds the work of compiling.
-func (c *compiler) step(path string) error {
-	if c.steps++; c.steps > maxSteps {
-		return decode.Misfit(path, "the schema is too large")
+func (c *compiler) step(path *decode.Path) error {
+	if c.steps++; c.steps > c.most {
+		return decode.Misfit(path.String(), "the schema is too large")
 	}
 	return nil
 }
 
-func (c *compiler) emit(in op, path string) int {
+func (c *compiler) emit(in op, path *decode.Path) int {
 	c.ops = append(c.ops, in)
 	c.paths = append(c.paths, path)
 	return len(c.ops) - 1
 }
 
-func (c *compiler) emitTagged(in op, number int, wire protowire.Type, path string) int {
+func (c *compiler) emitTagged(in op, number int32, wire protowire.Type, path *decode.Path) int {
 	var tag [8]byte
 	in.tagLen = uint8(len(protowire.AppendTag(tag[:0], protowire.Number(number), wire)))
 	in.tag = binary.LittleEndian.Uint32(tag[:])
@@ -76,33 +77,33 @@ func (c *compiler) emitTagged(in op, number int, wire protowire.Type, path strin
 func (c *compiler) here() int32 { return int32(len(c.ops)) }
 
 // record compiles the fields of a record, in the order they are read.
-func (c *compiler) record(w, r *typ, path string) error {
+func (c *compiler) record(w *typ, r *shape.Node, path *decode.Path) error {
 	if c.open[w] {
-		return decode.Misfit(path, "the type "+w.name+" contains itself; a table has a fixed shape")
+		return decode.Misfit(path.String(), "the type "+w.name+" contains itself; a table has a fixed shape")
 	}
 	c.open[w] = true
 	defer delete(c.open, w)
-	found := make([]bool, len(r.fields))
+	found := make([]bool, len(r.Parts))
 	for i := range w.fields {
 		wf := &w.fields[i]
-		at := slices.IndexFunc(r.fields, func(rf field) bool { return rf.name == wf.name })
+		at := r.Part(wf.name)
 		if at < 0 {
-			at = slices.IndexFunc(r.fields, func(rf field) bool { return slices.Contains(rf.aliases, wf.name) })
+			at = slices.IndexFunc(r.Parts, func(p *shape.Node) bool { return slices.Contains(p.Aliases, wf.name) })
 		}
 		var err error
 		if at < 0 || found[at] {
-			err = c.skip(wf.typ, path+"."+wf.name)
+			err = c.skip(wf.typ, path.Field(wf.name))
 		} else {
 			found[at] = true
-			err = c.value(wf.typ, r.fields[at].typ, at+1, path+"."+r.fields[at].name)
+			err = c.value(wf.typ, r.Parts[at], r.Parts[at].Number, path.Field(r.Parts[at].Name))
 		}
 		if err != nil {
 			return err
 		}
 	}
-	for i := range r.fields {
+	for i, p := range r.Parts {
 		if !found[i] {
-			if err := c.missing(&r.fields[i], i+1, path+"."+r.fields[i].name); err != nil {
+			if err := c.missing(p, path.Field(p.Name)); err != nil {
 				return err
 			}
 		}
@@ -110,96 +111,113 @@ func (c *compiler) record(w, r *typ, path string) error {
 	return nil
 }
 
-// missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of it: its columns come and
-// go with the schemas it meets, and what a row holds must not depend on when that was.
-func (c *compiler) missing(f *field, number int, path string) error {
+// missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of
+// it: its columns come and go with the schemas it meets, and what a row holds must not depend on when that was.
+func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 	if c.lenient {
 		return nil
 	}
-	if !f.source.HasDefault {
-		if _, nullable := f.typ.column(); nullable {
+	if !f.HasDefault {
+		if f.Nullable {
 			return nil
 		}
-		return decode.Misfit(path, c.origin+" lacks the field, and the contract's schema gives it no default")
+		return decode.Misfit(path.String(), c.origin+" lacks the field, and the contract's schema gives it no default")
 	}
-	schema, err := f.source.Type.Schema()
-	if err != nil {
-		return decode.Misfit(path, "default: "+err.Error())
-	}
-	datum, err := schema.Encode(f.source.Default)
-	if err != nil {
-		return decode.Misfit(path, "default: "+err.Error())
-	}
-	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
-	if err := sub.value(f.typ, f.typ, number, path); err != nil {
+	if err := c.step(path); err != nil {
 		return err
 	}
-	sub.emit(op{code: opEnd}, path)
-	m := newMachine(c.options.Contract)
-	encoded, refusal := m.run(&sub.program, nil, datum)
-	if refusal != nil {
-		return decode.Misfit(path, "default: "+refusal.Error())
+	at, known := c.defaults[f]
+	if !known {
+		encoded, err := c.fallback(f, path)
+		if err != nil {
+			return decode.Misfit(path.String(), "default: "+err.Error())
+		}
+		if at = -1; len(encoded) > 0 {
+			c.consts = append(c.consts, encoded)
+			at = int32(len(c.consts) - 1)
+		}
+		c.defaults[f] = at
 	}
-	if len(encoded) > 0 {
-		c.consts = append(c.consts, encoded)
-		c.emit(op{code: opConst, arg: int32(len(c.consts) - 1)}, path)
+	if at >= 0 {
+		c.emit(op{code: opConst, arg: at}, path)
 	}
 	return nil
 }
 
-// columnOf is that of a reader's type. A lenient one is nullable whatever the schema says, as the table's is.
-func (c *compiler) columnOf(r *typ) (column *typ, nullable bool) {
-	column, nullable = r.column()
-	return column, nullable || c.lenient && r != c.bare
+// fallback is a field's default as it stands in a row, tag included.
+func (c *compiler) fallback(f *shape.Node, path *decode.Path) ([]byte, error) {
+	t := f.Source.(*typ)
+	schema, err := t.source.Schema()
+	if err != nil {
+		return nil, err
+	}
+	datum, err := schema.Encode(f.Default)
+	if err != nil {
+		return nil, err
+	}
+	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
+	if err := sub.value(t, f, f.Number, path); err != nil {
+		return nil, err
+	}
+	sub.emit(op{code: opEnd}, path)
+	encoded, refusal := newMachine(c.options.Contract).run(&sub.program, nil, datum)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return encoded, nil
 }
 
-// value compiles one value of the writer's type w into field number of the reader's type r.
-func (c *compiler) value(w, r *typ, number int, path string) error {
+// nullable reports whether the column of a reader's type takes null. A lenient reader's does whatever the schema says,
+// as the table's does.
+func (c *compiler) nullable(r *shape.Node) bool { return r.Nullable || c.lenient && r != c.bare }
+
+// value compiles one value of the writer's type w into field number of the reader's r.
+func (c *compiler) value(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	if err := c.step(path); err != nil {
 		return err
 	}
 	if w.kind == kindUnion {
 		return c.union(w, r, number, path)
 	}
-	r, nullable := c.columnOf(r)
 	switch {
 	case w.kind == kindNull:
-		if !nullable {
-			c.fail("null where the contract wants "+r.kind.String(), path)
+		if !c.nullable(r) {
+			c.fail("null where the contract wants "+typeOf(r).kind.String(), path)
 		}
 		return nil
-	case r.kind == kindUnion:
+	case r.Kind == shape.Union:
 		branch := matchBranch(w, r)
 		if branch < 0 {
 			c.fail(c.origin+"'s "+w.kind.String()+" is in none of the contract's branches", path)
 			return nil
 		}
 		end := c.message(number, path)
-		if err := c.value(w, r.branches[branch], branch+1, path+"."+branchName(r, branch)); err != nil {
+		if err := c.value(w, r.Parts[branch], r.Parts[branch].Number, path.Field(r.Parts[branch].Name)); err != nil {
 			return err
 		}
 		end()
 		return nil
-	case w.kind == kindRecord && r.kind == kindRecord:
+	case w.kind == kindRecord && (r.Kind == shape.Record || r.Kind == shape.Range):
 		end := c.message(number, path)
 		if err := c.record(w, r, path); err != nil {
 			return err
 		}
-		if r.asked != nil {
-			c.bounds(r, path)
+		if r.Kind == shape.Range {
+			c.ranges = append(c.ranges, r.Bounds())
+			c.emit(op{code: opRange, arg: int32(len(c.ranges) - 1)}, path)
 		}
 		end()
 		return nil
-	case w.kind == kindArray && r.kind == kindArray:
+	case w.kind == kindArray && r.Kind == shape.Array:
 		if c.leastBytes(w.items) == 0 {
-			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
+			return decode.Misfit(path.String(), emptyReason)
 		}
-		return c.loop(path, func() error { return c.item(w.items, r.items, number, path+"[]") })
-	case w.kind == kindMap && r.kind == kindMap:
+		return c.loop(path, func() error { return c.item(w.items, r.Parts[0], number, path.Items()) })
+	case w.kind == kindMap && r.Kind == shape.Map:
 		return c.loop(path, func() error {
-			end := c.message(number, path+"[]")
-			c.emitTagged(op{code: opString}, 1, protowire.BytesType, path+"[].key")
-			if err := c.value(w.items, r.items, 2, path+"[].value"); err != nil {
+			end := c.message(number, path.Items())
+			c.emitTagged(op{code: opString}, 1, protowire.BytesType, path.Items().Field("key"))
+			if err := c.value(w.items, r.Parts[1], 2, path.Items().Field(shape.Value)); err != nil {
 				return err
 			}
 			end()
@@ -210,9 +228,8 @@ func (c *compiler) value(w, r *typ, number int, path string) error {
 }
 
 // item compiles an item of an array, with the RECORD around it if it needs one.
-func (c *compiler) item(w, r *typ, number int, path string) error {
-	wrap := wrapper(r)
-	if wrap == "" {
+func (c *compiler) item(w *typ, r *shape.Node, number int32, path *decode.Path) error {
+	if r.Kind != shape.Item {
 		outer := c.bare
 		c.bare = r
 		err := c.value(w, r, number, path)
@@ -220,7 +237,7 @@ func (c *compiler) item(w, r *typ, number int, path string) error {
 		return err
 	}
 	end := c.message(number, path)
-	if err := c.value(w, r, 1, path+"."+wrap); err != nil {
+	if err := c.value(w, r.Parts[0], 1, path.Field(r.Parts[0].Name)); err != nil {
 		return err
 	}
 	end()
@@ -228,7 +245,7 @@ func (c *compiler) item(w, r *typ, number int, path string) error {
 }
 
 // message starts a nested message and returns what ends it.
-func (c *compiler) message(number int, path string) (end func()) {
+func (c *compiler) message(number int32, path *decode.Path) (end func()) {
 	begin := c.emitTagged(op{code: opMessage}, number, protowire.BytesType, path)
 	c.messages++
 	c.program.messages = max(c.program.messages, c.messages)
@@ -239,7 +256,7 @@ func (c *compiler) message(number int, path string) (end func()) {
 }
 
 // loop compiles the items of an array or the entries of a map.
-func (c *compiler) loop(path string, item func() error) error {
+func (c *compiler) loop(path *decode.Path, item func() error) error {
 	begin := c.emit(op{code: opArray}, path)
 	c.arrays++
 	c.program.arrays = max(c.program.arrays, c.arrays)
@@ -252,17 +269,17 @@ func (c *compiler) loop(path string, item func() error) error {
 	return nil
 }
 
-// fail compiles a value that cannot become a column. It is an error of the record, not of the schema: another branch may be taken.
-func (c *compiler) fail(reason, path string) {
+// fail compiles a value that cannot become a column. It is an error of the record, not of the schema: another branch
+// may be taken.
+func (c *compiler) fail(reason string, path *decode.Path) {
 	c.reasons = append(c.reasons, reason)
 	c.emit(op{code: opFail, arg: int32(len(c.reasons) - 1)}, path)
 }
 
 // union compiles a value whose branch the payload chooses.
-func (c *compiler) union(w, r *typ, number int, path string) error {
+func (c *compiler) union(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	branch := func(b *typ) error { return c.value(b, r, number, path) }
-	_, nullable := c.columnOf(r)
-	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && nullable {
+	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && c.nullable(r) {
 		at := c.emit(op{code: opOptional, arg: int32(null)}, path)
 		if err := branch(w.branches[1-null]); err != nil {
 			return err
@@ -274,7 +291,7 @@ func (c *compiler) union(w, r *typ, number int, path string) error {
 }
 
 // branches compiles a jump table over the branches of w.
-func (c *compiler) branches(w *typ, path string, branch func(*typ) error) error {
+func (c *compiler) branches(w *typ, path *decode.Path, branch func(*typ) error) error {
 	if len(w.branches) == 1 {
 		c.emit(op{code: opOneBranch}, path)
 		return branch(w.branches[0])
@@ -298,17 +315,19 @@ func (c *compiler) branches(w *typ, path string, branch func(*typ) error) error 
 	return nil
 }
 
-// matchBranch returns the branch of the union r that a value of type w becomes, -1 if none. The same type comes before a promoted one, as
-// Avro's resolution asks; of named types the one of that name comes first.
-func matchBranch(w, r *typ) int {
-	for _, pass := range []func(b *typ) bool{
-		func(b *typ) bool { return b == w || (b.kind == w.kind && b.name != "" && b.name == w.name) },
-		func(b *typ) bool {
+// matchBranch returns the branch of the union r that a value of type w becomes, -1 if none. The same type comes before
+// a promoted one, as Avro's resolution asks; of named types the one of that name comes first.
+func matchBranch(w *typ, r *shape.Node) int {
+	for _, pass := range []func(n *shape.Node, b *typ) bool{
+		func(_ *shape.Node, b *typ) bool {
+			return b == w || (b.kind == w.kind && b.name != "" && b.name == w.name)
+		},
+		func(_ *shape.Node, b *typ) bool {
 			return b.kind == w.kind && (b.shortName() == w.shortName() || slices.Contains(b.aliases, w.shortName()))
 		},
-		func(b *typ) bool { _, ok := scalarOp(w, b); return ok },
+		func(n *shape.Node, _ *typ) bool { _, ok := scalarOp(w, n); return ok },
 	} {
-		if i := slices.IndexFunc(r.branches, pass); i >= 0 {
+		if i := slices.IndexFunc(r.Parts, func(n *shape.Node) bool { return pass(n, typeOf(n)) }); i >= 0 {
 			return i
 		}
 	}
@@ -337,6 +356,6 @@ func (c *compiler) leastBytes(t *typ) int {
 	return 1
 }
 
-func (c *compiler) incompatible(w, r *typ) string {
-	return fmt.Sprintf("%s's %s cannot be read as the contract's %s", c.origin, w, r)
+func (c *compiler) incompatible(w *typ, r *shape.Node) string {
+	return fmt.Sprintf("%s's %s cannot be read as the contract's %s", c.origin, w, typeOf(r))
 }

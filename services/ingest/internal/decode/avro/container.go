@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/snappy"
@@ -14,26 +18,68 @@ import (
 )
 
 const (
-	// maxBlockBytes bounds a decompressed block; BigQuery takes no row near it.
-	maxBlockBytes = 32 << 20
-	// maxFileSchemas bounds the compiled file schemas a decoder keeps.
+	// maxBlockBytes bounds a decompressed block: a block may hold a hundred times its size and leastBlockBytes, and no
+	// more than maxBlockBytes.
+	maxBlockBytes   = 32 << 20
+	leastBlockBytes = 1 << 20
+	mostRatio       = 100
+
+	// maxFileSchema bounds a file's schema, in bytes: it comes with every record.
+	maxFileSchema = 256 << 10
+	// maxFileSchemas and maxFileBytes bound the compiled file schemas that a plan keeps.
 	maxFileSchemas = 64
+	maxFileBytes   = 16 << 20
 
 	syncBytes = 16
 )
 
 var containerMagic = []byte("Obj\x01")
 
-// isContainer reports whether a payload is an Avro object container file.
+// isContainer reports whether a payload may be an Avro object container file; a bare datum may start with the same
+// bytes.
 func isContainer(payload []byte) bool { return bytes.HasPrefix(payload, containerMagic) }
+
+// fileSchemas are the compiled schemas of files, which all lanes share: each is kept once, however many read such
+// files.
+type fileSchemas struct {
+	known atomic.Pointer[map[string]*program] // by schema JSON; replaced, never written to
+	mu    sync.Mutex                          // held by those who replace it
+}
+
+// find is the program of a file's schema; nil for one that is not kept.
+func (f *fileSchemas) find(schema []byte) *program {
+	if known := f.known.Load(); known != nil {
+		return (*known)[string(schema)]
+	}
+	return nil
+}
+
+func (f *fileSchemas) keep(schema string, p *program) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	next, size := map[string]*program{}, len(schema)+p.bytes()
+	if size > maxFileBytes {
+		return
+	}
+	if known := f.known.Load(); known != nil {
+		maps.Copy(next, *known)
+	}
+	for text, other := range next {
+		size += len(text) + other.bytes()
+	}
+	if len(next) >= maxFileSchemas || size > maxFileBytes {
+		clear(next) // what is still in use is compiled again
+	}
+	next[schema] = p
+	f.known.Store(&next)
+}
 
 // files is what a decoder keeps from one container file to the next.
 type files struct {
-	programs map[string]*program // by schema JSON; a nil program is the contract's own
-	input    bytes.Reader
-	deflate  io.ReadCloser
-	zstd     *zstd.Decoder
-	block    []byte
+	input   bytes.Reader
+	deflate io.ReadCloser
+	zstd    *zstd.Decoder
+	block   []byte
 }
 
 // container reads an object container file (Avro specification, "Object Container Files").
@@ -100,8 +146,8 @@ func (c *container) header() (schema, codec []byte, err error) {
 	}
 }
 
-// open finds the one datum of a file and the program for its schema. shift is where the datum starts in the payload, negative if it was
-// compressed.
+// open finds the one datum of a file and the program for its schema. shift is where the datum starts in the payload,
+// negative if it was compressed.
 func (d *Decoder) open(payload []byte) (prog *program, datum []byte, shift int, err error) {
 	c := container{d: d, src: payload, p: len(containerMagic)}
 	schema, codec, err := c.header()
@@ -158,29 +204,27 @@ func (d *Decoder) open(payload []byte) (prog *program, datum []byte, shift int, 
 
 // fileProgram compiles a file's schema against the contract's, or finds it compiled.
 func (d *Decoder) fileProgram(c *container, schema []byte) (*program, error) {
-	if prog := d.files.programs[string(schema)]; prog != nil {
+	if prog := d.plan.files.find(schema); prog != nil {
 		return prog, nil
+	}
+	if len(schema) > maxFileSchema {
+		return nil, c.fail(0, fmt.Sprintf("its schema of %d bytes is longer than %d", len(schema), maxFileSchema))
 	}
 	writer, err := parseSchema(schema)
 	if err != nil {
 		return nil, c.fail(0, "its schema: "+err.Error())
 	}
-	prog, err := compileProgram(writer, d.plan.schema, &d.plan.options)
+	prog, err := d.plan.resolve(writer, Resolution{Origin: "the file"})
 	if err != nil {
 		return nil, c.fail(0, "its schema does not fit the contract's: "+err.Error())
 	}
-	if len(d.files.programs) >= maxFileSchemas {
-		clear(d.files.programs)
-	}
-	if d.files.programs == nil {
-		d.files.programs = map[string]*program{}
-	}
-	d.files.programs[string(schema)] = prog
+	d.plan.files.keep(string(schema), prog)
 	return prog, nil
 }
 
 // decompress returns the decompressed block, valid until the next call.
 func (f *files) decompress(codec, data []byte) (block []byte, reason string) {
+	limit := min(maxBlockBytes, leastBlockBytes+mostRatio*len(data))
 	var err error
 	switch string(codec) {
 	case "deflate":
@@ -190,15 +234,15 @@ func (f *files) decompress(codec, data []byte) (block []byte, reason string) {
 		} else if err = f.deflate.(flate.Resetter).Reset(&f.input, nil); err != nil {
 			return nil, "deflate: " + err.Error()
 		}
-		f.block, err = readAll(f.block[:0], f.deflate)
+		f.block, err = readAll(f.block[:0], f.deflate, limit)
 	case "snappy":
 		// Four bytes of CRC-32 of the decompressed block follow the block.
 		n := len(data) - 4
 		if n < 0 {
 			return nil, "snappy: the block is shorter than its checksum"
 		}
-		if size, err := snappy.DecodedLen(data[:n]); err != nil || size > maxBlockBytes {
-			return nil, "snappy: the block is corrupt or too large"
+		if size, err := snappy.DecodedLen(data[:n]); err != nil || size > limit {
+			return nil, fmt.Sprintf("snappy: the block is corrupt, or larger than %d bytes", limit)
 		}
 		if f.block, err = snappy.Decode(f.block[:cap(f.block)], data[:n]); err == nil {
 			sum := crc32.ChecksumIEEE(f.block)
@@ -208,11 +252,18 @@ func (f *files) decompress(codec, data []byte) (block []byte, reason string) {
 		}
 	case "zstandard":
 		if f.zstd == nil {
-			if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxBlockBytes), zstd.WithDecoderLowmem(true)); err != nil {
+			if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true)); err != nil {
 				return nil, "zstandard: " + err.Error()
 			}
 		}
-		f.block, err = f.zstd.DecodeAll(data, f.block[:0])
+		// A frame may say any length, or none: the room for it grows with what is there. What the decoder says of too
+		// little room depends on where it ran out.
+		for size := min(limit, max(cap(f.block), 8*len(data))); ; size = min(limit, 8*size) {
+			f.block = slices.Grow(f.block[:0], size)
+			if f.block, err = f.zstd.DecodeAll(data, f.block[:0:size]); err == nil || size == limit {
+				break
+			}
+		}
 	default:
 		return nil, fmt.Sprintf("codec %.40q is not supported; null, deflate, snappy and zstandard are", codec)
 	}
@@ -223,7 +274,7 @@ func (f *files) decompress(codec, data []byte) (block []byte, reason string) {
 }
 
 // readAll is io.ReadAll into a buffer that is kept, with a limit.
-func readAll(dst []byte, r io.Reader) ([]byte, error) {
+func readAll(dst []byte, r io.Reader, limit int) ([]byte, error) {
 	for {
 		if len(dst) == cap(dst) {
 			dst = append(dst, 0)[:len(dst)]
@@ -231,8 +282,8 @@ func readAll(dst []byte, r io.Reader) ([]byte, error) {
 		n, err := r.Read(dst[len(dst):cap(dst)])
 		dst = dst[:len(dst)+n]
 		switch {
-		case len(dst) > maxBlockBytes:
-			return dst, fmt.Errorf("the block is larger than %d bytes", maxBlockBytes)
+		case len(dst) > limit:
+			return dst, fmt.Errorf("the block is larger than %d bytes", limit)
 		case err == io.EOF:
 			return dst, nil
 		case err != nil:

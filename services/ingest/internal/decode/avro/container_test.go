@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -174,6 +175,66 @@ func TestDecompressionBomb(t *testing.T) {
 	}
 }
 
+// A block may be as much smaller than its datum as codecs make it, up to a hundred times.
+func TestBlocksOfAnyRatio(t *testing.T) {
+	p := compile(t, one(`"string"`))
+	for name, codec := range codecs(t) {
+		d := p.decoder()
+		for size := 1; size < 1<<22; size = size*9 + 1 {
+			text := strings.Repeat("a", size/2)
+			for state := uint32(1); len(text) < size; state = state*1664525 + 1013904223 {
+				text += strings.Repeat(strconv.Itoa(int(state)), 50) // packs well, and not by a hundred
+			}
+			datum := append(appendZigzag(nil, int64(len(text))), text...)
+			row, err := d.Append(nil, file(t, one(`"string"`), codec, datum))
+			if err != nil || !bytes.HasSuffix(row, []byte(text)) {
+				t.Errorf("%s of %d bytes: row of %d, %v", name, len(datum), len(row), err)
+			}
+			if cap(d.files.block) > decode.KeptBytes {
+				t.Errorf("%s: kept %d bytes", name, cap(d.files.block))
+			}
+		}
+	}
+}
+
+// A datum may start with the bytes of a file or of a single-object encoding, and is none.
+func TestBareDataThatStartLikeAnother(t *testing.T) {
+	p := compile(t, recordOf(`{"name":"x","type":{"type":"fixed","name":"F","size":16}},{"name":"n","type":"long"}`))
+	for _, start := range []string{"Obj\x01", "Obj\x01\x02\x02a\x02b\x00", "\xc3\x01", "\xc3\x01abcdefgh"} {
+		payload := []byte((start + "0123456789abcdef")[:16] + "\x02")
+		row, err := p.decoder().Append(nil, payload)
+		if want := "\x0a\x10" + string(payload[:16]) + "\x10\x01"; err != nil || string(row) != want {
+			t.Errorf("%q: %q, %v", payload, row, err)
+		}
+	}
+}
+
+// A single-object encoding of the contract's schema is a row, by the fingerprint of the schema as other writers make it; of another schema it is
+// named as what it is.
+func TestSingleObjectEncoding(t *testing.T) {
+	schema := `{"type":"record","name":"R","doc":"not part of it","namespace":"a.b","fields":[{"name":"x","type":{"type":"string"}}]}`
+	parsed := avro.MustParse(schema)
+	theirs, err := parsed.AppendSingleObject(nil, map[string]any{"x": "hello"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := compile(t, schema).NewDecoder()
+	if row, err := d.Append(nil, theirs); err != nil || string(row) != "\x0a\x05hello" {
+		t.Errorf("%q, %v", row, err)
+	}
+	for payload, reason := range map[string]string{
+		string(theirs[:9]):                     "single-object encoding (C3 01): the payload ends within the fingerprint",
+		"\xc3\x01ABCDEFGH" + "\x0ahello":       "single-object encoding (C3 01) of the schema with the fingerprint 4847464544434241",
+		string(theirs[:10]) + "\x0ahell":       "at byte 10: the length reaches past the end",
+		string(theirs) + "x":                   "at byte 16: bytes are left over",
+		"\xc3\x01" + string(theirs[2:10]) + "": "at byte 10: the payload ends here",
+	} {
+		if row, err := d.Append([]byte("row"), []byte(payload)); err == nil || string(row) != "row" || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: %q, %v; want …%s…", payload, row, err, reason)
+		}
+	}
+}
+
 // TestResolution reads files written with another schema than the contract's.
 func TestResolution(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -208,8 +269,10 @@ func TestResolution(t *testing.T) {
 		"enum unknown":     {one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`), one(`{"type":"enum","name":"E","symbols":["A"]}`), "\x00", "does not have the symbol NEW", true},
 		"units":            {one(`{"type":"long","logicalType":"timestamp-millis"}`), one(`{"type":"long","logicalType":"timestamp-micros"}`), "\x06", "x:3000", false},
 		"decimal scale":    {one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":1}`), one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}`), "\x02\x01", "cannot be read", true},
-		"recursive extra":  {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x00", "contains itself", true},
-		"bomb in extra":    {recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"array","items":"null"}}`), one(`"int"`), "\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "take no bytes", true},
+		"recursive extra":  {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x00", "x:1", false},
+		"recursive value":  {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x02\x04\x02\x06\x00", "x:1", false},
+		"too deep":         {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), strings.Repeat("\x02\x02", 1000), "p.y.y.y.y", true},
+		"bomb in extra":    {recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"array","items":"null"}}`), one(`"int"`), "\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "more than the rest", true},
 	} {
 		p := compile(t, c.reader)
 		row, err := p.decoder().Append(nil, file(t, c.writer, nil, []byte(c.datum)))
@@ -242,7 +305,7 @@ func TestFileSchemasAreBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(d.files.programs); n > maxFileSchemas {
+	if n := len(*d.plan.files.known.Load()); n > maxFileSchemas {
 		t.Errorf("%d schemas kept", n)
 	}
 }

@@ -4,9 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
-
-	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -31,18 +28,9 @@ func (c *compiler) column(column *decode.Column) int32 {
 	return int32(len(c.columns) - 1)
 }
 
-// bounds compiles the check of a RANGE, within its message.
-func (c *compiler) bounds(r *typ, path string) {
-	number := func(name string) protowire.Number {
-		return protowire.Number(slices.IndexFunc(r.fields, func(f field) bool { return f.name == name }) + 1)
-	}
-	c.ranges = append(c.ranges, decode.RangeBounds{Start: number("start"), End: number("end")})
-	c.emit(op{code: opRange, arg: int32(len(c.ranges) - 1)}, path)
-}
-
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more than a few lines.
 func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
-	text, next := m.taken.scratch[:0], p
+	text, next := m.scratch[:0], p
 	switch in.code {
 	case opRange:
 		return out, o, p, prog.ranges[in.arg].Check(out[m.messages[m.nm-1].start:o])
@@ -108,7 +96,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 	if reason != "" {
 		return out, o, p, reason
 	}
-	m.taken.scratch = text
+	m.scratch = text
 	out, o = putText(out, o, in, len(text))
 	return out, o + copy(out[o:], text), next, ""
 }

@@ -22,8 +22,12 @@ type machine struct {
 	guess []uint8
 	last  *program
 
-	tail  tail
-	taken taken
+	tail tail
+	decode.Taken
+	// scratch is where texts are made.
+	scratch []byte
+	// within is the way from a value that is read past to what is wrong in it.
+	within string
 }
 
 // messageFrame is a nested message being written: its body starts at start.
@@ -63,7 +67,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 	if m.last != prog {
 		m.prepare(prog)
 	}
-	m.taken.reset()
+	m.Forget()
 	var (
 		ops    = prog.ops
 		out, o = dst[:cap(dst)], len(dst)
@@ -79,10 +83,10 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		}
 		in := &ops[pc]
 		pc++
+		at := p
 		if len(out)-o < slack {
 			out = room(out, o, len(src)-p)
 		}
-		at := p
 		switch in.code {
 		case opString, opBytes:
 			n, next := length(src, p)
@@ -149,7 +153,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				return nil, m.fail(prog, pc, at, endReason)
 			}
 			if src[p] > 1 {
-				return nil, m.fail(prog, pc, at, "a boolean is neither 0 nor 1")
+				return nil, m.fail(prog, pc, at, booleanReason)
 			}
 			if in.code == opBoolean {
 				binary.LittleEndian.PutUint32(out[o:], in.tag)
@@ -192,13 +196,16 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 
 		case opNext:
 			frame := &m.arrays[m.na-1]
+			if o-len(dst) > decode.MaxRow {
+				return nil, m.fail(prog, pc, at, decode.RowReason)
+			}
 			frame.index++
 			if frame.remaining--; frame.remaining > 0 {
 				pc = int(in.jump)
 				break
 			}
 			if frame.end >= 0 && frame.end != p {
-				return nil, m.failOut(prog, pc, at, "the block's items do not fill its size in bytes")
+				return nil, m.failOut(prog, pc, at, blockEndReason)
 			}
 			if p = frame.block(src, p); p < 0 {
 				return nil, m.failOut(prog, pc, at, blockReason(p))
@@ -225,7 +232,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			table := prog.unions[in.arg]
 			if v&1 != 0 || v>>1 >= uint64(len(table)) {
-				return nil, m.fail(prog, pc, at, "the union has no such branch")
+				return nil, m.fail(prog, pc, at, branchReason)
 			}
 			pc = int(table[v>>1])
 
@@ -250,7 +257,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			if next < 0 {
 				break // the next instruction says why
 			}
-			if m.taken.micros, m.taken.hasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !m.taken.hasTime {
+			if m.Taken.Micros, m.Taken.HasTime = decode.ToMicros(unzigzag(v), decode.Unit(in.arg)); !m.Taken.HasTime {
 				return nil, m.fail(prog, pc, at, decode.TimestampReason)
 			}
 			if then := &ops[pc]; then.code == opLong {
@@ -267,6 +274,9 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		default:
 			var reason string
 			if out, o, p, reason = m.rare(prog, in, out, o, src, p); reason != "" {
+				if in.code == opSkipParts {
+					at = p
+				}
 				return nil, m.fail(prog, pc, at, reason)
 			}
 		}

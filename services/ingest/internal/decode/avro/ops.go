@@ -61,6 +61,7 @@ const (
 	opSkipBytes
 	opSkipFixed // arg: bytes
 	opSkipEnum  // arg: number of symbols
+	opSkipParts // arg: index of what is skipped
 
 	// Taking a copy of the next value for the envelope, without moving on.
 	opTakeIDString
@@ -74,34 +75,53 @@ const (
 // op is one instruction.
 type op struct {
 	code opcode
-	// tagLen and tag are the field's tag as it stands on the wire, little-endian; nested fields have at most four bytes.
+	// tagLen and tag are the field's tag as it stands on the wire, little-endian; nested fields have at most four
+	// bytes.
 	tagLen uint8
 	tag    uint32
 	arg    int32
 	jump   int32
 }
 
-// program is a compiled schema: a flat list of instructions over the payload, with no recursion and no look-up by name. It is immutable.
+// program is a compiled schema: a flat list of instructions over the payload, with no recursion and no look-up by name.
+// It is immutable.
 type program struct {
 	ops []op
-	// paths holds for each instruction the path of the field it is about, with [] where an index goes. Read on errors only.
-	paths []string
+	// paths holds for each instruction the field it is about. Read on errors only.
+	paths []*decode.Path
 	// messages and arrays are how deep each nest.
 	messages, arrays int
 
-	enums    [][]symbol
+	enums    []symbols
 	unions   [][]int32
 	decimals []decimalType
 	consts   [][]byte
+	skipped  []*skipped
 	reasons  []string
 	columns  []decode.Column
 	ranges   []decode.RangeBounds
 }
 
-// symbol is one symbol of an enum; ok is false when the contract does not know it.
-type symbol struct {
-	text string
-	ok   bool
+// bytes is about what the program takes in memory.
+func (p *program) bytes() int {
+	const each = 96 // an instruction, and its path
+	size := each * len(p.ops)
+	for i := range p.enums {
+		size += 32 * len(p.enums[i].names)
+	}
+	met := map[*skipped]bool{}
+	for _, s := range p.skipped {
+		size += s.bytes(met)
+	}
+	return size
+}
+
+// symbols are those of a writer's enum, with a bit for each that the contract knows. Another one becomes the fallback;
+// without any it is refused.
+type symbols struct {
+	names    []string
+	known    []uint64
+	fallback string
 }
 
 // decimalType bounds a decimal: every value has at most this many digits, of which scale are behind the point.

@@ -229,7 +229,7 @@ func TestMisplacedColumns(t *testing.T) {
 		{"s.x", decode.Column{Type: decode.JSON}, "no x in a string"},
 		{"n", decode.Column{Type: decode.JSON}, "does not become JSON"},
 		{"d", decode.Column{Type: decode.Numeric}, "of type double"},
-		{"at", decode.Column{Type: decode.DateTime}, "of type timestamp-millis"},
+		{"at", decode.Column{Type: decode.DateTime}, "of type long (timestamp-millis)"},
 		{"m", decode.Column{Type: decode.JSON}, ".value behind it"},
 		{"m.key", decode.Column{Type: decode.JSON}, ".value behind it"},
 		{"u", decode.Column{Type: decode.JSON}, "no branch of this name"},
@@ -344,10 +344,10 @@ func FuzzColumns(f *testing.F) {
 	f.Fuzz(func(t *testing.T, schema, payload []byte, target byte) {
 		column := decode.Column{Type: 1 + decode.Target(target)%decode.Range}
 		parsed, err := parseSchema(schema)
-		if err != nil || parsed.only().kind != kindRecord {
+		if err != nil || parsed.root.kind != kindRecord {
 			return
 		}
-		for _, field := range parsed.only().fields {
+		for _, field := range parsed.root.fields {
 			p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p", Columns: decode.Columns{field.name: column}})
 			if err != nil {
 				continue

@@ -244,7 +244,11 @@ is cut off, rounded or replaced, but where this page says so. All columns are NU
 	}
 	out.WriteString(`
 An unknown logical type is its underlying type, as Avro asks. The columns of a union's branches are called after their types, ` + "`string_value`" + `, or after the name of a record,
-an enum or a fixed. A field that an object container file's own schema lacks takes its default.
+an enum or a fixed.
+
+A payload is a bare datum unless it says otherwise: ` + "`" + `Obj\x01` + "`" + ` begins an object container file, with one datum and a schema of its own of at most 256 KiB, and a field that this schema lacks takes its default; a compressed block
+holds at most a hundred times its size and 1 MiB. ` + "`" + `C3 01` + "`" + ` begins a single-object encoding: it is read where the fingerprint (CRC-64-AVRO) is that of the contract's schema, else it is refused with both fingerprints. A datum that
+begins with these bytes and is neither is read as the datum it is.
 
 ## Columns that a contract asks for
 

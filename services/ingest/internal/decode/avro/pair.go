@@ -6,25 +6,32 @@ import (
 	"github.com/twmb/avro"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // Schema is a parsed schema, as a schema registry has it. It is immutable.
-type Schema struct{ root *typ }
+type Schema struct {
+	root *typ
+	// grown are the columns where they are more than those of root.
+	grown *shape.Node
+	// fingerprint is the CRC-64-AVRO of the schema's canonical form (Avro specification, "Schema Fingerprints"). A
+	// merged schema has none.
+	fingerprint uint64
+	// parts is how many types and references to types it was written with.
+	parts int
+}
 
-// Parse parses Avro schema JSON. References are schemas whose named types it uses, each after those that it uses itself.
+// Parse parses Avro schema JSON. References are schemas whose named types it uses, each after those that it uses
+// itself.
 func Parse(avsc string, references ...string) (*Schema, error) {
 	if len(references) == 0 {
-		root, err := parseSchema([]byte(avsc))
-		if err != nil {
-			return nil, err
-		}
-		return &Schema{root.only()}, nil
+		return parseSchema([]byte(avsc))
 	}
 	size := len(avsc)
 	var cache avro.SchemaCache
 	for i, text := range references {
-		if size += len(text); size > maxSchemaBytes {
-			return nil, fmt.Errorf("schema and references of %d bytes are longer than %d", size, maxSchemaBytes)
+		if size += len(text); size > decode.MaxSchema {
+			return nil, fmt.Errorf("schema and references of %d bytes are longer than %d", size, decode.MaxSchema)
 		}
 		if _, err := cache.Parse(text); err != nil {
 			return nil, fmt.Errorf("reference %d: %w", i+1, err)
@@ -39,43 +46,30 @@ func Parse(avsc string, references ...string) (*Schema, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := parseSchema([]byte(whole.String()))
-	if err != nil {
-		return nil, err
-	}
-	return &Schema{root.only()}, nil
+	return parseSchema([]byte(whole.String()))
 }
 
 // Name is the name of the record without its namespace: what Avro compares when it resolves one schema against another.
 func (s *Schema) Name() string { return s.root.shortName() }
 
-// Compile compiles a schema that is its own writer's. Errors are those of the function Compile.
-func (s *Schema) Compile(o decode.Options) (*Plan, error) {
-	return compileTypes(s.root, o)
-}
-
 // Resolution says how the payloads of another schema are read.
 type Resolution struct {
 	// Origin names the writer's schema in errors, for example "schema 7".
 	Origin string
-	// Lenient makes null of a value that is null in the payload and may not be in the reader's schema, and of a field that the writer's
-	// schema lacks. Avro has an error or the reader's default there; a table has null.
+	// Lenient makes null of a value that is null in the payload and may not be in the reader's schema, and of a field
+	// that the writer's schema lacks. Avro has an error or the reader's default there; a table has null.
 	Lenient bool
 }
 
-// CompileFor compiles payloads written with another schema into the columns of s, by Avro's schema resolution. What cannot be resolved for
-// one value is an error of the record that has it; the error of CompileFor is about all records, a *decode.SchemaError where it is about
-// one field.
+// CompileFor compiles payloads written with another schema into the columns of s, by Avro's schema resolution. What
+// cannot be resolved for one value is an error of the record that has it; the error of CompileFor is about all records,
+// a *decode.SchemaError where it is about one field.
 func (s *Schema) CompileFor(writer *Schema, o decode.Options, r Resolution) (*Plan, error) {
-	reader, err := checked(s.root, &o)
+	p, err := s.Compile(o)
 	if err != nil {
 		return nil, err
 	}
-	c := newCompiler(&o)
-	c.origin, c.lenient = r.Origin, r.Lenient
-	program, err := c.payload(writer.root, reader)
-	if err != nil {
-		return nil, err
-	}
-	return &Plan{options: o, schema: reader, program: program, framed: true}, nil
+	p.framed = true
+	p.program, err = p.resolve(writer, r)
+	return p, err
 }

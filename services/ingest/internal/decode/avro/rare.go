@@ -15,8 +15,12 @@ const (
 )
 
 const (
-	endReason = "the payload ends here"
-	intReason = "the number does not fit an int of 32 bits"
+	endReason      = "the payload ends here"
+	booleanReason  = "a boolean is neither 0 nor 1"
+	branchReason   = "the union has no such branch"
+	blockEndReason = "the block's items do not fill its size in bytes"
+	emptyReason    = "its items take no bytes, so a few bytes could stand for any number of them"
+	intReason      = "the number does not fit an int of 32 bits"
 )
 
 func varintReason(next int) string {
@@ -55,7 +59,9 @@ func (m *machine) fail(prog *program, pc, at int, reason string) *decode.Error {
 	for i := range m.arrays[:m.na] {
 		indexes = append(indexes, m.arrays[i].index)
 	}
-	return &decode.Error{Contract: m.contract, Field: decode.FillPath(prog.paths[pc-1], indexes), Offset: at, Reason: reason}
+	field := decode.FillPath(prog.paths[pc-1].String(), indexes) + m.within
+	m.within = ""
+	return &decode.Error{Contract: m.contract, Field: field, Offset: at, Reason: reason}
 }
 
 // rare runs the instructions that are not worth a place in the loop. Its reason is empty on success.
@@ -64,35 +70,15 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 	case opFail:
 		return out, o, p, prog.reasons[in.arg]
 
-	case opSkipInt, opSkipLong:
-		v, next := readVarint(src, p)
-		switch {
-		case next < 0:
-			return out, o, p, varintReason(next)
-		case in.code == opSkipInt && v > math.MaxUint32:
-			return out, o, p, intReason
-		}
-		return out, o, next, ""
-	case opSkipBytes:
-		n, next := length(src, p)
-		if next < 0 {
-			return out, o, p, lengthReason(n, next)
-		}
-		return out, o, next + n, ""
-	case opSkipFixed:
-		if len(src)-p < int(in.arg) {
-			return out, o, p, endReason
-		}
-		return out, o, p + int(in.arg), ""
-	case opSkipEnum:
-		v, next := readVarint(src, p)
-		if next < 0 || v&1 != 0 || v>>1 >= uint64(in.arg) {
-			return out, o, p, symbolReason
-		}
-		return out, o, next, ""
+	case opSkipInt, opSkipLong, opSkipBytes, opSkipFixed, opSkipEnum:
+		next, reason := passScalar(in.code, int(in.arg), src, p)
+		return out, o, next, reason
+	case opSkipParts:
+		next, reason := m.pass(prog.skipped[in.arg], src, p, 0)
+		return out, o, next, reason
 
 	case opEnum:
-		s, next, reason := readSymbol(prog.enums[in.arg], src, p)
+		s, next, reason := readSymbol(&prog.enums[in.arg], src, p)
 		if reason != "" {
 			return out, o, p, reason
 		}
@@ -121,11 +107,11 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		} else if len(src)-p < n {
 			return out, o, p, endReason
 		}
-		text, reason := appendDecimal(m.taken.scratch[:0], src[next:next+n], prog.decimals[in.jump])
+		text, reason := appendDecimal(m.scratch[:0], src[next:next+n], prog.decimals[in.jump])
 		if reason != "" {
 			return out, o, p, reason
 		}
-		m.taken.scratch = text
+		m.scratch = text
 		out, o = putText(out, o, in, len(text))
 		return out, o + copy(out[o:], text), next + n, ""
 
@@ -163,7 +149,7 @@ func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, 
 		return out, o, p, varintReason(next)
 	}
 	v := unzigzag(u)
-	text := m.taken.scratch[:0]
+	text := m.scratch[:0]
 	switch in.code {
 	case opDate:
 		if v < decode.MinDays || v > decode.MaxDays {
@@ -193,7 +179,7 @@ func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, 
 		}
 		text = decode.AppendTime(text, v)
 	}
-	m.taken.scratch = text
+	m.scratch = text
 	out, o = putText(out, o, in, len(text))
 	return out, o + copy(out[o:], text), next, ""
 }
@@ -215,15 +201,21 @@ func putText(out []byte, o int, in *op, n int) ([]byte, int) {
 const symbolReason = "the enum has no such symbol"
 
 // readSymbol reads an enum.
-func readSymbol(table []symbol, src []byte, p int) (text string, next int, reason string) {
+func readSymbol(table *symbols, src []byte, p int) (text string, next int, reason string) {
 	v, next := readVarint(src, p)
 	switch {
 	case next < 0:
 		return "", p, varintReason(next)
-	case v&1 != 0 || v>>1 >= uint64(len(table)):
+	case v&1 != 0 || v>>1 >= uint64(len(table.names)):
 		return "", p, symbolReason
-	case !table[v>>1].ok:
-		return "", p, "the contract's enum does not have the symbol " + table[v>>1].text
 	}
-	return table[v>>1].text, next, ""
+	at := v >> 1
+	switch text = table.names[at]; {
+	case table.known[at>>6]>>(at&63)&1 != 0:
+	case table.fallback == "":
+		return "", p, "the contract's enum does not have the symbol " + text
+	default:
+		text = table.fallback
+	}
+	return text, next, ""
 }

@@ -1,17 +1,17 @@
 package avro
 
 import (
-	"slices"
-
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's resolution has no rule.
-// A logical type comes from the reader, its unit from the writer if both have one.
-func scalarOp(w, r *typ) (code opcode, ok bool) {
-	if r.asked != nil {
+// scalarOp picks the instruction that turns a value of type w into a column of type r; ok is false where Avro's
+// resolution has no rule. A logical type comes from the reader, its unit from the writer if both have one.
+func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
+	r := typeOf(column)
+	if column.Asked != nil {
 		return columnOp(w, r)
 	}
 	switch r.kind {
@@ -21,7 +21,7 @@ func scalarOp(w, r *typ) (code opcode, ok bool) {
 		return intOps[r.logical], w.kind == kindInt
 	case kindLong:
 		unit := r.logical
-		if w.logical.isTimestamp() && unit.isTimestamp() || w.logical.isLocal() && unit.isLocal() || w.logical.isTime() && unit.isTime() {
+		if kind := moments[unit].kind; kind != shape.Null && kind == moments[w.logical].kind {
 			unit = w.logical
 		}
 		if w.kind == kindInt && unit == logicalNone {
@@ -82,7 +82,7 @@ var longOps = map[logical]opcode{
 }
 
 // scalar compiles one value that has no parts.
-func (c *compiler) scalar(w, r *typ, number int, path string) error {
+func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	code, ok := scalarOp(w, r)
 	if !ok {
 		c.fail(c.incompatible(w, r), path)
@@ -99,8 +99,8 @@ func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal, opDuration:
 		wire = protowire.BytesType
 	case opText, opNumber:
-		in.arg = c.column(r.asked)
-		if !r.asked.IsNumber() {
+		in.arg = c.column(r.Asked)
+		if !r.Asked.IsNumber() {
 			wire = protowire.BytesType
 		}
 		if w.kind == kindInt {
@@ -109,7 +109,7 @@ func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	case opFixed:
 		wire, in.arg = protowire.BytesType, int32(w.size)
 	case opDecimalBytes, opDecimalFixed:
-		c.decimals = append(c.decimals, decimalType{r.precision, r.scale})
+		c.decimals = append(c.decimals, decimalType{r.Precision, r.Scale})
 		wire, in.arg, in.jump = protowire.BytesType, int32(w.size), int32(len(c.decimals)-1)
 	case opEnum:
 		wire, in.arg = protowire.BytesType, c.enum(w, r)
@@ -118,27 +118,37 @@ func (c *compiler) scalar(w, r *typ, number int, path string) error {
 	return nil
 }
 
-// enum lists what each symbol of w becomes: itself, or r's default where r does not know it.
-func (c *compiler) enum(w, r *typ) int32 {
-	table := make([]symbol, len(w.symbols))
-	for i, s := range w.symbols {
-		switch {
-		case slices.Contains(r.symbols, s):
-			table[i] = symbol{s, true}
-		case r.enumDefault != "":
-			table[i] = symbol{r.enumDefault, true}
-		default:
-			table[i] = symbol{s, false}
+// enums are a writer's enum and the reader's.
+type enums struct {
+	writer *typ
+	reader *shape.Node
+}
+
+// enum is what each symbol of w becomes: itself, or r's default where r does not know it.
+func (c *compiler) enum(w *typ, r *shape.Node) int32 {
+	if known, ok := c.tables[enums{w, r}]; ok {
+		return known
+	}
+	has := map[string]bool{}
+	for _, symbol := range r.Symbols {
+		has[symbol] = true
+	}
+	table := symbols{names: w.symbols, known: make([]uint64, (len(w.symbols)+63)/64), fallback: r.Fallback}
+	for i, symbol := range w.symbols {
+		if has[symbol] {
+			table.known[i/64] |= 1 << (i % 64)
 		}
 	}
 	c.enums = append(c.enums, table)
-	return int32(len(c.enums) - 1)
+	at := int32(len(c.enums) - 1)
+	c.tables[enums{w, r}] = at
+	return at
 }
 
 // take compiles the copy of a value that the envelope needs, if this is one.
-func (c *compiler) take(w, r *typ, path string) {
+func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
 	in := op{}
-	if path == c.options.EventIDPath() {
+	if path.Is(c.options.EventIDPath()) {
 		switch w.kind {
 		case kindString, kindBytes:
 			in.code = opTakeIDString
@@ -147,74 +157,19 @@ func (c *compiler) take(w, r *typ, path string) {
 		case kindFixed:
 			in.code = opTakeIDUUID
 		case kindEnum:
-			in.code, in.arg = opTakeIDEnum, int32(len(c.enums)) // the table that scalar is about to make
+			in.code, in.arg = opTakeIDEnum, c.enum(w, r)
 		}
 		c.emit(in, path)
 	}
-	if path == c.options.EventTimePath() {
+	if path.Is(c.options.EventTimePath()) {
 		if w.kind == kindString || w.kind == kindBytes {
-			c.emit(op{code: opTakeTimeText, arg: c.column(r.asked)}, path)
+			c.emit(op{code: opTakeTimeText, arg: c.column(r.Asked)}, path)
 			return
 		}
 		unit := c.options.EventTimeUnit
-		switch w.logical {
-		case logicalTimestampMillis:
-			unit = decode.Millis
-		case logicalTimestampMicros:
-			unit = decode.Micros
-		case logicalTimestampNanos:
-			unit = decode.Nanos
+		if m := moments[w.logical]; m.kind == shape.Timestamp {
+			unit = m.unit
 		}
 		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)
 	}
-}
-
-// skip compiles a value that is read past.
-func (c *compiler) skip(w *typ, path string) error {
-	if err := c.step(path); err != nil {
-		return err
-	}
-	switch w.kind {
-	case kindNull:
-	case kindBoolean:
-		c.emit(op{code: opSkipBoolean}, path)
-	case kindInt:
-		c.emit(op{code: opSkipInt}, path)
-	case kindLong:
-		c.emit(op{code: opSkipLong}, path)
-	case kindFloat:
-		c.emit(op{code: opSkipFixed, arg: 4}, path)
-	case kindDouble:
-		c.emit(op{code: opSkipFixed, arg: 8}, path)
-	case kindFixed:
-		c.emit(op{code: opSkipFixed, arg: int32(w.size)}, path)
-	case kindString, kindBytes:
-		c.emit(op{code: opSkipBytes}, path)
-	case kindEnum:
-		c.emit(op{code: opSkipEnum, arg: int32(len(w.symbols))}, path)
-	case kindRecord:
-		if c.open[w] {
-			return decode.Misfit(path, "the type "+w.name+" contains itself")
-		}
-		c.open[w] = true
-		defer delete(c.open, w)
-		for i := range w.fields {
-			if err := c.skip(w.fields[i].typ, path+"."+w.fields[i].name); err != nil {
-				return err
-			}
-		}
-	case kindArray:
-		if c.leastBytes(w.items) == 0 {
-			return decode.Misfit(path, "its items take no bytes, so a few bytes could stand for any number of them")
-		}
-		return c.loop(path, func() error { return c.skip(w.items, path+"[]") })
-	case kindMap:
-		return c.loop(path, func() error {
-			c.emit(op{code: opSkipBytes}, path+"[].key")
-			return c.skip(w.items, path+"[].value")
-		})
-	case kindUnion:
-		return c.branches(w, path, func(b *typ) error { return c.skip(b, path) })
-	}
-	return nil
 }

@@ -11,9 +11,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// maxSchemaBytes bounds a schema: one in the header of an object container file is foreign input.
-const maxSchemaBytes = 1 << 20
-
 // kind is the Avro type of a value.
 type kind uint8
 
@@ -78,13 +75,6 @@ var logicals = map[string]struct {
 	"local-timestamp-nanos":  {logicalLocalNanos, []kind{kindLong}},
 }
 
-// isTimestamp reports whether a value is an instant; isLocal whether it is a wall-clock time; isTime whether it is a time of day.
-func (l logical) isTimestamp() bool {
-	return l >= logicalTimestampMillis && l <= logicalTimestampNanos
-}
-func (l logical) isLocal() bool { return l >= logicalLocalMillis }
-func (l logical) isTime() bool  { return l == logicalTimeMillis || l == logicalTimeMicros }
-
 // typ is one type of a parsed schema. Uses of a named type share one typ, so a recursive schema is a cyclic graph.
 type typ struct {
 	kind    kind
@@ -101,14 +91,11 @@ type typ struct {
 	size             int // fixed
 	precision, scale int // decimal
 
-	// asked is what is asked of the column in place of the type map; nil if nothing is.
-	asked *decode.Column
-	// variant tells a copy of a named type, made for the sake of a column within, from the type: its path.
-	variant string
+	// exported is what the schema itself asks of the column in place of the type map; nil if nothing.
+	exported *decode.Column
+	// source is the parsed form, which knows how to encode a default.
+	source *avro.SchemaNode
 }
-
-// key is what types have in common that make the same columns.
-func (t *typ) key() string { return t.name + t.variant }
 
 // field is one field of a record.
 type field struct {
@@ -175,40 +162,30 @@ func (t *typ) String() string {
 	return t.kind.String()
 }
 
-// Names of the columns of an item that is no column by itself.
-const (
-	itemValue = "value"
-	itemItems = "items"
-)
-
-// wrapper says that the items of an array need a RECORD around them, and the name of its one column: value for nullable ones, since a
-// REPEATED column has no null (GoogleSQL, "Array type"), items for an array or map, since there is no REPEATED of REPEATED. Else it is empty.
-func wrapper(items *typ) string {
-	inner, nullable := items.column()
-	switch {
-	case inner.kind == kindArray || inner.kind == kindMap:
-		return itemItems
-	case nullable:
-		return itemValue
-	}
-	return ""
-}
-
 // parseSchema parses and validates Avro schema JSON.
-func parseSchema(avsc []byte) (*typ, error) {
-	if len(avsc) > maxSchemaBytes {
-		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(avsc), maxSchemaBytes)
+func parseSchema(avsc []byte) (*Schema, error) {
+	if len(avsc) > decode.MaxSchema {
+		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(avsc), decode.MaxSchema)
 	}
 	parsed, err := avro.Parse(string(avsc))
 	if err != nil {
 		return nil, err
 	}
 	g := graph{named: map[string]*typ{}}
-	return g.build(parsed.Root(), "")
+	root, err := g.build(parsed.Root(), "")
+	if err != nil {
+		return nil, err
+	}
+	crc := avro.NewRabin()
+	parsed.Fingerprint(crc)
+	return &Schema{root: root.only(), fingerprint: crc.Sum64(), parts: g.parts}, nil
 }
 
 // graph builds types, resolving references to named ones.
-type graph struct{ named map[string]*typ }
+type graph struct {
+	named map[string]*typ
+	parts int // types and references to them
+}
 
 var kindsByName = map[string]kind{
 	"null": kindNull, "boolean": kindBoolean, "int": kindInt, "long": kindLong, "float": kindFloat, "double": kindDouble,
@@ -217,6 +194,7 @@ var kindsByName = map[string]kind{
 }
 
 func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
+	g.parts++
 	k, ok := kindsByName[n.Type]
 	if !ok {
 		if t := g.named[namespace+"."+n.Type]; t != nil {
@@ -234,7 +212,7 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	if k == kindFixed && (t.logical == logicalUUID && t.size != 16 || t.logical == logicalDuration && t.size != durationBytes) {
 		t.logical = logicalNone
 	}
-	t.asked = exported(t, n)
+	t.exported, t.source = exported(t, n), n
 	if n.Name != "" {
 		t.name = n.Name
 		if !strings.Contains(n.Name, ".") && n.Namespace != "" {

@@ -3,6 +3,7 @@ package confluent_test
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -123,6 +124,28 @@ func TestKnownIsBounded(t *testing.T) {
 		if _, err := d.Append(nil, []byte("\x00\x00\x00\x00\x01\x04ab\x00")); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The plans of ids are bounded by what they take, and an id that was learned a moment ago is known, whatever others learn.
+func TestKnownIsBoundedInBytes(t *testing.T) {
+	plan, inner := plans(t)
+	huge := strings.Repeat("x", 4<<20)
+	for id := range uint32(200) {
+		plan.Learn(1000+id, confluent.Source{Plan: inner[1]})
+		plan.Learn(2000+id, confluent.Source{Reason: huge})
+		if !plan.Known(1000 + id) {
+			t.Fatalf("id %d is forgotten at once", 1000+id)
+		}
+	}
+	known := 0
+	for id := range uint32(200) {
+		if plan.Known(2000 + id) {
+			known++
+		}
+	}
+	if most := 16; known > most || known == 0 {
+		t.Errorf("%d ids of 4 MiB each are known, at most %d should be", known, most)
 	}
 }
 

@@ -2,7 +2,6 @@ package confluent
 
 import (
 	"fmt"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,8 +11,24 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// maxKnown bounds the schema ids that a plan knows: ids are foreign input, and each may cost a compiled plan.
-const maxKnown = 1024
+// maxKnown and maxBytes bound the schema ids that a plan knows, and what their plans take in memory: ids are foreign
+// input, and each may cost a compiled plan.
+const (
+	maxKnown = 1024
+	maxBytes = 64 << 20
+)
+
+// known is what is known of schema ids. Whatever was learned last is in young; when that holds half of the bounds, it
+// becomes the old one, so that an id which a lane has just learned is not forgotten before its records are read.
+type known struct{ young, old map[uint32]Source }
+
+func (k *known) find(id uint32) (Source, bool) {
+	if s, ok := k.young[id]; ok {
+		return s, true
+	}
+	s, ok := k.old[id]
+	return s, ok
+}
 
 // Plan is one version of a contract whose payloads are framed. Safe for concurrent use.
 type Plan struct {
@@ -21,8 +36,9 @@ type Plan struct {
 	columns           decode.Plan
 
 	// known is replaced, never written to, so that looking up takes no lock.
-	known atomic.Pointer[map[uint32]Source]
+	known atomic.Pointer[known]
 	mu    sync.Mutex // held by those who replace it
+	bytes int        // of the young; guarded by mu
 }
 
 // Source is what is known of a schema id.
@@ -35,17 +51,27 @@ type Source struct {
 	Until time.Time
 }
 
-// NewPlan makes a plan that knows no schema id yet. columns has the columns; its decoders are not used. contract and payload are for
-// errors.
+// bytes is about what the source takes in memory.
+func (s *Source) bytes() int {
+	const least = 1 << 10
+	size := least + len(s.Reason)
+	if p, ok := s.Plan.(interface{ Bytes() int }); ok {
+		size += p.Bytes()
+	}
+	return size
+}
+
+// NewPlan makes a plan that knows no schema id yet. columns has the columns; its decoders are not used. contract and
+// payload are for errors.
 func NewPlan(contract, payload string, columns decode.Plan) *Plan {
 	p := &Plan{contract: contract, payload: payload, columns: columns}
-	p.known.Store(&map[uint32]Source{})
+	p.known.Store(&known{})
 	return p
 }
 
 // Known reports whether a schema id is known, as far as it does not have to be asked for again.
 func (p *Plan) Known(id uint32) bool {
-	s, ok := (*p.known.Load())[id]
+	s, ok := p.known.Load().find(id)
 	return ok && (s.Until.IsZero() || time.Now().Before(s.Until))
 }
 
@@ -53,11 +79,21 @@ func (p *Plan) Known(id uint32) bool {
 func (p *Plan) Learn(id uint32, s Source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := maps.Clone(*p.known.Load())
-	if len(next) >= maxKnown {
-		clear(next) // what is still in use is learned again, from what the client of the registry keeps
+	next := *p.known.Load()
+	before, again := next.young[id]
+	if again {
+		p.bytes -= before.bytes()
 	}
-	next[id] = s
+	if p.bytes += s.bytes(); !again && len(next.young) >= maxKnown/2 || p.bytes > maxBytes/2 {
+		next.old, next.young, p.bytes = next.young, nil, s.bytes()
+	}
+	young := map[uint32]Source{id: s}
+	for other, source := range next.young {
+		if other != id {
+			young[other] = source
+		}
+	}
+	next.young = young
 	p.known.Store(&next)
 }
 
@@ -81,7 +117,8 @@ type Decoder struct {
 	decoders map[uint32]decode.Decoder
 }
 
-// Append implements decode.Decoder. A payload without a header, and one whose schema id the plan has not learned, is refused.
+// Append implements decode.Decoder. A payload without a header, and one whose schema id the plan has not learned, is
+// refused.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	id, rest, ok := ID(payload)
 	if !ok {
@@ -103,7 +140,7 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 // find makes the decoder of an id the last one.
 func (d *Decoder) find(id uint32) error {
 	d.last = nil
-	source, ok := (*d.plan.known.Load())[id]
+	source, ok := d.plan.known.Load().find(id)
 	switch {
 	case !ok:
 		return d.refuse(fmt.Sprintf("schema id %d was not looked up", id))

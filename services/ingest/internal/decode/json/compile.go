@@ -2,12 +2,14 @@ package json
 
 import (
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // object is a compiled record: its fields in the order of the schema, which is the order they are expected in.
@@ -24,12 +26,13 @@ type object struct {
 
 // step is one compiled field, item of an array or branch of a union.
 type step struct {
-	// head and mask compare the field's name in quotes and the colon with the payload, 24 bytes at once; no payload matches if it is longer.
+	// head and mask compare the field's name in quotes and the colon with the payload, 24 bytes at once; no payload
+	// matches if it is longer.
 	head, mask [3]uint64
 	headLen    int
 	name       string
 
-	kind   kind
+	kind   shape.Kind
 	tagLen uint8
 	take   take
 	many   bool // an array of the kind
@@ -39,106 +42,101 @@ type step struct {
 	notNull bool
 	numbers bool
 	written bool
-	unit    decode.Unit
 	tag     uint32
 	guess   int32
 
-	size     int // bytes
-	decimal  decimalType
-	fallback []byte // tag and value of what stands for the missing field
-	object   *object
-	bounds   *decode.RangeBounds
-	value    *step     // values of a map
-	branches *[5]*step // union: by kind of JSON value
-	symbols  *symbols
+	size         int    // bytes
+	whole, scale int8   // digits of a decimal
+	fallback     []byte // tag and value of what stands for the missing field
+	object       *object
+	bounds       *decode.RangeBounds
+	value        *step     // values of a map
+	branches     *[5]*step // union: by kind of JSON value
+	symbols      *symbols
+	column       *decode.Column // of a moment
 }
 
 type compiler struct {
-	plan    *Plan
-	objects map[*typ]*object
-	faults  decode.Misfits // of defaults
+	plan   *Plan
+	faults decode.Misfits // of defaults, and of unions whose branches were changed
 }
 
-// object compiles a record at a path. Uses of a type at several places share the steps, but for a type on the way to what the envelope takes.
-func (c *compiler) object(t *typ, path string) (*object, error) {
-	on := c.plan.options.Leads(path)
-	if known := c.objects[t]; known != nil && !on {
-		return known, nil
-	}
-	ob := &object{words: (len(t.fields) + 63) / 64}
+// object compiles the fields of a record at a path.
+func (c *compiler) object(fields []*shape.Node, path *decode.Path) *object {
+	ob := &object{words: (len(fields) + 63) / 64}
 	ob.must = make([]uint64, ob.words)
-	for i := range t.fields {
-		f := &t.fields[i]
-		s, err := c.step(f.typ, int(f.number), path+"."+f.name)
-		if err != nil {
-			return nil, err
-		}
-		s.name, s.notNull = f.name, f.notNull && s.nullable()
+	for i, f := range fields {
+		at := path.Field(f.Name)
+		s := c.step(f, at)
+		s.name, s.notNull = f.Name, f.NotNull && s.nullable()
 		s.setHead()
-		s.plain = !s.many && !s.deep && s.kind != kindMap
-		if f.required && !c.plan.settings.Lenient {
+		s.plain = !s.many && !s.deep && s.kind != shape.Map
+		if f.Required && !c.plan.settings.Lenient {
 			ob.must[i/64] |= 1 << (i % 64)
 		}
-		if f.fallback != nil {
-			s.fallback, err = c.fallback(s, f.fallback, path+"."+f.name)
-			if err == nil {
+		fallback, err := fallbackOf(f)
+		if err == nil && fallback != nil {
+			if s.fallback, err = c.fallback(s, fallback); err == nil {
 				ob.must[i/64] |= 1 << (i % 64)
-			} else if err := c.faults.Add(err); err != nil {
-				return nil, err
 			}
+		}
+		if err != nil {
+			_ = c.faults.Add(decode.Misfit(at.String(), "default: "+err.Error()))
 		}
 		ob.steps = append(ob.steps, *s)
 	}
 	ob.index()
 	ob.first, c.plan.follows = c.plan.follows, c.plan.follows+len(ob.steps)+1
-	if !on {
-		c.objects[t] = ob
-	}
-	return ob, nil
+	return ob
 }
 
-// step compiles a value of a type, written as the field of a number.
-func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
-	numbers := t.numbers || c.plan.settings.Lenient && (t.kind == kindTimestamp || t.kind == kindDateTime)
-	s = &step{kind: t.kind, written: t.written, unit: t.unit, numbers: numbers, size: t.size, decimal: decimalType{t.precision, t.scale}}
-	if t.kind == kindArray {
-		if s, err = c.step(t.items, number, path+"[]"); err == nil {
-			s.many = true
-		}
-		return s, err
+// step compiles a value at a path.
+func (c *compiler) step(n *shape.Node, path *decode.Path) *step {
+	return c.numbered(n, n.Number, path)
+}
+
+// numbered compiles a value that is written as the field of a number.
+func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *step {
+	if n.Kind == shape.Array {
+		s := c.numbered(n.Parts[0], number, path.Items())
+		s.many = true
+		return s
+	}
+	s := &step{
+		kind: n.Kind, written: n.Asked != nil && n.Asked.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
+		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
+	}
+	if m, ok := moments[n.Kind]; ok {
+		s.column = &decode.Column{Type: m.target, Unit: n.Unit}
 	}
 	wire := protowire.BytesType
-	switch t.kind {
-	case kindBool, kindInt32, kindInt64, kindTimestamp, kindDate:
+	switch n.Kind {
+	case shape.Bool, shape.Int32, shape.Int64, shape.Timestamp, shape.Date:
 		wire = protowire.VarintType
-	case kindFloat:
+	case shape.Float:
 		wire = protowire.Fixed32Type
-	case kindDouble:
+	case shape.Double:
 		wire = protowire.Fixed64Type
-	case kindRecord:
+	case shape.Record, shape.Range:
 		s.deep = true
-		if t.isRange {
-			s.kind, s.bounds = kindRange, t.bounds()
+		if n.Kind == shape.Range {
+			bounds := n.Bounds()
+			s.bounds = &bounds
 		}
-		s.object, err = c.object(t, path)
-	case kindMap:
-		if s.value, err = c.step(t.items, 2, path+"[].value"); err == nil {
-			s.value.notNull = !t.nullItems && s.value.nullable()
-			s.deep = s.value.deep
-		}
-	case kindUnion:
-		if s.branches, err = c.union(t, path); err == nil {
-			s.deep = slices.ContainsFunc(s.branches[:], func(b *step) bool { return b != nil && b.deep })
-		}
-	case kindItem:
-		if s.value, err = c.step(t.items, 1, path+"."+t.name); err == nil {
-			s.deep = s.value.deep
-		}
-	case kindEnum:
-		s.symbols = newSymbols(t)
-	}
-	if err != nil {
-		return nil, err
+		s.object = c.object(n.Parts, path)
+	case shape.Map:
+		value := n.Parts[1]
+		s.value = c.step(value, path.Items().Field(shape.Value))
+		s.value.notNull = value.NotNull && s.value.nullable()
+		s.deep = s.value.deep
+	case shape.Union:
+		s.branches = c.union(n, path)
+		s.deep = slices.ContainsFunc(s.branches[:], func(b *step) bool { return b != nil && b.deep })
+	case shape.Item:
+		s.value = c.step(n.Parts[0], path.Field(n.Parts[0].Name))
+		s.deep = s.value.deep
+	case shape.Enum:
+		s.symbols = newSymbols(n)
 	}
 	if s.object != nil || s.value != nil || s.branches != nil {
 		s.guess = int32(c.plan.guesses)
@@ -147,42 +145,42 @@ func (c *compiler) step(t *typ, number int, path string) (s *step, err error) {
 	var tag [8]byte
 	s.tagLen = uint8(len(protowire.AppendTag(tag[:0], protowire.Number(number), wire)))
 	s.tag = binary.LittleEndian.Uint32(tag[:])
-	if path == c.plan.options.EventIDPath() {
+	if path.Is(c.plan.options.EventIDPath()) {
 		s.take |= takeID
 	}
-	if path == c.plan.options.EventTimePath() {
+	if path.Is(c.plan.options.EventTimePath()) {
 		s.take |= takeTime
 	}
-	return s, nil
+	return s
 }
 
 // nullable reports whether null is not the same as empty.
-func (s *step) nullable() bool { return !s.many && s.kind != kindMap }
+func (s *step) nullable() bool { return !s.many && s.kind != shape.Map }
 
 // union compiles the branches, by the kinds of JSON values that they take.
-func (c *compiler) union(t *typ, path string) (*[5]*step, error) {
+func (c *compiler) union(n *shape.Node, path *decode.Path) *[5]*step {
 	branches := &[5]*step{}
-	for i := range t.branches {
-		b := &t.branches[i]
-		s, err := c.step(b.typ, int(b.number), path+"."+b.name)
-		if err != nil {
-			return nil, err
-		}
-		for kinds := b.typ.takes(); kinds != 0; kinds &= kinds - 1 {
+	for _, b := range n.Parts {
+		at := path.Field(b.Name)
+		s := c.step(b, at)
+		for kinds := takesOf(b); kinds != 0; kinds &= kinds - 1 {
 			branches[bits.TrailingZeros8(uint8(kinds))] = s
 		}
+		if b.Asked != nil && !distinct(n) {
+			_ = c.faults.Add(decode.Misfit(at.String(), "columns: JSON does not tell the types of the union apart any more"))
+		}
 	}
-	return branches, nil
+	return branches
 }
 
 // fallback makes the bytes of a default by decoding it.
-func (c *compiler) fallback(s *step, value []byte, path string) ([]byte, error) {
+func (c *compiler) fallback(s *step, value []byte) ([]byte, error) {
 	d := c.plan.decoder()
 	d.src = value
 	d.room(0, 0)
 	p, o := d.field(s, 0, 0)
 	if p < 0 {
-		return nil, decode.Misfit(path, "default: "+d.fault.reason)
+		return nil, errors.New(d.fault.reason)
 	}
 	return d.out[:o:o], nil
 }

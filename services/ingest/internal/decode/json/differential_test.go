@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // maker draws Avro schemas, and JSON of them, with white space, escapes and the order of fields left to chance.
@@ -94,7 +95,7 @@ func (m *maker) quoted(text string) string {
 	return out
 }
 
-func (m *maker) value(t *typ) string {
+func (m *maker) value(t *shape.Node) string {
 	number := func(low, high int64) string {
 		return strconv.FormatInt(rapid.Int64Range(low, high).Draw(m.t, "number"), 10)
 	}
@@ -102,65 +103,64 @@ func (m *maker) value(t *typ) string {
 		micros := rapid.Int64Range(decode.MinMicros, decode.MaxMicros).Draw(m.t, "moment")
 		return `"` + time.UnixMicro(micros).UTC().Format(layout) + `"`
 	}
-	switch t.kind {
-	case kindBool:
+	switch t.Kind {
+	case shape.Bool:
 		return rapid.SampledFrom([]string{"true", "false"}).Draw(m.t, "bool")
-	case kindInt32:
+	case shape.Int32:
 		return number(-1<<31, 1<<31-1)
-	case kindInt64:
+	case shape.Int64:
 		return number(-1<<63, 1<<63-1)
-	case kindFloat:
+	case shape.Float:
 		return string(stdFloat(float64(rapid.Float32().Draw(m.t, "float")), 32))
-	case kindDouble:
+	case shape.Double:
 		if rapid.Bool().Draw(m.t, "short") {
 			return rapid.StringMatching(`-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?`).Draw(m.t, "decimal")
 		}
 		return string(stdFloat(rapid.Float64().Draw(m.t, "double"), 64))
-	case kindString:
+	case shape.String:
 		return m.quoted(rapid.StringN(-1, 200, -1).Draw(m.t, "string"))
-	case kindEnum:
-		return m.quoted(rapid.SampledFrom(t.symbols).Draw(m.t, "symbol"))
-	case kindBytes:
+	case shape.Enum:
+		return m.quoted(rapid.SampledFrom(t.Symbols).Draw(m.t, "symbol"))
+	case shape.Bytes:
 		return m.quoted(base64.StdEncoding.EncodeToString(rapid.SliceOfN(rapid.Byte(), 0, 150).Draw(m.t, "bytes")))
-	case kindDate:
+	case shape.Date:
 		return moment("2006-01-02")
-	case kindTime:
+	case shape.Time:
 		return moment("15:04:05.000000")
-	case kindTimestamp:
+	case shape.Timestamp:
 		if rapid.Bool().Draw(m.t, "counted") {
 			return number(-1<<40, 1<<40)
 		}
 		return moment("2006-01-02T15:04:05.999999Z")
-	case kindDateTime:
+	case shape.DateTime:
 		return moment("2006-01-02 15:04:05.999999")
-	case kindDecimal:
-		text := rapid.StringMatching(fmt.Sprintf(`-?(0|[1-9][0-9]{0,%d})(\.[0-9]{1,%d})?`, t.precision-t.scale-1, t.scale)).Draw(m.t, "decimal")
+	case shape.Decimal:
+		text := rapid.StringMatching(fmt.Sprintf(`-?(0|[1-9][0-9]{0,%d})(\.[0-9]{1,%d})?`, t.Precision-t.Scale-1, t.Scale)).Draw(m.t, "decimal")
 		if rapid.Bool().Draw(m.t, "quoted") {
 			return `"` + text + `"`
 		}
 		return text
-	case kindArray:
+	case shape.Array:
 		var items []string
 		for range rapid.IntRange(0, 4).Draw(m.t, "items") {
-			items = append(items, m.space()+m.maybe(t.items, t.items.name == "value")+m.space())
+			items = append(items, m.space()+m.maybe(t.Parts[0], t.Parts[0].Kind == shape.Item && t.Parts[0].Parts[0].Name == "value")+m.space())
 		}
 		return "[" + m.space() + strings.Join(items, ",") + "]"
-	case kindMap:
+	case shape.Map:
 		var entries []string
 		for i := range rapid.IntRange(0, 40).Draw(m.t, "entries") / 10 {
-			entries = append(entries, m.quoted(fmt.Sprintf("key %d é", i))+m.space()+":"+m.space()+m.maybe(t.items, t.nullItems))
+			entries = append(entries, m.quoted(fmt.Sprintf("key %d é", i))+m.space()+":"+m.space()+m.maybe(t.Parts[1], t.Parts[1].Nullable))
 		}
 		return "{" + strings.Join(entries, m.space()+","+m.space()) + "}"
-	case kindItem:
-		return m.value(t.items)
-	case kindUnion:
-		return m.value(t.branches[rapid.IntRange(0, len(t.branches)-1).Draw(m.t, "branch")].typ)
+	case shape.Item:
+		return m.value(t.Parts[0])
+	case shape.Union:
+		return m.value(t.Parts[rapid.IntRange(0, len(t.Parts)-1).Draw(m.t, "branch")])
 	}
 	var fields []string
-	for i := range t.fields {
-		f := &t.fields[i]
-		if f.required || rapid.IntRange(0, 3).Draw(m.t, "there") > 0 {
-			fields = append(fields, m.quoted(f.name)+m.space()+":"+m.space()+m.maybe(f.typ, !f.notNull))
+	for _, f := range t.Parts {
+		if f.Required || rapid.IntRange(0, 3).Draw(m.t, "there") > 0 {
+			fields = append(fields, m.quoted(f.Name)+m.space()+":"+m.space()+m.maybe(f, !f.NotNull))
 		}
 	}
 	if rapid.Bool().Draw(m.t, "order") {
@@ -169,8 +169,8 @@ func (m *maker) value(t *typ) string {
 	return "{" + m.space() + strings.Join(fields, m.space()+","+m.space()) + m.space() + "}"
 }
 
-func (m *maker) maybe(t *typ, nullable bool) string {
-	if t.kind == kindNull || nullable && rapid.IntRange(0, 3).Draw(m.t, "null") == 0 {
+func (m *maker) maybe(t *shape.Node, nullable bool) string {
+	if t.Kind == shape.Null || nullable && rapid.IntRange(0, 3).Draw(m.t, "null") == 0 {
 		return "null"
 	}
 	return m.value(t)
@@ -224,20 +224,19 @@ type fatal struct {
 func (f *fatal) Helper()           {}
 func (f *fatal) Fatal(args ...any) { f.T.Fatal(args...) }
 
-func compareRecord(m protoreflect.Message, t *typ, want map[string]any) string {
-	for i := range t.fields {
-		f := &t.fields[i]
-		if f.typ.kind == kindNull {
+func compareRecord(m protoreflect.Message, t *shape.Node, want map[string]any) string {
+	for _, f := range t.Parts {
+		if f.Kind == shape.Null {
 			continue
 		}
-		if differs := compareField(m, m.Descriptor().Fields().ByName(protoreflect.Name(f.name)), f.typ, want[f.name]); differs != "" {
-			return f.name + ": " + differs
+		if differs := compareField(m, m.Descriptor().Fields().ByName(protoreflect.Name(f.Name)), f, want[f.Name]); differs != "" {
+			return f.Name + ": " + differs
 		}
 	}
 	return ""
 }
 
-func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ, want any) string {
+func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *shape.Node, want any) string {
 	if f.IsList() {
 		list := m.Get(f).List()
 		switch want := want.(type) {
@@ -246,7 +245,7 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ
 				return fmt.Sprintf("%d items, want %d", list.Len(), len(want))
 			}
 			for i := range want {
-				if differs := compareValue(f, list.Get(i), t.items, want[i]); differs != "" {
+				if differs := compareValue(f, list.Get(i), t.Parts[0], want[i]); differs != "" {
 					return fmt.Sprintf("[%d]: %s", i, differs)
 				}
 			}
@@ -257,7 +256,7 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ
 			for i := range list.Len() {
 				e := list.Get(i).Message()
 				key := e.Get(e.Descriptor().Fields().ByNumber(1)).String()
-				if differs := compareField(e, e.Descriptor().Fields().ByNumber(2), t.items, want[key]); differs != "" {
+				if differs := compareField(e, e.Descriptor().Fields().ByNumber(2), t.Parts[1], want[key]); differs != "" {
 					return fmt.Sprintf("[%q]: %s", key, differs)
 				}
 			}
@@ -277,7 +276,7 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ
 	return compareValue(f, m.Get(f), t, want)
 }
 
-func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, want any) string {
+func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *shape.Node, want any) string {
 	got, text := fmt.Sprint(v.Interface()), fmt.Sprint(want)
 	parsed := func(layout string) time.Time {
 		at, err := time.Parse(layout, text)
@@ -286,18 +285,18 @@ func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, 
 		}
 		return at
 	}
-	switch t.kind {
-	case kindRecord:
+	switch t.Kind {
+	case shape.Record:
 		return compareRecord(v.Message(), t, want.(map[string]any))
-	case kindItem:
-		return compareField(v.Message(), v.Message().Descriptor().Fields().ByNumber(1), t.items, want)
-	case kindUnion:
+	case shape.Item:
+		return compareField(v.Message(), v.Message().Descriptor().Fields().ByNumber(1), t.Parts[0], want)
+	case shape.Union:
 		set, differs := 0, ""
 		v.Message().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
 			set++
-			for _, b := range t.branches {
-				if b.number == int32(f.Number()) {
-					differs = compareField(v.Message(), f, b.typ, want)
+			for _, b := range t.Parts {
+				if b.Number == int32(f.Number()) {
+					differs = compareField(v.Message(), f, b, want)
 				}
 			}
 			return true
@@ -306,37 +305,37 @@ func compareValue(f protoreflect.FieldDescriptor, v protoreflect.Value, t *typ, 
 			return fmt.Sprintf("%d branches set", set)
 		}
 		return differs
-	case kindFloat, kindDouble:
-		size := map[kind]int{kindFloat: 32, kindDouble: 64}[t.kind]
+	case shape.Float, shape.Double:
+		size := map[shape.Kind]int{shape.Float: 32, shape.Double: 64}[t.Kind]
 		w, err := strconv.ParseFloat(text, size)
 		if err != nil {
 			return err.Error()
 		}
 		got, text = string(stdFloat(v.Float(), size)), string(stdFloat(w, size))
-	case kindBytes:
+	case shape.Bytes:
 		got, text = base64.StdEncoding.EncodeToString(v.Bytes()), want.(string)
-	case kindDecimal:
+	case shape.Decimal:
 		g, ok := new(big.Rat).SetString(got)
 		w, ok2 := new(big.Rat).SetString(text)
 		if !ok || !ok2 || g.Cmp(w) != 0 || strings.ContainsAny(got, "eE") || strings.HasSuffix(got, ".") {
 			return fmt.Sprintf("%s, want %s", got, text)
 		}
 		return ""
-	case kindDate:
+	case shape.Date:
 		text = fmt.Sprint(parsed("2006-01-02").Unix() / 86400)
-	case kindTimestamp:
+	case shape.Timestamp:
 		if n, ok := want.(stdjson.Number); ok {
 			v, _ := n.Int64()
-			micros, _ := decode.ToMicros(v, t.unit)
+			micros, _ := decode.ToMicros(v, t.Unit)
 			text = fmt.Sprint(micros)
 		} else {
 			text = fmt.Sprint(parsed(time.RFC3339).UnixMicro())
 		}
-	case kindDateTime:
+	case shape.DateTime:
 		text = parsed("2006-01-02 15:04:05").Format("2006-01-02 15:04:05.000000")
 	}
 	if got != text {
-		return fmt.Sprintf("%s of %s is %s, want %s", t.kind, f.FullName(), got, text)
+		return fmt.Sprintf("%s of %s is %s, want %s", t.Kind, f.FullName(), got, text)
 	}
 	return ""
 }

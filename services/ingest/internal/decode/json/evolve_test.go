@@ -11,7 +11,7 @@ import (
 
 func shaped(t *testing.T, properties string) *Schema {
 	t.Helper()
-	s, err := Parse([]byte(`{"type":"object","required":["id"],"properties":{`+properties+`}}`), JSONSchema, "payload")
+	s, err := Parse([]byte(`{"type":"object","required":["id"],"properties":{`+properties+`}}`), JSONSchema)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,11 +74,11 @@ func FuzzEvolve(f *testing.F) {
 		`{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"integer"}]},"m":{"type":"object","additionalProperties":{"type":"string"}}}}`)
 	f.Fuzz(func(t *testing.T, first, second string) {
 		o := decode.Options{Contract: "c", Payload: "payload"}
-		older, err := Parse([]byte(first), JSONSchema, "payload")
+		older, err := Parse([]byte(first), JSONSchema)
 		if err != nil {
 			return
 		}
-		newer, err := Parse([]byte(second), JSONSchema, "payload")
+		newer, err := Parse([]byte(second), JSONSchema)
 		if err != nil {
 			return
 		}

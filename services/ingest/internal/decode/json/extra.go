@@ -133,14 +133,3 @@ func (d *Decoder) writeExtra(o int) int {
 
 // reset forgets the last payload.
 func (e *extra) reset() { e.text, e.where = e.text[:0], e.where[:0] }
-
-// keptBytes bounds what is kept from row to row: one huge record must not hold its memory for ever in each lane.
-const keptBytes = 1 << 20
-
-// trim lets go of memory that only a huge payload needed.
-func trim[E any](s []E) []E {
-	if cap(s) > keptBytes {
-		return nil
-	}
-	return s
-}

@@ -1,128 +1,126 @@
 package json
 
 import (
-	"cmp"
 	stdjson "encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// shaper reads a JSON Schema (draft 7, 2019-09, 2020-12) for what shapes columns: types, properties, items, references, formats. What has no
-// column of its own becomes a JSON column. Keywords that only judge values, such as minimum or pattern, are not checked.
+// shaper reads a JSON Schema (draft 7, 2019-09, 2020-12) for what shapes columns: types, properties, items, references,
+// formats. What has no column of its own becomes a JSON column. Keywords that only judge values, such as minimum or
+// pattern, are not checked.
 type shaper struct {
 	// documents are the schema, and those that it refers to.
 	documents []*document
 	// in is the one that is being read.
-	in   *document
-	refs map[pointer]*reference
-	// faults are those of properties; the reading goes on behind them.
-	faults decode.Misfits
+	in    *document
+	refs  map[pointer]*reference
+	nodes int // so far: a few references may name each other an exponential number of times
 }
 
 // reference is a place that $ref leads to; open while it is being read.
 type reference struct {
-	shape
+	node *shape.Node
 	open bool
-	err  error
 }
 
-// shape is what a schema makes of a value.
-type shape struct {
-	typ      *typ
-	nullable bool
-}
-
-func readJSONSchema(schema []byte, payload string, references []Reference) (*typ, error) {
+func readJSONSchema(schema []byte, references []Reference) (*shape.Node, error) {
 	documents, err := readDocuments(schema, references)
 	if err != nil {
 		return nil, err
 	}
 	main := documents[0]
 	s := shaper{documents: documents, in: main, refs: map[pointer]*reference{{main, ""}: {open: true}}}
-	found, err := s.read(main.root, payload)
-	if err == nil || s.faults.Len() > 0 {
-		err = cmp.Or(s.faults.Add(err), s.faults.Err())
+	root := s.read(main.root)
+	if root.Kind != shape.Record && root.Fault == "" {
+		root.Fault = "a payload is an object with properties; the schema makes it a " + root.Kind.String()
 	}
-	if err != nil {
-		return nil, err
-	}
-	if found.typ.kind != kindRecord {
-		return nil, decode.Misfit(payload, "a payload is an object with properties; the schema makes it a "+found.typ.kind.String())
-	}
-	return found.typ, nil
+	return root, nil
 }
 
-// anything is the shape of a value that may be any JSON.
-func anything(doc string) shape { return shape{&typ{kind: kindJSON, doc: doc}, true} }
+// of is a node of a kind.
+func of(k shape.Kind) *shape.Node { return &shape.Node{Kind: k, From: k, Type: k.String()} }
 
-// opaque is a value with no column of its own type, kept as JSON.
-func opaque(nullable bool) shape { return shape{&typ{kind: kindJSON}, nullable} }
+// anything is a value that may be any JSON.
+func anything() *shape.Node {
+	n := of(shape.JSON)
+	n.Nullable = true
+	return n
+}
 
-func (s *shaper) read(n *node, path string) (shape, error) {
+func fail(format string, args ...any) *shape.Node {
+	return shape.Fail("", fmt.Sprintf(format, args...))
+}
+
+// read makes the node of a schema; one at fault where it makes none.
+func (s *shaper) read(n *node) *shape.Node {
 	switch {
 	case n.is(true):
-		return anything(""), nil
+		return anything()
 	case n.is(false):
-		return shape{}, decode.Misfit(path, "the schema takes no value here at all: leave the field out of it")
+		return fail("the schema takes no value here at all: leave the field out of it")
 	case n.kind != takesObject:
-		return shape{}, decode.Misfit(path, "a schema is an object, true or false, this is "+string(n.raw))
+		return fail("a schema is an object, true or false, this is %s", n.raw)
 	}
 	for _, name := range []string{"$dynamicRef", "$recursiveRef", "extends"} {
 		if n.get(name) != nil {
-			return shape{}, decode.Misfit(path, name+" is not supported: use $ref")
+			return fail("%s is not supported: use $ref", name)
 		}
 	}
-	found, err := s.shapeOf(n, path)
-	if err != nil {
-		return found, err
+	found := s.shapeOf(n)
+	if s.nodes++; s.nodes > shape.MostNodes {
+		return fail("the schema has more fields than a table has columns")
 	}
 	if n.get("nullable").is(true) { // of OpenAPI
-		found.nullable = true
+		found.Nullable = true
 	}
-	if doc := n.get("description").text(); doc != "" && found.typ.doc == "" && n.get("$ref") == nil {
-		found.typ.doc = doc
+	if doc := n.get("description").text(); doc != "" && found.Doc == "" && n.get("$ref") == nil {
+		found.Doc = doc
 	}
-	return found, nil
+	return found
 }
 
-func (s *shaper) shapeOf(n *node, path string) (shape, error) {
+func (s *shaper) shapeOf(n *node) *shape.Node {
 	if ref := n.get("$ref"); ref != nil {
 		for i := range n.members {
 			if name := n.members[i].name; shapes[name] && name != "$ref" {
-				return shape{}, decode.Misfit(path, name+" beside $ref: put it into what $ref leads to")
+				return fail("%s beside $ref: put it into what $ref leads to", name)
 			}
 		}
-		return s.follow(ref.text(), path)
+		return s.follow(ref.text())
 	}
 	if all := n.get("allOf"); all != nil {
-		return s.allOf(n, all, path)
+		return s.allOf(n, all)
 	}
 	types, nullable := s.types(n)
 	for _, name := range []string{"oneOf", "anyOf"} {
 		if choices := n.get(name); choices != nil && adds(choices) {
 			if len(types) > 0 && n.get("properties") != nil {
-				return shape{}, decode.Misfit(path, name+" beside properties: a table has one set of columns; list all fields as properties and require what all of them have")
+				return fail("%s beside properties: a table has one set of columns; list all fields as properties and require what all of them have", name)
 			}
-			found, err := s.choice(choices, path)
-			found.nullable = found.nullable || nullable
-			return found, err
+			found := s.choice(choices)
+			found.Nullable = found.Nullable || nullable
+			return found
 		}
 	}
+	var found *shape.Node
 	switch {
 	case len(types) == 0 && nullable:
-		return shape{&typ{kind: kindNull}, true}, nil
+		found = of(shape.Null)
 	case len(types) == 0:
-		return anything(""), nil
+		return anything()
 	case len(types) == 2 && slices.Contains(types, "integer") && slices.Contains(types, "number"):
-		types = []string{"number"}
+		found = of(shape.Double)
 	case len(types) > 1:
-		return opaque(nullable), nil
+		found = of(shape.JSON)
+	default:
+		found = s.typed(n, types[0])
 	}
-	t, err := s.typed(n, types[0], path)
-	return shape{t, nullable}, err
+	found.Nullable = nullable
+	return found
 }
 
 // shapes are the keywords that shape columns.
@@ -139,65 +137,61 @@ func adds(choices *node) bool {
 }
 
 // follow reads what a reference leads to, once.
-func (s *shaper) follow(ref, path string) (shape, error) {
+func (s *shaper) follow(ref string) *shape.Node {
 	to, err := s.find(s.in, ref)
 	if err != nil {
-		return shape{}, decode.Misfit(path, fmt.Sprintf("$ref %q: %v", ref, err))
+		return fail("$ref %q: %v", ref, err)
 	}
 	known := s.refs[to]
 	switch {
 	case known == nil:
 	case known.open:
-		return shape{}, decode.Misfit(path, fmt.Sprintf("%q contains itself; a table has a fixed shape", ref))
+		return fail("%q contains itself; a table has a fixed shape", ref)
 	default:
-		return known.shape, known.err
+		s.nodes += known.node.Count()
+		return known.node.Clone()
 	}
 	n, err := to.in.root.at(to.fragment)
 	if err != nil {
-		return shape{}, decode.Misfit(path, fmt.Sprintf("$ref %q: %v", ref, err))
+		return fail("$ref %q: %v", ref, err)
 	}
 	known = &reference{open: true}
 	s.refs[to] = known
 	from := s.in
 	s.in = to.in
-	known.shape, err = s.read(n, path)
+	known.node = s.read(n)
 	s.in = from
-	known.open, known.err = false, err
-	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; err == nil && known.typ.kind == kindRecord && known.typ.name == "" && identifier(name) {
-		known.typ.name = name
+	known.open = false
+	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record && known.node.Named == "" && shape.IsName(name) {
+		known.node.Named = name
 	}
-	return known.shape, err
+	return known.node.Clone()
 }
 
-// identifier reports whether a name can be that of a message.
-func identifier(name string) bool { return checkColumn(name, map[string]bool{}, "") == nil }
-
 // choice reads oneOf or anyOf: one type and null is that type, several are JSON.
-func (s *shaper) choice(choices *node, path string) (shape, error) {
-	var rest []shape
+func (s *shaper) choice(choices *node) (only *shape.Node) {
 	nullable := false
 	for _, n := range choices.items {
 		if types, null := s.types(n); len(types) == 0 && null && n.get("$ref") == nil {
 			nullable = true
 			continue
 		}
-		if len(rest) > 0 {
-			return opaque(true), nil
+		if only != nil {
+			return anything()
 		}
-		found, err := s.read(n, path)
-		if err != nil {
-			return shape{}, err
+		if only = s.read(n); only.Fault != "" {
+			return only
 		}
-		rest = append(rest, found)
 	}
-	if len(rest) == 0 {
-		return shape{&typ{kind: kindNull}, true}, nil
+	if only == nil {
+		only, nullable = of(shape.Null), true
 	}
-	return shape{rest[0].typ, rest[0].nullable || nullable}, nil
+	only.Nullable = only.Nullable || nullable
+	return only
 }
 
 // allOf joins the properties of several objects; one schema alone is itself.
-func (s *shaper) allOf(n, all *node, path string) (shape, error) {
+func (s *shaper) allOf(n, all *node) *shape.Node {
 	own := &node{kind: takesObject}
 	for i := range n.members {
 		if m := n.members[i]; m.name != "allOf" && shapes[m.name] {
@@ -209,40 +203,38 @@ func (s *shaper) allOf(n, all *node, path string) (shape, error) {
 		parts = append(parts, own)
 	}
 	if len(parts) == 1 {
-		return s.read(parts[0], path)
+		return s.read(parts[0])
 	}
-	joined := &typ{kind: kindRecord}
+	joined := of(shape.Record)
 	required := names(n.get("required"))
 	for _, part := range parts {
 		if part.kind == takesObject && len(part.members) == 1 && part.members[0].name == "required" {
 			required = append(required, names(part.get("required"))...)
 			continue
 		}
-		found, err := s.read(part, path)
-		if err != nil {
-			return found, err
+		found := s.read(part)
+		switch {
+		case found.Fault != "":
+			return found
+		case found.Kind != shape.Record:
+			return fail("allOf joins objects with properties only, not a %s: write the schema as one", found.Kind)
 		}
-		if found.typ.kind != kindRecord {
-			return shape{}, decode.Misfit(path, "allOf joins objects with properties only, not a "+found.typ.kind.String()+": write the schema as one")
-		}
-		for _, f := range found.typ.fields {
-			if slices.ContainsFunc(joined.fields, func(other field) bool { return other.name == f.name }) {
-				return shape{}, decode.Misfit(path+"."+f.name, "two parts of allOf have the field: keep one of them")
+		for _, f := range found.Parts {
+			if at := joined.Part(f.Name); at >= 0 {
+				joined.Parts[at].Fault = "two parts of allOf have the field: keep one of them"
+				continue
 			}
-			f.number = int32(len(joined.fields) + 1)
-			joined.fields = append(joined.fields, f)
+			f.Number = joined.Last() + 1
+			joined.Parts = append(joined.Parts, f)
 		}
 	}
-	for i := range joined.fields {
-		if f := &joined.fields[i]; slices.Contains(required, f.name) {
-			f.require()
+	for _, f := range joined.Parts {
+		if slices.Contains(required, f.Name) {
+			f.Required, f.NotNull = true, !f.Nullable
 		}
 	}
-	return shape{joined, false}, nil
+	return joined
 }
-
-// require makes a field required; null is taken where the schema says so.
-func (f *field) require() { f.required, f.notNull = true, !f.nullable }
 
 // names lists the strings of an array.
 func names(n *node) (list []string) {
@@ -254,7 +246,8 @@ func names(n *node) (list []string) {
 	return list
 }
 
-// types are the types that a value may have, null apart. Where type is left out they follow from the other keywords; none if from nothing.
+// types are the types that a value may have, null apart. Where type is left out they follow from the other keywords;
+// none if from nothing.
 func (s *shaper) types(n *node) (types []string, nullable bool) {
 	declared := n.get("type")
 	switch {

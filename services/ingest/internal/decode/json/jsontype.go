@@ -3,119 +3,106 @@ package json
 import (
 	"slices"
 
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
+// plain are the types that say all of their columns.
+var plain = map[string]shape.Kind{"boolean": shape.Bool, "integer": shape.Int64, "number": shape.Double}
+
 // typed reads a schema of one type, null apart.
-func (s *shaper) typed(n *node, name, path string) (*typ, error) {
+func (s *shaper) typed(n *node, name string) *shape.Node {
 	switch name {
-	case "boolean":
-		return &typ{kind: kindBool}, nil
-	case "integer":
-		return &typ{kind: kindInt64}, nil
-	case "number":
-		return &typ{kind: kindDouble}, nil
+	case "boolean", "integer", "number":
+		return of(plain[name])
 	case "string":
-		return s.text(n, path)
+		return stringOf(n)
 	case "array":
-		return s.array(n, path)
+		return s.array(n)
 	case "object":
-		return s.object(n, path)
+		return s.object(n)
 	}
-	return nil, decode.Misfit(path, "there is no type "+name+" in JSON Schema: choose string, integer, number, boolean, object, array or null")
+	return fail("there is no type %s in JSON Schema: choose string, integer, number, boolean, object, array or null", name)
 }
 
 // formats are those of strings that have a column type of their own.
-var formats = map[string]kind{"date-time": kindTimestamp, "date": kindDate, "time": kindTime}
+var formats = map[string]shape.Kind{"date-time": shape.Timestamp, "date": shape.Date, "time": shape.Time}
 
-func (s *shaper) text(n *node, path string) (*typ, error) {
+func stringOf(n *node) *shape.Node {
 	if k, ok := formats[n.get("format").text()]; ok {
-		return &typ{kind: k}, nil
+		return of(k)
 	}
 	if encoding := n.get("contentEncoding"); encoding != nil {
 		if encoding.text() != "base64" {
-			return nil, decode.Misfit(path, "contentEncoding "+string(encoding.raw)+" is not supported: write base64, or leave it out to keep the text")
+			return fail("contentEncoding %s is not supported: write base64, or leave it out to keep the text", encoding.raw)
 		}
-		return &typ{kind: kindBytes}, nil
+		return of(shape.Bytes)
 	}
 	values := valuesOf(n)
 	if values == nil {
-		return &typ{kind: kindString}, nil
+		return of(shape.String)
 	}
-	t := &typ{kind: kindEnum}
+	t := of(shape.Enum)
 	for _, v := range values {
 		if v.kind == takesString {
-			t.symbols = append(t.symbols, v.text())
+			t.Symbols = append(t.Symbols, v.text())
 		}
 	}
-	return t, nil
+	return t
 }
 
 // array is REPEATED, or JSON where BigQuery has no REPEATED column for the items.
-func (s *shaper) array(n *node, path string) (*typ, error) {
+func (s *shaper) array(n *node) *shape.Node {
 	items := n.get("items")
 	if items == nil || items.kind == takesArray || n.get("prefixItems") != nil {
-		return &typ{kind: kindJSON}, nil
+		return of(shape.JSON)
 	}
-	found, err := s.read(items, path+"[]")
-	if err != nil {
-		return nil, err
+	found := s.read(items)
+	if found.Fault == "" && (found.Kind == shape.Null || found.Kind == shape.JSON) {
+		return of(shape.JSON)
 	}
-	if found.typ.kind == kindNull || found.typ.kind == kindJSON {
-		return &typ{kind: kindJSON}, nil
-	}
-	return arrayOf(found.typ, found.nullable), nil
+	return shape.ArrayOf("", found)
 }
 
 // object is a RECORD of its properties. Without any it is a map, if the schema says what its values are, else JSON.
-func (s *shaper) object(n *node, path string) (*typ, error) {
+func (s *shaper) object(n *node) *shape.Node {
 	if properties := n.get("properties"); properties != nil && len(properties.members) > 0 {
-		return s.record(n, properties.members, path)
+		return s.record(n, properties.members)
 	}
 	values := n.get("additionalProperties")
 	if patterns := n.get("patternProperties"); patterns != nil {
 		if len(patterns.members) != 1 || !values.is(false) {
-			return &typ{kind: kindJSON}, nil
+			return of(shape.JSON)
 		}
 		values = patterns.members[0].value
 	}
 	if values == nil || values.kind == takesBool || len(values.members) == 0 {
-		return &typ{kind: kindJSON}, nil
+		return of(shape.JSON)
 	}
-	found, err := s.read(values, path+"[].value")
-	if err != nil {
-		return nil, err
+	found := s.read(values)
+	if found.Kind == shape.Null && found.Fault == "" {
+		return of(shape.JSON)
 	}
-	if found.typ.kind == kindNull {
-		return &typ{kind: kindJSON}, nil
-	}
-	return &typ{kind: kindMap, items: found.typ, nullItems: found.nullable}, nil
+	found.NotNull = !found.Nullable
+	return shape.MapOf("", found)
 }
 
-func (s *shaper) record(n *node, properties []member, path string) (*typ, error) {
-	t := &typ{kind: kindRecord}
+func (s *shaper) record(n *node, properties []member) *shape.Node {
+	record := of(shape.Record)
 	required := names(n.get("required"))
 	for i := range properties {
 		p := &properties[i]
-		at := path + "." + p.name
-		found, err := s.read(p.value, at)
-		if err != nil {
-			if err := s.faults.Add(err); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		f := field{name: p.name, doc: p.value.get("description").text(), typ: found.typ, nullable: found.nullable, number: int32(i + 1)}
-		if f.doc == "" {
-			f.doc = found.typ.doc
+		f := s.read(p.value)
+		f.Name, f.Number = p.name, int32(i+1)
+		if doc := p.value.get("description").text(); doc != "" {
+			f.Doc = doc
 		}
 		if slices.Contains(required, p.name) {
-			f.require()
+			f.Required, f.NotNull = true, !f.Nullable
 		}
-		if value := p.value.get("default"); value != nil && value.kind != 0 && found.typ.kind != kindNull {
-			f.fallback = value.raw
+		if value := p.value.get("default"); value != nil && value.kind != 0 && f.Kind != shape.Null {
+			f.Default, f.HasDefault = value.raw, true
 		}
-		t.fields = append(t.fields, f)
+		record.Parts = append(record.Parts, f)
 	}
-	return t, nil
+	return record
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // number is a JSON number as it is written: the digits without point and leading zeros, as far as they fit, and the power of ten.
@@ -83,7 +84,8 @@ func (d *Decoder) scan(p int) (n number, q int) {
 		case c == '.':
 			point = true
 		case c|0x20 == 'e':
-			n.exponent += power(src[i+1:])
+			exponent, _ := decode.Exponent(src[i+1:])
+			n.exponent += exponent
 			return n, q
 		case used == maxDigits:
 			n.exact = n.exact && c == '0'
@@ -101,25 +103,6 @@ func (d *Decoder) scan(p int) (n number, q int) {
 		}
 	}
 	return n, q
-}
-
-// power reads an exponent; one that is beyond everything is held at a million.
-func power(text []byte) int {
-	const most = 1_000_000
-	negative, e := false, 0
-	for _, c := range text {
-		switch c {
-		case '+':
-		case '-':
-			negative = true
-		default:
-			e = min(10*e+int(c-'0'), most)
-		}
-	}
-	if negative {
-		return -e
-	}
-	return e
 }
 
 // integer is the value of a whole number, however it is written; ok is false if it is none, or beyond 64 bits.
@@ -193,7 +176,7 @@ func (d *Decoder) whole(s *step, p, o int) (int, int) {
 			return q, o
 		}
 	}
-	if s.kind == kindInt32 && int64(int32(v)) != v {
+	if s.kind == shape.Int32 && int64(int32(v)) != v {
 		return d.fail(p, "the number is beyond the 32 bits of an int"), o
 	}
 	return q, d.putNumber(s, v, o)
@@ -217,7 +200,7 @@ func (d *Decoder) floating(s *step, p, o int) (int, int) {
 		read++
 	}
 	size := 64
-	if s.kind == kindFloat {
+	if s.kind == shape.Float {
 		size = 32
 	}
 	v, q := d.float(read, size)

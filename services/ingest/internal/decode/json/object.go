@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // object decodes the fields of an object, behind its brace at p, to d.out[o:].
@@ -64,7 +65,7 @@ func (d *Decoder) object(ob *object, p, o int) (int, int) {
 				return d.in(s.name), o
 			}
 			if s.take != 0 && o > row {
-				if reason := d.taken.from(s, d.out[row+int(s.tagLen):o]); reason != "" {
+				if reason := d.take(s, d.out[row+int(s.tagLen):o]); reason != "" {
 					d.fail(value, reason)
 					return d.in(s.name), o
 				}
@@ -115,7 +116,7 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 			row := o
 			o += copy(d.out[o:], s.fallback)
 			if s.take != 0 {
-				if reason := d.taken.from(s, d.out[row+int(s.tagLen):o]); reason != "" {
+				if reason := d.take(s, d.out[row+int(s.tagLen):o]); reason != "" {
 					d.fail(p, "default: "+reason)
 					return d.in(s.name), o
 				}
@@ -166,7 +167,7 @@ func (d *Decoder) within(s *step, p, o int) (int, int) {
 	switch {
 	case s.many:
 		return d.items(s, p, o)
-	case s.kind == kindMap:
+	case s.kind == shape.Map:
 		return d.entries(s, p, o)
 	}
 	return d.single(s, p, o)
@@ -184,7 +185,10 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 	}
 	for index := 0; ; index++ {
 		d.room(p, o)
-		if jsonscan.Peek(src, p) == 'n' && s.kind != kindItem {
+		if o-d.from > decode.MaxRow {
+			return d.fail(p, decode.RowReason), o
+		}
+		if jsonscan.Peek(src, p) == 'n' && s.kind != shape.Item {
 			d.fail(p, "null among the items: BigQuery has no null in a REPEATED column")
 			return d.under(index), o
 		}
@@ -212,18 +216,18 @@ func (d *Decoder) items(s *step, p, o int) (int, int) {
 // single decodes one value that is not null.
 func (d *Decoder) single(s *step, p, o int) (int, int) {
 	switch s.kind {
-	case kindString:
+	case shape.String:
 		return d.text(s, p, o)
-	case kindInt64, kindInt32:
+	case shape.Int64, shape.Int32:
 		return d.whole(s, p, o)
-	case kindDouble, kindFloat:
+	case shape.Double, shape.Float:
 		return d.floating(s, p, o)
-	case kindBool:
+	case shape.Bool:
 		return d.boolean(s, p, o)
-	case kindRecord:
+	case shape.Record:
 		return d.message(s, p, o)
-	case kindTimestamp:
-		return d.timestamp(s, p, o)
+	case shape.Timestamp:
+		return d.moment(s, p, o)
 	}
 	return d.rare(s, p, o)
 }

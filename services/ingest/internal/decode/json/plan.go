@@ -1,21 +1,23 @@
 // Package json turns JSON payloads into the bytes of protobuf rows.
 //
-// Compile turns a schema, Avro's or JSON Schema, into a Plan once. A Decoder, one for each lane, runs it over payload after payload, in one
-// pass and without allocating. A payload is one JSON object in UTF-8 (RFC 8259), its fields in any order. The syntax is taken strictly: no
-// comments, no trailing commas, no leading zeros, no byte order mark, no lone surrogates, nothing behind the object, no field twice.
+// Compile turns a schema, Avro's or JSON Schema, into a Plan once. A Decoder, one for each lane, runs it over payload
+// after payload, in one pass and without allocating. A payload is one JSON object in UTF-8 (RFC 8259), its fields in
+// any order. The syntax is taken strictly: no comments, no trailing commas, no leading zeros, no byte order mark, no
+// lone surrogates, nothing behind the object, no field twice.
 //
-// The bytes are those that proto.Marshal makes of the same message, but that fields stand in the order of the payload, which protobuf
-// allows. Every value is checked: number ranges, digits of decimals, UTF-8, BigQuery's ranges of dates and timestamps; decimals never go
-// through a float. Work and memory are bounded by the payload's length.
+// The bytes are those that proto.Marshal makes of the same message, but that fields stand in the order of the payload,
+// which protobuf allows. Every value is checked: number ranges, digits of decimals, UTF-8, BigQuery's ranges of dates
+// and timestamps; decimals never go through a float. Work and memory are bounded by the payload's length.
 package json
 
 import (
-	"fmt"
 	"hash/maphash"
 	"slices"
+	"strings"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // Language is what a schema is written in.
@@ -26,8 +28,6 @@ const (
 	Avro Language = iota
 	JSONSchema
 )
-
-var readers = map[Language]func(schema []byte, payload string, references []Reference) (*typ, error){Avro: readAvro, JSONSchema: readJSONSchema}
 
 // Unknown is what becomes of fields that the schema does not know.
 type Unknown uint8
@@ -42,16 +42,18 @@ const (
 // Settings are what an entry says about its JSON beside the schema.
 type Settings struct {
 	Unknown Unknown
-	// Lenient takes what a strict reading refuses, where it loses nothing: numbers and booleans in quotes, numbers and booleans for
-	// text, "NaN" and "Infinity" for floats, unknown symbols of an enum, and null or nothing for what the schema requires.
+	// Lenient takes what a strict reading refuses, where it loses nothing: numbers and booleans in quotes, numbers and
+	// booleans for text, "NaN" and "Infinity" for floats, unknown symbols of an enum, and null or nothing for what the
+	// schema requires.
 	Lenient bool
 }
 
 // Plan is a compiled schema. It is immutable and safe for concurrent use; each lane runs it with a Decoder of its own.
 type Plan struct {
+	*shape.Columns
 	options  decode.Options
 	settings Settings
-	schema   *typ
+	schema   *shape.Node
 	root     *object
 	extra    *step // of the column of unknown fields, if they are kept
 	follows  int   // the length of Decoder.follows
@@ -62,49 +64,42 @@ type Plan struct {
 // where about several: a payload that is no object, contains itself,
 // nests arrays, has nullable items, a union that JSON does not tell apart, or a field that BigQuery has no column for.
 func Compile(schema []byte, language Language, s Settings, o decode.Options) (*Plan, error) {
-	if len(schema) > maxSchemaBytes {
-		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), maxSchemaBytes)
-	}
-	t, err := readers[language](schema, o.Payload, nil)
+	parsed, err := Parse(schema, language)
 	if err != nil {
 		return nil, err
 	}
-	return compileTypes(t, s, o)
+	return parsed.Compile(s, o)
 }
 
-// compileTypes compiles what a schema was read as.
-func compileTypes(t *typ, s Settings, o decode.Options) (_ *Plan, err error) {
-	var faults decode.Misfits
-	if t, err = withColumns(t, &o, &faults); err != nil {
-		return nil, err
-	}
-	_, err = describe(t, o.Payload, s.Unknown == Keep)
-	for _, err := range []error{err, checkID(t, &o), checkTime(t, &o)} {
-		if err := faults.Add(err); err != nil {
-			return nil, err
-		}
-	}
-	if err := faults.Err(); err != nil {
-		return nil, err
-	}
-	p := &Plan{options: o, settings: s, schema: t}
-	c := compiler{plan: p, objects: map[*typ]*object{}}
-	if p.root, err = c.object(t, o.Payload); err != nil {
-		return nil, err
-	}
-	if err := c.faults.Err(); err != nil {
-		return nil, err
-	}
-	if s.Unknown == Keep {
-		if p.extra, err = c.step(&typ{kind: kindJSON}, int(t.extraNumber()), o.Payload+"."+extraName); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
+// extraName is the column that unknown fields are kept in.
+const extraName = "_extra"
 
-// maxSchemaBytes bounds a schema.
-const maxSchemaBytes = 1 << 20
+// Compile compiles the schema. Errors are those of the function Compile.
+func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err error) {
+	t := shape.New(s.root.Clone(), &o)
+	t.Become, t.AsRow = become, true
+	t.Whole = func(_ *shape.Node, c *decode.Column) bool { return c.Type == decode.JSON }
+	fields := t.Root.Parts
+	if settings.Unknown == Keep && t.Root.Kind == shape.Record {
+		extra := of(shape.JSON)
+		extra.Name, extra.Number, extra.Doc = extraName, t.Root.Last()+1, "Fields that the schema does not know, by their place in the payload."
+		if at := slices.IndexFunc(fields, func(f *shape.Node) bool { return strings.EqualFold(f.Name, extraName) }); at >= 0 {
+			fields[at].Fault = "unknown fields are to be kept in a column of this name: drop or refuse them"
+		} else {
+			t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
+		}
+	}
+	p := &Plan{options: o, settings: settings, schema: t.Root}
+	if p.Columns, err = t.Compile(&p.options); err != nil {
+		return nil, err
+	}
+	c := compiler{plan: p}
+	p.root = c.object(fields, t.Path)
+	if settings.Unknown == Keep {
+		p.extra = c.step(t.Root.Parts[len(fields)], t.Path.Field(extraName))
+	}
+	return p, c.faults.Err()
+}
 
 // NewDecoder returns a decoder with no state but its memory.
 func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
@@ -116,50 +111,50 @@ func (p *Plan) decoder() *Decoder {
 	}
 	d.follows = make([]uint16, p.follows)
 	d.extra.keep, d.keys.seed = p.settings.Unknown == Keep, maphash.MakeSeed()
-	d.taken.unit = p.options.EventTimeUnit
 	return d
 }
 
-// slack is the room that every value finds in the output beyond what is left of the payload: a tag, a number in its longest form, and the
-// tail of a word-wise copy.
+// slack is the room that every value finds in the output beyond what is left of the payload: a tag, a number in its
+// longest form, and the tail of a word-wise copy.
 const slack = 160
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
+	decode.Taken
 	plan    *Plan
 	lenient bool
 
 	// src is the payload, out the output with its capacity as length.
 	src, out []byte
+	from     int // where the row starts in out
 	// seen is a stack of bit sets, one for each object being read: the fields met.
 	seen []uint64
 	used int
 	// guess is how many bytes the length of each message took last: a right guess saves moving the message.
 	guess []uint8
-	// follows holds for each object the field that came first last time, and for each of its fields the one that came next: payloads of one
-	// producer have their fields in one order, so that most names are compared and not looked up.
+	// follows holds for each object the field that came first last time, and for each of its fields the one that came
+	// next: payloads of one producer have their fields in one order, so that most names are compared and not looked up.
 	follows []uint16
 	// scratch holds a text without its escapes.
 	scratch []byte
 
-	taken taken
 	extra extra
 	keys  keys
 	fault fault
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
-// the error is a *decode.Error.
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
+// its old length, and the error is a *decode.Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
-	d.src, d.out = payload, dst[:cap(dst)]
+	d.src, d.out, d.from = payload, dst[:cap(dst)], len(dst)
 	d.used = 0
 	d.extra.reset()
 	d.keys.drop(0)
-	d.taken.hasID, d.taken.hasTime = false, false
+	d.Forget()
 	p, o := d.payload(len(dst))
 	out := d.out
 	d.src, d.out = nil, nil
-	d.scratch, d.extra.text, d.keys.slots = trim(d.scratch), trim(d.extra.text), trim(d.keys.slots)
+	d.scratch, d.extra.text, d.keys.slots = decode.Trim(d.scratch), decode.Trim(d.extra.text), decode.Trim(d.keys.slots)
 	if p < 0 {
 		return dst, d.fault.take(&d.plan.options)
 	}
@@ -197,11 +192,3 @@ func (d *Decoder) grow(o, need int) {
 	out := slices.Grow(d.out[:o], need)
 	d.out = out[:cap(out)]
 }
-
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append; ok is false if the
-// contract names no field, or it was null or missing.
-func (d *Decoder) EventID() (id []byte, ok bool) { return d.taken.id, d.taken.hasID }
-
-// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's range; ok is
-// false if the contract names no field, or it was null or missing.
-func (d *Decoder) EventTime() (micros int64, ok bool) { return d.taken.micros, d.taken.hasTime }

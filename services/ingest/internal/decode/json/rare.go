@@ -9,46 +9,43 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // rare decodes a value of the kinds that are not worth a place in single.
 func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	switch s.kind {
-	case kindEnum:
+	case shape.Enum:
 		return d.enum(s, p, o)
-	case kindBytes:
+	case shape.Bytes:
 		return d.bytes(s, p, o)
-	case kindDate:
-		return d.day(s, p, o)
-	case kindTime:
-		return d.clock(s, p, o)
-	case kindDateTime:
-		return d.civil(s, p, o)
-	case kindDecimal:
+	case shape.Date, shape.Time, shape.DateTime:
+		return d.moment(s, p, o)
+	case shape.Decimal:
 		return d.decimal(s, p, o)
-	case kindJSON:
+	case shape.JSON:
 		q := d.skip(p, jsonscan.MaxNesting)
 		if q < 0 {
 			return q, o
 		}
 		return q, d.put(s, d.src[p:q], o)
-	case kindUnion:
+	case shape.Union:
 		return d.union(s, p, o)
-	case kindItem:
+	case shape.Item:
 		start := d.begin(s, o)
 		if p, o = d.field(s.value, p, start); p < 0 {
 			return p, o
 		}
 		return p, d.finish(s, start, o)
-	case kindGeography, kindInterval:
+	case shape.Geography, shape.Interval:
 		return d.checked(s, p, o)
-	case kindRange:
+	case shape.Range:
 		return d.span(s, p, o)
 	}
-	return d.wants(p, "null"), o // kindNull
+	return d.wants(p, "null"), o // shape.Null
 }
 
-var checks = map[kind]*decode.Column{kindGeography: {Type: decode.Geography}, kindInterval: {Type: decode.Interval}}
+var checks = map[shape.Kind]*decode.Column{shape.Geography: {Type: decode.Geography}, shape.Interval: {Type: decode.Interval}}
 
 // checked decodes a text that BigQuery reads: a GEOGRAPHY, which may also be GeoJSON as an object, or an INTERVAL.
 func (d *Decoder) checked(s *step, p, o int) (int, int) {
@@ -57,7 +54,7 @@ func (d *Decoder) checked(s *step, p, o int) (int, int) {
 	switch c := jsonscan.Peek(d.src, p); {
 	case c == '"':
 		text, q = d.raw(p)
-	case c == '{' && s.kind == kindGeography:
+	case c == '{' && s.kind == shape.Geography:
 		if q = d.skip(p, jsonscan.MaxNesting); q >= 0 {
 			text = d.src[p:q]
 		}
@@ -94,9 +91,9 @@ type symbols struct {
 	fallback []byte
 }
 
-func newSymbols(t *typ) *symbols {
-	s := &symbols{known: map[string]bool{}, fallback: []byte(t.fallback)}
-	for _, symbol := range t.symbols {
+func newSymbols(n *shape.Node) *symbols {
+	s := &symbols{known: map[string]bool{}, fallback: []byte(n.Fallback)}
+	for _, symbol := range n.Symbols {
 		s.known[symbol] = true
 	}
 	return s
@@ -188,6 +185,9 @@ func (d *Decoder) entries(s *step, p, o int) (int, int) {
 	outermost := known.from
 	for {
 		d.room(p, o)
+		if o-d.from > decode.MaxRow {
+			return d.fail(p, decode.RowReason), o
+		}
 		start, at := d.begin(s, o), p
 		d.out[start] = 1<<3 | 2
 		k := start + 1

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // Reference is a document that another one refers to, by the name under which it does so: a file such as address.json, or a URL.
@@ -33,8 +35,8 @@ func readDocuments(schema []byte, references []Reference) ([]*document, error) {
 	for i := range references {
 		size += len(references[i].Text)
 	}
-	if size > maxSchemaBytes {
-		return nil, fmt.Errorf("schema: it and what it refers to have %d bytes, more than %d", size, maxSchemaBytes)
+	if size > decode.MaxSchema {
+		return nil, fmt.Errorf("schema: it and what it refers to have %d bytes, more than %d", size, decode.MaxSchema)
 	}
 	root, err := parseDocument(schema)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // A reference to another document leads to the one that is registered under its name, or under the URI that it resolves to.
@@ -31,9 +32,9 @@ func TestReferences(t *testing.T) {
 		"around in a circle":         {`{"properties":{"a":{"$ref":"a"}}}`, []Reference{{"a", `{"properties":{"b":{"$ref":"b"}}}`}, {"b", `{"properties":{"a":{"$ref":"a"}}}`}}, `!"a" contains itself`},
 		"the root as its own part":   {`{"$id":"bill","properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}}, `!"bill" contains itself`},
 		"a document that is no JSON": {`{"properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{`}}, `!schema m, which the schema refers to: `},
-		"too long":                   {`{}`, []Reference{{"m", strings.Repeat(" ", maxSchemaBytes)}}, `!schema: it and what it refers to have `},
+		"too long":                   {`{}`, []Reference{{"m", strings.Repeat(" ", decode.MaxSchema)}}, `!schema: it and what it refers to have `},
 	} {
-		s, err := Parse([]byte(c.schema), JSONSchema, "payload", c.references...)
+		s, err := Parse([]byte(c.schema), JSONSchema, c.references...)
 		got := ""
 		if err == nil {
 			var p *Plan
@@ -52,8 +53,8 @@ func FuzzReferences(f *testing.F) {
 	f.Add(`{"$id":"http://x/a","properties":{"p":{"$ref":"b#/$defs/B"}}}`, "b", `{"$defs":{"B":{"$ref":"a#/properties/p"}}}`)
 	f.Add(`{"properties":{"p":{"$ref":"b"},"q":{"$ref":"b#/properties/r"}}}`, "b", `{"properties":{"r":{"type":"string"}}}`)
 	f.Fuzz(func(t *testing.T, schema, name, text string) {
-		s, err := Parse([]byte(schema), JSONSchema, "payload", Reference{name, text}, Reference{"other", text})
-		if err == nil && s.root.kind != kindRecord {
+		s, err := Parse([]byte(schema), JSONSchema, Reference{name, text}, Reference{"other", text})
+		if err == nil && s.root.Kind != shape.Record {
 			t.Fatal("a payload that is no object")
 		}
 	})

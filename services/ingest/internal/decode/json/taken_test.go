@@ -33,8 +33,8 @@ func TestTaken(t *testing.T) {
 
 		{id: "at", misfit: "event_id: wants a string"},
 		{id: "no", misfit: "event_id: the schema has no field no here"},
-		{id: "list.id", misfit: "event_id: id is in a array"},
-		{at: "id", misfit: "event_time: wants a whole number or a timestamp"},
+		{id: "list.id", misfit: "event_id: id is in a value of type array"},
+		{at: "id", misfit: "event_time: wants a whole number, a timestamp, or a text whose column is a TIMESTAMP"},
 		{at: "at", unit: decode.Millis, misfit: "the schema says the unit already"},
 	} {
 		p, err := Compile([]byte(takenSchema), JSONSchema, Settings{}, decode.Options{Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit})

@@ -1,7 +1,7 @@
 package protobuf
 
 import (
-	"cmp"
+	"fmt"
 	"math"
 	"math/bits"
 	"slices"
@@ -10,32 +10,22 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// byNumber lists a message's fields by number.
-func byNumber(m protoreflect.MessageDescriptor) []protoreflect.FieldDescriptor {
-	var fields []protoreflect.FieldDescriptor
-	for i := range m.Fields().Len() {
-		fields = append(fields, m.Fields().Get(i))
-	}
-	slices.SortFunc(fields, func(a, b protoreflect.FieldDescriptor) int { return cmp.Compare(a.Number(), b.Number()) })
-	return fields
-}
-
 // absent is what the row holds for a singular field that the payload leaves out, tag included; nil for NULL. A field without presence has its
 // default, so has one whose schema states a default, and so have both fields of a map's entry.
-// The error is about a stated default that the column asked for cannot hold.
-func (c *compiler) absent(fd protoreflect.FieldDescriptor, f *field, path string) ([]byte, error) {
+// The reason is why a stated default is no value of the column that is asked for.
+func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
 	entry := fd.ContainingMessage().IsMapEntry()
 	if fd.HasPresence() && !entry && !fd.HasDefault() {
-		return nil, nil
+		return nil, ""
 	}
 	if f.column != nil {
-		out, reason := c.absentColumn(fd, f)
+		out, reason := absentColumn(fd, f)
 		if reason != "" {
-			return nil, misplaced(path, "its default does not become %s: %s", f.column.Type, reason)
+			return nil, fmt.Sprintf("columns: its default does not become %s: %s", f.column.Type, reason)
 		}
-		return out, nil
+		return out, ""
 	}
-	return filling(fd, f), nil
+	return filling(fd, f), ""
 }
 
 // emptyRange reports whether an absent field would be a RANGE that is none: the value of a map's entry, whose bounds are both their zero.

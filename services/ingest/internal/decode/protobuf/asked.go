@@ -97,7 +97,7 @@ func (f *field) appendColumn(out []byte, v int64) (_ []byte, reason string) {
 
 // absentColumn is what the row holds where a field whose column is asked for is absent: what its default becomes, nil for NULL. The empty text
 // is no value of most columns, so it is NULL unless the schema states it.
-func (*compiler) absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
+func absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
 	if f.op != opColumnText {
 		v, _ := number(f.kind, appendScalar(nil, f.kind, fd.Default()))
 		return f.appendColumn(nil, v)

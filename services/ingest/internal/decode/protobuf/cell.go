@@ -1,13 +1,10 @@
 package protobuf
 
 import (
-	"fmt"
-
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // cell is what one value of a field becomes in the row.
@@ -75,30 +72,5 @@ func optionOf(f protoreflect.FieldDescriptor) *columnv1.Column {
 	return proto.GetExtension(f.Options(), columnv1.E_Column).(*columnv1.Column)
 }
 
-// optionKinds are the kinds of fields that may carry the column types an option names.
-var optionKinds = map[columnv1.ColumnType]protoreflect.Kind{
-	columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP:  protoreflect.Int64Kind,
-	columnv1.ColumnType_COLUMN_TYPE_DATE:       protoreflect.Int32Kind,
-	columnv1.ColumnType_COLUMN_TYPE_TIME:       protoreflect.StringKind,
-	columnv1.ColumnType_COLUMN_TYPE_DATETIME:   protoreflect.StringKind,
-	columnv1.ColumnType_COLUMN_TYPE_NUMERIC:    protoreflect.StringKind,
-	columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC: protoreflect.StringKind,
-	columnv1.ColumnType_COLUMN_TYPE_JSON:       protoreflect.StringKind,
-	columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY:  protoreflect.StringKind,
-	columnv1.ColumnType_COLUMN_TYPE_INTERVAL:   protoreflect.StringKind,
-}
-
-// checkOption checks the column option of a field against its type.
-func checkOption(f protoreflect.FieldDescriptor, path string) error {
-	option := optionOf(f)
-	if option.GetType() == columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
-		return nil
-	}
-	if want, ok := optionKinds[option.GetType()]; !ok || f.Kind() != want {
-		return decode.Misfit(path, fmt.Sprintf("its option asks for %s, which a field of type %s cannot carry", option.GetType(), f.Kind()))
-	}
-	return nil
-}
-
 // isText reports whether an option makes a string something that the empty string is no value of.
-func isText(c columnv1.ColumnType) bool { return optionKinds[c] == protoreflect.StringKind }
+func isText(c columnv1.ColumnType) bool { return optionKinds[c].on == protoreflect.StringKind }

@@ -6,49 +6,54 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// fits checks that messages of the writer's type, read as the reader's, have the values that the writer meant. Fields meet by number, whatever
-// their names. A field that only the writer has is an unknown one; one that only the reader has is absent. The reader's
-// message has been checked not to contain itself, so the walk ends, whatever the writer's is.
-func fits(reader, writer protoreflect.MessageDescriptor, path string) error {
-	for i := range reader.Fields().Len() {
-		r := reader.Fields().Get(i)
-		at := path + "." + string(r.Name())
+// fits checks that messages of the writer's type, read as the reader's, have the values that the writer meant. Fields
+// meet by number, whatever their names. A field that only the writer has is an unknown one; one that only the reader
+// has is absent. The reader's message has been checked not to contain itself, so the walk ends, whatever the writer's
+// is.
+func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decode.Path) error {
+	for _, n := range reader.Parts {
+		at := path.Field(n.Name)
+		if n.Kind == shape.Array {
+			n = n.Parts[0]
+		}
+		r := n.Source.(protoreflect.FieldDescriptor)
 		w := writer.Fields().ByNumber(r.Number())
 		if w == nil {
 			if r.Cardinality() == protoreflect.Required {
-				return decode.Misfit(at, "it is required, and the writer's schema does not have it")
+				return decode.Misfit(at.String(), "it is required, and the writer's schema does not have it")
 			}
 			continue
 		}
 		if w.Cardinality() == protoreflect.Repeated && r.Cardinality() != protoreflect.Repeated {
-			return decode.Misfit(at, "the writer's schema has a list, the contract one value")
+			return decode.Misfit(at.String(), "the writer's schema has a list, the contract one value")
 		}
 		what, its := cellOf(r), cellOf(w)
 		switch {
 		case r.IsMap() != w.IsMap():
-			return decode.Misfit(at, "only one of the two schemas has a map")
+			return decode.Misfit(at.String(), "only one of the two schemas has a map")
 		case what == cellEmpty && (its == cellEmpty || its == cellMessage):
 		case what == cellMessage && (its == cellEmpty || its == cellMessage):
-			if err := fits(r.Message(), w.Message(), at); err != nil {
+			if err := fits(n, w.Message(), at); err != nil {
 				return err
 			}
 		case what == cellEnum && its == cellEnum:
 		case what == cellScalar && (its == cellScalar || its == cellEnum):
 			if w.Kind() != r.Kind() && !widens[[2]protoreflect.Kind{w.Kind(), r.Kind()}] {
-				return decode.Misfit(at, fmt.Sprintf("the writer's schema has %s, the contract %s", w.Kind(), r.Kind()))
+				return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", w.Kind(), r.Kind()))
 			}
 		case what != cellScalar && what == its && r.Message().FullName() == w.Message().FullName():
 		default:
-			return decode.Misfit(at, fmt.Sprintf("the writer's schema has %s, the contract %s", spell(w), spell(r)))
+			return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", spell(w), spell(r)))
 		}
 	}
 	return nil
 }
 
-// widens are the pairs of kinds, the writer's first, whose bytes mean the same for every value of the first (Protocol Buffers, "Updating a
-// message type"). Text is checked to be UTF-8 value by value.
+// widens are the pairs of kinds, the writer's first, whose bytes mean the same for every value of the first (Protocol
+// Buffers, "Updating a message type"). Text is checked to be UTF-8 value by value.
 var widens = map[[2]protoreflect.Kind]bool{
 	{protoreflect.BoolKind, protoreflect.Int32Kind}:    true,
 	{protoreflect.BoolKind, protoreflect.Int64Kind}:    true,

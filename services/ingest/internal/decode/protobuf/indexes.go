@@ -7,17 +7,17 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // maxIndexes bounds the levels of a message within messages.
 const maxIndexes = 32
 
-// ReadIndexes reads the message indexes that Confluent's serializer for protobuf writes before the message: how many, and each, as zigzag
-// varints; a single zero stands for the file's first message. They are appended to dst: where the message is in its file, outermost
-// first. rest is the message.
+// ReadIndexes reads the message indexes that Confluent's serializer for protobuf writes before the message: how many,
+// and each, as zigzag varints; a single zero stands for the file's first message. They are appended to dst: where the
+// message is in its file, outermost first. rest is the message.
 func ReadIndexes(dst []int, payload []byte) (indexes []int, rest []byte, err error) {
 	count, p := varint(payload, 0)
 	n := protowire.DecodeZigZag(count)
@@ -83,30 +83,29 @@ func at(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescri
 	return m
 }
 
-// Written returns a plan for payloads that another version of the schema wrote, with message indexes before the message: the columns and
-// the fields are those of p. writer is what ParseSource returns. The error is a *decode.SchemaError: the writer's file does not have p's
-// message, or has it with a field that p would read as something else.
+// Written returns a plan for payloads that another version of the schema wrote, with message indexes before the
+// message: the columns and the fields are those of p. writer is what ParseSource returns. The error is a
+// *decode.SchemaError: the writer's file does not have p's message, or has it with a field that p would read as
+// something else.
 func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) {
 	m := messageOf(writer, string(p.message.FullName()))
 	if m == nil {
 		return nil, decode.Misfit(p.options.Payload, fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
 	}
-	if err := fits(p.message, m, p.options.Payload); err != nil {
+	if err := fits(p.record, m, decode.PathOf(p.options.Payload)); err != nil {
 		return nil, err
 	}
-	return &written{plan: p, writer: writer, indexes: indexesOf(m)}, nil
+	theirs := *p
+	theirs.message = m
+	return &written{Columns: p.Columns, plan: &theirs, writer: writer, indexes: indexesOf(m)}, nil
 }
 
 // written is a plan behind message indexes.
 type written struct {
+	*shape.Columns
 	plan    *Plan
 	writer  protoreflect.FileDescriptor
 	indexes []int
-}
-
-// AddPayload implements decode.Plan.
-func (w *written) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
-	return w.plan.AddPayload(row, column, number)
 }
 
 // NewDecoder implements decode.Plan.
@@ -124,7 +123,7 @@ type indexed struct {
 // Append implements decode.Decoder.
 func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 	o := &d.plan.plan.options
-	d.machine.taken.reset()
+	d.Forget()
 	indexes, rest, err := ReadIndexes(d.indexes[:0], payload)
 	if err != nil {
 		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: err.Error()}

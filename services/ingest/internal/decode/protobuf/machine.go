@@ -9,16 +9,20 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// machine walks payloads. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for concurrent use.
+// machine walks payloads. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for
+// concurrent use.
 //
-// What is read and right as it stands stays in src until the next edit: src[run:at] is what is still to be copied. Messages around an edit
-// change their length, so an edit opens them first; those without one are copied whole, with their length.
+// What is read and right as it stands stays in src until the next edit: src[run:at] is what is still to be copied.
+// Messages around an edit change their length, so an edit opens them first; those without one are copied whole, with
+// their length.
 type machine struct {
+	decode.Taken
 	refuse bool
 	unit   decode.Unit
 
 	src, out []byte
 	run      int
+	from     int // where the row starts in out
 	frames   []frame
 	depth    int // messages being read, the payload itself not counted
 	opened   int // of those, how many are being written anew; always the outer ones
@@ -26,7 +30,6 @@ type machine struct {
 	top      int // words of seen in use
 	twice    bool
 	fault    fault
-	taken    taken
 	json     jsonText
 }
 
@@ -48,19 +51,25 @@ const (
 	varintReason = "a varint is longer than 64 bits"
 )
 
-// decode walks one payload and appends the row's payload message to dst. Where twice is set afterwards the row is not to be used.
+// decode walks one payload and appends the row's payload message to dst. Where twice is set afterwards the row is not
+// to be used.
 func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
-	m.src, m.out, m.run = payload, dst, 0
+	m.src, m.out, m.run, m.from = payload, dst, 0, len(dst)
 	m.depth, m.opened, m.top, m.twice = 0, 0, 0, false
-	m.taken.reset()
+	m.Forget()
 	ok := m.walk(n, 0, len(payload))
 	out := m.out
 	if ok {
 		out = append(out, payload[m.run:]...)
 	}
 	m.src, m.out = nil, nil
+	m.json.text, m.json.keys = decode.Trim(m.json.text), decode.Trim(m.json.keys)
 	return out, ok
 }
+
+// overfull reports whether the row is longer than any can be: what the payload leaves out has a value there, and a
+// number may be a name.
+func (m *machine) overfull() bool { return len(m.out)-m.from > decode.MaxRow }
 
 // fail records a fault.
 func (m *machine) fail(at int, reason string) bool {
@@ -80,7 +89,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 		at := p
 		tag := uint64(src[p])
 		if p++; tag >= 0x80 {
-			if tag, p = varint(src, at); p < 0 {
+			if tag, p = varint(src, at); p < 0 || p-at > maxHead {
 				return m.fail(at, varintFault(p))
 			}
 		}
@@ -138,7 +147,7 @@ func (m *machine) walk(n *node, p, end int) bool {
 				return m.fail(at, decode.InvalidUTF8)
 			}
 			if f.take != takeNothing {
-				m.taken.id, m.taken.hasID = src[body:p], size > 0 || !f.implicit
+				m.ID, m.HasID = src[body:p], size > 0 || !f.implicit
 			}
 			continue
 		}
@@ -195,6 +204,9 @@ func (m *machine) walk(n *node, p, end int) bool {
 		}
 		if missing := n.fill[w] &^ have; missing != 0 {
 			m.edit(end)
+			if m.overfull() {
+				return m.fail(begin, decode.RowReason)
+			}
 			for ; missing != 0; missing &= missing - 1 {
 				m.out = append(m.out, n.values[w*64+bits.TrailingZeros64(missing)]...)
 			}
@@ -204,8 +216,8 @@ func (m *machine) walk(n *node, p, end int) bool {
 	return true
 }
 
-// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does not have, and the
-// field itself where the wire type is not the field's, which packed refuses.
+// find looks a field up by its tag: as one value or as a packed list. It returns -1 for a number that the schema does
+// not have, and the field itself where the wire type is not the field's, which packed refuses.
 func (n *node) find(tag uint64) int {
 	number := tag >> 3
 	if number < uint64(len(n.dense)) {
@@ -234,8 +246,8 @@ func (m *machine) unknown(at int, tag uint64, p, end int) int {
 	return p
 }
 
-// edit copies what is right up to at, and opens the messages around it. The caller appends to out what takes the place of the bytes up to
-// the run that it sets.
+// edit copies what is right up to at, and opens the messages around it. The caller appends to out what takes the place
+// of the bytes up to the run that it sets.
 func (m *machine) edit(at int) {
 	for ; m.opened < m.depth; m.opened++ {
 		f := &m.frames[m.opened]
@@ -280,16 +292,25 @@ func skipVarint(src []byte, p int) int {
 	return p
 }
 
+// maxHead bounds the bytes of a tag or a length. No encoder writes more, and protobuf's parser for C++ takes no more
+// (parse_context.h, ReadTag and ReadSize): such a payload has no place in a row, which others are to read.
+const maxHead = 5
+
 const (
-	noEnd   = decode.VarintEnds
-	tooLong = decode.VarintTooLong
+	noEnd    = decode.VarintEnds
+	tooLong  = decode.VarintTooLong
+	overlong = -3
 )
 
-func varintFault(p int) string {
-	if p == tooLong {
+// varintFault says why there is no varint, where next is negative, or no tag or length.
+func varintFault(next int) string {
+	switch next {
+	case tooLong:
 		return varintReason
+	case noEnd:
+		return endReason
 	}
-	return endReason
+	return "a tag or a length takes more than five bytes"
 }
 
 // length reads a length and checks it against what is left; body is negative if there is none.
@@ -301,9 +322,12 @@ func length(src []byte, p int) (n, body int) {
 		}
 		return 0, noEnd
 	}
-	v, p := varint(src, p)
-	if p >= 0 && v > uint64(len(src)-p) {
+	v, body := varint(src, p)
+	switch {
+	case body-p > maxHead:
+		return 0, overlong
+	case body >= 0 && v > uint64(len(src)-body):
 		return 0, noEnd
 	}
-	return int(v), p
+	return int(v), body
 }

@@ -56,39 +56,32 @@ func TestMerge(t *testing.T) {
 		}
 		message Place { string city = 1; }
 		message Line { int32 count = 2; string sku = 1; }`)
-	merged, changes, err := Merge(older, newer)
-	if err != nil {
-		t.Fatal(err)
-	}
+	merged, changes := schemaOf(t, older, "shop.Order").With(schemaOf(t, newer, "shop.Order"), "payload")
 	want := decode.Changes{
 		Added: []string{
-			"shop.Order.fragile", "shop.Order.coin", "shop.Order.at", "shop.Order.lines", "shop.Order.shop", "shop.Order.place", "shop.Line.count",
+			"payload.fragile", "payload.line.count", "payload.coin", "payload.at", "payload.lines", "payload.shop", "payload.place",
 		},
-		Widened:   []string{"shop.Order.Way (SEA)", "shop.Order.grams"},
-		Conflicts: []decode.Conflict{{Path: "shop.Order.odd", Have: "int32", Want: "string"}},
+		Widened:   []string{"payload.grams", "payload.way (SEA = 2)"},
+		Conflicts: []decode.Conflict{{Path: "payload.odd", Have: "int32", Want: "string"}},
 	}
 	if diff := cmp.Diff(want, changes); diff != "" {
 		t.Errorf("changes (-want +got):\n%s", diff)
 	}
-	m, err := Find(merged, "shop.Order")
+	if _, again := merged.With(schemaOf(t, newer, "shop.Order"), "payload"); again.Grown() {
+		t.Errorf("merging again: %+v", again)
+	}
+	plan, err := merged.Compile(Drop, decode.Options{Contract: "c", Payload: "payload"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	m := rowMessage(t, plan)
 	for _, f := range []protoreflect.FileDescriptor{older, newer} {
 		fields := f.Messages().ByName("Order").Fields()
 		for i := range fields.Len() {
-			if got := m.Fields().ByName(fields.Get(i).Name()); got == nil || got.Number() != fields.Get(i).Number() || got.HasPresence() != fields.Get(i).HasPresence() {
+			if got := m.Fields().ByName(fields.Get(i).Name()); got == nil || got.Number() != fields.Get(i).Number() {
 				t.Errorf("%s became %v", fields.Get(i), got)
 			}
 		}
-	}
-	if _, again, err := Merge(merged, newer); err != nil || again.Grown() {
-		t.Errorf("merging again: %+v, %v", again, err)
-	}
-	o := decode.Options{Contract: "c", Payload: "payload"}
-	plan, err := CompileMessage(m, Drop, o)
-	if err != nil {
-		t.Fatal(err)
 	}
 	if _, err := plan.Written(older); err != nil {
 		t.Error(err)
@@ -96,4 +89,13 @@ func TestMerge(t *testing.T) {
 	if _, err := plan.Written(newer); err == nil || !strings.Contains(err.Error(), "payload.odd: the writer's schema has string, the contract int32") {
 		t.Errorf("a field of another type: %v", err)
 	}
+}
+
+func schemaOf(t *testing.T, f protoreflect.FileDescriptor, message string) *Schema {
+	t.Helper()
+	s, err := NewSchema(f, message)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }

@@ -1,11 +1,15 @@
 package protobuf
 
 import (
+	"cmp"
+	"slices"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // node is a message at one place of the payload.
@@ -13,8 +17,8 @@ type node struct {
 	fields []field // ascending by number
 	// dense finds a field by its number, as index+1; numbers beyond it are searched for.
 	dense []uint16
-	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are those whose
-	// absence has a value in the row: values[bit], tag included.
+	// Singular fields have a bit each, members of a oneof one together. required are those that must be there; fill are
+	// those whose absence has a value in the row: values[bit], tag included.
 	words          int
 	required, fill []uint64
 	values         [][]byte
@@ -95,24 +99,22 @@ type field struct {
 	name string
 }
 
-// compiler builds the nodes of one plan. A message used at several places has a node at each, so that what the envelope takes is known
-// by place; BigQuery's limit on columns bounds them.
+// compiler builds the nodes of one plan. A message used at several places has a node at each, so that what the envelope
+// takes is known by place; BigQuery's limit on columns bounds them.
 type compiler struct {
 	options *decode.Options
 	depth   int
 	faults  decode.Misfits // of defaults
 }
 
-func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int) (*node, error) {
+func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node {
 	c.depth = max(c.depth, depth)
 	n := &node{}
 	oneofs := map[protoreflect.FullName]int32{}
-	numbers := byNumber(m)
-	for _, fd := range numbers {
-		f, err := c.field(fd, path+"."+string(fd.Name()), depth)
-		if err != nil {
-			return nil, err
-		}
+	numbers := slices.SortedFunc(slices.Values(record.Parts), func(a, b *shape.Node) int { return cmp.Compare(a.Number, b.Number) })
+	for _, part := range numbers {
+		fd, at := part.Source.(protoreflect.FieldDescriptor), path.Field(part.Name)
+		f := c.field(part, at, depth)
 		if f.bit >= 0 {
 			f.bit = n.addBit()
 			if o := fd.ContainingOneof(); o != nil && !o.IsSynthetic() {
@@ -125,10 +127,8 @@ func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int
 			if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
-			} else if value, err := c.absent(fd, &f, path+"."+f.name); err != nil {
-				if err := c.faults.Add(err); err != nil {
-					return nil, err
-				}
+			} else if value, reason := absent(fd, &f); reason != "" {
+				_ = c.faults.Add(decode.Misfit(at.String(), reason))
 			} else if value != nil {
 				n.fill[f.bit/64] |= 1 << (f.bit % 64)
 				n.values[f.bit] = value
@@ -137,14 +137,14 @@ func (c *compiler) node(m protoreflect.MessageDescriptor, path string, depth int
 		n.fields = append(n.fields, f)
 	}
 	if len(numbers) > 0 {
-		n.dense = make([]uint16, min(int(numbers[len(numbers)-1].Number()), 4*len(numbers)+64)+1)
+		n.dense = make([]uint16, min(int(numbers[len(numbers)-1].Number), 4*len(numbers)+64)+1)
 	}
-	for i, fd := range numbers {
-		if int(fd.Number()) < len(n.dense) {
-			n.dense[fd.Number()] = uint16(i + 1)
+	for i, part := range numbers {
+		if int(part.Number) < len(n.dense) {
+			n.dense[part.Number] = uint16(i + 1)
 		}
 	}
-	return n, nil
+	return n
 }
 
 // addBit makes room for one more bit. The bits of a oneof's later members stay unused.
@@ -158,23 +158,27 @@ func (n *node) addBit() int32 {
 	return bit
 }
 
-func (c *compiler) field(fd protoreflect.FieldDescriptor, path string, depth int) (field, error) {
-	f := field{name: string(fd.Name()), take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
+func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
+	name := n.Name
+	if n.Kind == shape.Array {
+		n = n.Parts[0]
+	}
+	fd := n.Source.(protoreflect.FieldDescriptor)
+	f := field{name: name, take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
 	if fd.Cardinality() == protoreflect.Repeated {
 		f.bit = -1
 	}
 	what := cellOf(fd)
 	f.kind = scalarOf(fd, what).Kind()
-	asked := overridesOf(c.options).at(path)
 	switch what {
 	case cellScalar:
-		if asked != nil {
-			f.op, f.column = askedCode(fd.Kind()), asked
+		if n.Asked != nil {
+			f.op, f.column = askedCode(fd.Kind()), n.Asked
 			break
 		}
 		f.op = scalarCode(fd.Kind(), optionOf(fd).GetType())
 	case cellEnum:
-		f.op, f.enum = opEnum, newSymbols(fd.Enum())
+		f.op, f.enum = opEnum, newSymbols(n.Symbols)
 	case cellTimestamp:
 		f.op = opTimestamp
 	case cellDuration:
@@ -191,17 +195,14 @@ func (c *compiler) field(fd protoreflect.FieldDescriptor, path string, depth int
 		f.op = map[protoreflect.Name]code{"Struct": opStruct, "Value": opValue, "ListValue": opList}[fd.Message().Name()]
 	default:
 		f.op = opMessage
-		var err error
-		if f.node, err = c.node(fd.Message(), path, depth+1); err != nil {
-			return f, err
-		}
-		if asked != nil { // a RANGE: nothing else becomes of a message
-			fields := fd.Message().Fields()
-			f.node.bounds = &decode.RangeBounds{Start: fields.ByName("start").Number(), End: fields.ByName("end").Number()}
+		f.node = c.node(n, path, depth+1)
+		if n.Kind == shape.Range {
+			bounds := n.Bounds()
+			f.node.bounds = &bounds
 		}
 	}
 	f.setTags(fd.Number(), fd.Cardinality() == protoreflect.Repeated, f.op)
-	return f, nil
+	return f
 }
 
 // setTags sets the tags that the field is read and written by.

@@ -250,12 +250,12 @@ func TestColumnsThatCannotBe(t *testing.T) {
 		"e":    {decode.Column{Type: decode.JSON}, "of type E, which"},
 		"w":    {decode.Column{Type: decode.JSON}, "of type google.protobuf.StringValue, which"},
 		"m":    {decode.Column{Type: decode.JSON}, "a map: name its keys or values"},
-		"r":    {decode.Column{Type: decode.Range}, "a RANGE is a message of start and end alone"},
+		"r":    {decode.Column{Type: decode.Range}, "a RANGE is a record of start and end alone"},
 		"n":    {decode.Column{Type: decode.JSON}, "a whole number does not become JSON"},
 		"o":    {decode.Column{Type: decode.Date}, "the schema's option makes it"},
-		"z":    {decode.Column{Type: decode.Date}, "the message has no field there"},
-		"r.z":  {decode.Column{Type: decode.Date}, "the message has no field there"},
-		"n.at": {decode.Column{Type: decode.Date}, "the message has no field there"},
+		"z":    {decode.Column{Type: decode.Date}, "the schema has no field z there"},
+		"r.z":  {decode.Column{Type: decode.Date}, "the schema has no field z there"},
+		"n.at": {decode.Column{Type: decode.Date}, "there is no at in a long"},
 	} {
 		_, err := asking(t, text, decode.Columns{path: c.column}, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), "payload."+strings.ReplaceAll(path, "m", "m[]")+": columns: "+c.want) && !strings.HasPrefix(err.Error(), "payload."+path+": columns: "+c.want) {

@@ -1,20 +1,21 @@
 // Package protobuf turns protobuf payloads into the bytes of protobuf rows.
 //
-// The row's payload message has the field numbers of the payload's own, so most of a payload is right as it stands. A decoder walks it once,
-// checks it, and copies it in runs; only what a row has otherwise is written anew: an enum as the name of its symbol, a
-// google.protobuf.Timestamp as microseconds, a Duration, wrapper, Struct, Value, ListValue or empty message as the one value it stands for.
-// Fields that the schema does not have are left out or refused.
+// The row's payload message has the field numbers of the payload's own, so most of a payload is right as it stands. A
+// decoder walks it once, checks it, and copies it in runs; only what a row has otherwise is written anew: an enum as
+// the name of its symbol, a google.protobuf.Timestamp as microseconds, a Duration, wrapper, Struct, Value, ListValue or
+// empty message as the one value it stands for. Fields that the schema does not have are left out or refused.
 //
-// A field without presence (most of proto3's scalars) that is absent has its default value, and the row holds that: it is appended at the
-// end of its message. A field with presence that is absent is NULL, unless the schema states a default. So fields are in the order in which
-// they came, defaults behind them, and lists are packed or not as they came: a reader of protobuf takes all of it.
+// A field without presence (most of proto3's scalars) that is absent has its default value, and the row holds that: it
+// is appended at the end of its message. A field with presence that is absent is NULL, unless the schema states a
+// default. So fields are in the order in which they came, defaults behind them, and lists are packed or not as they
+// came: a reader of protobuf takes all of it.
 //
-// A singular field that is there twice, or two members of a oneof, are legal and no encoder writes them: such a payload is parsed and
-// encoded again before it is walked, so that the row holds what protobuf says it means. That alone allocates.
+// A singular field that is there twice, or two members of a oneof, are legal and no encoder writes them: such a payload
+// is parsed and encoded again before it is walked, so that the row holds what protobuf says it means. That alone
+// allocates.
 package protobuf
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // Unknown is what becomes of fields that the schema does not have.
@@ -37,46 +39,60 @@ const (
 
 // Plan is a compiled message. It is immutable and safe for concurrent use.
 type Plan struct {
+	*shape.Columns
 	options decode.Options
 	unknown Unknown
+	// message is the type of the payloads as their writer has it.
 	message protoreflect.MessageDescriptor
+	record  *shape.Node
 	root    *node
 	depth   int // levels of messages in the payload
 	words   int // words of seen fields that the deepest way needs
 }
 
-// Compile compiles a message of a FileDescriptorSet, as `buf build -o x.binpb` and `protoc --include_imports -o x.pb` write it. The error is
-// a *decode.SchemaError where it is about one field: a message that contains itself, a group, or what BigQuery has no columns for.
+// Compile compiles a message of a FileDescriptorSet, as `buf build -o x.binpb` and `protoc --include_imports -o x.pb`
+// write it. The error is a *decode.SchemaError where it is about one field: a message that contains itself, a group, or
+// what BigQuery has no columns for.
 func Compile(set []byte, message string, unknown Unknown, o decode.Options) (*Plan, error) {
+	parsed, err := ParseSet(set, message, o.Payload)
+	if err != nil {
+		return nil, err
+	}
+	return parsed.Compile(unknown, o)
+}
+
+// ParseSet finds a message of a FileDescriptorSet by its full name. payload is the name of the payload's column, for
+// errors.
+func ParseSet(set []byte, message, payload string) (*Schema, error) {
 	files, err := parseSet(set)
 	if err != nil {
 		return nil, err
 	}
-	m, err := findMessage(files, message, o.Payload)
+	m, err := findMessage(files, message, payload)
 	if err != nil {
 		return nil, err
 	}
-	return CompileMessage(m, unknown, o)
+	return &Schema{m, shapeOf(m)}, nil
 }
 
 // CompileMessage compiles a message. Errors are those of Compile.
 func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	var faults decode.Misfits
-	_, err := describe(m, o.Payload, overridesOf(&o))
-	for _, err := range []error{err, checkID(m, &o), checkTime(m, &o)} {
-		if err := faults.Add(err); err != nil {
-			return nil, err
-		}
-	}
-	if err := faults.Err(); err != nil {
+	return (&Schema{m, shapeOf(m)}).Compile(unknown, o)
+}
+
+// Compile compiles the schema. Errors are those of the function Compile.
+func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
+	t := shape.New(s.root.Clone(), &o)
+	t.Become = become
+	columns, err := t.Compile(&o)
+	if err != nil {
 		return nil, err
 	}
 	c := compiler{options: &o}
-	root, err := c.node(m, o.Payload, 0)
-	if err := cmp.Or(err, c.faults.Err()); err != nil {
-		return nil, err
-	}
-	return &Plan{options: o, unknown: unknown, message: m, root: root, depth: c.depth, words: root.deepest()}, nil
+	root := c.node(t.Root, t.Path, 0)
+	return &Plan{
+		Columns: columns, options: o, unknown: unknown, message: s.message, record: t.Root, root: root, depth: c.depth, words: root.deepest(),
+	}, c.faults.Err()
 }
 
 // NewDecoder returns a decoder with no state but its memory.
@@ -91,12 +107,12 @@ func (p *Plan) decoder() *Decoder {
 
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder struct {
-	plan    *Plan
-	machine machine
+	machine
+	plan *Plan
 }
 
-// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at its old length, and
-// the error is a *decode.Error.
+// Append appends to dst the body of the payload message (neither tag nor length before it). On error dst comes back at
+// its old length, and the error is a *decode.Error.
 func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 	row, ok := d.machine.decode(d.plan.root, dst, payload)
 	if ok && d.machine.twice {
@@ -131,8 +147,8 @@ func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
 	return row, nil
 }
 
-// merge parses a payload as protobuf does. Where the key of a map's entry comes again with another wire type, protobuf v1.36.12 panics for dynamic
-// messages: that is an error here.
+// merge parses a payload as protobuf does. Where the key of a map's entry comes again with another wire type, protobuf
+// v1.36.12 panics for dynamic messages: that is an error here.
 func merge(payload []byte, m proto.Message) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -152,14 +168,4 @@ func (d *Decoder) fault(payload []byte) *decode.Error {
 		field = fmt.Sprintf("%s.%s", field, f.missing)
 	}
 	return &decode.Error{Contract: d.plan.options.Contract, Field: field, Offset: f.at, Reason: f.reason}
-}
-
-// EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append and may alias that
-// payload; ok is false if the contract names no field, it was absent, or it has no presence and is empty or zero.
-func (d *Decoder) EventID() (id []byte, ok bool) { return d.machine.taken.id, d.machine.taken.hasID }
-
-// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within BigQuery's range; ok
-// is false if the contract names no field, it was absent, or it has no presence and is zero.
-func (d *Decoder) EventTime() (micros int64, ok bool) {
-	return d.machine.taken.micros, d.machine.taken.hasTime
 }

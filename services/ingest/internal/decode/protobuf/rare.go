@@ -47,6 +47,10 @@ func (m *machine) rare(f *field, at, p, end int) int {
 		m.edit(at)
 		m.out = f.enum.text(append(m.out, f.out...), int32(v))
 		m.run = next
+		if m.overfull() {
+			m.fail(at, decode.RowReason)
+			return -1
+		}
 		return next
 	}
 	size, body := length(src, p)
@@ -114,7 +118,9 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 		case opVarint, opEnum:
 			var v uint64
 			if v, p = varint(src, p); p >= 0 && f.op == opEnum {
-				m.out = f.enum.text(append(m.out, f.out...), int32(v))
+				if m.out = f.enum.text(append(m.out, f.out...), int32(v)); m.overfull() {
+					reason = decode.RowReason
+				}
 			}
 		case opColumnVarint, opColumnFixed64, opColumnFixed32:
 			p, reason = m.columnNumber(f, src, p)
@@ -157,7 +163,7 @@ func (m *machine) well(f *field, at, p, end int) bool {
 		}
 		micros += int64(nanos) / 1000
 		if f.take&takeTime != 0 {
-			m.taken.micros, m.taken.hasTime = micros, true
+			m.Micros, m.HasTime = micros, true
 		}
 		m.edit(at)
 		m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(micros))
@@ -198,7 +204,7 @@ func (m *machine) well(f *field, at, p, end int) bool {
 func (m *machine) other(p, end int) int {
 	at := p
 	tag, p := varint(m.src[:end], p)
-	if p < 0 {
+	if p < 0 || p-at > maxHead {
 		m.fail(at, varintFault(p))
 		return -1
 	}

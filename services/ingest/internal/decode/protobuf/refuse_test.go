@@ -50,7 +50,11 @@ func TestRefusedPayloads(t *testing.T) {
 		"cut in a float":       {join(varintField(1, 1), []byte{11<<3 | 5, 1, 2, 3}), "payload.fl", 2, "ends behind"},
 		"long varint":          {[]byte{1 << 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2}, "payload.i32", 0, "64 bits"},
 		"field number 0":       {[]byte{0, 1}, "payload", 0, "field number"},
-		"huge length":          {append([]byte{14<<3 | 2}, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1), "payload.text", 0, "ends behind"},
+		"huge length":          {append([]byte{14<<3 | 2}, 255, 255, 255, 255, 15), "payload.text", 0, "ends behind"},
+		"length of ten bytes":  {append([]byte{14<<3 | 2}, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1), "payload.text", 0, "more than five bytes"},
+		"length of six bytes":  {[]byte{14<<3 | 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0, 'x'}, "payload.text", 0, "more than five bytes"},
+		"tag of six bytes":     {[]byte{14<<3 | 2 | 0x80, 0x80, 0x80, 0x80, 0x80, 0, 1, 'x'}, "payload.text", 0, "more than five bytes"},
+		"unknown tag of seven": {[]byte{0xf8 | 0x80, 0x87, 0x80, 0x80, 0x80, 0x80, 0, 1}, "payload", 0, "more than five bytes"},
 		"wire type":            {nested(1, 1), "payload.i32", 0, "the value is length-delimited, the schema says a varint"},
 		"wire type of a text":  {varintField(14, 3), "payload.text", 0, "the value is a varint, the schema says length-delimited"},
 		"group":                {[]byte{1<<3 | 3, 1<<3 | 4}, "payload.i32", 0, "the start of a group"},
@@ -198,8 +202,8 @@ func TestRefusedSchemas(t *testing.T) {
 		"reserved":        {"message M { int32 _partition_x = 1; }", "payload._partition_x", "keeps names"},
 		"nesting":         {chain + "message L17 { int32 a = 1; }", "payload" + strings.Repeat(".a", 15), "15 levels"},
 		"option":          {`import "column/v1/column.proto"; message M { int32 a = 1 [(column.v1.column) = {type: COLUMN_TYPE_TIMESTAMP}]; }`, "payload.a", "cannot carry"},
-		"no such id":      {"message M { int32 a = 1; }", "payload.b.c", "event_id: the message x.M has no field b"},
-		"id in a list":    {"message M { repeated N b = 1; } message N { string c = 1; }", "payload.b.c", "event_id: b is repeated"},
+		"no such id":      {"message M { int32 a = 1; }", "payload.b.c", "event_id: the schema has no field b here"},
+		"id in a list":    {"message M { repeated N b = 1; } message N { string c = 1; }", "payload.b.c", "event_id: c is in a value of type array"},
 		"id of bytes":     {"message M { N b = 1; } message N { bytes c = 1; }", "payload.b.c", "event_id: wants"},
 		"a value":         {`import "google/protobuf/struct.proto"; message N { google.protobuf.Value b = 1; }`, "payload", "is one value"},
 		"column overflow": {"message M { O a = 1; O b = 2; O c = 3; } message O { N a = 1; N b = 2; N c = 3; N d = 4; } message N {" + manyFields(900) + "}", "payload.c.d.f85", "10000 columns"},
@@ -250,7 +254,7 @@ func TestAllThatIsWrongWithAMessage(t *testing.T) {
 	for _, e := range all {
 		fields = append(fields, e.Field)
 	}
-	if got := strings.Join(fields, " "); got != "payload.self payload.same payload.d payload.n payload.gone payload.nothing" {
+	if got := strings.Join(fields, " "); got != "payload.d payload.gone payload.n payload.self payload.same payload.nothing" {
 		t.Errorf("told are %s: %v", got, err)
 	}
 	two := parse(t, `syntax = "proto2"; message M { optional string a = 1 [default = "x"]; optional string b = 2 [default = "y"]; optional string c = 3 [default = "1"]; }`)

@@ -18,9 +18,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// maxSourceBytes bounds the text of a schema and its references: they are foreign input.
-const maxSourceBytes = 4 << 20
-
 // builtinSources are the files that Confluent's serializers know without a reference, protobuf's own apart.
 var builtinSources = map[string]string{
 	"confluent/meta.proto": `syntax = "proto3"; package confluent; import "google/protobuf/descriptor.proto";
@@ -40,8 +37,8 @@ func ParseSource(files map[string]string, file string) (protoreflect.FileDescrip
 	for _, text := range files {
 		size += len(text)
 	}
-	if size > maxSourceBytes {
-		return nil, fmt.Errorf("the schema and its references have %d bytes, more than %d", size, maxSourceBytes)
+	if size > decode.MaxSchema {
+		return nil, fmt.Errorf("the schema and its references have %d bytes, more than %d", size, decode.MaxSchema)
 	}
 	texts := maps.Clone(builtinSources)
 	for name, text := range googleTypes {

@@ -1,31 +1,35 @@
 package protobuf
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// symbols are the names of an enum's numbers, each as it stands in a row: length and text. Of two names of a number it is the first.
+// symbols are the names of an enum's numbers, each as it stands in a row: length and text. Of two names of a number it
+// is the first.
 type symbols struct {
 	dense []string // by number
 	other map[int32]string
 }
 
-func newSymbols(e protoreflect.EnumDescriptor) *symbols {
+func newSymbols(list []string) *symbols {
 	const densest = 4096
 	s := &symbols{other: map[int32]string{}}
-	for i := range e.Values().Len() {
-		v := e.Values().Get(i)
-		number, text := int32(v.Number()), string(protowire.AppendString(nil, string(v.Name())))
+	for _, symbol := range list {
+		name, digits, _ := strings.Cut(symbol, " = ")
+		number, _ := strconv.Atoi(digits) // of symbolsOf
+		text := string(protowire.AppendString(nil, name))
 		if number < 0 || number >= densest {
-			if _, ok := s.other[number]; !ok {
-				s.other[number] = text
+			if _, ok := s.other[int32(number)]; !ok {
+				s.other[int32(number)] = text
 			}
 			continue
 		}
-		for int(number) >= len(s.dense) {
+		for number >= len(s.dense) {
 			s.dense = append(s.dense, "")
 		}
 		if s.dense[number] == "" {
@@ -33,6 +37,14 @@ func newSymbols(e protoreflect.EnumDescriptor) *symbols {
 		}
 	}
 	return s
+}
+
+// symbolsOf are the symbols of an enum as its schema writes them.
+func symbolsOf(e protoreflect.EnumDescriptor) (list []string) {
+	for i := range e.Values().Len() {
+		list = append(list, fmt.Sprintf("%s = %d", e.Values().Get(i).Name(), e.Values().Get(i).Number()))
+	}
+	return list
 }
 
 // find is the name of a number with its length before it; empty for a number that the schema does not know.
@@ -43,7 +55,8 @@ func (s *symbols) find(number int32) string {
 	return s.other[number]
 }
 
-// text appends length and name. A number that the schema does not know stands for itself, in decimal digits: the enum of a newer producer.
+// text appends length and name. A number that the schema does not know stands for itself, in decimal digits: the enum
+// of a newer producer.
 func (s *symbols) text(dst []byte, number int32) []byte {
 	if name := s.find(number); name != "" {
 		return append(dst, name...)

@@ -2,14 +2,11 @@ package protobuf
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strconv"
-	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
-	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
@@ -22,103 +19,16 @@ const (
 	takeTime
 )
 
-func (c *compiler) taking(path string) taking {
+func (c *compiler) taking(path *decode.Path) taking {
 	take := takeNothing
-	if path == c.options.EventIDPath() {
+	if path.Is(c.options.EventIDPath()) {
 		take |= takeID
 	}
-	if path == c.options.EventTimePath() {
+	if path.Is(c.options.EventTimePath()) {
 		take |= takeTime
 	}
 	return take
 }
-
-// checkID checks the field that is the event's identity.
-func checkID(m protoreflect.MessageDescriptor, o *decode.Options) error {
-	if o.EventID != "" {
-		f, err := find(m, o.EventID)
-		if err != nil {
-			return decode.Misfit(o.EventIDPath(), "event_id: "+err.Error())
-		}
-		what := cellOf(f)
-		k := scalarOf(f, what).Kind()
-		if what != cellEnum && (what != cellScalar && what != cellWrapper || k != protoreflect.StringKind && !isWhole(k)) {
-			return decode.Misfit(o.EventIDPath(), "event_id: wants a string, a whole number or an enum")
-		}
-	}
-	return nil
-}
-
-// checkTime checks the field that says when the event happened, and settles its unit.
-func checkTime(m protoreflect.MessageDescriptor, o *decode.Options) error {
-	if o.EventTime == "" {
-		return nil
-	}
-	f, err := find(m, o.EventTime)
-	if err != nil {
-		return decode.Misfit(o.EventTimePath(), "event_time: "+err.Error())
-	}
-	what := cellOf(f)
-	asked := overridesOf(o).at(o.EventTimePath())
-	if asked != nil && asked.Type == decode.Timestamp {
-		if o.EventTimeUnit != decode.Auto {
-			return decode.Misfit(o.EventTimePath(), "event_time: columns says the unit already: leave it out")
-		}
-		o.EventTimeUnit = asked.Unit
-		return nil
-	}
-	stated := what == cellTimestamp || optionOf(f).GetType() == columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP
-	switch {
-	case stated && o.EventTimeUnit != decode.Auto:
-		return decode.Misfit(o.EventTimePath(), "event_time: the schema says the unit already: leave it out")
-	case stated:
-		o.EventTimeUnit = decode.Micros
-	case (what == cellScalar || what == cellWrapper) && isWhole(scalarOf(f, what).Kind()):
-	default:
-		return decode.Misfit(o.EventTimePath(), "event_time: wants a whole number, a google.protobuf.Timestamp, or a text whose column is a TIMESTAMP")
-	}
-	return nil
-}
-
-func isWhole(k protoreflect.Kind) bool {
-	switch k {
-	case protoreflect.Int32Kind, protoreflect.Int64Kind, protoreflect.Sint32Kind, protoreflect.Sint64Kind, protoreflect.Uint32Kind, protoreflect.Uint64Kind,
-		protoreflect.Fixed32Kind, protoreflect.Fixed64Kind, protoreflect.Sfixed32Kind, protoreflect.Sfixed64Kind:
-		return true
-	}
-	return false
-}
-
-// find returns the field at a dotted path through singular messages.
-func find(m protoreflect.MessageDescriptor, path string) (protoreflect.FieldDescriptor, error) {
-	var f protoreflect.FieldDescriptor
-	for name := range strings.SplitSeq(path, ".") {
-		if f != nil {
-			if cellOf(f) != cellMessage {
-				return nil, fmt.Errorf("%s is in a %s, only fields of messages can be named", name, f.Kind())
-			}
-			m = f.Message()
-		}
-		if f = m.Fields().ByName(protoreflect.Name(name)); f == nil {
-			return nil, fmt.Errorf("the message %s has no field %s", m.FullName(), name)
-		}
-		if f.Cardinality() == protoreflect.Repeated {
-			return nil, fmt.Errorf("%s is repeated, it has no single value", name)
-		}
-	}
-	return f, nil
-}
-
-// taken is what the envelope needs of a payload: the event's identity and time. It is valid until the next payload.
-type taken struct {
-	// id aliases the payload, or text.
-	id, text []byte
-	hasID    bool
-	micros   int64
-	hasTime  bool
-}
-
-func (t *taken) reset() { t.id, t.hasID, t.hasTime = nil, false, false }
 
 // take takes the value src[p:end], which has been read and checked. It is false for a time out of BigQuery's range.
 func (m *machine) take(f *field, p, end int) bool {
@@ -133,16 +43,16 @@ func (m *machine) take(f *field, p, end int) bool {
 			value = []byte{0, 0, 0, 0, 0, 0, 0, 0} // the zero of every kind
 		}
 	}
-	t := &m.taken
+	t := &m.Taken
 	if inner.kind == protoreflect.StringKind || inner.kind == protoreflect.BytesKind {
 		text, _ := protowire.ConsumeBytes(value)
 		there := len(text) > 0 || !f.implicit
 		if f.take&takeID != 0 {
-			t.id, t.hasID = text, there
+			t.ID, t.HasID = text, there
 		}
 		if f.take&takeTime != 0 && there {
-			t.micros, _ = f.column.Number(text) // it has been read before, and was good
-			t.hasTime = true
+			t.Micros, _ = f.column.Number(text) // it has been read before, and was good
+			t.HasTime = true
 		}
 		return true
 	}
@@ -157,27 +67,27 @@ func (m *machine) takeNumber(f *field, v uint64) bool {
 }
 
 func (m *machine) takeWhole(f *field, v int64, unsigned bool) bool {
-	t := &m.taken
+	t := &m.Taken
 	if f.take&takeID != 0 {
 		switch {
 		case f.op == opEnum:
-			t.text = f.enum.text(t.text[:0], int32(v))
-			t.id = t.text[1:]
-			if len(t.id) > 0x7f {
-				t.id = t.text[2:]
+			t.Text = f.enum.text(t.Text[:0], int32(v))
+			t.ID = t.Text[1:]
+			if len(t.ID) > 0x7f {
+				t.ID = t.Text[2:]
 			}
 		case unsigned:
-			t.text = strconv.AppendUint(t.text[:0], uint64(v), 10)
-			t.id = t.text
+			t.Text = strconv.AppendUint(t.Text[:0], uint64(v), 10)
+			t.ID = t.Text
 		default:
-			t.text = strconv.AppendInt(t.text[:0], v, 10)
-			t.id = t.text
+			t.Text = strconv.AppendInt(t.Text[:0], v, 10)
+			t.ID = t.Text
 		}
-		t.hasID = v != 0 || !f.implicit
+		t.HasID = v != 0 || !f.implicit
 	}
 	if f.take&takeTime != 0 && (v != 0 || !f.implicit) {
-		t.micros, t.hasTime = decode.ToMicros(v, m.unit)
-		return t.hasTime
+		t.Micros, t.HasTime = decode.ToMicros(v, m.unit)
+		return t.HasTime
 	}
 	return true
 }

@@ -104,6 +104,16 @@ type answer struct {
 
 func (a answer) ok() bool { return a.code == codes.OK }
 
+// away says that the answer is about the network or about load, and not about the append.
+func (a answer) away() bool {
+	switch a.code {
+	case codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded, codes.Internal, codes.Unauthenticated:
+		return true
+	default:
+		return false
+	}
+}
+
 // is says whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
 func (a answer) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
 	return a.storage == storage || a.storage == storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED && a.code == code
@@ -139,7 +149,10 @@ func (c *connection) receive() answer {
 		a.ended = true
 		return a
 	}
-	if response.GetError() == nil && len(response.GetRowErrors()) == 0 {
+	if response.GetError().GetCode() == 0 && len(response.GetRowErrors()) == 0 {
+		if response.GetAppendResult() == nil {
+			return answer{code: codes.Unknown, text: "neither a result nor an error"}
+		}
 		return answer{}
 	}
 	a := answered(status.FromProto(response.GetError()))
@@ -159,3 +172,8 @@ func (c *connection) append(offset int64, rows [][]byte) answer {
 }
 
 func notFound(err error) bool { return status.Code(err) == codes.NotFound }
+
+// denied says that BigQuery denies what may not exist: it says so of a table that is gone, and of its streams.
+func denied(err error) bool {
+	return status.Code(err) == codes.PermissionDenied && strings.Contains(err.Error(), "may not exist")
+}

@@ -232,8 +232,11 @@ var limit = regexp.MustCompile(`(?i)(?:limit|maximum)[^0-9]{0,40}(\d+)`)
 func (b *bench) large(ctx context.Context) (string, error) {
 	return b.with(ctx, func(c *connection) (string, int64, error) {
 		a := c.append(few, wide(11_000_000))
-		if a.ok() {
+		switch {
+		case a.ok():
 			return "", 0, differs("taken: the limit is higher than the 10 MiB assumed")
+		case a.away():
+			return "", 0, fmt.Errorf("append 11 MB: %s", a)
 		}
 		seen := a.String()
 		if found := limit.FindStringSubmatch(a.text); found != nil {
@@ -247,7 +250,10 @@ func (b *bench) large(ctx context.Context) (string, error) {
 func (b *bench) usual(ctx context.Context) (string, error) {
 	return b.with(ctx, func(c *connection) (string, int64, error) {
 		r := wide(9 << 20)
-		if a := c.append(few, r); !a.ok() {
+		switch a := c.append(few, r); {
+		case a.away():
+			return "", 0, fmt.Errorf("append 9 MiB: %s", a)
+		case !a.ok():
 			return "", 0, differs("%s; lower bigquery.request_bytes", a)
 		}
 		return "taken", few + int64(len(r)), nil
@@ -367,6 +373,8 @@ func (b *bench) deletedTable(ctx context.Context) (string, error) {
 		switch {
 		case notFound(err):
 			return fmt.Sprintf("finalize says NOT_FOUND %v after the deletion", took), nil
+		case denied(err):
+			return fmt.Sprintf("finalize says PERMISSION_DENIED, \"or it may not exist\", %v after the deletion", took), nil
 		case err != nil:
 			return "", differs("finalize: %s", answered(status.Convert(err)))
 		case took > 30*time.Second:

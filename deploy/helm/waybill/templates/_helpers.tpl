@@ -1,0 +1,78 @@
+{{/* The release's name as a prefix of every object. */}}
+{{- define "waybill.prefix" -}}
+{{- if contains "waybill" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-waybill" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end -}}
+{{- end }}
+
+{{/* Name of one service's objects: dict "root" $ "service" "writer". */}}
+{{- define "waybill.name" -}}
+{{ include "waybill.prefix" .root }}-{{ .service }}
+{{- end }}
+
+{{- define "waybill.selector" -}}
+app.kubernetes.io/name: waybill
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .service }}
+{{- end }}
+
+{{- define "waybill.labels" -}}
+{{ include "waybill.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "waybill.account" -}}
+{{- $values := index .root.Values .service -}}
+{{- if $values.serviceAccount.name }}{{ $values.serviceAccount.name }}
+{{- else if $values.serviceAccount.create }}{{ include "waybill.name" . }}
+{{- else }}default{{ end -}}
+{{- end }}
+
+{{- define "waybill.image" -}}
+{{- $digest := index .root.Values.image.digests .service -}}
+{{ .root.Values.image.registry }}/{{ .service }}
+{{- if $digest }}@{{ $digest }}{{ else }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end -}}
+{{- end }}
+
+{{/* Ports of a service, as its configuration says or by default. */}}
+{{- define "waybill.grpcPort" -}}
+{{- if eq .service "writer" }}7070{{ else }}7080{{ end -}}
+{{- end }}
+{{- define "waybill.adminPort" -}}
+{{- if eq .service "writer" }}7071{{ else }}7081{{ end -}}
+{{- end }}
+
+{{/* The configuration file: what the chart knows, and the values over it. */}}
+{{- define "waybill.config" -}}
+{{- $values := index .root.Values .service -}}
+{{- $base := dict
+  "grpc" (dict "listen" (printf ":%s" (include "waybill.grpcPort" .)))
+  "admin" (dict "listen" (printf ":%s" (include "waybill.adminPort" .)))
+  "log" .root.Values.common.log -}}
+{{- if eq .service "writer" -}}
+{{- $_ := set $base "drain_timeout" (printf "%ds" (int $values.drainSeconds)) -}}
+{{- else -}}
+{{- $_ := set $base "kafka" (dict "drain_timeout" (printf "%ds" (int $values.drainSeconds))) -}}
+{{- if not (or (dig "writer" "target" "" $values.config) (dig "writer" "endpoints" list $values.config)) -}}
+{{- $_ := set $base "writer" (dict "target" (printf "dns:///%s.%s.svc:%s" (include "waybill.name" (dict "root" .root "service" "writer")) .root.Release.Namespace (include "waybill.grpcPort" (dict "service" "writer")))) -}}
+{{- end -}}
+{{- if $values.contracts -}}
+{{- $_ := set $base "contracts_dir" "contracts" -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml (mergeOverwrite $base (deepCopy $values.config)) -}}
+{{- end }}
+
+{{/* Everything that Kubernetes' "restricted" profile asks for. */}}
+{{- define "waybill.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+fsGroup: 65532
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+{{- define "waybill.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}

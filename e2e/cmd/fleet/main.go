@@ -1,0 +1,61 @@
+// Command fleet changes the writers under load, measures how the lanes follow them, and compares every offset.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/waybill-data/waybill/e2e/fleet"
+	"github.com/waybill-data/waybill/pkg/cli"
+)
+
+type command struct {
+	Short bool    `help:"Two minutes instead of seven."`
+	Rate  float64 `default:"1600" help:"Events a second, over 32 lanes."`
+	Bin   string  `default:"bin" help:"Folder of the binaries sandbox, writer and ingest." type:"path"`
+	Keep  bool    `help:"Keep data and logs also when all is well."`
+}
+
+func main() {
+	const description = "Writers come, go, hang and are updated under load; lanes follow. `make fleet` calls it."
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := cli.Run(ctx, "fleet", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+var errBroken = errors.New("an event is lost or doubled, or a graceful change finalized a stream: see above")
+
+// Run does it.
+func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
+	if c.Rate < 100 || c.Rate > 20_000 {
+		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves", c.Rate)
+	}
+	dir, err := os.MkdirTemp("", "waybill-fleet-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil && !c.Keep || ctx.Err() != nil {
+			err = errors.Join(err, os.RemoveAll(dir))
+			return
+		}
+		fmt.Fprintf(std.Err, "\ndata and logs are in %s\n", filepath.Join(dir, "logs"))
+	}()
+	report, err := fleet.Run(ctx, fleet.Config{Dir: dir, Bin: c.Bin, Short: c.Short, Rate: c.Rate, Out: std.Out})
+	if err != nil {
+		return err
+	}
+	if err := report.Print(std.Out); err != nil {
+		return err
+	}
+	if !report.OK() {
+		return errBroken
+	}
+	return nil
+}

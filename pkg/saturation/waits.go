@@ -1,0 +1,40 @@
+package saturation
+
+import (
+	"sync"
+	"time"
+)
+
+// Waits adds up the time that some of many wait for one thing. The zero value is ready. Safe for concurrent use.
+type Waits struct {
+	mu      sync.Mutex
+	waiting int
+	since   time.Time
+	sum     time.Duration
+}
+
+// Begin says that one more waits.
+func (w *Waits) Begin() { w.change(1) }
+
+// End says that one fewer waits.
+func (w *Waits) End() { w.change(-1) }
+
+func (w *Waits) change(by int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.add(time.Now())
+	w.waiting += by
+}
+
+func (w *Waits) add(now time.Time) {
+	w.sum += time.Duration(w.waiting) * max(0, now.Sub(w.since))
+	w.since = now
+}
+
+// Sum is the time waited by all, up to now.
+func (w *Waits) Sum() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.add(time.Now())
+	return w.sum
+}

@@ -1,0 +1,157 @@
+package tlsfiles_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
+	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
+)
+
+// What is renewed in place, on either side, holds from the next connection on: nothing is made anew but the connection.
+func TestRenewedInPlace(t *testing.T) {
+	first, second := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
+	server, client := tlstest.Files(t), tlstest.Files(t)
+	tlstest.Renew(t, server, first, first)
+	tlstest.Renew(t, client, first, first)
+	config, err := tlsfiles.Server(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Write([]byte("hello")) // fails for those that are refused
+			_ = conn.Close()
+		}
+	}()
+	connect := func() error {
+		config, err := tlsfiles.Client(client)
+		if err != nil {
+			return err
+		}
+		conn, err := tls.Dial("tcp", l.Addr().String(), config)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }() // read is what counts
+		_, err = io.ReadFull(conn, make([]byte, 5)) // by now the server has judged our certificate
+		return err
+	}
+	for _, step := range []struct {
+		name   string
+		renew  func()
+		refuse string
+	}{
+		{"as they were", func() {}, ""},
+		{
+			"the server's certificate is of another authority", func() { tlstest.Renew(t, server, second, first) },
+			"unknown authority",
+		},
+		{"the client trusts that authority too", func() { tlstest.Renew(t, client, first, second) }, ""},
+		{
+			"the server trusts the other one alone", func() { tlstest.Renew(t, server, second, second) },
+			"unknown certificate authority",
+		},
+		{"the client's certificate is of that one too", func() { tlstest.Renew(t, client, second, second) }, ""},
+	} {
+		step.renew()
+		err := connect()
+		if step.refuse == "" && err != nil || step.refuse != "" && (err == nil || !strings.Contains(err.Error(),
+			step.refuse)) {
+			t.Errorf("%s: %v, want %q", step.name, err, step.refuse)
+		}
+	}
+}
+
+func TestFaultsNameTheField(t *testing.T) {
+	good := tlstest.Files(t)
+	a := tlstest.NewAuthority(t)
+	tlstest.Renew(t, good, a, a)
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	with := func(change func(*tlsfiles.Files)) tlsfiles.Files {
+		f := good
+		change(&f)
+		return f
+	}
+	client := func(f tlsfiles.Files) error { _, err := tlsfiles.Client(f); return err }
+	server := func(f tlsfiles.Files) error { _, err := tlsfiles.Server(f); return err }
+	for _, test := range []struct {
+		name, want string
+		err        error
+	}{
+		{"no such authority", "ca: ", client(with(func(f *tlsfiles.Files) { f.CA = "nowhere.pem" }))},
+		{"empty authority", "ca: no certificate in ", client(with(func(f *tlsfiles.Files) { f.CA = empty }))},
+		{"no key", "come together", client(with(func(f *tlsfiles.Files) { f.Key = "" }))},
+		{"key and certificate", "cert: ", client(with(func(f *tlsfiles.Files) { f.Key = empty }))},
+		{"no certificate of a server", "come together", server(tlsfiles.Files{})},
+		{"authority of clients", "client_ca: no certificate in ", server(with(func(f *tlsfiles.Files) { f.CA = empty }))},
+	} {
+		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", test.name, test.err, test.want)
+		}
+	}
+	if err := errors.Join(client(good), server(good), client(tlsfiles.Files{})); err != nil {
+		t.Error(err)
+	}
+}
+
+// A client that is refused hears why, also when it finds out by writing.
+func TestWriterHearsTheAlert(t *testing.T) {
+	a, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
+	server, client := tlstest.Files(t), tlstest.Files(t)
+	tlstest.Renew(t, server, a, a)
+	tlstest.Renew(t, client, other, a)
+	config, err := tlsfiles.Server(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.(*tls.Conn).Handshake() // it fails, that is the point
+			_ = conn.Close()
+		}
+	}()
+	mine, err := tlsfiles.Client(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := tls.Dial("tcp", l.Addr().String(), mine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn := tlsfiles.Judged(raw)
+	defer conn.Close()
+	for end := time.Now().Add(time.Minute); err == nil && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		_, err = conn.Write(make([]byte, 1<<10))
+	}
+	if !tlsfiles.IsAlert(err) || !strings.Contains(err.Error(), "unknown certificate authority") {
+		t.Errorf("got %v", err)
+	}
+}

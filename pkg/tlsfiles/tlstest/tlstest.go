@@ -1,0 +1,92 @@
+// Package tlstest makes authorities and PEM files for tests.
+package tlstest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/tlsfiles"
+)
+
+// Authority signs certificates that hold for an hour, of 127.0.0.1 and localhost.
+type Authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+// NewAuthority makes an authority.
+func NewAuthority(t testing.TB) *Authority {
+	t.Helper()
+	a := &Authority{}
+	a.cert, a.key = a.sign(t)
+	return a
+}
+
+// Files names files of a folder of the test's own, which do not exist yet.
+func Files(t testing.TB) tlsfiles.Files {
+	dir := t.TempDir()
+	return tlsfiles.Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir,
+		"key.pem")}
+}
+
+// Renew writes a new pair, signed by one authority, and the other one to be trusted.
+func Renew(t testing.TB, f tlsfiles.Files, signedBy, trusts *Authority) {
+	t.Helper()
+	cert, key := signedBy.sign(t)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, f.Cert, "CERTIFICATE", cert.Raw)
+	write(t, f.Key, "PRIVATE KEY", der)
+	write(t, f.CA, "CERTIFICATE", trusts.cert.Raw)
+}
+
+// sign makes a certificate; one of itself for an authority that has none yet.
+func (a *Authority) sign(t testing.TB) (*x509.Certificate, *ecdsa.PrivateKey) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "waybill test " + serial.String()},
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+	}
+	parent, signer := a.cert, a.key
+	if a.cert == nil {
+		template.IsCA, template.KeyUsage = true, x509.KeyUsageCertSign
+		parent, signer = template, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
+}
+
+func write(t testing.TB, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,140 @@
+package shape
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// Tree is the columns of a payload.
+type Tree struct {
+	Root *Node
+	// Payload is the name of the payload's column, Path its place.
+	Payload string
+	Path    *decode.Path
+	// Become says why a value cannot be the column that is asked for, empty if it can. Whole says that it is asked of
+	// arrays, unions and what is in a RECORD around an item too.
+	Become func(n *Node, c *decode.Column) (reason string)
+	Whole  func(n *Node, c *decode.Column) bool
+	// AsRow: the envelope takes values as they stand in the row, and not as they stand in the payload.
+	AsRow bool
+
+	faults decode.Misfits
+}
+
+// New is the tree of a payload; it takes root over.
+func New(root *Node, o *decode.Options) *Tree {
+	return &Tree{Root: root, Payload: o.Payload, Path: decode.PathOf(o.Payload)}
+}
+
+// Compile asks for the columns of a contract, checks the tree and what the envelope takes of it, and lays the columns
+// out. The error is a *decode.SchemaError, or decode.SchemaErrors.
+func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
+	t.ask(o.Columns)
+	t.checkRanges(t.Root, t.Path)
+	columns := t.lay()
+	t.take(o)
+	return columns, t.faults.Err()
+}
+
+func (t *Tree) fault(path, reason string) { _ = t.faults.Add(decode.Misfit(path, reason)) }
+
+// Misfits are what is wrong with the tree, for what a format finds itself.
+func (t *Tree) Misfits() *decode.Misfits { return &t.faults }
+
+// ask changes the columns that the contract asks for.
+func (t *Tree) ask(columns decode.Columns) {
+	for _, path := range columns.Paths() {
+		column := columns[path]
+		if reason := t.place(t.Root, strings.Split(path, "."), &column); reason != "" {
+			t.fault(t.Payload+"."+path, "columns: "+reason)
+		}
+	}
+}
+
+// place finds the column at the end of names and makes it what is asked for.
+func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) {
+	if len(names) == 0 && (n.Kind != Union && n.Kind != Array && n.Kind != Item || t.Whole != nil && t.Whole(n, c)) {
+		if reason := t.Become(n, c); reason != "" {
+			return reason
+		}
+		n.Become(c)
+		return ""
+	}
+	at := -1
+	switch n.Kind {
+	case Array:
+		return t.place(n.Parts[0], names, c)
+	case Item:
+		if len(names) > 0 && names[0] == n.Parts[0].Name {
+			names = names[1:]
+		}
+		return t.place(n.Parts[0], names, c)
+	case Map:
+		if at = n.Part(names[0]); at < 0 || at == 0 && n.Parts[0].Source == nil {
+			return mapReason(n)
+		}
+	case Union:
+		if len(names) > 0 {
+			at = n.Part(names[0])
+		}
+		if at < 0 {
+			return "the union has no branch of this name"
+		}
+	case Record, Range:
+		if at = n.Part(names[0]); at < 0 {
+			return fmt.Sprintf("the schema has no field %s there", names[0])
+		}
+	default:
+		return fmt.Sprintf("there is no %s in a %s", names[0], n.Kind)
+	}
+	return t.place(n.Parts[at], names[1:], c)
+}
+
+// mapReason says what of a map can be another column.
+func mapReason(n *Node) string {
+	if n.Parts[0].Source == nil {
+		return "a map: name its values, with .value behind it"
+	}
+	return "a map: name its keys or values, with .key or .value behind it"
+}
+
+// BySource is the Become of formats whose values are read by their type, and not by what they look like.
+func BySource(n *Node, c *decode.Column) (reason string) {
+	var from decode.Source
+	switch {
+	case n.Kind == Map:
+		return mapReason(n)
+	case n.Option != nil && n.Option.Type != 0:
+		return "the schema's option makes it what it is"
+	case n.Kind == Record || n.Kind == Range:
+		from = decode.FromRecord
+	case n.Source != nil && (n.From == String || n.From == Bytes):
+		from = decode.FromText
+	case n.Source != nil && n.From.IsWhole():
+		from = decode.FromNumber
+	default:
+		return fmt.Sprintf("of type %s, which becomes nothing but what the type map says", n.Type)
+	}
+	return c.Check(from)
+}
+
+// checkRanges checks that what is to be a RANGE can be one.
+func (t *Tree) checkRanges(n *Node, path *decode.Path) {
+	if n.Kind == Range && !(len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() && n.Part("start") >= 0 && n.Part("end") >= 0) {
+		t.fault(path.String(), "columns: a RANGE is a record of start and end alone, both DATE, both DATETIME or both TIMESTAMP")
+	}
+	for _, p := range n.Parts {
+		t.checkRanges(p, n.Below(path, p))
+	}
+}
+
+// Bounds says where the bounds of a RANGE are in its message.
+func (n *Node) Bounds() decode.RangeBounds {
+	number := func(name string) int32 {
+		return n.Parts[slices.IndexFunc(n.Parts, func(p *Node) bool { return p.Name == name })].Number
+	}
+	return decode.RangeBoundsOf(number("start"), number("end"))
+}

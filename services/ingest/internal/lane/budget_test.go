@@ -1,0 +1,41 @@
+package lane
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// How long lanes have waited is counted while one waits, whether it gets what it wants or gives up.
+func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		b.Add(10)
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 0 {
+			t.Errorf("%v, and nobody waits", waited)
+		}
+		done := make(chan error)
+		go func() { done <- b.Acquire(t.Context(), 5) }()
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != time.Second {
+			t.Errorf("%v while one waits", waited)
+		}
+		time.Sleep(time.Second)
+		b.Release(10)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if err := b.Acquire(ctx, 6); err == nil {
+			t.Error("there was no room")
+		}
+		time.Sleep(time.Hour)
+		if waited := b.Waited(); waited != 5*time.Second {
+			t.Errorf("%v after two have waited", waited)
+		}
+	})
+}

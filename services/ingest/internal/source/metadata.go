@@ -1,0 +1,157 @@
+package source
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// leadership is who leads a partition, as a broker's metadata has it.
+type leadership struct {
+	// topic is the id of the topic, which tells it from another one of the same name (KIP-516, Kafka 2.8); zero where
+	// brokers give none.
+	topic sarama.Uuid
+	// broker leads in this epoch; brokers are the addresses of all.
+	broker  int32
+	epoch   int32
+	brokers map[int32]string
+}
+
+// address is where the leader listens.
+func (l *leadership) address() (string, error) {
+	if a, ok := l.brokers[l.broker]; ok {
+		return a, nil
+	}
+	return "", sarama.ErrLeaderNotAvailable
+}
+
+// directory looks up who leads partitions, by way of a client of sarama's. Lookups of a topic share one request.
+type directory struct {
+	client sarama.Client
+	// calls are the requests under way, which know no context.
+	calls *sync.WaitGroup
+
+	mu      sync.Mutex
+	topics  map[string]*topicView
+	lookups map[string]*lookup
+}
+
+// topicView is a topic as of a request.
+type topicView struct {
+	asked      time.Time
+	id         sarama.Uuid
+	brokers    map[int32]string
+	partitions map[int32]*sarama.PartitionMetadata
+}
+
+// lookup is a request under way. err is set when done is closed.
+type lookup struct {
+	asked time.Time
+	done  chan struct{}
+	err   error
+}
+
+func newDirectory(client sarama.Client, calls *sync.WaitGroup) *directory {
+	return &directory{
+		client: client, calls: calls, topics: make(map[string]*topicView), lookups: make(map[string]*lookup),
+	}
+}
+
+// leader looks a partition up. What it returns was asked for at since or later.
+func (d *directory) leader(ctx context.Context, tp topicPartition, since time.Time) (leadership, error) {
+	v, err := d.topic(ctx, tp.topic, since)
+	if err != nil {
+		return leadership{}, fmt.Errorf("look up the leader of %s/%d: %w", tp.topic, tp.partition, err)
+	}
+	p := v.partitions[tp.partition]
+	switch {
+	case p == nil:
+		return leadership{}, sarama.ErrUnknownTopicOrPartition
+	case p.Err != sarama.ErrNoError && p.Err != sarama.ErrReplicaNotAvailable: // which still has a leader
+		return leadership{}, p.Err
+	}
+	return leadership{topic: v.id, broker: p.Leader, epoch: p.LeaderEpoch, brokers: v.brokers}, nil
+}
+
+// topic looks a topic up.
+func (d *directory) topic(ctx context.Context, name string, since time.Time) (*topicView, error) {
+	for {
+		d.mu.Lock()
+		if v := d.topics[name]; v != nil && !v.asked.Before(since) {
+			d.mu.Unlock()
+			return v, nil
+		}
+		l := d.lookups[name]
+		if l == nil {
+			l = &lookup{asked: time.Now(), done: make(chan struct{})}
+			d.lookups[name] = l
+			d.calls.Go(func() { d.look(name, l) })
+		}
+		d.mu.Unlock()
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		if l.err != nil && !l.asked.Before(since) {
+			return nil, l.err
+		}
+	}
+}
+
+// look makes a lookup's request.
+func (d *directory) look(name string, l *lookup) {
+	v, err := d.request(name)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if l.err = err; err == nil {
+		v.asked = l.asked
+		d.topics[name] = v
+	}
+	delete(d.lookups, name)
+	close(l.done)
+}
+
+func (d *directory) request(name string) (*topicView, error) {
+	response, err := d.metadata(name)
+	if err != nil {
+		// sarama finds out which brokers live.
+		if err := d.client.RefreshMetadata(name); err != nil {
+			return nil, err
+		}
+		if response, err = d.metadata(name); err != nil {
+			return nil, err
+		}
+	}
+	if len(response.Topics) != 1 {
+		return nil, sarama.ErrIncompleteResponse
+	}
+	t := response.Topics[0]
+	if t.Err != sarama.ErrNoError && t.Err != sarama.ErrLeaderNotAvailable { // which is one of some partitions'
+		return nil, t.Err
+	}
+	v := &topicView{id: t.Uuid, brokers: make(map[int32]string), partitions: make(map[int32]*sarama.PartitionMetadata)}
+	for _, b := range response.Brokers {
+		v.brokers[b.ID()] = b.Addr()
+	}
+	for _, p := range t.Partitions {
+		v.partitions[p.ID] = p
+	}
+	return v, nil
+}
+
+func (d *directory) metadata(name string) (*sarama.MetadataResponse, error) {
+	b := d.client.LeastLoadedBroker()
+	if b == nil {
+		return nil, sarama.ErrOutOfBrokers
+	}
+	_ = b.Open(d.client.Config()) // ErrAlreadyConnected when it is
+	response, err := b.GetMetadata(sarama.NewMetadataRequest(d.client.Config().Version, []string{name}))
+	if err != nil {
+		_ = b.Close()
+	}
+	return response, err
+}

@@ -1,0 +1,352 @@
+package writers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
+	v3orcaservice "github.com/cncf/xds/go/xds/service/orca/v3"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/resolver"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/placement"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// host is a process at an address.
+type host struct {
+	v3orcaservice.UnimplementedOpenRcaServiceServer
+	lanev1.UnimplementedLaneServiceServer
+
+	address string
+	conns   chan net.Conn
+	closed  chan struct{}
+	server  *grpc.Server
+	health  *health.Server
+	mute    atomic.Bool // reports nothing
+	calls   atomic.Int64
+	served  chan struct{}
+}
+
+func (h *host) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (h *host) Close() error   { close(h.closed); return nil }
+func (h *host) Addr() net.Addr { return &net.UnixAddr{Name: h.address, Net: "pipe"} }
+
+// Lane counts the call and keeps it until ingest ends it.
+func (h *host) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]) error {
+	h.calls.Add(1)
+	for {
+		if _, err := stream.Recv(); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+func (h *host) StreamCoreMetrics(r *v3orcaservice.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[v3orcapb.OrcaLoadReport]) error {
+	for {
+		if !h.mute.Load() {
+			if err := stream.Send(&v3orcapb.OrcaLoadReport{CpuUtilization: 0.25, NamedMetrics: map[string]float64{"lanes": float64(h.calls.Load())}}); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-time.After(r.GetReportInterval().AsDuration()):
+		case <-stream.Context().Done():
+			return stream.Context().Err()
+		}
+	}
+}
+
+// world is hosts, what the name resolves to, and the lanes of one ingest.
+type world struct {
+	t     *testing.T
+	fleet *Fleet
+	names *list
+
+	mu       sync.Mutex
+	hosts    map[string]*host
+	statuses []lane.Status
+	dials    map[string]int
+	// silent addresses swallow connections until somebody starts there.
+	silent map[string]chan struct{}
+}
+
+// list is a resolver that says what the test says, and otherwise behaves as gRPC's for DNS does: it answers when asked, and after an error it is deaf for minutes.
+type list struct {
+	mu        sync.Mutex
+	addresses []string
+	err       error
+	made      int
+	asked     int
+}
+
+func (*list) Scheme() string { return "list" }
+
+func (l *list) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	l.mu.Lock()
+	l.made++
+	l.mu.Unlock()
+	a := &asker{list: l, cc: cc, now: make(chan struct{}, 1), end: make(chan struct{})}
+	a.now <- struct{}{}
+	a.running.Go(a.run)
+	return a, nil
+}
+
+func (l *list) set(err error, addresses ...string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.err, l.addresses = err, slices.Clone(addresses)
+}
+
+type asker struct {
+	list    *list
+	cc      resolver.ClientConn
+	now     chan struct{}
+	end     chan struct{}
+	running sync.WaitGroup
+}
+
+func (a *asker) ResolveNow(resolver.ResolveNowOptions) {
+	select {
+	case a.now <- struct{}{}:
+	default:
+	}
+}
+func (a *asker) Close() { close(a.end); a.running.Wait() }
+
+func (a *asker) run() {
+	for {
+		select {
+		case <-a.now:
+		case <-a.end:
+			return
+		}
+		a.list.mu.Lock()
+		a.list.asked++
+		addresses, err := slices.Clone(a.list.addresses), a.list.err
+		a.list.mu.Unlock()
+		if err == nil {
+			var s resolver.State
+			for _, address := range addresses {
+				s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: address}}})
+			}
+			err = a.cc.UpdateState(s)
+		} else {
+			a.cc.ReportError(err)
+		}
+		if err != nil {
+			select {
+			case <-time.After(2 * time.Minute):
+			case <-a.end:
+				return
+			}
+		}
+	}
+}
+
+// bubble runs a test on a fake clock, with a fleet that runs.
+func bubble(t *testing.T, f func(t *testing.T, w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{}, silent: map[string]chan struct{}{}}
+		fleet, err := New(Config{
+			Target: "list:///writers", Resolver: w.names, Ingest: "ingest-1",
+			Options: []grpc.DialOption{
+				grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(w.dial),
+			},
+			Lanes: func() []lane.Status {
+				w.mu.Lock()
+				defer w.mu.Unlock()
+				return slices.Clone(w.statuses)
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.fleet = fleet
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); fleet.Run(ctx) }()
+		f(t, w)
+		cancel()
+		<-done
+		if err := fleet.Close(); err != nil {
+			t.Error(err)
+		}
+		for _, h := range w.hosts {
+			h.server.Stop()
+			<-h.served
+		}
+	})
+}
+
+var errRefused = errors.New("connection refused")
+
+func (w *world) dial(ctx context.Context, address string) (net.Conn, error) {
+	w.mu.Lock()
+	h := w.hosts[address]
+	w.dials[address]++
+	silent := w.silent[address]
+	w.mu.Unlock()
+	if h == nil && silent != nil {
+		select {
+		case <-silent:
+			w.mu.Lock()
+			h = w.hosts[address]
+			w.mu.Unlock()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if h == nil {
+		return nil, errRefused
+	}
+	ours, theirs := net.Pipe()
+	select {
+	case h.conns <- theirs:
+		return ours, nil
+	case <-h.closed:
+		return nil, errRefused
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// start starts a writer, or something else at its address.
+func (w *world) start(address string, writer bool) {
+	h := &host{address: address, conns: make(chan net.Conn), closed: make(chan struct{}), server: grpc.NewServer(), served: make(chan struct{})}
+	if writer {
+		lanev1.RegisterLaneServiceServer(h.server, h)
+		v3orcaservice.RegisterOpenRcaServiceServer(h.server, h)
+		h.health = health.NewServer()
+		h.health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_SERVING)
+		healthv1.RegisterHealthServer(h.server, h.health)
+	}
+	go func() { defer close(h.served); _ = h.server.Serve(h) }()
+	w.mu.Lock()
+	w.hosts[address] = h
+	if silent := w.silent[address]; silent != nil {
+		close(silent)
+		delete(w.silent, address)
+	}
+	w.mu.Unlock()
+}
+
+// silence makes an address one that does not answer.
+func (w *world) silence(address string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.silent[address] = make(chan struct{})
+}
+
+// kill ends a host at once.
+func (w *world) kill(address string) {
+	w.mu.Lock()
+	h := w.hosts[address]
+	delete(w.hosts, address)
+	w.mu.Unlock()
+	h.server.Stop()
+	<-h.served
+}
+
+// place takes a place and opens a call there.
+func (w *world) place(partition int32) (*Seat, lanev1.LaneService_LaneClient) {
+	w.t.Helper()
+	p, err := w.fleet.Place(w.t.Context(), "t", partition, func(string) {})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	seat := p.(*Seat)
+	stream, err := lanev1.NewLaneServiceClient(w.fleet.Conn()).Lane(seat.Bind(w.t.Context(), func() {}))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.show(partition, lane.Open)
+	return seat, stream
+}
+
+// places takes many.
+func (w *world) places(n int) []*Seat {
+	w.t.Helper()
+	var seats []*Seat
+	for i := range n {
+		s, _ := w.place(int32(i))
+		seats = append(seats, s)
+	}
+	synctest.Wait()
+	return seats
+}
+
+// show is what a lane says of itself.
+func (w *world) show(partition int32, state lane.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := slices.IndexFunc(w.statuses, func(s lane.Status) bool { return s.Partition == partition })
+	if i < 0 {
+		i = len(w.statuses)
+		w.statuses = append(w.statuses, lane.Status{Topic: "t", Partition: partition})
+	}
+	w.statuses[i].State = state
+}
+
+// writer is what the picture says of one.
+func (w *world) writer(address string) placement.WriterPicture {
+	for _, p := range w.fleet.Picture().Writers {
+		if p.Address == address {
+			return p
+		}
+	}
+	return placement.WriterPicture{}
+}
+
+func (w *world) await(what string, within time.Duration, ok func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(within); !ok(); {
+		if time.Now().After(deadline) {
+			w.t.Fatalf("not within %v: %s; %s", within, what, describe(w.fleet.Picture()))
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func describe(p Picture) string {
+	text := p.Problem
+	for _, w := range p.Writers {
+		text += fmt.Sprintf("; %s %s (%s) %d lanes", w.Address, w.State, w.Why, w.Lanes)
+	}
+	return text
+}
+
+func addresses(n int) []string {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf("10.0.0.%d:7070", i+1))
+	}
+	return all
+}

@@ -1,0 +1,47 @@
+package ingest
+
+import (
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/pkg/processors"
+	"github.com/waybill-data/waybill/pkg/saturation"
+	"github.com/waybill-data/waybill/services/ingest/internal/writers"
+)
+
+// load counts what this process's strength goes to.
+type load struct {
+	lanes *roster
+	fleet *writers.Fleet
+
+	mu       sync.Mutex
+	last     time.Time
+	settling time.Duration
+	answers  time.Duration
+}
+
+// counts is what the meter of saturation asks for, every second.
+func (l *load) counts() saturation.Counts {
+	busy := 0
+	for _, s := range l.lanes.statuses() {
+		if s.WindowBatches > 0 {
+			busy++
+		}
+	}
+	now := time.Now()
+	l.mu.Lock()
+	if !l.last.IsZero() {
+		// Only writers know what they wait for: they report it as a share.
+		elapsed := now.Sub(l.last)
+		l.settling += elapsed
+		l.answers += time.Duration(l.fleet.Answers() * float64(elapsed))
+	}
+	l.last = now
+	settling, answers := l.settling, l.answers
+	l.mu.Unlock()
+	used, _ := processors.Used() // where it is not told it is 0, and never the cause
+	return saturation.Counts{
+		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(), Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
+		Settling: settling, Answers: answers,
+	}
+}

@@ -1,0 +1,3 @@
+module github.com/waybill-data/waybill/tools/kubeschemas
+
+go 1.26.0
