@@ -171,9 +171,12 @@ func TestStreamIDs(t *testing.T) {
 	if len(packed) >= len(plain) {
 		t.Errorf("an id as BigQuery has them takes %d bytes, another one %d", len(packed), len(plain))
 	}
+	var b [uuidBytes]byte
+	if suffix, ok := packID(&b, ids[0]); !ok || suffix != "" {
+		t.Errorf("a UUID alone is not packed, but %q", suffix)
+	}
 	// The longest that is packed, and one more.
 	for _, n := range []int{maxPlain - 2 - uuidText, maxPlain - 1 - uuidText} {
-		var b [uuidBytes]byte
 		if _, ok := packID(&b, name("\x0a"+string([]byte{byte(uuidText + n)})+uuid+strings.Repeat("s", n))); ok != (n == maxPlain-2-uuidText) {
 			t.Errorf("a suffix of %d bytes: packed %v", n, ok)
 		}

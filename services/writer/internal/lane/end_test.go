@@ -32,16 +32,26 @@ func call(f func()) {
 	}
 }
 
-func (o *odd) Table(context.Context, *lanev1.Route) (Table, error) { call(o.table); return o, nil }
-func (o *odd) Finalize(context.Context, string) (int64, error)     { call(o.finalize); return 0, nil }
-func (o *odd) Name() string                                        { return "projects/p/datasets/d/tables/t" }
+func (o *odd) Table(context.Context, *lanev1.Route) (Table, error) {
+	call(o.table)
+	return o, nil
+}
+
+func (o *odd) Finalize(context.Context, string) (int64, error) {
+	call(o.finalize)
+	return 0, nil
+}
+
+func (o *odd) Name() string { return "projects/p/datasets/d/tables/t" }
 
 func (o *odd) Create(context.Context) (string, error) {
 	call(o.create)
 	return o.Name() + "/streams/s", nil
 }
+
 func (o *odd) Open(_ string, _ int64, results func(Result)) Appender { return &oddAppender{o, results} }
-func (o *odd) Default(results func(Result)) Appender                 { return &oddAppender{o, results} }
+
+func (o *odd) Default(results func(Result)) Appender { return &oddAppender{o, results} }
 
 type oddAppender struct {
 	sink    *odd
@@ -58,7 +68,8 @@ func (a *oddAppender) Append(id uint64, rows int, data mem.BufferSlice) {
 }
 
 func (a *oddAppender) Resume() {}
-func (a *oddAppender) Close()  { call(a.sink.closing) }
+
+func (a *oddAppender) Close() { call(a.sink.closing) }
 
 type laneCall = grpc.BidiStreamingClient[lanev1.LaneRequest, lanev1.LaneResponse]
 

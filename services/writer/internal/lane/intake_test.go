@@ -24,18 +24,18 @@ func TestWeigh(t *testing.T) {
 		p    phase
 		want int64
 	}{
-		"rows":                     {lanewire.Request{Append: *oneRow(1, 8)}, streaming, 10},
-		"rows that fill a window":  {lanewire.Request{Append: *oneRow(1, 88)}, draining, 90},
-		"rows beyond a window":     {lanewire.Request{Append: *oneRow(1, 89)}, streaming, 0},
-		"rows before the opening":  {lanewire.Request{Append: *oneRow(1, 8)}, awaitsDurable, 0},
-		"a position":               {lanewire.Request{Append: lanewire.Append{Sequence: 1, EndPosition: 1}}, streaming, 0},
-		"an answer":                {lanewire.Request{Control: durable(1)}, streaming, 0},
-		"offsets left out":         {leftOut(0, 3), streaming, 3 * offsetBytes},
-		"as many as there may be":  {leftOut(0, maxLeftOut), streaming, maxLeftOut * offsetBytes},
-		"more":                     {leftOut(0, maxLeftOut+1), streaming, 0},
-		"offsets of refused rows":  {leftOut(1, 3), streaming, 0},
-		"offsets too early":        {leftOut(0, 3), awaitsDurable, 0},
-		"a message that says noth": {lanewire.Request{Control: &lanev1.LaneRequest{}}, streaming, 0},
+		"rows":                    {lanewire.Request{Append: *oneRow(1, 8)}, streaming, 10},
+		"rows that fill a window": {lanewire.Request{Append: *oneRow(1, 88)}, draining, 90},
+		"rows beyond a window":    {lanewire.Request{Append: *oneRow(1, 89)}, streaming, 0},
+		"rows before the opening": {lanewire.Request{Append: *oneRow(1, 8)}, awaitsDurable, 0},
+		"a position":              {lanewire.Request{Append: lanewire.Append{Sequence: 1, EndPosition: 1}}, streaming, 0},
+		"an answer":               {lanewire.Request{Control: durable(1)}, streaming, 0},
+		"offsets left out":        {leftOut(0, 3), streaming, 3 * offsetBytes},
+		"as many as there may be": {leftOut(0, maxLeftOut), streaming, maxLeftOut * offsetBytes},
+		"more":                    {leftOut(0, maxLeftOut+1), streaming, 0},
+		"offsets of refused rows": {leftOut(1, 3), streaming, 0},
+		"offsets too early":       {leftOut(0, 3), awaitsDurable, 0},
+		"an empty message":        {lanewire.Request{Control: &lanev1.LaneRequest{}}, streaming, 0},
 	} {
 		l := bare(t, 0)
 		l.phase, l.bytes, l.service.Limits.WindowBytes = test.p, 10, 100

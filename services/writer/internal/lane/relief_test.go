@@ -43,11 +43,11 @@ func TestWhoMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }
 		s, cut := relieved(map[string]*board{
-			"waits for BigQuery":     {held: 1000},
-			"waits for a moment":     {held: 900, waits: ago(patience - 1)},
-			"waits and holds most":   {held: 800, waits: ago(patience)},
-			"waits and holds less":   {held: 700, waits: ago(time.Hour)},
-			"waits and holds nothin": {waits: ago(time.Hour)},
+			"waits for BigQuery":   {held: 1000},
+			"waits for a moment":   {held: 900, waits: ago(patience - 1)},
+			"waits and holds most": {held: 800, waits: ago(patience)},
+			"waits and holds less": {held: 700, waits: ago(time.Hour)},
+			"waits, holds nothing": {waits: ago(time.Hour)},
 		})
 		for _, want := range []string{"waits and holds most", "waits and holds less", "", ""} {
 			s.relieve()

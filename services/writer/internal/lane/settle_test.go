@@ -88,6 +88,7 @@ func TestBroken(t *testing.T) {
 		"gone":                              {err: ErrStreamGone, unwritten: true, code: codes.Aborted, says: "write stream a/streams/1 is gone while rows were in flight"},
 		"gone while idle":                   {err: ErrStreamGone, fresh: true, unwritten: true, says: "expired while the lane was idle"},
 		"gone, though a row may be in it":   {err: ErrStreamGone, fresh: true, code: codes.Aborted, says: "gone while rows were in flight"},
+		"odd while idle":                    {err: errors.New("odd"), fresh: true, unwritten: true, code: codes.Aborted, says: "append to a/streams/1: odd"},
 		"gone while nobody can be asked":    {err: ErrStreamGone, fresh: true, unwritten: true, halfClosed: true, code: codes.Aborted, says: "gone while rows were in flight"},
 		"a table without a stream, deleted": {err: ErrStreamGone, atLeastOnce: true, code: codes.Aborted, says: "makes it anew"},
 		"denied, without a stream":          {err: refused(codes.PermissionDenied), atLeastOnce: true, code: codes.FailedPrecondition, says: "append to the default stream of a: "},
