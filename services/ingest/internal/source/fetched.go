@@ -174,6 +174,17 @@ func (k *queuedBatch) inflate(tp topicPartition, limit int) (queuedBatch, error)
 	return open, nil
 }
 
+// inflateAlone makes the records of a compressed batch ready for who reads one at a time and has no budget: in as much
+// memory as they take.
+func (k *queuedBatch) inflateAlone(tp topicPartition) (queuedBatch, error) {
+	for size := min(k.packed.InflatedSize(), kafkawire.MaxBatch); ; size = min(4*size, kafkawire.MaxBatch) {
+		open, err := k.inflate(tp, size)
+		if !errors.Is(err, kafkawire.ErrInflates) || size == kafkawire.MaxBatch {
+			return open, err
+		}
+	}
+}
+
 // legacyBytes bounds what is kept of a response of messages from before Kafka 0.11: compressed ones are inflated when
 // they come. The rest is fetched again. Brokers took no messages of more than a megabyte then, unless told otherwise.
 const (
