@@ -112,10 +112,7 @@ func (b *Batch) Size() int { return len(b.body) }
 // InflatedSize guesses the size of the records without their compression, in bytes. What a batch says of itself may
 // be missing or a lie.
 func (b *Batch) InflatedSize() int {
-	if n := inflated(b.codec, b.body); n > 0 {
-		return n
-	}
-	return max(4*len(b.body), 4<<10)
+	return guess(b.codec, b.body)
 }
 
 // Records are the bytes of the records of a batch that is not compressed, Count of them. They alias what NextBatch

@@ -70,6 +70,24 @@ func decompress(codec byte, src []byte, limit int) (*Memory, error) {
 	return exact, nil
 }
 
+// decompressUpTo undoes compression in as much memory as it takes, up to most bytes.
+func decompressUpTo(codec byte, src []byte, most int) (*Memory, error) {
+	for size := min(guess(codec, src), most); ; size = min(4*size, most) {
+		m, err := decompress(codec, src, size)
+		if !errors.Is(err, ErrInflates) || size == most {
+			return m, err
+		}
+	}
+}
+
+// guess is a first guess at what compressed bytes inflate to.
+func guess(codec byte, src []byte) int {
+	if n := inflated(codec, src); n > 0 {
+		return n
+	}
+	return max(4*len(src), 4<<10)
+}
+
 // inflate decompresses to dst and returns how many bytes there are. ErrInflates says that they do not fit.
 func inflate(codec byte, dst, src []byte) (int, error) {
 	switch codec {

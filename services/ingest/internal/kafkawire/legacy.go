@@ -35,7 +35,7 @@ func NextMessages(raw []byte, limit int) (_ []Message, last int64, rest []byte, 
 	}
 	relative := raw[atMagic] == 1
 	// Rare enough to be left to the garbage collector.
-	m, err := decompress(codec, outer.Value, limit)
+	m, err := decompressUpTo(codec, outer.Value, limit)
 	if err != nil {
 		return nil, 0, raw, fmt.Errorf("the message at offset %d: %w", outer.Offset, err)
 	}

@@ -174,12 +174,12 @@ func (k *queuedBatch) inflate(tp topicPartition, limit int) (queuedBatch, error)
 	return open, nil
 }
 
-// inflateWhole is inflate within what a batch may be at most. It takes memory by what the batch says of itself, and more
-// only where that was too little.
-func (k *queuedBatch) inflateWhole(tp topicPartition) (queuedBatch, error) {
+// inflateAlone makes the records of a compressed batch ready for who reads one at a time and has no budget: in as much
+// memory as they take.
+func (k *queuedBatch) inflateAlone(tp topicPartition) (queuedBatch, error) {
 	for size := min(k.packed.InflatedSize(), kafkawire.MaxBatch); ; size = min(4*size, kafkawire.MaxBatch) {
 		open, err := k.inflate(tp, size)
-		if err == nil || size == kafkawire.MaxBatch || !errors.Is(err, kafkawire.ErrInflates) {
+		if !errors.Is(err, kafkawire.ErrInflates) || size == kafkawire.MaxBatch {
 			return open, err
 		}
 	}

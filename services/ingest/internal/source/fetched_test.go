@@ -30,7 +30,7 @@ func (c *fetchResult) drained() []record.Record {
 	var out []record.Record
 	for i := range c.batches {
 		if k := &c.batches[i]; k.packed != nil {
-			open, err := k.inflate(c.tp, kafkawire.MaxBatch)
+			open, err := k.inflateAlone(c.tp)
 			if err != nil {
 				panic(err)
 			}

@@ -151,7 +151,7 @@ func (c *fetchResult) each(end int64, f func(*record.Record) error) error {
 		var err error
 		if k.packed != nil {
 			// One after the other: what was inflated goes before the next is.
-			if *k, err = k.inflateWhole(c.tp); err != nil {
+			if *k, err = k.inflateAlone(c.tp); err != nil {
 				return fmt.Errorf("read %s/%d: %w", c.tp.topic, c.tp.partition, err)
 			}
 		}
