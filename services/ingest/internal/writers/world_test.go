@@ -265,6 +265,20 @@ func (w *world) silence(address string) {
 	w.silent[address] = make(chan struct{})
 }
 
+// host is what is at an address.
+func (w *world) host(address string) *host {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hosts[address]
+}
+
+// serving is how many writers take lanes.
+func (w *world) serving() int {
+	w.fleet.mu.Lock()
+	defer w.fleet.mu.Unlock()
+	return w.fleet.core.Serving()
+}
+
 // kill ends a host at once.
 func (w *world) kill(address string) {
 	w.mu.Lock()
