@@ -48,7 +48,7 @@ type Config struct {
 	// Ingest names this process, unlike others: what does not divide evenly depends on it.
 	Ingest string
 	// Lanes are those of this process, as they are now.
-	Lanes func() []lane.Status
+	Lanes func() []lane.Carried
 	// Log gets a line for each writer that comes or goes and each move; nil: none.
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
@@ -56,8 +56,8 @@ type Config struct {
 }
 
 const (
-	// look is how often writers and lanes are looked at.
-	look = 250 * time.Millisecond
+	// look is how often writers are looked at, and lanes while some are to move; lookLanes is how often lanes are looked at otherwise.
+	look, lookLanes = 250 * time.Millisecond, time.Second
 	// hurry is how often the target is resolved while nobody serves.
 	hurry = 250 * time.Millisecond
 	// reconnect bounds the back-off of a connection: a writer that comes back is there within a second. A hundred dead addresses are a hundred attempts a
@@ -94,7 +94,8 @@ type Fleet struct {
 	// lookedUp is what is wrong with the list of writers; empty: nothing.
 	lookedUp string
 	measured map[placement.LaneID]measure
-	lookedAt time.Time
+	// lookedAt is when writers were looked at last, and lanesAt when lanes were.
+	lookedAt, lanesAt time.Time
 	// drained is when a lane last heard that its writer drains.
 	drained time.Time
 	// hasten has the writers looked up at once.
@@ -115,7 +116,7 @@ func New(c Config) (*Fleet, error) {
 		c.Metrics = NewMetrics(nil)
 	}
 	if c.Lanes == nil {
-		c.Lanes = func() []lane.Status { return nil }
+		c.Lanes = func() []lane.Carried { return nil }
 	}
 	target, builder, err := resolve(c)
 	if err != nil {
