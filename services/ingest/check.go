@@ -138,7 +138,7 @@ func checkWriters(ctx context.Context, w Writer) []findings.Finding {
 
 func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	f := findings.Finding{What: "writer " + name, State: findings.Fail}
-	conn, err := w.dial(nil)
+	conn, err := w.dial()
 	if err != nil {
 		f.Detail, f.Remedy = err.Error(), "correct the writer section"
 		return f
@@ -167,7 +167,7 @@ func Health(ctx context.Context, c Config) error {
 	if strings.HasPrefix(address, ":") {
 		address = "127.0.0.1" + address
 	}
-	conn, err := (&Writer{Endpoints: []string{address}, Keepalive: Defaults().Writer.Keepalive}).dial(nil)
+	conn, err := (&Writer{Endpoints: []string{address}, Keepalive: Defaults().Writer.Keepalive}).dial()
 	if err != nil {
 		return err
 	}
