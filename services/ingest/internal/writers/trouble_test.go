@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/placement"
