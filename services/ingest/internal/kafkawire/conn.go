@@ -66,7 +66,7 @@ func (d *Dialer) Dial(ctx context.Context, address string) (_ *Conn, err error) 
 	}()
 	c.in = bufio.NewReader(c.raw)
 	// Version 0 is what every broker answers, whatever else it speaks.
-	response, err := c.exchange(ctx, &kmsg.ApiVersionsRequest{}, 0)
+	response, err := c.exchange(ctx, &kmsg.ApiVersionsRequest{})
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (c *Conn) Do(ctx context.Context, request kmsg.Request, newest int16) (kmsg
 	if err := c.Speak(request, newest); err != nil {
 		return nil, err
 	}
-	return c.exchange(ctx, request, 0)
+	return c.exchange(ctx, request)
 }
 
 // Fetch sends a request whose version Speak has set and reads its response.
@@ -128,9 +128,9 @@ func (c *Conn) Fetch(ctx context.Context, request *kmsg.FetchRequest) (_ *FetchR
 }
 
 // exchange sends a request as it is and reads its response.
-func (c *Conn) exchange(ctx context.Context, request kmsg.Request, wait time.Duration) (kmsg.Response, error) {
+func (c *Conn) exchange(ctx context.Context, request kmsg.Request) (kmsg.Response, error) {
 	response := request.ResponseKind()
-	err := c.during(ctx, request, wait, func(left int) error {
+	err := c.during(ctx, request, 0, func(left int) error {
 		body, err := readBytes(c.in, left)
 		if err != nil {
 			return err

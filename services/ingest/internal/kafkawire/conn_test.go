@@ -82,7 +82,7 @@ func TestRequestsEndWithTheirContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	request := &kmsg.FetchRequest{Version: FetchOldest}
 	if err := c.Speak(request, FetchNewest); err != nil || request.Version != FetchNewest {
 		t.Fatalf("version %d, %v", request.Version, err)
@@ -128,7 +128,7 @@ func TestResponsesThatAreNone(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			if _, err := c.Do(t.Context(), &kmsg.ListOffsetsRequest{Version: 1}, 4); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -142,7 +142,7 @@ func TestVersionsThatDoNotMeet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if err := c.Speak(&kmsg.FetchRequest{Version: FetchOldest}, FetchNewest); err == nil || !strings.Contains(err.Error(), "too old or too new") {
 		t.Errorf("got %v", err)
 	}
@@ -174,7 +174,7 @@ func TestAuthenticatesAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	for logins.Load() < 3 {
 		if _, err := c.Do(t.Context(), &kmsg.ListOffsetsRequest{Version: 4}, 4); err != nil {
 			t.Fatal(err)

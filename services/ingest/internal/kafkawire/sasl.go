@@ -53,7 +53,7 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	if err := c.Speak(hello, 1); err != nil {
 		return err
 	}
-	response, err := c.exchange(ctx, hello, 0)
+	response, err := c.exchange(ctx, hello)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (c *Conn) step(ctx context.Context, message string) (string, error) {
 	if err := c.Speak(request, 2); err != nil {
 		return "", err
 	}
-	response, err := c.exchange(ctx, request, 0)
+	response, err := c.exchange(ctx, request)
 	if err != nil {
 		return "", err
 	}

@@ -10,20 +10,20 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// backward is a claim whose reader hands out a record twice.
-type backward struct{ Partition }
+// rewinding is a claim whose reader hands out a record twice.
+type rewinding struct{ Partition }
 
-func (b backward) Read(ctx context.Context, from int64) (Reader, error) {
+func (b rewinding) Read(ctx context.Context, from int64) (Reader, error) {
 	r, err := b.Partition.Read(ctx, from)
-	return &backwardReader{r, false}, err
+	return &rewindingReader{r, false}, err
 }
 
-type backwardReader struct {
+type rewindingReader struct {
 	Reader
 	done bool
 }
 
-func (b *backwardReader) Next(ctx context.Context, dst []record.Record, d time.Time) ([]record.Record, error) {
+func (b *rewindingReader) Next(ctx context.Context, dst []record.Record, d time.Time) ([]record.Record, error) {
 	out, err := b.Reader.Next(ctx, dst, d)
 	if n := len(out); err == nil && !b.done && n > 1 && n < cap(out) {
 		b.done = true
@@ -40,7 +40,7 @@ func TestReaderThatGoesBackEndsTheCall(t *testing.T) {
 			for range 8 {
 				w.log.produce(kind, "x")
 			}
-			p := w.start(func(p *process) { p.lane.Partition = backward{p.lane.Partition} })
+			p := w.start(func(p *process) { p.lane.Partition = rewinding{p.lane.Partition} })
 			time.Sleep(time.Minute)
 			if s := p.lane.Status(); !strings.Contains(s.LastError, "reader went back to offset") {
 				t.Errorf("last error %q", s.LastError)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -338,7 +339,7 @@ func TestOpeningFails(t *testing.T) {
 		} {
 			l := &Lane{
 				Partition: &test.partition, Writers: p.conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g", Config: testConfig(),
-				Budget: p.lane.Budget, Metrics: p.lane.Metrics, Weather: p.lane.Weather, Log: p.lane.Log,
+				Budget: p.lane.Budget, Metrics: p.lane.Metrics, Weather: p.lane.Weather, Log: slog.New(slog.DiscardHandler),
 			}
 			l.metrics = l.Metrics.lane("orders")
 			test.partition.member = p.member

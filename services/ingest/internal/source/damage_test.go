@@ -24,7 +24,7 @@ func TestDamagedBatch(t *testing.T) {
 			var heard error
 			for fetch := 0; heard == nil && fetch < 10; fetch++ {
 				from, _ := r.progress()
-				var sent = whole
+				sent := whole
 				if from == 12 {
 					sent = answer(batchOf(12, 14, 12, 13, 14), batchOf(15, 15, 15))
 				}

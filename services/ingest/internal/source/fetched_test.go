@@ -2,7 +2,6 @@ package source
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -208,79 +207,6 @@ func TestTimestamps(t *testing.T) {
 	if got[0].TimestampMicros != 9_000_000 || got[1].TimestampMicros != -1 {
 		t.Errorf("timestamps %d and %d, want that of the append and none", got[0].TimestampMicros, got[1].TimestampMicros)
 	}
-}
-
-// Messages of the formats before Kafka 0.11 may still be in a log, batches behind them.
-func TestLegacyMessages(t *testing.T) {
-	old := func(m sarama.Message) []byte { return legacyMessageOf(t, m) }
-	var raw []byte
-	raw = append(raw, relocated(old(sarama.Message{Value: []byte("before")}), 9)...)
-	raw = append(raw, relocated(old(sarama.Message{Key: []byte("k"), Value: []byte("old")}), 10)...)
-	// Compressed: the block has the offset of its last message, the messages count from 0.
-	var inner []byte
-	for i := range int64(3) {
-		inner = append(inner, relocated(old(sarama.Message{Version: 1, Timestamp: time.UnixMilli(2000), Value: []byte("inner")}), i)...)
-	}
-	raw = append(raw, relocated(old(sarama.Message{Version: 1, Timestamp: time.UnixMilli(3000), Codec: sarama.CompressionGZIP, Value: inner}), 13)...)
-	raw = append(raw, encoded(batchOf(14, 14, 14))...)
-	c, err := sent{answer().FetchResponseTopicPartition, raw}.unpack(10, true)
-	if err != nil || c.next != 15 {
-		t.Fatalf("next %d, %v", c.next, err)
-	}
-	want := []record.Record{{Topic: testTopic, Partition: 3, Offset: 10, TimestampMicros: -1, Key: []byte("k"), Value: []byte("old")}}
-	for o := int64(11); o <= 13; o++ {
-		want = append(want, record.Record{Topic: testTopic, Partition: 3, Offset: o, TimestampMicros: 2_000_000, Value: []byte("inner")})
-	}
-	want = append(want, record.Record{Topic: testTopic, Partition: 3, Offset: 14, TimestampMicros: 1_005_000, Value: []byte("v14")})
-	if diff := cmp.Diff(want, c.drained(), sameRecords); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-	for cut := 1; cut < len(raw); cut++ {
-		if _, err := (sent{answer().FetchResponseTopicPartition, raw[:cut]}).unpack(10, true); err != nil {
-			t.Fatalf("cut off at byte %d: %v", cut, err)
-		}
-	}
-	raw[20] ^= 1
-	if _, err := (sent{answer().FetchResponseTopicPartition, raw}).unpack(9, true); err == nil || !strings.Contains(err.Error(), "checksum") {
-		t.Errorf("a damaged message: %v", err)
-	}
-}
-
-// legacyMessageOf is a message of format 0 or 1.
-func legacyMessageOf(t *testing.T, m sarama.Message) []byte {
-	t.Helper()
-	value := m.Value
-	if m.Codec == sarama.CompressionGZIP {
-		var out bytes.Buffer
-		w := gzip.NewWriter(&out)
-		if _, err := w.Write(value); err != nil {
-			t.Fatal(err)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		value = out.Bytes()
-	}
-	body := []byte{byte(m.Version), byte(m.Codec)}
-	if m.Version == 1 {
-		body = binary.BigEndian.AppendUint64(body, uint64(m.Timestamp.UnixMilli()))
-	}
-	for _, field := range [][]byte{m.Key, value} {
-		n := int32(len(field))
-		if field == nil {
-			n = -1
-		}
-		body = append(binary.BigEndian.AppendUint32(body, uint32(n)), field...)
-	}
-	raw := binary.BigEndian.AppendUint64(nil, 0)
-	raw = binary.BigEndian.AppendUint32(raw, uint32(4+len(body)))
-	return append(binary.BigEndian.AppendUint32(raw, crc32.ChecksumIEEE(body)), body...)
-}
-
-// relocated gives a message another offset.
-func relocated(raw []byte, offset int64) []byte {
-	binary.BigEndian.PutUint64(raw, uint64(offset))
-	return raw
 }
 
 // Compaction leaves batches without records: a reader must not wait there for ever.

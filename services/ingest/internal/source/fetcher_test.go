@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -24,7 +25,7 @@ func TestFetchesHaveNoTags(t *testing.T) {
 		p.CurrentLeaderEpoch, p.FetchOffset, p.PartitionMaxBytes = sent.CurrentLeaderEpoch, sent.FetchOffset, sent.PartitionMaxBytes
 		topic.TopicID, topic.Partitions = request.Topics[0].TopicID, append(topic.Partitions, p)
 		plain.Topics = append(plain.Topics, topic)
-		if want := plain.AppendTo(nil); string(want) != string(written) {
+		if want := plain.AppendTo(nil); !bytes.Equal(want, written) {
 			t.Errorf("the request is\n%x, want\n%x", written, want)
 		}
 		select {

@@ -152,7 +152,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 		c.last.Close()
 	}
 	s := c.session
-	r := newReader(c.tp, c.topic, from, &c.epochs, c.fetchers.config, s.prefetch, c.log, s.source.metrics)
+	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers.config, s.prefetch, c.log, s.source.metrics)
 	s.readers.Go(func() { r.follow(c.fetchers) })
 	c.last = r
 	return r, nil

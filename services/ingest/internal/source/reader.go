@@ -71,16 +71,20 @@ type reader struct {
 	timer *time.Timer
 }
 
-func newReader(
-	tp topicPartition, topic sarama.Uuid, from int64, e *epochs, c *sarama.Config, budget *prefetch,
-	log *slog.Logger, m *Metrics,
-) *reader {
+// origin is where a reader begins: at an offset of a partition, of the topic with an id, which is zero when it is not known.
+type origin struct {
+	tp     topicPartition
+	topic  sarama.Uuid
+	offset int64
+}
+
+func newReader(o origin, e *epochs, c *sarama.Config, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
 	r := &reader{
-		tp: tp, topic: topic, epochs: e, budget: budget, log: log, metrics: m,
+		tp: o.tp, topic: o.topic, epochs: e, budget: budget, log: log, metrics: m,
 		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: from, given: from, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(from), replica: -1,
+		offset: o.offset, given: o.offset, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func TestReaderWakesTheFetcherItJoins(t *testing.T) {
 	produce(t, p, 0, 0, 10)
 	src, pool := poolOf(t, c)
 	budget, _ := newPrefetch(64<<10, 1<<20, 5, 1) // five records are "full"
-	r := newReader(topicPartition{testTopic, 0}, [16]byte{}, 0, new(epochs), pool.config, budget, src.log, src.metrics)
+	r := newReader(origin{tp: topicPartition{testTopic, 0}}, new(epochs), pool.config, budget, src.log, src.metrics)
 	address, err := r.locate(pool, time.Time{})
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +78,10 @@ func TestCloseWakesNext(t *testing.T) {
 	time.Sleep(time.Millisecond) // most likely it waits by then; either order must do
 	r.Close()
 	select {
-	case <-heard:
+	case err := <-heard:
+		if !errors.Is(err, errReaderClosed) {
+			t.Errorf("Next: %v", err)
+		}
 	case <-time.After(patience):
 		t.Fatal("Next waits for ever")
 	}

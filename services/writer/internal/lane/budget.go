@@ -42,7 +42,9 @@ type place struct {
 }
 
 // NewBudget makes a budget of so many bytes.
-func NewBudget(limit int64) *Budget { return &Budget{limit: limit, patience: patience} }
+func NewBudget(limit int64) *Budget {
+	return &Budget{limit: limit, patience: patience, relieve: func() {}}
+}
 
 // Limit is how many bytes may be held, Used how many are.
 func (b *Budget) Limit() int64 { return b.limit }
@@ -177,7 +179,7 @@ func (b *Budget) ring() {
 	}
 	b.alarm.Reset(left)
 	b.mu.Unlock()
-	if stuck && b.relieve != nil {
+	if stuck {
 		b.relieve()
 	}
 }

@@ -20,12 +20,15 @@ import (
 // comparer finds every table missing, but for some.
 type comparer struct{ asked atomic.Int32 }
 
-func (c *comparer) Diff(_ context.Context, r *lanev1.Route) (*lanev1.TableDiff, error) {
+func (c *comparer) Diff(ctx context.Context, r *lanev1.Route) (*lanev1.TableDiff, error) {
 	c.asked.Add(1)
 	switch r.GetTable() {
 	case "wrong":
 		return nil, fmt.Errorf("%w: no such message", ErrRoute)
 	case "away":
+		return nil, errors.New("connection refused")
+	case "slow":
+		<-ctx.Done()
 		return nil, errors.New("connection refused")
 	case "broken":
 		panic("a fault of the program")
@@ -67,6 +70,19 @@ func TestDiffOfManyRoutes(t *testing.T) {
 		_, err := (&Tables{Comparer: &comparer{}}).Diff(t.Context(), &lanev1.DiffRequest{Routes: c.routes})
 		if status.Code(err) != c.code || !strings.Contains(status.Convert(err).Message(), c.says) {
 			t.Errorf("got %v, want %v with %q", err, c.code, c.says)
+		}
+	}
+}
+
+// A caller that gives up is told so, not that BigQuery was away.
+func TestDiffGivenUp(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	tables := &Tables{Comparer: &comparer{}}
+	for range 10 { // either where it waits for its turn, or in its work
+		_, err := tables.Diff(ctx, &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: "slow", Row: &lanev1.Route_Message{Message: "m"}}}})
+		if status.Code(err) != codes.Canceled {
+			t.Errorf("got %v", err)
 		}
 	}
 }

@@ -279,3 +279,91 @@ func TestACallWithoutOpenEnds(t *testing.T) {
 		}
 	})
 }
+
+// How a lane ended is logged as loudly as somebody has to act, and told with the lane's name.
+func TestHowALaneEnded(t *testing.T) {
+	for _, test := range []struct {
+		err   error
+		level string
+	}{
+		{nil, "INFO"},
+		{status.Error(codes.Canceled, "x"), "WARN"},
+		{status.Error(codes.Aborted, "x"), "WARN"},
+		{status.Error(codes.FailedPrecondition, "x"), "ERROR"},
+		{status.Error(codes.InvalidArgument, "x"), "ERROR"},
+		{status.Error(codes.Internal, "x"), "ERROR"},
+		{errors.New("x"), "WARN"},
+	} {
+		l := bare(t, 0)
+		var log bytes.Buffer
+		l.log = slog.New(slog.NewTextHandler(&log, nil))
+		got := l.told(test.err)
+		if !strings.Contains(log.String(), "level="+test.level) {
+			t.Errorf("%v: logged %s", test.err, log.String())
+		}
+		_, known := status.FromError(test.err)
+		if test.err != nil && (status.Code(got) != status.Code(test.err) || known && !strings.Contains(got.Error(), "lane t/0: x")) || test.err == nil && got != nil {
+			t.Errorf("%v: told %v", test.err, got)
+		}
+	}
+}
+
+// A call that its caller gives up is cancelled, not invalid.
+func TestACallThatBreaks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		metrics := NewMetrics(nil)
+		w := startWriter(t, &Service{Sink: &odd{}, Metrics: metrics})
+		openLane(t, w, atLeastOnce)
+		w.stop()
+		synctest.Wait()
+		if n := testutil.ToFloat64(metrics.ends.WithLabelValues("Canceled")); n != 1 {
+			t.Errorf("%v calls were cancelled", n)
+		}
+	})
+}
+
+// A drain without a deadline tells none.
+func TestDrainWithoutDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := startWriter(t, &Service{Sink: &odd{}})
+		defer w.stop()
+		c, _ := openLane(t, w, atLeastOnce)
+		synctest.Wait()
+		drained := make(chan error, 1)
+		go func() { drained <- w.Drain(t.Context(), "test") }()
+		if m, err := c.Recv(); m.GetDrain() == nil || m.GetDrain().Within != nil {
+			t.Errorf("%v, %v", m, err)
+		}
+		if err := c.CloseSend(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A lane does not say that it has closed without a checkpoint that shows it.
+func TestCloseWithoutACheckpoint(t *testing.T) {
+	l, h := bare(t, 0), &heard{}
+	l.stream, l.open.Topic = h, strings.Repeat("t", 5000)
+	if err := l.close(); status.Code(err) != codes.FailedPrecondition || len(h.sent) > 0 {
+		t.Errorf("%v; ingest heard %v", err, h.sent)
+	}
+}
+
+// What a job could not do is the lane's fault only while the lane is there.
+func TestSinkFault(t *testing.T) {
+	l := bare(t, 0)
+	l.stream = &heard{}
+	if err := l.sinkFault("make a table", errors.New("no")); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "make a table: no") {
+		t.Error(err)
+	}
+	if err := l.sinkFault("make a table", context.Canceled); status.Code(err) != codes.Canceled {
+		t.Error(err)
+	}
+	l.cancel()
+	if err := l.sinkFault("make a table", errors.New("no")); status.Code(err) != codes.Canceled {
+		t.Error(err)
+	}
+}

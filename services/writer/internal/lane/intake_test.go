@@ -75,6 +75,51 @@ func TestAnswersNeedNoRoom(t *testing.T) {
 	})
 }
 
+// So is the answer to rows that were refused.
+func TestAnswersToRefusedRowsNeedNoRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		budget := NewBudget(1000)
+		w := startWriter(t, &Service{Sink: &odd{append: func(id uint64, _ int, results func(Result)) {
+			results(Result{ID: id, Refused: []RefusedRow{{Row: 0}}})
+		}}, Budget: budget})
+		defer w.stop()
+		c, _ := openLane(t, w, atLeastOnce)
+		say(t, c, oneRow(1, 10))
+		if m, err := c.Recv(); m.GetRefused() == nil {
+			t.Fatal(m, err)
+		}
+		budget.charge(1000 - budget.Used())
+		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Offsets: []int64{0}, Sequence: 1}}})
+		time.Sleep(time.Second)
+		if l := w.list()[0]; !l.status.get().Barrier && l.status.get().LeftOut != 1 {
+			t.Errorf("the answer was not taken: %+v", l.status.get())
+		}
+	})
+}
+
+// Nothing is taken before the lane is open.
+func TestAnAppendBeforeOpened(t *testing.T) {
+	token := encodeFor(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := startWriter(t, &Service{Sink: &odd{finalize: func() { time.Sleep(time.Second) }}})
+		defer w.stop()
+		c, err := w.client.Lane(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+			Group: "g", Topic: "t", Checkpoint: token, Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
+		}}})
+		say(t, c, oneRow(1, 10))
+		if m, err := c.Recv(); m.GetOpened() == nil {
+			t.Fatal(m, err)
+		}
+		if m, err := c.Recv(); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "append before durable") {
+			t.Error(m, err)
+		}
+	})
+}
+
 // What an Append may say at each bound, and what it may not.
 func TestTakeAppend(t *testing.T) {
 	blocks := func(list ...lanewire.Block) []lanewire.Block { return list }

@@ -134,7 +134,7 @@ func (l *lane) run() error {
 		if err := l.advance(); err != nil {
 			return err
 		}
-		if l.halfClosed && len(l.window) == 0 && (l.phase == streaming || l.phase == draining || l.phase == awaitsDurable) {
+		if l.halfClosed && len(l.window) == 0 { // nothing is read while the lane opens
 			return l.close()
 		}
 		l.readOn()

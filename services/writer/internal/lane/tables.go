@@ -102,10 +102,8 @@ func checkRoute(r *lanev1.Route) (columns int, err error) {
 	switch {
 	case r.GetTable() == "":
 		return 0, errors.New(".table is empty")
-	case r.GetRow() == nil || r.GetMessage() == "" && r.GetDescriptor_() == nil:
+	case r.GetMessage() == "" && r.GetDescriptor_() == nil:
 		return 0, errors.New(".row is not set: name a message or send a descriptor")
-	case r.GetDescriptor_() == nil:
-		return 0, nil
 	}
 	columns, err = measure(r.GetDescriptor_())
 	if err != nil {

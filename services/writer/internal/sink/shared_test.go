@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -263,5 +264,60 @@ func TestNoCallsOnAClosedSink(t *testing.T) {
 	defer table.calls.mu.Unlock()
 	if n := len(table.calls.open); n != 0 {
 		t.Errorf("%d calls can be joined", n)
+	}
+}
+
+// Who may sit where: a call that is stale or over takes nobody, one that could not be opened tells those who waited for it, and a private one is
+// nobody else's.
+func TestSeats(t *testing.T) {
+	_, s := world(t)
+	_, opened, results := openDefault(t, s)
+	a := opened.(*appender)
+	send(a, 0, "a")
+	wantWritten(t, results, 0, 1)
+	calls := &a.table.calls
+	first, fresh := calls.seat(a)
+	if fresh || first.connection != a.current.connection {
+		t.Error("a call with room is not shared")
+	}
+	if calls.leave(first, false) {
+		t.Error("the seat was the last")
+	}
+	stale, _ := calls.seat(a)
+	if calls.leave(stale, true); len(calls.open) != 0 {
+		t.Error("a stale call can be joined")
+	}
+	own, err := a.dial(true)
+	if err != nil || len(calls.open) != 0 {
+		t.Fatalf("a private call: %v, %d can be joined", err, len(calls.open))
+	}
+	a.part(own, false)
+	away := errors.New("away")
+	seat, fresh := calls.seat(a)
+	if !fresh {
+		t.Fatal("no call was there to join")
+	}
+	told := make(chan error, 1)
+	go func() {
+		_, err := a.dial(false)
+		told <- err
+	}()
+	waitFor(t, func() bool {
+		seat.connection.mu.Lock()
+		defer seat.connection.mu.Unlock()
+		return len(seat.connection.seats) == 2
+	}, "nobody joins")
+	seat.connection.failed = away
+	close(seat.connection.dialled)
+	if err := <-told; !errors.Is(err, away) {
+		t.Errorf("who waited is told %v", err)
+	}
+	a.part(seat, false)
+	if len(calls.open) != 0 {
+		t.Error("a call that could not be opened can be joined")
+	}
+	last, _ := calls.seat(a)
+	if !calls.leave(last, false) || len(calls.open) != 0 {
+		t.Error("a call can be joined after its last seat")
 	}
 }

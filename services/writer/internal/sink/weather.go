@@ -151,11 +151,8 @@ func (t *traveller) fault(f *fault, now time.Time) {
 	if fr.first.IsZero() {
 		fr.first, fr.faults = now, 0
 	}
-	if fr.prober == nil {
-		fr.prober = t
-	}
 	fr.faults++
-	if !fr.storm && now.Sub(fr.first) >= stormAfter {
+	if now.Sub(fr.first) >= stormAfter {
 		fr.storm = true
 		w.begin(fr, f)
 	}
@@ -231,11 +228,8 @@ func (t *traveller) leave(now time.Time) {
 		fr.broadcast() // Somebody else has to probe.
 	}
 	if fr.failing == 0 {
-		fr.first = time.Time{}
-		if fr.storm {
-			fr.storm = false
-			w.clear(now, nobodyTries)
-		}
+		fr.first, fr.storm = time.Time{}, false
+		w.clear(now, nobodyTries)
 	}
 	w.settle()
 }
