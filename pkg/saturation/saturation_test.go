@@ -2,6 +2,7 @@ package saturation
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,8 +55,11 @@ func TestSaturationIsAShareWhateverIsCounted(t *testing.T) {
 // A budget that is full for half of the time shows as 0.5 after a while, and BigQuery's part of it does not.
 func TestAMeterFollowsWhatIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		began, answers := time.Now(), 0.0
 		counts := func() Counts {
+			mu.Lock()
+			defer mu.Unlock()
 			passed := time.Since(began)
 			return Counts{
 				Processor: passed / 5, Processors: 2, Budget: passed / 2, Lanes: 4,
@@ -75,7 +79,9 @@ func TestAMeterFollowsWhatIsCounted(t *testing.T) {
 		if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 || families[0].GetMetric()[0].GetLabel()[0].GetValue() != "budget" {
 			t.Errorf("%v, %v", families, err)
 		}
+		mu.Lock()
 		began, answers = time.Now(), 1
+		mu.Unlock()
 		time.Sleep(3 * time.Minute)
 		if v, cause := m.Shares().Of(); cause != Processor || v > 0.11 {
 			t.Errorf("while BigQuery takes all of the time: %v by %s", v, cause)

@@ -139,7 +139,7 @@ func checkWriters(ctx context.Context, w Writer) []findings.Finding {
 
 func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	f := findings.Finding{What: "writer " + name, State: findings.Fail}
-	conn, err := w.dial(nil)
+	conn, err := w.dial()
 	if err != nil {
 		f.Detail, f.Remedy = err.Error(), "correct the writer section"
 		return f

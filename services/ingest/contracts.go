@@ -165,7 +165,7 @@ const mostRoutes = 1000
 
 // Diff asks a writer to compare the tables of all contracts, those of unknown types included, with their rows. It changes nothing.
 func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
-	conn, err := c.config.Writer.dial(nil)
+	conn, err := c.config.Writer.dial()
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	env.Registry.MustRegister(calls)
 	lanes := newRoster(&c, env)
 	fleet, err := c.Writer.fleet(writers.Config{
-		Ingest: identity(&c), Lanes: lanes.statuses, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
+		Ingest: identity(&c), Lanes: lanes.carried, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
 	}, calls)
 	if err != nil {
 		return err

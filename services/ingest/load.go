@@ -23,8 +23,8 @@ type load struct {
 // counts is what the meter of saturation asks for, every second.
 func (l *load) counts() saturation.Counts {
 	busy := 0
-	for _, s := range l.lanes.statuses() {
-		if s.WindowBatches > 0 {
+	for _, c := range l.lanes.carried() {
+		if c.Window > 0 {
 			busy++
 		}
 	}

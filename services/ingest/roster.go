@@ -128,19 +128,23 @@ func (r *roster) ready() error {
 	return errors.Join(errs...)
 }
 
-// statuses are the lanes as they are now.
-func (r *roster) statuses() []lane.Status {
+// carried is what the lanes carry, for those who place them.
+func (r *roster) carried() []lane.Carried {
 	lanes := r.list()
-	out := make([]lane.Status, 0, len(lanes))
-	for _, l := range lanes {
-		out = append(out, l.Status())
+	out := make([]lane.Carried, len(lanes))
+	for i, l := range lanes {
+		out[i] = l.Carried()
 	}
 	return out
 }
 
 // status lists the lanes by topic and partition, for the admin server.
 func (r *roster) status() any {
-	out := r.statuses()
+	lanes := r.list()
+	out := make([]lane.Status, 0, len(lanes))
+	for _, l := range lanes {
+		out = append(out, l.Status())
+	}
 	slices.SortFunc(out, func(a, b lane.Status) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 	})

@@ -186,9 +186,9 @@ func (w *Writer) target() (string, resolver.Builder) {
 	return "waybill:///writers", list
 }
 
-// dial makes a connection for a single call, at whichever writer serves. It connects when the call is made. metrics may be nil.
-func (w *Writer) dial(metrics *grpcprom.ClientMetrics) (*grpc.ClientConn, error) {
-	options, err := w.options(metrics)
+// dial makes a connection for a single call, at whichever writer serves. It connects when the call is made.
+func (w *Writer) dial() (*grpc.ClientConn, error) {
+	options, err := w.options(nil)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
 		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
-	conn, err := w.dial(nil)
+	conn, err := w.dial()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestCheckNamesTheRefusalOfAWriter(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 	w.TLS.CA = "nowhere.pem"
-	if _, err := w.dial(nil); err == nil || !strings.Contains(err.Error(), "writer.tls.ca") {
+	if _, err := w.dial(); err == nil || !strings.Contains(err.Error(), "writer.tls.ca") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -285,7 +285,8 @@ func (c *call) append(b *batch) {
 
 func (c *call) showWindow(f func(*Status)) {
 	c.lane.board.update(func(s *Status) {
-		s.WindowBatches, s.WindowBytes, s.Oldest = c.window.count, c.window.bytes, c.window.oldest()
+		s.WindowBatches, s.WindowBytes = c.window.count, c.window.bytes
+		c.lane.board.carried.Oldest = c.window.oldest()
 		f(s)
 	})
 }

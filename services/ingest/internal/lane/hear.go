@@ -57,11 +57,8 @@ func (c *call) settled(m *lanev1.Settled) error {
 	c.lane.metrics.settled(b)
 	c.first = c.firstUnsettled()
 	c.lane.board.moved(m.GetPosition(), c.first)
-	c.showWindow(func(s *Status) {
-		s.Dropped += uint64(b.dropped)
-		s.Settled++
-		s.Settling += time.Since(b.sent)
-	})
+	c.lane.board.batchSettled(time.Since(b.sent))
+	c.showWindow(func(s *Status) { s.Dropped += uint64(b.dropped) })
 	b.records.LetGo()
 	c.let(b)
 	return nil

@@ -49,15 +49,10 @@ type Status struct {
 	WindowBatches int `json:"window_batches"`
 	WindowBytes   int `json:"window_bytes"`
 	// Rows, Bytes and DeadLetters were sent, settled or not, since Run began.
-	Rows    uint64 `json:"rows"`
-	Bytes   uint64 `json:"bytes"`
-	Dropped uint64 `json:"dropped"`
-	// Settled is how many batches were settled since Run began, and Settling how long that took, from sending each. Oldest is when the oldest
-	// one was sent that is not settled; zero when there is none.
-	Settled     uint64        `json:"-"`
-	Settling    time.Duration `json:"-"`
-	Oldest      time.Time     `json:"-"`
-	DeadLetters uint64        `json:"dead_letters"`
+	Rows        uint64 `json:"rows"`
+	Bytes       uint64 `json:"bytes"`
+	Dropped     uint64 `json:"dropped"`
+	DeadLetters uint64 `json:"dead_letters"`
 	// WaitingFor is what the lane waits for, such as a writer, BigQuery, the dead-letter topic, or a schema of the registry, and why; empty when it
 	// waits for nothing. WaitingSince is since when.
 	WaitingFor   string    `json:"waiting_for,omitempty"`
@@ -82,7 +77,9 @@ const (
 type board struct {
 	mu     sync.Mutex
 	status Status
-	waits  [waitKinds]struct {
+	// carried is what Carried shows and status does not.
+	carried Carried
+	waits   [waitKinds]struct {
 		what  string
 		since time.Time
 	}

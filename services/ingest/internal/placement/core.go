@@ -96,6 +96,9 @@ func (c *Core) Watch(now time.Time, writers []Writer) {
 	c.weigh()
 }
 
+// Moving says that lanes are on the move, or are to be.
+func (c *Core) Moving() bool { return c.settling || c.moving > 0 }
+
 // Serving is how many writers take lanes.
 func (c *Core) Serving() int { return len(c.serving()) }
 

@@ -27,11 +27,11 @@ type lookup struct {
 	target  resolver.Target
 	builder resolver.Builder
 
-	life  sync.Mutex // held while the inner resolver is made and ended
-	inner resolver.Resolver
-	opts  resolver.BuildOptions
+	life sync.Mutex // held while the inner resolver is made and ended, before mu
+	opts resolver.BuildOptions
 
 	mu     sync.Mutex
+	inner  resolver.Resolver // nil before Build and after Close
 	cc     resolver.ClientConn
 	failed bool
 	asked  time.Time
@@ -66,21 +66,29 @@ func (l *lookup) Build(_ resolver.Target, cc resolver.ClientConn, opts resolver.
 	if err != nil {
 		return nil, err
 	}
-	l.inner = inner
+	l.replace(inner)
 	return l, nil
+}
+
+// replace sets the inner resolver and returns the one before. life is held.
+func (l *lookup) replace(inner resolver.Resolver) (before resolver.Resolver) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before, l.inner = l.inner, inner
+	return before
 }
 
 // ResolveNow is gRPC's wish, after a connection broke.
 func (l *lookup) ResolveNow(o resolver.ResolveNowOptions) {
 	l.mu.Lock()
-	due := !l.failed && time.Since(l.asked) >= pause
+	inner := l.inner
+	due := inner != nil && !l.failed && time.Since(l.asked) >= pause
 	if due {
 		l.asked = time.Now()
 	}
 	l.mu.Unlock()
 	if due {
-		// Not life: gRPC waits for Close in the goroutine that calls this.
-		l.inner.ResolveNow(o)
+		inner.ResolveNow(o)
 	}
 }
 
@@ -88,33 +96,29 @@ func (l *lookup) ResolveNow(o resolver.ResolveNowOptions) {
 func (l *lookup) refresh() {
 	l.life.Lock()
 	defer l.life.Unlock()
-	if l.inner == nil {
-		return
-	}
 	l.mu.Lock()
-	l.asked = time.Now()
-	failed := l.failed
-	l.failed = false
+	inner, cc, failed := l.inner, l.cc, l.failed
+	l.asked, l.failed = time.Now(), false
 	l.mu.Unlock()
-	if !failed {
-		l.inner.ResolveNow(resolver.ResolveNowOptions{})
-		return
+	switch {
+	case inner == nil:
+	case !failed:
+		inner.ResolveNow(resolver.ResolveNowOptions{})
+	default:
+		next, err := l.builder.Build(l.target, innerConn{cc, l}, l.opts)
+		if err != nil {
+			l.fleet.problem("resolve: " + err.Error())
+			return
+		}
+		l.replace(next).Close()
 	}
-	fresh, err := l.builder.Build(l.target, innerConn{l.cc, l}, l.opts)
-	if err != nil {
-		l.fleet.problem("resolve: " + err.Error())
-		return
-	}
-	l.inner.Close()
-	l.inner = fresh
 }
 
 func (l *lookup) Close() {
 	l.life.Lock()
 	defer l.life.Unlock()
-	if l.inner != nil {
-		l.inner.Close()
-		l.inner = nil
+	if inner := l.replace(nil); inner != nil {
+		inner.Close()
 	}
 }
 

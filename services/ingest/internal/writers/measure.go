@@ -46,11 +46,8 @@ func (l *latency) value() time.Duration {
 	return v
 }
 
-// carries says that a lane is open, whether or not anything moves.
-func carries(s lane.State) bool { return s == lane.Open || s == lane.Stalled }
-
 // measure works out what lanes carry and how long writers take, from what the lanes say. f.mu is held.
-func (f *Fleet) measure(now time.Time, elapsed time.Duration, statuses []lane.Status) []placement.Lane {
+func (f *Fleet) measure(now time.Time, elapsed time.Duration, carried []lane.Carried) []placement.Lane {
 	type sum struct {
 		settled  uint64
 		settling time.Duration
@@ -58,14 +55,14 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, statuses []lane.St
 		waiting  bool
 	}
 	sums := make(map[*peer]*sum, len(f.peers))
-	lanes := make([]placement.Lane, 0, len(statuses))
-	there := make(map[placement.LaneID]measure, len(statuses))
-	for i := range statuses {
-		st := &statuses[i]
+	lanes := make([]placement.Lane, 0, len(carried))
+	there := make(map[placement.LaneID]measure, len(carried))
+	for i := range carried {
+		st := &carried[i]
 		id := placement.LaneID{Topic: st.Topic, Partition: st.Partition}
 		was, known := f.measured[id]
 		there[id] = measure{bytes: st.Bytes, settled: st.Settled, settling: st.Settling}
-		l := placement.Lane{LaneID: id, Open: carries(st.State) && known}
+		l := placement.Lane{LaneID: id, Open: st.Open && known}
 		if known && elapsed > 0 && st.Bytes >= was.bytes {
 			l.Rate = float64(st.Bytes-was.bytes) / elapsed.Seconds()
 		}
@@ -81,7 +78,7 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, statuses []lane.St
 				total.settling += max(0, st.Settling-was.settling)
 				s.peer.quiet = 0
 			}
-			if !st.Oldest.IsZero() && carries(st.State) {
+			if !st.Oldest.IsZero() && st.Open {
 				age := now.Sub(st.Oldest)
 				if !total.waiting || age < total.oldest {
 					total.oldest = age

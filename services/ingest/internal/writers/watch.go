@@ -198,32 +198,44 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 	return list
 }
 
-// look observes everything and gives orders. It tells whether any writer takes lanes, and whether lanes are about to leave one that drains.
+// look observes the writers, and the lanes when it is time, and gives orders. It tells whether any writer takes lanes, and whether lanes are about to leave
+// one that drains.
 func (f *Fleet) look(now time.Time) (served, drains bool) {
-	statuses := f.config.Lanes()
 	f.mu.Lock()
-	elapsed := now.Sub(f.lookedAt)
-	if f.lookedAt.IsZero() {
-		elapsed = 0
+	due := f.core.Moving() || now.Sub(f.lanesAt) >= lookLanes
+	f.mu.Unlock()
+	var carried []lane.Carried
+	if due {
+		carried = f.config.Lanes()
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.listen(since(now, f.lookedAt))
 	f.lookedAt = now
-	lanes := f.measure(now, elapsed, statuses)
-	f.listen(elapsed)
-	was := f.core.Serving()
-	f.core.Observe(now, f.writers(now), lanes)
-	if f.core.Serving() > was {
-		f.wake()
+	if due {
+		was := f.core.Serving()
+		f.core.Observe(now, f.writers(now), f.measure(now, since(now, f.lanesAt), carried))
+		f.lanesAt = now
+		if f.core.Serving() > was {
+			f.wake()
+		}
+		for _, m := range f.core.Plan(now) {
+			f.order(m)
+		}
+	} else {
+		f.observe(now)
 	}
 	for _, s := range f.seats {
 		s.tellElsewhere()
 	}
-	moves := f.core.Plan(now)
-	for _, m := range moves {
-		f.order(m)
+	return f.core.Serving() > 0, now.Sub(f.drained) < aside
+}
+
+func since(now, then time.Time) time.Duration {
+	if then.IsZero() {
+		return 0
 	}
-	served, drains = f.core.Serving() > 0, now.Sub(f.drained) < aside
-	f.mu.Unlock()
-	return served, drains
+	return now.Sub(then)
 }
 
 // listen counts how long writers have been quiet, in time that this process was awake for, and gives up those that hang while another one serves. When all are

@@ -89,10 +89,10 @@ type world struct {
 	fleet *Fleet
 	names *list
 
-	mu       sync.Mutex
-	hosts    map[string]*host
-	statuses []lane.Status
-	dials    map[string]int
+	mu      sync.Mutex
+	hosts   map[string]*host
+	carried []lane.Carried
+	dials   map[string]int
 	// silent addresses swallow connections until somebody starts there.
 	silent map[string]chan struct{}
 }
@@ -180,10 +180,10 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 			Options: []grpc.DialOption{
 				grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(w.dial),
 			},
-			Lanes: func() []lane.Status {
+			Lanes: func() []lane.Carried {
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				return slices.Clone(w.statuses)
+				return slices.Clone(w.carried)
 			},
 		})
 		if err != nil {
@@ -265,6 +265,20 @@ func (w *world) silence(address string) {
 	w.silent[address] = make(chan struct{})
 }
 
+// host is what is at an address.
+func (w *world) host(address string) *host {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.hosts[address]
+}
+
+// serving is how many writers take lanes.
+func (w *world) serving() int {
+	w.fleet.mu.Lock()
+	defer w.fleet.mu.Unlock()
+	return w.fleet.core.Serving()
+}
+
 // kill ends a host at once.
 func (w *world) kill(address string) {
 	w.mu.Lock()
@@ -287,7 +301,7 @@ func (w *world) place(partition int32) (*Seat, lanev1.LaneService_LaneClient) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.show(partition, lane.Open)
+	w.show(partition)
 	return seat, stream
 }
 
@@ -303,16 +317,13 @@ func (w *world) places(n int) []*Seat {
 	return seats
 }
 
-// show is what a lane says of itself.
-func (w *world) show(partition int32, state lane.State) {
+// show has a lane say that it is open.
+func (w *world) show(partition int32) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	i := slices.IndexFunc(w.statuses, func(s lane.Status) bool { return s.Partition == partition })
-	if i < 0 {
-		i = len(w.statuses)
-		w.statuses = append(w.statuses, lane.Status{Topic: "t", Partition: partition})
+	if !slices.ContainsFunc(w.carried, func(c lane.Carried) bool { return c.Partition == partition }) {
+		w.carried = append(w.carried, lane.Carried{Topic: "t", Partition: partition, Open: true})
 	}
-	w.statuses[i].State = state
 }
 
 // writer is what the picture says of one.

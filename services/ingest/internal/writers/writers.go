@@ -24,10 +24,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/resolver"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -46,7 +48,7 @@ type Config struct {
 	// Ingest names this process, unlike others: what does not divide evenly depends on it.
 	Ingest string
 	// Lanes are those of this process, as they are now.
-	Lanes func() []lane.Status
+	Lanes func() []lane.Carried
 	// Log gets a line for each writer that comes or goes and each move; nil: none.
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
@@ -54,10 +56,13 @@ type Config struct {
 }
 
 const (
-	// look is how often writers and lanes are looked at.
-	look = 250 * time.Millisecond
-	// hurry is how often the target is resolved while nobody serves, and reconnect how often then connections are tried at once that wait for their back-off.
-	hurry, reconnect = 250 * time.Millisecond, 500 * time.Millisecond
+	// look is how often writers are looked at, and lanes while some are to move; lookLanes is how often lanes are looked at otherwise.
+	look, lookLanes = 250 * time.Millisecond, time.Second
+	// hurry is how often the target is resolved while nobody serves.
+	hurry = 250 * time.Millisecond
+	// reconnect bounds the back-off of a connection: a writer that comes back is there within a second. A hundred dead addresses are a hundred attempts a
+	// second then, a hundredth of a processor. (gRPC's ResetConnectBackoff, which would do it on demand, walks a map that the balancer writes to.)
+	reconnect, connectWithin = 800 * time.Millisecond, 5 * time.Second
 	// aside is how long a lane whose writer drains sends on there though another writer serves: the one that takes the place of its writer may be new, and is looked
 	// for meanwhile.
 	aside = time.Second
@@ -89,7 +94,8 @@ type Fleet struct {
 	// lookedUp is what is wrong with the list of writers; empty: nothing.
 	lookedUp string
 	measured map[placement.LaneID]measure
-	lookedAt time.Time
+	// lookedAt is when writers were looked at last, and lanesAt when lanes were.
+	lookedAt, lanesAt time.Time
 	// drained is when a lane last heard that its writer drains.
 	drained time.Time
 	// hasten has the writers looked up at once.
@@ -110,7 +116,7 @@ func New(c Config) (*Fleet, error) {
 		c.Metrics = NewMetrics(nil)
 	}
 	if c.Lanes == nil {
-		c.Lanes = func() []lane.Status { return nil }
+		c.Lanes = func() []lane.Carried { return nil }
 	}
 	target, builder, err := resolve(c)
 	if err != nil {
@@ -122,11 +128,15 @@ func New(c Config) (*Fleet, error) {
 	}
 	f.lookup = &lookup{fleet: f, target: target, builder: builder}
 	id := register(f)
-	options := append([]grpc.DialOption{
+	options := slices.Concat(c.Options, []grpc.DialOption{
 		grpc.WithResolvers(f.lookup),
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithIdleTimeout(0), // writers are watched also while there is no lane
-	}, c.Options...)
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnect},
+			MinConnectTimeout: connectWithin,
+		}),
+	})
 	f.conn, err = grpc.NewClient(scheme+":///"+id, options...)
 	if err != nil {
 		unregister(id)
@@ -167,7 +177,7 @@ func (f *Fleet) Run(ctx context.Context) {
 	f.conn.Connect()
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
-	var resolved, dialled time.Time
+	var resolved time.Time
 	next := f.config.Refresh
 	for {
 		now := time.Now()
@@ -177,10 +187,6 @@ func (f *Fleet) Run(ctx context.Context) {
 			resolved = now
 			// Some sooner than others: ingests that start together do not ask together for ever.
 			next = f.config.Refresh*3/5 + rand.N(f.config.Refresh*2/5)
-		}
-		if !served && now.Sub(dialled) >= reconnect {
-			f.conn.ResetConnectBackoff()
-			dialled = now
 		}
 		select {
 		case <-ticker.C:

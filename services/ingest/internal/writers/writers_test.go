@@ -2,8 +2,6 @@ package writers
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -23,10 +21,10 @@ func TestCallsGoToTheWriterThatIsPlaced(t *testing.T) {
 			w.start(a, true)
 		}
 		w.names.set(nil, all...)
-		w.await("three writers serve", 10*time.Second, func() bool { return w.fleet.core.Serving() == 3 })
+		w.await("three writers serve", 10*time.Second, func() bool { return w.serving() == 3 })
 		w.places(6)
 		for _, a := range all {
-			if n := w.hosts[a].calls.Load(); n != 2 {
+			if n := w.host(a).calls.Load(); n != 2 {
 				t.Errorf("%s has %d of 6 calls", a, n)
 			}
 		}
@@ -66,7 +64,7 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 		all := addresses(2)
 		w.start(all[0], true)
 		w.names.set(nil, all[0])
-		w.await("it serves", 5*time.Second, func() bool { return w.fleet.core.Serving() == 1 })
+		w.await("it serves", 5*time.Second, func() bool { return w.serving() == 1 })
 		seats := w.places(4)
 		time.Sleep(time.Minute)
 		w.start(all[1], true)
@@ -99,9 +97,9 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 		all := addresses(2)
 		w.start(all[0], true)
 		w.names.set(nil, all[0])
-		w.await("it serves", 5*time.Second, func() bool { return w.fleet.core.Serving() == 1 })
+		w.await("it serves", 5*time.Second, func() bool { return w.serving() == 1 })
 		seat, _ := w.place(0)
-		w.hosts[all[0]].health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
+		w.host(all[0]).health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
 		woken := make(chan struct{}, 100)
 		seat.Bind(t.Context(), func() { woken <- struct{}{} })
 		seat.Look(true)
@@ -135,14 +133,14 @@ func TestAWriterThatSaysNothingIsGivenUp(t *testing.T) {
 			w.start(a, true)
 		}
 		w.names.set(nil, all...)
-		w.await("two writers serve", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
+		w.await("two writers serve", 5*time.Second, func() bool { return w.serving() == 2 })
 		seats := map[string]*Seat{}
 		contexts := map[string]context.Context{}
 		for _, s := range w.places(2) {
 			seats[s.peer.address], contexts[s.peer.address] = s, s.Bind(t.Context(), func() {})
 		}
 		time.Sleep(10 * time.Second)
-		w.hosts[all[0]].mute.Store(true)
+		w.host(all[0]).mute.Store(true)
 		began := time.Now()
 		<-contexts[all[0]].Done()
 		if took := time.Since(began); took > 5*time.Second {
@@ -161,8 +159,8 @@ func TestAWriterThatSaysNothingIsGivenUp(t *testing.T) {
 		if p := w.writer(all[0]); p.State != placement.Silent {
 			t.Errorf("the picture says %s (%s)", p.State, p.Why)
 		}
-		w.hosts[all[0]].mute.Store(false)
-		w.await("it serves again", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
+		w.host(all[0]).mute.Store(false)
+		w.await("it serves again", 5*time.Second, func() bool { return w.serving() == 2 })
 	})
 }
 
@@ -174,10 +172,10 @@ func TestNobodyIsGivenUpWhenAllAreQuiet(t *testing.T) {
 			w.start(a, true)
 		}
 		w.names.set(nil, all...)
-		w.await("three writers serve", 5*time.Second, func() bool { return w.fleet.core.Serving() == 3 })
+		w.await("three writers serve", 5*time.Second, func() bool { return w.serving() == 3 })
 		seats := w.places(3)
 		for _, a := range all {
-			w.hosts[a].mute.Store(true)
+			w.host(a).mute.Store(true)
 		}
 		bound := seats[0].Bind(t.Context(), func() {})
 		time.Sleep(time.Minute)
@@ -185,261 +183,4 @@ func TestNobodyIsGivenUpWhenAllAreQuiet(t *testing.T) {
 			t.Errorf("given up: %v", context.Cause(bound))
 		}
 	})
-}
-
-// A list that is empty for a while is no news: lanes stay where they work, and the plan says why.
-func TestANameThatResolvesToNothingMovesNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("two writers serve", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
-		seats := w.places(2)
-		w.names.set(nil)
-		time.Sleep(5 * time.Minute)
-		for _, s := range seats {
-			if o, _ := s.Look(false); o.Stayed != nil {
-				t.Errorf("told to move: %s", o.Reason)
-			}
-		}
-		if p := w.fleet.Picture(); p.Problem == "" || w.fleet.core.Serving() != 2 {
-			t.Errorf("%s", describe(p))
-		}
-		w.names.set(nil, all...)
-		w.await("the problem is over", 10*time.Second, func() bool { return w.fleet.Picture().Problem == "" })
-	})
-}
-
-// A look-up that fails is tried again soon, though gRPC's resolver would be deaf for minutes.
-func TestALookUpThatFailsIsTriedAgainSoon(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		w.names.set(errors.New("the server misbehaves"))
-		time.Sleep(10 * time.Minute)
-		if p := w.fleet.Picture(); !strings.Contains(p.Problem, "misbehaves") {
-			t.Errorf("%s", describe(p))
-		}
-		w.start(addresses(1)[0], true)
-		w.names.set(nil, addresses(1)...)
-		w.await("it serves", time.Second, func() bool { return w.fleet.core.Serving() == 1 })
-		w.names.mu.Lock()
-		made := w.names.made
-		w.names.mu.Unlock()
-		if most := int(10*time.Minute/hurry) + 10; made > most {
-			t.Errorf("made %d resolvers in ten minutes", made)
-		}
-	})
-}
-
-// A writer that the list lacks for longer than lists flap keeps its lanes until there is another, and then they go.
-func TestLanesLeaveAWriterThatIsNoLongerListed(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all[0])
-		w.await("it serves", 5*time.Second, func() bool { return w.fleet.core.Serving() == 1 })
-		seat, _ := w.place(0)
-		time.Sleep(time.Minute)
-		w.names.set(nil, all[1])
-		began := time.Now()
-		woken := make(chan struct{}, 100)
-		seat.Bind(t.Context(), func() { woken <- struct{}{} })
-		select {
-		case <-woken:
-			o, _ := seat.Look(false)
-			if took := time.Since(began); took < delisted-5*time.Second { // it counts from when it was last seen there
-				t.Errorf("told to move after %v: lists flap", took)
-			}
-			if !strings.Contains(o.Reason, "leaving") {
-				t.Errorf("reason %q", o.Reason)
-			}
-		case <-time.After(30 * time.Second):
-			t.Errorf("never told to move: %s", describe(w.fleet.Picture()))
-		}
-	})
-}
-
-// 200 addresses, some twice, of which half are dead: lanes go to the others, evenly, and the dead ones cost little.
-func TestHalfOfTwoHundredAddressesAreDead(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(200)
-		for i, a := range all {
-			if i%2 == 0 {
-				w.start(a, true)
-			}
-		}
-		w.names.set(nil, append(all, all[:50]...)...)
-		w.await("a hundred writers serve", 10*time.Second, func() bool { return w.fleet.core.Serving() == 100 })
-		w.places(100)
-		for _, h := range w.hosts {
-			if n := h.calls.Load(); n != 1 {
-				t.Errorf("%s has %d of 100 lanes on 100 writers", h.address, n)
-			}
-		}
-		w.mu.Lock()
-		clear(w.dials)
-		w.mu.Unlock()
-		asked := w.names.asked
-		time.Sleep(time.Minute)
-		w.mu.Lock()
-		dials := 0
-		for _, n := range w.dials {
-			dials += n
-		}
-		w.mu.Unlock()
-		if dials > 100*60 {
-			t.Errorf("the dead addresses were dialled %d times in a minute", dials)
-		}
-		w.names.mu.Lock()
-		defer w.names.mu.Unlock()
-		if n := w.names.asked - asked; n > 70 {
-			t.Errorf("the name was looked up %d times in a minute", n)
-		}
-	})
-}
-
-// A peer that does not know the lane protocol is left alone, and the plan says why.
-func TestAHostThatIsNoWriterIsLeftAlone(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		w.start(all[0], false) // neither the lane protocol nor a health service: only a call can tell
-		w.start(all[1], true)
-		w.names.set(nil, all...)
-		w.await("both look like writers", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
-		for i := range int32(8) {
-			p, err := w.fleet.Place(t.Context(), "t", i, func(string) {})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if p.(*Seat).peer.address == all[0] {
-				p.End(fmt.Errorf("%w: unknown service lane.v1.LaneService", lane.ErrNoWriter))
-			}
-		}
-		time.Sleep(time.Second)
-		if p := w.writer(all[0]); p.State != placement.Unfit || !strings.Contains(p.Why, "no writer") || p.Lanes > 0 {
-			t.Errorf("the picture says %+v", p)
-		}
-	})
-}
-
-// While nobody else serves, a lane that cannot go on at its writer comes back to it.
-func TestTheOnlyWriterIsUsedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		a := addresses(1)[0]
-		w.start(a, true)
-		w.names.set(nil, a)
-		w.await("it serves", 5*time.Second, func() bool { return w.fleet.core.Serving() == 1 })
-		seat, stream := w.place(0)
-		w.kill(a)
-		if _, err := stream.Recv(); err == nil {
-			t.Fatal("the call goes on at a dead writer")
-		}
-		seat.End(errors.New("broken"))
-		time.Sleep(20 * time.Second)
-		w.start(a, true)
-		began := time.Now()
-		w.place(0)
-		if took := time.Since(began); took > time.Second {
-			t.Errorf("placed %v after the writer was back", took)
-		}
-	})
-}
-
-// All lanes of an ingest go to one dataset: that of the writers which carry them. A writer of another one is left out, unless no lane is anywhere else.
-func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
-	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("two writers serve", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
-		datasets := map[string]string{all[0]: "blue", all[1]: "green"}
-		var home string
-		carried := map[string][]*Seat{}
-		for i := range int32(6) {
-			s, _ := w.place(i)
-			dataset := datasets[s.peer.address]
-			err := s.Opened(&lanev1.Opened{Writer: "w", Project: "p", Dataset: dataset})
-			if home == "" {
-				home = dataset
-			}
-			if (err == nil) != (dataset == home) {
-				t.Errorf("lane %d at a writer of %s, while lanes go to %s: %v", i, dataset, home, err)
-			}
-			if err != nil {
-				s.End(err)
-				continue
-			}
-			carried[dataset] = append(carried[dataset], s)
-		}
-		if p := w.fleet.Picture(); p.Home != "p."+home {
-			t.Errorf("home is %q", p.Home)
-		}
-		for address, dataset := range datasets {
-			if p := w.writer(address); dataset != home && (p.State != placement.Unfit || !strings.Contains(p.Why, "it writes to p."+dataset)) {
-				t.Errorf("the picture says %+v", p)
-			}
-		}
-		// Everything is moved to the other dataset: the first lane that opens there finds no other one.
-		for _, s := range carried[home] {
-			s.End(nil)
-		}
-		for address, dataset := range datasets {
-			if dataset == home {
-				w.kill(address)
-			}
-		}
-		time.Sleep(2 * strange)
-		s, _ := w.place(0)
-		if err := s.Opened(&lanev1.Opened{Writer: "w", Project: "p", Dataset: datasets[s.peer.address]}); err != nil {
-			t.Errorf("the only dataset that is left: %v", err)
-		}
-	})
-}
-
-// A lane whose writer drains waits for one that is new and being connected to, though others serve: it is the one that takes its writer's place.
-func TestALaneWaitsForTheSuccessorOfItsWriter(t *testing.T) {
-	for _, c := range []struct {
-		name      string
-		comes     bool
-		successor time.Duration
-		least     time.Duration
-		most      time.Duration
-	}{
-		{"it comes", true, 3 * time.Second, 3 * time.Second, 3500 * time.Millisecond},
-		{"it never answers", false, 0, fresh, fresh + time.Second},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, w *world) {
-				all := addresses(3)
-				w.start(all[0], true)
-				w.start(all[1], true)
-				w.names.set(nil, all[:2]...)
-				w.await("two writers serve", 5*time.Second, func() bool { return w.fleet.core.Serving() == 2 })
-				seat := w.places(2)[0] // one at each
-				leaves := seat.peer.address
-				w.silence(all[2])
-				w.names.set(nil, all...)
-				woken := make(chan struct{}, 100)
-				seat.Bind(t.Context(), func() { woken <- struct{}{} })
-				began := time.Now()
-				seat.Look(true)
-				if c.comes {
-					time.AfterFunc(c.successor, func() { w.start(all[2], true) })
-				}
-				<-woken
-				if took := time.Since(began); took < c.least || took > c.most {
-					t.Errorf("told to go after %v", took)
-				}
-				seat.End(nil)
-				if next, _ := w.place(0); c.comes && next.peer.address != all[2] || next.peer.address == leaves {
-					t.Errorf("placed at %s", next.peer.address)
-				}
-			})
-		})
-	}
 }
