@@ -8,8 +8,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/bench"
 )
 
-// bench moves each small workload, one of them over TLS and with a slow BigQuery, and every figure is there, but for the processor time of so few
-// rows. What the figures are is not judged here.
+// bench moves each small workload, one of them over TLS and with a slow BigQuery, and every figure is there, but for
+// the processor time of so few rows. What the figures are is not judged here.
 func TestBench(t *testing.T) {
 	t.Parallel()
 	for _, choice := range []bench.Choice{

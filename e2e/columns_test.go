@@ -22,7 +22,8 @@ const (
 	soon = "  topic_refresh: 1s\n"
 )
 
-// typed is a field of the schema, what the contract asks of its column, a value of it as Avro's bytes, and the row's as JSON.
+// typed is a field of the schema, what the contract asks of its column, a value of it as Avro's bytes, and the row's as
+// JSON.
 type typed struct{ name, schema, column, datum, want string }
 
 func avroText(s string) string { return string(binary.AppendVarint(nil, int64(len(s)))) + s }

@@ -36,8 +36,8 @@ func (w *world) deadLetters(args ...string) *exec.Cmd {
 	return exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), append(args, "--config", w.Ingests[0].Config)...)
 }
 
-// letters runs `ingest dead-letters`, asserts its exit status, and returns what it says: on standard output, and when it fails on standard error too.
-// That also hears of the progress of a long look.
+// letters runs `ingest dead-letters`, asserts its exit status, and returns what it says: on standard output, and when
+// it fails on standard error too. That also hears of the progress of a long look.
 func (w *world) letters(status int, args ...string) string {
 	w.t.Helper()
 	cmd := w.deadLetters(args...)
@@ -125,8 +125,8 @@ func (w *world) corrected() {
 	w.restart(ingest)
 }
 
-// Records of a type that the contract forgot: listed, shown, the contract corrected, replayed; their rows arrive, each once. Those that
-// cannot be decoded would only fail again, and stay.
+// Records of a type that the contract forgot: listed, shown, the contract corrected, replayed; their rows arrive, each
+// once. Those that cannot be decoded would only fail again, and stay.
 func TestDeadLetters(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})

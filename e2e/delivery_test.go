@@ -6,8 +6,9 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// A contract changes from exactly once to at least once and back, each time after a crash with rows in flight. What was exactly once stays so
-// up to the row where that ended; nothing is lost, and only what was in flight at least once comes twice.
+// A contract changes from exactly once to at least once and back, each time after a crash with rows in flight. What was
+// exactly once stays so up to the row where that ended; nothing is lost, and only what was in flight at least once
+// comes twice.
 func TestDeliveryChanges(t *testing.T) {
 	w, conns := writersAlone(t, 1)
 	s, conn := w.Writers[0], conns[0]
@@ -41,7 +42,8 @@ func TestDeliveryChanges(t *testing.T) {
 	if int64(len(times)) != end {
 		t.Errorf("%d offsets in the table, want %d", len(times), end)
 	}
-	// One for each part that is exactly once: those before were fenced after the crashes, or given up for at least once.
+	// One for each part that is exactly once: those before were fenced after the crashes, or given up for at least
+	// once.
 	if n := w.metric(s, "waybill_writer_streams_created_total"); n != 4 {
 		t.Errorf("%v write streams were created, want 4", n)
 	}

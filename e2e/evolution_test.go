@@ -71,8 +71,9 @@ func encodeGrown(topic string, partition int32, version int) func(int64) []byte 
 	}
 }
 
-// The table grows twice under load, at the hands of two writers, and the Storage Write API learns of it late. Some lanes go on with the old
-// row message beside the new ones, some are cut off in the middle and carried on elsewhere. Every offset is compared.
+// The table grows twice under load, at the hands of two writers, and the Storage Write API learns of it late. Some
+// lanes go on with the old row message beside the new ones, some are cut off in the middle and carried on elsewhere.
+// Every offset is compared.
 func TestTableGrowsUnderLoad(t *testing.T) {
 	for _, delivery := range []lanev1.Delivery{lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE} {
 		t.Run(delivery.String(), func(t *testing.T) { growUnderLoad(t, delivery) })
@@ -125,7 +126,8 @@ func growUnderLoad(t *testing.T, delivery lanev1.Delivery) {
 	}
 }
 
-// grow carries one partition. Odd lanes grow after each third and are cut off now and then; even ones keep the first row message.
+// grow carries one partition. Odd lanes grow after each third and are cut off now and then; even ones keep the first
+// row message.
 func grow(ctx context.Context, lane int32, delivery lanev1.Delivery, writers []*grpc.ClientConn) error {
 	h := &hand{topic: "grows", partition: lane}
 	for third := range 3 {

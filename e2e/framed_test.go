@@ -117,8 +117,8 @@ func (f *framedLoad) compare(columns string) {
 	}
 }
 
-// grow is the course of a test: records of the first version, then of both, an ingest that is killed, then of both again. send makes a
-// record of a version, 1 or 2; second registers the second version.
+// grow is the course of a test: records of the first version, then of both, an ingest that is killed, then of both
+// again. send makes a record of a version, 1 or 2; second registers the second version.
 func (f *framedLoad) grow(send func(version, i int), second func()) {
 	f.t.Helper()
 	const portion = 2000
@@ -180,8 +180,8 @@ func TestSchemaGrowsJSON(t *testing.T) {
 	f.compare("payload.id AS id, payload.name AS name, payload.place.city AS city, payload.tags AS tags")
 }
 
-// Protobuf behind an id and message indexes, with columns that the contract asks for: the message is not the file's first one, it imports a file that another subject has, and the
-// message and what it imports grow.
+// Protobuf behind an id and message indexes, with columns that the contract asks for: the message is not the file's
+// first one, it imports a file that another subject has, and the message and what it imports grow.
 func TestSchemaGrowsProtobuf(t *testing.T) {
 	t.Parallel()
 	f := newFramedLoad(t, "rides", `  - topic: rides

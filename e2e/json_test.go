@@ -33,8 +33,8 @@ const (
 `
 )
 
-// A topic of JSON, by nothing but a schema: good records become rows, each bad one a dead letter that names field and byte; a writer and an
-// ingest are killed on the way.
+// A topic of JSON, by nothing but a schema: good records become rows, each bad one a dead letter that names field and
+// byte; a writer and an ingest are killed on the way.
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	schema := filepath.Join(t.TempDir(), "order.json")

@@ -37,8 +37,8 @@ func writersAlone(t *testing.T, n int) (*world, []*grpc.ClientConn) {
 	return w, conns
 }
 
-// hand plays ingest for one partition by hand: its records are rows that are made up, its commits are kept here. Record o becomes the row
-// that encode makes of it, for the only route.
+// hand plays ingest for one partition by hand: its records are rows that are made up, its commits are kept here. Record
+// o becomes the row that encode makes of it, for the only route.
 type hand struct {
 	topic     string
 	partition int32
@@ -56,8 +56,9 @@ const (
 	handWindow = 6
 )
 
-// carry opens a lane and carries records up to an offset. cut ends the call without a word once so many batches are settled, if it is not
-// negative; else the call is closed in order. An error that opening again may heal is not reported.
+// carry opens a lane and carries records up to an offset. cut ends the call without a word once so many batches are
+// settled, if it is not negative; else the call is closed in order. An error that opening again may heal is not
+// reported.
 func (h *hand) carry(ctx context.Context, conn *grpc.ClientConn, until int64, cut int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -12,8 +12,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// Mistakes of operators, and what time does to checkpoints: each lane concerned stops before it writes anything, says what to do, and goes
-// on when that is done; the other lanes are not disturbed. docs/operations.md has an entry for each.
+// Mistakes of operators, and what time does to checkpoints: each lane concerned stops before it writes anything, says
+// what to do, and goes on when that is done; the other lanes are not disturbed. docs/operations.md has an entry for
+// each.
 
 // mistake is one case: a partition, what happens to it while the ingests are stopped, and what follows.
 type mistake struct {
@@ -22,7 +23,8 @@ type mistake struct {
 	partition int32
 	// spoil is given what the partition's last owner committed, and returns what is committed in its place.
 	spoil func(m *misuse, at int64, k token) (int64, string)
-	// refused is how the lane's error must go on after its place, and remedy another part of it. Empty: the lane carries on by itself.
+	// refused is how the lane's error must go on after its place, and remedy another part of it. Empty: the lane
+	// carries on by itself.
 	refused, remedy string
 	// entry is the heading of docs/operations.md that a refusal is explained under.
 	entry string
@@ -289,7 +291,8 @@ func (m *misuse) run(cases []mistake, meanwhile func()) {
 		}
 	}
 
-	// The advice: commit an offset with empty metadata. All rows up to where the lane had been are in the table, and nothing beyond.
+	// The advice: commit an offset with empty metadata. All rows up to where the lane had been are in the table, and
+	// nothing beyond.
 	m.stop(ingest)
 	if len(after) > 0 {
 		if err := m.admin.CommitAllOffsets(m.ctx, stack.Group, after); err != nil {

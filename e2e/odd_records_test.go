@@ -19,8 +19,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// Odd records, each with the outcome that docs/contracts.md states: a row, a dead letter with its reason, or nothing. They stand in one
-// partition among good ones, which all arrive.
+// Odd records, each with the outcome that docs/contracts.md states: a row, a dead letter with its reason, or nothing.
+// They stand in one partition among good ones, which all arrive.
 
 const (
 	oddTopic = "odd_events"
@@ -75,7 +75,8 @@ type odd struct {
 	value   []byte
 	key     []byte
 	headers []kgo.RecordHeader
-	// table is where the row is, and has a part of it as JSON; letter is a part of the dead letter's error. Neither: nothing becomes of it.
+	// table is where the row is, and has a part of it as JSON; letter is a part of the dead letter's error. Neither:
+	// nothing becomes of it.
 	table, has, letter string
 }
 

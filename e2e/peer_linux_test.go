@@ -30,7 +30,8 @@ func init() { //nolint:gochecknoinits // The test binary is a program of its own
 	}
 }
 
-// peer moves protobuf records into the default stream as they lie, until SIGTERM. It is the least that `bench peer` asks of a program.
+// peer moves protobuf records into the default stream as they lie, until SIGTERM. It is the least that `bench peer`
+// asks of a program.
 func peer() int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

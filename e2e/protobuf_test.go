@@ -99,7 +99,8 @@ func writeSaleSet(t *testing.T) (path string, s sale) {
 	return path, sale{m.(protoreflect.MessageDescriptor)}
 }
 
-// ingestSays runs a command of ingest with the configuration of the stack, asserts its exit status, and returns what it says.
+// ingestSays runs a command of ingest with the configuration of the stack, asserts its exit status, and returns what it
+// says.
 func (w *world) ingestSays(status int, args ...string) string {
 	w.t.Helper()
 	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), append(args, "--config", w.Ingests[0].Config)...).CombinedOutput()
@@ -115,8 +116,9 @@ func (w *world) ingestSays(status int, args ...string) string {
 	return string(out)
 }
 
-// A topic of protobuf, by nothing but a descriptor set: good records become rows, each bad one a dead letter that names field and byte; a writer
-// and an ingest are killed on the way. Before and after, the command line compares the table, and decodes a sample.
+// A topic of protobuf, by nothing but a descriptor set: good records become rows, each bad one a dead letter that names
+// field and byte; a writer and an ingest are killed on the way. Before and after, the command line compares the table,
+// and decodes a sample.
 func TestProtobuf(t *testing.T) {
 	t.Parallel()
 	set, sale := writeSaleSet(t)

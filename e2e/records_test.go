@@ -7,7 +7,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// Bad records become dead letters, one by one, and hold nothing up; a crash in the middle neither repeats nor loses a row.
+// Bad records become dead letters, one by one, and hold nothing up; a crash in the middle neither repeats nor loses a
+// row.
 func TestBadRecords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})

@@ -31,8 +31,9 @@ const parcels = `  - topic: parcels
     event_time: {field: scanned_at}
 `
 
-// The schema of a topic grows twice under load, old and new producers side by side, while a process of either kind is killed and the registry is
-// away for a while: every record is in the table once, with what its own schema has, and null where that has nothing.
+// The schema of a topic grows twice under load, old and new producers side by side, while a process of either kind is
+// killed and the registry is away for a while: every record is in the table once, with what its own schema has, and
+// null where that has nothing.
 func TestSchemaGrowsUnderLoad(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{Contracts: parcels, Ingests: 2, Writers: 2})
@@ -214,7 +215,8 @@ func (w *world) contractsTest(value []byte) string {
 	return string(out)
 }
 
-// A record whose schema id the registry does not have is a dead letter that says so, holds nobody up, and is not replayed while that is so.
+// A record whose schema id the registry does not have is a dead letter that says so, holds nobody up, and is not
+// replayed while that is so.
 func TestSchemaIDIsMissing(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{Contracts: parcels})

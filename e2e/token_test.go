@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// token is a checkpoint taken apart, so that tests can forge the ones that an operator's mistakes and crashes leave behind. It reads what
-// the lanes of the built-in contracts commit when nothing is left out: at most one table, with a stream.
+// token is a checkpoint taken apart, so that tests can forge the ones that an operator's mistakes and crashes leave
+// behind. It reads what the lanes of the built-in contracts commit when nothing is left out: at most one table, with a
+// stream.
 type token struct {
 	flags               byte
 	cluster, topic      string
@@ -23,7 +24,8 @@ type token struct {
 
 const clean = 1
 
-// withoutMark is the writer's part of what a group has committed: before it stands what ingest says of the topic and the log.
+// withoutMark is the writer's part of what a group has committed: before it stands what ingest says of the topic and
+// the log.
 func withoutMark(metadata string) string { return metadata[strings.LastIndex(metadata, ";")+1:] }
 
 func parseToken(t *testing.T, text string) token {

@@ -12,7 +12,8 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// columnCase is a column of each type that a row message can name, with a value that BigQuery takes and one that it refuses.
+// columnCase is a column of each type that a row message can name, with a value that BigQuery takes and one that it
+// refuses.
 type columnCase struct {
 	name      string
 	column    columnv1.Column
@@ -69,7 +70,8 @@ func typedRow() *descriptorpb.DescriptorProto {
 	return d
 }
 
-// encodeTyped makes rows of which each has one bad value, in the column that its offset names; those beyond the columns are good.
+// encodeTyped makes rows of which each has one bad value, in the column that its offset names; those beyond the columns
+// are good.
 func encodeTyped(offset int64) []byte {
 	number := func(b []byte, field protowire.Number, n int64) []byte {
 		return protowire.AppendVarint(protowire.AppendTag(b, field, protowire.VarintType), uint64(n))
@@ -93,8 +95,8 @@ func encodeTyped(offset int64) []byte {
 	return b
 }
 
-// A value of every type that a row message can name goes to its column and comes back; a bad one costs its own row and no other, on either
-// kind of stream.
+// A value of every type that a row message can name goes to its column and comes back; a bad one costs its own row and
+// no other, on either kind of stream.
 func TestEveryColumnType(t *testing.T) {
 	w, conns := writersAlone(t, 1)
 	for name, delivery := range map[string]lanev1.Delivery{"once": lanev1.Delivery_DELIVERY_EXACTLY_ONCE, "repeats": lanev1.Delivery_DELIVERY_AT_LEAST_ONCE} {

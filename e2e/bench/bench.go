@@ -1,5 +1,6 @@
-// Package bench measures what Waybill costs: both services as processes of their own, against the sandbox's Kafka and its BigQuery
-// emulator, which counts rows and keeps none. Beside each figure stands the floor, what the pieces of the way cost alone on the same records.
+// Package bench measures what Waybill costs: both services as processes of their own, against the sandbox's Kafka and
+// its BigQuery emulator, which counts rows and keeps none. Beside each figure stands the floor, what the pieces of the
+// way cost alone on the same records.
 //
 // Machines differ and are shared: compare figures of one report, or of reports from one machine and one hour.
 package bench
@@ -83,8 +84,8 @@ func thisMachine() Machine {
 	return Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), Go: runtime.Version()}
 }
 
-// once measures a variant once: first a full topic, for throughput and cost; then, with the services warm, steady loads, for latency;
-// last, with the services gone, the floor.
+// once measures a variant once: first a full topic, for throughput and cost; then, with the services warm, steady
+// loads, for latency; last, with the services gone, the floor.
 func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	r := Result{Name: v.Workload, Lanes: v.Lanes, Codec: v.Codec, TLS: v.TLS, LatencyMS: v.LatencyMS}
 	b.say("  starting alone")

@@ -20,8 +20,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// certificates makes an authority, a certificate for loopback and a service account that nobody knows, for one day and one run, in dir. tokens is the
-// address of the account's token endpoint.
+// certificates makes an authority, a certificate for loopback and a service account that nobody knows, for one day and
+// one run, in dir. tokens is the address of the account's token endpoint.
 func certificates(dir, tokens string) (*stack.TLS, error) {
 	authority, authorityKey, err := certificate(nil, nil)
 	if err != nil {

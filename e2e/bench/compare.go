@@ -27,7 +27,8 @@ type Change struct {
 type Figure struct {
 	Name          string
 	Before, After float64
-	// Noise is how far apart the runs of either report were, at least leastNoise; a report of one run is taken for loneNoise.
+	// Noise is how far apart the runs of either report were, at least leastNoise; a report of one run is taken for
+	// loneNoise.
 	Noise float64
 }
 
@@ -77,7 +78,8 @@ func Compare(before, after Report) Comparison {
 	return c
 }
 
-// costFigures is how many of the figures, the first ones, are throughput and processor time. The others are memory and latency.
+// costFigures is how many of the figures, the first ones, are throughput and processor time. The others are memory and
+// latency.
 const costFigures = 5
 
 // figures are what is compared of a variant.
@@ -144,7 +146,8 @@ func (c Comparison) Print(out io.Writer) error {
 	return nil
 }
 
-// printFigures shows the ratios of some figures. All of them side by side are wider than a terminal, so a name has its words below each other.
+// printFigures shows the ratios of some figures. All of them side by side are wider than a terminal, so a name has its
+// words below each other.
 func (c Comparison) printFigures(out io.Writer, from, to int) error {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	above, below := "\t\t\t\t\t", "second / first\tlanes\tcodec\tTLS\tBQ ms\t"

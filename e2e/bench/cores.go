@@ -12,19 +12,22 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// Cores measures what both services carry together on one processor and on several, on a machine that the sandbox needs as well: they take
-// turns, and throughput counts the services' own time. So the machine is theirs alone in their turns, and the sandbox is never what is waited for,
-// as long as the turns are short against what buffers, prefetch and windows hold.
+// Cores measures what both services carry together on one processor and on several, on a machine that the sandbox needs
+// as well: they take turns, and throughput counts the services' own time. So the machine is theirs alone in their
+// turns, and the sandbox is never what is waited for, as long as the turns are short against what buffers, prefetch and
+// windows hold.
 type Cores struct {
 	Workloads []string
 	Lanes     []int
 	// Counts are numbers of processors; the others are compared with the first.
 	Counts []int
-	// Slices are lengths of the services' turns. 0 is no turns: the services on one processor, the sandbox on the others.
+	// Slices are lengths of the services' turns. 0 is no turns: the services on one processor, the sandbox on the
+	// others.
 	Slices []time.Duration
 	// Runs is how often each is measured; figures are medians. The runs take turns.
 	Runs int
-	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it; 0 is enough for Lasts of 2 s on 4 processors.
+	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it; 0 is enough for Lasts
+	// of 2 s on 4 processors.
 	Lasts time.Duration
 	Rows  int64
 	// Bin is the folder of the binaries sandbox, writer and ingest.
@@ -124,7 +127,8 @@ func (c *Cores) series(ctx context.Context, b *Bench, workload Workload, lanes i
 	return medians, nil
 }
 
-// once starts the services, bound to r's number of processors, as members of a new group, and measures until they have run long enough.
+// once starts the services, bound to r's number of processors, as members of a new group, and measures until they have
+// run long enough.
 func (c *Cores) once(ctx context.Context, b *Bench, w *world, rows int64, r *CoresResult) (err error) {
 	c.groups++
 	if err := w.stack.Rejoin(fmt.Sprintf("%s-%d", stack.Group, c.groups)); err != nil {

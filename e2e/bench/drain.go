@@ -21,8 +21,8 @@ type startKey struct {
 	tls   bool
 }
 
-// startCost is the processor time that the services use until every lane is open, with nothing to carry. It is taken from what a run
-// used: a run has too few rows to share it among.
+// startCost is the processor time that the services use until every lane is open, with nothing to carry. It is taken
+// from what a run used: a run has too few rows to share it among.
 func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
 	key := startKey{v.Lanes, v.TLS}
 	if cost, known := b.starts[key]; known {
@@ -52,7 +52,8 @@ func (b *Bench) startCost(ctx context.Context, v Variant) (Services, error) {
 	return r.cpu(), nil
 }
 
-// drain fills the topic, starts the services, and waits until every row is settled. The emulator counts rows and keeps none.
+// drain fills the topic, starts the services, and waits until every row is settled. The emulator counts rows and keeps
+// none.
 func (w *world) drain(ctx context.Context, rows int64, start Services) (d drained, err error) {
 	d.rows = rows
 	if d.bytes, err = w.produce(ctx, rows, 0); err != nil {
@@ -61,7 +62,8 @@ func (w *world) drain(ctx context.Context, rows int64, start Services) (d draine
 	if err := w.stack.UpServices(ctx); err != nil {
 		return d, err
 	}
-	// The clock starts when the first rows are seen and counts those after them: how fast the services start is another matter.
+	// The clock starts when the first rows are seen and counts those after them: how fast the services start is another
+	// matter.
 	first, began, err := w.firstRows(ctx, rows)
 	if err != nil {
 		return d, err
@@ -96,7 +98,8 @@ func (w *world) awaitTaken(ctx context.Context, rows int64) error {
 	return w.watch(ctx, rows, 20*time.Millisecond, func(int64) error { return nil })
 }
 
-// watch asks the emulator how many rows it has taken until there are so many, and tells each answer. Nobody asks the services meanwhile.
+// watch asks the emulator how many rows it has taken until there are so many, and tells each answer. Nobody asks the
+// services meanwhile.
 func (w *world) watch(ctx context.Context, rows int64, every time.Duration, hear func(int64) error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()

@@ -16,8 +16,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// floors are the programs that measure one piece of the way alone: the benchmark BenchmarkFloor of each of these packages, built once
-// and run as a process of its own. They are tests because only their packages may know the library that they measure.
+// floors are the programs that measure one piece of the way alone: the benchmark BenchmarkFloor of each of these
+// packages, built once and run as a process of its own. They are tests because only their packages may know the library
+// that they measure.
 var floors = []struct{ name, module, pkg string }{
 	{"kafka", "services/ingest", "./internal/source"},
 	{"decode", "services/ingest", "./internal/contract"},
@@ -39,7 +40,8 @@ type given struct {
 	Lanes                   int
 }
 
-// sampleBytes bounds the records that decode, hop and BigQuery are measured on. They are those that the topic begins with.
+// sampleBytes bounds the records that decode, hop and BigQuery are measured on. They are those that the topic begins
+// with.
 const sampleBytes = 24 << 20
 
 // blockBytes is what ingest's batches grow to.

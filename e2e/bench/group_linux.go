@@ -10,7 +10,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// group is the processes that p has started, p itself among them: those of its process group, by /proc/PID/stat, see proc_pid_stat(5).
+// group is the processes that p has started, p itself among them: those of its process group, by /proc/PID/stat, see
+// proc_pid_stat(5).
 func group(leader int) (pids []int, cpu time.Duration, err error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -40,9 +41,11 @@ func group(leader int) (pids []int, cpu time.Duration, err error) {
 // userHZ is the unit of processor time in /proc, the same on every Linux that Go runs on.
 const userHZ = 100
 
-// parseStat reads the process group and the processor time of a process and of the children that it has waited for, user and system.
+// parseStat reads the process group and the processor time of a process and of the children that it has waited for,
+// user and system.
 func parseStat(text string) (pgrp int, ticks int64, err error) {
-	// The name stands in parentheses and may hold anything. After it: state ppid pgrp … and, from the twelfth, utime stime cutime cstime.
+	// The name stands in parentheses and may hold anything. After it: state ppid pgrp … and, from the twelfth, utime
+	// stime cutime cstime.
 	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
 	if len(fields) < 15 {
 		return 0, 0, fmt.Errorf("%d fields behind the name", len(fields))
@@ -72,7 +75,8 @@ func groupTime(programs []*stack.Process) (sum time.Duration, err error) {
 	return sum, nil
 }
 
-// groupPeak is the most memory that programs had, with all that they have started, in 10^6 bytes: the sum of each one's most.
+// groupPeak is the most memory that programs had, with all that they have started, in 10^6 bytes: the sum of each one's
+// most.
 func groupPeak(programs []*stack.Process) (sum float64, err error) {
 	for _, p := range programs {
 		pids, _, err := group(p.Pid())

@@ -23,8 +23,8 @@ func settleTimes(m stack.Metrics) times {
 	return all
 }
 
-// add counts what a native histogram holds. Its buckets grow by a constant factor; spans say which of them are there, deltas how each
-// count differs from the one before (prometheus.client_model, message Histogram).
+// add counts what a native histogram holds. Its buckets grow by a constant factor; spans say which of them are there,
+// deltas how each count differs from the one before (prometheus.client_model, message Histogram).
 func (t times) add(h *dto.Histogram) {
 	if n := h.GetZeroCount(); n > 0 {
 		t[bounds{0, h.GetZeroThreshold()}] += float64(n)
@@ -67,8 +67,8 @@ func (t times) count() float64 {
 	return n
 }
 
-// quantile is the upper bound of the bucket that holds the q-th part, in seconds: never less than the truth, and at most a tenth more.
-// It is 0 when there is nothing.
+// quantile is the upper bound of the bucket that holds the q-th part, in seconds: never less than the truth, and at
+// most a tenth more. It is 0 when there is nothing.
 func (t times) quantile(q float64) float64 {
 	ordered := make([]bounds, 0, len(t))
 	for b := range t {

@@ -91,7 +91,8 @@ func (i *Idle) once(ctx context.Context, b *Bench, lanes int) (r IdleResult, err
 	return r, err
 }
 
-// awaitIdle polls until the writer has so many lanes. The fewer questions the better: they are what is measured otherwise.
+// awaitIdle polls until the writer has so many lanes. The fewer questions the better: they are what is measured
+// otherwise.
 func awaitIdle(ctx context.Context, w *world, lanes int) error {
 	last, moved := 0.0, time.Now()
 	for {

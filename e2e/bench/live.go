@@ -20,12 +20,12 @@ type Load struct {
 	CPU Costs `json:"cpu_s_per_million"`
 }
 
-// fullShare is the full load: this share of what the machine produces and settles at the same time when nobody holds back. Above it a queue
-// grows without end somewhere, and latency says how long the run was.
+// fullShare is the full load: this share of what the machine produces and settles at the same time when nobody holds
+// back. Above it a queue grows without end somewhere, and latency says how long the run was.
 const fullShare = 0.85
 
-// together is how many rows a second are produced, carried and settled at once, flat out, all on this machine. The services run, and n
-// rows are settled before.
+// together is how many rows a second are produced, carried and settled at once, flat out, all on this machine. The
+// services run, and n rows are settled before.
 func (w *world) together(ctx context.Context, rows int64) (float64, error) {
 	before, err := w.read(ctx)
 	if err != nil {
@@ -76,7 +76,8 @@ func (w *world) live(ctx context.Context, load, full float64, lasts time.Duratio
 	if err != nil {
 		return l, err
 	}
-	// At the end of the production, what is on its way is at most what arrives in a second or two, or the rate was too much.
+	// At the end of the production, what is on its way is at most what arrives in a second or two, or the rate was too
+	// much.
 	l.Sustained = start.settled()+rows-end.settled() <= int64(max(2*l.Rate*(0.5+float64(w.variant.LatencyMS)/1000), 10))
 	after, err := w.awaitSettled(ctx, start.settled()+rows, 20*time.Millisecond)
 	if err != nil {

@@ -91,13 +91,13 @@ func (m *Memory) Run(ctx context.Context) (MemoryReport, error) {
 	return report, nil
 }
 
-// warmRows make every lane create its write stream, before what is measured. With the fewest lanes they are no load, with the most of them
-// some forty for each.
+// warmRows make every lane create its write stream, before what is measured. With the fewest lanes they are no load,
+// with the most of them some forty for each.
 const warmRows = 20_000
 
-// once measures a case once. A first small load lets every lane create its write stream, which takes 500 lanes half a minute; then the
-// services stop in order, so that the lanes of those that are measured adopt these streams and are open within a moment, all of them, with
-// everything that they will carry in the topic.
+// once measures a case once. A first small load lets every lane create its write stream, which takes 500 lanes half a
+// minute; then the services stop in order, so that the lanes of those that are measured adopt these streams and are
+// open within a moment, all of them, with everything that they will carry in the topic.
 func (m *Memory) once(ctx context.Context, b *Bench, c MemoryCase) (MemoryResult, error) {
 	r := MemoryResult{Name: c.Name, Workload: c.Workload, Lanes: c.Lanes, Rows: c.Rows, Budget: c.Budget}
 	w, err := b.raise(ctx, Variant{Workload: c.Workload, Lanes: c.Lanes, Codec: "none"}, func(config *stack.Config) {
@@ -173,8 +173,8 @@ func (w *world) warm(ctx context.Context) error {
 	return w.stopServices()
 }
 
-// stall keeps BigQuery from answering, while rows wait in the topic, and says what the services held meanwhile. Appends that are under way go
-// unanswered as well as new ones; what was answered before is on its way for a moment.
+// stall keeps BigQuery from answering, while rows wait in the topic, and says what the services held meanwhile. Appends
+// that are under way go unanswered as well as new ones; what was answered before is on its way for a moment.
 func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*Stall, error) {
 	if err := w.slow(ctx, lasts, lasts); err != nil {
 		return nil, err

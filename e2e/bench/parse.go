@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// parse reads the lines that `go test -bench` prints for BenchmarkFloor: a name, iterations, and pairs of value and unit. It returns the
-// processor nanoseconds a row, by what follows the benchmark's name, such as "" or "/encoded".
+// parse reads the lines that `go test -bench` prints for BenchmarkFloor: a name, iterations, and pairs of value and
+// unit. It returns the processor nanoseconds a row, by what follows the benchmark's name, such as "" or "/encoded".
 func parse(text []byte) map[string]float64 {
 	const benchmark, unit = "BenchmarkFloor", "cpu-ns/row"
 	found := map[string]float64{}

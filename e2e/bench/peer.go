@@ -13,13 +13,15 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// Peer measures another program beside Waybill: the same records in the same Kafka, the same BigQuery emulator, which counts rows, and the same clock.
-// The two take turns; each reads the whole topic in a group of its own.
+// Peer measures another program beside Waybill: the same records in the same Kafka, the same BigQuery emulator, which
+// counts rows, and the same clock. The two take turns; each reads the whole topic in a group of its own.
 type Peer struct {
-	// Name is the program's in the report, Command what runs: it must end on SIGTERM. Its environment says where everything is, see peerEnv.
+	// Name is the program's in the report, Command what runs: it must end on SIGTERM. Its environment says where
+	// everything is, see peerEnv.
 	Name    string
 	Command []string
-	// Workload is json-270 or proto-270. The peer's table has a column for each field of a record, in their order, and no other.
+	// Workload is json-270 or proto-270. The peer's table has a column for each field of a record, in their order, and
+	// no other.
 	Workload string
 	Lanes    int
 	Codec    string
@@ -154,8 +156,8 @@ func (p *Peer) mover(w *world, path string) mover {
 	}
 }
 
-// moves lets m move the whole topic. What is counted begins when the emulator has the first rows and ends when it has the last one, on both sides of
-// the comparison: neither how long a program takes to start nor what it does to stop.
+// moves lets m move the whole topic. What is counted begins when the emulator has the first rows and ends when it has
+// the last one, on both sides of the comparison: neither how long a program takes to start nor what it does to stop.
 func (w *world) moves(ctx context.Context, m mover, rows int64, size float64) (r PeerResult, err error) {
 	defer func() { err = errors.Join(err, m.stop()) }()
 	var first int64

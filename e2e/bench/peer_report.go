@@ -25,7 +25,8 @@ type PeerReport struct {
 type PeerResult struct {
 	Name     string  `json:"name"`
 	RowsPerS float64 `json:"rows_per_s"`
-	// CPU is processor seconds a million rows, of all the side's processes; MBPerCPU is 10^6 bytes of record values a processor second.
+	// CPU is processor seconds a million rows, of all the side's processes; MBPerCPU is 10^6 bytes of record values a
+	// processor second.
 	CPU      float64 `json:"cpu_s_per_million"`
 	MBPerCPU float64 `json:"mb_per_cpu_s"`
 	PeakMB   float64 `json:"peak_rss_mb"`

@@ -83,7 +83,8 @@ func (w *world) createPeerTable(ctx context.Context) error {
 // lookRows are so many that a program sends several requests.
 const lookRows = 20_000
 
-// look lets the program move a few records into an emulator that keeps rows, and looks at them: while it is measured nobody does.
+// look lets the program move a few records into an emulator that keeps rows, and looks at them: while it is measured
+// nobody does.
 func (p *Peer) look(ctx context.Context, b *Bench, v Variant, path string) (err error) {
 	w, err := b.raise(ctx, v, func(c *stack.Config) { c.SandboxArgs = nil })
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// peakMemory is the most memory that a process had resident so far, in bytes: VmHWM of /proc/PID/status, see proc_pid_status(5).
+// peakMemory is the most memory that a process had resident so far, in bytes: VmHWM of /proc/PID/status, see
+// proc_pid_status(5).
 func peakMemory(pid int) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

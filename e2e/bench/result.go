@@ -48,7 +48,8 @@ type Result struct {
 	StartCPU  Services `json:"start_cpu_s"`
 	Floor     *Floor   `json:"floor_cpu_s_per_million,omitempty"`
 	Loads     []Load   `json:"loads,omitempty"`
-	// Spread is how far apart the runs were, by the names of the figures: (largest − smallest) / median. Empty for one run.
+	// Spread is how far apart the runs were, by the names of the figures: (largest − smallest) / median. Empty for one
+	// run.
 	Spread map[string]float64 `json:"spread,omitempty"`
 }
 
@@ -72,8 +73,8 @@ func (s Services) per(n float64) Services { return Services{s.Ingest / n, s.Writ
 func (s Services) atLeastZero() Services  { return Services{max(0, s.Ingest), max(0, s.Writer)} }
 func (s Services) costs() Costs           { return Costs{s.Ingest, s.Writer, s.Ingest + s.Writer} }
 
-// Settle is the time from Kafka to settled in milliseconds. It is observed once a batch, of the batch's oldest row: single rows are
-// rather quicker.
+// Settle is the time from Kafka to settled in milliseconds. It is observed once a batch, of the batch's oldest row:
+// single rows are rather quicker.
 type Settle struct {
 	P50 float64 `json:"p50"`
 	P99 float64 `json:"p99"`

@@ -104,7 +104,8 @@ func Scale(r Report, workload string, d Demand) (Plan, error) {
 	return p, nil
 }
 
-// costsOf reads the costs of a workload: with TLS if that was measured, then with eight lanes, then without compression or latency.
+// costsOf reads the costs of a workload: with TLS if that was measured, then with eight lanes, then without compression
+// or latency.
 func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
 	var best, single, loaded *Result
 	rank := func(w *Result) int {
@@ -147,8 +148,9 @@ func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
 	return c, source, nil
 }
 
-// batchCost is what a batch costs beside its rows: the slope of the cost of a row over the batches that it takes, in processor seconds. The
-// loads count by their relative errors, or the smallest, whose rows are dearest, would decide alone.
+// batchCost is what a batch costs beside its rows: the slope of the cost of a row over the batches that it takes, in
+// processor seconds. The loads count by their relative errors, or the smallest, whose rows are dearest, would decide
+// alone.
 func batchCost(loads []Load) Services {
 	slope := func(cost func(Load) float64) float64 {
 		var w, x, y, xx, xy float64
@@ -169,8 +171,8 @@ func batchCost(loads []Load) Services {
 	return Services{slope(func(l Load) float64 { return l.CPU.Ingest }), slope(func(l Load) float64 { return l.CPU.Writer })}
 }
 
-// batches is how many batches a second a lane sends at so many rows a second: one for each row while rows come seldom, one a linger while they
-// come often, and no fewer than hold the rows.
+// batches is how many batches a second a lane sends at so many rows a second: one for each row while rows come seldom,
+// one a linger while they come often, and no fewer than hold the rows.
 func batches(rows, out, linger float64) float64 {
 	return max(rows/(1+rows*linger), rows*out/batchBytes)
 }
@@ -181,7 +183,8 @@ func (p *Plan) compute(c rowCosts) {
 	rows := d.BytesPerS / c.in
 	perLane := rows / lanes
 
-	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's answer. Ingest keeps the records beside the rows.
+	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's answer. Ingest keeps the records
+	// beside the rows.
 	age := d.LingerS + d.LatencyS
 	ingestLane := perLane * age * (c.in + recordOverhead + c.out)
 	writerLane := perLane * d.LatencyS * c.out
@@ -231,8 +234,8 @@ func (p *Plan) compute(c rowCosts) {
 	slices.SortStableFunc(p.Bounds, func(a, b Bound) int { return cmp.Compare(b.Used, a.Used) })
 }
 
-// processes is how many are needed and what decides: the processor; what lanes hold; or the fetches that they prefetch. The last two are
-// multiples of what one process has.
+// processes is how many are needed and what decides: the processor; what lanes hold; or the fetches that they prefetch.
+// The last two are multiples of what one process has.
 func processes(cores float64, d Demand, held, fetched float64) (n float64, by string) {
 	n, by = math.Ceil(cores/(d.Cores*d.Busy)), fmt.Sprintf("for the processor: %g cores, %.0f %% busy", d.Cores, 100*d.Busy)
 	if m := math.Ceil(held); m > n {

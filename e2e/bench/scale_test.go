@@ -34,7 +34,8 @@ func TestScale(t *testing.T) {
 	}
 	for what, want := range map[string]float64{
 		"rows a second": 100_000, "cores of ingest": 6, "cores of writers": 2,
-		// 1,000 lanes share prefetch by 256, while the cores ask for three; the writers' two cores are less than the 2.4 of one.
+		// 1,000 lanes share prefetch by 256, while the cores ask for three; the writers' two cores are less than the
+		// 2.4 of one.
 		"ingest processes": 4, "writer processes": 1, "write streams": 1000,
 		"connections to BigQuery": 13, "seconds to create all streams": 50,
 	} {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// tokens serves what a token endpoint does: Google's client asks one before it sends credentials. The emulator looks at no token.
+// tokens serves what a token endpoint does: Google's client asks one before it sends credentials. The emulator looks at
+// no token.
 func tokens(ctx context.Context) (address string, stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// turns lets the services and the sandbox have the machine in turn: one side is stopped (SIGSTOP) while the other runs. What stands between
-// them in a turn is what the kernel's buffers, prefetch and windows hold.
+// turns lets the services and the sandbox have the machine in turn: one side is stopped (SIGSTOP) while the other runs.
+// What stands between them in a turn is what the kernel's buffers, prefetch and windows hold.
 type turns struct {
 	services []int
 	sandbox  int
@@ -37,7 +37,8 @@ const (
 	longestRest = 100 * time.Millisecond
 )
 
-// run takes turns until the context ends, and leaves all processes running. It needs a thread of its own: a sleep of Go's is not exact enough.
+// run takes turns until the context ends, and leaves all processes running. It needs a thread of its own: a sleep of
+// Go's is not exact enough.
 func (t *turns) run(ctx context.Context) (err error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -66,8 +67,8 @@ func (t *turns) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// ahead lets the calling thread run as soon as it wakes, ahead of all that it stops, if we may: otherwise turns are longer than they were to be.
-// The result undoes it.
+// ahead lets the calling thread run as soon as it wakes, ahead of all that it stops, if we may: otherwise turns are
+// longer than they were to be. The result undoes it.
 func ahead() func() {
 	before, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
@@ -98,8 +99,8 @@ func (t *turns) rest() error {
 	return stop(t.sandbox)
 }
 
-// runnable says whether a thread of a process runs or waits for a processor, see proc_pid_stat(5). The time that it has used does not tell:
-// it stands still as well while other programs have the processors.
+// runnable says whether a thread of a process runs or waits for a processor, see proc_pid_stat(5). The time that it has
+// used does not tell: it stands still as well while other programs have the processors.
 func runnable(pid int) (bool, error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {
@@ -158,7 +159,8 @@ func nap(d time.Duration) {
 	}
 }
 
-// processorTime is what a process has used so far, user and system, of all threads: the clock that clock_getcpuclockid(3) names.
+// processorTime is what a process has used so far, user and system, of all threads: the clock that
+// clock_getcpuclockid(3) names.
 func processorTime(pid int) (time.Duration, error) {
 	const ofScheduler = 2
 	var t unix.Timespec
@@ -199,7 +201,8 @@ func bind(pid int, cpus []int) error {
 // ownPid is the process that measures.
 var ownPid = os.Getpid()
 
-// machineBusy is the time that all processors together have worked for anybody, see proc_stat(5). It is counted in hundredths of a second.
+// machineBusy is the time that all processors together have worked for anybody, see proc_stat(5). It is counted in
+// hundredths of a second.
 func machineBusy() (time.Duration, error) {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {

@@ -27,7 +27,8 @@ func (v Variant) String() string {
 	return text
 }
 
-// Choice narrows what is measured. An empty list leaves it to the selection: all values of it for Full, those of the overview otherwise.
+// Choice narrows what is measured. An empty list leaves it to the selection: all values of it for Full, those of the
+// overview otherwise.
 type Choice struct {
 	Workloads, Codecs []string
 	Lanes, LatencyMS  []int
@@ -49,8 +50,8 @@ var around = []Variant{
 	{Lanes: 8, Codec: "none", LatencyMS: 100},
 }
 
-// variants are those that the choice asks for. Without any choice: every workload at the base, the first one also around it. With one, the
-// values that were named are combined, and what was not named stays as in the base.
+// variants are those that the choice asks for. Without any choice: every workload at the base, the first one also
+// around it. With one, the values that were named are combined, and what was not named stays as in the base.
 func (c Choice) variants() ([]Variant, error) {
 	for _, codec := range c.Codecs {
 		if !slices.Contains([]string{"none", "lz4", "zstd"}, codec) {

@@ -31,7 +31,8 @@ type world struct {
 	movers []*stack.Process
 }
 
-// raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, has the last word on the configuration.
+// raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, has the last word
+// on the configuration.
 func (b *Bench) raise(ctx context.Context, v Variant, adjust func(*stack.Config)) (_ *world, err error) {
 	w := &world{variant: v, workload: v.workload(), patience: stuck}
 	if w.dir, err = os.MkdirTemp("", "waybill-bench-"); err != nil {
@@ -89,8 +90,8 @@ func (w *world) fall() {
 	_ = os.RemoveAll(w.dir) // a folder of the system's temporary ones
 }
 
-// slow delays the answers to appends that come in from now on for a time, 0 for ever. The emulator goes on taking requests in: latency, not
-// less throughput.
+// slow delays the answers to appends that come in from now on for a time, 0 for ever. The emulator goes on taking
+// requests in: latency, not less throughput.
 func (w *world) slow(ctx context.Context, delay, lasts time.Duration) error {
 	body, err := json.Marshal(map[string]string{"kind": "latency", "method": "append", "delay": delay.String(), "for": lasts.String()})
 	if err != nil {
@@ -137,7 +138,8 @@ func (w *world) stats(ctx context.Context) (s stats, err error) {
 	return s, err
 }
 
-// produce puts the next events into the topic, a second so many (0: flat out), and says how many bytes their values have.
+// produce puts the next events into the topic, a second so many (0: flat out), and says how many bytes their values
+// have.
 func (w *world) produce(ctx context.Context, rows int64, rate float64) (int64, error) {
 	security, err := clientTLS(w.stack.Config.TLS)
 	if err != nil {

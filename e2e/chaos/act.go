@@ -178,7 +178,8 @@ func (r *run) roll(ctx context.Context, all []*stack.Service) error {
 	return nil
 }
 
-// take makes a process ours to disturb. It is not when it needs longer to come back than planned, which others' disturbances can cause.
+// take makes a process ours to disturb. It is not when it needs longer to come back than planned, which others'
+// disturbances can cause.
 func (r *run) take(s *stack.Service) bool {
 	taken := r.tryTake(s)
 	if !taken {
@@ -203,8 +204,8 @@ func (r *run) free(s *stack.Service) {
 	delete(r.taken, s)
 }
 
-// restartSandbox takes Kafka and BigQuery away. Rows reach BigQuery again once the refusals of rows are in force again: a row that is
-// refused must be refused every time.
+// restartSandbox takes Kafka and BigQuery away. Rows reach BigQuery again once the refusals of rows are in force again:
+// a row that is refused must be refused every time.
 func (r *run) restartSandbox(ctx context.Context, down time.Duration) error {
 	r.sandbox.Lock()
 	defer r.sandbox.Unlock()
@@ -289,7 +290,8 @@ func (r *run) refuseRows(ctx context.Context) error {
 	return r.post(ctx, "bigquery", map[string]any{"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2})
 }
 
-// quiet lifts every fault but the refusals of rows: an append that is under way must not slip through between two of them.
+// quiet lifts every fault but the refusals of rows: an append that is under way must not slip through between two of
+// them.
 func (r *run) quiet(ctx context.Context) error {
 	r.sandbox.Lock()
 	defer r.sandbox.Unlock()

@@ -1,5 +1,6 @@
-// Package chaos runs Waybill under load while processes die, pause, come and go, Kafka and BigQuery misbehave and connections go half
-// dead, and then compares every offset. What happens when is a pure function of the seed, see [Plan].
+// Package chaos runs Waybill under load while processes die, pause, come and go, Kafka and BigQuery misbehave and
+// connections go half dead, and then compares every offset. What happens when is a pure function of the seed, see
+// [Plan].
 package chaos
 
 import (
@@ -24,8 +25,8 @@ type Config struct {
 	Seed     uint64
 	// Duration is how long there are load and disturbances. Start, drain and verification come on top.
 	Duration time.Duration
-	// Rate is delivery events a second; the other topics have a share of it. A delivery event is about 4 KB, on disk twice: a minute of the
-	// default takes 200 MB.
+	// Rate is delivery events a second; the other topics have a share of it. A delivery event is about 4 KB, on disk
+	// twice: a minute of the default takes 200 MB.
 	Rate float64
 	// RefuseEvery has BigQuery refuse the rows whose Kafka offset it divides.
 	RefuseEvery int64
@@ -52,7 +53,8 @@ func (c Config) Defaults() Config {
 	return c
 }
 
-// What the services are told: small batches and windows, so that a death meets several in flight, and timeouts that fit a short run.
+// What the services are told: small batches and windows, so that a death meets several in flight, and timeouts that fit
+// a short run.
 const (
 	ingestYAML = `
 batch:
@@ -253,7 +255,8 @@ func (r *run) drain(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	// Nobody produces any more. The group's positions are behind records; behind the last one there may be the marker of a replay's transaction.
+	// Nobody produces any more. The group's positions are behind records; behind the last one there may be the marker
+	// of a replay's transaction.
 	produced, err := log.Behind(ctx, names()...)
 	if err != nil {
 		return err

@@ -8,9 +8,10 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// changeSchema adds a column to the orders' schema and restarts every ingest that runs, one after the other; the Storage Write API learns of
-// the tables' new column late. Records have the column once no ingest is left that would refuse it, as producers would do it. Records that name
-// their schema have it from the beginning, when the registry does: the contract grows under the restarts.
+// changeSchema adds a column to the orders' schema and restarts every ingest that runs, one after the other; the
+// Storage Write API learns of the tables' new column late. Records have the column once no ingest is left that would
+// refuse it, as producers would do it. Records that name their schema have it from the beginning, when the registry
+// does: the contract grows under the restarts.
 func (r *run) changeSchema(ctx context.Context, d Disturbance) error {
 	if err := r.bigquery(ctx, d, map[string]any{"kind": "schema_delay", "delay": "1500ms"}); err != nil {
 		return err
@@ -40,7 +41,8 @@ func (r *run) changeSchema(ctx context.Context, d Disturbance) error {
 	return nil
 }
 
-// renew restarts a service in order, if it runs once nobody else disturbs it. One that was down reads the new schema by itself.
+// renew restarts a service in order, if it runs once nobody else disturbs it. One that was down reads the new schema by
+// itself.
 func (r *run) renew(ctx context.Context, s *stack.Service) error {
 	for !r.tryTake(s) {
 		if pause(ctx, 50*time.Millisecond); ctx.Err() != nil {

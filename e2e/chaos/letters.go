@@ -10,7 +10,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// letters says what the dead-letter topic of a topic holds: places of records, not letters, for a letter may be there twice.
+// letters says what the dead-letter topic of a topic holds: places of records, not letters, for a letter may be there
+// twice.
 type letters struct {
 	Topic string
 	// Injected are the records produced that no row can be made of.

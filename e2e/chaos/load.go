@@ -10,8 +10,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/produce"
 )
 
-// load produces to one topic at a bounded rate, in short runs, so that Kafka can be restarted between two of them: a producer whose
-// broker restarts under it may write a record twice, and then nobody could say how many bad ones there must be.
+// load produces to one topic at a bounded rate, in short runs, so that Kafka can be restarted between two of them: a
+// producer whose broker restarts under it may write a record twice, and then nobody could say how many bad ones there
+// must be.
 type load struct {
 	seeds []string
 	topic topic

@@ -95,7 +95,8 @@ func (d Disturbance) String() string {
 	return s
 }
 
-// The shape of a run: storms, in which anything happens at once, and after each a calm in which single deaths are measured.
+// The shape of a run: storms, in which anything happens at once, and after each a calm in which single deaths are
+// measured.
 const (
 	writers, ingests = 3, 2 // that are always there; one of each comes and goes
 	sessionTimeout   = 6 * time.Second
@@ -126,7 +127,8 @@ var kafkaErrors = []struct{ key, err string }{
 	{"OffsetCommit", "ILLEGAL_GENERATION"},
 }
 
-// Plan says what happens in a run of a length: a pure function, so that the same seed disturbs in the same way at the same times.
+// Plan says what happens in a run of a length: a pure function, so that the same seed disturbs in the same way at the
+// same times.
 func Plan(seed uint64, length time.Duration) []Disturbance {
 	p := &planner{r: rand.New(rand.NewPCG(seed, 0x77617962696c6c))}
 	at := firstStorm
@@ -264,7 +266,8 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 	case HalfOpenSink:
 		d.For = p.between(2*time.Second, 10*time.Second)
 	case ClockJump:
-		// An unclean stream that expires is refused for good, by design. Three days are the limit, so no three jumps may reach it.
+		// An unclean stream that expires is refused for good, by design. Three days are the limit, so no three jumps
+		// may reach it.
 		d.Jump, d.For = p.between(time.Hour, 20*time.Hour).Round(time.Minute), 0
 	case MoveLeaders, Coordinators, ChangeSchema:
 		d.For = 0

@@ -58,8 +58,8 @@ func TestPlanChangesTheSchema(t *testing.T) {
 	}
 }
 
-// A process is not disturbed while it is down, one of each tier is always left alone, a measured death is alone, and the clock does not jump by
-// the life of a stream within the time that a lane may stand still.
+// A process is not disturbed while it is down, one of each tier is always left alone, a measured death is alone, and
+// the clock does not jump by the life of a stream within the time that a lane may stand still.
 func TestPlanKeepsItsRules(t *testing.T) {
 	for seed := range uint64(200) {
 		plan := Plan(seed, 5*time.Minute)

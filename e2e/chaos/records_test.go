@@ -7,7 +7,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// A record is a function of seed and index, says its index, and is bad exactly when it says so; the new column is in it when it is asked for.
+// A record is a function of seed and index, says its index, and is bad exactly when it says so; the new column is in it
+// when it is asked for.
 func TestRecords(t *testing.T) {
 	const count = 1500
 	for _, topic := range topics {

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// relay is a TCP proxy that can make its connections half-open: both ends think that they are connected, and nothing passes any more.
+// relay is a TCP proxy that can make its connections half-open: both ends think that they are connected, and nothing
+// passes any more.
 type relay struct {
 	listener net.Listener
 	to       string
@@ -20,7 +21,8 @@ type relay struct {
 	closed bool
 }
 
-// pair is one connection through the relay. What arrives while it is dead vanishes, so it can never be revived, only closed.
+// pair is one connection through the relay. What arrives while it is dead vanishes, so it can never be revived, only
+// closed.
 type pair struct {
 	in, out net.Conn
 	dead    chan struct{}
@@ -77,8 +79,8 @@ func (r *relay) carry(in net.Conn) {
 	both.Wait()
 }
 
-// copy passes bytes on until an end closes. A dead pair goes on reading, so that neither end notices by a full buffer, and hides the
-// end of one side from the other.
+// copy passes bytes on until an end closes. A dead pair goes on reading, so that neither end notices by a full buffer,
+// and hides the end of one side from the other.
 func (p *pair) copy(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {

@@ -13,8 +13,8 @@ import (
 // replayTries bounds how long a replay is tried again: faults end, and so does what a killed replay has left open.
 const replayTries = 40 * time.Second
 
-// replayInStorm has the refused records produced again: a first replay is killed, and then they are run until one comes to its end, for an open
-// transaction keeps every reader from what follows it.
+// replayInStorm has the refused records produced again: a first replay is killed, and then they are run until one comes
+// to its end, for an open transaction keeps every reader from what follows it.
 func (r *run) replayInStorm(ctx context.Context, d Disturbance) error {
 	if !r.replaying.TryLock() {
 		r.line("  left out: the last replay has not ended")

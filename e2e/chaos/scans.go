@@ -13,16 +13,16 @@ import (
 	"github.com/waybill-data/waybill/sandbox/registry"
 )
 
-// Scans are Avro behind the id of the schema that wrote them, which the sandbox's registry has. Their schema changes under way, and nobody is
-// restarted for it: the contract grows with the first record that names the new one.
+// Scans are Avro behind the id of the schema that wrote them, which the sandbox's registry has. Their schema changes
+// under way, and nobody is restarted for it: the contract grows with the first record that names the new one.
 const (
 	scansTopic   = "shop_scans_topic"
 	scansSubject = scansTopic + "-value"
 	scanned      = "shop.scans.Scanned"
 )
 
-// The schemas, and the ids that a registry gives them in which nothing but the sandbox's own two are. The second one has the fields in another
-// order, beside the new one.
+// The schemas, and the ids that a registry gives them in which nothing but the sandbox's own two are. The second one
+// has the fields in another order, beside the new one.
 const (
 	scanID      = 3
 	grownScanID = 4

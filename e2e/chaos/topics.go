@@ -19,7 +19,8 @@ type topic struct {
 	partitions int
 	// share of the rate of delivery events.
 	share float64
-	// event makes the records, nil for those of the built-in contracts; grown ones have the column that is added during the run.
+	// event makes the records, nil for those of the built-in contracts; grown ones have the column that is added during
+	// the run.
 	event func(seed, index uint64, grown bool, dst []byte) events.Event
 	// grows says that the schema has one more column from the middle of the run on.
 	grows bool
@@ -35,8 +36,8 @@ const (
 	movementsTopic = "shop_movements_topic"
 )
 
-// topics are all formats, both deliveries, and several tables of one topic. The new ones have small records, and few partitions: lanes
-// of all kinds meet in each process.
+// topics are all formats, both deliveries, and several tables of one topic. The new ones have small records, and few
+// partitions: lanes of all kinds meet in each process.
 var topics = func() []topic {
 	builtin := verify.Builtin("waybill")
 	return []topic{
@@ -131,7 +132,8 @@ const (
 // column is the name of the one that is added.
 const column = "channel"
 
-// writeSchemas writes the schema files, the orders' with or without the new column. A process that starts meanwhile reads one or the other.
+// writeSchemas writes the schema files, the orders' with or without the new column. A process that starts meanwhile
+// reads one or the other.
 func writeSchemas(dir string, grown bool) error {
 	more := ""
 	if grown {

@@ -24,7 +24,8 @@ type seen struct {
 	lane   stack.Lane
 }
 
-// watch reads lanes and counters all the time. Counters of processes that die are kept: what they counted since the last look is not.
+// watch reads lanes and counters all the time. Counters of processes that die are kept: what they counted since the
+// last look is not.
 type watch struct {
 	stack *stack.Stack
 
@@ -159,8 +160,8 @@ func (w *watch) total(name string) int64 {
 	return int64(n)
 }
 
-// view is every lane, asked about after a moment. A lane that two ingests name is the one whose position is further: the other is a
-// zombie's or is ending.
+// view is every lane, asked about after a moment. A lane that two ingests name is the one whose position is further:
+// the other is a zombie's or is ending.
 func (w *watch) view(after time.Time) map[place]seen {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -190,8 +191,9 @@ func carries(all *stack.Stack, l seen, s *stack.Service) bool {
 	return l.lane.Writer == s.Name || all.Ingests[l.ingest] == s
 }
 
-// recovered waits until each of the lanes is open, not at the process that ended but elsewhere or at the one that took its place, and has
-// settled something there or has nothing to settle. It gives the time since began, and false when that did not happen within limit.
+// recovered waits until each of the lanes is open, not at the process that ended but elsewhere or at the one that took
+// its place, and has settled something there or has nothing to settle. It gives the time since began, and false when
+// that did not happen within limit.
 func (w *watch) recovered(ctx context.Context, lanes map[place]seen, victim *stack.Service, pid int, began time.Time, limit time.Duration) (time.Duration, bool) {
 	ctx, cancel := context.WithDeadline(ctx, began.Add(limit))
 	defer cancel()

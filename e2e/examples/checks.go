@@ -20,8 +20,8 @@ type check struct {
 
 const expect = "-- expect:"
 
-// parseChecks reads statements that end with a semicolon at the end of a line. Comments before one say what it asks; the line that starts
-// with `-- expect:` holds its rows as JSON.
+// parseChecks reads statements that end with a semicolon at the end of a line. Comments before one say what it asks;
+// the line that starts with `-- expect:` holds its rows as JSON.
 func parseChecks(text string) ([]check, error) {
 	var out []check
 	var now check

@@ -9,7 +9,8 @@ import (
 
 const views = "page_views"
 
-// firstViews sends a few records, and so registers the first schema: a contract that names a subject needs it to be there.
+// firstViews sends a few records, and so registers the first schema: a contract that names a subject needs it to be
+// there.
 func firstViews(ctx context.Context, w *world) error {
 	return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", filepath.Join(w.dir, "v1.avsc"), filepath.Join(w.dir, "v1.jsonl"))
 }

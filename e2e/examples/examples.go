@@ -1,5 +1,6 @@
-// Package examples runs the folder examples as a person would: the sandbox and the two services as processes, with the example's own
-// configuration, and the commands of its README. What they print is shown; what the tables hold is compared with the example's checks.
+// Package examples runs the folder examples as a person would: the sandbox and the two services as processes, with the
+// example's own configuration, and the commands of its README. What they print is shown; what the tables hold is
+// compared with the example's checks.
 package examples
 
 import (

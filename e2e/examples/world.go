@@ -21,7 +21,8 @@ type world struct {
 	out               io.Writer
 }
 
-// newWorld lays out the processes. The services run with the files of the example; where they meet is told by the environment.
+// newWorld lays out the processes. The services run with the files of the example; where they meet is told by the
+// environment.
 func newWorld(c Config, dir string) (*world, error) {
 	s, err := stack.New(stack.Config{Dir: c.Dir, Bin: c.Bin})
 	if err != nil {

@@ -76,7 +76,8 @@ type chunk struct {
 	due   time.Time
 }
 
-// hold copies and holds what it copies. The queue is bounded by what fits into it: a relay for tests, of answers that are small.
+// hold copies and holds what it copies. The queue is bounded by what fits into it: a relay for tests, of answers that
+// are small.
 func (d *delay) hold(to io.Writer, from io.Reader) {
 	queue := make(chan chunk, 1<<14)
 	var reading sync.WaitGroup

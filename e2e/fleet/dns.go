@@ -68,7 +68,8 @@ func (n *names) serve() {
 	}
 }
 
-// answer builds the response to a question: the addresses for A of the name, nothing for other types, NXDOMAIN for other names.
+// answer builds the response to a question: the addresses for A of the name, nothing for other types, NXDOMAIN for
+// other names.
 func (n *names) answer(question []byte) ([]byte, error) {
 	var parser dnsmessage.Parser
 	header, err := parser.Start(question)

@@ -59,7 +59,8 @@ func (r *run) leave(left []int, gone ...int) func(context.Context) (time.Time, e
 	}
 }
 
-// update replaces one writer after the other: the new one is published, then the old one stops. The last writers of the list are the new ones.
+// update replaces one writer after the other: the new one is published, then the old one stops. The last writers of the
+// list are the new ones.
 func (r *run) update(apart time.Duration, pairs ...[2]int) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		var last time.Time
@@ -90,7 +91,8 @@ func (r *run) update(apart time.Duration, pairs ...[2]int) func(context.Context)
 	}
 }
 
-// kill ends a writer at once; it stays in the name for a while, as it would until somebody notices, and does not come back.
+// kill ends a writer at once; it stays in the name for a while, as it would until somebody notices, and does not come
+// back.
 func (r *run) kill(victim int, left ...int) func(context.Context) (time.Time, error) {
 	return func(ctx context.Context) (time.Time, error) {
 		began := time.Now()
@@ -157,7 +159,8 @@ func seq(from, to int) []int {
 	return s
 }
 
-// events are what happens, in order. Lanes that moved rest for a minute, so what needs all of them again waits that long.
+// events are what happens, in order. Lanes that moved rest for a minute, so what needs all of them again waits that
+// long.
 func (r *run) events() []event {
 	const last = most + spare - 1
 	if r.config.Short {

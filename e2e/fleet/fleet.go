@@ -1,7 +1,9 @@
-// Package fleet runs one ingest and up to sixteen writers as real processes, with a load all the time, and changes the writers: more, fewer, updated one by one,
-// stopped, killed, hung, slow. It measures how long it takes until the lanes are even, and for how long a lane was silent, and then compares every offset.
+// Package fleet runs one ingest and up to sixteen writers as real processes, with a load all the time, and changes the
+// writers: more, fewer, updated one by one, stopped, killed, hung, slow. It measures how long it takes until the lanes
+// are even, and for how long a lane was silent, and then compares every offset.
 //
-// The writers listen on addresses of their own on loopback, and a DNS server here says which of them the name has at the moment: what a cluster's would do.
+// The writers listen on addresses of their own on loopback, and a DNS server here says which of them the name has at
+// the moment: what a cluster's would do.
 package fleet
 
 import (
@@ -240,7 +242,8 @@ func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 	}
 }
 
-// settled waits until every lane has a write stream and has settled something: what is created later is due to what happens.
+// settled waits until every lane has a write stream and has settled something: what is created later is due to what
+// happens.
 func (r *run) settled(ctx context.Context) error {
 	for began := time.Now(); ; {
 		s, err := r.watch.streams(ctx)

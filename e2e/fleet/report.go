@@ -39,7 +39,8 @@ type Report struct {
 // goals are the longest silences that are promised.
 var goals = map[class]time.Duration{graceful: time.Second, killed: 2 * time.Second, hung: 6 * time.Second}
 
-// spreadGoal is how soon lanes are even after a change, and openGoal how soon they are open again once the only writer serves.
+// spreadGoal is how soon lanes are even after a change, and openGoal how soon they are open again once the only writer
+// serves.
 const spreadGoal, openGoal = 10 * time.Second, time.Second
 
 // spread, silence and finalized are the worst of the graceful events.
@@ -70,7 +71,8 @@ func (r *Report) finalized() (n int64) {
 	return n
 }
 
-// OK says that every event is in its table once, and that graceful changes finalized nothing. How long things take is for people: machines differ.
+// OK says that every event is in its table once, and that graceful changes finalized nothing. How long things take is
+// for people: machines differ.
 func (r *Report) OK() bool {
 	return r.Verified.OK() && r.Verified.Events == r.Produced && r.finalized() == 0
 }

@@ -1,6 +1,7 @@
 package model
 
-// bigquerySteps are what BigQuery may do: take the oldest append of a connection, or one that a lost connection still delivers.
+// bigquerySteps are what BigQuery may do: take the oldest append of a connection, or one that a lost connection still
+// delivers.
 func (w *World) bigquerySteps(s *State) {
 	for i := range s.Calls {
 		for t := range int8(tables) {
@@ -33,7 +34,8 @@ func (w *World) bigquerySteps(s *State) {
 	}
 }
 
-// take is the rule of a COMMITTED write stream with explicit offsets: all rows of a request or none, exactly at the end, until finalized.
+// take is the rule of a COMMITTED write stream with explicit offsets: all rows of a request or none, exactly at the
+// end, until finalized.
 func (w *World) take(s *State, id int8, r *Request) {
 	st := &s.Streams[id-1]
 	r.Expected = st.Rows

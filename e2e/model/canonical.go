@@ -1,7 +1,7 @@
 package model
 
-// canonical brings states that nobody could tell apart into one form: owners without effect and streams without a future are
-// forgotten, and streams are numbered in the order in which they are named.
+// canonical brings states that nobody could tell apart into one form: owners without effect and streams without a
+// future are forgotten, and streams are numbered in the order in which they are named.
 func canonical(s *State) {
 	last := 0
 	for i := range s.Calls {

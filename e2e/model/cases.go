@@ -52,13 +52,15 @@ func Proof() []Case {
 	}
 }
 
-// Mutants are worlds in which it breaks: each lacks one protection, the last one an assumption about Kafka. Where Outcome is set the
-// counterexample ends with a row lost, repeated or out of order; the law alone breaks some steps before that.
+// Mutants are worlds in which it breaks: each lacks one protection, the last one an assumption about Kafka. Where
+// Outcome is set the counterexample ends with a row lost, repeated or out of order; the law alone breaks some steps
+// before that.
 //
-// Two protections stand behind each other, so that taking away one of them does no harm to the tables, as the last two cases of Proof
-// show. While the law holds nobody but the owner appends to a stream, and rows never move while a copy of them is adrift; so what exists at an
-// offset is always the piece that is sent there, and checking it finds nothing. And where a writer appends to an adopted stream that the
-// committed checkpoint still calls clean, so that two owners may share it, that check ends the call before harm is done. Without both, a row is lost.
+// Two protections stand behind each other, so that taking away one of them does no harm to the tables, as the last two
+// cases of Proof show. While the law holds nobody but the owner appends to a stream, and rows never move while a copy
+// of them is adrift; so what exists at an offset is always the piece that is sent there, and checking it finds nothing.
+// And where a writer appends to an adopted stream that the committed checkpoint still calls clean, so that two owners
+// may share it, that check ends the call before harm is done. Without both, a row is lost.
 func Mutants() []Case {
 	lacks := func(m Mutant, w World) Case {
 		w.Without, w.Window = m, 2

@@ -15,8 +15,9 @@ func (w *World) ingestSteps(s *State, i int) {
 	w.halfClose(s, i)
 }
 
-// open starts an owner: it reads the committed pair and sends Open. In the generation after this one it is a new member, to which the
-// partition goes; in this one the call of the last owner broke; in an older one it is a member that does not know yet. A generation has one ingest.
+// open starts an owner: it reads the committed pair and sends Open. In the generation after this one it is a new
+// member, to which the partition goes; in this one the call of the last owner broke; in an older one it is a member
+// that does not know yet. A generation has one ingest.
 func (w *World) open(s *State) {
 	if s.Opens == w.Opens || s.Calls[maxCalls-1] != (Call{}) {
 		return
@@ -63,8 +64,8 @@ func (w *World) opened(s *State, c *Call, p Pair) {
 	w.send(s, c)
 }
 
-// batch takes the next records. What the routing sends to a table with rows to drop is dropped unseen; what cannot be decoded is
-// dead-lettered and left out; the rest are rows.
+// batch takes the next records. What the routing sends to a table with rows to drop is dropped unseen; what cannot be
+// decoded is dead-lettered and left out; the rest are rows.
 func (w *World) batch(s *State, i int, size int8) {
 	if c := &s.Calls[i]; c.Sent == w.Window || int(c.Next+size) > len(w.Log) {
 		return
@@ -133,8 +134,8 @@ func (w *World) halfClose(s *State, i int) {
 	w.emit(&n, "owner %d: half-close; Closed says %s", c.Name, show{w, &n, c.Newest})
 }
 
-// breaks is the end of ingest's half by no fault of the protocol: it crashes, or the call breaks. The writer's half goes on
-// until it notices.
+// breaks is the end of ingest's half by no fault of the protocol: it crashes, or the call breaks. The writer's half
+// goes on until it notices.
 func (w *World) breaks(s *State, i int) {
 	c := &s.Calls[i]
 	if c.Ingest.Phase == IngestGone || s.Opens == w.Opens {

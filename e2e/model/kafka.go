@@ -38,7 +38,8 @@ func (w *World) kafkaSteps(s *State) {
 	}
 }
 
-// supersede forgets a commit under way for a newer one of its member: one request is sent at a time, with the newest pair.
+// supersede forgets a commit under way for a newer one of its member: one request is sent at a time, with the newest
+// pair.
 func (w *World) supersede(s *State, generation int8) {
 	if w.Late == UntilNext && s.Late.Generation == generation {
 		s.Late = Commit{}

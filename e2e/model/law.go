@@ -31,7 +31,8 @@ func (f Fault) String() string {
 //     and the rows of the table from K on are exactly the first D + N - R of Y. So whoever opens from it loses and repeats nothing:
 //     this is "nothing is appended that the committed checkpoint does not explain".
 //
-// Once the position has passed the log, the first two say: every good record exactly once, every bad one dead-lettered, in order.
+// Once the position has passed the log, the first two say: every good record exactly once, every bad one dead-lettered,
+// in order.
 func (w *World) check(s *State) string {
 	if s.Fault != NoFault {
 		return s.Fault.String()

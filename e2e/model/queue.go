@@ -14,7 +14,8 @@ func pieces(c *Call, t int8) (list [maxWindow]*Block, n int8) {
 	return list, n
 }
 
-// pump sends what may be sent, each piece exactly where the one before it ends. It reports whether a piece without rows was done.
+// pump sends what may be sent, each piece exactly where the one before it ends. It reports whether a piece without rows
+// was done.
 func (w *World) pump(c *Call) (done bool) {
 	for t := range int8(tables) {
 		l := &c.Table[t]
@@ -89,8 +90,9 @@ func (w *World) reply(s *State, i int, t int8) {
 	w.emit(&n, "owner %d hears %s for rows %s of %s", call, r.Answer, name(r.Rows), id)
 }
 
-// refuse takes rows that BigQuery will never take out of the first piece, and waits until they are left out. The pieces behind it
-// move to other offsets, which is safe only while no copy of them can still arrive at the old ones: else the call ends, and fencing settles it.
+// refuse takes rows that BigQuery will never take out of the first piece, and waits until they are left out. The pieces
+// behind it move to other offsets, which is safe only while no copy of them can still arrive at the old ones: else the
+// call ends, and fencing settles it.
 func (w *World) refuse(l *Lane, list [maxWindow]*Block, count int8) bool {
 	for _, behind := range list[1:max(1, count)] {
 		if behind.Adrift && !w.without(ShiftAdrift) {
@@ -107,7 +109,8 @@ func (w *World) refuse(l *Lane, list [maxWindow]*Block, count int8) bool {
 	return true
 }
 
-// lose breaks the connection of a stream with requests under way. The queue sends again what is not confirmed, from the first one on.
+// lose breaks the connection of a stream with requests under way. The queue sends again what is not confirmed, from the
+// first one on.
 func (w *World) lose(s *State, i int, t int8) {
 	if s.Losses == w.Losses || s.Calls[i].Table[t].Flight[0].Rows == 0 {
 		return

@@ -32,8 +32,9 @@ type found struct {
 	from  origin
 }
 
-// Explore visits every state within the bounds, or stops at the first that breaks the law. States are told apart by a 64-bit hash: the
-// chance that two of ten million share one is about 1 in 400,000. Two processors are used; the order, and so the trace, does not depend on it.
+// Explore visits every state within the bounds, or stops at the first that breaks the law. States are told apart by a
+// 64-bit hash: the chance that two of ten million share one is about 1 in 400,000. Two processors are used; the order,
+// and so the trace, does not depend on it.
 func (w World) Explore() Report {
 	begin := time.Now()
 	seed := maphash.MakeSeed()

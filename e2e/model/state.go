@@ -78,8 +78,8 @@ type Checkpoint struct {
 	Table [tables]Entry
 }
 
-// Entry is what a checkpoint says of one table: Rows rows in the stream at the position, Drop rows after the position in streams that
-// are fenced and forgotten.
+// Entry is what a checkpoint says of one table: Rows rows in the stream at the position, Drop rows after the position
+// in streams that are fenced and forgotten.
 type Entry struct {
 	Stream int8 // 1 + index in State.Streams; 0 is none
 	Rows   int8
@@ -185,7 +185,8 @@ type Writer struct {
 	Left     records
 	Table    [tables]Lane
 	Launched int8 // batches of the window that are not held
-	// Versions: an append waits until the version that it needs is durable. They count from Durable, which is therefore always 0.
+	// Versions: an append waits until the version that it needs is durable. They count from Durable, which is therefore
+	// always 0.
 	Version, Floor, Wanted, Awaited int8
 	Awaiting                        bool
 	Resting                         bool
@@ -212,7 +213,8 @@ type Lane struct {
 
 	// End is how many rows the stream is known to hold; High the end of what was ever sent.
 	End, High int8
-	// Flight is what is under way on this connection, in order: Draining rejected requests to ignore, then InFlight pieces.
+	// Flight is what is under way on this connection, in order: Draining rejected requests to ignore, then InFlight
+	// pieces.
 	Flight             [maxWindow]Request
 	Draining, InFlight int8
 	Shifted, Paused    bool
@@ -233,8 +235,8 @@ type Block struct {
 	Open    bool // not written yet
 	// Tried: it was sent at its present offset. Adrift: a copy may still arrive over a lost connection.
 	Tried, Adrift bool
-	// Refused are rows that BigQuery will never take, until a durable checkpoint leaves them out: LeftAt is its version, 0 while
-	// ingest has not answered.
+	// Refused are rows that BigQuery will never take, until a durable checkpoint leaves them out: LeftAt is its
+	// version, 0 while ingest has not answered.
 	Refused records
 	LeftAt  int8
 }

@@ -11,7 +11,8 @@ type World struct {
 	Log []Record
 	// Batch is the most records in a batch, Window the most batches sent and not settled, at most maxWindow.
 	Batch, Window int8
-	// Opens bounds how often an owner opens, and so how often one breaks; Generations how often the partition changes hands.
+	// Opens bounds how often an owner opens, and so how often one breaks; Generations how often the partition changes
+	// hands.
 	Opens, Generations int8
 	// Losses bounds lost connections to BigQuery and lost answers of Kafka; Rests how often an idle lane rests.
 	Losses, Rests int8
@@ -19,7 +20,8 @@ type World struct {
 	Late Late
 	// Without are the protections taken away.
 	Without Mutant
-	// Outcome checks only what is in the tables and what the position has passed, not whether the checkpoint explains it.
+	// Outcome checks only what is in the tables and what the position has passed, not whether the checkpoint explains
+	// it.
 	Outcome bool
 
 	refused records
@@ -34,15 +36,16 @@ type Late int8
 const (
 	// Never: it is applied before the call is over, or not at all.
 	Never Late = iota
-	// UntilNext: until the same member commits again, also after the next call has read the committed pair. This is what ingest sees to by
-	// sending one request at a time.
+	// UntilNext: until the same member commits again, also after the next call has read the committed pair. This is
+	// what ingest sees to by sending one request at a time.
 	UntilNext
-	// AnyTime: a lost connection may deliver it after newer commits of the same member. Kafka checks nothing but the generation, so the
-	// protocol assumes that this does not happen.
+	// AnyTime: a lost connection may deliver it after newer commits of the same member. Kafka checks nothing but the
+	// generation, so the protocol assumes that this does not happen.
 	AnyTime
 )
 
-// Parse reads a log: a letter A or B is a good record of that table, `-` after it an undecodable one, `!` one that BigQuery refuses.
+// Parse reads a log: a letter A or B is a good record of that table, `-` after it an undecodable one, `!` one that
+// BigQuery refuses.
 func Parse(text string) []Record {
 	var log []Record
 	for _, r := range text {

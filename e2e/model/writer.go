@@ -169,7 +169,8 @@ func (w *World) rest(s *State, i int) {
 	w.emit(&n, "owner %d has been idle and rests: Checkpoint{clean}", c.Name)
 }
 
-// advance does all that can be done now: append what the durable checkpoint explains, settle, and raise the barrier for the rest.
+// advance does all that can be done now: append what the durable checkpoint explains, settle, and raise the barrier for
+// the rest.
 func (w *World) advance(s *State, c *Call) {
 	if c.Writer.Phase != Carrying {
 		return

@@ -9,8 +9,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// One broker of three at a time goes away under load, first asked to, then killed: leaders move, the group's coordinator moves, and everything
-// goes on.
+// One broker of three at a time goes away under load, first asked to, then killed: leaders move, the group's
+// coordinator moves, and everything goes on.
 func TestBrokersRestart(t *testing.T) {
 	w := newWorld(t, stack.Config{Ingests: 2})
 	load := w.load(w.topic(), 400)

@@ -18,9 +18,9 @@ var (
 	chaosSeed = flag.Uint64("seed", uint64(time.Now().UnixNano()), "what TestChaos does, and when")
 )
 
-// Everything at once, under a steady load and a transactional one: services are killed, stopped in order and paused beyond their session, brokers
-// restart, replies of BigQuery are lost. Nothing is lost, doubled or out of order. The seed that is printed makes the same decisions again; what
-// they meet is up to the machine.
+// Everything at once, under a steady load and a transactional one: services are killed, stopped in order and paused
+// beyond their session, brokers restart, replies of BigQuery are lost. Nothing is lost, doubled or out of order. The
+// seed that is printed makes the same decisions again; what they meet is up to the machine.
 func TestChaos(t *testing.T) {
 	w := newWorld(t, stack.Config{Ingests: 2, Writers: 2}, "chaos_transactional")
 	t.Logf("seed %d, for %v", *chaosSeed, *chaosTime)
@@ -92,7 +92,8 @@ func (w *world) disturb(random *rand.Rand) string {
 	}
 }
 
-// restartBrokers kills one broker after the other, or asks it to end, until the end; it waits for the replicas before it takes the next.
+// restartBrokers kills one broker after the other, or asks it to end, until the end; it waits for the replicas before
+// it takes the next.
 func (w *world) restartBrokers(random *rand.Rand, end time.Time, restarts *int) error {
 	for time.Now().Before(end) {
 		pause(random, 4*time.Second, 10*time.Second)

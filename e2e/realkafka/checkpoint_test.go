@@ -19,8 +19,9 @@ import (
 // metadataMax is the broker's offset.metadata.max.bytes, which the tests leave at its default.
 const metadataMax = 4096
 
-// Behind a slow BigQuery, more bad records want to be in the list of left-out ones than an offset commit can carry: the lane settles first
-// instead, no commit is refused, and nothing is lost over kills. The brokers do refuse one byte more than their bound.
+// Behind a slow BigQuery, more bad records want to be in the list of left-out ones than an offset commit can carry: the
+// lane settles first instead, no commit is refused, and nothing is lost over kills. The brokers do refuse one byte more
+// than their bound.
 func TestCheckpointFitsCommit(t *testing.T) {
 	t.Parallel()
 	// Windows so large that the list, left to itself, would reach twice the bound.
@@ -63,7 +64,8 @@ func TestCheckpointFitsCommit(t *testing.T) {
 	t.Logf("longest checkpoint: %d of %d bytes", longest, metadataMax)
 }
 
-// produceMostlyBad fills one partition with n good records, each followed by one to three of a type that no contract knows.
+// produceMostlyBad fills one partition with n good records, each followed by one to three of a type that no contract
+// knows.
 func (w *world) produceMostlyBad(n int) (bad int64) {
 	w.t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Seeds...), kgo.DefaultProduceTopic(w.topic()), kgo.RecordPartitioner(kgo.ManualPartitioner()))

@@ -1,6 +1,6 @@
-// Package realkafka runs Apache Kafka itself, for tests that must not trust an imitation: transactions, the group coordinator, leaders that
-// move, retention, and the bound on what an offset commit may carry. The tests beside it have the build tag realkafka and want the jars that
-// tools/kafka.sh fetches; `make test-kafka` does both.
+// Package realkafka runs Apache Kafka itself, for tests that must not trust an imitation: transactions, the group
+// coordinator, leaders that move, retention, and the bound on what an offset commit may carry. The tests beside it have
+// the build tag realkafka and want the jars that tools/kafka.sh fetches; `make test-kafka` does both.
 package realkafka
 
 import (

@@ -16,8 +16,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// The real coordinator fences an older replay, and ends the transaction that a killed one left open: each letter is replayed once, and its row
-// arrives once.
+// The real coordinator fences an older replay, and ends the transaction that a killed one left open: each letter is
+// replayed once, and its row arrives once.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})

@@ -39,8 +39,8 @@ func TestMainJob(t *testing.T) {
 	}
 }
 
-// The real coordinator fences a member that was stopped beyond its session: the other takes over, and when the first wakes up, with its
-// window still in flight, neither its commits nor its appends count.
+// The real coordinator fences a member that was stopped beyond its session: the other takes over, and when the first
+// wakes up, with its window still in flight, neither its commits nor its appends count.
 func TestZombieIngest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{Ingests: 2})

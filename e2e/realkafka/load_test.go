@@ -11,7 +11,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/produce"
 )
 
-// load produces all the time, rate events a second, until the function that it returns is called; that one returns how many there were.
+// load produces all the time, rate events a second, until the function that it returns is called; that one returns how
+// many there were.
 func (w *world) load(topic string, rate float64) func() int64 {
 	ctx, cancel := context.WithCancel(w.ctx)
 	type outcome struct {

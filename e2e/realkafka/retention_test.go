@@ -11,7 +11,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// removeHalf removes records from the start of each partition up to halfway between position and end, as retention does.
+// removeHalf removes records from the start of each partition up to halfway between position and end, as retention
+// does.
 func (w *world) removeHalf() {
 	w.t.Helper()
 	commits, err := w.commits()
@@ -35,8 +36,8 @@ func (w *world) removeHalf() {
 	}
 }
 
-// Retention removed records that no row was made of, after a clean stop: they are lost, which nobody can help, and the lanes say so and go on
-// with the oldest that is left.
+// Retention removed records that no row was made of, after a clean stop: they are lost, which nobody can help, and the
+// lanes say so and go on with the oldest that is left.
 func TestRetentionAfterCleanStop(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})
@@ -59,8 +60,8 @@ func TestRetentionAfterCleanStop(t *testing.T) {
 	}
 }
 
-// Retention removed records among which rows are still to be dropped: to count over the gap would drop others. The lanes are refused, and say
-// what the ways out are.
+// Retention removed records among which rows are still to be dropped: to count over the gap would drop others. The
+// lanes are refused, and say what the ways out are.
 func TestRetentionUnderReplay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})

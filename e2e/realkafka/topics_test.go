@@ -16,7 +16,8 @@ import (
 
 var errNoLanes = errors.New("no lanes")
 
-// A compacted topic is refused where an operator looks: by `ingest check`, in the log, in a metric. Once it is no longer compacted it is read.
+// A compacted topic is refused where an operator looks: by `ingest check`, in the log, in a metric. Once it is no
+// longer compacted it is read.
 func TestCompactedTopicRefused(t *testing.T) {
 	t.Parallel()
 	const topic = "compacted_delivery_events_v6_topic"

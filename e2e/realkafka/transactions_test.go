@@ -23,8 +23,8 @@ type transactional struct {
 	ends map[int32]int64
 }
 
-// transactions produces transactions of 1 to 30 records each and aborts every third, until stop is closed. One whose end is not confirmed,
-// because a broker went away, may have been committed or not.
+// transactions produces transactions of 1 to 30 records each and aborts every third, until stop is closed. One whose
+// end is not confirmed, because a broker went away, may have been committed or not.
 func transactions(ctx context.Context, topic, id string, stop <-chan struct{}) (done transactional, err error) {
 	done.ends = map[int32]int64{}
 	generator := events.New(plain)
@@ -42,7 +42,8 @@ func transactions(ctx context.Context, topic, id string, stop <-chan struct{}) (
 		default:
 		}
 		if client == nil {
-			// While the markers of its last transaction are being written, a producer is turned away, and comes back with the next metadata.
+			// While the markers of its last transaction are being written, a producer is turned away, and comes back
+			// with the next metadata.
 			client, err = kgo.NewClient(kgo.SeedBrokers(kafka.Seeds...), kgo.TransactionalID(id), kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0),
 				kgo.MetadataMinAge(100*time.Millisecond))
 			if err != nil {
@@ -96,10 +97,12 @@ func transaction(ctx context.Context, client *kgo.Client, records []*kgo.Record,
 	return nil
 }
 
-// producers is how many transactional producers there are: an open transaction of one holds back what the others have committed.
+// producers is how many transactional producers there are: an open transaction of one holds back what the others have
+// committed.
 const producers = 4
 
-// inTransactions produces to a topic by transactions until the function that it returns is called; that one returns what was done.
+// inTransactions produces to a topic by transactions until the function that it returns is called; that one returns
+// what was done.
 func (w *world) inTransactions(topic string) func() transactional {
 	type outcome struct {
 		done transactional
@@ -135,8 +138,8 @@ func (w *world) inTransactions(topic string) func() transactional {
 	}
 }
 
-// Only the records of committed transactions become rows, while aborted ones and markers leave gaps between the offsets; what is dropped after
-// a kill is still exact.
+// Only the records of committed transactions become rows, while aborted ones and markers leave gaps between the
+// offsets; what is dropped after a kill is still exact.
 func TestTransactions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})

@@ -26,7 +26,8 @@ import (
 // partitions of every topic.
 const partitions = 6
 
-// world is a stack under test: writers and ingests of its own, and a sandbox that stands for BigQuery, on the shared brokers.
+// world is a stack under test: writers and ingests of its own, and a sandbox that stands for BigQuery, on the shared
+// brokers.
 type world struct {
 	*stack.Stack
 	t     *testing.T
@@ -46,8 +47,8 @@ const (
 	quick = "  session_timeout: 6s\n  rebalance_timeout: 10s\n  drain_timeout: 5s\n  topic_refresh: 2s\n"
 )
 
-// newWorld starts a stack on a topic of its own, named for the test, and on further ones, all with the contract delivery.v6. It is stopped with
-// the test; when the test fails, the end of each log is shown.
+// newWorld starts a stack on a topic of its own, named for the test, and on further ones, all with the contract
+// delivery.v6. It is stopped with the test; when the test fails, the end of each log is shown.
 func newWorld(t *testing.T, config stack.Config, further ...string) *world {
 	t.Helper()
 	config.Group = strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
@@ -158,7 +159,8 @@ func (w *world) produced(topic string, n int64) {
 	ends.Each(func(o kadm.ListedOffset) { w.ends[topic][o.Partition] = o.Offset })
 }
 
-// commits reads what the group has committed. A client that cannot reach the group's coordinator does not look for another one by itself.
+// commits reads what the group has committed. A client that cannot reach the group's coordinator does not look for
+// another one by itself.
 func (w *world) commits() (kadm.OffsetResponses, error) {
 	ctx, cancel := context.WithTimeout(w.ctx, 3*time.Second)
 	defer cancel()
@@ -228,7 +230,8 @@ func (w *world) until(what string, f func() error) {
 	}
 }
 
-// compared compares every offset that the brokers hold with every row, and returns the report; anything off fails the test.
+// compared compares every offset that the brokers hold with every row, and returns the report; anything off fails the
+// test.
 func (w *world) compared() verify.Report {
 	w.t.Helper()
 	w.settled()
@@ -286,7 +289,8 @@ func (w *world) slow() {
 	w.fault(map[string]any{"kind": "latency", "method": "append", "delay": "20ms", "jitter": "20ms"})
 }
 
-// kill kills a service half a commit interval after a commit that the test has seen, so that there are rows that no commit covers.
+// kill kills a service half a commit interval after a commit that the test has seen, so that there are rows that no
+// commit covers.
 func (w *world) kill(s *stack.Service) {
 	time.Sleep(500 * time.Millisecond)
 	s.Kill()

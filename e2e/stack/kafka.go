@@ -16,7 +16,8 @@ const (
 	DeadLetters   = ".dead-letter"
 )
 
-// Log is a view of the stack's Kafka that does not go through Waybill: what was produced, and what the group has committed.
+// Log is a view of the stack's Kafka that does not go through Waybill: what was produced, and what the group has
+// committed.
 type Log struct {
 	seeds  []string
 	client *kgo.Client
@@ -54,7 +55,8 @@ func (l *Log) Produced(ctx context.Context, topics ...string) (int64, error) {
 	return n, nil
 }
 
-// Behind is the sum of the positions behind the last record of each partition of the topics: Produced, but for markers of transactions at the ends.
+// Behind is the sum of the positions behind the last record of each partition of the topics: Produced, but for markers
+// of transactions at the ends.
 func (l *Log) Behind(ctx context.Context, topics ...string) (int64, error) {
 	var sum int64
 	for _, topic := range topics {
@@ -97,7 +99,8 @@ func (l *Log) Ends(ctx context.Context, topic string) (map[int32]int64, error) {
 	return ends, listed.Error()
 }
 
-// EachHeaders reads a topic from its beginning to the end that it has now, and gives the headers of each committed record.
+// EachHeaders reads a topic from its beginning to the end that it has now, and gives the headers of each committed
+// record.
 func (l *Log) EachHeaders(ctx context.Context, topic string, f func(map[string]string) error) error {
 	return l.Each(ctx, topic, func(r *kgo.Record) error {
 		headers := make(map[string]string, len(r.Headers))
@@ -123,7 +126,8 @@ func (l *Log) Each(ctx context.Context, topic string, f func(*kgo.Record) error)
 	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seeds...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // a partition may end with a marker: without it the end would never be seen
-		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response that the other has cut.
+		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response that
+		// the other has cut.
 		kgo.FetchMaxBytes(96<<20), kgo.FetchMaxPartitionBytes(1<<20))
 	if err != nil {
 		return err

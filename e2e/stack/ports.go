@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// Addresses are chosen below the ports that systems give to outgoing connections (from 32768 on Linux, 49152 elsewhere): one of those could
-// take the address of a service that is stopped for a while.
+// Addresses are chosen below the ports that systems give to outgoing connections (from 32768 on Linux, 49152
+// elsewhere): one of those could take the address of a service that is stopped for a while.
 const (
 	firstPort = 20000
 	lastPort  = 32000

@@ -24,7 +24,8 @@ type Process struct {
 	Env []string
 	// Log is the file that standard output and error are appended to.
 	Log string
-	// CPUs are the processors that it may use, and its number of them for Go; empty leaves it all. Linux alone can do that.
+	// CPUs are the processors that it may use, and its number of them for Go; empty leaves it all. Linux alone can do
+	// that.
 	CPUs []int
 
 	mu   sync.Mutex

@@ -9,13 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup keeps a terminal's Ctrl-C from reaching the process, which its starter stops in order, and ends the process with its starter.
+// ownGroup keeps a terminal's Ctrl-C from reaching the process, which its starter stops in order, and ends the process
+// with its starter.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// startOn calls start with the calling thread bound to the processors, which a process inherits from the thread that makes it: bound later, it
-// would have counted all of them by then.
+// startOn calls start with the calling thread bound to the processors, which a process inherits from the thread that
+// makes it: bound later, it would have counted all of them by then.
 func startOn(cpus []int, start func() error) (err error) {
 	if len(cpus) == 0 {
 		return start()

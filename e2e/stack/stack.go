@@ -1,5 +1,5 @@
-// Package stack runs Waybill as its users do: sandbox, writers and ingests as separate processes on loopback, started, killed and stopped by
-// whoever drives it: `make run`, `make bench`, the end-to-end tests.
+// Package stack runs Waybill as its users do: sandbox, writers and ingests as separate processes on loopback, started,
+// killed and stopped by whoever drives it: `make run`, `make bench`, the end-to-end tests.
 package stack
 
 import (
@@ -26,16 +26,19 @@ type Config struct {
 	FixedPorts bool
 	// DeliveryPartitions and StockPartitions are the partitions of the two topics; 8 and 4 when zero.
 	DeliveryPartitions, StockPartitions int
-	// IngestYAML and WriterYAML are appended to the configuration files of the services, KafkaYAML to the section kafka of ingest's,
-	// BigQueryYAML to the section bigquery of writer's.
+	// IngestYAML and WriterYAML are appended to the configuration files of the services, KafkaYAML to the section kafka
+	// of ingest's, BigQueryYAML to the section bigquery of writer's.
 	IngestYAML, WriterYAML, KafkaYAML, BigQueryYAML string
 	// SandboxArgs are appended to `sandbox up`.
 	SandboxArgs []string
-	// Reach, if set, says what ingests dial instead of a writer's address, and writers instead of BigQuery's: a relay that can fail.
+	// Reach, if set, says what ingests dial instead of a writer's address, and writers instead of BigQuery's: a relay
+	// that can fail.
 	Reach func(addr string) string
-	// Target, if set, is the gRPC target by which ingests find the writers, instead of a list of their addresses; DNS behind it is whoever's that sets it.
+	// Target, if set, is the gRPC target by which ingests find the writers, instead of a list of their addresses; DNS
+	// behind it is whoever's that sets it.
 	Target string
-	// WriterHost, if set, is the host that a writer listens on for lanes; all of them use the port WriterPort, as they do behind one name.
+	// WriterHost, if set, is the host that a writer listens on for lanes; all of them use the port WriterPort, as they
+	// do behind one name.
 	WriterHost func(i int) string
 	WriterPort int
 	// Env is added to the services' environment.
@@ -68,7 +71,8 @@ func (t *TLS) args() []string {
 	return []string{"--tls-cert", t.Cert, "--tls-key", t.Key}
 }
 
-// env is what a process needs to trust the certificate where no key of its configuration says so: the writer towards BigQuery.
+// env is what a process needs to trust the certificate where no key of its configuration says so: the writer towards
+// BigQuery.
 func (t *TLS) env() []string {
 	if t == nil {
 		return nil
@@ -85,7 +89,8 @@ type Stack struct {
 	Ingests   []*Service
 }
 
-// Endpoints are the sandbox's addresses, but for Kafka when Config names other brokers; those are all in Kafka, with commas.
+// Endpoints are the sandbox's addresses, but for Kafka when Config names other brokers; those are all in Kafka, with
+// commas.
 type Endpoints struct {
 	Kafka, BigQueryGRPC, BigQueryREST, Registry, Admin string
 }
@@ -106,7 +111,8 @@ const (
 // Group is the consumer group that the ingests of a stack form, unless its Config names another.
 const Group = "waybill"
 
-// New lays out a stack below config.Dir without starting anything: addresses are chosen and configuration files are written.
+// New lays out a stack below config.Dir without starting anything: addresses are chosen and configuration files are
+// written.
 func New(config Config) (*Stack, error) {
 	config.Writers, config.Ingests = max(config.Writers, 1), max(config.Ingests, 1)
 	if config.DeliveryPartitions == 0 {
@@ -242,7 +248,8 @@ func (s *Service) Ready(ctx context.Context) error {
 // Metrics reads the service's /metrics page.
 func (s *Service) Metrics(ctx context.Context) (Metrics, error) { return ReadMetrics(ctx, s.Admin) }
 
-// Down stops everything in the order of the data: ingests, writers, sandbox. It reports the first that did not stop in order.
+// Down stops everything in the order of the data: ingests, writers, sandbox. It reports the first that did not stop in
+// order.
 func (s *Stack) Down(grace time.Duration) error {
 	var first error
 	stop := func(p *Process) {

@@ -36,8 +36,8 @@ type judged struct {
 	took time.Duration
 }
 
-// judge runs the tests that reach the mutant's condition, the quickest first, until one fails. first is the condition's own number,
-// under which it was reached.
+// judge runs the tests that reach the mutant's condition, the quickest first, until one fails. first is the condition's
+// own number, under which it was reached.
 func (b *built) judge(ctx context.Context, m Mutant, first int, limit time.Duration) judged {
 	start := time.Now()
 	j := judged{Mutant: m, pkg: b.Package, fate: Unreached}
@@ -70,8 +70,8 @@ func (b *built) judge(ctx context.Context, m Mutant, first int, limit time.Durat
 	return j
 }
 
-// portions splits the tests, the quickest first, into runs that take ever longer: most mutants die of a quick test, and starting
-// a process for each test would cost more than it saves.
+// portions splits the tests, the quickest first, into runs that take ever longer: most mutants die of a quick test, and
+// starting a process for each test would cost more than it saves.
 func portions(tests []timed) [][]timed {
 	var runs [][]timed
 	limit := 100 * time.Millisecond

@@ -17,8 +17,8 @@ type Mutant struct {
 	File string
 	Line int
 	Func string
-	// Condition is the text of the condition, in one line, and Change is what it became: true, false, or the operator at
-	// the moved boundary.
+	// Condition is the text of the condition, in one line, and Change is what it became: true, false, or the operator
+	// at the moved boundary.
 	Condition, Change string
 }
 
@@ -188,7 +188,8 @@ func boundary(op token.Token) token.Token {
 	}
 }
 
-// pure says that an expression may be evaluated twice: it calls nothing but len and cap, converts, and receives nothing.
+// pure says that an expression may be evaluated twice: it calls nothing but len and cap, converts, and receives
+// nothing.
 func pure(e ast.Expr) bool {
 	safe := true
 	ast.Inspect(e, func(n ast.Node) bool {

@@ -20,7 +20,8 @@ type Walk struct {
 	Packages []Package
 	// Only keeps the packages whose path contains it, and File the files of that base name; empty keeps all.
 	Only, File string
-	// Parallel is how many mutants run at a time, Limit what a run may take beyond five times what its tests took unmutated.
+	// Parallel is how many mutants run at a time, Limit what a run may take beyond five times what its tests took
+	// unmutated.
 	Parallel int
 	Limit    time.Duration
 	// Goal is the least share of the mutants that are not equivalent that must be killed, between 0 and 1.

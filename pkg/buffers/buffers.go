@@ -4,8 +4,8 @@
 //	b := pool.Get(n) // *b has n bytes, of an earlier use
 //	pool.Put(b)
 //
-// Unlike gRPC's own pools it does not clear what it hands out: whoever asks writes every byte before it is read. With the race detector
-// what comes back is overwritten, so that a use after that shows.
+// Unlike gRPC's own pools it does not clear what it hands out: whoever asks writes every byte before it is read. With
+// the race detector what comes back is overwritten, so that a use after that shows.
 package buffers
 
 import (

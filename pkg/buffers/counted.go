@@ -10,11 +10,11 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Counted is a pool that knows how many bytes are out, and says when they are more than a limit. It hands out buffers all the same: what is to be
-// done about it is the caller's to know. Safe for concurrent use.
+// Counted is a pool that knows how many bytes are out, and says when they are more than a limit. It hands out buffers
+// all the same: what is to be done about it is the caller's to know. Safe for concurrent use.
 //
-// A buffer that its user forgets is out until the garbage collector has found it: gRPC forgets what a call that has ended did not read. So Out may
-// be too high, never too low; runtime.GC makes it exact.
+// A buffer that its user forgets is out until the garbage collector has found it: gRPC forgets what a call that has
+// ended did not read. So Out may be too high, never too low; runtime.GC makes it exact.
 type Counted struct {
 	limit   atomic.Int64
 	over    chan struct{}

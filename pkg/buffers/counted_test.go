@@ -38,7 +38,8 @@ func TestCounted(t *testing.T) {
 	p.Put(again)
 }
 
-// A buffer that is forgotten is out until the collector has found it, so that a call that ends without reading cannot use the limit up.
+// A buffer that is forgotten is out until the collector has found it, so that a call that ends without reading cannot
+// use the limit up.
 func TestForgottenBuffersCountNoMore(t *testing.T) {
 	p := NewCounted(1<<20, 16<<10)
 	for range 10 {

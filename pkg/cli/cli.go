@@ -17,8 +17,9 @@ type Streams struct{ Out, Err io.Writer }
 // ErrFailed ends the program with status 1 without another word: the command has said what is wrong.
 var ErrFailed = errors.New("failed")
 
-// Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, or the struct's own Run method, and
-// returns the exit status: 0 well, 1 failed, 2 wrong usage. A program of several commands shows its help when it is given no arguments.
+// Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, or the
+// struct's own Run method, and returns the exit status: 0 well, 1 failed, 2 wrong usage. A program of several commands
+// shows its help when it is given no arguments.
 func Run(ctx context.Context, name, description string, commands any, args []string, std Streams) int {
 	left := -1
 	parser, err := kong.New(commands,

@@ -1,4 +1,5 @@
-// Package config loads the configuration file of a service: strict YAML, so that a typing error is an error and not a default.
+// Package config loads the configuration file of a service: strict YAML, so that a typing error is an error and not a
+// default.
 //
 //	c := Defaults()                          // defaults live in one place, in Go
 //	if err := config.Load(path, &c); err != nil {
@@ -7,8 +8,9 @@
 //
 // # The file
 //
-// Keys are those of the `yaml` tags, an unknown or repeated one is a problem. A key without a value keeps its default. A list of plain
-// values may be written as one value with commas, which is what a variable can hold. Aliases work, merge keys (`<<`) do not.
+// Keys are those of the `yaml` tags, an unknown or repeated one is a problem. A key without a value keeps its default.
+// A list of plain values may be written as one value with commas, which is what a variable can hold. Aliases work,
+// merge keys (`<<`) do not.
 //
 // # Variables
 //
@@ -21,7 +23,8 @@
 //
 // # Checks
 //
-// A struct with a Check method, at any depth, is asked once its values are read. A key that could not be read is not asked about again.
+// A struct with a Check method, at any depth, is asked once its values are read. A key that could not be read is not
+// asked about again.
 package config
 
 import (
@@ -42,13 +45,13 @@ const maxFile = 4 << 20
 
 // Checker is implemented by the structs of a configuration that have something to say about their values.
 type Checker interface {
-	// Check reports what is wrong: the key, relative to the struct ("" for the struct itself), what is wrong with it, and what to
-	// do about it.
+	// Check reports what is wrong: the key, relative to the struct ("" for the struct itself), what is wrong with it,
+	// and what to do about it.
 	Check(report func(key, message, remedy string))
 }
 
-// Load reads the file into the struct that `into` points to, over the defaults that it holds. The error is Problems, sorted by line; what
-// could be read has been read.
+// Load reads the file into the struct that `into` points to, over the defaults that it holds. The error is Problems,
+// sorted by line; what could be read has been read.
 func Load(path string, into any) error {
 	data, err := read(path)
 	if err != nil {

@@ -204,7 +204,8 @@ dir/service.yaml:24: linger: stands twice, first in line 15
 	}
 }
 
-// What a Check finds missing stands nowhere: its line is that of the group around it, and the file without any comes last.
+// What a Check finds missing stands nowhere: its line is that of the group around it, and the file without any comes
+// last.
 func TestLinesOfWhatIsMissing(t *testing.T) {
 	var s struct {
 		Kafka kafka `yaml:"kafka"`

@@ -12,7 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// maxNodes bounds the values of a file with its aliases followed: a few lines of aliases can stand for billions of values.
+// maxNodes bounds the values of a file with its aliases followed: a few lines of aliases can stand for billions of
+// values.
 const maxNodes = 100_000
 
 // decode reads node into v, which stands at key. Problems are reported, and v then keeps what it held.

@@ -11,15 +11,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Place is where a struct of a configuration stands, for problems that are found once it is loaded. The zero value is a configuration that
-// came from elsewhere.
+// Place is where a struct of a configuration stands, for problems that are found once it is loaded. The zero value is a
+// configuration that came from elsewhere.
 type Place struct {
 	file, key string
 	lines     map[string]int
 }
 
-// Placed is implemented by the structs of a configuration that want to know where they stand. It is told before Check; what a map holds
-// is not.
+// Placed is implemented by the structs of a configuration that want to know where they stand. It is told before Check;
+// what a map holds is not.
 type Placed interface {
 	SetPlace(p Place)
 }
@@ -40,8 +40,8 @@ func (p Place) Problem(key, message, remedy string) Problem {
 	return Problem{Key: key, File: p.file, Line: line, Message: message, Remedy: remedy}
 }
 
-// LoadEntries reads a file that is a list of entries, or one entry, each over the zero value. The error is Problems, sorted by line; what
-// could be read has been read.
+// LoadEntries reads a file that is a list of entries, or one entry, each over the zero value. The error is Problems,
+// sorted by line; what could be read has been read.
 func LoadEntries[T any](path string) ([]T, error) {
 	data, err := read(path)
 	if err != nil {
@@ -66,8 +66,8 @@ func LoadEntries[T any](path string) ([]T, error) {
 	return entries, l.problems.sorted()
 }
 
-// Merge joins what several steps found, each problem once and by line: a later check may find again what an earlier one has found. An error that
-// is no Problems is a problem of the file.
+// Merge joins what several steps found, each problem once and by line: a later check may find again what an earlier one
+// has found. An error that is no Problems is a problem of the file.
 func Merge(file string, errs ...error) error {
 	var all Problems
 	seen := map[string]bool{}

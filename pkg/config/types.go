@@ -16,11 +16,12 @@ type formError struct{ message, remedy string }
 
 func (e *formError) Error() string { return e.message + ": " + e.remedy }
 
-// Secret is text that is printed nowhere: formatting, JSON, YAML and logs show "***". In a file it is the text itself, a variable, or
-// `file:` and the path of a file whose content is the secret, relative to the configuration file; a line end behind it is cut off. The file
-// may be renewed in place: it is read each time that the secret is revealed.
+// Secret is text that is printed nowhere: formatting, JSON, YAML and logs show "***". In a file it is the text itself,
+// a variable, or `file:` and the path of a file whose content is the secret, relative to the configuration file; a line
+// end behind it is cut off. The file may be renewed in place: it is read each time that the secret is revealed.
 type Secret struct {
-	// kept is behind a pointer because package fmt, given a wrong verb, prints the fields of structs without asking their methods.
+	// kept is behind a pointer because package fmt, given a wrong verb, prints the fields of structs without asking
+	// their methods.
 	kept *kept
 }
 
@@ -39,8 +40,8 @@ func newSecret(text, file string) Secret {
 	return Secret{k}
 }
 
-// Reveal is the text; empty when the secret is not set. Of a file it is what the file holds now; while that cannot be read, or is empty since
-// it is being written, it is what it held before.
+// Reveal is the text; empty when the secret is not set. Of a file it is what the file holds now; while that cannot be
+// read, or is empty since it is being written, it is what it held before.
 func (s Secret) Reveal() string {
 	if s.kept == nil {
 		return ""
@@ -112,8 +113,8 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Bytes is an amount of memory or data, written as a number of bytes or with a unit: 512KiB, 64MiB, 1GiB, or 9MB in thousands. It is not
-// negative.
+// Bytes is an amount of memory or data, written as a number of bytes or with a unit: 512KiB, 64MiB, 1GiB, or 9MB in
+// thousands. It is not negative.
 type Bytes int64
 
 // byteUnits in the order in which String tries the binary ones.

@@ -111,7 +111,8 @@ func TestSuggest(t *testing.T) {
 	}
 }
 
-// A password that is renewed in place is revealed from then on; while its file is away or being written, the one before is.
+// A password that is renewed in place is revealed from then on; while its file is away or being written, the one before
+// is.
 func TestSecretOfAFileIsReadEachTime(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "password")

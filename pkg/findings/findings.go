@@ -1,4 +1,5 @@
-// Package findings prints what a `check` command found out: one line a finding, aligned, each that is not well followed by its remedy.
+// Package findings prints what a `check` command found out: one line a finding, aligned, each that is not well followed
+// by its remedy.
 package findings
 
 import (
@@ -50,7 +51,8 @@ type Finding struct {
 	Remedy string
 }
 
-// Print writes the findings as a table with a summary behind it, within the terminal that w is, and tells whether any failed.
+// Print writes the findings as a table with a summary behind it, within the terminal that w is, and tells whether any
+// failed.
 func Print(w io.Writer, findings []Finding) (failed bool) {
 	return printWithin(w, terminal.Width(w), findings)
 }

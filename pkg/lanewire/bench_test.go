@@ -38,7 +38,8 @@ func benchMessage(t testing.TB) mem.BufferSlice {
 	return out
 }
 
-// Not one allocation depends on the rows: per message there are the slices of blocks and of buffers, and the bytes between blocks.
+// Not one allocation depends on the rows: per message there are the slices of blocks and of buffers, and the bytes
+// between blocks.
 func TestAllocations(t *testing.T) {
 	rows := mem.Buffer(mem.SliceBuffer(benchBlock()))
 	codec := Codec()

@@ -8,8 +8,8 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// Codec is the codec of both ends of a lane, for grpc.ForceCodecV2 and grpc.ForceServerCodecV2. Its name is that of gRPC's protobuf
-// codec, because the bytes are the same: a peer without it is understood, and understands.
+// Codec is the codec of both ends of a lane, for grpc.ForceCodecV2 and grpc.ForceServerCodecV2. Its name is that of
+// gRPC's protobuf codec, because the bytes are the same: a peer without it is understood, and understands.
 func Codec() encoding.CodecV2 {
 	return codec{plain: encoding.GetCodecV2(grpcproto.Name)}
 }

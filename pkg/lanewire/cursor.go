@@ -2,7 +2,8 @@ package lanewire
 
 import "google.golang.org/grpc/mem"
 
-// cursor walks a message that lies scattered over buffers. It holds no reference: it lives no longer than the data it walks.
+// cursor walks a message that lies scattered over buffers. It holds no reference: it lives no longer than the data it
+// walks.
 type cursor struct {
 	data mem.BufferSlice
 	// rest is what is left of data[next-1].
@@ -97,7 +98,8 @@ func (c *cursor) skip(to int) {
 	c.rest = c.rest[n:]
 }
 
-// take moves to `to`, which is not beyond the end, and returns what lies between, with references of its own. Nothing is copied.
+// take moves to `to`, which is not beyond the end, and returns what lies between, with references of its own. Nothing
+// is copied.
 func (c *cursor) take(to int) mem.BufferSlice {
 	if to == c.pos || !c.fill() {
 		return nil

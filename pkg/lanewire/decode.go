@@ -10,18 +10,19 @@ import (
 )
 
 const (
-	// maxPlain bounds what goes through protobuf, in bytes; it is gRPC's own default bound. Protobuf makes an object of every row and
-	// block, so a larger Append in an unusual form would cost many times its size. Encoders write the usual form; what remains is written
-	// by hand.
+	// maxPlain bounds what goes through protobuf, in bytes; it is gRPC's own default bound. Protobuf makes an object of
+	// every row and block, so a larger Append in an unusual form would cost many times its size. Encoders write the
+	// usual form; what remains is written by hand.
 	maxPlain = 4 << 20
-	// MaxControl bounds the other messages of a lane, Open with its descriptors among them, in bytes: an object of protobuf may cost fifty times
-	// what it takes on the wire. A checkpoint can name some eighty tables, and a large descriptor takes 20 KB.
+	// MaxControl bounds the other messages of a lane, Open with its descriptors among them, in bytes: an object of
+	// protobuf may cost fifty times what it takes on the wire. A checkpoint can name some eighty tables, and a large
+	// descriptor takes 20 KB.
 	MaxControl = 2 << 20
 )
 
-// decode recognises an Append in the form that encoders write: one `append` field and nothing else, in it known fields only, and in
-// each block one encoding. Anything else, malformed input included, is left to protobuf (false, nil): it holds the rules for
-// it. The blocks of a take references of their own.
+// decode recognises an Append in the form that encoders write: one `append` field and nothing else, in it known fields
+// only, and in each block one encoding. Anything else, malformed input included, is left to protobuf (false, nil): it
+// holds the rules for it. The blocks of a take references of their own.
 func decode(data mem.BufferSlice, a *Append) (recognised bool, err error) {
 	c := newCursor(data)
 	if tag, ok := c.byte(); !ok || tag != tagAppend {
@@ -95,8 +96,8 @@ func decodeBlock(c *cursor, b *Block) bool {
 	return true
 }
 
-// decodePlain reads any LaneRequest through protobuf, and lays an Append's rows down again. Protobuf's meaning holds: of several branches
-// of a oneof the last counts, a message given twice is merged, unknown fields inside rows are kept.
+// decodePlain reads any LaneRequest through protobuf, and lays an Append's rows down again. Protobuf's meaning holds:
+// of several branches of a oneof the last counts, a message given twice is merged, unknown fields inside rows are kept.
 func (c codec) decodePlain(data mem.BufferSlice, r *Request) error {
 	first := newCursor(data)
 	tag, _ := first.byte()

@@ -41,8 +41,8 @@ const (
 	tagEncoded             byte = fieldEncoded<<3 | byte(protowire.BytesType)
 )
 
-// encode writes LaneRequest{append} with the rows in Block.encoded, byte for byte as protobuf does. It takes over the references of
-// a, which is empty afterwards, and copies no row.
+// encode writes LaneRequest{append} with the rows in Block.encoded, byte for byte as protobuf does. It takes over the
+// references of a, which is empty afterwards, and copies no row.
 func encode(a *Append) (mem.BufferSlice, error) {
 	if err := checkBounds(a); err != nil {
 		a.Free()

@@ -43,8 +43,9 @@ const (
 	hopConnection = 8 << 20
 )
 
-// BenchmarkFloor sends blocks of rows over one gRPC hop between two processes, through this codec and nothing else: no lane, no window by
-// bytes, no checkpoint. Processor time is that of both processes. `make bench` runs it, on rows of its workload.
+// BenchmarkFloor sends blocks of rows over one gRPC hop between two processes, through this codec and nothing else: no
+// lane, no window by bytes, no checkpoint. Processor time is that of both processes. `make bench` runs it, on rows of
+// its workload.
 func BenchmarkFloor(b *testing.B) {
 	path := os.Getenv("WAYBILL_FLOOR")
 	if path == "" {

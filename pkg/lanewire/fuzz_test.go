@@ -13,8 +13,8 @@ import (
 	stockv1 "github.com/waybill-data/waybill/proto/stock/v1"
 )
 
-// The codec and protobuf read the same message, however it is cut into buffers. Two differences are by design: the codec does not look
-// into rows, so that it takes an Append whose typed rows are malformed, and it has bounds.
+// The codec and protobuf read the same message, however it is cut into buffers. Two differences are by design: the
+// codec does not look into rows, so that it takes an Append whose typed rows are malformed, and it has bounds.
 func FuzzDecode(f *testing.F) {
 	for _, m := range appends(f) {
 		if data := wire(f, request(m)); len(data) < 10_000 {

@@ -1,12 +1,13 @@
-// Package lanewire is the wire form of the lane protocol's hot path: a gRPC codec that carries an Append from ingest to the writer
-// without looking at its rows.
+// Package lanewire is the wire form of the lane protocol's hot path: a gRPC codec that carries an Append from ingest to
+// the writer without looking at its rows.
 //
-// The contract stays lane.v1 of the proto module, and so do the bytes: what this codec writes is what protobuf writes for the same
-// LaneRequest, and it reads whatever protobuf reads. What it saves is the work a row: protobuf unmarshals `repeated` rows into one
-// Go object each, while a block of rows has the same bytes in every encoding of Block and in BigQuery's ProtoRows
-// (`repeated bytes serialized_rows = 1`), so both services pass it along as it is.
+// The contract stays lane.v1 of the proto module, and so do the bytes: what this codec writes is what protobuf writes
+// for the same LaneRequest, and it reads whatever protobuf reads. What it saves is the work a row: protobuf unmarshals
+// `repeated` rows into one Go object each, while a block of rows has the same bytes in every encoding of Block and in
+// BigQuery's ProtoRows (`repeated bytes serialized_rows = 1`), so both services pass it along as it is.
 //
-// Ingest sends and the writer receives through the generated stream, with the codec forced on the call and on the server:
+// Ingest sends and the writer receives through the generated stream, with the codec forced on the call and on the
+// server:
 //
 //	stream, err := client.Lane(ctx, grpc.ForceCodecV2(lanewire.Codec()))
 //	err = stream.SendMsg(&lanewire.Append{Sequence: 1, EndPosition: 43, Blocks: blocks})
@@ -16,12 +17,14 @@
 //	err := stream.RecvMsg(&request)
 //	defer request.Free()
 //
-// Every other message goes through gRPC's own protobuf codec, so that health, reflection and the responses need nothing special.
+// Every other message goes through gRPC's own protobuf codec, so that health, reflection and the responses need nothing
+// special.
 //
 // # References
 //
-// Rows live in reference-counted buffers. Each function says what becomes of the references: those of a sent Append pass to gRPC,
-// those of a received Request are the caller's to Free, and SplitRows and DropRows return references of their own.
+// Rows live in reference-counted buffers. Each function says what becomes of the references: those of a sent Append
+// pass to gRPC, those of a received Request are the caller's to Free, and SplitRows and DropRows return references of
+// their own.
 package lanewire
 
 import (
@@ -31,13 +34,13 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// Buffers is the pool that rows lie in, of both services: ingest lays them down in its buffers, the writer's gRPC reads them into some. An
-// HTTP/2 frame of gRPC has at most 16 KiB.
+// Buffers is the pool that rows lie in, of both services: ingest lays them down in its buffers, the writer's gRPC reads
+// them into some. An HTTP/2 frame of gRPC has at most 16 KiB.
 var Buffers mem.BufferPool = buffers.New(4<<10, 16<<10, 64<<10, 256<<10)
 
 const (
-	// MaxRows is the most rows one block may hold. A row takes at least two bytes on the wire, so without a bound one message of
-	// the usual 16 MiB could ask for eight million of them.
+	// MaxRows is the most rows one block may hold. A row takes at least two bytes on the wire, so without a bound one
+	// message of the usual 16 MiB could ask for eight million of them.
 	MaxRows = 1 << 20
 	// MaxBlocks is the most blocks an Append may hold: one a route.
 	MaxBlocks = 1 << 10
@@ -73,8 +76,8 @@ type Request struct {
 	Append Append
 }
 
-// Received is a Request as a server reads it: one that breaks the contract does not fail the call, for which gRPC would say INTERNAL, but says why
-// in Err, so that the server can say INVALID_ARGUMENT.
+// Received is a Request as a server reads it: one that breaks the contract does not fail the call, for which gRPC would
+// say INTERNAL, but says why in Err, so that the server can say INVALID_ARGUMENT.
 type Received struct {
 	Request
 	// Err is why the request is none; it is empty then.

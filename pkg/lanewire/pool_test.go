@@ -7,8 +7,8 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// countingPool makes buffers that gRPC counts references of (it does not count small ones), overwrites them when they come back, so that a
-// use after that shows, and fails the test when one comes back twice or not at all.
+// countingPool makes buffers that gRPC counts references of (it does not count small ones), overwrites them when they
+// come back, so that a use after that shows, and fails the test when one comes back twice or not at all.
 type countingPool struct {
 	t testing.TB
 

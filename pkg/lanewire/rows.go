@@ -6,11 +6,12 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// tagRow starts every row of a block: field 1, length-delimited, of DeliveryEventRows and its like as of BigQuery's ProtoRows.
+// tagRow starts every row of a block: field 1, length-delimited, of DeliveryEventRows and its like as of BigQuery's
+// ProtoRows.
 const tagRow = 0x0a
 
-// CountRows counts the rows of a block by their framing; it looks into none of them. The error names the row and byte where the
-// framing breaks, or says that there are more than MaxRows.
+// CountRows counts the rows of a block by their framing; it looks into none of them. The error names the row and byte
+// where the framing breaks, or says that there are more than MaxRows.
 func CountRows(data mem.BufferSlice) (int, error) {
 	c := newCursor(data)
 	rows := 0
@@ -28,8 +29,8 @@ func CountRows(data mem.BufferSlice) (int, error) {
 	return rows, nil
 }
 
-// skipRows skips rows that lie in the present buffer as a whole, at most limit, and counts them. It stops before a row that does not,
-// and before one whose framing is broken.
+// skipRows skips rows that lie in the present buffer as a whole, at most limit, and counts them. It stops before a row
+// that does not, and before one whose framing is broken.
 func (c *cursor) skipRows(limit int) int {
 	b, at, rows := c.rest, 0, 0
 	for rows < limit {
@@ -75,8 +76,8 @@ func SplitRows(data mem.BufferSlice, n int) (first, rest mem.BufferSlice, err er
 	return c.take(cut), c.take(c.size), nil
 }
 
-// DropRows is a block without the rows of the given ascending indexes, counted from 0. It holds references of its own, data keeps
-// its own. No rows left is an empty block, not an error.
+// DropRows is a block without the rows of the given ascending indexes, counted from 0. It holds references of its own,
+// data keeps its own. No rows left is an empty block, not an error.
 func DropRows(data mem.BufferSlice, indexes []int) (mem.BufferSlice, error) {
 	for i, index := range indexes {
 		if index < 0 || i > 0 && index <= indexes[i-1] {
@@ -107,7 +108,8 @@ func DropRows(data mem.BufferSlice, indexes []int) (mem.BufferSlice, error) {
 	return append(out, kept.take(kept.size)...), nil
 }
 
-// row reads the framing of the next row and returns where that row ends. index is its number, for the error and the bound.
+// row reads the framing of the next row and returns where that row ends. index is its number, for the error and the
+// bound.
 func (c *cursor) row(index int) (end int, err error) {
 	if index == MaxRows {
 		return 0, fmt.Errorf("block has more than %d rows", MaxRows)

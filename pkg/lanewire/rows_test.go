@@ -24,7 +24,8 @@ func frame(rows [][]byte) []byte {
 	return out
 }
 
-// protoRows is the message of the Storage Write API as its storage.proto has it, declared here because this module knows no BigQuery:
+// protoRows is the message of the Storage Write API as its storage.proto has it, declared here because this module
+// knows no BigQuery:
 //
 //	message ProtoRows { repeated bytes serialized_rows = 1; }
 func protoRows(t *testing.T) *dynamicpb.Message {

@@ -50,8 +50,8 @@ func (counting) Lane(stream lanev1.LaneService_LaneServer) error {
 	}
 }
 
-// Both ends over a real connection: a client with the codec and one with gRPC's own get the same answers, health works beside them,
-// and every buffer comes back, those that gRPC reads into as well.
+// Both ends over a real connection: a client with the codec and one with gRPC's own get the same answers, health works
+// beside them, and every buffer comes back, those that gRPC reads into as well.
 func TestOverGRPC(t *testing.T) {
 	received, sent := newCountingPool(t), newCountingPool(t)
 	listener := bufconn.Listen(1 << 20)

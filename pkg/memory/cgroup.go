@@ -10,8 +10,9 @@ import (
 // unlimited is what version 1 says for "no limit", about: the largest number of whole pages.
 const unlimited = 1 << 60
 
-// limit reads the smallest limit of the process's control group and of those around it, versions 2 and 1 (cgroups(7)): memory.max, a number
-// or "max", below /sys/fs/cgroup, and memory.limit_in_bytes below /sys/fs/cgroup/memory. What is not there limits nothing.
+// limit reads the smallest limit of the process's control group and of those around it, versions 2 and 1 (cgroups(7)):
+// memory.max, a number or "max", below /sys/fs/cgroup, and memory.limit_in_bytes below /sys/fs/cgroup/memory. What is
+// not there limits nothing.
 func limit(root fs.FS) (int64, bool) {
 	membership, err := fs.ReadFile(root, "proc/self/cgroup")
 	if err != nil {

@@ -9,18 +9,18 @@ import (
 	"time"
 )
 
-// perLane is what a lane takes beside what is counted in the budget, with room for the collector: some twenty kilobytes of heap, and the stacks of
-// its goroutines.
+// perLane is what a lane takes beside what is counted in the budget, with room for the collector: some twenty kilobytes
+// of heap, and the stacks of its goroutines.
 const perLane = 64 << 10
 
 // followEvery is how often Follow counts lanes, restEvery how often it looks whether the process is at rest.
 const followEvery, restEvery = time.Second, 5 * time.Second
 
-// Follow keeps Go's soft limit at what the budget and the lanes need, until ctx ends, unless the environment sets it by GOMEMLIMIT. With a fixed one,
-// thousands of idle lanes would be over it, and the collector would never rest.
+// Follow keeps Go's soft limit at what the budget and the lanes need, until ctx ends, unless the environment sets it by
+// GOMEMLIMIT. With a fixed one, thousands of idle lanes would be over it, and the collector would never rest.
 //
-// While next to nothing happens it also collects what has become garbage, and gives back memory that is free: Go by itself would wait until there is as
-// much garbage as there are lanes, and stacks shrink only when the collector runs.
+// While next to nothing happens it also collects what has become garbage, and gives back memory that is free: Go by
+// itself would wait until there is as much garbage as there are lanes, and stacks shrink only when the collector runs.
 func Follow(ctx context.Context, budget int64, lanes func() int) {
 	f := follower{budget: budget, limit: Limit, set: func(bytes int64) { debug.SetMemoryLimit(bytes) }}
 	if os.Getenv("GOMEMLIMIT") != "" {
@@ -71,7 +71,8 @@ func (f *follower) follow(lanes int) {
 
 // reading is what Go's memory manager says.
 type reading struct {
-	// allocated counts up; objects are those there, garbage among them; live is what the last collection left; free is kept and not used.
+	// allocated counts up; objects are those there, garbage among them; live is what the last collection left; free is
+	// kept and not used.
 	allocated, objects, live, free uint64
 }
 
@@ -98,8 +99,8 @@ const (
 	giveBack
 )
 
-// The process is at rest while it allocates less than restBytes between two looks, some megabytes a second, or less than it has. Less than fewBytes
-// are not worth the work.
+// The process is at rest while it allocates less than restBytes between two looks, some megabytes a second, or less
+// than it has. Less than fewBytes are not worth the work.
 const restBytes, fewBytes = 32 << 20, 8 << 20
 
 // rest decides what to do while nothing happens.

@@ -1,4 +1,5 @@
-// Package memory learns how much memory the container leaves to the process, and sets Go's memory manager and the budget of the lanes by it.
+// Package memory learns how much memory the container leaves to the process, and sets Go's memory manager and the
+// budget of the lanes by it.
 //
 //	budget := memory.Budget()         // where the configuration says nothing
 //	memory.Apply(budget)              // before the work begins
@@ -25,12 +26,12 @@ const (
 	smallestBudget = 32 << 20
 )
 
-// Limit is the memory limit of the process's container in bytes, from its control group and those around it; false without one. It is read
-// once.
+// Limit is the memory limit of the process's container in bytes, from its control group and those around it; false
+// without one. It is read once.
 var Limit = sync.OnceValues(func() (int64, bool) { return limit(os.DirFS("/")) })
 
-// Budget is how many bytes of records and rows to hold at most where nobody says: a quarter of the container's limit, within 32 and
-// 512 MiB, and DefaultBudget without a limit.
+// Budget is how many bytes of records and rows to hold at most where nobody says: a quarter of the container's limit,
+// within 32 and 512 MiB, and DefaultBudget without a limit.
 func Budget() int64 { return budget(Limit()) }
 
 func budget(limit int64, ok bool) int64 {
@@ -40,15 +41,17 @@ func budget(limit int64, ok bool) int64 {
 	return min(max(limit/4, smallestBudget), largestBudget)
 }
 
-// Apply sets Go's soft memory limit, unless the environment does by GOMEMLIMIT: twice the budget, for what lanes hold and for the
-// collector to fall behind, and 64 MiB for everything else, beside the lanes that Follow counts; at most seven eighths of the container's limit. Near it the collector works harder; nothing fails.
+// Apply sets Go's soft memory limit, unless the environment does by GOMEMLIMIT: twice the budget, for what lanes hold
+// and for the collector to fall behind, and 64 MiB for everything else, beside the lanes that Follow counts; at most
+// seven eighths of the container's limit. Near it the collector works harder; nothing fails.
 func Apply(budget int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(soft(budget, 0, Limit))
 	}
 }
 
-// TooLarge tells whether a process with a budget and so many lanes takes more than its container has: need and limit are bytes.
+// TooLarge tells whether a process with a budget and so many lanes takes more than its container has: need and limit
+// are bytes.
 func TooLarge(budget int64, lanes int) (need, limit int64, tooLarge bool) {
 	return tooMuch(budget, lanes, Limit)
 }

@@ -5,7 +5,8 @@ const (
 	busy = 0.85
 	// spare is what shrinking leaves, so that the same load does not make it grow again.
 	spare = 0.7
-	// patience is how many looks, five seconds of them, must have found less load before it shrinks by one: a change costs pools what they hold.
+	// patience is how many looks, five seconds of them, must have found less load before it shrinks by one: a change
+	// costs pools what they hold.
 	patience = 50
 )
 

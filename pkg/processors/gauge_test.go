@@ -7,7 +7,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// carry looks at a demand for so many looks, of which there is never more load than processors, and returns how often the number changed.
+// carry looks at a demand for so many looks, of which there is never more load than processors, and returns how often
+// the number changed.
 func carry(g *gauge, demand float64, looks int) (changes int) {
 	for range looks {
 		if _, changed := g.look(min(demand, float64(g.now)), false); changed {

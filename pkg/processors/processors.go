@@ -3,10 +3,10 @@
 //	stop := processors.Follow()
 //	defer stop()
 //
-// A service of many short tasks, each of which wakes the next one, is cheaper on few processors: with more, Go wakes a thread for each task
-// and moves what it works on from one processor's caches to another's. So GOMAXPROCS starts at one and grows within a tenth of a second once
-// what there is is busy, or goroutines wait for it, up to Count. It shrinks when the load has
-// been lower for a while.
+// A service of many short tasks, each of which wakes the next one, is cheaper on few processors: with more, Go wakes a
+// thread for each task and moves what it works on from one processor's caches to another's. So GOMAXPROCS starts at one
+// and grows within a tenth of a second once what there is is busy, or goroutines wait for it, up to Count. It shrinks
+// when the load has been lower for a while.
 package processors
 
 import (
@@ -19,7 +19,8 @@ import (
 // count is what Go may use: the machine's, or less by the container's limit or the environment.
 var count = runtime.GOMAXPROCS(0)
 
-// Count is how many processors there are for the process, however many Go uses at the moment. A limit that changes while the process runs is not seen.
+// Count is how many processors there are for the process, however many Go uses at the moment. A limit that changes
+// while the process runs is not seen.
 func Count() int { return count }
 
 // Used is the processor time that the process has used, user and system. ok is false where the system does not tell.
@@ -28,8 +29,8 @@ func Used() (used time.Duration, ok bool) { return cpuTime() }
 // interval is how often the load is looked at.
 const interval = 100 * time.Millisecond
 
-// Follow begins, and ends with stop, which returns when it has. Where the environment says GOMAXPROCS, or where the system does not tell what the process
-// used, that stays as it is.
+// Follow begins, and ends with stop, which returns when it has. Where the environment says GOMAXPROCS, or where the
+// system does not tell what the process used, that stays as it is.
 func Follow() (stop func()) {
 	used, ok := cpuTime()
 	if os.Getenv("GOMAXPROCS") != "" || !ok || count == 1 {

@@ -9,8 +9,8 @@ const (
 	few = 0.1
 )
 
-// waits looks at how long goroutines that could run wait until they do, which is for more than processors of ours: on a busy machine a process with one thread
-// may get little of one, and shows no load.
+// waits looks at how long goroutines that could run wait until they do, which is for more than processors of ours: on a
+// busy machine a process with one thread may get little of one, and shows no load.
 type waits struct {
 	sample    [1]metrics.Sample
 	all, over uint64

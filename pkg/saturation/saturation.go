@@ -1,12 +1,13 @@
-// Package saturation says how much of a process's strength its load takes, as one number that an autoscaler can follow: waybill_saturation, between 0 and 1,
-// with its cause as a label.
+// Package saturation says how much of a process's strength its load takes, as one number that an autoscaler can follow:
+// waybill_saturation, between 0 and 1, with its cause as a label.
 //
 //	meter := saturation.New(sample, registry)
 //	meter.Run(ctx)
 //
-// The number is the largest of three shares of the last seconds: of the processors that the process may use, of the time that lanes waited for the memory
-// budget, and of the time that they waited for their window. More processes help against these. Waiting for BigQuery's responses is none of them: a full budget or
-// window counts only so far as it is not BigQuery that it waits for, so that a slow BigQuery, or one out of quota, scales nobody up.
+// The number is the largest of three shares of the last seconds: of the processors that the process may use, of the
+// time that lanes waited for the memory budget, and of the time that they waited for their window. More processes help
+// against these. Waiting for BigQuery's responses is none of them: a full budget or window counts only so far as it is
+// not BigQuery that it waits for, so that a slow BigQuery, or one out of quota, scales nobody up.
 package saturation
 
 import (
@@ -32,11 +33,12 @@ const (
 type Shares struct {
 	// Processor is processor time used, of what the process may use.
 	Processor float64 `json:"processor"`
-	// Budget is the time in which a lane waited for memory, of all time. Window is the time that lanes waited for room in their windows, of the time of
-	// the lanes that carried anything.
+	// Budget is the time in which a lane waited for memory, of all time. Window is the time that lanes waited for room
+	// in their windows, of the time of the lanes that carried anything.
 	Budget float64 `json:"budget"`
 	Window float64 `json:"window"`
-	// Answers is how much of the time that batches take is BigQuery's: that part of the other waiting is not the process's own.
+	// Answers is how much of the time that batches take is BigQuery's: that part of the other waiting is not the
+	// process's own.
 	Answers float64 `json:"answers"`
 }
 
@@ -67,10 +69,12 @@ type Counts struct {
 	Processors int
 	// Budget is the time in which at least one lane waited for memory.
 	Budget time.Duration
-	// Window is the time that lanes waited for room in their windows, added up, and Lanes how many carry something at the moment.
+	// Window is the time that lanes waited for room in their windows, added up, and Lanes how many carry something at
+	// the moment.
 	Window time.Duration
 	Lanes  int
-	// Settling is the time that batches took from being sent, or received, to being settled, added up; Answers is how much of that was BigQuery's.
+	// Settling is the time that batches took from being sent, or received, to being settled, added up; Answers is how
+	// much of that was BigQuery's.
 	Settling, Answers time.Duration
 }
 
@@ -95,7 +99,8 @@ func ratio(part, of time.Duration) float64 {
 }
 
 const (
-	// every is how often a Meter looks, and over how far back it averages: long enough for a scrape, short enough for an autoscaler.
+	// every is how often a Meter looks, and over how far back it averages: long enough for a scrape, short enough for
+	// an autoscaler.
 	every, over = time.Second, 15 * time.Second
 )
 

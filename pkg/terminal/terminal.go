@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Wrap breaks a text between words into lines of at most width characters, and keeps the line ends that it has. A longer word has a line of its
-// own; width 0 breaks nothing.
+// Wrap breaks a text between words into lines of at most width characters, and keeps the line ends that it has. A
+// longer word has a line of its own; width 0 breaks nothing.
 func Wrap(text string, width int) []string {
 	var lines []string
 	for line := range strings.SplitSeq(text, "\n") {

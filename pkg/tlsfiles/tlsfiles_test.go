@@ -48,7 +48,7 @@ func TestRenewedInPlace(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = conn.Close() }() // read is what counts
+		defer func() { _ = conn.Close() }()         // read is what counts
 		_, err = io.ReadFull(conn, make([]byte, 5)) // by now the server has judged our certificate
 		return err
 	}

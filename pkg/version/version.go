@@ -9,8 +9,8 @@ import (
 // number is set by release builds: -ldflags "-X github.com/waybill-data/waybill/pkg/version.number=v1.2.3".
 var number string
 
-// String is the version of this build: the number of a release, else the commit that Go has recorded, else "development". A commit is
-// cut to 12 digits and ends in "+changes" when the work tree had uncommitted ones.
+// String is the version of this build: the number of a release, else the commit that Go has recorded, else
+// "development". A commit is cut to 12 digits and ends in "+changes" when the work tree had uncommitted ones.
 func String() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,5 +1,5 @@
-// Package image holds the descriptors of the row messages with their comments, which generated code leaves out: a comment on a field is the
-// description of its column.
+// Package image holds the descriptors of the row messages with their comments, which generated code leaves out: a
+// comment on a field is the description of its column.
 //
 // image.binpb beside this file is made from the .proto files together with the generated code (`make gen`).
 package image
@@ -80,10 +80,10 @@ func Comment(d protoreflect.Descriptor) string {
 	return strings.Join(strings.Fields(d.ParentFile().SourceLocations().ByDescriptor(d).LeadingComments), " ")
 }
 
-// Self returns a built-in row message as a self-contained descriptor, the form that a lane's Route carries and BigQuery takes: every message
-// type it is made of is nested in it under its short name, fields are proto2 optional or repeated, column options are kept, and each
-// column's description is the field's comment. It errs when the message is not built in, is recursive, or has what no row has: an
-// enum, a group, or two types with one short name.
+// Self returns a built-in row message as a self-contained descriptor, the form that a lane's Route carries and BigQuery
+// takes: every message type it is made of is nested in it under its short name, fields are proto2 optional or repeated,
+// column options are kept, and each column's description is the field's comment. It errs when the message is not built
+// in, is recursive, or has what no row has: an enum, a group, or two types with one short name.
 func Self(fullName string) (*descriptorpb.DescriptorProto, error) {
 	m, err := Message(fullName)
 	if err != nil {

@@ -23,8 +23,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
-// Check looks at everything that a configuration points to: contracts, brokers, topics, dead-letter topics, the group, the writers. It
-// changes nothing.
+// Check looks at everything that a configuration points to: contracts, brokers, topics, dead-letter topics, the group,
+// the writers. It changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
 	found, schemas := checkRegistry(ctx, &c)
 	found = append(c.doubts(), found...)
@@ -69,8 +69,8 @@ func (c *Config) doubts() (found []findings.Finding) {
 	return found
 }
 
-// checkLanes warns of a container that has no room for the lanes of a member that is alone in its group. What the budget alone is too large for, doubts
-// says.
+// checkLanes warns of a container that has no room for the lanes of a member that is alone in its group. What the
+// budget alone is too large for, doubts says.
 func checkLanes(ctx context.Context, c *Config, topics source.Topics) []findings.Finding {
 	if _, limited := memory.Limit(); !limited {
 		return nil
@@ -147,7 +147,8 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	// Without waiting: an unreachable writer says at once why it is. The balancer takes writers that do not serve for unreachable too.
+	// Without waiting: an unreachable writer says at once why it is. The balancer takes writers that do not serve for
+	// unreachable too.
 	resp, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}, grpc.WaitForReady(false))
 	switch {
 	case status.Code(err) == codes.Unimplemented:
@@ -162,8 +163,8 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	return f
 }
 
-// Health asks a running ingest at its admin address whether it can do its work, or whether it is there at all. It is for
-// images without a shell.
+// Health asks a running ingest at its admin address whether it can do its work, or whether it is there at all. It is
+// for images without a shell.
 func Health(ctx context.Context, c Config, q admin.Question) error {
 	return admin.Ask(ctx, c.Admin.Listen, q)
 }

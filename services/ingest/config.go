@@ -83,8 +83,8 @@ func (w Window) Check(report func(key, message, remedy string)) {
 
 // Memory bounds what all lanes together hold.
 type Memory struct {
-	// Budget is for prefetch (a quarter of it), batches and windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's choice, by
-	// the container's limit.
+	// Budget is for prefetch (a quarter of it), batches and windows. The process takes about twice as much and 64 MiB.
+	// 0 is memory.Budget's choice, by the container's limit.
 	Budget config.Bytes `yaml:"budget"`
 }
 
@@ -126,8 +126,8 @@ func Load(path string) (Config, error) {
 	return c, config.Merge(path, err, compile)
 }
 
-// contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left out that name a subject.
-// The error is config.Problems, or that of ctx.
+// contracts compiles the entries of the configuration and of contracts_dir. Without a schema registry those are left
+// out that name a subject. The error is config.Problems, or that of ctx.
 func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set, error) {
 	entries := c.Contracts
 	var fromDir error
@@ -221,7 +221,8 @@ func (c *Config) source() source.Config {
 	return s
 }
 
-// lane is a lane's part of the configuration. A lane drains a little faster than its claim, so that its last commit gets through.
+// lane is a lane's part of the configuration. A lane drains a little faster than its claim, so that its last commit
+// gets through.
 func (c *Config) lane() lane.Config {
 	return lane.Config{
 		Reset:         lane.Reset(c.Kafka.Reset),

@@ -31,8 +31,8 @@ type Contracts struct {
 	schemas schemas
 }
 
-// OpenContracts compiles the contracts of a configuration. The error is config.Problems, or a schema registry that does not answer. Close them
-// at the end.
+// OpenContracts compiles the contracts of a configuration. The error is config.Problems, or a schema registry that does
+// not answer. Close them at the end.
 func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
 	if needed, err := c.needRegistry(); err != nil {
 		return nil, err
@@ -124,8 +124,8 @@ func topicOf(e *Contract) string {
 	return "topic " + e.Topic
 }
 
-// Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a *DecodeError where the payload is at
-// fault. offset stands for the record's offset.
+// Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a
+// *DecodeError where the payload is at fault. offset stands for the record's offset.
 func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
 	route, err := r.Contract.Prepare(ctx, value)
 	if err != nil {
@@ -163,7 +163,8 @@ type TableDiff struct {
 // mostRoutes is how many tables one call compares (tables.proto).
 const mostRoutes = 1000
 
-// Diff asks a writer to compare the tables of all contracts, those of unknown types included, with their rows. It changes nothing.
+// Diff asks a writer to compare the tables of all contracts, those of unknown types included, with their rows. It
+// changes nothing.
 func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
 	conn, err := c.config.Writer.dial()
 	if err != nil {

@@ -1,12 +1,12 @@
-// Package ingest is the service that carries Kafka partitions to writers: it consumes them as a member of a group, turns records into
-// rows, and commits what the writer has settled.
+// Package ingest is the service that carries Kafka partitions to writers: it consumes them as a member of a group,
+// turns records into rows, and commits what the writer has settled.
 //
 //	c, err := ingest.Load("ingest.yaml")        // every problem at once, or none
 //	err = ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry})
 //
-// Run wires the parts and waits for them: the source (internal/source) gives a lane.Partition for each claim, a lane (internal/lane) carries
-// it with the contracts of its topic (internal/contract). Two servers tell how it goes: gRPC with health and reflection, and the admin
-// server with metrics and the list of lanes.
+// Run wires the parts and waits for them: the source (internal/source) gives a lane.Partition for each claim, a lane
+// (internal/lane) carries it with the contracts of its topic (internal/contract). Two servers tell how it goes: gRPC
+// with health and reflection, and the admin server with metrics and the list of lanes.
 package ingest
 
 import (
@@ -46,8 +46,8 @@ type Env struct {
 	Lanes *atomic.Int64
 }
 
-// Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics and writers that are
-// away are waited for; an error is one of configuration, or an address that is taken.
+// Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics
+// and writers that are away are waited for; an error is one of configuration, or an address that is taken.
 func Run(ctx context.Context, c Config, env Env) error {
 	if env.Log == nil {
 		env.Log = slog.New(slog.DiscardHandler)
@@ -55,7 +55,8 @@ func Run(ctx context.Context, c Config, env Env) error {
 	if env.Registry == nil {
 		env.Registry = prometheus.NewRegistry()
 	}
-	// What is wrong with the configuration shows before anything starts; what needs the schema registry may have to wait for it.
+	// What is wrong with the configuration shows before anything starts; what needs the schema registry may have to
+	// wait for it.
 	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
 		return fmt.Errorf("contracts: %w", err)
 	}

@@ -186,8 +186,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("never came: %s", what)
 }
 
-// From Kafka to a writer and back, with real sockets: every good record becomes one row, every bad one a dead letter, and a restart
-// goes on exactly behind the last.
+// From Kafka to a writer and back, with real sockets: every good record becomes one row, every bad one a dead letter,
+// and a restart goes on exactly behind the last.
 func TestRun(t *testing.T) {
 	const partitions, n = 4, 1000
 	kafka := newCluster(t, kfake.SeedTopics(partitions, deliveryTopic))

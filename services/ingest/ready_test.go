@@ -32,7 +32,8 @@ func (w *refusingWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest
 	return w.memoryWriter.Lane(stream)
 }
 
-// When every lane is refused, the process is not ready and says why, at both ports; and how far it is behind is known all the same.
+// When every lane is refused, the process is not ready and says why, at both ports; and how far it is behind is known
+// all the same.
 func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	kafka := newCluster(t, kfake.SeedTopics(2, deliveryTopic))
 	writer := &refusingWriter{}
@@ -61,7 +62,8 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	})
 }
 
-// A topic of the contracts that may not be read keeps the process from being ready, though it is the only one and there is no lane.
+// A topic of the contracts that may not be read keeps the process from being ready, though it is the only one and there
+// is no lane.
 func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 	kafka := newCluster(t)
 	policy := "compact"

@@ -93,7 +93,8 @@ func (r *roster) list() []*lane.Lane {
 	return slices.Collect(maps.Keys(r.lanes))
 }
 
-// stuck counts the lanes by what keeps them from work; none when one of them works, which the first lane tells as a rule.
+// stuck counts the lanes by what keeps them from work; none when one of them works, which the first lane tells as a
+// rule.
 func (r *roster) stuck() (reasons map[string]int, lanes int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -159,7 +160,8 @@ type contracts struct {
 	last    *contract.Match
 	match   lane.Match
 	version uint64
-	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row outgrows a batch.
+	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row
+	// outgrows a batch.
 	unknowns *contract.UnknownTypes
 	counted  int64
 }

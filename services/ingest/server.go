@@ -18,7 +18,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// serve runs the gRPC server, health and reflection, until ctx ends. It says that it serves while work goes on and ready finds no fault.
+// serve runs the gRPC server, health and reflection, until ctx ends. It says that it serves while work goes on and
+// ready finds no fault.
 func serve(ctx, work context.Context, env Env, ready func() error) error {
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)

@@ -85,7 +85,8 @@ var refreshBounds = config.Bounds{
 	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
 }
 
-// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes need a resolver that is linked in.
+// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
+// need a resolver that is linked in.
 func dialable(target string) bool {
 	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" && (strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {
 		return resolver.Get(scheme) != nil
@@ -126,15 +127,15 @@ func (r *renewed) Clone() credentials.TransportCredentials {
 	return &renewed{r.TransportCredentials.Clone(), r.files}
 }
 
-// spread makes calls at the writers in turn, and only at those whose health service says that they serve: one that drains says no. Lanes are placed
-// otherwise: package writers.
+// spread makes calls at the writers in turn, and only at those whose health service says that they serve: one that
+// drains says no. Lanes are placed otherwise: package writers.
 const spread = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}`
 
 // writeBuffer is how much goes to a connection at once, in bytes: there is one a writer, and rows go in megabytes.
 const writeBuffer = 128 << 10
 
-// replyWindow and replyConnWindow are HTTP/2 flow-control windows for what writers say, in bytes: checkpoints, of a lane and of all lanes. Were
-// they not given, gRPC would measure the connection, with a ping for about every reply.
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for what writers say, in bytes: checkpoints, of a
+// lane and of all lanes. Were they not given, gRPC would measure the connection, with a ping for about every reply.
 const (
 	replyWindow     = 128 << 10
 	replyConnWindow = 4 << 20

@@ -19,8 +19,8 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// memoryWriter is a writer that keeps delivery rows in memory and settles every batch at once. Its checkpoint is the position. Plain gRPC
-// and protobuf: what ingest sends is what the .proto says, whatever codec ingest uses.
+// memoryWriter is a writer that keeps delivery rows in memory and settles every batch at once. Its checkpoint is the
+// position. Plain gRPC and protobuf: what ingest sends is what the .proto says, whatever codec ingest uses.
 type memoryWriter struct {
 	lanev1.UnimplementedLaneServiceServer
 

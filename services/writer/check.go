@@ -11,7 +11,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
 
-// Check looks at everything that a configuration points to: credentials, dataset, permissions, the Storage Write API. It changes nothing.
+// Check looks at everything that a configuration points to: credentials, dataset, permissions, the Storage Write API.
+// It changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
 	var found []findings.Finding
 	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size(), 0); tooLarge {

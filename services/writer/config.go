@@ -31,16 +31,19 @@ type Config struct {
 type GRPC struct {
 	Listen string `yaml:"listen"`
 	TLS    TLS    `yaml:"tls"`
-	// CallsPerConnection is how many calls one connection may have open, lanes for the most part; the next one waits at the caller.
+	// CallsPerConnection is how many calls one connection may have open, lanes for the most part; the next one waits at
+	// the caller.
 	CallsPerConnection int `yaml:"calls_per_connection"`
 }
 
 // TLS of the gRPC server; empty: none.
 type TLS struct {
-	// Cert and Key are paths of PEM files. They are read again for each connection, so that they can be renewed in place.
+	// Cert and Key are paths of PEM files. They are read again for each connection, so that they can be renewed in
+	// place.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
-	// ClientCA is the path of a PEM file; with it callers must show a certificate signed by it. It is read again for each connection as well.
+	// ClientCA is the path of a PEM file; with it callers must show a certificate signed by it. It is read again for
+	// each connection as well.
 	ClientCA string `yaml:"client_ca"`
 }
 
@@ -56,7 +59,8 @@ const maxBlock = 19 << 20
 
 // Memory bounds what all lanes together hold.
 type Memory struct {
-	// Budget is for the rows of all windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's choice, by the container's limit.
+	// Budget is for the rows of all windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's
+	// choice, by the container's limit.
 	Budget config.Bytes `yaml:"budget"`
 }
 

@@ -31,8 +31,8 @@ func (l *LiveCheck) bigquery() sink.Config {
 	return c
 }
 
-// Run asks BigQuery whether it does what exactly once takes for granted, in a table of its own; it writes a line for each assumption and says
-// whether all hold. It takes seconds, up to SchemaWait longer, and leaves nothing behind.
+// Run asks BigQuery whether it does what exactly once takes for granted, in a table of its own; it writes a line for
+// each assumption and says whether all hold. It takes seconds, up to SchemaWait longer, and leaves nothing behind.
 func (l *LiveCheck) Run(ctx context.Context, w io.Writer) (ok bool, err error) {
 	c := l.bigquery()
 	var problems config.Problems

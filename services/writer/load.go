@@ -22,8 +22,9 @@ const (
 	ratesOver = 2 * time.Second
 )
 
-// load tells those who place lanes what this writer carries: xds.service.orca.v3.OpenRcaService, the out-of-band reports of gRPC. The service that gRPC
-// brings along reports every 30 seconds at most, which is too seldom to see a writer hang.
+// load tells those who place lanes what this writer carries: xds.service.orca.v3.OpenRcaService, the out-of-band
+// reports of gRPC. The service that gRPC brings along reports every 30 seconds at most, which is too seldom to see a
+// writer hang.
 //
 //	named_metrics.lanes, named_metrics.bytes_per_second    what it carries, of all ingests
 //	cpu_utilization, mem_utilization                       shares of its processors and of its budget in use

@@ -30,7 +30,8 @@ func (l *listener) Send(r *orcav3.OrcaLoadReport) error {
 	return nil
 }
 
-// The first report comes at once and the others as often as asked, four times a second at most: who listens sees a writer hang by their absence.
+// The first report comes at once and the others as often as asked, four times a second at most: who listens sees a
+// writer hang by their absence.
 func TestReportsOfLoadComeAsOftenAsAsked(t *testing.T) {
 	for asked, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Millisecond: reportsApart, 0: reportsUsual} {
 		synctest.Test(t, func(t *testing.T) {

@@ -27,8 +27,9 @@ type same struct {
 
 func (s same) Marshal(any) (mem.BufferSlice, error) { return s.bytes, nil }
 
-// watchHeap samples what the process has in memory until it is stopped, and returns the most. Garbage is collected often, so that the figure is what is
-// held. Not with the race detector, whose shadow memory is several times what it shadows.
+// watchHeap samples what the process has in memory until it is stopped, and returns the most. Garbage is collected
+// often, so that the figure is what is held. Not with the race detector, whose shadow memory is several times what it
+// shadows.
 func watchHeap(t *testing.T) (stop func() int64) {
 	t.Helper()
 	before := debug.SetGCPercent(10)
@@ -55,8 +56,8 @@ func watchHeap(t *testing.T) (stop func() int64) {
 	}
 }
 
-// Whatever peers have begun to send and not finished, the process holds no more than it says: twice the budget, and what a process takes anyway. A lane that
-// was open before goes on, and others may open afterwards.
+// Whatever peers have begun to send and not finished, the process holds no more than it says: twice the budget, and
+// what a process takes anyway. A lane that was open before goes on, and others may open afterwards.
 func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	const budget, calls, size = 32 << 20, 30, 32 << 20
 	conn, stop, ran := start(t, func(c *Config) { c.Memory.Budget, c.DrainTimeout = config.Bytes(budget), config.Duration(time.Second) })

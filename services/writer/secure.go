@@ -45,8 +45,8 @@ func (t *TLS) load() (*tls.Config, error) {
 	return c, nil
 }
 
-// server is the credentials of the gRPC server, nil when there is no TLS. Certificate, key and authority are read again for each connection; while they
-// cannot be read, as in the middle of being renewed, those read last are used.
+// server is the credentials of the gRPC server, nil when there is no TLS. Certificate, key and authority are read again
+// for each connection; while they cannot be read, as in the middle of being renewed, those read last are used.
 func (t *TLS) server(log *slog.Logger) (credentials.TransportCredentials, error) {
 	first, err := t.load()
 	if err != nil || first == nil {

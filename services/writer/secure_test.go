@@ -107,7 +107,8 @@ type secured struct {
 	files TLS
 	creds credentials.TransportCredentials
 	log   journal
-	// insists: the caller shows its certificate though the server's authority has not signed it, which Go's client does not.
+	// insists: the caller shows its certificate though the server's authority has not signed it, which Go's client does
+	// not.
 	insists bool
 }
 
@@ -149,7 +150,8 @@ func (s *secured) connect(client tls.Certificate, roots ...*authority) (shown st
 	return shown, <-accepted
 }
 
-// Certificate, key and authority that are renewed in place are used from the next connection on; a caller that is turned away leaves a line.
+// Certificate, key and authority that are renewed in place are used from the next connection on; a caller that is
+// turned away leaves a line.
 func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	first, second := newAuthority(t, "first"), newAuthority(t, "second")
 	dir := t.TempDir()

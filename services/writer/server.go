@@ -31,14 +31,15 @@ import (
 )
 
 const (
-	// laneWindow and connectionWindow are HTTP/2 flow-control windows, in bytes. The first bounds what lies in the transport of a lane that does not
-	// read; gRPC widens it by the message that a lane has begun to read.
+	// laneWindow and connectionWindow are HTTP/2 flow-control windows, in bytes. The first bounds what lies in the
+	// transport of a lane that does not read; gRPC widens it by the message that a lane has begun to read.
 	laneWindow       = 256 << 10
 	connectionWindow = 8 << 20
-	// readBuffer is how much of a connection is read at once, in bytes: there are few connections, and rows come in megabytes.
+	// readBuffer is how much of a connection is read at once, in bytes: there are few connections, and rows come in
+	// megabytes.
 	readBuffer = 128 << 10
-	// stopWithin is how long calls may take once all lanes have ended: health watchers do not end by themselves, nor do peers that do not read. It is
-	// taken off the drain timeout, of which it is at most a tenth.
+	// stopWithin is how long calls may take once all lanes have ended: health watchers do not end by themselves, nor do
+	// peers that do not read. It is taken off the drain timeout, of which it is at most a tenth.
 	stopWithin = time.Second
 )
 
@@ -78,7 +79,8 @@ func newServer(
 			recovery.StreamServerInterceptor(caught)),
 		// An Append is bounded by the window; beside its rows it is small.
 		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
-		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is pinned.
+		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is
+		// pinned.
 		experimental.BufferPool(lanes.Received),
 		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
 		grpc.ReadBufferSize(readBuffer),
@@ -105,8 +107,8 @@ func newServer(
 	return s
 }
 
-// serve serves until ctx ends, then drains: it says that it no longer serves, asks all lanes to settle and close, waits for them, and
-// stops, within the drain timeout whatever lanes and their peers do.
+// serve serves until ctx ends, then drains: it says that it no longer serves, asks all lanes to settle and close, waits
+// for them, and stops, within the drain timeout whatever lanes and their peers do.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
@@ -138,8 +140,9 @@ func (s *server) serve(ctx context.Context) error {
 	return nil
 }
 
-// newReceived makes the memory that connections read into. As much again as the budget may be on its way in: messages that wait for room, unfinished
-// ones, what lanes that do not read leave in the transport. Each lane adds something for what is not rows. An HTTP/2 frame of gRPC has at most 16 KiB.
+// newReceived makes the memory that connections read into. As much again as the budget may be on its way in: messages
+// that wait for room, unfinished ones, what lanes that do not read leave in the transport. Each lane adds something for
+// what is not rows. An HTTP/2 frame of gRPC has at most 16 KiB.
 func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted {
 	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)
 	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{

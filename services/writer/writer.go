@@ -1,12 +1,12 @@
-// Package writer is the service that owns the BigQuery write streams: lanes come in over gRPC, their rows go out to BigQuery. It is stateless:
-// any writer can carry any lane.
+// Package writer is the service that owns the BigQuery write streams: lanes come in over gRPC, their rows go out to
+// BigQuery. It is stateless: any writer can carry any lane.
 //
 //	c, err := writer.Load("writer.yaml")        // every problem at once, or none
 //	err = writer.Run(ctx, c, writer.Env{Log: log, Registry: registry})
 //
-// Run wires the parts and waits for them: the sink (internal/sink) is BigQuery, lanes (internal/lane) append to it by the law of the
-// checkpoint (internal/checkpoint). Two servers face outwards: gRPC with the lane protocol, health and reflection (server.go), and the
-// admin server with metrics and the list of lanes.
+// Run wires the parts and waits for them: the sink (internal/sink) is BigQuery, lanes (internal/lane) append to it by
+// the law of the checkpoint (internal/checkpoint). Two servers face outwards: gRPC with the lane protocol, health and
+// reflection (server.go), and the admin server with metrics and the list of lanes.
 package writer
 
 import (
@@ -40,8 +40,8 @@ type Env struct {
 	Lanes *atomic.Int64
 }
 
-// Run carries lanes until ctx ends, then lets them drain, and returns nil. BigQuery being away is waited for; an error is one of
-// configuration, or an address that is taken.
+// Run carries lanes until ctx ends, then lets them drain, and returns nil. BigQuery being away is waited for; an error
+// is one of configuration, or an address that is taken.
 func Run(ctx context.Context, c Config, env Env) error {
 	if env.Log == nil {
 		env.Log = slog.New(slog.DiscardHandler)

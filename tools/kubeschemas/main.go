@@ -1,5 +1,5 @@
-// Command kubeschemas writes JSON schemas of the Kubernetes kinds that the chart uses, each complete in itself and strict, from the
-// OpenAPI file of Kubernetes. The result is kept in the tree, so that the chart is checked without it.
+// Command kubeschemas writes JSON schemas of the Kubernetes kinds that the chart uses, each complete in itself and
+// strict, from the OpenAPI file of Kubernetes. The result is kept in the tree, so that the chart is checked without it.
 //
 //	kubeschemas swagger.json deploy/helm/schemas
 package main
@@ -74,7 +74,8 @@ func pin(whole map[string]any, kind string) {
 	whole["required"] = []any{"apiVersion", "kind", "metadata"}
 }
 
-// expand puts definitions in the place of references, drops descriptions, and forbids unknown keys where the keys are known.
+// expand puts definitions in the place of references, drops descriptions, and forbids unknown keys where the keys are
+// known.
 func expand(definitions map[string]map[string]any, node any) any {
 	switch node := node.(type) {
 	case []any:

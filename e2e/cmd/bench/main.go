@@ -1,4 +1,5 @@
-// Command bench measures what Waybill costs, compares two measurements, and computes what a larger load would need. `make bench` calls it.
+// Command bench measures what Waybill costs, compares two measurements, and computes what a larger load would need.
+// `make bench` calls it.
 package main
 
 import (

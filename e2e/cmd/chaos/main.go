@@ -1,4 +1,5 @@
-// Command chaos runs Waybill under load while everything that can fail does, and proves that no event is lost or doubled.
+// Command chaos runs Waybill under load while everything that can fail does, and proves that no event is lost or
+// doubled.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command model explores the lane protocol to its end within bounds: the law holds in every state, and breaks when a protection is taken away.
+// Command model explores the lane protocol to its end within bounds: the law holds in every state, and breaks when a
+// protection is taken away.
 package main
 
 import (

@@ -86,7 +86,8 @@ func goTool(ctx context.Context, args ...string) (string, error) {
 // scriptLimit bounds one script in real time; they take milliseconds.
 const scriptLimit = 30 * time.Second
 
-// play runs one test of a mutant, or of none. It returns the output, whether the test passed, and how long the process took.
+// play runs one test of a mutant, or of none. It returns the output, whether the test passed, and how long the process
+// took.
 func (b *binaries) play(ctx context.Context, s script, mutant string) (output string, passed bool, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
 	defer cancel()

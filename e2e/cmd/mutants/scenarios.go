@@ -8,8 +8,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// scenario is one misfortune that a protection is there for, arranged so that chance has no say: commits come on a timer of ten minutes
-// unless they are awaited, one partition holds everything, and faults are placed, not drawn.
+// scenario is one misfortune that a protection is there for, arranged so that chance has no say: commits come on a
+// timer of ten minutes unless they are awaited, one partition holds everything, and faults are placed, not drawn.
 type scenario struct {
 	name string
 	// ingestYAML is appended to ingest's configuration.
@@ -24,8 +24,8 @@ const (
 	load = 100
 )
 
-// killedBeforeCommit: rows are in BigQuery, the position behind them is not committed, ingest dies. The committed checkpoint must name their
-// stream, and the next owner must ask BigQuery how many there are.
+// killedBeforeCommit: rows are in BigQuery, the position behind them is not committed, ingest dies. The committed
+// checkpoint must name their stream, and the next owner must ask BigQuery how many there are.
 var killedBeforeCommit = scenario{
 	name: "ingest killed before its commit", ingestYAML: rarely,
 	act: func(w *world) error {
@@ -66,8 +66,8 @@ var killedInReplay = scenario{
 	},
 }
 
-// commitsFenced: the coordinator takes ingest for a member of an older generation and commits nothing. What ingest then takes for durable
-// is not.
+// commitsFenced: the coordinator takes ingest for a member of an older generation and commits nothing. What ingest then
+// takes for durable is not.
 var commitsFenced = scenario{
 	name: "commits refused, then ingest killed", ingestYAML: rarely,
 	act: func(w *world) error {
@@ -106,9 +106,9 @@ var repliesLost = scenario{
 	},
 }
 
-// twins: two groups start from one clean checkpoint, as when offsets are copied to another group, and so adopt one write stream. The first
-// writes a part of what the second sends for the same offset in the stream. The second lane is refused, since the stream holds rows that are none of its
-// own; the first one carries on.
+// twins: two groups start from one clean checkpoint, as when offsets are copied to another group, and so adopt one
+// write stream. The first writes a part of what the second sends for the same offset in the stream. The second lane is
+// refused, since the stream holds rows that are none of its own; the first one carries on.
 var twins = scenario{
 	name: "two groups with one checkpoint", ingestYAML: rarely,
 	act: func(w *world) error {
@@ -159,8 +159,8 @@ var twins = scenario{
 // clean is a mix without bad records.
 var clean = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 
-// writeUncommitted gets rows written whose position is not committed: ingest finds all the records at once, so that no barrier after the
-// first rows moves the committed position.
+// writeUncommitted gets rows written whose position is not committed: ingest finds all the records at once, so that no
+// barrier after the first rows moves the committed position.
 func (w *world) writeUncommitted(mix events.Config) error {
 	if err := w.frozen(func() error { return w.produce(load, mix) }); err != nil {
 		return err

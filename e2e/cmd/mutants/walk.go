@@ -8,7 +8,8 @@ import (
 	"github.com/waybill-data/waybill/e2e/walk"
 )
 
-// walked are the packages and files that exactly-once rests on: how rows are counted, ordered, appended, settled and committed.
+// walked are the packages and files that exactly-once rests on: how rows are counted, ordered, appended, settled and
+// committed.
 var walked = []walk.Package{
 	{Path: "services/writer/internal/checkpoint"},
 	{Path: writerLane},

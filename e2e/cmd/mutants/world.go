@@ -46,8 +46,8 @@ type world struct {
 	others []*stack.Process
 }
 
-// play starts a stack, plays the scenario on it, waits until the pipeline is at rest, and returns what verify finds: empty when every
-// record is in its table once. mutant is the protection to go without; empty is none.
+// play starts a stack, plays the scenario on it, waits until the pipeline is at rest, and returns what verify finds:
+// empty when every record is in its table once. mutant is the protection to go without; empty is none.
 func (s *scenario) play(ctx context.Context, dir, bin, mutant string) (found string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -1,5 +1,6 @@
-// Command run does Waybill's main job on the sandbox and proves it: it starts sandbox, writer and ingest as separate processes, produces
-// delivery events, kills the writer halfway, waits for the last row, and compares what Kafka holds with what the tables hold.
+// Command run does Waybill's main job on the sandbox and proves it: it starts sandbox, writer and ingest as separate
+// processes, produces delivery events, kills the writer halfway, waits for the last row, and compares what Kafka holds
+// with what the tables hold.
 package main
 
 import (

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// The request that is read by hand says what protobuf reads of the same bytes, and bytes that protobuf refuses, or that have rows of another wire
-// type, are refused too, not read beyond their end.
+// The request that is read by hand says what protobuf reads of the same bytes, and bytes that protobuf refuses, or that
+// have rows of another wire type, are refused too, not read beyond their end.
 func FuzzRequest(f *testing.F) {
 	seed := func(r *storagepb.AppendRowsRequest) {
 		b, err := proto.Marshal(r)

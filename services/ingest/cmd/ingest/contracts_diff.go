@@ -104,7 +104,8 @@ func verdict(d *ingest.TableDiff) string {
 	return v
 }
 
-// runs says that a REQUIRED column does not stop the lane without evolution: the rows have it, and most may have a value.
+// runs says that a REQUIRED column does not stop the lane without evolution: the rows have it, and most may have a
+// value.
 func runs(d *lanev1.Difference) bool {
 	return d.GetKind() == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.GetWant() != ""
 }

@@ -183,7 +183,8 @@ func notes(out io.Writer, tallies []deadletter.TopicTally) {
 	}
 }
 
-// line is a letter as JSON. Key and value are what they are in Kafka: absent keys are null, and bytes that are no UTF-8 are in base64.
+// line is a letter as JSON. Key and value are what they are in Kafka: absent keys are null, and bytes that are no UTF-8
+// are in base64.
 type line struct {
 	Place     string    `json:"place"`
 	Topic     string    `json:"topic"`

@@ -15,8 +15,8 @@ const pageRows = 500
 // least is what a last column has on a narrow terminal before it is cut.
 const least = 24
 
-// table prints rows under each other, a page at a time. Its last column is cut to the width of the terminal; columns for which there is no room
-// stand on a line of their own below, and so does their header.
+// table prints rows under each other, a page at a time. Its last column is cut to the width of the terminal; columns
+// for which there is no room stand on a line of their own below, and so does their header.
 type table struct {
 	out    io.Writer
 	width  int // of the terminal; 0: nothing is cut

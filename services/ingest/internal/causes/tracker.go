@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// The windows of Shares. Both end now and begin at the start of a step, so that they are up to one step longer than they say.
+// The windows of Shares. Both end now and begin at the start of a step, so that they are up to one step longer than
+// they say.
 const (
 	// Minute and Quarter are the windows.
 	Minute  = time.Minute
@@ -15,7 +16,8 @@ const (
 	steps = int(Quarter/step) + 1
 )
 
-// Shares says which part of a window each cause had. They add to one, or are all zero where nothing has been accounted for.
+// Shares says which part of a window each cause had. They add to one, or are all zero where nothing has been accounted
+// for.
 type Shares [Count]float64
 
 // Totals is the time of each cause since the beginning.
@@ -28,7 +30,8 @@ type Tracker struct {
 	entered time.Time
 	// accounted is the time up to which everything is in steps and totals.
 	accounted time.Time
-	// ring holds the milliseconds of each cause in the newest steps; number is that of the newest one, counted from the epoch.
+	// ring holds the milliseconds of each cause in the newest steps; number is that of the newest one, counted from the
+	// epoch.
 	ring   [steps][Count]uint16
 	number int64
 	totals Totals

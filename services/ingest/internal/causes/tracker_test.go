@@ -37,8 +37,8 @@ func TestSharesOfScript(t *testing.T) {
 	}
 }
 
-// TestLawOfShares: whatever happens and whenever one looks, shares add to one, totals add to the time passed, and a cause that
-// was not entered within the longer window has no share.
+// TestLawOfShares: whatever happens and whenever one looks, shares add to one, totals add to the time passed, and a
+// cause that was not entered within the longer window has no share.
 func TestLawOfShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		now := epoch.Add(time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "begin")))

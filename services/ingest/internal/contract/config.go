@@ -7,44 +7,49 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// Config is one entry of `contracts:`: the records of a topic that carry certain types, and the table they become rows of.
+// Config is one entry of `contracts:`: the records of a topic that carry certain types, and the table they become rows
+// of.
 //
-// An entry is built in (`builtin:`), which settles everything and lets the rest be overridden where that makes sense, or described by a
-// schema (`format:` and `schema:`). Several entries may share a topic, each with a table of its own. What is of the topic (TypeHeader, Unknown,
-// Tombstones) one of them may say for all.
+// An entry is built in (`builtin:`), which settles everything and lets the rest be overridden where that makes sense,
+// or described by a schema (`format:` and `schema:`). Several entries may share a topic, each with a table of its own.
+// What is of the topic (TypeHeader, Unknown, Tombstones) one of them may say for all.
 type Config struct {
-	// Name is what the contract is called in logs, metrics, dead letters and by --contract; no two share one. Default: the built-in contract's, the
-	// subject, the schema file's without its extension, or the table of a raw payload.
+	// Name is what the contract is called in logs, metrics, dead letters and by --contract; no two share one. Default:
+	// the built-in contract's, the subject, the schema file's without its extension, or the table of a raw payload.
 	Name string `yaml:"name"`
 	// Topic is the Kafka topic. Default: that of the built-in contract.
 	Topic string `yaml:"topic"`
-	// TopicPattern is a regular expression (RE2) that the whole name of a topic matches, instead of Topic. Each topic it matches has the contracts of
-	// all entries with this very pattern. Entries that name a topic go before patterns; a topic that two patterns match is refused.
+	// TopicPattern is a regular expression (RE2) that the whole name of a topic matches, instead of Topic. Each topic
+	// it matches has the contracts of all entries with this very pattern. Entries that name a topic go before patterns;
+	// a topic that two patterns match is refused.
 	TopicPattern string `yaml:"topic_pattern"`
 	// Builtin names a built-in contract: delivery.v6 or stock.v1.
 	Builtin string `yaml:"builtin"`
-	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one object), protobuf (one
-	// message) or raw (the payload as it is, see As).
+	// Format is the format of the payload: avro (one bare datum, or an object container file with one datum), json (one
+	// object), protobuf (one message) or raw (the payload as it is, see As).
 	Format string `yaml:"format"`
-	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's schema do. The
-	// schema registry has the schema, and what it has is read as the contract's. Default: none.
+	// Framing says what comes before the payload: none, or confluent, where a zero byte and the id of the writer's
+	// schema do. The schema registry has the schema, and what it has is read as the contract's. Default: none.
 	Framing string `yaml:"framing"`
-	// Schema is the file of the payload's schema, relative to the configuration file: .avsc, or for json also a JSON Schema, .json.
+	// Schema is the file of the payload's schema, relative to the configuration file: .avsc, or for json also a JSON
+	// Schema, .json.
 	Schema string `yaml:"schema"`
-	// Subject is where the schema registry has the payload's schema, instead of a file. SubjectVersion is latest, as of the start, or
-	// a number. Default: latest.
+	// Subject is where the schema registry has the payload's schema, instead of a file. SubjectVersion is latest, as of
+	// the start, or a number. Default: latest.
 	Subject        string `yaml:"subject"`
 	SubjectVersion string `yaml:"subject_version"`
-	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it is the first one unless
-	// it is named.
+	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it
+	// is the first one unless it is named.
 	Message string `yaml:"message"`
-	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or json (JSON, checked to be one
-	// value). Default: bytes.
+	// As says what a raw payload is, and so the column's type: bytes (BYTES), string (STRING, checked to be UTF-8) or
+	// json (JSON, checked to be one value). Default: bytes.
 	As string `yaml:"as"`
-	// UnknownFields says what becomes of fields of a JSON or protobuf payload that the schema does not know: refuse; drop; or, of JSON, keep, in
-	// the payload's column _extra. Default: refuse of JSON; drop of protobuf, whose producers may be newer.
+	// UnknownFields says what becomes of fields of a JSON or protobuf payload that the schema does not know: refuse;
+	// drop; or, of JSON, keep, in the payload's column _extra. Default: refuse of JSON; drop of protobuf, whose
+	// producers may be newer.
 	UnknownFields string `yaml:"unknown_fields"`
-	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like. Default: strict.
+	// Mode says how JSON values are held to the schema: strict, or lenient, which takes numbers in quotes and the like.
+	// Default: strict.
 	Mode string `yaml:"mode"`
 	// Table is `table`, `dataset.table` or `project.dataset.table`; the writer's configuration fills in the rest.
 	Table string `yaml:"table"`
@@ -57,36 +62,42 @@ type Config struct {
 	Types []string `yaml:"types"`
 	// Ignore are the types, written likewise, whose records become neither rows nor dead letters.
 	Ignore []string `yaml:"ignore"`
-	// Unknown says what becomes of records whose type no entry takes: dead_letter, ignore or table. Default: dead_letter. It is the topic's.
+	// Unknown says what becomes of records whose type no entry takes: dead_letter, ignore or table. Default:
+	// dead_letter. It is the topic's.
 	Unknown string `yaml:"unknown"`
-	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES column, payload.
+	// UnknownTable is the table of such records when Unknown is table: the envelope, and the value as it is in a BYTES
+	// column, payload.
 	UnknownTable string `yaml:"unknown_table"`
-	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field without the marks of arrays: order.total, or
-	// order.lines.price for the price of each line.
+	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field
+	// without the marks of arrays: order.total, or order.lines.price for the price of each line.
 	Columns map[string]Column `yaml:"columns"`
-	// EventID is the path of the payload field that identifies the event, for example order.id. Default: topic/partition/offset.
+	// EventID is the path of the payload field that identifies the event, for example order.id. Default:
+	// topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
 	EventTime EventTime `yaml:"event_time"`
 	// TopicVersion is the topic's version. Default: from a `_v6_` in the topic's name, else null.
 	TopicVersion string `yaml:"topic_version"`
-	// Key says what becomes of the record's key: keep (the column kafka_key), omit, or event_id, which keeps it and makes it, as text, the identity of
-	// the event. Default: keep.
+	// Key says what becomes of the record's key: keep (the column kafka_key), omit, or event_id, which keeps it and
+	// makes it, as text, the identity of the event. Default: keep.
 	Key string `yaml:"key"`
 	// Delivery is exactly_once or at_least_once. Default: exactly_once.
 	Delivery string `yaml:"delivery"`
-	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. With framing and the latest
-	// version of a subject, additive also lets the contract grow while it is in use. Default: off.
+	// Evolution says what the writer may change in a table that lacks columns of the rows: off or additive. With
+	// framing and the latest version of a subject, additive also lets the contract grow while it is in use. Default:
+	// off.
 	Evolution string `yaml:"evolution"`
-	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or kafka_timestamp; ingestion for
-	// BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload, which tells none, ingest_time.
+	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or
+	// kafka_timestamp; ingestion for BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload,
+	// which tells none, ingest_time.
 	PartitionBy string `yaml:"partition_by"`
 	// PartitionUnit is the length of a partition: hour, day, month or year. Default: day.
 	PartitionUnit string `yaml:"partition_unit"`
-	// ClusterBy are the envelope's columns that a new table is clustered by, at most four, or none. Default: event_type.
+	// ClusterBy are the envelope's columns that a new table is clustered by, at most four, or none. Default:
+	// event_type.
 	ClusterBy []string `yaml:"cluster_by"`
-	// Tombstones says what becomes of records with a null value: ignore, dead_letter or row, which routes them by their header as any record and
-	// leaves the payload null. Default: ignore. It is the topic's.
+	// Tombstones says what becomes of records with a null value: ignore, dead_letter or row, which routes them by their
+	// header as any record and leaves the payload null. Default: ignore. It is the topic's.
 	Tombstones string `yaml:"tombstones"`
 
 	place config.Place
@@ -99,10 +110,11 @@ func (c *Config) SetPlace(p config.Place) { c.place = p }
 type Column struct {
 	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
 	Type string `yaml:"type"`
-	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto, which tells by magnitude and is the
-	// default. A DATE counts days without one, a TIME needs one.
+	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto,
+	// which tells by magnitude and is the default. A DATE counts days without one, a TIME needs one.
 	Unit string `yaml:"unit"`
-	// Precision and Scale are the digits of a NUMERIC or BIGNUMERIC, and those behind the point. Default: as many as BigQuery takes.
+	// Precision and Scale are the digits of a NUMERIC or BIGNUMERIC, and those behind the point. Default: as many as
+	// BigQuery takes.
 	Precision int `yaml:"precision"`
 	Scale     int `yaml:"scale"`
 }
@@ -160,7 +172,8 @@ var (
 	versionTag = regexp.MustCompile(`_(v[0-9]+)(_|$)`)
 )
 
-// withDefaults fills in what the entry leaves out, but for what is the topic's. Call it on an entry that Check finds nothing about.
+// withDefaults fills in what the entry leaves out, but for what is the topic's. Call it on an entry that Check finds
+// nothing about.
 func (c Config) withDefaults() Config {
 	if b, ok := builtins[c.Builtin]; ok {
 		c.Format = "avro"

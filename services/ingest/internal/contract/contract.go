@@ -1,4 +1,5 @@
-// Package contract says what the records of a topic mean: which table a record becomes a row of, by its type header, and how.
+// Package contract says what the records of a topic mean: which table a record becomes a row of, by its type header,
+// and how.
 //
 //	set, err := contract.Load(cfg.Contracts, dir)   // config.Problems: every one of them
 //	topic := set.Topic("delivery_events_v6_topic").Fork() // one for each lane
@@ -7,8 +8,8 @@
 //		block, err = m.Contract.AppendRow(block, &rec, m, now) // a *decode.Error: the record's own fault
 //	...
 //
-// Matching decodes nothing: which table a record counts for depends on its headers, on whether its value is null, and on the routing, whose
-// Fingerprint travels in the checkpoint. A changed schema cannot shift the count of a replay.
+// Matching decodes nothing: which table a record counts for depends on its headers, on whether its value is null, and
+// on the routing, whose Fingerprint travels in the checkpoint. A changed schema cannot shift the count of a replay.
 package contract
 
 import (
@@ -32,8 +33,9 @@ type Contract struct {
 	versions *versions
 	at       *version
 
-	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its identity and time from it. told is how
-	// long those fields were in the row before, gain how much longer its payload was than the record's value.
+	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its
+	// identity and time from it. told is how long those fields were in the row before, gain how much longer its payload
+	// was than the record's value.
 	payload    []byte
 	told, gain int
 	memo       memo
@@ -55,7 +57,8 @@ func (c *Contract) fork() *Contract {
 	return fork
 }
 
-// Name is what the entry says, else follows from its schema: see Config.Name. The contract of records whose type no other takes is called unknown.
+// Name is what the entry says, else follows from its schema: see Config.Name. The contract of records whose type no
+// other takes is called unknown.
 func (c *Contract) Name() string { return c.name }
 
 // keptBytes bounds the buffers kept from row to row: one huge record must not hold its memory for ever in each lane.
@@ -64,9 +67,9 @@ const keptBytes = 1 << 20
 // spare is the room behind a payload that decoders like to have.
 const spare = 256
 
-// AppendRow appends the record's row as one entry of `repeated rows = 1`: tag 0x0a, length, row. m is what Match said of the record,
-// nowMicros the time of ingestion in microseconds since the epoch. Of a null value the payload is null. Fields are ascending and lengths minimal. On error dst comes back at
-// its old length and the error is a *decode.Error.
+// AppendRow appends the record's row as one entry of `repeated rows = 1`: tag 0x0a, length, row. m is what Match said
+// of the record, nowMicros the time of ingestion in microseconds since the epoch. Of a null value the payload is null.
+// Fields are ascending and lengths minimal. On error dst comes back at its old length and the error is a *decode.Error.
 func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros int64) ([]byte, error) {
 	var e envelope
 	start := len(dst)
@@ -81,8 +84,8 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 		e.lay(dst, putFrame(dst, start, e.size))
 		return dst, nil
 	}
-	// The payload is decoded to where it belongs, if the envelope turns out as long as it is expected to be. Where dst may be too short it is decoded
-	// elsewhere: what makes dst grow copies all rows that are in it.
+	// The payload is decoded to where it belongs, if the envelope turns out as long as it is expected to be. Where dst
+	// may be too short it is decoded elsewhere: what makes dst grow copies all rows that are in it.
 	expected := max(0, len(r.Value)+c.gain)
 	gap := headLen(e.size+c.told, expected)
 	in := c.payload[:0]

@@ -14,7 +14,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 )
 
-// The generated messages and those built from the schema at run time are the same columns: names, numbers, types, labels, column types.
+// The generated messages and those built from the schema at run time are the same columns: names, numbers, types,
+// labels, column types.
 func TestRunTimeRowIsTheGeneratedOne(t *testing.T) {
 	for name, b := range builtins {
 		plan, err := avro.Compile(b.schema, decode.Options{Contract: name, Payload: b.payload})

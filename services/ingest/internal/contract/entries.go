@@ -23,8 +23,8 @@ type Entry struct {
 	contract *Contract
 }
 
-// Entries lists what the configuration says, topic by topic in its order, those of patterns last. The table of unknown types is not among
-// them.
+// Entries lists what the configuration says, topic by topic in its order, those of patterns last. The table of unknown
+// types is not among them.
 func (s *Set) Entries() []Entry {
 	var all []Entry
 	for _, t := range s.named {
@@ -51,8 +51,8 @@ func (s *Set) Unknown() []Entry {
 	return all
 }
 
-// Prepare learns the schema id of a value, if the entry's records name their schema, and returns the table's route as it is then: the contract
-// may have grown. The error is that of ctx.
+// Prepare learns the schema id of a value, if the entry's records name their schema, and returns the table's route as
+// it is then: the contract may have grown. The error is that of ctx.
 func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error) {
 	vs := e.contract.versions
 	if vs == nil {
@@ -66,8 +66,8 @@ func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error
 	return vs.current.Load().route, nil
 }
 
-// AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil is none. It
-// is as slow as making a decoder.
+// AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil
+// is none. It is as slow as making a decoder.
 func (e *Entry) AppendRow(dst []byte, r *record.Record, itemType []byte, nowMicros int64) ([]byte, error) {
 	return e.contract.fork().AppendRow(dst, r, &Match{itemType: itemType}, nowMicros)
 }

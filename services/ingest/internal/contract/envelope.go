@@ -7,7 +7,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// Tags of the envelope: fields 1 to 12 of every row message, of delivery.v6.DeliveryEvent for one. A test pins them to the generated code.
+// Tags of the envelope: fields 1 to 12 of every row message, of delivery.v6.DeliveryEvent for one. A test pins them to
+// the generated code.
 const (
 	tagEventID        = 1<<3 | 2
 	tagEventType      = 2<<3 | 2
@@ -32,7 +33,8 @@ const (
 	payloadTag    = "\x82\x01" // field 16, length-delimited
 )
 
-// envelope is the fields before the payload of one record, measured before they are laid down: where the payload starts depends on them.
+// envelope is the fields before the payload of one record, measured before they are laid down: where the payload starts
+// depends on them.
 type envelope struct {
 	// id is the event's identity; place says that it is the record's, which memo.spot holds as a whole field.
 	id    []byte
@@ -45,8 +47,8 @@ type envelope struct {
 	typed, origin, headers, spot []byte
 }
 
-// measure checks the record but for its payload, and adds up what is known before the payload is decoded: all but the identity and
-// the time that the decoder may know. Pieces that repeat are kept.
+// measure checks the record but for its payload, and adds up what is known before the payload is decoded: all but the
+// identity and the time that the decoder may know. Pieces that repeat are kept.
 func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros int64) *fault {
 	c.memo.move(r, c.version)
 	e.place, e.ingest, e.offset, e.stamp = true, nowMicros, r.Offset, r.TimestampMicros
@@ -97,7 +99,8 @@ func (c *Contract) complete(e *envelope, decoded bool) {
 	}
 }
 
-// lay writes the fields at out[o:] and returns the position behind them. out has room for no more than them and what AppendRow writes behind them.
+// lay writes the fields at out[o:] and returns the position behind them. out has room for no more than them and what
+// AppendRow writes behind them.
 func (e *envelope) lay(out []byte, o int) int {
 	if e.place {
 		o += copy(out[o:], e.spot)

@@ -15,8 +15,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// BenchmarkFloor turns the records of a file into blocks of rows, header to row, on one goroutine, and leaves the blocks in a file for
-// the floors of the hop and of the sink. `make bench` runs it, on records of its workload.
+// BenchmarkFloor turns the records of a file into blocks of rows, header to row, on one goroutine, and leaves the
+// blocks in a file for the floors of the hop and of the sink. `make bench` runs it, on records of its workload.
 func BenchmarkFloor(b *testing.B) {
 	path := os.Getenv("WAYBILL_FLOOR")
 	if path == "" {

@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 )
 
-// Protobuf behind a schema id and message indexes: a newer schema makes a new version, other messages of the file are refused.
+// Protobuf behind a schema id and message indexes: a newer schema makes a new version, other messages of the file are
+// refused.
 func TestFramedProtobuf(t *testing.T) {
 	s := &shelf{}
 	file := func(fields string) string {

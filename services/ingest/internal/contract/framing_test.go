@@ -19,7 +19,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// A newer schema makes a new version: its fields get numbers behind those that are there, forks keep theirs, and what is old stays readable.
+// A newer schema makes a new version: its fields get numbers behind those that are there, forks keep theirs, and what
+// is old stays readable.
 func TestContractGrowsInFlight(t *testing.T) {
 	s := &shelf{}
 	s.put("parcels-value", 3, v1)

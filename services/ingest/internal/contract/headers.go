@@ -14,25 +14,28 @@ const maxTypes = 64
 // maxTypeBytes bounds a type that is remembered. No sensible one is longer.
 const maxTypeBytes = 1 << 10
 
-// headers are the envelope fields that come of a record's headers, as they were for the record before. Most records repeat them: they are compared once,
-// by Match, whose answer is the same then, and neither checked nor encoded again. They belong to one fork of a Topic.
+// headers are the envelope fields that come of a record's headers, as they were for the record before. Most records
+// repeat them: they are compared once, by Match, whose answer is the same then, and neither checked nor encoded again.
+// They belong to one fork of a Topic.
 type headers struct {
 	// typeKey is the key of the type header.
 	typeKey []byte
-	// encoded is kafka_headers; last are the headers, which lie in it, set stands for them. fields are event_type and item_type, nil without a type.
+	// encoded is kafka_headers; last are the headers, which lie in it, set stands for them. fields are event_type and
+	// item_type, nil without a type.
 	encoded, fields []byte
 	last            []record.Header
 	set             record.HeaderSet
 	// version counts how often they changed. It is not 0 once there are any.
 	version uint64
-	// said is what Match said of them, without itemType: that is the value of the header at typeAt, which is negative for none. Its version is 0 when
-	// nothing is known.
+	// said is what Match said of them, without itemType: that is the value of the header at typeAt, which is negative
+	// for none. Its version is 0 when nothing is known.
 	said   Match
 	typeAt int
 	// found is what Match said last of other headers.
 	found Match
 
-	// types are event_type and item_type by the type header's value; lastType is the value that came last, typed its fields.
+	// types are event_type and item_type by the type header's value; lastType is the value that came last, typed its
+	// fields.
 	types    map[string][]byte
 	lastType []byte
 	typed    []byte

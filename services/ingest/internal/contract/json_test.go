@@ -17,8 +17,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// A record in JSON becomes the row that its schema says, whether that is a JSON Schema or an Avro schema, and how unknown fields, strictness
-// and columns are set.
+// A record in JSON becomes the row that its schema says, whether that is a JSON Schema or an Avro schema, and how
+// unknown fields, strictness and columns are set.
 func TestJSON(t *testing.T) {
 	const decimal = `"total":1234.56`
 	for _, c := range []struct {

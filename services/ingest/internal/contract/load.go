@@ -18,8 +18,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
-// Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file that the entry stands in; of
-// an entry from elsewhere in dir. The error is config.Problems: all of them, with keys below `contracts`, or in the entry's file.
+// Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file
+// that the entry stands in; of an entry from elsewhere in dir. The error is config.Problems: all of them, with keys
+// below `contracts`, or in the entry's file.
 //
 // Entries whose schema is a subject are checked and left out of the set: LoadWith asks the registry for them.
 func Load(configs []Config, dir string) (*Set, error) {
@@ -37,7 +38,8 @@ type Env struct {
 	metrics *metrics
 }
 
-// LoadWith is Load with a schema registry. It waits while the registry is away; the error is config.Problems, or that of ctx.
+// LoadWith is Load with a schema registry. It waits while the registry is away; the error is config.Problems, or that
+// of ctx.
 func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set, error) {
 	if len(configs) == 0 {
 		configs = defaultConfigs()
@@ -79,8 +81,8 @@ func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set,
 	return set, nil
 }
 
-// LoadDir reads the entries of every *.yaml file in a folder, in the order of their names. Each file is an entry or a list of them. The error is
-// config.Problems.
+// LoadDir reads the entries of every *.yaml file in a folder, in the order of their names. Each file is an entry or a
+// list of them. The error is config.Problems.
 func LoadDir(dir string) ([]Config, error) {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
@@ -278,8 +280,8 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	return t
 }
 
-// agreed is what the entries say about their topic: those that say something must say the same. says is the first of them, nil if none
-// does.
+// agreed is what the entries say about their topic: those that say something must say the same. says is the first of
+// them, nil if none does.
 func (l *loader) agreed(entries []entry, key, otherwise string, get func(*Config) string) (value string, says *entry) {
 	for i := range entries {
 		e := &entries[i]
@@ -324,7 +326,8 @@ func (l *loader) catchAll(t *Topic, entries []entry, says *entry, rules []rule) 
 	l.report(says, "unknown_table", err.Error(), "use another policy for unknown types")
 }
 
-// rules adds the rules of one list. A type ignored by two entries is ignored; one that has two places to go is a problem.
+// rules adds the rules of one list. A type ignored by two entries is ignored; one that has two places to go is a
+// problem.
 func (l *loader) rules(rules []rule, e *entry, key string, types []string, target int) []rule {
 	for _, name := range types {
 		p, err := parseTypes(name)

@@ -6,15 +6,18 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// memo is the encoded envelope fields that are the same from record to record of a partition. It belongs to one Contract, hence to one lane.
+// memo is the encoded envelope fields that are the same from record to record of a partition. It belongs to one
+// Contract, hence to one lane.
 type memo struct {
 	// topic and partition are those of origin and prefix.
 	topic     string
 	partition int32
 	known     bool
-	// origin is topic_version, kafka_topic and kafka_partition; prefix is topic/partition/, how an event's identity starts by default.
+	// origin is topic_version, kafka_topic and kafka_partition; prefix is topic/partition/, how an event's identity
+	// starts by default.
 	origin, prefix []byte
-	// spot is the event's identity by default, as a field, of the offsets that differ from era*spotRange in their last digits only.
+	// spot is the event's identity by default, as a field, of the offsets that differ from era*spotRange in their last
+	// digits only.
 	spot []byte
 	era  int64
 }

@@ -64,8 +64,8 @@ func TestManyTypes(t *testing.T) {
 	}
 }
 
-// A topic that has seen other records says of a record what one says that has seen none, and lays it down alike, also when other records were matched in
-// between.
+// A topic that has seen other records says of a record what one says that has seen none, and lays it down alike, also
+// when other records were matched in between.
 func TestWhatRepeatsIsMatchedAlike(t *testing.T) {
 	topic := load(t,
 		order(func(c *contract.Config) {

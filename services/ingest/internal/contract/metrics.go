@@ -17,8 +17,8 @@ const (
 	typeOther   = "other"
 )
 
-// Unknowns counts the records whose type no contract takes, by topic and type: the first fifty types of a topic have a label each, the
-// others share one. Safe for concurrent use.
+// Unknowns counts the records whose type no contract takes, by topic and type: the first fifty types of a topic have a
+// label each, the others share one. Safe for concurrent use.
 type Unknowns struct {
 	records *prometheus.CounterVec
 
@@ -87,7 +87,8 @@ func (u *Unknowns) counter(topic string, itemType []byte) (c prometheus.Counter,
 	return u.records.WithLabelValues(topic, string(itemType)), true
 }
 
-// metrics are those of contracts whose schemas come from a registry. Labels are topics and contracts of the configuration.
+// metrics are those of contracts whose schemas come from a registry. Labels are topics and contracts of the
+// configuration.
 type metrics struct {
 	versions *prometheus.GaugeVec
 	extra    *prometheus.CounterVec

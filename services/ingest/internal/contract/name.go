@@ -20,8 +20,8 @@ func (c *Config) defaultName() string {
 	return c.Table
 }
 
-// name gives every contract a name of its own: what the entry says, else the default one, of which the first that would have it keeps it and the
-// others get their table behind it, or their topic. A name that two entries say is a problem.
+// name gives every contract a name of its own: what the entry says, else the default one, of which the first that would
+// have it keeps it and the others get their table behind it, or their topic. A name that two entries say is a problem.
 func (l *loader) name(entries []entry) {
 	named := map[string]*entry{}
 	for i := range entries {

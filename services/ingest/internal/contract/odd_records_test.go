@@ -35,7 +35,8 @@ type oddFormat struct {
 	shelf  *shelf
 }
 
-// oddCase is a record and what becomes of it: "nothing", "row" with a part of it, or "letter" with a part of the reason.
+// oddCase is a record and what becomes of it: "nothing", "row" with a part of it, or "letter" with a part of the
+// reason.
 type oddCase struct {
 	name, value, want string
 }

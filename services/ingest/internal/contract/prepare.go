@@ -11,13 +11,13 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// Prepare learns the schema ids that records name, and waits for the schema registry where one is new. It touches nothing that Match and
-// AppendRow use, so that another goroutine may call them meanwhile; Prepare itself is for one goroutine at a time. grown says that a
-// contract of the topic has a newer version: the records want another Fork. The error is that of ctx. waits, unless it is nil, is told what
-// is being waited for, and the empty string afterwards.
+// Prepare learns the schema ids that records name, and waits for the schema registry where one is new. It touches
+// nothing that Match and AppendRow use, so that another goroutine may call them meanwhile; Prepare itself is for one
+// goroutine at a time. grown says that a contract of the topic has a newer version: the records want another Fork. The
+// error is that of ctx. waits, unless it is nil, is told what is being waited for, and the empty string afterwards.
 //
-// Where no contract of the topic has framing it does nothing, and where all ids are known it reads five bytes and the type header of each
-// record.
+// Where no contract of the topic has framing it does nothing, and where all ids are known it reads five bytes and the
+// type header of each record.
 func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
 	if !t.framed() {
 		return false, nil
@@ -76,8 +76,8 @@ func (t *Topic) grown() bool {
 	return false
 }
 
-// Watch looks up the latest versions of the subjects whose contracts may grow, every so often, until ctx ends. So tables have their columns
-// before the first record that needs them, as a rule.
+// Watch looks up the latest versions of the subjects whose contracts may grow, every so often, until ctx ends. So
+// tables have their columns before the first record that needs them, as a rule.
 func (s *Set) Watch(ctx context.Context, every time.Duration) {
 	var watching sync.WaitGroup
 	defer watching.Wait()

@@ -33,7 +33,8 @@ func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
 	return r, nil
 }
 
-// rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the payload's columns.
+// rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the
+// payload's columns.
 func rowDescriptor(plan decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
 	model, err := image.Self(builtins["delivery.v6"].message)
 	if err != nil {

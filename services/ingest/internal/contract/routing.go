@@ -47,8 +47,8 @@ type Match struct {
 // ItemType is the value of the type header; nil without one. It is valid for as long as the record.
 func (m *Match) ItemType() []byte { return m.itemType }
 
-// Version is not 0 where something is known of the headers already: then Match says the same of all records with it, but for the record's own ItemType. Each Fork
-// counts by itself.
+// Version is not 0 where something is known of the headers already: then Match says the same of all records with it,
+// but for the record's own ItemType. Each Fork counts by itself.
 func (m *Match) Version() uint64 { return m.version }
 
 // types is which types an entry takes.
@@ -75,8 +75,8 @@ func (p types) String() string {
 	return p.text
 }
 
-// toIgnore is the target of types that are ignored, toRefuse that of types that no contract takes and that become dead letters; other
-// targets are indexes of contracts.
+// toIgnore is the target of types that are ignored, toRefuse that of types that no contract takes and that become dead
+// letters; other targets are indexes of contracts.
 const (
 	toIgnore = -1
 	toRefuse = -2
@@ -152,8 +152,9 @@ func (t *Topic) target(itemType []byte) (target int, ok bool) {
 	return target, ok
 }
 
-// fingerprint is a hash of all that decides which table a record counts for, and of nothing else: neither schema nor columns, so that a
-// changed decoder cannot shift a replay. Stable across versions of the program: what a key added later says by default is not written.
+// fingerprint is a hash of all that decides which table a record counts for, and of nothing else: neither schema nor
+// columns, so that a changed decoder cannot shift a replay. Stable across versions of the program: what a key added
+// later says by default is not written.
 func fingerprint(header, tombstones string, unknown int, rules []rule, table func(target int) string) uint64 {
 	lines := []string{}
 	for _, r := range rules {

@@ -128,7 +128,8 @@ func TestEveryRecord(t *testing.T) {
 	}
 }
 
-// The fingerprint travels in checkpoints: it must never change for a routing, and change with all that decides where a record counts.
+// The fingerprint travels in checkpoints: it must never change for a routing, and change with all that decides where a
+// record counts.
 func TestFingerprint(t *testing.T) {
 	of := func(change func(*contract.Config)) uint64 { return load(t, order(change)).Topic("orders").Fingerprint }
 	base := of(nil)

@@ -62,8 +62,8 @@ func (w orderRow) want(r *record.Record, now int64) []byte {
 	return protowire.AppendBytes([]byte{0x0a}, row)
 }
 
-// Whatever the lengths of what is in front of the payload, and however much room there is: a row is as protobuf's own library lays it down, behind
-// the rows that are there already.
+// Whatever the lengths of what is in front of the payload, and however much room there is: a row is as protobuf's own
+// library lays it down, behind the rows that are there already.
 func TestRowsInAnyRoom(t *testing.T) {
 	fields := map[bool]*contract.Topic{}
 	for _, taken := range []bool{true, false} {

@@ -12,7 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
 
-// schema is a parsed schema of the registry, of any format that may come behind a schema id. Both schemas of a call are of one format.
+// schema is a parsed schema of the registry, of any format that may come behind a schema id. Both schemas of a call are
+// of one format.
 type schema interface {
 	// name is the record's, without its namespace, or the message's; empty where a schema has none.
 	name() string
@@ -20,12 +21,13 @@ type schema interface {
 	with(newer schema, payload string) (schema, decode.Changes)
 	// compile makes the columns.
 	compile(o decode.Options) (decode.Plan, error)
-	// compileFor makes a plan from another schema's payloads to these columns. origin names that schema in errors; lenient makes null
-	// of what it lacks.
+	// compileFor makes a plan from another schema's payloads to these columns. origin names that schema in errors;
+	// lenient makes null of what it lacks.
 	compileFor(writer schema, o decode.Options, origin string, lenient bool) (decode.Plan, error)
 }
 
-// dialects are how the formats that may come behind a schema id parse a schema: the registry's, or the entry's file, which has no id.
+// dialects are how the formats that may come behind a schema id parse a schema: the registry's, or the entry's file,
+// which has no id.
 var dialects = map[string]func(s *registry.Schema, c *Config) (schema, error){
 	"avro":     parseAvro,
 	"json":     parseJSON,
@@ -73,7 +75,8 @@ func parseJSON(s *registry.Schema, c *Config) (schema, error) {
 	return jsonSchema{parsed, c.jsonSettings()}, err
 }
 
-// jsonSchema is a schema of JSON. Payloads are read by the names in them, so the writer's schema says nothing that they do not.
+// jsonSchema is a schema of JSON. Payloads are read by the names in them, so the writer's schema says nothing that they
+// do not.
 type jsonSchema struct {
 	*json.Schema
 	settings json.Settings

@@ -11,8 +11,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
 
-// schema is the entry's schema: built in, a file's, or a subject's; ok is false if there was a problem. message is the built-in row
-// message, if any.
+// schema is the entry's schema: built in, a file's, or a subject's; ok is false if there was a problem. message is the
+// built-in row message, if any.
 func (l *loader) schema(e *entry) (s *registry.Schema, message string, ok bool) {
 	if b, ok := builtins[e.Builtin]; ok {
 		return &registry.Schema{Format: e.Format, Text: string(b.schema)}, b.message, true

@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// Set is the contracts of a process. It is immutable and safe for concurrent use; each lane works with a Fork of its topic.
+// Set is the contracts of a process. It is immutable and safe for concurrent use; each lane works with a Fork of its
+// topic.
 type Set struct {
 	named    []*Topic
 	patterns []pattern
@@ -24,9 +25,11 @@ type pattern struct {
 // Topic is the contracts of one topic. Not safe for concurrent use: Fork it for each lane.
 type Topic struct {
 	Name string
-	// Routes are the topic's tables. Their order is the same for every lane of the process; their columns are those of the fork.
+	// Routes are the topic's tables. Their order is the same for every lane of the process; their columns are those of
+	// the fork.
 	Routes []*lanev1.Route
-	// Fingerprint is that of the routing. Rows can be dropped on replay only under the fingerprint they were appended under.
+	// Fingerprint is that of the routing. Rows can be dropped on replay only under the fingerprint they were appended
+	// under.
 	Fingerprint uint64
 
 	routing   *routing
@@ -128,8 +131,8 @@ func (t *Topic) version(name string) {
 	}
 }
 
-// Match says what becomes of a record, by its headers and whether its value is null. It decodes nothing and allocates for the Reason of Unknown
-// only. What it returns holds until the next Match, and for as long as the record's bytes.
+// Match says what becomes of a record, by its headers and whether its value is null. It decodes nothing and allocates
+// for the Reason of Unknown only. What it returns holds until the next Match, and for as long as the record's bytes.
 func (t *Topic) Match(r *record.Record) *Match {
 	h := t.headers
 	if h == nil {

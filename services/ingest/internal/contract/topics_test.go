@@ -52,7 +52,8 @@ func TestTopicPatterns(t *testing.T) {
 	if ok || err == nil || !strings.Contains(err.Error(), `topic_pattern orders_.* and topic_pattern .*_eu|x both match the topic orders_eu`) || set.Topic("orders_eu") != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
-	// A topic found by a pattern is as one that is named: its routing has the same fingerprint, its name tells the version.
+	// A topic found by a pattern is as one that is named: its routing has the same fingerprint, its name tells the
+	// version.
 	if a, b := set.Topic("orders_v7_us"), set.Topic("orders_v8"); a.Fingerprint != b.Fingerprint {
 		t.Error("the topic's name changes the fingerprint")
 	}

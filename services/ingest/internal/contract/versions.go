@@ -14,19 +14,19 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
 
-// Schemas is what contracts need of a schema registry; registry.Client has it. Its methods wait while the registry is away. An error is
-// that of ctx, or says why there is no schema.
+// Schemas is what contracts need of a schema registry; registry.Client has it. Its methods wait while the registry is
+// away. An error is that of ctx, or says why there is no schema.
 type Schemas interface {
 	ByID(ctx context.Context, id int) (*registry.Schema, error)
 	Version(ctx context.Context, subject string, version int) (*registry.Schema, error)
 	Belongs(ctx context.Context, id int, subject string) (bool, error)
 }
 
-// versions are those of a contract whose records name their schema: the columns it has now, and how the payloads behind each schema id
-// become them. All lanes of the process share it; safe for concurrent use.
+// versions are those of a contract whose records name their schema: the columns it has now, and how the payloads behind
+// each schema id become them. All lanes of the process share it; safe for concurrent use.
 //
-// A schema of the contract's subject that has more fields than the contract makes a new version, if it may grow. A version is immutable but
-// for the schema ids it knows; a lane works with one version for as long as a call lasts.
+// A schema of the contract's subject that has more fields than the contract makes a new version, if it may grow. A
+// version is immutable but for the schema ids it knows; a lane works with one version for as long as a call lasts.
 type versions struct {
 	config  Config
 	name    string
@@ -38,7 +38,8 @@ type versions struct {
 	current atomic.Pointer[version]
 	// mu is held while a schema is compiled and a version made, never while the registry is asked.
 	mu sync.Mutex
-	// belongs is what the registry said: is the schema id a version of the subject? reported are the ids that had their line of log.
+	// belongs is what the registry said: is the schema id a version of the subject? reported are the ids that had their
+	// line of log.
 	belongs, reported map[uint32]bool
 }
 
@@ -88,8 +89,8 @@ func (vs *versions) publish(v *version) {
 	vs.env.metrics.versions.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Set(float64(v.number))
 }
 
-// learn asks the registry about a schema id and adds what it says to the current version, which may be a new one afterwards. The error is
-// that of ctx: whatever else goes wrong is a reason to refuse the records that name the id.
+// learn asks the registry about a schema id and adds what it says to the current version, which may be a new one
+// afterwards. The error is that of ctx: whatever else goes wrong is a reason to refuse the records that name the id.
 func (vs *versions) learn(ctx context.Context, id uint32) error {
 	if vs.env.Schemas == nil {
 		vs.current.Load().plan.Learn(id, confluent.Source{Reason: "no schema registry is configured"})

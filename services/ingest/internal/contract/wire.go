@@ -19,8 +19,8 @@ func appendText[T []byte | string](dst []byte, tag byte, text T) []byte {
 // textLen is how many bytes a text takes with its length and a tag of one byte.
 func textLen(n int) int { return 1 + decode.VarintLen(uint64(n)) + n }
 
-// putNumber writes a tag and a number. Where there is room for eight bytes, numbers of up to 56 bits, such as times of this age, are written as one
-// word; what follows overwrites the rest of it.
+// putNumber writes a tag and a number. Where there is room for eight bytes, numbers of up to 56 bits, such as times of
+// this age, are written as one word; what follows overwrites the rest of it.
 func putNumber(out []byte, o int, tag byte, number int64) int {
 	v := uint64(number)
 	out[o] = tag

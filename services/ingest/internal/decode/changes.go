@@ -2,10 +2,11 @@ package decode
 
 // Changes are what a newer schema has that an older one has not.
 type Changes struct {
-	// Added are the paths of new columns. Widened are those of columns that hold more than before and are of the same BigQuery type:
-	// int to long, float to double, further symbols of an enum.
+	// Added are the paths of new columns. Widened are those of columns that hold more than before and are of the same
+	// BigQuery type: int to long, float to double, further symbols of an enum.
 	Added, Widened []string
-	// Conflicts are the columns that cannot hold what the newer schema has. They stay as they are, and what does not fit is refused.
+	// Conflicts are the columns that cannot hold what the newer schema has. They stay as they are, and what does not
+	// fit is refused.
 	Conflicts []Conflict
 }
 

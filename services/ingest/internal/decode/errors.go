@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// Error says that a payload is not what its contract says. It is about one record and will be the same on every try: the record
-// belongs in the dead-letter topic.
+// Error says that a payload is not what its contract says. It is about one record and will be the same on every try:
+// the record belongs in the dead-letter topic.
 type Error struct {
 	// Contract is the name of the contract the payload was read by.
 	Contract string
-	// Field is the path of the value at fault, for example delivery.items[3].variant.id; the payload's name alone when no
-	// single field is at fault.
+	// Field is the path of the value at fault, for example delivery.items[3].variant.id; the payload's name alone when
+	// no single field is at fault.
 	Field string
-	// Offset is the byte of the payload where the value at fault starts. In a compressed object container file it counts from
-	// the start of the decompressed block, and Reason says so. -1 when the fault is not in the payload.
+	// Offset is the byte of the payload where the value at fault starts. In a compressed object container file it
+	// counts from the start of the decompressed block, and Reason says so. -1 when the fault is not in the payload.
 	Offset int
 	// Reason says what is wrong with it.
 	Reason string

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// checkGeography checks that text is WKT of two dimensions, or a JSON object, which BigQuery takes for GeoJSON. What a shape means, whether its rings
-// close and do not cross, is BigQuery's to say: it refuses such a row.
+// checkGeography checks that text is WKT of two dimensions, or a JSON object, which BigQuery takes for GeoJSON. What a
+// shape means, whether its rings close and do not cross, is BigQuery's to say: it refuses such a row.
 func checkGeography(text []byte) (at int, reason string) {
 	if trimmed := bytes.TrimLeft(text, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		return CheckJSON(text)
@@ -22,7 +22,8 @@ func checkGeography(text []byte) (at int, reason string) {
 	return w.at, reason
 }
 
-// wkt walks a text of the OGC's well-known text. A collection is a flat list of shapes for it, and brackets are counted: no recursion.
+// wkt walks a text of the OGC's well-known text. A collection is a flat list of shapes for it, and brackets are
+// counted: no recursion.
 type wkt struct {
 	text []byte
 	at   int

@@ -11,8 +11,8 @@ const (
 
 const intervalReason = "the interval is out of BigQuery's range: 10,000 years, 3,660,000 days and 87,840,000 hours, each"
 
-// AppendInterval appends a span of time in BigQuery's canonical form, Y-M D H:M:S.ffffff; reason says that it is out of range. No part is
-// negative.
+// AppendInterval appends a span of time in BigQuery's canonical form, Y-M D H:M:S.ffffff; reason says that it is out of
+// range. No part is negative.
 func AppendInterval(dst []byte, months, days, micros int64) (_ []byte, reason string) {
 	if months > MaxIntervalMonths || days > MaxIntervalDays || micros > MaxIntervalHours*3600_000_000 {
 		return dst, intervalReason

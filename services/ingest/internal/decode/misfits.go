@@ -29,8 +29,8 @@ func (e SchemaErrors) Unwrap() []error {
 // mostMisfits bounds the errors of one schema that are told one by one.
 const mostMisfits = 50
 
-// Misfits gathers what is wrong with the fields of a schema, so that a compiler goes on behind the first. Of a field the first error
-// counts: what follows may follow from it.
+// Misfits gathers what is wrong with the fields of a schema, so that a compiler goes on behind the first. Of a field
+// the first error counts: what follows may follow from it.
 type Misfits struct {
 	found SchemaErrors
 	at    map[string]bool

@@ -5,8 +5,8 @@ import "google.golang.org/protobuf/encoding/protowire"
 // RangeBounds says where the bounds of a RANGE are in its message.
 type RangeBounds struct{ Start, End protowire.Number }
 
-// Check checks that a range starts before it ends, as BigQuery asks (GoogleSQL, "Range type"). body is the message of the range: its bounds are
-// numbers, or texts that sort as the moments they stand for.
+// Check checks that a range starts before it ends, as BigQuery asks (GoogleSQL, "Range type"). body is the message of
+// the range: its bounds are numbers, or texts that sort as the moments they stand for.
 func (r RangeBounds) Check(body []byte) (reason string) {
 	const empty = "the range ends before it starts, or where it starts"
 	var numbers [2]int64

@@ -5,7 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// ShortText is how long a text is checked without a branch that depends on its length: a mispredicted one costs more than the check.
+// ShortText is how long a text is checked without a branch that depends on its length: a mispredicted one costs more
+// than the check.
 const ShortText = 32
 
 // highBits are those of eight bytes; text beyond ASCII has some.
@@ -57,8 +58,9 @@ func or32(text []byte) uint64 {
 	return binary.LittleEndian.Uint64(s[:]) | binary.LittleEndian.Uint64(s[8:]) | binary.LittleEndian.Uint64(s[16:]) | binary.LittleEndian.Uint64(s[24:])
 }
 
-// ValidWords is utf8.Valid for text that is likely to have characters beyond ASCII. Those of two and three bytes, all that most languages need, are
-// checked eight bytes at a time: utf8.Valid mispredicts at every character of mixed text. The rules are those of the Unicode Standard, table 3-7.
+// ValidWords is utf8.Valid for text that is likely to have characters beyond ASCII. Those of two and three bytes, all
+// that most languages need, are checked eight bytes at a time: utf8.Valid mispredicts at every character of mixed text.
+// The rules are those of the Unicode Standard, table 3-7.
 func ValidWords(text []byte) bool {
 	const low4, bits1to4 = 0x0f0f0f0f0f0f0f0f, 0x1e1e1e1e1e1e1e1e
 	// Each variable has the high bit of the bytes that are what it says; those of the word before are carried over.

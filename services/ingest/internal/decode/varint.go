@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// Varint reads an unsigned base-128 varint of at most 64 bits at src[p:]. Where there is none, next is negative: VarintEnds or VarintTooLong.
-// Padded encodings are read, as Avro and protobuf ask for.
+// Varint reads an unsigned base-128 varint of at most 64 bits at src[p:]. Where there is none, next is negative:
+// VarintEnds or VarintTooLong. Padded encodings are read, as Avro and protobuf ask for.
 func Varint(src []byte, p int) (v uint64, next int) {
 	if len(src)-p >= 8 {
 		w := binary.LittleEndian.Uint64(src[p:])
@@ -62,7 +62,8 @@ func SpreadVarint(v uint64) (w uint64, size int) {
 // VarintLen is how many bytes a number takes as a varint.
 func VarintLen(v uint64) int { return (9*bits.Len64(v) + 64) >> 6 }
 
-// PutVarint writes a minimal varint at out[o:], which has room for it (ten bytes at most), and returns the position behind it.
+// PutVarint writes a minimal varint at out[o:], which has room for it (ten bytes at most), and returns the position
+// behind it.
 func PutVarint(out []byte, o int, v uint64) int {
 	for v >= 0x80 {
 		out[o] = byte(v) | 0x80

@@ -21,8 +21,8 @@ const (
 // Unit is the unit of a number that counts time since the epoch.
 type Unit uint8
 
-// Auto tells the unit by the number's magnitude: below 1e11 seconds (until the year 5138), below 1e14 milliseconds, below 1e17
-// microseconds, else nanoseconds.
+// Auto tells the unit by the number's magnitude: below 1e11 seconds (until the year 5138), below 1e14 milliseconds,
+// below 1e17 microseconds, else nanoseconds.
 const (
 	Auto Unit = iota
 	Seconds

@@ -1,7 +1,8 @@
 // Package freshness judges how fresh a table is, from what its lanes have settled. It is a core without a clock.
 //
-// A table is complete through a moment when every record of its lanes with a Kafka timestamp up to it is settled: a row, a dead
-// letter, or ignored. Its age is the time since then. A lane at the end of its partition is complete through now.
+// A table is complete through a moment when every record of its lanes with a Kafka timestamp up to it is settled: a
+// row, a dead letter, or ignored. Its age is the time since then. A lane at the end of its partition is complete
+// through now.
 package freshness
 
 import (
@@ -49,8 +50,8 @@ type Lane struct {
 	Known bool
 	// CaughtUp: nothing is unsettled.
 	CaughtUp bool
-	// Through is the Kafka timestamp of the newest settled record, or the moment the lane last was caught up, whichever is
-	// later. Without meaning when CaughtUp.
+	// Through is the Kafka timestamp of the newest settled record, or the moment the lane last was caught up, whichever
+	// is later. Without meaning when CaughtUp.
 	Through time.Time
 	// Behind is how many records are not settled.
 	Behind int64

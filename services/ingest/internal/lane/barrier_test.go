@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Durable is said after the commit, not before: while a commit takes a second, no row is in a stream that no committed checkpoint names.
+// Durable is said after the commit, not before: while a commit takes a second, no row is in a stream that no committed
+// checkpoint names.
 func TestDurableFollowsTheCommit(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.produceRows("a", 3)

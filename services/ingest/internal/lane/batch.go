@@ -22,12 +22,14 @@ type batch struct {
 	began time.Time
 	// sent is when it entered the window.
 	sent time.Time
-	// oldest is the Kafka timestamp of its first row in microseconds, -1 without one; first is that of its first record.
+	// oldest is the Kafka timestamp of its first row in microseconds, -1 without one; first is that of its first
+	// record.
 	oldest, first int64
-	// rows and bytes are those of its blocks; dropped counts what replay dropped, skipped what was ignored or left out before.
+	// rows and bytes are those of its blocks; dropped counts what replay dropped, skipped what was ignored or left out
+	// before.
 	rows, bytes, dropped, skipped int
-	// charge is what its records hold of the budget until it is settled, rowCharge what its rows hold until it is sent; from then on lent
-	// gives that back.
+	// charge is what its records hold of the budget until it is settled, rowCharge what its rows hold until it is sent;
+	// from then on lent gives that back.
 	charge, rowCharge int64
 	lent              *lent
 	// blocks are by route.
@@ -37,7 +39,8 @@ type batch struct {
 	routes  []uint32
 	// bad are the records that it passes without a row.
 	bad []badRecord
-	// refused marks rows by their index in records; nil until the writer refuses one. refusals counts the Refused not yet answered.
+	// refused marks rows by their index in records; nil until the writer refuses one. refusals counts the Refused not
+	// yet answered.
 	refused  map[int]struct{}
 	refusals int
 }

@@ -20,9 +20,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// BenchmarkLane carries records through a lane, over loopback gRPC, to a writer in this process that settles every batch at once. A row is
-// a copy of the value: decoding is measured elsewhere. Processor time and allocations are
-// those of the process, so both ends of the call.
+// BenchmarkLane carries records through a lane, over loopback gRPC, to a writer in this process that settles every
+// batch at once. A row is a copy of the value: decoding is measured elsewhere. Processor time and allocations are those
+// of the process, so both ends of the call.
 func BenchmarkLane(b *testing.B) {
 	for _, workload := range []struct {
 		name string
@@ -44,7 +44,8 @@ func TestLaneAllocatesNothingARow(t *testing.T) {
 	}
 }
 
-// carryRows carries rows of a size through a lane and returns the processor time in nanoseconds and the allocations of one.
+// carryRows carries rows of a size through a lane and returns the processor time in nanoseconds and the allocations of
+// one.
 func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Budget bounds the bytes that all lanes of a process hold in records and batches. It is first come, first served. Safe for concurrent
-// use; its lock is never held across I/O.
+// Budget bounds the bytes that all lanes of a process hold in records and batches. It is first come, first served. Safe
+// for concurrent use; its lock is never held across I/O.
 type Budget struct {
 	size int64
 

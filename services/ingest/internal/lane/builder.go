@@ -57,15 +57,16 @@ type builder struct {
 	batch *batch
 	// room is about the largest row seen lately.
 	room int
-	// owed is what the records taken since the last settlement of accounts cost beyond what the reader paid; negative when less.
+	// owed is what the records taken since the last settlement of accounts cost beyond what the reader paid; negative
+	// when less.
 	owed int64
 }
 
 // cost is what a record counts in the budget: itself and a row of about its size.
 func cost(b *Budget, r *record.Record) int64 { return b.Cost(2 * int64(r.Size())) }
 
-// take adds a record to the batch. taken is false when the batch is full: the record comes again after it. The error is a reader
-// that goes back.
+// take adds a record to the batch. taken is false when the batch is full: the record comes again after it. The error is
+// a reader that goes back.
 func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) {
 	if r.Offset < b.next {
 		return false, fmt.Errorf("reader went back to offset %d, expected %d or more", r.Offset, b.next)

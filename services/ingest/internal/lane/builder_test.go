@@ -31,7 +31,8 @@ func laying(t *testing.T, l limits, key string, sizes ...int) (b *builder, taken
 	return b, taken
 }
 
-// Rows are laid down to the last byte of each bound, and not beyond: of a row, of a block, of a batch; a batch takes at least one.
+// Rows are laid down to the last byte of each bound, and not beyond: of a row, of a block, of a batch; a batch takes at
+// least one.
 func TestBoundsOfABatch(t *testing.T) {
 	wide := limits{rowBytes: 100, blockBytes: 100, batchBytes: 100, batchRows: 10}
 	with := func(change func(*limits)) limits { l := wide; change(&l); return l }
@@ -76,7 +77,8 @@ func TestBadRecordsFillABatch(t *testing.T) {
 	}
 }
 
-// The accounts of a take: what a row needs beyond what was paid is added, what a record without a row does not need is given back, and all comes back in the end.
+// The accounts of a take: what a row needs beyond what was paid is added, what a record without a row does not need is
+// given back, and all comes back in the end.
 func TestAccountsOfATake(t *testing.T) {
 	b, _ := laying(t, limits{rowBytes: 1 << 20, blockBytes: 1 << 20, batchBytes: 1 << 20, batchRows: 10}, "ignore", 500)
 	b.budget.Add(10_000) // paid by the reader
@@ -166,7 +168,8 @@ func TestSegmentsGrow(t *testing.T) {
 	}
 }
 
-// A row goes into the current segment while there is room for one of about its size, and into a new one otherwise; an empty segment is given back.
+// A row goes into the current segment while there is room for one of about its size, and into a new one otherwise; an
+// empty segment is given back.
 func TestReserve(t *testing.T) {
 	b := newBatch(1, NewBudget(1<<20), time.Now(), -1)
 	k := &b.blocks[0]

@@ -54,7 +54,8 @@ type call struct {
 	lettering      bool
 	abandonLetters context.CancelFunc
 
-	// draining: nothing more is read or batched. closing: the half-close is queued or sent. gone: why we drain is a lost offset.
+	// draining: nothing more is read or batched. closing: the half-close is queued or sent. gone: why we drain is a
+	// lost offset.
 	draining, closing, gone bool
 	// unreadable is why nothing can be read behind what was read.
 	unreadable  error
@@ -79,7 +80,8 @@ type call struct {
 	newRecords <-chan struct{}
 }
 
-// letterJob is dead letters to be produced for a batch: for its bad records before it is sent, or for its refused rows after.
+// letterJob is dead letters to be produced for a batch: for its bad records before it is sent, or for its refused rows
+// after.
 type letterJob struct {
 	batch   *batch
 	letters []DeadLetter
@@ -226,9 +228,9 @@ func (c *call) due(now time.Time) (bool, time.Duration) {
 	return left <= 0, left
 }
 
-// worthwhile is how many bytes a batch must have to go before its linger is over. With nothing under way any batch goes: waiting would only
-// cost time. Beside one it must be a quarter of a full one, beside two a half, so that a lane under load, or with a slow writer, comes to send
-// full ones: a batch costs about what a few hundred small rows do.
+// worthwhile is how many bytes a batch must have to go before its linger is over. With nothing under way any batch
+// goes: waiting would only cost time. Beside one it must be a quarter of a full one, beside two a half, so that a lane
+// under load, or with a slow writer, comes to send full ones: a batch costs about what a few hundred small rows do.
 func worthwhile(underWay int, l limits) int {
 	switch underWay {
 	case 0:

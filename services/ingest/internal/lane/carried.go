@@ -2,7 +2,8 @@ package lane
 
 import "time"
 
-// Carried is what a lane carries, for whoever places lanes: asked for often, and so without what has to be asked of others.
+// Carried is what a lane carries, for whoever places lanes: asked for often, and so without what has to be asked of
+// others.
 type Carried struct {
 	Topic     string
 	Partition int32
@@ -11,8 +12,8 @@ type Carried struct {
 	// Bytes of rows were sent since Run began, and Window batches of them are not settled.
 	Bytes  uint64
 	Window int
-	// Settled is how many batches were settled since Run began, and Settling how long that took, from sending each. Oldest is when the oldest one was
-	// sent that is not settled; zero when there is none.
+	// Settled is how many batches were settled since Run began, and Settling how long that took, from sending each.
+	// Oldest is when the oldest one was sent that is not settled; zero when there is none.
 	Settled  uint64
 	Settling time.Duration
 	Oldest   time.Time

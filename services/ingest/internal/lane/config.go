@@ -8,7 +8,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
 
-// Reset is where a lane starts when the group has committed no position, or one that the partition does not hold any more.
+// Reset is where a lane starts when the group has committed no position, or one that the partition does not hold any
+// more.
 type Reset string
 
 // The values of Reset.
@@ -28,14 +29,14 @@ type Config struct {
 	// BatchBytes and BatchRows close a batch. A single larger row still goes alone.
 	BatchBytes int
 	BatchRows  int
-	// Linger is how long a batch waits for more rows at most. An idle lane does not wait; else it is the size of the batch that decides, and
-	// the more batches are under way the larger it must be.
+	// Linger is how long a batch waits for more rows at most. An idle lane does not wait; else it is the size of the
+	// batch that decides, and the more batches are under way the larger it must be.
 	Linger time.Duration
 	// WindowBytes and WindowBatches bound what is sent and not settled. A single larger batch still goes alone.
 	WindowBytes   int
 	WindowBatches int
-	// DrainTimeout is how long the end of a claim may take to settle the window. Past it the next owner fences the write streams
-	// instead of adopting them: slower, and as exact.
+	// DrainTimeout is how long the end of a claim may take to settle the window. Past it the next owner fences the
+	// write streams instead of adopting them: slower, and as exact.
 	DrainTimeout time.Duration
 }
 

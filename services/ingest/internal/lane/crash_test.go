@@ -8,8 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// produceMix writes records of every kind: rows of two tables, ignored, undecodable, unknown and refused ones, a hole, and rows that want
-// contracts that have grown.
+// produceMix writes records of every kind: rows of two tables, ignored, undecodable, unknown and refused ones, a hole,
+// and rows that want contracts that have grown.
 func produceMix(w *world) {
 	w.produceRows("a", 3)
 	w.log.produce("ignore", "x")
@@ -30,7 +30,8 @@ func produceMix(w *world) {
 // small makes batches of few rows, so that a short log has many of them.
 func small(p *process) { p.lane.Config.BatchRows = 3 }
 
-// crashRun kills a process at a step and lets another owner take over. It returns false when the run ended before that step.
+// crashRun kills a process at a step and lets another owner take over. It returns false when the run ended before that
+// step.
 func crashRun(t *testing.T, dieAt int, configure func(w *world), second time.Duration) (died bool) {
 	bubble(t, func(t *testing.T, w *world) {
 		configure(w)
@@ -120,7 +121,8 @@ func TestZombieIngest(t *testing.T) {
 	}
 }
 
-// TestAnySchedule lets processes come and go, die and be fenced, writers break and drain, lanes move, commits be slow, at random.
+// TestAnySchedule lets processes come and go, die and be fenced, writers break and drain, lanes move, commits be slow,
+// at random.
 func TestAnySchedule(t *testing.T) {
 	seed := 0
 	rapid.Check(t, func(rt *rapid.T) {

@@ -1,19 +1,20 @@
-// Package lane is the ingest half of a lane: it carries the records of one Kafka partition to a writer as rows, exactly once.
+// Package lane is the ingest half of a lane: it carries the records of one Kafka partition to a writer as rows, exactly
+// once.
 //
-// A Lane lives as long as its claim. Lane.Run opens calls of the lane protocol one after the other, each from the committed
-// (position, checkpoint), until its context ends:
+// A Lane lives as long as its claim. Lane.Run opens calls of the lane protocol one after the other, each from the
+// committed (position, checkpoint), until its context ends:
 //
 //	Committed -> Open -> Opened -> Commit -> Durable 0 -> { records -> batch -> Append -> Settled -> CommitLater } -> Closed -> Commit
 //
 // # The parts of a call
 //
-// Four goroutines serve a call. The owner (call.go) has all the state and never waits for I/O. The reader (read.go) takes records from
-// Kafka and pays for them out of the Budget. The sender and the receiver (stream.go) do nothing but SendMsg and RecvMsg. An awaited
-// commit and a production of dead letters run in a goroutine each while they last. So a slow commit holds up neither Settled nor
-// batches, and flow control in one direction never blocks the other.
+// Four goroutines serve a call. The owner (call.go) has all the state and never waits for I/O. The reader (read.go)
+// takes records from Kafka and pays for them out of the Budget. The sender and the receiver (stream.go) do nothing but
+// SendMsg and RecvMsg. An awaited commit and a production of dead letters run in a goroutine each while they last. So a
+// slow commit holds up neither Settled nor batches, and flow control in one direction never blocks the other.
 //
-// What decides is free of I/O: builder.go lays records down as a batch, window.go holds what is not settled, replay.go counts what is
-// to be dropped, ledger.go orders what is committed.
+// What decides is free of I/O: builder.go lays records down as a batch, window.go holds what is not settled, replay.go
+// counts what is to be dropped, ledger.go orders what is committed.
 //
 // # Invariants
 //
@@ -28,6 +29,7 @@
 //
 // # Contexts
 //
-// The context of Run ends the claim, not the call: when it ends, the call sends nothing more, waits for its window, half-closes and
-// commits the clean checkpoint, all within Config.DrainTimeout. Only then are the contexts of its I/O cancelled.
+// The context of Run ends the claim, not the call: when it ends, the call sends nothing more, waits for its window,
+// half-closes and commits the clean checkpoint, all within Config.DrainTimeout. Only then are the contexts of its I/O
+// cancelled.
 package lane

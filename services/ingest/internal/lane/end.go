@@ -8,7 +8,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
 
-// drain stops reading and batching; what is in the window is still to be settled. What is not in the window is read again later.
+// drain stops reading and batching; what is in the window is still to be settled. What is not in the window is read
+// again later.
 func (c *call) drain(reason string) {
 	if c.draining {
 		return
@@ -64,7 +65,8 @@ func (c *call) finish() error {
 	return nil
 }
 
-// release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx and are awaited here.
+// release gives back what the call holds, however it ended. Its goroutines are gone, but for the two that end with ctx
+// and are awaited here.
 func (c *call) release() {
 	c.waitForWindow(false)
 	if c.ledger.inFlight {

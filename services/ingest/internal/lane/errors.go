@@ -29,7 +29,8 @@ func violation(format string, args ...any) error {
 // errGone says that the reader stands at an offset that the partition does not hold.
 var errGone = errors.New("records at the position are gone")
 
-// errGrown says that the records read next want contracts that have grown: with the routes of the call they would lose fields.
+// errGrown says that the records read next want contracts that have grown: with the routes of the call they would lose
+// fields.
 var errGrown = errors.New("a contract has grown")
 
 // errAway says that no writer took the lane. Weather then says when to try again.
@@ -69,8 +70,8 @@ func outcomeOf(err error) outcome {
 // ErrNoWriter says that what a lane was opened at does not know the lane protocol.
 var ErrNoWriter = errors.New("the peer is no writer")
 
-// callError gives the end of a call its kind. FAILED_PRECONDITION means that going on could lose or repeat rows; UNIMPLEMENTED, that
-// the peer is no writer, which is for the placer to go by, and fatal without one.
+// callError gives the end of a call its kind. FAILED_PRECONDITION means that going on could lose or repeat rows;
+// UNIMPLEMENTED, that the peer is no writer, which is for the placer to go by, and fatal without one.
 func callError(err error) error {
 	s, ok := status.FromError(err)
 	switch {
@@ -82,8 +83,9 @@ func callError(err error) error {
 	return err
 }
 
-// caught makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours would: the lane gives back what it
-// holds, says where it happened, and rests, since what made it panic is most likely still there. The other lanes go on.
+// caught makes an error of what recover returned; nil without a panic. A panic ends the call as a fault of ours would:
+// the lane gives back what it holds, says where it happened, and rests, since what made it panic is most likely still
+// there. The other lanes go on.
 func caught(what string, panicked any) error {
 	if panicked == nil {
 		return nil

@@ -32,8 +32,8 @@ func (b *rewindingReader) Next(ctx context.Context, dst []record.Record, d time.
 	return out, err
 }
 
-// A reader that goes back ends the call, and nothing of the budget stays behind: neither of the records that were taken and not
-// accounted for, nor of those that came after.
+// A reader that goes back ends the call, and nothing of the budget stays behind: neither of the records that were taken
+// and not accounted for, nor of those that came after.
 func TestReaderThatGoesBackEndsTheCall(t *testing.T) {
 	for _, kind := range []string{"ignore", "a", "nobody"} {
 		bubble(t, func(t *testing.T, w *world) {
@@ -105,8 +105,8 @@ func (p *panicky) AppendRow(dst []byte, r *record.Record, now int64) ([]byte, er
 	return p.Contracts.AppendRow(dst, r, now)
 }
 
-// A panic in any goroutine of a lane ends the call and not the process: the lane gives back all that it holds, says where the fault is,
-// and goes on once it is over.
+// A panic in any goroutine of a lane ends the call and not the process: the lane gives back all that it holds, says
+// where the fault is, and goes on once it is over.
 func TestPanicEndsTheCall(t *testing.T) {
 	for _, place := range []string{"read", "commit", "dead letter", "renew", "prepare", "match", "row"} {
 		t.Run(place, func(t *testing.T) {

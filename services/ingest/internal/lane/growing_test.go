@@ -12,8 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// keyVersions are the versions of keyContracts, shared by the lanes of a process. A record whose value starts with v and a digit wants that
-// version or a later one.
+// keyVersions are the versions of keyContracts, shared by the lanes of a process. A record whose value starts with v
+// and a digit wants that version or a later one.
 type keyVersions struct {
 	mu     sync.Mutex
 	newest int
@@ -91,8 +91,8 @@ func (k *keyContracts) Routes() []*lanev1.Route {
 // versionOf is the version of a route's rows.
 func versionOf(r *lanev1.Route) int { return wants(r.GetMessage()) }
 
-// A contract grows under load, twice: nothing is lost or repeated, rows come with routes that have their fields, and the write streams are
-// adopted.
+// A contract grows under load, twice: nothing is lost or repeated, rows come with routes that have their fields, and
+// the write streams are adopted.
 func TestContractGrows(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p := w.start(small)
@@ -127,7 +127,8 @@ func TestOtherLanesFollow(t *testing.T) {
 	})
 }
 
-// While records wait for the registry the status says so; what was read before is settled, and position and state stay as they are.
+// While records wait for the registry the status says so; what was read before is settled, and position and state stay
+// as they are.
 func TestStatusSaysWhatALaneWaitsFor(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		back := make(chan struct{})

@@ -64,7 +64,8 @@ func (c *call) settled(m *lanev1.Settled) error {
 	return nil
 }
 
-// firstUnsettled is the Kafka timestamp of the first record at hand that is not settled, -1 when there is none or it has none.
+// firstUnsettled is the Kafka timestamp of the first record at hand that is not settled, -1 when there is none or it
+// has none.
 func (c *call) firstUnsettled() int64 {
 	switch {
 	case c.window.count > 0:
@@ -184,7 +185,8 @@ func (c *call) closed(m *lanev1.Closed) error {
 	return nil
 }
 
-// notice takes what the writer says of BigQuery to the board and to the weather. An empty one, or the end of the call, ends it.
+// notice takes what the writer says of BigQuery to the board and to the weather. An empty one, or the end of the call,
+// ends it.
 func (l *Lane) notice(n *lanev1.Notice) {
 	cause, since := n.GetCause(), time.Now()
 	if n.GetSince().IsValid() {

@@ -219,8 +219,8 @@ func TestBarriersAreAnswered(t *testing.T) {
 	}
 }
 
-// After the production of dead letters its batch goes on, or its refusal is answered; while the call drains, a batch that waited for them is given up, and
-// nothing is said of it.
+// After the production of dead letters its batch goes on, or its refusal is answered; while the call drains, a batch
+// that waited for them is given up, and nothing is said of it.
 func TestLettersAreProduced(t *testing.T) {
 	canceled := errors.Join(errors.New("abandoned"), context.Canceled)
 	for name, test := range map[string]struct {
@@ -279,7 +279,8 @@ func TestLettersAreProduced(t *testing.T) {
 	}
 }
 
-// A notice is on the board with the time that the writer gives, or that of its coming, and counts once for the weather while its cause stays.
+// A notice is on the board with the time that the writer gives, or that of its coming, and counts once for the weather
+// while its cause stays.
 func TestNotice(t *testing.T) {
 	c := quietCall(t)
 	l := c.lane

@@ -15,7 +15,8 @@ import (
 
 var errDead = errors.New("process is dead")
 
-// partitionLog is a Kafka partition in memory: its records, the group's committed pair and generation, and the dead-letter topic.
+// partitionLog is a Kafka partition in memory: its records, the group's committed pair and generation, and the
+// dead-letter topic.
 type partitionLog struct {
 	mu         sync.Mutex
 	records    []record.Record // by offset from 0; those of a hole have a nil Value

@@ -55,15 +55,16 @@ func (l *Lane) waitsForWriter(what string, since time.Time) {
 	}
 }
 
-// The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again soon; a refusal needs an operator,
-// and trying costs the writer an opening.
+// The back-offs of a lane. While no writer serves it is Weather that says when to try. A broken call is tried again
+// soon; a refusal needs an operator, and trying costs the writer an opening.
 const (
 	brokenMin, brokenMax = 100 * time.Millisecond, 15 * time.Second
 	fatalMin, fatalMax   = 30 * time.Second, 5 * time.Minute
 )
 
-// Run carries the partition until ctx, the claim, ends, and returns once the last commit is done or DrainTimeout is over. It never
-// returns early: faults are logged, counted and tried again, and a fenced lane waits for the end of its claim.
+// Run carries the partition until ctx, the claim, ends, and returns once the last commit is done or DrainTimeout is
+// over. It never returns early: faults are logged, counted and tried again, and a fenced lane waits for the end of its
+// claim.
 func (l *Lane) Run(ctx context.Context) {
 	l.begin()
 	defer l.end()
@@ -114,7 +115,8 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 	}
 	switch outcome {
 	case outcomeClosed:
-		// Drained: the writer goes, lanes spread, or a contract has grown. A writer that drains every call at once must not make us spin.
+		// Drained: the writer goes, lanes spread, or a contract has grown. A writer that drains every call at once must
+		// not make us spin.
 		l.Log.Info("lane drained; opening it again")
 		if progress || l.Placer != nil { // which leads to another writer, or waits for one
 			return
@@ -176,7 +178,8 @@ func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
 	return c.progress, err
 }
 
-// backoff is exponential with jitter: half of each wait is random, so that lanes broken together do not come back together.
+// backoff is exponential with jitter: half of each wait is random, so that lanes broken together do not come back
+// together.
 type backoff struct {
 	min, max, next time.Duration
 }

@@ -287,7 +287,8 @@ func TestRecordsAreGone(t *testing.T) {
 	})
 }
 
-// The routing changes while rows are to be dropped: the writer refuses, the lane says so, stays up, and recovers when it is put right.
+// The routing changes while rows are to be dropped: the writer refuses, the lane says so, stays up, and recovers when
+// it is put right.
 func TestRefusedLaneRecovers(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.produceRows("a", 5)

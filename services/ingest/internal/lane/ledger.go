@@ -6,12 +6,13 @@ type pair struct {
 	checkpoint string
 }
 
-// ledger orders the commits of a call. Pairs are cumulative: a newer one explains all that an older one does. So the newest is
-// always the one to commit, and the only danger is that an older one lands after it. While an awaited commit runs, newer pairs are held.
+// ledger orders the commits of a call. Pairs are cumulative: a newer one explains all that an older one does. So the
+// newest is always the one to commit, and the only danger is that an older one lands after it. While an awaited commit
+// runs, newer pairs are held.
 type ledger struct {
 	newest pair
-	// barrier is the last barrier heard of; durable the last one whose checkpoint, or a later one, the broker has confirmed;
-	// covered the last one that the commit in flight makes durable.
+	// barrier is the last barrier heard of; durable the last one whose checkpoint, or a later one, the broker has
+	// confirmed; covered the last one that the commit in flight makes durable.
 	barrier, durable, covered uint64
 	// inFlight: an awaited commit runs. held: newest came by Settled and was not handed to CommitLater.
 	inFlight, held bool
@@ -26,7 +27,8 @@ func (l *ledger) raised(barrier uint64, p pair) { l.newest, l.barrier = p, barri
 // open says whether a barrier is not durable yet.
 func (l *ledger) open() bool { return l.barrier > l.durable }
 
-// await returns the pair to commit for the barriers that are open, if no commit is in flight. It counts as in flight until confirmed.
+// await returns the pair to commit for the barriers that are open, if no commit is in flight. It counts as in flight
+// until confirmed.
 func (l *ledger) await() (pair, bool) {
 	if l.inFlight || !l.open() {
 		return pair{}, false
@@ -35,7 +37,8 @@ func (l *ledger) await() (pair, bool) {
 	return l.newest, true
 }
 
-// confirmed ends the commit in flight and returns the barriers that became durable: first to last, none when last < first.
+// confirmed ends the commit in flight and returns the barriers that became durable: first to last, none when last <
+// first.
 func (l *ledger) confirmed() (first, last uint64) {
 	first, last = l.durable+1, l.covered
 	l.inFlight, l.durable = false, l.covered

@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
-// Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed words.
+// Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed
+// words.
 type Metrics struct {
 	rows, bytes, batches *prometheus.CounterVec
 	settledRows, dropped *prometheus.CounterVec
@@ -29,8 +30,8 @@ type Metrics struct {
 // WindowWaited is the time that lanes have waited for room in their windows, added up.
 func (m *Metrics) WindowWaited() time.Duration { return m.windowWaits.Sum() }
 
-// NewMetrics registers the metrics of lanes, and the budget's when there is one. It panics when they are registered already, as
-// prometheus does.
+// NewMetrics registers the metrics of lanes, and the budget's when there is one. It panics when they are registered
+// already, as prometheus does.
 func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "waybill_ingest_" + name, Help: help}, labels)
@@ -54,7 +55,8 @@ func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 			Help: "From the Kafka timestamp of the oldest row of a batch to its settlement.",
 			// From a fast append to an outage of an hour.
 			Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 3600},
-			// And within a tenth of any value, for those who ask for protobuf: `make bench`, or Prometheus with native histograms.
+			// And within a tenth of any value, for those who ask for protobuf: `make bench`, or Prometheus with native
+			// histograms.
 			NativeHistogramBucketFactor: 1.1,
 		}, []string{"topic"}),
 	}

@@ -7,21 +7,26 @@ import (
 )
 
 const (
-	// moveWithin is how long a lane that is to move waits for what it has sent. Past it the lane stays: its writer, or BigQuery, is busy with it.
+	// moveWithin is how long a lane that is to move waits for what it has sent. Past it the lane stays: its writer, or
+	// BigQuery, is busy with it.
 	moveWithin = 5 * time.Second
 	// drainWithin is how long a writer that drains is taken to wait when it does not say.
 	drainWithin = 5 * time.Second
-	// drainPart is the part of that time after which a lane leaves though there is nowhere to go: the rest is for settling what it has sent.
+	// drainPart is the part of that time after which a lane leaves though there is nowhere to go: the rest is for
+	// settling what it has sent.
 	drainPart = 0.6
 )
 
-// departure is a lane's way to another writer, by an order of the placer or because its writer drains. The lane sends on for as long as that is of use, and
-// nothing that it has read is given up before the half-close. All fields belong to the owner of the call.
+// departure is a lane's way to another writer, by an order of the placer or because its writer drains. The lane sends
+// on for as long as that is of use, and nothing that it has read is given up before the half-close. All fields belong
+// to the owner of the call.
 type departure struct {
-	// order is the move under way, until by; its Stayed is nil when there is none. While there is one, no batch is sent.
+	// order is the move under way, until by; its Stayed is nil when there is none. While there is one, no batch is
+	// sent.
 	order Order
 	by    time.Time
-	// drains is why the writer wants the lane to go; empty while it does not. The lane goes once there is another writer, and at leaveBy without one.
+	// drains is why the writer wants the lane to go; empty while it does not. The lane goes once there is another
+	// writer, and at leaveBy without one.
 	drains  string
 	leaveBy time.Time
 }
@@ -93,8 +98,8 @@ func (c *call) leaveIfQuiet() {
 	}
 }
 
-// writerDrains takes the writer's wish that the lane goes. The lane goes on until another writer is there, or until too little of the time is left; a
-// writer that gives no time is taken to give a little.
+// writerDrains takes the writer's wish that the lane goes. The lane goes on until another writer is there, or until too
+// little of the time is left; a writer that gives no time is taken to give a little.
 func (c *call) writerDrains(reason string, within time.Duration) error {
 	if c.draining || c.depart.drains != "" {
 		return nil

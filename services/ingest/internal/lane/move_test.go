@@ -125,8 +125,8 @@ func (w *world) load() (stop func()) {
 	return func() { close(end); <-done }
 }
 
-// A lane that is to move settles what it has sent, ends the call in order, and goes on elsewhere: no stream is created or finalized, and it is silent for a
-// moment only.
+// A lane that is to move settles what it has sent, ends the call in order, and goes on elsewhere: no stream is created
+// or finalized, and it is silent for a moment only.
 func TestAMoveCreatesAndFinalizesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.model.latency = 15 * time.Millisecond // more than the linger: something is under way all the time
@@ -198,7 +198,8 @@ func TestAMoveThatDoesNotEndInTimeIsGivenUp(t *testing.T) {
 	})
 }
 
-// A lane whose writer drains sends on there while there is nowhere to go, and leaves in time to settle what it has sent.
+// A lane whose writer drains sends on there while there is nowhere to go, and leaves in time to settle what it has
+// sent.
 func TestALaneDoesNotLetGoBeforeThereIsSomewhereToGo(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -286,7 +287,8 @@ func (noWriter) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Cal
 	return nil, status.Error(codes.Unimplemented, "unknown service lane.v1.LaneService")
 }
 
-// What is no writer is for the placer to avoid: the lane tries the next place soon. Without a placer an operator is needed.
+// What is no writer is for the placer to avoid: the lane tries the next place soon. Without a placer an operator is
+// needed.
 func TestAPeerThatIsNoWriter(t *testing.T) {
 	for name, placer := range map[string]Placer{"placed": &testPlacer{}, "not placed": nil} {
 		t.Run(name, func(t *testing.T) {

@@ -52,7 +52,8 @@ func TestHalfCloseWaits(t *testing.T) {
 	}
 }
 
-// When a batch is sent: at once when it is full or more is at hand than it takes, or it may be what the budget is spent on; else by size and linger.
+// When a batch is sent: at once when it is full or more is at hand than it takes, or it may be what the budget is spent
+// on; else by size and linger.
 func TestWhenABatchIsDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const linger = 50 * time.Millisecond
@@ -129,7 +130,8 @@ func TestTimerIsArmedOnce(t *testing.T) {
 	})
 }
 
-// What the reader hands over, each thing by itself: records while the call waits for them, a word about the budget, the end.
+// What the reader hands over, each thing by itself: records while the call waits for them, a word about the budget, the
+// end.
 func TestPortions(t *testing.T) {
 	records := []record.Record{{TimestampMicros: 5}}
 	p := &member{log: newPartitionLog()}
@@ -194,8 +196,8 @@ func TestIncoming(t *testing.T) {
 	}
 }
 
-// A batch that waits for its dead letters is given up when the call drains: at once when the production has not begun, else once it has returned; that of
-// other batches goes on.
+// A batch that waits for its dead letters is given up when the call drains: at once when the production has not begun,
+// else once it has returned; that of other batches goes on.
 func TestHeldBatchIsAbandoned(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, lettering bool // a refusal is produced before; the first production is under way

@@ -73,11 +73,13 @@ type Partition interface {
 	Range(ctx context.Context) (oldest, newest int64, err error)
 	// Read starts reading at exactly this offset. errors.Is(err, ErrOffsetGone) from Read or Next when it is not there.
 	Read(ctx context.Context, from int64) (Reader, error)
-	// DeadLetter produces to the dead-letter topic and returns when every letter is acknowledged by all in-sync replicas. It retries
-	// all faults until ctx ends; waits hears what keeps it from going on, and an empty string when it goes on.
+	// DeadLetter produces to the dead-letter topic and returns when every letter is acknowledged by all in-sync
+	// replicas. It retries all faults until ctx ends; waits hears what keeps it from going on, and an empty string when
+	// it goes on.
 	DeadLetter(ctx context.Context, letters []DeadLetter, waits func(what string)) error
-	// Behind is how many offsets lie between a settled position and the end of the partition, as far as anybody has said; -1 while nobody has. Offsets
-	// behind the last record that hold none, such as markers of transactions, do not count once they have been read. It asks nobody and never waits.
+	// Behind is how many offsets lie between a settled position and the end of the partition, as far as anybody has
+	// said; -1 while nobody has. Offsets behind the last record that hold none, such as markers of transactions, do not
+	// count once they have been read. It asks nobody and never waits.
 	Behind(position int64) int64
 	// Trouble is why records cannot be read at the moment, the topic and the cause;
 	// empty when they can. It never waits.
@@ -91,10 +93,11 @@ type Reader interface {
 	// one cannot be read. Records are the caller's to keep: their memory is used again once record.Places has let go
 	// of all that lie in it, and only then.
 	Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error)
-	// Ready receives when Next may have something: after a Next that returned nothing it does so for all that comes later, and it may do so for nothing.
-	// Not while a Next is under way.
+	// Ready receives when Next may have something: after a Next that returned nothing it does so for all that comes
+	// later, and it may do so for nothing. Not while a Next is under way.
 	Ready() <-chan struct{}
-	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch; what is not fetched yet counts by offsets.
+	// Backlog is how many records the partition holds beyond the last one returned, as of the last fetch; what is not
+	// fetched yet counts by offsets.
 	Backlog() int64
 	// Close stops reading and frees what was prefetched.
 	Close()

@@ -9,8 +9,8 @@ import (
 
 // Placer says at which writer lanes open. Safe for concurrent use.
 type Placer interface {
-	// Place waits until a writer takes lanes and gives this one a place there, for one call. While it waits it says for what, and the empty string at the
-	// end. The error is that of ctx.
+	// Place waits until a writer takes lanes and gives this one a place there, for one call. While it waits it says for
+	// what, and the empty string at the end. The error is that of ctx.
 	Place(ctx context.Context, topic string, partition int32, waits func(what string)) (Place, error)
 	// Changed is closed when a writer begins to take lanes.
 	Changed() <-chan struct{}
@@ -18,13 +18,15 @@ type Placer interface {
 
 // Place is a lane's place at a writer, for one call. Whoever got it calls End.
 type Place interface {
-	// Bind is the context for the I/O of the call: calls made with it go to the writer, and it ends when that is given up; context.Cause says why. wake is
-	// called, and does not wait, whenever Look has something new to say or the context has ended.
+	// Bind is the context for the I/O of the call: calls made with it go to the writer, and it ends when that is given
+	// up; context.Cause says why. wake is called, and does not wait, whenever Look has something new to say or the
+	// context has ended.
 	Bind(ctx context.Context, wake func()) context.Context
-	// Opened takes what the writer said of itself. An error says that lanes must not be carried there; the next Place is elsewhere.
+	// Opened takes what the writer said of itself. An error says that lanes must not be carried there; the next Place
+	// is elsewhere.
 	Opened(opened *lanev1.Opened) error
-	// Look gives an order to move, once; one without Stayed is none. drains says that the writer does not want the lane any more; elsewhere, that there is
-	// another one.
+	// Look gives an order to move, once; one without Stayed is none. drains says that the writer does not want the lane
+	// any more; elsewhere, that there is another one.
 	Look(drains bool) (order Order, elsewhere bool)
 	// End ends the place. err is how the call ended; nil after Closed.
 	End(err error)

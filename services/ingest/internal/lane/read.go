@@ -58,7 +58,8 @@ type portion struct {
 	err error
 }
 
-// reading is the reader of a call: it takes records from the source and pays for what it hands over. Whatever it does not hand over it gives back.
+// reading is the reader of a call: it takes records from the source and pays for what it hands over. Whatever it does
+// not hand over it gives back.
 type reading struct {
 	lane *Lane
 	from int64
@@ -76,8 +77,8 @@ func (r *reading) close() {
 	}
 }
 
-// run reads until ctx ends, reading fails, records want contracts that have grown, or none come for a while: then it says that it is idle, and the
-// owner runs it again when the source has more.
+// run reads until ctx ends, reading fails, records want contracts that have grown, or none come for a while: then it
+// says that it is idle, and the owner runs it again when the source has more.
 func (r *reading) run(ctx context.Context) {
 	l, out, budget := r.lane, r.out, r.lane.Budget
 	defer func() {
@@ -138,12 +139,12 @@ func (r *reading) run(ctx context.Context) {
 	}
 }
 
-// waitShare is the part of the budget that a reader waits for at most: some hundreds of small rows. Were it one record, many lanes on a spent
-// budget would take turns with batches of single rows.
+// waitShare is the part of the budget that a reader waits for at most: some hundreds of small rows. Were it one record,
+// many lanes on a spent budget would take turns with batches of single rows.
 const waitShare = 64
 
-// pay takes the budget for all the records, or waits for that of the first ones. Before it waits it says so: then the owner sends
-// what it has, because what it has may be what the budget is spent on.
+// pay takes the budget for all the records, or waits for that of the first ones. Before it waits it says so: then the
+// owner sends what it has, because what it has may be what the budget is spent on.
 func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- portion) (n int, paid int64, ok bool) {
 	for i := range records {
 		paid += cost(budget, &records[i])

@@ -7,7 +7,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// Where many lanes wait for a spent budget, each of them gets what makes a batch: a share of the budget, or a single record if that is larger.
+// Where many lanes wait for a spent budget, each of them gets what makes a batch: a share of the budget, or a single
+// record if that is larger.
 func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 	records := make([]record.Record, 256)
 	for i := range records {

@@ -14,7 +14,8 @@ func running(function string) int {
 	return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "lane."+function+"(")
 }
 
-// A lane at rest has neither a sender nor a reader, and both are there again for the next record, which waits for nothing.
+// A lane at rest has neither a sender nor a reader, and both are there again for the next record, which waits for
+// nothing.
 func TestRestingLane(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p := w.start(nil)

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// run owns the call until it ends: nil after Closed is committed. stop is the claim's context; its end drains the call. Thousands of owners wait in
-// wait, so these frames are kept small.
+// run owns the call until it ends: nil after Closed is committed. stop is the claim's context; its end drains the call.
+// Thousands of owners wait in wait, so these frames are kept small.
 func (c *call) run(stop context.Context) error {
 	defer c.end()
 	c.begin()

@@ -86,7 +86,8 @@ func (s *scriptWriter) request(r *lanewire.Request) {
 	}
 }
 
-// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., notice CAUSE TEXT, drain, closed POS, fail CODE.
+// word parses what the writer says: opened, settled SEQ POS, checkpoint BARRIER POS, refused SEQ ROUTE:ROW..., notice
+// CAUSE TEXT, drain, closed POS, fail CODE.
 func word(t *testing.T, line string) any {
 	f := strings.Fields(line)
 	n := func(i int) int64 {
@@ -209,7 +210,8 @@ func runScript(t *testing.T, path string) {
 		mu           sync.Mutex
 		kafka, wrote strings.Builder
 	)
-	// What goes to Kafka and what goes to the writer are listed apart: they race unless one waits for the other, which hold shows.
+	// What goes to Kafka and what goes to the writer are listed apart: they race unless one waits for the other, which
+	// hold shows.
 	note := func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()

@@ -8,8 +8,9 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
 
-// lent is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of them is written to the
-// connection, what they hold of the budget is given back. Until the batch is settled its records alone count, which is half of it.
+// lent is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of them
+// is written to the connection, what they hold of the budget is given back. Until the batch is settled its records
+// alone count, which is half of it.
 type lent struct {
 	budget   *Budget
 	segments atomic.Int64
@@ -26,7 +27,8 @@ func (l *lent) lend(charge int64) {
 	}
 }
 
-// settle gives back what is still held. It is called when the batch ends, too: gRPC promises no Put for what it could not send.
+// settle gives back what is still held. It is called when the batch ends, too: gRPC promises no Put for what it could
+// not send.
 func (l *lent) settle() { l.budget.Release(l.charge.Swap(0)) }
 
 // Get implements mem.BufferPool.
@@ -46,8 +48,8 @@ const (
 	largestSegment  = 256 << 10
 )
 
-// grown is the size of the next segment of a block that holds so many bytes: no more than that, so that hundreds of lanes with small
-// batches do not hold several times what is in them. It is one of those that lanewire.Buffers keeps.
+// grown is the size of the next segment of a block that holds so many bytes: no more than that, so that hundreds of
+// lanes with small batches do not hold several times what is in them. It is one of those that lanewire.Buffers keeps.
 func grown(bytes int) int {
 	size := smallestSegment
 	for size < largestSegment && 4*size <= bytes {

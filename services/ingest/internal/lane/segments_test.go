@@ -64,7 +64,8 @@ func TestSentRowsGiveTheirBudgetBack(t *testing.T) {
 	wantUsed(t, budget, "settled", 0)
 }
 
-// gRPC may keep what it could not send: the end of the batch gives it back, and a segment that comes later gives nothing.
+// gRPC may keep what it could not send: the end of the batch gives it back, and a segment that comes later gives
+// nothing.
 func TestBudgetComesBackOnce(t *testing.T) {
 	budget := NewBudget(1 << 20)
 	b, _, _ := charged(t, budget)

@@ -40,10 +40,11 @@ type Status struct {
 	Writer string `json:"writer,omitempty"`
 	// Position is the next offset not yet settled; -1 before what is committed has been read.
 	Position int64 `json:"position"`
-	// Lag is how many offsets lie between the position and the end of the partition, whatever the lane is at; -1 while either is not known.
+	// Lag is how many offsets lie between the position and the end of the partition, whatever the lane is at; -1 while
+	// either is not known.
 	Lag int64 `json:"lag"`
-	// LagSeconds is the age of the first record that is not settled, by its Kafka timestamp. Where that is not known it is how long the position has
-	// not moved while the end was past it. 0 without a lag.
+	// LagSeconds is the age of the first record that is not settled, by its Kafka timestamp. Where that is not known it
+	// is how long the position has not moved while the end was past it. 0 without a lag.
 	LagSeconds float64 `json:"lag_seconds"`
 	// WindowBatches and WindowBytes are sent and not settled.
 	WindowBatches int `json:"window_batches"`
@@ -53,8 +54,8 @@ type Status struct {
 	Bytes       uint64 `json:"bytes"`
 	Dropped     uint64 `json:"dropped"`
 	DeadLetters uint64 `json:"dead_letters"`
-	// WaitingFor is what the lane waits for, such as a writer, BigQuery, the dead-letter topic, or a schema of the registry, and why; empty when it
-	// waits for nothing. WaitingSince is since when.
+	// WaitingFor is what the lane waits for, such as a writer, BigQuery, the dead-letter topic, or a schema of the
+	// registry, and why; empty when it waits for nothing. WaitingSince is since when.
 	WaitingFor   string    `json:"waiting_for,omitempty"`
 	WaitingSince time.Time `json:"waiting_since,omitzero"`
 	// LastError is why the last call ended, empty when all is well.
@@ -122,7 +123,8 @@ func (b *board) moved(position, first int64) {
 	b.status.Position, b.first = position, first
 }
 
-// at notes the position that the lane opens at: what was known of the record there still is, unless the lane was elsewhere.
+// at notes the position that the lane opens at: what was known of the record there still is, unless the lane was
+// elsewhere.
 func (b *board) at(position int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -197,8 +199,8 @@ func (b *board) lag(records int64, now time.Time) time.Duration {
 	return now.Sub(b.behind)
 }
 
-// stuck is why the lane cannot do its work, empty when it can: it is refused, or something has kept it from work for longer than patience. Waiting
-// for BigQuery is none of it: the writer then does all that can be done.
+// stuck is why the lane cannot do its work, empty when it can: it is refused, or something has kept it from work for
+// longer than patience. Waiting for BigQuery is none of it: the writer then does all that can be done.
 func (b *board) stuck(now time.Time, patience time.Duration) string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -237,8 +239,8 @@ func (l *Lane) lag(position int64, now time.Time) (records int64, late time.Dura
 	return records, l.board.lag(records, now)
 }
 
-// Look notes whether the lane lags behind and what it waits for, so that it is known since when. It is to be called every few seconds; Status looks as
-// well.
+// Look notes whether the lane lags behind and what it waits for, so that it is known since when. It is to be called
+// every few seconds; Status looks as well.
 func (l *Lane) Look() {
 	l.board.mu.Lock()
 	position := l.board.status.Position

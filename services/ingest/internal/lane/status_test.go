@@ -10,7 +10,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// A lane that cannot open tells how far it is behind, in records and in time, and what it waits for; and it is back at once.
+// A lane that cannot open tells how far it is behind, in records and in time, and what it waits for; and it is back at
+// once.
 func TestStatusWhileNoWriterServes(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.model.setAway(true)
@@ -50,7 +51,8 @@ func TestStatusWhileNoWriterServes(t *testing.T) {
 	})
 }
 
-// A writer that settles nothing: the lag is that of what is sent and not settled, and of what comes in, aged by the oldest record.
+// A writer that settles nothing: the lag is that of what is sent and not settled, and of what comes in, aged by the
+// oldest record.
 func TestLagWhileNothingSettles(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		p := w.start(nil)
@@ -94,7 +96,8 @@ func TestLagSecondsOutliveTheCall(t *testing.T) {
 	})
 }
 
-// A lane that is refused lags behind as well, says why, and stays refused for whoever asks until it has opened, however often it is tried again.
+// A lane that is refused lags behind as well, says why, and stays refused for whoever asks until it has opened, however
+// often it is tried again.
 func TestStatusWhileRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.produceRows("a", 5)
@@ -189,7 +192,8 @@ func TestStuck(t *testing.T) {
 	})
 }
 
-// How long a lane lags behind: by the first record where it is known, else since the end was seen past the position, from which each move starts anew.
+// How long a lane lags behind: by the first record where it is known, else since the end was seen past the position,
+// from which each move starts anew.
 func TestLagSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b board

@@ -36,11 +36,12 @@ func receive(ctx context.Context, stream laneStream, out chan<- heard) {
 	}
 }
 
-// idleAfter is how long the sender and the reader of a call stay when there is nothing to do: a lane at rest is its owner and its receiver.
+// idleAfter is how long the sender and the reader of a call stay when there is nothing to do: a lane at rest is its
+// owner and its receiver.
 const idleAfter = 2 * time.Second
 
-// send sends what the owner hands over, until it has handed over nothing for a while: it then says so on idle, instead of taking another one. A failed
-// send ends the call, and the receiver is told why; so this one just goes.
+// send sends what the owner hands over, until it has handed over nothing for a while: it then says so on idle, instead
+// of taking another one. A failed send ends the call, and the receiver is told why; so this one just goes.
 func send(ctx context.Context, stream laneStream, in <-chan any, idle chan<- struct{}) {
 	timer := time.NewTimer(idleAfter)
 	defer timer.Stop()

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// Weather is what the lanes of a process know together of what they all wait for, so that it is found out once, said once, and over for all of them at
-// once. Safe for concurrent use; nothing waits under its lock.
+// Weather is what the lanes of a process know together of what they all wait for, so that it is found out once, said
+// once, and over for all of them at once. Safe for concurrent use; nothing waits under its lock.
 //
-// While no writer serves, one lane tries to open and the others wait for it. Whoever finds that one serves wakes them all.
+// While no writer serves, one lane tries to open and the others wait for it. Whoever finds that one serves wakes them
+// all.
 type Weather struct {
 	target string
 	log    *slog.Logger
@@ -39,12 +40,14 @@ type storm struct {
 	lanes, total int
 }
 
-// NewWeather makes the weather of lanes whose writers are at target. It writes a line when something begins and one when it ends.
+// NewWeather makes the weather of lanes whose writers are at target. It writes a line when something begins and one
+// when it ends.
 func NewWeather(target string, log *slog.Logger) *Weather {
 	return &Weather{target: target, log: log, storms: make(map[string]*storm)}
 }
 
-// The pauses between two attempts while no writer serves: the last one bounds how long it takes to see that one is back.
+// The pauses between two attempts while no writer serves: the last one bounds how long it takes to see that one is
+// back.
 const firstTry, lastTry = 100 * time.Millisecond, time.Second
 
 // away says that no writer took the lane: none serves, or the connection broke before one answered.
@@ -75,8 +78,8 @@ func (w *Weather) serves() {
 	}
 }
 
-// await returns once the lane may try to open: at once while writers serve, and else when it is its turn to find out, or they are back. waits is told
-// what is waited for. done is to be called when the attempt is over.
+// await returns once the lane may try to open: at once while writers serve, and else when it is its turn to find out,
+// or they are back. waits is told what is waited for. done is to be called when the attempt is over.
 func (w *Weather) await(ctx context.Context, waits func(what string, since time.Time)) (done func()) {
 	w.mu.Lock()
 	o := w.outage

@@ -38,7 +38,8 @@ func testWeather() (*Weather, *notes) {
 	return NewWeather("dns:///writer:7070", slog.New(slog.NewTextHandler(n, nil))), n
 }
 
-// While no writer serves one lane at a time tries, about once a second; the others are woken when it succeeds. It is said once, and once that it is over.
+// While no writer serves one lane at a time tries, about once a second; the others are woken when it succeeds. It is
+// said once, and once that it is over.
 func TestOneLaneTriesForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lanes = 500

@@ -2,8 +2,8 @@ package lane
 
 import "time"
 
-// window holds the batches sent and not settled, oldest first. It is a ring that grows to what the lane uses and is let go when the
-// call ends.
+// window holds the batches sent and not settled, oldest first. It is a ring that grows to what the lane uses and is let
+// go when the call ends.
 type window struct {
 	ring  []*batch
 	head  int
@@ -11,7 +11,8 @@ type window struct {
 	bytes int
 }
 
-// fits says whether a batch of so many bytes may be sent. An empty window takes any batch, or a large one would wait for ever.
+// fits says whether a batch of so many bytes may be sent. An empty window takes any batch, or a large one would wait
+// for ever.
 func (w *window) fits(bytes int, l limits) bool {
 	return w.count == 0 || w.count < l.windowBatches && w.bytes+bytes <= l.windowBytes
 }

@@ -29,8 +29,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// keyContracts routes by the key: `a` and `b` are rows of tables a and b, `ignore` is ignored, all else unknown. A row is the value.
-// A value that ends in `bad` is undecodable.
+// keyContracts routes by the key: `a` and `b` are rows of tables a and b, `ignore` is ignored, all else unknown. A row
+// is the value. A value that ends in `bad` is undecodable.
 type keyContracts struct {
 	fingerprint uint64
 	decoded     int

@@ -12,13 +12,15 @@ const (
 	// stuckFactor and stuckBy: so slow that it takes no lanes but a probe now and then.
 	stuckFactor = 8
 	stuckBy     = time.Second
-	// busy is the share of its processors from which a writer counts as loaded, and busyFactor how much busier than the others it must be.
+	// busy is the share of its processors from which a writer counts as loaded, and busyFactor how much busier than the
+	// others it must be.
 	busy, busyFactor = 0.8, 1.5
 	// least is the least capacity of a writer that is slow but takes lanes.
 	least = 0.125
 	// probe is the capacity of one that was stuck: a single lane tries whether it is better.
 	probe = 0.02
-	// cure is how long a writer must have been as quick as others to count as before, and how long a stuck one rests, doubled each time up to cureMost.
+	// cure is how long a writer must have been as quick as others to count as before, and how long a stuck one rests,
+	// doubled each time up to cureMost.
 	cure, cureMost = time.Minute, 16 * time.Minute
 )
 

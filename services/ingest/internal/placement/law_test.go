@@ -128,7 +128,8 @@ func TestALeavingWriterMovesItsOwnLanesOnly(t *testing.T) {
 	})
 }
 
-// Traffic that is measured 20 % too high or too low, at random, moves no lane to and fro: the few that were on the edge of being worth it go, once.
+// Traffic that is measured 20 % too high or too low, at random, moves no lane to and fro: the few that were on the edge
+// of being worth it go, once.
 func TestNoiseDoesNotMakeLanesOscillate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seed := rapid.Uint64().Draw(t, "seed")
@@ -184,7 +185,8 @@ func TestALastingBiasOfAFifthMovesNothing(t *testing.T) {
 	}
 }
 
-// Whatever happens, a lane moves once a minute at most, few move at a time, and no lane is without a writer while one serves.
+// Whatever happens, a lane moves once a minute at most, few move at a time, and no lane is without a writer while one
+// serves.
 func TestStormsKeepTheBounds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := drawWorld(t, rapid.IntRange(1, 5).Draw(t, "writers"))
@@ -229,7 +231,8 @@ func TestStormsKeepTheBounds(t *testing.T) {
 	})
 }
 
-// A writer whose lanes wait for seconds, while others' do not, loses them, is tried by one lane later, and gets its share when it is well.
+// A writer whose lanes wait for seconds, while others' do not, loses them, is tried by one lane later, and gets its
+// share when it is well.
 func TestASlowWriterLosesItsLanesUntilItIsWell(t *testing.T) {
 	w := newWorld("i")
 	for i := range 4 {
@@ -323,7 +326,8 @@ func TestABusyWriterGetsLess(t *testing.T) {
 	}
 }
 
-// Fifty ingests of three lanes each, which see the same reports or none, do not all choose the same writers, and a writer that joins gets its part.
+// Fifty ingests of three lanes each, which see the same reports or none, do not all choose the same writers, and a
+// writer that joins gets its part.
 func TestManySmallIngestsSpreadOverAllWriters(t *testing.T) {
 	const ingests, writers = 50, 16
 	all := make([]*world, ingests)

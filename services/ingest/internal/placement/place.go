@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Place says where a lane opens, and why. ok is false when no writer takes lanes; why then says what is known of them. A lane that was told to move
-// goes where it was told. The lane counts there from now on.
+// Place says where a lane opens, and why. ok is false when no writer takes lanes; why then says what is known of them.
+// A lane that was told to move goes where it was told. The lane counts there from now on.
 func (c *Core) Place(now time.Time, id LaneID) (address, why string, ok bool) {
 	l := c.lane(id)
 	l.generation = c.generation
@@ -29,8 +29,9 @@ func (c *Core) Place(now time.Time, id LaneID) (address, why string, ok bool) {
 	return to.Address, fmt.Sprintf("%s carries %s, %s is fair", to.name(), percent(to.weight-l.weight), percent(to.fair)), true
 }
 
-// choose picks the writer that lacks most for a lane. Of those that lack about as much the ingest draws two, and the less loaded one is taken. A writer that
-// is stuck is taken when there is no other, and one that is leaving when none serves.
+// choose picks the writer that lacks most for a lane. Of those that lack about as much the ingest draws two, and the
+// less loaded one is taken. A writer that is stuck is taken when there is no other, and one that is leaving when none
+// serves.
 func (c *Core) choose(l *lane, round uint64) *writer {
 	usable := c.serving()
 	if len(usable) == 0 { // better than none
@@ -81,7 +82,8 @@ func (c *Core) drawn(candidates []*writer, round uint64) *writer {
 	return first
 }
 
-// lighter says that a writer reports clearly less load than another one: by a quarter and a lane, or by processors that are busy.
+// lighter says that a writer reports clearly less load than another one: by a quarter and a lane, or by processors that
+// are busy.
 func (w *writer) lighter(than *writer) bool {
 	a, b := &w.Load, &than.Load
 	if !a.Known || !b.Known {

@@ -1,5 +1,5 @@
-// Package placement decides at which writer each lane of an ingest runs. It is free of I/O and has no clock of its own: whoever uses it tells
-// it the time, the writers and the lanes, and asks.
+// Package placement decides at which writer each lane of an ingest runs. It is free of I/O and has no clock of its own:
+// whoever uses it tells it the time, the writers and the lanes, and asks.
 //
 //	core := placement.New("ingest-7")
 //	core.Observe(now, writers, lanes)            // as often as something is known: several times a second
@@ -8,8 +8,9 @@
 //
 // # What is even
 //
-// A lane weighs half by its bytes a second and half by being one: a lane without traffic costs a call, a stream and a connection all the same.
-// A writer's fair share is its capacity over that of all. Writers are even when none carries more than its share by more than a lane.
+// A lane weighs half by its bytes a second and half by being one: a lane without traffic costs a call, a stream and a
+// connection all the same. A writer's fair share is its capacity over that of all. Writers are even when none carries
+// more than its share by more than a lane.
 //
 // # What a move is worth
 //
@@ -23,8 +24,9 @@
 //
 // # Many ingests
 //
-// Each ingest spreads its own lanes and knows nothing of the others. What does not divide evenly, the odd lanes, goes to the less loaded of two
-// writers that a hash of the ingest draws: reports of load are seconds old, and if every ingest followed them alone, all would choose the same writer.
+// Each ingest spreads its own lanes and knows nothing of the others. What does not divide evenly, the odd lanes, goes
+// to the less loaded of two writers that a hash of the ingest draws: reports of load are seconds old, and if every
+// ingest followed them alone, all would choose the same writer.
 package placement
 
 import (
@@ -112,14 +114,16 @@ type Move struct {
 
 // The measures of a move.
 const (
-	// gain: a lane moves when it weighs at most this part of the difference between two writers. 1 would be any gain, at 0.5 they are equal after it.
-	// clearGain is what at least one lane must offer before anything moves while nothing happens: what just missed gain does not reach it by noise.
+	// gain: a lane moves when it weighs at most this part of the difference between two writers. 1 would be any gain,
+	// at 0.5 they are equal after it. clearGain is what at least one lane must offer before anything moves while
+	// nothing happens: what just missed gain does not reach it by noise.
 	gain, clearGain = 0.75, 0.5
-	// uneven is the part of a fair share that a difference must exceed to be looked at while nothing happens, and patience how long it must last.
+	// uneven is the part of a fair share that a difference must exceed to be looked at while nothing happens, and
+	// patience how long it must last.
 	uneven   = 0.25
 	patience = 5 * time.Second
-	// hold is how long a writer that joins waits for lanes of others: in a rolling update the one that it takes the place of drains first, and all of that one's
-	// lanes come to it; were some there already, as many would move twice.
+	// hold is how long a writer that joins waits for lanes of others: in a rolling update the one that it takes the
+	// place of drains first, and all of that one's lanes come to it; were some there already, as many would move twice.
 	hold = 2 * time.Second
 	// rest is how long a lane stays where it moved to.
 	rest = time.Minute

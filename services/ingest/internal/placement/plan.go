@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Plan says which lanes are to go elsewhere now. They count at their new writers from now on; Observe sees them arrive, and Stayed says when one did not
-// go.
+// Plan says which lanes are to go elsewhere now. They count at their new writers from now on; Observe sees them arrive,
+// and Stayed says when one did not go.
 func (c *Core) Plan(now time.Time) []Move {
 	free := atOnce(len(c.lanes)) - c.moving
 	if free <= 0 {
@@ -124,8 +124,8 @@ func (c *Core) move(now time.Time, l *lane, to *writer, why string) Move {
 	return m
 }
 
-// best finds the move that helps most: from the writer that has most beyond its share to the one that lacks most. more says that one would help, though the
-// lane may have to rest first.
+// best finds the move that helps most: from the writer that has most beyond its share to the one that lacks most. more
+// says that one would help, though the lane may have to rest first.
 func (c *Core) best(now time.Time, serving []*writer) (m *Move, more bool) {
 	serving = slices.DeleteFunc(slices.Clone(serving), func(w *writer) bool { return w.capacity.stuck })
 	if len(serving) < 2 {
@@ -170,8 +170,9 @@ func (w *writer) because() string {
 	return ": it " + w.capacity.why
 }
 
-// better says that a lane is to be moved rather than another one: the largest that fits into what is to be moved, so that few move; else the one that comes
-// closest to half of the difference. Lanes that are alike go by their names, so that a plan is a function of what was observed.
+// better says that a lane is to be moved rather than another one: the largest that fits into what is to be moved, so
+// that few move; else the one that comes closest to half of the difference. Lanes that are alike go by their names, so
+// that a plan is a function of what was observed.
 func better(l, than *lane, fits, half float64) bool {
 	lf, tf := l.weight <= fits, than.weight <= fits
 	if lf != tf {
@@ -212,8 +213,8 @@ func (c *Core) moreThanNoise(now time.Time, serving []*writer) bool {
 	return false
 }
 
-// odd moves one lane that could as well be elsewhere, when writers report that all ingests together are uneven. Each ingest asks two writers a round that it
-// draws, so that few ingests move for the same report.
+// odd moves one lane that could as well be elsewhere, when writers report that all ingests together are uneven. Each
+// ingest asks two writers a round that it draws, so that few ingests move for the same report.
 func (c *Core) odd(now time.Time, serving []*writer) []Move {
 	if now.Sub(c.oddAt) < oddEvery {
 		return nil

@@ -6,10 +6,12 @@ import (
 )
 
 const (
-	// smoothFor is how far back a lane's traffic is averaged, and knownAfter how much of it must have been seen before it counts.
+	// smoothFor is how far back a lane's traffic is averaged, and knownAfter how much of it must have been seen before
+	// it counts.
 	smoothFor  = 10 * time.Second
 	knownAfter = 5 * time.Second
-	// jump is the factor that traffic must change by to change the weight at once: more than lies between 20 % too little and 20 % too much.
+	// jump is the factor that traffic must change by to change the weight at once: more than lies between 20 % too
+	// little and 20 % too much.
 	jump = 1.55
 	// driftFor is how slowly the weight follows smaller changes.
 	driftFor = 5 * time.Minute

@@ -147,7 +147,8 @@ func (w *world) counts() map[string]int {
 	return n
 }
 
-// spread is the largest distance of a writer's lanes from its fair share, and the heaviest lane: by half of bytes and half of count.
+// spread is the largest distance of a writer's lanes from its fair share, and the heaviest lane: by half of bytes and
+// half of count.
 func (w *world) spread() (distance, heaviest float64) {
 	var rates float64
 	for _, l := range w.lanes {

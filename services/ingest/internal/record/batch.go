@@ -36,8 +36,8 @@ func NewBatch(b Batch) *Batch {
 	return &b
 }
 
-// HeaderSet stands for the headers of a record. Records whose sets are equal, and not zero, have the same headers. That of records with the same
-// headers need not be the same.
+// HeaderSet stands for the headers of a record. Records whose sets are equal, and not zero, have the same headers. That
+// of records with the same headers need not be the same.
 type HeaderSet struct {
 	batch uint64
 	at    uint32
@@ -46,8 +46,9 @@ type HeaderSet struct {
 // HeaderSet is zero where nothing is known.
 func (r *Record) HeaderSet() HeaderSet { return r.set }
 
-// Read reads the record at p into r and returns where the next one begins. What r refers to is r's until the next Read or Reset, and the array of its headers
-// is used again. before is the record before, if it was read from the same batch and will be used no longer than r, else nil: headers that are the same are shared.
+// Read reads the record at p into r and returns where the next one begins. What r refers to is r's until the next Read
+// or Reset, and the array of its headers is used again. before is the record before, if it was read from the same batch
+// and will be used no longer than r, else nil: headers that are the same are shared.
 func (b *Batch) Read(p int, r, before *Record) (next int, err error) {
 	var w kafkawire.Record
 	rest, err := w.Next(b.Raw[p:])

@@ -57,7 +57,8 @@ func drawn(t *rapid.T) (*Batch, []Record) {
 	return NewBatch(b), want
 }
 
-// What is read is what was written, whether headers are shared or not, and comes back as it was, whatever has been read into the same records since.
+// What is read is what was written, whether headers are shared or not, and comes back as it was, whatever has been read
+// into the same records since.
 func TestRecordsComeAndComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		b, want := drawn(t)

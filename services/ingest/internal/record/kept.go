@@ -8,8 +8,8 @@ type Kept struct {
 	at    uint32
 }
 
-// Keep is what brings the record back later. It holds on to what the record refers to, for as long as that is there: a record of counted memory is there until
-// it is let go.
+// Keep is what brings the record back later. It holds on to what the record refers to, for as long as that is there: a
+// record of counted memory is there until it is let go.
 func (r *Record) Keep() Kept {
 	if r.kept.batch != nil {
 		return r.kept
@@ -30,8 +30,8 @@ func (k Kept) Record() *Record {
 	return r
 }
 
-// Places are consecutive records, of which some can be brought back: those that were kept. They take four bytes each, which spares memory and the
-// garbage collector's time. The zero value has none.
+// Places are consecutive records, of which some can be brought back: those that were kept. They take four bytes each,
+// which spares memory and the garbage collector's time. The zero value has none.
 type Places struct {
 	runs []run
 	at   []uint32
@@ -76,7 +76,8 @@ func (p *Places) Record(i int) *Record {
 	return Kept{p.runs[n].batch, p.at[i]}.Record()
 }
 
-// LetGo says that nobody will look at any of the records again, kept or passed, nor at what was read of them. None are left then.
+// LetGo says that nobody will look at any of the records again, kept or passed, nor at what was read of them. None are
+// left then.
 func (p *Places) LetGo() {
 	for i := range p.runs {
 		if r := &p.runs[i]; r.batch.Memory != nil {

@@ -45,8 +45,8 @@ type Header struct {
 	Value []byte
 }
 
-// What a record and a header take at most beside their bytes while they are kept: what the record format puts around them, their place,
-// and what slices of places have to spare.
+// What a record and a header take at most beside their bytes while they are kept: what the record format puts around
+// them, their place, and what slices of places have to spare.
 const (
 	recordOverhead = 64
 	headerOverhead = 8

@@ -178,7 +178,8 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// A node may know a schema a little later than its producer: an absence is not believed at once. Later it is, and then not for ever.
+// A node may know a schema a little later than its producer: an absence is not believed at once. Later it is, and then
+// not for ever.
 func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 	n := serve(t, false)
 	id := n.register(t, "orders-value", order)

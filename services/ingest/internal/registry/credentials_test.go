@@ -15,7 +15,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
-// Authority, client certificate and password that are renewed in place are those of the next connection and the next request.
+// Authority, client certificate and password that are renewed in place are those of the next connection and the next
+// request.
 func TestCredentialsRenewedInPlace(t *testing.T) {
 	first, second := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
 	files, mine := tlstest.Files(t), tlstest.Files(t)

@@ -4,9 +4,10 @@
 //	schema, err := c.ByID(ctx, 7)                 // waits while the registry is away
 //	schema, err = c.Version(ctx, "orders-value", registry.Latest)
 //
-// A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage, and never the
-// fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a *MissingError. What the registry has said
-// of an id is kept, because it never changes; calls for one schema share one request.
+// A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage,
+// and never the fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a
+// *MissingError. What the registry has said of an id is kept, because it never changes; calls for one schema share one
+// request.
 package registry
 
 import (
@@ -103,7 +104,8 @@ type Schema struct {
 	Format string
 	// Text is the schema itself.
 	Text string
-	// References are the schemas that it refers to, directly or not, each once and after those that it refers to itself.
+	// References are the schemas that it refers to, directly or not, each once and after those that it refers to
+	// itself.
 	References []Reference
 }
 
@@ -135,8 +137,8 @@ func (s *Schema) Texts() []string {
 	return texts
 }
 
-// MissingError says that the registry does not have what it was asked for. It has been asked again for a few seconds: a registry of several nodes
-// may know a new schema a little later than its producer.
+// MissingError says that the registry does not have what it was asked for. It has been asked again for a few seconds: a
+// registry of several nodes may know a new schema a little later than its producer.
 type MissingError struct {
 	// What names it, for example "schema id 7".
 	What string

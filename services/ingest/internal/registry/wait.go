@@ -12,8 +12,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// wait asks until there is an answer; that there is no such thing is one after it has been said for as long as believe. Each try goes to the
-// next node: one that fails must not hold up the others.
+// wait asks until there is an answer; that there is no such thing is one after it has been said for as long as believe.
+// Each try goes to the next node: one that fails must not hold up the others.
 func wait[T any](ctx context.Context, c *Client, what string, believe time.Duration, ask func(context.Context, *sr.Client) (T, error)) (T, error) {
 	var (
 		none    T
@@ -69,8 +69,9 @@ func wait[T any](ctx context.Context, c *Client, what string, believe time.Durat
 	}
 }
 
-// isMissing reports whether the registry has answered that there is no such thing. A 404 without one of the registry's own codes says nothing
-// about schemas: a proxy or a wrong path answers so, and to believe it would make dead letters of good records.
+// isMissing reports whether the registry has answered that there is no such thing. A 404 without one of the registry's
+// own codes says nothing about schemas: a proxy or a wrong path answers so, and to believe it would make dead letters
+// of good records.
 func isMissing(err error) bool {
 	answer, ok := errors.AsType[*sr.ResponseError](err)
 	if !ok || answer.StatusCode != http.StatusNotFound {
@@ -142,7 +143,8 @@ type flight struct {
 	err    error
 }
 
-// share makes the call, or waits for the one under way. When that one is given up by its own caller, another takes over.
+// share makes the call, or waits for the one under way. When that one is given up by its own caller, another takes
+// over.
 func (f *flights) share(ctx context.Context, key string, call func(context.Context) (*Schema, error)) (*Schema, error) {
 	for {
 		f.mu.Lock()

@@ -14,8 +14,9 @@ import (
 // endsEvery is how often the ends of partitions are asked for that no fetch has told of in the meantime.
 const endsEvery = 3 * time.Second
 
-// ends finds out where the partitions of a generation end. What fetches say is used where it is newer, so it asks for nothing while lanes read: only
-// for partitions whose lanes wait, are refused, or are full. It asks each broker once for all of them, and one that does not answer holds up no other.
+// ends finds out where the partitions of a generation end. What fetches say is used where it is newer, so it asks for
+// nothing while lanes read: only for partitions whose lanes wait, are refused, or are full. It asks each broker once
+// for all of them, and one that does not answer holds up no other.
 type ends struct {
 	source *Source
 
@@ -126,7 +127,8 @@ func (e *ends) ask(b *sarama.Broker, claims []*claim) {
 // outlook is what a claim knows of what lies before it.
 type outlook struct {
 	mu sync.Mutex
-	// end is where the partition ends by the last answer to ends, at is when that was, in nanoseconds since 1970; 0 before any.
+	// end is where the partition ends by the last answer to ends, at is when that was, in nanoseconds since 1970; 0
+	// before any.
 	end, at int64
 }
 
@@ -173,8 +175,8 @@ func (c *claim) Behind(position int64) int64 {
 	return max(0, end-passed)
 }
 
-// level is the offset after the last record that was handed over, and the one up to which there is no other: markers and records of aborted
-// transactions lie between the two.
+// level is the offset after the last record that was handed over, and the one up to which there is no other: markers
+// and records of aborted transactions lie between the two.
 func (r *reader) level() (given, level int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

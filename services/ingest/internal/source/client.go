@@ -92,7 +92,8 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	c.Consumer.Offsets.Initial = sarama.OffsetNewest
 	c.Consumer.Offsets.AutoCommit.Enable = false
 	c.Consumer.Fetch.Default = 1
-	// Sarama makes three channels for each claim; nothing goes through them but errors. By default they take ten kilobytes.
+	// Sarama makes three channels for each claim; nothing goes through them but errors. By default they take ten
+	// kilobytes.
 	c.ChannelBufferSize = 1
 	return c, nil
 }

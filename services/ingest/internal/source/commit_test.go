@@ -25,7 +25,8 @@ func TestCommitRoundTrip(t *testing.T) {
 	checkpoint := strings.Repeat("A-_z9", 300)
 	mustCommit(t, o, 5, checkpoint)
 	mustCommitted(t, o, 5, checkpoint)
-	// The same position with another checkpoint, and a smaller position: both are what the lane says, nothing is dropped.
+	// The same position with another checkpoint, and a smaller position: both are what the lane says, nothing is
+	// dropped.
 	mustCommit(t, o, 5, "other")
 	mustCommitted(t, o, 5, "other")
 	mustCommit(t, o, 3, "back")
@@ -151,7 +152,8 @@ func TestLostFetchAnswer(t *testing.T) {
 	}
 }
 
-// While an older pair is under way, newer ones come; the coordinator must end with the newest, also when it refuses the first.
+// While an older pair is under way, newer ones come; the coordinator must end with the newest, also when it refuses the
+// first.
 func TestNewestPairWins(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	s := start(t, testConfig(c.ListenAddrs()...), false)

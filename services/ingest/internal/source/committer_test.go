@@ -126,7 +126,8 @@ func TestCommitterSupersedes(t *testing.T) {
 	})
 }
 
-// After a request without an answer nothing more is sent, and nothing counts as confirmed: not its own pairs, not those that came meanwhile.
+// After a request without an answer nothing more is sent, and nothing counts as confirmed: not its own pairs, not those
+// that came meanwhile.
 func TestCommitterDoubt(t *testing.T) {
 	c := &coordinator{answer: func(int, topicPartition) error { return fmt.Errorf("%w: cut", errDoubtful) }}
 	c.run(t, func(k *committer) {

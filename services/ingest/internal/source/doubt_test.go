@@ -69,8 +69,8 @@ func counted(t *testing.T, c prometheus.Counter) float64 {
 	return families[0].GetMetric()[0].GetCounter().GetValue()
 }
 
-// A commit without an answer lands after a newer one: the coordinator must refuse it by its generation. The member in doubt is a follower,
-// which a coordinator gives the same generation again unless it insists.
+// A commit without an answer lands after a newer one: the coordinator must refuse it by its generation. The member in
+// doubt is a follower, which a coordinator gives the same generation again unless it insists.
 func TestDoubtfulCommit(t *testing.T) {
 	for name, lost := range losses {
 		for _, assignment := range []string{AssignSticky, AssignRange} {
@@ -116,7 +116,8 @@ func TestDoubtfulCommit(t *testing.T) {
 	}
 }
 
-// A doubtful commit on the timer ends the claims of the whole session, and the member comes back by itself. It may also have been applied.
+// A doubtful commit on the timer ends the claims of the whole session, and the member comes back by itself. It may also
+// have been applied.
 func TestDoubtfulTimerCommit(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic))
 	s := start(t, testConfig(c.ListenAddrs()...), false)
@@ -233,7 +234,8 @@ func (b *breakable) cut() {
 	b.conns = nil
 }
 
-// What was surely not sent is no doubt: a connection that rested and was dropped for it, and a broker that takes no connections.
+// What was surely not sent is no doubt: a connection that rested and was dropped for it, and a broker that takes no
+// connections.
 func TestUnsentCommitIsNoDoubt(t *testing.T) {
 	var l *breakable
 	c := newCluster(t, kfake.SeedTopics(1, testTopic), kfake.ListenFn(func(network, address string) (net.Listener, error) {

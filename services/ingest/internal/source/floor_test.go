@@ -11,8 +11,9 @@ import (
 	"github.com/IBM/sarama"
 )
 
-// BenchmarkFloor drains a topic with sarama and nothing else: no group, no pump, no lane. It has ingest's settings, clients included. The
-// processor time is that of this process, so the consuming end only. `make bench` runs it, against the Kafka of its sandbox.
+// BenchmarkFloor drains a topic with sarama and nothing else: no group, no pump, no lane. It has ingest's settings,
+// clients included. The processor time is that of this process, so the consuming end only. `make bench` runs it,
+// against the Kafka of its sandbox.
 func BenchmarkFloor(b *testing.B) {
 	path := os.Getenv("WAYBILL_FLOOR")
 	if path == "" {
@@ -85,7 +86,8 @@ func BenchmarkFloor(b *testing.B) {
 	}
 }
 
-// drain counts the messages of a partition until it is closed. Counts go out in strides, so that counting costs nothing.
+// drain counts the messages of a partition until it is closed. Counts go out in strides, so that counting costs
+// nothing.
 func drain(part sarama.PartitionConsumer, got chan<- int) {
 	messages, n := part.Messages(), 0
 	for {

@@ -55,8 +55,8 @@ func TestAnswersThatLetGo(t *testing.T) {
 	}
 }
 
-// The leader's word about a replica nearby is followed for a lease. After that the leader is asked again, and one that failed is left alone
-// until then.
+// The leader's word about a replica nearby is followed for a lease. After that the leader is asked again, and one that
+// failed is left alone until then.
 func TestReplicaNearby(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := loneReader(t)

@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// Thousands of claims live in one process, so a claim's goroutines count: its handler, two of sarama's membership, and the reader.
+// Thousands of claims live in one process, so a claim's goroutines count: its handler, two of sarama's membership, and
+// the reader.
 func TestGoroutinesOfAClaim(t *testing.T) {
 	const few, many, each = 8, 136, 4
 	if more := goroutines(t, many) - goroutines(t, few); more > (many-few)*each+(many-few)/2 {

@@ -79,7 +79,8 @@ type running struct {
 	stop   func()
 }
 
-// start runs a source whose handler hands out its claims and returns when its context has ended (and release is closed, when hold).
+// start runs a source whose handler hands out its claims and returns when its context has ended (and release is closed,
+// when hold).
 func start(t *testing.T, c Config, hold bool, topics ...string) *running {
 	t.Helper()
 	if len(topics) == 0 {

@@ -6,7 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics are what the source counts. Labels are bounded: results and states are words of this package, never topics or offsets.
+// Metrics are what the source counts. Labels are bounded: results and states are words of this package, never topics or
+// offsets.
 type Metrics struct {
 	commits       *prometheus.CounterVec
 	commitSeconds prometheus.Histogram

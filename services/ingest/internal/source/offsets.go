@@ -20,8 +20,8 @@ type member struct {
 	instance   *string
 }
 
-// offsets reads and writes the group's offsets on a client of its own. Checkpoints never go through sarama's session: MarkOffset drops an
-// equal offset with new metadata and Commit reports no error.
+// offsets reads and writes the group's offsets on a client of its own. Checkpoints never go through sarama's session:
+// MarkOffset drops an equal offset with new metadata and Commit reports no error.
 type offsets struct {
 	client sarama.Client
 	group  string
@@ -31,8 +31,9 @@ type offsets struct {
 	answered atomic.Int64
 }
 
-// idle is how long a connection may rest and be used again. Brokers (connections.max.idle.ms, 10 minutes), proxies and firewalls drop those
-// that rest, which shows only in the request after it: that would be a doubtful commit for nothing.
+// idle is how long a connection may rest and be used again. Brokers (connections.max.idle.ms, 10 minutes), proxies and
+// firewalls drop those that rest, which shows only in the request after it: that would be a doubtful commit for
+// nothing.
 const idle = 30 * time.Second
 
 // unsentError is a failure from before the first byte of a request was written.
@@ -49,7 +50,8 @@ type refusedError struct {
 func (f *refusedError) Error() string { return f.err.Error() }
 func (f *refusedError) Unwrap() error { return f.err }
 
-// commit sends the pairs in one request. What was not sent, or was answered with an error, can be sent again; see errDoubtful for the rest.
+// commit sends the pairs in one request. What was not sent, or was answered with an error, can be sent again; see
+// errDoubtful for the rest.
 func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPartition]error {
 	errs := make(map[topicPartition]error, len(pairs))
 	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, error) {
@@ -93,7 +95,8 @@ func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPart
 	return errs
 }
 
-// committed reads one partition's offset and metadata, waiting for transactional commits under way. It tries until ctx ends.
+// committed reads one partition's offset and metadata, waiting for transactional commits under way. It tries until ctx
+// ends.
 func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time.Duration) (int64, string, error) {
 	for {
 		position, checkpoint, err := o.fetch(tp)
@@ -137,8 +140,8 @@ func (o *offsets) fetch(tp topicPartition) (int64, string, error) {
 	return block.Offset, block.Metadata, nil
 }
 
-// ask sends one request to the group's coordinator. After a transport error the connection is dropped and the coordinator looked up anew.
-// An error is an unsentError when nothing of the request has left.
+// ask sends one request to the group's coordinator. After a transport error the connection is dropped and the
+// coordinator looked up anew. An error is an unsentError when nothing of the request has left.
 func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 	var none R
 	if o.lost.Swap(false) {
@@ -183,8 +186,8 @@ func coordinatorMoved(err error) bool {
 	return errors.Is(err, sarama.ErrNotCoordinatorForConsumer) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
 }
 
-// judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *refusedError stops the lane loudly,
-// anything else is sent again.
+// judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *refusedError stops the
+// lane loudly, anything else is sent again.
 func judge(err error) error {
 	var code sarama.KError
 	if !errors.As(err, &code) || errors.Is(err, errDoubtful) {

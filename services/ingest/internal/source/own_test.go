@@ -96,7 +96,8 @@ func TestOffsetGone(t *testing.T) {
 func TestOffsetGoneWhileReading(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	p := producer(t, c)
-	// More than a channel and a burst: the reader pauses before all of the first fetch is taken, so no other is under way.
+	// More than a channel and a burst: the reader pauses before all of the first fetch is taken, so no other is under
+	// way.
 	const n = 200
 	produce(t, p, 0, 0, n)
 	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Fetch.Records = 1 }), false)

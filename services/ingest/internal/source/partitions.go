@@ -5,7 +5,8 @@ import (
 	"log/slog"
 )
 
-// CountPartitions counts the partitions of the topics that can be read: as many lanes has a member that is alone in its group.
+// CountPartitions counts the partitions of the topics that can be read: as many lanes has a member that is alone in its
+// group.
 func CountPartitions(ctx context.Context, config Config, topics Topics) (int, error) {
 	names, err := ListTopics(ctx, config, topics)
 	if err != nil {

@@ -84,8 +84,8 @@ func TestNextWaitsAndReturns(t *testing.T) {
 	}
 }
 
-// Markers and aborted records are offsets without records: a lane that has everything has no backlog, or it would wait for more to come and tell of a
-// lag for ever.
+// Markers and aborted records are offsets without records: a lane that has everything has no backlog, or it would wait
+// for more to come and tell of a lag for ever.
 func TestMarkersAreNoBacklog(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	p := producer(t, c, kgo.TransactionalID("two"))
@@ -144,7 +144,8 @@ func TestSlowLaneStallsNobody(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(2, testTopic))
-			// A fetch has the size that was asked for only where batches are smaller, and as many records as that only uncompressed.
+			// A fetch has the size that was asked for only where batches are smaller, and as many records as that only
+			// uncompressed.
 			p := producer(t, c, kgo.ProducerBatchMaxBytes(fetch/4), kgo.ProducerBatchCompression(kgo.NoCompression()))
 			s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
 				c.Kafka.Fetch.Clients = 1
@@ -157,8 +158,8 @@ func TestSlowLaneStallsNobody(t *testing.T) {
 			fast := open(t, b, 0)
 			read(t, fast, n)
 			eventually(t, "the pause of the slow lane", slow.isPaused)
-			// Both lanes share one chain of fetches. The first round may come with the fetch that was under way at the pause; the second
-			// comes with a later one, so nothing more is on its way to the slow lane.
+			// Both lanes share one chain of fetches. The first round may come with the fetch that was under way at the
+			// pause; the second comes with a later one, so nothing more is on its way to the slow lane.
 			for i := range 2 {
 				produce(t, p, b.Number(), n+i, 1)
 				read(t, fast, 1)

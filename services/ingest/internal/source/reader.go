@@ -61,7 +61,8 @@ type reader struct {
 	// err is what Next answers when the queue is empty. Once it is set nothing is queued any more.
 	err error
 
-	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970. trouble is why fetches fail.
+	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970.
+	// trouble is why fetches fail.
 	newest, heard atomic.Int64
 	trouble       atomic.Pointer[string]
 	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
@@ -71,7 +72,8 @@ type reader struct {
 	timer *time.Timer
 }
 
-// origin is where a reader begins: at an offset of a partition, of the topic with an id, which is zero when it is not known.
+// origin is where a reader begins: at an offset of a partition, of the topic with an id, which is zero when it is not
+// known.
 type origin struct {
 	tp     topicPartition
 	topic  sarama.Uuid
@@ -262,62 +264,6 @@ func (r *reader) pull(dst []record.Record) (_ []record.Record, packed *queuedBat
 		return dst, packed, nil
 	}
 	return dst, nil, r.err
-}
-
-// inflate makes the queuedBatch that the queue begins with ready, of which packed is a copy. It is false when the
-// deadline has passed, which is zero for none; other errors Next finds.
-func (r *reader) inflate(ctx context.Context, packed *queuedBatch, deadline time.Time) bool {
-	open, err := r.budget.inflate(r.tp, packed, func(bytes int64) error { return r.await(ctx, bytes, deadline) })
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	switch {
-	case r.closed():
-		r.budget.deflate(&open)
-		return true
-	case errors.Is(err, errNoBudget):
-		return ctx.Err() != nil
-	case err != nil:
-		r.spoil(err)
-		return true
-	}
-	// Meanwhile the queue has only become longer.
-	r.hold(-r.queue[0].bytes())
-	r.count -= packed.count - open.count
-	packed.memory.LetGo(1)
-	r.queue[0] = open
-	if open.count == 0 {
-		r.shift()
-	}
-	return true
-}
-
-// errNoBudget says that waiting for budget has ended without it.
-var errNoBudget = errors.New("no budget to inflate a batch")
-
-// await takes bytes of the budget for what is inflated, once they are there.
-func (r *reader) await(ctx context.Context, bytes int64, deadline time.Time) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	if !deadline.IsZero() {
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
-	stop := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() {
-		select {
-		case <-r.closing:
-			cancel()
-		case <-stop:
-		}
-	})
-	err := r.budget.inflating.Acquire(ctx, bytes)
-	close(stop)
-	watch.Wait()
-	if err != nil {
-		return errNoBudget
-	}
-	return nil
 }
 
 // The rest is called with mu held.

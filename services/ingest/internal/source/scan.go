@@ -119,7 +119,8 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
 	err := sc.leaders.ask(ctx, topicPartition{topic, s.Partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
-		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the other one has cut.
+		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the
+		// other one has cut.
 		request := kmsg.NewPtrFetchRequest()
 		request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = kafkawire.FetchOldest, 500, 1, math.MaxInt32
 		request.IsolationLevel = int8(sarama.ReadCommitted)

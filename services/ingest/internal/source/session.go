@@ -112,8 +112,8 @@ func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 // claims.
 func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.ConsumerGroupClaim) error {
 	tp := topicPartition{gc.Topic(), gc.Partition()}
-	// Sarama's own consumer of the partition is not needed, and costs five goroutines and a share of every fetch. Closed, it ends at once; sarama
-	// closes it again at the end of the claim. The pause is for the moment until then.
+	// Sarama's own consumer of the partition is not needed, and costs five goroutines and a share of every fetch.
+	// Closed, it ends at once; sarama closes it again at the end of the claim. The pause is for the moment until then.
 	s.source.group.Pause(map[string][]int32{tp.topic: {tp.partition}})
 	if own, ok := gc.(interface{ AsyncClose() }); ok {
 		own.AsyncClose()

@@ -58,7 +58,8 @@ type Source struct {
 	state  atomic.Pointer[string]
 	// foreign are the members of the group that were last found to be other programs, as text.
 	foreign atomic.Pointer[string]
-	// refused are the topics that may not be read, with why. unserved counts the claims of the generation whose lanes have ended.
+	// refused are the topics that may not be read, with why. unserved counts the claims of the generation whose lanes
+	// have ended.
 	refused  atomic.Pointer[map[string]error]
 	unserved atomic.Int64
 }
@@ -75,8 +76,8 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	return s
 }
 
-// Ready says why the source is not at work, or nil: a topic that is to be read is refused, a claim has no lane, or the member is not part of its
-// group. Waiting for topics that do not exist yet is no fault.
+// Ready says why the source is not at work, or nil: a topic that is to be read is refused, a claim has no lane, or the
+// member is not part of its group. Waiting for topics that do not exist yet is no fault.
 func (s *Source) Ready() error {
 	var errs []error
 	if refused := s.refused.Load(); refused != nil {

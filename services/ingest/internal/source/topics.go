@@ -23,8 +23,8 @@ const (
 type Topics struct {
 	// Names are topics that are waited for until they exist.
 	Names []string
-	// Match says of the cluster's other topics whether to read them; nil reads none. It is never asked about internal topics, those that start
-	// with two underscores, and those that end in Except. The error refuses the topic.
+	// Match says of the cluster's other topics whether to read them; nil reads none. It is never asked about internal
+	// topics, those that start with two underscores, and those that end in Except. The error refuses the topic.
 	Match func(name string) (bool, error)
 	// Except is the suffix of dead-letter topics; empty when there are none.
 	Except string
@@ -48,8 +48,8 @@ func newSurvey(s *Source, topics Topics) *survey {
 	return &survey{source: s, topics: topics, last: make(map[string]string), why: make(map[string]error), silent: make(map[string]bool)}
 }
 
-// readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker that is away for
-// a moment must not cost a rebalance.
+// readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker
+// that is away for a moment must not cost a rebalance.
 func (v *survey) readable() []string {
 	var out []string
 	counts := map[string]int{topicReading: 0, topicMissing: 0, topicRefused: 0}
@@ -92,8 +92,8 @@ func (v *survey) readable() []string {
 	return out
 }
 
-// names are the topics of the configuration, and those of the cluster that match. Without an answer those that matched last stay: a broker that is
-// away for a moment must not cost a rebalance.
+// names are the topics of the configuration, and those of the cluster that match. Without an answer those that matched
+// last stay: a broker that is away for a moment must not cost a rebalance.
 func (v *survey) names() []string {
 	if v.topics.Match == nil {
 		return v.topics.Names

@@ -23,7 +23,8 @@ import (
 // policy is the name of the load-balancing policy.
 const policy = "waybill_placement"
 
-// serviceConfig asks the health service for the very service that lanes need: a host that is no writer does not have it.
+// serviceConfig asks the health service for the very service that lanes need: a host that is no writer does not have
+// it.
 var serviceConfig = fmt.Sprintf(`{"loadBalancingConfig": [{%q: {}}], "healthCheckConfig": {"serviceName": %q}}`,
 	policy, lanev1.LaneService_ServiceDesc.ServiceName)
 
@@ -56,8 +57,8 @@ func (builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) balance
 	return b
 }
 
-// spread is the balancer: endpointsharding and pick_first make and keep the connections, one a writer; it names them. gRPC calls UpdateState for one change at
-// a time.
+// spread is the balancer: endpointsharding and pick_first make and keep the connections, one a writer; it names them.
+// gRPC calls UpdateState for one change at a time.
 type spread struct {
 	balancer.Balancer
 	balancer.ClientConn

@@ -12,16 +12,19 @@ import (
 // scheme is that of the targets which gRPC sees; behind it is the resolver of the configured one.
 const scheme = "waybill-writers"
 
-// pause is how often gRPC may have the target resolved: it asks whenever a connection breaks, and of many dead addresses one always does.
+// pause is how often gRPC may have the target resolved: it asks whenever a connection breaks, and of many dead
+// addresses one always does.
 const pause = time.Second
 
-// The limits of gRPC's own DNS resolver are for the whole process and must be set before it is used. Ours are in lookup.
+// The limits of gRPC's own DNS resolver are for the whole process and must be set before it is used. Ours are in
+// lookup.
 func init() {
 	dns.SetMinResolutionInterval(100 * time.Millisecond)
 	dns.SetResolvingTimeout(5 * time.Second)
 }
 
-// lookup is the resolver of a fleet: the configured one, asked on a timer, and with the writers it no longer lists for as long as they are of use.
+// lookup is the resolver of a fleet: the configured one, asked on a timer, and with the writers it no longer lists for
+// as long as they are of use.
 type lookup struct {
 	fleet   *Fleet
 	target  resolver.Target
@@ -92,7 +95,8 @@ func (l *lookup) ResolveNow(o resolver.ResolveNowOptions) {
 	}
 }
 
-// refresh resolves the target again. A resolver that has failed waits for its own back-off, which may be minutes, and hears nobody: it is made anew.
+// refresh resolves the target again. A resolver that has failed waits for its own back-off, which may be minutes, and
+// hears nobody: it is made anew.
 func (l *lookup) refresh() {
 	l.life.Lock()
 	defer l.life.Unlock()

@@ -17,7 +17,8 @@ type Seat struct {
 	fleet *Fleet
 	id    placement.LaneID
 	peer  *peer
-	// wake tells the lane to look, and cancel ends the context of its call, once there is one; cause says why the call is given up.
+	// wake tells the lane to look, and cancel ends the context of its call, once there is one; cause says why the call
+	// is given up.
 	wake   func()
 	cancel context.CancelCauseFunc
 	cause  error

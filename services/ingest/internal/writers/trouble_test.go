@@ -180,7 +180,8 @@ func TestTheOnlyWriterIsUsedAgain(t *testing.T) {
 	})
 }
 
-// All lanes of an ingest go to one dataset: that of the writers which carry them. A writer of another one is left out, unless no lane is anywhere else.
+// All lanes of an ingest go to one dataset: that of the writers which carry them. A writer of another one is left out,
+// unless no lane is anywhere else.
 func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		all := addresses(2)
@@ -233,7 +234,8 @@ func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 	})
 }
 
-// A lane whose writer drains waits for one that is new and being connected to, though others serve: it is the one that takes its writer's place.
+// A lane whose writer drains waits for one that is new and being connected to, though others serve: it is the one that
+// takes its writer's place.
 func TestALaneWaitsForTheSuccessorOfItsWriter(t *testing.T) {
 	for _, c := range []struct {
 		name      string

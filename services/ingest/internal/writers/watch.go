@@ -63,7 +63,8 @@ func (f *Fleet) listed(endpoints []resolver.Endpoint, missing map[string]time.Du
 	}
 }
 
-// ofUse says whether a writer that the list lacks is kept: while it works, for a while, and longer while lanes are there.
+// ofUse says whether a writer that the list lacks is kept: while it works, for a while, and longer while lanes are
+// there.
 func (f *Fleet) ofUse(address string, missing time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -129,7 +130,8 @@ func (f *Fleet) reported(address string, r *v3orcapb.OrcaLoadReport) {
 	}
 }
 
-// Answers is how much of the time that batches of this ingest's lanes take is BigQuery's, 0 to 1, as their writers report.
+// Answers is how much of the time that batches of this ingest's lanes take is BigQuery's, 0 to 1, as their writers
+// report.
 func (f *Fleet) Answers() float64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -163,7 +165,8 @@ func (p *peer) stateOf(now time.Time) (placement.State, string) {
 	return placement.Serving, ""
 }
 
-// observe tells placement what is known of the writers, with the lanes as of the last look, and wakes whoever waits for one. f.mu is held.
+// observe tells placement what is known of the writers, with the lanes as of the last look, and wakes whoever waits for
+// one. f.mu is held.
 func (f *Fleet) observe(now time.Time) {
 	served := f.core.Serving()
 	f.core.Watch(now, f.writers(now))
@@ -198,8 +201,8 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 	return list
 }
 
-// look observes the writers, and the lanes when it is time, and gives orders. It tells whether any writer takes lanes, and whether lanes are about to leave
-// one that drains.
+// look observes the writers, and the lanes when it is time, and gives orders. It tells whether any writer takes lanes,
+// and whether lanes are about to leave one that drains.
 func (f *Fleet) look(now time.Time) (served, drains bool) {
 	f.mu.Lock()
 	due := f.core.Moving() || now.Sub(f.lanesAt) >= lookLanes
@@ -238,8 +241,8 @@ func since(now, then time.Time) time.Duration {
 	return now.Sub(then)
 }
 
-// listen counts how long writers have been quiet, in time that this process was awake for, and gives up those that hang while another one serves. When all are
-// quiet it is more likely that the fault is here.
+// listen counts how long writers have been quiet, in time that this process was awake for, and gives up those that hang
+// while another one serves. When all are quiet it is more likely that the fault is here.
 func (f *Fleet) listen(elapsed time.Duration) {
 	heard := 0
 	for _, p := range f.peers {

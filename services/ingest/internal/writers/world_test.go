@@ -97,7 +97,8 @@ type world struct {
 	silent map[string]chan struct{}
 }
 
-// list is a resolver that says what the test says, and otherwise behaves as gRPC's for DNS does: it answers when asked, and after an error it is deaf for minutes.
+// list is a resolver that says what the test says, and otherwise behaves as gRPC's for DNS does: it answers when asked,
+// and after an error it is deaf for minutes.
 type list struct {
 	mu        sync.Mutex
 	addresses []string

@@ -1,5 +1,5 @@
-// Package writers connects an ingest to its writers: it finds them, knows which ones take lanes and how loaded they are, and puts lanes where placement
-// says.
+// Package writers connects an ingest to its writers: it finds them, knows which ones take lanes and how loaded they
+// are, and puts lanes where placement says.
 //
 //	fleet, err := writers.New(writers.Config{Target: "dns:///writer:7070", Ingest: name, Lanes: lanes})
 //	go fleet.Run(ctx)
@@ -7,15 +7,17 @@
 //
 // # The parts
 //
-// A Fleet has one gRPC connection with a load-balancing policy of its own (balance.go): a subchannel for each writer, watched by the health service and by
-// reports of load (ORCA, out of band), and a picker that takes the writer that the call's context names. What the name of the writers resolves to is asked
-// for on a timer (lookup.go), since gRPC's resolvers ask only when a connection breaks. The core of package placement decides; watch.go tells it what is
-// seen, and seat.go is a lane's side of it.
+// A Fleet has one gRPC connection with a load-balancing policy of its own (balance.go): a subchannel for each writer,
+// watched by the health service and by reports of load (ORCA, out of band), and a picker that takes the writer that the
+// call's context names. What the name of the writers resolves to is asked for on a timer (lookup.go), since gRPC's
+// resolvers ask only when a connection breaks. The core of package placement decides; watch.go tells it what is seen,
+// and seat.go is a lane's side of it.
 //
 // # What is trusted
 //
-// A writer takes lanes while its connection is ready, its health service says so, and it says something now and then: a process that hangs keeps its
-// connection. One that is no longer listed keeps its lanes until there is another one; an empty list, or none, is no news at all.
+// A writer takes lanes while its connection is ready, its health service says so, and it says something now and then: a
+// process that hangs keeps its connection. One that is no longer listed keeps its lanes until there is another one; an
+// empty list, or none, is no news at all.
 package writers
 
 import (
@@ -38,7 +40,8 @@ import (
 
 // Config says how to reach the writers.
 type Config struct {
-	// Target is a gRPC target that resolves to the writers. Resolver, if set, is used instead of the one that its scheme names.
+	// Target is a gRPC target that resolves to the writers. Resolver, if set, is used instead of the one that its
+	// scheme names.
 	Target   string
 	Resolver resolver.Builder
 	// Options are for the connection: credentials, keepalive, interceptors.
@@ -56,21 +59,25 @@ type Config struct {
 }
 
 const (
-	// look is how often writers are looked at, and lanes while some are to move; lookLanes is how often lanes are looked at otherwise.
+	// look is how often writers are looked at, and lanes while some are to move; lookLanes is how often lanes are
+	// looked at otherwise.
 	look, lookLanes = 250 * time.Millisecond, time.Second
 	// hurry is how often the target is resolved while nobody serves.
 	hurry = 250 * time.Millisecond
-	// reconnect bounds the back-off of a connection: a writer that comes back is there within a second. A hundred dead addresses are a hundred attempts a
-	// second then, a hundredth of a processor. (gRPC's ResetConnectBackoff, which would do it on demand, walks a map that the balancer writes to.)
+	// reconnect bounds the back-off of a connection: a writer that comes back is there within a second. A hundred dead
+	// addresses are a hundred attempts a second then, a hundredth of a processor. (gRPC's ResetConnectBackoff, which
+	// would do it on demand, walks a map that the balancer writes to.)
 	reconnect, connectWithin = 800 * time.Millisecond, 5 * time.Second
-	// aside is how long a lane whose writer drains sends on there though another writer serves: the one that takes the place of its writer may be new, and is looked
-	// for meanwhile.
+	// aside is how long a lane whose writer drains sends on there though another writer serves: the one that takes the
+	// place of its writer may be new, and is looked for meanwhile.
 	aside = time.Second
 	// fresh is how long it waits at most for one that is new and not connected yet.
 	fresh = 5 * time.Second
-	// delisted is how long a writer may be missing from the list before its lanes leave: lists flap, and some show a part at a time.
+	// delisted is how long a writer may be missing from the list before its lanes leave: lists flap, and some show a
+	// part at a time.
 	delisted = 10 * time.Second
-	// reportEvery is how often writers report their load, and silence how long they may say nothing before they count as hung.
+	// reportEvery is how often writers report their load, and silence how long they may say nothing before they count
+	// as hung.
 	reportEvery, silence = time.Second, 4 * time.Second
 	// strange is how long a peer is left alone that is no writer.
 	strange = time.Minute

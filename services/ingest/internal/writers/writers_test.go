@@ -91,7 +91,8 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 	})
 }
 
-// A lane whose writer drains may go once another one is there, and a little later: the writer's successor is looked for at once.
+// A lane whose writer drains may go once another one is there, and a little later: the writer's successor is looked for
+// at once.
 func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		all := addresses(2)

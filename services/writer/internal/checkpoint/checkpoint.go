@@ -1,9 +1,10 @@
-// Package checkpoint is the writer's token in Kafka's offset-commit metadata: what the next owner of a lane must know so that
-// every row is written exactly once. It is pure: no clock, no I/O.
+// Package checkpoint is the writer's token in Kafka's offset-commit metadata: what the next owner of a lane must know
+// so that every row is written exactly once. It is pure: no clock, no I/O.
 //
-// A checkpoint belongs to one position of one partition. For each table it says which write stream the lane appends to and how
-// many rows that stream holds at the position (Rows), and how many rows after the position are in the table already (Drop).
-// With the number of rows N that a fenced stream really holds, the next owner drops Drop + N - Rows rows on replay.
+// A checkpoint belongs to one position of one partition. For each table it says which write stream the lane appends to
+// and how many rows that stream holds at the position (Rows), and how many rows after the position are in the table
+// already (Drop). With the number of rows N that a fenced stream really holds, the next owner drops Drop + N - Rows
+// rows on replay.
 //
 // Reading one: Decode, then Verify against what the new owner says it opens. Writing one: an Encoder, kept by the lane.
 package checkpoint
@@ -14,12 +15,12 @@ import (
 	"strconv"
 )
 
-// MaxBytes bounds an encoded checkpoint. Kafka's brokers take 4096 bytes of metadata by default (offset.metadata.max.bytes); the rest
-// is slack for brokers that are set a little lower.
+// MaxBytes bounds an encoded checkpoint. Kafka's brokers take 4096 bytes of metadata by default
+// (offset.metadata.max.bytes); the rest is slack for brokers that are set a little lower.
 const MaxBytes = 4000
 
-// MaxLeftOut bounds the offsets that one checkpoint may leave out, so that a few bytes of runs cannot ask for gigabytes, and so that all of them fit in
-// one Opened: gRPC clients take messages of 4 MiB.
+// MaxLeftOut bounds the offsets that one checkpoint may leave out, so that a few bytes of runs cannot ask for
+// gigabytes, and so that all of them fit in one Opened: gRPC clients take messages of 4 MiB.
 const MaxLeftOut = 1 << 18
 
 // Checkpoint is the content of the token.
@@ -51,8 +52,8 @@ type Table struct {
 	Rows int64
 	// Drop is how many rows after the position are in the table already, in streams that are fenced and forgotten.
 	Drop int64
-	// Tainted says that the stream holds rows that no owner of the lane has appended, so that nothing can be told from how many it holds: the lane is
-	// refused until an operator has acted. Such a checkpoint is not clean.
+	// Tainted says that the stream holds rows that no owner of the lane has appended, so that nothing can be told from
+	// how many it holds: the lane is refused until an operator has acted. Such a checkpoint is not clean.
 	Tainted bool
 }
 
@@ -78,7 +79,8 @@ type Place struct {
 	Position       int64
 }
 
-// Verify tells whether the checkpoint was written for exactly this place. The error is a *MismatchError that names both values.
+// Verify tells whether the checkpoint was written for exactly this place. The error is a *MismatchError that names both
+// values.
 func (c *Checkpoint) Verify(open Place) error {
 	switch {
 	case c.Cluster != open.Cluster:

@@ -24,7 +24,8 @@ var (
 const resetRemedy = "restore the group's committed metadata for this partition, or reset it to empty: rows at or after the committed offset " +
 	"that are in the tables already are then written again"
 
-// Decode reads a token. It takes only what an Encoder writes, byte for byte. The error wraps ErrCorrupt, ErrTruncated or ErrNewer.
+// Decode reads a token. It takes only what an Encoder writes, byte for byte. The error wraps ErrCorrupt, ErrTruncated
+// or ErrNewer.
 func Decode(token string) (*Checkpoint, error) {
 	if at := strings.IndexAny(token, "\r\n"); at >= 0 { // the decoder would skip them
 		return nil, fmt.Errorf("%w: a line break at byte %d; %s", ErrCorrupt, at, resetRemedy)

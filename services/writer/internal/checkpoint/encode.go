@@ -15,8 +15,8 @@ import (
 //	body
 //	crc      CRC-32C of all before it, 4 bytes little endian
 //
-// Version, length and crc stay where they are in every later version, so that an old writer can tell a newer token from a broken one.
-// The body of version 1:
+// Version, length and crc stay where they are in every later version, so that an old writer can tell a newer token from
+// a broken one. The body of version 1:
 //
 //	flags     1 byte: 1 = clean
 //	cluster   uvarint length, bytes
@@ -29,11 +29,11 @@ import (
 //	tables    uvarint number; a table is 1 byte of flags below; uvarint bytes shared with the name before it, uvarint length and the
 //	          rest of the name; the stream and uvarint rows, when it has one; uvarint drop, when it is not 0
 //
-// Version 2 is the same with one more flag of a table: 16 = rows of a stranger. It is written only where a table has it, so that writers which do not know
-// the flag refuse such a checkpoint, and read every other one.
+// Version 2 is the same with one more flag of a table: 16 = rows of a stranger. It is written only where a table has
+// it, so that writers which do not know the flag refuse such a checkpoint, and read every other one.
 //
-// A stream is called TABLE/streams/ID, so that only the ID is kept. BigQuery's IDs are base64 of a protobuf string `UUID:suffix`,
-// for which 16 bytes and the suffix do.
+// A stream is called TABLE/streams/ID, so that only the ID is kept. BigQuery's IDs are base64 of a protobuf string
+// `UUID:suffix`, for which 16 bytes and the suffix do.
 const (
 	versionPlain   = 1
 	versionTainted = 2
@@ -53,7 +53,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// TooLargeError says that a checkpoint does not fit in Kafka's metadata. Settling the window first lets the position pass left-out offsets.
+// TooLargeError says that a checkpoint does not fit in Kafka's metadata. Settling the window first lets the position
+// pass left-out offsets.
 type TooLargeError struct{ Size, Max int }
 
 func (e *TooLargeError) Error() string {
@@ -63,7 +64,8 @@ func (e *TooLargeError) Error() string {
 // Encoder encodes checkpoints. It keeps its buffers: one a lane, not safe for concurrent use.
 type Encoder struct{ raw, body []byte }
 
-// Append appends the token to dst. The error is a *TooLargeError, or says which rule the content breaks; dst is then returned unchanged.
+// Append appends the token to dst. The error is a *TooLargeError, or says which rule the content breaks; dst is then
+// returned unchanged.
 func (e *Encoder) Append(dst []byte, c *Checkpoint) ([]byte, error) {
 	if err := c.check(); err != nil {
 		return dst, fmt.Errorf("encode checkpoint: %w", err)

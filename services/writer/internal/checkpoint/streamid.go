@@ -5,9 +5,9 @@ import (
 	"encoding/hex"
 )
 
-// BigQuery's stream ids are opaque. Those seen are base64 (no padding) of a protobuf message with one string field 1 that reads
-// `6657b487-0000-2417-8def-f403043e75c4:s14`. Packing is only ever a matter of size: an id that does not come back byte for byte is
-// kept as it is.
+// BigQuery's stream ids are opaque. Those seen are base64 (no padding) of a protobuf message with one string field 1
+// that reads `6657b487-0000-2417-8def-f403043e75c4:s14`. Packing is only ever a matter of size: an id that does not
+// come back byte for byte is kept as it is.
 const (
 	uuidBytes = 16
 	uuidText  = 36

@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
-// advance does all that can be done now: append what the durable checkpoint explains, and raise one barrier for what it does not.
+// advance does all that can be done now: append what the durable checkpoint explains, and raise one barrier for what it
+// does not.
 func (l *lane) advance() error {
 	if l.phase < streaming {
 		return nil

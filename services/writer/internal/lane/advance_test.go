@@ -152,7 +152,8 @@ func TestLieDown(t *testing.T) {
 	}
 }
 
-// A checkpoint shows what the next owner must know, and nothing of streams that are gone or of tables that nothing is known of.
+// A checkpoint shows what the next owner must know, and nothing of streams that are gone or of tables that nothing is
+// known of.
 func TestSnapshot(t *testing.T) {
 	l := bare(t, 0)
 	l.named, l.position, l.open = []int{0, 1}, 7, &lanev1.Open{Cluster: "c", Topic: "t", Partition: 2, Routing: 9}

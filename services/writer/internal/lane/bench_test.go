@@ -18,9 +18,9 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// BenchmarkLane carries batches of 1 MiB from an ingest in this process, over loopback gRPC, through the writer's half of a lane to a sink
-// that takes everything at once. Processor time and allocations are
-// those of the process, so both ends of the call.
+// BenchmarkLane carries batches of 1 MiB from an ingest in this process, over loopback gRPC, through the writer's half
+// of a lane to a sink that takes everything at once. Processor time and allocations are those of the process, so both
+// ends of the call.
 func BenchmarkLane(b *testing.B) {
 	for _, workload := range []struct {
 		name string
@@ -42,7 +42,8 @@ func TestLaneAllocatesNothingARow(t *testing.T) {
 	}
 }
 
-// carryRows carries rows of a size through a lane and returns the processor time in nanoseconds and the allocations of one.
+// carryRows carries rows of a size through a lane and returns the processor time in nanoseconds and the allocations of
+// one.
 func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

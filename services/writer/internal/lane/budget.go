@@ -6,14 +6,17 @@ import (
 	"time"
 )
 
-// patience is how long lanes wait for room while nobody makes any, before a lane that waits for its ingest has to make some.
+// patience is how long lanes wait for room while nobody makes any, before a lane that waits for its ingest has to make
+// some.
 const patience = 5 * time.Second
 
-// Budget bounds the bytes of rows that the lanes of a process hold together. Nothing exceeds it: how large a message is shows only once it was
-// read, so a message that does not fit waits outside, one a lane, and its lane reads no other. Lanes read on only while there is room.
+// Budget bounds the bytes of rows that the lanes of a process hold together. Nothing exceeds it: how large a message is
+// shows only once it was read, so a message that does not fit waits outside, one a lane, and its lane reads no other.
+// Lanes read on only while there is room.
 //
-// Waiting could last for ever: what makes a lane give bytes back may be an answer of its ingest behind the very message that waits. So when
-// there has been no room for a while, and nothing was given back, somebody is made to: see Service.relieve. A Budget has one Service.
+// Waiting could last for ever: what makes a lane give bytes back may be an answer of its ingest behind the very message
+// that waits. So when there has been no room for a while, and nothing was given back, somebody is made to: see
+// Service.relieve. A Budget has one Service.
 type Budget struct {
 	limit    int64
 	patience time.Duration
@@ -84,8 +87,8 @@ func (b *Budget) waiting() int {
 	return len(b.queue)
 }
 
-// charge takes bytes and returns nil when there is room, else the place of their turn: they are charged once that is let. A message larger than the
-// whole budget waits until it is alone.
+// charge takes bytes and returns nil when there is room, else the place of their turn: they are charged once that is
+// let. A message larger than the whole budget waits until it is alone.
 func (b *Budget) charge(n int64) *place {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -125,7 +128,8 @@ func (b *Budget) release(n int64) {
 	}
 }
 
-// admit lets in what there is room for, in turn, and wakes readers when nothing is left to be let in. The caller holds mu.
+// admit lets in what there is room for, in turn, and wakes readers when nothing is left to be let in. The caller holds
+// mu.
 func (b *Budget) admit() {
 	n := 0
 	for n < len(b.queue) && b.fits(b.queue[n].bytes) {

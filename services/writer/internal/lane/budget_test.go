@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Lanes that share a budget far below their windows take turns, none waits for ever, and together they never hold more: what one settles lets
-// another read.
+// Lanes that share a budget far below their windows take turns, none waits for ever, and together they never hold more:
+// what one settles lets another read.
 func TestLanesShareTheBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := newBigQuery(t)
@@ -46,7 +46,8 @@ func TestLanesShareTheBudget(t *testing.T) {
 	})
 }
 
-// However many lanes wait for barriers that nobody answers, together they hold no more than the budget, and those that hold it make room in the end.
+// However many lanes wait for barriers that nobody answers, together they hold no more than the budget, and those that
+// hold it make room in the end.
 func TestTheBudgetHoldsWhileBarriersAreAwaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lanes, limit, size = 8, 100_000, 9_000
@@ -146,7 +147,8 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 	}
 }
 
-// Relief is asked for once nobody has given anything back for as long as one may wait, and not as long as somebody does.
+// Relief is asked for once nobody has given anything back for as long as one may wait, and not as long as somebody
+// does.
 func TestBudgetAsksForRelief(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Int32

@@ -25,8 +25,8 @@ func (l *lane) cut(why error) {
 	})
 }
 
-// endsWithin is how long a lane that is cut may take to end by itself. One whose ingest does not read takes longer: its owner waits in Send, and
-// only the end of the call, which is that of the handler, ends that.
+// endsWithin is how long a lane that is cut may take to end by itself. One whose ingest does not read takes longer: its
+// owner waits in Send, and only the end of the call, which is that of the handler, ends that.
 const endsWithin = 250 * time.Millisecond
 
 // attend is the call's handler: it starts the owner and waits for it, or until the lane is cut.

@@ -13,8 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// topic writes records as text: a letter is a row of the first table, a capital one of the second; u and U cannot be decoded, x and X are
-// refused by BigQuery, a dot is of an ignored type.
+// topic writes records as text: a letter is a row of the first table, a capital one of the second; u and U cannot be
+// decoded, x and X are refused by BigQuery, a dot is of an ignored type.
 func topic(text string) *kafka {
 	k := &kafka{tables: []string{"events", "stock"}}
 	for _, c := range text {
@@ -116,13 +116,14 @@ func TestCrashAtEveryStep(t *testing.T) {
 	}
 }
 
-// Random topics, windows, commits, latencies and crashes, owners that overlap: each row once, and never a row that the committed
-// checkpoint does not explain.
+// Random topics, windows, commits, latencies and crashes, owners that overlap: each row once, and never a row that the
+// committed checkpoint does not explain.
 func TestLaw(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) { lives(t, r, func() []bool { return nil }) })
 }
 
-// The same with tables that are at least once, in some lives or in all: nothing is lost, and a table that never was stays exactly once.
+// The same with tables that are at least once, in some lives or in all: nothing is lost, and a table that never was
+// stays exactly once.
 func TestLawOfMixedDeliveries(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		kinds := []*rapid.Generator[bool]{rapid.Bool(), rapid.Just(true), rapid.Just(false)}
@@ -133,7 +134,8 @@ func TestLawOfMixedDeliveries(t *testing.T) {
 	})
 }
 
-// lives plays a topic through some owners that crash and one that does not; repeats draws which tables are at least once in each.
+// lives plays a topic through some owners that crash and one that does not; repeats draws which tables are at least
+// once in each.
 func lives(t *testing.T, r *rapid.T, repeats func() []bool) {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune("aaaaaaabAABux.UX")), 1, 120, -1).Draw(r, "topic")
 	listed := rapid.IntRange(0, 2).Draw(r, "listed")

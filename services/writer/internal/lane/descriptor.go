@@ -7,9 +7,9 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// What a table of BigQuery may have at most (https://cloud.google.com/bigquery/quotas, "Standard tables": columns, nested and repeated ones
-// included; levels of nested records), and with it a row descriptor. A type that is used twice has its columns twice, so a few bytes can describe
-// any number of them; whoever walks a descriptor walks them all.
+// What a table of BigQuery may have at most (https://cloud.google.com/bigquery/quotas, "Standard tables": columns,
+// nested and repeated ones included; levels of nested records), and with it a row descriptor. A type that is used twice
+// has its columns twice, so a few bytes can describe any number of them; whoever walks a descriptor walks them all.
 const (
 	maxColumns = 10_000
 	maxLevels  = 15
@@ -19,8 +19,9 @@ const (
 	maxColumnsAtOnce = 100_000
 )
 
-// measure counts the columns that a descriptor describes, in time linear in what is written in it. It knows no more of a descriptor than which type
-// contains which: what else is wrong with it is the sink's to find. The error says which bound it exceeds, or which type contains itself.
+// measure counts the columns that a descriptor describes, in time linear in what is written in it. It knows no more of
+// a descriptor than which type contains which: what else is wrong with it is the sink's to find. The error says which
+// bound it exceeds, or which type contains itself.
 func measure(d *descriptorpb.DescriptorProto) (columns int, err error) {
 	m := meter{types: make(map[string]*measured)}
 	root := "." + d.GetName()
@@ -72,7 +73,8 @@ func (m *meter) declare(d *descriptorpb.DescriptorProto, scope string, level int
 	return nil
 }
 
-// walk returns how many columns a type unfolds to, and over how many levels of records. level is that of the type: 0 for the row.
+// walk returns how many columns a type unfolds to, and over how many levels of records. level is that of the type: 0
+// for the row.
 func (m *meter) walk(name string, level int) (columns, levels int, err error) {
 	t := m.types[name]
 	switch {
@@ -114,8 +116,8 @@ func checkLevels(levels int) error {
 	return nil
 }
 
-// resolve finds a type by the name that a field of a type calls it by, from the innermost scope outwards as protobuf does; empty when none of them
-// has it.
+// resolve finds a type by the name that a field of a type calls it by, from the innermost scope outwards as protobuf
+// does; empty when none of them has it.
 func (m *meter) resolve(scope, name string) string {
 	if name == "" {
 		return ""

@@ -170,7 +170,8 @@ func TestMeasureCountsWhatIsThere(t *testing.T) {
 	})
 }
 
-// Both services that take descriptors refuse what is out of bounds before anything walks it, and say whose fault that is.
+// Both services that take descriptors refuse what is out of bounds before anything walks it, and say whose fault that
+// is.
 func TestDescriptorsAreBounded(t *testing.T) {
 	route := func(table string, d *descriptorpb.DescriptorProto) *lanev1.Route {
 		return &lanev1.Route{Table: table, Row: &lanev1.Route_Descriptor_{Descriptor_: d}}

@@ -169,7 +169,8 @@ func TestALaneThatIsNotReadMakesRoom(t *testing.T) {
 	})
 }
 
-// A panic ends the lane that met it, wherever it was met, and nothing else: all that the lane held is given back, and a drain knows that it is gone.
+// A panic ends the lane that met it, wherever it was met, and nothing else: all that the lane held is given back, and a
+// drain knows that it is gone.
 func TestAPanicLeavesNothingBehind(t *testing.T) {
 	broken := func() { panic("a fault of the program") }
 	token := encodeFor(t)
@@ -251,7 +252,8 @@ func encodeFor(t *testing.T) string {
 	return token
 }
 
-// A lane that does not end though it is cut, which only a fault of the program could bring about, does not keep a drain.
+// A lane that does not end though it is cut, which only a fault of the program could bring about, does not keep a
+// drain.
 func TestDrainGivesUpOnALaneThatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})

@@ -9,9 +9,10 @@ import (
 // maxStrangers bounds the streams that a process remembers as accused.
 const maxStrangers = 10_000
 
-// accuse ends the lane because a stream of its holds rows that none of its owners appended. Nothing can be counted by that stream any more: the
-// next opening would take the stranger's rows for its own, and drop as many records. So the stream is marked in the checkpoint, durably, before
-// the lane ends; the mark refuses every opening until an operator has acted. docs/exactly-once.md has the argument.
+// accuse ends the lane because a stream of its holds rows that none of its owners appended. Nothing can be counted by
+// that stream any more: the next opening would take the stranger's rows for its own, and drop as many records. So the
+// stream is marked in the checkpoint, durably, before the lane ends; the mark refuses every opening until an operator
+// has acted. docs/exactly-once.md has the argument.
 func (l *lane) accuse(t *table, err error) error {
 	l.service.remember(suspectOf(l.open, t.stream))
 	t.tainted = true
@@ -22,7 +23,8 @@ func (l *lane) accuse(t *table, err error) error {
 	return nil
 }
 
-// endOnce has the lane append nothing more, and end with an error once the next version of its state is durable. The first error counts.
+// endOnce has the lane append nothing more, and end with an error once the next version of its state is durable. The
+// first error counts.
 func (l *lane) endOnce(err error) {
 	l.endsAt = l.change()
 	l.wanted = l.endsAt
@@ -38,8 +40,8 @@ func foreign(stream, table string, open *lanev1.Open) string {
 		stream, table, startAnew(open))
 }
 
-// suspect is a stream as a lane knows it. Of two lanes that share one, because offsets were copied to another group, one sees rows of a stranger in it and
-// the other its own.
+// suspect is a stream as a lane knows it. Of two lanes that share one, because offsets were copied to another group,
+// one sees rows of a stranger in it and the other its own.
 type suspect struct {
 	group, cluster, topic string
 	partition             int32
@@ -50,7 +52,8 @@ func suspectOf(open *lanev1.Open, stream string) suspect {
 	return suspect{open.GetGroup(), open.GetCluster(), open.GetTopic(), open.GetPartition(), stream}
 }
 
-// remember keeps in mind that a stream holds rows of a stranger, for as long as its mark may not be durable: ingest may open again before it is.
+// remember keeps in mind that a stream holds rows of a stranger, for as long as its mark may not be durable: ingest may
+// open again before it is.
 func (s *Service) remember(p suspect) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// guard runs one goroutine's share of a lane. A panic, which is a fault of the program, ends the lane that met it and no other: it is logged with its
-// stack and returned as INTERNAL.
+// guard runs one goroutine's share of a lane. A panic, which is a fault of the program, ends the lane that met it and
+// no other: it is logged with its stack and returned as INTERNAL.
 func (l *lane) guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

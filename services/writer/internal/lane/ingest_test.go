@@ -73,8 +73,8 @@ func (k *kafka) row(offset int64) string {
 
 func leftOut(c *checkpoint.Checkpoint, o int64) bool { return within(c.LeftOut, o, o+1) == 1 }
 
-// explains is the law in full: were everybody to die with this row written, the next owner would count it where it is. The row's place in
-// the stream must be its place among the records of its table after the committed position.
+// explains is the law in full: were everybody to die with this row written, the next owner would count it where it is.
+// The row's place in the stream must be its place among the records of its table after the committed position.
 func (k *kafka) explains(table, stream string, index int64, row string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -7,7 +7,8 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// parked is a LeftOut that does not fit in a checkpoint before the window has settled. Batches from its sequence on wait for it.
+// parked is a LeftOut that does not fit in a checkpoint before the window has settled. Batches from its sequence on
+// wait for it.
 type parked struct {
 	before  uint64
 	offsets []int64
@@ -37,7 +38,8 @@ func (l *lane) take() error {
 	return l.process(&r.Request)
 }
 
-// weigh is how much of the budget a message takes; nothing when it is refused as it is. Answers take nothing: they make room.
+// weigh is how much of the budget a message takes; nothing when it is refused as it is. Answers take nothing: they make
+// room.
 func (l *lane) weigh(r *lanewire.Request) int64 {
 	if l.phase < streaming {
 		return 0

@@ -213,7 +213,8 @@ func TestTakeDurable(t *testing.T) {
 	}
 }
 
-// What is left out behind something that has to wait waits as well, so that the list stays in order and nothing is forgotten.
+// What is left out behind something that has to wait waits as well, so that the list stays in order and nothing is
+// forgotten.
 func TestTakeLeftOut(t *testing.T) {
 	offsets := func(from int64, n int) []int64 {
 		var out []int64

@@ -35,8 +35,8 @@ func (p phase) String() string {
 	return [...]string{"awaits open", "opening", "awaits durable", "streaming", "draining"}[p]
 }
 
-// lane is one call. It is a scope: ctx is its lifetime. All fields below mail belong to the owner goroutine; request belongs to the
-// receiver from a grant to the message that answers it, and to the owner otherwise.
+// lane is one call. It is a scope: ctx is its lifetime. All fields below mail belong to the owner goroutine; request
+// belongs to the receiver from a grant to the message that answers it, and to the owner otherwise.
 type lane struct {
 	service *Service
 	stream  grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]
@@ -55,7 +55,8 @@ type lane struct {
 	done     chan struct{} // closed when the owner is gone
 	request  lanewire.Received
 	mail     mailbox
-	// noticing are the tables whose storms ingest wants to hear of; nil: of none. noticed is the cause it has heard of last; of Watch.
+	// noticing are the tables whose storms ingest wants to hear of; nil: of none. noticed is the cause it has heard of
+	// last; of Watch.
 	noticing atomic.Pointer[[]string]
 	noticed  string
 
@@ -201,8 +202,9 @@ func (l *lane) takeDrain(d drainage) error {
 // waiting says whether the lane needs an answer of ingest to go on.
 func (l *lane) waiting() bool { return l.awaiting || len(l.refusals) > 0 }
 
-// readOn lets the receiver read the next message: when the budget has room, or when the lane cannot make room without reading, because the
-// answer to its barrier or refusal is still to come. What opens a lane is no row. A message that is not let in is the last one read.
+// readOn lets the receiver read the next message: when the budget has room, or when the lane cannot make room without
+// reading, because the answer to its barrier or refusal is still to come. What opens a lane is no row. A message that
+// is not let in is the last one read.
 func (l *lane) readOn() {
 	if l.reading || l.halfClosed || l.phase == opening || l.place != nil {
 		return

@@ -7,11 +7,13 @@ import (
 
 // Load is what the lanes of a process carry, counted since it began but for Lanes and Full.
 type Load struct {
-	// Lanes are those whose call is open, Busy those of them with batches, and Full those of which ingest may send nothing more until some settle.
+	// Lanes are those whose call is open, Busy those of them with batches, and Full those of which ingest may send
+	// nothing more until some settle.
 	Lanes, Busy, Full int
 	// Bytes of rows were settled.
 	Bytes int64
-	// Settling is the time from receiving batches to settling them, added up; Answers is the part of it after their rows had gone to the sink.
+	// Settling is the time from receiving batches to settling them, added up; Answers is the part of it after their
+	// rows had gone to the sink.
 	Settling, Answers time.Duration
 }
 

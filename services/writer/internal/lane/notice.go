@@ -21,7 +21,8 @@ type Storm struct {
 // noticeEvery is how often lanes hear of storms that begin and end.
 const noticeEvery = time.Second
 
-// Watch tells the lanes that ask for it of the storms of their tables, until ctx ends. Without Storms there is nothing to tell.
+// Watch tells the lanes that ask for it of the storms of their tables, until ctx ends. Without Storms there is nothing
+// to tell.
 func (s *Service) Watch(ctx context.Context) {
 	s.init()
 	look := s.Storms

@@ -89,7 +89,8 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 	return nil
 }
 
-// inherit takes over what the committed checkpoint names. It runs outside the owner and touches nothing but l.open and the sink.
+// inherit takes over what the committed checkpoint names. It runs outside the owner and touches nothing but l.open and
+// the sink.
 func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	open := l.open
 	if open.GetCheckpoint() == "" {
@@ -147,7 +148,8 @@ func startAnew(open *lanev1.Open) string {
 		"offset %d for group %s with empty metadata", open.GetTopic(), open.GetPartition(), open.GetPosition(), open.GetPosition(), open.GetGroup())
 }
 
-// inheritTable finds the route of one table of the checkpoint and fences its stream, unless a clean checkpoint lets us adopt it.
+// inheritTable finds the route of one table of the checkpoint and fences its stream, unless a clean checkpoint lets us
+// adopt it.
 func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 	short := lastPart(e.Name, "/")
 	for i, r := range l.open.GetRoutes() {
@@ -167,8 +169,8 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 	if e.Stream == "" || clean && e.route >= 0 && !repeats {
 		return nil
 	}
-	// A clean stream that nothing routes to any more, or whose table is appended to at least once now, is finalized for tidiness; that it is
-	// gone matters to nobody.
+	// A clean stream that nothing routes to any more, or whose table is appended to at least once now, is finalized for
+	// tidiness; that it is gone matters to nobody.
 	rows, err := e.Rows, error(nil)
 	if !mutant.Fence { // without: the checkpoint is believed, and older owners may go on
 		rows, err = l.service.Sink.Finalize(ctx, e.Stream)
@@ -235,8 +237,8 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	slices.SortFunc(answer.Replay, func(a, b *lanev1.Replay) int { return int(a.Route) - int(b.Route) })
 	shown := checkpoint.Checkpoint{LeftOut: l.left}
 	answer.LeftOut = shown.Offsets()
-	// An adopted lane begins at rest: until rows come, a crash leaves the next owner what we found. Without write streams there is nothing
-	// to rest from.
+	// An adopted lane begins at rest: until rows come, a crash leaves the next owner what we found. Without write
+	// streams there is nothing to rest from.
 	l.resting = o.outcome == "adopted" && l.counts
 	token, err := l.encode(l.resting)
 	if err != nil {

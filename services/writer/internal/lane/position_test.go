@@ -36,7 +36,8 @@ func TestSettle(t *testing.T) {
 	if l.bytes != 1 || l.charged != 1 || l.service.Budget.Used() != 1 {
 		t.Errorf("%d bytes in the window, %d charged, %d used", l.bytes, l.charged, l.service.Budget.Used())
 	}
-	// What was left out is behind the position, but for the record at it; whatever comes needs a checkpoint that says so.
+	// What was left out is behind the position, but for the record at it; whatever comes needs a checkpoint that says
+	// so.
 	if len(l.parked) != 1 || l.waits != 1 || l.floor != 1 || l.window[1].needs != 1 || l.window[0].needs != 0 {
 		t.Errorf("%d parked, floor %d", len(l.parked), l.floor)
 	}

@@ -11,8 +11,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// What the lanes of a process hold is bounded twice. The budget bounds the rows that were let in. What connections have read and nobody has let in
-// is bounded by the memory they read into: messages that wait outside, unfinished ones, those of calls that have not been opened.
+// What the lanes of a process hold is bounded twice. The budget bounds the rows that were let in. What connections have
+// read and nobody has let in is bounded by the memory they read into: messages that wait outside, unfinished ones,
+// those of calls that have not been opened.
 
 // errStuck says why a lane was made to give back what it holds.
 func errStuck(waited time.Duration) error {
@@ -20,8 +21,9 @@ func errStuck(waited time.Duration) error {
 		"to be read): open it again", waited.Round(time.Second))
 }
 
-// relieve ends the lane that holds most of the budget among those that have waited for their ingest for as long as others have waited for room: it may
-// wait for ever, as may all others behind it. While lanes wait for BigQuery alone none is ended: it answers some day.
+// relieve ends the lane that holds most of the budget among those that have waited for their ingest for as long as
+// others have waited for room: it may wait for ever, as may all others behind it. While lanes wait for BigQuery alone
+// none is ended: it answers some day.
 func (s *Service) relieve() {
 	var victim *lane
 	most, since := int64(0), time.Duration(0)
@@ -51,12 +53,13 @@ const (
 	relievesEvery = 50 * time.Millisecond
 	// opensWithin is how long a call may be without an Open while memory is short.
 	opensWithin = 100 * time.Millisecond
-	// laneShare is what an open lane may have in memory beside the rest: what its messages take more than their rows, small ones above all.
+	// laneShare is what an open lane may have in memory beside the rest: what its messages take more than their rows,
+	// small ones above all.
 	laneShare = 64 << 10
 )
 
-// Relieve ends calls for as long as connections have read more into Received than its limit allows, until ctx ends: first those that have not been
-// opened, then the lanes with the largest message outside, then those that hold most.
+// Relieve ends calls for as long as connections have read more into Received than its limit allows, until ctx ends:
+// first those that have not been opened, then the lanes with the largest message outside, then those that hold most.
 func (s *Service) Relieve(ctx context.Context) {
 	s.init()
 	received := s.Received

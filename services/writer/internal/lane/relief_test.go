@@ -38,7 +38,8 @@ func relieved(boards map[string]*board) (s *Service, cut func() map[string]codes
 	}
 }
 
-// Room in the budget is made by the lane that holds most among those that have long waited for their ingest, and by no other.
+// Room in the budget is made by the lane that holds most among those that have long waited for their ingest, and by no
+// other.
 func TestWhoMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ago := func(d time.Duration) time.Time { return time.Now().Add(-d) }

@@ -20,17 +20,18 @@ import (
 
 // Limits bound one lane. Zero fields take the defaults.
 type Limits struct {
-	// BlockBytes bounds the encoded rows of one block. Default 9 MiB: BigQuery has been seen to refuse requests of 10 MiB.
+	// BlockBytes bounds the encoded rows of one block. Default 9 MiB: BigQuery has been seen to refuse requests of 10
+	// MiB.
 	BlockBytes int64
 	// WindowBytes bounds the encoded rows received and not settled. Default 32 MiB.
 	WindowBytes int64
 	// WindowBatches bounds the batches received and not settled. Default 64.
 	WindowBatches int
-	// CheckpointBytes is the size that left-out offsets may not push a checkpoint over while the window could settle first. Default 3 KiB;
-	// checkpoint.MaxBytes is the bound that nothing passes.
+	// CheckpointBytes is the size that left-out offsets may not push a checkpoint over while the window could settle
+	// first. Default 3 KiB; checkpoint.MaxBytes is the bound that nothing passes.
 	CheckpointBytes int
-	// RestAfter is how long a lane is idle before it makes a clean checkpoint durable. Default 10 minutes. It must stay far below the
-	// three days after which BigQuery forgets an idle stream.
+	// RestAfter is how long a lane is idle before it makes a clean checkpoint durable. Default 10 minutes. It must stay
+	// far below the three days after which BigQuery forgets an idle stream.
 	RestAfter time.Duration
 	// Fences is how many streams of one opening are finalized at once. Default 8.
 	Fences int
@@ -51,8 +52,8 @@ func (l Limits) withDefaults(budget int64) Limits {
 	return l
 }
 
-// Service is lane.v1.LaneService. Fill in its fields, then register it with a server that forces lanewire.Codec(). Before the server stops,
-// Drain.
+// Service is lane.v1.LaneService. Fill in its fields, then register it with a server that forces lanewire.Codec().
+// Before the server stops, Drain.
 type Service struct {
 	lanev1.UnimplementedLaneServiceServer
 
@@ -161,9 +162,9 @@ func (s *Service) list() []*lane {
 // cutWithin is how long lanes may take to end once they are cut. Only a fault of the program takes longer.
 const cutWithin = 5 * time.Second
 
-// Drain refuses new lanes, asks every lane to settle and close, and returns when none is left. Lanes that are still there when ctx ends
-// are cut with UNAVAILABLE: their next owner fences their streams instead of adopting them. The error is that of ctx then, after at most five seconds
-// more, whatever the lanes do.
+// Drain refuses new lanes, asks every lane to settle and close, and returns when none is left. Lanes that are still
+// there when ctx ends are cut with UNAVAILABLE: their next owner fences their streams instead of adopting them. The
+// error is that of ctx then, after at most five seconds more, whatever the lanes do.
 func (s *Service) Drain(ctx context.Context, reason string) error {
 	s.init()
 	s.mu.Lock()

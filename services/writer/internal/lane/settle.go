@@ -8,7 +8,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
-// refusal is rows of one block that BigQuery refused, on their way to the dead-letter topic. The table's appender waits.
+// refusal is rows of one block that BigQuery refused, on their way to the dead-letter topic. The table's appender
+// waits.
 type refusal struct {
 	sequence uint64
 	table    int
@@ -16,7 +17,8 @@ type refusal struct {
 	answered bool
 	// parked are the offsets of the answer while they do not fit in a checkpoint.
 	parked []int64
-	// explained says that nothing but version is awaited: that of the checkpoint which leaves them out, 0 where none has to.
+	// explained says that nothing but version is awaited: that of the checkpoint which leaves them out, 0 where none
+	// has to.
 	explained bool
 	version   uint64
 }
@@ -141,7 +143,8 @@ func (l *lane) takeAnswer(m *lanev1.LeftOut) error {
 	return invalid("left_out.sequence is %d, but no refused rows of that batch await an answer", m.GetSequence())
 }
 
-// leaveOutAnswers leaves refused rows out as far as the checkpoint can hold them: all of them once their batch is the oldest.
+// leaveOutAnswers leaves refused rows out as far as the checkpoint can hold them: all of them once their batch is the
+// oldest.
 func (l *lane) leaveOutAnswers() error {
 	for i := range l.refusals {
 		r := &l.refusals[i]

@@ -249,8 +249,8 @@ func TestAnswersOfRefusedRows(t *testing.T) {
 	}
 }
 
-// Refused rows are left out as far as a checkpoint may hold them: those of the oldest batch up to what Kafka takes, for nothing would make room for
-// them; those of others while it stays small.
+// Refused rows are left out as far as a checkpoint may hold them: those of the oldest batch up to what Kafka takes, for
+// nothing would make room for them; those of others while it stays small.
 func TestLeavingRefusedRowsOut(t *testing.T) {
 	offsets := func(from, n int64) []int64 {
 		var out []int64

@@ -17,7 +17,8 @@ type Status struct {
 	// Position is the next offset to settle, End the one to receive.
 	Position int64 `json:"position"`
 	End      int64 `json:"end"`
-	// Window is the batches received and not settled, Held those of them that wait for the barrier; Bytes are the rows of the window.
+	// Window is the batches received and not settled, Held those of them that wait for the barrier; Bytes are the rows
+	// of the window.
 	Window  int           `json:"window"`
 	Held    int           `json:"held"`
 	Bytes   int64         `json:"bytes"`
@@ -34,7 +35,8 @@ type TableStatus struct {
 	Drop   int64  `json:"drop,omitempty"`
 	// AtLeastOnce says that the table has no write stream of the lane's own; Rows are then those since it opened.
 	AtLeastOnce bool `json:"at_least_once,omitempty"`
-	// Trouble is why the table takes nothing now; nil while it does. A table of a lane that is still opening is listed only if it has one.
+	// Trouble is why the table takes nothing now; nil while it does. A table of a lane that is still opening is listed
+	// only if it has one.
 	Trouble *Trouble `json:"trouble,omitempty"`
 }
 
@@ -42,7 +44,8 @@ type TableStatus struct {
 type board struct {
 	mu  sync.Mutex
 	now Status
-	// troubled tells of the tables in now; nil where nobody does. An owner that waits publishes nothing, so that is asked on reading.
+	// troubled tells of the tables in now; nil where nobody does. An owner that waits publishes nothing, so that is
+	// asked on reading.
 	troubled []Troubled
 	// routes are the tables of a lane that is opening, as its routes spell them, and reporter tells of those.
 	routes   []string

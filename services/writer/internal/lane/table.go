@@ -17,8 +17,8 @@ import (
 // table is one route of the lane: the three numbers of the package comment and the stream behind them.
 type table struct {
 	route *lanev1.Route
-	// repeats says that rows go to the default stream, at least once: no stream of the lane's own, no version, no entry in a checkpoint but
-	// for rows to drop that an exactly-once owner has left.
+	// repeats says that rows go to the default stream, at least once: no stream of the lane's own, no version, no entry
+	// in a checkpoint but for rows to drop that an exactly-once owner has left.
 	repeats bool
 	// name and handle are known once the sink was asked for the table.
 	name   string
@@ -31,16 +31,19 @@ type table struct {
 	appender Appender
 	// version must be durable before the stream takes a row; 0 for an adopted stream, which Opened explains.
 	version uint64
-	// fresh says that nothing was written to the stream since a clean checkpoint named it: should it be gone, no row is in question.
+	// fresh says that nothing was written to the stream since a clean checkpoint named it: should it be gone, no row is
+	// in question.
 	fresh bool
 
 	// settled is the rows in the stream at lane.position.
 	settled int64
-	// tainted says that the stream holds rows which no owner of this lane has appended: nothing may be counted by it any more.
+	// tainted says that the stream holds rows which no owner of this lane has appended: nothing may be counted by it
+	// any more.
 	tainted bool
 	// fed is the sequence of the last Append that had a block for it.
 	fed uint64
-	// drop is the rows after lane.position that are in the table already; toDrop those of them after lane.end. toDrop <= drop.
+	// drop is the rows after lane.position that are in the table already; toDrop those of them after lane.end. toDrop
+	// <= drop.
 	drop, toDrop int64
 }
 
@@ -159,7 +162,8 @@ func (l *lane) broken(i int, err error, unwritten bool) error {
 	case errors.Is(err, ErrForeignRows):
 		return l.accuse(t, err)
 	case errors.Is(err, ErrStreamGone) && t.fresh && unwritten && !l.halfClosed:
-		// It was idle since a clean checkpoint and expired. Its absence must be durable before anybody opens this lane again.
+		// It was idle since a clean checkpoint and expired. Its absence must be durable before anybody opens this lane
+		// again.
 		l.endOnce(aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: open the lane again", t.stream))
 		t.appender.Close()
 		t.appender, t.stream, t.settled = nil, "", 0

@@ -17,7 +17,8 @@ import (
 const (
 	maxDiffRoutes  = 1000
 	comparesAtOnce = 8
-	// diffsAtOnce bounds the requests that are worked on; others wait. Descriptors take many times in memory what they take on the wire.
+	// diffsAtOnce bounds the requests that are worked on; others wait. Descriptors take many times in memory what they
+	// take on the wire.
 	diffsAtOnce = 4
 )
 
@@ -26,8 +27,8 @@ var ErrRoute = errors.New("route")
 
 // Comparer says how tables differ from the rows that are to go to them.
 type Comparer interface {
-	// Diff compares the table of a route with its rows and changes nothing. errors.Is(err, ErrRoute) when the route is wrong; with any other
-	// error BigQuery could not be asked.
+	// Diff compares the table of a route with its rows and changes nothing. errors.Is(err, ErrRoute) when the route is
+	// wrong; with any other error BigQuery could not be asked.
 	Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff, error)
 }
 
@@ -96,8 +97,8 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	return out, nil
 }
 
-// checkRoute tells whether a route names a table and rows, and how many columns its descriptor has. The error continues the name of the field that
-// holds the route.
+// checkRoute tells whether a route names a table and rows, and how many columns its descriptor has. The error continues
+// the name of the field that holds the route.
 func checkRoute(r *lanev1.Route) (columns int, err error) {
 	switch {
 	case r.GetTable() == "":
@@ -112,7 +113,8 @@ func checkRoute(r *lanev1.Route) (columns int, err error) {
 	return columns, nil
 }
 
-// checkColumns bounds the columns of the routes of one message. The error continues the name of the field that holds the route.
+// checkColumns bounds the columns of the routes of one message. The error continues the name of the field that holds
+// the route.
 func checkColumns(n int) error {
 	if n > maxColumnsAtOnce {
 		return fmt.Errorf(".descriptor: the routes up to this one describe %d columns, at most %d", n, maxColumnsAtOnce)

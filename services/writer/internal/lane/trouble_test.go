@@ -12,8 +12,8 @@ type told map[string]Trouble
 func (t told) Trouble() Trouble             { return t[""] }
 func (t told) Troubles() map[string]Trouble { return t }
 
-// What a table meets is asked for when somebody looks: an owner that waits for BigQuery publishes nothing. A lane that is still opening shows the
-// tables of its routes that are in trouble.
+// What a table meets is asked for when somebody looks: an owner that waits for BigQuery publishes nothing. A lane that
+// is still opening shows the tables of its routes that are in trouble.
 func TestStatusShowsTrouble(t *testing.T) {
 	quota := Trouble{State: "quota", Faults: 7, Reason: "RESOURCE_EXHAUSTED"}
 	meets := told{}

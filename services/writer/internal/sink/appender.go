@@ -15,8 +15,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// appender is the I/O around a queue: one goroutine that connects and sends, and one a connection that receives. Rows cost neither
-// goroutines nor allocations.
+// appender is the I/O around a queue: one goroutine that connects and sends, and one a connection that receives. Rows
+// cost neither goroutines nor allocations.
 type appender struct {
 	sink *Sink
 	// table is where the rows go.
@@ -43,7 +43,8 @@ type appender struct {
 	queue *queue
 	// current is the seat whose replies count.
 	current *seat
-	// blind is since when BigQuery does not know the table's columns as the table was found to have them; zero while it does.
+	// blind is since when BigQuery does not know the table's columns as the table was found to have them; zero while it
+	// does.
 	blind time.Time
 	// held is what the gauge of bytes in flight knows of this appender.
 	held int
@@ -75,8 +76,8 @@ func (a *appender) Append(id uint64, rows int, data mem.BufferSlice) {
 // Resume implements lane.Appender.
 func (a *appender) Resume() { a.change((*queue).resume) }
 
-// change does something to the queue on behalf of the lane. Results it makes are delivered by the sending goroutine: the lane is
-// never called back from inside its own call.
+// change does something to the queue on behalf of the lane. Results it makes are delivered by the sending goroutine:
+// the lane is never called back from inside its own call.
 func (a *appender) change(f func(*queue)) {
 	a.mu.Lock()
 	f(a.queue)
@@ -158,7 +159,8 @@ func (a *appender) takeOut(s *step) {
 	}
 }
 
-// wait sleeps until something happens or the time has come, which the table's weather may bring forward. It returns false after Close.
+// wait sleeps until something happens or the time has come, which the table's weather may bring forward. It returns
+// false after Close.
 func (a *appender) wait(until time.Time) bool {
 	var alarm <-chan time.Time
 	var changed <-chan struct{}
@@ -214,7 +216,8 @@ func (a *appender) connect() {
 	a.queue.up()
 }
 
-// meet notes what a fault means for the table's weather. That BigQuery answers at all ends a storm. The caller holds mu.
+// meet notes what a fault means for the table's weather. That BigQuery answers at all ends a storm. The caller holds
+// mu.
 func (a *appender) meet(f *fault, now time.Time) {
 	switch {
 	case f.transient() || a.queue.waits(f, now):

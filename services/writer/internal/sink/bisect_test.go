@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// One bad row among 10,000: the others are written, once and in order, and it costs a bisect and not the batch, whether BigQuery says which row
-// it is or not.
+// One bad row among 10,000: the others are written, once and in order, and it costs a bisect and not the batch, whether
+// BigQuery says which row it is or not.
 func TestOneBadRowOfMany(t *testing.T) {
 	const rows, bad = 10_000, 7_654
 	for name, tt := range map[string]struct {

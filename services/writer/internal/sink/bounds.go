@@ -12,7 +12,8 @@ import (
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 )
 
-// What BigQuery takes of a table's columns (BigQuery, "Quotas and limits" of tables, and "Specifying a schema", column names).
+// What BigQuery takes of a table's columns (BigQuery, "Quotas and limits" of tables, and "Specifying a schema", column
+// names).
 const (
 	// maxColumns counts nested ones as well, each in every place where it is.
 	maxColumns = 10_000
@@ -22,7 +23,8 @@ const (
 	maxNameBytes = 300
 	// maxDescriptor bounds an encoded row descriptor. It goes into a request of 10 MB together with rows.
 	maxDescriptor = 4 << 20
-	// maxNames bounds the full names of all that a descriptor declares, in bytes: each names all it is declared in, so they may outgrow it by far.
+	// maxNames bounds the full names of all that a descriptor declares, in bytes: each names all it is declared in, so
+	// they may outgrow it by far.
 	maxNames = 4 * maxDescriptor
 )
 
@@ -33,8 +35,8 @@ var reservedPrefixes = []string{"_table_", "_file_", "_partition", "_row_timesta
 
 const narrow = "leave fields out of the schema, or write them as one JSON column"
 
-// checkSize bounds what is declared in a descriptor, in time linear in its size: what unfolds it, and what spells out the full names of what is in
-// it, comes later.
+// checkSize bounds what is declared in a descriptor, in time linear in its size: what unfolds it, and what spells out
+// the full names of what is in it, comes later.
 func checkSize(d *descriptorpb.DescriptorProto) error {
 	if size := proto.Size(d); size > maxDescriptor {
 		return fmt.Errorf("row descriptor %.60s: %d bytes, at most %d fit in a request beside rows; %s", d.GetName(), size, maxDescriptor, narrow)
@@ -52,7 +54,8 @@ func checkSize(d *descriptorpb.DescriptorProto) error {
 	return nil
 }
 
-// maxDeclared is how deep types may be declared inside each other. They may be used less deep than that, but not by many levels.
+// maxDeclared is how deep types may be declared inside each other. They may be used less deep than that, but not by
+// many levels.
 const maxDeclared = 4 * maxLevels
 
 // declared counts what a descriptor declares.
@@ -99,7 +102,8 @@ type extent struct {
 	open bool
 }
 
-// checkColumns sees whether BigQuery takes the columns that a message unfolds to. Each message is looked at once, however often it is used.
+// checkColumns sees whether BigQuery takes the columns that a message unfolds to. Each message is looked at once,
+// however often it is used.
 func checkColumns(message protoreflect.MessageDescriptor) error {
 	all, err := measure(message, make(map[protoreflect.FullName]*extent))
 	switch {

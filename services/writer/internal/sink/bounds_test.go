@@ -80,8 +80,8 @@ func recursive() *descriptorpb.DescriptorProto {
 	return row
 }
 
-// What BigQuery would refuse of columns is refused without asking it, as the route's fault, with what to do about it, and at once, however much
-// the descriptor unfolds to.
+// What BigQuery would refuse of columns is refused without asking it, as the route's fault, with what to do about it,
+// and at once, however much the descriptor unfolds to.
 func TestColumnsThatNoTableHas(t *testing.T) {
 	_, s := world(t, func(c *Config) { c.Endpoint.REST = "http://127.0.0.1:1" }) // A call would be tried again for ever.
 	for name, c := range map[string]struct {

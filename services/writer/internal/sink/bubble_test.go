@@ -57,7 +57,8 @@ type over func(*http.Request) (*http.Response, error)
 
 func (f over) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// bubble is world on a fake clock: gRPC over pipes, REST over nothing. rest, if not nil, may answer a REST call in place of the fake: 0 does not.
+// bubble is world on a fake clock: gRPC over pipes, REST over nothing. rest, if not nil, may answer a REST call in
+// place of the fake: 0 does not.
 func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 	t.Helper()
 	fake := &fakeBigQuery{streams: map[string]*fakeStream{}, tables: map[string]json.RawMessage{}}

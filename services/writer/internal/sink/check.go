@@ -25,13 +25,14 @@ import (
 // checkTimeout bounds each thing that Check looks at.
 const checkTimeout = 5 * time.Second
 
-// wanted are the permissions on a table that appending takes. Contracts with evolution: additive take mayEvolve too; which contracts there are, only
-// ingest knows.
+// wanted are the permissions on a table that appending takes. Contracts with evolution: additive take mayEvolve too;
+// which contracts there are, only ingest knows.
 var wanted = []string{"bigquery.tables.get", "bigquery.tables.updateData"}
 
 const mayEvolve = "bigquery.tables.update"
 
-// Check looks at everything that the configuration points to: credentials, dataset, permissions, and the Storage Write API. It changes nothing.
+// Check looks at everything that the configuration points to: credentials, dataset, permissions, and the Storage Write
+// API. It changes nothing.
 func Check(ctx context.Context, c Config, version string) []findings.Finding {
 	found := []findings.Finding{checkCredentials(ctx, c)}
 	if found[0].State == findings.Fail {
@@ -159,8 +160,8 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 	return f, table
 }
 
-// checkStorage asks the Storage Write API about a default stream: of the table given, or of one that does not exist, which gets an answer
-// just as well.
+// checkStorage asks the Storage Write API about a default stream: of the table given, or of one that does not exist,
+// which gets an answer just as well.
 func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()

@@ -9,8 +9,8 @@ import (
 	"cloud.google.com/go/bigquery/storage/apiv1"
 )
 
-// Clients makes the clients that a configuration asks for, plain and without retries, for talking to BigQuery outside a Sink. The caller
-// closes both.
+// Clients makes the clients that a configuration asks for, plain and without retries, for talking to BigQuery outside a
+// Sink. The caller closes both.
 func Clients(ctx context.Context, c Config, version string) (*storage.BigQueryWriteClient, *bigquery.Client, error) {
 	grpcOptions, restOptions, err := c.clientOptions(version)
 	if err != nil {

@@ -24,7 +24,8 @@ type Config struct {
 	Project string `yaml:"project"`
 	// Dataset is the dataset of tables whose route names none. Required.
 	Dataset string `yaml:"dataset"`
-	// Location is where the dataset is, for example EU: where to create it, and what to expect. Empty: any, and US to create it.
+	// Location is where the dataset is, for example EU: where to create it, and what to expect. Empty: any, and US to
+	// create it.
 	Location string `yaml:"location"`
 	// CreateDataset creates a missing dataset. Without it a missing dataset is an error.
 	CreateDataset bool `yaml:"create_dataset"`
@@ -34,11 +35,13 @@ type Config struct {
 	Endpoint Endpoint `yaml:"endpoint"`
 	// Insecure talks to the endpoint without TLS and credentials: for an emulator.
 	Insecure bool `yaml:"insecure"`
-	// RequestBytes bounds the rows of one append request. BigQuery documents 20 MB and has been seen to refuse above 10 MiB.
+	// RequestBytes bounds the rows of one append request. BigQuery documents 20 MB and has been seen to refuse above 10
+	// MiB.
 	RequestBytes config.Bytes `yaml:"request_bytes"`
 	// AppendTimeout is how long an append may go unanswered before its connection is replaced.
 	AppendTimeout config.Duration `yaml:"append_timeout"`
-	// CreateRate bounds write streams created, in calls a second, of this writer. BigQuery slows down above 40 a project.
+	// CreateRate bounds write streams created, in calls a second, of this writer. BigQuery slows down above 40 a
+	// project.
 	CreateRate float64 `yaml:"create_streams_per_second"`
 }
 
@@ -112,7 +115,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 }
 
-// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's answers, in bytes: an offset each, or a list of refused rows.
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's answers, in bytes: an offset each, or
+// a list of refused rows.
 const (
 	replyWindow     = 256 << 10
 	replyConnWindow = 4 << 20
@@ -144,7 +148,8 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 	grpcOptions = append(grpcOptions, common...)
 	grpcOptions = append(grpcOptions, option.WithGRPCConnectionPool(1),
 		option.WithGRPCDialOption(grpc.WithDisableRetry()),
-		// gRPC's own back-off grows to two minutes, for which calls fail at once. The queues back off, and probe, on their own.
+		// gRPC's own back-off grows to two minutes, for which calls fail at once. The queues back off, and probe, on
+		// their own.
 		option.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: dialing.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxDialPause}, MinConnectTimeout: dialTimeout,
 		})),
@@ -168,8 +173,8 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 	return grpcOptions, restOptions, nil
 }
 
-// credentialsType reads which kind of credentials a file holds. The client library wants to be told, so that a file from elsewhere
-// is not used unseen; here the operator names the file.
+// credentialsType reads which kind of credentials a file holds. The client library wants to be told, so that a file
+// from elsewhere is not used unseen; here the operator names the file.
 func credentialsType(path string) (option.CredentialsType, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {

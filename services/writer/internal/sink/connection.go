@@ -24,8 +24,9 @@ var (
 	errBlocked = errors.New("the connection takes no bytes, and a lane on it has to end")
 )
 
-// connection is one AppendRows call. A write stream has one of its own; lanes that append to one default stream share some (shared.go). Each
-// appender on it has a seat. Answers come in the order of requests, so the oldest request under way says whose an answer is.
+// connection is one AppendRows call. A write stream has one of its own; lanes that append to one default stream share
+// some (shared.go). Each appender on it has a seat. Answers come in the order of requests, so the oldest request under
+// way says whose an answer is.
 type connection struct {
 	sink     *Sink
 	preamble preamble
@@ -42,7 +43,8 @@ type connection struct {
 	failed  error
 	// done is closed when the receiving goroutine has returned.
 	done chan struct{}
-	// turn is held by the appender that sends: a call takes one message at a time. It is a channel so that waiting for it ends with the waiter.
+	// turn is held by the appender that sends: a call takes one message at a time. It is a channel so that waiting for
+	// it ends with the waiter.
 	turn chan struct{}
 
 	mu    sync.Mutex
@@ -51,7 +53,8 @@ type connection struct {
 	waiting []*seat
 	// since is when the call last moved while something was under way.
 	since time.Time
-	// opened says that the first request has gone, which names stream and schema. ended, that the call is over, for the reason end.
+	// opened says that the first request has gone, which names stream and schema. ended, that the call is over, for the
+	// reason end.
 	opened, ended bool
 	end           error
 }
@@ -113,8 +116,8 @@ func (c *connection) call(ctx context.Context, open func(context.Context, ...gax
 	return nil
 }
 
-// send sends an appender's rows and takes the reference. It blocks while BigQuery takes no bytes, until the call ends. Errors are not
-// returned: the receiver gets the call's own.
+// send sends an appender's rows and takes the reference. It blocks while BigQuery takes no bytes, until the call ends.
+// Errors are not returned: the receiver gets the call's own.
 func (c *connection) send(s *seat, offset int64, rows mem.BufferSlice) {
 	select {
 	case c.turn <- struct{}{}:
@@ -158,8 +161,8 @@ func (c *connection) look() {
 	switch due := c.since.Add(timeout); {
 	case c.ended:
 	case len(c.waiting) == 0:
-		// Nothing is under way. What is sent from now on is not due before the next look, so one look a timeout finds a stall within twice the
-		// timeout at the latest.
+		// Nothing is under way. What is sent from now on is not due before the next look, so one look a timeout finds a
+		// stall within twice the timeout at the latest.
 		c.watch.Reset(timeout)
 	case time.Now().Before(due):
 		c.watch.Reset(time.Until(due))

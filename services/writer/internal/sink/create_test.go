@@ -54,8 +54,8 @@ func TestHowLongCallsAreTriedAgain(t *testing.T) {
 	}
 }
 
-// A table that is not there any more when a stream is to be created is made again, whichever way BigQuery says so; one that is another now is
-// refused at once. Otherwise nobody looks at the table.
+// A table that is not there any more when a stream is to be created is made again, whichever way BigQuery says so; one
+// that is another now is refused at once. Otherwise nobody looks at the table.
 func TestCreatingLooksAtTheTable(t *testing.T) {
 	for name, c := range map[string]struct {
 		says  error
@@ -119,7 +119,8 @@ func TestCallsEndWithTheirCaller(t *testing.T) {
 	})
 }
 
-// A stream is gone when BigQuery says so, or denies it and has no such table. That BigQuery is away, or cannot be asked for the table, is not that.
+// A stream is gone when BigQuery says so, or denies it and has no such table. That BigQuery is away, or cannot be asked
+// for the table, is not that.
 func TestWhenAStreamIsGone(t *testing.T) {
 	refused := grpcstatus.Error(codes.PermissionDenied, "denied (or it may not exist)")
 	for name, c := range map[string]struct {

@@ -2,10 +2,10 @@ package sink
 
 import "time"
 
-// What differs on a table's default stream. It has no offsets: a rejection does not reach the requests behind it, which may be written
-// before the rejected rows are. So the replies to them count. What they say is written is done when its turn comes, and results stay in
-// order; the rest goes again in order behind the rejected piece. Only a lost connection repeats rows: nobody can tell which of the
-// unanswered ones were written.
+// What differs on a table's default stream. It has no offsets: a rejection does not reach the requests behind it, which
+// may be written before the rejected rows are. So the replies to them count. What they say is written is done when its
+// turn comes, and results stay in order; the rest goes again in order behind the rejected piece. Only a lost connection
+// repeats rows: nobody can tell which of the unanswered ones were written.
 
 // newTableGrace is how long a table that stands may be unknown to the Storage Write API, which learns of it on its own.
 const newTableGrace = 2 * time.Minute

@@ -43,8 +43,8 @@ func (m *defaultModel) act(s sent, busy bool) *reply {
 	return &reply{offset: -1}
 }
 
-// Whatever is lost, refused or cut: a batch is settled once all its rows are written or refused, results come in order, and only rows
-// that were unanswered when a connection was lost are written twice.
+// Whatever is lost, refused or cut: a batch is settled once all its rows are written or refused, results come in order,
+// and only rows that were unanswered when a connection was lost are written twice.
 func TestDefaultQueueLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &defaultModel{bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit")}

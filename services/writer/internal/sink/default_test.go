@@ -27,7 +27,8 @@ func openDefault(t *testing.T, s *Sink) (stream string, a lane.Appender, results
 	return table.Name() + "/streams/_default", a, results
 }
 
-// Rows go to the default stream: nothing is created, no request has an offset (the fake refuses one), and results come in order.
+// Rows go to the default stream: nothing is created, no request has an offset (the fake refuses one), and results come
+// in order.
 func TestDefaultStream(t *testing.T) {
 	fake, s := world(t)
 	fake.bad = func(row string) bool { return strings.HasPrefix(row, "bad") }

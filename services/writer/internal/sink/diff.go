@@ -18,7 +18,8 @@ type difference struct {
 	have, want *bigquery.FieldSchema
 }
 
-// differences compares columns of a table with those of the rows, in the order of the rows; what only the table has comes last.
+// differences compares columns of a table with those of the rows, in the order of the rows; what only the table has
+// comes last.
 func differences(want, have bigquery.Schema, prefix string) []difference {
 	var found []difference
 	byName := make(map[string]*bigquery.FieldSchema, len(have))
@@ -121,8 +122,8 @@ func sameType(a, b *bigquery.FieldSchema) bool {
 // digits are how many digits of a decimal a column holds, before the point and behind it.
 type digits struct{ whole, scale int64 }
 
-// digitsOf is what a column's precision and scale leave of its type's digits; nothing for other types. BIGNUMERIC holds only some numbers of 39
-// digits before the point (GoogleSQL, "Decimal types").
+// digitsOf is what a column's precision and scale leave of its type's digits; nothing for other types. BIGNUMERIC holds
+// only some numbers of 39 digits before the point (GoogleSQL, "Decimal types").
 func digitsOf(column *bigquery.FieldSchema) digits {
 	switch {
 	case column.Precision > 0:
@@ -135,8 +136,9 @@ func digitsOf(column *bigquery.FieldSchema) digits {
 	return digits{}
 }
 
-// narrower tells whether the table's column, of the same type, holds fewer digits than the rows may have. More of them before the point are a
-// refused row, more of them behind it are rounded away (BigQuery, REST reference of tables, `precision` and `roundingMode`).
+// narrower tells whether the table's column, of the same type, holds fewer digits than the rows may have. More of them
+// before the point are a refused row, more of them behind it are rounded away (BigQuery, REST reference of tables,
+// `precision` and `roundingMode`).
 func narrower(have, want *bigquery.FieldSchema) bool {
 	has, needs := digitsOf(have), digitsOf(want)
 	return has.whole < needs.whole || has.scale < needs.scale

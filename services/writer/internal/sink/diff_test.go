@@ -68,7 +68,8 @@ func decimals(columnType columnv1.ColumnType, precision, scale int32) *lanev1.Ro
 	return route
 }
 
-// BigQuery rounds the digits behind the point away that a column has no room for, so rows with more of them than the table's column never go there.
+// BigQuery rounds the digits behind the point away that a column has no room for, so rows with more of them than the
+// table's column never go there.
 func TestTableWithFewerDigits(t *testing.T) {
 	const numeric, bigNumeric = columnv1.ColumnType_COLUMN_TYPE_NUMERIC, columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC
 	fake, s := world(t)

@@ -18,15 +18,15 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// relaxedGrace is how long after a look at a table the Storage Write API may still hold a column for REQUIRED that is not any more. BigQuery
-// speaks of minutes.
+// relaxedGrace is how long after a look at a table the Storage Write API may still hold a column for REQUIRED that is
+// not any more. BigQuery speaks of minutes.
 const relaxedGrace = 15 * time.Minute
 
-// evolve adds the columns that are missing and relaxes those that are REQUIRED. A table that has changed meanwhile is left alone: the error
-// is a conflict then, and the next look tells what is left to do.
+// evolve adds the columns that are missing and relaxes those that are REQUIRED. A table that has changed meanwhile is
+// left alone: the error is a conflict then, and the next look tells what is left to do.
 func (s *Sink) evolve(ctx context.Context, id tableID, found []difference) error {
-	// The table is read as REST has it and not through the client's own types, which leave out what they do not know of a column; what is
-	// missing in an update is taken away.
+	// The table is read as REST has it and not through the client's own types, which leave out what they do not know of
+	// a column; what is missing in an update is taken away.
 	table, err := s.raw.Tables.Get(id.project, id.dataset, id.table).View("BASIC").Context(ctx).Do()
 	if err != nil {
 		return err
@@ -156,9 +156,9 @@ func unfit(found []difference, evolution lanev1.Evolution) error {
 // aboutRequired matches what BigQuery says of a row, or of a row message, without a REQUIRED column.
 var aboutRequired = regexp.MustCompile(`(?i)required.*(missing|not (set|present|specified)|absent)|missing required`)
 
-// excuse turns the refusal of rows for want of a REQUIRED column into a retry on a new connection, while the Storage Write API may not know yet
-// that the column is not REQUIRED any more: evolution saw to that when it looked at the table. Columns that it does not know yet have a
-// code of their own, see fault.go.
+// excuse turns the refusal of rows for want of a REQUIRED column into a retry on a new connection, while the Storage
+// Write API may not know yet that the column is not REQUIRED any more: evolution saw to that when it looked at the
+// table. Columns that it does not know yet have a code of their own, see fault.go.
 func (t *table) excuse(f *fault, now time.Time) {
 	if t == nil || !t.additive || now.Sub(t.looked) > relaxedGrace {
 		return
@@ -178,7 +178,8 @@ var (
 	codeNotRelaxed  = "SCHEMA_NOT_YET_RELAXED"
 )
 
-// blindFor is how long the Storage Write API may be blind before the table is looked at again: somebody may have taken the column away.
+// blindFor is how long the Storage Write API may be blind before the table is looked at again: somebody may have taken
+// the column away.
 const blindFor = time.Minute
 
 // doubt notes since when the Storage Write API has been blind. The caller holds mu.
@@ -188,9 +189,9 @@ func (a *appender) doubt(f *fault, now time.Time) {
 	}
 }
 
-// lookAgain sees to the table again once the Storage Write API has been blind for a while, or whenever it has denied the table: then it may
-// be gone. The error, if there is one, ends the queue: the table cannot take the rows any more. That BigQuery cannot be asked right now is
-// none.
+// lookAgain sees to the table again once the Storage Write API has been blind for a while, or whenever it has denied
+// the table: then it may be gone. The error, if there is one, ends the queue: the table cannot take the rows any more.
+// That BigQuery cannot be asked right now is none.
 func (a *appender) lookAgain() error {
 	a.mu.Lock()
 	due := !a.blind.IsZero() && time.Since(a.blind) >= a.sink.blindFor

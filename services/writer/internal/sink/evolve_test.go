@@ -204,8 +204,8 @@ func TestRequiredColumnStays(t *testing.T) {
 	}
 }
 
-// The Storage Write API learns of a change minutes after the table has it. Until then appends are refused, on a new connection each time, and
-// nothing is lost, repeated, out of order or taken for a bad row.
+// The Storage Write API learns of a change minutes after the table has it. Until then appends are refused, on a new
+// connection each time, and nothing is lost, repeated, out of order or taken for a bad row.
 func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -300,7 +300,8 @@ func TestRequiredIsBelievedLater(t *testing.T) {
 	}
 }
 
-// A column that is taken away under an open appender: the table gets it back where it follows the rows, else the lane is told what is wrong.
+// A column that is taken away under an open appender: the table gets it back where it follows the rows, else the lane
+// is told what is wrong.
 func TestColumnTakenAway(t *testing.T) {
 	for _, evolution := range []lanev1.Evolution{additive, lanev1.Evolution_EVOLUTION_OFF} {
 		t.Run(evolution.String(), func(t *testing.T) {

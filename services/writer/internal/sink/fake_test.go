@@ -35,7 +35,8 @@ type fakeBigQuery struct {
 	tables  map[string]json.RawMessage
 	posts   int
 	params  []string
-	// hook may answer in place of the fake, before (written false) or after it has written the rows. An error ends the call.
+	// hook may answer in place of the fake, before (written false) or after it has written the rows. An error ends the
+	// call.
 	hook func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error)
 	// bad rows are refused.
 	bad func(row string) bool

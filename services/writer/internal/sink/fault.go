@@ -50,14 +50,16 @@ func (k kind) String() string { return kindNames[k] }
 // fault is one thing BigQuery said no to, classified.
 type fault struct {
 	kind kind
-	// code is the name of BigQuery's code for metrics and dead letters, for example OFFSET_ALREADY_EXISTS; status is the gRPC code beneath it.
+	// code is the name of BigQuery's code for metrics and dead letters, for example OFFSET_ALREADY_EXISTS; status is
+	// the gRPC code beneath it.
 	code   string
 	status codes.Code
 	// text is BigQuery's message.
 	text string
 	// uncertain says that the rows may have been written all the same.
 	uncertain bool
-	// shared says that it ended a call on which requests of other queues were unanswered as well: it may be about one of theirs.
+	// shared says that it ended a call on which requests of other queues were unanswered as well: it may be about one
+	// of theirs.
 	shared bool
 	// expected is the offset BigQuery expects next and received the one it was sent; -1 when it does not say.
 	expected, received int64
@@ -126,7 +128,8 @@ var (
 	extraFields = regexp.MustCompile(`(?i)extra (proto )?field|schema_mismatch_extra_field|more fields than`)
 	aboutRows   = regexp.MustCompile(`(?i)\brows?\b`)
 	aboutSchema = regexp.MustCompile(`(?i)(proto|input|table|bigquery|writer('s)?) schema|schema mismatch|proto field mismatch`)
-	// requestTooLarge is about a request. A value that is too large is about a row, and a frame that is too large about the network.
+	// requestTooLarge is about a request. A value that is too large is about a row, and a frame that is too large about
+	// the network.
 	requestTooLarge = regexp.MustCompile(`(?i)request( is)? too large|request size|message larger than max|request.{0,40} exceeds .{0,40}(size|bytes|limit)`)
 	// streamFinalized is not about a row that holds the word.
 	streamFinalized = regexp.MustCompile(`(?i)stream.{0,200} finalized`)
@@ -176,7 +179,8 @@ func classify(st *status.Status) *fault {
 	return f
 }
 
-// kindOf decides where BigQuery gives no storage code: by the gRPC code, and by the text only between what one code may mean.
+// kindOf decides where BigQuery gives no storage code: by the gRPC code, and by the text only between what one code may
+// mean.
 func kindOf(c codes.Code, text string) (k kind, uncertain bool) {
 	switch c {
 	case codes.ResourceExhausted:

@@ -41,9 +41,10 @@ type floorBlock struct {
 
 const floorWindow = 16
 
-// BenchmarkFloor sends blocks of rows to BigQuery's emulator with Google's client and nothing else: no queue, no resend. `encoded` sends a
-// block as it lies, through the sink's codec; `messages` sends it the way of the library, one byte slice a row through protobuf.
-// The processor time is that of this process, so the sending end only. `make bench` runs it, on rows of its workload.
+// BenchmarkFloor sends blocks of rows to BigQuery's emulator with Google's client and nothing else: no queue, no
+// resend. `encoded` sends a block as it lies, through the sink's codec; `messages` sends it the way of the library, one
+// byte slice a row through protobuf. The processor time is that of this process, so the sending end only. `make bench`
+// runs it, on rows of its workload.
 func BenchmarkFloor(b *testing.B) {
 	path := os.Getenv("WAYBILL_FLOOR")
 	if path == "" {

@@ -17,7 +17,8 @@ var partitionTypes = map[lanev1.PartitionUnit]string{
 	lanev1.PartitionUnit_PARTITION_UNIT_YEAR:        "YEAR",
 }
 
-// lay puts a layout on a table that is to be made: on a column, by the time of ingestion (a unit and no column), or no partitions.
+// lay puts a layout on a table that is to be made: on a column, by the time of ingestion (a unit and no column), or no
+// partitions.
 func lay(table *bq.Table, layout *lanev1.Layout) {
 	field, unit := layout.GetPartitionField(), layout.GetPartitionUnit()
 	if field != "" || unit != lanev1.PartitionUnit_PARTITION_UNIT_UNSPECIFIED {

@@ -104,7 +104,8 @@ func TestARequestBelowTheFloorIsSplit(t *testing.T) {
 	}
 }
 
-// An error of the network is tried again, whatever words are in it: it refuses no row, teaches nothing and stops no fence.
+// An error of the network is tried again, whatever words are in it: it refuses no row, teaches nothing and stops no
+// fence.
 func TestTheNetworksErrorsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	for _, away := range []error{
@@ -138,7 +139,8 @@ func TestTheNetworksErrorsAreTriedAgain(t *testing.T) {
 	}
 }
 
-// A response that says neither written nor refused confirms nothing. The rows go again, and the stream says whether they were there.
+// A response that says neither written nor refused confirms nothing. The rows go again, and the stream says whether
+// they were there.
 func TestAnEmptyResponseConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	empty := &storagepb.AppendRowsResponse{UpdatedSchema: &storagepb.TableSchema{}}
@@ -184,7 +186,8 @@ func TestAnEmptyResponseConfirmsNothing(t *testing.T) {
 	})
 }
 
-// A fault that concerns no row, refusing row after row, is not the rows' fault: after a few of them the lane stops, and says so to an operator.
+// A fault that concerns no row, refusing row after row, is not the rows' fault: after a few of them the lane stops, and
+// says so to an operator.
 func TestRefusingOneByOneHasABound(t *testing.T) {
 	generic := refusal(codes.InvalidArgument, 0, "Request contains an invalid argument.")
 	huge := refusal(codes.InvalidArgument, 0, "AppendRows request too large: 10485761")
@@ -262,8 +265,9 @@ func TestRefusingOneByOneHasABound(t *testing.T) {
 	}
 }
 
-// Bad rows that end the connection leave the good requests beside them in doubt, so the lane opens again. The next appender of the table sends
-// one request at a time: the bad row is found for sure, and the lane does not open again and again.
+// Bad rows that end the connection leave the good requests beside them in doubt, so the lane opens again. The next
+// appender of the table sends one request at a time: the bad row is found for sure, and the lane does not open again
+// and again.
 func TestABadRowThatEndsConnectionsIsFoundAfterAll(t *testing.T) {
 	fake, s := world(t)
 	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {

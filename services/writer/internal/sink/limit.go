@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	// leastRequest is the floor of what is learnt, in bytes: BigQuery takes requests of that size, and an error that says otherwise is about
-	// something else.
+	// leastRequest is the floor of what is learnt, in bytes: BigQuery takes requests of that size, and an error that
+	// says otherwise is about something else.
 	leastRequest = 64 << 10
 	// learntFor is how long it counts. Then the configured limit is tried again, at the price of one rejected request.
 	learntFor = 15 * time.Minute
 )
 
-// requestLimit is the most bytes of rows in one request: the configured ones, or fewer while BigQuery's errors teach so. All appenders of a
-// process to one kind of stream share it.
+// requestLimit is the most bytes of rows in one request: the configured ones, or fewer while BigQuery's errors teach
+// so. All appenders of a process to one kind of stream share it.
 type requestLimit struct {
 	most   int
 	learnt atomic.Pointer[learnt]

@@ -14,9 +14,9 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// errAdrift ends a queue that would have to refuse rows, or to move rows to other offsets, while older copies of them may be in the stream or
-// may still reach it over a lost connection. What one of BigQuery's frontends refuses another may take. Opening the lane again fences the
-// stream, which settles the question.
+// errAdrift ends a queue that would have to refuse rows, or to move rows to other offsets, while older copies of them
+// may be in the stream or may still reach it over a lost connection. What one of BigQuery's frontends refuses another
+// may take. Opening the lane again fences the stream, which settles the question.
 var errAdrift = errors.New("rows were refused while earlier appends of them are in doubt; open the lane again")
 
 // split cuts piece i behind its first n rows. The rows stay at their offsets.
@@ -40,7 +40,8 @@ func (q *queue) split(i, n int) {
 	q.pieces[i], q.pieces[i+1] = &front, &back
 }
 
-// fitting is how many of the piece's rows to put in a request of at most limit bytes, judged by their mean size; at least 1 and not all.
+// fitting is how many of the piece's rows to put in a request of at most limit bytes, judged by their mean size; at
+// least 1 and not all.
 func fitting(p *piece, limit int) int {
 	parts := (p.data.Len() + limit - 1) / limit
 	return max(1, min(p.rows-1, p.rows/parts))
@@ -64,15 +65,16 @@ func (q *queue) largest(n int) int {
 	return size
 }
 
-// maxDoubts is how many rows in a row are refused one by one without a row taken between them, and the least of a batch that its share is
-// counted from; doubtShare is that share, one in so many.
+// maxDoubts is how many rows in a row are refused one by one without a row taken between them, and the least of a batch
+// that its share is counted from; doubtShare is that share, one in so many.
 const (
 	maxDoubts  = 10
 	doubtShare = 10
 )
 
-// single refuses the only row of the first piece, on the word of a fault that names no row. Once that goes on for row after row, or for too
-// large a share of a batch, for one and the same reason, it is BigQuery or the schema that is wrong and not the rows: the lane stops.
+// single refuses the only row of the first piece, on the word of a fault that names no row. Once that goes on for row
+// after row, or for too large a share of a batch, for one and the same reason, it is BigQuery or the schema that is
+// wrong and not the rows: the lane stops.
 func (q *queue) single(code string, f *fault) {
 	b := q.pieces[0].batch
 	if reason := f.code + withoutDigits(f.text); reason != q.reason {
@@ -99,8 +101,8 @@ func withoutDigits(text string) string {
 	}, text)
 }
 
-// refuse takes the rows, by index in the first piece, out of it, reports them, and waits for Resume. None of the piece is written,
-// so nothing behind it is either.
+// refuse takes the rows, by index in the first piece, out of it, reports them, and waits for Resume. None of the piece
+// is written, so nothing behind it is either.
 func (q *queue) refuse(rows []lane.RefusedRow, f *fault) {
 	p := q.pieces[0]
 	drop := make([]int, 0, len(rows))

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/api/option"
 )
 
-// callsPerConnection is how many append calls share a gRPC connection. BigQuery allows a hundred HTTP/2 streams on one; the 101st
-// call hangs without an error.
+// callsPerConnection is how many append calls share a gRPC connection. BigQuery allows a hundred HTTP/2 streams on one;
+// the 101st call hangs without an error.
 const callsPerConnection = 80
 
 // pool spreads append calls over gRPC connections: ceil(open calls / callsPerConnection) of them.
@@ -85,8 +85,8 @@ func (p *pool) close() error {
 	return all
 }
 
-// dialer makes clients with one gRPC connection each and no retries of their own: the queue and the calls in streams.go decide
-// what is tried again.
+// dialer makes clients with one gRPC connection each and no retries of their own: the queue and the calls in streams.go
+// decide what is tried again.
 func dialer(ctx context.Context, options []option.ClientOption) func() (*storage.BigQueryWriteClient, error) {
 	return func() (*storage.BigQueryWriteClient, error) {
 		client, err := storage.NewBigQueryWriteClient(ctx, options...)

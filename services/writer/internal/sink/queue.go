@@ -10,8 +10,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// queue is the ordered resend queue of one write stream: a state machine without I/O, clock or goroutine. The appender around it
-// asks next what to do, does it, and reports what came of it.
+// queue is the ordered resend queue of one write stream: a state machine without I/O, clock or goroutine. The appender
+// around it asks next what to do, does it, and reports what came of it.
 //
 // Invariants:
 //   - rows [0, end) are in the stream, and pieces[0] goes to offset end: every piece is written exactly where the one before it ends;
@@ -30,8 +30,8 @@ type queue struct {
 	high int64
 	// at is the offset of pieces[sent].
 	at int64
-	// limit is the most bytes of rows to put in one request, as learnt so far by all queues that share it; overhead is what else a request
-	// may hold.
+	// limit is the most bytes of rows to put in one request, as learnt so far by all queues that share it; overhead is
+	// what else a request may hold.
 	limit    *requestLimit
 	overhead int
 	// pieces are what is to be written, in order.
@@ -41,13 +41,15 @@ type queue struct {
 	draining int
 	// behind are the pieces that those replies are about, where they may be written all the same: on a default stream.
 	behind []*piece
-	// shifted says that pieces were refused while others were under way behind them: these have other offsets from now on.
+	// shifted says that pieces were refused while others were under way behind them: these have other offsets from now
+	// on.
 	shifted bool
 	// paused waits for Resume.
 	paused bool
 	// solo keeps one request under way, so that what ends a connection can be told to be about it.
 	solo bool
-	// private asks for a connection of the queue's own, until something is written: on a shared one nobody can tell whose request ended it.
+	// private asks for a connection of the queue's own, until something is written: on a shared one nobody can tell
+	// whose request ended it.
 	private bool
 	// careful keeps solo until then: this table's bad rows end connections.
 	careful time.Time

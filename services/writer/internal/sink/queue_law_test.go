@@ -15,8 +15,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// model is BigQuery as the laws of the queue see it: offset rules, row errors, and connections whose requests may still arrive after
-// the client has given them up.
+// model is BigQuery as the laws of the queue see it: offset rules, row errors, and connections whose requests may still
+// arrive after the client has given them up.
 type model struct {
 	rows []uint32
 	// bad rows are refused; listed says whether their refusal lists them.
@@ -36,7 +36,8 @@ type sent struct {
 	size   int
 }
 
-// act does what BigQuery does with a request. A lenient frontend takes rows that the others refuse: it knows of a relaxed column already.
+// act does what BigQuery does with a request. A lenient frontend takes rows that the others refuse: it knows of a
+// relaxed column already.
 func (m *model) act(s sent, lenient bool) *reply {
 	end := int64(len(m.rows))
 	switch {
@@ -82,8 +83,8 @@ func numbers(data mem.BufferSlice) []uint32 {
 	return rows
 }
 
-// Whatever is lost, delayed, refused or cut: rows are in the stream once, in order, results come in order and tell the truth. The
-// queue may end by itself only where rows would have had to move while their copies were adrift.
+// Whatever is lost, delayed, refused or cut: rows are in the stream once, in order, results come in order and tell the
+// truth. The queue may end by itself only where rows would have had to move while their copies were adrift.
 func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit")}

@@ -51,8 +51,8 @@ func TestTheFirstErrorCounts(t *testing.T) {
 	}
 }
 
-// Rows that are above the limit, as it is known or as BigQuery says it, are refused however many there are: it is the rows. A row below it that
-// BigQuery calls too large is hard to believe, so that has a bound.
+// Rows that are above the limit, as it is known or as BigQuery says it, are refused however many there are: it is the
+// rows. A row below it that BigQuery calls too large is hard to believe, so that has a bound.
 func TestRowsTooLargeForAnyRequest(t *testing.T) {
 	const size, overhead, rows = 6, 5, 3 * maxDoubts // of one row, framed; and what a request adds to it
 	for _, c := range []struct {

@@ -29,8 +29,8 @@ const (
 	fieldOffsetValue  = 1
 )
 
-// request is one AppendRowsRequest, encoded around its rows: head and rows are its bytes. The rows are a block as ingest laid
-// it down, which has the bytes of ProtoRows, so no row is looked at.
+// request is one AppendRowsRequest, encoded around its rows: head and rows are its bytes. The rows are a block as
+// ingest laid it down, which has the bytes of ProtoRows, so no row is looked at.
 type request struct {
 	head []byte
 	// rows is one reference, which passes to gRPC with the message.
@@ -77,7 +77,8 @@ func next(offset int64, rows mem.BufferSlice) *request {
 	return &request{head: appendRows(appendOffset(make([]byte, 0, 32), offset), nil, rows.Len()), rows: rows}
 }
 
-// appendOffset encodes the offset, a google.protobuf.Int64Value: its zero is an empty message, which is not the same as none.
+// appendOffset encodes the offset, a google.protobuf.Int64Value: its zero is an empty message, which is not the same as
+// none.
 func appendOffset(b []byte, offset int64) []byte {
 	if offset < 0 {
 		return b
@@ -149,8 +150,9 @@ type reply struct {
 	fault *fault
 }
 
-// decode reads the ordinary response, `append_result`, by hand: one a request, and nothing in it but an offset. One with errors goes through
-// protobuf. One with neither, for example with nothing but an updated schema, confirms nothing.
+// decode reads the ordinary response, `append_result`, by hand: one a request, and nothing in it but an offset. One
+// with errors goes through protobuf. One with neither, for example with nothing but an updated schema, confirms
+// nothing.
 func (r *reply) decode(b []byte) error {
 	*r = reply{offset: -1}
 	written := false

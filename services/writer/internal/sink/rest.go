@@ -19,8 +19,8 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// Tables are read and made as REST has them. The client library's own types leave out what they do not know of, and its calls try again on their
-// own with a back-off that nobody hears of and that no probe of the weather can cut short.
+// Tables are read and made as REST has them. The client library's own types leave out what they do not know of, and its
+// calls try again on their own with a back-off that nobody hears of and that no probe of the weather can cut short.
 
 // compare reads a table and says what is different between it and the rows. table is nil when there is none.
 func (s *Sink) compare(ctx context.Context, id tableID, row *rowType) (table *bq.Table, found []difference, err error) {
@@ -144,8 +144,8 @@ func limited(err error) bool {
 	}))
 }
 
-// transient says whether a REST call that failed may work later. No answer at all is one of those, and so is one that cannot be read; what fails
-// before it is sent, such as encoding a request, fails again.
+// transient says whether a REST call that failed may work later. No answer at all is one of those, and so is one that
+// cannot be read; what fails before it is sent, such as encoding a request, fails again.
 func transient(err error) bool {
 	switch e := answerOf(err); {
 	case errors.Is(err, errNoDataset):

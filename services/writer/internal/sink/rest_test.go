@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// What is tried again is what the network, a proxy or BigQuery's load may be to blame for. What fails before it is sent is our own, and fails
-// again.
+// What is tried again is what the network, a proxy or BigQuery's load may be to blame for. What fails before it is sent
+// is our own, and fails again.
 func TestWhichRESTErrorsPass(t *testing.T) {
 	answer := func(code int, reason string) error {
 		return &googleapi.Error{Code: code, Message: "m", Errors: []googleapi.ErrorItem{{Reason: reason}}}
@@ -63,7 +63,8 @@ func TestWhichRESTErrorsPass(t *testing.T) {
 	}
 }
 
-// The error page of a proxy says nothing about a table: it is neither taken for a missing one, which would be made, nor for a forbidden one.
+// The error page of a proxy says nothing about a table: it is neither taken for a missing one, which would be made, nor
+// for a forbidden one.
 func TestAProxysPageIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	fake, s := world(t)

@@ -21,8 +21,8 @@ type rowType struct {
 	descriptor *descriptorpb.DescriptorProto
 }
 
-// newRowType reads a self-contained row descriptor. The error says what is wrong with it: that BigQuery would refuse it is found here, before
-// anything unfolds what it describes.
+// newRowType reads a self-contained row descriptor. The error says what is wrong with it: that BigQuery would refuse it
+// is found here, before anything unfolds what it describes.
 func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
 	if err := checkSize(d); err != nil {
 		return nil, err

@@ -114,8 +114,8 @@ func TestARefusalOnASharedCallIsTheLanesOwn(t *testing.T) {
 	}
 }
 
-// A bad row that ends the call takes down the requests of all lanes on it. Only that row is refused, whoever else was alone with one request
-// under way; the others' rows are all written.
+// A bad row that ends the call takes down the requests of all lanes on it. Only that row is refused, whoever else was
+// alone with one request under way; the others' rows are all written.
 func TestWhoseRowEndedASharedCallIsFoundOut(t *testing.T) {
 	fake, s := world(t)
 	gate := make(chan struct{})
@@ -267,8 +267,8 @@ func TestNoCallsOnAClosedSink(t *testing.T) {
 	}
 }
 
-// Who may sit where: a call that is stale or over takes nobody, one that could not be opened tells those who waited for it, and a private one is
-// nobody else's.
+// Who may sit where: a call that is stale or over takes nobody, one that could not be opened tells those who waited for
+// it, and a private one is nobody else's.
 func TestSeats(t *testing.T) {
 	_, s := world(t)
 	_, opened, results := openDefault(t, s)

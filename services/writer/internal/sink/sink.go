@@ -1,16 +1,17 @@
-// Package sink appends rows to BigQuery: it is the only package that knows BigQuery's client library, and it implements lane.Sink and
-// lane.Comparer.
+// Package sink appends rows to BigQuery: it is the only package that knows BigQuery's client library, and it implements
+// lane.Sink and lane.Comparer.
 //
-// Open makes a Sink. Sink.Table finds or creates the table of a route (tables.go, layout.go), compares it with the rows (diff.go) and lets
-// it follow them (evolve.go). Table.Create makes a COMMITTED write stream and Table.Open an appender for it, Table.Default one for the
-// table's default stream: a queue (queue.go, verdict.go, pieces.go, default.go: a state machine without I/O) and the I/O around it (appender.go,
-// connection.go, shared.go, pool.go). Sink.Finalize fences a stream.
+// Open makes a Sink. Sink.Table finds or creates the table of a route (tables.go, layout.go), compares it with the rows
+// (diff.go) and lets it follow them (evolve.go). Table.Create makes a COMMITTED write stream and Table.Open an appender
+// for it, Table.Default one for the table's default stream: a queue (queue.go, verdict.go, pieces.go, default.go: a
+// state machine without I/O) and the I/O around it (appender.go, connection.go, shared.go, pool.go). Sink.Finalize
+// fences a stream.
 //
-// Several lanes go to one table. What they meet there makes its weather (weather.go): while nothing works, one of them probes and the others wait
-// for it, and the state is said and shown by table.
+// Several lanes go to one table. What they meet there makes its weather (weather.go): while nothing works, one of them
+// probes and the others wait for it, and the state is said and shown by table.
 //
-// What may go wrong on the way to BigQuery is classified in one place, fault.go. The facts behind it are those of the API's comments
-// (google/cloud/bigquery/storage/v1/storage.proto) and of Google's own client tests.
+// What may go wrong on the way to BigQuery is classified in one place, fault.go. The facts behind it are those of the
+// API's comments (google/cloud/bigquery/storage/v1/storage.proto) and of Google's own client tests.
 package sink
 
 import (
@@ -70,8 +71,8 @@ type Sink struct {
 	// raw is the same API as rest without the client's own types.
 	raw *bq.Service
 
-	// limit and defaultLimit are the most bytes of rows in one request to a write stream and to a default stream, as learnt so far.
-	// BigQuery's own limits are different: 10 MiB has been seen on the first, 20 MB on the second.
+	// limit and defaultLimit are the most bytes of rows in one request to a write stream and to a default stream, as
+	// learnt so far. BigQuery's own limits are different: 10 MiB has been seen on the first, 20 MB on the second.
 	limit, defaultLimit *requestLimit
 
 	appendTimeout time.Duration

@@ -20,8 +20,8 @@ func slowly(fake *fakeBigQuery, by func() time.Duration) {
 	})
 }
 
-// A slow answer is waited for, however long the connection was idle before, and however many wait; only a connection on which nothing moves is
-// given up.
+// A slow answer is waited for, however long the connection was idle before, and however many wait; only a connection on
+// which nothing moves is given up.
 func TestSlowAnswersAreNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, _ := bubble(t, nil)
@@ -46,7 +46,8 @@ func TestSlowAnswersAreNoStall(t *testing.T) {
 	})
 }
 
-// A peer that swallows what comes and says nothing is given up, also while more is sent to it, and also by the lanes that share the connection.
+// A peer that swallows what comes and says nothing is given up, also while more is sent to it, and also by the lanes
+// that share the connection.
 func TestASilentPeerIsGivenUp(t *testing.T) {
 	for _, repeats := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

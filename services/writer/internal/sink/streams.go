@@ -16,13 +16,15 @@ import (
 )
 
 const (
-	// callTimeout bounds one attempt of a call. A call on a connection with a hundred streams hangs; so does one to a dead peer.
+	// callTimeout bounds one attempt of a call. A call on a connection with a hundred streams hangs; so does one to a
+	// dead peer.
 	callTimeout = 30 * time.Second
 	// goneGrace is how long a stream to finalize must be unknown before it counts as gone: NOT_FOUND may pass.
 	goneGrace = 2 * time.Second
 )
 
-// Create implements lane.Table. An attempt whose answer is lost leaves a stream behind that nobody uses; BigQuery removes it.
+// Create implements lane.Table. An attempt whose answer is lost leaves a stream behind that nobody uses; BigQuery
+// removes it.
 func (t *table) Create(ctx context.Context) (string, error) {
 	s := t.sink
 	request := &storagepb.CreateWriteStreamRequest{
@@ -108,8 +110,8 @@ func tableOfStream(stream string) (id tableID, ok bool) {
 	return tableID{parts[1], parts[2], parts[3]}, true
 }
 
-// awaitCreation waits for the turn of one CreateWriteStream call, repeated ones included: hundreds of lanes that open at once, or that BigQuery
-// turns away at once, must not call faster than the configured rate.
+// awaitCreation waits for the turn of one CreateWriteStream call, repeated ones included: hundreds of lanes that open
+// at once, or that BigQuery turns away at once, must not call faster than the configured rate.
 func (s *Sink) awaitCreation(ctx context.Context) error {
 	start := time.Now()
 	if err := s.creations.Wait(ctx); err != nil {
@@ -119,8 +121,9 @@ func (s *Sink) awaitCreation(ctx context.Context) error {
 	return nil
 }
 
-// persist calls until it works, ctx ends, or the fault is none that time heals; also may name others that are tried again. turn, if not nil, is
-// awaited before each call, and its time is not the call's. What it meets makes the weather of the traveller's table.
+// persist calls until it works, ctx ends, or the fault is none that time heals; also may name others that are tried
+// again. turn, if not nil, is awaited before each call, and its time is not the call's. What it meets makes the weather
+// of the traveller's table.
 func (s *Sink) persist(ctx context.Context, t *traveller, turn, call func(context.Context) error, also func(*fault) bool) error {
 	defer func() { t.leave(time.Now()) }()
 	for attempt := 0; ; attempt++ {

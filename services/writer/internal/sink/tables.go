@@ -143,7 +143,8 @@ const maxIDBytes = 1024
 // tableName has the categories that BigQuery takes: letters, marks, numbers, connectors, dashes and spaces.
 var tableName = regexp.MustCompile(`^[\pL\pM\pN\p{Pc}\p{Pd}\p{Zs}]+$`)
 
-// tableKey tells tables apart by their row messages as well, and by what may be changed for them: two contracts may write to one table.
+// tableKey tells tables apart by their row messages as well, and by what may be changed for them: two contracts may
+// write to one table.
 func tableKey(id tableID, route *lanev1.Route) (string, error) {
 	row := "message " + route.GetMessage()
 	if d := route.GetDescriptor_(); d != nil {

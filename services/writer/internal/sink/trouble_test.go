@@ -60,7 +60,8 @@ func TestARefusalIsSeenUntilRowsComeThrough(t *testing.T) {
 	})
 }
 
-// A refusal that nobody meets any more, because its contract has another table now, does not stay for ever; one that is met again does.
+// A refusal that nobody meets any more, because its contract has another table now, does not stay for ever; one that is
+// met again does.
 func TestARefusalThatNobodyMeetsFades(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, s, logged := bubble(t, nil)
@@ -116,7 +117,8 @@ func TestAnExpiredStreamIsNoTrouble(t *testing.T) {
 	})
 }
 
-// BigQuery denies a table that stands: the permission may be new, so it is asked for half a minute, which is seen, and then it is an operator's.
+// BigQuery denies a table that stands: the permission may be new, so it is asked for half a minute, which is seen, and
+// then it is an operator's.
 func TestADeniedTableThatStands(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, logged := bubble(t, nil)
@@ -161,7 +163,8 @@ func TestADeniedTableThatStands(t *testing.T) {
 	})
 }
 
-// A stream of a table that is gone is gone, though BigQuery says of it that it may be forbidden; of a table that stands it may be.
+// A stream of a table that is gone is gone, though BigQuery says of it that it may be forbidden; of a table that stands
+// it may be.
 func TestFinalizingWhatIsDenied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, _ := bubble(t, nil)
@@ -238,8 +241,8 @@ func TestAnIdleConnectionThatEndsIsNoFault(t *testing.T) {
 	})
 }
 
-// What stops a lane loudly, and a stream or table that is gone under rows, is seen at the table, and makes the next lane look at it anew. It
-// does not matter who met it.
+// What stops a lane loudly, and a stream or table that is gone under rows, is seen at the table, and makes the next
+// lane look at it anew. It does not matter who met it.
 func TestWhatStopsALaneIsSeen(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer  error

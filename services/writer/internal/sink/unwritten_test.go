@@ -12,7 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// A stream that is gone took nothing only if nothing was confirmed and no request for which there was no answer can still have been applied.
+// A stream that is gone took nothing only if nothing was confirmed and no request for which there was no answer can
+// still have been applied.
 func TestUnwritten(t *testing.T) {
 	lost := &fault{kind: renew, uncertain: true, expected: -1, received: -1}
 	notFound := &fault{kind: gone, expected: -1, received: -1}
@@ -22,8 +23,11 @@ func TestUnwritten(t *testing.T) {
 	}{
 		"the first answer":            {func(q *queue, _ func()) { q.reply(&reply{offset: -1, fault: notFound}, time.Time{}) }, true},
 		"the first call ends with it": {func(q *queue, _ func()) { q.down(notFound, time.Time{}) }, true},
-		"after a row was written":     {func(q *queue, _ func()) { q.accept(time.Time{}); q.reply(&reply{offset: -1, fault: notFound}, time.Time{}) }, false},
-		"after an answer was lost":    {func(q *queue, next func()) { q.down(lost, time.Time{}); next(); q.down(notFound, time.Time{}) }, false},
+		"after a row was written": {func(q *queue, _ func()) {
+			q.accept(time.Time{})
+			q.reply(&reply{offset: -1, fault: notFound}, time.Time{})
+		}, false},
+		"after an answer was lost": {func(q *queue, next func()) { q.down(lost, time.Time{}); next(); q.down(notFound, time.Time{}) }, false},
 		"after one that says try again": {func(q *queue, next func()) {
 			q.reply(&reply{offset: -1, fault: lost}, time.Time{})
 			q.draining = 0

@@ -12,20 +12,24 @@ import (
 )
 
 const (
-	// maxNoResults is how often in a row an answer may say nothing before the lane is opened again, which counts the rows.
+	// maxNoResults is how often in a row an answer may say nothing before the lane is opened again, which counts the
+	// rows.
 	maxNoResults = 3
-	// maxUnknown bounds the back-off from what BigQuery does not know yet, or does not allow yet: each try is one small request.
+	// maxUnknown bounds the back-off from what BigQuery does not know yet, or does not allow yet: each try is one small
+	// request.
 	maxUnknown = 2 * time.Second
 	// deniedGrace is how long BigQuery may deny a table that stands: a permission just given takes a while to be known.
 	deniedGrace = 30 * time.Second
-	// carefulFor is how long requests to a table go one at a time after bad rows have ended a connection, and its good rows with it.
+	// carefulFor is how long requests to a table go one at a time after bad rows have ended a connection, and its good
+	// rows with it.
 	carefulFor = 10 * time.Minute
 	// codeRowTooLarge is the code of a row that no request can hold.
 	codeRowTooLarge = "ROW_TOO_LARGE"
 	roleRemedy      = "give the writer's account roles/bigquery.dataEditor on the dataset"
 )
 
-// ours decides whether rows that exist at the piece's offset are the piece itself, written by a request whose answer was lost.
+// ours decides whether rows that exist at the piece's offset are the piece itself, written by a request whose answer
+// was lost.
 func (q *queue) ours(p *piece, offset int64, f *fault) error {
 	end := offset + int64(p.rows)
 	if mutant.AlreadyExists { // whoever wrote them, and however many
@@ -119,7 +123,8 @@ func (q *queue) reject(f *fault, now time.Time) {
 	}
 }
 
-// waits says whether a fault that is not transient may pass all the same, because BigQuery does not know yet what it should.
+// waits says whether a fault that is not transient may pass all the same, because BigQuery does not know yet what it
+// should.
 func (q *queue) waits(f *fault, now time.Time) bool {
 	switch f.kind {
 	case gone:
@@ -226,8 +231,8 @@ func (q *queue) doubt() {
 	}
 }
 
-// dispel undoes doubt: the stream ended where the first piece was written just now, so nothing behind it was in it. What is adrift may
-// still come.
+// dispel undoes doubt: the stream ended where the first piece was written just now, so nothing behind it was in it.
+// What is adrift may still come.
 func (q *queue) dispel() {
 	for _, p := range q.pieces[1:] {
 		if p.fate == uncertain {

@@ -18,13 +18,16 @@ const (
 	stormAfter = 2 * time.Second
 	// calmAfter is how long it must have worked again before that is said: a success now and then does not end a storm.
 	calmAfter = 5 * time.Second
-	// aloneAfter is how long one stream must have failed on its own, while others of its table work, before that is said.
+	// aloneAfter is how long one stream must have failed on its own, while others of its table work, before that is
+	// said.
 	aloneAfter = 10 * time.Second
 	// refusedFor is how long a refusal counts that nobody meets again. Lanes that are refused try again well within it.
 	refusedFor = 15 * time.Minute
-	// probeEvery is the time between two tries of the one traveller that probes. What fails for long is found to work again that fast.
+	// probeEvery is the time between two tries of the one traveller that probes. What fails for long is found to work
+	// again that fast.
 	probeEvery = time.Second
-	// wakeWithin is the time over which those that waited go on when the probe came through, so that they do not all come at once.
+	// wakeWithin is the time over which those that waited go on when the probe came through, so that they do not all
+	// come at once.
 	wakeWithin = 500 * time.Millisecond
 )
 
@@ -67,14 +70,15 @@ func stateOf(f *fault) string {
 	}
 }
 
-// weather is what all that goes to one table meets. While one way fails for everybody, one traveller on it probes, and the others wait for it
-// instead of for their own back-off; it is said once when that begins and once when it ends. It also holds why a table refuses what nobody
-// will try again.
+// weather is what all that goes to one table meets. While one way fails for everybody, one traveller on it probes, and
+// the others wait for it instead of for their own back-off; it is said once when that begins and once when it ends. It
+// also holds why a table refuses what nobody will try again.
 type weather struct {
 	table   string
 	log     *slog.Logger
 	metrics *metrics
-	// rough says that something has failed and not worked since: in fair weather a success costs nothing but a look at it.
+	// rough says that something has failed and not worked since: in fair weather a success costs nothing but a look at
+	// it.
 	rough atomic.Bool
 
 	mu     sync.Mutex
@@ -99,7 +103,8 @@ type front struct {
 	// failing are the travellers whose last try failed; prober is the one that probes.
 	failing int
 	prober  *traveller
-	// cleared counts storms that are over. changed is closed and replaced when one is, or when somebody else has to probe.
+	// cleared counts storms that are over. changed is closed and replaced when one is, or when somebody else has to
+	// probe.
 	cleared int
 	changed chan struct{}
 }
@@ -108,12 +113,13 @@ type front struct {
 type traveller struct {
 	weather *weather
 	way     way
-	// failing says that its last try failed, at `last`; seen is the front's `cleared` it knows of. All are guarded by the weather's mu, but only the
-	// traveller sets failing, and only one goroutine at a time acts for it.
+	// failing says that its last try failed, at `last`; seen is the front's `cleared` it knows of. All are guarded by
+	// the weather's mu, but only the traveller sets failing, and only one goroutine at a time acts for it.
 	failing bool
 	last    time.Time
 	seen    int
-	// name is what to say of a traveller that fails on its own: a write stream's. since is when it began to; said, that this is logged.
+	// name is what to say of a traveller that fails on its own: a write stream's. since is when it began to; said, that
+	// this is logged.
 	name  string
 	since time.Time
 	said  bool
@@ -278,8 +284,8 @@ func (w *weather) settle() {
 	w.rough.Store(!fair)
 }
 
-// wait says until when a traveller whose back-off ends at hold has to wait, and what may bring that forward. The prober waits for its next
-// probe at the longest; the others go on soon after it came through.
+// wait says until when a traveller whose back-off ends at hold has to wait, and what may bring that forward. The prober
+// waits for its next probe at the longest; the others go on soon after it came through.
 func (t *traveller) wait(hold, now time.Time) (until time.Time, changed <-chan struct{}) {
 	w := t.weather
 	w.mu.Lock()

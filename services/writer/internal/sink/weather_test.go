@@ -20,8 +20,9 @@ import (
 // promise is how soon after a storm everything moves again.
 const promise = 3 * time.Second
 
-// For a minute BigQuery takes nothing. That is said once when it begins and once when it ends, with what and how long it was; it is seen at the
-// table meanwhile; and within three seconds of the end every lane has gone on, however long its own back-off has become.
+// For a minute BigQuery takes nothing. That is said once when it begins and once when it ends, with what and how long
+// it was; it is seen at the table meanwhile; and within three seconds of the end every lane has gone on, however long
+// its own back-off has become.
 func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 	for _, c := range []struct {
 		state  string

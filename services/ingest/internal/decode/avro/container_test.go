@@ -209,8 +209,8 @@ func TestBareDataThatStartLikeAnother(t *testing.T) {
 	}
 }
 
-// A single-object encoding of the contract's schema is a row, by the fingerprint of the schema as other writers make it; of another schema it is
-// named as what it is.
+// A single-object encoding of the contract's schema is a row, by the fingerprint of the schema as other writers make
+// it; of another schema it is named as what it is.
 func TestSingleObjectEncoding(t *testing.T) {
 	schema := `{"type":"record","name":"R","doc":"not part of it","namespace":"a.b","fields":[{"name":"x","type":{"type":"string"}}]}`
 	parsed := avro.MustParse(schema)

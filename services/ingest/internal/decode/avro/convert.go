@@ -8,7 +8,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// durationBytes is the size of a duration: months, days and milliseconds, each 32 bits, little-endian (Avro specification, "Duration").
+// durationBytes is the size of a duration: months, days and milliseconds, each 32 bits, little-endian (Avro
+// specification, "Duration").
 const durationBytes = 12
 
 // columnOp picks the instruction for a column that the contract asks for.
@@ -28,7 +29,8 @@ func (c *compiler) column(column *decode.Column) int32 {
 	return int32(len(c.columns) - 1)
 }
 
-// convert runs the instructions about columns that the contract asks for, and those of the logical types that take more than a few lines.
+// convert runs the instructions about columns that the contract asks for, and those of the logical types that take more
+// than a few lines.
 func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
 	text, next := m.scratch[:0], p
 	switch in.code {
@@ -101,8 +103,8 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 	return out, o + copy(out[o:], text), next, ""
 }
 
-// appendBigDecimal appends the text of a big-decimal: the bytes of a number, and its scale (Avro specification, "Decimal with scale in each
-// value").
+// appendBigDecimal appends the text of a big-decimal: the bytes of a number, and its scale (Avro specification,
+// "Decimal with scale in each value").
 func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 	const malformed = "the big-decimal is not a length, the bytes of a number, and a scale"
 	n, start := length(value, 0)

@@ -56,7 +56,8 @@ func (m *schemaMaker) leaf() string {
 	}
 }
 
-// column draws a type that a column can have; items are those that stand in a union, and may be neither null nor repeated.
+// column draws a type that a column can have; items are those that stand in a union, and may be neither null nor
+// repeated.
 func (m *schemaMaker) column(depth int, item bool) string {
 	kinds := []string{"leaf", "leaf", "leaf", "record", "union"}
 	if !item {
@@ -102,7 +103,8 @@ func (m *schemaMaker) record(depth int) string {
 	return fmt.Sprintf(`{"type":"record","name":"R%d","fields":[%s]}`, name, strings.Join(fields, ","))
 }
 
-// datum draws the Avro bytes of a value, written here and not by a library: blocks of either form, numbers at their bounds.
+// datum draws the Avro bytes of a value, written here and not by a library: blocks of either form, numbers at their
+// bounds.
 func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 	long := func(v int64) { dst = appendZigzag(dst, v) }
 	text := func(b []byte) { long(int64(len(b))); dst = append(dst, b...) }

@@ -214,8 +214,8 @@ func (m *schemaMaker) evolve(node any, random *rand.Rand) any {
 	return node
 }
 
-// The law of growing: whatever has come, gone and moved, rows of the old schema are byte for byte what they were, numbers included, and rows
-// of the new one hold what they hold under the new schema alone.
+// The law of growing: whatever has come, gone and moved, rows of the old schema are byte for byte what they were,
+// numbers included, and rows of the new one hold what they hold under the new schema alone.
 func TestGrowingChangesNoRow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := schemaMaker{t: t}

@@ -14,7 +14,8 @@ const fastInput = shortText + 8
 // tailBytes is how long the end of a payload is that fast reads from a copy: a short payload as a whole.
 const tailBytes = 128
 
-// tail is the end of a payload as fast reads it: with bytes behind it that no value goes on in but one that the payload cuts short.
+// tail is the end of a payload as fast reads it: with bytes behind it that no value goes on in but one that the payload
+// cuts short.
 type tail struct {
 	bytes [tailBytes + fastInput]byte
 	at    int // where it starts in the payload; negative when there is none yet
@@ -34,9 +35,10 @@ func (m *machine) fastTail(ops []op, pc int, src []byte, p int, out []byte, o in
 	return pc, t.at + p, o
 }
 
-// fast runs instructions for as long as they are the common ones on usual values, and stops before the first that is not: run then does that one,
-// errors included. It reads no value that goes on in the last fastInput bytes of src. It holds nothing but what fits in registers, calls nothing, and has
-// few branches that depend on the data: a mispredicted one costs as much as two fields.
+// fast runs instructions for as long as they are the common ones on usual values, and stops before the first that is
+// not: run then does that one, errors included. It reads no value that goes on in the last fastInput bytes of src. It
+// holds nothing but what fits in registers, calls nothing, and has few branches that depend on the data: a mispredicted
+// one costs as much as two fields.
 func (m *machine) fast(ops []op, pc int, src []byte, p int, out []byte, o int) (_, _, _ int) {
 	for {
 		left := len(src) - fastInput - p

@@ -10,11 +10,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// expansion bounds the bytes of a row for each byte of payload: a long of one byte becomes a tag and ten bytes, inside of records that
-// take no bytes of their own.
+// expansion bounds the bytes of a row for each byte of payload: a long of one byte becomes a tag and ten bytes, inside
+// of records that take no bytes of their own.
 const expansion = 64
 
-// fuzz checks what a decoder makes of any payload: no panic; what it takes is a valid, canonical message of bounded size.
+// fuzz checks what a decoder makes of any payload: no panic; what it takes is a valid, canonical message of bounded
+// size.
 func fuzz(t *testing.T, d *Decoder, payload []byte, datum int) {
 	row, err := d.Append(nil, payload)
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// slack is the room that every instruction finds in the output: a tag, a varint or fixed value, and the tail of a word-wise copy.
+// slack is the room that every instruction finds in the output: a tag, a varint or fixed value, and the tail of a
+// word-wise copy.
 const slack = 64
 
-// machine runs programs. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for concurrent use.
+// machine runs programs. It holds what lives for one payload, so that nothing is allocated for the next. Not safe for
+// concurrent use.
 type machine struct {
 	contract string
 	// messages and arrays are stacks, as high as the program nests; nm and na are what is in use.
@@ -61,8 +63,8 @@ func room(out []byte, o, n int) []byte {
 
 // run reads one datum, all of src, and appends the payload message's body to dst. On error it returns nil.
 //
-// out has its capacity as length and o is its end; p is the reading position, at is where the current instruction began. What is usual is
-// done by fast; this loop knows every instruction and every error.
+// out has its capacity as length and o is its end; p is the reading position, at is where the current instruction
+// began. What is usual is done by fast; this loop knows every instruction and every error.
 func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 	if m.last != prog {
 		m.prepare(prog)
@@ -310,7 +312,8 @@ func (f *arrayFrame) block(src []byte, p int) int {
 	return p
 }
 
-// length reads the length of a text and checks it against what is left. Where next is negative, n is the length asked for.
+// length reads the length of a text and checks it against what is left. Where next is negative, n is the length asked
+// for.
 func length(src []byte, p int) (n, next int) {
 	var v uint64
 	if uint(p) < uint(len(src)) && src[p] < 0x80 {

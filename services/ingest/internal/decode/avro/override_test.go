@@ -24,7 +24,8 @@ func compileWith(t testing.TB, avsc string, columns decode.Columns) *Plan {
 	return p
 }
 
-// text is what a plan makes of a datum, or why it refuses it. It watches that a good one takes no allocation and is canonical.
+// text is what a plan makes of a datum, or why it refuses it. It watches that a good one takes no allocation and is
+// canonical.
 func text(t testing.TB, p *Plan, datum string) string {
 	t.Helper()
 	d, payload := p.NewDecoder(), []byte(datum)

@@ -118,8 +118,8 @@ func (t *typ) only() *typ {
 	return t
 }
 
-// column returns the type a column is made of, and whether it may be null: [null, T] is T. A union that stays one has several branches
-// besides null.
+// column returns the type a column is made of, and whether it may be null: [null, T] is T. A union that stays one has
+// several branches besides null.
 func (t *typ) column() (column *typ, nullable bool) {
 	t = t.only()
 	if t.kind != kindUnion {

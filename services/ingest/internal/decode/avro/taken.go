@@ -2,8 +2,8 @@ package avro
 
 import "strconv"
 
-// take copies the value at src[p:], which the next instruction reads and checks; a value that is cut short is left to that one. run takes whole numbers for the
-// time itself.
+// take copies the value at src[p:], which the next instruction reads and checks; a value that is cut short is left to
+// that one. run takes whole numbers for the time itself.
 func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string) {
 	t := &m.Taken
 	switch in.code {

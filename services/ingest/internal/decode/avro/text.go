@@ -6,12 +6,12 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// Short texts, nearly all, are copied and checked by words, without a call and with no branch that depends on their length: a mispredicted
-// branch costs more than the copy.
+// Short texts, nearly all, are copied and checked by words, without a call and with no branch that depends on their
+// length: a mispredicted branch costs more than the copy.
 const shortText = decode.ShortText
 
-// copyText copies the n bytes at the start of src and reports whether all are ASCII. It may say no of a long one that is. dst has slack
-// behind n; a short text is copied with what follows it in src.
+// copyText copies the n bytes at the start of src and reports whether all are ASCII. It may say no of a long one that
+// is. dst has slack behind n; a short text is copied with what follows it in src.
 func copyText(dst, src []byte, n int) (ascii bool) {
 	if n > shortText || len(src) < shortText {
 		copy(dst, src[:n])
@@ -28,9 +28,9 @@ func copyText(dst, src []byte, n int) (ascii bool) {
 	return a&mask[0]|b&mask[1]|c&mask[2]|d&mask[3] == 0
 }
 
-// The states of an automaton that fast runs in registers: to call decode.ValidWords there costs a fifth of all. Each is a bit offset into the
-// entries of utf8Steps (the table of the Unicode Standard, 3-7: well-formed byte sequences). An entry holds for each state the state that its
-// byte leads to.
+// The states of an automaton that fast runs in registers: to call decode.ValidWords there costs a fifth of all. Each is
+// a bit offset into the entries of utf8Steps (the table of the Unicode Standard, 3-7: well-formed byte sequences). An
+// entry holds for each state the state that its byte leads to.
 const (
 	utf8Start   = 6 * iota
 	utf8One     // one continuation byte to come

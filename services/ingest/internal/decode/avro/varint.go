@@ -2,8 +2,8 @@ package avro
 
 import "github.com/waybill-data/waybill/services/ingest/internal/decode"
 
-// readVarint reads a varint at src[p:]. The result's next is negative when there is none: endOfInput or tooLong. The row's own are always
-// minimal.
+// readVarint reads a varint at src[p:]. The result's next is negative when there is none: endOfInput or tooLong. The
+// row's own are always minimal.
 func readVarint(src []byte, p int) (v uint64, next int) { return decode.Varint(src, p) }
 
 const (

@@ -127,7 +127,8 @@ func TestKnownIsBounded(t *testing.T) {
 	}
 }
 
-// The plans of ids are bounded by what they take, and an id that was learned a moment ago is known, whatever others learn.
+// The plans of ids are bounded by what they take, and an id that was learned a moment ago is known, whatever others
+// learn.
 func TestKnownIsBoundedInBytes(t *testing.T) {
 	plan, inner := plans(t)
 	huge := strings.Repeat("x", 4<<20)
@@ -165,7 +166,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// FuzzFrame holds the frame to the plan inside: what is behind the header is read as if it stood alone, and all else is refused.
+// FuzzFrame holds the frame to the plan inside: what is behind the header is read as if it stood alone, and all else is
+// refused.
 func FuzzFrame(f *testing.F) {
 	for _, seed := range []string{"", "\x00", "\x00\x00\x00\x00\x01\x04ab\x02\x0a", "\x00\x00\x00\x00\x02\x0a\x02x\x04cd", "\x00\x00\x00\x00\x03", "\x00\xff\xff\xff\xff", "Obj\x01"} {
 		f.Add([]byte(seed))

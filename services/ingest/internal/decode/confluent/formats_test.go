@@ -58,7 +58,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Behind a schema id no format allocates for a record, not even when the ids alternate, and the row is that of the format alone.
+// Behind a schema id no format allocates for a record, not even when the ids alternate, and the row is that of the
+// format alone.
 func TestFormatsAllocateNothing(t *testing.T) {
 	for name, w := range writers {
 		o := decode.Options{Contract: "c", Payload: "payload", EventID: "id"}

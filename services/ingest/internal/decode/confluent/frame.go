@@ -1,9 +1,9 @@
-// Package confluent reads the wire format of Confluent's serializers: a zero byte, the id of the writer's schema in four bytes, big-endian,
-// and the payload behind them.
+// Package confluent reads the wire format of Confluent's serializers: a zero byte, the id of the writer's schema in
+// four bytes, big-endian, and the payload behind them.
 //
-// A Plan is the columns of one version of a contract, and what is known of each schema id: a plan for its payloads, or why there is none.
-// Whoever reads records learns the ids ahead (Plan.Known, Plan.Learn), because that takes a schema registry; a Decoder only looks them up,
-// without waiting and without allocating.
+// A Plan is the columns of one version of a contract, and what is known of each schema id: a plan for its payloads, or
+// why there is none. Whoever reads records learns the ids ahead (Plan.Known, Plan.Learn), because that takes a schema
+// registry; a Decoder only looks them up, without waiting and without allocating.
 package confluent
 
 import "encoding/binary"

@@ -178,7 +178,8 @@ func (m *maker) maybe(t *shape.Node, nullable bool) string {
 
 func stdFloat(v float64, size int) []byte { return strconv.AppendFloat(nil, v, 'g', -1, size) }
 
-// TestAgainstStandard compares random payloads of random schemas with what encoding/json, strconv, time and math/big make of them.
+// TestAgainstStandard compares random payloads of random schemas with what encoding/json, strconv, time and math/big
+// make of them.
 func TestAgainstStandard(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &maker{t: t}

@@ -6,16 +6,17 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
-// extra gathers the fields that the schema does not know into one JSON object, each at its place in the payload: {"note":1,"items":{"3":
-// {"colour":"red"}}} for items[3].colour. An object is opened when the first such field of it is met, and closed with the payload's own; as no
-// object of the payload comes twice, none of these does.
+// extra gathers the fields that the schema does not know into one JSON object, each at its place in the payload:
+// {"note":1,"items":{"3": {"colour":"red"}}} for items[3].colour. An object is opened when the first such field of it
+// is met, and closed with the payload's own; as no object of the payload comes twice, none of these does.
 type extra struct {
 	keep  bool
 	text  []byte
 	where []place
 }
 
-// place is one step on the way from the payload to the object being read: a field, a key of a map by its position, or an index.
+// place is one step on the way from the payload to the object being read: a field, a key of a map by its position, or
+// an index.
 type place struct {
 	name   string
 	key    int // position of the key's quote

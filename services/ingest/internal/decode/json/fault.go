@@ -12,8 +12,8 @@ import (
 // bad is the position that a function returns when it has failed; the fault says why.
 const bad = -1
 
-// fault is why a payload is refused. The path is put together while the functions return, the innermost part first, so that a payload
-// without fault pays nothing for it.
+// fault is why a payload is refused. The path is put together while the functions return, the innermost part first, so
+// that a payload without fault pays nothing for it.
 type fault struct {
 	at     int
 	reason string

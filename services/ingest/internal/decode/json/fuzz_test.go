@@ -25,8 +25,9 @@ const everySchema = `{"type":"record","name":"R","fields":[
 	{"name":"map","type":{"type":"map","values":["null","I"]},"default":{}},
 	{"name":"u","type":["null","long","string","I",{"type":"array","items":"boolean"}]}]}`
 
-// FuzzDecode decodes any payload: no panic, whatever is taken is JSON to jsontext and a message with no fields but the schema's, and an error
-// leaves nothing behind. With lenient and keep nothing that is JSON is refused but for its values.
+// FuzzDecode decodes any payload: no panic, whatever is taken is JSON to jsontext and a message with no fields but the
+// schema's, and an error leaves nothing behind. With lenient and keep nothing that is JSON is refused but for its
+// values.
 func FuzzDecode(f *testing.F) {
 	for _, s := range syntax {
 		f.Add([]byte(s))

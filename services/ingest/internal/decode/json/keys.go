@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// keys are the tables of the maps being read, to find a key that is there twice: open addressing, one table behind the other, slots that
-// hold positions in the row plus one. The hash has a seed of its own, so that no payload can be made to collide.
+// keys are the tables of the maps being read, to find a key that is there twice: open addressing, one table behind the
+// other, slots that hold positions in the row plus one. The hash has a seed of its own, so that no payload can be made
+// to collide.
 type keys struct {
 	seed  maphash.Seed
 	slots []int
@@ -27,7 +28,8 @@ func (k *keys) table(size int) table {
 // drop forgets a table and those behind it.
 func (k *keys) drop(from int) { k.slots = k.slots[:from] }
 
-// add puts the key at out[at:], behind its length, into a table, which is the last; it reports false if it is there already.
+// add puts the key at out[at:], behind its length, into a table, which is the last; it reports false if it is there
+// already.
 func (k *keys) add(t *table, out []byte, at int) bool {
 	if 2*t.used >= t.size {
 		grown := k.table(4 * t.size)

@@ -12,7 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// number is a JSON number as it is written: the digits without point and leading zeros, as far as they fit, and the power of ten.
+// number is a JSON number as it is written: the digits without point and leading zeros, as far as they fit, and the
+// power of ten.
 type number struct {
 	negative bool
 	mantissa uint64 // of the first 19 significant digits
@@ -22,8 +23,8 @@ type number struct {
 
 const maxDigits = 19 // that a uint64 holds in any case
 
-// short reads a whole number of up to 18 digits at p with nothing behind it that belongs to a number; ok is false for all others, which may
-// be numbers too.
+// short reads a whole number of up to 18 digits at p with nothing behind it that belongs to a number; ok is false for
+// all others, which may be numbers too.
 func short(src []byte, p int) (v int64, q int, ok bool) {
 	q = p
 	negative := jsonscan.Peek(src, q) == '-'
@@ -148,8 +149,8 @@ func (d *Decoder) integer(p int) (v int64, q int) {
 	return v, q
 }
 
-// quoted reports whether a lenient reading takes the value at p for a number or boolean in quotes, which begins behind them; unquoted
-// makes sure that nothing else is in them.
+// quoted reports whether a lenient reading takes the value at p for a number or boolean in quotes, which begins behind
+// them; unquoted makes sure that nothing else is in them.
 func (d *Decoder) quoted(p int) bool { return d.lenient && jsonscan.Peek(d.src, p) == '"' }
 
 func (d *Decoder) unquoted(q int) int {
@@ -225,8 +226,8 @@ var exactPowers = [...]float64{
 	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// float reads the number at p. A mantissa and a power of ten that are exact make one rounding, so the result is the nearest (Clinger,
-// How to read floating point numbers accurately); strconv does the rest.
+// float reads the number at p. A mantissa and a power of ten that are exact make one rounding, so the result is the
+// nearest (Clinger, How to read floating point numbers accurately); strconv does the rest.
 func (d *Decoder) float(p, size int) (float64, int) {
 	src, q := d.src, p
 	if jsonscan.Peek(src, q) == '-' {

@@ -9,7 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// Reference is a document that another one refers to, by the name under which it does so: a file such as address.json, or a URL.
+// Reference is a document that another one refers to, by the name under which it does so: a file such as address.json,
+// or a URL.
 type Reference struct{ Name, Text string }
 
 // document is a schema that references may lead to.
@@ -75,8 +76,8 @@ func resolve(base, reference string) string {
 	return r.String()
 }
 
-// find is the place that a reference in a document leads to: within it, or in the document that the registry has under the name as it is
-// written there, or under the URI that it resolves to.
+// find is the place that a reference in a document leads to: within it, or in the document that the registry has under
+// the name as it is written there, or under the URI that it resolves to.
 func (s *shaper) find(in *document, ref string) (pointer, error) {
 	uri, fragment, _ := strings.Cut(ref, "#")
 	if uri == "" {

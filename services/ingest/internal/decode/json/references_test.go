@@ -8,7 +8,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// A reference to another document leads to the one that is registered under its name, or under the URI that it resolves to.
+// A reference to another document leads to the one that is registered under its name, or under the URI that it resolves
+// to.
 func TestReferences(t *testing.T) {
 	const money = `{"type":"object","properties":{"units":{"type":"integer"},"currency":{"$ref":"#/$defs/Currency"}},"$defs":{"Currency":{"enum":["EUR","USD"]}}}`
 	for name, c := range map[string]struct {

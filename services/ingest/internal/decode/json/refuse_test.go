@@ -8,8 +8,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// Every field that cannot be a column is told. What is wrong with the schema by itself goes before what its columns cannot be, and that
-// before defaults that do not fit.
+// Every field that cannot be a column is told. What is wrong with the schema by itself goes before what its columns
+// cannot be, and that before defaults that do not fit.
 func TestAllThatIsWrongWithASchema(t *testing.T) {
 	for name, c := range map[string]struct {
 		schema   string

@@ -4,8 +4,8 @@ import "github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan
 
 // The decoder's own forms of what checks JSON: a fault is noted, and the position negative.
 
-// skip checks the value at p, which may nest so deep. Values that are dropped are held to BigQuery's limit as well; where the schema knows the
-// objects, it bounds their depth.
+// skip checks the value at p, which may nest so deep. Values that are dropped are held to BigQuery's limit as well;
+// where the schema knows the objects, it bounds their depth.
 func (d *Decoder) skip(p, depth int) int {
 	p, reason := jsonscan.Value(d.src, p, depth)
 	return d.judge(p, reason)

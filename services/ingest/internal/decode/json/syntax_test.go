@@ -12,7 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
-// judged is whether jsontext takes a payload for JSON: one value, nothing behind it, names twice allowed. Its depth is bounded as ours.
+// judged is whether jsontext takes a payload for JSON: one value, nothing behind it, names twice allowed. Its depth is
+// bounded as ours.
 func judged(payload []byte) bool {
 	d := jsontext.NewDecoder(bytes.NewReader(payload), jsontext.AllowDuplicateNames(true))
 	for {
@@ -40,7 +41,8 @@ var syntax = []string{
 	`{"a":` + strings.Repeat(`[`, jsonscan.MaxNesting) + strings.Repeat(`]`, jsonscan.MaxNesting) + `}`, `{"a":` + strings.Repeat(`[`, jsonscan.MaxNesting+1) + strings.Repeat(`]`, jsonscan.MaxNesting+1) + `}`,
 }
 
-// Whether a payload is JSON at all does not depend on the schema, and jsontext agrees: to a column of any JSON, and to a field that is dropped.
+// Whether a payload is JSON at all does not depend on the schema, and jsontext agrees: to a column of any JSON, and to
+// a field that is dropped.
 func TestSyntax(t *testing.T) {
 	p := compile(t, one(`"long"`), Settings{Unknown: Drop, Lenient: true})
 	d := p.decoder()

@@ -11,8 +11,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
 )
 
-// unquote copies the text behind the quote at p-1 to out[o:], which has room for what is left of the payload and eight bytes, its escapes
-// resolved. It returns the positions behind the closing quote and behind the text.
+// unquote copies the text behind the quote at p-1 to out[o:], which has room for what is left of the payload and eight
+// bytes, its escapes resolved. It returns the positions behind the closing quote and behind the text.
 func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 	src, from, at := d.src, o, p-1
 	var high uint64 // the bits of all bytes: the high ones tell of text beyond ASCII
@@ -61,7 +61,8 @@ func (d *Decoder) unquote(out []byte, p, o int) (_, end int) {
 	}
 }
 
-// raw returns the text in the quotes at p and the position behind them. It aliases the payload, or scratch if there are escapes.
+// raw returns the text in the quotes at p and the position behind them. It aliases the payload, or scratch if there are
+// escapes.
 func (d *Decoder) raw(p int) (text []byte, _ int) {
 	q := d.skipText(p)
 	if q < 0 {

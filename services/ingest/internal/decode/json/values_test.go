@@ -68,7 +68,8 @@ func one(avroType string) string {
 	return `{"type":"record","name":"R","fields":[{"name":"x","type":` + avroType + `}]}`
 }
 
-// Each line is a value and what becomes of it, in a strict reading; with ~ before the value, in a lenient one. An error is marked by an !.
+// Each line is a value and what becomes of it, in a strict reading; with ~ before the value, in a lenient one. An error
+// is marked by an !.
 var values = map[string][][2]string{
 	`"long"`: {
 		{`0`, `x:0`},

@@ -1,8 +1,8 @@
-// Package jsonscan checks JSON (RFC 8259) where it stands, by words of eight bytes and without allocating. The syntax is taken strictly: no comments,
-// no trailing commas, no leading zeros, no lone surrogates, valid UTF-8.
+// Package jsonscan checks JSON (RFC 8259) where it stands, by words of eight bytes and without allocating. The syntax
+// is taken strictly: no comments, no trailing commas, no leading zeros, no lone surrogates, valid UTF-8.
 //
-// A function is given the position of what it checks, and returns the position behind it and no reason; else the position of the fault, and
-// why. No position is beyond the end of the text.
+// A function is given the position of what it checks, and returns the position behind it and no reason; else the
+// position of the fault, and why. No position is beyond the end of the text.
 package jsonscan
 
 import (
@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// MaxNesting is how deep BigQuery lets arrays and objects nest in a JSON value (GoogleSQL, "JSON type": nesting limit of 500).
+// MaxNesting is how deep BigQuery lets arrays and objects nest in a JSON value (GoogleSQL, "JSON type": nesting limit
+// of 500).
 const MaxNesting = 500
 
 // InvalidUTF8 is the reason for text that is none.

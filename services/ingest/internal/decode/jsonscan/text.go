@@ -36,8 +36,8 @@ const Ones = 0x0101010101010101
 // Highs are the high bits of eight bytes: text beyond ASCII has some.
 const Highs = 0x8080808080808080
 
-// Stops marks, in the high bit of its byte, the first of eight bytes that ends a run of plain text: a quote, a backslash or a control
-// character. Marks above the first may be wrong.
+// Stops marks, in the high bit of its byte, the first of eight bytes that ends a run of plain text: a quote, a
+// backslash or a control character. Marks above the first may be wrong.
 func Stops(w uint64) uint64 {
 	return ((w - 0x20*Ones) | ((w ^ '"'*Ones) - Ones) | ((w ^ '\\'*Ones) - Ones)) &^ w & Highs
 }

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// absent is what the row holds for a singular field that the payload leaves out, tag included; nil for NULL. A field without presence has its
-// default, so has one whose schema states a default, and so have both fields of a map's entry.
+// absent is what the row holds for a singular field that the payload leaves out, tag included; nil for NULL. A field
+// without presence has its default, so has one whose schema states a default, and so have both fields of a map's entry.
 // The reason is why a stated default is no value of the column that is asked for.
 func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
 	entry := fd.ContainingMessage().IsMapEntry()
@@ -28,7 +28,8 @@ func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string)
 	return filling(fd, f), ""
 }
 
-// emptyRange reports whether an absent field would be a RANGE that is none: the value of a map's entry, whose bounds are both their zero.
+// emptyRange reports whether an absent field would be a RANGE that is none: the value of a map's entry, whose bounds
+// are both their zero.
 func (f *field) emptyRange(fd protoreflect.FieldDescriptor) bool {
 	return fd.ContainingMessage().IsMapEntry() && f.node != nil && f.node.bounds != nil && f.node.bounds.Check(filled(f.node)) != ""
 }

@@ -23,8 +23,8 @@ func askedCode(k protoreflect.Kind) code {
 	return opColumnVarint
 }
 
-// columnText reads a text that becomes the column asked for. An empty one of a field without presence is an absent one, and that is NULL: a
-// producer cannot leave it out in any other way.
+// columnText reads a text that becomes the column asked for. An empty one of a field without presence is an absent one,
+// and that is NULL: a producer cannot leave it out in any other way.
 func (m *machine) columnText(f *field, at, p, end int) int {
 	size, body := length(m.src[:end], p)
 	if body < 0 {
@@ -62,7 +62,8 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 	return next
 }
 
-// columnNumber reads a whole number at src[p:] and writes what the column asked for makes of it, tag included. The caller has made the edit.
+// columnNumber reads a whole number at src[p:] and writes what the column asked for makes of it, tag included. The
+// caller has made the edit.
 func (m *machine) columnNumber(f *field, src []byte, p int) (next int, reason string) {
 	switch f.op {
 	case opColumnFixed64, opColumnFixed32:
@@ -95,8 +96,8 @@ func (f *field) appendColumn(out []byte, v int64) (_ []byte, reason string) {
 	return protowire.AppendBytes(append(out, f.out...), text), reason
 }
 
-// absentColumn is what the row holds where a field whose column is asked for is absent: what its default becomes, nil for NULL. The empty text
-// is no value of most columns, so it is NULL unless the schema states it.
+// absentColumn is what the row holds where a field whose column is asked for is absent: what its default becomes, nil
+// for NULL. The empty text is no value of most columns, so it is NULL unless the schema states it.
 func absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
 	if f.op != opColumnText {
 		v, _ := number(f.kind, appendScalar(nil, f.kind, fd.Default()))

@@ -48,7 +48,8 @@ func BenchmarkOrder270(b *testing.B) {
 	}
 }
 
-// No payload allocates, once the decoder has met one like it: neither one that is passed through nor one that is rewritten.
+// No payload allocates, once the decoder has met one like it: neither one that is passed through nor one that is
+// rewritten.
 func TestNothingIsAllocated(t *testing.T) {
 	order, payload := orderPayload(t)
 	every := parse(t, everything3).Messages().ByName("Every")

@@ -21,7 +21,8 @@ const (
 	cellEmpty                 // true: a message without fields says that it is there, and no more
 )
 
-// well are protobuf's own messages that become one value. Any is a RECORD of type_url and value, FieldMask one of paths.
+// well are protobuf's own messages that become one value. Any is a RECORD of type_url and value, FieldMask one of
+// paths.
 var well = map[protoreflect.FullName]cell{
 	"google.protobuf.Timestamp":   cellTimestamp,
 	"google.protobuf.Duration":    cellDuration,

@@ -23,7 +23,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// everything3 and everything2 have a field of every kind, with and without presence, alone and in lists, maps and oneofs.
+// everything3 and everything2 have a field of every kind, with and without presence, alone and in lists, maps and
+// oneofs.
 const everything3 = `syntax = "proto3"; package every;
 import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto"; import "google/protobuf/wrappers.proto";
 import "google/protobuf/struct.proto"; import "google/protobuf/any.proto"; import "google/protobuf/field_mask.proto"; import "google/protobuf/empty.proto";

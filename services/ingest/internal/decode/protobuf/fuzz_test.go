@@ -29,7 +29,8 @@ func TestMapKeyOfTwoTypes(t *testing.T) {
 	}
 }
 
-// Whatever the bytes are: what is taken, protobuf takes too and means the same; what is refused, protobuf refuses, or a stated limit does.
+// Whatever the bytes are: what is taken, protobuf takes too and means the same; what is refused, protobuf refuses, or a
+// stated limit does.
 func FuzzAppend(f *testing.F) {
 	m := parse(f, everything3).Messages().ByName("Every")
 	plan := compile(f, m, Drop, options)

@@ -11,8 +11,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// randomSchema draws the text of a schema: messages that use those behind them, in proto2 or proto3, with fields of all kinds, labels and
-// distances between their numbers.
+// randomSchema draws the text of a schema: messages that use those behind them, in proto2 or proto3, with fields of all
+// kinds, labels and distances between their numbers.
 func randomSchema(t *rapid.T) string {
 	proto2 := rapid.Bool().Draw(t, "proto2")
 	var b strings.Builder
@@ -72,8 +72,8 @@ func randomSchema(t *rapid.T) string {
 	return b.String()
 }
 
-// Whatever the schema: rows hold what protobuf reads, of one payload and of two joined, which protobuf merges; the decoder of a row
-// that was rewritten is the same as one that never saw another.
+// Whatever the schema: rows hold what protobuf reads, of one payload and of two joined, which protobuf merges; the
+// decoder of a row that was rewritten is the same as one that never saw another.
 func TestGeneratedSchemas(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := randomSchema(t)

@@ -1,7 +1,7 @@
 package protobuf
 
-// googleTypes are the files of google/type, which serializers for a registry know without a reference (googleapis, "Common Types"), by their
-// names below it and without their first lines.
+// googleTypes are the files of google/type, which serializers for a registry know without a reference (googleapis,
+// "Common Types"), by their names below it and without their first lines.
 var googleTypes = map[string]string{
 	"calendar_period.proto": `enum CalendarPeriod { CALENDAR_PERIOD_UNSPECIFIED = 0; DAY = 1; WEEK = 2; FORTNIGHT = 3; MONTH = 4; QUARTER = 5; HALF = 6; YEAR = 7; }`,
 	"color.proto": `import "google/protobuf/wrappers.proto";

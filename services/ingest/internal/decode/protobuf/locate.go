@@ -6,8 +6,9 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// locate is the path of the field that holds byte at of a payload, with the indexes of lists. The machine keeps no path: this walks the
-// payload again, for errors only. Where whole is set, at is the start of a message, and the path is the message's.
+// locate is the path of the field that holds byte at of a payload, with the indexes of lists. The machine keeps no
+// path: this walks the payload again, for errors only. Where whole is set, at is the start of a message, and the path
+// is the message's.
 func locate(n *node, path string, src []byte, at int, whole bool) string {
 	p, end := 0, len(src)
 	counts := map[*field]int{}

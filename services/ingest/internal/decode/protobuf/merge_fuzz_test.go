@@ -12,7 +12,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
-// sourceOfBytes writes a schema with what the bytes say: three of them a field of M or N, of any kind, presence and place.
+// sourceOfBytes writes a schema with what the bytes say: three of them a field of M or N, of any kind, presence and
+// place.
 func sourceOfBytes(spec []byte) string {
 	kinds := []string{"int32", "int64", "sint32", "sint64", "string", "bytes", "bool", "double", "N", "E", "map<string, int32>", "map<int32, N>", "google.protobuf.Timestamp", "M.I"}
 	labels := []string{"", "optional ", "repeated ", "oneof", ""}
@@ -47,9 +48,9 @@ func sourceOfBytes(spec []byte) string {
 		&messages[0], &messages[1], symbols)
 }
 
-// FuzzMerge merges any two versions of a schema: every field of the older keeps its number, name and type, or a wider one; every
-// field of the newer is there or a conflict; nothing is gained by merging again; and what the merged schema compiles to reads the older
-// one's payloads.
+// FuzzMerge merges any two versions of a schema: every field of the older keeps its number, name and type, or a wider
+// one; every field of the newer is there or a conflict; nothing is gained by merging again; and what the merged schema
+// compiles to reads the older one's payloads.
 func FuzzMerge(f *testing.F) {
 	f.Add([]byte{0, 1, 0}, []byte{0, 1, 1, 1, 2, 4})
 	f.Add([]byte{0, 0x31, 4, 1, 0x32, 8}, []byte{2, 0x33, 5, 0x81, 1, 9})

@@ -146,7 +146,8 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-// A column is asked for at one place of a message that stands in several; the others stay as they are. So it is with maps.
+// A column is asked for at one place of a message that stands in several; the others stay as they are. So it is with
+// maps.
 func TestColumnsByPlace(t *testing.T) {
 	p, err := asking(t, `syntax = "proto3"; message M { A a = 1; A b = 2; repeated A list = 3; map<string, string> texts = 4; map<string, A> map = 5; } message A { string x = 1; int64 y = 2; }`,
 		decode.Columns{
@@ -209,7 +210,8 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// The value of a map's entry that is left out has the bounds' zeros, which is no range when neither bound can be absent.
+// The value of a map's entry that is left out has the bounds' zeros, which is no range when neither bound can be
+// absent.
 func TestRangesThatAreLeftOut(t *testing.T) {
 	const text = `syntax = "proto3"; message M { map<string, R> m = 1; map<string, O> o = 2; } message R { int32 start = 1; int32 end = 2; } message O { optional int32 start = 1; int32 end = 2; }`
 	columns := decode.Columns{}

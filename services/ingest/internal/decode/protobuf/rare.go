@@ -16,7 +16,8 @@ const (
 	dateReason     = "the date is out of BigQuery's range, years 1 to 9999"
 )
 
-// rare reads a value at src[p:] that is checked beyond its framing, or written anew. It returns where the value ends, or a negative number.
+// rare reads a value at src[p:] that is checked beyond its framing, or written anew. It returns where the value ends,
+// or a negative number.
 func (m *machine) rare(f *field, at, p, end int) int {
 	src := m.src[:end]
 	switch f.op {
@@ -143,7 +144,8 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 
 var wireNames = [8]string{"a varint", "a fixed 64-bit number", "length-delimited", "the start of a group", "the end of a group", "a fixed 32-bit number", "of wire type 6", "of wire type 7"}
 
-// well reads the body src[p:end] of one of protobuf's own messages and writes what it becomes. at is where its field starts.
+// well reads the body src[p:end] of one of protobuf's own messages and writes what it becomes. at is where its field
+// starts.
 func (m *machine) well(f *field, at, p, end int) bool {
 	switch f.op {
 	case opTimestamp, opDuration:
@@ -199,8 +201,8 @@ func (m *machine) well(f *field, at, p, end int) bool {
 	return true
 }
 
-// other skips a field that one of protobuf's own messages does not have. Their tags take a byte: one that takes more than it needs may be of a
-// field that they do have, and the payload is then written anew.
+// other skips a field that one of protobuf's own messages does not have. Their tags take a byte: one that takes more
+// than it needs may be of a field that they do have, and the payload is then written anew.
 func (m *machine) other(p, end int) int {
 	at := p
 	tag, p := varint(m.src[:end], p)
@@ -243,8 +245,8 @@ func (m *machine) pair(p, end int) (seconds int64, nanos int32, ok bool) {
 // The bounds of a Duration: 10,000 years (duration.proto).
 const maxSeconds = 315_576_000_000
 
-// duration writes a Duration in the canonical form of an INTERVAL, years-months days hours:minutes:seconds.fraction, in microseconds, rounded
-// towards zero.
+// duration writes a Duration in the canonical form of an INTERVAL, years-months days hours:minutes:seconds.fraction, in
+// microseconds, rounded towards zero.
 func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 	if seconds < -maxSeconds || seconds > maxSeconds || nanos < -999_999_999 || nanos > 999_999_999 ||
 		seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0 {

@@ -149,7 +149,8 @@ func TestUnknownFields(t *testing.T) {
 	}
 }
 
-// A singular field that is there twice means what protobuf says: the last scalar, the last member of a oneof, the messages merged.
+// A singular field that is there twice means what protobuf says: the last scalar, the last member of a oneof, the
+// messages merged.
 func TestFieldsThatAreThereTwice(t *testing.T) {
 	m := parse(t, everything3).Messages().ByName("Every")
 	o := options

@@ -30,8 +30,8 @@ extend google.protobuf.EnumValueOptions { Meta enum_value_meta = 1088; }`,
 	"confluent/type/decimal.proto": `syntax = "proto3"; package confluent.type; message Decimal { bytes value = 1; uint32 precision = 2; int32 scale = 3; }`,
 }
 
-// ParseSource compiles the text of a .proto file. files holds it and what it imports, by import path; protobuf's own files, google/type, and
-// those of the column options and of Confluent's serializers need not be among them.
+// ParseSource compiles the text of a .proto file. files holds it and what it imports, by import path; protobuf's own
+// files, google/type, and those of the column options and of Confluent's serializers need not be among them.
 func ParseSource(files map[string]string, file string) (protoreflect.FileDescriptor, error) {
 	size := 0
 	for _, text := range files {
@@ -88,8 +88,8 @@ func addFile(set *descriptorpb.FileDescriptorSet, f protoreflect.FileDescriptor,
 	set.File = append(set.File, protoutil.ProtoFromFileDescriptor(f))
 }
 
-// CompileSource compiles a message of the text of a .proto file; files and file are those of ParseSource. Without a name it is the file's
-// first message. Errors are those of Compile.
+// CompileSource compiles a message of the text of a .proto file; files and file are those of ParseSource. Without a
+// name it is the file's first message. Errors are those of Compile.
 func CompileSource(files map[string]string, file, message string, unknown Unknown, o decode.Options) (*Plan, error) {
 	f, err := ParseSource(files, file)
 	if err != nil {

@@ -119,7 +119,8 @@ func TestGoogleTypes(t *testing.T) {
 
 const orderV1 = `syntax = "proto3"; package shop; message Other { int32 a = 1; } message Order { int64 id = 1; string note = 2; repeated string tags = 3; Line line = 4; enum Kind { A = 0; B = 1; } Kind kind = 5; } message Line { string sku = 1; }`
 
-// Payloads of newer and older writers are read into the contract's columns; what would be misread is refused with its path.
+// Payloads of newer and older writers are read into the contract's columns; what would be misread is refused with its
+// path.
 func TestWritersOfOtherVersions(t *testing.T) {
 	reader := compile(t, parse(t, orderV1).Messages().ByName("Order"), Drop, options)
 	newer := parse(t, `syntax = "proto3"; package shop; message Order { int32 number = 1; string note = 2; string tags = 3; Line line = 4; enum Kind { A = 0; B = 1; C = 2; } Kind kind = 5; string more = 9; message Part { string x = 1; } } message Line { string sku = 1; int32 n = 2; }`)

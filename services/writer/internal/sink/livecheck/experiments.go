@@ -25,7 +25,8 @@ const (
 // few is how many rows most experiments append at once.
 const few = 10
 
-// with makes a write stream of `few` rows and a connection to it, runs f, and compares the final count with the one assumed.
+// with makes a write stream of `few` rows and a connection to it, runs f, and compares the final count with the one
+// assumed.
 func (b *bench) with(ctx context.Context, f func(c *connection) (seen string, want int64, err error)) (string, error) {
 	stream, err := b.stream(ctx)
 	if err != nil {
@@ -53,8 +54,8 @@ func (b *bench) with(ctx context.Context, f func(c *connection) (seen string, wa
 	return fmt.Sprintf("%s; the stream holds %d rows", seen, n), nil
 }
 
-// finalizeInFlight appends without pause while the stream is finalized: the fence must count all that was acknowledged, and take nothing
-// after it. That the count is exact is seen by readable.
+// finalizeInFlight appends without pause while the stream is finalized: the fence must count all that was acknowledged,
+// and take nothing after it. That the count is exact is seen by readable.
 func (b *bench) finalizeInFlight(ctx context.Context) (string, error) {
 	stream, err := b.stream(ctx)
 	if err != nil {

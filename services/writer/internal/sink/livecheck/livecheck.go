@@ -1,7 +1,8 @@
 // Package livecheck asks a real BigQuery whether it does what Waybill's argument for exactly once takes for granted
 // (docs/exactly-once.md): one short experiment for each assumption, in a table of its own that it creates and deletes.
 //
-// It talks to the Storage Write API directly, not through package sink, so that what it sees is BigQuery and not our way around it.
+// It talks to the Storage Write API directly, not through package sink, so that what it sees is BigQuery and not our
+// way around it.
 package livecheck
 
 import (
@@ -30,8 +31,8 @@ type Config struct {
 	SchemaWait time.Duration
 }
 
-// experiment is one assumption. It returns what was seen; a *difference says that BigQuery does otherwise than assumed, any other error
-// that the experiment could not be made.
+// experiment is one assumption. It returns what was seen; a *difference says that BigQuery does otherwise than assumed,
+// any other error that the experiment could not be made.
 type experiment struct {
 	name string
 	run  func(*bench, context.Context) (seen string, err error)
@@ -90,8 +91,8 @@ func (b *bench) name() string {
 	return fmt.Sprintf("projects/%s/datasets/%s/tables/%s", b.table.ProjectID, b.table.DatasetID, b.table.TableID)
 }
 
-// Run makes all experiments, writes a line for each to w, and says whether everything is as assumed. The error says why it could not begin or
-// end; what could not be tried counts as not as assumed.
+// Run makes all experiments, writes a line for each to w, and says whether everything is as assumed. The error says why
+// it could not begin or end; what could not be tried counts as not as assumed.
 func Run(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
 	write, rest, err := sink.Clients(ctx, c.BigQuery, c.Version)
 	if err != nil {
@@ -176,7 +177,8 @@ func (b *bench) drop(ctx context.Context) error {
 	return nil
 }
 
-// stream creates a write stream, of the type that lanes use. A table just made may be unknown to the Storage Write API for a while.
+// stream creates a write stream, of the type that lanes use. A table just made may be unknown to the Storage Write API
+// for a while.
 func (b *bench) stream(ctx context.Context) (string, error) {
 	request := &storagepb.CreateWriteStreamRequest{Parent: b.name(), WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED}}
 	for {
