@@ -69,15 +69,17 @@ func (i *Idle) once(ctx context.Context, b *Bench, lanes int) (r IdleResult, err
 	if err := sleep(ctx, i.Settles); err != nil {
 		return r, err
 	}
-	first, began := reading{}, time.Now()
-	if first, err = w.read(ctx); err != nil {
+	began := time.Now()
+	first, err := w.read(ctx)
+	if err != nil {
 		return r, err
 	}
 	if err := sleep(ctx, i.Lasts); err != nil {
 		return r, err
 	}
-	last, took := reading{}, time.Since(began)
-	if last, err = w.read(ctx); err != nil {
+	took := time.Since(began)
+	last, err := w.read(ctx)
+	if err != nil {
 		return r, err
 	}
 	r.Cores = last.cpu().minus(first.cpu()).per(took.Seconds())

@@ -31,12 +31,12 @@ type Walk struct {
 }
 
 // Run walks and prints: a line for each survivor, a table by package, and as the last line the counts.
-func (w Walk) Run(ctx context.Context, out io.Writer) error {
+func (w Walk) Run(ctx context.Context, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "waybill-walk-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	known, err := readEquivalents()
 	if err != nil {
 		return err

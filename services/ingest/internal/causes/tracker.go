@@ -101,11 +101,10 @@ func (t *Tracker) shares(whole int) Shares {
 
 // account puts the time since the last call down to the cause. A clock that goes back accounts for nothing.
 func (t *Tracker) account(now time.Time) {
-	passed := now.Sub(t.accounted)
-	if passed <= 0 {
+	if !now.After(t.accounted) {
 		return
 	}
-	t.totals[t.cause] += passed
+	t.totals[t.cause] += now.Sub(t.accounted)
 	newest := number(now)
 	if newest-t.number >= int64(steps) {
 		// Nothing that the ring holds is in a window any more, and the windows are all of this cause.
@@ -115,7 +114,6 @@ func (t *Tracker) account(now time.Time) {
 		}
 		t.number, t.rest = newest, 0
 		t.accounted = start(newest)
-		passed = now.Sub(t.accounted)
 	}
 	for t.number < newest {
 		next := start(t.number + 1)
@@ -132,7 +130,7 @@ func (t *Tracker) account(now time.Time) {
 func (t *Tracker) credit(d time.Duration) {
 	d += t.rest
 	ms := d / time.Millisecond
-	t.rest = d - ms*time.Millisecond
+	t.rest = d % time.Millisecond
 	cell := &t.ring[place(t.number)][t.cause]
 	*cell += uint16(min(ms, time.Duration(^uint16(0)-*cell)))
 }

@@ -87,7 +87,7 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 
 // Kafka's protocol has null where there is nothing: of the records of a partition with an error, above all.
 func TestNullRecords(t *testing.T) {
-	body := bytes.Repeat([]byte{0}, 4+2+4)             // throttle, error, session
+	body := make([]byte, 4+2+4)                        // throttle, error, session
 	body = binary.BigEndian.AppendUint32(body, 1)      // topics
 	body = append(body, "\x00\x01t"...)                // name
 	body = binary.BigEndian.AppendUint32(body, 1)      // partitions

@@ -321,6 +321,7 @@ type failing struct {
 func (f *failing) Committed(context.Context) (int64, string, error) {
 	return f.position, "", f.committed
 }
+
 func (f *failing) Range(context.Context) (int64, int64, error)       { return f.oldest, 10, f.bounds }
 func (*failing) Topic() string                                       { return "orders" }
 func (*failing) Number() int32                                       { return 3 }
