@@ -87,11 +87,11 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 
 // Kafka's protocol has null where there is nothing: of the records of a partition with an error, above all.
 func TestNullRecords(t *testing.T) {
-	body := make([]byte, 4+2+4)                        // throttle, error, session
-	body = binary.BigEndian.AppendUint32(body, 1)      // topics
-	body = append(body, "\x00\x01t"...)                // name
-	body = binary.BigEndian.AppendUint32(body, 1)      // partitions
-	body = append(body, "\x00\x00\x00\x05\x00\x06"...) // number 5, NOT_LEADER
+	body := []byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00") // throttle, error, session
+	body = binary.BigEndian.AppendUint32(body, 1)              // topics
+	body = append(body, "\x00\x01t"...)                        // name
+	body = binary.BigEndian.AppendUint32(body, 1)              // partitions
+	body = append(body, "\x00\x00\x00\x05\x00\x06"...)         // number 5, NOT_LEADER
 	body = append(body, bytes.Repeat([]byte{0xff}, 3*8+4+4+4)...)
 	r, err := readFetch(bytes.NewReader(body), len(body), 11, 1)
 	if err != nil || len(r.Partitions) != 1 || r.Partitions[0].ErrorCode != 6 || r.Partitions[0].Records != nil || r.Partitions[0].Partition != 5 {
