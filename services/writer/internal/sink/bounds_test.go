@@ -152,10 +152,15 @@ func TestNamesOfTables(t *testing.T) {
 	c := Config{Project: "p", Dataset: "d"}
 	for name, ok := range map[string]bool{
 		"événements-2 _x": true, strings.Repeat("t", 1024): true, "a.b": true, strings.Repeat("t", 1025): false, "t$20260101": false, "t@1": false, "t*": false,
-		"data-set.t": false, "d d.t": false, strings.Repeat("d", 1025) + ".t": false, "t;": false,
+		strings.Repeat("d", 1024) + ".t": true, "data-set.t": false, "d d.t": false, strings.Repeat("d", 1025) + ".t": false, "t;": false,
 	} {
 		if _, err := c.locate(name); (err == nil) != ok {
 			t.Errorf("%.40q: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "d.", ".t", ".d.t", "a/b", "p/q.d.t"} {
+		if _, err := c.locate(name); err == nil || !strings.Contains(err.Error(), "write table, dataset.table or project.dataset.table") {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -150,6 +150,9 @@ func TestTableGrowsAtManyHands(t *testing.T) {
 	}
 	fake.mu.Unlock()
 	all.Wait()
+	if n := testutil.ToFloat64(first.metrics.faults.WithLabelValues("HTTP_412")); n != 0 {
+		t.Errorf("%v changes of others count as faults of BigQuery's", n)
+	}
 	got := strings.Join(schemaOf(t, fake), ",")
 	for _, name := range []string{"id", "a", "b", "c", "d", "late"} {
 		if strings.Count(","+got, ","+name+" ") != 1 {

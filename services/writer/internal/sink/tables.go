@@ -51,7 +51,7 @@ func (t *table) carefulUntil() time.Time { return time.Unix(0, t.careful.Load())
 
 // beCareful keeps that for appenders to come.
 func (t *table) beCareful(until time.Time) {
-	if !until.IsZero() && until.After(t.carefulUntil()) {
+	if until.After(t.carefulUntil()) {
 		t.careful.Store(until.UnixNano())
 	}
 }

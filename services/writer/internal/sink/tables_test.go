@@ -2,10 +2,12 @@ package sink
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cloud.google.com/go/bigquery"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/waybill-data/waybill/proto/image"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
 func TestTableIsCreatedOnceForLanesAtOnce(t *testing.T) {
@@ -232,5 +235,79 @@ func TestTableOfUnknownMessage(t *testing.T) {
 	_, s := world(t)
 	if _, err := s.Table(deadline(t), &lanev1.Route{Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"}}); err == nil {
 		t.Error("no error")
+	}
+}
+
+// Tables are told apart by what rows go to them: a contract that has grown gets the new descriptor, not the one in the cache. The same rows get the
+// same table, and with it its calls.
+func TestTheCacheKnowsTheRows(t *testing.T) {
+	_, s := world(t)
+	get := func(route *lanev1.Route) *table {
+		t.Helper()
+		found, err := s.Table(deadline(t), route)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found.(*table)
+	}
+	routes := []*lanev1.Route{
+		grown(additive, "id"), grown(additive, "id", "b"), grown(0, "id"),
+		{Table: "stock", Row: &lanev1.Route_Message{Message: "stock.v1.PhysicalStockEvent"}, Evolution: additive},
+		{Table: "stock", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}, Evolution: additive},
+		{Table: "other", Row: &lanev1.Route_Message{Message: "stock.v1.PhysicalStockEvent"}, Evolution: additive},
+	}
+	var all []*table
+	for i, route := range routes {
+		found := get(route)
+		if n := slices.Index(all, found); n >= 0 {
+			t.Errorf("routes %d and %d get one table", n, i)
+		}
+		if get(proto.CloneOf(route)) != found {
+			t.Errorf("route %d gets two tables", i)
+		}
+		all = append(all, found)
+	}
+	if strings.Contains(string(all[0].schema), "b") || !strings.Contains(string(all[1].schema), "b") {
+		t.Error("a table has the other's descriptor")
+	}
+	// What a lane knows to be out of date is forgotten, and not what another lane has found since.
+	s.forget(all[0])
+	fresh := get(routes[0])
+	if fresh == all[0] {
+		t.Error("the table was not forgotten")
+	}
+	if s.forget(all[0]); get(routes[0]) != fresh {
+		t.Error("a newer table was forgotten")
+	}
+	if all[0].weather != all[1].weather || all[0].weather == all[3].weather {
+		t.Error("the weather is not the table's")
+	}
+}
+
+// A name that is no table's is the route's fault.
+func TestWrongNamesAreTheRoutes(t *testing.T) {
+	_, s := world(t, func(c *Config) { c.Endpoint.REST = "http://127.0.0.1:1" })
+	for _, name := range []string{"a/b", "d.t*", "d-d.t"} {
+		route := proto.CloneOf(stockRoute)
+		route.Table = name
+		if _, err := s.Table(deadline(t), route); !errors.Is(err, lane.ErrRoute) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Care is for as long as somebody last asked for it.
+func TestCareIsNotCutShort(t *testing.T) {
+	tb := &table{}
+	now := time.Now()
+	tb.beCareful(time.Time{})
+	if tb.carefulUntil().After(now) {
+		t.Error("careful without a reason")
+	}
+	tb.beCareful(now.Add(time.Hour))
+	tb.beCareful(now.Add(time.Minute))
+	tb.beCareful(time.Time{})
+	if got := tb.carefulUntil(); !got.Equal(now.Add(time.Hour)) {
+		t.Errorf("careful until %v", got)
 	}
 }
