@@ -23,6 +23,14 @@ type Shares [Count]float64
 // Totals is the time of each cause since the beginning.
 type Totals [Count]time.Duration
 
+// Plus is the sum of both.
+func (t Totals) Plus(o Totals) Totals {
+	for c := range t {
+		t[c] += o[c]
+	}
+	return t
+}
+
 // Tracker accounts for one lane. The zero value is not usable: New makes one. Safe for concurrent use.
 type Tracker struct {
 	mu      sync.Mutex

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/mutant"
+	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
 // moveLinger is how long a batch waits that only moves the position on.
@@ -44,6 +45,9 @@ type call struct {
 	next int
 	// backlog is that of the last portion.
 	backlog int64
+	// cause is what the owner does or waits for, once accounted is true.
+	cause     causes.Cause
+	accounted bool
 	// starved: the reader waits for budget. full: a batch waits for room in the window.
 	starved, full bool
 
@@ -331,6 +335,7 @@ func (c *call) receivePortion(p portion) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()
 			c.lane.board.starts(c.first)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
 // gauges are what a partition is at, for as long as its claim lasts. They are read off the boards of the lanes when
@@ -30,7 +32,7 @@ var _ prometheus.Collector = (*gauges)(nil)
 
 // Describe implements prometheus.Collector.
 func (g *gauges) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{lagRecords, lagSeconds, windowBatches, windowBytes, laneRefused} {
+	for _, d := range []*prometheus.Desc{lagRecords, lagSeconds, windowBatches, windowBytes, laneRefused, laneSeconds} {
 		out <- d
 	}
 }
@@ -56,6 +58,11 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 		}
 		set(laneRefused, refused)
 	}
+	for topic, times := range (*Metrics)(g).times(now) {
+		for c, t := range times {
+			out <- prometheus.MustNewConstMetric(laneSeconds, prometheus.CounterValue, t.Seconds(), topic, causes.Cause(c).String())
+		}
+	}
 }
 
 // list is the lanes whose claims last.
@@ -75,4 +82,9 @@ func (m *Metrics) remove(l *Lane) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.lanes, l)
+	if m.ended == nil {
+		m.ended = make(map[string]causes.Totals)
+	}
+	topic := l.Partition.Topic()
+	m.ended[topic] = m.ended[topic].Plus(l.board.time.Totals(time.Now()))
 }

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
 // Lane carries one claim. Fill in the exported fields and call Run once.
@@ -80,6 +82,9 @@ func (l *Lane) begin() {
 	l.Log = l.Log.With("topic", topic, "partition", number)
 	l.metrics = l.Metrics.lane(topic)
 	l.broken, l.refused = backoff{min: brokenMin, max: brokenMax}, backoff{min: fatalMin, max: fatalMax}
+	l.board.mu.Lock()
+	l.board.time = causes.New(time.Now(), causes.Opening)
+	l.board.mu.Unlock()
 	l.board.update(func(s *Status) { s.Topic, s.Partition = topic, number })
 	l.board.moved(-1, -1)
 	l.Metrics.add(l)

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-data/waybill/pkg/saturation"
+	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
 // Metrics are those of all lanes of a process. Labels are topics and partitions of the process's claims, and fixed
@@ -25,6 +26,8 @@ type Metrics struct {
 
 	mu    sync.Mutex
 	lanes map[*Lane]struct{} // those whose claims last
+	// ended is the time of lanes that have ended, by topic.
+	ended map[string]causes.Totals
 }
 
 // WindowWaited is the time that lanes have waited for room in their windows, added up.

@@ -76,6 +76,7 @@ func (c *call) send() {
 
 // wait waits for one thing to happen and does what follows from it. over says that Closed is committed.
 func (c *call) wait(stopped <-chan struct{}) (over bool, err error) {
+	c.does(c.awaits())
 	out, message := c.outgoing()
 	if out != nil && !c.sending {
 		c.send()

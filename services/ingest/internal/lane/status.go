@@ -5,6 +5,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
 // State is what a lane is at.
@@ -58,6 +60,8 @@ type Status struct {
 	// registry, and why; empty when it waits for nothing. WaitingSince is since when.
 	WaitingFor   string    `json:"waiting_for,omitempty"`
 	WaitingSince time.Time `json:"waiting_since,omitzero"`
+	// Cause is where the lane's time goes now.
+	Cause string `json:"cause,omitempty"`
 	// LastError is why the last call ended, empty when all is well.
 	LastError string `json:"last_error,omitempty"`
 }
@@ -87,6 +91,9 @@ type board struct {
 	// refused: the lane was, and has not opened since. broken is since when it has not been open, zero while it is.
 	refused bool
 	broken  time.Time
+	// time accounts for the lane's time from begin on; call is what the call does.
+	time *causes.Tracker
+	call causes.Cause
 	// first is the Kafka timestamp in microseconds of the first record not settled, -1 while it is not known.
 	first int64
 	// behind is since when the end has been seen past the position behindOf.
@@ -114,6 +121,7 @@ func (b *board) enter(s State) {
 	if s != Open && s != Draining && b.broken.IsZero() {
 		b.broken = now
 	}
+	b.account(now)
 }
 
 // moved notes the settled position, and the timestamp of the first record after it, -1 where that is not known.
@@ -152,6 +160,7 @@ func (b *board) waitsFor(w wait, what string, since time.Time) {
 		}
 	}
 	at.what = what
+	b.account(time.Now())
 }
 
 func (b *board) isRefused() bool {
@@ -179,6 +188,10 @@ func (b *board) snapshot() Status {
 		}
 	}
 	s.WaitingFor = strings.Join(what, "; ")
+	if b.time != nil {
+		cause, _ := b.time.Now()
+		s.Cause = cause.String()
+	}
 	return s
 }
 
