@@ -133,6 +133,17 @@ func drawCheckpoint(t *rapid.T) *Checkpoint {
 	return c
 }
 
+// An ingest from before it had a part of its own hands that on with the writer's.
+func TestTokenBehindThePartOfIngest(t *testing.T) {
+	for metadata, want := range map[string]string{
+		"": "", "AYsB": "AYsB", "topic_id=a;place=b;leader_epoch=12;AYsB": "AYsB", "leader_epoch=3;": "",
+	} {
+		if got := Token(metadata); got != want {
+			t.Errorf("%q has the token %q, want %q", metadata, got, want)
+		}
+	}
+}
+
 func TestRoundTrip(t *testing.T) {
 	var e Encoder
 	rapid.Check(t, func(t *rapid.T) {

@@ -24,6 +24,13 @@ var (
 const resetRemedy = "restore the group's committed metadata for this partition, or reset it to empty: rows at or after the committed offset " +
 	"that are in the tables already are then written again"
 
+// Token is the writer's part of what was committed with a position. Ingest puts its own in front, fields that end with a
+// semicolon, and takes them off again; one from before it did hands all of it on, which is no reason to refuse the lane
+// while both run beside each other.
+func Token(metadata string) string {
+	return metadata[strings.LastIndexByte(metadata, ';')+1:]
+}
+
 // Decode reads a token. It takes only what an Encoder writes, byte for byte. The error wraps ErrCorrupt, ErrTruncated
 // or ErrNewer.
 func Decode(token string) (*Checkpoint, error) {

@@ -93,10 +93,11 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 // the sink.
 func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	open := l.open
-	if open.GetCheckpoint() == "" {
+	token := checkpoint.Token(open.GetCheckpoint())
+	if token == "" {
 		return &opened{outcome: "new"}, nil
 	}
-	c, err := checkpoint.Decode(open.GetCheckpoint())
+	c, err := checkpoint.Decode(token)
 	if err != nil {
 		return nil, fatal("open.checkpoint: %v. To start anew: %s", err, startAnew(open))
 	}
