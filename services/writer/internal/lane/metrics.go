@@ -28,7 +28,7 @@ type Metrics struct {
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	const ns = "waybill_writer_"
 	f := promauto.With(registry)
-	return &Metrics{
+	m := &Metrics{
 		lanes: f.NewGauge(prometheus.GaugeOpts{Name: ns + "lanes", Help: "Lanes whose call is open."}),
 		opens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: ns + "lane_opens_total",
@@ -56,7 +56,17 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		}, []string{"full"}),
 		factory: f,
 	}
+	for _, full := range []string{reliefOfBudget, reliefOfMemory} {
+		m.relieved.WithLabelValues(full) // there from the start, so that a rate is known
+	}
+	return m
 }
+
+// What was full when a lane was ended to make room.
+const (
+	reliefOfBudget = "budget"
+	reliefOfMemory = "memory"
+)
 
 // watch registers what the budget has.
 func (m *Metrics) watch(b *Budget) {

@@ -33,7 +33,7 @@ func (s *Service) relieve() {
 		}
 	}
 	if victim != nil {
-		s.Metrics.relieved.WithLabelValues("budget").Inc()
+		s.Metrics.relieved.WithLabelValues(reliefOfBudget).Inc()
 		victim.cut(errStuck(since))
 	}
 }
@@ -89,7 +89,7 @@ func (s *Service) shed() bool {
 	unopened := 0
 	for _, l := range lanes {
 		if l.status.silent(opensWithin) {
-			s.Metrics.relieved.WithLabelValues("memory").Inc()
+			s.Metrics.relieved.WithLabelValues(reliefOfMemory).Inc()
 			l.cut(why)
 			unopened++
 		}
@@ -101,7 +101,7 @@ func (s *Service) shed() bool {
 		x, y := a.status.load(), b.status.load()
 		return cmp.Or(cmp.Compare(x.outside, y.outside), cmp.Compare(x.held, y.held))
 	})
-	s.Metrics.relieved.WithLabelValues("memory").Inc()
+	s.Metrics.relieved.WithLabelValues(reliefOfMemory).Inc()
 	largest.cut(why)
 	return true
 }
