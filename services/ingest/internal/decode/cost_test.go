@@ -158,7 +158,7 @@ func TestCostOfARecord(t *testing.T) {
 		"deflate":                     {files, packed("deflate", 30<<20), mostBytes},
 		"snappy":                      {files, packed("snappy", 30<<20), mostBytes},
 		"zstandard":                   {files, packed("zstandard", 30<<20), mostBytes},
-		"zstandard that lies":         {files, container(recordOf(id), "zstandard", []byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x01\x00\x00")), leastBytes},
+		"zstandard that lies":         {files, container(recordOf(id), "zstandard", []byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x01\x00\x00")), leastBytes + 2<<20}, // with the library's decoder, which is kept
 		"defaults of a file":          {compiled[*avro.Plan](t)(avro.Compile([]byte(defaults), options)), container(bare, "null", append(append(binary.AppendVarint(nil, 1<<20), million...), 0)), mostBytes},
 		"defaults of JSON":            {natural(json.Drop), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0}`, 100_000) + `]}`), mostBytes},
 		"unknown fields of JSON":      {natural(json.Keep), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0,"":1}`, 1000) + `]}`), mostBytes},
