@@ -237,10 +237,31 @@ func TestAppendLearnsRequestLimit(t *testing.T) {
 // Close ends everything at once, whatever is under way, and gives every buffer back.
 func TestAppendClose(t *testing.T) {
 	fake, s := world(t)
-	_, a, results := openStream(t, s)
 	fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
 		return nil, grpcstatus.Error(codes.Unavailable, "away")
 	})
+	// gRPC forgets rows that reach its writing goroutine after their call has ended (controlbuf.go, preprocessData): they
+	// are left to the garbage collector. That happens to one close in hundreds, and what we forget to every one.
+	const tries = 5
+	for try := range tries {
+		pool := closeInTheMiddle(t, s)
+		if try == tries-1 {
+			waitFor(t, func() bool { return pool.out.Load() == 0 }, "buffers are still held")
+			return
+		}
+		for range 300 {
+			if pool.out.Load() == 0 {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	}
+}
+
+// closeInTheMiddle closes an appender that has rows under way, and returns the pool of their buffers.
+func closeInTheMiddle(t *testing.T, s *Sink) *countingPool {
+	t.Helper()
+	_, a, results := openStream(t, s)
 	pool := &countingPool{}
 	for i := range 10 {
 		buffer := make([]byte, 4096)
@@ -255,7 +276,7 @@ func TestAppendClose(t *testing.T) {
 	if len(results) > 0 {
 		t.Errorf("results: %+v", <-results)
 	}
-	waitFor(t, func() bool { return pool.out.Load() == 0 }, "buffers are still held")
+	return pool
 }
 
 func TestFinalize(t *testing.T) {
