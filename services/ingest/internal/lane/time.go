@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"maps"
 	"strings"
 	"time"
 
@@ -95,9 +96,7 @@ func (m *Metrics) times(now time.Time) map[string]causes.Totals {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	sums := make(map[string]causes.Totals, len(m.ended))
-	for topic, t := range m.ended {
-		sums[topic] = t
-	}
+	maps.Copy(sums, m.ended)
 	for l := range m.lanes {
 		topic := l.Partition.Topic()
 		sums[topic] = sums[topic].Plus(l.board.time.Totals(now))
