@@ -20,10 +20,18 @@ type Mutant struct {
 	// Condition is the text of the condition, in one line, and Change is what it became: true, false, or the operator
 	// at the moved boundary.
 	Condition, Change string
+	// Nth tells equal conditions of a function apart; the first is 1.
+	Nth int
 }
 
-// Key names the mutant whatever line it moves to. Two equal conditions of a function have one key.
-func (m Mutant) Key() string { return m.File + " " + m.Func + " " + m.Condition + " => " + m.Change }
+// Key names the mutant whatever line it moves to.
+func (m Mutant) Key() string {
+	nth := ""
+	if m.Nth > 1 {
+		nth = fmt.Sprintf(" (%d)", m.Nth)
+	}
+	return m.File + " " + m.Func + " " + m.Condition + nth + " => " + m.Change
+}
 
 // edit inserts text before the byte at offset. Edits of one offset keep their order.
 type edit struct {
@@ -41,6 +49,8 @@ type rewriter struct {
 	edits   []edit
 	wrapped map[ast.Expr]bool
 	scope   string
+	// seen counts the conditions of the scope by their text.
+	seen map[string]int
 }
 
 // rewrite returns the source with each condition wrapped, and the mutants that this makes, numbered from next.
@@ -56,7 +66,7 @@ func rewrite(name string, source []byte, next int) ([]byte, []Mutant, error) {
 		if !ok || f.Body == nil {
 			continue // conditions of constants and package variables are no decisions of the running lane
 		}
-		r.scope = scopeOf(f)
+		r.scope, r.seen = scopeOf(f), map[string]int{}
 		ast.Inspect(f.Body, r.visit)
 	}
 	return r.apply(), r.mutants, nil
@@ -149,9 +159,10 @@ func (r *rewriter) wrap(e ast.Expr) {
 	start, end := r.files.Position(e.Pos()), r.files.Position(e.End())
 	text := strings.Join(strings.Fields(string(r.source[start.Offset:end.Offset])), " ")
 	id := r.next
+	r.seen[text]++
 	add := func(change string) {
 		r.mutants = append(r.mutants, Mutant{
-			ID: r.next, File: r.name, Line: start.Line, Func: r.scope, Condition: text, Change: change,
+			ID: r.next, File: r.name, Line: start.Line, Func: r.scope, Condition: text, Change: change, Nth: r.seen[text],
 		})
 		r.next++
 	}
