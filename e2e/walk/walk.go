@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// progressEvery is how often a long walk says how far it is.
+const progressEvery = 30 * time.Second
+
 const modulePath = "github.com/waybill-data/waybill/"
 
 // Walk is one walk over the conditions.
@@ -76,7 +79,7 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	found := make([]judged, len(b.mutants))
 	var wait sync.WaitGroup
 	slots := make(chan struct{}, max(1, w.Parallel))
-	first := 0
+	first, told := 0, time.Now()
 	for i, m := range b.mutants {
 		if m.Change == "true" {
 			first = m.ID // a condition's first mutant
@@ -89,6 +92,10 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 			continue
 		}
 		slots <- struct{}{}
+		if time.Since(told) > progressEvery {
+			told = time.Now()
+			fmt.Fprintf(out, "  %s: %d of %d\n", p.Name(), i, len(b.mutants))
+		}
 		reached := first
 		wait.Go(func() {
 			defer func() { <-slots }()
