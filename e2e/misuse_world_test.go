@@ -46,12 +46,28 @@ func (m *misuse) manual() string {
 	return string(text)
 }
 
-// documented asserts that the metrics that docs/operations.md names are there.
+// documented asserts that the metrics that docs/operations.md, the alerts and the dashboards name are there.
 func (m *misuse) documented() {
 	m.t.Helper()
-	names := regexp.MustCompile("waybill_(ingest|writer)_[a-z_]+").FindAllString(m.manual(), -1)
-	if len(names) < 10 {
-		m.t.Errorf("docs/operations.md names %d metrics", len(names))
+	named := map[string]string{} // where each is named
+	for _, pattern := range []string{"docs/operations.md", "deploy/prometheus/rules.yaml", "deploy/grafana/*.json"} {
+		paths, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil || len(paths) == 0 {
+			m.t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			names := regexp.MustCompile("waybill_(ingest|writer)_[a-z_]+").FindAllString(string(text), -1)
+			if len(names) < 3 {
+				m.t.Errorf("%s names %d metrics", path, len(names))
+			}
+			for _, name := range names {
+				named[strings.TrimSuffix(name, "_bucket")] = path
+			}
+		}
 	}
 	writer, err := m.Writers[0].Metrics(m.ctx)
 	if err != nil {
@@ -63,9 +79,9 @@ func (m *misuse) documented() {
 		if err != nil {
 			return err
 		}
-		for _, name := range names {
+		for name, path := range named {
 			if found[name] == nil && writer[name] == nil {
-				return fmt.Errorf("docs/operations.md names metric %s, which no service has", name)
+				return fmt.Errorf("%s names metric %s, which no service has", path, name)
 			}
 		}
 		return nil
