@@ -14,10 +14,10 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/memory"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -59,14 +59,7 @@ func (c *Config) doubts() (found []findings.Finding) {
 			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear", Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
-	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size(), 0); tooLarge {
-		found = append(found, findings.Finding{
-			What: "memory.budget", State: findings.Warn,
-			Detail: fmt.Sprintf("the process takes about %d MiB with it, and the container has %d", need>>20, limit>>20),
-			Remedy: "leave memory.budget out, or raise the container's limit",
-		})
-	}
-	return found
+	return append(found, c.Memory.Doubts()...)
 }
 
 // checkLanes warns of a container that has no room for the lanes of a member that is alone in its group. What the
@@ -104,7 +97,7 @@ func compiled(what string, t *contract.Topic) findings.Finding {
 
 // checkRegistry asks the schema registry once. What needs one that is away is left out of the other checks.
 func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas) {
-	s, err := c.schemas(Env{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	s, err := c.schemas(service.Env{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	f := findings.Finding{What: "schema registry", State: findings.Fail, Remedy: "correct the registry section"}
 	switch {
 	case err != nil:
@@ -161,10 +154,4 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 		f.State, f.Detail = findings.OK, "serves"
 	}
 	return f
-}
-
-// Health asks a running ingest at its admin address whether it can do its work, or whether it is there at all. It is
-// for images without a shell.
-func Health(ctx context.Context, c Config, q admin.Question) error {
-	return admin.Ask(ctx, c.Admin.Listen, q)
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 )
 
@@ -111,15 +112,15 @@ func produce(t *testing.T, c *kfake.Cluster, partitions, from, n int) (good, bad
 	return good, bad
 }
 
-// service is an ingest under test.
-type service struct {
+// running is an ingest under test.
+type running struct {
 	grpc, admin string
 	stop        func()
 }
 
-func run(t *testing.T, c Config) *service {
+func run(t *testing.T, c Config) *running {
 	t.Helper()
-	var env Env
+	var env service.Env
 	var logs strings.Builder // written by Run alone, read after it
 	pipe, lines := io.Pipe()
 	copied := make(chan struct{})
@@ -131,7 +132,7 @@ func run(t *testing.T, c Config) *service {
 			t.Fatal(err)
 		}
 	}
-	s := &service{grpc: env.GRPC.Addr().String(), admin: "http://" + env.Admin.Addr().String()}
+	s := &running{grpc: env.GRPC.Addr().String(), admin: "http://" + env.Admin.Addr().String()}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, c, env) }()
@@ -198,7 +199,7 @@ func TestRun(t *testing.T) {
 	eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
 
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	eventually(t, "health", func() bool { return Health(t.Context(), c, admin.IsReady) == nil })
+	eventually(t, "health", func() bool { return admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady) == nil })
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
 		t.Errorf("/readyz: %s", ready)
 	}
@@ -279,7 +280,7 @@ func TestRunFailsWhenAnAddressIsTaken(t *testing.T) {
 	defer l.Close()
 	c := testConfig(newCluster(t), "127.0.0.1:1")
 	c.GRPC.Listen, c.Admin.Listen = l.Addr().String(), "127.0.0.1:0"
-	if err := Run(t.Context(), c, Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
+	if err := Run(t.Context(), c, service.Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -292,7 +293,7 @@ func TestRunWaitsForEverything(t *testing.T) {
 	s := run(t, c)
 	eventually(t, "the reason", func() bool { return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer") })
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := Health(t.Context(), c, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
 }

@@ -47,7 +47,7 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	eventually(t, "health says so", func() bool {
-		err := Health(t.Context(), c, admin.IsReady)
+		err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady)
 		return err != nil && strings.Contains(err.Error(), "not ready")
 	})
 	eventually(t, "the lag", func() bool {
@@ -81,10 +81,10 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		return strings.Contains(get(t, s.admin+"/readyz"), "topic "+deliveryTopic+" is refused: the topic is compacted")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := Health(t.Context(), c, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
-	if err := Health(t.Context(), c, admin.IsLive); err != nil {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsLive); err != nil {
 		t.Errorf("it is there all the same: %v", err)
 	}
 	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))

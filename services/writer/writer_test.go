@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/service"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -139,7 +140,7 @@ func start(t *testing.T, change ...func(*Config)) (*grpc.ClientConn, context.Can
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
-	go func() { ran <- Run(ctx, c, Env{GRPC: listener}) }()
+	go func() { ran <- Run(ctx, c, service.Env{GRPC: listener}) }()
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +330,7 @@ func TestAddressTaken(t *testing.T) {
 	defer taken.Close()
 	c := Defaults()
 	c.GRPC.Listen, c.Admin.Listen = taken.Addr().String(), "127.0.0.1:0"
-	if err := Run(t.Context(), c, Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
+	if err := Run(t.Context(), c, service.Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -16,7 +17,7 @@ type contractsCmd struct {
 	Diff contractsDiffCmd `cmd:"" help:"Compare the tables with the rows that are to go to them. Changes nothing."`
 }
 
-type contractsListCmd struct{ file }
+type contractsListCmd struct{ service.File }
 
 // Help is shown below the flags.
 func (contractsListCmd) Help() string {
@@ -27,11 +28,7 @@ func (contractsListCmd) Help() string {
 
 // Run lists.
 func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}
@@ -43,6 +40,15 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 	}
 	t.flush()
 	return nil
+}
+
+// openContracts opens the contracts of a configuration file.
+func openContracts(ctx context.Context, file string) (*ingest.Contracts, error) {
+	c, err := ingest.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return ingest.OpenContracts(ctx, c)
 }
 
 // topic is the entry's topic, or its pattern between slashes.

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsDiffCmd struct {
-	file
+	service.File
 	Timeout time.Duration `default:"30s" help:"How long to wait for the writer (${default})."`
 	Extra   bool          `help:"Also show columns that only the table has; they stay null."`
 }
@@ -39,11 +40,7 @@ const (
 
 // Run compares.
 func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,12 @@ import (
 	"unicode"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsTestCmd struct {
-	file
+	service.File
 	Files    []string `arg:"" name:"FILE" help:"Sample payloads, one a file; - is standard input."`
 	Contract string   `placeholder:"NAME" help:"Read the samples by this contract, as ingest contracts list names it."`
 	Topic    string   `placeholder:"NAME" help:"Read the samples as records of this topic, by the contract that takes --type."`
@@ -43,11 +44,7 @@ Examples:
 
 // Run decodes.
 func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}

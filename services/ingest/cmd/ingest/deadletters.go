@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
@@ -22,7 +23,7 @@ type deadLettersCmd struct {
 
 // chosen are the flags that say which letters are meant.
 type chosen struct {
-	file
+	service.File
 	Topic     []string            `placeholder:"NAME" help:"Topics, by their own names or by those of their dead-letter topics (default: all that have a contract)."`
 	Reason    []string            `placeholder:"WORD" help:"Why: undecodable, unknown_type, refused."`
 	Contract  []string            `placeholder:"NAME" help:"The contract that the record was read by."`
