@@ -124,15 +124,15 @@ func (b *Batch) Records() ([]byte, error) {
 	return b.body, b.enough(b.body)
 }
 
-// Inflate undoes the compression of the records, which then lie in memory of their own, on which the caller has the
-// hold. It takes limit bytes at most; errors.Is(err, ErrInflates) when they are not enough.
-func (b *Batch) Inflate(limit int) (*Memory, error) {
+// Inflate undoes the compression of the records, which then lie in a buffer of their own, of which the caller has the
+// reference. It takes limit bytes at most; errors.Is(err, ErrInflates) when they are not enough.
+func (b *Batch) Inflate(limit int) (*Buffer, error) {
 	m, err := decompress(b.codec, b.body, min(limit, MaxBatch))
 	if err != nil {
 		return nil, fmt.Errorf("the batch at offset %d: %w", b.FirstOffset, err)
 	}
 	if err := b.enough(m.Bytes()); err != nil {
-		m.LetGo(1)
+		m.Release(1)
 		return nil, err
 	}
 	return m, nil

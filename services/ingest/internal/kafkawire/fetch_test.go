@@ -20,7 +20,7 @@ func fetched(r *kmsg.FetchResponse) *FetchResponse {
 		for _, p := range t.Partitions {
 			q := FetchedPartition{Topic: t.Topic, TopicID: t.TopicID, FetchResponseTopicPartition: p}
 			if len(p.RecordBatches) > 0 {
-				q.Records = NewMemory(len(p.RecordBatches))
+				q.Records = NewBuffer(len(p.RecordBatches))
 				copy(q.Records.Bytes(), p.RecordBatches)
 			}
 			out.Partitions = append(out.Partitions, q)
@@ -33,7 +33,7 @@ var fetchedAlike = cmp.Options{
 	cmpopts.EquateEmpty(),
 	cmpopts.IgnoreFields(kmsg.FetchResponseTopicPartition{}, "RecordBatches", "DivergingEpoch", "CurrentLeader", "SnapshotID", "UnknownTags"),
 	cmpopts.IgnoreUnexported(kmsg.FetchResponseTopicPartitionAbortedTransaction{}, kmsg.Tags{}),
-	cmp.Comparer(func(a, b *Memory) bool { return (a == nil) == (b == nil) && bytes.Equal(a.Bytes(), b.Bytes()) }),
+	cmp.Comparer(func(a, b *Buffer) bool { return (a == nil) == (b == nil) && bytes.Equal(a.Bytes(), b.Bytes()) }),
 }
 
 // Whatever another implementation writes is read as it was, in each version that is spoken.

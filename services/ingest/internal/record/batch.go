@@ -19,8 +19,8 @@ type Batch struct {
 	Same bool
 	// Raw are the records, one after the other.
 	Raw []byte
-	// Memory is where Raw lies, with a hold for each record; nil where nobody counts.
-	Memory *kafkawire.Memory
+	// Buffer is where Raw lies, with a reference for each record; nil where nobody counts.
+	Buffer *kafkawire.Buffer
 
 	// number is the batch's own, for HeaderSet; 0 in one that NewBatch has not made.
 	number uint64

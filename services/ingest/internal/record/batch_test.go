@@ -144,14 +144,14 @@ func TestSharedHeaders(t *testing.T) {
 func TestPlaces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var places Places
-		var memories []*kafkawire.Memory
+		var buffers []*kafkawire.Buffer
 		var want []Record
 		for range rapid.IntRange(0, 4).Draw(t, "batches") {
 			b, records := drawn(t)
 			if rapid.Bool().Draw(t, "counted") {
-				b.Memory = kafkawire.NewMemory(0)
-				b.Memory.Hold(len(records))
-				memories = append(memories, b.Memory)
+				b.Buffer = kafkawire.NewBuffer(0)
+				b.Buffer.Retain(len(records))
+				buffers = append(buffers, b.Buffer)
 			}
 			p := 0
 			for i := range records {
@@ -183,14 +183,14 @@ func TestPlaces(t *testing.T) {
 				t.Fatalf("record %d (-want +got):\n%s", i, diff)
 			}
 		}
-		places.LetGo()
+		places.Release()
 		if places.Len() != 0 {
 			t.Errorf("%d are left", places.Len())
 		}
-		for _, m := range memories {
-			m.LetGo(1)
-			if !panics(func() { m.LetGo(1) }) {
-				t.Fatal("records of a memory are held on to")
+		for _, m := range buffers {
+			m.Release(1)
+			if !panics(func() { m.Release(1) }) {
+				t.Fatal("a reference to the buffer of records is left")
 			}
 		}
 	})
