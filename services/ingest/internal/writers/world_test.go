@@ -259,6 +259,18 @@ func (w *world) start(address string, writer bool) {
 	w.mu.Unlock()
 }
 
+// startFirst makes addresses of writers, starts the first n of them, lists those, and waits until they serve.
+func (w *world) startFirst(n, of int) []string {
+	w.t.Helper()
+	all := addresses(of)
+	for _, a := range all[:n] {
+		w.start(a, true)
+	}
+	w.names.set(nil, all[:n]...)
+	w.awaitServing(n)
+	return all
+}
+
 // silence makes an address one that does not answer.
 func (w *world) silence(address string) {
 	w.mu.Lock()
@@ -278,6 +290,12 @@ func (w *world) serving() int {
 	w.fleet.mu.Lock()
 	defer w.fleet.mu.Unlock()
 	return w.fleet.core.Serving()
+}
+
+// awaitServing waits until n writers take lanes.
+func (w *world) awaitServing(n int) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("%d writers serve", n), 10*time.Second, func() bool { return w.serving() == n })
 }
 
 // kill ends a host at once.
@@ -345,6 +363,13 @@ func (w *world) await(what string, within time.Duration, ok func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// wakes receives whenever the lane of a seat is woken.
+func wakes(t *testing.T, seat *Seat) <-chan struct{} {
+	woken := make(chan struct{}, 100)
+	seat.Bind(t.Context(), func() { woken <- struct{}{} })
+	return woken
 }
 
 func describe(p Picture) string {
