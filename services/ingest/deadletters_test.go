@@ -100,7 +100,7 @@ func held(t *testing.T, c *kfake.Cluster, n int) map[string]int {
 
 // Each obstacle has its cause and remedy, takes its letter alone out, and what can be replayed is.
 func TestReplayObstacles(t *testing.T) {
-	types, payloads := golden(t)
+	types, payloads := deliveries(t)
 	c := newCluster(t, kfake.SeedTopics(2, deliveryTopic), kfake.SeedTopics(1, deliveryTopic+".dead-letter"))
 	good := func(offset int64, own map[string]string) putLetter {
 		return putLetter{offset: offset, value: payloads[0], itemType: types[0], own: own}
@@ -153,7 +153,7 @@ func TestReplayObstacles(t *testing.T) {
 
 // A replay goes on after faults that pass, and repeats nothing.
 func TestReplayRetries(t *testing.T) {
-	types, payloads := golden(t)
+	types, payloads := deliveries(t)
 	c := newCluster(t, kfake.SeedTopics(1, deliveryTopic, deliveryTopic+".dead-letter"))
 	var letters []putLetter
 	for i := range int64(1200) {
@@ -190,7 +190,7 @@ func TestReplayRetries(t *testing.T) {
 }
 
 func TestReplayLimit(t *testing.T) {
-	types, payloads := golden(t)
+	types, payloads := deliveries(t)
 	c := newCluster(t, kfake.SeedTopics(1, deliveryTopic, deliveryTopic+".dead-letter"))
 	for i := range int64(5) {
 		put(t, c, putLetter{offset: i, value: payloads[0], itemType: types[0]})

@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -25,21 +22,18 @@ import (
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 )
 
 const (
 	deliveryTopic = "delivery_events_v6_topic"
-	patience      = time.Minute
+	patience      = kafkatest.Patience
 )
 
 func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	return kafkatest.Cluster(t, append([]kfake.Opt{kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
 }
 
 func testConfig(c *kfake.Cluster, writer string) Config {
@@ -53,32 +47,14 @@ func testConfig(c *kfake.Cluster, writer string) Config {
 	return cfg
 }
 
-// golden are real delivery events as Avro.
-func golden(t *testing.T) (types []string, payloads [][]byte) {
+// deliveries are real delivery events as Avro.
+func deliveries(t *testing.T) (types []string, payloads [][]byte) {
 	t.Helper()
-	f, err := os.Open("internal/decode/avro/testdata/delivery_event_v6.jsonl.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v struct {
-			Type string `json:"item_type_name"`
-			Avro []byte `json:"avro_base64"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
+	for _, v := range recorded.Read[struct {
+		Type string `json:"item_type_name"`
+		Avro []byte `json:"avro_base64"`
+	}](t, "internal/decode/avro/testdata/delivery_event_v6.jsonl.gz") {
 		types, payloads = append(types, v.Type), append(payloads, v.Avro)
-	}
-	if err := lines.Err(); err != nil || len(types) == 0 {
-		t.Fatalf("%d vectors, %v", len(types), err)
 	}
 	return types, payloads
 }
@@ -86,12 +62,8 @@ func golden(t *testing.T) (types []string, payloads [][]byte) {
 // produce writes n delivery events over the partitions, every 50th undecodable, and returns how many are good.
 func produce(t *testing.T, c *kfake.Cluster, partitions, from, n int) (good, bad int) {
 	t.Helper()
-	types, payloads := golden(t)
-	p, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	types, payloads := deliveries(t)
+	p := kafkatest.Producer(t, c)
 	var records []*kgo.Record
 	for i := from; i < from+n; i++ {
 		r := &kgo.Record{
@@ -177,16 +149,6 @@ func get(t *testing.T, url string) string {
 	return string(body)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("never came: %s", what)
-}
-
 // From Kafka to a writer and back, with real sockets: every good record becomes one row, every bad one a dead letter,
 // and a restart goes on exactly behind the last.
 func TestRun(t *testing.T) {
@@ -196,10 +158,10 @@ func TestRun(t *testing.T) {
 	c := testConfig(kafka, startWriter(t, writer))
 	good, bad := produce(t, kafka, partitions, 0, n)
 	s := run(t, c)
-	eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
+	kafkatest.Eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
 
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	eventually(t, "health", func() bool { return admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady) == nil })
+	kafkatest.Eventually(t, "health", func() bool { return admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady) == nil })
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
 		t.Errorf("/readyz: %s", ready)
 	}
@@ -230,7 +192,7 @@ func TestRun(t *testing.T) {
 
 	more, _ := produce(t, kafka, partitions, n, n/2)
 	run(t, c)
-	eventually(t, "the rows of the second run", func() bool { return len(writer.events()) >= good+more })
+	kafkatest.Eventually(t, "the rows of the second run", func() bool { return len(writer.events()) >= good+more })
 	seen := map[string]int{}
 	for _, e := range writer.events() {
 		seen[fmt.Sprint(e.GetKafkaPartition(), "@", e.GetKafkaOffset())]++
@@ -291,7 +253,7 @@ func TestRunWaitsForEverything(t *testing.T) {
 	c.Kafka.Brokers, c.Kafka.Group = []string{"127.0.0.1:1"}, "g"
 	c.Writer.Target = "dns:///127.0.0.1:1"
 	s := run(t, c)
-	eventually(t, "the reason", func() bool { return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer") })
+	kafkatest.Eventually(t, "the reason", func() bool { return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer") })
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/admin"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 )
 
 // refusingWriter refuses every lane as long as it is told to, as after a table was deleted.
@@ -41,16 +42,16 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	c := testConfig(kafka, startWriter(t, writer))
 	produce(t, kafka, 2, 0, 20)
 	s := run(t, c)
-	eventually(t, "the reason", func() bool {
+	kafkatest.Eventually(t, "the reason", func() bool {
 		text := get(t, s.admin+"/readyz")
 		return strings.Contains(text, "none of the 2 partitions of this member moves") && strings.Contains(text, "2 of them: the writer refuses the lane: write stream is gone")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	eventually(t, "health says so", func() bool {
+	kafkatest.Eventually(t, "health says so", func() bool {
 		err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady)
 		return err != nil && strings.Contains(err.Error(), "not ready")
 	})
-	eventually(t, "the lag", func() bool {
+	kafkatest.Eventually(t, "the lag", func() bool {
 		var lanes []struct {
 			State string
 			Lag   int64
@@ -77,7 +78,7 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 	}
 	c := testConfig(kafka, "127.0.0.1:1")
 	s := run(t, c)
-	eventually(t, "the reason", func() bool {
+	kafkatest.Eventually(t, "the reason", func() bool {
 		return strings.Contains(get(t, s.admin+"/readyz"), "topic "+deliveryTopic+" is refused: the topic is compacted")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
@@ -92,7 +93,7 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	eventually(t, "gRPC health says no as well", func() bool {
+	kafkatest.Eventually(t, "gRPC health says no as well", func() bool {
 		said, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
 		return err == nil && said.GetStatus() == healthv1.HealthCheckResponse_NOT_SERVING
 	})

@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,11 +15,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
 // authority signs certificates.
@@ -83,30 +83,12 @@ func (a *authority) pair(t *testing.T, name string) (tls.Certificate, []byte, []
 	return p, cert, keyPEM
 }
 
-// journal is a log that a test reads.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // secured is a server's TLS whose files are in a folder.
 type secured struct {
 	t     *testing.T
 	files TLS
 	creds credentials.TransportCredentials
-	log   journal
+	log   logtest.Log
 	// insists: the caller shows its certificate though the server's authority has not signed it, which Go's client does
 	// not.
 	insists bool

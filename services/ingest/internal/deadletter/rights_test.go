@@ -15,6 +15,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
@@ -22,7 +23,7 @@ import (
 // guarded is a cluster whose principal u has some rights and no others.
 func guarded(t *testing.T, topics []string, rights ...kfake.ACL) (*kfake.Cluster, *source.Kafka) {
 	t.Helper()
-	c := newCluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
+	c := kafkatest.Cluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
 		kfake.User("PLAIN", "u", "secret", rights...), kfake.SeedTopics(2, topics...))
 	k := testKafka(c.ListenAddrs()...)
 	k.SASL = source.SASL{Mechanism: source.SASLPlain, User: "u", Password: config.NewSecret("secret")}
@@ -174,13 +175,13 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 			var heard heardText
 			sent := make(chan error, 1)
 			go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, heard.set) }()
-			eventually(t, "the right at the lane", func() bool {
+			kafkatest.Eventually(t, "the right at the lane", func() bool {
 				return strings.Contains(heard.now(), test.says) && strings.Contains(heard.now(), letterTopic)
 			})
-			if w.logs.count(test.says) != 1 {
+			if w.logs.Count(test.says) != 1 {
 				t.Errorf("the log does not say it once:\n%s", w.logs)
 			}
-			admin := kadm.NewClient(producer(t, c, asAdmin()))
+			admin := kadm.NewClient(kafkatest.Producer(t, c, asAdmin()))
 			grant := kadm.NewACLs().Allow("User:u").AllowHosts("*").Topics(letterTopic).ResourcePatternType(kadm.ACLPatternLiteral).
 				Operations(kadm.OpWrite, kadm.OpCreate)
 			if _, err := admin.CreateACLs(t.Context(), grant); err != nil {
@@ -224,7 +225,7 @@ func TestReplayWithoutTheRight(t *testing.T) {
 			t.Parallel()
 			c, config := guarded(t, []string{testTopic, letterTopic}, test.rights...)
 			something := &kgo.Record{Topic: letterTopic, Value: []byte("no letter")}
-			if err := producer(t, c, asAdmin()).ProduceSync(t.Context(), something).FirstErr(); err != nil {
+			if err := kafkatest.Producer(t, c, asAdmin()).ProduceSync(t.Context(), something).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 			d, err := NewReader(t.Context(), Defaults(), config, []string{letterTopic})
