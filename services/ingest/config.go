@@ -127,7 +127,7 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 	return set, nil
 }
 
-// needRegistry says whether any contract has a subject or framing. The error is config.Problems.
+// needRegistry reports whether any contract has a subject or framing. The error is config.Problems.
 func (c *Config) needRegistry() (bool, error) {
 	entries := c.Contracts
 	if c.ContractsDir != "" {

@@ -54,7 +54,7 @@ func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
 	return &Contracts{set: set, config: c, schemas: schemas}, nil
 }
 
-// Close lets go of the schema registry.
+// Close closes the connections to the schema registry.
 func (c *Contracts) Close() { c.schemas.close() }
 
 // List lists the contracts.

@@ -85,7 +85,7 @@ var refreshBounds = config.Bounds{
 	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
 }
 
-// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
+// dialable reports whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
 // need a resolver that is linked in.
 func dialable(target string) bool {
 	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" && (strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {

@@ -57,7 +57,7 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-// print prints the tables, then the columns of those that differ, and tells whether any is refused.
+// print prints the tables, then the columns of those that differ, and reports whether any is refused.
 func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refused bool) {
 	width := terminal.Width(out)
 	tables := newTable(out, width, nil, "table", "contract", "evolution", "verdict")

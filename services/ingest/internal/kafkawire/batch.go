@@ -29,7 +29,7 @@ type Batch struct {
 
 // Errors of NextBatch. Others say what is wrong with a batch.
 var (
-	// ErrCut says that the bytes end within the batch: a broker fills up an answer with the beginning of the next one.
+	// ErrCut says that the bytes end within the batch: a broker fills up a response with the beginning of the next one.
 	ErrCut = errors.New("the batch is cut off")
 	// ErrLegacy says that what follows is a message of a format before Kafka 0.11.
 	ErrLegacy = errors.New("the message is of a format before Kafka 0.11")
@@ -103,7 +103,7 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 	return b, rest, nil
 }
 
-// Compressed says whether the records must be inflated before they can be read.
+// Compressed reports whether the records must be inflated before they can be read.
 func (b *Batch) Compressed() bool { return b.codec != codecNone }
 
 // Size is how many bytes the records have as they came.
@@ -138,7 +138,7 @@ func (b *Batch) Inflate(limit int) (*Buffer, error) {
 	return m, nil
 }
 
-// enough says whether as many records as the batch says may be in these bytes.
+// enough reports whether as many records as the batch says may be in these bytes.
 func (b *Batch) enough(raw []byte) error {
 	if len(raw)/minRecord < b.Count {
 		return fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes",

@@ -14,7 +14,7 @@ func TestBuffer(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%d bytes: let go once more than held, and no panic", n)
+					t.Errorf("%d bytes: released once more than retained, and no panic", n)
 				}
 			}()
 			m.Release(1)
@@ -25,7 +25,7 @@ func TestBuffer(t *testing.T) {
 	}
 }
 
-// What was let go is used again.
+// What was released is used again.
 func TestBufferIsReused(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() { NewBuffer(512 << 10).Release(1) }); n > 1.5 { // one for what counts; the race detector makes the pool drop one in four
 		t.Errorf("%v allocations", n)

@@ -70,12 +70,12 @@ func testDialer() *Dialer {
 
 // A request that nobody answers ends with its context, not with its timeout, and says what it was.
 func TestRequestsEndWithTheirContext(t *testing.T) {
-	asked := make(chan struct{})
+	requested := make(chan struct{})
 	address := broker(t, func(key, _ int16, _ []byte) []byte {
 		if key == int16(kmsg.ApiVersions) {
 			return speaks(kmsg.Fetch)
 		}
-		close(asked)
+		close(requested)
 		return nil
 	})
 	c, err := testDialer().Dial(t.Context(), address)
@@ -90,7 +90,7 @@ func TestRequestsEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
 	go func() {
-		<-asked
+		<-requested
 		cancel(stop)
 	}()
 	if _, err := c.Fetch(ctx, request); !errors.Is(err, stop) || !strings.Contains(err.Error(), "Fetch at "+address) {

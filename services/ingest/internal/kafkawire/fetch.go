@@ -39,12 +39,12 @@ type FetchedPartition struct {
 // errResponse says that a response is not laid out as its version says.
 var errResponse = errors.New("the response is not laid out as its version says")
 
-// errUnasked says that there is more in a response than was asked for.
-var errUnasked = errors.New("the response has more partitions than were asked for")
+// errUnrequested says that a response has more than was requested.
+var errUnrequested = errors.New("the response has more partitions than were requested")
 
 // readFetch reads the body of a response, left bytes, to a request for so many partitions. Nothing in it is taken to
-// be larger than the bytes that are left, or more than was asked for.
-func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse, error) {
+// be larger than the bytes that are left, or more than was requested.
+func readFetch(in io.Reader, left int, version int16, requested int) (*FetchResponse, error) {
 	c := cursor{in: in, left: left, flexible: version >= FetchByName}
 	r := new(FetchResponse)
 	c.int32() // throttle time: the broker delays its next response by itself
@@ -76,8 +76,8 @@ func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse
 			if c.tags(); c.err != nil {
 				break
 			}
-			if len(r.Partitions) == asked {
-				return nil, errUnasked
+			if len(r.Partitions) == requested {
+				return nil, errUnrequested
 			}
 			r.Partitions = append(r.Partitions, p)
 		}

@@ -36,7 +36,7 @@ type capacity struct {
 	stuck     bool
 }
 
-// judge looks at how quick the writers are. It tells whether a capacity has changed.
+// judge looks at how quick the writers are. It reports whether a capacity has changed.
 func (c *Core) judge(now time.Time) bool {
 	changed := false
 	var latencies []time.Duration
@@ -97,7 +97,7 @@ func without[T time.Duration | float64](sorted []T, one T) (median T, ok bool) {
 	return sorted[m], true
 }
 
-// look takes what the capacity seems to be, and tells whether it is so for long enough to count.
+// look takes what the capacity seems to be, and reports whether it is so for long enough to count.
 func (c *capacity) look(now time.Time, share float64, why string, measured bool) bool {
 	switch {
 	case share < c.share/1.5 || share == 0 && c.share > 0:

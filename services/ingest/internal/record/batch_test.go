@@ -140,7 +140,7 @@ func TestSharedHeaders(t *testing.T) {
 	}
 }
 
-// Places bring back what was kept, in order, and let go of everything.
+// Places bring back what was kept, in order, and release everything.
 func TestPlaces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var places Places

@@ -5,8 +5,8 @@
 //	schema, err = c.Version(ctx, "orders-value", registry.Latest)
 //
 // A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage,
-// and never the fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a
-// *MissingError. What the registry has said of an id is kept, because it never changes; calls for one schema share one
+// and never the fault of a record. Only a response ends the waiting: the schema, or that there is none, which is a
+// *MissingError. What the registry has returned for an id is kept, because it never changes; calls for one schema share one
 // request.
 package registry
 
@@ -22,7 +22,7 @@ import (
 
 // Config says where the schema registry is.
 type Config struct {
-	// URLs are those of the registry's nodes, any of which may be asked. Empty: there is no registry.
+	// URLs are those of the registry's nodes, any of which may get a request. Empty: there is no registry.
 	URLs []string `yaml:"urls"`
 	// User and Password are for basic authentication, Token for a bearer's.
 	User     string        `yaml:"user"`
@@ -97,7 +97,7 @@ func (t *TLS) files() tlsfiles.Files {
 type Schema struct {
 	// ID is its number in the registry.
 	ID int
-	// Subject and Version are set when it was asked for by them.
+	// Subject and Version are set when it was requested by them.
 	Subject string
 	Version int
 	// Format is avro, protobuf or json.
@@ -137,12 +137,12 @@ func (s *Schema) Texts() []string {
 	return texts
 }
 
-// MissingError says that the registry does not have what it was asked for. It has been asked again for a few seconds: a
+// MissingError says that the registry does not have what was requested. It was requested again for a few seconds: a
 // registry of several nodes may know a new schema a little later than its producer.
 type MissingError struct {
 	// What names it, for example "schema id 7".
 	What string
-	// Until is when to ask again; until then the answer stands.
+	// Until is when to ask again; until then the schema counts as missing.
 	Until time.Time
 }
 

@@ -9,8 +9,8 @@
 //
 // A Fleet has one gRPC connection with a load-balancing policy of its own (balance.go): a subchannel for each writer,
 // watched by the health service and by reports of load (ORCA, out of band), and a picker that takes the writer that the
-// call's context names. What the name of the writers resolves to is asked for on a timer (lookup.go), since gRPC's
-// resolvers ask only when a connection breaks. The core of package placement decides; watch.go tells it what is seen,
+// call's context names. What the name of the writers resolves to is looked up on a timer (lookup.go), since gRPC's
+// resolvers look it up only when a connection breaks. The core of package placement decides; watch.go gives it what is seen,
 // and seat.go is a lane's side of it.
 //
 // # What is trusted
@@ -103,7 +103,7 @@ type Fleet struct {
 	measured map[placement.LaneID]measure
 	// lookedAt is when writers were looked at last, and lanesAt when lanes were.
 	lookedAt, lanesAt time.Time
-	// drained is when a lane last heard that its writer drains.
+	// drained is when a writer of a lane began to drain last.
 	drained time.Time
 	// hasten has the writers looked up at once.
 	hasten chan struct{}

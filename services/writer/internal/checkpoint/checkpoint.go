@@ -79,7 +79,7 @@ type Place struct {
 	Position       int64
 }
 
-// Verify tells whether the checkpoint was written for exactly this place. The error is a *MismatchError that names both
+// Verify reports whether the checkpoint was written for exactly this place. The error is a *MismatchError that names both
 // values.
 func (c *Checkpoint) Verify(open Place) error {
 	switch {
@@ -95,7 +95,7 @@ func (c *Checkpoint) Verify(open Place) error {
 	return nil
 }
 
-// check tells whether the content can be encoded: the invariants of the fields above.
+// check reports whether the content can be encoded: the invariants of the fields above.
 func (c *Checkpoint) check() error {
 	if c.Partition < 0 || c.Position < 0 {
 		return fmt.Errorf("partition %d and position %d must not be negative", c.Partition, c.Position)

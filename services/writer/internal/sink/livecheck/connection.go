@@ -114,7 +114,7 @@ func (a answer) away() bool {
 	}
 }
 
-// is says whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
+// is reports whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
 func (a answer) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
 	return a.storage == storage || a.storage == storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED && a.code == code
 }

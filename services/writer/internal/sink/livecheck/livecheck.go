@@ -91,7 +91,7 @@ func (b *bench) name() string {
 	return fmt.Sprintf("projects/%s/datasets/%s/tables/%s", b.table.ProjectID, b.table.DatasetID, b.table.TableID)
 }
 
-// Run makes all experiments, writes a line for each to w, and says whether everything is as assumed. The error says why
+// Run makes all experiments, writes a line for each to w, and reports whether everything is as assumed. The error says why
 // it could not begin or end; what could not be tried counts as not as assumed.
 func Run(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
 	write, rest, err := sink.Clients(ctx, c.BigQuery, c.Version)
