@@ -153,10 +153,10 @@ func TestValuesThatCannotWork(t *testing.T) {
 		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true, "dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": false, "passthrough:///w:1": true,
 		"w": false, "dns:///w": false, "http://w:7070": false, "https://w": false, ":7070": false, "dns:///": false,
 	} {
-		var said string
-		(&Writer{Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { said += key + ": " + message })
-		if (said == "") != want {
-			t.Errorf("%s: %q", target, said)
+		var reported string
+		(&Writer{Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { reported += key + ": " + message })
+		if (reported == "") != want {
+			t.Errorf("%s: %q", target, reported)
 		}
 	}
 }

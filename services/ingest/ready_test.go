@@ -20,7 +20,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 )
 
-// refusingWriter refuses every lane as long as it is told to, as after a table was deleted.
+// refusingWriter refuses every lane as long as it is set to, as after a table was deleted.
 type refusingWriter struct {
 	memoryWriter
 	refuses atomic.Bool
@@ -94,8 +94,8 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 	}
 	defer conn.Close()
 	kafkatest.Eventually(t, "gRPC health says no as well", func() bool {
-		said, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
-		return err == nil && said.GetStatus() == healthv1.HealthCheckResponse_NOT_SERVING
+		response, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+		return err == nil && response.GetStatus() == healthv1.HealthCheckResponse_NOT_SERVING
 	})
 }
 

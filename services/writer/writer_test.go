@@ -180,13 +180,13 @@ func TestStopDrainsLanes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	say := func(r *lanev1.LaneRequest) {
+	send := func(r *lanev1.LaneRequest) {
 		t.Helper()
 		if err := lane.Send(r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	hear := func() *lanev1.LaneResponse {
+	receive := func() *lanev1.LaneResponse {
 		t.Helper()
 		r, err := lane.Recv()
 		if err != nil {
@@ -194,17 +194,17 @@ func TestStopDrainsLanes(t *testing.T) {
 		}
 		return r
 	}
-	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group: "g", Topic: "orders", Position: 7,
 		Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
 	}}})
-	opened := hear().GetOpened()
+	opened := receive().GetOpened()
 	if opened.GetLimits().GetBlockBytes() != 9<<20 || opened.GetWriter() == "" {
 		t.Fatalf("opened %v", opened)
 	}
-	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
-	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 8}}})
-	if settled := hear().GetSettled(); settled.GetPosition() != 8 {
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 8}}})
+	if settled := receive().GetSettled(); settled.GetPosition() != 8 {
 		t.Fatalf("settled %v", settled)
 	}
 
@@ -212,7 +212,7 @@ func TestStopDrainsLanes(t *testing.T) {
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
 		t.Fatalf("health: %v, %v", r, err)
 	}
-	if drain := hear().GetDrain(); drain.GetReason() == "" {
+	if drain := receive().GetDrain(); drain.GetReason() == "" {
 		t.Fatalf("got %v, want Drain", drain)
 	}
 	select {
@@ -223,7 +223,7 @@ func TestStopDrainsLanes(t *testing.T) {
 	if err := lane.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	if closed := hear().GetClosed(); closed.GetPosition() != 8 {
+	if closed := receive().GetClosed(); closed.GetPosition() != 8 {
 		t.Fatalf("closed %v", closed)
 	}
 	finished(t, ran)

@@ -93,7 +93,7 @@ func typeList(types []string) string {
 
 // policies is what the entry says beyond its table, where it is not the default.
 func policies(e *ingest.Contract) string {
-	said := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
+	out := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
 	for _, p := range []struct{ name, value, usual string }{
 		{"evolution", e.Evolution, "off"},
 		{"unknown types", e.Unknown, "dead_letter"},
@@ -103,13 +103,13 @@ func policies(e *ingest.Contract) string {
 	} {
 		switch {
 		case p.name == "unknown types" && e.UnknownTable != "":
-			said = append(said, "unknown types to "+e.UnknownTable)
+			out = append(out, "unknown types to "+e.UnknownTable)
 		case p.value != p.usual:
-			said = append(said, p.name+" "+strings.ReplaceAll(p.value, "_", " "))
+			out = append(out, p.name+" "+strings.ReplaceAll(p.value, "_", " "))
 		}
 	}
 	if len(e.Ignore) > 0 {
-		said = append(said, "ignores "+typeList(e.Ignore))
+		out = append(out, "ignores "+typeList(e.Ignore))
 	}
-	return strings.Join(said, ", ")
+	return strings.Join(out, ", ")
 }

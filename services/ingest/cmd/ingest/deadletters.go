@@ -103,18 +103,18 @@ func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters
 	if err != nil {
 		return nil, s, err
 	}
-	said := time.Now()
+	shown := time.Now()
 	letters.Watch(func(topic string, read, total int64) {
-		if now := time.Now(); now.Sub(said) >= sayEvery {
-			said = now
+		if now := time.Now(); now.Sub(shown) >= showEvery {
+			shown = now
 			fmt.Fprintf(std.Err, "reading %s: %d%%\n", topic, read*100/max(total, 1))
 		}
 	})
 	return letters, s, nil
 }
 
-// sayEvery is how often long work says how far it is.
-const sayEvery = 2 * time.Second
+// showEvery is how often long work shows how far it is.
+const showEvery = 2 * time.Second
 
 // moment is a time: a day, a second, or so long ago.
 type moment struct{ time.Time }

@@ -48,12 +48,12 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer letters.Close()
-	said := time.Now()
+	shown := time.Now()
 	result, err := letters.Replay(ctx, selection, deadletter.ReplayOptions{
 		DryRun: c.DryRun, Check: c.Check, Now: c.Timestamp == "now", Limit: c.Limit,
 		Progress: func(r deadletter.Replayed) {
-			if now := time.Now(); now.Sub(said) >= sayEvery {
-				said = now
+			if now := time.Now(); now.Sub(shown) >= showEvery {
+				shown = now
 				fmt.Fprintf(std.Err, "%s replayed, %s before, %s skipped so far\n", thousands(r.Produced), thousands(r.Already), thousands(r.NotReplayed()))
 			}
 		},

@@ -69,7 +69,7 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		r.Topic, r.TimestampMicros, r.Offset = testTopic, -1, int64(i)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}},
-			unheard)
+			ignored)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
@@ -137,17 +137,17 @@ func TestLetterThatCannotFit(t *testing.T) {
 	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 	createLetters(t, c, "100")
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
-	var heard heardText
+	var waits waitText
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
-	go func() { sent <- w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, heard.set) }()
+	go func() { sent <- w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, waits.set) }()
 	kafkatest.Eventually(t, "the remedy at the lane and in the log", func() bool {
-		return strings.Contains(heard.now(), "raise its max.message.bytes") && strings.Contains(heard.now(), letterTopic) &&
+		return strings.Contains(waits.now(), "raise its max.message.bytes") && strings.Contains(waits.now(), letterTopic) &&
 			w.logs.Count("raise its max.message.bytes") == 1
 	})
 	cancel()
-	if err := <-sent; err == nil || heard.now() != "" {
-		t.Errorf("%v, and the lane waits for %q", err, heard.now())
+	if err := <-sent; err == nil || waits.now() != "" {
+		t.Errorf("%v, and the lane waits for %q", err, waits.now())
 	}
 }
 
@@ -168,7 +168,7 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 	config := testKafka(c.ListenAddrs()...)
 	l := letter(1, "a")
 	l.Record.Topic = long
-	if err := newTestWriter(t, config).Produce(t.Context(), []lane.DeadLetter{l}, unheard); err != nil {
+	if err := newTestWriter(t, config).Produce(t.Context(), []lane.DeadLetter{l}, ignored); err != nil {
 		t.Fatal(err)
 	}
 	dead, err := NewReader(t.Context(), Defaults(), config, []string{names[2]})
@@ -207,7 +207,7 @@ func TestClosedUnderACall(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
-	go func() { sent <- w.Produce(ctx, batch, unheard) }()
+	go func() { sent <- w.Produce(ctx, batch, ignored) }()
 	<-sending
 	cancel() // the drain deadline
 	if err := <-sent; err == nil {

@@ -50,23 +50,23 @@ func newTestWriter(t *testing.T, kafka *source.Kafka, change ...func(*Config)) *
 	return &testWriter{w, logs}
 }
 
-// unheard is told what dead letters wait for.
-func unheard(string) {}
+// ignored takes what dead letters wait for.
+func ignored(string) {}
 
-// heardText keeps what a lane hears that it waits for.
-type heardText struct {
+// waitText keeps what a lane was said to wait for.
+type waitText struct {
 	mu   sync.Mutex
 	text string
 }
 
-func (h *heardText) set(text string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.text = text
+func (w *waitText) set(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = text
 }
 
-func (h *heardText) now() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text
+func (w *waitText) now() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text
 }

@@ -36,7 +36,7 @@ func opened(t *testing.T, c *kfake.Cluster) *Reader {
 // written produces dead letters as a lane does.
 func written(t *testing.T, c *kfake.Cluster, letters ...lane.DeadLetter) {
 	t.Helper()
-	if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), letters, unheard); err != nil {
+	if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), letters, ignored); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -139,7 +139,7 @@ type replay struct {
 	selection Selection
 	options   ReplayOptions
 	topic     string
-	// mine are the places that this run has produced, or may have: a transaction without an answer.
+	// mine are the places that this run has produced, or may have: a transaction without a response.
 	mine map[Place]struct{}
 	// committed counts what was surely produced, over all attempts.
 	committed int

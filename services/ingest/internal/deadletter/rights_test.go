@@ -134,16 +134,16 @@ func TestCheckTellsMissingRights(t *testing.T) {
 			defer cancel()
 			letters := Defaults()
 			found := source.Check(ctx, source.Config{Kafka: *config}, source.Topics{Names: []string{testTopic}}, Check(&letters))
-			told := false
+			reported := false
 			for _, f := range found {
 				if f.What == test.what && f.State == test.state && strings.Contains(f.Detail+"; "+f.Remedy, test.says) {
-					told = true
+					reported = true
 				} else if f.State != findings.OK {
 					t.Errorf("%+v", f)
 				}
 			}
-			if test.what != "" && !told {
-				t.Errorf("%s is not told: %+v", test.what, found)
+			if test.what != "" && !reported {
+				t.Errorf("%s is not reported: %+v", test.what, found)
 			}
 			if info := c.TopicInfo(letterTopic); test.missing && info != nil {
 				t.Error("check has created the dead-letter topic")
@@ -172,11 +172,11 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 			t.Parallel()
 			c, config := guarded(t, test.topics, test.rights...)
 			w := newTestWriter(t, config)
-			var heard heardText
+			var waits waitText
 			sent := make(chan error, 1)
-			go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, heard.set) }()
+			go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, waits.set) }()
 			kafkatest.Eventually(t, "the right at the lane", func() bool {
-				return strings.Contains(heard.now(), test.says) && strings.Contains(heard.now(), letterTopic)
+				return strings.Contains(waits.now(), test.says) && strings.Contains(waits.now(), letterTopic)
 			})
 			if w.logs.Count(test.says) != 1 {
 				t.Errorf("the log does not say it once:\n%s", w.logs)
@@ -187,8 +187,8 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 			if _, err := admin.CreateACLs(t.Context(), grant); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-sent; err != nil || heard.now() != "" {
-				t.Errorf("%v, and the lane waits for %q", err, heard.now())
+			if err := <-sent; err != nil || waits.now() != "" {
+				t.Errorf("%v, and the lane waits for %q", err, waits.now())
 			}
 		})
 	}

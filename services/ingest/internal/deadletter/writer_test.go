@@ -59,7 +59,7 @@ func TestDeadLetter(t *testing.T) {
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	null := letter(8, "")
 	null.Record.Key, null.Record.Value, null.Record.Headers = nil, nil, nil
-	if err := w.Produce(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, unheard); err != nil {
+	if err := w.Produce(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, ignored); err != nil {
 		t.Fatal(err)
 	}
 	got := consumed(t, c, 2)
@@ -123,7 +123,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		// More than sarama's own patience.
 		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas, Count: 6})
-		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, unheard); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, ignored); err != nil {
 			t.Fatal(err)
 		}
 		if f.Hits() != 6 {
@@ -135,7 +135,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
-		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, unheard); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, ignored); err != nil {
 			t.Fatal(err)
 		}
 		got := consumed(t, c, 1)[0]
@@ -157,7 +157,7 @@ func TestDeadLetterFaults(t *testing.T) {
 			batch = append(batch, letter(i, noise(i, 40_000)))
 		}
 		batch = append(batch, letter(40, noise(40, 200_000)))
-		if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), batch, unheard); err != nil {
+		if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), batch, ignored); err != nil {
 			t.Fatal(err)
 		}
 		whole := 0
@@ -176,7 +176,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...), func(c *Config) { c.Create = false })
 		sent := make(chan error, 1)
-		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard) }()
+		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, ignored) }()
 		kafkatest.Eventually(t, "the remedy in the log",
 			func() bool { return w.logs.Count("create it, or set dead_letter.create") == 1 })
 		if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
@@ -193,7 +193,7 @@ func TestDeadLetterFaults(t *testing.T) {
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if err := w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, unheard); err == nil || ctx.Err() == nil {
+		if err := w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, ignored); err == nil || ctx.Err() == nil {
 			t.Errorf("got %v", err)
 		}
 	})

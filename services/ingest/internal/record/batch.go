@@ -57,7 +57,8 @@ func (b *Batch) Read(p int, r, before *Record) (next int, err error) {
 	}
 	next = len(b.Raw) - len(rest)
 	raw := w.RawHeaders()
-	if before != nil && before.kept.batch == b && len(before.Headers) == w.Headers && bytes.Equal(b.Raw[before.headersAt:before.headersEnd], raw) {
+	if before != nil && before.kept.batch == b && len(before.Headers) == w.Headers &&
+		bytes.Equal(b.Raw[before.headersAt:before.headersEnd], raw) {
 		r.Headers, r.set = before.Headers, before.set
 	} else {
 		r.set = HeaderSet{}

@@ -153,7 +153,8 @@ func TestVersions(t *testing.T) {
 		}
 	}
 	var missing *MissingError
-	if _, err := c.Version(t.Context(), "nobody", Latest); !errors.As(err, &missing) || err.Error() != "subject nobody is not in the registry" {
+	if _, err := c.Version(t.Context(), "nobody", Latest); !errors.As(err, &missing) ||
+		err.Error() != "subject nobody is not in the registry" {
 		t.Errorf("%v", err)
 	}
 	if _, err := c.Version(t.Context(), "orders-value", 9); !errors.As(err, &missing) {
@@ -167,13 +168,15 @@ func TestReferences(t *testing.T) {
 	n.register(t, "money", `{"type":"record","name":"Money","fields":[{"name":"units","type":"long"}]}`)
 	money := sr.SchemaReference{Name: "Money", Subject: "money", Version: 1}
 	n.register(t, "line", `{"type":"record","name":"Line","fields":[{"name":"price","type":"Money"}]}`, money)
-	id := n.register(t, "bill", `{"type":"record","name":"Bill","fields":[{"name":"line","type":"Line"},{"name":"sum","type":"Money"}]}`,
+	id := n.register(t, "bill",
+		`{"type":"record","name":"Bill","fields":[{"name":"line","type":"Line"},{"name":"sum","type":"Money"}]}`,
 		sr.SchemaReference{Name: "Line", Subject: "line", Version: 1}, money)
 	s, err := connect(t, nil, nil, n).ByID(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.References) != 2 || s.References[0].Name != "Money" || s.References[1].Name != "Line" || !strings.Contains(s.Texts()[1], "price") {
+	if len(s.References) != 2 || s.References[0].Name != "Money" || s.References[1].Name != "Line" ||
+		!strings.Contains(s.Texts()[1], "price") {
 		t.Errorf("references %+v", s.References)
 	}
 }
@@ -195,7 +198,8 @@ func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 
 	var missing *MissingError
 	_, err := c.ByID(t.Context(), 77)
-	if !errors.As(err, &missing) || err.Error() != "schema id 77 is not in the registry" || !time.Now().Before(missing.Until) {
+	if !errors.As(err, &missing) || err.Error() != "schema id 77 is not in the registry" ||
+		!time.Now().Before(missing.Until) {
 		t.Fatalf("%v", err)
 	}
 	requests := n.requests.Load()

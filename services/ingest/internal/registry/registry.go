@@ -6,8 +6,8 @@
 //
 // A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage,
 // and never the fault of a record. Only a response ends the waiting: the schema, or that there is none, which is a
-// *MissingError. What the registry has returned for an id is kept, because it never changes; calls for one schema share one
-// request.
+// *MissingError. What the registry has returned for an id is kept, because it never changes; calls for one schema share
+// one request.
 package registry
 
 import (
@@ -55,9 +55,11 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-			report(fmt.Sprintf("urls[%d]", i), fmt.Sprintf("%q is no URL of a registry", text), "write http://host:port or https://host:port")
+			report(fmt.Sprintf("urls[%d]", i), fmt.Sprintf("%q is no URL of a registry", text),
+				"write http://host:port or https://host:port")
 		case u.User != nil:
-			report(fmt.Sprintf("urls[%d]", i), "the URL holds a user", "write user and password in keys of their own: URLs are logged")
+			report(fmt.Sprintf("urls[%d]", i), "the URL holds a user",
+				"write user and password in keys of their own: URLs are logged")
 		}
 		secure = secure || strings.HasPrefix(text, "https:")
 	}
@@ -82,10 +84,12 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 
 var (
 	timeoutBounds = config.Bounds{
-		Least: 100 * time.Millisecond, Short: "the registry could hardly answer", Most: 5 * time.Minute, Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
+		Least: 100 * time.Millisecond, Short: "the registry could hardly answer", Most: 5 * time.Minute,
+		Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
 	}
 	pollBounds = config.Bounds{
-		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour, Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
+		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour,
+		Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
 	}
 )
 

@@ -15,7 +15,10 @@ import (
 // wait requests until there is a response; that there is no such thing is one once it was the response for as long as
 // believe.
 // Each try goes to the next node: one that fails must not hold up the others.
-func wait[T any](ctx context.Context, c *Client, what string, believe time.Duration, request func(context.Context, *sr.Client) (T, error)) (T, error) {
+func wait[T any](
+	ctx context.Context, c *Client, what string, believe time.Duration,
+	request func(context.Context, *sr.Client) (T, error),
+) (T, error) {
 	var (
 		none    T
 		missing time.Time
