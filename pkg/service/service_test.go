@@ -154,14 +154,22 @@ func TestListenOpensAllOrNothing(t *testing.T) {
 }
 
 func TestCheckAddresses(t *testing.T) {
+	const remedy = "; write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces"
 	for name, tt := range map[string]struct{ grpc, admin, want string }{
-		"good":        {"127.0.0.1:7080", ":7081", ""},
-		"no port":     {"127.0.0.1", ":7081", `grpc.listen: "127.0.0.1" is not an address; write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces`},
-		"not a port":  {":7080", ":many", `admin.listen: "many" is not a port; write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces`},
+		"good": {"127.0.0.1:7080", ":7081", ""},
+		"no port": {
+			"127.0.0.1", ":7081",
+			`grpc.listen: "127.0.0.1" is not an address` + remedy,
+		},
+		"not a port": {
+			":7080", ":many",
+			`admin.listen: "many" is not a port` + remedy,
+		},
 		"one another": {":7080", "127.0.0.1:7080", "admin.listen: is the port of grpc.listen; give each its own port"},
 	} {
 		var got string
-		CheckAddresses(func(key, message, remedy string) { got += key + ": " + message + "; " + remedy }, tt.grpc, tt.admin, 7080)
+		CheckAddresses(func(key, message, remedy string) { got += key + ": " + message + "; " + remedy }, tt.grpc, tt.admin,
+			7080)
 		if got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
@@ -220,7 +228,8 @@ func TestServerOptions(t *testing.T) {
 		t.Error(err)
 	}
 	text := logs.String()
-	if !strings.Contains(text, "a call panicked") || !strings.Contains(text, "DataLoss") || strings.Contains(text, "NotFound") {
+	if !strings.Contains(text, "a call panicked") || !strings.Contains(text, "DataLoss") ||
+		strings.Contains(text, "NotFound") {
 		t.Errorf("logged:\n%s", text)
 	}
 	families, err := env.Registry.Gather()

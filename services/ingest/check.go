@@ -31,7 +31,9 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	defer schemas.close()
 	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
-		f := findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}
+		f := findings.Finding{
+			What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section",
+		}
 		if errors.As(err, new(config.Problems)) {
 			f.Remedy = "" // each has its own
 		}
@@ -56,7 +58,8 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 func (c *Config) doubts() (found []findings.Finding) {
 	if c.Kafka.SASL.Mechanism == source.SASLPlain && !c.Kafka.TLS.Enable {
 		found = append(found, findings.Finding{
-			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear", Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
+			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear",
+			Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
 	return append(found, c.Memory.Doubts()...)
@@ -75,14 +78,17 @@ func checkLanes(ctx context.Context, c *Config, topics source.Topics) []findings
 	return tooManyLanes(c.Memory.Size(), partitions, memory.TooLarge)
 }
 
-func tooManyLanes(budget int64, partitions int, tooLarge func(budget int64, lanes int) (need, limit int64, much bool)) []findings.Finding {
+func tooManyLanes(
+	budget int64, partitions int, tooLarge func(budget int64, lanes int) (need, limit int64, much bool),
+) []findings.Finding {
 	need, limit, much := tooLarge(budget, partitions)
 	if _, _, anyhow := tooLarge(budget, 0); anyhow || !much {
 		return nil
 	}
 	return []findings.Finding{{
 		What: "memory", State: findings.Warn,
-		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container has %d", partitions, need>>20, limit>>20),
+		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container has %d",
+			partitions, need>>20, limit>>20),
 		Remedy: "raise the container's limit, or run more ingests at all times",
 	}}
 }
@@ -147,7 +153,8 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	case status.Code(err) == codes.Unimplemented:
 		f.Detail, f.Remedy = "has no health service", "check that this address is a writer's gRPC port"
 	case err != nil:
-		f.Detail, f.Remedy = status.Convert(err).Message(), "start the writer, or correct writer.target, writer.endpoints and writer.tls"
+		f.Detail, f.Remedy = status.Convert(err).Message(),
+			"start the writer, or correct writer.target, writer.endpoints and writer.tls"
 	case resp.GetStatus() != healthv1.HealthCheckResponse_SERVING:
 		f.Detail, f.Remedy = fmt.Sprintf("says %s", resp.GetStatus()), "run `writer check` there"
 	default:

@@ -72,7 +72,8 @@ type Window struct {
 // Check reports values out of bounds.
 func (w Window) Check(report func(key, message, remedy string)) {
 	if w.Bytes <= 0 || w.Bytes > 1<<30 {
-		report("bytes", fmt.Sprintf("%s is out of range", w.Bytes), "write batch.bytes or more, and 1GiB at most; 16MiB is right for most")
+		report("bytes", fmt.Sprintf("%s is out of range", w.Bytes),
+			"write batch.bytes or more, and 1GiB at most; 16MiB is right for most")
 	}
 	if w.Batches <= 0 || w.Batches > 1<<16 {
 		report("batches", fmt.Sprintf("%d is out of range", w.Batches), "write 1 to 65536; 32 is right for most")
@@ -166,7 +167,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
 	}
 	if c.Window.Bytes > 0 && c.Window.Bytes < c.Batch.Bytes {
-		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes), "write a few times batch.bytes; 16MiB is right for most")
+		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes),
+			"write a few times batch.bytes; 16MiB is right for most")
 	}
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)

@@ -99,7 +99,8 @@ func (c *Contracts) Reader(choice Choice) (*Reader, error) {
 		if len(found) == 0 {
 			reason = fmt.Sprintf("there is no contract %s", choice.Contract)
 		}
-		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason, strings.Join(names, ""))
+		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason,
+			strings.Join(names, ""))
 	}
 	row, err := newRowPrinter(found[0].Route)
 	if err != nil {

@@ -94,7 +94,10 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	})
 	group.Go(func() error {
 		defer stop()
-		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status, Plan: func() any { return fleet.Picture() }})
+		return admin.Serve(serving, admin.Config{
+			Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status,
+			Plan: func() any { return fleet.Picture() },
+		})
 	})
 	group.Go(func() error {
 		defer stop()

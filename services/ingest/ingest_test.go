@@ -166,14 +166,18 @@ func TestRun(t *testing.T) {
 		t.Errorf("/readyz: %s", ready)
 	}
 	var lanes []struct{ State, Writer string }
-	if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != partitions || lanes[0].State != "open" || lanes[0].Writer != "memory" {
+	if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != partitions ||
+		lanes[0].State != "open" || lanes[0].Writer != "memory" {
 		t.Errorf("/lanes: %+v, %v", lanes, err)
 	}
 	if got := services(t, s.grpc); !strings.Contains(got, "grpc.health.v1.Health") {
 		t.Errorf("reflection lists %s", got)
 	}
 	metrics := get(t, s.admin+"/metrics")
-	for _, name := range []string{"waybill_ingest_rows_total", "waybill_ingest_source_claims 4", "waybill_ingest_source_connected 1", "grpc_client_started_total", "grpc_server_"} {
+	for _, name := range []string{
+		"waybill_ingest_rows_total", "waybill_ingest_source_claims 4", "waybill_ingest_source_connected 1",
+		"grpc_client_started_total", "grpc_server_",
+	} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("/metrics has no %s", name)
 		}
@@ -184,7 +188,8 @@ func TestRun(t *testing.T) {
 	for p := range int32(partitions) {
 		// Before the checkpoint stands which topic and log the position is of.
 		got := committed[p]
-		if mark, checkpoint, _ := strings.Cut(got.Metadata, "leader_epoch=0;"); got.Offset != n/partitions || checkpoint != token(n/partitions) ||
+		if mark, checkpoint, _ := strings.Cut(got.Metadata, "leader_epoch=0;"); got.Offset != n/partitions ||
+			checkpoint != token(n/partitions) ||
 			!strings.HasPrefix(mark, "topic_id=") {
 			t.Errorf("partition %d: committed %d %q", p, got.Offset, got.Metadata)
 		}
@@ -224,7 +229,9 @@ func services(t *testing.T, address string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
+	if err := stream.Send(&reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := stream.Recv()
@@ -253,9 +260,12 @@ func TestRunWaitsForEverything(t *testing.T) {
 	c.Kafka.Brokers, c.Kafka.Group = []string{"127.0.0.1:1"}, "g"
 	c.Writer.Target = "dns:///127.0.0.1:1"
 	s := run(t, c)
-	kafkatest.Eventually(t, "the reason", func() bool { return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer") })
+	kafkatest.Eventually(t, "the reason", func() bool {
+		return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer")
+	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil ||
+		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
 }

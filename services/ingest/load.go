@@ -41,7 +41,8 @@ func (l *load) counts() saturation.Counts {
 	l.mu.Unlock()
 	used, _ := processors.Used() // where it is not known it is 0, and never the cause
 	return saturation.Counts{
-		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(), Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
+		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(),
+		Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
 		Settling: settling, Answers: answers,
 	}
 }

@@ -44,7 +44,8 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	s := run(t, c)
 	kafkatest.Eventually(t, "the reason", func() bool {
 		text := get(t, s.admin+"/readyz")
-		return strings.Contains(text, "none of the 2 partitions of this member moves") && strings.Contains(text, "2 of them: the writer refuses the lane: write stream is gone")
+		return strings.Contains(text, "none of the 2 partitions of this member moves") &&
+			strings.Contains(text, "2 of them: the writer refuses the lane: write stream is gone")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
 	kafkatest.Eventually(t, "health says so", func() bool {
@@ -59,7 +60,9 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != 2 {
 			t.Fatalf("%v, %v", lanes, err)
 		}
-		return lanes[0].Lag == 10 && lanes[1].Lag == 10 && strings.Contains(get(t, s.admin+"/metrics"), `waybill_ingest_lag_records{partition="1",topic="`+deliveryTopic+`"} 10`)
+		return lanes[0].Lag == 10 && lanes[1].Lag == 10 &&
+			strings.Contains(get(t, s.admin+"/metrics"),
+				`waybill_ingest_lag_records{partition="1",topic="`+deliveryTopic+`"} 10`)
 	})
 }
 
@@ -73,7 +76,8 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy}, deliveryTopic); err != nil {
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy},
+		deliveryTopic); err != nil {
 		t.Fatal(err)
 	}
 	c := testConfig(kafka, "127.0.0.1:1")
@@ -82,7 +86,8 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		return strings.Contains(get(t, s.admin+"/readyz"), "topic "+deliveryTopic+" is refused: the topic is compacted")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil ||
+		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
 	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsLive); err != nil {

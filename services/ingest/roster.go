@@ -169,7 +169,9 @@ type contracts struct {
 
 func (c *contracts) Renew() { c.topic, c.version = c.shared.Fork(), 0 }
 
-func (c *contracts) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
+func (c *contracts) Prepare(
+	ctx context.Context, records []record.Record, waits func(what string),
+) (grown bool, err error) {
 	return c.topic.Prepare(ctx, records, waits)
 }
 

@@ -77,7 +77,8 @@ func Load(path string) (Config, error) {
 func (c *Config) Check(report func(key, message, remedy string)) {
 	service.CheckAddresses(report, c.GRPC.Listen, c.Admin.Listen, 7070)
 	if n := c.GRPC.CallsPerConnection; n < 16 || n > 1<<20 {
-		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n), "choose at least the lanes that one ingest may have here; 8192 is right for most")
+		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n),
+			"choose at least the lanes that one ingest may have here; 8192 is right for most")
 	}
 	if _, err := c.GRPC.TLS.load(); err != nil {
 		report("grpc.tls", err.Error(), "name the PEM files of certificate and key, both or neither")
@@ -88,24 +89,29 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			"write at most that: a block goes in one request")
 	}
 	if c.Memory.Size() < 2*int64(min(c.Limits.BlockBytes, maxBlock)) {
-		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())), "write 32MiB or more")
+		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())),
+			"write 32MiB or more")
 	}
 }
 
 var drainBounds = config.Bounds{
-	Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: time.Hour, Long: "nothing that stops the process waits for it", Right: 30 * time.Second,
+	Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: time.Hour,
+	Long: "nothing that stops the process waits for it", Right: 30 * time.Second,
 }
 
 // Check implements config.Checker.
 func (l *Limits) Check(report func(key, message, remedy string)) {
 	if l.BlockBytes < 64<<10 || l.BlockBytes > maxBlock {
-		report("block_bytes", fmt.Sprintf("%s is not a useful bound on a block", l.BlockBytes), "choose between 64KiB and 19MiB; 9MiB is right")
+		report("block_bytes", fmt.Sprintf("%s is not a useful bound on a block", l.BlockBytes),
+			"choose between 64KiB and 19MiB; 9MiB is right")
 	}
 	if l.WindowBytes < l.BlockBytes || l.WindowBytes > 1<<30 {
-		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes), "choose between block_bytes and 1GiB; 32MiB is right")
+		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes),
+			"choose between block_bytes and 1GiB; 32MiB is right")
 	}
 	if l.WindowBatches < 1 || l.WindowBatches > 1<<16 {
-		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches), "choose between 1 and 65536; 64 is right")
+		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches),
+			"choose between 1 and 65536; 64 is right")
 	}
 }
 

@@ -77,7 +77,9 @@ func (l *load) report() *orcav3.OrcaLoadReport {
 		MemUtilization:         min(1, max(0, float64(l.budget.Used())/float64(max(l.budget.Limit(), 1)))),
 		ApplicationUtilization: saturated,
 		Utilization:            map[string]float64{"answers": shares.Answers},
-		NamedMetrics:           map[string]float64{"lanes": float64(carried.Lanes), "bytes_per_second": l.bytesRate(carried.Bytes)},
+		NamedMetrics: map[string]float64{
+			"lanes": float64(carried.Lanes), "bytes_per_second": l.bytesRate(carried.Bytes),
+		},
 	}
 }
 
@@ -97,7 +99,9 @@ func (l *load) bytesRate(bytes int64) float64 {
 }
 
 // StreamCoreMetrics implements OpenRcaService: a report at once, and then at the interval of the request.
-func (l *load) StreamCoreMetrics(r *orcaservicev3.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[orcav3.OrcaLoadReport]) error {
+func (l *load) StreamCoreMetrics(
+	r *orcaservicev3.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[orcav3.OrcaLoadReport],
+) error {
 	apart := reportsUsual
 	if interval := r.GetReportInterval(); interval != nil {
 		apart = max(interval.AsDuration(), reportsApart)

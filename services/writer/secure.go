@@ -127,7 +127,8 @@ func (w *watched) failed(from net.Addr, err error) {
 		return
 	}
 	w.log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
-		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(err)), slog.Int("others_since_last", more))
+		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(err)),
+		slog.Int("others_since_last", more))
 }
 
 // aboutHandshake is what to do about a caller that was turned away.
@@ -135,9 +136,11 @@ func aboutHandshake(err error) string {
 	var verification *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &verification):
-		return "grpc.tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the authority of this one"
+		return "grpc.tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the " +
+			"authority of this one"
 	case strings.Contains(err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
-		return "it shows no certificate, as callers do whose only one is not of grpc.tls.client_ca: give the caller one of that authority, or add the authority of that one"
+		return "it shows no certificate, as callers do whose only one is not of grpc.tls.client_ca: give the caller one " +
+			"of that authority, or add the authority of that one"
 	}
 	return "see whether the caller speaks TLS, and trusts the certificate of this writer"
 }

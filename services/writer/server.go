@@ -49,7 +49,8 @@ type server struct {
 }
 
 func newServer(
-	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load, env service.Env,
+	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load,
+	env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
@@ -80,7 +81,9 @@ func newServer(
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	for _, name := range []string{lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName} {
+	for _, name := range []string{
+		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,
+	} {
 		s.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
 	}
 	reflection.Register(s.grpc)
@@ -128,8 +131,8 @@ func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted 
 	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)
 	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_writer_received_bytes",
-		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in and unfinished messages included; at most about " +
-			"twice memory.budget and 64 KiB a lane.",
+		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in " +
+			"and unfinished messages included; at most about twice memory.budget and 64 KiB a lane.",
 	}, func() float64 { return float64(received.Out()) })
 	return received
 }

@@ -67,7 +67,8 @@ func TestConfigurationsInUse(t *testing.T) {
 
 func TestEveryProblemAtOnce(t *testing.T) {
 	path := t.TempDir() + "/writer.yaml"
-	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\nbigquery: {insecure: true, create_dataset: true}\n" +
+	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\n" +
+		"bigquery: {insecure: true, create_dataset: true}\n" +
 		"limits: {block_bytes: 1GiB, window_batches: 0}\nadmin: {listen: 127.0.0.1:7070}\ntypo: 1\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -97,7 +98,8 @@ func TestEveryProblemAtOnce(t *testing.T) {
 // Values that parse and could not work, or hardly be meant; and those at the bounds, which do.
 func TestValuesThatCannotWork(t *testing.T) {
 	for text, want := range map[string]string{
-		"drain_timeout: 0s":                                "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n    write 1s to 1h; 30s is right for most",
+		"drain_timeout: 0s": "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n" +
+			"    write 1s to 1h; 30s is right for most",
 		"drain_timeout: 1s":                                "",
 		"drain_timeout: 2h":                                "drain_timeout: 2h is too long",
 		"admin: {listen: ':7070'}":                         "admin.listen: is the port of grpc.listen",
@@ -118,7 +120,8 @@ func TestValuesThatCannotWork(t *testing.T) {
 		}
 		_, err := Load(path)
 		var problems config.Problems
-		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), want) || problems[0].Line == 0) {
+		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 ||
+			!strings.Contains(err.Error(), want) || problems[0].Line == 0) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
@@ -239,7 +242,9 @@ func TestReflection(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := &reflectionv1.ServerReflectionRequest{
-		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "lane.v1.LaneService"},
+		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{
+			FileContainingSymbol: "lane.v1.LaneService",
+		},
 	}
 	if err := call.Send(request); err != nil {
 		t.Fatal(err)
@@ -274,14 +279,17 @@ func TestTableService(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const name = "lane.v1.TableService"
-	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: name}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: name}); err != nil ||
+		r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", r, err)
 	}
 	call, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := call.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
+	if err := call.Send(&reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	listed, err := call.Recv()
@@ -293,7 +301,8 @@ func TestTableService(t *testing.T) {
 	}
 	tables := lanev1.NewTableServiceClient(conn)
 	wrong := &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"}}}}
-	if _, err := tables.Diff(ctx, wrong); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "no.Such") {
+	if _, err := tables.Diff(ctx, wrong); status.Code(err) != codes.InvalidArgument ||
+		!strings.Contains(err.Error(), "no.Such") {
 		t.Errorf("got %v", err)
 	}
 	stop()
@@ -309,13 +318,16 @@ func TestMessageOutOfPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}}); err != nil {
+	if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
+		Durable: &lanev1.Durable{},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := lane.Recv(); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("got %v", err)
 	}
-	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}); err != nil ||
+		r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", r, err)
 	}
 	stop()

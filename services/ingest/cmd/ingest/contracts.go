@@ -33,7 +33,8 @@ func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer contracts.Close()
-	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table", "policies")
+	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table",
+		"policies")
 	t.folds = true
 	for _, e := range contracts.List() {
 		t.add(topic(&e), e.Name, typeList(e.Types), format(&e), schema(&e), e.Table, policies(&e))

@@ -74,7 +74,8 @@ func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refus
 		c.columns(out, width, &diffs[i])
 	}
 	fmt.Fprintf(out, "\n%s: %d to be created, %d fitting, %d with columns to add, %d refused\n",
-		plural(len(diffs), "table", "tables"), counts[verdictCreated], counts[verdictFits], counts[verdictColumns], counts[verdictRefused])
+		plural(len(diffs), "table", "tables"), counts[verdictCreated], counts[verdictFits], counts[verdictColumns],
+		counts[verdictRefused])
 	return counts[verdictRefused] > 0
 }
 
@@ -155,7 +156,8 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 			what = pick(additive, "added", "refused: add the column, or set evolution: additive")
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
 			what = pick(additive, "relaxed to NULLABLE",
-				pick(runs(difference), "rows without a value are refused, one by one", "refused: relax the column, or set evolution: additive"))
+				pick(runs(difference), "rows without a value are refused, one by one",
+					"refused: relax the column, or set evolution: additive"))
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 			what = "refused: widen the column, or ask for no more digits with columns:"
 		default:

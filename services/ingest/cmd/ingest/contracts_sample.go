@@ -31,8 +31,8 @@ type contractsTestCmd struct {
 
 // Help is shown below the flags.
 func (contractsTestCmd) Help() string {
-	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one contract.
-The row has the present time as its time of ingestion, and the number of the sample as its offset.
+	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one
+contract. The row has the present time as its time of ingestion, and the number of the sample as its offset.
 Exit status 0: every sample is a row; 1: some are not.
 
 Examples:
@@ -70,7 +70,8 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 			fmt.Fprintf(std.Out, "%s\n", row)
 		}
 	}
-	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"), plural(failed, "failure", "failures"))
+	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"),
+		plural(failed, "failure", "failures"))
 	if failed > 0 {
 		return cli.ErrFailed
 	}

@@ -78,7 +78,9 @@ func (c *chosen) any() bool {
 // open reads the configuration, connects, and says what is chosen. Places are looked for in their own topics unless
 // --topic says otherwise.
 func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters, deadletter.Selection, error) {
-	s := deadletter.Selection{Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset}
+	s := deadletter.Selection{
+		Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset,
+	}
 	if c.Since != nil {
 		s.Since = c.Since.Time
 	}

@@ -104,7 +104,8 @@ func TestLettersComeBack(t *testing.T) {
 	if len(found) != 2 || tally.Letters != 2 || tally.Duplicates != 1 || tally.Foreign != 1 || tally.Why == "" {
 		t.Fatalf("%d letters, %+v", len(found), tally)
 	}
-	if diff := cmp.Diff(null, found[0].Record, kafkatest.SameRecords); diff != "" || found[0].Byte != -1 || found[0].Field != "" {
+	if diff := cmp.Diff(null, found[0].Record, kafkatest.SameRecords); diff != "" || found[0].Byte != -1 ||
+		found[0].Field != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 	got := found[1]

@@ -182,8 +182,8 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 				t.Errorf("the log does not say it once:\n%s", w.logs)
 			}
 			admin := kadm.NewClient(kafkatest.Producer(t, c, asAdmin()))
-			grant := kadm.NewACLs().Allow("User:u").AllowHosts("*").Topics(letterTopic).ResourcePatternType(kadm.ACLPatternLiteral).
-				Operations(kadm.OpWrite, kadm.OpCreate)
+			grant := kadm.NewACLs().Allow("User:u").AllowHosts("*").Topics(letterTopic).
+				ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpCreate)
 			if _, err := admin.CreateACLs(t.Context(), grant); err != nil {
 				t.Fatal(err)
 			}

@@ -215,7 +215,8 @@ func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerEr
 	return failed, err
 }
 
-// tooLarge reports whether a response says that the topic does not take so much: by max.message.bytes, by segment.bytes.
+// tooLarge reports whether a response says that the topic does not take so much: by max.message.bytes, by
+// segment.bytes.
 func tooLarge(err error) bool {
 	return errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge) ||
 		errors.Is(err, sarama.ErrMessageSetSizeTooLarge)
@@ -229,7 +230,8 @@ type unfitError struct {
 }
 
 func (u *unfitError) Error() string {
-	return fmt.Sprintf("the dead-letter topic %s takes no letter of %d bytes, the least there is: raise its max.message.bytes: %v",
+	return fmt.Sprintf("the dead-letter topic %s takes no letter of %d bytes, the least there is: raise its "+
+		"max.message.bytes: %v",
 		u.topic, u.size, u.cause)
 }
 
@@ -248,7 +250,8 @@ func (w *Writer) explain(topic string, err error) error {
 	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
 		// What the broker says to an idempotent producer that may write to no topic, and before Kafka 3.0 to one that
 		// may.
-		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE on the cluster too: %w",
+		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE "+
+			"on the cluster too: %w",
 			topic, err)
 	}
 	return fmt.Errorf("the dead-letter topic %s: %w", topic, source.Explain(err))

@@ -63,12 +63,15 @@ func (c *Core) judge(now time.Time) bool {
 		if usual = max(usual, 50*time.Millisecond); ok && w.Latency > 0 {
 			switch ratio := float64(usual) / float64(w.Latency); {
 			case ratio*stuckFactor <= 1 && w.Latency-usual >= stuckBy:
-				share, why = 0, "answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
+				share, why = 0,
+					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
 			case ratio*slowFactor <= 1 && w.Latency-usual >= slowBy:
-				share, why = max(least, ratio), "answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
+				share, why = max(least, ratio),
+					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
 			}
 		}
-		if others, ok := without(loads, w.Load.Processor); ok && w.Load.Known && w.Load.Processor >= busy && w.Load.Processor > busyFactor*others {
+		if others, ok := without(loads, w.Load.Processor); ok && w.Load.Known && w.Load.Processor >= busy &&
+			w.Load.Processor > busyFactor*others {
 			if s := max(2*least, others/w.Load.Processor); s < share {
 				share, why = s, "has "+percent(w.Load.Processor)+" of its processors in use, others "+percent(others)
 			}

@@ -58,7 +58,9 @@ func (l *lookup) OverrideAuthority(resolver.Target) string {
 	return cmp.Or(l.target.Endpoint(), "writers")
 }
 
-func (l *lookup) Build(_ resolver.Target, cc resolver.ClientConn, opts resolver.BuildOptions) (resolver.Resolver, error) {
+func (l *lookup) Build(
+	_ resolver.Target, cc resolver.ClientConn, opts resolver.BuildOptions,
+) (resolver.Resolver, error) {
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.mu.Lock()

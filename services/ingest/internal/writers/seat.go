@@ -105,7 +105,8 @@ func (s *Seat) Opened(opened *lanev1.Opened) error {
 		return nil // a writer that does not say it
 	}
 	if f.home != "" && f.home != home && f.lives(f.home, s) {
-		s.peer.unfit, s.peer.unfitUntil = fmt.Sprintf("it writes to %s, and lanes are carried to %s", home, f.home), time.Now().Add(strange)
+		s.peer.unfit, s.peer.unfitUntil = fmt.Sprintf("it writes to %s, and lanes are carried to %s", home, f.home),
+			time.Now().Add(strange)
 		f.observe(time.Now())
 		return fmt.Errorf("writer %s is left out: %s", cmp.Or(s.peer.name, s.peer.address), s.peer.unfit)
 	}

@@ -199,7 +199,8 @@ func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 			t.Errorf("home is %q", p.Home)
 		}
 		for address, dataset := range datasets {
-			if p := w.writer(address); dataset != home && (p.State != placement.Unfit || !strings.Contains(p.Why, "it writes to p."+dataset)) {
+			if p := w.writer(address); dataset != home &&
+				(p.State != placement.Unfit || !strings.Contains(p.Why, "it writes to p."+dataset)) {
 				t.Errorf("the picture says %+v", p)
 			}
 		}

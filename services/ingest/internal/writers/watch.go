@@ -190,7 +190,8 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 		if state != p.state {
 			f.config.Metrics.state(p.state, state)
 			if p.state != "" || state == placement.Serving {
-				f.log.Info("writer changes", "writer", cmp.Or(p.name, p.address), "address", p.address, "state", string(state), "why", why)
+				f.log.Info("writer changes", "writer", cmp.Or(p.name, p.address), "address", p.address, "state", string(state),
+					"why", why)
 			}
 			p.state = state
 		}
@@ -201,8 +202,8 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 	return list
 }
 
-// look observes the writers, and the lanes when it is time, and gives orders. It reports whether any writer takes lanes,
-// and whether lanes are about to leave one that drains.
+// look observes the writers, and the lanes when it is time, and gives orders. It reports whether any writer takes
+// lanes, and whether lanes are about to leave one that drains.
 func (f *Fleet) look(now time.Time) (served, drains bool) {
 	f.mu.Lock()
 	due := f.core.Moving() || now.Sub(f.lanesAt) >= lookLanes
@@ -257,7 +258,8 @@ func (f *Fleet) listen(elapsed time.Duration) {
 	}
 	for _, s := range f.seats {
 		if p := s.peer; p.ready && p.speaks && p.quiet >= silence {
-			s.giveUp(fmt.Errorf("writer %s has said nothing for %v", cmp.Or(p.name, p.address), p.quiet.Round(100*time.Millisecond)))
+			s.giveUp(fmt.Errorf("writer %s has said nothing for %v", cmp.Or(p.name, p.address),
+				p.quiet.Round(100*time.Millisecond)))
 		}
 	}
 }
@@ -270,7 +272,8 @@ func (f *Fleet) order(m placement.Move) {
 		return
 	}
 	f.config.Metrics.moves.Inc()
-	f.log.Info("lane is to move", "topic", m.Lane.Topic, "partition", m.Lane.Partition, "from", m.From, "to", m.To, "reason", m.Reason)
+	f.log.Info("lane is to move", "topic", m.Lane.Topic, "partition", m.Lane.Partition, "from", m.From, "to", m.To,
+		"reason", m.Reason)
 	s.order = lane.Order{Reason: m.Reason, Stayed: func() { f.stayed(s) }}
 	s.wake()
 }

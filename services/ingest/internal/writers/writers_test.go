@@ -65,7 +65,8 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 		for deadline := time.Now().Add(9 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			for _, s := range seats {
 				if o, _ := s.Look(false); o.Stayed != nil {
-					if !strings.Contains(o.Reason, "carries 100 %, 50 % is fair") && !strings.Contains(o.Reason, "carries 75 %, 50 % is fair") {
+					if !strings.Contains(o.Reason, "carries 100 %, 50 % is fair") &&
+						!strings.Contains(o.Reason, "carries 75 %, 50 % is fair") {
 						t.Errorf("reason %q", o.Reason)
 					}
 					moved++
@@ -89,7 +90,8 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		all := w.startFirst(1, 2)
 		seat, _ := w.place(0)
-		w.host(all[0]).health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
+		w.host(all[0]).health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName,
+			healthv1.HealthCheckResponse_NOT_SERVING)
 		woken := wakes(t, seat)
 		seat.Look(true)
 		select {
