@@ -152,9 +152,9 @@ func (t *Topic) match(r *record.Record) Match {
 	if r.Value == nil {
 		switch t.routing.tombstones {
 		case toNothing:
-			return Match{Action: Ignore}
+			return Match{Match: record.Match{Action: Ignore}}
 		case toDeadLetter:
-			return Match{Action: Unknown, Reason: "the value is null"}
+			return Match{Match: record.Match{Action: Unknown, Reason: "the value is null"}}
 		}
 	}
 	itemType := t.routing.itemType(r)
@@ -164,14 +164,19 @@ func (t *Topic) match(r *record.Record) Match {
 	}
 	switch {
 	case target == toIgnore:
-		return Match{Action: Ignore, Unmatched: !ok, itemType: itemType}
+		return Match{Match: record.Match{Action: Ignore}, Unmatched: !ok, itemType: itemType}
 	case target >= 0:
-		return Match{Action: Row, Route: target, Contract: t.contracts[target], Unmatched: !ok, itemType: itemType}
+		c := t.contracts[target]
+		return Match{
+			Match:    record.Match{Action: Row, Route: target, Name: c.Name()},
+			Contract: c, Unmatched: !ok, itemType: itemType,
+		}
 	case itemType == nil:
-		return Match{Action: Unknown, Unmatched: true, Reason: fmt.Sprintf("header %s is missing", t.routing.header)}
+		return Match{
+			Match:     record.Match{Action: Unknown, Reason: fmt.Sprintf("header %s is missing", t.routing.header)},
+			Unmatched: true,
+		}
 	}
-	return Match{
-		Action: Unknown, Unmatched: true, itemType: itemType,
-		Reason: fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType),
-	}
+	reason := fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType)
+	return Match{Match: record.Match{Action: Unknown, Reason: reason}, Unmatched: true, itemType: itemType}
 }

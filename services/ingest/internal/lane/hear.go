@@ -129,7 +129,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 		b.refused[i] = struct{}{}
 		r := b.records.Record(i)
 		letters = append(letters, DeadLetter{
-			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Contract,
+			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Name,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,
 		})
 	}
