@@ -18,7 +18,7 @@ import (
 func TestTopicAppears(t *testing.T) {
 	c := newCluster(t)
 	s := start(t, testConfig(c.ListenAddrs()...), false, testTopic, "second")
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("does not exist yet") == 2 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 2 })
 	if err := s.Ready(); err != nil {
 		t.Errorf("waiting for topics is no fault: %v", err)
 	}
@@ -39,7 +39,7 @@ func TestTopicAppears(t *testing.T) {
 	if seen[testTopic] != 1 || seen["second"] != 2 {
 		t.Errorf("claims %v", seen)
 	}
-	if n := s.logs.count("does not exist yet"); n != 2 {
+	if n := s.logs.Count("does not exist yet"); n != 2 {
 		t.Errorf("said %d times that topics are missing, want once each", n)
 	}
 }
@@ -68,7 +68,7 @@ func TestCompactedTopicIsRefused(t *testing.T) {
 	if o := s.claim(t); o.Topic() != testTopic {
 		t.Errorf("claim of %s", o.Topic())
 	}
-	if s.logs.count("cleanup.policy=delete") != 1 {
+	if s.logs.Count("cleanup.policy=delete") != 1 {
 		t.Error("no remedy in the log")
 	}
 	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic state is refused") || !strings.Contains(err.Error(), "cleanup.policy=delete") {
@@ -93,20 +93,20 @@ func TestBrokerAwayAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, testConfig(address), false)
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("the brokers do not answer") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not answer") == 1 })
 	if err := s.Ready(); err == nil {
 		t.Error("ready without brokers")
 	}
 	newCluster(t, kfake.Ports(port), kfake.SeedTopics(1, testTopic))
 	mustCommit(t, s.claim(t), 1, "at last")
-	if n := s.logs.count("trying again"); n != 1 {
+	if n := s.logs.Count("trying again"); n != 1 {
 		t.Errorf("said it %d times", n)
 	}
 }
 
 func TestStopWhileBrokerIsAway(t *testing.T) {
 	s := start(t, testConfig("127.0.0.1:1"), false)
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("the brokers do not answer") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not answer") == 1 })
 	began := time.Now()
 	s.stop()
 	if took := time.Since(began); took > 10*time.Second {
@@ -139,7 +139,7 @@ func TestTopicPattern(t *testing.T) {
 	if !seen["orders_a"] || !seen["orders_b"] {
 		t.Errorf("claims of %v", seen)
 	}
-	eventually(t, "the refusal in the log", func() bool { return s.logs.count("two patterns") == 1 })
+	eventually(t, "the refusal in the log", func() bool { return s.logs.Count("two patterns") == 1 })
 	s.stop()
 	close(asked)
 	for name := range asked {
@@ -153,7 +153,7 @@ func TestTopicPattern(t *testing.T) {
 func TestNothingMatches(t *testing.T) {
 	c := newCluster(t)
 	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Names: []string{testTopic}, Match: func(string) (bool, error) { return false, nil }})
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("does not exist yet") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 1 })
 	if err := s.Ready(); err != nil {
 		t.Errorf("waiting for topics is no fault: %v", err)
 	}
