@@ -26,14 +26,17 @@ const (
 // grownRow is the row message of a version: 0 is what the table begins with, each later one has one column more.
 func grownRow(version int) *descriptorpb.DescriptorProto {
 	d := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	add := func(into *descriptorpb.DescriptorProto, number int32, name string, kind descriptorpb.FieldDescriptorProto_Type, label descriptorpb.FieldDescriptorProto_Label) *descriptorpb.FieldDescriptorProto {
+	add := func(into *descriptorpb.DescriptorProto, number int32, name string, kind descriptorpb.FieldDescriptorProto_Type,
+		label descriptorpb.FieldDescriptorProto_Label) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: kind.Enum(), Label: label.Enum()}
 		into.Field = append(into.Field, f)
 		return f
 	}
 	const (
-		text, whole, message = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
-		optional, repeated   = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL, descriptorpb.FieldDescriptorProto_LABEL_REPEATED
+		text, whole, message = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64,
+			descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+		optional, repeated = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL,
+			descriptorpb.FieldDescriptorProto_LABEL_REPEATED
 	)
 	add(d, 1, "kafka_topic", text, optional)
 	add(d, 2, "kafka_partition", whole, optional)
@@ -75,7 +78,9 @@ func encodeGrown(topic string, partition int32, version int) func(int64) []byte 
 // lanes go on with the old row message beside the new ones, some are cut off in the middle and carried on elsewhere.
 // Every offset is compared.
 func TestTableGrowsUnderLoad(t *testing.T) {
-	for _, delivery := range []lanev1.Delivery{lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE} {
+	for _, delivery := range []lanev1.Delivery{
+		lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE,
+	} {
 		t.Run(delivery.String(), func(t *testing.T) { growUnderLoad(t, delivery) })
 	}
 }
@@ -157,7 +162,8 @@ func grow(ctx context.Context, lane int32, delivery lanev1.Delivery, writers []*
 // offsets counts a table's rows by partition and offset.
 func (w *world) offsets(table string) map[[2]int64]int {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+w.Endpoints.Admin+"/bigquery/rows?table=waybill."+table, http.NoBody)
+	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet,
+		"http://"+w.Endpoints.Admin+"/bigquery/rows?table=waybill."+table, http.NoBody)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -184,7 +190,8 @@ func (w *world) value(sql string) string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://"+w.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/queries", bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(w.ctx, http.MethodPost,
+		"http://"+w.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/queries", bytes.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}

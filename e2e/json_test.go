@@ -86,7 +86,8 @@ func TestJSON(t *testing.T) {
 	halves := func(from, to int) {
 		for i := from; i < to; i++ {
 			send(fmt.Sprintf(`{"id": %d, "placed":"2026-01-02T03:04:05.%06dZ", "customer":{"name":"Zoë \u0001 %d","since":2020},
-				"items":[{"sku":"a","price":%d.25},{"sku":"b","colour":"red"}], "labels":{"k":"v"}, "note":[%d, {"deep": null}]}`, i, i, i, i, i))
+				"items":[{"sku":"a","price":%d.25},{"sku":"b","colour":"red"}], "labels":{"k":"v"}, "note":[%d, {"deep": null}]}`,
+				i, i, i, i, i))
 			if i%(good/2) == good/4 {
 				for marked := range faults {
 					send(strings.Replace(marked, "^", "", 1))

@@ -87,7 +87,8 @@ func writeSaleSet(t *testing.T) (path string, s sale) {
 	if err := os.WriteFile(path, encoded, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set.File = append(set.File, protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto)) // which the file leaves out
+	// which the file leaves out
+	set.File = append(set.File, protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto))
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +104,8 @@ func writeSaleSet(t *testing.T) (path string, s sale) {
 // says.
 func (w *world) ingestSays(status int, args ...string) string {
 	w.t.Helper()
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), append(args, "--config", w.Ingests[0].Config)...).CombinedOutput()
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"),
+		append(args, "--config", w.Ingests[0].Config)...).CombinedOutput()
 	code := 0
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
@@ -141,7 +143,8 @@ func TestProtobuf(t *testing.T) {
 	if err := w.UpServices(w.ctx); err != nil {
 		t.Fatal(err)
 	}
-	if out := w.ingestSays(0, "contracts", "diff"); !strings.Contains(out, "sandbox.waybill.sales") || !strings.Contains(out, "will be created") {
+	if out := w.ingestSays(0, "contracts", "diff"); !strings.Contains(out, "sandbox.waybill.sales") ||
+		!strings.Contains(out, "will be created") {
 		t.Errorf("got\n%s", out)
 	}
 
@@ -232,13 +235,15 @@ func TestProtobuf(t *testing.T) {
 	var row struct {
 		Sale struct{ Buyer, State string }
 	}
-	if err := json.Unmarshal([]byte(out[:strings.IndexByte(out, '\n')]), &row); err != nil || row.Sale.Buyer != "Z0z" || row.Sale.State != "PAID" {
+	if err := json.Unmarshal([]byte(out[:strings.IndexByte(out, '\n')]), &row); err != nil || row.Sale.Buyer != "Z0z" ||
+		row.Sale.State != "PAID" {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if err := os.WriteFile(file, []byte("\x1a\x02a\xff"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := w.ingestSays(1, "contracts", "test", file); !strings.Contains(out, "sale.buyer at byte 0: text is not valid UTF-8") || !strings.Contains(out, "1a 02 61 ff") {
+	if out := w.ingestSays(1, "contracts", "test", file); !strings.Contains(out,
+		"sale.buyer at byte 0: text is not valid UTF-8") || !strings.Contains(out, "1a 02 61 ff") {
 		t.Errorf("got\n%s", out)
 	}
 	if out := w.ingestSays(0, "contracts", "list"); !strings.Contains(out, "shop.Sale") {

@@ -185,7 +185,8 @@ func (p *parcelLoad) expected() map[string]map[string]any {
 // sql asks the sandbox's BigQuery.
 func (w *world) sql(query string) []map[string]any {
 	w.t.Helper()
-	command := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--rows", "1000000", "--sandbox", filepath.Join(w.Config.Dir, "sandbox.json"), query)
+	command := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--rows", "1000000",
+		"--sandbox", filepath.Join(w.Config.Dir, "sandbox.json"), query)
 	out, err := command.Output()
 	if err != nil {
 		w.t.Fatalf("%s: %v\n%s", query, err, out)
@@ -208,7 +209,8 @@ func (w *world) contractsTest(value []byte) string {
 	if err := os.WriteFile(file, value, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "contracts", "test", "--config", w.Ingests[0].Config, "--contract", "parcels-value", file).CombinedOutput()
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "contracts", "test", "--config",
+		w.Ingests[0].Config, "--contract", "parcels-value", file).CombinedOutput()
 	if err != nil {
 		w.t.Errorf("contracts test: %v\n%s", err, out)
 	}
@@ -258,14 +260,16 @@ func TestSchemaIDIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The registry's ids follow those that the sandbox begins with.
-	if out := w.contractsTest(events.New(events.Config{}).Parcel(nil, 7, 1, 3).Value); !strings.Contains(out, "PCL-000000000007") {
+	if out := w.contractsTest(events.New(events.Config{}).Parcel(nil, 7, 1, 3).Value); !strings.Contains(out,
+		"PCL-000000000007") {
 		t.Errorf("contracts test:\n%s", out)
 	}
 	const reason = "schema id 9999 is not in the registry"
 	if len(reasons) != 1 || !strings.Contains(reasons[0], reason) {
 		t.Errorf("dead letters %q", reasons)
 	}
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--dry-run", "--config", w.Ingests[0].Config).CombinedOutput()
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--dry-run",
+		"--config", w.Ingests[0].Config).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), reason) { // it skips the letter, and says so with its status
 		t.Errorf("dead-letters replay: %v\n%s", err, out)
 	}

@@ -88,7 +88,8 @@ func (w *world) produce(topic string, n int64, mix events.Config) produce.Summar
 		mix = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 	}
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none", Generator: mix,
+		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none",
+		Generator: mix,
 	})
 	if err != nil {
 		w.t.Fatalf("produce to %s: %v", topic, err)
@@ -160,7 +161,9 @@ func (w *world) verified() verify.Report {
 			topics = append(topics, topic)
 		}
 	}
-	report, err := verify.Run(w.ctx, verify.Config{Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics})
+	report, err := verify.Run(w.ctx, verify.Config{
+		Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics,
+	})
 	if err != nil {
 		w.t.Fatalf("verify: %v", err)
 	}
@@ -187,7 +190,8 @@ func (w *world) fault(family string, fault map[string]any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://"+w.Endpoints.Admin+"/"+family+"/faults", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://"+w.Endpoints.Admin+"/"+family+"/faults",
+		bytes.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -41,7 +41,9 @@ func TestRestart(t *testing.T) {
 	if err != nil || endpoints.Admin != s.Endpoints().Admin || len(endpoints.Kafka) != 3 {
 		t.Fatalf("%+v, %v", endpoints, err)
 	}
-	_, err = produce.Run(t.Context(), produce.Config{Seeds: endpoints.Kafka, Topic: events.DeliveryTopic, Partitions: 1, Events: 50})
+	_, err = produce.Run(t.Context(), produce.Config{
+		Seeds: endpoints.Kafka, Topic: events.DeliveryTopic, Partitions: 1, Events: 50,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +96,8 @@ func TestTakenPort(t *testing.T) {
 	for _, digit := range port {
 		taken = taken*10 + int(digit-'0')
 	}
-	if _, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir, Registry: taken}); err == nil || !strings.Contains(err.Error(), port) {
+	if _, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir, Registry: taken}); err == nil ||
+		!strings.Contains(err.Error(), port) {
 		t.Errorf("error %v", err)
 	}
 	start(t, dir)

@@ -30,7 +30,9 @@ func TestTLS(t *testing.T) {
 	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 
 	s, err := sandbox.Start(ctx, sandbox.Config{
-		Dir: t.TempDir(), KafkaPorts: []int{0}, TLS: &tls.Config{Certificates: site.TLS.Certificates, MinVersion: tls.VersionTLS12},
+		Dir: t.TempDir(), KafkaPorts: []int{0}, TLS: &tls.Config{
+			Certificates: site.TLS.Certificates, MinVersion: tls.VersionTLS12,
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -67,7 +67,8 @@ func (c *Cores) check() error {
 		return err
 	}
 	if c.Runs < 1 || c.Lasts < 100*time.Millisecond || len(c.Lanes) == 0 || len(c.Slices) == 0 {
-		return fmt.Errorf("%d runs of %v, %d numbers of lanes, %d slices: at least one of each, and 100ms", c.Runs, c.Lasts, len(c.Lanes), len(c.Slices))
+		return fmt.Errorf("%d runs of %v, %d numbers of lanes, %d slices: at least one of each, and 100ms",
+			c.Runs, c.Lasts, len(c.Lanes), len(c.Slices))
 	}
 	for _, n := range c.Counts {
 		if n < 1 || n > runtime.NumCPU() {
@@ -76,14 +77,17 @@ func (c *Cores) check() error {
 	}
 	for _, slice := range c.Slices {
 		if slice != 0 && slice < 500*time.Microsecond {
-			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on", slice)
+			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on",
+				slice)
 		}
 	}
 	return nil
 }
 
 // coresRows is what a topic holds for a run, by workload.
-var coresRows = map[string]int64{"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000}
+var coresRows = map[string]int64{
+	"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000,
+}
 
 // series measures one workload on one number of lanes: the topic is filled once, and read by a new group each time.
 func (c *Cores) series(ctx context.Context, b *Bench, workload Workload, lanes int) ([]CoresResult, error) {
@@ -155,7 +159,8 @@ func (c *Cores) once(ctx context.Context, b *Bench, w *world, rows int64, r *Cor
 	}
 	b.say("    ingest's admin port is %s, writer's %s", w.stack.Ingests[0].Admin, w.stack.Writers[0].Admin)
 	t := &turns{
-		services: []int{w.stack.Ingests[0].Pid(), w.stack.Writers[0].Pid()}, sandbox: sandbox, slice: time.Duration(r.SliceMS * 1e6),
+		services: []int{w.stack.Ingests[0].Pid(), w.stack.Writers[0].Pid()}, sandbox: sandbox,
+		slice: time.Duration(r.SliceMS * 1e6),
 	}
 	turning, end := context.WithCancel(ctx)
 	turned := make(chan error, 1)
@@ -240,7 +245,8 @@ func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
 		return m, err
 	}
 	m.rows, m.appends = stats.Rows, stats.Appends
-	m.wall, m.own, m.rested, m.turns = time.Now(), time.Duration(t.ran.Load()), time.Duration(t.rested.Load()), t.count.Load()
+	m.wall, m.own, m.rested, m.turns = time.Now(), time.Duration(t.ran.Load()), time.Duration(t.rested.Load()),
+		t.count.Load()
 	for _, p := range []struct {
 		of  *time.Duration
 		pid int
@@ -257,7 +263,8 @@ func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
 func (r *CoresResult) fill(from, to moment, lasts time.Duration) error {
 	own, rows := (to.own - from.own).Seconds(), float64(to.rows-from.rows)
 	if own < lasts.Seconds()/2 {
-		return fmt.Errorf("%.1f s and %.0f rows after the start the topic was empty: fill it with more (--rows), or measure for less time (--lasts)", own, rows)
+		return fmt.Errorf("%.1f s and %.0f rows after the start the topic was empty: fill it with more (--rows), or "+
+			"measure for less time (--lasts)", own, rows)
 	}
 	ingest, writer := (to.ingest - from.ingest).Seconds(), (to.writer - from.writer).Seconds()
 	r.RowsPerS = rows / own

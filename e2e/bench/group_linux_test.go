@@ -21,7 +21,9 @@ func TestParseStat(t *testing.T) {
 	if err != nil || pgrp != 4200 || ticks != 31+17+5+2 {
 		t.Errorf("group %d, %d ticks, %v", pgrp, ticks, err)
 	}
-	for _, wrong := range []string{"", "1 (x) S", "1 (x) S 1 two 3 0 -1 4 9 8 0 0 31 17 5 2 20", "1 (x) S 1 2 3 0 -1 4 9 8 0 0 31 many 5 2 20"} {
+	for _, wrong := range []string{
+		"", "1 (x) S", "1 (x) S 1 two 3 0 -1 4 9 8 0 0 31 17 5 2 20", "1 (x) S 1 2 3 0 -1 4 9 8 0 0 31 many 5 2 20",
+	} {
 		if _, _, err := parseStat(wrong); err == nil {
 			t.Errorf("%q is taken", wrong)
 		}

@@ -53,14 +53,18 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 	case LostReplies:
 		return r.bigquery(ctx, d, map[string]any{"kind": "lost_reply", "probability": d.Probability})
 	case Aborted:
-		if err := r.bigquery(ctx, d, map[string]any{"kind": "aborted", "method": "append", "probability": d.Probability, "in_stream": true}); err != nil {
+		if err := r.bigquery(ctx, d, map[string]any{
+			"kind": "aborted", "method": "append", "probability": d.Probability, "in_stream": true,
+		}); err != nil {
 			return err
 		}
 		return r.bigquery(ctx, d, map[string]any{"kind": "aborted", "probability": d.Probability / 2})
 	case QuotaStorm:
 		return r.bigquery(ctx, d, map[string]any{"kind": "quota", "probability": d.Probability})
 	case SlowAppends:
-		return r.bigquery(ctx, d, map[string]any{"kind": "latency", "method": "append", "delay": d.Delay.String(), "jitter": d.Delay.String()})
+		return r.bigquery(ctx, d, map[string]any{
+			"kind": "latency", "method": "append", "delay": d.Delay.String(), "jitter": d.Delay.String(),
+		})
 	case SlowFinalize:
 		return r.bigquery(ctx, d, map[string]any{"kind": "finalize_delay", "delay": d.Delay.String()})
 	case ClockJump:
@@ -307,7 +311,8 @@ func (r *run) quiet(ctx context.Context) error {
 			return err
 		}
 	}
-	return errors.Join(r.admin(ctx, http.MethodDelete, "registry", "", nil, nil), r.admin(ctx, http.MethodDelete, "kafka", "", nil, nil))
+	return errors.Join(r.admin(ctx, http.MethodDelete, "registry", "", nil, nil),
+		r.admin(ctx, http.MethodDelete, "kafka", "", nil, nil))
 }
 
 // pause waits, or until ctx ends.

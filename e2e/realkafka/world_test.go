@@ -135,7 +135,8 @@ var plain = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 func (w *world) produce(topic string, n int64, mix events.Config) produce.Summary {
 	w.t.Helper()
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Events: n, First: uint64(w.sent), Codec: "lz4", Generator: mix,
+		Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Events: n, First: uint64(w.sent), Codec: "lz4",
+		Generator: mix,
 	})
 	if err != nil {
 		w.t.Fatalf("produce to %s: %v", topic, err)
@@ -238,7 +239,9 @@ func (w *world) compared() verify.Report {
 	var report verify.Report
 	for range 10 {
 		var err error
-		report, err = verify.Run(w.ctx, verify.Config{Seeds: kafka.Seeds, Admin: "http://" + w.Endpoints.Admin, Topics: w.topics})
+		report, err = verify.Run(w.ctx, verify.Config{
+			Seeds: kafka.Seeds, Admin: "http://" + w.Endpoints.Admin, Topics: w.topics,
+		})
 		if err != nil {
 			w.t.Fatalf("verify: %v", err)
 		}

@@ -123,7 +123,8 @@ func (l *Log) Each(ctx context.Context, topic string, f func(*kgo.Record) error)
 			from[partition] = kgo.NewOffset().AtStart()
 		}
 	}
-	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seeds...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seeds...),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // a partition may end with a marker: without it the end would never be seen
 		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response that

@@ -83,13 +83,15 @@ func TestRowsHaveTheEnvelope(t *testing.T) {
 // same compares a self-contained message with the generated one, column by column.
 func same(t *testing.T, path string, self, generated protoreflect.MessageDescriptor, depth int) {
 	if self.Fields().Len() != generated.Fields().Len() || self.Name() != generated.Name() {
-		t.Errorf("%s: %s with %d fields, want %s with %d", path, self.Name(), self.Fields().Len(), generated.Name(), generated.Fields().Len())
+		t.Errorf("%s: %s with %d fields, want %s with %d",
+			path, self.Name(), self.Fields().Len(), generated.Name(), generated.Fields().Len())
 		return
 	}
 	for i := range generated.Fields().Len() {
 		g, s := generated.Fields().Get(i), self.Fields().Get(i)
 		at := path + "." + string(g.Name())
-		if g.Name() != s.Name() || g.Number() != s.Number() || g.Kind() != s.Kind() || g.Cardinality() != s.Cardinality() || g.HasPresence() != s.HasPresence() {
+		if g.Name() != s.Name() || g.Number() != s.Number() || g.Kind() != s.Kind() || g.Cardinality() != s.Cardinality() ||
+			g.HasPresence() != s.HasPresence() {
 			t.Errorf("%s: %v, want %v", at, s, g)
 		}
 		column := func(f protoreflect.FieldDescriptor) *columnv1.Column {

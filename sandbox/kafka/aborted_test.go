@@ -21,7 +21,8 @@ func TestAbortedTransactionsAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.TransactionalID("x"), kgo.DefaultProduceTopic("orders"),
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.TransactionalID("x"),
+		kgo.DefaultProduceTopic("orders"),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.MaxVersions(kversion.V2_5_0())) // fetches name topics, and not by id
 	if err != nil {

@@ -175,7 +175,8 @@ func TestFaultHandler(t *testing.T) {
 		cluster.Handler().ServeHTTP(recorder, httptest.NewRequest(method, target, strings.NewReader(body)))
 		return recorder.Code, recorder.Body.String()
 	}
-	status, body := call(http.MethodPost, "/kafka/faults", `{"key":"offsetcommit","error":"ILLEGAL_GENERATION","group":"g","count":2}`)
+	status, body := call(http.MethodPost, "/kafka/faults",
+		`{"key":"offsetcommit","error":"ILLEGAL_GENERATION","group":"g","count":2}`)
 	if status != http.StatusOK {
 		t.Fatal(status, body)
 	}
@@ -196,10 +197,12 @@ func TestFaultHandler(t *testing.T) {
 	}
 	// Every name that the texts of the errors recommend is known.
 	for _, name := range []string{
-		"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION",
-		"UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE", "TOPIC_AUTHORIZATION_FAILED",
+		"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS",
+		"ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE",
+		"TOPIC_AUTHORIZATION_FAILED",
 	} {
-		if status, body := call(http.MethodPost, "/kafka/faults", `{"key":"LeaveGroup","error":"`+name+`"}`); status != http.StatusOK {
+		if status, body := call(http.MethodPost, "/kafka/faults",
+			`{"key":"LeaveGroup","error":"`+name+`"}`); status != http.StatusOK {
 			t.Error(name, body)
 		}
 	}
@@ -211,7 +214,8 @@ func TestFaultHandler(t *testing.T) {
 		`{"action":"explode"}`:                        "move_leaders",
 		`{"key":"OffsetCommit","eror":"x"}`:           "eror",
 	} {
-		if status, answer := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest || !strings.Contains(answer, want) {
+		if status, answer := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest ||
+			!strings.Contains(answer, want) {
 			t.Errorf("%s: %d %s", body, status, answer)
 		}
 	}

@@ -27,12 +27,16 @@ func TestAdminToolsOfKafka(t *testing.T) {
 	for _, key := range versions.ApiKeys {
 		offered[key.ApiKey] = key.MaxVersion
 	}
-	for _, key := range []kmsg.Key{kmsg.DescribeTopicPartitions, kmsg.DescribeClientQuotas, kmsg.GetTelemetrySubscriptions} {
+	for _, key := range []kmsg.Key{
+		kmsg.DescribeTopicPartitions, kmsg.DescribeClientQuotas, kmsg.GetTelemetrySubscriptions,
+	} {
 		if version, ok := offered[int16(key)]; ok {
 			t.Errorf("%s is offered, up to version %d", key.Name(), version)
 		}
 	}
-	for key, least := range map[kmsg.Key]int16{kmsg.Fetch: 17, kmsg.Produce: 12, kmsg.Metadata: 12, kmsg.ListGroups: 5, kmsg.OffsetFetch: 9} {
+	for key, least := range map[kmsg.Key]int16{
+		kmsg.Fetch: 17, kmsg.Produce: 12, kmsg.Metadata: 12, kmsg.ListGroups: 5, kmsg.OffsetFetch: 9,
+	} {
 		if got := offered[int16(key)]; got < least {
 			t.Errorf("%s is offered up to version %d, want %d", key.Name(), got, least)
 		}
@@ -56,7 +60,8 @@ func TestGroupsAreListed(t *testing.T) {
 	cluster := start(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
 	ctx := timed(t)
 	produce(ctx, t, client(t, cluster), "orders", 1, "x")
-	member := client(t, cluster, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	member := client(t, cluster, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(10*time.Second))
 	consume(ctx, t, member, 1)
 	for _, types := range [][]string{nil, {"Classic"}, {"classic"}, {"CONSUMER", "CLASSIC"}, {"Share"}} {

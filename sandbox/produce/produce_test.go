@@ -45,7 +45,9 @@ func TestEveryEventOnce(t *testing.T) {
 	defer cancel()
 	catalog := startRegistry(t)
 	for _, codec := range []string{"none", "lz4", "zstd"} {
-		for _, topic := range []string{events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic} {
+		for _, topic := range []string{
+			events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic,
+		} {
 			cluster := start(t)
 			const count, first = 1500, 100
 			heard := int64(0)
@@ -59,7 +61,8 @@ func TestEveryEventOnce(t *testing.T) {
 			if err != nil || summary.Events != count || heard != count {
 				t.Fatalf("%+v, %d heard, %v", summary, heard, err)
 			}
-			if topic == events.DeliveryTopic && (summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {
+			if topic == events.DeliveryTopic &&
+				(summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {
 				t.Errorf("%+v", summary)
 			}
 			check(ctx, t, cluster, config, summary)
@@ -155,7 +158,9 @@ func TestError(t *testing.T) {
 	if _, err := produce.Run(t.Context(), produce.Config{Codec: "brotli"}); err == nil {
 		t.Error("an unknown codec is taken")
 	}
-	for _, config := range []produce.Config{{SchemaVersion: 4, Registry: startRegistry(t).URL()}, {Registry: "http://127.0.0.1:1"}} {
+	for _, config := range []produce.Config{
+		{SchemaVersion: 4, Registry: startRegistry(t).URL()}, {Registry: "http://127.0.0.1:1"},
+	} {
 		config.Seeds, config.Topic, config.Partitions, config.Events = cluster.Seeds(), events.ParcelTopic, 1, 1
 		if _, err := produce.Run(t.Context(), config); err == nil {
 			t.Errorf("%+v: no error", config)

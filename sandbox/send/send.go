@@ -62,12 +62,15 @@ func Run(ctx context.Context, c Config, in io.Reader) (sent int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Seeds...), kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(time.Millisecond))
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Seeds...),
+		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(time.Millisecond))
 	if err != nil {
 		return 0, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	for _, topic := range []kafka.Topic{{Name: c.Topic, Partitions: c.Partitions}, {Name: c.Topic + kafka.DeadLetter, Partitions: 1}} {
+	for _, topic := range []kafka.Topic{
+		{Name: c.Topic, Partitions: c.Partitions}, {Name: c.Topic + kafka.DeadLetter, Partitions: 1},
+	} {
 		if err := produce.Ensure(ctx, client, topic); err != nil {
 			return 0, err
 		}

@@ -124,13 +124,16 @@ func (l *lab) letter(record *kgo.Record, changed map[string]string) {
 	}
 	letter.Headers = slices.Clone(record.Headers)
 	if record.Key != nil {
-		letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: "waybill-key", Value: []byte(pick("waybill-key", string(record.Key)))})
+		letter.Headers = append(letter.Headers, kgo.RecordHeader{
+			Key: "waybill-key", Value: []byte(pick("waybill-key", string(record.Key))),
+		})
 	}
 	if _, ok := changed["header"]; ok {
 		letter.Headers[0].Value = []byte(changed["header"])
 	}
 	for key, right := range map[string]string{
-		"waybill-topic": topic, "waybill-partition": fmt.Sprint(record.Partition), "waybill-offset": fmt.Sprint(record.Offset),
+		"waybill-topic": topic, "waybill-partition": fmt.Sprint(record.Partition),
+		"waybill-offset": fmt.Sprint(record.Offset),
 		"waybill-reason": "undecodable",
 	} {
 		letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: key, Value: []byte(pick(key, right))})
@@ -162,9 +165,10 @@ func rowOf(t *testing.T, record *kgo.Record) map[string]any {
 	return map[string]any{
 		"event_id": payload["id"], "event_type": itemType[strings.LastIndexByte(itemType, '.')+1:], "item_type": itemType,
 		"event_time":  micros(time.Unix(0, payload["timestamp"].(int64))),
-		"ingest_time": micros(time.Now()), "topic_version": "v6", "kafka_topic": record.Topic, "kafka_partition": record.Partition,
-		"kafka_offset": record.Offset, "kafka_timestamp": micros(record.Timestamp.Truncate(time.Millisecond)),
-		"kafka_key": base64.StdEncoding.EncodeToString(record.Key), "kafka_headers": headers,
+		"ingest_time": micros(time.Now()), "topic_version": "v6", "kafka_topic": record.Topic,
+		"kafka_partition": record.Partition, "kafka_offset": record.Offset,
+		"kafka_timestamp": micros(record.Timestamp.Truncate(time.Millisecond)),
+		"kafka_key":       base64.StdEncoding.EncodeToString(record.Key), "kafka_headers": headers,
 		"delivery": asJSON("", payload),
 	}
 }

@@ -29,7 +29,9 @@ Examples:
 
 // Run measures.
 func (c *idleCmd) Run(ctx context.Context) error {
-	i := bench.Idle{Lanes: c.Lanes, Settles: c.Settles, Lasts: c.Lasts, Bin: c.Bin, Profiles: c.Profiles, Progress: os.Stderr}
+	i := bench.Idle{
+		Lanes: c.Lanes, Settles: c.Settles, Lasts: c.Lasts, Bin: c.Bin, Profiles: c.Profiles, Progress: os.Stderr,
+	}
 	report, err := i.Run(ctx)
 	if err != nil {
 		return err

@@ -24,7 +24,8 @@ type command struct {
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, "bench", "What Waybill costs on this machine.", &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
+	code := cli.Run(ctx, "bench", "What Waybill costs on this machine.", &command{}, os.Args[1:],
+		cli.Streams{Out: os.Stdout, Err: os.Stderr})
 	stop()
 	os.Exit(code)
 }

@@ -62,7 +62,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 		Choice: bench.Choice{
 			Workloads: c.Workload, Lanes: c.Lanes, Codecs: c.Codec, TLS: secured, LatencyMS: c.Latency, Full: c.Matrix == "full",
 		},
-		Runs: c.Runs, Rows: c.Rows, Live: c.Live, Loads: c.Loads, Floor: !c.NoFloor, Bin: c.Bin, Root: c.Root, Progress: os.Stderr,
+		Runs: c.Runs, Rows: c.Rows, Live: c.Live, Loads: c.Loads, Floor: !c.NoFloor, Bin: c.Bin, Root: c.Root,
+		Progress: os.Stderr,
 	}
 	report, err := b.Run(ctx)
 	if err != nil {

@@ -22,7 +22,8 @@ type command struct {
 }
 
 func main() {
-	const description = "Runs the examples on the sandbox and compares what comes out with what they say. `make examples` calls it."
+	const description = "Runs the examples on the sandbox and compares what comes out with what they " +
+		"say. `make examples` calls it."
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, "examples", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
 	stop()
@@ -42,7 +43,9 @@ func (c *command) Run(ctx context.Context, std cli.Streams) error {
 		if err != nil {
 			return err
 		}
-		if err := e.Run(ctx, examples.Config{Root: c.Root, Bin: c.Bin, Dir: filepath.Join(dir, "data"), Out: out}); err != nil {
+		if err := e.Run(ctx, examples.Config{
+			Root: c.Root, Bin: c.Bin, Dir: filepath.Join(dir, "data"), Out: out,
+		}); err != nil {
 			fmt.Fprintln(std.Err, err)
 			failed = append(failed, e.Name)
 			continue

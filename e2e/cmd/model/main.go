@@ -11,7 +11,8 @@ import (
 
 func main() {
 	var c command
-	kong.Parse(&c, kong.Name("model"), kong.Description("The lane protocol, explored exhaustively within bounds. `make model` calls it."))
+	kong.Parse(&c, kong.Name("model"), kong.Description(
+		"The lane protocol, explored exhaustively within bounds. `make model` calls it."))
 	if err := c.run(os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "model: %v\n", err)
 		os.Exit(1)

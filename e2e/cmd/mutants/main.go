@@ -16,7 +16,9 @@ import (
 
 func main() {
 	var c command
-	kong.Parse(&c, kong.Name("mutants"), kong.Description("Removes one protection at a time and shows that the tests notice. `make mutants` calls it, from the top of the tree."))
+	kong.Parse(&c, kong.Name("mutants"),
+		kong.Description("Removes one protection at a time and shows that the tests notice. `make mutants` calls "+
+			"it, from the top of the tree."))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := c.run(ctx, os.Stdout)
 	stop()

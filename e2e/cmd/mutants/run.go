@@ -127,7 +127,8 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  control: the released build has no mutant in it and passes the scenarios: %d (%.1f s)\n", len(distinct), time.Since(start).Seconds())
+	fmt.Fprintf(out, "  control: the released build has no mutant in it and passes the scenarios: %d (%.1f s)\n",
+		len(distinct), time.Since(start).Seconds())
 	return nil
 }
 
@@ -193,7 +194,8 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 		return errors.Join(errs...)
 	}
 	if caught < len(verdicts) {
-		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the scenario of the line above that says SURVIVED")
+		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the scenario of " +
+			"the line above that says SURVIVED")
 	}
 	return nil
 }

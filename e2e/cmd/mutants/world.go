@@ -55,7 +55,8 @@ func (s *scenario) play(ctx context.Context, dir, bin, mutant string) (found str
 		return "", err
 	}
 	st, err := stack.New(stack.Config{
-		Dir: dir, Bin: bin, DeliveryPartitions: 1, StockPartitions: 1, IngestYAML: s.ingestYAML, KafkaYAML: quick, Env: []string{variable + "=" + mutant},
+		Dir: dir, Bin: bin, DeliveryPartitions: 1, StockPartitions: 1, IngestYAML: s.ingestYAML, KafkaYAML: quick,
+		Env: []string{variable + "=" + mutant},
 	})
 	if err != nil {
 		return "", err
@@ -119,7 +120,8 @@ func (w *world) verify() (found string, err error) {
 // produce adds events to the delivery topic.
 func (w *world) produce(n int64, mix events.Config) error {
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Topic: stack.DeliveryTopic, Events: n, First: uint64(w.sent), Codec: "none", Generator: mix,
+		Seeds: []string{w.Endpoints.Kafka}, Topic: stack.DeliveryTopic, Events: n, First: uint64(w.sent), Codec: "none",
+		Generator: mix,
 	})
 	w.sent += n
 	w.bad += sum.Truncated + sum.UnknownTypes
@@ -228,7 +230,8 @@ func (w *world) fault(family string, fault map[string]any) error {
 func (w *world) clear(family string) error { return w.admin(http.MethodDelete, family, nil) }
 
 func (w *world) admin(method, family string, body []byte) error {
-	req, err := http.NewRequestWithContext(w.ctx, method, "http://"+w.Endpoints.Admin+"/"+family+"/faults", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(w.ctx, method, "http://"+w.Endpoints.Admin+"/"+family+"/faults",
+		bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -277,7 +280,8 @@ func (w *world) twin() (*stack.Service, error) {
 		return nil, err
 	}
 	process := &stack.Process{
-		Name: "twin", Path: one.Path, Args: []string{"serve", "--config", config}, Env: one.Env, Log: filepath.Join(w.Config.Dir, "logs", "twin.log"),
+		Name: "twin", Path: one.Path, Args: []string{"serve", "--config", config}, Env: one.Env,
+		Log: filepath.Join(w.Config.Dir, "logs", "twin.log"),
 	}
 	w.others = append(w.others, process)
 	return &stack.Service{Process: process, GRPC: one.GRPC, Admin: one.Admin, Config: config}, nil

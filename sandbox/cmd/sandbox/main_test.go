@@ -46,7 +46,9 @@ func point(t *testing.T, e sandbox.Endpoints) string {
 }
 
 func TestHelp(t *testing.T) {
-	for _, words := range []string{"", "up", "produce", "query", "verify", "faults", "faults list", "faults add", "faults clear", "version"} {
+	for _, words := range []string{
+		"", "up", "produce", "query", "verify", "faults", "faults list", "faults add", "faults clear", "version",
+	} {
 		code, out, _ := command(t.Context(), t, append(strings.Fields(words), "--help")...)
 		if code != 0 || !strings.Contains(out, "Usage: sandbox") {
 			t.Errorf("%s --help: %d\n%s", words, code, out)
@@ -136,7 +138,8 @@ func TestFaults(t *testing.T) {
 	expect(0, "done: action=move_leaders", "faults", "add", "kafka", "action=move_leaders")
 	expect(1, "REQUEST_TIMED_OUT", "faults", "add", "kafka", "key=Fetch", "error=nope")
 	expect(0, "added bigquery f1: delay=20ms kind=latency",
-		"faults", "add", "bigquery", "kind=latency", "delay=20ms", "probability=0.5", "offsets=7", "in_stream=true", "count=2")
+		"faults", "add", "bigquery", "kind=latency", "delay=20ms", "probability=0.5", "offsets=7", "in_stream=true",
+		"count=2")
 	if want := `{"count":2,"delay":"20ms","in_stream":true,"kind":"latency","offsets":[7],"probability":0.5}`; posted != want {
 		t.Errorf("posted %s, want %s", posted, want)
 	}
@@ -190,7 +193,8 @@ func TestQuery(t *testing.T) {
 	if code != 0 || !strings.Contains(out, `"n":9007199254740993,"name":"São"`) || strings.Count(out, "\n") != 1 {
 		t.Errorf("%d, %s", code, out)
 	}
-	if code, _, errs := command(t.Context(), t, "query", "SELEC 1", at); code != 1 || !strings.Contains(errs, "Syntax error at [1:1]") {
+	if code, _, errs := command(t.Context(), t, "query", "SELEC 1", at); code != 1 ||
+		!strings.Contains(errs, "Syntax error at [1:1]") {
 		t.Errorf("%d, %s", code, errs)
 	}
 }
@@ -202,15 +206,18 @@ func TestProduce(t *testing.T) {
 	}
 	defer cluster.Close()
 	at := "--sandbox=" + point(t, sandbox.Endpoints{Kafka: cluster.Seeds()})
-	code, out, errs := command(t.Context(), t, "produce", "--events=300", "--size=4000", "--no-bad", "--json", "--codec=zstd", at)
+	code, out, errs := command(t.Context(), t, "produce", "--events=300", "--size=4000", "--no-bad", "--json",
+		"--codec=zstd", at)
 	var summary struct {
 		Events, Truncated int64
 		Bytes             int64
 	}
-	if err := json.Unmarshal([]byte(out), &summary); code != 0 || err != nil || summary.Events != 300 || summary.Truncated != 0 {
+	if err := json.Unmarshal([]byte(out), &summary); code != 0 || err != nil || summary.Events != 300 ||
+		summary.Truncated != 0 {
 		t.Errorf("%d, %s%s, %v", code, out, errs, err)
 	}
-	code, out, _ = command(t.Context(), t, "produce", "--events=50", "--topic=sms_physical_stock_updated_topic", "--first=10", at)
+	code, out, _ = command(t.Context(), t, "produce", "--events=50", "--topic=sms_physical_stock_updated_topic",
+		"--first=10", at)
 	if code != 0 || !strings.HasPrefix(out, "produced 50 events (0.0 MB) to sms_physical_stock_updated_topic in ") ||
 		!strings.HasSuffix(out, "seed 1, next --first 60\n") {
 		t.Errorf("%d, %s", code, out)
