@@ -32,7 +32,8 @@ func avroLong(v int64) string { return string(binary.AppendVarint(nil, v)) }
 
 func typedFields() []typed {
 	const text = `"string"`
-	span := `{"type":"record","name":"Span%d","fields":[{"name":"start","type":["null",%s]},{"name":"end","type":["null",%s]}]}`
+	span := `{"type":"record","name":"Span%d","fields":[
+		{"name":"start","type":["null",%s]},{"name":"end","type":["null",%s]}]}`
 	date, long := `{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"timestamp-millis"}`
 	return []typed{
 		{"json", text, "{type: JSON}", avroText(`{"a":[1,2]}`), `"{\"a\":[1,2]}"`},

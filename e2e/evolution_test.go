@@ -114,7 +114,8 @@ func growUnderLoad(t *testing.T, delivery lanev1.Delivery) {
 	if len(times) != growingLanes*perLane {
 		t.Errorf("%d offsets in the table, want %d", len(times), growingLanes*perLane)
 	}
-	got := w.value(`SELECT COUNT(DISTINCT IF(s.grown IS NULL, NULL, kafka_offset)) FROM waybill.grows, UNNEST(sub) AS s WHERE kafka_partition = 3`)
+	got := w.value(`SELECT COUNT(DISTINCT IF(s.grown IS NULL, NULL, kafka_offset))
+		FROM waybill.grows, UNNEST(sub) AS s WHERE kafka_partition = 3`)
 	if want := fmt.Sprint(perLane - perLane/3); got != want {
 		t.Errorf("%s rows of lane 3 have the column that came first, want %s", got, want)
 	}

@@ -244,6 +244,8 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 		headers[2] = register(2, "optional int32 zone = 2;",
 			"enum State { STATE_NONE = 0; STATE_PAID = 1; } optional double fare = 4; repeated State states = 5;")
 	})
-	f.compare(`payload.id AS id, payload.from.name AS place, payload.from.zone AS zone, payload.fare AS fare, payload.states AS states,
-		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second, event_time = payload.at AS taken, CAST(payload.from.height AS STRING) AS height, payload.to.height AS dest`)
+	f.compare(`payload.id AS id, payload.from.name AS place, payload.from.zone AS zone, payload.fare AS fare,
+		payload.states AS states,
+		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second, event_time = payload.at AS taken,
+		CAST(payload.from.height AS STRING) AS height, payload.to.height AS dest`)
 }

@@ -16,11 +16,14 @@ import (
 
 const (
 	ordersTopic  = "orders_json"
-	ordersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["id","placed"],"properties":{
+	ordersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object",
+		"required":["id","placed"],"properties":{
 		"id":{"type":"integer"},"placed":{"type":"string","format":"date-time"},"customer":{"$ref":"#/$defs/Customer"},
-		"items":{"type":"array","items":{"type":"object","required":["sku"],"properties":{"sku":{"type":"string"},"price":{"type":"number"}}}},
+		"items":{"type":"array","items":{"type":"object","required":["sku"],
+			"properties":{"sku":{"type":"string"},"price":{"type":"number"}}}},
 		"labels":{"type":"object","additionalProperties":{"type":"string"}},"note":{}},
-		"$defs":{"Customer":{"type":"object","properties":{"name":{"type":["string","null"]},"vip":{"type":"boolean","default":false}}}}}`
+		"$defs":{"Customer":{"type":"object",
+			"properties":{"name":{"type":["string","null"]},"vip":{"type":"boolean","default":false}}}}}`
 	ordersContract = `  - topic: orders_json
     format: json
     schema: %s
@@ -121,8 +124,10 @@ func TestJSON(t *testing.T) {
 	// Every value of every row, as the query engine reads it back.
 	same := w.value(`SELECT COUNT(DISTINCT CAST(o.order.id AS STRING)) FROM waybill.orders AS o
 		WHERE event_id = CAST(o.order.id AS STRING) AND event_time = o.order.placed AND EXTRACT(SECOND FROM event_time) = 5
-		AND o.order.customer.name = CONCAT('Zoë \u0001 ', event_id) AND NOT o.order.customer.vip AND ARRAY_LENGTH(o.order.items) = 2
-		AND o.order.items[OFFSET(0)].price = o.order.id + 0.25 AND o.order.items[OFFSET(1)].price IS NULL AND o.order.labels[OFFSET(0)].value = 'v'
+		AND o.order.customer.name = CONCAT('Zoë \u0001 ', event_id) AND NOT o.order.customer.vip
+		AND ARRAY_LENGTH(o.order.items) = 2
+		AND o.order.items[OFFSET(0)].price = o.order.id + 0.25 AND o.order.items[OFFSET(1)].price IS NULL
+		AND o.order.labels[OFFSET(0)].value = 'v'
 		AND JSON_VALUE(o.order.note, '$[0]') = event_id AND JSON_VALUE(o.order._extra, '$.customer.since') = '2020'
 		AND JSON_VALUE(o.order._extra, '$.items.1.colour') = 'red'`)
 	if same != fmt.Sprint(good) {

@@ -25,9 +25,12 @@ import (
 const (
 	oddTopic = "odd_events"
 	// patterned is found by a topic_pattern, and so would its dead-letter topic be.
-	patterned  = "plain_events"
-	unread     = "ignored_events"
-	oddSchema  = `{"type":"record","name":"Odd","fields":[{"name":"name","type":"string"},{"name":"ratio","type":"double"},{"name":"day","type":{"type":"int","logicalType":"date"}},{"name":"tags","type":{"type":"array","items":["null","string"]}}]}`
+	patterned = "plain_events"
+	unread    = "ignored_events"
+	oddSchema = `{"type":"record","name":"Odd","fields":[
+		{"name":"name","type":"string"},{"name":"ratio","type":"double"},
+		{"name":"day","type":{"type":"int","logicalType":"date"}},
+		{"name":"tags","type":{"type":"array","items":["null","string"]}}]}`
 	largestRow = 20 << 20
 )
 

@@ -38,7 +38,8 @@ const (
 			field { name: "age" number: 6 type: TYPE_INT32 label: LABEL_OPTIONAL proto3_optional: true oneof_index: 0 }
 			field { name: "scores" number: 7 type: TYPE_SINT32 label: LABEL_REPEATED }
 			oneof_decl { name: "_age" } }
-		message_type { name: "Line" field { name: "sku" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL } field { name: "count" number: 2 type: TYPE_UINT64 label: LABEL_OPTIONAL } }
+		message_type { name: "Line" field { name: "sku" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+			field { name: "count" number: 2 type: TYPE_UINT64 label: LABEL_OPTIONAL } }
 		enum_type { name: "State" value { name: "NEW" number: 0 } value { name: "PAID" number: 1 } } }`
 
 	saleContract = `  - topic: sales_protobuf
@@ -168,7 +169,8 @@ func TestProtobuf(t *testing.T) {
 	sample := ""
 	halves := func(from, to int) {
 		for i := from; i < to; i++ {
-			text := fmt.Sprintf(`id: %d at {seconds: 1767323045 nanos: %d} buyer: "Zoë %d" state: PAID lines {sku: "a" count: %d} lines {sku: "b"} scores: [-1, %d]`, i+1, i*1000, i+1, i, i)
+			text := fmt.Sprintf(`id: %d at {seconds: 1767323045 nanos: %d} buyer: "Zoë %d" state: PAID
+				lines {sku: "a" count: %d} lines {sku: "b"} scores: [-1, %d]`, i+1, i*1000, i+1, i, i)
 			// A field that the schema does not have, and a name that is there twice.
 			sample = sale.encode(t, text, "\xa2\x06\x03new\x1a\x03Z0z")
 			send(sample)
@@ -206,7 +208,8 @@ func TestProtobuf(t *testing.T) {
 	same := w.value(`SELECT COUNT(DISTINCT CAST(s.sale.id AS STRING)) FROM waybill.sales AS s
 		WHERE event_id = CAST(s.sale.id AS STRING) AND event_time = s.sale.at AND EXTRACT(SECOND FROM event_time) = 5
 		AND s.sale.buyer = 'Z0z' AND s.sale.state = 'PAID' AND s.sale.age IS NULL AND ARRAY_LENGTH(s.sale.lines) = 2
-		AND s.sale.lines[OFFSET(0)].count = s.sale.id - 1 AND s.sale.lines[OFFSET(1)].count = 0 AND s.sale.lines[OFFSET(1)].sku = 'b'
+		AND s.sale.lines[OFFSET(0)].count = s.sale.id - 1 AND s.sale.lines[OFFSET(1)].count = 0
+		AND s.sale.lines[OFFSET(1)].sku = 'b'
 		AND s.sale.scores[OFFSET(0)] = -1 AND s.sale.scores[OFFSET(1)] = s.sale.id - 1`)
 	if same != fmt.Sprint(good) {
 		t.Errorf("%s of %d rows say what was sent", same, good)

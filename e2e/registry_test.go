@@ -72,8 +72,10 @@ func TestSchemaGrowsUnderLoad(t *testing.T) {
 	w.sent[events.ParcelTopic] = int64(p.next)
 	w.settled()
 
-	rows := w.sql(`SELECT kafka_partition, kafka_offset, event_id, payload.weight_grams AS weight_grams, payload.place.city AS city,
-		payload.place.postcode AS postcode, payload.fragile AS fragile, payload.service AS service, payload.labels AS labels FROM parcels`)
+	rows := w.sql(`SELECT kafka_partition, kafka_offset, event_id, payload.weight_grams AS weight_grams,
+		payload.place.city AS city,
+		payload.place.postcode AS postcode, payload.fragile AS fragile, payload.service AS service,
+		payload.labels AS labels FROM parcels`)
 	if len(rows) != int(p.next) {
 		t.Errorf("%d rows of %d parcels", len(rows), p.next)
 	}

@@ -127,7 +127,8 @@ func (b *Bench) floor(ctx context.Context, w *world, rows int64) (f Floor, err e
 
 // floorTable makes a table for the floor of the client. The emulator looks at none of its rows.
 func (w *world) floorTable(ctx context.Context) (string, error) {
-	const table = `{"tableReference":{"projectId":"sandbox","datasetId":"waybill","tableId":"floor"},"schema":{"fields":[{"name":"a","type":"STRING"}]}}`
+	const table = `{"tableReference":{"projectId":"sandbox","datasetId":"waybill","tableId":"floor"},
+		"schema":{"fields":[{"name":"a","type":"STRING"}]}}`
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
 		"http://"+w.stack.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/datasets/waybill/tables",
 		strings.NewReader(table))

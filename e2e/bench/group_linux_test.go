@@ -39,7 +39,8 @@ func TestGroup(t *testing.T) {
 	dir := t.TempDir()
 	done, child := filepath.Join(dir, "done"), filepath.Join(dir, "child")
 	// The first child works and ends, the second one stays and does not hear SIGTERM.
-	script := fmt.Sprintf(`sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; sh -c 'trap "" TERM; echo $$ >%s; while :; do sleep 1; done' & touch %s; wait`, child, done)
+	script := fmt.Sprintf(`sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
+		sh -c 'trap "" TERM; echo $$ >%s; while :; do sleep 1; done' & touch %s; wait`, child, done)
 	p := &stack.Process{Name: "tree", Path: sh, Args: []string{"-c", script}, Log: filepath.Join(dir, "log")}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

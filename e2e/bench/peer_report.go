@@ -74,8 +74,9 @@ func (r PeerReport) Print(out io.Writer) error {
 		return err
 	}
 	_, err := fmt.Fprintf(out, `
-ratio: %s over waybill. waybill is ingest and writer together. Counted from the first rows that BigQuery has to the last one, whole processes
-and all that they start. Rows a second are what this machine does with Kafka and BigQuery on it as well; BigQuery counts rows and looks into none.
+ratio: %s over waybill. waybill is ingest and writer together. Counted from the first rows that BigQuery has to the
+last one, whole processes and all that they start. Rows a second are what this machine does with Kafka and BigQuery on
+it as well; BigQuery counts rows and looks into none.
 `, r.Peer.Name)
 	return err
 }

@@ -61,8 +61,10 @@ func TestReportShape(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"name":"avro-v6","lanes":8,"codec":"none","tls":false,"bigquery_latency_ms":0,"rows_per_s":1000,"mb_per_s":9,` +
-		`"cpu_s_per_million":{"ingest":60,"writer":20,"total":80},"floor_ratio":1.5,"peak_rss_mb":{"ingest":100,"writer":50},` +
+	const want = `{"name":"avro-v6","lanes":8,"codec":"none","tls":false,` +
+		`"bigquery_latency_ms":0,"rows_per_s":1000,"mb_per_s":9,` +
+		`"cpu_s_per_million":{"ingest":60,"writer":20,"total":80},"floor_ratio":1.5,` +
+		`"peak_rss_mb":{"ingest":100,"writer":50},` +
 		`"settle_ms":{"p50":10,"p99":20,"max":30},`
 	if !strings.HasPrefix(string(text), want) {
 		t.Errorf("got  %s\nwant %s…", text, want)

@@ -27,7 +27,8 @@ const (
 	scanID      = 3
 	grownScanID = 4
 	scanSchema  = `{"type": "record", "name": "Scan", "namespace": "shop", "fields": [
-  {"name": "number", "type": "long"}, {"name": "timestamp", "type": "long"}, {"name": "place", "type": "string"}, {"name": "grams", "type": ["null", "int"], "default": null}]}`
+  {"name": "number", "type": "long"}, {"name": "timestamp", "type": "long"}, {"name": "place", "type": "string"},
+  {"name": "grams", "type": ["null", "int"], "default": null}]}`
 	grownScanSchema = `{"type": "record", "name": "Scan", "namespace": "shop", "fields": [
   {"name": "place", "type": "string"}, {"name": "` + column +
 		`", "type": ["null", "string"], "default": null}, {"name": "number", "type": "long"},

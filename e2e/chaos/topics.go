@@ -140,9 +140,12 @@ func writeSchemas(dir string, grown bool) error {
 	if grown {
 		more = `, "` + column + `": {"type": ["string", "null"]}`
 	}
-	order := fmt.Sprintf(`{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": ["number", "timestamp"], "properties": {
-  "number": {"type": "integer"}, "timestamp": {"type": "integer"}, "customer": {"type": ["string", "null"]}, "total": {"type": "number"},
-  "lines": {"type": "array", "items": {"type": "object", "properties": {"sku": {"type": "string"}, "pieces": {"type": "integer"}}}}%s}}
+	order := fmt.Sprintf(`{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+  "required": ["number", "timestamp"], "properties": {
+  "number": {"type": "integer"}, "timestamp": {"type": "integer"}, "customer": {"type": ["string", "null"]},
+  "total": {"type": "number"},
+  "lines": {"type": "array", "items": {"type": "object",
+    "properties": {"sku": {"type": "string"}, "pieces": {"type": "integer"}}}}%s}}
 `, more)
 	movement, err := proto.Marshal(
 		&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{movementFile}})

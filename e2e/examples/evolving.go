@@ -23,7 +23,7 @@ func evolvingAvro(ctx context.Context, w *world) error {
 		return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", file(schema), "--repeat", repeat, "--rate", rate,
 			file(records))
 	}
-	fmt.Fprintf(w.out, "# Old producers write for five seconds; after a second new ones join them, with two fields more.\n")
+	fmt.Fprintln(w.out, "# Old producers write for five seconds; after a second new ones join them, with two fields more.")
 	old := make(chan error, 1)
 	background := &world{root: w.root, dir: w.dir, config: w.config, stack: w.stack, out: io.Discard}
 	go func() {

@@ -61,7 +61,10 @@ func (l *Log) Behind(ctx context.Context, topics ...string) (int64, error) {
 	var sum int64
 	for _, topic := range topics {
 		behind := map[int32]int64{}
-		if err := l.Each(ctx, topic, func(r *kgo.Record) error { behind[r.Partition] = r.Offset + 1; return nil }); err != nil {
+		if err := l.Each(ctx, topic, func(r *kgo.Record) error {
+			behind[r.Partition] = r.Offset + 1
+			return nil
+		}); err != nil {
 			return 0, err
 		}
 		for _, n := range behind {

@@ -77,7 +77,7 @@ func printWithin(w io.Writer, columns int, findings []Finding) (failed bool) {
 		}
 	}
 	fmt.Fprintf(&out, "\n%d ok, %d to look at, %d failed\n", counts[OK], counts[Warn], counts[Fail])
-	io.WriteString(w, out.String()) //nolint:errcheck // Nothing is left to tell a reader who went away; the result is in the exit code.
+	io.WriteString(w, out.String()) //nolint:errcheck // A reader who went away has the exit code.
 	return counts[Fail] > 0
 }
 

@@ -29,7 +29,8 @@ func splitDataset(name string) (project, id string, err error) {
 //	POST   faults           a fault.Fault as JSON: puts it in force and answers with it
 //	DELETE faults[?id=f1]   lifts one fault, or all
 //	GET    stats            counts, rates and what each table holds
-//	GET    rows?table=D.T   a JSON line a row: {"topic","partition","offset","stream","row"}; row is its offset in the stream
+//	GET    rows?table=D.T   a JSON line a row: {"topic","partition","offset","stream","row"};
+//	                        row is its offset in the stream
 //	GET    row?table=D.T&topic=…&partition=…&offset=…   the whole row
 func (e *Emulator) Admin() http.Handler {
 	mux := http.NewServeMux()

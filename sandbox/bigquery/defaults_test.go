@@ -188,7 +188,8 @@ func TestDefaultsOfJSON(t *testing.T) {
 	if out["insertErrors"] != nil {
 		t.Fatal(out)
 	}
-	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON", "destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
+	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON",
+		"destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
 		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+"\n")
 	// Of one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID another text a row.
 	once := b.ask("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
@@ -223,6 +224,8 @@ func TestDefaultsThatDoNotFit(t *testing.T) {
 	} {
 		b.refused(400, create(field))
 	}
-	b.ok(create(`{"name": "n", "type": "FLOAT", "defaultValueExpression": "1"}, {"name": "d", "type": "DATETIME", "defaultValueExpression": "CURRENT_DATETIME()"},
-		{"name": "x", "type": "STRING", "mode": "REPEATED", "defaultValueExpression": "[]"}, {"name": "z", "type": "INTEGER", "defaultValueExpression": "NULL"}`))
+	b.ok(create(`{"name": "n", "type": "FLOAT", "defaultValueExpression": "1"},
+		{"name": "d", "type": "DATETIME", "defaultValueExpression": "CURRENT_DATETIME()"},
+		{"name": "x", "type": "STRING", "mode": "REPEATED", "defaultValueExpression": "[]"},
+		{"name": "z", "type": "INTEGER", "defaultValueExpression": "NULL"}`))
 }

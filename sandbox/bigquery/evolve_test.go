@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -221,7 +222,8 @@ func TestSchemaDelay(t *testing.T) {
 			t.Errorf("old rows beside new ones: %v", out)
 		}
 	}
-	if got := b.query("SELECT COUNT(*), COUNTIF(a = 'x'), COUNTIF(b = 'x'), COUNTIF(id IS NULL) FROM waybill.grows"); got[0][0] != int64(8) || got[0][1] != int64(1) || got[0][2] != int64(1) || got[0][3] != int64(2) {
+	got := b.query("SELECT COUNT(*), COUNTIF(a = 'x'), COUNTIF(b = 'x'), COUNTIF(id IS NULL) FROM waybill.grows")
+	if want := []bigquery.Value{int64(8), int64(1), int64(1), int64(2)}; !slices.Equal(got[0], want) {
 		t.Errorf("table holds %v", got)
 	}
 	for _, f := range b.e.Faults().List() {

@@ -207,9 +207,11 @@ func TestSelectedFields(t *testing.T) {
 		body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [
 		{"name": "a", "type": "STRING"}, {"name": "b", "type": "STRING"},
 		{"name": "r", "type": "RECORD", "fields": [{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]},
-		{"name": "l", "type": "RECORD", "mode": "REPEATED", "fields": [{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]}]}}`})
+		{"name": "l", "type": "RECORD", "mode": "REPEATED", "fields": [
+			{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]}]}}`})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables/t/insertAll", body: `{"rows": [{"json":
-		{"a": "1", "b": "2", "r": {"x": 3, "y": "4"}, "l": [{"x": 5, "y": "6"}, {"x": 7, "y": "8"}]}}, {"json": {"b": "9"}}]}`})
+		{"a": "1", "b": "2", "r": {"x": 3, "y": "4"}, "l": [{"x": 5, "y": "6"}, {"x": 7, "y": "8"}]}},
+		{"json": {"b": "9"}}]}`})
 	for selected, want := range map[string]any{
 		"b":         list(list("2"), list("9")),
 		"B,a":       list(list("1", "2"), list(nil, "9")),
@@ -245,7 +247,8 @@ func TestQueryParameters(t *testing.T) {
 		{
 			"SELECT @s IS NULL, @e = '', @m IS NULL",
 			`[{"name": "s", "parameterType": {"type": "STRING"}, "parameterValue": {"value": null}},
-			  {"name": "e", "parameterType": {"type": "STRING"}, "parameterValue": {"value": ""}}, {"name": "m", "parameterType": {"type": "STRING"}}]`,
+			  {"name": "e", "parameterType": {"type": "STRING"}, "parameterValue": {"value": ""}},
+			  {"name": "m", "parameterType": {"type": "STRING"}}]`,
 			list(list("true", "true", "true")),
 		},
 		{
@@ -259,15 +262,18 @@ func TestQueryParameters(t *testing.T) {
 		},
 		{
 			"SELECT 2 IN UNNEST(@xs), ARRAY_LENGTH(@none), @xs",
-			`[{"name": "xs", "parameterType": {"type": "ARRAY", "arrayType": {"type": "INT64"}}, "parameterValue": {"arrayValues": [{"value": "1"}, {"value": 2}]}},
+			`[{"name": "xs", "parameterType": {"type": "ARRAY", "arrayType": {"type": "INT64"}},
+			  "parameterValue": {"arrayValues": [{"value": "1"}, {"value": 2}]}},
 			  {"name": "none", "parameterType": {"type": "ARRAY", "arrayType": {"type": "DATE"}}, "parameterValue": {}}]`,
 			list(list("true", "0", list("1", "2"))),
 		},
 		{
 			"SELECT @p.x + @p.in.y, @p.at, @p",
-			`[{"name": "p", "parameterType": {"type": "STRUCT", "structTypes": [{"name": "x", "type": {"type": "INT64"}}, {"name": "at", "type": {"type": "DATE"}},
+			`[{"name": "p", "parameterType": {"type": "STRUCT", "structTypes": [
+			   {"name": "x", "type": {"type": "INT64"}}, {"name": "at", "type": {"type": "DATE"}},
 			    {"name": "in", "type": {"type": "STRUCT", "structTypes": [{"name": "y", "type": {"type": "FLOAT64"}}]}}]},
-			   "parameterValue": {"structValues": {"x": {"value": 1}, "at": {"value": "2024-1-2"}, "in": {"structValues": {"y": {"value": "0.5"}}}}}}]`,
+			   "parameterValue": {"structValues": {"x": {"value": 1}, "at": {"value": "2024-1-2"},
+			     "in": {"structValues": {"y": {"value": "0.5"}}}}}}]`,
 			list(list("1.5", "2024-01-02", list("1", "2024-01-02", list("0.5")))),
 		},
 	} {

@@ -68,7 +68,9 @@ func TestLoadJobs(t *testing.T) {
 		"too many bad":      {`, "maxBadRecords": 1`, "{\"id\": \"x\"}\n{\"id\": \"y\"}\n{\"id\": 1}", "errors: 2"},
 		"a table with rows": {`, "writeDisposition": "WRITE_EMPTY"`, `{"id": 4}`, "Already Exists"},
 		"another dataset": {
-			`, "destinationTable": {"projectId": "sandbox", "datasetId": "none", "tableId": "t"}, "createDisposition": "CREATE_NEVER"`, `{}`, "Not found",
+			`, "destinationTable": {"projectId": "sandbox", "datasetId": "none", "tableId": "t"},
+				"createDisposition": "CREATE_NEVER"`,
+			`{}`, "Not found",
 		},
 	} {
 		job := b.load(loadInto("loaded", c.more), c.data)

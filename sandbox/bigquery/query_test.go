@@ -282,11 +282,12 @@ func TestAdmin(t *testing.T) {
 		r["delivery"].(map[string]any)["status"] != "done" {
 		t.Fatal(r)
 	}
-	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=1&offset=35"); got != http.StatusNotFound {
+	const row = "/bigquery/row?table=waybill.delivery_events&topic=deliveries"
+	if got, _ := get(row + "&partition=1&offset=35"); got != http.StatusNotFound {
 		t.Fatal(got)
 	}
 	a.mustAppend(60, encoded(t, 60, 61))
-	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=0&offset=60"); got != http.StatusOK {
+	if got, _ := get(row + "&partition=0&offset=60"); got != http.StatusOK {
 		t.Fatal(got)
 	}
 	var stats emulator.Stats

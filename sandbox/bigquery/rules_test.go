@@ -170,7 +170,9 @@ func TestPartitionsAreListed(t *testing.T) {
 	for _, bad := range []string{
 		`"rangePartitioning": {"field": "d", "range": {"start": "0", "end": "9", "interval": "1"}}`,
 		`"rangePartitioning": {"field": "n", "range": {"start": "9", "end": "9", "interval": "1"}}`,
-		`"timePartitioning": {"type": "DAY"}, "rangePartitioning": {"field": "n", "range": {"start": "0", "end": "9", "interval": "1"}}`, `"timePartitioning": {"type": "DAY", "field": "n"}`,
+		`"timePartitioning": {"type": "DAY"}, "rangePartitioning":
+			{"field": "n", "range": {"start": "0", "end": "9", "interval": "1"}}`,
+		`"timePartitioning": {"type": "DAY", "field": "n"}`,
 	} {
 		b.refused(400, rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
 			`{"tableReference": {"tableId": "bad"}, %s, "schema": {"fields": [%s, %s]}}`,
@@ -197,19 +199,19 @@ func TestInformationSchema(t *testing.T) {
 		}, ",") + `]}}`})
 	b.ask("CREATE VIEW v AS SELECT s FROM t", "[]")
 	for sql, want := range map[string]any{
-		`SELECT table_catalog, table_schema, table_name, table_type, creation_time > TIMESTAMP "2020-01-01" FROM waybill.INFORMATION_SCHEMA.TABLES ORDER BY table_name`: list(
+		`SELECT table_catalog, table_schema, table_name, table_type, creation_time > TIMESTAMP "2020-01-01"
+			FROM waybill.INFORMATION_SCHEMA.TABLES ORDER BY table_name`: list(
 			list("sandbox", "waybill", "t", "BASE TABLE", "true"), list("sandbox", "waybill", "v", "VIEW", "true")),
-		"SELECT column_name, ordinal_position, is_nullable, data_type, is_partitioning_column, " +
-			"clustering_ordinal_position, column_default FROM `sandbox.waybill`.information_schema.columns " +
+		"SELECT column_name, ordinal_position, is_nullable, data_type, is_partitioning_column,\n" +
+			"clustering_ordinal_position, column_default FROM `sandbox.waybill`.information_schema.columns\n" +
 			"WHERE table_name = 't' ORDER BY 2": list(
 			list("at", "1", "NO", "TIMESTAMP", "YES", nil, "NULL"), list("s", "2", "YES", "STRING(3)", "NO", "1", "'x'"),
 			list("l", "3", "NO", "ARRAY<INT64>", "NO", nil, "NULL"),
 			list("r", "4", "YES", "STRUCT<n NUMERIC(9, 2)>", "NO", nil, "NULL")),
-		"SELECT field_path, description FROM INFORMATION_SCHEMA.COLUMN_FIELD_PATHS AS c WHERE c.column_name = 'r' ORDER BY 1": list(
-			list("r", nil), list("r.n", "d")),
-		"SELECT COUNT(*) FROM sandbox.waybill.INFORMATION_SCHEMA.COLUMNS JOIN " +
-			"waybill.INFORMATION_SCHEMA.TABLES USING (table_name)": list(list(
-			"5")),
+		`SELECT field_path, description FROM INFORMATION_SCHEMA.COLUMN_FIELD_PATHS AS c
+			WHERE c.column_name = 'r' ORDER BY 1`: list(list("r", nil), list("r.n", "d")),
+		`SELECT COUNT(*) FROM sandbox.waybill.INFORMATION_SCHEMA.COLUMNS
+			JOIN waybill.INFORMATION_SCHEMA.TABLES USING (table_name)`: list(list("5")),
 	} {
 		if diff := cmp.Diff(want, b.ask(sql, "[]")); diff != "" {
 			t.Errorf("%s: %s", sql, diff)

@@ -116,7 +116,8 @@ func (f forms) complete(out map[string]any, r *http.Request, next http.Handler) 
 
 // addGUID names a schema that srfake gives by its id alone.
 func (f forms) addGUID(out map[string]any, id int, next http.Handler) {
-	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("/schemas/ids/%d/versions", id), http.NoBody) //nolint:noctx // it goes nowhere
+	path := fmt.Sprintf("/schemas/ids/%d/versions", id)
+	request, err := http.NewRequest(http.MethodGet, path, http.NoBody) //nolint:noctx // it goes nowhere
 	if err != nil {
 		return // cannot be: the path is well formed
 	}

@@ -125,7 +125,8 @@ func TestFaults(t *testing.T) {
 	if status, took := get(); status != 200 || took < 50*time.Millisecond {
 		t.Errorf("status %d after %v", status, took)
 	}
-	if got := admin(http.MethodGet, "", ""); got != `[{"id":1,"status":503,"count":2,"hits":2},{"id":2,"delay":"50ms","hits":1}]` {
+	const hit = `[{"id":1,"status":503,"count":2,"hits":2},{"id":2,"delay":"50ms","hits":1}]`
+	if got := admin(http.MethodGet, "", ""); got != hit {
 		t.Error(got)
 	}
 	if got := admin(http.MethodDelete, "?id=2", "") +

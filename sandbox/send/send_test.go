@@ -122,7 +122,8 @@ func TestAvro(t *testing.T) {
 		}
 	})
 	const schema = `{"type": "record", "name": "View", "fields": [
-		{"name": "page", "type": "string"}, {"name": "ms", "type": ["null", "long"], "default": null}, {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []}]}`
+		{"name": "page", "type": "string"}, {"name": "ms", "type": ["null", "long"], "default": null},
+		{"name": "tags", "type": {"type": "array", "items": "string"}, "default": []}]}`
 	encode, err := send.Avro(ctx, r.URL(), "views-value", schema)
 	if err != nil {
 		t.Fatal(err)

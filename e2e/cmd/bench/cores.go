@@ -23,9 +23,10 @@ type coresCmd struct {
 
 // Help is shown below the flags.
 func (coresCmd) Help() string {
-	return `The services and the sandbox take turns: one side is stopped while the other has the machine. Throughput counts the services' turns
-alone, so it is what they would carry on these cores with Kafka and BigQuery elsewhere. Whether the turns distort is seen by measuring
-several lengths, and without turns. Linux only. Other programs disturb: the column others says how much.
+	return `The services and the sandbox take turns: one side is stopped while the other has the machine.
+Throughput counts the services' turns alone, so it is what they would carry on these cores with Kafka and BigQuery
+elsewhere. Whether the turns distort is seen by measuring several lengths, and without turns. Linux only. Other
+programs disturb: the column others says how much.
 
 Examples:
   bench cores

@@ -36,7 +36,8 @@ type runCmd struct {
 
 // Help is shown below the flags.
 func (runCmd) Help() string {
-	return `Lists take commas. What is named is combined, what is not stays as it is: 8 lanes, no compression, no TLS, no latency.
+	return `Lists take commas. What is named is combined, what is not stays as it is: 8 lanes, no compression,
+no TLS, no latency.
 
 Examples:
   bench                                     # the overview, some four minutes

@@ -8,6 +8,14 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
+// Geographies that are long, in both of their forms.
+const (
+	polygon        = "POLYGON((0 0, 1 0, 1 1, 0 0), (0.1 0.1, 0.2 0.1, 0.2 0.2, 0.1 0.1))"
+	collection     = "GEOMETRYCOLLECTION(POINT(1 2), MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0))))"
+	pointJSON      = `{"type": "Point", "coordinates": [1, 2]}`
+	collectionJSON = `{"type": "GeometryCollection", "geometries": [{"type":"LineString","coordinates":[[1,2],[3,4]]}]}`
+)
+
 // Every type that a row message can name takes what BigQuery takes, in BigQuery's canonical text, and refuses the
 // rest row by row.
 func TestTextTypes(t *testing.T) {
@@ -56,12 +64,9 @@ func TestTextTypes(t *testing.T) {
 		{Column{Type: Geography}, map[string]string{
 			"POINT(-0.1 51.5)": "POINT(-0.1 51.5)", "point empty": "point empty",
 			"LINESTRING(1 1, 2 1e0)": "LINESTRING(1 1, 2 1e0)",
-			"POLYGON((0 0, 1 0, 1 1, 0 0), (0.1 0.1, 0.2 0.1, 0.2 0.2, 0.1 0.1))": "POLYGON((0 0, 1 0, 1 1, 0 0), (0.1 " +
-				"0.1, 0.2 0.1, 0.2 0.2, 0.1 0.1))",
+			polygon:                  polygon, collection: collection,
 			"MULTIPOINT((1 2), (3 4))": "MULTIPOINT((1 2), (3 4))", "MULTIPOINT(1 2, 3 4)": "MULTIPOINT(1 2, 3 4)",
-			"GEOMETRYCOLLECTION(POINT(1 2), MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0))))":                              "GEOMETRYCOLLECTION(POINT(1 2), MULTIPOLYGON(((0 0, 1 0, 1 1, 0 0))))",
-			`{"type": "Point", "coordinates": [1, 2]}`:                                                          `{"type": "Point", "coordinates": [1, 2]}`,
-			`{"type": "GeometryCollection", "geometries": [{"type":"LineString","coordinates":[[1,2],[3,4]]}]}`: `{"type": "GeometryCollection", "geometries": [{"type":"LineString","coordinates":[[1,2],[3,4]]}]}`,
+			pointJSON: pointJSON, collectionJSON: collectionJSON,
 		}, []string{
 			"", "x", "POINT", "POINT(1)", "POINT(1 91)", "POINT(1 2", "POINT(1 2) x", "POINT(1 NaN)", "LINESTRING(1 2; 3 4)",
 			"CIRCLE(1 2)", "\xff", `{"type": "Point"}`, `{"type": "Point", "coordinates": [1, 200]}`, `{"type": "Feature"}`,

@@ -140,7 +140,8 @@ func TestFaults(t *testing.T) {
 	expect(0, "added bigquery f1: delay=20ms kind=latency",
 		"faults", "add", "bigquery", "kind=latency", "delay=20ms", "probability=0.5", "offsets=7", "in_stream=true",
 		"count=2")
-	if want := `{"count":2,"delay":"20ms","in_stream":true,"kind":"latency","offsets":[7],"probability":0.5}`; posted != want {
+	const want = `{"count":2,"delay":"20ms","in_stream":true,"kind":"latency","offsets":[7],"probability":0.5}`
+	if posted != want {
 		t.Errorf("posted %s, want %s", posted, want)
 	}
 	expect(1, "bigquery faults: unknown kind", "faults", "add", "bigquery", "kind=wrong")
@@ -155,10 +156,13 @@ func TestFaults(t *testing.T) {
 }
 
 // answer is what BigQuery's REST API sends for a query: every value is a string.
-const answer = `{"kind":"bigquery#queryResponse","jobComplete":true,"totalRows":"2","jobReference":{"projectId":"sandbox","jobId":"j"},
+const answer = `{"kind":"bigquery#queryResponse","jobComplete":true,"totalRows":"2",
+ "jobReference":{"projectId":"sandbox","jobId":"j"},
 "schema":{"fields":[{"name":"name","type":"STRING"},{"name":"n","type":"INTEGER"},{"name":"share","type":"FLOAT"},
- {"name":"at","type":"TIMESTAMP"},{"name":"key","type":"BYTES"},{"name":"price","type":"NUMERIC"},{"name":"yes","type":"BOOLEAN"},
- {"name":"place","type":"RECORD","fields":[{"name":"city","type":"STRING"},{"name":"tags","type":"INTEGER","mode":"REPEATED"}]}]},
+ {"name":"at","type":"TIMESTAMP"},{"name":"key","type":"BYTES"},{"name":"price","type":"NUMERIC"},
+  {"name":"yes","type":"BOOLEAN"},
+ {"name":"place","type":"RECORD","fields":[{"name":"city","type":"STRING"},
+   {"name":"tags","type":"INTEGER","mode":"REPEATED"}]}]},
 "rows":[
 {"f":[{"v":"São"},{"v":"9007199254740993"},{"v":"0.5"},{"v":"1793491200000001"},{"v":"AQI="},{"v":"1.50"},{"v":"true"},
  {"v":{"f":[{"v":"Porto"},{"v":[{"v":"1"},{"v":"2"}]}]}}]},
