@@ -27,7 +27,8 @@ const (
 func grownRow(version int) *descriptorpb.DescriptorProto {
 	d := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
 	add := func(into *descriptorpb.DescriptorProto, number int32, name string, kind descriptorpb.FieldDescriptorProto_Type,
-		label descriptorpb.FieldDescriptorProto_Label) *descriptorpb.FieldDescriptorProto {
+		label descriptorpb.FieldDescriptorProto_Label,
+	) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: kind.Enum(), Label: label.Enum()}
 		into.Field = append(into.Field, f)
 		return f

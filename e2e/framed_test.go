@@ -161,9 +161,11 @@ func TestSchemaGrowsJSON(t *testing.T) {
     event_id: id
 `)
 	schema := func(more string, references ...sr.SchemaReference) sr.Schema {
-		return sr.Schema{Type: sr.TypeJSON, References: references,
+		return sr.Schema{
+			Type: sr.TypeJSON, References: references,
 			Schema: `{"$id":"https://tickets.example/ticket.json","type":"object",
-			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`}
+			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`,
+		}
 	}
 	f.register("place", sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`})
 	headers := map[int]string{1: f.register("tickets-value", schema(""))}

@@ -151,11 +151,13 @@ func TestTimePasses(t *testing.T) {
 			name: "expired after a crash", topic: d, partition: 1, spoil: forge(crash), entry: goneEntry,
 			refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "is gone (it expired",
 		},
-		{name: "retention after a clean stop", topic: d, partition: 2,
+		{
+			name: "retention after a clean stop", topic: d, partition: 2,
 			spoil: func(m *misuse, at int64, k token) (int64, string) {
 				m.truncate(d, 2, at)
 				return at, k.String()
-			}},
+			},
+		},
 		{name: "removed while stopped", topic: s, partition: 0, spoil: asIs},
 		{
 			name: "removed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: goneEntry,

@@ -78,10 +78,12 @@ func movePeer(ctx context.Context) error {
 			}
 			rows.SerializedRows = append(rows.SerializedRows, value)
 		})
-		request := &storagepb.AppendRowsRequest{WriteStream: name,
+		request := &storagepb.AppendRowsRequest{
+			WriteStream: name,
 			Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: &storagepb.AppendRowsRequest_ProtoData{
 				WriterSchema: schema, Rows: rows,
-			}}}
+			}},
+		}
 		if err := stream.Send(request); err != nil {
 			return err
 		}

@@ -115,7 +115,8 @@ func (p *Peer) check() (v Variant, path string, err error) {
 
 // once measures both on one topic. Who comes first finds it as it was produced, so they change places.
 func (p *Peer) once(ctx context.Context, b *Bench, v Variant, path string, rows int64, peerFirst bool) (waybill,
-	peer PeerResult, err error) {
+	peer PeerResult, err error,
+) {
 	w, err := b.raise(ctx, v, nil)
 	if err != nil {
 		return waybill, peer, err

@@ -110,7 +110,9 @@ var probes = []struct {
 	kind Kind
 	took time.Duration
 }{
-	{KillWriter, 8 * time.Second}, {StopWriter, 6 * time.Second}, {StopIngest, 6 * time.Second},
+	{KillWriter, 8 * time.Second},
+	{StopWriter, 6 * time.Second},
+	{StopIngest, 6 * time.Second},
 	{KillIngest, 15 * time.Second},
 }
 

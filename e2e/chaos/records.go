@@ -125,20 +125,23 @@ func decodeOrder(_ string, value []byte) (any, error) {
 // movementFile is the schema of the movements.
 var movementFile = func() *descriptorpb.FileDescriptorProto {
 	field := func(number int32, name string,
-		kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
+		kind descriptorpb.FieldDescriptorProto_Type,
+	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
 			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 	}
 	return &descriptorpb.FileDescriptorProto{
 		Name: proto.String("shop/v1/movement.proto"), Package: proto.String("shop.v1"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Movement"),
+		MessageType: []*descriptorpb.DescriptorProto{{
+			Name: proto.String("Movement"),
 			Field: []*descriptorpb.FieldDescriptorProto{
 				field(1, "number", descriptorpb.FieldDescriptorProto_TYPE_INT64),
 				field(2, "timestamp", descriptorpb.FieldDescriptorProto_TYPE_INT64),
 				field(3, "sku", descriptorpb.FieldDescriptorProto_TYPE_STRING),
 				field(4, "pieces", descriptorpb.FieldDescriptorProto_TYPE_SINT32),
-			}}},
+			},
+		}},
 	}
 }()
 

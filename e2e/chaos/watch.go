@@ -196,7 +196,8 @@ func carries(all *stack.Stack, l seen, s *stack.Service) bool {
 // its place, and has settled something there or has nothing to settle. It gives the time since began, and false when
 // that did not happen within limit.
 func (w *watch) recovered(ctx context.Context, lanes map[place]seen, victim *stack.Service, pid int, began time.Time,
-	limit time.Duration) (time.Duration, bool) {
+	limit time.Duration,
+) (time.Duration, bool) {
 	ctx, cancel := context.WithDeadline(ctx, began.Add(limit))
 	defer cancel()
 	left := slices.Collect(maps.Keys(lanes))

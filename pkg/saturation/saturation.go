@@ -146,7 +146,9 @@ func (m *Meter) look(now time.Time) {
 		last := between(m.was, counts, elapsed)
 		weight := 1 - math.Exp(-elapsed.Seconds()/over.Seconds())
 		for _, s := range []struct{ mean, last *float64 }{
-			{&m.shares.Processor, &last.Processor}, {&m.shares.Budget, &last.Budget}, {&m.shares.Window, &last.Window},
+			{&m.shares.Processor, &last.Processor},
+			{&m.shares.Budget, &last.Budget},
+			{&m.shares.Window, &last.Window},
 			{&m.shares.Answers, &last.Answers},
 		} {
 			*s.mean += (*s.last - *s.mean) * weight

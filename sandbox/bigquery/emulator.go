@@ -176,7 +176,8 @@ func (e *Emulator) Clock() *store.Clock { return e.store.Clock() }
 
 // Query answers a SELECT, a record at a time, and gives the columns first.
 func (e *Emulator) Query(ctx context.Context, sql string, columns func([]*row.Column) error,
-	each func(row.Record) error) error {
+	each func(row.Record) error,
+) error {
 	s, err := e.engine.Prepare(query.Request{SQL: sql})
 	if err != nil {
 		return err

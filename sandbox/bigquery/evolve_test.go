@@ -65,7 +65,8 @@ func column(name string, t bigquery.FieldType) *bigquery.FieldSchema {
 }
 
 func update(t *testing.T, table *bigquery.Table, etag string,
-	columns ...*bigquery.FieldSchema) (*bigquery.TableMetadata, error) {
+	columns ...*bigquery.FieldSchema,
+) (*bigquery.TableMetadata, error) {
 	t.Helper()
 	return table.Update(t.Context(), bigquery.TableMetadataToUpdate{Schema: columns}, etag)
 }
@@ -96,11 +97,13 @@ func TestSchemaUpdates(t *testing.T) {
 			must, column("number", bigquery.FloatFieldType), record(column("a", bigquery.StringFieldType)), span,
 		},
 		"Field number has changed mode from NULLABLE to REPEATED": {
-			must, {Name: "number", Type: bigquery.IntegerFieldType, Repeated: true},
+			must,
+			{Name: "number", Type: bigquery.IntegerFieldType, Repeated: true},
 			record(column("a", bigquery.StringFieldType)), span,
 		},
 		"Field number has changed mode from NULLABLE to REQUIRED": {
-			must, {Name: "number", Type: bigquery.IntegerFieldType, Required: true},
+			must,
+			{Name: "number", Type: bigquery.IntegerFieldType, Required: true},
 			record(column("a", bigquery.StringFieldType)), span,
 		},
 		"Cannot add required fields to an existing schema. (field: other)": {
@@ -281,7 +284,8 @@ func TestRangeColumn(t *testing.T) {
 		})
 	schema := textRow("id")
 	bound := func(name string, number int32,
-		kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
+		kind descriptorpb.FieldDescriptorProto_Type,
+	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
 			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}

@@ -162,16 +162,20 @@ func TestNumbersOfEitherForm(t *testing.T) {
 		if at(got, "timePartitioning", "expirationMs") != "86400000" || got["expirationTime"] != "4102444800000" {
 			t.Errorf("table: %v", got)
 		}
-		patch := b.ok(rest{method: "PATCH", path: fmt.Sprintf("%s/datasets/waybill/tables/t%d", v2, i),
+		patch := b.ok(rest{
+			method: "PATCH", path: fmt.Sprintf("%s/datasets/waybill/tables/t%d", v2, i),
 			body: `{"schema": {"fields": [
-			{"name": "n", "type": "NUMERIC", "precision": 10, "scale": 2}, {"name": "s", "type": "STRING", "maxLength": 5}]}}`})
+			{"name": "n", "type": "NUMERIC", "precision": 10, "scale": 2}, {"name": "s", "type": "STRING", "maxLength": 5}]}}`,
+		})
 		if at(patch, "schema", "fields", 1, "maxLength") != "5" {
 			t.Errorf("patched: %v", patch)
 		}
 	}
-	b.refused(400, rest{method: "POST", path: v2 + "/datasets/waybill/tables",
+	b.refused(400, rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables",
 		body: `{"tableReference": {"tableId": "x"}, "schema": {"fields": [
-		{"name": "n", "type": "NUMERIC", "precision": "ten"}]}}`})
+		{"name": "n", "type": "NUMERIC", "precision": "ten"}]}}`,
+	})
 }
 
 // All of Java's requests are compressed, and its patches are POSTs that say PATCH in a header.
@@ -203,12 +207,14 @@ func TestRequestsOfJava(t *testing.T) {
 // selectedFields chooses columns and fields of RECORDs, in the table's order.
 func TestSelectedFields(t *testing.T) {
 	b := start(t, emulator.Config{})
-	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables",
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables",
 		body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [
 		{"name": "a", "type": "STRING"}, {"name": "b", "type": "STRING"},
 		{"name": "r", "type": "RECORD", "fields": [{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]},
 		{"name": "l", "type": "RECORD", "mode": "REPEATED", "fields": [
-			{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]}]}}`})
+			{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]}]}}`,
+	})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables/t/insertAll", body: `{"rows": [{"json":
 		{"a": "1", "b": "2", "r": {"x": 3, "y": "4"}, "l": [{"x": 5, "y": "6"}, {"x": 7, "y": "8"}]}},
 		{"json": {"b": "9"}}]}`})

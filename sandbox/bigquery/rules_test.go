@@ -86,10 +86,12 @@ func TestSchemaRules(t *testing.T) {
 		body: `{"datasetReference": {"datasetId": "` + strings.Repeat("d", 1024) + `"}}`,
 	})
 	b.refused(400, rest{method: "POST", path: v2 + "/datasets", body: `{"datasetReference": {"datasetId": "a-b"}}`})
-	if message := b.refused(400, rest{method: "PATCH", path: v2 + "/datasets/waybill/tables/good0",
+	if message := b.refused(400, rest{
+		method: "PATCH", path: v2 + "/datasets/waybill/tables/good0",
 		body: `{"schema": {"fields": [` +
 			field(strings.Repeat("x", 300), "STRING") + "," + field(strings.Repeat("X", 300), "STRING") +
-			`]}}`}); !strings.Contains(message, "already exists") {
+			`]}}`,
+	}); !strings.Contains(message, "already exists") {
 		t.Errorf("a patch with names that differ in case: %q", message)
 	}
 }
@@ -189,14 +191,16 @@ func TestPartitionsAreListed(t *testing.T) {
 // INFORMATION_SCHEMA describes a dataset's tables and columns, and says which of its views are not there.
 func TestInformationSchema(t *testing.T) {
 	b := start(t, emulator.Config{})
-	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables",
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables",
 		body: `{"tableReference": {"tableId": "t"}, "clustering": {"fields": ["s"]},
 		"timePartitioning": {"type": "DAY", "field": "at"}, "schema": {"fields": [` + strings.Join([]string{
 			field("at", "TIMESTAMP", `, "mode": "REQUIRED"`),
 			field("s", "STRING", `, "maxLength": "3", "defaultValueExpression": "'x'"`),
 			field("l", "INTEGER", `, "mode": "REPEATED"`), field("r", "RECORD",
 				`, "fields": [`+field("n", "NUMERIC", `, "precision": "9", "scale": "2", "description": "d"`)+`]`),
-		}, ",") + `]}}`})
+		}, ",") + `]}}`,
+	})
 	b.ask("CREATE VIEW v AS SELECT s FROM t", "[]")
 	for sql, want := range map[string]any{
 		`SELECT table_catalog, table_schema, table_name, table_type, creation_time > TIMESTAMP "2020-01-01"

@@ -104,7 +104,8 @@ func descriptorOf(schema string) (_ *descriptorpb.FileDescriptorProto, ok bool) 
 
 // text writes a descriptor as a .proto file.
 func text(fake *srfake.Registry, file *descriptorpb.FileDescriptorProto,
-	references []sr.SchemaReference) (string, error) {
+	references []sr.SchemaReference,
+) (string, error) {
 	texts, err := sources(fake, references)
 	if err != nil {
 		return "", err

@@ -74,7 +74,8 @@ func (c *caller) ok(method, path string, body any) map[string]any {
 }
 
 func field(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type,
-	typeName string) *descriptorpb.FieldDescriptorProto {
+	typeName string,
+) *descriptorpb.FieldDescriptorProto {
 	f := &descriptorpb.FieldDescriptorProto{
 		Name: proto.String(name), Number: proto.Int32(number), Type: kind.Enum(),
 		Label:    descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),

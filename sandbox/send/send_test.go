@@ -38,7 +38,8 @@ func start(t *testing.T) *kafka.Cluster {
 
 // received reads n records and spells them as partition, key, headers, value.
 func received(ctx context.Context, t *testing.T, cluster *kafka.Cluster, topic string, n int) (spelled []string,
-	values [][]byte) {
+	values [][]byte,
+) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))

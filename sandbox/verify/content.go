@@ -158,7 +158,9 @@ func (c *comparison) fromPayload(record *kgo.Record, payload any) []column {
 		version = nil
 	}
 	return []column{
-		{"topic_version", version}, {"event_id", id}, {"event_time", c.topic.EventTime.of(object)},
+		{"topic_version", version},
+		{"event_id", id},
+		{"event_time", c.topic.EventTime.of(object)},
 		{c.topic.Payload, payload},
 	}
 }

@@ -13,10 +13,12 @@ import (
 // again produces the record of a letter once more, as a replay does, and gives it a row.
 func (l *lab) again(of *kgo.Record, change func(*kgo.Record)) *kgo.Record {
 	l.t.Helper()
-	record := &kgo.Record{Topic: topic, Key: of.Key, Value: of.Value, Partition: of.Partition,
+	record := &kgo.Record{
+		Topic: topic, Key: of.Key, Value: of.Value, Partition: of.Partition,
 		Headers: append(slices.Clone(of.Headers), kgo.RecordHeader{
 			Key: "waybill-replay-of", Value: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, of.Offset),
-		})}
+		}),
+	}
 	if change != nil {
 		change(record)
 	}

@@ -91,7 +91,8 @@ const scriptLimit = 30 * time.Second
 // play runs one test of a mutant, or of none. It returns the output, whether the test passed, and how long the process
 // took.
 func (b *binaries) play(ctx context.Context, s script,
-	mutant string) (output string, passed bool, took time.Duration, err error) {
+	mutant string,
+) (output string, passed bool, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
 	defer cancel()
 	parts := strings.Split(s.test, "/")

@@ -30,7 +30,8 @@ var sqlFunctions = map[string]struct {
 	"bq_divide": {3, divide},
 	"bq_floor":  {2, func(a []driver.Value) (driver.Value, error) { return floorDiv(whole(a[0]), whole(a[1])), nil }},
 	"bq_unbase64": {1, func(a []driver.Value) (driver.Value,
-		error) {
+		error,
+	) {
 		return base64.StdEncoding.DecodeString(text(a[0]))
 	}},
 	"bq_base64": {1, func(a []driver.Value) (driver.Value, error) {

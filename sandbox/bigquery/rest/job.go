@@ -87,7 +87,8 @@ func (a *api) insertJob(r *http.Request) (any, error) {
 
 // settle runs a job and answers with it. A job that fails is one that says so; a request that makes no job is an error.
 func (a *api) settle(reference *bq.JobReference, config *bq.JobConfiguration, location string, run func() (*job,
-	error)) (any, error) {
+	error),
+) (any, error) {
 	begin := time.Now()
 	finished, err := run()
 	if err == nil {

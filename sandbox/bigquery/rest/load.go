@@ -29,7 +29,8 @@ const (
 
 // load runs a load job of newline-delimited JSON. All rows become readable at once, or none does.
 func (a *api) load(ctx context.Context, reference *bq.JobReference, config *bq.JobConfiguration,
-	source *os.File) (*job, error) {
+	source *os.File,
+) (*job, error) {
 	begin := time.Now()
 	if err := loadable(config.Load); err != nil {
 		return nil, err
@@ -147,7 +148,8 @@ func (a *api) commit(t *store.Table, in *encoder, source io.ReadSeeker, maxBad i
 
 // lines encodes a row a line of source, from its start. Up to maxBad bad rows are passed over.
 func (e *encoder) lines(source io.ReadSeeker, maxBad int64,
-	each func(row []byte, line int) error) (*bq.JobStatistics3, error) {
+	each func(row []byte, line int) error,
+) (*bq.JobStatistics3, error) {
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}

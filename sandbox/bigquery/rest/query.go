@@ -64,7 +64,8 @@ func requestOf(project, sql string, dataset *bq.DatasetReference, parameters []q
 
 // run answers a query into a finished job. A query that fails is an error, and no job.
 func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobReference,
-	config *bq.JobConfigurationQuery) (*job, error) {
+	config *bq.JobConfigurationQuery,
+) (*job, error) {
 	begin := time.Now()
 	if config == nil {
 		config = &bq.JobConfigurationQuery{Query: request.SQL}

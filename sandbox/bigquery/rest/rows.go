@@ -138,7 +138,8 @@ func pageToken(next int64) string {
 
 // fill gathers the JSON of a page's rows from next, which gives no record at the end. more says that rows are left.
 func (p page) fill(columns []*row.Column,
-	next func() (row.Record, error)) (rows []byte, count int64, more bool, err error) {
+	next func() (row.Record, error),
+) (rows []byte, count int64, more bool, err error) {
 	rows = append(rows, '[')
 	for {
 		r, err := next()

@@ -132,7 +132,8 @@ func plain(d *descriptorpb.DescriptorProto) {
 type compiler struct{ extra []string }
 
 func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column, under string,
-	depth int) (*message, error) {
+	depth int,
+) (*message, error) {
 	if depth > maxDepth+1 { // the row itself is a message too
 		return nil, fmt.Errorf("proto message %s is nested deeper than %d levels", md.FullName(), maxDepth)
 	}

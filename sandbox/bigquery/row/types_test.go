@@ -25,7 +25,8 @@ func TestTextTypes(t *testing.T) {
 		bad    []string
 	}{
 		{
-			Column{Type: JSON}, map[string]string{`{"a": [1, null]}`: `{"a": [1, null]}`, `"x"`: `"x"`, "3": "3"},
+			Column{Type: JSON},
+			map[string]string{`{"a": [1, null]}`: `{"a": [1, null]}`, `"x"`: `"x"`, "3": "3"},
 			[]string{"", "{", "x", `{"a":}`, "1 2", "\xff"},
 		},
 		{
@@ -50,7 +51,8 @@ func TestTextTypes(t *testing.T) {
 			},
 		},
 		{
-			Column{Type: Time}, map[string]string{"1:2:3": "01:02:03", "23:59:59.999999": "23:59:59.999999"},
+			Column{Type: Time},
+			map[string]string{"1:2:3": "01:02:03", "23:59:59.999999": "23:59:59.999999"},
 			[]string{"24:00:00", "12:60:00", "x"},
 		},
 		{
@@ -130,21 +132,27 @@ func TestRange(t *testing.T) {
 		{Date, map[string]any{"start": "2024-1-1"}, "[2024-01-01, UNBOUNDED)", "", ""},
 		{Date, map[string]any{}, "[UNBOUNDED, UNBOUNDED)", "", ""},
 		{
-			DateTime, map[string]any{"start": "2024-01-01 01:00:00", "end": "2024-01-01 01:00:00.5"},
+			DateTime,
+			map[string]any{"start": "2024-01-01 01:00:00", "end": "2024-01-01 01:00:00.5"},
 			"[2024-01-01T01:00:00, 2024-01-01T01:00:00.500000)", "", "",
 		},
 		{
-			Timestamp, map[string]any{"start": "1970-01-01 00:00:01+00", "end": "1970-01-01 00:00:03.5+00"},
+			Timestamp,
+			map[string]any{"start": "1970-01-01 00:00:01+00", "end": "1970-01-01 00:00:03.5+00"},
 			"[1970-01-01T00:00:01.000000Z, 1970-01-01T00:00:03.500000Z)", "[1E+00, 3.5E+00)", "",
 		},
 		{
-			Timestamp, map[string]any{"end": "1970-01-01 00:00:01+00"}, "[UNBOUNDED, 1970-01-01T00:00:01.000000Z)",
+			Timestamp,
+			map[string]any{"end": "1970-01-01 00:00:01+00"},
+			"[UNBOUNDED, 1970-01-01T00:00:01.000000Z)",
 			"[UNBOUNDED, 1E+00)", "",
 		},
 		{Date, map[string]any{"start": "2024-02-01", "end": "2024-01-01"}, "", "", "must be smaller"},
 		{Date, map[string]any{"start": "2024-02-01", "end": "2024-02-01"}, "", "", "must be smaller"},
 		{
-			Timestamp, map[string]any{"start": "1970-01-01 00:00:02+00", "end": "1970-01-01 00:00:01+00"}, "", "",
+			Timestamp,
+			map[string]any{"start": "1970-01-01 00:00:02+00", "end": "1970-01-01 00:00:01+00"},
+			"", "",
 			"must be smaller",
 		},
 		{Date, map[string]any{"start": "2024-02-31"}, "", "", "Field r.start: invalid date"},

@@ -77,7 +77,8 @@ func (s *Store) Dataset(project, id string) (*bq.Dataset, error) {
 
 // UpdateDataset replaces a dataset's definition with what change makes of it.
 func (s *Store) UpdateDataset(project, id string,
-	change func(old *bq.Dataset) (*bq.Dataset, error)) (*bq.Dataset, error) {
+	change func(old *bq.Dataset) (*bq.Dataset, error),
+) (*bq.Dataset, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, err := s.dataset(project, id)

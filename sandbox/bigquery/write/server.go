@@ -209,7 +209,8 @@ func tableOf(name string) string {
 
 // CreateWriteStream implements storagepb.BigQueryWriteServer.
 func (s *Server) CreateWriteStream(ctx context.Context,
-	r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
+	r *storagepb.CreateWriteStreamRequest,
+) (*storagepb.WriteStream, error) {
 	if err := s.admit(ctx, fault.Create, tableOf(r.Parent), ""); err != nil {
 		return nil, err
 	}
@@ -233,7 +234,8 @@ func (s *Server) CreateWriteStream(ctx context.Context,
 
 // GetWriteStream implements storagepb.BigQueryWriteServer.
 func (s *Server) GetWriteStream(ctx context.Context,
-	r *storagepb.GetWriteStreamRequest) (*storagepb.WriteStream, error) {
+	r *storagepb.GetWriteStreamRequest,
+) (*storagepb.WriteStream, error) {
 	if err := s.admit(ctx, fault.Get, tableOf(r.Name), r.Name); err != nil {
 		return nil, err
 	}
@@ -261,7 +263,8 @@ func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream 
 
 // FinalizeWriteStream implements storagepb.BigQueryWriteServer.
 func (s *Server) FinalizeWriteStream(ctx context.Context,
-	r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
+	r *storagepb.FinalizeWriteStreamRequest,
+) (*storagepb.FinalizeWriteStreamResponse, error) {
 	if err := s.admit(ctx, fault.Finalize, tableOf(r.Name), r.Name); err != nil {
 		return nil, err
 	}
@@ -297,7 +300,8 @@ func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (
 
 // BatchCommitWriteStreams implements storagepb.BigQueryWriteServer.
 func (s *Server) BatchCommitWriteStreams(ctx context.Context,
-	r *storagepb.BatchCommitWriteStreamsRequest) (*storagepb.BatchCommitWriteStreamsResponse, error) {
+	r *storagepb.BatchCommitWriteStreamsRequest,
+) (*storagepb.BatchCommitWriteStreamsResponse, error) {
 	if err := s.admit(ctx, fault.Commit, tableOf(r.Parent), ""); err != nil {
 		return nil, err
 	}
