@@ -116,9 +116,7 @@ func TestSandboxRestarts(t *testing.T) {
 	if err := w.Sandbox.Stop(60 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upSandbox()
 	w.verified()
 }
 

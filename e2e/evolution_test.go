@@ -1,13 +1,8 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -15,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/waybill-data/waybill/e2e/stack"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -164,23 +160,11 @@ func grow(ctx context.Context, lane int32, delivery lanev1.Delivery, writers []*
 // offsets counts a table's rows by partition and offset.
 func (w *world) offsets(table string) map[[2]int64]int {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet,
-		"http://"+w.Endpoints.Admin+"/bigquery/rows?table=waybill."+table, http.NoBody)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
 	times := map[[2]int64]int{}
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		var place struct{ Partition, Offset int64 }
-		if err := json.Unmarshal(lines.Bytes(), &place); err != nil {
-			w.t.Fatalf("%s: %v", lines.Text(), err)
-		}
-		times[[2]int64{place.Partition, place.Offset}]++
+	if err := w.EachPlace(w.ctx, table, func(p stack.Place) {
+		times[[2]int64{int64(p.Partition), p.Offset}]++
+	}); err != nil {
+		w.t.Fatal(err)
 	}
 	return times
 }
@@ -188,29 +172,9 @@ func (w *world) offsets(table string) map[[2]int64]int {
 // value is the only value that a query gives.
 func (w *world) value(sql string) string {
 	w.t.Helper()
-	body, err := json.Marshal(map[string]any{"query": sql, "useLegacySql": false})
+	v, err := w.Value(w.ctx, sql)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodPost,
-		"http://"+w.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/queries", bytes.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var text strings.Builder
-	var answer struct {
-		Rows []struct{ F []struct{ V string } }
-	}
-	if _, err := bufio.NewReader(response.Body).WriteTo(&text); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(text.String()), &answer); err != nil || len(answer.Rows) != 1 {
-		w.t.Fatalf("%s: %s", sql, text.String())
-	}
-	return answer.Rows[0].F[0].V
+	return v
 }

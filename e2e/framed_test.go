@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -32,24 +31,14 @@ type framedLoad struct {
 func newFramedLoad(t *testing.T, topic, contracts string) *framedLoad {
 	t.Helper()
 	w := prepared(t, stack.Config{Contracts: contracts})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
+	w.upSandbox()
+	w.create(topic)
+	f := &framedLoad{
+		world: w, topic: topic, rows: map[string]map[string]any{},
+		client: w.client(kgo.RecordPartitioner(kgo.RoundRobinPartitioner())),
 	}
-	f := &framedLoad{world: w, topic: topic, rows: map[string]map[string]any{}}
 	var err error
-	if f.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.log.Close)
 	if f.registry, err = sr.NewClient(sr.URLs("http://" + w.Endpoints.Registry)); err != nil {
-		t.Fatal(err)
-	}
-	if f.client, err = kgo.NewClient(kgo.SeedBrokers(w.Seeds()...),
-		kgo.RecordPartitioner(kgo.RoundRobinPartitioner())); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.client.Close)
-	if _, err := kadm.NewClient(f.client).CreateTopic(w.ctx, 4, 1, nil, topic); err != nil {
 		t.Fatal(err)
 	}
 	return f

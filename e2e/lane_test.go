@@ -21,9 +21,7 @@ import (
 func writersAlone(t *testing.T, n int) (*world, []*grpc.ClientConn) {
 	t.Helper()
 	w := prepared(t, stack.Config{Writers: n})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upSandbox()
 	var conns []*grpc.ClientConn
 	for _, s := range w.Writers {
 		w.restart(s)

@@ -65,9 +65,7 @@ func TestLiveCheckDiffers(t *testing.T) {
 func sandboxOnly(t *testing.T, config stack.Config) *world {
 	t.Helper()
 	w := prepared(t, config)
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upSandbox()
 	return w
 }
 

@@ -220,9 +220,7 @@ type misuse struct {
 func newMisuse(t *testing.T, config stack.Config) *misuse {
 	t.Helper()
 	m := &misuse{world: prepared(t, config), stopped: map[string]map[int32]int64{}}
-	if err := m.UpSandbox(m.ctx); err != nil {
-		t.Fatal(err)
-	}
+	m.upSandbox()
 	var err error
 	if m.log, err = m.Log(); err != nil {
 		t.Fatal(err)

@@ -37,20 +37,11 @@ const parcels = `  - topic: parcels
 func TestSchemaGrowsUnderLoad(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{Contracts: parcels, Ingests: 2, Writers: 2})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
+	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	w.fault("bigquery", map[string]any{"kind": "schema_delay", "delay": "700ms"})
 	p.sender(1, 1000)()
-	if err := w.UpServices(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upServices()
 	w.committed(events.ParcelTopic, 500)
 
 	// Each version comes while those before it go on.
@@ -224,21 +215,10 @@ func (w *world) contractsTest(value []byte) string {
 func TestSchemaIDIsMissing(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{Contracts: parcels})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
+	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	p.sender(1, 200)()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client := w.client()
 	if err := client.ProduceSync(w.ctx, &kgo.Record{
 		Topic: events.ParcelTopic, Value: []byte("\x00\x00\x00\x27\x0fwhat is this"),
 		Headers: []kgo.RecordHeader{{Key: events.TypeHeader, Value: []byte("contracts.parcel.ParcelScanned")}},
@@ -246,9 +226,7 @@ func TestSchemaIDIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.sender(2, 200)()
-	if err := w.UpServices(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upServices()
 	w.sent[events.ParcelTopic] = int64(p.next) + 1
 	w.settled()
 	if rows := w.sql(`SELECT kafka_offset FROM parcels`); len(rows) != int(p.next) {

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,24 +92,11 @@ func (w *world) fall() {
 // slow delays the answers to appends that come in from now on for a time, 0 for ever. The emulator goes on taking
 // requests in: latency, not less throughput.
 func (w *world) slow(ctx context.Context, delay, lasts time.Duration) error {
-	body, err := json.Marshal(map[string]string{
+	err := w.stack.Fault(ctx, stack.BigQuery, map[string]any{
 		"kind": "latency", "method": "append", "delay": delay.String(), "for": lasts.String(),
 	})
 	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.stack.Endpoints.Admin+"/bigquery/faults",
-		bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
 		return fmt.Errorf("latency of the emulator: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("latency of the emulator: %s", response.Status)
 	}
 	return nil
 }

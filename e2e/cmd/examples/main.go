@@ -5,11 +5,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/waybill-data/waybill/e2e/examples"
 	"github.com/waybill-data/waybill/pkg/cli"
@@ -24,10 +22,7 @@ type command struct {
 func main() {
 	const description = "Runs the examples on the sandbox and compares what comes out with what they " +
 		"say. `make examples` calls it."
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, "examples", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
-	stop()
-	os.Exit(code)
+	os.Exit(cli.Main("examples", description, &command{}))
 }
 
 // Run runs the examples chosen, all of them before it says that one failed.
