@@ -104,16 +104,6 @@ var promises = []struct {
 	{StopIngest, 2 * time.Second, "an ingest that stops hands over within 2s"},
 }
 
-// Promised says whether every measured recovery was as quick as promised.
-func (r *Report) Promised() bool {
-	for _, p := range promises {
-		if t := r.Results.times(p.kind, true); len(t) > 0 && t[len(t)-1] > p.limit {
-			return false
-		}
-	}
-	return r.Results.finalized == 0
-}
-
 // times are the recoveries of a kind, shortest first.
 func (r *results) times(kind Kind, calm bool) []time.Duration {
 	r.mu.Lock()

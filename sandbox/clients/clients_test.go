@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/sandbox"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // world is a running sandbox and a folder of clients.
@@ -38,15 +39,7 @@ func open(t *testing.T, name string, programs ...string) world {
 		t.Skipf("%s has no clients of %s: tools/clients.sh left them out", folder, name)
 	}
 	dir := t.TempDir()
-	s, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := sandboxtest.Start(t, sandbox.Config{Dir: dir})
 	return world{
 		folder: filepath.Join(folder, name), endpoints: filepath.Join(dir, sandbox.EndpointsFile),
 		kafka: strings.Join(s.Endpoints().Kafka, ","),

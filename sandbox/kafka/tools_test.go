@@ -9,14 +9,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // Kafka's own tools ask as Java's AdminClient does: for the highest version of each request that the brokers offer.
 // None of the responses may have null where Java expects a list, so none of the requests whose response would have is
 // offered.
 func TestAdminToolsOfKafka(t *testing.T) {
-	cluster := start(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 3}}})
-	cl := client(t, cluster)
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 3}}})
+	cl := sandboxtest.Client(t, cluster)
 	ctx := timed(t)
 
 	offered := map[int16]int16{}
@@ -57,10 +58,10 @@ func TestAdminToolsOfKafka(t *testing.T) {
 
 // A group of either protocol is listed, whatever the case of the types that the tool asks for: Java writes "Classic".
 func TestGroupsAreListed(t *testing.T) {
-	cluster := start(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
 	ctx := timed(t)
-	produce(ctx, t, client(t, cluster), "orders", 1, "x")
-	member := client(t, cluster, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"),
+	produce(ctx, t, sandboxtest.Client(t, cluster), "orders", 1, "x")
+	member := sandboxtest.Client(t, cluster, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(10*time.Second))
 	consume(ctx, t, member, 1)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox/kafka"
 	"github.com/waybill-data/waybill/sandbox/registry"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 	"github.com/waybill-data/waybill/sandbox/send"
 )
 
@@ -24,16 +25,6 @@ func TestMain(m *testing.M) {
 		// The registry's client keeps its idle connections.
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
 		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
-}
-
-func start(t *testing.T) *kafka.Cluster {
-	t.Helper()
-	cluster, err := kafka.Start(kafka.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster
 }
 
 // received reads n records and spells them as partition, key, headers, value.
@@ -71,7 +62,7 @@ func received(ctx context.Context, t *testing.T, cluster *kafka.Cluster, topic s
 func TestLines(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cluster := start(t)
+	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	lines := `
 # a comment
 {"key": "a", "headers": {"item_type_name": "x.Y", "b": "2"}, "value": {"id": 1,  "s": "é"}, "partition": 1}
@@ -112,7 +103,7 @@ func TestWrongLines(t *testing.T) {
 func TestAvro(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cluster := start(t)
+	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	r, err := registry.Start("127.0.0.1:0", t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
@@ -60,16 +61,8 @@ func newLab(t *testing.T) *lab {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	cluster, err := kafka.Start(kafka.Config{Topics: []kafka.Topic{{Name: topic, Partitions: 3}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: topic, Partitions: 3}}})
+	client := sandboxtest.Client(t, cluster)
 	return &lab{t: t, ctx: ctx, cluster: cluster, client: client}
 }
 

@@ -20,8 +20,7 @@ type command struct {
 }
 
 func main() {
-	const description = "Runs the examples on the sandbox and compares what comes out with what they " +
-		"say. `make examples` calls it."
+	const description = "Runs the examples on the sandbox and compares what comes out. `make examples` calls it."
 	os.Exit(cli.Main("examples", description, &command{}))
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/model"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -17,7 +18,9 @@ type command struct {
 
 const row = "  %-38s %-6s %5v %6v %8v %6v %6v %10v %11v %9v %5v %7v\n"
 
-func (c *command) run(out io.Writer) error {
+// Run explores the cases chosen.
+func (c *command) Run(std cli.Streams) error {
+	out := std.Out
 	proof, mutants := c.choose(model.Proof()), c.choose(model.Mutants())
 	if len(proof)+len(mutants) == 0 {
 		return fmt.Errorf("no case is named like %q", c.Only)

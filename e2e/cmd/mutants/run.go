@@ -10,6 +10,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -36,7 +38,9 @@ func (v *verdict) caught(fast bool) bool {
 	return v.err == nil && v.script != "" && (fast || v.endToEnd != "")
 }
 
-func (c *command) run(ctx context.Context, out io.Writer) (err error) {
+// Run plays the mutants chosen.
+func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
+	out := std.Out
 	if c.Walk {
 		return c.walk(ctx, out)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox"
 	"github.com/waybill-data/waybill/sandbox/kafka"
-	"github.com/waybill-data/waybill/sandbox/registry"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // command runs a command line as a user would.
@@ -97,19 +97,11 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	cluster, err := kafka.Start(kafka.Config{Topics: []kafka.Topic{{Name: "a", Partitions: 2}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "a", Partitions: 2}}})
 	var posted string
 	mux := http.NewServeMux()
 	mux.Handle("/kafka/faults", cluster.Handler())
-	schemas, err := registry.Start("127.0.0.1:0", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = schemas.Close(t.Context()) }()
+	schemas := sandboxtest.Registry(t)
 	mux.Handle("/registry/faults", schemas.Handler())
 	mux.HandleFunc("/bigquery/faults", func(w http.ResponseWriter, r *http.Request) {
 		switch body, _ := io.ReadAll(r.Body); {
