@@ -234,7 +234,7 @@ func (l *loader) reportCompile(e *entry, err error) {
 	if e.Subject != "" {
 		key = "subject"
 	}
-	l.report(e, key, err.Error(), "change the schema; the table's columns follow from it")
+	l.report(e, key, err.Error(), "change the schema, from which the columns follow, or give them other names or types by columns")
 }
 
 // topic joins the entries of one topic, or of a pattern; nil if there was a problem.

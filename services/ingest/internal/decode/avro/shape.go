@@ -76,7 +76,7 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 			}
 		}
 	}
-	n.From, n.Source = n.Kind, whole
+	n.From, n.Source, n.Writes = n.Kind, whole, n.Kind == shape.Record || n.Kind == shape.Map || n.Kind == shape.Union
 	if t.exported != nil && !u.natural {
 		n.Become(t.exported)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
@@ -162,7 +163,7 @@ func (s *shaper) follow(ref string) *shape.Node {
 	known.node = s.read(n)
 	s.in = from
 	known.open = false
-	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record && known.node.Named == "" && shape.IsName(name) {
+	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record && known.node.Named == "" && decode.IsName(name) {
 		known.node.Named = name
 	}
 	return known.node.Clone()

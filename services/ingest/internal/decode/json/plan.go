@@ -13,7 +13,6 @@ package json
 import (
 	"hash/maphash"
 	"slices"
-	"strings"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
@@ -83,11 +82,7 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err erro
 	if settings.Unknown == Keep && t.Root.Kind == shape.Record {
 		extra := of(shape.JSON)
 		extra.Name, extra.Number, extra.Doc = extraName, t.Root.Last()+1, "Fields that the schema does not know, by their place in the payload."
-		if at := slices.IndexFunc(fields, func(f *shape.Node) bool { return strings.EqualFold(f.Name, extraName) }); at >= 0 {
-			fields[at].Fault = "unknown fields are to be kept in a column of this name: drop or refuse them"
-		} else {
-			t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
-		}
+		t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
 	}
 	p := &Plan{options: o, settings: settings, schema: t.Root}
 	if p.Columns, err = t.Compile(&p.options); err != nil {

@@ -79,7 +79,9 @@ const (
 func takesOf(n *shape.Node) takes {
 	switch n.Kind {
 	case shape.Null:
-		return 0
+		if n.Fault == "" {
+			return 0
+		}
 	case shape.Bool:
 		return takesBool
 	case shape.Int32, shape.Int64, shape.Float, shape.Double:
@@ -118,6 +120,8 @@ func become(n *shape.Node, c *decode.Column) (reason string) {
 		from &= takesString | takesObject
 	case decode.Interval:
 		from &= takesString
+	case decode.Float:
+		from &= takesNumber
 	case decode.String:
 		from &= takesString | takesNumber | takesBool
 	default:
