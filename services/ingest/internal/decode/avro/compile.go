@@ -117,6 +117,10 @@ func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 	if c.lenient || f.Skip {
 		return nil
 	}
+	if f.NoDefault != "" {
+		c.fail(c.origin+" lacks the field, and "+f.NoDefault, path)
+		return nil
+	}
 	if !f.HasDefault {
 		if f.Nullable {
 			return nil
@@ -130,7 +134,8 @@ func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 	if !known {
 		encoded, err := c.fallback(f, path)
 		if err != nil {
-			return decode.Misfit(path.String(), "default: "+err.Error())
+			c.fail(c.origin+" lacks the field, and its default is no value of the column: "+err.Error(), path)
+			return nil
 		}
 		if at = -1; len(encoded) > 0 {
 			c.consts = append(c.consts, encoded)

@@ -344,7 +344,7 @@ func FuzzColumns(f *testing.F) {
 	f.Add([]byte(one(`{"type":"array","items":["null",{"type":"array","items":"long"}]}`)), []byte("\x02\x02\x02\x02\x00\x00"), byte(decode.Timestamp))
 	f.Fuzz(func(t *testing.T, schema, payload []byte, target byte) {
 		column := decode.Column{Type: 1 + decode.Target(target)%decode.Range}
-		parsed, err := parseSchema(schema)
+		parsed, err := parseSchema(string(schema))
 		if err != nil || parsed.root.kind != kindRecord {
 			return
 		}

@@ -49,6 +49,7 @@ type step struct {
 	size         int    // bytes
 	whole, scale int8   // digits of a decimal
 	fallback     []byte // tag and value of what stands for the missing field
+	missing      string // why there is no row without the field, where that is so
 	object       *object
 	bounds       *decode.RangeBounds
 	value        *step     // values of a map
@@ -59,7 +60,7 @@ type step struct {
 
 type compiler struct {
 	plan   *Plan
-	faults decode.Misfits // of defaults, and of unions whose branches were changed
+	faults decode.Misfits // of unions whose branches were changed
 }
 
 // object compiles the fields of a record at a path.
@@ -76,17 +77,20 @@ func (c *compiler) object(fields []*shape.Node, path *decode.Path) *object {
 			ob.steps = append(ob.steps, *s)
 			continue
 		}
-		if f.Required && !c.plan.settings.Lenient {
-			ob.must[i/64] |= 1 << (i % 64)
-		}
+		s.missing = "the schema requires it"
 		fallback, err := fallbackOf(f)
 		if err == nil && fallback != nil {
-			if s.fallback, err = c.fallback(s, fallback); err == nil {
-				ob.must[i/64] |= 1 << (i % 64)
-			}
+			s.fallback, err = c.fallback(s, fallback)
 		}
 		if err != nil {
-			_ = c.faults.Add(decode.Misfit(at.String(), "default: "+err.Error()))
+			f.NoDefault, s.fallback = "its default is no value of its type: "+err.Error(), nil
+			c.plan.warnings = append(c.plan.warnings, at.String()+": "+f.NoDefault+": a record that needs it is refused")
+		}
+		if f.NoDefault != "" {
+			s.missing = f.NoDefault
+		}
+		if s.fallback != nil || (f.Required || f.NoDefault != "") && !c.plan.settings.Lenient {
+			ob.must[i/64] |= 1 << (i % 64)
 		}
 		ob.steps = append(ob.steps, *s)
 	}

@@ -28,7 +28,7 @@ type reference struct {
 	open bool
 }
 
-func readJSONSchema(schema []byte, references []Reference) (*shape.Node, error) {
+func readJSONSchema(schema []byte, references []Reference) (*Schema, error) {
 	documents, err := readDocuments(schema, references)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func readJSONSchema(schema []byte, references []Reference) (*shape.Node, error) 
 	if root.Kind != shape.Record && root.Fault == "" {
 		root.Fault = "a payload is an object with properties; the schema makes it a " + root.Kind.String()
 	}
-	return root, nil
+	return &Schema{root: root}, nil
 }
 
 // of is a node of a kind.

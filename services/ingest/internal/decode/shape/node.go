@@ -36,6 +36,9 @@ type Node struct {
 	// Default stands for a field that is missing, if HasDefault.
 	Default    any
 	HasDefault bool
+	// NoDefault says why what the schema has as a default is none: a payload that lacks the field is refused. Empty
+	// where that is of no matter.
+	NoDefault string
 
 	// Parts are the fields of a record, the branches of a union but for null, the item of an array, the key and the
 	// value of a map, or the one column of an Item.
