@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -16,6 +19,13 @@ type Streams struct{ Out, Err io.Writer }
 
 // ErrFailed ends the program with status 1 without another word: the command has said what is wrong.
 var ErrFailed = errors.New("failed")
+
+// Main is Run for the process itself: its arguments, its streams, and a context that ends with SIGINT or SIGTERM.
+func Main(name, description string, commands any) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return Run(ctx, name, description, commands, os.Args[1:], Streams{Out: os.Stdout, Err: os.Stderr})
+}
 
 // Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, or the
 // struct's own Run method, and returns the exit status: 0 well, 1 failed, 2 wrong usage. A program of several commands

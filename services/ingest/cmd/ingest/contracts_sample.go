@@ -53,6 +53,9 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range reader.Contract.Warnings {
+		fmt.Fprintf(std.Err, "warning: %s\n", clean(w))
+	}
 	rows, failed := 0, 0
 	for _, name := range c.Files {
 		samples, err := c.samples(name)
@@ -61,6 +64,10 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 		for _, s := range samples {
 			row, err := c.row(ctx, reader, s, rows+failed)
+			if errors.Is(err, ingest.ErrTombstone) {
+				fmt.Fprintf(std.Err, "%s: %s\n", clean(s.where), clean(err.Error()))
+				continue
+			}
 			if err != nil {
 				failed++
 				c.explain(std.Err, s, err)

@@ -33,6 +33,7 @@ type Topic struct {
 	Fingerprint uint64
 
 	routing   *routing
+	typing    *typing     // nil where a header tells the type
 	contracts []*Contract // by route
 	entries   []Entry
 	last      lastType
@@ -139,8 +140,8 @@ func (t *Topic) Match(r *record.Record) *Match {
 		m := t.match(r)
 		return &m
 	}
-	if r.Value != nil || t.routing.tombstones == tombstonesRow {
-		if m := h.match(r); m != nil {
+	if t.typing == nil && (r.Value != nil || t.routing.tombstones == tombstonesRow) {
+		if m := h.match(r); m != nil && !m.Contract.null(r.Value) {
 			return m
 		}
 	}
@@ -148,8 +149,24 @@ func (t *Topic) Match(r *record.Record) *Match {
 	return &h.found
 }
 
+// typeOf is the type of a record by what tells it, and whether its value is null. The reason says why it has none.
+func (t *Topic) typeOf(r *record.Record) (itemType []byte, null bool, reason string) {
+	switch {
+	case t.typing == nil:
+		return t.routing.itemType(r), r.Value == nil, ""
+	case r.Value == nil:
+		return nil, true, ""
+	}
+	return t.typing.typeOf(r.Value)
+}
+
 func (t *Topic) match(r *record.Record) Match {
-	if r.Value == nil {
+	itemType, null, reason := t.typeOf(r)
+	if reason != "" {
+		return Match{Match: record.Match{Action: Unknown, Reason: reason}, Unmatched: true}
+	}
+	target, ok := t.target(itemType)
+	if null = null || ok && target >= 0 && r.Value != nil && t.contracts[target].null(r.Value); null {
 		switch t.routing.tombstones {
 		case toNothing:
 			return Match{Match: record.Match{Action: Ignore}}
@@ -157,8 +174,6 @@ func (t *Topic) match(r *record.Record) Match {
 			return Match{Match: record.Match{Action: Unknown, Reason: "the value is null"}}
 		}
 	}
-	itemType := t.routing.itemType(r)
-	target, ok := t.target(itemType)
 	if !ok {
 		target = t.routing.unknown
 	}
@@ -171,12 +186,12 @@ func (t *Topic) match(r *record.Record) Match {
 			Match:    record.Match{Action: Row, Route: target, Name: c.Name()},
 			Contract: c, Unmatched: !ok, itemType: itemType,
 		}
-	case itemType == nil:
-		return Match{
-			Match:     record.Match{Action: Unknown, Reason: fmt.Sprintf("header %s is missing", t.routing.header)},
-			Unmatched: true,
-		}
+	case itemType == nil && t.typing == nil:
+		reason = fmt.Sprintf("header %s is missing", t.routing.header)
+	case t.typing != nil:
+		reason = fmt.Sprintf("the record is of type %.200q, which no contract of the topic takes", itemType)
+	default:
+		reason = fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType)
 	}
-	reason := fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType)
 	return Match{Match: record.Match{Action: Unknown, Reason: reason}, Unmatched: true, itemType: itemType}
 }

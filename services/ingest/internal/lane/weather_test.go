@@ -164,3 +164,25 @@ func TestStormIsSaidOnce(t *testing.T) {
 		}
 	})
 }
+
+// An outage is said once a second attempt has failed, and not when that is the one which succeeds.
+func TestOutageIsSaidAfterASecondAttempt(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w, log := testWeather()
+			w.away(errNobody)
+			w.await(t.Context(), func(string, time.Time) {})()
+			if said := log.Take(); said != "" {
+				t.Errorf("after one attempt: %s", said)
+			}
+			done := w.await(t.Context(), func(string, time.Time) {})
+			if back {
+				w.serves()
+			}
+			done()
+			if said := log.Take(); (said == "") != back {
+				t.Errorf("back %v: %s", back, said)
+			}
+		})
+	}
+}

@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	secrets "github.com/waybill-data/waybill/pkg/config"
 )
 
 func TestTopicAppears(t *testing.T) {
@@ -159,4 +161,26 @@ func TestNothingMatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.claim(t)
+}
+
+// A topic that may be described and not read is no topic that is read: it is refused at once, not by the first fetch.
+func TestTopicThatMayOnlyBeSeen(t *testing.T) {
+	acl := func(kind kmsg.ACLResourceType, name string, operation kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
+	}
+	c := newCluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
+		kfake.SeedTopics(1, testTopic, "seen"),
+		kfake.User("PLAIN", "u", "secret", acl(kmsg.ACLResourceTypeTopic, testTopic, kmsg.ACLOperationRead),
+			acl(kmsg.ACLResourceTypeTopic, "seen", kmsg.ACLOperationDescribe),
+			acl(kmsg.ACLResourceTypeGroup, testGroup, kmsg.ACLOperationRead)))
+	config := testConfig(c.ListenAddrs()...)
+	config.Kafka.SASL = SASL{Mechanism: SASLPlain, User: "u", Password: secrets.NewSecret("secret")}
+	s := start(t, config, false, testTopic, "seen")
+	if o := s.claim(t); o.Topic() != testTopic {
+		t.Errorf("claim of %s", o.Topic())
+	}
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic seen is refused") ||
+		!strings.Contains(err.Error(), "grant READ on the topic") {
+		t.Errorf("ready with a topic that may not be read: %v", err)
+	}
 }
