@@ -161,6 +161,15 @@ func testConfig() Config {
 	return c
 }
 
+// leaveBehind produces rows and has them written by a lane that dies before it has committed a position behind them.
+func (w *world) leaveBehind(rows int) {
+	w.produceRows("a", rows)
+	p := w.start(func(p *process) { p.member.tick = time.Hour })
+	time.Sleep(time.Second)
+	p.kill()
+	<-p.done
+}
+
 // start joins the group and runs a lane until stop or the end of the test.
 func (w *world) start(adjust func(*process)) *process {
 	p := &process{done: make(chan struct{})}
