@@ -129,14 +129,14 @@ func (r *roster) ready() error {
 	return errors.Join(errs...)
 }
 
-// carried is what the lanes carry, for those who place them.
-func (r *roster) carried() []lane.Carried {
-	lanes := r.list()
-	out := make([]lane.Carried, len(lanes))
-	for i, l := range lanes {
-		out[i] = l.Carried()
+// carried appends what the lanes carry, for those who place them.
+func (r *roster) carried(into []lane.Carried) []lane.Carried {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l := range r.lanes {
+		into = append(into, l.Carried())
 	}
-	return out
+	return into
 }
 
 // status lists the lanes by topic and partition, for the admin server.

@@ -60,7 +60,9 @@ func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse
 		} else {
 			copy(topic.TopicID[:], c.take(len(topic.TopicID)))
 		}
-		for range c.array() {
+		partitions := c.array()
+		r.Partitions = slices.Grow(r.Partitions, min(partitions, asked-len(r.Partitions)))
+		for range partitions {
 			p := topic
 			p.Partition, p.ErrorCode = c.int32(), c.int16()
 			p.HighWatermark, p.LastStableOffset, p.LogStartOffset = c.int64(), c.int64(), c.int64()

@@ -207,9 +207,8 @@ func (f *Fleet) look(now time.Time) (served, drains bool) {
 	f.mu.Lock()
 	due := f.core.Moving() || now.Sub(f.lanesAt) >= lookLanes
 	f.mu.Unlock()
-	var carried []lane.Carried
 	if due {
-		carried = f.config.Lanes()
+		f.carried = f.config.Lanes(f.carried[:0])
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -217,7 +216,7 @@ func (f *Fleet) look(now time.Time) (served, drains bool) {
 	f.lookedAt = now
 	if due {
 		was := f.core.Serving()
-		f.core.Observe(now, f.writers(now), f.measure(now, since(now, f.lanesAt), carried))
+		f.core.Observe(now, f.writers(now), f.measure(now, since(now, f.lanesAt), f.carried))
 		f.lanesAt = now
 		if f.core.Serving() > was {
 			f.wake()

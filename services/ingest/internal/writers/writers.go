@@ -50,8 +50,8 @@ type Config struct {
 	Refresh time.Duration
 	// Ingest names this process, unlike others: what does not divide evenly depends on it.
 	Ingest string
-	// Lanes are those of this process, as they are now.
-	Lanes func() []lane.Carried
+	// Lanes appends those of this process, as they are now, to a slice that is used again.
+	Lanes func(into []lane.Carried) []lane.Carried
 	// Log gets a line for each writer that comes or goes and each move; nil: none.
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
@@ -100,7 +100,10 @@ type Fleet struct {
 	home string
 	// lookedUp is what is wrong with the list of writers; empty: nothing.
 	lookedUp string
-	measured map[placement.LaneID]measure
+	// measured is of the last look at the lanes, and spare that before, to be used again, as are carried and placed.
+	measured, spare map[placement.LaneID]measure
+	carried         []lane.Carried // of Run alone
+	placed          []placement.Lane
 	// lookedAt is when writers were looked at last, and lanesAt when lanes were.
 	lookedAt, lanesAt time.Time
 	// drained is when a lane last heard that its writer drains.
@@ -123,7 +126,7 @@ func New(c Config) (*Fleet, error) {
 		c.Metrics = NewMetrics(nil)
 	}
 	if c.Lanes == nil {
-		c.Lanes = func() []lane.Carried { return nil }
+		c.Lanes = func(into []lane.Carried) []lane.Carried { return into }
 	}
 	target, builder, err := resolve(c)
 	if err != nil {
@@ -131,7 +134,8 @@ func New(c Config) (*Fleet, error) {
 	}
 	f := &Fleet{
 		config: c, log: c.Log, core: placement.New(c.Ingest), peers: make(map[string]*peer), seats: make(map[placement.LaneID]*Seat),
-		changed: make(chan struct{}), hasten: make(chan struct{}, 1), measured: make(map[placement.LaneID]measure),
+		changed: make(chan struct{}), hasten: make(chan struct{}, 1),
+		measured: make(map[placement.LaneID]measure), spare: make(map[placement.LaneID]measure),
 	}
 	f.lookup = &lookup{fleet: f, target: target, builder: builder}
 	id := register(f)

@@ -114,6 +114,9 @@ func (b *board) opens(open *lanev1.Open, sink Sink) {
 func (l *lane) publish() {
 	b := &l.status
 	b.waitsFor(l.waiting())
+	if !l.waiting() {
+		l.service.Budget.served(l)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held, b.outside, b.unopened = l.charged, 0, l.phase == awaitsOpen
