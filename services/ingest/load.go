@@ -42,9 +42,10 @@ func (l *load) counts() saturation.Counts {
 	}
 	l.last = now
 	settling, answers := l.settling, l.answers
-	used, _ := processors.Used() // where it is not told it is 0, and never the cause
+	used, _ := processors.Used() // where it is not known it is 0, and never the cause
 	return saturation.Counts{
-		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(), Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
+		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(),
+		Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
 		Settling: settling, Answers: answers,
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/service"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -38,13 +39,13 @@ type roster struct {
 	lanes map[*lane.Lane]struct{}
 }
 
-func newRoster(c *Config, env Env) *roster {
+func newRoster(c *Config, env service.Env) *roster {
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
 		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
-		lanes:   make(map[*lane.Lane]struct{}), live: cmp.Or(env.Lanes, new(atomic.Int64)),
+		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes,
 	}
 }
 
@@ -168,7 +169,9 @@ type contracts struct {
 
 func (c *contracts) Renew() { c.topic, c.version = c.shared.Fork(), 0 }
 
-func (c *contracts) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
+func (c *contracts) Prepare(
+	ctx context.Context, records []record.Record, waits func(what string),
+) (grown bool, err error) {
 	return c.topic.Prepare(ctx, records, waits)
 }
 

@@ -77,8 +77,8 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if newest < from.position {
-		return nil, l.cutBack(&CutError{from.position, newest}, &replay)
+	if reach := replay.reach(from.position); newest < reach {
+		return nil, l.cutBack(&CutError{reach, newest}, &replay)
 	}
 	gone := oldest > from.position
 	if gone && replay.pending > 0 {

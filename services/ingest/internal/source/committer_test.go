@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -58,7 +59,7 @@ func (c *coordinator) run(t *testing.T, test func(*committer)) {
 	synctest.Test(t, func(t *testing.T) {
 		c.t = t
 		ctx, cancel := context.WithCancel(context.Background())
-		k := newCommitter(c.send, func(err error) { c.doubts = append(c.doubts, err) }, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
+		k := newCommitter(c.send, func(err error) { c.doubts = append(c.doubts, err) }, 10*time.Second, time.Second, new(logtest.Log).Logger(), NewMetrics(nil))
 		done := make(chan struct{})
 		go func() { defer close(done); k.run(ctx) }()
 		test(k)
@@ -199,7 +200,7 @@ func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 			return map[topicPartition]error{tp: err}
 		}
 		return nil
-	}, func(error) {}, time.Hour, time.Millisecond, newLogger(&lines{}), NewMetrics(nil))
+	}, func(error) {}, time.Hour, time.Millisecond, new(logtest.Log).Logger(), NewMetrics(nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { c.run(ctx) })

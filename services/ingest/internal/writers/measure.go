@@ -89,7 +89,7 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, carried []lane.Car
 		lanes = append(lanes, l)
 	}
 	for id, s := range f.seats {
-		if _, ok := there[id]; !ok { // it was placed after the lanes were asked
+		if _, ok := there[id]; !ok { // it was placed after the lanes were looked at
 			lanes = append(lanes, placement.Lane{LaneID: id, Writer: s.peer.address})
 		}
 	}

@@ -9,9 +9,9 @@
 //
 // A Fleet has one gRPC connection with a load-balancing policy of its own (balance.go): a subchannel for each writer,
 // watched by the health service and by reports of load (ORCA, out of band), and a picker that takes the writer that the
-// call's context names. What the name of the writers resolves to is asked for on a timer (lookup.go), since gRPC's
-// resolvers ask only when a connection breaks. The core of package placement decides; watch.go tells it what is seen,
-// and seat.go is a lane's side of it.
+// call's context names. What the name of the writers resolves to is looked up on a timer (lookup.go), since gRPC's
+// resolvers look it up only when a connection breaks. The core of package placement decides; watch.go gives it what is
+// seen, and seat.go is a lane's side of it.
 //
 // # What is trusted
 //
@@ -106,7 +106,7 @@ type Fleet struct {
 	placed          []placement.Lane
 	// lookedAt is when writers were looked at last, and lanesAt when lanes were.
 	lookedAt, lanesAt time.Time
-	// drained is when a lane last heard that its writer drains.
+	// drained is when a writer of a lane began to drain last.
 	drained time.Time
 	// hasten has the writers looked up at once.
 	hasten chan struct{}
@@ -133,7 +133,8 @@ func New(c Config) (*Fleet, error) {
 		return nil, err
 	}
 	f := &Fleet{
-		config: c, log: c.Log, core: placement.New(c.Ingest), peers: make(map[string]*peer), seats: make(map[placement.LaneID]*Seat),
+		config: c, log: c.Log, core: placement.New(c.Ingest), peers: make(map[string]*peer),
+		seats:   make(map[placement.LaneID]*Seat),
 		changed: make(chan struct{}), hasten: make(chan struct{}, 1),
 		measured: make(map[placement.LaneID]measure), spare: make(map[placement.LaneID]measure),
 	}
@@ -144,7 +145,9 @@ func New(c Config) (*Fleet, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithIdleTimeout(0), // writers are watched also while there is no lane
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnect},
+			Backoff: backoff.Config{
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnect,
+			},
 			MinConnectTimeout: connectWithin,
 		}),
 	})
