@@ -71,7 +71,11 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	if err != nil {
 		return nil, err
 	}
-	if err := b.explore(ctx, func(test string) bool { return slices.Contains(w.Skip, test) }); err != nil {
+	skip := func(test string) bool { return slices.Contains(w.Skip, test) }
+	shaky := func(test string) {
+		fmt.Fprintf(out, "  %s: %s failed with nothing mutated, and passed then: it is left out\n", p.Name(), test)
+	}
+	if err := b.explore(ctx, skip, shaky); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(out, "%s: %d mutants, %d tests, built and explored in %.0f s\n",
