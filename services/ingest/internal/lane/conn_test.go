@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -99,10 +101,10 @@ func (s *spot) Read(context.Context, int64) (Reader, error) {
 	return nil, io.ErrNoProgress
 }
 
-// laneAt is a lane that has not run, at a partition and with a writer. Its log is in the notes.
-func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *notes) {
-	n := &notes{}
-	log := slog.New(slog.NewTextHandler(n, nil))
+// laneAt is a lane that has not run, at a partition and with a writer. Its log is the second result.
+func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest.Log) {
+	n := new(logtest.Log)
+	log := n.Logger()
 	budget := NewBudget(1 << 20)
 	l := &Lane{
 		Partition: partition, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g",
@@ -188,3 +190,11 @@ func within(t *testing.T, what string, done <-chan struct{}) {
 }
 
 var errGiven = errors.New("the writer says nothing")
+
+// tells says whether an error says so; there is none where nothing is to be said.
+func tells(err error, says string) bool {
+	if says == "" {
+		return err == nil
+	}
+	return err != nil && strings.Contains(err.Error(), says)
+}

@@ -230,7 +230,14 @@ func TestWhenReliefIsAskedFor(t *testing.T) {
 	}{
 		"nothing is given back": {func(*Budget) {}, []time.Duration{10 * tenth, 12*tenth + tenth/2}},
 		"another one waits":     {func(b *Budget) { time.Sleep(5 * tenth); b.charge(1, nil) }, []time.Duration{10 * tenth}},
-		"something is":          {func(b *Budget) { time.Sleep(3 * tenth); b.release(1); b.charge(1, nil) }, []time.Duration{13 * tenth}},
+		"something is": {
+			func(b *Budget) {
+				time.Sleep(3 * tenth)
+				b.release(1)
+				b.charge(1, nil)
+			},
+			[]time.Duration{13 * tenth},
+		},
 		"all wait for one": {
 			func(b *Budget) {
 				b.putFirst(&lane{})
