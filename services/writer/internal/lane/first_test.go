@@ -265,3 +265,31 @@ func TestWhenReliefIsAskedFor(t *testing.T) {
 		})
 	}
 }
+
+// Those in front of the line keep what they hold, however much that is.
+func TestWhoIsInFrontKeepsWhatItHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // in whatever order they are looked at
+			c := newCrowd(5, 20)
+			c.lanes[1].status.held = 100
+			if c.s.relieve(); c.cut() != 4 {
+				t.Fatal("the last in the line was not ended")
+			}
+		}
+	})
+}
+
+// A lane comes first for as long as it waits for its ingest.
+func TestALaneIsServedOnceItWaitsForNothing(t *testing.T) {
+	l := bare(t, 0)
+	budget := l.service.Budget
+	budget.putFirst(l)
+	l.awaiting = true
+	if l.publish(); budget.first.Load() != l {
+		t.Error("it does not come first though it waits")
+	}
+	l.awaiting = false
+	if l.publish(); budget.first.Load() != nil {
+		t.Error("it comes first though it has what it waited for")
+	}
+}
