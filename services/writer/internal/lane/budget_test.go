@@ -272,3 +272,19 @@ func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
 		}
 	})
 }
+
+// Room wakes all who wait to read, whenever they began to.
+func TestRoomWakesAllWhoWait(t *testing.T) {
+	b := NewBudget(10)
+	b.charge(10, nil)
+	first, second := b.wait(), b.wait()
+	b.release(5)
+	for i, room := range []<-chan struct{}{first, second} {
+		select {
+		case <-room:
+		default:
+			t.Errorf("reader %d sleeps on", i)
+		}
+	}
+	b.alarm.Stop()
+}
