@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,9 +101,9 @@ func (s *spot) Read(context.Context, int64) (Reader, error) {
 	return nil, io.ErrNoProgress
 }
 
-// laneAt is a lane that has not run, at a partition and with a writer. With its log.
+// laneAt is a lane that has not run, at a partition and with a writer. Its log is the second result.
 func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest.Log) {
-	n := &logtest.Log{}
+	n := new(logtest.Log)
 	log := n.Logger()
 	budget := NewBudget(1 << 20)
 	l := &Lane{
@@ -189,3 +190,11 @@ func within(t *testing.T, what string, done <-chan struct{}) {
 }
 
 var errGiven = errors.New("the writer says nothing")
+
+// tells says whether an error says so; there is none where nothing is to be said.
+func tells(err error, says string) bool {
+	if says == "" {
+		return err == nil
+	}
+	return err != nil && strings.Contains(err.Error(), says)
+}

@@ -8,9 +8,9 @@ import (
 	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
-// placedCall is an open call at a place, with its log.
+// placedCall is an open call at a place, whose log is the second result.
 func placedCall(t *testing.T, p *placeOnce) (*call, *logtest.Log) {
-	c, n := quietCall(t), &logtest.Log{}
+	c, n := quietCall(t), new(logtest.Log)
 	c.lane.Log = n.Logger()
 	c.place, c.woken = p, make(chan struct{}, 1)
 	return c, n

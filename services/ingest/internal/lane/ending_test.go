@@ -52,9 +52,11 @@ func TestAfterACall(t *testing.T) {
 			placed: true, err: noWriter, state: Waiting, outcome: outcomeFatal, says: "lane broke",
 			least: brokenMin / 2, most: brokenMin,
 		},
-		"moved":  {err: errGone, state: Open, outcome: outcomeGone},
-		"broken": {err: io.EOF, state: Waiting, outcome: outcomeBroken, says: "lane broke", least: brokenMin / 2, most: brokenMin},
-		"away":   {err: errAway, state: Waiting, outcome: outcomeBroken, not: "level=WARN"},
+		"moved": {err: errGone, state: Open, outcome: outcomeGone},
+		"broken": {
+			err: io.EOF, state: Waiting, outcome: outcomeBroken, says: "lane broke", least: brokenMin / 2, most: brokenMin,
+		},
+		"away": {err: errAway, state: Waiting, outcome: outcomeBroken, not: "level=WARN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -104,7 +106,11 @@ func TestAfterTheClaim(t *testing.T) {
 			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcomeStopped))); n != 1 {
 				t.Errorf("%s: %v calls were stopped", name, n)
 			}
-			if said := log.Take(); !strings.Contains(said, "lane stopped") || strings.Contains(said, "without a clean end") != test.unclean {
+			said := log.Take()
+			if unclean := strings.Contains(said, "without a clean end"); unclean != test.unclean {
+				t.Errorf("%s: %s", name, said)
+			}
+			if !strings.Contains(said, "lane stopped") {
 				t.Errorf("%s: %s", name, said)
 			}
 		})

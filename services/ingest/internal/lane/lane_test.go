@@ -334,7 +334,7 @@ func TestConfigBounds(t *testing.T) {
 	} {
 		c := DefaultConfig()
 		test.change(&c)
-		if err := c.Validate(); (err == nil) != (test.says == "") || err != nil && !strings.HasPrefix(err.Error(), test.says+": ") {
+		if err := c.Validate(); !tells(err, test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -358,9 +358,12 @@ func TestWhatIsExported(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range families {
 		m := f.GetMetric()[0]
-		got[strings.TrimPrefix(f.GetName(), "waybill_ingest_")] = m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		samples := float64(m.GetHistogram().GetSampleCount())
+		got[strings.TrimPrefix(f.GetName(), "waybill_ingest_")] = m.GetGauge().GetValue() + samples
 	}
-	want := map[string]float64{"lag_records": 0, "lag_seconds": 0, "budget_bytes": 1000, "budget_used_bytes": 7, "settle_seconds": 2}
+	want := map[string]float64{
+		"lag_records": 0, "lag_seconds": 0, "budget_bytes": 1000, "budget_used_bytes": 7, "settle_seconds": 2,
+	}
 	for name, value := range want {
 		if v, told := got[name]; !told || v != value {
 			t.Errorf("%s is %v (told %v), want %v", name, v, told, value)

@@ -245,3 +245,46 @@ func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 		b.release(10)
 	})
 }
+
+// The wait of several lanes is that of the first of them, and that bytes were held and given back is none.
+func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		b.charge(10, nil)
+		b.release(10)
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 0 {
+			t.Errorf("%v, and nobody has waited", waited)
+		}
+		b.charge(10, nil)
+		b.wait()
+		time.Sleep(time.Second)
+		b.charge(5, nil)
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v since the first one waits", waited)
+		}
+		b.release(10)
+		time.Sleep(time.Second)
+		b.release(5)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v when nobody waits any more", waited)
+		}
+	})
+}
+
+// Room wakes all who wait to read, whenever they began to.
+func TestRoomWakesAllWhoWait(t *testing.T) {
+	b := NewBudget(10)
+	b.charge(10, nil)
+	first, second := b.wait(), b.wait()
+	b.release(5)
+	for i, room := range []<-chan struct{}{first, second} {
+		select {
+		case <-room:
+		default:
+			t.Errorf("reader %d sleeps on", i)
+		}
+	}
+	b.alarm.Stop()
+}

@@ -40,7 +40,7 @@ func (s *Service) relieve() {
 		}
 		first = nil
 	}
-	if i := slices.IndexFunc(line, func(l *lane) bool { return l != nil && waits(l) }); first == nil && i >= 0 {
+	if i := slices.IndexFunc(line, waits); first == nil && i >= 0 {
 		first = line[i]
 	}
 	if first != budget.first.Load() && budget.putFirst(first) {
