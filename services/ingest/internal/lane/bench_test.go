@@ -75,17 +75,17 @@ type settler struct {
 }
 
 func (s *settler) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]) error {
-	answer := func(m *lanev1.LaneResponse) error { return stream.Send(m) }
+	respond := func(m *lanev1.LaneResponse) error { return stream.Send(m) }
 	position := int64(0)
 	for {
 		var request lanewire.Request
 		if err := stream.RecvMsg(&request); err != nil {
-			return answer(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: position, Checkpoint: "closed"}}})
+			return respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: position, Checkpoint: "closed"}}})
 		}
 		var err error
 		switch {
 		case request.Control.GetOpen() != nil:
-			err = answer(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Checkpoint: "opened", Limits: &lanev1.Limits{
+			err = respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Checkpoint: "opened", Limits: &lanev1.Limits{
 				BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64,
 			}}}})
 		case request.Control == nil:
@@ -93,7 +93,7 @@ func (s *settler) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev
 			for _, block := range request.Append.Blocks {
 				s.rows -= int(block.Rows)
 			}
-			err = answer(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{
+			err = respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Settled{Settled: &lanev1.Settled{
 				Sequence: request.Append.Sequence, Position: position, Checkpoint: "settled",
 			}}})
 			request.Free()

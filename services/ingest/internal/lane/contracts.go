@@ -16,7 +16,7 @@ type Contracts interface {
 	Routes() []*lanev1.Route
 	// Prepare makes Match and AppendRow ready for the records, and may wait for that. The lane's reader calls it, while
 	// the owner uses the other methods. grown says that the contracts have more columns now and the records want them:
-	// the lane drains and opens again. waits is told what is waited for, and the empty string afterwards. The error is
+	// the lane drains and opens again. waits gets what is waited for, and the empty string afterwards. The error is
 	// that of ctx.
 	Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error)
 	// Fingerprint is that of the routing.

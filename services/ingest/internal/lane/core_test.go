@@ -157,8 +157,8 @@ func TestTakingARowAllocatesNothing(t *testing.T) {
 	}
 }
 
-// All records of a settled batch are let go, whatever became of them, and none before.
-func TestSettledRecordsAreLetGo(t *testing.T) {
+// All records of a settled batch are released, whatever became of them, and none before.
+func TestSettledRecordsAreReleased(t *testing.T) {
 	for _, settled := range []bool{true, false} {
 		c := &kindContracts{}
 		b := builder{

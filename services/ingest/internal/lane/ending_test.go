@@ -77,9 +77,9 @@ func TestAfterACall(t *testing.T) {
 				if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(test.outcome))); n != 1 {
 					t.Errorf("%v calls ended so", n)
 				}
-				said := log.Take()
-				if !strings.Contains(said, test.says) || test.not != "" && strings.Contains(said, test.not) {
-					t.Errorf("log: %s", said)
+				logged := log.Take()
+				if !strings.Contains(logged, test.says) || test.not != "" && strings.Contains(logged, test.not) {
+					t.Errorf("log: %s", logged)
 				}
 			})
 		})
@@ -106,12 +106,12 @@ func TestAfterTheClaim(t *testing.T) {
 			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcomeStopped))); n != 1 {
 				t.Errorf("%s: %v calls were stopped", name, n)
 			}
-			said := log.Take()
-			if unclean := strings.Contains(said, "without a clean end"); unclean != test.unclean {
-				t.Errorf("%s: %s", name, said)
+			logged := log.Take()
+			if unclean := strings.Contains(logged, "without a clean end"); unclean != test.unclean {
+				t.Errorf("%s: %s", name, logged)
 			}
-			if !strings.Contains(said, "lane stopped") {
-				t.Errorf("%s: %s", name, said)
+			if !strings.Contains(logged, "lane stopped") {
+				t.Errorf("%s: %s", name, logged)
 			}
 		})
 	}

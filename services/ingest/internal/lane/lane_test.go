@@ -210,8 +210,8 @@ func TestSlowCommits(t *testing.T) {
 	})
 }
 
-// The answer to a commit is lost: the lane breaks and opens again from what is committed.
-func TestLostCommitAnswer(t *testing.T) {
+// The response to a commit is lost: the lane breaks and opens again from what is committed.
+func TestLostCommitResponse(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		produceMix(w)
 		commits := 0

@@ -84,7 +84,7 @@ func TestOnlyAPanicIsTold(t *testing.T) {
 	c.start("panic", func() { panic("a fault") })
 	c.goroutines.Wait()
 	if len(c.panicked) != 1 || outcomeOf(<-c.panicked) != outcomeFatal {
-		t.Errorf("%d told something", len(c.panicked)+1)
+		t.Errorf("%d got something", len(c.panicked)+1)
 	}
 }
 

@@ -99,7 +99,7 @@ func TestTimeIsExported(t *testing.T) {
 
 // What the owner waits for is what holds it up first.
 func TestWhatAnOwnerAwaits(t *testing.T) {
-	records := portion{records: make([]record.Record, 1)}
+	records := chunk{records: make([]record.Record, 1)}
 	for name, test := range map[string]struct {
 		set  func(c *call)
 		want causes.Cause

@@ -153,7 +153,7 @@ func (b *Budget) admit() {
 	b.blocked.Set(b.room != nil || len(b.queue) > 0)
 }
 
-// roomy says whether lanes may read on. The caller holds mu.
+// roomy reports whether lanes may read on. The caller holds mu.
 func (b *Budget) roomy() bool { return b.used < b.limit && len(b.queue) == 0 && b.first.Load() == nil }
 
 // wait returns nil when there is room to read, else a channel that is closed when there may be.
@@ -194,7 +194,7 @@ func (b *Budget) ring() {
 	}
 	stuck := left <= 0
 	if stuck {
-		left = b.patience / 4 // What was asked to make room needs a moment.
+		left = b.patience / 4 // What is to make room needs a moment.
 	}
 	b.alarm.Reset(left)
 	b.mu.Unlock()
@@ -214,7 +214,7 @@ func (b *Budget) line() []*lane {
 	return line
 }
 
-// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It says whether
+// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It reports whether
 // that alone let somebody in.
 func (b *Budget) putFirst(l *lane) bool {
 	b.mu.Lock()

@@ -147,13 +147,13 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 	}
 }
 
-// Relief is asked for once nobody has given anything back for as long as one may wait, and not as long as somebody
+// Relief is called for once nobody has given anything back for as long as one may wait, and not as long as somebody
 // does.
 func TestBudgetAsksForRelief(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
+		var reliefs atomic.Int32
 		b := NewBudget(10)
-		b.relieve = func() { asked.Add(1) }
+		b.relieve = func() { reliefs.Add(1) }
 		time.Sleep(time.Hour)
 		b.charge(10, nil)
 		time.Sleep(time.Hour) // nobody waits
@@ -164,24 +164,24 @@ func TestBudgetAsksForRelief(t *testing.T) {
 		time.Sleep(patience - 2*time.Second)
 		b.release(0) // gives nothing back
 		time.Sleep(time.Second)
-		if synctest.Wait(); asked.Load() != 0 {
-			t.Fatalf("asked %d times while bytes were given back", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 0 {
+			t.Fatalf("relieved %d times while bytes were given back", reliefs.Load())
 		}
 		time.Sleep(2 * time.Second)
-		if synctest.Wait(); asked.Load() != 1 {
-			t.Fatalf("asked %d times", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 1 {
+			t.Fatalf("relieved %d times", reliefs.Load())
 		}
 		b.release(9)
 		<-p.let
 		time.Sleep(time.Hour)
-		if synctest.Wait(); asked.Load() != 1 {
-			t.Fatalf("asked %d times, and nobody waits", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 1 {
+			t.Fatalf("relieved %d times, and nobody waits", reliefs.Load())
 		}
 		b.charge(5, nil)
 		b.wait()
 		time.Sleep(patience + time.Second)
-		if synctest.Wait(); asked.Load() != 2 {
-			t.Fatalf("asked %d times while a reader waits", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 2 {
+			t.Fatalf("relieved %d times while a reader waits", reliefs.Load())
 		}
 		b.release(5)
 	})

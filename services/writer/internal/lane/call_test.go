@@ -31,7 +31,7 @@ func TestSend(t *testing.T) {
 		"not sent, for the call ended": {gone, true, "context canceled"},
 	} {
 		l := bare(t, 0)
-		l.stream = &heard{err: test.err}
+		l.stream = &recorder{err: test.err}
 		if test.ended {
 			l.cancel()
 		}
@@ -54,7 +54,7 @@ func TestACallThatCannotBeReadEnds(t *testing.T) {
 
 // late is a call whose message arrives when its lane has ended.
 type late struct {
-	heard
+	recorder
 	reads, ended chan struct{}
 	message      *lanewire.Append
 }
@@ -99,7 +99,7 @@ func (c *closer) Close() { c.closed() }
 
 // inOrder is a call that notes what was sent.
 type inOrder struct {
-	heard
+	recorder
 	note func(m *lanev1.LaneResponse)
 }
 

@@ -86,7 +86,7 @@ func TestRoomGoesToOneLane(t *testing.T) {
 		if used := budget.Used(); used != budget.Limit() {
 			t.Fatalf("%d bytes are held", used)
 		}
-		// The first one is answered: its message waits in turn again, and the room is for all.
+		// The first one is acknowledged: its message waits in turn again, and the room is for all.
 		l := c.lanes[0]
 		l.status.waitsFor(false)
 		budget.served(l)
@@ -250,14 +250,14 @@ func TestWhenReliefIsAskedFor(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := NewBudget(10)
 			began := time.Now()
-			var asked []time.Duration
-			b.relieve = func() { asked = append(asked, time.Since(began)) }
+			var reliefs []time.Duration
+			b.relieve = func() { reliefs = append(reliefs, time.Since(began)) }
 			b.charge(10, nil)
 			b.charge(9, nil) // waits
 			test.happens(b)
 			time.Sleep(time.Until(began.Add(14 * tenth)))
-			if len(asked) < len(test.want) || !slices.Equal(asked[:len(test.want)], test.want) {
-				t.Errorf("%s: asked after %v, want %v", name, asked, test.want)
+			if len(reliefs) < len(test.want) || !slices.Equal(reliefs[:len(test.want)], test.want) {
+				t.Errorf("%s: relieved after %v, want %v", name, reliefs, test.want)
 			}
 			b.mu.Lock()
 			b.alarm.Stop()

@@ -51,7 +51,7 @@ func TestLoadCountsWhatIsSettled(t *testing.T) {
 		l := bare(t, 2,
 			&batch{sequence: 1, end: 1, bytes: 100, received: now, launched: now + int64(time.Second)},
 			&batch{sequence: 2, end: 2, bytes: 10, received: now})
-		h := &heard{}
+		h := &recorder{}
 		l.stream, l.bytes = h, 110
 		time.Sleep(3 * time.Second)
 		if _, err := l.settle(); err != nil {

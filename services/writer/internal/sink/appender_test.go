@@ -307,7 +307,7 @@ func TestManyStreams(t *testing.T) {
 }
 
 // Answers to an earlier connection, and its end, concern nobody any more; nor does anything after Close.
-func TestLateAnswersFindNobody(t *testing.T) {
+func TestLateResponsesFindNobody(t *testing.T) {
 	fake, s := world(t)
 	hold := make(chan struct{})
 	fake.on(func(_ *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {

@@ -52,7 +52,7 @@ func TestNothingCountsAfterClose(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, s, _ := bubble(t, nil)
-				a, seat := still(t, s, false, func(r lane.Result) { t.Errorf("told %+v", r) })
+				a, seat := still(t, s, false, func(r lane.Result) { t.Errorf("got %+v", r) })
 				a.cancel()
 				happens(a, seat)
 				if a.queue.end != 0 || a.queue.err != nil || testutil.CollectAndCount(s.metrics.faults) != 0 {
@@ -99,14 +99,14 @@ func TestCloseWaitsForTheLastResult(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := false
+		ended := false
 		a := found.Open(stream, 0, func(lane.Result) {
 			time.Sleep(5 * blockedFor)
-			told = true
+			ended = true
 		})
 		send(a, 0, "a")
 		time.Sleep(blockedFor)
-		if a.Close(); !told {
+		if a.Close(); !ended {
 			t.Error("closed in the middle of a result")
 		}
 	})
@@ -162,7 +162,7 @@ func TestWhatAnExpiredStreamTells(t *testing.T) {
 			_, s, _ := bubble(t, nil)
 			a, _ := still(t, s, test.repeats, func(lane.Result) {})
 			a.queue.end += test.wrote
-			a.told(fmt.Errorf("%w: no such stream", lane.ErrStreamGone))
+			a.conclude(fmt.Errorf("%w: no such stream", lane.ErrStreamGone))
 			if _, refused := s.Troubles()[a.table.name]; refused != test.refused {
 				t.Errorf("%s: refused %v", name, refused)
 			}

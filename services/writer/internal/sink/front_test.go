@@ -22,7 +22,7 @@ func sky(t *testing.T) (*weather, *Sink, *logtest.Log) {
 	return w, s, logged
 }
 
-// happened says whether a channel is closed.
+// happened reports whether a channel is closed.
 func happened(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -171,7 +171,7 @@ func TestARefusalStaysUntilSomethingIsTaken(t *testing.T) {
 		w, _, _ := sky(t)
 		a, look := w.traveller(wayAppend), w.traveller(wayTable)
 		w.refuse(wayTable, "does not fit", time.Now())
-		look.answered(time.Now())
+		look.rejected(time.Now())
 		a.fault(errAway, time.Now())
 		a.success(time.Now())
 		a.leave(time.Now())

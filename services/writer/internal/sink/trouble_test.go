@@ -200,7 +200,7 @@ func TestFinalizingWhatIsDenied(t *testing.T) {
 	})
 }
 
-// Refused rows are answers: BigQuery is there, however long it takes nothing.
+// Refused rows are responses: BigQuery is there, however long it takes nothing.
 func TestRefusedRowsAreNoStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, logged := bubble(t, nil)
