@@ -29,7 +29,9 @@ func relieved(boards map[string]*board) (s *Service, cut func() map[string]codes
 			select {
 			case <-l.killed:
 				out[name] = status.Code(l.why)
+				s.mu.Lock()
 				delete(s.lanes, l)
+				s.mu.Unlock()
 				delete(names, l)
 			default:
 			}
