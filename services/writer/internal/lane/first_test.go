@@ -256,6 +256,7 @@ func TestWhenReliefIsAskedFor(t *testing.T) {
 			b.charge(9, nil) // waits
 			test.happens(b)
 			time.Sleep(time.Until(began.Add(14 * tenth)))
+			synctest.Wait()
 			if len(asked) < len(test.want) || !slices.Equal(asked[:len(test.want)], test.want) {
 				t.Errorf("%s: asked after %v, want %v", name, asked, test.want)
 			}
