@@ -185,7 +185,8 @@ func TestCommittedOfAnotherTopic(t *testing.T) {
 					t.Errorf("%d rows, want %d", len(rows), want)
 				}
 				if reset == None {
-					mustRefuse(t, p, "belongs to the topic with id old", "the topic of this name has id new", "auto_offset_reset is none")
+					mustRefuse(t, p, "belongs to the topic with id old", "the topic of this name has id new",
+						"auto_offset_reset is none")
 				} else if got := w.log.pair().position; got != 4 {
 					t.Errorf("committed %d", got)
 				}

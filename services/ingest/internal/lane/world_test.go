@@ -202,7 +202,8 @@ func (w *world) start(adjust func(*process)) *process {
 	p.conn = conn
 	budget := NewBudget(64 << 20)
 	p.lane = &Lane{
-		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g", Config: testConfig(),
+		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g",
+		Config: testConfig(),
 		Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
 	}
 	p.lane.Weather = NewWeather("pipe", p.lane.Log)
