@@ -60,7 +60,7 @@ func answers(t *testing.T, c net.Conn, wait time.Duration) error {
 // healthy is a relay to an echo, and a connection through it.
 func healthy(t *testing.T) (*relay, net.Conn) {
 	t.Helper()
-	r, err := newRelay(echo(t))
+	r, err := newRelay("127.0.0.1:0", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -204,7 +204,7 @@ func (r *run) measure(ctx context.Context, e event) error {
 		return err
 	}
 	r.watch.start()
-	asked := r.names.questions()
+	asked := r.names.Questions()
 	since, err := e.do(ctx)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func (r *run) measure(ctx context.Context, e event) error {
 		return err
 	}
 	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	row.Asked = r.names.questions() - asked
+	row.Asked = r.names.Questions() - asked
 	r.report.Rows = append(r.report.Rows, row)
 	fmt.Fprintf(r.config.Out, "%s\n", row)
 	return nil

@@ -48,7 +48,7 @@ const (
 type run struct {
 	config Config
 	stack  *stack.Stack
-	names  *names
+	names  *stack.Names
 	late   *delay // in front of BigQuery, for the last writer
 	watch  *watch
 	report Report
@@ -60,10 +60,10 @@ type run struct {
 // Run runs. The error says that it could not be done; what came of it is in the report.
 func Run(ctx context.Context, config Config) (report Report, err error) {
 	r := &run{config: config}
-	if r.names, err = newNames(name); err != nil {
+	if r.names, err = stack.NewNames(name); err != nil {
 		return Report{}, err
 	}
-	defer r.names.close()
+	defer r.names.Close()
 	if err := r.layOut(); err != nil {
 		return Report{}, err
 	}
@@ -130,7 +130,7 @@ func (r *run) layOut() error {
 	}
 	r.stack, err = stack.New(stack.Config{
 		Dir: r.config.Dir, Bin: r.config.Bin, Writers: most + spare, StockPartitions: lanes, DeliveryPartitions: 1,
-		Contracts: "  - builtin: stock.v1\n", Target: fmt.Sprintf("dns://%s/%s:%d", r.names.addr(), name, number),
+		Contracts: "  - builtin: stock.v1\n", Target: r.names.Target(number),
 		WriterHost: host, WriterPort: number,
 		WriterYAML: "drain_timeout: 20s\n", KafkaYAML: "  drain_timeout: 10s\n",
 	})
@@ -190,7 +190,7 @@ func (r *run) publish(writers ...int) {
 	for _, i := range writers {
 		addresses = append(addresses, host(i))
 	}
-	r.names.publish(addresses...)
+	r.names.Publish(addresses...)
 }
 
 // stop stops writers in order, all at once.
