@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -182,6 +183,33 @@ func TestEquivalentsAreReadable(t *testing.T) {
 	}
 	if unused := list.unused(); len(unused) != len(list) {
 		t.Errorf("%d of %d are used before any walk", len(list)-len(unused), len(list))
+	}
+}
+
+// A mutant that is said to be equivalent and that tests tell from the code is an error, with both.
+func TestWrongEquivalents(t *testing.T) {
+	right := judged{fate: Equivalent, by: "a reason"}
+	if err := told([]judged{right, {fate: Killed, by: "TestX"}}); err != nil {
+		t.Error(err)
+	}
+	wrong := judged{Mutant: Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}, fate: Killed, by: "TestX", reason: "none"}
+	if err := told([]judged{right, wrong}); err == nil || !strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
+		t.Error(err)
+	}
+}
+
+// Whether it is equivalent is for the tests to say: here two programs that pass, and fail, whatever they are asked.
+func TestEquivalentsAreTried(t *testing.T) {
+	for program, want := range map[string]Fate{"true": Equivalent, "false": Killed} {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			t.Skip(err)
+		}
+		b := &built{binary: path, dir: t.TempDir(), reach: map[int][]timed{3: {{"TestX", 0}}}}
+		j := b.doubted(t.Context(), b.judge(t.Context(), Mutant{ID: 3}, 3, time.Minute), "a reason", 3, time.Minute)
+		if j.fate != want || (j.reason != "") != (want == Killed) {
+			t.Errorf("%s: %+v", program, j)
+		}
 	}
 }
 
