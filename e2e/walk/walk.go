@@ -78,7 +78,7 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	shaky := func(test string) {
 		fmt.Fprintf(out, "  %s: %s failed with nothing mutated, and passed then: it is left out\n", p.Name(), test)
 	}
-	if err := b.explore(ctx, skip, shaky); err != nil {
+	if err := b.explore(ctx, w.Parallel, skip, shaky); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(out, "%s: %d mutants, %d tests, built and explored in %.0f s\n",
