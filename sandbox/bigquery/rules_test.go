@@ -73,7 +73,7 @@ func TestSchemaRules(t *testing.T) {
 		"_CHANGE_TYPE":         field("_CHANGE_TYPE", "STRING"),
 	} {
 		if message := b.refused(400, create("bad", fields)); t.Failed() {
-			t.Fatalf("%s is taken, or refused without a word: %q", name, message)
+			t.Fatalf("%s is taken, or refused without a message: %q", name, message)
 		}
 	}
 	b.refused(400, create("a.b", field("a", "STRING")))
@@ -295,7 +295,7 @@ func TestStorageThatStaysOut(t *testing.T) {
 	}
 }
 
-// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is
+// With the fault missing_denied a table that is gone is refused as to a caller that may not know of it; one that is
 // there is as ever.
 func TestMissingTablesDenied(t *testing.T) {
 	b := start(t, emulator.Config{})

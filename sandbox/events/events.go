@@ -220,7 +220,7 @@ const (
 	saltParcel
 )
 
-// encode appends the Avro of delivery event index, and tells the delivery's id and the step of its life.
+// encode appends the Avro of delivery event index, and gives the delivery's id and the step of its life.
 func (g *Generator) encode(dst []byte, index uint64) (_ []byte, id [2]uint64, step int) {
 	const life = interleaved * steps
 	number := index/life*interleaved + index%interleaved
