@@ -29,10 +29,12 @@ func Main(name, description string, commands any) int {
 
 // Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, or the
 // struct's own Run method, and returns the exit status: 0 well, 1 failed, 2 wrong usage. A program of several commands
-// shows its help when it is given no arguments.
-func Run(ctx context.Context, name, description string, commands any, args []string, std Streams) int {
+// shows its help when it is given no arguments. more are what its commands need besides, bindings and variables say.
+func Run(
+	ctx context.Context, name, description string, commands any, args []string, std Streams, more ...kong.Option,
+) int {
 	left := -1
-	parser, err := kong.New(commands,
+	options := append([]kong.Option{
 		kong.Name(name),
 		kong.Description(description),
 		kong.Writers(std.Out, std.Err),
@@ -40,7 +42,8 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
-	)
+	}, more...)
+	parser, err := kong.New(commands, options...)
 	if err != nil {
 		fmt.Fprintf(std.Err, "%s: %v\n", name, err)
 		return 2
