@@ -106,7 +106,8 @@ func sample() *deadletter.Letter {
 		Record: record.Record{
 			Topic: "orders", Partition: 3, Offset: 125, TimestampMicros: -1, Key: []byte{}, Value: []byte{1, 2},
 			Headers: []record.Header{
-				{Key: []byte("item_type_name"), Value: []byte("a.B")}, {Key: []byte("n")},
+				{Key: []byte("item_type_name"), Value: []byte("a.B")},
+				{Key: []byte("n")},
 				{Key: []byte("raw"), Value: []byte{0xff, 0}},
 			},
 		},

@@ -61,7 +61,7 @@ func readFetch(in io.Reader, left int, version int16, requested int) (*FetchResp
 			copy(topic.TopicID[:], c.take(len(topic.TopicID)))
 		}
 		partitions := c.array()
-		r.Partitions = slices.Grow(r.Partitions, min(partitions, asked-len(r.Partitions)))
+		r.Partitions = slices.Grow(r.Partitions, min(partitions, requested-len(r.Partitions)))
 		for range partitions {
 			p := topic
 			p.Partition, p.ErrorCode = c.int32(), c.int16()

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -99,10 +100,10 @@ func (s *spot) Read(context.Context, int64) (Reader, error) {
 	return nil, io.ErrNoProgress
 }
 
-// laneAt is a lane that has not run, at a partition and with a writer. Its log is in the notes.
-func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *notes) {
-	n := &notes{}
-	log := slog.New(slog.NewTextHandler(n, nil))
+// laneAt is a lane that has not run, at a partition and with a writer. With its log.
+func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest.Log) {
+	n := &logtest.Log{}
+	log := n.Logger()
 	budget := NewBudget(1 << 20)
 	l := &Lane{
 		Partition: partition, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g",

@@ -1,16 +1,17 @@
 package lane
 
 import (
-	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
-// placedCall is an open call at a place, whose log is in the notes.
-func placedCall(t *testing.T, p *placeOnce) (*call, *notes) {
-	c, n := quietCall(t), &notes{}
-	c.lane.Log = slog.New(slog.NewTextHandler(n, nil))
+// placedCall is an open call at a place, with its log.
+func placedCall(t *testing.T, p *placeOnce) (*call, *logtest.Log) {
+	c, n := quietCall(t), &logtest.Log{}
+	c.lane.Log = n.Logger()
 	c.place, c.woken = p, make(chan struct{}, 1)
 	return c, n
 }
@@ -50,7 +51,7 @@ func TestOrders(t *testing.T) {
 	if err := c.lookAround(); err != nil || c.draining || len(p.looks) != 1 || p.looks[0] {
 		t.Errorf("%v: drains %v; asked %v", err, c.draining, p.looks)
 	}
-	if said := log.take(); said != "" {
+	if said := log.Take(); said != "" {
 		t.Errorf("a lane that nobody moves says %s", said)
 	}
 	c.depart.drains, c.depart.leaveBy = "stop", time.Now().Add(time.Hour)

@@ -75,7 +75,7 @@ func TestAfterACall(t *testing.T) {
 				if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(test.outcome))); n != 1 {
 					t.Errorf("%v calls ended so", n)
 				}
-				said := log.take()
+				said := log.Take()
 				if !strings.Contains(said, test.says) || test.not != "" && strings.Contains(said, test.not) {
 					t.Errorf("log: %s", said)
 				}
@@ -104,7 +104,7 @@ func TestAfterTheClaim(t *testing.T) {
 			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcomeStopped))); n != 1 {
 				t.Errorf("%s: %v calls were stopped", name, n)
 			}
-			if said := log.take(); !strings.Contains(said, "lane stopped") || strings.Contains(said, "without a clean end") != test.unclean {
+			if said := log.Take(); !strings.Contains(said, "lane stopped") || strings.Contains(said, "without a clean end") != test.unclean {
 				t.Errorf("%s: %s", name, said)
 			}
 		})

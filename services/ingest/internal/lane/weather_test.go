@@ -172,7 +172,7 @@ func TestOutageIsSaidAfterASecondAttempt(t *testing.T) {
 			w, log := testWeather()
 			w.away(errNobody)
 			w.await(t.Context(), func(string, time.Time) {})()
-			if said := log.take(); said != "" {
+			if said := log.Take(); said != "" {
 				t.Errorf("after one attempt: %s", said)
 			}
 			done := w.await(t.Context(), func(string, time.Time) {})
@@ -180,7 +180,7 @@ func TestOutageIsSaidAfterASecondAttempt(t *testing.T) {
 				w.serves()
 			}
 			done()
-			if said := log.take(); (said == "") != back {
+			if said := log.Take(); (said == "") != back {
 				t.Errorf("back %v: %s", back, said)
 			}
 		})

@@ -278,7 +278,7 @@ func TestPausesBetweenAttempts(t *testing.T) {
 				return map[topicPartition]error{tpA: errors.New("later")}
 			}
 			return nil
-		}, func(error) {}, time.Hour, pause, newLogger(&lines{}), NewMetrics(nil))
+		}, func(error) {}, time.Hour, pause, new(logtest.Log).Logger(), NewMetrics(nil))
 		ctx, cancel := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		running.Go(func() { k.run(ctx) })

@@ -54,7 +54,7 @@ func TestAnswersNeedNoRoom(t *testing.T) {
 		c, _ := openLane(t, w, exactlyOnce)
 		synctest.Wait()
 		row := oneRow(1, 10)
-		budget.charge(1000 - int64(row.Size())) // full once the row is in: before the lane needs an answer
+		budget.charge(1000-int64(row.Size()), nil) // full once the row is in: before the lane needs an answer
 		say(t, c, row)
 		m, err := c.Recv()
 		if m.GetCheckpoint() == nil {
@@ -88,7 +88,7 @@ func TestAnswersToRefusedRowsNeedNoRoom(t *testing.T) {
 		c, _ := openLane(t, w, atLeastOnce)
 		synctest.Wait()
 		row := oneRow(1, 10)
-		budget.charge(1000 - int64(row.Size()))
+		budget.charge(1000-int64(row.Size()), nil)
 		say(t, c, row)
 		if m, err := c.Recv(); m.GetRefused() == nil {
 			t.Fatal(m, err)
