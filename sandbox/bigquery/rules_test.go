@@ -341,8 +341,8 @@ func TestMissingTablesDenied(t *testing.T) {
 	wantCode(t, w.append(2, nil, nil), codes.NotFound)
 }
 
-// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is in
-// a RECORD beside the columns of an envelope, as rows have it.
+// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is
+// in a RECORD beside the columns of an envelope, as rows have it.
 func TestSchemasOfRows(t *testing.T) {
 	text, err := os.ReadFile("../../proto/column/v1/testdata/bigquery_schemas.json")
 	if err != nil {
@@ -377,7 +377,8 @@ func TestSchemasOfRows(t *testing.T) {
 			}
 		}
 		table := rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
-			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside, field("payload", "RECORD", `, "fields": [`+columns+`]`))}
+			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside,
+			field("payload", "RECORD", `, "fields": [`+columns+`]`))}
 		if c.Takes {
 			b.ok(table)
 		} else {
