@@ -249,7 +249,7 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		ok = p.takeAll(p.ingests[:ingests], at)
 	case Restart:
 		d.For = p.between(100*time.Millisecond, 2*time.Second)
-		// Not right behind another one, and not where its end would reach into the calm.
+		// It comes not right behind another one, and not where its end would reach into the calm.
 		if ok = p.sandbox <= at && at+5*time.Second < end; ok {
 			p.sandbox = at + 30*time.Second
 		}

@@ -129,7 +129,7 @@ func TestOffences(t *testing.T) {
 	}
 }
 
-// Whatever a row says wrong is seen; null is not zero, and zero not null.
+// A wrong value of a row is found wherever it is; null is not zero, and zero not null.
 func TestContent(t *testing.T) {
 	l := newLab(t).fill()
 	if report := l.verify(); !report.OK() {
@@ -326,7 +326,7 @@ func TestCannotCompare(t *testing.T) {
 	}
 }
 
-// Of many offences of one kind the first few are named, and all are counted.
+// The first few offences of a kind are named, and all are counted.
 func TestOffencesAreBounded(t *testing.T) {
 	l := newLab(t).fill()
 	l.rows = nil
