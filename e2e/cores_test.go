@@ -17,7 +17,7 @@ func TestBenchCores(t *testing.T) {
 	c := bench.Cores{
 		Workloads: []string{"json-270"}, Lanes: []int{4}, Counts: []int{1},
 		Slices: []time.Duration{3 * time.Millisecond},
-		Runs: 1, Lasts: 200 * time.Millisecond, Rows: 100_000, Bin: bin, Progress: io.Discard,
+		Runs:   1, Lasts: 200 * time.Millisecond, Rows: 100_000, Bin: bin, Progress: io.Discard,
 	}
 	report, err := c.Run(t.Context())
 	if err != nil {

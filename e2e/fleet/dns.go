@@ -85,7 +85,9 @@ func (n *names) answer(question []byte) ([]byte, error) {
 	n.asked++
 	n.mu.Unlock()
 	ours := q.Name.String() == n.name+"."
-	response := dnsmessage.Header{ID: header.ID, Response: true, Authoritative: true, RecursionDesired: header.RecursionDesired}
+	response := dnsmessage.Header{
+		ID: header.ID, Response: true, Authoritative: true, RecursionDesired: header.RecursionDesired,
+	}
 	if !ours || len(addresses) == 0 {
 		response.RCode = dnsmessage.RCodeNameError
 	}
@@ -102,7 +104,8 @@ func (n *names) answer(question []byte) ([]byte, error) {
 	}
 	if ours && q.Type == dnsmessage.TypeA {
 		for _, a := range addresses {
-			err := b.AResource(dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, dnsmessage.AResource{A: a.As4()})
+			err := b.AResource(dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1},
+				dnsmessage.AResource{A: a.As4()})
 			if err != nil {
 				return nil, err
 			}

@@ -19,7 +19,7 @@ const (
 	IsLive  Question = "/healthz"
 )
 
-// Ask queries the admin port of a process on this machine. It returns nil for yes; else the error is the
+// Ask asks the process that serves its admin port at this address on this machine. Nil is yes; else the error is the
 // process's reason, or that nothing responds. It is for the health commands of images without a shell.
 func Ask(ctx context.Context, listen string, q Question) (err error) {
 	host, port, err := net.SplitHostPort(listen)
