@@ -76,9 +76,7 @@ func Mutants() []Case {
 		lacks(NoGeneration, World{Log: Parse("A"), Batch: 1, Opens: 3, Generations: 2, Outcome: true}),
 		lacks(ShiftAdrift, World{Log: Parse("A!A"), Batch: 1, Opens: 1, Generations: 1, Losses: 1, Outcome: true}),
 		lacks(AdoptSilently, World{Log: Parse("AA"), Batch: 1, Opens: 2, Generations: 2, Rests: 1}),
-		lacks(ExistsUnchecked|AdoptSilently, World{
-			Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true,
-		}),
+		lacks(ExistsUnchecked|AdoptSilently, World{Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true}),
 		{Name: "assumption: commits stay in order", Breaks: true, World: World{
 			Log: Parse("A"), Batch: 1, Window: 2, Opens: 3, Generations: 1, Late: AnyTime, Outcome: true,
 		}},

@@ -96,8 +96,7 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 		return nil, err
 	}
 	b.binary = filepath.Join(dir, strings.ReplaceAll(p.Path, "/", "-")+".test")
-	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o",
-		b.binary, modulePath+p.Path)
+	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o", b.binary, modulePath+p.Path)
 	if err != nil {
 		return nil, fmt.Errorf("build %s with its conditions wrapped: %w", p.Path, err)
 	}
@@ -121,9 +120,7 @@ func (b *built) explore(ctx context.Context, skip func(test string) bool) error 
 		}
 		reached := filepath.Join(filepath.Dir(b.binary), path.Base(b.Path)+"-"+name+".reached")
 		start := time.Now()
-		if _, err := run(ctx, b.dir, []string{
-			reachedVariable + "=" + reached,
-		}, b.binary, "-test.run", "^"+name+"$"); err != nil {
+		if _, err := run(ctx, b.dir, []string{reachedVariable + "=" + reached}, b.binary, "-test.run", "^"+name+"$"); err != nil {
 			return fmt.Errorf("with nothing mutated, %s of %s fails: %w", name, b.Path, err)
 		}
 		t := timed{name, time.Since(start)}
