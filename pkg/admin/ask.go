@@ -20,7 +20,7 @@ const (
 )
 
 // Ask asks the process that serves its admin port at this address on this machine. Nil is yes; else the error is the
-// process's reason, or that nothing responds. It is for the health commands of images without a shell.
+// process's reason, or that nobody answers. It is for the health commands of images without a shell.
 func Ask(ctx context.Context, listen string, q Question) (err error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
@@ -36,7 +36,7 @@ func Ask(ctx context.Context, listen string, q Question) (err error) {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("nothing responds: %w", err)
+		return fmt.Errorf("nobody answers: %w", err)
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
 	said, err := io.ReadAll(io.LimitReader(response.Body, 64<<10))

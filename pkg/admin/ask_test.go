@@ -41,7 +41,7 @@ func TestAsk(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if err := Ask(short, address, IsLive); err == nil || !strings.Contains(err.Error(), "nothing responds") {
+	if err := Ask(short, address, IsLive); err == nil || !strings.Contains(err.Error(), "nobody answers") {
 		t.Errorf("after its end: %v", err)
 	}
 	if err := Ask(t.Context(), "7081", IsLive); err == nil || !strings.Contains(err.Error(), "admin.listen") {
