@@ -53,8 +53,8 @@ func (c Config) Defaults() Config {
 	return c
 }
 
-// What the services are told: small batches and windows, so that a death meets several in flight, and timeouts that fit
-// a short run.
+// How the services are configured: small batches and windows, so that a death meets several in flight, and timeouts
+// that fit a short run.
 const (
 	ingestYAML = `
 batch:
@@ -365,7 +365,7 @@ func (r *run) progress(ctx context.Context) {
 	})
 }
 
-// line tells a person.
+// line informs a person.
 func (r *run) line(format string, args ...any) {
 	r.say.Lock()
 	defer r.say.Unlock()

@@ -25,18 +25,18 @@ const (
 	RollIngests    Kind = "roll ingests"           // SIGTERM and start, one after the other
 	MoveLeaders    Kind = "move leaders"           // each partition to the next broker
 	Coordinators   Kind = "rehash coordinators"    // groups to other brokers
-	KafkaErrors    Kind = "kafka errors"           // Times requests of kind Key answer Error
+	KafkaErrors    Kind = "kafka errors"           // Times requests of kind Key get Error
 	Restart        Kind = "restart sandbox"        // Kafka and BigQuery go together
-	LostReplies    Kind = "lost append replies"    // the rows are there, the answer is not
+	LostReplies    Kind = "lost append replies"    // the rows are there, the response is not
 	Aborted        Kind = "aborted"                // ABORTED inside and outside of the response
 	QuotaStorm     Kind = "quota storm"            // RESOURCE_EXHAUSTED from appends and creations
-	SlowAppends    Kind = "slow bigquery"          // appends answer late
+	SlowAppends    Kind = "slow bigquery"          // appends get late responses
 	SlowFinalize   Kind = "slow finalize"          // fences take effect late
 	HalfOpenLanes  Kind = "half-open to writer"    // bytes between ingest and a writer vanish
 	HalfOpenSink   Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
 	ChangeNames    Kind = "change names"           // the list of writers is Naming for a while
 	ClockJump      Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
-	RegistryErrors Kind = "registry errors"        // Times questions are answered with 503
+	RegistryErrors Kind = "registry errors"        // Times requests get 503
 	ReplayLetters  Kind = "replay dead letters"    // the refused ones; SIGKILL after For, and again until one replay ends
 	ChangeSchema   Kind = "change schema"          // one more column, once a run; ingests restart one after the other
 )
@@ -254,7 +254,7 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		ok = p.takeAll(p.ingests[:ingests], at)
 	case Restart:
 		d.For = p.between(100*time.Millisecond, 2*time.Second)
-		// Not right behind another one, and not where its end would reach into the calm.
+		// It comes not right behind another one, and not where its end would reach into the calm.
 		if ok = p.sandbox <= at && at+5*time.Second < end; ok {
 			p.sandbox = at + 30*time.Second
 		}

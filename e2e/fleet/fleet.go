@@ -146,7 +146,8 @@ func (r *run) layOut() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(last, []byte(strings.ReplaceAll(string(text), r.stack.Endpoints.BigQueryGRPC, r.late.addr())), 0o644)
+	return os.WriteFile(last, []byte(strings.ReplaceAll(string(text), r.stack.Endpoints.BigQueryGRPC, r.late.addr())),
+		0o644)
 }
 
 func (r *run) up(ctx context.Context) error {
@@ -211,7 +212,8 @@ func (r *run) stop(writers ...int) error {
 // load produces until ctx ends, and flushes.
 func (r *run) load(ctx context.Context) error {
 	sum, err := produce.Run(ctx, produce.Config{
-		Seeds: r.stack.Seeds(), Topic: stack.StockTopic, Rate: r.config.Rate, Codec: "none", Generator: events.Config{Seed: 7},
+		Seeds: r.stack.Seeds(), Topic: stack.StockTopic, Rate: r.config.Rate, Codec: "none",
+		Generator: events.Config{Seed: 7},
 	})
 	r.made = sum.Events
 	return err

@@ -136,15 +136,18 @@ func (w Walk) show(out io.Writer, all []judged) error {
 			}
 		}
 		if c.mutants > 0 {
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n", p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n",
+				p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nwalk: mutants %d, killed %d, equivalent %d, survived %d\n", total.mutants, total.killed, total.equivalent, total.survived)
+	fmt.Fprintf(out, "\nwalk: mutants %d, killed %d, equivalent %d, survived %d\n",
+		total.mutants, total.killed, total.equivalent, total.survived)
 	if total.share() < w.Goal {
-		return fmt.Errorf("%.1f %% of the mutants that are not equivalent are killed, the goal is %.0f %%: write the tests that notice the lines above, "+
+		return fmt.Errorf("%.1f %% of the mutants that are not equivalent are killed, the goal is %.0f %%: write the "+
+			"tests that notice the lines above, "+
 			"or say in %s why none can", 100*total.share(), 100*w.Goal, equivalentsFile)
 	}
 	return nil
