@@ -42,7 +42,8 @@ func next() int { return 1 }
 
 func main() {
 	l := &list{[]int{1, 1}}
-	fmt.Print(l.fits(2, false), " ", l.fits(2, true), " ", l.fits(3, false), " ", l.fits(9, false), " ", (*list)(nil).fits(1, true))
+	fmt.Print(l.fits(2, false), " ", l.fits(2, true), " ", l.fits(3, false), " ", l.fits(9, false), " ",
+		(*list)(nil).fits(1, true))
 }
 `
 
@@ -61,7 +62,12 @@ func TestMutantsOfASource(t *testing.T) {
 	}
 	var want []string
 	for _, c := range []struct{ condition, boundary string }{
-		{"l == nil", ""}, {"len(l.items) >= n", ">"}, {"more", ""}, {"n == 3", ""}, {"i < len(l.items)", "<="}, {"l.items[i] > next()", ""},
+		{"l == nil", ""},
+		{"len(l.items) >= n", ">"},
+		{"more", ""},
+		{"n == 3", ""},
+		{"i < len(l.items)", "<="},
+		{"l.items[i] > next()", ""},
 	} {
 		want = append(want, "main.go list.fits "+c.condition+" => true", "main.go list.fits "+c.condition+" => false")
 		if c.boundary != "" {
@@ -122,7 +128,9 @@ func TestMutantsRun(t *testing.T) {
 		}
 	}
 	binary := filepath.Join(dir, "walked")
-	if _, err := run(t.Context(), dir, []string{"GOWORK=off", "CGO_ENABLED=0"}, "go", "build", "-o", binary, "."); err != nil {
+	if _, err := run(t.Context(), dir, []string{
+		"GOWORK=off", "CGO_ENABLED=0",
+	}, "go", "build", "-o", binary, "."); err != nil {
 		t.Fatal(err)
 	}
 	const unchanged = "no yes three yes no"
@@ -147,7 +155,8 @@ func TestMutantsRun(t *testing.T) {
 		}
 	}
 	// The others change what is printed, or end in a panic.
-	if want := (map[string]bool{"l.items[i] > next() => false": true, "i < len(l.items) => false": true}); !cmp.Equal(want, same) {
+	if want := (map[string]bool{"l.items[i] > next() => false": true, "i < len(l.items) => false": true}); !cmp.Equal(want,
+		same) {
 		t.Errorf("these change nothing: %v", same)
 	}
 }

@@ -78,7 +78,7 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	shaky := func(test string) {
 		fmt.Fprintf(out, "  %s: %s failed with nothing mutated, and passed then: it is left out\n", p.Name(), test)
 	}
-	if err := b.explore(ctx, skip, shaky); err != nil {
+	if err := b.explore(ctx, w.Parallel, skip, shaky); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(out, "%s: %d mutants, %d tests, built and explored in %.0f s\n",
@@ -136,15 +136,18 @@ func (w Walk) show(out io.Writer, all []judged) error {
 			}
 		}
 		if c.mutants > 0 {
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n", p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n",
+				p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nwalk: mutants %d, killed %d, equivalent %d, survived %d\n", total.mutants, total.killed, total.equivalent, total.survived)
+	fmt.Fprintf(out, "\nwalk: mutants %d, killed %d, equivalent %d, survived %d\n",
+		total.mutants, total.killed, total.equivalent, total.survived)
 	if total.share() < w.Goal {
-		return fmt.Errorf("%.1f %% of the mutants that are not equivalent are killed, the goal is %.0f %%: write the tests that notice the lines above, "+
+		return fmt.Errorf("%.1f %% of the mutants that are not equivalent are killed, the goal is %.0f %%: write the "+
+			"tests that notice the lines above, "+
 			"or say in %s why none can", 100*total.share(), 100*w.Goal, equivalentsFile)
 	}
 	return nil

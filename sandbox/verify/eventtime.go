@@ -15,7 +15,7 @@ type EventTime struct {
 	Unit string
 }
 
-// Units are the units of a whole number: auto tells by its magnitude, as contracts do.
+// Units are the units of a whole number: auto goes by its magnitude, as contracts do.
 var Units = []string{"auto", "s", "ms", "us", "ns"}
 
 func (e EventTime) valid() error {

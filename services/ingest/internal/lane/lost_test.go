@@ -263,6 +263,7 @@ func TestReach(t *testing.T) {
 		"rows among what was left out":     {replay{pending: 3, leftOut: []int64{10, 12}}, 15},
 		"left out behind all rows":         {replay{pending: 1, leftOut: []int64{10, 19}}, 20},
 		"more rows than there can ever be": {replay{pending: 1 << 63}, 1<<63 - 1},
+		"more than can be counted":         {replay{pending: 1<<64 - 1}, 1<<63 - 1},
 	} {
 		if got := test.r.reach(10); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)
