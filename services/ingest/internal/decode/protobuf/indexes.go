@@ -83,6 +83,14 @@ func at(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescri
 	return m
 }
 
+// NameAt is the full name of the message at message indexes; empty if the file has none.
+func NameAt(f protoreflect.FileDescriptor, indexes []int) string {
+	if m := at(f, indexes); m != nil {
+		return string(m.FullName())
+	}
+	return ""
+}
+
 // Written returns a plan for payloads that another version of the schema wrote, with message indexes before the
 // message: the columns and the fields are those of p. writer is what ParseSource returns. The error is a
 // *decode.SchemaError: the writer's file does not have p's message, or has it with a field that p would read as
