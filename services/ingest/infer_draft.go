@@ -70,7 +70,7 @@ func (in *Inference) one(g *group) *InferredType {
 		if g.schema.Format == "protobuf" {
 			t.contract.Message = g.message
 		}
-	case most == isObject:
+	case most == isObject && g.tree.HasColumns():
 		t.contract.Format, t.tree = "json", g.tree
 	case most == isContainer && g.container != "":
 		t.contract.Format, t.schema = "avro", g.container

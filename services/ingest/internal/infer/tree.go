@@ -264,6 +264,9 @@ func (t *Tree) Give(path string) bool {
 // gives says that items have a type of their own to give up.
 func (n *Node) gives() bool { t := n.column().Type; return t == "TIMESTAMP" || t == "DATE" }
 
+// HasColumns says that any field can be a column.
+func (t *Tree) HasColumns() bool { return len(t.root.leftOut()) < len(t.root.Names) }
+
 // Field is what was seen at one path.
 type Field struct {
 	// Path has [] behind what is an array: items[].price.
