@@ -271,4 +271,3 @@ func payloadKind(value []byte) string {
 func byRecords(a, b InferredType) int {
 	return cmp.Or(cmp.Compare(b.Records, a.Records), slices.Compare(a.Types, b.Types))
 }
-

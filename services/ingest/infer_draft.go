@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
 )
 
 func zigzag(src []byte) (int64, int) {
@@ -219,4 +218,3 @@ func or(s, otherwise string) string {
 	}
 	return s
 }
-

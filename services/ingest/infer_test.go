@@ -47,7 +47,7 @@ func anyJSON(depth int) *rapid.Generator[json.RawMessage] {
 	return rapid.Custom(func(t *rapid.T) json.RawMessage {
 		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); {
 		case depth > 0 && kind < 2:
-			return anyObject(depth - 1).Draw(t, "object")
+			return anyObject(depth-1).Draw(t, "object")
 		case depth > 0 && kind < 4:
 			var parts []string
 			for range rapid.IntRange(0, 3).Draw(t, "items") {
