@@ -91,6 +91,7 @@ func policies(e *ingest.Contract) string {
 	said := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
 	for _, p := range []struct{ name, value, usual string }{
 		{"evolution", e.Evolution, "off"},
+		{"missing values", e.MissingValues, "null"},
 		{"unknown types", e.Unknown, "dead_letter"},
 		{"tombstones", e.Tombstones, "ignore"},
 		{"unknown fields", e.UnknownFields, ""},

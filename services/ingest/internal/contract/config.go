@@ -87,6 +87,9 @@ type Config struct {
 	// framing and the latest version of a subject, additive also lets the contract grow while it is in use. Default:
 	// off.
 	Evolution string `yaml:"evolution"`
+	// MissingValues says what becomes of columns that a row leaves out and that have a default value in the table: null,
+	// or default, which has BigQuery fill it in. Default: null.
+	MissingValues string `yaml:"missing_values"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or
 	// kafka_timestamp; ingestion for BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload,
 	// which tells none, ingest_time.
@@ -154,6 +157,9 @@ var (
 		"event_id", "event_type", "item_type", "event_time", "ingest_time", "topic_version",
 		"kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
 	}
+	missingValues = map[string]lanev1.MissingValues{
+		"null": lanev1.MissingValues_MISSING_VALUES_NULL, "default": lanev1.MissingValues_MISSING_VALUES_DEFAULT,
+	}
 	partitionUnits = map[string]lanev1.PartitionUnit{
 		"hour": lanev1.PartitionUnit_PARTITION_UNIT_HOUR, "day": lanev1.PartitionUnit_PARTITION_UNIT_DAY,
 		"month": lanev1.PartitionUnit_PARTITION_UNIT_MONTH, "year": lanev1.PartitionUnit_PARTITION_UNIT_YEAR,
@@ -167,7 +173,6 @@ var (
 	}
 
 	topicName  = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-	tableName  = regexp.MustCompile(`^([a-zA-Z0-9:.-]+\.)?([a-zA-Z0-9_]+\.)?[\pL\pN\pM\p{Pc}\p{Pd} ]+$`)
 	columnName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,299}$`)
 	versionTag = regexp.MustCompile(`_(v[0-9]+)(_|$)`)
 )
@@ -199,6 +204,7 @@ func (c Config) withDefaults() Config {
 	c.PartitionUnit = or(c.PartitionUnit, "day")
 	c.Delivery = or(c.Delivery, "exactly_once")
 	c.Evolution = or(c.Evolution, "off")
+	c.MissingValues = or(c.MissingValues, "null")
 	c.Framing = or(c.Framing, none)
 	c.SubjectVersion = or(c.SubjectVersion, latest)
 	if len(c.ClusterBy) == 0 {

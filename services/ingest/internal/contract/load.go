@@ -312,7 +312,7 @@ func (l *loader) catchAll(t *Topic, entries []entry, says *entry, rules []rule) 
 	// Of such a payload nothing is known, so the table is laid out by when it came.
 	c := Config{
 		Table: says.UnknownTable, Payload: defaultPayload, PartitionBy: "ingest_time", PartitionUnit: "day", ClusterBy: []string{"event_type"},
-		Delivery: says.Delivery, Evolution: says.Evolution,
+		Delivery: says.Delivery, Evolution: says.Evolution, MissingValues: says.MissingValues,
 	}
 	plan, err := raw.Compile(raw.Bytes, decode.Options{Contract: unknownContract, Payload: c.Payload})
 	if err == nil {

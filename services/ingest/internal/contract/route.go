@@ -11,7 +11,10 @@ import (
 
 // route is the table of an entry and the descriptor of its rows; message names a built-in one.
 func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
-	r := &lanev1.Route{Table: c.Table, Layout: &lanev1.Layout{}, Delivery: deliveries[c.Delivery], Evolution: evolutions[c.Evolution]}
+	r := &lanev1.Route{
+		Table: c.Table, Layout: &lanev1.Layout{}, Delivery: deliveries[c.Delivery], Evolution: evolutions[c.Evolution],
+		MissingValues: missingValues[c.MissingValues],
+	}
 	if c.PartitionBy != none {
 		r.Layout.PartitionUnit = partitionUnits[c.PartitionUnit]
 		if c.PartitionBy != ingestion {
