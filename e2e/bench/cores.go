@@ -26,8 +26,8 @@ type Cores struct {
 	Slices []time.Duration
 	// Runs is how often each is measured; figures are medians. The runs take turns.
 	Runs int
-	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it; 0 is enough for Lasts
-	// of 2 s on 4 processors.
+	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it at first; 0 is enough for
+	// Lasts of 2 s on 4 processors. A topic that is empty too soon is filled with as many again, a few times.
 	Lasts time.Duration
 	Rows  int64
 	// Bin is the folder of the binaries sandbox, writer and ingest.
@@ -85,6 +85,12 @@ func (c *Cores) check() error {
 // coresRows is what a topic holds for a run, by workload.
 var coresRows = map[string]int64{"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000}
 
+// maxFills is how often a topic is filled again.
+const maxFills = 4
+
+// errEmpty says that the services had read the topic before they were measured for long enough.
+var errEmpty = errors.New("the topic was empty: fill it with more (--rows), or measure for less time (--lasts)")
+
 // series measures one workload on one number of lanes: the topic is filled once, and read by a new group each time.
 func (c *Cores) series(ctx context.Context, b *Bench, workload Workload, lanes int) ([]CoresResult, error) {
 	w, err := b.raise(ctx, Variant{Workload: workload.Name, Lanes: lanes, Codec: "none"}, nil)
@@ -114,8 +120,19 @@ func (c *Cores) series(ctx context.Context, b *Bench, workload Workload, lanes i
 	for run := range c.Runs {
 		for i, r := range at {
 			b.say("  run %d of %d: %s", run+1, c.Runs, r.circumstances())
-			if err := c.once(ctx, b, w, rows, &r); err != nil {
-				return nil, fmt.Errorf("%s: %w", r.circumstances(), err)
+			for fills := 0; ; fills++ {
+				err := c.once(ctx, b, w, rows, &r)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, errEmpty) || fills == maxFills {
+					return nil, fmt.Errorf("%s: %w", r.circumstances(), err)
+				}
+				b.say("    the topic was empty too soon: filling it with %d rows more", rows)
+				if _, err := w.produce(ctx, rows, 0); err != nil {
+					return nil, err
+				}
+				rows *= 2
 			}
 			all[i] = append(all[i], r)
 		}
@@ -166,10 +183,11 @@ func (c *Cores) once(ctx context.Context, b *Bench, w *world, rows int64, r *Cor
 	}
 	err = c.measure(turning, w, t, base, rows, r)
 	end()
-	if err := errors.Join(err, <-turned); err != nil {
-		return err
+	err = errors.Join(err, <-turned)
+	if err == nil || errors.Is(err, errEmpty) {
+		err = errors.Join(err, w.stopServices())
 	}
-	return w.stopServices()
+	return err
 }
 
 // split is the first n processors, and those behind them.
@@ -257,7 +275,7 @@ func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
 func (r *CoresResult) fill(from, to moment, lasts time.Duration) error {
 	own, rows := (to.own - from.own).Seconds(), float64(to.rows-from.rows)
 	if own < lasts.Seconds()/2 {
-		return fmt.Errorf("%.1f s and %.0f rows after the start the topic was empty: fill it with more (--rows), or measure for less time (--lasts)", own, rows)
+		return fmt.Errorf("%.1f s and %.0f rows after the start %w", own, rows, errEmpty)
 	}
 	ingest, writer := (to.ingest - from.ingest).Seconds(), (to.writer - from.writer).Seconds()
 	r.RowsPerS = rows / own

@@ -57,8 +57,8 @@ func TestAnswersNeedNoRoom(t *testing.T) {
 		if m.GetCheckpoint() == nil {
 			t.Fatal(m, err)
 		}
-		budget.charge(1000 - budget.Used())
-		first := budget.charge(500) // waits
+		budget.charge(1000-budget.Used(), nil)
+		first := budget.charge(500, nil) // waits
 		say(t, c, durable(m.GetCheckpoint().GetBarrier()))
 		if m, err := c.Recv(); m.GetSettled() == nil {
 			t.Fatal(m, err)
@@ -88,7 +88,7 @@ func TestAnswersToRefusedRowsNeedNoRoom(t *testing.T) {
 		if m, err := c.Recv(); m.GetRefused() == nil {
 			t.Fatal(m, err)
 		}
-		budget.charge(1000 - budget.Used())
+		budget.charge(1000-budget.Used(), nil)
 		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Offsets: []int64{0}, Sequence: 1}}})
 		time.Sleep(time.Second)
 		if l := w.list()[0]; !l.status.get().Barrier && l.status.get().LeftOut != 1 {

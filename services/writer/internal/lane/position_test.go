@@ -23,7 +23,7 @@ func TestSettle(t *testing.T) {
 		&batch{sequence: 4, start: 30, end: 40})
 	h := &heard{}
 	l.stream, l.bytes, l.charged = h, 111, 111+2*offsetBytes
-	l.service.Budget.charge(l.charged)
+	l.service.Budget.charge(l.charged, nil)
 	l.tables[0].rows, l.tables[0].drop = written, 4 // The other table has taken no rows, so that nobody knows its name.
 	l.parked, l.waits = []parked{{before: 5, offsets: []int64{12, 19}}, {before: 5, offsets: []int64{20}}}, 3
 	moved, err := l.settle()

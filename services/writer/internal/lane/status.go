@@ -101,6 +101,9 @@ func (b *board) get() Status {
 func (l *lane) publish() {
 	b := &l.status
 	b.waitsFor(l.waiting())
+	if !l.waiting() {
+		l.service.Budget.served(l)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held, b.outside, b.unopened = l.charged, 0, l.phase == awaitsOpen
