@@ -40,10 +40,10 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 		set = &contract.Set{}
 	}
 	for _, name := range set.Topics() {
-		found = append(found, compiled("contract of "+name, set.Topic(name)))
+		found = append(found, compiled("contract of "+name, set.Topic(name))...)
 	}
 	for _, t := range set.Patterns() {
-		found = append(found, compiled("contract of topics like "+t.Name, t))
+		found = append(found, compiled("contract of topics like "+t.Name, t)...)
 	}
 	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
 	defer cancel()
@@ -94,12 +94,18 @@ func tooManyLanes(budget int64, partitions int, tooLarge func(budget int64, lane
 	}}
 }
 
-func compiled(what string, t *contract.Topic) findings.Finding {
+func compiled(what string, t *contract.Topic) (found []findings.Finding) {
 	var tables []string
 	for _, r := range t.Routes {
 		tables = append(tables, r.GetTable())
 	}
-	return findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")}
+	found = append(found, findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")})
+	for _, w := range t.Warnings() {
+		found = append(found, findings.Finding{
+			What: what, State: findings.Warn, Detail: w, Remedy: "nothing has to be done; correct the schema, or ask for another column by columns",
+		})
+	}
+	return found
 }
 
 // checkRegistry asks the schema registry once. What needs one that is away is left out of the other checks.

@@ -75,6 +75,9 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range reader.Contract.Warnings {
+		fmt.Fprintf(std.Err, "warning: %s\n", clean(w))
+	}
 	rows, failed := 0, 0
 	for _, name := range c.Files {
 		samples, err := c.samples(name)

@@ -109,9 +109,14 @@ type Config struct {
 // SetPlace tells the entry where it stands.
 func (c *Config) SetPlace(p config.Place) { c.place = p }
 
-// Column is the type of one column.
+// Column is what one column is to be.
 type Column struct {
-	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	// Name is the column's name in place of the field's.
+	Name string `yaml:"name"`
+	// Skip leaves the field out of the table, with all that is in it.
+	Skip bool `yaml:"skip"`
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, FLOAT, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	// Default: what the type map says.
 	Type string `yaml:"type"`
 	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto,
 	// which tells by magnitude and is the default. A DATE counts days without one, a TIME needs one.

@@ -19,6 +19,8 @@ type Entry struct {
 	Name string
 	// Route is its table.
 	Route *lanev1.Route
+	// Warnings are what is wrong with the schema and does not matter, each with the place in it.
+	Warnings []string
 
 	contract *Contract
 }
@@ -32,6 +34,17 @@ func (s *Set) Entries() []Entry {
 	}
 	for _, p := range s.patterns {
 		all = append(all, p.topic.entries...)
+	}
+	return all
+}
+
+// Warnings are those of the topic's contracts, each with the contract's name.
+func (t *Topic) Warnings() []string {
+	var all []string
+	for _, e := range t.entries {
+		for _, w := range e.Warnings {
+			all = append(all, e.Name+": "+w)
+		}
 	}
 	return all
 }

@@ -234,7 +234,7 @@ func (l *loader) reportCompile(e *entry, err error) {
 	if e.Subject != "" {
 		key = "subject"
 	}
-	l.report(e, key, err.Error(), "change the schema; the table's columns follow from it")
+	l.report(e, key, err.Error(), "change the schema, from which the columns follow, or give them other names or types by columns")
 }
 
 // topic joins the entries of one topic, or of a pattern; nil if there was a problem.
@@ -272,6 +272,10 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	}
 	for i := range entries {
 		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract}
+		e.Warnings = decode.Warnings(e.contract.plan)
+		for _, w := range e.Warnings {
+			l.env.Log.Warn("something is wrong with a schema that does not matter", "contract", e.Name, "what", w)
+		}
 		e.TypeHeader, e.Tombstones, e.Unknown = header, tombstones, policy
 		t.entries = append(t.entries, e)
 	}

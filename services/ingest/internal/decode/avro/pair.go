@@ -1,10 +1,6 @@
 package avro
 
 import (
-	"fmt"
-
-	"github.com/twmb/avro"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -18,36 +14,18 @@ type Schema struct {
 	// merged schema has none.
 	fingerprint uint64
 	// parts is how many types and references to types it was written with.
-	parts int
+	parts    int
+	warnings []string
 }
 
 // Parse parses Avro schema JSON. References are schemas whose named types it uses, each after those that it uses
 // itself.
 func Parse(avsc string, references ...string) (*Schema, error) {
-	if len(references) == 0 {
-		return parseSchema([]byte(avsc))
-	}
-	size := len(avsc)
-	var cache avro.SchemaCache
-	for i, text := range references {
-		if size += len(text); size > decode.MaxSchema {
-			return nil, fmt.Errorf("schema and references of %d bytes are longer than %d", size, decode.MaxSchema)
-		}
-		if _, err := cache.Parse(text); err != nil {
-			return nil, fmt.Errorf("reference %d: %w", i+1, err)
-		}
-	}
-	parsed, err := cache.Parse(avsc)
-	if err != nil {
-		return nil, err
-	}
-	// The same schema with the definitions inside.
-	whole, err := parsed.Root().Schema()
-	if err != nil {
-		return nil, err
-	}
-	return parseSchema([]byte(whole.String()))
+	return parseSchema(append(references[:len(references):len(references)], avsc)...)
 }
+
+// Warnings are what is wrong with the schema and does not matter, each with the place in it.
+func (s *Schema) Warnings() []string { return s.warnings }
 
 // Name is the name of the record without its namespace: what Avro compares when it resolves one schema against another.
 func (s *Schema) Name() string { return s.root.shortName() }

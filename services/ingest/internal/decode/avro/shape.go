@@ -56,7 +56,8 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 			f := &t.fields[i]
 			p := u.node(f.typ, f.name)
 			p.Number, p.Aliases, p.Doc = int32(i+1), f.aliases, f.doc
-			p.Default, p.HasDefault, p.Required = f.source.Default, f.source.HasDefault, p.NotNull && !f.source.HasDefault
+			p.Default, p.HasDefault, p.NoDefault = f.source.Default, f.source.HasDefault, f.noDefault
+			p.Required = p.NotNull && !p.HasDefault || p.NoDefault != ""
 			n.Parts = append(n.Parts, p)
 		}
 		delete(u.open, t)
@@ -76,7 +77,7 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 			}
 		}
 	}
-	n.From, n.Source = n.Kind, whole
+	n.From, n.Source, n.Writes = n.Kind, whole, n.Kind == shape.Record || n.Kind == shape.Map || n.Kind == shape.Union
 	if t.exported != nil && !u.natural {
 		n.Become(t.exported)
 	}

@@ -97,6 +97,9 @@ func (p *Plan) Learn(id uint32, s Source) {
 	p.known.Store(&next)
 }
 
+// Warnings are those of the schema that the columns are made of.
+func (p *Plan) Warnings() []string { return decode.Warnings(p.columns) }
+
 // AddPayload implements decode.Plan.
 func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
 	return p.columns.AddPayload(row, column, number)
