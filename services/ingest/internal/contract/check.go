@@ -51,6 +51,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("framing", c.Framing, none, framingConfluent)
 	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	oneOf("hints", c.Hints, hintsHeed, hintsIgnore)
 	oneOf("missing_values", c.MissingValues, "null", "default")
 	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")

@@ -71,6 +71,9 @@ type Config struct {
 	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field
 	// without the marks of arrays: order.total, or order.lines.price for the price of each line.
 	Columns map[string]Column `yaml:"columns"`
+	// Hints says whether what sources such as Kafka Connect leave in schemas beside types counts: heed or ignore.
+	// Default: heed.
+	Hints string `yaml:"hints"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default:
 	// topic/partition/offset.
 	EventID string `yaml:"event_id"`
@@ -150,6 +153,9 @@ const (
 	keyKeep    = "keep"
 	keyOmit    = "omit"
 	keyEventID = "event_id"
+
+	hintsHeed   = "heed"
+	hintsIgnore = "ignore"
 
 	framingConfluent  = "confluent"
 	evolutionAdditive = "additive"

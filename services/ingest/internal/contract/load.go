@@ -180,7 +180,7 @@ func (l *loader) add(c *Config, e entry) {
 	}
 	o := decode.Options{
 		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
-		Columns: e.columns(),
+		Columns: e.columns(), IgnoreHints: e.Hints == hintsIgnore,
 	}
 	compile := l.plain
 	if e.Framing == framingConfluent {
@@ -202,7 +202,7 @@ func (l *loader) add(c *Config, e entry) {
 
 // shapeKeys are what the columns of an entry come of.
 var shapeKeys = []string{
-	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "payload", "event_id", "event_time",
+	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "hints", "payload", "event_id", "event_time",
 }
 
 // reportCompile reports the errors of the schema, each under the key that can mend it.

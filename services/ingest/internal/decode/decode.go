@@ -59,6 +59,8 @@ type Options struct {
 	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can
 	// become such a column is a *SchemaError whose reason starts with "columns: ".
 	Columns Columns
+	// IgnoreHints makes nothing of what the sources of payloads leave in schemas beside types: see HintOf.
+	IgnoreHints bool
 }
 
 // EventIDPath is the full path of EventID; one that no field has if there is none.
