@@ -1,7 +1,9 @@
 package bigquery_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -276,4 +278,52 @@ func TestMissingTablesDenied(t *testing.T) {
 	wantCode(t, w.append(2, nil, nil), codes.PermissionDenied)
 	b.e.Faults().Clear("")
 	wantCode(t, w.append(2, nil, nil), codes.NotFound)
+}
+
+// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is in
+// a RECORD beside the columns of an envelope, as rows have it.
+func TestSchemasOfRows(t *testing.T) {
+	text, err := os.ReadFile("../../proto/column/v1/testdata/bigquery_schemas.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Case                  string
+		Takes                 bool
+		Columns               json.RawMessage
+		Letters, Nested, Wide int
+	}
+	if err := json.Unmarshal(text, &cases); err != nil {
+		t.Fatal(err)
+	}
+	b := start(t, emulator.Config{})
+	const envelope = 15
+	for i, c := range cases {
+		columns, beside := strings.Trim(string(c.Columns), "[]"), ""
+		switch {
+		case c.Letters > 0:
+			columns = field(strings.Repeat("x", c.Letters), "STRING")
+		case c.Nested > 0:
+			columns = nested(c.Nested)
+		case c.Wide > 0:
+			fields := make([]string, c.Wide-envelope)
+			for i := range fields {
+				fields[i] = field(fmt.Sprint("c", i), "STRING")
+			}
+			columns = strings.Join(fields, ",")
+			for i := range envelope - 1 {
+				beside += field(fmt.Sprint("e", i), "STRING") + ","
+			}
+		}
+		table := rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
+			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside, field("payload", "RECORD", `, "fields": [`+columns+`]`))}
+		if c.Takes {
+			b.ok(table)
+		} else {
+			b.refused(400, table)
+		}
+		if t.Failed() {
+			t.Fatal(c.Case)
+		}
+	}
 }

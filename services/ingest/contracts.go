@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -124,8 +125,11 @@ func topicOf(e *Contract) string {
 	return "topic " + e.Topic
 }
 
+// ErrTombstone says that a payload is null by its schema, and that the contract makes no row of that.
+var ErrTombstone = errors.New("the payload is null, a tombstone")
+
 // Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a
-// *DecodeError where the payload is at fault. offset stands for the record's offset.
+// *DecodeError where the payload is at fault, and ErrTombstone where it is null. offset stands for the record's offset.
 func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
 	route, err := r.Contract.Prepare(ctx, value)
 	if err != nil {
@@ -142,7 +146,10 @@ func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent str
 		topic = r.Contract.Topic
 	}
 	rec := record.Record{Topic: topic, Offset: offset, TimestampMicros: -1, Value: value}
-	var itemType []byte
+	itemType, null := r.Contract.TypeOf(value)
+	if null && r.Contract.Tombstones != "row" {
+		return nil, fmt.Errorf("%w (tombstones: %s)", ErrTombstone, r.Contract.Tombstones)
+	}
 	if r.choice.Type != "" {
 		itemType = []byte(r.choice.Type)
 		rec.Headers = []record.Header{{Key: []byte(r.Contract.TypeHeader), Value: itemType}}

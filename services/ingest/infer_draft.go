@@ -18,10 +18,21 @@ func zigzag(src []byte) (int64, int) {
 func (in *Inference) draft(groups []*group, o Inferring) {
 	byName := map[string]*InferredType{}
 	var order []string
+	named := map[string]bool{}
+	for _, g := range groups {
+		if g.name != "" {
+			named[g.name] = true
+		}
+	}
+	bySchema := len(named) > 1 && in.TypeHeader == ""
 	slices.SortFunc(groups, func(a, b *group) int { return strings.Compare(a.typ+" "+a.name, b.typ+" "+b.name) })
 	for _, g := range groups {
 		t := in.one(g)
 		key := t.Format + " " + t.contract.As + " " + t.Subject + " " + t.contract.Message
+		if bySchema && g.name != "" {
+			t.contract.TypeFrom, t.contract.Types = "schema", []string{g.name}
+			key += " " + g.name
+		}
 		if t.tree != nil || t.contract.Framing == "" && t.schema != "" {
 			key = g.typ + " " + g.name + " " + fmt.Sprint(g.typed) // its own
 		}
@@ -127,7 +138,7 @@ func (in *Inference) choose() {
 		every := slices.Equal(t.contract.Types, []string{"*"})
 		switch {
 		case every && all:
-			in.note("%s of %s have no type header to tell them apart: no contract takes them", plural(t.Records, "record"), or(strings.Join(t.Types, ", "), t.Format))
+			in.note("%s of %s have neither a type header nor a schema to tell them by: no contract takes them", plural(t.Records, "record"), or(strings.Join(t.Types, ", "), t.Format))
 			continue
 		case every:
 			all = true

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 	"github.com/waybill-data/waybill/services/ingest/internal/infer"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
@@ -60,14 +60,14 @@ type grouping struct {
 	byID     map[uint32]*registry.Schema // nil is one that there is not
 	subjects map[uint32][]string
 	missing  int
-	names    map[string]string // of schemas, by id and message indexes
+	types    map[int]confluent.TypeOf // by schema id
 	groups   map[groupKey]*group
 }
 
 func newGrouping(in *Inference, o Inferring, client *registry.Client) *grouping {
 	return &grouping{
 		in: in, header: o.TypeHeader, together: o.OneTable, client: client, byID: map[uint32]*registry.Schema{},
-		subjects: map[uint32][]string{}, names: map[string]string{}, groups: map[groupKey]*group{},
+		subjects: map[uint32][]string{}, types: map[int]confluent.TypeOf{}, groups: map[groupKey]*group{},
 	}
 }
 
@@ -140,7 +140,12 @@ func (g *grouping) take(ctx context.Context, r *record.Record, typ string, typed
 	}
 	kind, name := "", ""
 	if schema != nil {
-		kind, name = schema.Format+", framed", g.fullName(schema, rest)
+		var null bool
+		if name, null = g.typeOf(schema, rest); null {
+			g.in.Tombstones++
+			return nil
+		}
+		kind = schema.Format + ", framed"
 		if !typed {
 			key.name = name
 		}
@@ -215,38 +220,18 @@ func (g *grouping) unknownIDs() (n int) {
 	return n
 }
 
-// fullName is what a payload's schema calls it; empty when it does not.
-func (g *grouping) fullName(s *registry.Schema, payload []byte) string {
-	switch s.Format {
-	case "avro":
-		return avroName(s.Text)
-	case "protobuf":
-		indexes, _, err := protobuf.ReadIndexes(nil, payload)
-		if err != nil {
-			return ""
-		}
-		key := fmt.Sprint(s.ID, indexes)
-		name, ok := g.names[key]
-		if !ok {
-			name = messageName(s, indexes)
-			g.names[key] = name
-		}
-		return name
+// typeOf is what a payload's schema calls it, empty when it does not; null is a payload that is null by its schema.
+func (g *grouping) typeOf(s *registry.Schema, payload []byte) (name string, null bool) {
+	of, ok := g.types[s.ID]
+	if !ok {
+		of, _ = contract.TypesOf(s) // what is wrong with a schema the contract will say
+		g.types[s.ID] = of
 	}
-	return ""
-}
-
-// messageName is the full name of the message at message indexes.
-func messageName(s *registry.Schema, indexes []int) string {
-	texts := map[string]string{"schema.proto": s.Text}
-	for _, r := range s.References {
-		texts[r.Name] = r.Text
+	if of == nil {
+		return "", false
 	}
-	file, err := protobuf.ParseSource(texts, "schema.proto")
-	if err != nil {
-		return ""
-	}
-	return protobuf.NameAt(file, indexes)
+	text, null := of(payload)
+	return string(text), null
 }
 
 // avroName is the full name of a schema that is a record.

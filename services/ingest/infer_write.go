@@ -72,6 +72,7 @@ func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, col
 	if in.TypeHeader != "" && in.TypeHeader != "item_type_name" {
 		line("type_header", in.TypeHeader)
 	}
+	line("type_from", c.TypeFrom)
 	types := make([]string, len(c.Types))
 	for i, name := range c.Types {
 		types[i] = yamlText(name)

@@ -119,7 +119,7 @@ func (t *trier) take(ctx context.Context, r *record.Record) error {
 	m := t.topic.Match(r)
 	itemType := string(m.ItemType())
 	switch {
-	case m.Action == contract.Ignore && r.Value == nil:
+	case m.Tombstone:
 		t.trial.Tombstones++
 	case m.Action == contract.Ignore:
 		t.trial.Ignored++

@@ -362,6 +362,30 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 		}
 	}
 
+	// Several types without a header are told by their schemas, whatever subjects these are of.
+	b = newBroker(t, "moves", 1, server.URL, "")
+	event := func(name string) sr.Schema {
+		return sr.Schema{Schema: `{"type":"record","name":"` + name + `","namespace":"yard","fields":[{"name":"id","type":"string"}]}`}
+	}
+	in, exit := register("moves-yard.In", event("In")), register("moves-yard.Out", event("Out"))
+	both := register("moves-value", sr.Schema{Schema: `["null",` + event("Wait").Schema + `,` + event("Stop").Schema + `]`})
+	for range 2 {
+		b.send("moves", 0, "", append(in[:5:5], "\x02a"...))
+		b.send("moves", 0, "", append(exit[:5:5], "\x02a"...))
+		b.send("moves", 0, "", append(both[:5:5], "\x02\x02a"...))
+		b.send("moves", 0, "", append(both[:5:5], "\x04\x02a"...))
+		b.send("moves", 0, "", append(both[:5:5], "\x00"...))
+	}
+	out = b.infer("moves", 8)
+	for _, want := range []string{
+		"subject moves-yard.In, id", "moves_in    yard.In", "moves_out   yard.Out", "moves_wait  yard.Wait", "moves_stop  yard.Stop", "subject moves-value, id",
+		"null values: the contract ignores them", "8 rows, 0 dead letters, 2 tombstones",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+
 	// Without the registry they are bytes, and that is said.
 	blind := newBroker(t, "paid", 1, "", "")
 	blind.send("paid", 0, "", append(first[:5:5], "\x02a"...))

@@ -47,6 +47,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("type_from", c.TypeFrom, "header", typeFromSchema)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("framing", c.Framing, none, framingConfluent)
 	c.checkSubject(report)

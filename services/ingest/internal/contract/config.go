@@ -57,6 +57,9 @@ type Config struct {
 	Payload string `yaml:"payload"`
 	// TypeHeader is the record header that names the type. Default: item_type_name. It is the topic's.
 	TypeHeader string `yaml:"type_header"`
+	// TypeFrom says what names the type of a record: header, or schema, which is the full name of the record or message
+	// that it is written with (of a JSON Schema its title). Default: header. It is the topic's.
+	TypeFrom string `yaml:"type_from"`
 	// Types are the types taken: exact names, `prefix.*` for all that start so, `*` for all, records without the header
 	// included. An exact name goes before a prefix, a longer prefix before a shorter one.
 	Types []string `yaml:"types"`
@@ -149,6 +152,8 @@ const (
 	toDeadLetter = "dead_letter" // of unknown types and of tombstones
 	toNothing    = "ignore"      // likewise
 	toTable      = "table"       // of unknown types
+
+	typeFromSchema = "schema"
 
 	keyKeep    = "keep"
 	keyOmit    = "omit"

@@ -23,6 +23,7 @@ type Entry struct {
 	Warnings []string
 
 	contract *Contract
+	typing   *typing
 }
 
 // Entries lists what the configuration says, topic by topic in its order, those of patterns last. The table of unknown
@@ -67,6 +68,9 @@ func (s *Set) Unknown() []Entry {
 // Prepare learns the schema id of a value, if the entry's records name their schema, and returns the table's route as
 // it is then: the contract may have grown. The error is that of ctx.
 func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error) {
+	if err := e.typing.learn(ctx, value, nil); err != nil {
+		return nil, err
+	}
 	vs := e.contract.versions
 	if vs == nil {
 		return e.Route, nil
@@ -77,6 +81,15 @@ func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error
 		}
 	}
 	return vs.current.Load().route, nil
+}
+
+// TypeOf is the type of a value by its schema, nil where a header tells it. Null says that the value is a tombstone by
+// its schema. Prepare comes before.
+func (e *Entry) TypeOf(value []byte) (itemType []byte, null bool) {
+	if e.typing != nil {
+		itemType, null, _ = e.typing.typeOf(value)
+	}
+	return itemType, null || e.contract.fork().null(value)
 }
 
 // AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil

@@ -38,6 +38,8 @@ type Match struct {
 	Reason string
 	// Unmatched says that no contract takes the record's type, whatever becomes of it.
 	Unmatched bool
+	// Tombstone says that the record is ignored for its value is null.
+	Tombstone bool
 
 	itemType []byte // the type header's value; nil without the header
 	// version is that of the topic's headers if they are the record's; 0 if they are not.
@@ -155,7 +157,7 @@ func (t *Topic) target(itemType []byte) (target int, ok bool) {
 // fingerprint is a hash of all that decides which table a record counts for, and of nothing else: neither schema nor
 // columns, so that a changed decoder cannot shift a replay. Stable across versions of the program: what a key added
 // later says by default is not written.
-func fingerprint(header, tombstones string, unknown int, rules []rule, table func(target int) string) uint64 {
+func fingerprint(header, tombstones string, bySchema bool, unknown int, rules []rule, table func(target int) string) uint64 {
 	lines := []string{}
 	for _, r := range rules {
 		if r.target == toIgnore {
@@ -165,6 +167,9 @@ func fingerprint(header, tombstones string, unknown int, rules []rule, table fun
 		}
 	}
 	slices.Sort(lines)
+	if bySchema {
+		lines = append(lines, "types of schemas")
+	}
 	switch unknown {
 	case toRefuse:
 	case toIgnore:

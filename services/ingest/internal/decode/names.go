@@ -26,7 +26,10 @@ const (
 )
 
 // reservedPrefixes start no column's name, in any case (BigQuery, "Column names").
-var reservedPrefixes = []string{"_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_type", "_change_sequence_number"}
+var reservedPrefixes = []string{
+	"_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier",
+	"_change_type", "_change_sequence_number", "_change_timestamp",
+}
 
 // CheckName says why a name cannot be that of a column: in BigQuery, or in a protobuf descriptor by its letters; empty
 // if it can. seen holds the names of its siblings so far, in lower case; the name is added.

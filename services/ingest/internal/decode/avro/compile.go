@@ -37,16 +37,26 @@ type compiler struct {
 }
 
 // payload compiles the body of the payload message.
-func (c *compiler) payload(w *typ, r *shape.Node) (*program, error) {
-	o := c.options
-	if w.kind != kindRecord {
-		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
+func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, error) {
+	path := decode.PathOf(c.options.Payload)
+	if s.root.kind != kindRecord {
+		return nil, decode.Misfit(path.String(), "the schema is of type "+s.root.kind.String()+", a payload is a record")
 	}
-	if err := c.record(w, r, decode.PathOf(o.Payload)); err != nil {
-		return nil, err
+	record := func(w *typ) error {
+		if w == s.root {
+			return c.record(w, r, path)
+		}
+		c.fail("the payload is of type "+w.String()+" "+w.name+", the contract reads "+reader.name, path)
+		return nil
 	}
-	c.emit(op{code: opEnd}, decode.PathOf(o.Payload))
-	return &c.program, nil
+	var err error
+	if s.top.kind == kindUnion {
+		err = c.branches(s.top, path, record)
+	} else {
+		err = record(s.top)
+	}
+	c.emit(op{code: opEnd}, path)
+	return &c.program, err
 }
 
 func newCompiler(o *decode.Options) *compiler {

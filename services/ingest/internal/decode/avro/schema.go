@@ -187,7 +187,7 @@ func parseSchema(texts ...string) (*Schema, error) {
 	}
 	crc := avro.NewRabin()
 	parsed.Fingerprint(crc)
-	return &Schema{root: root.only(), fingerprint: crc.Sum64(), parts: g.parts, warnings: m.warnings}, nil
+	return newSchema(&Schema{top: root, fingerprint: crc.Sum64(), parts: g.parts, warnings: m.warnings}), nil
 }
 
 // graph builds types, resolving references to named ones.

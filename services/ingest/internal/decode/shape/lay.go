@@ -15,6 +15,13 @@ import (
 // AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message:
 // a self-contained descriptor as BigQuery wants it. row is named and holds the envelope.
 func (l *Columns) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
+	envelope := len(row.Field) + 1
+	for _, t := range row.NestedType {
+		envelope += len(t.Field)
+	}
+	if l.columns+envelope > decode.MaxColumns {
+		return decode.Misfit(column, fmt.Sprintf("it has %d columns and the envelope %d, beyond BigQuery's %d", l.columns, envelope, decode.MaxColumns))
+	}
 	names := l.name(row)
 	payload := &descriptorpb.FieldDescriptorProto{
 		Name:     &column,
