@@ -76,9 +76,9 @@ var standings = map[string]standing{
 		table: schemaWith(`, {"name": "note", "type": "STRING", "policyTags": {"names": ["projects/p/locations/us/taxonomies/1/policyTags/2"]}}`),
 		says:  []string{"columns with policy tags or data policies: note"}, query: "COUNTIF(note IS NULL)", want: 20.0,
 	},
-	"a_view":      {table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`, says: []string{"REFUSED: it is a view"}, refused: "it is a view"},
-	"a_materialized":  {table: `"materializedView": {"query": "SELECT 1 AS event_id"}`, says: []string{"REFUSED: it is a materialized view"}, refused: "it is a materialized view"},
-	"an_external": {table: `"externalDataConfiguration": {"sourceFormat": "CSV", "sourceUris": ["gs://b/f"]}, ` + schemaWith(""), says: []string{"REFUSED: it is an external table"}, refused: "it is an external table"},
+	"a_view":         {table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`, says: []string{"REFUSED: it is a view"}, refused: "it is a view"},
+	"a_materialized": {table: `"materializedView": {"query": "SELECT 1 AS event_id"}`, says: []string{"REFUSED: it is a materialized view"}, refused: "it is a materialized view"},
+	"an_external":    {table: `"externalDataConfiguration": {"sourceFormat": "CSV", "sourceUris": ["gs://b/f"]}, ` + schemaWith(""), says: []string{"REFUSED: it is an external table"}, refused: "it is an external table"},
 }
 
 // Tables that somebody else has made: each is told before the lanes meet it, those that can take rows do, and of the

@@ -52,6 +52,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("framing", c.Framing, none, framingConfluent)
 	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	c.checkWithin(report)
+	c.checkCloudEvents(report)
 	oneOf("hints", c.Hints, hintsHeed, hintsIgnore)
 	oneOf("missing_values", c.MissingValues, "null", "default")
 	oneOf("evolution", c.Evolution, "off", "additive")

@@ -77,6 +77,15 @@ type Config struct {
 	// Hints says whether what sources such as Kafka Connect leave in schemas beside types counts: heed or ignore.
 	// Default: heed.
 	Hints string `yaml:"hints"`
+	// PayloadPath is the path of a record in the payload that is the payload's column in place of the whole, for example
+	// after. Where there is no record there, the column is null. All other paths stay those of the whole payload. Default:
+	// none.
+	PayloadPath string `yaml:"payload_path"`
+	// Operation is a text field of the payload, such as op, that becomes the column operation. It goes with PayloadPath.
+	Operation string `yaml:"operation"`
+	// CloudEvents says that the headers of records are those of CloudEvents: binary takes the type from ce_type, the
+	// identity from ce_id and the time from ce_time. Default: none.
+	CloudEvents string `yaml:"cloudevents"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default:
 	// topic/partition/offset.
 	EventID string `yaml:"event_id"`
@@ -211,9 +220,12 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	c.Payload = or(c.Payload, defaultPayload)
+	if c.CloudEvents == cloudEventsBinary && c.TypeFrom != typeFromSchema {
+		c.TypeHeader = or(c.TypeHeader, ceType)
+	}
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
 	c.Key = or(c.Key, keyKeep)
-	if c.Format == "raw" {
+	if c.Format == "raw" && c.CloudEvents == "" {
 		c.PartitionBy = or(c.PartitionBy, "ingest_time") // event_time is null
 	}
 	c.PartitionBy = or(c.PartitionBy, "event_time")

@@ -4,6 +4,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/proto/image"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -28,7 +29,7 @@ func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
 		r.Row = &lanev1.Route_Message{Message: message}
 		return r, nil
 	}
-	descriptor, err := rowDescriptor(plan, c.Payload)
+	descriptor, err := rowDescriptor(plan, c.Payload, c.Operation != "")
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
 
 // rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the
 // payload's columns.
-func rowDescriptor(plan decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
+func rowDescriptor(plan decode.Plan, payload string, operation bool) (*descriptorpb.DescriptorProto, error) {
 	model, err := image.Self(builtins["delivery.v6"].message)
 	if err != nil {
 		return nil, err
@@ -56,5 +57,15 @@ func rowDescriptor(plan decode.Plan, payload string) (*descriptorpb.DescriptorPr
 			row.NestedType = append(row.NestedType, t)
 		}
 	}
+	if operation {
+		row.Field = append(row.Field, &descriptorpb.FieldDescriptorProto{
+			Name: proto.String("operation"), Number: proto.Int32(operationNumber),
+			Label:   descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Type:    descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
+			Options: decode.ColumnOptions(&columnv1.Column{Description: operationDoc}),
+		})
+	}
 	return row, plan.AddPayload(row, payload, payloadNumber)
 }
+
+const operationDoc = "What was done to the row of the source, as the payload says it, for example c, u, d or r of Debezium."

@@ -61,7 +61,9 @@ func differences(want, have bigquery.Schema, prefix string, fills bool) []differ
 }
 
 // defaulted says that a column has a default value.
-func defaulted(column *bigquery.FieldSchema, top bool) bool { return top && column.DefaultValueExpression != "" }
+func defaulted(column *bigquery.FieldSchema, top bool) bool {
+	return top && column.DefaultValueExpression != ""
+}
 
 // soft is what is different about a column that takes the rows, or most of them.
 func soft(d difference, top, fills bool) (found []difference) {
