@@ -327,7 +327,9 @@ that is skipped is null, and the key and value of a map cannot be.
 In a JSON column that is made of a record fields have the names of the schema, a union's value stands by itself, enums are their symbols, bytes are base64, and what a number cannot
 hold is text: decimals, dates and times as RFC 3339 writes them. Of protobuf, fields that are absent are left out, and a Duration is the text of an INTERVAL. NaN and the infinities are refused.
 
-## Raw
+`)
+	writeHints(t, &out)
+	out.WriteString(`## Raw
 
 | ` + "`as:`" + ` | column | refused |
 |---|---|---|
