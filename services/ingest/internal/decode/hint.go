@@ -19,6 +19,7 @@ var hints = map[string]Column{
 	"io.debezium.time.NanoTimestamp":          {Type: DateTime, Unit: Nanos},
 	"io.debezium.time.ZonedTimestamp":         {Type: Timestamp},
 	"io.debezium.data.Json":                   {Type: JSON},
+	"io.debezium.data.VariableScaleDecimal":   {Type: BigNumeric},
 }
 
 // HintOf is the column that a name of Kafka Connect's or Debezium's stands for; nil if for none.

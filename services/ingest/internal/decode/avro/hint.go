@@ -20,6 +20,8 @@ func hintOf(t *typ, n *avro.SchemaNode) *decode.Column {
 			return column
 		}
 		return nil
+	case t.kind == kindRecord && name == variableName:
+		return column
 	case t.logical != logicalNone || column.Type == decode.BigNumeric:
 		return nil
 	}

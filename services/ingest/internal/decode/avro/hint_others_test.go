@@ -24,7 +24,7 @@ var titled = []struct{ what, schema, note string }{
 	{"Connect Decimal as text", `{"type":"string","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes","connect.parameters":{"scale":"2"}}`, "base64 of the digits, as it is: have the converter write numbers"},
 	{"Connect bytes", `{"type":"string","connect.type":"bytes"}`, "base64, as it is; `contentEncoding: base64` in the schema makes BYTES of it"},
 	{"Debezium Json", `{"type":"string","title":"io.debezium.data.Json"}`, "as it is: in a JSON column the text would be in quotes"},
-	{"Debezium VariableScaleDecimal", `{"type":"object","title":"io.debezium.data.VariableScaleDecimal","properties":{"scale":{"type":"integer"},"value":{"type":"string","connect.type":"bytes"}}}`, "as it is"},
+	{"Debezium VariableScaleDecimal", `{"type":"object","title":"io.debezium.data.VariableScaleDecimal","properties":{"scale":{"type":"integer"},"value":{"type":"string","connect.type":"bytes"}}}`, "as it is: `columns: {x: {type: JSON}}` keeps it together"},
 	{"a schema of no type, or of several", `{"title":"any"}`, ""},
 }
 

@@ -29,14 +29,15 @@ var hinted = []struct {
 	{"Debezium NanoTimestamp", connect("long", "io.debezium.time.NanoTimestamp", ""), long(1772283900250000999), "DATETIME", "2026-02-28 13:05:00.250000", "INTEGER", "nanoseconds, rounded down, of no zone"},
 	{"Debezium ZonedTimestamp", connect("string", "io.debezium.time.ZonedTimestamp", ""), avroText("2026-02-28T13:05:00.25+01:00"), "TIMESTAMP", "2026-02-28 12:05:00.250000 UTC", "STRING", "RFC 3339"},
 	{"Debezium ZonedTime", connect("string", "io.debezium.time.ZonedTime", ""), avroText("13:05:00+01:00"), "STRING", "13:05:00+01:00", "STRING", "BigQuery has no time of a zone"},
-	{"Debezium Interval, MicroDuration", connect("string", "io.debezium.time.Interval", ""), avroText("P1Y2M3DT4H5M6S"), "STRING", "P1Y2M3DT4H5M6S", "STRING", "as they are: text, microseconds"},
+	{"Debezium MicroDuration, NanoDuration, Year", connect("long", "io.debezium.time.MicroDuration", ""), long(7), "INTEGER", "7", "INTEGER", "as they are"},
+	{"Debezium Interval", connect("string", "io.debezium.time.Interval", ""), avroText("P1Y2M3DT4H5M6S"), "STRING", "P1Y2M3DT4H5M6S", "STRING", "ISO 8601, as it is"},
 	{"Debezium Json", connect("string", "io.debezium.data.Json", ""), avroText(`{"a":1}`), "JSON", `{"a":1}`, "STRING", "a value that Debezium has not got must be JSON too: set `unavailable.value.placeholder` to text in quotes, or ask for STRING"},
 	{"Debezium Uuid, Xml, Enum, EnumSet, Ltree", connect("string", "io.debezium.data.Uuid", ""), avroText("6f1c6d0e"), "STRING", "6f1c6d0e", "STRING", "as they are"},
 	{"Debezium Bits", connect("bytes", "io.debezium.data.Bits", ""), avroText("\x05"), "BYTES", `b"\x05"`, "BYTES", "as they are"},
 	{
-		"Debezium VariableScaleDecimal", `{"type":"record","name":"V","fields":[{"name":"scale","type":"int"},{"name":"value","type":"bytes"}],"connect.name":"io.debezium.data.VariableScaleDecimal"}`,
-		long(2) + avroText("\x30\x39"), "RECORD(scale INTEGER, value BYTES)", `{scale: 2, value: b"09"}`, "RECORD(scale INTEGER, value BYTES)",
-		"as it is; `decimal.handling.mode: string` and `columns: {x: {type: BIGNUMERIC}}` make numbers of it",
+		"Debezium VariableScaleDecimal", `{"type":"record","name":"VariableScaleDecimal","namespace":"io.debezium.data","fields":[{"name":"scale","type":"int"},{"name":"value","type":"bytes"}],"connect.name":"io.debezium.data.VariableScaleDecimal"}`,
+		long(2) + avroText("\x30\x39"), "BIGNUMERIC", "123.45", "RECORD(scale INTEGER, value BYTES)",
+		"a scale of 0 to 38; what does not fit is a dead letter. `columns:` makes NUMERIC, STRING or FLOAT of it",
 	},
 	{
 		"Debezium Point, Geometry, Geography", `{"type":"record","name":"G","fields":[{"name":"wkb","type":"bytes"},{"name":"srid","type":["null","int"]}],"connect.name":"io.debezium.data.geometry.Geometry"}`,
@@ -98,5 +99,64 @@ func TestHintsGiveWay(t *testing.T) {
 	f := payloadMessage(t, p).Fields().ByName("ts")
 	if got := columnText(f); got != "INTEGER" {
 		t.Errorf("the event's time is %s", got)
+	}
+}
+
+// A decimal with its scale in each value becomes a number, digit for digit, or what the contract asks for; one that the
+// column has no place for, and bytes that end too early, refuse the record.
+func TestVariableScaleDecimal(t *testing.T) {
+	const schema = `["null",{"type":"record","name":"VariableScaleDecimal","namespace":"io.debezium.data","fields":[{"name":"scale","type":"int"},{"name":"value","type":"bytes"}],"connect.name":"io.debezium.data.VariableScaleDecimal"}]`
+	for _, c := range []struct {
+		column decode.Column
+		datum  string
+		want   string
+	}{
+		{decode.Column{}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},
+		{decode.Column{}, "\x02" + long(0) + avroText("\xff"), "-1"},
+		{decode.Column{}, "\x02" + long(38) + avroText("\x01"), "0.00000000000000000000000000000000000001"},
+		{decode.Column{}, "\x02" + long(1) + avroText(""), "0"},
+		{decode.Column{}, "\x00", "null"},
+		{decode.Column{}, "\x02" + long(39) + avroText("\x01"), "the scale 39 of the decimal is not within 0 and 38"},
+		{decode.Column{}, "\x02" + long(-1) + avroText("\x01"), "the scale -1 of the decimal is not within 0 and 38"},
+		{decode.Column{}, "\x02" + long(0) + avroText(strings.Repeat("\x7f", 32)), "the decimal has more digits than its precision, or than 76"},
+		{decode.Column{}, "\x02" + long(2) + "\x08\x30", "the length reaches past the end of the payload"},
+		{decode.Column{}, "\x02", "the payload ends here"},
+		{decode.Column{Type: decode.Numeric, Precision: 4, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"), `"123.45" does not fit 2 digits before the point and 2 behind it`},
+		{decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},
+		{decode.Column{Type: decode.String}, "\x02" + long(3) + avroText("\x30\x39"), "12.345"},
+		{decode.Column{Type: decode.Float}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},
+		{decode.Column{Type: decode.JSON}, "\x02" + long(2) + avroText("\x30\x39"), `{"scale":2,"value":"MDk="}`},
+	} {
+		o := decode.Options{Contract: "c", Payload: "p"}
+		if c.column.Type != decode.NoTarget {
+			o.Columns = decode.Columns{"x": c.column}
+		}
+		p, err := Compile([]byte(one(schema)), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if column, value, refusal := outcome(t, p, c.datum); value+refusal != c.want {
+			t.Errorf("%s of %q: %s%s, want %s", column, c.datum, value, refusal, c.want)
+		}
+		decoder, out, datum := p.NewDecoder(), make([]byte, 0, 1<<10), []byte("\x02\x04\x04\x30\x39")
+		if n := testing.AllocsPerRun(50, func() { out, _ = decoder.Append(out[:0], datum) }); n > 0 && c.want == "123.45" {
+			t.Errorf("%v allocations a row", n)
+		}
+	}
+	// A writer whose type is another one by now is refused record by record.
+	reader, err := Parse(one(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := Parse(one(`["null",{"type":"record","name":"VariableScaleDecimal","namespace":"io.debezium.data","fields":[{"name":"value","type":"bytes"},{"name":"scale","type":"int"}]}]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := reader.CompileFor(writer, decode.Options{Contract: "c", Payload: "p"}, Resolution{Origin: "schema 4"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, value, refusal := outcome(t, p, "\x02"+avroText("\x30\x39")+long(2)); !strings.Contains(refusal, "schema 4's") {
+		t.Errorf("%s%s", value, refusal)
 	}
 }

@@ -140,7 +140,7 @@ func columnText(f protoreflect.FieldDescriptor) string {
 		text = "RECORD(" + strings.Join(parts, ", ") + ")"
 	default:
 		text = map[protoreflect.Kind]string{
-			protoreflect.Int32Kind: "INTEGER", protoreflect.Int64Kind: "INTEGER", protoreflect.FloatKind: "FLOAT", protoreflect.DoubleKind: "FLOAT",
+			protoreflect.Int32Kind: "INTEGER", protoreflect.Uint32Kind: "INTEGER", protoreflect.Int64Kind: "INTEGER", protoreflect.FloatKind: "FLOAT", protoreflect.DoubleKind: "FLOAT",
 			protoreflect.BoolKind: "BOOL", protoreflect.StringKind: "STRING", protoreflect.BytesKind: "BYTES",
 		}[f.Kind()]
 	}
