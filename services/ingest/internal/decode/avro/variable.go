@@ -3,7 +3,6 @@ package avro
 import (
 	"fmt"
 
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -54,4 +53,3 @@ func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) 
 	dst, reason = appendDecimal(dst, src[start:start+n], &t)
 	return dst, start + n, reason
 }
-
