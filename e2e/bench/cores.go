@@ -67,7 +67,8 @@ func (c *Cores) check() error {
 		return err
 	}
 	if c.Runs < 1 || c.Lasts < 100*time.Millisecond || len(c.Lanes) == 0 || len(c.Slices) == 0 {
-		return fmt.Errorf("%d runs of %v, %d numbers of lanes, %d slices: at least one of each, and 100ms", c.Runs, c.Lasts, len(c.Lanes), len(c.Slices))
+		return fmt.Errorf("%d runs of %v, %d numbers of lanes, %d slices: at least one of each, and 100ms",
+			c.Runs, c.Lasts, len(c.Lanes), len(c.Slices))
 	}
 	for _, n := range c.Counts {
 		if n < 1 || n > runtime.NumCPU() {
@@ -76,14 +77,17 @@ func (c *Cores) check() error {
 	}
 	for _, slice := range c.Slices {
 		if slice != 0 && slice < 500*time.Microsecond {
-			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on", slice)
+			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on",
+				slice)
 		}
 	}
 	return nil
 }
 
 // coresRows is what a topic holds for a run, by workload.
-var coresRows = map[string]int64{"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000}
+var coresRows = map[string]int64{
+	"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000,
+}
 
 // maxFills is how often a topic is filled again.
 const maxFills = 4
@@ -172,7 +176,8 @@ func (c *Cores) once(ctx context.Context, b *Bench, w *world, rows int64, r *Cor
 	}
 	b.say("    ingest's admin port is %s, writer's %s", w.stack.Ingests[0].Admin, w.stack.Writers[0].Admin)
 	t := &turns{
-		services: []int{w.stack.Ingests[0].Pid(), w.stack.Writers[0].Pid()}, sandbox: sandbox, slice: time.Duration(r.SliceMS * 1e6),
+		services: []int{w.stack.Ingests[0].Pid(), w.stack.Writers[0].Pid()}, sandbox: sandbox,
+		slice: time.Duration(r.SliceMS * 1e6),
 	}
 	turning, end := context.WithCancel(ctx)
 	turned := make(chan error, 1)
@@ -258,7 +263,8 @@ func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
 		return m, err
 	}
 	m.rows, m.appends = stats.Rows, stats.Appends
-	m.wall, m.own, m.rested, m.turns = time.Now(), time.Duration(t.ran.Load()), time.Duration(t.rested.Load()), t.count.Load()
+	m.wall, m.own, m.rested, m.turns = time.Now(), time.Duration(t.ran.Load()), time.Duration(t.rested.Load()),
+		t.count.Load()
 	for _, p := range []struct {
 		of  *time.Duration
 		pid int

@@ -12,12 +12,13 @@ import (
 	"strings"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsInferCmd struct {
-	file
+	service.File
 	Topic      string `arg:"" help:"The topic to look at."`
 	Out        string `placeholder:"DIR" type:"path" help:"Write there (default: contracts_dir of the configuration, else contracts.d beside it)."`
 	TypeHeader string `placeholder:"NAME" help:"The header that names the types (default: the first of the usual ones that records have)."`

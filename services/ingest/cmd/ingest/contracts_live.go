@@ -48,7 +48,7 @@ func (s *sampled) bounds() ingest.Bounds {
 func progress(std cli.Streams, topic string) func(n, most int) {
 	said := time.Now()
 	return func(n, most int) {
-		if now := time.Now(); now.Sub(said) >= sayEvery {
+		if now := time.Now(); now.Sub(said) >= showEvery {
 			said = now
 			fmt.Fprintf(std.Err, "reading %s: %s of %s records\n", clean(topic), thousands(n), thousands(most))
 		}

@@ -12,11 +12,12 @@ import (
 	"unicode"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsTestCmd struct {
-	file
+	service.File
 	Files    []string `arg:"" optional:"" name:"FILE" help:"Sample payloads, one a file; - is standard input. Without any, the records that --topic holds."`
 	Contract string   `placeholder:"NAME" help:"Read the samples by this contract, as ingest contracts list names it."`
 	Topic    string   `placeholder:"NAME" help:"Read the samples as records of this topic, by the contract that takes --type. Without FILE, read its own records."`
@@ -99,7 +100,8 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 			fmt.Fprintf(std.Out, "%s\n", row)
 		}
 	}
-	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"), plural(failed, "failure", "failures"))
+	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"),
+		plural(failed, "failure", "failures"))
 	if failed > 0 {
 		return cli.ErrFailed
 	}
