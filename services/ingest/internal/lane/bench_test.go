@@ -91,10 +91,12 @@ func (s *settler) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev
 		var err error
 		switch {
 		case request.Control.GetOpen() != nil:
-			err = respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Checkpoint: "opened",
+			err = respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{
+				Checkpoint: "opened",
 				Limits: &lanev1.Limits{
 					BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64,
-				}}}})
+				},
+			}}})
 		case request.Control == nil:
 			position = request.Append.EndPosition
 			for _, block := range request.Append.Blocks {

@@ -141,7 +141,9 @@ func TestBatchThatOnlyMoves(t *testing.T) {
 		b    batch
 		want bool
 	}{
-		{batch{dropped: 3, skipped: 2}, true}, {batch{rows: 1}, false}, {batch{bad: bad}, false},
+		{batch{dropped: 3, skipped: 2}, true},
+		{batch{rows: 1}, false},
+		{batch{bad: bad}, false},
 		{batch{rows: 1, bad: bad}, false},
 	} {
 		if got := test.b.moves(); got != test.want {

@@ -161,9 +161,10 @@ func testConfig() Config {
 	return c
 }
 
-// leaveBehind produces rows and has them written by a lane that dies before it has committed a position behind them.
-func (w *world) leaveBehind(rows int) {
-	w.produceRows("a", rows)
+// leaveBehind produces five rows and has them written by a lane that dies before it has committed a position behind
+// them.
+func (w *world) leaveBehind() {
+	w.produceRows("a", 5)
 	p := w.start(func(p *process) { p.member.tick = time.Hour })
 	time.Sleep(time.Second)
 	p.kill()

@@ -66,7 +66,8 @@ func TestDiffOfManyRoutes(t *testing.T) {
 		{[]*lanev1.Route{route("a"), route("wrong")}, codes.InvalidArgument, "routes[1]: route: no such message"},
 		{[]*lanev1.Route{route("away")}, codes.Unavailable, "routes[0].table away cannot be compared: connection refused"},
 		{
-			[]*lanev1.Route{route("broken")}, codes.Internal,
+			[]*lanev1.Route{route("broken")},
+			codes.Internal,
 			"routes[0].table broken: a fault of the writer: a fault of the program",
 		},
 	} {

@@ -80,10 +80,12 @@ func openLane(t *testing.T, w *writer, delivery lanev1.Delivery) (laneCall, *lan
 	if err != nil {
 		t.Fatal(err)
 	}
-	say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Group: "g", Topic: "t",
+	say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+		Group: "g", Topic: "t",
 		Routes: []*lanev1.Route{
 			{Table: "t", Row: &lanev1.Route_Message{Message: "m"}, Delivery: delivery},
-		}}}})
+		},
+	}}})
 	m, err := c.Recv()
 	if err != nil {
 		t.Fatal(err)

@@ -225,12 +225,14 @@ func (l *lane) takeOpened(o *opened, err error) error {
 		l.service.Received.Raise(laneShare)
 	}
 	l.left = o.left
-	opened := &lanev1.Opened{Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset,
+	opened := &lanev1.Opened{
+		Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset,
 		Limits: &lanev1.Limits{
 			BlockBytes:    uint64(l.service.Limits.BlockBytes),
 			WindowBytes:   uint64(l.service.Limits.WindowBytes),
 			WindowBatches: uint32(l.service.Limits.WindowBatches),
-		}}
+		},
+	}
 	dropping := int64(0)
 	for _, e := range o.entries {
 		if e.route < 0 {

@@ -180,8 +180,10 @@ func TestStrangersAreRemembered(t *testing.T) {
 		t.Error("forgotten")
 	}
 	for _, other := range []*lanev1.Open{
-		{Group: "x", Cluster: "c", Topic: "t", Partition: 1}, {Group: "g", Cluster: "x", Topic: "t", Partition: 1},
-		{Group: "g", Cluster: "c", Topic: "x", Partition: 1}, {Group: "g", Cluster: "c", Topic: "t"},
+		{Group: "x", Cluster: "c", Topic: "t", Partition: 1},
+		{Group: "g", Cluster: "x", Topic: "t", Partition: 1},
+		{Group: "g", Cluster: "c", Topic: "x", Partition: 1},
+		{Group: "g", Cluster: "c", Topic: "t"},
 	} {
 		if s.suspects(suspectOf(other, "s")) {
 			t.Errorf("%v is suspected", other)

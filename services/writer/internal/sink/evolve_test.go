@@ -186,7 +186,8 @@ func TestTableThatCannotFollow(t *testing.T) {
 			[]string{
 				"column id is INTEGER, the rows have STRING", "column tags_list is STRING, the rows have REPEATED STRING",
 				"never changes a type",
-			}, []string{"new", "must"},
+			},
+			[]string{"new", "must"},
 		},
 		{lanev1.Evolution_EVOLUTION_OFF, []string{
 			"column id is INTEGER, the rows have STRING", "column tags_list is STRING", "column new STRING is missing",

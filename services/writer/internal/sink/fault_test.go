@@ -25,9 +25,11 @@ func TestFaults(t *testing.T) {
 		expected  int64
 		limit     int
 	}{
-		{"offset exists", storageError(codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS,
-			"The offset is within stream, expected offset 15000, received 5000"), true, exists, false, "OFFSET_ALREADY_EXISTS",
-			15000, 0},
+		{
+			"offset exists", storageError(codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS,
+				"The offset is within stream, expected offset 15000, received 5000"), true, exists, false, "OFFSET_ALREADY_EXISTS",
+			15000, 0,
+		},
 		{"offset beyond", storageError(codes.OutOfRange, storagepb.StorageError_OFFSET_OUT_OF_RANGE,
 			"The offset is beyond stream, expected offset 10, received 20"), true, beyond, false, "OFFSET_OUT_OF_RANGE", 10, 0},
 		{

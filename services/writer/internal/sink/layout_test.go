@@ -76,13 +76,15 @@ func ranged(start, end columnv1.ColumnType, names ...string) *descriptorpb.Descr
 			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(), Options: option(c),
 		})
 	}
-	return &descriptorpb.DescriptorProto{Name: proto.String("Row"), NestedType: []*descriptorpb.DescriptorProto{span},
+	return &descriptorpb.DescriptorProto{
+		Name: proto.String("Row"), NestedType: []*descriptorpb.DescriptorProto{span},
 		Field: []*descriptorpb.FieldDescriptorProto{{
 			Name: proto.String("valid"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(),
 			TypeName: proto.String("Span"),
 			Label:    descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum(),
 			Options:  option(columnv1.ColumnType_COLUMN_TYPE_RANGE),
-		}}}
+		}},
+	}
 }
 
 func TestRangeColumns(t *testing.T) {

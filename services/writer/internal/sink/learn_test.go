@@ -328,9 +328,12 @@ func TestACallThatEndsTeachesTheLimit(t *testing.T) {
 		fault fault
 		want  int
 	}{
-		{fault{kind: tooLarge, limit: 200_000}, 200_000}, {fault{kind: tooLarge}, 300_000},
-		{fault{kind: tooLarge, limit: 400_000}, 300_000}, {fault{kind: tooLarge, limit: 399_999}, 399_999},
-		{fault{kind: suspect, limit: 200_000}, 1 << 20}, {fault{kind: renew}, 1 << 20},
+		{fault{kind: tooLarge, limit: 200_000}, 200_000},
+		{fault{kind: tooLarge}, 300_000},
+		{fault{kind: tooLarge, limit: 400_000}, 300_000},
+		{fault{kind: tooLarge, limit: 399_999}, 399_999},
+		{fault{kind: suspect, limit: 200_000}, 1 << 20},
+		{fault{kind: renew}, 1 << 20},
 	} {
 		q := newQueue(0, 1<<20, 0, func() float64 { return 0 })
 		now := time.Unix(0, 0)

@@ -46,7 +46,11 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 		r := next(offset, frame(rows...))
 		if rapid.Bool().Draw(t, "first") {
 			want.WriteStream, want.TraceId, data.WriterSchema = "projects/p/s", "waybill:writer:1", schema
-			r = (&preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId}).first(offset, frame(rows...))
+			p := preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId, fills: rapid.Bool().Draw(t, "fills")}
+			if p.fills {
+				want.DefaultMissingValueInterpretation = storagepb.AppendRowsRequest_DEFAULT_VALUE
+			}
+			r = p.first(offset, frame(rows...))
 		}
 		got, err := c.Marshal(r)
 		if err != nil {
@@ -65,10 +69,12 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 // A reply read by hand says what protobuf says.
 func TestReply(t *testing.T) {
 	appended := func(offset *wrapperspb.Int64Value) *storagepb.AppendRowsResponse {
-		return &storagepb.AppendRowsResponse{WriteStream: "projects/p/s",
+		return &storagepb.AppendRowsResponse{
+			WriteStream: "projects/p/s",
 			Response: &storagepb.AppendRowsResponse_AppendResult_{
 				AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: offset},
-			}}
+			},
+		}
 	}
 	withSchema := appended(wrapperspb.Int64(7))
 	withSchema.UpdatedSchema = &storagepb.TableSchema{Fields: []*storagepb.TableFieldSchema{{Name: "a"}}}
