@@ -47,6 +47,10 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("unfit_schema", c.UnfitSchema, toDeadLetter, unfitWaits)
+	if c.UnfitSchema != "" && c.Framing != framingConfluent {
+		report("unfit_schema", "records name no schema that could be another one", "remove it, or write framing: confluent")
+	}
 	oneOf("type_from", c.TypeFrom, "header", typeFromSchema)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("framing", c.Framing, none, framingConfluent)

@@ -38,6 +38,10 @@ type Config struct {
 	// the start, or a number. Default: latest.
 	Subject        string `yaml:"subject"`
 	SubjectVersion string `yaml:"subject_version"`
+	// UnfitSchema says what becomes of records whose schema, met on the way, does not fit the contract (a changed type, a
+	// name that clashes, columns beyond BigQuery's limits): dead_letter, which refuses what does not fit, or wait, where
+	// the lane waits for the operator before the first of them. Default: dead_letter.
+	UnfitSchema string `yaml:"unfit_schema"`
 	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it
 	// is the first one unless it is named.
 	Message string `yaml:"message"`
@@ -148,6 +152,8 @@ const (
 	toTable      = "table"       // of unknown types
 
 	typeFromSchema = "schema"
+
+	unfitWaits = "wait"
 
 	keyKeep    = "keep"
 	keyOmit    = "omit"

@@ -35,6 +35,8 @@ type Contract struct {
 	at       *version
 	// nulls tells bare payloads that are null by their schema; nil where none may be.
 	nulls confluent.TypeOf
+	// warnings are what the entry says about versions of its subject.
+	warnings []string
 
 	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its
 	// identity and time from it. told is how long those fields were in the row before, gain how much longer its payload

@@ -273,7 +273,7 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	}
 	for i := range entries {
 		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract, typing: t.typing}
-		e.Warnings = decode.Warnings(e.contract.plan)
+		e.Warnings = slices.Concat(e.contract.warnings, decode.Warnings(e.contract.plan))
 		for _, w := range e.Warnings {
 			l.env.Log.Warn("something is wrong with a schema that does not matter", "contract", e.Name, "what", w)
 		}
