@@ -81,6 +81,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Key == keyEventID && c.EventID != "" {
 		report("event_id", "the key is the identity of the event", "remove it, or key: event_id")
 	}
+	c.Dates.check(func(key, message, remedy string) { report("dates."+key, message, remedy) })
 	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
 	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
 		return

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -35,6 +37,8 @@ type Contract struct {
 	at       *version
 	// nulls tells bare payloads that are null by their schema; nil where none may be.
 	nulls confluent.TypeOf
+	// far counts dates and times that are far away; nil for none.
+	far prometheus.Counter
 	// warnings are what the entry says about versions of its subject.
 	warnings []string
 
@@ -57,12 +61,15 @@ func newContract(name, version, key string, plan decode.Plan) *Contract {
 
 // fork copies the contract, at its newest version.
 func (c *Contract) fork() *Contract {
+	var fork *Contract
 	if c.versions == nil {
-		return newContract(c.name, c.version, c.key, c.plan)
+		fork = newContract(c.name, c.version, c.key, c.plan)
+	} else {
+		at := c.versions.current.Load()
+		fork = newContract(c.name, c.version, c.key, at.plan)
+		fork.versions, fork.at = c.versions, at
 	}
-	at := c.versions.current.Load()
-	fork := newContract(c.name, c.version, c.key, at.plan)
-	fork.versions, fork.at = c.versions, at
+	fork.far = c.far
 	return fork
 }
 
@@ -108,6 +115,9 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	}
 	if bad != nil {
 		return dst, c.refuse(bad)
+	}
+	if n := c.decoder.FarDates(); n > 0 && c.far != nil {
+		c.far.Add(float64(n))
 	}
 	payload, measured := out[len(in):], e.size
 	c.complete(&e, true)

@@ -180,7 +180,7 @@ func (l *loader) add(c *Config, e entry) {
 	}
 	o := decode.Options{
 		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
-		Columns: e.columns(),
+		Columns: e.columns(), Dates: e.Dates.decoded(),
 	}
 	compile := l.plain
 	if e.Framing == framingConfluent {
@@ -193,6 +193,7 @@ func (l *loader) add(c *Config, e entry) {
 	if len(l.problems) > before {
 		return
 	}
+	e.contract.far = l.env.metrics.far.WithLabelValues(or(e.Topic, e.TopicPattern), e.Name)
 	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
 	if l.groups[g] == nil {
 		l.order = append(l.order, g)
@@ -202,7 +203,7 @@ func (l *loader) add(c *Config, e entry) {
 
 // shapeKeys are what the columns of an entry come of.
 var shapeKeys = []string{
-	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "payload", "event_id", "event_time",
+	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "payload", "event_id", "event_time", "dates",
 }
 
 // reportCompile reports the errors of the schema, each under the key that can mend it.
