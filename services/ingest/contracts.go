@@ -55,7 +55,7 @@ func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
 	return &Contracts{set: set, config: c, schemas: schemas}, nil
 }
 
-// Close lets go of the schema registry.
+// Close closes the connections to the schema registry.
 func (c *Contracts) Close() { c.schemas.close() }
 
 // List lists the contracts.
@@ -100,7 +100,8 @@ func (c *Contracts) Reader(choice Choice) (*Reader, error) {
 		if len(found) == 0 {
 			reason = fmt.Sprintf("there is no contract %s", choice.Contract)
 		}
-		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason, strings.Join(names, ""))
+		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason,
+			strings.Join(names, ""))
 	}
 	row, err := newRowPrinter(found[0].Route)
 	if err != nil {

@@ -12,11 +12,12 @@ import (
 	"unicode"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsTestCmd struct {
-	file
+	service.File
 	Files    []string `arg:"" name:"FILE" help:"Sample payloads, one a file; - is standard input."`
 	Contract string   `placeholder:"NAME" help:"Read the samples by this contract, as ingest contracts list names it."`
 	Topic    string   `placeholder:"NAME" help:"Read the samples as records of this topic, by the contract that takes --type."`
@@ -30,8 +31,8 @@ type contractsTestCmd struct {
 
 // Help is shown below the flags.
 func (contractsTestCmd) Help() string {
-	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one contract.
-The row has the present time as its time of ingestion, and the number of the sample as its offset.
+	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one
+contract. The row has the present time as its time of ingestion, and the number of the sample as its offset.
 Exit status 0: every sample is a row; 1: some are not.
 
 Examples:
@@ -43,11 +44,7 @@ Examples:
 
 // Run decodes.
 func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}
@@ -80,7 +77,8 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 			fmt.Fprintf(std.Out, "%s\n", row)
 		}
 	}
-	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"), plural(failed, "failure", "failures"))
+	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"),
+		plural(failed, "failure", "failures"))
 	if failed > 0 {
 		return cli.ErrFailed
 	}

@@ -148,25 +148,24 @@ func (c *committer) run(ctx context.Context) {
 		case <-c.wake:
 		case <-retry.C:
 		}
-		switch sent, again := c.round(); {
-		case again:
+		if c.round() {
 			retry.Reset(wait)
 			wait = min(2*wait, 20*c.backoff)
-		case sent:
+		} else {
 			wait = c.backoff
 		}
 	}
 }
 
 // round sends what is pending once. again says that some of it is to be sent again.
-func (c *committer) round() (sent, again bool) {
+func (c *committer) round() (again bool) {
 	c.mu.Lock()
 	batch := c.pending
 	c.pending = make(map[topicPartition]*pair, len(batch))
 	c.flight = batch
 	c.mu.Unlock()
 	if len(batch) == 0 {
-		return false, false
+		return false
 	}
 	start := time.Now()
 	errs := c.send(batch)
@@ -174,7 +173,7 @@ func (c *committer) round() (sent, again bool) {
 	for _, err := range errs {
 		if errors.Is(err, errDoubtful) {
 			c.doubt(batch, err)
-			return true, false
+			return false
 		}
 	}
 	for tp, p := range batch {
@@ -201,7 +200,7 @@ func (c *committer) round() (sent, again bool) {
 			again = true
 		}
 	}
-	return true, again
+	return again
 }
 
 // settle answers all who wait for a pair that was on its way.

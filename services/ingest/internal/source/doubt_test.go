@@ -108,7 +108,7 @@ func TestDoubtfulCommit(t *testing.T) {
 					t.Errorf("the late commit got %v, want ILLEGAL_GENERATION", err)
 				}
 				mustCommitted(t, next, 3, "newest")
-				if n := counted(t, b.metrics.doubtful); n != 1 || b.logs.count("was not answered") != 1 {
+				if n := counted(t, b.metrics.doubtful); n != 1 || b.logs.Count("was not answered") != 1 {
 					t.Errorf("%v doubtful commits counted\n%s", n, b.logs)
 				}
 			})

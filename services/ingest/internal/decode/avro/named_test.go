@@ -25,7 +25,8 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 		{`{"name":"Id","type":"int"},{"name":"id","type":"int"}`, decode.Columns{"Id": {Skip: true}}, "\x02\x04", "id:2"},
 		{
 			`{"name":"id","type":"string"},{"name":"at","type":"string"}`,
-			decode.Columns{"at": {Name: "day", Type: decode.Date}}, avroText("a") + avroText("1970-01-02"), `id:"a" day:1`,
+			decode.Columns{"at": {Name: "day", Type: decode.Date}},
+			avroText("a") + avroText("1970-01-02"), `id:"a" day:1`,
 		},
 		{decimal, asked(decode.Column{Type: decode.Numeric, Precision: 10, Scale: 1}), "\x06\x01\x86\xa0\x02", `x:"1000" y:1`},
 		{
@@ -47,11 +48,13 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 		{list, decode.Columns{"next": {Type: decode.JSON, Name: "below"}}, "\x02\x02\x04\x00\x00", `id:1 below:"{\"id\":2,\"next\":[]}"`},
 		{
 			`{"name":"e","type":{"type":"record","name":"E","fields":[]}},{"name":"i","type":"int"}`,
-			decode.Columns{"e": {Type: decode.JSON}}, "\x02", `e:"{}" i:1`,
+			decode.Columns{"e": {Type: decode.JSON}},
+			"\x02", `e:"{}" i:1`,
 		},
 		{
 			`{"name":"e","type":{"type":"record","name":"E","fields":[]}},{"name":"i","type":"int"}`,
-			decode.Columns{"e": {Skip: true}}, "\x02", `i:1`,
+			decode.Columns{"e": {Skip: true}},
+			"\x02", `i:1`,
 		},
 		{`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u": {Type: decode.JSON}}, "\x04" + avroText("a\"\u00e9"), `u:"\"a\\\"é\""`},
 		{`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u.int_value": {Skip: true}}, "\x02\x02", ``},
