@@ -21,9 +21,13 @@ const (
 	ReadUncommitted = "read_uncommitted"
 	AssignSticky    = "sticky"
 	AssignRange     = "range"
-	SASLPlain       = "plain"
-	SASLScram256    = "scram-sha-256"
-	SASLScram512    = "scram-sha-512"
+
+	// AssignCooperative is the only one that lets partitions run that stay with their member.
+	AssignCooperative = "cooperative-sticky"
+
+	SASLPlain    = "plain"
+	SASLScram256 = "scram-sha-256"
+	SASLScram512 = "scram-sha-512"
 )
 
 // Config is all that the source is told.
@@ -52,7 +56,8 @@ type Kafka struct {
 	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source
 	// reports offsets; it is the lane that acts on this.
 	Reset string `yaml:"auto_offset_reset"`
-	// Assignment is sticky or range, both eager.
+	// Assignment is cooperative-sticky, or sticky or range, both eager: those stop all partitions in a rebalance. Several,
+	// with commas between them, are for moving a group from one to another: it uses what all its members name.
 	Assignment string `yaml:"assignment"`
 	// SessionTimeout is how long the group waits for a heartbeat.
 	SessionTimeout config.Duration `yaml:"session_timeout"`
@@ -110,7 +115,7 @@ func Defaults() Config {
 			Version:          "3.6.0",
 			Isolation:        ReadCommitted,
 			Reset:            "earliest",
-			Assignment:       AssignSticky,
+			Assignment:       AssignCooperative,
 			SessionTimeout:   config.Duration(45 * time.Second),
 			RebalanceTimeout: config.Duration(60 * time.Second),
 			DrainTimeout:     config.Duration(30 * time.Second),
@@ -141,7 +146,9 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	}
 	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
 	oneOf(report, "auto_offset_reset", k.Reset, "earliest", "latest", "none")
-	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
+	for _, name := range k.assignments() {
+		oneOf(report, "assignment", name, AssignCooperative, AssignSticky, AssignRange)
+	}
 	if k.InstanceID != "" && !kafkaName.MatchString(k.InstanceID) {
 		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID),
 			"use letters, digits, dots, underscores and hyphens")

@@ -20,6 +20,9 @@ type member struct {
 	instance   *string
 }
 
+// same says whether two are the same member in the same generation.
+func (m member) same(as member) bool { return m.id == as.id && m.generation == as.generation }
+
 // offsets reads and writes the group's offsets on a client of its own. Checkpoints never go through sarama's session:
 // MarkOffset drops an equal offset with new metadata and Commit reports no error.
 type offsets struct {

@@ -25,7 +25,7 @@ type reader struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	committed bool
-	// lease is how long a replica nearby is read before the leader is asked again; fetchBytes the size of a fetch.
+	// lease is how long a replica nearby is read before the leader is asked again; fetchBytes the largest fetch.
 	lease      time.Duration
 	fetchBytes int32
 
@@ -86,7 +86,7 @@ func newReader(o origin, e *epochs, c *sarama.Config, budget *prefetch, log *slo
 		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: o.offset, given: o.offset, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
+		offset: o.offset, given: o.offset, fetch: min(c.Consumer.Fetch.Default, budget.fetch.Load()), epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
@@ -115,7 +115,7 @@ func (r *reader) put(c fetchResult) {
 	if c.cut {
 		r.fetch = larger(r.fetch)
 	} else {
-		r.fetch = r.fetchBytes
+		r.fetch = min(r.fetchBytes, r.budget.fetch.Load())
 	}
 	var bytes int64
 	for i := range c.batches {

@@ -50,6 +50,7 @@ type Source struct {
 	group   sarama.ConsumerGroup
 	offsets *offsets
 	renewal renewal
+	member  atomic.Pointer[membership]
 	// calls are those of sarama's that their callers may have left.
 	calls sync.WaitGroup
 
@@ -58,8 +59,8 @@ type Source struct {
 	state  atomic.Pointer[string]
 	// foreign are the members of the group that were last found to be other programs, as text.
 	foreign atomic.Pointer[string]
-	// refused are the topics that may not be read, with why. unserved counts the claims of the generation whose lanes
-	// have ended.
+	// refused are the topics that may not be read, with why. unserved counts the claims whose lanes have ended before
+	// them.
 	refused  atomic.Pointer[map[string]error]
 	unserved atomic.Int64
 }
@@ -111,7 +112,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 	if err != nil {
 		return err
 	}
-	s.renewal.mark(config)
+	s.mark(config)
 	if s.group, err = sarama.NewConsumerGroup(s.config.Kafka.Brokers, s.config.Kafka.Group, config); err != nil {
 		return fmt.Errorf("consumer group: %w", err)
 	}
@@ -133,15 +134,21 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 		}
 		errs.Wait()
 	}()
-	s.member(ctx, topics, handler)
+	m, err := newMembership(ctx, s, handler)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	s.member.Store(m)
+	s.take(ctx, m, topics)
 	return nil
 }
 
-// member joins the group for the topics that can be read, and joins again when those change or a generation ends.
-func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
+// take joins the group for the topics that can be read, and joins again when those change or a session ends.
+func (s *Source) take(ctx context.Context, m *membership, topics Topics) {
 	survey := newSurvey(s, topics)
 	said := ""
-	barrens := 0 // barren generations in a row
+	barrens := 0 // barren sessions in a row
 	for pause := time.Duration(0); Sleep(ctx, pause); {
 		readable := survey.readable()
 		if len(readable) == 0 {
@@ -150,7 +157,7 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 			pause = time.Duration(s.config.Kafka.TopicRefresh)
 			continue
 		}
-		barren, err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable()) }, handler)
+		barren, err := s.session(ctx, m, readable, func() bool { return slices.Equal(readable, survey.readable()) })
 		if ctx.Err() != nil {
 			return
 		}
@@ -176,11 +183,9 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 	}
 }
 
-// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the
-// topics change and after a doubtful commit; barren says that it ended so before any commit was confirmed.
-func (s *Source) generation(
-	ctx context.Context, topics []string, same func() bool, handler Handler,
-) (barren bool, err error) {
+// session is one call of Consume, which may last for many generations. It ends early when the topics change, and after
+// a doubtful commit; barren says that it ended so before any commit was confirmed.
+func (s *Source) session(ctx context.Context, m *membership, topics []string, same func() bool) (barren bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
@@ -193,9 +198,9 @@ func (s *Source) generation(
 	})
 	defer watch.Wait()
 	defer cancel()
-	one := &session{source: s, handler: handler, leave: cancel}
+	one := &session{membership: m, leave: cancel}
 	err = s.group.Consume(ctx, topics, one)
-	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
+	return one.renewed.Load() && !m.committer.confirmed.Load(), err
 }
 
 // fewClients is how many connections to each broker fetch where nobody says. One carries a million small records a
