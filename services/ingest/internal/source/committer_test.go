@@ -21,7 +21,7 @@ type coordinator struct {
 	busy   bool
 	sent   []map[topicPartition]int64
 	answer func(n int, tp topicPartition) error
-	// doubts are those that ended the generation.
+	// doubts are what another generation was asked for.
 	doubts []error
 	t      *testing.T
 }
@@ -49,6 +49,13 @@ func (c *coordinator) send(pairs map[topicPartition]*pair) map[topicPartition]er
 	return errs
 }
 
+// asked are the reasons for which another generation was asked for so far.
+func (c *coordinator) asked() []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.doubts)
+}
+
 // requests are those sent so far.
 func (c *coordinator) requests() []map[topicPartition]int64 {
 	c.mu.Lock()
@@ -60,7 +67,12 @@ func (c *coordinator) run(t *testing.T, test func(*committer)) {
 	synctest.Test(t, func(t *testing.T) {
 		c.t = t
 		ctx, cancel := context.WithCancel(context.Background())
-		k := newCommitter(c.send, func(err error) { c.doubts = append(c.doubts, err) }, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
+		doubted := func(err error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.doubts = append(c.doubts, err)
+		}
+		k := newCommitter(c.send, doubted, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
 		done := make(chan struct{})
 		go func() { defer close(done); k.run(ctx) }()
 		test(k)
@@ -148,8 +160,8 @@ func TestCommitterDoubt(t *testing.T) {
 		if sent := c.requests(); len(sent) != 1 || len(old)+len(newer) != 0 {
 			t.Errorf("sent %v: want nothing after the doubt, and nobody told", sent)
 		}
-		if len(c.doubts) != 1 || !errors.Is(c.doubts[0], errDoubtful) {
-			t.Errorf("doubts %v, want one", c.doubts)
+		if asked := c.asked(); len(asked) != 1 || !errors.Is(asked[0], errDoubtful) {
+			t.Errorf("doubts %v, want one", asked)
 		}
 		k.advance(member{id: "m", generation: 2})
 		if err := errors.Join(<-old, <-newer); err != nil {
@@ -175,12 +187,12 @@ func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 		told := make(chan error, 1)
 		go func() { told <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
 		time.Sleep(30 * time.Second)
-		if sent := c.requests(); len(sent) != 1 || len(told) != 0 || len(c.doubts) != 0 {
-			t.Errorf("sent %v, doubts %v: want patience", sent, c.doubts)
+		if sent := c.requests(); len(sent) != 1 || len(told)+len(c.asked()) != 0 {
+			t.Errorf("sent %v, asked %v: want patience", sent, c.asked())
 		}
 		time.Sleep(time.Minute)
-		if len(c.doubts) != 1 {
-			t.Errorf("doubts %v, want another generation asked for", c.doubts)
+		if asked := c.asked(); len(asked) != 1 {
+			t.Errorf("asked %v times for another generation, want once", asked)
 		}
 		k.advance(member{id: "m", generation: 3})
 		if err := <-told; err != nil {
