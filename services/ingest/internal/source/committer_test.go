@@ -75,9 +75,11 @@ func (c *coordinator) run(t *testing.T, test func(*committer)) {
 		k := newCommitter(c.send, doubted, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
 		done := make(chan struct{})
 		go func() { defer close(done); k.run(ctx) }()
+		defer func() { // also when the test gives up
+			cancel()
+			<-done
+		}()
 		test(k)
-		cancel()
-		<-done
 	})
 }
 
