@@ -18,7 +18,10 @@ func TestBench(t *testing.T) {
 	} {
 		t.Run(choice.Workloads[0], func(t *testing.T) {
 			t.Parallel()
-			b := bench.Bench{Choice: choice, Runs: 1, Rows: 20_000, Live: 500 * time.Millisecond, Loads: []float64{0.1}, Bin: bin, Progress: io.Discard}
+			b := bench.Bench{
+				Choice: choice, Runs: 1, Rows: 20_000, Live: 500 * time.Millisecond, Loads: []float64{0.1}, Bin: bin,
+				Progress: io.Discard,
+			}
 			report, err := b.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)

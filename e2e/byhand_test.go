@@ -48,7 +48,8 @@ func TestGrpcurl(t *testing.T) {
 			t.Errorf("grpcurl %s %s says %q, not %s", c.address, c.method, out, c.want)
 		}
 	}
-	if out := run(grpcurl, "-plaintext", writer, "describe", "delivery.v6.DeliveryEvent"); !strings.Contains(out, "kafka_offset") {
+	if out := run(grpcurl, "-plaintext", writer, "describe", "delivery.v6.DeliveryEvent"); !strings.Contains(out,
+		"kafka_offset") {
 		t.Errorf("the typed row is not described: %s", out)
 	}
 	out := run("docs/lane-by-hand.sh", writer)

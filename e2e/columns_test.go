@@ -32,7 +32,8 @@ func avroLong(v int64) string { return string(binary.AppendVarint(nil, v)) }
 
 func typedFields() []typed {
 	const text = `"string"`
-	span := `{"type":"record","name":"Span%d","fields":[{"name":"start","type":["null",%s]},{"name":"end","type":["null",%s]}]}`
+	span := `{"type":"record","name":"Span%d","fields":[
+		{"name":"start","type":["null",%s]},{"name":"end","type":["null",%s]}]}`
 	date, long := `{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"timestamp-millis"}`
 	return []typed{
 		{"json", text, "{type: JSON}", avroText(`{"a":[1,2]}`), `"{\"a\":[1,2]}"`},
@@ -50,11 +51,23 @@ func typedFields() []typed {
 		{"days", `"int"`, "{type: DATE}", avroLong(19782), `"2024-02-29"`},
 		{"daytime", `"long"`, "{type: TIME, unit: s}", avroLong(47100), `"13:05:00"`},
 		{"count", `"long"`, "{type: NUMERIC}", avroLong(-12), `"-12"`},
-		{"dates", fmt.Sprintf(span, 1, date, date), "{type: RANGE}", "\x02" + avroLong(1) + "\x00", `"[1970-01-02, UNBOUNDED)"`},
-		{"times", fmt.Sprintf(span, 2, long, long), "{type: RANGE}", "\x02" + avroLong(1000) + "\x02" + avroLong(2000), `"[1970-01-01T00:00:01.000000Z, 1970-01-01T00:00:02.000000Z)"`},
-		{"duration", `{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`, "", "\x0e\x00\x00\x00\x03\x00\x00\x00\xb5\xef\xd8\x00", `"1-2 3 3:56:57.141000"`},
+		{
+			"dates", fmt.Sprintf(span, 1, date, date), "{type: RANGE}", "\x02" + avroLong(1) + "\x00",
+			`"[1970-01-02, UNBOUNDED)"`,
+		},
+		{
+			"times", fmt.Sprintf(span, 2, long, long), "{type: RANGE}", "\x02" + avroLong(1000) + "\x02" + avroLong(2000),
+			`"[1970-01-01T00:00:01.000000Z, 1970-01-01T00:00:02.000000Z)"`,
+		},
+		{
+			"duration", `{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`, "",
+			"\x0e\x00\x00\x00\x03\x00\x00\x00\xb5\xef\xd8\x00", `"1-2 3 3:56:57.141000"`,
+		},
 		{"big", `{"type":"bytes","logicalType":"big-decimal"}`, "", avroText(avroText("\x30\x39") + avroLong(2)), `"123.45"`},
-		{"grid", `{"type":"array","items":{"type":"array","items":["null","int"]}}`, "", "\x04\x04\x02\x02\x00\x00\x00\x00", `[{"items":[{"value":1},{"value":null}]},{"items":[]}]`},
+		{
+			"grid", `{"type":"array","items":{"type":"array","items":["null","int"]}}`, "", "\x04\x04\x02\x02\x00\x00\x00\x00",
+			`[{"items":[{"value":1},{"value":null}]},{"items":[]}]`,
+		},
 		{"rates", `{"type":"map","values":{"type":"map","values":"double"}}`, "", "\x00", `[]`},
 		{"either", `["null","string","long"]`, "", "\x04" + avroLong(7), `{"string_value":null,"long_value":7}`},
 	}

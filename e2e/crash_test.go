@@ -9,8 +9,8 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// The crash table of docs/design.md with real processes: a test a row. Each one loads the pipeline, breaks it in the
-// middle of the load, and compares every offset at the end.
+// What docs/design.md says of each death, with real processes: a test an entry. Each one loads the pipeline,
+// breaks it in the middle of the load, and compares every offset at the end.
 
 const load = 6000
 
@@ -116,9 +116,7 @@ func TestSandboxRestarts(t *testing.T) {
 	if err := w.Sandbox.Stop(60 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upSandbox()
 	w.verified()
 }
 

@@ -96,7 +96,8 @@ func (w *world) verifiedReplays(replayed int64) verify.Report {
 	})
 	var text bytes.Buffer
 	_ = report.Print(&text)
-	if !report.OK() || report.Replayed != replayed || report.Events != w.sent[stack.DeliveryTopic]+replayed || report.Rows+report.DeadLetters != report.Events {
+	if !report.OK() || report.Replayed != replayed || report.Events != w.sent[stack.DeliveryTopic]+replayed ||
+		report.Rows+report.DeadLetters != report.Events {
 		w.t.Fatalf("%d records were sent and %d replayed:\n%s", w.sent[stack.DeliveryTopic], replayed, &text)
 	}
 	w.t.Log(report.Line())
@@ -148,33 +149,44 @@ func TestDeadLetters(t *testing.T) {
 		t.Fatalf("listed %v, produced %+v", counts, sum)
 	}
 	w.says(w.letters(0, "list", "--topic", lettersTopic),
-		`^  letter +record +written \(UTC\) +reason +contract +type +field +replayed +error$`, `^ +\d+/\d+ +\d+/\d+ +20.* no `,
-		fmt.Sprintf(`^ +%d +0 +unknown_type +- +contracts\.delivery\.delivery_events_v7\.DeliveryRoutedV7$`, sum.UnknownTypes),
+		`^  letter +record +written \(UTC\) +reason +contract +type +field +replayed +error$`,
+		`^ +\d+/\d+ +\d+/\d+ +20.* no `, fmt.Sprintf(
+			`^ +%d +0 +unknown_type +- +contracts\.delivery\.delivery_events_v7\.DeliveryRoutedV7$`,
+			sum.UnknownTypes),
 		fmt.Sprintf(`^%d dead letters: %d pending, 0 replayed; the first 50 are shown`, len(lines), len(lines)))
-	if got := w.listed("--reason", "unknown_type", "--type", "contracts.delivery.delivery_events_v7.*", "--partition", "0,1,2,3,4,5,6,7", "--offset", "0..", "--since", "1h"); int64(len(got)) != sum.UnknownTypes {
+	if got := w.listed("--reason", "unknown_type", "--type", "contracts.delivery.delivery_events_v7.*", "--partition",
+		"0,1,2,3,4,5,6,7", "--offset", "0..", "--since", "1h"); int64(len(got)) != sum.UnknownTypes {
 		t.Errorf("%d of a type are listed", len(got))
 	}
 	shown := w.letters(0, "show", cut.Place)
-	w.says(shown, "^"+cut.Place+"$", `^  reason     undecodable$`, `^  headers    item_type_name: "contracts`, fmt.Sprintf(`\^ byte %d$`, *cut.Byte))
+	w.says(shown, "^"+cut.Place+"$", `^  reason     undecodable$`, `^  headers    item_type_name: "contracts`,
+		fmt.Sprintf(`\^ byte %d$`, *cut.Byte))
 	value := filepath.Join(t.TempDir(), "value")
 	w.letters(0, "show", cut.Place, "--out", value)
 	if info, err := os.Stat(value); err != nil || info.Size() != int64(cut.ValueBytes) {
 		t.Errorf("the value of %s in a file: %v, %v", cut.Place, info, err)
 	}
-	w.says(w.letters(1, "show", stack.DeliveryTopic+"/0/999999"), `no dead letter of `+stack.DeliveryTopic+`/0/999999 is in `+lettersTopic)
+	w.says(w.letters(1, "show", stack.DeliveryTopic+"/0/999999"),
+		`no dead letter of `+stack.DeliveryTopic+`/0/999999 is in `+lettersTopic)
 
 	// Nothing to gain yet.
-	w.says(w.letters(1, "replay", "--all"), fmt.Sprintf(`^%d letters skipped: would fail again$`, len(lines)), fmt.Sprintf(`^replayed 0 records; 0 already replayed, %d skipped$`, len(lines)))
+	w.says(w.letters(1, "replay", "--all"), fmt.Sprintf(`^%d letters skipped: would fail again$`, len(lines)),
+		fmt.Sprintf(`^replayed 0 records; 0 already replayed, %d skipped$`, len(lines)))
 	w.corrected()
-	w.says(w.letters(0, "replay", "--reason", "unknown_type", "--dry-run"), fmt.Sprintf(`^would replay %d records; 0 already replayed, 0 skipped$`, sum.UnknownTypes))
-	w.says(w.letters(0, "replay", "--reason", "unknown_type", "--limit", "3"), `^replayed 3 records; 0 already replayed, 0 skipped; stopped at --limit=3`)
-	w.says(w.letters(1, "replay", "--all"), fmt.Sprintf(`^replayed %d records; 3 already replayed, %d skipped$`, sum.UnknownTypes-3, sum.Truncated))
-	w.says(w.letters(0, "replay", "--reason", "unknown_type"), fmt.Sprintf(`^replayed 0 records; %d already replayed, 0 skipped$`, sum.UnknownTypes))
+	w.says(w.letters(0, "replay", "--reason", "unknown_type", "--dry-run"),
+		fmt.Sprintf(`^would replay %d records; 0 already replayed, 0 skipped$`, sum.UnknownTypes))
+	w.says(w.letters(0, "replay", "--reason", "unknown_type", "--limit", "3"),
+		`^replayed 3 records; 0 already replayed, 0 skipped; stopped at --limit=3`)
+	w.says(w.letters(1, "replay", "--all"), fmt.Sprintf(`^replayed %d records; 3 already replayed, %d skipped$`,
+		sum.UnknownTypes-3, sum.Truncated))
+	w.says(w.letters(0, "replay", "--reason", "unknown_type"),
+		fmt.Sprintf(`^replayed 0 records; %d already replayed, 0 skipped$`, sum.UnknownTypes))
 	report := w.verifiedReplays(sum.UnknownTypes)
 	if report.DeadLetters != sum.Truncated+sum.UnknownTypes {
 		t.Errorf("%d dead letters", report.DeadLetters)
 	}
-	w.says(w.letters(0, "list", "--pending"), fmt.Sprintf(`^%d dead letters: %d pending, 0 replayed$`, sum.Truncated, sum.Truncated))
+	w.says(w.letters(0, "list", "--pending"), fmt.Sprintf(`^%d dead letters: %d pending, 0 replayed$`, sum.Truncated,
+		sum.Truncated))
 	// Partitions end with markers of the replays now, which are nothing to wait for.
 	w.until("no lane tells of a lag", func() error {
 		lanes, err := w.Ingests[0].Lanes(w.ctx)

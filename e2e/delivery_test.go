@@ -19,7 +19,9 @@ func TestDeliveryChanges(t *testing.T) {
 		delivery lanev1.Delivery
 		cut      int
 	}{{once, 5}, {repeats, 5}, {once, 5}, {once, -1}, {repeats, -1}, {once, -1}} {
-		h.route = &lanev1.Route{Table: "changes", Row: &lanev1.Route_Descriptor_{Descriptor_: grownRow(0)}, Delivery: part.delivery}
+		h.route = &lanev1.Route{
+			Table: "changes", Row: &lanev1.Route_Descriptor_{Descriptor_: grownRow(0)}, Delivery: part.delivery,
+		}
 		before := h.position
 		if err := h.carry(w.ctx, conn, before+400, part.cut); err != nil {
 			t.Fatalf("part %d: %v", i, err)

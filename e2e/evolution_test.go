@@ -1,13 +1,8 @@
 package e2e
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -15,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/waybill-data/waybill/e2e/stack"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -26,14 +22,18 @@ const (
 // grownRow is the row message of a version: 0 is what the table begins with, each later one has one column more.
 func grownRow(version int) *descriptorpb.DescriptorProto {
 	d := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	add := func(into *descriptorpb.DescriptorProto, number int32, name string, kind descriptorpb.FieldDescriptorProto_Type, label descriptorpb.FieldDescriptorProto_Label) *descriptorpb.FieldDescriptorProto {
+	add := func(into *descriptorpb.DescriptorProto, number int32, name string, kind descriptorpb.FieldDescriptorProto_Type,
+		label descriptorpb.FieldDescriptorProto_Label,
+	) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: kind.Enum(), Label: label.Enum()}
 		into.Field = append(into.Field, f)
 		return f
 	}
 	const (
-		text, whole, message = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
-		optional, repeated   = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL, descriptorpb.FieldDescriptorProto_LABEL_REPEATED
+		text, whole, message = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64,
+			descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+		optional, repeated = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL,
+			descriptorpb.FieldDescriptorProto_LABEL_REPEATED
 	)
 	add(d, 1, "kafka_topic", text, optional)
 	add(d, 2, "kafka_partition", whole, optional)
@@ -75,7 +75,9 @@ func encodeGrown(topic string, partition int32, version int) func(int64) []byte 
 // lanes go on with the old row message beside the new ones, some are cut off in the middle and carried on elsewhere.
 // Every offset is compared.
 func TestTableGrowsUnderLoad(t *testing.T) {
-	for _, delivery := range []lanev1.Delivery{lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE} {
+	for _, delivery := range []lanev1.Delivery{
+		lanev1.Delivery_DELIVERY_EXACTLY_ONCE, lanev1.Delivery_DELIVERY_AT_LEAST_ONCE,
+	} {
 		t.Run(delivery.String(), func(t *testing.T) { growUnderLoad(t, delivery) })
 	}
 }
@@ -109,7 +111,8 @@ func growUnderLoad(t *testing.T, delivery lanev1.Delivery) {
 	if len(times) != growingLanes*perLane {
 		t.Errorf("%d offsets in the table, want %d", len(times), growingLanes*perLane)
 	}
-	got := w.value(`SELECT COUNT(DISTINCT IF(s.grown IS NULL, NULL, kafka_offset)) FROM waybill.grows, UNNEST(sub) AS s WHERE kafka_partition = 3`)
+	got := w.value(`SELECT COUNT(DISTINCT IF(s.grown IS NULL, NULL, kafka_offset))
+		FROM waybill.grows, UNNEST(sub) AS s WHERE kafka_partition = 3`)
 	if want := fmt.Sprint(perLane - perLane/3); got != want {
 		t.Errorf("%s rows of lane 3 have the column that came first, want %s", got, want)
 	}
@@ -157,22 +160,11 @@ func grow(ctx context.Context, lane int32, delivery lanev1.Delivery, writers []*
 // offsets counts a table's rows by partition and offset.
 func (w *world) offsets(table string) map[[2]int64]int {
 	w.t.Helper()
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+w.Endpoints.Admin+"/bigquery/rows?table=waybill."+table, http.NoBody)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
 	times := map[[2]int64]int{}
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		var place struct{ Partition, Offset int64 }
-		if err := json.Unmarshal(lines.Bytes(), &place); err != nil {
-			w.t.Fatalf("%s: %v", lines.Text(), err)
-		}
-		times[[2]int64{place.Partition, place.Offset}]++
+	if err := w.EachPlace(w.ctx, table, func(p stack.Place) {
+		times[[2]int64{int64(p.Partition), p.Offset}]++
+	}); err != nil {
+		w.t.Fatal(err)
 	}
 	return times
 }
@@ -180,28 +172,9 @@ func (w *world) offsets(table string) map[[2]int64]int {
 // value is the only value that a query gives.
 func (w *world) value(sql string) string {
 	w.t.Helper()
-	body, err := json.Marshal(map[string]any{"query": sql, "useLegacySql": false})
+	v, err := w.Value(w.ctx, sql)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://"+w.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/queries", bytes.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	var text strings.Builder
-	var answer struct {
-		Rows []struct{ F []struct{ V string } }
-	}
-	if _, err := bufio.NewReader(response.Body).WriteTo(&text); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := json.Unmarshal([]byte(text.String()), &answer); err != nil || len(answer.Rows) != 1 {
-		w.t.Fatalf("%s: %s", sql, text.String())
-	}
-	return answer.Rows[0].F[0].V
+	return v
 }

@@ -18,7 +18,9 @@ func TestExamples(t *testing.T) {
 		t.Run(e.Name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			if err := e.Run(t.Context(), examples.Config{Root: root, Bin: bin, Dir: filepath.Join(t.TempDir(), "data"), Out: &out}); err != nil {
+			if err := e.Run(t.Context(), examples.Config{
+				Root: root, Bin: bin, Dir: filepath.Join(t.TempDir(), "data"), Out: &out,
+			}); err != nil {
 				t.Errorf("%v\n%s", err, &out)
 			}
 		})

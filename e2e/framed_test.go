@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sr"
 	"google.golang.org/protobuf/encoding/protowire"
@@ -32,23 +31,14 @@ type framedLoad struct {
 func newFramedLoad(t *testing.T, topic, contracts string) *framedLoad {
 	t.Helper()
 	w := prepared(t, stack.Config{Contracts: contracts})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
+	w.upSandbox()
+	w.create(topic)
+	f := &framedLoad{
+		world: w, topic: topic, rows: map[string]map[string]any{},
+		client: w.client(kgo.RecordPartitioner(kgo.RoundRobinPartitioner())),
 	}
-	f := &framedLoad{world: w, topic: topic, rows: map[string]map[string]any{}}
 	var err error
-	if f.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.log.Close)
 	if f.registry, err = sr.NewClient(sr.URLs("http://" + w.Endpoints.Registry)); err != nil {
-		t.Fatal(err)
-	}
-	if f.client, err = kgo.NewClient(kgo.SeedBrokers(w.Seeds()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner())); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(f.client.Close)
-	if _, err := kadm.NewClient(f.client).CreateTopic(w.ctx, 4, 1, nil, topic); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -160,8 +150,11 @@ func TestSchemaGrowsJSON(t *testing.T) {
     event_id: id
 `)
 	schema := func(more string, references ...sr.SchemaReference) sr.Schema {
-		return sr.Schema{Type: sr.TypeJSON, References: references, Schema: `{"$id":"https://tickets.example/ticket.json","type":"object",
-			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`}
+		return sr.Schema{
+			Type: sr.TypeJSON, References: references,
+			Schema: `{"$id":"https://tickets.example/ticket.json","type":"object",
+			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`,
+		}
 	}
 	f.register("place", sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`})
 	headers := map[int]string{1: f.register("tickets-value", schema(""))}
@@ -174,7 +167,8 @@ func TestSchemaGrowsJSON(t *testing.T) {
 		}
 		f.send(value+"}", row)
 	}, func() {
-		headers[2] = f.register("tickets-value", schema(`,"tags":{"type":"array","items":{"type":"string"}},"place":{"$ref":"place.json"}`,
+		headers[2] = f.register("tickets-value", schema(
+			`,"tags":{"type":"array","items":{"type":"string"}},"place":{"$ref":"place.json"}`,
 			sr.SchemaReference{Name: "https://tickets.example/place.json", Subject: "place", Version: 1}))
 	})
 	f.compare("payload.id AS id, payload.name AS name, payload.place.city AS city, payload.tags AS tags")
@@ -200,19 +194,26 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
       from.height: {type: NUMERIC}
 `)
 	register := func(version int, place, ride string) string {
-		f.register("place", sr.Schema{Type: sr.TypeProtobuf, Schema: `syntax = "proto3"; package common; message Place { string name = 1; string height = 3; ` + place + ` }`})
+		f.register("place", sr.Schema{
+			Type:   sr.TypeProtobuf,
+			Schema: `syntax = "proto3"; package common; message Place { string name = 1; string height = 3; ` + place + ` }`,
+		})
 		return f.register("rides-value", sr.Schema{
 			Type: sr.TypeProtobuf,
 			Schema: `syntax = "proto3"; package city; import "common/place.proto";
 				message Header { string trace = 1; }
-				message Ride { int64 id = 1; common.Place from = 2; common.Place to = 3; string meta = 6; int64 at = 7; ` + ride + ` }`,
+				message Ride { int64 id = 1; common.Place from = 2; common.Place to = 3; string meta = 6; int64 at = 7; ` + ride +
+				` }`,
 			References: []sr.SchemaReference{{Name: "common/place.proto", Subject: "place", Version: version}},
 		})
 	}
 	headers := map[int]string{1: register(1, "", "")}
 	const second = "\x02\x02" // one index: the second message of the file
 	f.grow(func(version, i int) {
-		row := map[string]any{"id": float64(i), "place": fmt.Sprint("p", i), "zone": nil, "fare": nil, "states": []any{}, "n": fmt.Sprint(i), "second": float64(i % 60), "taken": true, "height": "10.5", "dest": "10.50"}
+		row := map[string]any{
+			"id": float64(i), "place": fmt.Sprint("p", i), "zone": nil, "fare": nil, "states": []any{}, "n": fmt.Sprint(i),
+			"second": float64(i % 60), "taken": true, "height": "10.5", "dest": "10.50",
+		}
 		var from, ride []byte
 		from = protowire.AppendString(protowire.AppendTag(from, 1, protowire.BytesType), fmt.Sprint("p", i))
 		from = protowire.AppendString(protowire.AppendTag(from, 3, protowire.BytesType), "10.50")
@@ -234,6 +235,8 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 		headers[2] = register(2, "optional int32 zone = 2;",
 			"enum State { STATE_NONE = 0; STATE_PAID = 1; } optional double fare = 4; repeated State states = 5;")
 	})
-	f.compare(`payload.id AS id, payload.from.name AS place, payload.from.zone AS zone, payload.fare AS fare, payload.states AS states,
-		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second, event_time = payload.at AS taken, CAST(payload.from.height AS STRING) AS height, payload.to.height AS dest`)
+	f.compare(`payload.id AS id, payload.from.name AS place, payload.from.zone AS zone, payload.fare AS fare,
+		payload.states AS states,
+		JSON_VALUE(payload.meta, '$.n') AS n, EXTRACT(SECOND FROM payload.at) AS second, event_time = payload.at AS taken,
+		CAST(payload.from.height AS STRING) AS height, payload.to.height AS dest`)
 }

@@ -7,20 +7,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
 const (
 	ordersTopic  = "orders_json"
-	ordersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object","required":["id","placed"],"properties":{
+	ordersSchema = `{"$schema":"https://json-schema.org/draft/2020-12/schema","type":"object",
+		"required":["id","placed"],"properties":{
 		"id":{"type":"integer"},"placed":{"type":"string","format":"date-time"},"customer":{"$ref":"#/$defs/Customer"},
-		"items":{"type":"array","items":{"type":"object","required":["sku"],"properties":{"sku":{"type":"string"},"price":{"type":"number"}}}},
+		"items":{"type":"array","items":{"type":"object","required":["sku"],
+			"properties":{"sku":{"type":"string"},"price":{"type":"number"}}}},
 		"labels":{"type":"object","additionalProperties":{"type":"string"}},"note":{}},
-		"$defs":{"Customer":{"type":"object","properties":{"name":{"type":["string","null"]},"vip":{"type":"boolean","default":false}}}}}`
+		"$defs":{"Customer":{"type":"object",
+			"properties":{"name":{"type":["string","null"]},"vip":{"type":"boolean","default":false}}}}}`
 	ordersContract = `  - topic: orders_json
     format: json
     schema: %s
@@ -42,24 +42,9 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := prepared(t, stack.Config{Contracts: fmt.Sprintf(ordersContract, schema)})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(w.ctx, 4, 1, nil, ordersTopic); err != nil {
-		t.Fatal(err)
-	}
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
-	if err := w.UpServices(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upSandbox()
+	w.create(ordersTopic)
+	w.upServices()
 
 	// Bad records, with a mark before the value at fault, and the field.
 	faults := map[string]string{
@@ -75,64 +60,28 @@ func TestJSON(t *testing.T) {
 		`{"id":7,"placed":"2026-01-01T00:00:00Z"} ^{"id":8}`:                          "order",
 	}
 	const good = 20_000
-	send := func(value string) {
-		client.Produce(w.ctx, &kgo.Record{Topic: ordersTopic, Value: []byte(value)}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		w.sent[ordersTopic]++
+	var bad []string
+	for marked := range faults {
+		bad = append(bad, strings.Replace(marked, "^", "", 1))
 	}
-	halves := func(from, to int) {
-		for i := from; i < to; i++ {
-			send(fmt.Sprintf(`{"id": %d, "placed":"2026-01-02T03:04:05.%06dZ", "customer":{"name":"Zoë \u0001 %d","since":2020},
-				"items":[{"sku":"a","price":%d.25},{"sku":"b","colour":"red"}], "labels":{"k":"v"}, "note":[%d, {"deep": null}]}`, i, i, i, i, i))
-			if i%(good/2) == good/4 {
-				for marked := range faults {
-					send(strings.Replace(marked, "^", "", 1))
-				}
-			}
-		}
-		if err := client.Flush(w.ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	halves(0, good/2)
-	w.committed(ordersTopic, good/20)
-	w.Writers[0].Kill()
-	w.restart(w.Writers[0])
-	halves(good/2, good)
-	w.committed(ordersTopic, good/2)
-	w.Ingests[0].Kill()
-	w.restart(w.Ingests[0])
-	w.settled()
-
-	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: w.Seeds(), Admin: "http://" + w.Endpoints.Admin, Sample: -1,
-		Topics: []verify.Topic{{Name: ordersTopic, Tables: []string{"waybill.orders"}, Schema: `"null"`, Payload: "order"}},
+	places := w.interrupted(verify.Topic{
+		Name: ordersTopic, Tables: []string{"waybill.orders"}, Schema: `"null"`, Payload: "order",
+	}, good, bad, func(i int) string {
+		return fmt.Sprintf(`{"id": %d, "placed":"2026-01-02T03:04:05.%06dZ", "customer":{"name":"Zoë \u0001 %d","since":2020},
+			"items":[{"sku":"a","price":%d.25},{"sku":"b","colour":"red"}], "labels":{"k":"v"}, "note":[%d, {"deep": null}]}`,
+			i, i, i, i, i)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !report.OK() || report.Rows != good || report.DeadLetters != int64(2*len(faults)) {
-		t.Errorf("%s", report.Line())
-	}
 	// Every value of every row, as the query engine reads it back.
 	same := w.value(`SELECT COUNT(DISTINCT CAST(o.order.id AS STRING)) FROM waybill.orders AS o
 		WHERE event_id = CAST(o.order.id AS STRING) AND event_time = o.order.placed AND EXTRACT(SECOND FROM event_time) = 5
-		AND o.order.customer.name = CONCAT('Zoë \u0001 ', event_id) AND NOT o.order.customer.vip AND ARRAY_LENGTH(o.order.items) = 2
-		AND o.order.items[OFFSET(0)].price = o.order.id + 0.25 AND o.order.items[OFFSET(1)].price IS NULL AND o.order.labels[OFFSET(0)].value = 'v'
+		AND o.order.customer.name = CONCAT('Zoë \u0001 ', event_id) AND NOT o.order.customer.vip
+		AND ARRAY_LENGTH(o.order.items) = 2
+		AND o.order.items[OFFSET(0)].price = o.order.id + 0.25 AND o.order.items[OFFSET(1)].price IS NULL
+		AND o.order.labels[OFFSET(0)].value = 'v'
 		AND JSON_VALUE(o.order.note, '$[0]') = event_id AND JSON_VALUE(o.order._extra, '$.customer.since') = '2020'
 		AND JSON_VALUE(o.order._extra, '$.items.1.colour') = 'red'`)
 	if same != fmt.Sprint(good) {
 		t.Errorf("%s of %d rows say what was sent", same, good)
-	}
-	places := map[string]int{}
-	if err := w.log.EachHeaders(w.ctx, ordersTopic+stack.DeadLetters, func(h map[string]string) error {
-		places[h["waybill-field"]+" "+h["waybill-byte"]]++
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
 	for marked, field := range faults {
 		if place := fmt.Sprintf("%s %d", field, strings.Index(marked, "^")); places[place] < 2 {

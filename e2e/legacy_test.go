@@ -38,7 +38,8 @@ func TestLegacyView(t *testing.T) {
 	}
 
 	counts := query(`SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) > 1 AS ids, COUNTIF(is_current_version) AS current,
-		COUNTIF(stream_timestamp_hour BETWEEN 0 AND 23) AS hours, COUNTIF(stream_timestamp_date = DATE(stream_timestamp)) AS dates,
+		COUNTIF(stream_timestamp_hour BETWEEN 0 AND 23) AS hours,
+		COUNTIF(stream_timestamp_date = DATE(stream_timestamp)) AS dates,
 		COUNTIF(JSON_VALUE(event_json, '$.id') = event_id) AS same FROM delivery_events_legacy`)
 	want := map[string]any{"n": 500.0, "ids": true, "current": 500.0, "hours": 500.0, "dates": 500.0, "same": 500.0}
 	if len(counts) != 1 {

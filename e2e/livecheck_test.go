@@ -25,10 +25,12 @@ func TestLiveCheck(t *testing.T) {
 	// The table is deleted, also when an experiment cannot be made, which is a failure.
 	w.fault("bigquery", map[string]any{"kind": "aborted", "method": "finalize", "count": 1})
 	code, out = w.liveCheck()
-	if failed := regexp.MustCompile(`(?m)^finalize with appends in flight +failed +finalize: .*Aborted`); code != 1 || !failed.MatchString(out) {
+	if failed := regexp.MustCompile(`(?m)^finalize with appends in flight +failed +finalize: .*Aborted`); code != 1 ||
+		!failed.MatchString(out) {
 		t.Errorf("a finalize fails: exit status %d:\n%s", code, out)
 	}
-	response, err := http.Get("http://" + w.Endpoints.BigQueryREST + "/bigquery/v2/projects/sandbox/datasets/waybill/tables")
+	response, err := http.Get("http://" + w.Endpoints.BigQueryREST +
+		"/bigquery/v2/projects/sandbox/datasets/waybill/tables")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,16 +65,16 @@ func TestLiveCheckDiffers(t *testing.T) {
 func sandboxOnly(t *testing.T, config stack.Config) *world {
 	t.Helper()
 	w := prepared(t, config)
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upSandbox()
 	return w
 }
 
 func (w *world) liveCheck() (code int, out string) {
 	w.t.Helper()
-	command := exec.CommandContext(w.ctx, filepath.Join(bin, "writer"), "live-check", "--project", "sandbox", "--dataset", "waybill", "--insecure",
-		"--endpoint-grpc", w.Endpoints.BigQueryGRPC, "--endpoint-rest", "http://"+w.Endpoints.BigQueryREST, "--schema-wait", "10s")
+	command := exec.CommandContext(w.ctx, filepath.Join(bin, "writer"), "live-check", "--project", "sandbox", "--dataset",
+		"waybill", "--insecure", "--endpoint-grpc", w.Endpoints.BigQueryGRPC, "--endpoint-rest",
+		"http://"+w.Endpoints.BigQueryREST, "--schema-wait",
+		"10s")
 	text, err := command.CombinedOutput()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode(), string(text)

@@ -21,7 +21,9 @@ import (
 func TestMemoryWhileBigQueryStalls(t *testing.T) {
 	const budgetMB = 33.5 // 32 MiB
 	m := bench.Memory{
-		Cases: []bench.MemoryCase{{Name: "stall", Workload: "avro-stock", Lanes: 16, Rows: 1_000_000, Stalled: true, Budget: "32MiB"}},
+		Cases: []bench.MemoryCase{
+			{Name: "stall", Workload: "avro-stock", Lanes: 16, Rows: 1_000_000, Stalled: true, Budget: "32MiB"},
+		},
 		Stall: 3 * time.Second, Runs: 1, Bin: bin, Progress: io.Discard,
 	}
 	report, err := m.Run(t.Context())
@@ -29,7 +31,8 @@ func TestMemoryWhileBigQueryStalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := report.Cases[0]
-	t.Logf("peak %.0f MB of ingest, %.0f MB of writer; held %+v MB; %d rows waited", r.Peak.Ingest, r.Peak.Writer, r.Stall.HeldMB, r.Stall.Waiting)
+	t.Logf("peak %.0f MB of ingest, %.0f MB of writer; held %+v MB; %d rows waited",
+		r.Peak.Ingest, r.Peak.Writer, r.Stall.HeldMB, r.Stall.Waiting)
 	if !r.Settled {
 		t.Error("not every row arrived")
 	}
@@ -40,7 +43,8 @@ func TestMemoryWhileBigQueryStalls(t *testing.T) {
 	// Twice the budget and 64 MiB is what the configuration promises a process to take: 134 MB.
 	for name, peak := range map[string]float64{"ingest": r.Peak.Ingest, "writer": r.Peak.Writer} {
 		if peak <= 0 || peak >= 192 {
-			t.Errorf("%s had %.0f MB resident: 134 were promised for this budget, and 256 is the limit with the default", name, peak)
+			t.Errorf("%s had %.0f MB resident: 134 were promised for this budget, and 256 is the limit with the default",
+				name, peak)
 		}
 	}
 }

@@ -69,51 +69,67 @@ func TestMistakes(t *testing.T) {
 	m.up()
 	m.run([]mistake{
 		{name: "nothing is wrong", topic: d, partition: 0, spoil: asIs},
-		{name: "reset to the same offset", topic: d, partition: 1, spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "" }},
+		{
+			name: "reset to the same offset", topic: d, partition: 1,
+			spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "" },
+		},
 		{name: "crashed", topic: d, partition: 2, spoil: forge(crash)},
 		{
-			name: "of another partition", topic: d, partition: 3, entry: writtenEntry, refused: `checkpoint was written for partition "2", but the lane opens partition "3"`, remedy: anew,
+			name: "of another partition", topic: d, partition: 3, entry: writtenEntry,
+			refused: `checkpoint was written for partition "2", but the lane opens partition "3"`, remedy: anew,
 			spoil: func(_ *misuse, at int64, k token) (int64, string) { k.partition = 2; return at, k.String() },
 		},
 		{
-			name: "of another topic", topic: d, partition: 4, entry: writtenEntry, refused: `checkpoint was written for topic "orders", but the lane opens topic "` + d + `"`, remedy: anew,
+			name: "of another topic", topic: d, partition: 4, entry: writtenEntry,
+			refused: `checkpoint was written for topic "orders", but the lane opens topic "` + d + `"`, remedy: anew,
 			spoil: forge(func(k *token) { k.topic = "orders" }),
 		},
 		{
-			name: "of another cluster", topic: d, partition: 5, entry: writtenEntry, refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
+			name: "of another cluster", topic: d, partition: 5, entry: writtenEntry,
+			refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
 			spoil: forge(func(k *token) { k.cluster = "staging" }),
 		},
 		{
-			name: "of another position", topic: d, partition: 6, entry: writtenEntry, refused: `checkpoint was written for position "`, remedy: anew,
+			name: "of another position", topic: d, partition: 6, entry: writtenEntry,
+			refused: `checkpoint was written for position "`, remedy: anew,
 			spoil: func(_ *misuse, at int64, k token) (int64, string) { return at - 1, k.String() },
 		},
 		{
-			name: "of another table", topic: d, partition: 7, entry: goneEntry, refused: "write stream " + ownTable + "elsewhere/streams/", remedy: anew,
+			name: "of another table", topic: d, partition: 7, entry: goneEntry,
+			refused: "write stream " + ownTable + "elsewhere/streams/", remedy: anew,
 			spoil: forge(func(k *token) { crash(k); k.table = ownTable + "elsewhere" }),
 		},
 		{
-			name: "altered", topic: d, partition: 8, entry: corruptEntry, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
-			spoil: func(_ *misuse, at int64, k token) (int64, string) {
+			name: "altered", topic: d, partition: 8, entry: corruptEntry, refused: "open.checkpoint: checkpoint is corrupt",
+			remedy: anew, spoil: func(_ *misuse, at int64, k token) (int64, string) {
 				b := []byte(k.String())
 				b[len(b)/2] ^= 1
 				return at, string(b)
 			},
 		},
 		{
-			name: "cut short", topic: d, partition: 9, entry: corruptEntry, refused: "open.checkpoint: checkpoint is cut short", remedy: "offset.metadata.max.bytes",
-			spoil: func(_ *misuse, at int64, k token) (int64, string) { s := k.String(); return at, s[:len(s)/2&^3] },
+			name: "cut short", topic: d, partition: 9, entry: corruptEntry, refused: "open.checkpoint: checkpoint is cut short",
+			remedy: "offset.metadata.max.bytes", spoil: func(_ *misuse, at int64, k token) (int64, string) {
+				s := k.String()
+				return at, s[:len(s)/2&^3]
+			},
 		},
 		{
-			name: "metadata of another consumer", topic: d, partition: 10, entry: corruptEntry, refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
+			name: "metadata of another consumer", topic: d, partition: 10, entry: corruptEntry,
+			refused: "open.checkpoint: checkpoint is corrupt", remedy: anew,
 			spoil: func(_ *misuse, at int64, _ token) (int64, string) { return at, "committed by loader-3 at 12:00" },
 		},
 		{
-			name: "fewer rows than settled", topic: d, partition: 11, entry: fewerEntry, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
+			name: "fewer rows than settled", topic: d, partition: 11, entry: fewerEntry,
+			refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
 			spoil: forge(func(k *token) { k.flags &^= clean; k.rows += 3 }),
 		},
 		// The configuration below routes the topic otherwise: fatal only where rows are to be dropped.
 		{name: "routing changed after a clean stop", topic: s, partition: 0, spoil: asIs},
-		{name: "routing changed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: routingEntry, refused: "the routing changed (fingerprint ", remedy: "run ingest with the old routing"},
+		{
+			name: "routing changed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: routingEntry,
+			refused: "the routing changed (fingerprint ", remedy: "run ingest with the old routing",
+		},
 	}, func() { m.reconfigure("builtin: stock.v1", "builtin: stock.v1\n    ignore: [nobody.sends.this]") })
 	// Some dead letters, for their metrics.
 	m.produce(d, 100, events.Config{Size: 4000, TruncatedEvery: 10, UnknownTypeEvery: -1})
@@ -131,13 +147,22 @@ func TestTimePasses(t *testing.T) {
 	m.up()
 	m.run([]mistake{
 		{name: "expired while stopped", topic: d, partition: 0, spoil: asIs},
-		{name: "expired after a crash", topic: d, partition: 1, spoil: forge(crash), entry: goneEntry, refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "is gone (it expired"},
-		{name: "retention after a clean stop", topic: d, partition: 2, spoil: func(m *misuse, at int64, k token) (int64, string) {
-			m.truncate(d, 2, at)
-			return at, k.String()
-		}},
+		{
+			name: "expired after a crash", topic: d, partition: 1, spoil: forge(crash), entry: goneEntry,
+			refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "is gone (it expired",
+		},
+		{
+			name: "retention after a clean stop", topic: d, partition: 2,
+			spoil: func(m *misuse, at int64, k token) (int64, string) {
+				m.truncate(d, 2, at)
+				return at, k.String()
+			},
+		},
 		{name: "removed while stopped", topic: s, partition: 0, spoil: asIs},
-		{name: "removed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: goneEntry, refused: "write stream " + ownTable + "physical_stock_events/streams/", remedy: "physical_stock_events was deleted"},
+		{
+			name: "removed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: goneEntry,
+			refused: "write stream " + ownTable + "physical_stock_events/streams/", remedy: "physical_stock_events was deleted",
+		},
 		{name: "carried over from another consumer", topic: s, partition: migrated, spoil: asIs},
 	}, func() {
 		m.fault("bigquery", map[string]any{"kind": "clock_jump", "delay": "80h"})
@@ -161,15 +186,16 @@ func TestRetention(t *testing.T) {
 	m.up()
 	m.run([]mistake{
 		{
-			name: "rows were to be dropped", topic: d, partition: 0, entry: removedEntry, refused: d + "/0 holds offsets ", remedy: "counting over the gap would drop others",
-			spoil: func(m *misuse, at int64, k token) (int64, string) {
+			name: "rows were to be dropped", topic: d, partition: 0, entry: removedEntry, refused: d + "/0 holds offsets ",
+			remedy: "counting over the gap would drop others", spoil: func(m *misuse, at int64, k token) (int64, string) {
 				m.truncate(d, 0, at-unclean+2)
 				crash(&k)
 				return int64(k.position), k.String()
 			},
 		},
 		{
-			name: "nothing was to be dropped", topic: d, partition: 1, logged: "records at the position are gone; the lane goes on elsewhere",
+			name: "nothing was to be dropped", topic: d, partition: 1,
+			logged: "records at the position are gone; the lane goes on elsewhere",
 			spoil: func(m *misuse, at int64, _ token) (int64, string) {
 				m.truncate(d, 1, at)
 				return at - 2, "" // before what is left: the lane goes on at the oldest record
@@ -194,9 +220,7 @@ type misuse struct {
 func newMisuse(t *testing.T, config stack.Config) *misuse {
 	t.Helper()
 	m := &misuse{world: prepared(t, config), stopped: map[string]map[int32]int64{}}
-	if err := m.UpSandbox(m.ctx); err != nil {
-		t.Fatal(err)
-	}
+	m.upSandbox()
 	var err error
 	if m.log, err = m.Log(); err != nil {
 		t.Fatal(err)
@@ -317,7 +341,8 @@ func (m *misuse) refusedAs(ingest *stack.Service, c *mistake) error {
 		if l.State != "refused" || !strings.HasPrefix(text, c.refused) || !strings.Contains(text, c.remedy) {
 			return fmt.Errorf("the lane is %s: %q, want refused: %q … %q", l.State, l.LastError, c.refused, c.remedy)
 		}
-		if n := m.metric(ingest, "waybill_ingest_lane_refused", "topic", c.topic, "partition", fmt.Sprint(c.partition)); n != 1 {
+		if n := m.metric(ingest, "waybill_ingest_lane_refused", "topic", c.topic, "partition",
+			fmt.Sprint(c.partition)); n != 1 {
 			return fmt.Errorf("waybill_ingest_lane_refused is %v", n)
 		}
 		return nil

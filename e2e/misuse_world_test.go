@@ -1,12 +1,9 @@
 package e2e
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -160,31 +157,15 @@ func place(topic string, partition int32) string { return fmt.Sprintf("%s/%d", t
 // rows counts the rows of a table by the place and offset that they come from.
 func (m *misuse) rows(table string) map[string]map[int64]int {
 	m.t.Helper()
-	address := "http://" + m.Endpoints.Admin + "/bigquery/rows?" + url.Values{"table": {"waybill." + table}}.Encode()
-	request, err := http.NewRequestWithContext(m.ctx, http.MethodGet, address, http.NoBody)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	defer response.Body.Close()
 	found := map[string]map[int64]int{}
-	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		var row struct {
-			Topic     string
-			Partition int32
-			Offset    int64
-		}
-		if err := json.Unmarshal(lines.Bytes(), &row); err != nil {
-			m.t.Fatalf("%s: %s: %v", address, lines.Bytes(), err)
-		}
-		key := place(row.Topic, row.Partition)
+	if err := m.EachPlace(m.ctx, table, func(p stack.Place) {
+		key := place(p.Topic, p.Partition)
 		if found[key] == nil {
 			found[key] = map[int64]int{}
 		}
-		found[key][row.Offset]++
+		found[key][p.Offset]++
+	}); err != nil {
+		m.t.Fatal(err)
 	}
 	return found
 }

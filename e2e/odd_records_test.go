@@ -25,9 +25,12 @@ import (
 const (
 	oddTopic = "odd_events"
 	// patterned is found by a topic_pattern, and so would its dead-letter topic be.
-	patterned  = "plain_events"
-	unread     = "ignored_events"
-	oddSchema  = `{"type":"record","name":"Odd","fields":[{"name":"name","type":"string"},{"name":"ratio","type":"double"},{"name":"day","type":{"type":"int","logicalType":"date"}},{"name":"tags","type":{"type":"array","items":["null","string"]}}]}`
+	patterned = "plain_events"
+	unread    = "ignored_events"
+	oddSchema = `{"type":"record","name":"Odd","fields":[
+		{"name":"name","type":"string"},{"name":"ratio","type":"double"},
+		{"name":"day","type":{"type":"int","logicalType":"date"}},
+		{"name":"tags","type":{"type":"array","items":["null","string"]}}]}`
 	largestRow = 20 << 20
 )
 
@@ -90,27 +93,72 @@ func oddRecords() []odd {
 	nested := func(n int) []byte { return []byte(strings.Repeat("[", n) + strings.Repeat("]", n)) }
 	return []odd{
 		{name: "good", value: good, headers: typeOf(avro), table: "odd_avro", has: `"2024-02-29"`},
-		{name: "empty value of Avro", value: []byte{}, headers: typeOf(avro), letter: "payload.name at byte 0: the payload ends here"},
+		{
+			name: "empty value of Avro", value: []byte{}, headers: typeOf(avro),
+			letter: "payload.name at byte 0: the payload ends here",
+		},
 		{name: "empty value of JSON", value: []byte{}, headers: typeOf(raw), letter: "the JSON value ends here"},
 		{name: "empty value as it is", topic: unread, value: []byte{}, table: "ignored", has: `"payload":""`},
 		{name: "no type header", value: []byte("anything"), table: "odd_unknown", has: "YW55dGhpbmc="},
-		{name: "null type header", value: []byte("anything"), headers: []kgo.RecordHeader{{Key: "item_type_name"}}, table: "odd_unknown", has: "YW55dGhpbmc="},
-		{name: "unknown type", value: []byte("\xff"), headers: typeOf("odd.Other"), table: "odd_unknown", has: `"event_type":"Other"`},
+		{
+			name: "null type header", value: []byte("anything"), headers: []kgo.RecordHeader{{Key: "item_type_name"}},
+			table: "odd_unknown", has: "YW55dGhpbmc=",
+		},
+		{
+			name: "unknown type", value: []byte("\xff"), headers: typeOf("odd.Other"), table: "odd_unknown",
+			has: `"event_type":"Other"`,
+		},
 		{name: "NaN", value: oddDatum("nan", math.NaN(), 0, none), headers: typeOf(avro), table: "odd_avro", has: "NaN"},
-		{name: "infinity", value: oddDatum("inf", math.Inf(-1), 0, none), headers: typeOf(avro), table: "odd_avro", has: "-Inf"},
-		{name: "date out of range", value: oddDatum("late", 0, 1<<30, none), headers: typeOf(avro), letter: "payload.day at byte 13: the date 1073741824 is out of BigQuery's range, years 1 to 9999"},
-		{name: "null in an array", value: oddDatum("tags", 0, 0, "\x04\x00\x02\x02b\x00"), headers: typeOf(avro), table: "odd_avro", has: `"b"`},
-		{name: "text that is not UTF-8", value: oddDatum("\xff", 0, 0, none), headers: typeOf(avro), letter: "payload.name at byte 0: text is not valid UTF-8"},
-		{name: "type that is not UTF-8", value: good, headers: typeOf("odd.\xff"), letter: "item_type: the header is not valid UTF-8"},
-		{name: "header that is not UTF-8", value: good, headers: append(typeOf(avro), kgo.RecordHeader{Key: "\xff"}), letter: "kafka_headers[1].key: the header's key is not valid UTF-8"},
-		{name: "key that is not UTF-8", key: []byte("\xff"), value: good, headers: typeOf(avro), table: "odd_avro", has: `"kafka_key":"/w=="`},
-		{name: "identity that is not UTF-8", key: []byte("\xff"), value: []byte("1"), headers: typeOf(raw), letter: "event_id: the key is not valid UTF-8"},
-		{name: "identity", key: []byte("k1"), value: []byte("1"), headers: typeOf(raw), table: "odd_json", has: `"event_id":"k1"`},
+		{
+			name: "infinity", value: oddDatum("inf", math.Inf(-1), 0, none), headers: typeOf(avro), table: "odd_avro",
+			has: "-Inf",
+		},
+		{
+			name: "date out of range", value: oddDatum("late", 0, 1<<30, none), headers: typeOf(avro),
+			letter: "payload.day at byte 13: the date 1073741824 is out of BigQuery's range, years 1 to 9999",
+		},
+		{
+			name: "null in an array", value: oddDatum("tags", 0, 0, "\x04\x00\x02\x02b\x00"), headers: typeOf(avro),
+			table: "odd_avro", has: `"b"`,
+		},
+		{
+			name: "text that is not UTF-8", value: oddDatum("\xff", 0, 0, none), headers: typeOf(avro),
+			letter: "payload.name at byte 0: text is not valid UTF-8",
+		},
+		{
+			name: "type that is not UTF-8", value: good, headers: typeOf("odd.\xff"),
+			letter: "item_type: the header is not valid UTF-8",
+		},
+		{
+			name: "header that is not UTF-8", value: good, headers: append(typeOf(avro), kgo.RecordHeader{Key: "\xff"}),
+			letter: "kafka_headers[1].key: the header's key is not valid UTF-8",
+		},
+		{
+			name: "key that is not UTF-8", key: []byte("\xff"), value: good, headers: typeOf(avro), table: "odd_avro",
+			has: `"kafka_key":"/w=="`,
+		},
+		{
+			name: "identity that is not UTF-8", key: []byte("\xff"), value: []byte("1"), headers: typeOf(raw),
+			letter: "event_id: the key is not valid UTF-8",
+		},
+		{
+			name: "identity", key: []byte("k1"), value: []byte("1"), headers: typeOf(raw), table: "odd_json",
+			has: `"event_id":"k1"`,
+		},
 		{name: "50 levels", value: nested(50), headers: typeOf(raw), table: "odd_json", has: "[[[["},
 		{name: "501 levels", value: nested(501), headers: typeOf(raw), letter: "nests deeper than 500"},
-		{name: "20 MB", value: oddDatum(strings.Repeat("x", largestRow), 0, 0, none), headers: typeOf(avro), letter: "it can never be appended"},
-		{name: "tombstone as a row", key: []byte("gone"), headers: typeOf(avro), table: "odd_avro", has: `"event_id":"odd_events/0/`},
-		{name: "tombstone of an unknown type", headers: typeOf("odd.Other"), table: "odd_unknown", has: `"event_type":"Other"`},
+		{
+			name: "20 MB", value: oddDatum(strings.Repeat("x", largestRow), 0, 0, none), headers: typeOf(avro),
+			letter: "it can never be appended",
+		},
+		{
+			name: "tombstone as a row", key: []byte("gone"), headers: typeOf(avro), table: "odd_avro",
+			has: `"event_id":"odd_events/0/`,
+		},
+		{
+			name: "tombstone of an unknown type", headers: typeOf("odd.Other"), table: "odd_unknown",
+			has: `"event_type":"Other"`,
+		},
 		{name: "tombstone to a dead letter", topic: patterned, letter: "the value is null"},
 		{name: "tombstone ignored", topic: unread},
 		{name: "text by a pattern", topic: patterned, value: []byte("text"), table: "plain", has: `"payload":"text"`},
@@ -125,14 +173,16 @@ func TestOddRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newWorld(t, stack.Config{KafkaYAML: soon, Contracts: fmt.Sprintf(oddContracts, schema)})
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...), kgo.ProducerBatchMaxBytes(2*largestRow), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...), kgo.ProducerBatchMaxBytes(2*largestRow),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
 	large := fmt.Sprint(2 * largestRow)
 	// The dead-letter topic takes no such record: its letter comes without the value.
-	created, err := kadm.NewClient(client).CreateTopics(w.ctx, 1, -1, map[string]*string{"max.message.bytes": &large}, oddTopic, patterned, unread)
+	created, err := kadm.NewClient(client).CreateTopics(w.ctx, 1, -1, map[string]*string{"max.message.bytes": &large},
+		oddTopic, patterned, unread)
 	if err == nil {
 		err = created.Error()
 	}
@@ -148,7 +198,9 @@ func TestOddRecords(t *testing.T) {
 			topic = oddTopic
 		}
 		records[i].topic = topic
-		sent, err := client.ProduceSync(w.ctx, &kgo.Record{Topic: topic, Key: o.key, Value: o.value, Headers: o.headers}).First()
+		sent, err := client.ProduceSync(w.ctx, &kgo.Record{
+			Topic: topic, Key: o.key, Value: o.value, Headers: o.headers,
+		}).First()
 		if err != nil {
 			t.Fatalf("%s: %v", o.name, err)
 		}
@@ -205,8 +257,11 @@ func TestOddRecords(t *testing.T) {
 // row is the row of a record as JSON; empty if the table has none, or is none.
 func (w *world) row(table, topic string, offset int64) string {
 	w.t.Helper()
-	query := url.Values{"table": {"waybill." + table}, "topic": {topic}, "partition": {"0"}, "offset": {fmt.Sprint(offset)}}
-	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet, "http://"+w.Endpoints.Admin+"/bigquery/row?"+query.Encode(), http.NoBody)
+	query := url.Values{
+		"table": {"waybill." + table}, "topic": {topic}, "partition": {"0"}, "offset": {fmt.Sprint(offset)},
+	}
+	request, err := http.NewRequestWithContext(w.ctx, http.MethodGet,
+		"http://"+w.Endpoints.Admin+"/bigquery/row?"+query.Encode(), http.NoBody)
 	if err != nil {
 		w.t.Fatal(err)
 	}

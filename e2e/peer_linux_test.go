@@ -58,7 +58,8 @@ func movePeer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := fmt.Sprintf("projects/%s/datasets/%s/tables/%s/streams/_default", os.Getenv("PEER_PROJECT"), os.Getenv("PEER_DATASET"), os.Getenv("PEER_TABLE"))
+	name := fmt.Sprintf("projects/%s/datasets/%s/tables/%s/streams/_default",
+		os.Getenv("PEER_PROJECT"), os.Getenv("PEER_DATASET"), os.Getenv("PEER_TABLE"))
 	var set descriptorpb.FileDescriptorSet
 	if err := proto.Unmarshal(schemas.ParcelScanSet, &set); err != nil {
 		return err
@@ -77,9 +78,12 @@ func movePeer(ctx context.Context) error {
 			}
 			rows.SerializedRows = append(rows.SerializedRows, value)
 		})
-		request := &storagepb.AppendRowsRequest{WriteStream: name, Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: &storagepb.AppendRowsRequest_ProtoData{
-			WriterSchema: schema, Rows: rows,
-		}}}
+		request := &storagepb.AppendRowsRequest{
+			WriteStream: name,
+			Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: &storagepb.AppendRowsRequest_ProtoData{
+				WriterSchema: schema, Rows: rows,
+			}},
+		}
 		if err := stream.Send(request); err != nil {
 			return err
 		}
@@ -105,8 +109,8 @@ func TestBenchPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := bench.Peer{
-		Name: "least", Command: []string{"env", asPeer + "=1", self}, Workload: "proto-270", Lanes: 2, Codec: "none", Runs: 2, Rows: peerRows(),
-		Bin: bin, Progress: io.Discard,
+		Name: "least", Command: []string{"env", asPeer + "=1", self}, Workload: "proto-270", Lanes: 2, Codec: "none", Runs: 2,
+		Rows: peerRows(), Bin: bin, Progress: io.Discard,
 	}
 	report, err := p.Run(t.Context())
 	if err != nil {
@@ -134,8 +138,14 @@ func TestBenchPeerFails(t *testing.T) {
 		peer bench.Peer
 		want string
 	}{
-		"it ends":       {bench.Peer{Command: []string{"sh", "-c", "echo no cloud today; exit 3"}, Workload: "proto-270"}, "ended after 0 of 20000 rows; the end of its log:\nno cloud today"},
-		"it lies":       {bench.Peer{Command: []string{"env", asPeer + "=1", "WAYBILL_TEST_PEER_LIES=1", self}, Workload: "proto-270"}, "are not the records"},
+		"it ends": {
+			bench.Peer{Command: []string{"sh", "-c", "echo no cloud today; exit 3"}, Workload: "proto-270"},
+			"ended after 0 of 20000 rows; the end of its log:\nno cloud today",
+		},
+		"it lies": {
+			bench.Peer{Command: []string{"env", asPeer + "=1", "WAYBILL_TEST_PEER_LIES=1", self}, Workload: "proto-270"},
+			"are not the records",
+		},
 		"it is missing": {bench.Peer{Command: []string{"no-such-program"}, Workload: "json-270"}, "no-such-program"},
 		"no command":    {bench.Peer{Workload: "json-270"}, "behind --"},
 		"the workload":  {bench.Peer{Command: []string{"true"}, Workload: "avro-v6"}, "choose json-270 or proto-270"},

@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
@@ -38,7 +38,8 @@ const (
 			field { name: "age" number: 6 type: TYPE_INT32 label: LABEL_OPTIONAL proto3_optional: true oneof_index: 0 }
 			field { name: "scores" number: 7 type: TYPE_SINT32 label: LABEL_REPEATED }
 			oneof_decl { name: "_age" } }
-		message_type { name: "Line" field { name: "sku" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL } field { name: "count" number: 2 type: TYPE_UINT64 label: LABEL_OPTIONAL } }
+		message_type { name: "Line" field { name: "sku" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+			field { name: "count" number: 2 type: TYPE_UINT64 label: LABEL_OPTIONAL } }
 		enum_type { name: "State" value { name: "NEW" number: 0 } value { name: "PAID" number: 1 } } }`
 
 	saleContract = `  - topic: sales_protobuf
@@ -87,7 +88,8 @@ func writeSaleSet(t *testing.T) (path string, s sale) {
 	if err := os.WriteFile(path, encoded, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set.File = append(set.File, protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto)) // which the file leaves out
+	// which the file leaves out
+	set.File = append(set.File, protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto))
 	files, err := protodesc.NewFiles(set)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +105,8 @@ func writeSaleSet(t *testing.T) (path string, s sale) {
 // says.
 func (w *world) ingestSays(status int, args ...string) string {
 	w.t.Helper()
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), append(args, "--config", w.Ingests[0].Config)...).CombinedOutput()
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"),
+		append(args, "--config", w.Ingests[0].Config)...).CombinedOutput()
 	code := 0
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
@@ -123,25 +126,11 @@ func TestProtobuf(t *testing.T) {
 	t.Parallel()
 	set, sale := writeSaleSet(t)
 	w := prepared(t, stack.Config{Contracts: fmt.Sprintf(saleContract, set)})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...), kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(w.ctx, 4, 1, nil, sales); err != nil {
-		t.Fatal(err)
-	}
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
-	if err := w.UpServices(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	if out := w.ingestSays(0, "contracts", "diff"); !strings.Contains(out, "sandbox.waybill.sales") || !strings.Contains(out, "will be created") {
+	w.upSandbox()
+	w.create(sales)
+	w.upServices()
+	if out := w.ingestSays(0, "contracts", "diff"); !strings.Contains(out, "sandbox.waybill.sales") ||
+		!strings.Contains(out, "will be created") {
 		t.Errorf("got\n%s", out)
 	}
 
@@ -154,66 +143,25 @@ func TestProtobuf(t *testing.T) {
 		"\x08\x01\x2a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01": "sale.lines[0].count 4",
 	}
 	const good = 20_000
-	send := func(value string) {
-		client.Produce(w.ctx, &kgo.Record{Topic: sales, Value: []byte(value)}, func(_ *kgo.Record, err error) {
-			if err != nil {
-				t.Error(err)
-			}
-		})
-		w.sent[sales]++
-	}
 	sample := ""
-	halves := func(from, to int) {
-		for i := from; i < to; i++ {
-			text := fmt.Sprintf(`id: %d at {seconds: 1767323045 nanos: %d} buyer: "Zoë %d" state: PAID lines {sku: "a" count: %d} lines {sku: "b"} scores: [-1, %d]`, i+1, i*1000, i+1, i, i)
-			// A field that the schema does not have, and a name that is there twice.
-			sample = sale.encode(t, text, "\xa2\x06\x03new\x1a\x03Z0z")
-			send(sample)
-			if i%(good/2) == good/4 {
-				for payload := range faults {
-					send(payload)
-				}
-			}
-		}
-		if err := client.Flush(w.ctx); err != nil {
-			t.Fatal(err)
-		}
-	}
-	halves(0, good/2)
-	w.committed(sales, good/20)
-	w.Writers[0].Kill()
-	w.restart(w.Writers[0])
-	halves(good/2, good)
-	w.committed(sales, good/2)
-	w.Ingests[0].Kill()
-	w.restart(w.Ingests[0])
-	w.settled()
-
-	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: w.Seeds(), Admin: "http://" + w.Endpoints.Admin, Sample: -1,
-		Topics: []verify.Topic{{Name: sales, Tables: []string{"waybill.sales"}, Schema: `"null"`, Payload: "sale"}},
+	places := w.interrupted(verify.Topic{
+		Name: sales, Tables: []string{"waybill.sales"}, Schema: `"null"`, Payload: "sale",
+	}, good, slices.Collect(maps.Keys(faults)), func(i int) string {
+		text := fmt.Sprintf(`id: %d at {seconds: 1767323045 nanos: %d} buyer: "Zoë %d" state: PAID
+			lines {sku: "a" count: %d} lines {sku: "b"} scores: [-1, %d]`, i+1, i*1000, i+1, i, i)
+		// A field that the schema does not have, and a name that is there twice.
+		sample = sale.encode(t, text, "\xa2\x06\x03new\x1a\x03Z0z")
+		return sample
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !report.OK() || report.Rows != good || report.DeadLetters != int64(2*len(faults)) {
-		t.Errorf("%s", report.Line())
-	}
 	// Every value of every row, as the query engine reads it back.
 	same := w.value(`SELECT COUNT(DISTINCT CAST(s.sale.id AS STRING)) FROM waybill.sales AS s
 		WHERE event_id = CAST(s.sale.id AS STRING) AND event_time = s.sale.at AND EXTRACT(SECOND FROM event_time) = 5
 		AND s.sale.buyer = 'Z0z' AND s.sale.state = 'PAID' AND s.sale.age IS NULL AND ARRAY_LENGTH(s.sale.lines) = 2
-		AND s.sale.lines[OFFSET(0)].count = s.sale.id - 1 AND s.sale.lines[OFFSET(1)].count = 0 AND s.sale.lines[OFFSET(1)].sku = 'b'
+		AND s.sale.lines[OFFSET(0)].count = s.sale.id - 1 AND s.sale.lines[OFFSET(1)].count = 0
+		AND s.sale.lines[OFFSET(1)].sku = 'b'
 		AND s.sale.scores[OFFSET(0)] = -1 AND s.sale.scores[OFFSET(1)] = s.sale.id - 1`)
 	if same != fmt.Sprint(good) {
 		t.Errorf("%s of %d rows say what was sent", same, good)
-	}
-	places := map[string]int{}
-	if err := w.log.EachHeaders(w.ctx, sales+stack.DeadLetters, func(h map[string]string) error {
-		places[h["waybill-field"]+" "+h["waybill-byte"]]++
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
 	for payload, place := range faults {
 		if places[place] < 2 {
@@ -232,13 +180,15 @@ func TestProtobuf(t *testing.T) {
 	var row struct {
 		Sale struct{ Buyer, State string }
 	}
-	if err := json.Unmarshal([]byte(out[:strings.IndexByte(out, '\n')]), &row); err != nil || row.Sale.Buyer != "Z0z" || row.Sale.State != "PAID" {
+	if err := json.Unmarshal([]byte(out[:strings.IndexByte(out, '\n')]), &row); err != nil || row.Sale.Buyer != "Z0z" ||
+		row.Sale.State != "PAID" {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if err := os.WriteFile(file, []byte("\x1a\x02a\xff"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := w.ingestSays(1, "contracts", "test", file); !strings.Contains(out, "sale.buyer at byte 0: text is not valid UTF-8") || !strings.Contains(out, "1a 02 61 ff") {
+	if out := w.ingestSays(1, "contracts", "test", file); !strings.Contains(out,
+		"sale.buyer at byte 0: text is not valid UTF-8") || !strings.Contains(out, "1a 02 61 ff") {
 		t.Errorf("got\n%s", out)
 	}
 	if out := w.ingestSays(0, "contracts", "list"); !strings.Contains(out, "shop.Sale") {

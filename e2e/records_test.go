@@ -13,7 +13,9 @@ func TestBadRecords(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{})
 	w.fault("bigquery", map[string]any{"kind": "latency", "method": "append", "delay": "10ms"})
-	sum := w.produce(stack.DeliveryTopic, load, events.Config{Size: 4000, TruncatedEvery: 50, UnknownTypeEvery: 70, ContainerEvery: 20})
+	sum := w.produce(stack.DeliveryTopic, load, events.Config{
+		Size: 4000, TruncatedEvery: 50, UnknownTypeEvery: 70, ContainerEvery: 20,
+	})
 	w.committed(stack.DeliveryTopic, load/10)
 	w.Writers[0].Kill()
 	w.restart(w.Writers[0])

@@ -37,20 +37,11 @@ const parcels = `  - topic: parcels
 func TestSchemaGrowsUnderLoad(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{Contracts: parcels, Ingests: 2, Writers: 2})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
+	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	w.fault("bigquery", map[string]any{"kind": "schema_delay", "delay": "700ms"})
 	p.sender(1, 1000)()
-	if err := w.UpServices(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upServices()
 	w.committed(events.ParcelTopic, 500)
 
 	// Each version comes while those before it go on.
@@ -72,8 +63,10 @@ func TestSchemaGrowsUnderLoad(t *testing.T) {
 	w.sent[events.ParcelTopic] = int64(p.next)
 	w.settled()
 
-	rows := w.sql(`SELECT kafka_partition, kafka_offset, event_id, payload.weight_grams AS weight_grams, payload.place.city AS city,
-		payload.place.postcode AS postcode, payload.fragile AS fragile, payload.service AS service, payload.labels AS labels FROM parcels`)
+	rows := w.sql(`SELECT kafka_partition, kafka_offset, event_id, payload.weight_grams AS weight_grams,
+		payload.place.city AS city,
+		payload.place.postcode AS postcode, payload.fragile AS fragile, payload.service AS service,
+		payload.labels AS labels FROM parcels`)
 	if len(rows) != int(p.next) {
 		t.Errorf("%d rows of %d parcels", len(rows), p.next)
 	}
@@ -185,7 +178,8 @@ func (p *parcelLoad) expected() map[string]map[string]any {
 // sql asks the sandbox's BigQuery.
 func (w *world) sql(query string) []map[string]any {
 	w.t.Helper()
-	command := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--rows", "1000000", "--sandbox", filepath.Join(w.Config.Dir, "sandbox.json"), query)
+	command := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--rows", "1000000",
+		"--sandbox", filepath.Join(w.Config.Dir, "sandbox.json"), query)
 	out, err := command.Output()
 	if err != nil {
 		w.t.Fatalf("%s: %v\n%s", query, err, out)
@@ -208,7 +202,8 @@ func (w *world) contractsTest(value []byte) string {
 	if err := os.WriteFile(file, value, 0o600); err != nil {
 		w.t.Fatal(err)
 	}
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "contracts", "test", "--config", w.Ingests[0].Config, "--contract", "parcels-value", file).CombinedOutput()
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "contracts", "test", "--config",
+		w.Ingests[0].Config, "--contract", "parcels-value", file).CombinedOutput()
 	if err != nil {
 		w.t.Errorf("contracts test: %v\n%s", err, out)
 	}
@@ -220,21 +215,10 @@ func (w *world) contractsTest(value []byte) string {
 func TestSchemaIDIsMissing(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{Contracts: parcels})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
+	w.upSandbox()
 	p := &parcelLoad{world: w, versions: map[uint64]int{}}
 	p.sender(1, 200)()
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
+	client := w.client()
 	if err := client.ProduceSync(w.ctx, &kgo.Record{
 		Topic: events.ParcelTopic, Value: []byte("\x00\x00\x00\x27\x0fwhat is this"),
 		Headers: []kgo.RecordHeader{{Key: events.TypeHeader, Value: []byte("contracts.parcel.ParcelScanned")}},
@@ -242,9 +226,7 @@ func TestSchemaIDIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.sender(2, 200)()
-	if err := w.UpServices(w.ctx); err != nil {
-		t.Fatal(err)
-	}
+	w.upServices()
 	w.sent[events.ParcelTopic] = int64(p.next) + 1
 	w.settled()
 	if rows := w.sql(`SELECT kafka_offset FROM parcels`); len(rows) != int(p.next) {
@@ -258,14 +240,16 @@ func TestSchemaIDIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The registry's ids follow those that the sandbox begins with.
-	if out := w.contractsTest(events.New(events.Config{}).Parcel(nil, 7, 1, 3).Value); !strings.Contains(out, "PCL-000000000007") {
+	if out := w.contractsTest(events.New(events.Config{}).Parcel(nil, 7, 1, 3).Value); !strings.Contains(out,
+		"PCL-000000000007") {
 		t.Errorf("contracts test:\n%s", out)
 	}
 	const reason = "schema id 9999 is not in the registry"
 	if len(reasons) != 1 || !strings.Contains(reasons[0], reason) {
 		t.Errorf("dead letters %q", reasons)
 	}
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--dry-run", "--config", w.Ingests[0].Config).CombinedOutput()
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--dry-run",
+		"--config", w.Ingests[0].Config).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), reason) { // it skips the letter, and says so with its status
 		t.Errorf("dead-letters replay: %v\n%s", err, out)
 	}

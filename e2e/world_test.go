@@ -3,12 +3,12 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
-	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/sandbox/events"
@@ -45,15 +45,49 @@ const quick = `  session_timeout: 6s
 func newWorld(t *testing.T, config stack.Config) *world {
 	t.Helper()
 	w := prepared(t, config)
-	if err := w.Up(w.ctx); err != nil {
-		t.Fatal(err)
+	w.upSandbox()
+	w.upServices()
+	return w
+}
+
+// upSandbox starts the sandbox alone.
+func (w *world) upSandbox() {
+	w.t.Helper()
+	if err := w.UpSandbox(w.ctx); err != nil {
+		w.t.Fatal(err)
 	}
 	var err error
 	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	t.Cleanup(w.log.Close)
-	return w
+	w.t.Cleanup(w.log.Close)
+}
+
+// create makes a topic of four partitions.
+func (w *world) create(topic string) {
+	w.t.Helper()
+	if _, err := kadm.NewClient(w.client()).CreateTopic(w.ctx, 4, 1, nil, topic); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// upServices starts writers and ingests.
+func (w *world) upServices() {
+	w.t.Helper()
+	if err := w.UpServices(w.ctx); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// client is one of the sandbox's Kafka, closed with the test.
+func (w *world) client(options ...kgo.Opt) *kgo.Client {
+	w.t.Helper()
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(w.Seeds()...))...)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(client.Close)
+	return client
 }
 
 // prepared is newWorld with nothing started yet.
@@ -72,10 +106,7 @@ func prepared(t *testing.T, config stack.Config) *world {
 			t.Errorf("down: %v", err)
 		}
 		if t.Failed() {
-			logs, _ := filepath.Glob(filepath.Join(s.Config.Dir, "logs", "*.log"))
-			for _, l := range logs {
-				t.Logf("%s\n%s", filepath.Base(l), stack.Tail(l, 40))
-			}
+			t.Log(s.Tails(40))
 		}
 	})
 	return &world{Stack: s, t: t, ctx: ctx, sent: map[string]int64{}}
@@ -88,7 +119,8 @@ func (w *world) produce(topic string, n int64, mix events.Config) produce.Summar
 		mix = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 	}
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none", Generator: mix,
+		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none",
+		Generator: mix,
 	})
 	if err != nil {
 		w.t.Fatalf("produce to %s: %v", topic, err)
@@ -130,23 +162,13 @@ func (w *world) committed(topic string, n int64) {
 	})
 }
 
-// until polls for something that must come; what runs are processes, so there is nothing to wait on.
+// until waits for something that must come.
 func (w *world) until(what string, f func() error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, 4*time.Minute)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			w.t.Fatalf("waiting until %s: %v", what, err)
-		case <-tick.C:
-		}
+	if err := stack.Poll(ctx, 50*time.Millisecond, what, f); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -160,7 +182,9 @@ func (w *world) verified() verify.Report {
 			topics = append(topics, topic)
 		}
 	}
-	report, err := verify.Run(w.ctx, verify.Config{Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics})
+	report, err := verify.Run(w.ctx, verify.Config{
+		Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics,
+	})
 	if err != nil {
 		w.t.Fatalf("verify: %v", err)
 	}
@@ -180,26 +204,11 @@ func (w *world) verified() verify.Report {
 	return report
 }
 
-// fault asks the sandbox to misbehave; family is bigquery or kafka.
+// fault makes a part of the sandbox misbehave.
 func (w *world) fault(family string, fault map[string]any) {
 	w.t.Helper()
-	body, err := json.Marshal(fault)
-	if err != nil {
+	if err := w.Fault(w.ctx, family, fault); err != nil {
 		w.t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(w.ctx, http.MethodPost, "http://"+w.Endpoints.Admin+"/"+family+"/faults", bytes.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		var text bytes.Buffer
-		_, _ = text.ReadFrom(resp.Body)
-		w.t.Fatalf("add fault %s: %s: %s", body, resp.Status, &text)
 	}
 }
 
@@ -212,13 +221,10 @@ func (w *world) metric(s *stack.Service, name string, labels ...string) float64 
 	return m.Sum(name, labels...)
 }
 
-// restart starts a service that has ended and waits until it is ready.
+// restart starts a service anew and waits until it is ready.
 func (w *world) restart(s *stack.Service) {
 	w.t.Helper()
-	if err := s.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := s.Await(w.ctx, s.Ready); err != nil {
+	if err := s.Restart(w.ctx); err != nil {
 		w.t.Fatal(err)
 	}
 }

@@ -31,13 +31,16 @@ func Example() {
 
 	// Kafka is at s.Endpoints().Kafka, the Storage Write API at BigQueryGRPC, the registry at Registry; REST is where
 	// this client goes.
-	client, err := bigquery.NewClient(ctx, sandbox.Project, option.WithEndpoint(s.BigQuery.Addrs().Endpoint()), option.WithoutAuthentication())
+	client, err := bigquery.NewClient(ctx, sandbox.Project, option.WithEndpoint(s.BigQuery.Addrs().Endpoint()),
+		option.WithoutAuthentication())
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
 	table := client.Dataset(sandbox.Dataset).Table("orders")
-	schema := bigquery.Schema{{Name: "id", Type: bigquery.IntegerFieldType}, {Name: "city", Type: bigquery.StringFieldType}}
+	schema := bigquery.Schema{
+		{Name: "id", Type: bigquery.IntegerFieldType}, {Name: "city", Type: bigquery.StringFieldType},
+	}
 	if err := table.Create(ctx, &bigquery.TableMetadata{Schema: schema}); err != nil {
 		log.Fatal(err)
 	}

@@ -13,35 +13,24 @@ import (
 	"github.com/waybill-data/waybill/sandbox"
 	"github.com/waybill-data/waybill/sandbox/events"
 	"github.com/waybill-data/waybill/sandbox/produce"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func start(t *testing.T, dir string) *sandbox.Sandbox {
-	t.Helper()
-	s, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 // What Kafka held is there after a restart, and the endpoints file only while the sandbox runs.
 func TestRestart(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sandbox")
 	file := filepath.Join(dir, sandbox.EndpointsFile)
-	s := start(t, dir)
+	s := sandboxtest.Start(t, sandbox.Config{Dir: dir})
 	endpoints, err := sandbox.ReadEndpoints(file)
 	if err != nil || endpoints.Admin != s.Endpoints().Admin || len(endpoints.Kafka) != 3 {
 		t.Fatalf("%+v, %v", endpoints, err)
 	}
-	_, err = produce.Run(t.Context(), produce.Config{Seeds: endpoints.Kafka, Topic: events.DeliveryTopic, Partitions: 1, Events: 50})
+	_, err = produce.Run(t.Context(), produce.Config{
+		Seeds: endpoints.Kafka, Topic: events.DeliveryTopic, Partitions: 1, Events: 50,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +44,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("the endpoints file of a stopped sandbox: %v", err)
 	}
 
-	s = start(t, dir)
+	s = sandboxtest.Start(t, sandbox.Config{Dir: dir})
 	report, err := verify.Run(t.Context(), verify.Config{Seeds: s.Endpoints().Kafka, Admin: s.Endpoints().Admin})
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +55,7 @@ func TestRestart(t *testing.T) {
 }
 
 func TestAdmin(t *testing.T) {
-	s := start(t, t.TempDir())
+	s := sandboxtest.Start(t, sandbox.Config{Dir: t.TempDir()})
 	defer http.DefaultClient.CloseIdleConnections()
 	for path, want := range map[string]string{
 		"/healthz": "ok\n", "/kafka/faults": "[]\n", "/bigquery/faults": "[]\n", "/endpoints": `"project":"sandbox"`,
@@ -87,15 +76,16 @@ func TestAdmin(t *testing.T) {
 
 // A taken port stops the start, and leaves nothing running that would stop the next.
 func TestTakenPort(t *testing.T) {
-	s := start(t, t.TempDir())
+	s := sandboxtest.Start(t, sandbox.Config{Dir: t.TempDir()})
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.Endpoints().Registry, "http://"), ":")
 	dir := t.TempDir()
 	var taken int
 	for _, digit := range port {
 		taken = taken*10 + int(digit-'0')
 	}
-	if _, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir, Registry: taken}); err == nil || !strings.Contains(err.Error(), port) {
+	if _, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir, Registry: taken}); err == nil ||
+		!strings.Contains(err.Error(), port) {
 		t.Errorf("error %v", err)
 	}
-	start(t, dir)
+	sandboxtest.Start(t, sandbox.Config{Dir: dir})
 }

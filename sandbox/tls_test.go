@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/sandbox"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // With a certificate, Kafka and BigQuery's gRPC speak TLS, and nothing else.
@@ -29,17 +30,11 @@ func TestTLS(t *testing.T) {
 	roots.AddCert(site.Certificate())
 	trust := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 
-	s, err := sandbox.Start(ctx, sandbox.Config{
-		Dir: t.TempDir(), KafkaPorts: []int{0}, TLS: &tls.Config{Certificates: site.TLS.Certificates, MinVersion: tls.VersionTLS12},
+	s := sandboxtest.Start(t, sandbox.Config{
+		Dir: t.TempDir(), KafkaPorts: []int{0}, TLS: &tls.Config{
+			Certificates: site.TLS.Certificates, MinVersion: tls.VersionTLS12,
+		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
 
 	kafka := func(options ...kgo.Opt) error {
 		client, err := kgo.NewClient(append(options, kgo.SeedBrokers(s.Endpoints().Kafka...), kgo.RequestRetries(0))...)

@@ -85,7 +85,9 @@ const costFigures = 5
 // figures are what is compared of a variant.
 func figures(before, after *Result) []Figure {
 	figure := func(name, spread string, of func(*Result) float64) Figure {
-		return Figure{Name: name, Before: of(before), After: of(after), Noise: max(leastNoise, before.noise(spread), after.noise(spread))}
+		return Figure{
+			Name: name, Before: of(before), After: of(after), Noise: max(leastNoise, before.noise(spread), after.noise(spread)),
+		}
 	}
 	optional := func(v *float64) float64 {
 		if v == nil {
@@ -135,7 +137,8 @@ func (c Comparison) Print(out io.Writer) error {
 		if err := c.printFigures(out, costFigures, len(c.Rows[0].Figures)); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "* beyond the noise: the spread of the runs in either report, %.0f %% at least, %.0f %% where there was one run\n", 100*leastNoise, 100*loneNoise)
+		fmt.Fprintf(out, "* beyond the noise: the spread of the runs in either report, %.0f %% at least, "+
+			"%.0f %% where there was one run\n", 100*leastNoise, 100*loneNoise)
 	}
 	for _, line := range c.Alone {
 		fmt.Fprintln(out, line)

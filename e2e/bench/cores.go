@@ -26,8 +26,8 @@ type Cores struct {
 	Slices []time.Duration
 	// Runs is how often each is measured; figures are medians. The runs take turns.
 	Runs int
-	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it; 0 is enough for Lasts
-	// of 2 s on 4 processors.
+	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it at first; 0 is enough for
+	// Lasts of 2 s on 4 processors. A topic that is empty too soon is filled with as many again, a few times.
 	Lasts time.Duration
 	Rows  int64
 	// Bin is the folder of the binaries sandbox, writer and ingest.
@@ -67,7 +67,8 @@ func (c *Cores) check() error {
 		return err
 	}
 	if c.Runs < 1 || c.Lasts < 100*time.Millisecond || len(c.Lanes) == 0 || len(c.Slices) == 0 {
-		return fmt.Errorf("%d runs of %v, %d numbers of lanes, %d slices: at least one of each, and 100ms", c.Runs, c.Lasts, len(c.Lanes), len(c.Slices))
+		return fmt.Errorf("%d runs of %v, %d numbers of lanes, %d slices: at least one of each, and 100ms",
+			c.Runs, c.Lasts, len(c.Lanes), len(c.Slices))
 	}
 	for _, n := range c.Counts {
 		if n < 1 || n > runtime.NumCPU() {
@@ -76,14 +77,23 @@ func (c *Cores) check() error {
 	}
 	for _, slice := range c.Slices {
 		if slice != 0 && slice < 500*time.Microsecond {
-			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on", slice)
+			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on",
+				slice)
 		}
 	}
 	return nil
 }
 
 // coresRows is what a topic holds for a run, by workload.
-var coresRows = map[string]int64{"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000}
+var coresRows = map[string]int64{
+	"json-270": 4_000_000, "proto-270": 4_000_000, "avro-v6": 300_000, "avro-stock": 5_000_000,
+}
+
+// maxFills is how often a topic is filled again.
+const maxFills = 4
+
+// errEmpty says that the services had read the topic before they were measured for long enough.
+var errEmpty = errors.New("the topic was empty: fill it with more (--rows), or measure for less time (--lasts)")
 
 // series measures one workload on one number of lanes: the topic is filled once, and read by a new group each time.
 func (c *Cores) series(ctx context.Context, b *Bench, workload Workload, lanes int) ([]CoresResult, error) {
@@ -114,8 +124,19 @@ func (c *Cores) series(ctx context.Context, b *Bench, workload Workload, lanes i
 	for run := range c.Runs {
 		for i, r := range at {
 			b.say("  run %d of %d: %s", run+1, c.Runs, r.circumstances())
-			if err := c.once(ctx, b, w, rows, &r); err != nil {
-				return nil, fmt.Errorf("%s: %w", r.circumstances(), err)
+			for fills := 0; ; fills++ {
+				err := c.once(ctx, b, w, rows, &r)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, errEmpty) || fills == maxFills {
+					return nil, fmt.Errorf("%s: %w", r.circumstances(), err)
+				}
+				b.say("    the topic was empty too soon: filling it with %d rows more", rows)
+				if _, err := w.produce(ctx, rows, 0); err != nil {
+					return nil, err
+				}
+				rows *= 2
 			}
 			all[i] = append(all[i], r)
 		}
@@ -155,7 +176,8 @@ func (c *Cores) once(ctx context.Context, b *Bench, w *world, rows int64, r *Cor
 	}
 	b.say("    ingest's admin port is %s, writer's %s", w.stack.Ingests[0].Admin, w.stack.Writers[0].Admin)
 	t := &turns{
-		services: []int{w.stack.Ingests[0].Pid(), w.stack.Writers[0].Pid()}, sandbox: sandbox, slice: time.Duration(r.SliceMS * 1e6),
+		services: []int{w.stack.Ingests[0].Pid(), w.stack.Writers[0].Pid()}, sandbox: sandbox,
+		slice: time.Duration(r.SliceMS * 1e6),
 	}
 	turning, end := context.WithCancel(ctx)
 	turned := make(chan error, 1)
@@ -166,10 +188,11 @@ func (c *Cores) once(ctx context.Context, b *Bench, w *world, rows int64, r *Cor
 	}
 	err = c.measure(turning, w, t, base, rows, r)
 	end()
-	if err := errors.Join(err, <-turned); err != nil {
-		return err
+	err = errors.Join(err, <-turned)
+	if err == nil || errors.Is(err, errEmpty) {
+		err = errors.Join(err, w.stopServices())
 	}
-	return w.stopServices()
+	return err
 }
 
 // split is the first n processors, and those behind them.
@@ -240,7 +263,8 @@ func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
 		return m, err
 	}
 	m.rows, m.appends = stats.Rows, stats.Appends
-	m.wall, m.own, m.rested, m.turns = time.Now(), time.Duration(t.ran.Load()), time.Duration(t.rested.Load()), t.count.Load()
+	m.wall, m.own, m.rested, m.turns = time.Now(), time.Duration(t.ran.Load()), time.Duration(t.rested.Load()),
+		t.count.Load()
 	for _, p := range []struct {
 		of  *time.Duration
 		pid int
@@ -257,7 +281,7 @@ func (t *turns) moment(ctx context.Context, w *world) (m moment, err error) {
 func (r *CoresResult) fill(from, to moment, lasts time.Duration) error {
 	own, rows := (to.own - from.own).Seconds(), float64(to.rows-from.rows)
 	if own < lasts.Seconds()/2 {
-		return fmt.Errorf("%.1f s and %.0f rows after the start the topic was empty: fill it with more (--rows), or measure for less time (--lasts)", own, rows)
+		return fmt.Errorf("%.1f s and %.0f rows after the start %w", own, rows, errEmpty)
 	}
 	ingest, writer := (to.ingest - from.ingest).Seconds(), (to.writer - from.writer).Seconds()
 	r.RowsPerS = rows / own

@@ -104,7 +104,8 @@ func (r *CoresReport) Write(path string) error { return write(path, r) }
 
 // Print shows the report.
 func (r *CoresReport) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n", r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
+	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n",
+		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\t\t\tturn\tsandbox's\t\t\t\tCPU-s/M\t\t\t\trows an\t\t")
 	fmt.Fprintln(t, "\tlanes\tcores\tms\tms\trows/s\t± %\tratio\trows\tingest\twriter\tbusy\tappend\tothers\t")
@@ -117,7 +118,8 @@ func (r *CoresReport) Print(out io.Writer) error {
 		if s.Ratio > 0 {
 			ratio = fmt.Sprintf("%.2f", s.Ratio)
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%.0f\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%.0f %%\t%.0f\t%.0f %%\t\n", s.Workload, s.Lanes, s.Cores, turn, rest, s.RowsPerS, 50*s.Spread, ratio,
+		fmt.Fprintf(t, "%s\t%d\t%d\t%s\t%s\t%.0f\t%.0f\t%s\t%.2f\t%.2f\t%.2f\t%.0f %%\t%.0f\t%.0f %%\t\n",
+			s.Workload, s.Lanes, s.Cores, turn, rest, s.RowsPerS, 50*s.Spread, ratio,
 			s.CPU.Total, s.CPU.Ingest, s.CPU.Writer, 100*s.Busy, s.RowsPerAppend, 100*s.Others)
 	}
 	if err := t.Flush(); err != nil {

@@ -9,11 +9,15 @@ import (
 
 func TestCoresReport(t *testing.T) {
 	at := func(cores int, slice, rate float64) CoresResult {
-		return CoresResult{Workload: "json-270", Lanes: 16, Cores: cores, SliceMS: slice, RowsPerS: rate, CPU: Costs{20, 10, 30}, Busy: 0.9, RowsPerAppend: 2000, TurnMS: slice, RestMS: 5}
+		return CoresResult{
+			Workload: "json-270", Lanes: 16, Cores: cores, SliceMS: slice, RowsPerS: rate, CPU: Costs{20, 10, 30}, Busy: 0.9,
+			RowsPerAppend: 2000, TurnMS: slice, RestMS: 5,
+		}
 	}
 	report := CoresReport{Series: []CoresResult{at(1, 3, 400_000), at(4, 3, 1_200_000), at(1, 0, 450_000)}, Runs: 3}
 	report.compare()
-	if got := []float64{report.Series[0].Ratio, report.Series[1].Ratio, report.Series[2].Ratio}; got[0] != 0 || got[1] != 3 || got[2] != 0 {
+	if got := []float64{report.Series[0].Ratio, report.Series[1].Ratio, report.Series[2].Ratio}; got[0] != 0 ||
+		got[1] != 3 || got[2] != 0 {
 		t.Errorf("ratios %v, want 3 in the middle alone", got)
 	}
 	var out strings.Builder
@@ -30,7 +34,8 @@ func TestCoresReport(t *testing.T) {
 			t.Errorf("%d columns: %s", n-1, line)
 		}
 	}
-	if m := medianCores([]CoresResult{at(1, 3, 100), at(1, 3, 400), at(1, 3, 200)}); m.RowsPerS != 200 || m.Spread != 1.5 || len(m.Each) != 3 || m.Each[1].RowsPerS != 400 {
+	if m := medianCores([]CoresResult{at(1, 3, 100), at(1, 3, 400), at(1, 3, 200)}); m.RowsPerS != 200 ||
+		m.Spread != 1.5 || len(m.Each) != 3 || m.Each[1].RowsPerS != 400 {
 		t.Errorf("the median of 100, 400, 200 is %v, its spread %v, each %v", m.RowsPerS, m.Spread, m.Each)
 	}
 }
@@ -39,11 +44,15 @@ func TestCoresReport(t *testing.T) {
 func TestCoresFill(t *testing.T) {
 	r := CoresResult{Cores: 4}
 	from := moment{wall: time.Unix(100, 0)}
-	to := moment{rows: 1_000_000, appends: 500, own: time.Second, rested: 2 * time.Second, turns: 200, ingest: 2 * time.Second, writer: time.Second, wall: time.Unix(103, 0)}
+	to := moment{
+		rows: 1_000_000, appends: 500, own: time.Second, rested: 2 * time.Second, turns: 200, ingest: 2 * time.Second,
+		writer: time.Second, wall: time.Unix(103, 0),
+	}
 	if err := r.fill(from, to, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if r.RowsPerS != 1e6 || r.CPU != (Costs{2, 1, 3}) || r.Busy != 0.75 || r.TurnMS != 5 || r.RestMS != 10 || r.RowsPerAppend != 2000 {
+	if r.RowsPerS != 1e6 || r.CPU != (Costs{2, 1, 3}) || r.Busy != 0.75 || r.TurnMS != 5 || r.RestMS != 10 ||
+		r.RowsPerAppend != 2000 {
 		t.Errorf("%+v", r)
 	}
 	if err := r.fill(from, to, 3*time.Second); err == nil {

@@ -71,8 +71,9 @@ type floorKey struct {
 func (b *Bench) floor(ctx context.Context, w *world, rows int64) (f Floor, err error) {
 	g := given{
 		Brokers: w.stack.Seeds(), Topic: w.workload.Topic, Records: rows, Lanes: w.variant.Lanes, BlockBytes: blockBytes,
-		Contracts: filepath.Join(w.dir, "contracts.yaml"), Sample: filepath.Join(w.dir, "sample"), Blocks: filepath.Join(w.dir, "blocks"),
-		GRPC: w.stack.Endpoints.BigQueryGRPC, REST: "http://" + w.stack.Endpoints.BigQueryREST,
+		Contracts: filepath.Join(w.dir, "contracts.yaml"), Sample: filepath.Join(w.dir, "sample"),
+		Blocks: filepath.Join(w.dir, "blocks"), GRPC: w.stack.Endpoints.BigQueryGRPC,
+		REST: "http://" + w.stack.Endpoints.BigQueryREST,
 	}
 	if g.Table, err = w.floorTable(ctx); err != nil {
 		return f, err
@@ -126,9 +127,11 @@ func (b *Bench) floor(ctx context.Context, w *world, rows int64) (f Floor, err e
 
 // floorTable makes a table for the floor of the client. The emulator looks at none of its rows.
 func (w *world) floorTable(ctx context.Context) (string, error) {
-	const table = `{"tableReference":{"projectId":"sandbox","datasetId":"waybill","tableId":"floor"},"schema":{"fields":[{"name":"a","type":"STRING"}]}}`
+	const table = `{"tableReference":{"projectId":"sandbox","datasetId":"waybill","tableId":"floor"},
+		"schema":{"fields":[{"name":"a","type":"STRING"}]}}`
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost,
-		"http://"+w.stack.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/datasets/waybill/tables", strings.NewReader(table))
+		"http://"+w.stack.Endpoints.BigQueryREST+"/bigquery/v2/projects/sandbox/datasets/waybill/tables",
+		strings.NewReader(table))
 	if err != nil {
 		return "", err
 	}
@@ -148,7 +151,8 @@ func (w *world) floorTable(ctx context.Context) (string, error) {
 func (b *Bench) runFloor(ctx context.Context, name string, env []string) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(b.floorDir, name), "-test.run", "^$", "-test.bench", "^BenchmarkFloor$", "-test.benchtime", "1x")
+	cmd := exec.CommandContext(ctx, filepath.Join(b.floorDir, name), "-test.run", "^$", "-test.bench", "^BenchmarkFloor$",
+		"-test.benchtime", "1x")
 	cmd.Env = append(os.Environ(), env...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

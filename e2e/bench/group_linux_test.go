@@ -21,7 +21,9 @@ func TestParseStat(t *testing.T) {
 	if err != nil || pgrp != 4200 || ticks != 31+17+5+2 {
 		t.Errorf("group %d, %d ticks, %v", pgrp, ticks, err)
 	}
-	for _, wrong := range []string{"", "1 (x) S", "1 (x) S 1 two 3 0 -1 4 9 8 0 0 31 17 5 2 20", "1 (x) S 1 2 3 0 -1 4 9 8 0 0 31 many 5 2 20"} {
+	for _, wrong := range []string{
+		"", "1 (x) S", "1 (x) S 1 two 3 0 -1 4 9 8 0 0 31 17 5 2 20", "1 (x) S 1 2 3 0 -1 4 9 8 0 0 31 many 5 2 20",
+	} {
 		if _, _, err := parseStat(wrong); err == nil {
 			t.Errorf("%q is taken", wrong)
 		}
@@ -37,7 +39,8 @@ func TestGroup(t *testing.T) {
 	dir := t.TempDir()
 	done, child := filepath.Join(dir, "done"), filepath.Join(dir, "child")
 	// The first child works and ends, the second one stays and does not hear SIGTERM.
-	script := fmt.Sprintf(`sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; sh -c 'trap "" TERM; echo $$ >%s; while :; do sleep 1; done' & touch %s; wait`, child, done)
+	script := fmt.Sprintf(`sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
+		sh -c 'trap "" TERM; echo $$ >%s; while :; do sleep 1; done' & touch %s; wait`, child, done)
 	p := &stack.Process{Name: "tree", Path: sh, Args: []string{"-c", script}, Log: filepath.Join(dir, "log")}
 	if err := p.Start(); err != nil {
 		t.Fatal(err)

@@ -35,7 +35,8 @@ type Idle struct {
 func (i *Idle) Run(ctx context.Context) (IdleReport, error) {
 	report := IdleReport{Machine: thisMachine(), Seconds: i.Lasts.Seconds()}
 	if len(i.Lanes) == 0 || i.Lasts < time.Second || i.Settles < 0 {
-		return report, fmt.Errorf("%d numbers of lanes for %v after %v: at least one, and 1s", len(i.Lanes), i.Lasts, i.Settles)
+		return report, fmt.Errorf("%d numbers of lanes for %v after %v: at least one, and 1s",
+			len(i.Lanes), i.Lasts, i.Settles)
 	}
 	b := Bench{Bin: i.Bin, Progress: i.Progress}
 	for _, lanes := range i.Lanes {
@@ -109,7 +110,8 @@ func awaitIdle(ctx context.Context, w *world, lanes int) error {
 		case open > last:
 			last, moved = open, time.Now()
 		case time.Since(moved) > 4*stuck:
-			return fmt.Errorf("%.0f of %d lanes are open; the end of ingest's log:\n%s", open, lanes, stack.Tail(w.stack.Ingests[0].Log, 5))
+			return fmt.Errorf("%.0f of %d lanes are open; the end of ingest's log:\n%s",
+				open, lanes, stack.Tail(w.stack.Ingests[0].Log, 5))
 		}
 		if err := sleep(ctx, time.Second); err != nil {
 			return err

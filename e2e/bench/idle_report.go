@@ -57,7 +57,8 @@ func (r *IdleReport) Write(path string) error { return write(path, r) }
 
 // Print shows the report.
 func (r *IdleReport) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; %g s; MB are 10^6 bytes\n\n", r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Seconds)
+	fmt.Fprintf(out, "%s/%s, %d processors, %s; %g s; MB are 10^6 bytes\n\n",
+		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Seconds)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "lanes\tservice\tgoroutines\ta lane\tMB\theap\tstacks\tcores\t\t")
 	for i := range r.Results {
@@ -67,7 +68,8 @@ func (r *IdleReport) Print(out io.Writer) error {
 			verdict = "ok"
 		}
 		row := func(name string, of func(Services) float64, verdict string) {
-			fmt.Fprintf(t, "%d\t%s\t%.0f\t%.1f\t%.0f\t%.0f\t%.0f\t%.3f\t%s\t\n", c.Lanes, name, of(c.Goroutines), of(c.Goroutines)/float64(c.Lanes),
+			fmt.Fprintf(t, "%d\t%s\t%.0f\t%.1f\t%.0f\t%.0f\t%.0f\t%.3f\t%s\t\n",
+				c.Lanes, name, of(c.Goroutines), of(c.Goroutines)/float64(c.Lanes),
 				of(c.MB), of(c.HeapMB), of(c.StackMB), of(c.Cores), verdict)
 		}
 		row("ingest", func(s Services) float64 { return s.Ingest }, verdict)

@@ -85,7 +85,8 @@ func (w *world) live(ctx context.Context, load, full float64, lasts time.Duratio
 	}
 	times := settleTimes(after.ingest).minus(settleTimes(before.ingest))
 	if times.count() == 0 {
-		return l, fmt.Errorf("no batch settled in %v at %.0f records a second, or ingest keeps no native histogram of waybill_ingest_settle_seconds: build it again", lasts, l.Rate)
+		return l, fmt.Errorf("no batch settled in %v at %.0f records a second, or ingest keeps no native histogram of "+
+			"waybill_ingest_settle_seconds: build it again", lasts, l.Rate)
 	}
 	l.Settle = Settle{P50: 1e3 * times.quantile(0.5), P99: 1e3 * times.quantile(0.99), Max: 1e3 * times.quantile(1)}
 	n := float64(after.settled() - before.settled())

@@ -194,14 +194,17 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 		return nil, err
 	}
 	s := &Stall{
-		HeldMB:  Services{last.ingest.Sum("waybill_ingest_budget_used_bytes") / 1e6, last.writer.Sum("waybill_writer_held_bytes") / 1e6},
+		HeldMB: Services{
+			last.ingest.Sum("waybill_ingest_budget_used_bytes") / 1e6, last.writer.Sum("waybill_writer_held_bytes") / 1e6,
+		},
 		Waiting: rows - int64(last.ingest.Sum("waybill_ingest_rows_total")),
 	}
 	switch {
 	case last.settled() != first.settled():
 		return s, fmt.Errorf("%d rows settled while BigQuery was to answer nothing", last.settled()-first.settled())
 	case s.Waiting < rows/4:
-		return s, fmt.Errorf("at the end of the stall only %d rows of %d were left in the topic: the load was not full", s.Waiting, rows)
+		return s, fmt.Errorf("at the end of the stall only %d rows of %d were left in the topic: the load was not full",
+			s.Waiting, rows)
 	}
 	return s, nil
 }

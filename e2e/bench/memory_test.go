@@ -27,10 +27,17 @@ func TestMemoryCases(t *testing.T) {
 
 // Of several runs the worst of everything counts.
 func TestMemoryReport(t *testing.T) {
-	first := MemoryResult{Name: "stock-8-stall", Lanes: 8, Peak: Services{200, 90}, WithinLimit: true, Settled: true, Stall: &Stall{Services{50, 20}, 1000}}
-	second := MemoryResult{Name: "stock-8-stall", Lanes: 8, Peak: Services{260, 80}, WithinLimit: false, Settled: true, Stall: &Stall{Services{40, 30}, 500}}
+	first := MemoryResult{
+		Name: "stock-8-stall", Lanes: 8, Peak: Services{200, 90}, WithinLimit: true, Settled: true,
+		Stall: &Stall{Services{50, 20}, 1000},
+	}
+	second := MemoryResult{
+		Name: "stock-8-stall", Lanes: 8, Peak: Services{260, 80}, WithinLimit: false, Settled: true,
+		Stall: &Stall{Services{40, 30}, 500},
+	}
 	worst := MemoryResult{}.or(first).or(second)
-	if worst.Peak != (Services{260, 90}) || worst.WithinLimit || !worst.Settled || *worst.Stall != (Stall{Services{50, 30}, 500}) {
+	if worst.Peak != (Services{260, 90}) || worst.WithinLimit || !worst.Settled ||
+		*worst.Stall != (Stall{Services{50, 30}, 500}) {
 		t.Errorf("%+v, stall %+v", worst, worst.Stall)
 	}
 	if worst = worst.or(first); worst.WithinLimit {

@@ -16,7 +16,8 @@ PASS
 		t.Errorf("got %v, want %v", got, want)
 	}
 	// One processor: no suffix.
-	if got := parse([]byte("BenchmarkFloor \t 1\t 95000 ns/op\t 95.5 cpu-ns/row\n")); !maps.Equal(got, map[string]float64{"": 95.5}) {
+	if got := parse([]byte("BenchmarkFloor \t 1\t 95000 ns/op\t 95.5 cpu-ns/row\n")); !maps.Equal(got,
+		map[string]float64{"": 95.5}) {
 		t.Errorf("got %v", got)
 	}
 	if got := parse([]byte("BenchmarkOther-4 1 95000 ns/op 95.5 cpu-ns/row\n")); len(got) > 0 {

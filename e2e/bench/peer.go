@@ -44,9 +44,10 @@ const peerTable = "parcel_scans_peer"
 func peerEnv(w *world) []string {
 	e := w.stack.Endpoints
 	return []string{
-		"PEER_KAFKA=" + e.Kafka, "PEER_TOPIC=" + w.workload.Topic, "PEER_GROUP=peer", "PEER_FORMAT=" + peerFormats[w.workload.Name],
-		"PEER_BIGQUERY_GRPC=" + e.BigQueryGRPC, "PEER_BIGQUERY_REST=http://" + e.BigQueryREST,
-		"PEER_PROJECT=" + stack.Project, "PEER_DATASET=" + stack.Dataset, "PEER_TABLE=" + peerTable,
+		"PEER_KAFKA=" + e.Kafka, "PEER_TOPIC=" + w.workload.Topic, "PEER_GROUP=peer",
+		"PEER_FORMAT=" + peerFormats[w.workload.Name], "PEER_BIGQUERY_GRPC=" + e.BigQueryGRPC,
+		"PEER_BIGQUERY_REST=http://" + e.BigQueryREST, "PEER_PROJECT=" + stack.Project, "PEER_DATASET=" + stack.Dataset,
+		"PEER_TABLE=" + peerTable,
 	}
 }
 
@@ -55,7 +56,9 @@ var peerFormats = map[string]string{"json-270": "json", "proto-270": "protobuf"}
 
 // Run measures.
 func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
-	report := PeerReport{Machine: thisMachine(), Workload: p.Workload, Lanes: p.Lanes, Codec: p.Codec, LatencyMS: p.LatencyMS, Runs: p.Runs}
+	report := PeerReport{
+		Machine: thisMachine(), Workload: p.Workload, Lanes: p.Lanes, Codec: p.Codec, LatencyMS: p.LatencyMS, Runs: p.Runs,
+	}
 	variant, path, err := p.check()
 	if err != nil {
 		return report, err
@@ -85,7 +88,8 @@ func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
 // check says what is wrong with what was asked for, and where the program is.
 func (p *Peer) check() (v Variant, path string, err error) {
 	if peerFormats[p.Workload] == "" {
-		return v, "", fmt.Errorf("workload %q: choose json-270 or proto-270, whose records a program can send as they lie", p.Workload)
+		return v, "", fmt.Errorf("workload %q: choose json-270 or proto-270, whose records a program can send as they lie",
+			p.Workload)
 	}
 	if p.Runs < 1 || p.Rows < 0 {
 		return v, "", fmt.Errorf("%d runs of %d rows: runs must be positive, rows not negative", p.Runs, p.Rows)
@@ -93,7 +97,9 @@ func (p *Peer) check() (v Variant, path string, err error) {
 	if len(p.Command) == 0 {
 		return v, "", errors.New("no program to measure: put its command last, behind --")
 	}
-	all, err := Choice{Workloads: []string{p.Workload}, Lanes: []int{p.Lanes}, Codecs: []string{p.Codec}, LatencyMS: []int{p.LatencyMS}}.variants()
+	all, err := Choice{
+		Workloads: []string{p.Workload}, Lanes: []int{p.Lanes}, Codecs: []string{p.Codec}, LatencyMS: []int{p.LatencyMS},
+	}.variants()
 	if err != nil {
 		return v, "", err
 	}
@@ -108,7 +114,9 @@ func (p *Peer) check() (v Variant, path string, err error) {
 }
 
 // once measures both on one topic. Who comes first finds it as it was produced, so they change places.
-func (p *Peer) once(ctx context.Context, b *Bench, v Variant, path string, rows int64, peerFirst bool) (waybill, peer PeerResult, err error) {
+func (p *Peer) once(ctx context.Context, b *Bench, v Variant, path string, rows int64, peerFirst bool) (waybill,
+	peer PeerResult, err error,
+) {
 	w, err := b.raise(ctx, v, nil)
 	if err != nil {
 		return waybill, peer, err
@@ -149,7 +157,9 @@ type mover struct {
 
 // mover runs the program in a world.
 func (p *Peer) mover(w *world, path string) mover {
-	program := &stack.Process{Name: p.Name, Path: path, Args: p.Command[1:], Env: peerEnv(w), Log: filepath.Join(w.dir, "logs", "peer.log")}
+	program := &stack.Process{
+		Name: p.Name, Path: path, Args: p.Command[1:], Env: peerEnv(w), Log: filepath.Join(w.dir, "logs", "peer.log"),
+	}
 	return mover{
 		start: func(context.Context) error { return program.Start() }, stop: func() error { return endGroup(program) },
 		processes: []*stack.Process{program},
@@ -201,7 +211,8 @@ func (w *world) moved(ctx context.Context, m mover, rows int64, hear func(int64)
 	return w.watch(ctx, before+rows, 5*time.Millisecond, func(n int64) error {
 		for _, p := range m.processes {
 			if !p.Running() {
-				return fmt.Errorf("%s ended after %d of %d rows; the end of its log:\n%s", p.Name, n-before, rows, stack.Tail(p.Log, 8))
+				return fmt.Errorf("%s ended after %d of %d rows; the end of its log:\n%s",
+					p.Name, n-before, rows, stack.Tail(p.Log, 8))
 			}
 		}
 		return hear(n - before)

@@ -59,20 +59,24 @@ func middlePeer(name string, runs []PeerResult) PeerResult {
 
 // Print shows the two and their ratios.
 func (r PeerReport) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors; %s, %d lanes, codec %s, BigQuery latency %d ms, %d rows; medians of %d run(s)\n\n",
+	fmt.Fprintf(out, "%s/%s, %d processors; %s, %d lanes, codec %s, BigQuery latency %d ms, %d "+
+		"rows; medians of %d run(s)\n\n",
 		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Workload, r.Lanes, r.Codec, r.LatencyMS, r.Rows, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tCPU-s/M rows\tspread\tMB/CPU-s\trows/s\tpeak MB\t")
 	for _, s := range []PeerResult{r.Waybill, r.Peer} {
-		fmt.Fprintf(t, "%s\t%.2f\t±%.0f %%\t%.0f\t%.0f\t%.0f\t\n", s.Name, s.CPU, 50*s.Spread, s.MBPerCPU, s.RowsPerS, s.PeakMB)
+		fmt.Fprintf(t, "%s\t%.2f\t±%.0f %%\t%.0f\t%.0f\t%.0f\t\n",
+			s.Name, s.CPU, 50*s.Spread, s.MBPerCPU, s.RowsPerS, s.PeakMB)
 	}
-	fmt.Fprintf(t, "ratio\t%.2f\t\t%.2f\t%.2f\t%.2f\t\n", r.Peer.CPU/r.Waybill.CPU, r.Peer.MBPerCPU/r.Waybill.MBPerCPU, r.Peer.RowsPerS/r.Waybill.RowsPerS, r.Peer.PeakMB/r.Waybill.PeakMB)
+	fmt.Fprintf(t, "ratio\t%.2f\t\t%.2f\t%.2f\t%.2f\t\n", r.Peer.CPU/r.Waybill.CPU, r.Peer.MBPerCPU/r.Waybill.MBPerCPU,
+		r.Peer.RowsPerS/r.Waybill.RowsPerS, r.Peer.PeakMB/r.Waybill.PeakMB)
 	if err := t.Flush(); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(out, `
-ratio: %s over waybill. waybill is ingest and writer together. Counted from the first rows that BigQuery has to the last one, whole processes
-and all that they start. Rows a second are what this machine does with Kafka and BigQuery on it as well; BigQuery counts rows and looks into none.
+ratio: %s over waybill. waybill is ingest and writer together. Counted from the first rows that BigQuery has to the
+last one, whole processes and all that they start. Rows a second are what this machine does with Kafka and BigQuery on
+it as well; BigQuery counts rows and looks into none.
 `, r.Peer.Name)
 	return err
 }

@@ -43,7 +43,8 @@ func peerColumns() ([]column, error) {
 	for _, field := range set.GetFile()[0].GetMessageType()[0].GetField() {
 		kind, ok := columnTypes[field.GetType()]
 		if !ok || int(field.GetNumber()) != len(columns)+1 {
-			return nil, fmt.Errorf("field %s of parcel scans has type %v and number %d: no column of the peer's table can hold it as it lies", field.GetName(), field.GetType(), field.GetNumber())
+			return nil, fmt.Errorf("field %s of parcel scans has type %v and number %d: no column of the "+
+				"peer's table can hold it as it lies", field.GetName(), field.GetType(), field.GetNumber())
 		}
 		columns = append(columns, column{field.GetName(), kind})
 	}
@@ -63,7 +64,8 @@ func (w *world) createPeerTable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	url := fmt.Sprintf("http://%s/bigquery/v2/projects/%s/datasets/%s/tables", w.stack.Endpoints.BigQueryREST, stack.Project, stack.Dataset)
+	url := fmt.Sprintf("http://%s/bigquery/v2/projects/%s/datasets/%s/tables",
+		w.stack.Endpoints.BigQueryREST, stack.Project, stack.Dataset)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(string(body)))
 	if err != nil {
 		return err
@@ -114,7 +116,8 @@ func (p *Peer) look(ctx context.Context, b *Bench, v Variant, path string) (err 
 		want = append(want, lookRows)
 	}
 	sql := "SELECT " + strings.Join(counts, ", ") + " FROM " + peerTable
-	query := exec.CommandContext(ctx, w.stack.Sandbox.Path, "query", "--sandbox", filepath.Join(w.dir, "sandbox.json"), "--json", "--arrays", sql)
+	query := exec.CommandContext(ctx, w.stack.Sandbox.Path, "query", "--sandbox", filepath.Join(w.dir, "sandbox.json"),
+		"--json", "--arrays", sql)
 	got, err := query.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("query the rows of %s: %w\n%s", p.Name, err, got)
@@ -124,7 +127,8 @@ func (p *Peer) look(ctx context.Context, b *Bench, v Variant, path string) (err 
 		return err
 	}
 	if text := strings.TrimSpace(string(got)); text != string(wanted) {
-		return fmt.Errorf("the %d rows of %s are not the records: rows, different scan_id, sum of seq, and values of each column are %s instead of %s", lookRows, p.Name, text, wanted)
+		return fmt.Errorf("the %d rows of %s are not the records: rows, different scan_id, sum of seq, and values of "+
+			"each column are %s instead of %s", lookRows, p.Name, text, wanted)
 	}
 	return nil
 }

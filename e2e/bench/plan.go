@@ -9,7 +9,8 @@ import (
 // Print shows the plan, its first limit last.
 func (p Plan) Print(out io.Writer) error {
 	d := p.Demand
-	fmt.Fprintf(out, "%d partitions, %.2f GB/s, %d table(s) each, BigQuery answers in %.0f ms\ncosts: %s\n\n", d.Partitions, d.BytesPerS/1e9, d.Tables, 1e3*d.LatencyS, p.Source)
+	fmt.Fprintf(out, "%d partitions, %.2f GB/s, %d table(s) each, BigQuery answers in %.0f ms\ncosts: %s\n\n",
+		d.Partitions, d.BytesPerS/1e9, d.Tables, 1e3*d.LatencyS, p.Source)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "it needs")
 	for _, n := range p.Needs {
@@ -37,14 +38,17 @@ func (p Plan) Print(out io.Writer) error {
 		return err
 	}
 	if !p.Batches {
-		fmt.Fprintln(out, "\nThe report holds no loads below the full one, so small batches cost no more than large ones here. Measure them: bench run --loads 0.1,0.01")
+		fmt.Fprintln(out, "\nThe report holds no loads below the full one, so small batches cost no more than large ones "+
+			"here. Measure them: bench run --loads 0.1,0.01")
 	}
 	first := p.Bounds[0]
 	if first.Used > 1 {
-		_, err := fmt.Fprintf(out, "\nToo much: %s is needed %.1f times over.\nKnob: %s.\n", first.What, first.Used, first.Knob)
+		_, err := fmt.Fprintf(out, "\nToo much: %s is needed %.1f times over.\nKnob: %s.\n",
+			first.What, first.Used, first.Knob)
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\nThe first limit that a growing load meets is %s, at %.1f times this.\nKnob: %s.\n", first.What, 1/first.Used, first.Knob)
+	_, err := fmt.Fprintf(out, "\nThe first limit that a growing load meets is %s, at %.1f times this.\nKnob: %s.\n",
+		first.What, 1/first.Used, first.Knob)
 	return err
 }
 

@@ -13,10 +13,17 @@ import (
 func result(n float64) Result {
 	ratio := 1.5 * n
 	return Result{
-		Name: "avro-v6", Lanes: 8, Codec: "none", RowsPerS: 1000 * n, MBPerS: 9 * n, CPU: Costs{60 * n, 20 * n, 80 * n}, FloorRatio: &ratio,
-		PeakRSS: Services{100 * n, 50 * n}, Settle: &Settle{10 * n, 20 * n, 30 * n}, Rows: 5, RowBytes: 9000, OutBytes: 9500,
-		Allocated: Services{7 * n, 3 * n}, Floor: &Floor{Kafka: 10 * n, Decode: 10 * n, Hop: 20 * n, BigQuery: 10 * n, Total: 50 * n, Messages: 15 * n},
-		Loads: []Load{{Load: 1, Rate: 100 * n, Sustained: true, RowsPerBatch: 10 * n, Settle: Settle{n, 2 * n, 3 * n}, CPU: Costs{5 * n, 5 * n, 10 * n}}},
+		Name: "avro-v6", Lanes: 8, Codec: "none", RowsPerS: 1000 * n, MBPerS: 9 * n, CPU: Costs{60 * n, 20 * n, 80 * n},
+		FloorRatio: &ratio, PeakRSS: Services{100 * n, 50 * n}, Settle: &Settle{10 * n, 20 * n, 30 * n}, Rows: 5,
+		RowBytes: 9000, OutBytes: 9500, Allocated: Services{7 * n, 3 * n}, Floor: &Floor{
+			Kafka: 10 * n, Decode: 10 * n, Hop: 20 * n, BigQuery: 10 * n, Total: 50 * n, Messages: 15 * n,
+		},
+		Loads: []Load{
+			{
+				Load: 1, Rate: 100 * n, Sustained: true, RowsPerBatch: 10 * n, Settle: Settle{n, 2 * n, 3 * n},
+				CPU: Costs{5 * n, 5 * n, 10 * n},
+			},
+		},
 	}
 }
 
@@ -54,8 +61,10 @@ func TestReportShape(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"name":"avro-v6","lanes":8,"codec":"none","tls":false,"bigquery_latency_ms":0,"rows_per_s":1000,"mb_per_s":9,` +
-		`"cpu_s_per_million":{"ingest":60,"writer":20,"total":80},"floor_ratio":1.5,"peak_rss_mb":{"ingest":100,"writer":50},` +
+	const want = `{"name":"avro-v6","lanes":8,"codec":"none","tls":false,` +
+		`"bigquery_latency_ms":0,"rows_per_s":1000,"mb_per_s":9,` +
+		`"cpu_s_per_million":{"ingest":60,"writer":20,"total":80},"floor_ratio":1.5,` +
+		`"peak_rss_mb":{"ingest":100,"writer":50},` +
 		`"settle_ms":{"p50":10,"p99":20,"max":30},`
 	if !strings.HasPrefix(string(text), want) {
 		t.Errorf("got  %s\nwant %s…", text, want)
@@ -86,13 +95,17 @@ func TestReportFile(t *testing.T) {
 }
 
 func TestTables(t *testing.T) {
-	r := Report{Workloads: []Result{result(1), {Name: "json-270", Lanes: 1, Codec: "lz4", TLS: true, CPU: Costs{1, 1, 2}}}, Runs: 1}
+	r := Report{
+		Workloads: []Result{result(1), {Name: "json-270", Lanes: 1, Codec: "lz4", TLS: true, CPU: Costs{1, 1, 2}}}, Runs: 1,
+	}
 	r.Workloads[0].Loads = []Load{{Load: 1, Rate: 500, Sustained: true}, {Load: 0.1, Rate: 50}}
 	var out strings.Builder
 	if err := r.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"medians of 1 run(s)", "json-270      1    lz4   on", "1.50", "The floor", "By load", "NO"} {
+	for _, want := range []string{
+		"medians of 1 run(s)", "json-270      1    lz4   on", "1.50", "The floor", "By load", "NO",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
@@ -121,7 +134,8 @@ func TestCompare(t *testing.T) {
 		t.Errorf("changed: %v, want CPU alone", changed)
 	}
 	var out strings.Builder
-	if err := c.Print(&out); err != nil || !strings.Contains(out.String(), "1.20*") || strings.Contains(out.String(), "0.99*") {
+	if err := c.Print(&out); err != nil || !strings.Contains(out.String(), "1.20*") ||
+		strings.Contains(out.String(), "0.99*") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	for line := range strings.Lines(out.String()) {
@@ -147,7 +161,9 @@ func TestCompareNoise(t *testing.T) {
 		{result(1), result(1), 1.08, false},
 		{result(1), result(1), 1.2, true},
 		{median([]Result{result(1), result(1)}), median([]Result{result(1), result(1)}), 1.08, true},
-		{median([]Result{result(0.8), result(1), result(1.2)}), median([]Result{result(1), result(1), result(1)}), 1.3, false},
+		{median([]Result{result(0.8), result(1), result(1.2)}), median([]Result{
+			result(1), result(1), result(1),
+		}), 1.3, false},
 	} {
 		c.after.CPU.Total *= c.factor
 		f := figures(&c.before, &c.after)[1]

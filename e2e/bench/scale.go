@@ -88,12 +88,14 @@ func Scale(r Report, workload string, d Demand) (Plan, error) {
 	case d.Partitions < 1 || d.Tables < 1:
 		return Plan{}, fmt.Errorf("%d partitions with %d tables each: both must be positive", d.Partitions, d.Tables)
 	case d.BytesPerS <= 0 || d.LatencyS < 0 || d.LingerS < 0 || d.ThroughputPerS <= 0:
-		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, linger %g s, quota %.0f bytes a second: rates must be positive, times not negative",
+		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, linger %g s, quota %.0f bytes a second: rates must "+
+			"be positive, times not negative",
 			d.BytesPerS, d.LatencyS, d.LingerS, d.ThroughputPerS)
 	case d.Budget < 16<<20:
 		return Plan{}, fmt.Errorf("a memory budget of %.0f bytes: the services take 16 MiB at least", d.Budget)
 	case d.Cores <= 0 || d.Busy <= 0 || d.Busy > 1:
-		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 and 1", d.Cores, d.Busy)
+		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 and 1",
+			d.Cores, d.Busy)
 	}
 	costs, source, err := costsOf(r, workload)
 	if err != nil {
@@ -135,7 +137,9 @@ func costsOf(r Report, workload string) (c rowCosts, source string, err error) {
 	if best == nil {
 		return c, "", fmt.Errorf("the report holds no costs of the workload %q: measure it first", workload)
 	}
-	c = rowCosts{ingest: best.CPU.Ingest / 1e6, writer: best.CPU.Writer / 1e6, in: best.RowBytes, out: max(best.OutBytes, 1)}
+	c = rowCosts{
+		ingest: best.CPU.Ingest / 1e6, writer: best.CPU.Writer / 1e6, in: best.RowBytes, out: max(best.OutBytes, 1),
+	}
 	c.lane, c.laneMeasured = best.RowsPerS/float64(best.Lanes), false
 	if single != nil {
 		c.lane, c.laneMeasured = single.RowsPerS, true
@@ -168,7 +172,9 @@ func batchCost(loads []Load) Services {
 		}
 		return max(0, (w*xy-x*y)/spread) / 1e6
 	}
-	return Services{slope(func(l Load) float64 { return l.CPU.Ingest }), slope(func(l Load) float64 { return l.CPU.Writer })}
+	return Services{
+		slope(func(l Load) float64 { return l.CPU.Ingest }), slope(func(l Load) float64 { return l.CPU.Writer }),
+	}
 }
 
 // batches is how many batches a second a lane sends at so many rows a second: one for each row while rows come seldom,
@@ -203,16 +209,34 @@ func (p *Plan) compute(c rowCosts) {
 		{"rows a second", rows, fmt.Sprintf("%.0f bytes a record, %.0f a row", c.in, c.out)},
 		{"lanes", lanes, fmt.Sprintf("one a partition; each carries %.2f MB/s", d.BytesPerS/lanes/1e6)},
 		{"batches a second", sent, fmt.Sprintf("%.1f rows each, by a linger of %.0f ms", rows/sent, 1e3*d.LingerS)},
-		{"cores of ingest", ingestCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch", 1e6*c.ingest, 1e3*c.batch.Ingest)},
-		{"cores of writers", writerCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch", 1e6*c.writer, 1e3*c.batch.Writer)},
+		{
+			"cores of ingest", ingestCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch",
+				1e6*c.ingest, 1e3*c.batch.Ingest),
+		},
+		{
+			"cores of writers", writerCores, fmt.Sprintf("%.2f s a million rows, %.2f ms a batch",
+				1e6*c.writer, 1e3*c.batch.Writer),
+		},
 		{"ingest processes", ingests, fmt.Sprintf("%s; %.0f lanes each", ingestBy, math.Ceil(lanes/ingests))},
 		{"writer processes", writers, fmt.Sprintf("%s; %.0f lanes each", writerBy, math.Ceil(lanes/writers))},
 		{"connections ingest to writer", ingests * writers, "one for each pair; lanes share them"},
 		{"write streams", calls, "one a lane and table, as many AppendRows calls"},
-		{"connections to BigQuery", pool * writers, fmt.Sprintf("%.0f a writer: %.0f calls, %d on each", pool, perWriter, callsEach)},
-		{"MB in flight in an ingest", lanes * ingestLane / ingests / 1e6, fmt.Sprintf("%.0f KB a lane; budget %.0f MB", ingestLane/1e3, ingestBudget/1e6)},
-		{"MB in flight in a writer", lanes * writerLane / writers / 1e6, fmt.Sprintf("%.0f KB a lane; budget %.0f MB", writerLane/1e3, d.Budget/1e6)},
-		{"seconds to create all streams", calls / creating, fmt.Sprintf("%.0f a second; after a crash of everything, or at the first start", creating)},
+		{
+			"connections to BigQuery", pool * writers,
+			fmt.Sprintf("%.0f a writer: %.0f calls, %d on each", pool, perWriter, callsEach),
+		},
+		{
+			"MB in flight in an ingest", lanes * ingestLane / ingests / 1e6,
+			fmt.Sprintf("%.0f KB a lane; budget %.0f MB", ingestLane/1e3, ingestBudget/1e6),
+		},
+		{
+			"MB in flight in a writer", lanes * writerLane / writers / 1e6,
+			fmt.Sprintf("%.0f KB a lane; budget %.0f MB", writerLane/1e3, d.Budget/1e6),
+		},
+		{
+			"seconds to create all streams", calls / creating,
+			fmt.Sprintf("%.0f a second; after a crash of everything, or at the first start", creating),
+		},
 		{"streams created by a rolling restart", 0, "a lane that ends in order leaves its streams to the next owner"},
 	}
 	windowRate := min(windowBytes, windowBatches*batchBytes) / max(d.LatencyS, 1e-3)
@@ -222,14 +246,30 @@ func (p *Plan) compute(c rowCosts) {
 	}
 	p.Bounds = []Bound{
 		{
-			"BigQuery throughput", rows * c.out / d.ThroughputPerS, fmt.Sprintf("%.0f of %.0f MB/s of rows", rows*c.out/1e6, d.ThroughputPerS/1e6),
+			"BigQuery throughput", rows * c.out / d.ThroughputPerS,
+			fmt.Sprintf("%.0f of %.0f MB/s of rows", rows*c.out/1e6, d.ThroughputPerS/1e6),
 			"the quota of AppendRows bytes; a multi-region; tables in projects of their own",
 		},
-		{"AppendRows calls open", calls / connectionQuota, fmt.Sprintf("%.0f of %d a region", calls, connectionQuota), "fewer partitions or tables a topic; delivery: at_least_once for minor topics; the quota"},
-		{"CreateWriteStream an hour", calls / createQuota, fmt.Sprintf("%.0f of %d when every lane crashes once an hour", calls, createQuota), "drain_timeout, so that lanes end in order; the quota"},
-		{"one lane's processor time", perLane / c.lane, fmt.Sprintf("%.0f of %.0f rows/s, %s", perLane, c.lane, note), "more partitions"},
-		{"one lane's window", perLane * c.out / windowRate, fmt.Sprintf("%.2f of %.0f MB/s at this latency", perLane*c.out/1e6, windowRate/1e6), "window.bytes, window.batches; more partitions"},
-		{"ingest processes", ingests / lanes, fmt.Sprintf("%.0f of %.0f: a lane cannot be shared", ingests, lanes), "more cores a process; more partitions"},
+		{
+			"AppendRows calls open", calls / connectionQuota, fmt.Sprintf("%.0f of %d a region", calls, connectionQuota),
+			"fewer partitions or tables a topic; delivery: at_least_once for minor topics; the quota",
+		},
+		{
+			"CreateWriteStream an hour", calls / createQuota, fmt.Sprintf("%.0f of %d when every lane crashes once an hour",
+				calls, createQuota), "drain_timeout, so that lanes end in order; the quota",
+		},
+		{
+			"one lane's processor time", perLane / c.lane, fmt.Sprintf("%.0f of %.0f rows/s, %s", perLane, c.lane, note),
+			"more partitions",
+		},
+		{
+			"one lane's window", perLane * c.out / windowRate, fmt.Sprintf("%.2f of %.0f MB/s at this latency",
+				perLane*c.out/1e6, windowRate/1e6), "window.bytes, window.batches; more partitions",
+		},
+		{
+			"ingest processes", ingests / lanes, fmt.Sprintf("%.0f of %.0f: a lane cannot be shared", ingests, lanes),
+			"more cores a process; more partitions",
+		},
 	}
 	slices.SortStableFunc(p.Bounds, func(a, b Bound) int { return cmp.Compare(b.Used, a.Used) })
 }
@@ -237,7 +277,8 @@ func (p *Plan) compute(c rowCosts) {
 // processes is how many are needed and what decides: the processor; what lanes hold; or the fetches that they prefetch.
 // The last two are multiples of what one process has.
 func processes(cores float64, d Demand, held, fetched float64) (n float64, by string) {
-	n, by = math.Ceil(cores/(d.Cores*d.Busy)), fmt.Sprintf("for the processor: %g cores, %.0f %% busy", d.Cores, 100*d.Busy)
+	n, by = math.Ceil(cores/(d.Cores*d.Busy)), fmt.Sprintf("for the processor: %g cores, %.0f %% busy",
+		d.Cores, 100*d.Busy)
 	if m := math.Ceil(held); m > n {
 		n, by = m, "for what lanes hold: memory.budget"
 	}

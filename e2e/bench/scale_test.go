@@ -14,7 +14,10 @@ func costsReport() Report {
 }
 
 func demand() Demand {
-	return Demand{Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6, Budget: 128 << 20}
+	return Demand{
+		Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6,
+		Budget: 128 << 20,
+	}
 }
 
 func (p Plan) need(t *testing.T, what string) float64 {
@@ -55,7 +58,8 @@ func TestScale(t *testing.T) {
 		t.Errorf("not in the order in which they are met: %+v", p.Bounds)
 	}
 	var out strings.Builder
-	if err := p.Print(&out); err != nil || !strings.Contains(out.String(), "first limit that a growing load meets is BigQuery throughput, at 3.2 times this") {
+	if err := p.Print(&out); err != nil || !strings.Contains(out.String(),
+		"first limit that a growing load meets is BigQuery throughput, at 3.2 times this") {
 		t.Errorf("%v\n%s", err, &out)
 	}
 }
@@ -139,7 +143,9 @@ func TestBatches(t *testing.T) {
 // Many lanes make small batches, and those cost: a longer linger pays.
 func TestScaleBatches(t *testing.T) {
 	r := costsReport()
-	r.Workloads[0].Loads = []Load{{RowsPerBatch: 100, CPU: Costs{Ingest: 61, Writer: 21}}, {RowsPerBatch: 1, CPU: Costs{Ingest: 160, Writer: 120}}}
+	r.Workloads[0].Loads = []Load{
+		{RowsPerBatch: 100, CPU: Costs{Ingest: 61, Writer: 21}}, {RowsPerBatch: 1, CPU: Costs{Ingest: 160, Writer: 120}},
+	}
 	d := demand()
 	short, err := Scale(r, "avro-v6", d)
 	if err != nil {
@@ -177,7 +183,8 @@ func TestScaleRefused(t *testing.T) {
 			t.Errorf("%+v is planned for", d)
 		}
 	}
-	if _, err := Scale(costsReport(), "json-270", demand()); err == nil || !strings.Contains(err.Error(), "measure it first") {
+	if _, err := Scale(costsReport(), "json-270", demand()); err == nil ||
+		!strings.Contains(err.Error(), "measure it first") {
 		t.Errorf("costs that nobody measured: %v", err)
 	}
 }

@@ -8,7 +8,8 @@ import (
 
 // Print shows the report: what each variant took, then what its floor is made of, then the loads that were asked for.
 func (r Report) Print(out io.Writer) error {
-	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n", r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
+	fmt.Fprintf(out, "%s/%s, %d processors, %s; medians of %d run(s)\n\n",
+		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tBQ ms\trows/s\tMB/s\tCPU-s/M rows\tingest\twriter\tfloor\tratio\tMB/CPU-s\t")
 	for i := range r.Workloads {
@@ -18,7 +19,8 @@ func (r Report) Print(out io.Writer) error {
 			floor, ratio = fmt.Sprintf("%.2f", w.Floor.Total), fmt.Sprintf("%.2f", *w.FloorRatio)
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f\t\n",
-			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.RowsPerS, w.MBPerS, w.CPU.Total, w.CPU.Ingest, w.CPU.Writer, floor, ratio, w.RowBytes/w.CPU.Total)
+			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.RowsPerS, w.MBPerS, w.CPU.Total, w.CPU.Ingest, w.CPU.Writer,
+			floor, ratio, w.RowBytes/w.CPU.Total)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -53,7 +55,8 @@ func (r Report) printMemory(out io.Writer) error {
 			settle = fmt.Sprintf("%.0f\t%.0f\t%.0f", w.Settle.P50, w.Settle.P99, w.Settle.Max)
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f+%.0f\t%.0f+%.0f\t%s\t\n",
-			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.Allocated.Ingest, w.Allocated.Writer, w.PeakRSS.Ingest, w.PeakRSS.Writer, settle)
+			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.Allocated.Ingest, w.Allocated.Writer, w.PeakRSS.Ingest,
+			w.PeakRSS.Writer, settle)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -75,10 +78,12 @@ func (r Report) printFloors(out io.Writer) error {
 		if !shown {
 			shown = true
 			fmt.Fprintln(out, "\nThe floor, CPU-s/M rows")
-			fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tsarama alone\tdecode alone\tone hop, both ends\tBigQuery client\tfloor\tdecode MB/s\tclient's own messages instead\t")
+			fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tsarama alone\tdecode alone\tone hop, both ends\tBigQuery "+
+				"client\tfloor\tdecode MB/s\tclient's own messages instead\t")
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.0f\t%.3f\t\n", w.Name, w.Lanes, w.Codec, onOff(w.TLS),
-			w.Floor.Kafka, w.Floor.Decode, w.Floor.Hop, w.Floor.BigQuery, w.Floor.Total, w.RowBytes/max(w.Floor.Decode, 1e-9), w.Floor.Messages)
+			w.Floor.Kafka, w.Floor.Decode, w.Floor.Hop, w.Floor.BigQuery, w.Floor.Total, w.RowBytes/max(w.Floor.Decode, 1e-9),
+			w.Floor.Messages)
 	}
 	if !shown {
 		return nil
@@ -86,9 +91,11 @@ func (r Report) printFloors(out io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, `sarama alone: its consumers drain the same topic and drop every message; the consuming end. decode alone: header to row on one goroutine.
-one hop: the same rows through the lane protocol's codec, two processes. BigQuery client: Google's, sending the same blocks as they lie;
-the sending end. The last column is what the client costs when it is given one byte slice a row, as its library has it.`)
+	_, err := fmt.Fprintln(out,
+		`sarama alone: its consumers drain the same topic and drop every message; the consuming end. decode alone: header to
+row on one goroutine. one hop: the same rows through the lane protocol's codec, two processes. BigQuery client:
+Google's, sending the same blocks as they lie; the sending end. The last column is what the client costs when it is
+given one byte slice a row, as its library has it.`)
 	return err
 }
 
@@ -104,14 +111,16 @@ func (r Report) PrintLoads(out io.Writer) error {
 			if !l.Sustained {
 				kept = "NO"
 			}
-			fmt.Fprintf(t, "%s\t%d\t%d\t%g %%\t%.0f\t%.1f\t%.0f\t%.0f\t%.0f\t%.2f\t%s\t\n", w.Name, w.Lanes, w.LatencyMS, 100*l.Load, l.Rate, l.RowsPerBatch,
+			fmt.Fprintf(t, "%s\t%d\t%d\t%g %%\t%.0f\t%.1f\t%.0f\t%.0f\t%.0f\t%.2f\t%s\t\n",
+				w.Name, w.Lanes, w.LatencyMS, 100*l.Load, l.Rate, l.RowsPerBatch,
 				l.Settle.P50, l.Settle.P99, l.Settle.Max, l.CPU.Total, kept)
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "100 %%: %.0f %% of what this machine produces, carries and settles at once when nobody holds back.\n", 100*fullShare)
+	_, err := fmt.Fprintf(out,
+		"100 %%: %.0f %% of what this machine produces, carries and settles at once when nobody holds back.\n", 100*fullShare)
 	return err
 }
 

@@ -74,7 +74,9 @@ func ahead() func() {
 	if err != nil {
 		return func() {}
 	}
-	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}, 0); err != nil {
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1,
+	}, 0); err != nil {
 		return func() {}
 	}
 	return func() { _ = unix.SchedSetAttr(0, before, 0) } // giving up a privilege is always allowed
@@ -209,7 +211,8 @@ func machineBusy() (time.Duration, error) {
 		return 0, err
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	fields := strings.Fields(line) // cpu user nice system idle iowait irq softirq steal guest guest_nice; guests are in user
+	// cpu user nice system idle iowait irq softirq steal guest guest_nice; guests are in user
+	fields := strings.Fields(line)
 	if len(fields) < 9 {
 		return 0, fmt.Errorf("/proc/stat begins with %q", line)
 	}

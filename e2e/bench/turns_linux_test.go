@@ -36,7 +36,9 @@ func standsStill(t *testing.T, pid int) bool {
 // The sides never work at the same time: each uses no more than its turns. At the end both go on.
 func TestTurns(t *testing.T) {
 	const endless = "while :; do :; done"
-	turns := turns{services: []int{spin(t, endless), spin(t, endless)}, sandbox: spin(t, endless), slice: 2 * time.Millisecond}
+	turns := turns{
+		services: []int{spin(t, endless), spin(t, endless)}, sandbox: spin(t, endless), slice: 2 * time.Millisecond,
+	}
 	before := [3]time.Duration{}
 	pids := [3]int{turns.services[0], turns.services[1], turns.sandbox}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -11,7 +11,8 @@ import (
 )
 
 // errTurns: how processes are stopped, bound to processors and timed is Linux's alone.
-var errTurns = fmt.Errorf("bench cores stops processes, binds them to processors and reads their clocks as Linux does: %w", errors.ErrUnsupported)
+var errTurns = fmt.Errorf("bench cores stops processes, binds them to processors and reads "+
+	"their clocks as Linux does: %w", errors.ErrUnsupported)
 
 type turns struct {
 	services           []int

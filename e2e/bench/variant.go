@@ -87,7 +87,8 @@ func (c Choice) variants() ([]Variant, error) {
 	}
 	lanes, codecs, latencies, secured := []int{base.Lanes}, []string{base.Codec}, []int{base.LatencyMS}, []bool{base.TLS}
 	if c.Full {
-		lanes, codecs, latencies, secured = []int{1, 8, 32}, []string{"none", "lz4", "zstd"}, []int{0, 100}, []bool{false, true}
+		lanes, codecs, latencies, secured = []int{1, 8, 32}, []string{"none", "lz4", "zstd"}, []int{0, 100},
+			[]bool{false, true}
 	}
 	var all []Variant
 	for _, w := range workloads {

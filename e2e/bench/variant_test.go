@@ -15,10 +15,22 @@ func TestVariants(t *testing.T) {
 	}{
 		{"overview", Choice{}, 4 + 6, Variant{Workload: "json-270", Lanes: 8, Codec: "none", LatencyMS: 100}},
 		{"one workload", Choice{Workloads: []string{"avro-v6"}}, 1, Variant{Workload: "avro-v6", Lanes: 8, Codec: "none"}},
-		{"one, narrowed", Choice{Workloads: []string{"avro-v6"}, Lanes: []int{1, 2}}, 2, Variant{Workload: "avro-v6", Lanes: 2, Codec: "none"}},
+		{
+			"one, narrowed", Choice{Workloads: []string{"avro-v6"}, Lanes: []int{1, 2}}, 2, Variant{
+				Workload: "avro-v6", Lanes: 2, Codec: "none",
+			},
+		},
 		{"all, narrowed", Choice{TLS: []bool{true}}, 4, Variant{Workload: "avro-stock", Lanes: 8, Codec: "none", TLS: true}},
-		{"full", Choice{Full: true}, 4 * 3 * 3 * 2 * 2, Variant{Workload: "proto-270", Lanes: 32, Codec: "zstd", TLS: true, LatencyMS: 100}},
-		{"full of one codec", Choice{Full: true, Codecs: []string{"lz4"}}, 4 * 3 * 2 * 2, Variant{Workload: "proto-270", Lanes: 1, Codec: "lz4"}},
+		{
+			"full", Choice{Full: true}, 4 * 3 * 3 * 2 * 2, Variant{
+				Workload: "proto-270", Lanes: 32, Codec: "zstd", TLS: true, LatencyMS: 100,
+			},
+		},
+		{
+			"full of one codec", Choice{Full: true, Codecs: []string{"lz4"}}, 4 * 3 * 2 * 2, Variant{
+				Workload: "proto-270", Lanes: 1, Codec: "lz4",
+			},
+		},
 	} {
 		got, err := c.choice.variants()
 		if err != nil {

@@ -33,8 +33,9 @@ func Workloads() []Workload {
 		},
 		{
 			Name: "proto-270", Topic: events.ScanProtoTopic, Rows: 2_500_000,
-			contracts: scanContract("protobuf", events.ScanProtoTopic, "schema: parcel_scan.binpb\n    message: "+schemas.ParcelScanMessage),
-			files:     map[string][]byte{"parcel_scan.binpb": schemas.ParcelScanSet},
+			contracts: scanContract("protobuf", events.ScanProtoTopic,
+				"schema: parcel_scan.binpb\n    message: "+schemas.ParcelScanMessage),
+			files: map[string][]byte{"parcel_scan.binpb": schemas.ParcelScanSet},
 		},
 		{Name: "avro-v6", Topic: events.DeliveryTopic, Rows: 120_000, contracts: "  - builtin: delivery.v6\n"},
 		{Name: "avro-stock", Topic: events.StockTopic, Rows: 3_000_000, contracts: "  - builtin: stock.v1\n"},

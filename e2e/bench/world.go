@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,21 +92,11 @@ func (w *world) fall() {
 // slow delays the answers to appends that come in from now on for a time, 0 for ever. The emulator goes on taking
 // requests in: latency, not less throughput.
 func (w *world) slow(ctx context.Context, delay, lasts time.Duration) error {
-	body, err := json.Marshal(map[string]string{"kind": "latency", "method": "append", "delay": delay.String(), "for": lasts.String()})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.stack.Endpoints.Admin+"/bigquery/faults", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
+	err := w.stack.Fault(ctx, stack.BigQuery, map[string]any{
+		"kind": "latency", "method": "append", "delay": delay.String(), "for": lasts.String(),
+	})
 	if err != nil {
 		return fmt.Errorf("latency of the emulator: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("latency of the emulator: %s", response.Status)
 	}
 	return nil
 }
@@ -125,7 +114,8 @@ type stats struct {
 }
 
 func (w *world) stats(ctx context.Context) (s stats, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats",
+		http.NoBody)
 	if err != nil {
 		return s, err
 	}
@@ -202,7 +192,8 @@ func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duratio
 			return r, w.stalled(last, rows)
 		}
 		if letters := r.ingest.Sum("waybill_ingest_dead_letters_total"); letters > 0 {
-			return r, fmt.Errorf("%.0f records became dead letters; all should become rows:\n%s", letters, stack.Tail(w.stack.Ingests[0].Log, 5))
+			return r, fmt.Errorf("%.0f records became dead letters; all should become rows:\n%s",
+				letters, stack.Tail(w.stack.Ingests[0].Log, 5))
 		}
 		select {
 		case <-ctx.Done():

@@ -1,12 +1,9 @@
 package chaos
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"syscall"
@@ -53,14 +50,18 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 	case LostReplies:
 		return r.bigquery(ctx, d, map[string]any{"kind": "lost_reply", "probability": d.Probability})
 	case Aborted:
-		if err := r.bigquery(ctx, d, map[string]any{"kind": "aborted", "method": "append", "probability": d.Probability, "in_stream": true}); err != nil {
+		if err := r.bigquery(ctx, d, map[string]any{
+			"kind": "aborted", "method": "append", "probability": d.Probability, "in_stream": true,
+		}); err != nil {
 			return err
 		}
 		return r.bigquery(ctx, d, map[string]any{"kind": "aborted", "probability": d.Probability / 2})
 	case QuotaStorm:
 		return r.bigquery(ctx, d, map[string]any{"kind": "quota", "probability": d.Probability})
 	case SlowAppends:
-		return r.bigquery(ctx, d, map[string]any{"kind": "latency", "method": "append", "delay": d.Delay.String(), "jitter": d.Delay.String()})
+		return r.bigquery(ctx, d, map[string]any{
+			"kind": "latency", "method": "append", "delay": d.Delay.String(), "jitter": d.Delay.String(),
+		})
 	case SlowFinalize:
 		return r.bigquery(ctx, d, map[string]any{"kind": "finalize_delay", "delay": d.Delay.String()})
 	case ClockJump:
@@ -249,45 +250,12 @@ func (r *run) bigquery(ctx context.Context, d Disturbance, fault map[string]any)
 func (r *run) fault(ctx context.Context, family string, fault map[string]any) error {
 	r.sandbox.RLock()
 	defer r.sandbox.RUnlock()
-	return r.post(ctx, family, fault)
-}
-
-func (r *run) post(ctx context.Context, family string, fault map[string]any) error {
-	body, err := json.Marshal(fault)
-	if err != nil {
-		return err
-	}
-	return r.admin(ctx, http.MethodPost, family, "", body, nil)
-}
-
-// admin talks to the sandbox about the faults of a family.
-func (r *run) admin(ctx context.Context, method, family, query string, body []byte, into any) error {
-	url := "http://" + r.stack.Endpoints.Admin + "/" + family + "/faults" + query
-	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s %s: %s: %s", method, url, body, resp.Status, text)
-	}
-	if into != nil {
-		return json.Unmarshal(text, into)
-	}
-	return nil
+	return r.stack.Fault(ctx, family, fault)
 }
 
 // refuseRows has BigQuery refuse the rows whose Kafka offset RefuseEvery divides.
 func (r *run) refuseRows(ctx context.Context) error {
-	return r.post(ctx, "bigquery", map[string]any{"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2})
+	return r.stack.Fault(ctx, stack.BigQuery, map[string]any{"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2})
 }
 
 // quiet lifts every fault but the refusals of rows: an append that is under way must not slip through between two of
@@ -296,18 +264,18 @@ func (r *run) quiet(ctx context.Context) error {
 	r.sandbox.Lock()
 	defer r.sandbox.Unlock()
 	var faults []struct{ ID, Kind string }
-	if err := r.admin(ctx, http.MethodGet, "bigquery", "", nil, &faults); err != nil {
+	if err := r.stack.Faults(ctx, stack.BigQuery, &faults); err != nil {
 		return err
 	}
 	for _, f := range faults {
 		if f.Kind == "row_errors" {
 			continue
 		}
-		if err := r.admin(ctx, http.MethodDelete, "bigquery", "?id="+f.ID, nil, nil); err != nil {
+		if err := r.stack.ClearFaults(ctx, stack.BigQuery, f.ID); err != nil {
 			return err
 		}
 	}
-	return errors.Join(r.admin(ctx, http.MethodDelete, "registry", "", nil, nil), r.admin(ctx, http.MethodDelete, "kafka", "", nil, nil))
+	return errors.Join(r.stack.ClearFaults(ctx, stack.Registry, ""), r.stack.ClearFaults(ctx, stack.Kafka, ""))
 }
 
 // pause waits, or until ctx ends.

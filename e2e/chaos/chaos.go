@@ -115,7 +115,8 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 			err = fmt.Errorf("a process did not stop in order: %w", down)
 		}
 	}()
-	r.line("starting the sandbox, %d writers and %d ingests; %d partitions over %d topics", writers, ingests, partitions(), len(topics))
+	r.line("starting the sandbox, %d writers and %d ingests; %d partitions over %d topics",
+		writers, ingests, partitions(), len(topics))
 	if err := r.up(ctx); err != nil {
 		return Report{}, err
 	}
@@ -147,7 +148,8 @@ func (r *run) layOut() error {
 	var err error
 	config := stack.Config{
 		Dir: r.config.Dir, Bin: r.config.Bin, Writers: writers + 1, Ingests: ingests + 1,
-		DeliveryPartitions: topics[0].partitions, StockPartitions: topics[1].partitions, Contracts: contracts, IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
+		DeliveryPartitions: topics[0].partitions, StockPartitions: topics[1].partitions, Contracts: contracts,
+		IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
 		BigQueryYAML: "  append_timeout: 8s\n",
 		Reach: func(addr string) string {
 			if r.relays[addr] == nil {
@@ -216,7 +218,8 @@ func (r *run) disturb(ctx context.Context) error {
 			grown = &r.framed
 		}
 		r.loads = append(r.loads, &load{
-			seeds: []string{r.stack.Endpoints.Kafka}, topic: t, rate: r.config.Rate * t.share, mix: mix, gate: &r.gate, grown: grown,
+			seeds: []string{r.stack.Endpoints.Kafka}, topic: t, rate: r.config.Rate * t.share, mix: mix, gate: &r.gate,
+			grown: grown,
 		})
 	}
 	var producing, acting sync.WaitGroup
@@ -276,7 +279,8 @@ func (r *run) drain(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if time.Since(began) > r.config.Drain {
-			return fmt.Errorf("%d of %d are committed %v after it became quiet%s", committed, produced, r.config.Drain, r.stuck())
+			return fmt.Errorf("%d of %d are committed %v after it became quiet%s",
+				committed, produced, r.config.Drain, r.stuck())
 		}
 		pause(ctx, 100*time.Millisecond)
 	}
@@ -289,7 +293,8 @@ func (r *run) stuck() string {
 	for p, l := range r.watch.view(time.Time{}) {
 		if (l.lane.State != "open" || l.lane.Lag > 0) && n < 5 {
 			n++
-			fmt.Fprintf(&text, "\n  %s/%d is %s at %d, lag %d: %s", p.topic, p.partition, l.lane.State, l.lane.Position, l.lane.Lag, l.lane.LastError)
+			fmt.Fprintf(&text, "\n  %s/%d is %s at %d, lag %d: %s",
+				p.topic, p.partition, l.lane.State, l.lane.Position, l.lane.Lag, l.lane.LastError)
 		}
 	}
 	return text.String()
@@ -322,7 +327,8 @@ func (r *run) verify(ctx context.Context) (Report, error) {
 		wants = append(wants, l.topic.want)
 	}
 	report.Verified, err = verify.Run(ctx, verify.Config{
-		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: wants, Seed: r.config.Seed,
+		Seeds: []string{r.stack.Endpoints.Kafka}, Admin: "http://" + r.stack.Endpoints.Admin, Topics: wants,
+		Seed: r.config.Seed,
 	})
 	return report, err
 }
@@ -339,7 +345,8 @@ func (r *run) progress(ctx context.Context) {
 		for _, l := range r.watch.view(time.Time{}) {
 			lag += l.lane.Lag
 		}
-		r.line("  produced %d  lag %d  lanes open %d of %d  kills %d  streams created %d finalized %d", made, lag, r.watch.open(),
+		r.line("  produced %d  lag %d  lanes open %d of %d  kills %d  streams created %d finalized %d",
+			made, lag, r.watch.open(),
 			partitions(), r.results.deaths(), r.watch.total("streams_created"), r.watch.total("streams_finalized"))
 	})
 }
@@ -352,5 +359,6 @@ func (r *run) line(format string, args ...any) {
 	if !r.began.IsZero() {
 		at = time.Since(r.began)
 	}
-	fmt.Fprintf(r.config.Out, "%3d:%04.1f  %s\n", int(at.Minutes()), at.Seconds()-60*float64(int(at.Minutes())), fmt.Sprintf(format, args...))
+	fmt.Fprintf(r.config.Out, "%3d:%04.1f  %s\n",
+		int(at.Minutes()), at.Seconds()-60*float64(int(at.Minutes())), fmt.Sprintf(format, args...))
 }

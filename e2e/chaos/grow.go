@@ -78,5 +78,6 @@ func (r *run) growth() growth {
 }
 
 func (g growth) String() string {
-	return fmt.Sprintf("schema: the contracts of %d topics got the column %s under way; %d records have it", g.Topics, column, g.Records)
+	return fmt.Sprintf("schema: the contracts of %d topics got the column %s under way; %d records have it",
+		g.Topics, column, g.Records)
 }

@@ -45,9 +45,9 @@ var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
 
 // stormKinds are those that come again and again.
 var stormKinds = []Kind{
-	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters, RollIngests,
-	MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends, SlowFinalize, HalfOpenLanes,
-	HalfOpenSink, ClockJump, RegistryErrors, ReplayLetters,
+	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters,
+	RollIngests, MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends,
+	SlowFinalize, HalfOpenLanes, HalfOpenSink, ClockJump, RegistryErrors, ReplayLetters,
 }
 
 // Disturbance is one step of a plan.
@@ -109,7 +109,12 @@ const (
 var probes = []struct {
 	kind Kind
 	took time.Duration
-}{{KillWriter, 8 * time.Second}, {StopWriter, 6 * time.Second}, {StopIngest, 6 * time.Second}, {KillIngest, 15 * time.Second}}
+}{
+	{KillWriter, 8 * time.Second},
+	{StopWriter, 6 * time.Second},
+	{StopIngest, 6 * time.Second},
+	{KillIngest, 15 * time.Second},
+}
 
 var kafkaErrors = []struct{ key, err string }{
 	{"OffsetCommit", "NOT_COORDINATOR"},
@@ -202,7 +207,8 @@ func (p *planner) between(low, high time.Duration) time.Duration {
 func (p *planner) storm(at, until, end time.Duration) {
 	for at += p.between(0, time.Second); at < until; at += p.between(300*time.Millisecond, 2500*time.Millisecond) {
 		if len(p.deck) == 0 {
-			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest, ReplayLetters) // deaths twice, of replays too
+			// deaths twice, of replays too
+			p.deck = append(slices.Clone(stormKinds), KillWriter, KillIngest, PauseIngest, ReplayLetters)
 			p.r.Shuffle(len(p.deck), func(i, j int) { p.deck[i], p.deck[j] = p.deck[j], p.deck[i] })
 		}
 		// What does not fit now keeps its place.

@@ -73,7 +73,8 @@ func movement(seed, index uint64, _ bool, dst []byte) events.Event {
 	b = protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), uint64(e.Nanos))
 	b = protowire.AppendString(protowire.AppendTag(b, 3, protowire.BytesType), "s-"+strconv.Itoa(r.IntN(1e6)))
 	if r.IntN(3) > 0 {
-		b = protowire.AppendVarint(protowire.AppendTag(b, 4, protowire.VarintType), protowire.EncodeZigZag(int64(r.IntN(200)-100)))
+		b = protowire.AppendVarint(protowire.AppendTag(b, 4, protowire.VarintType),
+			protowire.EncodeZigZag(int64(r.IntN(200)-100)))
 	}
 	kind := []string{arrived, arrived, departed, departed, departed, counted}[r.IntN(6)]
 	if kind != counted && r.IntN(truncatedEvery) == 0 {
@@ -123,19 +124,24 @@ func decodeOrder(_ string, value []byte) (any, error) {
 
 // movementFile is the schema of the movements.
 var movementFile = func() *descriptorpb.FileDescriptorProto {
-	field := func(number int32, name string, kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
+	field := func(number int32, name string,
+		kind descriptorpb.FieldDescriptorProto_Type,
+	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
 			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 	}
 	return &descriptorpb.FileDescriptorProto{
 		Name: proto.String("shop/v1/movement.proto"), Package: proto.String("shop.v1"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Movement"), Field: []*descriptorpb.FieldDescriptorProto{
-			field(1, "number", descriptorpb.FieldDescriptorProto_TYPE_INT64),
-			field(2, "timestamp", descriptorpb.FieldDescriptorProto_TYPE_INT64),
-			field(3, "sku", descriptorpb.FieldDescriptorProto_TYPE_STRING),
-			field(4, "pieces", descriptorpb.FieldDescriptorProto_TYPE_SINT32),
-		}}},
+		MessageType: []*descriptorpb.DescriptorProto{{
+			Name: proto.String("Movement"),
+			Field: []*descriptorpb.FieldDescriptorProto{
+				field(1, "number", descriptorpb.FieldDescriptorProto_TYPE_INT64),
+				field(2, "timestamp", descriptorpb.FieldDescriptorProto_TYPE_INT64),
+				field(3, "sku", descriptorpb.FieldDescriptorProto_TYPE_STRING),
+				field(4, "pieces", descriptorpb.FieldDescriptorProto_TYPE_SINT32),
+			},
+		}},
 	}
 }()
 

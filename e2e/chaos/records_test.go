@@ -18,11 +18,14 @@ func TestRecords(t *testing.T) {
 		kinds := map[events.Kind]int{}
 		tables := map[string]int{}
 		for index := range uint64(count) {
-			e, again, grown := topic.event(7, index, false, nil), topic.event(7, index, false, []byte("used ")), topic.event(7, index, true, nil)
-			if !bytes.Equal(e.Value, again.Value) || !bytes.Equal(e.Key, again.Key) || e.Headers != again.Headers || e.Kind != again.Kind {
+			e, again, grown := topic.event(7, index, false, nil), topic.event(7, index, false, []byte("used ")),
+				topic.event(7, index, true, nil)
+			if !bytes.Equal(e.Value, again.Value) || !bytes.Equal(e.Key, again.Key) || e.Headers != again.Headers ||
+				e.Kind != again.Kind {
 				t.Fatalf("%s %d: %+v, and again %+v", topic.name, index, e, again)
 			}
-			if other := topic.event(8, index, false, nil); e.Kind == events.Plain && other.Kind == events.Plain && bytes.Equal(e.Value, other.Value) {
+			if other := topic.event(8, index, false, nil); e.Kind == events.Plain && other.Kind == events.Plain &&
+				bytes.Equal(e.Value, other.Value) {
 				t.Errorf("%s %d: two seeds gave %q", topic.name, index, e.Value)
 			}
 			kinds[e.Kind]++
@@ -47,7 +50,8 @@ func TestRecords(t *testing.T) {
 				t.Errorf("%s %d: %v %v", topic.name, index, payload, err)
 			}
 		}
-		if kinds[events.Truncated] == 0 || len(topic.want.Tables) > 1 && (len(tables) != len(topic.want.Tables) || kinds[events.UnknownType] > 0) {
+		if kinds[events.Truncated] == 0 || len(topic.want.Tables) > 1 &&
+			(len(tables) != len(topic.want.Tables) || kinds[events.UnknownType] > 0) {
 			t.Errorf("%s: %v %v", topic.name, kinds, tables)
 		}
 	}

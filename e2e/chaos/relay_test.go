@@ -57,16 +57,23 @@ func answers(t *testing.T, c net.Conn, wait time.Duration) error {
 	return err
 }
 
-func TestRelaySwallows(t *testing.T) {
+// healthy is a relay to an echo, and a connection through it.
+func healthy(t *testing.T) (*relay, net.Conn) {
+	t.Helper()
 	r, err := newRelay(echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.close()
+	t.Cleanup(r.close)
 	c := dial(t, r)
 	if err := answers(t, c, 5*time.Second); err != nil {
 		t.Fatalf("a healthy connection: %v", err)
 	}
+	return r, c
+}
+
+func TestRelaySwallows(t *testing.T) {
+	r, c := healthy(t)
 	end := r.swallow()
 	if err := answers(t, c, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("half-open: %v, want silence", err)
@@ -81,15 +88,7 @@ func TestRelaySwallows(t *testing.T) {
 }
 
 func TestRelayHolds(t *testing.T) {
-	r, err := newRelay(echo(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.close()
-	c := dial(t, r)
-	if err := answers(t, c, 5*time.Second); err != nil {
-		t.Fatal(err)
-	}
+	r, c := healthy(t)
 	r.hold()
 	if err := answers(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a connection from before: %v, want it closed", err)

@@ -27,9 +27,11 @@ const (
 	scanID      = 3
 	grownScanID = 4
 	scanSchema  = `{"type": "record", "name": "Scan", "namespace": "shop", "fields": [
-  {"name": "number", "type": "long"}, {"name": "timestamp", "type": "long"}, {"name": "place", "type": "string"}, {"name": "grams", "type": ["null", "int"], "default": null}]}`
+  {"name": "number", "type": "long"}, {"name": "timestamp", "type": "long"}, {"name": "place", "type": "string"},
+  {"name": "grams", "type": ["null", "int"], "default": null}]}`
 	grownScanSchema = `{"type": "record", "name": "Scan", "namespace": "shop", "fields": [
-  {"name": "place", "type": "string"}, {"name": "` + column + `", "type": ["null", "string"], "default": null}, {"name": "number", "type": "long"},
+  {"name": "place", "type": "string"}, {"name": "` + column +
+		`", "type": ["null", "string"], "default": null}, {"name": "number", "type": "long"},
   {"name": "grams", "type": ["null", "int"], "default": null}, {"name": "timestamp", "type": "long"}]}`
 )
 
@@ -54,7 +56,8 @@ func scan(seed, index uint64, grown bool, dst []byte) events.Event {
 	r := rand.New(rand.NewPCG(seed, index))
 	e := events.Event{Topic: scansTopic, Nanos: start + int64(index)*interval}
 	text := func(b []byte, s string) []byte { return append(binary.AppendVarint(b, int64(len(s))), s...) }
-	place, hasGrams, grams, via := "depot "+strconv.Itoa(r.IntN(1e6)), r.IntN(3) > 0, int64(r.IntN(30_000)), []string{"gate", "van", "door"}[r.IntN(3)]
+	place, hasGrams, grams, via := "depot "+strconv.Itoa(r.IntN(1e6)), r.IntN(3) > 0, int64(r.IntN(30_000)),
+		[]string{"gate", "van", "door"}[r.IntN(3)]
 	weight := func(b []byte) []byte {
 		if !hasGrams {
 			return append(b, 0)

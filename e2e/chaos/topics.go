@@ -47,7 +47,8 @@ var topics = func() []topic {
 			Name: ordersTopic, Tables: []string{"waybill.orders"}, Decode: decodeOrder, ID: "number", Payload: "payload",
 		}},
 		{name: clicksTopic, partitions: 4, share: .25, event: orderOf(clicksTopic), grows: true, want: verify.Topic{
-			Name: clicksTopic, Tables: []string{"waybill.clicks"}, Decode: decodeOrder, ID: "number", Payload: "payload", AtLeastOnce: true,
+			Name: clicksTopic, Tables: []string{"waybill.clicks"}, Decode: decodeOrder, ID: "number", Payload: "payload",
+			AtLeastOnce: true,
 		}},
 		{name: movementsTopic, partitions: 4, share: .25, event: movement, want: verify.Topic{
 			Name: movementsTopic, Tables: []string{"waybill.arrivals", "waybill.departures", "waybill.movements_else"},
@@ -139,11 +140,15 @@ func writeSchemas(dir string, grown bool) error {
 	if grown {
 		more = `, "` + column + `": {"type": ["string", "null"]}`
 	}
-	order := fmt.Sprintf(`{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "required": ["number", "timestamp"], "properties": {
-  "number": {"type": "integer"}, "timestamp": {"type": "integer"}, "customer": {"type": ["string", "null"]}, "total": {"type": "number"},
-  "lines": {"type": "array", "items": {"type": "object", "properties": {"sku": {"type": "string"}, "pieces": {"type": "integer"}}}}%s}}
+	order := fmt.Sprintf(`{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
+  "required": ["number", "timestamp"], "properties": {
+  "number": {"type": "integer"}, "timestamp": {"type": "integer"}, "customer": {"type": ["string", "null"]},
+  "total": {"type": "number"},
+  "lines": {"type": "array", "items": {"type": "object",
+    "properties": {"sku": {"type": "string"}, "pieces": {"type": "integer"}}}}%s}}
 `, more)
-	movement, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{movementFile}})
+	movement, err := proto.Marshal(
+		&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{movementFile}})
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,8 @@ func (w *watch) view(after time.Time) map[place]seen {
 			continue
 		}
 		for p, l := range lanes {
-			if s, ok := all[p]; ok && (s.lane.State == "open" && l.State != "open" || s.lane.State == l.State && s.lane.Position >= l.Position) {
+			if s, ok := all[p]; ok && (s.lane.State == "open" && l.State != "open" || s.lane.State == l.State &&
+				s.lane.Position >= l.Position) {
 				continue
 			}
 			all[p] = seen{i, l}
@@ -194,7 +195,9 @@ func carries(all *stack.Stack, l seen, s *stack.Service) bool {
 // recovered waits until each of the lanes is open, not at the process that ended but elsewhere or at the one that took
 // its place, and has settled something there or has nothing to settle. It gives the time since began, and false when
 // that did not happen within limit.
-func (w *watch) recovered(ctx context.Context, lanes map[place]seen, victim *stack.Service, pid int, began time.Time, limit time.Duration) (time.Duration, bool) {
+func (w *watch) recovered(ctx context.Context, lanes map[place]seen, victim *stack.Service, pid int, began time.Time,
+	limit time.Duration,
+) (time.Duration, bool) {
 	ctx, cancel := context.WithDeadline(ctx, began.Add(limit))
 	defer cancel()
 	left := slices.Collect(maps.Keys(lanes))

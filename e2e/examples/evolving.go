@@ -12,20 +12,23 @@ const views = "page_views"
 // firstViews sends a few records, and so registers the first schema: a contract that names a subject needs it to be
 // there.
 func firstViews(ctx context.Context, w *world) error {
-	return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", filepath.Join(w.dir, "v1.avsc"), filepath.Join(w.dir, "v1.jsonl"))
+	return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", filepath.Join(w.dir, "v1.avsc"),
+		filepath.Join(w.dir, "v1.jsonl"))
 }
 
 // evolvingAvro changes the schema while records flow: producers with the old one go on, as they do in the world.
 func evolvingAvro(ctx context.Context, w *world) error {
 	file := func(name string) string { return filepath.Join(w.dir, name) }
 	send := func(schema, records, repeat, rate string) error {
-		return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", file(schema), "--repeat", repeat, "--rate", rate, file(records))
+		return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", file(schema), "--repeat", repeat, "--rate", rate,
+			file(records))
 	}
-	fmt.Fprintf(w.out, "# Old producers write for five seconds; after a second new ones join them, with two fields more.\n")
+	fmt.Fprintln(w.out, "# Old producers write for five seconds; after a second new ones join them, with two fields more.")
 	old := make(chan error, 1)
 	background := &world{root: w.root, dir: w.dir, config: w.config, stack: w.stack, out: io.Discard}
 	go func() {
-		old <- background.do(ctx, "sandbox", "send", "--topic", views, "--schema", file("v1.avsc"), "--repeat", "499", "--rate", "400", file("v1.jsonl"))
+		old <- background.do(ctx, "sandbox", "send", "--topic", views, "--schema", file("v1.avsc"), "--repeat", "499",
+			"--rate", "400", file("v1.jsonl"))
 	}()
 	err := w.awaitRows(ctx, 400)
 	if err == nil {

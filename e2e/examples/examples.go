@@ -26,8 +26,14 @@ type Example struct {
 // All are the examples, in the order of a reader.
 var All = []Example{
 	{Name: "delivery-v6", Title: "the built-in contract: one topic, one table", run: deliveryV6},
-	{Name: "json-three-types", Title: "a JSON topic, three types into three tables, bad records set aside one by one", run: jsonThreeTypes},
-	{Name: "evolving-avro", Title: "Avro with a schema registry: the schema grows under load, and the table with it", run: evolvingAvro, before: firstViews},
+	{
+		Name: "json-three-types", Title: "a JSON topic, three types into three tables, bad records set aside one by one",
+		run: jsonThreeTypes,
+	},
+	{
+		Name: "evolving-avro", Title: "Avro with a schema registry: the schema grows under load, and the table with it",
+		run: evolvingAvro, before: firstViews,
+	},
 }
 
 // Config of a run.

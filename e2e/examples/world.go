@@ -140,23 +140,7 @@ func (w *world) letters(ctx context.Context, topic string, want int) error {
 	return err
 }
 
-// await polls for something that must come: what runs are processes, so there is nothing to wait on.
+// await waits for something that must come, for as long as the services run.
 func (w *world) await(ctx context.Context, what string, f func() error) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting until %s: %w", what, err)
-		case <-w.stack.Ingests[0].Exited():
-			return fmt.Errorf("ingest has ended:\n%s", stack.Tail(w.stack.Ingests[0].Log, 20))
-		case <-w.stack.Writers[0].Exited():
-			return fmt.Errorf("writer has ended:\n%s", stack.Tail(w.stack.Writers[0].Log, 20))
-		case <-tick.C:
-		}
-	}
+	return stack.Poll(ctx, 50*time.Millisecond, what, f, w.stack.Ingests[0].Process, w.stack.Writers[0].Process)
 }

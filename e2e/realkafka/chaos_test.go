@@ -53,8 +53,10 @@ func TestChaos(t *testing.T) {
 	if n := report.Topics[1].Rows; n < transactions.committed || n > transactions.committed+transactions.unsure {
 		t.Errorf("%+v, and %d rows", transactions, n)
 	}
-	t.Logf("chaos on Apache Kafka: events %d, lost %d, duplicates %d, out of order %d; %v, %d brokers restarted, transactions %+v, settled %v after the end, seed %d",
-		report.Events, report.Missing, report.Duplicates, report.OutOfOrder, done, restarts, transactions, time.Since(quiet).Round(100*time.Millisecond), *chaosSeed)
+	t.Logf("chaos on Apache Kafka: events %d, lost %d, duplicates %d, out of order %d; %v, %d brokers restarted, "+
+		"transactions %+v, settled %v after the end, seed %d",
+		report.Events, report.Missing, report.Duplicates, report.OutOfOrder, done, restarts, transactions,
+		time.Since(quiet).Round(100*time.Millisecond), *chaosSeed)
 }
 
 // pause waits between low and high.

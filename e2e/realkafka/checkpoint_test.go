@@ -25,7 +25,9 @@ const metadataMax = 4096
 func TestCheckpointFitsCommit(t *testing.T) {
 	t.Parallel()
 	// Windows so large that the list, left to itself, would reach twice the bound.
-	w := newWorld(t, stack.Config{IngestYAML: "batch:\n  bytes: 256KiB\n  rows: 64\nwindow:\n  batches: 64\n  bytes: 32MiB\n"})
+	w := newWorld(t, stack.Config{
+		IngestYAML: "batch:\n  bytes: 256KiB\n  rows: 64\nwindow:\n  batches: 64\n  bytes: 32MiB\n",
+	})
 	for size, want := range map[int]error{metadataMax: nil, metadataMax + 1: kerr.OffsetMetadataTooLarge} {
 		var offsets kadm.Offsets
 		offsets.Add(kadm.Offset{Topic: w.topic(), Partition: 0, LeaderEpoch: -1, Metadata: strings.Repeat("x", size)})
@@ -68,7 +70,8 @@ func TestCheckpointFitsCommit(t *testing.T) {
 // knows.
 func (w *world) produceMostlyBad(n int) (bad int64) {
 	w.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Seeds...), kgo.DefaultProduceTopic(w.topic()), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka.Seeds...), kgo.DefaultProduceTopic(w.topic()),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -78,7 +81,9 @@ func (w *world) produceMostlyBad(n int) (bad int64) {
 	for i := range n {
 		records = append(records, record(generator.Delivery(nil, uint64(i))))
 		for range 1 + i*7%3 {
-			records = append(records, &kgo.Record{Value: []byte("?"), Headers: []kgo.RecordHeader{{Key: "item_type_name", Value: []byte("unknown")}}})
+			records = append(records, &kgo.Record{
+				Value: []byte("?"), Headers: []kgo.RecordHeader{{Key: "item_type_name", Value: []byte("unknown")}},
+			})
 			bad++
 		}
 	}

@@ -128,7 +128,8 @@ func (c *Cluster) format(ctx context.Context, java string) error {
 	var all sync.WaitGroup
 	for i, config := range c.configs {
 		all.Go(func() {
-			format := exec.CommandContext(ctx, java, c.args("128m", "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", config)...)
+			format := exec.CommandContext(ctx, java,
+				c.args("128m", "kafka.tools.StorageTool", "format", "-t", clusterID, "-c", config)...)
 			if out, err := format.CombinedOutput(); err != nil {
 				errs[i] = fmt.Errorf("format the storage of broker %d: %w\n%s", i+1, err, out)
 			}
@@ -176,7 +177,8 @@ func healthy(ctx context.Context, admin *kadm.Client) error {
 	for name, topic := range metadata.Topics {
 		for _, p := range topic.Partitions {
 			if p.Err != nil || len(p.ISR) < len(p.Replicas) {
-				return fmt.Errorf("%s/%d: %d of %d replicas are in sync (%w)", name, p.Partition, len(p.ISR), len(p.Replicas), errors.Join(p.Err))
+				return fmt.Errorf("%s/%d: %d of %d replicas are in sync (%w)",
+					name, p.Partition, len(p.ISR), len(p.Replicas), errors.Join(p.Err))
 			}
 		}
 	}

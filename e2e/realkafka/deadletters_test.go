@@ -39,7 +39,8 @@ func TestReplay(t *testing.T) {
 	w.restart(ingest)
 
 	run := func(ctx context.Context) *exec.Cmd {
-		return exec.CommandContext(ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--config", ingest.Config)
+		return exec.CommandContext(ctx, filepath.Join(bin, "ingest"), "dead-letters", "replay", "--all", "--config",
+			ingest.Config)
 	}
 	end := func() int64 {
 		ends, err := w.admin.ListEndOffsets(w.ctx, w.topic()+stack.DeadLetters)
@@ -95,7 +96,8 @@ func TestReplay(t *testing.T) {
 		}
 		return nil
 	})
-	if out, err := run(w.ctx).CombinedOutput(); err != nil || !strings.Contains(string(out), "replayed 0 records; 5,000 already replayed, 0 skipped") {
+	if out, err := run(w.ctx).CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), "replayed 0 records; 5,000 already replayed, 0 skipped") {
 		t.Errorf("again: %v\n%s", err, out)
 	}
 }

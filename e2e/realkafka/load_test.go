@@ -21,7 +21,9 @@ func (w *world) load(topic string, rate float64) func() int64 {
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		sum, err := produce.Run(ctx, produce.Config{Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Rate: rate, Codec: "lz4", Generator: plain})
+		sum, err := produce.Run(ctx, produce.Config{
+			Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Rate: rate, Codec: "lz4", Generator: plain,
+		})
 		done <- outcome{sum.Events, err}
 	}()
 	stopped := false

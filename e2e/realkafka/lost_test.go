@@ -22,7 +22,8 @@ import (
 // rows counts all rows of the events table, and at how many different places the records were that they are of.
 func (w *world) rows() (rows, places int64) {
 	w.t.Helper()
-	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--arrays", "--sandbox", filepath.Join(w.Config.Dir, "sandbox.json"),
+	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--arrays", "--sandbox",
+		filepath.Join(w.Config.Dir, "sandbox.json"),
 		"SELECT COUNT(*) AS n, COUNT(DISTINCT kafka_partition * 1000000 + kafka_offset) AS m FROM delivery_events").Output()
 	var counts [2]int64
 	if err == nil {
@@ -39,7 +40,9 @@ func (w *world) pairOnly() {
 	w.t.Helper()
 	one, yes := "1", "true"
 	configs, err := w.admin.AlterTopicConfigs(w.ctx, []kadm.AlterConfig{
-		{Op: kadm.SetConfig, Name: "min.insync.replicas", Value: &one}, {Op: kadm.SetConfig, Name: "unclean.leader.election.enable", Value: &yes},
+		{Op: kadm.SetConfig, Name: "min.insync.replicas", Value: &one}, {
+			Op: kadm.SetConfig, Name: "unclean.leader.election.enable", Value: &yes,
+		},
 	}, w.topic())
 	if err == nil {
 		err = configs[0].Err
@@ -157,7 +160,9 @@ func TestUncleanElection(t *testing.T) {
 	if err := ingest.Stop(20 * time.Second); err != nil {
 		t.Fatal(err)
 	}
-	w.until("the group takes the operator's offsets", func() error { return w.admin.CommitAllOffsets(w.ctx, w.Config.Group, cut) })
+	w.until("the group takes the operator's offsets", func() error {
+		return w.admin.CommitAllOffsets(w.ctx, w.Config.Group, cut)
+	})
 	w.restart(ingest)
 	w.settled()
 	// The places of the lost records have two: theirs, and that of the record which is there now.
@@ -224,7 +229,9 @@ func TestTopicMadeAgain(t *testing.T) {
 	}
 	again()
 	w.produce(w.topic(), 3*n, plain)
-	w.until("the group takes what it had committed", func() error { return w.admin.CommitAllOffsets(w.ctx, w.Config.Group, commits.Offsets()) })
+	w.until("the group takes what it had committed", func() error {
+		return w.admin.CommitAllOffsets(w.ctx, w.Config.Group, commits.Offsets())
+	})
 	w.restart(ingest)
 	w.logged(ingest, "the topic was deleted and made again; the lane starts with the new one")
 	counted(6*n, 3*n)

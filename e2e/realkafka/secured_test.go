@@ -56,7 +56,8 @@ group.initial.rebalance.delay.ms=0
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:ANONYMOUS
 sasl.enabled.mechanisms=PLAIN
-listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_u="secret";
+listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+  user_u="secret";
 ssl.client.auth=required
 ssl.keystore.type=PEM
 ssl.keystore.location={{.Store}}
@@ -257,7 +258,8 @@ func checkRights(t *testing.T, s *secured) {
 				continue
 			}
 			name := strings.NewReplacer("T", topic, "G", group).Replace(r.name)
-			acl := kadm.NewACLs().Allow("User:u").AllowHosts("*").Operations(r.operation).ResourcePatternType(kadm.ACLPatternLiteral)
+			acl := kadm.NewACLs().Allow("User:u").AllowHosts("*").Operations(r.operation).
+				ResourcePatternType(kadm.ACLPatternLiteral)
 			switch r.kind {
 			case "topic":
 				acl.Topics(name)

@@ -36,7 +36,8 @@ func TestCompactedTopicRefused(t *testing.T) {
 	}
 	w.logged(ingest, "the topic is compacted: records vanish between two readings")
 	check, err := exec.Command(ingest.Path, "check", "--config", ingest.Config).CombinedOutput()
-	if err == nil || !strings.Contains(string(check), "is compacted") || !strings.Contains(string(check), "set cleanup.policy=delete") {
+	if err == nil || !strings.Contains(string(check), "is compacted") ||
+		!strings.Contains(string(check), "set cleanup.policy=delete") {
 		t.Errorf("ingest check (%v) does not refuse the topic:\n%s", err, check)
 	}
 	w.until("the metric shows it", func() error {
@@ -49,7 +50,8 @@ func TestCompactedTopicRefused(t *testing.T) {
 		t.Errorf("lanes of a compacted topic: %v, %v", lanes, err)
 	}
 
-	responses, err := w.admin.AlterTopicConfigs(w.ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: &remove}}, topic)
+	responses, err := w.admin.AlterTopicConfigs(w.ctx,
+		[]kadm.AlterConfig{{Op: kadm.SetConfig, Name: "cleanup.policy", Value: &remove}}, topic)
 	if err != nil || responses[0].Err != nil {
 		t.Fatalf("alter the topic: %v, %v", err, responses)
 	}

@@ -5,11 +5,8 @@ package realkafka
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -111,10 +108,7 @@ func (w *world) up() *world {
 			w.t.Errorf("down: %v", err)
 		}
 		if w.t.Failed() {
-			logs, _ := filepath.Glob(filepath.Join(w.Config.Dir, "logs", "*.log"))
-			for _, l := range logs {
-				w.t.Logf("%s\n%s", filepath.Base(l), stack.Tail(l, 40))
-			}
+			w.t.Log(w.Tails(40))
 		}
 	})
 	if err := w.Up(w.ctx); err != nil {
@@ -141,7 +135,8 @@ var plain = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 func (w *world) produce(topic string, n int64, mix events.Config) produce.Summary {
 	w.t.Helper()
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Events: n, First: uint64(w.sent), Codec: "lz4", Generator: mix,
+		Seeds: kafka.Seeds, Topic: topic, Partitions: partitions, Events: n, First: uint64(w.sent), Codec: "lz4",
+		Generator: mix,
 	})
 	if err != nil {
 		w.t.Fatalf("produce to %s: %v", topic, err)
@@ -216,23 +211,13 @@ func (w *world) committed(n int64) {
 	})
 }
 
-// until polls for something that must come; what runs are processes, so there is nothing to wait on.
+// until waits for something that must come.
 func (w *world) until(what string, f func() error) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, 90*time.Second)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			w.t.Fatalf("waiting until %s: %v", what, err)
-		case <-tick.C:
-		}
+	if err := stack.Poll(ctx, 50*time.Millisecond, what, f); err != nil {
+		w.t.Fatal(err)
 	}
 }
 
@@ -244,7 +229,9 @@ func (w *world) compared() verify.Report {
 	var report verify.Report
 	for range 10 {
 		var err error
-		report, err = verify.Run(w.ctx, verify.Config{Seeds: kafka.Seeds, Admin: "http://" + w.Endpoints.Admin, Topics: w.topics})
+		report, err = verify.Run(w.ctx, verify.Config{
+			Seeds: kafka.Seeds, Admin: "http://" + w.Endpoints.Admin, Topics: w.topics,
+		})
 		if err != nil {
 			w.t.Fatalf("verify: %v", err)
 		}
@@ -273,20 +260,11 @@ func (w *world) verified() verify.Report {
 	return report
 }
 
-// fault asks the sandbox's BigQuery to misbehave.
+// fault makes the sandbox's BigQuery misbehave.
 func (w *world) fault(fault map[string]any) {
 	w.t.Helper()
-	body, err := json.Marshal(fault)
-	if err != nil {
+	if err := w.Fault(w.ctx, stack.BigQuery, fault); err != nil {
 		w.t.Fatal(err)
-	}
-	resp, err := http.Post("http://"+w.Endpoints.Admin+"/bigquery/faults", "application/json", bytes.NewReader(body))
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		w.t.Fatalf("add fault %s: %s", body, resp.Status)
 	}
 }
 
@@ -305,11 +283,7 @@ func (w *world) kill(s *stack.Service) {
 // restart kills a service if it runs, and starts it.
 func (w *world) restart(s *stack.Service) {
 	w.t.Helper()
-	s.Kill()
-	if err := s.Start(); err != nil {
-		w.t.Fatal(err)
-	}
-	if err := s.Await(w.ctx, s.Ready); err != nil {
+	if err := s.Restart(w.ctx); err != nil {
 		w.t.Fatal(err)
 	}
 }

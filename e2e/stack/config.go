@@ -6,7 +6,8 @@ import (
 	"text/template"
 )
 
-var writerYAML = template.Must(template.New("writer").Parse(`# Written by the stack; see services/writer/writer.example.yaml for every key.
+var writerYAML = template.Must(template.New("writer").Parse(
+	`# Written by the stack; see services/writer/writer.example.yaml for every key.
 name: {{.Self.Name}}
 grpc:
   listen: {{.Self.GRPC}}
@@ -24,7 +25,8 @@ grpc:
   listen: {{.Self.Admin}}
 {{.Extra}}`))
 
-var ingestYAML = template.Must(template.New("ingest").Parse(`# Written by the stack; see services/ingest/ingest.example.yaml for every key.
+var ingestYAML = template.Must(template.New("ingest").Parse(
+	`# Written by the stack; see services/ingest/ingest.example.yaml for every key.
 kafka:
   brokers: [{{.Endpoints.Kafka}}]
   group: {{.Config.Group}}

@@ -61,7 +61,10 @@ func (l *Log) Behind(ctx context.Context, topics ...string) (int64, error) {
 	var sum int64
 	for _, topic := range topics {
 		behind := map[int32]int64{}
-		if err := l.Each(ctx, topic, func(r *kgo.Record) error { behind[r.Partition] = r.Offset + 1; return nil }); err != nil {
+		if err := l.Each(ctx, topic, func(r *kgo.Record) error {
+			behind[r.Partition] = r.Offset + 1
+			return nil
+		}); err != nil {
 			return 0, err
 		}
 		for _, n := range behind {
@@ -123,7 +126,8 @@ func (l *Log) Each(ctx context.Context, topic string, f func(*kgo.Record) error)
 			from[partition] = kgo.NewOffset().AtStart()
 		}
 	}
-	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seeds...), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+	reader, err := kgo.NewClient(kgo.SeedBrokers(l.seeds...),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(), // a partition may end with a marker: without it the end would never be seen
 		// The partition's bound is the one to be met: kfake forgets to name the aborted transactions of a response that

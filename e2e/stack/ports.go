@@ -45,7 +45,7 @@ func (p *ports) take(fixed bool, preferred int) string {
 
 // try gives the address of a port, empty when somebody has it.
 func (p *ports) try(port int) string {
-	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // an address of loopback needs no look-up to wait for
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // loopback: no look-up to wait for
 	if err != nil {
 		return ""
 	}

@@ -153,19 +153,14 @@ func (p *Process) Stop(grace time.Duration) error {
 
 // Await polls ready until it returns nil, the process ends, or ctx does.
 func (p *Process) Await(ctx context.Context, ready func(context.Context) error) error {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ready(ctx)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w, see %s", p.Name, err, p.Log)
-		case <-p.Exited():
-			return fmt.Errorf("%s ended before it was ready, see %s:\n%s", p.Name, p.Log, Tail(p.Log, 12))
-		case <-tick.C:
-		}
+	return Poll(ctx, 20*time.Millisecond, p.Name+" is ready", func() error { return ready(ctx) }, p)
+}
+
+// Restart kills the service if it runs, starts it, and waits until it is ready.
+func (s *Service) Restart(ctx context.Context) error {
+	s.Kill()
+	if err := s.Start(); err != nil {
+		return err
 	}
+	return s.Await(ctx, s.Ready)
 }

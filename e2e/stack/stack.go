@@ -147,7 +147,8 @@ func New(config Config) (*Stack, error) {
 		s.Endpoints.Kafka = strings.Join(config.Kafka, ", ")
 	}
 	topics := append([]string{
-		fmt.Sprintf("%s:%d", DeliveryTopic, config.DeliveryPartitions), fmt.Sprintf("%s:%d", StockTopic, config.StockPartitions),
+		fmt.Sprintf("%s:%d", DeliveryTopic, config.DeliveryPartitions),
+		fmt.Sprintf("%s:%d", StockTopic, config.StockPartitions),
 	}, config.Topics...)
 	s.Sandbox = s.process("sandbox", "sandbox", slices.Concat([]string{
 		"up", "--dir", dir,
@@ -179,8 +180,8 @@ func New(config Config) (*Stack, error) {
 
 func (s *Stack) process(name, binary string, args []string) *Process {
 	return &Process{
-		Name: name, Path: filepath.Join(s.Config.Bin, binary), Args: args, Env: slices.Concat(s.Config.TLS.env(), s.Config.Env),
-		Log: filepath.Join(s.Config.Dir, "logs", name+".log"),
+		Name: name, Path: filepath.Join(s.Config.Bin, binary), Args: args,
+		Env: slices.Concat(s.Config.TLS.env(), s.Config.Env), Log: filepath.Join(s.Config.Dir, "logs", name+".log"),
 	}
 }
 
@@ -190,7 +191,9 @@ func (s *Stack) service(kind string, i int, grpc, admin string) *Service {
 		name = fmt.Sprintf("%s-%d", kind, i+1)
 	}
 	config := filepath.Join(s.Config.Dir, name+".yaml")
-	return &Service{Process: s.process(name, kind, []string{"serve", "--config", config}), GRPC: grpc, Admin: admin, Config: config}
+	return &Service{
+		Process: s.process(name, kind, []string{"serve", "--config", config}), GRPC: grpc, Admin: admin, Config: config,
+	}
 }
 
 // Rejoin makes the ingests that are started from now on members of another group, which has read nothing.

@@ -1,7 +1,9 @@
 package stack
 
 import (
+	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -13,4 +15,14 @@ func Tail(path string, n int) string {
 	}
 	lines := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
+
+// Tails are the last n lines of every log, each below its name.
+func (s *Stack) Tails(n int) string {
+	logs, _ := filepath.Glob(filepath.Join(s.Config.Dir, "logs", "*.log"))
+	var text strings.Builder
+	for _, log := range logs {
+		fmt.Fprintf(&text, "%s\n%s\n", filepath.Base(log), Tail(log, n))
+	}
+	return text.String()
 }

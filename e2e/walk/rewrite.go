@@ -95,6 +95,12 @@ func (r *rewriter) visit(n ast.Node) bool {
 	case *ast.GenDecl:
 		return n.Tok != token.CONST
 	case *ast.IfStmt:
+		if isProtection(n.Cond) { // the compiler drops what is behind it
+			if n.Else != nil {
+				ast.Inspect(n.Else, r.visit)
+			}
+			return false
+		}
 		r.condition(n.Cond)
 	case *ast.ForStmt:
 		if n.Cond != nil {
@@ -145,14 +151,20 @@ func (r *rewriter) condition(e ast.Expr) {
 // exempt says that an expression is no condition of the code as it is released: the protections that the seven mutants
 // remove are constants there, and so are true and false.
 func (r *rewriter) exempt(e ast.Expr) bool {
-	switch e := e.(type) {
-	case *ast.Ident:
+	if e, ok := e.(*ast.Ident); ok {
 		return e.Name == "true" || e.Name == "false"
-	case *ast.SelectorExpr:
-		x, ok := e.X.(*ast.Ident)
-		return ok && x.Name == "mutant"
 	}
-	return false
+	return isProtection(e)
+}
+
+// isProtection says that an expression is one of the constants of package mutant.
+func isProtection(e ast.Expr) bool {
+	selector, ok := e.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	x, ok := selector.X.(*ast.Ident)
+	return ok && x.Name == "mutant"
 }
 
 func (r *rewriter) wrap(e ast.Expr) {

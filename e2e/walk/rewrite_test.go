@@ -72,6 +72,40 @@ func TestMutantsOfASource(t *testing.T) {
 	}
 }
 
+// What a released binary does not hold is no decision of it: the code behind a removed protection. What is behind one
+// that is there is.
+func TestRemovedProtectionsAreNotWalked(t *testing.T) {
+	const text = `package p
+
+func f(n int) int {
+	if mutant.Fence {
+		if n > 1 {
+			return 1
+		}
+	} else if n > 2 {
+		return 2
+	}
+	if !mutant.Fence && n == 3 {
+		return 3
+	}
+	return 0
+}
+`
+	_, mutants, err := rewrite("p.go", []byte(text), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range mutants {
+		if m.Change == "true" {
+			got = append(got, m.Condition)
+		}
+	}
+	if diff := cmp.Diff([]string{"n > 2", "n == 3"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // The program does what it did with no mutant, and something else with each that matters.
 func TestMutantsRun(t *testing.T) {
 	dir := t.TempDir()

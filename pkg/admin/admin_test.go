@@ -57,7 +57,8 @@ func TestHandler(t *testing.T) {
 	}
 
 	notReady = errors.New("no broker answers")
-	if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "no broker answers") {
+	if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "no broker answers") {
 		t.Errorf("GET /readyz: %d %q", code, body)
 	}
 	if code, _ := get(t, h, "/healthz"); code != http.StatusOK {
@@ -85,7 +86,8 @@ func TestServe(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- Serve(ctx, Config{Listener: listener, Registry: prometheus.NewRegistry()}) }()
 
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/healthz", nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/healthz",
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,9 @@ func TestServe(t *testing.T) {
 		t.Errorf("GET /healthz: %q, %v", body, err)
 	}
 
-	if err := Serve(t.Context(), Config{Listen: listener.Addr().String(), Registry: prometheus.NewRegistry()}); err == nil {
+	if err := Serve(t.Context(), Config{
+		Listen: listener.Addr().String(), Registry: prometheus.NewRegistry(),
+	}); err == nil {
 		t.Error("a second server on the same address came up")
 	}
 	cancel()

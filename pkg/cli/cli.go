@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -17,12 +20,21 @@ type Streams struct{ Out, Err io.Writer }
 // ErrFailed ends the program with status 1 without another word: the command has said what is wrong.
 var ErrFailed = errors.New("failed")
 
+// Main is Run for the process itself: its arguments, its streams, and a context that ends with SIGINT or SIGTERM.
+func Main(name, description string, commands any) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return Run(ctx, name, description, commands, os.Args[1:], Streams{Out: os.Stdout, Err: os.Stderr})
+}
+
 // Run parses args into commands, a pointer to a struct with kong's tags, runs the command that they name, or the
 // struct's own Run method, and returns the exit status: 0 well, 1 failed, 2 wrong usage. A program of several commands
-// shows its help when it is given no arguments.
-func Run(ctx context.Context, name, description string, commands any, args []string, std Streams) int {
+// shows its help when it is given no arguments. more are what its commands need besides, bindings and variables say.
+func Run(
+	ctx context.Context, name, description string, commands any, args []string, std Streams, more ...kong.Option,
+) int {
 	left := -1
-	parser, err := kong.New(commands,
+	options := append([]kong.Option{
 		kong.Name(name),
 		kong.Description(description),
 		kong.Writers(std.Out, std.Err),
@@ -30,7 +42,8 @@ func Run(ctx context.Context, name, description string, commands any, args []str
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std),
-	)
+	}, more...)
+	parser, err := kong.New(commands, options...)
 	if err != nil {
 		fmt.Fprintf(std.Err, "%s: %v\n", name, err)
 		return 2

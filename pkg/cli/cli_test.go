@@ -41,19 +41,22 @@ func TestRun(t *testing.T) {
 		code     int
 		out, err string
 	}{
-		"one command":     {&alone{}, "", 0, "done ", ""},
-		"with a flag":     {&alone{}, "--times 2", 0, "done done ", ""},
-		"wrong flag":      {&alone{}, "--wrong", 2, "", "p: unknown flag --wrong (see \"p --help\")\n"},
-		"wrong value":     {&alone{}, "--times=x", 2, "", "(see \"p --help\")\n"},
-		"no command":      {&several{}, "", 0, "Usage: p <command>", ""},
-		"wrong of a part": {&several{}, "fail quietly --wrong", 2, "", "p: unknown flag --wrong (see \"p fail quietly --help\")\n"},
-		"has said it":     {&several{}, "fail quietly", 1, "", ""},
-		"says it":         {&several{}, "fail quietly --why=so", 1, "", "p: so\n"},
+		"one command": {&alone{}, "", 0, "done ", ""},
+		"with a flag": {&alone{}, "--times 2", 0, "done done ", ""},
+		"wrong flag":  {&alone{}, "--wrong", 2, "", "p: unknown flag --wrong (see \"p --help\")\n"},
+		"wrong value": {&alone{}, "--times=x", 2, "", "(see \"p --help\")\n"},
+		"no command":  {&several{}, "", 0, "Usage: p <command>", ""},
+		"wrong of a part": {
+			&several{}, "fail quietly --wrong", 2, "", "p: unknown flag --wrong (see \"p fail quietly --help\")\n",
+		},
+		"has said it": {&several{}, "fail quietly", 1, "", ""},
+		"says it":     {&several{}, "fail quietly --why=so", 1, "", "p: so\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errs strings.Builder
 			code := Run(t.Context(), "p", "A program.", tt.commands, strings.Fields(tt.args), Streams{&out, &errs})
-			if code != tt.code || !strings.HasPrefix(out.String(), tt.out) || !strings.HasSuffix(errs.String(), tt.err) || tt.err == "" && errs.Len() > 0 {
+			if code != tt.code || !strings.HasPrefix(out.String(), tt.out) || !strings.HasSuffix(errs.String(), tt.err) ||
+				tt.err == "" && errs.Len() > 0 {
 				t.Errorf("exit status %d\n%s%s", code, &out, &errs)
 			}
 		})

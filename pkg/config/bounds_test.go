@@ -6,7 +6,9 @@ import (
 )
 
 func TestBounds(t *testing.T) {
-	b := Bounds{Least: 6 * time.Second, Most: 90 * time.Minute, Short: "nobody listens", Long: "nobody waits", Right: time.Hour}
+	b := Bounds{
+		Least: 6 * time.Second, Most: 90 * time.Minute, Short: "nobody listens", Long: "nobody waits", Right: time.Hour,
+	}
 	for d, want := range map[time.Duration]string{
 		0:                            "0s is too short: nobody listens",
 		5999 * time.Millisecond:      "5.999s is too short: nobody listens",

@@ -56,7 +56,8 @@ func (p Problems) about(key string) bool {
 // within tells whether key lies in outer: kafka.brokers[1] in kafka.brokers and in kafka. The file as a whole does not
 // count.
 func within(key, outer string) bool {
-	return outer != "" && len(key) > len(outer) && strings.HasPrefix(key, outer) && strings.ContainsRune(".[", rune(key[len(outer)]))
+	return outer != "" && len(key) > len(outer) && strings.HasPrefix(key, outer) &&
+		strings.ContainsRune(".[", rune(key[len(outer)]))
 }
 
 // line is where key stands, or the nearest key around it.

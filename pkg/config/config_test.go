@@ -285,13 +285,16 @@ func TestFiles(t *testing.T) {
 	}
 
 	for name, want := range map[string]string{
-		filepath.Join(dir, "none.yaml"):                                              "there is no such file",
-		write("secret.yaml", "kafka: {brokers: x, password: file:/none}"):            "secret.yaml:1: kafka.password: open /none: no such file",
-		write("syntax.yaml", "name: x\nkafka: [\n"):                                  "syntax.yaml:2: did not find expected node content",
-		write("two.yaml", "kafka: {brokers: x}\n---\nname: y\n"):                     "two.yaml:2: a second document begins",
-		write("list.yaml", "- name: x\n"):                                            "list.yaml:1: is a list, not a group of keys",
-		write("empty.yaml", "# nothing\n"):                                           "kafka.brokers: is required",
-		write("large.yaml", "name: "+strings.Repeat("x", maxFile)):                   "a configuration at most 4194304",
+		filepath.Join(dir, "none.yaml"): "there is no such file",
+
+		write("key.yaml", "kafka: {brokers: x, password: file:/no}"): "key.yaml:1: kafka.password: open /no: no such file",
+
+		write("syntax.yaml", "name: x\nkafka: [\n"):                "syntax.yaml:2: did not find expected node content",
+		write("two.yaml", "kafka: {brokers: x}\n---\nname: y\n"):   "two.yaml:2: a second document begins",
+		write("list.yaml", "- name: x\n"):                          "list.yaml:1: is a list, not a group of keys",
+		write("empty.yaml", "# nothing\n"):                         "kafka.brokers: is required",
+		write("large.yaml", "name: "+strings.Repeat("x", maxFile)): "a configuration at most 4194304",
+
 		write("laughs.yaml", "labels: &a [&b "+strings.Repeat("x,", maxNodes)+" 1]"): "is a list, not a group of keys",
 	} {
 		s := service{}

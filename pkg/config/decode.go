@@ -222,5 +222,7 @@ func isText(v reflect.Value) bool {
 }
 
 func isPlain(t reflect.Type) bool {
-	return isText(reflect.New(t).Elem()) || !slices.Contains([]reflect.Kind{reflect.Struct, reflect.Map, reflect.Slice, reflect.Pointer}, t.Kind())
+	return isText(reflect.New(t).Elem()) || !slices.Contains([]reflect.Kind{
+		reflect.Struct, reflect.Map, reflect.Slice, reflect.Pointer,
+	}, t.Kind())
 }

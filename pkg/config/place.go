@@ -98,6 +98,8 @@ func Merge(file string, errs ...error) error {
 			order[p.File] = len(order)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Problem) int { return cmp.Or(cmp.Compare(order[a.File], order[b.File]), byLine(a, b)) })
+	slices.SortStableFunc(all, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), byLine(a, b))
+	})
 	return all
 }

@@ -107,7 +107,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	if err != nil || parsed < 0 {
-		return &formError{fmt.Sprintf("%q is not a duration", text), "write a number and its unit, such as 250ms, 10s or 1h30m"}
+		return &formError{
+			fmt.Sprintf("%q is not a duration", text), "write a number and its unit, such as 250ms, 10s or 1h30m",
+		}
 	}
 	*d = Duration(parsed)
 	return nil
@@ -157,7 +159,9 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	}
 	amount, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || amount < 0 || amount > math.MaxInt64/size {
-		return &formError{fmt.Sprintf("%q is not an amount of bytes", text), "write a number and its unit, such as 512KiB, 64MiB or 9MB"}
+		return &formError{
+			fmt.Sprintf("%q is not an amount of bytes", text), "write a number and its unit, such as 512KiB, 64MiB or 9MB",
+		}
 	}
 	*b = Bytes(amount * size)
 	return nil

@@ -35,7 +35,9 @@ func TestSecretIsPrintedNowhere(t *testing.T) {
 		}
 		out.Write(b)
 	}
-	for _, logger := range []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))} {
+	for _, logger := range []*slog.Logger{
+		slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil)),
+	} {
 		logger.Info("m", "password", NewSecret(text), "holder", holder)
 	}
 	for _, leak := range []string{text, fmt.Sprintf("%x", text), fmt.Sprintf("%X", text)} {
@@ -53,8 +55,8 @@ func TestSecretIsPrintedNowhere(t *testing.T) {
 
 func TestBytes(t *testing.T) {
 	for text, want := range map[string]Bytes{
-		"0": 0, "17": 17, "17B": 17, "9 MiB": 9 << 20, "64mib": 64 << 20, "512KiB": 512 << 10, "1GiB": 1 << 30, "2TiB": 2 << 40,
-		"9MB": 9e6, "1kb": 1000, "3 GB": 3e9, "1TB": 1e12, "9223372036854775807": math.MaxInt64,
+		"0": 0, "17": 17, "17B": 17, "9 MiB": 9 << 20, "64mib": 64 << 20, "512KiB": 512 << 10, "1GiB": 1 << 30,
+		"2TiB": 2 << 40, "9MB": 9e6, "1kb": 1000, "3 GB": 3e9, "1TB": 1e12, "9223372036854775807": math.MaxInt64,
 	} {
 		var got Bytes
 		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
@@ -68,7 +70,8 @@ func TestBytes(t *testing.T) {
 		}
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		want := Bytes(rapid.Int64Min(0).Draw(t, "bytes") >> rapid.IntRange(0, 62).Draw(t, "shift") << rapid.IntRange(0, 3).Draw(t, "unit"))
+		want := Bytes(rapid.Int64Min(0).Draw(t, "bytes") >> rapid.IntRange(0,
+			62).Draw(t, "shift") << rapid.IntRange(0, 3).Draw(t, "unit"))
 		var got Bytes
 		if want < 0 {
 			t.Skip("overflow")

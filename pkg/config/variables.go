@@ -52,11 +52,13 @@ func (l *loader) variable(expression string, node *yaml.Node, key string) (value
 		name, otherwise = expression[:operator], expression[operator:]
 	}
 	if !variableName.MatchString(name) {
-		l.report(key, node.Line, fmt.Sprintf("%q is not the name of a variable", name), "write ${NAME}, or $${ for the text ${")
+		l.report(key, node.Line, fmt.Sprintf("%q is not the name of a variable", name),
+			"write ${NAME}, or $${ for the text ${")
 		return "", false
 	}
 	if otherwise != "" && !strings.HasPrefix(otherwise, ":-") && !strings.HasPrefix(otherwise, ":?") {
-		l.report(key, node.Line, fmt.Sprintf("${%s} has an operator that is not known", expression), "write ${NAME}, ${NAME:-default} or ${NAME:?message}")
+		l.report(key, node.Line, fmt.Sprintf("${%s} has an operator that is not known", expression),
+			"write ${NAME}, ${NAME:-default} or ${NAME:?message}")
 		return "", false
 	}
 	value, set := l.lookup(name)

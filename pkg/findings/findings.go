@@ -68,14 +68,16 @@ func printWithin(w io.Writer, columns int, findings []Finding) (failed bool) {
 	var out strings.Builder
 	for _, f := range findings {
 		pad := strings.Repeat(" ", width-utf8.RuneCountInString(f.What))
-		line := fmt.Sprintf("%-*s%s%s  %s", len(indent), f.State, f.What, pad, terminal.Hang(strings.TrimSpace(f.Detail), len(indent)+width+2, columns))
+		line := fmt.Sprintf("%-*s%s%s  %s", len(indent), f.State, f.What, pad,
+			terminal.Hang(strings.TrimSpace(f.Detail), len(indent)+width+2, columns))
 		out.WriteString(strings.TrimRight(line, " ") + "\n")
 		if f.Remedy != "" && f.State != OK {
-			out.WriteString(strings.Repeat(" ", len(indent)+width+2) + "-> " + terminal.Hang(strings.TrimSpace(f.Remedy), len(indent)+width+5, columns) + "\n")
+			out.WriteString(strings.Repeat(" ", len(indent)+width+2) + "-> " +
+				terminal.Hang(strings.TrimSpace(f.Remedy), len(indent)+width+5, columns) + "\n")
 		}
 	}
 	fmt.Fprintf(&out, "\n%d ok, %d to look at, %d failed\n", counts[OK], counts[Warn], counts[Fail])
-	io.WriteString(w, out.String()) //nolint:errcheck // Nothing is left to tell a reader who went away; the result is in the exit code.
+	io.WriteString(w, out.String()) //nolint:errcheck // A reader who went away has the exit code.
 	return counts[Fail] > 0
 }
 

@@ -41,7 +41,10 @@ ok    metrics
 func TestPrintOnATerminal(t *testing.T) {
 	var out strings.Builder
 	printWithin(&out, 50, []Finding{
-		{What: "brokers", State: Fail, Detail: "no broker answers: connection refused, again and again", Remedy: "start the brokers, or correct kafka.brokers"},
+		{
+			What: "brokers", State: Fail, Detail: "no broker answers: connection refused, again and again",
+			Remedy: "start the brokers, or correct kafka.brokers",
+		},
 	})
 	want := `FAIL  brokers  no broker answers: connection
                refused, again and again

@@ -27,7 +27,9 @@ func benchBlock() []byte {
 
 // benchMessage is the batch as it arrives.
 func benchMessage(t testing.TB) mem.BufferSlice {
-	data := wire(t, request(&lanev1.Append{Sequence: 9, EndPosition: 1 << 33, Blocks: []*lanev1.Block{encoded(0, benchRows, 0, benchBlock())}}))
+	data := wire(t, request(&lanev1.Append{
+		Sequence: 9, EndPosition: 1 << 33, Blocks: []*lanev1.Block{encoded(0, benchRows, 0, benchBlock())},
+	}))
 	var out mem.BufferSlice
 	for len(data) > 0 {
 		n := min(len(data), benchFrame)

@@ -143,7 +143,9 @@ func TestDecodeAnyFragmentation(t *testing.T) {
 // The three encodings of a block have the same bytes, whatever the codec's fast path knows of them.
 func TestTypedBlocks(t *testing.T) {
 	deliveries := events(5)
-	stocks := &stockv1.PhysicalStockEventRows{Rows: []*stockv1.PhysicalStockEvent{{EventId: proto.String("a")}, {}, {EventId: proto.String("")}}}
+	stocks := &stockv1.PhysicalStockEventRows{
+		Rows: []*stockv1.PhysicalStockEvent{{EventId: proto.String("a")}, {}, {EventId: proto.String("")}},
+	}
 	m := &lanev1.Append{Sequence: 1, EndPosition: 9, Blocks: []*lanev1.Block{
 		{Rows: 5, Encoding: &lanev1.Block_DeliveryEvents{DeliveryEvents: deliveries}},
 		{Route: 1, Rows: 3, Encoding: &lanev1.Block_PhysicalStockEvents{PhysicalStockEvents: stocks}},
@@ -210,8 +212,9 @@ func TestUnusualForms(t *testing.T) {
 	longTag := []byte{0x92, 0x80, 0x00} // tag 0x12 in three bytes
 
 	for name, data := range map[string][]byte{
-		"unknown field in the request":    append(field(2, varint(1, 4)), unknown...),
-		"unknown field first":             append(bytes.Clone(unknown), field(2, varint(1, 4), field(3, varint(2, 1), field(15, rows("a"))))...),
+		"unknown field in the request": append(field(2, varint(1, 4)), unknown...),
+		"unknown field first": append(bytes.Clone(unknown),
+			field(2, varint(1, 4), field(3, varint(2, 1), field(15, rows("a"))))...),
 		"unknown field in the append":     field(2, varint(1, 4), unknown),
 		"unknown field in a block":        field(2, field(3, unknown, field(15, rows("a")))),
 		"unknown field in a typed row":    field(2, field(3, field(4, field(1, unknown)), unknown)),
@@ -219,14 +222,15 @@ func TestUnusualForms(t *testing.T) {
 		"scalar given twice":              field(2, varint(1, 4), varint(1, 5), field(3, varint(2, 9), varint(2, 1))),
 		"scalar wider than its type":      field(2, field(3, varint(1, 1<<40+3))),
 		"scalar with another wire type":   field(2, field(1, []byte("x")), varint(2, 6)),
-		"append given twice merges":       append(field(2, varint(1, 4), field(3, field(15, rows("a")))), field(2, varint(2, 5), field(3, field(15, rows("b"))))...),
-		"durable replaces append":         append(field(2, varint(1, 4)), field(3, varint(1, 8))...),
-		"append replaces durable":         append(field(3, varint(1, 8)), field(2, varint(1, 4))...),
-		"encoding given twice":            field(2, field(3, field(15, rows("a")), field(15, rows("b")))),
-		"typed encoding twice merges":     field(2, field(3, field(4, rows("a")), field(4, rows("b")))),
-		"other encoding replaces":         field(2, field(3, field(4, rows("a")), field(5, []byte{10, 0}))),
-		"tag longer than needed":          append(bytes.Clone(longTag), field(2, varint(1, 4))[1:]...),
-		"length longer than needed":       {0x12, 0x82, 0x00, 0x08, 0x04},
+		"append given twice merges": append(field(2, varint(1, 4), field(3, field(15, rows("a")))),
+			field(2, varint(2, 5), field(3, field(15, rows("b"))))...),
+		"durable replaces append":     append(field(2, varint(1, 4)), field(3, varint(1, 8))...),
+		"append replaces durable":     append(field(3, varint(1, 8)), field(2, varint(1, 4))...),
+		"encoding given twice":        field(2, field(3, field(15, rows("a")), field(15, rows("b")))),
+		"typed encoding twice merges": field(2, field(3, field(4, rows("a")), field(4, rows("b")))),
+		"other encoding replaces":     field(2, field(3, field(4, rows("a")), field(5, []byte{10, 0}))),
+		"tag longer than needed":      append(bytes.Clone(longTag), field(2, varint(1, 4))[1:]...),
+		"length longer than needed":   {0x12, 0x82, 0x00, 0x08, 0x04},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var m lanev1.LaneRequest
@@ -264,12 +268,24 @@ func TestBounds(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"blocks":             {wire(t, request(manyBlocks)), "more than 1024 blocks"},
-		"rows":               {wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), "more than 1048576"},
-		"rows, unusual form": {append(wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), 0x78, 1), "more than 1048576"},
-		"unusual and large":  {append(unusual, 0x78, 1), "any other may have 4194304 bytes"},
-		"open too large":     {wire(t, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", MaxControl)}}}), "at most 2097152"},
-		"cut short":          {wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, 1, 0, []byte("abc"))}}))[:7], "invalid wire-format"},
+		"blocks": {wire(t, request(manyBlocks)), "more than 1024 blocks"},
+		"rows": {
+			wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), "more than 1048576",
+		},
+		"rows, unusual form": {
+			append(wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), 0x78, 1),
+			"more than 1048576",
+		},
+		"unusual and large": {append(unusual, 0x78, 1), "any other may have 4194304 bytes"},
+		"open too large": {
+			wire(t, &lanev1.LaneRequest{
+				Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", MaxControl)}},
+			}), "at most 2097152",
+		},
+		"cut short": {
+			wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, 1, 0, []byte("abc"))}}))[:7],
+			"invalid wire-format",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool := newCountingPool(t)
@@ -283,7 +299,8 @@ func TestBounds(t *testing.T) {
 			// A server hears of it as the caller's fault, not as one of the call.
 			var received Received
 			message = pool.cut(tt.data)
-			if err := Codec().Unmarshal(message, &received); err != nil || received.Err == nil || received.Control != nil || len(received.Append.Blocks) > 0 {
+			if err := Codec().Unmarshal(message, &received); err != nil || received.Err == nil || received.Control != nil ||
+				len(received.Append.Blocks) > 0 {
 				t.Errorf("received %+v: %v", received, err)
 			}
 			message.Free()

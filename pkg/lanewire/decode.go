@@ -103,7 +103,8 @@ func (c codec) decodePlain(data mem.BufferSlice, r *Request) error {
 	tag, _ := first.byte()
 	switch size := data.Len(); {
 	case size > maxPlain:
-		return fmt.Errorf("lane request of %d bytes is not an append in the form that encoders write; any other may have %d bytes", size, maxPlain)
+		return fmt.Errorf("lane request of %d bytes is not an append in the form that encoders "+
+			"write; any other may have %d bytes", size, maxPlain)
 	case size > MaxControl && tag != tagAppend:
 		return fmt.Errorf("lane request of %d bytes, at most %d when it is no append", size, MaxControl)
 	}

@@ -242,7 +242,9 @@ func newHopCall(b *testing.B, conn *grpc.ClientConn) *hopCall {
 func (c *hopCall) send(b *testing.B, sequence uint64, rows int, data []byte) {
 	c.credits <- struct{}{}
 	block := Block{Rows: uint32(rows), Bytes: mem.BufferSlice{mem.SliceBuffer(data)}}
-	if err := c.stream.SendMsg(&Append{Sequence: sequence, EndPosition: int64(sequence), Blocks: []Block{block}}); err != nil {
+	if err := c.stream.SendMsg(&Append{
+		Sequence: sequence, EndPosition: int64(sequence), Blocks: []Block{block},
+	}); err != nil {
 		b.Error(err)
 	}
 }

@@ -25,7 +25,8 @@ func FuzzDecode(f *testing.F) {
 		{Encoding: &lanev1.Block_DeliveryEvents{DeliveryEvents: events(2)}},
 		{Encoding: &lanev1.Block_PhysicalStockEvents{PhysicalStockEvents: &stockv1.PhysicalStockEventRows{}}},
 	}})), uint16(1))
-	f.Add(wire(f, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: 3}}}), uint16(2))
+	f.Add(wire(f, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: 3}}}),
+		uint16(2))
 
 	f.Fuzz(func(t *testing.T, data []byte, cut uint16) {
 		pool := newCountingPool(t)
@@ -68,7 +69,8 @@ func fromProtobufIsBounded(m *lanev1.LaneRequest) bool {
 // sameAppend compares blocks by what their rows mean: a typed block may have been written in another order of bytes.
 func sameAppend(t *testing.T, want *lanev1.Append, got *Append) {
 	t.Helper()
-	if got.Sequence != want.GetSequence() || got.EndPosition != want.GetEndPosition() || len(got.Blocks) != len(want.GetBlocks()) {
+	if got.Sequence != want.GetSequence() || got.EndPosition != want.GetEndPosition() ||
+		len(got.Blocks) != len(want.GetBlocks()) {
 		t.Fatalf("append %d to %d with %d blocks, want %d to %d with %d", got.Sequence, got.EndPosition, len(got.Blocks),
 			want.GetSequence(), want.GetEndPosition(), len(want.GetBlocks()))
 	}

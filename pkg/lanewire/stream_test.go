@@ -31,7 +31,9 @@ func (counting) Lane(stream lanev1.LaneService_LaneServer) error {
 		} else if err != nil {
 			return err
 		}
-		response := &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Writer: request.Control.GetOpen().GetGroup()}}}
+		response := &lanev1.LaneResponse{
+			Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Writer: request.Control.GetOpen().GetGroup()}},
+		}
 		if request.Control == nil {
 			settled := &lanev1.Settled{Sequence: request.Append.Sequence}
 			for _, b := range request.Append.Blocks {
@@ -66,7 +68,8 @@ func TestOverGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	if r, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil ||
+	if r, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(),
+		&grpc_health_v1.HealthCheckRequest{}); err != nil ||
 		r.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", r, err)
 	}

@@ -6,7 +6,10 @@ import "testing"
 func TestLimitFollowsTheLanes(t *testing.T) {
 	const mib = 1 << 20
 	var sets []int64
-	f := follower{budget: 64 * mib, limit: func() (int64, bool) { return 0, false }, set: func(bytes int64) { sets = append(sets, bytes) }}
+	f := follower{
+		budget: 64 * mib, limit: func() (int64, bool) { return 0, false },
+		set: func(bytes int64) { sets = append(sets, bytes) },
+	}
 	for _, lanes := range []int{0, 1, 63, 64, 70, 5000, 4999, 0} {
 		f.follow(lanes)
 	}

@@ -17,15 +17,17 @@ func TestLimit(t *testing.T) {
 		}, 256 * mib},
 		"version 2, no limit": {map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, 0},
 		"version 2, the group around is smaller": {map[string]string{
-			"proc/self/cgroup": "0::/pods/pod1/ingest\n", "sys/fs/cgroup/pods/pod1/ingest/memory.max": "max", "sys/fs/cgroup/pods/pod1/memory.max": "134217728",
-			"sys/fs/cgroup/pods/memory.max": "1073741824",
+			"proc/self/cgroup": "0::/pods/pod1/ingest\n", "sys/fs/cgroup/pods/pod1/ingest/memory.max": "max",
+			"sys/fs/cgroup/pods/pod1/memory.max": "134217728",
+			"sys/fs/cgroup/pods/memory.max":      "1073741824",
 		}, 128 * mib},
 		"version 2, the path is the host's": {map[string]string{
 			"proc/self/cgroup": "0::/kubepods/burstable/abc\n", "sys/fs/cgroup/memory.max": "536870912",
 		}, 512 * mib},
 		"version 1": {map[string]string{
 			"proc/self/cgroup": "12:cpu,cpuacct:/a\n5:memory:/docker/abc\n1:name=systemd:/b\n",
-			"sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes": "104857600\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+			"sys/fs/cgroup/memory/docker/abc/memory.limit_in_bytes": "104857600\n",
+			"sys/fs/cgroup/memory/memory.limit_in_bytes":            "9223372036854771712\n",
 		}, 100 * mib},
 		"version 1, no limit": {map[string]string{
 			"proc/self/cgroup": "5:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
@@ -33,8 +35,12 @@ func TestLimit(t *testing.T) {
 		"both, memory in version 1": {map[string]string{
 			"proc/self/cgroup": "5:hugetlb,memory:/a\n0::/a\n", "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "209715200",
 		}, 200 * mib},
-		"a path out of the root": {map[string]string{"proc/self/cgroup": "0::/../../x\n", "sys/fs/cgroup/memory.max": "67108864"}, 64 * mib},
-		"nonsense":               {map[string]string{"proc/self/cgroup": "a\n0::\n::::\n", "sys/fs/cgroup/memory.max": "-5"}, 0},
+		"a path out of the root": {
+			map[string]string{"proc/self/cgroup": "0::/../../x\n", "sys/fs/cgroup/memory.max": "67108864"}, 64 * mib,
+		},
+		"nonsense": {
+			map[string]string{"proc/self/cgroup": "a\n0::\n::::\n", "sys/fs/cgroup/memory.max": "-5"}, 0,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := fstest.MapFS{}

@@ -146,7 +146,10 @@ func (m *Meter) look(now time.Time) {
 		last := between(m.was, counts, elapsed)
 		weight := 1 - math.Exp(-elapsed.Seconds()/over.Seconds())
 		for _, s := range []struct{ mean, last *float64 }{
-			{&m.shares.Processor, &last.Processor}, {&m.shares.Budget, &last.Budget}, {&m.shares.Window, &last.Window}, {&m.shares.Answers, &last.Answers},
+			{&m.shares.Processor, &last.Processor},
+			{&m.shares.Budget, &last.Budget},
+			{&m.shares.Window, &last.Window},
+			{&m.shares.Answers, &last.Answers},
 		} {
 			*s.mean += (*s.last - *s.mean) * weight
 		}
@@ -161,8 +164,9 @@ func (m *Meter) Shares() Shares {
 	return m.shares
 }
 
-var description = prometheus.NewDesc("waybill_saturation", "Share of the process's strength that its load takes, 0 to 1, by what takes most: processor, budget, window. "+
-	"Waiting for BigQuery is none of it.", []string{"cause"}, nil)
+var description = prometheus.NewDesc("waybill_saturation",
+	"Share of the process's strength that its load takes, 0 to 1, by what takes most: processor, budget, window. "+
+		"Waiting for BigQuery is none of it.", []string{"cause"}, nil)
 
 // Describe implements prometheus.Collector.
 func (m *Meter) Describe(out chan<- *prometheus.Desc) { out <- description }

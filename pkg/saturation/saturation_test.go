@@ -76,7 +76,8 @@ func TestAMeterFollowsWhatIsCounted(t *testing.T) {
 			t.Errorf("%v by %s", v, cause)
 		}
 		families, err := registry.Gather()
-		if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 || families[0].GetMetric()[0].GetLabel()[0].GetValue() != "budget" {
+		if err != nil || len(families) != 1 || len(families[0].GetMetric()) != 1 ||
+			families[0].GetMetric()[0].GetLabel()[0].GetValue() != "budget" {
 			t.Errorf("%v, %v", families, err)
 		}
 		mu.Lock()

@@ -24,7 +24,8 @@ func TestWrap(t *testing.T) {
 			t.Errorf("%q within %d: %q, want %q", c.text, c.width, got, c.want)
 		}
 	}
-	if got := Hang("one two three four five six seven eight nine", 4, 36); got != "one two three four five six\n    seven eight nine" {
+	if got := Hang("one two three four five six seven eight nine", 4,
+		36); got != "one two three four five six\n    seven eight nine" {
 		t.Errorf("got %q", got)
 	}
 	if got := Hang("one two three four five six seven eight nine", 90, 100); strings.Count(got, "\n") != 1 {

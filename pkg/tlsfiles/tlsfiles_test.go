@@ -14,13 +14,10 @@ import (
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
-// What is renewed in place, on either side, holds from the next connection on: nothing is made anew but the connection.
-func TestRenewedInPlace(t *testing.T) {
-	first, second := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
-	server, client := tlstest.Files(t), tlstest.Files(t)
-	tlstest.Renew(t, server, first, first)
-	tlstest.Renew(t, client, first, first)
-	config, err := tlsfiles.Server(server)
+// listen serves connections by what the files say until the test ends, each with serve.
+func listen(t *testing.T, files tlsfiles.Files, serve func(*tls.Conn)) (address string) {
+	t.Helper()
+	config, err := tlsfiles.Server(files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,23 +25,35 @@ func TestRenewedInPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			conn, err := l.Accept()
 			if err != nil {
 				return
 			}
-			_, _ = conn.Write([]byte("hello")) // fails for those that are refused
+			serve(conn.(*tls.Conn))
 			_ = conn.Close()
 		}
 	}()
+	return l.Addr().String()
+}
+
+// What is renewed in place, on either side, holds from the next connection on: nothing is made anew but the connection.
+func TestRenewedInPlace(t *testing.T) {
+	first, second := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
+	server, client := tlstest.Files(t), tlstest.Files(t)
+	tlstest.Renew(t, server, first, first)
+	tlstest.Renew(t, client, first, first)
+	address := listen(t, server, func(c *tls.Conn) {
+		_, _ = c.Write([]byte("hello")) // fails for those that are refused
+	})
 	connect := func() error {
 		config, err := tlsfiles.Client(client)
 		if err != nil {
 			return err
 		}
-		conn, err := tls.Dial("tcp", l.Addr().String(), config)
+		conn, err := tls.Dial("tcp", address, config)
 		if err != nil {
 			return err
 		}
@@ -119,30 +128,14 @@ func TestWriterHearsTheAlert(t *testing.T) {
 	server, client := tlstest.Files(t), tlstest.Files(t)
 	tlstest.Renew(t, server, a, a)
 	tlstest.Renew(t, client, other, a)
-	config, err := tlsfiles.Server(server)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := tls.Listen("tcp", "127.0.0.1:0", config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_ = conn.(*tls.Conn).Handshake() // it fails, that is the point
-			_ = conn.Close()
-		}
-	}()
+	address := listen(t, server, func(c *tls.Conn) {
+		_ = c.Handshake() // it fails, that is the point
+	})
 	mine, err := tlsfiles.Client(client)
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := tls.Dial("tcp", l.Addr().String(), mine)
+	raw, err := tls.Dial("tcp", address, mine)
 	if err != nil {
 		t.Fatal(err)
 	}

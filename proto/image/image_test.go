@@ -54,16 +54,44 @@ func TestSelf(t *testing.T) {
 	}
 }
 
+// Rows repeat the envelope's fields instead of nesting it: this holds them to it, comments and column types included.
+func TestRowsHaveTheEnvelope(t *testing.T) {
+	envelope, err := image.Self("envelope.v1.Envelope")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, message := range rows {
+		name := string(message.ProtoReflect().Descriptor().FullName())
+		row, err := image.Self(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(row.Field) != len(envelope.Field)+1 {
+			t.Fatalf("%s: %d fields, want the envelope's %d and a payload", name, len(row.Field), len(envelope.Field))
+		}
+		for i, want := range envelope.Field {
+			if got := row.Field[i]; !proto.Equal(got, want) {
+				t.Errorf("%s: %v, the envelope has %v", name, got, want)
+			}
+		}
+		if payload := row.Field[len(envelope.Field)]; payload.GetNumber() != 16 {
+			t.Errorf("%s: the payload is field %d, want 16", name, payload.GetNumber())
+		}
+	}
+}
+
 // same compares a self-contained message with the generated one, column by column.
 func same(t *testing.T, path string, self, generated protoreflect.MessageDescriptor, depth int) {
 	if self.Fields().Len() != generated.Fields().Len() || self.Name() != generated.Name() {
-		t.Errorf("%s: %s with %d fields, want %s with %d", path, self.Name(), self.Fields().Len(), generated.Name(), generated.Fields().Len())
+		t.Errorf("%s: %s with %d fields, want %s with %d",
+			path, self.Name(), self.Fields().Len(), generated.Name(), generated.Fields().Len())
 		return
 	}
 	for i := range generated.Fields().Len() {
 		g, s := generated.Fields().Get(i), self.Fields().Get(i)
 		at := path + "." + string(g.Name())
-		if g.Name() != s.Name() || g.Number() != s.Number() || g.Kind() != s.Kind() || g.Cardinality() != s.Cardinality() || g.HasPresence() != s.HasPresence() {
+		if g.Name() != s.Name() || g.Number() != s.Number() || g.Kind() != s.Kind() || g.Cardinality() != s.Cardinality() ||
+			g.HasPresence() != s.HasPresence() {
 			t.Errorf("%s: %v, want %v", at, s, g)
 		}
 		column := func(f protoreflect.FieldDescriptor) *columnv1.Column {

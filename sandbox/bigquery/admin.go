@@ -29,14 +29,17 @@ func splitDataset(name string) (project, id string, err error) {
 //	POST   faults           a fault.Fault as JSON: puts it in force and answers with it
 //	DELETE faults[?id=f1]   lifts one fault, or all
 //	GET    stats            counts, rates and what each table holds
-//	GET    rows?table=D.T   a JSON line a row: {"topic","partition","offset","stream","row"}; row is its offset in the stream
+//	GET    rows?table=D.T   a JSON line a row: {"topic","partition","offset","stream","row"};
+//	                        row is its offset in the stream
 //	GET    row?table=D.T&topic=…&partition=…&offset=…   the whole row
 func (e *Emulator) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/bigquery/faults", admin.Faults[fault.Fault]{
 		List: e.faults.List, Add: e.faults.Add, Remove: func(id string) (int, error) { return e.faults.Clear(id), nil },
 	})
-	mux.HandleFunc("GET /bigquery/stats", func(w http.ResponseWriter, _ *http.Request) { admin.Answer(w, http.StatusOK, e.stats()) })
+	mux.HandleFunc("GET /bigquery/stats", func(w http.ResponseWriter, _ *http.Request) {
+		admin.Answer(w, http.StatusOK, e.stats())
+	})
 	mux.HandleFunc("GET /bigquery/rows", e.serveRows)
 	mux.HandleFunc("GET /bigquery/row", e.serveRow)
 	return mux
@@ -59,7 +62,9 @@ type Stats struct {
 }
 
 func (e *Emulator) stats() Stats {
-	out := Stats{Stats: e.write.Stats(), ClockAhead: e.Clock().Ahead().Round(time.Millisecond).String(), Tables: []TableStats{}}
+	out := Stats{
+		Stats: e.write.Stats(), ClockAhead: e.Clock().Ahead().Round(time.Millisecond).String(), Tables: []TableStats{},
+	}
 	for _, t := range e.store.All() {
 		s := TableStats{Table: t.ID()}
 		s.Rows, s.Bytes = t.RowCount()
@@ -121,7 +126,8 @@ func (e *Emulator) serveRow(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refused(w, err)
 	case b == nil:
-		admin.Refuse(w, http.StatusNotFound, fmt.Sprintf("no row of %s came from %s/%d offset %d", t.ID(), r.FormValue("topic"), partition, offset))
+		admin.Refuse(w, http.StatusNotFound, fmt.Sprintf("no row of %s came from %s/%d offset %d",
+			t.ID(), r.FormValue("topic"), partition, offset))
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(b) // a client that has left needs no answer

@@ -47,7 +47,8 @@ func (b *bench) writer(stream string, names ...string) *writer {
 			kind = descriptorpb.FieldDescriptorProto_TYPE_INT64
 		}
 		d.Field = append(d.Field, &descriptorpb.FieldDescriptorProto{
-			Name: proto.String(name), Number: proto.Int32(int32(i + 1)), Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Name: proto.String(name), Number: proto.Int32(int32(i + 1)), Type: kind.Enum(),
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		})
 	}
 	w := &writer{b: b, rpc: rpc}
@@ -129,9 +130,16 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 			r.MissingValueInterpretations = interpretations{"STATE": value, "note": value}
 		}, list("new", nil, nil, nil)},
 		{"not for the next request", nil, nil},
-		{"for all", func(r *storagepb.AppendRowsRequest) { r.DefaultMissingValueInterpretation = value }, list("new", "1.25", "2024-01-02", nil)},
+		{
+			"for all", func(r *storagepb.AppendRowsRequest) { r.DefaultMissingValueInterpretation = value },
+			list("new", "1.25", "2024-01-02", nil),
+		},
 		{"from then on", nil, list("new", "1.25", "2024-01-02", nil)},
-		{"but by column", func(r *storagepb.AppendRowsRequest) { r.MissingValueInterpretations = interpretations{"price": null} }, list("new", nil, "2024-01-02", nil)},
+		{
+			"but by column", func(r *storagepb.AppendRowsRequest) {
+				r.MissingValueInterpretations = interpretations{"price": null}
+			}, list("new", nil, "2024-01-02", nil),
+		},
 		{"back", func(r *storagepb.AppendRowsRequest) { r.DefaultMissingValueInterpretation = null }, nil},
 	} {
 		id := 10 + i
@@ -148,21 +156,24 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
-	if err := w.append(30, map[int]string{2: "old", 3: "9", 4: "2020-05-06", 5: "n"}, func(r *storagepb.AppendRowsRequest) {
-		r.DefaultMissingValueInterpretation = value
-	}); err != nil {
+	if err := w.append(30, map[int]string{2: "old", 3: "9", 4: "2020-05-06", 5: "n"},
+		func(r *storagepb.AppendRowsRequest) {
+			r.DefaultMissingValueInterpretation = value
+		}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(any(list(list("old", "9", "2020-05-06", "n"))), ask(30, columns)); diff != "" {
 		t.Errorf("values that are given: %s", diff)
 	}
 	for _, wrong := range []interpretations{{"nothing": value}, {"note.x": value}, {"note": 0}} {
-		err := w.append(40, map[int]string{2: "x"}, func(r *storagepb.AppendRowsRequest) { r.MissingValueInterpretations = wrong })
+		err := w.append(40, map[int]string{2: "x"},
+			func(r *storagepb.AppendRowsRequest) { r.MissingValueInterpretations = wrong })
 		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "missing_value_interpretations") {
 			t.Errorf("%v: %v", wrong, err)
 		}
 	}
-	if marks := b.ask("SELECT COUNT(DISTINCT mark) = COUNT(mark), COUNT(mark) > 3 FROM orders", "[]"); !cmp.Equal(marks, any(list(list("true", "true")))) {
+	if marks := b.ask("SELECT COUNT(DISTINCT mark) = COUNT(mark), COUNT(mark) > 3 FROM orders", "[]"); !cmp.Equal(marks,
+		any(list(list("true", "true")))) {
 		t.Errorf("GENERATE_UUID: %v", marks)
 	}
 }
@@ -177,7 +188,8 @@ func TestDefaultsOfJSON(t *testing.T) {
 	if out["insertErrors"] != nil {
 		t.Fatal(out)
 	}
-	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON", "destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
+	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON",
+		"destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
 		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+"\n")
 	// Of one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID another text a row.
 	once := b.ask("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
@@ -194,18 +206,26 @@ func TestDefaultsOfJSON(t *testing.T) {
 func TestDefaultsThatDoNotFit(t *testing.T) {
 	b := start(t, emulator.Config{})
 	create := func(field string) rest {
-		return rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [` + field + `]}}`}
+		return rest{
+			method: "POST", path: v2 + "/datasets/waybill/tables",
+			body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [` + field + `]}}`,
+		}
 	}
 	for _, field := range []string{
-		`{"name": "n", "type": "INTEGER", "defaultValueExpression": "'x'"}`, `{"name": "n", "type": "INTEGER", "defaultValueExpression": "1.5"}`,
+		`{"name": "n", "type": "INTEGER", "defaultValueExpression": "'x'"}`,
+		`{"name": "n", "type": "INTEGER", "defaultValueExpression": "1.5"}`,
 		`{"name": "n", "type": "NUMERIC", "precision": "3", "scale": "1", "defaultValueExpression": "1.25"}`,
-		`{"name": "s", "type": "STRING", "maxLength": "2", "defaultValueExpression": "'abc'"}`, `{"name": "s", "type": "STRING", "defaultValueExpression": "other"}`,
-		`{"name": "d", "type": "DATE", "defaultValueExpression": "'2024-02-30'"}`, `{"name": "s", "type": "STRING", "defaultValueExpression": "1 +"}`,
+		`{"name": "s", "type": "STRING", "maxLength": "2", "defaultValueExpression": "'abc'"}`,
+		`{"name": "s", "type": "STRING", "defaultValueExpression": "other"}`,
+		`{"name": "d", "type": "DATE", "defaultValueExpression": "'2024-02-30'"}`,
+		`{"name": "s", "type": "STRING", "defaultValueExpression": "1 +"}`,
 		`{"name": "s", "type": "STRING", "defaultValueExpression": "['a']"}`,
 		`{"name": "r", "type": "RECORD", "fields": [{"name": "x", "type": "INTEGER", "defaultValueExpression": "1"}]}`,
 	} {
 		b.refused(400, create(field))
 	}
-	b.ok(create(`{"name": "n", "type": "FLOAT", "defaultValueExpression": "1"}, {"name": "d", "type": "DATETIME", "defaultValueExpression": "CURRENT_DATETIME()"},
-		{"name": "x", "type": "STRING", "mode": "REPEATED", "defaultValueExpression": "[]"}, {"name": "z", "type": "INTEGER", "defaultValueExpression": "NULL"}`))
+	b.ok(create(`{"name": "n", "type": "FLOAT", "defaultValueExpression": "1"},
+		{"name": "d", "type": "DATETIME", "defaultValueExpression": "CURRENT_DATETIME()"},
+		{"name": "x", "type": "STRING", "mode": "REPEATED", "defaultValueExpression": "[]"},
+		{"name": "z", "type": "INTEGER", "defaultValueExpression": "NULL"}`))
 }

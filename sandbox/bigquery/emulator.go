@@ -86,7 +86,9 @@ func Start(ctx context.Context, cfg Config) (*Emulator, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	s, err := store.Open(store.Config{Dir: cfg.Dir, Sync: cfg.Sync, Discard: cfg.Discard, StreamTTL: cfg.StreamTTL, SchemaDelay: cfg.SchemaDelay})
+	s, err := store.Open(store.Config{
+		Dir: cfg.Dir, Sync: cfg.Sync, Discard: cfg.Discard, StreamTTL: cfg.StreamTTL, SchemaDelay: cfg.SchemaDelay,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open bigquery store: %w", err)
 	}
@@ -108,7 +110,9 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 	if e.engine, err = query.New(e.store); err != nil {
 		return err
 	}
-	if e.api, err = rest.New(rest.Config{Store: e.store, Faults: &e.faults, Engine: e.engine, Dir: filepath.Join(cfg.Dir, "results"), Logger: cfg.Logger}); err != nil {
+	if e.api, err = rest.New(rest.Config{
+		Store: e.store, Faults: &e.faults, Engine: e.engine, Dir: filepath.Join(cfg.Dir, "results"), Logger: cfg.Logger,
+	}); err != nil {
 		return err
 	}
 	var lc net.ListenConfig
@@ -123,9 +127,13 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 	e.addrs = Addrs{GRPC: grpcListener.Addr().String(), REST: restListener.Addr().String()}
 	e.write = write.Serve(grpcListener, write.Config{
 		Store: e.store, Faults: &e.faults, Engine: e.engine, StreamRequestLimit: cfg.StreamRequestLimit,
-		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard, TLS: cfg.TLS,
+		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard,
+		TLS: cfg.TLS,
 	})
-	e.http = &http.Server{Handler: e.api, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug)}
+	e.http = &http.Server{
+		Handler: e.api, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(cfg.Logger.Handler(), slog.LevelDebug),
+	}
 	go func() { e.served <- e.http.Serve(restListener) }()
 	return nil
 }
@@ -167,7 +175,9 @@ func (e *Emulator) Stats() write.Stats { return e.write.Stats() }
 func (e *Emulator) Clock() *store.Clock { return e.store.Clock() }
 
 // Query answers a SELECT, a record at a time, and gives the columns first.
-func (e *Emulator) Query(ctx context.Context, sql string, columns func([]*row.Column) error, each func(row.Record) error) error {
+func (e *Emulator) Query(ctx context.Context, sql string, columns func([]*row.Column) error,
+	each func(row.Record) error,
+) error {
 	s, err := e.engine.Prepare(query.Request{SQL: sql})
 	if err != nil {
 		return err

@@ -51,7 +51,8 @@ func start(t testing.TB, cfg emulator.Config) *bench {
 			t.Errorf("close: %v", err)
 		}
 	})
-	client, err := bigquery.NewClient(t.Context(), "sandbox", option.WithEndpoint(e.Addrs().Endpoint()), option.WithoutAuthentication())
+	client, err := bigquery.NewClient(t.Context(), "sandbox", option.WithEndpoint(e.Addrs().Endpoint()),
+		option.WithoutAuthentication())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,11 @@ var deliveries = bigquery.Schema{
 		{Name: "status", Type: bigquery.StringFieldType},
 		{Name: "delivery_value_total", Type: bigquery.FloatFieldType},
 		{Name: "optimized", Type: bigquery.BooleanFieldType},
-		{Name: "customer", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{{Name: "name", Type: bigquery.StringFieldType}}},
+		{
+			Name: "customer", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{
+				{Name: "name", Type: bigquery.StringFieldType},
+			},
+		},
 		{Name: "items", Type: bigquery.RecordFieldType, Repeated: true, Schema: bigquery.Schema{
 			{Name: "qnt", Type: bigquery.IntegerFieldType}, {Name: "currency", Type: bigquery.StringFieldType},
 		}},
@@ -131,8 +136,9 @@ func event(offset int64) *deliveryv6.DeliveryEvent {
 		KafkaPartition: proto.Int32(int32(offset % 3)), KafkaOffset: proto.Int64(offset), KafkaKey: []byte{0, byte(offset)},
 		KafkaHeaders: []*envelopev1.Header{{Key: proto.String("k"), Value: []byte("v")}},
 		Delivery: &deliveryv6.Delivery{
-			Status: proto.String("done"), DeliveryValueTotal: proto.Float64(float64(offset) + 0.5), Optimized: proto.Bool(offset%2 == 0),
-			Customer: &deliveryv6.Customer{Name: proto.String("Ana")}, Items: []*deliveryv6.DeliveryItem{
+			Status: proto.String("done"), DeliveryValueTotal: proto.Float64(float64(offset) + 0.5),
+			Optimized: proto.Bool(offset%2 == 0), Customer: &deliveryv6.Customer{Name: proto.String("Ana")},
+			Items: []*deliveryv6.DeliveryItem{
 				{Qnt: proto.Int32(2), Currency: proto.String("EUR")}, {Qnt: proto.Int32(int32(offset))},
 			},
 		},
@@ -154,7 +160,9 @@ func encoded(t *testing.T, from, to int64) [][]byte {
 
 func (b *bench) createStream(kind storagepb.WriteStream_Type) string {
 	b.t.Helper()
-	st, err := b.write.CreateWriteStream(b.t.Context(), &storagepb.CreateWriteStreamRequest{Parent: tableName, WriteStream: &storagepb.WriteStream{Type: kind}})
+	st, err := b.write.CreateWriteStream(b.t.Context(), &storagepb.CreateWriteStreamRequest{
+		Parent: tableName, WriteStream: &storagepb.WriteStream{Type: kind},
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -183,7 +191,9 @@ func (b *bench) open(stream string) *appender {
 func (a *appender) send(offset int64, rows [][]byte) {
 	a.b.t.Helper()
 	r := &storagepb.AppendRowsRequest{WriteStream: a.stream, Rows: &storagepb.AppendRowsRequest_ProtoRows{
-		ProtoRows: &storagepb.AppendRowsRequest_ProtoData{WriterSchema: a.schema, Rows: &storagepb.ProtoRows{SerializedRows: rows}},
+		ProtoRows: &storagepb.AppendRowsRequest_ProtoData{
+			WriterSchema: a.schema, Rows: &storagepb.ProtoRows{SerializedRows: rows},
+		},
 	}}
 	a.stream, a.schema = "", nil // the first request only
 	if offset >= 0 {

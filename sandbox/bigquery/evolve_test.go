@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,8 @@ func textRow(names ...string) *storagepb.ProtoSchema {
 	d := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
 	for i, name := range names {
 		d.Field = append(d.Field, &descriptorpb.FieldDescriptorProto{
-			Name: proto.String(name), Number: proto.Int32(int32(i + 1)), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
+			Name: proto.String(name), Number: proto.Int32(int32(i + 1)),
+			Type:  descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
 			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		})
 	}
@@ -62,7 +64,9 @@ func column(name string, t bigquery.FieldType) *bigquery.FieldSchema {
 	return &bigquery.FieldSchema{Name: name, Type: t}
 }
 
-func update(t *testing.T, table *bigquery.Table, etag string, columns ...*bigquery.FieldSchema) (*bigquery.TableMetadata, error) {
+func update(t *testing.T, table *bigquery.Table, etag string,
+	columns ...*bigquery.FieldSchema,
+) (*bigquery.TableMetadata, error) {
 	t.Helper()
 	return table.Update(t.Context(), bigquery.TableMetadataToUpdate{Schema: columns}, etag)
 }
@@ -76,17 +80,43 @@ func TestSchemaUpdates(t *testing.T) {
 		return &bigquery.FieldSchema{Name: "record", Type: bigquery.RecordFieldType, Repeated: true, Schema: fields}
 	}
 	number := column("number", bigquery.IntegerFieldType)
-	span := &bigquery.FieldSchema{Name: "span", Type: bigquery.RangeFieldType, RangeElementType: &bigquery.RangeElementType{Type: bigquery.DateFieldType}}
+	span := &bigquery.FieldSchema{
+		Name: "span", Type: bigquery.RangeFieldType,
+		RangeElementType: &bigquery.RangeElementType{Type: bigquery.DateFieldType},
+	}
 	table := b.grows(must, number, record(column("a", bigquery.StringFieldType)), span)
 	const mismatch = "Provided Schema does not match Table sandbox:waybill.grows. "
 	for says, columns := range map[string][]*bigquery.FieldSchema{
-		"Field number is missing in new schema":                            {must, record(column("a", bigquery.StringFieldType)), span},
-		"Field record.a is missing in new schema":                          {must, number, record(column("b", bigquery.StringFieldType)), span},
-		"Field number has changed type from INTEGER to FLOAT":              {must, column("number", bigquery.FloatFieldType), record(column("a", bigquery.StringFieldType)), span},
-		"Field number has changed mode from NULLABLE to REPEATED":          {must, {Name: "number", Type: bigquery.IntegerFieldType, Repeated: true}, record(column("a", bigquery.StringFieldType)), span},
-		"Field number has changed mode from NULLABLE to REQUIRED":          {must, {Name: "number", Type: bigquery.IntegerFieldType, Required: true}, record(column("a", bigquery.StringFieldType)), span},
-		"Cannot add required fields to an existing schema. (field: other)": {must, number, record(column("a", bigquery.StringFieldType)), span, {Name: "other", Type: bigquery.StringFieldType, Required: true}},
-		"Field span has changed type from RANGE<DATE> to RANGE<TIMESTAMP>": {must, number, record(column("a", bigquery.StringFieldType)), {Name: "span", Type: bigquery.RangeFieldType, RangeElementType: &bigquery.RangeElementType{Type: bigquery.TimestampFieldType}}},
+		"Field number is missing in new schema": {
+			must, record(column("a", bigquery.StringFieldType)), span,
+		},
+		"Field record.a is missing in new schema": {
+			must, number, record(column("b", bigquery.StringFieldType)), span,
+		},
+		"Field number has changed type from INTEGER to FLOAT": {
+			must, column("number", bigquery.FloatFieldType), record(column("a", bigquery.StringFieldType)), span,
+		},
+		"Field number has changed mode from NULLABLE to REPEATED": {
+			must,
+			{Name: "number", Type: bigquery.IntegerFieldType, Repeated: true},
+			record(column("a", bigquery.StringFieldType)), span,
+		},
+		"Field number has changed mode from NULLABLE to REQUIRED": {
+			must,
+			{Name: "number", Type: bigquery.IntegerFieldType, Required: true},
+			record(column("a", bigquery.StringFieldType)), span,
+		},
+		"Cannot add required fields to an existing schema. (field: other)": {
+			must, number, record(column("a", bigquery.StringFieldType)), span, {
+				Name: "other", Type: bigquery.StringFieldType, Required: true,
+			},
+		},
+		"Field span has changed type from RANGE<DATE> to RANGE<TIMESTAMP>": {
+			must, number, record(column("a", bigquery.StringFieldType)), {
+				Name: "span", Type: bigquery.RangeFieldType,
+				RangeElementType: &bigquery.RangeElementType{Type: bigquery.TimestampFieldType},
+			},
+		},
 	} {
 		_, err := update(t, table, "", columns...)
 		var refused *googleapi.Error
@@ -99,9 +129,14 @@ func TestSchemaUpdates(t *testing.T) {
 		t.Fatal(err)
 	}
 	relaxed := column("must", bigquery.StringFieldType)
-	more := []*bigquery.FieldSchema{relaxed, number, record(column("a", bigquery.StringFieldType), column("b", bigquery.DateFieldType)), span, {Name: "tags", Type: bigquery.StringFieldType, Repeated: true}}
+	more := []*bigquery.FieldSchema{
+		relaxed, number, record(column("a", bigquery.StringFieldType), column("b", bigquery.DateFieldType)), span, {
+			Name: "tags", Type: bigquery.StringFieldType, Repeated: true,
+		},
+	}
 	after, err := update(t, table, before.ETag, more...)
-	if err != nil || len(after.Schema) != 5 || after.Schema[0].Required || len(after.Schema[2].Schema) != 2 || after.ETag == before.ETag {
+	if err != nil || len(after.Schema) != 5 || after.Schema[0].Required || len(after.Schema[2].Schema) != 2 ||
+		after.ETag == before.ETag {
 		t.Fatalf("updated to %+v, %v", after, err)
 	}
 	// An update that does not know of that one.
@@ -110,7 +145,9 @@ func TestSchemaUpdates(t *testing.T) {
 	if !errors.As(err, &refused) || refused.Code != http.StatusPreconditionFailed {
 		t.Errorf("got %v, want 412", err)
 	}
-	if _, err := table.Update(t.Context(), bigquery.TableMetadataToUpdate{TimePartitioning: &bigquery.TimePartitioning{Type: bigquery.DayPartitioningType}}, ""); err == nil {
+	if _, err := table.Update(t.Context(),
+		bigquery.TableMetadataToUpdate{TimePartitioning: &bigquery.TimePartitioning{Type: bigquery.DayPartitioningType}},
+		""); err == nil {
 		t.Error("a table was partitioned afterwards")
 	}
 }
@@ -125,7 +162,8 @@ func (b *bench) growing(stream string, names ...string) *appender {
 func wantExtraFields(t *testing.T, out *storagepb.AppendRowsResponse) {
 	t.Helper()
 	err := status.ErrorProto(out.GetError())
-	if status.Code(err) != codes.InvalidArgument || storageCode(t, err) != storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS {
+	if status.Code(err) != codes.InvalidArgument ||
+		storageCode(t, err) != storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS {
 		t.Fatalf("got %v, want SCHEMA_MISMATCH_EXTRA_FIELDS", out)
 	}
 }
@@ -136,14 +174,17 @@ func TestSchemaDelay(t *testing.T) {
 	id := &bigquery.FieldSchema{Name: "id", Type: bigquery.StringFieldType, Required: true}
 	table := b.grows(id)
 	post := httptest.NewRecorder()
-	b.e.Admin().ServeHTTP(post, httptest.NewRequest(http.MethodPost, "/bigquery/faults", bytes.NewBufferString(`{"kind": "schema_delay", "delay": "3m", "table": "waybill.grows"}`)))
+	b.e.Admin().ServeHTTP(post, httptest.NewRequest(http.MethodPost, "/bigquery/faults",
+		bytes.NewBufferString(`{"kind": "schema_delay", "delay": "3m", "table": "waybill.grows"}`)))
 	var added fault.Fault
 	if err := json.Unmarshal(post.Body.Bytes(), &added); err != nil || added.ID == "" {
 		t.Fatalf("%s: %v", post.Body, err)
 	}
 	for _, stream := range []string{growsName + "/streams/_default", ""} {
 		if stream == "" {
-			st, err := b.write.CreateWriteStream(t.Context(), &storagepb.CreateWriteStreamRequest{Parent: growsName, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED}})
+			st, err := b.write.CreateWriteStream(t.Context(), &storagepb.CreateWriteStreamRequest{
+				Parent: growsName, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +225,8 @@ func TestSchemaDelay(t *testing.T) {
 			t.Errorf("old rows beside new ones: %v", out)
 		}
 	}
-	if got := b.query("SELECT COUNT(*), COUNTIF(a = 'x'), COUNTIF(b = 'x'), COUNTIF(id IS NULL) FROM waybill.grows"); got[0][0] != int64(8) || got[0][1] != int64(1) || got[0][2] != int64(1) || got[0][3] != int64(2) {
+	got := b.query("SELECT COUNT(*), COUNTIF(a = 'x'), COUNTIF(b = 'x'), COUNTIF(id IS NULL) FROM waybill.grows")
+	if want := []bigquery.Value{int64(8), int64(1), int64(1), int64(2)}; !slices.Equal(got[0], want) {
 		t.Errorf("table holds %v", got)
 	}
 	for _, f := range b.e.Faults().List() {
@@ -219,7 +261,8 @@ func TestDefaultStream(t *testing.T) {
 	if err := status.ErrorProto(a.append(0, texts("3")).GetError()); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("an offset: %v", err)
 	}
-	if _, err := b.write.FinalizeWriteStream(t.Context(), &storagepb.FinalizeWriteStreamRequest{Name: stream}); status.Code(err) != codes.InvalidArgument {
+	if _, err := b.write.FinalizeWriteStream(t.Context(),
+		&storagepb.FinalizeWriteStreamRequest{Name: stream}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("finalize: %v", err)
 	}
 	if got := b.query("SELECT id FROM waybill.grows ORDER BY id"); len(got) != 2 || got[0][0] != "1" || got[1][0] != "2" {
@@ -231,16 +274,30 @@ func TestDefaultStream(t *testing.T) {
 func TestRangeColumn(t *testing.T) {
 	b := start(t, emulator.Config{})
 	b.grows(column("id", bigquery.StringFieldType),
-		&bigquery.FieldSchema{Name: "days", Type: bigquery.RangeFieldType, RangeElementType: &bigquery.RangeElementType{Type: bigquery.DateFieldType}},
-		&bigquery.FieldSchema{Name: "moments", Type: bigquery.RangeFieldType, RangeElementType: &bigquery.RangeElementType{Type: bigquery.TimestampFieldType}})
+		&bigquery.FieldSchema{
+			Name: "days", Type: bigquery.RangeFieldType,
+			RangeElementType: &bigquery.RangeElementType{Type: bigquery.DateFieldType},
+		},
+		&bigquery.FieldSchema{
+			Name: "moments", Type: bigquery.RangeFieldType,
+			RangeElementType: &bigquery.RangeElementType{Type: bigquery.TimestampFieldType},
+		})
 	schema := textRow("id")
-	bound := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
-		return &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+	bound := func(name string, number int32,
+		kind descriptorpb.FieldDescriptorProto_Type,
+	) *descriptorpb.FieldDescriptorProto {
+		return &descriptorpb.FieldDescriptorProto{
+			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		}
 	}
-	for i, kind := range []descriptorpb.FieldDescriptorProto_Type{descriptorpb.FieldDescriptorProto_TYPE_INT32, descriptorpb.FieldDescriptorProto_TYPE_INT64} {
+	for i, kind := range []descriptorpb.FieldDescriptorProto_Type{
+		descriptorpb.FieldDescriptorProto_TYPE_INT32, descriptorpb.FieldDescriptorProto_TYPE_INT64,
+	} {
 		name := []string{"Days", "Moments"}[i]
 		d := schema.GetProtoDescriptor()
-		d.NestedType = append(d.NestedType, &descriptorpb.DescriptorProto{Name: &name, Field: []*descriptorpb.FieldDescriptorProto{bound("start", 1, kind), bound("end", 2, kind)}})
+		d.NestedType = append(d.NestedType, &descriptorpb.DescriptorProto{
+			Name: &name, Field: []*descriptorpb.FieldDescriptorProto{bound("start", 1, kind), bound("end", 2, kind)},
+		})
 		f := bound(strings.ToLower(name), int32(i+2), descriptorpb.FieldDescriptorProto_TYPE_MESSAGE)
 		f.TypeName = &name
 		d.Field = append(d.Field, f)
@@ -253,7 +310,8 @@ func TestRangeColumn(t *testing.T) {
 		{0x0a, 1, 'c'},
 	})
 	a.send(-1, [][]byte{{0x0a, 1, 'd', 0x12, 4, 8, 3, 16, 1}})
-	if out, err := a.rpc.Recv(); err != nil || len(out.GetRowErrors()) != 1 || !strings.Contains(out.GetRowErrors()[0].GetMessage(), "Field days: Range start element must be smaller") {
+	if out, err := a.rpc.Recv(); err != nil || len(out.GetRowErrors()) != 1 ||
+		!strings.Contains(out.GetRowErrors()[0].GetMessage(), "Field days: Range start element must be smaller") {
 		t.Errorf("a range that ends before it starts: %v, %v", out, err)
 	}
 	got := b.query("SELECT id, days, moments FROM waybill.grows ORDER BY id")
@@ -265,7 +323,8 @@ func TestRangeColumn(t *testing.T) {
 	if days == nil || moments == nil {
 		t.Fatalf("got %v", got[0])
 	}
-	if s, e := days.Start.(interface{ String() string }).String(), days.End.(interface{ String() string }).String(); s != "1970-01-02" || e != "1970-01-04" {
+	if s, e := days.Start.(interface{ String() string }).String(),
+		days.End.(interface{ String() string }).String(); s != "1970-01-02" || e != "1970-01-04" {
 		t.Errorf("days [%s, %s)", s, e)
 	}
 	if end, ok := moments.End.(time.Time); !ok || moments.Start != nil || end.UnixMicro() != 5 {
@@ -282,8 +341,13 @@ func TestRangeColumn(t *testing.T) {
 // A table partitioned by the time of ingestion shows which partition a row lies in, and when it is asked only.
 func TestPartitionsByTimeOfIngestion(t *testing.T) {
 	b := start(t, emulator.Config{})
-	for name, unit := range map[string]bigquery.TimePartitioningType{"grows": bigquery.DayPartitioningType, "hourly": bigquery.HourPartitioningType} {
-		meta := &bigquery.TableMetadata{Schema: bigquery.Schema{column("id", bigquery.StringFieldType)}, TimePartitioning: &bigquery.TimePartitioning{Type: unit}}
+	for name, unit := range map[string]bigquery.TimePartitioningType{
+		"grows": bigquery.DayPartitioningType, "hourly": bigquery.HourPartitioningType,
+	} {
+		meta := &bigquery.TableMetadata{
+			Schema:           bigquery.Schema{column("id", bigquery.StringFieldType)},
+			TimePartitioning: &bigquery.TimePartitioning{Type: unit},
+		}
 		if err := b.bq.Dataset(dataset).Table(name).Create(t.Context(), meta); err != nil {
 			t.Fatal(err)
 		}
@@ -308,13 +372,16 @@ func TestPartitionsByTimeOfIngestion(t *testing.T) {
 			t.Errorf("row %v lies in %v, want %v", row[0], date, day)
 		}
 	}
-	if got := b.query("SELECT COUNT(*) FROM waybill.grows AS g WHERE g._PARTITIONTIME > TIMESTAMP '" + before.UTC().Format(time.DateOnly) + "'"); got[0][0] != int64(1) {
+	if got := b.query("SELECT COUNT(*) FROM waybill.grows AS g WHERE g._PARTITIONTIME > TIMESTAMP '" +
+		before.UTC().Format(time.DateOnly) + "'"); got[0][0] != int64(1) {
 		t.Errorf("%v rows in later partitions, want 1", got[0][0])
 	}
 	if got := b.query("SELECT * FROM waybill.grows"); len(got[0]) != 1 {
 		t.Errorf("* shows %v", got[0])
 	}
-	for _, sql := range []string{"SELECT _PARTITIONDATE FROM waybill.hourly", "SELECT _PARTITIONTIME FROM (SELECT 1 AS n)"} {
+	for _, sql := range []string{
+		"SELECT _PARTITIONDATE FROM waybill.hourly", "SELECT _PARTITIONTIME FROM (SELECT 1 AS n)",
+	} {
 		if _, err := b.bq.Query(sql).Read(t.Context()); err == nil {
 			t.Errorf("%s gives something", sql)
 		}

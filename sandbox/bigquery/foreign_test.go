@@ -50,7 +50,9 @@ func (b *bench) call(r rest) (status int, header http.Header, out map[string]any
 	}
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	response, err := (&http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}).Do(request)
+	response, err := (&http.Client{
+		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}).Do(request)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -135,7 +137,8 @@ func (b *bench) ask(sql, parameters string) any {
 		b.t.Fatal(err)
 	}
 	out := b.ok(rest{method: "POST", path: v2 + "/queries", body: fmt.Sprintf(
-		`{"query": %s, "useLegacySql": false, "defaultDataset": {"datasetId": "waybill"}, "queryParameters": %s}`, text, parameters)})
+		`{"query": %s, "useLegacySql": false, "defaultDataset": {"datasetId": "waybill"}, "queryParameters": %s}`, text,
+		parameters)})
 	return cells(out["rows"])
 }
 
@@ -145,7 +148,8 @@ func list(v ...any) []any { return v }
 func TestNumbersOfEitherForm(t *testing.T) {
 	b := start(t, emulator.Config{})
 	for i, field := range []string{
-		`{"name": "n", "type": "NUMERIC", "precision": 10, "scale": 2}`, `{"name": "n", "type": "NUMERIC", "precision": "10", "scale": "2"}`,
+		`{"name": "n", "type": "NUMERIC", "precision": 10, "scale": 2}`,
+		`{"name": "n", "type": "NUMERIC", "precision": "10", "scale": "2"}`,
 	} {
 		b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
 			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s]}, "expirationTime": 4102444800000,
@@ -158,28 +162,43 @@ func TestNumbersOfEitherForm(t *testing.T) {
 		if at(got, "timePartitioning", "expirationMs") != "86400000" || got["expirationTime"] != "4102444800000" {
 			t.Errorf("table: %v", got)
 		}
-		patch := b.ok(rest{method: "PATCH", path: fmt.Sprintf("%s/datasets/waybill/tables/t%d", v2, i), body: `{"schema": {"fields": [
-			{"name": "n", "type": "NUMERIC", "precision": 10, "scale": 2}, {"name": "s", "type": "STRING", "maxLength": 5}]}}`})
+		patch := b.ok(rest{
+			method: "PATCH", path: fmt.Sprintf("%s/datasets/waybill/tables/t%d", v2, i),
+			body: `{"schema": {"fields": [
+			{"name": "n", "type": "NUMERIC", "precision": 10, "scale": 2}, {"name": "s", "type": "STRING", "maxLength": 5}]}}`,
+		})
 		if at(patch, "schema", "fields", 1, "maxLength") != "5" {
 			t.Errorf("patched: %v", patch)
 		}
 	}
-	b.refused(400, rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "x"}, "schema": {"fields": [
-		{"name": "n", "type": "NUMERIC", "precision": "ten"}]}}`})
+	b.refused(400, rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables",
+		body: `{"tableReference": {"tableId": "x"}, "schema": {"fields": [
+		{"name": "n", "type": "NUMERIC", "precision": "ten"}]}}`,
+	})
 }
 
 // All of Java's requests are compressed, and its patches are POSTs that say PATCH in a header.
 func TestRequestsOfJava(t *testing.T) {
 	b := start(t, emulator.Config{})
 	packed := map[string]string{"Content-Encoding": "gzip"}
-	b.ok(rest{method: "POST", path: v2 + "/datasets", body: `{"datasetReference": {"datasetId": "packed"}}`, header: packed})
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets", body: `{"datasetReference": {"datasetId": "packed"}}`, header: packed,
+	})
 	b.ok(rest{method: "GET", path: v2 + "/datasets/packed"})
-	out := b.ok(rest{method: "POST", path: v2 + "/queries", body: `{"query": "SELECT 1 + 1", "useLegacySql": false}`, header: packed})
+	out := b.ok(rest{
+		method: "POST", path: v2 + "/queries", body: `{"query": "SELECT 1 + 1", "useLegacySql": false}`, header: packed,
+	})
 	if diff := cmp.Diff(any(list(list("2"))), cells(out["rows"])); diff != "" {
 		t.Error(diff)
 	}
-	b.refused(400, rest{method: "POST", path: v2 + "/datasets", body: "{}", header: map[string]string{"Content-Encoding": "br"}})
-	b.ok(rest{method: "POST", path: v2 + "/datasets/packed", body: `{"description": "d"}`, header: map[string]string{"X-HTTP-Method-Override": "PATCH"}})
+	b.refused(400, rest{
+		method: "POST", path: v2 + "/datasets", body: "{}", header: map[string]string{"Content-Encoding": "br"},
+	})
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets/packed", body: `{"description": "d"}`,
+		header: map[string]string{"X-HTTP-Method-Override": "PATCH"},
+	})
 	if got := b.ok(rest{method: "GET", path: v2 + "/datasets/packed"}); got["description"] != "d" {
 		t.Errorf("patched: %v", got)
 	}
@@ -188,12 +207,17 @@ func TestRequestsOfJava(t *testing.T) {
 // selectedFields chooses columns and fields of RECORDs, in the table's order.
 func TestSelectedFields(t *testing.T) {
 	b := start(t, emulator.Config{})
-	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [
+	b.ok(rest{
+		method: "POST", path: v2 + "/datasets/waybill/tables",
+		body: `{"tableReference": {"tableId": "t"}, "schema": {"fields": [
 		{"name": "a", "type": "STRING"}, {"name": "b", "type": "STRING"},
 		{"name": "r", "type": "RECORD", "fields": [{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]},
-		{"name": "l", "type": "RECORD", "mode": "REPEATED", "fields": [{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]}]}}`})
+		{"name": "l", "type": "RECORD", "mode": "REPEATED", "fields": [
+			{"name": "x", "type": "INTEGER"}, {"name": "y", "type": "STRING"}]}]}}`,
+	})
 	b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables/t/insertAll", body: `{"rows": [{"json":
-		{"a": "1", "b": "2", "r": {"x": 3, "y": "4"}, "l": [{"x": 5, "y": "6"}, {"x": 7, "y": "8"}]}}, {"json": {"b": "9"}}]}`})
+		{"a": "1", "b": "2", "r": {"x": 3, "y": "4"}, "l": [{"x": 5, "y": "6"}, {"x": 7, "y": "8"}]}},
+		{"json": {"b": "9"}}]}`})
 	for selected, want := range map[string]any{
 		"b":         list(list("2"), list("9")),
 		"B,a":       list(list("1", "2"), list(nil, "9")),
@@ -221,15 +245,22 @@ func TestQueryParameters(t *testing.T) {
 	}{
 		{"SELECT @n + 1", `[{"name": "n", ` + one + `: {"value": "41"}}]`, list(list("42"))},
 		{"SELECT @n + 1", `[{"name": "n", ` + one + `: {"value": 41}}]`, list(list("42"))},
-		{"SELECT @`n`, @`select`", `[{"name": "n", ` + one + `: {"value": 1}}, {"name": "select", ` + one + `: {"value": 2}}]`, list(list("1", "2"))},
+		{
+			"SELECT @`n`, @`select`",
+			`[{"name": "n", ` + one + `: {"value": 1}}, {"name": "select", ` + one + `: {"value": 2}}]`, list(list("1", "2")),
+		},
 		{"SELECT ? - ?", `[{` + one + `: {"value": 5}}, {` + one + `: {"value": 3}}]`, list(list("2"))},
 		{
 			"SELECT @s IS NULL, @e = '', @m IS NULL",
 			`[{"name": "s", "parameterType": {"type": "STRING"}, "parameterValue": {"value": null}},
-			  {"name": "e", "parameterType": {"type": "STRING"}, "parameterValue": {"value": ""}}, {"name": "m", "parameterType": {"type": "STRING"}}]`,
+			  {"name": "e", "parameterType": {"type": "STRING"}, "parameterValue": {"value": ""}},
+			  {"name": "m", "parameterType": {"type": "STRING"}}]`,
 			list(list("true", "true", "true")),
 		},
-		{"SELECT @b", `[{"name": "b", "parameterType": {"type": "BOOL"}, "parameterValue": {"value": true}}]`, list(list("true"))},
+		{
+			"SELECT @b", `[{"name": "b", "parameterType": {"type": "BOOL"}, "parameterValue": {"value": true}}]`,
+			list(list("true")),
+		},
 		{
 			"SELECT x FROM UNNEST(@xs) AS x WITH OFFSET AS o ORDER BY o DESC",
 			`[{"name": "xs", "parameterType": {"type": "ARRAY", "arrayType": {"type": "STRING"}},
@@ -237,15 +268,18 @@ func TestQueryParameters(t *testing.T) {
 		},
 		{
 			"SELECT 2 IN UNNEST(@xs), ARRAY_LENGTH(@none), @xs",
-			`[{"name": "xs", "parameterType": {"type": "ARRAY", "arrayType": {"type": "INT64"}}, "parameterValue": {"arrayValues": [{"value": "1"}, {"value": 2}]}},
+			`[{"name": "xs", "parameterType": {"type": "ARRAY", "arrayType": {"type": "INT64"}},
+			  "parameterValue": {"arrayValues": [{"value": "1"}, {"value": 2}]}},
 			  {"name": "none", "parameterType": {"type": "ARRAY", "arrayType": {"type": "DATE"}}, "parameterValue": {}}]`,
 			list(list("true", "0", list("1", "2"))),
 		},
 		{
 			"SELECT @p.x + @p.in.y, @p.at, @p",
-			`[{"name": "p", "parameterType": {"type": "STRUCT", "structTypes": [{"name": "x", "type": {"type": "INT64"}}, {"name": "at", "type": {"type": "DATE"}},
+			`[{"name": "p", "parameterType": {"type": "STRUCT", "structTypes": [
+			   {"name": "x", "type": {"type": "INT64"}}, {"name": "at", "type": {"type": "DATE"}},
 			    {"name": "in", "type": {"type": "STRUCT", "structTypes": [{"name": "y", "type": {"type": "FLOAT64"}}]}}]},
-			   "parameterValue": {"structValues": {"x": {"value": 1}, "at": {"value": "2024-1-2"}, "in": {"structValues": {"y": {"value": "0.5"}}}}}}]`,
+			   "parameterValue": {"structValues": {"x": {"value": 1}, "at": {"value": "2024-1-2"},
+			     "in": {"structValues": {"y": {"value": "0.5"}}}}}}]`,
 			list(list("1.5", "2024-01-02", list("1", "2024-01-02", list("0.5")))),
 		},
 	} {
@@ -258,7 +292,10 @@ func TestQueryParameters(t *testing.T) {
 		`[{"name": "n", "parameterType": {"type": "INTERVAL"}, "parameterValue": {"value": "1"}}]`,
 		`[{"name": "n", "parameterType": {"type": "FLOAT64"}, "parameterValue": {"value": "NaN"}}]`, `[{"name": "n"}]`,
 	} {
-		b.refused(400, rest{method: "POST", path: v2 + "/queries", body: `{"query": "SELECT @n", "useLegacySql": false, "queryParameters": ` + bad + `}`})
+		b.refused(400, rest{
+			method: "POST", path: v2 + "/queries",
+			body: `{"query": "SELECT @n", "useLegacySql": false, "queryParameters": ` + bad + `}`,
+		})
 	}
 }
 
@@ -266,9 +303,13 @@ func TestQueryParameters(t *testing.T) {
 func TestDatasetsChange(t *testing.T) {
 	b := start(t, emulator.Config{})
 	path := v2 + "/datasets/waybill"
-	b.ok(rest{method: "PATCH", path: path, body: `{"description": "d", "labels": {"a": "1", "b": "2"}, "defaultTableExpirationMs": 3600000, "location": "EU"}`})
+	b.ok(rest{
+		method: "PATCH", path: path,
+		body: `{"description": "d", "labels": {"a": "1", "b": "2"}, "defaultTableExpirationMs": 3600000, "location": "EU"}`,
+	})
 	got := b.ok(rest{method: "PATCH", path: path, body: `{"labels": {"a": null, "c": "3"}}`})
-	if diff := cmp.Diff(map[string]any{"b": "2", "c": "3"}, got["labels"]); diff != "" || got["description"] != "d" || got["location"] != "US" {
+	if diff := cmp.Diff(map[string]any{"b": "2", "c": "3"}, got["labels"]); diff != "" || got["description"] != "d" ||
+		got["location"] != "US" {
 		t.Errorf("patched: %v", got)
 	}
 	b.refused(412, rest{method: "PATCH", path: path, body: `{}`, header: map[string]string{"If-Match": "other"}})
@@ -284,10 +325,15 @@ func TestListsInPages(t *testing.T) {
 	b := start(t, emulator.Config{})
 	for i := range 5 {
 		b.ask(fmt.Sprintf("SELECT %d", i), "[]")
-		b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(`{"tableReference": {"tableId": "t%d"}}`, i)})
+		b.ok(rest{
+			method: "POST", path: v2 + "/datasets/waybill/tables",
+			body: fmt.Sprintf(`{"tableReference": {"tableId": "t%d"}}`, i),
+		})
 		b.ok(rest{method: "POST", path: v2 + "/datasets", body: fmt.Sprintf(`{"datasetReference": {"datasetId": "d%d"}}`, i)})
 	}
-	for path, key := range map[string]string{"/jobs": "jobs", "/datasets/waybill/tables": "tables", "/datasets": "datasets"} {
+	for path, key := range map[string]string{
+		"/jobs": "jobs", "/datasets/waybill/tables": "tables", "/datasets": "datasets",
+	} {
 		seen, token := map[any]bool{}, ""
 		for pages := 1; ; pages++ {
 			out := b.ok(rest{method: "GET", path: v2 + path + "?maxResults=2&pageToken=" + token})

@@ -38,7 +38,9 @@ func collect(byName map[string]bigquery.Schema, fields []*descriptorpb.FieldDesc
 func lastDot(s string) int { return strings.LastIndexByte(s, 46) }
 
 func keep(fields []*descriptorpb.FieldDescriptorProto, columns bigquery.Schema) []*descriptorpb.FieldDescriptorProto {
-	return slices.DeleteFunc(fields, func(f *descriptorpb.FieldDescriptorProto) bool { return find(columns, f.GetName()) == nil })
+	return slices.DeleteFunc(fields, func(f *descriptorpb.FieldDescriptorProto) bool {
+		return find(columns, f.GetName()) == nil
+	})
 }
 
 func int64Value(n int64) *wrapperspb.Int64Value { return wrapperspb.Int64(n) }

@@ -15,7 +15,9 @@ const uploads = "/upload/bigquery/v2/projects/sandbox/jobs"
 // multipartBody is a job and its data as Python and Node send them.
 func multipartBody(config, data string) rest {
 	return rest{
-		method: "POST", path: uploads + "?uploadType=multipart", header: map[string]string{"Content-Type": "multipart/related; boundary=\"==x==\""},
+		method: "POST", path: uploads + "?uploadType=multipart", header: map[string]string{
+			"Content-Type": "multipart/related; boundary=\"==x==\"",
+		},
 		body: "--==x==\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{\"configuration\": " + config + "}\r\n" +
 			"--==x==\r\ncontent-type: */*\r\n\r\n" + data + "\r\n--==x==--",
 	}
@@ -45,7 +47,8 @@ func TestLoadJobs(t *testing.T) {
 		t.Helper()
 		return at(b.ask("SELECT COUNT(*) FROM loaded", "[]"), 0, 0)
 	}
-	job := b.load(loadInto("loaded", loadSchema+`, "timePartitioning": {"type": "DAY"}`), "{\"id\": 1, \"s\": \"a\"}\n\n{\"id\": \"2\"}\r\n{\"s\": null}")
+	job := b.load(loadInto("loaded", loadSchema+`, "timePartitioning": {"type": "DAY"}`),
+		"{\"id\": 1, \"s\": \"a\"}\n\n{\"id\": \"2\"}\r\n{\"s\": null}")
 	if at(job, "status", "errorResult") != nil || at(job, "statistics", "load", "outputRows") != "3" || count() != "3" {
 		t.Fatalf("job: %v, rows %v", job, count())
 	}
@@ -53,7 +56,8 @@ func TestLoadJobs(t *testing.T) {
 	if got := b.ok(rest{method: "GET", path: v2 + "/jobs/" + id}); at(got, "configuration", "jobType") != "LOAD" {
 		t.Errorf("got %v", got)
 	}
-	if got := b.ok(rest{method: "GET", path: v2 + "/datasets/waybill/tables/loaded"}); at(got, "timePartitioning", "type") != "DAY" {
+	if got := b.ok(rest{method: "GET", path: v2 + "/datasets/waybill/tables/loaded"}); at(got, "timePartitioning",
+		"type") != "DAY" {
 		t.Errorf("created %v", got)
 	}
 
@@ -63,14 +67,20 @@ func TestLoadJobs(t *testing.T) {
 		"an unknown field":  {"", `{"id": 4, "z": 1}`, "no such field: z"},
 		"too many bad":      {`, "maxBadRecords": 1`, "{\"id\": \"x\"}\n{\"id\": \"y\"}\n{\"id\": 1}", "errors: 2"},
 		"a table with rows": {`, "writeDisposition": "WRITE_EMPTY"`, `{"id": 4}`, "Already Exists"},
-		"another dataset":   {`, "destinationTable": {"projectId": "sandbox", "datasetId": "none", "tableId": "t"}, "createDisposition": "CREATE_NEVER"`, `{}`, "Not found"},
+		"another dataset": {
+			`, "destinationTable": {"projectId": "sandbox", "datasetId": "none", "tableId": "t"},
+				"createDisposition": "CREATE_NEVER"`,
+			`{}`, "Not found",
+		},
 	} {
 		job := b.load(loadInto("loaded", c.more), c.data)
-		if message, _ := at(job, "status", "errorResult", "message").(string); !strings.Contains(message, c.says) || count() != "3" {
+		if message, _ := at(job, "status", "errorResult", "message").(string); !strings.Contains(message, c.says) ||
+			count() != "3" {
 			t.Errorf("%s: %q, want %q; rows %v", name, message, c.says, count())
 		}
 	}
-	b.load(loadInto("loaded", `, "maxBadRecords": 1, "ignoreUnknownValues": true`), "{\"id\": \"x\"}\n{\"id\": 5, \"z\": 1}")
+	b.load(loadInto("loaded", `, "maxBadRecords": 1, "ignoreUnknownValues": true`),
+		"{\"id\": \"x\"}\n{\"id\": 5, \"z\": 1}")
 	if count() != "4" {
 		t.Errorf("%v rows", count())
 	}
@@ -106,7 +116,9 @@ func TestResumableUploads(t *testing.T) {
 	}
 	put := func(to, piece, span string) (int, string, map[string]any) {
 		t.Helper()
-		status, header, out := b.call(rest{method: "PUT", path: to, body: piece, header: map[string]string{"Content-Range": span}})
+		status, header, out := b.call(rest{
+			method: "PUT", path: to, body: piece, header: map[string]string{"Content-Range": span},
+		})
 		return status, header.Get("Range"), out
 	}
 	to := begin()
@@ -133,7 +145,11 @@ func TestResumableUploads(t *testing.T) {
 		t.Errorf("a piece after the last: %d", status)
 	}
 
-	status, header, _ := b.call(rest{method: "PUT", path: begin(), body: "{", header: map[string]string{"Content-Range": "bytes 0-0/*", "X-GUploader-No-308": "yes"}})
+	status, header, _ := b.call(rest{
+		method: "PUT", path: begin(), body: "{", header: map[string]string{
+			"Content-Range": "bytes 0-0/*", "X-GUploader-No-308": "yes",
+		},
+	})
 	if status != 200 || header.Get("X-Http-Status-Code-Override") != "308" {
 		t.Errorf("Go's client is answered %d %v", status, header)
 	}

@@ -30,7 +30,8 @@ func TestGoogleClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = managed.Close() }()
-	writer, err := managed.NewManagedStream(ctx, managedwriter.WithDestinationTable(tableName), managedwriter.WithType(managedwriter.CommittedStream),
+	writer, err := managed.NewManagedStream(ctx, managedwriter.WithDestinationTable(tableName),
+		managedwriter.WithType(managedwriter.CommittedStream),
 		managedwriter.WithSchemaDescriptor(descriptor(t).ProtoDescriptor))
 	if err != nil {
 		t.Fatal(err)
@@ -54,11 +55,15 @@ func TestGoogleClients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = raw.Close() }()
-	st, err := raw.CreateWriteStream(ctx, &storagepb.CreateWriteStreamRequest{Parent: tableName, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_PENDING}})
+	st, err := raw.CreateWriteStream(ctx, &storagepb.CreateWriteStreamRequest{
+		Parent: tableName, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_PENDING},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := raw.GetWriteStream(ctx, &storagepb.GetWriteStreamRequest{Name: st.Name, View: storagepb.WriteStreamView_FULL}); err != nil || len(got.TableSchema.Fields) != len(deliveries) {
+	if got, err := raw.GetWriteStream(ctx, &storagepb.GetWriteStreamRequest{
+		Name: st.Name, View: storagepb.WriteStreamView_FULL,
+	}); err != nil || len(got.TableSchema.Fields) != len(deliveries) {
 		t.Fatal(got, err)
 	}
 	b.wantCount(30)

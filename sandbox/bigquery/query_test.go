@@ -33,35 +33,61 @@ func TestSQL(t *testing.T) {
 		want []row
 	}{
 		{
-			"SELECT event_type, COUNT(*) AS n FROM `sandbox.waybill.delivery_events` GROUP BY event_type ORDER BY n DESC, event_type",
+			"SELECT event_type, COUNT(*) AS n FROM `sandbox.waybill.delivery_events` GROUP BY " +
+				"event_type ORDER BY n DESC, event_type",
 			[]row{{"A", int64(50)}, {"B", int64(50)}},
 		},
-		{"select delivery.customer.name, delivery.status, kafka_key from waybill.delivery_events where kafka_offset = 7", []row{{"Ana", "done", []byte{0, 7}}}},
-		{"SELECT MIN(event_time), MAX(event_time) > TIMESTAMP '2023-11-14', COUNT(DISTINCT kafka_partition) FROM delivery_events", []row{{at, true, int64(3)}}},
 		{
-			"SELECT TIMESTAMP_TRUNC(event_time, HOUR) AS h, DATE(event_time), EXTRACT(DAY FROM event_time), COUNTIF(delivery.optimized) FROM waybill.delivery_events GROUP BY h, 2, 3",
-			[]row{{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14), int64(50)}},
+			"select delivery.customer.name, delivery.status, kafka_key from waybill.delivery_events where kafka_offset = 7",
+			[]row{{"Ana", "done", []byte{0, 7}}},
 		},
 		{
-			"SELECT e.kafka_offset, i.qnt FROM waybill.delivery_events e, UNNEST(e.delivery.items) AS i WHERE i.currency IS NULL ORDER BY 1 DESC LIMIT 2",
+			"SELECT MIN(event_time), MAX(event_time) > TIMESTAMP '2023-11-14', COUNT(DISTINCT " +
+				"kafka_partition) FROM delivery_events", []row{{at, true, int64(3)}},
+		},
+		{
+			"SELECT TIMESTAMP_TRUNC(event_time, HOUR) AS h, DATE(event_time), EXTRACT(DAY FROM event_time), " +
+				"COUNTIF(delivery.optimized) FROM waybill.delivery_events GROUP BY h, 2, 3",
+			[]row{
+				{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14), int64(50)},
+			},
+		},
+		{
+			"SELECT e.kafka_offset, i.qnt FROM waybill.delivery_events e, UNNEST(e.delivery.items) AS i WHERE i.currency " +
+				"IS NULL ORDER BY 1 DESC LIMIT 2",
 			[]row{{int64(99), int64(99)}, {int64(98), int64(98)}},
 		},
 		{
-			"SELECT delivery.items[OFFSET(0)].qnt + 1, ARRAY_LENGTH(delivery.items), SAFE_DIVIDE(1, 0), IF(kafka_offset > 1, 'x', 'y') FROM waybill.delivery_events LIMIT 1",
+			"SELECT delivery.items[OFFSET(0)].qnt + 1, ARRAY_LENGTH(delivery.items), SAFE_DIVIDE(1, 0), IF(kafka_offset > 1, " +
+				"'x', 'y') FROM waybill.delivery_events LIMIT 1",
 			[]row{{int64(3), int64(2), nil, "y"}},
 		},
-		{"SELECT TIMESTAMP_DIFF(MAX(event_time), MIN(event_time), SECOND), SUM(delivery.delivery_value_total) FROM waybill.delivery_events", []row{{int64(99), 5000.0}}},
 		{
-			"SELECT x FROM (SELECT kafka_offset AS x, ROW_NUMBER() OVER (PARTITION BY kafka_partition ORDER BY kafka_offset) AS n FROM waybill.delivery_events) WHERE n = 2 ORDER BY x",
+			"SELECT TIMESTAMP_DIFF(MAX(event_time), MIN(event_time), SECOND), " +
+				"SUM(delivery.delivery_value_total) FROM waybill.delivery_events", []row{{int64(99), 5000.0}},
+		},
+		{
+			"SELECT x FROM (SELECT kafka_offset AS x, ROW_NUMBER() OVER (PARTITION BY kafka_partition ORDER BY kafka_offset) " +
+				"AS n FROM waybill.delivery_events) WHERE n = 2 ORDER BY x",
 			[]row{{int64(3)}, {int64(4)}, {int64(5)}},
 		},
-		{"WITH t AS (SELECT kafka_partition AS p FROM waybill.delivery_events) SELECT p, COUNT(*) FROM t GROUP BY p HAVING COUNT(*) > 33", []row{{int64(0), int64(34)}}},
+		{
+			"WITH t AS (SELECT kafka_partition AS p FROM waybill.delivery_events) SELECT p, COUNT(*) FROM t " +
+				"GROUP BY p HAVING COUNT(*) > 33", []row{{int64(0), int64(34)}},
+		},
 		{
 			"SELECT delivery.items FROM waybill.delivery_events WHERE event_id = @id",
 			[]row{{[]bigquery.Value{[]bigquery.Value{int64(2), "EUR"}, []bigquery.Value{int64(5), nil}}}},
 		},
-		{"SELECT APPROX_QUANTILES(kafka_offset, 4) FROM waybill.delivery_events", []row{{[]bigquery.Value{int64(0), int64(24), int64(49), int64(74), int64(99)}}}},
-		{"SELECT CAST(kafka_offset AS STRING) || '!' FROM waybill.delivery_events WHERE event_time BETWEEN '2023-11-14 22:13:21' AND '2023-11-14T22:13:21Z'", []row{{"1!"}}},
+		{
+			"SELECT APPROX_QUANTILES(kafka_offset, 4) FROM waybill.delivery_events", []row{
+				{[]bigquery.Value{int64(0), int64(24), int64(49), int64(74), int64(99)}},
+			},
+		},
+		{
+			"SELECT CAST(kafka_offset AS STRING) || '!' FROM waybill.delivery_events WHERE event_time BETWEEN '2023-11-14 " +
+				"22:13:21' AND '2023-11-14T22:13:21Z'", []row{{"1!"}},
+		},
 	} {
 		got := b.query(c.sql, bigquery.QueryParameter{Name: "id", Value: "e5"})
 		if diff := cmp.Diff(c.want, got); diff != "" {
@@ -150,7 +176,8 @@ func TestInsertAllTypes(t *testing.T) {
 	if err := save("x"); err != nil {
 		t.Fatal(err)
 	}
-	if err := save(nil); err == nil || !strings.Contains(err.Error(), "required field is missing") && !strings.Contains(fmt.Sprintf("%+v", err), "insertion failed") {
+	if err := save(nil); err == nil || !strings.Contains(err.Error(), "required field is missing") &&
+		!strings.Contains(fmt.Sprintf("%+v", err), "insertion failed") {
 		t.Fatalf("a row without a REQUIRED value: %v", err)
 	}
 	got := all(t, table.Read(t.Context()))
@@ -158,7 +185,8 @@ func TestInsertAllTypes(t *testing.T) {
 		t.Fatalf("%d rows", len(got))
 	}
 	r := got[0]
-	if fmt.Sprint(r[1]) != "2469/200" || r[2] != civil.DateOf(at) || !r[3].(time.Time).Equal(at) || r[4] != civil.DateTimeOf(at) || r[5] != civil.TimeOf(at) || r[7] != 2.5 {
+	if fmt.Sprint(r[1]) != "2469/200" || r[2] != civil.DateOf(at) || !r[3].(time.Time).Equal(at) ||
+		r[4] != civil.DateTimeOf(at) || r[5] != civil.TimeOf(at) || r[7] != 2.5 {
 		t.Fatalf("got %v", r)
 	}
 	sql := b.query("SELECT * FROM waybill.types WHERE n > 12 AND d = '2024-02-29' AND r.ok")
@@ -170,10 +198,17 @@ func TestInsertAllTypes(t *testing.T) {
 		to bigquery.Schema
 		ok bool
 	}{
-		"a column more":    {append(slices.Clip(schema), &bigquery.FieldSchema{Name: "new", Type: bigquery.StringFieldType}), true},
-		"a column less":    {schema[:3], false},
-		"another REQUIRED": {append(slices.Clip(schema), &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}), false},
-		"another type":     {append(bigquery.Schema{{Name: "s", Type: bigquery.IntegerFieldType, Required: true}}, schema[1:]...), false},
+		"a column more": {
+			append(slices.Clip(schema), &bigquery.FieldSchema{Name: "new", Type: bigquery.StringFieldType}), true,
+		},
+		"a column less": {schema[:3], false},
+		"another REQUIRED": {
+			append(slices.Clip(schema), &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}),
+			false,
+		},
+		"another type": {
+			append(bigquery.Schema{{Name: "s", Type: bigquery.IntegerFieldType, Required: true}}, schema[1:]...), false,
+		},
 	} {
 		_, err := table.Update(t.Context(), bigquery.TableMetadataToUpdate{Schema: change.to}, "")
 		if (err == nil) != change.ok {
@@ -189,7 +224,8 @@ func TestInsertAllTypes(t *testing.T) {
 	if m, err := table.Metadata(t.Context()); err != nil || m.NumRows != 1 {
 		t.Fatal(m, err)
 	}
-	if p, err := table.IAM().TestPermissions(t.Context(), []string{"bigquery.tables.updateData"}); err != nil || len(p) != 1 {
+	if p, err := table.IAM().TestPermissions(t.Context(), []string{"bigquery.tables.updateData"}); err != nil ||
+		len(p) != 1 {
 		t.Fatal(p, err)
 	}
 }
@@ -229,7 +265,8 @@ func TestAdmin(t *testing.T) {
 			Topic, Stream          string
 			Partition, Offset, Row int64
 		}
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil || p.Topic != "deliveries" || p.Offset != n || p.Row != n || p.Partition != n%3 || p.Stream == "" {
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil || p.Topic != "deliveries" || p.Offset != n || p.Row != n ||
+			p.Partition != n%3 || p.Stream == "" {
 			t.Fatalf("line %d: %s %v", n, lines.Bytes(), err)
 		}
 	}
@@ -241,14 +278,16 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal(body, &r); err != nil {
 		t.Fatal(err)
 	}
-	if r["event_id"] != "e35" || r["event_time"] != "2023-11-14T22:13:55.000000Z" || r["kafka_key"] != "ACM=" || r["delivery"].(map[string]any)["status"] != "done" {
+	if r["event_id"] != "e35" || r["event_time"] != "2023-11-14T22:13:55.000000Z" || r["kafka_key"] != "ACM=" ||
+		r["delivery"].(map[string]any)["status"] != "done" {
 		t.Fatal(r)
 	}
-	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=1&offset=35"); got != http.StatusNotFound {
+	const row = "/bigquery/row?table=waybill.delivery_events&topic=deliveries"
+	if got, _ := get(row + "&partition=1&offset=35"); got != http.StatusNotFound {
 		t.Fatal(got)
 	}
 	a.mustAppend(60, encoded(t, 60, 61))
-	if got, _ := get("/bigquery/row?table=waybill.delivery_events&topic=deliveries&partition=0&offset=60"); got != http.StatusOK {
+	if got, _ := get(row + "&partition=0&offset=60"); got != http.StatusOK {
 		t.Fatal(got)
 	}
 	var stats emulator.Stats
@@ -256,7 +295,8 @@ func TestAdmin(t *testing.T) {
 	if err := json.Unmarshal(body, &stats); err != nil || stats.Rows != 61 || stats.Tables[0].Rows != 61 {
 		t.Fatal(stats, err)
 	}
-	if got, body := post(`{"kind":"latency","delay":"5ms","count":2}`); got != http.StatusOK || len(b.e.Faults().List()) != 1 {
+	if got, body := post(`{"kind":"latency","delay":"5ms","count":2}`); got != http.StatusOK ||
+		len(b.e.Faults().List()) != 1 {
 		t.Fatalf("%d %s", got, body)
 	}
 	if got, body := post(`{"kind":"latencyy"}`); got != http.StatusBadRequest {

@@ -31,12 +31,16 @@ func TestViews(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 	}
-	if err := b.bq.Dataset(dataset).Table("by_rest").Create(t.Context(), &bigquery.TableMetadata{ViewQuery: "SELECT n + 1 AS m FROM waybill.late"}); err != nil {
+	if err := b.bq.Dataset(dataset).Table("by_rest").Create(t.Context(), &bigquery.TableMetadata{
+		ViewQuery: "SELECT n + 1 AS m FROM waybill.late",
+	}); err != nil {
 		t.Fatal(err)
 	}
 	type row = []bigquery.Value
 	for sql, want := range map[string][]row{
-		"SELECT COUNT(*), MIN(n), MAX(v.n) FROM waybill.late AS v":                             {{int64(5), int64(5), int64(9)}},
+		"SELECT COUNT(*), MIN(n), MAX(v.n) FROM waybill.late AS v": {
+			{int64(5), int64(5), int64(9)},
+		},
 		"SELECT s FROM waybill.sums":                                                           {{int64(35)}},
 		"SELECT MAX(m) FROM waybill.by_rest":                                                   {{int64(10)}},
 		"SELECT COUNT(*) FROM waybill.late a JOIN waybill.by_rest b ON a.n = b.m":              {{int64(4)}},
@@ -50,7 +54,9 @@ func TestViews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if metadata.Type != bigquery.ViewTable || len(metadata.Schema) != 2 || metadata.Schema[1].Type != bigquery.TimestampFieldType || !strings.HasPrefix(metadata.ViewQuery, "SELECT kafka_offset") {
+	if metadata.Type != bigquery.ViewTable || len(metadata.Schema) != 2 ||
+		metadata.Schema[1].Type != bigquery.TimestampFieldType ||
+		!strings.HasPrefix(metadata.ViewQuery, "SELECT kafka_offset") {
 		t.Errorf("the view is described as %s with %v of %q", metadata.Type, metadata.Schema, metadata.ViewQuery)
 	}
 	if err := run("CREATE OR REPLACE VIEW late AS SELECT m AS n FROM by_rest"); err != nil {
@@ -69,7 +75,8 @@ func TestViews(t *testing.T) {
 		}
 	}
 	_, err = b.write.CreateWriteStream(t.Context(), &storagepb.CreateWriteStreamRequest{
-		Parent: "projects/sandbox/datasets/" + dataset + "/tables/late", WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
+		Parent:      "projects/sandbox/datasets/" + dataset + "/tables/late",
+		WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
 	})
 	if err == nil || !strings.Contains(err.Error(), "is a view") {
 		t.Errorf("a write stream of a view: %v", err)

@@ -29,9 +29,18 @@ func TestOffsetRules(t *testing.T) {
 		detail storagepb.StorageError_StorageErrorCode
 		says   string
 	}{
-		{"the same again", 0, 10, codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS, "expected offset 10, received 0"},
-		{"partial overlap", 5, 10, codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS, "expected offset 10, received 5"},
-		{"last row again", 9, 1, codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS, "expected offset 10, received 9"},
+		{
+			"the same again", 0, 10, codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS,
+			"expected offset 10, received 0",
+		},
+		{
+			"partial overlap", 5, 10, codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS,
+			"expected offset 10, received 5",
+		},
+		{
+			"last row again", 9, 1, codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS,
+			"expected offset 10, received 9",
+		},
 		{"gap", 11, 1, codes.OutOfRange, storagepb.StorageError_OFFSET_OUT_OF_RANGE, "expected offset 10, received 11"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -59,7 +68,8 @@ func TestOffsetRules(t *testing.T) {
 	if storageCode(t, err) != storagepb.StorageError_STREAM_FINALIZED {
 		t.Fatalf("got %v", err)
 	}
-	_, err = b.write.FinalizeWriteStream(t.Context(), &storagepb.FinalizeWriteStreamRequest{Name: tableName + "/streams/none"})
+	_, err = b.write.FinalizeWriteStream(t.Context(),
+		&storagepb.FinalizeWriteStreamRequest{Name: tableName + "/streams/none"})
 	wantCode(t, err, codes.NotFound)
 	if storageCode(t, err) != storagepb.StorageError_STREAM_NOT_FOUND {
 		t.Fatalf("got %v", err)
@@ -141,7 +151,8 @@ func TestSchemaMismatch(t *testing.T) {
 	a.schema.ProtoDescriptor.Field[0].Name = new(string)
 	*a.schema.ProtoDescriptor.Field[0].Name = "unheard_of"
 	err := status.ErrorProto(a.append(0, encoded(t, 0, 1)).GetError())
-	if storageCode(t, err) != storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS || !strings.Contains(err.Error(), "unheard_of") {
+	if storageCode(t, err) != storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS ||
+		!strings.Contains(err.Error(), "unheard_of") {
 		t.Fatal(err)
 	}
 	a = b.open(stream)
@@ -166,7 +177,9 @@ func TestStreamTypes(t *testing.T) {
 	b.wantCount(2)
 
 	commit := func() *storagepb.BatchCommitWriteStreamsResponse {
-		out, err := b.write.BatchCommitWriteStreams(t.Context(), &storagepb.BatchCommitWriteStreamsRequest{Parent: tableName, WriteStreams: []string{pending}})
+		out, err := b.write.BatchCommitWriteStreams(t.Context(), &storagepb.BatchCommitWriteStreamsRequest{
+			Parent: tableName, WriteStreams: []string{pending},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +188,8 @@ func TestStreamTypes(t *testing.T) {
 	if out := commit(); out.CommitTime != nil || out.StreamErrors[0].Code != storagepb.StorageError_INVALID_STREAM_STATE {
 		t.Fatal(out)
 	}
-	if _, err := b.write.FinalizeWriteStream(t.Context(), &storagepb.FinalizeWriteStreamRequest{Name: pending}); err != nil {
+	if _, err := b.write.FinalizeWriteStream(t.Context(),
+		&storagepb.FinalizeWriteStreamRequest{Name: pending}); err != nil {
 		t.Fatal(err)
 	}
 	if out := commit(); out.CommitTime == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/sandbox"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // world is a running sandbox and a folder of clients.
@@ -38,17 +39,10 @@ func open(t *testing.T, name string, programs ...string) world {
 		t.Skipf("%s has no clients of %s: tools/clients.sh left them out", folder, name)
 	}
 	dir := t.TempDir()
-	s, err := sandbox.Start(t.Context(), sandbox.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := sandboxtest.Start(t, sandbox.Config{Dir: dir})
 	return world{
-		folder: filepath.Join(folder, name), endpoints: filepath.Join(dir, sandbox.EndpointsFile), kafka: strings.Join(s.Endpoints().Kafka, ","),
+		folder: filepath.Join(folder, name), endpoints: filepath.Join(dir, sandbox.EndpointsFile),
+		kafka: strings.Join(s.Endpoints().Kafka, ","),
 	}
 }
 
@@ -86,7 +80,8 @@ func TestNode(t *testing.T) {
 func TestJava(t *testing.T) {
 	t.Parallel()
 	w := open(t, "java", "java")
-	w.run(t, nil, "java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"), filepath.Join("java", "Checks.java"))
+	w.run(t, nil, "java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"),
+		filepath.Join("java", "Checks.java"))
 }
 
 // Kafka's own tools create, describe, list and count, as a script does.
@@ -95,7 +90,8 @@ func TestToolsOfKafka(t *testing.T) {
 	w := open(t, "kafka", "java")
 	tool := func(class string, arguments ...string) string {
 		return w.run(t, nil, "java", append([]string{
-			"-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"), "org.apache.kafka.tools." + class, "--bootstrap-server", w.kafka,
+			"-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"), "org.apache.kafka.tools." + class,
+			"--bootstrap-server", w.kafka,
 		}, arguments...)...)
 	}
 	const group = "consumer.group.ConsumerGroupCommand"
@@ -104,13 +100,19 @@ func TestToolsOfKafka(t *testing.T) {
 		arguments string
 		want      []string
 	}{
-		{"TopicCommand", "--create --topic tools --partitions 3 --config retention.ms=1000000", []string{"Created topic tools."}},
+		{
+			"TopicCommand", "--create --topic tools --partitions 3 --config retention.ms=1000000",
+			[]string{"Created topic tools."},
+		},
 		{"TopicCommand", "--list", []string{"tools", "delivery_events_v6_topic"}},
 		{"TopicCommand", "--describe --topic tools", []string{"PartitionCount: 3", "retention.ms=1000000", "Partition: 2"}},
 		{"TopicCommand", "--alter --topic tools --partitions 5", nil},
 		{"ProducerPerformance", "", nil},
 		{"GetOffsetShell", "--topic tools", []string{"tools:0:", "tools:4:"}},
-		{"ConsumerPerformance", "--topic tools --messages 100 --timeout 60000 --group tool-readers --hide-header", []string{"100"}},
+		{
+			"ConsumerPerformance", "--topic tools --messages 100 --timeout 60000 --group tool-readers --hide-header",
+			[]string{"100"},
+		},
 		{group, "--list", []string{"tool-readers"}},
 		{group, "--list --state", []string{"tool-readers", "Empty"}},
 		{group, "--describe --group tool-readers", []string{"tools", "LAG"}},
@@ -119,8 +121,10 @@ func TestToolsOfKafka(t *testing.T) {
 		{"TopicCommand", "--delete --topic tools", nil},
 	} {
 		if step.class == "ProducerPerformance" {
-			w.run(t, nil, "java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"), "org.apache.kafka.tools.ProducerPerformance",
-				"--topic", "tools", "--num-records", "100", "--record-size", "10", "--throughput", "-1", "--producer-props", "bootstrap.servers="+w.kafka)
+			w.run(t, nil, "java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"),
+				"org.apache.kafka.tools.ProducerPerformance", "--topic", "tools", "--num-records", "100", "--record-size", "10",
+				"--throughput", "-1", "--producer-props",
+				"bootstrap.servers="+w.kafka)
 			continue
 		}
 		out := tool(step.class, strings.Fields(step.arguments)...)

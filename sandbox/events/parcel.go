@@ -24,7 +24,8 @@ func (g *Generator) Parcel(dst []byte, index uint64, version int, schemaID uint3
 	nanos := g.nanos(index)
 	a := avro{b: binary.BigEndian.AppendUint32(append(dst, 0), schemaID)}
 	where := pick(&r, places)
-	grams, service, fragile, postcode, labels := r.between(0, 31_500), r.below(len(parcelServices)), r.below(3), r.chance(60), r.between(0, 2)
+	grams, service, fragile, postcode, labels := r.between(0, 31_500), r.below(len(parcelServices)), r.below(3),
+		r.chance(60), r.between(0, 2)
 	if version >= 3 {
 		a.int(service)
 	}

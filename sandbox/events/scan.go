@@ -33,12 +33,15 @@ type scan struct {
 }
 
 var (
-	scanHubs     = []string{"Porto Campanhã", "Lisboa Oriente", "Rotterdam Maasvlakte", "Łódź Widzew", "Køge Nord", "Lyon Sud"}
+	scanHubs = []string{
+		"Porto Campanhã", "Lisboa Oriente", "Rotterdam Maasvlakte", "Łódź Widzew", "Køge Nord", "Lyon Sud",
+	}
 	scanStatuses = []string{"IN_TRANSIT", "AT_HUB", "OUT_FOR_DELIVERY", "DELIVERED", "RETURNED"}
 )
 
 // scanRemark is what remarks are cut from. It is ASCII, so that it can be cut anywhere.
-const scanRemark = "label read by the tunnel scanner; weight and size agree with the shipping note; no damage seen on any side of the parcel; " +
+const scanRemark = "label read by the tunnel scanner; weight and size agree with the shipping note; no damage " +
+	"seen on any side of the parcel; " +
 	"sorted to the next lane; kept away from heat and moisture; seal intact; second pass was not needed; end of remark"
 
 func (g *Generator) scan(index uint64) scan {

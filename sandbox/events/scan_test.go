@@ -94,12 +94,14 @@ func TestScanSchemasAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	fields := scanMessage(t).Fields()
-	if len(record.Fields) != fields.Len() || len(object.Required) != fields.Len() || len(object.Properties) != fields.Len() {
+	if len(record.Fields) != fields.Len() || len(object.Required) != fields.Len() ||
+		len(object.Properties) != fields.Len() {
 		t.Fatalf("%d fields in Avro, %d required and %d named in JSON Schema, %d in protobuf",
 			len(record.Fields), len(object.Required), len(object.Properties), fields.Len())
 	}
 	for i, field := range record.Fields {
-		if name := string(fields.Get(i).Name()); name != field.Name || object.Required[i] != name || object.Properties[name] == nil {
+		if name := string(fields.Get(i).Name()); name != field.Name || object.Required[i] != name ||
+			object.Properties[name] == nil {
 			t.Errorf("field %d: %s in Avro, %s in JSON Schema, %s in protobuf", i, field.Name, object.Required[i], name)
 		}
 	}

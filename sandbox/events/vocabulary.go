@@ -5,14 +5,34 @@ import "strings"
 // The texts that events are made of. Phrases are composed once, so that an event costs copies only. Part of the text is
 // outside ASCII, and outside the Basic Multilingual Plane, since that is where encoders go wrong.
 var (
-	colors    = []string{"navy", "ecru", "Bordeaux", "azul-petróleo", "off-white", "schwarz", "écru chiné", "墨色", "terracotta", "verde-água"}
-	garments  = []string{"jersey dress", "wool coat", "camisola de malha", "Strickjacke", "robe plissée", "linen shirt", "knitted cardigan", "calças de bombazine", "overall", "bonnet à pompon", "スウェットシャツ", "swimsuit"}
-	materials = []string{"100% organic cotton", "95% algodão, 5% elastano", "80% wool, 20% polyamide", "100% linen, garment dyed", "70% Baumwolle, 30% Leinen", "laine mérinos extra-fine", "recycled polyester, brushed"}
-	brands    = []string{"Maré Alta", "Nørrebro Kids", "Petit Béguin", "O'Neill & Daughters", "Wolle und Söhne", "小さな森", "Casa da Praia", "Łódź Mills"}
-	firsts    = []string{"João", "Inês", "Zoë", "Søren", "Łukasz", "Aoife", "François", "Jürgen", "さくら", "María José", "Emma", "Noah", "Åsa", "D'Arcy"}
-	lasts     = []string{"Gonçalves", "O'Neill", "Müller", "Nowak-Żak", "Sørensen", "Dupont", "García Pérez", "van den Berg", "高橋", "Smith", "Ferreira da Silva"}
-	streets   = []string{"Rua de Santa Catarina", "Boulevard Saint-Germain", "Große Elbstraße", "ulica Piotrkowska", "Nørrebrogade", "Calle de la Princesa", "Keizersgracht", "Travessa do Carregal", "High Street", "Strandvägen"}
-	notes     = []string{
+	colors = []string{
+		"navy", "ecru", "Bordeaux", "azul-petróleo", "off-white", "schwarz", "écru chiné", "墨色", "terracotta", "verde-água",
+	}
+	garments = []string{
+		"jersey dress", "wool coat", "camisola de malha", "Strickjacke", "robe plissée", "linen shirt", "knitted cardigan",
+		"calças de bombazine", "overall", "bonnet à pompon", "スウェットシャツ", "swimsuit",
+	}
+	materials = []string{
+		"100% organic cotton", "95% algodão, 5% elastano", "80% wool, 20% polyamide", "100% linen, garment dyed",
+		"70% Baumwolle, 30% Leinen", "laine mérinos extra-fine", "recycled polyester, brushed",
+	}
+	brands = []string{
+		"Maré Alta", "Nørrebro Kids", "Petit Béguin", "O'Neill & Daughters", "Wolle und Söhne", "小さな森", "Casa da Praia",
+		"Łódź Mills",
+	}
+	firsts = []string{
+		"João", "Inês", "Zoë", "Søren", "Łukasz", "Aoife", "François", "Jürgen", "さくら", "María José", "Emma", "Noah", "Åsa",
+		"D'Arcy",
+	}
+	lasts = []string{
+		"Gonçalves", "O'Neill", "Müller", "Nowak-Żak", "Sørensen", "Dupont", "García Pérez", "van den Berg", "高橋", "Smith",
+		"Ferreira da Silva",
+	}
+	streets = []string{
+		"Rua de Santa Catarina", "Boulevard Saint-Germain", "Große Elbstraße", "ulica Piotrkowska", "Nørrebrogade",
+		"Calle de la Princesa", "Keizersgracht", "Travessa do Carregal", "High Street", "Strandvägen",
+	}
+	notes = []string{
 		"Please leave the parcel with the neighbour on the ground floor if nobody answers.",
 		"Entregar apenas depois das 18h; a campainha não funciona.",
 		"Geschenk - bitte keine Rechnung beilegen! 🎁",
@@ -23,12 +43,16 @@ var (
 	statuses  = []string{"created", "on_hold", "processing", "shipped", "delivered", "canceled"}
 	services  = []string{"standard", "express", "economy", "pick-up point"}
 	incoterms = []string{"DAP", "DDP"}
-	documents = []string{"commercial_invoice", "packing_list", "certificate_of_origin", "export_declaration", "return_label"}
-	carriers  = []string{"Transportes Águia", "Nordpaket", "La Flèche", "Kurier 24", "Atlantic Freight"}
-	families  = []string{"Outerwear", "Knitwear", "Tops", "Malhas", "Acessórios", "Bademode"}
-	issues    = []string{"zip does not match city", "street number is missing", "código postal inválido", "state is required"}
-	fields    = []string{"zip", "city", "address", "state", "country_iso2code"}
-	sizes     = []string{"XS", "S", "M", "L", "XL", "36", "38/40", "6-9 m", "10 anos", "one size"}
+	documents = []string{
+		"commercial_invoice", "packing_list", "certificate_of_origin", "export_declaration", "return_label",
+	}
+	carriers = []string{"Transportes Águia", "Nordpaket", "La Flèche", "Kurier 24", "Atlantic Freight"}
+	families = []string{"Outerwear", "Knitwear", "Tops", "Malhas", "Acessórios", "Bademode"}
+	issues   = []string{
+		"zip does not match city", "street number is missing", "código postal inválido", "state is required",
+	}
+	fields = []string{"zip", "city", "address", "state", "country_iso2code"}
+	sizes  = []string{"XS", "S", "M", "L", "XL", "36", "38/40", "6-9 m", "10 anos", "one size"}
 )
 
 type place struct{ city, state, stateCode, zip, iso2, iso3, currency string }

@@ -10,24 +10,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // A read_committed fetch that asks for little in all still names the aborted transactions of what it gets.
 func TestAbortedTransactionsAreNamed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cluster, err := kafka.Start(kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.TransactionalID("x"), kgo.DefaultProduceTopic("orders"),
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
+	client := sandboxtest.Client(t, cluster, kgo.TransactionalID("x"),
+		kgo.DefaultProduceTopic("orders"),
 		kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.MaxVersions(kversion.V2_5_0())) // fetches name topics, and not by id
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
 	for _, end := range []kgo.TransactionEndTry{kgo.TryAbort, kgo.TryCommit, kgo.TryAbort, kgo.TryCommit} {
 		if err := client.BeginTransaction(); err != nil {
 			t.Fatal(err)

@@ -125,18 +125,22 @@ func keyByName(name string) (kmsg.Key, error) {
 			return kmsg.Key(key), nil
 		}
 	}
-	return 0, fmt.Errorf("unknown key %q: name the request to fail as Kafka does, such as Produce, Fetch, ListOffsets, Metadata, "+
+	return 0, fmt.Errorf("unknown key %q: name the request to fail as Kafka does, such as Produce, "+
+		"Fetch, ListOffsets, Metadata, "+
 		"FindCoordinator, JoinGroup, SyncGroup, Heartbeat, LeaveGroup, OffsetCommit, OffsetFetch", name)
 }
 
 func errorByName(name string) (*kerr.Error, error) {
 	const highest = 200 // above every code in Kafka's Errors.java
 	for code := int16(1); name != "" && code <= highest; code++ {
-		if found := kerr.TypedErrorForCode(code); found != nil && found.Code == code && strings.EqualFold(found.Message, name) {
+		if found := kerr.TypedErrorForCode(code); found != nil && found.Code == code &&
+			strings.EqualFold(found.Message, name) {
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("unknown error %q: use a name of Kafka's, such as NOT_COORDINATOR, COORDINATOR_LOAD_IN_PROGRESS, "+
-		"NOT_LEADER_FOR_PARTITION, REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, FENCED_INSTANCE_ID, REQUEST_TIMED_OUT, "+
+	return nil, fmt.Errorf("unknown error %q: use a name of Kafka's, such as NOT_COORDINATOR, "+
+		"COORDINATOR_LOAD_IN_PROGRESS, "+
+		"NOT_LEADER_FOR_PARTITION, REBALANCE_IN_PROGRESS, ILLEGAL_GENERATION, UNKNOWN_MEMBER_ID, "+
+		"FENCED_INSTANCE_ID, REQUEST_TIMED_OUT, "+
 		"OFFSET_OUT_OF_RANGE, TOPIC_AUTHORIZATION_FAILED", name)
 }

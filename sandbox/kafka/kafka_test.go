@@ -19,29 +19,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func start(t *testing.T, config kafka.Config) *kafka.Cluster {
-	t.Helper()
-	cluster, err := kafka.Start(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster
-}
-
-func client(t *testing.T, cluster *kafka.Cluster, options ...kgo.Opt) *kgo.Client {
-	t.Helper()
-	cl, err := kgo.NewClient(append(options, kgo.SeedBrokers(cluster.Seeds()...))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cl.Close)
-	return cl
-}
 
 func produce(ctx context.Context, t *testing.T, cl *kgo.Client, topic string, count int, value string) {
 	t.Helper()
@@ -85,11 +66,11 @@ var topics = []kafka.Topic{{Name: "orders", Partitions: 4}}
 func TestRestart(t *testing.T) {
 	ctx := timed(t)
 	dir := filepath.Join(t.TempDir(), "kafka")
-	cluster := start(t, kafka.Config{Dir: dir, Topics: topics})
-	writer := client(t, cluster)
+	cluster := sandboxtest.Kafka(t, kafka.Config{Dir: dir, Topics: topics})
+	writer := sandboxtest.Client(t, cluster)
 	produce(ctx, t, writer, "orders", 1000, "v")
 	writer.Close()
-	reader := client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"), kgo.DisableAutoCommit(),
+	reader := sandboxtest.Client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"), kgo.DisableAutoCommit(),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	consume(ctx, t, reader, 1000)
 	if err := reader.CommitUncommittedOffsets(ctx); err != nil {
@@ -98,24 +79,24 @@ func TestRestart(t *testing.T) {
 	reader.Close()
 	cluster.Close()
 
-	cluster = start(t, kafka.Config{Dir: dir, Topics: append(topics, kafka.Topic{Name: "stock", Partitions: 2})})
-	writer = client(t, cluster)
+	cluster = sandboxtest.Kafka(t, kafka.Config{Dir: dir, Topics: append(topics, kafka.Topic{Name: "stock", Partitions: 2})})
+	writer = sandboxtest.Client(t, cluster)
 	produce(ctx, t, writer, "orders", 10, "v")
 	produce(ctx, t, writer, "stock", 1, "v")
 	produce(ctx, t, writer, "orders.dead-letter", 1, "v")
-	consume(ctx, t, client(t, cluster, kgo.ConsumeTopics("orders"),
+	consume(ctx, t, sandboxtest.Client(t, cluster, kgo.ConsumeTopics("orders"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), 1010)
-	consume(ctx, t, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g")), 10)
+	consume(ctx, t, sandboxtest.Client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g")), 10)
 }
 
 // The log is on disk: memory grows by less than a fiftieth of the data.
 func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 	ctx := timed(t)
-	cluster := start(t, kafka.Config{Dir: filepath.Join(t.TempDir(), "kafka"), Topics: topics})
+	cluster := sandboxtest.Kafka(t, kafka.Config{Dir: filepath.Join(t.TempDir(), "kafka"), Topics: topics})
 	value := strings.Repeat("x", 9000)
 	// write leaves nothing of its client behind, whose buffers vary more than what is measured.
 	write := func(count int) {
-		writer := client(t, cluster, kgo.ProducerBatchCompression(kgo.NoCompression()))
+		writer := sandboxtest.Client(t, cluster, kgo.ProducerBatchCompression(kgo.NoCompression()))
 		produce(ctx, t, writer, "orders", count, value)
 		writer.Close()
 	}
@@ -168,14 +149,15 @@ func commit(ctx context.Context, cluster *kafka.Cluster, cl *kgo.Client) error {
 
 func TestFaultHandler(t *testing.T) {
 	ctx := timed(t)
-	cluster := start(t, kafka.Config{Topics: topics})
-	cl := client(t, cluster)
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: topics})
+	cl := sandboxtest.Client(t, cluster)
 	call := func(method, target, body string) (int, string) {
 		recorder := httptest.NewRecorder()
 		cluster.Handler().ServeHTTP(recorder, httptest.NewRequest(method, target, strings.NewReader(body)))
 		return recorder.Code, recorder.Body.String()
 	}
-	status, body := call(http.MethodPost, "/kafka/faults", `{"key":"offsetcommit","error":"ILLEGAL_GENERATION","group":"g","count":2}`)
+	status, body := call(http.MethodPost, "/kafka/faults",
+		`{"key":"offsetcommit","error":"ILLEGAL_GENERATION","group":"g","count":2}`)
 	if status != http.StatusOK {
 		t.Fatal(status, body)
 	}
@@ -196,10 +178,12 @@ func TestFaultHandler(t *testing.T) {
 	}
 	// Every name that the texts of the errors recommend is known.
 	for _, name := range []string{
-		"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS", "ILLEGAL_GENERATION",
-		"UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE", "TOPIC_AUTHORIZATION_FAILED",
+		"NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_LEADER_FOR_PARTITION", "REBALANCE_IN_PROGRESS",
+		"ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "FENCED_INSTANCE_ID", "REQUEST_TIMED_OUT", "OFFSET_OUT_OF_RANGE",
+		"TOPIC_AUTHORIZATION_FAILED",
 	} {
-		if status, body := call(http.MethodPost, "/kafka/faults", `{"key":"LeaveGroup","error":"`+name+`"}`); status != http.StatusOK {
+		if status, body := call(http.MethodPost, "/kafka/faults",
+			`{"key":"LeaveGroup","error":"`+name+`"}`); status != http.StatusOK {
 			t.Error(name, body)
 		}
 	}
@@ -211,7 +195,8 @@ func TestFaultHandler(t *testing.T) {
 		`{"action":"explode"}`:                        "move_leaders",
 		`{"key":"OffsetCommit","eror":"x"}`:           "eror",
 	} {
-		if status, answer := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest || !strings.Contains(answer, want) {
+		if status, answer := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest ||
+			!strings.Contains(answer, want) {
 			t.Errorf("%s: %d %s", body, status, answer)
 		}
 	}
@@ -223,9 +208,9 @@ func TestFaultHandler(t *testing.T) {
 // Records stay in order and complete when every leader moves, and groups go on when their coordinator does.
 func TestMoves(t *testing.T) {
 	ctx := timed(t)
-	cluster := start(t, kafka.Config{Topics: topics})
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: topics})
 	leader := cluster.Fake().LeaderFor("orders", 0)
-	cl := client(t, cluster)
+	cl := sandboxtest.Client(t, cluster)
 	produce(ctx, t, cl, "orders", 100, "v")
 	for _, action := range []string{"move_leaders", "rehash_coordinators"} {
 		if _, err := cluster.Add(kafka.Fault{Action: action}); err != nil {
@@ -236,22 +221,22 @@ func TestMoves(t *testing.T) {
 		t.Error("the leader did not move")
 	}
 	produce(ctx, t, cl, "orders", 100, "v")
-	consume(ctx, t, client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"),
+	consume(ctx, t, sandboxtest.Client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())), 200)
 }
 
 func TestAdvertise(t *testing.T) {
-	cluster := start(t, kafka.Config{Advertise: "localhost", Topics: topics})
+	cluster := sandboxtest.Kafka(t, kafka.Config{Advertise: "localhost", Topics: topics})
 	for _, seed := range cluster.Seeds() {
 		if !strings.HasPrefix(seed, "localhost:") {
 			t.Errorf("seed %s", seed)
 		}
 	}
-	produce(timed(t), t, client(t, cluster), "orders", 10, "v")
+	produce(timed(t), t, sandboxtest.Client(t, cluster), "orders", 10, "v")
 }
 
 func TestClosed(t *testing.T) {
-	cluster := start(t, kafka.Config{Topics: topics})
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: topics})
 	cluster.Close()
 	cluster.Close()
 	if err := cluster.MoveLeaders(); !errors.Is(err, kafka.ErrClosed) {

@@ -39,7 +39,8 @@ func versions() *kversion.Versions {
 	offered := kversion.Stable()
 	offered.SetMaxKeyVersion(int16(kmsg.CreateTopics), 4)
 	for _, key := range []kmsg.Key{
-		kmsg.DescribeTopicPartitions, kmsg.DescribeClientQuotas, kmsg.AlterClientQuotas, kmsg.GetTelemetrySubscriptions, kmsg.PushTelemetry,
+		kmsg.DescribeTopicPartitions, kmsg.DescribeClientQuotas, kmsg.AlterClientQuotas, kmsg.GetTelemetrySubscriptions,
+		kmsg.PushTelemetry,
 	} {
 		offered.SetMaxKeyVersion(int16(key), none)
 	}

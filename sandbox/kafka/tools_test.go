@@ -9,14 +9,15 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // Kafka's own tools ask as Java's AdminClient does: for the highest version of each request that the brokers offer.
 // None of the responses may have null where Java expects a list, so none of the requests whose response would have is
 // offered.
 func TestAdminToolsOfKafka(t *testing.T) {
-	cluster := start(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 3}}})
-	cl := client(t, cluster)
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 3}}})
+	cl := sandboxtest.Client(t, cluster)
 	ctx := timed(t)
 
 	offered := map[int16]int16{}
@@ -27,12 +28,16 @@ func TestAdminToolsOfKafka(t *testing.T) {
 	for _, key := range versions.ApiKeys {
 		offered[key.ApiKey] = key.MaxVersion
 	}
-	for _, key := range []kmsg.Key{kmsg.DescribeTopicPartitions, kmsg.DescribeClientQuotas, kmsg.GetTelemetrySubscriptions} {
+	for _, key := range []kmsg.Key{
+		kmsg.DescribeTopicPartitions, kmsg.DescribeClientQuotas, kmsg.GetTelemetrySubscriptions,
+	} {
 		if version, ok := offered[int16(key)]; ok {
 			t.Errorf("%s is offered, up to version %d", key.Name(), version)
 		}
 	}
-	for key, least := range map[kmsg.Key]int16{kmsg.Fetch: 17, kmsg.Produce: 12, kmsg.Metadata: 12, kmsg.ListGroups: 5, kmsg.OffsetFetch: 9} {
+	for key, least := range map[kmsg.Key]int16{
+		kmsg.Fetch: 17, kmsg.Produce: 12, kmsg.Metadata: 12, kmsg.ListGroups: 5, kmsg.OffsetFetch: 9,
+	} {
 		if got := offered[int16(key)]; got < least {
 			t.Errorf("%s is offered up to version %d, want %d", key.Name(), got, least)
 		}
@@ -53,10 +58,11 @@ func TestAdminToolsOfKafka(t *testing.T) {
 
 // A group of either protocol is listed, whatever the case of the types that the tool asks for: Java writes "Classic".
 func TestGroupsAreListed(t *testing.T) {
-	cluster := start(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
 	ctx := timed(t)
-	produce(ctx, t, client(t, cluster), "orders", 1, "x")
-	member := client(t, cluster, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
+	produce(ctx, t, sandboxtest.Client(t, cluster), "orders", 1, "x")
+	member := sandboxtest.Client(t, cluster, kgo.ConsumerGroup("readers"), kgo.ConsumeTopics("orders"),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.SessionTimeout(10*time.Second))
 	consume(ctx, t, member, 1)
 	for _, types := range [][]string{nil, {"Classic"}, {"classic"}, {"CONSUMER", "CLASSIC"}, {"Share"}} {

@@ -94,7 +94,9 @@ func Run(ctx context.Context, config Config) (Summary, error) {
 		return Summary{}, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	for _, topic := range []kafka.Topic{{Name: config.Topic, Partitions: config.Partitions}, {Name: config.Topic + kafka.DeadLetter, Partitions: 1}} {
+	for _, topic := range []kafka.Topic{
+		{Name: config.Topic, Partitions: config.Partitions}, {Name: config.Topic + kafka.DeadLetter, Partitions: 1},
+	} {
 		if err := Ensure(ctx, client, topic); err != nil {
 			return Summary{}, err
 		}
@@ -163,7 +165,8 @@ func (r *run) source(ctx context.Context) (func(dst []byte, index uint64) events
 		version = len(schemas.Parcels)
 	}
 	if version < 1 || version > len(schemas.Parcels) {
-		return nil, fmt.Errorf("there is no version %d of the schema of %s, the newest is %d", version, r.config.Topic, len(schemas.Parcels))
+		return nil, fmt.Errorf("there is no version %d of the schema of %s, the newest is %d",
+			version, r.config.Topic, len(schemas.Parcels))
 	}
 	id, err := registry.Register(ctx, r.config.Registry, events.ParcelSubject, schemas.Parcels[version-1])
 	if err != nil {

@@ -15,38 +15,21 @@ import (
 	"github.com/waybill-data/waybill/sandbox/kafka"
 	"github.com/waybill-data/waybill/sandbox/produce"
 	"github.com/waybill-data/waybill/sandbox/registry"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-func start(t *testing.T) *kafka.Cluster {
-	t.Helper()
-	cluster, err := kafka.Start(kafka.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster
-}
-
-func startRegistry(t *testing.T) *registry.Registry {
-	t.Helper()
-	r, err := registry.Start("127.0.0.1:0", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = r.Close(context.Background()) })
-	return r
-}
 
 // What Kafka holds is what the generator makes: each event once, complete, although buffers are used again.
 func TestEveryEventOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	catalog := startRegistry(t)
+	catalog := sandboxtest.Registry(t)
 	for _, codec := range []string{"none", "lz4", "zstd"} {
-		for _, topic := range []string{events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic} {
-			cluster := start(t)
+		for _, topic := range []string{
+			events.DeliveryTopic, events.StockTopic, events.ParcelTopic, events.ScanJSONTopic, events.ScanProtoTopic,
+		} {
+			cluster := sandboxtest.Kafka(t, kafka.Config{})
 			const count, first = 1500, 100
 			heard := int64(0)
 			config := produce.Config{
@@ -59,7 +42,8 @@ func TestEveryEventOnce(t *testing.T) {
 			if err != nil || summary.Events != count || heard != count {
 				t.Fatalf("%+v, %d heard, %v", summary, heard, err)
 			}
-			if topic == events.DeliveryTopic && (summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {
+			if topic == events.DeliveryTopic &&
+				(summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {
 				t.Errorf("%+v", summary)
 			}
 			check(ctx, t, cluster, config, summary)
@@ -121,7 +105,7 @@ func check(ctx context.Context, t *testing.T, cluster *kafka.Cluster, config pro
 
 // An endless run ends without error, a bounded one with the reason; both keep what was made.
 func TestInterrupt(t *testing.T) {
-	cluster := start(t)
+	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	for _, count := range []int64{0, 1 << 40} {
 		ctx, cancel := context.WithCancel(t.Context())
 		summary, err := produce.Run(ctx, produce.Config{
@@ -144,7 +128,7 @@ func TestInterrupt(t *testing.T) {
 
 // An error of Kafka's ends the run.
 func TestError(t *testing.T) {
-	cluster := start(t)
+	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	if _, err := cluster.Add(kafka.Fault{Key: "Produce", Error: "TOPIC_AUTHORIZATION_FAILED", Count: -1}); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +139,9 @@ func TestError(t *testing.T) {
 	if _, err := produce.Run(t.Context(), produce.Config{Codec: "brotli"}); err == nil {
 		t.Error("an unknown codec is taken")
 	}
-	for _, config := range []produce.Config{{SchemaVersion: 4, Registry: startRegistry(t).URL()}, {Registry: "http://127.0.0.1:1"}} {
+	for _, config := range []produce.Config{
+		{SchemaVersion: 4, Registry: sandboxtest.Registry(t).URL()}, {Registry: "http://127.0.0.1:1"},
+	} {
 		config.Seeds, config.Topic, config.Partitions, config.Events = cluster.Seeds(), events.ParcelTopic, 1, 1
 		if _, err := produce.Run(t.Context(), config); err == nil {
 			t.Errorf("%+v: no error", config)

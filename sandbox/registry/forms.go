@@ -27,7 +27,9 @@ func (f forms) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			if err := f.asText(r); err != nil {
-				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": "Invalid schema: " + err.Error()})
+				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{
+					"error_code": 42201, "message": "Invalid schema: " + err.Error(),
+				})
 				return
 			}
 		}
@@ -80,7 +82,8 @@ func (f forms) asText(r *http.Request) error {
 
 // complete gives a response what its client asks for.
 func (f forms) complete(out map[string]any, r *http.Request, next http.Handler) error {
-	if schema, ok := out["schema"].(string); ok && out["schemaType"] == "PROTOBUF" && r.URL.Query().Get("format") == "serialized" {
+	if schema, ok := out["schema"].(string); ok && out["schemaType"] == "PROTOBUF" &&
+		r.URL.Query().Get("format") == "serialized" {
 		var references []sr.SchemaReference
 		if list, ok := out["references"]; ok {
 			b, err := json.Marshal(list)
@@ -113,7 +116,8 @@ func (f forms) complete(out map[string]any, r *http.Request, next http.Handler) 
 
 // addGUID names a schema that srfake gives by its id alone.
 func (f forms) addGUID(out map[string]any, id int, next http.Handler) {
-	request, err := http.NewRequest(http.MethodGet, fmt.Sprintf("/schemas/ids/%d/versions", id), http.NoBody) //nolint:noctx // it goes nowhere
+	path := fmt.Sprintf("/schemas/ids/%d/versions", id)
+	request, err := http.NewRequest(http.MethodGet, path, http.NoBody) //nolint:noctx // it goes nowhere
 	if err != nil {
 		return // cannot be: the path is well formed
 	}

@@ -38,7 +38,8 @@ func sources(fake *srfake.Registry, references []sr.SchemaReference) (map[string
 	for _, reference := range references {
 		s, ok := fake.GetSchema(reference.Subject, reference.Version)
 		if !ok {
-			return nil, fmt.Errorf("no schema for the reference %s: version %d of subject %s", reference.Name, reference.Version, reference.Subject)
+			return nil, fmt.Errorf("no schema for the reference %s: version %d of subject %s",
+				reference.Name, reference.Version, reference.Subject)
 		}
 		more, err := sources(fake, s.References)
 		if err != nil {
@@ -52,7 +53,9 @@ func sources(fake *srfake.Registry, references []sr.SchemaReference) (map[string
 
 func compile(texts map[string]string, names ...string) (*protoregistry.Files, error) {
 	compiler := protocompile.Compiler{
-		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{Accessor: protocompile.SourceAccessorFromMap(texts)}),
+		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
+			Accessor: protocompile.SourceAccessorFromMap(texts),
+		}),
 	}
 	files, err := compiler.Compile(context.Background(), names...)
 	if err != nil {
@@ -100,7 +103,9 @@ func descriptorOf(schema string) (_ *descriptorpb.FileDescriptorProto, ok bool) 
 }
 
 // text writes a descriptor as a .proto file.
-func text(fake *srfake.Registry, file *descriptorpb.FileDescriptorProto, references []sr.SchemaReference) (string, error) {
+func text(fake *srfake.Registry, file *descriptorpb.FileDescriptorProto,
+	references []sr.SchemaReference,
+) (string, error) {
 	texts, err := sources(fake, references)
 	if err != nil {
 		return "", err

@@ -73,9 +73,12 @@ func (c *caller) ok(method, path string, body any) map[string]any {
 	return out
 }
 
-func field(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type, typeName string) *descriptorpb.FieldDescriptorProto {
+func field(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type,
+	typeName string,
+) *descriptorpb.FieldDescriptorProto {
 	f := &descriptorpb.FieldDescriptorProto{
-		Name: proto.String(name), Number: proto.Int32(number), Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		Name: proto.String(name), Number: proto.Int32(number), Type: kind.Enum(),
+		Label:    descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		JsonName: proto.String(name),
 	}
 	if typeName != "" {
@@ -110,10 +113,13 @@ func fileOf(t *testing.T, schema any) *descriptorpb.FileDescriptorProto {
 // in the form that is asked for; so does one that was registered as text, as Java does.
 func TestProtobufInEitherForm(t *testing.T) {
 	c := serve(t)
-	const str, msg, enum = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, descriptorpb.FieldDescriptorProto_TYPE_ENUM
+	const str, msg, enum = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE,
+		descriptorpb.FieldDescriptorProto_TYPE_ENUM
 	address := &descriptorpb.FileDescriptorProto{
 		Name: proto.String("shop/address.proto"), Package: proto.String("shop"), Syntax: proto.String("proto3"),
-		MessageType: []*descriptorpb.DescriptorProto{{Name: proto.String("Address"), Field: []*descriptorpb.FieldDescriptorProto{field("city", 1, str, "")}}},
+		MessageType: []*descriptorpb.DescriptorProto{
+			{Name: proto.String("Address"), Field: []*descriptorpb.FieldDescriptorProto{field("city", 1, str, "")}},
+		},
 	}
 	many := field("lines", 4, msg, ".shop.Order.Line")
 	many.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
@@ -123,28 +129,45 @@ func TestProtobufInEitherForm(t *testing.T) {
 		MessageType: []*descriptorpb.DescriptorProto{{
 			Name: proto.String("Order"),
 			Field: []*descriptorpb.FieldDescriptorProto{
-				field("id", 1, str, ""), field("to", 2, msg, ".shop.Address"), field("at", 3, msg, ".google.protobuf.Timestamp"), many, field("state", 5, enum, ".shop.State"),
+				field("id", 1, str, ""), field("to", 2, msg, ".shop.Address"), field("at", 3, msg, ".google.protobuf.Timestamp"),
+				many, field("state", 5, enum, ".shop.State"),
 			},
-			NestedType:    []*descriptorpb.DescriptorProto{{Name: proto.String("Line"), Field: []*descriptorpb.FieldDescriptorProto{field("sku", 1, str, "")}}},
+			NestedType: []*descriptorpb.DescriptorProto{
+				{Name: proto.String("Line"), Field: []*descriptorpb.FieldDescriptorProto{field("sku", 1, str, "")}},
+			},
 			ReservedRange: []*descriptorpb.DescriptorProto_ReservedRange{{Start: proto.Int32(9), End: proto.Int32(10)}},
 		}},
-		EnumType: []*descriptorpb.EnumDescriptorProto{{Name: proto.String("State"), Value: []*descriptorpb.EnumValueDescriptorProto{{Name: proto.String("NEW"), Number: proto.Int32(0)}}}},
+		EnumType: []*descriptorpb.EnumDescriptorProto{
+			{
+				Name: proto.String("State"), Value: []*descriptorpb.EnumValueDescriptorProto{
+					{Name: proto.String("NEW"), Number: proto.Int32(0)},
+				},
+			},
+		},
 	}
-	c.ok("POST", "/subjects/shop%2Faddress.proto/versions", map[string]any{"schemaType": "PROTOBUF", "schema": base64Of(t, address)})
+	c.ok("POST", "/subjects/shop%2Faddress.proto/versions",
+		map[string]any{"schemaType": "PROTOBUF", "schema": base64Of(t, address)})
 	references := []any{map[string]any{"name": "shop/address.proto", "subject": "shop/address.proto", "version": 1}}
 	body := map[string]any{"schemaType": "PROTOBUF", "schema": base64Of(t, order), "references": references}
 	registered := c.ok("POST", "/subjects/orders-value/versions", body)
 	id := fmt.Sprint(registered["id"])
 
 	kept, _ := c.ok("GET", "/schemas/ids/"+id, nil)["schema"].(string)
-	for _, want := range []string{`syntax = "proto3";`, "package shop;", `import "shop/address.proto";`, "message Order {", "Address to = 2;", "repeated Line lines = 4;", "reserved 9;"} {
+	for _, want := range []string{
+		`syntax = "proto3";`, "package shop;", `import "shop/address.proto";`, "message Order {", "Address to = 2;",
+		"repeated Line lines = 4;", "reserved 9;",
+	} {
 		if !strings.Contains(kept, want) {
 			t.Errorf("the text has no %q:\n%s", want, kept)
 		}
 	}
-	for _, path := range []string{"/schemas/ids/" + id, "/subjects/orders-value/versions/1", "/subjects/orders-value/versions/latest", fmt.Sprintf("/schemas/guids/%v", registered["guid"])} {
+	for _, path := range []string{
+		"/schemas/ids/" + id, "/subjects/orders-value/versions/1", "/subjects/orders-value/versions/latest",
+		fmt.Sprintf("/schemas/guids/%v", registered["guid"]),
+	} {
 		got := fileOf(t, c.ok("GET", path+"?format=serialized", nil)["schema"])
-		if diff := cmp.Diff(order, got, protocmp.Transform(), protocmp.IgnoreFields(&descriptorpb.FileDescriptorProto{}, "name")); diff != "" {
+		if diff := cmp.Diff(order, got, protocmp.Transform(),
+			protocmp.IgnoreFields(&descriptorpb.FileDescriptorProto{}, "name")); diff != "" {
 			t.Errorf("%s: %s", path, diff)
 		}
 	}
@@ -156,17 +179,21 @@ func TestProtobufInEitherForm(t *testing.T) {
 		t.Errorf("the text is found as %v", found)
 	}
 
-	asText := c.ok("POST", "/subjects/plain-value/versions", map[string]any{"schemaType": "PROTOBUF", "schema": "syntax = \"proto3\"; // by hand\nmessage P { int32 n = 1; }"})
+	asText := c.ok("POST", "/subjects/plain-value/versions", map[string]any{
+		"schemaType": "PROTOBUF", "schema": "syntax = \"proto3\"; // by hand\nmessage P { int32 n = 1; }",
+	})
 	plain := c.ok("GET", fmt.Sprintf("/schemas/ids/%v", asText["id"]), nil)
 	if !strings.Contains(fmt.Sprint(plain["schema"]), "// by hand") {
 		t.Errorf("a text is not kept as it came: %v", plain)
 	}
-	if file := fileOf(t, c.ok("GET", fmt.Sprintf("/schemas/ids/%v?format=serialized", asText["id"]), nil)["schema"]); file.MessageType[0].GetName() != "P" {
+	if file := fileOf(t, c.ok("GET", fmt.Sprintf("/schemas/ids/%v?format=serialized", asText["id"]),
+		nil)["schema"]); file.MessageType[0].GetName() != "P" {
 		t.Errorf("serialized: %v", file)
 	}
 
 	body["schema"], body["references"] = base64Of(t, order), nil
-	if status, out := c.call("POST", "/subjects/orders-value/versions", body); status != 422 || !strings.Contains(fmt.Sprint(out["message"]), "address.proto") {
+	if status, out := c.call("POST", "/subjects/orders-value/versions", body); status != 422 ||
+		!strings.Contains(fmt.Sprint(out["message"]), "address.proto") {
 		t.Errorf("a schema without its reference: %d %v", status, out)
 	}
 }
@@ -181,7 +208,9 @@ func TestGUIDs(t *testing.T) {
 	if len(guid) != 36 || second["guid"] != first["guid"] {
 		t.Fatalf("registered: %v and %v", first, second)
 	}
-	for _, path := range []string{fmt.Sprintf("/schemas/ids/%v", first["id"]), "/subjects/g-value/versions/1", "/schemas/guids/" + guid} {
+	for _, path := range []string{
+		fmt.Sprintf("/schemas/ids/%v", first["id"]), "/subjects/g-value/versions/1", "/schemas/guids/" + guid,
+	} {
 		got := c.ok("GET", path, nil)
 		if got["guid"] != guid || !strings.Contains(fmt.Sprint(got["schema"]), `"G"`) {
 			t.Errorf("%s: %v", path, got)

@@ -38,14 +38,19 @@ func Start(address, dir string) (*Registry, error) {
 		{events.DeliveryTopic, schemas.DeliveryEventV6},
 		{events.StockTopic, schemas.PhysicalStockUpdated},
 	} {
-		keeper.seed(sr.SubjectSchema{Subject: subject.topic + "-value", Version: 1, ID: i + 1, Schema: sr.Schema{Schema: subject.schema, Type: sr.TypeAvro}})
+		keeper.seed(sr.SubjectSchema{
+			Subject: subject.topic + "-value", Version: 1, ID: i + 1,
+			Schema: sr.Schema{Schema: subject.schema, Type: sr.TypeAvro},
+		})
 	}
 	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("start schema registry: %w", err)
 	}
 	r := &Registry{done: make(chan struct{}), addr: listener.Addr().String()}
-	r.server = &http.Server{Handler: r.faults.wrap(keeper.wrap(forms{fake}.wrap(fake.Handler()))), ReadHeaderTimeout: 10 * time.Second}
+	r.server = &http.Server{
+		Handler: r.faults.wrap(keeper.wrap(forms{fake}.wrap(fake.Handler()))), ReadHeaderTimeout: 10 * time.Second,
+	}
 	go func() {
 		defer close(r.done)
 		_ = r.server.Serve(listener) // ends with ErrServerClosed, in Close

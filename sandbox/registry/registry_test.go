@@ -33,7 +33,9 @@ func TestSubjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for subject, id := range map[string]int{"delivery_events_v6_topic-value": 1, "sms_physical_stock_updated_topic-value": 2} {
+	for subject, id := range map[string]int{
+		"delivery_events_v6_topic-value": 1, "sms_physical_stock_updated_topic-value": 2,
+	} {
 		schema, err := client.SchemaByVersion(t.Context(), subject, -1)
 		if err != nil {
 			t.Fatal(err)
@@ -53,7 +55,8 @@ func TestSubjects(t *testing.T) {
 // What is registered outlives the process with its ids, and so does one schema of two subjects.
 func TestRegistrationsAreKept(t *testing.T) {
 	dir := t.TempDir()
-	const one, two = `{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`, `{"type":"record","name":"R","fields":[{"name":"b","type":"int"}]}`
+	const one, two = `{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`,
+		`{"type":"record","name":"R","fields":[{"name":"b","type":"int"}]}`
 	var ids []int
 	for range 3 {
 		r, err := registry.Start("127.0.0.1:0", dir)
@@ -61,7 +64,9 @@ func TestRegistrationsAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		var now []int
-		for _, s := range []struct{ subject, text string }{{"x-value", one}, {"x-value", two}, {"y/z", two}, {"x-value", one}} {
+		for _, s := range []struct{ subject, text string }{
+			{"x-value", one}, {"x-value", two}, {"y/z", two}, {"x-value", one},
+		} {
 			id, err := registry.Register(t.Context(), r.URL(), s.subject, s.text)
 			if err != nil {
 				t.Fatal(err)
@@ -120,10 +125,12 @@ func TestFaults(t *testing.T) {
 	if status, took := get(); status != 200 || took < 50*time.Millisecond {
 		t.Errorf("status %d after %v", status, took)
 	}
-	if got := admin(http.MethodGet, "", ""); got != `[{"id":1,"status":503,"count":2,"hits":2},{"id":2,"delay":"50ms","hits":1}]` {
+	const hit = `[{"id":1,"status":503,"count":2,"hits":2},{"id":2,"delay":"50ms","hits":1}]`
+	if got := admin(http.MethodGet, "", ""); got != hit {
 		t.Error(got)
 	}
-	if got := admin(http.MethodDelete, "?id=2", "") + admin(http.MethodDelete, "", ""); got != `{"removed":1}{"removed":1}` {
+	if got := admin(http.MethodDelete, "?id=2", "") +
+		admin(http.MethodDelete, "", ""); got != `{"removed":1}{"removed":1}` {
 		t.Error(got)
 	}
 	for _, bad := range []string{`{}`, `{"status":200}`, `{"status":500,"count":-1}`, `{"delay":"soon"}`, `{"what":1}`} {

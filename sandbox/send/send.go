@@ -1,6 +1,6 @@
 // Package send puts records of a person's own making into Kafka: one JSON object a line says what a record is.
 //
-//	{"key": "order-1", "headers": {"item_type_name": "shop.orders.OrderPlaced"}, "value": {"id": "order-1", "total": 12.5}}
+//	{"key": "order-1", "headers": {"item_type_name": "shop.OrderPlaced"}, "value": {"id": "order-1", "total": 12.5}}
 //
 // A value that is an object, an array, a number or a boolean is sent as that JSON; a string is sent as its text, null
 // as a tombstone. With a schema the value is JSON that is encoded as Avro in the Confluent wire format, the schema
@@ -62,12 +62,15 @@ func Run(ctx context.Context, c Config, in io.Reader) (sent int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Seeds...), kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(time.Millisecond))
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Seeds...),
+		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}), kgo.ProducerLinger(time.Millisecond))
 	if err != nil {
 		return 0, fmt.Errorf("kafka client: %w", err)
 	}
 	defer client.Close()
-	for _, topic := range []kafka.Topic{{Name: c.Topic, Partitions: c.Partitions}, {Name: c.Topic + kafka.DeadLetter, Partitions: 1}} {
+	for _, topic := range []kafka.Topic{
+		{Name: c.Topic, Partitions: c.Partitions}, {Name: c.Topic + kafka.DeadLetter, Partitions: 1},
+	} {
 		if err := produce.Ensure(ctx, client, topic); err != nil {
 			return 0, err
 		}

@@ -16,29 +16,24 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox/kafka"
 	"github.com/waybill-data/waybill/sandbox/registry"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 	"github.com/waybill-data/waybill/sandbox/send"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		// The registry's client keeps its idle connections.
-		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"), goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
-}
-
-func start(t *testing.T) *kafka.Cluster {
-	t.Helper()
-	cluster, err := kafka.Start(kafka.Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	return cluster
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).writeLoop"),
+		goleak.IgnoreAnyFunction("net/http.(*persistConn).readLoop"))
 }
 
 // received reads n records and spells them as partition, key, headers, value.
-func received(ctx context.Context, t *testing.T, cluster *kafka.Cluster, topic string, n int) (spelled []string, values [][]byte) {
+func received(ctx context.Context, t *testing.T, cluster *kafka.Cluster, topic string, n int) (spelled []string,
+	values [][]byte,
+) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +62,7 @@ func received(ctx context.Context, t *testing.T, cluster *kafka.Cluster, topic s
 func TestLines(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cluster := start(t)
+	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	lines := `
 # a comment
 {"key": "a", "headers": {"item_type_name": "x.Y", "b": "2"}, "value": {"id": 1,  "s": "é"}, "partition": 1}
@@ -75,12 +70,15 @@ func TestLines(t *testing.T) {
 {"value": null, "partition": 1, "timestamp_ms": 1700000000000}
 {"value_base64": "AAEC", "partition": 1}
 `
-	sent, err := send.Run(ctx, send.Config{Seeds: cluster.Seeds(), Topic: "orders", Partitions: 2, Repeat: 2}, strings.NewReader(lines))
+	sent, err := send.Run(ctx, send.Config{Seeds: cluster.Seeds(), Topic: "orders", Partitions: 2, Repeat: 2},
+		strings.NewReader(lines))
 	if err != nil || sent != 8 {
 		t.Fatalf("%d sent, %v", sent, err)
 	}
 	got, _ := received(ctx, t, cluster, "orders", 8)
-	once := []string{`1 "a" "{\"id\":1,\"s\":\"é\"}" b=2 item_type_name=x.Y`, `1 "" "plain text"`, `1 "" null`, `1 "" "\x00\x01\x02"`}
+	once := []string{
+		`1 "a" "{\"id\":1,\"s\":\"é\"}" b=2 item_type_name=x.Y`, `1 "" "plain text"`, `1 "" null`, `1 "" "\x00\x01\x02"`,
+	}
 	if diff := cmp.Diff(append(append([]string{}, once...), once...), got); diff != "" {
 		t.Error(diff)
 	}
@@ -105,7 +103,7 @@ func TestWrongLines(t *testing.T) {
 func TestAvro(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cluster := start(t)
+	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	r, err := registry.Start("127.0.0.1:0", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -116,18 +114,22 @@ func TestAvro(t *testing.T) {
 		}
 	})
 	const schema = `{"type": "record", "name": "View", "fields": [
-		{"name": "page", "type": "string"}, {"name": "ms", "type": ["null", "long"], "default": null}, {"name": "tags", "type": {"type": "array", "items": "string"}, "default": []}]}`
+		{"name": "page", "type": "string"}, {"name": "ms", "type": ["null", "long"], "default": null},
+		{"name": "tags", "type": {"type": "array", "items": "string"}, "default": []}]}`
 	encode, err := send.Avro(ctx, r.URL(), "views-value", schema)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := `{"value": {"page": "/a", "ms": 12, "tags": ["x"]}}
 {"value": {"page": "/b"}}`
-	if _, err := send.Run(ctx, send.Config{Seeds: cluster.Seeds(), Topic: "views", Partitions: 1, Encode: encode}, strings.NewReader(lines)); err != nil {
+	if _, err := send.Run(ctx, send.Config{Seeds: cluster.Seeds(), Topic: "views", Partitions: 1, Encode: encode},
+		strings.NewReader(lines)); err != nil {
 		t.Fatal(err)
 	}
 	_, values := received(ctx, t, cluster, "views", 2)
-	want := []map[string]any{{"page": "/a", "ms": int64(12), "tags": []any{"x"}}, {"page": "/b", "ms": nil, "tags": []any{}}}
+	want := []map[string]any{
+		{"page": "/a", "ms": int64(12), "tags": []any{"x"}}, {"page": "/b", "ms": nil, "tags": []any{}},
+	}
 	parsed := avro.MustParse(schema)
 	for i, value := range values {
 		if value[0] != 0 || binary.BigEndian.Uint32(value[1:]) < 3 {

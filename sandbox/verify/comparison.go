@@ -53,7 +53,10 @@ var seed = maphash.MakeSeed()
 func (c *comparison) partition(id int32) *partition {
 	p := c.partitions[id]
 	if p == nil {
-		p = &partition{rows: offsets{}, tables: map[string]offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{}, marks: map[int64]int64{}, replays: map[int64]int64{}}
+		p = &partition{
+			rows: offsets{}, tables: map[string]offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{},
+			marks: map[int64]int64{}, replays: map[int64]int64{},
+		}
 		c.partitions[id] = p
 	}
 	return p
@@ -91,7 +94,8 @@ func (c *comparison) row(table string, row tableRow) {
 	key := row.Stream + "/" + strconv.Itoa(int(row.Partition))
 	if last, seen := c.streams[key]; seen && row.Offset < last {
 		c.report.OutOfOrder++
-		c.off(OutOfOrder, row.Partition, row.Offset, fmt.Sprintf("its row follows the row of offset %d in stream %s", last, row.Stream))
+		c.off(OutOfOrder, row.Partition, row.Offset,
+			fmt.Sprintf("its row follows the row of offset %d in stream %s", last, row.Stream))
 	}
 	c.streams[key] = row.Offset
 }
@@ -111,7 +115,8 @@ func (c *comparison) deadLetter(letter *kgo.Record) {
 	if err != nil || err2 != nil || id < 0 || offset < 0 || topic != c.topic.Name || reason == "" {
 		c.report.Stray++
 		c.off(Stray, letter.Partition, letter.Offset,
-			fmt.Sprintf("%s does not say where it is from and why (%q, %q, %q, %q)", place, topic, partitionText, offsetText, reason))
+			fmt.Sprintf("%s does not say where it is from and why (%q, %q, %q, %q)",
+				place, topic, partitionText, offsetText, reason))
 		return
 	}
 	if want := fmt.Sprintf("%s/%d/%d", topic, id, offset); string(letter.Key) != want {
@@ -175,7 +180,8 @@ func (c *comparison) place(p *partition, record *kgo.Record) {
 	}
 	if !p.tables[want].has(record.Offset) {
 		c.report.Different++
-		c.off(Different, record.Partition, record.Offset, fmt.Sprintf("its type is %q and it has no row in %q but elsewhere", itemType, want))
+		c.off(Different, record.Partition, record.Offset,
+			fmt.Sprintf("its type is %q and it has no row in %q but elsewhere", itemType, want))
 	}
 }
 

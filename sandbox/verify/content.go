@@ -157,7 +157,12 @@ func (c *comparison) fromPayload(record *kgo.Record, payload any) []column {
 	if version == "" {
 		version = nil
 	}
-	return []column{{"topic_version", version}, {"event_id", id}, {"event_time", c.topic.EventTime.of(object)}, {c.topic.Payload, payload}}
+	return []column{
+		{"topic_version", version},
+		{"event_id", id},
+		{"event_time", c.topic.EventTime.of(object)},
+		{c.topic.Payload, payload},
+	}
 }
 
 // nullable keeps nil bytes apart from empty ones.

@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
 	"github.com/waybill-data/waybill/sandbox/kafka"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 	"github.com/waybill-data/waybill/sandbox/verify"
 )
 
@@ -60,16 +61,8 @@ func newLab(t *testing.T) *lab {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
-	cluster, err := kafka.Start(kafka.Config{Topics: []kafka.Topic{{Name: topic, Partitions: 3}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: topic, Partitions: 3}}})
+	client := sandboxtest.Client(t, cluster)
 	return &lab{t: t, ctx: ctx, cluster: cluster, client: client}
 }
 
@@ -124,13 +117,16 @@ func (l *lab) letter(record *kgo.Record, changed map[string]string) {
 	}
 	letter.Headers = slices.Clone(record.Headers)
 	if record.Key != nil {
-		letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: "waybill-key", Value: []byte(pick("waybill-key", string(record.Key)))})
+		letter.Headers = append(letter.Headers, kgo.RecordHeader{
+			Key: "waybill-key", Value: []byte(pick("waybill-key", string(record.Key))),
+		})
 	}
 	if _, ok := changed["header"]; ok {
 		letter.Headers[0].Value = []byte(changed["header"])
 	}
 	for key, right := range map[string]string{
-		"waybill-topic": topic, "waybill-partition": fmt.Sprint(record.Partition), "waybill-offset": fmt.Sprint(record.Offset),
+		"waybill-topic": topic, "waybill-partition": fmt.Sprint(record.Partition),
+		"waybill-offset": fmt.Sprint(record.Offset),
 		"waybill-reason": "undecodable",
 	} {
 		letter.Headers = append(letter.Headers, kgo.RecordHeader{Key: key, Value: []byte(pick(key, right))})
@@ -162,9 +158,10 @@ func rowOf(t *testing.T, record *kgo.Record) map[string]any {
 	return map[string]any{
 		"event_id": payload["id"], "event_type": itemType[strings.LastIndexByte(itemType, '.')+1:], "item_type": itemType,
 		"event_time":  micros(time.Unix(0, payload["timestamp"].(int64))),
-		"ingest_time": micros(time.Now()), "topic_version": "v6", "kafka_topic": record.Topic, "kafka_partition": record.Partition,
-		"kafka_offset": record.Offset, "kafka_timestamp": micros(record.Timestamp.Truncate(time.Millisecond)),
-		"kafka_key": base64.StdEncoding.EncodeToString(record.Key), "kafka_headers": headers,
+		"ingest_time": micros(time.Now()), "topic_version": "v6", "kafka_topic": record.Topic,
+		"kafka_partition": record.Partition, "kafka_offset": record.Offset,
+		"kafka_timestamp": micros(record.Timestamp.Truncate(time.Millisecond)),
+		"kafka_key":       base64.StdEncoding.EncodeToString(record.Key), "kafka_headers": headers,
 		"delivery": asJSON("", payload),
 	}
 }

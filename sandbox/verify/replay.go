@@ -43,13 +43,15 @@ func (c *comparison) mark(mark *kgo.Record) bool {
 	at, ok2 := parsePlace(to)
 	if !ok || !ok2 || from.topic != c.topic.Name || at.topic != from.topic || at.partition != from.partition {
 		c.report.Stray++
-		c.off(Stray, mark.Partition, mark.Offset, fmt.Sprintf("the mark at %s/%d offset %d says that %q is at %q", mark.Topic, mark.Partition, mark.Offset, mark.Key, to))
+		c.off(Stray, mark.Partition, mark.Offset, fmt.Sprintf("the mark at %s/%d offset %d says that %q is at %q",
+			mark.Topic, mark.Partition, mark.Offset, mark.Key, to))
 		return true
 	}
 	p := c.partition(from.partition)
 	if before, twice := p.marks[from.offset]; twice {
 		c.report.Duplicates++
-		c.off(Duplicate, from.partition, from.offset, fmt.Sprintf("its letter was replayed to offset %d, and again to %d", before, at.offset))
+		c.off(Duplicate, from.partition, from.offset,
+			fmt.Sprintf("its letter was replayed to offset %d, and again to %d", before, at.offset))
 		return true
 	}
 	p.marks[from.offset] = at.offset
@@ -72,13 +74,15 @@ func (c *comparison) replay(record *kgo.Record) {
 	p := c.partition(record.Partition)
 	if before, twice := p.replays[from.offset]; twice {
 		c.report.Duplicates++
-		c.off(Duplicate, record.Partition, record.Offset, fmt.Sprintf("it is a second replay of offset %d, as is %d", from.offset, before))
+		c.off(Duplicate, record.Partition, record.Offset,
+			fmt.Sprintf("it is a second replay of offset %d, as is %d", from.offset, before))
 		return
 	}
 	p.replays[from.offset] = record.Offset
 	if kept, ok := p.copies[from.offset]; ok && kept != copied(record.Key, record.Key != nil, record) {
 		c.report.Stray++
-		c.off(Stray, record.Partition, record.Offset, fmt.Sprintf("it is a replay of offset %d with another value, key or headers", from.offset))
+		c.off(Stray, record.Partition, record.Offset,
+			fmt.Sprintf("it is a replay of offset %d with another value, key or headers", from.offset))
 	}
 }
 
@@ -88,7 +92,8 @@ func (c *comparison) replays() {
 		for from, at := range p.marks {
 			if found, ok := p.replays[from]; at >= p.start && (!ok || found != at) {
 				c.report.Phantom++
-				c.off(Phantom, id, from, fmt.Sprintf("its letter is marked as replayed to offset %d, and no such record is there", at))
+				c.off(Phantom, id, from, fmt.Sprintf("its letter is marked as replayed to offset %d, and no such record is there",
+					at))
 			}
 		}
 		for from, at := range p.replays {

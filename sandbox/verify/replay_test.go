@@ -13,8 +13,12 @@ import (
 // again produces the record of a letter once more, as a replay does, and gives it a row.
 func (l *lab) again(of *kgo.Record, change func(*kgo.Record)) *kgo.Record {
 	l.t.Helper()
-	record := &kgo.Record{Topic: topic, Key: of.Key, Value: of.Value, Partition: of.Partition, Headers: append(slices.Clone(of.Headers),
-		kgo.RecordHeader{Key: "waybill-replay-of", Value: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, of.Offset)})}
+	record := &kgo.Record{
+		Topic: topic, Key: of.Key, Value: of.Value, Partition: of.Partition,
+		Headers: append(slices.Clone(of.Headers), kgo.RecordHeader{
+			Key: "waybill-replay-of", Value: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, of.Offset),
+		}),
+	}
 	if change != nil {
 		change(record)
 	}
@@ -26,7 +30,10 @@ func (l *lab) again(of *kgo.Record, change func(*kgo.Record)) *kgo.Record {
 	if err := client.ProduceSync(l.ctx, record).FirstErr(); err != nil {
 		l.t.Fatal(err)
 	}
-	l.rows = append(l.rows, &row{Topic: topic, Partition: record.Partition, Offset: record.Offset, Stream: fmt.Sprintf("streams/s%d", record.Partition)})
+	l.rows = append(l.rows, &row{
+		Topic: topic, Partition: record.Partition, Offset: record.Offset,
+		Stream: fmt.Sprintf("streams/s%d", record.Partition),
+	})
 	return record
 }
 
@@ -35,7 +42,11 @@ func (l *lab) mark(of *kgo.Record, at int64) {
 	l.t.Helper()
 	l.produce(&kgo.Record{
 		Topic: topic + ".dead-letter", Key: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, of.Offset), Value: []byte{},
-		Headers: []kgo.RecordHeader{{Key: "waybill-version", Value: []byte("2/v")}, {Key: "waybill-replayed", Value: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, at)}},
+		Headers: []kgo.RecordHeader{
+			{Key: "waybill-version", Value: []byte("2/v")}, {
+				Key: "waybill-replayed", Value: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, at),
+			},
+		},
 	})
 }
 
@@ -45,10 +56,14 @@ func TestReplays(t *testing.T) {
 		do   func(l *lab)
 		want verify.Totals
 	}{
-		"right":                     {func(l *lab) { l.mark(l.letters[0], l.again(l.letters[0], nil).Offset) }, verify.Totals{Replayed: 1}},
-		"a mark alone":              {func(l *lab) { l.mark(l.letters[0], 1<<40) }, verify.Totals{Phantom: 1}},
-		"a record alone":            {func(l *lab) { l.again(l.letters[0], nil) }, verify.Totals{Replayed: 1, Missing: 1}},
-		"a mark for another offset": {func(l *lab) { l.mark(l.letters[0], l.again(l.letters[0], nil).Offset+1) }, verify.Totals{Replayed: 1, Phantom: 1}},
+		"right": {
+			func(l *lab) { l.mark(l.letters[0], l.again(l.letters[0], nil).Offset) }, verify.Totals{Replayed: 1},
+		},
+		"a mark alone":   {func(l *lab) { l.mark(l.letters[0], 1<<40) }, verify.Totals{Phantom: 1}},
+		"a record alone": {func(l *lab) { l.again(l.letters[0], nil) }, verify.Totals{Replayed: 1, Missing: 1}},
+		"a mark for another offset": {
+			func(l *lab) { l.mark(l.letters[0], l.again(l.letters[0], nil).Offset+1) }, verify.Totals{Replayed: 1, Phantom: 1},
+		},
 		"twice": {func(l *lab) {
 			l.mark(l.letters[0], l.again(l.letters[0], nil).Offset)
 			l.mark(l.letters[0], l.again(l.letters[0], nil).Offset)

@@ -143,9 +143,10 @@ func (r Report) Print(w io.Writer) error {
 // Line is the report in one line. It starts with "verified:" only when nothing is off.
 func (r Report) Line() string {
 	if !r.OK() {
-		return fmt.Sprintf("NOT verified: events %d, rows %d, missing %d, duplicates %d, dead letters %d, both %d, phantom %d, "+
-			"out of order %d, stray %d, different %d", r.Events, r.Rows, r.Missing, r.Duplicates, r.DeadLetters, r.Both, r.Phantom,
-			r.OutOfOrder, r.Stray, r.Different)
+		return fmt.Sprintf("NOT verified: events %d, rows %d, missing %d, duplicates %d, dead "+
+			"letters %d, both %d, phantom %d, "+
+			"out of order %d, stray %d, different %d", r.Events, r.Rows, r.Missing, r.Duplicates, r.DeadLetters, r.Both,
+			r.Phantom, r.OutOfOrder, r.Stray, r.Different)
 	}
 	line := fmt.Sprintf("verified: events %d, rows %d, missing %d, duplicates %d, dead letters %d",
 		r.Events, r.Rows, r.Missing, r.Duplicates, r.DeadLetters)

@@ -44,7 +44,11 @@ func TestTablesByType(t *testing.T) {
 	for _, c := range []struct {
 		types map[string]string
 		off   int64
-	}{{map[string]string{"": table}, 0}, {map[string]string{moved: table, "": table}, 0}, {map[string]string{moved: "waybill.elsewhere", "": table}, count}} {
+	}{
+		{map[string]string{"": table}, 0}, {map[string]string{moved: table, "": table}, 0}, {
+			map[string]string{moved: "waybill.elsewhere", "": table}, count,
+		},
+	} {
 		report := l.verify(func(config *verify.Config) {
 			config.Sample = -1
 			config.Topics = slices.Clone(config.Topics)
@@ -93,7 +97,8 @@ func TestWithoutSchema(t *testing.T) {
 		t.Errorf("%+v %v", report.Totals, report.Offences)
 	}
 	l.rows[9].content["length"] = map[string]any{"id": "d-1", "timestamp": 1_000_000_001}
-	if report := l.verify(decoded); report.Different != 1 || !strings.Contains(report.Offences[0].Detail, "length.timestamp") {
+	if report := l.verify(decoded); report.Different != 1 ||
+		!strings.Contains(report.Offences[0].Detail, "length.timestamp") {
 		t.Errorf("%+v %v", report.Totals, report.Offences)
 	}
 }

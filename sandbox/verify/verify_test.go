@@ -25,7 +25,8 @@ func TestNothingIsOff(t *testing.T) {
 	if err := report.Print(&out); err != nil {
 		t.Fatal(err)
 	}
-	line := fmt.Sprintf("\nverified: events %d, rows %d, missing 0, duplicates 0, dead letters %d\n", count, count-dead, dead)
+	line := fmt.Sprintf("\nverified: events %d, rows %d, missing 0, duplicates 0, dead letters %d\n",
+		count, count-dead, dead)
 	if !strings.HasSuffix(out.String(), line) {
 		t.Errorf("printed\n%s", out.String())
 	}
@@ -51,7 +52,9 @@ func TestOffences(t *testing.T) {
 		}},
 		"both": {verify.Both, verify.Totals{Both: 1}, func(l *lab) (int32, int64) {
 			both := l.rows[50]
-			i := slices.IndexFunc(l.records, func(r *kgo.Record) bool { return r.Partition == both.Partition && r.Offset == both.Offset })
+			i := slices.IndexFunc(l.records, func(r *kgo.Record) bool {
+				return r.Partition == both.Partition && r.Offset == both.Offset
+			})
 			l.letter(l.records[i], nil)
 			return both.Partition, both.Offset
 		}},
@@ -165,20 +168,27 @@ func TestContent(t *testing.T) {
 		"null as zero": {func() func() {
 			return change(delivery(find("estimated_total_weight", false)), "estimated_total_weight", 0.0)
 		}, "has null, the row 0"},
-		"null as empty": {func() func() { return change(delivery(find("waybill", false)), "waybill", "") }, `has null, the row ""`},
+		"null as empty": {
+			func() func() { return change(delivery(find("waybill", false)), "waybill", "") }, `has null, the row ""`,
+		},
 		"null as false": {func() func() {
 			return change(delivery(find("estimated_shipping_prices_failed", false)), "estimated_shipping_prices_failed", false)
 		}, "has null, the row false"},
 		"null as record": {func() func() {
 			return change(delivery(find("carrier_shipping_cost", false)), "carrier_shipping_cost", map[string]any{})
 		}, "has null, the row map[]"},
-		"zero as null":    {func() func() { return change(item["stock_status"].(map[string]any), "not_received", nil) }, "has false, the row null"},
+		"zero as null": {
+			func() func() { return change(item["stock_status"].(map[string]any), "not_received", nil) },
+			"has false, the row null",
+		},
 		"record as null":  {func() func() { return change(delivery(first), "order", nil) }, "delivery.order"},
 		"string":          {func() func() { return change(address, "city", "Portö") }, "delivery.billing_address.city"},
 		"integer":         {func() func() { return change(item, "qnt", 77) }, "delivery.items[0].qnt"},
 		"integer as text": {func() func() { return change(item, "qnt", "x") }, "delivery.items[0].qnt"},
 		"float":           {func() func() { return change(item, "price_total", 1e-9) }, "delivery.items[0].price_total"},
-		"narrow float":    {func() func() { return change(delivery(first), "total_taxable_weight", 1e-9) }, "total_taxable_weight"},
+		"narrow float": {
+			func() func() { return change(delivery(first), "total_taxable_weight", 1e-9) }, "total_taxable_weight",
+		},
 		"array longer": {func() func() {
 			return change(delivery(first), "items", append(slices.Clone(delivery(first)["items"].([]any)), item))
 		}, "delivery.items:"},
@@ -187,14 +197,18 @@ func TestContent(t *testing.T) {
 			return change(address, "changed_fields", []any{map[string]any{"key": "a", "value": "b"}, 1, 2, 3})
 		}, "changed_fields"},
 		"unknown column": {func() func() { return change(address, "planet", "earth") }, "delivery.billing_address.planet"},
-		"event time":     {func() func() { return change(first.content, "event_time", "2026-11-01T00:00:00.000001Z") }, "event_time"},
-		"ingest time":    {func() func() { return change(first.content, "ingest_time", nil) }, "ingest_time"},
-		"event id":       {func() func() { return change(first.content, "event_id", "x") }, "event_id"},
-		"topic version":  {func() func() { return change(first.content, "topic_version", nil) }, "topic_version"},
-		"event type":     {func() func() { return change(first.content, "event_type", "x") }, "event_type"},
-		"key":            {func() func() { return change(first.content, "kafka_key", "eA==") }, "kafka_key"},
-		"headers":        {func() func() { return change(first.content, "kafka_headers", []any{}) }, "kafka_headers"},
-		"kafka time":     {func() func() { return change(first.content, "kafka_timestamp", "2026-11-01T00:00:00Z") }, "kafka_timestamp"},
+		"event time": {
+			func() func() { return change(first.content, "event_time", "2026-11-01T00:00:00.000001Z") }, "event_time",
+		},
+		"ingest time":   {func() func() { return change(first.content, "ingest_time", nil) }, "ingest_time"},
+		"event id":      {func() func() { return change(first.content, "event_id", "x") }, "event_id"},
+		"topic version": {func() func() { return change(first.content, "topic_version", nil) }, "topic_version"},
+		"event type":    {func() func() { return change(first.content, "event_type", "x") }, "event_type"},
+		"key":           {func() func() { return change(first.content, "kafka_key", "eA==") }, "kafka_key"},
+		"headers":       {func() func() { return change(first.content, "kafka_headers", []any{}) }, "kafka_headers"},
+		"kafka time": {
+			func() func() { return change(first.content, "kafka_timestamp", "2026-11-01T00:00:00Z") }, "kafka_timestamp",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer broken.do()()
@@ -222,7 +236,9 @@ func TestSample(t *testing.T) {
 func TestIgnored(t *testing.T) {
 	l := newLab(t)
 	record := func(value []byte, itemType string) {
-		l.produce(&kgo.Record{Topic: topic, Value: value, Headers: []kgo.RecordHeader{{Key: events.TypeHeader, Value: []byte(itemType)}}})
+		l.produce(&kgo.Record{
+			Topic: topic, Value: value, Headers: []kgo.RecordHeader{{Key: events.TypeHeader, Value: []byte(itemType)}},
+		})
 	}
 	record([]byte("x"), "a.Boring")
 	record(nil, "a.Interesting")

@@ -14,10 +14,10 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
-	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
 	"github.com/waybill-data/waybill/pkg/memory"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
@@ -31,7 +31,9 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 	defer schemas.close()
 	set, err := c.contracts(ctx, schemas.env)
 	if err != nil {
-		f := findings.Finding{What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section"}
+		f := findings.Finding{
+			What: "contracts", State: findings.Fail, Detail: err.Error(), Remedy: "correct the contracts section",
+		}
 		if errors.As(err, new(config.Problems)) {
 			f.Remedy = "" // each has its own
 		}
@@ -40,10 +42,10 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 		set = &contract.Set{}
 	}
 	for _, name := range set.Topics() {
-		found = append(found, compiled("contract of "+name, set.Topic(name)))
+		found = append(found, compiled("contract of "+name, set.Topic(name))...)
 	}
 	for _, t := range set.Patterns() {
-		found = append(found, compiled("contract of topics like "+t.Name, t))
+		found = append(found, compiled("contract of topics like "+t.Name, t)...)
 	}
 	kafka, cancel := context.WithTimeout(ctx, source.CheckTimeout)
 	defer cancel()
@@ -56,17 +58,11 @@ func Check(ctx context.Context, c Config) []findings.Finding {
 func (c *Config) doubts() (found []findings.Finding) {
 	if c.Kafka.SASL.Mechanism == source.SASLPlain && !c.Kafka.TLS.Enable {
 		found = append(found, findings.Finding{
-			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear", Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
+			What: "kafka.sasl", State: findings.Warn, Detail: "the password goes to the brokers in the clear",
+			Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
-	if need, limit, tooLarge := memory.TooLarge(c.Memory.Size(), 0); tooLarge {
-		found = append(found, findings.Finding{
-			What: "memory.budget", State: findings.Warn,
-			Detail: fmt.Sprintf("the process takes about %d MiB with it, and the container has %d", need>>20, limit>>20),
-			Remedy: "leave memory.budget out, or raise the container's limit",
-		})
-	}
-	return found
+	return append(found, c.Memory.Doubts()...)
 }
 
 // checkLanes warns of a container that has no room for the lanes of a member that is alone in its group. What the
@@ -82,29 +78,38 @@ func checkLanes(ctx context.Context, c *Config, topics source.Topics) []findings
 	return tooManyLanes(c.Memory.Size(), partitions, memory.TooLarge)
 }
 
-func tooManyLanes(budget int64, partitions int, tooLarge func(budget int64, lanes int) (need, limit int64, much bool)) []findings.Finding {
+func tooManyLanes(
+	budget int64, partitions int, tooLarge func(budget int64, lanes int) (need, limit int64, much bool),
+) []findings.Finding {
 	need, limit, much := tooLarge(budget, partitions)
 	if _, _, anyhow := tooLarge(budget, 0); anyhow || !much {
 		return nil
 	}
 	return []findings.Finding{{
 		What: "memory", State: findings.Warn,
-		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container has %d", partitions, need>>20, limit>>20),
+		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container has %d",
+			partitions, need>>20, limit>>20),
 		Remedy: "raise the container's limit, or run more ingests at all times",
 	}}
 }
 
-func compiled(what string, t *contract.Topic) findings.Finding {
+func compiled(what string, t *contract.Topic) (found []findings.Finding) {
 	var tables []string
 	for _, r := range t.Routes {
 		tables = append(tables, r.GetTable())
 	}
-	return findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")}
+	found = append(found, findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")})
+	for _, w := range t.Warnings() {
+		found = append(found, findings.Finding{
+			What: what, State: findings.Warn, Detail: w, Remedy: "nothing has to be done; correct the schema, or ask for another column by columns",
+		})
+	}
+	return found
 }
 
 // checkRegistry asks the schema registry once. What needs one that is away is left out of the other checks.
 func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas) {
-	s, err := c.schemas(Env{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
+	s, err := c.schemas(service.Env{Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry()})
 	f := findings.Finding{What: "schema registry", State: findings.Fail, Remedy: "correct the registry section"}
 	switch {
 	case err != nil:
@@ -154,17 +159,12 @@ func checkWriter(ctx context.Context, w Writer, name string) findings.Finding {
 	case status.Code(err) == codes.Unimplemented:
 		f.Detail, f.Remedy = "has no health service", "check that this address is a writer's gRPC port"
 	case err != nil:
-		f.Detail, f.Remedy = status.Convert(err).Message(), "start the writer, or correct writer.target, writer.endpoints and writer.tls"
+		f.Detail, f.Remedy = status.Convert(err).Message(),
+			"start the writer, or correct writer.target, writer.endpoints and writer.tls"
 	case resp.GetStatus() != healthv1.HealthCheckResponse_SERVING:
 		f.Detail, f.Remedy = fmt.Sprintf("says %s", resp.GetStatus()), "run `writer check` there"
 	default:
 		f.State, f.Detail = findings.OK, "serves"
 	}
 	return f
-}
-
-// Health asks a running ingest at its admin address whether it can do its work, or whether it is there at all. It is
-// for images without a shell.
-func Health(ctx context.Context, c Config, q admin.Question) error {
-	return admin.Ask(ctx, c.Admin.Listen, q)
 }

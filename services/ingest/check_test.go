@@ -26,7 +26,8 @@ func TestCheckFindsAllWell(t *testing.T) {
 	kafka := newCluster(t, kfake.SeedTopics(4, deliveryTopic), kfake.ClusterID("c1"))
 	text, failed := table(t, testConfig(kafka, startWriter(t, &memoryWriter{})))
 	for _, want := range []string{
-		"compiles; rows go to delivery_events", `1 answer, cluster "c1"`, "4 partitions", "is made when the first dead letter is due",
+		"compiles; rows go to delivery_events", `1 answer, cluster "c1"`, "4 partitions",
+		"is made when the first dead letter is due",
 		"nothing committed; starts at the earliest offset", "serves", "0 to look at, 0 failed",
 	} {
 		if !strings.Contains(text, want) {
@@ -53,7 +54,8 @@ func TestCheckCountsLanes(t *testing.T) {
 		t.Errorf("there is room: %+v", found)
 	}
 	found := tooManyLanes(100<<20, 60<<20, limit(150<<20))
-	if len(found) != 1 || found[0].State != findings.Warn || !strings.Contains(found[0].Detail, "takes about 160 MiB") || !strings.Contains(found[0].Detail, "has 150") {
+	if len(found) != 1 || found[0].State != findings.Warn || !strings.Contains(found[0].Detail, "takes about 160 MiB") ||
+		!strings.Contains(found[0].Detail, "has 150") {
 		t.Errorf("no room: %+v", found)
 	}
 	if found := tooManyLanes(200<<20, 60<<20, limit(150<<20)); len(found) != 0 {
@@ -61,7 +63,9 @@ func TestCheckCountsLanes(t *testing.T) {
 	}
 	kafka := newCluster(t, kfake.SeedTopics(3, deliveryTopic))
 	c := testConfig(kafka, "127.0.0.1:1")
-	n, err := source.CountPartitions(t.Context(), c.source(), source.Topics{Names: []string{deliveryTopic, "missing"}, Match: func(string) (bool, error) { return false, nil }})
+	n, err := source.CountPartitions(t.Context(), c.source(), source.Topics{
+		Names: []string{deliveryTopic, "missing"}, Match: func(string) (bool, error) { return false, nil },
+	})
 	if n != 3 || err != nil {
 		t.Errorf("%d partitions, %v", n, err)
 	}
@@ -77,10 +81,19 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		want      []string
 		failed    bool
 	}{
-		"no topic":     {want: []string{"warn", "does not exist", "create it, or correct the contract's topic"}},
-		"no brokers":   {change: func(c *Config) { c.Kafka.Brokers = []string{"127.0.0.1:1"} }, want: []string{"no broker answers", "start the brokers"}, failed: true},
-		"no writer":    {change: func(c *Config) { c.Writer.Endpoints = []string{"127.0.0.1:1"} }, want: []string{"connection refused", "start the writer"}, failed: true},
-		"not a writer": {change: func(c *Config) { c.Writer.Endpoints = c.Kafka.Brokers }, want: []string{"FAIL", "writer.target"}, failed: true},
+		"no topic": {want: []string{"warn", "does not exist", "create it, or correct the contract's topic"}},
+		"no brokers": {
+			change: func(c *Config) { c.Kafka.Brokers = []string{"127.0.0.1:1"} },
+			want:   []string{"no broker answers", "start the brokers"}, failed: true,
+		},
+		"no writer": {
+			change: func(c *Config) { c.Writer.Endpoints = []string{"127.0.0.1:1"} },
+			want:   []string{"connection refused", "start the writer"}, failed: true,
+		},
+		"not a writer": {
+			change: func(c *Config) { c.Writer.Endpoints = c.Kafka.Brokers }, want: []string{"FAIL", "writer.target"},
+			failed: true,
+		},
 		"no dead-letter topic": {
 			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.DeadLetter.Create = false },
 			want: []string{"does not exist", "set dead_letter.create: true"}, failed: true,
@@ -133,7 +146,8 @@ func createCompacted(t *testing.T, kafka *kfake.Cluster, topic string) {
 	}
 	defer client.Close()
 	policy := "compact"
-	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy}, topic); err != nil {
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy},
+		topic); err != nil {
 		t.Fatal(err)
 	}
 }

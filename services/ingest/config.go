@@ -3,16 +3,14 @@ package ingest
 import (
 	"context"
 	"fmt"
-	"net"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging"
-	"github.com/waybill-data/waybill/pkg/memory"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -32,11 +30,11 @@ type Config struct {
 	ContractsDir string            `yaml:"contracts_dir"`
 	Batch        Batch             `yaml:"batch"`
 	Window       Window            `yaml:"window"`
-	Memory       Memory            `yaml:"memory"`
+	Memory       service.Memory    `yaml:"memory"`
 	Commit       source.Commit     `yaml:"commit"`
 	DeadLetter   deadletter.Config `yaml:"dead_letter"`
-	GRPC         Listen            `yaml:"grpc"`
-	Admin        Listen            `yaml:"admin"`
+	GRPC         service.Listen    `yaml:"grpc"`
+	Admin        service.Listen    `yaml:"admin"`
 	Log          logging.Config    `yaml:"log"`
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
@@ -74,31 +72,12 @@ type Window struct {
 // Check reports values out of bounds.
 func (w Window) Check(report func(key, message, remedy string)) {
 	if w.Bytes <= 0 || w.Bytes > 1<<30 {
-		report("bytes", fmt.Sprintf("%s is out of range", w.Bytes), "write batch.bytes or more, and 1GiB at most; 16MiB is right for most")
+		report("bytes", fmt.Sprintf("%s is out of range", w.Bytes),
+			"write batch.bytes or more, and 1GiB at most; 16MiB is right for most")
 	}
 	if w.Batches <= 0 || w.Batches > 1<<16 {
 		report("batches", fmt.Sprintf("%d is out of range", w.Batches), "write 1 to 65536; 32 is right for most")
 	}
-}
-
-// Memory bounds what all lanes together hold.
-type Memory struct {
-	// Budget is for prefetch (a quarter of it), batches and windows. The process takes about twice as much and 64 MiB.
-	// 0 is memory.Budget's choice, by the container's limit.
-	Budget config.Bytes `yaml:"budget"`
-}
-
-// Size is the budget in bytes.
-func (m Memory) Size() int64 {
-	if m.Budget == 0 {
-		return memory.Budget()
-	}
-	return int64(m.Budget)
-}
-
-// Listen is an address to serve on.
-type Listen struct {
-	Listen string `yaml:"listen"`
 }
 
 // Defaults is the one place of ingest's defaults.
@@ -112,8 +91,8 @@ func Defaults() Config {
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
 		Commit:     s.Commit,
 		DeadLetter: deadletter.Defaults(),
-		GRPC:       Listen{"127.0.0.1:7080"},
-		Admin:      Listen{"127.0.0.1:7081"},
+		GRPC:       service.Listen{Listen: "127.0.0.1:7080"},
+		Admin:      service.Listen{Listen: "127.0.0.1:7081"},
 	}
 }
 
@@ -149,7 +128,7 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 	return set, nil
 }
 
-// needRegistry says whether any contract has a subject or framing. The error is config.Problems.
+// needRegistry reports whether any contract has a subject or framing. The error is config.Problems.
 func (c *Config) needRegistry() (bool, error) {
 	entries := c.Contracts
 	if c.ContractsDir != "" {
@@ -188,30 +167,13 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("batch.bytes", "is more than a quarter of memory.budget", "write less, or raise memory.budget")
 	}
 	if c.Window.Bytes > 0 && c.Window.Bytes < c.Batch.Bytes {
-		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes), "write a few times batch.bytes; 16MiB is right for most")
+		report("window.bytes", fmt.Sprintf("%s holds less than a batch of %s", c.Window.Bytes, c.Batch.Bytes),
+			"write a few times batch.bytes; 16MiB is right for most")
 	}
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)
 	}
-	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
-		if err := listenable(l.address); err != nil {
-			report(l.key, err.Error(), "write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces")
-		}
-	}
-	if config.SamePort(c.GRPC.Listen, c.Admin.Listen) {
-		report("admin.listen", "is the port of grpc.listen", "give each its own port")
-	}
-}
-
-func listenable(address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is not an address", address)
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n >= 1<<16 {
-		return fmt.Errorf("%q is not a port", port)
-	}
-	return nil
+	service.CheckAddresses(report, c.GRPC.Listen, c.Admin.Listen, 7080)
 }
 
 // source is the source's part of the configuration.

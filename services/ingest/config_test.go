@@ -91,7 +91,8 @@ log: {level: loud}
 		}
 	}
 	for _, key := range []string{
-		"kafka.brokers[0]", "kafka.group", "kafka.gruop", "kafka.version", "kafka.isolation", "kafka.drain_timeout", "kafka.sasl.user", "kafka.tls.enable",
+		"kafka.brokers[0]", "kafka.group", "kafka.gruop", "kafka.version", "kafka.isolation", "kafka.drain_timeout",
+		"kafka.sasl.user", "kafka.tls.enable",
 		"kafka.fetch.bytes", "writer.endpoints", "writer.endpoints[0]", "contracts[0].builtin", "batch.rows", "memory.budget",
 		"commit.interval", "dead_letter.suffix", "admin.listen", "log.level",
 	} {
@@ -108,55 +109,64 @@ log: {level: loud}
 func TestValuesThatCannotWork(t *testing.T) {
 	const rest = "\nwriter: {target: 'dns:///w:7070'}\n"
 	for text, want := range map[string]string{
-		"session_timeout: 1s":                      "kafka.session_timeout: 1s is too short: brokers refuse such a member (group.min.session.timeout.ms)\n    write 6s to 30m; 45s is right for most",
-		"session_timeout: 6s":                      "",
-		"session_timeout: 1h":                      "kafka.session_timeout: 1h is too long",
-		"rebalance_timeout: 2s, drain_timeout: 1s": "kafka.rebalance_timeout: 2s is too short",
+		"session_timeout: 1s": "kafka.session_timeout: 1s is too short: brokers refuse such a member " +
+			"(group.min.session.timeout.ms)\n    write 6s to 30m; 45s is right for most",
+		"session_timeout: 6s":                                           "",
+		"session_timeout: 1h":                                           "kafka.session_timeout: 1h is too long",
+		"rebalance_timeout: 2s, drain_timeout: 1s":                      "kafka.rebalance_timeout: 2s is too short",
 		"rebalance_timeout: 5s, drain_timeout: 1s, request_timeout: 5s": "",
-		"rebalance_timeout: 5s, drain_timeout: 1s":                      "kafka.request_timeout: 10s is longer than rebalance_timeout",
-		"rebalance_timeout: 30s, drain_timeout: 29s":                    "",
-		"rebalance_timeout: 30s, drain_timeout: 29500ms":                "kafka.drain_timeout: is not shorter than rebalance_timeout",
-		"drain_timeout: 10ms":                                           "kafka.drain_timeout: 10ms is too short",
-		"request_timeout: 1ms":                                          "kafka.request_timeout: 1ms is too short",
-		"request_timeout: 1h":                                           "kafka.request_timeout: 1h is too long",
-		"topic_refresh: 1ms":                                            "kafka.topic_refresh: 1ms is too short",
-		"topic_refresh: 24h":                                            "kafka.topic_refresh: 24h is too long",
-		"instance_id: 'pod 1'":                                          "kafka.instance_id: \"pod 1\" is no name of a member",
-		"fetch: {records: 0}":                                           "kafka.fetch.records: 0 is out of range",
-		"tls: {server_name: broker}":                                    "kafka.tls.enable: is false while other keys",
-		"sasl: {user: u, password: p}":                                  "kafka.sasl.mechanism: is empty while",
-		"}\nbatch: {linger: 10m":                                        "batch.linger: 10m is too long: rows would be in BigQuery as much later\n    write 0s to 1m; 50ms is right for most",
-		"}\nbatch: {linger: 1m":                                         "",
-		"}\nbatch: {linger: 0s":                                         "",
-		"}\nbatch: {bytes: 10B":                                         "batch.bytes: 10B is too small",
-		"}\nwindow: {bytes: 64KiB":                                      "window.bytes: 64KiB holds less than a batch of 1MiB",
-		"}\nwindow: {bytes: 2GiB":                                       "window.bytes: 2GiB is out of range",
-		"}\nwindow: {batches: 100000":                                   "window.batches: 100000 is out of range",
-		"}\ncommit: {interval: 1ms":                                     "commit.interval: 1ms is too short",
-		"}\ncommit: {interval: 1h":                                      "commit.interval: 1h is too long",
-		"}\ncommit: {interval: 10m":                                     "",
-		"}\ndead_letter: {suffix: ' dead'":                              "dead_letter.suffix: \" dead\" cannot be in the name",
-		"}\ndead_letter: {partitions: 5000":                             "dead_letter.partitions: 5000 is out of range",
-		"}\nadmin: {listen: ':7080'":                                    "admin.listen: is the port of grpc.listen",
-		"}\nregistry: {timeout: 1us":                                    "registry.timeout: 1µs is too short",
-		"}\nregistry: {poll: 1ms":                                       "registry.poll: 1ms is too short",
+		"rebalance_timeout: 5s, drain_timeout: 1s": "kafka.request_timeout: 10s is longer than " +
+			"rebalance_timeout",
+		"rebalance_timeout: 30s, drain_timeout: 29s": "",
+		"rebalance_timeout: 30s, drain_timeout: 29500ms": "kafka.drain_timeout: is not shorter than " +
+			"rebalance_timeout",
+		"drain_timeout: 10ms":          "kafka.drain_timeout: 10ms is too short",
+		"request_timeout: 1ms":         "kafka.request_timeout: 1ms is too short",
+		"request_timeout: 1h":          "kafka.request_timeout: 1h is too long",
+		"topic_refresh: 1ms":           "kafka.topic_refresh: 1ms is too short",
+		"topic_refresh: 24h":           "kafka.topic_refresh: 24h is too long",
+		"instance_id: 'pod 1'":         "kafka.instance_id: \"pod 1\" is no name of a member",
+		"fetch: {records: 0}":          "kafka.fetch.records: 0 is out of range",
+		"tls: {server_name: broker}":   "kafka.tls.enable: is false while other keys",
+		"sasl: {user: u, password: p}": "kafka.sasl.mechanism: is empty while",
+		"}\nbatch: {linger: 10m": "batch.linger: 10m is too long: rows would be in BigQuery as much later\n" +
+			"    write 0s to 1m; 50ms is right for most",
+		"}\nbatch: {linger: 1m":             "",
+		"}\nbatch: {linger: 0s":             "",
+		"}\nbatch: {bytes: 10B":             "batch.bytes: 10B is too small",
+		"}\nwindow: {bytes: 64KiB":          "window.bytes: 64KiB holds less than a batch of 1MiB",
+		"}\nwindow: {bytes: 2GiB":           "window.bytes: 2GiB is out of range",
+		"}\nwindow: {batches: 100000":       "window.batches: 100000 is out of range",
+		"}\ncommit: {interval: 1ms":         "commit.interval: 1ms is too short",
+		"}\ncommit: {interval: 1h":          "commit.interval: 1h is too long",
+		"}\ncommit: {interval: 10m":         "",
+		"}\ndead_letter: {suffix: ' dead'":  "dead_letter.suffix: \" dead\" cannot be in the name",
+		"}\ndead_letter: {partitions: 5000": "dead_letter.partitions: 5000 is out of range",
+		"}\nadmin: {listen: ':7080'":        "admin.listen: is the port of grpc.listen",
+		"}\nregistry: {timeout: 1us":        "registry.timeout: 1µs is too short",
+		"}\nregistry: {poll: 1ms":           "registry.poll: 1ms is too short",
 		"}\ncontracts: [{builtin: stock.v1, topic: " + strings.Repeat("t", 240) + "}]\nlog: {level: info": "",
-		"}\ndead_letter: {suffix: ." + strings.Repeat("d", 100):                                           "dead_letter.suffix: leaves no room for the topic",
+		"}\ndead_letter: {suffix: ." + strings.Repeat("d",
+			100): "dead_letter.suffix: leaves no room for the topic",
 	} {
 		_, err := Load(write(t, "kafka: {brokers: 'b:1', group: g, "+text+"}"+rest))
 		var problems config.Problems
-		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), want) || problems[0].Remedy == "") {
+		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 ||
+			!strings.Contains(err.Error(), want) || problems[0].Remedy == "") {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
 	for target, want := range map[string]bool{
-		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true, "dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": false, "passthrough:///w:1": true,
+		"dns:///w:7070": true, "w:7070": true, "127.0.0.1:7070": true, "dns:///[::1]:7070": true,
+		"dns://8.8.8.8/w:7070": true, "unix:/run/w": true, "xds:///w": false, "passthrough:///w:1": true,
 		"w": false, "dns:///w": false, "http://w:7070": false, "https://w": false, ":7070": false, "dns:///": false,
 	} {
-		var said string
-		(&Writer{Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive}).Check(func(key, message, _ string) { said += key + ": " + message })
-		if (said == "") != want {
-			t.Errorf("%s: %q", target, said)
+		var reported string
+		(&Writer{
+			Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive,
+		}).Check(func(key, message, _ string) { reported += key + ": " + message })
+		if (reported == "") != want {
+			t.Errorf("%s: %q", target, reported)
 		}
 	}
 }
@@ -177,14 +187,18 @@ func TestDoubts(t *testing.T) {
 }
 
 func TestContractProblemsComeWithTheOthers(t *testing.T) {
-	_, err := Load(write(t, "kafka: {brokers: 'b:1'}\nwriter: {target: 'w:7070'}\ncontracts: [{topic: t, format: avro, schema: none.avsc, table: t, types: ['*']}]\n"))
+	_, err := Load(write(t,
+		"kafka: {brokers: 'b:1'}\nwriter: {target: 'w:7070'}\n"+
+			"contracts: [{topic: t, format: avro, schema: none.avsc, table: t, types: ['*']}]\n"))
 	if err == nil || !strings.Contains(err.Error(), "kafka.group") || !strings.Contains(err.Error(), "none.avsc") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestSecretsAreNotPrinted(t *testing.T) {
-	c, err := Load(write(t, "kafka: {brokers: 'b:1', group: g, sasl: {mechanism: plain, user: u, password: hunter2}}\nwriter: {target: 'w:7070'}\n"))
+	c, err := Load(write(t,
+		"kafka: {brokers: 'b:1', group: g, sasl: {mechanism: plain, user: u, password: hunter2}}\n"+
+			"writer: {target: 'w:7070'}\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,16 +215,20 @@ kafka: {brokers: "127.0.0.1:9092", group: g}
 writer: {target: "dns:///writer:7070"}
 registry: {%s}
 contracts:
-  - {topic: parcels, format: avro, framing: confluent, subject: parcels-value, subject_version: %s, evolution: off, table: parcels, types: ["*"]}
+  - {topic: parcels, format: avro, framing: confluent, subject: parcels-value, subject_version: %s, evolution: off,
+     table: parcels, types: ["*"]}
 `
-	c, err := Load(write(t, fmt.Sprintf(file, `urls: ["http://one:8081", "http://two:8081"], user: ann, password: secret`, "3")))
+	c, err := Load(write(t,
+		fmt.Sprintf(file, `urls: ["http://one:8081", "http://two:8081"], user: ann, password: secret`, "3")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Registry.URLs) != 2 || c.Registry.Password.Reveal() != "secret" || c.Registry.Poll != Defaults().Registry.Poll {
+	if len(c.Registry.URLs) != 2 || c.Registry.Password.Reveal() != "secret" ||
+		c.Registry.Poll != Defaults().Registry.Poll {
 		t.Errorf("registry %+v", c.Registry)
 	}
-	if e := c.Contracts[0]; e.SubjectVersion != "3" || e.Evolution != "off" || e.Subject != "parcels-value" || e.Framing != "confluent" {
+	if e := c.Contracts[0]; e.SubjectVersion != "3" || e.Evolution != "off" || e.Subject != "parcels-value" ||
+		e.Framing != "confluent" {
 		t.Errorf("contract %+v", e)
 	}
 	_, err = Load(write(t, fmt.Sprintf(file, "", "latest")))

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,7 +55,7 @@ func OpenContracts(ctx context.Context, c Config) (*Contracts, error) {
 	return &Contracts{set: set, config: c, schemas: schemas}, nil
 }
 
-// Close lets go of the schema registry.
+// Close closes the connections to the schema registry.
 func (c *Contracts) Close() { c.schemas.close() }
 
 // List lists the contracts.
@@ -99,7 +100,8 @@ func (c *Contracts) Reader(choice Choice) (*Reader, error) {
 		if len(found) == 0 {
 			reason = fmt.Sprintf("there is no contract %s", choice.Contract)
 		}
-		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason, strings.Join(names, ""))
+		return nil, fmt.Errorf("%s: choose with --contract, or with --topic and --type, one of%s", reason,
+			strings.Join(names, ""))
 	}
 	row, err := newRowPrinter(found[0].Route)
 	if err != nil {
@@ -124,8 +126,11 @@ func topicOf(e *Contract) string {
 	return "topic " + e.Topic
 }
 
+// ErrTombstone says that a payload is null by its schema, and that the contract makes no row of that.
+var ErrTombstone = errors.New("the payload is null, a tombstone")
+
 // Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a
-// *DecodeError where the payload is at fault. offset stands for the record's offset.
+// *DecodeError where the payload is at fault, and ErrTombstone where it is null. offset stands for the record's offset.
 func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
 	route, err := r.Contract.Prepare(ctx, value)
 	if err != nil {
@@ -142,7 +147,10 @@ func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent str
 		topic = r.Contract.Topic
 	}
 	rec := record.Record{Topic: topic, Offset: offset, TimestampMicros: -1, Value: value}
-	var itemType []byte
+	itemType, null := r.Contract.TypeOf(value)
+	if null && r.Contract.Tombstones != "row" {
+		return nil, fmt.Errorf("%w (tombstones: %s)", ErrTombstone, r.Contract.Tombstones)
+	}
 	if r.choice.Type != "" {
 		itemType = []byte(r.choice.Type)
 		rec.Headers = []record.Header{{Key: []byte(r.Contract.TypeHeader), Value: itemType}}

@@ -43,7 +43,8 @@ func put(t *testing.T, c *kfake.Cluster, letters ...putLetter) {
 		add("item_type_name", l.itemType)
 		add("waybill-version", "2/v1")
 		for key, value := range map[string]string{
-			"waybill-reason": "undecodable", "waybill-error": "e", "waybill-contract": "delivery.v6", "waybill-topic": deliveryTopic,
+			"waybill-reason": "undecodable", "waybill-error": "e", "waybill-contract": "delivery.v6",
+			"waybill-topic":     deliveryTopic,
 			"waybill-partition": fmt.Sprint(l.partition), "waybill-offset": fmt.Sprint(l.offset),
 			"waybill-time": "2026-01-02T03:04:05.000006Z", "waybill-timestamp": fmt.Sprint(time.Now().UnixMilli()),
 		} {
@@ -80,7 +81,8 @@ func lettersOf(t *testing.T, c *kfake.Cluster, change func(*Config)) *DeadLetter
 // held counts the committed records of the delivery topic by where they were first.
 func held(t *testing.T, c *kfake.Cluster, n int) map[string]int {
 	t.Helper()
-	k, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics(deliveryTopic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	k, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.ConsumeTopics(deliveryTopic),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +102,7 @@ func held(t *testing.T, c *kfake.Cluster, n int) map[string]int {
 
 // Each obstacle has its cause and remedy, takes its letter alone out, and what can be replayed is.
 func TestReplayObstacles(t *testing.T) {
-	types, payloads := golden(t)
+	types, payloads := deliveries(t)
 	c := newCluster(t, kfake.SeedTopics(2, deliveryTopic), kfake.SeedTopics(1, deliveryTopic+".dead-letter"))
 	good := func(offset int64, own map[string]string) putLetter {
 		return putLetter{offset: offset, value: payloads[0], itemType: types[0], own: own}
@@ -118,8 +120,9 @@ func TestReplayObstacles(t *testing.T) {
 		good(6, map[string]string{"waybill-partition": "2"}), tombstone, good(8, nil), good(1, nil), nameless)
 	d := lettersOf(t, c, nil)
 	want := map[string]int{
-		"would fail again": 2, "older than the topic's retention": 1, "the dead-letter topic did not take all of the record": 2,
-		"the topic has no such partition": 1, "ignored by the contract now": 1,
+		"would fail again": 2, "older than the topic's retention": 1,
+		"the dead-letter topic did not take all of the record": 2,
+		"the topic has no such partition":                      1, "ignored by the contract now": 1,
 	}
 	check := func(r deadletter.Replayed, err error, produced, already int) {
 		t.Helper()
@@ -130,7 +133,8 @@ func TestReplayObstacles(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 		}
-		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) || r.Produced != produced || r.Already != already || r.Selected != 9 {
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) || r.Produced != produced || r.Already != already ||
+			r.Selected != 9 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}
@@ -153,7 +157,7 @@ func TestReplayObstacles(t *testing.T) {
 
 // A replay goes on after faults that pass, and repeats nothing.
 func TestReplayRetries(t *testing.T) {
-	types, payloads := golden(t)
+	types, payloads := deliveries(t)
 	c := newCluster(t, kfake.SeedTopics(1, deliveryTopic, deliveryTopic+".dead-letter"))
 	var letters []putLetter
 	for i := range int64(1200) {
@@ -184,19 +188,22 @@ func TestReplayRetries(t *testing.T) {
 			t.Errorf("%s is there %d times", place, n)
 		}
 	}
-	if r, err = d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{}); err != nil || r.Produced != 0 || r.Already != 1200 {
+	if r, err = d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{}); err != nil || r.Produced != 0 ||
+		r.Already != 1200 {
 		t.Errorf("again: %+v, %v", r, err)
 	}
 }
 
 func TestReplayLimit(t *testing.T) {
-	types, payloads := golden(t)
+	types, payloads := deliveries(t)
 	c := newCluster(t, kfake.SeedTopics(1, deliveryTopic, deliveryTopic+".dead-letter"))
 	for i := range int64(5) {
 		put(t, c, putLetter{offset: i, value: payloads[0], itemType: types[0]})
 	}
 	d := lettersOf(t, c, nil)
-	for _, want := range []deadletter.Replayed{{Produced: 2, More: true}, {Produced: 2, Already: 2, More: true}, {Produced: 1, Already: 4}, {Already: 5}} {
+	for _, want := range []deadletter.Replayed{
+		{Produced: 2, More: true}, {Produced: 2, Already: 2, More: true}, {Produced: 1, Already: 4}, {Already: 5},
+	} {
 		r, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{Limit: 2, Check: true})
 		if err != nil || r.Produced != want.Produced || r.Already != want.Already || r.More != want.More {
 			t.Errorf("%+v, %v, want %+v", r, err, want)
@@ -208,7 +215,8 @@ func TestReplayLimit(t *testing.T) {
 func TestReplayRefusesReadUncommitted(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, deliveryTopic, deliveryTopic+".dead-letter"))
 	d := lettersOf(t, c, func(c *Config) { c.Kafka.Isolation = "read_uncommitted" })
-	if _, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{}); err == nil || !strings.Contains(err.Error(), "kafka.isolation") {
+	if _, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "kafka.isolation") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := d.Replay(t.Context(), deadletter.Selection{}, deadletter.ReplayOptions{DryRun: true}); err != nil {
@@ -220,8 +228,12 @@ func TestSelection(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, deliveryTopic), kfake.SeedTopics(1, deliveryTopic+".dead-letter"))
 	put(t, c,
 		putLetter{offset: 1, itemType: "a.B", own: map[string]string{"waybill-time": "2026-01-01T00:00:00.000000Z"}},
-		putLetter{offset: 2, itemType: "a.C", own: map[string]string{"waybill-reason": "refused", "waybill-contract": "other"}},
-		putLetter{offset: 3, partition: 1, itemType: "b.B", own: map[string]string{"waybill-time": "2026-02-01T00:00:00.000000Z"}},
+		putLetter{
+			offset: 2, itemType: "a.C", own: map[string]string{"waybill-reason": "refused", "waybill-contract": "other"},
+		},
+		putLetter{
+			offset: 3, partition: 1, itemType: "b.B", own: map[string]string{"waybill-time": "2026-02-01T00:00:00.000000Z"},
+		},
 	)
 	d := lettersOf(t, c, nil)
 	day := func(m time.Month, day int) time.Time { return time.Date(2026, m, day, 0, 0, 0, 0, time.UTC) }
@@ -229,8 +241,10 @@ func TestSelection(t *testing.T) {
 		s    deadletter.Selection
 		want string
 	}{
-		"all":       {deadletter.Selection{}, "1 2 3"},
-		"places":    {deadletter.Selection{Places: []deadletter.Place{{Topic: deliveryTopic, Partition: 1, Offset: 3}, {Topic: deliveryTopic, Offset: 9}}}, "3"},
+		"all": {deadletter.Selection{}, "1 2 3"},
+		"places": {deadletter.Selection{Places: []deadletter.Place{
+			{Topic: deliveryTopic, Partition: 1, Offset: 3}, {Topic: deliveryTopic, Offset: 9},
+		}}, "3"},
 		"reason":    {deadletter.Selection{Reasons: []string{"refused", "x"}}, "2"},
 		"contract":  {deadletter.Selection{Contracts: []string{"delivery.v6"}}, "1 3"},
 		"type":      {deadletter.Selection{Types: []string{"a.*"}}, "1 2"},
@@ -253,11 +267,16 @@ func TestSelection(t *testing.T) {
 		})
 	}
 	n := 0
-	if _, err := d.Each(t.Context(), deadletter.Selection{}, func(*deadletter.Letter, string) error { n++; return deadletter.Enough() }); err != nil || n != 1 {
+	if _, err := d.Each(t.Context(), deadletter.Selection{}, func(*deadletter.Letter, string) error {
+		n++
+		return deadletter.Enough()
+	}); err != nil || n != 1 {
 		t.Errorf("enough after one: %d, %v", n, err)
 	}
 	broken := errors.New("broken")
-	if _, err := d.Each(t.Context(), deadletter.Selection{}, func(*deadletter.Letter, string) error { return broken }); !errors.Is(err, broken) {
+	if _, err := d.Each(t.Context(), deadletter.Selection{}, func(*deadletter.Letter, string) error {
+		return broken
+	}); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
 }

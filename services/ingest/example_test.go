@@ -33,9 +33,15 @@ func TestExampleContracts(t *testing.T) {
 			t.Errorf("the example does not show %s", key)
 		}
 	}
-	path := write(t, "kafka: {brokers: [127.0.0.1:1], group: g}\nwriter: {target: 'dns:///w:7070'}\nregistry: {urls: [http://127.0.0.1:1]}\ncontracts:\n"+shown)
-	schema := `{"type": "record", "name": "Order", "fields": [{"name": "created_at", "type": "long"}, {"name": "order", "type": {"type": "record", "name": "Head",
-		"fields": [{"name": "id", "type": "string"}, {"name": "total", "type": "string"}, {"name": "attributes", "type": "string"}]}}]}`
+	path := write(t,
+		"kafka: {brokers: [127.0.0.1:1], group: g}\nwriter: {target: 'dns:///w:7070'}\n"+
+			"registry: {urls: [http://127.0.0.1:1]}\ncontracts:\n"+shown)
+	schema := `{"type": "record", "name": "Order", "fields": [
+		{"name": "created_at", "type": "long"},
+		{"name": "order", "type": {"type": "record", "name": "Head", "fields": [
+			{"name": "id", "type": "string"}, {"name": "total", "type": "string"}, {"name": "attributes", "type": "string"}
+		]}}
+	]}`
 	if err := os.WriteFile(filepath.Join(filepath.Dir(path), "order.avsc"), []byte(schema), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 // turns records into rows, and commits what the writer has settled.
 //
 //	c, err := ingest.Load("ingest.yaml")        // every problem at once, or none
-//	err = ingest.Run(ctx, c, ingest.Env{Log: log, Registry: registry})
+//	err = ingest.Run(ctx, c, service.Env{Log: log, Registry: registry})
 //
 // Run wires the parts and waits for them: the source (internal/source) gives a lane.Partition for each claim, a lane
 // (internal/lane) carries it with the contracts of its topic (internal/contract). Two servers tell how it goes: gRPC
@@ -13,20 +13,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
-	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/saturation"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -34,27 +31,10 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
-// Env is what the process gives to Run. The zero value works.
-type Env struct {
-	// Log gets one line a transition; nil discards.
-	Log *slog.Logger
-	// Registry holds the metrics; nil makes one.
-	Registry *prometheus.Registry
-	// GRPC and Admin are served on instead of the configured addresses when they are not nil. Run closes them.
-	GRPC, Admin net.Listener
-	// Lanes is kept at how many lanes there are; nil when nobody wants to know.
-	Lanes *atomic.Int64
-}
-
 // Run carries partitions until ctx ends, then lets the lanes drain, leaves the group and returns nil. Brokers, topics
 // and writers that are away are waited for; an error is one of configuration, or an address that is taken.
-func Run(ctx context.Context, c Config, env Env) error {
-	if env.Log == nil {
-		env.Log = slog.New(slog.DiscardHandler)
-	}
-	if env.Registry == nil {
-		env.Registry = prometheus.NewRegistry()
-	}
+func Run(ctx context.Context, c Config, env service.Env) error {
+	env.Fill()
 	// What is wrong with the configuration shows before anything starts; what needs the schema registry may have to
 	// wait for it.
 	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
@@ -76,7 +56,7 @@ func Run(ctx context.Context, c Config, env Env) error {
 	}
 	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
 	lanes.fleet = fleet
-	if err := env.listen(ctx, &c); err != nil {
+	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
 
@@ -114,7 +94,10 @@ func Run(ctx context.Context, c Config, env Env) error {
 	})
 	group.Go(func() error {
 		defer stop()
-		return admin.Serve(serving, admin.Config{Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status, Plan: func() any { return fleet.Picture() }})
+		return admin.Serve(serving, admin.Config{
+			Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status,
+			Plan: func() any { return fleet.Picture() },
+		})
 	})
 	group.Go(func() error {
 		defer stop()
@@ -143,35 +126,6 @@ func (c *Config) topicsOf(set *contract.Set) source.Topics {
 		topics.Match = set.Match
 	}
 	return topics
-}
-
-// listen opens what is not given, or nothing.
-func (e *Env) listen(ctx context.Context, c *Config) error {
-	var opened []net.Listener
-	var errs []error
-	for _, l := range []struct {
-		key, address string
-		into         *net.Listener
-	}{{"grpc.listen", c.GRPC.Listen, &e.GRPC}, {"admin.listen", c.Admin.Listen, &e.Admin}} {
-		if *l.into != nil {
-			opened = append(opened, *l.into)
-			continue
-		}
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", l.address)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w; stop what listens there, or write another address", l.key, err))
-			continue
-		}
-		*l.into = listener
-		opened = append(opened, listener)
-	}
-	if len(errs) == 0 {
-		return nil
-	}
-	for _, l := range opened {
-		_ = l.Close() // the error to report is another one
-	}
-	return errors.Join(errs...)
 }
 
 // stopWithin is how long calls to our own server may take once the work has ended.

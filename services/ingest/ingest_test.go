@@ -1,8 +1,6 @@
 package ingest
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,22 +20,20 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 )
 
 const (
 	deliveryTopic = "delivery_events_v6_topic"
-	patience      = time.Minute
+	patience      = kafkatest.Patience
 )
 
 func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	return kafkatest.Cluster(t, append([]kfake.Opt{kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
 }
 
 func testConfig(c *kfake.Cluster, writer string) Config {
@@ -52,32 +47,14 @@ func testConfig(c *kfake.Cluster, writer string) Config {
 	return cfg
 }
 
-// golden are real delivery events as Avro.
-func golden(t *testing.T) (types []string, payloads [][]byte) {
+// deliveries are real delivery events as Avro.
+func deliveries(t *testing.T) (types []string, payloads [][]byte) {
 	t.Helper()
-	f, err := os.Open("internal/decode/avro/testdata/delivery_event_v6.jsonl.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v struct {
-			Type string `json:"item_type_name"`
-			Avro []byte `json:"avro_base64"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
+	for _, v := range recorded.Read[struct {
+		Type string `json:"item_type_name"`
+		Avro []byte `json:"avro_base64"`
+	}](t, "internal/decode/avro/testdata/delivery_event_v6.jsonl.gz") {
 		types, payloads = append(types, v.Type), append(payloads, v.Avro)
-	}
-	if err := lines.Err(); err != nil || len(types) == 0 {
-		t.Fatalf("%d vectors, %v", len(types), err)
 	}
 	return types, payloads
 }
@@ -85,12 +62,8 @@ func golden(t *testing.T) (types []string, payloads [][]byte) {
 // produce writes n delivery events over the partitions, every 50th undecodable, and returns how many are good.
 func produce(t *testing.T, c *kfake.Cluster, partitions, from, n int) (good, bad int) {
 	t.Helper()
-	types, payloads := golden(t)
-	p, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	types, payloads := deliveries(t)
+	p := kafkatest.Producer(t, c)
 	var records []*kgo.Record
 	for i := from; i < from+n; i++ {
 		r := &kgo.Record{
@@ -111,15 +84,15 @@ func produce(t *testing.T, c *kfake.Cluster, partitions, from, n int) (good, bad
 	return good, bad
 }
 
-// service is an ingest under test.
-type service struct {
+// running is an ingest under test.
+type running struct {
 	grpc, admin string
 	stop        func()
 }
 
-func run(t *testing.T, c Config) *service {
+func run(t *testing.T, c Config) *running {
 	t.Helper()
-	var env Env
+	var env service.Env
 	var logs strings.Builder // written by Run alone, read after it
 	pipe, lines := io.Pipe()
 	copied := make(chan struct{})
@@ -131,7 +104,7 @@ func run(t *testing.T, c Config) *service {
 			t.Fatal(err)
 		}
 	}
-	s := &service{grpc: env.GRPC.Addr().String(), admin: "http://" + env.Admin.Addr().String()}
+	s := &running{grpc: env.GRPC.Addr().String(), admin: "http://" + env.Admin.Addr().String()}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- Run(ctx, c, env) }()
@@ -176,16 +149,6 @@ func get(t *testing.T, url string) string {
 	return string(body)
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("never came: %s", what)
-}
-
 // From Kafka to a writer and back, with real sockets: every good record becomes one row, every bad one a dead letter,
 // and a restart goes on exactly behind the last.
 func TestRun(t *testing.T) {
@@ -195,22 +158,26 @@ func TestRun(t *testing.T) {
 	c := testConfig(kafka, startWriter(t, writer))
 	good, bad := produce(t, kafka, partitions, 0, n)
 	s := run(t, c)
-	eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
+	kafkatest.Eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
 
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	eventually(t, "health", func() bool { return Health(t.Context(), c, admin.IsReady) == nil })
+	kafkatest.Eventually(t, "health", func() bool { return admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady) == nil })
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
 		t.Errorf("/readyz: %s", ready)
 	}
 	var lanes []struct{ State, Writer string }
-	if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != partitions || lanes[0].State != "open" || lanes[0].Writer != "memory" {
+	if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != partitions ||
+		lanes[0].State != "open" || lanes[0].Writer != "memory" {
 		t.Errorf("/lanes: %+v, %v", lanes, err)
 	}
 	if got := services(t, s.grpc); !strings.Contains(got, "grpc.health.v1.Health") {
 		t.Errorf("reflection lists %s", got)
 	}
 	metrics := get(t, s.admin+"/metrics")
-	for _, name := range []string{"waybill_ingest_rows_total", "waybill_ingest_source_claims 4", "waybill_ingest_source_connected 1", "grpc_client_started_total", "grpc_server_"} {
+	for _, name := range []string{
+		"waybill_ingest_rows_total", "waybill_ingest_source_claims 4", "waybill_ingest_source_connected 1",
+		"grpc_client_started_total", "grpc_server_",
+	} {
 		if !strings.Contains(metrics, name) {
 			t.Errorf("/metrics has no %s", name)
 		}
@@ -221,7 +188,8 @@ func TestRun(t *testing.T) {
 	for p := range int32(partitions) {
 		// Before the checkpoint stands which topic and log the position is of.
 		got := committed[p]
-		if mark, checkpoint, _ := strings.Cut(got.Metadata, "leader_epoch=0;"); got.Offset != n/partitions || checkpoint != token(n/partitions) ||
+		if mark, checkpoint, _ := strings.Cut(got.Metadata, "leader_epoch=0;"); got.Offset != n/partitions ||
+			checkpoint != token(n/partitions) ||
 			!strings.HasPrefix(mark, "topic_id=") {
 			t.Errorf("partition %d: committed %d %q", p, got.Offset, got.Metadata)
 		}
@@ -229,7 +197,7 @@ func TestRun(t *testing.T) {
 
 	more, _ := produce(t, kafka, partitions, n, n/2)
 	run(t, c)
-	eventually(t, "the rows of the second run", func() bool { return len(writer.events()) >= good+more })
+	kafkatest.Eventually(t, "the rows of the second run", func() bool { return len(writer.events()) >= good+more })
 	seen := map[string]int{}
 	for _, e := range writer.events() {
 		seen[fmt.Sprint(e.GetKafkaPartition(), "@", e.GetKafkaOffset())]++
@@ -261,7 +229,9 @@ func services(t *testing.T, address string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := stream.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
+	if err := stream.Send(&reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	resp, err := stream.Recv()
@@ -279,7 +249,7 @@ func TestRunFailsWhenAnAddressIsTaken(t *testing.T) {
 	defer l.Close()
 	c := testConfig(newCluster(t), "127.0.0.1:1")
 	c.GRPC.Listen, c.Admin.Listen = l.Addr().String(), "127.0.0.1:0"
-	if err := Run(t.Context(), c, Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
+	if err := Run(t.Context(), c, service.Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -290,9 +260,12 @@ func TestRunWaitsForEverything(t *testing.T) {
 	c.Kafka.Brokers, c.Kafka.Group = []string{"127.0.0.1:1"}, "g"
 	c.Writer.Target = "dns:///127.0.0.1:1"
 	s := run(t, c)
-	eventually(t, "the reason", func() bool { return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer") })
+	kafkatest.Eventually(t, "the reason", func() bool {
+		return strings.Contains(get(t, s.admin+"/readyz"), "brokers do not answer")
+	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := Health(t.Context(), c, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil ||
+		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/processors"
 	"github.com/waybill-data/waybill/pkg/saturation"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
@@ -15,6 +16,7 @@ type load struct {
 	fleet *writers.Fleet
 
 	mu       sync.Mutex
+	carried  []lane.Carried // to be used again
 	last     time.Time
 	settling time.Duration
 	answers  time.Duration
@@ -22,14 +24,16 @@ type load struct {
 
 // counts is what the meter of saturation asks for, every second.
 func (l *load) counts() saturation.Counts {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	busy := 0
-	for _, c := range l.lanes.carried() {
+	l.carried = l.lanes.carried(l.carried[:0])
+	for _, c := range l.carried {
 		if c.Window > 0 {
 			busy++
 		}
 	}
 	now := time.Now()
-	l.mu.Lock()
 	if !l.last.IsZero() {
 		// Only writers know what they wait for: they report it as a share.
 		elapsed := now.Sub(l.last)
@@ -38,10 +42,10 @@ func (l *load) counts() saturation.Counts {
 	}
 	l.last = now
 	settling, answers := l.settling, l.answers
-	l.mu.Unlock()
-	used, _ := processors.Used() // where it is not told it is 0, and never the cause
+	used, _ := processors.Used() // where it is not known it is 0, and never the cause
 	return saturation.Counts{
-		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(), Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
+		Processor: used, Processors: processors.Count(), Budget: l.lanes.budget.Waited(),
+		Window: l.lanes.metrics.WindowWaited(), Lanes: busy,
 		Settling: settling, Answers: answers,
 	}
 }

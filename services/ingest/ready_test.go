@@ -17,9 +17,10 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/admin"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 )
 
-// refusingWriter refuses every lane as long as it is told to, as after a table was deleted.
+// refusingWriter refuses every lane as long as it is set to, as after a table was deleted.
 type refusingWriter struct {
 	memoryWriter
 	refuses atomic.Bool
@@ -41,16 +42,17 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 	c := testConfig(kafka, startWriter(t, writer))
 	produce(t, kafka, 2, 0, 20)
 	s := run(t, c)
-	eventually(t, "the reason", func() bool {
+	kafkatest.Eventually(t, "the reason", func() bool {
 		text := get(t, s.admin+"/readyz")
-		return strings.Contains(text, "none of the 2 partitions of this member moves") && strings.Contains(text, "2 of them: the writer refuses the lane: write stream is gone")
+		return strings.Contains(text, "none of the 2 partitions of this member moves") &&
+			strings.Contains(text, "2 of them: the writer refuses the lane: write stream is gone")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	eventually(t, "health says so", func() bool {
-		err := Health(t.Context(), c, admin.IsReady)
+	kafkatest.Eventually(t, "health says so", func() bool {
+		err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady)
 		return err != nil && strings.Contains(err.Error(), "not ready")
 	})
-	eventually(t, "the lag", func() bool {
+	kafkatest.Eventually(t, "the lag", func() bool {
 		var lanes []struct {
 			State string
 			Lag   int64
@@ -58,7 +60,9 @@ func TestNotReadyWhileEveryLaneIsRefused(t *testing.T) {
 		if err := json.Unmarshal([]byte(get(t, s.admin+"/lanes")), &lanes); err != nil || len(lanes) != 2 {
 			t.Fatalf("%v, %v", lanes, err)
 		}
-		return lanes[0].Lag == 10 && lanes[1].Lag == 10 && strings.Contains(get(t, s.admin+"/metrics"), `waybill_ingest_lag_records{partition="1",topic="`+deliveryTopic+`"} 10`)
+		return lanes[0].Lag == 10 && lanes[1].Lag == 10 &&
+			strings.Contains(get(t, s.admin+"/metrics"),
+				`waybill_ingest_lag_records{partition="1",topic="`+deliveryTopic+`"} 10`)
 	})
 }
 
@@ -72,19 +76,21 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy}, deliveryTopic); err != nil {
+	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy},
+		deliveryTopic); err != nil {
 		t.Fatal(err)
 	}
 	c := testConfig(kafka, "127.0.0.1:1")
 	s := run(t, c)
-	eventually(t, "the reason", func() bool {
+	kafkatest.Eventually(t, "the reason", func() bool {
 		return strings.Contains(get(t, s.admin+"/readyz"), "topic "+deliveryTopic+" is refused: the topic is compacted")
 	})
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	if err := Health(t.Context(), c, admin.IsReady); err == nil || !strings.Contains(err.Error(), "not ready") {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady); err == nil ||
+		!strings.Contains(err.Error(), "not ready") {
 		t.Errorf("health: %v", err)
 	}
-	if err := Health(t.Context(), c, admin.IsLive); err != nil {
+	if err := admin.Ask(t.Context(), c.Admin.Listen, admin.IsLive); err != nil {
 		t.Errorf("it is there all the same: %v", err)
 	}
 	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -92,9 +98,9 @@ func TestNotReadyWhileTheTopicIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	eventually(t, "gRPC health says no as well", func() bool {
-		said, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
-		return err == nil && said.GetStatus() == healthv1.HealthCheckResponse_NOT_SERVING
+	kafkatest.Eventually(t, "gRPC health says no as well", func() bool {
+		response, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{})
+		return err == nil && response.GetStatus() == healthv1.HealthCheckResponse_NOT_SERVING
 	})
 }
 

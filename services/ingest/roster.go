@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/service"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -38,13 +39,13 @@ type roster struct {
 	lanes map[*lane.Lane]struct{}
 }
 
-func newRoster(c *Config, env Env) *roster {
+func newRoster(c *Config, env service.Env) *roster {
 	budget := lane.NewBudget(c.laneBudget())
 	return &roster{
 		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
-		lanes:   make(map[*lane.Lane]struct{}), live: cmp.Or(env.Lanes, new(atomic.Int64)),
+		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes,
 	}
 }
 
@@ -129,14 +130,14 @@ func (r *roster) ready() error {
 	return errors.Join(errs...)
 }
 
-// carried is what the lanes carry, for those who place them.
-func (r *roster) carried() []lane.Carried {
-	lanes := r.list()
-	out := make([]lane.Carried, len(lanes))
-	for i, l := range lanes {
-		out[i] = l.Carried()
+// carried appends what the lanes carry, for those who place them.
+func (r *roster) carried(into []lane.Carried) []lane.Carried {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for l := range r.lanes {
+		into = append(into, l.Carried())
 	}
-	return out
+	return into
 }
 
 // status lists the lanes by topic and partition, for the admin server.
@@ -168,7 +169,9 @@ type contracts struct {
 
 func (c *contracts) Renew() { c.topic, c.version = c.shared.Fork(), 0 }
 
-func (c *contracts) Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error) {
+func (c *contracts) Prepare(
+	ctx context.Context, records []record.Record, waits func(what string),
+) (grown bool, err error) {
 	return c.topic.Prepare(ctx, records, waits)
 }
 

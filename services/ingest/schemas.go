@@ -3,6 +3,7 @@ package ingest
 import (
 	"fmt"
 
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
@@ -13,7 +14,7 @@ type schemas struct {
 	client *registry.Client
 }
 
-func (c *Config) schemas(env Env) (schemas, error) {
+func (c *Config) schemas(env service.Env) (schemas, error) {
 	s := schemas{env: contract.Env{Log: env.Log, Registerer: env.Registry}}
 	if len(c.Registry.URLs) == 0 {
 		return s, nil

@@ -51,7 +51,8 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	case w.Target == "" && len(w.Endpoints) == 0:
 		report("target", "no writer is named", "write target: dns:///host:port, or a list of endpoints")
 	case w.Target != "" && len(w.Endpoints) == 0 && !dialable(w.Target):
-		report("target", fmt.Sprintf("%q is no gRPC target with a port, of a scheme that this program knows", w.Target), "write dns:///host:port")
+		report("target", fmt.Sprintf("%q is no gRPC target with a port, of a scheme that this program knows", w.Target),
+			"write dns:///host:port")
 	case w.Target != "" && len(w.Endpoints) > 0:
 		report("endpoints", "target and endpoints are both set", "keep the one that names your writers")
 	}
@@ -85,10 +86,11 @@ var refreshBounds = config.Bounds{
 	Most: 10 * time.Minute, Long: "lanes reach a new writer as much later", Right: 5 * time.Second,
 }
 
-// dialable tells whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
+// dialable reports whether a target is one that names hosts has a port: gRPC would take 443. Targets of other schemes
 // need a resolver that is linked in.
 func dialable(target string) bool {
-	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" && (strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {
+	if scheme, rest, ok := strings.Cut(target, ":"); ok && scheme != "dns" &&
+		(strings.HasPrefix(rest, "/") || scheme == "unix" || scheme == "unix-abstract") {
 		return resolver.Get(scheme) != nil
 	}
 	address := strings.TrimPrefix(target, "dns:")
@@ -110,7 +112,9 @@ type renewed struct {
 }
 
 // ClientHandshake implements credentials.TransportCredentials.
-func (r *renewed) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (r *renewed) ClientHandshake(
+	ctx context.Context, authority string, raw net.Conn,
+) (net.Conn, credentials.AuthInfo, error) {
 	c, err := tlsfiles.Client(r.files)
 	if err != nil {
 		return nil, nil, fmt.Errorf("writer.tls.%w", err)
@@ -163,7 +167,9 @@ func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, er
 		grpc.WithStaticConnWindowSize(replyConnWindow),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			Backoff: backoff.Config{
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,
+			},
 			MinConnectTimeout: 5 * time.Second,
 		}),
 	}
@@ -181,7 +187,9 @@ func (w *Writer) target() (string, resolver.Builder) {
 	list := manual.NewBuilderWithScheme("waybill")
 	var state resolver.State
 	for _, e := range w.Endpoints {
-		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: e, ServerName: host(e)}}})
+		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{
+			Addr: e, ServerName: host(e),
+		}}})
 	}
 	list.InitialState(state)
 	return "waybill:///writers", list

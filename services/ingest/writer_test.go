@@ -56,7 +56,10 @@ func (w *memoryWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, 
 	w.open = append(w.open, open)
 	w.mu.Unlock()
 	position := open.GetPosition()
-	opened := &lanev1.Opened{Checkpoint: token(position), Writer: "memory", Limits: &lanev1.Limits{BlockBytes: 1 << 20, WindowBytes: 4 << 20, WindowBatches: 8}}
+	opened := &lanev1.Opened{
+		Checkpoint: token(position), Writer: "memory",
+		Limits: &lanev1.Limits{BlockBytes: 1 << 20, WindowBytes: 4 << 20, WindowBatches: 8},
+	}
 	if err := stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: opened}}); err != nil {
 		return err
 	}
@@ -77,7 +80,9 @@ func (w *memoryWriter) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, 
 			leftOut = true
 			barrier++
 			raised := &lanev1.Checkpoint{Barrier: barrier, Position: position, Checkpoint: token(position)}
-			if err := stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Checkpoint{Checkpoint: raised}}); err != nil {
+			if err := stream.Send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Checkpoint{
+				Checkpoint: raised,
+			}}); err != nil {
 				return err
 			}
 		case *lanev1.LaneRequest_Append:

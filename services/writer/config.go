@@ -2,13 +2,11 @@ package writer
 
 import (
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/logging"
-	"github.com/waybill-data/waybill/pkg/memory"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
@@ -16,14 +14,14 @@ import (
 // Config is the configuration of a writer. writer.example.yaml explains every key.
 type Config struct {
 	// Name is this writer's name in the logs of ingest; empty: the host's.
-	Name     string      `yaml:"name"`
-	GRPC     GRPC        `yaml:"grpc"`
-	BigQuery sink.Config `yaml:"bigquery"`
-	Limits   Limits      `yaml:"limits"`
-	Memory   Memory      `yaml:"memory"`
+	Name     string         `yaml:"name"`
+	GRPC     GRPC           `yaml:"grpc"`
+	BigQuery sink.Config    `yaml:"bigquery"`
+	Limits   Limits         `yaml:"limits"`
+	Memory   service.Memory `yaml:"memory"`
 	// DrainTimeout is how long lanes may take to settle and close when the writer stops.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
-	Admin        Admin           `yaml:"admin"`
+	Admin        service.Listen  `yaml:"admin"`
 	Log          logging.Config  `yaml:"log"`
 }
 
@@ -57,26 +55,6 @@ type Limits struct {
 // maxBlock is the largest sensible block: BigQuery documents 20 MB for the whole request.
 const maxBlock = 19 << 20
 
-// Memory bounds what all lanes together hold.
-type Memory struct {
-	// Budget is for the rows of all windows. The process takes about twice as much and 64 MiB. 0 is memory.Budget's
-	// choice, by the container's limit.
-	Budget config.Bytes `yaml:"budget"`
-}
-
-// Size is the budget in bytes.
-func (m Memory) Size() int64 {
-	if m.Budget == 0 {
-		return memory.Budget()
-	}
-	return int64(m.Budget)
-}
-
-// Admin is where metrics and the list of lanes are served.
-type Admin struct {
-	Listen string `yaml:"listen"`
-}
-
 // Defaults is the one place of the writer's defaults; those of the sink are its own.
 func Defaults() Config {
 	return Config{
@@ -84,7 +62,7 @@ func Defaults() Config {
 		BigQuery:     sink.Defaults(),
 		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
 		DrainTimeout: config.Duration(30 * time.Second),
-		Admin:        Admin{Listen: "127.0.0.1:7071"},
+		Admin:        service.Listen{Listen: "127.0.0.1:7071"},
 	}
 }
 
@@ -97,16 +75,10 @@ func Load(path string) (Config, error) {
 
 // Check reports what is wrong across sections; the sections check themselves.
 func (c *Config) Check(report func(key, message, remedy string)) {
-	for _, l := range []struct{ key, address string }{{"grpc.listen", c.GRPC.Listen}, {"admin.listen", c.Admin.Listen}} {
-		if err := listenable(l.address); err != nil {
-			report(l.key, err.Error(), "write host:port, for example 127.0.0.1:7070, or :7070 for all interfaces")
-		}
-	}
-	if config.SamePort(c.GRPC.Listen, c.Admin.Listen) {
-		report("admin.listen", "is the port of grpc.listen", "give each its own port")
-	}
+	service.CheckAddresses(report, c.GRPC.Listen, c.Admin.Listen, 7070)
 	if n := c.GRPC.CallsPerConnection; n < 16 || n > 1<<20 {
-		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n), "choose at least the lanes that one ingest may have here; 8192 is right for most")
+		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n),
+			"choose at least the lanes that one ingest may have here; 8192 is right for most")
 	}
 	if _, err := c.GRPC.TLS.load(); err != nil {
 		report("grpc.tls", err.Error(), "name the PEM files of certificate and key, both or neither")
@@ -117,38 +89,32 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			"write at most that: a block goes in one request")
 	}
 	if c.Memory.Size() < 2*int64(min(c.Limits.BlockBytes, maxBlock)) {
-		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())), "write 32MiB or more")
+		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())),
+			"write 32MiB or more")
 	}
 }
 
 var drainBounds = config.Bounds{
-	Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: time.Hour, Long: "nothing that stops the process waits for it", Right: 30 * time.Second,
+	Least: time.Second, Short: "lanes are cut before BigQuery can answer", Most: time.Hour,
+	Long: "nothing that stops the process waits for it", Right: 30 * time.Second,
 }
 
 // Check implements config.Checker.
 func (l *Limits) Check(report func(key, message, remedy string)) {
 	if l.BlockBytes < 64<<10 || l.BlockBytes > maxBlock {
-		report("block_bytes", fmt.Sprintf("%s is not a useful bound on a block", l.BlockBytes), "choose between 64KiB and 19MiB; 9MiB is right")
+		report("block_bytes", fmt.Sprintf("%s is not a useful bound on a block", l.BlockBytes),
+			"choose between 64KiB and 19MiB; 9MiB is right")
 	}
 	if l.WindowBytes < l.BlockBytes || l.WindowBytes > 1<<30 {
-		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes), "choose between block_bytes and 1GiB; 32MiB is right")
+		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes),
+			"choose between block_bytes and 1GiB; 32MiB is right")
 	}
 	if l.WindowBatches < 1 || l.WindowBatches > 1<<16 {
-		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches), "choose between 1 and 65536; 64 is right")
+		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches),
+			"choose between 1 and 65536; 64 is right")
 	}
 }
 
 func (l *Limits) lane() lane.Limits {
 	return lane.Limits{BlockBytes: int64(l.BlockBytes), WindowBytes: int64(l.WindowBytes), WindowBatches: l.WindowBatches}
-}
-
-func listenable(address string) error {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is not an address", address)
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n >= 1<<16 {
-		return fmt.Errorf("%q is not a port", port)
-	}
-	return nil
 }

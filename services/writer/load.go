@@ -61,7 +61,7 @@ func (l *load) counts() saturation.Counts {
 	l.last = now
 	full := l.full
 	l.mu.Unlock()
-	used, _ := processors.Used() // where it is not told it is 0, and never the cause
+	used, _ := processors.Used() // where it is not known it is 0, and never the cause
 	return saturation.Counts{
 		Processor: used, Processors: processors.Count(), Budget: l.budget.Waited(), Window: full, Lanes: carried.Busy,
 		Settling: carried.Settling, Answers: carried.Answers,
@@ -77,7 +77,9 @@ func (l *load) report() *orcav3.OrcaLoadReport {
 		MemUtilization:         min(1, max(0, float64(l.budget.Used())/float64(max(l.budget.Limit(), 1)))),
 		ApplicationUtilization: saturated,
 		Utilization:            map[string]float64{"answers": shares.Answers},
-		NamedMetrics:           map[string]float64{"lanes": float64(carried.Lanes), "bytes_per_second": l.bytesRate(carried.Bytes)},
+		NamedMetrics: map[string]float64{
+			"lanes": float64(carried.Lanes), "bytes_per_second": l.bytesRate(carried.Bytes),
+		},
 	}
 }
 
@@ -96,11 +98,13 @@ func (l *load) bytesRate(bytes int64) float64 {
 	return l.rate
 }
 
-// StreamCoreMetrics implements OpenRcaService: a report at once, and then as often as asked.
-func (l *load) StreamCoreMetrics(r *orcaservicev3.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[orcav3.OrcaLoadReport]) error {
+// StreamCoreMetrics implements OpenRcaService: a report at once, and then at the interval of the request.
+func (l *load) StreamCoreMetrics(
+	r *orcaservicev3.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[orcav3.OrcaLoadReport],
+) error {
 	apart := reportsUsual
-	if asked := r.GetReportInterval(); asked != nil {
-		apart = max(asked.AsDuration(), reportsApart)
+	if interval := r.GetReportInterval(); interval != nil {
+		apart = max(interval.AsDuration(), reportsApart)
 	}
 	ticker := time.NewTicker(apart)
 	defer ticker.Stop()

@@ -30,25 +30,28 @@ func (l *listener) Send(r *orcav3.OrcaLoadReport) error {
 	return nil
 }
 
-// The first report comes at once and the others as often as asked, four times a second at most: who listens sees a
-// writer hang by their absence.
+// The first report comes at once and the others at the interval of the request, four times a second at most: who
+// listens sees a writer hang by their absence.
 func TestReportsOfLoadComeAsOftenAsAsked(t *testing.T) {
-	for asked, want := range map[time.Duration]time.Duration{time.Second: time.Second, time.Millisecond: reportsApart, 0: reportsUsual} {
+	for interval, want := range map[time.Duration]time.Duration{
+		time.Second: time.Second, time.Millisecond: reportsApart, 0: reportsUsual,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLoad(&lane.Service{}, lane.NewBudget(100), nil)
 			ctx, cancel := context.WithTimeoutCause(t.Context(), 10*want+want/2, errors.New("over"))
 			defer cancel()
 			to := &listener{ctx: ctx}
 			request := &orcaservicev3.OrcaLoadReportRequest{}
-			if asked > 0 {
-				request.ReportInterval = durationpb.New(asked)
+			if interval > 0 {
+				request.ReportInterval = durationpb.New(interval)
 			}
 			began := time.Now()
 			if err := l.StreamCoreMetrics(request, to); err == nil {
 				t.Error("reports end without the call")
 			}
 			if len(to.at) != 11 || to.at[0] != began || to.at[10].Sub(began) != 10*want {
-				t.Errorf("asked for one every %v: %d reports, the last after %v", asked, len(to.at), to.at[len(to.at)-1].Sub(began))
+				t.Errorf("asked for one every %v: %d reports, the last after %v", interval, len(to.at),
+					to.at[len(to.at)-1].Sub(began))
 			}
 			for _, name := range []string{"lanes", "bytes_per_second"} {
 				if _, ok := to.reports[0].GetNamedMetrics()[name]; !ok {

@@ -60,14 +60,19 @@ func watchHeap(t *testing.T) (stop func() int64) {
 // what a process takes anyway. A lane that was open before goes on, and others may open afterwards.
 func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	const budget, calls, size = 32 << 20, 30, 32 << 20
-	conn, stop, ran := start(t, func(c *Config) { c.Memory.Budget, c.DrainTimeout = config.Bytes(budget), config.Duration(time.Second) })
+	conn, stop, ran := start(t, func(c *Config) {
+		c.Memory.Budget, c.DrainTimeout = config.Bytes(budget), config.Duration(time.Second)
+	})
 	open := func() lanev1.LaneService_LaneClient {
 		lane, err := lanev1.NewLaneServiceClient(conn).Lane(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-			Group: "g", Topic: "orders", Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+			Group: "g", Topic: "orders",
+			Routes: []*lanev1.Route{{
+				Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"},
+			}},
 		}}}); err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +89,8 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	most := watchHeap(t)
 	var sending sync.WaitGroup
 	for range calls {
-		lane, err := lanev1.NewLaneServiceClient(conn).Lane(t.Context(), grpc.ForceCodecV2(same{encoding.GetCodecV2("proto"), message}))
+		lane, err := lanev1.NewLaneServiceClient(conn).Lane(t.Context(),
+			grpc.ForceCodecV2(same{encoding.GetCodecV2("proto"), message}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -105,10 +111,14 @@ func TestUnfinishedMessagesAreBounded(t *testing.T) {
 	if held < budget || held > 2*budget+64<<20 {
 		t.Errorf("the process held %d MiB, with a budget of %d MiB", held>>20, budget>>20)
 	}
-	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}}); err != nil {
+	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
+		Durable: &lanev1.Durable{},
+	}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 1}}}); err != nil {
+	if err := before.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{
+		Sequence: 1, EndPosition: 1,
+	}}}); err != nil {
 		t.Fatal(err)
 	}
 	if m, err := before.Recv(); m.GetSettled() == nil {

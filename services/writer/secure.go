@@ -65,9 +65,9 @@ type renewed struct {
 	files TLS
 	log   *slog.Logger
 
-	mu   sync.Mutex
-	last *tls.Config
-	said time.Time
+	mu     sync.Mutex
+	last   *tls.Config
+	logged time.Time
 }
 
 func (r *renewed) current() *tls.Config {
@@ -78,15 +78,15 @@ func (r *renewed) current() *tls.Config {
 	case err == nil && c != nil:
 		c.SessionTicketsDisabled = true
 		r.last = c
-	case time.Since(r.said) >= saysEvery:
-		r.said = time.Now()
+	case time.Since(r.logged) >= logsEvery:
+		r.logged = time.Now()
 		r.log.Warn("TLS files cannot be read; those read last are used", "error", err)
 	}
 	return r.last
 }
 
-// saysEvery bounds the lines about connections: callers try again every few seconds.
-const saysEvery = 10 * time.Second
+// logsEvery bounds the lines about connections: callers try again every few seconds.
+const logsEvery = 10 * time.Second
 
 // watched says which connections failed, and why: gRPC tells nobody.
 type watched struct {
@@ -94,7 +94,7 @@ type watched struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
-	said     time.Time
+	logged   time.Time
 	silenced int
 }
 
@@ -116,18 +116,19 @@ func (w *watched) Clone() credentials.TransportCredentials {
 func (w *watched) failed(from net.Addr, err error) {
 	w.mu.Lock()
 	more := w.silenced
-	quiet := time.Since(w.said) < saysEvery
+	quiet := time.Since(w.logged) < logsEvery
 	if quiet {
 		w.silenced++
 	} else {
-		w.said, w.silenced = time.Now(), 0
+		w.logged, w.silenced = time.Now(), 0
 	}
 	w.mu.Unlock()
 	if quiet {
 		return
 	}
 	w.log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
-		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(err)), slog.Int("others_since_last", more))
+		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(err)),
+		slog.Int("others_since_last", more))
 }
 
 // aboutHandshake is what to do about a caller that was turned away.
@@ -135,9 +136,11 @@ func aboutHandshake(err error) string {
 	var verification *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &verification):
-		return "grpc.tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the authority of this one"
+		return "grpc.tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the " +
+			"authority of this one"
 	case strings.Contains(err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
-		return "it shows no certificate, as callers do whose only one is not of grpc.tls.client_ca: give the caller one of that authority, or add the authority of that one"
+		return "it shows no certificate, as callers do whose only one is not of grpc.tls.client_ca: give the caller one " +
+			"of that authority, or add the authority of that one"
 	}
 	return "see whether the caller speaks TLS, and trusts the certificate of this writer"
 }

@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,11 +15,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
 // authority signs certificates.
@@ -48,7 +48,8 @@ func issue(t *testing.T, name string, by *authority) (*x509.Certificate, *ecdsa.
 	}
 	serial = new(big.Int).Add(serial, big.NewInt(1))
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"writer"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: by == nil, BasicConstraintsValid: true,
 	}
@@ -83,30 +84,12 @@ func (a *authority) pair(t *testing.T, name string) (tls.Certificate, []byte, []
 	return p, cert, keyPEM
 }
 
-// journal is a log that a test reads.
-type journal struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (j *journal) Write(b []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(b)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
 // secured is a server's TLS whose files are in a folder.
 type secured struct {
 	t     *testing.T
 	files TLS
 	creds credentials.TransportCredentials
-	log   journal
+	log   logtest.Log
 	// insists: the caller shows its certificate though the server's authority has not signed it, which Go's client does
 	// not.
 	insists bool
@@ -137,7 +120,10 @@ func (s *secured) connect(client tls.Certificate, roots ...*authority) (shown st
 		theirs.Close()
 		accepted <- err
 	}()
-	config := &tls.Config{RootCAs: pool, ServerName: "writer", Certificates: []tls.Certificate{client}, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{
+		RootCAs: pool, ServerName: "writer", Certificates: []tls.Certificate{client}, NextProtos: []string{"h2"},
+		MinVersion: tls.VersionTLS12,
+	}
 	if s.insists {
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &client, nil }
 	}
@@ -155,7 +141,12 @@ func (s *secured) connect(client tls.Certificate, roots ...*authority) (shown st
 func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	first, second := newAuthority(t, "first"), newAuthority(t, "second")
 	dir := t.TempDir()
-	s := &secured{t: t, files: TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), ClientCA: filepath.Join(dir, "ca.pem")}}
+	s := &secured{
+		t: t,
+		files: TLS{
+			Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), ClientCA: filepath.Join(dir, "ca.pem"),
+		},
+	}
 	_, cert, key := first.pair(t, "writer 1")
 	s.write(s.files.Cert, cert)
 	s.write(s.files.Key, key)
@@ -177,12 +168,15 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 		t.Fatal("a certificate of another authority was taken")
 	}
 	s.insists = false
-	for _, want := range []string{"connection refused in the TLS handshake", "unknown authority", "grpc.tls.client_ca does not vouch", "from=pipe"} {
+	for _, want := range []string{
+		"connection refused in the TLS handshake", "unknown authority", "grpc.tls.client_ca does not vouch", "from=pipe",
+	} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log does not say %q: %s", want, s.log.String())
 		}
 	}
-	if _, err := s.connect(theirs, first, second); err == nil || !strings.Contains(aboutHandshake(err), "shows no certificate") || strings.Count(s.log.String(), "\n") != 1 {
+	if _, err := s.connect(theirs, first, second); err == nil ||
+		!strings.Contains(aboutHandshake(err), "shows no certificate") || strings.Count(s.log.String(), "\n") != 1 {
 		t.Errorf("%v; a caller that tries again and again fills the log: %s", err, s.log.String())
 	}
 
@@ -204,7 +198,8 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 			t.Errorf("%q, %v", shown, err)
 		}
 	}
-	if got := s.log.String(); strings.Count(got, "TLS files cannot be read") != 1 || !strings.Contains(got, "ca.pem holds no certificate") {
+	if got := s.log.String(); strings.Count(got, "TLS files cannot be read") != 1 ||
+		!strings.Contains(got, "ca.pem holds no certificate") {
 		t.Errorf("the log says %s", got)
 	}
 }

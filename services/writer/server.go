@@ -3,15 +3,10 @@ package writer
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
 	orcaservicev3 "github.com/cncf/xds/go/xds/service/orca/v3"
-	grpcprom "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/logging"
-	"github.com/grpc-ecosystem/go-grpc-middleware/v2/interceptors/recovery"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"google.golang.org/grpc"
@@ -22,10 +17,10 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
-	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/buffers"
 	"github.com/waybill-data/waybill/pkg/lanewire"
+	"github.com/waybill-data/waybill/pkg/service"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -48,37 +43,24 @@ type server struct {
 	grpc   *grpc.Server
 	health *health.Server
 	lanes  *lane.Service
-	env    Env
+	env    service.Env
 	// drainIn is the drain timeout.
 	drainIn time.Duration
 }
 
 func newServer(
-	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load, env Env,
+	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load,
+	env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
-	counted := grpcprom.NewServerMetrics()
-	env.Registry.MustRegister(counted)
-	caught := recovery.WithRecoveryHandler(func(p any) error {
-		env.Log.Error("a call panicked", "panic", p, "stack", string(debug.Stack()))
-		return status.Error(codes.Internal, "internal error")
-	})
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
-	levels := logging.WithLevels(func(code codes.Code) logging.Level {
-		if code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented {
-			return logging.LevelWarn
-		}
-		return logging.LevelDebug
+	options, counted := service.ServerOptions(&env, func(code codes.Code) bool {
+		return code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented
 	})
-	finished := logging.WithLogOnEvents(logging.FinishCall)
-	options := []grpc.ServerOption{
+	options = append(options,
 		grpc.ForceServerCodecV2(lanewire.Codec()),
-		grpc.ChainUnaryInterceptor(counted.UnaryServerInterceptor(), logging.UnaryServerInterceptor(lines(env.Log), levels, finished),
-			recovery.UnaryServerInterceptor(caught)),
-		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(), logging.StreamServerInterceptor(lines(env.Log), levels, finished),
-			recovery.StreamServerInterceptor(caught)),
 		// An Append is bounded by the window; beside its rows it is small.
-		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes) + 1<<20),
+		grpc.MaxRecvMsgSize(int(c.Limits.WindowBytes)+1<<20),
 		// gRPC's own pool clears what it hands out, frame by frame. The option is experimental: the version of gRPC is
 		// pinned.
 		experimental.BufferPool(lanes.Received),
@@ -88,7 +70,7 @@ func newServer(
 		grpc.InitialConnWindowSize(connectionWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-	}
+	)
 	if secure != nil {
 		options = append(options, grpc.Creds(secure))
 	}
@@ -99,8 +81,10 @@ func newServer(
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	for _, service := range []string{lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName} {
-		s.health.SetServingStatus(service, healthv1.HealthCheckResponse_SERVING)
+	for _, name := range []string{
+		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,
+	} {
+		s.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
 	}
 	reflection.Register(s.grpc)
 	counted.InitializeMetrics(s.grpc)
@@ -147,15 +131,8 @@ func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted 
 	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)
 	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_writer_received_bytes",
-		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in and unfinished messages included; at most about " +
-			"twice memory.budget and 64 KiB a lane.",
+		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in " +
+			"and unfinished messages included; at most about twice memory.budget and 64 KiB a lane.",
 	}, func() float64 { return float64(received.Out()) })
 	return received
-}
-
-// lines adapts slog to the middleware.
-func lines(log *slog.Logger) logging.Logger {
-	return logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		log.Log(ctx, slog.Level(level), msg, fields...) //nolint:sloglint // The middleware has a handful of static messages.
-	})
 }

@@ -23,7 +23,10 @@ func TestStopWithALaneThatIsNotRead(t *testing.T) {
 	}
 	for _, m := range []*lanev1.LaneRequest{
 		{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-			Group: "g", Topic: "orders", Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+			Group: "g", Topic: "orders",
+			Routes: []*lanev1.Route{{
+				Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"},
+			}},
 		}}},
 		{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}},
 	} {
@@ -37,7 +40,9 @@ func TestStopWithALaneThatIsNotRead(t *testing.T) {
 	// Empty batches are settled at once. In the end the writer waits to be read, and we to send.
 	sent := make(chan uint64, 1<<20)
 	go func() {
-		for n := uint64(1); lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: n, EndPosition: int64(n)}}}) == nil; n++ {
+		for n := uint64(1); lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{
+			Sequence: n, EndPosition: int64(n),
+		}}}) == nil; n++ {
 			sent <- n
 			if n%32 == 0 {
 				time.Sleep(time.Millisecond)

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/service"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -66,7 +67,8 @@ func TestConfigurationsInUse(t *testing.T) {
 
 func TestEveryProblemAtOnce(t *testing.T) {
 	path := t.TempDir() + "/writer.yaml"
-	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\nbigquery: {insecure: true, create_dataset: true}\n" +
+	text := "grpc: {listen: 127.0.0.1:7070, tls: {client_ca: none.pem}}\n" +
+		"bigquery: {insecure: true, create_dataset: true}\n" +
 		"limits: {block_bytes: 1GiB, window_batches: 0}\nadmin: {listen: 127.0.0.1:7070}\ntypo: 1\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -96,7 +98,8 @@ func TestEveryProblemAtOnce(t *testing.T) {
 // Values that parse and could not work, or hardly be meant; and those at the bounds, which do.
 func TestValuesThatCannotWork(t *testing.T) {
 	for text, want := range map[string]string{
-		"drain_timeout: 0s":                                "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n    write 1s to 1h; 30s is right for most",
+		"drain_timeout: 0s": "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n" +
+			"    write 1s to 1h; 30s is right for most",
 		"drain_timeout: 1s":                                "",
 		"drain_timeout: 2h":                                "drain_timeout: 2h is too long",
 		"admin: {listen: ':7070'}":                         "admin.listen: is the port of grpc.listen",
@@ -117,7 +120,8 @@ func TestValuesThatCannotWork(t *testing.T) {
 		}
 		_, err := Load(path)
 		var problems config.Problems
-		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(err.Error(), want) || problems[0].Line == 0) {
+		if want == "" && err != nil || want != "" && (!errors.As(err, &problems) || len(problems) != 1 ||
+			!strings.Contains(err.Error(), want) || problems[0].Line == 0) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
@@ -139,7 +143,7 @@ func start(t *testing.T, change ...func(*Config)) (*grpc.ClientConn, context.Can
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ran := make(chan error, 1)
-	go func() { ran <- Run(ctx, c, Env{GRPC: listener}) }()
+	go func() { ran <- Run(ctx, c, service.Env{GRPC: listener}) }()
 	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -179,13 +183,13 @@ func TestStopDrainsLanes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	say := func(r *lanev1.LaneRequest) {
+	send := func(r *lanev1.LaneRequest) {
 		t.Helper()
 		if err := lane.Send(r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	hear := func() *lanev1.LaneResponse {
+	receive := func() *lanev1.LaneResponse {
 		t.Helper()
 		r, err := lane.Recv()
 		if err != nil {
@@ -193,17 +197,17 @@ func TestStopDrainsLanes(t *testing.T) {
 		}
 		return r
 	}
-	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group: "g", Topic: "orders", Position: 7,
 		Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
 	}}})
-	opened := hear().GetOpened()
+	opened := receive().GetOpened()
 	if opened.GetLimits().GetBlockBytes() != 9<<20 || opened.GetWriter() == "" {
 		t.Fatalf("opened %v", opened)
 	}
-	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
-	say(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 8}}})
-	if settled := hear().GetSettled(); settled.GetPosition() != 8 {
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
+	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 8}}})
+	if settled := receive().GetSettled(); settled.GetPosition() != 8 {
 		t.Fatalf("settled %v", settled)
 	}
 
@@ -211,7 +215,7 @@ func TestStopDrainsLanes(t *testing.T) {
 	if r, err := watch.Recv(); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
 		t.Fatalf("health: %v, %v", r, err)
 	}
-	if drain := hear().GetDrain(); drain.GetReason() == "" {
+	if drain := receive().GetDrain(); drain.GetReason() == "" {
 		t.Fatalf("got %v, want Drain", drain)
 	}
 	select {
@@ -222,7 +226,7 @@ func TestStopDrainsLanes(t *testing.T) {
 	if err := lane.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	if closed := hear().GetClosed(); closed.GetPosition() != 8 {
+	if closed := receive().GetClosed(); closed.GetPosition() != 8 {
 		t.Fatalf("closed %v", closed)
 	}
 	finished(t, ran)
@@ -238,7 +242,9 @@ func TestReflection(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := &reflectionv1.ServerReflectionRequest{
-		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: "lane.v1.LaneService"},
+		MessageRequest: &reflectionv1.ServerReflectionRequest_FileContainingSymbol{
+			FileContainingSymbol: "lane.v1.LaneService",
+		},
 	}
 	if err := call.Send(request); err != nil {
 		t.Fatal(err)
@@ -273,14 +279,17 @@ func TestTableService(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	const name = "lane.v1.TableService"
-	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: name}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{Service: name}); err != nil ||
+		r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", r, err)
 	}
 	call, err := reflectionv1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := call.Send(&reflectionv1.ServerReflectionRequest{MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{}}); err != nil {
+	if err := call.Send(&reflectionv1.ServerReflectionRequest{
+		MessageRequest: &reflectionv1.ServerReflectionRequest_ListServices{},
+	}); err != nil {
 		t.Fatal(err)
 	}
 	listed, err := call.Recv()
@@ -292,7 +301,8 @@ func TestTableService(t *testing.T) {
 	}
 	tables := lanev1.NewTableServiceClient(conn)
 	wrong := &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"}}}}
-	if _, err := tables.Diff(ctx, wrong); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "no.Such") {
+	if _, err := tables.Diff(ctx, wrong); status.Code(err) != codes.InvalidArgument ||
+		!strings.Contains(err.Error(), "no.Such") {
 		t.Errorf("got %v", err)
 	}
 	stop()
@@ -308,13 +318,16 @@ func TestMessageOutOfPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}}); err != nil {
+	if err := lane.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
+		Durable: &lanev1.Durable{},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := lane.Recv(); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("got %v", err)
 	}
-	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}); err != nil || r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+	if r, err := healthv1.NewHealthClient(conn).Check(ctx, &healthv1.HealthCheckRequest{}); err != nil ||
+		r.GetStatus() != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health: %v, %v", r, err)
 	}
 	stop()
@@ -329,7 +342,7 @@ func TestAddressTaken(t *testing.T) {
 	defer taken.Close()
 	c := Defaults()
 	c.GRPC.Listen, c.Admin.Listen = taken.Addr().String(), "127.0.0.1:0"
-	if err := Run(t.Context(), c, Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
+	if err := Run(t.Context(), c, service.Env{}); err == nil || !strings.Contains(err.Error(), "grpc.listen") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -23,9 +23,10 @@ type coresCmd struct {
 
 // Help is shown below the flags.
 func (coresCmd) Help() string {
-	return `The services and the sandbox take turns: one side is stopped while the other has the machine. Throughput counts the services' turns
-alone, so it is what they would carry on these cores with Kafka and BigQuery elsewhere. Whether the turns distort is seen by measuring
-several lengths, and without turns. Linux only. Other programs disturb: the column others says how much.
+	return `The services and the sandbox take turns: one side is stopped while the other has the machine.
+Throughput counts the services' turns alone, so it is what they would carry on these cores with Kafka and BigQuery
+elsewhere. Whether the turns distort is seen by measuring several lengths, and without turns. Linux only. Other
+programs disturb: the column others says how much.
 
 Examples:
   bench cores
@@ -40,7 +41,8 @@ func (c *coresCmd) Run(ctx context.Context) error {
 		counts = []int{1, runtime.NumCPU()}
 	}
 	b := bench.Cores{
-		Workloads: c.Workload, Lanes: c.Lanes, Counts: counts, Slices: c.Slice, Runs: c.Runs, Lasts: c.Lasts, Rows: c.Rows, Bin: c.Bin, Progress: os.Stderr,
+		Workloads: c.Workload, Lanes: c.Lanes, Counts: counts, Slices: c.Slice, Runs: c.Runs, Lasts: c.Lasts, Rows: c.Rows,
+		Bin: c.Bin, Progress: os.Stderr,
 	}
 	report, err := b.Run(ctx)
 	if err != nil {

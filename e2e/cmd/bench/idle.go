@@ -20,7 +20,8 @@ type idleCmd struct {
 
 // Help is shown below the flags.
 func (idleCmd) Help() string {
-	return `Every lane is open and has nothing to do. The status is 1 when a service takes more than 0.2 cores or 300 MB, or ingest more than 6 goroutines a lane.
+	return `Every lane is open and has nothing to do. The status is 1 when a service takes more than 0.2
+cores or 300 MB, or ingest more than 6 goroutines a lane.
 
 Examples:
   bench idle
@@ -29,7 +30,9 @@ Examples:
 
 // Run measures.
 func (c *idleCmd) Run(ctx context.Context) error {
-	i := bench.Idle{Lanes: c.Lanes, Settles: c.Settles, Lasts: c.Lasts, Bin: c.Bin, Profiles: c.Profiles, Progress: os.Stderr}
+	i := bench.Idle{
+		Lanes: c.Lanes, Settles: c.Settles, Lasts: c.Lasts, Bin: c.Bin, Profiles: c.Profiles, Progress: os.Stderr,
+	}
 	report, err := i.Run(ctx)
 	if err != nil {
 		return err

@@ -19,9 +19,10 @@ type memoryCmd struct {
 
 // Help is shown below the flags.
 func (memoryCmd) Help() string {
-	return `Both services run with the memory budgets that they give themselves. A topic is filled, then they start; in the cases with a
-stall BigQuery answers nothing for a while once a quarter of the rows is through. The names say the workload (stock events of some
-70 bytes, delivery events of 9 KB) and how many lanes there are. The status is 1 when a service had 256 MB or more.
+	return `Both services run with the memory budgets that they give themselves. A topic is filled, then they start;
+in the cases with a stall BigQuery answers nothing for a while once a quarter of the rows is through. The names say the
+workload (stock events of some 70 bytes, delivery events of 9 KB) and how many lanes there are. The status is 1 when a
+service had 256 MB or more.
 
 Examples:
   bench memory                                # all cases, some five minutes

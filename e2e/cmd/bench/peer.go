@@ -23,8 +23,9 @@ type peerCmd struct {
 
 // Help is shown below the flags.
 func (peerCmd) Help() string {
-	return `The program reads PEER_TOPIC from its start, as a consumer of the group PEER_GROUP, and appends every record to PEER_TABLE. It runs until
-SIGTERM. First it moves 20,000 records into a table that is looked at, then it is measured. Its environment says where everything is, without TLS and without credentials:
+	return `The program reads PEER_TOPIC from its start, as a consumer of the group PEER_GROUP, and appends every
+record to PEER_TABLE. It runs until SIGTERM. First it moves 20,000 records into a table that is looked at, then it is
+measured. Its environment says where everything is, without TLS and without credentials:
 
   PEER_KAFKA                                 a broker
   PEER_TOPIC, PEER_GROUP

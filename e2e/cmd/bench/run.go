@@ -36,7 +36,8 @@ type runCmd struct {
 
 // Help is shown below the flags.
 func (runCmd) Help() string {
-	return `Lists take commas. What is named is combined, what is not stays as it is: 8 lanes, no compression, no TLS, no latency.
+	return `Lists take commas. What is named is combined, what is not stays as it is: 8 lanes, no compression,
+no TLS, no latency.
 
 Examples:
   bench                                     # the overview, some four minutes
@@ -62,7 +63,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 		Choice: bench.Choice{
 			Workloads: c.Workload, Lanes: c.Lanes, Codecs: c.Codec, TLS: secured, LatencyMS: c.Latency, Full: c.Matrix == "full",
 		},
-		Runs: c.Runs, Rows: c.Rows, Live: c.Live, Loads: c.Loads, Floor: !c.NoFloor, Bin: c.Bin, Root: c.Root, Progress: os.Stderr,
+		Runs: c.Runs, Rows: c.Rows, Live: c.Live, Loads: c.Loads, Floor: !c.NoFloor, Bin: c.Bin, Root: c.Root,
+		Progress: os.Stderr,
 	}
 	report, err := b.Run(ctx)
 	if err != nil {

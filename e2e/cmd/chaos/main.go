@@ -76,7 +76,8 @@ func (c *command) run(ctx context.Context) (err error) {
 		}
 		fmt.Fprintf(os.Stderr, "\ndata and logs are in %s\n", filepath.Join(dir, "logs"))
 	}()
-	fmt.Printf("chaos for %v, seed %d; again with: make chaos DURATION=%v SEED=%d\n\n", c.Duration, c.Seed, c.Duration, c.Seed)
+	fmt.Printf("chaos for %v, seed %d; again with: make chaos DURATION=%v SEED=%d\n\n",
+		c.Duration, c.Seed, c.Duration, c.Seed)
 	report, err := chaos.Run(ctx, chaos.Config{
 		Dir: dir, Bin: c.Bin, Seed: c.Seed, Duration: c.Duration, Rate: c.Rate, Out: os.Stdout,
 	})

@@ -5,11 +5,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/waybill-data/waybill/e2e/examples"
 	"github.com/waybill-data/waybill/pkg/cli"
@@ -22,11 +20,8 @@ type command struct {
 }
 
 func main() {
-	const description = "Runs the examples on the sandbox and compares what comes out with what they say. `make examples` calls it."
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, "examples", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
-	stop()
-	os.Exit(code)
+	const description = "Runs the examples on the sandbox and compares what comes out. `make examples` calls it."
+	os.Exit(cli.Main("examples", description, &command{}))
 }
 
 // Run runs the examples chosen, all of them before it says that one failed.
@@ -42,7 +37,9 @@ func (c *command) Run(ctx context.Context, std cli.Streams) error {
 		if err != nil {
 			return err
 		}
-		if err := e.Run(ctx, examples.Config{Root: c.Root, Bin: c.Bin, Dir: filepath.Join(dir, "data"), Out: out}); err != nil {
+		if err := e.Run(ctx, examples.Config{
+			Root: c.Root, Bin: c.Bin, Dir: filepath.Join(dir, "data"), Out: out,
+		}); err != nil {
 			fmt.Fprintln(std.Err, err)
 			failed = append(failed, e.Name)
 			continue

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/waybill-data/waybill/e2e/fleet"
 	"github.com/waybill-data/waybill/pkg/cli"
@@ -23,10 +21,7 @@ type command struct {
 
 func main() {
 	const description = "Writers come, go, hang and are updated under load; lanes follow. `make fleet` calls it."
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, "fleet", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
-	stop()
-	os.Exit(code)
+	os.Exit(cli.Main("fleet", description, &command{}))
 }
 
 var errBroken = errors.New("an event is lost or doubled, or a graceful change finalized a stream: see above")

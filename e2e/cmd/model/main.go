@@ -3,17 +3,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
-	"github.com/alecthomas/kong"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 func main() {
-	var c command
-	kong.Parse(&c, kong.Name("model"), kong.Description("The lane protocol, explored exhaustively within bounds. `make model` calls it."))
-	if err := c.run(os.Stdout); err != nil {
-		fmt.Fprintf(os.Stderr, "model: %v\n", err)
-		os.Exit(1)
-	}
+	const description = "The lane protocol, explored exhaustively within bounds. `make model` calls it."
+	os.Exit(cli.Main("model", description, &command{}))
 }

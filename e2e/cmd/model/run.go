@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/model"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -17,7 +18,9 @@ type command struct {
 
 const row = "  %-38s %-6s %5v %6v %8v %6v %6v %10v %11v %9v %5v %7v\n"
 
-func (c *command) run(out io.Writer) error {
+// Run explores the cases chosen.
+func (c *command) Run(std cli.Streams) error {
+	out := std.Out
 	proof, mutants := c.choose(model.Proof()), c.choose(model.Mutants())
 	if len(proof)+len(mutants) == 0 {
 		return fmt.Errorf("no case is named like %q", c.Only)
@@ -25,13 +28,14 @@ func (c *command) run(out io.Writer) error {
 	states, held := 0, 0
 	if len(proof) > 0 {
 		fmt.Fprintf(out, "The law, in every state. A and B are records by table, - undecodable, ! refused by BigQuery.\n\n")
-		fmt.Fprintf(out, row, "case", "log", "batch", "window", "openings", "losses", "rests", "states", "transitions", "finished", "depth", "time")
+		fmt.Fprintf(out, row, "case", "log", "batch", "window", "openings", "losses", "rests", "states", "transitions",
+			"finished", "depth", "time")
 		for i := range proof {
 			k := &proof[i]
 			r := k.Explore()
 			states += r.States
-			fmt.Fprintf(out, row, k.Name, k, k.Batch, k.Window, fmt.Sprintf("%d in %d", k.Opens, k.Generations), k.Losses, k.Rests,
-				r.States, r.Transitions, r.Finished, r.Depth, r.Took.Round(10*time.Millisecond))
+			fmt.Fprintf(out, row, k.Name, k, k.Batch, k.Window, fmt.Sprintf("%d in %d", k.Opens, k.Generations), k.Losses,
+				k.Rests, r.States, r.Transitions, r.Finished, r.Depth, r.Took.Round(10*time.Millisecond))
 			switch {
 			case r.Broken != "":
 				trace(out, &r)
@@ -41,7 +45,8 @@ func (c *command) run(out io.Writer) error {
 				held++
 			}
 		}
-		fmt.Fprintf(out, "\n  openings: how often an owner opens, in how many generations; at most two owners live at a time, either half may die at any step\n")
+		fmt.Fprintf(out, "\n  openings: how often an owner opens, in how many generations; at most two owners live at a "+
+			"time, either half may die at any step\n")
 	}
 	caught := 0
 	for i := range mutants {

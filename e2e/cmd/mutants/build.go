@@ -29,7 +29,9 @@ type binaries struct {
 
 // build compiles the test binaries with the tag and, for the scenarios, the services. The released ones must be there.
 func build(ctx context.Context, dir, bin string, services bool) (*binaries, error) {
-	b := &binaries{dir: dir, real: bin, mutated: filepath.Join(dir, "bin"), tests: map[string]string{}, folders: map[string]string{}}
+	b := &binaries{
+		dir: dir, real: bin, mutated: filepath.Join(dir, "bin"), tests: map[string]string{}, folders: map[string]string{},
+	}
 	if err := os.Mkdir(b.mutated, 0o755); err != nil {
 		return nil, err
 	}
@@ -62,8 +64,8 @@ func build(ctx context.Context, dir, bin string, services bool) (*binaries, erro
 			return nil, fmt.Errorf("%s has mutants in it: build it without the tag", filepath.Join(bin, name))
 		}
 	}
-	_, err := goTool(ctx, "build", "-trimpath", "-ldflags", "-s -w", "-tags", "mutants", "-o", b.mutated+string(filepath.Separator),
-		module+"services/ingest/cmd/ingest", module+"services/writer/cmd/writer")
+	_, err := goTool(ctx, "build", "-trimpath", "-ldflags", "-s -w", "-tags", "mutants", "-o",
+		b.mutated+string(filepath.Separator), module+"services/ingest/cmd/ingest", module+"services/writer/cmd/writer")
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +90,9 @@ const scriptLimit = 30 * time.Second
 
 // play runs one test of a mutant, or of none. It returns the output, whether the test passed, and how long the process
 // took.
-func (b *binaries) play(ctx context.Context, s script, mutant string) (output string, passed bool, took time.Duration, err error) {
+func (b *binaries) play(ctx context.Context, s script,
+	mutant string,
+) (output string, passed bool, took time.Duration, err error) {
 	ctx, cancel := context.WithTimeout(ctx, scriptLimit)
 	defer cancel()
 	parts := strings.Split(s.test, "/")

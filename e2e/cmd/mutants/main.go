@@ -5,23 +5,12 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 
-	"github.com/alecthomas/kong"
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 func main() {
-	var c command
-	kong.Parse(&c, kong.Name("mutants"), kong.Description("Removes one protection at a time and shows that the tests notice. `make mutants` calls it, from the top of the tree."))
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := c.run(ctx, os.Stdout)
-	stop()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "\nmutants: %v\n", err)
-		os.Exit(1)
-	}
+	const description = "Removes one protection at a time and shows that the tests notice. `make mutants` calls it."
+	os.Exit(cli.Main("mutants", description, &command{}))
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 type command struct {
@@ -36,7 +38,9 @@ func (v *verdict) caught(fast bool) bool {
 	return v.err == nil && v.script != "" && (fast || v.scenario == nil || v.endToEnd != "")
 }
 
-func (c *command) run(ctx context.Context, out io.Writer) (err error) {
+// Run plays the mutants chosen.
+func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
+	out := std.Out
 	if c.Walk {
 		return c.walk(ctx, out)
 	}
@@ -127,7 +131,8 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "  control: the released build has no mutant in it and passes the scenarios: %d (%.1f s)\n", len(distinct), time.Since(start).Seconds())
+	fmt.Fprintf(out, "  control: the released build has no mutant in it and passes the scenarios: %d (%.1f s)\n",
+		len(distinct), time.Since(start).Seconds())
 	return nil
 }
 
@@ -200,7 +205,8 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 		return errors.Join(errs...)
 	}
 	if caught < len(verdicts) {
-		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the scenario of the line above that says SURVIVED")
+		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the scenario of " +
+			"the line above that says SURVIVED")
 	}
 	return nil
 }

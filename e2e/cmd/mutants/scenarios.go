@@ -71,7 +71,9 @@ var killedInReplay = scenario{
 var commitsFenced = scenario{
 	name: "commits refused, then ingest killed", ingestYAML: rarely,
 	act: func(w *world) error {
-		if err := w.fault("kafka", map[string]any{"key": "OffsetCommit", "error": "ILLEGAL_GENERATION", "count": -1}); err != nil {
+		if err := w.fault("kafka", map[string]any{
+			"key": "OffsetCommit", "error": "ILLEGAL_GENERATION", "count": -1,
+		}); err != nil {
 			return err
 		}
 		if err := w.produce(load, clean); err != nil {

@@ -13,7 +13,11 @@ import (
 var walked = []walk.Package{
 	{Path: "services/writer/internal/checkpoint"},
 	{Path: writerLane},
-	{Path: writerSink, Files: []string{"queue.go", "verdict.go", "pieces.go", "appender.go", "fault.go", "default.go", "streams.go"}},
+	{
+		Path: writerSink, Files: []string{
+			"queue.go", "verdict.go", "pieces.go", "appender.go", "fault.go", "default.go", "streams.go",
+		},
+	},
 	{Path: ingestLane},
 	{Path: source, Files: []string{"commit.go", "session.go"}},
 }

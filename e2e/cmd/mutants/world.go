@@ -3,11 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,7 +52,8 @@ func (s *scenario) play(ctx context.Context, dir, bin, mutant string) (found str
 		return "", err
 	}
 	st, err := stack.New(stack.Config{
-		Dir: dir, Bin: bin, DeliveryPartitions: 1, StockPartitions: 1, IngestYAML: s.ingestYAML, KafkaYAML: quick, Env: []string{variable + "=" + mutant},
+		Dir: dir, Bin: bin, DeliveryPartitions: 1, StockPartitions: 1, IngestYAML: s.ingestYAML, KafkaYAML: quick,
+		Env: []string{variable + "=" + mutant},
 	})
 	if err != nil {
 		return "", err
@@ -119,7 +117,8 @@ func (w *world) verify() (found string, err error) {
 // produce adds events to the delivery topic.
 func (w *world) produce(n int64, mix events.Config) error {
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Topic: stack.DeliveryTopic, Events: n, First: uint64(w.sent), Codec: "none", Generator: mix,
+		Seeds: []string{w.Endpoints.Kafka}, Topic: stack.DeliveryTopic, Events: n, First: uint64(w.sent), Codec: "none",
+		Generator: mix,
 	})
 	w.sent += n
 	w.bad += sum.Truncated + sum.UnknownTypes
@@ -196,53 +195,20 @@ func (w *world) written(n int64) error {
 	return nil
 }
 
-// eventually polls for something that must come: these are processes, there is nothing to wait on.
+// eventually waits for something that must come.
 func (w *world) eventually(limit time.Duration, f func() error) error {
 	ctx, cancel := context.WithTimeout(w.ctx, limit)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-tick.C:
-		}
-	}
+	return stack.Poll(ctx, 10*time.Millisecond, "it has come", f)
 }
 
 // fault makes the sandbox's kafka or bigquery misbehave.
 func (w *world) fault(family string, fault map[string]any) error {
-	body, err := json.Marshal(fault)
-	if err != nil {
-		return err
-	}
-	return w.admin(http.MethodPost, family, body)
+	return w.Fault(w.ctx, family, fault)
 }
 
 // clear lifts all faults of kafka or bigquery.
-func (w *world) clear(family string) error { return w.admin(http.MethodDelete, family, nil) }
-
-func (w *world) admin(method, family string, body []byte) error {
-	req, err := http.NewRequestWithContext(w.ctx, method, "http://"+w.Endpoints.Admin+"/"+family+"/faults", bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
-		return fmt.Errorf("%s faults of %s: %s: %s", method, family, resp.Status, text)
-	}
-	return nil
-}
+func (w *world) clear(family string) error { return w.ClearFaults(w.ctx, family, "") }
 
 // twin lays out an ingest of another group that starts from what this group has committed, checkpoints included.
 func (w *world) twin() (*stack.Service, error) {
@@ -277,7 +243,8 @@ func (w *world) twin() (*stack.Service, error) {
 		return nil, err
 	}
 	process := &stack.Process{
-		Name: "twin", Path: one.Path, Args: []string{"serve", "--config", config}, Env: one.Env, Log: filepath.Join(w.Config.Dir, "logs", "twin.log"),
+		Name: "twin", Path: one.Path, Args: []string{"serve", "--config", config}, Env: one.Env,
+		Log: filepath.Join(w.Config.Dir, "logs", "twin.log"),
 	}
 	w.others = append(w.others, process)
 	return &stack.Service{Process: process, GRPC: one.GRPC, Admin: one.Admin, Config: config}, nil

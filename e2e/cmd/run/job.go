@@ -91,7 +91,8 @@ func (j *job) move(ctx context.Context) error {
 			return nil
 		}
 		if time.Since(j.moved) > j.Stall {
-			return fmt.Errorf("nothing has settled for %v: settled %d of %d%s", j.Stall, now.settled, j.Events, lastErrors(now.lanes))
+			return fmt.Errorf("nothing has settled for %v: settled %d of %d%s",
+				j.Stall, now.settled, j.Events, lastErrors(now.lanes))
 		}
 	}
 }

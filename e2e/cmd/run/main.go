@@ -4,18 +4,12 @@
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/waybill-data/waybill/pkg/cli"
 )
 
 func main() {
 	const description = "The main job on the sandbox: produce, kill the writer once, verify. `make run` calls it."
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := cli.Run(ctx, "run", description, &command{}, os.Args[1:], cli.Streams{Out: os.Stdout, Err: os.Stderr})
-	stop()
-	os.Exit(code)
+	os.Exit(cli.Main("run", description, &command{}))
 }

@@ -56,7 +56,8 @@ func (c *command) run(ctx context.Context, out io.Writer) (err error) {
 		}
 	}()
 
-	fmt.Fprintf(out, "Waybill on the sandbox: %s events from Kafka into BigQuery, each exactly once\n\n", count(int64(c.Events)))
+	fmt.Fprintf(out, "Waybill on the sandbox: %s events from Kafka into BigQuery, each exactly once\n\n",
+		count(int64(c.Events)))
 	start, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := s.Up(start); err != nil {

@@ -17,7 +17,8 @@ import (
 
 func showStack(out io.Writer, s *stack.Stack) {
 	e := s.Endpoints
-	fmt.Fprintf(out, "  sandbox  pid %-7d Kafka %s, BigQuery %s (SQL and tables %s)\n", s.Sandbox.Pid(), e.Kafka, e.BigQueryGRPC, e.BigQueryREST)
+	fmt.Fprintf(out, "  sandbox  pid %-7d Kafka %s, BigQuery %s (SQL and tables %s)\n",
+		s.Sandbox.Pid(), e.Kafka, e.BigQueryGRPC, e.BigQueryREST)
 	for _, w := range s.Writers {
 		fmt.Fprintf(out, "  %-8s pid %-7d gRPC %s, admin http://%s\n", w.Name, w.Pid(), w.GRPC, w.Admin)
 	}
@@ -36,7 +37,8 @@ func (j *job) show(now reading) {
 		j.clock(), len(count(int64(j.Events))), count(now.produced), len(count(int64(j.Events))), count(now.settled),
 		100*now.settled/int64(j.Events), len(count(int64(j.Events))), count(max(0, now.produced-now.settled)), rate/1e6)}
 	if j.Lanes {
-		lines = append(lines, fmt.Sprintf("       %9s  %-8s %10s %8s %7s %9s %8s", "partition", "state", "position", "lag", "window", "MB", "dropped"))
+		lines = append(lines, fmt.Sprintf("       %9s  %-8s %10s %8s %7s %9s %8s",
+			"partition", "state", "position", "lag", "window", "MB", "dropped"))
 		for _, l := range now.lanes {
 			lines = append(lines, fmt.Sprintf("       %9d  %-8s %10s %8s %7d %9.1f %8d",
 				l.Partition, l.State, count(l.Position), count(l.Lag), l.WindowBatches, float64(l.Bytes)/1e6, l.Dropped))
@@ -48,9 +50,21 @@ func (j *job) show(now reading) {
 
 // samples are queries that a user of the table would ask.
 var samples = []struct{ what, sql string }{
-	{"Events by type", "SELECT event_type, COUNT(*) AS events, COUNT(DISTINCT event_id) AS deliveries FROM delivery_events GROUP BY event_type ORDER BY events DESC"},
-	{"Nested fields are columns", "SELECT delivery.billing_address.country_iso2code AS country, COUNT(*) AS events, ROUND(AVG(delivery.delivery_value_total), 2) AS mean_value FROM delivery_events GROUP BY country ORDER BY events DESC LIMIT 5"},
-	{"Each offset once, by partition", "SELECT kafka_partition, COUNT(*) AS num_rows, COUNT(DISTINCT kafka_offset) AS offsets, MIN(kafka_offset) AS first, MAX(kafka_offset) AS last FROM delivery_events GROUP BY kafka_partition ORDER BY kafka_partition LIMIT 8"},
+	{
+		"Events by type", "SELECT event_type, COUNT(*) AS events, COUNT(DISTINCT event_id) AS deliveries FROM " +
+			"delivery_events GROUP BY event_type ORDER BY events DESC",
+	},
+	{
+		"Nested fields are columns",
+		"SELECT delivery.billing_address.country_iso2code AS country, COUNT(*) AS events, " +
+			"ROUND(AVG(delivery.delivery_value_total), 2) AS mean_value FROM delivery_events GROUP BY " +
+			"country ORDER BY events DESC LIMIT 5",
+	},
+	{
+		"Each offset once, by partition",
+		"SELECT kafka_partition, COUNT(*) AS num_rows, COUNT(DISTINCT kafka_offset) AS offsets, MIN(kafka_offset) AS " +
+			"first, MAX(kafka_offset) AS last FROM delivery_events GROUP BY kafka_partition ORDER BY kafka_partition LIMIT 8",
+	},
 }
 
 func (c *command) show(ctx context.Context, out io.Writer, s *stack.Stack) error {
@@ -74,7 +88,8 @@ func (c *command) show(ctx context.Context, out io.Writer, s *stack.Stack) error
 // verify compares Kafka with the tables and returns the last line to print.
 func (c *command) verify(ctx context.Context, out io.Writer, s *stack.Stack) (string, error) {
 	report, err := verify.Run(ctx, verify.Config{
-		Seeds: []string{s.Endpoints.Kafka}, Admin: "http://" + s.Endpoints.Admin, Topics: verify.Builtin("waybill")[:1], Seed: c.Seed,
+		Seeds: []string{s.Endpoints.Kafka}, Admin: "http://" + s.Endpoints.Admin, Topics: verify.Builtin("waybill")[:1],
+		Seed: c.Seed,
 	})
 	if err != nil {
 		return "", err
@@ -113,7 +128,8 @@ func (c *command) showNext(out io.Writer, s *stack.Stack) {
   curl -s http://%s/lanes; curl -s http://%s/metrics
   tail -f %s/logs/*.log
 
-`, how, bin, sandbox, bin, sandbox, bin, s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin, s.Writers[0].Admin, dir)
+`, how, bin, sandbox, bin, sandbox, bin, s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin,
+		s.Writers[0].Admin, dir)
 }
 
 // here is the path from the working directory, where that is the shorter way to say it.

@@ -29,12 +29,16 @@ func TestNextCommandsNameTheFoldersInUse(t *testing.T) {
 	}{
 		"the default folders": {
 			command{Dir: inside(".waybill"), Bin: inside("bin")},
-			[]string{"\n  bin/sandbox query \"", "\n  bin/sandbox verify\n", "\n  bin/grpcurl -plaintext 127.0.0.1:7070 list", "\n  tail -f .waybill/logs/*.log\n", "make run KEEP=1"},
+			[]string{
+				"\n  bin/sandbox query \"", "\n  bin/sandbox verify\n", "\n  bin/grpcurl -plaintext 127.0.0.1:7070 list",
+				"\n  tail -f .waybill/logs/*.log\n", "make run KEEP=1",
+			},
 		},
 		"folders elsewhere": {
 			command{Dir: elsewhere, Bin: inside("other/bin"), Keep: true},
 			[]string{
-				"\n  other/bin/sandbox query --sandbox=" + elsewhere + "/sandbox.json \"", "\n  other/bin/sandbox verify --sandbox=" + elsewhere + "/sandbox.json\n",
+				"\n  other/bin/sandbox query --sandbox=" + elsewhere + "/sandbox.json \"",
+				"\n  other/bin/sandbox verify --sandbox=" + elsewhere + "/sandbox.json\n",
 				"\n  tail -f " + elsewhere + "/logs/*.log\n", "in another terminal",
 			},
 		},

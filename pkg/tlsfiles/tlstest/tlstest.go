@@ -35,8 +35,9 @@ func NewAuthority(t testing.TB) *Authority {
 // Files names files of a folder of the test's own, which do not exist yet.
 func Files(t testing.TB) tlsfiles.Files {
 	dir := t.TempDir()
-	return tlsfiles.Files{CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir,
-		"key.pem")}
+	return tlsfiles.Files{
+		CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
+	}
 }
 
 // Renew writes a new pair, signed by one authority, and the other one to be trusted.

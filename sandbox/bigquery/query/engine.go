@@ -105,7 +105,8 @@ func (s *Statement) Run(ctx context.Context, each func(row.Record) error) error 
 		return err
 	}
 	for i := range s.scans {
-		if _, err := conn.ExecContext(ctx, fmt.Sprintf("CREATE VIRTUAL TABLE temp.t%d USING bqrows(%s, %d)", i, number, i)); err != nil {
+		if _, err := conn.ExecContext(ctx,
+			fmt.Sprintf("CREATE VIRTUAL TABLE temp.t%d USING bqrows(%s, %d)", i, number, i)); err != nil {
 			return err
 		}
 	}

@@ -92,7 +92,8 @@ func (t *translator) expr(e *expr, sc *scope) (value, error) {
 	case "call":
 		return t.call(e, args, sc)
 	case "interval":
-		return value{}, refuse(e.at, "The sandbox takes INTERVAL only in TIMESTAMP_ADD, TIMESTAMP_SUB, DATE_ADD, DATE_SUB and beside + or -")
+		return value{}, refuse(e.at,
+			"The sandbox takes INTERVAL only in TIMESTAMP_ADD, TIMESTAMP_SUB, DATE_ADD, DATE_SUB and beside + or -")
 	}
 	return t.subquery(e, args, sc)
 }
@@ -223,7 +224,8 @@ func binary(e *expr, a, b value) (value, error) {
 			return value{}, refuse(e.at, "Operator %s does not take arrays and structs", e.text)
 		}
 		if !comparableTypes(a.col.Type, b.col.Type) {
-			return value{}, refuse(e.at, "No matching signature for operator %s for argument types: %s, %s", e.text, a.col.Type, b.col.Type)
+			return value{}, refuse(e.at, "No matching signature for operator %s for argument types: %s, %s",
+				e.text, a.col.Type, b.col.Type)
 		}
 		return typed(row.Boolean, "(%s %s %s)", asReal(a), e.text, asReal(b)), nil
 	case "||":
@@ -232,9 +234,12 @@ func binary(e *expr, a, b value) (value, error) {
 		return typed(row.Float, "bq_divide(%s, %s, 0)", asReal(a), asReal(b)), nil
 	}
 	if !numeric(a.col.Type) || !numeric(b.col.Type) {
-		return value{}, refuse(e.at, "No matching signature for operator %s for argument types: %s, %s", e.text, a.col.Type, b.col.Type)
+		return value{}, refuse(e.at, "No matching signature for operator %s for argument types: %s, %s",
+			e.text, a.col.Type, b.col.Type)
 	}
-	return value{sql: fmt.Sprintf("(%s %s %s)", asReal(a), e.text, asReal(b)), col: row.Column{Type: wider(a.col.Type, b.col.Type)}}, nil
+	return value{
+		sql: fmt.Sprintf("(%s %s %s)", asReal(a), e.text, asReal(b)), col: row.Column{Type: wider(a.col.Type, b.col.Type)},
+	}, nil
 }
 
 func numeric(t row.Type) bool {
@@ -319,9 +324,9 @@ func caseOf(e *expr, args []value) value {
 }
 
 var castTypes = map[string]row.Type{
-	"INT64": row.Integer, "INTEGER": row.Integer, "INT": row.Integer, "FLOAT64": row.Float, "STRING": row.String, "BOOL": row.Boolean,
-	"BOOLEAN": row.Boolean, "BYTES": row.Bytes, "TIMESTAMP": row.Timestamp, "DATE": row.Date, "DATETIME": row.DateTime, "TIME": row.Time,
-	"NUMERIC": row.Numeric, "BIGNUMERIC": row.BigNumeric,
+	"INT64": row.Integer, "INTEGER": row.Integer, "INT": row.Integer, "FLOAT64": row.Float, "STRING": row.String,
+	"BOOL": row.Boolean, "BOOLEAN": row.Boolean, "BYTES": row.Bytes, "TIMESTAMP": row.Timestamp, "DATE": row.Date,
+	"DATETIME": row.DateTime, "TIME": row.Time, "NUMERIC": row.Numeric, "BIGNUMERIC": row.BigNumeric,
 }
 
 func cast(e *expr, v value) (value, error) {

@@ -33,22 +33,36 @@ var functions = map[string]function{
 	"ABS": {1, 1, "abs($1)", nil}, "SIGN": {1, 1, "sign($1)", nil},
 	"ROUND": {1, 2, "round($*)", is(row.Float)}, "FLOOR": {1, 1, "CAST(floor($1) AS REAL)", is(row.Float)},
 	"CEIL": {1, 1, "CAST(ceil($1) AS REAL)", is(row.Float)}, "CEILING": {1, 1, "CAST(ceil($1) AS REAL)", is(row.Float)},
-	"SQRT": {1, 1, "sqrt($1)", is(row.Float)}, "POW": {2, 2, "pow($1, $2)", is(row.Float)}, "POWER": {2, 2, "pow($1, $2)", is(row.Float)},
-	"LN": {1, 1, "ln($1)", is(row.Float)}, "LOG10": {1, 1, "log10($1)", is(row.Float)}, "EXP": {1, 1, "exp($1)", is(row.Float)},
-	"MOD": {2, 2, "($1 % $2)", widest}, "DIV": {2, 2, "(CAST($1 AS INTEGER) / CAST($2 AS INTEGER))", is(row.Integer)},
-	"SAFE_DIVIDE": {2, 2, "bq_divide($1, $2, 1)", is(row.Float)}, "IEEE_DIVIDE": {2, 2, "bq_divide($1, $2, 1)", is(row.Float)},
+	"SQRT": {1, 1, "sqrt($1)", is(row.Float)}, "POW": {2, 2, "pow($1, $2)", is(row.Float)},
+	"POWER": {2, 2, "pow($1, $2)", is(row.Float)}, "LN": {1, 1, "ln($1)", is(row.Float)},
+	"LOG10": {1, 1, "log10($1)", is(row.Float)}, "EXP": {1, 1, "exp($1)", is(row.Float)},
+	"MOD": {2, 2, "($1 % $2)", widest}, "DIV": {
+		2, 2, "(CAST($1 AS INTEGER) / CAST($2 AS INTEGER))", is(row.Integer),
+	},
+	"SAFE_DIVIDE": {2, 2, "bq_divide($1, $2, 1)", is(row.Float)}, "IEEE_DIVIDE": {
+		2, 2, "bq_divide($1, $2, 1)", is(row.Float),
+	},
 	"GREATEST": {1, many, "max($*)", widest}, "LEAST": {1, many, "min($*)", widest},
-	"IFNULL": {2, 2, "ifnull($1, $2)", widest}, "COALESCE": {1, many, "coalesce($*, NULL)", widest}, "NULLIF": {2, 2, "nullif($1, $2)", nil},
-	"CONCAT": {1, many, "($|)", is(row.String)}, "LENGTH": {1, 1, "length($1)", is(row.Integer)}, "CHAR_LENGTH": {1, 1, "length($1)", is(row.Integer)},
-	"BYTE_LENGTH": {1, 1, "length(CAST($1 AS BLOB))", is(row.Integer)}, "LOWER": {1, 1, "lower($1)", nil}, "UPPER": {1, 1, "upper($1)", nil},
-	"TRIM": {1, 2, "trim($*)", nil}, "LTRIM": {1, 2, "ltrim($*)", nil}, "RTRIM": {1, 2, "rtrim($*)", nil},
-	"SUBSTR": {2, 3, "substr($*)", nil}, "SUBSTRING": {2, 3, "substr($*)", nil}, "REPLACE": {3, 3, "replace($*)", nil},
-	"STRPOS": {2, 2, "instr($1, $2)", is(row.Integer)}, "STARTS_WITH": {2, 2, "(substr($1, 1, length($2)) = $2)", is(row.Boolean)},
-	"ENDS_WITH":       {2, 2, "(length($1) >= length($2) AND substr($1, length($1) - length($2) + 1) = $2)", is(row.Boolean)},
-	"REGEXP_CONTAINS": {2, 2, "bq_regexp_contains($1, $2)", is(row.Boolean)}, "REGEXP_EXTRACT": {2, 2, "bq_regexp_extract($1, $2)", is(row.String)},
+	"IFNULL": {2, 2, "ifnull($1, $2)", widest}, "COALESCE": {1, many, "coalesce($*, NULL)", widest},
+	"NULLIF": {2, 2, "nullif($1, $2)", nil}, "CONCAT": {1, many, "($|)", is(row.String)},
+	"LENGTH": {1, 1, "length($1)", is(row.Integer)}, "CHAR_LENGTH": {1, 1, "length($1)", is(row.Integer)},
+	"BYTE_LENGTH": {1, 1, "length(CAST($1 AS BLOB))", is(row.Integer)}, "LOWER": {1, 1, "lower($1)", nil},
+	"UPPER": {1, 1, "upper($1)", nil}, "TRIM": {1, 2, "trim($*)", nil}, "LTRIM": {1, 2, "ltrim($*)", nil},
+	"RTRIM": {1, 2, "rtrim($*)", nil}, "SUBSTR": {2, 3, "substr($*)", nil}, "SUBSTRING": {2, 3, "substr($*)", nil},
+	"REPLACE": {3, 3, "replace($*)", nil}, "STRPOS": {2, 2, "instr($1, $2)", is(row.Integer)}, "STARTS_WITH": {
+		2, 2, "(substr($1, 1, length($2)) = $2)", is(row.Boolean),
+	},
+	"ENDS_WITH": {
+		2, 2, "(length($1) >= length($2) AND substr($1, length($1) - length($2) + 1) = $2)", is(row.Boolean),
+	},
+	"REGEXP_CONTAINS": {2, 2, "bq_regexp_contains($1, $2)", is(row.Boolean)}, "REGEXP_EXTRACT": {
+		2, 2, "bq_regexp_extract($1, $2)", is(row.String),
+	},
 	"TO_HEX": {1, 1, "lower(hex($1))", is(row.String)}, "TO_BASE64": {1, 1, "bq_base64($1)", is(row.String)},
 	"FROM_BASE64": {1, 1, "bq_unbase64($1)", is(row.Bytes)}, "TO_JSON_STRING": {1, 1, "bq_json($1)", is(row.String)},
-	"JSON_VALUE": {1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String)}, "JSON_EXTRACT_SCALAR": {1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String)},
+	"JSON_VALUE": {1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String)}, "JSON_EXTRACT_SCALAR": {
+		1, 2, "CAST(json_extract($1, $2) AS TEXT)", is(row.String),
+	},
 	"ARRAY_LENGTH":      {1, 1, "json_array_length($1)", is(row.Integer)},
 	"CURRENT_TIMESTAMP": {0, 0, "bq_now()", is(row.Timestamp)},
 	"CURRENT_DATETIME":  {0, 0, "bq_cast(bq_now(), 'TIMESTAMP', 'DATETIME', 0)", is(row.DateTime)},
@@ -56,20 +70,27 @@ var functions = map[string]function{
 	"GENERATE_UUID":     {0, 0, "bq_uuid()", is(row.String)}, "RAND": {0, 0, "bq_rand()", is(row.Float)},
 	"CURRENT_DATE": {0, 1, "bq_date(bq_now(), $1)", is(row.Date)},
 	"UNIX_MICROS":  {1, 1, "($1)", is(row.Integer)}, "UNIX_MILLIS": {1, 1, "bq_floor($1, 1000)", is(row.Integer)},
-	"UNIX_SECONDS": {1, 1, "bq_floor($1, 1000000)", is(row.Integer)}, "TIMESTAMP_MICROS": {1, 1, "($1)", is(row.Timestamp)},
-	"TIMESTAMP_MILLIS": {1, 1, "($1 * 1000)", is(row.Timestamp)}, "TIMESTAMP_SECONDS": {1, 1, "($1 * 1000000)", is(row.Timestamp)},
-	"FORMAT_TIMESTAMP": {2, 3, "bq_format($1, $2, $3)", is(row.String)},
+	"UNIX_SECONDS":     {1, 1, "bq_floor($1, 1000000)", is(row.Integer)},
+	"TIMESTAMP_MICROS": {1, 1, "($1)", is(row.Timestamp)}, "TIMESTAMP_MILLIS": {1, 1, "($1 * 1000)", is(row.Timestamp)},
+	"TIMESTAMP_SECONDS": {1, 1, "($1 * 1000000)", is(row.Timestamp)}, "FORMAT_TIMESTAMP": {
+		2, 3, "bq_format($1, $2, $3)", is(row.String),
+	},
 }
 
 // aggregates work over many rows; all of them may have OVER.
 var aggregates = map[string]function{
 	"COUNT": {1, 1, "count($d$1)", is(row.Integer)}, "COUNTIF": {1, 1, "count(CASE WHEN $1 THEN 1 END)", is(row.Integer)},
-	"SUM": {1, 1, "sum($d$1)", nil}, "AVG": {1, 1, "avg($d$1)", is(row.Float)}, "MIN": {1, 1, "min($1)", nil}, "MAX": {1, 1, "max($1)", nil},
-	"ANY_VALUE": {1, 1, "min($1)", nil}, "LOGICAL_AND": {1, 1, "min($1)", is(row.Boolean)}, "LOGICAL_OR": {1, 1, "max($1)", is(row.Boolean)},
-	"APPROX_COUNT_DISTINCT": {1, 1, "count(DISTINCT $1)", is(row.Integer)}, "STRING_AGG": {1, 2, "group_concat($d$1, $2$o)", is(row.String)},
+	"SUM": {1, 1, "sum($d$1)", nil}, "AVG": {1, 1, "avg($d$1)", is(row.Float)}, "MIN": {1, 1, "min($1)", nil},
+	"MAX": {1, 1, "max($1)", nil}, "ANY_VALUE": {1, 1, "min($1)", nil}, "LOGICAL_AND": {1, 1, "min($1)", is(row.Boolean)},
+	"LOGICAL_OR": {1, 1, "max($1)", is(row.Boolean)}, "APPROX_COUNT_DISTINCT": {
+		1, 1, "count(DISTINCT $1)", is(row.Integer),
+	}, "STRING_AGG": {
+		1, 2, "group_concat($d$1, $2$o)", is(row.String),
+	},
 	"ARRAY_AGG": {1, 1, "json_group_array($d$1$o)", nil}, "APPROX_QUANTILES": {2, 2, "bq_quantiles($1, $2)", nil},
-	"ROW_NUMBER": {0, 0, "row_number()", is(row.Integer)}, "RANK": {0, 0, "rank()", is(row.Integer)}, "DENSE_RANK": {0, 0, "dense_rank()", is(row.Integer)},
-	"LAG": {1, 3, "lag($*)", nil}, "LEAD": {1, 3, "lead($*)", nil}, "FIRST_VALUE": {1, 1, "first_value($1)", nil}, "LAST_VALUE": {1, 1, "last_value($1)", nil},
+	"ROW_NUMBER": {0, 0, "row_number()", is(row.Integer)}, "RANK": {0, 0, "rank()", is(row.Integer)},
+	"DENSE_RANK": {0, 0, "dense_rank()", is(row.Integer)}, "LAG": {1, 3, "lag($*)", nil}, "LEAD": {1, 3, "lead($*)", nil},
+	"FIRST_VALUE": {1, 1, "first_value($1)", nil}, "LAST_VALUE": {1, 1, "last_value($1)", nil},
 }
 
 var windowOnly = []string{"ROW_NUMBER", "RANK", "DENSE_RANK", "LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE"}
@@ -81,7 +102,9 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 	if e.text == "IF" && len(args) == 3 {
 		return value{
 			sql: fmt.Sprintf("iif(%s, %s, %s)", args[0].sql, args[1].sql, args[2].sql),
-			col: row.Column{Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields},
+			col: row.Column{
+				Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields,
+			},
 		}, nil
 	}
 	f, aggregate := aggregates[e.text]
@@ -137,7 +160,10 @@ func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string,
 	if err != nil {
 		return "", err
 	}
-	otherwise := map[string]string{"STRING_AGG": "','", "JSON_VALUE": "'$'", "JSON_EXTRACT_SCALAR": "'$'", "CURRENT_DATE": "'UTC'", "FORMAT_TIMESTAMP": "'UTC'"}
+	otherwise := map[string]string{
+		"STRING_AGG": "','", "JSON_VALUE": "'$'", "JSON_EXTRACT_SCALAR": "'$'", "CURRENT_DATE": "'UTC'",
+		"FORMAT_TIMESTAMP": "'UTC'",
+	}
 	if e.text == "STRING_AGG" && e.distinct && len(args) == 1 {
 		return fmt.Sprintf("group_concat(DISTINCT %s%s)", all[0], order), nil // SQLite takes DISTINCT with one argument only
 	}
@@ -243,7 +269,8 @@ func (t *translator) dated(e *expr, sc *scope) (out value, ok bool, err error) {
 		out, err = t.convert(e, sc)
 		return out, true, err
 	}
-	if !found || kind != "TIMESTAMP" && kind != "DATE" && kind != "DATETIME" || !slices.Contains([]string{"TRUNC", "DIFF", "ADD", "SUB"}, verb) {
+	if !found || kind != "TIMESTAMP" && kind != "DATE" && kind != "DATETIME" ||
+		!slices.Contains([]string{"TRUNC", "DIFF", "ADD", "SUB"}, verb) {
 		return out, false, nil
 	}
 	n := len(e.args)

@@ -18,17 +18,19 @@ var informationViews = map[string]struct {
 	rows    func(*store.Table) []row.Record
 }{
 	"TABLES": {
-		texts("table_catalog", "table_schema", "table_name", "table_type", "is_insertable_into", "is_typed", "creation_time:TIMESTAMP"),
+		texts("table_catalog", "table_schema", "table_name", "table_type", "is_insertable_into", "is_typed",
+			"creation_time:TIMESTAMP"),
 		tableRows,
 	},
 	"COLUMNS": {
-		texts("table_catalog", "table_schema", "table_name", "column_name", "ordinal_position:INTEGER", "is_nullable", "data_type",
-			"is_generated", "is_hidden", "is_system_defined", "is_partitioning_column", "clustering_ordinal_position:INTEGER",
-			"collation_name", "column_default"),
+		texts("table_catalog", "table_schema", "table_name", "column_name", "ordinal_position:INTEGER", "is_nullable",
+			"data_type", "is_generated", "is_hidden", "is_system_defined", "is_partitioning_column",
+			"clustering_ordinal_position:INTEGER", "collation_name", "column_default"),
 		columnRows,
 	},
 	"COLUMN_FIELD_PATHS": {
-		texts("table_catalog", "table_schema", "table_name", "column_name", "field_path", "data_type", "description", "collation_name"),
+		texts("table_catalog", "table_schema", "table_name", "column_name", "field_path", "data_type", "description",
+			"collation_name"),
 		fieldRows,
 	},
 }
@@ -51,7 +53,8 @@ func (t *translator) information(s *source, b *bound) (string, *bound, error) {
 	name := strings.ToUpper(strings.Join(s.path[at+1:], "."))
 	view, known := informationViews[name]
 	if !known {
-		return "", nil, refuse(s.at, "The sandbox has the views TABLES, COLUMNS and COLUMN_FIELD_PATHS of INFORMATION_SCHEMA, not %s", name)
+		return "", nil, refuse(s.at,
+			"The sandbox has the views TABLES, COLUMNS and COLUMN_FIELD_PATHS of INFORMATION_SCHEMA, not %s", name)
 	}
 	project, dataset := t.project, t.dataset
 	if at > 0 {
@@ -83,7 +86,8 @@ func (t *translator) information(s *source, b *bound) (string, *bound, error) {
 	for _, c := range view.columns {
 		columns = append(columns, fmt.Sprintf("json_extract(value, '$.%s') AS %s", c.Name, quote(c.Name)))
 	}
-	return fmt.Sprintf("(SELECT %s FROM json_each(%s)) AS %s", strings.Join(columns, ", "), literal(string(all)), b.sql), b, nil
+	return fmt.Sprintf("(SELECT %s FROM json_each(%s)) AS %s", strings.Join(columns, ", "), literal(string(all)),
+		b.sql), b, nil
 }
 
 func tableRows(t *store.Table) []row.Record {
@@ -112,7 +116,8 @@ func columnRows(t *store.Table) (out []row.Record) {
 		}
 		var clustering any
 		if def.Clustering != nil {
-			if n := slices.IndexFunc(def.Clustering.Fields, func(f string) bool { return strings.EqualFold(f, c.Name) }); n >= 0 {
+			if n := slices.IndexFunc(def.Clustering.Fields,
+				func(f string) bool { return strings.EqualFold(f, c.Name) }); n >= 0 {
 				clustering = int64(n + 1)
 			}
 		}
@@ -143,7 +148,9 @@ func fieldRows(t *store.Table) (out []row.Record) {
 			if text := described[i].Description; text != "" {
 				description = text
 			}
-			out = append(out, row.Record{ref.ProjectId, ref.DatasetId, ref.TableId, first, under + c.Name, spelled(c), description, "NULL"})
+			out = append(out, row.Record{
+				ref.ProjectId, ref.DatasetId, ref.TableId, first, under + c.Name, spelled(c), description, "NULL",
+			})
 			walk(first, under+c.Name+".", c.Fields, described[i].Fields)
 		}
 	}

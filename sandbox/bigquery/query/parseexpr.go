@@ -155,7 +155,8 @@ func (p *parser) unary() *expr {
 // element is array[OFFSET(i)] and its like.
 func (p *parser) element(array *expr, at int) *expr {
 	out := &expr{op: "element", text: "OFFSET", args: []*expr{array}, at: at}
-	if t := p.peek(); p.ahead(1).is("(") && slices.ContainsFunc([]string{"OFFSET", "ORDINAL", "SAFE_OFFSET", "SAFE_ORDINAL"}, t.is) {
+	if t := p.peek(); p.ahead(1).is("(") &&
+		slices.ContainsFunc([]string{"OFFSET", "ORDINAL", "SAFE_OFFSET", "SAFE_ORDINAL"}, t.is) {
 		out.text = strings.ToUpper(p.next().text)
 		p.expect("(")
 		out.args = append(out.args, p.expr())

@@ -27,14 +27,20 @@ var sqlFunctions = map[string]struct {
 	args int32
 	call func(a []driver.Value) (driver.Value, error)
 }{
-	"bq_divide":   {3, divide},
-	"bq_floor":    {2, func(a []driver.Value) (driver.Value, error) { return floorDiv(whole(a[0]), whole(a[1])), nil }},
-	"bq_unbase64": {1, func(a []driver.Value) (driver.Value, error) { return base64.StdEncoding.DecodeString(text(a[0])) }},
+	"bq_divide": {3, divide},
+	"bq_floor":  {2, func(a []driver.Value) (driver.Value, error) { return floorDiv(whole(a[0]), whole(a[1])), nil }},
+	"bq_unbase64": {1, func(a []driver.Value) (driver.Value,
+		error,
+	) {
+		return base64.StdEncoding.DecodeString(text(a[0]))
+	}},
 	"bq_base64": {1, func(a []driver.Value) (driver.Value, error) {
 		return base64.StdEncoding.EncodeToString(blob(a[0])), nil
 	}},
-	"bq_json":            {1, toJSON},
-	"bq_like":            {2, func(a []driver.Value) (driver.Value, error) { return match(likePattern(text(a[1])), text(a[0])) }},
+	"bq_json": {1, toJSON},
+	"bq_like": {
+		2, func(a []driver.Value) (driver.Value, error) { return match(likePattern(text(a[1])), text(a[0])) },
+	},
 	"bq_regexp_contains": {2, func(a []driver.Value) (driver.Value, error) { return match(text(a[1]), text(a[0])) }},
 	"bq_regexp_extract":  {2, regexpExtract},
 	"bq_element":         {3, listElement},
@@ -77,7 +83,9 @@ func register(d *sqlite.Driver) error {
 			}
 			return f.call(a)
 		}
-		if err := d.RegisterFunction(name, &sqlite.FunctionImpl{NArgs: f.args, Deterministic: f.args > 0, Scalar: call}); err != nil {
+		if err := d.RegisterFunction(name, &sqlite.FunctionImpl{
+			NArgs: f.args, Deterministic: f.args > 0, Scalar: call,
+		}); err != nil {
 			return err
 		}
 	}

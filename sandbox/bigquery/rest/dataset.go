@@ -53,24 +53,27 @@ func (a *api) patchDataset(r *http.Request) (any, error) { return a.changeDatase
 func (a *api) updateDataset(r *http.Request) (any, error) { return a.changeDataset(r, false) }
 
 // fixedOfDataset are what a client cannot change of a dataset.
-var fixedOfDataset = []string{"kind", "id", "etag", "selfLink", "datasetReference", "creationTime", "lastModifiedTime", "location", "type"}
+var fixedOfDataset = []string{
+	"kind", "id", "etag", "selfLink", "datasetReference", "creationTime", "lastModifiedTime", "location", "type",
+}
 
 func (a *api) changeDataset(r *http.Request, patch bool) (any, error) {
 	var change map[string]any
 	if err := decode(r, &change); err != nil {
 		return nil, err
 	}
-	return a.Store.UpdateDataset(r.PathValue("project"), r.PathValue("dataset"), func(old *bq.Dataset) (*bq.Dataset, error) {
-		if err := matches(r, old.Etag); err != nil {
-			return nil, err
-		}
-		def, err := changed(old, change, fixedOfDataset, patch)
-		if err != nil {
-			return nil, err
-		}
-		def.Etag, def.LastModifiedTime = etag(), time.Now().UnixMilli()
-		return def, nil
-	})
+	return a.Store.UpdateDataset(r.PathValue("project"), r.PathValue("dataset"),
+		func(old *bq.Dataset) (*bq.Dataset, error) {
+			if err := matches(r, old.Etag); err != nil {
+				return nil, err
+			}
+			def, err := changed(old, change, fixedOfDataset, patch)
+			if err != nil {
+				return nil, err
+			}
+			def.Etag, def.LastModifiedTime = etag(), time.Now().UnixMilli()
+			return def, nil
+		})
 }
 
 func (a *api) deleteDataset(r *http.Request) (any, error) {

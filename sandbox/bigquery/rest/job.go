@@ -80,11 +80,15 @@ func (a *api) insertJob(r *http.Request) (any, error) {
 		out.Statistics.Query = &bq.JobStatistics2{StatementType: "SELECT", Schema: row.Schema(statement.Columns)}
 		return out, nil
 	}
-	return a.settle(reference, in.Configuration, "query", func() (*job, error) { return a.run(r.Context(), request, reference, config) })
+	return a.settle(reference, in.Configuration, "query", func() (*job, error) {
+		return a.run(r.Context(), request, reference, config)
+	})
 }
 
 // settle runs a job and answers with it. A job that fails is one that says so; a request that makes no job is an error.
-func (a *api) settle(reference *bq.JobReference, config *bq.JobConfiguration, location string, run func() (*job, error)) (any, error) {
+func (a *api) settle(reference *bq.JobReference, config *bq.JobConfiguration, location string, run func() (*job,
+	error),
+) (any, error) {
 	begin := time.Now()
 	finished, err := run()
 	if err == nil {
@@ -109,9 +113,11 @@ func (a *api) done(reference *bq.JobReference, config *bq.JobConfiguration, begi
 		config.JobType = "LOAD"
 	}
 	return &bq.Job{
-		Kind: "bigquery#job", Id: reference.ProjectId + ":" + reference.Location + "." + reference.JobId, JobReference: reference, Etag: etag(),
-		Configuration: config, Status: &bq.JobStatus{State: "DONE"},
-		Statistics: &bq.JobStatistics{CreationTime: begin.UnixMilli(), StartTime: begin.UnixMilli(), EndTime: time.Now().UnixMilli()},
+		Kind: "bigquery#job", Id: reference.ProjectId + ":" + reference.Location + "." + reference.JobId,
+		JobReference: reference, Etag: etag(), Configuration: config, Status: &bq.JobStatus{State: "DONE"},
+		Statistics: &bq.JobStatistics{
+			CreationTime: begin.UnixMilli(), StartTime: begin.UnixMilli(), EndTime: time.Now().UnixMilli(),
+		},
 	}
 }
 
@@ -129,7 +135,9 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	if len(states) > 0 && !slices.ContainsFunc(states, func(s string) bool { return strings.EqualFold(s, "done") }) {
 		return out, nil // a job is done when its client first hears of it
 	}
-	all := slices.DeleteFunc(a.jobs.list(), func(j *bq.Job) bool { return j.JobReference.ProjectId != r.PathValue("project") })
+	all := slices.DeleteFunc(a.jobs.list(), func(j *bq.Job) bool {
+		return j.JobReference.ProjectId != r.PathValue("project")
+	})
 	some, next, err := part(r, all)
 	if err != nil {
 		return nil, err
@@ -138,7 +146,8 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	for _, def := range some {
 		out.Jobs = append(out.Jobs, &bq.JobListJobs{
 			Id: def.Id, Kind: def.Kind, JobReference: def.JobReference, State: def.Status.State,
-			Status: def.Status, Statistics: def.Statistics, Configuration: def.Configuration, ErrorResult: def.Status.ErrorResult,
+			Status: def.Status, Statistics: def.Statistics, Configuration: def.Configuration,
+			ErrorResult: def.Status.ErrorResult,
 		})
 	}
 	return out, nil

@@ -65,7 +65,8 @@ func readBody(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return nil, &httpError{
-			http.StatusRequestEntityTooLarge, "uploadTooLarge", fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", maxBody),
+			http.StatusRequestEntityTooLarge, "uploadTooLarge",
+			fmt.Sprintf("Request payload size exceeds the limit: %d bytes.", maxBody),
 		}
 	}
 	if err != nil {

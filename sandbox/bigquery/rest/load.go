@@ -28,7 +28,9 @@ const (
 )
 
 // load runs a load job of newline-delimited JSON. All rows become readable at once, or none does.
-func (a *api) load(ctx context.Context, reference *bq.JobReference, config *bq.JobConfiguration, source *os.File) (*job, error) {
+func (a *api) load(ctx context.Context, reference *bq.JobReference, config *bq.JobConfiguration,
+	source *os.File,
+) (*job, error) {
 	begin := time.Now()
 	if err := loadable(config.Load); err != nil {
 		return nil, err
@@ -78,7 +80,8 @@ func loadable(config *bq.JobConfigurationLoad) error {
 func (a *api) destination(ctx context.Context, config *bq.JobConfigurationLoad) (*store.Table, error) {
 	ref := config.DestinationTable
 	t, err := a.Store.Table(ref.ProjectId, ref.DatasetId, ref.TableId)
-	if refused, ok := errors.AsType[*store.Error](err); ok && refused.Code == codes.NotFound && config.CreateDisposition != "CREATE_NEVER" {
+	if refused, ok := errors.AsType[*store.Error](err); ok && refused.Code == codes.NotFound &&
+		config.CreateDisposition != "CREATE_NEVER" {
 		if config.Schema == nil {
 			return nil, badRequest("The sandbox does not detect schemas: give the load job one, or create the table first")
 		}
@@ -144,7 +147,9 @@ func (a *api) commit(t *store.Table, in *encoder, source io.ReadSeeker, maxBad i
 }
 
 // lines encodes a row a line of source, from its start. Up to maxBad bad rows are passed over.
-func (e *encoder) lines(source io.ReadSeeker, maxBad int64, each func(row []byte, line int) error) (*bq.JobStatistics3, error) {
+func (e *encoder) lines(source io.ReadSeeker, maxBad int64,
+	each func(row []byte, line int) error,
+) (*bq.JobStatistics3, error) {
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
@@ -167,8 +172,10 @@ func (e *encoder) lines(source io.ReadSeeker, maxBad int64, each func(row []byte
 			if stats.BadRecords++; stats.BadRecords <= maxBad {
 				continue
 			}
-			return nil, &store.Error{Code: codes.InvalidArgument, Message: fmt.Sprintf("Error while reading data, error message: "+
-				"JSON table encountered too many errors, giving up. Rows: %d; errors: %d. Line %d: %v", line, stats.BadRecords, line, err)}
+			return nil, &store.Error{Code: codes.InvalidArgument, Message: fmt.Sprintf(
+				"Error while reading data, error message: "+
+					"JSON table encountered too many errors, giving up. Rows: %d; errors: %d. Line %d: %v", line, stats.BadRecords,
+				line, err)}
 		}
 		stats.OutputRows++
 		stats.OutputBytes += int64(len(b))

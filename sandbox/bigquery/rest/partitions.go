@@ -30,8 +30,9 @@ func (a *api) getPartitionsSummary(r *http.Request, table string) (any, error) {
 	ref := *def.TableReference
 	ref.TableId += partitionsSummary
 	return &bq.Table{
-		Kind: def.Kind, Id: def.Id + partitionsSummary, Type: "TABLE", TableReference: &ref, Schema: row.Schema(partitionColumns),
-		CreationTime: def.CreationTime, LastModifiedTime: def.LastModifiedTime, Location: def.Location,
+		Kind: def.Kind, Id: def.Id + partitionsSummary, Type: "TABLE", TableReference: &ref,
+		Schema: row.Schema(partitionColumns), CreationTime: def.CreationTime, LastModifiedTime: def.LastModifiedTime,
+		Location: def.Location,
 	}, nil
 }
 

@@ -40,7 +40,9 @@ func (a *api) query(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &bq.QueryResponse{Kind: "bigquery#queryResponse", JobComplete: true, Schema: row.Schema(statement.Columns), JobReference: reference}, nil
+		return &bq.QueryResponse{
+			Kind: "bigquery#queryResponse", JobComplete: true, Schema: row.Schema(statement.Columns), JobReference: reference,
+		}, nil
 	}
 	done, err := a.run(r.Context(), request, reference, nil)
 	if err != nil {
@@ -61,7 +63,9 @@ func requestOf(project, sql string, dataset *bq.DatasetReference, parameters []q
 }
 
 // run answers a query into a finished job. A query that fails is an error, and no job.
-func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobReference, config *bq.JobConfigurationQuery) (*job, error) {
+func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobReference,
+	config *bq.JobConfigurationQuery,
+) (*job, error) {
 	begin := time.Now()
 	if config == nil {
 		config = &bq.JobConfigurationQuery{Query: request.SQL}
@@ -109,8 +113,8 @@ func (j *job) page(p page, kind string) (any, error) {
 		return nil, err
 	}
 	head, err := json.Marshal(map[string]any{
-		"kind": kind, "schema": row.Schema(j.columns), "jobReference": j.def.JobReference, "jobComplete": true, "cacheHit": false,
-		"totalRows": strconv.FormatInt(j.rows, 10), "totalBytesProcessed": "0",
+		"kind": kind, "schema": row.Schema(j.columns), "jobReference": j.def.JobReference, "jobComplete": true,
+		"cacheHit": false, "totalRows": strconv.FormatInt(j.rows, 10), "totalBytesProcessed": "0",
 	})
 	if err != nil {
 		return nil, err

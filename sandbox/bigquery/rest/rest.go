@@ -83,7 +83,9 @@ func New(cfg Config) (*Handler, error) {
 	mux.HandleFunc("POST /upload/bigquery/v2/projects/{project}/jobs", a.serveUpload)
 	mux.HandleFunc("PUT /upload/bigquery/v2/projects/{project}/jobs", a.serveUpload)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, &httpError{http.StatusNotImplemented, "notImplemented", "The sandbox does not serve " + r.Method + " " + r.URL.Path})
+		fail(w, &httpError{
+			http.StatusNotImplemented, "notImplemented", "The sandbox does not serve " + r.Method + " " + r.URL.Path,
+		})
 	})
 	return &Handler{Handler: overridden(inflated(withoutPrefix(mux))), api: a}, nil
 }
@@ -164,7 +166,8 @@ func (a *api) concealed(r *http.Request, err error) error {
 	name := r.PathValue("project") + ":" + tableID(r)
 	return &httpError{
 		http.StatusForbidden, "accessDenied",
-		"Access Denied: Table " + name + ": Permission bigquery.tables.get denied on table " + name + " (or it may not exist).",
+		"Access Denied: Table " + name + ": Permission bigquery.tables.get denied on table " + name +
+			" (or it may not exist).",
 	}
 }
 

@@ -86,7 +86,9 @@ func stopped(out *bq.TableDataInsertAllResponse, rows int) {
 			out.InsertErrors = append(out.InsertErrors, rowError(i, "stopped", nil))
 		}
 	}
-	slices.SortFunc(out.InsertErrors, func(a, b *bq.TableDataInsertAllResponseInsertErrors) int { return int(a.Index - b.Index) })
+	slices.SortFunc(out.InsertErrors, func(a, b *bq.TableDataInsertAllResponseInsertErrors) int {
+		return int(a.Index - b.Index)
+	})
 }
 
 func rowError(i int, reason string, err error) *bq.TableDataInsertAllResponseInsertErrors {
@@ -97,7 +99,9 @@ func rowError(i int, reason string, err error) *bq.TableDataInsertAllResponseIns
 			e.Location, e.Message = f.Path, f.Message
 		}
 	}
-	return &bq.TableDataInsertAllResponseInsertErrors{Index: int64(i), Errors: []*bq.ErrorProto{e}, ForceSendFields: []string{"Index"}}
+	return &bq.TableDataInsertAllResponseInsertErrors{
+		Index: int64(i), Errors: []*bq.ErrorProto{e}, ForceSendFields: []string{"Index"},
+	}
 }
 
 // page is which rows a client asks for.
@@ -133,7 +137,9 @@ func pageToken(next int64) string {
 }
 
 // fill gathers the JSON of a page's rows from next, which gives no record at the end. more says that rows are left.
-func (p page) fill(columns []*row.Column, next func() (row.Record, error)) (rows []byte, count int64, more bool, err error) {
+func (p page) fill(columns []*row.Column,
+	next func() (row.Record, error),
+) (rows []byte, count int64, more bool, err error) {
 	rows = append(rows, '[')
 	for {
 		r, err := next()

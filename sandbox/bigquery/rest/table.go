@@ -87,7 +87,8 @@ func (a *api) layout(ctx context.Context, def *bq.Table) error {
 				return badRequest("The field specified for partitioning cannot be found in the schema: " + p.Field)
 			}
 			if c.Repeated || c.Type != row.Timestamp && c.Type != row.Date && c.Type != row.DateTime {
-				return badRequest("The field specified for time partitioning can only be of type TIMESTAMP, DATE or DATETIME: " + p.Field)
+				return badRequest("The field specified for time partitioning can only be of type TIMESTAMP, DATE or DATETIME: " +
+					p.Field)
 			}
 		}
 	}
@@ -99,7 +100,8 @@ func (a *api) layout(ctx context.Context, def *bq.Table) error {
 	}
 	for _, name := range def.Clustering.Fields {
 		_, c := row.Field(columns, name)
-		if c == nil || c.Repeated || c.Type == row.Struct || c.Type == row.Float || c.Type == row.JSON || c.Type == row.Range || c.Type == row.Interval {
+		if c == nil || c.Repeated || c.Type == row.Struct || c.Type == row.Float || c.Type == row.JSON ||
+			c.Type == row.Range || c.Type == row.Interval {
 			return badRequest("The field specified for clustering cannot be used, or is not in the schema: " + name)
 		}
 	}
@@ -156,7 +158,8 @@ func (a *api) listTables(r *http.Request) (any, error) {
 		return nil, err
 	}
 	out := &bq.TableList{
-		Kind: "bigquery#tableList", NextPageToken: next, TotalItems: int64(len(tables)), ForceSendFields: []string{"TotalItems"},
+		Kind: "bigquery#tableList", NextPageToken: next, TotalItems: int64(len(tables)),
+		ForceSendFields: []string{"TotalItems"},
 	}
 	for _, t := range some {
 		d := t.Definition()
@@ -179,7 +182,8 @@ func (a *api) updateTable(r *http.Request) (any, error) { return a.changeTable(r
 
 // fixedOfTable are what a client cannot change of a table.
 var fixedOfTable = []string{
-	"kind", "id", "etag", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location", "numRows", "numBytes",
+	"kind", "id", "etag", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location", "numRows",
+	"numBytes",
 }
 
 // changeTable patches a definition, or replaces what a client may set of it.

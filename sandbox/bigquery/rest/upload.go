@@ -245,7 +245,9 @@ func (a *api) finish(ctx context.Context, w http.ResponseWriter, one *upload) er
 		return badRequest("The sandbox takes uploads for load jobs only")
 	}
 	reference := a.reference(one.project, one.request.JobReference)
-	out, err := a.settle(reference, config, "load", func() (*job, error) { return a.load(ctx, reference, config, one.file) })
+	out, err := a.settle(reference, config, "load", func() (*job, error) {
+		return a.load(ctx, reference, config, one.file)
+	})
 	if err != nil {
 		return err
 	}

@@ -194,10 +194,12 @@ func parseDecimal(s string, b bounds) (string, error) {
 	}
 	whole, fraction = strings.TrimLeft(digits[:point], "0"), strings.TrimRight(digits[point:], "0")
 	if int64(len(whole)) > b.whole || int64(len(fraction)) > b.scale {
-		return "", fmt.Errorf("NUMERIC value out of range: %q has more than %d digits before or %d after the point", s, b.whole, b.scale)
+		return "", fmt.Errorf("NUMERIC value out of range: %q has more than %d digits before or %d after the point",
+			s, b.whole, b.scale)
 	}
 	if b == bigNumericBounds {
-		if v, _ := new(big.Int).SetString("0"+whole+fraction+strings.Repeat("0", 38-len(fraction)), 10); v.Cmp(bigNumericMax) > 0 {
+		if v, _ := new(big.Int).SetString("0"+whole+fraction+strings.Repeat("0", 38-len(fraction)),
+			10); v.Cmp(bigNumericMax) > 0 {
 			return "", fmt.Errorf("BIGNUMERIC value out of range: %q", s)
 		}
 	}

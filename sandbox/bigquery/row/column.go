@@ -80,10 +80,12 @@ func Columns(schema *bq.TableSchema) ([]*Column, error) {
 // columns reads the fields of a RECORD that lies in so many others, and counts them down from left.
 func columns(fields []*bq.TableFieldSchema, under string, depth int, left *int) ([]*Column, error) {
 	if depth > maxDepth && len(fields) > 0 {
-		return nil, fmt.Errorf("Field %s is nested too deeply: a table has at most %d levels of RECORDs", strings.TrimSuffix(under, "."), maxDepth)
+		return nil, fmt.Errorf("Field %s is nested too deeply: a table has at most %d levels of RECORDs",
+			strings.TrimSuffix(under, "."), maxDepth)
 	}
 	if *left -= len(fields); *left < 0 {
-		return nil, fmt.Errorf("Too many total leaf fields: a table has at most %d columns, those of RECORDs counted", maxColumns)
+		return nil, fmt.Errorf("Too many total leaf fields: a table has at most %d columns, those of RECORDs counted",
+			maxColumns)
 	}
 	var out []*Column
 	names := map[string]bool{}
@@ -115,7 +117,10 @@ func column(f *bq.TableFieldSchema, path string) (*Column, error) {
 	if !known {
 		return nil, fmt.Errorf("Field %s has type %q, which the sandbox does not keep", path, f.Type)
 	}
-	c := &Column{Name: f.Name, Type: t, MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale, Default: f.DefaultValueExpression}
+	c := &Column{
+		Name: f.Name, Type: t, MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale,
+		Default: f.DefaultValueExpression,
+	}
 	switch strings.ToUpper(f.Mode) {
 	case "", "NULLABLE":
 	case "REPEATED":
@@ -137,7 +142,8 @@ func column(f *bq.TableFieldSchema, path string) (*Column, error) {
 		}
 	}
 	if c.Default != "" && (t == Struct || path != f.Name) {
-		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no RECORDs only", path)
+		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no RECORDs only",
+			path)
 	}
 	if err := c.bounded(path); err != nil {
 		return nil, err
@@ -154,7 +160,9 @@ func Schema(columns []*Column) *bq.TableSchema {
 func schemaFields(columns []*Column) []*bq.TableFieldSchema {
 	out := make([]*bq.TableFieldSchema, 0, len(columns))
 	for _, c := range columns {
-		f := &bq.TableFieldSchema{Name: c.Name, Type: string(c.Type), Mode: "NULLABLE", MaxLength: c.MaxLength, Precision: c.Precision, Scale: c.Scale}
+		f := &bq.TableFieldSchema{
+			Name: c.Name, Type: string(c.Type), Mode: "NULLABLE", MaxLength: c.MaxLength, Precision: c.Precision, Scale: c.Scale,
+		}
 		switch {
 		case c.Repeated:
 			f.Mode = "REPEATED"
@@ -189,7 +197,8 @@ func evolves(from, to []*Column, under string) error {
 			return fmt.Errorf("Field %s has changed type from %s to %s", path, old.spelled(), c.spelled())
 		case c.Repeated != old.Repeated || c.Required && !old.Required:
 			return fmt.Errorf("Field %s has changed mode from %s to %s", path, old.mode(), c.mode())
-		case narrower(old.MaxLength, c.MaxLength) || narrower(old.Precision, c.Precision) || c.Scale < old.Scale && c.Precision > 0:
+		case narrower(old.MaxLength, c.MaxLength) || narrower(old.Precision, c.Precision) ||
+			c.Scale < old.Scale && c.Precision > 0:
 			return fmt.Errorf("Field %s has become narrower", path)
 		}
 		if err := evolves(old.Fields, c.Fields, path+"."); err != nil {

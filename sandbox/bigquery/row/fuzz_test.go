@@ -152,7 +152,9 @@ func TestRequired(t *testing.T) {
 }
 
 func TestDecimals(t *testing.T) {
-	for in, want := range map[string]string{"1": "1", "-0.50": "-0.5", "1e3": "1000", "0": "0", "-0": "0", "1.123456789": "1.123456789", "12.5E-1": "1.25"} {
+	for in, want := range map[string]string{
+		"1": "1", "-0.50": "-0.5", "1e3": "1000", "0": "0", "-0": "0", "1.123456789": "1.123456789", "12.5E-1": "1.25",
+	} {
 		if got, err := parseDecimal(in, numericBounds); got != want || err != nil {
 			t.Errorf("%s: %s %v, want %s", in, got, err, want)
 		}

@@ -13,7 +13,9 @@ import (
 // The emulator keeps the text as it came and checks its form and that latitudes are latitudes; it has no geometry.
 
 // depths are how many levels of parentheses, or of arrays, lie around the positions of a geometry.
-var depths = map[string]int{"POINT": 0, "LINESTRING": 1, "MULTIPOINT": 1, "POLYGON": 2, "MULTILINESTRING": 2, "MULTIPOLYGON": 3}
+var depths = map[string]int{
+	"POINT": 0, "LINESTRING": 1, "MULTIPOINT": 1, "POLYGON": 2, "MULTILINESTRING": 2, "MULTIPOLYGON": 3,
+}
 
 // maxCollections bounds collections in collections.
 const maxCollections = 32

@@ -25,7 +25,8 @@ func (c *compiler) rangeField(f *field, fd protoreflect.FieldDescriptor, depth i
 		return err
 	}
 	if len(inner.extra) > 0 {
-		return fmt.Errorf("The field %s could not be converted: a RANGE has the fields start and end, not %s", f.path, strings.Join(inner.extra, ", "))
+		return fmt.Errorf("The field %s could not be converted: a RANGE has the fields start and end, not %s",
+			f.path, strings.Join(inner.extra, ", "))
 	}
 	return nil
 }

@@ -65,7 +65,8 @@ func (c *Column) bounded(path string) error {
 		return wrong("the scale of %s must be between 0 and %d, not %d", c.Type, scale, c.Scale)
 	}
 	if least, most := max(1, c.Scale), whole+c.Scale; c.Precision < least || c.Precision > most {
-		return wrong("the precision of %s with scale %d must be between %d and %d, not %d", c.Type, c.Scale, least, most, c.Precision)
+		return wrong("the precision of %s with scale %d must be between %d and %d, not %d",
+			c.Type, c.Scale, least, most, c.Precision)
 	}
 	return nil
 }

@@ -100,7 +100,9 @@ func parseDescriptor(b []byte) (protoreflect.MessageDescriptor, error) {
 		MessageType: []*descriptorpb.DescriptorProto{&d},
 	}
 	var known protoregistry.Files
-	for _, f := range []protoreflect.FileDescriptor{wrapperspb.File_google_protobuf_wrappers_proto, timestamppb.File_google_protobuf_timestamp_proto} {
+	for _, f := range []protoreflect.FileDescriptor{
+		wrapperspb.File_google_protobuf_wrappers_proto, timestamppb.File_google_protobuf_timestamp_proto,
+	} {
 		if err := known.RegisterFile(f); err != nil {
 			return nil, err
 		}
@@ -129,7 +131,9 @@ func plain(d *descriptorpb.DescriptorProto) {
 
 type compiler struct{ extra []string }
 
-func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column, under string, depth int) (*message, error) {
+func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column, under string,
+	depth int,
+) (*message, error) {
 	if depth > maxDepth+1 { // the row itself is a message too
 		return nil, fmt.Errorf("proto message %s is nested deeper than %d levels", md.FullName(), maxDepth)
 	}
@@ -203,7 +207,8 @@ func (m *message) place(n protowire.Number, f *field) {
 func (c *compiler) field(fd protoreflect.FieldDescriptor, column *Column, path string, depth int) (*field, error) {
 	f := &field{column: column, path: path, kind: fd.Kind(), list: fd.IsList()}
 	if f.list != column.Repeated {
-		return nil, fmt.Errorf("Proto field %s is %s, but column %s is %s", fd.FullName(), fd.Cardinality(), path, column.mode())
+		return nil, fmt.Errorf("Proto field %s is %s, but column %s is %s",
+			fd.FullName(), fd.Cardinality(), path, column.mode())
 	}
 	if fd.Kind() == protoreflect.GroupKind {
 		return nil, fmt.Errorf("Proto field %s is a group, which BigQuery does not take", fd.FullName())
@@ -218,7 +223,8 @@ func (c *compiler) field(fd protoreflect.FieldDescriptor, column *Column, path s
 			}
 		}
 	}
-	mismatch := fmt.Errorf("The field %s could not be converted: Proto field %s of type %s does not fit column %s of type %s",
+	mismatch := fmt.Errorf("The field %s could not be converted: Proto field %s of type %s "+
+		"does not fit column %s of type %s",
 		path, fd.FullName(), protoType(fd), path, column.Type)
 	if fd.Kind() == protoreflect.MessageKind {
 		return f, c.messageField(f, fd, mismatch, depth)
@@ -248,7 +254,10 @@ func (c *compiler) messageField(f *field, fd protoreflect.FieldDescriptor, misma
 		if fit.read == nil {
 			return mismatch
 		}
-		f.wrap = &field{column: f.column, path: f.path, kind: inner.Kind(), wire: wireType(inner.Kind()), need: -1, check: fit.check, read: fit.read}
+		f.wrap = &field{
+			column: f.column, path: f.path, kind: inner.Kind(), wire: wireType(inner.Kind()), need: -1, check: fit.check,
+			read: fit.read,
+		}
 		return nil
 	}
 	return mismatch

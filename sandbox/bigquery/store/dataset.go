@@ -37,16 +37,23 @@ func folder(id string) string {
 func (s *Store) CreateDataset(def *bq.Dataset) error {
 	ref := def.DatasetReference
 	if !projectID.MatchString(ref.ProjectId) || !datasetID.MatchString(ref.DatasetId) || len(ref.DatasetId) > maxID {
-		return invalid(ref.DatasetId, "Invalid dataset ID %q. Dataset IDs must be alphanumeric (plus underscores) and at most "+
-			"%d characters long.", ref.DatasetId, maxID)
+		return invalid(ref.DatasetId,
+			"Invalid dataset ID %q. Dataset IDs must be alphanumeric (plus underscores) and at most "+
+				"%d characters long.", ref.DatasetId, maxID)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := ref.ProjectId + "/" + ref.DatasetId
 	if s.datasets[key] != nil {
-		return &Error{Code: codes.AlreadyExists, Entity: key, Message: fmt.Sprintf("Already Exists: Dataset %s:%s", ref.ProjectId, ref.DatasetId)}
+		return &Error{
+			Code: codes.AlreadyExists, Entity: key, Message: fmt.Sprintf("Already Exists: Dataset %s:%s",
+				ref.ProjectId, ref.DatasetId),
+		}
 	}
-	d := &dataset{project: ref.ProjectId, dir: filepath.Join(s.cfg.Dir, ref.ProjectId, folder(ref.DatasetId)), def: def, tables: map[string]*Table{}}
+	d := &dataset{
+		project: ref.ProjectId, dir: filepath.Join(s.cfg.Dir, ref.ProjectId, folder(ref.DatasetId)), def: def,
+		tables: map[string]*Table{},
+	}
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return err
 	}
@@ -69,7 +76,9 @@ func (s *Store) Dataset(project, id string) (*bq.Dataset, error) {
 }
 
 // UpdateDataset replaces a dataset's definition with what change makes of it.
-func (s *Store) UpdateDataset(project, id string, change func(old *bq.Dataset) (*bq.Dataset, error)) (*bq.Dataset, error) {
+func (s *Store) UpdateDataset(project, id string,
+	change func(old *bq.Dataset) (*bq.Dataset, error),
+) (*bq.Dataset, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	d, err := s.dataset(project, id)
@@ -90,7 +99,9 @@ func (s *Store) UpdateDataset(project, id string, change func(old *bq.Dataset) (
 func (s *Store) dataset(project, id string) (*dataset, error) {
 	d := s.datasets[project+"/"+id]
 	if d == nil {
-		return nil, &Error{Code: codes.NotFound, Entity: id, Message: fmt.Sprintf("Not found: Dataset %s:%s", project, id), EndsCall: true}
+		return nil, &Error{
+			Code: codes.NotFound, Entity: id, Message: fmt.Sprintf("Not found: Dataset %s:%s", project, id), EndsCall: true,
+		}
 	}
 	return d, nil
 }

@@ -39,14 +39,16 @@ func streamNotFound(name string) *Error {
 func offsetExists(name string, expected, received int64) *Error {
 	return &Error{
 		Code: codes.AlreadyExists, Storage: storagepb.StorageError_OFFSET_ALREADY_EXISTS, Entity: name,
-		Message: fmt.Sprintf("The offset is within stream, expected offset %d, received %d Entity: %s", expected, received, name),
+		Message: fmt.Sprintf("The offset is within stream, expected offset %d, received %d Entity: %s",
+			expected, received, name),
 	}
 }
 
 func offsetBeyond(name string, expected, received int64) *Error {
 	return &Error{
 		Code: codes.OutOfRange, Storage: storagepb.StorageError_OFFSET_OUT_OF_RANGE, Entity: name,
-		Message: fmt.Sprintf("The offset is beyond stream, expected offset %d, received %d Entity: %s", expected, received, name),
+		Message: fmt.Sprintf("The offset is beyond stream, expected offset %d, received %d Entity: %s",
+			expected, received, name),
 	}
 }
 
@@ -58,7 +60,10 @@ func streamFinalized(name string) *Error {
 }
 
 func invalidType(name, message string) *Error {
-	return &Error{Code: codes.InvalidArgument, Storage: storagepb.StorageError_INVALID_STREAM_TYPE, Entity: name, Message: message + " Entity: " + name}
+	return &Error{
+		Code: codes.InvalidArgument, Storage: storagepb.StorageError_INVALID_STREAM_TYPE, Entity: name,
+		Message: message + " Entity: " + name,
+	}
 }
 
 func invalid(entity, format string, args ...any) *Error {

@@ -89,7 +89,9 @@ func partitionID(def *bq.Table) func(any) string {
 	if def.TimePartitioning == nil {
 		return nil
 	}
-	layout := map[string]string{"HOUR": "2006010215", "DAY": "20060102", "MONTH": "200601", "YEAR": "2006"}[def.TimePartitioning.Type]
+	layout := map[string]string{
+		"HOUR": "2006010215", "DAY": "20060102", "MONTH": "200601", "YEAR": "2006",
+	}[def.TimePartitioning.Type]
 	return func(v any) string {
 		switch v := v.(type) {
 		case int64:

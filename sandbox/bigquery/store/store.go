@@ -114,7 +114,9 @@ func (s *Store) load() error {
 		return err
 	}
 	for _, path := range defs {
-		d := &dataset{dir: filepath.Dir(path), project: filepath.Base(filepath.Dir(filepath.Dir(path))), tables: map[string]*Table{}}
+		d := &dataset{
+			dir: filepath.Dir(path), project: filepath.Base(filepath.Dir(filepath.Dir(path))), tables: map[string]*Table{},
+		}
 		if err := readJSON(path, &d.def); err != nil {
 			return err
 		}
@@ -147,7 +149,9 @@ func (s *Store) sweepTrash() error {
 func (s *Store) CreateTable(def *bq.Table) (*Table, error) {
 	ref := def.TableReference
 	if !tableID.MatchString(ref.TableId) || len(ref.TableId) > maxID {
-		return nil, invalid(ref.TableId, "Invalid table ID %q. Table IDs must be letters, digits, underscores, dashes and spaces, of at most %d bytes.", ref.TableId, maxID)
+		return nil, invalid(ref.TableId,
+			"Invalid table ID %q. Table IDs must be letters, digits, underscores, dashes and spaces, of at most %d bytes.",
+			ref.TableId, maxID)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -238,7 +242,8 @@ func (s *Store) Find(name, project, datasetID string) (*Table, error) {
 		return found[0], nil
 	}
 	if len(found) > 1 {
-		return nil, invalid(name, "Table name %q is ambiguous: %d datasets have it; write project.dataset.table", name, len(found))
+		return nil, invalid(name, "Table name %q is ambiguous: %d datasets have it; write project.dataset.table",
+			name, len(found))
 	}
 	return nil, tableNotFound(name)
 }

@@ -71,7 +71,10 @@ func (s *Stream) IsDefault() bool { return s.id == defaultStream }
 func (s *Stream) Info() Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := Info{Name: s.name, ID: s.id, Kind: s.kind, Created: time.UnixMicro(s.created), Rows: s.rows, Bytes: s.bytes, Finalized: s.finalized}
+	i := Info{
+		Name: s.name, ID: s.id, Kind: s.kind, Created: time.UnixMicro(s.created), Rows: s.rows, Bytes: s.bytes,
+		Finalized: s.finalized,
+	}
 	if s.committed != 0 {
 		i.Committed = time.UnixMicro(s.committed)
 	}

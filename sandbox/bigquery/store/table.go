@@ -265,7 +265,8 @@ func CanonicalStream(name string) string {
 func (s *Store) Stream(name string) (*Stream, error) {
 	name = CanonicalStream(name)
 	parts := strings.Split(name, "/")
-	if len(parts) != 8 || parts[0] != "projects" || parts[2] != "datasets" || parts[4] != "tables" || parts[6] != "streams" {
+	if len(parts) != 8 || parts[0] != "projects" || parts[2] != "datasets" || parts[4] != "tables" ||
+		parts[6] != "streams" {
 		return nil, &Error{
 			Code: 3, Entity: name, EndsCall: true,
 			Message: fmt.Sprintf("Invalid stream name %q: want projects/P/datasets/D/tables/T/streams/S", name),

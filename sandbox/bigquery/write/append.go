@@ -84,7 +84,9 @@ func (s *Server) AppendRows(rpc storagepb.BigQueryWrite_AppendRowsServer) error 
 			}
 			idle.Reset(s.cfg.Idle)
 		case <-idle.C:
-			return status.Error(codes.Aborted, "Closing the stream because there has been no activity for a while. This is expected and client is advised to reconnect.")
+			return status.Error(codes.Aborted,
+				"Closing the stream because there has been no activity for a while. This is expected and "+
+					"client is advised to reconnect.")
 		}
 	}
 }
@@ -146,7 +148,8 @@ func (c *call) next() reply {
 		out.response = c.apply(&r, e.Rows)
 	}
 	if e.LoseReply != nil {
-		out.response, out.err = nil, status.Error(codes.Aborted, "Closing the stream because server is restarted. This is expected and client is advised to reconnect.")
+		out.response, out.err = nil, status.Error(codes.Aborted,
+			"Closing the stream because server is restarted. This is expected and client is advised to reconnect.")
 	}
 	return out
 }
@@ -183,7 +186,8 @@ func (c *call) address(r *request) error {
 	case r.arrow:
 		return status.Error(codes.Unimplemented, "Arrow rows are not supported by the sandbox: send proto_rows")
 	case moved && !r.hasSchema:
-		return status.Errorf(codes.InvalidArgument, "Invalid stream schema: proto_rows.writer_schema is required on the first request to %s", r.stream)
+		return status.Errorf(codes.InvalidArgument,
+			"Invalid stream schema: proto_rows.writer_schema is required on the first request to %s", r.stream)
 	case moved || r.hasSchema && c.stream.IsDefault() && string(r.schema) != c.schema.sent:
 		c.schema = c.fit(string(r.schema))
 	}
@@ -197,10 +201,13 @@ func (c *call) fit(descriptor string) *schema {
 	}
 	c.told = c.stream.Table().WriteColumns()
 	if err := out.fit(c.stream.Table(), c.told); err != nil {
-		refusal := &store.Error{Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name()}
+		refusal := &store.Error{
+			Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name(),
+		}
 		if extra, ok := errors.AsType[*row.ExtraFieldsError](err); ok {
 			refusal.Storage = storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS
-			refusal.Message = fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s", extra.Error(), c.stream.Name())
+			refusal.Message = fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s",
+				extra.Error(), c.stream.Name())
 		}
 		out.err = refusal
 	}
@@ -239,12 +246,16 @@ func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResp
 	if !s.cfg.Discard {
 		if bad := c.check(r, faults); len(bad) > 0 {
 			s.stats.rowErrors.Add(int64(len(bad)))
-			out := c.refuse(status.New(codes.InvalidArgument, fmt.Sprintf("Errors found while processing rows. Please refer to the row_errors field for details. The list may not be complete because of the size limitations. Entity: %s", c.stream.Name())).Proto())
+			out := c.refuse(status.New(codes.InvalidArgument,
+				fmt.Sprintf("Errors found while processing rows. Please refer to the row_errors field for details. The list may "+
+					"not be complete because of the size limitations. Entity: %s", c.stream.Name())).Proto())
 			out.RowErrors = bad
 			return out
 		}
 	}
-	offset, err := c.stream.Append(store.Append{Offset: r.offset, Descriptor: c.schema.kept, Rows: r.count, Bytes: r.rows, Size: r.rowBytes})
+	offset, err := c.stream.Append(store.Append{
+		Offset: r.offset, Descriptor: c.schema.kept, Rows: r.count, Bytes: r.rows, Size: r.rowBytes,
+	})
 	if err != nil {
 		return c.refuse(statusOf(err))
 	}
@@ -273,7 +284,9 @@ func (c *call) tell(out *storagepb.AppendRowsResponse) *storagepb.AppendRowsResp
 
 func (c *call) refuse(st *rpcstatus.Status) *storagepb.AppendRowsResponse {
 	c.server.stats.refused.Add(1)
-	return c.tell(&storagepb.AppendRowsResponse{WriteStream: c.stream.Name(), Response: &storagepb.AppendRowsResponse_Error{Error: st}})
+	return c.tell(&storagepb.AppendRowsResponse{
+		WriteStream: c.stream.Name(), Response: &storagepb.AppendRowsResponse_Error{Error: st},
+	})
 }
 
 // check validates every row and gives the errors, by index.

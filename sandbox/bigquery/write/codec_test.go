@@ -21,7 +21,9 @@ func FuzzRequest(f *testing.F) {
 		f.Add(b)
 	}
 	seed(&storagepb.AppendRowsRequest{})
-	seed(&storagepb.AppendRowsRequest{WriteStream: "projects/p/datasets/d/tables/t/streams/s", Offset: wrapperspb.Int64(0)})
+	seed(&storagepb.AppendRowsRequest{
+		WriteStream: "projects/p/datasets/d/tables/t/streams/s", Offset: wrapperspb.Int64(0),
+	})
 	seed(&storagepb.AppendRowsRequest{
 		Offset: wrapperspb.Int64(7), DefaultMissingValueInterpretation: storagepb.AppendRowsRequest_DEFAULT_VALUE,
 		MissingValueInterpretations: map[string]storagepb.AppendRowsRequest_MissingValueInterpretation{
@@ -42,7 +44,8 @@ func FuzzRequest(f *testing.F) {
 			return
 		}
 		if got.stream != want.WriteStream || got.whole != want.DefaultMissingValueInterpretation {
-			t.Errorf("%q %v, protobuf reads %q %v", got.stream, got.whole, want.WriteStream, want.DefaultMissingValueInterpretation)
+			t.Errorf("%q %v, protobuf reads %q %v", got.stream, got.whole, want.WriteStream,
+				want.DefaultMissingValueInterpretation)
 		}
 		if len(got.missing) != len(want.MissingValueInterpretations) {
 			t.Errorf("%v, protobuf reads %v", got.missing, want.MissingValueInterpretations)

@@ -49,7 +49,9 @@ func (c *call) fill(r *request) ([]byte, error) {
 	values := defaults.Of(context.WithoutCancel(c.rpc.Context()), c.server.cfg.Engine)
 	rows, err := c.schema.shape.Fill(r.rows, gaps, func(gap row.Gap) (any, error) { return values.Value(gap.Column) })
 	if err != nil {
-		return nil, &store.Error{Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name()}
+		return nil, &store.Error{
+			Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name(),
+		}
 	}
 	return rows, nil
 }

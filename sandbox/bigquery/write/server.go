@@ -176,37 +176,6 @@ func (s *Server) reset(ctx context.Context) {
 	}
 }
 
-// admit lets faults strike a unary call.
-func (s *Server) admit(ctx context.Context, method, table, stream string) error {
-	e := s.cfg.Faults.At(fault.Call{Method: method, Table: table, Stream: stream})
-	if d := e.Delay + e.BeforeApply; d > 0 {
-		select {
-		case <-time.After(d):
-		case <-ctx.Done():
-			return status.FromContextError(ctx.Err()).Err()
-		}
-	}
-	if e.Reset {
-		s.reset(ctx)
-		return status.Error(codes.Unavailable, "connection reset")
-	}
-	if e.Refuse != nil {
-		return refusal(e.Refuse).Err()
-	}
-	return nil
-}
-
-// refusal is what a fault answers with, in the words of the real service.
-func refusal(f *fault.Fault) *status.Status {
-	switch f.Kind {
-	case fault.Quota:
-		return status.New(codes.ResourceExhausted, "Exceeds quota limit for quota metric 'Requests' and limit 'CreateWriteStream requests'")
-	case fault.Unavailable:
-		return status.New(codes.Unavailable, "The service is currently unavailable.")
-	}
-	return status.New(codes.Aborted, "Closing the stream because server is restarted. This is expected and client is advised to reconnect.")
-}
-
 // stream finds a stream for a method. Its error is one of gRPC.
 func (s *Server) stream(method, name string) (*store.Stream, error) {
 	st, err := s.cfg.Store.Stream(name)
@@ -239,7 +208,9 @@ func tableOf(name string) string {
 }
 
 // CreateWriteStream implements storagepb.BigQueryWriteServer.
-func (s *Server) CreateWriteStream(ctx context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
+func (s *Server) CreateWriteStream(ctx context.Context,
+	r *storagepb.CreateWriteStreamRequest,
+) (*storagepb.WriteStream, error) {
 	if err := s.admit(ctx, fault.Create, tableOf(r.Parent), ""); err != nil {
 		return nil, err
 	}
@@ -262,7 +233,9 @@ func (s *Server) CreateWriteStream(ctx context.Context, r *storagepb.CreateWrite
 }
 
 // GetWriteStream implements storagepb.BigQueryWriteServer.
-func (s *Server) GetWriteStream(ctx context.Context, r *storagepb.GetWriteStreamRequest) (*storagepb.WriteStream, error) {
+func (s *Server) GetWriteStream(ctx context.Context,
+	r *storagepb.GetWriteStreamRequest,
+) (*storagepb.WriteStream, error) {
 	if err := s.admit(ctx, fault.Get, tableOf(r.Name), r.Name); err != nil {
 		return nil, err
 	}
@@ -289,7 +262,9 @@ func (s *Server) describe(st *store.Stream, schema bool) *storagepb.WriteStream 
 }
 
 // FinalizeWriteStream implements storagepb.BigQueryWriteServer.
-func (s *Server) FinalizeWriteStream(ctx context.Context, r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
+func (s *Server) FinalizeWriteStream(ctx context.Context,
+	r *storagepb.FinalizeWriteStreamRequest,
+) (*storagepb.FinalizeWriteStreamResponse, error) {
 	if err := s.admit(ctx, fault.Finalize, tableOf(r.Name), r.Name); err != nil {
 		return nil, err
 	}
@@ -324,7 +299,9 @@ func (s *Server) FlushRows(ctx context.Context, r *storagepb.FlushRowsRequest) (
 }
 
 // BatchCommitWriteStreams implements storagepb.BigQueryWriteServer.
-func (s *Server) BatchCommitWriteStreams(ctx context.Context, r *storagepb.BatchCommitWriteStreamsRequest) (*storagepb.BatchCommitWriteStreamsResponse, error) {
+func (s *Server) BatchCommitWriteStreams(ctx context.Context,
+	r *storagepb.BatchCommitWriteStreamsRequest,
+) (*storagepb.BatchCommitWriteStreamsResponse, error) {
 	if err := s.admit(ctx, fault.Commit, tableOf(r.Parent), ""); err != nil {
 		return nil, err
 	}

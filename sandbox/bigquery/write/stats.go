@@ -41,10 +41,12 @@ type counters struct {
 
 func (c *counters) snapshot() Stats {
 	return Stats{
-		Appends: c.appends.Load(), Rows: c.rows.Load(), Bytes: c.bytes.Load(), Refused: c.refused.Load(), RowErrors: c.rowErrors.Load(),
-		StreamsCreated: c.created.Load(), StreamsFinalized: c.finalized.Load(),
-		Connections: c.connections.Load(), ConnectionsTotal: c.connectionsTotal.Load(), Calls: c.calls.Load(), CallsTotal: c.callsTotal.Load(),
-		AppendsPerSecond: c.appendRate.mean(), RowsPerSecond: c.rowRate.mean(), BytesPerSecond: c.byteRate.mean(), CreatesPerSecond: c.createRate.mean(),
+		Appends: c.appends.Load(), Rows: c.rows.Load(), Bytes: c.bytes.Load(), Refused: c.refused.Load(),
+		RowErrors: c.rowErrors.Load(), StreamsCreated: c.created.Load(), StreamsFinalized: c.finalized.Load(),
+		Connections: c.connections.Load(), ConnectionsTotal: c.connectionsTotal.Load(), Calls: c.calls.Load(),
+		CallsTotal: c.callsTotal.Load(), AppendsPerSecond: c.appendRate.mean(), RowsPerSecond: c.rowRate.mean(),
+		BytesPerSecond:   c.byteRate.mean(),
+		CreatesPerSecond: c.createRate.mean(),
 	}
 }
 

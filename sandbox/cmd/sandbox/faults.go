@@ -72,7 +72,8 @@ type faultsAdd struct {
 
 // Help is shown below the flags.
 func (faultsAdd) Help() string {
-	return `BigQuery: kind=latency|lost_reply|aborted|quota|row_errors|reset|unavailable|finalize_delay|clock_jump|schema_delay|missing_denied, with
+	return `BigQuery: kind=latency|lost_reply|aborted|quota|row_errors|reset|unavailable|finalize_delay|clock_jump|
+  schema_delay|missing_denied, with
   method=append|create|get|finalize|flush|commit|rest  table=DATASET.TABLE  stream=END-OF-NAME
   probability=0..1  count=N  for=DURATION  delay=DURATION  jitter=DURATION
   every=N, offsets=N,N,…, listed=N (row_errors)  in_stream=true

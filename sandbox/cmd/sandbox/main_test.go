@@ -14,7 +14,7 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox"
 	"github.com/waybill-data/waybill/sandbox/kafka"
-	"github.com/waybill-data/waybill/sandbox/registry"
+	"github.com/waybill-data/waybill/sandbox/sandboxtest"
 )
 
 // command runs a command line as a user would.
@@ -46,7 +46,9 @@ func point(t *testing.T, e sandbox.Endpoints) string {
 }
 
 func TestHelp(t *testing.T) {
-	for _, words := range []string{"", "up", "produce", "query", "verify", "faults", "faults list", "faults add", "faults clear", "version"} {
+	for _, words := range []string{
+		"", "up", "produce", "query", "verify", "faults", "faults list", "faults add", "faults clear", "version",
+	} {
 		code, out, _ := command(t.Context(), t, append(strings.Fields(words), "--help")...)
 		if code != 0 || !strings.Contains(out, "Usage: sandbox") {
 			t.Errorf("%s --help: %d\n%s", words, code, out)
@@ -95,19 +97,11 @@ func TestWrongCommandLines(t *testing.T) {
 }
 
 func TestFaults(t *testing.T) {
-	cluster, err := kafka.Start(kafka.Config{Topics: []kafka.Topic{{Name: "a", Partitions: 2}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
+	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "a", Partitions: 2}}})
 	var posted string
 	mux := http.NewServeMux()
 	mux.Handle("/kafka/faults", cluster.Handler())
-	schemas, err := registry.Start("127.0.0.1:0", t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = schemas.Close(t.Context()) }()
+	schemas := sandboxtest.Registry(t)
 	mux.Handle("/registry/faults", schemas.Handler())
 	mux.HandleFunc("/bigquery/faults", func(w http.ResponseWriter, r *http.Request) {
 		switch body, _ := io.ReadAll(r.Body); {
@@ -136,8 +130,10 @@ func TestFaults(t *testing.T) {
 	expect(0, "done: action=move_leaders", "faults", "add", "kafka", "action=move_leaders")
 	expect(1, "REQUEST_TIMED_OUT", "faults", "add", "kafka", "key=Fetch", "error=nope")
 	expect(0, "added bigquery f1: delay=20ms kind=latency",
-		"faults", "add", "bigquery", "kind=latency", "delay=20ms", "probability=0.5", "offsets=7", "in_stream=true", "count=2")
-	if want := `{"count":2,"delay":"20ms","in_stream":true,"kind":"latency","offsets":[7],"probability":0.5}`; posted != want {
+		"faults", "add", "bigquery", "kind=latency", "delay=20ms", "probability=0.5", "offsets=7", "in_stream=true",
+		"count=2")
+	const want = `{"count":2,"delay":"20ms","in_stream":true,"kind":"latency","offsets":[7],"probability":0.5}`
+	if posted != want {
 		t.Errorf("posted %s, want %s", posted, want)
 	}
 	expect(1, "bigquery faults: unknown kind", "faults", "add", "bigquery", "kind=wrong")
@@ -152,10 +148,13 @@ func TestFaults(t *testing.T) {
 }
 
 // answer is what BigQuery's REST API sends for a query: every value is a string.
-const answer = `{"kind":"bigquery#queryResponse","jobComplete":true,"totalRows":"2","jobReference":{"projectId":"sandbox","jobId":"j"},
+const answer = `{"kind":"bigquery#queryResponse","jobComplete":true,"totalRows":"2",
+ "jobReference":{"projectId":"sandbox","jobId":"j"},
 "schema":{"fields":[{"name":"name","type":"STRING"},{"name":"n","type":"INTEGER"},{"name":"share","type":"FLOAT"},
- {"name":"at","type":"TIMESTAMP"},{"name":"key","type":"BYTES"},{"name":"price","type":"NUMERIC"},{"name":"yes","type":"BOOLEAN"},
- {"name":"place","type":"RECORD","fields":[{"name":"city","type":"STRING"},{"name":"tags","type":"INTEGER","mode":"REPEATED"}]}]},
+ {"name":"at","type":"TIMESTAMP"},{"name":"key","type":"BYTES"},{"name":"price","type":"NUMERIC"},
+  {"name":"yes","type":"BOOLEAN"},
+ {"name":"place","type":"RECORD","fields":[{"name":"city","type":"STRING"},
+   {"name":"tags","type":"INTEGER","mode":"REPEATED"}]}]},
 "rows":[
 {"f":[{"v":"São"},{"v":"9007199254740993"},{"v":"0.5"},{"v":"1793491200000001"},{"v":"AQI="},{"v":"1.50"},{"v":"true"},
  {"v":{"f":[{"v":"Porto"},{"v":[{"v":"1"},{"v":"2"}]}]}}]},
@@ -190,7 +189,8 @@ func TestQuery(t *testing.T) {
 	if code != 0 || !strings.Contains(out, `"n":9007199254740993,"name":"São"`) || strings.Count(out, "\n") != 1 {
 		t.Errorf("%d, %s", code, out)
 	}
-	if code, _, errs := command(t.Context(), t, "query", "SELEC 1", at); code != 1 || !strings.Contains(errs, "Syntax error at [1:1]") {
+	if code, _, errs := command(t.Context(), t, "query", "SELEC 1", at); code != 1 ||
+		!strings.Contains(errs, "Syntax error at [1:1]") {
 		t.Errorf("%d, %s", code, errs)
 	}
 }
@@ -202,15 +202,18 @@ func TestProduce(t *testing.T) {
 	}
 	defer cluster.Close()
 	at := "--sandbox=" + point(t, sandbox.Endpoints{Kafka: cluster.Seeds()})
-	code, out, errs := command(t.Context(), t, "produce", "--events=300", "--size=4000", "--no-bad", "--json", "--codec=zstd", at)
+	code, out, errs := command(t.Context(), t, "produce", "--events=300", "--size=4000", "--no-bad", "--json",
+		"--codec=zstd", at)
 	var summary struct {
 		Events, Truncated int64
 		Bytes             int64
 	}
-	if err := json.Unmarshal([]byte(out), &summary); code != 0 || err != nil || summary.Events != 300 || summary.Truncated != 0 {
+	if err := json.Unmarshal([]byte(out), &summary); code != 0 || err != nil || summary.Events != 300 ||
+		summary.Truncated != 0 {
 		t.Errorf("%d, %s%s, %v", code, out, errs, err)
 	}
-	code, out, _ = command(t.Context(), t, "produce", "--events=50", "--topic=sms_physical_stock_updated_topic", "--first=10", at)
+	code, out, _ = command(t.Context(), t, "produce", "--events=50", "--topic=sms_physical_stock_updated_topic",
+		"--first=10", at)
 	if code != 0 || !strings.HasPrefix(out, "produced 50 events (0.0 MB) to sms_physical_stock_updated_topic in ") ||
 		!strings.HasSuffix(out, "seed 1, next --first 60\n") {
 		t.Errorf("%d, %s", code, out)

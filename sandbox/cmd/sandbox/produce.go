@@ -57,8 +57,8 @@ func (c produceCommand) Run(ctx context.Context, s streams) error {
 	}
 	progress := newProgress(s.err)
 	summary, err := produce.Run(ctx, produce.Config{
-		Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions, Registry: endpoints.Registry, SchemaVersion: c.SchemaVersion,
-		Events: c.Events, First: c.First, Rate: c.Rate, Codec: c.Codec,
+		Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions, Registry: endpoints.Registry,
+		SchemaVersion: c.SchemaVersion, Events: c.Events, First: c.First, Rate: c.Rate, Codec: c.Codec,
 		Generator: events.Config{
 			Seed: c.Seed, Size: c.Size, ContainerEvery: orNone(c.Container, true),
 			TruncatedEvery: orNone(c.Truncated, c.Bad), UnknownTypeEvery: orNone(c.Unknown, c.Bad),

@@ -25,8 +25,9 @@ type sendCommand struct {
 
 // Help is shown below the flags.
 func (sendCommand) Help() string {
-	return `A line is {"key": "…", "headers": {"item_type_name": "…"}, "value": …}; partition, timestamp_ms and value_base64 are possible too. A value
-that is a string is sent as its text, null as a tombstone, anything else as that JSON.
+	return `A line is {"key": "…", "headers": {"item_type_name": "…"}, "value": …}; partition, timestamp_ms and
+value_base64 are possible too. A value that is a string is sent as its text, null as a tombstone, anything else as that
+JSON.
 
 Examples:
   sandbox send --topic orders records.jsonl

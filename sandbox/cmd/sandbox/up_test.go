@@ -19,7 +19,8 @@ func TestUp(t *testing.T) {
 	var out, errs strings.Builder
 	stopped := make(chan int)
 	go func() {
-		stopped <- run(ctx, strings.Fields("up --dir "+dir+" --kafka-ports 0,0 --grpc-port 0 --rest-port 0 --registry-port 0 --admin-port 0 "+
+		stopped <- run(ctx, strings.Fields("up --dir "+dir+
+			" --kafka-ports 0,0 --grpc-port 0 --rest-port 0 --registry-port 0 --admin-port 0 "+
 			"--seed-topics delivery_events_v6_topic:3,sms_physical_stock_updated_topic:2"), &out, &errs)
 	}()
 	file := filepath.Join(dir, sandbox.EndpointsFile)
@@ -49,7 +50,8 @@ func TestUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, _, said := command(ctx, t, "up", "--dir="+t.TempDir(), "--kafka-ports="+e.Kafka[0][strings.LastIndexByte(e.Kafka[0], ':')+1:], "--grpc-port=0", "--rest-port=0")
+	code, _, said := command(ctx, t, "up", "--dir="+t.TempDir(),
+		"--kafka-ports="+e.Kafka[0][strings.LastIndexByte(e.Kafka[0], ':')+1:], "--grpc-port=0", "--rest-port=0")
 	if code != 1 || !strings.Contains(said, "a port of 0 is a free one") {
 		t.Errorf("a second sandbox: %d, %s", code, said)
 	}

@@ -17,22 +17,37 @@ func TestCommandLine(t *testing.T) {
 		return path
 	}
 	broken := file("broken.yaml", "kafka: {group: g, gruop: x}\nlog: {level: loud}\n")
-	away := file("away.yaml", "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1'}\n")
+	away := file("away.yaml",
+		"kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1'}\n")
 	for name, tt := range map[string]struct {
 		args []string
 		code int
 		out  []string // on standard output
 		err  []string // on standard error
 	}{
-		"nothing":       {code: 0, out: []string{"Usage: ingest <command>", "serve", "check", "health", "version"}},
-		"help":          {args: []string{"serve", "--help"}, out: []string{"Usage: ingest serve", "WAYBILL_INGEST_CONFIG"}},
-		"version":       {args: []string{"version"}, out: []string{"ingest "}},
-		"bad flag":      {args: []string{"serve", "--bad"}, code: 2, err: []string{`ingest: unknown flag --bad (see "ingest serve --help")`}},
-		"bad command":   {args: []string{"fly"}, code: 2, err: []string{`ingest: unexpected argument fly (see "ingest --help")`}},
-		"no file":       {args: []string{"serve", "-c", filepath.Join(dir, "none.yaml")}, code: 1, err: []string{"there is no such file"}},
-		"problems":      {args: []string{"serve", "-c", broken}, code: 1, err: []string{"kafka.brokers", "kafka.gruop", "writer.target", "log.level", "broken.yaml:1"}},
-		"check fails":   {args: []string{"check", "-c", away}, code: 1, out: []string{"ok    configuration", "FAIL  brokers", "FAIL  writer 127.0.0.1:1", "2 failed"}},
-		"nobody serves": {args: []string{"health", "-c", away}, code: 1, err: []string{"nobody answers", "connection refused"}},
+		"nothing": {code: 0, out: []string{"Usage: ingest <command>", "serve", "check", "health", "version"}},
+		"help":    {args: []string{"serve", "--help"}, out: []string{"Usage: ingest serve", "WAYBILL_INGEST_CONFIG"}},
+		"version": {args: []string{"version"}, out: []string{"ingest "}},
+		"bad flag": {
+			args: []string{"serve", "--bad"}, code: 2, err: []string{`ingest: unknown flag --bad (see "ingest serve --help")`},
+		},
+		"bad command": {
+			args: []string{"fly"}, code: 2, err: []string{`ingest: unexpected argument fly (see "ingest --help")`},
+		},
+		"no file": {
+			args: []string{"serve", "-c", filepath.Join(dir, "none.yaml")}, code: 1, err: []string{"there is no such file"},
+		},
+		"problems": {
+			args: []string{"serve", "-c", broken}, code: 1,
+			err: []string{"kafka.brokers", "kafka.gruop", "writer.target", "log.level", "broken.yaml:1"},
+		},
+		"check fails": {
+			args: []string{"check", "-c", away}, code: 1,
+			out: []string{"ok    configuration", "FAIL  brokers", "FAIL  writer 127.0.0.1:1", "2 failed"},
+		},
+		"nobody serves": {
+			args: []string{"health", "-c", away}, code: 1, err: []string{"nobody answers", "connection refused"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	"github.com/waybill-data/waybill/services/ingest"
 )
@@ -16,7 +17,7 @@ type contractsCmd struct {
 	Diff contractsDiffCmd `cmd:"" help:"Compare the tables with the rows that are to go to them. Changes nothing."`
 }
 
-type contractsListCmd struct{ file }
+type contractsListCmd struct{ service.File }
 
 // Help is shown below the flags.
 func (contractsListCmd) Help() string {
@@ -27,22 +28,28 @@ func (contractsListCmd) Help() string {
 
 // Run lists.
 func (c *contractsListCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}
 	defer contracts.Close()
-	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table", "policies")
+	t := newTable(std.Out, terminal.Width(std.Out), nil, "topic", "contract", "types", "format", "schema", "table",
+		"policies")
 	t.folds = true
 	for _, e := range contracts.List() {
 		t.add(topic(&e), e.Name, typeList(e.Types), format(&e), schema(&e), e.Table, policies(&e))
 	}
 	t.flush()
 	return nil
+}
+
+// openContracts opens the contracts of a configuration file.
+func openContracts(ctx context.Context, file string) (*ingest.Contracts, error) {
+	c, err := ingest.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return ingest.OpenContracts(ctx, c)
 }
 
 // topic is the entry's topic, or its pattern between slashes.
@@ -87,7 +94,7 @@ func typeList(types []string) string {
 
 // policies is what the entry says beyond its table, where it is not the default.
 func policies(e *ingest.Contract) string {
-	said := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
+	out := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
 	for _, p := range []struct{ name, value, usual string }{
 		{"evolution", e.Evolution, "off"},
 		{"unknown types", e.Unknown, "dead_letter"},
@@ -97,13 +104,13 @@ func policies(e *ingest.Contract) string {
 	} {
 		switch {
 		case p.name == "unknown types" && e.UnknownTable != "":
-			said = append(said, "unknown types to "+e.UnknownTable)
+			out = append(out, "unknown types to "+e.UnknownTable)
 		case p.value != p.usual:
-			said = append(said, p.name+" "+strings.ReplaceAll(p.value, "_", " "))
+			out = append(out, p.name+" "+strings.ReplaceAll(p.value, "_", " "))
 		}
 	}
 	if len(e.Ignore) > 0 {
-		said = append(said, "ignores "+typeList(e.Ignore))
+		out = append(out, "ignores "+typeList(e.Ignore))
 	}
-	return strings.Join(said, ", ")
+	return strings.Join(out, ", ")
 }

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/terminal"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsDiffCmd struct {
-	file
+	service.File
 	Timeout time.Duration `default:"30s" help:"How long to wait for the writer (${default})."`
 	Extra   bool          `help:"Also show columns that only the table has; they stay null."`
 }
@@ -39,11 +40,7 @@ const (
 
 // Run compares.
 func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}
@@ -60,7 +57,7 @@ func (c *contractsDiffCmd) Run(ctx context.Context, std cli.Streams) error {
 	return nil
 }
 
-// print prints the tables, then the columns of those that differ, and tells whether any is refused.
+// print prints the tables, then the columns of those that differ, and reports whether any is refused.
 func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refused bool) {
 	width := terminal.Width(out)
 	tables := newTable(out, width, nil, "table", "contract", "evolution", "verdict")
@@ -77,7 +74,8 @@ func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refus
 		c.columns(out, width, &diffs[i])
 	}
 	fmt.Fprintf(out, "\n%s: %d to be created, %d fitting, %d with columns to add, %d refused\n",
-		plural(len(diffs), "table", "tables"), counts[verdictCreated], counts[verdictFits], counts[verdictColumns], counts[verdictRefused])
+		plural(len(diffs), "table", "tables"), counts[verdictCreated], counts[verdictFits], counts[verdictColumns],
+		counts[verdictRefused])
 	return counts[verdictRefused] > 0
 }
 
@@ -158,7 +156,8 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 			what = pick(additive, "added", "refused: add the column, or set evolution: additive")
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
 			what = pick(additive, "relaxed to NULLABLE",
-				pick(runs(difference), "rows without a value are refused, one by one", "refused: relax the column, or set evolution: additive"))
+				pick(runs(difference), "rows without a value are refused, one by one",
+					"refused: relax the column, or set evolution: additive"))
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 			what = "refused: widen the column, or ask for no more digits with columns:"
 		default:

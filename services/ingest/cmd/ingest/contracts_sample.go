@@ -12,11 +12,12 @@ import (
 	"unicode"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest"
 )
 
 type contractsTestCmd struct {
-	file
+	service.File
 	Files    []string `arg:"" name:"FILE" help:"Sample payloads, one a file; - is standard input."`
 	Contract string   `placeholder:"NAME" help:"Read the samples by this contract, as ingest contracts list names it."`
 	Topic    string   `placeholder:"NAME" help:"Read the samples as records of this topic, by the contract that takes --type."`
@@ -30,8 +31,8 @@ type contractsTestCmd struct {
 
 // Help is shown below the flags.
 func (contractsTestCmd) Help() string {
-	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one contract.
-The row has the present time as its time of ingestion, and the number of the sample as its offset.
+	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one
+contract. The row has the present time as its time of ingestion, and the number of the sample as its offset.
 Exit status 0: every sample is a row; 1: some are not.
 
 Examples:
@@ -43,11 +44,7 @@ Examples:
 
 // Run decodes.
 func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
-	config, err := ingest.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	contracts, err := ingest.OpenContracts(ctx, config)
+	contracts, err := openContracts(ctx, c.Config)
 	if err != nil {
 		return err
 	}
@@ -55,6 +52,9 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 	reader, err := contracts.Reader(ingest.Choice{Contract: c.Contract, Topic: c.Topic, Type: c.Type})
 	if err != nil {
 		return err
+	}
+	for _, w := range reader.Contract.Warnings {
+		fmt.Fprintf(std.Err, "warning: %s\n", clean(w))
 	}
 	rows, failed := 0, 0
 	for _, name := range c.Files {
@@ -64,6 +64,10 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 		}
 		for _, s := range samples {
 			row, err := c.row(ctx, reader, s, rows+failed)
+			if errors.Is(err, ingest.ErrTombstone) {
+				fmt.Fprintf(std.Err, "%s: %s\n", clean(s.where), clean(err.Error()))
+				continue
+			}
 			if err != nil {
 				failed++
 				c.explain(std.Err, s, err)
@@ -73,7 +77,8 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 			fmt.Fprintf(std.Out, "%s\n", row)
 		}
 	}
-	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"), plural(failed, "failure", "failures"))
+	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"),
+		plural(failed, "failure", "failures"))
 	if failed > 0 {
 		return cli.ErrFailed
 	}

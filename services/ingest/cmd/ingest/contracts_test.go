@@ -67,7 +67,8 @@ writer: {endpoints: '%s'}
 contracts:
   - builtin: stock.v1
     evolution: additive
-  - {topic: orders, format: avro, schema: order.avsc, table: orders, types: [a.Order, a.Paid, a.x, a.y], ignore: [a.Ping], delivery: at_least_once}
+  - {topic: orders, format: avro, schema: order.avsc, table: orders, types: [a.Order, a.Paid, a.x, a.y],
+     ignore: [a.Ping], delivery: at_least_once}
   - {topic_pattern: 'raw\..*', format: raw, as: json, table: raw, types: ['*'], tombstones: row}
 `, writer),
 		"order.avsc": `{"type": "record", "name": "Order", "fields": [
@@ -124,8 +125,10 @@ func TestContractsTest(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &row); err != nil || code != 0 {
 		t.Fatalf("exit status %d, %v\n%s%s", code, err, out, errs)
 	}
-	if row.Type != "Order" || row.Topic != "orders" || row.Payload.ID != "ab" || row.Payload.Note != nil || row.Payload.Day != "1970-01-02" ||
-		row.Payload.At != "1970-01-01 00:00:00.000001 UTC" || !strings.Contains(out, `"note": null`) || !strings.Contains(out, "\n  \"payload\": {\n") {
+	if row.Type != "Order" || row.Topic != "orders" || row.Payload.ID != "ab" || row.Payload.Note != nil ||
+		row.Payload.Day != "1970-01-02" ||
+		row.Payload.At != "1970-01-01 00:00:00.000001 UTC" || !strings.Contains(out, `"note": null`) ||
+		!strings.Contains(out, "\n  \"payload\": {\n") {
 		t.Errorf("got %s", out)
 	}
 
@@ -146,16 +149,30 @@ func TestContractsTest(t *testing.T) {
 			[]string{`"payload":{"a": 1}}` + "\n", `"kafka_topic":"raw.a"`, `"kafka_offset":2`, `"payload":2}` + "\n"},
 			[]string{"lines.json:3: raw: payload at byte 3", "2 rows, 1 failure"},
 		},
-		"hex":         {[]string{"--contract", "order", "--hex", file("order.hex", "04 61 62\n02 02 00\n")}, 0, []string{`"id": "ab"`}, []string{"1 row, 0 failures"}},
-		"base64":      {[]string{"--contract", "order", "--base64", "--lines", file("order.b64", "BGFiAgIA\nBGFiAgIA\n")}, 0, []string{`"id": "ab"`}, []string{"2 rows, 0 failures"}},
-		"no hex":      {[]string{"--contract", "order", "--hex", order}, 1, nil, []string{"order.bin: it is not hex"}},
-		"no contract": {[]string{"--contract", "nope", order}, 1, nil, []string{"there is no contract nope", "\n    order, of topic orders", `raw, of topics raw\..*`}},
-		"any":         {[]string{order}, 1, nil, []string{"more than one contract"}},
-		"no topic":    {[]string{"--topic", "nope", order}, 1, nil, []string{"no contract is for the topic nope"}},
-		"no type":     {[]string{"--topic", "orders", "--type", "b", order}, 1, nil, []string{`item_type_name is "b"`}},
-		"ignored":     {[]string{"--topic", "orders", "--type", "a.Ping", order}, 1, nil, []string{"are ignored"}},
-		"no file":     {[]string{"--contract", "order", filepath.Join(dir, "none")}, 1, nil, []string{"no such file"}},
-		"both":        {[]string{"--hex", "--base64", order}, 2, nil, []string{"can't be used together"}},
+		"hex": {
+			[]string{"--contract", "order", "--hex", file("order.hex", "04 61 62\n02 02 00\n")},
+			0,
+			[]string{`"id": "ab"`},
+			[]string{"1 row, 0 failures"},
+		},
+		"base64": {
+			[]string{"--contract", "order", "--base64", "--lines", file("order.b64", "BGFiAgIA\nBGFiAgIA\n")},
+			0,
+			[]string{`"id": "ab"`},
+			[]string{"2 rows, 0 failures"},
+		},
+		"no hex": {[]string{"--contract", "order", "--hex", order}, 1, nil, []string{"order.bin: it is not hex"}},
+		"no contract": {
+			[]string{"--contract", "nope", order},
+			1, nil,
+			[]string{"there is no contract nope", "\n    order, of topic orders", `raw, of topics raw\..*`},
+		},
+		"any":      {[]string{order}, 1, nil, []string{"more than one contract"}},
+		"no topic": {[]string{"--topic", "nope", order}, 1, nil, []string{"no contract is for the topic nope"}},
+		"no type":  {[]string{"--topic", "orders", "--type", "b", order}, 1, nil, []string{`item_type_name is "b"`}},
+		"ignored":  {[]string{"--topic", "orders", "--type", "a.Ping", order}, 1, nil, []string{"are ignored"}},
+		"no file":  {[]string{"--contract", "order", filepath.Join(dir, "none")}, 1, nil, []string{"no such file"}},
+		"both":     {[]string{"--hex", "--base64", order}, 2, nil, []string{"can't be used together"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", config}, tt.args...)...)
@@ -193,17 +210,29 @@ func TestContractsTestReadsStandardInput(t *testing.T) {
 	before := os.Stdin
 	os.Stdin = in
 	defer func() { os.Stdin = before }()
-	if code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--contract", "order", "-"); code != 0 || !strings.Contains(out, `"id": "ab"`) {
+	if code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--contract", "order", "-"); code != 0 ||
+		!strings.Contains(out, `"id": "ab"`) {
 		t.Errorf("exit status %d\n%s%s", code, out, errs)
 	}
 }
 
 func TestContractsDiff(t *testing.T) {
-	missing := &lanev1.Difference{Column: "payload.note", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"}
-	required := &lanev1.Difference{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"}
-	other := &lanev1.Difference{Column: "payload.day", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "INTEGER", Want: "DATE"}
-	narrow := &lanev1.Difference{Column: "payload.total", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, Have: "NUMERIC(10, 2)", Want: "NUMERIC(12, 4)"}
-	only := &lanev1.Difference{Column: "must", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING"}
+	missing := &lanev1.Difference{
+		Column: "payload.note", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING",
+	}
+	required := &lanev1.Difference{
+		Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING",
+	}
+	other := &lanev1.Difference{
+		Column: "payload.day", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "INTEGER", Want: "DATE",
+	}
+	narrow := &lanev1.Difference{
+		Column: "payload.total", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, Have: "NUMERIC(10, 2)",
+		Want: "NUMERIC(12, 4)",
+	}
+	only := &lanev1.Difference{
+		Column: "must", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING",
+	}
 	extra := &lanev1.Difference{Column: "old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "STRING"}
 	for name, tt := range map[string]struct {
 		args []string
@@ -310,7 +339,8 @@ p.d.raw
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			code, out, errs := commandLine(t, append([]string{"contracts", "diff", "-c", contractsConfig(t, startTables(t, tt.diff))}, tt.args...)...)
+			code, out, errs := commandLine(t,
+				append([]string{"contracts", "diff", "-c", contractsConfig(t, startTables(t, tt.diff))}, tt.args...)...)
 			if code != tt.code || out != tt.out || !strings.Contains(errs, tt.err) {
 				t.Errorf("exit status %d\n%s%s", code, out, errs)
 			}
@@ -329,7 +359,8 @@ func TestContractsDiffOfUnknownTypes(t *testing.T) {
 	text := fmt.Sprintf(`
 kafka: {brokers: '127.0.0.1:1', group: g}
 writer: {endpoints: '%s'}
-contracts: [{topic: raw, format: raw, table: raw, types: [a.b], unknown: table, unknown_table: others, evolution: additive}]
+contracts: [{topic: raw, format: raw, table: raw, types: [a.b], unknown: table, unknown_table: others,
+  evolution: additive}]
 `, writer)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -353,15 +384,18 @@ p.d.others
 func TestContractsWhileTheRegistryIsAway(t *testing.T) {
 	for entry, want := range map[string]string{
 		"{builtin: stock.v1}": "",
-		"{topic: parcels, format: avro, framing: confluent, subject: parcels-value, table: parcels, types: ['*']}": "the schema registry does not answer",
+		"{topic: parcels, format: avro, framing: confluent, subject: parcels-value, table: parcels, types: ['*']}": "" +
+			"the schema registry does not answer",
 	} {
 		path := filepath.Join(t.TempDir(), "ingest.yaml")
-		text := "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nregistry: {urls: 'http://127.0.0.1:1'}\ncontracts: [" + entry + "]\n"
+		text := "kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\n" +
+			"registry: {urls: 'http://127.0.0.1:1'}\ncontracts: [" + entry + "]\n"
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		code, out, errs := commandLine(t, "contracts", "list", "-c", path)
-		if want == "" && (code != 0 || !strings.Contains(out, "physical_stock_events")) || want != "" && (code != 1 || !strings.Contains(errs, want) || !strings.Contains(errs, "correct registry.urls")) {
+		if want == "" && (code != 0 || !strings.Contains(out, "physical_stock_events")) ||
+			want != "" && (code != 1 || !strings.Contains(errs, want) || !strings.Contains(errs, "correct registry.urls")) {
 			t.Errorf("%s: exit status %d\n%s%s", entry, code, out, errs)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/pkg/cli"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 )
@@ -22,7 +23,7 @@ type deadLettersCmd struct {
 
 // chosen are the flags that say which letters are meant.
 type chosen struct {
-	file
+	service.File
 	Topic     []string            `placeholder:"NAME" help:"Topics, by their own names or by those of their dead-letter topics (default: all that have a contract)."`
 	Reason    []string            `placeholder:"WORD" help:"Why: undecodable, unknown_type, refused."`
 	Contract  []string            `placeholder:"NAME" help:"The contract that the record was read by."`
@@ -77,7 +78,9 @@ func (c *chosen) any() bool {
 // open reads the configuration, connects, and says what is chosen. Places are looked for in their own topics unless
 // --topic says otherwise.
 func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters, deadletter.Selection, error) {
-	s := deadletter.Selection{Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset}
+	s := deadletter.Selection{
+		Reasons: c.Reason, Contracts: c.Contract, Types: c.Type, Partitions: c.Partition, Offsets: c.Offset,
+	}
 	if c.Since != nil {
 		s.Since = c.Since.Time
 	}
@@ -102,18 +105,18 @@ func (c *chosen) open(ctx context.Context, std cli.Streams) (*ingest.DeadLetters
 	if err != nil {
 		return nil, s, err
 	}
-	said := time.Now()
+	shown := time.Now()
 	letters.Watch(func(topic string, read, total int64) {
-		if now := time.Now(); now.Sub(said) >= sayEvery {
-			said = now
+		if now := time.Now(); now.Sub(shown) >= showEvery {
+			shown = now
 			fmt.Fprintf(std.Err, "reading %s: %d%%\n", topic, read*100/max(total, 1))
 		}
 	})
 	return letters, s, nil
 }
 
-// sayEvery is how often long work says how far it is.
-const sayEvery = 2 * time.Second
+// showEvery is how often long work shows how far it is.
+const showEvery = 2 * time.Second
 
 // moment is a time: a day, a second, or so long ago.
 type moment struct{ time.Time }

@@ -114,7 +114,8 @@ func (l *list) take(letter *deadletter.Letter, itemType string) error {
 	cells := []string{
 		fmt.Sprintf("%d/%d", letter.At.Partition, letter.At.Offset),
 		fmt.Sprintf("%d/%d", letter.Record.Partition, letter.Record.Offset),
-		written(letter.Time), clean(letter.Reason), dash(clean(letter.Contract)), dash(cutHead(clean(shortType(itemType)), widestField)),
+		written(letter.Time), clean(letter.Reason), dash(clean(letter.Contract)),
+		dash(cutHead(clean(shortType(itemType)), widestField)),
 		dash(cutHead(clean(letter.Field), widestField)), yes(letter.Replayed), clean(fault(letter)),
 	}
 	if l.narrow {
@@ -151,17 +152,20 @@ func (l *list) summary(tallies []deadletter.TopicTally) {
 		fmt.Fprintln(out)
 		t := newTable(out, terminal.Width(out), []bool{true, true}, "letters", "replayed", "reason", "contract", "type")
 		order := slices.SortedFunc(maps.Keys(l.kinds), func(a, b letterKind) int {
-			return cmp.Or(cmp.Compare(l.kinds[b].letters, l.kinds[a].letters), cmp.Compare(a.reason, b.reason), cmp.Compare(a.contract, b.contract), cmp.Compare(a.itemType, b.itemType))
+			return cmp.Or(cmp.Compare(l.kinds[b].letters, l.kinds[a].letters), cmp.Compare(a.reason, b.reason),
+				cmp.Compare(a.contract, b.contract), cmp.Compare(a.itemType, b.itemType))
 		})
 		for _, k := range order {
 			n := l.kinds[k]
-			t.add(thousands(n.letters), thousands(n.replayed), dash(clean(k.reason)), dash(clean(k.contract)), dash(clean(k.itemType)))
+			t.add(thousands(n.letters), thousands(n.replayed), dash(clean(k.reason)), dash(clean(k.contract)),
+				dash(clean(k.itemType)))
 		}
 		t.flush()
 		fmt.Fprintln(out)
 	}
 	notes(out, tallies)
-	fmt.Fprintf(out, "%s: %s pending, %s replayed", plural(l.total, "dead letter", "dead letters"), thousands(l.total-l.replayed), thousands(l.replayed))
+	fmt.Fprintf(out, "%s: %s pending, %s replayed", plural(l.total, "dead letter", "dead letters"),
+		thousands(l.total-l.replayed), thousands(l.replayed))
 	if l.shown < l.total {
 		fmt.Fprintf(out, "; the first %s are shown, --all shows all", thousands(l.shown))
 	}
@@ -172,13 +176,17 @@ func (l *list) summary(tallies []deadletter.TopicTally) {
 func notes(out io.Writer, tallies []deadletter.TopicTally) {
 	for _, t := range tallies {
 		if t.Missing {
-			fmt.Fprintf(out, "%s does not exist: it is made when the first dead letter of a contract's topic is due (ingest contracts list shows them)\n", t.Topic)
+			fmt.Fprintf(out,
+				"%s does not exist: it is made when the first dead letter of a contract's topic is due (ingest contracts list "+
+					"shows them)\n", t.Topic)
 		}
 		if t.Duplicates > 0 {
-			fmt.Fprintf(out, "%s: %s of the same records, which count once\n", t.Topic, plural(t.Duplicates, "further letter", "further letters"))
+			fmt.Fprintf(out, "%s: %s of the same records, which count once\n", t.Topic,
+				plural(t.Duplicates, "further letter", "further letters"))
 		}
 		if t.Foreign > 0 {
-			fmt.Fprintf(out, "%s: %s not dead letters, the first at %s: %s\n", t.Topic, plural(t.Foreign, "record is", "records are"), t.ForeignAt, clean(t.Why))
+			fmt.Fprintf(out, "%s: %s not dead letters, the first at %s: %s\n", t.Topic,
+				plural(t.Foreign, "record is", "records are"), t.ForeignAt, clean(t.Why))
 		}
 	}
 }
@@ -214,8 +222,10 @@ type line struct {
 func newLine(l *deadletter.Letter, itemType string) line {
 	r := &l.Record
 	out := line{
-		Place: l.Of().String(), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Letter: l.At.String(), Written: l.Time,
-		Reason: l.Reason, Contract: l.Contract, Type: itemType, Field: l.Field, Error: l.Err, Replayed: l.Replayed, Version: l.Version,
+		Place: l.Of().String(), Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Letter: l.At.String(),
+		Written: l.Time,
+		Reason:  l.Reason, Contract: l.Contract, Type: itemType, Field: l.Field, Error: l.Err, Replayed: l.Replayed,
+		Version: l.Version,
 		LeftOut: l.LeftOut.String(),
 	}
 	if r.TimestampMicros >= 0 {
@@ -243,7 +253,9 @@ func newLine(l *deadletter.Letter, itemType string) line {
 	return out
 }
 
-func (c *listCmd) lines(ctx context.Context, letters *ingest.DeadLetters, selection deadletter.Selection, out io.Writer) error {
+func (c *listCmd) lines(
+	ctx context.Context, letters *ingest.DeadLetters, selection deadletter.Selection, out io.Writer,
+) error {
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	n := 0

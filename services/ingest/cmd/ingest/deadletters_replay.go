@@ -19,8 +19,9 @@ type replayCmd struct {
 
 // Help is shown below the flags.
 func (replayCmd) Help() string {
-	return `Each record goes to its own topic and partition once, with its own key, value and headers, and a header waybill-replay-of. Its letter is
-marked in the same Kafka transaction: run it again whenever it was interrupted. Of two at a time the younger goes on.
+	return `Each record goes to its own topic and partition once, with its own key, value and headers, and a header
+waybill-replay-of. Its letter is marked in the same Kafka transaction: run it again whenever it was interrupted. Of
+two at a time the younger goes on.
 
 Examples:
   ingest dead-letters replay --all --dry-run
@@ -48,13 +49,14 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 		return err
 	}
 	defer letters.Close()
-	said := time.Now()
+	shown := time.Now()
 	result, err := letters.Replay(ctx, selection, deadletter.ReplayOptions{
 		DryRun: c.DryRun, Check: c.Check, Now: c.Timestamp == "now", Limit: c.Limit,
 		Progress: func(r deadletter.Replayed) {
-			if now := time.Now(); now.Sub(said) >= sayEvery {
-				said = now
-				fmt.Fprintf(std.Err, "%s replayed, %s before, %s skipped so far\n", thousands(r.Produced), thousands(r.Already), thousands(r.NotReplayed()))
+			if now := time.Now(); now.Sub(shown) >= showEvery {
+				shown = now
+				fmt.Fprintf(std.Err, "%s replayed, %s before, %s skipped so far\n", thousands(r.Produced), thousands(r.Already),
+					thousands(r.NotReplayed()))
 			}
 		},
 		Retry: func(err error) { fmt.Fprintf(std.Err, "%v; trying again, nothing is repeated\n", err) },
@@ -78,7 +80,8 @@ func (c *replayCmd) print(std cli.Streams, r deadletter.Replayed, broken bool) {
 	if c.DryRun {
 		verb = "would replay"
 	}
-	fmt.Fprintf(std.Out, "%s %s; %s already replayed, %s skipped", verb, plural(r.Produced, "record", "records"), thousands(r.Already), thousands(r.NotReplayed()))
+	fmt.Fprintf(std.Out, "%s %s; %s already replayed, %s skipped", verb, plural(r.Produced, "record", "records"),
+		thousands(r.Already), thousands(r.NotReplayed()))
 	switch {
 	case broken:
 		fmt.Fprint(std.Out, "; not finished")

@@ -92,7 +92,7 @@ func (t *table) flush() {
 	t.rows = t.rows[:0]
 }
 
-// breaks tells whether column i does not fit behind what a line holds already.
+// breaks reports whether column i does not fit behind what a line holds already.
 func (t *table) breaks(at, i int) bool {
 	need := t.widths[i]
 	if i == len(t.widths)-1 {

@@ -30,7 +30,8 @@ func TestDeadLettersUsage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var stdout, stderr strings.Builder
 			code := run(t.Context(), append([]string{"dead-letters"}, strings.Fields(tt.args)...), &stdout, &stderr)
-			if code != 2 || !strings.Contains(stderr.String(), tt.err) || !strings.Contains(stderr.String(), `(see "ingest dead-letters `) {
+			if code != 2 || !strings.Contains(stderr.String(), tt.err) ||
+				!strings.Contains(stderr.String(), `(see "ingest dead-letters `) {
 				t.Errorf("exit status %d\n%s%s", code, &stdout, &stderr)
 			}
 		})
@@ -39,11 +40,14 @@ func TestDeadLettersUsage(t *testing.T) {
 
 func TestMoment(t *testing.T) {
 	for text, want := range map[string]time.Time{
-		"2026-01-31": time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC), "2026-01-31T12:30": time.Date(2026, 1, 31, 12, 30, 0, 0, time.UTC),
-		"2026-01-31T12:30:05+02:00": time.Date(2026, 1, 31, 10, 30, 5, 0, time.UTC), "90m": time.Now().Add(-90 * time.Minute), "7d": time.Now().AddDate(0, 0, -7),
+		"2026-01-31":                time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
+		"2026-01-31T12:30":          time.Date(2026, 1, 31, 12, 30, 0, 0, time.UTC),
+		"2026-01-31T12:30:05+02:00": time.Date(2026, 1, 31, 10, 30, 5, 0, time.UTC), "90m": time.Now().Add(-90 * time.Minute),
+		"7d": time.Now().AddDate(0, 0, -7),
 	} {
 		var m moment
-		if err := m.UnmarshalText([]byte(text)); err != nil || m.Sub(want).Abs() > 2*time.Hour && text == "7d" || m.Sub(want).Abs() > time.Minute && text != "7d" {
+		if err := m.UnmarshalText([]byte(text)); err != nil || m.Sub(want).Abs() > 2*time.Hour && text == "7d" ||
+			m.Sub(want).Abs() > time.Minute && text != "7d" {
 			t.Errorf("%s: %v, %v", text, m, err)
 		}
 	}
@@ -94,11 +98,18 @@ func TestDump(t *testing.T) {
 
 func sample() *deadletter.Letter {
 	return &deadletter.Letter{
-		At: deadletter.Place{Topic: "orders.dead-letter", Partition: 0, Offset: 7}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		Reason: "undecodable", Contract: "order", Err: "order: order.id at byte 2: the payload\x1b[31m ends here", Field: "order.id", Byte: 2, Version: "v1", LeftOut: deadletter.LeftOut{Value: -1, Key: -1, Headers: -1, HeaderBytes: -1},
+		At:     deadletter.Place{Topic: "orders.dead-letter", Partition: 0, Offset: 7},
+		Time:   time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Reason: "undecodable", Contract: "order", Err: "order: order.id at byte 2: the payload\x1b[31m ends here",
+		Field: "order.id", Byte: 2, Version: "v1",
+		LeftOut: deadletter.LeftOut{Value: -1, Key: -1, Headers: -1, HeaderBytes: -1},
 		Record: record.Record{
 			Topic: "orders", Partition: 3, Offset: 125, TimestampMicros: -1, Key: []byte{}, Value: []byte{1, 2},
-			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.B")}, {Key: []byte("n")}, {Key: []byte("raw"), Value: []byte{0xff, 0}}},
+			Headers: []record.Header{
+				{Key: []byte("item_type_name"), Value: []byte("a.B")},
+				{Key: []byte("n")},
+				{Key: []byte("raw"), Value: []byte{0xff, 0}},
+			},
 		},
 	}
 }
@@ -132,12 +143,17 @@ func TestShow(t *testing.T) {
 		change func(*deadletter.Letter)
 		want   string
 	}{
-		"left out": {func(l *deadletter.Letter) { l.LeftOut.Value, l.Record.Value = 5000, nil }, "the value (5000 bytes), which the dead-letter topic did not take; the record is at orders/3/125"},
-		"null":     {func(l *deadletter.Letter) { l.Record.Value = nil }, "  value      null\n"},
+		"left out": {
+			func(l *deadletter.Letter) { l.LeftOut.Value, l.Record.Value = 5000, nil },
+			"the value (5000 bytes), which the dead-letter topic did not take; the record is at orders/3/125",
+		},
+		"null": {func(l *deadletter.Letter) { l.Record.Value = nil }, "  value      null\n"},
 		"in a block": {func(l *deadletter.Letter) {
 			l.Record.Value, l.Err = []byte("Obj\x01..."), "x (counted in the decompressed block)"
 		}, "the fault is at byte 2 of the decompressed block in it"},
-		"beyond":        {func(l *deadletter.Letter) { l.Byte = 99 }, "byte 99, where the fault is said to be, is beyond its end"},
+		"beyond": {
+			func(l *deadletter.Letter) { l.Byte = 99 }, "byte 99, where the fault is said to be, is beyond its end",
+		},
 		"byte in hex":   {func(l *deadletter.Letter) { l.Byte = 1 }, "the fault is at byte 1 (0x1)"},
 		"empty, no one": {func(l *deadletter.Letter) { l.Byte, l.Record.Value = -1, []byte{} }, "  value      0 bytes\n"},
 	} {

@@ -11,9 +11,9 @@ const (
 	// Minute and Quarter are the windows.
 	Minute  = time.Minute
 	Quarter = 15 * time.Minute
-	// step is how fine they are. The milliseconds of a step fit into 16 bits.
-	step  = 15 * time.Second
-	steps = int(Quarter/step) + 1
+	// fine and coarse are their steps. The milliseconds of a step fit into 16 bits.
+	fine   = 15 * time.Second
+	coarse = time.Minute
 )
 
 // Shares says which part of a window each cause had. They add to one, or are all zero where nothing has been accounted
@@ -36,20 +36,22 @@ type Tracker struct {
 	mu      sync.Mutex
 	cause   Cause
 	entered time.Time
-	// accounted is the time up to which everything is in steps and totals.
+	// accounted is the time up to which everything is in the windows and in totals.
 	accounted time.Time
-	// ring holds the milliseconds of each cause in the newest steps; number is that of the newest one, counted from the
-	// epoch.
-	ring   [steps][Count]uint16
-	number int64
-	totals Totals
-	// rest is what totals holds beyond whole milliseconds of the ring, carried so that shares stay exact.
-	rest time.Duration
+	totals    Totals
+	minute    window
+	quarter   window
+	// The cells of both windows, small: there are thousands of lanes.
+	minutes  [Minute/fine + 1]cell
+	quarters [Quarter/coarse + 1]cell
 }
 
 // New begins with a cause.
 func New(now time.Time, c Cause) *Tracker {
-	return &Tracker{cause: c, entered: now, accounted: now, number: number(now)}
+	return &Tracker{
+		cause: c, entered: now, accounted: now,
+		minute: window{step: fine, number: number(now, fine)}, quarter: window{step: coarse, number: number(now, coarse)},
+	}
 }
 
 // Enter says that from now on the cause is another one. The same one again changes nothing.
@@ -83,28 +85,7 @@ func (t *Tracker) Shares(now time.Time) (minute, quarter Shares) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.account(now)
-	return t.shares(int(Minute / step)), t.shares(int(Quarter / step))
-}
-
-// shares is those of the newest step and of whole steps before it.
-func (t *Tracker) shares(whole int) Shares {
-	var sums [Count]uint64
-	var all uint64
-	for back := range whole + 1 {
-		for c, ms := range t.ring[place(t.number-int64(back))] {
-			sums[c] += uint64(ms)
-			all += uint64(ms)
-		}
-	}
-	var s Shares
-	if all == 0 {
-		s[t.cause] = 1 // less than a millisecond old
-		return s
-	}
-	for c := range sums {
-		s[c] = float64(sums[c]) / float64(all)
-	}
-	return s
+	return t.minute.shares(t.minutes[:], t.cause), t.quarter.shares(t.quarters[:], t.cause)
 }
 
 // account puts the time since the last call down to the cause. A clock that goes back accounts for nothing.
@@ -113,38 +94,7 @@ func (t *Tracker) account(now time.Time) {
 		return
 	}
 	t.totals[t.cause] += now.Sub(t.accounted)
-	newest := number(now)
-	if newest-t.number >= int64(steps) {
-		// Nothing that the ring holds is in a window any more, and the windows are all of this cause.
-		clear(t.ring[:])
-		for back := 1; back < steps; back++ {
-			t.ring[place(newest-int64(back))][t.cause] = uint16(step / time.Millisecond)
-		}
-		t.number, t.rest = newest, 0
-		t.accounted = start(newest)
-	}
-	for t.number < newest {
-		next := start(t.number + 1)
-		t.credit(next.Sub(t.accounted))
-		t.accounted = next
-		t.number++
-		clear(t.ring[place(t.number)][:])
-	}
-	t.credit(now.Sub(t.accounted))
+	t.minute.account(t.minutes[:], t.accounted, now, t.cause)
+	t.quarter.account(t.quarters[:], t.accounted, now, t.cause)
 	t.accounted = now
 }
-
-// credit adds time to the newest step, in whole milliseconds; the rest goes with the next.
-func (t *Tracker) credit(d time.Duration) {
-	d += t.rest
-	ms := d / time.Millisecond
-	t.rest = d % time.Millisecond
-	cell := &t.ring[place(t.number)][t.cause]
-	*cell += uint16(min(ms, time.Duration(^uint16(0)-*cell)))
-}
-
-func number(t time.Time) int64 { return t.UnixNano() / int64(step) }
-
-func start(number int64) time.Time { return time.Unix(0, number*int64(step)) }
-
-func place(number int64) int { return int(number % int64(steps)) }

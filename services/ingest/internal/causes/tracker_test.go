@@ -47,7 +47,9 @@ func TestLawOfShares(t *testing.T) {
 		tracker := New(now, cause)
 		left := map[Cause]time.Time{}
 		for range rapid.IntRange(1, 40).Draw(t, "steps") {
-			limit := rapid.SampledFrom([]time.Duration{time.Millisecond, time.Second, step, time.Minute, time.Hour}).Draw(t, "scale")
+			limit := rapid.SampledFrom([]time.Duration{
+				time.Millisecond, time.Second, fine, time.Minute, time.Hour,
+			}).Draw(t, "scale")
 			now = now.Add(time.Duration(rapid.Int64Range(0, int64(limit)).Draw(t, "passed")))
 			if next := Cause(rapid.IntRange(0, int(Count)-1).Draw(t, "next")); next != cause {
 				left[cause] = now
@@ -59,7 +61,7 @@ func TestLawOfShares(t *testing.T) {
 				sum := 0.
 				for c, share := range s {
 					sum += share
-					if at, was := left[Cause(c)]; share > 0 && Cause(c) != cause && (!was || now.Sub(at) > Quarter+step) {
+					if at, was := left[Cause(c)]; share > 0 && Cause(c) != cause && (!was || now.Sub(at) > Quarter+coarse) {
 						t.Fatalf("%v has a share of %v, but was left at %v, now %v", Cause(c), share, at, now)
 					}
 				}

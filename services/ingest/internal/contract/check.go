@@ -47,6 +47,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("type_from", c.TypeFrom, "header", typeFromSchema)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("framing", c.Framing, none, framingConfluent)
 	c.checkSubject(report)
@@ -94,6 +95,18 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 // Check reports what is wrong with the column by itself.
 func (c Column) Check(report func(key, message, remedy string)) {
 	target := decode.TargetOf(c.Type)
+	if c.Name != "" {
+		if reason := decode.CheckName(c.Name, map[string]bool{}); reason != "" {
+			report("name", reason, "choose another name")
+		}
+	}
+	switch {
+	case c.Skip && c != (Column{Skip: true}):
+		report("skip", "a field that is left out has neither name nor type", "remove skip, or all else")
+		return
+	case c.Skip, c != (Column{}) && c == (Column{Name: c.Name}):
+		return
+	}
 	decimal := target == decode.Numeric || target == decode.BigNumeric
 	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time
 	if target == decode.NoTarget {
@@ -123,6 +136,7 @@ func (c *Config) columns() decode.Columns {
 	all := decode.Columns{}
 	for path, column := range c.Columns {
 		all[decode.WithoutMarks(path)] = decode.Column{
+			Name: column.Name, Skip: column.Skip,
 			Type: decode.TargetOf(column.Type), Unit: units[column.Unit], Precision: column.Precision, Scale: column.Scale,
 		}
 	}

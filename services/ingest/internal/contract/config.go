@@ -57,6 +57,9 @@ type Config struct {
 	Payload string `yaml:"payload"`
 	// TypeHeader is the record header that names the type. Default: item_type_name. It is the topic's.
 	TypeHeader string `yaml:"type_header"`
+	// TypeFrom says what names the type of a record: header, or schema, which is the full name of the record or message
+	// that it is written with (of a JSON Schema its title). Default: header. It is the topic's.
+	TypeFrom string `yaml:"type_from"`
 	// Types are the types taken: exact names, `prefix.*` for all that start so, `*` for all, records without the header
 	// included. An exact name goes before a prefix, a longer prefix before a shorter one.
 	Types []string `yaml:"types"`
@@ -106,9 +109,14 @@ type Config struct {
 // SetPlace tells the entry where it stands.
 func (c *Config) SetPlace(p config.Place) { c.place = p }
 
-// Column is the type of one column.
+// Column is what one column is to be.
 type Column struct {
-	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	// Name is the column's name in place of the field's.
+	Name string `yaml:"name"`
+	// Skip leaves the field out of the table, with all that is in it.
+	Skip bool `yaml:"skip"`
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, FLOAT, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
+	// Default: what the type map says.
 	Type string `yaml:"type"`
 	// Unit is what a whole number counts that becomes a TIMESTAMP, DATETIME, DATE or TIME: s, ms, us, ns, or auto,
 	// which tells by magnitude and is the default. A DATE counts days without one, a TIME needs one.
@@ -138,6 +146,8 @@ const (
 	toDeadLetter = "dead_letter" // of unknown types and of tombstones
 	toNothing    = "ignore"      // likewise
 	toTable      = "table"       // of unknown types
+
+	typeFromSchema = "schema"
 
 	keyKeep    = "keep"
 	keyOmit    = "omit"

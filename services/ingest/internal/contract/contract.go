@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -32,6 +33,8 @@ type Contract struct {
 	// versions is set when the records name their schema; at is the version that this fork works with.
 	versions *versions
 	at       *version
+	// nulls tells bare payloads that are null by their schema; nil where none may be.
+	nulls confluent.TypeOf
 
 	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its
 	// identity and time from it. told is how long those fields were in the row before, gain how much longer its payload
@@ -43,7 +46,11 @@ type Contract struct {
 }
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
-	return &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
+	c := &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
+	if t, ok := plan.(typed); ok && t.HasNull() {
+		c.nulls = t.TypeOf
+	}
+	return c
 }
 
 // fork copies the contract, at its newest version.
@@ -74,7 +81,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	var e envelope
 	start := len(dst)
 	bad := c.measure(&e, r, m, nowMicros)
-	if r.Value == nil {
+	if r.Value == nil || c.null(r.Value) {
 		if bad != nil {
 			return dst, c.refuse(bad)
 		}

@@ -19,8 +19,11 @@ type Entry struct {
 	Name string
 	// Route is its table.
 	Route *lanev1.Route
+	// Warnings are what is wrong with the schema and does not matter, each with the place in it.
+	Warnings []string
 
 	contract *Contract
+	typing   *typing
 }
 
 // Entries lists what the configuration says, topic by topic in its order, those of patterns last. The table of unknown
@@ -32,6 +35,17 @@ func (s *Set) Entries() []Entry {
 	}
 	for _, p := range s.patterns {
 		all = append(all, p.topic.entries...)
+	}
+	return all
+}
+
+// Warnings are those of the topic's contracts, each with the contract's name.
+func (t *Topic) Warnings() []string {
+	var all []string
+	for _, e := range t.entries {
+		for _, w := range e.Warnings {
+			all = append(all, e.Name+": "+w)
+		}
 	}
 	return all
 }
@@ -54,6 +68,9 @@ func (s *Set) Unknown() []Entry {
 // Prepare learns the schema id of a value, if the entry's records name their schema, and returns the table's route as
 // it is then: the contract may have grown. The error is that of ctx.
 func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error) {
+	if err := e.typing.learn(ctx, value, nil); err != nil {
+		return nil, err
+	}
 	vs := e.contract.versions
 	if vs == nil {
 		return e.Route, nil
@@ -64,6 +81,15 @@ func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error
 		}
 	}
 	return vs.current.Load().route, nil
+}
+
+// TypeOf is the type of a value by its schema, nil where a header tells it. Null says that the value is a tombstone by
+// its schema. Prepare comes before.
+func (e *Entry) TypeOf(value []byte) (itemType []byte, null bool) {
+	if e.typing != nil {
+		itemType, null, _ = e.typing.typeOf(value)
+	}
+	return itemType, null || e.contract.fork().null(value)
 }
 
 // AppendRow makes the record's row by this entry, whatever the record's type says; itemType is written to the row, nil

@@ -7,8 +7,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// Tags of the envelope: fields 1 to 12 of every row message, of delivery.v6.DeliveryEvent for one. A test pins them to
-// the generated code.
+// Tags of the envelope, envelope.v1.Envelope, which is fields 1 to 12 of every row message. A test pins them to the
+// generated code.
 const (
 	tagEventID        = 1<<3 | 2
 	tagEventType      = 2<<3 | 2

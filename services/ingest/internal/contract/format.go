@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -24,8 +25,12 @@ type format struct {
 
 // formats lists the formats by their name in the configuration.
 var formats = map[string]format{
-	"avro": {schema: "the .avsc file", columns: true, compile: func(schema []byte, _ *Config, o decode.Options) (decode.Plan, error) {
-		return plan(avro.Compile(schema, o))
+	"avro": {schema: "the .avsc file", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+		parsed, err := avro.Parse(string(schema))
+		if err != nil {
+			return nil, fmt.Errorf("schema: %w", err)
+		}
+		return plan(parsed.Pick(c.names).Compile(o))
 	}},
 	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
@@ -52,6 +57,14 @@ func jsonLanguage(file string) json.Language {
 // jsonSettings is what the entry says about JSON beside the schema.
 func (c *Config) jsonSettings() json.Settings {
 	return json.Settings{Unknown: unknownFields[c.UnknownFields], Lenient: c.Mode == "lenient"}
+}
+
+// names says that the entry names a type: exactly, or by a prefix.
+func (c *Config) names(name string) bool {
+	return slices.ContainsFunc(c.Types, func(written string) bool {
+		p, err := parseTypes(written)
+		return err == nil && p.text != "" && (p.text == name || p.prefix && strings.HasPrefix(name, p.text))
+	})
 }
 
 // unknownNumbers are the choices of unknown_fields for protobuf.

@@ -72,7 +72,7 @@ func TestFramedJSON(t *testing.T) {
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q, want %q", evolution, got, want)
 		}
-		if got, _ := d.take(topic, framed(5, `{"id":"cd"}`)); got != "parcels-value: payload at byte 0: schema id 5: it is no version of subject parcels-value" {
+		if got, _ := d.take(topic, framed(5, `{"id":"cd"}`)); !strings.HasPrefix(got, "parcels-value: payload at byte 0: schema id 5: it is no version of subject parcels-value") {
 			t.Errorf("%s: %q", evolution, got)
 		}
 		if got, _ := d.take(topic, framed(3, `{"grams":5}`)); evolution == "off" && !strings.Contains(got, "payload.id") || evolution == "additive" && got != "grams=5" {

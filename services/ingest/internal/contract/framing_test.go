@@ -109,7 +109,8 @@ func TestRefusedRecords(t *testing.T) {
 		{framed(3, "\x04ab\x0a"), "id=ab grams=5"},
 		{framed(4, "\x02a\x02\x02b\x02"), "parcels-value: payload.grams at byte 8: schema 4's string cannot be read as the contract's int"},
 		{framed(4, "\x02a\x00\x02"), "id=a new=1"},
-		{framed(5, "\x02a\x02\x00"), "parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another field has this name but for its case; BigQuery does not tell them apart"},
+		{framed(5, "\x02a\x02\x00"), "parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another column has this name but for its case; BigQuery does not tell them apart; " +
+			`write columns: {"ID": {name: ID_2}, or {skip: true}}`},
 		{framed(6, "\x02a\x02\x00"), "parcels-value: payload at byte 0: schema id 6: it is no version of subject parcels-value, and is called Customer instead of parcels"},
 		{framed(7, ""), "parcels-value: payload at byte 0: schema id 7: "},
 		{framed(99, ""), "parcels-value: payload at byte 0: schema id 99 is not in the registry"},

@@ -1,13 +1,9 @@
 package contract_test
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -19,6 +15,7 @@ import (
 	envelopev1 "github.com/waybill-data/waybill/proto/envelope/v1"
 	stockv1 "github.com/waybill-data/waybill/proto/stock/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -39,29 +36,7 @@ type vector struct {
 
 func vectors(t testing.TB, name string) []vector {
 	t.Helper()
-	f, err := os.Open("../decode/avro/testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out []vector
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v vector
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
-		out = append(out, v)
-	}
-	if err := lines.Err(); err != nil || len(out) == 0 {
-		t.Fatalf("%d vectors, %v", len(out), err)
-	}
-	return out
+	return recorded.Read[vector](t, "../decode/avro/testdata/"+name)
 }
 
 func load(t testing.TB, configs ...contract.Config) *contract.Set {

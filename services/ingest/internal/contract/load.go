@@ -234,7 +234,7 @@ func (l *loader) reportCompile(e *entry, err error) {
 	if e.Subject != "" {
 		key = "subject"
 	}
-	l.report(e, key, err.Error(), "change the schema; the table's columns follow from it")
+	l.report(e, key, err.Error(), "change the schema, from which the columns follow, or give them other names or types by columns")
 }
 
 // topic joins the entries of one topic, or of a pattern; nil if there was a problem.
@@ -255,6 +255,7 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	header, _ := l.agreed(entries, "type_header", defaultTypeHeader, func(c *Config) string { return c.TypeHeader })
 	tombstones, _ := l.agreed(entries, "tombstones", toNothing, func(c *Config) string { return c.Tombstones })
 	policy, says := l.agreed(entries, "unknown", toDeadLetter, func(c *Config) string { return c.Unknown })
+	t.typing = l.typing(entries)
 	unknown := toRefuse
 	switch policy {
 	case toNothing:
@@ -271,12 +272,16 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 		t.version(g.name)
 	}
 	for i := range entries {
-		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract}
+		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract, typing: t.typing}
+		e.Warnings = decode.Warnings(e.contract.plan)
+		for _, w := range e.Warnings {
+			l.env.Log.Warn("something is wrong with a schema that does not matter", "contract", e.Name, "what", w)
+		}
 		e.TypeHeader, e.Tombstones, e.Unknown = header, tombstones, policy
 		t.entries = append(t.entries, e)
 	}
 	t.routing = newRouting(header, tombstones, unknown, rules)
-	t.Fingerprint = fingerprint(header, tombstones, unknown, rules, func(target int) string { return t.Routes[target].Table })
+	t.Fingerprint = fingerprint(header, tombstones, t.typing != nil, unknown, rules, func(target int) string { return t.Routes[target].Table })
 	return t
 }
 

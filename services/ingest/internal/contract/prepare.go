@@ -2,7 +2,6 @@ package contract
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -27,7 +26,11 @@ func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func
 		if r.Value == nil {
 			continue
 		}
-		target, ok := t.routing.target(t.routing.itemType(r))
+		if err := t.typing.learn(ctx, r.Value, waits); err != nil {
+			return false, err
+		}
+		itemType, _, _ := t.typeOf(r)
+		target, ok := t.routing.target(itemType)
 		if !ok || target < 0 {
 			continue // an unknown type's table takes payloads as they are
 		}
@@ -39,14 +42,9 @@ func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func
 		if !ok || c.at.plan.Known(id) {
 			continue
 		}
-		if waits != nil {
-			waits(fmt.Sprintf("schema id %d of the schema registry", id))
-		}
+		done := waiting(waits, id)
 		err := c.versions.learn(ctx, id)
-		if waits != nil {
-			waits("")
-		}
-		if err != nil {
+		if done(); err != nil {
 			return false, err
 		}
 		if t.grown() {

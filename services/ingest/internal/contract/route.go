@@ -33,25 +33,12 @@ func route(c *Config, plan decode.Plan, message string) (*lanev1.Route, error) {
 	return r, nil
 }
 
-// rowDescriptor builds the row message of a contract without a .proto: the envelope of the built-in ones, and the
-// payload's columns.
+// rowDescriptor builds the row message of a contract without a .proto: the envelope and the payload's columns.
 func rowDescriptor(plan decode.Plan, payload string) (*descriptorpb.DescriptorProto, error) {
-	model, err := image.Self(builtins["delivery.v6"].message)
+	row, err := image.Self("envelope.v1.Envelope")
 	if err != nil {
 		return nil, err
 	}
-	row := &descriptorpb.DescriptorProto{Name: proto.String(decode.TypeName(payload) + "Event")}
-	used := map[string]bool{}
-	for _, f := range model.Field {
-		if f.GetNumber() < payloadNumber {
-			row.Field = append(row.Field, f)
-			used[f.GetTypeName()] = true
-		}
-	}
-	for _, t := range model.NestedType {
-		if used[t.GetName()] {
-			row.NestedType = append(row.NestedType, t)
-		}
-	}
+	row.Name = proto.String(decode.TypeName(payload) + "Event")
 	return row, plan.AddPayload(row, payload, payloadNumber)
 }

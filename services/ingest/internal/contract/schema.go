@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
@@ -21,6 +22,8 @@ type schema interface {
 	with(newer schema, payload string) (schema, decode.Changes)
 	// compile makes the columns.
 	compile(o decode.Options) (decode.Plan, error)
+	// types says of which type payloads are; nulls, whether they may be null.
+	types() (of confluent.TypeOf, nulls bool)
 	// compileFor makes a plan from another schema's payloads to these columns. origin names that schema in errors;
 	// lenient makes null of what it lacks.
 	compileFor(writer schema, o decode.Options, origin string, lenient bool) (decode.Plan, error)
@@ -42,9 +45,12 @@ func parseSchema(s *registry.Schema, c *Config) (schema, error) {
 	return parse(s, c)
 }
 
-func parseAvro(s *registry.Schema, _ *Config) (schema, error) {
+func parseAvro(s *registry.Schema, c *Config) (schema, error) {
 	parsed, err := avro.Parse(s.Text, s.Texts()...)
-	return avroSchema{parsed}, err
+	if err != nil {
+		return nil, err
+	}
+	return avroSchema{parsed.Pick(c.names)}, nil
 }
 
 type avroSchema struct{ *avro.Schema }
@@ -55,6 +61,8 @@ func (a avroSchema) with(newer schema, payload string) (schema, decode.Changes) 
 	merged, changes := a.With(newer.(avroSchema).Schema, payload)
 	return avroSchema{merged}, changes
 }
+
+func (a avroSchema) types() (confluent.TypeOf, bool) { return a.TypeOf, a.HasNull() }
 
 func (a avroSchema) compile(o decode.Options) (decode.Plan, error) { return plan(a.Compile(o)) }
 
@@ -90,6 +98,8 @@ func (j jsonSchema) with(newer schema, payload string) (schema, decode.Changes) 
 	return jsonSchema{merged, j.settings}, changes
 }
 
+func (jsonSchema) types() (confluent.TypeOf, bool) { return nil, false }
+
 func (j jsonSchema) compile(o decode.Options) (decode.Plan, error) {
 	return plan(j.Compile(j.settings, o))
 }
@@ -110,16 +120,21 @@ func parseProtobuf(s *registry.Schema, c *Config) (schema, error) {
 		parsed, err := protobuf.ParseSet([]byte(s.Text), c.Message, c.Payload)
 		return protobufSchema{parsed, nil, unknown}, err
 	}
-	texts := map[string]string{protobufFile: s.Text}
-	for _, r := range s.References {
-		texts[r.Name] = r.Text
-	}
-	file, err := protobuf.ParseSource(texts, protobufFile)
+	file, err := protobuf.ParseSource(protobufTexts(s), protobufFile)
 	if err != nil {
 		return nil, err
 	}
 	parsed, err := protobuf.NewSchema(file, c.Message)
 	return protobufSchema{parsed, file, unknown}, err
+}
+
+// protobufTexts are the files of a schema.
+func protobufTexts(s *registry.Schema) map[string]string {
+	texts := map[string]string{protobufFile: s.Text}
+	for _, r := range s.References {
+		texts[r.Name] = r.Text
+	}
+	return texts
 }
 
 // protobufSchema is a message of a protobuf schema. Fields meet by their numbers.
@@ -135,6 +150,8 @@ func (p protobufSchema) with(newer schema, payload string) (schema, decode.Chang
 	merged, changes := p.With(newer.(protobufSchema).Schema, payload)
 	return protobufSchema{merged, p.file, p.unknown}, changes
 }
+
+func (protobufSchema) types() (confluent.TypeOf, bool) { return nil, false }
 
 func (p protobufSchema) compile(o decode.Options) (decode.Plan, error) {
 	return plan(p.Compile(p.unknown, o))

@@ -33,6 +33,7 @@ type Topic struct {
 	Fingerprint uint64
 
 	routing   *routing
+	typing    *typing     // nil where a header tells the type
 	contracts []*Contract // by route
 	entries   []Entry
 	last      lastType
@@ -139,8 +140,8 @@ func (t *Topic) Match(r *record.Record) *Match {
 		m := t.match(r)
 		return &m
 	}
-	if r.Value != nil || t.routing.tombstones == tombstonesRow {
-		if m := h.match(r); m != nil {
+	if t.typing == nil && (r.Value != nil || t.routing.tombstones == tombstonesRow) {
+		if m := h.match(r); m != nil && !m.Contract.null(r.Value) {
 			return m
 		}
 	}
@@ -148,8 +149,24 @@ func (t *Topic) Match(r *record.Record) *Match {
 	return &h.found
 }
 
+// typeOf is the type of a record by what tells it, and whether its value is null. The reason says why it has none.
+func (t *Topic) typeOf(r *record.Record) (itemType []byte, null bool, reason string) {
+	switch {
+	case t.typing == nil:
+		return t.routing.itemType(r), r.Value == nil, ""
+	case r.Value == nil:
+		return nil, true, ""
+	}
+	return t.typing.typeOf(r.Value)
+}
+
 func (t *Topic) match(r *record.Record) Match {
-	if r.Value == nil {
+	itemType, null, reason := t.typeOf(r)
+	if reason != "" {
+		return Match{Action: Unknown, Unmatched: true, Reason: reason}
+	}
+	target, ok := t.target(itemType)
+	if null = null || ok && target >= 0 && r.Value != nil && t.contracts[target].null(r.Value); null {
 		switch t.routing.tombstones {
 		case toNothing:
 			return Match{Action: Ignore}
@@ -157,8 +174,6 @@ func (t *Topic) match(r *record.Record) Match {
 			return Match{Action: Unknown, Reason: "the value is null"}
 		}
 	}
-	itemType := t.routing.itemType(r)
-	target, ok := t.target(itemType)
 	if !ok {
 		target = t.routing.unknown
 	}
@@ -167,8 +182,14 @@ func (t *Topic) match(r *record.Record) Match {
 		return Match{Action: Ignore, Unmatched: !ok, itemType: itemType}
 	case target >= 0:
 		return Match{Action: Row, Route: target, Contract: t.contracts[target], Unmatched: !ok, itemType: itemType}
-	case itemType == nil:
+	case itemType == nil && t.typing == nil:
 		return Match{Action: Unknown, Unmatched: true, Reason: fmt.Sprintf("header %s is missing", t.routing.header)}
+	}
+	if t.typing != nil {
+		return Match{
+			Action: Unknown, Unmatched: true, itemType: itemType,
+			Reason: fmt.Sprintf("the record is of type %.200q, which no contract of the topic takes", itemType),
+		}
 	}
 	return Match{
 		Action: Unknown, Unmatched: true, itemType: itemType,

@@ -165,9 +165,9 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (confluent.
 	switch {
 	case ours:
 	case writer.name() == "":
-		return confluent.Source{}, fmt.Errorf("it is no version of subject %s", vs.config.Subject)
+		return confluent.Source{}, fmt.Errorf("it is no version of subject %s%s", vs.config.Subject, several)
 	case writer.name() != v.reader.name():
-		return confluent.Source{}, fmt.Errorf("it is no version of subject %s, and is called %s instead of %s", vs.config.Subject, writer.name(), v.reader.name())
+		return confluent.Source{}, fmt.Errorf("it is no version of subject %s, and is called %s instead of %s%s", vs.config.Subject, writer.name(), v.reader.name(), several)
 	}
 	merged, changes := v.reader.with(writer, vs.config.Payload)
 	vs.once(id, func() { vs.tell(id, changes) })
@@ -181,8 +181,13 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (confluent.
 		v = next
 	}
 	plan, err := v.reader.compileFor(writer, vs.options, fmt.Sprintf("schema %d", id), vs.grows())
-	return confluent.Source{Plan: plan}, err
+	source := confluent.Source{Plan: plan}
+	source.Types, source.Nulls = writer.types()
+	return source, err
 }
+
+// several is what to do where a topic has records of several types.
+const several = "; of several types in a topic each has an entry of its own, with type_from: schema"
 
 // tell logs what is new in a schema and stays without a column.
 func (vs *versions) tell(id uint32, changes decode.Changes) {

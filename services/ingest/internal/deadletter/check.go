@@ -67,7 +67,8 @@ func (c *checking) topic(ctx context.Context, topic string) findings.Finding {
 	if err == nil && strings.Contains(policy, "compact") {
 		return findings.Finding{
 			What: what, State: findings.Warn, Detail: "is compacted",
-			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that it has been replayed",
+			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that it has " +
+				"been replayed",
 		}
 	}
 	return findings.Finding{What: what, Detail: "exists"}

@@ -16,6 +16,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -23,7 +25,7 @@ import (
 // createLetters makes the dead-letter topic with a bound on what it takes.
 func createLetters(t *testing.T, c *kfake.Cluster, bound string) {
 	t.Helper()
-	_, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+	_, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 1, 1,
 		map[string]*string{"max.message.bytes": &bound}, letterTopic)
 	if err != nil {
 		t.Fatal(err)
@@ -34,7 +36,7 @@ func createLetters(t *testing.T, c *kfake.Cluster, bound string) {
 // the rest; and a letter that lacks anything is not replayed as if it were whole.
 func TestLetterOfAnyRecord(t *testing.T) {
 	const bound = 100_000
-	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 	createLetters(t, c, fmt.Sprint(bound))
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	large := func(seed int64) []byte { return []byte(noise(seed, bound-200)) }
@@ -67,7 +69,7 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		r.Topic, r.TimestampMicros, r.Offset = testTopic, -1, int64(i)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}},
-			unheard)
+			ignored)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
@@ -110,7 +112,7 @@ func taken(t *testing.T, k *kgo.Record) Letter {
 // To a version of the program that knows no parts but the value, a letter that lacks others looks foreign: it does not
 // replay it.
 func TestLetterWithoutHeadersHasALayoutOfItsOwn(t *testing.T) {
-	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
+	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), new(logtest.Log).Logger(), nil)
 	r := record.Record{
 		Topic: testTopic, Value: []byte("value"), Key: []byte("key"),
 		Headers: []record.Header{{Key: []byte("header"), Value: []byte("x")}},
@@ -132,20 +134,20 @@ func TestLetterWithoutHeadersHasALayoutOfItsOwn(t *testing.T) {
 
 // A topic that takes next to nothing stops the lane, which says why and what to do.
 func TestLetterThatCannotFit(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 	createLetters(t, c, "100")
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
-	var heard heardText
+	var waits waitText
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
-	go func() { sent <- w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, heard.set) }()
-	eventually(t, "the remedy at the lane and in the log", func() bool {
-		return strings.Contains(heard.now(), "raise its max.message.bytes") && strings.Contains(heard.now(), letterTopic) &&
-			w.logs.count("raise its max.message.bytes") == 1
+	go func() { sent <- w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, waits.set) }()
+	kafkatest.Eventually(t, "the remedy at the lane and in the log", func() bool {
+		return strings.Contains(waits.now(), "raise its max.message.bytes") && strings.Contains(waits.now(), letterTopic) &&
+			w.logs.Count("raise its max.message.bytes") == 1
 	})
 	cancel()
-	if err := <-sent; err == nil || heard.now() != "" {
-		t.Errorf("%v, and the lane waits for %q", err, heard.now())
+	if err := <-sent; err == nil || waits.now() != "" {
+		t.Errorf("%v, and the lane waits for %q", err, waits.now())
 	}
 }
 
@@ -162,11 +164,11 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 	if names[0] != "orders"+d.Suffix || names[1] != short+d.Suffix {
 		t.Errorf("%q, %q", names[0], names[1])
 	}
-	c := newCluster(t, kfake.SeedTopics(1, long))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, long))
 	config := testKafka(c.ListenAddrs()...)
 	l := letter(1, "a")
 	l.Record.Topic = long
-	if err := newTestWriter(t, config).Produce(t.Context(), []lane.DeadLetter{l}, unheard); err != nil {
+	if err := newTestWriter(t, config).Produce(t.Context(), []lane.DeadLetter{l}, ignored); err != nil {
 		t.Fatal(err)
 	}
 	dead, err := NewReader(t.Context(), Defaults(), config, []string{names[2]})
@@ -188,7 +190,7 @@ func TestNameOfADeadLetterTopic(t *testing.T) {
 // A writer may be closed while a call of a lane that has been given up still produces: that is waited for, and what
 // comes after is refused.
 func TestClosedUnderACall(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	sending, release := make(chan struct{}), make(chan struct{})
 	var first sync.Once
@@ -205,7 +207,7 @@ func TestClosedUnderACall(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	sent := make(chan error, 1)
-	go func() { sent <- w.Produce(ctx, batch, unheard) }()
+	go func() { sent <- w.Produce(ctx, batch, ignored) }()
 	<-sending
 	cancel() // the drain deadline
 	if err := <-sent; err == nil {
@@ -213,7 +215,7 @@ func TestClosedUnderACall(t *testing.T) {
 	}
 	var stopping sync.WaitGroup
 	stopping.Go(w.Close)
-	eventually(t, "the end of the producer", func() bool {
+	kafkatest.Eventually(t, "the end of the producer", func() bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.closed

@@ -1,20 +1,15 @@
 package deadletter
 
 import (
-	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
 	"github.com/waybill-data/waybill/pkg/config"
-	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -25,18 +20,8 @@ func TestMain(m *testing.M) {
 const (
 	testTopic   = "events"
 	letterTopic = testTopic + ".dead-letter"
-	patience    = time.Minute
+	patience    = kafkatest.Patience
 )
-
-func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
-	t.Helper()
-	c, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1), kfake.ClusterID("test-cluster")}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
-}
 
 // testKafka is the default with a test's patience.
 func testKafka(brokers ...string) *source.Kafka {
@@ -49,7 +34,7 @@ func testKafka(brokers ...string) *source.Kafka {
 // testWriter is a writer under test, with its log.
 type testWriter struct {
 	*Writer
-	logs *lines
+	logs *logtest.Log
 }
 
 func newTestWriter(t *testing.T, kafka *source.Kafka, change ...func(*Config)) *testWriter {
@@ -58,84 +43,30 @@ func newTestWriter(t *testing.T, kafka *source.Kafka, change ...func(*Config)) *
 	for _, f := range change {
 		f(&c)
 	}
-	logs := &lines{}
-	w := NewWriter(c, kafka, newLogger(logs), nil)
+	logs := &logtest.Log{}
+	w := NewWriter(c, kafka, logs.Logger(), nil)
 	w.backoff = 10 * time.Millisecond
 	t.Cleanup(w.Close)
 	return &testWriter{w, logs}
 }
 
-// unheard is told what dead letters wait for.
-func unheard(string) {}
+// ignored takes what dead letters wait for.
+func ignored(string) {}
 
-// heardText keeps what a lane hears that it waits for.
-type heardText struct {
+// waitText keeps what a lane was said to wait for.
+type waitText struct {
 	mu   sync.Mutex
 	text string
 }
 
-func (h *heardText) set(text string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.text = text
+func (w *waitText) set(text string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.text = text
 }
 
-func (h *heardText) now() string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.text
-}
-
-// lines collects a log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func (l *lines) count(s string) int { return strings.Count(l.String(), s) }
-
-func newLogger(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func producer(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
-	t.Helper()
-	opts = append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)
-	p, err := kgo.NewClient(opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
-}
-
-// sameRecords compares records by what Kafka holds: null and empty are different, but no headers are no headers.
-var sameRecords = cmp.Options{
-	cmpopts.IgnoreUnexported(record.Record{}),
-	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_,
-		_ []record.Header,
-	) bool {
-		return true
-	})),
-}
-
-// eventually waits for something that another process decides.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("never came: %s", what)
+func (w *waitText) now() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -17,7 +18,7 @@ func FuzzLetter(f *testing.F) {
 		int64(3))
 	f.Add([]byte{}, []byte{}, "waybill-topic", []byte("t"), "waybill-partition", int64(-1), "", int64(-1))
 	f.Add([]byte(nil), []byte(nil), "waybill-offset", []byte("9"), "waybill-reason", int64(0), "a[1].b", int64(0))
-	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
+	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), new(logtest.Log).Logger(), nil)
 	f.Fuzz(func(t *testing.T, key, value []byte, name string, text []byte, other string, millis int64, field string,
 		at int64,
 	) {

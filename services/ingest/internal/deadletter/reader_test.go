@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -35,7 +36,7 @@ func opened(t *testing.T, c *kfake.Cluster) *Reader {
 // written produces dead letters as a lane does.
 func written(t *testing.T, c *kfake.Cluster, letters ...lane.DeadLetter) {
 	t.Helper()
-	if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), letters, unheard); err != nil {
+	if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), letters, ignored); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,7 +57,7 @@ func all(t *testing.T, d *Reader, want func(Place) bool) ([]*Letter, Tally) {
 // topicRecords reads what is committed in a topic.
 func topicRecords(t *testing.T, c *kfake.Cluster, topic string, n int) []*kgo.Record {
 	t.Helper()
-	k := producer(t, c, kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
+	k := kafkatest.Producer(t, c, kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	var out []*kgo.Record
 	for len(out) < n {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -68,7 +69,7 @@ func topicRecords(t *testing.T, c *kfake.Cluster, topic string, n int) []*kgo.Re
 
 // What a lane writes is read back as it was, null and empty apart; the version is there; what others wrote is counted.
 func TestLettersComeBack(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(3, letterTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(3, letterTopic))
 	at := int64(1763859948123000)
 	whole := record.Record{
 		Topic: testTopic, Partition: 2, Offset: 9, TimestampMicros: at, Key: []byte{}, Value: []byte{},
@@ -83,7 +84,7 @@ func TestLettersComeBack(t *testing.T) {
 		lane.DeadLetter{Record: &whole, Reason: "undecodable", Contract: "k", Err: "bad", Field: "a.b[3]", Byte: 0},
 		lane.DeadLetter{Record: &null, Reason: "unknown_type", Err: "none", Byte: -1},
 		lane.DeadLetter{Record: &null, Reason: "unknown_type", Err: "again", Byte: -1})
-	p := producer(t, c)
+	p := kafkatest.Producer(t, c)
 	if err := p.ProduceSync(t.Context(), &kgo.Record{Topic: letterTopic, Value: []byte("x")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,11 +104,12 @@ func TestLettersComeBack(t *testing.T) {
 	if len(found) != 2 || tally.Letters != 2 || tally.Duplicates != 1 || tally.Foreign != 1 || tally.Why == "" {
 		t.Fatalf("%d letters, %+v", len(found), tally)
 	}
-	if diff := cmp.Diff(null, found[0].Record, sameRecords); diff != "" || found[0].Byte != -1 || found[0].Field != "" {
+	if diff := cmp.Diff(null, found[0].Record, kafkatest.SameRecords); diff != "" || found[0].Byte != -1 ||
+		found[0].Field != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 	got := found[1]
-	if diff := cmp.Diff(whole, got.Record, sameRecords); diff != "" {
+	if diff := cmp.Diff(whole, got.Record, kafkatest.SameRecords); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
 	if got.Field != "a.b[3]" || got.Byte != 0 || got.Version == "" || got.LeftOut.Any() || got.Replayed ||
@@ -158,7 +160,7 @@ func replayed(t *testing.T, d *Reader, letters []*Letter) {
 
 // A record that is replayed is what it was, and says where it was first; its letter is marked, in the same transaction.
 func TestReplay(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(2, testTopic), kfake.SeedTopics(1, letterTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(2, testTopic), kfake.SeedTopics(1, letterTopic))
 	first := record.Record{
 		Topic: testTopic, Partition: 1, Offset: 4, TimestampMicros: 1763859948123000, Key: []byte{}, Value: []byte("value"),
 		Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {
@@ -206,7 +208,7 @@ func TestReplay(t *testing.T) {
 
 // A replay whose transaction has not ended: the next one ends it, and sees nothing of it. The old one finds out.
 func TestReplayOvertaken(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 	var letters []lane.DeadLetter
 	for i := range 5 {
 		letters = append(letters, lane.DeadLetter{Record: &record.Record{
@@ -257,7 +259,7 @@ func TestReplayOvertaken(t *testing.T) {
 }
 
 func TestReplayFenced(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 	written(t, c, letter(1, "a"))
 	d := opened(t, c)
 	found, _ := all(t, d, nil)
@@ -275,8 +277,8 @@ func TestReplayFenced(t *testing.T) {
 // A topic that takes little at a time gets the records one by one.
 func TestReplayTooLargeTogether(t *testing.T) {
 	bound := "100000"
-	c := newCluster(t, kfake.SeedTopics(1, letterTopic))
-	if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, letterTopic))
+	if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 1, 1,
 		map[string]*string{"max.message.bytes": &bound}, testTopic); err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +308,7 @@ func TestReplayTooLargeTogether(t *testing.T) {
 
 func TestLettersFaults(t *testing.T) {
 	t.Run("a broker that is away for a moment", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		written(t, c, letter(1, "a"), letter(2, "b"))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: letterTopic, Err: kerr.NotLeaderForPartition, Count: 3})
 		if found, _ := all(t, opened(t, c), nil); len(found) != 2 {
@@ -314,13 +316,13 @@ func TestLettersFaults(t *testing.T) {
 		}
 	})
 	t.Run("no topic", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 		if found, tally := all(t, opened(t, c), nil); len(found) != 0 || !tally.Missing {
 			t.Errorf("%+v", tally)
 		}
 	})
 	t.Run("too many", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		written(t, c, letter(1, "a"), letter(2, "b"), letter(3, "c"))
 		d := opened(t, c)
 		defer func(n int) { maxPlaces = n }(maxPlaces)

@@ -101,8 +101,9 @@ func (r *Replayed) add(o Replayed) {
 func (s *Store) Replay(ctx context.Context, chosen Selection, o ReplayOptions) (Replayed, error) {
 	var total Replayed
 	if s.isolation == source.ReadUncommitted && !o.DryRun {
-		return total, errors.New("kafka.isolation is read_uncommitted: ingest would take the records of a transaction that is never committed, " +
-			"and a replay that is interrupted could repeat them; set it to read_committed for all members of the group, then replay")
+		return total, errors.New("kafka.isolation is read_uncommitted: ingest would take the records of a transaction " +
+			"that is never committed, and a replay that is interrupted could repeat them; set it to read_committed for all " +
+			"members of the group, then replay")
 	}
 	chosen.Pending = false // those replayed before are counted
 	for _, topic := range s.topics {
@@ -139,7 +140,7 @@ type replay struct {
 	selection Selection
 	options   ReplayOptions
 	topic     string
-	// mine are the places that this run has produced, or may have: a transaction without an answer.
+	// mine are the places that this run has produced, or may have: a transaction without a response.
 	mine map[Place]struct{}
 	// committed counts what was surely produced, over all attempts.
 	committed int

@@ -15,6 +15,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
@@ -22,7 +23,7 @@ import (
 // guarded is a cluster whose principal u has some rights and no others.
 func guarded(t *testing.T, topics []string, rights ...kfake.ACL) (*kfake.Cluster, *source.Kafka) {
 	t.Helper()
-	c := newCluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
+	c := kafkatest.Cluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
 		kfake.User("PLAIN", "u", "secret", rights...), kfake.SeedTopics(2, topics...))
 	k := testKafka(c.ListenAddrs()...)
 	k.SASL = source.SASL{Mechanism: source.SASLPlain, User: "u", Password: config.NewSecret("secret")}
@@ -133,16 +134,16 @@ func TestCheckTellsMissingRights(t *testing.T) {
 			defer cancel()
 			letters := Defaults()
 			found := source.Check(ctx, source.Config{Kafka: *config}, source.Topics{Names: []string{testTopic}}, Check(&letters))
-			told := false
+			reported := false
 			for _, f := range found {
 				if f.What == test.what && f.State == test.state && strings.Contains(f.Detail+"; "+f.Remedy, test.says) {
-					told = true
+					reported = true
 				} else if f.State != findings.OK {
 					t.Errorf("%+v", f)
 				}
 			}
-			if test.what != "" && !told {
-				t.Errorf("%s is not told: %+v", test.what, found)
+			if test.what != "" && !reported {
+				t.Errorf("%s is not reported: %+v", test.what, found)
 			}
 			if info := c.TopicInfo(letterTopic); test.missing && info != nil {
 				t.Error("check has created the dead-letter topic")
@@ -171,23 +172,23 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 			t.Parallel()
 			c, config := guarded(t, test.topics, test.rights...)
 			w := newTestWriter(t, config)
-			var heard heardText
+			var waits waitText
 			sent := make(chan error, 1)
-			go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, heard.set) }()
-			eventually(t, "the right at the lane", func() bool {
-				return strings.Contains(heard.now(), test.says) && strings.Contains(heard.now(), letterTopic)
+			go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, waits.set) }()
+			kafkatest.Eventually(t, "the right at the lane", func() bool {
+				return strings.Contains(waits.now(), test.says) && strings.Contains(waits.now(), letterTopic)
 			})
-			if w.logs.count(test.says) != 1 {
+			if w.logs.Count(test.says) != 1 {
 				t.Errorf("the log does not say it once:\n%s", w.logs)
 			}
-			admin := kadm.NewClient(producer(t, c, asAdmin()))
-			grant := kadm.NewACLs().Allow("User:u").AllowHosts("*").Topics(letterTopic).ResourcePatternType(kadm.ACLPatternLiteral).
-				Operations(kadm.OpWrite, kadm.OpCreate)
+			admin := kadm.NewClient(kafkatest.Producer(t, c, asAdmin()))
+			grant := kadm.NewACLs().Allow("User:u").AllowHosts("*").Topics(letterTopic).
+				ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpCreate)
 			if _, err := admin.CreateACLs(t.Context(), grant); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-sent; err != nil || heard.now() != "" {
-				t.Errorf("%v, and the lane waits for %q", err, heard.now())
+			if err := <-sent; err != nil || waits.now() != "" {
+				t.Errorf("%v, and the lane waits for %q", err, waits.now())
 			}
 		})
 	}
@@ -224,7 +225,7 @@ func TestReplayWithoutTheRight(t *testing.T) {
 			t.Parallel()
 			c, config := guarded(t, []string{testTopic, letterTopic}, test.rights...)
 			something := &kgo.Record{Topic: letterTopic, Value: []byte("no letter")}
-			if err := producer(t, c, asAdmin()).ProduceSync(t.Context(), something).FirstErr(); err != nil {
+			if err := kafkatest.Producer(t, c, asAdmin()).ProduceSync(t.Context(), something).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 			d, err := NewReader(t.Context(), Defaults(), config, []string{letterTopic})

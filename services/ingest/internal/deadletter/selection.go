@@ -47,7 +47,7 @@ type Selection struct {
 	Pending bool
 }
 
-// place tells whether a letter of this place may be meant: what can be told before the letter is read.
+// place reports whether a letter of this place may be meant: what is known before the letter is read.
 func (s *Selection) place(p Place) bool {
 	return (len(s.Places) == 0 || slices.Contains(s.Places, p)) &&
 		(len(s.Partitions) == 0 || slices.Contains(s.Partitions, p.Partition)) &&

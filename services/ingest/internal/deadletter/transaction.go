@@ -271,7 +271,7 @@ func (r *Transactions) produce(tp partition, batch *sarama.RecordBatch) (int64, 
 	return block.Offset, nil
 }
 
-// end commits the transaction or aborts it. Asked again, the coordinator gives the same answer.
+// end commits the transaction or aborts it. Requested again, it has the same result.
 func (r *Transactions) end(commit bool) error {
 	request := &sarama.EndTxnRequest{
 		Version: r.since27(2, 1), TransactionalID: r.id, ProducerID: r.producer, ProducerEpoch: r.epoch,

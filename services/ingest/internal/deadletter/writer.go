@@ -37,8 +37,8 @@ type Writer struct {
 	client   sarama.Client
 	producer sarama.SyncProducer
 	known    map[string]bool
-	// said are the faults in the log, by dead-letter topic: one line an outage.
-	said   map[string]string
+	// logged are the faults in the log, by dead-letter topic: one line an outage.
+	logged map[string]string
 	closed bool
 }
 
@@ -48,7 +48,7 @@ var _ source.Letters = (*Writer)(nil)
 func NewWriter(config Config, kafka *source.Kafka, log *slog.Logger, reg prometheus.Registerer) *Writer {
 	return &Writer{
 		config: config, kafka: kafka, log: log, metrics: newMetrics(reg), backoff: 100 * time.Millisecond,
-		known: make(map[string]bool), said: make(map[string]string),
+		known: make(map[string]bool), logged: make(map[string]string),
 	}
 }
 
@@ -70,9 +70,9 @@ func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits fun
 	topic := rest[0].Topic
 	pause := w.backoff
 	together := chunkBytes
-	said := false
+	waiting := false
 	defer func() {
-		if said {
+		if waiting {
 			waits("")
 		}
 	}()
@@ -92,7 +92,7 @@ func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits fun
 			err = w.explain(topic, err)
 			w.complain(topic, err)
 			waits(err.Error())
-			said = true
+			waiting = true
 		}
 		rest = left.messages
 		if left.alone {
@@ -102,7 +102,7 @@ func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits fun
 			continue
 		}
 		if !source.Sleep(ctx, pause) {
-			return fmt.Errorf("%w (last answer: %w)", context.Cause(ctx), err)
+			return fmt.Errorf("%w (last response: %w)", context.Cause(ctx), err)
 		}
 		pause = min(2*pause, 10*time.Second)
 	}
@@ -110,7 +110,7 @@ func (w *Writer) Produce(ctx context.Context, batch []lane.DeadLetter, waits fun
 		w.metrics.letters.WithLabelValues(batch[i].Reason).Inc()
 	}
 	w.mu.Lock()
-	delete(w.said, topic)
+	delete(w.logged, topic)
 	w.mu.Unlock()
 	return nil
 }
@@ -215,7 +215,8 @@ func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerEr
 	return failed, err
 }
 
-// tooLarge says of an answer that the topic does not take so much: by max.message.bytes, by segment.bytes.
+// tooLarge reports whether a response says that the topic does not take so much: by max.message.bytes, by
+// segment.bytes.
 func tooLarge(err error) bool {
 	return errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge) ||
 		errors.Is(err, sarama.ErrMessageSetSizeTooLarge)
@@ -229,7 +230,8 @@ type unfitError struct {
 }
 
 func (u *unfitError) Error() string {
-	return fmt.Sprintf("the dead-letter topic %s takes no letter of %d bytes, the least there is: raise its max.message.bytes: %v",
+	return fmt.Sprintf("the dead-letter topic %s takes no letter of %d bytes, the least there is: raise its "+
+		"max.message.bytes: %v",
 		u.topic, u.size, u.cause)
 }
 
@@ -248,7 +250,8 @@ func (w *Writer) explain(topic string, err error) error {
 	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
 		// What the broker says to an idempotent producer that may write to no topic, and before Kafka 3.0 to one that
 		// may.
-		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE on the cluster too: %w",
+		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE "+
+			"on the cluster too: %w",
 			topic, err)
 	}
 	return fmt.Errorf("the dead-letter topic %s: %w", topic, source.Explain(err))
@@ -256,8 +259,8 @@ func (w *Writer) explain(topic string, err error) error {
 
 func (w *Writer) complain(topic string, err error) {
 	w.mu.Lock()
-	first := w.said[topic] != err.Error()
-	w.said[topic] = err.Error()
+	first := w.logged[topic] != err.Error()
+	w.logged[topic] = err.Error()
 	w.mu.Unlock()
 	if first {
 		w.log.Error("dead letters cannot be produced, trying again; lanes that have some wait",

@@ -16,7 +16,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/pkg/version"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -24,7 +26,7 @@ import (
 // consumed reads n records of the dead-letter topic.
 func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
 	t.Helper()
-	k := producer(t, c, kgo.ConsumeTopics(letterTopic))
+	k := kafkatest.Producer(t, c, kgo.ConsumeTopics(letterTopic))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var out []*kgo.Record
@@ -53,11 +55,11 @@ func letter(offset int64, value string) lane.DeadLetter {
 }
 
 func TestDeadLetter(t *testing.T) {
-	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 	w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 	null := letter(8, "")
 	null.Record.Key, null.Record.Value, null.Record.Headers = nil, nil, nil
-	if err := w.Produce(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, unheard); err != nil {
+	if err := w.Produce(t.Context(), []lane.DeadLetter{letter(7, "value"), null}, ignored); err != nil {
 		t.Fatal(err)
 	}
 	got := consumed(t, c, 2)
@@ -91,7 +93,7 @@ func TestDeadLetter(t *testing.T) {
 	if got[1].Value != nil || strings.Contains(keysOf(got[1]), "waybill-key") {
 		t.Errorf("a null key or value is not null any more: %+v", got[1])
 	}
-	if d, err := kadm.NewClient(producer(t, c)).ListTopics(t.Context(), letterTopic); err != nil ||
+	if d, err := kadm.NewClient(kafkatest.Producer(t, c)).ListTopics(t.Context(), letterTopic); err != nil ||
 		len(d[letterTopic].Partitions) != 1 {
 		t.Errorf("the topic made: %+v, %v", d, err)
 	}
@@ -117,11 +119,11 @@ func noise(seed int64, n int) string {
 
 func TestDeadLetterFaults(t *testing.T) {
 	t.Run("retried", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		// More than sarama's own patience.
 		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas, Count: 6})
-		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, unheard); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, ignored); err != nil {
 			t.Fatal(err)
 		}
 		if f.Hits() != 6 {
@@ -130,10 +132,10 @@ func TestDeadLetterFaults(t *testing.T) {
 		consumed(t, c, 2)
 	})
 	t.Run("too large", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
-		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, unheard); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, ignored); err != nil {
 			t.Fatal(err)
 		}
 		got := consumed(t, c, 1)[0]
@@ -145,8 +147,8 @@ func TestDeadLetterFaults(t *testing.T) {
 	// Brokers bound a batch as they bound a record: letters that are too large together only, keep their values.
 	t.Run("too large together", func(t *testing.T) {
 		bound := "100000"
-		c := newCluster(t, kfake.SeedTopics(1, testTopic))
-		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 1, 1,
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
+		if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 1, 1,
 			map[string]*string{"max.message.bytes": &bound}, letterTopic); err != nil {
 			t.Fatal(err)
 		}
@@ -155,7 +157,7 @@ func TestDeadLetterFaults(t *testing.T) {
 			batch = append(batch, letter(i, noise(i, 40_000)))
 		}
 		batch = append(batch, letter(40, noise(40, 200_000)))
-		if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), batch, unheard); err != nil {
+		if err := newTestWriter(t, testKafka(c.ListenAddrs()...)).Produce(t.Context(), batch, ignored); err != nil {
 			t.Fatal(err)
 		}
 		whole := 0
@@ -171,13 +173,13 @@ func TestDeadLetterFaults(t *testing.T) {
 		}
 	})
 	t.Run("not allowed to create", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...), func(c *Config) { c.Create = false })
 		sent := make(chan error, 1)
-		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, unheard) }()
-		eventually(t, "the remedy in the log",
-			func() bool { return w.logs.count("create it, or set dead_letter.create") == 1 })
-		if _, err := kadm.NewClient(producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
+		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, ignored) }()
+		kafkatest.Eventually(t, "the remedy in the log",
+			func() bool { return w.logs.Count("create it, or set dead_letter.create") == 1 })
+		if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-sent; err != nil {
@@ -186,12 +188,12 @@ func TestDeadLetterFaults(t *testing.T) {
 		consumed(t, c, 1)
 	})
 	t.Run("until the caller gives up", func(t *testing.T) {
-		c := newCluster(t, kfake.SeedTopics(1, testTopic))
+		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.CreateTopics}, Err: kerr.TopicAuthorizationFailed, Count: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		if err := w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, unheard); err == nil || ctx.Err() == nil {
+		if err := w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, ignored); err == nil || ctx.Err() == nil {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -204,7 +206,7 @@ func TestLetterHasBytesOfItsOwn(t *testing.T) {
 		Topic: testTopic, Offset: 5, TimestampMicros: -1, Key: memory[:3], Value: memory[4:9],
 		Headers: []record.Header{{Key: memory[10:14], Value: memory[15:]}},
 	}
-	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), newLogger(&lines{}), nil)
+	l := NewWriter(Defaults(), testKafka("127.0.0.1:1"), new(logtest.Log).Logger(), nil)
 	m := l.message(newDraft(&lane.DeadLetter{Record: &r, Reason: "refused", Byte: -1}, time.Now()))
 	copied := (&Letter{Record: r}).Clone()
 	for i := range memory {

@@ -1,11 +1,15 @@
 package decode
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unsafe"
+
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Target is the type of column that a contract asks for in place of the one the type map gives.
@@ -25,9 +29,12 @@ const (
 	Timestamp
 	Interval
 	Range
+	Float
 )
 
-var targetNames = [...]string{"", "STRING", "JSON", "GEOGRAPHY", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL", "RANGE"}
+var targetNames = [...]string{
+	"", "STRING", "JSON", "GEOGRAPHY", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL", "RANGE", "FLOAT",
+}
 
 func (t Target) String() string { return targetNames[t] }
 
@@ -41,6 +48,10 @@ func TargetNames() []string { return targetNames[1:] }
 
 // Column is what a contract asks of one column of the payload.
 type Column struct {
+	// Name is the column's name where it is not the field's; Skip leaves the field out of the table. NoTarget leaves
+	// the type as it is.
+	Name string
+	Skip bool
 	Type Target
 	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP; Auto where nothing is said.
 	Unit Unit
@@ -60,13 +71,17 @@ const (
 	FromNumber
 	// FromRecord is a record of two fields, start and end.
 	FromRecord
+	// FromDecimal is a decimal with digits of its own.
+	FromDecimal
 )
 
 // Check says why values of a source cannot become this column, or the column cannot be; empty if they can.
 func (c *Column) Check(s Source) string {
 	switch {
 	case (s == FromRecord) != (c.Type == Range):
-		return "only a record with the fields start and end becomes a RANGE, and it becomes nothing else"
+		return "only a record with the fields start and end becomes a RANGE, and it becomes nothing else but JSON"
+	case s == FromDecimal && !c.IsDecimal() && c.Type != String && c.Type != Float:
+		return "a decimal does not become " + c.Type.String()
 	case s == FromNumber && (c.Type == JSON || c.Type == Geography || c.Type == Interval):
 		return "a whole number does not become " + c.Type.String()
 	case s == FromNumber && c.Type == Time && c.Unit == Auto:
@@ -86,6 +101,9 @@ func (c *Column) Check(s Source) string {
 	}
 	return ""
 }
+
+// IsDecimal says that the column's values are NUMERIC or BIGNUMERIC.
+func (c *Column) IsDecimal() bool { return c.Type == Numeric || c.Type == BigNumeric }
 
 // IsNumber says that the column's values are varints in the row, DATE in days and TIMESTAMP in microseconds; else they
 // are texts.
@@ -172,6 +190,26 @@ func (c *Column) NumberOf(v int64) (_ int64, reason string) {
 		return floorDiv(micros, DayMicros), ""
 	}
 	return micros, ""
+}
+
+// Wire is how the column's values are written in the row.
+func (c *Column) Wire() protowire.Type {
+	switch {
+	case c.IsNumber():
+		return protowire.VarintType
+	case c.Type == Float:
+		return protowire.Fixed64Type
+	}
+	return protowire.BytesType
+}
+
+// Float is the FLOAT that the text of a number becomes; whatever float64 is nearest.
+func (c *Column) Float(text []byte) (v float64, reason string) {
+	v, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(text), len(text)), 64) // not kept: its errors hold a copy
+	if err != nil || len(text) > 0 && bytes.ContainsAny(text, "xX_") {
+		return 0, fmt.Sprintf("%.60q is no number of a FLOAT", string(text))
+	}
+	return v, ""
 }
 
 // AppendNumber appends the column's text that a whole number becomes. Not for columns whose values are numbers.

@@ -21,6 +21,14 @@ type Plan interface {
 	NewDecoder() Decoder
 }
 
+// Warnings are what is wrong with the schema of a plan and does not matter, each with the place in it.
+func Warnings(p Plan) []string {
+	if w, ok := p.(interface{ Warnings() []string }); ok {
+		return w.Warnings()
+	}
+	return nil
+}
+
 // Decoder runs a plan. Not safe for concurrent use.
 type Decoder interface {
 	// Append appends to dst the body of the payload's column: neither tag nor length before it. On error dst comes back

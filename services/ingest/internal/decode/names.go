@@ -26,14 +26,20 @@ const (
 )
 
 // reservedPrefixes start no column's name, in any case (BigQuery, "Column names").
-var reservedPrefixes = []string{"_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier", "_change_type", "_change_sequence_number"}
+var reservedPrefixes = []string{
+	"_table_", "_file_", "_partition", "_row_timestamp", "__root__", "_colidentifier",
+	"_change_type", "_change_sequence_number", "_change_timestamp",
+}
 
-// CheckName says why BigQuery does not take the name of a column; empty if it does. seen holds the names of its
-// siblings so far, in lower case; the name is added.
+// CheckName says why a name cannot be that of a column: in BigQuery, or in a protobuf descriptor by its letters; empty
+// if it can. seen holds the names of its siblings so far, in lower case; the name is added.
 func CheckName(name string, seen map[string]bool) (reason string) {
+	if !IsName(name) {
+		return fmt.Sprintf("%q cannot name a column: letters, digits and underscores only, no digit first", name)
+	}
 	lower := strings.ToLower(name)
 	if seen[lower] {
-		return "another field has this name but for its case; BigQuery does not tell them apart"
+		return "another column has this name but for its case; BigQuery does not tell them apart"
 	}
 	seen[lower] = true
 	for _, prefix := range reservedPrefixes {
@@ -47,6 +53,17 @@ func CheckName(name string, seen map[string]bool) (reason string) {
 	return ""
 }
 
+// IsName reports whether a name is made of letters, digits and underscores, no digit first.
+func IsName(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
 // TypeName turns a column's name or path, such as shipping_costs[].address, into that of a message type:
 // ShippingCostsAddress.
 func TypeName(name string) string {
@@ -54,9 +71,11 @@ func TypeName(name string) string {
 	upper := true
 	for _, r := range name {
 		switch {
-		case r == '_' || r == '.' || r == '[' || r == ']':
+		case !IsName("_"+string(r)) || r == '_':
 			upper = true
 			continue
+		case b.Len() == 0 && '0' <= r && r <= '9':
+			b.WriteString("T" + string(r)) // a field may be renamed whose name begins with a digit
 		case upper:
 			b.WriteString(strings.ToUpper(string(r)))
 		default:

@@ -29,7 +29,7 @@ type Batch struct {
 
 // Errors of NextBatch. Others say what is wrong with a batch.
 var (
-	// ErrCut says that the bytes end within the batch: a broker fills up an answer with the beginning of the next one.
+	// ErrCut says that the bytes end within the batch: a broker fills up a response with the beginning of the next one.
 	ErrCut = errors.New("the batch is cut off")
 	// ErrLegacy says that what follows is a message of a format before Kafka 0.11.
 	ErrLegacy = errors.New("the message is of a format before Kafka 0.11")
@@ -103,7 +103,7 @@ func NextBatch(raw []byte) (b Batch, rest []byte, err error) {
 	return b, rest, nil
 }
 
-// Compressed says whether the records must be inflated before they can be read.
+// Compressed reports whether the records must be inflated before they can be read.
 func (b *Batch) Compressed() bool { return b.codec != codecNone }
 
 // Size is how many bytes the records have as they came.
@@ -124,21 +124,21 @@ func (b *Batch) Records() ([]byte, error) {
 	return b.body, b.enough(b.body)
 }
 
-// Inflate undoes the compression of the records, which then lie in memory of their own, on which the caller has the
-// hold. It takes limit bytes at most; errors.Is(err, ErrInflates) when they are not enough.
-func (b *Batch) Inflate(limit int) (*Memory, error) {
+// Inflate undoes the compression of the records, which then lie in a buffer of their own, of which the caller has the
+// reference. It takes limit bytes at most; errors.Is(err, ErrInflates) when they are not enough.
+func (b *Batch) Inflate(limit int) (*Buffer, error) {
 	m, err := decompress(b.codec, b.body, min(limit, MaxBatch))
 	if err != nil {
 		return nil, fmt.Errorf("the batch at offset %d: %w", b.FirstOffset, err)
 	}
 	if err := b.enough(m.Bytes()); err != nil {
-		m.LetGo(1)
+		m.Release(1)
 		return nil, err
 	}
 	return m, nil
 }
 
-// enough says whether as many records as the batch says may be in these bytes.
+// enough reports whether as many records as the batch says may be in these bytes.
 func (b *Batch) enough(raw []byte) error {
 	if len(raw)/minRecord < b.Count {
 		return fmt.Errorf("the batch at offset %d says it has %d records, in %d bytes",

@@ -37,7 +37,9 @@ func sealed(raw []byte) []byte {
 
 // deflate compresses with another implementation.
 func deflate(codec byte, src []byte) []byte {
-	c, err := kgo.DefaultCompressor([]kgo.CompressionCodec{{}, kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression()}[codec])
+	c, err := kgo.DefaultCompressor([]kgo.CompressionCodec{
+		{}, kgo.GzipCompression(), kgo.SnappyCompression(), kgo.Lz4Compression(), kgo.ZstdCompression(),
+	}[codec])
 	if err != nil {
 		panic(err)
 	}
@@ -89,7 +91,10 @@ func decode(b *Batch) (records []kmsg.Record, err error) {
 	return records, nil
 }
 
-var asWritten = cmp.Options{cmpopts.IgnoreFields(kmsg.Record{}, "Length", "TimestampDelta", "Attributes"), cmpopts.IgnoreUnexported(kmsg.Record{}, kmsg.Header{})}
+var asWritten = cmp.Options{
+	cmpopts.IgnoreFields(kmsg.Record{}, "Length", "TimestampDelta", "Attributes"),
+	cmpopts.IgnoreUnexported(kmsg.Record{}, kmsg.Header{}),
+}
 
 // Whatever another implementation writes is read as it was.
 func TestBatchesOfAnotherImplementation(t *testing.T) {
@@ -107,13 +112,16 @@ func TestBatchesOfAnotherImplementation(t *testing.T) {
 				Key: null(t, "key"), Value: null(t, "value"),
 			}
 			for range rapid.IntRange(0, 3).Draw(t, "headers") {
-				r.Headers = append(r.Headers, kmsg.Header{Key: rapid.StringN(0, 10, 100).Draw(t, "header"), Value: null(t, "header value")})
+				r.Headers = append(r.Headers,
+					kmsg.Header{Key: rapid.StringN(0, 10, 100).Draw(t, "header"), Value: null(t, "header value")})
 			}
 			records = append(records, r)
 		}
 		head := kmsg.RecordBatch{
-			FirstOffset: rapid.Int64Range(0, 1<<60).Draw(t, "offset"), LastOffsetDelta: rapid.Int32Range(0, 1<<30).Draw(t, "last"),
-			FirstTimestamp: rapid.Int64().Draw(t, "first time"), MaxTimestamp: rapid.Int64().Draw(t, "last time"), ProducerID: rapid.Int64().Draw(t, "producer"),
+			FirstOffset:     rapid.Int64Range(0, 1<<60).Draw(t, "offset"),
+			LastOffsetDelta: rapid.Int32Range(0, 1<<30).Draw(t, "last"),
+			FirstTimestamp:  rapid.Int64().Draw(t, "first time"), MaxTimestamp: rapid.Int64().Draw(t, "last time"),
+			ProducerID: rapid.Int64().Draw(t, "producer"),
 			Attributes: rapid.Int16Range(codecNone, codecZstd).Draw(t, "codec"),
 		}
 		for _, bit := range []int16{appendTimeBit, transactionalBit, controlBit} {
@@ -127,7 +135,8 @@ func TestBatchesOfAnotherImplementation(t *testing.T) {
 			t.Fatalf("%d bytes are left, %v", len(rest), err)
 		}
 		want := Batch{
-			FirstOffset: head.FirstOffset, LastOffset: head.FirstOffset + int64(head.LastOffsetDelta), FirstMillis: head.FirstTimestamp, MaxMillis: head.MaxTimestamp,
+			FirstOffset: head.FirstOffset, LastOffset: head.FirstOffset + int64(head.LastOffsetDelta),
+			FirstMillis: head.FirstTimestamp, MaxMillis: head.MaxTimestamp,
 			ProducerID: head.ProducerID, Count: len(records), AppendTime: head.Attributes&appendTimeBit != 0,
 			Transactional: head.Attributes&transactionalBit != 0, Control: head.Attributes&controlBit != 0,
 		}
@@ -155,15 +164,20 @@ func TestBatchesOfAnotherImplementation(t *testing.T) {
 
 func TestBatchesThatCannotBeRead(t *testing.T) {
 	good := func(change func(raw []byte) []byte) []byte {
-		return change(encode(kmsg.RecordBatch{FirstOffset: 7}, []kmsg.Record{{Value: []byte("v")}, {OffsetDelta: 1, Value: []byte("w")}}))
+		return change(encode(kmsg.RecordBatch{FirstOffset: 7},
+			[]kmsg.Record{{Value: []byte("v")}, {OffsetDelta: 1, Value: []byte("w")}}))
 	}
 	for name, test := range map[string]struct {
 		raw  []byte
 		want string
 	}{
-		"of the next format": {good(func(raw []byte) []byte { raw[atMagic] = 3; return raw }), "offset 7 is of the unknown format 3"},
-		"before 0.11":        {good(func(raw []byte) []byte { raw[atMagic] = 1; return raw }), ErrLegacy.Error()},
-		"too short":          {good(func(raw []byte) []byte { raw[atLength+3] = 48; return raw }), "offset 7 says it has 48 bytes"},
+		"of the next format": {
+			good(func(raw []byte) []byte { raw[atMagic] = 3; return raw }), "offset 7 is of the unknown format 3",
+		},
+		"before 0.11": {good(func(raw []byte) []byte { raw[atMagic] = 1; return raw }), ErrLegacy.Error()},
+		"too short": {
+			good(func(raw []byte) []byte { raw[atLength+3] = 48; return raw }), "offset 7 says it has 48 bytes",
+		},
 		"of negative length": {good(func(raw []byte) []byte { raw[atLength] = 0xff; return raw }), "offset 7 says it has -"},
 		"with too many records": {good(func(raw []byte) []byte {
 			raw[atCount+2] = 1
@@ -177,13 +191,19 @@ func TestBatchesThatCannotBeRead(t *testing.T) {
 			raw[atAttributes+1] = 5
 			return sealed(raw)
 		}), "unknown way 5"},
-		"of broken gzip": {good(func(raw []byte) []byte { raw[atAttributes+1] = codecGzip; return sealed(raw) }), "compressed with gzip"},
+		"of broken gzip": {
+			good(func(raw []byte) []byte { raw[atAttributes+1] = codecGzip; return sealed(raw) }), "compressed with gzip",
+		},
 		"of broken snappy": {good(func(raw []byte) []byte {
 			raw[atAttributes+1] = codecSnappy
 			return sealed(raw)
 		}), "compressed with snappy"},
-		"of broken lz4":  {good(func(raw []byte) []byte { raw[atAttributes+1] = codecLZ4; return sealed(raw) }), "compressed with lz4"},
-		"of broken zstd": {good(func(raw []byte) []byte { raw[atAttributes+1] = codecZstd; return sealed(raw) }), "compressed with zstd"},
+		"of broken lz4": {
+			good(func(raw []byte) []byte { raw[atAttributes+1] = codecLZ4; return sealed(raw) }), "compressed with lz4",
+		},
+		"of broken zstd": {
+			good(func(raw []byte) []byte { raw[atAttributes+1] = codecZstd; return sealed(raw) }), "compressed with zstd",
+		},
 		"a record that breaks off": {good(func(raw []byte) []byte {
 			raw[len(raw)-3]-- // the length of the last value
 			return sealed(raw)
@@ -213,7 +233,8 @@ func TestDecompressionIsBounded(t *testing.T) {
 		}
 	}
 	// The decoder of zstd has a bound of its own, which spares the memory.
-	if _, err := decompress(codecZstd, deflate(codecZstd, make([]byte, MaxBatch+1)), MaxBatch); !errors.Is(err, ErrInflates) {
+	if _, err := decompress(codecZstd, deflate(codecZstd, make([]byte, MaxBatch+1)),
+		MaxBatch); !errors.Is(err, ErrInflates) {
 		t.Errorf("zstd: %v", err)
 	}
 }
@@ -221,7 +242,8 @@ func TestDecompressionIsBounded(t *testing.T) {
 func FuzzBatch(f *testing.F) {
 	for codec := int16(codecNone); codec <= codecZstd; codec++ {
 		f.Add(encode(kmsg.RecordBatch{FirstOffset: 7, Attributes: codec}, []kmsg.Record{
-			{Value: []byte("v"), Headers: []kmsg.Header{{Key: "k", Value: []byte("v")}, {Key: ""}}}, {OffsetDelta: 1, Key: []byte("k"), TimestampDelta64: -300},
+			{Value: []byte("v"), Headers: []kmsg.Header{{Key: "k", Value: []byte("v")}, {Key: ""}}},
+			{OffsetDelta: 1, Key: []byte("k"), TimestampDelta64: -300},
 		}))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

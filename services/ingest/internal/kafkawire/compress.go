@@ -48,30 +48,30 @@ var (
 	})
 )
 
-// decompress undoes compression into memory of at most limit bytes, which is all that it takes, but for a copy when
+// decompress undoes compression into a buffer of at most limit bytes, which is all that it takes, but for a copy when
 // the result is much smaller.
-func decompress(codec byte, src []byte, limit int) (*Memory, error) {
+func decompress(codec byte, src []byte, limit int) (*Buffer, error) {
 	if int(codec) >= len(codecNames) {
 		return nil, fmt.Errorf("compressed in the unknown way %d", codec)
 	}
-	m := NewMemory(limit)
+	m := NewBuffer(limit)
 	n, err := inflate(codec, m.Bytes(), src)
 	if err != nil {
-		m.LetGo(1)
+		m.Release(1)
 		return nil, fmt.Errorf("compressed with %s: %w", codecNames[codec], err)
 	}
 	if n > limit*3/4 {
 		m.cut(n)
 		return m, nil
 	}
-	defer m.LetGo(1)
-	exact := NewMemory(n) // for it lives as long as its records
+	defer m.Release(1)
+	exact := NewBuffer(n) // for it lives as long as its records
 	copy(exact.Bytes(), m.Bytes())
 	return exact, nil
 }
 
 // decompressUpTo undoes compression in as much memory as it takes, up to most bytes.
-func decompressUpTo(codec byte, src []byte, most int) (*Memory, error) {
+func decompressUpTo(codec byte, src []byte, most int) (*Buffer, error) {
 	for size := min(guess(codec, src), most); ; size = min(4*size, most) {
 		m, err := decompress(codec, src, size)
 		if !errors.Is(err, ErrInflates) || size == most {

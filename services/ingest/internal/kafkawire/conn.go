@@ -116,12 +116,12 @@ func (c *Conn) Fetch(ctx context.Context, request *kmsg.FetchRequest) (_ *FetchR
 		return nil, err
 	}
 	var response *FetchResponse
-	asked := 0
+	requested := 0
 	for i := range request.Topics {
-		asked += len(request.Topics[i].Partitions)
+		requested += len(request.Topics[i].Partitions)
 	}
 	err = c.during(ctx, request, time.Duration(request.MaxWaitMillis)*time.Millisecond, func(left int) error {
-		response, err = readFetch(c.in, left, request.Version, asked)
+		response, err = readFetch(c.in, left, request.Version, requested)
 		return err
 	})
 	return response, err
@@ -174,7 +174,7 @@ func (c *Conn) during(
 	case left < 0 || left > c.dialer.MaxResponse:
 		return fmt.Errorf("the response has %d bytes, of %d at most", left, c.dialer.MaxResponse)
 	}
-	// KIP-511: never in the response that tells versions.
+	// KIP-511: never in the response that lists versions.
 	if request.IsFlexible() && request.Key() != int16(kmsg.ApiVersions) {
 		body := cursor{in: c.in, left: left, flexible: true}
 		body.tags()

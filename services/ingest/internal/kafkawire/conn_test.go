@@ -59,7 +59,8 @@ func broker(t *testing.T, reply func(key, version int16, body []byte) []byte) (a
 func speaks(keys ...kmsg.Key) []byte {
 	r := &kmsg.ApiVersionsResponse{}
 	for _, k := range keys {
-		r.ApiKeys = append(r.ApiKeys, kmsg.ApiVersionsResponseApiKey{ApiKey: int16(k), MaxVersion: kmsg.RequestForKey(int16(k)).MaxVersion()})
+		r.ApiKeys = append(r.ApiKeys,
+			kmsg.ApiVersionsResponseApiKey{ApiKey: int16(k), MaxVersion: kmsg.RequestForKey(int16(k)).MaxVersion()})
 	}
 	return r.AppendTo(nil)
 }
@@ -70,12 +71,12 @@ func testDialer() *Dialer {
 
 // A request that nobody answers ends with its context, not with its timeout, and says what it was.
 func TestRequestsEndWithTheirContext(t *testing.T) {
-	asked := make(chan struct{})
+	requested := make(chan struct{})
 	address := broker(t, func(key, _ int16, _ []byte) []byte {
 		if key == int16(kmsg.ApiVersions) {
 			return speaks(kmsg.Fetch)
 		}
-		close(asked)
+		close(requested)
 		return nil
 	})
 	c, err := testDialer().Dial(t.Context(), address)
@@ -90,7 +91,7 @@ func TestRequestsEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("stop")
 	go func() {
-		<-asked
+		<-requested
 		cancel(stop)
 	}()
 	if _, err := c.Fetch(ctx, request); !errors.Is(err, stop) || !strings.Contains(err.Error(), "Fetch at "+address) {
@@ -103,7 +104,8 @@ func TestDialEndsWithItsTimeout(t *testing.T) {
 	address := broker(t, func(int16, int16, []byte) []byte { return nil })
 	d := testDialer()
 	d.Timeout = 10 * time.Millisecond
-	if _, err := d.Dial(t.Context(), address); !errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), "timeout") {
+	if _, err := d.Dial(t.Context(), address); !errors.Is(err, context.DeadlineExceeded) &&
+		!strings.Contains(err.Error(), "timeout") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -129,7 +131,8 @@ func TestResponsesThatAreNone(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = c.Close() }()
-			if _, err := c.Do(t.Context(), &kmsg.ListOffsetsRequest{Version: 1}, 4); err == nil || !strings.Contains(err.Error(), test.want) {
+			if _, err := c.Do(t.Context(), &kmsg.ListOffsetsRequest{Version: 1}, 4); err == nil ||
+				!strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
@@ -143,7 +146,8 @@ func TestVersionsThatDoNotMeet(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	if err := c.Speak(&kmsg.FetchRequest{Version: FetchOldest}, FetchNewest); err == nil || !strings.Contains(err.Error(), "too old or too new") {
+	if err := c.Speak(&kmsg.FetchRequest{Version: FetchOldest}, FetchNewest); err == nil ||
+		!strings.Contains(err.Error(), "too old or too new") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -182,7 +186,8 @@ func TestAuthenticatesAgain(t *testing.T) {
 	}
 	d.SASL.Password = "wrong"
 	var auth *AuthError
-	if _, err := d.Dial(t.Context(), address); !errors.As(err, &auth) || !strings.Contains(err.Error(), "no such user") || refused.Load() != 1 {
+	if _, err := d.Dial(t.Context(), address); !errors.As(err, &auth) || !strings.Contains(err.Error(), "no such user") ||
+		refused.Load() != 1 {
 		t.Errorf("got %v", err)
 	}
 }

@@ -31,20 +31,20 @@ type FetchedPartition struct {
 	// FetchResponseTopicPartition lacks RecordBatches and what is in tags.
 	kmsg.FetchResponseTopicPartition
 	// Records are batches as they came, one after the other, the last of them perhaps cut off; nil for none. They
-	// come with one hold, which is the reader's. The records of each partition have memory of their own: one that is
-	// slow holds on to no others.
-	Records *Memory
+	// come with one reference, which is the reader's. The records of each partition have a buffer of their own: a slow
+	// one retains no others.
+	Records *Buffer
 }
 
 // errResponse says that a response is not laid out as its version says.
 var errResponse = errors.New("the response is not laid out as its version says")
 
-// errUnasked says that there is more in a response than was asked for.
-var errUnasked = errors.New("the response has more partitions than were asked for")
+// errUnrequested says that a response has more than was requested.
+var errUnrequested = errors.New("the response has more partitions than were requested")
 
 // readFetch reads the body of a response, left bytes, to a request for so many partitions. Nothing in it is taken to
-// be larger than the bytes that are left, or more than was asked for.
-func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse, error) {
+// be larger than the bytes that are left, or more than was requested.
+func readFetch(in io.Reader, left int, version int16, requested int) (*FetchResponse, error) {
 	c := cursor{in: in, left: left, flexible: version >= FetchByName}
 	r := new(FetchResponse)
 	c.int32() // throttle time: the broker delays its next response by itself
@@ -60,7 +60,9 @@ func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse
 		} else {
 			copy(topic.TopicID[:], c.take(len(topic.TopicID)))
 		}
-		for range c.array() {
+		partitions := c.array()
+		r.Partitions = slices.Grow(r.Partitions, min(partitions, requested-len(r.Partitions)))
+		for range partitions {
 			p := topic
 			p.Partition, p.ErrorCode = c.int32(), c.int16()
 			p.HighWatermark, p.LastStableOffset, p.LogStartOffset = c.int64(), c.int64(), c.int64()
@@ -72,12 +74,12 @@ func readFetch(in io.Reader, left int, version int16, asked int) (*FetchResponse
 				p.AbortedTransactions = append(p.AbortedTransactions, t)
 			}
 			p.PreferredReadReplica = c.int32()
-			p.Records = c.memory()
+			p.Records = c.buffer()
 			if c.tags(); c.err != nil {
 				break
 			}
-			if len(r.Partitions) == asked {
-				return nil, errUnasked
+			if len(r.Partitions) == requested {
+				return nil, errUnrequested
 			}
 			r.Partitions = append(r.Partitions, p)
 		}
@@ -165,14 +167,14 @@ func (c *cursor) string() string {
 	return string(c.take(int(c.int16())))
 }
 
-// memory reads bytes of any size; nil for none.
-func (c *cursor) memory() *Memory {
+// buffer reads bytes of any size. Returns nil when there are none.
+func (c *cursor) buffer() *Buffer {
 	n := c.length()
 	if n <= 0 || !c.has(n) {
 		return nil
 	}
-	var m *Memory
-	m, c.err = readMemory(c.in, n)
+	var m *Buffer
+	m, c.err = readBuffer(c.in, n)
 	c.left -= n
 	return m
 }
@@ -207,11 +209,11 @@ func readBytes(in io.Reader, n int) ([]byte, error) {
 	return b, nil
 }
 
-// readMemory reads n bytes to memory of their own.
-func readMemory(in io.Reader, n int) (*Memory, error) {
-	m := NewMemory(min(n, trusted))
+// readBuffer reads n bytes to a buffer of their own.
+func readBuffer(in io.Reader, n int) (*Buffer, error) {
+	m := NewBuffer(min(n, trusted))
 	if err := grow(in, m.bytes, n); err != nil {
-		m.LetGo(1)
+		m.Release(1)
 		return nil, err
 	}
 	return m, nil

@@ -20,7 +20,7 @@ func fetched(r *kmsg.FetchResponse) *FetchResponse {
 		for _, p := range t.Partitions {
 			q := FetchedPartition{Topic: t.Topic, TopicID: t.TopicID, FetchResponseTopicPartition: p}
 			if len(p.RecordBatches) > 0 {
-				q.Records = NewMemory(len(p.RecordBatches))
+				q.Records = NewBuffer(len(p.RecordBatches))
 				copy(q.Records.Bytes(), p.RecordBatches)
 			}
 			out.Partitions = append(out.Partitions, q)
@@ -31,9 +31,10 @@ func fetched(r *kmsg.FetchResponse) *FetchResponse {
 
 var fetchedAlike = cmp.Options{
 	cmpopts.EquateEmpty(),
-	cmpopts.IgnoreFields(kmsg.FetchResponseTopicPartition{}, "RecordBatches", "DivergingEpoch", "CurrentLeader", "SnapshotID", "UnknownTags"),
+	cmpopts.IgnoreFields(kmsg.FetchResponseTopicPartition{}, "RecordBatches", "DivergingEpoch", "CurrentLeader",
+		"SnapshotID", "UnknownTags"),
 	cmpopts.IgnoreUnexported(kmsg.FetchResponseTopicPartitionAbortedTransaction{}, kmsg.Tags{}),
-	cmp.Comparer(func(a, b *Memory) bool { return (a == nil) == (b == nil) && bytes.Equal(a.Bytes(), b.Bytes()) }),
+	cmp.Comparer(func(a, b *Buffer) bool { return (a == nil) == (b == nil) && bytes.Equal(a.Bytes(), b.Bytes()) }),
 }
 
 // Whatever another implementation writes is read as it was, in each version that is spoken.
@@ -54,7 +55,8 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 				p.Partition, p.ErrorCode, p.HighWatermark = i, rapid.Int16().Draw(t, "code"), rapid.Int64().Draw(t, "end")
 				p.LastStableOffset, p.LogStartOffset, p.PreferredReadReplica = 1, 2, rapid.Int32().Draw(t, "replica")
 				for range rapid.IntRange(0, 3).Draw(t, "aborted") {
-					p.AbortedTransactions = append(p.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: 7, FirstOffset: int64(i)})
+					p.AbortedTransactions = append(p.AbortedTransactions,
+						kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: 7, FirstOffset: int64(i)})
 				}
 				if rapid.Bool().Draw(t, "records") {
 					p.RecordBatches = rapid.SliceOfN(rapid.Byte(), 0, 20_000).Draw(t, "bytes")
@@ -68,7 +70,8 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 			want.Topics = append(want.Topics, topic)
 		}
 		raw := want.AppendTo(nil)
-		got, err := readFetch(bytes.NewReader(append(raw, "the next response"...)), len(raw), want.Version, len(fetched(want).Partitions))
+		got, err := readFetch(bytes.NewReader(append(raw, "the next response"...)), len(raw), want.Version,
+			len(fetched(want).Partitions))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +97,8 @@ func TestNullRecords(t *testing.T) {
 	body = append(body, "\x00\x00\x00\x05\x00\x06"...)         // number 5, NOT_LEADER
 	body = append(body, bytes.Repeat([]byte{0xff}, 3*8+4+4+4)...)
 	r, err := readFetch(bytes.NewReader(body), len(body), 11, 1)
-	if err != nil || len(r.Partitions) != 1 || r.Partitions[0].ErrorCode != 6 || r.Partitions[0].Records != nil || r.Partitions[0].Partition != 5 {
+	if err != nil || len(r.Partitions) != 1 || r.Partitions[0].ErrorCode != 6 || r.Partitions[0].Records != nil ||
+		r.Partitions[0].Partition != 5 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -115,7 +119,8 @@ func TestLengthsThatLie(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			// The response says that it is large as well, and ends.
-			_, err := readFetch(io.MultiReader(bytes.NewReader(body), bytes.NewReader(make([]byte, 1<<20))), 100_000_000+len(body), 11, 9)
+			_, err := readFetch(io.MultiReader(bytes.NewReader(body), bytes.NewReader(make([]byte, 1<<20))),
+				100_000_000+len(body), 11, 9)
 			runtime.ReadMemStats(&after)
 			if got := after.TotalAlloc - before.TotalAlloc; err == nil && name != "negative" || got > 3*trusted {
 				t.Errorf("took %d bytes, %v", got, err)

@@ -57,7 +57,7 @@ func (r *Record) NextHeader() (key, value []byte, err error) {
 	return key, value, nil
 }
 
-// End says whether the record ends with its last header.
+// End reports whether the record ends with its last header.
 func (r *Record) End() error {
 	if len(r.headers) != 0 {
 		return errRecord

@@ -70,14 +70,14 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	}
 	challenge := ""
 	for {
-		answer, err := conversation.Step(challenge)
+		response, err := conversation.Step(challenge)
 		if err != nil {
 			return fmt.Errorf("SASL %s at %s: %w", s.Mechanism, c.address, err)
 		}
 		if conversation.Done() {
 			return nil
 		}
-		if challenge, err = c.step(ctx, answer); err != nil {
+		if challenge, err = c.step(ctx, response); err != nil {
 			return err
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net"
-	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,6 +14,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
+	"github.com/waybill-data/waybill/pkg/processors/rowcost"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -24,24 +23,13 @@ import (
 // batch at once. A row is a copy of the value: decoding is measured elsewhere. Processor time and allocations are those
 // of the process, so both ends of the call.
 func BenchmarkLane(b *testing.B) {
-	for _, workload := range []struct {
-		name string
-		size int
-	}{{"delivery", 9000}, {"stock", 110}} {
-		b.Run(workload.name, func(b *testing.B) {
-			b.SetBytes(int64(workload.size))
-			spent, allocated := carryRows(b, workload.size, b.N)
-			b.ReportMetric(spent, "ns/row")
-			b.ReportMetric(allocated, "allocs/row")
-		})
-	}
+	rowcost.Benchmark(b, carryRows, rowcost.Workload{Name: "delivery", Size: 9000}, rowcost.Workload{Name: "stock", Size: 110})
 }
 
 // A lane allocates for a batch, not for a row: this is both ends of one, gRPC included.
 func TestLaneAllocatesNothingARow(t *testing.T) {
-	if _, allocated := carryRows(t, 110, 300_000); allocated > 0.05 { // a fifth of it without the race detector, which empties pools
-		t.Errorf("%.4f allocations a row", allocated)
-	}
+	// A fifth of it without the race detector, which empties pools.
+	rowcost.Allocations(t, carryRows, 110, 0.05)
 }
 
 // carryRows carries rows of a size through a lane and returns the processor time in nanoseconds and the allocations of
@@ -70,16 +58,13 @@ func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan struct{})
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began := cpu()
+	meter := rowcost.Start()
 	go func() { defer close(ended); lane.Run(ctx) }()
 	<-peer.done
-	used := cpu() - began
-	runtime.ReadMemStats(&after)
+	spent, allocated = meter.Row(rows)
 	stop()
 	<-ended
-	return float64(used) / float64(rows), float64(after.Mallocs-before.Mallocs) / float64(rows)
+	return spent, allocated
 }
 
 // settler is a writer that has nothing behind it.
@@ -186,13 +171,4 @@ func (copies) Fingerprint() uint64        { return 1 }
 func (copies) Match(*record.Record) Match { return Match{} }
 func (copies) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
 	return protowire.AppendBytes(append(dst, 0x0a), r.Value), nil
-}
-
-// cpu is the processor time of this process in nanoseconds, user and system.
-func cpu() int64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return u.Utime.Nano() + u.Stime.Nano()
 }

@@ -193,7 +193,20 @@ func TestReaderEnds(t *testing.T) {
 			t.Errorf("%s: %+v, %d bytes held", name, p, l.Budget.Used())
 		}
 	}
-	// A claim that ends while the reader waits for budget ends the reader.
+	l := &Lane{Partition: &spot{}, Contracts: &choosy{}, Budget: NewBudget(1 << 20)}
+	out := make(chan portion, 1)
+	(&reading{lane: l, out: out}).run(t.Context())
+	if p := <-out; !errors.Is(p.err, io.ErrNoProgress) {
+		t.Errorf("cannot be read: %+v", p)
+	}
+	// A claim that ends while the reader waits for budget ends the reader, whatever it could hand over.
+	for range 20 {
+		readerWaitsForBudget(t)
+	}
+}
+
+func readerWaitsForBudget(t *testing.T) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		log := newPartitionLog()
 		log.produce("a", "x")

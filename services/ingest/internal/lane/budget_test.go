@@ -39,3 +39,35 @@ func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 		}
 	})
 }
+
+// Nobody has waited while there was room, to the last byte; the wait of several is that of the first of them.
+func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		if b.Try(11) || !b.Try(10) || b.Try(1) {
+			t.Fatal("bounds")
+		}
+		b.Release(10)
+		if waited := b.Waited(); waited != 0 {
+			t.Errorf("%v, and nobody has waited", waited)
+		}
+		b.Add(10)
+		done := make(chan error, 2)
+		for range 2 {
+			go func() { done <- b.Acquire(t.Context(), 5) }()
+			time.Sleep(time.Second)
+		}
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v since the first one waits", waited)
+		}
+		b.Release(10)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v when nobody waits any more", waited)
+		}
+	})
+}

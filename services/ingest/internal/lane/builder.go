@@ -26,10 +26,10 @@ type limits struct {
 
 func newLimits(c Config, l *lanev1.Limits) limits {
 	smaller := func(own int, theirs uint64) int {
-		if theirs == 0 || uint64(own) < theirs {
+		if theirs == 0 {
 			return own
 		}
-		return int(theirs)
+		return int(min(uint64(own), theirs))
 	}
 	const unbounded = 1 << 30
 	out := limits{

@@ -106,6 +106,8 @@ func TestBlocksOfAnAppend(t *testing.T) {
 	}{
 		"nothing":           {},
 		"rows":              {rows: [3]uint32{0, 2, 0}, want: []uint32{1}},
+		"rows of all":       {rows: [3]uint32{1, 2, 3}, want: []uint32{0, 1, 2}},
+		"dropped of all":    {dropped: [3]uint32{1, 2, 3}, want: []uint32{0, 1, 2}},
 		"dropped":           {dropped: [3]uint32{0, 0, 3}, want: []uint32{2}},
 		"rows, and dropped": {rows: [3]uint32{1, 0, 0}, dropped: [3]uint32{2, 0, 1}, want: []uint32{0, 2}},
 	} {

@@ -120,7 +120,7 @@ func (c *call) advance() error {
 			return err
 		}
 	}
-	if c.unreadable != nil && c.builder.batch == nil && len(c.part.records) == 0 && c.held == nil {
+	if c.unreadable != nil && c.builder.batch == nil && c.held == nil { // records at hand are behind a batch that is full
 		c.drain("the next record cannot be read")
 	}
 	if p, ok := c.ledger.await(); ok {
@@ -201,7 +201,7 @@ func (c *call) takeRecords(now time.Time) error {
 	defer c.builder.balance()
 	for c.next < len(c.part.records) {
 		taken, err := c.builder.take(&c.part.records[c.next], now)
-		if err != nil || !taken {
+		if !taken {
 			return err
 		}
 		c.next++
@@ -327,10 +327,10 @@ func (c *call) sent() {
 
 func (c *call) receivePortion(p portion) error {
 	switch {
-	case p.err == nil && p.starved:
+	case p.starved:
 		c.starved = true
 		return nil
-	case p.err == nil && p.idle:
+	case p.idle:
 		c.newRecords = c.source.reader.Ready()
 		return nil
 	case p.err == nil:

@@ -166,16 +166,16 @@ func TestSettledRecordsAreLetGo(t *testing.T) {
 			limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
 		}
 		one := oneRecord(300)
-		m := kafkawire.NewMemory(len(one.Raw))
+		m := kafkawire.NewBuffer(len(one.Raw))
 		copy(m.Bytes(), one.Raw)
-		one.Raw, one.Memory = m.Bytes(), m
+		one.Raw, one.Buffer = m.Bytes(), m
 		for i := range int64(6) { // a row, a dropped one, one left out before, an ignored one, an unknown one, one that cannot be read
 			var r record.Record
 			if _, err := one.Read(0, &r, nil); err != nil {
 				t.Fatal(err)
 			}
 			r.Offset = i
-			m.Hold(1)
+			m.Retain(1)
 			if taken, err := b.take(&r, time.Now()); !taken || err != nil {
 				t.Fatal(i, taken, err)
 			}
@@ -187,13 +187,13 @@ func TestSettledRecordsAreLetGo(t *testing.T) {
 		a := done.message()
 		a.Free()
 		if settled {
-			done.records.LetGo()
+			done.records.Release()
 		}
 		done.recycle()
-		m.LetGo(1)
+		m.Release(1)
 		held := func() (held bool) {
 			defer func() { held = recover() == nil }()
-			m.LetGo(1)
+			m.Release(1)
 			return
 		}()
 		if held == settled {

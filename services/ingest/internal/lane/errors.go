@@ -73,11 +73,10 @@ var ErrNoWriter = errors.New("the peer is no writer")
 // callError gives the end of a call its kind. FAILED_PRECONDITION means that going on could lose or repeat rows;
 // UNIMPLEMENTED, that the peer is no writer, which is for the placer to go by, and fatal without one.
 func callError(err error) error {
-	s, ok := status.FromError(err)
-	switch {
-	case ok && s.Code() == codes.FailedPrecondition:
+	switch s := status.Convert(err); s.Code() {
+	case codes.FailedPrecondition:
 		return fatalf("the writer refuses the lane: %s", s.Message())
-	case ok && s.Code() == codes.Unimplemented:
+	case codes.Unimplemented:
 		return fmt.Errorf("%w: %s", ErrNoWriter, s.Message())
 	}
 	return err

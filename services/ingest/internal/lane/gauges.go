@@ -82,9 +82,6 @@ func (m *Metrics) remove(l *Lane) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.lanes, l)
-	if m.ended == nil {
-		m.ended = make(map[string]causes.Totals)
-	}
 	topic := l.Partition.Topic()
 	m.ended[topic] = m.ended[topic].Plus(l.board.time.Totals(time.Now()))
 }

@@ -59,7 +59,7 @@ func (c *call) settled(m *lanev1.Settled) error {
 	c.lane.board.moved(m.GetPosition(), c.first)
 	c.lane.board.batchSettled(time.Since(b.sent))
 	c.showWindow(func(s *Status) { s.Dropped += uint64(b.dropped) })
-	b.records.LetGo()
+	b.records.Release()
 	c.let(b)
 	return nil
 }

@@ -303,8 +303,8 @@ func TestNotice(t *testing.T) {
 	if s := l.board.snapshot(); s.WaitingFor != "outage" || len(l.Weather.storms) != 1 || l.Weather.storms["outage"] == nil {
 		t.Errorf("%q, storms %v", s.WaitingFor, l.Weather.storms)
 	}
-	for range 2 {
-		l.notice(nil)
+	for _, over := range []*lanev1.Notice{nil, {Text: "rows are taken again"}, nil} {
+		l.notice(over)
 		if s := l.board.snapshot(); s.WaitingFor != "" || len(l.Weather.storms) != 0 {
 			t.Errorf("%q, storms %v", s.WaitingFor, l.Weather.storms)
 		}

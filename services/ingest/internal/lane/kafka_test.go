@@ -345,11 +345,11 @@ func fetched(dst, records []record.Record) ([]record.Record, error) {
 		body = append(body, 0) // headers
 		raw = append(binary.AppendVarint(raw, int64(len(body))), body...)
 	}
-	m := kafkawire.NewMemory(len(raw))
+	m := kafkawire.NewBuffer(len(raw))
 	copy(m.Bytes(), raw)
-	m.Hold(len(records) - 1) // one there is
+	m.Retain(len(records) - 1) // one there is
 	b := record.NewBatch(record.Batch{
-		Topic: first.Topic, Partition: first.Partition, Base: first.Offset, Millis: first.TimestampMicros / 1000, Raw: m.Bytes(), Memory: m,
+		Topic: first.Topic, Partition: first.Partition, Base: first.Offset, Millis: first.TimestampMicros / 1000, Raw: m.Bytes(), Buffer: m,
 	})
 	p := 0
 	for range records {

@@ -45,9 +45,10 @@ func (l *ledger) confirmed() (first, last uint64) {
 	return first, last
 }
 
-// later returns the pair to hand to CommitLater, if there is one and nothing awaited goes before it.
+// later returns the pair to hand to CommitLater, if there is one and nothing awaited goes before it: neither a barrier
+// nor its commit, for a barrier is open until its commit is confirmed.
 func (l *ledger) later() (pair, bool) {
-	if !l.held || l.inFlight || l.open() {
+	if !l.held || l.open() {
 		return pair{}, false
 	}
 	l.held = false

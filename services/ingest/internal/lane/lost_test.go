@@ -237,3 +237,42 @@ func TestCutBackUnderReplay(t *testing.T) {
 		w.verify()
 	})
 }
+
+// An end behind the committed position may still be before the records whose rows are in the tables: what is at their
+// offsets later are other records, which must not be dropped for them.
+func TestCutBackBehindThePosition(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.produceRows("a", 5)
+		p := w.start(func(p *process) { p.member.tick = time.Hour })
+		time.Sleep(time.Second)
+		p.kill()
+		<-p.done
+		a := &altered{bounds: func(oldest, _ int64) (int64, int64) { return oldest, 4 }}
+		p = w.start(alter(a))
+		time.Sleep(5 * time.Second)
+		mustRefuse(t, p, "was cut back", "offsets 4 to 4", "5 of a)", "--to-offset 4")
+		a.mu.Lock()
+		a.bounds = nil
+		a.mu.Unlock()
+		w.settle()
+		w.verify()
+	})
+}
+
+// How far the log must reach for what is to be dropped and left out.
+func TestReach(t *testing.T) {
+	for name, test := range map[string]struct {
+		r    replay
+		want int64
+	}{
+		"nothing":                          {replay{}, 10},
+		"rows":                             {replay{pending: 3}, 13},
+		"rows among what was left out":     {replay{pending: 3, leftOut: []int64{10, 12}}, 15},
+		"left out behind all rows":         {replay{pending: 1, leftOut: []int64{10, 19}}, 20},
+		"more rows than there can ever be": {replay{pending: 1 << 63}, 1<<63 - 1},
+	} {
+		if got := test.r.reach(10); got != test.want {
+			t.Errorf("%s: %d, want %d", name, got, test.want)
+		}
+	}
+}

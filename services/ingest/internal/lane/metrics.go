@@ -53,6 +53,7 @@ func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 		commitFailures: counter("commit_failures_total", "Awaited commits that failed.", "topic"),
 		offsetResets:   counter("offset_resets_total", "Lanes that went on elsewhere because the records at their position are gone.", "topic"),
 		lanes:          make(map[*Lane]struct{}),
+		ended:          make(map[string]causes.Totals),
 		settleSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "waybill_ingest_settle_seconds",
 			Help: "From the Kafka timestamp of the oldest row of a batch to its settlement.",

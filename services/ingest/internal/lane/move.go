@@ -91,7 +91,7 @@ func (c *call) stay() {
 
 // leaveIfQuiet goes once nothing is on its way any more.
 func (c *call) leaveIfQuiet() {
-	if c.depart.moving() && !c.draining && c.quiet() {
+	if c.depart.moving() && c.quiet() {
 		reason := c.depart.order.Reason
 		c.depart.order = Order{}
 		c.drain("move: " + reason)

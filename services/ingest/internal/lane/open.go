@@ -44,7 +44,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		if !release() && err == nil {
 			err = context.Canceled
 		}
-		if err != nil || c == nil { // a panic has neither
+		if c == nil { // with an error, or in a panic; a call that is there is cancelled by now if it is not to be
 			cancel()
 		}
 	}()
@@ -62,7 +62,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	opened, stream, err := l.greet(io, from)
 	done()
 	switch {
-	case err != nil && io.Err() != nil && ctx.Err() == nil:
+	case io.Err() != nil && ctx.Err() == nil:
 		return nil, given(io)
 	case err != nil:
 		return nil, err
@@ -77,8 +77,8 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if newest < from.position {
-		return nil, l.cutBack(&CutError{from.position, newest}, &replay)
+	if reach := replay.reach(from.position); newest < reach {
+		return nil, l.cutBack(&CutError{reach, newest}, &replay)
 	}
 	gone := oldest > from.position
 	if gone && replay.pending > 0 {

@@ -72,6 +72,7 @@ func TestWhenABatchIsDue(t *testing.T) {
 			"a row, one under way":             {[]func(*call){row, under}, false, linger},
 			"a move":                           {[]func(*call){move}, false, moveLinger},
 			"more at hand":                     {[]func(*call){move, func(c *call) { c.part.records = make([]record.Record, 1) }}, true, 0},
+			"before what cannot be read":       {[]func(*call){row, under, func(c *call) { c.unreadable = io.EOF }}, true, 0},
 			"full":                             {[]func(*call){row, under, func(c *call) { c.builder.batch.rows = c.limits.batchRows }}, true, 0},
 			"starved":                          {[]func(*call){row, func(c *call) { c.backlog, c.starved = 1, true }}, true, 0},
 			"starved, a batch under way":       {[]func(*call){row, under, func(c *call) { c.backlog, c.starved = 1, true }}, false, linger},
@@ -246,8 +247,9 @@ func TestReleaseGivesBackEverything(t *testing.T) {
 	c.taken(t, "b", "nobody")
 	c.flush() // held
 	c.taken(t, "a", "ignore")
-	store := getStore(false)
-	c.part = portion{records: []record.Record{{Value: make([]byte, 100)}, {Value: make([]byte, 50)}}, store: store}
+	store := newStore(idleRecords)
+	*store = append(*store, record.Record{Value: make([]byte, 100)}, record.Record{Value: make([]byte, 50)})
+	c.part = portion{records: *store, store: store}
 	c.next = 1
 	c.lane.Budget.Add(cost(c.lane.Budget, &c.part.records[1]))
 	var queued *lanewire.Append
@@ -268,6 +270,9 @@ func TestReleaseGivesBackEverything(t *testing.T) {
 	}
 	if len(c.committed) != 0 || len(c.lettered) != 0 {
 		t.Error("what runs is not awaited")
+	}
+	if queued.Blocks != nil || len(*store) != 0 || (*store)[:1][0].Value != nil {
+		t.Error("rows that were not sent, or records that were not taken, are kept")
 	}
 	if !c.batches.empty() || c.window.count != 0 || c.part.store != nil || c.builder.batch != nil || c.held != nil {
 		t.Error("something is left")

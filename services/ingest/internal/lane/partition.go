@@ -40,12 +40,13 @@ func (e *OtherTopicError) Error() string {
 // there any more, whatever may be at their offsets now. An unclean election of a leader does that, or a partition
 // that was restored from elsewhere.
 type CutError struct {
-	// Position is the committed one, End the first offset that is not what was read.
+	// Position is behind what was read: the committed one, or behind the records whose rows are in tables already. End is
+	// the first offset that is not what was read.
 	Position, End int64
 }
 
 func (e *CutError) Error() string {
-	return fmt.Sprintf("the records at offsets %d to %d, which were read and settled, "+
+	return fmt.Sprintf("the records at offsets %d to %d, which were read, "+
 		"are not in the partition any more",
 		e.End, e.Position-1)
 }

@@ -1,8 +1,13 @@
 package lane
 
 import (
+	"context"
+	"io"
 	"testing"
 	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -48,5 +53,78 @@ func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// yielding is a reader that yields so many records at a time, at most what it is asked for, and notes that.
+type yielding struct {
+	sizes []int
+	asked []int
+}
+
+func (g *yielding) Next(_ context.Context, dst []record.Record, _ time.Time) ([]record.Record, error) {
+	g.asked = append(g.asked, cap(dst))
+	if len(g.sizes) == 0 {
+		return dst, io.EOF
+	}
+	n := min(g.sizes[0], cap(dst))
+	g.sizes = g.sizes[1:]
+	for range n {
+		dst = append(dst, record.Record{Value: make([]byte, 100)})
+	}
+	return dst, nil
+}
+
+func (*yielding) Ready() <-chan struct{} { return nil }
+func (*yielding) Backlog() int64         { return 0 }
+func (*yielding) Close()                 {}
+
+// A reader whose source has more than it asked for asks for more the next time, and for less when little comes; what it
+// asks with comes back with the last of its records.
+func TestReaderAsksForWhatComes(t *testing.T) {
+	for _, busy := range []bool{false, true} { // whatever comes back in between
+		other := map[bool]int{true: idleRecords, false: busyRecords}[busy]
+		for range 20 {
+			putStore(newStore(other))
+		}
+		for range 20 {
+			if s := getStore(busy); cap(*s) == other {
+				t.Fatalf("busy %v: a store of %d", busy, other)
+			}
+		}
+	}
+	g := &yielding{sizes: []int{1000, 1000, 5, 5}}
+	l := &Lane{Contracts: &choosy{}, Budget: NewBudget(1 << 30)}
+	out := make(chan portion, 10)
+	(&reading{lane: l, out: out, reader: g}).run(t.Context())
+	if diff := cmp.Diff([]int{idleRecords, busyRecords, busyRecords, idleRecords, idleRecords}, g.asked); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	for _, want := range []int{idleRecords, busyRecords, 5, 5} {
+		p := <-out
+		if len(p.records) != want || p.store == nil {
+			t.Errorf("%d records, with a store %v", len(p.records), p.store != nil)
+			continue
+		}
+		putStore(p.store)
+	}
+	// In parts, the store comes with the last one.
+	one := cost(l.Budget, &record.Record{Value: make([]byte, 100)})
+	l.Budget = NewBudget(2 * one)
+	ctx, cancel := context.WithCancel(t.Context())
+	parts := make(chan portion)
+	go func() { (&reading{lane: l, out: parts, reader: &yielding{sizes: []int{3}}}).run(ctx) }()
+	var stores []bool
+	for n := 0; n < 3; {
+		p := <-parts
+		n += len(p.records)
+		if !p.starved {
+			stores = append(stores, p.store != nil)
+		}
+		l.Budget.Release(int64(len(p.records)) * one)
+	}
+	cancel()
+	if diff := cmp.Diff([]bool{false, false, true}, stores); diff != "" {
+		t.Errorf("in parts (-want +got):\n%s", diff)
 	}
 }

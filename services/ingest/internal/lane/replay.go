@@ -3,6 +3,7 @@ package lane
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -50,6 +51,18 @@ func (r *replay) drops(route int) bool {
 	r.remaining[route]--
 	r.pending--
 	return true
+}
+
+// reach is where the partition must end at least: behind as many records as there are rows to drop and records left out.
+func (r *replay) reach(position int64) int64 {
+	end := uint64(position) + r.pending + uint64(len(r.leftOut))
+	if end < r.pending || end > math.MaxInt64 {
+		return math.MaxInt64
+	}
+	if n := len(r.leftOut); n > 0 {
+		return max(int64(end), r.leftOut[n-1]+1)
+	}
+	return int64(end)
 }
 
 // describe lists what is still to be dropped, for an operator.

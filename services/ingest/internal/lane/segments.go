@@ -19,13 +19,8 @@ type lent struct {
 
 var _ mem.BufferPool = (*lent)(nil)
 
-// lend notes what the rows hold of the budget. All segments are counted.
-func (l *lent) lend(charge int64) {
-	l.charge.Store(charge)
-	if l.segments.Load() == 0 {
-		l.settle()
-	}
-}
+// lend notes what the rows hold of the budget. All segments are counted, and none is in other hands yet.
+func (l *lent) lend(charge int64) { l.charge.Store(charge) }
 
 // settle gives back what is still held. It is called when the batch ends, too: gRPC promises no Put for what it could
 // not send.

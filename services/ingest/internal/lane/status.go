@@ -153,7 +153,7 @@ func (b *board) waitsFor(w wait, what string, since time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := &b.waits[w]
-	if (at.what == "") != (what == "") || !since.IsZero() {
+	if at.what == "" || !since.IsZero() {
 		at.since = since
 		if since.IsZero() {
 			at.since = time.Now()

@@ -299,3 +299,72 @@ func TestGauges(t *testing.T) {
 		}
 	})
 }
+
+// A lane that waits for several things has waited since the first of them.
+func TestWaitsSinceTheFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, order := range [][2]wait{{forLetters, forRecords}, {forRecords, forLetters}} {
+			var b board
+			b.enter(Open)
+			began := time.Now()
+			b.waitsFor(order[0], "one thing", time.Time{})
+			time.Sleep(time.Minute)
+			b.waitsFor(order[1], "another", time.Time{})
+			if s := b.snapshot(); !s.WaitingSince.Equal(began) || !strings.Contains(s.WaitingFor, "; ") {
+				t.Errorf("%v: %q since %v, began %v", order, s.WaitingFor, s.WaitingSince, began)
+			}
+		}
+	})
+}
+
+// A record may be as old as the clock: its age is known.
+func TestLagOfTheOldestRecord(t *testing.T) {
+	var b board
+	b.moved(8, 0)
+	now := time.Now()
+	if d := b.lag(1, now); d != now.Sub(time.UnixMicro(0)) {
+		t.Errorf("%v", d)
+	}
+}
+
+// Before a lane knows what is committed it lags behind nothing that could be told.
+func TestNoLagBeforeThePosition(t *testing.T) {
+	l, _ := laneAt(&spot{newest: 9}, nil)
+	if s := l.Status(); s.Position != -1 || s.Lag != -1 || s.LagSeconds != 0 {
+		t.Errorf("%+v", s)
+	}
+	l.board.at(9)
+	if s := l.Status(); s.Lag != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A lane that does not lag behind is told of, and what the budget has where there is one; how long rows took where
+// their records say when they were produced.
+func TestWhatIsExported(t *testing.T) {
+	registry, budget := prometheus.NewRegistry(), NewBudget(1000)
+	l, _ := laneAt(&spot{newest: 9}, nil)
+	l.Metrics = NewMetrics(registry, budget)
+	l.begin()
+	l.board.at(9)
+	budget.Add(7)
+	for _, oldest := range []int64{-1, 0, time.Now().UnixMicro()} {
+		l.metrics.settled(&batch{oldest: oldest})
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, f := range families {
+		m := f.GetMetric()[0]
+		got[strings.TrimPrefix(f.GetName(), "waybill_ingest_")] = m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+	}
+	want := map[string]float64{"lag_records": 0, "lag_seconds": 0, "budget_bytes": 1000, "budget_used_bytes": 7, "settle_seconds": 2}
+	for name, value := range want {
+		if v, told := got[name]; !told || v != value {
+			t.Errorf("%s is %v (told %v), want %v", name, v, told, value)
+		}
+	}
+	NewMetrics(prometheus.NewRegistry(), nil) // and where there is none, none
+}

@@ -3,39 +3,21 @@ package lane
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
 var errNobody = errors.New("connection refused")
 
-// notes collects a log.
-type notes struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (n *notes) Write(p []byte) (int, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text.Write(p)
-}
-
-func (n *notes) take() string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	defer n.text.Reset()
-	return n.text.String()
-}
-
-func testWeather() (*Weather, *notes) {
-	n := &notes{}
-	return NewWeather("dns:///writer:7070", slog.New(slog.NewTextHandler(n, nil))), n
+func testWeather() (*Weather, *logtest.Log) {
+	log := new(logtest.Log)
+	return NewWeather("dns:///writer:7070", log.Logger()), log
 }
 
 // While no writer serves one lane at a time tries, about once a second; the others are woken when it succeeds. It is
@@ -87,7 +69,7 @@ func TestOneLaneTriesForAll(t *testing.T) {
 		if n := tries.Load(); n < 55 || n > 130 {
 			t.Errorf("%d attempts in a minute", n)
 		}
-		said := log.take()
+		said := log.Take()
 		if strings.Count(said, "level=WARN") != 2 || strings.Count(said, "\n") != 2 {
 			t.Errorf("log:\n%s", said)
 		}
@@ -112,7 +94,7 @@ func TestShortOutageIsNotSaid(t *testing.T) {
 			t.Errorf("the first attempt came after %v", took)
 		}
 		w.await(t.Context(), func(string, time.Time) { t.Error("waits for a writer that serves") })()
-		if said := log.take(); said != "" {
+		if said := log.Take(); said != "" {
 			t.Errorf("log: %s", said)
 		}
 	})
@@ -163,22 +145,44 @@ func TestStormIsSaidOnce(t *testing.T) {
 			w.stormy(cause, "quota", time.Now())
 		}
 		w.stormy("another", "", time.Now())
-		if said := log.take(); strings.Count(said, "level=WARN") != 2 || strings.Count(said, cause) != 1 || !strings.Contains(said, "error=quota") {
+		if said := log.Take(); strings.Count(said, "level=WARN") != 2 || strings.Count(said, cause) != 1 || !strings.Contains(said, "error=quota") {
 			t.Errorf("log:\n%s", said)
 		}
 		time.Sleep(90 * time.Second)
 		w.calm(cause)
 		w.calm(cause)
-		if said := log.take(); said != "" {
+		if said := log.Take(); said != "" {
 			t.Errorf("over too early: %s", said)
 		}
 		w.calm(cause)
-		if said := log.take(); !strings.Contains(said, "lasted=1m30s lanes=3") {
+		if said := log.Take(); !strings.Contains(said, "lasted=1m30s lanes=3") {
 			t.Errorf("log: %s", said)
 		}
 		w.stormy(cause, "", time.Now())
-		if said := log.take(); !strings.Contains(said, cause) {
+		if said := log.Take(); !strings.Contains(said, cause) {
 			t.Error("the next storm is not said")
 		}
 	})
+}
+
+// An outage is said once a second attempt has failed, and not when that is the one which succeeds.
+func TestOutageIsSaidAfterASecondAttempt(t *testing.T) {
+	for _, back := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w, log := testWeather()
+			w.away(errNobody)
+			w.await(t.Context(), func(string, time.Time) {})()
+			if said := log.Take(); said != "" {
+				t.Errorf("after one attempt: %s", said)
+			}
+			done := w.await(t.Context(), func(string, time.Time) {})
+			if back {
+				w.serves()
+			}
+			done()
+			if said := log.Take(); (said == "") != back {
+				t.Errorf("back %v: %s", back, said)
+			}
+		})
+	}
 }

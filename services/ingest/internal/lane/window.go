@@ -61,7 +61,7 @@ func (w *window) pop() *batch {
 // find is the batch with a sequence, nil when it is not in the window. Sequences in a window are consecutive.
 func (w *window) find(sequence uint64) *batch {
 	front := w.front()
-	if front == nil || sequence < front.sequence || sequence-front.sequence >= uint64(w.count) {
+	if front == nil || sequence-front.sequence >= uint64(w.count) { // an older one wraps around
 		return nil
 	}
 	return w.at(int(sequence - front.sequence))

@@ -36,7 +36,7 @@ type capacity struct {
 	stuck     bool
 }
 
-// judge looks at how quick the writers are. It tells whether a capacity has changed.
+// judge looks at how quick the writers are. It reports whether a capacity has changed.
 func (c *Core) judge(now time.Time) bool {
 	changed := false
 	var latencies []time.Duration
@@ -63,12 +63,15 @@ func (c *Core) judge(now time.Time) bool {
 		if usual = max(usual, 50*time.Millisecond); ok && w.Latency > 0 {
 			switch ratio := float64(usual) / float64(w.Latency); {
 			case ratio*stuckFactor <= 1 && w.Latency-usual >= stuckBy:
-				share, why = 0, "answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
+				share, why = 0,
+					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
 			case ratio*slowFactor <= 1 && w.Latency-usual >= slowBy:
-				share, why = max(least, ratio), "answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
+				share, why = max(least, ratio),
+					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
 			}
 		}
-		if others, ok := without(loads, w.Load.Processor); ok && w.Load.Known && w.Load.Processor >= busy && w.Load.Processor > busyFactor*others {
+		if others, ok := without(loads, w.Load.Processor); ok && w.Load.Known && w.Load.Processor >= busy &&
+			w.Load.Processor > busyFactor*others {
 			if s := max(2*least, others/w.Load.Processor); s < share {
 				share, why = s, "has "+percent(w.Load.Processor)+" of its processors in use, others "+percent(others)
 			}
@@ -97,7 +100,7 @@ func without[T time.Duration | float64](sorted []T, one T) (median T, ok bool) {
 	return sorted[m], true
 }
 
-// look takes what the capacity seems to be, and tells whether it is so for long enough to count.
+// look takes what the capacity seems to be, and reports whether it is so for long enough to count.
 func (c *capacity) look(now time.Time, share float64, why string, measured bool) bool {
 	switch {
 	case share < c.share/1.5 || share == 0 && c.share > 0:

@@ -107,7 +107,9 @@ func (c *Core) observeWriter(now time.Time, seen *Writer) {
 	if w == nil {
 		w = &writer{capacity: capacity{share: 1}}
 		c.byAddr[seen.Address] = w
-		at, _ := slices.BinarySearchFunc(c.writers, seen.Address, func(w *writer, a string) int { return cmp.Compare(w.Address, a) })
+		at, _ := slices.BinarySearchFunc(c.writers, seen.Address, func(w *writer, a string) int {
+			return cmp.Compare(w.Address, a)
+		})
 		c.writers = slices.Insert(c.writers, at, w)
 	}
 	if seen.State == Serving && w.State != Serving {

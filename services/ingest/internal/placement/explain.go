@@ -62,7 +62,8 @@ func (c *Core) Picture() Picture {
 	p := Picture{Writers: []WriterPicture{}, Settling: c.settling, Moves: append([]Done{}, c.recent...)}
 	for _, w := range c.writers {
 		p.Writers = append(p.Writers, WriterPicture{
-			Name: w.name(), Address: w.Address, State: w.State, Why: cmp.Or(w.Why, w.capacity.why), Lanes: len(w.lanes), Share: w.weight, Fair: w.fair,
+			Name: w.name(), Address: w.Address, State: w.State, Why: cmp.Or(w.Why, w.capacity.why), Lanes: len(w.lanes),
+			Share: w.weight, Fair: w.fair,
 			Capacity: w.capacity.share, Latency: w.Latency.Seconds(), Load: w.Load,
 		})
 	}

@@ -317,7 +317,9 @@ func TestABusyWriterGetsLess(t *testing.T) {
 			if i == 0 {
 				strength = 10
 			}
-			w.writers[i].Load = Load{Known: true, Lanes: float64(n[w.writers[i].Address]), Processor: min(1, float64(n[w.writers[i].Address])/strength)}
+			w.writers[i].Load = Load{
+				Known: true, Lanes: float64(n[w.writers[i].Address]), Processor: min(1, float64(n[w.writers[i].Address])/strength),
+			}
 		}
 		w.run(time.Minute)
 	}

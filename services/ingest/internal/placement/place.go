@@ -26,7 +26,8 @@ func (c *Core) Place(now time.Time, id LaneID) (address, why string, ok bool) {
 	}
 	l.at = to
 	c.weigh()
-	return to.Address, fmt.Sprintf("%s carries %s, %s is fair", to.name(), percent(to.weight-l.weight), percent(to.fair)), true
+	return to.Address, fmt.Sprintf("%s carries %s, %s is fair", to.name(), percent(to.weight-l.weight),
+		percent(to.fair)), true
 }
 
 // choose picks the writer that lacks most for a lane. Of those that lack about as much the ingest draws two, and the

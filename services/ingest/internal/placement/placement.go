@@ -17,9 +17,11 @@
 // A move costs the lane a hand-over, so nothing moves for noise:
 //
 //   - A lane's weight follows its traffic only when that has changed by half, or within minutes.
-//   - While nothing happens, differences below a quarter of a fair share are left alone, and larger ones until they have lasted for a while. When a
-//     writer joins, or one becomes slow, lanes move until they are even within a lane.
-//   - A move must leave less than half of the difference that it removes, a lane moves once a minute at most, and few are under way at a time.
+//   - While nothing happens, differences below a quarter of a fair share are left alone, and larger
+//     ones until they have lasted for a while. When a writer joins, or one becomes slow, lanes move until they are even
+//     within a lane.
+//   - A move must leave less than half of the difference that it removes, a lane moves once a minute at
+//     most, and few are under way at a time.
 //   - When a writer leaves, its lanes alone find new places.
 //
 // # Many ingests

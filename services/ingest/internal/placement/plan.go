@@ -113,7 +113,10 @@ func (c *Core) movable(now time.Time, l *lane) bool {
 // move sends a lane off and counts it where it goes. Weights stay as they are.
 func (c *Core) move(now time.Time, l *lane, to *writer, why string) Move {
 	from := l.at
-	m := Move{Lane: l.id, From: from.Address, To: to.Address, Reason: fmt.Sprintf("%s from %s to %s: %s", l.id, from.name(), to.name(), why)}
+	m := Move{
+		Lane: l.id, From: from.Address, To: to.Address,
+		Reason: fmt.Sprintf("%s from %s to %s: %s", l.id, from.name(), to.name(), why),
+	}
 	from.weight -= l.weight
 	from.lanes = slices.DeleteFunc(from.lanes, func(o *lane) bool { return o == l })
 	to.weight += l.weight
@@ -155,7 +158,8 @@ func (c *Core) best(now time.Time, serving []*writer) (m *Move, more bool) {
 			}
 		}
 		if pick != nil {
-			one := c.move(now, pick, to, fmt.Sprintf("%s carries %s, %s is fair%s", w.name(), percent(w.weight), percent(w.fair), w.because()))
+			one := c.move(now, pick, to,
+				fmt.Sprintf("%s carries %s, %s is fair%s", w.name(), percent(w.weight), percent(w.fair), w.because()))
 			return &one, true
 		}
 	}
@@ -201,7 +205,9 @@ func (c *Core) moreThanNoise(now time.Time, serving []*writer) bool {
 	fair /= float64(len(serving))
 	for _, w := range serving {
 		difference := w.excess() - least
-		if difference <= uneven*fair || !slices.ContainsFunc(w.lanes, func(l *lane) bool { return l.weight <= clearGain*difference }) {
+		if difference <= uneven*fair || !slices.ContainsFunc(w.lanes, func(l *lane) bool {
+			return l.weight <= clearGain*difference
+		}) {
 			continue
 		}
 		if c.unevenSince.IsZero() {
@@ -225,13 +231,16 @@ func (c *Core) odd(now time.Time, serving []*writer) []Move {
 	slices.SortFunc(drawn, func(a, b *writer) int { return cmp.Compare(c.draw(b, round), c.draw(a, round)) })
 	for _, to := range drawn[:min(2, len(drawn))] {
 		for _, from := range serving {
-			if !from.Load.Known || !to.Load.Known || from.Load.Lanes < 1.5*to.Load.Lanes+2 || to.capacity.share < from.capacity.share {
+			if !from.Load.Known || !to.Load.Known || from.Load.Lanes < 1.5*to.Load.Lanes+2 ||
+				to.capacity.share < from.capacity.share {
 				continue
 			}
 			for _, l := range from.lanes {
 				// It may go if this ingest is as even after it as before.
 				if c.movable(now, l) && l.weight <= 1.01*(from.excess()-to.excess()) {
-					return []Move{c.move(now, l, to, fmt.Sprintf("%s has %.0f lanes of all ingests and %s %.0f", from.name(), from.Load.Lanes, to.name(), to.Load.Lanes))}
+					return []Move{c.move(now, l, to,
+						fmt.Sprintf("%s has %.0f lanes of all ingests and %s %.0f", from.name(), from.Load.Lanes, to.name(),
+							to.Load.Lanes))}
 				}
 			}
 		}

@@ -29,7 +29,9 @@ type simulated struct {
 }
 
 func newWorld(ingest string) *world {
-	return &world{core: New(ingest), now: time.Unix(1_700_000_000, 0), last: map[LaneID]time.Time{}, tick: 250 * time.Millisecond}
+	return &world{
+		core: New(ingest), now: time.Unix(1_700_000_000, 0), last: map[LaneID]time.Time{}, tick: 250 * time.Millisecond,
+	}
 }
 
 func (w *world) join(address string) {

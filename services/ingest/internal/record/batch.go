@@ -19,8 +19,8 @@ type Batch struct {
 	Same bool
 	// Raw are the records, one after the other.
 	Raw []byte
-	// Memory is where Raw lies, with a hold for each record; nil where nobody counts.
-	Memory *kafkawire.Memory
+	// Buffer is where Raw lies, with a reference for each record; nil where nobody counts.
+	Buffer *kafkawire.Buffer
 
 	// number is the batch's own, for HeaderSet; 0 in one that NewBatch has not made.
 	number uint64
@@ -57,7 +57,8 @@ func (b *Batch) Read(p int, r, before *Record) (next int, err error) {
 	}
 	next = len(b.Raw) - len(rest)
 	raw := w.RawHeaders()
-	if before != nil && before.kept.batch == b && len(before.Headers) == w.Headers && bytes.Equal(b.Raw[before.headersAt:before.headersEnd], raw) {
+	if before != nil && before.kept.batch == b && len(before.Headers) == w.Headers &&
+		bytes.Equal(b.Raw[before.headersAt:before.headersEnd], raw) {
 		r.Headers, r.set = before.Headers, before.set
 	} else {
 		r.set = HeaderSet{}

@@ -14,7 +14,8 @@ import (
 
 var alike = cmp.Options{
 	cmpopts.IgnoreUnexported(Record{}),
-	cmp.FilterValues(func(a, b []Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_, _ []Header) bool { return true })),
+	cmp.FilterValues(func(a, b []Header) bool { return len(a)+len(b) == 0 },
+		cmp.Comparer(func(_, _ []Header) bool { return true })),
 }
 
 // drawn is a batch, and its records as they should come.
@@ -26,14 +27,20 @@ func drawn(t *rapid.T) (*Batch, []Record) {
 		return rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, what)
 	}
 	b := Batch{
-		Topic: "t", Partition: 3, Base: rapid.Int64Range(0, 1<<40).Draw(t, "base"), Millis: rapid.Int64Range(-1, 1<<42).Draw(t, "millis"),
-		Same: rapid.Bool().Draw(t, "same"),
+		Topic: "t", Partition: 3, Base: rapid.Int64Range(0, 1<<40).Draw(t, "base"),
+		Millis: rapid.Int64Range(-1, 1<<42).Draw(t, "millis"),
+		Same:   rapid.Bool().Draw(t, "same"),
 	}
 	var want []Record
 	var headers []kmsg.Header
 	for i := range rapid.IntRange(1, 10).Draw(t, "records") {
-		k := kmsg.Record{OffsetDelta: int32(i), TimestampDelta64: rapid.Int64Range(0, 1000).Draw(t, "delta"), Key: maybe("key"), Value: maybe("value")}
-		r := Record{Topic: "t", Partition: 3, Offset: b.Base + int64(i), TimestampMicros: b.Millis * 1000, Key: k.Key, Value: k.Value}
+		k := kmsg.Record{
+			OffsetDelta: int32(i), TimestampDelta64: rapid.Int64Range(0, 1000).Draw(t, "delta"), Key: maybe("key"),
+			Value: maybe("value"),
+		}
+		r := Record{
+			Topic: "t", Partition: 3, Offset: b.Base + int64(i), TimestampMicros: b.Millis * 1000, Key: k.Key, Value: k.Value,
+		}
 		switch {
 		case b.Millis < 0:
 			r.TimestampMicros = -1
@@ -87,7 +94,8 @@ func TestRecordsComeAndComeBack(t *testing.T) {
 			}
 			for i := range store {
 				for j := range store[:i] {
-					if set := store[i].HeaderSet(); set == (HeaderSet{}) || set == store[j].HeaderSet() && !cmp.Equal(want[i].Headers, want[j].Headers, alike) {
+					if set := store[i].HeaderSet(); set == (HeaderSet{}) ||
+						set == store[j].HeaderSet() && !cmp.Equal(want[i].Headers, want[j].Headers, alike) {
 						t.Fatalf("records %d and %d have the set %v", j, i, set)
 					}
 				}
@@ -125,7 +133,8 @@ func TestSharedHeaders(t *testing.T) {
 	if _, err := other.Read(0, &third, &second); err != nil {
 		t.Fatal(err)
 	}
-	if first.HeaderSet() == (HeaderSet{}) || first.HeaderSet() != second.HeaderSet() || &first.Headers[0] != &second.Headers[0] {
+	if first.HeaderSet() == (HeaderSet{}) || first.HeaderSet() != second.HeaderSet() ||
+		&first.Headers[0] != &second.Headers[0] {
 		t.Errorf("not shared: %v and %v", first.HeaderSet(), second.HeaderSet())
 	}
 	if third.HeaderSet() == first.HeaderSet() || &third.Headers[0] == &second.Headers[0] {
@@ -140,18 +149,18 @@ func TestSharedHeaders(t *testing.T) {
 	}
 }
 
-// Places bring back what was kept, in order, and let go of everything.
+// Places bring back what was kept, in order, and release everything.
 func TestPlaces(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var places Places
-		var memories []*kafkawire.Memory
+		var buffers []*kafkawire.Buffer
 		var want []Record
 		for range rapid.IntRange(0, 4).Draw(t, "batches") {
 			b, records := drawn(t)
 			if rapid.Bool().Draw(t, "counted") {
-				b.Memory = kafkawire.NewMemory(0)
-				b.Memory.Hold(len(records))
-				memories = append(memories, b.Memory)
+				b.Buffer = kafkawire.NewBuffer(0)
+				b.Buffer.Retain(len(records))
+				buffers = append(buffers, b.Buffer)
 			}
 			p := 0
 			for i := range records {
@@ -183,14 +192,14 @@ func TestPlaces(t *testing.T) {
 				t.Fatalf("record %d (-want +got):\n%s", i, diff)
 			}
 		}
-		places.LetGo()
+		places.Release()
 		if places.Len() != 0 {
 			t.Errorf("%d are left", places.Len())
 		}
-		for _, m := range memories {
-			m.LetGo(1)
-			if !panics(func() { m.LetGo(1) }) {
-				t.Fatal("records of a memory are held on to")
+		for _, m := range buffers {
+			m.Release(1)
+			if !panics(func() { m.Release(1) }) {
+				t.Fatal("a reference to the buffer of records is left")
 			}
 		}
 	})
@@ -224,7 +233,8 @@ func TestRecordsWithoutBytes(t *testing.T) {
 func TestBatchThatCannotBeRead(t *testing.T) {
 	b := &Batch{Base: 100, Raw: []byte("\x12\x00\x00\x00\x01\x01\x02\x02k")}
 	var r Record
-	if p, err := b.Read(0, &r, nil); p != 0 || err == nil || !strings.Contains(err.Error(), "the batch at offset 100, at byte 0 of its 9") {
+	if p, err := b.Read(0, &r, nil); p != 0 || err == nil ||
+		!strings.Contains(err.Error(), "the batch at offset 100, at byte 0 of its 9") {
 		t.Errorf("%d, %v", p, err)
 	}
 }

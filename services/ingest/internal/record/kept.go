@@ -8,8 +8,8 @@ type Kept struct {
 	at    uint32
 }
 
-// Keep is what brings the record back later. It holds on to what the record refers to, for as long as that is there: a
-// record of counted memory is there until it is let go.
+// Keep is what brings the record back later. It refers to what the record refers to, for as long as that is there: a
+// record in a counted buffer is there until it is released.
 func (r *Record) Keep() Kept {
 	if r.kept.batch != nil {
 		return r.kept
@@ -76,12 +76,12 @@ func (p *Places) Record(i int) *Record {
 	return Kept{p.runs[n].batch, p.at[i]}.Record()
 }
 
-// LetGo says that nobody will look at any of the records again, kept or passed, nor at what was read of them. None are
-// left then.
-func (p *Places) LetGo() {
+// Release says that nobody will look at any of the records again, kept or passed, nor at what was read of them. None
+// are left then.
+func (p *Places) Release() {
 	for i := range p.runs {
-		if r := &p.runs[i]; r.batch.Memory != nil {
-			r.batch.Memory.LetGo(r.count)
+		if r := &p.runs[i]; r.batch.Buffer != nil {
+			r.batch.Buffer.Release(r.count)
 		}
 	}
 	p.Reset()
@@ -93,7 +93,7 @@ func (p *Places) Reset() {
 	p.runs, p.at = p.runs[:0], p.at[:0]
 }
 
-// Reset lets go of what the record refers to, but for the array of its headers.
+// Reset drops what the record refers to, but for the array of its headers.
 func (r *Record) Reset() {
 	clear(r.own)
 	*r = Record{own: r.own[:0]}

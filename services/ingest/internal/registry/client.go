@@ -22,7 +22,7 @@ import (
 const Latest = -1
 
 const (
-	// maxResponse bounds what a registry may answer with: foreign input, read into memory.
+	// maxResponse bounds a response of a registry: foreign input, read into memory.
 	maxResponse = 16 << 20
 	// maxCached and maxCachedBytes bound the schemas that are kept, maxReferences those that one schema may refer to,
 	// maxSchema the bytes of all of these.
@@ -58,7 +58,7 @@ type known struct {
 // expired: an absence is believed for a while only.
 func (k known) expired() bool { return k.missing != nil && !time.Now().Before(k.missing.Until) }
 
-func (k known) answer() (*Schema, error) {
+func (k known) result() (*Schema, error) {
 	if k.missing != nil {
 		return nil, k.missing
 	}
@@ -73,7 +73,7 @@ type reference struct {
 
 // patience is how long the client waits for what.
 type patience struct {
-	// believe is how long a missing schema is asked for again before it counts as missing, and disbelieve how long that
+	// believe is how long a missing schema is requested again before it counts as missing, and disbelieve how long that
 	// holds then.
 	believe, disbelieve time.Duration
 	// again is the pause between two requests for a missing schema; retryMin and retryMax bound those between requests
@@ -119,7 +119,7 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 	return client, nil
 }
 
-// Close lets go of the connections.
+// Close closes the connections.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 // dialTLS opens a connection with what the files hold when it does.
@@ -155,7 +155,7 @@ func (a *authenticated) RoundTrip(r *http.Request) (*http.Response, error) {
 	return a.next.RoundTrip(r)
 }
 
-// bounded cuts off endless answers: reading past the bound fails.
+// bounded cuts off endless responses: reading past the bound fails.
 type bounded struct{ next http.RoundTripper }
 
 func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -171,16 +171,17 @@ func (c *Client) ByID(ctx context.Context, id int) (*Schema, error) {
 	return c.flights.share(ctx, fmt.Sprint("id ", id), func(ctx context.Context) (*Schema, error) {
 		k, ok := c.kept(id)
 		if ok && !k.expired() {
-			return k.answer()
+			return k.result()
 		}
 		believe := c.patience.believe
 		if ok {
 			believe = 0 // it was believed before: one question is enough
 		}
-		schema, err := c.fetch(ctx, fmt.Sprint("schema id ", id), believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
-			text, err := node.SchemaByID(ctx, id)
-			return sr.SubjectSchema{ID: id, Schema: text}, err
-		})
+		schema, err := c.fetch(ctx, fmt.Sprint("schema id ", id), believe,
+			func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+				text, err := node.SchemaByID(ctx, id)
+				return sr.SubjectSchema{ID: id, Schema: text}, err
+			})
 		var missing *MissingError
 		if err != nil && !errors.As(err, &missing) {
 			return nil, err
@@ -198,9 +199,10 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 		what = "subject " + subject
 	}
 	return c.flights.share(ctx, what, func(ctx context.Context) (*Schema, error) {
-		schema, err := c.fetch(ctx, what, c.patience.believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
-			return node.SchemaByVersion(ctx, subject, version)
-		})
+		schema, err := c.fetch(ctx, what, c.patience.believe,
+			func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+				return node.SchemaByVersion(ctx, subject, version)
+			})
 		if err == nil {
 			// A copy: what is kept by id knows of no subject.
 			byID := *schema
@@ -211,24 +213,26 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 	})
 }
 
-// Belongs says whether a schema is a version of a subject. False also when the registry cannot tell: not all have this
-// call. It waits while the registry is away; the error is that of ctx.
+// Belongs reports whether a schema is a version of a subject. False also when the registry cannot tell: not all have
+// this call. It waits while the registry is away; the error is that of ctx.
 func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
-	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0, func(ctx context.Context, node *sr.Client) (bool, error) {
-		versions, err := node.SchemaVersionsByID(ctx, id)
-		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && (answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {
-			return false, nil
-		}
-		for _, v := range versions {
-			if v.Subject == subject {
-				return true, err
+	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0,
+		func(ctx context.Context, node *sr.Client) (bool, error) {
+			versions, err := node.SchemaVersionsByID(ctx, id)
+			if response := (*sr.ResponseError)(nil); errors.As(err, &response) &&
+				(response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed) {
+				return false, nil
 			}
-		}
-		return false, err
-	})
+			for _, v := range versions {
+				if v.Subject == subject {
+					return true, err
+				}
+			}
+			return false, err
+		})
 }
 
-// Ping asks the registry once for its subjects, node after node; the error is why none of them answered.
+// Ping requests the subjects once, of one node after the other. The error is that of the last one.
 func (c *Client) Ping(ctx context.Context) error {
 	var failed []error
 	for _, node := range c.nodes {
@@ -242,7 +246,10 @@ func (c *Client) Ping(ctx context.Context) error {
 }
 
 // fetch gets a schema and what it refers to.
-func (c *Client) fetch(ctx context.Context, what string, believe time.Duration, get func(context.Context, *sr.Client) (sr.SubjectSchema, error)) (*Schema, error) {
+func (c *Client) fetch(
+	ctx context.Context, what string, believe time.Duration,
+	get func(context.Context, *sr.Client) (sr.SubjectSchema, error),
+) (*Schema, error) {
 	found, err := wait(ctx, c, what, believe, get)
 	if err != nil {
 		return nil, err
@@ -258,7 +265,9 @@ func (c *Client) fetch(ctx context.Context, what string, believe time.Duration, 
 }
 
 // refer appends the references of a schema, those that they refer to before them.
-func (c *Client) refer(ctx context.Context, into *Schema, references []sr.SchemaReference, met map[reference]bool) error {
+func (c *Client) refer(
+	ctx context.Context, into *Schema, references []sr.SchemaReference, met map[reference]bool,
+) error {
 	for _, r := range references {
 		key := reference{r.Subject, r.Version}
 		if met[key] {
@@ -268,9 +277,10 @@ func (c *Client) refer(ctx context.Context, into *Schema, references []sr.Schema
 			return fmt.Errorf("schema id %d refers to more than %d others", into.ID, maxReferences)
 		}
 		what := fmt.Sprintf("version %d of subject %s, which schema id %d refers to,", r.Version, r.Subject, into.ID)
-		found, err := wait(ctx, c, what, c.patience.believe, func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
-			return node.SchemaByVersion(ctx, r.Subject, r.Version)
-		})
+		found, err := wait(ctx, c, what, c.patience.believe,
+			func(ctx context.Context, node *sr.Client) (sr.SubjectSchema, error) {
+				return node.SchemaByVersion(ctx, r.Subject, r.Version)
+			})
 		if err != nil {
 			return err
 		}

@@ -35,14 +35,14 @@ type node struct {
 	*srfake.Registry
 	server *httptest.Server
 	// fault, when set, answers instead of the registry and returns true.
-	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
-	asked atomic.Int64
+	fault    atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+	requests atomic.Int64
 }
 
 func serve(t *testing.T, secure bool, options ...srfake.Option) *node {
 	n := &node{Registry: srfake.NewRegistry(options...)}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n.asked.Add(1)
+		n.requests.Add(1)
 		if f := n.fault.Load(); f != nil && (*f)(w, r) {
 			return
 		}
@@ -125,8 +125,8 @@ func TestASchemaIsAskedForOnce(t *testing.T) {
 	if _, err := c.ByID(t.Context(), id); err != nil {
 		t.Error(err)
 	}
-	if asked := n.asked.Load(); asked != 1 {
-		t.Errorf("%d requests for one schema", asked)
+	if requests := n.requests.Load(); requests != 1 {
+		t.Errorf("%d requests for one schema", requests)
 	}
 }
 
@@ -143,8 +143,8 @@ func TestVersions(t *testing.T) {
 	if err != nil || old.ID != first {
 		t.Errorf("version 1 %+v, %v", old, err)
 	}
-	before := n.asked.Load()
-	if s, err := c.ByID(t.Context(), first); err != nil || s.Text != order || n.asked.Load() != before {
+	before := n.requests.Load()
+	if s, err := c.ByID(t.Context(), first); err != nil || s.Text != order || n.requests.Load() != before {
 		t.Errorf("what came by its version is not known by its id: %+v, %v", s, err)
 	}
 	for subject, want := range map[string]bool{"orders-value": true, "others-value": false} {
@@ -153,7 +153,8 @@ func TestVersions(t *testing.T) {
 		}
 	}
 	var missing *MissingError
-	if _, err := c.Version(t.Context(), "nobody", Latest); !errors.As(err, &missing) || err.Error() != "subject nobody is not in the registry" {
+	if _, err := c.Version(t.Context(), "nobody", Latest); !errors.As(err, &missing) ||
+		err.Error() != "subject nobody is not in the registry" {
 		t.Errorf("%v", err)
 	}
 	if _, err := c.Version(t.Context(), "orders-value", 9); !errors.As(err, &missing) {
@@ -167,13 +168,15 @@ func TestReferences(t *testing.T) {
 	n.register(t, "money", `{"type":"record","name":"Money","fields":[{"name":"units","type":"long"}]}`)
 	money := sr.SchemaReference{Name: "Money", Subject: "money", Version: 1}
 	n.register(t, "line", `{"type":"record","name":"Line","fields":[{"name":"price","type":"Money"}]}`, money)
-	id := n.register(t, "bill", `{"type":"record","name":"Bill","fields":[{"name":"line","type":"Line"},{"name":"sum","type":"Money"}]}`,
+	id := n.register(t, "bill",
+		`{"type":"record","name":"Bill","fields":[{"name":"line","type":"Line"},{"name":"sum","type":"Money"}]}`,
 		sr.SchemaReference{Name: "Line", Subject: "line", Version: 1}, money)
 	s, err := connect(t, nil, nil, n).ByID(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(s.References) != 2 || s.References[0].Name != "Money" || s.References[1].Name != "Line" || !strings.Contains(s.Texts()[1], "price") {
+	if len(s.References) != 2 || s.References[0].Name != "Money" || s.References[1].Name != "Line" ||
+		!strings.Contains(s.Texts()[1], "price") {
 		t.Errorf("references %+v", s.References)
 	}
 }
@@ -195,12 +198,13 @@ func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 
 	var missing *MissingError
 	_, err := c.ByID(t.Context(), 77)
-	if !errors.As(err, &missing) || err.Error() != "schema id 77 is not in the registry" || !time.Now().Before(missing.Until) {
+	if !errors.As(err, &missing) || err.Error() != "schema id 77 is not in the registry" ||
+		!time.Now().Before(missing.Until) {
 		t.Fatalf("%v", err)
 	}
-	asked := n.asked.Load()
-	if _, err := c.ByID(t.Context(), 77); !errors.As(err, &missing) || n.asked.Load() != asked {
-		t.Errorf("the absence is not kept: %v, %d requests", err, n.asked.Load()-asked)
+	requests := n.requests.Load()
+	if _, err := c.ByID(t.Context(), 77); !errors.As(err, &missing) || n.requests.Load() != requests {
+		t.Errorf("the absence is not kept: %v, %d requests", err, n.requests.Load()-requests)
 	}
 	n.SeedSchema("late-value", 1, 77, sr.Schema{Schema: order})
 	time.Sleep(time.Until(missing.Until) + time.Millisecond)
@@ -209,7 +213,7 @@ func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 	}
 }
 
-// Everything that is no answer is waited for, with one line an outage.
+// Everything that is no response is waited out, with one line an outage.
 func TestAnOutageIsWaitedFor(t *testing.T) {
 	for name, fault := range map[string]func(http.ResponseWriter, *http.Request) bool{
 		"500":                      status(500, `{"error_code":50001,"message":"error in the backend"}`),
@@ -217,11 +221,11 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 		"404 of something else":    status(404, "page not found"),
 		"200 and no schema":        status(200, "<html>"),
 		"a connection that breaks": func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) },
-		"no answer in time": func(_ http.ResponseWriter, r *http.Request) bool {
+		"no response in time": func(_ http.ResponseWriter, r *http.Request) bool {
 			<-r.Context().Done()
 			return true
 		},
-		"an answer without end": func(w http.ResponseWriter, r *http.Request) bool {
+		"a response without end": func(w http.ResponseWriter, r *http.Request) bool {
 			junk := bytes.Repeat([]byte(" "), 1<<20)
 			for r.Context().Err() == nil {
 				if _, err := w.Write(junk); err != nil {
@@ -237,11 +241,11 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 			n.set(fault)
 			var log bytes.Buffer
 			c := connect(t, func(c *Config) { c.Timeout = config.Duration(100 * time.Millisecond) }, &log, n)
-			answer := make(chan error, 1)
-			go func() { _, err := c.ByID(t.Context(), id); answer <- err }()
-			for n.asked.Load() < 3 {
+			result := make(chan error, 1)
+			go func() { _, err := c.ByID(t.Context(), id); result <- err }()
+			for n.requests.Load() < 3 {
 				select {
-				case err := <-answer:
+				case err := <-result:
 					t.Fatalf("given up: %v", err)
 				case <-time.After(time.Millisecond):
 				}
@@ -250,7 +254,7 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 				t.Errorf("up %v, waiting %v", up, waiting)
 			}
 			n.set(nil)
-			if err := <-answer; err != nil {
+			if err := <-result; err != nil {
 				t.Fatal(err)
 			}
 			if up, waiting := testutil.ToFloat64(c.metrics.up), testutil.ToFloat64(c.metrics.waiting); up != 1 || waiting != 0 {
@@ -290,7 +294,7 @@ func TestGivingUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first, second := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := c.ByID(ctx, id); first <- err }()
-	for n.asked.Load() == 0 {
+	for n.requests.Load() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	go func() { _, err := c.ByID(t.Context(), id); second <- err }()

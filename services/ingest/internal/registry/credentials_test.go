@@ -48,7 +48,9 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	write("password", "before\n")
-	write("config.yaml", "user: ann\npassword: file:password\nurls: ["+server.URL+"]\ntls: {ca: "+mine.CA+", cert: "+mine.Cert+", key: "+mine.Key+"}\n")
+	write("config.yaml",
+		"user: ann\npassword: file:password\nurls: ["+server.URL+"]\ntls: {ca: "+mine.CA+", cert: "+mine.Cert+", key: "+
+			mine.Key+"}\n")
 	c := Defaults()
 	if err := config.Load(filepath.Join(dir, "config.yaml"), &c); err != nil {
 		t.Fatal(err)

@@ -23,7 +23,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	}
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "waybill_ingest_registry_requests_total", Help: "Requests to the schema registry by result: ok, missing, failed.",
+			Name: "waybill_ingest_registry_requests_total",
+			Help: "Requests to the schema registry by result: ok, missing, failed.",
 		}, []string{"result"}),
 		up:      gauge("up", "1 when the schema registry has answered last, 0 when it has not."),
 		waiting: gauge("waiting", "Calls that wait for the schema registry to come back."),

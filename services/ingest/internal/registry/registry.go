@@ -5,9 +5,9 @@
 //	schema, err = c.Version(ctx, "orders-value", registry.Latest)
 //
 // A registry that is away is waited for, for as long as the context lives: it is a metric, one line of log an outage,
-// and never the fault of a record. Only an answer ends the waiting: the schema, or that there is none, which is a
-// *MissingError. What the registry has said of an id is kept, because it never changes; calls for one schema share one
-// request.
+// and never the fault of a record. Only a response ends the waiting: the schema, or that there is none, which is a
+// *MissingError. What the registry has returned for an id is kept, because it never changes; calls for one schema share
+// one request.
 package registry
 
 import (
@@ -22,7 +22,7 @@ import (
 
 // Config says where the schema registry is.
 type Config struct {
-	// URLs are those of the registry's nodes, any of which may be asked. Empty: there is no registry.
+	// URLs are those of the registry's nodes, any of which may get a request. Empty: there is no registry.
 	URLs []string `yaml:"urls"`
 	// User and Password are for basic authentication, Token for a bearer's.
 	User     string        `yaml:"user"`
@@ -55,9 +55,11 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		u, err := url.Parse(text)
 		switch {
 		case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-			report(fmt.Sprintf("urls[%d]", i), fmt.Sprintf("%q is no URL of a registry", text), "write http://host:port or https://host:port")
+			report(fmt.Sprintf("urls[%d]", i), fmt.Sprintf("%q is no URL of a registry", text),
+				"write http://host:port or https://host:port")
 		case u.User != nil:
-			report(fmt.Sprintf("urls[%d]", i), "the URL holds a user", "write user and password in keys of their own: URLs are logged")
+			report(fmt.Sprintf("urls[%d]", i), "the URL holds a user",
+				"write user and password in keys of their own: URLs are logged")
 		}
 		secure = secure || strings.HasPrefix(text, "https:")
 	}
@@ -82,10 +84,12 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 
 var (
 	timeoutBounds = config.Bounds{
-		Least: 100 * time.Millisecond, Short: "the registry could hardly answer", Most: 5 * time.Minute, Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
+		Least: 100 * time.Millisecond, Short: "the registry could hardly answer", Most: 5 * time.Minute,
+		Long: "a node that is gone goes unnoticed for as long", Right: 10 * time.Second,
 	}
 	pollBounds = config.Bounds{
-		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour, Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
+		Least: time.Second, Short: "the registry would do little else", Most: 24 * time.Hour,
+		Long: "write evolution: off where a contract is not to grow", Right: 30 * time.Second,
 	}
 )
 
@@ -97,7 +101,7 @@ func (t *TLS) files() tlsfiles.Files {
 type Schema struct {
 	// ID is its number in the registry.
 	ID int
-	// Subject and Version are set when it was asked for by them.
+	// Subject and Version are set when it was requested by them.
 	Subject string
 	Version int
 	// Format is avro, protobuf or json.
@@ -137,12 +141,12 @@ func (s *Schema) Texts() []string {
 	return texts
 }
 
-// MissingError says that the registry does not have what it was asked for. It has been asked again for a few seconds: a
+// MissingError says that the registry does not have what was requested. It was requested again for a few seconds: a
 // registry of several nodes may know a new schema a little later than its producer.
 type MissingError struct {
 	// What names it, for example "schema id 7".
 	What string
-	// Until is when to ask again; until then the answer stands.
+	// Until is when to ask again; until then the schema counts as missing.
 	Until time.Time
 }
 

@@ -12,12 +12,16 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 )
 
-// wait asks until there is an answer; that there is no such thing is one after it has been said for as long as believe.
+// wait requests until there is a response; that there is no such thing is one once it was the response for as long as
+// believe.
 // Each try goes to the next node: one that fails must not hold up the others.
-func wait[T any](ctx context.Context, c *Client, what string, believe time.Duration, ask func(context.Context, *sr.Client) (T, error)) (T, error) {
+func wait[T any](
+	ctx context.Context, c *Client, what string, believe time.Duration,
+	request func(context.Context, *sr.Client) (T, error),
+) (T, error) {
 	var (
 		none    T
-		asked   time.Time
+		missing time.Time
 		waiting bool
 		pause   = c.patience.retryMin
 	)
@@ -27,7 +31,7 @@ func wait[T any](ctx context.Context, c *Client, what string, believe time.Durat
 		}
 	}()
 	for try := 0; ; try++ {
-		found, err := ask(ctx, c.nodes[try%len(c.nodes)])
+		found, err := request(ctx, c.nodes[try%len(c.nodes)])
 		next := pause/2 + rand.N(pause/2+1)
 		switch {
 		case err == nil:
@@ -40,10 +44,10 @@ func wait[T any](ctx context.Context, c *Client, what string, believe time.Durat
 			c.metrics.requests.WithLabelValues(resultMissing).Inc()
 			c.outage.ended(c)
 			now := time.Now()
-			if asked.IsZero() {
-				asked = now
+			if missing.IsZero() {
+				missing = now
 			}
-			if now.Sub(asked) >= believe {
+			if now.Sub(missing) >= believe {
 				return none, &MissingError{What: what, Until: now.Add(c.patience.disbelieve)}
 			}
 			next = c.patience.again
@@ -69,22 +73,22 @@ func wait[T any](ctx context.Context, c *Client, what string, believe time.Durat
 	}
 }
 
-// isMissing reports whether the registry has answered that there is no such thing. A 404 without one of the registry's
-// own codes says nothing about schemas: a proxy or a wrong path answers so, and to believe it would make dead letters
+// isMissing reports whether the registry has responded that there is no such thing. A 404 without one of the registry's
+// own codes says nothing about schemas: a proxy or a wrong path responds so, and to believe it would make dead letters
 // of good records.
 func isMissing(err error) bool {
-	answer, ok := errors.AsType[*sr.ResponseError](err)
-	if !ok || answer.StatusCode != http.StatusNotFound {
+	response, ok := errors.AsType[*sr.ResponseError](err)
+	if !ok || response.StatusCode != http.StatusNotFound {
 		return false
 	}
-	switch answer.ErrorCode {
+	switch response.ErrorCode {
 	case sr.ErrSubjectNotFound.Code, sr.ErrVersionNotFound.Code, sr.ErrSchemaNotFound.Code:
 		return true
 	}
 	return false
 }
 
-// outage is a time without answers: one line when it begins, one when it ends.
+// outage is a time without responses: one line when it begins, one when it ends.
 type outage struct {
 	mu    sync.Mutex
 	since time.Time
@@ -118,7 +122,7 @@ func (c *Client) kept(id int) (known, bool) {
 	return k, ok
 }
 
-// keep bounds what it keeps: whatever had to go is asked for again.
+// keep bounds what it keeps: what had to go is requested again.
 func (c *Client) keep(id int, k known) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -178,13 +178,13 @@ func (c *committer) run(ctx context.Context) {
 		case <-patience.C:
 			c.impatient()
 		}
-		switch sent, again, refused := c.round(); {
+		switch again, refused := c.round(); {
 		case refused && c.grace > 0:
 			patience.Reset(c.grace)
 		case again:
 			retry.Reset(wait)
 			wait = min(2*wait, 20*c.backoff)
-		case sent:
+		default:
 			wait = c.backoff
 		}
 	}
@@ -192,11 +192,11 @@ func (c *committer) run(ctx context.Context) {
 
 // round sends what is pending once. again says that some of it is to be sent again, refused that it waits for another
 // generation, which the heartbeat is about to learn of.
-func (c *committer) round() (sent, again, refused bool) {
+func (c *committer) round() (again, refused bool) {
 	c.mu.Lock()
 	if c.barred != nil || len(c.pending) == 0 {
 		c.mu.Unlock()
-		return false, false, false
+		return false, false
 	}
 	batch := c.pending
 	c.pending = make(map[topicPartition]*pair, len(batch))
@@ -211,7 +211,7 @@ func (c *committer) round() (sent, again, refused bool) {
 	c.metrics.commitSeconds.Observe(time.Since(start).Seconds())
 	for _, err := range errs {
 		if errors.Is(err, errDoubtful) {
-			return true, c.doubt(batch, as, err), false
+			return c.doubt(batch, as, err), false
 		}
 	}
 	for tp, p := range batch {
@@ -246,7 +246,7 @@ func (c *committer) round() (sent, again, refused bool) {
 			again = true
 		}
 	}
-	return true, again, refused
+	return again, refused
 }
 
 // settle answers all who wait for a pair that was on its way.

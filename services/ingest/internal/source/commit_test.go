@@ -81,7 +81,7 @@ func TestCommitFaults(t *testing.T) {
 				if err == nil || errors.Is(err, lane.ErrFenced) || f.Hits() != 1 {
 					t.Errorf("Commit() = %v after %d faults; want a lasting error at once", err, f.Hits())
 				}
-				if s.logs.count("remedy=") != 1 {
+				if s.logs.Count("remedy=") != 1 {
 					t.Error("no remedy in the log")
 				}
 				f.Remove()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -72,7 +73,7 @@ func (c *coordinator) run(t *testing.T, test func(*committer)) {
 			defer c.mu.Unlock()
 			c.doubts = append(c.doubts, err)
 		}
-		k := newCommitter(c.send, doubted, 10*time.Second, time.Second, newLogger(&lines{}), NewMetrics(nil))
+		k := newCommitter(c.send, doubted, 10*time.Second, time.Second, new(logtest.Log).Logger(), NewMetrics(nil))
 		done := make(chan struct{})
 		go func() { defer close(done); k.run(ctx) }()
 		defer func() { // also when the test gives up
@@ -282,7 +283,7 @@ func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 			return map[topicPartition]error{tp: err}
 		}
 		return nil
-	}, func(error) {}, time.Hour, time.Millisecond, newLogger(&lines{}), NewMetrics(nil))
+	}, func(error) {}, time.Hour, time.Millisecond, new(logtest.Log).Logger(), NewMetrics(nil))
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { c.run(ctx) })
@@ -320,4 +321,64 @@ func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 	cancel()
 	running.Wait()
 	mustFenced(t, c.flush(t.Context(), tp)) // the generation is over, and what it holds is not the newest
+}
+
+// Who waits for a pair that a newer one has replaced before it was sent is served with that one.
+func TestWaitersOfAReplacedPairAreServed(t *testing.T) {
+	c := &coordinator{answer: func(int, topicPartition) error { return nil }}
+	c.run(t, func(k *committer) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+		defer cancel()
+		answers := make(chan error, 3)
+		wait := func(tp topicPartition, position int64) {
+			go func() { answers <- k.now(ctx, tp, position, "", unfenced(t)) }()
+			synctest.Wait()
+		}
+		wait(tpB, 1) // under way, so that what follows waits for the next request
+		wait(tpA, 1)
+		wait(tpA, 2)
+		for range 3 {
+			if err := <-answers; err != nil {
+				t.Error(err)
+			}
+		}
+		if sent := c.requests(); len(sent) != 2 || sent[1][tpA] != 2 {
+			t.Errorf("sent %v: want the newer one alone", sent)
+		}
+	})
+}
+
+// What is to be sent again goes after a pause, which grows while that goes on, and not with the next tick; it starts
+// anew once something was confirmed.
+func TestPausesBetweenAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pause = time.Second
+		failures := 0
+		var at []time.Time
+		k := newCommitter(func(pairs map[topicPartition]*pair) map[topicPartition]error {
+			at = append(at, time.Now())
+			if failures--; failures >= 0 {
+				return map[topicPartition]error{tpA: errors.New("later")}
+			}
+			return nil
+		}, func(error) {}, time.Hour, pause, new(logtest.Log).Logger(), NewMetrics(nil))
+		ctx, cancel := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { k.run(ctx) })
+		for _, want := range [][]time.Duration{{pause, 2 * pause, 4 * pause}, {pause, 2 * pause}} {
+			failures, at = len(want), nil
+			if err := k.now(t.Context(), tpA, 1, "", unfenced(t)); err != nil {
+				t.Error(err)
+			}
+			var got []time.Duration
+			for i := range len(at) - 1 {
+				got = append(got, at[i+1].Sub(at[i]))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("pauses of %v, want %v", got, want)
+			}
+		}
+		cancel()
+		running.Wait()
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -189,7 +190,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 		{"the coordinator has forgotten", member{id: "m", generation: 1}, true, true, lost},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m, err := newMembership(t.Context(), New(testConfig("localhost:1"), newLogger(&lines{}), nil), nil)
+			m, err := newMembership(t.Context(), New(testConfig("localhost:1"), new(logtest.Log).Logger(), nil), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

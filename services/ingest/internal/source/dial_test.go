@@ -113,7 +113,7 @@ func TestListenerOfAnotherKind(t *testing.T) {
 				s.claim(t)
 				return
 			}
-			eventually(t, test.says+" in the log", func() bool { return s.logs.count(test.says) > 0 })
+			eventually(t, test.says+" in the log", func() bool { return s.logs.Count(test.says) > 0 })
 		})
 	}
 }

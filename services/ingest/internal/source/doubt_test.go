@@ -103,7 +103,7 @@ func TestDoubtfulCommit(t *testing.T) {
 				if o.ctx.Err() != nil || len(b.claims) != 0 {
 					t.Error("the claim did not go on")
 				}
-				if n := counted(t, b.metrics.doubtful); n != 1 || b.logs.count("was not answered") != 1 {
+				if n := counted(t, b.metrics.doubtful); n != 1 || b.logs.Count("was not answered") != 1 {
 					t.Errorf("%v doubtful commits counted\n%s", n, b.logs)
 				}
 			})

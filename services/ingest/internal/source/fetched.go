@@ -17,10 +17,10 @@ import (
 // queuedBatch is records of a batch that no lane has taken yet. They become our records when one does, and stay
 // compressed until then, which keeps what is queued small.
 type queuedBatch struct {
-	// packed is a compressed batch and memory where it lies, with a hold of ours; both are zero once it is inflated.
+	// packed is a compressed batch and the buffer where it lies, with a reference of ours; both are zero once it is inflated.
 	// The records before from are not wanted.
 	packed *kafkawire.Batch
-	memory *kafkawire.Memory
+	memory *kafkawire.Buffer
 	from   int64
 	// batch has count records from p on.
 	batch    *record.Batch
@@ -46,12 +46,12 @@ type fetchResult struct {
 
 // unpack takes the records at or after from out of a response for one partition. With committed it leaves out those
 // of aborted transactions; transaction markers are no records either way. from is the offset that the fetch asked
-// for. The hold on the records becomes one for each record, or for each compressed batch. With an error there is what
+// for. The reference to the records becomes one for each record, or for each compressed batch. With an error there is what
 // came before the bytes at fault, which begin at next.
 func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, committed bool) (fetchResult, error) {
 	c := fetchResult{tp: tp, next: from}
 	raw := p.Records.Bytes()
-	defer p.Records.LetGo(1)
+	defer p.Records.Release(1)
 	// Transactions that were aborted, by where they start; a producer's is over at its marker (KIP-98).
 	open := slices.Clone(p.AbortedTransactions)
 	slices.SortFunc(open, func(a, b kmsg.FetchResponseTopicPartitionAbortedTransaction) int {
@@ -110,13 +110,13 @@ func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, commit
 }
 
 // add takes a batch of a response over, from the first record that is wanted.
-func (c *fetchResult) add(batch *kafkawire.Batch, memory *kafkawire.Memory) error {
+func (c *fetchResult) add(batch *kafkawire.Batch, memory *kafkawire.Buffer) error {
 	k := queuedBatch{count: batch.Count, from: c.next}
 	if batch.Compressed() {
 		packed := *batch
 		k.packed, k.memory = &packed, memory
 		if k.count > 0 {
-			memory.Hold(1)
+			memory.Retain(1)
 		}
 		c.keep(k)
 		return nil
@@ -128,16 +128,16 @@ func (c *fetchResult) add(batch *kafkawire.Batch, memory *kafkawire.Memory) erro
 	if err != nil {
 		return err
 	}
-	memory.Hold(k.count)
+	memory.Retain(k.count)
 	c.keep(k)
 	return nil
 }
 
 // open makes the queuedBatch one of the records of a batch, from the first one that is wanted.
-func (k *queuedBatch) open(tp topicPartition, batch *kafkawire.Batch, raw []byte, memory *kafkawire.Memory) error {
+func (k *queuedBatch) open(tp topicPartition, batch *kafkawire.Batch, raw []byte, memory *kafkawire.Buffer) error {
 	k.batch = record.NewBatch(record.Batch{
 		Topic: tp.topic, Partition: tp.partition, Base: batch.FirstOffset, Millis: batch.FirstMillis,
-		Same: batch.AppendTime, Raw: raw, Memory: memory,
+		Same: batch.AppendTime, Raw: raw, Buffer: memory,
 	})
 	if batch.AppendTime {
 		k.batch.Millis = batch.MaxMillis
@@ -166,11 +166,11 @@ func (k *queuedBatch) inflate(tp topicPartition, limit int) (queuedBatch, error)
 	}
 	open := queuedBatch{count: k.count, from: k.from}
 	if err := open.open(tp, k.packed, memory.Bytes(), memory); err != nil {
-		memory.LetGo(1)
+		memory.Release(1)
 		return queuedBatch{}, err
 	}
-	memory.Hold(open.count)
-	memory.LetGo(1)
+	memory.Retain(open.count)
+	memory.Release(1)
 	return open, nil
 }
 

@@ -34,7 +34,7 @@ func (c *fetchResult) drained() []record.Record {
 			if err != nil {
 				panic(err)
 			}
-			k.memory.LetGo(1)
+			k.memory.Release(1)
 			*k = open
 		}
 		out, _ = c.batches[i].move(slices.Grow(out, c.batches[i].count), c.batches[i].count)
@@ -86,7 +86,7 @@ func failed(code sarama.KError) *kafkawire.FetchedPartition {
 }
 
 func (s sent) part() *kafkawire.FetchedPartition {
-	p := &kafkawire.FetchedPartition{FetchResponseTopicPartition: s.FetchResponseTopicPartition, Records: kafkawire.NewMemory(len(s.raw))}
+	p := &kafkawire.FetchedPartition{FetchResponseTopicPartition: s.FetchResponseTopicPartition, Records: kafkawire.NewBuffer(len(s.raw))}
 	copy(p.Records.Bytes(), s.raw)
 	return p
 }
@@ -285,19 +285,19 @@ func TestUnpackGoesOn(t *testing.T) {
 				t.Fatalf("next %d after %d, %v", c.next, next, err)
 			}
 			next = c.next
-			memories := map[*kafkawire.Memory]bool{p.Records: true}
+			memories := map[*kafkawire.Buffer]bool{p.Records: true}
 			var places record.Places
 			taken := c.drained()
 			for _, k := range c.batches {
-				memories[k.batch.Memory] = true
+				memories[k.batch.Buffer] = true
 			}
 			for _, r := range taken {
 				got = append(got, r.Offset)
 				places.Pass(&r)
 			}
-			places.LetGo()
+			places.Release()
 			for m := range memories {
-				if !panics(func() { m.LetGo(1) }) {
+				if !panics(func() { m.Release(1) }) {
 					t.Fatal("the memory of an answer is held on to")
 				}
 			}

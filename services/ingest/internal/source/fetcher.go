@@ -199,7 +199,7 @@ func (f *fetcher) deliver(round *fetchRound, response *kafkawire.FetchResponse) 
 		tp := topicPartition{topic, part.Partition}
 		r := round.readers[tp]
 		if r == nil {
-			part.Records.LetGo(1)
+			part.Records.Release(1)
 			continue
 		}
 		delete(round.readers, tp) // one that was let go of is another fetcher's, whatever else the response says

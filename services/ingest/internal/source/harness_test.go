@@ -4,20 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"go.uber.org/goleak"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
+	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -29,18 +27,19 @@ func TestMain(m *testing.M) {
 const (
 	testTopic = "events"
 	testGroup = "g"
-	patience  = time.Minute
+	patience  = kafkatest.Patience
+)
+
+// What tests of other packages need as well.
+var (
+	producer    = kafkatest.Producer
+	eventually  = kafkatest.Eventually
+	sameRecords = kafkatest.SameRecords
 )
 
 func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 	t.Helper()
-	opts = append([]kfake.Opt{kfake.NumBrokers(1), kfake.GroupMinSessionTimeout(100 * time.Millisecond), kfake.ClusterID("test-cluster")}, opts...)
-	c, err := kfake.NewCluster(opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
-	return c
+	return kafkatest.Cluster(t, append([]kfake.Opt{kfake.GroupMinSessionTimeout(100 * time.Millisecond)}, opts...)...)
 }
 
 // testConfig is the default with a test's patience.
@@ -76,7 +75,7 @@ type owned struct {
 type running struct {
 	*Source
 	claims chan *owned
-	logs   *lines
+	logs   *logtest.Log
 	stop   func()
 }
 
@@ -98,8 +97,8 @@ func startWith(t *testing.T, c Config, adjust func(*Source)) *running {
 
 func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...func(*Source)) *running {
 	t.Helper()
-	logs := &lines{}
-	r := &running{Source: New(c, newLogger(logs), prometheus.NewRegistry()), claims: make(chan *owned, 64), logs: logs}
+	logs := &logtest.Log{}
+	r := &running{Source: New(c, logs.Logger(), prometheus.NewRegistry()), claims: make(chan *owned, 64), logs: logs}
 	r.backoff = 10 * time.Millisecond
 	for _, f := range adjust {
 		f(r.Source)
@@ -150,39 +149,6 @@ func (r *running) claim(t *testing.T) *owned {
 	}
 }
 
-// lines collects a log.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-func newLogger(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
-
-func (l *lines) count(s string) int { return strings.Count(l.String(), s) }
-
-func producer(t *testing.T, c *kfake.Cluster, opts ...kgo.Opt) *kgo.Client {
-	t.Helper()
-	opts = append([]kgo.Opt{kgo.SeedBrokers(c.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner())}, opts...)
-	p, err := kgo.NewClient(opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(p.Close)
-	return p
-}
-
 // produce writes n records whose values are "v<partition>-<i>".
 func produce(t *testing.T, p *kgo.Client, partition int32, from, n int) {
 	t.Helper()
@@ -210,12 +176,6 @@ func read(t *testing.T, r lane.Reader, n int) []record.Record {
 	return out
 }
 
-// sameRecords compares records by what Kafka holds: null and empty are different, but no headers are no headers.
-var sameRecords = cmp.Options{
-	cmpopts.IgnoreUnexported(record.Record{}),
-	cmp.FilterValues(func(a, b []record.Header) bool { return len(a)+len(b) == 0 }, cmp.Comparer(func(_, _ []record.Header) bool { return true })),
-}
-
 // open reads the partition from an offset, for as long as the test.
 func open(t *testing.T, p lane.Partition, from int64) lane.Reader {
 	t.Helper()
@@ -224,17 +184,6 @@ func open(t *testing.T, p lane.Partition, from int64) lane.Reader {
 		t.Fatal(err)
 	}
 	return r
-}
-
-// eventually waits for something that another process decides.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if ok() {
-			return
-		}
-	}
-	t.Fatalf("never came: %s", what)
 }
 
 // stored is what the coordinator holds for a partition.

@@ -26,7 +26,7 @@ func (r *reader) inflate(ctx context.Context, packed *queuedBatch, deadline time
 	// Meanwhile the queue has only become longer.
 	r.hold(-r.queue[0].bytes())
 	r.count -= packed.count - open.count
-	packed.memory.LetGo(1)
+	packed.memory.Release(1)
 	r.queue[0] = open
 	if open.count == 0 {
 		r.shift()

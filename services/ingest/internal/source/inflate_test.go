@@ -43,7 +43,7 @@ func takenApart(t *testing.T, r *reader) int {
 	for i := range got {
 		places.Pass(&got[i])
 	}
-	places.LetGo()
+	places.Release()
 	return len(got)
 }
 

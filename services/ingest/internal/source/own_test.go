@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
@@ -44,7 +45,7 @@ func TestReadsFromExactOffset(t *testing.T) {
 			r.Close()
 		}
 	}
-	if n := s.logs.count("joined the group"); n != 1 {
+	if n := s.logs.Count("joined the group"); n != 1 {
 		t.Errorf("joined %d times, want 1", n)
 	}
 	if err := s.Ready(); err != nil {
@@ -88,7 +89,7 @@ func TestOffsetGone(t *testing.T) {
 		produce(t, p, 0, 10, 1)
 		read(t, r, 1)
 	}
-	if n := s.logs.count("joined the group"); n != 1 {
+	if n := s.logs.Count("joined the group"); n != 1 {
 		t.Errorf("joined %d times, want 1", n)
 	}
 }
@@ -203,7 +204,7 @@ func TestDrainDeadline(t *testing.T) {
 	// A commit that cannot get through holds nobody beyond the deadline.
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
 	mustFenced(t, o.Commit(t.Context(), 2, "never"))
-	if s.logs.count("did not drain in time") != 1 {
+	if s.logs.Count("did not drain in time") != 1 {
 		t.Error("nothing was logged")
 	}
 }
@@ -220,8 +221,8 @@ func TestStaticMember(t *testing.T) {
 
 func TestHandlerPanicKeepsTheSession(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(2, testTopic))
-	logs := &lines{}
-	s := New(testConfig(c.ListenAddrs()...), newLogger(logs), nil)
+	logs := &logtest.Log{}
+	s := New(testConfig(c.ListenAddrs()...), logs.Logger(), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	other := make(chan lane.Partition, 4)
 	done := make(chan error, 1)
@@ -235,13 +236,13 @@ func TestHandlerPanicKeepsTheSession(t *testing.T) {
 		})
 	}()
 	p := <-other
-	eventually(t, "the panic in the log", func() bool { return logs.count("the lane panicked") == 1 })
+	eventually(t, "the panic in the log", func() bool { return logs.Count("the lane panicked") == 1 })
 	mustCommit(t, p, 7, "the other lane goes on")
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	if n := logs.count("joined the group"); n != 1 {
+	if n := logs.Count("joined the group"); n != 1 {
 		t.Errorf("joined %d times", n)
 	}
 }

@@ -74,11 +74,16 @@ func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	return read.position, checkpoint, nil
 }
 
+// sharedLook is how old what claims that begin know of their topic may be.
+const sharedLook = 500 * time.Millisecond
+
 // recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the
 // claim reads that topic.
 func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error {
 	leaders := c.membership.source.leaders
-	leader, err := leaders.directory.leader(ctx, c.tp, time.Now())
+	// Claims begin by the thousand: they share a look at the topic that is a moment old. Should the topic have been made
+	// again within it, the first fetch says so.
+	leader, err := leaders.directory.leader(ctx, c.tp, time.Now().Add(-sharedLook))
 	if err != nil {
 		return err
 	}

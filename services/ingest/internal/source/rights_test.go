@@ -50,7 +50,7 @@ func TestOtherProgramsInTheGroup(t *testing.T) {
 			}
 			if name == "classic" {
 				s := start(t, config.with(func(c *Config) { c.Kafka.Assignment = AssignRange }), false)
-				eventually(t, "the warning", func() bool { return s.logs.count("somebody-else") == 1 })
+				eventually(t, "the warning", func() bool { return s.logs.Count("somebody-else") == 1 })
 			}
 		})
 	}

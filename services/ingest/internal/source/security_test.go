@@ -91,7 +91,7 @@ func TestTLSAndSASL(t *testing.T) {
 			}
 
 			wrong := start(t, cfg.with(func(c *Config) { c.Kafka.SASL.Password = config.NewSecret("wrong") }), false)
-			eventually(t, "the refusal in the log", func() bool { return wrong.logs.count("check kafka.") > 0 })
+			eventually(t, "the refusal in the log", func() bool { return wrong.logs.Count("check kafka.") > 0 })
 			if strings.Contains(wrong.logs.String(), "wrong") {
 				t.Error("the password is in the log")
 			}

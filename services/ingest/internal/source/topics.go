@@ -175,6 +175,9 @@ func (v *survey) say(topic, state string, err error) {
 var errCompacted = errors.New("the topic is compacted: records vanish between two readings, so rows cannot be counted on replay; " +
 	"set cleanup.policy=delete, or produce to a topic that has it")
 
+// errSeenOnly refuses a topic that this principal may describe and not read.
+var errSeenOnly = errors.New("may be seen and not read: READ is missing; grant READ on the topic to this principal")
+
 // lookAt says which state a topic is in, and why when it is refused; an empty state when the brokers do not say.
 func lookAt(client sarama.Client, topic string) (string, error) {
 	err := client.RefreshMetadata(topic)
@@ -190,6 +193,10 @@ func lookAt(client sarama.Client, topic string) (string, error) {
 	}
 	if partitions, _ := client.Partitions(topic); len(partitions) == 0 {
 		return topicMissing, nil
+	}
+	// DESCRIBE alone shows the topic as well.
+	if rights, err := TopicRights(client, topic); err == nil && rights.Lacks("READ") != "" {
+		return topicRefused, errSeenOnly
 	}
 	policy, err := CleanupPolicy(client, topic)
 	switch {

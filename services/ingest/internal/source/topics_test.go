@@ -11,12 +11,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	secrets "github.com/waybill-data/waybill/pkg/config"
 )
 
 func TestTopicAppears(t *testing.T) {
 	c := newCluster(t)
 	s := start(t, testConfig(c.ListenAddrs()...), false, testTopic, "second")
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("does not exist yet") == 2 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 2 })
 	if err := s.Ready(); err != nil {
 		t.Errorf("waiting for topics is no fault: %v", err)
 	}
@@ -37,7 +39,7 @@ func TestTopicAppears(t *testing.T) {
 	if seen[testTopic] != 1 || seen["second"] != 2 {
 		t.Errorf("claims %v", seen)
 	}
-	if n := s.logs.count("does not exist yet"); n != 2 {
+	if n := s.logs.Count("does not exist yet"); n != 2 {
 		t.Errorf("said %d times that topics are missing, want once each", n)
 	}
 }
@@ -69,7 +71,7 @@ func TestCompactedTopicIsRefused(t *testing.T) {
 	if o := s.claim(t); o.Topic() != testTopic {
 		t.Errorf("claim of %s", o.Topic())
 	}
-	if s.logs.count("cleanup.policy=delete") != 1 {
+	if s.logs.Count("cleanup.policy=delete") != 1 {
 		t.Error("no remedy in the log")
 	}
 	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic state is refused") || !strings.Contains(err.Error(), "cleanup.policy=delete") {
@@ -94,20 +96,20 @@ func TestBrokerAwayAtStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := start(t, testConfig(address), false)
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("the brokers do not answer") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not answer") == 1 })
 	if err := s.Ready(); err == nil {
 		t.Error("ready without brokers")
 	}
 	newCluster(t, kfake.Ports(port), kfake.SeedTopics(1, testTopic))
 	mustCommit(t, s.claim(t), 1, "at last")
-	if n := s.logs.count("trying again"); n != 1 {
+	if n := s.logs.Count("trying again"); n != 1 {
 		t.Errorf("said it %d times", n)
 	}
 }
 
 func TestStopWhileBrokerIsAway(t *testing.T) {
 	s := start(t, testConfig("127.0.0.1:1"), false)
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("the brokers do not answer") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("the brokers do not answer") == 1 })
 	began := time.Now()
 	s.stop()
 	if took := time.Since(began); took > 10*time.Second {
@@ -140,7 +142,7 @@ func TestTopicPattern(t *testing.T) {
 	if !seen["orders_a"] || !seen["orders_b"] {
 		t.Errorf("claims of %v", seen)
 	}
-	eventually(t, "the refusal in the log", func() bool { return s.logs.count("two patterns") == 1 })
+	eventually(t, "the refusal in the log", func() bool { return s.logs.Count("two patterns") == 1 })
 	s.stop()
 	close(asked)
 	for name := range asked {
@@ -154,7 +156,7 @@ func TestTopicPattern(t *testing.T) {
 func TestNothingMatches(t *testing.T) {
 	c := newCluster(t)
 	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Names: []string{testTopic}, Match: func(string) (bool, error) { return false, nil }})
-	eventually(t, "the wait in the log", func() bool { return s.logs.count("does not exist yet") == 1 })
+	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 1 })
 	if err := s.Ready(); err != nil {
 		t.Errorf("waiting for topics is no fault: %v", err)
 	}
@@ -162,4 +164,26 @@ func TestNothingMatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.claim(t)
+}
+
+// A topic that may be described and not read is no topic that is read: it is refused at once, not by the first fetch.
+func TestTopicThatMayOnlyBeSeen(t *testing.T) {
+	acl := func(kind kmsg.ACLResourceType, name string, operation kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
+	}
+	c := newCluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
+		kfake.SeedTopics(1, testTopic, "seen"),
+		kfake.User("PLAIN", "u", "secret", acl(kmsg.ACLResourceTypeTopic, testTopic, kmsg.ACLOperationRead),
+			acl(kmsg.ACLResourceTypeTopic, "seen", kmsg.ACLOperationDescribe),
+			acl(kmsg.ACLResourceTypeGroup, testGroup, kmsg.ACLOperationRead)))
+	config := testConfig(c.ListenAddrs()...)
+	config.Kafka.SASL = SASL{Mechanism: SASLPlain, User: "u", Password: secrets.NewSecret("secret")}
+	s := start(t, config, false, testTopic, "seen")
+	if o := s.claim(t); o.Topic() != testTopic {
+		t.Errorf("claim of %s", o.Topic())
+	}
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic seen is refused") ||
+		!strings.Contains(err.Error(), "grant READ on the topic") {
+		t.Errorf("ready with a topic that may not be read: %v", err)
+	}
 }

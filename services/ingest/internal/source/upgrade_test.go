@@ -126,7 +126,7 @@ func TestMemberOfAnotherAssignmentIsRefused(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	o := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Assignment = AssignSticky }), false).claim(t)
 	other := start(t, testConfig(c.ListenAddrs()...), false)
-	eventually(t, "the remedy", func() bool { return other.logs.count("kafka.assignment") > 0 })
+	eventually(t, "the remedy", func() bool { return other.logs.Count("kafka.assignment") > 0 })
 	mustCommit(t, o, 1, "undisturbed")
 	if o.ctx.Err() != nil || len(other.claims) > 0 {
 		t.Error("the refused member has disturbed the group")

@@ -9,13 +9,14 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
 // poolOf is fetchers of a source that has opened its clients and joined no group.
 func poolOf(t *testing.T, c *kfake.Cluster) (*Source, *fetchers) {
 	t.Helper()
-	src := New(testConfig(c.ListenAddrs()...), newLogger(&lines{}), nil)
+	src := New(testConfig(c.ListenAddrs()...), new(logtest.Log).Logger(), nil)
 	if err := src.open(); err != nil {
 		t.Fatal(err)
 	}

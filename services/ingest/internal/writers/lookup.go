@@ -23,7 +23,7 @@ func init() {
 	dns.SetResolvingTimeout(5 * time.Second)
 }
 
-// lookup is the resolver of a fleet: the configured one, asked on a timer, and with the writers it no longer lists for
+// lookup is the resolver of a fleet: the configured one, on a timer, and with the writers it no longer lists for
 // as long as they are of use.
 type lookup struct {
 	fleet   *Fleet
@@ -37,7 +37,7 @@ type lookup struct {
 	inner  resolver.Resolver // nil before Build and after Close
 	cc     resolver.ClientConn
 	failed bool
-	asked  time.Time
+	sought time.Time
 	listed map[string]listing
 }
 
@@ -58,7 +58,9 @@ func (l *lookup) OverrideAuthority(resolver.Target) string {
 	return cmp.Or(l.target.Endpoint(), "writers")
 }
 
-func (l *lookup) Build(_ resolver.Target, cc resolver.ClientConn, opts resolver.BuildOptions) (resolver.Resolver, error) {
+func (l *lookup) Build(
+	_ resolver.Target, cc resolver.ClientConn, opts resolver.BuildOptions,
+) (resolver.Resolver, error) {
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.mu.Lock()
@@ -85,9 +87,9 @@ func (l *lookup) replace(inner resolver.Resolver) (before resolver.Resolver) {
 func (l *lookup) ResolveNow(o resolver.ResolveNowOptions) {
 	l.mu.Lock()
 	inner := l.inner
-	due := inner != nil && !l.failed && time.Since(l.asked) >= pause
+	due := inner != nil && !l.failed && time.Since(l.sought) >= pause
 	if due {
-		l.asked = time.Now()
+		l.sought = time.Now()
 	}
 	l.mu.Unlock()
 	if due {
@@ -96,13 +98,13 @@ func (l *lookup) ResolveNow(o resolver.ResolveNowOptions) {
 }
 
 // refresh resolves the target again. A resolver that has failed waits for its own back-off, which may be minutes, and
-// hears nobody: it is made anew.
+// ignores calls: it is made anew.
 func (l *lookup) refresh() {
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.mu.Lock()
 	inner, cc, failed := l.inner, l.cc, l.failed
-	l.asked, l.failed = time.Now(), false
+	l.sought, l.failed = time.Now(), false
 	l.mu.Unlock()
 	switch {
 	case inner == nil:

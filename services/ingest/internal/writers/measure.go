@@ -55,8 +55,8 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, carried []lane.Car
 		waiting  bool
 	}
 	sums := make(map[*peer]*sum, len(f.peers))
-	lanes := make([]placement.Lane, 0, len(carried))
-	there := make(map[placement.LaneID]measure, len(carried))
+	lanes, there := f.placed[:0], f.spare
+	clear(there)
 	for i := range carried {
 		st := &carried[i]
 		id := placement.LaneID{Topic: st.Topic, Partition: st.Partition}
@@ -89,11 +89,11 @@ func (f *Fleet) measure(now time.Time, elapsed time.Duration, carried []lane.Car
 		lanes = append(lanes, l)
 	}
 	for id, s := range f.seats {
-		if _, ok := there[id]; !ok { // it was placed after the lanes were asked
+		if _, ok := there[id]; !ok { // it was placed after the lanes were looked at
 			lanes = append(lanes, placement.Lane{LaneID: id, Writer: s.peer.address})
 		}
 	}
-	f.measured = there
+	f.measured, f.spare, f.placed = there, f.measured, lanes
 	for _, p := range f.peers {
 		var total sum
 		if t := sums[p]; t != nil {

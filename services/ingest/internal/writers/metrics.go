@@ -20,7 +20,9 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		writers: f.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "waybill_ingest_writers", Help: "Writers known, by state: serving, draining, leaving, away, silent, unfit.",
 		}, []string{"state"}),
-		moves: f.NewCounter(prometheus.CounterOpts{Name: "waybill_ingest_lane_moves_total", Help: "Lanes that were told to go to another writer."}),
+		moves: f.NewCounter(prometheus.CounterOpts{
+			Name: "waybill_ingest_lane_moves_total", Help: "Lanes that were told to go to another writer.",
+		}),
 	}
 }
 

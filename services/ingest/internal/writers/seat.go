@@ -22,9 +22,9 @@ type Seat struct {
 	wake   func()
 	cancel context.CancelCauseFunc
 	cause  error
-	// order is what the lane has not heard of yet.
+	// order is what the lane has not looked at yet.
 	order lane.Order
-	// drains: the lane's writer wants it to go. elsewhere: there is another one, and the lane was told.
+	// drains: the lane's writer wants it to go. elsewhere: there is another one, and the lane was woken for it.
 	drains, elsewhere bool
 	// home is where the lane's rows go; empty before the call is open, and where the writer does not say.
 	home string
@@ -105,7 +105,8 @@ func (s *Seat) Opened(opened *lanev1.Opened) error {
 		return nil // a writer that does not say it
 	}
 	if f.home != "" && f.home != home && f.lives(f.home, s) {
-		s.peer.unfit, s.peer.unfitUntil = fmt.Sprintf("it writes to %s, and lanes are carried to %s", home, f.home), time.Now().Add(strange)
+		s.peer.unfit, s.peer.unfitUntil = fmt.Sprintf("it writes to %s, and lanes are carried to %s", home, f.home),
+			time.Now().Add(strange)
 		f.observe(time.Now())
 		return fmt.Errorf("writer %s is left out: %s", cmp.Or(s.peer.name, s.peer.address), s.peer.unfit)
 	}
@@ -143,8 +144,8 @@ func (s *Seat) Look(drains bool) (order lane.Order, elsewhere bool) {
 	return order, s.elsewhere
 }
 
-// tellElsewhere tells a lane that may go that there is another writer. The fleet's lock is held.
-func (s *Seat) tellElsewhere() {
+// wakeElsewhere wakes a lane that may go because there is another writer. The fleet's lock is held.
+func (s *Seat) wakeElsewhere() {
 	if !s.drains || s.elsewhere || time.Since(s.fleet.drained) < aside {
 		return
 	}

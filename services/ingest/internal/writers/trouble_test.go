@@ -17,12 +17,7 @@ import (
 // A list that is empty for a while is no news: lanes stay where they work, and the plan says why.
 func TestANameThatResolvesToNothingMovesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("two writers serve", 5*time.Second, func() bool { return w.serving() == 2 })
+		all := w.startFirst(2, 2)
 		seats := w.places(2)
 		w.names.set(nil)
 		time.Sleep(5 * time.Minute)
@@ -67,13 +62,12 @@ func TestLanesLeaveAWriterThatIsNoLongerListed(t *testing.T) {
 			w.start(a, true)
 		}
 		w.names.set(nil, all[0])
-		w.await("it serves", 5*time.Second, func() bool { return w.serving() == 1 })
+		w.awaitServing(1)
 		seat, _ := w.place(0)
 		time.Sleep(time.Minute)
 		w.names.set(nil, all[1])
 		began := time.Now()
-		woken := make(chan struct{}, 100)
-		seat.Bind(t.Context(), func() { woken <- struct{}{} })
+		woken := wakes(t, seat)
 		select {
 		case <-woken:
 			o, _ := seat.Look(false)
@@ -140,7 +134,7 @@ func TestAHostThatIsNoWriterIsLeftAlone(t *testing.T) {
 		w.start(all[0], false) // neither the lane protocol nor a health service: only a call can tell
 		w.start(all[1], true)
 		w.names.set(nil, all...)
-		w.await("both look like writers", 5*time.Second, func() bool { return w.serving() == 2 })
+		w.awaitServing(2)
 		for i := range int32(8) {
 			p, err := w.fleet.Place(t.Context(), "t", i, func(string) {})
 			if err != nil {
@@ -160,10 +154,7 @@ func TestAHostThatIsNoWriterIsLeftAlone(t *testing.T) {
 // While nobody else serves, a lane that cannot go on at its writer comes back to it.
 func TestTheOnlyWriterIsUsedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		a := addresses(1)[0]
-		w.start(a, true)
-		w.names.set(nil, a)
-		w.await("it serves", 5*time.Second, func() bool { return w.serving() == 1 })
+		a := w.startFirst(1, 1)[0]
 		seat, stream := w.place(0)
 		w.kill(a)
 		if _, err := stream.Recv(); err == nil {
@@ -184,12 +175,7 @@ func TestTheOnlyWriterIsUsedAgain(t *testing.T) {
 // unless no lane is anywhere else.
 func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("two writers serve", 5*time.Second, func() bool { return w.serving() == 2 })
+		all := w.startFirst(2, 2)
 		datasets := map[string]string{all[0]: "blue", all[1]: "green"}
 		var home string
 		carried := map[string][]*Seat{}
@@ -213,7 +199,8 @@ func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 			t.Errorf("home is %q", p.Home)
 		}
 		for address, dataset := range datasets {
-			if p := w.writer(address); dataset != home && (p.State != placement.Unfit || !strings.Contains(p.Why, "it writes to p."+dataset)) {
+			if p := w.writer(address); dataset != home &&
+				(p.State != placement.Unfit || !strings.Contains(p.Why, "it writes to p."+dataset)) {
 				t.Errorf("the picture says %+v", p)
 			}
 		}
@@ -249,17 +236,12 @@ func TestALaneWaitsForTheSuccessorOfItsWriter(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
-				all := addresses(3)
-				w.start(all[0], true)
-				w.start(all[1], true)
-				w.names.set(nil, all[:2]...)
-				w.await("two writers serve", 5*time.Second, func() bool { return w.serving() == 2 })
+				all := w.startFirst(2, 3)
 				seat := w.places(2)[0] // one at each
 				leaves := seat.peer.address
 				w.silence(all[2])
 				w.names.set(nil, all...)
-				woken := make(chan struct{}, 100)
-				seat.Bind(t.Context(), func() { woken <- struct{}{} })
+				woken := wakes(t, seat)
 				began := time.Now()
 				seat.Look(true)
 				if c.comes {

@@ -36,7 +36,7 @@ type peer struct {
 	quiet   time.Duration
 	speaks  bool
 	latency latency
-	state   placement.State // as told last, for the log
+	state   placement.State // as logged last
 }
 
 // listed takes the addresses that there are, and how long which of them have been missing from the list.
@@ -63,7 +63,7 @@ func (f *Fleet) listed(endpoints []resolver.Endpoint, missing map[string]time.Du
 	}
 }
 
-// ofUse says whether a writer that the list lacks is kept: while it works, for a while, and longer while lanes are
+// ofUse reports whether a writer that the list lacks is kept: while it works, for a while, and longer while lanes are
 // there.
 func (f *Fleet) ofUse(address string, missing time.Duration) bool {
 	f.mu.Lock()
@@ -148,7 +148,7 @@ func (f *Fleet) Answers() float64 {
 // awaited says that a peer may be about to serve: it is new, and nothing is known against it.
 func (p *peer) awaited(now time.Time) bool { return !p.ready && !p.failed && now.Sub(p.since) < fresh }
 
-// stateOf is what placement is told of a peer.
+// stateOf is the state of a peer for placement.
 func (p *peer) stateOf(now time.Time) (placement.State, string) {
 	switch {
 	case !p.ready:
@@ -165,7 +165,7 @@ func (p *peer) stateOf(now time.Time) (placement.State, string) {
 	return placement.Serving, ""
 }
 
-// observe tells placement what is known of the writers, with the lanes as of the last look, and wakes whoever waits for
+// observe gives placement what is known of the writers, with the lanes as of the last look, and wakes whoever waits for
 // one. f.mu is held.
 func (f *Fleet) observe(now time.Time) {
 	served := f.core.Serving()
@@ -174,7 +174,7 @@ func (f *Fleet) observe(now time.Time) {
 		f.wake()
 	}
 	for _, s := range f.seats {
-		s.tellElsewhere()
+		s.wakeElsewhere()
 	}
 }
 
@@ -190,7 +190,8 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 		if state != p.state {
 			f.config.Metrics.state(p.state, state)
 			if p.state != "" || state == placement.Serving {
-				f.log.Info("writer changes", "writer", cmp.Or(p.name, p.address), "address", p.address, "state", string(state), "why", why)
+				f.log.Info("writer changes", "writer", cmp.Or(p.name, p.address), "address", p.address, "state", string(state),
+					"why", why)
 			}
 			p.state = state
 		}
@@ -201,15 +202,14 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 	return list
 }
 
-// look observes the writers, and the lanes when it is time, and gives orders. It tells whether any writer takes lanes,
-// and whether lanes are about to leave one that drains.
+// look observes the writers, and the lanes when it is time, and gives orders. It reports whether any writer takes
+// lanes, and whether lanes are about to leave one that drains.
 func (f *Fleet) look(now time.Time) (served, drains bool) {
 	f.mu.Lock()
 	due := f.core.Moving() || now.Sub(f.lanesAt) >= lookLanes
 	f.mu.Unlock()
-	var carried []lane.Carried
 	if due {
-		carried = f.config.Lanes()
+		f.carried = f.config.Lanes(f.carried[:0])
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -217,7 +217,7 @@ func (f *Fleet) look(now time.Time) (served, drains bool) {
 	f.lookedAt = now
 	if due {
 		was := f.core.Serving()
-		f.core.Observe(now, f.writers(now), f.measure(now, since(now, f.lanesAt), carried))
+		f.core.Observe(now, f.writers(now), f.measure(now, since(now, f.lanesAt), f.carried))
 		f.lanesAt = now
 		if f.core.Serving() > was {
 			f.wake()
@@ -229,7 +229,7 @@ func (f *Fleet) look(now time.Time) (served, drains bool) {
 		f.observe(now)
 	}
 	for _, s := range f.seats {
-		s.tellElsewhere()
+		s.wakeElsewhere()
 	}
 	return f.core.Serving() > 0, now.Sub(f.drained) < aside
 }
@@ -244,20 +244,21 @@ func since(now, then time.Time) time.Duration {
 // listen counts how long writers have been quiet, in time that this process was awake for, and gives up those that hang
 // while another one serves. When all are quiet it is more likely that the fault is here.
 func (f *Fleet) listen(elapsed time.Duration) {
-	heard := 0
+	reporting := 0
 	for _, p := range f.peers {
 		if p.ready && p.speaks {
 			if p.quiet += min(elapsed, 2*look); p.quiet < silence {
-				heard++
+				reporting++
 			}
 		}
 	}
-	if heard == 0 {
+	if reporting == 0 {
 		return
 	}
 	for _, s := range f.seats {
 		if p := s.peer; p.ready && p.speaks && p.quiet >= silence {
-			s.giveUp(fmt.Errorf("writer %s has said nothing for %v", cmp.Or(p.name, p.address), p.quiet.Round(100*time.Millisecond)))
+			s.giveUp(fmt.Errorf("writer %s has said nothing for %v", cmp.Or(p.name, p.address),
+				p.quiet.Round(100*time.Millisecond)))
 		}
 	}
 }
@@ -270,7 +271,8 @@ func (f *Fleet) order(m placement.Move) {
 		return
 	}
 	f.config.Metrics.moves.Inc()
-	f.log.Info("lane is to move", "topic", m.Lane.Topic, "partition", m.Lane.Partition, "from", m.From, "to", m.To, "reason", m.Reason)
+	f.log.Info("lane is to move", "topic", m.Lane.Topic, "partition", m.Lane.Partition, "from", m.From, "to", m.To,
+		"reason", m.Reason)
 	s.order = lane.Order{Reason: m.Reason, Stayed: func() { f.stayed(s) }}
 	s.wake()
 }

@@ -68,10 +68,14 @@ func (h *host) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.L
 	}
 }
 
-func (h *host) StreamCoreMetrics(r *v3orcaservice.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[v3orcapb.OrcaLoadReport]) error {
+func (h *host) StreamCoreMetrics(
+	r *v3orcaservice.OrcaLoadReportRequest, stream grpc.ServerStreamingServer[v3orcapb.OrcaLoadReport],
+) error {
 	for {
 		if !h.mute.Load() {
-			if err := stream.Send(&v3orcapb.OrcaLoadReport{CpuUtilization: 0.25, NamedMetrics: map[string]float64{"lanes": float64(h.calls.Load())}}); err != nil {
+			if err := stream.Send(&v3orcapb.OrcaLoadReport{
+				CpuUtilization: 0.25, NamedMetrics: map[string]float64{"lanes": float64(h.calls.Load())},
+			}); err != nil {
 				return err
 			}
 		}
@@ -175,16 +179,18 @@ func (a *asker) run() {
 func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{}, silent: map[string]chan struct{}{}}
+		w := &world{
+			t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{}, silent: map[string]chan struct{}{},
+		}
 		fleet, err := New(Config{
 			Target: "list:///writers", Resolver: w.names, Ingest: "ingest-1",
 			Options: []grpc.DialOption{
 				grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(w.dial),
 			},
-			Lanes: func() []lane.Carried {
+			Lanes: func(into []lane.Carried) []lane.Carried {
 				w.mu.Lock()
 				defer w.mu.Unlock()
-				return slices.Clone(w.carried)
+				return append(into, w.carried...)
 			},
 		})
 		if err != nil {
@@ -241,7 +247,10 @@ func (w *world) dial(ctx context.Context, address string) (net.Conn, error) {
 
 // start starts a writer, or something else at its address.
 func (w *world) start(address string, writer bool) {
-	h := &host{address: address, conns: make(chan net.Conn), closed: make(chan struct{}), server: grpc.NewServer(), served: make(chan struct{})}
+	h := &host{
+		address: address, conns: make(chan net.Conn), closed: make(chan struct{}), server: grpc.NewServer(),
+		served: make(chan struct{}),
+	}
 	if writer {
 		lanev1.RegisterLaneServiceServer(h.server, h)
 		v3orcaservice.RegisterOpenRcaServiceServer(h.server, h)
@@ -257,6 +266,18 @@ func (w *world) start(address string, writer bool) {
 		delete(w.silent, address)
 	}
 	w.mu.Unlock()
+}
+
+// startFirst makes addresses of writers, starts the first n of them, lists those, and waits until they serve.
+func (w *world) startFirst(n, of int) []string {
+	w.t.Helper()
+	all := addresses(of)
+	for _, a := range all[:n] {
+		w.start(a, true)
+	}
+	w.names.set(nil, all[:n]...)
+	w.awaitServing(n)
+	return all
 }
 
 // silence makes an address one that does not answer.
@@ -278,6 +299,12 @@ func (w *world) serving() int {
 	w.fleet.mu.Lock()
 	defer w.fleet.mu.Unlock()
 	return w.fleet.core.Serving()
+}
+
+// awaitServing waits until n writers take lanes.
+func (w *world) awaitServing(n int) {
+	w.t.Helper()
+	w.await(fmt.Sprintf("%d writers serve", n), 10*time.Second, func() bool { return w.serving() == n })
 }
 
 // kill ends a host at once.
@@ -345,6 +372,13 @@ func (w *world) await(what string, within time.Duration, ok func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// wakes receives whenever the lane of a seat is woken.
+func wakes(t *testing.T, seat *Seat) <-chan struct{} {
+	woken := make(chan struct{}, 100)
+	seat.Bind(t.Context(), func() { woken <- struct{}{} })
+	return woken
 }
 
 func describe(p Picture) string {

@@ -9,9 +9,9 @@
 //
 // A Fleet has one gRPC connection with a load-balancing policy of its own (balance.go): a subchannel for each writer,
 // watched by the health service and by reports of load (ORCA, out of band), and a picker that takes the writer that the
-// call's context names. What the name of the writers resolves to is asked for on a timer (lookup.go), since gRPC's
-// resolvers ask only when a connection breaks. The core of package placement decides; watch.go tells it what is seen,
-// and seat.go is a lane's side of it.
+// call's context names. What the name of the writers resolves to is looked up on a timer (lookup.go), since gRPC's
+// resolvers look it up only when a connection breaks. The core of package placement decides; watch.go gives it what is
+// seen, and seat.go is a lane's side of it.
 //
 // # What is trusted
 //
@@ -50,8 +50,8 @@ type Config struct {
 	Refresh time.Duration
 	// Ingest names this process, unlike others: what does not divide evenly depends on it.
 	Ingest string
-	// Lanes are those of this process, as they are now.
-	Lanes func() []lane.Carried
+	// Lanes appends those of this process, as they are now, to a slice that is used again.
+	Lanes func(into []lane.Carried) []lane.Carried
 	// Log gets a line for each writer that comes or goes and each move; nil: none.
 	Log *slog.Logger
 	// Metrics are made by NewMetrics; nil: none.
@@ -100,10 +100,13 @@ type Fleet struct {
 	home string
 	// lookedUp is what is wrong with the list of writers; empty: nothing.
 	lookedUp string
-	measured map[placement.LaneID]measure
+	// measured is of the last look at the lanes, and spare that before, to be used again, as are carried and placed.
+	measured, spare map[placement.LaneID]measure
+	carried         []lane.Carried // of Run alone
+	placed          []placement.Lane
 	// lookedAt is when writers were looked at last, and lanesAt when lanes were.
 	lookedAt, lanesAt time.Time
-	// drained is when a lane last heard that its writer drains.
+	// drained is when a writer of a lane began to drain last.
 	drained time.Time
 	// hasten has the writers looked up at once.
 	hasten chan struct{}
@@ -123,15 +126,17 @@ func New(c Config) (*Fleet, error) {
 		c.Metrics = NewMetrics(nil)
 	}
 	if c.Lanes == nil {
-		c.Lanes = func() []lane.Carried { return nil }
+		c.Lanes = func(into []lane.Carried) []lane.Carried { return into }
 	}
 	target, builder, err := resolve(c)
 	if err != nil {
 		return nil, err
 	}
 	f := &Fleet{
-		config: c, log: c.Log, core: placement.New(c.Ingest), peers: make(map[string]*peer), seats: make(map[placement.LaneID]*Seat),
-		changed: make(chan struct{}), hasten: make(chan struct{}, 1), measured: make(map[placement.LaneID]measure),
+		config: c, log: c.Log, core: placement.New(c.Ingest), peers: make(map[string]*peer),
+		seats:   make(map[placement.LaneID]*Seat),
+		changed: make(chan struct{}), hasten: make(chan struct{}, 1),
+		measured: make(map[placement.LaneID]measure), spare: make(map[placement.LaneID]measure),
 	}
 	f.lookup = &lookup{fleet: f, target: target, builder: builder}
 	id := register(f)
@@ -140,7 +145,9 @@ func New(c Config) (*Fleet, error) {
 		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithIdleTimeout(0), // writers are watched also while there is no lane
 		grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnect},
+			Backoff: backoff.Config{
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: reconnect,
+			},
 			MinConnectTimeout: connectWithin,
 		}),
 	})

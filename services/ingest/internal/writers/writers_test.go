@@ -16,12 +16,7 @@ import (
 
 func TestCallsGoToTheWriterThatIsPlaced(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(3)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("three writers serve", 10*time.Second, func() bool { return w.serving() == 3 })
+		all := w.startFirst(3, 3)
 		w.places(6)
 		for _, a := range all {
 			if n := w.host(a).calls.Load(); n != 2 {
@@ -61,10 +56,7 @@ func TestALaneIsWokenWhenAWriterServes(t *testing.T) {
 // The lanes follow a writer that is new where writers are looked up, in the time that is promised.
 func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		w.start(all[0], true)
-		w.names.set(nil, all[0])
-		w.await("it serves", 5*time.Second, func() bool { return w.serving() == 1 })
+		all := w.startFirst(1, 2)
 		seats := w.places(4)
 		time.Sleep(time.Minute)
 		w.start(all[1], true)
@@ -73,7 +65,8 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 		for deadline := time.Now().Add(9 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 			for _, s := range seats {
 				if o, _ := s.Look(false); o.Stayed != nil {
-					if !strings.Contains(o.Reason, "carries 100 %, 50 % is fair") && !strings.Contains(o.Reason, "carries 75 %, 50 % is fair") {
+					if !strings.Contains(o.Reason, "carries 100 %, 50 % is fair") &&
+						!strings.Contains(o.Reason, "carries 75 %, 50 % is fair") {
 						t.Errorf("reason %q", o.Reason)
 					}
 					moved++
@@ -95,14 +88,11 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 // at once.
 func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		w.start(all[0], true)
-		w.names.set(nil, all[0])
-		w.await("it serves", 5*time.Second, func() bool { return w.serving() == 1 })
+		all := w.startFirst(1, 2)
 		seat, _ := w.place(0)
-		w.host(all[0]).health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName, healthv1.HealthCheckResponse_NOT_SERVING)
-		woken := make(chan struct{}, 100)
-		seat.Bind(t.Context(), func() { woken <- struct{}{} })
+		w.host(all[0]).health.SetServingStatus(lanev1.LaneService_ServiceDesc.ServiceName,
+			healthv1.HealthCheckResponse_NOT_SERVING)
+		woken := wakes(t, seat)
 		seat.Look(true)
 		select {
 		case <-woken:
@@ -129,12 +119,7 @@ func TestALaneMayLeaveADrainingWriterOnceThereIsAnother(t *testing.T) {
 // A process that hangs keeps its connection and its health. Its lanes are given up, and those of others are not.
 func TestAWriterThatSaysNothingIsGivenUp(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(2)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("two writers serve", 5*time.Second, func() bool { return w.serving() == 2 })
+		all := w.startFirst(2, 2)
 		seats := map[string]*Seat{}
 		contexts := map[string]context.Context{}
 		for _, s := range w.places(2) {
@@ -161,19 +146,14 @@ func TestAWriterThatSaysNothingIsGivenUp(t *testing.T) {
 			t.Errorf("the picture says %s (%s)", p.State, p.Why)
 		}
 		w.host(all[0]).mute.Store(false)
-		w.await("it serves again", 5*time.Second, func() bool { return w.serving() == 2 })
+		w.awaitServing(2)
 	})
 }
 
 // When all writers are quiet, the fault is likely to be here, and nothing is gained by giving up.
 func TestNobodyIsGivenUpWhenAllAreQuiet(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		all := addresses(3)
-		for _, a := range all {
-			w.start(a, true)
-		}
-		w.names.set(nil, all...)
-		w.await("three writers serve", 5*time.Second, func() bool { return w.serving() == 3 })
+		all := w.startFirst(3, 3)
 		seats := w.places(3)
 		for _, a := range all {
 			w.host(a).mute.Store(true)

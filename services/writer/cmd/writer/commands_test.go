@@ -17,7 +17,8 @@ func command(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 func TestCommandLine(t *testing.T) {
 	nobody := filepath.Join(t.TempDir(), "writer.yaml")
-	text := "bigquery: {project: test-project, dataset: d, insecure: true, endpoint: {grpc: 127.0.0.1:1, rest: http://127.0.0.1:1}}\n" +
+	text := "bigquery: {project: test-project, dataset: d, insecure: true, endpoint: {grpc: 127.0.0.1:1, rest: " +
+		"http://127.0.0.1:1}}\n" +
 		"admin: {listen: 127.0.0.1:1}\n"
 	if err := os.WriteFile(nobody, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -50,12 +51,14 @@ func TestCheckFails(t *testing.T) {
 		t.Skip("waits for two time-outs")
 	}
 	path := filepath.Join(t.TempDir(), "writer.yaml")
-	text := "bigquery: {project: test-project, dataset: d, insecure: true, endpoint: {grpc: 127.0.0.1:1, rest: http://127.0.0.1:1}}\n"
+	text := "bigquery: {project: test-project, dataset: d, insecure: true, endpoint: {grpc: 127.0.0.1:1, rest: " +
+		"http://127.0.0.1:1}}\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	code, out, errs := command(t, "check", "-c", path)
-	if code != 1 || !strings.Contains(out, "dataset test-project.d") || !strings.Contains(out, "bigquery.endpoint.rest") || !strings.Contains(out, "bigquery.endpoint.grpc") {
+	if code != 1 || !strings.Contains(out, "dataset test-project.d") || !strings.Contains(out, "bigquery.endpoint.rest") ||
+		!strings.Contains(out, "bigquery.endpoint.grpc") {
 		t.Errorf("exit status %d:\n%s%s", code, out, errs)
 	}
 }

@@ -20,9 +20,10 @@ type liveCheckCmd struct {
 
 // Help is shown below the flags.
 func (liveCheckCmd) Help() string {
-	return `Creates a table waybill_live_check_TIME in the dataset, appends about 20 MB to it through a dozen write streams, and deletes it. One line an
-experiment: "ok", "differs" with what was seen, or "failed" when it could not be made. Exit status 1 unless all are ok. The account needs
-roles/bigquery.dataEditor on the dataset and roles/bigquery.jobUser on the project. docs/exactly-once.md says what depends on each answer.
+	return `Creates a table waybill_live_check_TIME in the dataset, appends about 20 MB to it through a dozen write
+streams, and deletes it. One line an experiment: "ok", "differs" with what was seen, or "failed" when it could not be
+made. Exit status 1 unless all are ok. The account needs roles/bigquery.dataEditor on the dataset and
+roles/bigquery.jobUser on the project. docs/exactly-once.md says what depends on each result.
 
 Examples:
   writer live-check --project my-project --dataset scratch

@@ -69,7 +69,8 @@ type MismatchError struct {
 }
 
 func (m *MismatchError) Error() string {
-	return fmt.Sprintf("checkpoint was written for %s %q, but the lane opens %s %q", m.Field, m.Checkpoint, m.Field, m.Open)
+	return fmt.Sprintf("checkpoint was written for %s %q, but the lane opens %s %q", m.Field, m.Checkpoint, m.Field,
+		m.Open)
 }
 
 // Place is what a new owner says it opens.
@@ -79,8 +80,8 @@ type Place struct {
 	Position       int64
 }
 
-// Verify tells whether the checkpoint was written for exactly this place. The error is a *MismatchError that names both
-// values.
+// Verify reports whether the checkpoint was written for exactly this place. The error is a *MismatchError that names
+// both values.
 func (c *Checkpoint) Verify(open Place) error {
 	switch {
 	case c.Cluster != open.Cluster:
@@ -95,7 +96,7 @@ func (c *Checkpoint) Verify(open Place) error {
 	return nil
 }
 
-// check tells whether the content can be encoded: the invariants of the fields above.
+// check reports whether the content can be encoded: the invariants of the fields above.
 func (c *Checkpoint) check() error {
 	if c.Partition < 0 || c.Position < 0 {
 		return fmt.Errorf("partition %d and position %d must not be negative", c.Partition, c.Position)

@@ -17,7 +17,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-var update = flag.Bool("update", false, "rewrite testdata/golden.txt; only ever append cases, tokens in Kafka must stay readable")
+var update = flag.Bool("update", false,
+	"rewrite testdata/golden.txt; only ever append cases, tokens in Kafka must stay readable")
 
 // bigqueryStream names a stream as BigQuery does.
 func bigqueryStream(table string, i int) string {
@@ -44,7 +45,10 @@ func golden() []*Checkpoint {
 		},
 		{
 			Topic: "orders", Position: 100,
-			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99, Drop: 1, Tainted: true}, {Name: stock, Stream: stock + "/streams/s1"}},
+			Tables: []Table{
+				{Name: events, Stream: bigqueryStream(events, 7), Rows: 99, Drop: 1, Tainted: true},
+				{Name: stock, Stream: stock + "/streams/s1"},
+			},
 		},
 	}
 }
@@ -166,7 +170,10 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestTwentyTablesAreUnderOneKiB(t *testing.T) {
-	c := &Checkpoint{Cluster: "MkU3OEVBNTcwNTJENDM2Qk", Topic: "contracts.delivery.delivery_events", Partition: 117, Position: 1 << 40, Routing: math.MaxUint64}
+	c := &Checkpoint{
+		Cluster: "MkU3OEVBNTcwNTJENDM2Qk", Topic: "contracts.delivery.delivery_events", Partition: 117, Position: 1 << 40,
+		Routing: math.MaxUint64,
+	}
 	for i := range 20 {
 		name := fmt.Sprintf("projects/acme-data-production/datasets/waybill/tables/delivery_%02d", i)
 		c.Tables = append(c.Tables, Table{Name: name, Stream: bigqueryStream(name, i), Rows: 1 << 20})
@@ -240,7 +247,10 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{"half", good[:len(good)/4*2], ErrTruncated, "offset.metadata.max.bytes"},
 		{"one byte", "AQ", ErrTruncated, "offset.metadata.max.bytes"},
 		{"more", good + "AAAA", ErrCorrupt, "after its end"},
-		{"one letter differs", strings.Replace(good, good[20:21], map[bool]string{true: "B", false: "A"}[good[20] == 'A'], 1), ErrCorrupt, ""},
+		{
+			"one letter differs", strings.Replace(good, good[20:21], map[bool]string{true: "B", false: "A"}[good[20] == 'A'], 1),
+			ErrCorrupt, "",
+		},
 		{"version 3", seal(3, "anything"), ErrNewer, "version 3, this writer knows 2"},
 		{"version 2 without need", seal(2, body), ErrCorrupt, "canonical"},
 		{"version 1 with a flag of version 2", seal(1, string(appendBody(nil, golden()[4]))), ErrCorrupt, "canonical"},
@@ -286,7 +296,8 @@ func TestVerifyNamesBothValues(t *testing.T) {
 	} {
 		err := c.Verify(open)
 		var m *MismatchError
-		if !errors.As(err, &m) || m.Field != field || !strings.Contains(err.Error(), fmt.Sprintf("%q", m.Open)) || !strings.Contains(err.Error(), fmt.Sprintf("%q", m.Checkpoint)) {
+		if !errors.As(err, &m) || m.Field != field || !strings.Contains(err.Error(), fmt.Sprintf("%q", m.Open)) ||
+			!strings.Contains(err.Error(), fmt.Sprintf("%q", m.Checkpoint)) {
 			t.Errorf("%s: %v", field, err)
 		}
 	}

@@ -21,12 +21,12 @@ var (
 	ErrNewer = errors.New("checkpoint is of a newer version")
 )
 
-const resetRemedy = "restore the group's committed metadata for this partition, or reset it to empty: rows at or after the committed offset " +
-	"that are in the tables already are then written again"
+const resetRemedy = "restore the group's committed metadata for this partition, or reset it to empty: rows at or " +
+	"after the committed offset that are in the tables already are then written again"
 
-// Token is the writer's part of what was committed with a position. Ingest puts its own in front, fields that end with a
-// semicolon, and takes them off again; one from before it did hands all of it on, which is no reason to refuse the lane
-// while both run beside each other.
+// Token is the writer's part of what was committed with a position. Ingest puts its own in front, fields that end with
+// a semicolon, and takes them off again; one from before it did hands all of it on, which is no reason to refuse the
+// lane while both run beside each other.
 func Token(metadata string) string {
 	return metadata[strings.LastIndexByte(metadata, ';')+1:]
 }
@@ -49,7 +49,8 @@ func Decode(token string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: impossible length; %s", ErrCorrupt, resetRemedy)
 	}
 	if want := 1 + w + int(n) + crcBytes; w == 0 || len(raw) < want {
-		return nil, fmt.Errorf("%w: %d of %d bytes (is the brokers' offset.metadata.max.bytes below 4096?); %s", ErrTruncated, len(raw), want, resetRemedy)
+		return nil, fmt.Errorf("%w: %d of %d bytes (is the brokers' offset.metadata.max.bytes below 4096?); %s", ErrTruncated,
+			len(raw), want, resetRemedy)
 	} else if len(raw) > want {
 		return nil, fmt.Errorf("%w: %d bytes after its end; %s", ErrCorrupt, len(raw)-want, resetRemedy)
 	}
@@ -59,7 +60,8 @@ func Decode(token string) (*Checkpoint, error) {
 	}
 	switch v := raw[0]; {
 	case v > versionTainted:
-		return nil, fmt.Errorf("%w: version %d, this writer knows %d; run a writer at least as new as the one that carried the lane last", ErrNewer, v, versionTainted)
+		return nil, fmt.Errorf("%w: version %d, this writer knows %d; run a writer at least as new as the one that "+
+			"carried the lane last", ErrNewer, v, versionTainted)
 	case v < versionPlain:
 		return nil, fmt.Errorf("%w: version %d was never written; %s", ErrCorrupt, v, resetRemedy)
 	}
@@ -141,7 +143,8 @@ func (r *reader) table(before string) (t Table) {
 				r.failed = true
 				return t
 			}
-			t.Stream = t.Name + streamInfix + base64.RawURLEncoding.EncodeToString(unpackID(nil, (*[uuidBytes]byte)(uuid), []byte(suffix)))
+			t.Stream = t.Name + streamInfix + base64.RawURLEncoding.EncodeToString(unpackID(nil, (*[uuidBytes]byte)(uuid),
+				[]byte(suffix)))
 		case flags&tableForeignID != 0:
 			t.Stream = r.string()
 		default:

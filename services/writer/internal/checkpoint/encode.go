@@ -24,10 +24,11 @@ import (
 //	partition uvarint
 //	position  uvarint
 //	routing   8 bytes little endian
-//	left out  uvarint number of runs; a run is uvarint(gap<<1 | long), and uvarint(length-2) when long. The gap counts from the end of
-//	          the run before, the first from the position.
-//	tables    uvarint number; a table is 1 byte of flags below; uvarint bytes shared with the name before it, uvarint length and the
-//	          rest of the name; the stream and uvarint rows, when it has one; uvarint drop, when it is not 0
+//	left out  uvarint number of runs; a run is uvarint(gap<<1 | long), and uvarint(length-2) when long. The gap counts
+//	          from the end of the run before, the first from the position.
+//	tables    uvarint number; a table is 1 byte of flags below; uvarint bytes shared with the name before it, uvarint
+//	          length and the rest of the name; the stream and uvarint rows, when it has one; uvarint drop, when it is
+//	          not 0
 //
 // Version 2 is the same with one more flag of a table: 16 = rows of a stranger. It is written only where a table has
 // it, so that writers which do not know the flag refuse such a checkpoint, and read every other one.

@@ -66,19 +66,34 @@ func TestFrames(t *testing.T) {
 		want  error
 		says  string
 	}{
-		"a line break at its start":       {"\n" + good, ErrCorrupt, "a line break at byte 0"},
-		"a length that never ends":        {framed(bytes.Repeat([]byte{0xff}, 11)), ErrCorrupt, "impossible length"},
-		"a length above all":              {framed(binary.AppendUvarint(nil, math.MaxInt32+1)), ErrCorrupt, "impossible length"},
-		"the largest length":              {framed(binary.AppendUvarint(nil, math.MaxInt32)), ErrTruncated, "of 21474836"},
-		"a length cut short":              {token(1, 0x80, 0x80, 0x80, 0x80), ErrTruncated, "of 5 bytes"},
-		"a length in more bytes":          {resealed(long), ErrCorrupt, "canonical"},
-		"a table of nothing":              {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x00\x00\x01a"), ErrCorrupt, "neither a stream nor rows"},
-		"a flag that no table has":        {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x42\x00\x01a\x01"), ErrCorrupt, "do not add up"},
-		"an offset beyond the last":       {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x02"+number(math.MaxUint64)+"\x00"+number(math.MaxUint64)+"\x00\x00"), ErrCorrupt, "do not add up"},
-		"a packed id with a long suffix":  {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+number(maxPlain-2-uuidText+1)+strings.Repeat("s", maxPlain-2-uuidText+1)+"\x00"), ErrCorrupt, "do not add up"},
-		"a packed id with the longest":    {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+number(maxPlain-2-uuidText)+strings.Repeat("s", maxPlain-2-uuidText)+"\x00"), nil, ""},
-		"a packed id that is cut short":   {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a\x00"), ErrCorrupt, "do not add up"},
-		"more tables than there are":      {seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x7f"), ErrCorrupt, "do not add up"},
+		"a line break at its start": {"\n" + good, ErrCorrupt, "a line break at byte 0"},
+		"a length that never ends":  {framed(bytes.Repeat([]byte{0xff}, 11)), ErrCorrupt, "impossible length"},
+		"a length above all": {
+			framed(binary.AppendUvarint(nil, math.MaxInt32+1)), ErrCorrupt, "impossible length",
+		},
+		"the largest length":     {framed(binary.AppendUvarint(nil, math.MaxInt32)), ErrTruncated, "of 21474836"},
+		"a length cut short":     {token(1, 0x80, 0x80, 0x80, 0x80), ErrTruncated, "of 5 bytes"},
+		"a length in more bytes": {resealed(long), ErrCorrupt, "canonical"},
+		"a table of nothing": {
+			seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x00\x00\x01a"), ErrCorrupt,
+			"neither a stream nor rows",
+		},
+		"a flag that no table has": {seal(1,
+			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x42\x00\x01a\x01"), ErrCorrupt, "do not add up"},
+		"an offset beyond the last": {seal(1,
+			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x02"+number(math.MaxUint64)+"\x00"+number(math.MaxUint64)+
+				"\x00\x00"), ErrCorrupt, "do not add up"},
+		"a packed id with a long suffix": {seal(1,
+			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
+				number(maxPlain-2-uuidText+1)+strings.Repeat("s", maxPlain-2-uuidText+1)+"\x00"), ErrCorrupt, "do not add up"},
+		"a packed id with the longest": {seal(1,
+			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
+				number(maxPlain-2-uuidText)+strings.Repeat("s", maxPlain-2-uuidText)+"\x00"), nil, ""},
+		"a packed id that is cut short": {seal(1,
+			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a\x00"), ErrCorrupt, "do not add up"},
+		"more tables than there are": {
+			seal(1, "\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x7f"), ErrCorrupt, "do not add up",
+		},
 		"a name longer than what is left": {seal(1, "\x00\x05abcd"), ErrCorrupt, "do not add up"},
 	} {
 		_, err := Decode(test.token)
@@ -107,21 +122,25 @@ func TestBoundsOfTheContent(t *testing.T) {
 		c    *Checkpoint
 		says string
 	}{
-		"the longest token":          {topic(n), ""},
-		"one byte more":              {topic(n + 1), "exceeds 4000"},
-		"a negative partition":       {&Checkpoint{Partition: -1}, "must not be negative"},
-		"a negative position":        {&Checkpoint{Position: -1}, "must not be negative"},
-		"the most left out":          {&Checkpoint{LeftOut: []Range{{1, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}}, ""},
-		"one more left out":          {&Checkpoint{LeftOut: []Range{{0, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}}, "offsets left out, at most"},
-		"a table twice":              {table(Table{Name: "a", Drop: 1}, Table{Name: "a", Drop: 1}), "out of order"},
-		"negative rows to drop":      {table(Table{Name: "a", Stream: "s", Drop: -1}), "-1 to drop"},
-		"the most rows to drop":      {table(Table{Name: "a", Stream: "s", Drop: most}), ""},
-		"more rows to drop":          {table(Table{Name: "a", Stream: "s", Drop: most + 1}), "to drop"},
-		"the most rows":              {table(Table{Name: "a", Stream: "s", Rows: most}), ""},
-		"more rows":                  {table(Table{Name: "a", Stream: "s", Rows: most + 1}), "rows and 0 to drop"},
-		"rows in no stream":          {table(Table{Name: "a", Rows: 1, Drop: 1}), "neither a stream nor rows"},
-		"a name that begins another": {table(Table{Name: "a", Drop: 1}, Table{Name: "aa", Drop: 1}, Table{Name: "ab", Drop: 1}, Table{Name: "b", Drop: 1}), ""},
-		"a stream of another table":  {table(Table{Name: "a", Stream: "/streams/s"}, Table{Name: "b", Stream: "b/s"}, Table{Name: "c", Stream: "a/streams/s"}), ""},
+		"the longest token":    {topic(n), ""},
+		"one byte more":        {topic(n + 1), "exceeds 4000"},
+		"a negative partition": {&Checkpoint{Partition: -1}, "must not be negative"},
+		"a negative position":  {&Checkpoint{Position: -1}, "must not be negative"},
+		"the most left out":    {&Checkpoint{LeftOut: []Range{{1, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}}, ""},
+		"one more left out": {
+			&Checkpoint{LeftOut: []Range{{0, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}}, "offsets left out, at most",
+		},
+		"a table twice":         {table(Table{Name: "a", Drop: 1}, Table{Name: "a", Drop: 1}), "out of order"},
+		"negative rows to drop": {table(Table{Name: "a", Stream: "s", Drop: -1}), "-1 to drop"},
+		"the most rows to drop": {table(Table{Name: "a", Stream: "s", Drop: most}), ""},
+		"more rows to drop":     {table(Table{Name: "a", Stream: "s", Drop: most + 1}), "to drop"},
+		"the most rows":         {table(Table{Name: "a", Stream: "s", Rows: most}), ""},
+		"more rows":             {table(Table{Name: "a", Stream: "s", Rows: most + 1}), "rows and 0 to drop"},
+		"rows in no stream":     {table(Table{Name: "a", Rows: 1, Drop: 1}), "neither a stream nor rows"},
+		"a name that begins another": {table(Table{Name: "a", Drop: 1}, Table{Name: "aa", Drop: 1},
+			Table{Name: "ab", Drop: 1}, Table{Name: "b", Drop: 1}), ""},
+		"a stream of another table": {table(Table{Name: "a", Stream: "/streams/s"}, Table{Name: "b", Stream: "b/s"},
+			Table{Name: "c", Stream: "a/streams/s"}), ""},
 	} {
 		token, err := new(Encoder).Append(nil, test.c)
 		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
@@ -145,12 +164,16 @@ func TestStreamIDs(t *testing.T) {
 	name := func(plain string) string { return base64.RawURLEncoding.EncodeToString([]byte(plain)) }
 	uuid := "6657b487-0000-2417-8def-f403043e75c4"
 	ids := []string{
-		name("\x0a\x24" + uuid), name("\x0a\x27" + uuid + ":s1"), name("\x0a\x28" + uuid + ":s1"), name("\x0b\x27" + uuid + ":s1"), name("\x0a\x27" + strings.ToUpper(uuid) + ":s1"),
-		name("\x0a\x27" + strings.ReplaceAll(uuid, "-", "_") + ":s1"), name("\x0a\x27" + strings.Replace(uuid, "6", "g", 1) + ":s1"), name("\x0a\x23" + uuid[1:]), name("\x0a"), "", "=", "a", "ab!",
+		name("\x0a\x24" + uuid), name("\x0a\x27" + uuid + ":s1"), name("\x0a\x28" + uuid + ":s1"),
+		name("\x0b\x27" + uuid + ":s1"), name("\x0a\x27" + strings.ToUpper(uuid) + ":s1"),
+		name("\x0a\x27" + strings.ReplaceAll(uuid, "-", "_") + ":s1"),
+		name("\x0a\x27" + strings.Replace(uuid, "6", "g", 1) + ":s1"), name("\x0a\x23" + uuid[1:]), name("\x0a"), "", "=",
+		"a", "ab!",
 		name("\x0a\x27"+uuid+":s1") + "=", name("\x0a\x27"+uuid+":s1") + "\n",
 	}
 	for n := range 300 {
-		ids = append(ids, strings.Repeat("a", n), name("\x0a"+string(rune(min(0x7f, uuidText+n)))+uuid+strings.Repeat("s", n)))
+		ids = append(ids, strings.Repeat("a", n),
+			name("\x0a"+string(rune(min(0x7f, uuidText+n)))+uuid+strings.Repeat("s", n)))
 	}
 	check := func(t interface{ Fatalf(string, ...any) }, id string) {
 		c := &Checkpoint{Tables: []Table{{Name: "a", Stream: "a" + streamInfix + id, Rows: 1}}}
@@ -177,7 +200,8 @@ func TestStreamIDs(t *testing.T) {
 	}
 	// The longest that is packed, and one more.
 	for _, n := range []int{maxPlain - 2 - uuidText, maxPlain - 1 - uuidText} {
-		if _, ok := packID(&b, name("\x0a"+string([]byte{byte(uuidText + n)})+uuid+strings.Repeat("s", n))); ok != (n == maxPlain-2-uuidText) {
+		if _, ok := packID(&b,
+			name("\x0a"+string([]byte{byte(uuidText + n)})+uuid+strings.Repeat("s", n))); ok != (n == maxPlain-2-uuidText) {
 			t.Errorf("a suffix of %d bytes: packed %v", n, ok)
 		}
 	}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -15,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/waybill-data/waybill/pkg/lanewire"
+	"github.com/waybill-data/waybill/pkg/processors/rowcost"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
@@ -22,24 +21,12 @@ import (
 // of a lane to a sink that takes everything at once. Processor time and allocations are those of the process, so both
 // ends of the call.
 func BenchmarkLane(b *testing.B) {
-	for _, workload := range []struct {
-		name string
-		size int
-	}{{"delivery", 9500}, {"stock", 290}} {
-		b.Run(workload.name, func(b *testing.B) {
-			b.SetBytes(int64(workload.size))
-			spent, allocated := carryRows(b, workload.size, b.N)
-			b.ReportMetric(spent, "ns/row")
-			b.ReportMetric(allocated, "allocs/row")
-		})
-	}
+	rowcost.Benchmark(b, carryRows, rowcost.Workload{Name: "delivery", Size: 9500}, rowcost.Workload{Name: "stock", Size: 290})
 }
 
 // A lane allocates for a batch, not for a row: this is both ends of one, gRPC included.
 func TestLaneAllocatesNothingARow(t *testing.T) {
-	if _, allocated := carryRows(t, 290, 300_000); allocated > 0.05 {
-		t.Errorf("%.4f allocations a row", allocated)
-	}
+	rowcost.Allocations(t, carryRows, 290, 0.05)
 }
 
 // carryRows carries rows of a size through a lane and returns the processor time in nanoseconds and the allocations of
@@ -100,9 +87,7 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 		}
 	}()
 	<-opened
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began := cpu()
+	meter := rowcost.Start()
 	sent := 0
 	for sequence := uint64(1); sent < wanted; sequence++ {
 		credits <- struct{}{}
@@ -112,8 +97,7 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	for range window {
 		credits <- struct{}{}
 	}
-	used := cpu() - began
-	runtime.ReadMemStats(&after)
+	spent, allocated = meter.Row(sent)
 	for range window {
 		<-credits
 	}
@@ -121,7 +105,7 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 		b.Fatal(err)
 	}
 	<-ended
-	return float64(used) / float64(sent), float64(after.Mallocs-before.Mallocs) / float64(sent)
+	return spent, allocated
 }
 
 // everything is a sink that takes every row and keeps none.
@@ -162,13 +146,4 @@ func (taker) Resume() {}
 func (t taker) Close() {
 	close(t.results)
 	<-t.done
-}
-
-// cpu is the processor time of this process in nanoseconds, user and system.
-func cpu() int64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return u.Utime.Nano() + u.Stime.Nano()
 }

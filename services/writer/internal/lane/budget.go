@@ -3,6 +3,7 @@ package lane
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,9 +15,11 @@ const patience = 5 * time.Second
 // shows only once it was read, so a message that does not fit waits outside, one a lane, and its lane reads no other.
 // Lanes read on only while there is room.
 //
-// Waiting could last for ever: what makes a lane give bytes back may be an answer of its ingest behind the very message
-// that waits. So when there has been no room for a while, and nothing was given back, somebody is made to: see
-// Service.relieve. A Budget has one Service.
+// Waiting could last for ever: what makes a lane give bytes back may be a response of its ingest behind the very message
+// that waits. So when there has been no room for a while, and nothing was given back, one lane comes first: until it has
+// what it waits for, its messages alone are let in, and others make room for them one by one, see Service.relieve. Lanes
+// that share what was given back instead would each be let in a little further, and none far enough. A Budget has one
+// Service.
 type Budget struct {
 	limit    int64
 	patience time.Duration
@@ -27,6 +30,10 @@ type Budget struct {
 	used int64
 	// queue are the messages that wait to be let in, in turn.
 	queue []*place
+	// first is the lane whose messages alone are let in; nil as a rule. turned is when it became that, or had a message
+	// let in last.
+	first  atomic.Pointer[lane]
+	turned time.Time
 	// room is closed, and replaced, when use falls below the limit; nil when nobody waits to read.
 	room chan struct{}
 	// alarm rings while somebody waits; moved is when bytes were given back last, or somebody began to wait.
@@ -40,6 +47,7 @@ type Budget struct {
 // place is a message's in the queue.
 type place struct {
 	bytes int64
+	of    *lane
 	// let is closed once its bytes are charged.
 	let chan struct{}
 }
@@ -87,16 +95,16 @@ func (b *Budget) waiting() int {
 	return len(b.queue)
 }
 
-// charge takes bytes and returns nil when there is room, else the place of their turn: they are charged once that is
-// let. A message larger than the whole budget waits until it is alone.
-func (b *Budget) charge(n int64) *place {
+// charge takes bytes for a lane and returns nil when there is room, else the place of their turn: they are charged once
+// that is let. A message larger than the whole budget waits until it is alone.
+func (b *Budget) charge(n int64, of *lane) *place {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.queue) == 0 && b.fits(n) {
-		b.used += n
+	if first := b.first.Load(); b.fits(n) && (first == of || first == nil) && (first != nil || len(b.queue) == 0) {
+		b.take(n)
 		return nil
 	}
-	p := &place{bytes: n, let: make(chan struct{})}
+	p := &place{bytes: n, of: of, let: make(chan struct{})}
 	b.queue = append(b.queue, p)
 	b.watch()
 	b.tally()
@@ -104,6 +112,14 @@ func (b *Budget) charge(n int64) *place {
 }
 
 func (b *Budget) fits(n int64) bool { return b.used+n <= b.limit || b.used == 0 }
+
+// take charges bytes. The caller holds mu.
+func (b *Budget) take(n int64) {
+	b.used += n
+	if b.first.Load() != nil {
+		b.turned = time.Now()
+	}
+}
 
 // leave gives up a place, or the bytes charged for it.
 func (b *Budget) leave(p *place) {
@@ -131,25 +147,33 @@ func (b *Budget) release(n int64) {
 // admit lets in what there is room for, in turn, and wakes readers when nothing is left to be let in. The caller holds
 // mu.
 func (b *Budget) admit() {
-	n := 0
-	for n < len(b.queue) && b.fits(b.queue[n].bytes) {
-		b.used += b.queue[n].bytes
-		close(b.queue[n].let)
-		n++
-	}
-	b.queue = slices.Delete(b.queue, 0, n)
-	if b.room != nil && b.used < b.limit && len(b.queue) == 0 {
+	first, full := b.first.Load(), false
+	b.queue = slices.DeleteFunc(b.queue, func(p *place) bool {
+		if full || first != nil && p.of != first {
+			return false
+		}
+		if full = !b.fits(p.bytes); full {
+			return false
+		}
+		b.take(p.bytes)
+		close(p.let)
+		return true
+	})
+	if b.room != nil && b.roomy() {
 		close(b.room)
 		b.room = nil
 	}
 	b.tally()
 }
 
+// roomy says whether lanes may read on. The caller holds mu.
+func (b *Budget) roomy() bool { return b.used < b.limit && len(b.queue) == 0 && b.first.Load() == nil }
+
 // wait returns nil when there is room to read, else a channel that is closed when there may be.
 func (b *Budget) wait() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used < b.limit && len(b.queue) == 0 {
+	if b.roomy() {
 		return nil
 	}
 	if b.room == nil {
@@ -168,7 +192,8 @@ func (b *Budget) watch() {
 	}
 }
 
-// ring asks for relief if nobody has given anything back for as long as one may wait.
+// ring asks for relief if nobody has given anything back for as long as one may wait, or for a quarter of that while
+// all wait for one lane.
 func (b *Budget) ring() {
 	b.mu.Lock()
 	if b.room == nil && len(b.queue) == 0 {
@@ -177,6 +202,9 @@ func (b *Budget) ring() {
 		return
 	}
 	left := b.patience - time.Since(b.moved)
+	if b.first.Load() != nil {
+		left -= b.patience * 3 / 4
+	}
 	stuck := left <= 0
 	if stuck {
 		left = b.patience / 4 // What was asked to make room needs a moment.
@@ -186,4 +214,46 @@ func (b *Budget) ring() {
 	if stuck {
 		b.relieve()
 	}
+}
+
+// line are the lanes whose messages wait to be let in, in turn.
+func (b *Budget) line() []*lane {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	line := make([]*lane, len(b.queue))
+	for i, p := range b.queue {
+		line[i] = p.of
+	}
+	return line
+}
+
+// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It says whether
+// that alone let somebody in.
+func (b *Budget) putFirst(l *lane) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.first.Store(l)
+	b.turned = time.Now()
+	waited := len(b.queue)
+	b.admit()
+	return len(b.queue) < waited
+}
+
+// served says that a lane has what it waited for, or has ended: it comes first no longer.
+func (b *Budget) served(l *lane) {
+	if b.first.Load() != l {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.first.CompareAndSwap(l, nil) {
+		b.admit()
+	}
+}
+
+// quiet is for how long nothing of the lane that comes first was let in.
+func (b *Budget) quiet() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Since(b.turned)
 }

@@ -63,10 +63,9 @@ func (l *lane) carry() {
 
 // told logs how the lane ended, and returns the status of the call.
 func (l *lane) told(err error) error {
-	if err != nil && l.open != nil {
-		if st, ok := status.FromError(err); ok {
-			err = status.Errorf(st.Code(), "lane %s/%d: %s", l.open.GetTopic(), l.open.GetPartition(), st.Message())
-		}
+	if l.open != nil {
+		st := status.Convert(err) // OK, which is no error, for nil
+		err = status.Errorf(st.Code(), "lane %s/%d: %s", l.open.GetTopic(), l.open.GetPartition(), st.Message())
 	}
 	code := status.Code(err)
 	l.service.Metrics.ends.WithLabelValues(code.String()).Inc()
@@ -81,7 +80,8 @@ func (l *lane) told(err error) error {
 	return err
 }
 
-// receive reads messages as they are granted. It ends with the call: RecvMsg returns once the handler has.
+// receive reads messages as they are granted: none behind the half-close or a fault, for the owner grants no more. It
+// ends with the call: RecvMsg returns once the handler has.
 func (l *lane) receive() {
 	defer l.service.goroutines.Done()
 	for {
@@ -94,12 +94,7 @@ func (l *lane) receive() {
 		select {
 		case l.received <- err:
 		case <-l.done:
-			if err == nil {
-				l.request.Free()
-			}
-			return
-		}
-		if err != nil {
+			l.request.Free() // The owner has freed what it has taken, so there is something only in a message read since.
 			return
 		}
 	}
@@ -147,6 +142,7 @@ func (l *lane) release() {
 		l.service.Budget.leave(l.place)
 		l.last(l.request.Free)
 	}
+	l.service.Budget.served(l)
 	l.service.Budget.release(l.charged)
 	l.service.Metrics.held.Sub(float64(l.bytes))
 }

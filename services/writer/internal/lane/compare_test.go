@@ -46,8 +46,8 @@ func TestDiffOfManyRoutes(t *testing.T) {
 	}
 	c := &comparer{}
 	out, err := (&Tables{Comparer: c}).Diff(t.Context(), &lanev1.DiffRequest{Routes: many[:maxDiffRoutes]})
-	if err != nil || int(c.asked.Load()) != maxDiffRoutes {
-		t.Fatalf("%d asked: %v", c.asked.Load(), err)
+	if err != nil || int(c.asked.Load()) != maxDiffRoutes || len(out.GetTables()) != maxDiffRoutes {
+		t.Fatalf("%d asked, %d told: %v", c.asked.Load(), len(out.GetTables()), err)
 	}
 	for i, d := range out.GetTables() {
 		if want := fmt.Sprintf("p.d.t%d", i); d.GetTable() != want {

@@ -77,6 +77,8 @@ func TestMeasure(t *testing.T) {
 	values.EnumType[0].Value = make([]*descriptorpb.EnumValueDescriptorProto, 2*maxColumns)
 	group := message("R", kinds{message("G", nil, "a", "b")}, "g G")
 	group.Field[0].Type = descriptorpb.FieldDescriptorProto_TYPE_GROUP.Enum()
+	nameless := message("R", kinds{message("", nil, "a", "b", "c")}, "s")
+	nameless.Field[0].Type = nil
 	scopes := message("R", kinds{
 		message("T", kinds{message("T", nil, "a", "b", "c")}, "inner T"), // R.T.T before R.T
 		message("U", nil, "outer T", "full .R.T.T", "path T.T", "none .T"),
@@ -93,6 +95,7 @@ func TestMeasure(t *testing.T) {
 		"an enum":                        {enum, 1, ""},
 		"a group":                        {group, 3, ""},
 		"scopes":                         {scopes, 1 + 4 + (1 + 3) + 3 + 3, ""},
+		"no name of a type":              {nameless, 1, ""},
 		"nothing":                        {&descriptorpb.DescriptorProto{}, 0, ""},
 		"twelve doublings":               {doubling(12), 1 + 2*(1<<12-1) + 1<<12, "more than 10000 columns"},
 		"eleven doublings":               {doubling(11), 1 + 2*(1<<11-1) + 1<<11, ""},

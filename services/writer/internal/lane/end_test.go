@@ -156,7 +156,7 @@ func TestALaneThatIsNotReadMakesRoom(t *testing.T) {
 		go flood(deaf, 10)
 		time.Sleep(time.Minute)
 		held := w.Budget.Used()
-		w.Budget.charge(1000 - held)
+		w.Budget.charge(1000-held, nil)
 		c, _ := openLane(t, w, atLeastOnce)
 		say(t, c, oneRow(1, 10))
 		start := time.Now()

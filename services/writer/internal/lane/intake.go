@@ -30,7 +30,7 @@ func (l *lane) take() error {
 		return invalid("%v", r.Err)
 	}
 	if size := l.weigh(&r.Request); size > 0 {
-		if l.place = l.service.Budget.charge(size); l.place != nil {
+		if l.place = l.service.Budget.charge(size, l); l.place != nil {
 			return nil
 		}
 		l.charged += size

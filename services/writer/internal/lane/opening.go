@@ -81,6 +81,7 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 		l.counts = l.counts || !t.repeats
 	}
 	l.notices(open)
+	l.status.opens(open, l.service.Sink)
 	l.enter(opening)
 	l.do(func() event {
 		o, err := l.inherit(l.ctx)

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/lanewire"
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
@@ -23,7 +25,7 @@ func TestSettle(t *testing.T) {
 		&batch{sequence: 4, start: 30, end: 40})
 	h := &heard{}
 	l.stream, l.bytes, l.charged = h, 111, 111+2*offsetBytes
-	l.service.Budget.charge(l.charged)
+	l.service.Budget.charge(l.charged, nil)
 	l.tables[0].rows, l.tables[0].drop = written, 4 // The other table has taken no rows, so that nobody knows its name.
 	l.parked, l.waits = []parked{{before: 5, offsets: []int64{12, 19}}, {before: 5, offsets: []int64{20}}}, 3
 	moved, err := l.settle()
@@ -65,5 +67,48 @@ func TestSettleEndsTheLane(t *testing.T) {
 	l.stream = &heard{err: errors.New("gone")}
 	if _, err := l.settle(); err == nil || err.Error() != "gone" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A table that was given no rows of a batch has nothing to say of it: an answer for it is that of no append.
+func TestAnAnswerForABlockWithoutRows(t *testing.T) {
+	l := bare(t, 0)
+	l.counts, l.stream = true, &heard{}
+	for i := range l.tables {
+		l.tables[i].route = &lanev1.Route{Table: l.tables[i].name}
+		l.tables[i].appender = &taken{fakeAppender: newFakeAppender(t)}
+	}
+	l.tables[0].toDrop, l.tables[0].drop = 1, 1
+	a := lanewire.Append{Sequence: 1, EndPosition: 2, Blocks: []lanewire.Block{
+		{Route: 0, Dropped: 1}, {Route: 1, Rows: 1, Bytes: entry1("a")},
+	}}
+	if err := l.takeAppend(&a); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.advance(); err != nil || l.launched != 1 {
+		t.Fatalf("%d are launched: %v", l.launched, err)
+	}
+	if err := l.result(0, &Result{ID: 1}); status.Code(err) != codes.Aborted || l.window[0].open != 1 {
+		t.Errorf("got %v", err)
+	}
+}
+
+// However many batches a lane carries, it keeps no more of them for the next ones than were under way at a time.
+func TestSettledBatchesAreUsedAgain(t *testing.T) {
+	l := bare(t, 0)
+	l.stream = &heard{}
+	for n := uint64(1); n <= 20; n++ {
+		for i := range uint64(2) {
+			a := lanewire.Append{Sequence: 2*n - 1 + i, EndPosition: int64(2*n + i)}
+			if err := l.takeAppend(&a); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.advance(); err != nil || len(l.window) != 0 {
+			t.Fatalf("%d in the window: %v", len(l.window), err)
+		}
+	}
+	if len(l.free) != 2 {
+		t.Errorf("%d batches are kept", len(l.free))
 	}
 }

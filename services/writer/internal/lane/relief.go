@@ -17,24 +17,57 @@ import (
 
 // errStuck says why a lane was made to give back what it holds.
 func errStuck(waited time.Duration) error {
-	return status.Errorf(codes.Aborted, "the writer's memory.budget is full, and this lane has waited for its ingest for %v (an answer to a barrier or to refused rows, or "+
-		"to be read): open it again", waited.Round(time.Second))
+	return status.Errorf(codes.Aborted, "the writer's memory.budget is full, and this lane has waited for its ingest for %v (its response to a barrier or to "+
+		"refused rows, or to be read): open it again", waited.Round(time.Second))
 }
 
-// relieve ends the lane that holds most of the budget among those that have waited for their ingest for as long as
-// others have waited for room: it may wait for ever, as may all others behind it. While lanes wait for BigQuery alone
-// none is ended: it answers some day.
+// relieve is called when lanes have waited for room as long as they may. Of those whose response to a barrier or a
+// refusal may be behind the message that waits, the one that has waited longest in the line comes first. Room for it is
+// made by lanes that have waited for their ingest as long: by one whose ingest sends nothing, the one that holds most,
+// else by the last in the line, and by the first one itself when what is left waits for BigQuery. So those in front keep
+// what they hold, and each gets to the front in the end. While all wait for BigQuery none is ended: it answers some day.
 func (s *Service) relieve() {
+	budget, lanes := s.Budget, s.list()
+	line := budget.line()
+	waits := func(l *lane) bool {
+		_, waited := l.status.stuck()
+		return waited >= budget.patience
+	}
+	first := budget.first.Load()
+	if first != nil && !slices.Contains(line, first) {
+		if budget.quiet() < budget.patience {
+			return // its next message is on the way
+		}
+		first = nil
+	}
+	if i := slices.IndexFunc(line, func(l *lane) bool { return l != nil && waits(l) }); first == nil && i >= 0 {
+		first = line[i]
+	}
+	if first != budget.first.Load() && budget.putFirst(first) {
+		return
+	}
 	var victim *lane
-	most, since := int64(0), time.Duration(0)
-	for _, l := range s.list() {
-		if held, waited := l.status.stuck(); held > most && waited >= s.Budget.patience {
-			victim, most, since = l, held, waited
+	most, last := int64(0), -1
+	for _, l := range lanes {
+		held, _ := l.status.stuck()
+		if held == 0 || !waits(l) {
+			continue
+		}
+		at := slices.Index(line, l) + 1
+		switch {
+		case l == first:
+			at = 0
+		case at == 0: // its ingest sends nothing
+			at = len(line) + 1
+		}
+		if at > last || at == last && held > most {
+			victim, most, last = l, held, at
 		}
 	}
 	if victim != nil {
+		_, waited := victim.status.stuck()
 		s.Metrics.relieved.WithLabelValues(reliefOfBudget).Inc()
-		victim.cut(errStuck(since))
+		victim.cut(errStuck(waited))
 	}
 }
 

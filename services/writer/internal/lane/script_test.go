@@ -155,7 +155,7 @@ func (s *script) do(d *datadriven.TestData) string {
 		n := number(d.CmdArgs[0].Key)
 		if n < s.others {
 			s.w.Budget.release(s.others - n)
-		} else if s.w.Budget.charge(n-s.others) != nil {
+		} else if s.w.Budget.charge(n-s.others, nil) != nil {
 			d.Fatalf(s.t, "the budget has no room for %d bytes", n)
 		}
 		s.others = n

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
 // Status is one lane as a person wants to see it.
@@ -97,10 +99,24 @@ func (b *board) get() Status {
 	return s
 }
 
+// opens writes what does not change from the opening on.
+func (b *board) opens(open *lanev1.Open, sink Sink) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now.Group, b.now.Topic, b.now.Partition = open.GetGroup(), open.GetTopic(), open.GetPartition()
+	b.reporter, _ = sink.(Reporter)
+	for _, r := range open.GetRoutes() {
+		b.routes = append(b.routes, r.GetTable())
+	}
+}
+
 // publish writes the lane's status to its board. Owner only.
 func (l *lane) publish() {
 	b := &l.status
 	b.waitsFor(l.waiting())
+	if !l.waiting() {
+		l.service.Budget.served(l)
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.held, b.outside, b.unopened = l.charged, 0, l.phase == awaitsOpen
@@ -109,13 +125,6 @@ func (l *lane) publish() {
 	}
 	s := &b.now
 	s.Phase, s.Since = l.phase.String(), l.since
-	if l.open != nil && b.routes == nil {
-		s.Group, s.Topic, s.Partition = l.open.GetGroup(), l.open.GetTopic(), l.open.GetPartition()
-		b.reporter, _ = l.service.Sink.(Reporter)
-		for _, r := range l.open.GetRoutes() {
-			b.routes = append(b.routes, r.GetTable())
-		}
-	}
 	s.Position, s.End = l.position, l.end
 	s.Window, s.Held, s.Bytes = len(l.window), len(l.window)-l.launched, l.bytes
 	s.LeftOut, s.Barrier = within(l.left, l.position, 1<<63-1), l.awaiting

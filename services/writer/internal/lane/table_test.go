@@ -12,7 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// The rest of the crash table; who dies at which instant is TestCrashAtEveryStep. A lost reply is the sink's to resend.
+// The rest of what docs/design.md says of each death; who dies at which instant is
+// TestCrashAtEveryStep. A lost reply is the sink's to resend.
 func TestWhatGoesWrong(t *testing.T) {
 	type world struct {
 		*testing.T

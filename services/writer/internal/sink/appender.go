@@ -141,9 +141,7 @@ func (a *appender) run() {
 		case doConnect:
 			a.connect()
 		default:
-			if !a.wait(step.until) {
-				return
-			}
+			a.wait(step.until)
 		}
 	}
 }
@@ -159,9 +157,9 @@ func (a *appender) takeOut(s *step) {
 	}
 }
 
-// wait sleeps until something happens or the time has come, which the table's weather may bring forward. It returns
-// false after Close.
-func (a *appender) wait(until time.Time) bool {
+// wait sleeps until something happens, Close among it, or the time has come, which the table's weather may bring
+// forward.
+func (a *appender) wait(until time.Time) {
 	var alarm <-chan time.Time
 	var changed <-chan struct{}
 	if !until.IsZero() {
@@ -175,12 +173,10 @@ func (a *appender) wait(until time.Time) bool {
 	}
 	select {
 	case <-a.ctx.Done():
-		return false
 	case <-a.wake:
 	case <-alarm:
 	case <-changed:
 	}
-	return a.ctx.Err() == nil
 }
 
 // connect replaces the connection.

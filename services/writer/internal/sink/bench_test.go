@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net"
-	"runtime"
-	"syscall"
 	"testing"
 
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
@@ -13,6 +11,7 @@ import (
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/waybill-data/waybill/pkg/processors/rowcost"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
@@ -29,24 +28,12 @@ func (d discard) Unmarshal(data mem.BufferSlice, v any) error {
 // BenchmarkSink sends blocks of about 1 MiB over loopback gRPC to a peer in this process that drops them. Processor
 // time and allocations are those of the process, so both ends of the call.
 func BenchmarkSink(b *testing.B) {
-	for _, workload := range []struct {
-		name string
-		size int
-	}{{"delivery", 9500}, {"stock", 290}} {
-		b.Run(workload.name, func(b *testing.B) {
-			b.SetBytes(int64(workload.size))
-			spent, allocated := benchRows(b, workload.size, b.N)
-			b.ReportMetric(spent, "ns/row")
-			b.ReportMetric(allocated, "allocs/row")
-		})
-	}
+	rowcost.Benchmark(b, benchRows, rowcost.Workload{Name: "delivery", Size: 9500}, rowcost.Workload{Name: "stock", Size: 290})
 }
 
 // A sink allocates for a request, not for a row: this is both ends of the call.
 func TestSinkAllocatesNothingARow(t *testing.T) {
-	if _, allocated := benchRows(t, 290, 300_000); allocated > 0.05 {
-		t.Errorf("%.4f allocations a row", allocated)
-	}
+	rowcost.Allocations(t, benchRows, 290, 0.05)
 }
 
 // benchRows sends rows of a size and returns the processor time in nanoseconds and the allocations of one.
@@ -104,9 +91,7 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 		<-credits
 	})
 	defer a.Close()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	began := cpu()
+	meter := rowcost.Start()
 	sent := 0
 	for ; sent < wanted; sent += rows {
 		credits <- struct{}{}
@@ -115,19 +100,9 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	for range window {
 		credits <- struct{}{}
 	}
-	used := cpu() - began
-	runtime.ReadMemStats(&after)
+	spent, allocated = meter.Row(sent)
 	if failed != nil {
 		b.Fatal(failed)
 	}
-	return float64(used) / float64(sent), float64(after.Mallocs-before.Mallocs) / float64(sent)
-}
-
-// cpu is the processor time of this process in nanoseconds, user and system.
-func cpu() int64 {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err)
-	}
-	return u.Utime.Nano() + u.Stime.Nano()
+	return spent, allocated
 }

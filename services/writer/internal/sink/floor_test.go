@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"cloud.google.com/go/bigquery/storage/apiv1"
+	storage "cloud.google.com/go/bigquery/storage/apiv1"
 	"cloud.google.com/go/bigquery/storage/apiv1/storagepb"
 	"github.com/googleapis/gax-go/v2"
 	"google.golang.org/grpc"
@@ -20,6 +20,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/waybill-data/waybill/pkg/processors"
 )
 
 // floor is what the floor of the sink is told in the file $WAYBILL_FLOOR.
@@ -98,7 +100,8 @@ func (f *floor) measure(b *testing.B, client *storage.BigQueryWriteClient, block
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began, wall := cpu(), time.Now()
+	began, _ := processors.Used()
+	wall := time.Now()
 	var senders sync.WaitGroup
 	for lane, call := range calls {
 		senders.Go(func() {
@@ -113,13 +116,13 @@ func (f *floor) measure(b *testing.B, client *storage.BigQueryWriteClient, block
 		})
 	}
 	senders.Wait()
-	used := cpu() - began
+	used, _ := processors.Used()
 	runtime.ReadMemStats(&after)
 	rows := int64(0)
 	for _, call := range calls {
 		rows += call.offset
 	}
-	b.ReportMetric(float64(used)/float64(rows), "cpu-ns/row")
+	b.ReportMetric(float64(used-began)/float64(rows), "cpu-ns/row")
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(rows), "alloc-B/row")
 }
 

@@ -161,9 +161,6 @@ func (s *Sink) persist(ctx context.Context, t *traveller, turn, call func(contex
 
 // backoff is how long to wait after so many faults in a row; jitter is in [0, 1).
 func backoff(attempts int, jitter float64) time.Duration {
-	pause := maxBackoff
-	if attempts < 16 {
-		pause = min(maxBackoff, firstBackoff<<attempts)
-	}
+	pause := min(maxBackoff, firstBackoff<<min(attempts, 16)) // which is far above the most already
 	return pause/2 + time.Duration(jitter*float64(pause/2))
 }

@@ -29,7 +29,7 @@ type compiler struct {
 	least    map[*typ]int  // what leastBytes found
 	steps    int           // types visited: a few named types can name each other an exponential number of times
 	most     int           // of steps
-	passed   map[*typ]*skipped
+	passed   map[passing]*skipped
 	tables   map[enums]int32
 	defaults map[*shape.Node]int32 // of fields: their index in consts, -1 for none
 	messages int
@@ -37,20 +37,30 @@ type compiler struct {
 }
 
 // payload compiles the body of the payload message.
-func (c *compiler) payload(w *typ, r *shape.Node) (*program, error) {
-	o := c.options
-	if w.kind != kindRecord {
-		return nil, decode.Misfit(o.Payload, "the schema is of type "+w.kind.String()+", a payload is a record")
+func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, error) {
+	path := decode.PathOf(c.options.Payload)
+	if s.root.kind != kindRecord {
+		return nil, decode.Misfit(path.String(), "the schema is of type "+s.root.kind.String()+", a payload is a record")
 	}
-	if err := c.record(w, r, decode.PathOf(o.Payload)); err != nil {
-		return nil, err
+	record := func(w *typ) error {
+		if w == s.root {
+			return c.record(w, r, path)
+		}
+		c.fail("the payload is of type "+w.String()+" "+w.name+", the contract reads "+reader.name, path)
+		return nil
 	}
-	c.emit(op{code: opEnd}, decode.PathOf(o.Payload))
-	return &c.program, nil
+	var err error
+	if s.top.kind == kindUnion {
+		err = c.branches(s.top, path, record)
+	} else {
+		err = record(s.top)
+	}
+	c.emit(op{code: opEnd}, path)
+	return &c.program, err
 }
 
 func newCompiler(o *decode.Options) *compiler {
-	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}, most: maxSteps, passed: map[*typ]*skipped{}, tables: map[enums]int32{}, defaults: map[*shape.Node]int32{}}
+	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}, most: maxSteps, passed: map[passing]*skipped{}, tables: map[enums]int32{}, defaults: map[*shape.Node]int32{}}
 }
 
 // step bounds the work of compiling.
@@ -114,7 +124,11 @@ func (c *compiler) record(w *typ, r *shape.Node, path *decode.Path) error {
 // missing compiles a field that the payload does not have: its default, or null. A lenient reader always makes null of
 // it: its columns come and go with the schemas it meets, and what a row holds must not depend on when that was.
 func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
-	if c.lenient {
+	if c.lenient || f.Skip {
+		return nil
+	}
+	if f.NoDefault != "" {
+		c.fail(c.origin+" lacks the field, and "+f.NoDefault, path)
 		return nil
 	}
 	if !f.HasDefault {
@@ -130,7 +144,8 @@ func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 	if !known {
 		encoded, err := c.fallback(f, path)
 		if err != nil {
-			return decode.Misfit(path.String(), "default: "+err.Error())
+			c.fail(c.origin+" lacks the field, and its default is no value of the column: "+err.Error(), path)
+			return nil
 		}
 		if at = -1; len(encoded) > 0 {
 			c.consts = append(c.consts, encoded)
@@ -176,20 +191,28 @@ func (c *compiler) value(w *typ, r *shape.Node, number int32, path *decode.Path)
 	if err := c.step(path); err != nil {
 		return err
 	}
-	if w.kind == kindUnion {
-		return c.union(w, r, number, path)
-	}
 	switch {
+	case r.Skip:
+		return c.skip(w, path)
+	case w.kind == kindUnion:
+		return c.union(w, r, number, path)
 	case w.kind == kindNull:
 		if !c.nullable(r) {
 			c.fail("null where the contract wants "+typeOf(r).kind.String(), path)
 		}
+		return nil
+	case r.Kind == shape.JSON && r.From >= shape.Record:
+		c.program.skipped = append(c.program.skipped, c.skippedOf(w, true))
+		c.emitTagged(op{code: opJSON, arg: int32(len(c.program.skipped) - 1)}, number, protowire.BytesType, path)
 		return nil
 	case r.Kind == shape.Union:
 		branch := matchBranch(w, r)
 		if branch < 0 {
 			c.fail(c.origin+"'s "+w.kind.String()+" is in none of the contract's branches", path)
 			return nil
+		}
+		if r.Parts[branch].Skip {
+			return c.skip(w, path)
 		}
 		end := c.message(number, path)
 		if err := c.value(w, r.Parts[branch], r.Parts[branch].Number, path.Field(r.Parts[branch].Name)); err != nil {

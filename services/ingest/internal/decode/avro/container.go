@@ -210,7 +210,7 @@ func (d *Decoder) fileProgram(c *container, schema []byte) (*program, error) {
 	if len(schema) > maxFileSchema {
 		return nil, c.fail(0, fmt.Sprintf("its schema of %d bytes is longer than %d", len(schema), maxFileSchema))
 	}
-	writer, err := parseSchema(schema)
+	writer, err := parseSchema(string(schema))
 	if err != nil {
 		return nil, c.fail(0, "its schema: "+err.Error())
 	}

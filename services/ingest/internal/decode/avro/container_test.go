@@ -1,10 +1,7 @@
 package avro
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
-	"encoding/json"
 	"os"
 	"strconv"
 	"strings"
@@ -17,29 +14,15 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
 )
 
 // goldenPayloads is the recorded payloads of delivery events.
 func goldenPayloads(t testing.TB) (payloads [][]byte) {
 	t.Helper()
-	f, err := os.Open("testdata/delivery_event_v6.jsonl.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v struct {
-			Avro []byte `json:"avro_base64"`
-		}
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
-		}
+	for _, v := range recorded.Read[struct {
+		Avro []byte `json:"avro_base64"`
+	}](t, "testdata/delivery_event_v6.jsonl.gz") {
 		payloads = append(payloads, v.Avro)
 	}
 	return payloads

@@ -42,23 +42,32 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		if start < 0 {
 			return out, o, p, lengthReason(n, start)
 		}
-		column, value := &prog.columns[in.arg], src[start:start+n]
-		switch {
-		case column.IsNumber():
-			v, reason := column.Number(value)
-			if reason != "" {
-				return out, o, p, reason
+		out, o, reason = m.put(&prog.columns[in.arg], in, out, o, text, src[start:start+n])
+		return out, o, start + n, reason
+
+	case opDecimal:
+		d := &prog.decimals[in.arg]
+		n, start := d.size, p
+		if n < 0 {
+			if n, start = length(src, p); start < 0 {
+				return out, o, p, lengthReason(n, start)
 			}
-			return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), start + n, ""
-		case column.IsVerbatim():
-			if reason := column.CheckText(value); reason != "" {
-				return out, o, p, reason
-			}
-			out, o = putText(out, o, in, n)
-			return out, o + copy(out[o:], value), start + n, ""
+		} else if len(src)-p < n {
+			return out, o, p, endReason
 		}
-		text, reason = column.AppendText(text, value)
 		next = start + n
+		if text, reason = appendDecimal(text, src[start:next], d); reason == "" && d.column != nil {
+			m.scratch = text
+			out, o, reason = m.put(d.column, in, out, o, text, text)
+			return out, o, next, reason
+		}
+
+	case opJSON:
+		m.scratch = text
+		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {
+			return out, o, next, reason
+		}
+		text = m.scratch
 
 	case opNumber:
 		v, after := readVarint(src, p)
@@ -69,7 +78,12 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			return out, o, p, intReason
 		}
 		column := &prog.columns[in.arg]
-		if column.IsNumber() {
+		switch {
+		case column.Type == decode.Float:
+			o = putTag(out, o, in)
+			binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(unzigzag(v))))
+			return out, o + 8, after, ""
+		case column.IsNumber():
 			v, reason := column.NumberOf(unzigzag(v))
 			if reason != "" {
 				return out, o, p, reason
@@ -103,6 +117,41 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 	return out, o + copy(out[o:], text), next, ""
 }
 
+// put writes what a text becomes in a column that the contract asks for. scratch is where texts are made, behind what
+// is in it.
+func (m *machine) put(
+	column *decode.Column, in *op, out []byte, o int, scratch, value []byte,
+) (_ []byte, _ int, reason string) {
+	switch {
+	case column.IsNumber():
+		v, reason := column.Number(value)
+		if reason != "" {
+			return out, o, reason
+		}
+		return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), ""
+	case column.Type == decode.Float:
+		v, reason := column.Float(value)
+		if reason != "" {
+			return out, o, reason
+		}
+		o = putTag(out, o, in)
+		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(v))
+		return out, o + 8, ""
+	case column.IsVerbatim():
+		reason = column.CheckText(value)
+	default:
+		var text []byte
+		text, reason = column.AppendText(scratch, value)
+		value = text[len(scratch):]
+		m.scratch = text
+	}
+	if reason != "" {
+		return out, o, reason
+	}
+	out, o = putText(out, o, in, len(value))
+	return out, o + copy(out[o:], value), ""
+}
+
 // appendBigDecimal appends the text of a big-decimal: the bytes of a number, and its scale (Avro specification,
 // "Decimal with scale in each value").
 func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
@@ -120,5 +169,5 @@ func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 	if scale < 0 || scale > decode.BigNumericScale {
 		return dst, fmt.Sprintf("the scale %d of the big-decimal is not within 0 and %d", scale, decode.BigNumericScale)
 	}
-	return appendDecimal(dst, value[start:start+n], decimalType{decode.BigNumericWhole + int(scale), int(scale)})
+	return appendDecimal(dst, value[start:start+n], &decimalType{precision: decode.BigNumericWhole + int(scale), scale: int(scale)})
 }

@@ -248,7 +248,7 @@ func TestAgainstAvro(t *testing.T) {
 		message := payloadMessage(&fatal{T: t}, p)
 		d := p.NewDecoder()
 		for range 2 {
-			datum := m.datum(nil, p.schema)
+			datum := m.datum(nil, p.schema.root)
 			row, err := d.Append(nil, datum)
 			if err != nil {
 				t.Fatalf("%s\n%x: %v", avsc, datum, err)
@@ -268,7 +268,7 @@ func TestAgainstAvro(t *testing.T) {
 			if _, err := schema.Decode(datum, &want); err != nil {
 				t.Fatalf("%s\n%x: %v", avsc, datum, err)
 			}
-			if differs := compareRecord(got, p.schema, want); differs != "" {
+			if differs := compareRecord(got, p.schema.root, want); differs != "" {
 				t.Fatalf("%s\n%x: %s", avsc, datum, differs)
 			}
 		}

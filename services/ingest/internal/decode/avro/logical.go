@@ -25,8 +25,8 @@ func appendUUID(dst, id []byte) []byte {
 }
 
 // appendDecimal appends the decimal text of a big-endian two's-complement number with scale digits behind the point.
-func appendDecimal(dst, number []byte, t decimalType) (_ []byte, reason string) {
-	const limbs, tooWide = 4, "the decimal has more digits than its precision"
+func appendDecimal(dst, number []byte, t *decimalType) (_ []byte, reason string) {
+	const limbs, tooWide = 4, "the decimal has more digits than its precision, or than 76"
 	// Most writers pad to a fixed width: leading bytes that only repeat the sign do not count.
 	negative := len(number) > 0 && number[0] >= 0x80
 	var fill byte

@@ -276,7 +276,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 		default:
 			var reason string
 			if out, o, p, reason = m.rare(prog, in, out, o, src, p); reason != "" {
-				if in.code == opSkipParts {
+				if in.code == opSkipParts || in.code == opJSON {
 					at = p
 				}
 				return nil, m.fail(prog, pc, at, reason)

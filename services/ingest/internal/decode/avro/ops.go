@@ -23,9 +23,8 @@ const (
 	opBytes
 	opFixed // arg: bytes
 	opUUID
-	opEnum // arg: index of the enum
-	opDecimalBytes
-	opDecimalFixed // arg: bytes; jump: index of the decimal
+	opEnum    // arg: index of the enum
+	opDecimal // arg: index of the decimal
 	opDate
 	opTimeMillis
 	opTimeMicros
@@ -40,6 +39,7 @@ const (
 	// What the contract asks for in place of the type map. arg: index of the column.
 	opText   // a text
 	opNumber // a whole number; jump: 1 for one of 32 bits
+	opJSON   // a value with parts, as JSON; arg: index of what is skipped
 	opRange  // ends the message of a RANGE and reads nothing; arg: index of the bounds
 	// opConst writes fixed bytes, tag included, and reads nothing: the default of a field that the file's schema lacks.
 	opConst
@@ -124,5 +124,9 @@ type symbols struct {
 	fallback string
 }
 
-// decimalType bounds a decimal: every value has at most this many digits, of which scale are behind the point.
-type decimalType struct{ precision, scale int }
+// decimalType bounds a decimal: every value has at most this many digits, of which scale are behind the point. size is
+// that of a fixed, -1 for bytes. column is what the contract asks for, nil if nothing.
+type decimalType struct {
+	precision, scale, size int
+	column                 *decode.Column
+}

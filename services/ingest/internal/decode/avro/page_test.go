@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math"
+	"math/big"
 	"os"
 	"strings"
 	"testing"
@@ -110,7 +111,15 @@ var columnsAsked = []asked{
 	{"int, long", `"long"`, decode.Column{Type: decode.Time, Unit: decode.Seconds}, []string{"47100", "86400"}, "within a day; a unit is needed"},
 	{"int, long", `"long"`, decode.Column{Type: decode.Numeric, Precision: 3}, []string{"-12", "1000"}, "as for texts"},
 	{"int, long", `"long"`, decode.Column{Type: decode.String}, []string{"-12"}, ""},
+	{"string, bytes, int, long", `"string"`, decode.Column{Type: decode.Float}, []string{"0.1", "1,5"}, "the nearest number of 64 bits"},
+	{"decimal", tooWide, decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, []string{"12345", "1234567"}, "what does not fit is refused: nothing is rounded"},
+	{"decimal", tooWide, decode.Column{Type: decode.BigNumeric}, []string{"12345"}, "likewise"},
+	{"decimal", tooWide, decode.Column{Type: decode.String}, []string{"12345"}, "all digits, up to 76"},
+	{"decimal", tooWide, decode.Column{Type: decode.Float}, []string{"12345"}, "the nearest number of 64 bits"},
 }
+
+// tooWide is what the JDBC source of Kafka Connect writes for a NUMBER without precision.
+const tooWide = `{"type":"bytes","logicalType":"decimal","precision":64,"scale":2}`
 
 // columnText is a column as SQL would have it.
 func columnText(f protoreflect.FieldDescriptor) string {
@@ -278,6 +287,13 @@ property ` + "`sqlType`" + `.
 				}
 				datum = long(n)
 			}
+			if a.schema == tooWide {
+				n, ok := new(big.Int).SetString(v, 10)
+				if !ok {
+					t.Fatal(v)
+				}
+				datum, v = avroText(string(twosComplement(n, 4))), v[:len(v)-2]+"."+v[len(v)-2:]
+			}
 			var value, refusal string
 			column, value, refusal = outcome(t, p, datum)
 			text := cell(strings.ToValidUTF8(v, "\\xff"), true)
@@ -299,7 +315,18 @@ property ` + "`sqlType`" + `.
 		t.Errorf("a range that ends before it starts is %s", value)
 	}
 	fmt.Fprintf(&out, "| record of start and end | `{type: RANGE}` | %s | start after end is refused: %s | both DATE, both DATETIME or both TIMESTAMP; a bound that is null is none |\n", column, refusal)
+	nested := recordOf(`{"name":"x","type":["null",{"type":"record","name":"S","fields":[{"name":"y","type":"long"},{"name":"x","type":["null","S"]}]}]}`)
+	column, value, _ = outcome(t, compileWith(t, nested, decode.Columns{"x": {Type: decode.JSON}}), "\x02\x02\x02\x04\x00")
+	fmt.Fprintf(&out, "| record, map, union | `{type: JSON}` | %s | %s | whole, and of a type that contains itself too: nested at most %d deep |\n", column, cell(value, true), decode.MaxJSONNesting)
 	out.WriteString(`
+Any field, with whatever is below it, has another name by ` + "`{name: order_id}`" + `, beside a type or alone, and none at all by ` + "`{skip: true}`" + `: it is read past. That is how a field comes in whose
+name BigQuery does not take (` + "`@timestamp`, `order-id`" + `; names that differ only in case), whose type it has no column for (a RECORD without fields, a decimal beyond BIGNUMERIC) or that
+contains itself. What is wrong with a schema names each such field, and what to write. A column, a RECORD within an array and the key and value of a map have names too; a branch of a union
+that is skipped is null, and the key and value of a map cannot be.
+
+In a JSON column that is made of a record fields have the names of the schema, a union's value stands by itself, enums are their symbols, bytes are base64, and what a number cannot
+hold is text: decimals, dates and times as RFC 3339 writes them. Of protobuf, fields that are absent are left out, and a Duration is the text of an INTERVAL. NaN and the infinities are refused.
+
 ## Raw
 
 | ` + "`as:`" + ` | column | refused |
@@ -310,7 +337,7 @@ property ` + "`sqlType`" + `.
 
 ## Other formats
 
-[JSON](json.md) and [protobuf](protobuf.md) have pages of their own. ` + "`columns:`" + ` asks for the same columns of JSON; a protobuf field names another type by an option.
+[JSON](json.md) and [protobuf](protobuf.md) have pages of their own. ` + "`columns:`" + ` asks for the same columns of JSON; a protobuf field names another type by an option as well.
 `)
 	if *update {
 		if err := os.WriteFile(page, out.Bytes(), 0o644); err != nil { //nolint:gosec // a page for everybody

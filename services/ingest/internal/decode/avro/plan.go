@@ -26,19 +26,20 @@ import (
 type Plan struct {
 	*shape.Columns
 	options     decode.Options
-	schema      *typ        // of the payloads
+	schema      *Schema     // of the payloads
 	root        *shape.Node // of the columns
 	program     *program
 	fingerprint uint64
 	// framed: the payloads come behind a schema id, so that none is a file.
-	framed bool
-	files  fileSchemas
+	framed   bool
+	files    fileSchemas
+	warnings []string
 }
 
 // Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a
 // record, contains itself, or that BigQuery has no columns for.
 func Compile(avsc []byte, o decode.Options) (*Plan, error) {
-	schema, err := parseSchema(avsc)
+	schema, err := parseSchema(string(avsc))
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
@@ -49,14 +50,15 @@ func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	t := shape.New(s.Shape(false), &o)
 	t.Become = shape.BySource
+	t.Whole = func(n *shape.Node, c *decode.Column) bool { return n.Kind == shape.Union && c.Type == decode.JSON }
 	columns, err := t.Compile(&o)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Columns: columns, options: o, schema: s.root, root: t.Root, fingerprint: s.fingerprint}
+	p := &Plan{Columns: columns, options: o, schema: s, root: t.Root, fingerprint: s.fingerprint, warnings: s.warnings}
 	c := newCompiler(&p.options)
 	c.lenient = s.grown != nil // by another schema: its own payloads come by resolve
-	p.program, err = c.payload(s.root, p.root)
+	p.program, err = c.payload(s, s.root, p.root)
 	return p, err
 }
 
@@ -66,11 +68,26 @@ func (p *Plan) resolve(writer *Schema, r Resolution) (*program, error) {
 	c := newCompiler(&p.options)
 	c.origin, c.lenient = r.Origin, r.Lenient
 	c.most = min(maxSteps, 2*len(p.program.ops)+2*writer.parts)
-	return c.payload(writer.root, p.root)
+	return c.payload(writer.like(p.schema.root), p.schema.root, p.root)
 }
 
 // Bytes is about what the plan takes in memory beyond what it shares with the contract's.
 func (p *Plan) Bytes() int { return p.program.bytes() }
+
+// Types are the full names of the records that a payload may hold.
+func (p *Plan) Types() (all []string) {
+	for _, name := range p.schema.names {
+		all = append(all, string(name))
+	}
+	return all
+}
+
+// TypeOf and HasNull are those of the schema.
+func (p *Plan) TypeOf(payload []byte) (name []byte, null bool) { return p.schema.TypeOf(payload) }
+func (p *Plan) HasNull() bool                                  { return p.schema.HasNull() }
+
+// Warnings are what is wrong with the schema and does not matter, each with the place in it.
+func (p *Plan) Warnings() []string { return p.warnings }
 
 // NewDecoder returns a decoder with no state but its memory.
 func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }

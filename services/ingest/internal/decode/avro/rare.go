@@ -98,24 +98,7 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		out, o = putText(out, o, in, 36)
 		appendUUID(out[o:o], src[p:p+16])
 		return out, o + 36, p + 16, ""
-	case opDecimalBytes, opDecimalFixed:
-		n, next := int(in.arg), p
-		if in.code == opDecimalBytes {
-			if n, next = length(src, p); next < 0 {
-				return out, o, p, lengthReason(n, next)
-			}
-		} else if len(src)-p < n {
-			return out, o, p, endReason
-		}
-		text, reason := appendDecimal(m.scratch[:0], src[next:next+n], prog.decimals[in.jump])
-		if reason != "" {
-			return out, o, p, reason
-		}
-		m.scratch = text
-		out, o = putText(out, o, in, len(text))
-		return out, o + copy(out[o:], text), next + n, ""
-
-	case opText, opNumber, opRange, opBigDecimal, opDuration:
+	case opText, opNumber, opRange, opBigDecimal, opDuration, opDecimal, opJSON:
 		return m.convert(prog, in, out, o, src, p)
 
 	case opIntToFloat, opIntToDouble:

@@ -11,7 +11,7 @@ import (
 // resolution has no rule. A logical type comes from the reader, its unit from the writer if both have one.
 func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	r := typeOf(column)
-	if column.Asked != nil {
+	if column.Asked != nil && r.logical != logicalDecimal {
 		return columnOp(w, r)
 	}
 	switch r.kind {
@@ -46,7 +46,7 @@ func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	case kindBytes:
 		switch r.logical {
 		case logicalDecimal:
-			return opDecimalBytes, w.kind == kindBytes && sameDecimal(w, r)
+			return opDecimal, w.kind == kindBytes && sameDecimal(w, r)
 		case logicalBigDecimal:
 			return opBigDecimal, w.kind == kindBytes && w.logical == logicalBigDecimal
 		}
@@ -55,7 +55,7 @@ func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 		ok = w.kind == kindFixed && w.size == r.size
 		switch r.logical {
 		case logicalDecimal:
-			return opDecimalFixed, ok && sameDecimal(w, r)
+			return opDecimal, ok && sameDecimal(w, r)
 		case logicalUUID:
 			return opUUID, ok
 		case logicalDuration:
@@ -99,18 +99,22 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal, opDuration:
 		wire = protowire.BytesType
 	case opText, opNumber:
-		in.arg = c.column(r.Asked)
-		if !r.Asked.IsNumber() {
-			wire = protowire.BytesType
-		}
+		in.arg, wire = c.column(r.Asked), r.Asked.Wire()
 		if w.kind == kindInt {
 			in.jump = 1
 		}
 	case opFixed:
 		wire, in.arg = protowire.BytesType, int32(w.size)
-	case opDecimalBytes, opDecimalFixed:
-		c.decimals = append(c.decimals, decimalType{r.Precision, r.Scale})
-		wire, in.arg, in.jump = protowire.BytesType, int32(w.size), int32(len(c.decimals)-1)
+	case opDecimal:
+		t, size := typeOf(r), -1
+		if wire = protowire.BytesType; w.kind == kindFixed {
+			size = w.size
+		}
+		if r.Asked != nil {
+			wire = r.Asked.Wire()
+		}
+		in.arg = int32(len(c.decimals))
+		c.decimals = append(c.decimals, decimalType{t.precision, t.scale, size, r.Asked})
 	case opEnum:
 		wire, in.arg = protowire.BytesType, c.enum(w, r)
 	}

@@ -103,8 +103,10 @@ type field struct {
 	aliases []string
 	doc     string
 	typ     *typ
-	// source keeps the parsed form, which knows how to encode the field's default.
-	source *avro.SchemaField
+	// source keeps the parsed form, which knows how to encode the field's default. noDefault says why what the schema
+	// has as one is none.
+	source    *avro.SchemaField
+	noDefault string
 }
 
 // shortName is the name without its namespace: what Avro's schema resolution compares.
@@ -162,29 +164,35 @@ func (t *typ) String() string {
 	return t.kind.String()
 }
 
-// parseSchema parses and validates Avro schema JSON.
-func parseSchema(avsc []byte) (*Schema, error) {
-	if len(avsc) > decode.MaxSchema {
-		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(avsc), decode.MaxSchema)
+// parseSchema parses and validates Avro schema JSON, the last of the texts.
+func parseSchema(texts ...string) (*Schema, error) {
+	size := 0
+	for _, text := range texts {
+		size += len(text)
 	}
-	parsed, err := avro.Parse(string(avsc))
+	if size > decode.MaxSchema {
+		return nil, fmt.Errorf("schema and references of %d bytes are longer than %d", size, decode.MaxSchema)
+	}
+	m := mender{}
+	parsed, err := m.parseTexts(texts)
 	if err != nil {
 		return nil, err
 	}
-	g := graph{named: map[string]*typ{}}
+	g := graph{named: map[string]*typ{}, mender: &m}
 	root, err := g.build(parsed.Root(), "")
 	if err != nil {
 		return nil, err
 	}
 	crc := avro.NewRabin()
 	parsed.Fingerprint(crc)
-	return &Schema{root: root.only(), fingerprint: crc.Sum64(), parts: g.parts}, nil
+	return newSchema(&Schema{top: root, fingerprint: crc.Sum64(), parts: g.parts, warnings: m.warnings}), nil
 }
 
 // graph builds types, resolving references to named ones.
 type graph struct {
-	named map[string]*typ
-	parts int // types and references to them
+	named  map[string]*typ
+	parts  int // types and references to them
+	mender *mender
 }
 
 var kindsByName = map[string]kind{
@@ -237,7 +245,7 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 			if err != nil {
 				return nil, err
 			}
-			t.fields = append(t.fields, field{name: f.Name, aliases: f.Aliases, doc: f.Doc, typ: ft, source: f})
+			t.fields = append(t.fields, field{name: f.Name, aliases: f.Aliases, doc: f.Doc, typ: ft, source: f, noDefault: g.mender.faults[[2]string{t.name, f.Name}]})
 		}
 	case kindArray:
 		t.items, err = g.build(n.Items, namespace)

@@ -1,6 +1,8 @@
 package avro
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 
 	"github.com/twmb/avro"
@@ -17,6 +19,10 @@ func (s *Schema) Shape(natural bool) *shape.Node {
 	}
 	u := unfolder{natural: natural, open: map[*typ]bool{}}
 	root := u.node(s.root, "")
+	if s.root.kind == kindUnion {
+		root.Fault = fmt.Sprintf("the schema is of type union, of %s, and a table is of one record: "+
+			"write an entry for each, with type_from: schema and the record's full name in types", bytes.Join(s.names, []byte(", ")))
+	}
 	root.Named = "" // the payload's message is called after its column
 	return root
 }
@@ -56,7 +62,8 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 			f := &t.fields[i]
 			p := u.node(f.typ, f.name)
 			p.Number, p.Aliases, p.Doc = int32(i+1), f.aliases, f.doc
-			p.Default, p.HasDefault, p.Required = f.source.Default, f.source.HasDefault, p.NotNull && !f.source.HasDefault
+			p.Default, p.HasDefault, p.NoDefault = f.source.Default, f.source.HasDefault, f.noDefault
+			p.Required = p.NotNull && !p.HasDefault || p.NoDefault != ""
 			n.Parts = append(n.Parts, p)
 		}
 		delete(u.open, t)
@@ -76,7 +83,7 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 			}
 		}
 	}
-	n.From, n.Source = n.Kind, whole
+	n.From, n.Source, n.Writes = n.Kind, whole, n.Kind == shape.Record || n.Kind == shape.Map || n.Kind == shape.Union
 	if t.exported != nil && !u.natural {
 		n.Become(t.exported)
 	}
@@ -156,6 +163,7 @@ func exported(t *typ, n *avro.SchemaNode) *decode.Column {
 // With returns the schema whose columns are those of s and those of newer, and what newer has brought. The columns of s
 // keep their numbers: new fields go to the end of their record, new branches to the end of their union.
 func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
+	newer = newer.like(s.root)
 	grown, changes := shape.Grow(s.Shape(false), newer.Shape(false), payload, shape.Rules{
 		Fit: func(have, want *shape.Node) shape.Fit {
 			h, w := typeOf(have), typeOf(want)
@@ -173,5 +181,5 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			return branchName(&typ{branches: []*typ{typeOf(want)}}, 0)
 		},
 	})
-	return &Schema{root: s.root, grown: grown, parts: s.parts + newer.parts}, changes
+	return &Schema{top: s.top, root: s.root, names: s.names, grown: grown, parts: s.parts + newer.parts, warnings: s.warnings}, changes
 }

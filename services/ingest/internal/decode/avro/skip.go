@@ -9,9 +9,10 @@ import (
 
 // skipped is a value that is read past. Values without parts are instructions of their own; the others are walked, type
 // by type: what they cost follows the schema's length, and not how often its types name each other. A type may contain
-// itself.
+// itself. What is written is read past as well, and put into JSON on the way.
 type skipped struct {
 	kind  kind
+	write *typ   // nil for what is not written
 	code  opcode // of a value without parts
 	arg   int    // of the instruction
 	names []string
@@ -26,7 +27,7 @@ func (c *compiler) skip(w *typ, path *decode.Path) error {
 	if err := c.step(path); err != nil {
 		return err
 	}
-	s := c.skippedOf(w)
+	s := c.skippedOf(w, false)
 	switch {
 	case s.kind == kindNull:
 	case s.code != opSkipParts:
@@ -38,14 +39,23 @@ func (c *compiler) skip(w *typ, path *decode.Path) error {
 	return nil
 }
 
+// passing is a type, and whether its values are written.
+type passing struct {
+	w     *typ
+	write bool
+}
+
 // skippedOf is how values of a type are read past.
-func (c *compiler) skippedOf(w *typ) *skipped {
-	if s := c.passed[w]; s != nil {
+func (c *compiler) skippedOf(w *typ, write bool) *skipped {
+	at := passing{w, write}
+	if s := c.passed[at]; s != nil {
 		return s
 	}
 	s := &skipped{kind: w.kind, code: opSkipParts}
-	c.passed[w] = s
-	if c.leastBytes(w) == 0 {
+	c.passed[at] = s
+	if write {
+		s.write = w
+	} else if c.leastBytes(w) == 0 {
 		s.kind = kindNull // no value of it takes any, or there is none
 		return s
 	}
@@ -69,15 +79,15 @@ func (c *compiler) skippedOf(w *typ) *skipped {
 	case kindRecord:
 		for i := range w.fields {
 			// What takes no bytes is left out: walking it would take time that no byte of the payload pays for.
-			if part := c.skippedOf(w.fields[i].typ); part.kind != kindNull {
+			if part := c.skippedOf(w.fields[i].typ, write); write || part.kind != kindNull {
 				s.names, s.parts = append(s.names, w.fields[i].name), append(s.parts, part)
 			}
 		}
 	case kindArray, kindMap:
-		s.parts = []*skipped{c.skippedOf(w.items)}
+		s.parts = []*skipped{c.skippedOf(w.items, write)}
 	case kindUnion:
 		for _, b := range w.branches {
-			s.parts = append(s.parts, c.skippedOf(b))
+			s.parts = append(s.parts, c.skippedOf(b, write))
 		}
 	}
 	return s
@@ -104,6 +114,14 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 	if depth > maxSkipDepth {
 		return p, fmt.Sprintf("it is nested deeper than %d levels", maxSkipDepth)
 	}
+	if s.write != nil {
+		if len(m.scratch) > decode.MaxRow {
+			return p, decode.RowReason
+		}
+		if s.code != opSkipParts || s.kind == kindNull {
+			return m.write(s, src, p)
+		}
+	}
 	switch s.kind {
 	case kindNull:
 		return p, ""
@@ -117,10 +135,19 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 		return p + 1, ""
 	case kindRecord:
 		for i, part := range s.parts {
+			if s.write != nil {
+				m.scratch = append(decode.AppendQuoted(append(m.scratch, between(i)), s.names[i]), ':')
+			}
 			if p, reason = m.pass(part, src, p, depth+1); reason != "" {
 				m.within = "." + s.names[i] + m.within
 				return p, reason
 			}
+		}
+		if s.write != nil {
+			if len(s.parts) == 0 {
+				m.scratch = append(m.scratch, '{')
+			}
+			m.scratch = append(m.scratch, '}')
 		}
 		return p, ""
 	case kindUnion:
@@ -147,13 +174,24 @@ func (m *machine) passItems(s *skipped, src []byte, p, depth int) (next int, rea
 			return at, blockReason(p)
 		}
 		if frame.remaining == 0 {
+			if s.write != nil {
+				m.close(s, index)
+			}
 			return p, ""
 		}
 		for ; frame.remaining > 0; frame.remaining-- {
 			name := ""
+			if s.write != nil {
+				m.open(s, index)
+			}
 			if s.kind == kindMap {
 				name = ".key"
-				p, reason = passScalar(opSkipBytes, 0, src, p)
+				if s.write != nil {
+					p, reason = m.write(keys, src, p)
+					m.scratch = append(m.scratch, ':')
+				} else {
+					p, reason = passScalar(opSkipBytes, 0, src, p)
+				}
 			}
 			if reason == "" {
 				if s.kind == kindMap {

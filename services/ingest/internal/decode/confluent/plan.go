@@ -39,7 +39,12 @@ type Plan struct {
 	known atomic.Pointer[known]
 	mu    sync.Mutex // held by those who replace it
 	bytes int        // of the young; guarded by mu
+	nulls atomic.Bool
 }
+
+// TypeOf is the full name of the type of a payload behind its frame, nil for none; null says that it is null and nothing
+// else. It allocates nothing.
+type TypeOf func(payload []byte) (name []byte, null bool)
 
 // Source is what is known of a schema id.
 type Source struct {
@@ -47,6 +52,10 @@ type Source struct {
 	Plan decode.Plan
 	// Reason says why its records are refused.
 	Reason string
+	// Types says of which type its payloads are, nil where that is not asked for. Nulls: they may be null by their
+	// schema.
+	Types TypeOf
+	Nulls bool
 	// Until is when to ask again about the id; zero: never.
 	Until time.Time
 }
@@ -75,10 +84,33 @@ func (p *Plan) Known(id uint32) bool {
 	return ok && (s.Until.IsZero() || time.Now().Before(s.Until))
 }
 
+// Find is what is known of a schema id.
+func (p *Plan) Find(id uint32) (Source, bool) { return p.known.Load().find(id) }
+
+// Null says that a framed payload is null by its schema.
+func (p *Plan) Null(payload []byte) bool {
+	if !p.nulls.Load() {
+		return false
+	}
+	id, rest, ok := ID(payload)
+	if !ok {
+		return false
+	}
+	source, ok := p.Find(id)
+	if !ok || !source.Nulls {
+		return false
+	}
+	_, null := source.Types(rest)
+	return null
+}
+
 // Learn adds what is known of a schema id.
 func (p *Plan) Learn(id uint32, s Source) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if s.Nulls {
+		p.nulls.Store(true)
+	}
 	next := *p.known.Load()
 	before, again := next.young[id]
 	if again {
@@ -96,6 +128,9 @@ func (p *Plan) Learn(id uint32, s Source) {
 	next.young = young
 	p.known.Store(&next)
 }
+
+// Warnings are those of the schema that the columns are made of.
+func (p *Plan) Warnings() []string { return decode.Warnings(p.columns) }
 
 // AddPayload implements decode.Plan.
 func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {

@@ -38,6 +38,7 @@ type step struct {
 	many   bool // an array of the kind
 	deep   bool // holds objects whose fields the schema knows, and may not know
 	plain  bool // one value without objects: neither many, deep nor a map
+	skip   bool // checked to be JSON, and nothing more
 	// notNull is set where null is refused.
 	notNull bool
 	numbers bool
@@ -48,6 +49,7 @@ type step struct {
 	size         int    // bytes
 	whole, scale int8   // digits of a decimal
 	fallback     []byte // tag and value of what stands for the missing field
+	missing      string // why there is no row without the field, where that is so
 	object       *object
 	bounds       *decode.RangeBounds
 	value        *step     // values of a map
@@ -58,7 +60,7 @@ type step struct {
 
 type compiler struct {
 	plan   *Plan
-	faults decode.Misfits // of defaults, and of unions whose branches were changed
+	faults decode.Misfits // of unions whose branches were changed
 }
 
 // object compiles the fields of a record at a path.
@@ -68,20 +70,27 @@ func (c *compiler) object(fields []*shape.Node, path *decode.Path) *object {
 	for i, f := range fields {
 		at := path.Field(f.Name)
 		s := c.step(f, at)
-		s.name, s.notNull = f.Name, f.NotNull && s.nullable()
+		s.name, s.notNull = f.Name, f.NotNull && s.nullable() && !f.Skip
 		s.setHead()
 		s.plain = !s.many && !s.deep && s.kind != shape.Map
-		if f.Required && !c.plan.settings.Lenient {
-			ob.must[i/64] |= 1 << (i % 64)
+		if f.Skip {
+			ob.steps = append(ob.steps, *s)
+			continue
 		}
+		s.missing = "the schema requires it"
 		fallback, err := fallbackOf(f)
 		if err == nil && fallback != nil {
-			if s.fallback, err = c.fallback(s, fallback); err == nil {
-				ob.must[i/64] |= 1 << (i % 64)
-			}
+			s.fallback, err = c.fallback(s, fallback)
 		}
 		if err != nil {
-			_ = c.faults.Add(decode.Misfit(at.String(), "default: "+err.Error()))
+			f.NoDefault, s.fallback = "its default is no value of its type: "+err.Error(), nil
+			c.plan.warnings = append(c.plan.warnings, at.String()+": "+f.NoDefault+": a record that needs it is refused")
+		}
+		if f.NoDefault != "" {
+			s.missing = f.NoDefault
+		}
+		if s.fallback != nil || (f.Required || f.NoDefault != "") && !c.plan.settings.Lenient {
+			ob.must[i/64] |= 1 << (i % 64)
 		}
 		ob.steps = append(ob.steps, *s)
 	}
@@ -97,6 +106,9 @@ func (c *compiler) step(n *shape.Node, path *decode.Path) *step {
 
 // numbered compiles a value that is written as the field of a number.
 func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *step {
+	if n.Skip {
+		return &step{kind: shape.JSON, skip: true}
+	}
 	if n.Kind == shape.Array {
 		s := c.numbered(n.Parts[0], number, path.Items())
 		s.many = true
@@ -166,7 +178,7 @@ func (c *compiler) union(n *shape.Node, path *decode.Path) *[5]*step {
 		for kinds := takesOf(b); kinds != 0; kinds &= kinds - 1 {
 			branches[bits.TrailingZeros8(uint8(kinds))] = s
 		}
-		if b.Asked != nil && !distinct(n) {
+		if (b.Asked != nil || b.Skip) && !distinct(n) {
 			_ = c.faults.Add(decode.Misfit(at.String(), "columns: JSON does not tell the types of the union apart any more"))
 		}
 	}

@@ -125,7 +125,7 @@ func (d *Decoder) unknown(name []byte, at, p int) int {
 
 // writeExtra writes the column of unknown fields, if there were any.
 func (d *Decoder) writeExtra(o int) int {
-	if len(d.extra.text) == 0 {
+	if len(d.extra.text) == 0 || d.plan.extra.skip {
 		return o
 	}
 	d.extra.text = append(d.extra.text, '}')

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
@@ -27,7 +28,7 @@ type reference struct {
 	open bool
 }
 
-func readJSONSchema(schema []byte, references []Reference) (*shape.Node, error) {
+func readJSONSchema(schema []byte, references []Reference) (*Schema, error) {
 	documents, err := readDocuments(schema, references)
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func readJSONSchema(schema []byte, references []Reference) (*shape.Node, error) 
 	if root.Kind != shape.Record && root.Fault == "" {
 		root.Fault = "a payload is an object with properties; the schema makes it a " + root.Kind.String()
 	}
-	return root, nil
+	return &Schema{root: root}, nil
 }
 
 // of is a node of a kind.
@@ -162,7 +163,7 @@ func (s *shaper) follow(ref string) *shape.Node {
 	known.node = s.read(n)
 	s.in = from
 	known.open = false
-	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record && known.node.Named == "" && shape.IsName(name) {
+	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record && known.node.Named == "" && decode.IsName(name) {
 		known.node.Named = name
 	}
 	return known.node.Clone()

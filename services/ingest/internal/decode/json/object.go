@@ -107,7 +107,7 @@ func (d *Decoder) end(ob *object, seen []uint64, p, o int) (int, int) {
 		for missing := must &^ seen[w]; missing != 0; missing &= missing - 1 {
 			s := &ob.steps[64*w+bits.TrailingZeros64(missing)]
 			if s.fallback == nil {
-				d.fail(p, "the field is missing, and the schema requires it")
+				d.fail(p, "the field is missing, and "+s.missing)
 				return d.in(s.name), o
 			}
 			if need := len(s.fallback) + slack; len(d.out)-o < need {

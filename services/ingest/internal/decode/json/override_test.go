@@ -118,10 +118,13 @@ func TestRanges(t *testing.T) {
 			t.Errorf("%s: %s, want %s", payload, got, want)
 		}
 	}
-	// A default is checked when the schema is read.
-	_, err := Compile([]byte(`{"properties":{"d":{"default":{"start":"1970-01-02","end":"1970-01-01"},`+span[1:]+`}}`), JSONSchema, Settings{},
+	// A default is checked when the schema is read, and missed when it is needed.
+	p, err := Compile([]byte(`{"properties":{"d":{"default":{"start":"1970-01-02","end":"1970-01-01"},`+span[1:]+`}}`), JSONSchema, Settings{},
 		decode.Options{Contract: "c", Payload: "payload", Columns: decode.Columns{"d": {Type: decode.Range}}})
-	if err == nil || !strings.Contains(err.Error(), "payload.d: default: "+empty) {
-		t.Error(err)
+	if err != nil || len(p.Warnings()) != 1 || !strings.Contains(p.Warnings()[0], "payload.d: its default is no value of its type: "+empty) {
+		t.Fatal(err, p.Warnings())
+	}
+	if got := text(t, p, `{}`); !strings.HasPrefix(got, "d at 1: the field is missing, and its default is no value") {
+		t.Error(got)
 	}
 }

@@ -13,7 +13,6 @@ package json
 import (
 	"hash/maphash"
 	"slices"
-	"strings"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/jsonscan"
@@ -58,6 +57,7 @@ type Plan struct {
 	extra    *step // of the column of unknown fields, if they are kept
 	follows  int   // the length of Decoder.follows
 	guesses  int   // how many messages there are to guess the length of
+	warnings []string
 }
 
 // Compile compiles a schema. The error is a *decode.SchemaError where it is about one field, decode.SchemaErrors
@@ -83,13 +83,9 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err erro
 	if settings.Unknown == Keep && t.Root.Kind == shape.Record {
 		extra := of(shape.JSON)
 		extra.Name, extra.Number, extra.Doc = extraName, t.Root.Last()+1, "Fields that the schema does not know, by their place in the payload."
-		if at := slices.IndexFunc(fields, func(f *shape.Node) bool { return strings.EqualFold(f.Name, extraName) }); at >= 0 {
-			fields[at].Fault = "unknown fields are to be kept in a column of this name: drop or refuse them"
-		} else {
-			t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
-		}
+		t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
 	}
-	p := &Plan{options: o, settings: settings, schema: t.Root}
+	p := &Plan{options: o, settings: settings, schema: t.Root, warnings: s.warnings}
 	if p.Columns, err = t.Compile(&p.options); err != nil {
 		return nil, err
 	}
@@ -100,6 +96,9 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err erro
 	}
 	return p, c.faults.Err()
 }
+
+// Warnings are what is wrong with the schema and does not matter, each with the place in it.
+func (p *Plan) Warnings() []string { return p.warnings }
 
 // NewDecoder returns a decoder with no state but its memory.
 func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }

@@ -25,7 +25,7 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 		return d.decimal(s, p, o)
 	case shape.JSON:
 		q := d.skip(p, jsonscan.MaxNesting)
-		if q < 0 {
+		if q < 0 || s.skip {
 			return q, o
 		}
 		return q, d.put(s, d.src[p:q], o)
@@ -163,6 +163,9 @@ func (d *Decoder) union(s *step, p, o int) (int, int) {
 	branch := s.branches[bits.TrailingZeros8(uint8(kind))]
 	if branch == nil {
 		return d.fail(p, "the union has no type for "+kindAt(d.src, p)), o
+	}
+	if branch.skip {
+		return d.field(branch, p, o)
 	}
 	start := d.begin(s, o)
 	if p, o = d.field(branch, p, start); p < 0 {

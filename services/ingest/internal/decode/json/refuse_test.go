@@ -9,7 +9,7 @@ import (
 )
 
 // Every field that cannot be a column is told. What is wrong with the schema by itself goes before what its columns
-// cannot be, and that before defaults that do not fit.
+// cannot be.
 func TestAllThatIsWrongWithASchema(t *testing.T) {
 	for name, c := range map[string]struct {
 		schema   string
@@ -29,10 +29,6 @@ func TestAllThatIsWrongWithASchema(t *testing.T) {
 			language: JSONSchema, settings: Settings{Unknown: Keep}, columns: decode.Columns{"list": {Type: decode.Range}, "nothing": {Type: decode.JSON}}, id: "list", time: "no",
 			want: "payload.list payload.nothing payload.a-b payload.in.x y payload.Same payload._extra payload.no",
 		},
-		"defaults": {
-			schema:   `{"properties":{"a":{"type":"integer","default":"x"},"b":{"properties":{"c":{"type":"boolean","default":1}}},"d":{"type":"integer","default":1}}}`,
-			language: JSONSchema, want: "payload.a payload.b.c",
-		},
 		"unions of Avro": {
 			schema: `{"type":"record","name":"R","fields":[{"name":"a","type":["int","long"]},{"name":"b","type":"int"},{"name":"c","type":{"type":"map","values":["string","bytes"]}}]}`,
 			want:   "payload.a payload.c[].value",
@@ -50,6 +46,42 @@ func TestAllThatIsWrongWithASchema(t *testing.T) {
 		}
 		if got := strings.Join(fields, " "); got != c.want {
 			t.Errorf("%s: told are %s: %v", name, got, err)
+		}
+	}
+}
+
+// A default that is no value of its field costs no contract: it is a warning, and the records that need it are refused.
+func TestDefaultsOfAnotherType(t *testing.T) {
+	for _, c := range []struct {
+		schema   string
+		language Language
+		warned   int
+	}{
+		{`{"properties":{"a":{"type":"integer","default":"x"},"b":{"properties":{"c":{"type":"boolean","default":1}}},"d":{"type":"integer","default":1}}}`, JSONSchema, 2},
+		{
+			`{"type":"record","name":"R","fields":[{"name":"a","type":["null","string"],"default":"null"},{"name":"d","type":"int","default":1},
+				{"name":"b","type":["null",{"type":"record","name":"B","fields":[{"name":"c","type":"boolean","default":1}]}],"default":null}]}`, Avro, 2,
+		},
+	} {
+		p, err := Compile([]byte(c.schema), c.language, Settings{}, decode.Options{Contract: "c", Payload: "payload"})
+		if err != nil || len(p.Warnings()) != c.warned {
+			t.Fatalf("%s: %v, warned of %q", c.schema, err, p.Warnings())
+		}
+		for payload, want := range map[string]string{
+			`{}`:                "a at 1: the field is missing, and its default",
+			`{"a":null}`:        "d:1",
+			`{"a":null,"b":{}}`: "b.c at 15: the field is missing, and its default",
+		} {
+			if got := text(t, p, payload); !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %s: %s, want %s", c.schema, payload, got, want)
+			}
+		}
+		p, err = Compile([]byte(c.schema), c.language, Settings{Lenient: true}, decode.Options{Contract: "c", Payload: "payload"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := text(t, p, `{}`); got != "d:1" {
+			t.Errorf("%s: lenient: %s", c.schema, got)
 		}
 	}
 }

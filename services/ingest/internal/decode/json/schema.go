@@ -13,32 +13,37 @@ import (
 )
 
 // Schema is a parsed schema, as a schema registry has it. It is immutable.
-type Schema struct{ root *shape.Node }
+type Schema struct {
+	root     *shape.Node
+	warnings []string
+}
 
 // Parse parses a schema. references are the documents that a JSON Schema refers to, directly or not.
 func Parse(schema []byte, language Language, references ...Reference) (*Schema, error) {
 	if len(schema) > decode.MaxSchema {
 		return nil, fmt.Errorf("schema of %d bytes is longer than %d", len(schema), decode.MaxSchema)
 	}
-	root, err := readers[language](schema, references)
+	read := readAvro
+	if language == JSONSchema {
+		read = readJSONSchema
+	}
+	s, err := read(schema, references)
 	if err != nil {
 		return nil, fmt.Errorf("schema: %w", err)
 	}
-	return &Schema{root}, nil
+	return s, nil
 }
-
-var readers = map[Language]func(schema []byte, references []Reference) (*shape.Node, error){Avro: readAvro, JSONSchema: readJSONSchema}
 
 // readAvro reads an Avro schema. The JSON is the natural one, not Avro's JSON encoding: a union's value stands by
 // itself, bytes are base64.
-func readAvro(schema []byte, _ []Reference) (*shape.Node, error) {
+func readAvro(schema []byte, _ []Reference) (*Schema, error) {
 	parsed, err := avro.Parse(string(schema))
 	if err != nil {
 		return nil, err
 	}
 	root := parsed.Shape(true)
 	tellApart(root)
-	return root, nil
+	return &Schema{root, parsed.Warnings()}, nil
 }
 
 // tellApart finds unions of types that JSON does not tell apart.
@@ -79,7 +84,9 @@ const (
 func takesOf(n *shape.Node) takes {
 	switch n.Kind {
 	case shape.Null:
-		return 0
+		if n.Fault == "" {
+			return 0
+		}
 	case shape.Bool:
 		return takesBool
 	case shape.Int32, shape.Int64, shape.Float, shape.Double:
@@ -118,6 +125,8 @@ func become(n *shape.Node, c *decode.Column) (reason string) {
 		from &= takesString | takesObject
 	case decode.Interval:
 		from &= takesString
+	case decode.Float:
+		from &= takesNumber
 	case decode.String:
 		from &= takesString | takesNumber | takesBool
 	default:
@@ -143,13 +152,13 @@ func become(n *shape.Node, c *decode.Column) (reason string) {
 func (s *Schema) Relaxed() *Schema {
 	root := s.root.Clone()
 	relax(root)
-	return &Schema{root}
+	return &Schema{root, nil}
 }
 
 func relax(n *shape.Node) {
 	if n.Kind == shape.Record {
 		for _, p := range n.Parts {
-			p.Nullable, p.Required, p.NotNull, p.HasDefault = true, false, false, false
+			p.Nullable, p.Required, p.NotNull, p.HasDefault, p.NoDefault = true, false, false, false, ""
 		}
 	}
 	for _, p := range n.Parts {
@@ -178,7 +187,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 		},
 		NewBranch: func(*shape.Node) string { return "" },
 	})
-	return &Schema{root}, changes
+	return &Schema{root, s.warnings}, changes
 }
 
 // widens are the pairs of kinds, the contract's first, of which the second holds more in a column of the same type.

@@ -51,7 +51,7 @@ func filling(fd protoreflect.FieldDescriptor, f *field) []byte {
 		return append(out, 1)
 	case opDuration:
 		return protowire.AppendString(out, "0-0 0 0:0:0")
-	case opStruct:
+	case opStruct, opRecord:
 		return protowire.AppendString(out, "{}")
 	case opList:
 		return protowire.AppendString(out, "[]")

@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -36,6 +37,12 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 	switch {
 	case size == 0 && f.implicit && f.column.Type != decode.String:
 		m.edit(at)
+	case f.column.Type == decode.Float:
+		var v float64
+		if v, reason = f.column.Float(text); reason == "" {
+			m.edit(at)
+			m.out = protowire.AppendFixed64(append(m.out, f.out...), math.Float64bits(v))
+		}
 	case f.column.IsVerbatim():
 		if reason = f.column.CheckText(text); reason == "" {
 			return next
@@ -88,7 +95,10 @@ func (m *machine) columnNumber(f *field, src []byte, p int) (next int, reason st
 // appendColumn appends the column that a whole number becomes, with its tag.
 func (f *field) appendColumn(out []byte, v int64) (_ []byte, reason string) {
 	var room [80]byte
-	if f.column.IsNumber() {
+	switch {
+	case f.column.Type == decode.Float:
+		return protowire.AppendFixed64(append(out, f.out...), math.Float64bits(float64(v))), ""
+	case f.column.IsNumber():
 		v, reason = f.column.NumberOf(v)
 		return binary.AppendUvarint(append(out, f.out...), uint64(v)), reason
 	}
@@ -112,6 +122,9 @@ func absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason s
 	switch {
 	case len(value) == 0 && f.column.Type != decode.String:
 		return nil, ""
+	case f.column.Type == decode.Float:
+		v, reason := f.column.Float(value)
+		return protowire.AppendFixed64(slices.Clone(f.out), math.Float64bits(v)), reason
 	case f.column.IsNumber():
 		v, reason := f.column.Number(value)
 		return binary.AppendUvarint(slices.Clone(f.out), uint64(v)), reason

@@ -16,6 +16,9 @@ import (
 func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decode.Path) error {
 	for _, n := range reader.Parts {
 		at := path.Field(n.Name)
+		if n.Skip {
+			continue
+		}
 		if n.Kind == shape.Array {
 			n = n.Parts[0]
 		}
@@ -35,6 +38,10 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 		case r.IsMap() != w.IsMap():
 			return decode.Misfit(at.String(), "only one of the two schemas has a map")
 		case what == cellEmpty && (its == cellEmpty || its == cellMessage):
+		case n.Kind == shape.JSON && what == cellMessage && (its == cellEmpty || its == cellMessage):
+			if !alike(r.Message(), w.Message(), map[protoreflect.FullName]bool{}) {
+				return decode.Misfit(at.String(), "the writer's schema has fields there of other types than the contract's")
+			}
 		case what == cellMessage && (its == cellEmpty || its == cellMessage):
 			if err := fits(n, w.Message(), at); err != nil {
 				return err
@@ -50,6 +57,27 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 		}
 	}
 	return nil
+}
+
+// alike reports whether what the writer puts into a message is what the reader's schema reads there. Messages may
+// contain themselves.
+func alike(reader, writer protoreflect.MessageDescriptor, met map[protoreflect.FullName]bool) bool {
+	if met[reader.FullName()] {
+		return true
+	}
+	met[reader.FullName()] = true
+	for i := range reader.Fields().Len() {
+		r := reader.Fields().Get(i)
+		w := writer.Fields().ByNumber(r.Number())
+		switch {
+		case w == nil:
+		case r.IsMap() != w.IsMap(), w.Cardinality() == protoreflect.Repeated && r.Cardinality() != protoreflect.Repeated,
+			w.Kind() != r.Kind() && !widens[[2]protoreflect.Kind{w.Kind(), r.Kind()}],
+			r.Message() != nil && !alike(r.Message(), w.Message(), met):
+			return false
+		}
+	}
+	return true
 }
 
 // widens are the pairs of kinds, the writer's first, whose bytes mean the same for every value of the first (Protocol

@@ -83,6 +83,31 @@ func at(f protoreflect.FileDescriptor, indexes []int) protoreflect.MessageDescri
 	return m
 }
 
+// Types says of which message of a file a payload behind message indexes is, by its full name. It allocates nothing.
+func Types(f protoreflect.FileDescriptor) func(payload []byte) (name []byte, null bool) {
+	names := map[protoreflect.FullName][]byte{}
+	var add func(in protoreflect.MessageDescriptors)
+	add = func(in protoreflect.MessageDescriptors) {
+		for i := range in.Len() {
+			names[in.Get(i).FullName()] = []byte(in.Get(i).FullName())
+			add(in.Get(i).Messages())
+		}
+	}
+	add(f.Messages())
+	return func(payload []byte) ([]byte, bool) {
+		var room [maxIndexes]int
+		indexes, _, err := ReadIndexes(room[:0], payload)
+		if err != nil {
+			return nil, false
+		}
+		m := at(f, indexes)
+		if m == nil {
+			return nil, false
+		}
+		return names[m.FullName()], false
+	}
+}
+
 // Written returns a plan for payloads that another version of the schema wrote, with message indexes before the
 // message: the columns and the fields are those of p. writer is what ParseSource returns. The error is a
 // *decode.SchemaError: the writer's file does not have p's message, or has it with a field that p would read as

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
@@ -16,6 +18,8 @@ type jsonText struct {
 	text []byte
 	// keys are hashes of the keys of the objects being written, outer ones first.
 	keys []uint64
+	// met are the numbers of the fields of the messages being written, outer ones first; a oneof's is that of its first.
+	met  []protowire.Number
 	seed maphash.Seed
 }
 
@@ -23,7 +27,7 @@ func (j *jsonText) begin() {
 	if j.seed == (maphash.Seed{}) {
 		j.seed = maphash.MakeSeed()
 	}
-	j.text, j.keys = j.text[:0], j.keys[:0]
+	j.text, j.keys, j.met = j.text[:0], j.keys[:0], j.met[:0]
 }
 
 // The tags of struct.proto.
@@ -121,7 +125,7 @@ func (m *machine) entry(p, end, level int) bool {
 	}
 	j := &m.json
 	j.keys = append(j.keys, maphash.Bytes(j.seed, key))
-	j.text = append(appendQuoted(j.text, key), ':')
+	j.text = append(decode.AppendQuoted(j.text, key), ':')
 	if value < 0 {
 		j.text = append(j.text, "null"...)
 		return true
@@ -200,7 +204,7 @@ func (m *machine) value(p, end, level int) bool {
 			if math.IsNaN(v) || math.IsInf(v, 0) {
 				return m.fail(at, "the number is NaN or infinite, which JSON does not have")
 			}
-			j.text = appendNumber(j.text, v)
+			j.text = decode.AppendNumber(j.text, v, 64)
 			p += 8
 		default:
 			size, body := length(src, p)
@@ -213,7 +217,7 @@ func (m *machine) value(p, end, level int) bool {
 				if !decode.ValidText(src, body, size) {
 					return m.fail(at, decode.InvalidUTF8)
 				}
-				j.text = appendQuoted(j.text, src[body:p])
+				j.text = decode.AppendQuoted(j.text, src[body:p])
 			case tagStruct:
 				if !m.object(body, p, level) {
 					return false
@@ -229,39 +233,4 @@ func (m *machine) value(p, end, level int) bool {
 		j.text = append(j.text, "null"...)
 	}
 	return true
-}
-
-// appendNumber appends a number as JavaScript prints it: digits alone where that is short.
-func appendNumber(dst []byte, v float64) []byte {
-	if abs := math.Abs(v); abs == 0 || abs >= 1e-6 && abs < 1e21 {
-		return strconv.AppendFloat(dst, v, 'f', -1, 64)
-	}
-	return strconv.AppendFloat(dst, v, 'e', -1, 64)
-}
-
-// appendQuoted appends UTF-8 text as a JSON string.
-func appendQuoted(dst, text []byte) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	from := 0
-	for i, b := range text {
-		if b >= 0x20 && b != '"' && b != '\\' {
-			continue
-		}
-		dst = append(dst, text[from:i]...)
-		from = i + 1
-		switch b {
-		case '"', '\\':
-			dst = append(dst, '\\', b)
-		case '\n':
-			dst = append(dst, '\\', 'n')
-		case '\r':
-			dst = append(dst, '\\', 'r')
-		case '\t':
-			dst = append(dst, '\\', 't')
-		default:
-			dst = append(dst, '\\', 'u', '0', '0', hex[b>>4], hex[b&15])
-		}
-	}
-	return append(append(dst, text[from:]...), '"')
 }

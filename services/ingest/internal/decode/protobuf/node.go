@@ -61,6 +61,8 @@ const (
 	opValue         // a google.protobuf.Value
 	opList          // a google.protobuf.ListValue
 	opEmpty         // a message without fields
+	opRecord        // a message that a contract makes a JSON column of
+	opSkip          // a field that a contract leaves out
 	// What the contract asks of a column, by how the field is written.
 	opColumnText
 	opColumnVarint
@@ -87,9 +89,10 @@ type field struct {
 	implicit bool
 	// kind is that of the scalar, or of the one in the wrapper.
 	kind protoreflect.Kind
-	// node is the message's; enum the enum's symbols.
-	node *node
-	enum *symbols
+	// node is the message's, message that of a JSON column; enum the enum's symbols.
+	node    *node
+	message protoreflect.MessageDescriptor
+	enum    *symbols
 	// inner is the wrapper's value.
 	inner *field
 	// column is what the contract asks for, nil if nothing.
@@ -124,7 +127,9 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 					oneofs[o.FullName()] = f.bit
 				}
 			}
-			if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
+			if part.Skip {
+				// What is missing has no value in the row.
+			} else if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, reason := absent(fd, &f); reason != "" {
@@ -159,7 +164,7 @@ func (n *node) addBit() int32 {
 }
 
 func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
-	name := n.Name
+	name, skip := n.Name, n.Skip
 	if n.Kind == shape.Array {
 		n = n.Parts[0]
 	}
@@ -170,6 +175,16 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 	}
 	what := cellOf(fd)
 	f.kind = scalarOf(fd, what).Kind()
+	switch {
+	case skip:
+		f.op = opSkip
+		f.setTags(fd.Number(), false, opVarint)
+		return f
+	case n.Kind == shape.JSON && what == cellMessage:
+		f.op, f.message = opRecord, fd.Message()
+		f.setTags(fd.Number(), false, opRecord)
+		return f
+	}
 	switch what {
 	case cellScalar:
 		if n.Asked != nil {
@@ -213,16 +228,13 @@ func (f *field) setTags(number protowire.Number, repeated bool, op code) {
 		f.packed = uint32(protowire.EncodeTag(number, protowire.BytesType))
 	}
 	switch op {
-	case opEnum, opDuration, opStruct, opValue, opList:
+	case opEnum, opDuration, opStruct, opValue, opList, opRecord:
 		wire = protowire.BytesType
 	case opTimestamp, opEmpty:
 		wire = protowire.VarintType
 	}
 	if f.column != nil {
-		wire = protowire.BytesType
-		if f.column.IsNumber() {
-			wire = protowire.VarintType
-		}
+		wire = f.column.Wire()
 	}
 	f.out = protowire.AppendTag(nil, number, wire)
 }

@@ -21,6 +21,8 @@ const (
 func (m *machine) rare(f *field, at, p, end int) int {
 	src := m.src[:end]
 	switch f.op {
+	case opSkip:
+		return m.leave(at, uint64(f.tag), p, end)
 	case opColumnText:
 		return m.columnText(f, at, p, end)
 	case opColumnVarint, opColumnFixed64, opColumnFixed32:
@@ -94,6 +96,9 @@ func check(op code, src []byte, p int) (next int, reason string) {
 
 // packed reads a field whose wire type is not that of one value: a packed list, if it may be one.
 func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
+	if f.op == opSkip {
+		return m.leave(at, tag, p, end)
+	}
 	if f.packed == 0 || uint64(f.packed) != tag {
 		m.fail(at, fmt.Sprintf("the value is %s, the schema says %s", wireNames[tag&7], wireNames[f.tag&7]))
 		return -1
@@ -185,6 +190,8 @@ func (m *machine) well(f *field, at, p, end int) bool {
 	m.json.begin()
 	var ok bool
 	switch f.op {
+	case opRecord:
+		ok = m.record(f.message, p, end, 1)
 	case opStruct:
 		ok = m.object(p, end, 1)
 	case opList:
@@ -248,12 +255,25 @@ const maxSeconds = 315_576_000_000
 // duration writes a Duration in the canonical form of an INTERVAL, years-months days hours:minutes:seconds.fraction, in
 // microseconds, rounded towards zero.
 func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
-	if seconds < -maxSeconds || seconds > maxSeconds || nanos < -999_999_999 || nanos > 999_999_999 ||
-		seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0 {
-		return m.fail(at, "the Duration's seconds or nanos are out of bounds, or of different signs")
+	if !isDuration(seconds, nanos) {
+		return m.fail(at, durationReason)
 	}
+	text := appendDuration(m.json.text[:0], seconds, nanos)
+	m.json.text = text
+	m.edit(at)
+	m.out = append(binary.AppendUvarint(append(m.out, f.out...), uint64(len(text))), text...)
+	return true
+}
+
+const durationReason = "the Duration's seconds or nanos are out of bounds, or of different signs"
+
+func isDuration(seconds int64, nanos int32) bool {
+	return seconds >= -maxSeconds && seconds <= maxSeconds && nanos >= -999_999_999 && nanos <= 999_999_999 &&
+		!(seconds < 0 && nanos > 0 || seconds > 0 && nanos < 0)
+}
+
+func appendDuration(text []byte, seconds int64, nanos int32) []byte {
 	micros := int64(nanos) / 1000
-	text := m.json.text[:0]
 	text = append(text, "0-0 0 "...)
 	if seconds < 0 || micros < 0 {
 		text = append(text, '-')
@@ -268,10 +288,7 @@ func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 			text = append(text, '0'+byte(micros/unit%10))
 		}
 	}
-	m.json.text = text
-	m.edit(at)
-	m.out = append(binary.AppendUvarint(append(m.out, f.out...), uint64(len(text))), text...)
-	return true
+	return text
 }
 
 // wrapper writes the value inside, the zero if there is none.
@@ -326,6 +343,18 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 
 // widths are the bytes of a fixed number.
 var widths = [...]int{opFixed64: 8, opFixed32: 4, opFixedUnsigned: 8, opColumnFixed64: 8, opColumnFixed32: 4}
+
+// leave reads past a field that a contract leaves out. It returns where it ends, or a negative number.
+func (m *machine) leave(at int, tag uint64, p, end int) int {
+	size := protowire.ConsumeFieldValue(protowire.Number(tag>>3), protowire.Type(tag&7), m.src[p:end])
+	if size < 0 {
+		m.fail(at, "a field that the contract leaves out: "+protowire.ParseError(size).Error())
+		return -1
+	}
+	m.edit(at)
+	m.run = p + size
+	return m.run
+}
 
 // skip leaves out a field that the schema does not have. It returns where it ends, or a negative number.
 func (m *machine) skip(at int, tag uint64, p, end int) int {

@@ -30,7 +30,7 @@ func shapeOf(m protoreflect.MessageDescriptor) *shape.Node {
 }
 
 func (u *unfolder) record(m protoreflect.MessageDescriptor) *shape.Node {
-	n := &shape.Node{Kind: shape.Record, From: shape.Record, Type: string(m.FullName()), Named: string(m.FullName())}
+	n := &shape.Node{Kind: shape.Record, From: shape.Record, Writes: true, Type: string(m.FullName()), Named: string(m.FullName())}
 	switch {
 	case u.open[m.FullName()]:
 		n.Fault = "the message " + n.Named + " contains itself; a table has a fixed shape"
@@ -53,7 +53,7 @@ func (u *unfolder) field(f protoreflect.FieldDescriptor) *shape.Node {
 	}
 	n := u.value(f)
 	if f.IsMap() {
-		n.Kind, n.From = shape.Map, shape.Map
+		n.Kind, n.From, n.Writes = shape.Map, shape.Map, false
 	} else if f.Cardinality() == protoreflect.Repeated {
 		n = shape.ArrayOf(name, n)
 		n.Source = f

@@ -54,7 +54,30 @@ func (t *Tree) ask(columns decode.Columns) {
 	}
 }
 
-// place finds the column at the end of names and makes it what is asked for.
+// refuse is a fault that another column would mend, or none; instead is empty where nothing but none does.
+func (t *Tree) refuse(path *decode.Path, reason, instead string) {
+	at := path.String()
+	if below, ok := strings.CutPrefix(decode.WithoutMarks(at), t.Payload+"."); ok {
+		if instead != "" {
+			instead += ", or "
+		}
+		reason += fmt.Sprintf("; write columns: {%q: %s{skip: true}}", below, instead)
+	}
+	t.fault(at, reason)
+}
+
+// fail is a fault of a node, and says which type would mend it.
+func (t *Tree) fail(n *Node, path *decode.Path, reason string) {
+	for _, c := range []decode.Column{{Type: decode.JSON}, {Type: decode.String}} {
+		if t.Become(n, &c) == "" {
+			t.refuse(path, reason, "{type: "+c.Type.String()+"}")
+			return
+		}
+	}
+	t.refuse(path, reason, "")
+}
+
+// place finds the column at the end of names, makes it what is asked for and gives it its name.
 func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) {
 	if len(names) == 0 && (n.Kind != Union && n.Kind != Array && n.Kind != Item || t.Whole != nil && t.Whole(n, c)) {
 		if reason := t.Become(n, c); reason != "" {
@@ -63,17 +86,20 @@ func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) 
 		n.Become(c)
 		return ""
 	}
-	at := -1
+	at, used := -1, 1
 	switch n.Kind {
 	case Array:
 		return t.place(n.Parts[0], names, c)
 	case Item:
 		if len(names) > 0 && names[0] == n.Parts[0].Name {
-			names = names[1:]
+			if len(names) > 1 || c.Type != decode.NoTarget {
+				return t.place(n.Parts[0], names[1:], c)
+			}
+			return t.name(n, n.Parts[0], nil, c)
 		}
 		return t.place(n.Parts[0], names, c)
 	case Map:
-		if at = n.Part(names[0]); at < 0 || at == 0 && n.Parts[0].Source == nil {
+		if at = n.Part(names[0]); at < 0 || at == 0 && n.Parts[0].Source == nil && c.Type != decode.NoTarget {
 			return mapReason(n)
 		}
 	case Union:
@@ -84,13 +110,33 @@ func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) 
 			return "the union has no branch of this name"
 		}
 	case Record, Range:
-		if at = n.Part(names[0]); at < 0 {
+		for ; at < 0 && used <= len(names); used++ { // a name may have dots in it
+			at = n.Part(strings.Join(names[:used], "."))
+		}
+		if used--; at < 0 {
 			return fmt.Sprintf("the schema has no field %s there", names[0])
 		}
 	default:
 		return fmt.Sprintf("there is no %s in a %s", names[0], n.Kind)
 	}
-	return t.place(n.Parts[at], names[1:], c)
+	return t.name(n, n.Parts[at], names[used:], c)
+}
+
+// name goes on to a part, or gives it its name if it is the last.
+func (t *Tree) name(n, part *Node, names []string, c *decode.Column) (reason string) {
+	switch {
+	case len(names) > 0:
+	case c.Skip && (n.Kind == Map || n.Kind == Item || n.Kind == Range):
+		return fmt.Sprintf("a %s has all of its columns: skip the field around it", n.Kind)
+	case c.Name != "" && n.Kind == Range:
+		return "the bounds of a RANGE have no names"
+	default:
+		part.Column, part.Skip = c.Name, c.Skip
+		if c.Type == decode.NoTarget {
+			return ""
+		}
+	}
+	return t.place(part, names, c)
 }
 
 // mapReason says what of a map can be another column.
@@ -105,6 +151,8 @@ func mapReason(n *Node) string {
 func BySource(n *Node, c *decode.Column) (reason string) {
 	var from decode.Source
 	switch {
+	case c.Type == decode.JSON && n.Writes:
+		return ""
 	case n.Kind == Map:
 		return mapReason(n)
 	case n.Option != nil && n.Option.Type != 0:
@@ -115,6 +163,8 @@ func BySource(n *Node, c *decode.Column) (reason string) {
 		from = decode.FromText
 	case n.Source != nil && n.From.IsWhole():
 		from = decode.FromNumber
+	case n.Source != nil && n.From == Decimal && !n.Unbounded:
+		from = decode.FromDecimal
 	default:
 		return fmt.Sprintf("of type %s, which becomes nothing but what the type map says", n.Type)
 	}
@@ -123,8 +173,13 @@ func BySource(n *Node, c *decode.Column) (reason string) {
 
 // checkRanges checks that what is to be a RANGE can be one.
 func (t *Tree) checkRanges(n *Node, path *decode.Path) {
-	if n.Kind == Range && !(len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() && n.Part("start") >= 0 && n.Part("end") >= 0) {
-		t.fault(path.String(), "columns: a RANGE is a record of start and end alone, both DATE, both DATETIME or both TIMESTAMP")
+	if n.Skip {
+		return
+	}
+	if n.Kind == Range && !(len(n.Parts) == 2 && n.Parts[0].Kind == n.Parts[1].Kind && n.Parts[0].Kind.IsMoment() &&
+		n.Part("start") >= 0 && n.Part("end") >= 0) {
+		t.fault(path.String(), "columns: a RANGE is a record of start and end alone, "+
+			"both DATE, both DATETIME or both TIMESTAMP")
 	}
 	for _, p := range n.Parts {
 		t.checkRanges(p, n.Below(path, p))

@@ -98,7 +98,8 @@ func (n *Node) scalar(f *descriptorpb.FieldDescriptorProto) (reason string) {
 		whole := n.Precision - n.Scale
 		switch {
 		case n.Scale > decode.BigNumericScale || whole > decode.BigNumericWhole:
-			return fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d behind it",
+			return fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d behind it; "+
+				"a contract may ask for NUMERIC or BIGNUMERIC, which refuse what does not fit, STRING or FLOAT",
 				n.Precision, n.Scale, decode.BigNumericWhole, decode.BigNumericScale)
 		case n.Big || n.Scale > decode.NumericScale || whole > decode.NumericWhole:
 			c.Type = columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC
@@ -112,7 +113,7 @@ func (n *Node) scalar(f *descriptorpb.FieldDescriptorProto) (reason string) {
 // targets are the kinds that a contract may ask for.
 var targets = map[decode.Target]Kind{
 	decode.String: String, decode.JSON: JSON, decode.Geography: Geography, decode.Interval: Interval, decode.Numeric: Decimal,
-	decode.BigNumeric: Decimal, decode.Date: Date, decode.Time: Time, decode.DateTime: DateTime, decode.Timestamp: Timestamp,
+	decode.BigNumeric: Decimal, decode.Float: Double, decode.Date: Date, decode.Time: Time, decode.DateTime: DateTime, decode.Timestamp: Timestamp,
 }
 
 // Become makes the value the column that is asked for. A RANGE keeps its parts.
@@ -126,8 +127,11 @@ func (n *Node) Become(c *decode.Column) {
 	if c.Unit != decode.Auto {
 		n.Unit = c.Unit
 	}
+	if n.Kind != Decimal {
+		return
+	}
 	n.Big, n.Precision, n.Scale = c.Type == decode.BigNumeric, c.Precision, c.Scale
-	if n.Kind == Decimal && c.Precision == 0 {
+	if c.Precision == 0 {
 		n.SetUnbounded(n.Big)
 	}
 }

@@ -15,6 +15,13 @@ import (
 // AddPayload adds to a row message the payload's column and the message types it is made of, nested in the row message:
 // a self-contained descriptor as BigQuery wants it. row is named and holds the envelope.
 func (l *Columns) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
+	envelope := len(row.Field) + 1
+	for _, t := range row.NestedType {
+		envelope += len(t.Field)
+	}
+	if l.columns+envelope > decode.MaxColumns {
+		return decode.Misfit(column, fmt.Sprintf("it has %d columns and the envelope %d, beyond BigQuery's %d", l.columns, envelope, decode.MaxColumns))
+	}
 	names := l.name(row)
 	payload := &descriptorpb.FieldDescriptorProto{
 		Name:     &column,
@@ -84,22 +91,21 @@ func messageOf(named, name string, path *decode.Path) *message {
 // columns.
 func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth int) *message {
 	if depth > decode.MaxNesting {
-		l.tree.fault(path.String(), fmt.Sprintf("it is nested deeper than BigQuery's %d levels", decode.MaxNesting))
+		l.tree.refuse(path, fmt.Sprintf("it is nested deeper than BigQuery's %d levels", decode.MaxNesting), "{type: JSON}")
 		return m
 	}
 	l.order = append(l.order, m)
 	seen, before := map[string]bool{}, l.tree.faults.Len()
 	for _, n := range columns {
-		at := path.Field(n.Name)
-		reason := nameReason(n.Name)
-		if reason == "" {
-			reason = decode.CheckName(n.Name, seen)
+		if n.Skip {
+			continue
 		}
-		if reason != "" {
-			l.tree.fault(at.String(), reason)
+		at := path.Field(n.Name)
+		if reason := decode.CheckName(n.ColumnName(), seen); reason != "" {
+			l.tree.refuse(at, reason, "{name: "+suggest(n.ColumnName(), seen)+"}")
 		}
 		switch l.columns++; {
-		case len(n.Name) > decode.MaxColumnName:
+		case len(n.ColumnName()) > decode.MaxColumnName:
 			continue // what is below would have it in its path
 		case l.columns == decode.MaxColumns+1:
 			l.tree.fault(at.String(), fmt.Sprintf("it is beyond BigQuery's %d columns", decode.MaxColumns))
@@ -111,7 +117,7 @@ func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth 
 		if f == nil {
 			continue
 		}
-		l.fields[n.Name] = true
+		l.fields[n.ColumnName()] = true
 		f.Number = proto.Int32(n.Number)
 		if n.Doc != "" {
 			decode.DescribeColumn(f, n.Doc)
@@ -119,7 +125,7 @@ func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth 
 		m.fields, m.parts = append(m.fields, f), append(m.parts, part)
 	}
 	if len(m.fields) == 0 && l.tree.faults.Len() == before {
-		l.tree.fault(path.String(), "it has no columns; BigQuery has no empty RECORD")
+		l.tree.refuse(path, "it has no columns; BigQuery has no empty RECORD", "{type: JSON}")
 	}
 	if m.shared {
 		if at := slices.IndexFunc(l.shared[m.long], m.same); at >= 0 {
@@ -137,32 +143,31 @@ func (m *message) same(other *message) bool {
 		slices.EqualFunc(m.fields, other.fields, func(a, b *descriptorpb.FieldDescriptorProto) bool { return proto.Equal(a, b) })
 }
 
-// nameReason says why a name cannot be that of a column, by its letters, in BigQuery or in a protobuf descriptor; empty
-// if it can.
-func nameReason(name string) string {
-	for i, c := range []byte(name) {
-		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (i == 0 || c < '0' || c > '9') {
-			return fmt.Sprintf("%q cannot name a column: letters, digits and underscores only, no digit first; "+
-				"rename the field, or leave it out of the schema and set unknown_fields to keep or drop", name)
+// suggest makes a name for a column that has none it can have.
+func suggest(name string, seen map[string]bool) string {
+	letters := []byte(strings.TrimLeft(name, "_@"))
+	for i, c := range letters {
+		if !decode.IsName("_" + string(c)) {
+			letters[i] = '_'
 		}
 	}
-	if name == "" {
-		return "a column needs a name; leave the field out of the schema and set unknown_fields to keep or drop"
+	name = string(letters[:min(len(letters), decode.MaxColumnName/2)])
+	if decode.CheckName(name, map[string]bool{}) != "" {
+		name = "f_" + name
 	}
-	return ""
+	for base, i := name, 2; seen[strings.ToLower(name)]; i++ {
+		name = fmt.Sprintf("%s_%d", base, i)
+	}
+	return name
 }
-
-// IsName reports whether a name may be that of a column or a message.
-func IsName(name string) bool { return nameReason(name) == "" }
 
 // column lays out one column; it is nil for a type that only has null, and for one at fault.
 func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb.FieldDescriptorProto, part *message) {
-	f = &descriptorpb.FieldDescriptorProto{Name: &n.Name, Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+	f = &descriptorpb.FieldDescriptorProto{Name: proto.String(n.ColumnName()), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
 	var ok bool
 	switch {
 	case n.Fault != "":
-		l.tree.fault(path.String(), n.Fault)
+		l.tree.fail(n, path, n.Fault)
 		return nil, nil
 	case n.Kind == Null:
 		return nil, nil
@@ -173,9 +178,9 @@ func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb
 	case n.Kind == Array:
 		// A null array is an empty one: a REPEATED column has no null (GoogleSQL, "Array type").
 		f.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
-		part, ok = l.value(f, n.Name, n.Parts[0], path.Items(), depth)
+		part, ok = l.value(f, n.ColumnName(), n.Parts[0], path.Items(), depth)
 	default:
-		part, ok = l.value(f, n.Name, n, path, depth)
+		part, ok = l.value(f, n.ColumnName(), n, path, depth)
 	}
 	if !ok {
 		return nil, nil
@@ -189,7 +194,7 @@ func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb
 // value sets the type of a column that holds n, or returns its message type.
 func (l *Columns) value(f *descriptorpb.FieldDescriptorProto, name string, n *Node, path *decode.Path, depth int) (part *message, ok bool) {
 	if n.Fault != "" {
-		l.tree.fault(path.String(), n.Fault)
+		l.tree.fail(n, path, n.Fault)
 		return nil, false
 	}
 	switch n.Kind {
@@ -204,7 +209,7 @@ func (l *Columns) value(f *descriptorpb.FieldDescriptorProto, name string, n *No
 		return l.message(m, n.Parts, path, depth+1), true
 	}
 	if reason := n.scalar(f); reason != "" {
-		l.tree.fault(path.String(), reason)
+		l.tree.fail(n, path, reason)
 		return nil, false
 	}
 	return nil, true
@@ -214,7 +219,7 @@ var around = map[Kind]string{Item: "Item", Union: "Union"}
 
 // entry lays out the entries of a map. Maps of one type of value share their entry's message.
 func (l *Columns) entry(n *Node, path *decode.Path, depth int) *message {
-	m, value := messageOf("", n.Name, path), n.Parts[1]
+	m, value := messageOf("", n.ColumnName(), path), n.Parts[1]
 	m.short, m.long = m.short+"Entry", m.long+"Entry"
 	switch {
 	case value.Kind == Null && value.Fault == "":

@@ -23,8 +23,12 @@ type Node struct {
 	// is a column by itself has that of its array.
 	Name    string
 	Aliases []string
-	Number  int32
-	Kind    Kind
+	// Column is the column's name where a contract gave it another, and Skip says that it is to have none: the value is
+	// read past, what is below it has no columns either, and nothing that is wrong with them counts.
+	Column string
+	Skip   bool
+	Number int32
+	Kind   Kind
 	// Type is the schema's word for the type, and Named the full name of a named one.
 	Type, Named, Doc string
 	// Nullable: the schema takes null. Required: the field must be there. NotNull: null is refused.
@@ -32,6 +36,9 @@ type Node struct {
 	// Default stands for a field that is missing, if HasDefault.
 	Default    any
 	HasDefault bool
+	// NoDefault says why what the schema has as a default is none: a payload that lacks the field is refused. Empty
+	// where that is of no matter.
+	NoDefault string
 
 	// Parts are the fields of a record, the branches of a union but for null, the item of an array, the key and the
 	// value of a map, or the one column of an Item.
@@ -58,6 +65,8 @@ type Node struct {
 	Asked *decode.Column
 	// Fault says why the value can be no column as it stands; empty if it can.
 	Fault string
+	// Writes says that the format writes the value as JSON where a contract asks for that: whole, as it stands there.
+	Writes bool
 	// Source is what the format's parser knows of the type.
 	Source any
 }
@@ -100,6 +109,9 @@ func or(name, otherwise string) string {
 	}
 	return name
 }
+
+// ColumnName is the name of the column.
+func (n *Node) ColumnName() string { return or(n.Column, n.Name) }
 
 // Fail makes a node of a value that can be no column.
 func Fail(name, reason string) *Node { return &Node{Name: name, Fault: reason} }

@@ -55,7 +55,9 @@ func (t *Tree) find(path string) (*Node, error) {
 		if at < 0 {
 			return nil, errors.New("the schema has no field " + name + " here")
 		}
-		n = n.Parts[at]
+		if n = n.Parts[at]; n.Skip {
+			return nil, errors.New("columns leaves " + name + " out of the table")
+		}
 	}
 	return n, nil
 }

@@ -25,7 +25,9 @@ const (
 
 // rowMessage describes rows; with added it has the column that comes later.
 func rowMessage(added bool) *descriptorpb.DescriptorProto {
-	field := func(name string, number int32, kind descriptorpb.FieldDescriptorProto_Type) *descriptorpb.FieldDescriptorProto {
+	field := func(
+		name string, number int32, kind descriptorpb.FieldDescriptorProto_Type,
+	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
 			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
@@ -83,7 +85,9 @@ func (b *bench) connect(ctx context.Context, stream string) (*connection, error)
 // send sends rows without waiting for the answer.
 func (c *connection) send(offset int64, rows [][]byte) error {
 	data := &storagepb.AppendRowsRequest_ProtoData{Rows: &storagepb.ProtoRows{SerializedRows: rows}}
-	r := &storagepb.AppendRowsRequest{Offset: wrapperspb.Int64(offset), Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: data}}
+	r := &storagepb.AppendRowsRequest{
+		Offset: wrapperspb.Int64(offset), Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: data},
+	}
 	if !c.said {
 		c.said = true
 		r.WriteStream, r.TraceId = c.name, "waybill:live-check:"+c.bench.version
@@ -114,7 +118,7 @@ func (a answer) away() bool {
 	}
 }
 
-// is says whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
+// is reports whether the answer is the error assumed: by storage code where there is one, else by the gRPC code.
 func (a answer) is(code codes.Code, storage storagepb.StorageError_StorageErrorCode) bool {
 	return a.storage == storage || a.storage == storagepb.StorageError_STORAGE_ERROR_CODE_UNSPECIFIED && a.code == code
 }

@@ -107,7 +107,8 @@ func (b *bench) finalizeInFlight(ctx context.Context) (string, error) {
 	seen := fmt.Sprintf("%d appends sent, %d acknowledged, then %s", n, acked, last)
 	switch {
 	case acked == atMost:
-		return "", fmt.Errorf("nothing was in flight: all %d appends were acknowledged before finalize took effect; try again", n)
+		return "", fmt.Errorf("nothing was in flight: all %d appends were acknowledged before finalize took effect; try "+
+			"again", n)
 	case count < int64(acked)*few || count%few != 0:
 		return "", differs("%s; finalize counted %d rows, %d are acknowledged", seen, count, acked*few)
 	case !last.is(codes.InvalidArgument, finalized):
@@ -155,7 +156,9 @@ func (b *bench) gap(ctx context.Context) (string, error) {
 }
 
 // refusal appends `few` rows at an offset that is not the next.
-func (b *bench) refusal(ctx context.Context, offset int64, code codes.Code, storage storagepb.StorageError_StorageErrorCode) (string, error) {
+func (b *bench) refusal(
+	ctx context.Context, offset int64, code codes.Code, storage storagepb.StorageError_StorageErrorCode,
+) (string, error) {
 	return b.with(ctx, func(c *connection) (string, int64, error) {
 		a := c.append(offset, rows())
 		if !a.is(code, storage) {
@@ -223,7 +226,8 @@ func (b *bench) rowErrors(ctx context.Context) (string, error) {
 		if again := c.append(few, rows()); !again.ok() {
 			return "", 0, differs("good rows at the same offset: %s", again)
 		}
-		return fmt.Sprintf("%d of %d rows listed, none written, good rows then taken at the same offset on the same connection", a.listed, few), 2 * few, nil
+		return fmt.Sprintf("%d of %d rows listed, none written, good rows then taken at the same offset on the same "+
+			"connection", a.listed, few), 2 * few, nil
 	})
 }
 
@@ -274,7 +278,8 @@ func wide(bytes int) [][]byte {
 
 // readable counts the rows by a query.
 func (b *bench) readable(ctx context.Context) (string, error) {
-	it, err := b.rest.Query(fmt.Sprintf("SELECT COUNT(*) FROM `%s.%s.%s`", b.table.ProjectID, b.table.DatasetID, b.table.TableID)).Read(ctx)
+	it, err := b.rest.Query(fmt.Sprintf("SELECT COUNT(*) FROM `%s.%s.%s`", b.table.ProjectID, b.table.DatasetID,
+		b.table.TableID)).Read(ctx)
 	if err != nil {
 		return "", fmt.Errorf("query: %w", err)
 	}
@@ -333,7 +338,9 @@ func (b *bench) addedColumn(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", 0, err
 		}
-		schema := append(slices.Clone(before.Schema), &bigquery.FieldSchema{Name: addedColumn, Type: bigquery.StringFieldType})
+		schema := append(slices.Clone(before.Schema), &bigquery.FieldSchema{
+			Name: addedColumn, Type: bigquery.StringFieldType,
+		})
 		if _, err := b.table.Update(ctx, bigquery.TableMetadataToUpdate{Schema: schema}, before.ETag); err != nil {
 			return "", 0, fmt.Errorf("add a column: %w", err)
 		}

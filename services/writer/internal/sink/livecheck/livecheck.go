@@ -91,8 +91,8 @@ func (b *bench) name() string {
 	return fmt.Sprintf("projects/%s/datasets/%s/tables/%s", b.table.ProjectID, b.table.DatasetID, b.table.TableID)
 }
 
-// Run makes all experiments, writes a line for each to w, and says whether everything is as assumed. The error says why
-// it could not begin or end; what could not be tried counts as not as assumed.
+// Run makes all experiments, writes a line for each to w, and reports whether everything is as assumed. The error says
+// why it could not begin or end; what could not be tried counts as not as assumed.
 func Run(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
 	write, rest, err := sink.Clients(ctx, c.BigQuery, c.Version)
 	if err != nil {
@@ -100,7 +100,8 @@ func Run(ctx context.Context, c Config, w io.Writer) (ok bool, err error) {
 	}
 	defer func() { err = errors.Join(err, write.Close(), rest.Close()) }()
 	b := &bench{write: write, rest: rest, version: c.Version, wait: c.SchemaWait}
-	b.table = rest.Dataset(c.BigQuery.Dataset).Table("waybill_live_check_" + strings.ReplaceAll(time.Now().UTC().Format("20060102_150405.000000"), ".", "_"))
+	b.table = rest.Dataset(c.BigQuery.Dataset).Table("waybill_live_check_" +
+		strings.ReplaceAll(time.Now().UTC().Format("20060102_150405.000000"), ".", "_"))
 	if err := b.create(ctx); err != nil {
 		return false, err
 	}
@@ -180,7 +181,9 @@ func (b *bench) drop(ctx context.Context) error {
 // stream creates a write stream, of the type that lanes use. A table just made may be unknown to the Storage Write API
 // for a while.
 func (b *bench) stream(ctx context.Context) (string, error) {
-	request := &storagepb.CreateWriteStreamRequest{Parent: b.name(), WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED}}
+	request := &storagepb.CreateWriteStreamRequest{
+		Parent: b.name(), WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
+	}
 	for {
 		stream, err := b.write.CreateWriteStream(ctx, request)
 		if err == nil {

@@ -1,0 +1,30 @@
+package stack
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Poll calls f every so often until it returns nil. What runs are processes, so there is nothing to wait on. It errs,
+// with what f said last, when ctx ends, or when one of the processes does.
+func Poll(ctx context.Context, every time.Duration, what string, f func() error, processes ...*Process) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		err := f()
+		if err == nil {
+			return nil
+		}
+		for _, p := range processes {
+			if p.Exited() != nil && !p.Running() {
+				return fmt.Errorf("waiting until %s: %s has ended, see %s:\n%s", what, p.Name, p.Log, Tail(p.Log, 20))
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting until %s: %w", what, err)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// fieldContract copies a folder of testdata/field, a schema as it is found in the field, and adds lines to its contract.
+func fieldContract(t *testing.T, name, lines string) (config, samples string) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "field", name))); err != nil {
+		t.Fatal(err)
+	}
+	config = filepath.Join(dir, "ingest.yaml")
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines != "" {
+		text = fmt.Appendf(text, "  %s\n", lines)
+	}
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return config, filepath.Join(dir, "samples.b64")
+}
+
+// Schemas of the field, each with samples: what becomes of them as they are, and with the columns that their contract may
+// ask for. What is refused names the way out; what is invalid and not used is a warning.
+func TestContractsOfTheField(t *testing.T) {
+	for _, c := range []struct {
+		name, columns string
+		payloads      []string // of the rows
+		says          string   // on standard error
+		code          int
+	}{
+		{"dec64", "", nil, `columns: {"amount": {type: STRING}, or {skip: true}}`, 1},
+		{"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}", []string{`{"amount":"-123.45"}`}, "", 0},
+		{"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil, "does not fit 2 digits before the point", 1},
+		{"dec64", "columns: {amount: {type: BIGNUMERIC}}", []string{`{"amount":"-123.45"}`}, "", 0},
+		{"dec64", "columns: {amount: {type: STRING}}", []string{`{"amount":"-123.45"}`}, "", 0},
+		{"dec64", "columns: {amount: {type: FLOAT}}", []string{`{"amount":-123.45}`}, "", 0},
+		{"dec64", "columns: {amount: {type: DATE}}", nil, "a decimal does not become DATE", 1},
+		{"decnoprec", "", []string{`{"amount":"z8c="}`}, "warning: R.amount: a decimal without precision", 0},
+		{"decscale", "", []string{`{"amount":"z8c="}`}, "warning: R.amount: a decimal of precision 4 and scale 5", 0},
+		{"decneg", "", []string{`{"amount":"z8c="}`}, "warning: R.amount: a decimal of precision 10 and scale -2", 0},
+		{"defaultbad", "", []string{`{"t":1}`}, `warning: R.t: its default "0" is no value of its type`, 0},
+		{"defaultlong", "", []string{`{"t":null}`}, `warning: R.t: its default "null" is no value of its type`, 0},
+		{"nestedtype", "", []string{`{"t":"1970-01-01 00:00:01 UTC"}`}, "", 0},
+		{"symhyphen", "", []string{`{"t":"A-B"}`}, `warning: E: the symbol "A-B" is no name by Avro's rules`, 0},
+		{"j_at", "", nil, `columns: {"@timestamp": {name: timestamp}, or {skip: true}}`, 1},
+		{"j_at", `columns: {"@timestamp": {name: timestamp}}`, []string{`{"timestamp":null,"x":1}`}, "", 0},
+		{"j_at", `columns: {"@timestamp": {skip: true}}`, []string{`{"x":1}`}, "", 0},
+		{"j_hyphen", "", nil, `columns: {"order-id": {name: order_id}, or {skip: true}}`, 1},
+		{"j_hyphen", "columns: {order-id: {name: order_id}}", []string{`{"order_id":1,"x":null}`}, "", 0},
+		{"j_hyphen", "columns: {order-id: {name: x}}", nil, "payload.x: another column has this name", 1},
+		{"dup_case", "", nil, `columns: {"id": {name: id_2}, or {skip: true}}`, 1},
+		{"dup_case", "columns: {Id: {name: number}}", []string{`{"number":1,"id":2}`}, "", 0},
+		{"dup_case", "columns: {id: {skip: true}}", []string{`{"Id":1}`}, "", 0},
+		{"j_extra_clash2", "", nil, "payload._extra: another column has this name but for its case", 1},
+		{"j_extra_clash2", "columns: {_EXTRA: {name: extra}}", []string{`{"extra":1,"_extra":{"b":2}}`}, "", 0},
+		{"j_extra_clash2", "columns: {_extra: {name: rest}}", []string{`{"_EXTRA":1,"rest":{"b":2}}`}, "", 0},
+		{"recurse", "", nil, `columns: {"next": {type: JSON}, or {skip: true}}`, 1},
+		{"recurse", "columns: {next: {type: JSON}}", []string{`{"id":1,"next":null}`}, "", 0},
+		{"recurse", "columns: {next: {skip: true}}", []string{`{"id":1}`}, "", 0},
+		{"emptynested", "", nil, `columns: {"e": {type: JSON}, or {skip: true}}`, 1},
+		{"emptynested", "columns: {e: {type: JSON}}", []string{`{"e":{},"i":1}`}, "", 0},
+		{"emptynested", "columns: {e: {skip: true}}", []string{`{"i":1}`}, "", 0},
+		{"topunion", "", []string{`{"x":1}`}, "the payload is null, a tombstone (tombstones: ignore)", 0},
+		{"topunion", "tombstones: row", []string{`{"x":1}`, `null`}, "", 0},
+		{"j_connectdec", "columns: {a: {type: NUMERIC}}", []string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`}, "", 0},
+	} {
+		config, samples := fieldContract(t, c.name, c.columns)
+		code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--lines", "--base64", "--compact", samples)
+		if code != c.code || !strings.Contains(errs, c.says) || c.says == "" && strings.Contains(errs, "warning") {
+			t.Errorf("%s %s: exit status %d, want %d\n%s%s", c.name, c.columns, code, c.code, out, errs)
+			continue
+		}
+		lines := strings.Split(strings.TrimSpace(out), "\n")
+		if c.name == "dec64" && c.code == 0 {
+			lines = lines[1:2] // the others are numbers at the bounds
+		}
+		if c.payloads == nil && c.code != 0 {
+			continue
+		}
+		var got []string
+		for _, line := range lines {
+			var row struct{ Payload json.RawMessage }
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				t.Fatalf("%s: %v in %s", c.name, err, line)
+			}
+			got = append(got, string(row.Payload))
+		}
+		if strings.Join(got, " ") != strings.Join(c.payloads, " ") {
+			t.Errorf("%s %s: %s, want %s", c.name, c.columns, got, c.payloads)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package lane
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// crowd are lanes that fill a budget, each of which waits for its ingest and has one more message outside.
+type crowd struct {
+	s     *Service
+	lanes []*lane
+}
+
+func newCrowd(lanes int, holds int64) *crowd {
+	c := &crowd{s: &Service{Sink: &odd{}, Budget: NewBudget(int64(lanes) * holds)}}
+	c.s.init()
+	for range lanes {
+		l := &lane{service: c.s, killed: make(chan struct{}), charged: holds}
+		c.s.Budget.charge(holds, l)
+		l.status.held, l.status.waits = holds, time.Now().Add(-patience)
+		c.s.lanes[l] = struct{}{}
+		c.lanes = append(c.lanes, l)
+	}
+	for _, l := range c.lanes {
+		l.place = c.s.Budget.charge(holds, l)
+	}
+	return c
+}
+
+// cut is the number of the lane that was ended, which gives back what it holds; -1 when none was.
+func (c *crowd) cut() int {
+	for i, l := range c.lanes {
+		select {
+		case <-l.killed:
+			delete(c.s.lanes, l)
+			if l.place != nil {
+				c.s.Budget.leave(l.place)
+			}
+			c.s.Budget.served(l)
+			c.s.Budget.release(l.charged)
+			l.killed = make(chan struct{})
+			return i
+		default:
+		}
+	}
+	return -1
+}
+
+// enters says that the message of a lane was let in, and which one follows it.
+func (c *crowd) enters(i int, next int64) bool {
+	l := c.lanes[i]
+	if l.place == nil {
+		return false
+	}
+	select {
+	case <-l.place.let:
+	default:
+		return false
+	}
+	l.charged += l.place.bytes
+	l.status.held, l.place = l.charged, nil
+	if next > 0 {
+		if l.place = c.s.Budget.charge(next, l); l.place == nil {
+			l.charged += next
+		}
+	}
+	return true
+}
+
+// Room that is made goes to one lane until it has the response that it waits for: others, which would each get a little
+// of it and wait again, make room from the end of the line.
+func TestRoomGoesToOneLane(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(5, 20)
+		budget := c.s.Budget
+		for _, last := range []int{4, 3} {
+			if c.s.relieve(); c.cut() != last {
+				t.Fatalf("the last in the line, %d, was not ended", last)
+			}
+			if !c.enters(0, 20) || c.enters(1, 20) {
+				t.Fatal("the first in the line was not let in, or not alone")
+			}
+		}
+		if used := budget.Used(); used != budget.Limit() {
+			t.Fatalf("%d bytes are held", used)
+		}
+		// The first one is answered: its message waits in turn again, and the room is for all.
+		l := c.lanes[0]
+		l.status.waitsFor(false)
+		budget.served(l)
+		if budget.release(40); !c.enters(1, 0) || !c.enters(2, 0) || c.enters(0, 0) {
+			t.Error("the others were not let in after it")
+		}
+	})
+}
+
+// A lane whose ingest sends nothing makes room before those whose response may be behind a message that waits.
+func TestWhoSendsNothingMakesRoomFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(4, 20)
+		c.s.Budget.leave(c.lanes[1].place)
+		c.lanes[1].place = nil
+		if c.s.relieve(); c.cut() != 1 || !c.enters(0, 20) {
+			t.Fatal("the lane without a message outside was not the one")
+		}
+		if c.s.relieve(); c.cut() != 3 {
+			t.Fatal("then the last in the line")
+		}
+	})
+}
+
+// A lane comes first no longer once it has ended, or once its ingest has sent nothing more for a while; then the next
+// one in the line does. Until then nobody is ended for it.
+func TestWhoComesFirstAnswersOrEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(6, 20)
+		budget := c.s.Budget
+		if c.s.relieve(); c.cut() != 5 || !c.enters(0, 0) {
+			t.Fatal("no room was made")
+		}
+		time.Sleep(patience - 1)
+		if c.s.relieve(); c.cut() != -1 || budget.first.Load() != c.lanes[0] {
+			t.Fatal("its next message was not waited for")
+		}
+		time.Sleep(1)
+		if c.s.relieve(); budget.first.Load() != c.lanes[1] || c.cut() != 0 || !c.enters(1, 20) || c.enters(2, 20) {
+			t.Fatal("the next one in the line was not put first")
+		}
+		c.lanes[1].cut(errStuck(0))
+		if c.cut() != 1 || budget.first.Load() != nil || !c.enters(2, 0) || !c.enters(3, 0) || !c.enters(4, 0) {
+			t.Error("its end did not let the others in")
+		}
+	})
+}
+
+// A lane that comes first makes room itself when all others wait for BigQuery, and who is let in by its turn alone ends
+// nobody.
+func TestWhoComesFirstIsEndedLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(2, 20)
+		large, small := c.lanes[0], c.lanes[1]
+		c.s.Budget.release(10) // room for neither
+		large.status.waitsFor(false)
+		c.s.Budget.leave(small.place)
+		small.place = c.s.Budget.charge(10, small)
+		if c.s.relieve(); c.cut() != -1 || !c.enters(1, 20) {
+			t.Fatal("the room was not given to the one that waits for its ingest")
+		}
+		if c.s.relieve(); c.cut() != 1 {
+			t.Fatal("it was not ended")
+		}
+		if c.s.relieve(); c.cut() != -1 {
+			t.Fatal("a lane that waits for BigQuery was ended")
+		}
+	})
+}
