@@ -1,5 +1,5 @@
-// Package assignment decides which member of a group carries which partitions, by the bytes a second that they bring. It
-// is the pure core of `kafka.assignment: load`: rates, capacities and who has what in; who should have what out. It
+// Package assignment decides which member of a group carries which partitions, by the bytes a second that they bring.
+// It is the pure core of `kafka.assignment: load`: rates, capacities and who has what in; who should have what out. It
 // knows neither Kafka nor time.
 //
 //	plan.go    who should carry what: keep it, or pack it anew

@@ -22,7 +22,8 @@ func fleet(t *rapid.T, topics int) ([]Member, map[Partition]float64) {
 		}
 	}
 	for i := range members {
-		members[i] = Member{ID: fmt.Sprint("m", i), Capacity: float64(rapid.IntRange(50, 200).Draw(t, "capacity")), Topics: names}
+		capacity := rapid.IntRange(50, 200).Draw(t, "capacity")
+		members[i] = Member{ID: fmt.Sprint("m", i), Capacity: float64(capacity), Topics: names}
 		if topics == 2 {
 			members[i].Topics = names[:rapid.IntRange(1, 2).Draw(t, "topics")]
 		}

@@ -62,7 +62,8 @@ func Make(members []Member, rates map[Partition]float64) Plan {
 	}
 	if kept.Overload == 0 {
 		fewer := w.pack(Spare)
-		if saved := kept.Used - fewer.Used; fewer.Overload == 0 && saved > 0 && fewer.Moved-kept.Moved <= Price*float64(saved) {
+		saved, price := kept.Used-fewer.Used, fewer.Moved-kept.Moved
+		if fewer.Overload == 0 && saved > 0 && price <= Price*float64(saved) {
 			return fewer
 		}
 	}
@@ -79,7 +80,9 @@ type world struct {
 }
 
 func newWorld(members []Member, rates map[Partition]float64) *world {
-	w := &world{members: slices.Clone(members), rate: make(map[Partition]float64, len(rates)), holder: make(map[Partition]int)}
+	w := &world{
+		members: slices.Clone(members), rate: make(map[Partition]float64, len(rates)), holder: make(map[Partition]int),
+	}
 	slices.SortFunc(w.members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
 	for i := range w.members {
 		m := &w.members[i]

@@ -23,6 +23,9 @@ type Share struct {
 	Rate uint64
 }
 
+// Unknown is the rate of a partition that has not been measured long enough.
+const Unknown = math.MaxUint64
+
 // The bounds of a report. One of the other members, of another version perhaps, or a stranger, has written it.
 const (
 	// MaxReport is how long one may be. A coordinator keeps those of all members in one record.
@@ -38,8 +41,8 @@ var magic = [3]byte{'w', 'b', version}
 var ErrNoReport = errors.New("no report of a member")
 
 // Append appends the bytes of a report: the generation in the four bytes in which clients in Java have it too, the
-// mark, the capacity, and for each topic its name, how many partitions there are, and each of them with its rate. What
-// goes beyond MaxReport is left out.
+// mark, the capacity, and for each topic its name, how many partitions there are, and each of them with its rate plus
+// one. What goes beyond MaxReport is left out.
 func (r *Report) Append(dst []byte) []byte {
 	start := len(dst)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(r.Generation))
@@ -59,7 +62,7 @@ func (r *Report) Append(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, uint64(end-i))
 		for ; i < end; i++ {
 			dst = binary.AppendUvarint(dst, uint64(r.Holds[i].Number))
-			dst = binary.AppendUvarint(dst, r.Holds[i].Rate)
+			dst = binary.AppendUvarint(dst, r.Holds[i].Rate+1) // Unknown is 0
 		}
 	}
 	return dst
@@ -85,7 +88,7 @@ func ParseReport(b []byte) (Report, error) {
 			d.err = errors.New("a topic without partitions")
 		}
 		for ; n > 0 && d.err == nil; n-- {
-			s := Share{Partition{topic, int32(d.number(math.MaxInt32))}, d.number(math.MaxUint64)}
+			s := Share{Partition{topic, int32(d.number(math.MaxInt32))}, d.number(math.MaxUint64) - 1}
 			if seen[s.Partition] && d.err == nil {
 				d.err = fmt.Errorf("%s/%d comes twice", s.Topic, s.Number)
 			}

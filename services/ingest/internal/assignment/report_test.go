@@ -44,7 +44,8 @@ func TestForeignUserDataIsNoReport(t *testing.T) {
 		{head + "\x05\x02ab\x01\xff\xff\xff\xff\x7f\x01", "most"},
 		{head + strings.Repeat("\x01", MaxReport), "the most"},
 	} {
-		if _, err := ParseReport([]byte(tt.bytes)); err == nil || errors.Is(err, ErrNoReport) || !strings.Contains(err.Error(), tt.want) {
+		_, err := ParseReport([]byte(tt.bytes))
+		if err == nil || errors.Is(err, ErrNoReport) || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%.20q: %v, want %q in it", tt.bytes, err, tt.want)
 		}
 	}
@@ -64,7 +65,9 @@ func TestReportIsBounded(t *testing.T) {
 }
 
 func FuzzParseReport(f *testing.F) {
-	r := Report{Generation: 7, Capacity: 1 << 30, Holds: []Share{{Partition{"a", 0}, 5}, {Partition{"a", 9}, 0}, {Partition{"b", 1}, 1 << 40}}}
+	r := Report{Generation: 7, Capacity: 1 << 30, Holds: []Share{
+		{Partition{"a", 0}, 5}, {Partition{"a", 9}, Unknown}, {Partition{"b", 1}, 1 << 40},
+	}}
 	f.Add(r.Append(nil))
 	f.Add([]byte("\x00\x00\x00\x07"))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,7 +1,7 @@
 package source
 
 import (
-	"encoding/binary"
+	"slices"
 	"strings"
 
 	"github.com/IBM/sarama"
@@ -20,6 +20,8 @@ func (k *Kafka) strategies() []sarama.BalanceStrategy {
 			list = append(list, sarama.NewBalanceStrategySticky())
 		case AssignCooperative:
 			list = append(list, sarama.NewBalanceStrategyCooperativeSticky())
+		case AssignLoad:
+			list = append(list, &byLoad{})
 		}
 	}
 	return list
@@ -42,14 +44,14 @@ func (s *Source) mark(c *sarama.Config) {
 		switch b.Name() {
 		case sarama.RangeBalanceStrategyName:
 			strategies[i] = marked{b, &s.renewal}
-		case sarama.CooperativeStickyBalanceStrategyName:
+		case sarama.CooperativeStickyBalanceStrategyName, AssignLoad:
 			strategies[i] = cooperative{b, s}
 		}
 	}
 }
 
-// cooperative is sarama's strategy, with its leader held to the argument of docs/exactly-once.md, and the source
-// told of assignments before sarama acts on them.
+// cooperative is a strategy whose leader is held to the argument of docs/exactly-once.md, whose members tell what they
+// hold also when sarama does not know, and that tells the source of assignments before sarama acts on them.
 type cooperative struct {
 	sarama.BalanceStrategy
 	source *Source
@@ -61,20 +63,26 @@ var (
 	_ sarama.OnAssignmentBalanceStrategy         = cooperative{}
 )
 
+// heeded is what a leader of ours writes into each assignment: it has read the reports of the members, so what they
+// told to hold was withheld.
+var heeded = []byte("waybill 1")
+
 // SupportedProtocols says that a member that names others beside this one may use it eagerly.
 func (c cooperative) SupportedProtocols() []sarama.RebalanceProtocol {
 	return []sarama.RebalanceProtocol{sarama.RebalanceProtocolCooperative, sarama.RebalanceProtocolEager}
 }
 
-// SubscriptionUserData holds the last generation, so that no two joins are the same; see renewal.
-func (c cooperative) SubscriptionUserData(topics []string) ([]byte, error) {
-	return c.BalanceStrategy.(sarama.SubscriptionUserDataBalanceStrategy).SubscriptionUserData(topics)
+// SubscriptionUserData is our report. It holds the last generation, so that no two joins are the same; see renewal.
+func (c cooperative) SubscriptionUserData([]string) ([]byte, error) { return c.source.report(), nil }
+
+// AssignmentData is the leader's word to a member.
+func (c cooperative) AssignmentData(string, map[string][]int32, int32) ([]byte, error) {
+	return heeded, nil
 }
 
 // OnAssignment hears of each assignment, the first and the empty ones included.
 func (c cooperative) OnAssignment(a *sarama.ConsumerGroupMemberAssignment, generation int32) {
-	c.BalanceStrategy.(sarama.OnAssignmentBalanceStrategy).OnAssignment(a, generation)
-	c.source.assignment(generation, a.Topics)
+	c.source.assignment(generation, a.Topics, slices.Equal(a.UserData, heeded))
 }
 
 // Plan assigns partitions as the leader.
@@ -85,66 +93,18 @@ func (c cooperative) Plan(
 }
 
 // assignment tells the membership.
-func (s *Source) assignment(generation int32, topics map[string][]int32) {
+func (s *Source) assignment(generation int32, topics map[string][]int32, told bool) {
 	if m := s.member.Load(); m != nil {
-		m.assignment(generation, topics)
+		m.assignment(generation, topics, told)
 	}
 }
 
-// currentOwners leaves of what members say that they own what they can still own. A static member that missed
-// generations, or whose last word the coordinator repeats for it, may name partitions that have gone to another one
-// since. Sarama's strategy would take it for an owner: it gives a partition at once to whoever names it, while the true
-// owner has yet to drain it. Of two that name a partition, the one with the newer generation is its owner. That two
-// name it with the same generation does not happen; the first by id would be.
-func currentOwners(members map[string]sarama.ConsumerGroupMemberMetadata) map[string]sarama.ConsumerGroupMemberMetadata {
-	type owner struct {
-		id         string
-		generation int32
+// report is what the leader is told at the next join.
+func (s *Source) report() []byte {
+	m := s.member.Load()
+	if m == nil { // before the first one
+		return nil
 	}
-	newest := make(map[topicPartition]owner)
-	for id, meta := range members {
-		for _, tp := range ownedBy(meta) {
-			at := owner{id, generationOf(meta)}
-			if o, taken := newest[tp]; !taken || at.generation > o.generation || at.generation == o.generation && id < o.id {
-				newest[tp] = at
-			}
-		}
-	}
-	out := make(map[string]sarama.ConsumerGroupMemberMetadata, len(members))
-	for id, meta := range members {
-		byTopic := make(map[string][]int32)
-		for _, tp := range ownedBy(meta) {
-			if newest[tp].id == id {
-				byTopic[tp.topic] = append(byTopic[tp.topic], tp.partition)
-			}
-		}
-		meta.OwnedPartitions = nil
-		for topic, partitions := range byTopic {
-			meta.OwnedPartitions = append(meta.OwnedPartitions, &sarama.OwnedPartition{Topic: topic, Partitions: partitions})
-		}
-		out[id] = meta
-	}
-	return out
-}
-
-func ownedBy(meta sarama.ConsumerGroupMemberMetadata) []topicPartition {
-	var list []topicPartition
-	for _, o := range meta.OwnedPartitions {
-		for _, p := range o.Partitions {
-			list = append(list, topicPartition{o.Topic, p})
-		}
-	}
-	return list
-}
-
-// generationOf is the generation in which a member owned what it names: a field from version 2 of the metadata on
-// (KIP-792), before that the user data.
-func generationOf(meta sarama.ConsumerGroupMemberMetadata) int32 {
-	switch {
-	case meta.Version >= 2:
-		return meta.GenerationID
-	case len(meta.UserData) >= 4:
-		return int32(binary.BigEndian.Uint32(meta.UserData))
-	}
-	return -1
+	r := m.report()
+	return r.Append(nil)
 }

@@ -209,8 +209,8 @@ func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 	})
 }
 
-// What a claim has handed over before it went is never sent after that, neither what waits nor what is to be sent again:
-// in a generation that no longer has the claim the coordinator would take it.
+// What a claim has handed over before it went is never sent after that, neither what waits nor what is to be sent
+// again: in a generation that no longer has the claim the coordinator would take it.
 func TestRetiredClaimCommitsNothing(t *testing.T) {
 	c := &coordinator{answer: func(n int, _ topicPartition) error {
 		if n == 0 {

@@ -203,7 +203,7 @@ func TestClaimsAcrossGenerations(t *testing.T) {
 			if !tt.assigned {
 				topics = nil
 			}
-			if got := m.enter(tt.next, topics, tt.told); got != (tt.want == lost) {
+			if _, got := m.enter(tt.next, topics, tt.told); got != (tt.want == lost) {
 				t.Errorf("enter() = %v", got)
 			}
 			closed := func() error {
@@ -236,7 +236,9 @@ func TestLeaderKnowsCurrentOwners(t *testing.T) {
 		}
 	}
 	// "stale" held all of them in generation 3 and missed what came then. It should carry two again.
-	members := map[string]sarama.ConsumerGroupMemberMetadata{"stale": owned(3, 0, 1, 2, 3), "current": owned(5, 0, 1, 2, 3)}
+	members := map[string]sarama.ConsumerGroupMemberMetadata{
+		"stale": owned(3, 0, 1, 2, 3), "current": owned(5, 0, 1, 2, 3),
+	}
 	strategy := cooperative{sarama.NewBalanceStrategyCooperativeSticky(), nil}
 	topics := map[string][]int32{testTopic: {0, 1, 2, 3}}
 	plan, err := strategy.Plan(members, topics)
@@ -250,7 +252,9 @@ func TestLeaderKnowsCurrentOwners(t *testing.T) {
 		t.Errorf("given to the stale member before the owner has drained: %v", given)
 	}
 	// Once they are free they are its own.
-	members = map[string]sarama.ConsumerGroupMemberMetadata{"stale": owned(6), "current": owned(6, plan["current"][testTopic]...)}
+	members = map[string]sarama.ConsumerGroupMemberMetadata{
+		"stale": owned(6), "current": owned(6, plan["current"][testTopic]...),
+	}
 	if plan, err = strategy.Plan(members, topics); err != nil || len(plan["stale"][testTopic]) != 2 {
 		t.Errorf("then %v, %v", plan, err)
 	}

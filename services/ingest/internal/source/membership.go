@@ -44,6 +44,11 @@ type membership struct {
 	load   []int
 	// session is the one under way; nil between two.
 	session *session
+	// told says that the leader of the generation to come has heeded our report.
+	told bool
+	// toldLoad is how many bytes a second the leader was last told of, toldAt when.
+	toldLoad float64
+	toldAt   time.Time
 }
 
 // newMembership starts what the claims share.
@@ -70,6 +75,9 @@ func newMembership(ctx context.Context, s *Source, handler Handler) (*membership
 	m.committer.grace = s.fenceGrace
 	m.running.Go(func() { m.committer.run(m.ctx) })
 	m.running.Go(func() { m.ends.run(m.ctx) })
+	if k.Assignment == AssignLoad { // while a group changes over, its members just join
+		m.running.Go(func() { m.follow(m.ctx) })
+	}
 	return m, nil
 }
 
@@ -119,7 +127,9 @@ func (m *membership) doubted(err error) {
 // generations are missing between the two, a dynamic member has joined each of them, telling what it held, for
 // otherwise the coordinator would have removed it; a static member may have missed them. Whatever is not known to be
 // ours has ended, as after a crash: lost says that something has.
-func (m *membership) enter(next member, topics map[string][]int32, told bool) (lost bool) {
+//
+// rest are the claims that drain.
+func (m *membership) enter(next member, topics map[string][]int32, told bool) (rest []*claim, lost bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	last, gap := m.member, next.generation-m.member.generation
@@ -130,13 +140,13 @@ func (m *membership) enter(next member, topics map[string][]int32, told bool) (l
 			m.assigned[topicPartition{topic, p}] = true
 		}
 	}
-	kept, revoked := 0, 0
+	kept := 0
 	for tp, c := range m.claims {
 		switch {
 		case goesOn && m.assigned[tp]:
 			kept++
 		case goesOn && told:
-			revoked++
+			rest = append(rest, c)
 			c.end(nil)
 		default:
 			lost = true
@@ -151,9 +161,9 @@ func (m *membership) enter(next member, topics map[string][]int32, told bool) (l
 	if gap != 0 || last.id != next.id {
 		m.source.metrics.generations.Inc()
 		m.source.log.Info("joined the group", "generation", next.generation, "member", next.id, "claims", len(m.assigned),
-			"kept", kept, "revoked", revoked, "fetch_bytes", m.prefetch.fetch.Load())
+			"kept", kept, "revoked", len(rest), "fetch_bytes", m.prefetch.fetch.Load())
 	}
-	return lost
+	return rest, lost
 }
 
 // known is who a session says that we are. An expelled member without claims comes back with another id.

@@ -40,6 +40,8 @@ type claim struct {
 	last  *reader
 
 	outlook outlook
+	// load is guarded by the membership.
+	load load
 }
 
 var _ lane.Partition = (*claim)(nil)

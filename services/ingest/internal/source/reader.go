@@ -64,7 +64,9 @@ type reader struct {
 	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970.
 	// trouble is why fetches fail.
 	newest, heard atomic.Int64
-	trouble       atomic.Pointer[string]
+	// fetchedBytes came with the batches of fetchedOffsets.
+	fetchedBytes, fetchedOffsets atomic.Int64
+	trouble                      atomic.Pointer[string]
 	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
 	given   int64
 	dropped bool
@@ -107,6 +109,7 @@ func (r *reader) put(c fetchResult) {
 		r.faulty = false
 	}
 	r.moved.Store(true)
+	r.fetchedOffsets.Add(c.next - r.offset)
 	r.offset = c.next
 	for _, e := range c.epochs {
 		r.epochs.note(e.offset, e.epoch)
@@ -123,6 +126,8 @@ func (r *reader) put(c fetchResult) {
 		r.count += c.batches[i].count
 	}
 	r.queue = append(r.queue, c.batches...)
+	r.fetchedBytes.Add(bytes)
+	r.metrics.fetched.Add(float64(bytes))
 	r.hold(bytes)
 	pause := !r.paused && r.budget.full(r.bytes, r.count)
 	if pause {

@@ -39,15 +39,41 @@ func (s *session) renew() {
 func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
 	m := s.membership
 	id := m.identity(gs.MemberID(), gs.GenerationID())
+	m.mu.Lock()
+	told := m.told
+	m.told = false
+	m.mu.Unlock()
 	if err := m.source.renewal.check(id); err != nil {
 		return err
 	}
-	m.enter(id, gs.Claims(), false)
+	rest, _ := m.enter(id, gs.Claims(), told)
+	m.source.joined.Store(true)
+	if err := drained(gs.Context(), rest); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	s.group, m.session = gs, s
 	m.mu.Unlock()
-	m.source.joined.Store(true)
 	m.source.calls.Go(m.source.sayForeign)
+	return nil
+}
+
+// errDrained says that claims of an earlier session have ended: joining again hands their partitions over.
+var errDrained = errors.New("partitions have been drained: joining again without them")
+
+// drained waits until claims have drained of which sarama's session knows nothing. Heartbeats go on meanwhile, and so
+// do the lanes of the others.
+func drained(ctx context.Context, rest []*claim) error {
+	for _, c := range rest {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if len(rest) > 0 {
+		return errDrained
+	}
 	return nil
 }
 
@@ -65,14 +91,17 @@ func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
 // assignment is what a cooperative group assigns to us in the generation to come, of which sarama's session knows
 // nothing yet. Claims that are not in it are told here: that sarama closes the messages of such a claim helps nobody
 // who has closed them himself.
-func (m *membership) assignment(generation int32, topics map[string][]int32) {
+func (m *membership) assignment(generation int32, topics map[string][]int32, told bool) {
 	m.mu.Lock()
 	s := m.session
+	if s == nil { // the first of a session is Setup's
+		m.told = told
+	}
 	m.mu.Unlock()
 	if s == nil {
-		return // the first of a session is Setup's
+		return
 	}
-	if m.enter(m.identity(s.group.MemberID(), generation), topics, true) {
+	if _, lost := m.enter(m.identity(s.group.MemberID(), generation), topics, true); lost {
 		s.leave()
 	}
 }

@@ -42,6 +42,8 @@ type Source struct {
 	backoff    time.Duration
 	fenceGrace time.Duration
 	endsEvery  time.Duration
+	// loadEvery, loadWindow and replanEvery are the constants of load.go.
+	loadEvery, loadWindow, replanEvery time.Duration
 
 	// Set while Run runs.
 	cluster string
@@ -71,7 +73,7 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
-		endsEvery: endsEvery,
+		endsEvery: endsEvery, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
@@ -88,7 +90,8 @@ func (s *Source) Ready() error {
 	}
 	if s.joined.Load() {
 		if n := s.unserved.Load(); n > 0 {
-			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: theirs ended by a fault, which the log has; restart this ingest", n))
+			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: "+
+				"theirs ended by a fault, which the log has; restart this ingest", n))
 		}
 	} else if why := s.state.Load(); why != nil && *why != "" {
 		errs = append(errs, errors.New(*why))
@@ -161,6 +164,10 @@ func (s *Source) take(ctx context.Context, m *membership, topics Topics) {
 		if ctx.Err() != nil {
 			return
 		}
+		if errors.Is(err, errDrained) {
+			pause = 0
+			continue
+		}
 		if err == nil {
 			pause, said = 0, ""
 			if !barren {
@@ -185,7 +192,9 @@ func (s *Source) take(ctx context.Context, m *membership, topics Topics) {
 
 // session is one call of Consume, which may last for many generations. It ends early when the topics change, and after
 // a doubtful commit; barren says that it ended so before any commit was confirmed.
-func (s *Source) session(ctx context.Context, m *membership, topics []string, same func() bool) (barren bool, err error) {
+func (s *Source) session(
+	ctx context.Context, m *membership, topics []string, same func() bool,
+) (barren bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {

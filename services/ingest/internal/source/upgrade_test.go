@@ -81,7 +81,9 @@ func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
 			seen := &census{t: t, owners: owners{}, taken: map[int32]int{}}
 			join := func(assignment string) *running {
-				return seen.follow(start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Assignment = assignment }), false))
+				config := testConfig(c.ListenAddrs()...)
+				config.Kafka.Assignment = assignment
+				return seen.follow(start(t, config, false))
 			}
 			wait := func(members ...*running) {
 				t.Helper()
@@ -124,7 +126,9 @@ func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
 // A member whose assignment the group does not know is refused, and told what to do; nobody else notices.
 func TestMemberOfAnotherAssignmentIsRefused(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
-	o := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Assignment = AssignSticky }), false).claim(t)
+	eager := testConfig(c.ListenAddrs()...)
+	eager.Kafka.Assignment = AssignSticky
+	o := start(t, eager, false).claim(t)
 	other := start(t, testConfig(c.ListenAddrs()...), false)
 	eventually(t, "the remedy", func() bool { return other.logs.Count("kafka.assignment") > 0 })
 	mustCommit(t, o, 1, "undisturbed")
