@@ -1,6 +1,8 @@
 package source
 
 import (
+	"maps"
+
 	"github.com/IBM/sarama"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/assignment"
@@ -86,11 +88,7 @@ func (b *byLoad) rates(
 			sum += rate
 		}
 	}
-	known := make(map[assignment.Partition]float64, len(all))
-	for p, rate := range all {
-		known[p] = rate
-	}
-	b.known = known
+	b.known = maps.Clone(all)
 	mean := sum / float64(max(1, len(all)))
 	for _, p := range unknown {
 		all[p] = mean

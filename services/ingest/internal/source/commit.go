@@ -294,8 +294,8 @@ func (c *committer) doubt(batch map[topicPartition]*pair, as member, err error) 
 	return false
 }
 
-// end answers all who wait and will wait, and returns the pairs that were not confirmed.
-func (c *committer) end(err error) map[topicPartition]*pair {
+// end answers all who wait and will wait.
+func (c *committer) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = err
@@ -304,7 +304,6 @@ func (c *committer) end(err error) map[topicPartition]*pair {
 	for _, p := range left {
 		p.answer(err)
 	}
-	return left
 }
 
 func (p *pair) answer(err error) {

@@ -109,11 +109,13 @@ func (m *membership) doubted(err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.source.renewal.doubt(m.member)
-	text := "an offset commit was not answered; nothing is committed until the next generation, in which it cannot land"
-	if !errors.Is(err, errDoubtful) {
-		text = "commits are fenced but the session goes on: joining the group again"
+	log := m.source.log.With("generation", m.member.generation, "member", m.member.id, "error", err)
+	if errors.Is(err, errDoubtful) {
+		log.Warn("an offset commit was not answered; nothing is committed until the next generation, " +
+			"in which it cannot land")
+	} else {
+		log.Warn("commits are fenced but the session goes on: joining the group again")
 	}
-	m.source.log.Warn(text, "generation", m.member.generation, "member", m.member.id, "error", err)
 	if m.session != nil {
 		m.session.renew()
 	}

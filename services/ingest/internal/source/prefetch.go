@@ -40,7 +40,8 @@ const minFetch = 32 << 10
 
 func newPrefetch(total, fetch int64, records, claims int) (*prefetch, int32) {
 	p := &prefetch{total: total, most: fetch, records: records, inflating: semaphore.NewWeighted(max(total, 1))}
-	return p, p.divide(claims)
+	size := p.divide(claims)
+	return p, size
 }
 
 // divide shares the budget among so many claims, and returns the size of a fetch.

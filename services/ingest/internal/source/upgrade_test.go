@@ -1,6 +1,7 @@
 package source
 
 import (
+	"maps"
 	"sync"
 	"testing"
 
@@ -103,10 +104,7 @@ func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
 			}
 			// Now those that stay do so.
 			seen.mu.Lock()
-			before := map[int32]*owned{}
-			for p, o := range seen.owners {
-				before[p] = o
-			}
+			before := maps.Clone(seen.owners)
 			seen.mu.Unlock()
 			third := join(AssignCooperative)
 			wait(a, b, third)
