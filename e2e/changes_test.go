@@ -63,11 +63,14 @@ func TestChangesAndEventsOfOthers(t *testing.T) {
 			}
 			change := row + after + avroText("db") + avroText(op) + "\x02" + avroLong(1772283900250)
 			event := &kgo.Record{Topic: "cloud", Value: []byte("{}"), Headers: []kgo.RecordHeader{
-				{Key: "ce_type", Value: []byte("shop.Paid")}, {Key: "ce_id", Value: fmt.Appendf(nil, "e-%d", i)},
+				{Key: "ce_type", Value: []byte("shop.Paid")},
+				{Key: "ce_id", Value: fmt.Appendf(nil, "e-%d", i)},
 				{Key: "ce_time", Value: []byte("2026-02-28T13:05:00.25Z")},
 			}}
 			for _, r := range []*kgo.Record{
-				{Topic: "changes", Key: fmt.Append(nil, i), Value: []byte(change)}, {Topic: "changes", Key: fmt.Append(nil, i)}, event,
+				{Topic: "changes", Key: fmt.Append(nil, i), Value: []byte(change)},
+				{Topic: "changes", Key: fmt.Append(nil, i)},
+				event,
 			} {
 				client.Produce(w.ctx, r, func(_ *kgo.Record, err error) {
 					if err != nil {
