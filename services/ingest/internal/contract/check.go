@@ -47,6 +47,10 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("unfit_schema", c.UnfitSchema, toDeadLetter, unfitWaits)
+	if c.UnfitSchema != "" && c.Framing != framingConfluent {
+		report("unfit_schema", "records name no schema that could be another one", "remove it, or write framing: confluent")
+	}
 	oneOf("type_from", c.TypeFrom, "header", typeFromSchema)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("framing", c.Framing, none, framingConfluent)
@@ -81,6 +85,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Key == keyEventID && c.EventID != "" {
 		report("event_id", "the key is the identity of the event", "remove it, or key: event_id")
 	}
+	c.Dates.check(func(key, message, remedy string) { report("dates."+key, message, remedy) })
 	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
 	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
 		return

@@ -38,6 +38,10 @@ type Config struct {
 	// the start, or a number. Default: latest.
 	Subject        string `yaml:"subject"`
 	SubjectVersion string `yaml:"subject_version"`
+	// UnfitSchema says what becomes of records whose schema, met on the way, does not fit the contract (a changed type, a
+	// name that clashes, columns beyond BigQuery's limits): dead_letter, which refuses what does not fit, or wait, where
+	// the lane waits for the operator before the first of them. Default: dead_letter.
+	UnfitSchema string `yaml:"unfit_schema"`
 	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it
 	// is the first one unless it is named.
 	Message string `yaml:"message"`
@@ -91,6 +95,8 @@ type Config struct {
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
 	EventTime EventTime `yaml:"event_time"`
+	// Dates say which dates and times are far away, and what becomes of them.
+	Dates Dates `yaml:"dates"`
 	// TopicVersion is the topic's version. Default: from a `_v6_` in the topic's name, else null.
 	TopicVersion string `yaml:"topic_version"`
 	// Key says what becomes of the record's key: keep (the column kafka_key), omit, or event_id, which keeps it and
@@ -142,6 +148,17 @@ type Column struct {
 	Scale     int `yaml:"scale"`
 }
 
+// Dates are what a contract says of DATE, DATETIME and TIMESTAMP values that are far away, the event's time included:
+// those out of BigQuery's range, the years 1 to 9999, and those that stand for none in the field, such as 0001-01-01.
+type Dates struct {
+	// From and To are the first and the last that are not far away: a date, or a time with a zone. Default: BigQuery's.
+	From string `yaml:"from"`
+	To   string `yaml:"to"`
+	// Beyond is what becomes of the others: dead_letter, set_null, or clamp, which makes From or To of them. Default:
+	// dead_letter.
+	Beyond string `yaml:"beyond"`
+}
+
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {
 	// Field is its path: an int, a long or a timestamp.
@@ -163,6 +180,8 @@ const (
 	toTable      = "table"       // of unknown types
 
 	typeFromSchema = "schema"
+
+	unfitWaits = "wait"
 
 	keyKeep    = "keep"
 	keyOmit    = "omit"

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/within"
@@ -41,6 +43,10 @@ type Contract struct {
 	cloudEvents bool
 	// nulls tells bare payloads that are null by their schema; nil where none may be.
 	nulls confluent.TypeOf
+	// far counts dates and times that are far away; nil for none.
+	far prometheus.Counter
+	// warnings are what the entry says about versions of its subject.
+	warnings []string
 
 	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its
 	// identity and time from it. told is how long those fields were in the row before, gain how much longer its payload
@@ -61,12 +67,15 @@ func newContract(name, version, key string, plan decode.Plan) *Contract {
 
 // fork copies the contract, at its newest version.
 func (c *Contract) fork() *Contract {
+	var fork *Contract
 	if c.versions == nil {
-		return newContract(c.name, c.version, c.key, c.plan).reading(c.rows, c.cloudEvents)
+		fork = newContract(c.name, c.version, c.key, c.plan).reading(c.rows, c.cloudEvents)
+	} else {
+		at := c.versions.current.Load()
+		fork = newContract(c.name, c.version, c.key, at.plan).reading(at.rows, c.cloudEvents)
+		fork.versions, fork.at = c.versions, at
 	}
-	at := c.versions.current.Load()
-	fork := newContract(c.name, c.version, c.key, at.plan).reading(at.rows, c.cloudEvents)
-	fork.versions, fork.at = c.versions, at
+	fork.far = c.far
 	return fork
 }
 
@@ -109,6 +118,9 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	}
 	if bad != nil {
 		return dst, c.refuse(bad)
+	}
+	if n := c.decoder.FarDates(); n > 0 && c.far != nil {
+		c.far.Add(float64(n))
 	}
 	payload, measured := out[len(in):], e.size
 	c.complete(&e, true)

@@ -56,6 +56,7 @@ func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, err
 		err = record(s.top)
 	}
 	c.emit(op{code: opEnd}, path)
+	c.program.dates = c.options.Dates
 	return &c.program, err
 }
 
@@ -170,7 +171,8 @@ func (c *compiler) fallback(f *shape.Node, path *decode.Path) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sub := newCompiler(&decode.Options{Contract: c.options.Contract})
+	sub := newCompiler(&decode.Options{Contract: c.options.Contract, Dates: c.options.Dates})
+	sub.program.dates = c.options.Dates
 	if err := sub.value(t, f, f.Number, path); err != nil {
 		return nil, err
 	}
