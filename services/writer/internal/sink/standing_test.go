@@ -3,6 +3,7 @@ package sink
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,7 +75,7 @@ func TestColumnsWithDefaultValues(t *testing.T) {
 			fake.tables["d/grows"] = json.RawMessage(table)
 			route := grown(lanev1.Evolution_EVOLUTION_OFF, "id", "note")
 			route.MissingValues = tt.missing
-			want := append(tt.want, &lanev1.Difference{Column: "must", Kind: required, Have: "REQUIRED STRING"})
+			want := append(slices.Clone(tt.want), &lanev1.Difference{Column: "must", Kind: required, Have: "REQUIRED STRING"})
 			got, err := s.Diff(deadline(t), route)
 			if diff := cmp.Diff(want, got.GetDifferences(), protocmp.Transform()); err != nil || diff != "" {
 				t.Errorf("%v %s", err, diff)

@@ -43,12 +43,11 @@ func New(whole decode.Plan, o *decode.Options, path, operation string) (*Plan, e
 		}
 		p.operation = protowire.Number(f.GetNumber())
 	}
-	said := o.Payload
-	for name := range strings.SplitSeq(path, ".") {
-		said += "." + name
+	names := strings.Split(path, ".")
+	for i, name := range names {
 		f := field(at, name)
 		if f == nil || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE || repeated(f) || typed(f) {
-			return nil, decode.Misfit(said, "payload_path: wants a record, and the records around it, by their names in the schema")
+			return nil, decode.Misfit(o.Payload+"."+strings.Join(names[:i+1], "."), "payload_path: wants a record, and the records around it, by their names in the schema")
 		}
 		p.path = append(p.path, protowire.Number(f.GetNumber()))
 		at = nested(row, f.GetTypeName())
