@@ -255,7 +255,9 @@ func (r *run) fault(ctx context.Context, family string, fault map[string]any) er
 
 // refuseRows has BigQuery refuse the rows whose Kafka offset RefuseEvery divides.
 func (r *run) refuseRows(ctx context.Context) error {
-	return r.stack.Fault(ctx, stack.BigQuery, map[string]any{"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2})
+	return r.stack.Fault(ctx, stack.BigQuery, map[string]any{
+		"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2,
+	})
 }
 
 // quiet lifts every fault but the refusals of rows: an append that is under way must not slip through between two of

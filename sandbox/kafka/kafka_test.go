@@ -79,7 +79,8 @@ func TestRestart(t *testing.T) {
 	reader.Close()
 	cluster.Close()
 
-	cluster = sandboxtest.Kafka(t, kafka.Config{Dir: dir, Topics: append(topics, kafka.Topic{Name: "stock", Partitions: 2})})
+	topics = append(topics, kafka.Topic{Name: "stock", Partitions: 2})
+	cluster = sandboxtest.Kafka(t, kafka.Config{Dir: dir, Topics: topics})
 	writer = sandboxtest.Client(t, cluster)
 	produce(ctx, t, writer, "orders", 10, "v")
 	produce(ctx, t, writer, "stock", 1, "v")

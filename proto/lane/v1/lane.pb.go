@@ -29,6 +29,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// MissingValues is what becomes of a top-level column that the row message has and a row leaves out. A column that the row message does not have gets
+// the table's default value always, if there is one.
+type MissingValues int32
+
+const (
+	// The default: null.
+	MissingValues_MISSING_VALUES_UNSPECIFIED MissingValues = 0
+	// Null, or an empty array.
+	MissingValues_MISSING_VALUES_NULL MissingValues = 1
+	// The default value of the column in the table; null, or an empty array, where it has none.
+	MissingValues_MISSING_VALUES_DEFAULT MissingValues = 2
+)
+
+// Enum value maps for MissingValues.
+var (
+	MissingValues_name = map[int32]string{
+		0: "MISSING_VALUES_UNSPECIFIED",
+		1: "MISSING_VALUES_NULL",
+		2: "MISSING_VALUES_DEFAULT",
+	}
+	MissingValues_value = map[string]int32{
+		"MISSING_VALUES_UNSPECIFIED": 0,
+		"MISSING_VALUES_NULL":        1,
+		"MISSING_VALUES_DEFAULT":     2,
+	}
+)
+
+func (x MissingValues) Enum() *MissingValues {
+	p := new(MissingValues)
+	*p = x
+	return p
+}
+
+func (x MissingValues) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MissingValues) Descriptor() protoreflect.EnumDescriptor {
+	return file_lane_v1_lane_proto_enumTypes[0].Descriptor()
+}
+
+func (MissingValues) Type() protoreflect.EnumType {
+	return &file_lane_v1_lane_proto_enumTypes[0]
+}
+
+func (x MissingValues) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MissingValues.Descriptor instead.
+func (MissingValues) EnumDescriptor() ([]byte, []int) {
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{0}
+}
+
 // Delivery is how often a row of a table may arrive.
 type Delivery int32
 
@@ -66,11 +120,11 @@ func (x Delivery) String() string {
 }
 
 func (Delivery) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[0].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[1].Descriptor()
 }
 
 func (Delivery) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[0]
+	return &file_lane_v1_lane_proto_enumTypes[1]
 }
 
 func (x Delivery) Number() protoreflect.EnumNumber {
@@ -79,7 +133,7 @@ func (x Delivery) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Delivery.Descriptor instead.
 func (Delivery) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{0}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{1}
 }
 
 // Evolution is what the writer may change in a table that does not fit the rows.
@@ -119,11 +173,11 @@ func (x Evolution) String() string {
 }
 
 func (Evolution) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[1].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[2].Descriptor()
 }
 
 func (Evolution) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[1]
+	return &file_lane_v1_lane_proto_enumTypes[2]
 }
 
 func (x Evolution) Number() protoreflect.EnumNumber {
@@ -132,7 +186,7 @@ func (x Evolution) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Evolution.Descriptor instead.
 func (Evolution) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{1}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{2}
 }
 
 // PartitionUnit is the length of a table partition.
@@ -180,11 +234,11 @@ func (x PartitionUnit) String() string {
 }
 
 func (PartitionUnit) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[2].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[3].Descriptor()
 }
 
 func (PartitionUnit) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[2]
+	return &file_lane_v1_lane_proto_enumTypes[3]
 }
 
 func (x PartitionUnit) Number() protoreflect.EnumNumber {
@@ -193,7 +247,7 @@ func (x PartitionUnit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PartitionUnit.Descriptor instead.
 func (PartitionUnit) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{2}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{3}
 }
 
 // LaneRequest is what ingest says to the writer.
@@ -626,7 +680,9 @@ type Route struct {
 	// How often a row may arrive.
 	Delivery Delivery `protobuf:"varint,5,opt,name=delivery,proto3,enum=lane.v1.Delivery" json:"delivery,omitempty"`
 	// What the writer may change in a table that lacks columns of the rows.
-	Evolution     Evolution `protobuf:"varint,6,opt,name=evolution,proto3,enum=lane.v1.Evolution" json:"evolution,omitempty"`
+	Evolution Evolution `protobuf:"varint,6,opt,name=evolution,proto3,enum=lane.v1.Evolution" json:"evolution,omitempty"`
+	// What becomes of top-level columns that a row has no value for.
+	MissingValues MissingValues `protobuf:"varint,7,opt,name=missing_values,json=missingValues,proto3,enum=lane.v1.MissingValues" json:"missing_values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -712,6 +768,13 @@ func (x *Route) GetEvolution() Evolution {
 		return x.Evolution
 	}
 	return Evolution_EVOLUTION_UNSPECIFIED
+}
+
+func (x *Route) GetMissingValues() MissingValues {
+	if x != nil {
+		return x.MissingValues
+	}
+	return MissingValues_MISSING_VALUES_UNSPECIFIED
 }
 
 type isRoute_Row interface {
@@ -1785,7 +1848,7 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"checkpoint\x12\x18\n" +
 	"\arouting\x18\a \x01(\x06R\arouting\x12&\n" +
 	"\x06routes\x18\b \x03(\v2\x0e.lane.v1.RouteR\x06routes\x12\x18\n" +
-	"\anotices\x18\t \x01(\bR\anotices\"\x8e\x02\n" +
+	"\anotices\x18\t \x01(\bR\anotices\"\xcd\x02\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1a\n" +
 	"\amessage\x18\x02 \x01(\tH\x00R\amessage\x12B\n" +
@@ -1794,7 +1857,8 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"descriptor\x12'\n" +
 	"\x06layout\x18\x04 \x01(\v2\x0f.lane.v1.LayoutR\x06layout\x12-\n" +
 	"\bdelivery\x18\x05 \x01(\x0e2\x11.lane.v1.DeliveryR\bdelivery\x120\n" +
-	"\tevolution\x18\x06 \x01(\x0e2\x12.lane.v1.EvolutionR\tevolutionB\x05\n" +
+	"\tevolution\x18\x06 \x01(\x0e2\x12.lane.v1.EvolutionR\tevolution\x12=\n" +
+	"\x0emissing_values\x18\a \x01(\x0e2\x16.lane.v1.MissingValuesR\rmissingValuesB\x05\n" +
 	"\x03row\"\x97\x01\n" +
 	"\x06Layout\x12'\n" +
 	"\x0fpartition_field\x18\x01 \x01(\tR\x0epartitionField\x12=\n" +
@@ -1869,7 +1933,11 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x06Notice\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since*[\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since*d\n" +
+	"\rMissingValues\x12\x1e\n" +
+	"\x1aMISSING_VALUES_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MISSING_VALUES_NULL\x10\x01\x12\x1a\n" +
+	"\x16MISSING_VALUES_DEFAULT\x10\x02*[\n" +
 	"\bDelivery\x12\x18\n" +
 	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DELIVERY_EXACTLY_ONCE\x10\x01\x12\x1a\n" +
@@ -1899,70 +1967,72 @@ func file_lane_v1_lane_proto_rawDescGZIP() []byte {
 	return file_lane_v1_lane_proto_rawDescData
 }
 
-var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_lane_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_lane_v1_lane_proto_goTypes = []any{
-	(Delivery)(0),                        // 0: lane.v1.Delivery
-	(Evolution)(0),                       // 1: lane.v1.Evolution
-	(PartitionUnit)(0),                   // 2: lane.v1.PartitionUnit
-	(*LaneRequest)(nil),                  // 3: lane.v1.LaneRequest
-	(*LaneResponse)(nil),                 // 4: lane.v1.LaneResponse
-	(*Open)(nil),                         // 5: lane.v1.Open
-	(*Route)(nil),                        // 6: lane.v1.Route
-	(*Layout)(nil),                       // 7: lane.v1.Layout
-	(*Opened)(nil),                       // 8: lane.v1.Opened
-	(*Replay)(nil),                       // 9: lane.v1.Replay
-	(*Limits)(nil),                       // 10: lane.v1.Limits
-	(*Append)(nil),                       // 11: lane.v1.Append
-	(*Block)(nil),                        // 12: lane.v1.Block
-	(*Durable)(nil),                      // 13: lane.v1.Durable
-	(*LeftOut)(nil),                      // 14: lane.v1.LeftOut
-	(*Checkpoint)(nil),                   // 15: lane.v1.Checkpoint
-	(*Settled)(nil),                      // 16: lane.v1.Settled
-	(*Refused)(nil),                      // 17: lane.v1.Refused
-	(*RefusedRow)(nil),                   // 18: lane.v1.RefusedRow
-	(*Drain)(nil),                        // 19: lane.v1.Drain
-	(*Closed)(nil),                       // 20: lane.v1.Closed
-	(*Notice)(nil),                       // 21: lane.v1.Notice
-	(*descriptorpb.DescriptorProto)(nil), // 22: google.protobuf.DescriptorProto
-	(*v6.DeliveryEventRows)(nil),         // 23: delivery.v6.DeliveryEventRows
-	(*v1.PhysicalStockEventRows)(nil),    // 24: stock.v1.PhysicalStockEventRows
-	(*durationpb.Duration)(nil),          // 25: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),        // 26: google.protobuf.Timestamp
+	(MissingValues)(0),                   // 0: lane.v1.MissingValues
+	(Delivery)(0),                        // 1: lane.v1.Delivery
+	(Evolution)(0),                       // 2: lane.v1.Evolution
+	(PartitionUnit)(0),                   // 3: lane.v1.PartitionUnit
+	(*LaneRequest)(nil),                  // 4: lane.v1.LaneRequest
+	(*LaneResponse)(nil),                 // 5: lane.v1.LaneResponse
+	(*Open)(nil),                         // 6: lane.v1.Open
+	(*Route)(nil),                        // 7: lane.v1.Route
+	(*Layout)(nil),                       // 8: lane.v1.Layout
+	(*Opened)(nil),                       // 9: lane.v1.Opened
+	(*Replay)(nil),                       // 10: lane.v1.Replay
+	(*Limits)(nil),                       // 11: lane.v1.Limits
+	(*Append)(nil),                       // 12: lane.v1.Append
+	(*Block)(nil),                        // 13: lane.v1.Block
+	(*Durable)(nil),                      // 14: lane.v1.Durable
+	(*LeftOut)(nil),                      // 15: lane.v1.LeftOut
+	(*Checkpoint)(nil),                   // 16: lane.v1.Checkpoint
+	(*Settled)(nil),                      // 17: lane.v1.Settled
+	(*Refused)(nil),                      // 18: lane.v1.Refused
+	(*RefusedRow)(nil),                   // 19: lane.v1.RefusedRow
+	(*Drain)(nil),                        // 20: lane.v1.Drain
+	(*Closed)(nil),                       // 21: lane.v1.Closed
+	(*Notice)(nil),                       // 22: lane.v1.Notice
+	(*descriptorpb.DescriptorProto)(nil), // 23: google.protobuf.DescriptorProto
+	(*v6.DeliveryEventRows)(nil),         // 24: delivery.v6.DeliveryEventRows
+	(*v1.PhysicalStockEventRows)(nil),    // 25: stock.v1.PhysicalStockEventRows
+	(*durationpb.Duration)(nil),          // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),        // 27: google.protobuf.Timestamp
 }
 var file_lane_v1_lane_proto_depIdxs = []int32{
-	5,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
-	11, // 1: lane.v1.LaneRequest.append:type_name -> lane.v1.Append
-	13, // 2: lane.v1.LaneRequest.durable:type_name -> lane.v1.Durable
-	14, // 3: lane.v1.LaneRequest.left_out:type_name -> lane.v1.LeftOut
-	8,  // 4: lane.v1.LaneResponse.opened:type_name -> lane.v1.Opened
-	15, // 5: lane.v1.LaneResponse.checkpoint:type_name -> lane.v1.Checkpoint
-	16, // 6: lane.v1.LaneResponse.settled:type_name -> lane.v1.Settled
-	17, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
-	19, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
-	20, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
-	21, // 10: lane.v1.LaneResponse.notice:type_name -> lane.v1.Notice
-	6,  // 11: lane.v1.Open.routes:type_name -> lane.v1.Route
-	22, // 12: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
-	7,  // 13: lane.v1.Route.layout:type_name -> lane.v1.Layout
-	0,  // 14: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
-	1,  // 15: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
-	2,  // 16: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
-	9,  // 17: lane.v1.Opened.replay:type_name -> lane.v1.Replay
-	10, // 18: lane.v1.Opened.limits:type_name -> lane.v1.Limits
-	12, // 19: lane.v1.Append.blocks:type_name -> lane.v1.Block
-	23, // 20: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
-	24, // 21: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
-	18, // 22: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
-	25, // 23: lane.v1.Drain.within:type_name -> google.protobuf.Duration
-	26, // 24: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
-	3,  // 25: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
-	4,  // 26: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
-	26, // [26:27] is the sub-list for method output_type
-	25, // [25:26] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	6,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
+	12, // 1: lane.v1.LaneRequest.append:type_name -> lane.v1.Append
+	14, // 2: lane.v1.LaneRequest.durable:type_name -> lane.v1.Durable
+	15, // 3: lane.v1.LaneRequest.left_out:type_name -> lane.v1.LeftOut
+	9,  // 4: lane.v1.LaneResponse.opened:type_name -> lane.v1.Opened
+	16, // 5: lane.v1.LaneResponse.checkpoint:type_name -> lane.v1.Checkpoint
+	17, // 6: lane.v1.LaneResponse.settled:type_name -> lane.v1.Settled
+	18, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
+	20, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
+	21, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
+	22, // 10: lane.v1.LaneResponse.notice:type_name -> lane.v1.Notice
+	7,  // 11: lane.v1.Open.routes:type_name -> lane.v1.Route
+	23, // 12: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
+	8,  // 13: lane.v1.Route.layout:type_name -> lane.v1.Layout
+	1,  // 14: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
+	2,  // 15: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
+	0,  // 16: lane.v1.Route.missing_values:type_name -> lane.v1.MissingValues
+	3,  // 17: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
+	10, // 18: lane.v1.Opened.replay:type_name -> lane.v1.Replay
+	11, // 19: lane.v1.Opened.limits:type_name -> lane.v1.Limits
+	13, // 20: lane.v1.Append.blocks:type_name -> lane.v1.Block
+	24, // 21: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
+	25, // 22: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
+	19, // 23: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
+	26, // 24: lane.v1.Drain.within:type_name -> google.protobuf.Duration
+	27, // 25: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
+	4,  // 26: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
+	5,  // 27: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
+	27, // [27:28] is the sub-list for method output_type
+	26, // [26:27] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_lane_v1_lane_proto_init() }
@@ -1999,7 +2069,7 @@ func file_lane_v1_lane_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lane_v1_lane_proto_rawDesc), len(file_lane_v1_lane_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,

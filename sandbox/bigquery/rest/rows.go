@@ -170,7 +170,7 @@ func (a *api) listRows(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if err := t.Writable(); err != nil {
-		return nil, badRequest("Cannot list a table of type VIEW.")
+		return nil, badRequest("Cannot list a table of type " + t.Definition().Type + ".")
 	}
 	total, _ := t.RowCount()
 	scan := t.Scan()

@@ -229,10 +229,26 @@ func (t *Table) Writable() error {
 }
 
 func (t *Table) writable() error {
-	if t.def.View != nil {
+	switch {
+	case t.def.View != nil:
 		return invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	case t.def.MaterializedView != nil:
+		return invalid(t.Name(), "Table %s is a materialized view, which cannot be written to", t.ID())
+	case t.def.ExternalDataConfiguration != nil:
+		return invalid(t.Name(), "Table %s is an external table, which cannot be written to", t.ID())
 	}
 	return nil
+}
+
+// ViewQuery is the query of a view or a materialized view; empty for a table.
+func ViewQuery(def *bq.Table) string {
+	switch {
+	case def.View != nil:
+		return def.View.Query
+	case def.MaterializedView != nil:
+		return def.MaterializedView.Query
+	}
+	return ""
 }
 
 // Default is the table's _default stream.

@@ -39,7 +39,8 @@ func TestContractsOfTheField(t *testing.T) {
 		says          string   // on standard error
 		code          int
 	}{
-		{"dec64", "", nil, `columns: {"amount": {type: STRING}, or {skip: true}}`, 1},
+		{"dec64", "", []string{`{"amount":"-123.45"}`}, "", 0},
+		{"dec64", "hints: ignore", nil, `columns: {"amount": {type: STRING}, or {skip: true}}`, 1},
 		{"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil, "does not fit 2 digits before the point", 1},
 		{"dec64", "columns: {amount: {type: BIGNUMERIC}}", []string{`{"amount":"-123.45"}`}, "", 0},

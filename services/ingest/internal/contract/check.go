@@ -26,8 +26,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	c.checkPattern(report)
 	c.checkColumns(report)
 	for _, table := range []struct{ key, name string }{{"table", c.Table}, {"unknown_table", c.UnknownTable}} {
-		if table.name != "" && (!tableName.MatchString(table.name) || strings.Count(table.name, ".") > 2) {
-			report(table.key, fmt.Sprintf("%q is no name of a table", table.name), "write table, dataset.table or project.dataset.table")
+		if reason, remedy := tableFault(table.name); table.name != "" && reason != "" {
+			report(table.key, fmt.Sprintf("%.100q is no name of a table%s", table.name, reason), remedy)
 		}
 	}
 	for _, list := range []struct {
@@ -56,6 +56,10 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("framing", c.Framing, none, framingConfluent)
 	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	c.checkWithin(report)
+	c.checkCloudEvents(report)
+	oneOf("hints", c.Hints, hintsHeed, hintsIgnore)
+	oneOf("missing_values", c.MissingValues, "null", "default")
 	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")

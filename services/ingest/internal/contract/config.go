@@ -78,6 +78,18 @@ type Config struct {
 	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field
 	// without the marks of arrays: order.total, or order.lines.price for the price of each line.
 	Columns map[string]Column `yaml:"columns"`
+	// Hints says whether what sources such as Kafka Connect leave in schemas beside types counts: heed or ignore.
+	// Default: heed.
+	Hints string `yaml:"hints"`
+	// PayloadPath is the path of a record in the payload that is the payload's column in place of the whole, for example
+	// after. Where there is no record there, the column is null. All other paths stay those of the whole payload. Default:
+	// none.
+	PayloadPath string `yaml:"payload_path"`
+	// Operation is a text field of the payload, such as op, that becomes the column operation. It goes with PayloadPath.
+	Operation string `yaml:"operation"`
+	// CloudEvents says that the headers of records are those of CloudEvents: binary takes the type from ce_type, the
+	// identity from ce_id and the time from ce_time. Default: none.
+	CloudEvents string `yaml:"cloudevents"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default:
 	// topic/partition/offset.
 	EventID string `yaml:"event_id"`
@@ -96,6 +108,9 @@ type Config struct {
 	// framing and the latest version of a subject, additive also lets the contract grow while it is in use. Default:
 	// off.
 	Evolution string `yaml:"evolution"`
+	// MissingValues says what becomes of columns that a row leaves out and that have a default value in the table: null,
+	// or default, which has BigQuery fill it in. Default: null.
+	MissingValues string `yaml:"missing_values"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or
 	// kafka_timestamp; ingestion for BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload,
 	// which tells none, ingest_time.
@@ -172,6 +187,9 @@ const (
 	keyOmit    = "omit"
 	keyEventID = "event_id"
 
+	hintsHeed   = "heed"
+	hintsIgnore = "ignore"
+
 	framingConfluent  = "confluent"
 	evolutionAdditive = "additive"
 	latest            = "latest"
@@ -182,6 +200,9 @@ var (
 	clusterColumns   = []string{
 		"event_id", "event_type", "item_type", "event_time", "ingest_time", "topic_version",
 		"kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
+	}
+	missingValues = map[string]lanev1.MissingValues{
+		"null": lanev1.MissingValues_MISSING_VALUES_NULL, "default": lanev1.MissingValues_MISSING_VALUES_DEFAULT,
 	}
 	partitionUnits = map[string]lanev1.PartitionUnit{
 		"hour": lanev1.PartitionUnit_PARTITION_UNIT_HOUR, "day": lanev1.PartitionUnit_PARTITION_UNIT_DAY,
@@ -196,7 +217,6 @@ var (
 	}
 
 	topicName  = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-	tableName  = regexp.MustCompile(`^([a-zA-Z0-9:.-]+\.)?([a-zA-Z0-9_]+\.)?[\pL\pN\pM\p{Pc}\p{Pd} ]+$`)
 	columnName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,299}$`)
 	versionTag = regexp.MustCompile(`_(v[0-9]+)(_|$)`)
 )
@@ -219,15 +239,19 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	c.Payload = or(c.Payload, defaultPayload)
+	if c.CloudEvents == cloudEventsBinary && c.TypeFrom != typeFromSchema {
+		c.TypeHeader = or(c.TypeHeader, ceType)
+	}
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
 	c.Key = or(c.Key, keyKeep)
-	if c.Format == "raw" {
+	if c.Format == "raw" && c.CloudEvents == "" {
 		c.PartitionBy = or(c.PartitionBy, "ingest_time") // event_time is null
 	}
 	c.PartitionBy = or(c.PartitionBy, "event_time")
 	c.PartitionUnit = or(c.PartitionUnit, "day")
 	c.Delivery = or(c.Delivery, "exactly_once")
 	c.Evolution = or(c.Evolution, "off")
+	c.MissingValues = or(c.MissingValues, "null")
 	c.Framing = or(c.Framing, none)
 	c.SubjectVersion = or(c.SubjectVersion, latest)
 	if len(c.ClusterBy) == 0 {

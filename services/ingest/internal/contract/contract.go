@@ -20,6 +20,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/within"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -35,6 +36,11 @@ type Contract struct {
 	// versions is set when the records name their schema; at is the version that this fork works with.
 	versions *versions
 	at       *version
+	// rows is the plan of the rows' payload where that is a record within what plan decodes; nil where it is plan's.
+	rows   decode.Plan
+	within *within.Decoder
+	// cloudEvents: headers have the identity and the time of the event.
+	cloudEvents bool
 	// nulls tells bare payloads that are null by their schema; nil where none may be.
 	nulls confluent.TypeOf
 	// far counts dates and times that are far away; nil for none.
@@ -63,10 +69,10 @@ func newContract(name, version, key string, plan decode.Plan) *Contract {
 func (c *Contract) fork() *Contract {
 	var fork *Contract
 	if c.versions == nil {
-		fork = newContract(c.name, c.version, c.key, c.plan)
+		fork = newContract(c.name, c.version, c.key, c.plan).reading(c.rows, c.cloudEvents)
 	} else {
 		at := c.versions.current.Load()
-		fork = newContract(c.name, c.version, c.key, at.plan)
+		fork = newContract(c.name, c.version, c.key, at.plan).reading(at.rows, c.cloudEvents)
 		fork.versions, fork.at = c.versions, at
 	}
 	fork.far = c.far
@@ -95,10 +101,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 			return dst, c.refuse(bad)
 		}
 		c.complete(&e, false)
-		size := 1 + decode.VarintLen(uint64(e.size)) + e.size
-		dst = slices.Grow(dst, size)[:start+size]
-		e.lay(dst, putFrame(dst, start, e.size))
-		return dst, nil
+		return e.alone(dst), nil
 	}
 	// The payload is decoded to where it belongs, if the envelope turns out as long as it is expected to be. Where dst
 	// may be too short it is decoded elsewhere: what makes dst grow copies all rows that are in it.
@@ -121,6 +124,9 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	}
 	payload, measured := out[len(in):], e.size
 	c.complete(&e, true)
+	if c.within != nil && c.within.Absent() {
+		return e.alone(dst), nil
+	}
 	c.told, c.gain = e.size-measured, len(payload)-len(r.Value)
 	head := headLen(e.size, len(payload))
 	switch {

@@ -38,6 +38,8 @@ type Match struct {
 	Reason string
 	// Unmatched says that no contract takes the record's type, whatever becomes of it.
 	Unmatched bool
+	// Tombstone says that the record is ignored for its value is null.
+	Tombstone bool
 
 	itemType []byte // the type header's value; nil without the header
 	// version is that of the topic's headers if they are the record's; 0 if they are not.

@@ -68,8 +68,12 @@ func (l *loader) plain(c *Config, s *registry.Schema, message string, o decode.O
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := route(c, plan, message)
-	return newContract(o.Contract, c.TopicVersion, c.Key, plan), r, err
+	rows, err := c.rows(plan, &o)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := route(c, either(rows, plan), message)
+	return newContract(o.Contract, c.TopicVersion, c.Key, plan).reading(rows, c.CloudEvents == cloudEventsBinary), r, err
 }
 
 func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.Plan, error) {
@@ -90,7 +94,7 @@ func (l *loader) framed(c *Config, s *registry.Schema, message string, o decode.
 		return nil, nil, err
 	}
 	at := vs.current.Load()
-	contract := newContract(o.Contract, c.TopicVersion, c.Key, at.plan)
+	contract := newContract(o.Contract, c.TopicVersion, c.Key, at.plan).reading(at.rows, c.CloudEvents == cloudEventsBinary)
 	contract.versions, contract.at, contract.warnings = vs, at, warnings
 	return contract, at.route, nil
 }

@@ -169,7 +169,7 @@ func (t *Topic) match(r *record.Record) Match {
 	if null = null || ok && target >= 0 && r.Value != nil && t.contracts[target].null(r.Value); null {
 		switch t.routing.tombstones {
 		case toNothing:
-			return Match{Action: Ignore}
+			return Match{Action: Ignore, Tombstone: true}
 		case toDeadLetter:
 			return Match{Action: Unknown, Reason: "the value is null"}
 		}

@@ -50,6 +50,7 @@ type version struct {
 	number int
 	reader schema
 	plan   *confluent.Plan
+	rows   decode.Plan // nil for plan: see Contract.rows
 	route  *lanev1.Route
 }
 
@@ -79,11 +80,15 @@ func (vs *versions) make(number int, reader schema) (*version, error) {
 		return nil, err
 	}
 	plan := confluent.NewPlan(vs.name, vs.config.Payload, columns)
-	r, err := route(&vs.config, plan, vs.message)
+	rows, err := vs.config.rows(plan, &vs.options)
 	if err != nil {
 		return nil, err
 	}
-	return &version{number: number, reader: reader, plan: plan, route: r}, nil
+	r, err := route(&vs.config, either(rows, plan), vs.message)
+	if err != nil {
+		return nil, err
+	}
+	return &version{number: number, reader: reader, plan: plan, rows: rows, route: r}, nil
 }
 
 func (vs *versions) publish(v *version) {

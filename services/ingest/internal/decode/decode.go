@@ -63,6 +63,11 @@ type Options struct {
 	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can
 	// become such a column is a *SchemaError whose reason starts with "columns: ".
 	Columns Columns
+	// Only are the paths of all that is to have columns, with what is below them and the records around them; nil for
+	// everything.
+	Only []string
+	// IgnoreHints makes nothing of what the sources of payloads leave in schemas beside types: see HintOf.
+	IgnoreHints bool
 }
 
 // EventIDPath is the full path of EventID; one that no field has if there is none.

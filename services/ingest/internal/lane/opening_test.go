@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
 // An opening that comes to nothing says why, leaves its place, and leaves no call behind; a lane is open only when the
@@ -118,7 +120,7 @@ func TestClaimEndsInAnOpening(t *testing.T) {
 				l.Placer = p
 				switch {
 				case test.late:
-					l.Log = slog.New(&said{slog.NewTextHandler(io.Discard, nil), "lane open", end})
+					l.Log = slog.New(&said{new(logtest.Log).Logger().Handler(), "lane open", end})
 				case test.bound:
 					p.bound = func(context.Context) error { end(); synctest.Wait(); return nil }
 					conn.words, conn.end = nil, status.Error(codes.Canceled, "context canceled")

@@ -46,12 +46,12 @@ func TestWaitsForTheWindowAreCounted(t *testing.T) {
 		c := quietCall(t)
 		for _, step := range []struct {
 			waits bool
-			sum   time.Duration // a second later
+			sum   int // in seconds, a second later
 		}{{false, 0}, {true, 1}, {true, 2}, {false, 2}, {false, 2}, {true, 3}, {false, 3}} {
 			c.waitForWindow(step.waits)
 			time.Sleep(time.Second)
-			if sum := c.lane.Metrics.WindowWaited(); sum != step.sum*time.Second {
-				t.Errorf("waits %v: %v, want %v s", step.waits, sum, int(step.sum))
+			if sum := c.lane.Metrics.WindowWaited(); sum != time.Duration(step.sum)*time.Second {
+				t.Errorf("waits %v: %v, want %v s", step.waits, sum, step.sum)
 			}
 		}
 		c.timer.Stop()

@@ -230,20 +230,8 @@ func (c *Client) Versions(ctx context.Context, subject string) ([]int, error) {
 // Belongs reports whether a schema is a version of a subject. False also when the registry cannot tell: not all have
 // this call. It waits while the registry is away; the error is that of ctx.
 func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
-	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0,
-		func(ctx context.Context, node *sr.Client) (bool, error) {
-			versions, err := node.SchemaVersionsByID(ctx, id)
-			if response := (*sr.ResponseError)(nil); errors.As(err, &response) &&
-				(response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed) {
-				return false, nil
-			}
-			for _, v := range versions {
-				if v.Subject == subject {
-					return true, err
-				}
-			}
-			return false, err
-		})
+	subjects, err := c.Subjects(ctx, id)
+	return slices.Contains(subjects, subject), err
 }
 
 // Ping requests the subjects once, of one node after the other. The error is that of the last one.

@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// crowd are lanes that fill a budget, each of which waits for its ingest and has one more message outside.
+// crowd are lanes that fill a budget with 20 bytes each, each of which waits for its ingest and has one more message outside.
 type crowd struct {
 	s     *Service
 	lanes []*lane
 }
 
-func newCrowd(lanes int, holds int64) *crowd {
+func newCrowd(lanes int) *crowd {
+	const holds = 20
 	c := &crowd{s: &Service{Sink: &odd{}, Budget: NewBudget(int64(lanes) * holds)}}
 	c.s.init()
 	for range lanes {
@@ -72,7 +73,7 @@ func (c *crowd) enters(i int, next int64) bool {
 // of it and wait again, make room from the end of the line.
 func TestRoomGoesToOneLane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(5, 20)
+		c := newCrowd(5)
 		budget := c.s.Budget
 		for _, last := range []int{4, 3} {
 			if c.s.relieve(); c.cut() != last {
@@ -98,7 +99,7 @@ func TestRoomGoesToOneLane(t *testing.T) {
 // A lane whose ingest sends nothing makes room before those whose response may be behind a message that waits.
 func TestWhoSendsNothingMakesRoomFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(4, 20)
+		c := newCrowd(4)
 		c.s.Budget.leave(c.lanes[1].place)
 		c.lanes[1].place = nil
 		if c.s.relieve(); c.cut() != 1 || !c.enters(0, 20) {
@@ -114,7 +115,7 @@ func TestWhoSendsNothingMakesRoomFirst(t *testing.T) {
 // one in the line does. Until then nobody is ended for it.
 func TestWhoComesFirstAnswersOrEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(6, 20)
+		c := newCrowd(6)
 		budget := c.s.Budget
 		if c.s.relieve(); c.cut() != 5 || !c.enters(0, 0) {
 			t.Fatal("no room was made")
@@ -123,7 +124,7 @@ func TestWhoComesFirstAnswersOrEnds(t *testing.T) {
 		if c.s.relieve(); c.cut() != -1 || budget.first.Load() != c.lanes[0] {
 			t.Fatal("its next message was not waited for")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if c.s.relieve(); budget.first.Load() != c.lanes[1] || c.cut() != 0 || !c.enters(1, 20) || c.enters(2, 20) {
 			t.Fatal("the next one in the line was not put first")
 		}
@@ -138,7 +139,7 @@ func TestWhoComesFirstAnswersOrEnds(t *testing.T) {
 // nobody.
 func TestWhoComesFirstIsEndedLast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newCrowd(2, 20)
+		c := newCrowd(2)
 		large, small := c.lanes[0], c.lanes[1]
 		c.s.Budget.release(10) // room for neither
 		large.status.waitsFor(false)

@@ -41,8 +41,10 @@ func still(t *testing.T, s *Sink, repeats bool, results func(lane.Result)) (*app
 // What comes after Close counts for nothing, and nothing is told: the lane has gone on without it.
 func TestNothingCountsAfterClose(t *testing.T) {
 	for name, happens := range map[string]func(a *appender, s *seat){
-		"an answer":              func(a *appender, s *seat) { a.received(s, &reply{offset: 0}) },
-		"a refusal":              func(a *appender, s *seat) { a.received(s, &reply{offset: -1, fault: &fault{kind: finalized, code: "X"}}) },
+		"an answer": func(a *appender, s *seat) { a.received(s, &reply{offset: 0}) },
+		"a refusal": func(a *appender, s *seat) {
+			a.received(s, &reply{offset: -1, fault: &fault{kind: finalized, code: "X"}})
+		},
 		"the end of its call":    func(a *appender, s *seat) { a.lost(s, &fault{kind: finalized, code: "X"}) },
 		"a result from before":   func(a *appender, _ *seat) { a.queue.results = []lane.Result{{ID: 1}}; a.deliver() },
 		"an answer to nobody":    func(a *appender, _ *seat) { a.received(&seat{appender: a}, &reply{offset: 0}) },

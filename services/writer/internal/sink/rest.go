@@ -22,12 +22,15 @@ import (
 // Tables are read and made as REST has them. The client library's own types leave out what they do not know of, and its
 // calls try again on their own with a back-off that nobody hears of and that no probe of the weather can cut short.
 
-// compare reads a table and says what is different between it and the rows. table is nil when there is none.
-func (s *Sink) compare(ctx context.Context, id tableID, row *rowType) (table *bq.Table, found []difference, err error) {
+// compare reads a table and says what is different between it and the rows; fills says that default values take the
+// place of missing ones. table is nil when there is none.
+func (s *Sink) compare(ctx context.Context, id tableID, row *rowType, fills bool) (
+	table *bq.Table, found []difference, err error,
+) {
 	if table, err = s.read(ctx, id); err != nil || table == nil {
 		return nil, nil, err
 	}
-	return table, differences(row.columns, schemaFrom(table.Schema), ""), nil
+	return table, differences(row.columns, schemaFrom(table.Schema), "", fills), nil
 }
 
 // read reads a table; nil when there is none.
@@ -53,6 +56,7 @@ func columnsFrom(fields []*bq.TableFieldSchema) bigquery.Schema {
 		column := &bigquery.FieldSchema{
 			Name: f.Name, Type: bigquery.FieldType(f.Type), Repeated: f.Mode == "REPEATED", Required: f.Mode == "REQUIRED",
 			MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale, Schema: columnsFrom(f.Fields),
+			DefaultValueExpression: f.DefaultValueExpression,
 		}
 		if f.RangeElementType != nil {
 			column.RangeElementType = &bigquery.RangeElementType{Type: bigquery.FieldType(f.RangeElementType.Type)}

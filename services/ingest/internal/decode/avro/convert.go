@@ -68,6 +68,13 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			return out, o, next, reason
 		}
 
+	case opVariable:
+		if text, next, reason = appendVariable(text, src, p); reason == "" {
+			m.scratch = text
+			out, o, reason = m.put(&prog.columns[in.arg], in, out, o, text, text)
+			return out, o, next, reason
+		}
+
 	case opJSON:
 		m.scratch = text
 		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {

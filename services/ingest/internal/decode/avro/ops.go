@@ -36,6 +36,7 @@ const (
 	opLocalNanos
 	opBigDecimal
 	opDuration
+	opVariable // a decimal with its scale before it; arg: index of the column
 	// What the contract asks for in place of the type map. arg: index of the column.
 	opText   // a text; jump: a bit for an item without a RECORD around it
 	opNumber // a whole number; jump: a bit for one of 32 bits, and for an item without a RECORD around it
