@@ -14,7 +14,9 @@ var moments = map[shape.Kind]struct {
 	shape.Timestamp: {decode.Timestamp, "a timestamp", "wants a timestamp such as 2026-01-31T23:59:59.123Z (RFC 3339)"},
 	shape.Date:      {decode.Date, "a date", "wants a date such as 2026-01-31 and nothing behind it"},
 	shape.Time:      {decode.Time, "a time", "wants a time such as 23:59:59.123"},
-	shape.DateTime:  {decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone"},
+	shape.DateTime: {
+		decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone",
+	},
 }
 
 // moment decodes a TIMESTAMP, DATE, TIME or DATETIME: from a text, as RFC 3339 writes it, or from a number of the
@@ -47,7 +49,8 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 	default:
 		return d.wants(p, moments[s.kind].wants), o
 	}
-	if dates := d.plan.options.Dates; dates != nil && s.kind != shape.Time && (reason == "" || reason == decode.TimestampReason) {
+	if dates := d.plan.options.Dates; dates != nil && s.kind != shape.Time &&
+		(reason == "" || reason == decode.TimestampReason) {
 		return d.far(s, dates, v, counted, reason == "", p, q, o)
 	}
 	if s.column.IsNumber() {

@@ -26,24 +26,36 @@ import (
 // everything3 and everything2 have a field of every kind, with and without presence, alone and in lists, maps and
 // oneofs.
 const everything3 = `syntax = "proto3"; package every;
-import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto"; import "google/protobuf/wrappers.proto";
-import "google/protobuf/struct.proto"; import "google/protobuf/any.proto"; import "google/protobuf/field_mask.proto"; import "google/protobuf/empty.proto";
+import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto"; import ` +
+	`"google/protobuf/wrappers.proto";
+import "google/protobuf/struct.proto"; import "google/protobuf/any.proto"; import ` +
+	`"google/protobuf/field_mask.proto"; import "google/protobuf/empty.proto";
 enum Color { COLOR_UNKNOWN = 0; RED = 1; BLUE = 2; FAR = 100000; BELOW = -3; }
 message Point { int32 x = 1; optional int32 y = 2; Color color = 3; string label = 7; }
 message Plain { optional int64 id = 1; repeated string tags = 2; }
 message Every {
-  int32 i32 = 1; int64 i64 = 2; uint32 u32 = 3; uint64 u64 = 4; sint32 s32 = 5; sint64 s64 = 6; fixed32 f32 = 7; fixed64 f64 = 8;
-  sfixed32 sf32 = 9; sfixed64 sf64 = 10; float fl = 11; double db = 12; bool ok = 13; string text = 14; bytes data = 15; Color color = 16;
+  int32 i32 = 1; int64 i64 = 2; uint32 u32 = 3; uint64 u64 = 4; sint32 s32 = 5; sint64 s64 = 6; fixed32 f32 = 7; ` +
+	`fixed64 f64 = 8;
+  sfixed32 sf32 = 9; sfixed64 sf64 = 10; float fl = 11; double db = 12; bool ok = 13; string text = 14; bytes data ` +
+	`= 15; Color color = 16;
   optional int32 oi32 = 101; optional string otext = 102; optional Color ocolor = 103; optional uint64 ou64 = 104;
-  repeated int32 ri32 = 201; repeated uint64 ru64 = 202; repeated sint32 rs32 = 203 [packed = false]; repeated fixed64 rf64 = 204; repeated double rdb = 205;
-  repeated bool rok = 206; repeated string rtext = 207; repeated Color rcolor = 208; repeated float rfl = 209; repeated Color ucolor = 210 [packed = false];
+  repeated int32 ri32 = 201; repeated uint64 ru64 = 202; repeated sint32 rs32 = 203 [packed = false]; repeated ` +
+	`fixed64 rf64 = 204; repeated double rdb = 205;
+  repeated bool rok = 206; repeated string rtext = 207; repeated Color rcolor = 208; repeated float rfl = 209; ` +
+	`repeated Color ucolor = 210 [packed = false];
   Point point = 300; repeated Point points = 301; Plain plain = 302; repeated Plain plains = 303;
-  oneof choice { string words = 400; Point place = 401; int64 count = 402; Color paint = 403; google.protobuf.Empty nothing = 404; }
-  map<string, int32> m1 = 500; map<int64, Point> m2 = 501; map<bool, Color> m3 = 502; map<uint32, google.protobuf.Timestamp> m4 = 503; map<string, bytes> m5 = 504;
-  google.protobuf.Timestamp at = 600; repeated google.protobuf.Timestamp ats = 601; google.protobuf.Duration span = 602; repeated google.protobuf.Duration spans = 603;
-  google.protobuf.StringValue wtext = 610; google.protobuf.Int32Value wi32 = 611; google.protobuf.UInt64Value wu64 = 612; google.protobuf.DoubleValue wdb = 613;
-  google.protobuf.BoolValue wok = 614; google.protobuf.BytesValue wdata = 615; google.protobuf.FloatValue wfl = 616; repeated google.protobuf.Int64Value wi64 = 617;
-  google.protobuf.Struct object = 620; google.protobuf.Value value = 621; google.protobuf.ListValue list = 622; repeated google.protobuf.Value values = 623;
+  oneof choice { string words = 400; Point place = 401; int64 count = 402; Color paint = 403; google.protobuf.Empty ` +
+	`nothing = 404; }
+  map<string, int32> m1 = 500; map<int64, Point> m2 = 501; map<bool, Color> m3 = 502; map<uint32, ` +
+	`google.protobuf.Timestamp> m4 = 503; map<string, bytes> m5 = 504;
+  google.protobuf.Timestamp at = 600; repeated google.protobuf.Timestamp ats = 601; google.protobuf.Duration span = ` +
+	`602; repeated google.protobuf.Duration spans = 603;
+  google.protobuf.StringValue wtext = 610; google.protobuf.Int32Value wi32 = 611; google.protobuf.UInt64Value wu64 ` +
+	`= 612; google.protobuf.DoubleValue wdb = 613;
+  google.protobuf.BoolValue wok = 614; google.protobuf.BytesValue wdata = 615; google.protobuf.FloatValue wfl = 616;` +
+	` repeated google.protobuf.Int64Value wi64 = 617;
+  google.protobuf.Struct object = 620; google.protobuf.Value value = 621; google.protobuf.ListValue list = 622; ` +
+	`repeated google.protobuf.Value values = 623;
   google.protobuf.Any any = 630; google.protobuf.FieldMask mask = 631; google.protobuf.Empty empty = 632;
   string far = 100000000;
 }`
@@ -52,9 +64,12 @@ const everything2 = `syntax = "proto2"; package every2;
 enum Size { SMALL = 1; LARGE = 2; }
 message Inner { required string name = 1; optional int32 n = 2 [default = -7]; optional bool b = 3 [default = true]; }
 message Every {
-  optional int32 a = 1; optional string b = 2 [default = "none"]; optional Size size = 3 [default = LARGE]; optional Size plain = 4; repeated int32 list = 5;
-  repeated int32 packed = 6 [packed = true]; optional Inner inner = 7; repeated Inner inners = 8; optional double d = 9 [default = inf]; required fixed64 id = 10;
-  map<string, Inner> sizes = 11; optional bytes data = 12 [default = "\x01\xff"]; repeated Size all = 13 [packed = true];
+  optional int32 a = 1; optional string b = 2 [default = "none"]; optional Size size = 3 [default = LARGE]; ` +
+	`optional Size plain = 4; repeated int32 list = 5;
+  repeated int32 packed = 6 [packed = true]; optional Inner inner = 7; repeated Inner inners = 8; optional double d ` +
+	`= 9 [default = inf]; required fixed64 id = 10;
+  map<string, Inner> sizes = 11; optional bytes data = 12 [default = "\x01\xff"]; repeated Size all = 13 [packed = ` +
+	`true];
 }`
 
 // rowType is the row's payload message, as the writer and BigQuery see it.
@@ -71,7 +86,9 @@ func rowMessage(t fataler, p *Plan) protoreflect.MessageDescriptor {
 	if err := p.AddPayload(row, "payload", 16); err != nil {
 		t.Fatal(err)
 	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row}}, nil)
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +106,10 @@ func expect(m protoreflect.Message, row protoreflect.MessageDescriptor) *dynamic
 			list := out.Mutable(column).List()
 			m.Get(f).Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
 				entry := dynamicpb.NewMessage(column.Message())
-				entry.Set(column.Message().Fields().ByNumber(1), expectValue(f.MapKey(), column.Message().Fields().ByNumber(1), k.Value()))
-				entry.Set(column.Message().Fields().ByNumber(2), expectValue(f.MapValue(), column.Message().Fields().ByNumber(2), v))
+				entry.Set(column.Message().Fields().ByNumber(1),
+					expectValue(f.MapKey(), column.Message().Fields().ByNumber(1), k.Value()))
+				entry.Set(column.Message().Fields().ByNumber(2),
+					expectValue(f.MapValue(), column.Message().Fields().ByNumber(2), v))
 				list.Append(protoreflect.ValueOfMessage(entry))
 				return true
 			})
@@ -137,7 +156,8 @@ func expectValue(f, column protoreflect.FieldDescriptor, v protoreflect.Value) p
 			text += fmt.Sprintf(".%06d", micros%1_000_000)
 		}
 		return protoreflect.ValueOfString(text)
-	case strings.HasSuffix(string(name), "Value") && m.Descriptor().ParentFile().Path() == "google/protobuf/wrappers.proto":
+	case strings.HasSuffix(string(name), "Value") &&
+		m.Descriptor().ParentFile().Path() == "google/protobuf/wrappers.proto":
 		return expectValue(m.Descriptor().Fields().Get(0), column, get(1))
 	case m.Descriptor().ParentFile().Path() == "google/protobuf/struct.proto":
 		text, err := json.Marshal(expectJSON(m))
@@ -319,7 +339,8 @@ func randomJSON(t *rapid.T, name protoreflect.Name) []byte {
 // Rows hold what protobuf's own library reads.
 func TestAgainstProtobuf(t *testing.T) {
 	for name, m := range map[string]protoreflect.MessageDescriptor{
-		"proto3": parse(t, everything3).Messages().ByName("Every"), "proto2": parse(t, everything2).Messages().ByName("Every"),
+		"proto3": parse(t, everything3).Messages().ByName("Every"),
+		"proto2": parse(t, everything2).Messages().ByName("Every"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			plan := compile(t, m, Refuse, options)
