@@ -75,7 +75,7 @@ func TestSchemaRules(t *testing.T) {
 		"_CHANGE_TYPE":         field("_CHANGE_TYPE", "STRING"),
 	} {
 		if message := b.refused(400, create("bad", fields)); t.Failed() {
-			t.Fatalf("%s is taken, or refused without a word: %q", name, message)
+			t.Fatalf("%s is taken, or refused without a message: %q", name, message)
 		}
 	}
 	b.refused(400, create("a.b", field("a", "STRING")))
@@ -314,7 +314,7 @@ func TestStorageThatStaysOut(t *testing.T) {
 	}
 }
 
-// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is
+// With the fault missing_denied a table that is gone is refused as to a caller that may not know of it; one that is
 // there is as ever.
 func TestMissingTablesDenied(t *testing.T) {
 	b := start(t, emulator.Config{})
@@ -358,8 +358,8 @@ func TestMissingTablesDenied(t *testing.T) {
 	wantCode(t, w.append(2, nil, nil), codes.NotFound)
 }
 
-// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is in
-// a RECORD beside the columns of an envelope, as rows have it.
+// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is
+// in a RECORD beside the columns of an envelope, as rows have it.
 func TestSchemasOfRows(t *testing.T) {
 	text, err := os.ReadFile("../../proto/column/v1/testdata/bigquery_schemas.json")
 	if err != nil {
@@ -394,7 +394,8 @@ func TestSchemasOfRows(t *testing.T) {
 			}
 		}
 		table := rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
-			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside, field("payload", "RECORD", `, "fields": [`+columns+`]`))}
+			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside,
+			field("payload", "RECORD", `, "fields": [`+columns+`]`))}
 		if c.Takes {
 			b.ok(table)
 		} else {

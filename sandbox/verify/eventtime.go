@@ -17,7 +17,7 @@ type EventTime struct {
 	None bool
 }
 
-// Units are the units of a whole number: auto tells by its magnitude, as contracts do.
+// Units are the units of a whole number: auto goes by its magnitude, as contracts do.
 var Units = []string{"auto", "s", "ms", "us", "ns"}
 
 func (e EventTime) valid() error {

@@ -91,7 +91,8 @@ const (
 	Delivery_DELIVERY_UNSPECIFIED Delivery = 0
 	// Exactly once: a write stream of the lane's own, appended with offsets.
 	Delivery_DELIVERY_EXACTLY_ONCE Delivery = 1
-	// At least once: the table's default stream. No stream is created, fenced or named in a checkpoint; a crash repeats what was not settled.
+	// At least once: the table's default stream. No stream is created, fenced or named in a checkpoint; a crash repeats
+	// what was not settled.
 	Delivery_DELIVERY_AT_LEAST_ONCE Delivery = 2
 )
 
@@ -144,7 +145,8 @@ const (
 	Evolution_EVOLUTION_UNSPECIFIED Evolution = 0
 	// Nothing: the lane is refused with the exact difference.
 	Evolution_EVOLUTION_OFF Evolution = 1
-	// Add NULLABLE and REPEATED columns that the rows have, and relax REQUIRED ones that they may leave out. Anything else is refused.
+	// Add NULLABLE and REPEATED columns that the rows have, and relax REQUIRED ones that they may leave out. Anything
+	// else is refused.
 	Evolution_EVOLUTION_ADDITIVE Evolution = 2
 )
 
@@ -354,7 +356,7 @@ type LaneRequest_Append struct {
 }
 
 type LaneRequest_Durable struct {
-	// The answer to Opened and Checkpoint.
+	// The response to Opened and Checkpoint.
 	Durable *Durable `protobuf:"bytes,3,opt,name=durable,proto3,oneof"`
 }
 
@@ -495,12 +497,12 @@ type isLaneResponse_Message interface {
 }
 
 type LaneResponse_Opened struct {
-	// The answer to Open.
+	// The response to Open.
 	Opened *Opened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
 }
 
 type LaneResponse_Checkpoint struct {
-	// The barrier: make this durable and answer Durable.
+	// The barrier: make this durable and respond with Durable.
 	Checkpoint *Checkpoint `protobuf:"bytes,2,opt,name=checkpoint,proto3,oneof"`
 }
 
@@ -556,13 +558,14 @@ type Open struct {
 	Partition int32 `protobuf:"varint,4,opt,name=partition,proto3" json:"partition,omitempty"`
 	// Kafka offset of the next record not yet settled, as committed.
 	Position int64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
-	// The checkpoint committed with the position; empty when there is none: then the lane starts at the position with new streams.
+	// The checkpoint committed with the position; empty when there is none: then the lane starts at the position with new
+	// streams.
 	Checkpoint string `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	// Fingerprint of the routing (type to table, ignored types, tombstone policy). Rows can be dropped on replay only under
-	// the fingerprint that they were appended under.
+	// Fingerprint of the routing (type to table, ignored types, tombstone policy). Rows can be dropped on replay only
+	// under the fingerprint that they were appended under.
 	Routing uint64 `protobuf:"fixed64,7,opt,name=routing,proto3" json:"routing,omitempty"`
-	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The whole message may have
-	// 2 MiB, and the descriptors together 100,000 columns.
+	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The
+	// whole message may have 2 MiB, and the descriptors together 100,000 columns.
 	Routes []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
 	// Ingest takes Notice. A writer sends none to one that does not say so: it would break the call over it.
 	Notices       bool `protobuf:"varint,9,opt,name=notices,proto3" json:"notices,omitempty"`
@@ -666,7 +669,8 @@ func (x *Open) GetNotices() bool {
 // Route is a table and the descriptor of its rows.
 type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The table: `table`, `dataset.table` or `project.dataset.table`; what is left out comes from the writer's configuration.
+	// The table: `table`, `dataset.table` or `project.dataset.table`; what is left out comes from the writer's
+	// configuration.
 	Table string `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
 	// The row message.
 	//
@@ -787,8 +791,9 @@ type Route_Message struct {
 }
 
 type Route_Descriptor_ struct {
-	// A self-contained descriptor of a row message built at run time: nested types inside, column options on its fields. It describes at most
-	// 10,000 columns, nested ones counted wherever they are used, in at most 15 levels of records, as a table of BigQuery does.
+	// A self-contained descriptor of a row message built at run time: nested types inside, column options on its
+	// fields. It describes at most 10,000 columns, nested ones counted wherever they are used, in at most 15 levels of
+	// records, as a table of BigQuery does.
 	Descriptor_ *descriptorpb.DescriptorProto `protobuf:"bytes,3,opt,name=descriptor,proto3,oneof"`
 }
 
@@ -799,7 +804,8 @@ func (*Route_Descriptor_) isRoute_Row() {}
 // Layout is the physical layout of a table that the writer creates.
 type Layout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Top-level TIMESTAMP, DATE or DATETIME column the table is partitioned on. Empty: by the time of ingestion if there is a unit, else not at all.
+	// Top-level TIMESTAMP, DATE or DATETIME column the table is partitioned on. Empty: by the time of ingestion if there
+	// is a unit, else not at all.
 	PartitionField string `protobuf:"bytes,1,opt,name=partition_field,json=partitionField,proto3" json:"partition_field,omitempty"`
 	// Length of a partition; with a field, a day unless it says otherwise.
 	PartitionUnit PartitionUnit `protobuf:"varint,2,opt,name=partition_unit,json=partitionUnit,proto3,enum=lane.v1.PartitionUnit" json:"partition_unit,omitempty"`
@@ -860,14 +866,14 @@ func (x *Layout) GetClusterFields() []string {
 	return nil
 }
 
-// Opened says that the writer has fenced every older owner of this lane. Ingest commits its checkpoint at the position of
-// Open, then sends Durable with barrier 0; before that it sends no Append.
+// Opened says that the writer has fenced every older owner of this lane. Ingest commits its checkpoint at the position
+// of Open, then sends Durable with barrier 0; before that it sends no Append.
 type Opened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The checkpoint to commit at the position of Open. Opaque to ingest.
 	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	// Rows that are in the tables already: ingest drops the first `rows` rows of each route on replay, by counting records that the
-	// routing sends there and that are not in `left_out`. Routes without any are not listed.
+	// Rows that are in the tables already: ingest drops the first `rows` rows of each route on replay, by counting
+	// records that the routing sends there and that are not in `left_out`. Routes without any are not listed.
 	Replay []*Replay `protobuf:"bytes,2,rep,name=replay,proto3" json:"replay,omitempty"`
 	// Offsets at or after the position whose records were left out by an earlier owner; ingest skips them, uncounted.
 	LeftOut []int64 `protobuf:"varint,3,rep,packed,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
@@ -875,8 +881,9 @@ type Opened struct {
 	Limits *Limits `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Name of this writer, for logs.
 	Writer string `protobuf:"bytes,5,opt,name=writer,proto3" json:"writer,omitempty"`
-	// The project whose tables this writer writes to where a route names none. Writers behind one address must agree on it: ingest compares it
-	// with that of its other lanes before it spreads them. Empty: an older writer, which does not say.
+	// The project whose tables this writer writes to where a route names none. Writers behind one address must agree on
+	// it: ingest compares it with that of its other lanes before it spreads them. Empty: an older writer, which does not
+	// say.
 	Project string `protobuf:"bytes,6,opt,name=project,proto3" json:"project,omitempty"`
 	// The dataset of tables whose route names none; as project.
 	Dataset       string `protobuf:"bytes,7,opt,name=dataset,proto3" json:"dataset,omitempty"`
@@ -1155,8 +1162,9 @@ type Block struct {
 	Rows uint32 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
 	// Rows of this batch that ingest dropped because Opened.replay counts them.
 	Dropped uint32 `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"`
-	// The encoded rows. Every branch has the same bytes: `repeated bytes rows = 1` of encoded row messages, which are those of
-	// BigQuery's ProtoRows. A lane may use `encoded` for every contract; the typed branches let a person write rows by hand.
+	// The encoded rows. Every branch has the same bytes: `repeated bytes rows = 1` of encoded row messages, which are
+	// those of BigQuery's ProtoRows. A lane may use `encoded` for every contract; the typed branches let a person write
+	// rows by hand.
 	//
 	// Types that are valid to be assigned to Encoding:
 	//
@@ -1324,13 +1332,13 @@ func (x *Durable) GetBarrier() uint64 {
 	return 0
 }
 
-// LeftOut names records that will not become rows: their dead letters are durable. It precedes the Append that passes them, and it
-// answers Refused. The writer raises the barrier before it appends anything sent after it.
+// LeftOut names records that will not become rows: their dead letters are durable. It precedes the Append that passes
+// them, and it responds to Refused. The writer raises the barrier before it appends anything sent after it.
 type LeftOut struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kafka offsets, ascending, at most 10,000.
 	Offsets []int64 `protobuf:"varint,1,rep,packed,name=offsets,proto3" json:"offsets,omitempty"`
-	// The batch whose rows were refused, when this answers Refused; else 0.
+	// The batch whose rows were refused, when this responds to Refused; else 0.
 	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1380,7 +1388,8 @@ func (x *LeftOut) GetSequence() uint64 {
 	return 0
 }
 
-// Checkpoint is the barrier: the writer appends nothing that only this checkpoint explains before ingest answers Durable.
+// Checkpoint is the barrier: the writer appends nothing that only this checkpoint explains before ingest responds with
+// Durable.
 type Checkpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the barrier in this call: 1, 2, and so on.
@@ -1444,8 +1453,8 @@ func (x *Checkpoint) GetCheckpoint() string {
 	return ""
 }
 
-// Settled says that BigQuery holds every row of the batch, or has refused it and it is left out. Ingest commits position and checkpoint
-// on a timer and at the end.
+// Settled says that BigQuery holds every row of the batch, or has refused it and it is left out. Ingest commits
+// position and checkpoint on a timer and at the end.
 type Settled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The batch.
@@ -1509,8 +1518,9 @@ func (x *Settled) GetCheckpoint() string {
 	return ""
 }
 
-// Refused names rows of a batch that BigQuery will never take. Ingest sends their records to the dead-letter topic and answers
-// LeftOut with this sequence; the other rows of the batch are appended after that. A batch may be refused in several messages.
+// Refused names rows of a batch that BigQuery will never take. Ingest sends their records to the dead-letter topic and
+// responds LeftOut with this sequence; the other rows of the batch are appended after that. A batch may be refused in
+// several messages.
 type Refused struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The batch.
@@ -1643,8 +1653,9 @@ type Drain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for logs.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// How long the writer waits for the lane to close, from when it sends this. What is open then is cut with UNAVAILABLE: nothing is lost,
-	// but the next owner fences the lane's write streams instead of adopting them. Not set: the writer sets no time, or is an older one.
+	// How long the writer waits for the lane to close, from when it sends this. What is open then is cut with
+	// UNAVAILABLE: nothing is lost, but the next owner fences the lane's write streams instead of adopting them. Not set:
+	// the writer sets no time, or is an older one.
 	Within        *durationpb.Duration `protobuf:"bytes,2,opt,name=within,proto3" json:"within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1694,8 +1705,8 @@ func (x *Drain) GetWithin() *durationpb.Duration {
 	return nil
 }
 
-// Closed ends a half-closed call: everything sent is settled, the window is empty, and the checkpoint says so, which lets the next
-// owner adopt the write streams instead of fencing them.
+// Closed ends a half-closed call: everything sent is settled, the window is empty, and the checkpoint says so, which
+// lets the next owner adopt the write streams instead of fencing them.
 type Closed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The position to commit.
@@ -1750,11 +1761,12 @@ func (x *Closed) GetCheckpoint() string {
 	return ""
 }
 
-// Notice says that rows of the lane wait for BigQuery, or no longer: for people to see, at both ends. It may come at any time after Open, also before
-// Opened, and changes nothing in what is sent. A later one replaces it.
+// Notice says that rows of the lane wait for BigQuery, or no longer: for people to see, at both ends. It may come at
+// any time after Open, also before Opened, and changes nothing in what is sent. A later one replaces it.
 type Notice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is the matter and with which table; the same for all lanes that it concerns, for as long as it lasts. Empty when it is over.
+	// What is the matter and with which table; the same for all lanes that it concerns, for as long as it lasts. Empty
+	// when it is over.
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// What BigQuery said last.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`

@@ -37,8 +37,8 @@ const (
 	DifferenceKind_DIFFERENCE_KIND_TYPE DifferenceKind = 3
 	// The table has a column that the rows do not. It has its default value, or stays null.
 	DifferenceKind_DIFFERENCE_KIND_EXTRA DifferenceKind = 4
-	// The column has room for fewer digits than the rows may have. No evolution changes that: BigQuery would round the digits behind the point
-	// away, so rows of this table are refused.
+	// The column has room for fewer digits than the rows may have. No evolution changes that: BigQuery would round the
+	// digits behind the point away, so rows of this table are refused.
 	DifferenceKind_DIFFERENCE_KIND_NARROWER DifferenceKind = 5
 	// The column has room for shorter texts or bytes than the rows may have. Rows with longer ones are refused, one by one.
 	DifferenceKind_DIFFERENCE_KIND_SHORTER DifferenceKind = 6
@@ -198,7 +198,8 @@ type TableDiff struct {
 	Exists bool `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
 	// The differences; none when the table can take the rows as it is.
 	Differences []*Difference `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
-	// How BigQuery lays the existing table out, for example `DAY(event_time), clustered by event_type`; empty for a missing table.
+	// How BigQuery lays the existing table out, for example `DAY(event_time), clustered by event_type`; empty for a
+	// missing table.
 	Layout string `protobuf:"bytes,4,opt,name=layout,proto3" json:"layout,omitempty"`
 	// Why the table takes no rows whatever its columns are, for example that it is a view; empty when it is a table.
 	Obstacle string `protobuf:"bytes,5,opt,name=obstacle,proto3" json:"obstacle,omitempty"`

@@ -228,7 +228,7 @@ func sameLayout(old, def *bq.Table) bool {
 		(c == nil) == (d == nil) && (c == nil || c.Field == d.Field && reflect.DeepEqual(c.Range, d.Range))
 }
 
-// tablePermissions answers testIamPermissions: the sandbox lets everybody do everything.
+// tablePermissions serves testIamPermissions: the sandbox lets everybody do everything.
 func (a *api) tablePermissions(r *http.Request) (any, error) {
 	table, method, _ := strings.Cut(r.PathValue("table"), ":")
 	if method != "testIamPermissions" {

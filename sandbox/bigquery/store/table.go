@@ -83,7 +83,7 @@ func (s *Store) loadTable(dir string) (*Table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if st == nil { // killed before the stream's first frame was whole: nobody was told of it
+		if st == nil { // killed before the stream's first frame was whole: nobody knows of it
 			if err := os.Remove(path); err != nil {
 				return nil, err
 			}

@@ -95,7 +95,7 @@ func (d *difference) hinders() bool {
 	}
 }
 
-// evolves says whether additive evolution does away with it.
+// evolves reports whether additive evolution does away with it.
 func (d *difference) evolves() bool {
 	return d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING || d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
 }
@@ -131,7 +131,7 @@ func (d *difference) proto() *lanev1.Difference {
 	return out
 }
 
-// sameType tells whether two columns, modes apart, hold the same.
+// sameType reports whether two columns, modes apart, hold the same.
 func sameType(a, b *bigquery.FieldSchema) bool {
 	if canonical(a.Type) != canonical(b.Type) {
 		return false
@@ -157,7 +157,7 @@ func digitsOf(column *bigquery.FieldSchema) digits {
 	return digits{}
 }
 
-// narrower tells whether the table's column, of the same type, holds fewer digits than the rows may have. More of them
+// narrower reports whether the table's column, of the same type, holds fewer digits than the rows may have. More of them
 // before the point are a refused row, more of them behind it are rounded away (BigQuery, REST reference of tables,
 // `precision` and `roundingMode`).
 func narrower(have, want *bigquery.FieldSchema) bool {

@@ -74,7 +74,7 @@ func fieldsOf(columns bigquery.Schema) ([]*bq.TableFieldSchema, error) {
 	}
 	var fields []*bq.TableFieldSchema
 	if err := json.Unmarshal(encoded, &fields); err != nil {
-		return nil, fmt.Errorf("encode %d columns: %s", len(columns), err.Error()) // Not wrapped: it is no answer of BigQuery's.
+		return nil, fmt.Errorf("encode %d columns: %s", len(columns), err.Error()) // Not wrapped: it is no response of BigQuery's.
 	}
 	return fields, nil
 }
@@ -123,8 +123,8 @@ var (
 	errUnfit = errors.New("the table cannot take the rows")
 )
 
-// answerOf is BigQuery's answer to a REST call that failed; nil when it got none. An error page of a proxy is none.
-func answerOf(err error) *googleapi.Error {
+// responseOf is BigQuery's response to a REST call that failed; nil when there is none. An error page of a proxy is none.
+func responseOf(err error) *googleapi.Error {
 	e := (*googleapi.Error)(nil)
 	if !errors.As(err, &e) || e.Message == "" && len(e.Errors) == 0 {
 		return nil
@@ -132,26 +132,26 @@ func answerOf(err error) *googleapi.Error {
 	return e
 }
 
-// httpStatus is the HTTP status of a REST call: 0 when it got no answer or did not fail.
+// httpStatus is the HTTP status of a REST call: 0 when it got no response or did not fail.
 func httpStatus(err error) int {
-	if e := answerOf(err); e != nil {
+	if e := responseOf(err); e != nil {
 		return e.Code
 	}
 	return 0
 }
 
-// limited says whether a REST call was turned away for want of quota.
+// limited reports whether a REST call was turned away for want of quota.
 func limited(err error) bool {
-	e := answerOf(err)
+	e := responseOf(err)
 	return e != nil && (e.Code == http.StatusTooManyRequests || e.Code == http.StatusForbidden && slices.ContainsFunc(e.Errors, func(item googleapi.ErrorItem) bool {
 		return item.Reason == "rateLimitExceeded" || item.Reason == "quotaExceeded"
 	}))
 }
 
-// transient says whether a REST call that failed may work later. No answer at all is one of those, and so is one that
+// transient reports whether a REST call that failed may work later. No response at all is one of those, and so is one that
 // cannot be read; what fails before it is sent, such as encoding a request, fails again.
 func transient(err error) bool {
-	switch e := answerOf(err); {
+	switch e := responseOf(err); {
 	case errors.Is(err, errNoDataset):
 		return false
 	case e != nil:

@@ -225,7 +225,7 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lane
 			return ctx.Err()
 		case !transient(err):
 			err = fmt.Errorf("table %s: %w%s", id, err, remedy(err))
-			traveller.answered(time.Now())
+			traveller.rejected(time.Now())
 			traveller.weather.refuse(wayTable, err.Error(), time.Now())
 			return err
 		}
