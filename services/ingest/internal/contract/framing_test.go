@@ -116,10 +116,12 @@ func TestRefusedRecords(t *testing.T) {
 			"parcels-value: payload.grams at byte 8: schema 4's string cannot be read as the contract's int",
 		},
 		{framed(4, "\x02a\x00\x02"), "id=a new=1"},
-		{framed(5, "\x02a\x02\x00"),
+		{
+			framed(5, "\x02a\x02\x00"),
 			"parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another column has " +
 				"this name but for its case; BigQuery does not tell them apart; " +
-				`write columns: {"ID": {name: ID_2}, or {skip: true}}`},
+				`write columns: {"ID": {name: ID_2}, or {skip: true}}`,
+		},
 		{
 			framed(6, "\x02a\x02\x00"),
 			"parcels-value: payload at byte 0: schema id 6: it is no version of subject parcels-value, and is " +

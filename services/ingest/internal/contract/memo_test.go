@@ -95,7 +95,9 @@ func TestWhatRepeatsIsMatchedAlike(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		old := topic.Fork()
 		types := rapid.SampledFrom([][]byte{
-			nil, {}, []byte("shop.Order"), []byte("shop.Other"), []byte("a.B"), []byte("b"), []byte("noise.X"), []byte("none"),
+			nil,
+			{},
+			[]byte("shop.Order"), []byte("shop.Other"), []byte("a.B"), []byte("b"), []byte("noise.X"), []byte("none"),
 			[]byte("shop.\xff"),
 		})
 		key := rapid.SampledFrom([]string{"item_type_name", "item_type_name", "trace", "", "\xff"})

@@ -222,7 +222,8 @@ func TestOddRecordsAsTheyAre(t *testing.T) {
 	for as, cases := range map[string][]oddCase{
 		"bytes": {{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "row a\xff"}},
 		"string": {
-			{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "letter payload at byte 1: text is not valid UTF-8"},
+			{"empty value", "", "row"},
+			{"invalid UTF-8", "a\xff", "letter payload at byte 1: text is not valid UTF-8"},
 			{"NaN", "NaN", "row NaN"},
 		},
 		"json": {
@@ -257,12 +258,15 @@ func TestOddRecordsFramed(t *testing.T) {
 			oddProto, "odd.Thing", "\x00\x00\x00\x00\x07\x00", "\x0a\x01a",
 			append(protoCases(t), oddCase{"nothing behind the id", "", "row"}),
 		},
-		"avro": {`{"type":"record","name":"Thing","fields":[{"name":"text","type":"string"}]}`, "", "\x00\x00\x00\x00\x07",
-			"\x02a", []oddCase{
+		"avro": {
+			`{"type":"record","name":"Thing","fields":[{"name":"text","type":"string"}]}`, "", "\x00\x00\x00\x00\x07",
+			"\x02a",
+			[]oddCase{
 				{"nothing behind the id", "", "letter payload.text at byte 5: the payload ends here"}, {
 					"invalid UTF-8", "\x02\xff", "letter payload.text at byte 5",
 				},
-			}},
+			},
+		},
 	} {
 		t.Run(format, func(t *testing.T) {
 			s := &shelf{}

@@ -142,7 +142,8 @@ func (t *Topic) target(itemType []byte) (target int, ok bool) {
 // columns, so that a changed decoder cannot shift a replay. Stable across versions of the program: what a key added
 // later says by default is not written.
 func fingerprint(header, tombstones string, bySchema bool, unknown int, rules []rule,
-	table func(target int) string) uint64 {
+	table func(target int) string,
+) uint64 {
 	lines := []string{}
 	for _, r := range rules {
 		if r.target == toIgnore {

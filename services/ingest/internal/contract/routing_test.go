@@ -265,10 +265,12 @@ func TestProblems(t *testing.T) {
 		{"contracts[0].schema", "no such file", []contract.Config{
 			order(func(c *contract.Config) { c.Schema = "none.avsc" }),
 		}},
-		{"contracts[0].schema", "payload.x[]: the type shop.Node contains itself",
+		{
+			"contracts[0].schema", "payload.x[]: the type shop.Node contains itself",
 			[]contract.Config{order(func(c *contract.Config) {
 				c.Schema, c.EventID, c.EventTime = "recursive.avsc", "", contract.EventTime{}
-			})}},
+			})},
+		},
 		{"contracts[0].event_id", "no field no", []contract.Config{order(func(c *contract.Config) { c.EventID = "no" })}},
 		{
 			"contracts[0].event_time", "unit already", []contract.Config{
@@ -322,7 +324,8 @@ func TestProblems(t *testing.T) {
 	}
 	// All of them together.
 	_, err := contract.Load([]contract.Config{
-		{Builtin: "a"}, order(func(c *contract.Config) { c.Table = "" }),
+		{Builtin: "a"},
+		order(func(c *contract.Config) { c.Table = "" }),
 		order(func(c *contract.Config) { c.EventID = "no" }),
 	}, "testdata")
 	var problems config.Problems

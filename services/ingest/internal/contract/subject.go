@@ -66,7 +66,8 @@ func (l *loader) fromRegistry(e *entry) (s *registry.Schema, ok bool) {
 
 // plain compiles a contract whose payloads have one schema.
 func (l *loader) plain(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route,
-	error) {
+	error,
+) {
 	plan, err := l.columns(c, s, o)
 	if err != nil {
 		return nil, nil, err
@@ -92,7 +93,8 @@ func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.
 
 // framed compiles a contract whose records name their schema.
 func (l *loader) framed(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route,
-	error) {
+	error,
+) {
 	vs, warnings, err := l.newest(c, s, message, o)
 	if err != nil {
 		return nil, nil, err
@@ -112,7 +114,8 @@ const mostVersions = 50
 // column keeps the type that it had in older versions. So a process that starts anew has the columns of one that has
 // not ended.
 func (l *loader) newest(c *Config, s *registry.Schema, message string, o decode.Options) (vs *versions,
-	warnings []string, err error) {
+	warnings []string, err error,
+) {
 	reader, err := parseSchema(s, c)
 	if err == nil {
 		vs, err = newVersions(*c, o.Contract, message, reader, o, l.env)
@@ -169,7 +172,8 @@ func retyped(older, newer *lanev1.Route) (changed []string) {
 
 // typesOfColumns fills in the types of a message's columns, as BigQuery tells them apart, by their paths.
 func typesOfColumns(m *descriptorpb.DescriptorProto, path string, types []*descriptorpb.DescriptorProto,
-	into map[string]string) {
+	into map[string]string,
+) {
 	for _, f := range m.GetField() {
 		column, _ := proto.GetExtension(f.GetOptions(), columnv1.E_Column).(*columnv1.Column)
 		name := strings.TrimPrefix(column.GetType().String(), "COLUMN_TYPE_")

@@ -79,7 +79,9 @@ func TestUnknownTypes(t *testing.T) {
 		})).Topic("orders").Fork()
 	}
 	for _, c := range []struct{ policy, table, want string }{
-		{"", "", "unknown 0"}, {"dead_letter", "", "unknown 0"}, {"ignore", "", "ignore 0"},
+		{"", "", "unknown 0"},
+		{"dead_letter", "", "unknown 0"},
+		{"ignore", "", "ignore 0"},
 		{"table", "lost.others", "row 2"},
 	} {
 		topic := policy(c.policy, c.table)

@@ -22,30 +22,37 @@ func TestLatestVersionThatCannotBeTaken(t *testing.T) {
 		warned        string
 	}{
 		"names that clash": {
-			v1, v1 + `,{"name":"ID","type":"string"}`, [2]string{"\x02a\x02", "\x02a\x02\x02b"},
+			v1, v1 + `,{"name":"ID","type":"string"}`,
+			[2]string{"\x02a\x02", "\x02a\x02\x02b"},
 			[2]string{"id=a grams=1", `!payload.ID: another column has this name but for its case`},
 			"version 2 of subject parcels-value cannot be taken",
 		},
 		"too deep": {
-			v1, v1 + `,{"name":"deep","type":` + deepRecord(15) + `}`, [2]string{"\x02a\x02", "\x02a\x02\x00"},
-			[2]string{"id=a grams=1", "!nested deeper than BigQuery's 15 levels"}, "columns gives a field another name or type",
+			v1, v1 + `,{"name":"deep","type":` + deepRecord(15) + `}`,
+			[2]string{"\x02a\x02", "\x02a\x02\x00"},
+			[2]string{"id=a grams=1", "!nested deeper than BigQuery's 15 levels"},
+			"columns gives a field another name or type",
 		},
 		"string to bytes": {
 			v1 + `,{"name":"s","type":"string"}`, v1 + `,{"name":"s","type":"bytes"}`,
 			[2]string{"\x02a\x02\x02s", "\x02b\x04\x02t"},
-			[2]string{"id=a grams=1 s=s", "id=b grams=2 s=t"}, "payload.s: the contract has STRING, it has BYTES",
+			[2]string{"id=a grams=1 s=s", "id=b grams=2 s=t"},
+			"payload.s: the contract has STRING, it has BYTES",
 		},
 		"int to union": {
 			v1, `{"name":"id","type":"string"},{"name":"grams","type":["int","string"]},{"name":"new","type":"int"}`,
-			[2]string{"\x02a\x02", "\x02b\x02\x02x\x06"}, [2]string{
+			[2]string{"\x02a\x02", "\x02b\x02\x02x\x06"},
+			[2]string{
 				"id=a grams=1", "!payload.grams at byte 8: schema 8's string cannot be read as the contract's int",
 			},
 			"version 1 of subject parcels-value has another type, which the column keeps: payload.grams: the " +
 				"contract has INTEGER, it has RECORD",
 		},
 		"int to string": {
-			v1, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`, [2]string{"\x02a\x02", "\x02b\x02x"},
-			[2]string{"id=a grams=1", "!cannot be read as the contract's int"}, "write subject_version: 2 for that one alone",
+			v1, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`,
+			[2]string{"\x02a\x02", "\x02b\x02x"},
+			[2]string{"id=a grams=1", "!cannot be read as the contract's int"},
+			"write subject_version: 2 for that one alone",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +132,7 @@ func TestWaitsForTheOperator(t *testing.T) {
 			framed(4, "\x02a\x02\x02b")); !strings.Contains(got, "its fields cannot become columns") {
 			t.Error(got)
 		}
-		if n := strings.Count(d.log.String(), "its records wait for the operator"); n != 1 {
+		if n := strings.Count(d.log.String(), `records="wait for the operator"`); n != 1 {
 			t.Errorf("%d lines of log:\n%s", n, d.log.String())
 		}
 	})

@@ -159,11 +159,12 @@ func (vs *versions) ask(ctx context.Context, id uint32) (source confluent.Source
 		unfit = err.Error() + "; " + remedy
 		source = confluent.Source{Reason: fmt.Sprintf("schema id %d: %v", id, err)}
 		vs.once(id, func() {
-			what := "its records are refused"
+			what := "refused"
 			if vs.config.UnfitSchema == unfitWaits {
-				what = "its records wait for the operator"
+				what = "wait for the operator"
 			}
-			vs.log.Warn("a schema does not fit the contract; "+what, "schema_id", id, "reason", err.Error(), "remedy", remedy)
+			vs.log.Warn("a schema does not fit the contract", "schema_id", id, "records", what, "reason", err.Error(),
+				"remedy", remedy)
 		})
 	}
 	vs.reported[id] = true
@@ -196,7 +197,8 @@ func (vs *versions) ours(ctx context.Context, id uint32) (bool, error) {
 // source compiles what the registry has for a schema id; mu is held. It grows the contract first if it may and has to.
 // unfit says which values of it are refused for another type.
 func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source confluent.Source, unfit string,
-	err error) {
+	err error,
+) {
 	if s.Format != vs.config.Format {
 		return source, "", fmt.Errorf("it is of format %s, the contract reads %s", s.Format, vs.config.Format)
 	}

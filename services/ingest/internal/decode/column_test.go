@@ -76,7 +76,8 @@ func TestTexts(t *testing.T) {
 		{Column{Type: Numeric}, "1.0000000000000", "1"},
 		{Column{Type: BigNumeric}, "0.0000000001", "0.0000000001"},
 		{
-			Column{Type: BigNumeric}, strings.Repeat("9", 38) + "." + strings.Repeat("9", 38),
+			Column{Type: BigNumeric},
+			strings.Repeat("9", 38) + "." + strings.Repeat("9", 38),
 			strings.Repeat("9", 38) + "." + strings.Repeat("9", 38),
 		},
 		{Column{Type: BigNumeric}, strings.Repeat("9", 39), refused},
@@ -109,16 +110,19 @@ func TestTexts(t *testing.T) {
 		{Column{Type: Geography}, "POINT EMPTY", "POINT EMPTY"},
 		{Column{Type: Geography}, "LINESTRING(1 1, 2 2)", "LINESTRING(1 1, 2 2)"},
 		{
-			Column{Type: Geography}, "POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))",
+			Column{Type: Geography},
+			"POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))",
 			"POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))",
 		},
 		{
-			Column{Type: Geography}, "MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))",
+			Column{Type: Geography},
+			"MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))",
 			"MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))",
 		},
 		{Column{Type: Geography}, "MULTIPOINT((1 2),3 4)", "MULTIPOINT((1 2),3 4)"},
 		{
-			Column{Type: Geography}, "GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))",
+			Column{Type: Geography},
+			"GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))",
 			"GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))",
 		},
 		{Column{Type: Geography}, `{"type":"Point","coordinates":[1,2]}`, `{"type":"Point","coordinates":[1,2]}`},

@@ -60,7 +60,12 @@ var brackets = []struct {
 	name  string
 	depth int
 }{
-	{"POINT", 1}, {"LINESTRING", 1}, {"POLYGON", 2}, {"MULTIPOINT", 1}, {"MULTILINESTRING", 2}, {"MULTIPOLYGON", 3},
+	{"POINT", 1},
+	{"LINESTRING", 1},
+	{"POLYGON", 2},
+	{"MULTIPOINT", 1},
+	{"MULTILINESTRING", 2},
+	{"MULTIPOLYGON", 3},
 	{"GEOMETRYCOLLECTION", 0},
 }
 

@@ -32,7 +32,8 @@ func (c *compiler) column(column *decode.Column) int32 {
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more
 // than a few lines.
 func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int,
-	reason string) {
+	reason string,
+) {
 	text, next := m.scratch[:0], p
 	switch in.code {
 	case opRange:

@@ -186,13 +186,15 @@ func TestVariableScaleDecimal(t *testing.T) {
 		{decode.Column{}, "\x02" + long(39) + avroText("\x01"), "the scale 39 of the decimal is not within 0 and 38"},
 		{decode.Column{}, "\x02" + long(-1) + avroText("\x01"), "the scale -1 of the decimal is not within 0 and 38"},
 		{
-			decode.Column{}, "\x02" + long(0) + avroText(strings.Repeat("\x7f", 32)),
+			decode.Column{},
+			"\x02" + long(0) + avroText(strings.Repeat("\x7f", 32)),
 			"the decimal has more digits than its precision, or than 76",
 		},
 		{decode.Column{}, "\x02" + long(2) + "\x08\x30", "the length reaches past the end of the payload"},
 		{decode.Column{}, "\x02", "the payload ends here"},
 		{
-			decode.Column{Type: decode.Numeric, Precision: 4, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"),
+			decode.Column{Type: decode.Numeric, Precision: 4, Scale: 2},
+			"\x02" + long(2) + avroText("\x30\x39"),
 			`"123.45" does not fit 2 digits before the point and 2 behind it`,
 		},
 		{decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},

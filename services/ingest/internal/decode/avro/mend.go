@@ -237,7 +237,7 @@ func (m *mender) decimal(v map[string]any, where string) {
 	precision, given := whole(v["precision"])
 	scale, scaled := whole(v["scale"])
 	size, sized := whole(v["size"])
-	reason := ""
+	var reason string
 	switch {
 	case !given:
 		reason = "a decimal without precision"

@@ -23,7 +23,9 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 		want    string
 	}{
 		{
-			`{"name":"Id","type":"int"},{"name":"id","type":"int"}`, decode.Columns{"id": {Name: "id_2"}}, "\x02\x04",
+			`{"name":"Id","type":"int"},{"name":"id","type":"int"}`,
+			decode.Columns{"id": {Name: "id_2"}},
+			"\x02\x04",
 			"Id:1 id_2:2",
 		},
 		{`{"name":"Id","type":"int"},{"name":"id","type":"int"}`, decode.Columns{"Id": {Skip: true}}, "\x02\x04", "id:2"},
@@ -51,17 +53,23 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 		},
 		{`{"name":"x","type":"long"}`, asked(decode.Column{Type: decode.Float}), "\x05", `x:-3`},
 		{
-			recursive, decode.Columns{"next": {Type: decode.JSON}}, "\x02\x02\x04\x02\x06\x00",
+			recursive,
+			decode.Columns{"next": {Type: decode.JSON}},
+			"\x02\x02\x04\x02\x06\x00",
 			`id:1 next:"{\"id\":2,\"next\":{\"id\":3,\"next\":null}}"`,
 		},
 		{recursive, decode.Columns{"next": {Type: decode.JSON}}, "\x02\x00", `id:1`},
 		{recursive, decode.Columns{"next": {Skip: true}}, "\x02\x02\x04\x02\x06\x00", `id:1`},
 		{
-			recursive, decode.Columns{"next": {Type: decode.JSON}}, "\x02\x02\x04\x02\x06",
+			recursive,
+			decode.Columns{"next": {Type: decode.JSON}},
+			"\x02\x02\x04\x02\x06",
 			`refused: test: p.next.next.next at byte 5: the payload ends here`,
 		},
 		{
-			list, decode.Columns{"next": {Type: decode.JSON, Name: "below"}}, "\x02\x02\x04\x00\x00",
+			list,
+			decode.Columns{"next": {Type: decode.JSON, Name: "below"}},
+			"\x02\x02\x04\x00\x00",
 			`id:1 below:"{\"id\":2,\"next\":[]}"`,
 		},
 		{
@@ -75,21 +83,27 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			"\x02", `i:1`,
 		},
 		{
-			`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u": {Type: decode.JSON}},
+			`{"name":"u","type":["null","int","string"]}`,
+			decode.Columns{"u": {Type: decode.JSON}},
 			"\x04" + avroText("a\"\u00e9"), `u:"\"a\\\"é\""`,
 		},
 		{`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u.int_value": {Skip: true}}, "\x02\x02", ``},
 		{`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u.int_value": {Name: "n"}}, "\x02\x02", `u:{n:1}`},
 		{
-			`{"name":"m","type":{"type":"map","values":"int"}}`, decode.Columns{"m": {Type: decode.JSON}}, "\x02\x02a\x02\x00",
+			`{"name":"m","type":{"type":"map","values":"int"}}`,
+			decode.Columns{"m": {Type: decode.JSON}},
+			"\x02\x02a\x02\x00",
 			`m:"{\"a\":1}"`,
 		},
 		{
-			`{"name":"m","type":{"type":"map","values":"int"}}`, decode.Columns{"m.key": {Name: "k"}}, "\x02\x02a\x02\x00",
+			`{"name":"m","type":{"type":"map","values":"int"}}`,
+			decode.Columns{"m.key": {Name: "k"}},
+			"\x02\x02a\x02\x00",
 			`m:{k:"a" value:1}`,
 		},
 		{
-			`{"name":"a","type":{"type":"array","items":["null","int"]}}`, decode.Columns{"a.value": {Name: "v"}},
+			`{"name":"a","type":{"type":"array","items":["null","int"]}}`,
+			decode.Columns{"a.value": {Name: "v"}},
 			"\x02\x02\x02\x00", `a:{v:1}`,
 		},
 	} {

@@ -82,9 +82,11 @@ func (p *Plan) Types() (all []string) {
 	return all
 }
 
-// TypeOf and HasNull are those of the schema.
+// TypeOf is that of the schema.
 func (p *Plan) TypeOf(payload []byte) (name []byte, null bool) { return p.schema.TypeOf(payload) }
-func (p *Plan) HasNull() bool                                  { return p.schema.HasNull() }
+
+// HasNull is that of the schema.
+func (p *Plan) HasNull() bool { return p.schema.HasNull() }
 
 // Warnings are what is wrong with the schema and does not matter, each with the place in it.
 func (p *Plan) Warnings() []string { return p.warnings }

@@ -290,7 +290,10 @@ func (d *Decoder) special(p int) (float64, int) {
 		text  string
 		value float64
 	}{
-		{"NaN", math.NaN()}, {"Infinity", math.Inf(1)}, {"-Infinity", math.Inf(-1)}, {"inf", math.Inf(1)},
+		{"NaN", math.NaN()},
+		{"Infinity", math.Inf(1)},
+		{"-Infinity", math.Inf(-1)},
+		{"inf", math.Inf(1)},
 		{"-inf", math.Inf(-1)},
 	} {
 		if end := p + len(s.text); end < len(d.src) && string(d.src[p:end]) == s.text && d.src[end] == '"' {

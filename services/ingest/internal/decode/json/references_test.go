@@ -19,7 +19,8 @@ func TestReferences(t *testing.T) {
 		want       string
 	}{
 		"by name": {
-			`{"properties":{"sum":{"$ref":"money.json"}}}`, []Reference{{"money.json", money}},
+			`{"properties":{"sum":{"$ref":"money.json"}}}`,
+			[]Reference{{"money.json", money}},
 			"{sum {units int64, currency string}}",
 		},
 		"a place in it": {
@@ -27,15 +28,18 @@ func TestReferences(t *testing.T) {
 		},
 		"twice": {
 			`{"properties":{"a":{"$ref":"money.json#/$defs/Currency"},"b":{"$ref":"money.json"}}}`,
-			[]Reference{{"money.json", money}}, "{a string, b {units int64, currency string}}",
+			[]Reference{{"money.json", money}},
+			"{a string, b {units int64, currency string}}",
 		},
 		"relative to the root's id": {
 			`{"$id":"https://x.example/s/bill.json","properties":{"sum":{"$ref":"money.json"}}}`,
-			[]Reference{{"https://x.example/s/money.json", money}}, "{sum {units int64, currency string}}",
+			[]Reference{{"https://x.example/s/money.json", money}},
+			"{sum {units int64, currency string}}",
 		},
 		"a name relative to it": {
 			`{"$id":"https://x.example/s/bill.json","properties":{"sum":{"$ref":"https://x.example/s/money.json"}}}`,
-			[]Reference{{"money.json", money}}, "{sum {units int64, currency string}}",
+			[]Reference{{"money.json", money}},
+			"{sum {units int64, currency string}}",
 		},
 		"by its own id": {
 			`{"properties":{"sum":{"$ref":"https://x.example/money"}}}`, []Reference{
@@ -54,7 +58,8 @@ func TestReferences(t *testing.T) {
 		},
 		"back to the root": {
 			`{"$id":"bill","properties":{"a":{"$ref":"m"},"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"boolean"}}}`,
-			[]Reference{{"m", `{"properties":{"b":{"$ref":"bill#/$defs/B"}}}`}}, "{a {b bool}, b bool}",
+			[]Reference{{"m", `{"properties":{"b":{"$ref":"bill#/$defs/B"}}}`}},
+			"{a {b bool}, b bool}",
 		},
 		"same place in both": {
 			`{"properties":{"a":{"$ref":"m"},"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"boolean"}}}`, []Reference{
@@ -62,15 +67,18 @@ func TestReferences(t *testing.T) {
 			}, "{a {b string}, b bool}",
 		},
 		"a name that is no URI": {
-			`{"properties":{"sum":{"$ref":"%zz money"}}}`, []Reference{{"%zz money", money}},
+			`{"properties":{"sum":{"$ref":"%zz money"}}}`,
+			[]Reference{{"%zz money", money}},
 			"{sum {units int64, currency string}}",
 		},
 		"not there": {
-			`{"properties":{"sum":{"$ref":"money.json"}}}`, []Reference{{"mony.json", money}},
+			`{"properties":{"sum":{"$ref":"money.json"}}}`,
+			[]Reference{{"mony.json", money}},
 			`!payload.sum: $ref "money.json": it leads out of the document`,
 		},
 		"not a place in it": {
-			`{"properties":{"sum":{"$ref":"money.json#/nothing"}}}`, []Reference{{"money.json", money}},
+			`{"properties":{"sum":{"$ref":"money.json#/nothing"}}}`,
+			[]Reference{{"money.json", money}},
 			`!payload.sum: $ref "money.json#/nothing": there is no such place`,
 		},
 		"around in a circle": {
@@ -79,7 +87,8 @@ func TestReferences(t *testing.T) {
 			}, `!"a" contains itself`,
 		},
 		"the root as its own part": {
-			`{"$id":"bill","properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}},
+			`{"$id":"bill","properties":{"a":{"$ref":"m"}}}`,
+			[]Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}},
 			`!"bill" contains itself`,
 		},
 		"a document that is no JSON": {

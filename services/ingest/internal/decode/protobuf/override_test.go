@@ -88,7 +88,9 @@ func TestColumns(t *testing.T) {
 	}{
 		{"string", column{Type: decode.JSON}, text(`{"a":[1]}`), `{"x":"{\"a\":[1]}"}`},
 		{
-			"string", column{Type: decode.JSON}, text(`{"a":}`),
+			"string",
+			column{Type: decode.JSON},
+			text(`{"a":}`),
 			`refused: x at byte 0: no JSON value starts here, but '}', at byte 5 of the text`,
 		},
 		{"string", column{Type: decode.JSON}, text(""), `{}`},
@@ -112,11 +114,15 @@ func TestColumns(t *testing.T) {
 		{"int64", column{Type: decode.Timestamp, Unit: decode.Millis}, number(-1), `{"x":"-1000"}`},
 		{"int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, nil, `{"x":"0"}`},
 		{
-			"int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, number(1 << 40),
+			"int64",
+			column{Type: decode.Timestamp, Unit: decode.Seconds},
+			number(1 << 40),
 			`refused: x at byte 0: the timestamp is out of BigQuery's range`,
 		},
 		{
-			"repeated int64", column{Type: decode.Timestamp, Unit: decode.Millis}, join(number(1), nested(1, 2, 3)),
+			"repeated int64",
+			column{Type: decode.Timestamp, Unit: decode.Millis},
+			join(number(1), nested(1, 2, 3)),
 			`{"x":["1000","2000","3000"]}`,
 		},
 		{
@@ -124,16 +130,22 @@ func TestColumns(t *testing.T) {
 				0x7f), `refused: x[1] at byte 3: the timestamp is out of BigQuery's range`,
 		},
 		{
-			"repeated fixed32", column{Type: decode.Numeric}, nested(1, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+			"repeated fixed32",
+			column{Type: decode.Numeric},
+			nested(1, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
 			`{"x":["2","4294967295"]}`,
 		},
 		{
-			"repeated fixed32", column{Type: decode.Numeric}, nested(1, 2, 0, 0),
+			"repeated fixed32",
+			column{Type: decode.Numeric},
+			nested(1, 2, 0, 0),
 			`refused: x[0] at byte 2: the value ends behind its message`,
 		},
 		{"int32", column{Type: decode.Date}, number(-3), `{"x":-3}`},
 		{
-			"int32", column{Type: decode.Date}, number(1 << 30),
+			"int32",
+			column{Type: decode.Date},
+			number(1 << 30),
 			`refused: x at byte 0: the date 1073741824 is out of BigQuery's range`,
 		},
 		{"sint64", column{Type: decode.Numeric}, varintField(1, 5), `{"x":"-3"}`},
@@ -141,21 +153,29 @@ func TestColumns(t *testing.T) {
 		{"uint64", column{Type: decode.Numeric}, number(-1), `refused: x at byte 0: the number is beyond ` +
 			`9223372036854775807`},
 		{
-			"sfixed64", column{Type: decode.DateTime, Unit: decode.Seconds}, append([]byte{1<<3 | 1}, make([]byte, 8)...),
+			"sfixed64",
+			column{Type: decode.DateTime, Unit: decode.Seconds},
+			append([]byte{1<<3 | 1}, make([]byte, 8)...),
 			`{"x":"1970-01-01 00:00:00.000000"}`,
 		},
 		{
-			"sfixed64", column{Type: decode.DateTime, Unit: decode.Seconds}, []byte{1<<3 | 1, 0},
+			"sfixed64",
+			column{Type: decode.DateTime, Unit: decode.Seconds},
+			[]byte{1<<3 | 1, 0},
 			`refused: x at byte 0: the value ends behind its message`,
 		},
 		{"uint32", column{Type: decode.Time, Unit: decode.Seconds}, number(3661), `{"x":"01:01:01.000000"}`},
 		{"int64", column{Type: decode.String}, number(-7), `{"x":"-7"}`},
 		{
-			"int64", column{Type: decode.String}, []byte{1 << 3, 0x80},
+			"int64",
+			column{Type: decode.String},
+			[]byte{1 << 3, 0x80},
 			`refused: x at byte 0: the value ends behind its message`,
 		},
 		{
-			"string", column{Type: decode.JSON}, []byte{1<<3 | 2, 5, 'a'},
+			"string",
+			column{Type: decode.JSON},
+			[]byte{1<<3 | 2, 5, 'a'},
 			`refused: x at byte 0: the value ends behind its message`,
 		},
 		// A value that is there twice counts once, as protobuf merges it.
@@ -243,8 +263,10 @@ func TestRanges(t *testing.T) {
 		{at(1, 2), `{"s":{"start":"1000000","end":"2000000"}}`},
 		{join(varintField(9, 1), at(2, 1)), "refused: s at byte 2: the range ends"},
 		// The two halves of a message that is there twice are one range.
-		{join(nested(1, nested(1, []byte("1970-01-02")...)...), nested(1, nested(2, []byte("1970-01-03")...)...)),
-			`{"r":{"start":1,"end":2}}`},
+		{
+			join(nested(1, nested(1, []byte("1970-01-02")...)...), nested(1, nested(2, []byte("1970-01-03")...)...)),
+			`{"r":{"start":1,"end":2}}`,
+		},
 	} {
 		if got := shown(t, p, c.payload); got != c.want &&
 			!(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {

@@ -185,7 +185,8 @@ func (s *Schema) Name() string { return string(s.message.FullName()) }
 // With returns the schema whose columns are those of both, and what newer has brought. Fields meet by their numbers and
 // keep them. A field that has another type in newer, or a name that is taken, stays as it is in s.
 func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
-	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{Numbered: true,
+	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{
+		Numbered: true,
 		Fit: func(have, want *shape.Node) shape.Fit {
 			h, w := have.Source.(protoreflect.FieldDescriptor), want.Source.(protoreflect.FieldDescriptor)
 			switch {
@@ -195,7 +196,8 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 				return shape.Widens
 			}
 			return shape.Misfit
-		}})
+		},
+	})
 	return &Schema{s.message, root}, changes
 }
 

@@ -200,7 +200,8 @@ func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb
 
 // value sets the type of a column that holds n, or returns its message type.
 func (l *Columns) value(f *descriptorpb.FieldDescriptorProto, name string, n *Node, path *decode.Path,
-	depth int) (part *message, ok bool) {
+	depth int,
+) (part *message, ok bool) {
 	if n.Fault != "" {
 		l.tree.fail(n, path, n.Fault)
 		return nil, false
