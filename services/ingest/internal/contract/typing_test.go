@@ -102,6 +102,20 @@ func TestTypesOfSubjects(t *testing.T) {
 			t.Errorf("%q: %s, want %s", c.value, got, c.want)
 		}
 	}
+	// A header of the usual name says nothing, even where the first record agrees with it.
+	for value, want := range map[string]int{string(at(1, "\x02")): 0, string(at(2, "\x04")): 1} {
+		for range 2 {
+			r := record.Record{Topic: "parcels", TimestampMicros: -1, Value: at(1, "\x02"), Headers: typed("shop.Order").Headers}
+			m := topic.Match(&r)
+			if _, err := m.Contract.AppendRow(nil, &r, m, 1); err != nil {
+				t.Fatal(err)
+			}
+			r.Value = []byte(value)
+			if m := topic.Match(&r); m.Route != want {
+				t.Errorf("%q goes to %d, want %d", value, m.Route, want)
+			}
+		}
+	}
 	// One of the two grows; the other does not mind.
 	s.putText("shop.Order", 5, "avro", order(`{"name":"id","type":"int"},{"name":"note","type":"string"}`))
 	r := record.Record{Topic: "parcels", TimestampMicros: -1, Value: at(5, "\x02\x02a")}
