@@ -25,13 +25,8 @@ func (c *Client) Subjects(ctx context.Context, id int) ([]string, error) {
 			if !slices.Contains(subjects, v.Subject) {
 				subjects = append(subjects, v.Subject)
 			}
-			var subjects []string
-			for _, v := range versions {
-				if !slices.Contains(subjects, v.Subject) {
-					subjects = append(subjects, v.Subject)
-				}
-			}
-			slices.Sort(subjects)
-			return subjects, err
-		})
+		}
+		slices.Sort(subjects)
+		return subjects, err
+	})
 }

@@ -53,7 +53,9 @@ contract makes nothing of all this: for a table that has the columns of the type
 		}
 		column, value, _ := outcome(t, p, h.datum)
 		without := "refused at load"
-		if p, err = Compile([]byte(one(h.schema)), decode.Options{Contract: "c", Payload: "p", IgnoreHints: true}); err == nil {
+		if p, err = Compile([]byte(one(h.schema)), decode.Options{
+			Contract: "c", Payload: "p", IgnoreHints: true,
+		}); err == nil {
 			without, _, _ = outcome(t, p, h.datum)
 		}
 		if without == column {
