@@ -148,7 +148,9 @@ func (b *built) explore(ctx context.Context, parallel int, skip func(test string
 		return err
 	}
 	for _, tests := range b.reach {
-		slices.SortFunc(tests, func(a, b timed) int { return cmp.Or(cmp.Compare(a.took, b.took), strings.Compare(a.name, b.name)) })
+		slices.SortFunc(tests, func(a, b timed) int {
+			return cmp.Or(cmp.Compare(a.took, b.took), strings.Compare(a.name, b.name))
+		})
 	}
 	return nil
 }

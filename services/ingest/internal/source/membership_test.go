@@ -114,7 +114,9 @@ func TestGenerationsAreCounted(t *testing.T) {
 		as   member
 		want float64
 	}{
-		{member{id: "m", generation: 5}, 1}, {member{id: "m", generation: 6}, 2}, {member{id: "m", generation: 6}, 2},
+		{member{id: "m", generation: 5}, 1},
+		{member{id: "m", generation: 6}, 2},
+		{member{id: "m", generation: 6}, 2},
 		{member{id: "n", generation: 6}, 3},
 	} {
 		m.enter(step.as, ours, true)
