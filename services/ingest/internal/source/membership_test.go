@@ -133,7 +133,8 @@ func TestWhoWeAre(t *testing.T) {
 	defer m.close()
 	now := member{id: "m", generation: 5}
 	for _, step := range []struct{ as, want member }{
-		{member{id: "n", generation: 4}, now}, {member{id: "n", generation: 6}, now},
+		{member{id: "n", generation: 4}, now},
+		{member{id: "n", generation: 6}, now},
 		{member{id: "n", generation: 5}, member{id: "n", generation: 5}},
 	} {
 		if m.known(step.as); !m.member.same(step.want) || !m.committer.member.same(step.want) {
