@@ -273,6 +273,42 @@ func TestSetupOfAGenerationInDoubt(t *testing.T) {
 	}
 }
 
+// Claims that drain when a session begins, of which sarama's session knows nothing, are waited for, and then the member
+// joins again without them.
+func TestSetupWaitsForWhatDrains(t *testing.T) {
+	release := make(chan struct{})
+	m, _ := alone(t, func(ctx context.Context, _ lane.Partition) {
+		<-ctx.Done()
+		<-release
+	})
+	defer m.close()
+	c := m.claim(t.Context(), claimed)
+	m.assignment(6, nil, true) // no session is there: what the leader was told is for the one that begins
+	s := &session{membership: m, leave: func() {}}
+	begun := make(chan error, 1)
+	go func() { begun <- s.Setup(&generation{id: "m", number: 6, ctx: t.Context()}) }()
+	<-c.owned.Done()
+	select {
+	case err := <-begun:
+		t.Errorf("did not wait: %v", err)
+	case <-time.After(10 * time.Millisecond):
+	}
+	close(release)
+	if err := <-begun; !errors.Is(err, errDrained) || m.session != nil || m.told {
+		t.Errorf("%v; told %v", err, m.told)
+	}
+}
+
+// What the leader was told counts for the session that begins with its assignment, and for no later one.
+func TestWhatTheLeaderWasToldIsForOneSession(t *testing.T) {
+	m, _ := alone(t, waits)
+	defer m.close()
+	m.session = &session{membership: m, leave: func() {}, group: &generation{id: "m", number: 5}}
+	if m.assignment(6, ours, true); m.told {
+		t.Error("it is kept for the next session")
+	}
+}
+
 // An assignment that loses a claim ends the session, since sarama's has it still; one that does not, does not.
 func TestAssignmentThatLosesAClaim(t *testing.T) {
 	for next, lost := range map[int32]bool{6: false, 2: true} {
@@ -322,8 +358,41 @@ func TestSessionOfAClaim(t *testing.T) {
 			if waited := log.Count("joining the group again") == 1; waited != test.waits {
 				t.Errorf("log: %s", log)
 			}
+			if m.committer.last != test.over {
+				t.Errorf("the claims end with their generation: %v", m.committer.last)
+			}
 			close(gc.messages)
 			s.unread.Wait()
 		})
+	}
+}
+
+// A change of the load asks for another plan where partitions are assigned by load, and for nothing where they are not.
+func TestOnlyAssignmentByLoadFollowsTheLoad(t *testing.T) {
+	for assignment, follows := range map[string]bool{AssignLoad: true, AssignCooperative: false, AssignSticky: false} {
+		c := testConfig("localhost:1")
+		c.Kafka.Assignment = assignment
+		s := New(c, new(logtest.Log).Logger(), nil)
+		s.loadEvery, s.replanEvery = time.Millisecond, 0
+		m, err := newMembership(t.Context(), s, waits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := make(chan struct{}, 1)
+		leave := func() {
+			select {
+			case left <- struct{}{}:
+			default:
+			}
+		}
+		m.mu.Lock()
+		m.session, m.toldLoad = &session{membership: m, leave: leave}, 1e9 // and nothing is loaded
+		m.mu.Unlock()
+		if follows {
+			<-left
+		} else if time.Sleep(20 * time.Millisecond); len(left) != 0 {
+			t.Errorf("%s: asked for a plan", assignment)
+		}
+		m.close()
 	}
 }
