@@ -10,6 +10,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -129,5 +130,27 @@ func TestTheFirstReasonRetires(t *testing.T) {
 	k.admit(tpA)
 	if err := k.closed(tpA); err != nil {
 		t.Errorf("the next claim: %v", err)
+	}
+}
+
+// Where no other generation is to come, the refusal of one pair is the last word on all of its request: those that
+// would be sent again are told so, too.
+func TestRefusalIsTheLastWordOnTheWholeRequest(t *testing.T) {
+	for range 20 { // in whatever order they are looked at
+		told := map[topicPartition]chan error{tpA: make(chan error, 1), tpB: make(chan error, 1)}
+		k := newCommitter(func(map[topicPartition]*pair) map[topicPartition]error {
+			return map[topicPartition]error{tpA: errRefused, tpB: errors.New("coordinator is loading")}
+		}, nil, time.Hour, time.Hour, new(logtest.Log).Logger(), NewMetrics(nil))
+		for tp, confirmed := range told {
+			k.add(tp, &pair{position: 1, confirmed: []chan<- error{confirmed}, fenced: func(error) {}})
+		}
+		k.conclude()
+		k.round()
+		for tp, confirmed := range told {
+			if len(confirmed) != 1 {
+				t.Fatalf("%v was told nothing", tp)
+			}
+			mustFenced(t, <-confirmed)
+		}
 	}
 }
