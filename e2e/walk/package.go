@@ -100,7 +100,8 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 		return nil, err
 	}
 	b.binary = filepath.Join(dir, strings.ReplaceAll(p.Path, "/", "-")+".test")
-	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o", b.binary, modulePath+p.Path)
+	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o",
+		b.binary, modulePath+p.Path)
 	if err != nil {
 		return nil, fmt.Errorf("build %s with its conditions wrapped: %w", p.Path, err)
 	}
