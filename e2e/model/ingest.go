@@ -96,7 +96,8 @@ func (w *World) batch(s *State, i int, size int8) {
 	}
 	w.takeAppend(&n, c, &b)
 	if bad != 0 {
-		w.emit(&n, "owner %d: dead letter and LeftOut{%s}, then Append{rows %s, dropped %s, end %d}", c.Name, name(bad), name(rows), name(dropped), b.End)
+		w.emit(&n, "owner %d: dead letter and LeftOut{%s}, then Append{rows %s, dropped %s, end %d}",
+			c.Name, name(bad), name(rows), name(dropped), b.End)
 		return
 	}
 	w.emit(&n, "owner %d: Append{rows %s, dropped %s, end %d}", c.Name, name(rows), name(dropped), b.End)
