@@ -143,8 +143,8 @@ func TestLoadMovesToWhoHasRoom(t *testing.T) {
 	go func() {
 		defer close(produced)
 		began := time.Now()
-		for n := time.Duration(0); ; {
-			for ; n*50*time.Millisecond < time.Since(began); n++ { // 200 KiB a second for each, 800 in all
+		for n := int64(0); ; {
+			for ; n < time.Since(began).Milliseconds()/50; n++ { // 200 KiB a second for each, 800 in all
 				for i := range int32(partitions) {
 					p.Produce(t.Context(), &kgo.Record{Topic: testTopic, Partition: i, Value: value}, nil)
 				}
