@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/waybill-data/waybill/pkg/fleetview"
+	"github.com/waybill-data/waybill/pkg/terminal"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
@@ -35,7 +36,7 @@ func behind(records int64, age string) string {
 
 // showTables prints tables.
 func showTables(out io.Writer, width int, r *adminv1.ListTablesResponse) {
-	fmt.Fprintf(out, "%s\n\n", r.GetSummary())
+	say(out, width, r.GetSummary()+"\n\n")
 	t := newTable(out, width, []bool{false, false, false, true, true, true, true}, "table", "state", "through", "rows/s",
 		"bytes/s", "behind", "dead", "where the time goes, 15 min")
 	for _, table := range r.GetTables() {
@@ -78,8 +79,8 @@ func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
 
 // showFleet prints processes and plans.
 func showFleet(out io.Writer, width int, r *adminv1.GetFleetResponse) {
-	fmt.Fprintf(out, "The load needs %d ingest(s) and %d writer(s): %s.\n\n", r.GetIngestsNeeded(), r.GetWritersNeeded(),
-		cmp.Or(r.GetReason(), "nothing was measured yet"))
+	say(out, width, fmt.Sprintf("The load needs %d ingest(s) and %d writer(s): %s.\n\n", r.GetIngestsNeeded(),
+		r.GetWritersNeeded(), cmp.Or(r.GetReason(), "nothing was measured yet")))
 	t := newTable(out, width, []bool{false, false, true, true, true}, "process", "service", "lanes", "bytes/s", "saturation",
 		"by", "address", "not ready")
 	for _, p := range r.GetProcesses() {
@@ -167,5 +168,8 @@ func showAnswers(out io.Writer, answers []*adminv1.Answer) {
 		}
 	}
 }
+
+// say prints a sentence, over several lines where the terminal is narrow.
+func say(out io.Writer, width int, text string) { fmt.Fprint(out, strings.Join(terminal.Wrap(text, width), "\n")) }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
