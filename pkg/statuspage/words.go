@@ -54,7 +54,7 @@ func parse() *template.Template {
 			return fmt.Sprint(v)
 		},
 		"bytes":   byteCount,
-		"percent": func(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) },
+		"percent": func(v float64) string { return fmt.Sprintf("%.0f\u00a0%%", 100*v) },
 		"bar":     bar,
 		"main":    mainCauses,
 		"lanes":   lanesByState,
@@ -88,10 +88,10 @@ func byteCount(v any) string {
 		name string
 	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
 		if n >= unit.size {
-			return fmt.Sprintf("%.1f %s", n/unit.size, unit.name)
+			return fmt.Sprintf("%.1f\u00a0%s", n/unit.size, unit.name)
 		}
 	}
-	return fmt.Sprintf("%.0f B", n)
+	return fmt.Sprintf("%.0f\u00a0B", n)
 }
 
 // part is a cause in a bar, in per cent.
@@ -112,7 +112,7 @@ func bar(shares []*adminv1.Share, window string) []part {
 			v = s.GetMinute()
 		}
 		if v >= least {
-			out = append(out, part{s.GetCause(), fmt.Sprintf("%.1f", 100*v), fmt.Sprintf("%s %.0f %%", s.GetCause(), 100*v)})
+			out = append(out, part{s.GetCause(), fmt.Sprintf("%.1f", 100*v), fmt.Sprintf("%s %.0f\u00a0%%", s.GetCause(), 100*v)})
 		}
 	}
 	return out
@@ -123,7 +123,7 @@ func mainCauses(shares []*adminv1.Share) string {
 	var out []string
 	for _, s := range shares {
 		if len(out) < 2 && s.GetQuarter() >= 0.05 {
-			out = append(out, fmt.Sprintf("%s %.0f %%", s.GetCause(), 100*s.GetQuarter()))
+			out = append(out, fmt.Sprintf("%s %.0f\u00a0%%", s.GetCause(), 100*s.GetQuarter()))
 		}
 	}
 	return strings.Join(out, ", ")
