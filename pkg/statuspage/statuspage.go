@@ -14,6 +14,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -30,6 +31,21 @@ import (
 
 //go:embed pages
 var files embed.FS
+
+// assets tells the style and the script of this build from those of others, which browsers keep.
+var assets = version("pages/page.css", "pages/page.js")
+
+func version(names ...string) string {
+	sum := fnv.New64a()
+	for _, name := range names {
+		content, err := files.ReadFile(name)
+		if err != nil {
+			panic(err) // it is embedded
+		}
+		sum.Write(content) //nolint:errcheck // it has none
+	}
+	return strconv.FormatUint(sum.Sum64(), 36)
+}
 
 const (
 	// kept is how long what was made is good for everybody who asks for the same.
@@ -147,7 +163,7 @@ func (p *page) serve(w http.ResponseWriter, r *http.Request) {
 	var out bytes.Buffer
 	if err := p.templates.ExecuteTemplate(&out, "layout", map[string]any{
 		"Title": title, "Main": template.HTML(main), //nolint:gosec // made by a template
-		"Path": r.URL.Path, "Live": "/live?page=" + url.QueryEscape(r.URL.RequestURI()),
+		"Path": r.URL.Path, "Version": assets, "Live": "/live?page=" + url.QueryEscape(r.URL.RequestURI()),
 	}); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
