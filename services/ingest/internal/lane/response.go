@@ -10,15 +10,15 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// hear takes a word of the writer. closed is true after Closed: its pair is the newest.
-func (c *call) hear(word heard) (closed bool, err error) {
-	if word.err != nil {
-		if errors.Is(word.err, io.EOF) {
+// handle takes a response of the writer. closed is true after Closed: its pair is the newest.
+func (c *call) handle(in received) (closed bool, err error) {
+	if in.err != nil {
+		if errors.Is(in.err, io.EOF) {
 			return false, errEarlyEnd
 		}
-		return false, callError(word.err)
+		return false, callError(in.err)
 	}
-	switch m := word.response.GetMessage().(type) {
+	switch m := in.response.GetMessage().(type) {
 	case *lanev1.LaneResponse_Settled:
 		return false, c.settled(m.Settled)
 	case *lanev1.LaneResponse_Checkpoint:
@@ -98,7 +98,7 @@ func (c *call) barrierCommitted(err error) error {
 	if err != nil {
 		return c.lane.commitFailed("commit the barrier", err)
 	}
-	// After the half-close there is no way and no need to answer: the checkpoint of Closed explains everything.
+	// After the half-close there is no way and no need to respond: the checkpoint of Closed explains everything.
 	for n := first; n <= last && !c.closing; n++ {
 		c.control.push(durable(n))
 	}
@@ -129,7 +129,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 		b.refused[i] = struct{}{}
 		r := b.records.Record(i)
 		letters = append(letters, DeadLetter{
-			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Contract,
+			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Name,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,
 		})
 	}
@@ -173,7 +173,7 @@ func (c *call) lettersProduced(err error) error {
 	return nil
 }
 
-// closed checks the last word.
+// closed checks the last response.
 func (c *call) closed(m *lanev1.Closed) error {
 	if !c.closing {
 		return violation("Closed came without a half-close")

@@ -1,7 +1,8 @@
-package fleet
+package stack
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,8 +11,8 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 )
 
-// names is a DNS server on loopback that knows one name: each question gets the addresses of the moment.
-type names struct {
+// Names is a DNS server on loopback that knows one name: each question gets the addresses of the moment.
+type Names struct {
 	name string
 	conn net.PacketConn
 
@@ -21,25 +22,30 @@ type names struct {
 	served    sync.WaitGroup
 }
 
-func newNames(name string) (*names, error) {
+// NewNames starts a server that nobody has told an address yet.
+func NewNames(name string) (*Names, error) {
 	conn, err := new(net.ListenConfig).ListenPacket(context.Background(), "udp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	n := &names{name: name, conn: conn}
+	n := &Names{name: name, conn: conn}
 	n.served.Go(n.serve)
 	return n, nil
 }
 
-func (n *names) addr() string { return n.conn.LocalAddr().String() }
+// Target is the gRPC target that asks this server for a port of the name's addresses.
+func (n *Names) Target(port int) string { return fmt.Sprintf("dns://%s/%s:%d", n.addr(), n.name, port) }
 
-func (n *names) close() {
+func (n *Names) addr() string { return n.conn.LocalAddr().String() }
+
+// Close stops the server.
+func (n *Names) Close() {
 	_ = n.conn.Close() // it ends serve, and nothing else is of use
 	n.served.Wait()
 }
 
-// publish makes the name resolve to these addresses.
-func (n *names) publish(addresses ...string) {
+// Publish makes the name resolve to these addresses, or to none.
+func (n *Names) Publish(addresses ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.addresses = n.addresses[:0]
@@ -49,13 +55,14 @@ func (n *names) publish(addresses ...string) {
 	slices.SortFunc(n.addresses, netip.Addr.Compare)
 }
 
-func (n *names) questions() int {
+// Questions is how often the server was asked.
+func (n *Names) Questions() int {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.asked
 }
 
-func (n *names) serve() {
+func (n *Names) serve() {
 	buffer := make([]byte, 1<<12)
 	for {
 		size, from, err := n.conn.ReadFrom(buffer)
@@ -70,7 +77,7 @@ func (n *names) serve() {
 
 // answer builds the response to a question: the addresses for A of the name, nothing for other types, NXDOMAIN for
 // other names.
-func (n *names) answer(question []byte) ([]byte, error) {
+func (n *Names) answer(question []byte) ([]byte, error) {
 	var parser dnsmessage.Parser
 	header, err := parser.Start(question)
 	if err != nil {
@@ -85,7 +92,9 @@ func (n *names) answer(question []byte) ([]byte, error) {
 	n.asked++
 	n.mu.Unlock()
 	ours := q.Name.String() == n.name+"."
-	response := dnsmessage.Header{ID: header.ID, Response: true, Authoritative: true, RecursionDesired: header.RecursionDesired}
+	response := dnsmessage.Header{
+		ID: header.ID, Response: true, Authoritative: true, RecursionDesired: header.RecursionDesired,
+	}
 	if !ours || len(addresses) == 0 {
 		response.RCode = dnsmessage.RCodeNameError
 	}
@@ -102,8 +111,8 @@ func (n *names) answer(question []byte) ([]byte, error) {
 	}
 	if ours && q.Type == dnsmessage.TypeA {
 		for _, a := range addresses {
-			err := b.AResource(dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}, dnsmessage.AResource{A: a.As4()})
-			if err != nil {
+			of := dnsmessage.ResourceHeader{Name: q.Name, Class: dnsmessage.ClassINET, TTL: 1}
+			if err := b.AResource(of, dnsmessage.AResource{A: a.As4()}); err != nil {
 				return nil, err
 			}
 		}

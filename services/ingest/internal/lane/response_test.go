@@ -31,7 +31,7 @@ func quietCall(t *testing.T) *call {
 	limits := newLimits(l.Config, &lanev1.Limits{BlockBytes: 1 << 20, WindowBytes: 4 << 20, WindowBatches: 64})
 	c := &call{
 		lane: l, limits: limits, first: -1, stopReading: func() {},
-		committed: make(chan error, 1), lettered: make(chan error, 1), panicked: make(chan error, 3), portions: make(chan portion), messages: make(chan any),
+		committed: make(chan error, 1), lettered: make(chan error, 1), panicked: make(chan error, 3), chunks: make(chan chunk), messages: make(chan any),
 		builder: builder{contracts: l.Contracts, budget: budget, limits: limits, routes: 2, replay: replay{remaining: make([]uint64, 2)}},
 	}
 	c.ctx, c.cancel = context.WithCancel(t.Context())
@@ -63,7 +63,7 @@ func (c *call) sends(t *testing.T, kinds ...string) *batch {
 	return c.window.at(c.window.count - 1)
 }
 
-func says(m any) heard {
+func says(m any) received {
 	r := &lanev1.LaneResponse{}
 	switch m := m.(type) {
 	case *lanev1.Settled:
@@ -75,7 +75,7 @@ func says(m any) heard {
 	case *lanev1.Closed:
 		r.Message = &lanev1.LaneResponse_Closed{Closed: m}
 	}
-	return heard{response: r}
+	return received{response: r}
 }
 
 func rows(pairs ...uint32) (out []*lanev1.RefusedRow) {
@@ -90,19 +90,19 @@ func refused(route uint32) func(*call) {
 	return func(c *call) { _ = c.refused(&lanev1.Refused{Sequence: 1, Rows: rows(route, 0)}) }
 }
 
-// The end of the call has its kind, and is no word of the writer.
+// The end of the call has its kind, and is no response of the writer.
 func TestCallEnds(t *testing.T) {
 	c := quietCall(t)
-	if _, err := c.hear(heard{err: io.EOF}); !errors.Is(err, errEarlyEnd) {
+	if _, err := c.handle(received{err: io.EOF}); !errors.Is(err, errEarlyEnd) {
 		t.Errorf("an end without Closed: %v", err)
 	}
-	if _, err := c.hear(heard{err: status.Error(codes.Aborted, "again")}); status.Code(err) != codes.Aborted || errors.Is(err, errEarlyEnd) {
+	if _, err := c.handle(received{err: status.Error(codes.Aborted, "again")}); status.Code(err) != codes.Aborted || errors.Is(err, errEarlyEnd) {
 		t.Errorf("a broken call: %v", err)
 	}
-	if _, err := c.hear(heard{err: status.Error(codes.FailedPrecondition, "stop")}); outcomeOf(err) != outcomeFatal {
+	if _, err := c.handle(received{err: status.Error(codes.FailedPrecondition, "stop")}); outcomeOf(err) != outcomeFatal {
 		t.Errorf("a refusal: %v", err)
 	}
-	if _, err := c.hear(heard{err: status.Error(codes.Unimplemented, "what")}); outcomeOf(err) != outcomeFatal {
+	if _, err := c.handle(received{err: status.Error(codes.Unimplemented, "what")}); outcomeOf(err) != outcomeFatal {
 		t.Errorf("no writer: %v", err)
 	}
 	if outcomeOf(nil) != outcomeClosed || outcomeOf(ErrFenced) != outcomeFenced || outcomeOf(errGone) != outcomeGone || outcomeOf(io.EOF) != outcomeBroken {
@@ -149,7 +149,7 @@ func TestWordsOutOfPlace(t *testing.T) {
 			if test.prepare != nil {
 				test.prepare(c)
 			}
-			closed, err := c.hear(says(test.word))
+			closed, err := c.handle(says(test.word))
 			if test.want == "" && (err != nil || closed != (name == "closed")) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("closed %v, %v; want %q", closed, err, test.want)
 			}
@@ -178,7 +178,7 @@ func TestFirstUnsettled(t *testing.T) {
 	c.window.push(&batch{first: 6, sequence: 1})
 	c.window.push(&batch{first: 66})
 	want(6)
-	c.part, c.next, c.builder.batch, c.held = portion{}, 0, nil, nil
+	c.part, c.next, c.builder.batch, c.held = chunk{}, 0, nil, nil
 	want(6)
 	c.window.pop()
 	c.window.pop()
@@ -191,7 +191,7 @@ func TestBarriersAreAnswered(t *testing.T) {
 		c := quietCall(t)
 		c.sends(t, "a")
 		for n := range uint64(3) {
-			if _, err := c.hear(says(&lanev1.Checkpoint{Barrier: n + 1, Position: 1})); err != nil {
+			if _, err := c.handle(says(&lanev1.Checkpoint{Barrier: n + 1, Position: 1})); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -244,7 +244,7 @@ func TestLettersAreProduced(t *testing.T) {
 			c := quietCall(t)
 			if test.refused {
 				b := c.sends(t, "a", "b")
-				if _, err := c.hear(says(&lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)})); err != nil || b.refusals != 1 {
+				if _, err := c.handle(says(&lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)})); err != nil || b.refusals != 1 {
 					t.Fatal(err, b.refusals)
 				}
 			} else {
