@@ -56,7 +56,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 				chromedp.WaitVisible(chromedp.CSS("#live.on"))); err != nil {
 				t.Fatalf("%s at %d: %v", name, width, err)
 			}
-			text := shown(t, page)
+			text := shown(page, t)
 			overflow, err := chromedp.Run(page, chromedp.Evaluate[int]("document.documentElement.scrollWidth - innerWidth"))
 			if err != nil {
 				t.Fatalf("%s at %d: %v", name, width, err)
@@ -67,7 +67,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 			if overflow > 0 {
 				t.Errorf("%s at %d runs %d pixels over the edge", name, width, overflow)
 			}
-			keep(t, page, fmt.Sprintf("%s-%d.png", name, width))
+			keep(page, t, fmt.Sprintf("%s-%d.png", name, width))
 		}
 	}
 
@@ -80,7 +80,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 	says := func(what string) {
 		t.Helper()
 		w.until("the page says "+what, func() error {
-			text := shown(t, page)
+			text := shown(page, t)
 			if !strings.Contains(text, what) {
 				return fmt.Errorf("it says %s", text)
 			}
@@ -93,7 +93,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 		if err := chromedp.Do(page, chromedp.EmulateViewport(width, 844)); err != nil {
 			t.Fatal(err)
 		}
-		keep(t, page, fmt.Sprintf("stale-%d.png", width))
+		keep(page, t, fmt.Sprintf("stale-%d.png", width))
 	}
 	if code, out := w.top("--once"); code != 1 || !strings.Contains(out, "stale") {
 		t.Errorf("top --once with a stale table: status %d, %s", code, out)
@@ -105,7 +105,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 }
 
 // shown is the text of the page as it is now.
-func shown(t *testing.T, page context.Context) string {
+func shown(page context.Context, t *testing.T) string {
 	t.Helper()
 	text, err := chromedp.Run(page, chromedp.Evaluate[string]("document.querySelector('main').innerText"))
 	if err != nil {
@@ -115,7 +115,7 @@ func shown(t *testing.T, page context.Context) string {
 }
 
 // keep writes a picture of the page to the test's artifacts.
-func keep(t *testing.T, page context.Context, name string) {
+func keep(page context.Context, t *testing.T, name string) {
 	t.Helper()
 	picture, err := chromedp.Run(page, chromedp.FullScreenshot(100))
 	if err != nil {
@@ -128,7 +128,8 @@ func keep(t *testing.T, page context.Context, name string) {
 
 // top runs `ingest top` and returns its exit status and what it prints.
 func (w *world) top(args ...string) (int, string) {
-	cmd := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), append([]string{"top", "-c", w.Ingests[0].Config}, args...)...)
+	args = append([]string{"top", "-c", w.Ingests[0].Config}, args...)
+	cmd := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), args...)
 	out, _ := cmd.CombinedOutput()
 	return cmd.ProcessState.ExitCode(), string(out)
 }
@@ -171,7 +172,8 @@ func TestAdminAPIByHand(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &tables); err != nil || code != 0 || len(tables.Tables) != 2 {
 		t.Errorf("top --once -o json: status %d, %v, %s", code, err, out)
 	}
-	if code, out := w.top("--once", "--at", "127.0.0.1:1"); code != 1 || !strings.Contains(out, "is an ingest running there") {
+	if code, out := w.top("--once", "--at", "127.0.0.1:1"); code != 1 ||
+		!strings.Contains(out, "is an ingest running there") {
 		t.Errorf("where nobody listens: status %d, %s", code, out)
 	}
 	if code, out := w.top("--once", "-o", "xml"); code != 2 || !strings.Contains(out, "output") {

@@ -12,6 +12,7 @@ package events
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 
@@ -124,7 +125,7 @@ func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	more := *h
 	more.next = h.next.WithAttrs(attrs)
-	more.attrs = append(more.attrs[:len(more.attrs):len(more.attrs)], h.named(attrs)...)
+	more.attrs = append(slices.Clip(more.attrs), h.named(attrs)...)
 	return &more
 }
 
@@ -163,18 +164,18 @@ func (h *handler) event(record *slog.Record) *adminv1.Event {
 		Time: timestamppb.New(record.Time), Kind: record.Message, Level: strings.ToLower(record.Level.String()),
 	}
 	var text strings.Builder
-	take := func(a slog.Attr) bool {
+	take := func(a slog.Attr) {
 		value := a.Value.Resolve()
 		switch {
 		case a.Key == "topic" && value.Kind() == slog.KindString:
 			e.Topic = value.String()
-			return true
+			return
 		case a.Key == "partition" && value.Kind() == slog.KindInt64:
 			p := int32(value.Int64()) //nolint:gosec // Kafka's partitions are 32 bits.
 			e.Partition = &p
-			return true
+			return
 		case a.Key == "group": // the same in every line
-			return true
+			return
 		}
 		if text.Len() < mostText {
 			if text.Len() > 0 {
@@ -186,12 +187,14 @@ func (h *handler) event(record *slog.Record) *adminv1.Event {
 			}
 			text.WriteString(a.Key + "=" + said)
 		}
-		return true
 	}
 	for _, a := range h.attrs {
 		take(a)
 	}
-	record.Attrs(func(a slog.Attr) bool { return take(slog.Attr{Key: h.prefix + a.Key, Value: a.Value}) })
+	record.Attrs(func(a slog.Attr) bool {
+		take(slog.Attr{Key: h.prefix + a.Key, Value: a.Value})
+		return true
+	})
 	e.Text = text.String()
 	return e
 }

@@ -42,8 +42,11 @@ func TestRingRemembersTheLog(t *testing.T) {
 		filter Filter
 		want   int
 	}{
-		{Filter{Topic: "orders"}, 1}, {Filter{Topic: "orders", Partition: &three}, 1},
-		{Filter{Topic: "orders", Partition: &four}, 0}, {Filter{Text: "WRITER"}, 2}, {Filter{Text: "nothing"}, 0},
+		{Filter{Topic: "orders"}, 1},
+		{Filter{Topic: "orders", Partition: &three}, 1},
+		{Filter{Topic: "orders", Partition: &four}, 0},
+		{Filter{Text: "WRITER"}, 2},
+		{Filter{Text: "nothing"}, 0},
 	} {
 		if n := len(ring.List(c.filter, 10)); n != c.want {
 			t.Errorf("%+v: %d events, want %d", c.filter, n, c.want)

@@ -167,7 +167,7 @@ func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*a
 // checkpoint.
 func (v *View) ListLanes(ctx context.Context, r *adminv1.ListLanesRequest) (*adminv1.ListLanesResponse, error) {
 	limit, err := limited(r.GetLimit())
-	if err = cmp.Or(err, placed(r.GetTopic(), r.Partition)); err != nil {
+	if err := cmp.Or(err, placed(r.GetTopic(), r.Partition)); err != nil {
 		return nil, err
 	}
 	lanes := v.Local.Lanes(r.GetTopic(), r.Partition, r.GetTable())
@@ -266,7 +266,7 @@ func (v *View) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) (*admin
 // ListEvents implements adminv1.AdminServiceServer.
 func (v *View) ListEvents(ctx context.Context, r *adminv1.ListEventsRequest) (*adminv1.ListEventsResponse, error) {
 	limit, err := limited(r.GetLimit())
-	if err = cmp.Or(err, placed(r.GetTopic(), r.Partition)); err != nil {
+	if err := cmp.Or(err, placed(r.GetTopic(), r.Partition)); err != nil {
 		return nil, err
 	}
 	list := v.Events.List(events.Filter{Topic: r.GetTopic(), Partition: r.Partition, Text: r.GetFilter()}, limit)
@@ -283,7 +283,9 @@ func (v *View) ListEvents(ctx context.Context, r *adminv1.ListEventsRequest) (*a
 		for _, s := range said {
 			list = append(list, s.GetEvents()...)
 		}
-		slices.SortStableFunc(list, func(a, b *adminv1.Event) int { return b.GetTime().AsTime().Compare(a.GetTime().AsTime()) })
+		slices.SortStableFunc(list, func(a, b *adminv1.Event) int {
+			return b.GetTime().AsTime().Compare(a.GetTime().AsTime())
+		})
 	}
 	return &adminv1.ListEventsResponse{Events: list[:min(limit, len(list))], Answers: answers}, nil
 }

@@ -2,6 +2,7 @@ package fleetview
 
 import (
 	"context"
+	"errors"
 	"math"
 	"net"
 	"strings"
@@ -38,7 +39,8 @@ func (p *process) Tables() []*adminv1.Table {
 	return []*adminv1.Table{{
 		Name: "orders", State: p.state, Reason: "is said by " + p.name, BehindRecords: p.behind, RowsPerSecond: 10,
 		Behind: durationpb.New(time.Duration(p.behind) * time.Second), CompleteThrough: timestamppb.New(p.through),
-		Shares: []*adminv1.Share{{Cause: "append", Minute: 1, Quarter: 1}}, Lanes: map[string]int32{"open": int32(len(p.lanes))},
+		Shares: []*adminv1.Share{{Cause: "append", Minute: 1, Quarter: 1}},
+		Lanes:  map[string]int32{"open": int32(len(p.lanes))},
 		Topics: []string{"orders"},
 	}}
 }
@@ -94,7 +96,9 @@ func serve(t *testing.T, v adminv1.AdminServiceServer) string {
 	go func() { served <- server.Serve(listener) }()
 	t.Cleanup(func() {
 		server.Stop()
-		<-served
+		if err := <-served; err != nil && !errors.Is(err, grpc.ErrServerStopped) { // it may not have begun
+			t.Error(err)
+		}
 	})
 	return listener.Addr().String()
 }
@@ -113,9 +117,12 @@ func reach(t *testing.T, addresses ...string) func(context.Context) []Peer {
 func fleet(t *testing.T) *View {
 	t.Helper()
 	now := time.Now()
-	first := &process{name: "a", service: "ingest", lanes: []int32{0, 1}, state: adminv1.State_STATE_FRESH, behind: 1, through: now}
+	first := &process{
+		name: "a", service: "ingest", lanes: []int32{0, 1}, state: adminv1.State_STATE_FRESH, behind: 1, through: now,
+	}
 	second := &process{
-		name: "b", service: "ingest", lanes: []int32{2}, state: adminv1.State_STATE_STALE, behind: 3, through: now.Add(-time.Hour),
+		name: "b", service: "ingest", lanes: []int32{2}, state: adminv1.State_STATE_STALE, behind: 3,
+		through: now.Add(-time.Hour),
 	}
 	writer := &process{name: "w", service: "writer", lanes: []int32{0, 1, 2}}
 	v := first.view()
@@ -137,8 +144,9 @@ func TestViewOfTheFleet(t *testing.T) {
 		t.Fatalf("%d tables, told by %v", len(tables.GetTables()), tables.GetAnswers())
 	}
 	table := tables.GetTables()[0]
-	if table.GetState() != adminv1.State_STATE_STALE || table.GetReason() != "is said by b" || table.GetBehindRecords() != 4 ||
-		table.GetLanes()["open"] != 3 || table.GetRowsPerSecond() != 20 || time.Since(table.GetCompleteThrough().AsTime()) < time.Hour {
+	if table.GetState() != adminv1.State_STATE_STALE || table.GetReason() != "is said by b" ||
+		table.GetBehindRecords() != 4 || table.GetLanes()["open"] != 3 || table.GetRowsPerSecond() != 20 ||
+		time.Since(table.GetCompleteThrough().AsTime()) < time.Hour {
 		t.Errorf("%v", table)
 	}
 	if want := "orders is said by b. 1 of 3 processes did not answer"; !strings.HasPrefix(tables.GetSummary(), want) {
@@ -215,7 +223,8 @@ func TestMergedShares(t *testing.T) {
 		t.Fatalf("%v", merged)
 	}
 	got := merged[0]
-	if got.GetName() != "t" || got.CompleteThrough != nil || len(got.GetShares()) != 2 || got.GetShares()[0].GetCause() != "quota" ||
+	if got.GetName() != "t" || got.CompleteThrough != nil || len(got.GetShares()) != 2 ||
+		got.GetShares()[0].GetCause() != "quota" ||
 		math.Abs(got.GetShares()[0].GetMinute()-0.75) > 1e-9 || math.Abs(got.GetShares()[1].GetQuarter()-0.25) > 1e-9 {
 		t.Errorf("%v", got)
 	}
@@ -223,8 +232,9 @@ func TestMergedShares(t *testing.T) {
 
 func TestWordsForPeople(t *testing.T) {
 	for d, want := range map[time.Duration]string{
-		-time.Second: "0.0s", 1500 * time.Millisecond: "1.5s", 59 * time.Second: "59s", 7*time.Minute + 3*time.Second: "7m 03s",
-		3*time.Hour + 5*time.Minute: "3h 05m", 50 * time.Hour: "2d 02h",
+		-time.Second: "0.0s", 1500 * time.Millisecond: "1.5s", 59 * time.Second: "59s",
+		7*time.Minute + 3*time.Second: "7m 03s",
+		3*time.Hour + 5*time.Minute:   "3h 05m", 50 * time.Hour: "2d 02h",
 	} {
 		if got := Age(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)

@@ -50,7 +50,7 @@ func (p *Peers) All(ctx context.Context) []Peer {
 	for _, address := range addresses {
 		conn := p.conns[address]
 		if conn == nil {
-			options := p.Options[:len(p.Options):len(p.Options)]
+			options := slices.Clip(p.Options)
 			if address.Authority != "" {
 				options = append(options, grpc.WithAuthority(address.Authority))
 			}

@@ -33,9 +33,11 @@ func (f fake) Tables() []*adminv1.Table {
 		t := &adminv1.Table{
 			Name: fmt.Sprintf("warehouse.orders_%03d", i), State: adminv1.State_STATE_FRESH, Reason: "is fresh",
 			CompleteThrough: timestamppb.Now(), Goal: durationpb.New(time.Minute), Stale: durationpb.New(10 * time.Minute),
-			Cause: "append", Since: timestamppb.Now(), RowsPerSecond: 12345.6, BytesPerSecond: 7.5e6, DeadLetters: uint64(i % 3),
+			Cause: "append", Since: timestamppb.Now(), RowsPerSecond: 12345.6, BytesPerSecond: 7.5e6,
+			DeadLetters: uint64(i % 3),
 			Shares: []*adminv1.Share{
-				{Cause: "append", Minute: 0.6, Quarter: 0.5}, {Cause: "decode", Minute: 0.4, Quarter: 0.3},
+				{Cause: "append", Minute: 0.6, Quarter: 0.5},
+				{Cause: "decode", Minute: 0.4, Quarter: 0.3},
 				{Cause: "idle", Quarter: 0.2},
 			},
 			Lanes: map[string]int32{"open": 9, "stalled": 1}, Topics: []string{"orders"},
@@ -44,7 +46,9 @@ func (f fake) Tables() []*adminv1.Table {
 		case 3:
 			t.State, t.BehindRecords, t.Behind = adminv1.State_STATE_STALE, 4_200_000, durationpb.New(722*time.Second)
 			t.Reason = "is 12m 02s behind: BigQuery's quota, or an outage, since 14:02:11 UTC (" + hostile + ")"
-			t.Shares = []*adminv1.Share{{Cause: "quota", Minute: 0.97, Quarter: 0.81}, {Cause: "append", Minute: 0.03, Quarter: 0.19}}
+			t.Shares = []*adminv1.Share{
+				{Cause: "quota", Minute: 0.97, Quarter: 0.81}, {Cause: "append", Minute: 0.03, Quarter: 0.19},
+			}
 		case 5:
 			t.State, t.BehindRecords, t.Behind = adminv1.State_STATE_LATE, 3120, durationpb.New(95*time.Second)
 			t.Reason = "is 1m 35s behind: the processor, which decodes as fast as it can, since 14:10:40 UTC"
@@ -61,12 +65,16 @@ func (f fake) Lanes(topic string, partition *int32, table string) []*adminv1.Lan
 	for i := range f.lanes {
 		l := &adminv1.Lane{
 			Topic: "orders", Partition: int32(i), Ingest: "ingest-1", Writer: "writer-2", State: "open",
-			Since: timestamppb.Now(), Cause: "append", CauseSince: timestamppb.Now(), Position: 123456789, BehindRecords: int64(i),
-			Behind: durationpb.New(time.Duration(i) * time.Second), WindowBatches: 7, WindowBytes: 7 << 20, Rows: 1e6,
-			Shares: []*adminv1.Share{{Cause: "append", Minute: 0.6, Quarter: 0.5}, {Cause: "decode", Minute: 0.4, Quarter: 0.5}},
+			Since: timestamppb.Now(), Cause: "append", CauseSince: timestamppb.Now(), Position: 123456789,
+			BehindRecords: int64(i),
+			Behind:        durationpb.New(time.Duration(i) * time.Second), WindowBatches: 7, WindowBytes: 7 << 20, Rows: 1e6,
+			Shares: []*adminv1.Share{
+				{Cause: "append", Minute: 0.6, Quarter: 0.5}, {Cause: "decode", Minute: 0.4, Quarter: 0.5},
+			},
 			Tables: []string{"warehouse.orders_003"},
 			Checkpoint: &adminv1.Checkpoint{Position: 123456789, End: 123457789, Streams: []*adminv1.Stream{{
-				Table: "p.warehouse.orders_003", Stream: "projects/p/datasets/warehouse/tables/orders_003/streams/Cic2", Rows: 1234, Drop: 5,
+				Table: "p.warehouse.orders_003", Rows: 1234, Drop: 5,
+				Stream: "projects/p/datasets/warehouse/tables/orders_003/streams/Cic2",
 			}}},
 		}
 		if i == 4 {
@@ -94,7 +102,9 @@ func (fake) Plan() *adminv1.Plan {
 			{Writer: "writer-1", State: "serving", Lanes: 5, Share: 0.5, Fair: 0.5, Address: "10.0.0.1:7070"},
 			{Writer: "writer-2", State: "away", Why: "connection refused", Lanes: 5, Share: 0.5, Address: "10.0.0.2:7070"},
 		},
-		Moves: []*adminv1.Move{{Time: timestamppb.Now(), Topic: "orders", Partition: 3, From: "writer-2", To: "writer-1", Reason: "writer-2 drains"}},
+		Moves: []*adminv1.Move{{
+			Time: timestamppb.Now(), Topic: "orders", Partition: 3, From: "writer-2", To: "writer-1", Reason: "writer-2 drains",
+		}},
 	}
 }
 
@@ -215,7 +225,7 @@ func TestLiveUpdates(t *testing.T) {
 	server := httptest.NewServer(New(ctx, view))
 	defer server.Close()
 	for range 3 {
-		response, err := server.Client().Get(server.URL + "/") //nolint:noctx // a test
+		response, err := server.Client().Get(server.URL + "/")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -224,7 +234,7 @@ func TestLiveUpdates(t *testing.T) {
 	if view.n != 1 {
 		t.Errorf("3 readers at once asked %d times", view.n)
 	}
-	response, err := server.Client().Get(server.URL + "/live?page=/") //nolint:noctx // a test
+	response, err := server.Client().Get(server.URL + "/live?page=/")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,11 +269,11 @@ func TestWatchersAreBounded(t *testing.T) {
 	defer end()
 	refused := 0
 	for range watchers + 3 {
-		response, err := server.Client().Get(server.URL + "/live?page=/") //nolint:noctx // a test
+		response, err := server.Client().Get(server.URL + "/live?page=/")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer response.Body.Close()
+		t.Cleanup(func() { response.Body.Close() })
 		if response.StatusCode == http.StatusServiceUnavailable {
 			refused++
 		}

@@ -112,7 +112,10 @@ func bar(shares []*adminv1.Share, window string) []part {
 			v = s.GetMinute()
 		}
 		if v >= least {
-			out = append(out, part{s.GetCause(), fmt.Sprintf("%.1f", 100*v), fmt.Sprintf("%s %.0f\u00a0%%", s.GetCause(), 100*v)})
+			out = append(out, part{
+				s.GetCause(), fmt.Sprintf("%.1f", 100*v),
+				fmt.Sprintf("%s %.0f\u00a0%%", s.GetCause(), 100*v),
+			})
 		}
 	}
 	return out

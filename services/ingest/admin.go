@@ -111,7 +111,8 @@ func (l *local) Plan() *adminv1.Plan {
 	p := &adminv1.Plan{Ingest: l.self.GetProcess(), Settling: picture.Settling, Problem: picture.Problem}
 	for _, w := range picture.Writers {
 		p.Writers = append(p.Writers, &adminv1.PlannedWriter{
-			Writer: cmp.Or(w.Name, w.Address), State: string(w.State), Why: w.Why, Lanes: int32(w.Lanes), //nolint:gosec // partitions
+			Writer: cmp.Or(w.Name, w.Address), State: string(w.State), Why: w.Why,
+			Lanes: int32(w.Lanes), //nolint:gosec // partitions
 			Share: w.Share, Fair: w.Fair, Address: w.Address,
 			Latency: durationpb.New(time.Duration(w.Latency * float64(time.Second))),
 		})
@@ -182,6 +183,3 @@ func (g goals) Freshness(topic, table string) (goal, stale time.Duration) {
 	}
 	return 0, 0
 }
-
-// instance makes a name that no other process has.
-func instance() string { return rand.Text() }

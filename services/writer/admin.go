@@ -116,7 +116,8 @@ func (l *local) Process() *adminv1.Process {
 	saturated, cause := shares.Of()
 	p := &adminv1.Process{
 		Name: l.self.GetProcess(), Service: "writer", Version: version.String(), Instance: l.self.GetInstance(),
-		Address: l.self.GetAddress(), Started: timestamppb.New(l.started), Lanes: int32(carried.Lanes), //nolint:gosec // calls
+		Address: l.self.GetAddress(), Started: timestamppb.New(l.started),
+		Lanes:          int32(carried.Lanes), //nolint:gosec // calls
 		BytesPerSecond: l.load.bytesRate(carried.Bytes), Processor: shares.Processor, BudgetUsed: l.load.budget.Used(),
 		BudgetSize: l.load.budget.Limit(), Saturation: saturated, SaturationCause: string(cause), Home: l.home,
 	}

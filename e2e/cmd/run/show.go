@@ -129,8 +129,8 @@ func (c *command) showNext(out io.Writer, s *stack.Stack) {
   curl -s http://%s/lanes; curl -s http://%s/metrics
   tail -f %s/logs/*.log
 
-`, how, s.Ingests[0].Admin, bin, here(s.Ingests[0].Config), bin, sandbox, bin, sandbox, bin, s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin,
-		s.Writers[0].Admin, dir)
+`, how, s.Ingests[0].Admin, bin, here(s.Ingests[0].Config), bin, sandbox, bin, sandbox, bin,
+		s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin, s.Writers[0].Admin, dir)
 }
 
 // here is the path from the working directory, where that is the shorter way to say it.

@@ -49,7 +49,7 @@ func ask[A, R any](
 	if err != nil {
 		return r, err
 	}
-	defer conn.Close() //nolint:errcheck // the answer is there
+	defer conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, answersWithin)
 	defer cancel()
 	if r, err = call(client, ctx, request); err != nil {

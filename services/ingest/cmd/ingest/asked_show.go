@@ -170,6 +170,8 @@ func showAnswers(out io.Writer, answers []*adminv1.Answer) {
 }
 
 // say prints a sentence, over several lines where the terminal is narrow.
-func say(out io.Writer, width int, text string) { fmt.Fprint(out, strings.Join(terminal.Wrap(text, width), "\n")) }
+func say(out io.Writer, width int, text string) {
+	fmt.Fprint(out, strings.Join(terminal.Wrap(text, width), "\n"))
+}
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -22,7 +22,7 @@ func watch(ctx context.Context, a *asked) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // the end
+	defer conn.Close()
 	_, err = tea.NewProgram(&topScreen{ctx: ctx, client: client, local: a.Local, view: "t"}, tea.WithContext(ctx)).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
 		return nil
@@ -116,30 +116,36 @@ func topText(ctx context.Context, client adminv1.AdminServiceClient, view string
 
 // Update implements tea.Model.
 func (s *topScreen) Update(message tea.Msg) (tea.Model, tea.Cmd) {
+	next := s.take(message)
+	return s, next
+}
+
+// take takes a message, and returns what is to be done.
+func (s *topScreen) take(message tea.Msg) tea.Cmd {
 	switch m := message.(type) {
 	case tea.WindowSizeMsg:
 		s.width, s.height = m.Width, m.Height
-		return s, s.ask()
+		return s.ask()
 	case topTick:
 		s.ticking = false
-		return s, s.ask()
+		return s.ask()
 	case topAnswer:
 		s.asking = false
 		if m.view != s.view { // another one was chosen meanwhile
-			return s, s.ask()
+			return s.ask()
 		}
 		if s.err = m.err; m.err == nil {
 			s.text, s.at = m.text, time.Now()
 		}
 		if s.ticking {
-			return s, nil
+			return nil
 		}
 		s.ticking = true
-		return s, tea.Tick(topEvery, func(time.Time) tea.Msg { return topTick{} })
+		return tea.Tick(topEvery, func(time.Time) tea.Msg { return topTick{} })
 	case tea.KeyPressMsg:
-		return s, s.key(m.String())
+		return s.key(m.String())
 	}
-	return s, nil
+	return nil
 }
 
 func (s *topScreen) key(key string) tea.Cmd {
@@ -201,8 +207,13 @@ func (s *topScreen) View() tea.View {
 // paint colours a line by the state that it names.
 func paint(line string) string {
 	for _, c := range []struct{ word, colour string }{
-		{"  stale ", "31"}, {"  refused ", "31"}, {"  error ", "31"}, {"  late ", "33"}, {"  stalled ", "33"},
-		{"  waiting ", "33"}, {"  warn ", "33"},
+		{"  stale ", "31"},
+		{"  refused ", "31"},
+		{"  error ", "31"},
+		{"  late ", "33"},
+		{"  stalled ", "33"},
+		{"  waiting ", "33"},
+		{"  warn ", "33"},
 	} {
 		if strings.Contains(line, c.word) {
 			return "\x1b[" + c.colour + "m" + line + "\x1b[0m"

@@ -40,8 +40,11 @@ func TestFreshnessOutOfBounds(t *testing.T) {
 		goal, stale time.Duration
 		key         string
 	}{
-		{time.Millisecond, 0, "goal"}, {0, time.Millisecond, "stale"}, {time.Minute, time.Second, "stale"},
-		{-time.Second, 0, "goal"}, {0, 1000 * time.Hour, "stale"},
+		{time.Millisecond, 0, "goal"},
+		{0, time.Millisecond, "stale"},
+		{time.Minute, time.Second, "stale"},
+		{-time.Second, 0, "goal"},
+		{0, 1000 * time.Hour, "stale"},
 	} {
 		var keys []string
 		Freshness{Goal: config.Duration(c.goal), Stale: config.Duration(c.stale)}.Check(

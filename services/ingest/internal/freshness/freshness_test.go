@@ -30,7 +30,9 @@ func TestLifeOfATable(t *testing.T) {
 		worst int
 	}{
 		{"no lane at all", 0, func(time.Time) []Lane { return nil }, Unknown, 0, -1},
-		{"a lane that knows nothing", 0, func(time.Time) []Lane { return []Lane{{Known: true, CaughtUp: true}, {}} }, Unknown, 0, -1},
+		{"a lane that knows nothing", 0, func(time.Time) []Lane {
+			return []Lane{{Known: true, CaughtUp: true}, {}}
+		}, Unknown, 0, -1},
 		{"an empty partition", 0, func(time.Time) []Lane { return []Lane{{Known: true, CaughtUp: true}} }, Fresh, 0, -1},
 		{"within the goal", time.Second, behind(30*time.Second, causes.Append), Fresh, 30 * time.Second, 1},
 		{"past the goal", time.Second, behind(31*time.Second, causes.Append), Late, 31 * time.Second, 1},
@@ -46,7 +48,8 @@ func TestLifeOfATable(t *testing.T) {
 		now = now.Add(step.after)
 		got := table.Judge(now, step.lanes(now))
 		if got.State != step.state || got.Age != step.age || got.Worst != step.worst {
-			t.Errorf("%s: %v, age %v, worst lane %d, want %v, %v, %d", step.name, got.State, got.Age, got.Worst, step.state, step.age, step.worst)
+			t.Errorf("%s: %v, age %v, worst lane %d, want %v, %v, %d", step.name,
+				got.State, got.Age, got.Worst, step.state, step.age, step.worst)
 		}
 		if (got.State == Unknown) != got.Through.IsZero() {
 			t.Errorf("%s: complete through %v", step.name, got.Through)
@@ -57,7 +60,8 @@ func TestLifeOfATable(t *testing.T) {
 // TestWithoutAGoal: a contract that asks for nothing is never late.
 func TestWithoutAGoal(t *testing.T) {
 	var table Table
-	if got := table.Judge(epoch, []Lane{{Known: true, Through: epoch.Add(-24 * time.Hour), Behind: 1}}); got.State != Fresh {
+	lanes := []Lane{{Known: true, Through: epoch.Add(-24 * time.Hour), Behind: 1}}
+	if got := table.Judge(epoch, lanes); got.State != Fresh {
 		t.Errorf("the table is %v", got.State)
 	}
 }

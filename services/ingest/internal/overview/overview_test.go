@@ -89,7 +89,8 @@ func TestTablesSayWhyTheyAreStale(t *testing.T) {
 	if math.Abs(sum-1) > 1e-9 || len(orders.GetShares()) != 2 {
 		t.Errorf("shares %v", orders.GetShares())
 	}
-	if stock := named(t, tables, "stock_table"); stock.GetState() != adminv1.State_STATE_FRESH || stock.GetReason() != "is fresh" {
+	if stock := named(t, tables, "stock_table"); stock.GetState() != adminv1.State_STATE_FRESH ||
+		stock.GetReason() != "is fresh" {
 		t.Errorf("stock: %v", stock)
 	}
 	all := named(t, tables, "all")
@@ -167,13 +168,21 @@ func TestChangesOfStateAreLogged(t *testing.T) {
 
 func TestLanesThatMatch(t *testing.T) {
 	one := int32(1)
-	o := overview(fakeGoals{}, of("a", 0, 0, 0, causes.Idle), of("a", 1, 5, 2, causes.Append), of("b", 1, 0, 0, causes.Idle))
+	o := overview(fakeGoals{}, of("a", 0, 0, 0, causes.Idle), of("a", 1, 5, 2, causes.Append),
+		of("b", 1, 0, 0, causes.Idle))
 	for _, c := range []struct {
 		topic     string
 		partition *int32
 		table     string
 		want      int
-	}{{"", nil, "", 3}, {"a", nil, "", 2}, {"a", &one, "", 1}, {"", nil, "b_table", 1}, {"", nil, "all", 3}, {"c", nil, "", 0}} {
+	}{
+		{"", nil, "", 3},
+		{"a", nil, "", 2},
+		{"a", &one, "", 1},
+		{"", nil, "b_table", 1},
+		{"", nil, "all", 3},
+		{"c", nil, "", 0},
+	} {
 		if got := o.Matching(c.topic, c.partition, c.table); len(got) != c.want {
 			t.Errorf("%q %v %q: %d lanes, want %d", c.topic, c.partition, c.table, len(got), c.want)
 		}

@@ -46,8 +46,7 @@ func reason(j *judged) string {
 	if j.verdict.State == freshness.Unknown {
 		return unknown(j)
 	}
-	switch {
-	case w == nil || j.verdict.State == freshness.Fresh && j.verdict.Age < time.Second:
+	if w == nil || j.verdict.State == freshness.Fresh && j.verdict.Age < time.Second {
 		if j.verdict.State == freshness.Recovered {
 			return "is fresh again"
 		}
