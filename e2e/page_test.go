@@ -67,6 +67,9 @@ func TestStatusPageInABrowser(t *testing.T) {
 			if overflow > 0 {
 				t.Errorf("%s at %d runs %d pixels over the edge", name, width, overflow)
 			}
+			if width < 760 && !labelled(page, t) {
+				t.Errorf("%s at %d has labels upon their values", name, width)
+			}
 			keep(page, t, fmt.Sprintf("%s-%d.png", name, width))
 		}
 	}
@@ -112,6 +115,17 @@ func shown(page context.Context, t *testing.T) string {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// labelled reports whether each value of a list stands beside its label, where labels stand in rows.
+func labelled(page context.Context, t *testing.T) bool {
+	t.Helper()
+	beside, err := chromedp.Run(page, chromedp.Evaluate[bool](
+		"[...document.querySelectorAll('td[data-l]')].every(td => parseFloat(getComputedStyle(td).paddingLeft) > 99)"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return beside
 }
 
 // keep writes a picture of the page to the test's artifacts.
