@@ -60,7 +60,8 @@ func TestInferredContractsCarryTheirTopics(t *testing.T) {
 	produce := func(n int) {
 		for i := range n {
 			odd := []string{"null", `"text"`, `{"deep": [1, "x"]}`}[i%3]
-			send("carts", "shop.CartFilled", fmt.Appendf(nil, `{"id": "c%d", "at": "2026-01-02T03:04:05Z", "odd": %s, "lines": [{"n": %d}]}`, i, odd, i))
+			send("carts", "shop.CartFilled", fmt.Appendf(nil,
+				`{"id": "c%d", "at": "2026-01-02T03:04:05Z", "odd": %s, "lines": [{"n": %d}]}`, i, odd, i))
 			send("carts", "shop.CartLeft", fmt.Appendf(nil, `{"id": %d}`, i))
 			send("fares", "", append(framed[:5:5], byte(i%50*2), 0))
 		}
@@ -78,7 +79,9 @@ func TestInferredContractsCarryTheirTopics(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := w.ingestSays(0, "contracts", "infer", "carts")
-	for _, want := range []string{"shop.CartFilled", "shop.CartLeft", "CLASH: 100 object, 100 text", "600 rows, 0 dead letters"} {
+	for _, want := range []string{
+		"shop.CartFilled", "shop.CartLeft", "CLASH: 100 object, 100 text", "600 rows, 0 dead letters",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -87,7 +90,8 @@ func TestInferredContractsCarryTheirTopics(t *testing.T) {
 		t.Errorf("got\n%s", out)
 	}
 	out = w.ingestSays(0, "contracts", "test", "--topic", "carts", "--limit", "100")
-	if !strings.Contains(out, "100 records of about 600") || !strings.Contains(out, "100 rows, 0 dead letters, 0 ignored, 0 tombstones") {
+	if !strings.Contains(out, "100 records of about 600") ||
+		!strings.Contains(out, "100 rows, 0 dead letters, 0 ignored, 0 tombstones") {
 		t.Errorf("got\n%s", out)
 	}
 
@@ -97,7 +101,8 @@ func TestInferredContractsCarryTheirTopics(t *testing.T) {
 	produce(300)
 	w.settled()
 	for table, want := range map[string]float64{"carts_cart_filled": 600, "carts_cart_left": 600, "fares": 600} {
-		if rows := w.sql("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM " + table); rows[0]["n"] != want || rows[0]["ids"] != want {
+		if rows := w.sql("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM " + table); rows[0]["n"] != want ||
+			rows[0]["ids"] != want {
 			t.Errorf("%s: %v", table, rows)
 		}
 	}

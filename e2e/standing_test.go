@@ -15,11 +15,15 @@ import (
 )
 
 // envelopeColumns are those of every row of a raw contract of JSON, as REST has them.
-const envelopeColumns = `{"name": "event_id", "type": "STRING"}, {"name": "event_type", "type": "STRING"}, {"name": "item_type", "type": "STRING"},
-	{"name": "event_time", "type": "TIMESTAMP"%s}, {"name": "ingest_time", "type": "TIMESTAMP"}, {"name": "topic_version", "type": "STRING"},
-	{"name": "kafka_topic", "type": "STRING"}, {"name": "kafka_partition", "type": "INTEGER"}, {"name": "kafka_offset", "type": "INTEGER"},
+const envelopeColumns = `{"name": "event_id", "type": "STRING"}, {"name": "event_type", "type": "STRING"},
+	{"name": "item_type", "type": "STRING"},
+	{"name": "event_time", "type": "TIMESTAMP"%s}, {"name": "ingest_time", "type": "TIMESTAMP"},
+	{"name": "topic_version", "type": "STRING"},
+	{"name": "kafka_topic", "type": "STRING"}, {"name": "kafka_partition", "type": "INTEGER"},
+	{"name": "kafka_offset", "type": "INTEGER"},
 	{"name": "kafka_timestamp", "type": "TIMESTAMP"}, {"name": "kafka_key", "type": "BYTES"},
-	{"name": "kafka_headers", "type": "RECORD", "mode": "REPEATED", "fields": [{"name": "key", "type": "STRING"}, {"name": "value", "type": "BYTES"}]},
+	{"name": "kafka_headers", "type": "RECORD", "mode": "REPEATED", "fields": [
+		{"name": "key", "type": "STRING"}, {"name": "value", "type": "BYTES"}]},
 	{"name": "payload", "type": "JSON"}`
 
 // standing is a table that somebody else has made, what `contracts diff` says of it, and what becomes of rows.
@@ -39,13 +43,17 @@ func schemaWith(more string) string {
 
 var standings = map[string]standing{
 	"defaults_null": {
-		table: `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns, `, "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`) +
+		table: `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns,
+			`, "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`) +
 			`, {"name": "origin", "type": "STRING", "mode": "REQUIRED", "defaultValueExpression": "'waybill'"}]}`,
-		says:  []string{"missing_values: default has BigQuery fill in TIMESTAMP '2026-01-01", "BigQuery fills it in: 'waybill'"},
+		says: []string{
+			"missing_values: default has BigQuery fill in TIMESTAMP '2026-01-01", "BigQuery fills it in: 'waybill'",
+		},
 		query: "COUNTIF(event_time IS NULL AND origin = 'waybill')", want: 20.0,
 	},
 	"defaults_filled": {
-		table:    `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns, `, "mode": "REQUIRED", "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`) + `]}`,
+		table: `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns,
+			`, "mode": "REQUIRED", "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`) + `]}`,
 		contract: "missing_values: default", says: []string{"BigQuery fills in missing values: TIMESTAMP '2026-01-01"},
 		query: "COUNTIF(event_time = TIMESTAMP '2026-01-01 00:00:00+00')", want: 20.0,
 	},
@@ -54,31 +62,46 @@ var standings = map[string]standing{
 		contract: "evolution: additive", says: []string{"relaxed to NULLABLE"}, query: "COUNTIF(must IS NULL)", want: 20.0,
 	},
 	"required_stays": {
-		table: schemaWith(`, {"name": "must", "type": "STRING", "mode": "REQUIRED"}`),
-		says:  []string{"refused: relax the column, or set evolution: additive"}, refused: "column must is REQUIRED, and the rows do not have it",
+		table:   schemaWith(`, {"name": "must", "type": "STRING", "mode": "REQUIRED"}`),
+		says:    []string{"refused: relax the column, or set evolution: additive"},
+		refused: "column must is REQUIRED, and the rows do not have it",
 	},
 	"by_month": {
-		table: `"timePartitioning": {"type": "MONTH", "field": "kafka_timestamp", "expirationMs": "86400000000"}, "clustering": {"fields": ["kafka_topic"]}, ` + schemaWith(""),
+		table: `"timePartitioning": {"type": "MONTH", "field": "kafka_timestamp", "expirationMs": "86400000000"},
+			"clustering": {"fields": ["kafka_topic"]}, ` + schemaWith(""),
 		says: []string{
-			"laid out otherwise than the contract says, DAY(ingest_time), clustered by event_type", "its partitions expire after 1000 days",
+			"laid out otherwise than the contract says, DAY(ingest_time), clustered by event_type",
+			"its partitions expire after 1000 days",
 		},
 		query: "COUNT(*)", want: 20.0,
 	},
 	"by_range": {
-		table: `"rangePartitioning": {"field": "kafka_offset", "range": {"start": "0", "end": "1000", "interval": "10"}}, ` + schemaWith(""),
-		says:  []string{"laid out otherwise"}, query: "COUNT(*)", want: 20.0,
+		table: `"rangePartitioning": {"field": "kafka_offset", "range": {"start": "0", "end": "1000", "interval": "10"}}, ` +
+			schemaWith(""),
+		says: []string{"laid out otherwise"}, query: "COUNT(*)", want: 20.0,
 	},
 	"cased": {
-		table: `"schema": {"fields": [` + strings.NewReplacer(`"event_id"`, `"Event_ID"`, `"payload"`, `"PAYLOAD"`).Replace(fmt.Sprintf(envelopeColumns, "")) + `]}`,
+		table: `"schema": {"fields": [` + strings.NewReplacer(`"event_id"`, `"Event_ID"`, `"payload"`, `"PAYLOAD"`).Replace(
+			fmt.Sprintf(envelopeColumns, "")) + `]}`,
 		query: "COUNT(Event_ID)", want: 20.0,
 	},
 	"tagged": {
-		table: schemaWith(`, {"name": "note", "type": "STRING", "policyTags": {"names": ["projects/p/locations/us/taxonomies/1/policyTags/2"]}}`),
-		says:  []string{"columns with policy tags or data policies: note"}, query: "COUNTIF(note IS NULL)", want: 20.0,
+		table: schemaWith(`, {"name": "note", "type": "STRING",
+			"policyTags": {"names": ["projects/p/locations/us/taxonomies/1/policyTags/2"]}}`),
+		says: []string{"columns with policy tags or data policies: note"}, query: "COUNTIF(note IS NULL)", want: 20.0,
 	},
-	"a_view":         {table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`, says: []string{"REFUSED: it is a view"}, refused: "it is a view"},
-	"a_materialized": {table: `"materializedView": {"query": "SELECT 1 AS event_id"}`, says: []string{"REFUSED: it is a materialized view"}, refused: "it is a materialized view"},
-	"an_external":    {table: `"externalDataConfiguration": {"sourceFormat": "CSV", "sourceUris": ["gs://b/f"]}, ` + schemaWith(""), says: []string{"REFUSED: it is an external table"}, refused: "it is an external table"},
+	"a_view": {
+		table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`, says: []string{"REFUSED: it is a view"},
+		refused: "it is a view",
+	},
+	"a_materialized": {
+		table: `"materializedView": {"query": "SELECT 1 AS event_id"}`, says: []string{"REFUSED: it is a materialized view"},
+		refused: "it is a materialized view",
+	},
+	"an_external": {
+		table: `"externalDataConfiguration": {"sourceFormat": "CSV", "sourceUris": ["gs://b/f"]}, ` + schemaWith(""),
+		says:  []string{"REFUSED: it is an external table"}, refused: "it is an external table",
+	},
 }
 
 // Tables that somebody else has made: each is told before the lanes meet it, those that can take rows do, and of the
@@ -115,7 +138,8 @@ func TestTablesThatExist(t *testing.T) {
 		w.bigQuery(http.MethodPost, "datasets", `{"datasetReference": {"datasetId": "waybill"}}`)
 	}
 	for name, s := range standings {
-		if code := w.bigQuery(http.MethodPost, "datasets/waybill/tables", `{"tableReference": {"tableId": "`+name+`"}, `+s.table+`}`); code != http.StatusOK {
+		if code := w.bigQuery(http.MethodPost, "datasets/waybill/tables",
+			`{"tableReference": {"tableId": "`+name+`"}, `+s.table+`}`); code != http.StatusOK {
 			t.Fatalf("%s: status %d", name, code)
 		}
 		for i := range 20 {

@@ -82,7 +82,9 @@ func Mutants() []Case {
 		lacks(NoGeneration, World{Log: Parse("A"), Batch: 1, Opens: 3, Generations: 2, Outcome: true}),
 		lacks(ShiftAdrift, World{Log: Parse("A!A"), Batch: 1, Opens: 1, Generations: 1, Losses: 1, Outcome: true}),
 		lacks(AdoptSilently, World{Log: Parse("AA"), Batch: 1, Opens: 2, Generations: 2, Rests: 1}),
-		lacks(ExistsUnchecked|AdoptSilently, World{Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true}),
+		lacks(ExistsUnchecked|AdoptSilently, World{
+			Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true,
+		}),
 		lacks(NoRetire, World{Log: Parse("A"), Batch: 1, Opens: 2, Generations: 2, Outcome: true}),
 		lacks(NoWithhold, World{Log: Parse("A"), Batch: 1, Opens: 2, Generations: 2, Stays: 1, Outcome: true}),
 		lacks(NoBar, World{Log: Parse("A"), Batch: 1, Opens: 2, Generations: 2, Stays: 1, Outcome: true}),

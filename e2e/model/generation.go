@@ -30,7 +30,8 @@ func (w *World) generationSteps(s *State) {
 // generation.
 func (w *World) doubt(s *State, i int) {
 	c := &s.Calls[i]
-	if c.Commit.Stage != Sent || s.Late.Stage != Idle || s.Doubted != 0 || s.Generation == w.Generations || s.Stays == w.Stays {
+	if c.Commit.Stage != Sent || s.Late.Stage != Idle || s.Doubted != 0 || s.Generation == w.Generations ||
+		s.Stays == w.Stays {
 		return
 	}
 	n := *s

@@ -293,7 +293,8 @@ func TestIngestsMoveToCooperativeAssignment(t *testing.T) {
 	}
 	w.spread(3, w.Ingests[:2]...)
 	after, all := w.opened(w.Ingests[0]), l.end()
-	t.Logf("cooperative: longest silence of the lanes that stay %v, of all %v", of(all, stays), of(all, slices.Collect(maps.Keys(all))))
+	t.Logf("cooperative: longest silence of the lanes that stay %v, of all %v",
+		of(all, stays), of(all, slices.Collect(maps.Keys(all))))
 	for _, p := range stays {
 		if after[p] != before[p] {
 			t.Errorf("the lane of partition %d was opened again", p)

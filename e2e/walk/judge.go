@@ -90,13 +90,15 @@ func told(all []judged) error {
 	var wrong []string
 	for _, j := range all {
 		if j.reason != "" {
-			wrong = append(wrong, fmt.Sprintf("%s %s: %s by %s, said to be equivalent because %s", j.pkg.Name(), j.Key(), j.fate, j.by, j.reason))
+			wrong = append(wrong, fmt.Sprintf("%s %s: %s by %s, said to be equivalent because %s",
+				j.pkg.Name(), j.Key(), j.fate, j.by, j.reason))
 		}
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("tests tell these from the code, remove them from %s:\n  %s", equivalentsFile, strings.Join(wrong, "\n  "))
+	return fmt.Errorf("tests tell these from the code, remove them from %s:\n  %s",
+		equivalentsFile, strings.Join(wrong, "\n  "))
 }
 
 // portions splits the tests, the quickest first, into runs that take ever longer: most mutants die of a quick test, and

@@ -100,7 +100,8 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 		return nil, err
 	}
 	b.binary = filepath.Join(dir, strings.ReplaceAll(p.Path, "/", "-")+".test")
-	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o", b.binary, modulePath+p.Path)
+	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o",
+		b.binary, modulePath+p.Path)
 	if err != nil {
 		return nil, fmt.Errorf("build %s with its conditions wrapped: %w", p.Path, err)
 	}
@@ -148,7 +149,9 @@ func (b *built) explore(ctx context.Context, parallel int, skip func(test string
 		return err
 	}
 	for _, tests := range b.reach {
-		slices.SortFunc(tests, func(a, b timed) int { return cmp.Or(cmp.Compare(a.took, b.took), strings.Compare(a.name, b.name)) })
+		slices.SortFunc(tests, func(a, b timed) int {
+			return cmp.Or(cmp.Compare(a.took, b.took), strings.Compare(a.name, b.name))
+		})
 	}
 	return nil
 }

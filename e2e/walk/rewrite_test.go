@@ -201,8 +201,11 @@ func TestWrongEquivalents(t *testing.T) {
 	if err := told([]judged{right, {fate: Killed, by: "TestX"}}); err != nil {
 		t.Error(err)
 	}
-	wrong := judged{Mutant: Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}, fate: Killed, by: "TestX", reason: "none"}
-	if err := told([]judged{right, wrong}); err == nil || !strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
+	wrong := judged{
+		Mutant: Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}, fate: Killed, by: "TestX", reason: "none",
+	}
+	if err := told([]judged{right, wrong}); err == nil ||
+		!strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
 		t.Error(err)
 	}
 }

@@ -37,8 +37,13 @@ contracts:
 	}
 	own := verify.EventTime{Field: "timestamp", Unit: "auto"}
 	topics := []verify.Topic{
-		{Name: "d", Builtin: "delivery.v6", EventTime: own}, {Name: "s", Builtin: "stock.v1", EventTime: own, Ignored: []string{"a.X"}},
-		{Name: "millis", EventTime: own}, {Name: "timeless", EventTime: own}, {Name: "nanos", EventTime: own},
+		{Name: "d", Builtin: "delivery.v6", EventTime: own},
+		{
+			Name: "s", Builtin: "stock.v1", EventTime: own, Ignored: []string{"a.X"},
+		},
+		{Name: "millis", EventTime: own},
+		{Name: "timeless", EventTime: own},
+		{Name: "nanos", EventTime: own},
 	}
 	if err := verify.Follow(topics, filepath.Join(dir, "ingest.yaml")); err != nil {
 		t.Fatal(err)

@@ -54,7 +54,9 @@ func (a *api) prepareView(def *bq.Table) error {
 		return badRequest("The sandbox does not support legacy SQL")
 	}
 	ref := def.TableReference
-	statement, err := a.Engine.Prepare(query.Request{SQL: store.ViewQuery(def), Project: ref.ProjectId, Dataset: ref.DatasetId})
+	statement, err := a.Engine.Prepare(query.Request{
+		SQL: store.ViewQuery(def), Project: ref.ProjectId, Dataset: ref.DatasetId,
+	})
 	if err != nil {
 		return err
 	}
