@@ -18,8 +18,6 @@ func rank(s adminv1.State) int {
 		return 0
 	case adminv1.State_STATE_RECOVERED:
 		return 1
-	case adminv1.State_STATE_PAUSED:
-		return 3
 	case adminv1.State_STATE_LATE:
 		return 4
 	case adminv1.State_STATE_STALE:
@@ -28,7 +26,7 @@ func rank(s adminv1.State) int {
 	return 2
 }
 
-// StateName is a state in words: fresh, late, stale, recovered, paused or unknown.
+// StateName is a state in words: fresh, late, stale, recovered or unknown.
 func StateName(s adminv1.State) string {
 	if s == adminv1.State_STATE_UNSPECIFIED {
 		return "unknown"

@@ -35,12 +35,10 @@ const (
 	State_STATE_FRESH State = 1
 	// Fresh again after having been stale, for less than a quarter of an hour.
 	State_STATE_RECOVERED State = 2
-	// Paused by an operator.
-	State_STATE_PAUSED State = 3
 	// Older than its goal.
-	State_STATE_LATE State = 4
+	State_STATE_LATE State = 3
 	// Older than what its contract calls stale.
-	State_STATE_STALE State = 5
+	State_STATE_STALE State = 4
 )
 
 // Enum value maps for State.
@@ -49,17 +47,15 @@ var (
 		0: "STATE_UNSPECIFIED",
 		1: "STATE_FRESH",
 		2: "STATE_RECOVERED",
-		3: "STATE_PAUSED",
-		4: "STATE_LATE",
-		5: "STATE_STALE",
+		3: "STATE_LATE",
+		4: "STATE_STALE",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"STATE_FRESH":       1,
 		"STATE_RECOVERED":   2,
-		"STATE_PAUSED":      3,
-		"STATE_LATE":        4,
-		"STATE_STALE":       5,
+		"STATE_LATE":        3,
+		"STATE_STALE":       4,
 	}
 )
 
@@ -93,7 +89,7 @@ func (State) EnumDescriptor() ([]byte, []int) {
 // Share is how much of the time of lanes had a cause.
 type Share struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// idle, fetch, registry, decode, budget, barrier, opening, append, quota, schema, letters, refused, paused or fenced.
+	// idle, fetch, registry, decode, budget, barrier, opening, append, quota, schema, letters, refused or fenced.
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Of the last minute, between 0 and 1. The shares of all causes add to 1.
 	Minute float64 `protobuf:"fixed64,2,opt,name=minute,proto3" json:"minute,omitempty"`
@@ -1619,15 +1615,14 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x0fDeadLetterCount\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x04R\x05count*w\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count*e\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_FRESH\x10\x01\x12\x13\n" +
-	"\x0fSTATE_RECOVERED\x10\x02\x12\x10\n" +
-	"\fSTATE_PAUSED\x10\x03\x12\x0e\n" +
+	"\x0fSTATE_RECOVERED\x10\x02\x12\x0e\n" +
 	"\n" +
-	"STATE_LATE\x10\x04\x12\x0f\n" +
-	"\vSTATE_STALE\x10\x05B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"STATE_LATE\x10\x03\x12\x0f\n" +
+	"\vSTATE_STALE\x10\x04B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_model_proto_rawDescOnce sync.Once

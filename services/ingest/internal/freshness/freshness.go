@@ -26,13 +26,11 @@ const (
 	Stale
 	// Recovered: fresh again after being stale, for less than RecoveredFor.
 	Recovered
-	// Paused: an operator paused every lane that is behind.
-	Paused
 )
 
 // String is the state's name on pages and in metrics.
 func (s State) String() string {
-	return [...]string{"unknown", "fresh", "late", "stale", "recovered", "paused"}[s]
+	return [...]string{"unknown", "fresh", "late", "stale", "recovered"}[s]
 }
 
 // RecoveredFor is how long a table that was stale is called recovered instead of fresh.
@@ -104,9 +102,6 @@ func (t *Table) Judge(now time.Time, lanes []Lane) Verdict {
 	}
 	v.Age = now.Sub(v.Through)
 	v.State = t.state(now, v.Age)
-	if v.State != Fresh && v.State != Recovered && v.Worst >= 0 && lanes[v.Worst].Cause == causes.Paused {
-		v.State = Paused
-	}
 	return v
 }
 

@@ -38,12 +38,10 @@ func TestLifeOfATable(t *testing.T) {
 		{"past the goal", time.Second, behind(31*time.Second, causes.Append), Late, 31 * time.Second, 1},
 		{"at the limit", time.Second, behind(5*time.Minute, causes.Append), Late, 5 * time.Minute, 1},
 		{"past it", time.Second, behind(5*time.Minute+1, causes.Quota), Stale, 5*time.Minute + 1, 1},
-		{"paused meanwhile", time.Second, behind(6*time.Minute, causes.Paused), Paused, 6 * time.Minute, 1},
 		{"late is not recovered", time.Second, behind(time.Minute, causes.Append), Late, time.Minute, 1},
 		{"back", time.Second, behind(time.Second, causes.Append), Recovered, time.Second, 1},
 		{"for a while", RecoveredFor - 1, behind(time.Second, causes.Append), Recovered, time.Second, 1},
 		{"and then fresh", 1, behind(time.Second, causes.Append), Fresh, time.Second, 1},
-		{"a paused lane that is not behind", time.Second, behind(time.Second, causes.Paused), Fresh, time.Second, 1},
 	} {
 		now = now.Add(step.after)
 		got := table.Judge(now, step.lanes(now))

@@ -237,7 +237,7 @@ func (o *Overview) Tables() []*adminv1.Table {
 var states = map[freshness.State]adminv1.State{
 	freshness.Unknown: adminv1.State_STATE_UNSPECIFIED, freshness.Fresh: adminv1.State_STATE_FRESH,
 	freshness.Late: adminv1.State_STATE_LATE, freshness.Stale: adminv1.State_STATE_STALE,
-	freshness.Recovered: adminv1.State_STATE_RECOVERED, freshness.Paused: adminv1.State_STATE_PAUSED,
+	freshness.Recovered: adminv1.State_STATE_RECOVERED,
 }
 
 func (j *judged) proto() *adminv1.Table {

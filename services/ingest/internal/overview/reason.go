@@ -25,7 +25,7 @@ var words = [causes.Count]string{
 	causes.Schema:   "BigQuery does not know a column yet",
 	causes.Letters:  "the dead-letter topic",
 	causes.Refused:  "refused",
-	causes.Paused:   "paused by an operator",
+	causes.Paused:   "paused",
 	causes.Fenced:   "another member owns the partition",
 }
 
