@@ -186,8 +186,9 @@ func size(f *adminv1.GetFleetResponse) {
 			continue
 		}
 		*tier.needed = max(1, int32(math.Ceil(sum/comfortable)))
-		reasons = append(reasons, fmt.Sprintf(
-			"%d %s at %.0f\u00a0%% saturation on average, the highest %.0f\u00a0%% by its %s", n, plural(tier.service, n), 100*sum/float64(n), 100*worst, cause))
+		reasons = append(reasons, fmt.Sprintf("%d %s at %.0f\u00a0%% saturation on average, "+
+			"the highest %.0f\u00a0%% by its %s",
+			n, plural(tier.service, n), 100*sum/float64(n), 100*worst, cause))
 	}
 	if len(reasons) > 0 {
 		f.Reason = strings.Join(reasons, "; ") + fmt.Sprintf("; %.0f\u00a0%% is comfortable", 100*comfortable)
