@@ -261,7 +261,9 @@ func payloadKind(value []byte) string {
 		return isJSON
 	case bytes.HasPrefix(value, []byte("Obj\x01")):
 		return isContainer
-	case utf8.Valid(value) && !bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' && r != '\r' }):
+	case utf8.Valid(value) && !bytes.ContainsFunc(value, func(r rune) bool {
+		return r < ' ' && r != '\n' && r != '\t' && r != '\r'
+	}):
 		return isText
 	}
 	return isBytes

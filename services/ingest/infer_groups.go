@@ -154,7 +154,9 @@ func (g *grouping) take(ctx context.Context, r *record.Record, typ string, typed
 	}
 	n := g.groups[key]
 	if n == nil {
-		n = &group{typ: key.typ, typed: key.typed, name: key.name, message: name, kinds: map[string]int{}, tree: &infer.Tree{}}
+		n = &group{
+			typ: key.typ, typed: key.typed, name: key.name, message: name, kinds: map[string]int{}, tree: &infer.Tree{},
+		}
 		g.groups[key] = n
 	}
 	n.records++
