@@ -346,7 +346,8 @@ func TestIngestsShareByLoad(t *testing.T) {
 		return nil
 	})
 	stays, all := w.carries(first), l.end()
-	t.Logf("%.0f bytes/s, after %v: %v with the first, %v with the second; longest silence of those that stay %v, of all %v",
+	t.Logf("%.0f bytes/s, after %v: %v with the first, %v with the second; longest silence of those that stay %v, "+
+		"of all %v",
 		rate, time.Since(began).Round(time.Second), stays, w.carries(second), of(all, stays),
 		of(all, slices.Collect(maps.Keys(all))))
 	if len(stays) == 0 {

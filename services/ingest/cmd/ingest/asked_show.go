@@ -65,8 +65,10 @@ func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
 	for _, s := range slices.Sorted(maps.Keys(states)) {
 		counts = append(counts, fmt.Sprintf("%d %s", states[s], s))
 	}
-	fmt.Fprintf(out, "%d lanes: %s. The furthest behind first.\n\n", r.GetTotal(), cmp.Or(strings.Join(counts, ", "), "none"))
-	t := newTable(out, width, []bool{false, false, false, true, true, true}, "lane", "state", "cause", "position", "behind",
+	parts := cmp.Or(strings.Join(counts, ", "), "none")
+	fmt.Fprintf(out, "%d lanes: %s. The furthest behind first.\n\n", r.GetTotal(), parts)
+	right := []bool{false, false, false, true, true, true}
+	t := newTable(out, width, right, "lane", "state", "cause", "position", "behind",
 		"rows/s", "writer", "waits for")
 	for _, l := range r.GetLanes() {
 		t.add(fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()), l.GetState(), l.GetCause(), fmt.Sprint(l.GetPosition()),
@@ -81,7 +83,8 @@ func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
 func showFleet(out io.Writer, width int, r *adminv1.GetFleetResponse) {
 	say(out, width, fmt.Sprintf("The load needs %d ingest(s) and %d writer(s): %s.\n\n", r.GetIngestsNeeded(),
 		r.GetWritersNeeded(), cmp.Or(r.GetReason(), "nothing was measured yet")))
-	t := newTable(out, width, []bool{false, false, true, true, true}, "process", "service", "lanes", "bytes/s", "saturation",
+	right := []bool{false, false, true, true, true}
+	t := newTable(out, width, right, "process", "service", "lanes", "bytes/s", "saturation",
 		"by", "address", "not ready")
 	for _, p := range r.GetProcesses() {
 		t.add(p.GetName(), p.GetService(), fmt.Sprint(p.GetLanes()), perSecond(p.GetBytesPerSecond()),

@@ -55,8 +55,8 @@ type planCmd struct {
 
 // Help is shown below the flags.
 func (planCmd) Help() string {
-	return `What each ingest carries at which writer, what would be fair, what moved and why, and how many processes the load
-needs.
+	return `What each ingest carries at which writer, what would be fair, what moved and why, and how many
+processes the load needs.
 
 Examples:
   ingest plan
@@ -87,7 +87,8 @@ type eventsCmd struct {
 
 // Help is shown below the flags.
 func (eventsCmd) Help() string {
-	return `What happened in the fleet, the newest first: changes of state, moves, errors. Each process remembers its last 2048.
+	return `What happened in the fleet, the newest first: changes of state, moves, errors. Each process remembers its last
+2048.
 
 Examples:
   ingest events

@@ -77,7 +77,9 @@ func (s *topScreen) ask() tea.Cmd {
 }
 
 // topText is what a view shows.
-func topText(ctx context.Context, client adminv1.AdminServiceClient, view string, width int, local bool) (string, error) {
+func topText(
+	ctx context.Context, client adminv1.AdminServiceClient, view string, width int, local bool,
+) (string, error) {
 	var out strings.Builder
 	switch view {
 	case "l":

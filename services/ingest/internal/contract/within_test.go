@@ -223,7 +223,7 @@ func TestPayloadWithinAMessage(t *testing.T) {
 	s.putText("changes-value", 7, "protobuf", `syntax = "proto3"; package shop;
 		message Change { Row before = 1; Row after = 2; string op = 3; int64 ts_ms = 4; Outer deep = 5; } message Outer { `+
 		`Row row = 1; } message Row { int64 id = 1; }`)
-	message := func(before bool, fields ...string) []byte {
+	message := func(fields ...string) []byte {
 		out := append(confluent.AppendHeader(nil, 7), 0)
 		for i, f := range fields {
 			out = protowire.AppendString(protowire.AppendTag(out, protowire.Number(2+i%2), protowire.BytesType), f)
@@ -234,11 +234,10 @@ func TestPayloadWithinAMessage(t *testing.T) {
 		c.Format, c.Framing, c.Subject = "protobuf", "confluent", "changes-value"
 	})
 	for want, value := range map[string][]byte{
-		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"5"}}`: message(false, "\x08\x05",
-			"c"),
-		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"0"}}`: message(false, "", "c"),
-		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"6"}}`: message(false, "\x08\x05",
-			"c", "\x08\x06"),
+		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"5"}}`: message("\x08\x05", "c"),
+		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"0"}}`: message("", "c"),
+		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"6"}}`: message(
+			"\x08\x05", "c", "\x08\x06"),
 	} {
 		if got := taken(t, topic, value); got != want {
 			t.Errorf("%s, want %s", got, want)
