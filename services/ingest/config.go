@@ -36,6 +36,9 @@ type Config struct {
 	GRPC         service.Listen    `yaml:"grpc"`
 	Admin        service.Listen    `yaml:"admin"`
 	Log          logging.Config    `yaml:"log"`
+	// Peers are where other ingests are, host:port of their gRPC ports, for what is shown of the fleet. A host with
+	// several addresses is several ingests. This one may be among them.
+	Peers []string `yaml:"peers"`
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
 	Dir string `yaml:"-"`
@@ -173,6 +176,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)
 	}
+	checkPeers(report, c.Peers)
 	service.CheckAddresses(report, c.GRPC.Listen, c.Admin.Listen, 7080)
 }
 

@@ -14,12 +14,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/pkg/events"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/statuspage"
 	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
@@ -29,6 +32,8 @@ import (
 // is one of configuration, or an address that is taken.
 func Run(ctx context.Context, c Config, env service.Env) error {
 	env.Fill()
+	ring := events.New(c.Name, 0)
+	env.Log = slog.New(ring.Handler(env.Log.Handler()))
 	secure, err := c.GRPC.TLS.server(env.Log)
 	if err != nil {
 		return fmt.Errorf("grpc.tls: %w", err)
@@ -47,11 +52,11 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
 	}
 	carried := newLoad(service, budget, env.Registry)
-	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, env)
-
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
 	defer stop()
+	view := newView(env, service, carried, func() error { return ready(work) }, ring)
+	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, view, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group
@@ -64,6 +69,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		return admin.Serve(watching, admin.Config{
 			Listener: env.Admin, Registry: env.Registry, Ready: func() error { return ready(work) },
 			Lanes: func() any { return append([]lane.Status{}, service.Status()...) },
+			Page:  statuspage.New(watching, view),
 		})
 	})
 	group.Go(func() error {
