@@ -62,6 +62,7 @@ func (c *Config) doubts() (found []findings.Finding) {
 			Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
+	found = append(found, service.PortDoubts(&c.GRPC, &c.Admin, &c.Access)...)
 	return append(found, c.Memory.Doubts()...)
 }
 

@@ -40,6 +40,10 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
 		return fmt.Errorf("contracts: %w", err)
 	}
+	ports, err := service.Secure(&c.GRPC, &c.Admin, c.Access, &env)
+	if err != nil {
+		return err
+	}
 	schemas, err := c.schemas(env)
 	if err != nil {
 		return err
@@ -95,13 +99,14 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
-			Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status,
-			Plan: func() any { return fleet.Picture() },
+			Listener: env.Admin, TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry, Ready: ready,
+			Lanes: lanes.status,
+			Plan:  func() any { return fleet.Picture() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ready)
+		return serve(serving, work, env, ports, ready)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

@@ -16,9 +16,9 @@ import (
 
 // serve runs the gRPC server, health and reflection, until ctx ends. It says that it serves while work goes on and
 // ready finds no fault.
-func serve(ctx, work context.Context, env service.Env, ready func() error) error {
+func serve(ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error) error {
 	// A line for calls that fail; probes come every few seconds and say nothing.
-	options, _ := service.ServerOptions(&env, func(code codes.Code) bool {
+	options, _ := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code != codes.OK && code != codes.Canceled
 	})
 	server := grpc.NewServer(options...)

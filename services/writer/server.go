@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -49,12 +48,11 @@ type server struct {
 }
 
 func newServer(
-	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load,
-	env service.Env,
+	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
-	options, counted := service.ServerOptions(&env, func(code codes.Code) bool {
+	options, counted := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented
 	})
 	options = append(options,
@@ -71,9 +69,6 @@ func newServer(
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
-	if secure != nil {
-		options = append(options, grpc.Creds(secure))
-	}
 	s := &server{
 		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std(),
 	}

@@ -13,7 +13,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sync/errgroup"
@@ -29,9 +28,9 @@ import (
 // is one of configuration, or an address that is taken.
 func Run(ctx context.Context, c Config, env service.Env) error {
 	env.Fill()
-	secure, err := c.GRPC.TLS.server(env.Log)
+	ports, err := service.Secure(c.GRPC.port(), &c.Admin, c.Access, &env)
 	if err != nil {
-		return fmt.Errorf("grpc.tls: %w", err)
+		return err
 	}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
@@ -42,12 +41,12 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	host, _ := os.Hostname() // Without a name there is none in logs.
 	budget := lane.NewBudget(c.Memory.Size())
-	service := &lane.Service{
+	lanes := &lane.Service{
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
 	}
-	carried := newLoad(service, budget, env.Registry)
-	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, env)
+	carried := newLoad(lanes, budget, env.Registry)
+	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, env)
 
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
@@ -56,14 +55,15 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	defer quit()
 	var group errgroup.Group
 	group.Go(func() error {
-		service.Watch(watching)
+		lanes.Watch(watching)
 		return nil
 	})
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
-			Listener: env.Admin, Registry: env.Registry, Ready: func() error { return ready(work) },
-			Lanes: func() any { return append([]lane.Status{}, service.Status()...) },
+			Listener: env.Admin, TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
+			Ready: func() error { return ready(work) },
+			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
 		})
 	})
 	group.Go(func() error {
