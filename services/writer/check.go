@@ -13,5 +13,6 @@ import (
 // It changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
 	found := append(c.Memory.Doubts(), service.PortDoubts(c.GRPC.port(), &c.Admin, &c.Access)...)
+	found = append(found, c.Checkpoint.doubts()...)
 	return append(found, sink.Check(ctx, c.BigQuery, version.String())...)
 }

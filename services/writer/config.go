@@ -20,6 +20,8 @@ type Config struct {
 	BigQuery sink.Config    `yaml:"bigquery"`
 	Limits   Limits         `yaml:"limits"`
 	Memory   service.Memory `yaml:"memory"`
+	// Checkpoint says how checkpoints are sealed.
+	Checkpoint Checkpoint `yaml:"checkpoint"`
 	// DrainTimeout is how long lanes may take to settle and close when the writer stops.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
 	Admin        service.Listen  `yaml:"admin"`
@@ -62,6 +64,7 @@ func Defaults() Config {
 		DrainTimeout: config.Duration(30 * time.Second),
 		Admin:        service.Listen{Listen: "127.0.0.1:7071"},
 		Access:       access.Defaults(),
+		Checkpoint:   Checkpoint{Keys: []string{}},
 	}
 }
 

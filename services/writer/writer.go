@@ -13,6 +13,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,10 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	if err != nil {
 		return err
 	}
+	keys, err := c.Checkpoint.ring(env.Log)
+	if err != nil {
+		return fmt.Errorf("checkpoint.keys: %w", err)
+	}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
@@ -43,7 +48,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	budget := lane.NewBudget(c.Memory.Size())
 	lanes := &lane.Service{
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
-		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
+		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
 	}
 	carried := newLoad(lanes, budget, env.Registry)
 	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, env)
@@ -69,6 +74,10 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer quit()
 		return front.serve(work)
+	})
+	group.Go(func() error {
+		follow(watching, keys)
+		return nil
 	})
 	group.Go(func() error {
 		carried.meter.Run(watching)
