@@ -44,6 +44,7 @@ func ServerOptions(
 			logging.StreamServerInterceptor(lines, levels, finished), ports.Guard.Stream(),
 			recovery.StreamServerInterceptor(caught)),
 	}
+	options = append(options, bounds()...)
 	if ports.GRPC != nil {
 		options = append(options, grpc.Creds(ports.GRPC))
 	}

@@ -99,7 +99,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
-			Listener: env.Admin, TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry, Ready: ready,
+			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry, Ready: ready,
 			Lanes: lanes.status,
 			Plan:  func() any { return fleet.Picture() },
 		})

@@ -28,7 +28,7 @@ func serve(ctx, work context.Context, env service.Env, ports *service.Ports, rea
 	reflection.Register(server)
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(env.GRPC) }()
+	go func() { served <- server.Serve(service.Bound(env.GRPC, 0)) }()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {

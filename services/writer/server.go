@@ -45,6 +45,8 @@ type server struct {
 	env    service.Env
 	// drainIn is the drain timeout.
 	drainIn time.Duration
+	// connections bounds those of the port.
+	connections int
 }
 
 func newServer(
@@ -66,11 +68,11 @@ func newServer(
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
 	s := &server{
 		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std(),
+		connections: c.GRPC.Connections,
 	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
@@ -90,7 +92,7 @@ func newServer(
 // for them, and stops, within the drain timeout whatever lanes and their peers do.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
+	go func() { served <- s.grpc.Serve(service.Bound(s.env.GRPC, s.connections)) }()
 	relieving, relieved := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() { s.lanes.Relieve(relieving) })

@@ -66,7 +66,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
-			Listener: env.Admin, TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
+			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: func() error { return ready(work) },
 			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
 		})
