@@ -38,6 +38,8 @@ type GRPC struct {
 	// CallsPerConnection is how many calls one connection may have open, lanes for the most part; the next one waits at
 	// the caller.
 	CallsPerConnection int `yaml:"calls_per_connection"`
+	// CallsPerSecond is how many calls of one host may begin in a second, beyond a few thousand at once.
+	CallsPerSecond int `yaml:"calls_per_second"`
 	// Connections is how many connections the port may have at once; the next one waits.
 	Connections int `yaml:"connections"`
 }
@@ -60,7 +62,7 @@ const maxBlock = 19 << 20
 // Defaults is the one place of the writer's defaults; those of the sink are its own.
 func Defaults() Config {
 	return Config{
-		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192, Connections: 1024},
+		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192, Connections: 1024, CallsPerSecond: 512},
 		BigQuery:     sink.Defaults(),
 		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
 		DrainTimeout: config.Duration(30 * time.Second),
@@ -83,6 +85,9 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if n := c.GRPC.CallsPerConnection; n < 16 || n > 1<<20 {
 		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n),
 			"choose at least the lanes that one ingest may have here; 8192 is right for most")
+	}
+	if n := c.GRPC.CallsPerSecond; n < 16 || n > 1<<20 {
+		report("grpc.calls_per_second", fmt.Sprintf("%d is not a useful number of calls", n), "512 is right for most")
 	}
 	if n := c.GRPC.Connections; n < 1 || n > 1<<20 {
 		report("grpc.connections", fmt.Sprintf("%d is not a useful number of connections", n),

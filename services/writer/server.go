@@ -65,6 +65,7 @@ func newServer(
 		// pinned.
 		experimental.BufferPool(lanes.Received),
 		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
+		service.Pace(c.GRPC.CallsPerSecond),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
