@@ -10,12 +10,14 @@ import (
 	"github.com/waybill-data/waybill/e2e/bench"
 )
 
-// The services and the sandbox take turns, and rows move; every figure is there, on a fast machine too, which empties the
-// topic before it was measured. What the figures are is not judged here. Not beside other tests, which would be what it measures.
+// The services and the sandbox take turns, and rows move; every figure is there, on a fast machine too, which empties
+// the topic before it was measured. What the figures are is not judged here. It runs beside no other test, which would
+// be what it measures.
 func TestBenchCores(t *testing.T) {
 	c := bench.Cores{
-		Workloads: []string{"json-270"}, Lanes: []int{4}, Counts: []int{1}, Slices: []time.Duration{3 * time.Millisecond},
-		Runs: 1, Lasts: 200 * time.Millisecond, Rows: 100_000, Bin: bin, Progress: io.Discard,
+		Workloads: []string{"json-270"}, Lanes: []int{4}, Counts: []int{1},
+		Slices: []time.Duration{3 * time.Millisecond},
+		Runs:   1, Lasts: 200 * time.Millisecond, Rows: 100_000, Bin: bin, Progress: io.Discard,
 	}
 	report, err := c.Run(t.Context())
 	if err != nil {

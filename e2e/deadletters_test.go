@@ -37,7 +37,7 @@ func (w *world) deadLetters(args ...string) *exec.Cmd {
 }
 
 // letters runs `ingest dead-letters`, asserts its exit status, and returns what it says: on standard output, and when
-// it fails on standard error too. That also hears of the progress of a long look.
+// it fails on standard error too. That also gets the progress of a long look.
 func (w *world) letters(status int, args ...string) string {
 	w.t.Helper()
 	cmd := w.deadLetters(args...)
@@ -188,7 +188,7 @@ func TestDeadLetters(t *testing.T) {
 	w.says(w.letters(0, "list", "--pending"), fmt.Sprintf(`^%d dead letters: %d pending, 0 replayed$`, sum.Truncated,
 		sum.Truncated))
 	// Partitions end with markers of the replays now, which are nothing to wait for.
-	w.until("no lane tells of a lag", func() error {
+	w.until("no lane reports a lag", func() error {
 		lanes, err := w.Ingests[0].Lanes(w.ctx)
 		for _, l := range lanes {
 			if l.Lag != 0 {

@@ -111,28 +111,28 @@ func (f *framedLoad) compare(columns string) {
 // again. send makes a record of a version, 1 or 2; second registers the second version.
 func (f *framedLoad) grow(send func(version, i int), second func()) {
 	f.t.Helper()
-	const portion = 2000
-	for i := range portion {
+	const third = 2000
+	for i := range third {
 		send(1, i)
 	}
 	f.flush()
 	if err := f.UpServices(f.ctx); err != nil {
 		f.t.Fatal(err)
 	}
-	f.committed(f.topic, portion/2)
+	f.committed(f.topic, third/2)
 	second()
-	for i := range portion {
-		send(1+i%2, portion+i)
+	for i := range third {
+		send(1+i%2, third+i)
 	}
 	f.flush()
-	f.committed(f.topic, portion+portion/2)
+	f.committed(f.topic, third+third/2)
 	if n := f.metric(f.Ingests[0], "waybill_ingest_contract_versions"); n != 2 {
 		f.t.Errorf("ingest has %v versions, want 2", n)
 	}
 	f.Ingests[0].Kill()
 	f.restart(f.Ingests[0])
-	for i := range portion {
-		send(1+i%2, 2*portion+i)
+	for i := range third {
+		send(1+i%2, 2*third+i)
 	}
 	f.flush()
 }

@@ -54,7 +54,7 @@ const (
 	handWindow = 6
 )
 
-// carry opens a lane and carries records up to an offset. cut ends the call without a word once so many batches are
+// carry opens a lane and carries records up to an offset. cut ends the call without notice once so many batches are
 // settled, if it is not negative; else the call is closed in order. An error that opening again may heal is not
 // reported.
 func (h *hand) carry(ctx context.Context, conn *grpc.ClientConn, until int64, cut int) error {
@@ -154,7 +154,7 @@ func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int
 	}
 }
 
-// leaveOut answers a refusal: the rows' dead letters, which nobody reads here, are durable.
+// leaveOut responds to a refusal: the rows' dead letters, which nobody reads here, are durable.
 func (h *hand) leaveOut(call lanev1.LaneService_LaneClient, m *lanev1.Refused, sent []int64) error {
 	if h.refused == nil {
 		return fmt.Errorf("rows were refused: %v", m.GetRows()[0])
@@ -174,7 +174,7 @@ func (h *hand) durable(call lanev1.LaneService_LaneClient, barrier uint64) error
 	return said(call, err)
 }
 
-// said is why a call takes no more messages: its own error is in what it answers.
+// said is why a call takes no more messages: its own error is in its response.
 func said(call lanev1.LaneService_LaneClient, err error) error {
 	for errors.Is(err, io.EOF) {
 		if _, answered := call.Recv(); answered != nil {

@@ -19,7 +19,7 @@ func TestLiveCheck(t *testing.T) {
 	t.Parallel()
 	w := sandboxOnly(t, stack.Config{})
 	code, out := w.liveCheck()
-	if code != 0 || !strings.Contains(out, "\n15 ok, 0 not\n") {
+	if code != 0 || !strings.Contains(out, "\n16 ok, 0 not\n") {
 		t.Errorf("exit status %d:\n%s", code, out)
 	}
 	// The table is deleted, also when an experiment cannot be made, which is a failure.

@@ -14,10 +14,10 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// A service stays far below 256 MB while BigQuery answers nothing and Kafka has more than enough, and every row arrives
-// once it answers again. The budget is half of the default: a stall of seconds fills it, as a minute fills the default.
-// Not with the race detector, whose shadow memory is several times what it shadows, and not beside other tests: it is a
-// load for the whole machine.
+// A service stays far below 256 MB while BigQuery does not respond and Kafka has more than enough, and every row
+// arrives once it responds again. The budget is half of the default: a stall of seconds fills it, as a minute fills the
+// default. Not with the race detector, whose shadow memory is several times what it shadows, and not beside other
+// tests: it is a load for the whole machine.
 func TestMemoryWhileBigQueryStalls(t *testing.T) {
 	const budgetMB = 33.5 // 32 MiB
 	m := bench.Memory{

@@ -212,7 +212,7 @@ func (w *world) fault(family string, fault map[string]any) {
 	}
 }
 
-// metric reads one metric of a service, 0 while it does not answer.
+// metric reads one metric of a service, 0 while it does not respond.
 func (w *world) metric(s *stack.Service, name string, labels ...string) float64 {
 	m, err := s.Metrics(w.ctx)
 	if err != nil {

@@ -37,7 +37,7 @@ type Config struct {
 	Dir string
 	// Host to listen on, default 127.0.0.1.
 	Host string
-	// Advertise is the host that others are told to connect to, default Host.
+	// Advertise is the host that others are to connect to, default Host.
 	Advertise string
 	// KafkaPorts, one a broker; empty: three brokers on free ports.
 	KafkaPorts                                  []int
@@ -51,7 +51,7 @@ type Config struct {
 	// TLS, if set, is what Kafka and BigQuery's gRPC are served with; BigQuery's REST, the registry and the admin
 	// port stay without.
 	TLS *tls.Config
-	// Logger hears warnings. Nil: nobody does.
+	// Logger receives warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
 
@@ -163,7 +163,7 @@ func (s *Sandbox) serveAdmin(listener net.Listener, schemas *registry.Registry) 
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /endpoints", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(s.endpoints) // the client is gone: nothing to tell it
+		_ = json.NewEncoder(w).Encode(s.endpoints) // the client is gone
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan struct{})

@@ -63,9 +63,9 @@ func TestTLS(t *testing.T) {
 		return status.Code(err)
 	}
 	if code := bigquery(credentials.NewTLS(trust.Clone())); code != codes.NotFound {
-		t.Errorf("BigQuery over TLS answers %v, want that there is no such stream", code)
+		t.Errorf("BigQuery over TLS returns %v, want that there is no such stream", code)
 	}
 	if code := bigquery(insecure.NewCredentials()); code != codes.Unavailable {
-		t.Errorf("BigQuery in plaintext answers %v", code)
+		t.Errorf("BigQuery in plaintext returns %v", code)
 	}
 }

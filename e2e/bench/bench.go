@@ -30,7 +30,7 @@ type Bench struct {
 	Floor bool
 	// Bin is the folder of the binaries sandbox, writer and ingest, Root that of the source, for the floor.
 	Bin, Root string
-	// Progress hears what is going on.
+	// Progress receives what is going on.
 	Progress io.Writer
 
 	began time.Time
@@ -137,7 +137,7 @@ func (b *Bench) once(ctx context.Context, v Variant) (Result, error) {
 	return r, nil
 }
 
-// say tells what is going on now, and for how long this has been going on.
+// say reports what is going on now, and for how long this has been going on.
 func (b *Bench) say(format string, args ...any) {
 	if b.began.IsZero() {
 		b.began = time.Now()

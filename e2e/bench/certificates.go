@@ -106,7 +106,7 @@ func serviceAccount(tokens string) ([]byte, error) {
 	})
 }
 
-// clientTLS trusts the authority of t; nil for nil.
+// clientTLS trusts the authority of t; it is nil where t is.
 func clientTLS(t *stack.TLS) (*tls.Config, error) {
 	if t == nil {
 		return nil, nil

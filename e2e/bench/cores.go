@@ -32,7 +32,7 @@ type Cores struct {
 	Rows  int64
 	// Bin is the folder of the binaries sandbox, writer and ingest.
 	Bin string
-	// Progress hears what is going on.
+	// Progress receives what is going on.
 	Progress io.Writer
 
 	groups int

@@ -42,7 +42,7 @@ type CoresResult struct {
 	Each []CoresRun `json:"each,omitempty"`
 }
 
-// CoresRun is what tells one run from another; its figures are those of CoresResult.
+// CoresRun is what distinguishes runs; its figures are those of CoresResult.
 type CoresRun struct {
 	RowsPerS float64 `json:"rows_per_s"`
 	CPU      float64 `json:"cpu_s_per_million"`

@@ -83,7 +83,7 @@ func (w *world) drain(ctx context.Context, rows int64, start Services) (d draine
 
 // firstRows waits until the emulator has taken all rows, and returns how many came first, and when.
 func (w *world) firstRows(ctx context.Context, rows int64) (first int64, seen time.Time, err error) {
-	// Only the last rows are awaited by asking ingest: each answer of its metrics costs it a little.
+	// Only the last rows are awaited by asking ingest: each response with its metrics costs it a little.
 	err = w.watch(ctx, rows, 5*time.Millisecond, func(n int64) error {
 		if first == 0 && n > 0 {
 			first, seen = n, time.Now()
@@ -98,9 +98,9 @@ func (w *world) awaitTaken(ctx context.Context, rows int64) error {
 	return w.watch(ctx, rows, 20*time.Millisecond, func(int64) error { return nil })
 }
 
-// watch asks the emulator how many rows it has taken until there are so many, and tells each answer. Nobody asks the
+// watch asks the emulator how many rows it has taken until there are so many, and reports each number. Nobody asks the
 // services meanwhile.
-func (w *world) watch(ctx context.Context, rows int64, every time.Duration, hear func(int64) error) error {
+func (w *world) watch(ctx context.Context, rows int64, every time.Duration, report func(int64) error) error {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	moved, last := time.Now(), int64(0)
@@ -109,7 +109,7 @@ func (w *world) watch(ctx context.Context, rows int64, every time.Duration, hear
 		if err != nil {
 			return err
 		}
-		if err := hear(n); err != nil {
+		if err := report(n); err != nil {
 			return err
 		}
 		switch {

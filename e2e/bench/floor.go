@@ -26,7 +26,7 @@ var floors = []struct{ name, module, pkg string }{
 	{"bigquery", "services/writer", "./internal/sink"},
 }
 
-// given is what a floor is told, in the file $WAYBILL_FLOOR. Each reads what it needs.
+// given is what a floor is given, in the file $WAYBILL_FLOOR. Each reads what it needs.
 type given struct {
 	Brokers                 []string
 	Topic                   string

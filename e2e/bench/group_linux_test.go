@@ -38,7 +38,7 @@ func TestGroup(t *testing.T) {
 	}
 	dir := t.TempDir()
 	done, child := filepath.Join(dir, "done"), filepath.Join(dir, "child")
-	// The first child works and ends, the second one stays and does not hear SIGTERM.
+	// The first child works and ends, the second one stays and ignores SIGTERM.
 	script := fmt.Sprintf(`sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done';
 		sh -c 'trap "" TERM; echo $$ >%s; while :; do sleep 1; done' & touch %s; wait`, child, done)
 	p := &stack.Process{Name: "tree", Path: sh, Args: []string{"-c", script}, Log: filepath.Join(dir, "log")}
@@ -81,6 +81,6 @@ func TestGroup(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("process %s lives on", orphan)
 		}
-		time.Sleep(10 * time.Millisecond) // Nobody tells of the end of a process that is not one's child.
+		time.Sleep(10 * time.Millisecond) // Nothing reports the end of a process that is not one's child.
 	}
 }

@@ -27,7 +27,7 @@ type Idle struct {
 	Bin string
 	// Profiles is a folder for heap and goroutine profiles of both services; empty for none.
 	Profiles string
-	// Progress hears what is going on.
+	// Progress receives what is going on.
 	Progress io.Writer
 }
 

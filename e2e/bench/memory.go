@@ -17,13 +17,13 @@ const MemoryLimit = 256
 // Memory measures the most memory that each service has, from its start to the last settled row of a full topic.
 type Memory struct {
 	Cases []MemoryCase
-	// Stall is how long BigQuery answers no append in the cases that have a stall.
+	// Stall is how long BigQuery responds to no append in the cases that have a stall.
 	Stall time.Duration
 	// Runs is how often each case is measured; the largest figures count.
 	Runs int
 	// Bin is the folder of the binaries sandbox, writer and ingest.
 	Bin string
-	// Progress hears what is going on.
+	// Progress receives what is going on.
 	Progress io.Writer
 }
 
@@ -31,7 +31,7 @@ type Memory struct {
 type MemoryCase struct {
 	Name, Workload string
 	Lanes          int
-	// Stalled: BigQuery answers nothing for a while in the middle.
+	// Stalled: BigQuery does not respond for a while in the middle.
 	Stalled bool
 	// Rows are in the topic before the services start: enough that most of them are still there when the stall is over.
 	Rows int64
@@ -122,7 +122,7 @@ func (m *Memory) once(ctx context.Context, b *Bench, c MemoryCase) (MemoryResult
 		if err := w.awaitTaken(ctx, warmRows+c.Rows/4); err != nil {
 			return r, err
 		}
-		b.say("  BigQuery answers nothing for %v", m.Stall)
+		b.say("  BigQuery does not respond for %v", m.Stall)
 		if r.Stall, err = w.stall(ctx, c.Rows, m.Stall); err != nil {
 			return r, err
 		}
@@ -173,8 +173,9 @@ func (w *world) warm(ctx context.Context) error {
 	return w.stopServices()
 }
 
-// stall keeps BigQuery from answering, while rows wait in the topic, and says what the services held meanwhile. Appends
-// that are under way go unanswered as well as new ones; what was answered before is on its way for a moment.
+// stall keeps BigQuery from responding, while rows wait in the topic, and says what the services held meanwhile.
+// Appends that are under way get no response as well as new ones; what was responded to before is on its way for a
+// moment.
 func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*Stall, error) {
 	if err := w.slow(ctx, lasts, lasts); err != nil {
 		return nil, err
@@ -201,7 +202,7 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 	}
 	switch {
 	case last.settled() != first.settled():
-		return s, fmt.Errorf("%d rows settled while BigQuery was to answer nothing", last.settled()-first.settled())
+		return s, fmt.Errorf("%d rows settled while BigQuery was not to respond", last.settled()-first.settled())
 	case s.Waiting < rows/4:
 		return s, fmt.Errorf("at the end of the stall only %d rows of %d were left in the topic: the load was not full",
 			s.Waiting, rows)

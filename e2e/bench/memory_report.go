@@ -100,7 +100,7 @@ func (r *MemoryReport) Print(out io.Writer) error {
 	}
 	fmt.Fprint(out, `
 peak: the most that the process had resident, from its start to the last settled row.
-stall: BigQuery answers no append for so long, from when a quarter of the rows is through;
+stall: BigQuery responds to no append for so long, from when a quarter of the rows is through;
 held: what the memory budgets count at its end, ingest and writer. The topic is full meanwhile.
 `)
 	if over := r.Over(); len(over) > 0 {

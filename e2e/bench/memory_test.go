@@ -25,7 +25,7 @@ func TestMemoryCases(t *testing.T) {
 	}
 }
 
-// Of several runs the worst of everything counts.
+// The worst of several runs counts, for each figure.
 func TestMemoryReport(t *testing.T) {
 	first := MemoryResult{
 		Name: "stock-8-stall", Lanes: 8, Peak: Services{200, 90}, WithinLimit: true, Settled: true,

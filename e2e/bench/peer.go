@@ -25,7 +25,7 @@ type Peer struct {
 	Workload string
 	Lanes    int
 	Codec    string
-	// LatencyMS is how long BigQuery takes to answer an append.
+	// LatencyMS is how long BigQuery takes to respond to an append.
 	LatencyMS int
 	// Runs is how often each is measured; figures are medians.
 	Runs int
@@ -33,14 +33,14 @@ type Peer struct {
 	Rows int64
 	// Bin is the folder of the binaries sandbox, writer and ingest.
 	Bin string
-	// Progress hears what is going on.
+	// Progress receives what is going on.
 	Progress io.Writer
 }
 
 // peerTable is the table that the peer writes to.
 const peerTable = "parcel_scans_peer"
 
-// peerEnv tells the peer where everything is.
+// peerEnv gives the peer where everything is.
 func peerEnv(w *world) []string {
 	e := w.stack.Endpoints
 	return []string{
@@ -198,8 +198,8 @@ func (w *world) moves(ctx context.Context, m mover, rows int64, size float64) (r
 	return r, err
 }
 
-// moved starts m and waits until the emulator has so many rows of it; hear is told how many there are.
-func (w *world) moved(ctx context.Context, m mover, rows int64, hear func(int64) error) error {
+// moved starts m and waits until the emulator has so many rows of it; report is given how many there are.
+func (w *world) moved(ctx context.Context, m mover, rows int64, report func(int64) error) error {
 	before, err := w.taken(ctx)
 	if err != nil {
 		return err
@@ -215,7 +215,7 @@ func (w *world) moved(ctx context.Context, m mover, rows int64, hear func(int64)
 					p.Name, n-before, rows, stack.Tail(p.Log, 8))
 			}
 		}
-		return hear(n - before)
+		return report(n - before)
 	})
 }
 

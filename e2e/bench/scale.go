@@ -15,7 +15,7 @@ type Demand struct {
 	BytesPerS float64
 	// Tables is how many tables each partition has rows for.
 	Tables int
-	// LatencyS is how long BigQuery takes to answer an append, in seconds.
+	// LatencyS is how long BigQuery takes to respond to an append, in seconds.
 	LatencyS float64
 	// LingerS is batch.linger in seconds: how long rows wait for others.
 	LingerS float64
@@ -168,7 +168,7 @@ func batchCost(loads []Load) Services {
 		}
 		spread := w*xx - x*x
 		if spread <= 1e-12*w*xx {
-			return 0 // batches of one size tell nothing
+			return 0 // batches of one size say nothing
 		}
 		return max(0, (w*xy-x*y)/spread) / 1e6
 	}
@@ -189,7 +189,7 @@ func (p *Plan) compute(c rowCosts) {
 	rows := d.BytesPerS / c.in
 	perLane := rows / lanes
 
-	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's answer. Ingest keeps the records
+	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's response. Ingest keeps the records
 	// beside the rows.
 	age := d.LingerS + d.LatencyS
 	ingestLane := perLane * age * (c.in + recordOverhead + c.out)

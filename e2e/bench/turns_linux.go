@@ -82,7 +82,7 @@ func ahead() func() {
 	return func() { _ = unix.SchedSetAttr(0, before, 0) } // giving up a privilege is always allowed
 }
 
-// rest is the sandbox's turn: until it has answered everything and has nothing to do.
+// rest is the sandbox's turn: until it has responded to everything and has nothing to do.
 func (t *turns) rest() error {
 	if err := signal(unix.SIGCONT, t.sandbox); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (t *turns) rest() error {
 }
 
 // runnable says whether a thread of a process runs or waits for a processor, see proc_pid_stat(5). The time that it has
-// used does not tell: it stands still as well while other programs have the processors.
+// used does not say: it stands still as well while other programs have the processors.
 func runnable(pid int) (bool, error) {
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	if err != nil {

@@ -14,7 +14,7 @@ type Variant struct {
 	Codec string
 	// TLS secures Kafka, ingest to writer, and writer to BigQuery.
 	TLS bool
-	// LatencyMS is how long BigQuery takes to answer an append, in milliseconds. Appends sent meanwhile are taken in.
+	// LatencyMS is how long BigQuery takes to respond to an append, in milliseconds. Appends sent meanwhile are taken in.
 	LatencyMS int
 }
 

@@ -11,12 +11,12 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events/schemas"
 )
 
-// Workload is records of one kind, and what ingest is told to make of them.
+// Workload is records of one kind, and what ingest is to make of them.
 type Workload struct {
 	Name string
 	// Topic takes the records; the sandbox's generator makes those that belong to it.
 	Topic string
-	// Rows is how many records a run moves unless it is told otherwise: a few seconds' worth.
+	// Rows is how many records a run moves unless set otherwise: a few seconds' worth.
 	Rows int64
 	// contracts is the YAML list for ingest, files what it names.
 	contracts string

@@ -30,7 +30,7 @@ type world struct {
 	movers []*stack.Process
 }
 
-// raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, has the last word
+// raise starts the sandbox for a variant. Its services wait for their start. adjust, if there is one, comes last
 // on the configuration.
 func (b *Bench) raise(ctx context.Context, v Variant, adjust func(*stack.Config)) (_ *world, err error) {
 	w := &world{variant: v, workload: v.workload(), patience: stuck}
@@ -89,7 +89,7 @@ func (w *world) fall() {
 	_ = os.RemoveAll(w.dir) // a folder of the system's temporary ones
 }
 
-// slow delays the answers to appends that come in from now on for a time, 0 for ever. The emulator goes on taking
+// slow delays the responses to appends that come in from now on for a time, 0 for ever. The emulator goes on taking
 // requests in: latency, not less throughput.
 func (w *world) slow(ctx context.Context, delay, lasts time.Duration) error {
 	err := w.stack.Fault(ctx, stack.BigQuery, map[string]any{
@@ -167,7 +167,7 @@ func (r reading) allocated() Services {
 	return Services{r.ingest.Sum(name), r.writer.Sum(name)}
 }
 
-// stuck is the patience with a world in which BigQuery answers.
+// stuck is the patience with a world in which BigQuery responds.
 const stuck = 30 * time.Second
 
 // awaitSettled polls until so many rows in all are settled, and returns the reading that shows them.

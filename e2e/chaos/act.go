@@ -32,9 +32,9 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 	case PauseIngest:
 		return r.pause(ctx, d, s.Ingests[d.Target])
 	case ScaleWriters:
-		return r.comeAndGo(ctx, s.Writers[writers], d.For)
+		return r.comeAndGo(ctx, s.Writers[writers], d.For, func(there bool) { r.names.list(writers, there) })
 	case ScaleIngests:
-		return r.comeAndGo(ctx, s.Ingests[ingests], d.For)
+		return r.comeAndGo(ctx, s.Ingests[ingests], d.For, func(bool) {})
 	case RollWriters:
 		return r.roll(ctx, s.Writers[:writers])
 	case RollIngests:
@@ -72,6 +72,9 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 		return r.replayInStorm(ctx, d)
 	case ChangeSchema:
 		return r.changeSchema(ctx, d)
+	case ChangeNames:
+		r.changeNames(ctx, d)
+		return nil
 	case HalfOpenLanes:
 		return r.halfOpen(ctx, s.Writers[d.Target].GRPC, d.For)
 	case HalfOpenSink:
@@ -148,7 +151,8 @@ func (r *run) pause(ctx context.Context, d Disturbance, s *stack.Service) error 
 	return s.Signal(syscall.SIGCONT) // also when the run is over: a stopped process takes no stop signal
 }
 
-func (r *run) comeAndGo(ctx context.Context, s *stack.Service, stay time.Duration) error {
+// comeAndGo starts a service for a while; list hears when it is there, and when it is about to go.
+func (r *run) comeAndGo(ctx context.Context, s *stack.Service, stay time.Duration, list func(there bool)) error {
 	if !r.take(s) {
 		return nil
 	}
@@ -156,7 +160,9 @@ func (r *run) comeAndGo(ctx context.Context, s *stack.Service, stay time.Duratio
 	if err := r.start(ctx, s); err != nil {
 		return err
 	}
+	list(true)
 	pause(ctx, stay)
+	list(false)
 	return s.Stop(grace)
 }
 
@@ -255,7 +261,9 @@ func (r *run) fault(ctx context.Context, family string, fault map[string]any) er
 
 // refuseRows has BigQuery refuse the rows whose Kafka offset RefuseEvery divides.
 func (r *run) refuseRows(ctx context.Context) error {
-	return r.stack.Fault(ctx, stack.BigQuery, map[string]any{"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2})
+	return r.stack.Fault(ctx, stack.BigQuery, map[string]any{
+		"kind": "row_errors", "every": r.config.RefuseEvery, "listed": 2,
+	})
 }
 
 // quiet lifts every fault but the refusals of rows: an append that is under way must not slip through between two of

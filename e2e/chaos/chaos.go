@@ -53,8 +53,8 @@ func (c Config) Defaults() Config {
 	return c
 }
 
-// What the services are told: small batches and windows, so that a death meets several in flight, and timeouts that fit
-// a short run.
+// How the services are configured: small batches and windows, so that a death meets several in flight, and timeouts
+// that fit a short run.
 const (
 	ingestYAML = `
 batch:
@@ -80,6 +80,7 @@ type run struct {
 	config  Config
 	stack   *stack.Stack
 	relays  map[string]*relay // by the address behind
+	names   *naming
 	watch   *watch
 	loads   []*load
 	results results
@@ -94,6 +95,7 @@ type run struct {
 	mu    sync.Mutex              // guards taken
 	taken map[*stack.Service]bool // by a disturbance
 
+	renaming  sync.Mutex // one list of writers at a time
 	replaying sync.Mutex // one replay at a time: two would fence each other, and neither might end
 
 	say sync.Mutex
@@ -105,6 +107,9 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	defer func() {
 		for _, relay := range r.relays {
 			relay.close()
+		}
+		if r.names != nil {
+			r.names.server.Close()
 		}
 	}()
 	if err := r.layOut(); err != nil {
@@ -145,15 +150,19 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 }
 
 func (r *run) layOut() error {
-	var err error
+	names, err := newNaming()
+	if err != nil {
+		return err
+	}
+	r.names = names
 	config := stack.Config{
 		Dir: r.config.Dir, Bin: r.config.Bin, Writers: writers + 1, Ingests: ingests + 1,
 		DeliveryPartitions: topics[0].partitions, StockPartitions: topics[1].partitions, Contracts: contracts,
 		IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
-		BigQueryYAML: "  append_timeout: 8s\n",
+		BigQueryYAML: "  append_timeout: 8s\n", Target: r.names.server.Target(r.names.port),
 		Reach: func(addr string) string {
 			if r.relays[addr] == nil {
-				one, relayErr := newRelay(addr)
+				one, relayErr := newRelay("127.0.0.1:0", addr)
 				if relayErr != nil {
 					err = relayErr
 					return addr
@@ -170,6 +179,11 @@ func (r *run) layOut() error {
 	r.stack = s
 	if err := errors.Join(stackErr, err); err != nil {
 		return err
+	}
+	for i, w := range s.Writers {
+		if r.relays[w.GRPC], err = newRelay(r.names.at(i), w.GRPC); err != nil {
+			return err
+		}
 	}
 	return writeSchemas(s.Config.Dir, false)
 }
@@ -351,7 +365,7 @@ func (r *run) progress(ctx context.Context) {
 	})
 }
 
-// line tells a person.
+// line informs a person.
 func (r *run) line(format string, args ...any) {
 	r.say.Lock()
 	defer r.say.Unlock()

@@ -60,7 +60,7 @@ func readLetters(ctx context.Context, log *stack.Log, topic string, every int64)
 			}
 		}
 	}
-	// Not every offset is one of a record: the transactions of replays have markers.
+	// Some offsets have no record: the transactions of replays have markers.
 	return l, log.Each(ctx, topic, func(r *kgo.Record) error {
 		if _, ok := all[r.Partition][r.Offset]; !ok && r.Offset%every == 0 {
 			l.Missing++

@@ -25,17 +25,18 @@ const (
 	RollIngests    Kind = "roll ingests"           // SIGTERM and start, one after the other
 	MoveLeaders    Kind = "move leaders"           // each partition to the next broker
 	Coordinators   Kind = "rehash coordinators"    // groups to other brokers
-	KafkaErrors    Kind = "kafka errors"           // Times requests of kind Key answer Error
+	KafkaErrors    Kind = "kafka errors"           // Times requests of kind Key get Error
 	Restart        Kind = "restart sandbox"        // Kafka and BigQuery go together
-	LostReplies    Kind = "lost append replies"    // the rows are there, the answer is not
+	LostReplies    Kind = "lost append replies"    // the rows are there, the response is not
 	Aborted        Kind = "aborted"                // ABORTED inside and outside of the response
 	QuotaStorm     Kind = "quota storm"            // RESOURCE_EXHAUSTED from appends and creations
-	SlowAppends    Kind = "slow bigquery"          // appends answer late
+	SlowAppends    Kind = "slow bigquery"          // appends get late responses
 	SlowFinalize   Kind = "slow finalize"          // fences take effect late
 	HalfOpenLanes  Kind = "half-open to writer"    // bytes between ingest and a writer vanish
 	HalfOpenSink   Kind = "half-open to bigquery"  // bytes between writers and BigQuery vanish
+	ChangeNames    Kind = "change names"           // the list of writers is Naming for a while
 	ClockJump      Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
-	RegistryErrors Kind = "registry errors"        // Times questions are answered with 503
+	RegistryErrors Kind = "registry errors"        // Times requests get 503
 	ReplayLetters  Kind = "replay dead letters"    // the refused ones; SIGKILL after For, and again until one replay ends
 	ChangeSchema   Kind = "change schema"          // one more column, once a run; ingests restart one after the other
 )
@@ -47,7 +48,7 @@ var Kinds = append(slices.Clone(stormKinds), ChangeSchema)
 var stormKinds = []Kind{
 	KillWriter, KillIngest, StopWriter, StopIngest, PauseWriter, PauseIngest, ScaleWriters, ScaleIngests, RollWriters,
 	RollIngests, MoveLeaders, Coordinators, KafkaErrors, Restart, LostReplies, Aborted, QuotaStorm, SlowAppends,
-	SlowFinalize, HalfOpenLanes, HalfOpenSink, ClockJump, RegistryErrors, ReplayLetters,
+	SlowFinalize, HalfOpenLanes, HalfOpenSink, ChangeNames, ClockJump, RegistryErrors, ReplayLetters,
 }
 
 // Disturbance is one step of a plan.
@@ -64,6 +65,8 @@ type Disturbance struct {
 	// Key, Error and Times are for KafkaErrors, Times for RegistryErrors too.
 	Key, Error string
 	Times      int
+	// Naming is for ChangeNames: what the list of writers is.
+	Naming string
 	// Jump is for ClockJump, Delay for the slow ones.
 	Jump, Delay time.Duration
 }
@@ -83,6 +86,8 @@ func (d Disturbance) String() string {
 		s += fmt.Sprintf(" p=%.2f for %v", d.Probability, d.For)
 	case SlowAppends, SlowFinalize:
 		s += fmt.Sprintf(" +%v for %v", d.Delay, d.For)
+	case ChangeNames:
+		s += fmt.Sprintf(": it %s for %v", d.Naming, d.For)
 	case ClockJump:
 		s += fmt.Sprintf(" +%v", d.Jump)
 	case ScaleWriters, ScaleIngests, HalfOpenSink, Restart, ReplayLetters:
@@ -249,7 +254,7 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		ok = p.takeAll(p.ingests[:ingests], at)
 	case Restart:
 		d.For = p.between(100*time.Millisecond, 2*time.Second)
-		// Not right behind another one, and not where its end would reach into the calm.
+		// It comes not right behind another one, and not where its end would reach into the calm.
 		if ok = p.sandbox <= at && at+5*time.Second < end; ok {
 			p.sandbox = at + 30*time.Second
 		}
@@ -271,6 +276,8 @@ func (p *planner) draw(kind Kind, at, end time.Duration) (Disturbance, bool) {
 		d.Target, d.For = p.r.IntN(writers), p.between(2*time.Second, 10*time.Second)
 	case HalfOpenSink:
 		d.For = p.between(2*time.Second, 10*time.Second)
+	case ChangeNames:
+		d.Naming, d.Target = namings[p.r.IntN(len(namings))], p.r.IntN(writers)
 	case ClockJump:
 		// An unclean stream that expires is refused for good, by design. Three days are the limit, so no three jumps
 		// may reach it.

@@ -22,7 +22,7 @@ const (
 	counted   = "shop.movements.Counted" // that no contract takes
 )
 
-// Of so many records one is bad.
+// One of so many records is bad.
 const (
 	truncatedEvery = 211
 	unknownEvery   = 307

@@ -28,8 +28,9 @@ type pair struct {
 	dead    chan struct{}
 }
 
-func newRelay(to string) (*relay, error) {
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+// newRelay listens at an address, for what goes to another one.
+func newRelay(at, to string) (*relay, error) {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", at)
 	if err != nil {
 		return nil, err
 	}

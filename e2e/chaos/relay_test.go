@@ -13,7 +13,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// echo is a server that answers with what it gets.
+// echo is a server that returns what it gets.
 func echo(t *testing.T) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,8 +44,8 @@ func dial(t *testing.T, r *relay) net.Conn {
 	return c
 }
 
-// answers says whether a byte comes back.
-func answers(t *testing.T, c net.Conn, wait time.Duration) error {
+// echoes says whether a byte comes back.
+func echoes(t *testing.T, c net.Conn, wait time.Duration) error {
 	t.Helper()
 	if err := c.SetDeadline(time.Now().Add(wait)); err != nil {
 		t.Fatal(err)
@@ -60,13 +60,13 @@ func answers(t *testing.T, c net.Conn, wait time.Duration) error {
 // healthy is a relay to an echo, and a connection through it.
 func healthy(t *testing.T) (*relay, net.Conn) {
 	t.Helper()
-	r, err := newRelay(echo(t))
+	r, err := newRelay("127.0.0.1:0", echo(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.close)
 	c := dial(t, r)
-	if err := answers(t, c, 5*time.Second); err != nil {
+	if err := echoes(t, c, 5*time.Second); err != nil {
 		t.Fatalf("a healthy connection: %v", err)
 	}
 	return r, c
@@ -75,14 +75,14 @@ func healthy(t *testing.T) (*relay, net.Conn) {
 func TestRelaySwallows(t *testing.T) {
 	r, c := healthy(t)
 	end := r.swallow()
-	if err := answers(t, c, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := echoes(t, c, 100*time.Millisecond); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("half-open: %v, want silence", err)
 	}
-	if err := answers(t, dial(t, r), 5*time.Second); err != nil {
+	if err := echoes(t, dial(t, r), 5*time.Second); err != nil {
 		t.Errorf("a new connection beside the half-open one: %v", err)
 	}
 	end()
-	if err := answers(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := echoes(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after the end: %v, want a closed connection", err)
 	}
 }
@@ -90,14 +90,14 @@ func TestRelaySwallows(t *testing.T) {
 func TestRelayHolds(t *testing.T) {
 	r, c := healthy(t)
 	r.hold()
-	if err := answers(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := echoes(t, c, 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a connection from before: %v, want it closed", err)
 	}
-	if err := answers(t, dial(t, r), 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := echoes(t, dial(t, r), 5*time.Second); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("a connection while held: %v, want it closed", err)
 	}
 	r.release()
-	if err := answers(t, dial(t, r), 5*time.Second); err != nil {
+	if err := echoes(t, dial(t, r), 5*time.Second); err != nil {
 		t.Errorf("a connection after the release: %v", err)
 	}
 }

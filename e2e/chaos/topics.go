@@ -78,7 +78,7 @@ func names() []string {
 	return all
 }
 
-// contracts are what ingest is told of the topics. Schemas are files beside its configuration.
+// contracts are the contracts of the topics. Schemas are files beside its configuration.
 const contracts = `  - builtin: delivery.v6
   - builtin: stock.v1
   - topic: ` + ordersTopic + `

@@ -30,8 +30,8 @@ type watch struct {
 	stack *stack.Stack
 
 	mu       sync.Mutex
-	lanes    []map[place]stack.Lane // by ingest; nil when it does not answer
-	read     []time.Time            // when the question was asked that lanes answers
+	lanes    []map[place]stack.Lane // by ingest; nil when it does not respond
+	read     []time.Time            // when lanes was requested
 	counters map[string]map[string]float64
 	folded   map[string]float64
 }
@@ -75,7 +75,7 @@ func every(ctx context.Context, d time.Duration, f func()) {
 func (w *watch) look(ctx context.Context, i int) {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	asked := time.Now()
+	requested := time.Now()
 	var now map[place]stack.Lane
 	if w.stack.Ingests[i].Running() {
 		if lanes, err := w.stack.Ingests[i].Lanes(ctx); err == nil {
@@ -87,7 +87,7 @@ func (w *watch) look(ctx context.Context, i int) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.lanes[i], w.read[i] = now, asked
+	w.lanes[i], w.read[i] = now, requested
 }
 
 // openings are the counters that are read of each writer.
@@ -160,7 +160,7 @@ func (w *watch) total(name string) int64 {
 	return int64(n)
 }
 
-// view is every lane, asked about after a moment. A lane that two ingests name is the one whose position is further:
+// view is every lane, as read after a moment. A lane that two ingests name is the one whose position is further:
 // the other is a zombie's or is ending.
 func (w *watch) view(after time.Time) map[place]seen {
 	w.mu.Lock()

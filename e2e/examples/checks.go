@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// check is a query of an example's checks.sql and what it must answer.
+// check is a query of an example's checks.sql and what it must return.
 type check struct {
 	what, sql string
 	// want are the rows, each a list of its values.
@@ -62,7 +62,7 @@ func parseChecks(text string) ([]check, error) {
 	return out, nil
 }
 
-// checks asks the queries of checks.sql and compares the answers.
+// checks runs the queries of checks.sql and compares the results.
 func (w *world) checks(ctx context.Context) error {
 	path := filepath.Join(w.dir, "checks.sql")
 	text, err := os.ReadFile(path)
@@ -78,7 +78,7 @@ func (w *world) checks(ctx context.Context) error {
 		if err := w.do(ctx, "sandbox", "query", c.sql); err != nil {
 			return err
 		}
-		got, err := w.answer(ctx, c.sql)
+		got, err := w.rows(ctx, c.sql)
 		if err != nil {
 			return err
 		}
@@ -94,8 +94,8 @@ func spell(rows [][]any) string {
 	return string(text)
 }
 
-// answer asks the sandbox for the rows of a query, in the order of its columns.
-func (w *world) answer(ctx context.Context, sql string) ([][]any, error) {
+// rows queries the sandbox, and returns the rows, in the order of its columns.
+func (w *world) rows(ctx context.Context, sql string) ([][]any, error) {
 	out, err := w.run(ctx, "sandbox", "query", "--json", "--arrays", sql)
 	if err != nil {
 		return nil, err

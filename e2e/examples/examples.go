@@ -42,7 +42,7 @@ type Config struct {
 	Root, Bin string
 	// Dir takes data and logs; it must be empty.
 	Dir string
-	// Out hears each command and what it said.
+	// Out receives each command and what it said.
 	Out io.Writer
 }
 

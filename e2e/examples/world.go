@@ -21,7 +21,7 @@ type world struct {
 	out               io.Writer
 }
 
-// newWorld lays out the processes. The services run with the files of the example; where they meet is told by the
+// newWorld lays out the processes. The services run with the files of the example; where they meet is set by the
 // environment.
 func newWorld(c Config, dir string) (*world, error) {
 	s, err := stack.New(stack.Config{Dir: c.Dir, Bin: c.Bin})
@@ -73,7 +73,7 @@ func (w *world) run(ctx context.Context, program string, args ...string) (string
 		patient = append(patient, "--sandbox", filepath.Join(w.stack.Config.Dir, "sandbox.json"))
 	}
 	if program == "sandbox" && args[0] == "query" {
-		// A person at a quiet machine is answered within its default of a minute; here deadlines are for what hangs.
+		// A person at a quiet machine gets a result within its default of a minute; here deadlines are for what hangs.
 		patient = append(patient, "--timeout", limit.String())
 	}
 	args = append(patient, args[1:]...)

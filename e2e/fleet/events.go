@@ -167,7 +167,10 @@ func (r *run) events() []event {
 		return []event{
 			{what: "rolling update of one", writers: 1, do: r.update(0, [2]int{0, 1})},
 			{what: "1 -> 4 writers", writers: 4, do: r.join([]int{1, 2, 3, last}, 2, 3, last)},
-			{what: "rolling update of four", writers: 4, do: r.update(time.Second, [2]int{1, 4}, [2]int{2, 5}, [2]int{3, 6}, [2]int{last, 7})},
+			{
+				what: "rolling update of four", writers: 4,
+				do: r.update(time.Second, [2]int{1, 4}, [2]int{2, 5}, [2]int{3, 6}, [2]int{last, 7}),
+			},
 			{what: "4 -> 2 writers", writers: 2, do: r.leave([]int{4, 5}, 6, 7)},
 			{what: "SIGSTOP of one of two", class: hung, do: r.hang(5, 8*time.Second)},
 			{what: "SIGKILL of the one with the lanes", writers: 1, class: killed, do: r.kill(4, 5)},
@@ -184,12 +187,21 @@ func (r *run) events() []event {
 		{what: "two rolling updates of one, 8 s apart", writers: 1, do: r.update(8*time.Second, [2]int{1, 2}, [2]int{2, 3})},
 		{what: "the only writer away for 20 s", writers: 1, class: away, do: r.absent(3, 20*time.Second)},
 		{what: "1 -> 4 writers again", writers: 4, do: r.join([]int{0, 1, 2, 3}, 0, 1, 2), rest: 20 * time.Second},
-		{what: "rolling update of four, 10 s a writer", writers: 4, do: r.update(10*time.Second, [2]int{0, 4}, [2]int{1, 5}, [2]int{2, 6}, [2]int{3, 7})},
-		{what: "rolling update of four, at once", writers: 4, do: r.update(0, [2]int{4, 8}, [2]int{5, 9}, [2]int{6, 10}, [2]int{7, last})},
+		{
+			what: "rolling update of four, 10 s a writer", writers: 4,
+			do: r.update(10*time.Second, [2]int{0, 4}, [2]int{1, 5}, [2]int{2, 6}, [2]int{3, 7}),
+		},
+		{
+			what: "rolling update of four, at once", writers: 4,
+			do: r.update(0, [2]int{4, 8}, [2]int{5, 9}, [2]int{6, 10}, [2]int{7, last}),
+		},
 		{what: "SIGKILL of one of four", writers: 3, class: killed, do: r.kill(8, 9, 10, last)},
 		{what: "a writer in its place", writers: 4, do: r.join([]int{8, 9, 10, last}, 8), rest: 30 * time.Second},
 		{what: "SIGSTOP of one of four, for 12 s", writers: 4, class: hung, do: r.hang(8, 12*time.Second), rest: time.Minute},
-		{what: "BigQuery is 3 s late for one of four", class: slow, do: r.lateFor(3*time.Second, 30*time.Second), rest: time.Minute},
+		{
+			what: "BigQuery is 3 s late for one of four", class: slow, do: r.lateFor(3*time.Second, 30*time.Second),
+			rest: time.Minute,
+		},
 		{what: "4 -> 1 writers", writers: 1, do: r.leave([]int{9}, 8, 10, last)},
 	}
 }
@@ -204,7 +216,7 @@ func (r *run) measure(ctx context.Context, e event) error {
 		return err
 	}
 	r.watch.start()
-	asked := r.names.questions()
+	asked := r.names.Questions()
 	since, err := e.do(ctx)
 	if err != nil {
 		return err
@@ -228,7 +240,7 @@ func (r *run) measure(ctx context.Context, e event) error {
 		return err
 	}
 	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	row.Asked = r.names.questions() - asked
+	row.Asked = r.names.Questions() - asked
 	r.report.Rows = append(r.report.Rows, row)
 	fmt.Fprintf(r.config.Out, "%s\n", row)
 	return nil

@@ -48,7 +48,7 @@ const (
 type run struct {
 	config Config
 	stack  *stack.Stack
-	names  *names
+	names  *stack.Names
 	late   *delay // in front of BigQuery, for the last writer
 	watch  *watch
 	report Report
@@ -60,10 +60,10 @@ type run struct {
 // Run runs. The error says that it could not be done; what came of it is in the report.
 func Run(ctx context.Context, config Config) (report Report, err error) {
 	r := &run{config: config}
-	if r.names, err = newNames(name); err != nil {
+	if r.names, err = stack.NewNames(name); err != nil {
 		return Report{}, err
 	}
-	defer r.names.close()
+	defer r.names.Close()
 	if err := r.layOut(); err != nil {
 		return Report{}, err
 	}
@@ -130,7 +130,7 @@ func (r *run) layOut() error {
 	}
 	r.stack, err = stack.New(stack.Config{
 		Dir: r.config.Dir, Bin: r.config.Bin, Writers: most + spare, StockPartitions: lanes, DeliveryPartitions: 1,
-		Contracts: "  - builtin: stock.v1\n", Target: fmt.Sprintf("dns://%s/%s:%d", r.names.addr(), name, number),
+		Contracts: "  - builtin: stock.v1\n", Target: r.names.Target(number),
 		WriterHost: host, WriterPort: number,
 		WriterYAML: "drain_timeout: 20s\n", KafkaYAML: "  drain_timeout: 10s\n",
 	})
@@ -146,7 +146,8 @@ func (r *run) layOut() error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(last, []byte(strings.ReplaceAll(string(text), r.stack.Endpoints.BigQueryGRPC, r.late.addr())), 0o644)
+	return os.WriteFile(last, []byte(strings.ReplaceAll(string(text), r.stack.Endpoints.BigQueryGRPC, r.late.addr())),
+		0o644)
 }
 
 func (r *run) up(ctx context.Context) error {
@@ -190,7 +191,7 @@ func (r *run) publish(writers ...int) {
 	for _, i := range writers {
 		addresses = append(addresses, host(i))
 	}
-	r.names.publish(addresses...)
+	r.names.Publish(addresses...)
 }
 
 // stop stops writers in order, all at once.
@@ -211,7 +212,8 @@ func (r *run) stop(writers ...int) error {
 // load produces until ctx ends, and flushes.
 func (r *run) load(ctx context.Context) error {
 	sum, err := produce.Run(ctx, produce.Config{
-		Seeds: r.stack.Seeds(), Topic: stack.StockTopic, Rate: r.config.Rate, Codec: "none", Generator: events.Config{Seed: 7},
+		Seeds: r.stack.Seeds(), Topic: stack.StockTopic, Rate: r.config.Rate, Codec: "none",
+		Generator: events.Config{Seed: 7},
 	})
 	r.made = sum.Events
 	return err

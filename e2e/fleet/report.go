@@ -24,7 +24,8 @@ type Row struct {
 const header = "event                                   even s  silence s  moved  created  finalized"
 
 func (r Row) String() string {
-	return fmt.Sprintf("%-38s  %6.1f  %9.2f  %5d  %7d  %9d", r.What, r.Even.Seconds(), r.Silence.Seconds(), r.Moved, r.Created, r.Finalized)
+	return fmt.Sprintf("%-38s  %6.1f  %9.2f  %5d  %7d  %9d",
+		r.What, r.Even.Seconds(), r.Silence.Seconds(), r.Moved, r.Created, r.Finalized)
 }
 
 // Report is what came of a run.
@@ -82,13 +83,16 @@ func (r *Report) Missed() []string {
 	var missed []string
 	for _, row := range r.Rows {
 		if goal, ok := goals[row.Class]; ok && row.Silence > goal {
-			missed = append(missed, fmt.Sprintf("%s: a lane was silent for %.2f s, the goal is %v", row.What, row.Silence.Seconds(), goal))
+			missed = append(missed, fmt.Sprintf("%s: a lane was silent for %.2f s, the goal is %v",
+				row.What, row.Silence.Seconds(), goal))
 		}
 		if row.Class == away && row.Even > openGoal {
-			missed = append(missed, fmt.Sprintf("%s: open again after %.1f s, the goal is %v", row.What, row.Even.Seconds(), openGoal))
+			missed = append(missed, fmt.Sprintf("%s: open again after %.1f s, the goal is %v",
+				row.What, row.Even.Seconds(), openGoal))
 		}
 		if row.Class == graceful && row.Even > spreadGoal {
-			missed = append(missed, fmt.Sprintf("%s: even after %.1f s, the goal is %v", row.What, row.Even.Seconds(), spreadGoal))
+			missed = append(missed, fmt.Sprintf("%s: even after %.1f s, the goal is %v",
+				row.What, row.Even.Seconds(), spreadGoal))
 		}
 	}
 	return missed
@@ -97,7 +101,8 @@ func (r *Report) Missed() []string {
 // Line is the report in a line.
 func (r *Report) Line() string {
 	return fmt.Sprintf("fleet: spread %.1f s, silence %.2f s (graceful), finalized %d (graceful), lost %d, duplicates %d",
-		r.spread().Seconds(), r.silence().Seconds(), r.finalized(), r.Verified.Missing, r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom)
+		r.spread().Seconds(), r.silence().Seconds(), r.finalized(), r.Verified.Missing,
+		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom)
 }
 
 // Print writes what the table does not say; Line is its last line.

@@ -13,7 +13,8 @@ func (w *World) bigquerySteps(s *State) {
 				n := *s
 				r := &n.Calls[i].Table[t].Flight[k]
 				w.take(&n, l.Stream, r)
-				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s by owner %d: %s", name(r.Rows), r.Offset, w.stream(s, l.Stream), s.Calls[i].Name, r.Answer)
+				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s by owner %d: %s",
+					name(r.Rows), r.Offset, w.stream(s, l.Stream), s.Calls[i].Name, r.Answer)
 				break // the rest of the connection comes after it
 			}
 		}
@@ -28,7 +29,8 @@ func (w *World) bigquerySteps(s *State) {
 			n.Streams[i].Adrift[k] = Request{}
 			w.take(&n, int8(i+1), &r)
 			if r.Answer == Written {
-				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s, late, over a lost connection: written", name(r.Rows), r.Offset, w.stream(s, int8(i+1)))
+				w.emit(&n, "BigQuery is sent rows %s for offset %d of %s, late, over a lost connection: written",
+					name(r.Rows), r.Offset, w.stream(s, int8(i+1)))
 			}
 		}
 	}

@@ -43,6 +43,12 @@ func Proof() []Case {
 		{Name: "both kinds of bad records", World: World{
 			Log: Parse("A-B!A"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Losses: 1, Late: UntilNext,
 		}},
+		{Name: "the partition stays, doubts", World: World{
+			Log: Parse("AA"), Batch: 1, Window: 2, Opens: 3, Generations: 4, Stays: 2, Losses: 1,
+		}},
+		{Name: "the partition stays, rests, a bad record", World: World{
+			Log: Parse("A-A"), Batch: 2, Window: 2, Opens: 3, Generations: 3, Stays: 1, Rests: 1,
+		}},
 		{Name: "ALREADY_EXISTS taken as written", World: World{
 			Log: Parse("AA"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Losses: 2, Rests: 1, Without: ExistsUnchecked,
 		}},
@@ -76,7 +82,12 @@ func Mutants() []Case {
 		lacks(NoGeneration, World{Log: Parse("A"), Batch: 1, Opens: 3, Generations: 2, Outcome: true}),
 		lacks(ShiftAdrift, World{Log: Parse("A!A"), Batch: 1, Opens: 1, Generations: 1, Losses: 1, Outcome: true}),
 		lacks(AdoptSilently, World{Log: Parse("AA"), Batch: 1, Opens: 2, Generations: 2, Rests: 1}),
-		lacks(ExistsUnchecked|AdoptSilently, World{Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true}),
+		lacks(ExistsUnchecked|AdoptSilently, World{
+			Log: Parse("AAA"), Batch: 2, Opens: 2, Generations: 2, Rests: 1, Outcome: true,
+		}),
+		lacks(NoRetire, World{Log: Parse("A"), Batch: 1, Opens: 2, Generations: 2, Outcome: true}),
+		lacks(NoWithhold, World{Log: Parse("A"), Batch: 1, Opens: 2, Generations: 2, Stays: 1, Outcome: true}),
+		lacks(NoBar, World{Log: Parse("A"), Batch: 1, Opens: 2, Generations: 2, Stays: 1, Outcome: true}),
 		{Name: "assumption: commits stay in order", Breaks: true, World: World{
 			Log: Parse("A"), Batch: 1, Window: 2, Opens: 3, Generations: 1, Late: AnyTime, Outcome: true,
 		}},

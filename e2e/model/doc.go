@@ -10,6 +10,10 @@
 // of the lane protocol, of two halves. Ingest (ingest.go) opens, batches, drops, dead-letters, commits. The writer
 // (writer.go, queue.go) fences or adopts, raises barriers, appends, resends, settles.
 //
+// The group goes on to other generations while the partition stays with its owner, or while that one drains and nobody
+// else has it; the owner hears of it later (generation.go). A commit may be in doubt: then its member waits for the
+// next generation.
+//
 // A new owner may open at any time: in a new generation while the old owner still lives (a zombie), in the same one
 // after its call broke, or in an old one (a stale ingest that does not know). Either half may die at any step. Steps
 // are in the order of the protocol, and each is as small as anybody else could tell: what happens inside one process

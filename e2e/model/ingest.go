@@ -25,7 +25,7 @@ func (w *World) open(s *State) {
 	for g := int8(1); g <= min(s.Generation+1, w.Generations); g++ {
 		alive := false
 		for i := range s.Calls {
-			alive = alive || s.Calls[i].Ingest.Phase != IngestGone && s.Calls[i].Ingest.Generation == g
+			alive = alive || s.Calls[i].Ingest.Phase != IngestGone && w.owns(s, &s.Calls[i], g)
 		}
 		if alive || g > 1 && s.Opens == 0 {
 			continue
@@ -39,7 +39,7 @@ func (w *World) open(s *State) {
 		}
 		c := &n.Calls[i]
 		c.Name = n.Opens
-		c.Ingest = Ingest{Phase: AwaitsOpened, Generation: g, Next: s.Committed.Position, Newest: s.Committed}
+		c.Ingest = Ingest{Phase: AwaitsOpened, Generation: g, Assigned: g, Next: s.Committed.Position, Newest: s.Committed}
 		c.Writer = Writer{Phase: Opening, Position: s.Committed.Position, Left: s.Committed.Left, Resting: s.Committed.Clean}
 		for t := range c.Table {
 			e := s.Committed.Table[t]
@@ -96,7 +96,8 @@ func (w *World) batch(s *State, i int, size int8) {
 	}
 	w.takeAppend(&n, c, &b)
 	if bad != 0 {
-		w.emit(&n, "owner %d: dead letter and LeftOut{%s}, then Append{rows %s, dropped %s, end %d}", c.Name, name(bad), name(rows), name(dropped), b.End)
+		w.emit(&n, "owner %d: dead letter and LeftOut{%s}, then Append{rows %s, dropped %s, end %d}",
+			c.Name, name(bad), name(rows), name(dropped), b.End)
 		return
 	}
 	w.emit(&n, "owner %d: Append{rows %s, dropped %s, end %d}", c.Name, name(rows), name(dropped), b.End)

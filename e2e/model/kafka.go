@@ -14,13 +14,18 @@ func (w *World) kafkaSteps(s *State) {
 		}
 		n := *s
 		to := &n.Calls[i]
-		if !w.accepts(s, c.Ingest.Generation) {
-			w.ingestGone(to)
-			w.emit(&n, "Kafka refuses the commit of owner %d: ILLEGAL_GENERATION; its ingest ends", c.Name)
+		if s.waits(c.Commit.Generation) || !w.accepts(s, c.Commit.Generation) {
+			if newer, ok := w.again(s, c); ok {
+				to.Commit.Generation = newer
+				w.emit(&n, "owner %d sends its commit again, in generation %d", c.Name, newer)
+			} else if c.Commit.Generation != s.Generation && c.Ingest.Assigned == c.Commit.Generation {
+				w.ingestGone(to)
+				w.emit(&n, "Kafka refuses the commit of owner %d: ILLEGAL_GENERATION; its ingest ends", c.Name)
+			}
 			continue
 		}
 		n.Committed = c.Commit.Pair
-		w.supersede(&n, c.Ingest.Generation)
+		w.supersede(&n, c.Commit.Generation)
 		to.Commit.Stage = Applied
 		if w.without(CommitNotAwaited) && c.Ingest.Phase == Streaming {
 			to.Commit = Commit{}
@@ -51,6 +56,9 @@ func (w *World) tick(s *State, i int) {
 	c := &s.Calls[i]
 	if c.Ingest.Phase != Streaming || !c.Held || c.Barrier || c.Commit.Stage != Idle {
 		return
+	}
+	if s.waits(c.Ingest.Generation) || c.Ingest.Assigned > c.Ingest.Generation {
+		return // it is sent in the generation to come
 	}
 	n := *s
 	to := &n.Calls[i]

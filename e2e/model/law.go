@@ -17,8 +17,10 @@ const (
 
 func (f Fault) String() string {
 	return [...]string{
-		"", "a fenced stream holds fewer rows than the checkpoint counts (N < R)", "rows are dropped that are not to be dropped",
-		"a table holds too many rows", "the model has too few streams for these bounds", "the model has too few lost requests for these bounds",
+		"", "a fenced stream holds fewer rows than the checkpoint counts (N < R)",
+		"rows are dropped that are not to be dropped", "a table holds too many rows",
+		"the model has too few streams for these bounds",
+		"the model has too few lost requests for these bounds",
 	}[f]
 }
 
@@ -26,10 +28,11 @@ func (f Fault) String() string {
 //
 //   - a table holds each of its good records at most once, in the order of the partition, and nothing else;
 //   - what the committed position K has passed is done: a good record is in its table, a bad one is dead-lettered;
-//   - the committed checkpoint explains the tables. Let N be the rows in the stream that it names for a table, R the rows it counts there,
-//     D what it says is to be dropped, and Y the table's records from K on that it does not leave out. Then N >= R, N = R if it is clean,
-//     and the rows of the table from K on are exactly the first D + N - R of Y. So whoever opens from it loses and repeats nothing:
-//     this is "nothing is appended that the committed checkpoint does not explain".
+//   - the committed checkpoint explains the tables. Let N be the rows in the stream that it names for a table, R the
+//     rows it counts there, D what it says is to be dropped, and Y the table's records from K on that it does not leave
+//     out. Then N >= R, N = R if it is clean, and the rows of the table from K on are exactly the first D + N - R of Y.
+//     So whoever opens from it loses and repeats nothing: this is "nothing is appended that the committed checkpoint
+//     does not explain".
 //
 // Once the position has passed the log, the first two say: every good record exactly once, every bad one dead-lettered,
 // in order.
@@ -76,7 +79,8 @@ func (w *World) check(s *State) string {
 			n := s.Streams[e.Stream-1].Rows
 			switch {
 			case n < e.Rows:
-				return fmt.Sprintf("table %c: the stream holds %d rows, the committed checkpoint counts %d (N < R)", 'A'+t, n, e.Rows)
+				return fmt.Sprintf("table %c: the stream holds %d rows, the committed checkpoint counts %d (N < R)",
+					'A'+t, n, e.Rows)
 			case n > e.Rows && s.Committed.Clean:
 				return fmt.Sprintf("table %c: the committed checkpoint is clean at %d rows, the stream holds %d", 'A'+t, e.Rows, n)
 			}
@@ -92,9 +96,11 @@ func (w *World) check(s *State) string {
 			}
 			switch {
 			case held.has(o) && !counted:
-				return fmt.Sprintf("record %d is in table %c, and the committed checkpoint does not explain it: the next owner would append it again", o, 'A'+t)
+				return fmt.Sprintf("record %d is in table %c, and the committed checkpoint does not explain it: the "+
+					"next owner would append it again", o, 'A'+t)
 			case counted && !held.has(o):
-				return fmt.Sprintf("record %d is not in table %c, and the committed checkpoint counts it: the next owner would drop it", o, 'A'+t)
+				return fmt.Sprintf("record %d is not in table %c, and the committed checkpoint counts "+
+					"it: the next owner would drop it", o, 'A'+t)
 			}
 		}
 		if explained > 0 {

@@ -16,6 +16,7 @@ func TestLawHolds(t *testing.T) {
 		{"AAB", World{Batch: 1, Opens: 2, Generations: 2, Losses: 1}},
 		{"A!A", World{Batch: 2, Opens: 2, Generations: 2, Losses: 1}},
 		{"A-B!", World{Batch: 2, Opens: 2, Generations: 2}},
+		{"AA", World{Batch: 1, Opens: 2, Generations: 3, Stays: 2, Losses: 1}},
 		{"AA", World{Batch: 2, Opens: 2, Generations: 2, Losses: 1, Rests: 1, Without: ExistsUnchecked}},
 	} {
 		t.Run(test.log, func(t *testing.T) {
@@ -47,9 +48,16 @@ func TestMutantsBreakIt(t *testing.T) {
 		"left out without barrier":           {20, "record 2 is in table A twice"},
 		"no generation check":                {16, "record 0 is in table A twice"},
 		"rows shift while copies are adrift": {16, "record 1 is in table A twice"},
-		"adopted stream without barrier":     {13, "table A: the committed checkpoint is clean at 1 rows, the stream holds 2"},
-		"ALREADY_EXISTS taken as written and adopted stream without barrier": {20, "the committed position has passed record 2, which is in no table"},
-		"assumption: commits stay in order":                                  {20, "record 0 is in table A twice"},
+		"adopted stream without barrier": {
+			13, "table A: the committed checkpoint is clean at 1 rows, the stream holds 2",
+		},
+		"ALREADY_EXISTS taken as written and adopted stream without barrier": {
+			20, "the committed position has passed record 2, which is in no table",
+		},
+		"claims that have gone commit again": {17, "record 0 is in table A twice"},
+		"partition not withheld":             {18, "record 0 is in table A twice"},
+		"commits behind a doubt":             {18, "record 0 is in table A twice"},
+		"assumption: commits stay in order":  {20, "record 0 is in table A twice"},
 	}
 	for _, c := range Mutants() {
 		t.Run(c.Name, func(t *testing.T) {
@@ -109,7 +117,8 @@ func TestRulesOfAWriteStream(t *testing.T) {
 		r := Request{Offset: step.offset, Rows: step.rows}
 		w.take(&s, id, &r)
 		if r.Answer != step.want || s.Streams[id-1].Rows != step.wantTotal || r.Expected > step.wantTotal {
-			t.Errorf("offset %d, rows %s: %v with %d rows, want %v with %d", step.offset, name(step.rows), r.Answer, s.Streams[id-1].Rows, step.want, step.wantTotal)
+			t.Errorf("offset %d, rows %s: %v with %d rows, want %v with %d",
+				step.offset, name(step.rows), r.Answer, s.Streams[id-1].Rows, step.want, step.wantTotal)
 		}
 	}
 	s.Streams[id-1].Finalized = true

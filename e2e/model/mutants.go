@@ -27,12 +27,18 @@ const (
 	AdoptSilently
 	// LeftOutSilently: rows behind records left out are appended before a durable checkpoint leaves these out.
 	LeftOutSilently
+	// NoRetire: what a claim has handed over before it went is sent again in the generation that there is.
+	NoRetire
+	// NoWithhold: a partition goes to its next owner in the generation in which the last one drains.
+	NoWithhold
+	// NoBar: a member goes on to commit in the generation in which a commit of its own is in doubt.
+	NoBar
 )
 
 var mutantNames = []string{
 	"no residual drop", "commit not awaited", "no fence", "resend out of order", "ALREADY_EXISTS taken as written",
 	"rows shift while copies are adrift", "no left-out list", "no generation check", "adopted stream without barrier",
-	"left out without barrier",
+	"left out without barrier", "claims that have gone commit again", "partition not withheld", "commits behind a doubt",
 }
 
 func (m Mutant) String() string {

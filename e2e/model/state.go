@@ -44,8 +44,10 @@ type State struct {
 	// Kafka: the committed pair, the generation, the dead letters, and a commit under way whose call is over.
 	Committed  Pair
 	Generation int8
-	Dead       records
-	Late       Commit
+	// Doubted is the generation in which a commit is in doubt; 0 is none.
+	Doubted int8
+	Dead    records
+	Late    Commit
 
 	// BigQuery: the write streams, and each table's rows as offset+1, in the order in which they got there.
 	Streams [maxStreams]Stream
@@ -55,7 +57,7 @@ type State struct {
 	Calls [maxCalls]Call
 
 	// What is used up of the bounds.
-	Opens, Losses, Rests int8
+	Opens, Losses, Rests, Stays int8
 	// Created numbers streams for traces alone.
 	Created int8
 
@@ -153,8 +155,9 @@ type Call struct {
 
 // Ingest is ingest's half.
 type Ingest struct {
-	Phase      IngestPhase
-	Generation int8
+	Phase IngestPhase
+	// Generation is the newest that it has heard of, Assigned the newest in which the partition is its own.
+	Generation, Assigned int8
 	// Next is the next record to take. Drop and Skip are Opened's replay and left-out records.
 	Next int8
 	Drop [tables]int8

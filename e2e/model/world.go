@@ -16,6 +16,9 @@ type World struct {
 	Opens, Generations int8
 	// Losses bounds lost connections to BigQuery and lost answers of Kafka; Rests how often an idle lane rests.
 	Losses, Rests int8
+	// Stays bounds how often the group goes on to another generation while the partition stays with its owner, or is
+	// withheld while that one drains. With any, a commit may be in doubt.
+	Stays int8
 	// Late is what becomes of a commit under way when its call ends.
 	Late Late
 	// Without are the protections taken away.
@@ -84,6 +87,7 @@ func (w *World) steps(s *State, out func(*State)) {
 	w.out = out
 	w.open(s)
 	w.kafkaSteps(s)
+	w.generationSteps(s)
 	w.bigquerySteps(s)
 	for i := range s.Calls {
 		w.ingestSteps(s, i)

@@ -157,7 +157,8 @@ func (w *World) createStream(s *State, i int, t int8) {
 // rest makes a clean checkpoint durable while nothing is under way.
 func (w *World) rest(s *State, i int) {
 	c := &s.Calls[i]
-	if s.Rests == w.Rests || c.Writer.Phase != Carrying || c.Resting || c.Sent > 0 || c.Table[0].Stream == 0 && c.Table[1].Stream == 0 {
+	if s.Rests == w.Rests || c.Writer.Phase != Carrying || c.Resting || c.Sent > 0 ||
+		c.Table[0].Stream == 0 && c.Table[1].Stream == 0 {
 		return
 	}
 	n := *s

@@ -51,7 +51,7 @@ func (w *world) load(topic string, rate float64) func() int64 {
 func (w *world) sum() int64 {
 	w.t.Helper()
 	var sum int64
-	w.until("the group answers", func() error {
+	w.until("the group responds", func() error {
 		commits, err := w.commits()
 		sum = 0
 		commits.Each(func(o kadm.OffsetResponse) { sum += max(o.At, 0) })

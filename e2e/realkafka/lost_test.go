@@ -99,7 +99,7 @@ func (w *world) refusedAll(ingest *stack.Service, text string) {
 
 // A replica that never had the last records becomes the leader: they are lost. Those that were read are not read
 // again, those that take their offsets are not passed over: the lanes say what was cut off and where to go on, and go
-// on there when told to.
+// on there on request.
 func TestUncleanElection(t *testing.T) {
 	w := newWorld(t, stack.Config{})
 	t.Cleanup(func() {

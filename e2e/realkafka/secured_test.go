@@ -351,7 +351,7 @@ func yamlTLS(f tlsfiles.Files) string {
 	return text + "}"
 }
 
-// checkMembers has members of either protocol, which are other programs, told by name.
+// checkMembers has members of either protocol, which are other programs, named.
 func checkMembers(t *testing.T, s *secured) {
 	s.create("others", "others"+stack.DeadLetters)
 	for group, option := range map[string]kgo.Opt{

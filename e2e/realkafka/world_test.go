@@ -48,6 +48,12 @@ const (
 // delivery.v6. It is stopped with the test; when the test fails, the end of each log is shown.
 func newWorld(t *testing.T, config stack.Config, further ...string) *world {
 	t.Helper()
+	return prepared(t, config, further...).up()
+}
+
+// prepared is newWorld before it is started.
+func prepared(t *testing.T, config stack.Config, further ...string) *world {
+	t.Helper()
 	config.Group = strings.ToLower(strings.TrimPrefix(t.Name(), "Test"))
 	var topics []verify.Topic
 	for _, name := range append([]string{config.Group}, further...) {
@@ -61,7 +67,7 @@ func newWorld(t *testing.T, config stack.Config, further ...string) *world {
 	for _, topic := range topics {
 		w.create(topic.Name, nil)
 	}
-	return w.up()
+	return w
 }
 
 // lay lays out a world without starting it.
@@ -70,7 +76,7 @@ func lay(t *testing.T, config stack.Config) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin, config.Kafka = t.TempDir(), bin, kafka.Seeds
-	config.KafkaYAML = quick
+	config.KafkaYAML = quick + config.KafkaYAML
 	if config.IngestYAML == "" {
 		config.IngestYAML = small
 	}

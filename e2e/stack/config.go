@@ -49,7 +49,7 @@ admin:
   insecure: true
 {{.Extra}}`))
 
-// Reach is the address that a service is told to dial for an address of the stack.
+// Reach is the address that a service dials for an address of the stack.
 func (s *Stack) Reach(addr string) string {
 	if s.Config.Reach == nil {
 		return addr

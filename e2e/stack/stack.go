@@ -225,7 +225,7 @@ func (s *Stack) UpServices(ctx context.Context) error {
 	return nil
 }
 
-// UpSandbox starts the sandbox and returns when it answers.
+// UpSandbox starts the sandbox and returns when it responds.
 func (s *Stack) UpSandbox(ctx context.Context) error {
 	if err := s.Sandbox.Start(); err != nil {
 		return err

@@ -1,7 +1,10 @@
 package stack
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,4 +28,14 @@ func (s *Stack) Tails(n int) string {
 		fmt.Fprintf(&text, "%s\n%s\n", filepath.Base(log), Tail(log, n))
 	}
 	return text.String()
+}
+
+// Tidy removes the folder of a run that went well, unless it is to be kept, or that was interrupted; else it says where
+// the logs are. It returns the error of the run, with that of removing.
+func Tidy(ctx context.Context, dir string, keep bool, err error, out io.Writer) error {
+	if err == nil && !keep || ctx.Err() != nil {
+		return errors.Join(err, os.RemoveAll(dir))
+	}
+	fmt.Fprintf(out, "\ndata and logs are in %s\n", filepath.Join(dir, "logs"))
+	return err
 }

@@ -34,6 +34,8 @@ type judged struct {
 	fate Fate
 	by   string
 	took time.Duration
+	// reason is why the list says that it is equivalent, though it is not.
+	reason string
 }
 
 // judge runs the tests that reach the mutant's condition, the quickest first, until one fails. first is the condition's
@@ -68,6 +70,35 @@ func (b *built) judge(ctx context.Context, m Mutant, first int, limit time.Durat
 	}
 	j.took = time.Since(start)
 	return j
+}
+
+// doubted is the fate of a mutant that is said to be equivalent: that, unless tests tell it from the code, twice.
+func (b *built) doubted(ctx context.Context, j judged, reason string, first int, limit time.Duration) judged {
+	if j.fate == Killed || j.fate == Hung {
+		j = b.judge(ctx, j.Mutant, first, limit)
+	}
+	if j.fate == Killed || j.fate == Hung {
+		j.reason = reason
+		return j
+	}
+	j.fate, j.by = Equivalent, reason
+	return j
+}
+
+// told is the error of those that are said to be equivalent and are not.
+func told(all []judged) error {
+	var wrong []string
+	for _, j := range all {
+		if j.reason != "" {
+			wrong = append(wrong, fmt.Sprintf("%s %s: %s by %s, said to be equivalent because %s",
+				j.pkg.Name(), j.Key(), j.fate, j.by, j.reason))
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("tests tell these from the code, remove them from %s:\n  %s",
+		equivalentsFile, strings.Join(wrong, "\n  "))
 }
 
 // portions splits the tests, the quickest first, into runs that take ever longer: most mutants die of a quick test, and

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Package is one package whose conditions are walked.
@@ -96,7 +100,8 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 		return nil, err
 	}
 	b.binary = filepath.Join(dir, strings.ReplaceAll(p.Path, "/", "-")+".test")
-	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o", b.binary, modulePath+p.Path)
+	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o",
+		b.binary, modulePath+p.Path)
 	if err != nil {
 		return nil, fmt.Errorf("build %s with its conditions wrapped: %w", p.Path, err)
 	}
@@ -108,42 +113,80 @@ func (p Package) Name() string {
 	return strings.ReplaceAll(strings.TrimPrefix(p.Path, "services/"), "/internal", "")
 }
 
-// explore runs each test alone, unmutated, and notes which conditions it comes by.
-func (b *built) explore(ctx context.Context, skip func(test string) bool) error {
+// explore runs each test alone, unmutated, so many at a time, and notes which conditions it comes by. shaky hears of a
+// test that fails once and passes then: what it said of a mutant would prove nothing, so it is left out.
+func (b *built) explore(ctx context.Context, parallel int, skip func(test string) bool, shaky func(test string)) error {
 	listed, err := run(ctx, b.dir, nil, b.binary, "-test.list", "^(Test|Example|Fuzz)")
 	if err != nil {
 		return err
 	}
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(max(1, parallel))
 	for name := range strings.FieldsSeq(listed) {
 		if skip(name) {
 			continue
 		}
-		reached := filepath.Join(filepath.Dir(b.binary), path.Base(b.Path)+"-"+name+".reached")
-		start := time.Now()
-		if _, err := run(ctx, b.dir, []string{reachedVariable + "=" + reached}, b.binary, "-test.run", "^"+name+"$"); err != nil {
-			return fmt.Errorf("with nothing mutated, %s of %s fails: %w", name, b.Path, err)
-		}
-		t := timed{name, time.Since(start)}
-		b.tests = append(b.tests, t)
-		text, err := os.ReadFile(reached)
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		for line := range strings.FieldsSeq(string(text)) {
-			id, err := strconv.Atoi(line)
-			if err != nil {
-				return fmt.Errorf("read what %s reaches: %w", name, err)
+		group.Go(func() error {
+			t, reached, err := b.alone(ctx, name)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+				return err
+			case t.took == 0:
+				shaky(name)
+				return nil
 			}
-			b.reach[id] = append(b.reach[id], t)
-		}
+			b.tests = append(b.tests, t)
+			for _, id := range reached {
+				b.reach[id] = append(b.reach[id], t)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	for _, tests := range b.reach {
-		slices.SortFunc(tests, func(a, b timed) int { return int(a.took - b.took) })
+		slices.SortFunc(tests, func(a, b timed) int {
+			return cmp.Or(cmp.Compare(a.took, b.took), strings.Compare(a.name, b.name))
+		})
 	}
 	return nil
+}
+
+// alone runs one test and says which conditions it reaches. One that fails and passes then has taken no time.
+func (b *built) alone(ctx context.Context, name string) (timed, []int, error) {
+	note := filepath.Join(filepath.Dir(b.binary), path.Base(b.Path)+"-"+name+".reached")
+	try := func() error {
+		_, err := run(ctx, b.dir, []string{reachedVariable + "=" + note}, b.binary, "-test.run", "^"+name+"$")
+		return err
+	}
+	start := time.Now()
+	if err := try(); err != nil {
+		if try() != nil {
+			return timed{}, nil, fmt.Errorf("with nothing mutated, %s of %s fails: %w", name, b.Path, err)
+		}
+		return timed{name: name}, nil, nil
+	}
+	t := timed{name, time.Since(start)}
+	text, err := os.ReadFile(note)
+	if errors.Is(err, os.ErrNotExist) {
+		return t, nil, nil
+	}
+	if err != nil {
+		return t, nil, err
+	}
+	var reached []int
+	for line := range strings.FieldsSeq(string(text)) {
+		id, err := strconv.Atoi(line)
+		if err != nil {
+			return t, nil, fmt.Errorf("read what %s reaches: %w", name, err)
+		}
+		reached = append(reached, id)
+	}
+	return t, reached, nil
 }
 
 // run runs a command in a folder and returns what it prints.

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -41,7 +42,8 @@ func next() int { return 1 }
 
 func main() {
 	l := &list{[]int{1, 1}}
-	fmt.Print(l.fits(2, false), " ", l.fits(2, true), " ", l.fits(3, false), " ", l.fits(9, false), " ", (*list)(nil).fits(1, true))
+	fmt.Print(l.fits(2, false), " ", l.fits(2, true), " ", l.fits(3, false), " ", l.fits(9, false), " ",
+		(*list)(nil).fits(1, true))
 }
 `
 
@@ -60,7 +62,12 @@ func TestMutantsOfASource(t *testing.T) {
 	}
 	var want []string
 	for _, c := range []struct{ condition, boundary string }{
-		{"l == nil", ""}, {"len(l.items) >= n", ">"}, {"more", ""}, {"n == 3", ""}, {"i < len(l.items)", "<="}, {"l.items[i] > next()", ""},
+		{"l == nil", ""},
+		{"len(l.items) >= n", ">"},
+		{"more", ""},
+		{"n == 3", ""},
+		{"i < len(l.items)", "<="},
+		{"l.items[i] > next()", ""},
 	} {
 		want = append(want, "main.go list.fits "+c.condition+" => true", "main.go list.fits "+c.condition+" => false")
 		if c.boundary != "" {
@@ -121,7 +128,9 @@ func TestMutantsRun(t *testing.T) {
 		}
 	}
 	binary := filepath.Join(dir, "walked")
-	if _, err := run(t.Context(), dir, []string{"GOWORK=off", "CGO_ENABLED=0"}, "go", "build", "-o", binary, "."); err != nil {
+	if _, err := run(t.Context(), dir, []string{
+		"GOWORK=off", "CGO_ENABLED=0",
+	}, "go", "build", "-o", binary, "."); err != nil {
 		t.Fatal(err)
 	}
 	const unchanged = "no yes three yes no"
@@ -146,7 +155,8 @@ func TestMutantsRun(t *testing.T) {
 		}
 	}
 	// The others change what is printed, or end in a panic.
-	if want := (map[string]bool{"l.items[i] > next() => false": true, "i < len(l.items) => false": true}); !cmp.Equal(want, same) {
+	if want := (map[string]bool{"l.items[i] > next() => false": true, "i < len(l.items) => false": true}); !cmp.Equal(want,
+		same) {
 		t.Errorf("these change nothing: %v", same)
 	}
 }
@@ -182,6 +192,36 @@ func TestEquivalentsAreReadable(t *testing.T) {
 	}
 	if unused := list.unused(); len(unused) != len(list) {
 		t.Errorf("%d of %d are used before any walk", len(list)-len(unused), len(list))
+	}
+}
+
+// A mutant that is said to be equivalent and that tests tell from the code is an error, with both.
+func TestWrongEquivalents(t *testing.T) {
+	right := judged{fate: Equivalent, by: "a reason"}
+	if err := told([]judged{right, {fate: Killed, by: "TestX"}}); err != nil {
+		t.Error(err)
+	}
+	wrong := judged{
+		Mutant: Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}, fate: Killed, by: "TestX", reason: "none",
+	}
+	if err := told([]judged{right, wrong}); err == nil ||
+		!strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
+		t.Error(err)
+	}
+}
+
+// Whether it is equivalent is for the tests to say: here two programs that pass, and fail, whatever they are asked.
+func TestEquivalentsAreTried(t *testing.T) {
+	for program, want := range map[string]Fate{"true": Equivalent, "false": Killed} {
+		path, err := exec.LookPath(program)
+		if err != nil {
+			t.Skip(err)
+		}
+		b := &built{binary: path, dir: t.TempDir(), reach: map[int][]timed{3: {{"TestX", 0}}}}
+		j := b.doubted(t.Context(), b.judge(t.Context(), Mutant{ID: 3}, 3, time.Minute), "a reason", 3, time.Minute)
+		if j.fate != want || (j.reason != "") != (want == Killed) {
+			t.Errorf("%s: %+v", program, j)
+		}
 	}
 }
 

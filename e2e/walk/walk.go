@@ -61,7 +61,10 @@ func (w Walk) Run(ctx context.Context, out io.Writer) (err error) {
 				equivalentsFile, strings.Join(stale, "\n  "))
 		}
 	}
-	return w.show(out, all)
+	if err := w.show(out, all); err != nil {
+		return err
+	}
+	return told(all)
 }
 
 // one walks a package.
@@ -71,7 +74,11 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 	if err != nil {
 		return nil, err
 	}
-	if err := b.explore(ctx, func(test string) bool { return slices.Contains(w.Skip, test) }); err != nil {
+	skip := func(test string) bool { return slices.Contains(w.Skip, test) }
+	shaky := func(test string) {
+		fmt.Fprintf(out, "  %s: %s failed with nothing mutated, and passed then: it is left out\n", p.Name(), test)
+	}
+	if err := b.explore(ctx, w.Parallel, skip, shaky); err != nil {
 		return nil, err
 	}
 	fmt.Fprintf(out, "%s: %d mutants, %d tests, built and explored in %.0f s\n",
@@ -87,10 +94,7 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 		if w.File != "" && m.File != w.File {
 			continue
 		}
-		if reason := known.reason(p, m); reason != "" {
-			found[i] = judged{Mutant: m, pkg: p, fate: Equivalent, by: reason}
-			continue
-		}
+		reason := known.reason(p, m)
 		slots <- struct{}{}
 		if time.Since(told) > progressEvery {
 			told = time.Now()
@@ -100,6 +104,9 @@ func (w Walk) one(ctx context.Context, out io.Writer, p Package, dir string, kno
 		wait.Go(func() {
 			defer func() { <-slots }()
 			found[i] = b.judge(ctx, m, reached, w.Limit)
+			if reason != "" {
+				found[i] = b.doubted(ctx, found[i], reason, reached, w.Limit)
+			}
 		})
 	}
 	wait.Wait()
@@ -129,15 +136,18 @@ func (w Walk) show(out io.Writer, all []judged) error {
 			}
 		}
 		if c.mutants > 0 {
-			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n", p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
+			fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%.1f %%\t\n",
+				p.Name(), c.mutants, c.killed, c.hung, c.equivalent, c.survived, 100*c.share())
 		}
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nwalk: mutants %d, killed %d, equivalent %d, survived %d\n", total.mutants, total.killed, total.equivalent, total.survived)
+	fmt.Fprintf(out, "\nwalk: mutants %d, killed %d, equivalent %d, survived %d\n",
+		total.mutants, total.killed, total.equivalent, total.survived)
 	if total.share() < w.Goal {
-		return fmt.Errorf("%.1f %% of the mutants that are not equivalent are killed, the goal is %.0f %%: write the tests that notice the lines above, "+
+		return fmt.Errorf("%.1f %% of the mutants that are not equivalent are killed, the goal is %.0f %%: write the "+
+			"tests that notice the lines above, "+
 			"or say in %s why none can", 100*total.share(), 100*w.Goal, equivalentsFile)
 	}
 	return nil

@@ -56,9 +56,9 @@ func TestHandler(t *testing.T) {
 		t.Errorf("GET /plan of a service that has none: %d", code)
 	}
 
-	notReady = errors.New("no broker answers")
+	notReady = errors.New("no broker responds")
 	if code, body := get(t, h, "/readyz"); code != http.StatusServiceUnavailable ||
-		!strings.Contains(body, "no broker answers") {
+		!strings.Contains(body, "no broker responds") {
 		t.Errorf("GET /readyz: %d %q", code, body)
 	}
 	if code, _ := get(t, h, "/healthz"); code != http.StatusOK {

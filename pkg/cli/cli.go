@@ -17,7 +17,7 @@ import (
 // Streams are where a command writes. A command's Run method takes it as a parameter, and a context.Context.
 type Streams struct{ Out, Err io.Writer }
 
-// ErrFailed ends the program with status 1 without another word: the command has said what is wrong.
+// ErrFailed ends the program with status 1 without another message: the command has said what is wrong.
 var ErrFailed = errors.New("failed")
 
 // Main is Run for the process itself: its arguments, its streams, and a context that ends with SIGINT or SIGTERM.

@@ -39,7 +39,7 @@ func spoken(d time.Duration) string {
 	return text
 }
 
-// SamePort tells whether two addresses to listen on, host:port, are in each other's way: the same port, unless it is 0,
+// SamePort says whether two addresses to listen on, host:port, are in each other's way: the same port, unless it is 0,
 // of the same host or of all hosts.
 func SamePort(a, b string) bool {
 	hostA, portA, errA := net.SplitHostPort(a)

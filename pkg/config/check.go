@@ -46,14 +46,14 @@ func (l *loader) check(v reflect.Value, key string) {
 	}
 }
 
-// about tells whether there is a problem with key, or with what it lies in or consists of.
+// about says whether there is a problem with key, or with what it lies in or consists of.
 func (p Problems) about(key string) bool {
 	return slices.ContainsFunc(p, func(problem Problem) bool {
 		return problem.Key == key || within(key, problem.Key) || within(problem.Key, key)
 	})
 }
 
-// within tells whether key lies in outer: kafka.brokers[1] in kafka.brokers and in kafka. The file as a whole does not
+// within says whether key lies in outer: kafka.brokers[1] in kafka.brokers and in kafka. The file as a whole does not
 // count.
 func within(key, outer string) bool {
 	return outer != "" && len(key) > len(outer) && strings.HasPrefix(key, outer) &&

@@ -18,8 +18,8 @@ type Place struct {
 	lines     map[string]int
 }
 
-// Placed is implemented by the structs of a configuration that want to know where they stand. It is told before Check;
-// what a map holds is not.
+// Placed is implemented by the structs of a configuration that want to know where they stand. It gets that before
+// Check; what a map holds is not.
 type Placed interface {
 	SetPlace(p Place)
 }

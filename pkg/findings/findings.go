@@ -51,7 +51,7 @@ type Finding struct {
 	Remedy string
 }
 
-// Print writes the findings as a table with a summary behind it, within the terminal that w is, and tells whether any
+// Print writes the findings as a table with a summary behind it, within the terminal that w is, and says whether any
 // failed.
 func Print(w io.Writer, findings []Finding) (failed bool) {
 	return printWithin(w, terminal.Width(w), findings)

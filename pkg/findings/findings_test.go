@@ -11,12 +11,12 @@ func TestPrint(t *testing.T) {
 	var out strings.Builder
 	failed := Print(&out, []Finding{
 		{What: "configuration", State: OK, Detail: "ingest.yaml", Remedy: "not printed"},
-		{What: "brokers", State: Warn, Detail: "1 of 3 answers\nthe others: connection refused", Remedy: "start the others"},
+		{What: "brokers", State: Warn, Detail: "1 of 3 responds\nthe others: connection refused", Remedy: "start the others"},
 		{What: "topic größe", State: Fail, Detail: "does not exist", Remedy: "create it, or\nturn on auto-creation"},
 		{What: "metrics", State: OK},
 	})
 	want := `ok    configuration  ingest.yaml
-warn  brokers        1 of 3 answers
+warn  brokers        1 of 3 responds
                      the others: connection refused
                      -> start the others
 FAIL  topic größe    does not exist
@@ -42,11 +42,11 @@ func TestPrintOnATerminal(t *testing.T) {
 	var out strings.Builder
 	printWithin(&out, 50, []Finding{
 		{
-			What: "brokers", State: Fail, Detail: "no broker answers: connection refused, again and again",
+			What: "brokers", State: Fail, Detail: "no broker responds: connection refused, again and again",
 			Remedy: "start the brokers, or correct kafka.brokers",
 		},
 	})
-	want := `FAIL  brokers  no broker answers: connection
+	want := `FAIL  brokers  no broker responds: connection
                refused, again and again
                -> start the brokers, or correct
                   kafka.brokers

@@ -296,7 +296,7 @@ func TestBounds(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("err = %v, want one with %q", err, tt.want)
 			}
-			// A server hears of it as the caller's fault, not as one of the call.
+			// A server sees it as the caller's fault, not as one of the call.
 			var received Received
 			message = pool.cut(tt.data)
 			if err := Codec().Unmarshal(message, &received); err != nil || received.Err == nil || received.Control != nil ||

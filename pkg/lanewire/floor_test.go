@@ -27,7 +27,7 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// hop is what the floor of the hop is told in the file $WAYBILL_FLOOR.
+// hop is what the floor of the hop is given in the file $WAYBILL_FLOOR.
 type hop struct {
 	// Blocks is a file of blocks of rows, in gob. CA, Cert and Key are PEM files; empty: no TLS.
 	Blocks, CA, Cert, Key string
@@ -195,7 +195,7 @@ func (h *hop) client(b *testing.B) credentials.TransportCredentials {
 	return credentials.NewTLS(&tls.Config{RootCAs: pool})
 }
 
-// hopServer answers every block at once and looks into none.
+// hopServer responds to every block at once and looks into none.
 type hopServer struct {
 	lanev1.UnimplementedLaneServiceServer
 }

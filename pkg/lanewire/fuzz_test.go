@@ -46,7 +46,7 @@ func FuzzDecode(f *testing.F) {
 		case wantErr != nil && got.Control != nil:
 			t.Fatalf("the codec reads a control message that protobuf refuses: %v", wantErr)
 		case wantErr != nil:
-			return // malformed typed rows: CountRows or BigQuery tells
+			return // malformed typed rows: CountRows or BigQuery finds out
 		case want.GetAppend() == nil:
 			if !proto.Equal(&want, got.Control) {
 				t.Fatal("another control message")

@@ -60,7 +60,7 @@ type Append struct {
 type Block struct {
 	// Route is the index of the route in Open.
 	Route uint32
-	// Rows is how many rows the sender says there are; CountRows tells how many there are.
+	// Rows is how many rows the sender says there are; CountRows says how many there are.
 	Rows uint32
 	// Dropped is how many rows ingest dropped because Opened.replay counts them.
 	Dropped uint32

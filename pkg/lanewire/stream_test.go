@@ -18,7 +18,8 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 )
 
-// counting is a writer that settles each Append with the number of its rows as position, and answers Open with Opened.
+// counting is a writer that settles each Append with the number of its rows as position, and responds to Open with
+// Opened.
 type counting struct {
 	lanev1.UnimplementedLaneServiceServer
 }
@@ -52,8 +53,8 @@ func (counting) Lane(stream lanev1.LaneService_LaneServer) error {
 	}
 }
 
-// Both ends over a real connection: a client with the codec and one with gRPC's own get the same answers, health works
-// beside them, and every buffer comes back, those that gRPC reads into as well.
+// Both ends over a real connection: a client with the codec and one with gRPC's own get the same responses, health
+// works beside them, and every buffer comes back, those that gRPC reads into as well.
 func TestOverGRPC(t *testing.T) {
 	received, sent := newCountingPool(t), newCountingPool(t)
 	listener := bufconn.Listen(1 << 20)

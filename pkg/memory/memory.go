@@ -50,7 +50,7 @@ func Apply(budget int64) {
 	}
 }
 
-// TooLarge tells whether a process with a budget and so many lanes takes more than its container has: need and limit
+// TooLarge says whether a process with a budget and so many lanes takes more than its container has: need and limit
 // are bytes.
 func TooLarge(budget int64, lanes int) (need, limit int64, tooLarge bool) {
 	return tooMuch(budget, lanes, Limit)

@@ -16,6 +16,7 @@ var (
 	AlreadyExists = removed("already-exists")
 	LeftOut       = removed("left-out")
 	Generation    = removed("generation")
+	Retired       = removed("retired-claim")
 )
 
 func removed(name string) bool { return os.Getenv(Variable) == name }

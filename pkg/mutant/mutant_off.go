@@ -11,4 +11,5 @@ const (
 	AlreadyExists = false
 	LeftOut       = false
 	Generation    = false
+	Retired       = false
 )

@@ -23,14 +23,14 @@ var count = runtime.GOMAXPROCS(0)
 // while the process runs is not seen.
 func Count() int { return count }
 
-// Used is the processor time that the process has used, user and system. ok is false where the system does not tell.
+// Used is the processor time that the process has used, user and system. ok is false where the system does not say.
 func Used() (used time.Duration, ok bool) { return cpuTime() }
 
 // interval is how often the load is looked at.
 const interval = 100 * time.Millisecond
 
 // Follow begins, and ends with stop, which returns when it has. Where the environment says GOMAXPROCS, or where the
-// system does not tell what the process used, that stays as it is.
+// system does not say what the process used, that stays as it is.
 func Follow() (stop func()) {
 	used, ok := cpuTime()
 	if os.Getenv("GOMAXPROCS") != "" || !ok || count == 1 {

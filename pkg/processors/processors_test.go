@@ -40,7 +40,7 @@ func await(t *testing.T, what string, ok func(n int) bool) {
 func TestFollow(t *testing.T) {
 	t.Setenv("GOMAXPROCS", "")
 	if _, ok := cpuTime(); !ok {
-		t.Skip("this system does not tell what a process used")
+		t.Skip("this system does not say what a process used")
 	}
 	stop := follow(t)
 	await(t, "idle", func(n int) bool { return n == 1 })

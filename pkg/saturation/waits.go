@@ -38,3 +38,29 @@ func (w *Waits) Sum() time.Duration {
 	w.add(time.Now())
 	return w.sum
 }
+
+// Blocked adds up the time in which anybody waits for one thing, however many do. The zero value is ready. Whoever has
+// it guards it.
+type Blocked struct {
+	since time.Time // zero while nobody waits
+	sum   time.Duration
+}
+
+// Set says whether anybody waits from now on.
+func (b *Blocked) Set(waits bool) {
+	switch waited := !b.since.IsZero(); {
+	case waits && !waited:
+		b.since = time.Now()
+	case !waits && waited:
+		b.sum += time.Since(b.since)
+		b.since = time.Time{}
+	}
+}
+
+// Sum is that time up to now.
+func (b *Blocked) Sum() time.Duration {
+	if b.since.IsZero() {
+		return b.sum
+	}
+	return b.sum + time.Since(b.since)
+}

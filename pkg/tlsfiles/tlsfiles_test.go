@@ -122,7 +122,7 @@ func TestFaultsNameTheField(t *testing.T) {
 	}
 }
 
-// A client that is refused hears why, also when it finds out by writing.
+// A client that is refused learns why, also when it finds out by writing.
 func TestWriterHearsTheAlert(t *testing.T) {
 	a, other := tlstest.NewAuthority(t), tlstest.NewAuthority(t)
 	server, client := tlstest.Files(t), tlstest.Files(t)

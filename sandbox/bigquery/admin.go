@@ -23,10 +23,10 @@ func splitDataset(name string) (project, id string, err error) {
 	return name[:i], name[i+1:], nil
 }
 
-// Admin answers, under /bigquery/:
+// Admin serves, under /bigquery/:
 //
 //	GET    faults           the faults in force
-//	POST   faults           a fault.Fault as JSON: puts it in force and answers with it
+//	POST   faults           a fault.Fault as JSON: puts it in force and returns it
 //	DELETE faults[?id=f1]   lifts one fault, or all
 //	GET    stats            counts, rates and what each table holds
 //	GET    rows?table=D.T   a JSON line a row: {"topic","partition","offset","stream","row"};
@@ -38,7 +38,7 @@ func (e *Emulator) Admin() http.Handler {
 		List: e.faults.List, Add: e.faults.Add, Remove: func(id string) (int, error) { return e.faults.Clear(id), nil },
 	})
 	mux.HandleFunc("GET /bigquery/stats", func(w http.ResponseWriter, _ *http.Request) {
-		admin.Answer(w, http.StatusOK, e.stats())
+		admin.Respond(w, http.StatusOK, e.stats())
 	})
 	mux.HandleFunc("GET /bigquery/rows", e.serveRows)
 	mux.HandleFunc("GET /bigquery/row", e.serveRow)
@@ -54,7 +54,7 @@ type TableStats struct {
 	Finalized int    `json:"streams_finalized"`
 }
 
-// Stats is what GET /bigquery/stats answers.
+// Stats is what GET /bigquery/stats returns.
 type Stats struct {
 	write.Stats
 	ClockAhead string       `json:"clock_ahead"`
@@ -130,6 +130,6 @@ func (e *Emulator) serveRow(w http.ResponseWriter, r *http.Request) {
 			t.ID(), r.FormValue("topic"), partition, offset))
 	default:
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(b) // a client that has left needs no answer
+		_, _ = w.Write(b) // a client that has left needs no response
 	}
 }

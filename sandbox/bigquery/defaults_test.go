@@ -191,7 +191,7 @@ func TestDefaultsOfJSON(t *testing.T) {
 	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON",
 		"destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
 		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+"\n")
-	// Of one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID another text a row.
+	// In one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID gives each row its own text.
 	once := b.ask("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
 	if diff := cmp.Diff(any(list(list("1", "2"))), once); diff != "" {
 		t.Errorf("values of one request: %s", diff)

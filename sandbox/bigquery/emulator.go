@@ -174,7 +174,7 @@ func (e *Emulator) Stats() write.Stats { return e.write.Stats() }
 // Clock is the time write streams live by; it can be moved ahead.
 func (e *Emulator) Clock() *store.Clock { return e.store.Clock() }
 
-// Query answers a SELECT, a record at a time, and gives the columns first.
+// Query runs a SELECT, a record at a time, and gives the columns first.
 func (e *Emulator) Query(ctx context.Context, sql string, columns func([]*row.Column) error,
 	each func(row.Record) error,
 ) error {

@@ -72,7 +72,7 @@ func update(t *testing.T, table *bigquery.Table, etag string,
 }
 
 // A schema only grows: NULLABLE and REPEATED columns, nested ones too, and REQUIRED to NULLABLE. All else is refused
-// in BigQuery's words.
+// as BigQuery puts it.
 func TestSchemaUpdates(t *testing.T) {
 	b := start(t, emulator.Config{})
 	must := &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}
@@ -220,7 +220,7 @@ func TestSchemaDelay(t *testing.T) {
 		wantExtraFields(t, b.growing(stream, "id", grown).append(-1, texts("2", "x")))
 		jump(t, b, time.Minute)
 		b.growing(stream, "id", grown).mustAppend(-1, texts("2", "x"))
-		// The old connection goes on by the schema that it began with, and is told of the new one.
+		// The old connection goes on by the schema that it began with, and is given the new one.
 		if out := old.append(-1, texts("3")); out.GetError() != nil || len(out.GetUpdatedSchema().GetFields()) < 2 {
 			t.Errorf("old rows beside new ones: %v", out)
 		}
@@ -255,7 +255,7 @@ func TestDefaultStream(t *testing.T) {
 	for i, refused := range []bool{false, true, false} {
 		out, err := a.rpc.Recv()
 		if err != nil || (len(out.GetRowErrors()) > 0) != refused || out.GetAppendResult().GetOffset() != nil {
-			t.Fatalf("answer %d: %v, %v", i, out, err)
+			t.Fatalf("response %d: %v, %v", i, out, err)
 		}
 	}
 	if err := status.ErrorProto(a.append(0, texts("3")).GetError()); status.Code(err) != codes.InvalidArgument {

@@ -21,7 +21,7 @@ type rest struct {
 	header             map[string]string
 }
 
-// call answers with the status, the headers and the decoded JSON, nil for none.
+// call returns the status, the headers and the decoded JSON, nil for none.
 func (b *bench) call(r rest) (status int, header http.Header, out map[string]any) {
 	b.t.Helper()
 	var body io.Reader = strings.NewReader(r.body)
@@ -111,7 +111,7 @@ func at(v any, path ...any) any {
 	return v
 }
 
-// cells are the values of answered rows, as the REST API nests them: {"f":[{"v":…}]} becomes a list.
+// cells are the values of returned rows, as the REST API nests them: {"f":[{"v":…}]} becomes a list.
 func cells(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -99,8 +99,8 @@ func TestLoadJobs(t *testing.T) {
 	}
 }
 
-// A resumable upload comes in pieces, as from Java, Go and, without a size, Python; the last piece answers with the
-// job.
+// A resumable upload comes in pieces, as from Java, Go and, without a size, Python; the response to the last piece has
+// the job.
 func TestResumableUploads(t *testing.T) {
 	b := start(t, emulator.Config{})
 	begin := func() string {
@@ -151,7 +151,7 @@ func TestResumableUploads(t *testing.T) {
 		},
 	})
 	if status != 200 || header.Get("X-Http-Status-Code-Override") != "308" {
-		t.Errorf("Go's client is answered %d %v", status, header)
+		t.Errorf("Go's client gets %d %v", status, header)
 	}
 	if diff := cmp.Diff(any(list(list("1"), list("2"))), b.ask("SELECT id FROM pieces ORDER BY id", "[]")); diff != "" {
 		t.Error(diff)

@@ -75,7 +75,7 @@ func TestSchemaRules(t *testing.T) {
 		"_CHANGE_TYPE":         field("_CHANGE_TYPE", "STRING"),
 	} {
 		if message := b.refused(400, create("bad", fields)); t.Failed() {
-			t.Fatalf("%s is taken, or refused without a word: %q", name, message)
+			t.Fatalf("%s is taken, or refused without a message: %q", name, message)
 		}
 	}
 	b.refused(400, create("a.b", field("a", "STRING")))
@@ -237,35 +237,6 @@ func TestInformationSchema(t *testing.T) {
 	}
 }
 
-// Views take no rows, however they are written to.
-func TestViewsTakeNoRows(t *testing.T) {
-	b := start(t, emulator.Config{})
-	b.ok(rest{
-		method: "POST", path: v2 + "/datasets/waybill/tables",
-		body: `{"tableReference": {"tableId": "v"}, "view": {"query": "SELECT 1 AS id", "useLegacySql": false}}`,
-	})
-	const name = "projects/sandbox/datasets/waybill/tables/v"
-	_, create := b.write.CreateWriteStream(t.Context(), &storagepb.CreateWriteStreamRequest{
-		Parent: name, WriteStream: &storagepb.WriteStream{Type: storagepb.WriteStream_COMMITTED},
-	})
-	_, get := b.write.GetWriteStream(t.Context(), &storagepb.GetWriteStreamRequest{Name: name + "/streams/_default"})
-	for what, err := range map[string]error{"create": create, "default": get} {
-		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "is a view") {
-			t.Errorf("%s: %v", what, err)
-		}
-	}
-	for what, message := range map[string]string{
-		"insertAll": b.refused(400, rest{
-			method: "POST", path: v2 + "/datasets/waybill/tables/v/insertAll", body: `{"rows": [{"json": {"id": 1}}]}`,
-		}),
-		"load": fmt.Sprint(at(b.load(loadInto("v", ""), `{"id": 1}`), "status", "errorResult", "message")),
-	} {
-		if !strings.Contains(message, "is a view") {
-			t.Errorf("%s: %q", what, message)
-		}
-	}
-}
-
 // What the Storage APIs have and the emulator has not says so: Arrow rows and the Read API.
 func TestStorageThatStaysOut(t *testing.T) {
 	b := start(t, emulator.Config{})
@@ -297,7 +268,7 @@ func TestStorageThatStaysOut(t *testing.T) {
 	}
 }
 
-// With the fault missing_denied a table that is gone is answered as to a caller that may not know of it; one that is
+// With the fault missing_denied a table that is gone is refused as to a caller that may not know of it; one that is
 // there is as ever.
 func TestMissingTablesDenied(t *testing.T) {
 	b := start(t, emulator.Config{})
@@ -341,8 +312,8 @@ func TestMissingTablesDenied(t *testing.T) {
 	wantCode(t, w.append(2, nil, nil), codes.NotFound)
 }
 
-// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is in
-// a RECORD beside the columns of an envelope, as rows have it.
+// The emulator is held to the cases that ingest is held to when it looks at a schema before there is a table: each is
+// in a RECORD beside the columns of an envelope, as rows have it.
 func TestSchemasOfRows(t *testing.T) {
 	text, err := os.ReadFile("../../proto/column/v1/testdata/bigquery_schemas.json")
 	if err != nil {
@@ -377,7 +348,8 @@ func TestSchemasOfRows(t *testing.T) {
 			}
 		}
 		table := rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
-			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside, field("payload", "RECORD", `, "fields": [`+columns+`]`))}
+			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s%s]}}`, i, beside,
+			field("payload", "RECORD", `, "fields": [`+columns+`]`))}
 		if c.Takes {
 			b.ok(table)
 		} else {

@@ -62,7 +62,7 @@ type Config struct {
 	// Size is the mean of a delivery event's Avro in bytes, default 9000. It can be met from about 3500 on; single
 	// events run from a sixth to thrice of it.
 	Size int
-	// Of this many delivery events one is, on average, of that kind. 0 takes the default, a negative number makes none.
+	// One of this many delivery events is of that kind, on average. 0 takes the default, a negative number makes none.
 	ContainerEvery   int // default 500
 	TruncatedEvery   int // default 2000
 	UnknownTypeEvery int // default 5000
@@ -220,7 +220,7 @@ const (
 	saltParcel
 )
 
-// encode appends the Avro of delivery event index, and tells the delivery's id and the step of its life.
+// encode appends the Avro of delivery event index, and gives the delivery's id and the step of its life.
 func (g *Generator) encode(dst []byte, index uint64) (_ []byte, id [2]uint64, step int) {
 	const life = interleaved * steps
 	number := index/life*interleaved + index%interleaved

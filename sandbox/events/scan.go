@@ -21,7 +21,7 @@ const scanJSONSize = 270
 
 // scan is one reading of a parcel's label.
 type scan struct {
-	seq       int64 // the index of the event: any row tells which event it was
+	seq       int64 // the index of the event: any row says which event it was
 	id        [2]uint64
 	hub       string
 	status    string

@@ -13,9 +13,9 @@ import (
 	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
-// Fault makes the cluster answer some requests with an error of Kafka's, or does something to the cluster once.
+// Fault makes the cluster fail some requests with an error of Kafka's, or does something to the cluster once.
 //
-// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the answer says otherwise.
+// REQUEST_TIMED_OUT on Produce and OffsetCommit is the lost reply: the work is done, and the response says otherwise.
 // Every other error is given before the work.
 type Fault struct {
 	ID int `json:"id,omitempty"`
@@ -32,7 +32,7 @@ type Fault struct {
 	Topic      string  `json:"topic,omitempty"`
 	Partitions []int32 `json:"partitions,omitempty"`
 	Group      string  `json:"group,omitempty"`
-	// Hits is the number of requests failed so far; set in answers only.
+	// Hits is the number of requests failed so far; set in responses only.
 	Hits int `json:"hits"`
 }
 
@@ -93,7 +93,7 @@ func (c *Cluster) Faults() []Fault {
 	return all
 }
 
-// Remove removes the fault with this id, or all of them for 0, and tells how many it removed.
+// Remove removes the fault with this id, or all of them for 0, and returns how many it removed.
 func (c *Cluster) Remove(id int) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -45,7 +45,7 @@ type Config struct {
 	Dir string
 	// Host is the address to listen on, default 127.0.0.1.
 	Host string
-	// Advertise is the host that clients are told to connect to, default Host.
+	// Advertise is the host that clients are to connect to, default Host.
 	Advertise string
 	// Ports of the brokers, one each. Empty: three free ports.
 	Ports []int
@@ -55,7 +55,7 @@ type Config struct {
 	RetentionBytes int64
 	// TLS, if set, is what every broker serves with.
 	TLS *tls.Config
-	// Logger hears kfake's warnings. Nil: nobody does.
+	// Logger receives kfake's warnings. Nil: nobody does.
 	Logger *slog.Logger
 }
 
@@ -72,7 +72,7 @@ type Cluster struct {
 	nextID int
 }
 
-// ErrClosed answers calls on a closed cluster.
+// ErrClosed is the error of calls on a closed cluster.
 var ErrClosed = errors.New("the kafka cluster is closed")
 
 // Start starts a cluster; it accepts connections when Start returns. A taken port is an error that names it.
@@ -148,7 +148,7 @@ func (c *Cluster) CreateTopic(topic Topic) error {
 	return nil
 }
 
-// MoveLeaders gives every partition of the topics this cluster was told of to the next broker.
+// MoveLeaders gives every partition of the topics that this cluster knows to the next broker.
 func (c *Cluster) MoveLeaders() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,8 +177,8 @@ func (c *Cluster) Close() {
 }
 
 // listen puts the configured hosts in place of the loopback address that kfake asks for.
-func (config Config) listen(network, asked string) (net.Listener, error) {
-	_, port, err := net.SplitHostPort(asked)
+func (config Config) listen(network, wanted string) (net.Listener, error) {
+	_, port, err := net.SplitHostPort(wanted)
 	if err != nil {
 		return nil, err
 	}

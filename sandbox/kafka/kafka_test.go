@@ -79,7 +79,8 @@ func TestRestart(t *testing.T) {
 	reader.Close()
 	cluster.Close()
 
-	cluster = sandboxtest.Kafka(t, kafka.Config{Dir: dir, Topics: append(topics, kafka.Topic{Name: "stock", Partitions: 2})})
+	topics = append(topics, kafka.Topic{Name: "stock", Partitions: 2})
+	cluster = sandboxtest.Kafka(t, kafka.Config{Dir: dir, Topics: topics})
 	writer = sandboxtest.Client(t, cluster)
 	produce(ctx, t, writer, "orders", 10, "v")
 	produce(ctx, t, writer, "stock", 1, "v")
@@ -113,7 +114,7 @@ func TestMemoryDoesNotGrowWithTheData(t *testing.T) {
 }
 
 // leastHeap is the smallest of some readings of what is reachable, of which it takes no more once one is enough. Only
-// the smallest counts: requests that are still being answered add to a reading, nothing takes away from it.
+// the smallest counts: requests that are still under way add to a reading, nothing takes away from it.
 func leastHeap(enough func(uint64) bool) uint64 {
 	least := uint64(math.MaxUint64)
 	for range 10 {
@@ -195,9 +196,9 @@ func TestFaultHandler(t *testing.T) {
 		`{"action":"explode"}`:                        "move_leaders",
 		`{"key":"OffsetCommit","eror":"x"}`:           "eror",
 	} {
-		if status, answer := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest ||
-			!strings.Contains(answer, want) {
-			t.Errorf("%s: %d %s", body, status, answer)
+		if status, response := call(http.MethodPost, "/kafka/faults", body); status != http.StatusBadRequest ||
+			!strings.Contains(response, want) {
+			t.Errorf("%s: %d %s", body, status, response)
 		}
 	}
 	if status, _ := call(http.MethodDelete, "/kafka/faults?id=x", ""); status != http.StatusBadRequest {

@@ -8,7 +8,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 )
 
-// mended are the requests that kfake takes otherwise than a broker does, each with what makes its answer right. They
+// mended are the requests that kfake takes otherwise than a broker does, each with what makes its response right. They
 // run on kfake's goroutine.
 var mended = map[kmsg.Key]func(kmsg.Request){kmsg.Fetch: wholePartitions, kmsg.ListGroups: foldTypes}
 

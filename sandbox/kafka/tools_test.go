@@ -52,7 +52,7 @@ func TestAdminToolsOfKafka(t *testing.T) {
 		t.Fatalf("create: %v %+v", err, created)
 	}
 	if created.Version >= 5 && created.Topics[0].Configs == nil {
-		t.Errorf("CreateTopics %d answers null for no configurations, and Java has no answer to that", created.Version)
+		t.Errorf("CreateTopics %d returns null for no configurations, which Java cannot take", created.Version)
 	}
 }
 

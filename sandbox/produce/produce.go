@@ -48,7 +48,7 @@ type Config struct {
 	Generator events.Config
 	// Event, if set, makes the events instead of a generator, in the same way: value and key may use dst's array.
 	Event func(dst []byte, index uint64) events.Event
-	// Progress, if set, hears about the run a few times a second, from one goroutine.
+	// Progress, if set, is called with the run's state a few times a second, from one goroutine.
 	Progress func(Summary)
 }
 

@@ -31,16 +31,16 @@ func TestEveryEventOnce(t *testing.T) {
 		} {
 			cluster := sandboxtest.Kafka(t, kafka.Config{})
 			const count, first = 1500, 100
-			heard := int64(0)
+			reported := int64(0)
 			config := produce.Config{
 				Seeds: cluster.Seeds(), Topic: topic, Partitions: 3, Events: count, First: first, Codec: codec,
 				Registry: catalog.URL(), SchemaVersion: 2,
 				Generator: events.Config{Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100, UnknownTypeEvery: 100},
-				Progress:  func(s produce.Summary) { heard = s.Events },
+				Progress:  func(s produce.Summary) { reported = s.Events },
 			}
 			summary, err := produce.Run(ctx, config)
-			if err != nil || summary.Events != count || heard != count {
-				t.Fatalf("%+v, %d heard, %v", summary, heard, err)
+			if err != nil || summary.Events != count || reported != count {
+				t.Fatalf("%+v, %d reported, %v", summary, reported, err)
 			}
 			if topic == events.DeliveryTopic &&
 				(summary.Containers == 0 || summary.Truncated == 0 || summary.UnknownTypes == 0) {

@@ -10,16 +10,16 @@ import (
 	"github.com/waybill-data/waybill/sandbox/internal/admin"
 )
 
-// Fault makes the registry answer with a status of HTTP instead of a schema, or late.
+// Fault makes the registry return a status of HTTP instead of a schema, or late.
 type Fault struct {
 	ID int `json:"id,omitempty"`
-	// Status is what is answered, from 400 on; 0 answers as usual, after Delay.
+	// Status is what is returned, from 400 on; 0 is the usual response, after Delay.
 	Status int `json:"status,omitempty"`
-	// Delay comes before the answer, as in 250ms.
+	// Delay comes before the response, as in 250ms.
 	Delay string `json:"delay,omitempty"`
 	// Count is the number of requests it is for, 0 for all until it is removed.
 	Count int `json:"count,omitempty"`
-	// Hits is the number of requests it was for so far; set in answers only.
+	// Hits is the number of requests it was for so far; set in responses only.
 	Hits int `json:"hits"`
 
 	delay time.Duration
@@ -85,7 +85,7 @@ func (f *faults) wrap(next http.Handler) http.Handler {
 			}
 		}
 		if status != 0 {
-			admin.Answer(w, status, map[string]any{"error_code": status*100 + 1, "message": "a fault of the sandbox"})
+			admin.Respond(w, status, map[string]any{"error_code": status*100 + 1, "message": "a fault of the sandbox"})
 			return
 		}
 		next.ServeHTTP(w, r)

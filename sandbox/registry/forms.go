@@ -27,18 +27,18 @@ func (f forms) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {
 			if err := f.asText(r); err != nil {
-				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{
+				admin.Respond(w, http.StatusUnprocessableEntity, map[string]any{
 					"error_code": 42201, "message": "Invalid schema: " + err.Error(),
 				})
 				return
 			}
 		}
-		held := &heldAnswer{ResponseWriter: w, status: http.StatusOK}
+		held := &heldResponse{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(held, r)
 		var out map[string]any
 		if held.status == http.StatusOK && json.Unmarshal(held.body, &out) == nil {
 			if err := f.complete(out, r, next); err != nil {
-				admin.Answer(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
+				admin.Respond(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
 				return
 			}
 			if b, err := json.Marshal(out); err == nil {
@@ -121,7 +121,7 @@ func (f forms) addGUID(out map[string]any, id int, next http.Handler) {
 	if err != nil {
 		return // cannot be: the path is well formed
 	}
-	held := &heldAnswer{ResponseWriter: nowhere{}, status: http.StatusOK}
+	held := &heldResponse{ResponseWriter: nowhere{}, status: http.StatusOK}
 	next.ServeHTTP(held, request)
 	var places []sr.SubjectSchema
 	if json.Unmarshal(held.body, &places) != nil {

@@ -70,19 +70,19 @@ func (k *keeper) seed(s sr.SubjectSchema) {
 	k.highest[s.Subject] = max(k.highest[s.Subject], s.Version)
 }
 
-// wrap keeps what a handler has changed, before the answer is sent.
+// wrap keeps what a handler has changed, before the response is sent.
 func (k *keeper) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			next.ServeHTTP(w, r)
 			return
 		}
-		held := &heldAnswer{ResponseWriter: w, status: http.StatusOK}
+		held := &heldResponse{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(held, r)
 		if rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/subjects/"); ok && held.status < 300 {
 			subject, _, _ := strings.Cut(rest, "/")
 			if err := k.keep(subject); err != nil {
-				admin.Answer(w, http.StatusInternalServerError, map[string]any{"error_code": 50001, "message": err.Error()})
+				admin.Respond(w, http.StatusInternalServerError, map[string]any{"error_code": 50001, "message": err.Error()})
 				return
 			}
 		}
@@ -125,21 +125,21 @@ func (k *keeper) keep(escaped string) error {
 	return os.Rename(k.path+".new", k.path)
 }
 
-// heldAnswer holds an answer back.
-type heldAnswer struct {
+// heldResponse retains a response.
+type heldResponse struct {
 	http.ResponseWriter
 	status int
 	body   []byte
 }
 
-func (h *heldAnswer) WriteHeader(status int) { h.status = status }
+func (h *heldResponse) WriteHeader(status int) { h.status = status }
 
-func (h *heldAnswer) Write(b []byte) (int, error) {
+func (h *heldResponse) Write(b []byte) (int, error) {
 	h.body = append(h.body, b...)
 	return len(b), nil
 }
 
-func (h *heldAnswer) release() {
+func (h *heldResponse) release() {
 	h.ResponseWriter.WriteHeader(h.status)
-	_, _ = h.ResponseWriter.Write(h.body) // the client is gone: nothing to tell it
+	_, _ = h.ResponseWriter.Write(h.body) // the client is gone
 }

@@ -1,5 +1,5 @@
 // Package registry runs a schema registry inside the process: franz-go's srfake, which speaks the REST calls of
-// Confluent's. What is registered is kept in a file, with its ids, and it can be told to fail.
+// Confluent's. What is registered is kept in a file, with its ids, and it fails on request.
 package registry
 
 import (

@@ -13,7 +13,7 @@ const chunkBits = 1 << 15
 
 type chunk [chunkBits / 64]uint64
 
-// add puts an offset into the set and tells whether it was absent.
+// add puts an offset into the set and says whether it was absent.
 func (s offsets) add(offset int64) bool {
 	c := s[offset/chunkBits]
 	if c == nil {

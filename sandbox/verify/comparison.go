@@ -211,7 +211,7 @@ func (c *comparison) phantoms() {
 	}
 }
 
-// chooseSample picks one offset in each of n equal stretches of the topic, and notes where each partition starts.
+// chooseSample picks one offset in each of n equal ranges of the topic, and notes where each partition starts.
 func (c *comparison) chooseSample(spans []span, n int, seed uint64) {
 	var total int64
 	for _, s := range spans {

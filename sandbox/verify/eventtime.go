@@ -13,9 +13,11 @@ type EventTime struct {
 	Field string
 	// Unit is what a whole number counts since the epoch: one of Units; empty is "auto".
 	Unit string
+	// None says that the contract names no field: event_time is null.
+	None bool
 }
 
-// Units are the units of a whole number: auto tells by its magnitude, as contracts do.
+// Units are the units of a whole number: auto goes by its magnitude, as contracts do.
 var Units = []string{"auto", "s", "ms", "us", "ns"}
 
 func (e EventTime) valid() error {
@@ -27,6 +29,9 @@ func (e EventTime) valid() error {
 
 // of is what event_time must hold: nil where the payload has none, or none that this package can read.
 func (e EventTime) of(payload map[string]any) any {
+	if e.None {
+		return nil
+	}
 	field := e.Field
 	if field == "" {
 		field = "timestamp"

@@ -34,8 +34,8 @@ func dial(seeds []string) (*log, error) {
 	return &log{seeds, client}, nil
 }
 
-// each calls yield with every committed record of the topic, by partition in order of offset. before hears the ranges
-// first.
+// each calls yield with every committed record of the topic, by partition in order of offset. before is given the
+// ranges first.
 func (l *log) each(ctx context.Context, topic string, before func([]span), yield func(*kgo.Record)) error {
 	spans, err := l.spans(ctx, topic)
 	if err != nil {
@@ -153,7 +153,7 @@ func (l *log) offsets(ctx context.Context, topic string, spans []span, at int64,
 		}
 	}
 	if known != len(spans) {
-		return fmt.Errorf("offsets of %s: %d of %d partitions answered", topic, known, len(spans))
+		return fmt.Errorf("offsets of %s: %d of %d partitions are known", topic, known, len(spans))
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (t *Totals) add(o Totals) {
 	t.Stray += o.Stray
 }
 
-// OK tells whether nothing is off.
+// OK says whether nothing is off.
 func (t Totals) OK() bool {
 	return t.Missing+t.Duplicates+t.Both+t.Phantom+t.OutOfOrder+t.Different+t.Stray == 0
 }

@@ -44,6 +44,8 @@ type Config struct {
 // Topic says what must become of a topic's records.
 type Topic struct {
 	Name string
+	// Builtin is the built-in contract of the topic, if it has one.
+	Builtin string
 	// Tables take the rows, as dataset.table.
 	Tables []string
 	// Types says which of several Tables takes a type; "" is for types that are not named. Nil: each record may be in
@@ -75,11 +77,11 @@ type Topic struct {
 func Builtin(dataset string) []Topic {
 	return []Topic{
 		{
-			Name: events.DeliveryTopic, Tables: []string{dataset + ".delivery_events"},
+			Name: events.DeliveryTopic, Builtin: "delivery.v6", Tables: []string{dataset + ".delivery_events"},
 			Schema: schemas.DeliveryEventV6, Payload: "delivery", ID: "id", Version: "v6",
 		},
 		{
-			Name: events.StockTopic, Tables: []string{dataset + ".physical_stock_events"},
+			Name: events.StockTopic, Builtin: "stock.v1", Tables: []string{dataset + ".physical_stock_events"},
 			Schema: schemas.PhysicalStockUpdated, Payload: "physical_stock",
 		},
 	}

@@ -129,7 +129,7 @@ func TestOffences(t *testing.T) {
 	}
 }
 
-// Whatever a row says wrong is seen; null is not zero, and zero not null.
+// A wrong value of a row is found wherever it is; null is not zero, and zero not null.
 func TestContent(t *testing.T) {
 	l := newLab(t).fill()
 	if report := l.verify(); !report.OK() {
@@ -326,19 +326,19 @@ func TestCannotCompare(t *testing.T) {
 	}
 }
 
-// Of many offences of one kind the first few are told, and all are counted.
+// The first few offences of a kind are named, and all are counted.
 func TestOffencesAreBounded(t *testing.T) {
 	l := newLab(t).fill()
 	l.rows = nil
 	report := l.verify()
 	if report.Missing != int64(count-len(l.letters)) || len(report.Offences) != 5 {
-		t.Errorf("%d missing, %d told", report.Missing, len(report.Offences))
+		t.Errorf("%d missing, %d named", report.Missing, len(report.Offences))
 	}
 	keys := map[int64]bool{}
 	for _, o := range report.Offences {
 		keys[int64(o.Partition)<<32|o.Offset] = true
 	}
 	if len(slices.Collect(maps.Keys(keys))) != 5 {
-		t.Errorf("told twice: %v", report.Offences)
+		t.Errorf("named twice: %v", report.Offences)
 	}
 }

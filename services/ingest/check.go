@@ -102,7 +102,8 @@ func compiled(what string, t *contract.Topic) (found []findings.Finding) {
 	found = append(found, findings.Finding{What: what, Detail: "compiles; rows go to " + strings.Join(tables, ", ")})
 	for _, w := range t.Warnings() {
 		found = append(found, findings.Finding{
-			What: what, State: findings.Warn, Detail: w, Remedy: "nothing has to be done; correct the schema, or ask for another column by columns",
+			What: what, State: findings.Warn, Detail: w,
+			Remedy: "nothing has to be done; correct the schema, or ask for another column by columns",
 		})
 	}
 	return found

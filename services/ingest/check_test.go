@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 )
 
@@ -149,5 +150,20 @@ func createCompacted(t *testing.T, kafka *kfake.Cluster, topic string) {
 	if _, err := kadm.NewClient(client).CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy},
 		topic); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What is invalid in a schema and not used is a warning of the check, and no fault.
+func TestCheckWarnsOfSchemas(t *testing.T) {
+	set, err := contract.Load([]contract.Config{{
+		Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"},
+	}}, "cmd/ingest/testdata/field/decscale")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := compiled("contract of t", set.Topic("t"))
+	if len(found) != 2 || found[0].State != findings.OK || found[1].State != findings.Warn ||
+		!strings.Contains(found[1].Detail, "s: R.amount: a decimal of precision 4 and scale 5 is no logical type") {
+		t.Errorf("%+v", found)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
+	"github.com/waybill-data/waybill/pkg/lanewire"
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/proto/image"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
@@ -36,7 +37,7 @@ func newRowPrinter(route *lanev1.Route) (*rowPrinter, error) {
 		}
 	}
 	d = proto.CloneOf(d)
-	asProto2(d)
+	lanewire.AsProto2(d)
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
 		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{d},
 	}, nil)
@@ -44,17 +45,6 @@ func newRowPrinter(route *lanev1.Route) (*rowPrinter, error) {
 		return nil, fmt.Errorf("the row's descriptor: %w", err)
 	}
 	return &rowPrinter{file.Messages().Get(0)}, nil
-}
-
-// asProto2 removes how proto3 spells an optional field: rows are read as proto2, where an absent field is NULL.
-func asProto2(d *descriptorpb.DescriptorProto) {
-	d.OneofDecl = nil
-	for _, f := range d.GetField() {
-		f.Proto3Optional, f.OneofIndex = nil, nil
-	}
-	for _, nested := range d.GetNestedType() {
-		asProto2(nested)
-	}
 }
 
 // print turns one entry of `repeated rows = 1` into JSON.

@@ -157,17 +157,15 @@ func (r *roster) status() any {
 type contracts struct {
 	// shared is that of all lanes, topic the lane's own for the call of the moment.
 	shared, topic *contract.Topic
-	// last is what Match said about the record that AppendRow gets, match the same for the lane, version that of both.
-	last    *contract.Match
-	match   lane.Match
-	version uint64
+	// last is what becomes of the record that AppendRow gets.
+	last *contract.Match
 	// unknowns counts records that no contract takes, each once: counted is the last, which comes again when its row
 	// outgrows a batch.
 	unknowns *contract.UnknownTypes
 	counted  int64
 }
 
-func (c *contracts) Renew() { c.topic, c.version = c.shared.Fork(), 0 }
+func (c *contracts) Renew() { c.topic = c.shared.Fork() }
 
 func (c *contracts) Prepare(
 	ctx context.Context, records []record.Record, waits func(what string),
@@ -178,29 +176,13 @@ func (c *contracts) Prepare(
 func (c *contracts) Routes() []*lanev1.Route { return c.topic.Routes }
 func (c *contracts) Fingerprint() uint64     { return c.topic.Fingerprint }
 
-func (c *contracts) Match(r *record.Record) lane.Match {
+func (c *contracts) Match(r *record.Record) *record.Match {
 	c.last = c.topic.Match(r)
 	if c.last.Unmatched && c.counted != r.Offset {
 		c.counted = r.Offset
 		c.unknowns.Count(c.last.ItemType())
 	}
-	if v := c.last.Version(); v != 0 && v == c.version {
-		return c.match
-	}
-	m := lane.Match{Route: c.last.Route, Reason: c.last.Reason}
-	switch c.last.Action {
-	case contract.Row:
-		m.Action = lane.Row
-	case contract.Ignore:
-		m.Action = lane.Ignore
-	default:
-		m.Action = lane.Unknown
-	}
-	if c.last.Contract != nil {
-		m.Contract = c.last.Contract.Name()
-	}
-	c.match, c.version = m, c.last.Version()
-	return m
+	return &c.last.Match
 }
 
 func (c *contracts) AppendRow(dst []byte, r *record.Record, nowMicros int64) ([]byte, error) {

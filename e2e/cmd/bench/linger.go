@@ -12,7 +12,7 @@ type lingerCmd struct {
 	where
 	Workload string        `default:"json-270" help:"Workload (${default})."`
 	Lanes    int           `default:"8" help:"Lanes (${default})."`
-	Latency  int           `default:"100" help:"Latency of BigQuery's answers in milliseconds (${default})."`
+	Latency  int           `default:"100" help:"Latency of BigQuery's responses in milliseconds (${default})."`
 	Live     time.Duration `default:"6s" help:"How long each load lasts (${default})."`
 	Rows     int64         `help:"Rows moved first, to warm up, instead of the workload's own number."`
 }

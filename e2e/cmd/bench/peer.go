@@ -13,7 +13,7 @@ type peerCmd struct {
 	Workload string   `default:"json-270" enum:"json-270,proto-270" help:"json-270 or proto-270 (${default})."`
 	Lanes    int      `default:"8" help:"Partitions of the topic (${default})."`
 	Codec    string   `default:"none" enum:"none,lz4,zstd" help:"Compression in Kafka: none, lz4 or zstd (${default})."`
-	Latency  int      `default:"0" help:"Latency of BigQuery's answers in milliseconds (${default})."`
+	Latency  int      `default:"0" help:"Latency of BigQuery's responses in milliseconds (${default})."`
 	Runs     int      `default:"3" help:"Runs of each, in turns; figures are medians (${default})."`
 	Rows     int64    `help:"Rows a run, instead of the workload's own number."`
 	Name     string   `help:"The program's name in the report, instead of its file's."`

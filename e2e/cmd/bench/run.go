@@ -24,7 +24,7 @@ type runCmd struct {
 	Lanes    []int         `help:"Numbers of lanes, that is partitions."`
 	Codec    []string      `help:"Compression in Kafka: none, lz4, zstd."`
 	TLS      []string      `name:"tls" help:"on, off, or both: TLS from Kafka to BigQuery."`
-	Latency  []int         `help:"Latencies of BigQuery's answers in milliseconds."`
+	Latency  []int         `help:"Latencies of BigQuery's responses in milliseconds."`
 	Matrix   string        `default:"" enum:",overview,full" help:"full: every combination of 1, 8 and 32 lanes, codecs, TLS, and 0 and 100 ms: 144 variants, fifteen times the overview. Otherwise each workload at 8 lanes, and the first also around that."`
 	Runs     int           `default:"1" help:"Runs of each; figures are medians. 5 for a claim."`
 	Rows     int64         `help:"Rows a run, instead of each workload's own number."`

@@ -13,7 +13,7 @@ type scaleCmd struct {
 	Partitions int     `default:"1000" help:"Partitions of all topics (${default})."`
 	GB         float64 `name:"gb" default:"1" help:"10^9 bytes of record values a second, before compression (${default})."`
 	Tables     int     `default:"1" help:"Tables that each partition has rows for (${default})."`
-	Latency    float64 `default:"100" help:"Latency of BigQuery's answers in milliseconds (${default})."`
+	Latency    float64 `default:"100" help:"Latency of BigQuery's responses in milliseconds (${default})."`
 	Linger     float64 `default:"50" help:"batch.linger in milliseconds (${default}): longer means fewer, larger batches."`
 	Budget     float64 `default:"128" help:"memory.budget of either service in MiB (${default})."`
 	Region     string  `default:"multi" enum:"multi,single" help:"multi: the US or EU multi-region, 3 GB/s a project by default; single: any other, 300 MB/s (${default})."`

@@ -9,11 +9,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
 	"github.com/waybill-data/waybill/e2e/chaos"
+	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/pkg/cli"
 )
 
@@ -69,13 +69,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err == nil && !c.Keep || ctx.Err() != nil {
-			err = errors.Join(err, os.RemoveAll(dir))
-			return
-		}
-		fmt.Fprintf(os.Stderr, "\ndata and logs are in %s\n", filepath.Join(dir, "logs"))
-	}()
+	defer func() { err = stack.Tidy(ctx, dir, c.Keep, err, os.Stderr) }()
 	fmt.Printf("chaos for %v, seed %d; again with: make chaos DURATION=%v SEED=%d\n\n",
 		c.Duration, c.Seed, c.Duration, c.Seed)
 	report, err := chaos.Run(ctx, chaos.Config{

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/waybill-data/waybill/e2e/fleet"
+	"github.com/waybill-data/waybill/e2e/stack"
 	"github.com/waybill-data/waybill/pkg/cli"
 )
 
@@ -35,13 +35,7 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err == nil && !c.Keep || ctx.Err() != nil {
-			err = errors.Join(err, os.RemoveAll(dir))
-			return
-		}
-		fmt.Fprintf(std.Err, "\ndata and logs are in %s\n", filepath.Join(dir, "logs"))
-	}()
+	defer func() { err = stack.Tidy(ctx, dir, c.Keep, err, std.Err) }()
 	report, err := fleet.Run(ctx, fleet.Config{Dir: dir, Bin: c.Bin, Short: c.Short, Rate: c.Rate, Out: std.Out})
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ type verdict struct {
 }
 
 func (v *verdict) caught(fast bool) bool {
-	return v.err == nil && v.script != "" && (fast || v.endToEnd != "")
+	return v.err == nil && v.script != "" && (fast || v.scenario == nil || v.endToEnd != "")
 }
 
 // Run plays the mutants chosen.
@@ -109,7 +109,7 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 	start := time.Now()
 	var distinct []*scenario
 	for _, m := range chosen {
-		seen := false
+		seen := m.scenario == nil
 		for _, s := range distinct {
 			seen = seen || s == m.scenario
 		}
@@ -138,6 +138,9 @@ func (c *command) controlScenarios(ctx context.Context, out io.Writer, b *binari
 
 // catchEndToEnd lets a mutant loose until verify finds something.
 func (c *command) catchEndToEnd(ctx context.Context, b *binaries, m mutant) (string, error) {
+	if m.scenario == nil {
+		return "", nil
+	}
 	for range max(1, c.Rounds) {
 		found, err := m.scenario.play(ctx, b.dir, b.mutated, m.name)
 		if found != "" || err != nil {
@@ -183,7 +186,11 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 		}
 		row := []string{v.name, v.removed, or(v.script, "SURVIVED"), fmt.Sprintf("%d ms", v.took.Milliseconds())}
 		if !c.Fast {
-			row = append(row, v.scenario.name, or(v.endToEnd, "SURVIVED"))
+			if v.scenario == nil {
+				row = append(row, "(model)", "")
+			} else {
+				row = append(row, v.scenario.name, or(v.endToEnd, "SURVIVED"))
+			}
 		}
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 		if v.err != nil {

@@ -97,7 +97,7 @@ func (j *job) move(ctx context.Context) error {
 	}
 }
 
-// read asks Kafka and ingest. What does not answer keeps its last value: a busy process is no fault.
+// read asks Kafka and ingest. What does not respond keeps its last value: a busy process is no fault.
 func (j *job) read(ctx context.Context) reading {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()

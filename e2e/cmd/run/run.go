@@ -125,7 +125,7 @@ func claimDir(dir string) (unlock func(), err error) {
 	return func() { _ = os.Remove(lock) }, nil
 }
 
-// marker tells a folder that a run made from anything else: it is never right to delete the latter.
+// marker distinguishes a folder that a run made from anything else: it is never right to delete the latter.
 const marker = "made-by-make-run"
 
 func ours(dir string) bool {

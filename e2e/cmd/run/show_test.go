@@ -8,7 +8,7 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// What the last page tells to type has to work where the run was started, whatever folders it was given.
+// What the last page says to type has to work where the run was started, whatever folders it was given.
 func TestNextCommandsNameTheFoldersInUse(t *testing.T) {
 	t.Chdir(t.TempDir())
 	inside := func(name string) string {

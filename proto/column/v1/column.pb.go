@@ -28,8 +28,8 @@ const (
 type ColumnType int32
 
 const (
-	// Whatever the protobuf type maps to: int32, int64 INTEGER; float, double FLOAT; bool BOOL; string STRING; bytes BYTES;
-	// message RECORD.
+	// Whatever the protobuf type maps to: int32, int64 INTEGER; float, double FLOAT; bool BOOL; string STRING; bytes
+	// BYTES; message RECORD.
 	ColumnType_COLUMN_TYPE_UNSPECIFIED ColumnType = 0
 	// TIMESTAMP, an int64 of microseconds since the epoch.
 	ColumnType_COLUMN_TYPE_TIMESTAMP ColumnType = 1
@@ -49,7 +49,8 @@ const (
 	ColumnType_COLUMN_TYPE_GEOGRAPHY ColumnType = 8
 	// INTERVAL, a string in BigQuery's canonical form.
 	ColumnType_COLUMN_TYPE_INTERVAL ColumnType = 9
-	// RANGE, a message with the optional fields start and end, both DATE, both DATETIME or both TIMESTAMP; one without a value is unbounded.
+	// RANGE, a message with the optional fields start and end, both DATE, both DATETIME or both TIMESTAMP; one without a
+	// value is unbounded.
 	ColumnType_COLUMN_TYPE_RANGE ColumnType = 10
 )
 
@@ -110,8 +111,8 @@ func (ColumnType) EnumDescriptor() ([]byte, []int) {
 	return file_column_v1_column_proto_rawDescGZIP(), []int{0}
 }
 
-// Column is the field option that names the BigQuery type and the description of a field's column.
-// A field without it takes the type that its protobuf type maps to, and is NULLABLE, or REPEATED if the field is repeated.
+// Column is the field option that names the BigQuery type and the description of a field's column. A field without it
+// takes the type that its protobuf type maps to, and is NULLABLE, or REPEATED if the field is repeated.
 type Column struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The BigQuery type, when the protobuf type does not settle it.

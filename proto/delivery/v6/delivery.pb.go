@@ -71,7 +71,8 @@ func (x *DeliveryEventRows) GetRows() []*DeliveryEvent {
 	return nil
 }
 
-// DeliveryEvent is one row of delivery_events: something that happened to a delivery, and the whole delivery as it was then.
+// DeliveryEvent is one row of delivery_events: something that happened to a delivery, and the whole delivery as it was
+// then.
 type DeliveryEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Identity of the event: the id in its payload, or topic/partition/offset where the payload has none.

@@ -29,6 +29,60 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// MissingValues is what becomes of a top-level column that the row message has and a row leaves out. A column that the row message does not have gets
+// the table's default value always, if there is one.
+type MissingValues int32
+
+const (
+	// The default: null.
+	MissingValues_MISSING_VALUES_UNSPECIFIED MissingValues = 0
+	// Null, or an empty array.
+	MissingValues_MISSING_VALUES_NULL MissingValues = 1
+	// The default value of the column in the table; null, or an empty array, where it has none.
+	MissingValues_MISSING_VALUES_DEFAULT MissingValues = 2
+)
+
+// Enum value maps for MissingValues.
+var (
+	MissingValues_name = map[int32]string{
+		0: "MISSING_VALUES_UNSPECIFIED",
+		1: "MISSING_VALUES_NULL",
+		2: "MISSING_VALUES_DEFAULT",
+	}
+	MissingValues_value = map[string]int32{
+		"MISSING_VALUES_UNSPECIFIED": 0,
+		"MISSING_VALUES_NULL":        1,
+		"MISSING_VALUES_DEFAULT":     2,
+	}
+)
+
+func (x MissingValues) Enum() *MissingValues {
+	p := new(MissingValues)
+	*p = x
+	return p
+}
+
+func (x MissingValues) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (MissingValues) Descriptor() protoreflect.EnumDescriptor {
+	return file_lane_v1_lane_proto_enumTypes[0].Descriptor()
+}
+
+func (MissingValues) Type() protoreflect.EnumType {
+	return &file_lane_v1_lane_proto_enumTypes[0]
+}
+
+func (x MissingValues) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use MissingValues.Descriptor instead.
+func (MissingValues) EnumDescriptor() ([]byte, []int) {
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{0}
+}
+
 // Delivery is how often a row of a table may arrive.
 type Delivery int32
 
@@ -37,7 +91,8 @@ const (
 	Delivery_DELIVERY_UNSPECIFIED Delivery = 0
 	// Exactly once: a write stream of the lane's own, appended with offsets.
 	Delivery_DELIVERY_EXACTLY_ONCE Delivery = 1
-	// At least once: the table's default stream. No stream is created, fenced or named in a checkpoint; a crash repeats what was not settled.
+	// At least once: the table's default stream. No stream is created, fenced or named in a checkpoint; a crash repeats
+	// what was not settled.
 	Delivery_DELIVERY_AT_LEAST_ONCE Delivery = 2
 )
 
@@ -66,11 +121,11 @@ func (x Delivery) String() string {
 }
 
 func (Delivery) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[0].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[1].Descriptor()
 }
 
 func (Delivery) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[0]
+	return &file_lane_v1_lane_proto_enumTypes[1]
 }
 
 func (x Delivery) Number() protoreflect.EnumNumber {
@@ -79,7 +134,7 @@ func (x Delivery) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Delivery.Descriptor instead.
 func (Delivery) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{0}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{1}
 }
 
 // Evolution is what the writer may change in a table that does not fit the rows.
@@ -90,7 +145,8 @@ const (
 	Evolution_EVOLUTION_UNSPECIFIED Evolution = 0
 	// Nothing: the lane is refused with the exact difference.
 	Evolution_EVOLUTION_OFF Evolution = 1
-	// Add NULLABLE and REPEATED columns that the rows have, and relax REQUIRED ones that they may leave out. Anything else is refused.
+	// Add NULLABLE and REPEATED columns that the rows have, and relax REQUIRED ones that they may leave out. Anything
+	// else is refused.
 	Evolution_EVOLUTION_ADDITIVE Evolution = 2
 )
 
@@ -119,11 +175,11 @@ func (x Evolution) String() string {
 }
 
 func (Evolution) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[1].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[2].Descriptor()
 }
 
 func (Evolution) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[1]
+	return &file_lane_v1_lane_proto_enumTypes[2]
 }
 
 func (x Evolution) Number() protoreflect.EnumNumber {
@@ -132,7 +188,7 @@ func (x Evolution) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Evolution.Descriptor instead.
 func (Evolution) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{1}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{2}
 }
 
 // PartitionUnit is the length of a table partition.
@@ -180,11 +236,11 @@ func (x PartitionUnit) String() string {
 }
 
 func (PartitionUnit) Descriptor() protoreflect.EnumDescriptor {
-	return file_lane_v1_lane_proto_enumTypes[2].Descriptor()
+	return file_lane_v1_lane_proto_enumTypes[3].Descriptor()
 }
 
 func (PartitionUnit) Type() protoreflect.EnumType {
-	return &file_lane_v1_lane_proto_enumTypes[2]
+	return &file_lane_v1_lane_proto_enumTypes[3]
 }
 
 func (x PartitionUnit) Number() protoreflect.EnumNumber {
@@ -193,7 +249,7 @@ func (x PartitionUnit) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PartitionUnit.Descriptor instead.
 func (PartitionUnit) EnumDescriptor() ([]byte, []int) {
-	return file_lane_v1_lane_proto_rawDescGZIP(), []int{2}
+	return file_lane_v1_lane_proto_rawDescGZIP(), []int{3}
 }
 
 // LaneRequest is what ingest says to the writer.
@@ -300,7 +356,7 @@ type LaneRequest_Append struct {
 }
 
 type LaneRequest_Durable struct {
-	// The answer to Opened and Checkpoint.
+	// The response to Opened and Checkpoint.
 	Durable *Durable `protobuf:"bytes,3,opt,name=durable,proto3,oneof"`
 }
 
@@ -441,12 +497,12 @@ type isLaneResponse_Message interface {
 }
 
 type LaneResponse_Opened struct {
-	// The answer to Open.
+	// The response to Open.
 	Opened *Opened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
 }
 
 type LaneResponse_Checkpoint struct {
-	// The barrier: make this durable and answer Durable.
+	// The barrier: make this durable and respond with Durable.
 	Checkpoint *Checkpoint `protobuf:"bytes,2,opt,name=checkpoint,proto3,oneof"`
 }
 
@@ -502,13 +558,14 @@ type Open struct {
 	Partition int32 `protobuf:"varint,4,opt,name=partition,proto3" json:"partition,omitempty"`
 	// Kafka offset of the next record not yet settled, as committed.
 	Position int64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
-	// The checkpoint committed with the position; empty when there is none: then the lane starts at the position with new streams.
+	// The checkpoint committed with the position; empty when there is none: then the lane starts at the position with new
+	// streams.
 	Checkpoint string `protobuf:"bytes,6,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	// Fingerprint of the routing (type to table, ignored types, tombstone policy). Rows can be dropped on replay only under
-	// the fingerprint that they were appended under.
+	// Fingerprint of the routing (type to table, ignored types, tombstone policy). Rows can be dropped on replay only
+	// under the fingerprint that they were appended under.
 	Routing uint64 `protobuf:"fixed64,7,opt,name=routing,proto3" json:"routing,omitempty"`
-	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The whole message may have
-	// 2 MiB, and the descriptors together 100,000 columns.
+	// The tables this lane may append to, each once, at most 1024. Blocks name a route by its index in this list. The
+	// whole message may have 2 MiB, and the descriptors together 100,000 columns.
 	Routes []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
 	// Ingest takes Notice. A writer sends none to one that does not say so: it would break the call over it.
 	Notices       bool `protobuf:"varint,9,opt,name=notices,proto3" json:"notices,omitempty"`
@@ -612,7 +669,8 @@ func (x *Open) GetNotices() bool {
 // Route is a table and the descriptor of its rows.
 type Route struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The table: `table`, `dataset.table` or `project.dataset.table`; what is left out comes from the writer's configuration.
+	// The table: `table`, `dataset.table` or `project.dataset.table`; what is left out comes from the writer's
+	// configuration.
 	Table string `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
 	// The row message.
 	//
@@ -626,7 +684,9 @@ type Route struct {
 	// How often a row may arrive.
 	Delivery Delivery `protobuf:"varint,5,opt,name=delivery,proto3,enum=lane.v1.Delivery" json:"delivery,omitempty"`
 	// What the writer may change in a table that lacks columns of the rows.
-	Evolution     Evolution `protobuf:"varint,6,opt,name=evolution,proto3,enum=lane.v1.Evolution" json:"evolution,omitempty"`
+	Evolution Evolution `protobuf:"varint,6,opt,name=evolution,proto3,enum=lane.v1.Evolution" json:"evolution,omitempty"`
+	// What becomes of top-level columns that a row has no value for.
+	MissingValues MissingValues `protobuf:"varint,7,opt,name=missing_values,json=missingValues,proto3,enum=lane.v1.MissingValues" json:"missing_values,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -714,6 +774,13 @@ func (x *Route) GetEvolution() Evolution {
 	return Evolution_EVOLUTION_UNSPECIFIED
 }
 
+func (x *Route) GetMissingValues() MissingValues {
+	if x != nil {
+		return x.MissingValues
+	}
+	return MissingValues_MISSING_VALUES_UNSPECIFIED
+}
+
 type isRoute_Row interface {
 	isRoute_Row()
 }
@@ -724,8 +791,9 @@ type Route_Message struct {
 }
 
 type Route_Descriptor_ struct {
-	// A self-contained descriptor of a row message built at run time: nested types inside, column options on its fields. It describes at most
-	// 10,000 columns, nested ones counted wherever they are used, in at most 15 levels of records, as a table of BigQuery does.
+	// A self-contained descriptor of a row message built at run time: nested types inside, column options on its
+	// fields. It describes at most 10,000 columns, nested ones counted wherever they are used, in at most 15 levels of
+	// records, as a table of BigQuery does.
 	Descriptor_ *descriptorpb.DescriptorProto `protobuf:"bytes,3,opt,name=descriptor,proto3,oneof"`
 }
 
@@ -736,7 +804,8 @@ func (*Route_Descriptor_) isRoute_Row() {}
 // Layout is the physical layout of a table that the writer creates.
 type Layout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Top-level TIMESTAMP, DATE or DATETIME column the table is partitioned on. Empty: by the time of ingestion if there is a unit, else not at all.
+	// Top-level TIMESTAMP, DATE or DATETIME column the table is partitioned on. Empty: by the time of ingestion if there
+	// is a unit, else not at all.
 	PartitionField string `protobuf:"bytes,1,opt,name=partition_field,json=partitionField,proto3" json:"partition_field,omitempty"`
 	// Length of a partition; with a field, a day unless it says otherwise.
 	PartitionUnit PartitionUnit `protobuf:"varint,2,opt,name=partition_unit,json=partitionUnit,proto3,enum=lane.v1.PartitionUnit" json:"partition_unit,omitempty"`
@@ -797,14 +866,14 @@ func (x *Layout) GetClusterFields() []string {
 	return nil
 }
 
-// Opened says that the writer has fenced every older owner of this lane. Ingest commits its checkpoint at the position of
-// Open, then sends Durable with barrier 0; before that it sends no Append.
+// Opened says that the writer has fenced every older owner of this lane. Ingest commits its checkpoint at the position
+// of Open, then sends Durable with barrier 0; before that it sends no Append.
 type Opened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The checkpoint to commit at the position of Open. Opaque to ingest.
 	Checkpoint string `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
-	// Rows that are in the tables already: ingest drops the first `rows` rows of each route on replay, by counting records that the
-	// routing sends there and that are not in `left_out`. Routes without any are not listed.
+	// Rows that are in the tables already: ingest drops the first `rows` rows of each route on replay, by counting
+	// records that the routing sends there and that are not in `left_out`. Routes without any are not listed.
 	Replay []*Replay `protobuf:"bytes,2,rep,name=replay,proto3" json:"replay,omitempty"`
 	// Offsets at or after the position whose records were left out by an earlier owner; ingest skips them, uncounted.
 	LeftOut []int64 `protobuf:"varint,3,rep,packed,name=left_out,json=leftOut,proto3" json:"left_out,omitempty"`
@@ -812,8 +881,9 @@ type Opened struct {
 	Limits *Limits `protobuf:"bytes,4,opt,name=limits,proto3" json:"limits,omitempty"`
 	// Name of this writer, for logs.
 	Writer string `protobuf:"bytes,5,opt,name=writer,proto3" json:"writer,omitempty"`
-	// The project whose tables this writer writes to where a route names none. Writers behind one address must agree on it: ingest compares it
-	// with that of its other lanes before it spreads them. Empty: an older writer, which does not say.
+	// The project whose tables this writer writes to where a route names none. Writers behind one address must agree on
+	// it: ingest compares it with that of its other lanes before it spreads them. Empty: an older writer, which does not
+	// say.
 	Project string `protobuf:"bytes,6,opt,name=project,proto3" json:"project,omitempty"`
 	// The dataset of tables whose route names none; as project.
 	Dataset       string `protobuf:"bytes,7,opt,name=dataset,proto3" json:"dataset,omitempty"`
@@ -1092,8 +1162,9 @@ type Block struct {
 	Rows uint32 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
 	// Rows of this batch that ingest dropped because Opened.replay counts them.
 	Dropped uint32 `protobuf:"varint,3,opt,name=dropped,proto3" json:"dropped,omitempty"`
-	// The encoded rows. Every branch has the same bytes: `repeated bytes rows = 1` of encoded row messages, which are those of
-	// BigQuery's ProtoRows. A lane may use `encoded` for every contract; the typed branches let a person write rows by hand.
+	// The encoded rows. Every branch has the same bytes: `repeated bytes rows = 1` of encoded row messages, which are
+	// those of BigQuery's ProtoRows. A lane may use `encoded` for every contract; the typed branches let a person write
+	// rows by hand.
 	//
 	// Types that are valid to be assigned to Encoding:
 	//
@@ -1261,13 +1332,13 @@ func (x *Durable) GetBarrier() uint64 {
 	return 0
 }
 
-// LeftOut names records that will not become rows: their dead letters are durable. It precedes the Append that passes them, and it
-// answers Refused. The writer raises the barrier before it appends anything sent after it.
+// LeftOut names records that will not become rows: their dead letters are durable. It precedes the Append that passes
+// them, and it responds to Refused. The writer raises the barrier before it appends anything sent after it.
 type LeftOut struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Kafka offsets, ascending, at most 10,000.
 	Offsets []int64 `protobuf:"varint,1,rep,packed,name=offsets,proto3" json:"offsets,omitempty"`
-	// The batch whose rows were refused, when this answers Refused; else 0.
+	// The batch whose rows were refused, when this responds to Refused; else 0.
 	Sequence      uint64 `protobuf:"varint,2,opt,name=sequence,proto3" json:"sequence,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1317,7 +1388,8 @@ func (x *LeftOut) GetSequence() uint64 {
 	return 0
 }
 
-// Checkpoint is the barrier: the writer appends nothing that only this checkpoint explains before ingest answers Durable.
+// Checkpoint is the barrier: the writer appends nothing that only this checkpoint explains before ingest responds with
+// Durable.
 type Checkpoint struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of the barrier in this call: 1, 2, and so on.
@@ -1381,8 +1453,8 @@ func (x *Checkpoint) GetCheckpoint() string {
 	return ""
 }
 
-// Settled says that BigQuery holds every row of the batch, or has refused it and it is left out. Ingest commits position and checkpoint
-// on a timer and at the end.
+// Settled says that BigQuery holds every row of the batch, or has refused it and it is left out. Ingest commits
+// position and checkpoint on a timer and at the end.
 type Settled struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The batch.
@@ -1446,8 +1518,9 @@ func (x *Settled) GetCheckpoint() string {
 	return ""
 }
 
-// Refused names rows of a batch that BigQuery will never take. Ingest sends their records to the dead-letter topic and answers
-// LeftOut with this sequence; the other rows of the batch are appended after that. A batch may be refused in several messages.
+// Refused names rows of a batch that BigQuery will never take. Ingest sends their records to the dead-letter topic and
+// responds LeftOut with this sequence; the other rows of the batch are appended after that. A batch may be refused in
+// several messages.
 type Refused struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The batch.
@@ -1580,8 +1653,9 @@ type Drain struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Why, for logs.
 	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
-	// How long the writer waits for the lane to close, from when it sends this. What is open then is cut with UNAVAILABLE: nothing is lost,
-	// but the next owner fences the lane's write streams instead of adopting them. Not set: the writer sets no time, or is an older one.
+	// How long the writer waits for the lane to close, from when it sends this. What is open then is cut with
+	// UNAVAILABLE: nothing is lost, but the next owner fences the lane's write streams instead of adopting them. Not set:
+	// the writer sets no time, or is an older one.
 	Within        *durationpb.Duration `protobuf:"bytes,2,opt,name=within,proto3" json:"within,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1631,8 +1705,8 @@ func (x *Drain) GetWithin() *durationpb.Duration {
 	return nil
 }
 
-// Closed ends a half-closed call: everything sent is settled, the window is empty, and the checkpoint says so, which lets the next
-// owner adopt the write streams instead of fencing them.
+// Closed ends a half-closed call: everything sent is settled, the window is empty, and the checkpoint says so, which
+// lets the next owner adopt the write streams instead of fencing them.
 type Closed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The position to commit.
@@ -1687,11 +1761,12 @@ func (x *Closed) GetCheckpoint() string {
 	return ""
 }
 
-// Notice says that rows of the lane wait for BigQuery, or no longer: for people to see, at both ends. It may come at any time after Open, also before
-// Opened, and changes nothing in what is sent. A later one replaces it.
+// Notice says that rows of the lane wait for BigQuery, or no longer: for people to see, at both ends. It may come at
+// any time after Open, also before Opened, and changes nothing in what is sent. A later one replaces it.
 type Notice struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is the matter and with which table; the same for all lanes that it concerns, for as long as it lasts. Empty when it is over.
+	// What is the matter and with which table; the same for all lanes that it concerns, for as long as it lasts. Empty
+	// when it is over.
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// What BigQuery said last.
 	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
@@ -1785,7 +1860,7 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"checkpoint\x12\x18\n" +
 	"\arouting\x18\a \x01(\x06R\arouting\x12&\n" +
 	"\x06routes\x18\b \x03(\v2\x0e.lane.v1.RouteR\x06routes\x12\x18\n" +
-	"\anotices\x18\t \x01(\bR\anotices\"\x8e\x02\n" +
+	"\anotices\x18\t \x01(\bR\anotices\"\xcd\x02\n" +
 	"\x05Route\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x1a\n" +
 	"\amessage\x18\x02 \x01(\tH\x00R\amessage\x12B\n" +
@@ -1794,7 +1869,8 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"descriptor\x12'\n" +
 	"\x06layout\x18\x04 \x01(\v2\x0f.lane.v1.LayoutR\x06layout\x12-\n" +
 	"\bdelivery\x18\x05 \x01(\x0e2\x11.lane.v1.DeliveryR\bdelivery\x120\n" +
-	"\tevolution\x18\x06 \x01(\x0e2\x12.lane.v1.EvolutionR\tevolutionB\x05\n" +
+	"\tevolution\x18\x06 \x01(\x0e2\x12.lane.v1.EvolutionR\tevolution\x12=\n" +
+	"\x0emissing_values\x18\a \x01(\x0e2\x16.lane.v1.MissingValuesR\rmissingValuesB\x05\n" +
 	"\x03row\"\x97\x01\n" +
 	"\x06Layout\x12'\n" +
 	"\x0fpartition_field\x18\x01 \x01(\tR\x0epartitionField\x12=\n" +
@@ -1869,7 +1945,11 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x06Notice\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since*[\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since*d\n" +
+	"\rMissingValues\x12\x1e\n" +
+	"\x1aMISSING_VALUES_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13MISSING_VALUES_NULL\x10\x01\x12\x1a\n" +
+	"\x16MISSING_VALUES_DEFAULT\x10\x02*[\n" +
 	"\bDelivery\x12\x18\n" +
 	"\x14DELIVERY_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DELIVERY_EXACTLY_ONCE\x10\x01\x12\x1a\n" +
@@ -1899,70 +1979,72 @@ func file_lane_v1_lane_proto_rawDescGZIP() []byte {
 	return file_lane_v1_lane_proto_rawDescData
 }
 
-var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_lane_v1_lane_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
 var file_lane_v1_lane_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_lane_v1_lane_proto_goTypes = []any{
-	(Delivery)(0),                        // 0: lane.v1.Delivery
-	(Evolution)(0),                       // 1: lane.v1.Evolution
-	(PartitionUnit)(0),                   // 2: lane.v1.PartitionUnit
-	(*LaneRequest)(nil),                  // 3: lane.v1.LaneRequest
-	(*LaneResponse)(nil),                 // 4: lane.v1.LaneResponse
-	(*Open)(nil),                         // 5: lane.v1.Open
-	(*Route)(nil),                        // 6: lane.v1.Route
-	(*Layout)(nil),                       // 7: lane.v1.Layout
-	(*Opened)(nil),                       // 8: lane.v1.Opened
-	(*Replay)(nil),                       // 9: lane.v1.Replay
-	(*Limits)(nil),                       // 10: lane.v1.Limits
-	(*Append)(nil),                       // 11: lane.v1.Append
-	(*Block)(nil),                        // 12: lane.v1.Block
-	(*Durable)(nil),                      // 13: lane.v1.Durable
-	(*LeftOut)(nil),                      // 14: lane.v1.LeftOut
-	(*Checkpoint)(nil),                   // 15: lane.v1.Checkpoint
-	(*Settled)(nil),                      // 16: lane.v1.Settled
-	(*Refused)(nil),                      // 17: lane.v1.Refused
-	(*RefusedRow)(nil),                   // 18: lane.v1.RefusedRow
-	(*Drain)(nil),                        // 19: lane.v1.Drain
-	(*Closed)(nil),                       // 20: lane.v1.Closed
-	(*Notice)(nil),                       // 21: lane.v1.Notice
-	(*descriptorpb.DescriptorProto)(nil), // 22: google.protobuf.DescriptorProto
-	(*v6.DeliveryEventRows)(nil),         // 23: delivery.v6.DeliveryEventRows
-	(*v1.PhysicalStockEventRows)(nil),    // 24: stock.v1.PhysicalStockEventRows
-	(*durationpb.Duration)(nil),          // 25: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),        // 26: google.protobuf.Timestamp
+	(MissingValues)(0),                   // 0: lane.v1.MissingValues
+	(Delivery)(0),                        // 1: lane.v1.Delivery
+	(Evolution)(0),                       // 2: lane.v1.Evolution
+	(PartitionUnit)(0),                   // 3: lane.v1.PartitionUnit
+	(*LaneRequest)(nil),                  // 4: lane.v1.LaneRequest
+	(*LaneResponse)(nil),                 // 5: lane.v1.LaneResponse
+	(*Open)(nil),                         // 6: lane.v1.Open
+	(*Route)(nil),                        // 7: lane.v1.Route
+	(*Layout)(nil),                       // 8: lane.v1.Layout
+	(*Opened)(nil),                       // 9: lane.v1.Opened
+	(*Replay)(nil),                       // 10: lane.v1.Replay
+	(*Limits)(nil),                       // 11: lane.v1.Limits
+	(*Append)(nil),                       // 12: lane.v1.Append
+	(*Block)(nil),                        // 13: lane.v1.Block
+	(*Durable)(nil),                      // 14: lane.v1.Durable
+	(*LeftOut)(nil),                      // 15: lane.v1.LeftOut
+	(*Checkpoint)(nil),                   // 16: lane.v1.Checkpoint
+	(*Settled)(nil),                      // 17: lane.v1.Settled
+	(*Refused)(nil),                      // 18: lane.v1.Refused
+	(*RefusedRow)(nil),                   // 19: lane.v1.RefusedRow
+	(*Drain)(nil),                        // 20: lane.v1.Drain
+	(*Closed)(nil),                       // 21: lane.v1.Closed
+	(*Notice)(nil),                       // 22: lane.v1.Notice
+	(*descriptorpb.DescriptorProto)(nil), // 23: google.protobuf.DescriptorProto
+	(*v6.DeliveryEventRows)(nil),         // 24: delivery.v6.DeliveryEventRows
+	(*v1.PhysicalStockEventRows)(nil),    // 25: stock.v1.PhysicalStockEventRows
+	(*durationpb.Duration)(nil),          // 26: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),        // 27: google.protobuf.Timestamp
 }
 var file_lane_v1_lane_proto_depIdxs = []int32{
-	5,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
-	11, // 1: lane.v1.LaneRequest.append:type_name -> lane.v1.Append
-	13, // 2: lane.v1.LaneRequest.durable:type_name -> lane.v1.Durable
-	14, // 3: lane.v1.LaneRequest.left_out:type_name -> lane.v1.LeftOut
-	8,  // 4: lane.v1.LaneResponse.opened:type_name -> lane.v1.Opened
-	15, // 5: lane.v1.LaneResponse.checkpoint:type_name -> lane.v1.Checkpoint
-	16, // 6: lane.v1.LaneResponse.settled:type_name -> lane.v1.Settled
-	17, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
-	19, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
-	20, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
-	21, // 10: lane.v1.LaneResponse.notice:type_name -> lane.v1.Notice
-	6,  // 11: lane.v1.Open.routes:type_name -> lane.v1.Route
-	22, // 12: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
-	7,  // 13: lane.v1.Route.layout:type_name -> lane.v1.Layout
-	0,  // 14: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
-	1,  // 15: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
-	2,  // 16: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
-	9,  // 17: lane.v1.Opened.replay:type_name -> lane.v1.Replay
-	10, // 18: lane.v1.Opened.limits:type_name -> lane.v1.Limits
-	12, // 19: lane.v1.Append.blocks:type_name -> lane.v1.Block
-	23, // 20: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
-	24, // 21: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
-	18, // 22: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
-	25, // 23: lane.v1.Drain.within:type_name -> google.protobuf.Duration
-	26, // 24: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
-	3,  // 25: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
-	4,  // 26: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
-	26, // [26:27] is the sub-list for method output_type
-	25, // [25:26] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	6,  // 0: lane.v1.LaneRequest.open:type_name -> lane.v1.Open
+	12, // 1: lane.v1.LaneRequest.append:type_name -> lane.v1.Append
+	14, // 2: lane.v1.LaneRequest.durable:type_name -> lane.v1.Durable
+	15, // 3: lane.v1.LaneRequest.left_out:type_name -> lane.v1.LeftOut
+	9,  // 4: lane.v1.LaneResponse.opened:type_name -> lane.v1.Opened
+	16, // 5: lane.v1.LaneResponse.checkpoint:type_name -> lane.v1.Checkpoint
+	17, // 6: lane.v1.LaneResponse.settled:type_name -> lane.v1.Settled
+	18, // 7: lane.v1.LaneResponse.refused:type_name -> lane.v1.Refused
+	20, // 8: lane.v1.LaneResponse.drain:type_name -> lane.v1.Drain
+	21, // 9: lane.v1.LaneResponse.closed:type_name -> lane.v1.Closed
+	22, // 10: lane.v1.LaneResponse.notice:type_name -> lane.v1.Notice
+	7,  // 11: lane.v1.Open.routes:type_name -> lane.v1.Route
+	23, // 12: lane.v1.Route.descriptor:type_name -> google.protobuf.DescriptorProto
+	8,  // 13: lane.v1.Route.layout:type_name -> lane.v1.Layout
+	1,  // 14: lane.v1.Route.delivery:type_name -> lane.v1.Delivery
+	2,  // 15: lane.v1.Route.evolution:type_name -> lane.v1.Evolution
+	0,  // 16: lane.v1.Route.missing_values:type_name -> lane.v1.MissingValues
+	3,  // 17: lane.v1.Layout.partition_unit:type_name -> lane.v1.PartitionUnit
+	10, // 18: lane.v1.Opened.replay:type_name -> lane.v1.Replay
+	11, // 19: lane.v1.Opened.limits:type_name -> lane.v1.Limits
+	13, // 20: lane.v1.Append.blocks:type_name -> lane.v1.Block
+	24, // 21: lane.v1.Block.delivery_events:type_name -> delivery.v6.DeliveryEventRows
+	25, // 22: lane.v1.Block.physical_stock_events:type_name -> stock.v1.PhysicalStockEventRows
+	19, // 23: lane.v1.Refused.rows:type_name -> lane.v1.RefusedRow
+	26, // 24: lane.v1.Drain.within:type_name -> google.protobuf.Duration
+	27, // 25: lane.v1.Notice.since:type_name -> google.protobuf.Timestamp
+	4,  // 26: lane.v1.LaneService.Lane:input_type -> lane.v1.LaneRequest
+	5,  // 27: lane.v1.LaneService.Lane:output_type -> lane.v1.LaneResponse
+	27, // [27:28] is the sub-list for method output_type
+	26, // [26:27] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_lane_v1_lane_proto_init() }
@@ -1999,7 +2081,7 @@ func file_lane_v1_lane_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lane_v1_lane_proto_rawDesc), len(file_lane_v1_lane_proto_rawDesc)),
-			NumEnums:      3,
+			NumEnums:      4,
 			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,

@@ -31,12 +31,13 @@ const (
 //
 // LaneService carries lanes from ingest to a writer. Any writer can carry any lane.
 type LaneServiceClient interface {
-	// Lane carries one lane. Ingest sends Open, awaits Opened, makes its checkpoint durable and says so with Durable, then
-	// sends Append after Append inside the window. Half-closing the call asks the writer to settle what is left and to answer Closed.
+	// Lane carries one lane. Ingest sends Open, awaits Opened, makes its checkpoint durable and says so with Durable,
+	// then sends Append after Append inside the window. Half-closing the call asks the writer to settle what is left and
+	// to respond with Closed.
 	//
-	// Errors: INVALID_ARGUMENT for a message out of place or out of bounds; FAILED_PRECONDITION when going on could lose or
-	// repeat rows (the message says what an operator can do); UNAVAILABLE and ABORTED when ingest should open the lane again
-	// from the committed checkpoint.
+	// Errors: INVALID_ARGUMENT for a message out of place or out of bounds; FAILED_PRECONDITION when going on could lose
+	// or repeat rows (the message says what an operator can do); UNAVAILABLE and ABORTED when ingest should open the lane
+	// again from the committed checkpoint.
 	Lane(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[LaneRequest, LaneResponse], error)
 }
 
@@ -67,12 +68,13 @@ type LaneService_LaneClient = grpc.BidiStreamingClient[LaneRequest, LaneResponse
 //
 // LaneService carries lanes from ingest to a writer. Any writer can carry any lane.
 type LaneServiceServer interface {
-	// Lane carries one lane. Ingest sends Open, awaits Opened, makes its checkpoint durable and says so with Durable, then
-	// sends Append after Append inside the window. Half-closing the call asks the writer to settle what is left and to answer Closed.
+	// Lane carries one lane. Ingest sends Open, awaits Opened, makes its checkpoint durable and says so with Durable,
+	// then sends Append after Append inside the window. Half-closing the call asks the writer to settle what is left and
+	// to respond with Closed.
 	//
-	// Errors: INVALID_ARGUMENT for a message out of place or out of bounds; FAILED_PRECONDITION when going on could lose or
-	// repeat rows (the message says what an operator can do); UNAVAILABLE and ABORTED when ingest should open the lane again
-	// from the committed checkpoint.
+	// Errors: INVALID_ARGUMENT for a message out of place or out of bounds; FAILED_PRECONDITION when going on could lose
+	// or repeat rows (the message says what an operator can do); UNAVAILABLE and ABORTED when ingest should open the lane
+	// again from the committed checkpoint.
 	Lane(grpc.BidiStreamingServer[LaneRequest, LaneResponse]) error
 	mustEmbedUnimplementedLaneServiceServer()
 }

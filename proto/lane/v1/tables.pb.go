@@ -35,11 +35,15 @@ const (
 	DifferenceKind_DIFFERENCE_KIND_REQUIRED DifferenceKind = 2
 	// The column has another type or mode. No evolution changes that: rows of this table are refused.
 	DifferenceKind_DIFFERENCE_KIND_TYPE DifferenceKind = 3
-	// The table has a column that the rows do not. It stays null.
+	// The table has a column that the rows do not. It has its default value, or stays null.
 	DifferenceKind_DIFFERENCE_KIND_EXTRA DifferenceKind = 4
-	// The column has room for fewer digits than the rows may have. No evolution changes that: BigQuery would round the digits behind the point
-	// away, so rows of this table are refused.
+	// The column has room for fewer digits than the rows may have. No evolution changes that: BigQuery would round the
+	// digits behind the point away, so rows of this table are refused.
 	DifferenceKind_DIFFERENCE_KIND_NARROWER DifferenceKind = 5
+	// The column has room for shorter texts or bytes than the rows may have. Rows with longer ones are refused, one by one.
+	DifferenceKind_DIFFERENCE_KIND_SHORTER DifferenceKind = 6
+	// The column has a default value, and rows may leave the column out. It takes the place of missing values if the route says so.
+	DifferenceKind_DIFFERENCE_KIND_DEFAULT DifferenceKind = 7
 )
 
 // Enum value maps for DifferenceKind.
@@ -51,6 +55,8 @@ var (
 		3: "DIFFERENCE_KIND_TYPE",
 		4: "DIFFERENCE_KIND_EXTRA",
 		5: "DIFFERENCE_KIND_NARROWER",
+		6: "DIFFERENCE_KIND_SHORTER",
+		7: "DIFFERENCE_KIND_DEFAULT",
 	}
 	DifferenceKind_value = map[string]int32{
 		"DIFFERENCE_KIND_UNSPECIFIED": 0,
@@ -59,6 +65,8 @@ var (
 		"DIFFERENCE_KIND_TYPE":        3,
 		"DIFFERENCE_KIND_EXTRA":       4,
 		"DIFFERENCE_KIND_NARROWER":    5,
+		"DIFFERENCE_KIND_SHORTER":     6,
+		"DIFFERENCE_KIND_DEFAULT":     7,
 	}
 )
 
@@ -190,8 +198,13 @@ type TableDiff struct {
 	Exists bool `protobuf:"varint,2,opt,name=exists,proto3" json:"exists,omitempty"`
 	// The differences; none when the table can take the rows as it is.
 	Differences []*Difference `protobuf:"bytes,3,rep,name=differences,proto3" json:"differences,omitempty"`
-	// How BigQuery lays the existing table out, for example `DAY(event_time), clustered by event_type`; empty for a missing table.
-	Layout        string `protobuf:"bytes,4,opt,name=layout,proto3" json:"layout,omitempty"`
+	// How BigQuery lays the existing table out, for example `DAY(event_time), clustered by event_type`; empty for a
+	// missing table.
+	Layout string `protobuf:"bytes,4,opt,name=layout,proto3" json:"layout,omitempty"`
+	// Why the table takes no rows whatever its columns are, for example that it is a view; empty when it is a table.
+	Obstacle string `protobuf:"bytes,5,opt,name=obstacle,proto3" json:"obstacle,omitempty"`
+	// What stops no lane and is good to know: partitions that expire, a layout other than the route's.
+	Remarks       []string `protobuf:"bytes,6,rep,name=remarks,proto3" json:"remarks,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -254,6 +267,20 @@ func (x *TableDiff) GetLayout() string {
 	return ""
 }
 
+func (x *TableDiff) GetObstacle() string {
+	if x != nil {
+		return x.Obstacle
+	}
+	return ""
+}
+
+func (x *TableDiff) GetRemarks() []string {
+	if x != nil {
+		return x.Remarks
+	}
+	return nil
+}
+
 // Difference is one column that is not what the rows have.
 type Difference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -264,7 +291,9 @@ type Difference struct {
 	// The column as the table has it, for example `REQUIRED STRING`; empty when it is missing.
 	Have string `protobuf:"bytes,3,opt,name=have,proto3" json:"have,omitempty"`
 	// The column as the rows have it; empty when the rows do not.
-	Want          string `protobuf:"bytes,4,opt,name=want,proto3" json:"want,omitempty"`
+	Want string `protobuf:"bytes,4,opt,name=want,proto3" json:"want,omitempty"`
+	// The expression that BigQuery evaluates in place of a missing value; empty when the column has none.
+	Default       string `protobuf:"bytes,5,opt,name=default,proto3" json:"default,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +356,13 @@ func (x *Difference) GetWant() string {
 	return ""
 }
 
+func (x *Difference) GetDefault() string {
+	if x != nil {
+		return x.Default
+	}
+	return ""
+}
+
 var File_lane_v1_tables_proto protoreflect.FileDescriptor
 
 const file_lane_v1_tables_proto_rawDesc = "" +
@@ -335,25 +371,30 @@ const file_lane_v1_tables_proto_rawDesc = "" +
 	"\vDiffRequest\x12&\n" +
 	"\x06routes\x18\x01 \x03(\v2\x0e.lane.v1.RouteR\x06routes\":\n" +
 	"\fDiffResponse\x12*\n" +
-	"\x06tables\x18\x01 \x03(\v2\x12.lane.v1.TableDiffR\x06tables\"\x88\x01\n" +
+	"\x06tables\x18\x01 \x03(\v2\x12.lane.v1.TableDiffR\x06tables\"\xbe\x01\n" +
 	"\tTableDiff\x12\x14\n" +
 	"\x05table\x18\x01 \x01(\tR\x05table\x12\x16\n" +
 	"\x06exists\x18\x02 \x01(\bR\x06exists\x125\n" +
 	"\vdifferences\x18\x03 \x03(\v2\x13.lane.v1.DifferenceR\vdifferences\x12\x16\n" +
-	"\x06layout\x18\x04 \x01(\tR\x06layout\"y\n" +
+	"\x06layout\x18\x04 \x01(\tR\x06layout\x12\x1a\n" +
+	"\bobstacle\x18\x05 \x01(\tR\bobstacle\x12\x18\n" +
+	"\aremarks\x18\x06 \x03(\tR\aremarks\"\x93\x01\n" +
 	"\n" +
 	"Difference\x12\x16\n" +
 	"\x06column\x18\x01 \x01(\tR\x06column\x12+\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x17.lane.v1.DifferenceKindR\x04kind\x12\x12\n" +
 	"\x04have\x18\x03 \x01(\tR\x04have\x12\x12\n" +
-	"\x04want\x18\x04 \x01(\tR\x04want*\xbf\x01\n" +
+	"\x04want\x18\x04 \x01(\tR\x04want\x12\x18\n" +
+	"\adefault\x18\x05 \x01(\tR\adefault*\xf9\x01\n" +
 	"\x0eDifferenceKind\x12\x1f\n" +
 	"\x1bDIFFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17DIFFERENCE_KIND_MISSING\x10\x01\x12\x1c\n" +
 	"\x18DIFFERENCE_KIND_REQUIRED\x10\x02\x12\x18\n" +
 	"\x14DIFFERENCE_KIND_TYPE\x10\x03\x12\x19\n" +
 	"\x15DIFFERENCE_KIND_EXTRA\x10\x04\x12\x1c\n" +
-	"\x18DIFFERENCE_KIND_NARROWER\x10\x052C\n" +
+	"\x18DIFFERENCE_KIND_NARROWER\x10\x05\x12\x1b\n" +
+	"\x17DIFFERENCE_KIND_SHORTER\x10\x06\x12\x1b\n" +
+	"\x17DIFFERENCE_KIND_DEFAULT\x10\a2C\n" +
 	"\fTableService\x123\n" +
 	"\x04Diff\x12\x14.lane.v1.DiffRequest\x1a\x15.lane.v1.DiffResponseB6Z4github.com/waybill-data/waybill/proto/lane/v1;lanev1b\x06proto3"
 

@@ -20,9 +20,9 @@ import (
 type Kind string
 
 const (
-	// Latency delays the answer by Delay plus up to Jitter; requests behind it are still taken in and applied.
+	// Latency delays the response by Delay plus up to Jitter; requests behind it are still taken in and applied.
 	Latency Kind = "latency"
-	// LostReply applies an append and ends the call without answering it.
+	// LostReply applies an append and ends the call without a response.
 	LostReply Kind = "lost_reply"
 	// Aborted refuses with ABORTED.
 	Aborted Kind = "aborted"
@@ -42,7 +42,7 @@ const (
 	// Delay plus up to Jitter, on the emulator's clock: the table has the columns, and appends with them are
 	// SCHEMA_MISMATCH_EXTRA_FIELDS.
 	SchemaDelay Kind = "schema_delay"
-	// MissingDenied answers PERMISSION_DENIED "... (or it may not exist)" (HTTP 403) where a table is not there,
+	// MissingDenied returns PERMISSION_DENIED "... (or it may not exist)" (HTTP 403) where a table is not there,
 	// instead of NOT_FOUND, as the service does to callers that may not list its dataset. Tables that are there are
 	// not concerned.
 	MissingDenied Kind = "missing_denied"
@@ -53,8 +53,8 @@ var kinds = []Kind{
 	MissingDenied,
 }
 
-// asked are the kinds that strike where they are asked for, and no call as such.
-var asked = []Kind{SchemaDelay, MissingDenied}
+// queried are the kinds that strike where they are looked up, and no call as such.
+var queried = []Kind{SchemaDelay, MissingDenied}
 
 // Methods a fault can be limited to.
 const (
@@ -113,7 +113,7 @@ type Fault struct {
 	Offsets []int64 `json:"offsets,omitempty"`
 	// Listed cuts the list of row errors short; 0 lists all.
 	Listed int `json:"listed,omitempty"`
-	// InStream answers an append inside the response and leaves the call open, instead of ending it.
+	// InStream refuses an append inside the response and leaves the call open, instead of ending it.
 	InStream bool `json:"in_stream,omitempty"`
 	// Hits is how often the fault has struck.
 	Hits int `json:"hits"`
@@ -128,7 +128,7 @@ type Call struct {
 
 // Effects are what the faults in force do to one call.
 type Effects struct {
-	Delay       time.Duration // before the answer
+	Delay       time.Duration // before the response
 	BeforeApply time.Duration // before anything happens
 	Refuse      *Fault        // aborted, quota or unavailable
 	LoseReply   *Fault
@@ -233,7 +233,7 @@ func (s *Set) At(c Call) (e Effects) {
 	defer s.mu.Unlock()
 	s.sweep()
 	for _, f := range s.faults {
-		if slices.Contains(asked, f.Kind) || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
+		if slices.Contains(queried, f.Kind) || !f.covers(c) || f.Probability > 0 && rand.Float64() >= f.Probability {
 			continue
 		}
 		if f.Kind == RowErrors {
@@ -277,7 +277,7 @@ func (s *Set) SchemaDelay(table string) time.Duration {
 	return longest
 }
 
-// Conceals says whether a table that is not there is to be answered with PERMISSION_DENIED, and counts the hit.
+// Conceals says whether a table that is not there gets PERMISSION_DENIED, and counts the hit.
 func (s *Set) Conceals(c Call) bool {
 	if !s.some.Load() {
 		return false

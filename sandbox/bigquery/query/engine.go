@@ -1,4 +1,4 @@
-// Package query answers GoogleSQL SELECTs over stored rows. A query is parsed, its names are resolved against the
+// Package query runs GoogleSQL SELECTs over stored rows. A query is parsed, its names are resolved against the
 // tables' schemas, and it becomes a query of SQLite (in process, no cgo) whose tables are virtual: SQLite asks for
 // row after row, and of each only the columns that the query names are decoded, straight from the bytes the writer
 // sent. Nothing is copied into SQLite and nothing is written.
@@ -30,7 +30,7 @@ var (
 	numbers    atomic.Int64
 )
 
-// Engine answers queries over a store.
+// Engine runs queries over a store.
 type Engine struct{ store *store.Store }
 
 // New makes an Engine.
@@ -58,7 +58,7 @@ type Request struct {
 
 // Statement is a translated query.
 type Statement struct {
-	// Columns of the answer.
+	// Columns of the result.
 	Columns []*row.Column
 	sql     string
 	scans   []*tableScan
@@ -86,7 +86,7 @@ func (e *Engine) Prepare(r Request) (*Statement, error) {
 	return &Statement{Columns: columns, sql: text, scans: t.scans}, nil
 }
 
-// Run answers the query, a record at a time. An error of each ends it.
+// Run runs the query, a record at a time. An error of each ends it.
 func (s *Statement) Run(ctx context.Context, each func(row.Record) error) error {
 	number := strconv.FormatInt(numbers.Add(1), 10)
 	running.Store(number, s)
@@ -126,7 +126,7 @@ func (s *Statement) Run(ctx context.Context, each func(row.Record) error) error 
 		}
 		record := make(row.Record, len(cells))
 		for i, c := range s.Columns {
-			if record[i], err = answer(c, cells[i]); err != nil {
+			if record[i], err = result(c, cells[i]); err != nil {
 				return err
 			}
 		}
@@ -140,8 +140,8 @@ func (s *Statement) Run(ctx context.Context, each func(row.Record) error) error 
 	return nil
 }
 
-// answer brings a value out of SQLite into the form of a record.
-func answer(c *row.Column, v any) (any, error) {
+// result brings a value out of SQLite into the form of a record.
+func result(c *row.Column, v any) (any, error) {
 	if v == nil {
 		return nil, nil
 	}

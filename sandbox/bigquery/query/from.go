@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
+	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
 // from translates FROM and puts its sources in scope, each in sight of those behind it.
@@ -94,8 +95,8 @@ func (t *translator) source(s *source, sc *scope) (string, *bound, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if view := table.Definition().View; view != nil {
-		sql, columns, err := t.view(table, view.Query, s.at)
+	if view := store.ViewQuery(table.Definition()); view != "" {
+		sql, columns, err := t.view(table, view, s.at)
 		b.columns = columns
 		return fmt.Sprintf("(%s) AS %s", sql, b.sql), b, err
 	}

@@ -93,8 +93,13 @@ func (t *translator) information(s *source, b *bound) (string, *bound, error) {
 func tableRows(t *store.Table) []row.Record {
 	def := t.Definition()
 	kind, insertable := "BASE TABLE", "YES"
-	if def.View != nil {
+	switch {
+	case def.View != nil:
 		kind, insertable = "VIEW", "NO"
+	case def.MaterializedView != nil:
+		kind, insertable = "MATERIALIZED VIEW", "NO"
+	case def.ExternalDataConfiguration != nil:
+		kind, insertable = "EXTERNAL", "NO"
 	}
 	ref := def.TableReference
 	return []row.Record{{ref.ProjectId, ref.DatasetId, ref.TableId, kind, insertable, "NO", def.CreationTime * 1000}}

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Error is a query that cannot be answered: wrong, or beyond what the sandbox supports. Offset is a byte in the
+// Error is a query that cannot be run: wrong, or beyond what the sandbox supports. Offset is a byte in the
 // query, -1 for none.
 type Error struct {
 	Offset  int

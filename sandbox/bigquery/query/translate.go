@@ -80,7 +80,7 @@ func (t *translator) alias() string {
 	return "s" + strconv.Itoa(t.aliases)
 }
 
-// query translates a query and gives the columns it answers with.
+// query translates a query and gives the columns of its result.
 func (t *translator) query(q *queryNode, outer *scope) (string, []*row.Column, error) {
 	if len(q.with) > 0 {
 		saved := t.ctes

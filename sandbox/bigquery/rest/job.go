@@ -48,7 +48,7 @@ func (a *api) reference(project string, given *bq.JobReference) *bq.JobReference
 	return out
 }
 
-// insertJob is jobs.insert of a query. The job is done when it answers; a query that fails is a job that says so.
+// insertJob is jobs.insert of a query. The job is done when it returns; a query that fails is a job that says so.
 func (a *api) insertJob(r *http.Request) (any, error) {
 	body, err := readBody(r)
 	if err != nil {
@@ -85,7 +85,7 @@ func (a *api) insertJob(r *http.Request) (any, error) {
 	})
 }
 
-// settle runs a job and answers with it. A job that fails is one that says so; a request that makes no job is an error.
+// settle runs a job and returns it. A job that fails is one that says so; a request that makes no job is an error.
 func (a *api) settle(reference *bq.JobReference, config *bq.JobConfiguration, location string, run func() (*job,
 	error),
 ) (any, error) {
@@ -133,7 +133,7 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	out := &bq.JobList{Kind: "bigquery#jobList"}
 	states := r.URL.Query()["stateFilter"]
 	if len(states) > 0 && !slices.ContainsFunc(states, func(s string) bool { return strings.EqualFold(s, "done") }) {
-		return out, nil // a job is done when its client first hears of it
+		return out, nil // a job is done when its client first sees it
 	}
 	all := slices.DeleteFunc(a.jobs.list(), func(j *bq.Job) bool {
 		return j.JobReference.ProjectId != r.PathValue("project")
@@ -153,7 +153,7 @@ func (a *api) listJobs(r *http.Request) (any, error) {
 	return out, nil
 }
 
-// cancelJob does nothing: a job is done when its client first hears of it.
+// cancelJob does nothing: a job is done when its client first sees it.
 func (a *api) cancelJob(r *http.Request) (any, error) {
 	j, err := a.jobs.find(r.PathValue("project"), r.PathValue("job"))
 	if err != nil {

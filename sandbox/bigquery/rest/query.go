@@ -16,7 +16,7 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
 )
 
-// query is jobs.query: it runs the query and answers with the first page.
+// query is jobs.query: it runs the query and returns the first page.
 func (a *api) query(r *http.Request) (any, error) {
 	var in bq.QueryRequest
 	var more struct {
@@ -62,7 +62,7 @@ func requestOf(project, sql string, dataset *bq.DatasetReference, parameters []q
 	return out
 }
 
-// run answers a query into a finished job. A query that fails is an error, and no job.
+// run runs a query into a finished job. A query that fails is an error, and no job.
 func (a *api) run(ctx context.Context, request query.Request, reference *bq.JobReference,
 	config *bq.JobConfigurationQuery,
 ) (*job, error) {

@@ -37,7 +37,7 @@ type api struct {
 	uploads *uploads
 }
 
-// Handler answers the API. Close it to remove what it holds on disk.
+// Handler serves the API. Close it to remove what it holds on disk.
 type Handler struct {
 	http.Handler
 	api *api
@@ -105,7 +105,7 @@ func withoutPrefix(next http.Handler) http.Handler {
 	})
 }
 
-// raw is an answer that is JSON already.
+// raw is a response that is JSON already.
 type raw []byte
 
 func (a *api) endpoint(serve func(*http.Request) (any, error)) http.HandlerFunc {
@@ -118,8 +118,8 @@ func (a *api) endpoint(serve func(*http.Request) (any, error)) http.HandlerFunc 
 			fail(w, a.concealed(r, err))
 			return
 		}
-		if err := a.answer(w, out); err != nil {
-			a.Logger.Debug("answer not sent", "path", r.URL.Path, "error", err)
+		if err := a.respond(w, out); err != nil {
+			a.Logger.Debug("response not sent", "path", r.URL.Path, "error", err)
 		}
 	}
 }
@@ -144,7 +144,7 @@ func (a *api) struck(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-func (a *api) answer(w http.ResponseWriter, out any) (err error) {
+func (a *api) respond(w http.ResponseWriter, out any) (err error) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	switch out := out.(type) {
 	case nil:
@@ -205,7 +205,7 @@ func fail(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	w.WriteHeader(e.code)
-	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{ // a client that has left needs no answer
+	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]any{ // a client that has left needs no response
 		"code": e.code, "message": e.message,
 		"errors": []any{map[string]any{"message": e.message, "domain": "global", "reason": e.reason}},
 	}})

@@ -170,7 +170,7 @@ func (a *api) listRows(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if err := t.Writable(); err != nil {
-		return nil, badRequest("Cannot list a table of type VIEW.")
+		return nil, badRequest("Cannot list a table of type " + t.Definition().Type + ".")
 	}
 	total, _ := t.RowCount()
 	scan := t.Scan()
@@ -184,7 +184,7 @@ func (a *api) listRows(r *http.Request) (any, error) {
 	})
 }
 
-// list answers tabledata.list with the rows that next gives.
+// list serves tabledata.list with the rows that next gives.
 func (p page) list(r *http.Request, columns []*row.Column, total int64, next func() (row.Record, error)) (any, error) {
 	chosen, err := choose(columns, r.URL.Query()["selectedFields"])
 	if err != nil {

@@ -34,10 +34,10 @@ func (a *api) insertTable(r *http.Request) (any, error) {
 	if def.TableReference == nil || def.TableReference.TableId == "" {
 		return nil, badRequest("Required parameter is missing: tableReference.tableId")
 	}
-	if def.MaterializedView != nil || def.ExternalDataConfiguration != nil {
-		return nil, badRequest("The sandbox keeps tables and views, no materialized views and no external tables")
+	if def.ExternalDataConfiguration != nil {
+		return a.insertExternal(r, &def)
 	}
-	if def.View != nil {
+	if store.ViewQuery(&def) != "" {
 		return a.insertView(r, &def)
 	}
 	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
@@ -228,7 +228,7 @@ func sameLayout(old, def *bq.Table) bool {
 		(c == nil) == (d == nil) && (c == nil || c.Field == d.Field && reflect.DeepEqual(c.Range, d.Range))
 }
 
-// tablePermissions answers testIamPermissions: the sandbox lets everybody do everything.
+// tablePermissions serves testIamPermissions: the sandbox lets everybody do everything.
 func (a *api) tablePermissions(r *http.Request) (any, error) {
 	table, method, _ := strings.Cut(r.PathValue("table"), ":")
 	if method != "testIamPermissions" {

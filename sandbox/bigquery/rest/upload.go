@@ -92,7 +92,7 @@ func (u *uploads) close() error {
 	return errors.Join(errs...)
 }
 
-// serveUpload answers POST and PUT of /upload/bigquery/v2/projects/{project}/jobs.
+// serveUpload serves POST and PUT of /upload/bigquery/v2/projects/{project}/jobs.
 func (a *api) serveUpload(w http.ResponseWriter, r *http.Request) {
 	if a.struck(w, r) {
 		return
@@ -238,7 +238,7 @@ func contentRange(header string, size int64) (from, total int64, err error) {
 	return from, total, nil
 }
 
-// finish runs the job of a complete upload, and answers with it.
+// finish runs the job of a complete upload, and returns it.
 func (a *api) finish(ctx context.Context, w http.ResponseWriter, one *upload) error {
 	config := one.request.Configuration
 	if config.Load == nil {
@@ -251,5 +251,5 @@ func (a *api) finish(ctx context.Context, w http.ResponseWriter, one *upload) er
 	if err != nil {
 		return err
 	}
-	return a.answer(w, out)
+	return a.respond(w, out)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/waybill-data/waybill/sandbox/bigquery/query"
 	"github.com/waybill-data/waybill/sandbox/bigquery/row"
+	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
 // createView runs CREATE VIEW.
@@ -46,20 +47,41 @@ func (a *api) createView(v *query.View, request query.Request) error {
 
 // prepareView checks a view's query, and fills in the columns that follow from it.
 func (a *api) prepareView(def *bq.Table) error {
-	if def.View.UseLegacySql {
+	kind := "VIEW"
+	if def.View == nil {
+		kind = "MATERIALIZED_VIEW"
+	} else if def.View.UseLegacySql {
 		return badRequest("The sandbox does not support legacy SQL")
 	}
 	ref := def.TableReference
-	statement, err := a.Engine.Prepare(query.Request{SQL: def.View.Query, Project: ref.ProjectId, Dataset: ref.DatasetId})
+	statement, err := a.Engine.Prepare(query.Request{
+		SQL: store.ViewQuery(def), Project: ref.ProjectId, Dataset: ref.DatasetId,
+	})
 	if err != nil {
 		return err
 	}
 	def.Schema = row.Schema(statement.Columns)
-	a.stamp(def, "VIEW")
+	a.stamp(def, kind)
 	return nil
 }
 
-// insertView is tables.insert of a view.
+// insertExternal is tables.insert of an external table. Its definition is kept; nothing reads what it is about.
+func (a *api) insertExternal(r *http.Request, def *bq.Table) (any, error) {
+	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
+	if def.Schema == nil {
+		def.Schema = def.ExternalDataConfiguration.Schema
+	}
+	if def.Schema == nil {
+		return nil, badRequest("The sandbox reads no external data: give the external table a schema")
+	}
+	a.stamp(def, "EXTERNAL")
+	if _, err := a.Store.CreateTable(def); err != nil {
+		return nil, err
+	}
+	return def, nil
+}
+
+// insertView is tables.insert of a view or a materialized view, which the sandbox computes whenever it is read.
 func (a *api) insertView(r *http.Request, def *bq.Table) (any, error) {
 	def.TableReference.ProjectId, def.TableReference.DatasetId = r.PathValue("project"), r.PathValue("dataset")
 	if err := a.prepareView(def); err != nil {

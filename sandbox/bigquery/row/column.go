@@ -10,7 +10,7 @@ import (
 	bq "google.golang.org/api/bigquery/v2"
 )
 
-// Type is a BigQuery column type, by the name the REST API answers with.
+// Type is a BigQuery column type, by the name the REST API has for it.
 type Type string
 
 // The column types of BigQuery.
@@ -151,7 +151,7 @@ func column(f *bq.TableFieldSchema, path string) (*Column, error) {
 	return c, nil
 }
 
-// Schema is the REST form of columns: what queries and tabledata answer with. It has no descriptions: those stay with
+// Schema is the REST form of columns: what queries and tabledata return. It has no descriptions: those stay with
 // the table's own definition.
 func Schema(columns []*Column) *bq.TableSchema {
 	return &bq.TableSchema{Fields: schemaFields(columns)}

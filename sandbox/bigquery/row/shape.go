@@ -68,7 +68,7 @@ func (e *ExtraFieldsError) Error() string {
 
 // Compile fits a self-contained descriptor (the bytes of a DescriptorProto) to columns, by the type table of
 // https://cloud.google.com/bigquery/docs/supported-data-types. A field without a column is an *ExtraFieldsError; any
-// other misfit is a plain error.
+// other mismatch is a plain error.
 func Compile(descriptor []byte, columns []*Column) (*Shape, error) {
 	md, err := parseDescriptor(descriptor)
 	if err != nil {

@@ -19,7 +19,7 @@ const maxID = 1024
 
 var (
 	datasetID = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
-	tableID   = regexp.MustCompile(`^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd} ]+$`)
+	tableID   = regexp.MustCompile(`^[\p{L}\p{M}\p{N}\p{Pc}\p{Pd}\p{Zs}]+$`)
 	projectID = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$`)
 )
 

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// Error is a refusal in the words of the Storage Write API; the REST API maps Code to its own.
+// Error is a refusal as the Storage Write API puts it; the REST API maps Code to its own.
 type Error struct {
 	Code    codes.Code
 	Storage storagepb.StorageError_StorageErrorCode

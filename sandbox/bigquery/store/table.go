@@ -83,7 +83,7 @@ func (s *Store) loadTable(dir string) (*Table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		if st == nil { // killed before the stream's first frame was whole: nobody was told of it
+		if st == nil { // killed before the stream's first frame was whole: nobody knows of it
 			if err := os.Remove(path); err != nil {
 				return nil, err
 			}
@@ -229,10 +229,26 @@ func (t *Table) Writable() error {
 }
 
 func (t *Table) writable() error {
-	if t.def.View != nil {
+	switch {
+	case t.def.View != nil:
 		return invalid(t.Name(), "Table %s is a view, which cannot be written to", t.ID())
+	case t.def.MaterializedView != nil:
+		return invalid(t.Name(), "Table %s is a materialized view, which cannot be written to", t.ID())
+	case t.def.ExternalDataConfiguration != nil:
+		return invalid(t.Name(), "Table %s is an external table, which cannot be written to", t.ID())
 	}
 	return nil
+}
+
+// ViewQuery is the query of a view or a materialized view; empty for a table.
+func ViewQuery(def *bq.Table) string {
+	switch {
+	case def.View != nil:
+		return def.View.Query
+	case def.MaterializedView != nil:
+		return def.MaterializedView.Query
+	}
+	return ""
 }
 
 // Default is the table's _default stream.

@@ -30,7 +30,7 @@ func (s *Server) admit(ctx context.Context, method, table, stream string) error 
 	return nil
 }
 
-// refusal is what a fault answers with, in the words of the real service.
+// refusal is the status of a fault, as the real service puts it.
 func refusal(f *fault.Fault) *status.Status {
 	switch f.Kind {
 	case fault.Quota:

@@ -18,10 +18,10 @@ import (
 	"github.com/waybill-data/waybill/sandbox/bigquery/store"
 )
 
-// inFlight is how many requests of one call may wait for their answers: past it the call takes in no more.
+// inFlight is how many requests of one call may wait for their responses: past it the call takes in no more.
 const inFlight = 1000
 
-// reply is an answer, or the end of the call, and when it is due.
+// reply is a response, or the end of the call, and when it is due.
 type reply struct {
 	response *storagepb.AppendRowsResponse
 	err      error
@@ -29,7 +29,7 @@ type reply struct {
 	reset    bool
 }
 
-// AppendRows implements storagepb.BigQueryWriteServer. A goroutine takes in and applies requests; this one answers
+// AppendRows implements storagepb.BigQueryWriteServer. A goroutine takes in and applies requests; this one responds
 // them in order, each when it is due. It may return first (idle, broken connection): the goroutine then ends at its
 // next receive.
 func (s *Server) AppendRows(rpc storagepb.BigQueryWrite_AppendRowsServer) error {
@@ -98,7 +98,7 @@ type call struct {
 
 	stream *store.Stream
 	schema *schema
-	told   []*row.Column // columns the client knows of
+	known  []*row.Column // columns the client knows
 	// missing is what the call makes of missing values from here on, where a request does not say otherwise.
 	missing storagepb.AppendRowsRequest_MissingValueInterpretation
 }
@@ -116,7 +116,7 @@ type schema struct {
 
 func (c *call) leave() {
 	if c.stream != nil {
-		_ = c.stream.Release() // its last write has been answered; closing a file that is only read back loses nothing
+		_ = c.stream.Release() // its last write has its response; closing a file that is only read back loses nothing
 	}
 }
 
@@ -199,8 +199,8 @@ func (c *call) fit(descriptor string) *schema {
 	if c.server.cfg.Discard {
 		return out
 	}
-	c.told = c.stream.Table().WriteColumns()
-	if err := out.fit(c.stream.Table(), c.told); err != nil {
+	c.known = c.stream.Table().WriteColumns()
+	if err := out.fit(c.stream.Table(), c.known); err != nil {
 		refusal := &store.Error{
 			Code: codes.InvalidArgument, Entity: c.stream.Name(), Message: err.Error() + " Entity: " + c.stream.Name(),
 		}
@@ -264,19 +264,19 @@ func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResp
 	if !c.stream.IsDefault() {
 		result.Offset = wrapperspb.Int64(offset)
 	}
-	return c.tell(&storagepb.AppendRowsResponse{
+	return c.announce(&storagepb.AppendRowsResponse{
 		WriteStream: c.stream.Name(),
 		Response:    &storagepb.AppendRowsResponse_AppendResult_{AppendResult: result},
 	})
 }
 
-// tell adds the table's new schema to the first response after it changed.
-func (c *call) tell(out *storagepb.AppendRowsResponse) *storagepb.AppendRowsResponse {
+// announce adds the table's new schema to the first response after it changed.
+func (c *call) announce(out *storagepb.AppendRowsResponse) *storagepb.AppendRowsResponse {
 	if c.server.cfg.Discard {
 		return out
 	}
-	if now := c.stream.Table().WriteColumns(); len(now) > 0 && (len(c.told) == 0 || &now[0] != &c.told[0]) {
-		c.told = now
+	if now := c.stream.Table().WriteColumns(); len(now) > 0 && (len(c.known) == 0 || &now[0] != &c.known[0]) {
+		c.known = now
 		out.UpdatedSchema = tableSchema(now)
 	}
 	return out
@@ -284,7 +284,7 @@ func (c *call) tell(out *storagepb.AppendRowsResponse) *storagepb.AppendRowsResp
 
 func (c *call) refuse(st *rpcstatus.Status) *storagepb.AppendRowsResponse {
 	c.server.stats.refused.Add(1)
-	return c.tell(&storagepb.AppendRowsResponse{
+	return c.announce(&storagepb.AppendRowsResponse{
 		WriteStream: c.stream.Name(), Response: &storagepb.AppendRowsResponse_Error{Error: st},
 	})
 }

@@ -1,7 +1,7 @@
 // Package write serves google.cloud.bigquery.storage.v1.BigQueryWrite over a [store.Store].
 //
-// What it answers follows the comments of storage.proto and what the real service was seen to do. An append on a
-// stream is answered inside the call (response.error) unless the call itself makes no sense: no such stream, no
+// What it returns follows the comments of storage.proto and what the real service was seen to do. An append on a
+// stream is refused inside the call (response.error) unless the call itself makes no sense: no such stream, no
 // schema, too large.
 package write
 
@@ -185,7 +185,7 @@ func (s *Server) stream(method, name string) (*store.Stream, error) {
 	return st, nil
 }
 
-// concealed is what a fault makes of a table that is not there: PERMISSION_DENIED, which does not tell whether there
+// concealed is what a fault makes of a table that is not there: PERMISSION_DENIED, which does not say whether there
 // is one.
 func (s *Server) concealed(method, name string, err error) error {
 	e, ok := errors.AsType[*store.Error](err)

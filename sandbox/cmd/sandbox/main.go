@@ -108,7 +108,7 @@ func (c connection) endpoints(ctx context.Context) (sandbox.Endpoints, error) {
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return e, fmt.Errorf("the sandbox of %s does not answer: %w. Is \"sandbox up\" still running?", c.Sandbox, err)
+		return e, fmt.Errorf("the sandbox of %s does not respond: %w. Is \"sandbox up\" still running?", c.Sandbox, err)
 	}
 	return e, response.Body.Close()
 }

@@ -61,7 +61,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// A wrong command line is told in one line with the way out, and is told apart from a failure by the code.
+// A wrong command line is reported in one line with the way out, and is told apart from a failure by the code.
 func TestWrongCommandLines(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "sandbox.json")
 	here := point(t, sandbox.Endpoints{Kafka: []string{"127.0.0.1:1"}})
@@ -147,8 +147,8 @@ func TestFaults(t *testing.T) {
 	expect(0, "cleared bigquery\ncleared kafka\ncleared registry\n", "faults", "clear")
 }
 
-// answer is what BigQuery's REST API sends for a query: every value is a string.
-const answer = `{"kind":"bigquery#queryResponse","jobComplete":true,"totalRows":"2",
+// response is what BigQuery's REST API sends for a query: every value is a string.
+const response = `{"kind":"bigquery#queryResponse","jobComplete":true,"totalRows":"2",
  "jobReference":{"projectId":"sandbox","jobId":"j"},
 "schema":{"fields":[{"name":"name","type":"STRING"},{"name":"n","type":"INTEGER"},{"name":"share","type":"FLOAT"},
  {"name":"at","type":"TIMESTAMP"},{"name":"key","type":"BYTES"},{"name":"price","type":"NUMERIC"},
@@ -173,7 +173,7 @@ func TestQuery(t *testing.T) {
 		if !strings.Contains(string(body), `"datasetId":"waybill"`) {
 			t.Errorf("no default dataset: %s", body)
 		}
-		_, _ = w.Write([]byte(answer))
+		_, _ = w.Write([]byte(response))
 	}))
 	defer server.Close()
 	at := "--sandbox=" + point(t, sandbox.Endpoints{BigQueryREST: server.URL})

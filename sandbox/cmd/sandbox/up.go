@@ -20,7 +20,7 @@ import (
 type upCommand struct {
 	Dir            string   `default:".waybill" placeholder:"DIR" help:"Keep everything here; a later \"up\" finds it again (default: ${default})."`
 	Host           string   `default:"127.0.0.1" help:"Address to listen on."`
-	Advertise      string   `help:"Host that clients are told to connect to, for containers (default: that of --host)."`
+	Advertise      string   `help:"Host that clients are to connect to, for containers (default: that of --host)."`
 	KafkaPorts     []int    `default:"19092,19093,19094" help:"Ports of the Kafka brokers, one each."`
 	GRPCPort       int      `name:"grpc-port" default:"19060" help:"BigQuery's Storage Write API."`
 	RESTPort       int      `name:"rest-port" default:"19050" help:"BigQuery's REST API."`

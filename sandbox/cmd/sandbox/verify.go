@@ -15,19 +15,21 @@ type verifyCommand struct {
 	Sample int      `default:"200" help:"How many records of each topic have their content compared field by field (0: none)."`
 	Seed   uint64   `default:"1" help:"Chooses the sample."`
 	Ignore []string `placeholder:"TYPE" help:"Values of item_type_name that the contract ignores: their records need no row."`
-	Unit   string   `name:"event-time-unit" enum:"auto,s,ms,us,ns" default:"auto" help:"What the contract says a whole number of event_time counts: ${enum}."`
-	Field  string   `name:"event-time-field" default:"timestamp" help:"The payload's field that the contract takes event_time from."`
+	Config string   `placeholder:"FILE" help:"The configuration of ingest: its contracts say where event_time comes from, in which unit, and what is ignored."`
+	Unit   string   `name:"event-time-unit" enum:"auto,s,ms,us,ns" default:"auto" help:"Without --config: what the contract says a whole number of event_time counts: ${enum}."`
+	Field  string   `name:"event-time-field" default:"timestamp" help:"Without --config: the payload's field that the contract takes event_time from."`
 	JSON   bool     `name:"json" help:"Print the report as one line of JSON."`
 }
 
 // Help is shown below the flags.
 func (verifyCommand) Help() string {
 	return `Every record must have one row, or a dead letter, or be one that the contract ignores. The exit code is 1 when
-anything is off, and the first few places are told.
+anything is off, and the first few places are named.
 
 Examples:
   sandbox verify
   sandbox verify --topics delivery_events_v6_topic --sample 2000
+  sandbox verify --config ingest.yaml
   sandbox verify --event-time-unit ms
   sandbox verify --json | jq .missing`
 }
@@ -65,6 +67,11 @@ func (c verifyCommand) topics(dataset string) ([]verify.Topic, error) {
 	for i := range known {
 		known[i].Ignored = c.Ignore
 		known[i].EventTime = verify.EventTime{Field: c.Field, Unit: c.Unit}
+	}
+	if c.Config != "" {
+		if err := verify.Follow(known, c.Config); err != nil {
+			return nil, err
+		}
 	}
 	if len(c.Topics) == 0 {
 		return known, nil

@@ -11,8 +11,8 @@ import (
 // maxFault bounds a fault's JSON, in bytes.
 const maxFault = 64 << 10
 
-// Faults serves the faults of a part, of type F: GET lists them, POST adds the one in its body and answers with it,
-// DELETE removes all, or the one in ?id=. It answers JSON; an error is {"error": "…"} with status 400.
+// Faults serves the faults of a part, of type F: GET lists them, POST adds the one in its body and returns it,
+// DELETE removes all, or the one in ?id=. It returns JSON; an error is {"error": "…"} with status 400.
 type Faults[F any] struct {
 	List func() []F
 	// Add puts a fault in force.
@@ -25,7 +25,7 @@ type Faults[F any] struct {
 func (f Faults[F]) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet:
-		Answer(w, http.StatusOK, f.List())
+		Respond(w, http.StatusOK, f.List())
 	case http.MethodPost:
 		var fault F
 		decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxFault))
@@ -49,19 +49,19 @@ func respond(w http.ResponseWriter, out any, err error) {
 		Refuse(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	Answer(w, http.StatusOK, out)
+	Respond(w, http.StatusOK, out)
 }
 
-// Answer sends JSON.
-func Answer(w http.ResponseWriter, status int, body any) {
+// Respond sends JSON.
+func Respond(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // the client is gone: nothing to tell it
+	_ = json.NewEncoder(w).Encode(body) // the client is gone
 }
 
 // Refuse sends an error.
 func Refuse(w http.ResponseWriter, status int, message string) {
-	Answer(w, status, map[string]string{"error": message})
+	Respond(w, status, map[string]string{"error": message})
 }
 
 // Number reads the id of a fault that is a number; an empty one is 0.

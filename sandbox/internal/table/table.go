@@ -11,7 +11,7 @@ import (
 // Table is what to print. Every row has one cell for each column of Header.
 type Table struct {
 	Header []string
-	// Right tells which columns are aligned to the right, as numbers are; it may be shorter than Header.
+	// Right says which columns are aligned to the right, as numbers are; it may be shorter than Header.
 	Right []bool
 	Rows  [][]string
 }

@@ -12,9 +12,10 @@ import (
 )
 
 type contractsCmd struct {
-	List contractsListCmd `cmd:"" help:"List the contracts: topic, types, format, schema, table and policies."`
-	Test contractsTestCmd `cmd:"" help:"Decode sample records and print their rows as JSON, or the byte at fault."`
-	Diff contractsDiffCmd `cmd:"" help:"Compare the tables with the rows that are to go to them. Changes nothing."`
+	List  contractsListCmd  `cmd:"" help:"List the contracts: topic, types, format, schema, table and policies."`
+	Infer contractsInferCmd `cmd:"" help:"Read a sample of a topic, say what it holds, and write a contract to start from."`
+	Test  contractsTestCmd  `cmd:"" help:"Decode samples and print their rows, or say what would become of a topic's records."`
+	Diff  contractsDiffCmd  `cmd:"" help:"Compare the tables with the rows that are to go to them. Changes nothing."`
 }
 
 type contractsListCmd struct{ service.File }
@@ -97,6 +98,7 @@ func policies(e *ingest.Contract) string {
 	out := []string{strings.ReplaceAll(e.Delivery, "_", " ")}
 	for _, p := range []struct{ name, value, usual string }{
 		{"evolution", e.Evolution, "off"},
+		{"missing values", e.MissingValues, "null"},
 		{"unknown types", e.Unknown, "dead_letter"},
 		{"tombstones", e.Tombstones, "ignore"},
 		{"unknown fields", e.UnknownFields, ""},

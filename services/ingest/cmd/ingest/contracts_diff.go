@@ -67,7 +67,11 @@ func (c *contractsDiffCmd) print(out io.Writer, diffs []ingest.TableDiff) (refus
 		d := &diffs[i]
 		v := verdict(d)
 		counts[v]++
-		tables.add(d.Diff.GetTable(), d.Contract.Name, d.Contract.Evolution, v+summary(d))
+		said := v + summary(d)
+		if d.Diff.GetObstacle() != "" {
+			said += ": " + d.Diff.GetObstacle()
+		}
+		tables.add(d.Diff.GetTable(), d.Contract.Name, d.Contract.Evolution, said)
 	}
 	tables.flush()
 	for i := range diffs {
@@ -84,10 +88,14 @@ func verdict(d *ingest.TableDiff) string {
 	if !d.Diff.GetExists() {
 		return verdictCreated
 	}
+	if d.Diff.GetObstacle() != "" {
+		return verdictRefused
+	}
 	v := verdictFits
 	for _, difference := range d.Diff.GetDifferences() {
 		switch difference.GetKind() {
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
+		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER,
+			lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT:
 		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
 			switch {
 			case d.Contract.Evolution == "additive":
@@ -123,6 +131,8 @@ func summary(d *ingest.TableDiff) string {
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, "too narrow"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, "missing"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, pick(d.Contract.Evolution == "additive", "to relax", "REQUIRED")},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, "shorter"},
+		{lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT, "with a default value"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, "only in the table"},
 	} {
 		if counts[k.kind] > 0 {
@@ -142,34 +152,48 @@ func (c *contractsDiffCmd) columns(out io.Writer, width int, d *ingest.TableDiff
 	}
 	t := newTable(out, width, nil, "column", "table has", "rows have", "what happens")
 	t.folds = true
-	additive := d.Contract.Evolution == "additive"
 	some := false
 	for _, difference := range d.Diff.GetDifferences() {
-		var what string
-		switch difference.GetKind() {
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
-			if !c.Extra {
-				continue
-			}
-			what = "stays null"
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
-			what = pick(additive, "added", "refused: add the column, or set evolution: additive")
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
-			what = pick(additive, "relaxed to NULLABLE",
-				pick(runs(difference), "rows without a value are refused, one by one",
-					"refused: relax the column, or set evolution: additive"))
-		case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
-			what = "refused: widen the column, or ask for no more digits with columns:"
-		default:
-			what = "refused: no evolution changes a type; use another table or column"
+		if difference.GetKind() == lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA && !c.Extra {
+			continue
 		}
-		t.add(difference.GetColumn(), dash(difference.GetHave()), dash(difference.GetWant()), what)
+		t.add(difference.GetColumn(), dash(difference.GetHave()), dash(difference.GetWant()), happens(d, difference))
 		some = true
 	}
-	if some {
-		fmt.Fprintf(out, "\n%s\n", d.Diff.GetTable())
-		t.flush()
+	if !some && len(d.Diff.GetRemarks()) == 0 {
+		return
 	}
+	fmt.Fprintf(out, "\n%s\n", d.Diff.GetTable())
+	t.flush()
+	for _, remark := range d.Diff.GetRemarks() {
+		fmt.Fprintln(out, terminal.Hang("  note: "+remark, 8, width))
+	}
+}
+
+// happens is what becomes of rows by one difference.
+func happens(d *ingest.TableDiff, difference *lanev1.Difference) string {
+	additive, fills := d.Contract.Evolution == "additive", d.Contract.MissingValues == "default"
+	value := difference.GetDefault()
+	switch difference.GetKind() {
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA:
+		return pick(value == "", "stays null", "BigQuery fills it in: "+value)
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT:
+		return pick(fills, "BigQuery fills in missing values: "+value,
+			"missing values are null; missing_values: default has BigQuery fill in "+value)
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER:
+		return "rows with longer values are refused, one by one"
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING:
+		return pick(additive, "added", "refused: add the column, or set evolution: additive")
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
+		one := "rows without a value are refused, one by one"
+		if value != "" {
+			one += "; missing_values: default has BigQuery fill in " + value
+		}
+		return pick(additive, "relaxed to NULLABLE", pick(runs(difference), one, "refused: relax the column, or set evolution: additive"))
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
+		return "refused: widen the column, or ask for no more digits with columns:"
+	}
+	return "refused: no evolution changes a type; use another table or column"
 }
 
 func pick(yes bool, then, otherwise string) string {

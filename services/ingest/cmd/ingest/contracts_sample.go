@@ -18,24 +18,40 @@ import (
 
 type contractsTestCmd struct {
 	service.File
-	Files    []string `arg:"" name:"FILE" help:"Sample payloads, one a file; - is standard input."`
+	Files    []string `arg:"" optional:"" name:"FILE" help:"Sample payloads, one a file; - is standard input. Without any, the records that --topic holds."`
 	Contract string   `placeholder:"NAME" help:"Read the samples by this contract, as ingest contracts list names it."`
-	Topic    string   `placeholder:"NAME" help:"Read the samples as records of this topic, by the contract that takes --type."`
+	Topic    string   `placeholder:"NAME" help:"Read the samples as records of this topic, by the contract that takes --type. Without FILE, read its own records."`
 	Type     string   `placeholder:"NAME" help:"The samples' type, as its header would say it."`
 	Lines    bool     `help:"Each line of a FILE is a payload of its own."`
 	Hex      bool     `xor:"text" help:"The samples are written in hex."`
 	Base64   bool     `xor:"text" name:"base64" help:"The samples are written in base64."`
 	Compact  bool     `help:"Print one row a line."`
 	Whole    bool     `help:"Show the whole payload of a failure, not only the bytes around the fault."`
+	Entries  string   `placeholder:"FILE" help:"Try the contracts of this file in place of those of the configuration."`
+	sampled
+}
+
+// Validate is called by kong.
+func (c *contractsTestCmd) Validate() error {
+	if len(c.Files) == 0 && (c.Topic == "" || c.Contract != "" || c.Type != "") {
+		return errors.New("name files with sample payloads, or --topic alone to try the records that it holds")
+	}
+	return c.sampled.validate()
 }
 
 // Help is shown below the flags.
 func (contractsTestCmd) Help() string {
-	return `Rows go to standard output, failures to standard error. Without --contract and --topic there must be one
-contract. The row has the present time as its time of ingestion, and the number of the sample as its offset.
-Exit status 0: every sample is a row; 1: some are not.
+	return `Rows of sample files go to standard output, failures to standard error. Without --contract and --topic there must
+be one contract. The row has the present time as its time of ingestion, and the number of the sample as its offset.
+
+With --topic and no FILE the topic's own records are tried, the last --limit of them: how many would become rows of
+which table, how many dead letters and why, how many nothing. No group is joined, nothing is committed or sent. What
+only BigQuery can tell, such as a column that the table has otherwise, ` + "`ingest contracts diff`" + ` tells.
+Exit status 0: no sample, or record, is at fault; 1: some are.
 
 Examples:
+  ingest contracts test --topic orders --limit 1000
+  ingest contracts test --topic orders --entries contracts.d/orders.yaml -o json
   ingest contracts test order.bin
   ingest contracts test --topic orders --type shop.OrderPlaced order.bin refund.bin
   ingest contracts test --contract stock.v1 --lines --base64 samples.txt --compact
@@ -44,7 +60,14 @@ Examples:
 
 // Run decodes.
 func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
-	contracts, err := openContracts(ctx, c.Config)
+	config, err := c.load()
+	if err != nil {
+		return err
+	}
+	if len(c.Files) == 0 {
+		return c.live(ctx, config, std)
+	}
+	contracts, err := ingest.OpenContracts(ctx, config)
 	if err != nil {
 		return err
 	}

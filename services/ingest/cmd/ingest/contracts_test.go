@@ -295,6 +295,40 @@ p.d.orders
 3 tables: 0 to be created, 1 fitting, 0 with columns to add, 2 refused
 `,
 		},
+		"tables that exist otherwise": {
+			args: []string{"--extra"}, code: 1,
+			diff: func(r *lanev1.Route) (*lanev1.TableDiff, error) {
+				d := &lanev1.TableDiff{Table: "p.d." + r.GetTable(), Exists: true}
+				switch r.GetTable() {
+				case "physical_stock_events":
+					d.Obstacle = "it is a view, and rows go to tables only: give the contract another table"
+				case "orders":
+					d.Remarks = []string{"its partitions expire after 10 days: BigQuery takes older rows and deletes them"}
+					d.Differences = []*lanev1.Difference{
+						{Column: "event_id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING", Default: "GENERATE_UUID()"},
+						{Column: "event_time", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT, Have: "TIMESTAMP", Want: "TIMESTAMP", Default: "CURRENT_TIMESTAMP()"},
+						{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)", Want: "STRING"},
+						{Column: "loaded", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "REQUIRED TIMESTAMP", Default: "CURRENT_TIMESTAMP()"},
+					}
+				}
+				return d, nil
+			},
+			out: `  table                      contract  evolution  verdict
+  p.d.physical_stock_events  stock.v1  additive   REFUSED: it is a view, and rows go to tables only: give the contract another table
+  p.d.orders                 order     off        fits (1 REQUIRED, 1 shorter, 1 with a default value, 1 only in the table)
+  p.d.raw                    raw       off        fits
+
+p.d.orders
+  column      table has           rows have  what happens
+  event_id    REQUIRED STRING     STRING     rows without a value are refused, one by one; missing_values: default has BigQuery fill in GENERATE_UUID()
+  event_time  TIMESTAMP           TIMESTAMP  missing values are null; missing_values: default has BigQuery fill in CURRENT_TIMESTAMP()
+  payload.id  STRING(10)          STRING     rows with longer values are refused, one by one
+  loaded      REQUIRED TIMESTAMP  -          BigQuery fills it in: CURRENT_TIMESTAMP()
+  note: its partitions expire after 10 days: BigQuery takes older rows and deletes them
+
+3 tables: 0 to be created, 2 fitting, 0 with columns to add, 1 refused
+`,
+		},
 		"without evolution": {
 			code: 1,
 			diff: func(r *lanev1.Route) (*lanev1.TableDiff, error) {

@@ -26,8 +26,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	c.checkPattern(report)
 	c.checkColumns(report)
 	for _, table := range []struct{ key, name string }{{"table", c.Table}, {"unknown_table", c.UnknownTable}} {
-		if table.name != "" && (!tableName.MatchString(table.name) || strings.Count(table.name, ".") > 2) {
-			report(table.key, fmt.Sprintf("%q is no name of a table", table.name), "write table, dataset.table or project.dataset.table")
+		if reason, remedy := tableFault(table.name); table.name != "" && reason != "" {
+			report(table.key, fmt.Sprintf("%.100q is no name of a table%s", table.name, reason), remedy)
 		}
 	}
 	for _, list := range []struct {
@@ -47,11 +47,19 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	oneOf("tombstones", c.Tombstones, toNothing, toDeadLetter, tombstonesRow)
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
+	oneOf("unfit_schema", c.UnfitSchema, toDeadLetter, unfitWaits)
+	if c.UnfitSchema != "" && c.Framing != framingConfluent {
+		report("unfit_schema", "records name no schema that could be another one", "remove it, or write framing: confluent")
+	}
 	oneOf("type_from", c.TypeFrom, "header", typeFromSchema)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
 	oneOf("framing", c.Framing, none, framingConfluent)
 	c.checkSubject(report)
 	oneOf("delivery", c.Delivery, "exactly_once", "at_least_once")
+	c.checkWithin(report)
+	c.checkCloudEvents(report)
+	oneOf("hints", c.Hints, hintsHeed, hintsIgnore)
+	oneOf("missing_values", c.MissingValues, "null", "default")
 	oneOf("evolution", c.Evolution, "off", "additive")
 	oneOf("unknown_fields", c.UnknownFields, "refuse", "drop", "keep")
 	oneOf("mode", c.Mode, "strict", "lenient")
@@ -77,6 +85,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if c.Key == keyEventID && c.EventID != "" {
 		report("event_id", "the key is the identity of the event", "remove it, or key: event_id")
 	}
+	c.Dates.check(func(key, message, remedy string) { report("dates."+key, message, remedy) })
 	oneOf("event_time.unit", c.EventTime.Unit, "auto", "s", "ms", "us", "ns")
 	if len(c.ClusterBy) == 1 && c.ClusterBy[0] == none {
 		return

@@ -38,6 +38,10 @@ type Config struct {
 	// the start, or a number. Default: latest.
 	Subject        string `yaml:"subject"`
 	SubjectVersion string `yaml:"subject_version"`
+	// UnfitSchema says what becomes of records whose schema, met on the way, does not fit the contract (a changed type, a
+	// name that clashes, columns beyond BigQuery's limits): dead_letter, which refuses what does not fit, or wait, where
+	// the lane waits for the operator before the first of them. Default: dead_letter.
+	UnfitSchema string `yaml:"unfit_schema"`
 	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it
 	// is the first one unless it is named.
 	Message string `yaml:"message"`
@@ -74,11 +78,25 @@ type Config struct {
 	// Columns are what some columns are to be in place of what docs/types.md says, by the path of the payload field
 	// without the marks of arrays: order.total, or order.lines.price for the price of each line.
 	Columns map[string]Column `yaml:"columns"`
+	// Hints says whether what sources such as Kafka Connect leave in schemas beside types counts: heed or ignore.
+	// Default: heed.
+	Hints string `yaml:"hints"`
+	// PayloadPath is the path of a record in the payload that is the payload's column in place of the whole, for example
+	// after. Where there is no record there, the column is null. All other paths stay those of the whole payload. Default:
+	// none.
+	PayloadPath string `yaml:"payload_path"`
+	// Operation is a text field of the payload, such as op, that becomes the column operation. It goes with PayloadPath.
+	Operation string `yaml:"operation"`
+	// CloudEvents says that the headers of records are those of CloudEvents: binary takes the type from ce_type, the
+	// identity from ce_id and the time from ce_time. Default: none.
+	CloudEvents string `yaml:"cloudevents"`
 	// EventID is the path of the payload field that identifies the event, for example order.id. Default:
 	// topic/partition/offset.
 	EventID string `yaml:"event_id"`
 	// EventTime is the payload field that says when the event happened. Default: none, the column is null.
 	EventTime EventTime `yaml:"event_time"`
+	// Dates say which dates and times are far away, and what becomes of them.
+	Dates Dates `yaml:"dates"`
 	// TopicVersion is the topic's version. Default: from a `_v6_` in the topic's name, else null.
 	TopicVersion string `yaml:"topic_version"`
 	// Key says what becomes of the record's key: keep (the column kafka_key), omit, or event_id, which keeps it and
@@ -90,6 +108,9 @@ type Config struct {
 	// framing and the latest version of a subject, additive also lets the contract grow while it is in use. Default:
 	// off.
 	Evolution string `yaml:"evolution"`
+	// MissingValues says what becomes of columns that a row leaves out and that have a default value in the table: null,
+	// or default, which has BigQuery fill it in. Default: null.
+	MissingValues string `yaml:"missing_values"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or
 	// kafka_timestamp; ingestion for BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload,
 	// which tells none, ingest_time.
@@ -127,6 +148,17 @@ type Column struct {
 	Scale     int `yaml:"scale"`
 }
 
+// Dates are what a contract says of DATE, DATETIME and TIMESTAMP values that are far away, the event's time included:
+// those out of BigQuery's range, the years 1 to 9999, and those that stand for none in the field, such as 0001-01-01.
+type Dates struct {
+	// From and To are the first and the last that are not far away: a date, or a time with a zone. Default: BigQuery's.
+	From string `yaml:"from"`
+	To   string `yaml:"to"`
+	// Beyond is what becomes of the others: dead_letter, set_null, or clamp, which makes From or To of them. Default:
+	// dead_letter.
+	Beyond string `yaml:"beyond"`
+}
+
 // EventTime names a payload field that says when the event happened.
 type EventTime struct {
 	// Field is its path: an int, a long or a timestamp.
@@ -149,9 +181,14 @@ const (
 
 	typeFromSchema = "schema"
 
+	unfitWaits = "wait"
+
 	keyKeep    = "keep"
 	keyOmit    = "omit"
 	keyEventID = "event_id"
+
+	hintsHeed   = "heed"
+	hintsIgnore = "ignore"
 
 	framingConfluent  = "confluent"
 	evolutionAdditive = "additive"
@@ -163,6 +200,9 @@ var (
 	clusterColumns   = []string{
 		"event_id", "event_type", "item_type", "event_time", "ingest_time", "topic_version",
 		"kafka_topic", "kafka_partition", "kafka_offset", "kafka_timestamp",
+	}
+	missingValues = map[string]lanev1.MissingValues{
+		"null": lanev1.MissingValues_MISSING_VALUES_NULL, "default": lanev1.MissingValues_MISSING_VALUES_DEFAULT,
 	}
 	partitionUnits = map[string]lanev1.PartitionUnit{
 		"hour": lanev1.PartitionUnit_PARTITION_UNIT_HOUR, "day": lanev1.PartitionUnit_PARTITION_UNIT_DAY,
@@ -177,7 +217,6 @@ var (
 	}
 
 	topicName  = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
-	tableName  = regexp.MustCompile(`^([a-zA-Z0-9:.-]+\.)?([a-zA-Z0-9_]+\.)?[\pL\pN\pM\p{Pc}\p{Pd} ]+$`)
 	columnName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]{0,299}$`)
 	versionTag = regexp.MustCompile(`_(v[0-9]+)(_|$)`)
 )
@@ -200,15 +239,19 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	c.Payload = or(c.Payload, defaultPayload)
+	if c.CloudEvents == cloudEventsBinary && c.TypeFrom != typeFromSchema {
+		c.TypeHeader = or(c.TypeHeader, ceType)
+	}
 	c.EventTime.Unit = or(c.EventTime.Unit, "auto")
 	c.Key = or(c.Key, keyKeep)
-	if c.Format == "raw" {
+	if c.Format == "raw" && c.CloudEvents == "" {
 		c.PartitionBy = or(c.PartitionBy, "ingest_time") // event_time is null
 	}
 	c.PartitionBy = or(c.PartitionBy, "event_time")
 	c.PartitionUnit = or(c.PartitionUnit, "day")
 	c.Delivery = or(c.Delivery, "exactly_once")
 	c.Evolution = or(c.Evolution, "off")
+	c.MissingValues = or(c.MissingValues, "null")
 	c.Framing = or(c.Framing, none)
 	c.SubjectVersion = or(c.SubjectVersion, latest)
 	if len(c.ClusterBy) == 0 {

@@ -16,8 +16,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/within"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -33,8 +36,17 @@ type Contract struct {
 	// versions is set when the records name their schema; at is the version that this fork works with.
 	versions *versions
 	at       *version
+	// rows is the plan of the rows' payload where that is a record within what plan decodes; nil where it is plan's.
+	rows   decode.Plan
+	within *within.Decoder
+	// cloudEvents: headers have the identity and the time of the event.
+	cloudEvents bool
 	// nulls tells bare payloads that are null by their schema; nil where none may be.
 	nulls confluent.TypeOf
+	// far counts dates and times that are far away; nil for none.
+	far prometheus.Counter
+	// warnings are what the entry says about versions of its subject.
+	warnings []string
 
 	// Kept from row to row, so that none allocates. The payload is decoded first: the envelope before it takes its
 	// identity and time from it. told is how long those fields were in the row before, gain how much longer its payload
@@ -55,12 +67,15 @@ func newContract(name, version, key string, plan decode.Plan) *Contract {
 
 // fork copies the contract, at its newest version.
 func (c *Contract) fork() *Contract {
+	var fork *Contract
 	if c.versions == nil {
-		return newContract(c.name, c.version, c.key, c.plan)
+		fork = newContract(c.name, c.version, c.key, c.plan).reading(c.rows, c.cloudEvents)
+	} else {
+		at := c.versions.current.Load()
+		fork = newContract(c.name, c.version, c.key, at.plan).reading(at.rows, c.cloudEvents)
+		fork.versions, fork.at = c.versions, at
 	}
-	at := c.versions.current.Load()
-	fork := newContract(c.name, c.version, c.key, at.plan)
-	fork.versions, fork.at = c.versions, at
+	fork.far = c.far
 	return fork
 }
 
@@ -86,10 +101,7 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 			return dst, c.refuse(bad)
 		}
 		c.complete(&e, false)
-		size := 1 + decode.VarintLen(uint64(e.size)) + e.size
-		dst = slices.Grow(dst, size)[:start+size]
-		e.lay(dst, putFrame(dst, start, e.size))
-		return dst, nil
+		return e.alone(dst), nil
 	}
 	// The payload is decoded to where it belongs, if the envelope turns out as long as it is expected to be. Where dst
 	// may be too short it is decoded elsewhere: what makes dst grow copies all rows that are in it.
@@ -107,8 +119,14 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	if bad != nil {
 		return dst, c.refuse(bad)
 	}
+	if n := c.decoder.FarDates(); n > 0 && c.far != nil {
+		c.far.Add(float64(n))
+	}
 	payload, measured := out[len(in):], e.size
 	c.complete(&e, true)
+	if c.within != nil && c.within.Absent() {
+		return e.alone(dst), nil
+	}
 	c.told, c.gain = e.size-measured, len(payload)-len(r.Value)
 	head := headLen(e.size, len(payload))
 	switch {

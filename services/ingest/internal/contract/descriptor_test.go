@@ -22,7 +22,7 @@ func TestRunTimeRowIsTheGeneratedOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := rowDescriptor(plan, b.payload)
+		got, err := rowDescriptor(plan, b.payload, false)
 		if err != nil {
 			t.Fatal(err)
 		}

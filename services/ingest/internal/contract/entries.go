@@ -76,7 +76,7 @@ func (e *Entry) Prepare(ctx context.Context, value []byte) (*lanev1.Route, error
 		return e.Route, nil
 	}
 	if id, _, ok := confluent.ID(value); ok && !vs.current.Load().plan.Known(id) {
-		if err := vs.learn(ctx, id); err != nil {
+		if err := vs.learn(ctx, id, nil); err != nil {
 			return nil, err
 		}
 	}

@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"slices"
 	"unicode/utf8"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -22,6 +23,7 @@ const (
 	tagKafkaTimestamp = 10 << 3
 	tagKafkaKey       = 11<<3 | 2
 	tagKafkaHeaders   = 12<<3 | 2
+	tagOperation      = operationNumber<<3 | 2
 
 	tagHeaderKey   = 1<<3 | 2
 	tagHeaderValue = 2<<3 | 2
@@ -29,8 +31,9 @@ const (
 	// rowsTag is that of `rows` in a block of rows.
 	rowsTag = 1<<3 | 2
 
-	payloadNumber = 16
-	payloadTag    = "\x82\x01" // field 16, length-delimited
+	operationNumber = 13
+	payloadNumber   = 16
+	payloadTag      = "\x82\x01" // field 16, length-delimited
 )
 
 // envelope is the fields before the payload of one record, measured before they are laid down: where the payload starts
@@ -40,7 +43,9 @@ type envelope struct {
 	id    []byte
 	place bool
 	// key is kafka_key, nil for none.
-	key                          []byte
+	key []byte
+	// operation is what the payload says beside its record, nil for none.
+	operation                    []byte
 	time, ingest, offset, stamp  int64
 	timed, stamped               bool
 	size                         int // of all fields
@@ -57,6 +62,11 @@ func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros in
 			return &fault{field: "event_id", reason: "the key is not valid UTF-8"}
 		}
 		e.id, e.place = r.Key, false
+	}
+	if c.cloudEvents {
+		if bad := c.cloudEvent(e, r); bad != nil {
+			return bad
+		}
 	}
 	h := c.headers
 	if m.version == 0 || m.version != h.version {
@@ -87,9 +97,18 @@ func (c *Contract) complete(e *envelope, decoded bool) {
 				e.id, e.place = id, false
 			}
 		}
-		if e.time, e.timed = c.decoder.EventTime(); e.timed {
-			e.size += 1 + decode.VarintLen(uint64(e.time))
+		if !e.timed {
+			e.time, e.timed = c.decoder.EventTime()
 		}
+		if c.within != nil {
+			if text, ok := c.within.Operation(); ok {
+				e.operation = text
+				e.size += textLen(len(text))
+			}
+		}
+	}
+	if e.timed {
+		e.size += 1 + decode.VarintLen(uint64(e.time))
 	}
 	if e.place {
 		e.spot = c.memo.place(e.offset)
@@ -120,5 +139,17 @@ func (e *envelope) lay(out []byte, o int) int {
 	if e.key != nil {
 		o = putText(out, o, tagKafkaKey, e.key)
 	}
-	return o + copy(out[o:], e.headers)
+	o += copy(out[o:], e.headers)
+	if e.operation != nil {
+		o = putText(out, o, tagOperation, e.operation)
+	}
+	return o
+}
+
+// alone appends the row of a payload that is null.
+func (e *envelope) alone(dst []byte) []byte {
+	start, size := len(dst), 1+decode.VarintLen(uint64(e.size))+e.size
+	dst = slices.Grow(dst, size)[:start+size]
+	e.lay(dst, putFrame(dst, start, e.size))
+	return dst
 }

@@ -180,7 +180,8 @@ func (l *loader) add(c *Config, e entry) {
 	}
 	o := decode.Options{
 		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
-		Columns: e.columns(),
+		Columns: e.columns(), IgnoreHints: e.Hints == hintsIgnore,
+		Only: e.only(), Dates: e.Dates.decoded(),
 	}
 	compile := l.plain
 	if e.Framing == framingConfluent {
@@ -193,6 +194,7 @@ func (l *loader) add(c *Config, e entry) {
 	if len(l.problems) > before {
 		return
 	}
+	e.contract.far = l.env.metrics.far.WithLabelValues(or(e.Topic, e.TopicPattern), e.Name)
 	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
 	if l.groups[g] == nil {
 		l.order = append(l.order, g)
@@ -202,7 +204,8 @@ func (l *loader) add(c *Config, e entry) {
 
 // shapeKeys are what the columns of an entry come of.
 var shapeKeys = []string{
-	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as", "columns", "payload", "event_id", "event_time",
+	"builtin", "format", "framing", "schema", "subject", "subject_version", "message", "unknown_fields", "mode", "as",
+	"columns", "hints", "payload", "payload_path", "operation", "event_id", "event_time", "dates",
 }
 
 // reportCompile reports the errors of the schema, each under the key that can mend it.
@@ -218,10 +221,10 @@ func (l *loader) reportCompile(e *entry, err error) {
 			l.report(e, "message", reason, "name a message of the descriptor set in full, for example shop.v1.Order")
 			return
 		}
-		for _, option := range []string{"event_id", "event_time", "columns"} {
+		for _, option := range []string{"event_id", "event_time", "columns", "payload_path", "operation"} {
 			if strings.HasPrefix(field.Reason, option+": ") {
 				said := field.Field + strings.TrimPrefix(field.Reason, option)
-				if option == "columns" {
+				if option == "columns" || option == "payload_path" || option == "operation" {
 					l.report(e, option, said, "docs/types.md lists which type becomes which column")
 					return
 				}
@@ -273,7 +276,7 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	}
 	for i := range entries {
 		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract, typing: t.typing}
-		e.Warnings = decode.Warnings(e.contract.plan)
+		e.Warnings = slices.Concat(e.contract.warnings, decode.Warnings(e.contract.plan))
 		for _, w := range e.Warnings {
 			l.env.Log.Warn("something is wrong with a schema that does not matter", "contract", e.Name, "what", w)
 		}
@@ -317,7 +320,7 @@ func (l *loader) catchAll(t *Topic, entries []entry, says *entry, rules []rule) 
 	// Of such a payload nothing is known, so the table is laid out by when it came.
 	c := Config{
 		Table: says.UnknownTable, Payload: defaultPayload, PartitionBy: "ingest_time", PartitionUnit: "day", ClusterBy: []string{"event_type"},
-		Delivery: says.Delivery, Evolution: says.Evolution,
+		Delivery: says.Delivery, Evolution: says.Evolution, MissingValues: says.MissingValues,
 	}
 	plan, err := raw.Compile(raw.Bytes, decode.Options{Contract: unknownContract, Payload: c.Payload})
 	if err == nil {

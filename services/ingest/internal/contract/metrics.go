@@ -87,11 +87,12 @@ func (u *Unknowns) counter(topic string, itemType []byte) (c prometheus.Counter,
 	return u.records.WithLabelValues(topic, string(itemType)), true
 }
 
-// metrics are those of contracts whose schemas come from a registry. Labels are topics and contracts of the
+// metrics are those of contracts. Labels are topics and contracts of the
 // configuration.
 type metrics struct {
 	versions *prometheus.GaugeVec
 	extra    *prometheus.CounterVec
+	far      *prometheus.CounterVec
 }
 
 func newMetrics(registerer prometheus.Registerer) *metrics {
@@ -105,8 +106,12 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 			Help: "Schemas with fields that the contract has not and does not gain: they are left out of the rows.",
 		}, labels),
 	}
+	m.far = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "waybill_ingest_far_dates_total",
+		Help: "Dates and times that were far away by their contract and became null or a bound, those of records read again included.",
+	}, labels)
 	if registerer != nil {
-		registerer.MustRegister(m.versions, m.extra)
+		registerer.MustRegister(m.versions, m.extra, m.far)
 	}
 	return m
 }

@@ -42,9 +42,7 @@ func (t *Topic) Prepare(ctx context.Context, records []record.Record, waits func
 		if !ok || c.at.plan.Known(id) {
 			continue
 		}
-		done := waiting(waits, id)
-		err := c.versions.learn(ctx, id)
-		if done(); err != nil {
+		if err := c.versions.learn(ctx, id, waits); err != nil {
 			return false, err
 		}
 		if t.grown() {

@@ -12,32 +12,22 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// Action is what becomes of a record.
-type Action uint8
-
-// The actions.
+// What becomes of a record, by this package's own name.
 const (
-	// Row: the record becomes a row of the route.
-	Row Action = iota
-	// Ignore: the configuration says that the record is of no interest.
-	Ignore
-	// Unknown: no contract takes the record; it belongs in the dead-letter topic.
-	Unknown
+	Row     = record.Row
+	Ignore  = record.Ignore
+	Unknown = record.Unknown
 )
 
-func (a Action) String() string { return [...]string{"row", "ignore", "unknown"}[a] }
-
-// Match is what becomes of a record.
+// Match is what becomes of a record, and what turns it into a row.
 type Match struct {
-	Action Action
-	// Route is the index in Topic.Routes when Action is Row.
-	Route int
+	record.Match
 	// Contract turns the record into a row when Action is Row; else nil.
 	Contract *Contract
-	// Reason says why, naming header and value, when Action is Unknown.
-	Reason string
 	// Unmatched says that no contract takes the record's type, whatever becomes of it.
 	Unmatched bool
+	// Tombstone says that the record is ignored for its value is null.
+	Tombstone bool
 
 	itemType []byte // the type header's value; nil without the header
 	// version is that of the topic's headers if they are the record's; 0 if they are not.
@@ -46,10 +36,6 @@ type Match struct {
 
 // ItemType is the value of the type header; nil without one. It is valid for as long as the record.
 func (m *Match) ItemType() []byte { return m.itemType }
-
-// Version is not 0 where something is known of the headers already: then Match says the same of all records with it,
-// but for the record's own ItemType. Each Fork counts by itself.
-func (m *Match) Version() uint64 { return m.version }
 
 // types is which types an entry takes.
 type types struct {

@@ -64,7 +64,22 @@ func (s *shelf) Version(ctx context.Context, subject string, version int) (*regi
 	if version < 1 || version > len(ids) {
 		return nil, &registry.MissingError{What: "subject " + subject}
 	}
-	return s.ByID(ctx, ids[version-1])
+	found, err := s.ByID(ctx, ids[version-1])
+	if err != nil {
+		return nil, err
+	}
+	named := *found
+	named.Subject, named.Version = subject, version
+	return &named, nil
+}
+
+func (s *shelf) Versions(_ context.Context, subject string) (all []int, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range s.subjects[subject] {
+		all = append(all, i+1)
+	}
+	return all, nil
 }
 
 func (s *shelf) Belongs(_ context.Context, id int, subject string) (bool, error) {

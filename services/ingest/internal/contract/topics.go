@@ -163,15 +163,15 @@ func (t *Topic) typeOf(r *record.Record) (itemType []byte, null bool, reason str
 func (t *Topic) match(r *record.Record) Match {
 	itemType, null, reason := t.typeOf(r)
 	if reason != "" {
-		return Match{Action: Unknown, Unmatched: true, Reason: reason}
+		return Match{Match: record.Match{Action: Unknown, Reason: reason}, Unmatched: true}
 	}
 	target, ok := t.target(itemType)
 	if null = null || ok && target >= 0 && r.Value != nil && t.contracts[target].null(r.Value); null {
 		switch t.routing.tombstones {
 		case toNothing:
-			return Match{Action: Ignore}
+			return Match{Match: record.Match{Action: Ignore}, Tombstone: true}
 		case toDeadLetter:
-			return Match{Action: Unknown, Reason: "the value is null"}
+			return Match{Match: record.Match{Action: Unknown, Reason: "the value is null"}}
 		}
 	}
 	if !ok {
@@ -179,20 +179,19 @@ func (t *Topic) match(r *record.Record) Match {
 	}
 	switch {
 	case target == toIgnore:
-		return Match{Action: Ignore, Unmatched: !ok, itemType: itemType}
+		return Match{Match: record.Match{Action: Ignore}, Unmatched: !ok, itemType: itemType}
 	case target >= 0:
-		return Match{Action: Row, Route: target, Contract: t.contracts[target], Unmatched: !ok, itemType: itemType}
-	case itemType == nil && t.typing == nil:
-		return Match{Action: Unknown, Unmatched: true, Reason: fmt.Sprintf("header %s is missing", t.routing.header)}
-	}
-	if t.typing != nil {
+		c := t.contracts[target]
 		return Match{
-			Action: Unknown, Unmatched: true, itemType: itemType,
-			Reason: fmt.Sprintf("the record is of type %.200q, which no contract of the topic takes", itemType),
+			Match:    record.Match{Action: Row, Route: target, Name: c.Name()},
+			Contract: c, Unmatched: !ok, itemType: itemType,
 		}
+	case itemType == nil && t.typing == nil:
+		reason = fmt.Sprintf("header %s is missing", t.routing.header)
+	case t.typing != nil:
+		reason = fmt.Sprintf("the record is of type %.200q, which no contract of the topic takes", itemType)
+	default:
+		reason = fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType)
 	}
-	return Match{
-		Action: Unknown, Unmatched: true, itemType: itemType,
-		Reason: fmt.Sprintf("header %s is %.200q, which no contract of the topic takes", t.routing.header, itemType),
-	}
+	return Match{Match: record.Match{Action: Unknown, Reason: reason}, Unmatched: true, itemType: itemType}
 }

@@ -61,7 +61,7 @@ func (y *typing) learn(ctx context.Context, value []byte, waits func(what string
 		y.ids.Learn(id, confluent.Source{Reason: "no schema registry is configured"})
 		return nil
 	}
-	done := waiting(waits, id)
+	done := waiting(waits, fmt.Sprintf("schema id %d of the schema registry", id))
 	s, err := y.schemas.ByID(ctx, int(id))
 	done()
 	if ctx.Err() != nil {
@@ -82,11 +82,11 @@ func (y *typing) learn(ctx context.Context, value []byte, waits func(what string
 }
 
 // waiting tells what is being waited for; done that it is over.
-func waiting(waits func(what string), id uint32) (done func()) {
+func waiting(waits func(what string), what string) (done func()) {
 	if waits == nil {
 		return func() {}
 	}
-	waits(fmt.Sprintf("schema id %d of the schema registry", id))
+	waits(what)
 	return func() { waits("") }
 }
 

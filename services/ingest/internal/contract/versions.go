@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
@@ -19,6 +20,7 @@ import (
 type Schemas interface {
 	ByID(ctx context.Context, id int) (*registry.Schema, error)
 	Version(ctx context.Context, subject string, version int) (*registry.Schema, error)
+	Versions(ctx context.Context, subject string) ([]int, error)
 	Belongs(ctx context.Context, id int, subject string) (bool, error)
 }
 
@@ -48,6 +50,7 @@ type version struct {
 	number int
 	reader schema
 	plan   *confluent.Plan
+	rows   decode.Plan // nil for plan: see Contract.rows
 	route  *lanev1.Route
 }
 
@@ -77,11 +80,15 @@ func (vs *versions) make(number int, reader schema) (*version, error) {
 		return nil, err
 	}
 	plan := confluent.NewPlan(vs.name, vs.config.Payload, columns)
-	r, err := route(&vs.config, plan, vs.message)
+	rows, err := vs.config.rows(plan, &vs.options)
 	if err != nil {
 		return nil, err
 	}
-	return &version{number: number, reader: reader, plan: plan, route: r}, nil
+	r, err := route(&vs.config, either(rows, plan), vs.message)
+	if err != nil {
+		return nil, err
+	}
+	return &version{number: number, reader: reader, plan: plan, rows: rows, route: r}, nil
 }
 
 func (vs *versions) publish(v *version) {
@@ -90,43 +97,77 @@ func (vs *versions) publish(v *version) {
 }
 
 // learn asks the registry about a schema id and adds what it says to the current version, which may be a new one
-// afterwards. The error is that of ctx: whatever else goes wrong is a reason to refuse the records that name the id.
-func (vs *versions) learn(ctx context.Context, id uint32) error {
+// afterwards. A schema that does not fit the contract is a reason to refuse the records that name it, or to wait for the
+// operator, where the contract says so and somebody is told. The error is that of ctx.
+func (vs *versions) learn(ctx context.Context, id uint32, waits func(what string)) error {
+	for {
+		done := waiting(waits, fmt.Sprintf("schema id %d of the schema registry", id))
+		source, unfit, err := vs.ask(ctx, id)
+		done()
+		if err != nil {
+			return err
+		}
+		if unfit == "" || waits == nil || vs.config.UnfitSchema != unfitWaits {
+			vs.current.Load().plan.Learn(id, source)
+			return nil
+		}
+		done = waiting(waits, fmt.Sprintf("the operator: schema id %d does not fit the contract %s: %s", id, vs.name, unfit))
+		select {
+		case <-time.After(unfitAgain): // the contract may have grown meanwhile
+		case <-ctx.Done():
+		}
+		done()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// unfitAgain is how often a lane that waits for the operator looks again.
+const unfitAgain = 30 * time.Second
+
+// remedy is what to do about a schema that does not fit.
+const remedy = "change the contract: columns gives a field another name or type, or skips it"
+
+// ask is what the registry says of a schema id; unfit, why it does not fit the contract. The error is that of ctx.
+func (vs *versions) ask(ctx context.Context, id uint32) (source confluent.Source, unfit string, err error) {
 	if vs.env.Schemas == nil {
-		vs.current.Load().plan.Learn(id, confluent.Source{Reason: "no schema registry is configured"})
-		return nil
+		return confluent.Source{Reason: "no schema registry is configured"}, "", nil
 	}
 	s, err := vs.env.Schemas.ByID(ctx, int(id))
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return source, "", ctx.Err()
 	}
 	if err != nil {
-		source := confluent.Source{Reason: err.Error()}
+		source.Reason = err.Error()
 		if missing, ok := errors.AsType[*registry.MissingError](err); ok {
 			source.Until = missing.Until
 		}
-		vs.current.Load().plan.Learn(id, source)
-		return nil
+		return source, "", nil
 	}
 	ours, err := vs.ours(ctx, id)
 	if err != nil {
-		return err
+		return source, "", err
 	}
 	vs.mu.Lock()
 	defer vs.mu.Unlock()
-	if vs.current.Load().plan.Known(id) {
-		return nil // by another lane, meanwhile
+	if known, ok := vs.current.Load().plan.Find(id); ok && known.Until.IsZero() {
+		return known, "", nil // by another lane, meanwhile
 	}
-	source, err := vs.source(id, s, ours)
+	source, unfit, err = vs.source(id, s, ours)
 	if err != nil {
+		unfit = err.Error() + "; " + remedy
 		source = confluent.Source{Reason: fmt.Sprintf("schema id %d: %v", id, err)}
 		vs.once(id, func() {
-			vs.log.Warn("a schema does not fit the contract; its records are refused", "schema_id", id, "reason", err.Error())
+			what := "its records are refused"
+			if vs.config.UnfitSchema == unfitWaits {
+				what = "its records wait for the operator"
+			}
+			vs.log.Warn("a schema does not fit the contract; "+what, "schema_id", id, "reason", err.Error(), "remedy", remedy)
 		})
 	}
 	vs.reported[id] = true
-	vs.current.Load().plan.Learn(id, source)
-	return nil
+	return source, unfit, nil
 }
 
 // ours says whether a schema is a version of the contract's subject; every schema is when the contract has none.
@@ -153,37 +194,44 @@ func (vs *versions) ours(ctx context.Context, id uint32) (bool, error) {
 }
 
 // source compiles what the registry has for a schema id; mu is held. It grows the contract first if it may and has to.
-func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (confluent.Source, error) {
+// unfit says which values of it are refused for another type.
+func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source confluent.Source, unfit string, err error) {
 	if s.Format != vs.config.Format {
-		return confluent.Source{}, fmt.Errorf("it is of format %s, the contract reads %s", s.Format, vs.config.Format)
+		return source, "", fmt.Errorf("it is of format %s, the contract reads %s", s.Format, vs.config.Format)
 	}
 	writer, err := parseSchema(s, &vs.config)
 	if err != nil {
-		return confluent.Source{}, err
+		return source, "", err
 	}
 	v := vs.current.Load()
 	switch {
 	case ours:
 	case writer.name() == "":
-		return confluent.Source{}, fmt.Errorf("it is no version of subject %s%s", vs.config.Subject, several)
+		return source, "", fmt.Errorf("it is no version of subject %s%s", vs.config.Subject, several)
 	case writer.name() != v.reader.name():
-		return confluent.Source{}, fmt.Errorf("it is no version of subject %s, and is called %s instead of %s%s", vs.config.Subject, writer.name(), v.reader.name(), several)
+		return source, "", fmt.Errorf("it is no version of subject %s, and is called %s instead of %s%s", vs.config.Subject, writer.name(), v.reader.name(), several)
 	}
 	merged, changes := v.reader.with(writer, vs.config.Payload)
 	vs.once(id, func() { vs.tell(id, changes) })
 	if vs.grows() && ours && changes.Grown() {
 		next, err := vs.make(v.number+1, merged)
 		if err != nil {
-			return confluent.Source{}, fmt.Errorf("its fields cannot become columns: %w", err)
+			return source, "", fmt.Errorf("its fields cannot become columns: %w", err)
 		}
 		vs.publish(next)
 		vs.log.Info("the contract has grown", "version", next.number, "schema_id", id, "added", changes.Added, "widened", changes.Widened)
 		v = next
 	}
 	plan, err := v.reader.compileFor(writer, vs.options, fmt.Sprintf("schema %d", id), vs.grows())
-	source := confluent.Source{Plan: plan}
+	for _, c := range changes.Conflicts {
+		unfit += c.String() + "; "
+	}
+	if unfit != "" {
+		unfit += remedy
+	}
+	source.Plan = plan
 	source.Types, source.Nulls = writer.types()
-	return source, err
+	return source, unfit, err
 }
 
 // several is what to do where a topic has records of several types.
@@ -217,5 +265,9 @@ func (vs *versions) look(ctx context.Context) error {
 	if err != nil || vs.current.Load().plan.Known(uint32(s.ID)) {
 		return nil //nolint:nilerr // a subject that was removed takes nothing away from the contract
 	}
-	return vs.learn(ctx, uint32(s.ID))
+	source, unfit, err := vs.ask(ctx, uint32(s.ID))
+	if err == nil && (unfit == "" || vs.config.UnfitSchema != unfitWaits) {
+		vs.current.Load().plan.Learn(uint32(s.ID), source)
+	}
+	return err
 }

@@ -40,6 +40,8 @@ type Decoder interface {
 	// EventTime returns when the event in the payload last appended happened, in microseconds since the epoch, within
 	// BigQuery's range; ok is false if the contract names no field, or it was null.
 	EventTime() (micros int64, ok bool)
+	// FarDates is how many dates and times of the payload last appended were far away and became null, or another one.
+	FarDates() int
 }
 
 // Options say what a plan is for.
@@ -56,9 +58,16 @@ type Options struct {
 	EventTime string
 	// EventTimeUnit is the unit of EventTime; a timestamp has its own and needs Auto here.
 	EventTimeUnit Unit
+	// Dates say which dates and times are far away, and what becomes of them.
+	Dates *Dates
 	// Columns are what the contract asks of columns in place of the type map. A path that leads to no value which can
 	// become such a column is a *SchemaError whose reason starts with "columns: ".
 	Columns Columns
+	// Only are the paths of all that is to have columns, with what is below them and the records around them; nil for
+	// everything.
+	Only []string
+	// IgnoreHints makes nothing of what the sources of payloads leave in schemas beside types: see HintOf.
+	IgnoreHints bool
 }
 
 // EventIDPath is the full path of EventID; one that no field has if there is none.

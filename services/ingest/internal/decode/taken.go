@@ -7,10 +7,11 @@ type Taken struct {
 	HasID    bool
 	Micros   int64
 	HasTime  bool
+	far      int
 }
 
 // Forget is for the next payload.
-func (t *Taken) Forget() { t.ID, t.HasID, t.HasTime = nil, false, false }
+func (t *Taken) Forget() { t.ID, t.HasID, t.HasTime, t.far = nil, false, false, 0 }
 
 // EventID returns the identity of the event in the payload last appended, as text. It is valid until the next Append
 // and may alias that payload; ok is false if the contract names no field, or it was null, missing, or has no presence

@@ -16,7 +16,7 @@ type faulty struct {
 	err error
 }
 
-func (f faulty) Match(*record.Record) Match { return Match{Action: Row, Contract: "order"} }
+func (f faulty) Match(*record.Record) *record.Match { return &record.Match{Name: "order"} }
 
 func (f faulty) AppendRow(dst []byte, _ *record.Record, _ int64) ([]byte, error) { return dst, f.err }
 

@@ -29,9 +29,9 @@ type batch struct {
 	// before.
 	rows, bytes, dropped, skipped int
 	// charge is what its records hold of the budget until it is settled, rowCharge what its rows hold until it is sent;
-	// from then on lent gives that back.
+	// from then on transit gives that back.
 	charge, rowCharge int64
-	lent              *lent
+	transit           *transit
 	// blocks are by route.
 	blocks []block
 	// records are all that it passes; those of the rows are kept, and routes are theirs, in order.
@@ -63,21 +63,21 @@ type block struct {
 	bytes         int
 	full          mem.BufferSlice
 	tail          *[]byte
-	// lent is that of the batch.
-	lent *lent
+	// transit is that of the batch.
+	transit *transit
 }
 
 var batches = sync.Pool{New: func() any { return new(batch) }}
 
 func newBatch(routes int, budget *Budget, now time.Time, first int64) *batch {
 	b := batches.Get().(*batch)
-	b.lent = &lent{budget: budget}
+	b.transit = &transit{budget: budget}
 	if cap(b.blocks) < routes {
 		b.blocks = make([]block, routes)
 	}
 	b.blocks = b.blocks[:routes]
 	for i := range b.blocks {
-		b.blocks[i].lent = b.lent
+		b.blocks[i].transit = b.transit
 	}
 	b.began, b.oldest, b.first = now, -1, first
 	return b
@@ -115,7 +115,7 @@ func (b *batch) message() *lanewire.Append {
 	for i := range b.blocks {
 		b.blocks[i].seal()
 	}
-	b.lent.lend(b.rowCharge)
+	b.transit.hold(b.rowCharge)
 	b.rowCharge = 0
 	for i := range b.blocks {
 		if k := &b.blocks[i]; k.rows > 0 || k.dropped > 0 {
@@ -178,8 +178,8 @@ func (k *block) seal() {
 	case len(*k.tail) == 0:
 		lanewire.Buffers.Put(k.tail)
 	default:
-		k.lent.segments.Add(1)
-		k.full = append(k.full, mem.NewBuffer(k.tail, k.lent))
+		k.transit.segments.Add(1)
+		k.full = append(k.full, mem.NewBuffer(k.tail, k.transit))
 	}
 	k.tail = nil
 }

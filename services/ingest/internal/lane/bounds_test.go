@@ -140,7 +140,7 @@ func TestGoneWithoutOffsets(t *testing.T) {
 	c := quietCall(t)
 	c.lane.Partition = &failing{bounds: io.ErrNoProgress}
 	c.builder.replay.pending = 1
-	if err := c.receivePortion(portion{err: ErrOffsetGone}); !errors.Is(err, io.ErrNoProgress) {
+	if err := c.receiveChunk(chunk{err: ErrOffsetGone}); !errors.Is(err, io.ErrNoProgress) {
 		t.Errorf("%v", err)
 	}
 	if err := c.lane.resetPosition(t.Context(), 5); !errors.Is(err, io.ErrNoProgress) {
@@ -186,7 +186,7 @@ func TestReaderEnds(t *testing.T) {
 		log.produce("a", "x")
 		m := log.join(func(string) bool { return true })
 		l := &Lane{Partition: m, Contracts: &choosy{grown: test.grown, err: test.err}, Budget: NewBudget(1 << 20)}
-		out := make(chan portion, 1)
+		out := make(chan chunk, 1)
 		r := reading{lane: l, out: out}
 		r.run(t.Context())
 		if p := <-out; !errors.Is(p.err, test.want) || len(p.records) != 0 || l.Budget.Used() != 0 {
@@ -194,7 +194,7 @@ func TestReaderEnds(t *testing.T) {
 		}
 	}
 	l := &Lane{Partition: &spot{}, Contracts: &choosy{}, Budget: NewBudget(1 << 20)}
-	out := make(chan portion, 1)
+	out := make(chan chunk, 1)
 	(&reading{lane: l, out: out}).run(t.Context())
 	if p := <-out; !errors.Is(p.err, io.ErrNoProgress) {
 		t.Errorf("cannot be read: %+v", p)
@@ -214,7 +214,7 @@ func readerWaitsForBudget(t *testing.T) {
 		l := &Lane{Partition: m, Contracts: &choosy{}, Budget: NewBudget(1 << 20)}
 		l.Budget.Add(l.Budget.Size())
 		ctx, cancel := context.WithCancel(t.Context())
-		out, ended := make(chan portion, 10), make(chan struct{})
+		out, ended := make(chan chunk, 10), make(chan struct{})
 		go func() { defer close(ended); (&reading{lane: l, out: out}).run(ctx) }()
 		synctest.Wait()
 		cancel()

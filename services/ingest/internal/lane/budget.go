@@ -5,6 +5,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
 // Budget bounds the bytes that all lanes of a process hold in records and batches. It is first come, first served. Safe
@@ -15,9 +17,8 @@ type Budget struct {
 	mu      sync.Mutex
 	used    int64
 	waiting list.List // of *waiter, oldest first
-	// waited is how long some lane has waited, up to since, which is zero while none does.
-	waited time.Duration
-	since  time.Time
+	// blocked is how long some lane has waited.
+	blocked saturation.Blocked
 }
 
 type waiter struct {
@@ -53,9 +54,7 @@ func (b *Budget) Acquire(ctx context.Context, bytes int64) error {
 	w := &waiter{bytes: bytes, granted: make(chan struct{})}
 	b.mu.Lock()
 	place := b.waiting.PushBack(w)
-	if b.since.IsZero() {
-		b.since = time.Now()
-	}
+	b.blocked.Set(true)
 	b.grant()
 	b.mu.Unlock()
 	select {
@@ -105,19 +104,11 @@ func (b *Budget) Used() int64 {
 func (b *Budget) Waited() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.since.IsZero() {
-		return b.waited
-	}
-	return b.waited + time.Since(b.since)
+	return b.blocked.Sum()
 }
 
 func (b *Budget) grant() {
-	defer func() {
-		if b.waiting.Len() == 0 && !b.since.IsZero() {
-			b.waited += time.Since(b.since)
-			b.since = time.Time{}
-		}
-	}()
+	defer func() { b.blocked.Set(b.waiting.Len() > 0) }()
 	for front := b.waiting.Front(); front != nil; front = b.waiting.Front() {
 		w := front.Value.(*waiter)
 		if b.used+w.bytes > b.size {

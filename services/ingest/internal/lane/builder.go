@@ -84,10 +84,10 @@ func (b *builder) take(r *record.Record, now time.Time) (taken bool, err error) 
 	}
 	m := b.contracts.Match(r)
 	switch {
-	case m.Action == Ignore:
+	case m.Action == record.Ignore:
 		b.skip(r, paid)
-	case m.Action == Unknown:
-		b.leaveOut(r, paid, reasonUnknown, m.Contract, m.Reason)
+	case m.Action == record.Unknown:
+		b.leaveOut(r, paid, reasonUnknown, m.Name, m.Reason)
 	case b.replay.drops(m.Route):
 		b.owed -= paid
 		b.batch.blocks[m.Route].dropped++
@@ -107,18 +107,18 @@ func (b *builder) skip(r *record.Record, paid int64) {
 }
 
 // row lays the record down. It returns false when that would outgrow the batch.
-func (b *builder) row(r *record.Record, m Match, paid, nowMicros int64) bool {
+func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) bool {
 	k := &b.batch.blocks[m.Route]
 	tail := k.reserve(b.room)
 	before := len(*tail)
 	out, err := b.contracts.AppendRow(*tail, r, nowMicros)
 	if err != nil {
-		b.undecodable(r, paid, m.Contract, err)
+		b.undecodable(r, paid, m.Name, err)
 		return true
 	}
 	n := len(out) - before
 	if n > b.limits.rowBytes {
-		b.leaveOut(r, paid, reasonRefused, m.Contract,
+		b.leaveOut(r, paid, reasonRefused, m.Name,
 			fmt.Sprintf("the row takes %d bytes and BigQuery's append requests at most %d: it can never be appended", n, b.limits.rowBytes))
 		return true
 	}

@@ -40,10 +40,10 @@ type call struct {
 
 	// control goes out before batches: answers, which make room for them.
 	control, batches queue
-	// part is the portion being taken and next its first record not taken.
-	part portion
+	// part is the chunk being taken and next its first record not taken.
+	part chunk
 	next int
-	// backlog is that of the last portion.
+	// backlog is that of the last chunk.
 	backlog int64
 	// cause is what the owner does or waits for, once accounted is true.
 	cause     causes.Cause
@@ -68,9 +68,9 @@ type call struct {
 	drainBy     <-chan time.Time
 	deadline    time.Time
 
-	words                         chan heard
+	responses                     chan received
 	messages                      chan any
-	portions                      chan portion
+	chunks                        chan chunk
 	committed, lettered, panicked chan error
 	timer                         *time.Timer
 	armed                         time.Time
@@ -166,7 +166,7 @@ func (c *call) fill(now time.Time) error {
 			return err
 		}
 		if c.next == len(c.part.records) {
-			c.dropPortion()
+			c.dropChunk()
 		}
 		due, wait := c.due(now)
 		if !due {
@@ -196,7 +196,7 @@ func (c *call) waitForWindow(waits bool) {
 	c.full = waits
 }
 
-// takeRecords takes what fits of the portion, and settles the accounts of that however it ends.
+// takeRecords takes what fits of the chunk, and settles the accounts of that however it ends.
 func (c *call) takeRecords(now time.Time) error {
 	defer c.builder.balance()
 	for c.next < len(c.part.records) {
@@ -209,7 +209,7 @@ func (c *call) takeRecords(now time.Time) error {
 	return nil
 }
 
-// due says whether the batch is to be sent now, and else how long it may wait for more; 0 is for ever.
+// due reports whether the batch is to be sent now, and else how long it may wait for more; 0 is for ever.
 func (c *call) due(now time.Time) (bool, time.Duration) {
 	b := c.builder.batch
 	switch {
@@ -297,12 +297,12 @@ func (c *call) showWindow(f func(*Status)) {
 	})
 }
 
-// incoming is where the next portion comes from: nowhere while there is no use for one.
-func (c *call) incoming() <-chan portion {
+// incoming is where the next chunk comes from: nowhere while there is no use for one.
+func (c *call) incoming() <-chan chunk {
 	if c.draining || c.depart.moving() || len(c.part.records) > 0 {
 		return nil
 	}
-	return c.portions
+	return c.chunks
 }
 
 // outgoing is where the next message goes.
@@ -325,7 +325,7 @@ func (c *call) sent() {
 	c.batches.pop()
 }
 
-func (c *call) receivePortion(p portion) error {
+func (c *call) receiveChunk(p chunk) error {
 	switch {
 	case p.starved:
 		c.starved = true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,9 +26,9 @@ type fakeConn struct {
 	// send is asked for each message sent, by its number from 0; nil takes all.
 	send func(n int) error
 	sent int
-	// words are what the writer says, before it ends the call with end.
-	words []*lanev1.LaneResponse
-	end   error
+	// responses are what the writer says, before it ends the call with end.
+	responses []*lanev1.LaneResponse
+	end       error
 }
 
 func (c *fakeConn) NewStream(
@@ -47,17 +48,17 @@ func (c *fakeConn) SendMsg(any) error {
 }
 
 func (c *fakeConn) RecvMsg(m any) error {
-	if len(c.words) == 0 {
+	if len(c.responses) == 0 {
 		return c.end
 	}
-	proto.Merge(m.(*lanev1.LaneResponse), c.words[0])
-	c.words = c.words[1:]
+	proto.Merge(m.(*lanev1.LaneResponse), c.responses[0])
+	c.responses = c.responses[1:]
 	return nil
 }
 
 // opens is a writer that opens the lane, and says no more.
 func opens() *fakeConn {
-	return &fakeConn{end: io.EOF, words: []*lanev1.LaneResponse{
+	return &fakeConn{end: io.EOF, responses: []*lanev1.LaneResponse{
 		{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Checkpoint: "opened"}}},
 	}}
 }
@@ -100,9 +101,9 @@ func (s *spot) Read(context.Context, int64) (Reader, error) {
 	return nil, io.ErrNoProgress
 }
 
-// laneAt is a lane that has not run, at a partition and with a writer. With its log.
+// laneAt is a lane that has not run, at a partition and with a writer. Its log is the second result.
 func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest.Log) {
-	n := &logtest.Log{}
+	n := new(logtest.Log)
 	log := n.Logger()
 	budget := NewBudget(1 << 20)
 	l := &Lane{
@@ -160,22 +161,22 @@ func (p *placeOnce) Look(drains bool) (order Order, elsewhere bool) {
 
 func (p *placeOnce) End(err error) { p.ended = append(p.ended, err) }
 
-// said is a handler of log lines that calls a function at one of them.
-type said struct {
+// hooked is a handler of log lines that calls a function at one of them.
+type hooked struct {
 	slog.Handler
 	line string
 	then func()
 }
 
-func (s *said) Handle(ctx context.Context, r slog.Record) error {
+func (s *hooked) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message == s.line {
 		s.then()
 	}
 	return s.Handler.Handle(ctx, r)
 }
 
-func (s *said) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &said{s.Handler.WithAttrs(attrs), s.line, s.then}
+func (s *hooked) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &hooked{s.Handler.WithAttrs(attrs), s.line, s.then}
 }
 
 // within waits for something that a goroutine does.
@@ -189,3 +190,11 @@ func within(t *testing.T, what string, done <-chan struct{}) {
 }
 
 var errGiven = errors.New("the writer says nothing")
+
+// tells reports whether an error says so; there is none where nothing is to be said.
+func tells(err error, says string) bool {
+	if says == "" {
+		return err == nil
+	}
+	return err != nil && strings.Contains(err.Error(), says)
+}

@@ -16,38 +16,14 @@ type Contracts interface {
 	Routes() []*lanev1.Route
 	// Prepare makes Match and AppendRow ready for the records, and may wait for that. The lane's reader calls it, while
 	// the owner uses the other methods. grown says that the contracts have more columns now and the records want them:
-	// the lane drains and opens again. waits is told what is waited for, and the empty string afterwards. The error is
+	// the lane drains and opens again. waits gets what is waited for, and the empty string afterwards. The error is
 	// that of ctx.
 	Prepare(ctx context.Context, records []record.Record, waits func(what string)) (grown bool, err error)
 	// Fingerprint is that of the routing.
 	Fingerprint() uint64
-	// Match says what becomes of a record, by its headers alone.
-	Match(r *record.Record) Match
+	// Match says what becomes of a record. The result holds until the next Match.
+	Match(r *record.Record) *record.Match
 	// AppendRow appends the framed row (tag 0x0a, length, row) of the record that Match saw last. On error dst is
 	// returned as it was: the record is undecodable, and the error names the field or byte.
 	AppendRow(dst []byte, r *record.Record, nowMicros int64) ([]byte, error)
-}
-
-// Action is what becomes of a record.
-type Action uint8
-
-// The actions.
-const (
-	// Row: the record becomes a row of Match.Route.
-	Row Action = iota
-	// Ignore: the configuration says that the record is of no interest.
-	Ignore
-	// Unknown: no contract matches; the record goes to the dead-letter topic.
-	Unknown
-)
-
-// Match is what becomes of a record.
-type Match struct {
-	Action Action
-	// Route is the index in Routes when Action is Row.
-	Route int
-	// Contract is the contract's name, empty when none matched.
-	Contract string
-	// Reason says why nothing matched.
-	Reason string
 }

@@ -157,8 +157,8 @@ func TestTakingARowAllocatesNothing(t *testing.T) {
 	}
 }
 
-// All records of a settled batch are let go, whatever became of them, and none before.
-func TestSettledRecordsAreLetGo(t *testing.T) {
+// All records of a settled batch are released, whatever became of them, and none before.
+func TestSettledRecordsAreReleased(t *testing.T) {
 	for _, settled := range []bool{true, false} {
 		c := &kindContracts{}
 		b := builder{
@@ -205,8 +205,8 @@ func TestSettledRecordsAreLetGo(t *testing.T) {
 // kindContracts does with each record something else, by its offset.
 type kindContracts struct{ keyContracts }
 
-func (*kindContracts) Match(r *record.Record) Match {
-	return []Match{{}, {Route: 1}, {}, {Action: Ignore}, {Action: Unknown}, {}}[r.Offset]
+func (*kindContracts) Match(r *record.Record) *record.Match {
+	return &[]record.Match{{}, {Route: 1}, {}, {Action: record.Ignore}, {Action: record.Unknown}, {}}[r.Offset]
 }
 
 func (*kindContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
@@ -218,7 +218,7 @@ func (*kindContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, 
 
 type plainContracts struct{ keyContracts }
 
-func (*plainContracts) Match(*record.Record) Match { return Match{} }
+func (*plainContracts) Match(*record.Record) *record.Match { return &toRoute0 }
 func (*plainContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
 	dst = append(dst, 0x0a, 0xac, 0x02)
 	return append(dst, r.Value...), nil

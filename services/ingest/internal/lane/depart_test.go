@@ -8,9 +8,9 @@ import (
 	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
-// placedCall is an open call at a place, with its log.
+// placedCall is an open call at a place, whose log is the second result.
 func placedCall(t *testing.T, p *placeOnce) (*call, *logtest.Log) {
-	c, n := quietCall(t), &logtest.Log{}
+	c, n := quietCall(t), new(logtest.Log)
 	c.lane.Log = n.Logger()
 	c.place, c.woken = p, make(chan struct{}, 1)
 	return c, n
@@ -51,8 +51,8 @@ func TestOrders(t *testing.T) {
 	if err := c.lookAround(); err != nil || c.draining || len(p.looks) != 1 || p.looks[0] {
 		t.Errorf("%v: drains %v; asked %v", err, c.draining, p.looks)
 	}
-	if said := log.Take(); said != "" {
-		t.Errorf("a lane that nobody moves says %s", said)
+	if logged := log.Take(); logged != "" {
+		t.Errorf("a lane that nobody moves says %s", logged)
 	}
 	c.depart.drains, c.depart.leaveBy = "stop", time.Now().Add(time.Hour)
 	if err := c.lookAround(); err != nil || !c.draining || !p.looks[1] {

@@ -98,23 +98,23 @@ func (c *call) dropRecords() {
 	for i := c.next; i < len(c.part.records); i++ {
 		c.lane.Budget.Release(cost(c.lane.Budget, &c.part.records[i]))
 	}
-	c.dropPortion()
+	c.dropChunk()
 	if c.builder.batch != nil {
 		c.let(c.builder.batch)
 		c.builder.batch = nil
 	}
 }
 
-func (c *call) dropPortion() {
+func (c *call) dropChunk() {
 	if c.part.store != nil {
 		putStore(c.part.store)
 	}
-	c.part, c.next = portion{}, 0
+	c.part, c.next = chunk{}, 0
 }
 
 // let releases a batch.
 func (c *call) let(b *batch) {
 	c.lane.Budget.Release(b.charge + b.rowCharge)
-	b.lent.settle()
+	b.transit.settle()
 	b.recycle()
 }

@@ -52,9 +52,11 @@ func TestAfterACall(t *testing.T) {
 			placed: true, err: noWriter, state: Waiting, outcome: outcomeFatal, says: "lane broke",
 			least: brokenMin / 2, most: brokenMin,
 		},
-		"moved":  {err: errGone, state: Open, outcome: outcomeGone},
-		"broken": {err: io.EOF, state: Waiting, outcome: outcomeBroken, says: "lane broke", least: brokenMin / 2, most: brokenMin},
-		"away":   {err: errAway, state: Waiting, outcome: outcomeBroken, not: "level=WARN"},
+		"moved": {err: errGone, state: Open, outcome: outcomeGone},
+		"broken": {
+			err: io.EOF, state: Waiting, outcome: outcomeBroken, says: "lane broke", least: brokenMin / 2, most: brokenMin,
+		},
+		"away": {err: errAway, state: Waiting, outcome: outcomeBroken, not: "level=WARN"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -75,9 +77,9 @@ func TestAfterACall(t *testing.T) {
 				if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(test.outcome))); n != 1 {
 					t.Errorf("%v calls ended so", n)
 				}
-				said := log.Take()
-				if !strings.Contains(said, test.says) || test.not != "" && strings.Contains(said, test.not) {
-					t.Errorf("log: %s", said)
+				logged := log.Take()
+				if !strings.Contains(logged, test.says) || test.not != "" && strings.Contains(logged, test.not) {
+					t.Errorf("log: %s", logged)
 				}
 			})
 		})
@@ -104,8 +106,12 @@ func TestAfterTheClaim(t *testing.T) {
 			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcomeStopped))); n != 1 {
 				t.Errorf("%s: %v calls were stopped", name, n)
 			}
-			if said := log.Take(); !strings.Contains(said, "lane stopped") || strings.Contains(said, "without a clean end") != test.unclean {
-				t.Errorf("%s: %s", name, said)
+			logged := log.Take()
+			if unclean := strings.Contains(logged, "without a clean end"); unclean != test.unclean {
+				t.Errorf("%s: %s", name, logged)
+			}
+			if !strings.Contains(logged, "lane stopped") {
+				t.Errorf("%s: %s", name, logged)
 			}
 		})
 	}

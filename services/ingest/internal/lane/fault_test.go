@@ -93,7 +93,7 @@ func (p *panicky) Prepare(ctx context.Context, records []record.Record, waits fu
 	return p.Contracts.Prepare(ctx, records, waits)
 }
 
-func (p *panicky) Match(r *record.Record) Match {
+func (p *panicky) Match(r *record.Record) *record.Match {
 	p.at("match")
 	return p.Contracts.Match(r)
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // gauges are what a partition is at, for as long as its claim lasts. They are read off the boards of the lanes when
-// somebody asks, so a lane that does nothing, for whatever reason, is told of as truly as one at work.
+// somebody asks, so a lane that does nothing, for whatever reason, is shown as truly as one at work.
 type gauges Metrics
 
 func gauge(name, help string) *prometheus.Desc {

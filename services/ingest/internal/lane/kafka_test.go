@@ -80,7 +80,7 @@ func (l *partitionLog) pair() pair {
 type member struct {
 	log        *partitionLog
 	generation int
-	// step is told before (and after) every effect; false means that the process has died: no effect, no answer.
+	// step is told before (and after) every effect; false means that the process has died: no effect, no response.
 	step func(what string) bool
 	// slow delays commits and dead letters.
 	slow time.Duration
@@ -330,7 +330,7 @@ func (r *logReader) Ready() <-chan struct{} {
 	return r.member.log.grown
 }
 
-// fetched appends records as they come of a fetch: in memory that is used again once they are let go.
+// fetched appends records as they come of a fetch: in memory that is used again once they are released.
 func fetched(dst, records []record.Record) ([]record.Record, error) {
 	if len(records) == 0 {
 		return dst, nil

@@ -210,8 +210,8 @@ func TestSlowCommits(t *testing.T) {
 	})
 }
 
-// The answer to a commit is lost: the lane breaks and opens again from what is committed.
-func TestLostCommitAnswer(t *testing.T) {
+// The response to a commit is lost: the lane breaks and opens again from what is committed.
+func TestLostCommitResponse(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		produceMix(w)
 		commits := 0
@@ -270,13 +270,9 @@ func TestRecordsAreGone(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T, w *world) {
-		w.produceRows("a", 5)
-		p := w.start(func(p *process) { p.member.tick = time.Hour })
-		time.Sleep(time.Second)
-		p.kill()
-		<-p.done
+		w.leaveBehind(5)
 		w.log.truncate(3)
-		p = w.start(nil)
+		p := w.start(nil)
 		time.Sleep(10 * time.Second)
 		s := p.lane.Status()
 		if s.State != Refused || !strings.Contains(s.LastError, "Two ways out") || !strings.Contains(s.LastError, "5 of a") {
@@ -292,13 +288,9 @@ func TestRecordsAreGone(t *testing.T) {
 // it is put right.
 func TestRefusedLaneRecovers(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.produceRows("a", 5)
-		p := w.start(func(p *process) { p.member.tick = time.Hour })
-		time.Sleep(time.Second)
-		p.kill()
-		<-p.done
+		w.leaveBehind(5)
 		contracts := &keyContracts{fingerprint: 8}
-		p = w.start(func(p *process) { p.lane.Contracts = contracts })
+		p := w.start(func(p *process) { p.lane.Contracts = contracts })
 		time.Sleep(time.Second)
 		if s := p.lane.Status(); s.State != Refused || !strings.Contains(s.LastError, "routing changed") {
 			t.Errorf("status %+v", s)
@@ -342,7 +334,7 @@ func TestConfigBounds(t *testing.T) {
 	} {
 		c := DefaultConfig()
 		test.change(&c)
-		if err := c.Validate(); (err == nil) != (test.says == "") || err != nil && !strings.HasPrefix(err.Error(), test.says+": ") {
+		if err := c.Validate(); !tells(err, test.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

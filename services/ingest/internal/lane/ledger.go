@@ -11,7 +11,7 @@ type pair struct {
 // runs, newer pairs are held.
 type ledger struct {
 	newest pair
-	// barrier is the last barrier heard of; durable the last one whose checkpoint, or a later one, the broker has
+	// barrier is the last barrier that came; durable the last one whose checkpoint, or a later one, the broker has
 	// confirmed; covered the last one that the commit in flight makes durable.
 	barrier, durable, covered uint64
 	// inFlight: an awaited commit runs. held: newest came by Settled and was not handed to CommitLater.
@@ -24,7 +24,7 @@ func (l *ledger) settled(p pair) { l.newest, l.held = p, true }
 // raised notes the pair of a Checkpoint.
 func (l *ledger) raised(barrier uint64, p pair) { l.newest, l.barrier = p, barrier }
 
-// open says whether a barrier is not durable yet.
+// open reports whether a barrier is not durable yet.
 func (l *ledger) open() bool { return l.barrier > l.durable }
 
 // await returns the pair to commit for the barriers that are open, if no commit is in flight. It counts as in flight

@@ -216,18 +216,14 @@ func TestUnreadableRecord(t *testing.T) {
 // With rows still to be dropped the lane is refused whatever is gone: counting over the gap would drop others.
 func TestCutBackUnderReplay(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.produceRows("a", 5)
-		p := w.start(func(p *process) { p.member.tick = time.Hour })
-		time.Sleep(time.Second)
-		p.kill()
-		<-p.done
+		w.leaveBehind(5)
 		a := &altered{next: func(offset int64) error {
 			if offset == 3 {
 				return ErrOffsetGone
 			}
 			return nil
 		}}
-		p = w.start(alter(a))
+		p := w.start(alter(a))
 		time.Sleep(5 * time.Second)
 		mustRefuse(t, p, "was cut back", "of a)")
 		a.mu.Lock()
@@ -242,13 +238,9 @@ func TestCutBackUnderReplay(t *testing.T) {
 // offsets later are other records, which must not be dropped for them.
 func TestCutBackBehindThePosition(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.produceRows("a", 5)
-		p := w.start(func(p *process) { p.member.tick = time.Hour })
-		time.Sleep(time.Second)
-		p.kill()
-		<-p.done
+		w.leaveBehind(5)
 		a := &altered{bounds: func(oldest, _ int64) (int64, int64) { return oldest, 4 }}
-		p = w.start(alter(a))
+		p := w.start(alter(a))
 		time.Sleep(5 * time.Second)
 		mustRefuse(t, p, "was cut back", "offsets 4 to 4", "5 of a)", "--to-offset 4")
 		a.mu.Lock()
@@ -270,6 +262,7 @@ func TestReach(t *testing.T) {
 		"rows among what was left out":     {replay{pending: 3, leftOut: []int64{10, 12}}, 15},
 		"left out behind all rows":         {replay{pending: 1, leftOut: []int64{10, 19}}, 20},
 		"more rows than there can ever be": {replay{pending: 1 << 63}, 1<<63 - 1},
+		"more than can be counted":         {replay{pending: 1<<64 - 1}, 1<<63 - 1},
 	} {
 		if got := test.r.reach(10); got != test.want {
 			t.Errorf("%s: %d, want %d", name, got, test.want)

@@ -178,7 +178,7 @@ func TestAMoveThatDoesNotEndInTimeIsGivenUp(t *testing.T) {
 		stayed := placer.stayed
 		placer.mu.Unlock()
 		if stayed != 1 {
-			t.Errorf("the placer heard %d times that the lane stays", stayed)
+			t.Errorf("the placer was shown %d times that the lane stays", stayed)
 		}
 		w.model.mu.Lock()
 		w.model.latency = 10 * time.Millisecond
@@ -200,7 +200,7 @@ func TestAMoveThatDoesNotEndInTimeIsGivenUp(t *testing.T) {
 
 // A lane whose writer drains sends on there while there is nowhere to go, and leaves in time to settle what it has
 // sent.
-func TestALaneDoesNotLetGoBeforeThereIsSomewhereToGo(t *testing.T) {
+func TestALaneKeepsItsWriterUntilThereIsAnother(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		alone bool
@@ -302,7 +302,7 @@ func TestAPeerThatIsNoWriter(t *testing.T) {
 				}
 				if one, ok := placer.(*testPlacer); ok {
 					if o := one.places[0]; !errors.Is(o.err, ErrNoWriter) {
-						t.Errorf("the placer heard %v", o.err)
+						t.Errorf("the placer got %v", o.err)
 					}
 				}
 			})

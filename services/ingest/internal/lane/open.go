@@ -59,7 +59,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	}
 	done := l.Weather.await(ctx, l.waitsForWriter)
 	l.Contracts.Renew()
-	opened, stream, err := l.greet(io, from)
+	opened, stream, err := l.openCall(io, from)
 	done()
 	switch {
 	case io.Err() != nil && ctx.Err() == nil:
@@ -145,9 +145,9 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 	return pair{position: target}, nil
 }
 
-// greet sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while
+// openCall sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while
 // BigQuery is away.
-func (l *Lane) greet(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
+func (l *Lane) openCall(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
 	defer func() {
 		if status.Code(err) == codes.Unavailable && l.Placer == nil { // which knows by itself who serves
 			l.Weather.away(err)
@@ -224,7 +224,7 @@ func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error 
 }
 
 // cutBack refuses the lane: what is at and after the cut is not what was read, and only an operator knows whether
-// what was lost comes back. r is what is still to be dropped, nil when nobody has asked.
+// what was lost comes back. r is what is still to be dropped, nil when nobody needs it.
 func (l *Lane) cutBack(cut *CutError, r *replay) error {
 	topic, number := l.Partition.Topic(), l.Partition.Number()
 	pending := ""

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
 // An opening that comes to nothing says why, leaves its place, and leaves no call behind; a lane is open only when the
@@ -118,10 +120,10 @@ func TestClaimEndsInAnOpening(t *testing.T) {
 				l.Placer = p
 				switch {
 				case test.late:
-					l.Log = slog.New(&said{slog.NewTextHandler(io.Discard, nil), "lane open", end})
+					l.Log = slog.New(&hooked{new(logtest.Log).Logger().Handler(), "lane open", end})
 				case test.bound:
 					p.bound = func(context.Context) error { end(); synctest.Wait(); return nil }
-					conn.words, conn.end = nil, status.Error(codes.Canceled, "context canceled")
+					conn.responses, conn.end = nil, status.Error(codes.Canceled, "context canceled")
 				default:
 					s.committing = end
 				}
@@ -214,12 +216,12 @@ func TestStart(t *testing.T) {
 func TestAWriterThatIsAway(t *testing.T) {
 	for _, placed := range []bool{false, true} {
 		conn := opens()
-		conn.words, conn.end = nil, status.Error(codes.Unavailable, "going")
+		conn.responses, conn.end = nil, status.Error(codes.Unavailable, "going")
 		l, _ := laneAt(&spot{}, conn)
 		if placed {
 			l.Placer = &placeOnce{}
 		}
-		_, _, err := l.greet(t.Context(), pair{})
+		_, _, err := l.openCall(t.Context(), pair{})
 		if status.Code(err) != codes.Unavailable || errors.Is(err, errAway) == placed || (l.Weather.back() != nil) == placed {
 			t.Errorf("placed %v: %v, away %v", placed, err, l.Weather.back() != nil)
 		}
@@ -285,7 +287,7 @@ func TestRecordsGoneUnderReplay(t *testing.T) {
 		c := quietCall(t)
 		c.lane.Partition = &spot{oldest: test.oldest, newest: test.newest, bounds: test.err}
 		c.builder.next, c.builder.replay.pending, c.builder.replay.remaining[0] = 5, 2, 2
-		err := c.receivePortion(portion{err: ErrOffsetGone})
+		err := c.receiveChunk(chunk{err: ErrOffsetGone})
 		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: %v", name, err)
 		}

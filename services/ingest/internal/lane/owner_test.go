@@ -16,7 +16,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-// The half-close waits for everything that could still need an answer, each thing by itself.
+// The half-close waits for everything that could still need a response, each thing by itself.
 func TestHalfCloseWaits(t *testing.T) {
 	for name, busy := range map[string]func(*call){
 		"":            func(*call) {},
@@ -133,32 +133,32 @@ func TestTimerIsArmedOnce(t *testing.T) {
 
 // What the reader hands over, each thing by itself: records while the call waits for them, a word about the budget, the
 // end.
-func TestPortions(t *testing.T) {
+func TestChunks(t *testing.T) {
 	records := []record.Record{{TimestampMicros: 5}}
 	p := &member{log: newPartitionLog()}
 	p.log.oldest = 5 // retention has passed the position
 	gone := fmt.Errorf("read: %w", ErrOffsetGone)
 	for name, test := range map[string]struct {
-		portion                          portion
+		chunk                            chunk
 		pending                          uint64
 		want                             string
 		starved, draining, gone, resting bool
 		first                            int64
 	}{
-		"records":                {portion: portion{records: records, backlog: 7}, first: 5},
-		"starved":                {portion: portion{starved: true}, starved: true, first: -1},
-		"idle":                   {portion: portion{idle: true}, resting: true, first: -1},
-		"grown":                  {portion: portion{err: errGrown}, draining: true, first: -1},
-		"gone":                   {portion: portion{err: gone}, draining: true, gone: true, first: -1},
-		"gone with rows to drop": {portion: portion{err: gone}, pending: 3, want: "while rows are still to be dropped there", first: -1},
-		"failed":                 {portion: portion{err: io.ErrNoProgress}, want: io.ErrNoProgress.Error(), first: -1},
+		"records":                {chunk: chunk{records: records, backlog: 7}, first: 5},
+		"starved":                {chunk: chunk{starved: true}, starved: true, first: -1},
+		"idle":                   {chunk: chunk{idle: true}, resting: true, first: -1},
+		"grown":                  {chunk: chunk{err: errGrown}, draining: true, first: -1},
+		"gone":                   {chunk: chunk{err: gone}, draining: true, gone: true, first: -1},
+		"gone with rows to drop": {chunk: chunk{err: gone}, pending: 3, want: "while rows are still to be dropped there", first: -1},
+		"failed":                 {chunk: chunk{err: io.ErrNoProgress}, want: io.ErrNoProgress.Error(), first: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := quietCall(t)
 			c.lane.Partition = p
 			c.source.reader = &logReader{member: p}
 			c.builder.replay.pending, c.builder.replay.remaining[0] = test.pending, test.pending
-			err := c.receivePortion(test.portion)
+			err := c.receiveChunk(test.chunk)
 			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
@@ -168,7 +168,7 @@ func TestPortions(t *testing.T) {
 			if c.starved != test.starved || c.draining != test.draining || c.gone != test.gone || (c.newRecords != nil) != test.resting || c.first != test.first {
 				t.Errorf("starved %v, draining %v, gone %v, resting %v, first %d", c.starved, c.draining, c.gone, c.newRecords != nil, c.first)
 			}
-			if c.backlog != test.portion.backlog || len(c.part.records) != len(test.portion.records) {
+			if c.backlog != test.chunk.backlog || len(c.part.records) != len(test.chunk.records) {
 				t.Errorf("backlog %d, %d records", c.backlog, len(c.part.records))
 			}
 		})
@@ -176,7 +176,7 @@ func TestPortions(t *testing.T) {
 	// The first record is known once: later ones do not replace it.
 	c := quietCall(t)
 	c.first = 3
-	if err := c.receivePortion(portion{records: records}); err != nil || c.first != 3 {
+	if err := c.receiveChunk(chunk{records: records}); err != nil || c.first != 3 {
 		t.Errorf("first %d, %v", c.first, err)
 	}
 }
@@ -214,7 +214,7 @@ func TestHeldBatchIsAbandoned(t *testing.T) {
 			c := quietCall(t)
 			if test.before {
 				c.sends(t, "a")
-				if _, err := c.hear(says(&lanev1.Refused{Sequence: 1, Rows: rows(0, 0)})); err != nil {
+				if _, err := c.handle(says(&lanev1.Refused{Sequence: 1, Rows: rows(0, 0)})); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -249,7 +249,7 @@ func TestReleaseGivesBackEverything(t *testing.T) {
 	c.taken(t, "a", "ignore")
 	store := newStore(idleRecords)
 	*store = append(*store, record.Record{Value: make([]byte, 100)}, record.Record{Value: make([]byte, 50)})
-	c.part = portion{records: *store, store: store}
+	c.part = chunk{records: *store, store: store}
 	c.next = 1
 	c.lane.Budget.Add(cost(c.lane.Budget, &c.part.records[1]))
 	var queued *lanewire.Append

@@ -18,9 +18,13 @@ func TestUnreadableWaitsForWhatWasRead(t *testing.T) {
 		prepare func(c *call)
 		drains  bool
 	}{
-		"nothing was read":              {func(*call) {}, true},
-		"it is under way":               {func(c *call) { c.sends(t, "a") }, true},
-		"a batch, and a full window":    {func(c *call) { c.sends(t, "a"); c.taken(t, "a"); c.limits.windowBatches = 1 }, false},
+		"nothing was read": {func(*call) {}, true},
+		"it is under way":  {func(c *call) { c.sends(t, "a") }, true},
+		"a batch, and a full window": {func(c *call) {
+			c.sends(t, "a")
+			c.taken(t, "a")
+			c.limits.windowBatches = 1
+		}, false},
 		"a batch that the window takes": {func(c *call) { c.sends(t, "a"); c.taken(t, "a") }, true},
 		"records, and a full batch": {func(c *call) {
 			c.sends(t, "a")
@@ -46,12 +50,12 @@ func TestWaitsForTheWindowAreCounted(t *testing.T) {
 		c := quietCall(t)
 		for _, step := range []struct {
 			waits bool
-			sum   time.Duration // a second later
+			sum   int // in seconds, a second later
 		}{{false, 0}, {true, 1}, {true, 2}, {false, 2}, {false, 2}, {true, 3}, {false, 3}} {
 			c.waitForWindow(step.waits)
 			time.Sleep(time.Second)
-			if sum := c.lane.Metrics.WindowWaited(); sum != step.sum*time.Second {
-				t.Errorf("waits %v: %v, want %v s", step.waits, sum, int(step.sum))
+			if sum := c.lane.Metrics.WindowWaited(); sum != time.Duration(step.sum)*time.Second {
+				t.Errorf("waits %v: %v, want %v s", step.waits, sum, step.sum)
 			}
 		}
 		c.timer.Stop()
@@ -80,7 +84,7 @@ func TestOnlyAPanicIsTold(t *testing.T) {
 	c.start("panic", func() { panic("a fault") })
 	c.goroutines.Wait()
 	if len(c.panicked) != 1 || outcomeOf(<-c.panicked) != outcomeFatal {
-		t.Errorf("%d told something", len(c.panicked)+1)
+		t.Errorf("%d got something", len(c.panicked)+1)
 	}
 }
 
@@ -129,9 +133,9 @@ func TestWhatACallDoesIsNoted(t *testing.T) {
 // whatever that waits for.
 func TestCarried(t *testing.T) {
 	l, _ := laneAt(&spot{}, nil)
-	for state, open := range map[State]bool{Opening: false, Open: true, Draining: false, Waiting: false, Refused: false, Fenced: false} {
-		if l.board.enter(state); l.Carried().Open != open {
-			t.Errorf("%s: open %v", state, !open)
+	for _, state := range []State{Opening, Open, Draining, Waiting, Refused, Fenced} {
+		if l.board.enter(state); l.Carried().Open != (state == Open) {
+			t.Errorf("%s: open %v", state, l.Carried().Open)
 		}
 	}
 	l.board.enter(Open)

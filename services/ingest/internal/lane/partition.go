@@ -91,7 +91,7 @@ type Partition interface {
 type Reader interface {
 	// Next appends to dst the records at hand, at most cap(dst)-len(dst). It waits for the first one until the
 	// deadline (zero: for ever) and returns dst unchanged when none came. errors.Is(err, ErrUnreadable) when the next
-	// one cannot be read. Records are the caller's to keep: their memory is used again once record.Places has let go
+	// one cannot be read. Records are the caller's to keep: their memory is used again once record.Places has released
 	// of all that lie in it, and only then.
 	Next(ctx context.Context, dst []record.Record, deadline time.Time) ([]record.Record, error)
 	// Ready receives when Next may have something: after a Next that returned nothing it does so for all that comes

@@ -43,8 +43,8 @@ func putStore(s *[]record.Record) {
 	}
 }
 
-// portion is what the reader hands to the owner: records that are paid for, or a word.
-type portion struct {
+// chunk is what the reader hands to the owner: records that are paid for, or a note about them.
+type chunk struct {
 	records []record.Record
 	// backlog is how many records the partition holds beyond these.
 	backlog int64
@@ -63,7 +63,7 @@ type portion struct {
 type reading struct {
 	lane *Lane
 	from int64
-	out  chan<- portion
+	out  chan<- chunk
 	// reader is there from the first run to close; busy says that the last read filled what it was given.
 	reader Reader
 	busy   bool
@@ -89,7 +89,7 @@ func (r *reading) run(ctx context.Context) {
 	if r.reader == nil {
 		reader, err := l.Partition.Read(ctx, r.from)
 		if err != nil {
-			hand(ctx, out, portion{err: err})
+			hand(ctx, out, chunk{err: err})
 			return
 		}
 		r.reader = reader
@@ -101,13 +101,13 @@ func (r *reading) run(ctx context.Context) {
 		*store = records
 		if err != nil {
 			putStore(store)
-			hand(ctx, out, portion{err: err})
+			hand(ctx, out, chunk{err: err})
 			return
 		}
 		if len(records) == 0 {
 			putStore(store)
 			r.busy = false
-			hand(ctx, out, portion{idle: true})
+			hand(ctx, out, chunk{idle: true})
 			return
 		}
 		grown, err := l.Contracts.Prepare(ctx, records, waits)
@@ -116,7 +116,7 @@ func (r *reading) run(ctx context.Context) {
 		}
 		if err != nil {
 			putStore(store)
-			hand(ctx, out, portion{err: err})
+			hand(ctx, out, chunk{err: err})
 			return
 		}
 		r.busy = len(records) == cap(records)
@@ -126,7 +126,7 @@ func (r *reading) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			part := portion{records: records[:n], backlog: backlog + int64(len(records)-n)}
+			part := chunk{records: records[:n], backlog: backlog + int64(len(records)-n)}
 			if n == len(records) {
 				part.store = store
 			}
@@ -145,7 +145,7 @@ const waitShare = 64
 
 // pay takes the budget for all the records, or waits for that of the first ones. Before it waits it says so: then the
 // owner sends what it has, because what it has may be what the budget is spent on.
-func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- portion) (n int, paid int64, ok bool) {
+func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<- chunk) (n int, paid int64, ok bool) {
 	for i := range records {
 		paid += cost(budget, &records[i])
 	}
@@ -161,7 +161,7 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 		n, paid = n+1, more
 	}
 	if !budget.Try(paid) {
-		if !hand(ctx, out, portion{starved: true}) {
+		if !hand(ctx, out, chunk{starved: true}) {
 			return 0, 0, false
 		}
 		if budget.Acquire(ctx, paid) != nil {
@@ -174,7 +174,7 @@ func pay(ctx context.Context, budget *Budget, records []record.Record, out chan<
 // waits says on the board what the reader waits for.
 func (l *Lane) waits(what string) { l.board.waitsFor(forSchema, what, time.Time{}) }
 
-func hand(ctx context.Context, out chan<- portion, p portion) bool {
+func hand(ctx context.Context, out chan<- chunk, p chunk) bool {
 	select {
 	case out <- p:
 		return true

@@ -34,7 +34,7 @@ func TestPayWaitsForWhatMakesABatch(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := NewBudget(test.share * waitShare)
 				b.Add(b.Size())
-				out := make(chan portion, 1)
+				out := make(chan chunk, 1)
 				got := make(chan int, 1)
 				go func() {
 					n, paid, ok := pay(t.Context(), b, records, out)
@@ -95,7 +95,7 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 	}
 	g := &yielding{sizes: []int{1000, 1000, 5, 5}}
 	l := &Lane{Contracts: &choosy{}, Budget: NewBudget(1 << 30)}
-	out := make(chan portion, 10)
+	out := make(chan chunk, 10)
 	(&reading{lane: l, out: out, reader: g}).run(t.Context())
 	if diff := cmp.Diff([]int{idleRecords, busyRecords, busyRecords, idleRecords, idleRecords}, g.asked); diff != "" {
 		t.Errorf("asked for (-want +got):\n%s", diff)
@@ -112,7 +112,7 @@ func TestReaderAsksForWhatComes(t *testing.T) {
 	one := cost(l.Budget, &record.Record{Value: make([]byte, 100)})
 	l.Budget = NewBudget(2 * one)
 	ctx, cancel := context.WithCancel(t.Context())
-	parts := make(chan portion)
+	parts := make(chan chunk)
 	go func() { (&reading{lane: l, out: parts, reader: &yielding{sizes: []int{3}}}).run(ctx) }()
 	var stores []bool
 	for n := 0; n < 3; {

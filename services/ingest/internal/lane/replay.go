@@ -35,7 +35,7 @@ func newReplay(opened *lanev1.Opened, routes int, position int64) (replay, error
 	return r, nil
 }
 
-// skips says whether the record at an offset was left out. Offsets must ascend from call to call.
+// skips reports whether the record at an offset was left out. Offsets must ascend from call to call.
 func (r *replay) skips(offset int64) bool {
 	for len(r.leftOut) > 0 && r.leftOut[0] < offset {
 		r.leftOut = r.leftOut[1:]
@@ -43,7 +43,7 @@ func (r *replay) skips(offset int64) bool {
 	return len(r.leftOut) > 0 && r.leftOut[0] == offset
 }
 
-// drops says whether the next row of a route is in its table already, and counts it.
+// drops reports whether the next row of a route is in its table already, and counts it.
 func (r *replay) drops(route int) bool {
 	if r.remaining[route] == 0 {
 		return false

@@ -29,13 +29,13 @@ func (c *call) run(stop context.Context) error {
 
 // begin starts the goroutines of the call.
 func (c *call) begin() {
-	c.words, c.messages, c.portions = make(chan heard), make(chan any), make(chan portion)
+	c.responses, c.messages, c.chunks = make(chan received), make(chan any), make(chan chunk)
 	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
 	c.panicked, c.senderIdle = make(chan error, 3), make(chan struct{}) // panicked has room for one of each goroutine: none waits to say it
 	c.readCtx, c.stopReading = context.WithCancel(c.ctx)
 	c.timer = time.NewTimer(time.Hour)
-	c.source = reading{lane: c.lane, from: c.from, out: c.portions}
-	c.start("receive", func() { receive(c.ctx, c.stream, c.words) })
+	c.source = reading{lane: c.lane, from: c.from, out: c.chunks}
+	c.start("receive", func() { receive(c.ctx, c.stream, c.responses) })
 	if c.gone {
 		c.drain("records at the position are gone")
 	} else {
@@ -83,10 +83,10 @@ func (c *call) wait(stopped <-chan struct{}) (over bool, err error) {
 	}
 	select {
 	case <-stopped: // run looks
-	case word := <-c.words:
-		return c.heard(word)
+	case in := <-c.responses:
+		return c.receive(in)
 	case part := <-c.incoming():
-		err = c.receivePortion(part)
+		err = c.receiveChunk(part)
 	case out <- message:
 		c.sent()
 	case <-c.senderIdle:
@@ -109,9 +109,9 @@ func (c *call) wait(stopped <-chan struct{}) (over bool, err error) {
 	return false, err
 }
 
-// heard takes a word of the writer, and commits what the last one says.
-func (c *call) heard(word heard) (over bool, err error) {
-	closed, err := c.hear(word)
+// receive takes a response of the writer, and commits what the last one says.
+func (c *call) receive(in received) (over bool, err error) {
+	closed, err := c.handle(in)
 	if err != nil || !closed {
 		return false, err
 	}

@@ -8,32 +8,32 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
 
-// lent is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of them
+// transit is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of them
 // is written to the connection, what they hold of the budget is given back. Until the batch is settled its records
 // alone count, which is half of it.
-type lent struct {
+type transit struct {
 	budget   *Budget
 	segments atomic.Int64
 	charge   atomic.Int64
 }
 
-var _ mem.BufferPool = (*lent)(nil)
+var _ mem.BufferPool = (*transit)(nil)
 
-// lend notes what the rows hold of the budget. All segments are counted, and none is in other hands yet.
-func (l *lent) lend(charge int64) { l.charge.Store(charge) }
+// hold notes what the rows hold of the budget. All segments are counted, and none is in other hands yet.
+func (t *transit) hold(charge int64) { t.charge.Store(charge) }
 
 // settle gives back what is still held. It is called when the batch ends, too: gRPC promises no Put for what it could
 // not send.
-func (l *lent) settle() { l.budget.Release(l.charge.Swap(0)) }
+func (t *transit) settle() { t.budget.Release(t.charge.Swap(0)) }
 
 // Get implements mem.BufferPool.
-func (l *lent) Get(length int) *[]byte { return lanewire.Buffers.Get(length) }
+func (t *transit) Get(length int) *[]byte { return lanewire.Buffers.Get(length) }
 
 // Put implements mem.BufferPool.
-func (l *lent) Put(s *[]byte) {
+func (t *transit) Put(s *[]byte) {
 	lanewire.Buffers.Put(s)
-	if l.segments.Add(-1) == 0 {
-		l.settle()
+	if t.segments.Add(-1) == 0 {
+		t.settle()
 	}
 }
 

@@ -72,11 +72,11 @@ func TestBudgetComesBackOnce(t *testing.T) {
 	message := b.message()
 	c := &call{lane: &Lane{Budget: budget}}
 	c.let(b)
-	wantUsed(t, budget, "let go while gRPC has the rows", 0)
+	wantUsed(t, budget, "released while gRPC has the rows", 0)
 	message.Free()
 	wantUsed(t, budget, "then the rows come back", 0)
 
 	b, _, _ = charged(t, budget)
 	c.let(b)
-	wantUsed(t, budget, "let go unsent", 0)
+	wantUsed(t, budget, "released unsent", 0)
 }

@@ -236,7 +236,7 @@ func (b *board) stuck(now time.Time, patience time.Duration) string {
 func (l *Lane) Status() Status { return l.status(time.Now()) }
 
 func (l *Lane) status(now time.Time) Status {
-	l.ask()
+	l.observe()
 	s := l.board.snapshot()
 	records, late := l.lag(s.Position, now)
 	s.Lag, s.LagSeconds = records, late.Seconds()
@@ -258,12 +258,12 @@ func (l *Lane) Look() {
 	l.board.mu.Lock()
 	position := l.board.status.Position
 	l.board.mu.Unlock()
-	l.ask()
+	l.observe()
 	l.lag(position, time.Now())
 }
 
-// ask brings what the partition waits for to the board.
-func (l *Lane) ask() {
+// observe brings what the partition waits for to the board.
+func (l *Lane) observe() {
 	l.board.waitsFor(forRecords, l.Partition.Trouble(), time.Time{})
 }
 

@@ -269,7 +269,7 @@ func TestGauges(t *testing.T) {
 			return out
 		}
 		got := gauges()
-		if _, told := got["lag_records"]; told || len(got) != 3 {
+		if _, shown := got["lag_records"]; shown || len(got) != 3 {
 			t.Errorf("nobody knows the end: %v", got)
 		}
 		p.member.mu.Lock()
@@ -358,12 +358,15 @@ func TestWhatIsExported(t *testing.T) {
 	got := map[string]float64{}
 	for _, f := range families {
 		m := f.GetMetric()[0]
-		got[strings.TrimPrefix(f.GetName(), "waybill_ingest_")] = m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		samples := float64(m.GetHistogram().GetSampleCount())
+		got[strings.TrimPrefix(f.GetName(), "waybill_ingest_")] = m.GetGauge().GetValue() + samples
 	}
-	want := map[string]float64{"lag_records": 0, "lag_seconds": 0, "budget_bytes": 1000, "budget_used_bytes": 7, "settle_seconds": 2}
+	want := map[string]float64{
+		"lag_records": 0, "lag_seconds": 0, "budget_bytes": 1000, "budget_used_bytes": 7, "settle_seconds": 2,
+	}
 	for name, value := range want {
-		if v, told := got[name]; !told || v != value {
-			t.Errorf("%s is %v (told %v), want %v", name, v, told, value)
+		if v, shown := got[name]; !shown || v != value {
+			t.Errorf("%s is %v (shown %v), want %v", name, v, shown, value)
 		}
 	}
 	NewMetrics(prometheus.NewRegistry(), nil) // and where there is none, none

@@ -15,18 +15,18 @@ type laneStream = grpc.BidiStreamingClient[lanev1.LaneRequest, lanev1.LaneRespon
 // halfClose tells the sender to half-close the call.
 type halfClose struct{}
 
-// heard is what the receiver hands to the owner.
-type heard struct {
+// received is what the receiver hands to the owner.
+type received struct {
 	response *lanev1.LaneResponse
 	err      error
 }
 
 // receive hands over what the writer says until the call ends.
-func receive(ctx context.Context, stream laneStream, out chan<- heard) {
+func receive(ctx context.Context, stream laneStream, out chan<- received) {
 	for {
 		response, err := stream.Recv()
 		select {
-		case out <- heard{response, err}:
+		case out <- received{response, err}:
 		case <-ctx.Done():
 			return
 		}
@@ -41,7 +41,7 @@ func receive(ctx context.Context, stream laneStream, out chan<- heard) {
 const idleAfter = 2 * time.Second
 
 // send sends what the owner hands over, until it has handed over nothing for a while: it then says so on idle, instead
-// of taking another one. A failed send ends the call, and the receiver is told why; so this one just goes.
+// of taking another one. A failed send ends the call, and the receiver gets the reason; so this one just goes.
 func send(ctx context.Context, stream laneStream, in <-chan any, idle chan<- struct{}) {
 	timer := time.NewTimer(idleAfter)
 	defer timer.Stop()

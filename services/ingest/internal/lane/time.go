@@ -82,7 +82,7 @@ func (c *call) awaits() causes.Cause {
 	case (full || c.draining) && c.window.count > 0:
 		return causes.Append
 	case c.draining:
-		return causes.Opening // the writer's last word, and the next writer
+		return causes.Opening // the writer's last response, and the next writer
 	case c.starved:
 		return causes.Budget
 	case c.backlog > 0 && c.newRecords == nil:

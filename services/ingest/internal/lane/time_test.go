@@ -99,7 +99,7 @@ func TestTimeIsExported(t *testing.T) {
 
 // What the owner waits for is what holds it up first.
 func TestWhatAnOwnerAwaits(t *testing.T) {
-	records := portion{records: make([]record.Record, 1)}
+	records := chunk{records: make([]record.Record, 1)}
 	for name, test := range map[string]struct {
 		set  func(c *call)
 		want causes.Cause
@@ -110,9 +110,15 @@ func TestWhatAnOwnerAwaits(t *testing.T) {
 		"a full window":            {func(c *call) { c.part = records; c.window.push(&batch{}) }, causes.Append},
 		"a commit":                 {func(c *call) { c.part = records; c.window.push(&batch{}); c.ledger.inFlight = true }, causes.Barrier},
 		"a commit beside the work": {func(c *call) { c.backlog, c.ledger.inFlight = 3, true }, causes.Fetch},
-		"a commit, and batches":    {func(c *call) { c.window.push(&batch{}); c.backlog, c.ledger.inFlight = 3, true }, causes.Fetch},
-		"a window without room":    {func(c *call) { c.full = true; c.window.push(&batch{}) }, causes.Append},
-		"a commit at the end":      {func(c *call) { c.draining, c.ledger.inFlight = true, true; c.window.push(&batch{}) }, causes.Barrier},
+		"a commit, and batches": {func(c *call) {
+			c.window.push(&batch{})
+			c.backlog, c.ledger.inFlight = 3, true
+		}, causes.Fetch},
+		"a window without room": {func(c *call) { c.full = true; c.window.push(&batch{}) }, causes.Append},
+		"a commit at the end": {func(c *call) {
+			c.window.push(&batch{})
+			c.draining, c.ledger.inFlight = true, true
+		}, causes.Barrier},
 		"dead letters":             {func(c *call) { c.part, c.held = records, &batch{} }, causes.Letters},
 		"the end of a call":        {func(c *call) { c.draining = true; c.window.push(&batch{}) }, causes.Append},
 		"the writer's last word":   {func(c *call) { c.draining = true }, causes.Opening},

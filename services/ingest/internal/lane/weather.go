@@ -24,10 +24,10 @@ type Weather struct {
 
 // outage is a time without a writer.
 type outage struct {
-	since time.Time
-	cause string
-	said  bool
-	tries int
+	since  time.Time
+	cause  string
+	logged bool
+	tries  int
 	// lanes counts those that wait or have waited.
 	lanes int
 	// turn holds a token for the lane that tries next; over is closed at the end.
@@ -50,7 +50,7 @@ func NewWeather(target string, log *slog.Logger) *Weather {
 // back.
 const firstTry, lastTry = 100 * time.Millisecond, time.Second
 
-// away says that no writer took the lane: none serves, or the connection broke before one answered.
+// away says that no writer took the lane: none serves, or the connection broke before one responded.
 func (w *Weather) away(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -70,16 +70,16 @@ func (w *Weather) serves() {
 		w.mu.Unlock()
 		return
 	}
-	tries, lanes, said := o.tries, o.lanes, o.said
+	tries, lanes, logged := o.tries, o.lanes, o.logged
 	w.mu.Unlock()
 	close(o.over)
-	if said {
+	if logged {
 		w.log.Warn("a writer serves again", "writer", w.target, "lasted", time.Since(o.since).Round(time.Millisecond), "tries", tries, "lanes", lanes)
 	}
 }
 
 // await returns once the lane may try to open: at once while writers serve, and else when it is its turn to find out,
-// or they are back. waits is told what is waited for. done is to be called when the attempt is over.
+// or they are back. waits gets what is waited for. done is to be called when the attempt is over.
 func (w *Weather) await(ctx context.Context, waits func(what string, since time.Time)) (done func()) {
 	w.mu.Lock()
 	o := w.outage
@@ -102,12 +102,12 @@ func (w *Weather) await(ctx context.Context, waits func(what string, since time.
 		return func() {
 			w.mu.Lock()
 			o.tries++
-			say := o.tries > 1 && !o.said && w.outage == o // one attempt may meet a writer that is just going
-			o.said = o.said || say
+			due := o.tries > 1 && !o.logged && w.outage == o // one attempt may meet a writer that is just going
+			o.logged = o.logged || due
 			cause := o.cause
 			w.mu.Unlock()
 			o.turn <- struct{}{}
-			if say {
+			if due {
 				w.log.Warn("no writer serves: lanes wait, and one of them tries", "writer", w.target, "error", cause)
 			}
 		}
@@ -133,7 +133,7 @@ func (w *Weather) back() <-chan struct{} {
 	return w.outage.over
 }
 
-// stormy notes that a lane has heard of a cause; calm, that it is over for that lane.
+// stormy notes that a lane was notified of a cause; calm, that it is over for that lane.
 func (w *Weather) stormy(cause, text string, since time.Time) {
 	w.mu.Lock()
 	s := w.storms[cause]

@@ -69,13 +69,13 @@ func TestOneLaneTriesForAll(t *testing.T) {
 		if n := tries.Load(); n < 55 || n > 130 {
 			t.Errorf("%d attempts in a minute", n)
 		}
-		said := log.Take()
-		if strings.Count(said, "level=WARN") != 2 || strings.Count(said, "\n") != 2 {
-			t.Errorf("log:\n%s", said)
+		logged := log.Take()
+		if strings.Count(logged, "level=WARN") != 2 || strings.Count(logged, "\n") != 2 {
+			t.Errorf("log:\n%s", logged)
 		}
 		for _, text := range []string{"no writer serves", "dns:///writer:7070", "connection refused", "a writer serves again", "lasted=1m", "tries="} {
-			if !strings.Contains(said, text) {
-				t.Errorf("the log lacks %q:\n%s", text, said)
+			if !strings.Contains(logged, text) {
+				t.Errorf("the log lacks %q:\n%s", text, logged)
 			}
 		}
 	})
@@ -94,8 +94,8 @@ func TestShortOutageIsNotSaid(t *testing.T) {
 			t.Errorf("the first attempt came after %v", took)
 		}
 		w.await(t.Context(), func(string, time.Time) { t.Error("waits for a writer that serves") })()
-		if said := log.Take(); said != "" {
-			t.Errorf("log: %s", said)
+		if logged := log.Take(); logged != "" {
+			t.Errorf("log: %s", logged)
 		}
 	})
 }
@@ -145,21 +145,21 @@ func TestStormIsSaidOnce(t *testing.T) {
 			w.stormy(cause, "quota", time.Now())
 		}
 		w.stormy("another", "", time.Now())
-		if said := log.Take(); strings.Count(said, "level=WARN") != 2 || strings.Count(said, cause) != 1 || !strings.Contains(said, "error=quota") {
-			t.Errorf("log:\n%s", said)
+		if logged := log.Take(); strings.Count(logged, "level=WARN") != 2 || strings.Count(logged, cause) != 1 || !strings.Contains(logged, "error=quota") {
+			t.Errorf("log:\n%s", logged)
 		}
 		time.Sleep(90 * time.Second)
 		w.calm(cause)
 		w.calm(cause)
-		if said := log.Take(); said != "" {
-			t.Errorf("over too early: %s", said)
+		if logged := log.Take(); logged != "" {
+			t.Errorf("over too early: %s", logged)
 		}
 		w.calm(cause)
-		if said := log.Take(); !strings.Contains(said, "lasted=1m30s lanes=3") {
-			t.Errorf("log: %s", said)
+		if logged := log.Take(); !strings.Contains(logged, "lasted=1m30s lanes=3") {
+			t.Errorf("log: %s", logged)
 		}
 		w.stormy(cause, "", time.Now())
-		if said := log.Take(); !strings.Contains(said, cause) {
+		if logged := log.Take(); !strings.Contains(logged, cause) {
 			t.Error("the next storm is not said")
 		}
 	})
@@ -172,16 +172,16 @@ func TestOutageIsSaidAfterASecondAttempt(t *testing.T) {
 			w, log := testWeather()
 			w.away(errNobody)
 			w.await(t.Context(), func(string, time.Time) {})()
-			if said := log.Take(); said != "" {
-				t.Errorf("after one attempt: %s", said)
+			if logged := log.Take(); logged != "" {
+				t.Errorf("after one attempt: %s", logged)
 			}
 			done := w.await(t.Context(), func(string, time.Time) {})
 			if back {
 				w.serves()
 			}
 			done()
-			if said := log.Take(); (said == "") != back {
-				t.Errorf("back %v: %s", back, said)
+			if logged := log.Take(); (logged == "") != back {
+				t.Errorf("back %v: %s", back, logged)
 			}
 		})
 	}

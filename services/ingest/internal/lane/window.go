@@ -11,7 +11,7 @@ type window struct {
 	bytes int
 }
 
-// fits says whether a batch of so many bytes may be sent. An empty window takes any batch, or a large one would wait
+// fits reports whether a batch of so many bytes may be sent. An empty window takes any batch, or a large one would wait
 // for ever.
 func (w *window) fits(bytes int, l limits) bool {
 	return w.count == 0 || w.count < l.windowBatches && w.bytes+bytes <= l.windowBytes

@@ -41,16 +41,16 @@ type keyContracts struct {
 
 func (k *keyContracts) Fingerprint() uint64 { return k.fingerprint }
 
-func (*keyContracts) Match(r *record.Record) Match {
+func (*keyContracts) Match(r *record.Record) *record.Match {
 	switch string(r.Key) {
 	case "a":
-		return Match{Route: 0, Contract: "as"}
+		return &record.Match{Route: 0, Name: "as"}
 	case "b":
-		return Match{Route: 1, Contract: "bs"}
+		return &record.Match{Route: 1, Name: "bs"}
 	case "ignore":
-		return Match{Action: Ignore}
+		return &record.Match{Action: record.Ignore}
 	}
-	return Match{Action: Unknown, Reason: "no contract matches"}
+	return &record.Match{Action: record.Unknown, Reason: "no contract matches"}
 }
 
 func (k *keyContracts) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
@@ -159,6 +159,15 @@ func testConfig() Config {
 	c := DefaultConfig()
 	c.BatchBytes, c.Linger = 1<<16, 50*time.Millisecond
 	return c
+}
+
+// leaveBehind produces rows and has them written by a lane that dies before it has committed a position behind them.
+func (w *world) leaveBehind(rows int) {
+	w.produceRows("a", rows)
+	p := w.start(func(p *process) { p.member.tick = time.Hour })
+	time.Sleep(time.Second)
+	p.kill()
+	<-p.done
 }
 
 // start joins the group and runs a lane until stop or the end of the test.

@@ -321,14 +321,14 @@ func (c *modelCall) refuse(sequence uint64, route uint32, rows []string) ([]stri
 	if err := c.say(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Refused{Refused: refused}}); err != nil {
 		return nil, err
 	}
-	answer, err := c.await(func(r *lanev1.LaneRequest) bool { return r.GetLeftOut().GetSequence() == sequence })
+	response, err := c.await(func(r *lanev1.LaneRequest) bool { return r.GetLeftOut().GetSequence() == sequence })
 	if err != nil {
 		return nil, err
 	}
-	if len(answer.GetLeftOut().GetOffsets()) != len(refused.Rows) {
+	if len(response.GetLeftOut().GetOffsets()) != len(refused.Rows) {
 		return nil, status.Error(codes.InvalidArgument, "LeftOut does not answer Refused")
 	}
-	c.state.LeftOut = append(c.state.LeftOut, answer.GetLeftOut().GetOffsets()...)
+	c.state.LeftOut = append(c.state.LeftOut, response.GetLeftOut().GetOffsets()...)
 	return good, c.raise()
 }
 
@@ -362,7 +362,7 @@ func (c *modelCall) await(wanted func(*lanev1.LaneRequest) bool) (*lanev1.LaneRe
 		select {
 		case r, ok := <-c.requests:
 			if !ok || r.Control != nil && r.Control.GetMessage() == nil {
-				return nil, status.Error(codes.InvalidArgument, "the call ended before the answer")
+				return nil, status.Error(codes.InvalidArgument, "the call ended before the response")
 			}
 			if r.Control != nil && wanted(r.Control) {
 				return r.Control, nil

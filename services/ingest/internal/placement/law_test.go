@@ -231,9 +231,8 @@ func TestStormsKeepTheBounds(t *testing.T) {
 	})
 }
 
-// A writer whose lanes wait for seconds, while others' do not, loses them, is tried by one lane later, and gets its
-// share when it is well.
-func TestASlowWriterLosesItsLanesUntilItIsWell(t *testing.T) {
+// fourAlike is four quick writers with 32 lanes that have found their places.
+func fourAlike() *world {
 	w := newWorld("i")
 	for i := range 4 {
 		w.join(fmt.Sprintf("w%d", i))
@@ -244,6 +243,13 @@ func TestASlowWriterLosesItsLanesUntilItIsWell(t *testing.T) {
 		w.open("t", int32(i), 1e5)
 	}
 	w.run(time.Minute)
+	return w
+}
+
+// A writer whose lanes wait for seconds, while others' do not, loses them, is tried by one lane later, and gets its
+// share when it is well.
+func TestASlowWriterLosesItsLanesUntilItIsWell(t *testing.T) {
+	w := fourAlike()
 	w.writer("w1").Latency = 3 * time.Second
 	w.run(15 * time.Second)
 	if n := w.counts()["w1"]; n != 0 {
@@ -280,16 +286,7 @@ func TestASlowWriterLosesItsLanesUntilItIsWell(t *testing.T) {
 
 // When BigQuery is slow for all writers, nothing moves: it would not help.
 func TestSlownessOfAllWritersMovesNothing(t *testing.T) {
-	w := newWorld("i")
-	for i := range 4 {
-		w.join(fmt.Sprintf("w%d", i))
-		w.writers[i].Latency = 60 * time.Millisecond
-	}
-	w.observe()
-	for i := range 32 {
-		w.open("t", int32(i), 1e5)
-	}
-	w.run(time.Minute)
+	w := fourAlike()
 	w.moves = nil
 	for i := range w.writers {
 		w.writers[i].Latency = time.Duration(3+i) * time.Second

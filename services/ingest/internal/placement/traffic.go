@@ -33,13 +33,13 @@ func (t *traffic) observe(elapsed time.Duration, rate float64) {
 	was := t.known()
 	t.seen += elapsed
 	// Over all that was seen at first: an average that begins with one sample would be that sample's for long.
-	t.smooth += (rate - t.smooth) * portion(elapsed, min(t.seen, smoothFor))
+	t.smooth += (rate - t.smooth) * fraction(elapsed, min(t.seen, smoothFor))
 	switch {
 	case !was, t.smooth > t.rate*jump, t.smooth*jump < t.rate:
 		t.rate = t.smooth
 	default:
-		t.rate += (t.smooth - t.rate) * portion(elapsed, driftFor)
+		t.rate += (t.smooth - t.rate) * fraction(elapsed, driftFor)
 	}
 }
 
-func portion(elapsed, of time.Duration) float64 { return min(1, elapsed.Seconds()/of.Seconds()) }
+func fraction(elapsed, of time.Duration) float64 { return min(1, elapsed.Seconds()/of.Seconds()) }

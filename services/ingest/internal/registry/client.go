@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -227,23 +228,24 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 	})
 }
 
+// Versions lists the versions of a subject that there are, oldest first; none of a subject that is not there. It waits
+// while the registry is away; the error is that of ctx.
+func (c *Client) Versions(ctx context.Context, subject string) ([]int, error) {
+	return wait(ctx, c, "the versions of subject "+subject, 0, func(ctx context.Context, node *sr.Client) ([]int, error) {
+		versions, err := node.SubjectVersions(ctx, subject)
+		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+			return nil, nil
+		}
+		slices.Sort(versions)
+		return versions, err
+	})
+}
+
 // Belongs reports whether a schema is a version of a subject. False also when the registry cannot tell: not all have
 // this call. It waits while the registry is away; the error is that of ctx.
 func (c *Client) Belongs(ctx context.Context, id int, subject string) (bool, error) {
-	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0,
-		func(ctx context.Context, node *sr.Client) (bool, error) {
-			versions, err := node.SchemaVersionsByID(ctx, id)
-			if response := (*sr.ResponseError)(nil); errors.As(err, &response) &&
-				(response.StatusCode == http.StatusNotFound || response.StatusCode == http.StatusMethodNotAllowed) {
-				return false, nil
-			}
-			for _, v := range versions {
-				if v.Subject == subject {
-					return true, err
-				}
-			}
-			return false, err
-		})
+	subjects, err := c.Subjects(ctx, id)
+	return slices.Contains(subjects, subject), err
 }
 
 // Ping requests the subjects once, of one node after the other. The error is that of the last one.

@@ -76,13 +76,11 @@ func (k *Kafka) groupConfig() (*sarama.Config, error) {
 	g := &c.Consumer.Group
 	g.InstanceId = k.InstanceID
 	g.Session.Timeout = time.Duration(k.SessionTimeout)
-	g.Heartbeat.Interval = time.Duration(k.SessionTimeout) / 10
+	// A rebalance waits until each member has heard of it, with a heartbeat.
+	g.Heartbeat.Interval = min(time.Duration(k.SessionTimeout)/10, time.Second)
 	g.Rebalance.Timeout = time.Duration(k.RebalanceTimeout)
 	g.Rebalance.Retry.Backoff = time.Second
-	g.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategySticky()}
-	if k.Assignment == AssignRange {
-		g.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyRange()}
-	}
+	g.Rebalance.GroupStrategies = k.strategies()
 	// A JoinGroup is answered only when all members have joined.
 	c.Net.ReadTimeout = g.Rebalance.Timeout + time.Duration(k.RequestTimeout)
 	// The group's own consumer is paused and never read. Were it strict about its offset, one partition whose committed

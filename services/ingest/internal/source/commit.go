@@ -3,11 +3,12 @@ package source
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/IBM/sarama"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
@@ -22,10 +23,13 @@ type topicPartition struct {
 type pair struct {
 	position   int64
 	checkpoint string
+	// as is the member, in its generation, that the pair is on its way for.
+	as member
 	// confirmed receives the outcome, once, for everyone who waits for this pair or for one that it superseded.
 	confirmed []chan<- error
-	// fenced ends the claim that the pair belongs to.
+	// fenced ends the claim that the pair belongs to; ended says that it has ended.
 	fenced func(error)
+	ended  error
 }
 
 // errDoubtful says that a commit was sent and not answered: it may have been applied, may never be, and may be applied
@@ -36,24 +40,30 @@ var errDoubtful = errors.New("the outcome of an offset commit is unknown")
 // is success. errors.Is(err, errDoubtful), for all of them, when no answer came.
 type sendCommit func(map[topicPartition]*pair) map[topicPartition]error
 
-// committer commits for all claims of one generation.
+// committer commits for all claims of this member.
 //
-// Invariant: one request is in flight at a time and it holds the newest pair of each partition, so a newer pair is
-// never overtaken by an older one. A request without an answer may still be in flight, in a socket or in a broker that
-// pauses, and Kafka tells commits of one generation apart by nothing but their arrival: after it nothing more is sent,
-// and the generation ends. A pair that is superseded before it is confirmed hands its waiters to its successor: what is
-// durable then is a later state of the same lane, which explains all that the earlier one did.
+// Invariants:
+//   - One request is in flight at a time and it holds the newest pair of each partition, so a newer pair is never
+//     overtaken by an older one. A pair that is superseded before it is confirmed hands its waiters to its successor:
+//     what is durable then is a later state of the same lane, which explains all that the earlier one did.
+//   - A request names the generation of the moment at which its pairs were chosen, and a pair is chosen only while its
+//     claim may commit in that generation: retire comes before the advance to a generation in which it may not.
+//   - A request without an answer may still be in flight, in a socket or in a broker that pauses, and Kafka tells
+//     commits of one generation apart by nothing but their arrival: after it nothing is sent in that generation. What
+//     waits is sent in the next one, in which the lost request is refused.
 type committer struct {
 	send     sendCommit
 	interval time.Duration
 	backoff  time.Duration
-	log      *slog.Logger
-	metrics  *Metrics
-	// doubted ends the generation. It is called once, after the last request was sent.
+	// grace is how long a refused generation may last; 0 is for ever.
+	grace   time.Duration
+	log     *slog.Logger
+	metrics *Metrics
+	// doubted asks for another generation: nothing more is sent in this one.
 	doubted func(error)
 
 	wake chan struct{}
-	// confirmed says that the coordinator has confirmed a pair of this generation.
+	// confirmed says that the coordinator has confirmed a pair since the last doubt.
 	confirmed atomic.Bool
 
 	// pending are the pairs to be sent, flight those on their way; mu guards both, and the waiters of their pairs.
@@ -61,6 +71,13 @@ type committer struct {
 	pending map[topicPartition]*pair
 	flight  map[topicPartition]*pair
 	over    error
+	// member is who commits. barred says why it sends nothing in its generation.
+	member member
+	barred error
+	// last says that no other generation is to come: what bars this one ends the claims.
+	last bool
+	// retired are partitions whose claim has ended, with what their lanes are told.
+	retired map[topicPartition]error
 }
 
 func newCommitter(send sendCommit, doubted func(error), interval, backoff time.Duration, log *slog.Logger,
@@ -70,6 +87,7 @@ func newCommitter(send sendCommit, doubted func(error), interval, backoff time.D
 		send: send, doubted: doubted, interval: interval, backoff: backoff, log: log, metrics: m,
 		wake:    make(chan struct{}, 1),
 		pending: make(map[topicPartition]*pair),
+		retired: make(map[topicPartition]error),
 	}
 }
 
@@ -92,7 +110,7 @@ func (c *committer) now(ctx context.Context, tp topicPartition, position int64, 
 func (c *committer) flush(ctx context.Context, tp topicPartition) error {
 	confirmed := make(chan error, 1)
 	c.mu.Lock()
-	p, over := c.pending[tp], c.over
+	p, over := c.pending[tp], c.closed(tp)
 	if p == nil {
 		p = c.flight[tp]
 	}
@@ -106,11 +124,19 @@ func (c *committer) flush(ctx context.Context, tp topicPartition) error {
 	return c.await(ctx, confirmed)
 }
 
-func (c *committer) await(ctx context.Context, confirmed <-chan error) error {
-	select {
-	case c.wake <- struct{}{}:
-	default:
+// closed says why a partition commits nothing more. The caller holds mu.
+func (c *committer) closed(tp topicPartition) error {
+	switch {
+	case c.over != nil:
+		return c.over
+	case c.last && c.barred != nil:
+		return givenUp(c.barred)
 	}
+	return c.retired[tp]
+}
+
+func (c *committer) await(ctx context.Context, confirmed <-chan error) error {
+	c.poke()
 	select {
 	case err := <-confirmed:
 		return err
@@ -122,8 +148,8 @@ func (c *committer) await(ctx context.Context, confirmed <-chan error) error {
 func (c *committer) add(tp topicPartition, p *pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over != nil {
-		p.answer(c.over)
+	if err := c.closed(tp); err != nil {
+		p.answer(err)
 		return
 	}
 	if older := c.pending[tp]; older != nil {
@@ -132,12 +158,14 @@ func (c *committer) add(tp topicPartition, p *pair) {
 	c.pending[tp] = p
 }
 
-// run sends until ctx ends, then answers lane.ErrFenced to all who still wait: the generation is over.
+// run sends until ctx ends, then answers lane.ErrFenced to all who still wait: the membership is over.
 func (c *committer) run(ctx context.Context) {
 	tick := time.NewTicker(c.interval)
 	defer tick.Stop()
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
+	patience := time.NewTimer(time.Hour)
+	defer patience.Stop()
 	wait := c.backoff
 	for {
 		select {
@@ -147,33 +175,43 @@ func (c *committer) run(ctx context.Context) {
 		case <-tick.C:
 		case <-c.wake:
 		case <-retry.C:
+		case <-patience.C:
+			c.impatient()
 		}
-		if c.round() {
+		switch again, refused := c.round(); {
+		case refused && c.grace > 0:
+			patience.Reset(c.grace)
+		case again:
 			retry.Reset(wait)
 			wait = min(2*wait, 20*c.backoff)
-		} else {
+		default:
 			wait = c.backoff
 		}
 	}
 }
 
-// round sends what is pending once. again says that some of it is to be sent again.
-func (c *committer) round() (again bool) {
+// round sends what is pending once. again says that some of it is to be sent again, refused that it waits for another
+// generation, which the heartbeat is about to learn of.
+func (c *committer) round() (again, refused bool) {
 	c.mu.Lock()
+	if c.barred != nil || len(c.pending) == 0 {
+		c.mu.Unlock()
+		return false, false
+	}
 	batch := c.pending
 	c.pending = make(map[topicPartition]*pair, len(batch))
 	c.flight = batch
-	c.mu.Unlock()
-	if len(batch) == 0 {
-		return false
+	as := c.member
+	for _, p := range batch {
+		p.as = as
 	}
+	c.mu.Unlock()
 	start := time.Now()
 	errs := c.send(batch)
 	c.metrics.commitSeconds.Observe(time.Since(start).Seconds())
 	for _, err := range errs {
 		if errors.Is(err, errDoubtful) {
-			c.doubt(batch, err)
-			return false
+			return c.doubt(batch, as, err), false
 		}
 	}
 	for tp, p := range batch {
@@ -184,6 +222,14 @@ func (c *committer) round() (again bool) {
 			c.metrics.commits.WithLabelValues("ok").Inc()
 			c.confirmed.Store(true)
 			c.settle(tp, p, nil)
+		case errors.Is(err, sarama.ErrIllegalGeneration):
+			c.metrics.commits.WithLabelValues("fenced").Inc()
+			c.putBack(tp, p)
+			if c.bar(as, err) {
+				refused = true
+			} else {
+				again = true
+			}
 		case errors.Is(err, lane.ErrFenced):
 			c.metrics.commits.WithLabelValues("fenced").Inc()
 			p.fenced(err)
@@ -200,7 +246,7 @@ func (c *committer) round() (again bool) {
 			again = true
 		}
 	}
-	return again
+	return again, refused
 }
 
 // settle answers all who wait for a pair that was on its way.
@@ -211,11 +257,20 @@ func (c *committer) settle(tp topicPartition, p *pair, err error) {
 	p.answer(err)
 }
 
-// putBack returns an unconfirmed pair, unless a newer one has come: that takes over its waiters.
+// putBack returns an unconfirmed pair, unless its claim has ended, or a newer one has come: that takes over its
+// waiters.
 func (c *committer) putBack(tp topicPartition, p *pair) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flight, tp)
+	err := p.ended
+	if err == nil {
+		err = c.closed(tp)
+	}
+	if err != nil {
+		p.answer(err)
+		return
+	}
 	if newer := c.pending[tp]; newer != nil {
 		newer.confirmed = append(p.confirmed, newer.confirmed...)
 		return
@@ -223,32 +278,32 @@ func (c *committer) putBack(tp topicPartition, p *pair) {
 	c.pending[tp] = p
 }
 
-// doubt gives up the pairs of a request without an answer, and those that have come since: what was committed, the next
-// generation reads back, under which this request is refused should it arrive after all.
-func (c *committer) doubt(batch map[topicPartition]*pair, err error) {
+// doubt keeps the pairs of a request without an answer for the next generation, under which this request is refused
+// should it arrive after all. again says that the next one is there already.
+func (c *committer) doubt(batch map[topicPartition]*pair, as member, err error) (again bool) {
 	c.metrics.commits.WithLabelValues("doubtful").Add(float64(len(batch)))
 	c.metrics.doubtful.Inc()
-	fence := fmt.Errorf("%w: this generation is given up: %w", lane.ErrFenced, err)
 	for tp, p := range batch {
 		c.putBack(tp, p)
 	}
-	for _, p := range c.end(fence) {
-		p.fenced(fence)
+	if !c.bar(as, err) {
+		return true
 	}
+	c.confirmed.Store(false)
 	c.doubted(err)
+	return false
 }
 
-// end answers all who wait and will wait, and returns the pairs that were not confirmed.
-func (c *committer) end(err error) map[topicPartition]*pair {
+// end answers all who wait and will wait.
+func (c *committer) end(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.over = err
 	left := c.pending
-	c.pending = nil
+	c.pending = make(map[topicPartition]*pair)
 	for _, p := range left {
 		p.answer(err)
 	}
-	return left
 }
 
 func (p *pair) answer(err error) {

@@ -56,7 +56,7 @@ func TestCommitFaults(t *testing.T) {
 		{kerr.RequestTimedOut, retried},
 		{kerr.UnknownTopicOrPartition, retried},
 		{kerr.UnknownServerError, retried},
-		{kerr.IllegalGeneration, fenced},
+		{kerr.IllegalGeneration, retried}, // in another generation, which the source asks for
 		{kerr.UnknownMemberID, fenced},
 		{kerr.FencedInstanceID, fenced},
 		{kerr.OffsetMetadataTooLarge, failed},
@@ -106,7 +106,7 @@ func TestFencedTimerCommit(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	o := s.claim(t)
-	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.IllegalGeneration})
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.UnknownMemberID})
 	o.CommitLater(1, "zombie")
 	select {
 	case <-o.ctx.Done():

@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/IBM/sarama"
+
 	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
@@ -20,7 +22,7 @@ type coordinator struct {
 	busy   bool
 	sent   []map[topicPartition]int64
 	answer func(n int, tp topicPartition) error
-	// doubts are those that ended the generation.
+	// doubts are what another generation was asked for.
 	doubts []error
 	t      *testing.T
 }
@@ -48,6 +50,13 @@ func (c *coordinator) send(pairs map[topicPartition]*pair) map[topicPartition]er
 	return errs
 }
 
+// asked are the reasons for which another generation was asked for so far.
+func (c *coordinator) asked() []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.doubts)
+}
+
 // requests are those sent so far.
 func (c *coordinator) requests() []map[topicPartition]int64 {
 	c.mu.Lock()
@@ -59,12 +68,19 @@ func (c *coordinator) run(t *testing.T, test func(*committer)) {
 	synctest.Test(t, func(t *testing.T) {
 		c.t = t
 		ctx, cancel := context.WithCancel(context.Background())
-		k := newCommitter(c.send, func(err error) { c.doubts = append(c.doubts, err) }, 10*time.Second, time.Second, new(logtest.Log).Logger(), NewMetrics(nil))
+		doubted := func(err error) {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.doubts = append(c.doubts, err)
+		}
+		k := newCommitter(c.send, doubted, 10*time.Second, time.Second, new(logtest.Log).Logger(), NewMetrics(nil))
 		done := make(chan struct{})
 		go func() { defer close(done); k.run(ctx) }()
+		defer func() { // also when the test gives up
+			cancel()
+			<-done
+		}()
 		test(k)
-		cancel()
-		<-done
 	})
 }
 
@@ -127,31 +143,98 @@ func TestCommitterSupersedes(t *testing.T) {
 	})
 }
 
-// After a request without an answer nothing more is sent, and nothing counts as confirmed: not its own pairs, not those
-// that came meanwhile.
+// After a request without an answer nothing more is sent in that generation, and nothing counts as confirmed: not its
+// own pairs, not those that came meanwhile. In the next one the newest of each partition is sent.
 func TestCommitterDoubt(t *testing.T) {
-	c := &coordinator{answer: func(int, topicPartition) error { return fmt.Errorf("%w: cut", errDoubtful) }}
+	c := &coordinator{answer: func(n int, _ topicPartition) error {
+		if n == 0 {
+			return fmt.Errorf("%w: cut", errDoubtful)
+		}
+		return nil
+	}}
 	c.run(t, func(k *committer) {
-		fenced := make(chan error, 8)
-		end := func(err error) { fenced <- err }
 		old, newer := make(chan error, 1), make(chan error, 1)
-		go func() { old <- k.now(context.Background(), tpA, 1, "", end) }()
+		go func() { old <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
 		synctest.Wait() // the first is under way
-		go func() { newer <- k.now(context.Background(), tpA, 2, "", end) }()
-		k.later(tpB, 7, "", end)
-		mustFenced(t, <-old)
-		mustFenced(t, <-newer)
-		k.later(tpB, 8, "", end)
-		mustFenced(t, k.now(context.Background(), tpA, 3, "", end))
+		go func() { newer <- k.now(context.Background(), tpA, 2, "", unfenced(t)) }()
+		k.later(tpB, 7, "", unfenced(t))
+		time.Sleep(time.Minute)
+		k.later(tpB, 8, "", unfenced(t))
+		if sent := c.requests(); len(sent) != 1 || len(old)+len(newer) != 0 {
+			t.Errorf("sent %v: want nothing after the doubt, and nobody told", sent)
+		}
+		if asked := c.asked(); len(asked) != 1 || !errors.Is(asked[0], errDoubtful) {
+			t.Errorf("doubts %v, want one", asked)
+		}
+		k.advance(member{id: "m", generation: 2})
+		if err := errors.Join(<-old, <-newer); err != nil {
+			t.Error(err)
+		}
+		if sent := c.requests(); len(sent) != 2 || sent[1][tpA] != 2 || sent[1][tpB] != 8 {
+			t.Errorf("sent %v: want the newest of both in the next generation", sent)
+		}
+	})
+}
+
+// A refusal of the generation is the last word only when no other one is to come: until then what waits is kept.
+func TestRefusedGenerationIsWaitedOut(t *testing.T) {
+	refused := fmt.Errorf("%w: %w", lane.ErrFenced, sarama.ErrIllegalGeneration)
+	c := &coordinator{answer: func(n int, _ topicPartition) error {
+		if n != 1 {
+			return refused
+		}
+		return nil
+	}}
+	c.run(t, func(k *committer) {
+		k.grace = time.Minute
+		told := make(chan error, 1)
+		go func() { told <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		time.Sleep(30 * time.Second)
+		if sent := c.requests(); len(sent) != 1 || len(told)+len(c.asked()) != 0 {
+			t.Errorf("sent %v, asked %v: want patience", sent, c.asked())
+		}
+		time.Sleep(time.Minute)
+		if asked := c.asked(); len(asked) != 1 {
+			t.Errorf("asked %v times for another generation, want once", asked)
+		}
+		k.advance(member{id: "m", generation: 3})
+		if err := <-told; err != nil {
+			t.Error(err)
+		}
+		k.conclude()
+		fenced := make(chan error, 1)
+		mustFenced(t, k.now(context.Background(), tpA, 2, "", func(err error) { fenced <- err }))
+		mustFenced(t, <-fenced)
+		mustFenced(t, k.now(context.Background(), tpB, 2, "", unfenced(t)))
+	})
+}
+
+// What a claim has handed over before it went is never sent after that, neither what waits nor what is to be sent
+// again: in a generation that no longer has the claim the coordinator would take it.
+func TestRetiredClaimCommitsNothing(t *testing.T) {
+	c := &coordinator{answer: func(n int, _ topicPartition) error {
+		if n == 0 {
+			return errors.New("coordinator is loading")
+		}
+		return nil
+	}}
+	c.run(t, func(k *committer) {
+		gone := make(chan error, 2)
+		go func() { gone <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		synctest.Wait() // it is on its way, and will be answered with an error
+		k.later(tpB, 7, "", unfenced(t))
+		k.retire(tpA, lane.ErrFenced)
+		k.retire(tpB, lane.ErrFenced)
+		k.advance(member{id: "m", generation: 2})
+		k.admit(tpA) // a new claim of the same partition
 		time.Sleep(time.Minute)
 		if sent := c.requests(); len(sent) != 1 {
-			t.Errorf("sent %v: want nothing after the doubt", sent)
+			t.Errorf("sent %v: want nothing of claims that have gone", sent)
 		}
-		for range 2 { // tpA and tpB
-			mustFenced(t, <-fenced)
-		}
-		if len(c.doubts) != 1 || !errors.Is(c.doubts[0], errDoubtful) {
-			t.Errorf("doubts %v, want one", c.doubts)
+		mustFenced(t, <-gone)
+		mustFenced(t, k.now(context.Background(), tpB, 8, "", unfenced(t)))
+		if err := k.now(context.Background(), tpA, 2, "", unfenced(t)); err != nil {
+			t.Errorf("the new claim: %v", err)
 		}
 	})
 }

@@ -22,10 +22,16 @@ const (
 	ReadUncommitted = "read_uncommitted"
 	AssignSticky    = "sticky"
 	AssignRange     = "range"
-	SASLPlain       = "plain"
-	SASLScram256    = "scram-sha-256"
-	SASLScram512    = "scram-sha-512"
-	SASLOAuth       = "oauthbearer"
+
+	// AssignCooperative is the only one that lets partitions run that stay with their member.
+	AssignCooperative = "cooperative-sticky"
+	// AssignLoad is cooperative too, and assigns by bytes a second.
+	AssignLoad = "load"
+
+	SASLPlain    = "plain"
+	SASLScram256 = "scram-sha-256"
+	SASLScram512 = "scram-sha-512"
+	SASLOAuth    = "oauthbearer"
 )
 
 // Config is all that the source is told.
@@ -54,8 +60,11 @@ type Kafka struct {
 	// Reset says where a partition starts without a usable committed offset: earliest, latest or none. The source
 	// reports offsets; it is the lane that acts on this.
 	Reset string `yaml:"auto_offset_reset"`
-	// Assignment is sticky or range, both eager.
+	// Assignment is cooperative-sticky, load, or sticky or range, both eager: those stop all partitions in a rebalance.
+	// Several, with commas between them, are for moving a group from one to another: it uses what all its members name.
 	Assignment string `yaml:"assignment"`
+	// Capacity is how many bytes a second, as brokers send them, this process can carry; for load.
+	Capacity config.Bytes `yaml:"capacity"`
 	// SessionTimeout is how long the group waits for a heartbeat.
 	SessionTimeout config.Duration `yaml:"session_timeout"`
 	// RebalanceTimeout is how long the group waits for members to let go of their partitions.
@@ -114,7 +123,7 @@ func Defaults() Config {
 			Version:          "3.6.0",
 			Isolation:        ReadCommitted,
 			Reset:            "earliest",
-			Assignment:       AssignSticky,
+			Assignment:       AssignCooperative,
 			SessionTimeout:   config.Duration(45 * time.Second),
 			RebalanceTimeout: config.Duration(60 * time.Second),
 			DrainTimeout:     config.Duration(30 * time.Second),
@@ -145,7 +154,16 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	}
 	oneOf(report, "isolation", k.Isolation, ReadCommitted, ReadUncommitted)
 	oneOf(report, "auto_offset_reset", k.Reset, "earliest", "latest", "none")
-	oneOf(report, "assignment", k.Assignment, AssignSticky, AssignRange)
+	for _, name := range k.assignments() {
+		oneOf(report, "assignment", name, AssignCooperative, AssignLoad, AssignSticky, AssignRange)
+		if name == AssignLoad && k.Capacity <= 0 {
+			report("capacity", "is not set, and assignment is load", "write how many bytes a second this process can "+
+				"carry as they come from the brokers, for example 50MiB; what it takes at most under load says so")
+		}
+	}
+	if k.Capacity < 0 {
+		report("capacity", "is negative", "write bytes a second, for example 50MiB")
+	}
 	if k.InstanceID != "" && !kafkaName.MatchString(k.InstanceID) {
 		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID),
 			"use letters, digits, dots, underscores and hyphens")

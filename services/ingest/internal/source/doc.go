@@ -23,7 +23,8 @@
 // # Life of a claim
 //
 //	Source.Run            connects, waits for topics, joins the group, joins again after every rebalance
-//	  session             one generation: its members' claims, the committer, the fetchers
+//	  membership          the claims of this member, across generations: the committer, the fetchers
+//	  session             sarama's part of it: which generation there is, and what is assigned in it
 //	    claim             one partition: implements lane.Partition, runs the handler
 //	      reader          one pass over the partition from an exact offset
 //	  fetchers            a fetcher a broker, with a connection of its own

@@ -30,7 +30,8 @@ func Explain(err error) error {
 		return fmt.Errorf("grant READ on the group, kafka.group, to this principal: %w", err)
 	case errors.Is(err, sarama.ErrInconsistentGroupProtocol):
 		return fmt.Errorf("the group has members of another program, or with another kafka.assignment: stop them, or choose "+
-			"another kafka.group: %w", err)
+			"another kafka.group; to change the assignment of a running group, let each member first name both, as in "+
+			"kafka.assignment: sticky,cooperative-sticky: %w", err)
 	case errors.As(err, &listener):
 		return listener
 	case errors.Is(err, sarama.ErrOutOfBrokers):

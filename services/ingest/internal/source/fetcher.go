@@ -121,8 +121,8 @@ type fetchRound struct {
 // plan makes the next request: for what the readers want, if any of them has room. It is false when there are none
 // left, and the fetcher is gone.
 func (f *fetcher) plan(round *fetchRound) bool {
-	c := f.pool.config
-	round.request = kmsg.NewFetchRequest() // without a fetch session (KIP-227): each request names all its partitions
+	c, spare := f.pool.config, round.request.Topics // whose memory is used again
+	round.request = kmsg.NewFetchRequest()          // without a fetch session (KIP-227): each request names all its partitions
 	round.request.Version, round.request.Rack = kafkawire.FetchOldest, c.RackID
 	round.request.IsolationLevel = int8(c.Consumer.IsolationLevel)
 	round.request.MinBytes, round.request.MaxBytes = c.Consumer.Fetch.Min, c.Consumer.Fetch.MaxBytes
@@ -150,6 +150,9 @@ func (f *fetcher) plan(round *fetchRound) bool {
 			topics[w.topic][tp.topic] = at
 			t := kmsg.NewFetchRequestTopic()
 			t.Topic, t.TopicID = tp.topic, w.topic
+			if at < len(spare) {
+				t.Partitions = spare[at].Partitions[:0]
+			}
 			round.request.Topics = append(round.request.Topics, t)
 		}
 		t := &round.request.Topics[at]

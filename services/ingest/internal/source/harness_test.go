@@ -64,6 +64,7 @@ func (c Config) with(change func(*Config)) Config {
 // owned is a claim under test, with the context of its handler.
 type owned struct {
 	lane.Partition
+	of  *running
 	ctx context.Context
 	// release lets the handler return after its context has ended.
 	release chan struct{}
@@ -106,7 +107,7 @@ func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...fun
 	ended := make(chan error, 1)
 	go func() {
 		ended <- r.Run(ctx, topics, func(ctx context.Context, p lane.Partition) {
-			o := &owned{Partition: p, ctx: ctx, release: make(chan struct{}), done: make(chan struct{})}
+			o := &owned{Partition: p, of: r, ctx: ctx, release: make(chan struct{}), done: make(chan struct{})}
 			defer close(o.done)
 			r.claims <- o
 			<-ctx.Done()

@@ -16,6 +16,7 @@ func TestStaleCommitEndsTheClaim(t *testing.T) {
 		t.Run(code.Error(), func(t *testing.T) {
 			c := &coordinator{answer: func(int, topicPartition) error { return judge(code) }}
 			c.run(t, func(k *committer) {
+				k.conclude() // no other generation is to come
 				ended := make(chan error, 1)
 				if err := k.now(context.Background(), tpA, 1, "", func(err error) { ended <- err }); !errors.Is(err, lane.ErrFenced) {
 					t.Errorf("the commit returned %v, want ErrFenced", err)

@@ -15,6 +15,7 @@ type Metrics struct {
 	generations   prometheus.Counter
 	claims        prometheus.Gauge
 	overdue       prometheus.Counter
+	fetched       prometheus.Counter
 	fetchErrors   prometheus.Counter
 	pauses        prometheus.Counter
 	topics        *prometheus.GaugeVec
@@ -40,7 +41,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}, []string{"result"}),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: ns, Subsystem: sub, Name: "commit_seconds",
-			Help: "Round trip of one offset commit request, which may carry many partitions.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
+			Help:    "Round trip of one offset commit request, which may carry many partitions.",
+			Buckets: prometheus.ExponentialBuckets(0.0005, 2, 15),
 		}),
 		doubtful: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: ns, Name: "doubtful_commits_total",
@@ -49,6 +51,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		generations: counter("generations_total", "Group generations this member has been part of; each is one rebalance."),
 		claims:      gauge("claims", "Partitions this member owns now."),
 		overdue:     counter("overdue_claims_total", "Revoked claims whose lane did not drain within the deadline."),
+		fetched:     counter("fetched_bytes_total", "Bytes of records that brokers sent, as they came."),
 		fetchErrors: counter("fetch_errors_total", "Fetches that failed and were tried again."),
 		pauses:      counter("pauses_total", "Times a partition stopped fetching because its lane was slower."),
 		topics: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -67,8 +70,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return 0
 	})
 	if reg != nil {
-		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.doubtful, m.generations, m.claims, m.overdue, m.fetchErrors, m.pauses, m.topics,
-			m.connected)
+		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.doubtful, m.generations, m.claims, m.overdue, m.fetched,
+			m.fetchErrors, m.pauses, m.topics, m.connected)
 	}
 	return m
 }

@@ -20,6 +20,9 @@ type member struct {
 	instance   *string
 }
 
+// same says whether two are the same member in the same generation.
+func (m member) same(as member) bool { return m.id == as.id && m.generation == as.generation }
+
 // offsets reads and writes the group's offsets on a client of its own. Checkpoints never go through sarama's session:
 // MarkOffset drops an equal offset with new metadata and Commit reports no error.
 type offsets struct {
@@ -109,7 +112,8 @@ func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time
 		}
 		select {
 		case <-ctx.Done():
-			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w (last answer: %w)", tp.topic, tp.partition, context.Cause(ctx), err)
+			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w (last answer: %w)",
+				tp.topic, tp.partition, context.Cause(ctx), err)
 		case <-time.After(backoff):
 		}
 	}
@@ -173,7 +177,8 @@ func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 		_ = b.Close()
 		o.lost.Store(true)
 		var encoding sarama.PacketEncodingError
-		if errors.Is(err, sarama.ErrNotConnected) || errors.Is(err, sarama.ErrUnsupportedVersion) || errors.As(err, &encoding) {
+		if errors.Is(err, sarama.ErrNotConnected) || errors.Is(err, sarama.ErrUnsupportedVersion) ||
+			errors.As(err, &encoding) {
 			err = unsentError{err}
 		}
 		return none, err
@@ -200,7 +205,8 @@ func judge(err error) error {
 		}
 		return fmt.Errorf("%w: %w", lane.ErrFenced, code)
 	case sarama.ErrOffsetMetadataTooLarge:
-		return &refusedError{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 unless changed); this is a fault of the writer"}
+		return &refusedError{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 unless " +
+			"changed); this is a fault of the writer"}
 	case sarama.ErrGroupAuthorizationFailed:
 		return &refusedError{code, "grant READ on the consumer group to this principal"}
 	case sarama.ErrTopicAuthorizationFailed:

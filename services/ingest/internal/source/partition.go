@@ -12,15 +12,18 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// claim is our right to one partition in one generation. It implements lane.Partition.
+// claim is our right to one partition, from the generation in which it comes to us to the one in which it goes. It
+// implements lane.Partition.
 //
 // It is a scope, so it keeps contexts: owned ends when the claim is revoked, fenced or over; alive outlives it by the
 // drain timeout and bounds every method.
 type claim struct {
-	tp       topicPartition
-	session  *session
-	fetchers *fetchers
-	log      *slog.Logger
+	tp         topicPartition
+	membership *membership
+	fetchers   *fetchers
+	log        *slog.Logger
+	// done is closed when the lane has ended and nothing more of it will be committed.
+	done chan struct{}
 
 	owned context.Context
 	end   context.CancelCauseFunc
@@ -37,22 +40,24 @@ type claim struct {
 	last  *reader
 
 	outlook outlook
+	// load is guarded by the membership.
+	load load
 }
 
 var _ lane.Partition = (*claim)(nil)
 
 func (c *claim) Topic() string   { return c.tp.topic }
 func (c *claim) Number() int32   { return c.tp.partition }
-func (c *claim) Cluster() string { return c.session.source.cluster }
+func (c *claim) Cluster() string { return c.membership.source.cluster }
 
 // Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
 func (c *claim) Committed(ctx context.Context) (int64, string, error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	if err := c.session.committer.flush(ctx, c.tp); err != nil {
+	if err := c.membership.committer.flush(ctx, c.tp); err != nil {
 		return 0, "", c.wrap("commit before reading back", err)
 	}
-	s := c.session.source
+	s := c.membership.source
 	type committed struct {
 		position int64
 		metadata string
@@ -77,7 +82,7 @@ const sharedLook = 500 * time.Millisecond
 // recognize looks whether a committed position is one of the topic, and of the log, that there is. From then on the
 // claim reads that topic.
 func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error {
-	leaders := c.session.source.leaders
+	leaders := c.membership.source.leaders
 	// Claims begin by the thousand: they share a look at the topic that is a moment old. Should the topic have been made
 	// again within it, the first fetch says so.
 	leader, err := leaders.directory.leader(ctx, c.tp, time.Now().Add(-sharedLook))
@@ -110,14 +115,20 @@ func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error
 
 // Commit implements lane.Partition.
 func (c *claim) Commit(ctx context.Context, position int64, checkpoint string) error {
+	if c.alive.Err() != nil { // the partition may have another claim by now
+		return c.wrap("commit", context.Cause(c.alive))
+	}
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("commit", c.session.committer.now(ctx, c.tp, position, c.mark(position, checkpoint), c.fenced))
+	return c.wrap("commit", c.membership.committer.now(ctx, c.tp, position, c.mark(position, checkpoint), c.fenced))
 }
 
 // CommitLater implements lane.Partition.
 func (c *claim) CommitLater(position int64, checkpoint string) {
-	c.session.committer.later(c.tp, position, c.mark(position, checkpoint), c.fenced)
+	if c.alive.Err() != nil { // the partition may have another claim by now
+		return
+	}
+	c.membership.committer.later(c.tp, position, c.mark(position, checkpoint), c.fenced)
 }
 
 // mark says with a checkpoint of which topic and log the position is.
@@ -137,7 +148,7 @@ func (c *claim) fenced(err error) { c.end(err) }
 func (c *claim) Range(ctx context.Context) (oldest, newest int64, err error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	leaders, topic, since := c.session.source.leaders, c.current(), time.Now()
+	leaders, topic, since := c.membership.source.leaders, c.current(), time.Now()
 	if oldest, err = leaders.offset(ctx, c.tp, topic, since, sarama.OffsetOldest, false); err == nil {
 		newest, err = leaders.offset(ctx, c.tp, topic, since, sarama.OffsetNewest, false)
 	}
@@ -156,9 +167,9 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 	if c.last != nil {
 		c.last.Close()
 	}
-	s := c.session
-	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers.config, s.prefetch, c.log, s.source.metrics)
-	s.readers.Go(func() { r.follow(c.fetchers) })
+	m := c.membership
+	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers.config, m.prefetch, c.log, m.source.metrics)
+	m.readers.Go(func() { r.follow(c.fetchers) })
 	c.last = r
 	return r, nil
 }
@@ -167,7 +178,7 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 func (c *claim) DeadLetter(ctx context.Context, letters []lane.DeadLetter, waits func(what string)) error {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("produce dead letters", c.session.source.Letters.Produce(ctx, letters, waits))
+	return c.wrap("produce dead letters", c.membership.source.Letters.Produce(ctx, letters, waits))
 }
 
 func (c *claim) wrap(what string, err error) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkawire"
 )
 
-// prefetch is the byte budget that the readers of one generation share. An idle reader holds nothing, and what one
+// prefetch is the byte budget that the readers of this process share. An idle reader holds nothing, and what one
 // reader may hold depends on how much all of them do.
 //
 // With n claims and a budget of B bytes a fetch asks for at most B/4n a partition (within the configured bounds), and
@@ -22,7 +22,9 @@ import (
 // which is the memory of the process.
 type prefetch struct {
 	total   int64
-	floor   int64
+	most    int64 // of one fetch
+	floor   atomic.Int64
+	fetch   atomic.Int32
 	records int
 	held    atomic.Int64
 
@@ -37,11 +39,18 @@ const share = 4
 const minFetch = 32 << 10
 
 func newPrefetch(total, fetch int64, records, claims int) (*prefetch, int32) {
-	part := total / int64(4*max(claims, 1))
-	size := max(min(part, fetch), minFetch)
-	return &prefetch{
-		total: total, floor: max(part, minFetch), records: records, inflating: semaphore.NewWeighted(max(total, 1)),
-	}, int32(size)
+	p := &prefetch{total: total, most: fetch, records: records, inflating: semaphore.NewWeighted(max(total, 1))}
+	size := p.divide(claims)
+	return p, size
+}
+
+// divide shares the budget among so many claims, and returns the size of a fetch.
+func (p *prefetch) divide(claims int) int32 {
+	part := p.total / int64(4*max(claims, 1))
+	fetch := int32(max(min(part, p.most), minFetch))
+	p.floor.Store(max(part, minFetch))
+	p.fetch.Store(fetch)
+	return fetch
 }
 
 // full says that a reader holding this much should stop fetching.
@@ -57,9 +66,9 @@ func (p *prefetch) low(bytes int64, records int) bool {
 
 func (p *prefetch) high() int64 {
 	if p.size() >= p.total/2 {
-		return p.floor
+		return p.floor.Load()
 	}
-	return max(p.total/4, p.floor)
+	return max(p.total/4, p.floor.Load())
 }
 
 // size is how many bytes are held, inflated ones among them.

@@ -25,7 +25,7 @@ type reader struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	committed bool
-	// lease is how long a replica nearby is read before the leader is asked again; fetchBytes the size of a fetch.
+	// lease is how long a replica nearby is read before the leader is asked again; fetchBytes the largest fetch.
 	lease      time.Duration
 	fetchBytes int32
 
@@ -64,7 +64,9 @@ type reader struct {
 	// newest is the end of the partition as of the last fetch, heard is when that was, in nanoseconds since 1970.
 	// trouble is why fetches fail.
 	newest, heard atomic.Int64
-	trouble       atomic.Pointer[string]
+	// fetchedBytes came with the batches of fetchedOffsets.
+	fetchedBytes, fetchedOffsets atomic.Int64
+	trouble                      atomic.Pointer[string]
 	// given is the offset after the last record handed over; dropped says that records in the queue were dropped.
 	given   int64
 	dropped bool
@@ -86,7 +88,7 @@ func newReader(o origin, e *epochs, c *sarama.Config, budget *prefetch, log *slo
 		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: o.offset, given: o.offset, fetch: c.Consumer.Fetch.Default, epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
+		offset: o.offset, given: o.offset, fetch: min(c.Consumer.Fetch.Default, budget.fetch.Load()), epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()
@@ -107,6 +109,7 @@ func (r *reader) put(c fetchResult) {
 		r.faulty = false
 	}
 	r.moved.Store(true)
+	r.fetchedOffsets.Add(c.next - r.offset)
 	r.offset = c.next
 	for _, e := range c.epochs {
 		r.epochs.note(e.offset, e.epoch)
@@ -115,7 +118,7 @@ func (r *reader) put(c fetchResult) {
 	if c.cut {
 		r.fetch = larger(r.fetch)
 	} else {
-		r.fetch = r.fetchBytes
+		r.fetch = min(r.fetchBytes, r.budget.fetch.Load())
 	}
 	var bytes int64
 	for i := range c.batches {
@@ -123,6 +126,8 @@ func (r *reader) put(c fetchResult) {
 		r.count += c.batches[i].count
 	}
 	r.queue = append(r.queue, c.batches...)
+	r.fetchedBytes.Add(bytes)
+	r.metrics.fetched.Add(float64(bytes))
 	r.hold(bytes)
 	pause := !r.paused && r.budget.full(r.bytes, r.count)
 	if pause {

@@ -35,18 +35,7 @@ func (r *renewal) check(m member) error {
 	return errSameGeneration
 }
 
-// mark makes each doubt part of the subscription. The sticky strategy needs no mark: its subscription holds the last
-// generation.
-func (r *renewal) mark(c *sarama.Config) {
-	strategies := c.Consumer.Group.Rebalance.GroupStrategies
-	for i, s := range strategies {
-		if s.Name() == sarama.RangeBalanceStrategyName {
-			strategies[i] = marked{s, r}
-		}
-	}
-}
-
-// marked is a strategy without user data of its own.
+// marked is a strategy without user data of its own, which makes each doubt part of the subscription.
 type marked struct {
 	sarama.BalanceStrategy
 	renewal *renewal

@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,108 +12,122 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
-// session is one generation of our membership; it is sarama's group handler. Assignment is eager, so all claims live
-// and die together.
+// session is one call of Consume, and sarama's group handler: one generation of an eager group, or, of a cooperative
+// one, all of them until something ends the call. Claims are not its own, see membership; it ends them with itself
+// unless it is to be renewed.
 type session struct {
-	source  *Source
-	handler Handler
-	// leave ends the generation, so that the member joins again.
+	membership *membership
+	// leave ends the session, so that the member joins again.
 	leave context.CancelFunc
-	// doubtful says that it ended so because of a doubtful commit.
-	doubtful atomic.Bool
-
-	committer *committer
-	prefetch  *prefetch
-	// fetchers are as many as connections to a broker; each has some of the claims.
-	fetchers []*fetchers
-	// ends are where the partitions end.
-	ends *ends
-	// nth numbers the claims, so that they spread over the fetchers.
-	nth map[topicPartition]int
-
-	// running is the committer, readers are the goroutines of readers and fetchers. Cleanup waits for both.
-	running sync.WaitGroup
-	readers sync.WaitGroup
+	// renewed says that the claims outlive the session, as another generation is wanted for their commits.
+	renewed atomic.Bool
+	// over concludes the generation, once.
+	over sync.Once
+	// group is set while the session runs.
+	group sarama.ConsumerGroupSession
 	// unread drains sarama's own consumers.
 	unread sync.WaitGroup
-	stop   context.CancelFunc
 }
 
-// Setup prepares what the claims of this generation share.
+// renew ends the session without the claims.
+func (s *session) renew() {
+	s.renewed.Store(true)
+	s.leave()
+}
+
+// Setup begins the first generation of a session.
 func (s *session) Setup(gs sarama.ConsumerGroupSession) error {
-	s.stop = func() {} // sarama calls Cleanup after a Setup that failed
-	id := member{id: gs.MemberID(), generation: gs.GenerationID()}
-	if err := s.source.renewal.check(id); err != nil {
+	m := s.membership
+	id := m.identity(gs.MemberID(), gs.GenerationID())
+	m.mu.Lock()
+	told := m.told
+	m.told = false
+	m.mu.Unlock()
+	if err := m.source.renewal.check(id); err != nil {
 		return err
 	}
-	s.nth = make(map[topicPartition]int)
-	for topic, partitions := range gs.Claims() {
-		for _, p := range partitions {
-			s.nth[topicPartition{topic, p}] = len(s.nth)
+	rest, _ := m.enter(id, gs.Claims(), told)
+	m.source.joined.Store(true)
+	if err := drained(gs.Context(), rest); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	s.group, m.session = gs, s
+	m.mu.Unlock()
+	m.source.calls.Go(m.source.sayForeign)
+	return nil
+}
+
+// errDrained says that claims of an earlier session have ended: joining again hands their partitions over.
+var errDrained = errors.New("partitions have been drained: joining again without them")
+
+// drained waits until claims have drained of which sarama's session knows nothing. Heartbeats go on meanwhile, and so
+// do the lanes of the others.
+func drained(ctx context.Context, rest []*claim) error {
+	for _, c := range rest {
+		select {
+		case <-c.done:
+		case <-ctx.Done():
+			return nil
 		}
 	}
-	k := &s.source.config.Kafka
-	var fetch int32
-	s.prefetch, fetch = newPrefetch(int64(k.Fetch.Prefetch), int64(k.Fetch.Bytes), k.Fetch.Records, len(s.nth))
-	s.source.metrics.budget.Store(s.prefetch)
-	clients := k.Fetch.Clients
-	if clients == 0 {
-		clients = fewClients()
+	if len(rest) > 0 {
+		return errDrained
 	}
-	response := max(int32(min(int64(k.Fetch.Prefetch)/int64(4*clients), 50<<20)), fetch)
-	config, err := k.dataConfig(fetch, response)
-	if err != nil {
-		return err
+	return nil
+}
+
+// Cleanup ends the session once every claim has drained, or is kept for the next one.
+func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
+	s.unread.Wait()
+	m := s.membership
+	m.mu.Lock()
+	m.session = nil
+	m.mu.Unlock()
+	m.source.log.Info("left the session", "generation", gs.GenerationID())
+	return nil
+}
+
+// assignment is what a cooperative group assigns to us in the generation to come, of which sarama's session knows
+// nothing yet. Claims that are not in it are told here: that sarama closes the messages of such a claim helps nobody
+// who has closed them himself.
+func (m *membership) assignment(generation int32, topics map[string][]int32, told bool) {
+	m.mu.Lock()
+	s := m.session
+	if s == nil { // the first of a session is Setup's
+		m.told = told
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(gs.Context()))
-	s.stop = cancel
-	for range clients {
-		s.fetchers = append(s.fetchers, newFetchers(ctx, s.source.leaders, config, &s.readers))
+	m.mu.Unlock()
+	if s == nil {
+		return
 	}
-	if k.InstanceID != "" {
-		id.instance = &k.InstanceID
-	}
-	send := func(pairs map[topicPartition]*pair) map[topicPartition]error {
-		return s.source.offsets.commit(id, pairs)
-	}
-	doubted := func(err error) {
-		s.source.renewal.doubt(id)
-		s.doubtful.Store(true)
-		s.source.log.Warn("an offset commit was not answered; the generation ends, so that it cannot land after a newer one",
-			"generation", id.generation, "member", id.id, "error", err)
+	if _, lost := m.enter(m.identity(s.group.MemberID(), generation), topics, true); lost {
 		s.leave()
 	}
-	s.committer = newCommitter(send, doubted, time.Duration(s.source.config.Commit.Interval), s.source.backoff,
-		s.source.log, s.source.metrics)
-	s.running.Go(func() { s.committer.run(ctx) })
-	s.ends = newEnds(s.source)
-	s.running.Go(func() { s.ends.run(ctx) })
-	s.source.metrics.generations.Inc()
-	s.source.unserved.Store(0)
-	s.source.joined.Store(true)
-	s.source.calls.Go(s.source.sayForeign)
-	s.source.log.Info("joined the group", "generation", id.generation, "member", id.id, "claims", len(s.nth),
-		"fetch_bytes", fetch)
-	return nil
 }
 
-// Cleanup ends the generation once every claim has drained.
-func (s *session) Cleanup(gs sarama.ConsumerGroupSession) error {
-	s.stop()
-	s.running.Wait()
-	s.readers.Wait()
-	s.unread.Wait()
-	s.source.log.Info("left the generation", "generation", gs.GenerationID())
-	return nil
+func (m *membership) identity(id string, generation int32) member {
+	as := member{id: id, generation: generation}
+	if k := &m.source.config.Kafka; k.InstanceID != "" {
+		as.instance = &k.InstanceID
+	}
+	return as
 }
 
-// ConsumeClaim runs the lane of one claim. It returns only when the session ends: returning early would end it for all
-// claims.
+// ConsumeClaim is the session's part of a claim. It returns when the claim has ended: returning early would end the
+// session.
 func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.ConsumerGroupClaim) error {
-	tp := topicPartition{gc.Topic(), gc.Partition()}
+	m, tp := s.membership, topicPartition{gc.Topic(), gc.Partition()}
+	m.known(m.identity(gs.MemberID(), gs.GenerationID()))
+	c := m.claim(gs.Context(), tp)
+	if c == nil { // revoked before it began, which sarama says by the end of the messages
+		for range gc.Messages() {
+		}
+		return nil
+	}
 	// Sarama's own consumer of the partition is not needed, and costs five goroutines and a share of every fetch.
 	// Closed, it ends at once; sarama closes it again at the end of the claim. The pause is for the moment until then.
-	s.source.group.Pause(map[string][]int32{tp.topic: {tp.partition}})
+	m.source.group.Pause(map[string][]int32{tp.topic: {tp.partition}})
 	if own, ok := gc.(interface{ AsyncClose() }); ok {
 		own.AsyncClose()
 	}
@@ -122,59 +135,26 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 		for range gc.Messages() {
 		}
 	})
-
-	c := &claim{
-		tp: tp, session: s, fetchers: s.fetchers[s.nth[tp]%len(s.fetchers)],
-		log: s.source.log.With("topic", tp.topic, "partition", tp.partition),
+	select {
+	case <-c.owned.Done():
+	case <-gs.Context().Done():
 	}
-	c.owned, c.end = context.WithCancelCause(gs.Context())
-	c.alive, c.kill = context.WithCancelCause(context.WithoutCancel(gs.Context()))
-	stop := c.drain(time.Duration(s.source.config.Kafka.DrainTimeout), func() {
-		s.source.metrics.overdue.Inc()
-		c.log.Error("the lane did not drain in time; what it had not committed is replayed by the next owner",
-			"drain_timeout", time.Duration(s.source.config.Kafka.DrainTimeout))
-	})
-	s.source.metrics.claims.Inc()
-	s.ends.add(c)
-	s.serve(c)
-	s.ends.remove(c)
-	s.source.metrics.claims.Dec()
-	// What the lane handed to CommitLater and did not await.
-	if err := s.committer.flush(c.alive, tp); err != nil {
-		c.log.Debug("last commit", "error", err)
-	}
-	stop()
-	c.kill(lane.ErrFenced)
-	c.release()
-
-	if gs.Context().Err() == nil && errors.Is(context.Cause(c.owned), lane.ErrFenced) {
-		// The coordinator refused this generation; the heartbeat is about to learn the same. If it does not, only a new
-		// generation helps, and returning asks for one.
-		select {
-		case <-gs.Context().Done():
-		case <-time.After(s.source.fenceGrace):
-			c.log.Warn("commits are fenced but the session goes on: joining the group again")
+	if gs.Context().Err() != nil {
+		if s.renewed.Load() {
 			return nil
 		}
+		s.over.Do(m.committer.conclude)
+		c.end(nil)
 	}
-	<-gs.Context().Done()
-	c.end(nil)
-	return nil
-}
-
-// serve runs the handler. A handler that returns or panics while the claim is ours is a fault that must not take the
-// session down.
-func (s *session) serve(c *claim) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.source.unserved.Add(1)
-			c.log.Error("the lane panicked; its partition rests until the next rebalance", "panic", r, "stack",
-				string(debug.Stack()))
+	<-c.done
+	if gs.Context().Err() == nil && errors.Is(context.Cause(c.owned), lane.ErrFenced) {
+		// The coordinator does not know us; the heartbeat is about to learn the same. If it does not, only joining again
+		// helps, and returning asks for that.
+		select {
+		case <-gs.Context().Done():
+		case <-time.After(m.source.fenceGrace):
+			c.log.Warn("commits are fenced but the session goes on: joining the group again")
 		}
-	}()
-	s.handler(c.owned, c)
-	if c.owned.Err() == nil {
-		s.source.unserved.Add(1)
-		c.log.Error("the lane ended while its claim is ours; its partition rests until the next rebalance")
 	}
+	return nil
 }

@@ -42,6 +42,8 @@ type Source struct {
 	backoff    time.Duration
 	fenceGrace time.Duration
 	endsEvery  time.Duration
+	// loadEvery, loadWindow and replanEvery are the constants of load.go.
+	loadEvery, loadWindow, replanEvery time.Duration
 
 	// Set while Run runs.
 	cluster string
@@ -50,6 +52,7 @@ type Source struct {
 	group   sarama.ConsumerGroup
 	offsets *offsets
 	renewal renewal
+	member  atomic.Pointer[membership]
 	// calls are those of sarama's that their callers may have left.
 	calls sync.WaitGroup
 
@@ -58,8 +61,8 @@ type Source struct {
 	state  atomic.Pointer[string]
 	// foreign are the members of the group that were last found to be other programs, as text.
 	foreign atomic.Pointer[string]
-	// refused are the topics that may not be read, with why. unserved counts the claims of the generation whose lanes
-	// have ended.
+	// refused are the topics that may not be read, with why. unserved counts the claims whose lanes have ended before
+	// them.
 	refused  atomic.Pointer[map[string]error]
 	unserved atomic.Int64
 }
@@ -70,7 +73,7 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
-		endsEvery: endsEvery,
+		endsEvery: endsEvery, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
@@ -87,7 +90,8 @@ func (s *Source) Ready() error {
 	}
 	if s.joined.Load() {
 		if n := s.unserved.Load(); n > 0 {
-			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: theirs ended by a fault, which the log has; restart this ingest", n))
+			errs = append(errs, fmt.Errorf("%d partitions of this member have no lane: "+
+				"theirs ended by a fault, which the log has; restart this ingest", n))
 		}
 	} else if why := s.state.Load(); why != nil && *why != "" {
 		errs = append(errs, errors.New(*why))
@@ -111,7 +115,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 	if err != nil {
 		return err
 	}
-	s.renewal.mark(config)
+	s.mark(config)
 	if s.group, err = sarama.NewConsumerGroup(s.config.Kafka.Brokers, s.config.Kafka.Group, config); err != nil {
 		return fmt.Errorf("consumer group: %w", err)
 	}
@@ -133,15 +137,21 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 		}
 		errs.Wait()
 	}()
-	s.member(ctx, topics, handler)
+	m, err := newMembership(ctx, s, handler)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	s.member.Store(m)
+	s.take(ctx, m, topics)
 	return nil
 }
 
-// member joins the group for the topics that can be read, and joins again when those change or a generation ends.
-func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
+// take joins the group for the topics that can be read, and joins again when those change or a session ends.
+func (s *Source) take(ctx context.Context, m *membership, topics Topics) {
 	survey := newSurvey(s, topics)
 	said := ""
-	barrens := 0 // barren generations in a row
+	barrens := 0 // barren sessions in a row
 	for pause := time.Duration(0); Sleep(ctx, pause); {
 		readable := survey.readable()
 		if len(readable) == 0 {
@@ -150,9 +160,13 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 			pause = time.Duration(s.config.Kafka.TopicRefresh)
 			continue
 		}
-		barren, err := s.generation(ctx, readable, func() bool { return slices.Equal(readable, survey.readable()) }, handler)
+		barren, err := s.session(ctx, m, readable, func() bool { return slices.Equal(readable, survey.readable()) })
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errDrained) {
+			pause = 0
+			continue
 		}
 		if err == nil {
 			pause, said = 0, ""
@@ -176,10 +190,10 @@ func (s *Source) member(ctx context.Context, topics Topics, handler Handler) {
 	}
 }
 
-// generation is one call of Consume: one generation or, when sarama rejoins by itself, none. It ends early when the
-// topics change and after a doubtful commit; barren says that it ended so before any commit was confirmed.
-func (s *Source) generation(
-	ctx context.Context, topics []string, same func() bool, handler Handler,
+// session is one call of Consume, which may last for many generations. It ends early when the topics change, and after
+// a doubtful commit; barren says that it ended so before any commit was confirmed.
+func (s *Source) session(
+	ctx context.Context, m *membership, topics []string, same func() bool,
 ) (barren bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watch sync.WaitGroup
@@ -193,9 +207,9 @@ func (s *Source) generation(
 	})
 	defer watch.Wait()
 	defer cancel()
-	one := &session{source: s, handler: handler, leave: cancel}
+	one := &session{membership: m, leave: cancel}
 	err = s.group.Consume(ctx, topics, one)
-	return one.doubtful.Load() && !one.committer.confirmed.Load(), err
+	return one.renewed.Load() && !m.committer.confirmed.Load(), err
 }
 
 // fewClients is how many connections to each broker fetch where nobody says. One carries a million small records a

@@ -47,13 +47,16 @@ func TestTopicAppears(t *testing.T) {
 func TestPartitionsAreAdded(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	s := start(t, testConfig(c.ListenAddrs()...), false)
-	s.claim(t)
+	first := s.claim(t)
 	if _, err := kadm.NewClient(producer(t, c)).CreatePartitions(t.Context(), 2, testTopic); err != nil {
 		t.Fatal(err)
 	}
-	seen := map[int32]bool{}
+	seen := map[int32]bool{first.Number(): true}
 	for len(seen) < 3 {
 		seen[s.claim(t).Number()] = true
+	}
+	if first.ctx.Err() != nil {
+		t.Error("the partition that was there before has ended for it")
 	}
 }
 

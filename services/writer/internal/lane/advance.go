@@ -20,7 +20,7 @@ func (l *lane) advance() error {
 	}
 	blocked := false
 	for settled := true; settled; {
-		if err := l.leaveOutAnswers(); err != nil {
+		if err := l.leaveOutRefused(); err != nil {
 			return err
 		}
 		var err error
@@ -34,14 +34,14 @@ func (l *lane) advance() error {
 	}
 	need := blocked || l.wanted > l.durable
 	if l.halfClosed && l.ending != nil {
-		// Nobody will answer. Ingest may commit what it is told all the same.
+		// Nobody will respond. Ingest may commit the checkpoint all the same.
 		if err := l.raise(); err != nil {
 			return err
 		}
 		return l.ending
 	}
 	if l.halfClosed && len(l.window) > 0 && (need || len(l.refusals) > 0) {
-		return aborted("the call was half-closed while batch %d awaited an answer of ingest (a barrier or refused rows); open the lane again", l.window[0].sequence)
+		return aborted("the call was half-closed while batch %d awaited a response of ingest (a barrier or refused rows); open the lane again", l.window[0].sequence)
 	}
 	if need && !l.awaiting && !l.halfClosed {
 		return l.raise()
@@ -120,8 +120,8 @@ func (l *lane) raise() error {
 	}}})
 }
 
-// lieDown makes a clean checkpoint durable: the lane has been idle.
-func (l *lane) lieDown() {
+// checkpointIdle makes a clean checkpoint durable: the lane has been idle.
+func (l *lane) checkpointIdle() {
 	if l.phase != streaming || l.resting || l.halfClosed || len(l.window) > 0 || len(l.refusals) > 0 || l.ending != nil {
 		return
 	}

@@ -79,13 +79,13 @@ func TestAdvance(t *testing.T) {
 		"too much left out":                   {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, wide}}, 5000 }, code: codes.InvalidArgument},
 		"too much, and something on its way":  {launched: 1, window: []*batch{rows(1, 0, 0), rows(2, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, wide}}, 5000 }, now: 1},
 		"before the opening is durable":       {change: func(l *lane) { l.phase, l.version, l.wanted = awaitsDurable, 1, 1 }},
-		"left out, and refused in its table":  {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.refusals = []refusal{{sequence: 1, answered: true, parked: []int64{0}}} }, now: 1, raised: true},
+		"left out, and refused in its table":  {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.refusals = []refusal{{sequence: 1, acknowledged: true, parked: []int64{0}}} }, now: 1, raised: true},
 		"left out, and that is durable by now": {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) {
-			l.refusals = []refusal{{sequence: 1, answered: true, explained: true, version: 1}}
+			l.refusals = []refusal{{sequence: 1, acknowledged: true, explained: true, version: 1}}
 			l.version, l.wanted, l.durable = 1, 1, 1
 		}, now: 1},
 	} {
-		l, h := bare(t, test.launched, test.window...), &heard{}
+		l, h := bare(t, test.launched, test.window...), &recorder{}
 		a := &taken{fakeAppender: newFakeAppender(t)}
 		l.stream, l.tables[0].appender, l.counts = h, a, true
 		l.service.Limits.CheckpointBytes = 300
@@ -106,13 +106,13 @@ func TestAdvance(t *testing.T) {
 		}
 	}
 	l := bare(t, 0)
-	l.stream, l.halfClosed = &heard{err: errors.New("gone")}, true
+	l.stream, l.halfClosed = &recorder{err: errors.New("gone")}, true
 	l.endOnce(aborted("over"))
 	if err := l.advance(); err == nil || err.Error() != "gone" {
 		t.Errorf("nobody hears of the end: %v", err)
 	}
 	l = bare(t, 1, &batch{sequence: 1, end: 1})
-	l.stream = &heard{err: errors.New("gone")}
+	l.stream = &recorder{err: errors.New("gone")}
 	if err := l.advance(); err == nil || err.Error() != "gone" {
 		t.Errorf("nobody hears what is settled: %v", err)
 	}
@@ -124,7 +124,7 @@ func TestAdvance(t *testing.T) {
 }
 
 // A lane lies down when nothing is under way and a stream is worth it, and says so in the next checkpoint.
-func TestLieDown(t *testing.T) {
+func TestIdleCheckpoint(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(l *lane)
 		rests  bool
@@ -144,7 +144,7 @@ func TestLieDown(t *testing.T) {
 			test.change(l)
 		}
 		was := l.resting
-		l.lieDown()
+		l.checkpointIdle()
 		changed := test.rests && !was
 		if l.resting != test.rests || (l.wanted == 4) != changed || (l.version == 4) != changed || l.tables[0].fresh != changed {
 			t.Errorf("%s: rests %v, version %d, %d wanted, fresh %v", name, l.resting, l.version, l.wanted, l.tables[0].fresh)

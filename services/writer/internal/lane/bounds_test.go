@@ -140,8 +140,8 @@ func TestALongTopic(t *testing.T) {
 func TestOpeningPreparesWhatItNeeds(t *testing.T) {
 	token := encodeFor(t)
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
-		sink := &odd{table: func() { asked++ }}
+		prepared := 0
+		sink := &odd{table: func() { prepared++ }}
 		w := startWriter(t, &Service{Sink: sink})
 		defer w.stop()
 		c, err := w.client.Lane(t.Context())
@@ -156,8 +156,8 @@ func TestOpeningPreparesWhatItNeeds(t *testing.T) {
 		if m, err := c.Recv(); m.GetOpened() == nil {
 			t.Fatal(err)
 		}
-		if asked != 1 {
-			t.Errorf("%d tables were prepared", asked)
+		if prepared != 1 {
+			t.Errorf("%d tables were prepared", prepared)
 		}
 	})
 }

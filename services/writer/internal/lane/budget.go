@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/waybill-data/waybill/pkg/saturation"
 )
 
 // patience is how long lanes wait for room while nobody makes any, before a lane that waits for its ingest has to make
@@ -39,9 +41,8 @@ type Budget struct {
 	// alarm rings while somebody waits; moved is when bytes were given back last, or somebody began to wait.
 	alarm *time.Timer
 	moved time.Time
-	// waited is how long some lane has waited, up to since, which is zero while none does.
-	waited time.Duration
-	since  time.Time
+	// blocked is how long some lane has waited.
+	blocked saturation.Blocked
 }
 
 // place is a message's in the queue.
@@ -71,21 +72,7 @@ func (b *Budget) Used() int64 {
 func (b *Budget) Waited() time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.since.IsZero() {
-		return b.waited
-	}
-	return b.waited + time.Since(b.since)
-}
-
-// tally counts the time in which somebody waits. The caller holds mu, and has changed who does.
-func (b *Budget) tally() {
-	switch waits := b.room != nil || len(b.queue) > 0; {
-	case waits && b.since.IsZero():
-		b.since = time.Now()
-	case !waits && !b.since.IsZero():
-		b.waited += time.Since(b.since)
-		b.since = time.Time{}
-	}
+	return b.blocked.Sum()
 }
 
 // waiting is how many messages wait to be let in.
@@ -107,7 +94,7 @@ func (b *Budget) charge(n int64, of *lane) *place {
 	p := &place{bytes: n, of: of, let: make(chan struct{})}
 	b.queue = append(b.queue, p)
 	b.watch()
-	b.tally()
+	b.blocked.Set(b.room != nil || len(b.queue) > 0)
 	return p
 }
 
@@ -163,10 +150,10 @@ func (b *Budget) admit() {
 		close(b.room)
 		b.room = nil
 	}
-	b.tally()
+	b.blocked.Set(b.room != nil || len(b.queue) > 0)
 }
 
-// roomy says whether lanes may read on. The caller holds mu.
+// roomy reports whether lanes may read on. The caller holds mu.
 func (b *Budget) roomy() bool { return b.used < b.limit && len(b.queue) == 0 && b.first.Load() == nil }
 
 // wait returns nil when there is room to read, else a channel that is closed when there may be.
@@ -179,7 +166,7 @@ func (b *Budget) wait() <-chan struct{} {
 	if b.room == nil {
 		b.room = make(chan struct{})
 		b.watch()
-		b.tally()
+		b.blocked.Set(b.room != nil || len(b.queue) > 0)
 	}
 	return b.room
 }
@@ -207,7 +194,7 @@ func (b *Budget) ring() {
 	}
 	stuck := left <= 0
 	if stuck {
-		left = b.patience / 4 // What was asked to make room needs a moment.
+		left = b.patience / 4 // What is to make room needs a moment.
 	}
 	b.alarm.Reset(left)
 	b.mu.Unlock()
@@ -227,7 +214,7 @@ func (b *Budget) line() []*lane {
 	return line
 }
 
-// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It says whether
+// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It reports whether
 // that alone let somebody in.
 func (b *Budget) putFirst(l *lane) bool {
 	b.mu.Lock()

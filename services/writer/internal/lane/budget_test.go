@@ -147,13 +147,13 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 	}
 }
 
-// Relief is asked for once nobody has given anything back for as long as one may wait, and not as long as somebody
+// Relief is called for once nobody has given anything back for as long as one may wait, and not as long as somebody
 // does.
 func TestBudgetAsksForRelief(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var asked atomic.Int32
+		var reliefs atomic.Int32
 		b := NewBudget(10)
-		b.relieve = func() { asked.Add(1) }
+		b.relieve = func() { reliefs.Add(1) }
 		time.Sleep(time.Hour)
 		b.charge(10, nil)
 		time.Sleep(time.Hour) // nobody waits
@@ -164,24 +164,24 @@ func TestBudgetAsksForRelief(t *testing.T) {
 		time.Sleep(patience - 2*time.Second)
 		b.release(0) // gives nothing back
 		time.Sleep(time.Second)
-		if synctest.Wait(); asked.Load() != 0 {
-			t.Fatalf("asked %d times while bytes were given back", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 0 {
+			t.Fatalf("relieved %d times while bytes were given back", reliefs.Load())
 		}
 		time.Sleep(2 * time.Second)
-		if synctest.Wait(); asked.Load() != 1 {
-			t.Fatalf("asked %d times", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 1 {
+			t.Fatalf("relieved %d times", reliefs.Load())
 		}
 		b.release(9)
 		<-p.let
 		time.Sleep(time.Hour)
-		if synctest.Wait(); asked.Load() != 1 {
-			t.Fatalf("asked %d times, and nobody waits", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 1 {
+			t.Fatalf("relieved %d times, and nobody waits", reliefs.Load())
 		}
 		b.charge(5, nil)
 		b.wait()
 		time.Sleep(patience + time.Second)
-		if synctest.Wait(); asked.Load() != 2 {
-			t.Fatalf("asked %d times while a reader waits", asked.Load())
+		if synctest.Wait(); reliefs.Load() != 2 {
+			t.Fatalf("relieved %d times while a reader waits", reliefs.Load())
 		}
 		b.release(5)
 	})
@@ -244,4 +244,47 @@ func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 		}
 		b.release(10)
 	})
+}
+
+// The wait of several lanes is that of the first of them, and that bytes were held and given back is none.
+func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBudget(10)
+		b.charge(10, nil)
+		b.release(10)
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 0 {
+			t.Errorf("%v, and nobody has waited", waited)
+		}
+		b.charge(10, nil)
+		b.wait()
+		time.Sleep(time.Second)
+		b.charge(5, nil)
+		time.Sleep(time.Second)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v since the first one waits", waited)
+		}
+		b.release(10)
+		time.Sleep(time.Second)
+		b.release(5)
+		if waited := b.Waited(); waited != 2*time.Second {
+			t.Errorf("%v when nobody waits any more", waited)
+		}
+	})
+}
+
+// Room wakes all who wait to read, whenever they began to.
+func TestRoomWakesAllWhoWait(t *testing.T) {
+	b := NewBudget(10)
+	b.charge(10, nil)
+	first, second := b.wait(), b.wait()
+	b.release(5)
+	for i, room := range []<-chan struct{}{first, second} {
+		select {
+		case <-room:
+		default:
+			t.Errorf("reader %d sleeps on", i)
+		}
+	}
+	b.alarm.Stop()
 }

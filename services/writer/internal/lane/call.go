@@ -56,13 +56,13 @@ func (l *lane) carry() {
 	go l.receive()
 	err := l.guard(l.run)
 	l.release()
-	err = l.told(err)
+	err = l.logEnd(err)
 	l.service.remove(l)
 	l.over <- err
 }
 
-// told logs how the lane ended, and returns the status of the call.
-func (l *lane) told(err error) error {
+// logEnd logs how the lane ended, and returns the status of the call.
+func (l *lane) logEnd(err error) error {
 	if l.open != nil {
 		st := status.Convert(err) // OK, which is no error, for nil
 		err = status.Errorf(st.Code(), "lane %s/%d: %s", l.open.GetTopic(), l.open.GetPartition(), st.Message())

@@ -31,7 +31,7 @@ func TestSend(t *testing.T) {
 		"not sent, for the call ended": {gone, true, "context canceled"},
 	} {
 		l := bare(t, 0)
-		l.stream = &heard{err: test.err}
+		l.stream = &recorder{err: test.err}
 		if test.ended {
 			l.cancel()
 		}
@@ -54,12 +54,13 @@ func TestACallThatCannotBeReadEnds(t *testing.T) {
 
 // late is a call whose message arrives when its lane has ended.
 type late struct {
-	heard
-	ended   chan struct{}
-	message *lanewire.Append
+	recorder
+	reads, ended chan struct{}
+	message      *lanewire.Append
 }
 
 func (l *late) RecvMsg(m any) error {
+	close(l.reads)
 	<-l.ended
 	m.(*lanewire.Received).Append = *l.message
 	return nil
@@ -68,15 +69,20 @@ func (l *late) RecvMsg(m any) error {
 // What was read for a lane that has ended meanwhile goes back to whom its memory belongs to.
 func TestAMessageThatComesTooLateIsGivenBack(t *testing.T) {
 	pool := buffers.NewCounted(1<<20, 1<<12)
-	message := &lanewire.Append{Blocks: []lanewire.Block{{Rows: 1, Bytes: mem.BufferSlice{mem.NewBuffer(pool.Get(2000), pool)}}}}
+	rows := mem.BufferSlice{mem.NewBuffer(pool.Get(2000), pool)}
+	call := &late{
+		reads: make(chan struct{}), ended: make(chan struct{}),
+		message: &lanewire.Append{Blocks: []lanewire.Block{{Rows: 1, Bytes: rows}}},
+	}
 	l := bare(t, 0)
-	l.stream = &late{ended: make(chan struct{}), message: message}
+	l.stream = call
 	l.grant, l.received, l.done = make(chan struct{}, 1), make(chan error), make(chan struct{})
 	l.service.goroutines.Add(1)
 	l.grant <- struct{}{}
 	go l.receive()
+	<-call.reads
 	close(l.done)
-	close(l.stream.(*late).ended)
+	close(call.ended)
 	l.service.goroutines.Wait()
 	if out := pool.Out(); out != 0 {
 		t.Errorf("%d bytes are out", out)
@@ -93,7 +99,7 @@ func (c *closer) Close() { c.closed() }
 
 // inOrder is a call that notes what was sent.
 type inOrder struct {
-	heard
+	recorder
 	note func(m *lanev1.LaneResponse)
 }
 

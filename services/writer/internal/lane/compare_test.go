@@ -18,10 +18,10 @@ import (
 )
 
 // comparer finds every table missing, but for some.
-type comparer struct{ asked atomic.Int32 }
+type comparer struct{ requests atomic.Int32 }
 
 func (c *comparer) Diff(ctx context.Context, r *lanev1.Route) (*lanev1.TableDiff, error) {
-	c.asked.Add(1)
+	c.requests.Add(1)
 	switch r.GetTable() {
 	case "wrong":
 		return nil, fmt.Errorf("%w: no such message", ErrRoute)
@@ -46,8 +46,8 @@ func TestDiffOfManyRoutes(t *testing.T) {
 	}
 	c := &comparer{}
 	out, err := (&Tables{Comparer: c}).Diff(t.Context(), &lanev1.DiffRequest{Routes: many[:maxDiffRoutes]})
-	if err != nil || int(c.asked.Load()) != maxDiffRoutes || len(out.GetTables()) != maxDiffRoutes {
-		t.Fatalf("%d asked, %d told: %v", c.asked.Load(), len(out.GetTables()), err)
+	if err != nil || int(c.requests.Load()) != maxDiffRoutes || len(out.GetTables()) != maxDiffRoutes {
+		t.Fatalf("%d requests, %d results: %v", c.requests.Load(), len(out.GetTables()), err)
 	}
 	for i, d := range out.GetTables() {
 		if want := fmt.Sprintf("p.d.t%d", i); d.GetTable() != want {
@@ -74,7 +74,7 @@ func TestDiffOfManyRoutes(t *testing.T) {
 	}
 }
 
-// A caller that gives up is told so, not that BigQuery was away.
+// A caller that gives up gets that, not that BigQuery was away.
 func TestDiffGivenUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -89,12 +89,12 @@ func TestDiffGivenUp(t *testing.T) {
 
 // waiting is a comparer that answers when it is let.
 type waiting struct {
-	asked chan struct{}
-	let   chan struct{}
+	requests chan struct{}
+	let      chan struct{}
 }
 
 func (w *waiting) Diff(context.Context, *lanev1.Route) (*lanev1.TableDiff, error) {
-	w.asked <- struct{}{}
+	w.requests <- struct{}{}
 	<-w.let
 	return &lanev1.TableDiff{}, nil
 }
@@ -114,7 +114,7 @@ func TestDiffsAtOnce(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		if n := len(w.asked); n != diffsAtOnce {
+		if n := len(w.requests); n != diffsAtOnce {
 			t.Errorf("%d at once", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -18,7 +18,7 @@
 //	version  the state of the lane that a checkpoint must show before the table's stream takes a row
 //
 // Every change that a later append relies on (a new stream, a left-out offset, the end of a rest) takes the next
-// version. A batch is appended once the version it needs is durable, and the barrier (Checkpoint, answered by Durable)
+// version. A batch is appended once the version it needs is durable, and the barrier (Checkpoint, for which Durable comes back)
 // makes the newest version durable, however many changes that covers. Batches are appended in order; what waits is
 // held, and what was appended before stays in flight.
 //

@@ -310,7 +310,7 @@ func TestHowALaneEnded(t *testing.T) {
 		l := bare(t, 0)
 		var log bytes.Buffer
 		l.log = slog.New(slog.NewTextHandler(&log, nil))
-		got := l.told(test.err)
+		got := l.logEnd(test.err)
 		if !strings.Contains(log.String(), "level="+test.level) {
 			t.Errorf("%v: logged %s", test.err, log.String())
 		}
@@ -358,17 +358,17 @@ func TestDrainWithoutDeadline(t *testing.T) {
 
 // A lane does not say that it has closed without a checkpoint that shows it.
 func TestCloseWithoutACheckpoint(t *testing.T) {
-	l, h := bare(t, 0), &heard{}
+	l, h := bare(t, 0), &recorder{}
 	l.stream, l.open.Topic = h, strings.Repeat("t", 5000)
 	if err := l.close(); status.Code(err) != codes.FailedPrecondition || len(h.sent) > 0 {
-		t.Errorf("%v; ingest heard %v", err, h.sent)
+		t.Errorf("%v; ingest got %v", err, h.sent)
 	}
 }
 
 // What a job could not do is the lane's fault only while the lane is there.
 func TestSinkFault(t *testing.T) {
 	l := bare(t, 0)
-	l.stream = &heard{}
+	l.stream = &recorder{}
 	if err := l.sinkFault("make a table", errors.New("no")); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "make a table: no") {
 		t.Error(err)
 	}

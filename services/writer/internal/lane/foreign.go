@@ -62,7 +62,7 @@ func (s *Service) remember(p suspect) {
 	}
 }
 
-// suspects says whether the process has seen rows of a stranger in a stream.
+// suspects reports whether the process has seen rows of a stranger in a stream.
 func (s *Service) suspects(p suspect) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

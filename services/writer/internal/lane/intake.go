@@ -38,7 +38,7 @@ func (l *lane) take() error {
 	return l.process(&r.Request)
 }
 
-// weigh is how much of the budget a message takes; nothing when it is refused as it is. Answers take nothing: they make
+// weigh is how much of the budget a message takes; nothing when it is refused as it is. Responses of ingest take nothing: they make
 // room.
 func (l *lane) weigh(r *lanewire.Request) int64 {
 	if l.phase < streaming {
@@ -108,7 +108,7 @@ func (l *lane) process(r *lanewire.Request) error {
 
 func (l *lane) takeDurable(barrier uint64) error {
 	if !l.awaiting {
-		return invalid("durable.barrier is %d, but no barrier awaits an answer", barrier)
+		return invalid("durable.barrier is %d, but no barrier awaits a response", barrier)
 	}
 	if barrier != l.barrier {
 		return invalid("durable.barrier is %d, expected %d", barrier, l.barrier)
@@ -208,7 +208,7 @@ func (l *lane) takeLeftOut(m *lanev1.LeftOut) error {
 	case len(offsets) > maxLeftOut:
 		return invalid("left_out.offsets has %d offsets, at most %d", len(offsets), maxLeftOut)
 	case m.GetSequence() != 0:
-		return l.takeAnswer(m)
+		return l.recordLeftOut(m)
 	case !ascending(offsets, l.end, 1<<63-1):
 		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append that passes its records", l.end)
 	case l.waits+len(offsets) > maxParked:

@@ -36,7 +36,7 @@ func (p phase) String() string {
 }
 
 // lane is one call. It is a scope: ctx is its lifetime. All fields below mail belong to the owner goroutine; request
-// belongs to the receiver from a grant to the message that answers it, and to the owner otherwise.
+// belongs to the receiver from a grant to the message that uses it, and to the owner otherwise.
 type lane struct {
 	service *Service
 	stream  grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]
@@ -55,7 +55,7 @@ type lane struct {
 	done     chan struct{} // closed when the owner is gone
 	request  lanewire.Received
 	mail     mailbox
-	// noticing are the tables whose storms ingest wants to hear of; nil: of none. noticed is the cause it has heard of
+	// noticing are the tables whose storms ingest wants notices of; nil: of none. noticed is the cause of its last notice
 	// last; of Watch.
 	noticing atomic.Pointer[[]string]
 	noticed  string
@@ -95,7 +95,7 @@ type lane struct {
 	durable  uint64 // newest version that is durable
 	floor    uint64 // version that everything held relies on
 	barrier  uint64 // number of the last Checkpoint
-	awaiting bool   // whether it is not answered yet
+	awaiting bool   // whether its Durable has not come yet
 	awaited  uint64 // the version it showed
 	wanted   uint64 // version to make durable though no batch asks for it
 	resting  bool   // checkpoints are clean: no append before the next version
@@ -178,7 +178,7 @@ func (l *lane) next() error {
 		l.room = nil
 		return nil
 	case <-l.rest.C:
-		l.lieDown()
+		l.checkpointIdle()
 		return nil
 	case <-l.ctx.Done():
 		return l.ended()
@@ -199,11 +199,11 @@ func (l *lane) takeDrain(d drainage) error {
 	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Drain{Drain: m}})
 }
 
-// waiting says whether the lane needs an answer of ingest to go on.
+// waiting reports whether the lane needs a response of ingest to go on.
 func (l *lane) waiting() bool { return l.awaiting || len(l.refusals) > 0 }
 
 // readOn lets the receiver read the next message: when the budget has room, or when the lane cannot make room without
-// reading, because the answer to its barrier or refusal is still to come. What opens a lane is no row. A message that
+// reading, because the response to its barrier or refusal is still to come. What opens a lane is no row. A message that
 // is not let in is the last one read.
 func (l *lane) readOn() {
 	if l.reading || l.halfClosed || l.phase == opening || l.place != nil {
@@ -232,7 +232,7 @@ func (l *lane) do(f func() event) {
 	})
 }
 
-// close answers a half-close: everything sent is settled.
+// close responds to a half-close: everything sent is settled.
 func (l *lane) close() error {
 	for i := range l.tables {
 		if t := &l.tables[i]; t.appender != nil {

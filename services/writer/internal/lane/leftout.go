@@ -51,7 +51,7 @@ func within(set []checkpoint.Range, from, to int64) int64 {
 	return n
 }
 
-// ascending tells whether offsets rise strictly inside from <= o < to.
+// ascending reports whether offsets rise strictly inside from <= o < to.
 func ascending(offsets []int64, from, to int64) bool {
 	for _, o := range offsets {
 		if o < from || o >= to {

@@ -30,7 +30,7 @@ const (
 	eventPanicked                  // err
 )
 
-// mailbox carries events to the owner. Posting never blocks; what is queued is bounded by the window: an event answers
+// mailbox carries events to the owner. Posting never blocks; what is queued is bounded by the window: an event follows
 // an append, a refusal awaits Resume, a job is started once, and a notice comes once a second at most.
 type mailbox struct {
 	wake chan struct{} // capacity 1: there may be events

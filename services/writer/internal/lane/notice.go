@@ -18,11 +18,11 @@ type Storm struct {
 	Since       time.Time
 }
 
-// noticeEvery is how often lanes hear of storms that begin and end.
+// noticeEvery is how often lanes get notices of storms that begin and end.
 const noticeEvery = time.Second
 
-// Watch tells the lanes that ask for it of the storms of their tables, until ctx ends. Without Storms there is nothing
-// to tell.
+// Watch notifies the lanes that want it of the storms of their tables, until ctx ends. Without Storms there is nothing
+// to notify of.
 func (s *Service) Watch(ctx context.Context) {
 	s.init()
 	look := s.Storms
@@ -43,13 +43,13 @@ func (s *Service) Watch(ctx context.Context) {
 		}
 		storms := look()
 		if len(storms) > 0 || rough {
-			rough = s.tell(storms)
+			rough = s.notify(storms)
 		}
 	}
 }
 
-// tell posts what is new to each lane, and says whether any of them is in a storm.
-func (s *Service) tell(storms map[string]Storm) (rough bool) {
+// notify posts what is new to each lane, and reports whether any of them is in a storm.
+func (s *Service) notify(storms map[string]Storm) (rough bool) {
 	for _, l := range s.list() {
 		tables := l.noticing.Load()
 		if tables == nil {
@@ -65,7 +65,7 @@ func (s *Service) tell(storms map[string]Storm) (rough bool) {
 	return rough
 }
 
-// stormsOf are the troubles of a sink that pass. A refusal is none: the lane hears of that from its own call.
+// stormsOf are the troubles of a sink that pass. A refusal is none: the lane learns of that from its own call.
 func stormsOf(r Reporter) map[string]Storm {
 	storms := make(map[string]Storm)
 	for name, t := range r.Troubles() {
@@ -100,7 +100,7 @@ func noticeOf(storms map[string]Storm, tables []string) *lanev1.Notice {
 	}
 }
 
-// notices notes the tables that an ingest wants to hear of.
+// notices notes the tables that an ingest wants notices of.
 func (l *lane) notices(open *lanev1.Open) {
 	if !open.GetNotices() {
 		return

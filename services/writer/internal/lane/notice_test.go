@@ -43,7 +43,7 @@ func TestNotices(t *testing.T) {
 		defer cancel()
 		var watching sync.WaitGroup
 		watching.Go(func() { w.Watch(ctx) })
-		heard := make(chan *lanev1.LaneResponse, 100)
+		came := make(chan *lanev1.LaneResponse, 100)
 		open := func(notices bool, table string) {
 			call, err := w.client.Lane(ctx)
 			if err != nil {
@@ -62,7 +62,7 @@ func TestNotices(t *testing.T) {
 						return
 					}
 					if r.GetNotice() != nil {
-						heard <- r
+						came <- r
 					}
 				}
 			})
@@ -76,8 +76,8 @@ func TestNotices(t *testing.T) {
 			time.Sleep(3 * noticeEvery)
 			synctest.Wait()
 			var got []*lanev1.Notice
-			for len(heard) > 0 {
-				got = append(got, (<-heard).GetNotice())
+			for len(came) > 0 {
+				got = append(got, (<-came).GetNotice())
 			}
 			if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -135,7 +135,7 @@ func TestNothingToWatch(t *testing.T) {
 // reporting is a sink that tells what its tables meet.
 type reporting struct {
 	odd
-	told
+	meetings
 }
 
 // Unless somebody else knows of the storms, those of a sink are what keeps its tables from taking rows for a while: a
@@ -143,7 +143,7 @@ type reporting struct {
 func TestStormsOfTheSink(t *testing.T) {
 	const events, stock = "projects/p/datasets/d/tables/events", "projects/p/datasets/d/tables/stock"
 	began := time.Unix(1000, 0)
-	sink := &reporting{told: told{
+	sink := &reporting{meetings: meetings{
 		events: {State: "quota", Reason: "RESOURCE_EXHAUSTED", Since: began}, stock: {State: "refused", Reason: "no"},
 	}}
 	notice := func(t *testing.T, storms func() map[string]Storm) *lanev1.Notice {

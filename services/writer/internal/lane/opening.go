@@ -29,7 +29,7 @@ type entry struct {
 	handle Table
 }
 
-// checkOpen tells whether Open says what a lane needs, in bounds. It takes time linear in the message.
+// checkOpen reports whether Open says what a lane needs, in bounds. It takes time linear in the message.
 func checkOpen(open *lanev1.Open) error {
 	switch {
 	case open == nil:
@@ -222,7 +222,7 @@ func (l *lane) takeOpened(o *opened, err error) error {
 		l.service.Received.Raise(laneShare)
 	}
 	l.left = o.left
-	answer := &lanev1.Opened{Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset, Limits: &lanev1.Limits{
+	opened := &lanev1.Opened{Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset, Limits: &lanev1.Limits{
 		BlockBytes:    uint64(l.service.Limits.BlockBytes),
 		WindowBytes:   uint64(l.service.Limits.WindowBytes),
 		WindowBatches: uint32(l.service.Limits.WindowBatches),
@@ -240,12 +240,12 @@ func (l *lane) takeOpened(o *opened, err error) error {
 		t.fresh = t.stream != ""
 		if t.drop > 0 {
 			dropping += t.drop
-			answer.Replay = append(answer.Replay, &lanev1.Replay{Route: uint32(e.route), Rows: uint64(t.drop)})
+			opened.Replay = append(opened.Replay, &lanev1.Replay{Route: uint32(e.route), Rows: uint64(t.drop)})
 		}
 	}
-	slices.SortFunc(answer.Replay, func(a, b *lanev1.Replay) int { return int(a.Route) - int(b.Route) })
+	slices.SortFunc(opened.Replay, func(a, b *lanev1.Replay) int { return int(a.Route) - int(b.Route) })
 	shown := checkpoint.Checkpoint{LeftOut: l.left}
-	answer.LeftOut = shown.Offsets()
+	opened.LeftOut = shown.Offsets()
 	// An adopted lane begins at rest: until rows come, a crash leaves the next owner what we found. Without write
 	// streams there is nothing to rest from.
 	l.resting = o.outcome == "adopted" && l.counts
@@ -253,10 +253,10 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	if err != nil {
 		return err
 	}
-	answer.Checkpoint = token
+	opened.Checkpoint = token
 	l.awaiting, l.awaited = true, 0
 	l.enter(awaitsDurable)
 	l.service.Metrics.opens.WithLabelValues(o.outcome).Inc()
-	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out", len(answer.LeftOut))
-	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: answer}})
+	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out", len(opened.LeftOut))
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: opened}})
 }

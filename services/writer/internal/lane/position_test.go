@@ -23,7 +23,7 @@ func TestSettle(t *testing.T) {
 		&batch{sequence: 2, start: 10, end: 20, bytes: 10},
 		&batch{sequence: 3, start: 20, end: 30, bytes: 1, open: 1},
 		&batch{sequence: 4, start: 30, end: 40})
-	h := &heard{}
+	h := &recorder{}
 	l.stream, l.bytes, l.charged = h, 111, 111+2*offsetBytes
 	l.service.Budget.charge(l.charged, nil)
 	l.tables[0].rows, l.tables[0].drop = written, 4 // The other table has taken no rows, so that nobody knows its name.
@@ -44,7 +44,7 @@ func TestSettle(t *testing.T) {
 		t.Errorf("%d parked, floor %d", len(l.parked), l.floor)
 	}
 	if len(h.sent) != 2 || h.sent[0].GetSettled().GetSequence() != 1 || h.sent[1].GetSettled().GetPosition() != 20 {
-		t.Errorf("ingest heard %v", h.sent)
+		t.Errorf("ingest got %v", h.sent)
 	}
 	if moved, err := l.settle(); moved || err != nil {
 		t.Errorf("moved over what is open: %v", err)
@@ -59,12 +59,12 @@ func TestSettleEndsTheLane(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	l = bare(t, 1, &batch{sequence: 1, end: 10})
-	l.open.Topic, l.stream = strings.Repeat("t", checkpoint.MaxBytes), &heard{}
+	l.open.Topic, l.stream = strings.Repeat("t", checkpoint.MaxBytes), &recorder{}
 	if _, err := l.settle(); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "the bound of Kafka's offset metadata") {
 		t.Errorf("got %v", err)
 	}
 	l = bare(t, 1, &batch{sequence: 1, end: 10})
-	l.stream = &heard{err: errors.New("gone")}
+	l.stream = &recorder{err: errors.New("gone")}
 	if _, err := l.settle(); err == nil || err.Error() != "gone" {
 		t.Errorf("got %v", err)
 	}
@@ -73,7 +73,7 @@ func TestSettleEndsTheLane(t *testing.T) {
 // A table that was given no rows of a batch has nothing to say of it: an answer for it is that of no append.
 func TestAnAnswerForABlockWithoutRows(t *testing.T) {
 	l := bare(t, 0)
-	l.counts, l.stream = true, &heard{}
+	l.counts, l.stream = true, &recorder{}
 	for i := range l.tables {
 		l.tables[i].route = &lanev1.Route{Table: l.tables[i].name}
 		l.tables[i].appender = &taken{fakeAppender: newFakeAppender(t)}
@@ -96,7 +96,7 @@ func TestAnAnswerForABlockWithoutRows(t *testing.T) {
 // However many batches a lane carries, it keeps no more of them for the next ones than were under way at a time.
 func TestSettledBatchesAreUsedAgain(t *testing.T) {
 	l := bare(t, 0)
-	l.stream = &heard{}
+	l.stream = &recorder{}
 	for n := uint64(1); n <= 20; n++ {
 		for i := range uint64(2) {
 			a := lanewire.Append{Sequence: 2*n - 1 + i, EndPosition: int64(2*n + i)}

@@ -25,7 +25,7 @@ func errStuck(waited time.Duration) error {
 // refusal may be behind the message that waits, the one that has waited longest in the line comes first. Room for it is
 // made by lanes that have waited for their ingest as long: by one whose ingest sends nothing, the one that holds most,
 // else by the last in the line, and by the first one itself when what is left waits for BigQuery. So those in front keep
-// what they hold, and each gets to the front in the end. While all wait for BigQuery none is ended: it answers some day.
+// what they hold, and each gets to the front in the end. While all wait for BigQuery none is ended: it responds some day.
 func (s *Service) relieve() {
 	budget, lanes := s.Budget, s.list()
 	line := budget.line()
@@ -40,7 +40,7 @@ func (s *Service) relieve() {
 		}
 		first = nil
 	}
-	if i := slices.IndexFunc(line, func(l *lane) bool { return l != nil && waits(l) }); first == nil && i >= 0 {
+	if i := slices.IndexFunc(line, waits); first == nil && i >= 0 {
 		first = line[i]
 	}
 	if first != budget.first.Load() && budget.putFirst(first) {
@@ -139,7 +139,7 @@ func (s *Service) shed() bool {
 	return true
 }
 
-// silent says whether the call has been without an Open for so long.
+// silent reports whether the call has been without an Open for so long.
 func (b *board) silent(d time.Duration) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

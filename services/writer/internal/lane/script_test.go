@@ -122,21 +122,21 @@ func (s *script) do(d *datadriven.TestData) string {
 		return ""
 	case "open":
 		s.openLane(args)
-		return s.hear(time.Second)
+		return s.receive(time.Second)
 	case "send":
 		for line := range strings.Lines(d.Input) {
 			s.say(strings.Fields(line))
 		}
-		return s.hear(time.Second)
+		return s.receive(time.Second)
 	case "wait":
 		wait, err := time.ParseDuration(d.CmdArgs[0].Key)
 		if err != nil {
 			d.Fatalf(s.t, "%v", err)
 		}
-		return s.hear(wait)
+		return s.receive(wait)
 	case "cut":
 		s.cancel()
-		return s.hear(time.Second)
+		return s.receive(time.Second)
 	case "drain":
 		limit, _ := time.ParseDuration(d.CmdArgs[0].Key)
 		go func() {
@@ -148,7 +148,7 @@ func (s *script) do(d *datadriven.TestData) string {
 				s.drained <- "drained"
 			}
 		}()
-		return s.hear(time.Second)
+		return s.receive(time.Second)
 	case "bigquery":
 		return s.bigquery(args)
 	case "others":
@@ -159,7 +159,7 @@ func (s *script) do(d *datadriven.TestData) string {
 			d.Fatalf(s.t, "the budget has no room for %d bytes", n)
 		}
 		s.others = n
-		return s.hear(time.Second)
+		return s.receive(time.Second)
 	case "committed":
 		return fmt.Sprintf("position %d %s\n", s.position, show(s.token))
 	case "lanes":
@@ -327,8 +327,8 @@ func (s *script) parse(words []string) *lanewire.Append {
 	return a
 }
 
-// hear lets time pass and lists what came.
-func (s *script) hear(wait time.Duration) string {
+// receive lets time pass and lists what came.
+func (s *script) receive(wait time.Duration) string {
 	time.Sleep(wait)
 	synctest.Wait()
 	var out strings.Builder

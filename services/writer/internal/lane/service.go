@@ -177,7 +177,7 @@ func (s *Service) Drain(ctx context.Context, reason string) error {
 	for _, l := range s.list() {
 		select {
 		case l.drain <- drainage{reason, by}:
-		default: // asked already
+		default: // it was drained already
 		}
 	}
 	gone := make(chan struct{})

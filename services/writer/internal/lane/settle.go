@@ -11,11 +11,11 @@ import (
 // refusal is rows of one block that BigQuery refused, on their way to the dead-letter topic. The table's appender
 // waits.
 type refusal struct {
-	sequence uint64
-	table    int
-	rows     int
-	answered bool
-	// parked are the offsets of the answer while they do not fit in a checkpoint.
+	sequence     uint64
+	table        int
+	rows         int
+	acknowledged bool
+	// parked are the offsets of the LeftOut while they do not fit in a checkpoint.
 	parked []int64
 	// explained says that nothing but version is awaited: that of the checkpoint which leaves them out, 0 where none
 	// has to.
@@ -24,7 +24,7 @@ type refusal struct {
 }
 
 const (
-	// maxRefusedRows bounds one Refused message, and with it the LeftOut that answers it.
+	// maxRefusedRows bounds one Refused message, and with it the LeftOut that comes for it.
 	maxRefusedRows = 1000
 	// maxRefusedText bounds BigQuery's message of one row.
 	maxRefusedText = 500
@@ -117,11 +117,11 @@ func (l *lane) refuse(b *batch, bl *block, rows []RefusedRow) error {
 	return nil
 }
 
-// takeAnswer takes the LeftOut that answers a Refused. Those of one batch are answered in order.
-func (l *lane) takeAnswer(m *lanev1.LeftOut) error {
+// recordLeftOut takes the LeftOut that responds to a Refused. Those of one batch come in order.
+func (l *lane) recordLeftOut(m *lanev1.LeftOut) error {
 	for i := range l.refusals {
 		r := &l.refusals[i]
-		if r.sequence != m.GetSequence() || r.answered {
+		if r.sequence != m.GetSequence() || r.acknowledged {
 			continue
 		}
 		b := l.window[r.sequence-l.window[0].sequence]
@@ -132,7 +132,7 @@ func (l *lane) takeAnswer(m *lanev1.LeftOut) error {
 			return invalid("left_out.offsets must ascend from %d and stay below %d, the records of batch %d", b.start, b.end, b.sequence)
 		}
 		l.service.Metrics.leftOut.Add(float64(r.rows))
-		r.answered, r.parked = true, m.GetOffsets()
+		r.acknowledged, r.parked = true, m.GetOffsets()
 		if !l.counts {
 			l.leaveOut(r.parked, l.service.Limits.CheckpointBytes)
 			r.explained, r.parked = true, nil
@@ -140,15 +140,15 @@ func (l *lane) takeAnswer(m *lanev1.LeftOut) error {
 		}
 		return nil
 	}
-	return invalid("left_out.sequence is %d, but no refused rows of that batch await an answer", m.GetSequence())
+	return invalid("left_out.sequence is %d, but no refused rows of that batch await a response", m.GetSequence())
 }
 
-// leaveOutAnswers leaves refused rows out as far as the checkpoint can hold them: all of them once their batch is the
+// leaveOutRefused leaves refused rows out as far as the checkpoint can hold them: all of them once their batch is the
 // oldest.
-func (l *lane) leaveOutAnswers() error {
+func (l *lane) leaveOutRefused() error {
 	for i := range l.refusals {
 		r := &l.refusals[i]
-		if !r.answered || r.explained {
+		if !r.acknowledged || r.explained {
 			continue
 		}
 		oldest := l.window[0].sequence == r.sequence
@@ -213,7 +213,7 @@ func (l *lane) settle() (moved bool, err error) {
 			l.unpark()
 			l.hold() // what explains the next row is the new position
 		}
-		if err := l.tellSettled(b); err != nil {
+		if err := l.sendSettled(b); err != nil {
 			return false, err
 		}
 		l.bytes -= b.bytes
@@ -232,7 +232,7 @@ func (l *lane) settle() (moved bool, err error) {
 	return true, nil
 }
 
-func (l *lane) tellSettled(b *batch) error {
+func (l *lane) sendSettled(b *batch) error {
 	token, err := l.encode(l.resting)
 	if err != nil {
 		return err

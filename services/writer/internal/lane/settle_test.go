@@ -166,18 +166,18 @@ func TestStrangersAreRemembered(t *testing.T) {
 	}
 }
 
-// heard is a call's stream that remembers what was sent, or fails.
-type heard struct {
+// recorder is a call's stream that records what was sent, or fails.
+type recorder struct {
 	grpc.BidiStreamingServer[lanev1.LaneRequest, lanev1.LaneResponse]
 	sent []*lanev1.LaneResponse
 	err  error
 }
 
-func (h *heard) Send(m *lanev1.LaneResponse) error {
+func (h *recorder) Send(m *lanev1.LaneResponse) error {
 	h.sent = append(h.sent, proto.CloneOf(m))
 	return h.err
 }
-func (h *heard) Context() context.Context { return context.Background() }
+func (h *recorder) Context() context.Context { return context.Background() }
 
 // A row is refused once, and ingest hears of it or the lane ends.
 func TestRefusedRows(t *testing.T) {
@@ -189,7 +189,7 @@ func TestRefusedRows(t *testing.T) {
 		}
 		return l.result(0, &r)
 	}
-	l, h := bare(t, 1, three()), &heard{}
+	l, h := bare(t, 1, three()), &recorder{}
 	l.stream = h
 	for _, rows := range [][]int{{0, 2}, {1}} {
 		if err := refuse(l, rows...); err != nil {
@@ -202,13 +202,13 @@ func TestRefusedRows(t *testing.T) {
 	if got := h.sent[0].GetRefused().GetRows(); len(h.sent) != 2 || len(got) != 2 || got[1].GetRow() != 2 || len(got[0].GetMessage()) > maxRefusedText || !utf8.ValidString(got[0].GetMessage()) {
 		t.Errorf("ingest was told %v", h.sent)
 	}
-	l, h = bare(t, 1, three()), &heard{err: errors.New("gone")}
+	l, h = bare(t, 1, three()), &recorder{err: errors.New("gone")}
 	l.stream = h
 	if err := refuse(l, 0); err == nil || err.Error() != "gone" {
 		t.Errorf("ingest is gone: %v", err)
 	}
 	// As many as one message may hold, and more.
-	l, h = bare(t, 1, &batch{sequence: 1, end: 2000, open: 1, blocks: []block{{rows: 2000}}}), &heard{}
+	l, h = bare(t, 1, &batch{sequence: 1, end: 2000, open: 1, blocks: []block{{rows: 2000}}}), &recorder{}
 	l.stream = h
 	rows := make([]int, maxRefusedRows+1)
 	for i := range rows {
@@ -225,7 +225,7 @@ func TestAnswersOfRefusedRows(t *testing.T) {
 	l.counts = true
 	l.refusals = []refusal{{sequence: 1, rows: 1}, {sequence: 2, rows: 2}, {sequence: 2, rows: 1}}
 	answer := func(sequence uint64, offsets ...int64) error {
-		return l.takeAnswer(&lanev1.LeftOut{Sequence: sequence, Offsets: offsets})
+		return l.recordLeftOut(&lanev1.LeftOut{Sequence: sequence, Offsets: offsets})
 	}
 	for _, test := range []struct {
 		sequence uint64
@@ -276,9 +276,9 @@ func TestLeavingRefusedRowsOut(t *testing.T) {
 	} {
 		l := bare(t, 2, &batch{sequence: 1, end: 20000, open: 1}, &batch{sequence: 2, start: 20000, end: 40000, open: 1})
 		l.service.Limits.CheckpointBytes = 300
-		r := refusal{sequence: min(test.sequence, 2), answered: test.sequence != 3, explained: test.sequence == 4, parked: offsets(int64(test.sequence-1)*20000, test.n)}
+		r := refusal{sequence: min(test.sequence, 2), acknowledged: test.sequence != 3, explained: test.sequence == 4, parked: offsets(int64(test.sequence-1)*20000, test.n)}
 		l.refusals = []refusal{r}
-		err := l.leaveOutAnswers()
+		err := l.leaveOutRefused()
 		if got := &l.refusals[0]; status.Code(err) != test.code || (len(l.left) > 0) != test.left || test.left != (got.explained && got.version == 1 && l.wanted == 1 && got.parked == nil) {
 			t.Errorf("%s: %v, %d ranges left out, %+v", name, err, len(l.left), got.explained)
 		}
@@ -290,7 +290,7 @@ func TestLeavingRefusedRowsOut(t *testing.T) {
 
 // A table's appender goes on once all its refused rows are left out, durably where that matters, and once.
 func TestResume(t *testing.T) {
-	open := func(table int) refusal { return refusal{table: table, answered: true} }
+	open := func(table int) refusal { return refusal{table: table, acknowledged: true} }
 	waits := func(table int) refusal { return refusal{table: table, explained: true, version: 6} }
 	done := func(table int) refusal { return refusal{table: table, explained: true, version: 5} }
 	for name, test := range map[string]struct {

@@ -17,7 +17,7 @@ var ErrFinalized = errors.New("write stream is finalized")
 // ErrStreamGone says that a write stream is unknown to BigQuery: it expired or its table was deleted.
 var ErrStreamGone = errors.New("write stream does not exist")
 
-// ErrForeignRows says that a write stream holds rows that its appender did not append, so that nothing can be told from
+// ErrForeignRows says that a write stream holds rows that its appender did not append, so that nothing can be known from
 // how many it holds.
 var ErrForeignRows = errors.New("somebody else wrote to the stream")
 
@@ -64,7 +64,7 @@ type Table interface {
 	// time, in the order of Append; it must not block. Open does no I/O itself and always returns.
 	Open(stream string, rows int64, results func(Result)) Appender
 	// Default starts appending to the table's default stream, at least once: nothing is created, no offset is kept, and
-	// an append whose answer is lost is repeated. Otherwise as Open.
+	// an append whose response is lost is repeated. Otherwise as Open.
 	Default(results func(Result)) Appender
 }
 

@@ -42,16 +42,16 @@ func (t *troubledTable) Name() string { return "projects/p/datasets/d/tables/t" 
 // What a table meets is what its appender meets; before there is one, or where it does not tell, what the table itself
 // does.
 func TestTroubleIsThatOfTheAppender(t *testing.T) {
-	told := func(state string) *troubledTable { return &troubledTable{state: state} }
+	troubled := func(state string) *troubledTable { return &troubledTable{state: state} }
 	for name, test := range map[string]struct {
 		appender Appender
 		handle   Table
 		want     string
 	}{
-		"both tell":              {told("quota"), told("unavailable"), "quota"},
-		"no appender":            {nil, told("unavailable"), "unavailable"},
-		"an appender that is so": {newFakeAppender(t), told("unavailable"), "unavailable"},
-		"the appender alone":     {told("quota"), &odd{}, "quota"},
+		"both have one":          {troubled("quota"), troubled("unavailable"), "quota"},
+		"no appender":            {nil, troubled("unavailable"), "unavailable"},
+		"an appender that is so": {newFakeAppender(t), troubled("unavailable"), "unavailable"},
+		"the appender alone":     {troubled("quota"), &odd{}, "quota"},
 		"nobody tells":           {newFakeAppender(t), &odd{}, ""},
 	} {
 		l := bare(t, 0)
@@ -73,7 +73,7 @@ func TestTroubleOfAnOpenLaneIsToldOnce(t *testing.T) {
 	const name = "projects/p/datasets/d/tables/t"
 	b := &board{
 		now: Status{Tables: []TableStatus{{Table: name}}}, troubled: []Troubled{nil},
-		routes: []string{"t"}, reporter: told{name: {State: "quota"}},
+		routes: []string{"t"}, reporter: meetings{name: {State: "quota"}},
 	}
 	if got := b.get().Tables; len(got) != 1 {
 		t.Errorf("%+v", got)

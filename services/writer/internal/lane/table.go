@@ -20,7 +20,7 @@ type table struct {
 	// repeats says that rows go to the default stream, at least once: no stream of the lane's own, no version, no entry
 	// in a checkpoint but for rows to drop that an exactly-once owner has left.
 	repeats bool
-	// name and handle are known once the sink was asked for the table.
+	// name and handle are known once the sink has returned the table.
 	name   string
 	handle Table
 	rows   prometheus.Counter

@@ -54,10 +54,10 @@ func TestWhatGoesWrong(t *testing.T) {
 			}
 		},
 		"Kafka is away for an hour": func(w *world) {
-			var asked atomic.Int32
+			var requests atomic.Int32
 			g := steady(w)
 			g.away = func() {
-				if asked.Add(1)%5 == 2 {
+				if requests.Add(1)%5 == 2 {
 					time.Sleep(time.Hour)
 				}
 			}

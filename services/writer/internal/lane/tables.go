@@ -28,7 +28,7 @@ var ErrRoute = errors.New("route")
 // Comparer says how tables differ from the rows that are to go to them.
 type Comparer interface {
 	// Diff compares the table of a route with its rows and changes nothing. errors.Is(err, ErrRoute) when the route is
-	// wrong; with any other error BigQuery could not be asked.
+	// wrong; with any other error BigQuery gave no response.
 	Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff, error)
 }
 
@@ -97,7 +97,7 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	return out, nil
 }
 
-// checkRoute tells whether a route names a table and rows, and how many columns its descriptor has. The error continues
+// checkRoute reports whether a route names a table and rows, and how many columns its descriptor has. The error continues
 // the name of the field that holds the route.
 func checkRoute(r *lanev1.Route) (columns int, err error) {
 	switch {

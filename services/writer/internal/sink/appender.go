@@ -203,7 +203,7 @@ func (a *appender) connect() {
 		a.fault(ended(err))
 		return
 	}
-	if f := s.connection.over(); f != nil { // Meanwhile, and it told nobody who has not sat down.
+	if f := s.connection.over(); f != nil { // Meanwhile, and nobody was notified who has not sat down.
 		a.current = s
 		a.fault(f)
 		return
@@ -212,14 +212,14 @@ func (a *appender) connect() {
 	a.queue.up()
 }
 
-// meet notes what a fault means for the table's weather. That BigQuery answers at all ends a storm. The caller holds
+// meet notes what a fault means for the table's weather. That BigQuery responds at all ends a storm. The caller holds
 // mu.
 func (a *appender) meet(f *fault, now time.Time) {
 	switch {
 	case f.transient() || a.queue.waits(f, now):
 		a.traveller.fault(f, now)
 	default:
-		a.traveller.answered(now)
+		a.traveller.rejected(now)
 	}
 }
 
@@ -292,14 +292,14 @@ func (a *appender) deliver() {
 			if a.ctx.Err() != nil {
 				return
 			}
-			a.told(r.Err)
+			a.conclude(r.Err)
 			a.results(r)
 		}
 	}
 }
 
-// told draws from the error that ends the queue what bears on other lanes as well.
-func (a *appender) told(err error) {
+// conclude draws from the error that ends the queue what bears on other lanes as well.
+func (a *appender) conclude(err error) {
 	code := status.Code(err)
 	a.mu.Lock()
 	wrote := a.queue.end > a.queue.begun

@@ -80,21 +80,28 @@ func wantWritten(t *testing.T, results chan lane.Result, id uint64, rows int) {
 	}
 }
 
-func TestAppendPipelined(t *testing.T) {
-	fake, s := world(t)
-	stream, a, results := openStream(t, s)
+// carryAll sends n texts at once, and wants each to be written and the stream to hold them in order, once.
+func carryAll(
+	t *testing.T, fake *fakeBigQuery, stream string, a lane.Appender, results chan lane.Result, n int, text func(i int) string,
+) {
+	t.Helper()
 	var want []string
-	for i := range 100 {
-		text := fmt.Sprintf("a%d b%d", i, i)
-		want = append(want, text)
-		send(a, uint64(i), text)
+	for i := range n {
+		want = append(want, text(i))
+		send(a, uint64(i), want[i])
 	}
-	for i := range 100 {
-		wantWritten(t, results, uint64(i), 2)
+	for i := range n {
+		wantWritten(t, results, uint64(i), len(strings.Fields(want[i])))
 	}
 	if got := fake.held(stream); got != strings.Join(want, " ") {
 		t.Errorf("stream holds %s", got)
 	}
+}
+
+func TestAppendPipelined(t *testing.T) {
+	fake, s := world(t)
+	stream, a, results := openStream(t, s)
+	carryAll(t, fake, stream, a, results, 100, func(i int) string { return fmt.Sprintf("a%d b%d", i, i) })
 	fake.mu.Lock()
 	defer fake.mu.Unlock()
 	if want := "write_stream=" + strings.ReplaceAll(stream, "/", "%2F"); len(fake.params) != 1 || fake.params[0] != want {
@@ -114,18 +121,7 @@ func TestAppendLostReplies(t *testing.T) {
 		}
 		return nil, nil
 	})
-	var want []string
-	for i := range 20 {
-		text := fmt.Sprintf("a%d b%d", i, i)
-		want = append(want, text)
-		send(a, uint64(i), text)
-	}
-	for i := range 20 {
-		wantWritten(t, results, uint64(i), 2)
-	}
-	if got := fake.held(stream); got != strings.Join(want, " ") {
-		t.Errorf("stream holds %s", got)
-	}
+	carryAll(t, fake, stream, a, results, 20, func(i int) string { return fmt.Sprintf("a%d b%d", i, i) })
 	if lost == 0 {
 		t.Error("no reply was lost")
 	}
@@ -311,7 +307,7 @@ func TestManyStreams(t *testing.T) {
 }
 
 // Answers to an earlier connection, and its end, concern nobody any more; nor does anything after Close.
-func TestLateAnswersFindNobody(t *testing.T) {
+func TestLateResponsesFindNobody(t *testing.T) {
 	fake, s := world(t)
 	hold := make(chan struct{})
 	fake.on(func(_ *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {

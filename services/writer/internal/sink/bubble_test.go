@@ -9,8 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,34 +21,9 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
-
-// lines are what was logged.
-type lines struct {
-	mu  sync.Mutex
-	all []string
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, strings.TrimSpace(string(b)))
-	return len(b), nil
-}
-
-// at are those of a level, and of one word.
-func (l *lines) at(level slog.Level, word string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var found []string
-	for _, line := range l.all {
-		if strings.Contains(line, "level="+level.String()+" ") && strings.Contains(line, word) {
-			found = append(found, line)
-		}
-	}
-	return found
-}
 
 // over answers REST calls without a network.
 type over func(*http.Request) (*http.Response, error)
@@ -59,7 +32,7 @@ func (f over) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // bubble is world on a fake clock: gRPC over pipes, REST over nothing. rest, if not nil, may answer a REST call in
 // place of the fake: 0 does not.
-func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
+func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *logtest.Log) {
 	t.Helper()
 	fake := &fakeBigQuery{streams: map[string]*fakeStream{}, tables: map[string]json.RawMessage{}}
 	listener := bufconn.Listen(1 << 20)
@@ -73,8 +46,8 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *lines) {
 	c := Defaults()
 	c.Project, c.Dataset, c.Insecure, c.CreateRate = "test-project", "d", true, 1000
 	c.Endpoint = Endpoint{GRPC: "passthrough:///fake", REST: "http://fake"}
-	logged := &lines{}
-	s, err := Open(context.Background(), c, Env{Version: "test", Log: slog.New(slog.NewTextHandler(logged, nil))})
+	logged := &logtest.Log{}
+	s, err := Open(context.Background(), c, Env{Version: "test", Log: logged.Logger()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,4 +120,22 @@ func launch(t *testing.T, s *Sink, repeats bool) *boat {
 	}
 	b.Appender = table.Open(stream, 0, deliver)
 	return b
+}
+
+// oneASecond sends n rows, one a second, and wants each to be written.
+func (b *boat) oneASecond(t *testing.T, n uint64, row string) {
+	t.Helper()
+	for i := range n {
+		send(b, i, row)
+		wantWritten(t, b.results, i, 1)
+		time.Sleep(time.Second)
+	}
+}
+
+// wantCalm wants no warning to have been logged and no table to be in trouble.
+func wantCalm(t *testing.T, s *Sink, logged *logtest.Log) {
+	t.Helper()
+	if n := logged.At(slog.LevelWarn, ""); len(n) != 0 || len(s.Troubles()) != 0 {
+		t.Errorf("logged %v; troubles %v", n, s.Troubles())
+	}
 }

@@ -90,7 +90,7 @@ func checkCredentials(ctx context.Context, c Config) findings.Finding {
 	return f
 }
 
-// checkDataset also tells whether the dataset stands.
+// checkDataset also reports whether the dataset stands.
 func (s *Sink) checkDataset(ctx context.Context) (findings.Finding, bool) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -161,16 +161,16 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 }
 
 // checkStorage asks the Storage Write API about a default stream: of the table given, or of one that does not exist,
-// which gets an answer just as well.
+// which gets a response just as well.
 func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	f := findings.Finding{What: "Storage Write API", State: findings.OK, Detail: "answers"}
-	asked := table
-	if asked == "" {
-		asked = tableID{s.config.Project, s.config.Dataset, "waybill_check"}.resource()
+	target := table
+	if target == "" {
+		target = tableID{s.config.Project, s.config.Dataset, "waybill_check"}.resource()
 	}
-	_, err := s.control.GetWriteStream(ctx, &storagepb.GetWriteStreamRequest{Name: asked + "/streams/_default"})
+	_, err := s.control.GetWriteStream(ctx, &storagepb.GetWriteStreamRequest{Name: target + "/streams/_default"})
 	switch code := status.Code(err); {
 	case err == nil, code == codes.NotFound && table == "", code == codes.Unimplemented:
 	case code == codes.PermissionDenied && table == "" && mayNotExist.MatchString(oneLine(err)):

@@ -40,18 +40,19 @@ func still(t *testing.T, s *Sink, repeats bool, results func(lane.Result)) (*app
 
 // What comes after Close counts for nothing, and nothing is told: the lane has gone on without it.
 func TestNothingCountsAfterClose(t *testing.T) {
+	over := &fault{kind: finalized, code: "X"}
 	for name, happens := range map[string]func(a *appender, s *seat){
 		"an answer":              func(a *appender, s *seat) { a.received(s, &reply{offset: 0}) },
-		"a refusal":              func(a *appender, s *seat) { a.received(s, &reply{offset: -1, fault: &fault{kind: finalized, code: "X"}}) },
-		"the end of its call":    func(a *appender, s *seat) { a.lost(s, &fault{kind: finalized, code: "X"}) },
+		"a refusal":              func(a *appender, s *seat) { a.received(s, &reply{offset: -1, fault: over}) },
+		"the end of its call":    func(a *appender, s *seat) { a.lost(s, over) },
 		"a result from before":   func(a *appender, _ *seat) { a.queue.results = []lane.Result{{ID: 1}}; a.deliver() },
 		"an answer to nobody":    func(a *appender, _ *seat) { a.received(&seat{appender: a}, &reply{offset: 0}) },
-		"the end of another one": func(a *appender, _ *seat) { a.lost(&seat{appender: a}, &fault{kind: finalized, code: "X"}) },
+		"the end of another one": func(a *appender, _ *seat) { a.lost(&seat{appender: a}, over) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				_, s, _ := bubble(t, nil)
-				a, seat := still(t, s, false, func(r lane.Result) { t.Errorf("told %+v", r) })
+				a, seat := still(t, s, false, func(r lane.Result) { t.Errorf("got %+v", r) })
 				a.cancel()
 				happens(a, seat)
 				if a.queue.end != 0 || a.queue.err != nil || testutil.CollectAndCount(s.metrics.faults) != 0 {
@@ -98,14 +99,14 @@ func TestCloseWaitsForTheLastResult(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := false
+		ended := false
 		a := found.Open(stream, 0, func(lane.Result) {
 			time.Sleep(5 * blockedFor)
-			told = true
+			ended = true
 		})
 		send(a, 0, "a")
 		time.Sleep(blockedFor)
-		if a.Close(); !told {
+		if a.Close(); !ended {
 			t.Error("closed in the middle of a result")
 		}
 	})
@@ -161,7 +162,7 @@ func TestWhatAnExpiredStreamTells(t *testing.T) {
 			_, s, _ := bubble(t, nil)
 			a, _ := still(t, s, test.repeats, func(lane.Result) {})
 			a.queue.end += test.wrote
-			a.told(fmt.Errorf("%w: no such stream", lane.ErrStreamGone))
+			a.conclude(fmt.Errorf("%w: no such stream", lane.ErrStreamGone))
 			if _, refused := s.Troubles()[a.table.name]; refused != test.refused {
 				t.Errorf("%s: refused %v", name, refused)
 			}

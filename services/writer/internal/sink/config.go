@@ -60,7 +60,7 @@ type Endpoint struct {
 	REST string `yaml:"rest"`
 }
 
-// restPath is the path of the BigQuery API, which its client wants to be told with the host.
+// restPath is the path of the BigQuery API, which its client takes with the host.
 const restPath = "/bigquery/v2"
 
 // projectName also takes a domain-scoped one, example.com:project.
@@ -126,7 +126,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 }
 
-// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's answers, in bytes: an offset each, or
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's responses, in bytes: an offset each, or
 // a list of refused rows.
 const (
 	replyWindow     = 256 << 10
@@ -166,7 +166,7 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 		})),
 		// Large batches should not wait for a window of 64 KiB a round trip. Receiving is a few bytes an append.
 		option.WithGRPCDialOption(grpc.WithWriteBufferSize(256<<10)),
-		// Given windows keep gRPC from measuring the connection, with a ping for about every answer.
+		// Given windows keep gRPC from measuring the connection, with a ping for about every response.
 		option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(replyWindow)),
 		option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(replyConnWindow)),
 		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second})))
@@ -184,7 +184,7 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 	return grpcOptions, restOptions, nil
 }
 
-// credentialsType reads which kind of credentials a file holds. The client library wants to be told, so that a file
+// credentialsType reads which kind of credentials a file holds. The client library takes it, so that a file
 // from elsewhere is not used unseen; here the operator names the file.
 func credentialsType(path string) (option.CredentialsType, error) {
 	data, err := os.ReadFile(path)

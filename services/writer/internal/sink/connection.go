@@ -19,14 +19,14 @@ import (
 
 var (
 	// errStalled ends a connection on which nothing has moved for the append timeout.
-	errStalled = errors.New("no answer to an append within the append timeout")
+	errStalled = errors.New("no response to an append within the append timeout")
 	// errBlocked ends a shared connection that takes no bytes while one of its appenders has to end.
 	errBlocked = errors.New("the connection takes no bytes, and a lane on it has to end")
 )
 
 // connection is one AppendRows call. A write stream has one of its own; lanes that append to one default stream share
 // some (shared.go). Each appender on it has a seat. Answers come in the order of requests, so the oldest request under
-// way says whose an answer is.
+// way says whose a response is.
 type connection struct {
 	sink     *Sink
 	preamble preamble
@@ -59,7 +59,7 @@ type connection struct {
 	end           error
 }
 
-// seat is one stay of an appender on a connection. A late answer to a request of an earlier stay finds nobody.
+// seat is one stay of an appender on a connection. A late response to a request of an earlier stay finds nobody.
 type seat struct {
 	connection *connection
 	appender   *appender
@@ -171,7 +171,7 @@ func (c *connection) look() {
 	}
 }
 
-// receive takes answers to the queues until the call ends.
+// receive takes responses to the queues until the call ends.
 func (c *connection) receive() {
 	defer close(c.done)
 	var r reply
@@ -180,7 +180,7 @@ func (c *connection) receive() {
 			c.lost(unavailable(c.ctx, err))
 			return
 		}
-		s := c.answered()
+		s := c.oldest()
 		if s == nil {
 			c.cancel(errors.New("BigQuery answered an append that was not sent"))
 			continue
@@ -189,8 +189,8 @@ func (c *connection) receive() {
 	}
 }
 
-// answered is whose request the next answer is about; nil when none is under way.
-func (c *connection) answered() *seat {
+// oldest is whose request the next response is about; nil when none is under way.
+func (c *connection) oldest() *seat {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.waiting) == 0 {
@@ -228,7 +228,7 @@ func (c *connection) over() *fault {
 	return f
 }
 
-// unseat takes a seat away and says whether it was the last.
+// unseat takes a seat away and reports whether it was the last.
 func (c *connection) unseat(s *seat) (last bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

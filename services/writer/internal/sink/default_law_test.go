@@ -19,7 +19,7 @@ type defaultModel struct {
 	wire   []sent
 	lost   [][]sent
 	// answers are of the present connection.
-	answers []*reply
+	responses []*reply
 }
 
 func (m *defaultModel) act(s sent, busy bool) *reply {
@@ -99,7 +99,7 @@ func TestDefaultQueueLosesNothing(t *testing.T) {
 			if len(m.wire) > 0 {
 				m.lost = append(m.lost, m.wire)
 			}
-			m.wire, m.answers = nil, nil
+			m.wire, m.responses = nil, nil
 		}
 		once := func(t *rapid.T) {
 			seen := map[uint32]bool{}
@@ -110,25 +110,25 @@ func TestDefaultQueueLosesNothing(t *testing.T) {
 				seen[row] = true
 			}
 		}
-		// unheard are requests on this connection whose answer the queue has not heard.
-		var unheard []sent
+		// open are requests on this connection whose response the queue has not got.
+		var open []sent
 		step := func() {
 			switch s := q.next(now); s.do {
 			case doSend:
 				r := sent{0, numbers(s.piece.data), s.piece.data.Len()}
-				m.wire, unheard = append(m.wire, r), append(unheard, r)
+				m.wire, open = append(m.wire, r), append(open, r)
 			case doConnect:
 				lose()
-				unheard = nil
+				open = nil
 				q.up()
 			default:
 				now = s.until
 			}
 			take()
 		}
-		hear := func() {
-			r := m.answers[0]
-			m.answers, unheard = m.answers[1:], unheard[1:]
+		reply := func() {
+			r := m.responses[0]
+			m.responses, open = m.responses[1:], open[1:]
 			q.reply(r, now)
 			take()
 		}
@@ -150,25 +150,25 @@ func TestDefaultQueueLosesNothing(t *testing.T) {
 			"act": func(t *rapid.T) {
 				if len(m.wire) > 0 {
 					busy := rapid.IntRange(0, 5).Draw(t, "busy") == 0
-					m.answers, m.wire = append(m.answers, m.act(m.wire[0], busy)), m.wire[1:]
+					m.responses, m.wire = append(m.responses, m.act(m.wire[0], busy)), m.wire[1:]
 				}
 			},
-			"answer": func(*rapid.T) {
-				if len(m.answers) > 0 && q.connected {
-					hear()
+			"reply": func(*rapid.T) {
+				if len(m.responses) > 0 && q.connected {
+					reply()
 				}
 			},
 			"lose": func(*rapid.T) {
 				if !q.connected {
 					return
 				}
-				for _, s := range unheard {
+				for _, s := range open {
 					for _, row := range s.rows {
 						mayRepeat[row] = true
 					}
 				}
 				lose()
-				unheard = nil
+				open = nil
 				q.down(&fault{kind: renew, uncertain: true}, now)
 				take()
 			},
@@ -209,10 +209,10 @@ func TestDefaultQueueLosesNothing(t *testing.T) {
 				step()
 			}
 			for n := 0; len(m.wire) > 0; n++ {
-				m.answers, m.wire = append(m.answers, m.act(m.wire[0], n == 0 && i%2 == 0)), m.wire[1:]
+				m.responses, m.wire = append(m.responses, m.act(m.wire[0], n == 0 && i%2 == 0)), m.wire[1:]
 			}
-			for len(m.answers) > 0 && q.connected {
-				hear()
+			for len(m.responses) > 0 && q.connected {
+				reply()
 			}
 		}
 		once(t)

@@ -19,8 +19,10 @@ type difference struct {
 }
 
 // differences compares columns of a table with those of the rows, in the order of the rows; what only the table has
-// comes last.
-func differences(want, have bigquery.Schema, prefix string) []difference {
+// comes last. fills says that default values take the place of missing ones in columns that the rows have; in those that
+// they do not have, they always do. Only top-level columns have default values
+// (https://cloud.google.com/bigquery/docs/default-values).
+func differences(want, have bigquery.Schema, prefix string, fills bool) []difference {
 	var found []difference
 	byName := make(map[string]*bigquery.FieldSchema, len(have))
 	for _, column := range have {
@@ -37,12 +39,9 @@ func differences(want, have bigquery.Schema, prefix string) []difference {
 		case narrower(d.have, column):
 			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER
 		default:
-			if d.have.Required && !column.Required {
-				d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
-				found = append(found, d)
-			}
+			found = append(found, soft(d, prefix == "", fills)...)
 			if column.Type == bigquery.RecordFieldType {
-				found = append(found, differences(column.Schema, d.have.Schema, d.path+".")...)
+				found = append(found, differences(column.Schema, d.have.Schema, d.path+".", fills)...)
 			}
 			continue
 		}
@@ -53,9 +52,31 @@ func differences(want, have bigquery.Schema, prefix string) []difference {
 			continue
 		}
 		d := difference{path: prefix + column.Name, have: column, kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA}
-		if column.Required {
+		if column.Required && !defaulted(column, prefix == "") {
 			d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
 		}
+		found = append(found, d)
+	}
+	return found
+}
+
+// defaulted says that a column has a default value.
+func defaulted(column *bigquery.FieldSchema, top bool) bool {
+	return top && column.DefaultValueExpression != ""
+}
+
+// soft is what is different about a column that takes the rows, or most of them.
+func soft(d difference, top, fills bool) (found []difference) {
+	switch filled := defaulted(d.have, top); {
+	case d.have.Required && !d.want.Required && !(filled && fills):
+		d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
+		found = append(found, d)
+	case filled && !d.want.Required:
+		d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT
+		found = append(found, d)
+	}
+	if most := d.have.MaxLength; most > 0 && (d.want.MaxLength == 0 || d.want.MaxLength > most) {
+		d.kind = lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER
 		found = append(found, d)
 	}
 	return found
@@ -74,7 +95,7 @@ func (d *difference) hinders() bool {
 	}
 }
 
-// evolves says whether additive evolution does away with it.
+// evolves reports whether additive evolution does away with it.
 func (d *difference) evolves() bool {
 	return d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING || d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
 }
@@ -102,7 +123,7 @@ func (d *difference) String() string {
 func (d *difference) proto() *lanev1.Difference {
 	out := &lanev1.Difference{Column: d.path, Kind: d.kind}
 	if d.have != nil {
-		out.Have = spell(d.have)
+		out.Have, out.Default = spell(d.have), d.have.DefaultValueExpression
 	}
 	if d.want != nil {
 		out.Want = spell(d.want)
@@ -110,7 +131,7 @@ func (d *difference) proto() *lanev1.Difference {
 	return out
 }
 
-// sameType tells whether two columns, modes apart, hold the same.
+// sameType reports whether two columns, modes apart, hold the same.
 func sameType(a, b *bigquery.FieldSchema) bool {
 	if canonical(a.Type) != canonical(b.Type) {
 		return false
@@ -136,7 +157,7 @@ func digitsOf(column *bigquery.FieldSchema) digits {
 	return digits{}
 }
 
-// narrower tells whether the table's column, of the same type, holds fewer digits than the rows may have. More of them
+// narrower reports whether the table's column, of the same type, holds fewer digits than the rows may have. More of them
 // before the point are a refused row, more of them behind it are rounded away (BigQuery, REST reference of tables,
 // `precision` and `roundingMode`).
 func narrower(have, want *bigquery.FieldSchema) bool {

@@ -29,6 +29,7 @@ func TestDiff(t *testing.T) {
 	}
 	want := &lanev1.TableDiff{
 		Table: "test-project.d.grows", Exists: true, Layout: "DAY(at), clustered by id, extra",
+		Remarks: []string{"it is laid out otherwise than the contract says, not partitioned: an existing table stays as it is"},
 		Differences: []*lanev1.Difference{
 			{Column: "id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"},
 			{Column: "count", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "NUMERIC(10, 2)", Want: "STRING"},

@@ -219,7 +219,7 @@ func (a *appender) lookAgain() error {
 	return &halt{codes.FailedPrecondition, err.Error()}
 }
 
-// conflict says whether a change met another one.
+// conflict reports whether a change met another one.
 func conflict(err error) bool {
 	code := httpStatus(err)
 	return errors.Is(err, errMoved) || code == http.StatusConflict || code == http.StatusPreconditionFailed

@@ -261,18 +261,7 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 					}
 					return nil, nil
 				})
-				var want []string
-				for i := range 10 {
-					text := strings.Repeat(string(rune('a'+i)), 3)
-					want = append(want, text)
-					send(a, uint64(i), text)
-				}
-				for i := range 10 {
-					wantWritten(t, results, uint64(i), 1)
-				}
-				if got := fake.held(stream); got != strings.Join(want, " ") {
-					t.Errorf("stream holds %s", got)
-				}
+				carryAll(t, fake, stream, a, results, 10, func(i int) string { return strings.Repeat(string(rune('a'+i)), 3) })
 			})
 		}
 	}

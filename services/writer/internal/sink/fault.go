@@ -75,10 +75,10 @@ func (f *fault) Error() string { return f.code + ": " + f.text }
 // transient says that trying again is what to do about it.
 func (f *fault) transient() bool { return f.kind == again || f.kind == renew }
 
-// codeNoResult is the code of an answer that says neither that rows are written nor that they are not.
+// codeNoResult is the code of a response that says neither that rows are written nor that they are not.
 const codeNoResult = "NO_RESULT"
 
-// noResult is the fault of such an answer. The rows may be written.
+// noResult is the fault of such a response. The rows may be written.
 func noResult() *fault {
 	return &fault{
 		kind: renew, code: codeNoResult, text: "BigQuery answered an append with neither a result nor an error",
@@ -133,7 +133,7 @@ var (
 	requestTooLarge = regexp.MustCompile(`(?i)request( is)? too large|request size|message larger than max|request.{0,40} exceeds .{0,40}(size|bytes|limit)`)
 	// streamFinalized is not about a row that holds the word.
 	streamFinalized = regexp.MustCompile(`(?i)stream.{0,200} finalized`)
-	// fromProxy is how gRPC puts an answer over HTTP that is none of BigQuery's: a proxy's or a load balancer's.
+	// fromProxy is how gRPC puts a response over HTTP that is none of BigQuery's: a proxy's or a load balancer's.
 	fromProxy = regexp.MustCompile(`(?i)unexpected HTTP status code|unexpected content-type|malformed header`)
 )
 

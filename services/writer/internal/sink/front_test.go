@@ -8,19 +8,21 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/grpc/codes"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
 )
 
 var errAway = &fault{kind: again, code: "UNAVAILABLE", status: codes.Unavailable}
 
 // sky is the weather of some table, and what is logged of it.
-func sky(t *testing.T) (*weather, *Sink, *lines) {
+func sky(t *testing.T) (*weather, *Sink, *logtest.Log) {
 	t.Helper()
 	_, s, logged := bubble(t, nil)
 	w := s.weatherOf("projects/p/datasets/d/tables/t")
 	return w, s, logged
 }
 
-// happened says whether a channel is closed.
+// happened reports whether a channel is closed.
 func happened(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -141,7 +143,7 @@ func TestTheEndIsSaidOnce(t *testing.T) {
 			time.Sleep(time.Second)
 			a.fault(errAway, time.Now())
 		}
-		if n := logged.at(slog.LevelInfo, ""); len(n) != 0 || w.trouble().State != stateUnavailable {
+		if n := logged.At(slog.LevelInfo, ""); len(n) != 0 || w.trouble().State != stateUnavailable {
 			t.Errorf("said to be over: %v", n)
 		}
 		a.success(time.Now())
@@ -150,14 +152,14 @@ func TestTheEndIsSaidOnce(t *testing.T) {
 		b.leave(time.Now())
 		time.Sleep(3 * calmAfter)
 		synctest.Wait()
-		if n := logged.at(slog.LevelInfo, worksAgain); len(n) != 1 || len(logged.at(slog.LevelInfo, "")) != 1 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateUnavailable)) != 0 {
+		if n := logged.At(slog.LevelInfo, worksAgain); len(n) != 1 || len(logged.At(slog.LevelInfo, "")) != 1 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateUnavailable)) != 0 {
 			t.Errorf("said: %v", n)
 		}
 		// What was no storm has no end.
 		a.fault(errAway, time.Now())
 		a.leave(time.Now())
 		time.Sleep(3 * calmAfter)
-		if n := logged.at(slog.LevelInfo, ""); len(n) != 1 || w.rough.Load() {
+		if n := logged.At(slog.LevelInfo, ""); len(n) != 1 || w.rough.Load() {
 			t.Errorf("said: %v", n)
 		}
 	})
@@ -169,7 +171,7 @@ func TestARefusalStaysUntilSomethingIsTaken(t *testing.T) {
 		w, _, _ := sky(t)
 		a, look := w.traveller(wayAppend), w.traveller(wayTable)
 		w.refuse(wayTable, "does not fit", time.Now())
-		look.answered(time.Now())
+		look.rejected(time.Now())
 		a.fault(errAway, time.Now())
 		a.success(time.Now())
 		a.leave(time.Now())
@@ -196,7 +198,7 @@ func TestWhenAStreamFailsAlone(t *testing.T) {
 			if time.Duration(i)*time.Second >= aloneAfter {
 				want = 1
 			}
-			if n := logged.at(slog.LevelWarn, ""); len(n) != want {
+			if n := logged.At(slog.LevelWarn, ""); len(n) != want {
 				t.Errorf("after %d s: %v", i, n)
 			}
 			time.Sleep(time.Second)
@@ -205,7 +207,7 @@ func TestWhenAStreamFailsAlone(t *testing.T) {
 			t.Errorf("seen %+v", got)
 		}
 		sick.success(time.Now())
-		if n := logged.at(slog.LevelInfo, "this stream again"); len(n) != 1 || sick.trouble().State != "" {
+		if n := logged.At(slog.LevelInfo, "this stream again"); len(n) != 1 || sick.trouble().State != "" {
 			t.Errorf("said %v", n)
 		}
 	})

@@ -14,10 +14,10 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
 
-// errAdrift ends a queue that would have to refuse rows, or to move rows to other offsets, while older copies of them
+// errInDoubt ends a queue that would have to refuse rows, or to move rows to other offsets, while older copies of them
 // may be in the stream or may still reach it over a lost connection. What one of BigQuery's frontends refuses another
 // may take. Opening the lane again fences the stream, which settles the question.
-var errAdrift = errors.New("rows were refused while earlier appends of them are in doubt; open the lane again")
+var errInDoubt = errors.New("rows were refused while earlier appends of them are in doubt; open the lane again")
 
 // split cuts piece i behind its first n rows. The rows stay at their offsets.
 func (q *queue) split(i, n int) {
@@ -72,7 +72,7 @@ const (
 	doubtShare = 10
 )
 
-// single refuses the only row of the first piece, on the word of a fault that names no row. Once that goes on for row
+// single refuses the only row of the first piece, for a fault that names no row. Once that goes on for row
 // after row, or for too large a share of a batch, for one and the same reason, it is BigQuery or the schema that is
 // wrong and not the rows: the lane stops.
 func (q *queue) single(code string, f *fault) {
@@ -122,12 +122,12 @@ func (q *queue) refuse(rows []lane.RefusedRow, f *fault) {
 		return
 	}
 	if p.fate != fresh {
-		q.fail(fmt.Errorf("%w: %w", errAdrift, f))
+		q.fail(fmt.Errorf("%w: %w", errInDoubt, f))
 		return
 	}
 	for _, behind := range q.pieces[1:] {
-		if behind.fate == adrift {
-			q.fail(fmt.Errorf("%w: %w", errAdrift, f))
+		if behind.fate == inDoubt {
+			q.fail(fmt.Errorf("%w: %w", errInDoubt, f))
 			return
 		}
 		behind.fate, behind.tried = fresh, false

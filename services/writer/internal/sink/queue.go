@@ -63,9 +63,9 @@ type queue struct {
 	// doubts are the rows refused one by one since BigQuery last took any, each for `reason`.
 	doubts int
 	reason string
-	// err ended the queue; told says that a result has said so.
-	err  error
-	told bool
+	// err ended the queue; delivered, that a result has said so.
+	err       error
+	delivered bool
 	// results wait to be delivered.
 	results []lane.Result
 	// bytes are held in pieces.
@@ -107,8 +107,8 @@ const (
 	fresh fate = iota
 	// uncertain: it may be in the stream.
 	uncertain
-	// adrift: it may be in the stream, or may yet get there over a connection that we lost.
-	adrift
+	// inDoubt: it may be in the stream, or may yet get there over a connection that we lost.
+	inDoubt
 )
 
 const (
@@ -147,7 +147,7 @@ type step struct {
 func (q *queue) append(id uint64, rows int, data mem.BufferSlice) {
 	if q.err != nil {
 		data.Free()
-		q.tell(lane.Result{ID: id, Err: q.err})
+		q.deliver(lane.Result{ID: id, Err: q.err})
 		return
 	}
 	b := &batch{id: id, rows: rows, left: 1}
@@ -209,7 +209,7 @@ func (q *queue) next(now time.Time) step {
 // up reports a new connection.
 func (q *queue) up() { q.connected, q.renew = true, false }
 
-// reply takes the answer to the oldest request under way. It returns the piece that is written by it, if one is.
+// reply takes the response to the oldest request under way. It returns the piece that is written by it, if one is.
 func (q *queue) reply(r *reply, now time.Time) *piece {
 	if q.err != nil || !q.connected {
 		return nil
@@ -287,21 +287,21 @@ func (q *queue) fail(err error) {
 	q.err = err
 	if len(q.pieces) > 0 {
 		b := q.pieces[0].batch
-		q.tell(lane.Result{ID: b.id, Written: b.written, Unwritten: q.unwritten(), Err: err})
+		q.deliver(lane.Result{ID: b.id, Written: b.written, Unwritten: q.unwritten(), Err: err})
 	}
 }
 
-// tell delivers the result that ends the queue, once.
-func (q *queue) tell(last lane.Result) {
-	if !q.told {
-		q.told = true
+// deliver hands over the result that ends the queue, once.
+func (q *queue) deliver(last lane.Result) {
+	if !q.delivered {
+		q.delivered = true
 		q.results = append(q.results, last)
 	}
 }
 
 // close frees what is queued.
 func (q *queue) close() {
-	q.err, q.told = errors.New("closed"), true
+	q.err, q.delivered = errors.New("closed"), true
 	for _, p := range q.pieces {
 		p.data.Free()
 	}

@@ -27,7 +27,7 @@ type model struct {
 	wire    []sent
 	orphans [][]sent
 	// done are requests of the present connection that BigQuery has acted on and not yet answered.
-	answers []*reply
+	responses []*reply
 }
 
 type sent struct {
@@ -84,7 +84,7 @@ func numbers(data mem.BufferSlice) []uint32 {
 }
 
 // Whatever is lost, delayed, refused or cut: rows are in the stream once, in order, results come in order and tell the
-// truth. The queue may end by itself only where rows would have had to move while their copies were adrift.
+// truth. The queue may end by itself only where rows would have had to move while their copies were inDoubt.
 func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit")}
@@ -138,7 +138,7 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 				if len(m.wire) > 0 {
 					m.orphans = append(m.orphans, m.wire)
 				}
-				m.wire, m.answers = nil, nil
+				m.wire, m.responses = nil, nil
 				q.up()
 			default:
 				now = s.until
@@ -162,15 +162,15 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 			"step": func(*rapid.T) { step() },
 			"act": func(*rapid.T) {
 				if len(m.wire) > 0 {
-					m.answers, m.wire = append(m.answers, m.act(m.wire[0], false)), m.wire[1:]
+					m.responses, m.wire = append(m.responses, m.act(m.wire[0], false)), m.wire[1:]
 				}
 			},
-			"answer": func(t *rapid.T) {
-				if len(m.answers) == 0 || !q.connected {
+			"reply": func(t *rapid.T) {
+				if len(m.responses) == 0 || !q.connected {
 					return
 				}
-				r := m.answers[0]
-				m.answers = m.answers[1:]
+				r := m.responses[0]
+				m.responses = m.responses[1:]
 				if rapid.IntRange(0, 9).Draw(t, "unclear") == 0 {
 					r = &reply{fault: &fault{kind: again, uncertain: true, expected: -1, received: -1}}
 				}
@@ -184,21 +184,21 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 				if len(m.wire) > 0 {
 					m.orphans = append(m.orphans, m.wire)
 				}
-				m.wire, m.answers = nil, nil
+				m.wire, m.responses = nil, nil
 				q.down(&fault{kind: renew, uncertain: true}, now)
 				take()
 			},
 			"end": func(*rapid.T) {
 				// The answer ends the connection; what is behind it on the wire is given up by BigQuery as well.
-				if !q.connected || len(m.answers) == 0 || m.answers[len(m.answers)-1].fault == nil {
+				if !q.connected || len(m.responses) == 0 || m.responses[len(m.responses)-1].fault == nil {
 					return
 				}
-				last := m.answers[len(m.answers)-1]
-				for _, r := range m.answers[:len(m.answers)-1] {
+				last := m.responses[len(m.responses)-1]
+				for _, r := range m.responses[:len(m.responses)-1] {
 					q.reply(r, now)
 					take()
 				}
-				m.wire, m.answers = nil, nil
+				m.wire, m.responses = nil, nil
 				if q.connected {
 					q.down(last.fault, now)
 					take()
@@ -255,11 +255,11 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 			}
 			step()
 			for len(m.wire) > 0 {
-				m.answers, m.wire = append(m.answers, m.act(m.wire[0], false)), m.wire[1:]
+				m.responses, m.wire = append(m.responses, m.act(m.wire[0], false)), m.wire[1:]
 			}
-			for len(m.answers) > 0 && q.connected && q.err == nil {
-				r := m.answers[0]
-				m.answers = m.answers[1:]
+			for len(m.responses) > 0 && q.connected && q.err == nil {
+				r := m.responses[0]
+				m.responses = m.responses[1:]
 				q.reply(r, now)
 				take()
 			}
@@ -267,7 +267,7 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 		if q.err == nil && settled != uint64(len(appended)) {
 			t.Fatalf("%d of %d settled", settled, len(appended))
 		}
-		if q.err != nil && !errors.Is(q.err, errAdrift) {
+		if q.err != nil && !errors.Is(q.err, errInDoubt) {
 			t.Fatalf("ended: %v", q.err)
 		}
 	})

@@ -124,7 +124,7 @@ func (s *script) results() {
 		switch {
 		case r.Err != nil:
 			known := ""
-			if errors.Is(r.Err, lane.ErrFinalized) || errors.Is(r.Err, lane.ErrStreamGone) || errors.Is(r.Err, errAdrift) {
+			if errors.Is(r.Err, lane.ErrFinalized) || errors.Is(r.Err, lane.ErrStreamGone) || errors.Is(r.Err, errInDoubt) {
 				known = "known, "
 			}
 			fmt.Fprintf(&s.out, "result %d: %serror: %v\n", r.ID, known, r.Err)

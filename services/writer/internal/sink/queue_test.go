@@ -103,7 +103,7 @@ func TestABlockThatCannotBeCut(t *testing.T) {
 		q.up()
 		q.next(now)
 		q.reply(&reply{offset: -1, fault: f}, now)
-		if q.err == nil || errors.Is(q.err, errAdrift) || len(q.results) != 1 || q.results[0].Err == nil {
+		if q.err == nil || errors.Is(q.err, errInDoubt) || len(q.results) != 1 || q.results[0].Err == nil {
 			t.Errorf("%v: %v, results %+v", f.kind, q.err, q.results)
 		}
 		q.close()

@@ -19,6 +19,9 @@ const (
 	fieldOffset      = 2
 	fieldProtoRows   = 4
 	fieldTraceID     = 6
+	// fieldMissing is default_missing_value_interpretation, which holds for the requests of a connection from the one on
+	// that says it (google/cloud/bigquery/storage/v1/storage.proto).
+	fieldMissing = 8
 
 	fieldWriterSchema = 1
 	fieldRows         = 2
@@ -55,6 +58,8 @@ type preamble struct {
 	// schema is an encoded ProtoSchema.
 	schema []byte
 	trace  string
+	// fills has the default values of columns take the place of missing ones.
+	fills bool
 }
 
 // size bounds what a request adds to its rows.
@@ -69,6 +74,10 @@ func (p *preamble) first(offset int64, rows mem.BufferSlice) *request {
 	// The Go library writes the members of a oneof, as the rows are one, after all other fields; so do we.
 	head = protowire.AppendTag(head, fieldTraceID, protowire.BytesType)
 	head = protowire.AppendString(head, p.trace)
+	if p.fills {
+		head = protowire.AppendTag(head, fieldMissing, protowire.VarintType)
+		head = protowire.AppendVarint(head, uint64(storagepb.AppendRowsRequest_DEFAULT_VALUE))
+	}
 	return &request{head: appendRows(head, p.schema, rows.Len()), rows: rows}
 }
 

@@ -46,7 +46,11 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 		r := next(offset, frame(rows...))
 		if rapid.Bool().Draw(t, "first") {
 			want.WriteStream, want.TraceId, data.WriterSchema = "projects/p/s", "waybill:writer:1", schema
-			r = (&preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId}).first(offset, frame(rows...))
+			p := preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId, fills: rapid.Bool().Draw(t, "fills")}
+			if p.fills {
+				want.DefaultMissingValueInterpretation = storagepb.AppendRowsRequest_DEFAULT_VALUE
+			}
+			r = p.first(offset, frame(rows...))
 		}
 		got, err := c.Marshal(r)
 		if err != nil {

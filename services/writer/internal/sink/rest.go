@@ -22,12 +22,15 @@ import (
 // Tables are read and made as REST has them. The client library's own types leave out what they do not know of, and its
 // calls try again on their own with a back-off that nobody hears of and that no probe of the weather can cut short.
 
-// compare reads a table and says what is different between it and the rows. table is nil when there is none.
-func (s *Sink) compare(ctx context.Context, id tableID, row *rowType) (table *bq.Table, found []difference, err error) {
+// compare reads a table and says what is different between it and the rows; fills says that default values take the
+// place of missing ones. table is nil when there is none.
+func (s *Sink) compare(ctx context.Context, id tableID, row *rowType, fills bool) (
+	table *bq.Table, found []difference, err error,
+) {
 	if table, err = s.read(ctx, id); err != nil || table == nil {
 		return nil, nil, err
 	}
-	return table, differences(row.columns, schemaFrom(table.Schema), ""), nil
+	return table, differences(row.columns, schemaFrom(table.Schema), "", fills), nil
 }
 
 // read reads a table; nil when there is none.
@@ -53,6 +56,7 @@ func columnsFrom(fields []*bq.TableFieldSchema) bigquery.Schema {
 		column := &bigquery.FieldSchema{
 			Name: f.Name, Type: bigquery.FieldType(f.Type), Repeated: f.Mode == "REPEATED", Required: f.Mode == "REQUIRED",
 			MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale, Schema: columnsFrom(f.Fields),
+			DefaultValueExpression: f.DefaultValueExpression,
 		}
 		if f.RangeElementType != nil {
 			column.RangeElementType = &bigquery.RangeElementType{Type: bigquery.FieldType(f.RangeElementType.Type)}
@@ -70,7 +74,7 @@ func fieldsOf(columns bigquery.Schema) ([]*bq.TableFieldSchema, error) {
 	}
 	var fields []*bq.TableFieldSchema
 	if err := json.Unmarshal(encoded, &fields); err != nil {
-		return nil, fmt.Errorf("encode %d columns: %s", len(columns), err.Error()) // Not wrapped: it is no answer of BigQuery's.
+		return nil, fmt.Errorf("encode %d columns: %s", len(columns), err.Error()) // Not wrapped: it is no response of BigQuery's.
 	}
 	return fields, nil
 }
@@ -119,8 +123,8 @@ var (
 	errUnfit = errors.New("the table cannot take the rows")
 )
 
-// answerOf is BigQuery's answer to a REST call that failed; nil when it got none. An error page of a proxy is none.
-func answerOf(err error) *googleapi.Error {
+// responseOf is BigQuery's response to a REST call that failed; nil when there is none. An error page of a proxy is none.
+func responseOf(err error) *googleapi.Error {
 	e := (*googleapi.Error)(nil)
 	if !errors.As(err, &e) || e.Message == "" && len(e.Errors) == 0 {
 		return nil
@@ -128,26 +132,26 @@ func answerOf(err error) *googleapi.Error {
 	return e
 }
 
-// httpStatus is the HTTP status of a REST call: 0 when it got no answer or did not fail.
+// httpStatus is the HTTP status of a REST call: 0 when it got no response or did not fail.
 func httpStatus(err error) int {
-	if e := answerOf(err); e != nil {
+	if e := responseOf(err); e != nil {
 		return e.Code
 	}
 	return 0
 }
 
-// limited says whether a REST call was turned away for want of quota.
+// limited reports whether a REST call was turned away for want of quota.
 func limited(err error) bool {
-	e := answerOf(err)
+	e := responseOf(err)
 	return e != nil && (e.Code == http.StatusTooManyRequests || e.Code == http.StatusForbidden && slices.ContainsFunc(e.Errors, func(item googleapi.ErrorItem) bool {
 		return item.Reason == "rateLimitExceeded" || item.Reason == "quotaExceeded"
 	}))
 }
 
-// transient says whether a REST call that failed may work later. No answer at all is one of those, and so is one that
+// transient reports whether a REST call that failed may work later. No response at all is one of those, and so is one that
 // cannot be read; what fails before it is sent, such as encoding a request, fails again.
 func transient(err error) bool {
-	switch e := answerOf(err); {
+	switch e := responseOf(err); {
 	case errors.Is(err, errNoDataset):
 		return false
 	case e != nil:

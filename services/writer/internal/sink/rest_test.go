@@ -65,7 +65,7 @@ func TestWhichRESTErrorsPass(t *testing.T) {
 
 // The error page of a proxy says nothing about a table: it is neither taken for a missing one, which would be made, nor
 // for a forbidden one.
-func TestAProxysPageIsNoAnswer(t *testing.T) {
+func TestAProxysPageIsNoResponse(t *testing.T) {
 	t.Parallel()
 	fake, s := world(t)
 	pages := 0

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/waybill-data/waybill/pkg/lanewire"
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 )
 
@@ -28,7 +29,7 @@ func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
 		return nil, err
 	}
 	d = proto.Clone(d).(*descriptorpb.DescriptorProto)
-	asProto2(d)
+	lanewire.AsProto2(d)
 	// A nameless package and a file of its own make names in the descriptor mean what is inside it, and nothing else.
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
 		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{d},
@@ -50,17 +51,6 @@ func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
 		return nil, err
 	}
 	return &rowType{columns: columns, descriptor: descriptor}, nil
-}
-
-// asProto2 removes how proto3 spells an optional field. BigQuery reads rows as proto2, where every field is one.
-func asProto2(d *descriptorpb.DescriptorProto) {
-	d.OneofDecl = nil
-	for _, f := range d.GetField() {
-		f.Proto3Optional, f.OneofIndex = nil, nil
-	}
-	for _, nested := range d.GetNestedType() {
-		asProto2(nested)
-	}
 }
 
 // stripOptions leaves nothing but `packed`: BigQuery does not know ours.

@@ -297,10 +297,10 @@ func TestSeats(t *testing.T) {
 	if !fresh {
 		t.Fatal("no call was there to join")
 	}
-	told := make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() {
 		_, err := a.dial(false)
-		told <- err
+		ended <- err
 	}()
 	waitFor(t, func() bool {
 		seat.connection.mu.Lock()
@@ -309,8 +309,8 @@ func TestSeats(t *testing.T) {
 	}, "nobody joins")
 	seat.connection.failed = away
 	close(seat.connection.dialled)
-	if err := <-told; !errors.Is(err, away) {
-		t.Errorf("who waited is told %v", err)
+	if err := <-ended; !errors.Is(err, away) {
+		t.Errorf("who waited gets %v", err)
 	}
 	a.part(seat, false)
 	if len(calls.open) != 0 {

@@ -22,7 +22,7 @@ func slowly(fake *fakeBigQuery, by func() time.Duration) {
 
 // A slow answer is waited for, however long the connection was idle before, and however many wait; only a connection on
 // which nothing moves is given up.
-func TestSlowAnswersAreNoStall(t *testing.T) {
+func TestSlowResponsesAreNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, _ := bubble(t, nil)
 		b := launch(t, s, false)

@@ -23,7 +23,7 @@ const (
 	goneGrace = 2 * time.Second
 )
 
-// Create implements lane.Table. An attempt whose answer is lost leaves a stream behind that nobody uses; BigQuery
+// Create implements lane.Table. An attempt whose response is lost leaves a stream behind that nobody uses; BigQuery
 // removes it.
 func (t *table) Create(ctx context.Context) (string, error) {
 	s := t.sink
@@ -150,7 +150,7 @@ func (s *Sink) persist(ctx context.Context, t *traveller, turn, call func(contex
 		pause := backoff(attempt, rand.Float64())
 		if !f.transient() {
 			if !also(f) {
-				t.answered(time.Now())
+				t.rejected(time.Now())
 				return f
 			}
 			pause = min(pause, maxUnknown)

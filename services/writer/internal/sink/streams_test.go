@@ -57,6 +57,9 @@ func TestCreationsStayUnderTheRate(t *testing.T) {
 func TestPersistEndsWithItsContext(t *testing.T) {
 	denied := status.Error(codes.PermissionDenied, "no")
 	away := status.Error(codes.Unavailable, "away")
+	after := func(err error) func(context.CancelFunc) error {
+		return func(end context.CancelFunc) error { end(); return err }
+	}
 	for name, test := range map[string]struct {
 		turn, call func(end context.CancelFunc) error
 		calls      int
@@ -64,10 +67,10 @@ func TestPersistEndsWithItsContext(t *testing.T) {
 		want       error
 	}{
 		"works":            {calls: 1},
-		"before its turn":  {turn: func(end context.CancelFunc) error { end(); return context.Canceled }, want: context.Canceled},
+		"before its turn":  {turn: after(context.Canceled), want: context.Canceled},
 		"no turn to come":  {turn: func(context.CancelFunc) error { return errors.New("never") }, want: errors.New("never")},
-		"in a call":        {call: func(end context.CancelFunc) error { end(); return away }, calls: 1, want: context.Canceled},
-		"in one it denies": {call: func(end context.CancelFunc) error { end(); return denied }, calls: 1, want: context.Canceled},
+		"in a call":        {call: after(away), calls: 1, want: context.Canceled},
+		"in one it denies": {call: after(denied), calls: 1, want: context.Canceled},
 		"between two calls": {call: func(end context.CancelFunc) error {
 			time.AfterFunc(time.Millisecond, end)
 			return away

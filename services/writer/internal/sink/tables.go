@@ -28,6 +28,8 @@ type table struct {
 	key string
 	// schema is the encoded writer schema, a ProtoSchema.
 	schema []byte
+	// fills says that default values take the place of missing ones.
+	fills bool
 	// additive says that the table follows the rows, looked when it was last seen to.
 	additive bool
 	looked   time.Time
@@ -58,12 +60,12 @@ func (t *table) beCareful(until time.Time) {
 
 // Open implements lane.Table.
 func (t *table) Open(stream string, rows int64, results func(lane.Result)) lane.Appender {
-	return t.sink.open(t, preamble{stream: stream, schema: t.schema, trace: t.sink.trace}, rows, results)
+	return t.sink.open(t, preamble{stream: stream, schema: t.schema, trace: t.sink.trace, fills: t.fills}, rows, results)
 }
 
 // Default implements lane.Table.
 func (t *table) Default(results func(lane.Result)) lane.Appender {
-	return t.sink.open(t, preamble{stream: t.name + defaultStream, schema: t.schema, trace: t.sink.trace, repeats: true}, 0, results)
+	return t.sink.open(t, preamble{stream: t.name + defaultStream, schema: t.schema, trace: t.sink.trace, fills: t.fills, repeats: true}, 0, results)
 }
 
 // defaultStream follows the name of a table in that of its default stream.
@@ -165,7 +167,12 @@ func tableKey(id tableID, route *lanev1.Route) (string, error) {
 		}
 		row = fmt.Sprintf("descriptor %x", sha256.Sum256(encoded))
 	}
-	return id.String() + " " + row + " " + route.GetEvolution().String(), nil
+	return id.String() + " " + row + " " + route.GetEvolution().String() + fmt.Sprint(" fills ", fills(route)), nil
+}
+
+// fills says that the default values of columns take the place of missing ones.
+func fills(route *lanev1.Route) bool {
+	return route.GetMissingValues() == lanev1.MissingValues_MISSING_VALUES_DEFAULT
 }
 
 // prepare finds or makes the table.
@@ -184,6 +191,7 @@ func (s *Sink) prepare(ctx context.Context, id tableID, key string, route *lanev
 	}
 	t := &table{
 		sink: s, id: id, name: id.resource(), key: key, schema: schema, stand: stand,
+		fills:    fills(route),
 		additive: route.GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE, looked: time.Now(),
 		weather: s.weatherOf(id.resource()),
 	}
@@ -228,7 +236,7 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lane
 			return ctx.Err()
 		case !transient(err):
 			err = fmt.Errorf("table %s: %w%s", id, err, remedy(err))
-			traveller.answered(time.Now())
+			traveller.rejected(time.Now())
 			traveller.weather.refuse(wayTable, err.Error(), time.Now())
 			return err
 		}
@@ -246,12 +254,15 @@ func (s *Sink) settle(ctx context.Context, id tableID, row *rowType, route *lane
 // look compares the table with the rows and changes what it may, or creates it. After a change it looks again.
 func (s *Sink) look(ctx context.Context, id tableID, row *rowType, route *lanev1.Route) error {
 	for {
-		table, found, err := s.compare(ctx, id, row)
+		table, found, err := s.compare(ctx, id, row, fills(route))
 		switch {
 		case err != nil:
 			return err
 		case table == nil:
 			return s.createTable(ctx, id, row, route.GetLayout())
+		}
+		if is := obstacle(table); is != "" {
+			return fmt.Errorf("%w: %s; the lane goes on by itself", errUnfit, is)
 		}
 		if err := unfit(found, route.GetEvolution()); err != nil {
 			return err
@@ -278,15 +289,19 @@ func (s *Sink) Diff(ctx context.Context, route *lanev1.Route) (*lanev1.TableDiff
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	defer cancel()
-	table, found, err := s.compare(ctx, id, row)
+	table, found, err := s.compare(ctx, id, row, fills(route))
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %w%s", id, err, remedy(err))
 	}
 	diff := &lanev1.TableDiff{Table: id.String(), Exists: table != nil}
 	if table != nil {
-		diff.Layout = layoutOf(table)
+		diff.Layout, diff.Obstacle = layoutOf(table), obstacle(table)
+		diff.Remarks = remarks(table, route)
 	}
 	for i := range found {
+		if diff.Obstacle != "" {
+			break // its columns are not the reason
+		}
 		diff.Differences = append(diff.Differences, found[i].proto())
 	}
 	return diff, nil

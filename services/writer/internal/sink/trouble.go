@@ -16,7 +16,7 @@ func (w *weather) trouble() lane.Trouble {
 			return r
 		}
 	}
-	return w.said
+	return w.logged
 }
 
 // trouble is that of the traveller, or else of the table.
@@ -26,7 +26,7 @@ func (t *traveller) trouble() lane.Trouble {
 	}
 	t.weather.mu.Lock()
 	defer t.weather.mu.Unlock()
-	if !t.said {
+	if !t.logged {
 		return lane.Trouble{}
 	}
 	return lane.Trouble{State: stateUnavailable, Since: t.since, Reason: "BigQuery takes nothing for this stream while it does for others of the table"}

@@ -46,7 +46,7 @@ func TestARefusalIsSeenUntilRowsComeThrough(t *testing.T) {
 		if seen.State != stateRefused || !strings.Contains(seen.Reason, "deleted") {
 			t.Errorf("seen: %+v", seen)
 		}
-		if n := logged.at(slog.LevelWarn, "refuses"); len(n) != 1 {
+		if n := logged.At(slog.LevelWarn, "refuses"); len(n) != 1 {
 			t.Errorf("said %v", n)
 		}
 		fake.on(nil)
@@ -78,7 +78,7 @@ func TestARefusalThatNobodyMeetsFades(t *testing.T) {
 		if got := w.trouble(); got.State != "" || w.rough.Load() || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 0 {
 			t.Errorf("seen %+v", got)
 		}
-		if w, i := logged.at(slog.LevelWarn, "refuses"), logged.at(slog.LevelInfo, "refuses nothing"); len(w) != 1 || len(i) != 1 {
+		if w, i := logged.At(slog.LevelWarn, "refuses"), logged.At(slog.LevelInfo, "refuses nothing"); len(w) != 1 || len(i) != 1 {
 			t.Errorf("said %v and %v", w, i)
 		}
 		w.refuse(wayTable, "does not fit", time.Now())
@@ -108,7 +108,7 @@ func TestAnExpiredStreamIsNoTrouble(t *testing.T) {
 		if r := receive(t, results); !errors.Is(r.Err, lane.ErrStreamGone) {
 			t.Fatalf("got %+v", r)
 		}
-		if n := s.Troubles(); len(n) != 0 || len(logged.at(slog.LevelWarn, "")) != 0 {
+		if n := s.Troubles(); len(n) != 0 || len(logged.At(slog.LevelWarn, "")) != 0 {
 			t.Errorf("seen %v", n)
 		}
 		if again, err := s.Table(t.Context(), stockRoute); err != nil || again == table {
@@ -135,7 +135,7 @@ func TestADeniedTableThatStands(t *testing.T) {
 				t.Errorf("seen %+v", trouble)
 			}
 		}
-		if n := logged.at(slog.LevelWarn, "state=refused"); len(n) != 1 || len(s.Troubles()) != 1 {
+		if n := logged.At(slog.LevelWarn, "state=refused"); len(n) != 1 || len(s.Troubles()) != 1 {
 			t.Errorf("said %v, seen %v", n, s.Troubles())
 		}
 		fake.on(nil)
@@ -200,7 +200,7 @@ func TestFinalizingWhatIsDenied(t *testing.T) {
 	})
 }
 
-// Refused rows are answers: BigQuery is there, however long it takes nothing.
+// Refused rows are responses: BigQuery is there, however long it takes nothing.
 func TestRefusedRowsAreNoStorm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake, s, logged := bubble(t, nil)
@@ -214,9 +214,7 @@ func TestRefusedRowsAreNoStorm(t *testing.T) {
 			wantWritten(t, b.results, i, 0)
 			time.Sleep(time.Second)
 		}
-		if n := logged.at(slog.LevelWarn, ""); len(n) != 0 || len(s.Troubles()) != 0 {
-			t.Errorf("said %v", n)
-		}
+		wantCalm(t, s, logged)
 	})
 }
 

@@ -75,7 +75,7 @@ func TestForeignRows(t *testing.T) {
 		{uncertain, 12, 15, true, true},
 		{uncertain, -1, 15, true, false},
 		{uncertain, 10, 15, true, false}, // nothing is there, which BigQuery denies
-		{adrift, 16, 15, true, true},
+		{inDoubt, 16, 15, true, true},
 	} {
 		q := newQueue(10, 1000, 0, func() float64 { return 0 })
 		q.high = test.high

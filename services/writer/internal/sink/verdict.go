@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxNoResults is how often in a row an answer may say nothing before the lane is opened again, which counts the
+	// maxNoResults is how often in a row a response may say nothing before the lane is opened again, which counts the
 	// rows.
 	maxNoResults = 3
 	// maxUnknown bounds the back-off from what BigQuery does not know yet, or does not allow yet: each try is one small
@@ -28,7 +28,7 @@ const (
 	roleRemedy      = "give the writer's account roles/bigquery.dataEditor on the dataset"
 )
 
-// ours decides whether rows that exist at the piece's offset are the piece itself, written by a request whose answer
+// ours decides whether rows that exist at the piece's offset are the piece itself, written by a request whose response
 // was lost.
 func (q *queue) ours(p *piece, offset int64, f *fault) error {
 	end := offset + int64(p.rows)
@@ -70,7 +70,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 	case suspect:
 		switch {
 		case p.fate != fresh:
-			q.fail(fmt.Errorf("%w: %w", errAdrift, f)) // It would end with a refused row.
+			q.fail(fmt.Errorf("%w: %w", errInDoubt, f)) // It would end with a refused row.
 		case p.rows > 1:
 			p.tried = false
 			q.split(0, p.rows/2)
@@ -123,7 +123,7 @@ func (q *queue) reject(f *fault, now time.Time) {
 	}
 }
 
-// waits says whether a fault that is not transient may pass all the same, because BigQuery does not know yet what it
+// waits reports whether a fault that is not transient may pass all the same, because BigQuery does not know yet what it
 // should.
 func (q *queue) waits(f *fault, now time.Time) bool {
 	switch f.kind {
@@ -182,7 +182,7 @@ func (q *queue) down(f *fault, now time.Time) {
 	q.rewind()
 	q.connected, q.renew, q.draining, q.behind = false, false, 0, nil
 	if q.shifted && !q.repeats {
-		q.fail(fmt.Errorf("%w: %w", errAdrift, f))
+		q.fail(fmt.Errorf("%w: %w", errInDoubt, f))
 		return
 	}
 	if len(q.pieces) == 0 {
@@ -214,7 +214,7 @@ func (q *queue) down(f *fault, now time.Time) {
 	}
 	for _, p := range q.pieces {
 		if p.tried && (out > 0 || draining > 0) && !q.repeats {
-			p.fate = adrift
+			p.fate = inDoubt
 		}
 	}
 }
@@ -232,7 +232,7 @@ func (q *queue) doubt() {
 }
 
 // dispel undoes doubt: the stream ended where the first piece was written just now, so nothing behind it was in it.
-// What is adrift may still come.
+// What is in doubt may still come.
 func (q *queue) dispel() {
 	for _, p := range q.pieces[1:] {
 		if p.fate == uncertain {

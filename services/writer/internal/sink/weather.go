@@ -83,8 +83,8 @@ type weather struct {
 
 	mu     sync.Mutex
 	fronts [ways]front
-	// said is the storm that was logged; its State is empty when there is none.
-	said lane.Trouble
+	// logged is the storm in the log; its State is empty when there is none.
+	logged lane.Trouble
 	// calm logs its end; nil while the storm goes on.
 	calm *time.Timer
 	// refused are the reasons why rows, or the table, are refused for good; empty where they are not.
@@ -118,11 +118,11 @@ type traveller struct {
 	failing bool
 	last    time.Time
 	seen    int
-	// name is what to say of a traveller that fails on its own: a write stream's. since is when it began to; said, that
+	// name is what to say of a traveller that fails on its own: a write stream's. since is when it began to; logged, that
 	// this is logged.
-	name  string
-	since time.Time
-	said  bool
+	name   string
+	since  time.Time
+	logged bool
 }
 
 // weatherOf is the weather at a table, by its resource name.
@@ -163,11 +163,11 @@ func (t *traveller) fault(f *fault, now time.Time) {
 		w.begin(fr, f)
 	}
 	switch {
-	case w.said.State != "":
-		w.said.Reason = f.Error()
-		w.said.Faults++
-	case !t.said && t.name != "" && now.Sub(t.since) >= aloneAfter:
-		t.said = true
+	case w.logged.State != "":
+		w.logged.Reason = f.Error()
+		w.logged.Faults++
+	case !t.logged && t.name != "" && now.Sub(t.since) >= aloneAfter:
+		t.logged = true
 		w.log.Warn("BigQuery takes nothing for this stream while it does for others, trying again until it does", "stream", t.name, "error", f.Error())
 	}
 }
@@ -178,24 +178,24 @@ func (w *weather) begin(fr *front, f *fault) {
 		w.calm.Stop()
 		w.calm = nil
 	}
-	if w.said.State != "" {
+	if w.logged.State != "" {
 		return
 	}
-	w.said = lane.Trouble{State: stateOf(f), Since: fr.first, Faults: -1} // This one is counted by the caller.
+	w.logged = lane.Trouble{State: stateOf(f), Since: fr.first, Faults: -1} // This one is counted by the caller.
 	for i := range w.fronts {
 		if other := &w.fronts[i]; !other.first.IsZero() {
-			w.said.Faults += other.faults
+			w.logged.Faults += other.faults
 		}
 	}
-	w.metrics.troubles.WithLabelValues(w.said.State).Inc()
-	w.log.Warn("BigQuery takes nothing for this table, trying again until it does", "state", w.said.State, "since", fr.first, "faults", w.said.Faults+1, "error", f.Error())
+	w.metrics.troubles.WithLabelValues(w.logged.State).Inc()
+	w.log.Warn("BigQuery takes nothing for this table, trying again until it does", "state", w.logged.State, "since", fr.first, "faults", w.logged.Faults+1, "error", f.Error())
 }
 
 // success notes that something worked.
 func (t *traveller) success(now time.Time) { t.arrive(now, true) }
 
-// answered notes that BigQuery has said no for good: it is there, which ends a storm, but it has not taken anything.
-func (t *traveller) answered(now time.Time) { t.arrive(now, false) }
+// rejected notes that BigQuery has said no for good: it is there, which ends a storm, but it has not taken anything.
+func (t *traveller) rejected(now time.Time) { t.arrive(now, false) }
 
 func (t *traveller) arrive(now time.Time, taken bool) {
 	w := t.weather
@@ -209,8 +209,8 @@ func (t *traveller) arrive(now time.Time, taken bool) {
 	}
 	fr := &w.fronts[t.way]
 	fr.first, fr.prober = time.Time{}, nil
-	if t.recover(fr); t.said {
-		t.said = false
+	if t.recover(fr); t.logged {
+		t.logged = false
 		w.log.Info("BigQuery takes what goes to this stream again", "stream", t.name, "lasted", now.Sub(t.since).Round(time.Millisecond))
 	}
 	if fr.storm {
@@ -259,7 +259,7 @@ func (w *weather) clear(now time.Time, how string) {
 			return
 		}
 	}
-	if w.said.State == "" || w.calm != nil {
+	if w.logged.State == "" || w.calm != nil {
 		return
 	}
 	w.calm = time.AfterFunc(calmAfter, func() {
@@ -268,10 +268,10 @@ func (w *weather) clear(now time.Time, how string) {
 		if w.calm == nil {
 			return // It has begun again.
 		}
-		w.log.Info("BigQuery takes what goes to this table again", "state", w.said.State, "how", how, "faults", w.said.Faults,
-			"lasted", now.Sub(w.said.Since).Round(time.Millisecond), "last_error", w.said.Reason)
-		w.metrics.troubles.WithLabelValues(w.said.State).Dec()
-		w.said, w.calm = lane.Trouble{}, nil
+		w.log.Info("BigQuery takes what goes to this table again", "state", w.logged.State, "how", how, "faults", w.logged.Faults,
+			"lasted", now.Sub(w.logged.Since).Round(time.Millisecond), "last_error", w.logged.Reason)
+		w.metrics.troubles.WithLabelValues(w.logged.State).Dec()
+		w.logged, w.calm = lane.Trouble{}, nil
 	})
 }
 

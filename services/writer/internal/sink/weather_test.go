@@ -66,7 +66,7 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					}
 					time.Sleep(time.Until(began.Add(10 * time.Second)))
 					synctest.Wait()
-					if n := logged.at(slog.LevelWarn, "state="+c.state); len(n) != 1 || !strings.Contains(n[0], "physical_stock_events") {
+					if n := logged.At(slog.LevelWarn, "state="+c.state); len(n) != 1 || !strings.Contains(n[0], "physical_stock_events") {
 						t.Errorf("said at the beginning: %v", n)
 					}
 					table, _ := s.Table(t.Context(), stockRoute)
@@ -95,10 +95,10 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					}
 					time.Sleep(calmAfter + time.Second)
 					synctest.Wait()
-					if n := logged.at(slog.LevelInfo, "again"); len(n) != 1 || !strings.Contains(n[0], "faults=") || !strings.Contains(n[0], "lasted=1m") {
+					if n := logged.At(slog.LevelInfo, "again"); len(n) != 1 || !strings.Contains(n[0], "faults=") || !strings.Contains(n[0], "lasted=1m") {
 						t.Errorf("said at the end: %v", n)
 					}
-					if n := logged.at(slog.LevelWarn, ""); len(n) != 1 {
+					if n := logged.At(slog.LevelWarn, ""); len(n) != 1 {
 						t.Errorf("warnings: %v", n)
 					}
 					if got := s.Troubles(); len(got) != 0 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(c.state)) != 0 {
@@ -148,7 +148,7 @@ func TestCallsAreBackAtOnceAfterAStorm(t *testing.T) {
 				t.Errorf("back %v after the storm", took)
 			}
 			time.Sleep(2 * calmAfter)
-			if w, i := logged.at(slog.LevelWarn, ""), logged.at(slog.LevelInfo, "again"); len(w) != 1 || len(i) != 1 {
+			if w, i := logged.At(slog.LevelWarn, ""), logged.At(slog.LevelInfo, "again"); len(w) != 1 || len(i) != 1 {
 				t.Errorf("said %v and %v", w, i)
 			}
 		})
@@ -169,7 +169,7 @@ func TestCallsAreBackAtOnceAfterAStorm(t *testing.T) {
 				t.Errorf("back %v after the storm", took)
 			}
 			time.Sleep(2 * calmAfter)
-			if w, i := logged.at(slog.LevelWarn, "HTTP_503"), logged.at(slog.LevelInfo, "again"); len(w) != 1 || len(i) != 1 {
+			if w, i := logged.At(slog.LevelWarn, "HTTP_503"), logged.At(slog.LevelInfo, "again"); len(w) != 1 || len(i) != 1 {
 				t.Errorf("said %v and %v", w, i)
 			}
 		})
@@ -204,7 +204,7 @@ func TestLanesAreBackAtOnceWhenTheNetworkIs(t *testing.T) {
 		if took := time.Since(over); took > promise {
 			t.Errorf("back %v after the network, which was away for %v", took, over.Sub(began))
 		}
-		if n := logged.at(slog.LevelWarn, "state="+stateUnavailable); len(n) != 1 {
+		if n := logged.At(slog.LevelWarn, "state="+stateUnavailable); len(n) != 1 {
 			t.Errorf("said %v", n)
 		}
 	})
@@ -243,7 +243,7 @@ func TestTheProbeIsHandedOn(t *testing.T) {
 		boats[1].Close()
 		boats[2].Close()
 		time.Sleep(2 * calmAfter)
-		if n := s.Troubles(); len(n) != 0 || len(logged.at(slog.LevelInfo, "nobody tries any more")) != 1 {
+		if n := s.Troubles(); len(n) != 0 || len(logged.At(slog.LevelInfo, "nobody tries any more")) != 1 {
 			t.Errorf("nobody tries any more: %v", n)
 		}
 	})
@@ -262,14 +262,8 @@ func TestAHiccupIsNoStorm(t *testing.T) {
 			}
 			return nil, nil
 		})
-		for i := range uint64(50) {
-			send(b, i, "a")
-			wantWritten(t, b.results, i, 1)
-			time.Sleep(time.Second)
-		}
-		if n := logged.at(slog.LevelWarn, ""); len(n) != 0 || len(s.Troubles()) != 0 {
-			t.Errorf("said %v", n)
-		}
+		b.oneASecond(t, 50, "a")
+		wantCalm(t, s, logged)
 	})
 }
 
@@ -287,12 +281,8 @@ func TestAStreamThatFailsAloneIsSaid(t *testing.T) {
 			return nil, nil
 		})
 		send(sick, 0, "sick")
-		for i := range uint64(60) {
-			send(good, i, "good")
-			wantWritten(t, good.results, i, 1)
-			time.Sleep(time.Second)
-		}
-		if n := logged.at(slog.LevelWarn, ""); len(n) != 1 || !strings.Contains(n[0], "stream=") {
+		good.oneASecond(t, 60, "good")
+		if n := logged.At(slog.LevelWarn, ""); len(n) != 1 || !strings.Contains(n[0], "stream=") {
 			t.Errorf("said %v", n)
 		}
 		if got := sick.Appender.(*appender).Trouble(); got.State != stateUnavailable || good.Appender.(*appender).Trouble().State != "" {
@@ -300,7 +290,7 @@ func TestAStreamThatFailsAloneIsSaid(t *testing.T) {
 		}
 		fake.on(nil)
 		wantWritten(t, sick.results, 0, 1)
-		if n := logged.at(slog.LevelInfo, "this stream again"); len(n) != 1 {
+		if n := logged.At(slog.LevelInfo, "this stream again"); len(n) != 1 {
 			t.Errorf("said %v", n)
 		}
 	})
@@ -324,7 +314,7 @@ func TestAStormWithGapsIsOne(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		time.Sleep(2 * calmAfter)
-		if n, i := logged.at(slog.LevelWarn, ""), logged.at(slog.LevelInfo, "again"); len(n) != 1 || len(i) != 1 || !strings.Contains(i[0], "faults=80") {
+		if n, i := logged.At(slog.LevelWarn, ""), logged.At(slog.LevelInfo, "again"); len(n) != 1 || len(i) != 1 || !strings.Contains(i[0], "faults=80") {
 			t.Errorf("said %v and %v", n, i)
 		}
 		a.fault(f, time.Now())

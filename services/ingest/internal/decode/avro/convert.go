@@ -42,7 +42,13 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		if start < 0 {
 			return out, o, p, lengthReason(n, start)
 		}
-		out, o, reason = m.put(&prog.columns[in.arg], in, out, o, text, src[start:start+n])
+		column := &prog.columns[in.arg]
+		if prog.dates != nil && column.IsMoment() {
+			micros, null, reason := m.farText(prog.dates, column, src[start:start+n])
+			out, o, reason = m.far(in, column, out, o, micros, null, reason)
+			return out, o, start + n, reason
+		}
+		out, o, reason = m.put(column, in, out, o, text, src[start:start+n])
 		return out, o, start + n, reason
 
 	case opDecimal:
@@ -62,6 +68,13 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			return out, o, next, reason
 		}
 
+	case opVariable:
+		if text, next, reason = appendVariable(text, src, p); reason == "" {
+			m.scratch = text
+			out, o, reason = m.put(&prog.columns[in.arg], in, out, o, text, text)
+			return out, o, next, reason
+		}
+
 	case opJSON:
 		m.scratch = text
 		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {
@@ -74,11 +87,16 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		switch {
 		case after < 0:
 			return out, o, p, varintReason(after)
-		case in.jump == 1 && v > math.MaxUint32:
+		case in.jump&is32 != 0 && v > math.MaxUint32:
 			return out, o, p, intReason
 		}
 		column := &prog.columns[in.arg]
 		switch {
+		case prog.dates != nil && column.IsMoment():
+			micros, ok, before := column.OfNumber(unzigzag(v))
+			micros, null, reason := m.Far(prog.dates, micros, ok, before)
+			out, o, reason = m.far(in, column, out, o, micros, null, reason)
+			return out, o, after, reason
 		case column.Type == decode.Float:
 			o = putTag(out, o, in)
 			binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(unzigzag(v))))

@@ -268,7 +268,7 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 				o, p = decode.PutVarint(out, o+int(then.tagLen), uint64(unzigzag(v))), next
 			}
 
-		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTimeText:
+		case opTakeIDString, opTakeIDNumber, opTakeIDEnum, opTakeIDUUID, opTakeTimeText, opTakeFar:
 			if reason := m.take(prog, in, src, p); reason != "" {
 				return nil, m.fail(prog, pc, at, reason)
 			}

@@ -145,7 +145,7 @@ func (m *mender) object(v map[string]any, namespace string) {
 		for part := range strings.SplitSeq(name, ".") {
 			m.checkName(name, "the name", part)
 		}
-		m.named[name] = named{v, namespace}
+		m.named[m.once(v, name, namespace)] = named{v, namespace}
 	default:
 		name = m.where
 	}
@@ -173,6 +173,21 @@ func (m *mender) object(v map[string]any, namespace string) {
 	case "map":
 		v["values"] = m.schema(v["values"], namespace)
 	}
+}
+
+// once gives a type another name that is defined already, as generators do that have one name for all: what names it
+// means the first.
+func (m *mender) once(v map[string]any, name, namespace string) string {
+	free := name
+	for i := 2; m.named[free].schema != nil; i++ {
+		free = fmt.Sprintf("%s_%d", name, i)
+	}
+	if free != name {
+		m.warn(name, "the type is defined more than once; this one is read as %s", free)
+		v["name"], v["namespace"] = free[strings.LastIndexByte(free, '.')+1:], namespace
+		m.changed = true
+	}
+	return free
 }
 
 // checkName warns of what is no name by Avro's rules.

@@ -36,9 +36,10 @@ const (
 	opLocalNanos
 	opBigDecimal
 	opDuration
+	opVariable // a decimal with its scale before it; arg: index of the column
 	// What the contract asks for in place of the type map. arg: index of the column.
-	opText   // a text
-	opNumber // a whole number; jump: 1 for one of 32 bits
+	opText   // a text; jump: a bit for an item without a RECORD around it
+	opNumber // a whole number; jump: a bit for one of 32 bits, and for an item without a RECORD around it
 	opJSON   // a value with parts, as JSON; arg: index of what is skipped
 	opRange  // ends the message of a RANGE and reads nothing; arg: index of the bounds
 	// opConst writes fixed bytes, tag included, and reads nothing: the default of a field that the file's schema lacks.
@@ -69,7 +70,14 @@ const (
 	opTakeIDEnum // arg: index of the enum
 	opTakeIDUUID
 	opTakeTime     // arg: a Unit
+	opTakeFar      // arg: index of the column
 	opTakeTimeText // arg: index of the column
+)
+
+// The bits of jump in opText and opNumber.
+const (
+	is32   = 1
+	isItem = 2
 )
 
 // op is one instruction.
@@ -99,6 +107,7 @@ type program struct {
 	skipped  []*skipped
 	reasons  []string
 	columns  []decode.Column
+	dates    *decode.Dates
 	ranges   []decode.RangeBounds
 }
 

@@ -140,7 +140,7 @@ func columnText(f protoreflect.FieldDescriptor) string {
 		text = "RECORD(" + strings.Join(parts, ", ") + ")"
 	default:
 		text = map[protoreflect.Kind]string{
-			protoreflect.Int32Kind: "INTEGER", protoreflect.Int64Kind: "INTEGER", protoreflect.FloatKind: "FLOAT", protoreflect.DoubleKind: "FLOAT",
+			protoreflect.Int32Kind: "INTEGER", protoreflect.Uint32Kind: "INTEGER", protoreflect.Int64Kind: "INTEGER", protoreflect.FloatKind: "FLOAT", protoreflect.DoubleKind: "FLOAT",
 			protoreflect.BoolKind: "BOOL", protoreflect.StringKind: "STRING", protoreflect.BytesKind: "BYTES",
 		}[f.Kind()]
 	}
@@ -327,7 +327,9 @@ that is skipped is null, and the key and value of a map cannot be.
 In a JSON column that is made of a record fields have the names of the schema, a union's value stands by itself, enums are their symbols, bytes are base64, and what a number cannot
 hold is text: decimals, dates and times as RFC 3339 writes them. Of protobuf, fields that are absent are left out, and a Duration is the text of an INTERVAL. NaN and the infinities are refused.
 
-## Raw
+`)
+	writeHints(t, &out)
+	out.WriteString(`## Raw
 
 | ` + "`as:`" + ` | column | refused |
 |---|---|---|

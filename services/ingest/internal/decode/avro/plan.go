@@ -49,7 +49,7 @@ func Compile(avsc []byte, o decode.Options) (*Plan, error) {
 // Compile compiles a schema that is its own writer's. Errors are those of the function Compile.
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	t := shape.New(s.Shape(false), &o)
-	t.Become = shape.BySource
+	t.Become = become
 	t.Whole = func(n *shape.Node, c *decode.Column) bool { return n.Kind == shape.Union && c.Type == decode.JSON }
 	columns, err := t.Compile(&o)
 	if err != nil {

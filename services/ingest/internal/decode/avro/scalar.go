@@ -88,6 +88,10 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 		c.fail(c.incompatible(w, r), path)
 		return nil
 	}
+	asked := r.Asked
+	if asked == nil && c.options.Dates != nil && r.Kind.IsMoment() {
+		code, asked = opNumber, c.moment(w, r)
+	}
 	c.take(w, r, path)
 	in := op{code: code}
 	wire := protowire.VarintType
@@ -99,9 +103,12 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal, opDuration:
 		wire = protowire.BytesType
 	case opText, opNumber:
-		in.arg, wire = c.column(r.Asked), r.Asked.Wire()
+		in.arg, wire = c.column(asked), asked.Wire()
 		if w.kind == kindInt {
-			in.jump = 1
+			in.jump = is32
+		}
+		if r == c.bare {
+			in.jump |= isItem
 		}
 	case opFixed:
 		wire, in.arg = protowire.BytesType, int32(w.size)
@@ -120,6 +127,17 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	}
 	c.emitTagged(in, number, wire, path)
 	return nil
+}
+
+// moment is the column of a logical type that counts time, as a contract would ask for it.
+func (c *compiler) moment(w *typ, r *shape.Node) *decode.Column {
+	column := &decode.Column{Type: map[shape.Kind]decode.Target{
+		shape.Date: decode.Date, shape.DateTime: decode.DateTime, shape.Timestamp: decode.Timestamp,
+	}[r.Kind], Unit: r.Unit}
+	if m := moments[w.logical]; m.kind == r.Kind {
+		column.Unit = m.unit
+	}
+	return column
 }
 
 // enums are a writer's enum and the reader's.
@@ -173,6 +191,10 @@ func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
 		unit := c.options.EventTimeUnit
 		if m := moments[w.logical]; m.kind == shape.Timestamp {
 			unit = m.unit
+		}
+		if c.options.Dates != nil {
+			c.emit(op{code: opTakeFar, arg: c.column(&decode.Column{Type: decode.Timestamp, Unit: unit})}, path)
+			return
 		}
 		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)
 	}

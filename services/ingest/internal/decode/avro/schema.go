@@ -93,6 +93,8 @@ type typ struct {
 
 	// exported is what the schema itself asks of the column in place of the type map; nil if nothing.
 	exported *decode.Column
+	// hint is what its source says that it is; nil if nothing.
+	hint *decode.Column
 	// source is the parsed form, which knows how to encode a default.
 	source *avro.SchemaNode
 }
@@ -220,7 +222,7 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 	if k == kindFixed && (t.logical == logicalUUID && t.size != 16 || t.logical == logicalDuration && t.size != durationBytes) {
 		t.logical = logicalNone
 	}
-	t.exported, t.source = exported(t, n), n
+	t.exported, t.hint, t.source = exported(t, n), hintOf(t, n), n
 	if n.Name != "" {
 		t.name = n.Name
 		if !strings.Contains(n.Name, ".") && n.Namespace != "" {

@@ -216,3 +216,11 @@ func (d *Decoder) EventTime() (micros int64, ok bool) {
 	}
 	return d.last.EventTime()
 }
+
+// FarDates implements decode.Decoder.
+func (d *Decoder) FarDates() int {
+	if d.last == nil {
+		return 0
+	}
+	return d.last.FarDates()
+}

@@ -72,6 +72,9 @@ func (s *shaper) read(n *node) *shape.Node {
 		}
 	}
 	found := s.shapeOf(n)
+	if hint := hintOf(n, found); hint != nil {
+		found.Hint = hint
+	}
 	if s.nodes++; s.nodes > shape.MostNodes {
 		return fail("the schema has more fields than a table has columns")
 	}

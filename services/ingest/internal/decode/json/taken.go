@@ -32,9 +32,11 @@ func (d *Decoder) take(s *step, value []byte) (reason string) {
 		if s.kind == shape.Timestamp {
 			unit = decode.Micros
 		}
-		if d.Micros, d.HasTime = decode.ToMicros(int64(v), unit); !d.HasTime {
-			return decode.TimestampReason
-		}
+		micros, ok := decode.ToMicros(int64(v), unit)
+		var null bool
+		d.Micros, null, reason = d.Far(d.plan.options.Dates, micros, ok, int64(v) < 0)
+		d.HasTime = reason == "" && !null
+		return reason
 	}
 	return ""
 }

@@ -30,7 +30,7 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 		if text, q = d.raw(p); q < 0 {
 			return q, o
 		}
-		if v, reason = d.read(s, text); reason == "" && s.kind == shape.Timestamp {
+		if v, reason = d.read(s, text); reason == "" && s.kind == shape.Timestamp && d.plan.options.Dates == nil {
 			return q, d.putNumber(s, v, o) // nearly all are
 		}
 		if reason != "" && d.lenient && s.numbers && s.kind == shape.Timestamp {
@@ -46,6 +46,9 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 		counted = true
 	default:
 		return d.wants(p, moments[s.kind].wants), o
+	}
+	if dates := d.plan.options.Dates; dates != nil && s.kind != shape.Time && (reason == "" || reason == decode.TimestampReason) {
+		return d.far(s, dates, v, counted, reason == "", p, q, o)
 	}
 	if s.column.IsNumber() {
 		if reason == "" && counted {
@@ -75,6 +78,29 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 	return q, len(out)
 }
 
+// far writes a date or time that may be far away: days of a DATE, else microseconds, or what it is counted in.
+func (d *Decoder) far(s *step, dates *decode.Dates, v int64, counted, ok bool, p, q, o int) (int, int) {
+	before := v < 0
+	switch {
+	case counted:
+		v, ok, before = s.column.OfNumber(v)
+	case s.kind == shape.Date:
+		v *= decode.DayMicros
+	}
+	micros, null, reason := d.Far(dates, v, ok, before)
+	switch {
+	case reason == "" && null && s.many:
+		reason = decode.FarItemReason
+	case reason == "" && null:
+		return q, o
+	}
+	if reason != "" {
+		return d.fail(p, reason), o
+	}
+	d.putTag(s, o)
+	return q, len(s.column.AppendMoment(d.out[:o+int(s.tagLen)], micros))
+}
+
 // read reads a text: days of a DATE, else microseconds. Lenient takes a timestamp without zone for UTC.
 func (d *Decoder) read(s *step, text []byte) (v int64, reason string) {
 	if s.kind == shape.Time {
@@ -93,6 +119,8 @@ func (d *Decoder) read(s *step, text []byte) (v int64, reason string) {
 	switch {
 	case reason == decode.MalformedReason, reason == "" && (!m.Full || m.HasClock == date || m.HasZone && !instant):
 		return 0, moments[s.kind].malformed
+	case reason == decode.TimestampReason:
+		return -1, reason // the year 0
 	case reason != "":
 		return 0, reason
 	case date:
@@ -102,7 +130,7 @@ func (d *Decoder) read(s *step, text []byte) (v int64, reason string) {
 	}
 	v, ok := m.Micros()
 	if !ok {
-		return 0, decode.TimestampReason
+		return v, decode.TimestampReason
 	}
 	return v, ""
 }

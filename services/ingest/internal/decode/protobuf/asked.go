@@ -37,6 +37,12 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 	switch {
 	case size == 0 && f.implicit && f.column.Type != decode.String:
 		m.edit(at)
+	case m.dates != nil && f.column.IsMoment():
+		m.edit(at)
+		micros, ok, before, wrong := f.column.OfText(text)
+		if reason = wrong; wrong == "" {
+			m.out, reason = m.far(f, m.out, micros, ok, before)
+		}
 	case f.column.Type == decode.Float:
 		var v float64
 		if v, reason = f.column.Float(text); reason == "" {
@@ -86,10 +92,30 @@ func (m *machine) columnNumber(f *field, src []byte, p int) (next int, reason st
 	if v < 0 && (f.kind == protoreflect.Uint64Kind || f.kind == protoreflect.Fixed64Kind) {
 		return -1, unsignedReason
 	}
-	if m.out, reason = f.appendColumn(m.out, v); reason != "" {
+	if m.dates != nil && f.column.IsMoment() {
+		micros, ok, before := f.column.OfNumber(v)
+		m.out, reason = m.far(f, m.out, micros, ok, before)
+	} else {
+		m.out, reason = f.appendColumn(m.out, v)
+	}
+	if reason != "" {
 		return -1, reason
 	}
 	return next, ""
+}
+
+// far appends a date or time that may be far away, with its tag, unless it is null.
+func (m *machine) far(f *field, out []byte, micros int64, ok, before bool) (_ []byte, reason string) {
+	micros, null, reason := m.Far(m.dates, micros, ok, before)
+	switch {
+	case reason != "":
+		return out, reason
+	case null && f.bit < 0:
+		return out, decode.FarItemReason
+	case null:
+		return out, ""
+	}
+	return f.column.AppendMoment(append(out, f.out...), micros), ""
 }
 
 // appendColumn appends the column that a whole number becomes, with its tag.

@@ -19,6 +19,7 @@ type machine struct {
 	decode.Taken
 	refuse bool
 	unit   decode.Unit
+	dates  *decode.Dates
 
 	src, out []byte
 	run      int
@@ -131,8 +132,8 @@ func (m *machine) walk(n *node, p, end int) bool {
 				if v, p = varint(src, p); p < 0 {
 					return m.fail(at, varintFault(p))
 				}
-				if !m.takeNumber(f, v) {
-					return m.fail(at, decode.TimestampReason)
+				if reason := m.takeNumber(f, v); reason != "" {
+					return m.fail(at, reason)
 				}
 			} else if p = skipVarint(src, p); p < 0 {
 				return m.fail(at, varintFault(p))
@@ -190,8 +191,10 @@ func (m *machine) walk(n *node, p, end int) bool {
 				return false
 			}
 		}
-		if f.take != takeNothing && !m.take(f, value, p) {
-			return m.fail(at, decode.TimestampReason)
+		if f.take != takeNothing {
+			if reason := m.take(f, value, p); reason != "" {
+				return m.fail(at, reason)
+			}
 		}
 	}
 	if n.words > 0 {

@@ -192,6 +192,13 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 			break
 		}
 		f.op = scalarCode(fd.Kind(), optionOf(fd).GetType())
+		switch {
+		case c.options.Dates == nil:
+		case n.Kind == shape.Timestamp:
+			f.op, f.column = opColumnVarint, &decode.Column{Type: decode.Timestamp, Unit: decode.Micros}
+		case n.Kind == shape.Date:
+			f.op, f.column = opColumnVarint, &decode.Column{Type: decode.Date}
+		}
 	case cellEnum:
 		f.op, f.enum = opEnum, newSymbols(n.Symbols)
 	case cellTimestamp:

@@ -100,7 +100,7 @@ func (p *Plan) NewDecoder() decode.Decoder { return p.decoder() }
 
 func (p *Plan) decoder() *Decoder {
 	return &Decoder{plan: p, machine: machine{
-		refuse: p.unknown == Refuse, unit: p.options.EventTimeUnit,
+		refuse: p.unknown == Refuse, unit: p.options.EventTimeUnit, dates: p.options.Dates,
 		frames: make([]frame, p.depth+1), seen: make([]uint64, p.words),
 	}}
 }

@@ -165,15 +165,19 @@ func (m *machine) well(f *field, at, p, end int) bool {
 			return m.fail(at, "the Timestamp's nanos are not within 0 and 999999999")
 		}
 		micros, ok := decode.ToMicros(seconds, decode.Seconds)
-		if !ok {
-			return m.fail(at, decode.TimestampReason)
+		micros, null, reason := m.Far(m.dates, micros+int64(nanos)/1000, ok, seconds < 0)
+		switch {
+		case reason == "" && null && f.bit < 0:
+			reason = decode.FarItemReason
+		case reason == "" && f.take&takeTime != 0:
+			m.Micros, m.HasTime = micros, !null
 		}
-		micros += int64(nanos) / 1000
-		if f.take&takeTime != 0 {
-			m.Micros, m.HasTime = micros, true
+		if reason != "" {
+			return m.fail(at, reason)
 		}
-		m.edit(at)
-		m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(micros))
+		if m.edit(at); !null {
+			m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(micros))
+		}
 		return true
 	case opWrapper:
 		return m.wrapper(f, at, p, end)

@@ -30,12 +30,12 @@ func (c *compiler) taking(path *decode.Path) taking {
 	return take
 }
 
-// take takes the value src[p:end], which has been read and checked. It is false for a time out of BigQuery's range.
-func (m *machine) take(f *field, p, end int) bool {
+// take takes the value src[p:end], which has been read and checked. The reason is about a time that is far away.
+func (m *machine) take(f *field, p, end int) (reason string) {
 	value, inner := m.src[p:end], f
 	switch f.op {
 	case opTimestamp:
-		return true // taken where it was read
+		return "" // taken where it was read
 	case opWrapper:
 		body, _ := protowire.ConsumeBytes(value)
 		value, inner = lastValue(body), f.inner
@@ -51,22 +51,24 @@ func (m *machine) take(f *field, p, end int) bool {
 			t.ID, t.HasID = text, there
 		}
 		if f.take&takeTime != 0 && there {
-			t.Micros, _ = f.column.Number(text) // it has been read before, and was good
-			t.HasTime = true
+			micros, ok, before, _ := f.column.OfText(text) // it has been read before, and was good
+			var null bool
+			t.Micros, null, _ = t.Far(m.dates, micros, ok, before)
+			t.HasTime = !null
 		}
-		return true
+		return ""
 	}
 	v, unsigned := number(inner.kind, value)
 	return m.takeWhole(f, v, unsigned)
 }
 
 // takeNumber takes a varint that has been read.
-func (m *machine) takeNumber(f *field, v uint64) bool {
+func (m *machine) takeNumber(f *field, v uint64) (reason string) {
 	whole, unsigned := fromVarint(f.kind, v)
 	return m.takeWhole(f, whole, unsigned)
 }
 
-func (m *machine) takeWhole(f *field, v int64, unsigned bool) bool {
+func (m *machine) takeWhole(f *field, v int64, unsigned bool) (reason string) {
 	t := &m.Taken
 	if f.take&takeID != 0 {
 		switch {
@@ -86,10 +88,12 @@ func (m *machine) takeWhole(f *field, v int64, unsigned bool) bool {
 		t.HasID = v != 0 || !f.implicit
 	}
 	if f.take&takeTime != 0 && (v != 0 || !f.implicit) {
-		t.Micros, t.HasTime = decode.ToMicros(v, m.unit)
-		return t.HasTime
+		micros, ok := decode.ToMicros(v, m.unit)
+		var null bool
+		t.Micros, null, reason = t.Far(m.dates, micros, ok, v < 0)
+		t.HasTime = reason == "" && !null
 	}
-	return true
+	return reason
 }
 
 // lastValue is the last value of field 1 in a wrapper's body, which has been checked; nil if there is none.

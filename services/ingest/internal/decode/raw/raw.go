@@ -83,3 +83,5 @@ func (d decoder) Append(dst, payload []byte) ([]byte, error) {
 func (decoder) EventID() ([]byte, bool) { return nil, false }
 
 func (decoder) EventTime() (int64, bool) { return 0, false }
+
+func (decoder) FarDates() int { return 0 }

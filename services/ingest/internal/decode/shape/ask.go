@@ -32,7 +32,13 @@ func New(root *Node, o *decode.Options) *Tree {
 // Compile asks for the columns of a contract, checks the tree and what the envelope takes of it, and lays the columns
 // out. The error is a *decode.SchemaError, or decode.SchemaErrors.
 func (t *Tree) Compile(o *decode.Options) (*Columns, error) {
+	if o.Only != nil {
+		only(t.Root, "", o.Only)
+	}
 	t.ask(o.Columns)
+	if !o.IgnoreHints {
+		t.heed(o)
+	}
 	t.checkRanges(t.Root, t.Path)
 	columns := t.lay()
 	t.take(o)

@@ -58,6 +58,8 @@ type Node struct {
 	// the column.
 	Wire   descriptorpb.FieldDescriptorProto_Type
 	Option *columnv1.Column
+	// Hint is the column that the source of the payloads says that the value is; nil if it does not say.
+	Hint *decode.Column
 
 	// From is the kind before a contract asked for another: what the payload has. Asked is what it asked for; nil if
 	// nothing.

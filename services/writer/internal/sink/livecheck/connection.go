@@ -21,10 +21,15 @@ const (
 	fieldS      = 2
 	fieldAmount = 3
 	fieldAdded  = 4
+	fieldDated  = 5
 )
 
-// rowMessage describes rows; with added it has the column that comes later.
-func rowMessage(added bool) *descriptorpb.DescriptorProto {
+// datedColumn is what the table of farDates is partitioned by.
+const datedColumn = "at"
+
+// rowMessage describes rows; with added it has the column that comes later, and with dated it is of the table that is
+// partitioned.
+func rowMessage(added, dated bool) *descriptorpb.DescriptorProto {
 	field := func(
 		name string, number int32, kind descriptorpb.FieldDescriptorProto_Type,
 	) *descriptorpb.FieldDescriptorProto {
@@ -38,6 +43,9 @@ func rowMessage(added bool) *descriptorpb.DescriptorProto {
 		field("s", fieldS, descriptorpb.FieldDescriptorProto_TYPE_STRING),
 		field("amount", fieldAmount, descriptorpb.FieldDescriptorProto_TYPE_STRING),
 	}}
+	if dated {
+		d.Field = append(d.Field[:1], field(datedColumn, fieldDated, descriptorpb.FieldDescriptorProto_TYPE_INT64))
+	}
 	if added {
 		d.Field = append(d.Field, field(addedColumn, fieldAdded, descriptorpb.FieldDescriptorProto_TYPE_STRING))
 	}
@@ -66,8 +74,8 @@ type connection struct {
 	name   string
 	stream storagepb.BigQueryWrite_AppendRowsClient
 	cancel context.CancelFunc
-	// said is whether the schema has been sent; added, which one it is.
-	said, added bool
+	// said is whether the schema has been sent; added and dated, which one it is.
+	said, added, dated bool
 }
 
 func (b *bench) connect(ctx context.Context, stream string) (*connection, error) {
@@ -91,7 +99,7 @@ func (c *connection) send(offset int64, rows [][]byte) error {
 	if !c.said {
 		c.said = true
 		r.WriteStream, r.TraceId = c.name, "waybill:live-check:"+c.bench.version
-		data.WriterSchema = &storagepb.ProtoSchema{ProtoDescriptor: rowMessage(c.added)}
+		data.WriterSchema = &storagepb.ProtoSchema{ProtoDescriptor: rowMessage(c.added, c.dated)}
 	}
 	return c.stream.Send(r)
 }

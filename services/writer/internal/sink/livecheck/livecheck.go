@@ -60,6 +60,7 @@ var experiments = []experiment{
 	{"9 MiB append", (*bench).usual},
 	{"rows are readable", (*bench).readable},
 	{"unknown write stream", (*bench).unknownStream},
+	{"dates far away", (*bench).farDates},
 	{"added column", (*bench).addedColumn},
 	{"write stream of a deleted table", (*bench).deletedTable},
 }

@@ -1,0 +1,146 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// inferred is what is inferred of records with these values.
+func inferred(values ...string) (*Inference, error) {
+	var records []*record.Record
+	for i, v := range values {
+		records = append(records, &record.Record{Topic: "t", Offset: int64(i), TimestampMicros: -1, Value: []byte(v)})
+	}
+	in := &Inference{Topic: "t", Sampled: Sampled{Records: len(records)}}
+	o := Inferring{Topic: "t"}
+	groups, err := newGrouping(in, o, nil).all(context.Background(), records)
+	if err != nil {
+		return nil, err
+	}
+	in.draft(groups, o)
+	return in, in.verify(context.Background(), Defaults(), schemas{}, records)
+}
+
+// names are those of fields: of columns, of none, and some that clash.
+var names = rapid.OneOf(
+	rapid.SampledFrom([]string{
+		"id", "ID", "Id", "value", "items", "key", "created_at", "_extra", "_table_x", "_TABLE_suffix", "a b", "ä", "", "1a", "a-b", "a.b", "a[]",
+		"__root__", "_PARTITIONDATE", "payload", "null", strings.Repeat("long", 80), "\u0000", "\"", "type",
+	}),
+	rapid.StringMatching(`[a-z]{1,2}`),
+)
+
+// anyJSON generates values of all kinds.
+func anyJSON(depth int) *rapid.Generator[json.RawMessage] {
+	scalar := rapid.SampledFrom([]string{
+		"null", "true", "0", "-1", "1.5", "1e3", "1e400", "9223372036854775808", "123456789012345678901234567890", strings.Repeat("9", 60), `""`, `"a"`,
+		`"2026-01-02T03:04:05Z"`, `"2026-01-02T03:04:05"`, `"2026-01-02"`, `"0000-01-01"`, `"9999-12-31T23:59:59.999999999Z"`, `"2026-01-02T03:04Z"`,
+		`"2026-01-02 03:04:05+02"`, `"2026-02-30"`, `"\u0000"`, `"\ud83d\ude00"`, "1767225600000", "-0", "1.0",
+	})
+	return rapid.Custom(func(t *rapid.T) json.RawMessage {
+		switch kind := rapid.IntRange(0, 9).Draw(t, "kind"); {
+		case depth > 0 && kind < 2:
+			return anyObject(depth-1).Draw(t, "object")
+		case depth > 0 && kind < 4:
+			var parts []string
+			for range rapid.IntRange(0, 3).Draw(t, "items") {
+				parts = append(parts, string(anyJSON(depth-1).Draw(t, "item")))
+			}
+			return json.RawMessage("[" + strings.Join(parts, ",") + "]")
+		}
+		return json.RawMessage(scalar.Draw(t, "scalar"))
+	})
+}
+
+func anyObject(depth int) *rapid.Generator[json.RawMessage] {
+	return rapid.Custom(func(t *rapid.T) json.RawMessage {
+		members := map[string]json.RawMessage{}
+		for range rapid.IntRange(0, 5).Draw(t, "members") {
+			members[names.Draw(t, "name")] = anyJSON(depth).Draw(t, "value")
+		}
+		out, err := json.Marshal(members)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	})
+}
+
+// Whatever JSON objects a topic holds, the contract that is inferred of them compiles and makes a row of each.
+func TestInferredContractTakesItsRecords(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var values []string
+		for range rapid.IntRange(1, 6).Draw(t, "records") {
+			values = append(values, string(anyObject(4).Draw(t, "payload")))
+		}
+		in, err := inferred(values...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if in.Trial.Rows != len(values) {
+			t.Fatalf("%+v\n%s%s", in.Trial.LettersBy, in.Files[0].Content, in.Files[1].Content)
+		}
+	})
+}
+
+// Without objects the payload is taken as it is: JSON, text or bytes, the narrowest that takes all.
+func TestInferredContractOfOtherPayloads(t *testing.T) {
+	for name, tt := range map[string]struct {
+		values []string
+		want   string
+	}{
+		"json":  {[]string{"1", "[2]"}, "as: json"},
+		"text":  {[]string{"plain", "text", "1"}, "as: string"},
+		"bytes": {[]string{"\xff", "text"}, "as: bytes"},
+		"empty": {[]string{"", ""}, "as: bytes"},
+		"container": {[]string{"Obj\x01\x02\x16avro.schema" + avroText(`{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`) + "\x00" +
+			strings.Repeat("s", 16) + "\x02\x02\x08" + strings.Repeat("s", 16)}, "format: avro"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in, err := inferred(tt.values...)
+			if err != nil || in.Trial.Rows != len(tt.values) || !strings.Contains(string(in.Files[0].Content), tt.want) {
+				t.Errorf("%v\n%+v\n%s", err, in.Trial, in.Files[0].Content)
+			}
+		})
+	}
+}
+
+func avroText(s string) string { return string(appendZigzag(nil, int64(len(s)))) + s }
+
+func appendZigzag(dst []byte, n int64) []byte {
+	for u := uint64(n<<1) ^ uint64(n>>63); ; u >>= 7 {
+		if u < 0x80 {
+			return append(dst, byte(u))
+		}
+		dst = append(dst, byte(u)|0x80)
+	}
+}
+
+// Letters of one kind are counted together whatever the values in them; kinds have a bound.
+func TestTrialBoundsItsKinds(t *testing.T) {
+	tr := &trier{rows: map[RowKind]*RowKind{}, letters: map[LetterKind]*LetterKind{}}
+	for i := range 2 * MostKinds {
+		r := &record.Record{Partition: 1, Offset: int64(i)}
+		tr.letter(r, LetterKind{Reason: "undecodable", Contract: "c", Field: fmt.Sprintf("payload.a[%d]", i), Err: fmt.Sprintf(`%d is not "%d"`, i, i)})
+		tr.letter(r, LetterKind{Reason: "unknown_type", Type: fmt.Sprint(i), Err: "no"})
+		tr.count(RowKind{Table: "t", Type: fmt.Sprint(i)}, r, 1)
+	}
+	got := tr.result()
+	first := got.LettersBy[0]
+	if len(got.LettersBy) != MostKinds+1 || first.Letters != 2*MostKinds || first.Field != "payload.a[0]" || first.Offset != 0 {
+		t.Errorf("%d kinds, first %+v", len(got.LettersBy), first)
+	}
+	if rest := got.LettersBy[1]; rest.Reason != "" || rest.Letters != MostKinds+1 {
+		t.Errorf("the rest is %+v", rest)
+	}
+	if len(got.RowsBy) != MostKinds+1 || got.RowsBy[0] != (RowKind{Rows: MostKinds, Bytes: MostKinds, Null: MostKinds}) || got.Rows != 2*MostKinds {
+		t.Errorf("%d kinds of rows, first %+v", len(got.RowsBy), got.RowsBy[0])
+	}
+}

@@ -1,0 +1,66 @@
+package contract_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// Far dates of a contract are settled as it says, and counted.
+func TestFarDatesAreCounted(t *testing.T) {
+	s := &shelf{}
+	s.put("parcels-value", 3, `{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}}`)
+	metrics := prometheus.NewRegistry()
+	set, err := contract.LoadWith(t.Context(), []contract.Config{parcels(func(c *contract.Config) {
+		c.EventID, c.EventTime.Field = "", "at"
+		c.Dates = contract.Dates{From: "1970-01-01", To: "1970-01-02", Beyond: "clamp"}
+	})}, t.TempDir(), contract.Env{Schemas: s, Registerer: metrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	topic := set.Topic("parcels").Fork()
+	for datum, want := range map[string]string{
+		"\x01": "at=0", "\x02": "at=1000", "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01": "at=172799999999",
+	} {
+		r := framed(3, datum)
+		if _, err := topic.Prepare(t.Context(), []record.Record{*r}, nil); err != nil {
+			t.Fatal(err)
+		}
+		m := topic.Match(r)
+		row, err := m.Contract.AppendRow(nil, r, m, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := payload(t, topic.Routes[0], row); got != want {
+			t.Errorf("%x: %s, want %s", datum, got, want)
+		}
+	}
+	const want = `
+# HELP waybill_ingest_far_dates_total Dates and times that were far away by their contract and became null or a bound, those of records read again included.
+# TYPE waybill_ingest_far_dates_total counter
+waybill_ingest_far_dates_total{contract="parcels-value",topic="parcels"} 4
+`
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "waybill_ingest_far_dates_total"); err != nil {
+		t.Error(err) // the event's time is one as well
+	}
+}
+
+func TestDatesThatCannotBe(t *testing.T) {
+	for want, dates := range map[string]contract.Dates{
+		"dates.beyond":                       {Beyond: "null"},
+		"dates.from":                         {From: "yesterday"},
+		"a time without a zone":              {To: "2026-01-01T00:00:00"},
+		"dates.to: it is before dates.from":  {From: "2026-01-01", To: "2025-12-31"},
+		"dates.from: \"0001-01-01T00:00:00+": {From: "0001-01-01T00:00:00+01:00"},
+	} {
+		_, err := contract.Load([]contract.Config{order(func(c *contract.Config) { c.Dates = dates })}, "testdata")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %s", dates, err, want)
+		}
+	}
+}

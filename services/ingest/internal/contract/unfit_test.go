@@ -1,0 +1,124 @@
+package contract_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/contract"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// A contract that is loaded when its subject's latest version cannot be taken, or has changed a type, is what it would
+// be had it seen the versions one by one: older records go on, and what cannot be taken is refused record by record.
+func TestLatestVersionThatCannotBeTaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		older, latest string
+		datum         [2]string
+		want          [2]string
+		warned        string
+	}{
+		"names that clash": {
+			v1, v1 + `,{"name":"ID","type":"string"}`, [2]string{"\x02a\x02", "\x02a\x02\x02b"},
+			[2]string{"id=a grams=1", `!payload.ID: another column has this name but for its case`}, "version 2 of subject parcels-value cannot be taken",
+		},
+		"too deep": {
+			v1, v1 + `,{"name":"deep","type":` + deepRecord(15) + `}`, [2]string{"\x02a\x02", "\x02a\x02\x00"},
+			[2]string{"id=a grams=1", "!nested deeper than BigQuery's 15 levels"}, "columns gives a field another name or type",
+		},
+		"string to bytes": {
+			v1 + `,{"name":"s","type":"string"}`, v1 + `,{"name":"s","type":"bytes"}`, [2]string{"\x02a\x02\x02s", "\x02b\x04\x02t"},
+			[2]string{"id=a grams=1 s=s", "id=b grams=2 s=t"}, "payload.s: the contract has STRING, it has BYTES",
+		},
+		"int to union": {
+			v1, `{"name":"id","type":"string"},{"name":"grams","type":["int","string"]},{"name":"new","type":"int"}`,
+			[2]string{"\x02a\x02", "\x02b\x02\x02x\x06"}, [2]string{"id=a grams=1", "!payload.grams at byte 8: schema 8's string cannot be read as the contract's int"},
+			"version 1 of subject parcels-value has another type, which the column keeps: payload.grams: the contract has INTEGER, it has RECORD",
+		},
+		"int to string": {
+			v1, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`, [2]string{"\x02a\x02", "\x02b\x02x"},
+			[2]string{"id=a grams=1", "!cannot be read as the contract's int"}, "write subject_version: 2 for that one alone",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &shelf{}
+			s.put("parcels-value", 3, c.older)
+			s.put("parcels-value", 8, c.latest)
+			d := open(t, s, nil)
+			topic := d.fork()
+			for i, id := range []uint32{3, 8} {
+				got, grown := d.take(topic, framed(id, c.datum[i]))
+				want, refused := strings.CutPrefix(c.want[i], "!")
+				if grown || got != want && (!refused || !strings.Contains(got, want)) {
+					t.Errorf("schema %d: %s, want %s; grown %v", id, got, want, grown)
+				}
+			}
+			warnings := strings.Join(topic.Warnings(), "\n")
+			if (warnings == "") != (c.warned == "") || !strings.Contains(warnings, c.warned) {
+				t.Errorf("warned of %q, want %q", warnings, c.warned)
+			}
+		})
+	}
+}
+
+func deepRecord(levels int) string {
+	text := `"int"`
+	for i := range levels {
+		text = `{"type":"record","name":"D` + string(rune('a'+i)) + `","fields":[{"name":"x","type":` + text + `}]}`
+	}
+	return text
+}
+
+// Where a contract says so a lane waits for the operator before the first record of a schema that does not fit, and says
+// what for; what fits goes on meanwhile. Whoever cannot wait is told the reason.
+func TestWaitsForTheOperator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &shelf{}
+		s.put("parcels-value", 3, v1)
+		d := open(t, s, func(c *contract.Config) { c.UnfitSchema = "wait" })
+		s.put("parcels-value", 4, v1+`,{"name":"ID","type":"string"}`)
+		s.put("parcels-value", 5, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`)
+		for id, want := range map[uint32]string{
+			4: `the operator: schema id 4 does not fit the contract parcels-value: its fields cannot become columns: payload.ID: another column has this name`,
+			5: `the operator: schema id 5 does not fit the contract parcels-value: payload.grams: the contract has int, it has string; change the contract: columns`,
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			waited := make(chan error, 1)
+			told := make(chan string, 100)
+			go func() {
+				_, err := d.fork().Prepare(ctx, []record.Record{*framed(id, "")}, func(what string) { told <- what })
+				waited <- err
+			}()
+			time.Sleep(5 * time.Minute)
+			synctest.Wait()
+			select {
+			case err := <-waited:
+				t.Fatalf("schema %d does not wait: %v", id, err)
+			default:
+			}
+			seen := false
+			for len(told) > 0 {
+				seen = strings.HasPrefix(<-told, want) || seen
+			}
+			if !seen {
+				t.Errorf("schema %d: nobody is told %s", id, want)
+			}
+			if got, _ := d.take(d.fork(), framed(3, "\x02a\x02")); got != "id=a grams=1" {
+				t.Error(got)
+			}
+			cancel()
+			if err := <-waited; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		if got, _ := d.take(d.fork(), framed(4, "\x02a\x02\x02b")); !strings.Contains(got, "its fields cannot become columns") {
+			t.Error(got)
+		}
+		if n := strings.Count(d.log.String(), "its records wait for the operator"); n != 1 {
+			t.Errorf("%d lines of log:\n%s", n, d.log.String())
+		}
+	})
+}

@@ -1,0 +1,67 @@
+package avro
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+)
+
+// columnX is the column x of a plan.
+func columnX(t *testing.T, p decode.Plan) string {
+	t.Helper()
+	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
+	if err := p.AddPayload(row, "p", 16); err != nil {
+		t.Fatal(err)
+	}
+	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return columnText(file.Messages().Get(0).Fields().ByNumber(16).Message().Fields().ByName("x"))
+}
+
+// OtherHints writes what other formats make of hints. It is set by the tests outside of the package: JSON imports it.
+var OtherHints func(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode.Plan) string)
+
+// writeHints writes the section about hints.
+func writeHints(t *testing.T, out *bytes.Buffer) {
+	t.Helper()
+	out.WriteString(`## Hints of sources
+
+What connectors leave in schemas beside types has a say where ` + "`columns:`" + ` has none: ` + "`connect.name`" + ` in Avro, as Kafka Connect's AvroConverter writes it, ` + "`title`" + ` in JSON Schema, as its
+JsonSchemaConverter does. A logical type or a format in the schema says more and goes before it; fields that ` + "`event_id` and `event_time`" + ` name stay what the schema says, and so do the branches of a
+union. ` + "`connect.version`, `connect.type` and `connect.parameters`" + ` have no say. ` + "`hints: ignore`" + ` of a contract makes nothing of all this: for a table that has the columns of the type map already.
+
+| Avro, by ` + "`connect.name`" + ` | column | a value | without hints | |
+|---|---|---|---|---|
+`)
+	for _, h := range hinted {
+		p, err := Compile([]byte(one(h.schema)), decode.Options{Contract: "c", Payload: "p"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		column, value, _ := outcome(t, p, h.datum)
+		without := "refused at load"
+		if p, err = Compile([]byte(one(h.schema)), decode.Options{Contract: "c", Payload: "p", IgnoreHints: true}); err == nil {
+			without, _, _ = outcome(t, p, h.datum)
+		}
+		if without == column {
+			without = "the same"
+		}
+		fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", h.what, column, cell(value, true), without, h.note)
+	}
+	OtherHints(t, out, columnX)
+	out.WriteString(`
+CloudEvents say in headers what they are: ` + "`cloudevents: binary`" + ` of a contract takes type, identity and time from ` + "`ce_type`, `ce_id` and `ce_time`" + `. Debezium's envelope is a payload as it is, or its
+` + "`after`" + ` alone by ` + "`payload_path`" + `: [changes of a database](contracts.md#changes-of-a-database).
+
+`)
+}

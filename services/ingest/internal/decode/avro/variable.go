@@ -1,0 +1,55 @@
+package avro
+
+import (
+	"fmt"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
+)
+
+// variableName is Debezium's decimal with a scale in each value: a record of the scale and the bytes of a number
+// (io.debezium.data.VariableScaleDecimal).
+const variableName = "io.debezium.data.VariableScaleDecimal"
+
+// isVariable says that a type is such a decimal.
+func isVariable(t *typ) bool {
+	return t.kind == kindRecord && t.name == variableName && len(t.fields) == 2 &&
+		t.fields[0].name == "scale" && t.fields[0].typ.kind == kindInt &&
+		t.fields[1].name == "value" && t.fields[1].typ.kind == kindBytes && t.fields[1].typ.logical == logicalNone
+}
+
+// become is shape.BySource, and makes numbers of variable decimals.
+func become(n *shape.Node, c *decode.Column) (reason string) {
+	if n.From != shape.Record || !isVariable(typeOf(n)) || c.Type == decode.JSON || c.Type == decode.Range {
+		return shape.BySource(n, c)
+	}
+	return c.Check(decode.FromDecimal)
+}
+
+// variable compiles a decimal with a scale in each value; r is a number, or text.
+func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Path) {
+	if !isVariable(w) {
+		c.fail(c.origin+"'s "+w.String()+" cannot be read as the contract's "+variableName, path)
+		return
+	}
+	c.emitTagged(op{code: opVariable, arg: c.column(r.Asked)}, number, r.Asked.Wire(), path)
+}
+
+// appendVariable appends the text of a decimal with its scale before it, and says where it ends.
+func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) {
+	u, p := readVarint(src, p)
+	if p < 0 {
+		return dst, p, varintReason(p)
+	}
+	n, start := length(src, p)
+	if start < 0 {
+		return dst, p, lengthReason(n, start)
+	}
+	scale := unzigzag(u)
+	if scale < 0 || scale > decode.BigNumericScale {
+		return dst, p, fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
+	}
+	t := decimalType{precision: decode.BigNumericWhole + int(scale), scale: int(scale)}
+	dst, reason = appendDecimal(dst, src[start:start+n], &t)
+	return dst, start + n, reason
+}

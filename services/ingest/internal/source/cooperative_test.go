@@ -1,0 +1,266 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/waybill-data/waybill/pkg/logging/logtest"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
+
+// owners follow who carries which partition, and say when two do.
+type owners map[int32]*owned
+
+// take waits for the next claims of a member.
+func (w owners) take(t *testing.T, r *running, n int) {
+	t.Helper()
+	for range n {
+		o := r.claim(t)
+		if last := w[o.Number()]; last != nil {
+			select {
+			case <-last.done:
+			default:
+				t.Errorf("partition %d has a second owner while the first one drains", o.Number())
+			}
+		}
+		w[o.Number()] = o
+	}
+}
+
+// keep commits for all claims of a list for as long as it takes, and says at the end that none has ended.
+func keep(t *testing.T, list []*owned) (stop func()) {
+	t.Helper()
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := int64(100); ; i++ {
+			for _, o := range list {
+				if err := o.Commit(t.Context(), i, fmt.Sprint("kept ", i)); err != nil {
+					t.Errorf("commit of partition %d, which stays: %v", o.Number(), err)
+					return
+				}
+			}
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	return func() {
+		t.Helper()
+		close(end)
+		<-ended
+		for _, o := range list {
+			if o.ctx.Err() != nil {
+				t.Errorf("partition %d, which stays, has ended", o.Number())
+			}
+		}
+	}
+}
+
+// living are the claims that have not ended.
+func (w owners) living() []*owned {
+	var list []*owned
+	for _, o := range w {
+		if o.ctx.Err() == nil {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// Members come and go, and partitions that stay with theirs go on and commit all the time. One that moves begins only
+// when its owner has drained, and has committed what it drained: in a generation that no longer assigns it to anybody.
+func TestClaimsThatStayGoOn(t *testing.T) {
+	for _, instances := range [][]string{{"", "", ""}, {"one", "two", "three"}} {
+		t.Run(fmt.Sprint("instances", instances), func(t *testing.T) {
+			t.Parallel()
+			c := newCluster(t, kfake.SeedTopics(6, testTopic))
+			member := func(i int) *running {
+				return start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.InstanceID = instances[i] }), true)
+			}
+			w := owners{}
+			a := member(0)
+			w.take(t, a, 6)
+			before := w.living()
+
+			b := member(1)
+			leavers := func(list []*owned, n int) (gone, stay []*owned) {
+				t.Helper()
+				eventually(t, "claims to be revoked", func() bool {
+					gone, stay = nil, nil
+					for _, o := range list {
+						if o.ctx.Err() != nil {
+							gone = append(gone, o)
+						} else {
+							stay = append(stay, o)
+						}
+					}
+					return len(gone) == n
+				})
+				return gone, stay
+			}
+			gone, stay := leavers(before, 3)
+			stop := keep(t, stay)
+			for _, o := range gone {
+				mustCommit(t, o, 7, "drained")
+			}
+			time.Sleep(200 * time.Millisecond) // long enough for a member that does not wait
+			if len(b.claims) > 0 {
+				t.Error("a partition has begun before its owner has drained")
+			}
+			for _, o := range gone {
+				close(o.release)
+			}
+			w.take(t, b, 3)
+			for _, o := range gone {
+				mustCommitted(t, w[o.Number()], 7, "drained")
+				mustFenced(t, o.Commit(t.Context(), 8, "late"))
+			}
+			stop()
+
+			third := member(2)
+			gone, stay = leavers(w.living(), 2)
+			stop = keep(t, stay)
+			for _, o := range gone {
+				close(o.release)
+			}
+			w.take(t, third, 2)
+			stop()
+
+			if instances[0] != "" { // a static member that stops does not leave
+				for _, o := range w {
+					close(o.release)
+				}
+				return
+			}
+			// Both leave, and all comes back to the first one.
+			stay = nil
+			for p, o := range w {
+				if o.ctx.Err() != nil {
+					t.Errorf("partition %d has no owner", p)
+				}
+				if o.of == a {
+					stay = append(stay, o)
+				} else {
+					close(o.release)
+				}
+			}
+			stop = keep(t, stay)
+			b.stop()
+			third.stop()
+			w.take(t, a, 6-len(stay))
+			stop()
+			for _, o := range w {
+				close(o.release)
+			}
+		})
+	}
+}
+
+// What becomes of claims when another generation comes, by what is known of who had their partitions in between.
+func TestClaimsAcrossGenerations(t *testing.T) {
+	static := "instance"
+	last := member{id: "m", generation: 5}
+	const kept, revoked, lost = "kept", "revoked", "lost"
+	for _, tt := range []struct {
+		name     string
+		next     member
+		told     bool
+		assigned bool
+		want     string
+	}{
+		{"the same generation", member{id: "m", generation: 5}, false, true, kept},
+		{"the next one", member{id: "m", generation: 6}, true, true, kept},
+		{"the next one, leader not told", member{id: "m", generation: 6}, false, true, kept},
+		{"the next one has given it away", member{id: "m", generation: 6}, true, false, revoked},
+		{"the next one has given it away, leader not told", member{id: "m", generation: 6}, false, false, lost},
+		{"one that was not synchronized lies between", member{id: "m", generation: 7}, true, true, kept},
+		{"one lies between, leader not told", member{id: "m", generation: 7}, false, true, lost},
+		{"one lies between that a static member may have missed", member{"m", 7, &static}, true, true, lost},
+		{"another member", member{id: "n", generation: 6}, true, true, lost},
+		{"the coordinator has forgotten", member{id: "m", generation: 1}, true, true, lost},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m, err := newMembership(t.Context(), New(testConfig("localhost:1"), new(logtest.Log).Logger(), nil), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.close()
+			tp := topicPartition{testTopic, 0}
+			topics := map[string][]int32{testTopic: {0}}
+			m.handler = waits
+			m.enter(last, topics, true)
+			c := m.claim(t.Context(), tp)
+			if !tt.assigned {
+				topics = nil
+			}
+			if _, got := m.enter(tt.next, topics, tt.told); got != (tt.want == lost) {
+				t.Errorf("enter() = %v", got)
+			}
+			closed := func() error {
+				m.committer.mu.Lock()
+				defer m.committer.mu.Unlock()
+				return m.committer.closed(tp)
+			}
+			switch err := context.Cause(c.owned); {
+			case tt.want == kept && (err != nil || closed() != nil):
+				t.Errorf("the claim has ended: %v", err)
+			case tt.want == revoked && !errors.Is(err, context.Canceled):
+				t.Errorf("the claim is told %v, want that it is over", err)
+			case tt.want == lost:
+				mustFenced(t, err)
+				mustFenced(t, closed())
+			}
+		})
+	}
+}
+
+func waits(ctx context.Context, _ lane.Partition) { <-ctx.Done() }
+
+// A leader takes nobody for an owner who has been overtaken: a partition that another member has since is not given
+// back at once.
+func TestLeaderKnowsCurrentOwners(t *testing.T) {
+	owned := func(generation int32, partitions ...int32) sarama.ConsumerGroupMemberMetadata {
+		return sarama.ConsumerGroupMemberMetadata{
+			Version: 2, Topics: []string{testTopic}, GenerationID: generation,
+			OwnedPartitions: []*sarama.OwnedPartition{{Topic: testTopic, Partitions: partitions}},
+		}
+	}
+	// "stale" held all of them in generation 3 and missed what came then. It should carry two again.
+	members := map[string]sarama.ConsumerGroupMemberMetadata{
+		"stale": owned(3, 0, 1, 2, 3), "current": owned(5, 0, 1, 2, 3),
+	}
+	strategy := cooperative{sarama.NewBalanceStrategyCooperativeSticky(), nil}
+	topics := map[string][]int32{testTopic: {0, 1, 2, 3}}
+	plan, err := strategy.Plan(members, topics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(plan["current"][testTopic]); n != 2 {
+		t.Errorf("the owner keeps %d partitions, want 2", n)
+	}
+	if given := plan["stale"]; len(given) != 0 {
+		t.Errorf("given to the stale member before the owner has drained: %v", given)
+	}
+	// Once they are free they are its own.
+	members = map[string]sarama.ConsumerGroupMemberMetadata{
+		"stale": owned(6), "current": owned(6, plan["current"][testTopic]...),
+	}
+	if plan, err = strategy.Plan(members, topics); err != nil || len(plan["stale"][testTopic]) != 2 {
+		t.Errorf("then %v, %v", plan, err)
+	}
+	if diff := cmp.Diff(owned(5, 0, 1, 2, 3), currentOwners(map[string]sarama.ConsumerGroupMemberMetadata{
+		"stale": owned(3, 0, 1, 2, 3), "current": owned(5, 0, 1, 2, 3),
+	})["current"]); diff != "" {
+		t.Error(diff)
+	}
+}

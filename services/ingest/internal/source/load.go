@@ -1,0 +1,112 @@
+package source
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/assignment"
+)
+
+// What members tell the leader of their load, and when they tell it anew.
+const (
+	// loadEvery is how often it is measured, loadWindow over which time it is smoothed.
+	loadEvery  = time.Second
+	loadWindow = 10 * time.Second
+	// replanEvery is the least time between two rebalances that a member asks for because of its load.
+	replanEvery = 30 * time.Second
+	// replanShare is the change of the load, as a share of the capacity, that makes it ask.
+	replanShare = 0.2
+)
+
+// load is how many bytes a second a partition brings: how many offsets are added to it, times what one took of late.
+type load struct {
+	reader *reader
+	// since and from are when measuring began and where the partition ended then, at and end the last measurement.
+	since, at time.Time
+	from, end int64
+	rate      float64
+}
+
+// measure looks again.
+func (l *load) measure(r *reader, now time.Time, window time.Duration) {
+	if r == nil || r.heard.Load() == 0 {
+		return
+	}
+	end := r.newest.Load()
+	if l.reader != r || end < l.end {
+		if l.since.IsZero() || end < l.end { // a reader of its own goes on in the same partition
+			l.since, l.from = now, end
+		}
+		l.reader, l.at, l.end = r, now, end
+		return
+	}
+	offsets := r.fetchedOffsets.Load()
+	elapsed := now.Sub(l.at).Seconds()
+	if offsets <= 0 || elapsed <= 0 {
+		l.at, l.end = now, end
+		return
+	}
+	each := float64(r.fetchedBytes.Load()) / float64(offsets)
+	if age := now.Sub(l.since); age < window {
+		l.rate = float64(end-l.from) / age.Seconds() * each
+	} else {
+		l.rate += (float64(end-l.end)/elapsed*each - l.rate) * (1 - math.Exp(-elapsed/window.Seconds()))
+	}
+	l.at, l.end = now, end
+}
+
+// told is the rate for a report; it is unknown before it has been measured for a while.
+func (l *load) told(window time.Duration) uint64 {
+	if l.since.IsZero() || l.at.Sub(l.since) < window/3 {
+		return assignment.Unknown
+	}
+	return uint64(max(0, l.rate))
+}
+
+// report is what the leader is told at the next join.
+func (m *membership) report() assignment.Report {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := assignment.Report{Generation: -1, Capacity: uint64(max(0, m.source.config.Kafka.Capacity))}
+	if m.member.id != "" {
+		r.Generation = m.member.generation
+	}
+	m.toldLoad, m.toldAt = 0, time.Now()
+	for tp, c := range m.claims {
+		p := assignment.Partition{Topic: tp.topic, Number: tp.partition}
+		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow)}
+		if s.Rate != assignment.Unknown {
+			m.toldLoad += c.load.rate
+		}
+		r.Holds = append(r.Holds, s)
+	}
+	slices.SortFunc(r.Holds, func(a, b assignment.Share) int {
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
+	})
+	return r
+}
+
+// follow measures what the claims bring, and asks for a plan when it is no longer what the leader was told.
+func (m *membership) follow(ctx context.Context) {
+	for Sleep(ctx, m.source.loadEvery) {
+		m.mu.Lock()
+		now, sum := time.Now(), 0.0
+		for _, c := range m.claims {
+			c.load.measure(c.reader(), now, m.source.loadWindow)
+			sum += c.load.rate
+		}
+		capacity := float64(m.source.config.Kafka.Capacity)
+		changed := math.Abs(sum-m.toldLoad) > replanShare*capacity
+		overdue := sum > assignment.Limit*capacity && sum > 1.1*m.toldLoad
+		if s := m.session; s != nil && (changed || overdue) && now.Sub(m.toldAt) > m.source.replanEvery {
+			m.source.log.Info("the load has changed: asking the leader for a plan", "bytes_per_second", int64(sum),
+				"told", int64(m.toldLoad), "capacity", int64(capacity))
+			m.toldAt = now
+			s.renew()
+		}
+		m.mu.Unlock()
+	}
+}

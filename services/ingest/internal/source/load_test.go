@@ -1,0 +1,183 @@
+package source
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/services/ingest/internal/assignment"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+)
+
+// The load of a partition is what is added to it, whatever of that has been read, times what an offset took of late.
+func TestLoadOfAPartition(t *testing.T) {
+	const window = 10 * time.Second
+	r, now, l := &reader{}, time.Unix(1000, 0), load{}
+	tick := func(added int64) {
+		now = now.Add(time.Second)
+		r.heard.Store(now.UnixNano())
+		r.newest.Add(added)
+		l.measure(r, now, window)
+	}
+	r.newest.Store(5000) // a backlog is not what comes
+	r.fetchedBytes.Store(20_000)
+	r.fetchedOffsets.Store(100)
+	tick(0)
+	if told := l.told(window); told != assignment.Unknown {
+		t.Errorf("told %d before anything is measured", told)
+	}
+	for range 30 {
+		tick(50)
+	}
+	if told := l.told(window); told != 50*200 {
+		t.Errorf("told %d, want 50 offsets of 200 bytes", told)
+	}
+	r = &reader{} // the lane opens again: what is known stays
+	r.newest.Store(6500)
+	tick(0)
+	if told := l.told(window); told != 50*200 {
+		t.Errorf("told %d with a new reader", told)
+	}
+	r.fetchedBytes.Store(200)
+	r.fetchedOffsets.Store(1)
+	for range 60 {
+		tick(10)
+	}
+	if told := l.told(window); told < 1900 || told > 2200 {
+		t.Errorf("told %d, want about 2000", told)
+	}
+}
+
+// The leader fills members by their reports, gives what is new to who has room, and withholds what moves.
+func TestLeaderPacksByLoad(t *testing.T) {
+	member := func(generation int32, rates ...uint64) sarama.ConsumerGroupMemberMetadata {
+		r := assignment.Report{Generation: generation, Capacity: 100}
+		var owned []int32
+		for i, rate := range rates {
+			if rate > 0 {
+				owned = append(owned, int32(i))
+				p := assignment.Partition{Topic: testTopic, Number: int32(i)}
+				r.Holds = append(r.Holds, assignment.Share{Partition: p, Rate: rate})
+			}
+		}
+		return sarama.ConsumerGroupMemberMetadata{
+			Version: 2, GenerationID: generation, Topics: []string{testTopic}, UserData: r.Append(nil),
+			OwnedPartitions: []*sarama.OwnedPartition{{Topic: testTopic, Partitions: owned}},
+		}
+	}
+	strategy := cooperative{&byLoad{}, nil}
+	topics := map[string][]int32{testTopic: {0, 1, 2, 3}}
+	plan := func(members map[string]sarama.ConsumerGroupMemberMetadata) sarama.BalanceStrategyPlan {
+		t.Helper()
+		p, err := strategy.Plan(members, topics)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	got := plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(5, 10, 10, 10, 10), "b": member(5)})
+	if len(got["a"][testTopic]) != 4 {
+		t.Errorf("a member at 40 %% gives something away: %v", got)
+	}
+	got = plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(5, 30, 30, 30, 30), "b": member(5)})
+	if len(got["a"][testTopic]) != 2 || len(got["b"][testTopic]) != 0 {
+		t.Errorf("at 120 %%: %v, want two to stay and two to be withheld", got)
+	}
+	got = plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(6, 30, 30), "b": member(6)})
+	if len(got["a"][testTopic]) != 2 || len(got["b"][testTopic]) != 2 {
+		t.Errorf("then %v, want what nobody holds to go by what was told of it before", got)
+	}
+	stranger := sarama.ConsumerGroupMemberMetadata{Version: 1, Topics: []string{testTopic}, UserData: []byte("waybill 9")}
+	got = plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(7, 30, 30, 30, 0), "s": stranger})
+	if n := len(got["a"][testTopic]) + len(got["s"][testTopic]); n != 4 && n != 3 {
+		t.Errorf("beside a stranger: %v", got)
+	}
+}
+
+// A member whose load grows beyond what it can carry asks for a plan. What the leader takes from it drains, and
+// commits; the rest goes on, and all of it within sessions that end and begin beneath.
+func TestLoadMovesToWhoHasRoom(t *testing.T) {
+	const partitions = 4
+	c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
+	quick := func(s *Source) {
+		s.loadEvery, s.loadWindow, s.replanEvery = 20*time.Millisecond, 300*time.Millisecond, 500*time.Millisecond
+	}
+	cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
+		c.Kafka.Assignment, c.Kafka.Capacity = AssignLoad, config.Bytes(400<<10)
+	})
+	a := startTopics(t, cfg, true, Topics{Names: []string{testTopic}}, quick)
+	w := owners{}
+	w.take(t, a, partitions)
+	for _, o := range w {
+		r := open(t, o, 0)
+		go func() {
+			for {
+				if _, err := r.Next(t.Context(), make([]record.Record, 0, 64), time.Time{}); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	b := startTopics(t, cfg, true, Topics{Names: []string{testTopic}}, quick)
+	t.Cleanup(func() { // runs before the members stop
+		for _, o := range w {
+			select {
+			case <-o.release:
+			default:
+				close(o.release)
+			}
+		}
+	})
+	eventually(t, "the second member to be in the group", func() bool { return b.Ready() == nil && b.joined.Load() })
+
+	p := producer(t, c, kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	value := make([]byte, 10<<10)
+	stop := make(chan struct{})
+	produced := make(chan struct{})
+	go func() {
+		defer close(produced)
+		for {
+			for i := range int32(partitions) {
+				p.Produce(t.Context(), &kgo.Record{Topic: testTopic, Partition: i, Value: value}, nil)
+			}
+			select {
+			case <-stop:
+				return
+			case <-time.After(50 * time.Millisecond): // 200 KiB a second for each, 800 in all
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		<-produced
+	}()
+	var gone []*owned
+	eventually(t, "partitions to be taken away", func() bool {
+		gone = nil
+		for _, o := range w {
+			if o.ctx.Err() != nil {
+				gone = append(gone, o)
+			}
+		}
+		return len(gone) > 0
+	})
+	stay := w.living()
+	if len(stay) == 0 {
+		t.Fatal("all were taken away")
+	}
+	end := keep(t, stay)
+	for _, o := range gone {
+		mustCommit(t, o, 7, fmt.Sprint("drained ", o.Number()))
+		close(o.release)
+	}
+	w.take(t, b, len(gone))
+	for _, o := range gone {
+		mustCommitted(t, w[o.Number()], 7, fmt.Sprint("drained ", o.Number()))
+	}
+	end()
+}
