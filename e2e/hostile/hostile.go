@@ -1,8 +1,8 @@
 // Package hostile runs a stack as real processes, and clients that mean no good at the writer's gRPC port: those of
-// attacks.go, one kind after the other. All the while rows flow over lanes of an honest ingest. It measures the writer's
-// memory and goroutines, and how much longer the honest rows take to settle.
+// attacks.go, one kind after the other. All the while rows flow over lanes of an honest ingest. It measures the
+// writer's memory and goroutines, and how much longer the honest rows take to settle.
 //
-// Everything is on loopback, without TLS and without access: what is tried is what a client can do that has been let in.
+// Everything is on loopback, without TLS and without access: what is tried is what a client can do that was let in.
 package hostile
 
 import (

@@ -44,8 +44,12 @@ func dialRaw(ctx context.Context, address string) (*raw, error) {
 	encoder := hpack.NewEncoder(&header)
 	encoder.SetMaxDynamicTableSize(0)
 	for _, f := range [][2]string{
-		{":method", "POST"}, {":scheme", "http"}, {":path", lanePath}, {":authority", address},
-		{"content-type", "application/grpc"}, {"te", "trailers"},
+		{":method", "POST"},
+		{":scheme", "http"},
+		{":path", lanePath},
+		{":authority", address},
+		{"content-type", "application/grpc"},
+		{"te", "trailers"},
 	} {
 		if err := encoder.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			return nil, err

@@ -7,7 +7,7 @@
 //	access.CallerOf(ctx).May(access.Operator)  // in a handler, for what only some may see
 //
 // Without identities, tokens and an issuer there is nobody to tell apart: whoever the port lets in may do everything.
-// Certificates and tokens are judged again while a call lasts, so that one that ends or is taken away ends the call too.
+// Certificates and tokens are judged again while a call lasts, so that one that ends or is taken away ends the call.
 package access
 
 import (

@@ -87,7 +87,8 @@ func TestNewMethodsAreClosed(t *testing.T) {
 // that bears the name of a JWT's subject, is nobody's.
 func TestCertificatesAreJudgedWhileCallsLast(t *testing.T) {
 	g := newGuard(t, Config{Identities: []Identity{
-		{Name: "spiffe://a/b", Rights: []Right{Lane}}, {Name: "b.example.com", Rights: []Right{Viewer}},
+		{Name: "spiffe://a/b", Rights: []Right{Lane}},
+		{Name: "b.example.com", Rights: []Right{Viewer}},
 		{Name: "jwt:me", Rights: []Right{Operator}},
 	}})
 	now := time.Now()
@@ -221,7 +222,6 @@ func TestConfigurationIsChecked(t *testing.T) {
 		c    Config
 		want string
 	}{
-
 		"no such open": {Config{Open: []string{"pprof"}}, `open[0]: "pprof" cannot be left open`},
 		"no rights":    {Config{Identities: []Identity{{Name: "a"}}}, "identities[0].rights: there are none"},
 		"twice": {Config{Identities: []Identity{

@@ -73,7 +73,7 @@ type lasting struct {
 	next  time.Time // of the goroutine that receives
 }
 
-// RecvMsg implements grpc.ServerStream. It judges before it receives: a message that is received belongs to the handler.
+// RecvMsg implements grpc.ServerStream. It judges before it receives: a message received belongs to the handler.
 func (l *lasting) RecvMsg(m any) error {
 	if now := time.Now(); now.After(l.next) {
 		l.next = now.Add(judgeEvery)

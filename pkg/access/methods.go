@@ -1,6 +1,9 @@
 package access
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // rule says which right the methods or pages with a prefix need. One with a name can be left open by it: access.open.
 type rule struct {
@@ -49,10 +52,5 @@ func needed(rules []rule, name string) rule {
 
 // admits tells whether the caller has one of the rights.
 func (r rule) admits(c Caller) bool {
-	for _, right := range r.any {
-		if c.May(right) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.any, c.May)
 }

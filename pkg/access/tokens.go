@@ -59,7 +59,7 @@ func parseToken(fields []string) (hash [sha256.Size]byte, t token, err error) {
 	}
 	copy(hash[:], raw)
 	t.name = fields[1]
-	for _, r := range strings.Split(fields[2], ",") {
+	for r := range strings.SplitSeq(fields[2], ",") {
 		t.rights = append(t.rights, Right(r))
 	}
 	if err := checkRights(t.rights); err != nil {

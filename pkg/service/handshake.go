@@ -68,8 +68,8 @@ func aboutHandshake(key string, err error) string {
 		return key + ".tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the " +
 			"authority of this one"
 	case strings.Contains(err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
-		return "it shows no certificate, as callers do whose only one is not of " + key + ".tls.client_ca: give the caller one " +
-			"of that authority, or add the authority of that one"
+		return "it shows no certificate, as callers do whose only one is not of " + key + ".tls.client_ca: give the caller " +
+			"one of that authority, or add the authority of that one"
 	}
 	return "see whether the caller speaks TLS, and trusts its certificate"
 }

@@ -242,7 +242,8 @@ func TestNoTLS(t *testing.T) {
 	if c, err := (&TLS{}).Credentials(Port{Key: "grpc", Log: slog.New(slog.DiscardHandler)}); c != nil || err != nil {
 		t.Errorf("%v, %v", c, err)
 	}
-	if _, err := (&TLS{ClientCA: "ca.pem"}).Credentials(Port{Key: "grpc", Log: slog.New(slog.DiscardHandler)}); err == nil {
+	port := Port{Key: "grpc", Log: slog.New(slog.DiscardHandler)}
+	if _, err := (&TLS{ClientCA: "ca.pem"}).Credentials(port); err == nil {
 		t.Error("client_ca without cert and key")
 	}
 }

@@ -14,8 +14,8 @@ import (
 )
 
 // ServerOptions are the interceptors of a service's gRPC server: calls are counted in env's registry, those that end
-// with a code that deserves a warning are logged, callers are told apart, and a call that panics ends with Internal. The
-// metrics are for InitializeMetrics, once the server has its services.
+// with a code that deserves a warning are logged, callers are told apart, and a call that panics ends with Internal.
+// The metrics are for InitializeMetrics, once the server has its services.
 func ServerOptions(
 	env *Env, ports *Ports, warn func(codes.Code) bool,
 ) ([]grpc.ServerOption, *grpcprom.ServerMetrics) {

@@ -164,9 +164,10 @@ func TestCheckPorts(t *testing.T) {
 		who         access.Config
 		want        string
 	}{
-		"good":       {grpc: at("127.0.0.1:7080"), admin: at(":7081")},
-		"loopback":   {grpc: Listen{Listen: "[::1]:7080"}, admin: Listen{Listen: "localhost:7081"}},
-		"no port":    {grpc: at("127.0.0.1"), admin: at(":7081"), want: `grpc.listen: "127.0.0.1" is not an address` + remedy},
+		"good":     {grpc: at("127.0.0.1:7080"), admin: at(":7081")},
+		"loopback": {grpc: Listen{Listen: "[::1]:7080"}, admin: Listen{Listen: "localhost:7081"}},
+		"no port": {grpc: at("127.0.0.1"), admin: at(":7081"), want: `grpc.listen: "127.0.0.1" is not an address` +
+			remedy},
 		"not a port": {grpc: at(":7080"), admin: at(":many"), want: `admin.listen: "many" is not a port` + remedy},
 		"one another": {
 			grpc: at(":7080"), admin: at("127.0.0.1:7080"),
@@ -180,7 +181,8 @@ func TestCheckPorts(t *testing.T) {
 		},
 		"both": {
 			grpc: Listen{Listen: "127.0.0.1:7080", Insecure: true, TLS: TLS{Cert: "no.pem", Key: "no.pem"}}, admin: at(":7081"),
-			want: "grpc.tls: open no.pem: no such file or directory; name the PEM files of certificate and key, both or neither" +
+			want: "grpc.tls: open no.pem: no such file or directory; " +
+				"name the PEM files of certificate and key, both or neither" +
 				"grpc.insecure: is true while there is TLS; remove one of the two",
 		},
 		"nobody shows a certificate": {

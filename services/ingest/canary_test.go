@@ -59,7 +59,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 	for _, marshal := range []func(any) ([]byte, error){yaml.Marshal, json.Marshal} {
 		text, err := marshal(c)
 		out.Write(text)
-		out.WriteString(fmt.Sprint(err))
+		fmt.Fprint(&out, err)
 	}
 	c.Check(func(key, message, remedy string) { fmt.Fprintln(&out, key, message, remedy) })
 	c.Writer.Check(func(key, message, remedy string) { fmt.Fprintln(&out, key, message, remedy) })
@@ -67,7 +67,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 
 	// A token for the writers goes nowhere without TLS, and there is a line about it.
 	conn, err := c.Writer.dial()
-	out.WriteString(fmt.Sprint(err))
+	fmt.Fprint(&out, err)
 	if err == nil {
 		conn.Close()
 	}
@@ -102,7 +102,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	stop()
-	out.WriteString(fmt.Sprint(<-ran))
+	fmt.Fprint(&out, <-ran)
 	out.WriteString(log.String())
 	if !strings.Contains(out.String(), "127.0.0.1:1") || !strings.Contains(out.String(), "***") {
 		t.Errorf("too little came out to judge:\n%s", out.String())

@@ -10,7 +10,7 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
-// Keys come of files and follow them; a file in the middle of being written changes nothing; no text of a key comes out.
+// Keys come of files and follow them; a file in the middle of being written changes nothing; no key comes out.
 func TestKeysFollowTheirFiles(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -54,7 +54,8 @@ func TestKeysFollowTheirFiles(t *testing.T) {
 	write("1", "canary")
 	found := ""
 	c.Check(func(key, message, remedy string) { found += key + ": " + message + "; " + remedy })
-	if !strings.Contains(found, "keys: ") || !strings.Contains(found, "holds 6 bytes") || strings.Contains(found, "canary") {
+	if !strings.Contains(found, "keys: ") || !strings.Contains(found, "holds 6 bytes") ||
+		strings.Contains(found, "canary") {
 		t.Error(found)
 	}
 	for _, doubt := range []Checkpoint{{}, {Keys: c.Keys, AcceptUnsigned: true}} {

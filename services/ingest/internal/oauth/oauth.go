@@ -111,8 +111,8 @@ func (c *Config) Source() *Source {
 	return s
 }
 
-// Token is one that holds: the one at hand until nine tenths of its life are over, then a new one. While none can be had,
-// the one at hand is given to its end.
+// Token is one that holds: the one at hand until four fifths of its life are over, then a new one. While none can be
+// had, the one at hand is given to its end.
 func (s *Source) Token(ctx context.Context) (Token, error) {
 	if t, fresh := s.kept(); fresh {
 		return t, nil
@@ -140,8 +140,10 @@ func (s *Source) Token(ctx context.Context) (Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.token, s.renew = t, now
+	// Brokers let a session last as long as its token, and let nobody authenticate again within a second (KIP-368): what
+	// is left of a token when it is last shown must be longer than that.
 	if !t.End.IsZero() {
-		s.renew = now.Add(t.End.Sub(now) / 10 * 9)
+		s.renew = now.Add(t.End.Sub(now) / 5 * 4)
 	}
 	return t, nil
 }

@@ -86,8 +86,8 @@ func mailOf(file []byte) string {
 // which the last is the access token.
 func GoogleKafka(t Token, now time.Time) (string, error) {
 	if t.Principal == "" {
-		return "", errors.New("the credentials do not say whose they are: set kafka.sasl.oauth.principal to the mail address " +
-			"of the service account")
+		return "", errors.New("the credentials do not say whose they are: set kafka.sasl.oauth.principal to the mail " +
+			"address of the service account")
 	}
 	subject, err := json.Marshal(t.Principal)
 	if err != nil {
@@ -95,7 +95,8 @@ func GoogleKafka(t Token, now time.Time) (string, error) {
 	}
 	part := base64.RawURLEncoding.EncodeToString
 	claims := fmt.Sprintf(`{"exp":%d,"iat":%d,"iss":"Google","sub":%s}`, t.End.Unix(), now.Unix(), subject)
-	return part([]byte(`{"typ":"JWT","alg":"GOOG_OAUTH2_TOKEN"}`)) + "." + part([]byte(claims)) + "." + part([]byte(t.Text)), nil
+	header := part([]byte(`{"typ":"JWT","alg":"GOOG_OAUTH2_TOKEN"}`))
+	return header + "." + part([]byte(claims)) + "." + part([]byte(t.Text)), nil
 }
 
 // msk signs a token with the credentials that AWS's SDK finds.
