@@ -175,7 +175,7 @@ contracts: [{builtin: delivery.v6, topic: %s}]
 	var lines []string
 	for line := range strings.Lines(string(out)) {
 		if !strings.Contains(line, "writer") && !strings.Contains(line, "kafka.sasl    ") && !strings.Contains(line,
-			"scram-sha-512\n") {
+			"scram-sha-512\n") && !strings.HasSuffix(line, "set kafka.tls.enable: true\n") {
 			lines = append(lines, line)
 		}
 	}
