@@ -49,8 +49,8 @@ type Listen struct {
 }
 
 // CheckPorts reports addresses that nothing can listen on, two that are in each other's way, files of TLS that cannot
-// be used, and ports that others than this machine reach without TLS and without a word about it. The remedy has example,
-// a port. Nil access: nobody is told apart.
+// be used, and ports that others than this machine reach without TLS and without a word about it. The remedy has
+// example, a port. Nil access: nobody is told apart.
 func CheckPorts(report func(key, message, remedy string), grpc, admin *Listen, who *access.Config, example int) {
 	for _, l := range []struct {
 		key string

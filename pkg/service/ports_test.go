@@ -193,7 +193,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 		"ingest":                {h.client(h.authority, tlstest.Name{URI: ingestID}), "", codes.Unimplemented, 403, 403},
 		"viewer":                {viewer, "", codes.PermissionDenied, 200, 403},
 		"operator":              {h.client(h.authority, tlstest.Name{DNS: adminDNS}), "", codes.PermissionDenied, 200, 200},
-		"another name":          {h.client(h.authority, tlstest.Name{DNS: "x.example"}), "", codes.PermissionDenied, 403, 403},
+		"another name":          {h.client(h.authority, tlstest.Name{DNS: "x.test"}), "", codes.PermissionDenied, 403, 403},
 		"no certificate":        {nobody, "", codes.Unauthenticated, 401, 401},
 		"a token":               {nobody, "good-token", codes.Unimplemented, 200, 403},
 		"a token beside a name": {viewer, "good-token", codes.Unimplemented, 200, 403},
