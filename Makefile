@@ -146,8 +146,8 @@ tidy: ## Tidy each module
 ##### Contracts
 
 PLUGINS := bin/protoc-gen-go bin/protoc-gen-go-grpc
-# Comments are kept, for they become the descriptions of columns. The lane protocol has none.
-BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane
+# Comments are kept, for they become the descriptions of columns. The lane protocol and the admin API have none.
+BUF_IMAGE = bin/buf build --exclude-imports --as-file-descriptor-set --exclude-path proto/lane --exclude-path proto/admin
 
 .PHONY: gen
 gen: bin/buf $(PLUGINS) ## Generate Go code and descriptors from the .proto files

@@ -13,15 +13,22 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// The README's grpcurl examples, with grpcurl itself: list services, health, and a lane driven by hand.
-func TestGrpcurl(t *testing.T) {
-	t.Parallel()
+// builtGrpcurl builds grpcurl and returns its path.
+func builtGrpcurl(t *testing.T) string {
+	t.Helper()
 	grpcurl := filepath.Join(t.TempDir(), "grpcurl")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", grpcurl, "github.com/fullstorydev/grpcurl/cmd/grpcurl")
 	build.Dir, build.Env = "../tools/grpcurl", append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build grpcurl: %v\n%s", err, out)
 	}
+	return grpcurl
+}
+
+// The README's grpcurl examples, with grpcurl itself: list services, health, and a lane driven by hand.
+func TestGrpcurl(t *testing.T) {
+	t.Parallel()
+	grpcurl := builtGrpcurl(t)
 	w := newWorld(t, stack.Config{})
 	run := func(name string, args ...string) string {
 		t.Helper()

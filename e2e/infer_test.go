@@ -101,8 +101,8 @@ func TestInferredContractsCarryTheirTopics(t *testing.T) {
 	produce(300)
 	w.settled()
 	for table, want := range map[string]float64{"carts_cart_filled": 600, "carts_cart_left": 600, "fares": 600} {
-		if rows := w.sql("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM " + table); rows[0]["n"] != want ||
-			rows[0]["ids"] != want {
+		rows := w.sql("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM " + table)
+		if rows[0]["n"] != want || rows[0]["ids"] != want {
 			t.Errorf("%s: %v", table, rows)
 		}
 	}

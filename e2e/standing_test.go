@@ -16,15 +16,16 @@ import (
 
 // envelopeColumns are those of every row of a raw contract of JSON, as REST has them.
 const envelopeColumns = `{"name": "event_id", "type": "STRING"}, {"name": "event_type", "type": "STRING"},
-	{"name": "item_type", "type": "STRING"},
-	{"name": "event_time", "type": "TIMESTAMP"%s}, {"name": "ingest_time", "type": "TIMESTAMP"},
-	{"name": "topic_version", "type": "STRING"},
+	{"name": "item_type", "type": "STRING"}, {"name": "event_time", "type": "TIMESTAMP"%s},
+	{"name": "ingest_time", "type": "TIMESTAMP"}, {"name": "topic_version", "type": "STRING"},
 	{"name": "kafka_topic", "type": "STRING"}, {"name": "kafka_partition", "type": "INTEGER"},
-	{"name": "kafka_offset", "type": "INTEGER"},
-	{"name": "kafka_timestamp", "type": "TIMESTAMP"}, {"name": "kafka_key", "type": "BYTES"},
-	{"name": "kafka_headers", "type": "RECORD", "mode": "REPEATED", "fields": [
-		{"name": "key", "type": "STRING"}, {"name": "value", "type": "BYTES"}]},
+	{"name": "kafka_offset", "type": "INTEGER"}, {"name": "kafka_timestamp", "type": "TIMESTAMP"},
+	{"name": "kafka_key", "type": "BYTES"}, {"name": "kafka_headers", "type": "RECORD", "mode": "REPEATED",
+		"fields": [{"name": "key", "type": "STRING"}, {"name": "value", "type": "BYTES"}]},
 	{"name": "payload", "type": "JSON"}`
+
+// newYear is a default value of the time of an event.
+const newYear = `, "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`
 
 // standing is a table that somebody else has made, what `contracts diff` says of it, and what becomes of rows.
 type standing struct {
@@ -43,8 +44,7 @@ func schemaWith(more string) string {
 
 var standings = map[string]standing{
 	"defaults_null": {
-		table: `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns,
-			`, "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`) +
+		table: `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns, newYear) +
 			`, {"name": "origin", "type": "STRING", "mode": "REQUIRED", "defaultValueExpression": "'waybill'"}]}`,
 		says: []string{
 			"missing_values: default has BigQuery fill in TIMESTAMP '2026-01-01", "BigQuery fills it in: 'waybill'",
@@ -52,8 +52,7 @@ var standings = map[string]standing{
 		query: "COUNTIF(event_time IS NULL AND origin = 'waybill')", want: 20.0,
 	},
 	"defaults_filled": {
-		table: `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns,
-			`, "mode": "REQUIRED", "defaultValueExpression": "TIMESTAMP '2026-01-01 00:00:00+00'"`) + `]}`,
+		table:    `"schema": {"fields": [` + fmt.Sprintf(envelopeColumns, `, "mode": "REQUIRED"`+newYear) + `]}`,
 		contract: "missing_values: default", says: []string{"BigQuery fills in missing values: TIMESTAMP '2026-01-01"},
 		query: "COUNTIF(event_time = TIMESTAMP '2026-01-01 00:00:00+00')", want: 20.0,
 	},
@@ -81,8 +80,7 @@ var standings = map[string]standing{
 		says: []string{"laid out otherwise"}, query: "COUNT(*)", want: 20.0,
 	},
 	"cased": {
-		table: `"schema": {"fields": [` + strings.NewReplacer(`"event_id"`, `"Event_ID"`, `"payload"`, `"PAYLOAD"`).Replace(
-			fmt.Sprintf(envelopeColumns, "")) + `]}`,
+		table: strings.NewReplacer(`"event_id"`, `"Event_ID"`, `"payload"`, `"PAYLOAD"`).Replace(schemaWith("")),
 		query: "COUNT(Event_ID)", want: 20.0,
 	},
 	"tagged": {
@@ -91,12 +89,12 @@ var standings = map[string]standing{
 		says: []string{"columns with policy tags or data policies: note"}, query: "COUNTIF(note IS NULL)", want: 20.0,
 	},
 	"a_view": {
-		table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`, says: []string{"REFUSED: it is a view"},
-		refused: "it is a view",
+		table: `"view": {"query": "SELECT 1 AS event_id", "useLegacySql": false}`,
+		says:  []string{"REFUSED: it is a view"}, refused: "it is a view",
 	},
 	"a_materialized": {
-		table: `"materializedView": {"query": "SELECT 1 AS event_id"}`, says: []string{"REFUSED: it is a materialized view"},
-		refused: "it is a materialized view",
+		table: `"materializedView": {"query": "SELECT 1 AS event_id"}`,
+		says:  []string{"REFUSED: it is a materialized view"}, refused: "it is a materialized view",
 	},
 	"an_external": {
 		table: `"externalDataConfiguration": {"sourceFormat": "CSV", "sourceUris": ["gs://b/f"]}, ` + schemaWith(""),
@@ -138,8 +136,8 @@ func TestTablesThatExist(t *testing.T) {
 		w.bigQuery(http.MethodPost, "datasets", `{"datasetReference": {"datasetId": "waybill"}}`)
 	}
 	for name, s := range standings {
-		if code := w.bigQuery(http.MethodPost, "datasets/waybill/tables",
-			`{"tableReference": {"tableId": "`+name+`"}, `+s.table+`}`); code != http.StatusOK {
+		body := `{"tableReference": {"tableId": "` + name + `"}, ` + s.table + `}`
+		if code := w.bigQuery(http.MethodPost, "datasets/waybill/tables", body); code != http.StatusOK {
 			t.Fatalf("%s: status %d", name, code)
 		}
 		for i := range 20 {

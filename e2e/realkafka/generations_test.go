@@ -162,6 +162,7 @@ func (w *world) opened(s *stack.Service) map[int32]int {
 // Under load two ingests join one and go again, one in order and one by SIGKILL. The lanes that stay with the first one
 // are not opened again, and do not stop; those that move are handed over. Every record is one row.
 func TestIngestsComeAndGo(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, stack.Config{Ingests: 3, IngestYAML: often})
 	first, second, third := w.Ingests[0], w.Ingests[1], w.Ingests[2]
 	for _, s := range []*stack.Service{second, third} {
@@ -223,6 +224,7 @@ func TestIngestsComeAndGo(t *testing.T) {
 // Static members restart within their session, in order and by SIGKILL: no rebalance, and each comes back to its
 // lanes. Those of the other one do not notice.
 func TestStaticIngestsComeBack(t *testing.T) {
+	t.Parallel()
 	w := prepared(t, stack.Config{Ingests: 2, IngestYAML: often, KafkaYAML: "  instance_id: ${INSTANCE}\n"})
 	for _, s := range w.Ingests {
 		s.Env = append(s.Env, "INSTANCE="+s.Name)
@@ -264,6 +266,7 @@ func TestStaticIngestsComeBack(t *testing.T) {
 // Ingests with eager assignment are replaced one by one under load, in the two steps of the protocol. No partition has
 // two owners at any time, or the rows would say so; in the end lanes that stay do not stop.
 func TestIngestsMoveToCooperativeAssignment(t *testing.T) {
+	t.Parallel()
 	w := prepared(t, stack.Config{Ingests: 3, IngestYAML: often, KafkaYAML: "  assignment: sticky\n"})
 	w.up()
 	load := w.evenly()
@@ -299,6 +302,58 @@ func TestIngestsMoveToCooperativeAssignment(t *testing.T) {
 		if after[p] != before[p] {
 			t.Errorf("the lane of partition %d was opened again", p)
 		}
+	}
+	w.produced(w.topic(), load())
+	w.verified()
+}
+
+// Two ingests that share by load: one carries all while it can, and hands over in order what is too much for it.
+func TestIngestsShareByLoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, stack.Config{Ingests: 2, IngestYAML: often})
+	first, second := w.Ingests[0], w.Ingests[1]
+	load := w.evenly()
+	w.committed(20 * partitions)
+	const span = 2 * time.Second
+	fetched := func() float64 {
+		const name = "waybill_ingest_source_fetched_bytes_total"
+		return w.metric(first, name) + w.metric(second, name)
+	}
+	before := fetched()
+	time.Sleep(span)
+	rate := (fetched() - before) / span.Seconds()
+
+	// Four fifths of what comes is what one of them can carry.
+	w.Config.KafkaYAML = quick + fmt.Sprintf("  assignment: load\n  capacity: %d\n", int(0.8*rate))
+	if err := w.Rejoin(w.Config.Group); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*stack.Service{second, first} {
+		if err := s.Stop(20 * time.Second); err != nil {
+			t.Error(err)
+		}
+	}
+	w.restart(first)
+	w.spread(partitions, first) // alone, it has all whether it can carry it or not
+	finalized := w.metric(w.Writers[0], "waybill_writer_streams_finalized_total")
+	w.restart(second)
+	l := w.listen()
+	began := time.Now()
+	w.until("the second one carries a part", func() error {
+		if a, b := len(w.carries(first)), len(w.carries(second)); b == 0 || a+b != partitions {
+			return fmt.Errorf("%d and %d", a, b)
+		}
+		return nil
+	})
+	stays, all := w.carries(first), l.end()
+	t.Logf("%.0f bytes/s, after %v: %v with the first, %v with the second; longest silence of those that stay %v, of all %v",
+		rate, time.Since(began).Round(time.Second), stays, w.carries(second), of(all, stays),
+		of(all, slices.Collect(maps.Keys(all))))
+	if len(stays) == 0 {
+		t.Error("the first one carries nothing")
+	}
+	if n := w.metric(w.Writers[0], "waybill_writer_streams_finalized_total"); n != finalized {
+		t.Errorf("%v write streams were finalized: lanes were not handed over in order", n-finalized)
 	}
 	w.produced(w.topic(), load())
 	w.verified()

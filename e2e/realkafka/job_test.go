@@ -67,7 +67,7 @@ func TestZombieIngest(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.loggedBehind(zombie, stopped, "lane stopped")
-	w.loggedBehind(zombie, stopped, "left the generation")
+	w.loggedBehind(zombie, stopped, "left the session")
 	w.produce(w.topic(), 1000, plain)
 	w.verified()
 	// It comes back: both have lanes.

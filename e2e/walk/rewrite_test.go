@@ -201,11 +201,9 @@ func TestWrongEquivalents(t *testing.T) {
 	if err := told([]judged{right, {fate: Killed, by: "TestX"}}); err != nil {
 		t.Error(err)
 	}
-	wrong := judged{
-		Mutant: Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}, fate: Killed, by: "TestX", reason: "none",
-	}
-	if err := told([]judged{right, wrong}); err == nil ||
-		!strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
+	m := Mutant{File: "f.go", Func: "f", Condition: "a", Change: "true"}
+	err := told([]judged{right, {Mutant: m, fate: Killed, by: "TestX", reason: "none"}})
+	if err == nil || !strings.Contains(err.Error(), "f.go f a => true: killed by TestX") {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,8 @@ var methods = []rule{
 	{prefix: "/xds.service.orca.v3.OpenRcaService/", any: []Right{Lane, Viewer}},
 	{prefix: "/grpc.health.v1.Health/", any: []Right{Lane, Viewer}, name: "health"},
 	{prefix: "/grpc.reflection.", any: []Right{Viewer}, name: "reflection"},
-	{prefix: "/admin.v1.ViewService/", any: []Right{Viewer}},
+	{prefix: "/admin.v1.AdminService/List", any: []Right{Viewer}},
+	{prefix: "/admin.v1.AdminService/Get", any: []Right{Viewer}},
 }
 
 // pages are the paths of the admin port. What is not listed needs Operator here too.
@@ -31,6 +32,14 @@ var pages = []rule{
 	{prefix: "/metrics", any: []Right{Viewer}, name: "metrics"},
 	{prefix: "/lanes", any: []Right{Viewer}},
 	{prefix: "/plan", any: []Right{Viewer}},
+	{prefix: "/events", any: []Right{Viewer}},
+	{prefix: "/fleet", any: []Right{Viewer}},
+	{prefix: "/lane", any: []Right{Viewer}},
+	{prefix: "/letters", any: []Right{Viewer}},
+	{prefix: "/table", any: []Right{Viewer}},
+	{prefix: "/live", any: []Right{Viewer}},
+	{prefix: "/page.css", any: []Right{Viewer}},
+	{prefix: "/page.js", any: []Right{Viewer}},
 	{prefix: "/debug/", any: []Right{Operator}},
 }
 

@@ -1,5 +1,6 @@
 // Package admin serves what an operator looks at: metrics, health, profiles and the lanes at hand.
 //
+//	/             the status page, where the service has one
 //	/metrics      Prometheus metrics of the registry given
 //	/healthz      200 for as long as the process serves
 //	/readyz       200 when the service can do its work, else 503 with the reason
@@ -50,6 +51,8 @@ type Config struct {
 	Ready func() error
 	// Lanes returns what /lanes shows, for encoding/json. A nil function shows an empty list.
 	Lanes func() any
+	// Page is served for all other paths; nil: a list of the paths above.
+	Page http.Handler
 	// Plan returns what /plan shows, for encoding/json. A nil function: there is no such page.
 	Plan func() any
 }
@@ -92,7 +95,11 @@ func Serve(ctx context.Context, c Config) error {
 // Handler is what Serve serves, for those who have a server already.
 func Handler(c Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", index)
+	if c.Page != nil {
+		mux.Handle("GET /", c.Page)
+	} else {
+		mux.HandleFunc("GET /{$}", index)
+	}
 	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")

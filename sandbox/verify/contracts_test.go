@@ -38,9 +38,7 @@ contracts:
 	own := verify.EventTime{Field: "timestamp", Unit: "auto"}
 	topics := []verify.Topic{
 		{Name: "d", Builtin: "delivery.v6", EventTime: own},
-		{
-			Name: "s", Builtin: "stock.v1", EventTime: own, Ignored: []string{"a.X"},
-		},
+		{Name: "s", Builtin: "stock.v1", EventTime: own, Ignored: []string{"a.X"}},
 		{Name: "millis", EventTime: own},
 		{Name: "timeless", EventTime: own},
 		{Name: "nanos", EventTime: own},

@@ -38,6 +38,9 @@ type Config struct {
 	Admin        service.Listen    `yaml:"admin"`
 	Access       access.Config     `yaml:"access"`
 	Log          logging.Config    `yaml:"log"`
+	// Peers are where other ingests are, host:port of their gRPC ports, for what is shown of the fleet. A host with
+	// several addresses is several ingests. This one may be among them.
+	Peers []string `yaml:"peers"`
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
 	Dir string `yaml:"-"`
@@ -176,6 +179,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	if p, ok := c.registryProblem(c.Contracts); ok {
 		report(p.Key, p.Message, p.Remedy)
 	}
+	checkPeers(report, c.Peers)
 	service.CheckPorts(report, &c.GRPC, &c.Admin, &c.Access, 7080)
 }
 

@@ -81,7 +81,8 @@ type Inferring struct {
 func LoadAlone(path string) (Config, error) {
 	c := Defaults()
 	c.Dir = filepath.Dir(path)
-	return c, config.Load(path, &c)
+	err := config.Load(path, &c)
+	return c, err
 }
 
 // LoadWithEntries is Load with the entries of another file in place of the configuration's contracts.
@@ -130,7 +131,8 @@ func Infer(ctx context.Context, c Config, o Inferring) (*Inference, error) {
 		return nil, err
 	}
 	in.draft(groups, o)
-	return in, in.verify(ctx, c, schemas, records)
+	err = in.verify(ctx, c, schemas, records)
+	return in, err
 }
 
 // sample reads the records, and keeps them.
@@ -159,7 +161,7 @@ func (in *Inference) verify(ctx context.Context, c Config, s schemas, records []
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(dir) //nolint:errcheck // a folder of temporary files
 	for gives := 0; ; gives++ {
 		if err := in.write(); err != nil {
 			return err
@@ -261,11 +263,14 @@ func payloadKind(value []byte) string {
 		return isJSON
 	case bytes.HasPrefix(value, []byte("Obj\x01")):
 		return isContainer
-	case utf8.Valid(value) && !bytes.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' && r != '\r' }):
+	case utf8.Valid(value) && !bytes.ContainsFunc(value, isControl):
 		return isText
 	}
 	return isBytes
 }
+
+// isControl says that a character is not of a text.
+func isControl(r rune) bool { return r < ' ' && r != '\n' && r != '\t' && r != '\r' }
 
 // byRecords has the types with the most records first.
 func byRecords(a, b InferredType) int {

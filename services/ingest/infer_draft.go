@@ -89,7 +89,8 @@ func (in *Inference) one(g *group) *InferredType {
 	}
 	t.Format = t.contract.Format
 	if len(g.kinds) > 1 {
-		in.note("%s: payloads are of several kinds, %s; the contract reads the most frequent one", or(g.typ, or(g.name, "records without a type")), counts(g.kinds))
+		in.note("%s: payloads are of several kinds, %s; the contract reads the most frequent one",
+			or(g.typ, or(g.name, "records without a type")), counts(g.kinds))
 	}
 	return t
 }
@@ -138,7 +139,8 @@ func (in *Inference) choose() {
 		every := slices.Equal(t.contract.Types, []string{"*"})
 		switch {
 		case every && all:
-			in.note("%s of %s have neither a type header nor a schema to tell them by: no contract takes them", plural(t.Records, "record"), or(strings.Join(t.Types, ", "), t.Format))
+			in.note("%s of %s have neither a type header nor a schema to tell them by: no contract takes them",
+				plural(t.Records, "record"), or(strings.Join(t.Types, ", "), t.Format))
 			continue
 		case every:
 			all = true

@@ -96,7 +96,7 @@ func (c *columnCounts) fields() []InferredField {
 
 // columnOf is the BigQuery type of a field of a row.
 func columnOf(f protoreflect.FieldDescriptor) string {
-	name := ""
+	var name string
 	option, _ := proto.GetExtension(f.Options(), columnv1.E_Column).(*columnv1.Column)
 	switch f.Kind() {
 	case protoreflect.MessageKind:

@@ -138,7 +138,7 @@ func (g *grouping) take(ctx context.Context, r *record.Record, typ string, typed
 			return err
 		}
 	}
-	kind, name := "", ""
+	var kind, name string
 	if schema != nil {
 		var null bool
 		if name, null = g.typeOf(schema, rest); null {
@@ -149,12 +149,17 @@ func (g *grouping) take(ctx context.Context, r *record.Record, typ string, typed
 		if !typed {
 			key.name = name
 		}
-	} else if kind = payloadKind(r.Value); g.together && kind == isObject {
-		key = groupKey{}
+	} else {
+		kind = payloadKind(r.Value)
+		if g.together && kind == isObject {
+			key = groupKey{}
+		}
 	}
 	n := g.groups[key]
 	if n == nil {
-		n = &group{typ: key.typ, typed: key.typed, name: key.name, message: name, kinds: map[string]int{}, tree: &infer.Tree{}}
+		n = &group{
+			typ: key.typ, typed: key.typed, name: key.name, message: name, kinds: map[string]int{}, tree: &infer.Tree{},
+		}
 		g.groups[key] = n
 	}
 	n.records++

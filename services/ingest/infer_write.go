@@ -13,7 +13,8 @@ func (in *Inference) write() error {
 	base := strings.TrimLeft(in.Topic, ".")
 	in.Files = []InferredFile{{Name: base + ".yaml"}}
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Written by `ingest contracts infer %s` from %s: a contract to start from.\n", in.Topic, plural(in.Sampled.Records, "record"))
+	fmt.Fprintf(&b, "# Written by `ingest contracts infer %s` from %s: a contract to start from.\n",
+		in.Topic, plural(in.Sampled.Records, "record"))
 	for _, n := range in.Notes {
 		fmt.Fprintf(&b, "# %s\n", oneLine(n))
 	}
@@ -63,7 +64,8 @@ func (in *Inference) entry(b *strings.Builder, t *InferredType, file string, col
 	line("schema", c.Schema)
 	line("subject", c.Subject)
 	if c.Subject != "" {
-		fmt.Fprintf(b, "  # %s is the schema that the records were seen with, the newest of the ids %s\n", file, numbers(t.Schemas))
+		fmt.Fprintf(b, "  # %s is the schema that the records were seen with, the newest of the ids %s\n",
+			file, numbers(t.Schemas))
 	}
 	line("message", c.Message)
 	if t.tree != nil {
@@ -139,7 +141,8 @@ func yamlText(s string) string {
 			return s
 		}
 	}
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "${", "$${").Replace(s) + `"`
+	escapes := strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "${", "$${")
+	return `"` + escapes.Replace(s) + `"`
 }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -22,8 +23,10 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/pkg/events"
 	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/statuspage"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -35,6 +38,8 @@ import (
 // and writers that are away are waited for; an error is one of configuration, or an address that is taken.
 func Run(ctx context.Context, c Config, env service.Env) error {
 	env.Fill()
+	ring := events.New("ingest", 0)
+	env.Log = slog.New(ring.Handler(env.Log.Handler()))
 	// What is wrong with the configuration shows before anything starts; what needs the schema registry may have to
 	// wait for it.
 	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
@@ -69,6 +74,14 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	defer letters.Close()
 	src.Letters = letters
 	ready := func() error { return errors.Join(src.Ready(), lanes.ready()) }
+	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
+	self := newLocal(&c, env, lanes, fleet, meter, ready)
+	ring.Call(self.self.GetProcess())
+	view, closeView, err := self.view(ring)
+	if err != nil {
+		return err
+	}
+	defer closeView()
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -91,7 +104,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
-		watching.Go(func() { lanes.look(watch) })
+		watching.Go(func() { lanes.look(watch, self.overview) })
 		defer watching.Wait()
 		defer done()
 		return src.Run(work, c.topicsOf(contracts), lanes.carry)
@@ -99,18 +112,18 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
-			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry, Ready: ready,
+			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
+			Ready: ready, Page: statuspage.New(serving, view),
 			Lanes: lanes.status,
 			Plan:  func() any { return fleet.Picture() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready)
+		return serve(serving, work, env, ports, ready, view)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })
-	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
 	watching.Go(func() { meter.Run(serving) })
 	err = group.Wait()
 	watching.Wait()

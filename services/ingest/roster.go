@@ -16,6 +16,7 @@ import (
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/overview"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
@@ -73,7 +74,7 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 const lookEvery = 3 * time.Second
 
 // look looks at the lanes until ctx ends.
-func (r *roster) look(ctx context.Context) {
+func (r *roster) look(ctx context.Context, seen *overview.Overview) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -85,7 +86,19 @@ func (r *roster) look(ctx context.Context) {
 		for _, l := range r.list() {
 			l.Look()
 		}
+		seen.Look(time.Now())
 	}
+}
+
+// seen is the lanes at hand for an overview.
+func (r *roster) seen() []overview.Lane {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make([]overview.Lane, 0, len(r.lanes))
+	for l := range r.lanes {
+		all = append(all, l)
+	}
+	return all
 }
 
 func (r *roster) list() []*lane.Lane {

@@ -12,11 +12,15 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/waybill-data/waybill/pkg/service"
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
 // serve runs the gRPC server, health and reflection, until ctx ends. It says that it serves while work goes on and
 // ready finds no fault.
-func serve(ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error) error {
+func serve(
+	ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error,
+	view adminv1.AdminServiceServer,
+) error {
 	// A line for calls that fail; probes come every few seconds and say nothing.
 	options, _ := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code != codes.OK && code != codes.Canceled
@@ -25,6 +29,7 @@ func serve(ctx, work context.Context, env service.Env, ports *service.Ports, rea
 	state := health.NewServer()
 	state.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, state)
+	adminv1.RegisterAdminServiceServer(server, view)
 	reflection.Register(server)
 
 	served := make(chan error, 1)

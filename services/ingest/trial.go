@@ -206,7 +206,8 @@ func (t *trier) result() *Trial {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Table, b.Table), cmp.Compare(a.Type, b.Type))
 	})
 	slices.SortFunc(t.trial.LettersBy, func(a, b LetterKind) int {
-		return cmp.Or(cmp.Compare(b.Letters, a.Letters), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+		return cmp.Or(cmp.Compare(b.Letters, a.Letters), cmp.Compare(a.Partition, b.Partition),
+			cmp.Compare(a.Offset, b.Offset))
 	})
 	return &t.trial
 }

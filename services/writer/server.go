@@ -20,6 +20,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/buffers"
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/service"
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 )
@@ -50,7 +51,8 @@ type server struct {
 }
 
 func newServer(
-	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load, env service.Env,
+	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load,
+	view adminv1.AdminServiceServer, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
@@ -79,6 +81,7 @@ func newServer(
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
+	adminv1.RegisterAdminServiceServer(s.grpc, view)
 	for _, name := range []string{
 		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,
 	} {

@@ -14,12 +14,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/waybill-data/waybill/pkg/admin"
+	"github.com/waybill-data/waybill/pkg/events"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/statuspage"
 	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
@@ -29,6 +32,8 @@ import (
 // is one of configuration, or an address that is taken.
 func Run(ctx context.Context, c Config, env service.Env) error {
 	env.Fill()
+	ring := events.New(c.Name, 0)
+	env.Log = slog.New(ring.Handler(env.Log.Handler()))
 	ports, err := service.Secure(c.GRPC.port(), &c.Admin, c.Access, &env)
 	if err != nil {
 		return err
@@ -51,11 +56,11 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
 	}
 	carried := newLoad(lanes, budget, env.Registry)
-	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, env)
-
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
 	defer stop()
+	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
+	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group
@@ -69,6 +74,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: func() error { return ready(work) },
 			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
+			Page:  statuspage.New(watching, view),
 		})
 	})
 	group.Go(func() error {

@@ -19,7 +19,7 @@ var walked = []walk.Package{
 		},
 	},
 	{Path: ingestLane},
-	{Path: source, Files: []string{"commit.go", "session.go"}},
+	{Path: source, Files: []string{"commit.go", "term.go", "membership.go", "claim.go", "session.go"}},
 }
 
 // walk mutates every condition of these packages and runs their own tests.

@@ -121,6 +121,7 @@ func (c *command) showNext(out io.Writer, s *stack.Stack) {
 		sandbox = " --sandbox=" + filepath.Join(dir, "sandbox.json")
 	}
 	fmt.Fprintf(out, `How to look further: %s
+  http://%s/   the status page: which table is stale, and why; in the terminal: %s/ingest top -c %s
   %s/sandbox query%s "SELECT event_type, COUNT(*) FROM delivery_events GROUP BY event_type"
   %s/sandbox verify%s
   %s/grpcurl -plaintext %s list                       (make grpcurl builds it)
@@ -128,8 +129,8 @@ func (c *command) showNext(out io.Writer, s *stack.Stack) {
   curl -s http://%s/lanes; curl -s http://%s/metrics
   tail -f %s/logs/*.log
 
-`, how, bin, sandbox, bin, sandbox, bin, s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin,
-		s.Writers[0].Admin, dir)
+`, how, s.Ingests[0].Admin, bin, here(s.Ingests[0].Config), bin, sandbox, bin, sandbox, bin,
+		s.Writers[0].GRPC, bin, s.Ingests[0].GRPC, s.Ingests[0].Admin, s.Writers[0].Admin, dir)
 }
 
 // here is the path from the working directory, where that is the shorter way to say it.

@@ -21,7 +21,9 @@ func TestNextCommandsNameTheFoldersInUse(t *testing.T) {
 	elsewhere := t.TempDir()
 	s := &stack.Stack{
 		Writers: []*stack.Service{{GRPC: "127.0.0.1:7070", Admin: "127.0.0.1:7071"}},
-		Ingests: []*stack.Service{{GRPC: "127.0.0.1:7080", Admin: "127.0.0.1:7081"}},
+		Ingests: []*stack.Service{{
+			GRPC: "127.0.0.1:7080", Admin: "127.0.0.1:7081", Config: inside(".waybill/ingest.yaml"),
+		}},
 	}
 	for name, tc := range map[string]struct {
 		c    command
@@ -30,6 +32,7 @@ func TestNextCommandsNameTheFoldersInUse(t *testing.T) {
 		"the default folders": {
 			command{Dir: inside(".waybill"), Bin: inside("bin")},
 			[]string{
+				"http://127.0.0.1:7081/ ", "bin/ingest top -c .waybill/ingest.yaml\n",
 				"\n  bin/sandbox query \"", "\n  bin/sandbox verify\n", "\n  bin/grpcurl -plaintext 127.0.0.1:7070 list",
 				"\n  tail -f .waybill/logs/*.log\n", "make run KEEP=1",
 			},

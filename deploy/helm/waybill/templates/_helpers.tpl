@@ -56,6 +56,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if not (or (dig "writer" "target" "" $values.config) (dig "writer" "endpoints" list $values.config)) -}}
 {{- $_ := set $base "writer" (dict "target" (printf "dns:///%s.%s.svc:%s" (include "waybill.name" (dict "root" .root "service" "writer")) .root.Release.Namespace (include "waybill.grpcPort" (dict "service" "writer")))) -}}
 {{- end -}}
+{{- $_ := set $base "peers" (list (printf "%s.%s.svc:%s" (include "waybill.name" (dict "root" .root "service" "ingest")) .root.Release.Namespace (include "waybill.grpcPort" (dict "service" "ingest")))) -}}
 {{- if $values.contracts -}}
 {{- $_ := set $base "contracts_dir" "contracts" -}}
 {{- end -}}

@@ -189,7 +189,8 @@ func happens(d *ingest.TableDiff, difference *lanev1.Difference) string {
 		if value != "" {
 			one += "; missing_values: default has BigQuery fill in " + value
 		}
-		return pick(additive, "relaxed to NULLABLE", pick(runs(difference), one, "refused: relax the column, or set evolution: additive"))
+		return pick(additive, "relaxed to NULLABLE",
+			pick(runs(difference), one, "refused: relax the column, or set evolution: additive"))
 	case lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 		return "refused: widen the column, or ask for no more digits with columns:"
 	}

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// fieldContract copies a folder of testdata/field, a schema as it is found in the field, and adds lines to its contract.
+// fieldContract copies a folder of testdata/field, a schema as it is found in the field, and adds lines to its
+// contract.
 func fieldContract(t *testing.T, name, lines string) (config, samples string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -30,8 +31,8 @@ func fieldContract(t *testing.T, name, lines string) (config, samples string) {
 	return config, filepath.Join(dir, "samples.b64")
 }
 
-// Schemas of the field, each with samples: what becomes of them as they are, and with the columns that their contract may
-// ask for. What is refused names the way out; what is invalid and not used is a warning.
+// Schemas of the field, each with samples: what becomes of them as they are, and with the columns that their contract
+// may ask for. What is refused names the way out; what is invalid and not used is a warning.
 func TestContractsOfTheField(t *testing.T) {
 	for _, c := range []struct {
 		name, columns string
@@ -42,7 +43,10 @@ func TestContractsOfTheField(t *testing.T) {
 		{"dec64", "", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "hints: ignore", nil, `columns: {"amount": {type: STRING}, or {skip: true}}`, 1},
 		{"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}", []string{`{"amount":"-123.45"}`}, "", 0},
-		{"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil, "does not fit 2 digits before the point", 1},
+		{
+			"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil, "does not fit 2 digits before the point",
+			1,
+		},
 		{"dec64", "columns: {amount: {type: BIGNUMERIC}}", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "columns: {amount: {type: STRING}}", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "columns: {amount: {type: FLOAT}}", []string{`{"amount":-123.45}`}, "", 0},
@@ -74,23 +78,39 @@ func TestContractsOfTheField(t *testing.T) {
 		{"emptynested", "columns: {e: {skip: true}}", []string{`{"i":1}`}, "", 0},
 		{"topunion", "", []string{`{"x":1}`}, "the payload is null, a tombstone (tombstones: ignore)", 0},
 		{"topunion", "tombstones: row", []string{`{"x":1}`, `null`}, "", 0},
-		// What other sinks were asked for: one name for every type, a branch without fields, a schema that leads back to itself.
-		{"redefined", "", []string{`{"a":{"x":1},"b":{"y":"z"}}`}, "warning: io.confluent.connect.avro.ConnectDefault: the type is defined more than once", 0},
+		// What other sinks were asked for: one name for every type, a branch without fields, a schema that leads back to
+		// itself.
+		{
+			"redefined", "",
+			[]string{`{"a":{"x":1},"b":{"y":"z"}}`},
+			"warning: io.confluent.connect.avro.ConnectDefault: the type is defined more than once", 0,
+		},
 		{"emptybranch", "", nil, `columns: {"change.NothingChanged_value": {type: JSON}, or {skip: true}}`, 1},
 		{
 			"emptybranch", "columns: {change.NothingChanged_value: {type: JSON}}",
 			[]string{
-				`{"change":{"NothingChanged_value":{},"Renamed_value":null}}`, `{"change":{"NothingChanged_value":null,"Renamed_value":{"to":"n"}}}`,
+				`{"change":{"NothingChanged_value":{},"Renamed_value":null}}`,
+				`{"change":{"NothingChanged_value":null,"Renamed_value":{"to":"n"}}}`,
 				`{"change":null}`,
-			}, "", 0,
+			},
+			"", 0,
 		},
 		{
 			"emptybranch", "columns: {change.NothingChanged_value: {skip: true}}",
-			[]string{`{"change":null}`, `{"change":{"Renamed_value":{"to":"n"}}}`, `{"change":null}`}, "", 0,
+			[]string{`{"change":null}`, `{"change":{"Renamed_value":{"to":"n"}}}`, `{"change":null}`},
+			"", 0,
 		},
 		{"refloop", "", nil, `columns: {"filter.condition": {type: JSON}, or {skip: true}}`, 1},
-		{"refloop", "columns: {filter.condition: {type: JSON}}", []string{`{"filter":[{"operator":"NOT","condition":{"operator":"EXISTS"}}]}`}, "", 0},
-		{"j_connectdec", "columns: {a: {type: NUMERIC}}", []string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`}, "", 0},
+		{
+			"refloop", "columns: {filter.condition: {type: JSON}}",
+			[]string{`{"filter":[{"operator":"NOT","condition":{"operator":"EXISTS"}}]}`},
+			"", 0,
+		},
+		{
+			"j_connectdec", "columns: {a: {type: NUMERIC}}",
+			[]string{`{"a":"1.23","i":null}`, `{"a":"12345678901234567000","i":5}`},
+			"", 0,
+		},
 	} {
 		config, samples := fieldContract(t, c.name, c.columns)
 		code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--lines", "--base64", "--compact", samples)

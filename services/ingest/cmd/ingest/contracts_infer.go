@@ -31,8 +31,8 @@ type contractsInferCmd struct {
 
 // Help is shown below the flags.
 func (contractsInferCmd) Help() string {
-	return `Reads the last --limit records of the topic: JSON without a schema, Avro and protobuf by the schema registry, anything
-else as it is. Says which types and fields there are and how often a field is null or absent, and writes a contract and
+	return `Reads the last --limit records of the topic: JSON without a schema, Avro and protobuf by the schema registry,
+anything else as it is. Says which types and fields there are and how often a field is null or absent, and writes a contract and
 a schema that take all of these records. No group is joined and nothing is committed. Of the configuration only the
 connections count.
 
@@ -131,7 +131,8 @@ func (c *contractsInferCmd) print(out io.Writer, in *ingest.Inference) {
 	types.folds = true
 	for i := range in.Types {
 		t := &in.Types[i]
-		types.add(thousands(t.Records), thousands(len(t.Fields)), formatOf(t), t.Table, or(clean(strings.Join(t.Types, ", ")), "-"))
+		types.add(thousands(t.Records), thousands(len(t.Fields)), formatOf(t), t.Table,
+			or(clean(strings.Join(t.Types, ", ")), "-"))
 	}
 	if in.Tombstones > 0 {
 		types.add(thousands(in.Tombstones), "-", "-", "-", "null values: the contract ignores them")
@@ -156,7 +157,8 @@ func formatOf(t *ingest.InferredType) string {
 		for i, id := range t.Schemas {
 			ids[i] = fmt.Sprint(id)
 		}
-		return fmt.Sprintf("%s, subject %s, %s %s", t.Format, clean(t.Subject), pick(len(ids) == 1, "id", "ids"), strings.Join(ids, " "))
+		return fmt.Sprintf("%s, subject %s, %s %s", t.Format, clean(t.Subject), pick(len(ids) == 1, "id", "ids"),
+			strings.Join(ids, " "))
 	case t.Format == "raw":
 		kinds := slices.Sorted(maps.Keys(t.Payloads))
 		return "raw: " + strings.Join(kinds, ", ")
@@ -224,7 +226,8 @@ func (c *contractsInferCmd) next(out io.Writer, config *ingest.Config, dir strin
 	fmt.Fprintf(out, "\nof these records: %s, %s, %s\n", plural(in.Trial.Rows, "row", "rows"),
 		plural(in.Trial.Letters, "dead letter", "dead letters"), plural(in.Trial.Tombstones, "tombstone", "tombstones"))
 	for _, l := range in.Trial.LettersBy {
-		fmt.Fprintf(out, "  %s from %d/%d on: %s\n", thousands(l.Letters), l.Partition, l.Offset, clean(strings.TrimPrefix(l.Field+": "+l.Err, ": ")))
+		fmt.Fprintf(out, "  %s from %d/%d on: %s\n", thousands(l.Letters), l.Partition, l.Offset,
+			clean(strings.TrimPrefix(l.Field+": "+l.Err, ": ")))
 	}
 	if c.DryRun {
 		return
@@ -232,7 +235,8 @@ func (c *contractsInferCmd) next(out io.Writer, config *ingest.Config, dir strin
 	for _, f := range in.Files {
 		fmt.Fprintf(out, "written: %s\n", filepath.Join(dir, f.Name))
 	}
-	fmt.Fprintf(out, "\nnext: ingest contracts test -c %s --topic %s --entries %s\n", c.Config, in.Topic, filepath.Join(dir, in.Files[0].Name))
+	fmt.Fprintf(out, "\nnext: ingest contracts test -c %s --topic %s --entries %s\n", c.Config, in.Topic,
+		filepath.Join(dir, in.Files[0].Name))
 	if c.Out == "" && config.ContractsDir == "" {
 		fmt.Fprintf(out, "      and say `contracts_dir: contracts.d` in %s\n", c.Config)
 	}

@@ -131,15 +131,18 @@ func (c *contractsTestCmd) print(out io.Writer, t *ingest.Trial) {
 	}
 	if len(t.LettersBy) > 0 {
 		fmt.Fprintln(out, "\ndead letters")
-		letters := newTable(out, width, []bool{true, true}, "letters", "first at", "reason", "contract", "type", "field", "error")
+		letters := newTable(out, width, []bool{true, true}, "letters", "first at", "reason", "contract", "type", "field",
+			"error")
 		letters.folds = true
 		for _, k := range t.LettersBy {
-			letters.add(thousands(k.Letters), fmt.Sprintf("%d/%d", k.Partition, k.Offset), or(k.Reason, "(others)"), dash(k.Contract),
+			letters.add(thousands(k.Letters), fmt.Sprintf("%d/%d", k.Partition, k.Offset), or(k.Reason, "(others)"),
+				dash(k.Contract),
 				dash(clean(k.Type)), dash(cutHead(clean(k.Field), widestField)), clean(k.Err))
 		}
 		letters.flush()
 	}
-	fmt.Fprintf(out, "\n%s, %s, %s ignored, %s\n", plural(t.Rows, "row", "rows"), plural(t.Letters, "dead letter", "dead letters"),
+	fmt.Fprintf(out, "\n%s, %s, %s ignored, %s\n", plural(t.Rows, "row", "rows"),
+		plural(t.Letters, "dead letter", "dead letters"),
 		thousands(t.Ignored), plural(t.Tombstones, "tombstone", "tombstones"))
 	if t.Grown {
 		fmt.Fprintln(out, "a contract has gained columns on the way, as it would in use: see `ingest contracts diff`")

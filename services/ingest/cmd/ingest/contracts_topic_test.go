@@ -130,7 +130,8 @@ dead letters
 
 	code, out, _ = commandLine(t, "contracts", "test", "-c", b.config, "--topic", "orders", "-o", "json")
 	var line trialLine
-	if err := json.Unmarshal([]byte(out), &line); err != nil || code != 1 || line.Rows != 6 || line.Letters != 5 || line.Ignored != 1 ||
+	if err := json.Unmarshal([]byte(out), &line); err != nil || code != 1 || line.Rows != 6 || line.Letters != 5 ||
+		line.Ignored != 1 ||
 		line.Tombstones != 1 || len(line.RowsBy) != 2 || len(line.LettersBy) != 3 || line.LettersBy[0].Letters != 3 ||
 		line.LettersBy[0].Partition != 2 || line.LettersBy[0].Offset != 1 || line.Sampled.Records != 13 {
 		t.Errorf("exit status %d, %v\n%s", code, err, out)
@@ -169,16 +170,21 @@ func TestContractsTestBoundsTheSample(t *testing.T) {
 		code int
 		want []string
 	}{
-		"all":    {nil, 1, []string{"all 40 records of 2 partitions", "20 rows, 20 dead letters"}},
-		"last":   {[]string{"--limit", "20"}, 0, []string{"20 records of about 40, the last ones of 2 partitions", "20 rows, 0 dead"}},
-		"odd":    {[]string{"--limit", "21"}, 1, []string{"21 records", "20 rows, 1 dead letter,"}},
-		"first":  {[]string{"--limit", "4", "--oldest"}, 1, []string{"4 records of about 40, the first ones", "0 rows, 4 dead letters"}},
+		"all": {nil, 1, []string{"all 40 records of 2 partitions", "20 rows, 20 dead letters"}},
+		"last": {
+			[]string{"--limit", "20"}, 0, []string{"20 records of about 40, the last ones of 2 partitions", "20 rows, 0 dead"},
+		},
+		"odd": {[]string{"--limit", "21"}, 1, []string{"21 records", "20 rows, 1 dead letter,"}},
+		"first": {
+			[]string{"--limit", "4", "--oldest"}, 1, []string{"4 records of about 40, the first ones", "0 rows, 4 dead letters"},
+		},
 		"bytes":  {[]string{"--bytes", "200"}, 1, []string{"cut short at 200B (--bytes)"}},
 		"none":   {[]string{"--limit", "0"}, 2, nil},
 		"nobody": {[]string{"--contract", "notes"}, 2, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", b.config, "--topic", "notes"}, tt.args...)...)
+			code, out, errs := commandLine(t,
+				append([]string{"contracts", "test", "-c", b.config, "--topic", "notes"}, tt.args...)...)
 			if code != tt.code {
 				t.Errorf("exit status %d", code)
 			}
@@ -193,7 +199,8 @@ func TestContractsTestBoundsTheSample(t *testing.T) {
 		})
 	}
 	for topic, want := range map[string]string{"nope": "no contract is for the topic nope"} {
-		if code, _, errs := commandLine(t, "contracts", "test", "-c", b.config, "--topic", topic); code != 1 || !strings.Contains(errs, want) {
+		if code, _, errs := commandLine(t, "contracts", "test", "-c", b.config, "--topic", topic); code != 1 ||
+			!strings.Contains(errs, want) {
 			t.Errorf("exit status %d\n%s", code, errs)
 		}
 	}
@@ -201,9 +208,9 @@ func TestContractsTestBoundsTheSample(t *testing.T) {
 }
 
 // infer runs `contracts infer`, and tries what it wrote on the same topic.
-func (b *broker) infer(topic string, rows int, args ...string) (out string) {
+func (b *broker) infer(topic string, rows int) (out string) {
 	b.t.Helper()
-	code, out, errs := commandLine(b.t, append([]string{"contracts", "infer", "-c", b.config, topic}, args...)...)
+	code, out, errs := commandLine(b.t, "contracts", "infer", "-c", b.config, topic)
 	if code != 0 || errs != "" {
 		b.t.Fatalf("exit status %d\n%s%s", code, out, errs)
 	}
@@ -286,7 +293,9 @@ func TestContractsInferJSON(t *testing.T) {
 	}
 	// What is there is not overwritten unless that is asked for, nor is any other file written then.
 	args := []string{"contracts", "infer", "-c", b.config, "orders"}
-	os.Remove(filepath.Join(b.dir, "contracts.d", "orders.order_paid.json"))
+	if err := os.Remove(filepath.Join(b.dir, "contracts.d", "orders.order_paid.json")); err != nil {
+		t.Fatal(err)
+	}
 	code, _, errs := commandLine(t, args...)
 	if code != 1 || !strings.Contains(errs, "orders.yaml is there already, and nothing was written") {
 		t.Errorf("exit status %d\n%s", code, errs)
@@ -299,7 +308,8 @@ func TestContractsInferJSON(t *testing.T) {
 	}
 	code, out, errs = commandLine(t, append(args, "--one-table", "--dry-run", "-o", "json")...)
 	var line inferenceLine
-	if err := json.Unmarshal([]byte(out), &line); err != nil || code != 0 || len(line.Types) != 1 || line.Types[0].Records != 81 || line.Trial.Rows != 81 ||
+	if err := json.Unmarshal([]byte(out), &line); err != nil || code != 0 || len(line.Types) != 1 ||
+		line.Types[0].Records != 81 || line.Trial.Rows != 81 ||
 		line.Tombstones != 1 || len(line.Files) != 2 {
 		t.Errorf("exit status %d, %v\n%s%s", code, err, out, errs)
 	}
@@ -327,7 +337,8 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 		return binary.BigEndian.AppendUint32([]byte{0}, uint32(id))
 	}
 	avro := func(fields string) sr.Schema {
-		return sr.Schema{Schema: `{"type":"record","name":"Paid","namespace":"shop","fields":[{"name":"id","type":"string"}` + fields + `]}`}
+		return sr.Schema{Schema: `{"type":"record","name":"Paid","namespace":"shop","fields":[{"name":"id","type":"string"}` +
+			fields + `]}`}
 	}
 
 	b := newBroker(t, "paid", 1, server.URL, "")
@@ -356,7 +367,9 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 		b.send("sold", 0, "shop.Sold", append(append(proto[:5:5], 2, 2), message...)) // the file's second message
 	}
 	out = b.infer("sold", 3)
-	for _, want := range []string{"protobuf, subject sold-value, id 3  sold   shop.Sold", "pieces  100%       -   3  INTEGER"} {
+	for _, want := range []string{
+		"protobuf, subject sold-value, id 3  sold   shop.Sold", "pieces  100%       -   3  INTEGER",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -365,10 +378,12 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 	// Several types without a header are told by their schemas, whatever subjects these are of.
 	b = newBroker(t, "moves", 1, server.URL, "")
 	event := func(name string) sr.Schema {
-		return sr.Schema{Schema: `{"type":"record","name":"` + name + `","namespace":"yard","fields":[{"name":"id","type":"string"}]}`}
+		return sr.Schema{Schema: `{"type":"record","name":"` + name +
+			`","namespace":"yard","fields":[{"name":"id","type":"string"}]}`}
 	}
 	in, exit := register("moves-yard.In", event("In")), register("moves-yard.Out", event("Out"))
-	both := register("moves-value", sr.Schema{Schema: `["null",` + event("Wait").Schema + `,` + event("Stop").Schema + `]`})
+	both := register("moves-value", sr.Schema{Schema: `["null",` + event("Wait").Schema + `,` + event("Stop").Schema +
+		`]`})
 	for range 2 {
 		b.send("moves", 0, "", append(in[:5:5], "\x02a"...))
 		b.send("moves", 0, "", append(exit[:5:5], "\x02a"...))
@@ -378,7 +393,8 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 	}
 	out = b.infer("moves", 8)
 	for _, want := range []string{
-		"subject moves-yard.In, id", "moves_in    yard.In", "moves_out   yard.Out", "moves_wait  yard.Wait", "moves_stop  yard.Stop", "subject moves-value, id",
+		"subject moves-yard.In, id", "moves_in    yard.In", "moves_out   yard.Out", "moves_wait  yard.Wait",
+		"moves_stop  yard.Stop", "subject moves-value, id",
 		"null values: the contract ignores them", "8 rows, 0 dead letters, 2 tombstones",
 	} {
 		if !strings.Contains(out, want) {
@@ -389,7 +405,8 @@ func TestContractsInferByTheRegistry(t *testing.T) {
 	// Without the registry they are bytes, and that is said.
 	blind := newBroker(t, "paid", 1, "", "")
 	blind.send("paid", 0, "", append(first[:5:5], "\x02a"...))
-	if out := blind.infer("paid", 1); !strings.Contains(out, "say registry.urls and try again") || !strings.Contains(out, "raw: bytes") {
+	if out := blind.infer("paid", 1); !strings.Contains(out, "say registry.urls and try again") ||
+		!strings.Contains(out, "raw: bytes") {
 		t.Errorf("got\n%s", out)
 	}
 }

@@ -18,10 +18,12 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		c.checkSchema(report)
 	}
 	if c.Name != "" && !topicName.MatchString(c.Name) {
-		report("name", fmt.Sprintf("%q is no name of a contract", c.Name), "use letters, digits, dots, underscores and hyphens")
+		report("name", fmt.Sprintf("%q is no name of a contract", c.Name),
+			"use letters, digits, dots, underscores and hyphens")
 	}
 	if c.Topic != "" && !topicName.MatchString(c.Topic) {
-		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic), "use letters, digits, dots, underscores and hyphens")
+		report("topic", fmt.Sprintf("%q is no name of a Kafka topic", c.Topic),
+			"use letters, digits, dots, underscores and hyphens")
 	}
 	c.checkPattern(report)
 	c.checkColumns(report)
@@ -67,7 +69,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("unknown_fields", "it is for format json or protobuf", "remove it")
 	}
 	if c.UnknownFields == "keep" && c.Format == "protobuf" {
-		report("unknown_fields", "a protobuf field that the schema does not know has a number and no name to keep it under", "choose refuse or drop")
+		report("unknown_fields", "a protobuf field that the schema does not know has a number and no name to keep it under",
+			"choose refuse or drop")
 	}
 	if c.Mode != "" && c.Format != "json" {
 		report("mode", "it is for format json", "remove it, or write format: json")
@@ -119,7 +122,8 @@ func (c Column) Check(report func(key, message, remedy string)) {
 	decimal := target == decode.Numeric || target == decode.BigNumeric
 	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time
 	if target == decode.NoTarget {
-		report("type", fmt.Sprintf("%q is not one of the choices", c.Type), "choose "+strings.Join(decode.TargetNames(), ", "))
+		report("type", fmt.Sprintf("%q is not one of the choices", c.Type),
+			"choose "+strings.Join(decode.TargetNames(), ", "))
 		return
 	}
 	if _, ok := units[c.Unit]; c.Unit != "" && !ok {
@@ -132,9 +136,12 @@ func (c Column) Check(report func(key, message, remedy string)) {
 	case !decimal:
 		report("precision", c.Type+" has neither precision nor scale", "remove them")
 	case c.Precision <= 0 || c.Scale < 0:
-		report("precision", fmt.Sprintf("%d digits, %d of them behind the point", c.Precision, c.Scale), "write a precision of 1 or more, and a scale of 0 or more")
+		report("precision", fmt.Sprintf("%d digits, %d of them behind the point", c.Precision, c.Scale),
+			"write a precision of 1 or more, and a scale of 0 or more")
 	default:
-		if reason := (&decode.Column{Type: target, Precision: c.Precision, Scale: c.Scale}).Check(decode.FromText); reason != "" {
+		if reason := (&decode.Column{
+			Type: target, Precision: c.Precision, Scale: c.Scale,
+		}).Check(decode.FromText); reason != "" {
 			report("precision", reason, "write less, or BIGNUMERIC")
 		}
 	}
@@ -183,7 +190,8 @@ func (c *Config) checkPattern(report func(key, message, remedy string)) {
 	case err != nil:
 		report("topic_pattern", err.Error(), `write a regular expression that the whole name matches, for example orders\..*`)
 	case re.MatchString(""):
-		report("topic_pattern", fmt.Sprintf("%q matches any name, even none", c.TopicPattern), `write what the names have in common, for example orders\..*`)
+		report("topic_pattern", fmt.Sprintf("%q matches any name, even none", c.TopicPattern),
+			`write what the names have in common, for example orders\..*`)
 	}
 }
 
@@ -197,7 +205,8 @@ func wholeName(expression string) (*regexp.Regexp, error) {
 
 func (c *Config) checkBuiltin(report func(key, message, remedy string)) {
 	if _, ok := builtins[c.Builtin]; !ok {
-		report("builtin", fmt.Sprintf("there is no built-in contract %q", c.Builtin), "choose "+strings.Join(builtinNames(), " or ")+", or give format and schema")
+		report("builtin", fmt.Sprintf("there is no built-in contract %q", c.Builtin),
+			"choose "+strings.Join(builtinNames(), " or ")+", or give format and schema")
 	}
 	for _, settled := range []struct {
 		key string
@@ -222,7 +231,8 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	f, ok := formats[c.Format]
 	if !ok {
 		report("format", fmt.Sprintf("the format is %q", c.Format),
-			"choose "+strings.Join(formatNames(), ", ")+" and give a schema, or write builtin: "+strings.Join(builtinNames(), " or "))
+			"choose "+strings.Join(formatNames(), ", ")+" and give a schema, or write builtin: "+strings.Join(builtinNames(),
+				" or "))
 	}
 	switch {
 	case c.Format != "raw" && c.As != "":
@@ -239,8 +249,14 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		needed             bool
 	}{
 		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
-		{"schema", c.Schema + c.Subject, "name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != ""},
-		{"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf" && c.Subject == ""},
+		{
+			"schema", c.Schema + c.Subject,
+			"name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != "",
+		},
+		{
+			"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf" &&
+				c.Subject == "",
+		},
 		{"table", c.Table, "name the table that the rows go to", true},
 	} {
 		if needed.needed && needed.value == "" {

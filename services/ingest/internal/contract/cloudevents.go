@@ -53,7 +53,8 @@ func (c *Config) checkCloudEvents(report func(key, message, remedy string)) {
 		return
 	case cloudEventsBinary:
 	default:
-		report("cloudevents", c.CloudEvents+" is no mode whose headers tell of events", "write binary; of structured events the payload tells, by event_id, event_time and payload_path: data")
+		report("cloudevents", c.CloudEvents+" is no mode whose headers tell of events",
+			"write binary; of structured events the payload tells, by event_id, event_time and payload_path: data")
 	}
 	const both = "the headers of CloudEvents say it"
 	switch {

@@ -123,6 +123,8 @@ type Config struct {
 	// Tombstones says what becomes of records with a null value: ignore, dead_letter or row, which routes them by their
 	// header as any record and leaves the payload null. Default: ignore. It is the topic's.
 	Tombstones string `yaml:"tombstones"`
+	// Freshness says how old the table may be. Default: no goal, it is fresh whatever its age.
+	Freshness Freshness `yaml:"freshness"`
 
 	place config.Place
 }

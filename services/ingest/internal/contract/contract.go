@@ -24,7 +24,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
-var units = map[string]decode.Unit{"auto": decode.Auto, "s": decode.Seconds, "ms": decode.Millis, "us": decode.Micros, "ns": decode.Nanos}
+var units = map[string]decode.Unit{
+	"auto": decode.Auto, "s": decode.Seconds, "ms": decode.Millis, "us": decode.Micros, "ns": decode.Nanos,
+}
 
 // Contract turns the records of one entry into rows. Not safe for concurrent use; it belongs to one Fork of a Topic.
 type Contract struct {

@@ -9,12 +9,15 @@ import (
 )
 
 // beyonds are the choices of dates.beyond.
-var beyonds = map[string]decode.Beyond{"": decode.RefuseFar, toDeadLetter: decode.RefuseFar, "set_null": decode.NullFar, "clamp": decode.ClampFar}
+var beyonds = map[string]decode.Beyond{
+	"": decode.RefuseFar, toDeadLetter: decode.RefuseFar, "set_null": decode.NullFar, "clamp": decode.ClampFar,
+}
 
 // check reports what is wrong with the dates by themselves.
 func (d *Dates) check(report func(key, message, remedy string)) {
 	if _, ok := beyonds[d.Beyond]; !ok {
-		report("beyond", fmt.Sprintf("%q is not one of the choices", d.Beyond), "choose "+strings.Join([]string{toDeadLetter, "set_null", "clamp"}, ", "))
+		report("beyond", fmt.Sprintf("%q is not one of the choices", d.Beyond),
+			"choose "+strings.Join([]string{toDeadLetter, "set_null", "clamp"}, ", "))
 	}
 	bounds := [2]int64{decode.MinMicros, decode.MaxMicros}
 	for i, bound := range []struct{ key, text string }{{"from", d.From}, {"to", d.To}} {
@@ -23,7 +26,8 @@ func (d *Dates) check(report func(key, message, remedy string)) {
 		}
 		micros, reason := boundOf(bound.text, i == 1)
 		if reason != "" {
-			report(bound.key, fmt.Sprintf("%q: %s", bound.text, reason), "write a date such as 1900-01-01, or a time such as 1900-01-01T00:00:00Z")
+			report(bound.key, fmt.Sprintf("%q: %s", bound.text, reason),
+				"write a date such as 1900-01-01, or a time such as 1900-01-01T00:00:00Z")
 			return
 		}
 		bounds[i] = micros

@@ -41,7 +41,8 @@ func TestFarDatesAreCounted(t *testing.T) {
 		}
 	}
 	const want = `
-# HELP waybill_ingest_far_dates_total Dates and times that were far away by their contract and became null or a bound, those of records read again included.
+# HELP waybill_ingest_far_dates_total Dates and times that were far away by their contract and became null or a ` +
+		`bound, those of records read again included.
 # TYPE waybill_ingest_far_dates_total counter
 waybill_ingest_far_dates_total{contract="parcels-value",topic="parcels"} 4
 `

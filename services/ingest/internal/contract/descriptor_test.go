@@ -48,7 +48,9 @@ func dropDescriptions(m *descriptorpb.DescriptorProto) {
 		f.Options = nil
 		if c.GetType() != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
 			f.Options = &descriptorpb.FieldOptions{}
-			proto.SetExtension(f.Options, columnv1.E_Column, &columnv1.Column{Type: c.Type, Precision: c.Precision, Scale: c.Scale})
+			proto.SetExtension(f.Options, columnv1.E_Column, &columnv1.Column{
+				Type: c.Type, Precision: c.Precision, Scale: c.Scale,
+			})
 		}
 	}
 }

@@ -55,7 +55,9 @@ func (s *Set) Unknown() []Entry {
 	var all []Entry
 	for _, t := range slices.Concat(s.named, s.Patterns()) {
 		for i := len(t.entries); i < len(t.Routes); i++ {
-			c := Config{Topic: t.entries[0].Topic, TopicPattern: t.entries[0].TopicPattern, Table: t.Routes[i].GetTable(), Evolution: "off"}
+			c := Config{
+				Topic: t.entries[0].Topic, TopicPattern: t.entries[0].TopicPattern, Table: t.Routes[i].GetTable(), Evolution: "off",
+			}
 			if t.Routes[i].GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE {
 				c.Evolution = evolutionAdditive
 			}
@@ -111,7 +113,8 @@ func (t *Topic) Takes(itemType string) (*Entry, error) {
 	case m.Action == Unknown:
 		return nil, errors.New(m.Reason)
 	case m.Route >= len(t.entries):
-		return nil, fmt.Errorf("no contract takes the type %q: its records go to %s as they are", itemType, t.Routes[m.Route].GetTable())
+		return nil, fmt.Errorf("no contract takes the type %q: its records go to %s as they are",
+			itemType, t.Routes[m.Route].GetTable())
 	}
 	return &t.entries[m.Route], nil
 }

@@ -75,7 +75,8 @@ func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros in
 		}
 	}
 	e.origin, e.typed, e.headers = c.memo.origin, h.fields, h.encoded
-	e.size = len(e.origin) + len(e.typed) + len(e.headers) + 2 + decode.VarintLen(uint64(nowMicros)) + decode.VarintLen(uint64(r.Offset))
+	e.size = len(e.origin) + len(e.typed) + len(e.headers) + 2 + decode.VarintLen(uint64(nowMicros)) +
+		decode.VarintLen(uint64(r.Offset))
 	if e.stamped = r.TimestampMicros != -1; e.stamped {
 		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
 			return &fault{field: "kafka_timestamp", reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}

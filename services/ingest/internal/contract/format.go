@@ -25,19 +25,28 @@ type format struct {
 
 // formats lists the formats by their name in the configuration.
 var formats = map[string]format{
-	"avro": {schema: "the .avsc file", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
-		parsed, err := avro.Parse(string(schema))
-		if err != nil {
-			return nil, fmt.Errorf("schema: %w", err)
-		}
-		return plan(parsed.Pick(c.names).Compile(o))
-	}},
-	"json": {schema: "the .avsc file, or the .json file of a JSON Schema,", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
-		return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
-	}},
-	"protobuf": {schema: "the descriptor set (.binpb, .pb or .desc)", columns: true, compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
-		return plan(protobuf.Compile(schema, c.Message, unknownNumbers[c.UnknownFields], o))
-	}},
+	"avro": {
+		schema: "the .avsc file", columns: true,
+		compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+			parsed, err := avro.Parse(string(schema))
+			if err != nil {
+				return nil, fmt.Errorf("schema: %w", err)
+			}
+			return plan(parsed.Pick(c.names).Compile(o))
+		},
+	},
+	"json": {
+		schema: "the .avsc file, or the .json file of a JSON Schema,", columns: true,
+		compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+			return plan(json.Compile(schema, jsonLanguage(c.Schema), c.jsonSettings(), o))
+		},
+	},
+	"protobuf": {
+		schema: "the descriptor set (.binpb, .pb or .desc)", columns: true,
+		compile: func(schema []byte, c *Config, o decode.Options) (decode.Plan, error) {
+			return plan(protobuf.Compile(schema, c.Message, unknownNumbers[c.UnknownFields], o))
+		},
+	},
 	"raw": {compile: func(_ []byte, c *Config, o decode.Options) (decode.Plan, error) {
 		return plan(raw.Compile(raw.Kinds[or(c.As, "bytes")], o))
 	}},

@@ -14,7 +14,8 @@ import (
 func TestFramedProtobuf(t *testing.T) {
 	s := &shelf{}
 	file := func(fields string) string {
-		return `syntax = "proto3"; package p; message Other { string x = 1; } message Parcel { string id = 1; ` + fields + ` }`
+		return `syntax = "proto3"; package p; message Other { string x = 1; } message Parcel { string id = 1; ` + fields +
+			` }`
 	}
 	s.putText("parcels-value", 3, "protobuf", file("int32 grams = 2;"))
 	d := open(t, s, func(c *contract.Config) { c.Format, c.Message = "protobuf", "p.Parcel" })
@@ -37,7 +38,10 @@ func TestFramedProtobuf(t *testing.T) {
 		{3, parcel + "\x0a\x02ab\x10\x05", "id=ab grams=5"},
 		{3, "\x00\x0a\x02ab", "parcels-value: payload at byte 5: the record is a p.Other, the contract reads a p.Parcel"},
 		{3, "", "parcels-value: payload at byte 5: the payload ends within the message indexes"},
-		{5, parcel + "\x0a\x02cd", "parcels-value: payload at byte 0: schema id 5: payload.grams: the writer's schema has string, the contract int32"},
+		{
+			5, parcel + "\x0a\x02cd",
+			"parcels-value: payload at byte 0: schema id 5: payload.grams: the writer's schema has string, the contract int32",
+		},
 		{3, parcel + "\x0a\x09ab", "parcels-value: payload.id at byte 7: "},
 	} {
 		if got, grown := d.take(now, framed(v.id, v.datum)); !strings.HasPrefix(got, v.want) || grown {
@@ -51,7 +55,9 @@ func TestFramedJSON(t *testing.T) {
 	object := func(properties string) string {
 		return `{"type":"object","required":["id"],"properties":{"id":{"type":"string"},` + properties + `}}`
 	}
-	for evolution, want := range map[string]string{"additive": "id=cd fragile=1", "off": "parcels-value: payload.fragile at byte 16: "} {
+	for evolution, want := range map[string]string{
+		"additive": "id=cd fragile=1", "off": "parcels-value: payload.fragile at byte 16: ",
+	} {
 		s := &shelf{}
 		s.putText("parcels-value", 3, "json", object(`"grams":{"type":"integer"}`))
 		d := open(t, s, func(c *contract.Config) { c.Format, c.Evolution = "json", evolution })
@@ -72,10 +78,12 @@ func TestFramedJSON(t *testing.T) {
 		if !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %q, want %q", evolution, got, want)
 		}
-		if got, _ := d.take(topic, framed(5, `{"id":"cd"}`)); !strings.HasPrefix(got, "parcels-value: payload at byte 0: schema id 5: it is no version of subject parcels-value") {
+		if got, _ := d.take(topic, framed(5, `{"id":"cd"}`)); !strings.HasPrefix(got,
+			"parcels-value: payload at byte 0: schema id 5: it is no version of subject parcels-value") {
 			t.Errorf("%s: %q", evolution, got)
 		}
-		if got, _ := d.take(topic, framed(3, `{"grams":5}`)); evolution == "off" && !strings.Contains(got, "payload.id") || evolution == "additive" && got != "grams=5" {
+		if got, _ := d.take(topic, framed(3, `{"grams":5}`)); evolution == "off" && !strings.Contains(got, "payload.id") ||
+			evolution == "additive" && got != "grams=5" {
 			t.Errorf("%s, without id: %q", evolution, got)
 		}
 	}
@@ -84,13 +92,18 @@ func TestFramedJSON(t *testing.T) {
 // A contract of a file reads framed payloads into the file's columns, whatever the registry gains.
 func TestFramedWithAFile(t *testing.T) {
 	s := &shelf{}
-	s.put("orders-value", 3, `{"name":"extra","type":"int"},{"name":"id","type":"string"},{"name":"placed","type":{"type":"long","logicalType":"timestamp-millis"}}`)
+	s.put("orders-value", 3,
+		`{"name":"extra","type":"int"},{"name":"id","type":"string"},{"name":"placed","type":{"type":"long",`+
+			`"logicalType":"timestamp-millis"}}`)
 	dir := t.TempDir()
-	const file = `{"type":"record","name":"Order","fields":[{"name":"placed","type":["null","long"]},{"name":"id","type":"string"}]}`
+	const file = `{"type":"record","name":"Order","fields":[{"name":"placed","type":["null","long"]},{"name":"id",` +
+		`"type":"string"}]}`
 	if err := os.WriteFile(filepath.Join(dir, "order.avsc"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set, err := contract.LoadWith(t.Context(), []contract.Config{order(func(c *contract.Config) { c.Framing, c.Types = "confluent", []string{"*"} })}, dir, contract.Env{Schemas: s})
+	set, err := contract.LoadWith(t.Context(),
+		[]contract.Config{order(func(c *contract.Config) { c.Framing, c.Types = "confluent", []string{"*"} })}, dir,
+		contract.Env{Schemas: s})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ func TestContractGrowsInFlight(t *testing.T) {
 			t.Errorf("%q, want %q; grown %v", got, want, grown)
 		}
 	}
-	if before, after := numbers(old.Routes[0]), numbers(now.Routes[0]); !cmp.Equal(before, map[string]int32{"id": 1, "grams": 2}) ||
+	if before, after := numbers(old.Routes[0]), numbers(now.Routes[0]); !cmp.Equal(before,
+		map[string]int32{"id": 1, "grams": 2}) ||
 		!cmp.Equal(after, map[string]int32{"id": 1, "grams": 2, "fragile": 3}) {
 		t.Errorf("numbers %v, then %v", before, after)
 	}
@@ -79,10 +80,12 @@ func TestContractDoesNotGrow(t *testing.T) {
 					t.Errorf("%q, grown %v", got, grown)
 				}
 			}
-			if lines := d.log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "payload.fragile") || d.versions() != 1 {
+			if lines := d.log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "payload.fragile") ||
+				d.versions() != 1 {
 				t.Errorf("%v versions, log:\n%s", d.versions(), lines)
 			}
-			if n, err := testutil.GatherAndCount(d.metrics, "waybill_ingest_schemas_with_more_fields_total"); n != 1 || err != nil {
+			if n, err := testutil.GatherAndCount(d.metrics, "waybill_ingest_schemas_with_more_fields_total"); n != 1 ||
+				err != nil {
 				t.Errorf("%d, %v", n, err)
 			}
 		})
@@ -94,7 +97,8 @@ func TestRefusedRecords(t *testing.T) {
 	s := &shelf{}
 	s.put("parcels-value", 3, v1)
 	d := open(t, s, nil)
-	s.put("parcels-value", 4, `{"name":"id","type":"string"},{"name":"grams","type":["null","string"]},{"name":"new","type":"int"}`)
+	s.put("parcels-value", 4,
+		`{"name":"id","type":"string"},{"name":"grams","type":["null","string"]},{"name":"new","type":"int"}`)
 	s.put("parcels-value", 5, v1+`,{"name":"ID","type":"string"}`)
 	s.put("Customer-value", 6, v1+`,{"name":"secret","type":"string"}`)
 	s.put("parcels-value", 7, `{"name":"broken"`)
@@ -107,17 +111,37 @@ func TestRefusedRecords(t *testing.T) {
 		want   string
 	}{
 		{framed(3, "\x04ab\x0a"), "id=ab grams=5"},
-		{framed(4, "\x02a\x02\x02b\x02"), "parcels-value: payload.grams at byte 8: schema 4's string cannot be read as the contract's int"},
+		{
+			framed(4, "\x02a\x02\x02b\x02"),
+			"parcels-value: payload.grams at byte 8: schema 4's string cannot be read as the contract's int",
+		},
 		{framed(4, "\x02a\x00\x02"), "id=a new=1"},
-		{framed(5, "\x02a\x02\x00"), "parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another column has this name but for its case; BigQuery does not tell them apart; " +
-			`write columns: {"ID": {name: ID_2}, or {skip: true}}`},
-		{framed(6, "\x02a\x02\x00"), "parcels-value: payload at byte 0: schema id 6: it is no version of subject parcels-value, and is called Customer instead of parcels"},
+		{
+			framed(5, "\x02a\x02\x00"),
+			"parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another column has " +
+				"this name but for its case; BigQuery does not tell them apart; " +
+				`write columns: {"ID": {name: ID_2}, or {skip: true}}`,
+		},
+		{
+			framed(6, "\x02a\x02\x00"),
+			"parcels-value: payload at byte 0: schema id 6: it is no version of subject parcels-value, and is " +
+				"called Customer instead of parcels",
+		},
 		{framed(7, ""), "parcels-value: payload at byte 0: schema id 7: "},
 		{framed(99, ""), "parcels-value: payload at byte 0: schema id 99 is not in the registry"},
 		{framed(3, "\x04a"), "parcels-value: payload.id at byte 5: the length reaches past the end of the payload"},
-		{&record.Record{Topic: "parcels", Value: []byte{}}, "parcels-value: payload at byte 0: the payload is empty; a zero byte and a schema id come first"},
-		{&record.Record{Topic: "parcels", Value: []byte("\x04ab\x0a  ")}, "parcels-value: payload at byte 0: the first byte is not zero: there is no schema id before the payload"},
-		{&record.Record{Topic: "parcels", Value: []byte{0, 0, 0}}, "parcels-value: payload at byte 0: the payload ends within the schema id"},
+		{
+			&record.Record{Topic: "parcels", Value: []byte{}},
+			"parcels-value: payload at byte 0: the payload is empty; a zero byte and a schema id come first",
+		},
+		{
+			&record.Record{Topic: "parcels", Value: []byte("\x04ab\x0a  ")},
+			"parcels-value: payload at byte 0: the first byte is not zero: there is no schema id before the payload",
+		},
+		{
+			&record.Record{Topic: "parcels", Value: []byte{0, 0, 0}},
+			"parcels-value: payload at byte 0: the payload ends within the schema id",
+		},
 		{framed(3, "\x04ab\x0a"), "id=ab grams=5"},
 	} {
 		v.record.TimestampMicros = -1
@@ -242,7 +266,9 @@ func TestFramedRowsAllocateNothing(t *testing.T) {
 	d := open(t, s, nil)
 	_, _ = d.take(d.fork(), framed(3, "\x04ab\x0a"))
 	topic := d.fork()
-	records := []record.Record{*framed(3, "\x04ab\x0a"), *framed(1_000_000, "\x01\x04cd\x02\x0c"), *framed(3, "\x04ab\x0a")}
+	records := []record.Record{
+		*framed(3, "\x04ab\x0a"), *framed(1_000_000, "\x01\x04cd\x02\x0c"), *framed(3, "\x04ab\x0a"),
+	}
 	ctx, dst := t.Context(), make([]byte, 0, 1024)
 	if n := testing.AllocsPerRun(100, func() {
 		if grown, err := topic.Prepare(ctx, records, nil); grown || err != nil {
@@ -290,7 +316,9 @@ func TestSubjectProblems(t *testing.T) {
 	if set, err := contract.Load([]contract.Config{parcels(nil)}, t.TempDir()); err != nil || len(set.Topics()) != 0 {
 		t.Errorf("%v", err)
 	}
-	if _, err := contract.Load([]contract.Config{parcels(func(c *contract.Config) { c.Evolution = "on" })}, t.TempDir()); err == nil {
+	if _, err := contract.Load([]contract.Config{
+		parcels(func(c *contract.Config) { c.Evolution = "on" }),
+	}, t.TempDir()); err == nil {
 		t.Error("no problem")
 	}
 }

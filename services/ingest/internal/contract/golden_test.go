@@ -111,7 +111,8 @@ func TestGoldenRows(t *testing.T) {
 				if row.PhysicalStock.GetTimestamp() != v.JSON.Timestamp {
 					t.Errorf("payload of %d, want %d", row.PhysicalStock.GetTimestamp(), v.JSON.Timestamp)
 				}
-				if want := []string{"sms_physical_stock_updated_topic/3/0", "sms_physical_stock_updated_topic/3/1"}; i < 2 && row.GetEventId() != want[i] {
+				if want := []string{"sms_physical_stock_updated_topic/3/0", "sms_physical_stock_updated_topic/3/1"}; i < 2 &&
+					row.GetEventId() != want[i] {
 					t.Errorf("event_id %q, want %q", row.GetEventId(), want[i])
 				}
 				if row.TopicVersion != nil {
@@ -127,8 +128,9 @@ func envelope(topic string, v vector, offset int64) *deliveryv6.DeliveryEvent {
 	return &deliveryv6.DeliveryEvent{
 		EventId: &v.JSON.ID, EventType: proto.String(v.Type[strings.LastIndexByte(v.Type, '.')+1:]), ItemType: &v.Type,
 		EventTime: proto.Int64(v.JSON.Timestamp / 1000), IngestTime: proto.Int64(now), TopicVersion: proto.String("v6"),
-		KafkaTopic: &topic, KafkaPartition: proto.Int32(3), KafkaOffset: &offset, KafkaTimestamp: proto.Int64(1_800_000_000_123_000),
-		KafkaKey: []byte("k"),
+		KafkaTopic: &topic, KafkaPartition: proto.Int32(3), KafkaOffset: &offset,
+		KafkaTimestamp: proto.Int64(1_800_000_000_123_000),
+		KafkaKey:       []byte("k"),
 		KafkaHeaders: []*envelopev1.Header{
 			{Key: proto.String("trace")}, {Key: proto.String("item_type_name"), Value: []byte(v.Type)},
 		},
@@ -141,7 +143,9 @@ func TestNoAllocations(t *testing.T) {
 		topic, file string
 		trace       bool // a header whose value is another in each record
 	}{
-		"delivery": {deliveryTopic, "delivery_event_v6.jsonl.gz", false}, "stock": {stockTopic, "physical_stock_updated.jsonl.gz", false},
+		"delivery": {deliveryTopic, "delivery_event_v6.jsonl.gz", false}, "stock": {
+			stockTopic, "physical_stock_updated.jsonl.gz", false,
+		},
 		"stock, traced": {stockTopic, "physical_stock_updated.jsonl.gz", true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -70,7 +70,8 @@ func (h *headers) encode(r *record.Record, m *Match) *fault {
 	h.version++
 	h.said, h.typeAt = Match{}, typeAt(r.Headers, h.typeKey)
 	// Where the type goes depends on the type alone, so what is said of one record holds for all that have it.
-	if itemType := valueAt(r.Headers, h.typeAt); m.Action == Row && bytes.Equal(itemType, m.itemType) && (itemType == nil) == (m.itemType == nil) {
+	if itemType := valueAt(r.Headers, h.typeAt); m.Action == Row && bytes.Equal(itemType, m.itemType) &&
+		(itemType == nil) == (m.itemType == nil) {
 		h.said = *m
 		h.said.itemType, h.said.version = nil, h.version
 	}

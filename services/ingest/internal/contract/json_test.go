@@ -25,11 +25,27 @@ func TestJSON(t *testing.T) {
 		change         func(*contract.Config)
 		payload, order string
 	}{
-		{nil, `{"id":7,"placed":"1970-01-01T00:00:03Z",` + decimal + `,"customer":{"name":"a"}}`, `id:7 placed:3000000 total:1234.56 customer:{name:"a"}`},
-		{func(c *contract.Config) { c.Columns = map[string]contract.Column{"total": {Type: "NUMERIC"}} }, `{"placed":"1970-01-01T00:00:03Z","id":7,` + decimal + `}`, `id:7 placed:3000000 total:"1234.56"`},
-		{func(c *contract.Config) { c.Schema = "order.avsc" }, `{"id":7,"placed":3000,` + decimal + `,"customer":{"name":"a"}}`, `id:7 placed:3000000 total:"1234.56" customer:{name:"a"}`},
-		{func(c *contract.Config) { c.Mode, c.UnknownFields = "lenient", "keep" }, `{"id":"7","x":[1],"placed":"1970-01-01T00:00:03"}`, `id:7 placed:3000000 _extra:"{\"x\":[1]}"`},
-		{func(c *contract.Config) { c.UnknownFields = "drop" }, `{"id":7,"placed":"1970-01-01T00:00:03Z","x":1}`, `id:7 placed:3000000`},
+		{
+			nil, `{"id":7,"placed":"1970-01-01T00:00:03Z",` + decimal + `,"customer":{"name":"a"}}`,
+			`id:7 placed:3000000 total:1234.56 customer:{name:"a"}`,
+		},
+		{
+			func(c *contract.Config) { c.Columns = map[string]contract.Column{"total": {Type: "NUMERIC"}} },
+			`{"placed":"1970-01-01T00:00:03Z","id":7,` + decimal + `}`, `id:7 placed:3000000 total:"1234.56"`,
+		},
+		{
+			func(c *contract.Config) { c.Schema = "order.avsc" },
+			`{"id":7,"placed":3000,` + decimal + `,"customer":{"name":"a"}}`,
+			`id:7 placed:3000000 total:"1234.56" customer:{name:"a"}`,
+		},
+		{
+			func(c *contract.Config) { c.Mode, c.UnknownFields = "lenient", "keep" },
+			`{"id":"7","x":[1],"placed":"1970-01-01T00:00:03"}`, `id:7 placed:3000000 _extra:"{\"x\":[1]}"`,
+		},
+		{
+			func(c *contract.Config) { c.UnknownFields = "drop" }, `{"id":7,"placed":"1970-01-01T00:00:03Z","x":1}`,
+			`id:7 placed:3000000`,
+		},
 		{nil, `{"id":7,"placed":"1970-01-01T00:00:03Z","x":1}`, `!payload.x 40`},
 		{nil, `{"id":"7","placed":"1970-01-01T00:00:03Z"}`, `!payload.id 6`},
 		{nil, ``, `!payload 0`},
@@ -41,7 +57,8 @@ func TestJSON(t *testing.T) {
 			}
 		})).Topic("orders").Fork()
 		file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-			Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{topic.Routes[0].GetDescriptor_()},
+			Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
+			MessageType: []*descriptorpb.DescriptorProto{topic.Routes[0].GetDescriptor_()},
 		}, &protoregistry.Files{})
 		if err != nil {
 			t.Fatal(err)
@@ -51,7 +68,8 @@ func TestJSON(t *testing.T) {
 		if place, failing := strings.CutPrefix(c.order, "!"); failing {
 			m := topic.Match(r)
 			_, err := m.Contract.AppendRow(nil, r, m, now)
-			if e, ok := errors.AsType[*decode.Error](err); !ok || e.Contract != "order" || place != fmt.Sprint(e.Field, " ", e.Offset) {
+			if e, ok := errors.AsType[*decode.Error](err); !ok || e.Contract != "order" ||
+				place != fmt.Sprint(e.Field, " ", e.Offset) {
 				t.Errorf("%s: %v, want %s", c.payload, err, place)
 			}
 			continue
@@ -61,7 +79,8 @@ func TestJSON(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.Join(strings.Fields(prototext.MarshalOptions{}.Format(row)), " ")
-		if !strings.HasPrefix(text, `event_id:"7" `) || !strings.Contains(text, ` event_time:3000000 `) || !strings.HasSuffix(text, ` payload:{`+c.order+`}`) {
+		if !strings.HasPrefix(text, `event_id:"7" `) || !strings.Contains(text, ` event_time:3000000 `) ||
+			!strings.HasSuffix(text, ` payload:{`+c.order+`}`) {
 			t.Errorf("%s: %s, want %s", c.payload, text, c.order)
 		}
 	}

@@ -89,11 +89,18 @@ func LoadDir(dir string) ([]Config, error) {
 		err = fmt.Errorf("%s is no folder", dir)
 	}
 	if err != nil {
-		return nil, config.Problems{{Key: "contracts_dir", Message: err.Error(), Remedy: "name a folder, relative to the configuration file"}}
+		return nil, config.Problems{
+			{Key: "contracts_dir", Message: err.Error(), Remedy: "name a folder, relative to the configuration file"},
+		}
 	}
 	files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.yaml"))
 	if err != nil || len(files) == 0 {
-		return nil, config.Problems{{Key: "contracts_dir", Message: dir + " holds no *.yaml file", Remedy: "put contracts there, or remove contracts_dir"}}
+		return nil, config.Problems{
+			{
+				Key: "contracts_dir", Message: dir + " holds no *.yaml file",
+				Remedy: "put contracts there, or remove contracts_dir",
+			},
+		}
 	}
 	var all []Config
 	var errs []error
@@ -179,9 +186,10 @@ func (l *loader) add(c *Config, e entry) {
 		return
 	}
 	o := decode.Options{
-		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field, EventTimeUnit: units[e.EventTime.Unit],
-		Columns: e.columns(), IgnoreHints: e.Hints == hintsIgnore,
-		Only: e.only(), Dates: e.Dates.decoded(),
+		Contract: e.Name, Payload: e.Payload, EventID: e.EventID, EventTime: e.EventTime.Field,
+		EventTimeUnit: units[e.EventTime.Unit], Columns: e.columns(), Dates: e.Dates.decoded(),
+		IgnoreHints: e.Hints == hintsIgnore,
+		Only:        e.only(),
 	}
 	compile := l.plain
 	if e.Framing == framingConfluent {
@@ -237,7 +245,8 @@ func (l *loader) reportCompile(e *entry, err error) {
 	if e.Subject != "" {
 		key = "subject"
 	}
-	l.report(e, key, err.Error(), "change the schema, from which the columns follow, or give them other names or types by columns")
+	l.report(e, key, err.Error(),
+		"change the schema, from which the columns follow, or give them other names or types by columns")
 }
 
 // topic joins the entries of one topic, or of a pattern; nil if there was a problem.
@@ -248,7 +257,8 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	for i := range entries {
 		e := &entries[i]
 		if at := slices.IndexFunc(t.Routes, func(r *lanev1.Route) bool { return r.Table == e.Table }); at >= 0 {
-			l.report(e, "table", fmt.Sprintf("%s sends rows of the same topic to %s already", entries[at].key(), e.Table), "join the two entries, or use another table")
+			l.report(e, "table", fmt.Sprintf("%s sends rows of the same topic to %s already", entries[at].key(), e.Table),
+				"join the two entries, or use another table")
 		}
 		t.Routes = append(t.Routes, e.route)
 		t.contracts = append(t.contracts, e.contract)
@@ -275,7 +285,10 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 		t.version(g.name)
 	}
 	for i := range entries {
-		e := Entry{Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract, typing: t.typing}
+		e := Entry{
+			Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract,
+			typing: t.typing,
+		}
 		e.Warnings = slices.Concat(e.contract.warnings, decode.Warnings(e.contract.plan))
 		for _, w := range e.Warnings {
 			l.env.Log.Warn("something is wrong with a schema that does not matter", "contract", e.Name, "what", w)
@@ -284,7 +297,8 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 		t.entries = append(t.entries, e)
 	}
 	t.routing = newRouting(header, tombstones, unknown, rules)
-	t.Fingerprint = fingerprint(header, tombstones, t.typing != nil, unknown, rules, func(target int) string { return t.Routes[target].Table })
+	t.Fingerprint = fingerprint(header, tombstones, t.typing != nil, unknown, rules,
+		func(target int) string { return t.Routes[target].Table })
 	return t
 }
 
@@ -298,7 +312,8 @@ func (l *loader) agreed(entries []entry, key, otherwise string, get func(*Config
 		case says == nil:
 			value, says = theirs, e
 		case theirs != value:
-			l.report(e, key, fmt.Sprintf("%s says %s, %s says %s", e.key(), theirs, says.key(), value), "say the same in all contracts of the topic, or say it in one")
+			l.report(e, key, fmt.Sprintf("%s says %s, %s says %s", e.key(), theirs, says.key(), value),
+				"say the same in all contracts of the topic, or say it in one")
 		}
 	}
 	return or(value, otherwise), says
@@ -314,13 +329,15 @@ func (l *loader) catchAll(t *Topic, entries []entry, says *entry, rules []rule) 
 		return
 	}
 	if slices.ContainsFunc(rules, func(r rule) bool { return r.prefix && r.text == "" }) {
-		l.report(says, "unknown", "types of the topic takes \"*\": there is no unknown type", "remove unknown and unknown_table, or list the types")
+		l.report(says, "unknown", "types of the topic takes \"*\": there is no unknown type",
+			"remove unknown and unknown_table, or list the types")
 		return
 	}
 	// Of such a payload nothing is known, so the table is laid out by when it came.
 	c := Config{
-		Table: says.UnknownTable, Payload: defaultPayload, PartitionBy: "ingest_time", PartitionUnit: "day", ClusterBy: []string{"event_type"},
-		Delivery: says.Delivery, Evolution: says.Evolution, MissingValues: says.MissingValues,
+		Table: says.UnknownTable, Payload: defaultPayload, PartitionBy: "ingest_time", PartitionUnit: "day",
+		ClusterBy: []string{"event_type"}, Delivery: says.Delivery, Evolution: says.Evolution,
+		MissingValues: says.MissingValues,
 	}
 	plan, err := raw.Compile(raw.Bytes, decode.Options{Contract: unknownContract, Payload: c.Payload})
 	if err == nil {

@@ -57,6 +57,7 @@ func (m *memo) place(offset int64) []byte {
 	}
 	last := m.spot[len(m.spot)-4:]
 	rest := uint32(offset - era*spotRange)
-	last[0], last[1], last[2], last[3] = '0'+byte(rest/1000), '0'+byte(rest/100%10), '0'+byte(rest/10%10), '0'+byte(rest%10)
+	last[0], last[1], last[2], last[3] = '0'+byte(rest/1000), '0'+byte(rest/100%10), '0'+byte(rest/10%10),
+		'0'+byte(rest%10)
 	return m.spot
 }

@@ -15,10 +15,15 @@ import (
 
 // A contract that has seen other records lays a record down, or refuses it, as one that has seen none.
 func TestWhatRepeatsIsLaidDownAlike(t *testing.T) {
-	topic := load(t, order(func(c *contract.Config) { c.Types, c.TopicVersion, c.EventID = []string{"*"}, "v7", "" })).Topic("orders")
+	topic := load(t, order(func(c *contract.Config) {
+		c.Types, c.TopicVersion, c.EventID = []string{"*"}, "v7", ""
+	})).Topic(
+		"orders")
 	rapid.Check(t, func(t *rapid.T) {
 		old := topic.Fork()
-		text := rapid.SampledFrom([][]byte{nil, {}, []byte("a"), []byte("trace"), []byte("shop.Order"), []byte("\xff"), bytes.Repeat([]byte("x"), 200)})
+		text := rapid.SampledFrom([][]byte{
+			nil, {}, []byte("a"), []byte("trace"), []byte("shop.Order"), []byte("\xff"), bytes.Repeat([]byte("x"), 200),
+		})
 		headers := []record.Header{}
 		for i := range rapid.IntRange(1, 40).Draw(t, "records") {
 			switch rapid.IntRange(0, 3).Draw(t, "change") {
@@ -37,8 +42,10 @@ func TestWhatRepeatsIsLaidDownAlike(t *testing.T) {
 				}
 			}
 			r := record.Record{
-				Topic: rapid.SampledFrom([]string{"orders", "orders-2"}).Draw(t, "topic"), Partition: rapid.Int32Range(0, 2).Draw(t, "partition"),
-				Offset: rapid.Int64Min(0).Draw(t, "offset"), Key: text.Draw(t, "key"), Value: []byte("\x0e\x06\x00\x02a"), Headers: headers,
+				Topic:     rapid.SampledFrom([]string{"orders", "orders-2"}).Draw(t, "topic"),
+				Partition: rapid.Int32Range(0, 2).Draw(t, "partition"), Offset: rapid.Int64Min(0).Draw(t, "offset"),
+				Key: text.Draw(t, "key"), Value: []byte("\x0e\x06\x00\x02a"),
+				Headers: headers,
 			}
 			row := func(topic *contract.Topic) string {
 				out, err := topic.Match(&r).Contract.AppendRow(nil, &r, topic.Match(&r), now)
@@ -82,11 +89,17 @@ func TestWhatRepeatsIsMatchedAlike(t *testing.T) {
 		if m.Contract != nil {
 			name = m.Contract.Name()
 		}
-		return fmt.Sprintf("%v %d %s %q %v %q %v", m.Action, m.Route, name, m.Reason, m.Unmatched, m.ItemType(), m.ItemType() == nil)
+		return fmt.Sprintf("%v %d %s %q %v %q %v", m.Action, m.Route, name, m.Reason, m.Unmatched, m.ItemType(),
+			m.ItemType() == nil)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		old := topic.Fork()
-		types := rapid.SampledFrom([][]byte{nil, {}, []byte("shop.Order"), []byte("shop.Other"), []byte("a.B"), []byte("b"), []byte("noise.X"), []byte("none"), []byte("shop.\xff")})
+		types := rapid.SampledFrom([][]byte{
+			nil,
+			{},
+			[]byte("shop.Order"), []byte("shop.Other"), []byte("a.B"), []byte("b"), []byte("noise.X"), []byte("none"),
+			[]byte("shop.\xff"),
+		})
 		key := rapid.SampledFrom([]string{"item_type_name", "item_type_name", "trace", "", "\xff"})
 		var headers []kmsg.Header
 		var open []matched

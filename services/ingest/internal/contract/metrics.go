@@ -31,7 +31,8 @@ func NewUnknowns(registerer prometheus.Registerer) *Unknowns {
 	u := &Unknowns{
 		records: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waybill_ingest_unknown_type_records_total",
-			Help: "Records whose type no contract takes, read again after a replay included. The first 50 types of a topic have a label each.",
+			Help: "Records whose type no contract takes, read again after a replay included. The first 50 types " +
+				"of a topic have a label each.",
 		}, []string{"topic", "type"}),
 		types: map[string]map[string]bool{},
 	}
@@ -99,7 +100,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	labels := []string{"topic", "contract"}
 	m := &metrics{
 		versions: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "waybill_ingest_contract_versions", Help: "Versions that a contract has had since the start; 1 until its schema has grown.",
+			Name: "waybill_ingest_contract_versions",
+			Help: "Versions that a contract has had since the start; 1 until its schema has grown.",
 		}, labels),
 		extra: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "waybill_ingest_schemas_with_more_fields_total",
@@ -108,7 +110,8 @@ func newMetrics(registerer prometheus.Registerer) *metrics {
 	}
 	m.far = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "waybill_ingest_far_dates_total",
-		Help: "Dates and times that were far away by their contract and became null or a bound, those of records read again included.",
+		Help: "Dates and times that were far away by their contract and became null or a bound, those " +
+			"of records read again included.",
 	}, labels)
 	if registerer != nil {
 		registerer.MustRegister(m.versions, m.extra, m.far)

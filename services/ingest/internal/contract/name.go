@@ -31,9 +31,11 @@ func (l *loader) name(entries []entry) {
 		}
 		switch other, twice := named[e.Name]; {
 		case e.Name == unknownContract:
-			l.report(e, "name", "the contract of records whose type no other takes is called "+unknownContract, "choose another name")
+			l.report(e, "name", "the contract of records whose type no other takes is called "+unknownContract,
+				"choose another name")
 		case twice:
-			l.report(e, "name", fmt.Sprintf("%s is called %s too", other.where(), e.Name), "choose another name for one of the two, or leave it out")
+			l.report(e, "name", fmt.Sprintf("%s is called %s too", other.where(), e.Name),
+				"choose another name for one of the two, or leave it out")
 		default:
 			named[e.Name] = e
 		}

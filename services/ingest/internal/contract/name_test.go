@@ -24,14 +24,28 @@ func TestNames(t *testing.T) {
 	}{
 		"of one schema": {
 			[]contract.Config{
-				of("orders", "orders", "a", ""), of("orders", "d.returns", "b", ""), of("eu", "orders", "a", ""), of("us", "orders", "a", ""), of("uk", "returns", "a", ""),
+				of("orders", "orders", "a", ""), of("orders", "d.returns", "b", ""), of("eu", "orders", "a", ""),
+				of("us", "orders", "a", ""), of("uk", "returns", "a", ""),
 			}, "order order_returns order_eu order_us order_uk",
 		},
-		"a name that is said is kept for it":    {[]contract.Config{of("orders", "orders", "a", ""), of("orders", "returns", "b", "order")}, "order_orders order"},
-		"even the one made of schema and table": {[]contract.Config{of("orders", "orders", "a", ""), of("orders", "b", "b", ""), of("x", "c", "b", "order_b")}, "order order_orders order_b"},
-		"of one table, without a schema":        {[]contract.Config{raw("a"), raw("b"), {TopicPattern: "x.*", Format: "raw", Table: "p.d.bytes", Types: []string{"*"}}}, "p.d.bytes p.d.bytes_b p.d.bytes_2"},
-		"built in":                              {[]contract.Config{{Builtin: "stock.v1"}, {Builtin: "stock.v1", Topic: "other"}}, "stock.v1 stock.v1_other"},
-		"like that of unknown types":            {[]contract.Config{{Topic: "a", Format: "raw", Table: "unknown", Types: []string{"*"}}}, "unknown_a"},
+		"a name that is said is kept for it": {
+			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "returns", "b", "order")}, "order_orders order",
+		},
+		"even the one made of schema and table": {
+			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "b", "b", ""), of("x", "c", "b", "order_b")},
+			"order order_orders order_b",
+		},
+		"of one table, without a schema": {
+			[]contract.Config{raw("a"), raw("b"), {
+				TopicPattern: "x.*", Format: "raw", Table: "p.d.bytes", Types: []string{"*"},
+			}}, "p.d.bytes p.d.bytes_b p.d.bytes_2",
+		},
+		"built in": {
+			[]contract.Config{{Builtin: "stock.v1"}, {Builtin: "stock.v1", Topic: "other"}}, "stock.v1 stock.v1_other",
+		},
+		"like that of unknown types": {
+			[]contract.Config{{Topic: "a", Format: "raw", Table: "unknown", Types: []string{"*"}}}, "unknown_a",
+		},
 	} {
 		set, err := contract.Load(c.configs, "testdata")
 		if err != nil {
@@ -58,8 +72,9 @@ func TestNameTwice(t *testing.T) {
 	for file, text := range map[string]string{
 		"order.avsc": string(schema),
 		"a.yaml":     "topic: a\nname: all\nformat: avro\nschema: order.avsc\ntable: a\ntypes: ['*']\n",
-		"b.yaml":     "- topic: b\n  format: avro\n  schema: order.avsc\n  table: b\n  types: ['*']\n  name: all\n- topic: c\n  name: unknown\n  format: raw\n  table: c\n  types: ['*']\n",
-		"d.yaml":     "topic: d\nname: no name\nformat: raw\ntable: d\ntypes: ['*']\n",
+		"b.yaml": "- topic: b\n  format: avro\n  schema: order.avsc\n  table: b\n  types: ['*']\n  name: all\n- " +
+			"topic: c\n  name: unknown\n  format: raw\n  table: c\n  types: ['*']\n",
+		"d.yaml": "topic: d\nname: no name\nformat: raw\ntable: d\ntypes: ['*']\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

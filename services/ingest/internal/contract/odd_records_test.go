@@ -22,10 +22,14 @@ import (
 const (
 	oddType = "odd.Thing"
 
-	oddJSON = `{"type":"object","properties":{"text":{"type":"string"},"ratio":{"type":"number"},"at":{"type":"string","format":"date-time"},
-		"day":{"type":"string","format":"date"},"tags":{"type":"array","items":{"type":"string"}},"maybe":{"type":"array","items":{"type":["string","null"]}},"any":{}}}`
-	oddProto = `syntax = "proto3"; package odd; import "google/protobuf/timestamp.proto"; import "google/protobuf/struct.proto";
-		message Thing { string text = 1; double ratio = 2; google.protobuf.Timestamp at = 3; repeated string tags = 4; google.protobuf.Value any = 5; }`
+	oddJSON = `{"type":"object","properties":{"text":{"type":"string"},"ratio":{"type":"number"},"at":{"type":"string",` +
+		`"format":"date-time"},
+		"day":{"type":"string","format":"date"},"tags":{"type":"array","items":{"type":"string"}},"maybe":{"type":"array",` +
+		`"items":{"type":["string","null"]}},"any":{}}}`
+	oddProto = `syntax = "proto3"; package odd; import "google/protobuf/timestamp.proto"; import ` +
+		`"google/protobuf/struct.proto";
+		message Thing { string text = 1; double ratio = 2; google.protobuf.Timestamp at = 3; repeated string tags = 4; ` +
+		`google.protobuf.Value any = 5; }`
 )
 
 // oddFormat is a contract, and what goes before each of its values.
@@ -99,17 +103,26 @@ func (f oddFormat) check(t *testing.T, good string, cases []oddCase) {
 		}
 	}
 	for _, c := range append(cases, oddCase{"good", good, "row"}) {
-		expect(c.name, f.become(t, &record.Record{Headers: header([]byte(oddType)), Value: []byte(f.frame + c.value)}, nil), c.want)
+		expect(c.name, f.become(t, &record.Record{Headers: header([]byte(oddType)), Value: []byte(f.frame + c.value)}, nil),
+			c.want)
 	}
-	for policy, want := range map[string]string{"": "nothing", "ignore": "nothing", "dead_letter": "letter the value is null", "row": "row null"} {
-		got := f.become(t, &record.Record{Headers: header([]byte(oddType))}, func(c *contract.Config) { c.Tombstones = policy })
+	for policy, want := range map[string]string{
+		"": "nothing", "ignore": "nothing", "dead_letter": "letter the value is null", "row": "row null",
+	} {
+		got := f.become(t, &record.Record{Headers: header([]byte(oddType))},
+			func(c *contract.Config) { c.Tombstones = policy })
 		expect("tombstone, "+policy, got, want)
 	}
 	for name, headers := range map[string][]record.Header{"no type header": nil, "null type header": header(nil)} {
 		value := []byte(f.frame + good)
-		expect(name, f.become(t, &record.Record{Headers: headers, Value: value}, nil), "letter header item_type_name is missing")
-		expect(name+", all taken", f.become(t, &record.Record{Headers: headers, Value: value}, func(c *contract.Config) { c.Types = []string{"*"} }), "row")
-		expect(name+", ignored", f.become(t, &record.Record{Headers: headers, Value: value}, func(c *contract.Config) { c.Unknown = "ignore" }), "nothing")
+		expect(name, f.become(t, &record.Record{Headers: headers, Value: value}, nil),
+			"letter header item_type_name is missing")
+		expect(name+", all taken",
+			f.become(t, &record.Record{Headers: headers, Value: value}, func(c *contract.Config) { c.Types = []string{"*"} }),
+			"row")
+		expect(name+", ignored",
+			f.become(t, &record.Record{Headers: headers, Value: value}, func(c *contract.Config) { c.Unknown = "ignore" }),
+			"nothing")
 	}
 }
 
@@ -141,7 +154,8 @@ func TestOddRecordsOfJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := oddFormat{config: contract.Config{Format: "json", Schema: path}}
-	f.check(t, `{"text":"a"}`, append(oddJSONCases("payload"), oddCase{"empty value", "", "letter a payload is an object"}, oddCase{"null", "null", "letter a payload is an object"}))
+	f.check(t, `{"text":"a"}`, append(oddJSONCases("payload"), oddCase{"empty value", "", "letter a payload is an object"},
+		oddCase{"null", "null", "letter a payload is an object"}))
 }
 
 // protoCases are the odd messages of oddProto.
@@ -189,7 +203,8 @@ func TestOddRecordsOfProtobuf(t *testing.T) {
 		t.Fatal(err)
 	}
 	set, err := proto.Marshal(&descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{
-		protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto), protodesc.ToFileDescriptorProto(structpb.File_google_protobuf_struct_proto),
+		protodesc.ToFileDescriptorProto(timestamppb.File_google_protobuf_timestamp_proto),
+		protodesc.ToFileDescriptorProto(structpb.File_google_protobuf_struct_proto),
 		protodesc.ToFileDescriptorProto(file),
 	}})
 	if err != nil {
@@ -205,8 +220,12 @@ func TestOddRecordsOfProtobuf(t *testing.T) {
 
 func TestOddRecordsAsTheyAre(t *testing.T) {
 	for as, cases := range map[string][]oddCase{
-		"bytes":  {{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "row a\xff"}},
-		"string": {{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "letter payload at byte 1: text is not valid UTF-8"}, {"NaN", "NaN", "row NaN"}},
+		"bytes": {{"empty value", "", "row"}, {"invalid UTF-8", "a\xff", "row a\xff"}},
+		"string": {
+			{"empty value", "", "row"},
+			{"invalid UTF-8", "a\xff", "letter payload at byte 1: text is not valid UTF-8"},
+			{"NaN", "NaN", "row NaN"},
+		},
 		"json": {
 			{"empty value", "", "letter the JSON value ends here"},
 			{"invalid UTF-8", "\"a\xff\"", "letter payload at byte 2: text is not valid UTF-8"},
@@ -231,16 +250,31 @@ func TestOddRecordsFramed(t *testing.T) {
 		schema, message, frame, good string
 		cases                        []oddCase
 	}{
-		"json":     {oddJSON, "", "\x00\x00\x00\x00\x07", `{"text":"a"}`, append(oddJSONCases("payload"), oddCase{"nothing behind the id", "", "letter a payload is an object"})},
-		"protobuf": {oddProto, "odd.Thing", "\x00\x00\x00\x00\x07\x00", "\x0a\x01a", append(protoCases(t), oddCase{"nothing behind the id", "", "row"})},
-		"avro": {`{"type":"record","name":"Thing","fields":[{"name":"text","type":"string"}]}`, "", "\x00\x00\x00\x00\x07", "\x02a", []oddCase{
-			{"nothing behind the id", "", "letter payload.text at byte 5: the payload ends here"}, {"invalid UTF-8", "\x02\xff", "letter payload.text at byte 5"},
-		}},
+		"json": {
+			oddJSON, "", "\x00\x00\x00\x00\x07", `{"text":"a"}`,
+			append(oddJSONCases("payload"), oddCase{"nothing behind the id", "", "letter a payload is an object"}),
+		},
+		"protobuf": {
+			oddProto, "odd.Thing", "\x00\x00\x00\x00\x07\x00", "\x0a\x01a",
+			append(protoCases(t), oddCase{"nothing behind the id", "", "row"}),
+		},
+		"avro": {
+			`{"type":"record","name":"Thing","fields":[{"name":"text","type":"string"}]}`, "", "\x00\x00\x00\x00\x07",
+			"\x02a",
+			[]oddCase{
+				{"nothing behind the id", "", "letter payload.text at byte 5: the payload ends here"}, {
+					"invalid UTF-8", "\x02\xff", "letter payload.text at byte 5",
+				},
+			},
+		},
 	} {
 		t.Run(format, func(t *testing.T) {
 			s := &shelf{}
 			s.putText("odd-value", 7, format, c.schema)
-			f := oddFormat{config: contract.Config{Format: format, Framing: "confluent", Subject: "odd-value", Message: c.message}, frame: c.frame, shelf: s}
+			f := oddFormat{
+				config: contract.Config{Format: format, Framing: "confluent", Subject: "odd-value", Message: c.message},
+				frame:  c.frame, shelf: s,
+			}
 			f.check(t, c.good, c.cases)
 			f.frame = ""
 			f.check(t, c.frame+c.good, []oddCase{

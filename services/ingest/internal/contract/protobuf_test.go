@@ -20,7 +20,9 @@ import (
 // A contract of format protobuf needs a descriptor set and the name of a message.
 func TestProtobufContract(t *testing.T) {
 	dir := t.TempDir()
-	files := &descriptorpb.FileDescriptorSet{File: []*descriptorpb.FileDescriptorProto{protodesc.ToFileDescriptorProto(stockv1.File_stock_v1_stock_proto)}}
+	files := &descriptorpb.FileDescriptorSet{
+		File: []*descriptorpb.FileDescriptorProto{protodesc.ToFileDescriptorProto(stockv1.File_stock_v1_stock_proto)},
+	}
 	for i := range stockv1.File_stock_v1_stock_proto.Imports().Len() {
 		files.File = append(files.File, protodesc.ToFileDescriptorProto(stockv1.File_stock_v1_stock_proto.Imports().Get(i)))
 	}
@@ -33,7 +35,8 @@ func TestProtobufContract(t *testing.T) {
 	}
 	entry := func(change func(*contract.Config)) []contract.Config {
 		c := contract.Config{
-			Topic: "stock", Format: "protobuf", Schema: "stock.binpb", Message: "stock.v1.PhysicalStock", Table: "stock", Types: []string{"*"},
+			Topic: "stock", Format: "protobuf", Schema: "stock.binpb", Message: "stock.v1.PhysicalStock", Table: "stock",
+			Types: []string{"*"},
 		}
 		change(&c)
 		return []contract.Config{c}
@@ -43,17 +46,27 @@ func TestProtobufContract(t *testing.T) {
 		configs      []contract.Config
 	}{
 		{"contracts[0].message", "missing", entry(func(c *contract.Config) { c.Message = "" })},
-		{"contracts[0].message", "the schema has no stock.v1.Nope, but ", entry(func(c *contract.Config) { c.Message = "stock.v1.Nope" })},
+		{
+			"contracts[0].message", "the schema has no stock.v1.Nope, but ",
+			entry(func(c *contract.Config) { c.Message = "stock.v1.Nope" }),
+		},
 		{"contracts[0].message", "only format: protobuf", entry(func(c *contract.Config) { c.Format, c.Schema = "raw", "" })},
 		{"contracts[0].unknown_fields", "choices", entry(func(c *contract.Config) { c.UnknownFields = "hide" })},
-		{"contracts[0].unknown_fields", "format json or protobuf", entry(func(c *contract.Config) { c.Format, c.Schema, c.Message, c.UnknownFields = "raw", "", "", "drop" })},
+		{
+			"contracts[0].unknown_fields", "format json or protobuf",
+			entry(func(c *contract.Config) { c.Format, c.Schema, c.Message, c.UnknownFields = "raw", "", "", "drop" }),
+		},
 		{"contracts[0].schema", "no such file", entry(func(c *contract.Config) { c.Schema = "none.binpb" })},
-		{"contracts[0].columns", "the schema has no field nope there", entry(func(c *contract.Config) { c.Columns = map[string]contract.Column{"nope": {Type: "JSON"}} })},
+		{
+			"contracts[0].columns", "the schema has no field nope there",
+			entry(func(c *contract.Config) { c.Columns = map[string]contract.Column{"nope": {Type: "JSON"}} }),
+		},
 		{"contracts[0].event_id", "has no field nope", entry(func(c *contract.Config) { c.EventID = "nope" })},
 	} {
 		_, err := contract.Load(c.configs, dir)
 		var problems config.Problems
-		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key || !strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
+		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key ||
+			!strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
 			t.Errorf("want %s: %s, got %v", c.key, c.message, err)
 		}
 	}

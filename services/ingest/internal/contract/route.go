@@ -55,4 +55,5 @@ func rowDescriptor(plan decode.Plan, payload string, operation bool) (*descripto
 	return row, plan.AddPayload(row, payload, payloadNumber)
 }
 
-const operationDoc = "What was done to the row of the source, as the payload says it, for example c, u, d or r of Debezium."
+const operationDoc = "What was done to the row of the source, as the payload says it, for " +
+	"example c, u, d or r of Debezium."

@@ -141,7 +141,9 @@ func (t *Topic) target(itemType []byte) (target int, ok bool) {
 // fingerprint is a hash of all that decides which table a record counts for, and of nothing else: neither schema nor
 // columns, so that a changed decoder cannot shift a replay. Stable across versions of the program: what a key added
 // later says by default is not written.
-func fingerprint(header, tombstones string, bySchema bool, unknown int, rules []rule, table func(target int) string) uint64 {
+func fingerprint(header, tombstones string, bySchema bool, unknown int, rules []rule,
+	table func(target int) string,
+) uint64 {
 	lines := []string{}
 	for _, r := range rules {
 		if r.target == toIgnore {

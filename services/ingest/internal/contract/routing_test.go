@@ -52,8 +52,8 @@ func TestMatch(t *testing.T) {
 		order(func(c *contract.Config) { c.Table = "one"; c.Types = []string{"shop.returns.One"} }),
 	).Topic("orders").Fork()
 	for itemType, want := range map[string]string{
-		"shop.Order": "row 0", "shop.Anything": "row 0", "shop.a.b": "row 0", "shop.returns.Two": "row 1", "shop.returns.One": "row 2",
-		"shop.noise.x": "ignore 0", "shop.Noise": "ignore 0", "shop.Noisy": "row 0",
+		"shop.Order": "row 0", "shop.Anything": "row 0", "shop.a.b": "row 0", "shop.returns.Two": "row 1",
+		"shop.returns.One": "row 2", "shop.noise.x": "ignore 0", "shop.Noise": "ignore 0", "shop.Noisy": "row 0",
 		"shop": "unknown 0", "shop.": "unknown 0", "Shop.Order": "unknown 0", "": "unknown 0",
 	} {
 		m := topic.Match(typed(itemType))
@@ -64,7 +64,8 @@ func TestMatch(t *testing.T) {
 			t.Errorf("%q: %+v", itemType, m)
 		}
 	}
-	if m := topic.Match(typed("other.Type")); m.Reason != `header item_type_name is "other.Type", which no contract of the topic takes` {
+	if m := topic.Match(typed("other.Type")); m.Reason != `header item_type_name is "other.Type", which no contract of `+
+		`the topic takes` {
 		t.Error(m.Reason)
 	}
 	if m := topic.Match(typed("")); m.Reason != "header item_type_name is missing" {
@@ -72,7 +73,8 @@ func TestMatch(t *testing.T) {
 	}
 	// The last header of the name counts; a null one is none.
 	r := typed("shop.returns.One")
-	r.Headers = append(r.Headers, record.Header{Key: []byte("item_type_name"), Value: []byte("shop.Order")}, record.Header{Key: []byte("x")})
+	r.Headers = append(r.Headers, record.Header{Key: []byte("item_type_name"), Value: []byte("shop.Order")},
+		record.Header{Key: []byte("x")})
 	if m := topic.Match(r); m.Route != 0 {
 		t.Errorf("%+v", m)
 	}
@@ -172,15 +174,18 @@ const pinned = 0xc446585d781a5230
 
 // TestContractWithoutCode lays a row out by nothing but a schema file.
 func TestContractWithoutCode(t *testing.T) {
-	topic := load(t, order(func(c *contract.Config) { c.Topic = "orders_v3_topic"; c.Payload = "order" })).Topic("orders_v3_topic").Fork()
+	topic := load(t, order(func(c *contract.Config) { c.Topic = "orders_v3_topic"; c.Payload = "order" })).Topic(
+		"orders_v3_topic").Fork()
 	route := topic.Routes[0]
-	if route.Layout.GetPartitionField() != "event_time" || strings.Join(route.Layout.GetClusterFields(), " ") != "event_type" {
+	if route.Layout.GetPartitionField() != "event_time" ||
+		strings.Join(route.Layout.GetClusterFields(), " ") != "event_type" {
 		t.Errorf("layout %v", route.Layout)
 	}
 	r := typed("shop.Order")
 	r.Value = []byte("\x0e\x06\x02\x06\x01\xe2\x40\x02a")
 	text := rowOf(t, route, appendRow(t, topic, r))
-	want := `event_id:"7" event_type:"Order" item_type:"shop.Order" event_time:3000 ingest_time:1800000001000001 topic_version:"v3" ` +
+	want := `event_id:"7" event_type:"Order" item_type:"shop.Order" event_time:3000 ingest_time:1800000001000001 ` +
+		`topic_version:"v3" ` +
 		`kafka_topic:"orders" kafka_partition:1 kafka_offset:2 kafka_headers:{key:"item_type_name" value:"shop.Order"} ` +
 		`order:{id:7 placed:3000 total:"1234.56" customer:{name:"a"}}`
 	if text != want {
@@ -192,7 +197,8 @@ func TestContractWithoutCode(t *testing.T) {
 func rowOf(t *testing.T, route *lanev1.Route, encoded []byte) string {
 	t.Helper()
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{route.GetDescriptor_()},
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{route.GetDescriptor_()},
 	}, &protoregistry.Files{})
 	if err != nil {
 		t.Fatal(err)
@@ -235,38 +241,93 @@ func TestProblems(t *testing.T) {
 		{"contracts[0].builtin", "no built-in", []contract.Config{{Builtin: "nothing"}}},
 		{"contracts[0].schema", "settles", []contract.Config{{Builtin: "stock.v1", Schema: "x.avsc"}}},
 		{"contracts[0].format", "", []contract.Config{order(func(c *contract.Config) { c.Format = "xml" })}},
-		{"contracts[0].unknown_fields", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.UnknownFields = "json", "ignore" })}},
-		{"contracts[0].unknown_fields", "format json", []contract.Config{order(func(c *contract.Config) { c.UnknownFields = "drop" })}},
-		{"contracts[0].mode", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.Mode = "json", "loose" })}},
+		{
+			"contracts[0].unknown_fields", "choices", []contract.Config{
+				order(func(c *contract.Config) { c.Format, c.UnknownFields = "json", "ignore" }),
+			},
+		},
+		{
+			"contracts[0].unknown_fields", "format json", []contract.Config{
+				order(func(c *contract.Config) { c.UnknownFields = "drop" }),
+			},
+		},
+		{
+			"contracts[0].mode", "choices", []contract.Config{
+				order(func(c *contract.Config) { c.Format, c.Mode = "json", "loose" }),
+			},
+		},
 		{"contracts[0].topic", "missing", []contract.Config{order(func(c *contract.Config) { c.Topic = "" })}},
 		{"contracts[0].topic", "no name", []contract.Config{order(func(c *contract.Config) { c.Topic = "a b" })}},
 		{"contracts[0].table", "no name", []contract.Config{order(func(c *contract.Config) { c.Table = "a.b.c.d" })}},
 		{"contracts[0].types", "missing", []contract.Config{order(func(c *contract.Config) { c.Types = nil })}},
 		{"contracts[0].types", "last dot", []contract.Config{order(func(c *contract.Config) { c.Types = []string{"a*"} })}},
 		{"contracts[0].ignore", "place to go", []contract.Config{order(func(c *contract.Config) { c.Ignore = c.Types })}},
-		{"contracts[0].schema", "no such file", []contract.Config{order(func(c *contract.Config) { c.Schema = "none.avsc" })}},
-		{"contracts[0].schema", "payload.x[]: the type shop.Node contains itself", []contract.Config{order(func(c *contract.Config) {
-			c.Schema, c.EventID, c.EventTime = "recursive.avsc", "", contract.EventTime{}
-		})}},
+		{"contracts[0].schema", "no such file", []contract.Config{
+			order(func(c *contract.Config) { c.Schema = "none.avsc" }),
+		}},
+		{
+			"contracts[0].schema", "payload.x[]: the type shop.Node contains itself",
+			[]contract.Config{order(func(c *contract.Config) {
+				c.Schema, c.EventID, c.EventTime = "recursive.avsc", "", contract.EventTime{}
+			})},
+		},
 		{"contracts[0].event_id", "no field no", []contract.Config{order(func(c *contract.Config) { c.EventID = "no" })}},
-		{"contracts[0].event_time", "unit already", []contract.Config{order(func(c *contract.Config) { c.EventTime.Unit = "ms" })}},
-		{"contracts[0].event_time.unit", "choices", []contract.Config{order(func(c *contract.Config) { c.EventTime.Unit = "h" })}},
+		{
+			"contracts[0].event_time", "unit already", []contract.Config{
+				order(func(c *contract.Config) { c.EventTime.Unit = "ms" }),
+			},
+		},
+		{
+			"contracts[0].event_time.unit", "choices", []contract.Config{
+				order(func(c *contract.Config) { c.EventTime.Unit = "h" }),
+			},
+		},
 		{"contracts[0].tombstones", "choices", []contract.Config{order(func(c *contract.Config) { c.Tombstones = "keep" })}},
-		{"contracts[0].partition_by", "choices", []contract.Config{order(func(c *contract.Config) { c.PartitionBy = "kafka_key" })}},
-		{"contracts[0].cluster_by", "twice", []contract.Config{order(func(c *contract.Config) { c.ClusterBy = []string{"event_id", "event_id"} })}},
-		{"contracts[1].table", "already", []contract.Config{order(nil), order(func(c *contract.Config) { c.Types = []string{"b"} })}},
-		{"contracts[1].types", "place to go", []contract.Config{order(nil), order(func(c *contract.Config) { c.Table = "b" })}},
-		{"contracts[1].type_header", "says", []contract.Config{order(func(c *contract.Config) { c.TypeHeader = "item_type_name" }), order(func(c *contract.Config) { c.Table, c.Types, c.TypeHeader = "b", []string{"b"}, "h" })}},
-		{"contracts[1].tombstones", "says", []contract.Config{order(func(c *contract.Config) { c.Tombstones = "ignore" }), order(func(c *contract.Config) { c.Table, c.Types, c.Tombstones = "b", []string{"b"}, "dead_letter" })}},
+		{
+			"contracts[0].partition_by", "choices", []contract.Config{
+				order(func(c *contract.Config) { c.PartitionBy = "kafka_key" }),
+			},
+		},
+		{
+			"contracts[0].cluster_by", "twice", []contract.Config{
+				order(func(c *contract.Config) { c.ClusterBy = []string{"event_id", "event_id"} }),
+			},
+		},
+		{
+			"contracts[1].table", "already", []contract.Config{
+				order(nil), order(func(c *contract.Config) { c.Types = []string{"b"} }),
+			},
+		},
+		{
+			"contracts[1].types", "place to go",
+			[]contract.Config{order(nil), order(func(c *contract.Config) { c.Table = "b" })},
+		},
+		{
+			"contracts[1].type_header", "says", []contract.Config{
+				order(func(c *contract.Config) { c.TypeHeader = "item_type_name" }),
+				order(func(c *contract.Config) { c.Table, c.Types, c.TypeHeader = "b", []string{"b"}, "h" }),
+			},
+		},
+		{
+			"contracts[1].tombstones", "says", []contract.Config{
+				order(func(c *contract.Config) { c.Tombstones = "ignore" }),
+				order(func(c *contract.Config) { c.Table, c.Types, c.Tombstones = "b", []string{"b"}, "dead_letter" }),
+			},
+		},
 	} {
 		_, err := contract.Load(c.configs, "testdata")
 		var problems config.Problems
-		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key || !strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
+		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key ||
+			!strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
 			t.Errorf("%s …%s…: %v", c.key, c.message, err)
 		}
 	}
 	// All of them together.
-	_, err := contract.Load([]contract.Config{{Builtin: "a"}, order(func(c *contract.Config) { c.Table = "" }), order(func(c *contract.Config) { c.EventID = "no" })}, "testdata")
+	_, err := contract.Load([]contract.Config{
+		{Builtin: "a"},
+		order(func(c *contract.Config) { c.Table = "" }),
+		order(func(c *contract.Config) { c.EventID = "no" }),
+	}, "testdata")
 	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 3 {
 		t.Errorf("%v", err)
@@ -274,7 +335,9 @@ func TestProblems(t *testing.T) {
 	// And all of one schema, each under the key that can mend it.
 	_, err = contract.Load([]contract.Config{order(func(c *contract.Config) {
 		c.EventID, c.EventTime.Field, c.Tombstones = "customer", "total", "keep"
-		c.Columns = map[string]contract.Column{"id": {Type: "JSON"}, "customer.phone": {Type: "DATE"}, "customer.name": {Type: "NUMERIC"}}
+		c.Columns = map[string]contract.Column{
+			"id": {Type: "JSON"}, "customer.phone": {Type: "DATE"}, "customer.name": {Type: "NUMERIC"},
+		}
 	})}, "testdata")
 	var keys []string
 	if errors.As(err, &problems) {
@@ -282,7 +345,9 @@ func TestProblems(t *testing.T) {
 			keys = append(keys, p.Key+" "+strings.SplitN(p.Message, ":", 2)[0])
 		}
 	}
-	if got := strings.Join(keys, ", "); got != "contracts[0].tombstones \"keep\" is not one of the choices, contracts[0].columns payload.customer.phone, contracts[0].columns payload.id, contracts[0].event_id payload.customer, contracts[0].event_time payload.total" {
+	if got := strings.Join(keys, ", "); got != "contracts[0].tombstones \"keep\" is not one of the choices, "+
+		"contracts[0].columns payload.customer.phone, contracts[0].columns payload.id, contracts[0].event_id "+
+		"payload.customer, contracts[0].event_time payload.total" {
 		t.Errorf("%s: %v", got, err)
 	}
 }

@@ -92,8 +92,10 @@ func TestRowsInAnyRoom(t *testing.T) {
 			value := binary.AppendVarint(binary.AppendVarint(nil, id), placed)
 			value = append(binary.AppendVarint(append(value, 0), int64(len(name))), name...)
 			r := record.Record{
-				Topic: "orders", Partition: rapid.Int32Range(0, 200).Draw(t, "partition"), Offset: number("offset"), TimestampMicros: micros("timestamp"), Value: value,
-				Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte(itemType)}},
+				Topic: "orders", Partition: rapid.Int32Range(0, 200).Draw(t, "partition"), Offset: number("offset"),
+				TimestampMicros: micros("timestamp"), Value: value, Headers: []record.Header{
+					{Key: []byte("item_type_name"), Value: []byte(itemType)},
+				},
 			}
 			if i > 0 && rapid.Bool().Draw(t, "next") {
 				r.Offset = int64(9_990 + i)
@@ -105,7 +107,8 @@ func TestRowsInAnyRoom(t *testing.T) {
 				r.Value = nil
 			}
 			if rapid.IntRange(0, 4).Draw(t, "traced") == 0 {
-				r.Headers = append(r.Headers, record.Header{Key: []byte("trace")}, record.Header{Key: []byte("span"), Value: []byte(name)})
+				r.Headers = append(r.Headers, record.Header{Key: []byte("trace")},
+					record.Header{Key: []byte("span"), Value: []byte(name)})
 			}
 			if rapid.Bool().Draw(t, "room") {
 				rows = append(make([]byte, 0, len(rows)+rapid.IntRange(0, 2000).Draw(t, "bytes of room")), rows...)

@@ -30,7 +30,8 @@ type shelf struct {
 }
 
 func (s *shelf) put(subject string, id int, fields string) {
-	s.putText(subject, id, "avro", `{"type":"record","name":"`+strings.TrimSuffix(subject, "-value")+`","fields":[`+fields+`]}`)
+	s.putText(subject, id, "avro",
+		`{"type":"record","name":"`+strings.TrimSuffix(subject, "-value")+`","fields":[`+fields+`]}`)
 }
 
 func (s *shelf) putText(subject string, id int, format, text string) {
@@ -91,8 +92,8 @@ func (s *shelf) Belongs(_ context.Context, id int, subject string) (bool, error)
 // parcels is a contract of the subject parcels-value.
 func parcels(change func(*contract.Config)) contract.Config {
 	c := contract.Config{
-		Topic: "parcels", Format: "avro", Framing: "confluent", Subject: "parcels-value", Evolution: "additive", Table: "parcels",
-		Types: []string{"*"}, EventID: "id",
+		Topic: "parcels", Format: "avro", Framing: "confluent", Subject: "parcels-value", Evolution: "additive",
+		Table: "parcels", Types: []string{"*"}, EventID: "id",
 	}
 	if change != nil {
 		change(&c)

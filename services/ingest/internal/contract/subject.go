@@ -42,7 +42,8 @@ func (l *loader) schema(e *entry) (s *registry.Schema, message string, ok bool) 
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		l.report(e, "schema", err.Error(), "name "+formats[e.Format].schema+" of the payload, relative to the file that says so")
+		l.report(e, "schema", err.Error(),
+			"name "+formats[e.Format].schema+" of the payload, relative to the file that says so")
 		return nil, "", false
 	}
 	s.Text = string(text)
@@ -53,7 +54,8 @@ func (l *loader) fromRegistry(e *entry) (s *registry.Schema, ok bool) {
 	s, err := l.env.Schemas.Version(l.ctx, e.Subject, subjectVersion(e.SubjectVersion))
 	switch {
 	case err != nil:
-		l.report(e, "subject", err.Error(), "register a schema, correct subject and subject_version, or correct registry.urls")
+		l.report(e, "subject", err.Error(),
+			"register a schema, correct subject and subject_version, or correct registry.urls")
 	case s.Format != e.Format:
 		l.report(e, "format", "the schema of subject "+e.Subject+" is of format "+s.Format, "write format: "+s.Format)
 	default:
@@ -63,7 +65,9 @@ func (l *loader) fromRegistry(e *entry) (s *registry.Schema, ok bool) {
 }
 
 // plain compiles a contract whose payloads have one schema.
-func (l *loader) plain(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route, error) {
+func (l *loader) plain(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route,
+	error,
+) {
 	plan, err := l.columns(c, s, o)
 	if err != nil {
 		return nil, nil, err
@@ -88,13 +92,16 @@ func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.
 }
 
 // framed compiles a contract whose records name their schema.
-func (l *loader) framed(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route, error) {
+func (l *loader) framed(c *Config, s *registry.Schema, message string, o decode.Options) (*Contract, *lanev1.Route,
+	error,
+) {
 	vs, warnings, err := l.newest(c, s, message, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	at := vs.current.Load()
-	contract := newContract(o.Contract, c.TopicVersion, c.Key, at.plan).reading(at.rows, c.CloudEvents == cloudEventsBinary)
+	contract := newContract(o.Contract, c.TopicVersion, c.Key, at.plan).reading(at.rows,
+		c.CloudEvents == cloudEventsBinary)
 	contract.versions, contract.at, contract.warnings = vs, at, warnings
 	return contract, at.route, nil
 }
@@ -102,10 +109,13 @@ func (l *loader) framed(c *Config, s *registry.Schema, message string, o decode.
 // mostVersions bounds how many versions of a subject are looked at.
 const mostVersions = 50
 
-// newest makes the columns of a contract whose records name their schema. Of a subject's latest version it does what the
-// contract would have done had it seen it on the way: a version that cannot be taken costs no contract, and a column
-// keeps the type that it had in older versions. So a process that starts anew has the columns of one that has not ended.
-func (l *loader) newest(c *Config, s *registry.Schema, message string, o decode.Options) (vs *versions, warnings []string, err error) {
+// newest makes the columns of a contract whose records name their schema. Of a subject's latest version it does what
+// the contract would have done had it seen it on the way: a version that cannot be taken costs no contract, and a
+// column keeps the type that it had in older versions. So a process that starts anew has the columns of one that has
+// not ended.
+func (l *loader) newest(c *Config, s *registry.Schema, message string, o decode.Options) (vs *versions,
+	warnings []string, err error,
+) {
 	reader, err := parseSchema(s, c)
 	if err == nil {
 		vs, err = newVersions(*c, o.Contract, message, reader, o, l.env)
@@ -125,7 +135,8 @@ func (l *loader) newest(c *Config, s *registry.Schema, message string, o decode.
 		}
 		var warned []string
 		if err != nil {
-			warned = []string{fmt.Sprintf("version %d of subject %s cannot be taken, the columns are those of version %d: %v; %s",
+			warned = []string{fmt.Sprintf(
+				"version %d of subject %s cannot be taken, the columns are those of version %d: %v; %s",
 				s.Version, c.Subject, v, err, remedy)}
 		} else {
 			for _, change := range retyped(made.current.Load().route, vs.current.Load().route) {
@@ -160,7 +171,9 @@ func retyped(older, newer *lanev1.Route) (changed []string) {
 }
 
 // typesOfColumns fills in the types of a message's columns, as BigQuery tells them apart, by their paths.
-func typesOfColumns(m *descriptorpb.DescriptorProto, path string, types []*descriptorpb.DescriptorProto, into map[string]string) {
+func typesOfColumns(m *descriptorpb.DescriptorProto, path string, types []*descriptorpb.DescriptorProto,
+	into map[string]string,
+) {
 	for _, f := range m.GetField() {
 		column, _ := proto.GetExtension(f.GetOptions(), columnv1.E_Column).(*columnv1.Column)
 		name := strings.TrimPrefix(column.GetType().String(), "COLUMN_TYPE_")
@@ -168,12 +181,14 @@ func typesOfColumns(m *descriptorpb.DescriptorProto, path string, types []*descr
 		case column.GetType() != 0:
 		case t == descriptorpb.FieldDescriptorProto_TYPE_MESSAGE:
 			name = "RECORD"
-			if at := slices.IndexFunc(types, func(t *descriptorpb.DescriptorProto) bool { return t.GetName() == f.GetTypeName() }); at >= 0 {
+			if at := slices.IndexFunc(types,
+				func(t *descriptorpb.DescriptorProto) bool { return t.GetName() == f.GetTypeName() }); at >= 0 {
 				typesOfColumns(types[at], path+f.GetName()+".", types, into)
 			}
 		case t == descriptorpb.FieldDescriptorProto_TYPE_FLOAT || t == descriptorpb.FieldDescriptorProto_TYPE_DOUBLE:
 			name = "FLOAT"
-		case t == descriptorpb.FieldDescriptorProto_TYPE_BOOL || t == descriptorpb.FieldDescriptorProto_TYPE_BYTES || t == descriptorpb.FieldDescriptorProto_TYPE_STRING:
+		case t == descriptorpb.FieldDescriptorProto_TYPE_BOOL || t == descriptorpb.FieldDescriptorProto_TYPE_BYTES ||
+			t == descriptorpb.FieldDescriptorProto_TYPE_STRING:
 			name = strings.TrimPrefix(t.String(), "TYPE_")
 		default:
 			name = "INTEGER"
@@ -185,7 +200,8 @@ func typesOfColumns(m *descriptorpb.DescriptorProto, path string, types []*descr
 	}
 }
 
-// olderVersions are those of the entry's subject before its latest, newest first; none where the entry is of one version.
+// olderVersions are those of the entry's subject before its latest, newest first; none where the entry is of one
+// version.
 func (l *loader) olderVersions(c *Config, s *registry.Schema) (older []int) {
 	if c.Subject == "" || c.SubjectVersion != latest {
 		return nil
@@ -215,10 +231,12 @@ func (c *Config) checkSubject(report func(key, message, remedy string)) {
 	if c.Subject == "" && c.SubjectVersion != "" {
 		report("subject_version", "there is a version and no subject", "name the subject, or remove subject_version")
 	}
-	if n, err := strconv.Atoi(c.SubjectVersion); c.SubjectVersion != "" && c.SubjectVersion != latest && (err != nil || n < 1) {
+	if n, err := strconv.Atoi(c.SubjectVersion); c.SubjectVersion != "" && c.SubjectVersion != latest &&
+		(err != nil || n < 1) {
 		report("subject_version", fmt.Sprintf("%q is no version", c.SubjectVersion), "write latest, or a number from 1 on")
 	}
 	if _, ok := dialects[c.Format]; c.Format != "" && c.NeedsRegistry() && !ok {
-		report("framing", "payloads of format "+c.Format+" have no schema in a registry", "write framing: none and no subject, or another format")
+		report("framing", "payloads of format "+c.Format+" have no schema in a registry",
+			"write framing: none and no subject, or another format")
 	}
 }

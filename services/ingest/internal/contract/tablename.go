@@ -27,7 +27,8 @@ func tableFault(name string) (reason, remedy string) {
 		dataset := parts[len(parts)-2]
 		switch {
 		case !datasetName.MatchString(dataset):
-			return fmt.Sprintf(": the dataset is %.50q", dataset), "use letters, digits and underscores for the dataset; " + remedy
+			return fmt.Sprintf(": the dataset is %.50q", dataset), "use letters, digits and underscores for the dataset; " +
+				remedy
 		case len(dataset) > maxID:
 			return fmt.Sprintf(": the dataset has %d characters", len(dataset)), fmt.Sprintf("BigQuery takes %d", maxID)
 		}
@@ -39,9 +40,11 @@ func tableFault(name string) (reason, remedy string) {
 	}
 	switch {
 	case strings.ContainsAny(table, "$*@"):
-		return ": it has a sign of partitions, wildcards or times in it", "name the table alone: rows find their partition by themselves"
+		return ": it has a sign of partitions, wildcards or times in it", "name the table alone: rows find " +
+			"their partition by themselves"
 	case !tableName.MatchString(table):
-		return ": BigQuery does not take all of its characters", "use letters, digits, marks, connectors such as _, dashes and spaces; " + remedy
+		return ": BigQuery does not take all of its characters", "use letters, digits, marks, connectors " +
+			"such as _, dashes and spaces; " + remedy
 	case len(table) > maxID:
 		return fmt.Sprintf(": it has %d bytes", len(table)), fmt.Sprintf("BigQuery takes %d", maxID)
 	}

@@ -49,7 +49,8 @@ func TestTopicPatterns(t *testing.T) {
 		}
 	}
 	ok, err := set.Match("orders_eu")
-	if ok || err == nil || !strings.Contains(err.Error(), `topic_pattern orders_.* and topic_pattern .*_eu|x both match the topic orders_eu`) || set.Topic("orders_eu") != nil {
+	if ok || err == nil || !strings.Contains(err.Error(),
+		`topic_pattern orders_.* and topic_pattern .*_eu|x both match the topic orders_eu`) || set.Topic("orders_eu") != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
 	// A topic found by a pattern is as one that is named: its routing has the same fingerprint, its name tells the
@@ -73,14 +74,20 @@ func TestTopicPatterns(t *testing.T) {
 func TestUnknownTypes(t *testing.T) {
 	policy := func(unknown, table string) *contract.Topic {
 		return load(t, order(nil), order(func(c *contract.Config) {
-			c.Table, c.Types, c.Unknown, c.UnknownTable, c.Delivery = "returns", []string{"shop.Return"}, unknown, table, "at_least_once"
+			c.Table, c.Types, c.Unknown, c.UnknownTable, c.Delivery = "returns", []string{"shop.Return"}, unknown, table,
+				"at_least_once"
 		})).Topic("orders").Fork()
 	}
 	for _, c := range []struct{ policy, table, want string }{
-		{"", "", "unknown 0"}, {"dead_letter", "", "unknown 0"}, {"ignore", "", "ignore 0"}, {"table", "lost.others", "row 2"},
+		{"", "", "unknown 0"},
+		{"dead_letter", "", "unknown 0"},
+		{"ignore", "", "ignore 0"},
+		{"table", "lost.others", "row 2"},
 	} {
 		topic := policy(c.policy, c.table)
-		for itemType, want := range map[string]string{"shop.Order": "row 0", "shop.Return": "row 1", "shop.X": c.want, "": c.want} {
+		for itemType, want := range map[string]string{
+			"shop.Order": "row 0", "shop.Return": "row 1", "shop.X": c.want, "": c.want,
+		} {
 			m := topic.Match(typed(itemType))
 			if got := fmt.Sprintf("%v %d", m.Action, m.Route); got != want || m.Unmatched != (want == c.want) {
 				t.Errorf("%s %q: %s unmatched %v, want %s", c.policy, itemType, got, m.Unmatched, want)
@@ -93,7 +100,8 @@ func TestUnknownTypes(t *testing.T) {
 	}
 	topic := policy("table", "lost.others")
 	route := topic.Routes[2]
-	if route.Table != "lost.others" || route.Delivery != lanev1.Delivery_DELIVERY_AT_LEAST_ONCE || route.Layout.PartitionField != "ingest_time" {
+	if route.Table != "lost.others" || route.Delivery != lanev1.Delivery_DELIVERY_AT_LEAST_ONCE ||
+		route.Layout.PartitionField != "ingest_time" {
 		t.Errorf("%v", route)
 	}
 	r := typed("shop.X")
@@ -139,15 +147,25 @@ func TestRouteOfConfig(t *testing.T) {
 		want   string
 	}{
 		{nil, `event_time PARTITION_UNIT_DAY DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
-		{func(c *contract.Config) { c.PartitionBy, c.PartitionUnit = "ingestion", "hour" }, ` PARTITION_UNIT_HOUR DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
+		{
+			func(c *contract.Config) { c.PartitionBy, c.PartitionUnit = "ingestion", "hour" },
+			` PARTITION_UNIT_HOUR DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`,
+		},
 		{func(c *contract.Config) {
 			c.Format, c.Schema, c.EventID, c.EventTime = "raw", "", "", contract.EventTime{}
 		}, `ingest_time PARTITION_UNIT_DAY DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
-		{func(c *contract.Config) { c.PartitionBy = "none" }, ` PARTITION_UNIT_UNSPECIFIED DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`},
-		{func(c *contract.Config) { c.Delivery, c.Evolution = "at_least_once", "additive" }, `event_time PARTITION_UNIT_DAY DELIVERY_AT_LEAST_ONCE EVOLUTION_ADDITIVE`},
+		{
+			func(c *contract.Config) { c.PartitionBy = "none" },
+			` PARTITION_UNIT_UNSPECIFIED DELIVERY_EXACTLY_ONCE EVOLUTION_OFF`,
+		},
+		{
+			func(c *contract.Config) { c.Delivery, c.Evolution = "at_least_once", "additive" },
+			`event_time PARTITION_UNIT_DAY DELIVERY_AT_LEAST_ONCE EVOLUTION_ADDITIVE`,
+		},
 	} {
 		r := load(t, order(c.change)).Topic("orders").Routes[0]
-		if got := fmt.Sprintf("%s %v %v %v", r.Layout.PartitionField, r.Layout.PartitionUnit, r.Delivery, r.Evolution); got != c.want {
+		if got := fmt.Sprintf("%s %v %v %v", r.Layout.PartitionField, r.Layout.PartitionUnit, r.Delivery,
+			r.Evolution); got != c.want {
 			t.Errorf("%s, want %s", got, c.want)
 		}
 	}
@@ -219,8 +237,10 @@ func TestTombstoneRows(t *testing.T) {
 			id = "key"
 		}
 		got := rowOf(t, topic.Routes[route], row)
-		want := fmt.Sprintf(`event_id:%q event_type:%q item_type:%q ingest_time:1800000001000001 kafka_topic:"orders" kafka_partition:1 kafka_offset:2 `+
-			`kafka_key:"key" kafka_headers:{key:"item_type_name" value:%q}`, id, strings.TrimPrefix(itemType, "shop."), itemType, itemType)
+		want := fmt.Sprintf(`event_id:%q event_type:%q item_type:%q ingest_time:1800000001000001 kafka_topic:"orders" `+
+			`kafka_partition:1 kafka_offset:2 `+
+			`kafka_key:"key" kafka_headers:{key:"item_type_name" value:%q}`, id, strings.TrimPrefix(itemType, "shop."), itemType,
+			itemType)
 		if got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
@@ -241,7 +261,8 @@ func TestContractsDir(t *testing.T) {
 	}
 	write("order.avsc", string(schema))
 	write("b.yaml", "topic: b\nformat: avro\nschema: order.avsc\ntable: b\ntypes: ['*']\n")
-	write("a.yaml", "- {topic: a, format: raw, table: a, types: ['*'], as: json}\n- {topic: c, format: avro, schema: order.avsc, table: c, types: ['*']}\n")
+	write("a.yaml", "- {topic: a, format: raw, table: a, types: ['*'], as: json}\n- {topic: c, format: avro, schema: "+
+		"order.avsc, table: c, types: ['*']}\n")
 	write("notes.txt", "not a contract")
 	configs, err := contract.LoadDir(dir)
 	if err != nil {
@@ -251,7 +272,8 @@ func TestContractsDir(t *testing.T) {
 		t.Errorf("topics %v", got)
 	}
 	// Every problem says in which file and line, whether reading or compiling finds it.
-	write("a.yaml", "- topic: a\n  format: raw\n  table: a\n  types: ['*']\n  as: yaml\n- topic: b\n  format: avro\n  schema: order.avsc\n  table: b\n  types: [x]\n  event_id: no\n")
+	write("a.yaml", "- topic: a\n  format: raw\n  table: a\n  types: ['*']\n  as: yaml\n- topic: b\n  format: avro\n  "+
+		"schema: order.avsc\n  table: b\n  types: [x]\n  event_id: no\n")
 	write("c.yaml", "topic: b\nformat: raw\ntable: b\ntypes: [x]\n")
 	configs, first := contract.LoadDir(dir)
 	_, second := contract.Load(configs, "elsewhere")
@@ -271,7 +293,8 @@ func TestContractsDir(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, dir := range []string{dir + "/none", dir + "/notes.txt", t.TempDir()} {
-		if _, err := contract.LoadDir(dir); !errors.As(err, &problems) || problems[0].Key != "contracts_dir" || problems[0].Remedy == "" {
+		if _, err := contract.LoadDir(dir); !errors.As(err, &problems) || problems[0].Key != "contracts_dir" ||
+			problems[0].Remedy == "" {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
@@ -308,72 +331,5 @@ func TestCountOfUnknownTypes(t *testing.T) {
 	known := []byte("t1")
 	if n := testing.AllocsPerRun(100, func() { a.Count(known) }); n != 0 {
 		t.Errorf("%v allocations a record", n)
-	}
-}
-
-func columns(path string, column contract.Column) contract.Config {
-	return order(func(c *contract.Config) { c.Columns = map[string]contract.Column{path: column} })
-}
-
-// A column of the payload may be another than the type map's.
-func TestColumnsOfContract(t *testing.T) {
-	topic := load(t, columns("customer[].name", contract.Column{Type: "NUMERIC", Precision: 5, Scale: 2})).Topic("orders").Fork()
-	r := typed("shop.Order")
-	r.Value = []byte("\x0e\x06\x00\x0a01.50")
-	if row := rowOf(t, topic.Routes[0], appendRow(t, topic, r)); !strings.HasSuffix(row, `customer:{name:"1.5"}}`) {
-		t.Error(row)
-	}
-}
-
-func TestProblemsOfPolicies(t *testing.T) {
-	for _, c := range []struct {
-		key, message string
-		configs      []contract.Config
-	}{
-		{"contracts[0].topic_pattern", "a topic too", []contract.Config{order(func(c *contract.Config) { c.TopicPattern = "a.*" })}},
-		{"contracts[0].topic_pattern", "missing closing", []contract.Config{order(func(c *contract.Config) { c.Topic, c.TopicPattern = "", "a(" })}},
-		{"contracts[0].topic_pattern", "any name", []contract.Config{order(func(c *contract.Config) { c.Topic, c.TopicPattern = "", ".*" })}},
-		{"contracts[0].unknown", "choices", []contract.Config{order(func(c *contract.Config) { c.Unknown = "drop" })}},
-		{"contracts[0].unknown_table", "missing", []contract.Config{order(func(c *contract.Config) { c.Unknown = "table" })}},
-		{"contracts[0].unknown_table", "nothing goes", []contract.Config{order(func(c *contract.Config) { c.UnknownTable = "x" })}},
-		{"contracts[0].unknown_table", "no name", []contract.Config{order(func(c *contract.Config) { c.Unknown, c.UnknownTable = "table", "a.b.c.d" })}},
-		{"contracts[0].unknown_table", "of its own", []contract.Config{order(func(c *contract.Config) { c.Unknown, c.UnknownTable = "table", "orders" })}},
-		{"contracts[0].unknown", "no unknown type", []contract.Config{order(func(c *contract.Config) { c.Types, c.Unknown, c.UnknownTable = []string{"*"}, "table", "x" })}},
-		{"contracts[1].unknown", "says", []contract.Config{
-			order(func(c *contract.Config) { c.Unknown = "ignore" }),
-			order(func(c *contract.Config) { c.Table, c.Types, c.Unknown = "b", []string{"b"}, "dead_letter" }),
-		}},
-		{"contracts[1].unknown_table", "says", []contract.Config{
-			order(func(c *contract.Config) { c.Unknown, c.UnknownTable = "table", "x" }),
-			order(func(c *contract.Config) {
-				c.Table, c.Types, c.Unknown, c.UnknownTable = "b", []string{"b"}, "table", "y"
-			}),
-		}},
-		{"contracts[0].key", "choices", []contract.Config{order(func(c *contract.Config) { c.Key = "drop" })}},
-		{"contracts[0].event_id", "the key is", []contract.Config{order(func(c *contract.Config) { c.Key = "event_id" })}},
-		{"contracts[0].delivery", "choices", []contract.Config{order(func(c *contract.Config) { c.Delivery = "once" })}},
-		{"contracts[0].evolution", "choices", []contract.Config{order(func(c *contract.Config) { c.Evolution = "on" })}},
-		{"contracts[0].partition_unit", "no partitions", []contract.Config{order(func(c *contract.Config) { c.PartitionBy, c.PartitionUnit = "none", "day" })}},
-		{"contracts[0].as", "only format: raw", []contract.Config{order(func(c *contract.Config) { c.As = "json" })}},
-		{"contracts[0].as", "choices", []contract.Config{order(func(c *contract.Config) { c.Format, c.Schema, c.As = "raw", "", "xml" })}},
-		{"contracts[0].schema", "has none", []contract.Config{order(func(c *contract.Config) { c.Format, c.EventID, c.EventTime = "raw", "", contract.EventTime{} })}},
-		{"contracts[0].event_id", "no fields", []contract.Config{order(func(c *contract.Config) { c.Format, c.Schema, c.EventTime = "raw", "", contract.EventTime{} })}},
-		{"contracts[0].columns.total.type", "choices", []contract.Config{columns("total", contract.Column{Type: "json"})}},
-		{"contracts[0].columns.total.unit", "choices", []contract.Config{columns("total", contract.Column{Type: "DATE", Unit: "h"})}},
-		{"contracts[0].columns.total.unit", "has none", []contract.Config{columns("total", contract.Column{Type: "JSON", Unit: "s"})}},
-		{"contracts[0].columns.total.precision", "neither", []contract.Config{columns("total", contract.Column{Type: "JSON", Precision: 3})}},
-		{"contracts[0].columns.total.precision", "behind the point", []contract.Config{columns("total", contract.Column{Type: "NUMERIC", Scale: 3})}},
-		{"contracts[0].columns.total.precision", "at most", []contract.Config{columns("total", contract.Column{Type: "NUMERIC", Precision: 50})}},
-		{"contracts[0].columns", "no field no", []contract.Config{columns("no", contract.Column{Type: "JSON"})}},
-		{"contracts[0].columns.x", "settles", []contract.Config{{Builtin: "stock.v1", Columns: map[string]contract.Column{"x": {Type: "JSON"}}}}},
-		{"contracts[0].columns.x", "format: raw settles", []contract.Config{order(func(c *contract.Config) {
-			c.Format, c.Schema, c.EventID, c.EventTime, c.Columns = "raw", "", "", contract.EventTime{}, map[string]contract.Column{"x": {Type: "JSON"}}
-		})}},
-	} {
-		_, err := contract.Load(c.configs, "testdata")
-		var problems config.Problems
-		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key || !strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
-			t.Errorf("%s …%s…: %v", c.key, c.message, err)
-		}
 	}
 }

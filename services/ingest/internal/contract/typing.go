@@ -16,8 +16,9 @@ import (
 // typing tells the types of a topic's records by the schemas that they are written with, and not by a header: the full
 // name of the record or message. All forks of a topic share it; safe for concurrent use.
 //
-// What a schema id says never changes, so a replay routes as before. A record whose schema cannot be had is a dead letter
-// whatever becomes of unknown types: it is in the list of what was left out, and a schema that comes later moves nothing.
+// What a schema id says never changes, so a replay routes as before. A record whose schema cannot be had is a dead
+// letter whatever becomes of unknown types: it is in the list of what was left out, and a schema that comes later moves
+// nothing.
 type typing struct {
 	schemas Schemas
 	// ids are the schemas of framed payloads; nil where they are bare, and of says what they are.
@@ -138,7 +139,8 @@ func (l *loader) typing(entries []entry) *typing {
 	}
 	for i := range entries {
 		if e := &entries[i]; e.Framing != entries[0].Framing {
-			l.report(e, "framing", "some records of the topic name their schema and others do not", "say the same in all contracts of the topic")
+			l.report(e, "framing", "some records of the topic name their schema and others do not",
+				"say the same in all contracts of the topic")
 			return nil
 		}
 	}
@@ -150,7 +152,8 @@ func (l *loader) typing(entries []entry) *typing {
 		t, ok := entries[i].contract.plan.(typed)
 		switch {
 		case !ok:
-			l.report(says, "type_from", "payloads of format "+entries[i].Format+" do not say their type", "write framing: confluent, or remove type_from")
+			l.report(says, "type_from", "payloads of format "+entries[i].Format+" do not say their type",
+				"write framing: confluent, or remove type_from")
 			return nil
 		case types == nil:
 			types = t.Types()

@@ -78,8 +78,9 @@ func TestTypesOfSubjects(t *testing.T) {
 	s.putText("broken", 6, "avro", `{"type":"record"}`)
 	entry := func(name string) contract.Config {
 		return contract.Config{
-			Format: "avro", Framing: "confluent", Subject: name, Table: strings.ToLower(name[5:]), Types: []string{name}, Evolution: "additive",
-			Unknown: "ignore",
+			Format: "avro", Framing: "confluent", Subject: name, Table: strings.ToLower(name[5:]), Types: []string{name},
+			Evolution: "additive",
+			Unknown:   "ignore",
 		}
 	}
 	topic := several(t, s, entry("shop.Order"), entry("shop.Refund")).Topic("parcels").Fork()
@@ -99,6 +100,20 @@ func TestTypesOfSubjects(t *testing.T) {
 	} {
 		if got := outcome(t, topic, c.value); !strings.HasPrefix(got, c.want) || c.want == "ignore" && got != c.want {
 			t.Errorf("%q: %s, want %s", c.value, got, c.want)
+		}
+	}
+	// A header of the usual name says nothing, even where the first record agrees with it.
+	for value, want := range map[string]int{string(at(1, "\x02")): 0, string(at(2, "\x04")): 1} {
+		for range 2 {
+			r := record.Record{Topic: "parcels", TimestampMicros: -1, Value: at(1, "\x02"), Headers: typed("shop.Order").Headers}
+			m := topic.Match(&r)
+			if _, err := m.Contract.AppendRow(nil, &r, m, 1); err != nil {
+				t.Fatal(err)
+			}
+			r.Value = []byte(value)
+			if m := topic.Match(&r); m.Route != want {
+				t.Errorf("%q goes to %d, want %d", value, m.Route, want)
+			}
 		}
 	}
 	// One of the two grows; the other does not mind.
@@ -142,17 +157,21 @@ func TestTypeOfASchemaThatComesLater(t *testing.T) {
 // The messages of a protobuf file are types, and so are the titles of JSON Schemas.
 func TestTypesOfOtherFormats(t *testing.T) {
 	s := &shelf{}
-	s.putText("p", 1, "protobuf", `syntax = "proto3"; package shop; message Order { int32 id = 1; message Line { int32 no = 1; } } message Refund { int32 of = 1; }`)
+	s.putText("p", 1, "protobuf",
+		`syntax = "proto3"; package shop; message Order { int32 id = 1; message Line { int32 no = 1; } } message Refund { `+
+			`int32 of = 1; }`)
 	s.putText("j1", 2, "json", `{"title":"Order","type":"object","properties":{"id":{"type":"integer"}}}`)
 	s.putText("j2", 3, "json", `{"title":"Refund","type":"object","properties":{"of":{"type":"integer"}}}`)
 	s.putText("j3", 4, "json", `{"type":"object","properties":{"of":{"type":"integer"}}}`)
 	at := func(id uint32, datum string) []byte { return append(confluent.AppendHeader(nil, id), datum...) }
 	message := func(name string) contract.Config {
 		return contract.Config{
-			Format: "protobuf", Framing: "confluent", Subject: "p", Message: name, Table: strings.ReplaceAll(name, ".", "_"), Types: []string{name},
+			Format: "protobuf", Framing: "confluent", Subject: "p", Message: name, Table: strings.ReplaceAll(name, ".", "_"),
+			Types: []string{name},
 		}
 	}
-	topic := several(t, s, message("shop.Order"), message("shop.Order.Line"), message("shop.Refund")).Topic("parcels").Fork()
+	topic := several(t, s, message("shop.Order"), message("shop.Order.Line"),
+		message("shop.Refund")).Topic("parcels").Fork()
 	for datum, want := range map[string]string{
 		"\x00\x08\x01":         "shop_Order shop.Order id=1",
 		"\x04\x00\x00\x08\x02": "shop_Order_Line shop.Order.Line no=2",
@@ -168,7 +187,9 @@ func TestTypesOfOtherFormats(t *testing.T) {
 		return contract.Config{Format: "json", Framing: "confluent", Subject: subject, Table: title, Types: []string{title}}
 	}
 	topic = several(t, s, object("j1", "Order"), object("j2", "Refund")).Topic("parcels").Fork()
-	for id, want := range map[uint32]string{2: "Order Order id=5", 3: "Refund Refund of=5", 4: "unknown the schema does not say"} {
+	for id, want := range map[uint32]string{
+		2: "Order Order id=5", 3: "Refund Refund of=5", 4: "unknown the schema does not say",
+	} {
 		datum := `{"id":5}`
 		if id > 2 {
 			datum = `{"of":5}`
@@ -182,11 +203,14 @@ func TestTypesOfOtherFormats(t *testing.T) {
 // The records of a top-level union are types, and its null is a tombstone, with a registry and without.
 func TestTopLevelUnions(t *testing.T) {
 	entry := func(name, tombstones string) contract.Config {
-		return contract.Config{Format: "avro", Schema: "union.avsc", Table: name, Types: []string{"shop." + name}, Tombstones: tombstones}
+		return contract.Config{
+			Format: "avro", Schema: "union.avsc", Table: name, Types: []string{"shop." + name}, Tombstones: tombstones,
+		}
 	}
 	topic := several(t, nil, entry("Order", ""), entry("Refund", "")).Topic("parcels").Fork()
 	for value, want := range map[string]string{
-		"\x02\x02": "Order shop.Order f0=1", "\x04\x04": "Refund shop.Refund f1=2", "\x00": "ignore", "\x06": "unknown the schema does not say",
+		"\x02\x02": "Order shop.Order f0=1", "\x04\x04": "Refund shop.Refund f1=2", "\x00": "ignore",
+		"\x06":     "unknown the schema does not say",
 		"\x00\x00": "unknown the schema does not say",
 	} {
 		if got := outcome(t, topic, []byte(value)); !strings.HasPrefix(got, want) {
@@ -199,7 +223,8 @@ func TestTopLevelUnions(t *testing.T) {
 	if got := outcome(t, topic, []byte("\x00")); got != "Order null" {
 		t.Error(got)
 	}
-	if got := outcome(t, topic, []byte("\x04\x04")); got != "union: payload at byte 1: the payload is of type record shop.Refund, the contract reads shop.Order" {
+	if got := outcome(t, topic, []byte("\x04\x04")); got != "union: payload at byte 1: the payload is of type record "+
+		"shop.Refund, the contract reads shop.Order" {
 		t.Error(got)
 	}
 	// A header may tell the types as well; null is a tombstone all the same.
@@ -221,7 +246,9 @@ func TestTopLevelUnions(t *testing.T) {
 
 // What cannot be told apart is refused at the start.
 func TestTypesThatNobodyTells(t *testing.T) {
-	union := contract.Config{Format: "avro", Schema: "union.avsc", Table: "a", Types: []string{"shop.Order"}, TypeFrom: "schema", Topic: "parcels"}
+	union := contract.Config{
+		Format: "avro", Schema: "union.avsc", Table: "a", Types: []string{"shop.Order"}, TypeFrom: "schema", Topic: "parcels",
+	}
 	other := union
 	other.Schema, other.Table, other.Types = "other.avsc", "b", []string{"shop.Refund"}
 	header, framing, star, raw := other, other, union, union

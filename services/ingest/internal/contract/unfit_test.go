@@ -22,25 +22,37 @@ func TestLatestVersionThatCannotBeTaken(t *testing.T) {
 		warned        string
 	}{
 		"names that clash": {
-			v1, v1 + `,{"name":"ID","type":"string"}`, [2]string{"\x02a\x02", "\x02a\x02\x02b"},
-			[2]string{"id=a grams=1", `!payload.ID: another column has this name but for its case`}, "version 2 of subject parcels-value cannot be taken",
+			v1, v1 + `,{"name":"ID","type":"string"}`,
+			[2]string{"\x02a\x02", "\x02a\x02\x02b"},
+			[2]string{"id=a grams=1", `!payload.ID: another column has this name but for its case`},
+			"version 2 of subject parcels-value cannot be taken",
 		},
 		"too deep": {
-			v1, v1 + `,{"name":"deep","type":` + deepRecord(15) + `}`, [2]string{"\x02a\x02", "\x02a\x02\x00"},
-			[2]string{"id=a grams=1", "!nested deeper than BigQuery's 15 levels"}, "columns gives a field another name or type",
+			v1, v1 + `,{"name":"deep","type":` + deepRecord(15) + `}`,
+			[2]string{"\x02a\x02", "\x02a\x02\x00"},
+			[2]string{"id=a grams=1", "!nested deeper than BigQuery's 15 levels"},
+			"columns gives a field another name or type",
 		},
 		"string to bytes": {
-			v1 + `,{"name":"s","type":"string"}`, v1 + `,{"name":"s","type":"bytes"}`, [2]string{"\x02a\x02\x02s", "\x02b\x04\x02t"},
-			[2]string{"id=a grams=1 s=s", "id=b grams=2 s=t"}, "payload.s: the contract has STRING, it has BYTES",
+			v1 + `,{"name":"s","type":"string"}`, v1 + `,{"name":"s","type":"bytes"}`,
+			[2]string{"\x02a\x02\x02s", "\x02b\x04\x02t"},
+			[2]string{"id=a grams=1 s=s", "id=b grams=2 s=t"},
+			"payload.s: the contract has STRING, it has BYTES",
 		},
 		"int to union": {
 			v1, `{"name":"id","type":"string"},{"name":"grams","type":["int","string"]},{"name":"new","type":"int"}`,
-			[2]string{"\x02a\x02", "\x02b\x02\x02x\x06"}, [2]string{"id=a grams=1", "!payload.grams at byte 8: schema 8's string cannot be read as the contract's int"},
-			"version 1 of subject parcels-value has another type, which the column keeps: payload.grams: the contract has INTEGER, it has RECORD",
+			[2]string{"\x02a\x02", "\x02b\x02\x02x\x06"},
+			[2]string{
+				"id=a grams=1", "!payload.grams at byte 8: schema 8's string cannot be read as the contract's int",
+			},
+			"version 1 of subject parcels-value has another type, which the column keeps: payload.grams: the " +
+				"contract has INTEGER, it has RECORD",
 		},
 		"int to string": {
-			v1, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`, [2]string{"\x02a\x02", "\x02b\x02x"},
-			[2]string{"id=a grams=1", "!cannot be read as the contract's int"}, "write subject_version: 2 for that one alone",
+			v1, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`,
+			[2]string{"\x02a\x02", "\x02b\x02x"},
+			[2]string{"id=a grams=1", "!cannot be read as the contract's int"},
+			"write subject_version: 2 for that one alone",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,8 +84,8 @@ func deepRecord(levels int) string {
 	return text
 }
 
-// Where a contract says so a lane waits for the operator before the first record of a schema that does not fit, and says
-// what for; what fits goes on meanwhile. Whoever cannot wait is told the reason.
+// Where a contract says so a lane waits for the operator before the first record of a schema that does not fit, and
+// says what for; what fits goes on meanwhile. Whoever cannot wait is told the reason.
 func TestWaitsForTheOperator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &shelf{}
@@ -82,8 +94,10 @@ func TestWaitsForTheOperator(t *testing.T) {
 		s.put("parcels-value", 4, v1+`,{"name":"ID","type":"string"}`)
 		s.put("parcels-value", 5, `{"name":"id","type":"string"},{"name":"grams","type":"string"}`)
 		for id, want := range map[uint32]string{
-			4: `the operator: schema id 4 does not fit the contract parcels-value: its fields cannot become columns: payload.ID: another column has this name`,
-			5: `the operator: schema id 5 does not fit the contract parcels-value: payload.grams: the contract has int, it has string; change the contract: columns`,
+			4: `the operator: schema id 4 does not fit the contract parcels-value: its fields cannot become columns: ` +
+				`payload.ID: another column has this name`,
+			5: `the operator: schema id 5 does not fit the contract parcels-value: payload.grams: the contract has int, it ` +
+				`has string; change the contract: columns`,
 		} {
 			ctx, cancel := context.WithCancel(t.Context())
 			waited := make(chan error, 1)
@@ -114,10 +128,11 @@ func TestWaitsForTheOperator(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if got, _ := d.take(d.fork(), framed(4, "\x02a\x02\x02b")); !strings.Contains(got, "its fields cannot become columns") {
+		if got, _ := d.take(d.fork(),
+			framed(4, "\x02a\x02\x02b")); !strings.Contains(got, "its fields cannot become columns") {
 			t.Error(got)
 		}
-		if n := strings.Count(d.log.String(), "its records wait for the operator"); n != 1 {
+		if n := strings.Count(d.log.String(), `records="wait for the operator"`); n != 1 {
 			t.Errorf("%d lines of log:\n%s", n, d.log.String())
 		}
 	})

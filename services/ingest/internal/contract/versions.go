@@ -97,8 +97,8 @@ func (vs *versions) publish(v *version) {
 }
 
 // learn asks the registry about a schema id and adds what it says to the current version, which may be a new one
-// afterwards. A schema that does not fit the contract is a reason to refuse the records that name it, or to wait for the
-// operator, where the contract says so and somebody is told. The error is that of ctx.
+// afterwards. A schema that does not fit the contract is a reason to refuse the records that name it, or to wait for
+// the operator, where the contract says so and somebody is told. The error is that of ctx.
 func (vs *versions) learn(ctx context.Context, id uint32, waits func(what string)) error {
 	for {
 		done := waiting(waits, fmt.Sprintf("schema id %d of the schema registry", id))
@@ -159,11 +159,12 @@ func (vs *versions) ask(ctx context.Context, id uint32) (source confluent.Source
 		unfit = err.Error() + "; " + remedy
 		source = confluent.Source{Reason: fmt.Sprintf("schema id %d: %v", id, err)}
 		vs.once(id, func() {
-			what := "its records are refused"
+			what := "refused"
 			if vs.config.UnfitSchema == unfitWaits {
-				what = "its records wait for the operator"
+				what = "wait for the operator"
 			}
-			vs.log.Warn("a schema does not fit the contract; "+what, "schema_id", id, "reason", err.Error(), "remedy", remedy)
+			vs.log.Warn("a schema does not fit the contract", "schema_id", id, "records", what, "reason", err.Error(),
+				"remedy", remedy)
 		})
 	}
 	vs.reported[id] = true
@@ -195,7 +196,9 @@ func (vs *versions) ours(ctx context.Context, id uint32) (bool, error) {
 
 // source compiles what the registry has for a schema id; mu is held. It grows the contract first if it may and has to.
 // unfit says which values of it are refused for another type.
-func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source confluent.Source, unfit string, err error) {
+func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source confluent.Source, unfit string,
+	err error,
+) {
 	if s.Format != vs.config.Format {
 		return source, "", fmt.Errorf("it is of format %s, the contract reads %s", s.Format, vs.config.Format)
 	}
@@ -209,7 +212,8 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 	case writer.name() == "":
 		return source, "", fmt.Errorf("it is no version of subject %s%s", vs.config.Subject, several)
 	case writer.name() != v.reader.name():
-		return source, "", fmt.Errorf("it is no version of subject %s, and is called %s instead of %s%s", vs.config.Subject, writer.name(), v.reader.name(), several)
+		return source, "", fmt.Errorf("it is no version of subject %s, and is called %s instead of %s%s",
+			vs.config.Subject, writer.name(), v.reader.name(), several)
 	}
 	merged, changes := v.reader.with(writer, vs.config.Payload)
 	vs.once(id, func() { vs.tell(id, changes) })
@@ -219,7 +223,8 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 			return source, "", fmt.Errorf("its fields cannot become columns: %w", err)
 		}
 		vs.publish(next)
-		vs.log.Info("the contract has grown", "version", next.number, "schema_id", id, "added", changes.Added, "widened", changes.Widened)
+		vs.log.Info("the contract has grown", "version", next.number, "schema_id", id, "added", changes.Added, "widened",
+			changes.Widened)
 		v = next
 	}
 	plan, err := v.reader.compileFor(writer, vs.options, fmt.Sprintf("schema %d", id), vs.grows())
@@ -241,7 +246,8 @@ const several = "; of several types in a topic each has an entry of its own, wit
 func (vs *versions) tell(id uint32, changes decode.Changes) {
 	if len(changes.Added) > 0 && !vs.grows() {
 		vs.env.metrics.extra.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
-		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id, "fields", changes.Added)
+		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id, "fields",
+			changes.Added)
 	}
 	for _, c := range changes.Conflicts {
 		vs.log.Warn("a schema has another type than the contract; values that do not fit are refused with their records",

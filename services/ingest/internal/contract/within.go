@@ -51,7 +51,8 @@ func (c *Config) only() []string {
 func (c *Config) checkWithin(report func(key, message, remedy string)) {
 	if c.PayloadPath == "" {
 		if c.Operation != "" {
-			report("operation", "it is a field beside the record of payload_path, and there is none", "write payload_path, for example after")
+			report("operation", "it is a field beside the record of payload_path, and there is none",
+				"write payload_path, for example after")
 		}
 		return
 	}
@@ -61,9 +62,11 @@ func (c *Config) checkWithin(report func(key, message, remedy string)) {
 	case c.Format == "raw":
 		report("payload_path", "a raw payload has no records in it", "remove it, or write another format")
 	case c.UnknownFields == "keep":
-		report("payload_path", "unknown_fields: keep has a column of the whole payload", "write unknown_fields: drop or refuse")
+		report("payload_path", "unknown_fields: keep has a column of the whole payload",
+			"write unknown_fields: drop or refuse")
 	}
 	if strings.Contains(c.Operation, ".") {
-		report("operation", c.Operation+" is not a field of the payload itself", "name a field beside the record, for example op")
+		report("operation", c.Operation+" is not a field of the payload itself",
+			"name a field beside the record, for example op")
 	}
 }

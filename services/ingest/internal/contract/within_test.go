@@ -1,6 +1,7 @@
 package contract_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"path/filepath"
@@ -26,7 +27,8 @@ import (
 func rowText(t *testing.T, route *lanev1.Route, framed []byte) string {
 	t.Helper()
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{proto.CloneOf(route.GetDescriptor_())},
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{proto.CloneOf(route.GetDescriptor_())},
 	}, &protoregistry.Files{})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +47,9 @@ func rowText(t *testing.T, route *lanev1.Route, framed []byte) string {
 	if again, err := (proto.MarshalOptions{Deterministic: true}).Marshal(row); err != nil || len(again) != len(body) {
 		t.Errorf("the row has %d bytes, protobuf's library writes %d, %v", len(body), len(again), err)
 	}
-	for _, name := range []string{"ingest_time", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_headers", "item_type"} {
+	for _, name := range []string{
+		"ingest_time", "kafka_topic", "kafka_partition", "kafka_offset", "kafka_headers", "item_type",
+	} {
 		row.Clear(row.Descriptor().Fields().ByName(protoreflect.Name(name)))
 	}
 	out, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(row)
@@ -60,7 +64,8 @@ func change(t *testing.T, shelf *shelf, file, schema string, adjust func(*contra
 	t.Helper()
 	dir := t.TempDir()
 	c := contract.Config{
-		Topic: "changes", Table: "changes", Types: []string{"*"}, PayloadPath: "after", Operation: "op", EventTime: contract.EventTime{Field: "ts_ms", Unit: "ms"},
+		Topic: "changes", Table: "changes", Types: []string{"*"}, PayloadPath: "after", Operation: "op",
+		EventTime: contract.EventTime{Field: "ts_ms", Unit: "ms"},
 	}
 	if file != "" {
 		c.Schema = file
@@ -93,13 +98,13 @@ func taken(t *testing.T, topic *contract.Topic, value []byte, headers ...record.
 	before := []byte("rows before")
 	row, err := m.Contract.AppendRow(before, r, m, 1)
 	if err != nil {
-		if string(row) != string(before) {
+		if !bytes.Equal(row, before) {
 			t.Errorf("a refused row leaves %q", row)
 		}
 		return err.Error()
 	}
 	again, err := m.Contract.AppendRow(make([]byte, 0, 1<<12), r, m, 1) // with room, straight to its place
-	if err != nil || string(again) != string(row[len(before):]) {
+	if err != nil || !bytes.Equal(again, row[len(before):]) {
 		t.Errorf("with room %x, without %x, %v", again, row[len(before):], err)
 	}
 	return rowText(t, topic.Routes[m.Route], row[len(before):])
@@ -107,11 +112,15 @@ func taken(t *testing.T, topic *contract.Topic, value []byte, headers ...record.
 
 // debezium is the envelope of a change as Debezium's connectors write it in Avro.
 const debezium = `{"type":"record","name":"Envelope","namespace":"db.shop.orders","fields":[
-	{"name":"before","type":["null",{"type":"record","name":"Value","fields":[{"name":"id","type":"long"},{"name":"note","type":["null","string"],"default":null},
-		{"name":"at","type":{"type":"long","connect.version":1,"connect.name":"io.debezium.time.MicroTimestamp"}}],"connect.name":"db.shop.orders.Value"}],"default":null},
+	{"name":"before","type":["null",{"type":"record","name":"Value","fields":[{"name":"id","type":"long"},` +
+	`{"name":"note","type":["null","string"],"default":null},
+		{"name":"at","type":{"type":"long","connect.version":1,"connect.name":"io.debezium.time.MicroTimestamp"}}],` +
+	`"connect.name":"db.shop.orders.Value"}],"default":null},
 	{"name":"after","type":["null","Value"],"default":null},
-	{"name":"source","type":{"type":"record","name":"Source","namespace":"io.debezium.connector.mysql","fields":[{"name":"db","type":"string"},{"name":"ts_ms","type":"long"}]}},
-	{"name":"op","type":"string"},{"name":"ts_ms","type":["null","long"],"default":null}],"connect.name":"db.shop.orders.Envelope"}`
+	{"name":"source","type":{"type":"record","name":"Source","namespace":"io.debezium.connector.mysql",` +
+	`"fields":[{"name":"db","type":"string"},{"name":"ts_ms","type":"long"}]}},
+	{"name":"op","type":"string"},{"name":"ts_ms","type":["null","long"],"default":null}],` +
+	`"connect.name":"db.shop.orders.Envelope"}`
 
 func avroLong(v int64) string { return string(binary.AppendVarint(nil, v)) }
 
@@ -123,7 +132,8 @@ func avroChange(before, after *int64, op string) string {
 		}
 		return "\x02" + avroLong(*id) + "\x02" + avroLong(1) + "n" + avroLong(1_000_000)
 	}
-	return row(before) + row(after) + avroLong(2) + "db" + avroLong(5) + avroLong(int64(len(op))) + op + "\x02" + avroLong(3000)
+	return row(before) + row(after) + avroLong(2) + "db" + avroLong(5) + avroLong(int64(len(op))) + op + "\x02" +
+		avroLong(3000)
 }
 
 // Of an envelope of changes the row after the change is the payload, and what was done is a column beside it: a delete
@@ -137,7 +147,8 @@ func TestPayloadWithinAnEnvelope(t *testing.T) {
 	}{
 		"avro": {
 			func(t *testing.T) *contract.Topic {
-				return change(t, nil, "envelope.avsc", debezium, func(c *contract.Config) { c.Format, c.EventID = "avro", "after.id" })
+				return change(t, nil, "envelope.avsc", debezium,
+					func(c *contract.Config) { c.Format, c.EventID = "avro", "after.id" })
 			},
 			[]byte(avroChange(&one, &two, "u")), []byte(avroChange(&two, nil, "d")), []byte(avroChange(&one, &two, "u")[:9]),
 		},
@@ -146,17 +157,21 @@ func TestPayloadWithinAnEnvelope(t *testing.T) {
 				s := &shelf{}
 				s.putText("changes-value", 7, "avro", debezium)
 				return change(t, s, "", "", func(c *contract.Config) {
-					c.Format, c.Framing, c.Subject, c.EventID, c.Evolution = "avro", "confluent", "changes-value", "after.id", "additive"
+					c.Format, c.Framing, c.Subject, c.EventID, c.Evolution = "avro", "confluent", "changes-value", "after.id",
+						"additive"
 				})
 			},
-			append(confluent.AppendHeader(nil, 7), avroChange(&one, &two, "u")...), append(confluent.AppendHeader(nil, 7), avroChange(&two, nil, "d")...),
+			append(confluent.AppendHeader(nil, 7), avroChange(&one, &two, "u")...),
+			append(confluent.AppendHeader(nil, 7), avroChange(&two, nil, "d")...),
 			append(confluent.AppendHeader(nil, 7), avroChange(&one, &two, "u")[:9]...),
 		},
 		"json": {
 			func(t *testing.T) *contract.Topic {
-				return change(t, nil, "envelope.avsc", debezium, func(c *contract.Config) { c.Format, c.EventID = "json", "after.id" })
+				return change(t, nil, "envelope.avsc", debezium,
+					func(c *contract.Config) { c.Format, c.EventID = "json", "after.id" })
 			},
-			[]byte(`{"op":"u","before":{"id":1,"at":2},"after":{"id":2,"note":"n","at":1000000},"source":{"db":"db","ts_ms":5},"ts_ms":3000}`),
+			[]byte(`{"op":"u","before":{"id":1,"at":2},"after":{"id":2,"note":"n","at":1000000},"source":{"db":"db",` +
+				`"ts_ms":5},"ts_ms":3000}`),
 			[]byte(`{"after":null,"before":{"id":2,"note":"n","at":1000000},"source":{},"op":"d","ts_ms":3000}`),
 			[]byte(`{"op":"u","after":{"id":"2"},"ts_ms":3000}`),
 		},
@@ -169,10 +184,12 @@ func TestPayloadWithinAnEnvelope(t *testing.T) {
 				}
 			}
 			for range 2 { // the second time with what was kept of the first
-				if got, want := taken(t, topic, c.update), `{"event_id":"2","event_time":"3000000","operation":"u",`+payload+`}`; got != want {
+				if got, want := taken(t, topic, c.update),
+					`{"event_id":"2","event_time":"3000000","operation":"u",`+payload+`}`; got != want {
 					t.Errorf("update: %s, want %s", got, want)
 				}
-				if got, want := taken(t, topic, c.delete), `{"event_id":"changes/0/0","event_time":"3000000","operation":"d"}`; got != want {
+				if got, want := taken(t, topic, c.delete),
+					`{"event_id":"changes/0/0","event_time":"3000000","operation":"d"}`; got != want {
 					t.Errorf("delete: %s, want %s", got, want)
 				}
 				if got := taken(t, topic, c.refuse); !strings.Contains(got, "payload.after.") {
@@ -204,7 +221,8 @@ func TestPayloadWithinAnEnvelope(t *testing.T) {
 func TestPayloadWithinAMessage(t *testing.T) {
 	s := &shelf{}
 	s.putText("changes-value", 7, "protobuf", `syntax = "proto3"; package shop;
-		message Change { Row before = 1; Row after = 2; string op = 3; int64 ts_ms = 4; Outer deep = 5; } message Outer { Row row = 1; } message Row { int64 id = 1; }`)
+		message Change { Row before = 1; Row after = 2; string op = 3; int64 ts_ms = 4; Outer deep = 5; } message Outer { `+
+		`Row row = 1; } message Row { int64 id = 1; }`)
 	message := func(before bool, fields ...string) []byte {
 		out := append(confluent.AppendHeader(nil, 7), 0)
 		for i, f := range fields {
@@ -212,11 +230,15 @@ func TestPayloadWithinAMessage(t *testing.T) {
 		}
 		return protowire.AppendVarint(protowire.AppendTag(out, 4, protowire.VarintType), 3000)
 	}
-	topic := change(t, s, "", "", func(c *contract.Config) { c.Format, c.Framing, c.Subject = "protobuf", "confluent", "changes-value" })
+	topic := change(t, s, "", "", func(c *contract.Config) {
+		c.Format, c.Framing, c.Subject = "protobuf", "confluent", "changes-value"
+	})
 	for want, value := range map[string][]byte{
-		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"5"}}`: message(false, "\x08\x05", "c"),
+		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"5"}}`: message(false, "\x08\x05",
+			"c"),
 		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"0"}}`: message(false, "", "c"),
-		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"6"}}`: message(false, "\x08\x05", "c", "\x08\x06"),
+		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"6"}}`: message(false, "\x08\x05",
+			"c", "\x08\x06"),
 	} {
 		if got := taken(t, topic, value); got != want {
 			t.Errorf("%s, want %s", got, want)
@@ -240,18 +262,27 @@ func TestPayloadPathProblems(t *testing.T) {
 	}
 	for says, adjust := range map[string]func(*contract.Config){
 		"wants a record, and the records around it": func(c *contract.Config) { c.PayloadPath = "op" },
-		"payload.nowhere":                             func(c *contract.Config) { c.PayloadPath = "nowhere" },
-		"payload.ts_ms: wants a text":                 func(c *contract.Config) { c.Operation = "ts_ms" },
-		"is not a field of the payload itself":        func(c *contract.Config) { c.Operation = "source.db" },
-		"write payload_path, for example after":       func(c *contract.Config) { c.PayloadPath = "" },
-		"a raw payload has no records in it":          func(c *contract.Config) { c.Format, c.Schema = "raw", "" },
-		"the built-in contract stock.v1 settles this": func(c *contract.Config) { c.Builtin, c.Format, c.Schema = "stock.v1", "", "" },
-		"write unknown_fields: drop or refuse":        func(c *contract.Config) { c.Format, c.UnknownFields = "json", "keep" },
-		"columns leaves op out of the table":          func(c *contract.Config) { c.EventID, c.Columns = "op", map[string]contract.Column{"op": {Skip: true}} },
-		"the schema has no field nowhere here":        func(c *contract.Config) { c.EventID = "nowhere" },
-		"the schema has no field before there":        func(c *contract.Config) { c.Columns = map[string]contract.Column{"after.before": {Type: "STRING"}} },
+		"payload.nowhere":                       func(c *contract.Config) { c.PayloadPath = "nowhere" },
+		"payload.ts_ms: wants a text":           func(c *contract.Config) { c.Operation = "ts_ms" },
+		"is not a field of the payload itself":  func(c *contract.Config) { c.Operation = "source.db" },
+		"write payload_path, for example after": func(c *contract.Config) { c.PayloadPath = "" },
+		"a raw payload has no records in it":    func(c *contract.Config) { c.Format, c.Schema = "raw", "" },
+		"the built-in contract stock.v1 settles this": func(c *contract.Config) {
+			c.Builtin, c.Format, c.Schema = "stock.v1", "", ""
+		},
+		"write unknown_fields: drop or refuse": func(c *contract.Config) { c.Format, c.UnknownFields = "json", "keep" },
+		"columns leaves op out of the table": func(c *contract.Config) {
+			c.EventID, c.Columns = "op", map[string]contract.Column{"op": {Skip: true}}
+		},
+		"the schema has no field nowhere here": func(c *contract.Config) { c.EventID = "nowhere" },
+		"the schema has no field before there": func(c *contract.Config) {
+			c.Columns = map[string]contract.Column{"after.before": {Type: "STRING"}}
+		},
 	} {
-		c := contract.Config{Topic: "t", Format: "avro", Schema: "e.avsc", Table: "t", Types: []string{"*"}, PayloadPath: "after", Operation: "op"}
+		c := contract.Config{
+			Topic: "t", Format: "avro", Schema: "e.avsc", Table: "t", Types: []string{"*"}, PayloadPath: "after",
+			Operation: "op",
+		}
 		adjust(&c)
 		if _, err := contract.Load([]contract.Config{c}, dir); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
@@ -262,7 +293,10 @@ func TestPayloadPathProblems(t *testing.T) {
 // The headers of CloudEvents say type, identity and time; without them the record has its place and no time.
 func TestCloudEvents(t *testing.T) {
 	topic := change(t, nil, "", "", func(c *contract.Config) {
-		*c = contract.Config{Topic: "changes", Table: "changes", Format: "raw", As: "json", CloudEvents: "binary", Types: []string{"shop.*"}, Tombstones: "row"}
+		*c = contract.Config{
+			Topic: "changes", Table: "changes", Format: "raw", As: "json", CloudEvents: "binary", Types: []string{"shop.*"},
+			Tombstones: "row",
+		}
 	})
 	header := func(pairs ...string) (all []record.Header) {
 		for i := 0; i < len(pairs); i += 2 {
@@ -270,7 +304,8 @@ func TestCloudEvents(t *testing.T) {
 		}
 		return all
 	}
-	full := header("ce_specversion", "1.0", "ce_type", "shop.Paid", "ce_id", "e-1", "ce_source", "/shop", "ce_time", "2026-02-28T13:05:00.25+01:00")
+	full := header("ce_specversion", "1.0", "ce_type", "shop.Paid", "ce_id", "e-1", "ce_source", "/shop", "ce_time",
+		"2026-02-28T13:05:00.25+01:00")
 	for _, c := range []struct {
 		name, want string
 		value      []byte
@@ -278,13 +313,31 @@ func TestCloudEvents(t *testing.T) {
 	}{
 		{"full", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000","payload":"{}"}`, []byte("{}"), full},
 		{"null", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000"}`, nil, full},
-		{"type alone", `{"event_id":"changes/0/0","event_type":"Paid","payload":"{}"}`, []byte("{}"), header("ce_type", "shop.Paid")},
-		{"empty id", `{"event_id":"changes/0/0","event_type":"Paid","payload":"{}"}`, []byte("{}"), header("ce_type", "shop.Paid", "ce_id", "", "ce_time", "")},
-		{"the last counts", `{"event_id":"b","event_type":"Paid","payload":"{}"}`, []byte("{}"), header("ce_id", "a", "ce_type", "shop.Paid", "ce_id", "b")},
+		{
+			"type alone", `{"event_id":"changes/0/0","event_type":"Paid","payload":"{}"}`, []byte("{}"),
+			header("ce_type", "shop.Paid"),
+		},
+		{
+			"empty id", `{"event_id":"changes/0/0","event_type":"Paid","payload":"{}"}`, []byte("{}"),
+			header("ce_type", "shop.Paid", "ce_id", "", "ce_time", ""),
+		},
+		{
+			"the last counts", `{"event_id":"b","event_type":"Paid","payload":"{}"}`, []byte("{}"),
+			header("ce_id", "a", "ce_type", "shop.Paid", "ce_id", "b"),
+		},
 		{"no type", "unknown", []byte("{}"), header("ce_id", "e-1")},
-		{"no time", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999", []byte("{}"), header("ce_type", "shop.Paid", "ce_time", "yesterday")},
-		{"no zone", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999", []byte("{}"), header("ce_type", "shop.Paid", "ce_time", "2026-02-28T13:05:00")},
-		{"no text", "changes: event_id: the header ce_id is not valid UTF-8", []byte("{}"), header("ce_type", "shop.Paid", "ce_id", "\xff")},
+		{
+			"no time", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999", []byte("{}"),
+			header("ce_type", "shop.Paid", "ce_time", "yesterday"),
+		},
+		{
+			"no zone", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999", []byte("{}"),
+			header("ce_type", "shop.Paid", "ce_time", "2026-02-28T13:05:00"),
+		},
+		{
+			"no text", "changes: event_id: the header ce_id is not valid UTF-8", []byte("{}"),
+			header("ce_type", "shop.Paid", "ce_id", "\xff"),
+		},
 	} {
 		for range 2 {
 			if got := taken(t, topic, c.value, c.headers...); got != c.want {

@@ -33,7 +33,8 @@ const (
 )
 
 var targetNames = [...]string{
-	"", "STRING", "JSON", "GEOGRAPHY", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL", "RANGE", "FLOAT",
+	"", "STRING", "JSON", "GEOGRAPHY", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL",
+	"RANGE", "FLOAT",
 }
 
 func (t Target) String() string { return targetNames[t] }

@@ -75,7 +75,11 @@ func TestTexts(t *testing.T) {
 		{Column{Type: Numeric}, "0.0000000001", refused},
 		{Column{Type: Numeric}, "1.0000000000000", "1"},
 		{Column{Type: BigNumeric}, "0.0000000001", "0.0000000001"},
-		{Column{Type: BigNumeric}, strings.Repeat("9", 38) + "." + strings.Repeat("9", 38), strings.Repeat("9", 38) + "." + strings.Repeat("9", 38)},
+		{
+			Column{Type: BigNumeric},
+			strings.Repeat("9", 38) + "." + strings.Repeat("9", 38),
+			strings.Repeat("9", 38) + "." + strings.Repeat("9", 38),
+		},
 		{Column{Type: BigNumeric}, strings.Repeat("9", 39), refused},
 		{Column{Type: BigNumeric}, "1" + strings.Repeat("0", 100), refused},
 		{Column{Type: BigNumeric}, "1e-39", refused},
@@ -105,10 +109,22 @@ func TestTexts(t *testing.T) {
 		{Column{Type: Geography}, "point ( -1.5e1 89.9 )", "point ( -1.5e1 89.9 )"},
 		{Column{Type: Geography}, "POINT EMPTY", "POINT EMPTY"},
 		{Column{Type: Geography}, "LINESTRING(1 1, 2 2)", "LINESTRING(1 1, 2 2)"},
-		{Column{Type: Geography}, "POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))", "POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))"},
-		{Column{Type: Geography}, "MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))", "MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))"},
+		{
+			Column{Type: Geography},
+			"POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))",
+			"POLYGON((0 0,1 0,1 1,0 0),(0 0,1 0,1 1,0 0))",
+		},
+		{
+			Column{Type: Geography},
+			"MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))",
+			"MULTIPOLYGON(((0 0,1 0,1 1,0 0)),((0 0,1 0,1 1,0 0)))",
+		},
 		{Column{Type: Geography}, "MULTIPOINT((1 2),3 4)", "MULTIPOINT((1 2),3 4)"},
-		{Column{Type: Geography}, "GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))", "GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))"},
+		{
+			Column{Type: Geography},
+			"GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))",
+			"GEOMETRYCOLLECTION(POINT(1 2),GEOMETRYCOLLECTION(POINT(1 2)),LINESTRING(1 2,3 4))",
+		},
 		{Column{Type: Geography}, `{"type":"Point","coordinates":[1,2]}`, `{"type":"Point","coordinates":[1,2]}`},
 		{Column{Type: Geography}, `{"type":`, refused},
 		{Column{Type: Geography}, "POINT(1 91)", "refused: the latitude is not within 90 degrees, at byte 10 of the text"},
@@ -254,7 +270,10 @@ func TestAgainstStandardLibrary(t *testing.T) {
 
 // FuzzTexts looks for texts that break a column's parser, or that get through as text that is none.
 func FuzzTexts(f *testing.F) {
-	for _, text := range []string{"1-2 3 4:5:6.7", "POINT(1 2)", "GEOMETRYCOLLECTION(POINT EMPTY)", "2026-02-28T13:05:00.25+01:00", "-1.5e-3", `{"a":[1]}`} {
+	for _, text := range []string{
+		"1-2 3 4:5:6.7", "POINT(1 2)", "GEOMETRYCOLLECTION(POINT EMPTY)", "2026-02-28T13:05:00.25+01:00", "-1.5e-3",
+		`{"a":[1]}`,
+	} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

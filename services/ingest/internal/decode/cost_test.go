@@ -43,7 +43,8 @@ func container(schema, codec string, block []byte) []byte {
 func unfolding(levels int) string {
 	inner := `{"type":"record","name":"T0","fields":[{"name":"a","type":"int"}]}`
 	for i := range levels {
-		inner = fmt.Sprintf(`{"type":"record","name":"T%d","fields":[{"name":"a","type":%s},{"name":"b","type":"T%d"}]}`, i+1, inner, i)
+		inner = fmt.Sprintf(`{"type":"record","name":"T%d","fields":[{"name":"a","type":%s},{"name":"b","type":"T%d"}]}`, i+1,
+			inner, i)
 	}
 	return inner
 }
@@ -54,7 +55,8 @@ func nested(levels, types int) string {
 	for level := range levels {
 		var union []string
 		for i := range types {
-			union = append(union, fmt.Sprintf(`{"type":"record","name":"L%d_%d","fields":[{"name":"x","type":%s}]}`, level, i, inner))
+			union = append(union, fmt.Sprintf(`{"type":"record","name":"L%d_%d","fields":[{"name":"x","type":%s}]}`, level, i,
+				inner))
 			if i == 0 && level > 0 {
 				var names []string
 				for j := range types {
@@ -98,8 +100,10 @@ func TestCostOfARecord(t *testing.T) {
 	for i := range 200 {
 		wide = append(wide, fmt.Sprintf(`{"name":"f%d","type":"string","default":%q}`, i, strings.Repeat("d", 100)))
 	}
-	defaults := recordOf(`{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"x","type":"int"},` + strings.Join(wide, ",") + `]}}}`)
-	bare := recordOf(`{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"x","type":"int"}]}}}`)
+	defaults := recordOf(`{"name":"items","type":{"type":"array","items":{"type":"record","name":"I",` +
+		`"fields":[{"name":"x","type":"int"},` + strings.Join(wide, ",") + `]}}}`)
+	bare := recordOf(`{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"x",` +
+		`"type":"int"}]}}}`)
 	places := []string{}
 	for i := range 100 {
 		places = append(places, fmt.Sprintf(`{"name":"e%d","type":{"type":"enum","name":"E%d","symbols":["A"]}}`, i, i))
@@ -108,7 +112,9 @@ func TestCostOfARecord(t *testing.T) {
 	for i := range 20_000 {
 		symbols = append(symbols, fmt.Sprintf(`"S%d"`, i))
 	}
-	enums := recordOf(`{"name":"e0","type":{"type":"enum","name":"E","symbols":["A",` + strings.Join(symbols, ",") + `]}}` + strings.Repeat(`,{"name":"e%","type":"E"}`, 99))
+	enums := recordOf(`{"name":"e0","type":{"type":"enum","name":"E","symbols":["A",` + strings.Join(symbols, ",") +
+		`]}}` + strings.Repeat(
+		`,{"name":"e%","type":"E"}`, 99))
 	for i := 1; i < 100; i++ {
 		enums = strings.Replace(enums, "e%", fmt.Sprintf("e%d", i), 1)
 	}
@@ -135,37 +141,72 @@ func TestCostOfARecord(t *testing.T) {
 		}
 		return container(recordOf(id), codec, out.Bytes())
 	}
-	message := "syntax = \"proto3\"; package p; message M { repeated I items = 1; repeated E e = 2; repeated J json = 3; } enum E { " + strings.Repeat("A", 1000) + " = 0; } message I { "
+	message := "syntax = \"proto3\"; package p; message M { repeated I items = 1; repeated E e = 2; " +
+		"repeated J json = 3; } enum E { " + strings.Repeat(
+		"A", 1000) + " = 0; } message I { "
 	for i := range 500 {
 		message += fmt.Sprintf("int64 a%d = %d; ", i, i+1)
 	}
 	message += "} message J { string s = 1; optional J2 j = 2; } message J2 { string s = 1; }"
-	proto := compiled[*protobuf.Plan](t)(protobuf.CompileSource(map[string]string{"m.proto": message}, "m.proto", "p.M", protobuf.Drop, options))
+	proto := compiled[*protobuf.Plan](t)(protobuf.CompileSource(map[string]string{"m.proto": message}, "m.proto", "p.M",
+		protobuf.Drop, options))
 	natural := func(unknown json.Unknown) decode.Plan {
-		return compiled[*json.Plan](t)(json.Compile([]byte(defaults), json.Avro, json.Settings{Unknown: unknown, Lenient: true}, options))
+		return compiled[*json.Plan](t)(json.Compile([]byte(defaults), json.Avro,
+			json.Settings{Unknown: unknown, Lenient: true}, options))
 	}
 	for name, c := range map[string]struct {
 		plan    decode.Plan
 		payload []byte
 		bytes   int // beside the payload's multiple: for rows and blocks as they grow
 	}{
-		"a schema that unfolds":       {files, container(recordOf(id+`,{"name":"x","type":`+unfolding(40)+`}`), "null", append([]byte{2, 'x'}, make([]byte, 1000)...)), leastBytes},
-		"a long name above it":        {files, container(recordOf(id+`,{"name":"`+strings.Repeat("n", 64<<10)+`","type":`+unfolding(15)+`}`), "null", append([]byte{2, 'x'}, make([]byte, 1<<15)...)), leastBytes},
-		"a schema of many types":      {files, container(recordOf(id+`,{"name":"x","type":[`+strings.Join(branches, ",")+`]}`), "null", []byte{2, 'x', 0, 2}), leastBytes},
-		"types for one column":        {compiled[*avro.Plan](t)(avro.Compile([]byte(nested(12, 1)), options)), container(nested(12, 3), "null", append(make([]byte, 12), 2)), leastBytes},
-		"types for every column":      {compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(strings.Join(places, ","))), options)), container(enums, "null", make([]byte, 100)), leastBytes},
-		"values of no bytes":          {files, container(recordOf(id+`,{"name":"x","type":`+strings.Replace(unfolding(40), `"int"`, `"null"`, 1)+`}`), "null", []byte{2, 'x'}), leastBytes},
-		"deflate":                     {files, packed("deflate", 30<<20), mostBytes},
-		"snappy":                      {files, packed("snappy", 30<<20), mostBytes},
-		"zstandard":                   {files, packed("zstandard", 30<<20), mostBytes},
-		"zstandard that lies":         {files, container(recordOf(id), "zstandard", []byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x01\x00\x00")), leastBytes + 2<<20}, // with the library's decoder, which is kept
-		"defaults of a file":          {compiled[*avro.Plan](t)(avro.Compile([]byte(defaults), options)), container(bare, "null", append(append(binary.AppendVarint(nil, 1<<20), million...), 0)), mostBytes},
-		"defaults of JSON":            {natural(json.Drop), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0}`, 100_000) + `]}`), mostBytes},
-		"unknown fields of JSON":      {natural(json.Keep), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0,"":1}`, 1000) + `]}`), mostBytes},
-		"messages of nothing":         {proto, bytes.Repeat([]byte{1<<3 | 2, 0}, 500_000), mostBytes},
-		"numbers that become names":   {proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...), mostBytes},
-		"numbers, each by itself":     {proto, bytes.Repeat([]byte{2 << 3, 0}, 500_000), mostBytes},
-		"a field twice in everything": {proto, bytes.Repeat([]byte{3<<3 | 2, 6, 1<<3 | 2, 0, 1<<3 | 2, 0, 2<<3 | 2, 0}, 100_000), mostBytes},
+		"a schema that unfolds": {
+			files, container(recordOf(id+`,{"name":"x","type":`+unfolding(40)+`}`), "null",
+				append([]byte{2, 'x'}, make([]byte, 1000)...)), leastBytes,
+		},
+		"a long name above it": {
+			files, container(recordOf(id+`,{"name":"`+strings.Repeat("n", 64<<10)+`","type":`+unfolding(15)+`}`), "null",
+				append([]byte{2, 'x'}, make([]byte, 1<<15)...)), leastBytes,
+		},
+		"a schema of many types": {
+			files, container(recordOf(id+`,{"name":"x","type":[`+strings.Join(branches, ",")+`]}`), "null",
+				[]byte{2, 'x', 0, 2}), leastBytes,
+		},
+		"types for one column": {
+			compiled[*avro.Plan](t)(avro.Compile([]byte(nested(12, 1)), options)),
+			container(nested(12, 3), "null", append(make([]byte, 12), 2)), leastBytes,
+		},
+		"types for every column": {
+			compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(strings.Join(places, ","))), options)),
+			container(enums, "null", make([]byte, 100)), leastBytes,
+		},
+		"values of no bytes": {
+			files, container(recordOf(id+`,{"name":"x","type":`+strings.Replace(unfolding(40), `"int"`, `"null"`, 1)+`}`),
+				"null", []byte{2, 'x'}), leastBytes,
+		},
+		"deflate":   {files, packed("deflate", 30<<20), mostBytes},
+		"snappy":    {files, packed("snappy", 30<<20), mostBytes},
+		"zstandard": {files, packed("zstandard", 30<<20), mostBytes},
+		// with the library's decoder, which is kept
+		"zstandard that lies": {
+			files, container(recordOf(id), "zstandard", []byte("\x28\xb5\x2f\xfd\xa0\x00\x00\x00\x40\x01\x00\x00")),
+			leastBytes + 2<<20,
+		},
+		"defaults of a file": {
+			compiled[*avro.Plan](t)(avro.Compile([]byte(defaults), options)),
+			container(bare, "null", append(append(binary.AppendVarint(nil, 1<<20), million...), 0)), mostBytes,
+		},
+		"defaults of JSON": {
+			natural(json.Drop), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0}`, 100_000) + `]}`), mostBytes,
+		},
+		"unknown fields of JSON": {
+			natural(json.Keep), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0,"":1}`, 1000) + `]}`), mostBytes,
+		},
+		"messages of nothing":       {proto, bytes.Repeat([]byte{1<<3 | 2, 0}, 500_000), mostBytes},
+		"numbers that become names": {proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...), mostBytes},
+		"numbers, each by itself":   {proto, bytes.Repeat([]byte{2 << 3, 0}, 500_000), mostBytes},
+		"a field twice in everything": {
+			proto, bytes.Repeat([]byte{3<<3 | 2, 6, 1<<3 | 2, 0, 1<<3 | 2, 0, 2<<3 | 2, 0}, 100_000), mostBytes,
+		},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			d := c.plan.NewDecoder()
@@ -187,7 +228,8 @@ func TestCostOfARecord(t *testing.T) {
 			if kept := int64(held.HeapAlloc) - int64(before.HeapAlloc); kept > mostHeld {
 				t.Errorf("%d bytes are held", kept)
 			}
-			t.Logf("%d bytes: %d KiB allocated (%d times), row %d, %.120v", len(c.payload), spent>>10, spent/uint64(len(c.payload)), size, err)
+			t.Logf("%d bytes: %d KiB allocated (%d times), row %d, %.120v",
+				len(c.payload), spent>>10, spent/uint64(len(c.payload)), size, err)
 			runtime.KeepAlive(d)
 		})
 	}
@@ -233,12 +275,20 @@ func TestCostOfASchema(t *testing.T) {
 		size int
 		make func() error
 	}{
-		"Avro that unfolds":   {len(unfolding(40)), ofAvro(recordOf(`{"name":"x","type":` + unfolding(40) + `}`))},
-		"a long name of Avro": {len(long), ofAvro(recordOf(`{"name":"` + long + `","type":{"type":"record","name":"S","fields":[` + strings.Join(fields, ",") + `]}}`))},
-		"JSON that unfolds":   {len(definitions), ofJSON(`{"properties":{"x":{"$ref":"#/$defs/T40"}},"$defs":{` + definitions + `}}`)},
-		"a long name of JSON": {len(long), ofJSON(`{"properties":{"` + long + `":{"properties":{` + strings.Join(properties, ",") + `}}}}`)},
+		"Avro that unfolds": {len(unfolding(40)), ofAvro(recordOf(`{"name":"x","type":` + unfolding(40) + `}`))},
+		"a long name of Avro": {
+			len(long), ofAvro(recordOf(`{"name":"` + long + `","type":{"type":"record","name":"S","fields":[` +
+				strings.Join(fields, ",") + `]}}`)),
+		},
+		"JSON that unfolds": {
+			len(definitions), ofJSON(`{"properties":{"x":{"$ref":"#/$defs/T40"}},"$defs":{` + definitions + `}}`),
+		},
+		"a long name of JSON": {
+			len(long), ofJSON(`{"properties":{"` + long + `":{"properties":{` + strings.Join(properties, ",") + `}}}}`),
+		},
 		"protobuf that unfolds": {len(messages), func() error {
-			_, err := protobuf.CompileSource(map[string]string{"m.proto": `syntax = "proto3"; package p; ` + messages}, "m.proto", "p.T40", protobuf.Drop, options)
+			_, err := protobuf.CompileSource(map[string]string{"m.proto": `syntax = "proto3"; package p; ` + messages},
+				"m.proto", "p.T40", protobuf.Drop, options)
 			return err
 		}},
 	} {

@@ -13,8 +13,9 @@ const (
 	ClampFar
 )
 
-// Dates say which DATE, DATETIME and TIMESTAMP values are far away: what is out of BigQuery's range, and what a contract
-// wants to have like that, such as 0001-01-01 and 9999-12-31 in place of none. Nil is BigQuery's range alone, refused.
+// Dates say which DATE, DATETIME and TIMESTAMP values are far away: what is out of BigQuery's range, and what a
+// contract wants to have like that, such as 0001-01-01 and 9999-12-31 in place of none. Nil is BigQuery's range alone,
+// refused.
 type Dates struct {
 	// From and To are the first and the last value that is not far away, in microseconds since the epoch.
 	From, To int64

@@ -38,8 +38,9 @@ func dateForms() map[string]dateForm {
 		return dateForm{
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
 				o.Columns = columns
-				return compiled[*avro.Plan](t)(avro.Compile([]byte(`{"type":"record","name":"R","fields":[{"name":"x","type":["null",`+typ+
-					`]},{"name":"xs","type":{"type":"array","items":`+typ+`}}]}`), o))
+				return compiled[*avro.Plan](t)(avro.Compile([]byte(
+					`{"type":"record","name":"R","fields":[{"name":"x","type":["null",`+typ+
+						`]},{"name":"xs","type":{"type":"array","items":`+typ+`}}]}`), o))
 			},
 			one:  func(micros int64) []byte { return append(append(long(1), write(micros)...), 0) },
 			list: func(micros int64) []byte { return append(append([]byte{0, 2}, write(micros)...), 0) },
@@ -52,7 +53,8 @@ func dateForms() map[string]dateForm {
 		return dateForm{
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
 				o.Columns = columns
-				return compiled[*json.Plan](t)(json.Compile([]byte(`{"properties":{"x":`+schema+`,"xs":{"items":`+schema+`}}}`), json.JSONSchema, json.Settings{}, o))
+				return compiled[*json.Plan](t)(json.Compile([]byte(`{"properties":{"x":`+schema+`,"xs":{"items":`+schema+`}}}`),
+					json.JSONSchema, json.Settings{}, o))
 			},
 			one:  func(micros int64) []byte { return fmt.Appendf(nil, `{"x":%s}`, write(micros)) },
 			list: func(micros int64) []byte { return fmt.Appendf(nil, `{"xs":[%s]}`, write(micros)) },
@@ -65,7 +67,8 @@ func dateForms() map[string]dateForm {
 		}
 		return dateForm{
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
-				file, err := protobuf.ParseSource(map[string]string{"x.proto": `syntax = "proto3"; import "google/protobuf/timestamp.proto";
+				file, err := protobuf.ParseSource(map[string]string{"x.proto": `syntax = "proto3"; import ` +
+					`"google/protobuf/timestamp.proto";
 					message M { optional ` + typ + ` x = 1; repeated ` + typ + ` xs = 2; }`}, "x.proto")
 				if err != nil {
 					t.Fatal(err)
@@ -82,13 +85,19 @@ func dateForms() map[string]dateForm {
 	return map[string]dateForm{
 		"avro timestamp":       ofAvro(`{"type":"long","logicalType":"timestamp-micros"}`, nil, long, false),
 		"avro local timestamp": ofAvro(`{"type":"long","logicalType":"local-timestamp-micros"}`, nil, long, false),
-		"avro date":            ofAvro(`{"type":"int","logicalType":"date"}`, nil, func(v int64) []byte { return long(days(v)) }, true),
-		"avro text":            ofAvro(`"string"`, asked(decode.Column{Type: decode.Timestamp}), func(v int64) []byte { return text(stamp(v)) }, false),
-		"avro number":          ofAvro(`"long"`, asked(decode.Column{Type: decode.DateTime, Unit: decode.Micros}), long, false),
-		"json timestamp":       ofJSON(`{"format":"date-time"}`, nil, func(v int64) string { return `"` + stamp(v) + `Z"` }, false),
-		"json date":            ofJSON(`{"format":"date"}`, nil, func(v int64) string { return `"` + stamp(v)[:10] + `"` }, true),
-		"json number":          ofJSON(`{"type":"integer"}`, asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}), func(v int64) string { return fmt.Sprint(v) }, false),
-		"protobuf Timestamp": ofProto("google.protobuf.Timestamp", nil, protowire.BytesType, func(v int64) []byte {
+		"avro date": ofAvro(`{"type":"int","logicalType":"date"}`, nil,
+			func(v int64) []byte { return long(days(v)) }, true),
+		"avro text": ofAvro(`"string"`, asked(decode.Column{Type: decode.Timestamp}),
+			func(v int64) []byte { return text(stamp(v)) }, false),
+		"avro number": ofAvro(`"long"`, asked(decode.Column{Type: decode.DateTime, Unit: decode.Micros}), long,
+			false),
+		"json timestamp": ofJSON(`{"format":"date-time"}`, nil, func(v int64) string { return `"` + stamp(v) + `Z"` },
+			false),
+		"json date": ofJSON(`{"format":"date"}`, nil, func(v int64) string { return `"` + stamp(v)[:10] + `"` },
+			true),
+		"json number": ofJSON(`{"type":"integer"}`,
+			asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}), func(v int64) string { return fmt.Sprint(v) },
+			false), "protobuf Timestamp": ofProto("google.protobuf.Timestamp", nil, protowire.BytesType, func(v int64) []byte {
 			seconds := v / 1_000_000
 			if v%1_000_000 < 0 {
 				seconds--
@@ -96,8 +105,10 @@ func dateForms() map[string]dateForm {
 			body := append(append([]byte{8}, varint(seconds)...), append([]byte{16}, varint((v-seconds*1_000_000)*1000)...)...)
 			return protowire.AppendBytes(nil, body)
 		}),
-		"protobuf number": ofProto("int64", asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}), protowire.VarintType, varint),
-		"protobuf text":   ofProto("string", asked(decode.Column{Type: decode.DateTime}), protowire.BytesType, func(v int64) []byte { return protowire.AppendString(nil, stamp(v)) }),
+		"protobuf number": ofProto("int64", asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
+			protowire.VarintType, varint),
+		"protobuf text": ofProto("string", asked(decode.Column{Type: decode.DateTime}), protowire.BytesType,
+			func(v int64) []byte { return protowire.AppendString(nil, stamp(v)) }),
 	}
 }
 
@@ -165,7 +176,8 @@ func TestFarDates(t *testing.T) {
 				}
 			}
 			values := map[int64]int64{decode.MinMicros: from, decode.MaxMicros: to, from - 1: from, to + 1: to}
-			if !strings.Contains(name, "text") && !strings.Contains(name, "json timestamp") && !strings.Contains(name, "json date") {
+			if !strings.Contains(name, "text") && !strings.Contains(name, "json timestamp") &&
+				!strings.Contains(name, "json date") {
 				values[decode.MinMicros-1], values[decode.MaxMicros+1] = from, to
 				if !form.days {
 					values[math.MaxInt64], values[math.MinInt64] = to, from
@@ -216,7 +228,8 @@ func TestFarEventTimes(t *testing.T) {
 		}
 	}
 	p := compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(`{"name":"at","type":"long"}`)), decode.Options{
-		Contract: "c", Payload: "payload", EventTime: "at", EventTimeUnit: decode.Micros, Dates: &decode.Dates{To: 9, Beyond: decode.ClampFar},
+		Contract: "c", Payload: "payload", EventTime: "at", EventTimeUnit: decode.Micros,
+		Dates: &decode.Dates{To: 9, Beyond: decode.ClampFar},
 	}))
 	d := p.NewDecoder()
 	if row, err := d.Append(nil, []byte{20}); err != nil || string(row) != "\x08\x0a" {

@@ -30,7 +30,8 @@ type wkt struct {
 }
 
 func (w *wkt) space() {
-	for w.at < len(w.text) && (w.text[w.at] == ' ' || w.text[w.at] == '\t' || w.text[w.at] == '\n' || w.text[w.at] == '\r') {
+	for w.at < len(w.text) &&
+		(w.text[w.at] == ' ' || w.text[w.at] == '\t' || w.text[w.at] == '\n' || w.text[w.at] == '\r') {
 		w.at++
 	}
 }
@@ -58,11 +59,20 @@ func (w *wkt) word() []byte {
 var brackets = []struct {
 	name  string
 	depth int
-}{{"POINT", 1}, {"LINESTRING", 1}, {"POLYGON", 2}, {"MULTIPOINT", 1}, {"MULTILINESTRING", 2}, {"MULTIPOLYGON", 3}, {"GEOMETRYCOLLECTION", 0}}
+}{
+	{"POINT", 1},
+	{"LINESTRING", 1},
+	{"POLYGON", 2},
+	{"MULTIPOINT", 1},
+	{"MULTILINESTRING", 2},
+	{"MULTIPOLYGON", 3},
+	{"GEOMETRYCOLLECTION", 0},
+}
 
 // shapes reads one shape, collections with all that is in them.
 func (w *wkt) shapes() string {
-	const noShape = "no shape of WKT (POINT, LINESTRING, POLYGON, MULTIPOINT, MULTILINESTRING, MULTIPOLYGON, GEOMETRYCOLLECTION) starts here"
+	const noShape = "no shape of WKT (POINT, LINESTRING, POLYGON, MULTIPOINT, MULTILINESTRING, MULTIPOLYGON, " +
+		"GEOMETRYCOLLECTION) starts here"
 	collections := 0
 	for {
 		start := w.at
@@ -91,7 +101,8 @@ func (w *wkt) shapes() string {
 			continue
 		default:
 			w.at = start
-			if reason := w.points(brackets[at].depth, brackets[at].name == "POINT", brackets[at].name == "MULTIPOINT"); reason != "" {
+			if reason := w.points(brackets[at].depth, brackets[at].name == "POINT",
+				brackets[at].name == "MULTIPOINT"); reason != "" {
 				return reason
 			}
 		}

@@ -9,7 +9,8 @@ const (
 	MaxIntervalHours  = 87_840_000
 )
 
-const intervalReason = "the interval is out of BigQuery's range: 10,000 years, 3,660,000 days and 87,840,000 hours, each"
+const intervalReason = "the interval is out of BigQuery's range: 10,000 years, 3,660,000 " +
+	"days and 87,840,000 hours, each"
 
 // AppendInterval appends a span of time in BigQuery's canonical form, Y-M D H:M:S.ffffff; reason says that it is out of
 // range. No part is negative.
@@ -60,7 +61,8 @@ func checkInterval(text []byte) (reason string) {
 	switch {
 	case len(rest) > 0 || months > 11 || minutes > 59 || seconds > 59:
 		return syntax
-	case years*12+months > MaxIntervalMonths || days > MaxIntervalDays || hours > MaxIntervalHours, hours == MaxIntervalHours && minutes+seconds > 0:
+	case years*12+months > MaxIntervalMonths || days > MaxIntervalDays ||
+		hours > MaxIntervalHours, hours == MaxIntervalHours && minutes+seconds > 0:
 		return intervalReason
 	}
 	return ""

@@ -7,9 +7,11 @@ import (
 )
 
 var jsonTexts = []string{
-	`{}`, `[]`, `""`, `0`, `-0`, `-1.5e+10`, `1E5`, `true`, `false`, `null`, ` {"a" : [1, 2, {"b":[]}], "c":null} `, `"\u00e9\ud83d\ude00 é 😀 \n\/"`,
-	``, ` `, `{`, `[`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `[1,]`, `[,1]`, `[1 2]`, `{"a" 1}`, `{1:2}`, `01`, `1.`, `.5`, `-`, `1e`, `+1`, `tru`, `nul`,
-	`"`, `"\x"`, `"\u12"`, `"\u12g4"`, "\"\n\"", "\"\x7f\"", `1 2`, `{}}`, `[]]`, `[}`, `{]`, `NaN`, `Infinity`, `'a'`, `[[[[]]]]`, `[{"a":[{}]},[]]`, "\xef\xbb\xbf1",
+	`{}`, `[]`, `""`, `0`, `-0`, `-1.5e+10`, `1E5`, `true`, `false`, `null`, ` {"a" : [1, 2, {"b":[]}], "c":null} `,
+	`"\u00e9\ud83d\ude00 é 😀 \n\/"`, ``, ` `, `{`, `[`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `[1,]`, `[,1]`,
+	`[1 2]`, `{"a" 1}`, `{1:2}`, `01`, `1.`, `.5`, `-`, `1e`, `+1`, `tru`, `nul`, `"`, `"\x"`, `"\u12"`, `"\u12g4"`,
+	"\"\n\"", "\"\x7f\"", `1 2`, `{}}`, `[]]`, `[}`, `{]`, `NaN`, `Infinity`, `'a'`, `[[[[]]]]`, `[{"a":[{}]},[]]`,
+	"\xef\xbb\xbf1",
 }
 
 // strict says whether a text is JSON, by the standard library, which lets through what is no UTF-8.
@@ -28,7 +30,8 @@ func utf8Strict(text string) bool {
 		if err != nil {
 			return true
 		}
-		if s, ok := token.(string); ok && strings.Count(s, "\ufffd") > strings.Count(text, "\ufffd")+strings.Count(strings.ToLower(text), `\ufffd`) {
+		if s, ok := token.(string); ok &&
+			strings.Count(s, "\ufffd") > strings.Count(text, "\ufffd")+strings.Count(strings.ToLower(text), `\ufffd`) {
 			return false
 		}
 	}
@@ -75,8 +78,10 @@ func FuzzCheckJSON(f *testing.F) {
 
 func BenchmarkCheckJSON(b *testing.B) {
 	for name, text := range map[string]string{
-		"event-270": `{"seq":123456,"scan_id":"0f8fad5bd9cb469fa165708677289501","hub":"Rotterdam Maasvlakte","status":"OUT_FOR_DELIVERY",` +
-			`"weight_g":12345,"price":123.45,"insured":false,"scanned_at":1763861532123456,"remark":"label read by the tunnel scanner; weight and size agree with the ship"}`,
+		"event-270": `{"seq":123456,"scan_id":"0f8fad5bd9cb469fa165708677289501","hub":"Rotterdam Maasvlakte",` +
+			`"status":"OUT_FOR_DELIVERY",` +
+			`"weight_g":12345,"price":123.45,"insured":false,"scanned_at":1763861532123456,"remark":"label read by the ` +
+			`tunnel scanner; weight and size agree with the ship"}`,
 		"numbers": `[` + strings.Repeat(`1,-2.5e3,[45],{"a":0},`, 50) + `null]`,
 		"text":    `"` + strings.Repeat("Straße des 17. Juni, naïve café. ", 40) + `"`,
 	} {

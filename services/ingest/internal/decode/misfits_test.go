@@ -16,7 +16,8 @@ func TestMisfits(t *testing.T) {
 	if err := m.Add(other); !errors.Is(err, other) || m.Err() != nil {
 		t.Errorf("%v, %v", err, m.Err())
 	}
-	if err := m.Add(fmt.Errorf("of a contract: %w", Misfit("p.a", "first"))); err != nil || m.Err().Error() != "p.a: first" {
+	if err := m.Add(fmt.Errorf("of a contract: %w", Misfit("p.a", "first"))); err != nil ||
+		m.Err().Error() != "p.a: first" {
 		t.Errorf("%v, %v", err, m.Err())
 	}
 	if _, ok := m.Err().(*SchemaError); !ok { //nolint:errorlint // one is itself
@@ -36,7 +37,8 @@ func TestMisfits(t *testing.T) {
 		_ = m.Add(Misfit(fmt.Sprint("p.c", i), "another"))
 	}
 	var all SchemaErrors
-	if err := m.Err(); !errors.As(err, &all) || len(all) != mostMisfits || !strings.HasSuffix(err.Error(), "p.c47: another (and so on: 52 fields more)") || m.Len() != 102 {
+	if err := m.Err(); !errors.As(err, &all) || len(all) != mostMisfits ||
+		!strings.HasSuffix(err.Error(), "p.c47: another (and so on: 52 fields more)") || m.Len() != 102 {
 		t.Errorf("%d told of %d: %v", len(all), m.Len(), err)
 	}
 	if again := m.Err(); strings.Count(again.Error(), "and so on") != 1 {

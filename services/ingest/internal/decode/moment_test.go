@@ -13,7 +13,9 @@ func TestMomentsAreThoseOfTheStandardLibrary(t *testing.T) {
 		if at.Year() < 1 || at.Year() > 9999 {
 			continue
 		}
-		for _, layout := range []string{"2006-01-02T15:04:05.999999Z07:00", "2006-1-2 15:4:5.999999 +0", "2006-01-02t15:04:05.999999 UTC"} {
+		for _, layout := range []string{
+			"2006-01-02T15:04:05.999999Z07:00", "2006-1-2 15:4:5.999999 +0", "2006-01-02t15:04:05.999999 UTC",
+		} {
 			text := at.Format(layout)
 			m, reason := ReadMoment([]byte(text))
 			if micros, ok := m.Micros(); reason != "" || !ok || micros != at.UnixMicro() {

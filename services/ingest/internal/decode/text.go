@@ -55,7 +55,8 @@ func ValidText(src []byte, p, n int) bool {
 // or32 joins the bits of 32 bytes.
 func or32(text []byte) uint64 {
 	s := (*[32]byte)(text)
-	return binary.LittleEndian.Uint64(s[:]) | binary.LittleEndian.Uint64(s[8:]) | binary.LittleEndian.Uint64(s[16:]) | binary.LittleEndian.Uint64(s[24:])
+	return binary.LittleEndian.Uint64(s[:]) | binary.LittleEndian.Uint64(s[8:]) |
+		binary.LittleEndian.Uint64(s[16:]) | binary.LittleEndian.Uint64(s[24:])
 }
 
 // ValidWords is utf8.Valid for text that is likely to have characters beyond ASCII. Those of two and three bytes, all

@@ -30,7 +30,10 @@ func checkText(t *testing.T, text []byte) {
 // Every sequence of bytes that matters, at every place of a word.
 func TestValidText(t *testing.T) {
 	// The first and last bytes of each row and column of table 3-7 of the Unicode Standard.
-	edges := []byte{0, 'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff}
+	edges := []byte{
+		0, 'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0,
+		0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+	}
 	for before := range 9 {
 		head := bytes.Repeat([]byte("x"), before)
 		for _, a := range edges {
@@ -63,14 +66,18 @@ func TestValidText(t *testing.T) {
 }
 
 func FuzzValidText(f *testing.F) {
-	for _, seed := range []string{"", "Porto Campanhã", "Łódź Widzew", "小さな森", "a😀b", "\xed\xa0\x80", "\xe0\x9f\xbf", "\xf4\x90\x80\x80", "\xc3"} {
+	for _, seed := range []string{
+		"", "Porto Campanhã", "Łódź Widzew", "小さな森", "a😀b", "\xed\xa0\x80", "\xe0\x9f\xbf", "\xf4\x90\x80\x80", "\xc3",
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) { checkText(t, text) })
 }
 
 func BenchmarkValidText(b *testing.B) {
-	for _, text := range []string{"AT_HUB", "Porto Campanhã", "小さな森", "label read by the tunnel scanner; weight and size agree with the shipping note"} {
+	for _, text := range []string{
+		"AT_HUB", "Porto Campanhã", "小さな森", "label read by the tunnel scanner; weight and size agree with the shipping note",
+	} {
 		b.Run(text[:4], func(b *testing.B) {
 			src := append([]byte(text), make([]byte, 40)...)
 			for b.Loop() {

@@ -20,7 +20,8 @@ func TestVarints(t *testing.T) {
 		}
 		if v < 1<<56 {
 			w, size := SpreadVarint(v)
-			if got := binary.LittleEndian.AppendUint64(nil, w); size != len(src) || !bytes.Equal(got[:size], src) || w>>(8*size-1)>>1 != 0 {
+			if got := binary.LittleEndian.AppendUint64(nil, w); size != len(src) || !bytes.Equal(got[:size], src) ||
+				w>>(8*size-1)>>1 != 0 {
 				t.Fatalf("%d spread to %x, %d, want %x", v, got, size, src)
 			}
 		}

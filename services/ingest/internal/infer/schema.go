@@ -178,8 +178,8 @@ func nameFault(name string) string {
 	return decode.CheckName(name, map[string]bool{})
 }
 
-// Schema is a JSON Schema (2020-12) of the objects, and the columns that it has no words for, by path. Every field may be
-// null or missing: the next record may lack what all of these have.
+// Schema is a JSON Schema (2020-12) of the objects, and the columns that it has no words for, by path. Every field may
+// be null or missing: the next record may lack what all of these have.
 func (t *Tree) Schema() (schema []byte, columns map[string]string, err error) {
 	columns = map[string]string{}
 	var b bytes.Buffer

@@ -37,7 +37,9 @@ const (
 	kinds
 )
 
-var kindNames = [kinds]string{"null", "boolean", "whole number", "huge whole number", "number", "text", "object", "array"}
+var kindNames = [kinds]string{
+	"null", "boolean", "whole number", "huge whole number", "number", "text", "object", "array",
+}
 
 func (k Kind) String() string { return kindNames[k] }
 
@@ -227,8 +229,8 @@ func (n *Node) Present() (all []Kind) {
 	return all
 }
 
-// Give says that rows refuse what is at the path of a decode.Error: a time becomes text, all else JSON. It returns false
-// where there is nothing left to give up.
+// Give says that rows refuse what is at the path of a decode.Error: a time becomes text, all else JSON. It returns
+// false where there is nothing left to give up.
 func (t *Tree) Give(path string) bool {
 	n := &t.root
 	for part := range strings.SplitSeq(path, ".") {
@@ -325,11 +327,11 @@ func (n *Node) field(path string, of int) Field {
 
 // marks are [] for each level of arrays.
 func (n *Node) marks() string {
-	marks := ""
+	levels := 0
 	for ; n.isArray(); n = n.Items {
-		marks += "[]"
+		levels++
 	}
-	return marks
+	return strings.Repeat("[]", levels)
 }
 
 // inner is what arrays hold.

@@ -140,7 +140,8 @@ func (b *batch) letters() []DeadLetter {
 	for i := range b.bad {
 		bad := &b.bad[i]
 		letters[i] = DeadLetter{
-			Record: bad.record.Record(), Reason: bad.reason, Contract: bad.contract, Err: bad.err, Field: bad.field, Byte: bad.offset,
+			Record: bad.record.Record(), Reason: bad.reason, Contract: bad.contract, Err: bad.err, Field: bad.field,
+			Byte: bad.offset,
 		}
 	}
 	return letters

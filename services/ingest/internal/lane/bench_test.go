@@ -23,7 +23,9 @@ import (
 // batch at once. A row is a copy of the value: decoding is measured elsewhere. Processor time and allocations are those
 // of the process, so both ends of the call.
 func BenchmarkLane(b *testing.B) {
-	rowcost.Benchmark(b, carryRows, rowcost.Workload{Name: "delivery", Size: 9000}, rowcost.Workload{Name: "stock", Size: 110})
+	rowcost.Benchmark(b, carryRows, rowcost.Workload{Name: "delivery", Size: 9000}, rowcost.Workload{
+		Name: "stock", Size: 110,
+	})
 }
 
 // A lane allocates for a batch, not for a row: this is both ends of one, gRPC included.
@@ -39,7 +41,8 @@ func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(32<<20), grpc.WaitForHandlers(true))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(32<<20),
+		grpc.WaitForHandlers(true))
 	peer := &settler{rows: rows, done: make(chan struct{})}
 	lanev1.RegisterLaneServiceServer(server, peer)
 	go server.Serve(listener) //nolint:errcheck // Stop ends it.
@@ -54,7 +57,8 @@ func carryRows(b testing.TB, size, rows int) (spent, allocated float64) {
 	lane := &Lane{
 		Partition: &endless{batch: oneRecord(size), left: rows},
 		Writers:   conn, Contracts: copies{}, Group: "bench", Config: DefaultConfig(), Budget: budget,
-		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Weather: NewWeather("", slog.New(slog.DiscardHandler)), Log: slog.New(slog.DiscardHandler),
+		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Weather: NewWeather("", slog.New(slog.DiscardHandler)),
+		Log: slog.New(slog.DiscardHandler),
 	}
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan struct{})
@@ -80,14 +84,19 @@ func (s *settler) Lane(stream grpc.BidiStreamingServer[lanev1.LaneRequest, lanev
 	for {
 		var request lanewire.Request
 		if err := stream.RecvMsg(&request); err != nil {
-			return respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: position, Checkpoint: "closed"}}})
+			return respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{
+				Position: position, Checkpoint: "closed",
+			}}})
 		}
 		var err error
 		switch {
 		case request.Control.GetOpen() != nil:
-			err = respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{Checkpoint: "opened", Limits: &lanev1.Limits{
-				BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64,
-			}}}})
+			err = respond(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: &lanev1.Opened{
+				Checkpoint: "opened",
+				Limits: &lanev1.Limits{
+					BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64,
+				},
+			}}})
 		case request.Control == nil:
 			position = request.Append.EndPosition
 			for _, block := range request.Append.Blocks {

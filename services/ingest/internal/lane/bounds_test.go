@@ -79,7 +79,10 @@ func TestFinish(t *testing.T) {
 		err  error
 		gone bool
 		want error
-	}{"well": {}, "gone": {gone: true, want: errGone}, "failed": {err: io.ErrNoProgress, gone: true, want: io.ErrNoProgress}} {
+	}{
+		"well": {}, "gone": {gone: true, want: errGone},
+		"failed": {err: io.ErrNoProgress, gone: true, want: io.ErrNoProgress},
+	} {
 		c := quietCall(t)
 		c.lane.Partition, c.gone, c.deadline = &failing{commit: test.err}, test.gone, time.Now().Add(time.Minute)
 		if err := c.finish(); !errors.Is(err, test.want) || test.want == nil && err != nil {
@@ -181,7 +184,10 @@ func TestReaderEnds(t *testing.T) {
 		grown bool
 		err   error
 		want  error
-	}{"grown": {grown: true, want: errGrown}, "failed": {err: io.ErrNoProgress, want: io.ErrNoProgress}, "failed, and grown": {grown: true, err: io.ErrNoProgress, want: io.ErrNoProgress}} {
+	}{
+		"grown": {grown: true, want: errGrown}, "failed": {err: io.ErrNoProgress, want: io.ErrNoProgress},
+		"failed, and grown": {grown: true, err: io.ErrNoProgress, want: io.ErrNoProgress},
+	} {
 		log := newPartitionLog()
 		log.produce("a", "x")
 		m := log.join(func(string) bool { return true })

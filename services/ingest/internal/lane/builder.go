@@ -119,7 +119,8 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	n := len(out) - before
 	if n > b.limits.rowBytes {
 		b.leaveOut(r, paid, reasonRefused, m.Name,
-			fmt.Sprintf("the row takes %d bytes and BigQuery's append requests at most %d: it can never be appended", n, b.limits.rowBytes))
+			fmt.Sprintf("the row takes %d bytes and BigQuery's append requests at most %d: it can never be appended", n,
+				b.limits.rowBytes))
 		return true
 	}
 	if b.batch.rows > 0 && (k.bytes+n > b.limits.blockBytes || b.batch.bytes+n > b.limits.batchBytes) {
@@ -147,7 +148,9 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 }
 
 func (b *builder) leaveOut(r *record.Record, paid int64, reason, contract, err string) {
-	b.batch.bad = append(b.batch.bad, badRecord{record: r.Keep(), place: r.Offset, reason: reason, contract: contract, err: err, offset: -1})
+	b.batch.bad = append(b.batch.bad, badRecord{
+		record: r.Keep(), place: r.Offset, reason: reason, contract: contract, err: err, offset: -1,
+	})
 	b.batch.charge += paid
 	b.pass(r)
 }

@@ -19,9 +19,13 @@ func (*sized) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
 // laying takes records with values of so many bytes and says which were taken.
 func laying(t *testing.T, l limits, key string, sizes ...int) (b *builder, taken []bool) {
 	t.Helper()
-	b = &builder{contracts: &sized{}, budget: NewBudget(1 << 30), limits: l, routes: 2, replay: replay{remaining: make([]uint64, 2)}}
+	b = &builder{
+		contracts: &sized{}, budget: NewBudget(1 << 30), limits: l, routes: 2, replay: replay{remaining: make([]uint64, 2)},
+	}
 	for i, n := range sizes {
-		r := &record.Record{Offset: int64(i), TimestampMicros: 1000 + int64(i), Key: []byte(key), Value: bytes.Repeat([]byte("x"), n)}
+		r := &record.Record{
+			Offset: int64(i), TimestampMicros: 1000 + int64(i), Key: []byte(key), Value: bytes.Repeat([]byte("x"), n),
+		}
 		ok, err := b.take(r, time.Now())
 		if err != nil {
 			t.Fatal(err)
@@ -71,7 +75,8 @@ func TestBoundsOfABatch(t *testing.T) {
 
 // So many bad records are a batch, and the next one waits.
 func TestBadRecordsFillABatch(t *testing.T) {
-	b, taken := laying(t, limits{rowBytes: 100, blockBytes: 100, batchBytes: 100, batchRows: 10}, "nobody", make([]int, maxLeftOut+1)...)
+	b, taken := laying(t, limits{rowBytes: 100, blockBytes: 100, batchBytes: 100, batchRows: 10}, "nobody",
+		make([]int, maxLeftOut+1)...)
 	if len(b.batch.bad) != maxLeftOut || !taken[maxLeftOut-1] || taken[maxLeftOut] {
 		t.Errorf("%d bad records, the last ones taken: %v", len(b.batch.bad), taken[maxLeftOut-1:])
 	}
@@ -135,7 +140,12 @@ func TestBatchThatOnlyMoves(t *testing.T) {
 	for _, test := range []struct {
 		b    batch
 		want bool
-	}{{batch{dropped: 3, skipped: 2}, true}, {batch{rows: 1}, false}, {batch{bad: bad}, false}, {batch{rows: 1, bad: bad}, false}} {
+	}{
+		{batch{dropped: 3, skipped: 2}, true},
+		{batch{rows: 1}, false},
+		{batch{bad: bad}, false},
+		{batch{rows: 1, bad: bad}, false},
+	} {
 		if got := test.b.moves(); got != test.want {
 			t.Errorf("%d rows, %d bad: moves %v", test.b.rows, len(test.b.bad), got)
 		}
@@ -146,7 +156,8 @@ func TestBatchThatOnlyMoves(t *testing.T) {
 func TestLimitsAreTheSmaller(t *testing.T) {
 	c := Config{BatchBytes: 100, BatchRows: 7, WindowBytes: 1000, WindowBatches: 5}
 	l := newLimits(c, &lanev1.Limits{BlockBytes: 50, WindowBytes: 2000, WindowBatches: 9})
-	if l.blockBytes != 50 || l.windowBytes != 1000 || l.windowBatches != 5 || l.rowBytes != 50 || l.batchBytes != 100 || l.batchRows != 7 {
+	if l.blockBytes != 50 || l.windowBytes != 1000 || l.windowBatches != 5 || l.rowBytes != 50 || l.batchBytes != 100 ||
+		l.batchRows != 7 {
 		t.Errorf("ours: %+v", l)
 	}
 	l = newLimits(c, &lanev1.Limits{BlockBytes: 5000, WindowBytes: 40, WindowBatches: 2})
@@ -162,7 +173,8 @@ func TestLimitsAreTheSmaller(t *testing.T) {
 // Segments grow with what is in the block, four times at once, between the smallest and the largest.
 func TestSegmentsGrow(t *testing.T) {
 	for bytes, want := range map[int]int{
-		0: 4 << 10, 16<<10 - 1: 4 << 10, 16 << 10: 16 << 10, 64<<10 - 1: 16 << 10, 64 << 10: 64 << 10, 256 << 10: 256 << 10, 1 << 30: 256 << 10,
+		0: 4 << 10, 16<<10 - 1: 4 << 10, 16 << 10: 16 << 10, 64<<10 - 1: 16 << 10, 64 << 10: 64 << 10, 256 << 10: 256 << 10,
+		1 << 30: 256 << 10,
 	} {
 		if got := grown(bytes); got != want {
 			t.Errorf("after %d bytes: %d, want %d", bytes, got, want)

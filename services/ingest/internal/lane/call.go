@@ -142,7 +142,9 @@ func (c *call) advance() error {
 		c.abandonLetters = abandon
 		letters := c.letters[0].letters
 		go func() {
-			c.lettered <- guarded("produce dead letters", func() error { return c.lane.Partition.DeadLetter(ctx, letters, c.lane.waitsForLetters) })
+			c.lettered <- guarded("produce dead letters", func() error {
+				return c.lane.Partition.DeadLetter(ctx, letters, c.lane.waitsForLetters)
+			})
 		}()
 	}
 	if c.draining && !c.closing && c.quiet() {

@@ -64,7 +64,8 @@ func (c Config) Validate() error {
 	check(c.Reset == Earliest || c.Reset == Latest || c.Reset == None,
 		"auto_offset_reset: %q is none of earliest, latest, none", c.Reset)
 	check(c.BatchBytes > 0, "batch_bytes: %d is not positive", c.BatchBytes)
-	check(c.BatchRows > 0 && c.BatchRows <= lanewire.MaxRows, "batch_rows: %d is not within 1 and %d", c.BatchRows, lanewire.MaxRows)
+	check(c.BatchRows > 0 && c.BatchRows <= lanewire.MaxRows, "batch_rows: %d is not within 1 and %d", c.BatchRows,
+		lanewire.MaxRows)
 	check(c.Linger >= 0, "linger: %v is negative", c.Linger)
 	check(c.WindowBytes > 0, "window_bytes: %d is not positive", c.WindowBytes)
 	check(c.WindowBatches > 0, "window_batches: %d is not positive", c.WindowBatches)

@@ -4,7 +4,8 @@
 // A Lane lives as long as its claim. Lane.Run opens calls of the lane protocol one after the other, each from the
 // committed (position, checkpoint), until its context ends:
 //
-//	Committed -> Open -> Opened -> Commit -> Durable 0 -> { records -> batch -> Append -> Settled -> CommitLater } -> Closed -> Commit
+//	Committed -> Open -> Opened -> Commit -> Durable 0 ->
+//	  { records -> batch -> Append -> Settled -> CommitLater } -> Closed -> Commit
 //
 // # The parts of a call
 //
@@ -18,14 +19,16 @@
 //
 // # Invariants
 //
-//   - Pairs (position, checkpoint) are cumulative, and never is an older one committed after a newer one: while an awaited commit runs,
-//     newer pairs wait for it (ledger.go), and Partition keeps the order of the calls.
+//   - Pairs (position, checkpoint) are cumulative, and never is an older one committed after a newer one: while an
+//     awaited commit runs, newer pairs wait for it (ledger.go), and Partition keeps the order of the calls.
 //   - Durable is sent only after the broker has confirmed the checkpoint of that barrier or a later one.
-//   - A record without a row has a durable dead letter before LeftOut names it, and LeftOut goes out before the Append that passes it.
-//   - Rows are dropped on replay by counting records that the routing sends to a table and that are not left out; nothing is decoded,
-//     so a changed schema cannot shift the count.
+//   - A record without a row has a durable dead letter before LeftOut names it, and LeftOut goes out before the Append
+//     that passes it.
+//   - Rows are dropped on replay by counting records that the routing sends to a table and that are not left out;
+//     nothing is decoded, so a changed schema cannot shift the count.
 //   - The records of a batch are kept until it is settled, since a refusal needs them; they count in the Budget.
-//   - The call is half-closed only when the window is empty and every barrier and refusal is answered: after it nothing can be answered.
+//   - The call is half-closed only when the window is empty and every barrier and refusal has its Durable or LeftOut:
+//     after it neither can be sent.
 //
 // # Contexts
 //

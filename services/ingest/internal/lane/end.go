@@ -70,7 +70,7 @@ func (c *call) finish() error {
 func (c *call) release() {
 	c.waitForWindow(false)
 	if c.ledger.inFlight {
-		<-c.committed //nolint:errcheck // the call has its outcome; how the commit went, the next opening reads from the group
+		<-c.committed //nolint:errcheck // the call has its outcome; the next opening reads how the commit went
 	}
 	if c.lettering {
 		<-c.lettered //nolint:errcheck // likewise: what was not confirmed is produced again

@@ -20,7 +20,8 @@ func gauge(name, help string) *prometheus.Desc {
 }
 
 var (
-	lagRecords = gauge("lag_records", "Offsets between the settled position and the end of the partition; absent until both are known.")
+	lagRecords = gauge("lag_records",
+		"Offsets between the settled position and the end of the partition; absent until both are known.")
 	lagSeconds = gauge("lag_seconds", "Age of the first record that is not settled by its Kafka timestamp; "+
 		"where that is not known, how long the position has not moved while the end was past it.")
 	windowBatches = gauge("window_batches", "Batches sent and not settled.")
@@ -60,7 +61,8 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	for topic, times := range (*Metrics)(g).times(now) {
 		for c, t := range times {
-			out <- prometheus.MustNewConstMetric(laneSeconds, prometheus.CounterValue, t.Seconds(), topic, causes.Cause(c).String())
+			out <- prometheus.MustNewConstMetric(laneSeconds, prometheus.CounterValue, t.Seconds(), topic,
+				causes.Cause(c).String())
 		}
 	}
 }

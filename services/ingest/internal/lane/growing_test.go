@@ -75,7 +75,9 @@ func (k *keyContracts) Renew() {
 	k.at = k.versions.newest
 }
 
-func (k *keyContracts) Prepare(ctx context.Context, records []record.Record, waits func(string)) (grown bool, err error) {
+func (k *keyContracts) Prepare(
+	ctx context.Context, records []record.Record, waits func(string),
+) (grown bool, err error) {
 	if k.versions == nil {
 		return false, nil
 	}

@@ -349,7 +349,8 @@ func fetched(dst, records []record.Record) ([]record.Record, error) {
 	copy(m.Bytes(), raw)
 	m.Retain(len(records) - 1) // one there is
 	b := record.NewBatch(record.Batch{
-		Topic: first.Topic, Partition: first.Partition, Base: first.Offset, Millis: first.TimestampMicros / 1000, Raw: m.Bytes(), Buffer: m,
+		Topic: first.Topic, Partition: first.Partition, Base: first.Offset, Millis: first.TimestampMicros / 1000,
+		Raw: m.Bytes(), Buffer: m,
 	})
 	p := 0
 	for range records {

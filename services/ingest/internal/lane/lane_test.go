@@ -270,7 +270,7 @@ func TestRecordsAreGone(t *testing.T) {
 		}
 	})
 	bubble(t, func(t *testing.T, w *world) {
-		w.leaveBehind(5)
+		w.leaveBehind()
 		w.log.truncate(3)
 		p := w.start(nil)
 		time.Sleep(10 * time.Second)
@@ -288,7 +288,7 @@ func TestRecordsAreGone(t *testing.T) {
 // it is put right.
 func TestRefusedLaneRecovers(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.leaveBehind(5)
+		w.leaveBehind()
 		contracts := &keyContracts{fingerprint: 8}
 		p := w.start(func(p *process) { p.lane.Contracts = contracts })
 		time.Sleep(time.Second)

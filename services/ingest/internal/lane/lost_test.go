@@ -185,7 +185,8 @@ func TestCommittedOfAnotherTopic(t *testing.T) {
 					t.Errorf("%d rows, want %d", len(rows), want)
 				}
 				if reset == None {
-					mustRefuse(t, p, "belongs to the topic with id old", "the topic of this name has id new", "auto_offset_reset is none")
+					mustRefuse(t, p, "belongs to the topic with id old", "the topic of this name has id new",
+						"auto_offset_reset is none")
 				} else if got := w.log.pair().position; got != 4 {
 					t.Errorf("committed %d", got)
 				}
@@ -216,7 +217,7 @@ func TestUnreadableRecord(t *testing.T) {
 // With rows still to be dropped the lane is refused whatever is gone: counting over the gap would drop others.
 func TestCutBackUnderReplay(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.leaveBehind(5)
+		w.leaveBehind()
 		a := &altered{next: func(offset int64) error {
 			if offset == 3 {
 				return ErrOffsetGone
@@ -238,7 +239,7 @@ func TestCutBackUnderReplay(t *testing.T) {
 // offsets later are other records, which must not be dropped for them.
 func TestCutBackBehindThePosition(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
-		w.leaveBehind(5)
+		w.leaveBehind()
 		a := &altered{bounds: func(oldest, _ int64) (int64, int64) { return oldest, 4 }}
 		p := w.start(alter(a))
 		time.Sleep(5 * time.Second)

@@ -205,7 +205,10 @@ func TestALaneKeepsItsWriterUntilThereIsAnother(t *testing.T) {
 		name  string
 		alone bool
 		after time.Duration
-	}{{"another writer is there", false, 0}, {"no other writer is there", true, time.Duration(drainPart * float64(drainWithin))}} {
+	}{
+		{"another writer is there", false, 0},
+		{"no other writer is there", true, time.Duration(drainPart * float64(drainWithin))},
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, w *world) {
 				placer := &testPlacer{alone: c.alone}

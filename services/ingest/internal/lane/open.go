@@ -140,7 +140,8 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 	if other != nil {
 		l.metrics.offsetResets.Inc()
 		l.Log.Error("the topic was deleted and made again; the lane starts with the new one",
-			"committed", other.Position, "old_id", other.Was, "new_id", other.Is, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
+			"committed", other.Position, "old_id", other.Was, "new_id", other.Is, "policy",
+			strings.ToLower(string(l.Config.Reset)), "target", target)
 	}
 	return pair{position: target}, nil
 }
@@ -216,10 +217,11 @@ func (l *Lane) commitFailed(what string, err error) error {
 // goneUnderReplay refuses the lane: with records missing, counting would drop the wrong rows.
 func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error {
 	topic, number := l.Partition.Topic(), l.Partition.Number()
-	return fatalf("%s/%d holds offsets %d to %d, so records at and after the committed position %d are gone, while rows are still to be "+
-		"dropped there (%s); counting over the gap would drop others. Two ways out: find the last row with SELECT MAX(kafka_offset) "+
-		"WHERE kafka_topic = '%s' AND kafka_partition = %d in each table and reset group %s to the offset after it "+
-		"(nothing twice); or reset the group to earliest (nothing left out, up to %d rows twice). Stop the group for kafka-consumer-groups --reset-offsets",
+	return fatalf("%s/%d holds offsets %d to %d, so records at and after the committed position %d are gone, while "+
+		"rows are still to be dropped there (%s); counting over the gap would drop others. Two ways out: find the last row "+
+		"with SELECT MAX(kafka_offset) WHERE kafka_topic = '%s' AND kafka_partition = %d in each table and reset group %s "+
+		"to the offset after it (nothing twice); or reset the group to earliest (nothing left out, up to %d rows twice). "+
+		"Stop the group for kafka-consumer-groups --reset-offsets",
 		topic, number, oldest, newest, position, r.describe(l.Contracts.Routes()), topic, number, l.Group, r.pending)
 }
 
@@ -232,11 +234,12 @@ func (l *Lane) cutBack(cut *CutError, r *replay) error {
 		pending = fmt.Sprintf("; rows of records after the position are in the tables as well (%s)",
 			r.describe(l.Contracts.Routes()))
 	}
-	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: %v%s. "+
-		"Nothing is read, so that no record is read twice and none passed over. "+
-		"If the records come back (a broker that is still away has them), the lane goes on by itself. Else stop the group "+
-		"and reset it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since "+
-		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic, number, cut.End)
+	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: "+
+		"%v%s. Nothing is read, so that no record is read twice and none passed over. If the records come back (a broker "+
+		"that is still away has them), the lane goes on by itself. Else stop the group and reset it with "+
+		"kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since "+
+		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic, number,
+		cut.End)
 }
 
 // resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and
@@ -262,7 +265,8 @@ func (l *Lane) resetPosition(ctx context.Context, position int64) error {
 	}
 	l.metrics.offsetResets.Inc()
 	l.Log.Error("records at the position are gone; the lane goes on elsewhere",
-		"position", position, "oldest", oldest, "newest", newest, "policy", strings.ToLower(string(l.Config.Reset)), "target", target)
+		"position", position, "oldest", oldest, "newest", newest, "policy", strings.ToLower(string(l.Config.Reset)), "target",
+		target)
 	if err := l.Partition.Commit(ctx, target, ""); err != nil {
 		return l.commitFailed("commit the reset position", err)
 	}
@@ -274,5 +278,7 @@ func durable(barrier uint64) *lanev1.LaneRequest {
 }
 
 func leftOut(sequence uint64, offsets []int64) *lanev1.LaneRequest {
-	return &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Sequence: sequence, Offsets: offsets}}}
+	return &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{
+		Sequence: sequence, Offsets: offsets,
+	}}}
 }

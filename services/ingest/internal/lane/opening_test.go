@@ -26,11 +26,22 @@ func TestOpeningComesToNothing(t *testing.T) {
 		says   string
 		called bool // there is a call, which must have ended
 	}{
-		"no place":      {func(_ *spot, _ *fakeConn, p *placeOnce, _ *Lane) { p.err = errGiven }, errGiven, "", false},
-		"no offsets":    {func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.bounds = io.ErrNoProgress }, io.ErrNoProgress, "", false},
-		"open not sent": {func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(0, io.ErrClosedPipe) }, io.ErrClosedPipe, "", true},
-		"not committed": {func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.commit = io.ErrNoProgress }, io.ErrNoProgress, "commit the opening", true},
-		"not durable":   {func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(1, io.ErrClosedPipe) }, io.ErrClosedPipe, "", true},
+		"no place": {func(_ *spot, _ *fakeConn, p *placeOnce, _ *Lane) { p.err = errGiven }, errGiven, "", false},
+		"no offsets": {
+			func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.bounds = io.ErrNoProgress }, io.ErrNoProgress, "", false,
+		},
+		"open not sent": {
+			func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(0, io.ErrClosedPipe) }, io.ErrClosedPipe, "",
+			true,
+		},
+		"not committed": {
+			func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.commit = io.ErrNoProgress }, io.ErrNoProgress,
+			"commit the opening", true,
+		},
+		"not durable": {
+			func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(1, io.ErrClosedPipe) }, io.ErrClosedPipe, "",
+			true,
+		},
 		"ended meanwhile": {func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) {
 			c.send, c.end = failAt(1, io.EOF), status.Error(codes.Aborted, "fenced")
 		}, nil, "fenced", true},
@@ -45,10 +56,12 @@ func TestOpeningComesToNothing(t *testing.T) {
 				l.Placer = p
 				test.change(s, conn, p, l)
 				c, err := l.open(t.Context())
-				if c != nil || err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
+				if c != nil || err == nil || test.want != nil && !errors.Is(err, test.want) ||
+					!strings.Contains(err.Error(), test.says) {
 					t.Errorf("%v, %v", c, err)
 				}
-				if ended := len(p.ended); name == "no place" && ended != 0 || name != "no place" && (ended != 1 || !errors.Is(p.ended[0], err)) {
+				if ended := len(p.ended); name == "no place" && ended != 0 ||
+					name != "no place" && (ended != 1 || !errors.Is(p.ended[0], err)) {
 					t.Errorf("the place ended with %v", p.ended)
 				}
 				if name == "no place" && len(s.commits) > 0 {
@@ -128,7 +141,8 @@ func TestClaimEndsInAnOpening(t *testing.T) {
 					s.committing = end
 				}
 				_, err := l.open(ctx)
-				if !errors.Is(err, test.want) && status.Code(err) != codes.Canceled || err == nil || strings.Contains(err.Error(), "given up") {
+				if !errors.Is(err, test.want) && status.Code(err) != codes.Canceled || err == nil ||
+					strings.Contains(err.Error(), "given up") {
 					t.Errorf("%v, want %v", err, test.want)
 				}
 				if test.commit != nil && !errors.Is(err, test.commit) {
@@ -189,12 +203,16 @@ func TestStart(t *testing.T) {
 		lost      float64
 		committed int64
 	}{
-		"a position":          {reset: Earliest, committed: 5, want: 5},
-		"none, from the end":  {reset: Latest, committed: -1, want: 9},
-		"none, and no policy": {reset: None, committed: -1, says: "group g has committed no position for orders/3 and auto_offset_reset is none"},
-		"no offsets":          {reset: Earliest, committed: -1, bounds: io.ErrNoProgress, says: "read the offsets"},
-		"of another topic":    {reset: Earliest, other: true, want: 2, lost: 1},
-		"of none, no policy":  {reset: None, other: true, says: "orders/3: the committed position 7 belongs to the topic with id old"},
+		"a position":         {reset: Earliest, committed: 5, want: 5},
+		"none, from the end": {reset: Latest, committed: -1, want: 9},
+		"none, and no policy": {
+			reset: None, committed: -1, says: "group g has committed no position for orders/3 and auto_offset_reset is none",
+		},
+		"no offsets":       {reset: Earliest, committed: -1, bounds: io.ErrNoProgress, says: "read the offsets"},
+		"of another topic": {reset: Earliest, other: true, want: 2, lost: 1},
+		"of none, no policy": {
+			reset: None, other: true, says: "orders/3: the committed position 7 belongs to the topic with id old",
+		},
 	} {
 		s := &spot{position: test.committed, oldest: 2, newest: 9, bounds: test.bounds}
 		l, _ := laneAt(s, opens())
@@ -203,7 +221,8 @@ func TestStart(t *testing.T) {
 			l.Partition = &altered{Partition: s, committed: func() error { return other }}
 		}
 		at, err := l.start(t.Context())
-		if test.says == "" && (err != nil || at.position != test.want) || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+		if test.says == "" && (err != nil || at.position != test.want) ||
+			test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%s: %+v, %v", name, at, err)
 		}
 		if lost := testutil.ToFloat64(l.metrics.offsetResets); lost != test.lost {
@@ -236,7 +255,8 @@ func TestCutBackNamesWhatIsToBeDropped(t *testing.T) {
 		named bool
 	}{{nil, false}, {&replay{remaining: []uint64{0, 0}}, false}, {&replay{remaining: []uint64{0, 2}, pending: 2}, true}} {
 		err := l.cutBack(&CutError{10, 7}, test.r)
-		if got := strings.Contains(err.Error(), "are in the tables as well (2 of b)"); got != test.named || strings.Contains(err.Error(), "as well ()") {
+		if got := strings.Contains(err.Error(), "are in the tables as well (2 of b)"); got != test.named ||
+			strings.Contains(err.Error(), "as well ()") {
 			t.Errorf("%+v: %v", test.r, err)
 		}
 	}
@@ -262,7 +282,8 @@ func TestResetPosition(t *testing.T) {
 		l, _ := laneAt(s, nil)
 		l.Config.Reset = test.reset
 		err := l.resetPosition(t.Context(), test.position)
-		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) || test.err != nil && !errors.Is(err, test.err) {
+		if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) ||
+			test.err != nil && !errors.Is(err, test.err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if fmt.Sprint(s.commits) != fmt.Sprint(test.want) {

@@ -35,7 +35,8 @@ func TestHalfCloseWaits(t *testing.T) {
 			t.Errorf("%q: quiet is %v", name, c.quiet())
 		}
 		before := len(c.control.items)
-		if err := c.advance(); err != nil || c.closing != (name == "") || len(c.control.items) != before+map[bool]int{true: 1}[name == ""] {
+		if err := c.advance(); err != nil || c.closing != (name == "") ||
+			len(c.control.items) != before+map[bool]int{true: 1}[name == ""] {
 			t.Errorf("%q: closing %v, %v", name, c.closing, err)
 		}
 	}
@@ -65,19 +66,29 @@ func TestWhenABatchIsDue(t *testing.T) {
 			due     bool
 			wait    time.Duration
 		}{
-			"nothing":                          {nil, false, 0},
-			"a row":                            {[]func(*call){row}, true, 0},
-			"a row, and more to come":          {[]func(*call){row, func(c *call) { c.backlog = 1 }}, false, linger},
-			"a row behind dead letters":        {[]func(*call){row, func(c *call) { c.held = &batch{} }}, false, linger},
-			"a row, one under way":             {[]func(*call){row, under}, false, linger},
-			"a move":                           {[]func(*call){move}, false, moveLinger},
-			"more at hand":                     {[]func(*call){move, func(c *call) { c.part.records = make([]record.Record, 1) }}, true, 0},
-			"before what cannot be read":       {[]func(*call){row, under, func(c *call) { c.unreadable = io.EOF }}, true, 0},
-			"full":                             {[]func(*call){row, under, func(c *call) { c.builder.batch.rows = c.limits.batchRows }}, true, 0},
-			"starved":                          {[]func(*call){row, func(c *call) { c.backlog, c.starved = 1, true }}, true, 0},
-			"starved, a batch under way":       {[]func(*call){row, under, func(c *call) { c.backlog, c.starved = 1, true }}, false, linger},
-			"starved, and it holds nothing":    {[]func(*call){move, func(c *call) { c.backlog, c.starved = 1, true }}, false, moveLinger},
-			"not starved, and it holds a byte": {[]func(*call){row, func(c *call) { c.backlog = 1; c.builder.batch.charge = 1 }}, false, linger},
+			"nothing":                   {nil, false, 0},
+			"a row":                     {[]func(*call){row}, true, 0},
+			"a row, and more to come":   {[]func(*call){row, func(c *call) { c.backlog = 1 }}, false, linger},
+			"a row behind dead letters": {[]func(*call){row, func(c *call) { c.held = &batch{} }}, false, linger},
+			"a row, one under way":      {[]func(*call){row, under}, false, linger},
+			"a move":                    {[]func(*call){move}, false, moveLinger},
+			"more at hand": {[]func(*call){
+				move, func(c *call) { c.part.records = make([]record.Record, 1) },
+			}, true, 0},
+			"before what cannot be read": {[]func(*call){row, under, func(c *call) { c.unreadable = io.EOF }}, true, 0},
+			"full": {[]func(*call){
+				row, under, func(c *call) { c.builder.batch.rows = c.limits.batchRows },
+			}, true, 0},
+			"starved": {[]func(*call){row, func(c *call) { c.backlog, c.starved = 1, true }}, true, 0},
+			"starved, a batch under way": {
+				[]func(*call){row, under, func(c *call) { c.backlog, c.starved = 1, true }}, false, linger,
+			},
+			"starved, and it holds nothing": {
+				[]func(*call){move, func(c *call) { c.backlog, c.starved = 1, true }}, false, moveLinger,
+			},
+			"not starved, and it holds a byte": {
+				[]func(*call){row, func(c *call) { c.backlog = 1; c.builder.batch.charge = 1 }}, false, linger,
+			},
 		} {
 			c := quietCall(t)
 			c.lane.Config.Linger = linger
@@ -145,13 +156,15 @@ func TestChunks(t *testing.T) {
 		starved, draining, gone, resting bool
 		first                            int64
 	}{
-		"records":                {chunk: chunk{records: records, backlog: 7}, first: 5},
-		"starved":                {chunk: chunk{starved: true}, starved: true, first: -1},
-		"idle":                   {chunk: chunk{idle: true}, resting: true, first: -1},
-		"grown":                  {chunk: chunk{err: errGrown}, draining: true, first: -1},
-		"gone":                   {chunk: chunk{err: gone}, draining: true, gone: true, first: -1},
-		"gone with rows to drop": {chunk: chunk{err: gone}, pending: 3, want: "while rows are still to be dropped there", first: -1},
-		"failed":                 {chunk: chunk{err: io.ErrNoProgress}, want: io.ErrNoProgress.Error(), first: -1},
+		"records": {chunk: chunk{records: records, backlog: 7}, first: 5},
+		"starved": {chunk: chunk{starved: true}, starved: true, first: -1},
+		"idle":    {chunk: chunk{idle: true}, resting: true, first: -1},
+		"grown":   {chunk: chunk{err: errGrown}, draining: true, first: -1},
+		"gone":    {chunk: chunk{err: gone}, draining: true, gone: true, first: -1},
+		"gone with rows to drop": {
+			chunk: chunk{err: gone}, pending: 3, want: "while rows are still to be dropped there", first: -1,
+		},
+		"failed": {chunk: chunk{err: io.ErrNoProgress}, want: io.ErrNoProgress.Error(), first: -1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := quietCall(t)
@@ -165,8 +178,10 @@ func TestChunks(t *testing.T) {
 			if test.pending > 0 && outcomeOf(err) != outcomeFatal {
 				t.Errorf("%v is none that stops the lane", err)
 			}
-			if c.starved != test.starved || c.draining != test.draining || c.gone != test.gone || (c.newRecords != nil) != test.resting || c.first != test.first {
-				t.Errorf("starved %v, draining %v, gone %v, resting %v, first %d", c.starved, c.draining, c.gone, c.newRecords != nil, c.first)
+			if c.starved != test.starved || c.draining != test.draining || c.gone != test.gone ||
+				(c.newRecords != nil) != test.resting || c.first != test.first {
+				t.Errorf("starved %v, draining %v, gone %v, resting %v, first %d", c.starved, c.draining, c.gone,
+					c.newRecords != nil, c.first)
 			}
 			if c.backlog != test.chunk.backlog || len(c.part.records) != len(test.chunk.records) {
 				t.Errorf("backlog %d, %d records", c.backlog, len(c.part.records))
@@ -281,7 +296,9 @@ func TestReleaseGivesBackEverything(t *testing.T) {
 
 // What Opened says of the records after the position is taken up to its bounds.
 func TestReplayAtItsBounds(t *testing.T) {
-	r, err := newReplay(&lanev1.Opened{Replay: []*lanev1.Replay{{Route: 1, Rows: 2}, {Route: 0, Rows: 1}, {Route: 1, Rows: 1}}, LeftOut: []int64{5, 7}}, 2, 5)
+	r, err := newReplay(&lanev1.Opened{Replay: []*lanev1.Replay{
+		{Route: 1, Rows: 2}, {Route: 0, Rows: 1}, {Route: 1, Rows: 1},
+	}, LeftOut: []int64{5, 7}}, 2, 5)
 	if err != nil || r.pending != 4 || r.remaining[1] != 3 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -346,12 +363,14 @@ func TestOpeningFails(t *testing.T) {
 			"commit":    {failing{commit: io.ErrNoProgress, position: 3}, "commit the opening"},
 		} {
 			l := &Lane{
-				Partition: &test.partition, Writers: p.conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g", Config: testConfig(),
+				Partition: &test.partition, Writers: p.conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}},
+				Group: "g", Config: testConfig(),
 				Budget: p.lane.Budget, Metrics: p.lane.Metrics, Weather: p.lane.Weather, Log: slog.New(slog.DiscardHandler),
 			}
 			l.metrics = l.Metrics.lane("orders")
 			test.partition.member = p.member
-			if c, err := l.open(t.Context()); c != nil || !errors.Is(err, io.ErrNoProgress) || !strings.Contains(err.Error(), test.want) {
+			if c, err := l.open(t.Context()); c != nil || !errors.Is(err, io.ErrNoProgress) ||
+				!strings.Contains(err.Error(), test.want) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -45,7 +45,9 @@ func (l *Lane) takePlace(ctx context.Context) (Place, error) {
 	if l.Placer == nil {
 		return nil, nil
 	}
-	return l.Placer.Place(ctx, l.Partition.Topic(), l.Partition.Number(), func(what string) { l.waitsForWriter(what, time.Time{}) })
+	return l.Placer.Place(ctx, l.Partition.Topic(), l.Partition.Number(), func(what string) {
+		l.waitsForWriter(what, time.Time{})
+	})
 }
 
 func (l *Lane) leavePlace(p Place, err error) {

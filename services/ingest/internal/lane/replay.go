@@ -53,7 +53,8 @@ func (r *replay) drops(route int) bool {
 	return true
 }
 
-// reach is where the partition must end at least: behind as many records as there are rows to drop and records left out.
+// reach is where the partition must end at least: behind as many records as there are rows to drop and records left
+// out.
 func (r *replay) reach(position int64) int64 {
 	end := uint64(position) + r.pending + uint64(len(r.leftOut))
 	if end < r.pending || end > math.MaxInt64 {

@@ -47,7 +47,8 @@ func (c *call) settled(m *lanev1.Settled) error {
 	case m.GetPosition() != b.end:
 		return violation("Settled %d at position %d, sent as %d", m.GetSequence(), m.GetPosition(), b.end)
 	case m.GetPosition() < c.ledger.newest.position:
-		return violation("Settled %d at position %d, a barrier was at %d already", m.GetSequence(), b.end, c.ledger.newest.position)
+		return violation("Settled %d at position %d, a barrier was at %d already", m.GetSequence(), b.end,
+			c.ledger.newest.position)
 	case b.refusals > 0:
 		return violation("Settled %d before its refusal was answered", m.GetSequence())
 	}
@@ -121,7 +122,8 @@ func (c *call) refused(m *lanev1.Refused) error {
 	for _, row := range m.GetRows() {
 		i := b.row(row.GetRoute(), row.GetRow())
 		if i < 0 {
-			return violation("Refused %d names row %d of route %d, which was not sent", m.GetSequence(), row.GetRow(), row.GetRoute())
+			return violation("Refused %d names row %d of route %d, which was not sent", m.GetSequence(), row.GetRow(),
+				row.GetRoute())
 		}
 		if _, twice := b.refused[i]; twice {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())

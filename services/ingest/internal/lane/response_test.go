@@ -25,14 +25,18 @@ func quietCall(t *testing.T) *call {
 	budget := NewBudget(1 << 30)
 	log := slog.New(slog.DiscardHandler)
 	l := &Lane{
-		Config: testConfig(), Contracts: &keyContracts{}, Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget), Weather: NewWeather("", log), Log: log,
+		Config: testConfig(), Contracts: &keyContracts{}, Budget: budget,
+		Metrics: NewMetrics(prometheus.NewRegistry(), budget), Weather: NewWeather("", log), Log: log,
 	}
 	l.metrics = l.Metrics.lane("orders")
 	limits := newLimits(l.Config, &lanev1.Limits{BlockBytes: 1 << 20, WindowBytes: 4 << 20, WindowBatches: 64})
 	c := &call{
 		lane: l, limits: limits, first: -1, stopReading: func() {},
-		committed: make(chan error, 1), lettered: make(chan error, 1), panicked: make(chan error, 3), chunks: make(chan chunk), messages: make(chan any),
-		builder: builder{contracts: l.Contracts, budget: budget, limits: limits, routes: 2, replay: replay{remaining: make([]uint64, 2)}},
+		committed: make(chan error, 1), lettered: make(chan error, 1), panicked: make(chan error, 3),
+		chunks: make(chan chunk), messages: make(chan any),
+		builder: builder{
+			contracts: l.Contracts, budget: budget, limits: limits, routes: 2, replay: replay{remaining: make([]uint64, 2)},
+		},
 	}
 	c.ctx, c.cancel = context.WithCancel(t.Context())
 	c.timer = time.NewTimer(time.Hour)
@@ -43,7 +47,10 @@ func quietCall(t *testing.T) *call {
 func (c *call) taken(t *testing.T, kinds ...string) {
 	t.Helper()
 	for _, kind := range kinds {
-		r := &record.Record{Topic: "orders", Offset: c.builder.next, TimestampMicros: 1000 + c.builder.next, Key: []byte(kind), Value: []byte("v")}
+		r := &record.Record{
+			Topic: "orders", Offset: c.builder.next, TimestampMicros: 1000 + c.builder.next, Key: []byte(kind),
+			Value: []byte("v"),
+		}
 		c.lane.Budget.Add(cost(c.lane.Budget, r)) // which is the reader's to pay
 		if taken, err := c.builder.take(r, time.Now()); !taken || err != nil {
 			t.Fatal(taken, err)
@@ -96,7 +103,8 @@ func TestCallEnds(t *testing.T) {
 	if _, err := c.handle(received{err: io.EOF}); !errors.Is(err, errEarlyEnd) {
 		t.Errorf("an end without Closed: %v", err)
 	}
-	if _, err := c.handle(received{err: status.Error(codes.Aborted, "again")}); status.Code(err) != codes.Aborted || errors.Is(err, errEarlyEnd) {
+	if _, err := c.handle(received{err: status.Error(codes.Aborted, "again")}); status.Code(err) != codes.Aborted ||
+		errors.Is(err, errEarlyEnd) {
 		t.Errorf("a broken call: %v", err)
 	}
 	if _, err := c.handle(received{err: status.Error(codes.FailedPrecondition, "stop")}); outcomeOf(err) != outcomeFatal {
@@ -105,7 +113,8 @@ func TestCallEnds(t *testing.T) {
 	if _, err := c.handle(received{err: status.Error(codes.Unimplemented, "what")}); outcomeOf(err) != outcomeFatal {
 		t.Errorf("no writer: %v", err)
 	}
-	if outcomeOf(nil) != outcomeClosed || outcomeOf(ErrFenced) != outcomeFenced || outcomeOf(errGone) != outcomeGone || outcomeOf(io.EOF) != outcomeBroken {
+	if outcomeOf(nil) != outcomeClosed || outcomeOf(ErrFenced) != outcomeFenced || outcomeOf(errGone) != outcomeGone ||
+		outcomeOf(io.EOF) != outcomeBroken {
 		t.Error("outcomes")
 	}
 }
@@ -117,30 +126,58 @@ func TestWordsOutOfPlace(t *testing.T) {
 		word    any
 		want    string
 	}{
-		"settled":                    {nil, &lanev1.Settled{Sequence: 1, Position: 2}, ""},
-		"settled, the next":          {nil, &lanev1.Settled{Sequence: 2, Position: 4}, "Settled 2 where 1 is next"},
-		"settled elsewhere":          {nil, &lanev1.Settled{Sequence: 1, Position: 3}, "Settled 1 at position 3, sent as 2"},
-		"settled at a barrier":       {func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Settled{Sequence: 1, Position: 2}, ""},
-		"settled behind a barrier":   {func(c *call) { c.ledger.newest.position = 3 }, &lanev1.Settled{Sequence: 1, Position: 2}, "a barrier was at 3 already"},
-		"settled before LeftOut":     {func(c *call) { c.window.front().refusals = 1 }, &lanev1.Settled{Sequence: 1, Position: 2}, "before its refusal was answered"},
-		"settled nothing":            {func(c *call) { c.window.pop(); c.window.pop() }, &lanev1.Settled{Sequence: 1}, "Settled 1 with an empty window"},
-		"barrier":                    {nil, &lanev1.Checkpoint{Barrier: 1, Position: 4}, ""},
-		"barrier at the position":    {func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 2}, ""},
-		"barrier behind":             {func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 1}, "outside of 2 to 4"},
-		"barrier beyond":             {nil, &lanev1.Checkpoint{Barrier: 1, Position: 5}, "outside of 0 to 4"},
-		"barrier twice":              {func(c *call) { c.ledger.barrier = 1 }, &lanev1.Checkpoint{Barrier: 1, Position: 4}, "barrier 1 where 2 is next"},
-		"refused":                    {nil, &lanev1.Refused{Sequence: 2, Rows: rows(1, 0)}, ""},
-		"refused, not sent":          {nil, &lanev1.Refused{Sequence: 3, Rows: rows(0, 0)}, "Refused 3, which is not in the window"},
-		"refused no rows":            {nil, &lanev1.Refused{Sequence: 1}, "Refused 1 without rows"},
-		"refused another row":        {nil, &lanev1.Refused{Sequence: 1, Rows: rows(0, 1)}, "names row 1 of route 0, which was not sent"},
-		"refused another route":      {nil, &lanev1.Refused{Sequence: 1, Rows: rows(5, 0)}, "names row 0 of route 5, which was not sent"},
-		"refused twice in a message": {nil, &lanev1.Refused{Sequence: 1, Rows: rows(0, 0, 0, 0)}, "names row 0 of route 0 again"},
-		"refused in two messages":    {refused(1), &lanev1.Refused{Sequence: 1, Rows: rows(0, 0)}, ""},
-		"refused again":              {refused(0), &lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)}, "names row 0 of route 0 again"},
-		"closed":                     {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 4}, ""},
-		"closed unasked":             {nil, &lanev1.Closed{Position: 4}, "without a half-close"},
-		"closed elsewhere":           {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 3}, "everything sent ends at 4"},
-		"nothing":                    {nil, nil, "is out of place"},
+		"settled":           {nil, &lanev1.Settled{Sequence: 1, Position: 2}, ""},
+		"settled, the next": {nil, &lanev1.Settled{Sequence: 2, Position: 4}, "Settled 2 where 1 is next"},
+		"settled elsewhere": {nil, &lanev1.Settled{Sequence: 1, Position: 3}, "Settled 1 at position 3, sent as 2"},
+		"settled at a barrier": {
+			func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Settled{Sequence: 1, Position: 2}, "",
+		},
+		"settled behind a barrier": {
+			func(c *call) { c.ledger.newest.position = 3 }, &lanev1.Settled{Sequence: 1, Position: 2},
+			"a barrier was at 3 already",
+		},
+		"settled before LeftOut": {
+			func(c *call) { c.window.front().refusals = 1 }, &lanev1.Settled{Sequence: 1, Position: 2},
+			"before its refusal was answered",
+		},
+		"settled nothing": {
+			func(c *call) { c.window.pop(); c.window.pop() }, &lanev1.Settled{Sequence: 1}, "Settled 1 with an empty window",
+		},
+		"barrier": {nil, &lanev1.Checkpoint{Barrier: 1, Position: 4}, ""},
+		"barrier at the position": {
+			func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 2}, "",
+		},
+		"barrier behind": {
+			func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 1}, "outside of 2 to 4",
+		},
+		"barrier beyond": {nil, &lanev1.Checkpoint{Barrier: 1, Position: 5}, "outside of 0 to 4"},
+		"barrier twice": {
+			func(c *call) { c.ledger.barrier = 1 }, &lanev1.Checkpoint{Barrier: 1, Position: 4}, "barrier 1 where 2 is next",
+		},
+		"refused": {nil, &lanev1.Refused{Sequence: 2, Rows: rows(1, 0)}, ""},
+		"refused, not sent": {
+			nil, &lanev1.Refused{Sequence: 3, Rows: rows(0, 0)}, "Refused 3, which is not in the window",
+		},
+		"refused no rows": {nil, &lanev1.Refused{Sequence: 1}, "Refused 1 without rows"},
+		"refused another row": {
+			nil, &lanev1.Refused{Sequence: 1, Rows: rows(0, 1)}, "names row 1 of route 0, which was not sent",
+		},
+		"refused another route": {
+			nil, &lanev1.Refused{Sequence: 1, Rows: rows(5, 0)}, "names row 0 of route 5, which was not sent",
+		},
+		"refused twice in a message": {
+			nil, &lanev1.Refused{Sequence: 1, Rows: rows(0, 0, 0, 0)}, "names row 0 of route 0 again",
+		},
+		"refused in two messages": {refused(1), &lanev1.Refused{Sequence: 1, Rows: rows(0, 0)}, ""},
+		"refused again": {
+			refused(0), &lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)}, "names row 0 of route 0 again",
+		},
+		"closed":         {func(c *call) { c.closing = true }, &lanev1.Closed{Position: 4}, ""},
+		"closed unasked": {nil, &lanev1.Closed{Position: 4}, "without a half-close"},
+		"closed elsewhere": {
+			func(c *call) { c.closing = true }, &lanev1.Closed{Position: 3}, "everything sent ends at 4",
+		},
+		"nothing": {nil, nil, "is out of place"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := quietCall(t)
@@ -150,7 +187,8 @@ func TestWordsOutOfPlace(t *testing.T) {
 				test.prepare(c)
 			}
 			closed, err := c.handle(says(test.word))
-			if test.want == "" && (err != nil || closed != (name == "closed")) || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && (err != nil || closed != (name == "closed")) ||
+				test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("closed %v, %v; want %q", closed, err, test.want)
 			}
 		})
@@ -296,11 +334,13 @@ func TestNotice(t *testing.T) {
 		t.Errorf("%q since %v, %d", s.WaitingFor, s.WaitingSince, storms())
 	}
 	l.notice(&lanev1.Notice{Cause: "quota", Text: "still"})
-	if s := l.board.snapshot(); s.WaitingFor != "quota: still" || time.Since(s.WaitingSince) > time.Minute || storms() != 1 {
+	if s := l.board.snapshot(); s.WaitingFor != "quota: still" || time.Since(s.WaitingSince) > time.Minute ||
+		storms() != 1 {
 		t.Errorf("%q since %v, %d", s.WaitingFor, s.WaitingSince, storms())
 	}
 	l.notice(&lanev1.Notice{Cause: "outage"})
-	if s := l.board.snapshot(); s.WaitingFor != "outage" || len(l.Weather.storms) != 1 || l.Weather.storms["outage"] == nil {
+	if s := l.board.snapshot(); s.WaitingFor != "outage" || len(l.Weather.storms) != 1 ||
+		l.Weather.storms["outage"] == nil {
 		t.Errorf("%q, storms %v", s.WaitingFor, l.Weather.storms)
 	}
 	for _, over := range []*lanev1.Notice{nil, {Text: "rows are taken again"}, nil} {

@@ -31,7 +31,8 @@ func (c *call) run(stop context.Context) error {
 func (c *call) begin() {
 	c.responses, c.messages, c.chunks = make(chan received), make(chan any), make(chan chunk)
 	c.committed, c.lettered = make(chan error, 1), make(chan error, 1)
-	c.panicked, c.senderIdle = make(chan error, 3), make(chan struct{}) // panicked has room for one of each goroutine: none waits to say it
+	// panicked has room for one of each goroutine: none waits to say it
+	c.panicked, c.senderIdle = make(chan error, 3), make(chan struct{})
 	c.readCtx, c.stopReading = context.WithCancel(c.ctx)
 	c.timer = time.NewTimer(time.Hour)
 	c.source = reading{lane: c.lane, from: c.from, out: c.chunks}
@@ -119,5 +120,6 @@ func (c *call) receive(in received) (over bool, err error) {
 }
 
 func (c *call) overdue() error {
-	return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout, c.window.count)
+	return fmt.Errorf("not settled within the drain timeout of %v: %d batches are open", c.lane.Config.DrainTimeout,
+		c.window.count)
 }

@@ -137,7 +137,9 @@ func word(t *testing.T, line string) any {
 		}
 		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Notice{Notice: m}}
 	case "closed":
-		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: n(1), Checkpoint: "clean"}}}
+		return &lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{
+			Position: n(1), Checkpoint: "clean",
+		}}}
 	case "fail":
 		for c := codes.OK; c <= codes.Unauthenticated; c++ {
 			if c.String() == f[1] {

@@ -8,8 +8,8 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 )
 
-// transit is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of them
-// is written to the connection, what they hold of the budget is given back. Until the batch is settled its records
+// transit is the rows of a batch in the hands of gRPC, as the pool that their segments go back to: once the last of
+// them is written to the connection, what they hold of the budget is given back. Until the batch is settled its records
 // alone count, which is half of it.
 type transit struct {
 	budget   *Budget

@@ -25,7 +25,8 @@ func TestStatusWhileNoWriterServes(t *testing.T) {
 		}
 		synctest.Wait()
 		s := p.lane.Status()
-		if s.State != Waiting || !strings.Contains(s.WaitingFor, "no writer serves at pipe") || !strings.Contains(s.WaitingFor, "nobody is here") {
+		if s.State != Waiting || !strings.Contains(s.WaitingFor, "no writer serves at pipe") ||
+			!strings.Contains(s.WaitingFor, "nobody is here") {
 			t.Errorf("status %+v", s)
 		}
 		if since := time.Since(s.WaitingSince); since < time.Minute || since > 62*time.Second {
@@ -43,7 +44,8 @@ func TestStatusWhileNoWriterServes(t *testing.T) {
 		w.model.setAway(false)
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
-		if s := p.lane.Status(); s.State != Open || s.Lag != 0 || s.LagSeconds != 0 || s.WaitingFor != "" || p.lane.Stuck() != "" {
+		if s := p.lane.Status(); s.State != Open || s.Lag != 0 || s.LagSeconds != 0 || s.WaitingFor != "" ||
+			p.lane.Stuck() != "" {
 			t.Errorf("3 s after: %+v, stuck by %q", s, p.lane.Stuck())
 		}
 		w.settle()
@@ -156,7 +158,9 @@ func TestStuck(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b board
 		b.enter(Open)
-		for w, stuck := range map[wait]bool{forWriter: true, forBigQuery: false, forLetters: true, forRecords: true, forSchema: true} {
+		for w, stuck := range map[wait]bool{
+			forWriter: true, forBigQuery: false, forLetters: true, forRecords: true, forSchema: true,
+		} {
 			b.waitsFor(w, "something", time.Time{})
 			time.Sleep(time.Minute - time.Nanosecond)
 			b.waitsFor(w, "something else", time.Time{}) // it is the same wait, told anew

@@ -11,8 +11,8 @@ import (
 )
 
 var laneSeconds = prometheus.NewDesc("waybill_ingest_lane_seconds_total",
-	"Time of lanes by its cause: each lane has exactly one at any moment. The rate by topic, over the number of its lanes, is "+
-		"the share of each cause.", []string{"topic", "cause"}, nil)
+	"Time of lanes by its cause: each lane has exactly one at any moment. The rate by topic, over the number of its "+
+		"lanes, is the share of each cause.", []string{"topic", "cause"}, nil)
 
 // account puts the time from now on down to what keeps the lane. The caller holds mu.
 func (b *board) account(now time.Time) {

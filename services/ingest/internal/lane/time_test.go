@@ -104,11 +104,13 @@ func TestWhatAnOwnerAwaits(t *testing.T) {
 		set  func(c *call)
 		want causes.Cause
 	}{
-		"nothing to read":          {func(*call) {}, causes.Idle},
-		"more in Kafka":            {func(c *call) { c.backlog = 3 }, causes.Fetch},
-		"no budget":                {func(c *call) { c.starved, c.backlog = true, 3 }, causes.Budget},
-		"a full window":            {func(c *call) { c.part = records; c.window.push(&batch{}) }, causes.Append},
-		"a commit":                 {func(c *call) { c.part = records; c.window.push(&batch{}); c.ledger.inFlight = true }, causes.Barrier},
+		"nothing to read": {func(*call) {}, causes.Idle},
+		"more in Kafka":   {func(c *call) { c.backlog = 3 }, causes.Fetch},
+		"no budget":       {func(c *call) { c.starved, c.backlog = true, 3 }, causes.Budget},
+		"a full window":   {func(c *call) { c.part = records; c.window.push(&batch{}) }, causes.Append},
+		"a commit": {
+			func(c *call) { c.part = records; c.window.push(&batch{}); c.ledger.inFlight = true }, causes.Barrier,
+		},
 		"a commit beside the work": {func(c *call) { c.backlog, c.ledger.inFlight = 3, true }, causes.Fetch},
 		"a commit, and batches": {func(c *call) {
 			c.window.push(&batch{})
@@ -119,12 +121,16 @@ func TestWhatAnOwnerAwaits(t *testing.T) {
 			c.window.push(&batch{})
 			c.draining, c.ledger.inFlight = true, true
 		}, causes.Barrier},
-		"dead letters":             {func(c *call) { c.part, c.held = records, &batch{} }, causes.Letters},
-		"the end of a call":        {func(c *call) { c.draining = true; c.window.push(&batch{}) }, causes.Append},
-		"the writer's last word":   {func(c *call) { c.draining = true }, causes.Opening},
-		"records, and it rests":    {func(c *call) { c.backlog, c.newRecords = 3, make(chan struct{}) }, causes.Idle},
-		"an answer to a refusal":   {func(c *call) { c.window.push(&batch{refusals: 1}); c.ledger.inFlight = true }, causes.Barrier},
-		"letters beside the work":  {func(c *call) { c.lettering = true; c.window.push(&batch{}); c.backlog = 1 }, causes.Fetch},
+		"dead letters":           {func(c *call) { c.part, c.held = records, &batch{} }, causes.Letters},
+		"the end of a call":      {func(c *call) { c.draining = true; c.window.push(&batch{}) }, causes.Append},
+		"the writer's last word": {func(c *call) { c.draining = true }, causes.Opening},
+		"records, and it rests":  {func(c *call) { c.backlog, c.newRecords = 3, make(chan struct{}) }, causes.Idle},
+		"an answer to a refusal": {
+			func(c *call) { c.window.push(&batch{refusals: 1}); c.ledger.inFlight = true }, causes.Barrier,
+		},
+		"letters beside the work": {
+			func(c *call) { c.lettering = true; c.window.push(&batch{}); c.backlog = 1 }, causes.Fetch,
+		},
 		"letters and nothing else": {func(c *call) { c.lettering, c.backlog = true, 1 }, causes.Letters},
 	} {
 		c := &call{}

@@ -74,7 +74,8 @@ func (w *Weather) serves() {
 	w.mu.Unlock()
 	close(o.over)
 	if logged {
-		w.log.Warn("a writer serves again", "writer", w.target, "lasted", time.Since(o.since).Round(time.Millisecond), "tries", tries, "lanes", lanes)
+		w.log.Warn("a writer serves again", "writer", w.target, "lasted", time.Since(o.since).Round(time.Millisecond),
+			"tries", tries, "lanes", lanes)
 	}
 }
 
@@ -160,7 +161,8 @@ func (w *Weather) calm(cause string) {
 	}
 	w.mu.Unlock()
 	if last {
-		w.log.Warn("rows go to BigQuery again", "cause", cause, "lasted", time.Since(s.since).Round(time.Millisecond), "lanes", s.total)
+		w.log.Warn("rows go to BigQuery again", "cause", cause, "lasted", time.Since(s.since).Round(time.Millisecond),
+			"lanes", s.total)
 	}
 }
 

@@ -73,7 +73,9 @@ func TestOneLaneTriesForAll(t *testing.T) {
 		if strings.Count(logged, "level=WARN") != 2 || strings.Count(logged, "\n") != 2 {
 			t.Errorf("log:\n%s", logged)
 		}
-		for _, text := range []string{"no writer serves", "dns:///writer:7070", "connection refused", "a writer serves again", "lasted=1m", "tries="} {
+		for _, text := range []string{
+			"no writer serves", "dns:///writer:7070", "connection refused", "a writer serves again", "lasted=1m", "tries=",
+		} {
 			if !strings.Contains(logged, text) {
 				t.Errorf("the log lacks %q:\n%s", text, logged)
 			}
@@ -145,7 +147,8 @@ func TestStormIsSaidOnce(t *testing.T) {
 			w.stormy(cause, "quota", time.Now())
 		}
 		w.stormy("another", "", time.Now())
-		if logged := log.Take(); strings.Count(logged, "level=WARN") != 2 || strings.Count(logged, cause) != 1 || !strings.Contains(logged, "error=quota") {
+		if logged := log.Take(); strings.Count(logged, "level=WARN") != 2 || strings.Count(logged, cause) != 1 ||
+			!strings.Contains(logged, "error=quota") {
 			t.Errorf("log:\n%s", logged)
 		}
 		time.Sleep(90 * time.Second)

@@ -161,9 +161,10 @@ func testConfig() Config {
 	return c
 }
 
-// leaveBehind produces rows and has them written by a lane that dies before it has committed a position behind them.
-func (w *world) leaveBehind(rows int) {
-	w.produceRows("a", rows)
+// leaveBehind produces five rows and has them written by a lane that dies before it has committed a position behind
+// them.
+func (w *world) leaveBehind() {
+	w.produceRows("a", 5)
 	p := w.start(func(p *process) { p.member.tick = time.Hour })
 	time.Sleep(time.Second)
 	p.kill()
@@ -202,7 +203,8 @@ func (w *world) start(adjust func(*process)) *process {
 	p.conn = conn
 	budget := NewBudget(64 << 20)
 	p.lane = &Lane{
-		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g", Config: testConfig(),
+		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g",
+		Config: testConfig(),
 		Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
 	}
 	p.lane.Weather = NewWeather("pipe", p.lane.Log)

@@ -198,7 +198,9 @@ func ready(yes bool) <-chan struct{} {
 
 // fence takes over what the checkpoint names.
 func (c *modelCall) fence() (*lanev1.Opened, error) {
-	c.state = modelCheckpoint{Position: c.open.GetPosition(), Routing: c.open.GetRouting(), Tables: map[string]modelTable{}}
+	c.state = modelCheckpoint{
+		Position: c.open.GetPosition(), Routing: c.open.GetRouting(), Tables: map[string]modelTable{},
+	}
 	if c.open.GetCheckpoint() != "" {
 		var old modelCheckpoint
 		if err := json.Unmarshal([]byte(c.open.GetCheckpoint()), &old); err != nil {
@@ -267,7 +269,8 @@ func (c *modelCall) append(a *lanewire.Append) error {
 		}
 		for _, row := range rows {
 			if wants(row) > versionOf(c.open.GetRoutes()[b.Route]) {
-				c.store.breach("row %s came with the routes %s, which lack its fields", row, c.open.GetRoutes()[b.Route].GetMessage())
+				c.store.breach("row %s came with the routes %s, which lack its fields", row,
+					c.open.GetRoutes()[b.Route].GetMessage())
 			}
 		}
 		rows, err := c.refuse(a.Sequence, b.Route, rows)
@@ -310,7 +313,9 @@ func (c *modelCall) refuse(sequence uint64, route uint32, rows []string) ([]stri
 	var good []string
 	for i, r := range rows {
 		if strings.HasSuffix(r, "refuse") {
-			refused.Rows = append(refused.Rows, &lanev1.RefusedRow{Route: route, Row: uint32(i), Code: "FIELDS_ERROR", Message: "no"})
+			refused.Rows = append(refused.Rows, &lanev1.RefusedRow{
+				Route: route, Row: uint32(i), Code: "FIELDS_ERROR", Message: "no",
+			})
 			continue
 		}
 		good = append(good, r)

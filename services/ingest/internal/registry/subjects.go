@@ -13,7 +13,8 @@ import (
 // Subjects lists the subjects that a schema is a version of, in alphabetical order; none when the registry cannot tell:
 // not all have this call. It waits while the registry is away; the error is that of ctx.
 func (c *Client) Subjects(ctx context.Context, id int) ([]string, error) {
-	return wait(ctx, c, fmt.Sprint("the subjects of schema id ", id), 0, func(ctx context.Context, node *sr.Client) ([]string, error) {
+	what := fmt.Sprint("the subjects of schema id ", id)
+	return wait(ctx, c, what, 0, func(ctx context.Context, node *sr.Client) ([]string, error) {
 		versions, err := node.SchemaVersionsByID(ctx, id)
 		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) &&
 			(answer.StatusCode == http.StatusNotFound || answer.StatusCode == http.StatusMethodNotAllowed) {

@@ -165,6 +165,7 @@ func (c *committer) run(ctx context.Context) {
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
 	patience := time.NewTimer(time.Hour)
+	patience.Stop() // until there is something to be patient with
 	defer patience.Stop()
 	wait := c.backoff
 	for {

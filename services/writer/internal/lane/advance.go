@@ -41,7 +41,8 @@ func (l *lane) advance() error {
 		return l.ending
 	}
 	if l.halfClosed && len(l.window) > 0 && (need || len(l.refusals) > 0) {
-		return aborted("the call was half-closed while batch %d awaited a response of ingest (a barrier or refused rows); open the lane again", l.window[0].sequence)
+		return aborted("the call was half-closed while batch %d awaited a response of ingest (a barrier or refused rows); "+
+			"open the lane again", l.window[0].sequence)
 	}
 	if need && !l.awaiting && !l.halfClosed {
 		return l.raise()
@@ -66,7 +67,8 @@ func (l *lane) launch() (blocked bool, err error) {
 				if l.launched > 0 { // settle the window first
 					return false, nil
 				}
-				return false, invalid("left_out.offsets: %d offsets do not fit in a checkpoint; send an Append that passes some of them first", len(l.parked[0].offsets))
+				return false, invalid("left_out.offsets: %d offsets do not fit in a checkpoint; send an Append that passes some "+
+					"of them first", len(l.parked[0].offsets))
 			}
 			l.unpark()
 			l.hold()
@@ -143,7 +145,8 @@ func (l *lane) leaveOut(offsets []int64, limit int) bool {
 	l.left = after(l.left, l.position)
 	before := l.left
 	l.left = union(l.left, offsets)
-	if l.snapshot(l.resting); within(l.left, l.position, 1<<63-1) <= checkpoint.MaxLeftOut && l.encoder.Size(&l.shown) <= limit {
+	if l.snapshot(l.resting); within(l.left, l.position, 1<<63-1) <= checkpoint.MaxLeftOut &&
+		l.encoder.Size(&l.shown) <= limit {
 		return true
 	}
 	l.left = before
@@ -161,7 +164,9 @@ func (l *lane) snapshot(clean bool) {
 			drop = 0
 		}
 		if t.stream != "" || drop > 0 {
-			tables = append(tables, checkpoint.Table{Name: t.name, Stream: t.stream, Rows: t.settled, Drop: drop, Tainted: t.tainted})
+			tables = append(tables, checkpoint.Table{
+				Name: t.name, Stream: t.stream, Rows: t.settled, Drop: drop, Tainted: t.tainted,
+			})
 			clean = clean && !t.tainted
 		}
 	}
@@ -182,8 +187,9 @@ func (l *lane) encode(clean bool) (string, error) {
 	var large *checkpoint.TooLargeError
 	switch {
 	case errors.As(err, &large):
-		return "", fatal("%v, the bound of Kafka's offset metadata, with %d tables and %d ranges of left-out offsets. Route fewer types of the topic to tables of their own, or "+
-			"lower the batch size of ingest", err, len(l.shown.Tables), len(l.left))
+		return "", fatal("%v, the bound of Kafka's offset metadata, with %d tables and %d ranges of left-out offsets. "+
+			"Route fewer types of the topic to tables of their own, or lower the batch size of "+
+			"ingest", err, len(l.shown.Tables), len(l.left))
 	case err != nil:
 		return "", fatal("%v; this is a fault of the writer: report it", err)
 	}

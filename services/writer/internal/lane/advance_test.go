@@ -28,7 +28,10 @@ func (a *taken) Close() {}
 
 // rows is a batch of one row for a table.
 func rows(sequence uint64, table int, needs uint64) *batch {
-	return &batch{sequence: sequence, start: int64(sequence) - 1, end: int64(sequence), open: 1, needs: needs, blocks: []block{{table: table, rows: 1, data: entry1("a")}}}
+	return &batch{
+		sequence: sequence, start: int64(sequence) - 1, end: int64(sequence), open: 1, needs: needs,
+		blocks: []block{{table: table, rows: 1, data: entry1("a")}},
+	}
 }
 
 // What a lane does next, from every state that asks for something.
@@ -49,37 +52,92 @@ func TestAdvance(t *testing.T) {
 		now      int
 		raised   bool
 	}{
-		"nothing to do":                            {},
-		"rows that nothing holds":                  {window: []*batch{rows(1, 0, 0), rows(2, 0, 0)}, appended: 2, now: 2},
-		"rows that need a checkpoint":              {window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version = 1 }, raised: true},
-		"rows that need one that is on its way":    {window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version, l.awaiting = 1, true }},
-		"rows that need one that is durable":       {window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version, l.durable = 1, 1 }, appended: 1, now: 1},
-		"a stream that needs one":                  {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[0].version = 1, 1 }, raised: true},
-		"a stream of another table that needs one": {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[1].version = 1, 1 }, appended: 1, now: 1},
+		"nothing to do":           {},
+		"rows that nothing holds": {window: []*batch{rows(1, 0, 0), rows(2, 0, 0)}, appended: 2, now: 2},
+		"rows that need a checkpoint": {
+			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version = 1 }, raised: true,
+		},
+		"rows that need one that is on its way": {
+			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version, l.awaiting = 1, true },
+		},
+		"rows that need one that is durable": {
+			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version, l.durable = 1, 1 }, appended: 1, now: 1,
+		},
+		"a stream that needs one": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[0].version = 1, 1 }, raised: true,
+		},
+		"a stream of another table that needs one": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[1].version = 1, 1 }, appended: 1,
+			now: 1,
+		},
 		"a block without rows of such a table": {
-			window: []*batch{{sequence: 1, end: 1, open: 1, blocks: []block{{table: 1, done: true}, {table: 0, rows: 1, data: entry1("a")}}}},
+			window: []*batch{{
+				sequence: 1, end: 1, open: 1, blocks: []block{{table: 1, done: true}, {table: 0, rows: 1, data: entry1("a")}},
+			}},
 			change: func(l *lane) { l.version, l.tables[1].version = 1, 1 }, appended: 1, now: 1,
 		},
-		"a stream that is being made":         {window: []*batch{rows(1, 0, 0), rows(2, 1, 0)}, change: func(l *lane) { l.tables[0].appender = nil }},
-		"a state that is wanted durable":      {change: func(l *lane) { l.version, l.wanted = 1, 1 }, raised: true},
-		"one that is wanted and durable":      {change: func(l *lane) { l.version, l.wanted, l.durable = 1, 1, 1 }},
-		"positions behind rows that wait":     {window: []*batch{rows(1, 0, 1), {sequence: 2, start: 1, end: 2}}, change: func(l *lane) { l.version = 1 }, raised: true},
-		"a position alone":                    {window: []*batch{{sequence: 1, end: 1}}, change: func(l *lane) { l.version = 1 }},
-		"half-closed, all is settled":         {change: func(l *lane) { l.halfClosed, l.version, l.wanted = true, 1, 1 }},
-		"half-closed before a barrier":        {window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.halfClosed, l.version = true, 1 }, code: codes.Aborted},
-		"half-closed with rows refused":       {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.halfClosed, l.refusals = true, []refusal{{sequence: 1}} }, code: codes.Aborted, now: 1},
-		"half-closed with rows on their way":  {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.halfClosed = true }, now: 1},
-		"half-closed and about to end":        {change: func(l *lane) { l.halfClosed = true; l.endOnce(aborted("over")) }, code: codes.Aborted, raised: true},
-		"about to end":                        {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.endOnce(aborted("over")) }, raised: true},
-		"ended":                               {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.endOnce(aborted("over")); l.durable = l.endsAt }, code: codes.Aborted},
-		"left out before it":                  {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, far}}, 1 }, raised: true},
-		"left out behind it":                  {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, far}}, 1 }, appended: 1, now: 1},
-		"much left out, nothing on its way":   {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, some}}, 500 }, raised: true},
-		"much left out, something on its way": {launched: 1, window: []*batch{rows(1, 0, 0), rows(2, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, some}}, 500 }, now: 1},
-		"too much left out":                   {window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, wide}}, 5000 }, code: codes.InvalidArgument},
-		"too much, and something on its way":  {launched: 1, window: []*batch{rows(1, 0, 0), rows(2, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, wide}}, 5000 }, now: 1},
-		"before the opening is durable":       {change: func(l *lane) { l.phase, l.version, l.wanted = awaitsDurable, 1, 1 }},
-		"left out, and refused in its table":  {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.refusals = []refusal{{sequence: 1, acknowledged: true, parked: []int64{0}}} }, now: 1, raised: true},
+		"a stream that is being made": {
+			window: []*batch{rows(1, 0, 0), rows(2, 1, 0)}, change: func(l *lane) { l.tables[0].appender = nil },
+		},
+		"a state that is wanted durable": {change: func(l *lane) { l.version, l.wanted = 1, 1 }, raised: true},
+		"one that is wanted and durable": {change: func(l *lane) { l.version, l.wanted, l.durable = 1, 1, 1 }},
+		"positions behind rows that wait": {
+			window: []*batch{rows(1, 0, 1), {sequence: 2, start: 1, end: 2}}, change: func(l *lane) { l.version = 1 },
+			raised: true,
+		},
+		"a position alone": {
+			window: []*batch{{sequence: 1, end: 1}}, change: func(l *lane) { l.version = 1 },
+		},
+		"half-closed, all is settled": {change: func(l *lane) { l.halfClosed, l.version, l.wanted = true, 1, 1 }},
+		"half-closed before a barrier": {
+			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.halfClosed, l.version = true, 1 }, code: codes.Aborted,
+		},
+		"half-closed with rows refused": {
+			launched: 1, window: []*batch{rows(1, 0, 0)},
+			change: func(l *lane) { l.halfClosed, l.refusals = true, []refusal{{sequence: 1}} }, code: codes.Aborted, now: 1,
+		},
+		"half-closed with rows on their way": {
+			launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.halfClosed = true }, now: 1,
+		},
+		"half-closed and about to end": {
+			change: func(l *lane) { l.halfClosed = true; l.endOnce(aborted("over")) }, code: codes.Aborted, raised: true,
+		},
+		"about to end": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.endOnce(aborted("over")) }, raised: true,
+		},
+		"ended": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.endOnce(aborted("over")); l.durable = l.endsAt },
+			code: codes.Aborted,
+		},
+		"left out before it": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, far}}, 1 }, raised: true,
+		},
+		"left out behind it": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, far}}, 1 }, appended: 1,
+			now: 1,
+		},
+		"much left out, nothing on its way": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, some}}, 500 },
+			raised: true,
+		},
+		"much left out, something on its way": {
+			launched: 1, window: []*batch{rows(1, 0, 0), rows(2, 0, 0)},
+			change: func(l *lane) { l.parked, l.waits = []parked{{2, some}}, 500 }, now: 1,
+		},
+		"too much left out": {
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, wide}}, 5000 },
+			code: codes.InvalidArgument,
+		},
+		"too much, and something on its way": {
+			launched: 1, window: []*batch{rows(1, 0, 0), rows(2, 0, 0)},
+			change: func(l *lane) { l.parked, l.waits = []parked{{2, wide}}, 5000 }, now: 1,
+		},
+		"before the opening is durable": {change: func(l *lane) { l.phase, l.version, l.wanted = awaitsDurable, 1, 1 }},
+		"left out, and refused in its table": {
+			launched: 1, window: []*batch{rows(1, 0, 0)},
+			change: func(l *lane) { l.refusals = []refusal{{sequence: 1, acknowledged: true, parked: []int64{0}}} }, now: 1,
+			raised: true,
+		},
 		"left out, and that is durable by now": {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) {
 			l.refusals = []refusal{{sequence: 1, acknowledged: true, explained: true, version: 1}}
 			l.version, l.wanted, l.durable = 1, 1, 1
@@ -95,7 +153,8 @@ func TestAdvance(t *testing.T) {
 		version := l.version
 		err := l.advance()
 		raised := len(h.sent) > 0 && h.sent[len(h.sent)-1].GetCheckpoint() != nil
-		if status.Code(err) != test.code || len(a.batches) != test.appended || raised != test.raised || raised && (!l.awaiting || l.awaited != l.version) {
+		if status.Code(err) != test.code || len(a.batches) != test.appended || raised != test.raised ||
+			raised && (!l.awaiting || l.awaited != l.version) {
 			t.Errorf("%s: %v, appended %v, barrier %v", name, err, a.batches, raised)
 		}
 		if l.launched != test.now && name != "a position alone" {
@@ -146,7 +205,8 @@ func TestIdleCheckpoint(t *testing.T) {
 		was := l.resting
 		l.checkpointIdle()
 		changed := test.rests && !was
-		if l.resting != test.rests || (l.wanted == 4) != changed || (l.version == 4) != changed || l.tables[0].fresh != changed {
+		if l.resting != test.rests || (l.wanted == 4) != changed || (l.version == 4) != changed ||
+			l.tables[0].fresh != changed {
 			t.Errorf("%s: rests %v, version %d, %d wanted, fresh %v", name, l.resting, l.version, l.wanted, l.tables[0].fresh)
 		}
 	}
@@ -162,7 +222,8 @@ func TestSnapshot(t *testing.T) {
 	l.tables[1].stream = ""
 	l.snapshot(true)
 	s := &l.shown
-	if !s.Clean || s.Cluster != "c" || s.Topic != "t" || s.Partition != 2 || s.Routing != 9 || s.Position != 7 || len(s.LeftOut) != 1 || s.LeftOut[0].From != 8 {
+	if !s.Clean || s.Cluster != "c" || s.Topic != "t" || s.Partition != 2 || s.Routing != 9 || s.Position != 7 ||
+		len(s.LeftOut) != 1 || s.LeftOut[0].From != 8 {
 		t.Errorf("%+v", s)
 	}
 	if len(s.Tables) != 1 || s.Tables[0].Rows != 3 || s.Tables[0].Drop != 2 || s.Tables[0].Tainted {
@@ -221,7 +282,8 @@ func TestLeaveOut(t *testing.T) {
 func TestEncodeOfWhatCannotBe(t *testing.T) {
 	l := bare(t, 0)
 	l.position = -1
-	if _, err := l.encode(false); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "fault of the writer") {
+	if _, err := l.encode(false); status.Code(err) != codes.FailedPrecondition ||
+		!strings.Contains(err.Error(), "fault of the writer") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -21,7 +21,9 @@ import (
 // of a lane to a sink that takes everything at once. Processor time and allocations are those of the process, so both
 // ends of the call.
 func BenchmarkLane(b *testing.B) {
-	rowcost.Benchmark(b, carryRows, rowcost.Workload{Name: "delivery", Size: 9500}, rowcost.Workload{Name: "stock", Size: 290})
+	rowcost.Benchmark(b, carryRows, rowcost.Workload{Name: "delivery", Size: 9500}, rowcost.Workload{
+		Name: "stock", Size: 290,
+	})
 }
 
 // A lane allocates for a batch, not for a row: this is both ends of one, gRPC included.
@@ -36,7 +38,8 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(32<<20), grpc.WaitForHandlers(true))
+	server := grpc.NewServer(grpc.ForceServerCodecV2(lanewire.Codec()), grpc.MaxRecvMsgSize(32<<20),
+		grpc.WaitForHandlers(true))
 	lanev1.RegisterLaneServiceServer(server, &Service{Sink: everything{}, Name: "bench"})
 	go server.Serve(listener) //nolint:errcheck // Stop ends it.
 	defer server.Stop()
@@ -80,7 +83,9 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 				send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}})
 				close(opened)
 			case m.GetCheckpoint() != nil:
-				send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: m.GetCheckpoint().GetBarrier()}}})
+				send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{
+					Barrier: m.GetCheckpoint().GetBarrier(),
+				}}})
 			case m.GetSettled() != nil:
 				<-credits
 			}
@@ -92,7 +97,9 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	for sequence := uint64(1); sent < wanted; sequence++ {
 		credits <- struct{}{}
 		sent += rows
-		send(&lanewire.Append{Sequence: sequence, EndPosition: int64(sent), Blocks: []lanewire.Block{{Rows: uint32(rows), Bytes: data}}})
+		send(&lanewire.Append{
+			Sequence: sequence, EndPosition: int64(sent), Blocks: []lanewire.Block{{Rows: uint32(rows), Bytes: data}},
+		})
 	}
 	for range window {
 		credits <- struct{}{}

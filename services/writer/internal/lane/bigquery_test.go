@@ -36,7 +36,10 @@ type stream struct {
 }
 
 func newBigQuery(t testing.TB) *bigquery {
-	return &bigquery{t: t, streams: make(map[string]*stream), created: make(map[string]int), latency: 10 * time.Millisecond, slow: 20 * time.Millisecond}
+	return &bigquery{
+		t: t, streams: make(map[string]*stream), created: make(map[string]int), latency: 10 * time.Millisecond,
+		slow: 20 * time.Millisecond,
+	}
 }
 
 // rows lists a table's rows, in no order.
@@ -113,7 +116,10 @@ func (f *fakeTable) Create(ctx context.Context) (string, error) {
 }
 
 func (f *fakeTable) Open(name string, rows int64, results func(Result)) Appender {
-	a := &fakeAppender{q: f.q, stream: name, offset: rows, results: results, wake: make(chan struct{}, 1), resumed: make(chan struct{}, 1), closed: make(chan struct{})}
+	a := &fakeAppender{
+		q: f.q, stream: name, offset: rows, results: results, wake: make(chan struct{}, 1), resumed: make(chan struct{}, 1),
+		closed: make(chan struct{}),
+	}
 	a.gone.Add(1)
 	go a.wire()
 	return a

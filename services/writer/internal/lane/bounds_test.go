@@ -30,18 +30,26 @@ func TestOutOfBounds(t *testing.T) {
 		want string
 	}{
 		"more rows than a count may say": {
-			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{Sequence: 1, EndPosition: 1, Blocks: []*lanev1.Block{{Rows: math.MaxUint32}}}}}},
+			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Append{Append: &lanev1.Append{
+				Sequence: 1, EndPosition: 1, Blocks: []*lanev1.Block{{Rows: math.MaxUint32}},
+			}}}},
 			"more than 1048576",
 		},
 		"millions of empty rows": {
-			[]any{&lanewire.Append{Sequence: 1, EndPosition: 1 << 40, Blocks: []lanewire.Block{{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer(strings.Repeat("\x0a\x00", 4_500_000))}}}}},
+			[]any{&lanewire.Append{
+				Sequence: 1, EndPosition: 1 << 40,
+				Blocks: []lanewire.Block{{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer(strings.Repeat("\x0a\x00", 4_500_000))}}},
+			}},
 			"more than 1048576",
 		},
 		"a control message of megabytes": {
-			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t", lanewire.MaxControl)}}}}, "at most 2097152",
+			[]any{&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Topic: strings.Repeat("t",
+				lanewire.MaxControl)}}}}, "at most 2097152",
 		},
-		"too many offsets at once":     {[]any{leftOut(0, maxLeftOut+1)}, "has 10001 offsets, at most 10000"},
-		"too many offsets that wait":   {[]any{leftOut(0, maxLeftOut), leftOut(1<<30, maxLeftOut), "nine more", leftOut(1<<31, 1)}, "100000 offsets wait"},
+		"too many offsets at once": {[]any{leftOut(0, maxLeftOut+1)}, "has 10001 offsets, at most 10000"},
+		"too many offsets that wait": {[]any{
+			leftOut(0, maxLeftOut), leftOut(1<<30, maxLeftOut), "nine more", leftOut(1<<31, 1),
+		}, "100000 offsets wait"},
 		"as many offsets as may wait":  {[]any{leftOut(0, maxLeftOut), "nine more"}, ""},
 		"a block larger than a window": {[]any{oneRow(1, 2<<20)}, "exceeds the window"},
 	} {
@@ -89,7 +97,9 @@ func TestOutOfBounds(t *testing.T) {
 func TestRoutesAreBounded(t *testing.T) {
 	open := &lanev1.Open{Group: "g", Topic: "t"}
 	for i := range lanewire.MaxBlocks {
-		open.Routes = append(open.Routes, &lanev1.Route{Table: strings.Repeat("x", i+1), Row: &lanev1.Route_Message{Message: "m"}})
+		open.Routes = append(open.Routes, &lanev1.Route{
+			Table: strings.Repeat("x", i+1), Row: &lanev1.Route_Message{Message: "m"},
+		})
 	}
 	if err := checkOpen(open); err != nil {
 		t.Error(err)
@@ -97,7 +107,8 @@ func TestRoutesAreBounded(t *testing.T) {
 	last := open.GetRoutes()[lanewire.MaxBlocks-1]
 	twice := proto.CloneOf(open)
 	twice.Routes[lanewire.MaxBlocks-1].Table = "x"
-	if err := checkOpen(twice); err == nil || !strings.Contains(err.Error(), `routes[1023].table "x" is that of routes[0]`) {
+	if err := checkOpen(twice); err == nil ||
+		!strings.Contains(err.Error(), `routes[1023].table "x" is that of routes[0]`) {
 		t.Errorf("got %v", err)
 	}
 	open.Routes = append(open.Routes, last)
@@ -112,7 +123,8 @@ func TestOpenedSaysWhereRowsGo(t *testing.T) {
 		w := startWriter(t, &Service{Sink: &odd{}, Name: "w1", Project: "p", Dataset: "d", Budget: NewBudget(1 << 20)})
 		defer w.stop()
 		_, opened := openLane(t, w, exactlyOnce)
-		if opened.GetProject() != "p" || opened.GetDataset() != "d" || opened.GetLimits().GetWindowBytes() != 1<<20 || opened.GetLimits().GetBlockBytes() != 1<<20 {
+		if opened.GetProject() != "p" || opened.GetDataset() != "d" || opened.GetLimits().GetWindowBytes() != 1<<20 ||
+			opened.GetLimits().GetBlockBytes() != 1<<20 {
 			t.Errorf("opened %v", opened)
 		}
 	})
@@ -128,9 +140,11 @@ func TestALongTopic(t *testing.T) {
 			t.Fatal(err)
 		}
 		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-			Group: "g", Topic: strings.Repeat("t", 5000), Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
+			Group: "g", Topic: strings.Repeat("t", 5000),
+			Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
 		}}})
-		if _, err := c.Recv(); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "Kafka's offset metadata") {
+		if _, err := c.Recv(); status.Code(err) != codes.FailedPrecondition ||
+			!strings.Contains(err.Error(), "Kafka's offset metadata") {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -17,11 +17,11 @@ const patience = 5 * time.Second
 // shows only once it was read, so a message that does not fit waits outside, one a lane, and its lane reads no other.
 // Lanes read on only while there is room.
 //
-// Waiting could last for ever: what makes a lane give bytes back may be a response of its ingest behind the very message
-// that waits. So when there has been no room for a while, and nothing was given back, one lane comes first: until it has
-// what it waits for, its messages alone are let in, and others make room for them one by one, see Service.relieve. Lanes
-// that share what was given back instead would each be let in a little further, and none far enough. A Budget has one
-// Service.
+// Waiting could last for ever: what makes a lane give bytes back may be a response of its ingest behind the very
+// message that waits. So when there has been no room for a while, and nothing was given back, one lane comes first:
+// until it has what it waits for, its messages alone are let in, and others make room for them one by one, see
+// Service.relieve. Lanes that share what was given back instead would each be let in a little further, and none far
+// enough. A Budget has one Service.
 type Budget struct {
 	limit    int64
 	patience time.Duration
@@ -214,8 +214,8 @@ func (b *Budget) line() []*lane {
 	return line
 }
 
-// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It reports whether
-// that alone let somebody in.
+// putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It reports
+// whether that alone let somebody in.
 func (b *Budget) putFirst(l *lane) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -37,7 +37,8 @@ func TestLanesShareTheBudget(t *testing.T) {
 				most = max(most, budget.Used())
 			}
 		}
-		if rows := len(q.rows("projects/p/datasets/d/tables/events")) + len(q.rows("projects/p/datasets/d/tables/stock")); rows != lanes*21 {
+		if rows := len(q.rows("projects/p/datasets/d/tables/events")) +
+			len(q.rows("projects/p/datasets/d/tables/stock")); rows != lanes*21 {
 			t.Errorf("%d rows", rows)
 		}
 		if most == 0 || most > limit || budget.Used() != 0 {

@@ -65,7 +65,11 @@ func TestDiffOfManyRoutes(t *testing.T) {
 		{[]*lanev1.Route{{Table: "a"}}, codes.InvalidArgument, "routes[0].row is not set"},
 		{[]*lanev1.Route{route("a"), route("wrong")}, codes.InvalidArgument, "routes[1]: route: no such message"},
 		{[]*lanev1.Route{route("away")}, codes.Unavailable, "routes[0].table away cannot be compared: connection refused"},
-		{[]*lanev1.Route{route("broken")}, codes.Internal, "routes[0].table broken: a fault of the writer: a fault of the program"},
+		{
+			[]*lanev1.Route{route("broken")},
+			codes.Internal,
+			"routes[0].table broken: a fault of the writer: a fault of the program",
+		},
 	} {
 		_, err := (&Tables{Comparer: &comparer{}}).Diff(t.Context(), &lanev1.DiffRequest{Routes: c.routes})
 		if status.Code(err) != c.code || !strings.Contains(status.Convert(err).Message(), c.says) {
@@ -80,7 +84,9 @@ func TestDiffGivenUp(t *testing.T) {
 	cancel()
 	tables := &Tables{Comparer: &comparer{}}
 	for range 10 { // either where it waits for its turn, or in its work
-		_, err := tables.Diff(ctx, &lanev1.DiffRequest{Routes: []*lanev1.Route{{Table: "slow", Row: &lanev1.Route_Message{Message: "m"}}}})
+		_, err := tables.Diff(ctx, &lanev1.DiffRequest{Routes: []*lanev1.Route{{
+			Table: "slow", Row: &lanev1.Route_Message{Message: "m"},
+		}}})
 		if status.Code(err) != codes.Canceled {
 			t.Errorf("got %v", err)
 		}

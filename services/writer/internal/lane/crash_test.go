@@ -127,7 +127,9 @@ func TestLaw(t *testing.T) {
 func TestLawOfMixedDeliveries(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		kinds := []*rapid.Generator[bool]{rapid.Bool(), rapid.Just(true), rapid.Just(false)}
-		tables := [2]*rapid.Generator[bool]{rapid.SampledFrom(kinds).Draw(r, "first table"), rapid.SampledFrom(kinds).Draw(r, "second table")}
+		tables := [2]*rapid.Generator[bool]{
+			rapid.SampledFrom(kinds).Draw(r, "first table"), rapid.SampledFrom(kinds).Draw(r, "second table"),
+		}
 		lives(t, r, func() []bool {
 			return []bool{tables[0].Draw(r, "first table repeats"), tables[1].Draw(r, "second table repeats")}
 		})
@@ -141,7 +143,10 @@ func lives(t *testing.T, r *rapid.T, repeats func() []bool) {
 	listed := rapid.IntRange(0, 2).Draw(r, "listed")
 	latency := time.Duration(rapid.SampledFrom([]int{0, 5, 20, 150}).Draw(r, "latency")) * time.Millisecond
 	crashes := rapid.IntRange(0, 6).Draw(r, "crashes")
-	limits := Limits{CheckpointBytes: rapid.SampledFrom([]int{150, 200, 3072}).Draw(r, "checkpoint bytes"), RestAfter: rapid.SampledFrom([]time.Duration{time.Millisecond, time.Hour}).Draw(r, "rest")}
+	limits := Limits{
+		CheckpointBytes: rapid.SampledFrom([]int{150, 200, 3072}).Draw(r, "checkpoint bytes"),
+		RestAfter:       rapid.SampledFrom([]time.Duration{time.Millisecond, time.Hour}).Draw(r, "rest"),
+	}
 	type life struct {
 		steps, batch, window, every int
 		zombie                      time.Duration
@@ -150,7 +155,8 @@ func lives(t *testing.T, r *rapid.T, repeats func() []bool) {
 	all := make([]life, crashes)
 	for i := range all {
 		all[i] = life{
-			rapid.IntRange(0, 60).Draw(r, "steps"), rapid.IntRange(1, 9).Draw(r, "batch"), rapid.IntRange(1, 5).Draw(r, "window"), rapid.IntRange(1, 5).Draw(r, "every"),
+			rapid.IntRange(0, 60).Draw(r, "steps"), rapid.IntRange(1, 9).Draw(r, "batch"),
+			rapid.IntRange(1, 5).Draw(r, "window"), rapid.IntRange(1, 5).Draw(r, "every"),
 			time.Duration(rapid.IntRange(0, 100).Draw(r, "zombie")) * time.Millisecond, repeats(),
 		}
 	}
@@ -167,7 +173,10 @@ func lives(t *testing.T, r *rapid.T, repeats func() []bool) {
 		over := make(chan struct{})
 		running := 0
 		for _, l := range all {
-			g := &ingest{kafka: k, client: w.client, batch: l.batch, window: l.window, every: l.every, steps: l.steps, zombie: l.zombie, repeats: l.repeats}
+			g := &ingest{
+				kafka: k, client: w.client, batch: l.batch, window: l.window, every: l.every, steps: l.steps, zombie: l.zombie,
+				repeats: l.repeats,
+			}
 			running++
 			go func() {
 				_ = g.run(context.Background())

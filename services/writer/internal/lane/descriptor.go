@@ -49,7 +49,8 @@ func (m *meter) declare(d *descriptorpb.DescriptorProto, scope string, level int
 	if level > maxLevels {
 		return fmt.Errorf("type %s is declared in more than %d others", d.GetName(), maxLevels)
 	}
-	m.parts += 1 + len(d.GetField()) + len(d.GetOneofDecl()) + len(d.GetExtension()) + len(d.GetExtensionRange()) + len(d.GetReservedRange()) + len(d.GetReservedName())
+	m.parts += 1 + len(d.GetField()) + len(d.GetOneofDecl()) + len(d.GetExtension()) + len(d.GetExtensionRange()) +
+		len(d.GetReservedRange()) + len(d.GetReservedName())
 	for _, e := range d.GetEnumType() {
 		m.parts += 1 + len(e.GetValue()) + len(e.GetReservedRange()) + len(e.GetReservedName())
 	}
@@ -92,7 +93,8 @@ func (m *meter) walk(name string, level int) (columns, levels int, err error) {
 			return 0, 0, fmt.Errorf("it describes more than %d columns", maxColumns)
 		}
 		inner := m.resolve(name, f.GetTypeName())
-		if inner == "" || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE && f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_GROUP && f.Type != nil {
+		if inner == "" || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE &&
+			f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_GROUP && f.Type != nil {
 			continue
 		}
 		columns, levels, err := m.walk(inner, level+1)

@@ -19,7 +19,9 @@ func message(name string, nested []*descriptorpb.DescriptorProto, fields ...stri
 	d := &descriptorpb.DescriptorProto{Name: proto.String(name), NestedType: nested}
 	for i, text := range fields {
 		name, typeName, isMessage := strings.Cut(text, " ")
-		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: proto.Int32(int32(i + 1)), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()}
+		f := &descriptorpb.FieldDescriptorProto{
+			Name: &name, Number: proto.Int32(int32(i + 1)), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
+		}
 		if isMessage {
 			f.TypeName, f.Type = &typeName, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum()
 		}
@@ -71,7 +73,9 @@ func TestMeasure(t *testing.T) {
 	optional.Field[0].Type = nil // protobuf finds out by the name
 	enum := message("R", nil, "e E")
 	enum.Field[0].Type = descriptorpb.FieldDescriptorProto_TYPE_ENUM.Enum()
-	enum.EnumType = []*descriptorpb.EnumDescriptorProto{{Name: proto.String("E"), Value: make([]*descriptorpb.EnumValueDescriptorProto, 10)}}
+	enum.EnumType = []*descriptorpb.EnumDescriptorProto{{
+		Name: proto.String("E"), Value: make([]*descriptorpb.EnumValueDescriptorProto, 10),
+	}}
 	enum.NestedType = kinds{message("E", nil, columnsNamed(5)...)}
 	values := proto.CloneOf(enum)
 	values.EnumType[0].Value = make([]*descriptorpb.EnumValueDescriptorProto, 2*maxColumns)
@@ -88,37 +92,52 @@ func TestMeasure(t *testing.T) {
 		columns int
 		says    string
 	}{
-		"flat":                           {message("R", nil, "a", "b"), 2, ""},
-		"a record":                       {message("R", kinds{message("T", nil, "a", "b")}, "t T"), 3, ""},
-		"a record twice":                 {message("R", kinds{message("T", nil, "a", "b")}, "t T", "u .R.T"), 6, ""},
-		"a type by name alone":           {optional, 3, ""},
-		"an enum":                        {enum, 1, ""},
-		"a group":                        {group, 3, ""},
-		"scopes":                         {scopes, 1 + 4 + (1 + 3) + 3 + 3, ""},
-		"no name of a type":              {nameless, 1, ""},
-		"nothing":                        {&descriptorpb.DescriptorProto{}, 0, ""},
-		"twelve doublings":               {doubling(12), 1 + 2*(1<<12-1) + 1<<12, "more than 10000 columns"},
-		"eleven doublings":               {doubling(11), 1 + 2*(1<<11-1) + 1<<11, ""},
-		"twenty doublings":               {doubling(20), 0, "more than 15 levels"},
-		"all columns":                    {message("R", nil, columnsNamed(maxColumns)...), maxColumns, ""},
-		"too many columns in a record":   {message("R", kinds{message("T", nil, columnsNamed(maxColumns)...)}, "t T"), 0, "more than 10000 columns"},
-		"all columns in a record":        {message("R", kinds{message("T", nil, columnsNamed(maxColumns-1)...)}, "t T"), maxColumns, ""},
-		"all parts":                      {message("R", kinds{message("T", nil, columnsNamed(2*maxColumns-3)...)}, "t X"), 1, ""},
+		"flat":                 {message("R", nil, "a", "b"), 2, ""},
+		"a record":             {message("R", kinds{message("T", nil, "a", "b")}, "t T"), 3, ""},
+		"a record twice":       {message("R", kinds{message("T", nil, "a", "b")}, "t T", "u .R.T"), 6, ""},
+		"a type by name alone": {optional, 3, ""},
+		"an enum":              {enum, 1, ""},
+		"a group":              {group, 3, ""},
+		"scopes":               {scopes, 1 + 4 + (1 + 3) + 3 + 3, ""},
+		"no name of a type":    {nameless, 1, ""},
+		"nothing":              {&descriptorpb.DescriptorProto{}, 0, ""},
+		"twelve doublings":     {doubling(12), 1 + 2*(1<<12-1) + 1<<12, "more than 10000 columns"},
+		"eleven doublings":     {doubling(11), 1 + 2*(1<<11-1) + 1<<11, ""},
+		"twenty doublings":     {doubling(20), 0, "more than 15 levels"},
+		"all columns":          {message("R", nil, columnsNamed(maxColumns)...), maxColumns, ""},
+		"too many columns in a record": {
+			message("R", kinds{message("T", nil, columnsNamed(maxColumns)...)}, "t T"), 0, "more than 10000 columns",
+		},
+		"all columns in a record": {
+			message("R", kinds{message("T", nil, columnsNamed(maxColumns-1)...)}, "t T"), maxColumns, "",
+		},
+		"all parts": {
+			message("R", kinds{message("T", nil, columnsNamed(2*maxColumns-3)...)}, "t X"), 1, "",
+		},
 		"the longest names":              {message(strings.Repeat("R", maxName), nil, strings.Repeat("f", maxName)), 1, ""},
 		"a long name before a short one": {message("R", nil, strings.Repeat("f", maxName+1), "a"), 0, "more than 1200 bytes"},
 		"too many columns in the row":    {message("R", nil, columnsNamed(maxColumns+1)...), 0, "more than 10000 columns"},
-		"too many fields of no column":   {message("R", kinds{message("T", nil, columnsNamed(2*maxColumns)...)}, "t X"), 0, "more than 20000 types, fields and values"},
-		"too many values":                {values, 0, "more than 20000 types, fields and values"},
-		"fifteen levels":                 {chain(15, false), 31, ""},
-		"sixteen levels":                 {chain(16, false), 0, "more than 15 levels of records"},
-		"fifteen levels inside":          {chain(15, true), 31, ""},
-		"sixteen levels inside":          {chain(16, true), 0, "declared in more than 15 others"},
-		"itself":                         {message("R", nil, "r R"), 0, "type R contains itself"},
-		"itself in two steps":            {message("R", kinds{message("T", nil, "u U"), message("U", nil, "t T")}, "t T"), 0, "type R.T contains itself"},
-		"deep by a type known already":   {message("R", append(chain(14, false).NestedType, message("V", nil, "t T1")), "t T1", "v V"), 1 + 27 + 1 + 28, ""},
-		"too deep by one known already":  {message("R", append(chain(15, false).NestedType, message("V", nil, "t T1")), "t T1", "v V"), 0, "more than 15 levels"},
-		"a long name of a type":          {message("R", kinds{message(strings.Repeat("T", maxName+1), nil)}, "a"), 0, "more than 1200 bytes"},
-		"a long name of a field":         {message("R", nil, strings.Repeat("f", maxName+1)), 0, "more than 1200 bytes"},
+		"too many fields of no column": {
+			message("R", kinds{message("T", nil, columnsNamed(2*maxColumns)...)}, "t X"), 0,
+			"more than 20000 types, fields and values",
+		},
+		"too many values":       {values, 0, "more than 20000 types, fields and values"},
+		"fifteen levels":        {chain(15, false), 31, ""},
+		"sixteen levels":        {chain(16, false), 0, "more than 15 levels of records"},
+		"fifteen levels inside": {chain(15, true), 31, ""},
+		"sixteen levels inside": {chain(16, true), 0, "declared in more than 15 others"},
+		"itself":                {message("R", nil, "r R"), 0, "type R contains itself"},
+		"itself in two steps": {
+			message("R", kinds{message("T", nil, "u U"), message("U", nil, "t T")}, "t T"), 0, "type R.T contains itself",
+		},
+		"deep by a type known already": {message("R", append(chain(14, false).NestedType, message("V", nil, "t T1")),
+			"t T1", "v V"), 1 + 27 + 1 + 28, ""},
+		"too deep by one known already": {message("R", append(chain(15, false).NestedType, message("V", nil, "t T1")),
+			"t T1", "v V"), 0, "more than 15 levels"},
+		"a long name of a type": {
+			message("R", kinds{message(strings.Repeat("T", maxName+1), nil)}, "a"), 0, "more than 1200 bytes",
+		},
+		"a long name of a field": {message("R", nil, strings.Repeat("f", maxName+1)), 0, "more than 1200 bytes"},
 	} {
 		got, err := measure(test.d)
 		switch {
@@ -189,14 +208,18 @@ func TestDescriptorsAreBounded(t *testing.T) {
 		routes []*lanev1.Route
 		says   string
 	}{
-		{[]*lanev1.Route{route("a", message("R", nil, "a")), route("b", doubling(20))}, "routes[1].descriptor: it has more than 15 levels"},
+		{
+			[]*lanev1.Route{route("a", message("R", nil, "a")), route("b", doubling(20))},
+			"routes[1].descriptor: it has more than 15 levels",
+		},
 		{tooMany, "routes[10].descriptor: the routes up to this one describe 110000 columns, at most 100000"},
 		{most, ""},
 	} {
 		_, err := (&Tables{Comparer: &comparer{}}).Diff(t.Context(), &lanev1.DiffRequest{Routes: test.routes})
 		errs := map[string]error{"diff": err, "open": checkOpen(&lanev1.Open{Group: "g", Topic: "t", Routes: test.routes})}
 		for who, err := range errs {
-			if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), test.says)) {
+			if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument ||
+				!strings.Contains(err.Error(), test.says)) {
 				t.Errorf("%s: %v, want %q", who, err, test.says)
 			}
 		}

@@ -14,13 +14,14 @@
 // keep it:
 //
 //	settled  rows in the table's stream at the position: in every checkpoint
-//	drop     rows after the position that are in the table already: in every checkpoint, until the position has passed them
+//	drop     rows after the position that are in the table already: in every checkpoint, until the position has passed
+//	         them
 //	version  the state of the lane that a checkpoint must show before the table's stream takes a row
 //
 // Every change that a later append relies on (a new stream, a left-out offset, the end of a rest) takes the next
-// version. A batch is appended once the version it needs is durable, and the barrier (Checkpoint, for which Durable comes back)
-// makes the newest version durable, however many changes that covers. Batches are appended in order; what waits is
-// held, and what was appended before stays in flight.
+// version. A batch is appended once the version it needs is durable, and the barrier (Checkpoint, for which Durable
+// comes back) makes the newest version durable, however many changes that covers. Batches are appended in order; what
+// waits is held, and what was appended before stays in flight.
 //
 // A table whose route says at least once has none of the three: its rows go to the table's default stream as soon as
 // their batch may go, and come again after a crash. A lane may have tables of both kinds. Left-out records and refused

@@ -80,9 +80,12 @@ func openLane(t *testing.T, w *writer, delivery lanev1.Delivery) (laneCall, *lan
 	if err != nil {
 		t.Fatal(err)
 	}
-	say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{Group: "g", Topic: "t", Routes: []*lanev1.Route{
-		{Table: "t", Row: &lanev1.Route_Message{Message: "m"}, Delivery: delivery},
-	}}}})
+	say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
+		Group: "g", Topic: "t",
+		Routes: []*lanev1.Route{
+			{Table: "t", Row: &lanev1.Route_Message{Message: "m"}, Delivery: delivery},
+		},
+	}}})
 	m, err := c.Recv()
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +106,10 @@ func durable(barrier uint64) *lanev1.LaneRequest {
 }
 
 func oneRow(sequence uint64, size int) *lanewire.Append {
-	return &lanewire.Append{Sequence: sequence, EndPosition: int64(sequence), Blocks: []lanewire.Block{{Rows: 1, Bytes: entry1(strings.Repeat("x", size))}}}
+	return &lanewire.Append{
+		Sequence: sequence, EndPosition: int64(sequence),
+		Blocks: []lanewire.Block{{Rows: 1, Bytes: entry1(strings.Repeat("x", size))}},
+	}
 }
 
 const (
@@ -135,7 +141,8 @@ func TestDrainEndsALaneWhoseIngestDoesNotRead(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		if err := w.Drain(ctx, "test"); !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "have not ended") {
+		if err := w.Drain(ctx, "test"); !errors.Is(err, context.DeadlineExceeded) ||
+			strings.Contains(err.Error(), "have not ended") {
 			t.Errorf("drained: %v", err)
 		}
 		if took := time.Since(start); took > time.Second+endsWithin {
@@ -179,25 +186,31 @@ func TestAPanicLeavesNothingBehind(t *testing.T) {
 		checkpoint string
 		opens      bool
 	}{
-		"in an append":            {&odd{append: func(uint64, int, func(Result)) { broken() }}, "", true},
-		"in preparing a table":    {&odd{table: broken}, "", true},
-		"in creating a stream":    {&odd{create: broken}, "", true},
-		"in fencing a stream":     {&odd{finalize: broken}, token, false},
-		"in looking at a table":   {&odd{table: broken}, token, false},
-		"in closing its appender": {&odd{closing: broken, append: func(id uint64, _ int, results func(Result)) { results(Result{ID: id, Err: errors.New("broken")}) }}, "", true},
+		"in an append":          {&odd{append: func(uint64, int, func(Result)) { broken() }}, "", true},
+		"in preparing a table":  {&odd{table: broken}, "", true},
+		"in creating a stream":  {&odd{create: broken}, "", true},
+		"in fencing a stream":   {&odd{finalize: broken}, token, false},
+		"in looking at a table": {&odd{table: broken}, token, false},
+		"in closing its appender": {&odd{
+			closing: broken,
+			append:  func(id uint64, _ int, results func(Result)) { results(Result{ID: id, Err: errors.New("broken")}) },
+		}, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				budget, metrics := NewBudget(1<<20), NewMetrics(nil)
 				var log bytes.Buffer
-				w := startWriter(t, &Service{Sink: test.sink, Budget: budget, Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil))})
+				w := startWriter(t, &Service{
+					Sink: test.sink, Budget: budget, Metrics: metrics, Log: slog.New(slog.NewTextHandler(&log, nil)),
+				})
 				defer w.stop()
 				c, err := w.client.Lane(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
 				say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-					Group: "g", Topic: "t", Checkpoint: test.checkpoint, Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
+					Group: "g", Topic: "t", Checkpoint: test.checkpoint,
+					Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
 				}}})
 				if test.opens {
 					if _, err = c.Recv(); err != nil {
@@ -265,7 +278,8 @@ func TestDrainGivesUpOnALaneThatDoesNotEnd(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		if err := w.Drain(ctx, "test"); err == nil || !strings.Contains(err.Error(), "1 lanes have not ended") || time.Since(start) != time.Second+cutWithin {
+		if err := w.Drain(ctx, "test"); err == nil || !strings.Contains(err.Error(), "1 lanes have not ended") ||
+			time.Since(start) != time.Second+cutWithin {
 			t.Errorf("drained after %v: %v", time.Since(start), err)
 		}
 		close(stuck)
@@ -315,7 +329,8 @@ func TestHowALaneEnded(t *testing.T) {
 			t.Errorf("%v: logged %s", test.err, log.String())
 		}
 		_, known := status.FromError(test.err)
-		if test.err != nil && (status.Code(got) != status.Code(test.err) || known && !strings.Contains(got.Error(), "lane t/0: x")) || test.err == nil && got != nil {
+		if test.err != nil && (status.Code(got) != status.Code(test.err) ||
+			known && !strings.Contains(got.Error(), "lane t/0: x")) || test.err == nil && got != nil {
 			t.Errorf("%v: told %v", test.err, got)
 		}
 	}
@@ -369,7 +384,8 @@ func TestCloseWithoutACheckpoint(t *testing.T) {
 func TestSinkFault(t *testing.T) {
 	l := bare(t, 0)
 	l.stream = &recorder{}
-	if err := l.sinkFault("make a table", errors.New("no")); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "make a table: no") {
+	if err := l.sinkFault("make a table", errors.New("no")); status.Code(err) != codes.FailedPrecondition ||
+		!strings.Contains(err.Error(), "make a table: no") {
 		t.Error(err)
 	}
 	if err := l.sinkFault("make a table", context.Canceled); status.Code(err) != codes.Canceled {

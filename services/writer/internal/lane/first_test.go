@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// crowd are lanes that fill a budget with 20 bytes each, each of which waits for its ingest and has one more message outside.
+// crowd are lanes that fill a budget with 20 bytes each, each of which waits for its ingest and has one more message
+// outside.
 type crowd struct {
 	s     *Service
 	lanes []*lane

@@ -18,7 +18,8 @@ func (l *lane) accuse(t *table, err error) error {
 	t.tainted = true
 	t.appender.Close()
 	t.appender = nil
-	l.log.Error("a write stream holds rows that this lane did not append; the lane is refused from now on", "stream", t.stream, "rows", t.settled, "error", err)
+	l.log.Error("a write stream holds rows that this lane did not append; the lane is refused from now on", "stream",
+		t.stream, "rows", t.settled, "error", err)
 	l.endOnce(fatal("%s (%v)", foreign(t.stream, t.name, l.open), err))
 	return nil
 }
@@ -35,8 +36,9 @@ func (l *lane) endOnce(err error) {
 
 // foreign says what is wrong with a stream that holds rows of a stranger, and the way out.
 func foreign(stream, table string, open *lanev1.Open) string {
-	return fmt.Sprintf("write stream %s holds rows that no owner of this lane has appended: somebody else writes to it, or a checkpoint was forged or copied from elsewhere. "+
-		"Nothing is counted by it, so that no record is taken for written that is not. Way out: find who else appends to table %s, and end it; then %s",
+	return fmt.Sprintf("write stream %s holds rows that no owner of this lane has appended: somebody else writes to "+
+		"it, or a checkpoint was forged or copied from elsewhere. Nothing is counted by it, so that no record is taken for "+
+		"written that is not. Way out: find who else appends to table %s, and end it; then %s",
 		stream, table, startAnew(open))
 }
 

@@ -67,7 +67,8 @@ func startWriter(t testing.TB, service *Service) *writer {
 	lanev1.RegisterLaneServiceServer(server, service)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(l) })
-	conn, err := grpc.NewClient("passthrough:///writer", grpc.WithContextDialer(l.dial), grpc.WithTransportCredentials(insecure.NewCredentials()),
+	conn, err := grpc.NewClient("passthrough:///writer", grpc.WithContextDialer(l.dial),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.ForceCodecV2(lanewire.Codec())))
 	if err != nil {
 		t.Fatal(err)

@@ -242,7 +242,9 @@ func (g *ingest) run(ctx context.Context) error {
 			b.end = end
 			if len(bad) > 0 {
 				g.kafka.letters(bad)
-				if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Offsets: bad}}}); err != nil {
+				if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{
+					Offsets: bad,
+				}}}); err != nil {
 					return err
 				}
 			}
@@ -256,7 +258,9 @@ func (g *ingest) run(ctx context.Context) error {
 				for _, o := range offsets {
 					rows = append(rows, g.kafka.row(o))
 				}
-				a.Blocks = append(a.Blocks, lanewire.Block{Route: uint32(route), Rows: uint32(len(rows)), Dropped: dropped[route], Bytes: entry1(rows...)})
+				a.Blocks = append(a.Blocks, lanewire.Block{
+					Route: uint32(route), Rows: uint32(len(rows)), Dropped: dropped[route], Bytes: entry1(rows...),
+				})
 			}
 			sent[sequence] = b
 			if err := send(a); err != nil {
@@ -293,7 +297,9 @@ func (g *ingest) run(ctx context.Context) error {
 			if err := commit(position, m.Opened.GetCheckpoint()); err != nil {
 				return err
 			}
-			if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{}}}); err != nil {
+			if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{
+				Durable: &lanev1.Durable{},
+			}}); err != nil {
 				return err
 			}
 			ready = true
@@ -301,7 +307,9 @@ func (g *ingest) run(ctx context.Context) error {
 			if err := commit(m.Checkpoint.GetPosition(), m.Checkpoint.GetCheckpoint()); err != nil {
 				return err
 			}
-			if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: m.Checkpoint.GetBarrier()}}}); err != nil {
+			if err := control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{
+				Barrier: m.Checkpoint.GetBarrier(),
+			}}}); err != nil {
 				return err
 			}
 		case *lanev1.LaneResponse_Settled:

@@ -38,8 +38,8 @@ func (l *lane) take() error {
 	return l.process(&r.Request)
 }
 
-// weigh is how much of the budget a message takes; nothing when it is refused as it is. Responses of ingest take nothing: they make
-// room.
+// weigh is how much of the budget a message takes; nothing when it is refused as it is. Responses of ingest take
+// nothing: they make room.
 func (l *lane) weigh(r *lanewire.Request) int64 {
 	if l.phase < streaming {
 		return 0
@@ -101,7 +101,8 @@ func (l *lane) process(r *lanewire.Request) error {
 		}
 		return l.takeLeftOut(m.LeftOut)
 	case *lanev1.LaneRequest_Open:
-		return invalid("open: this call has opened %s/%d already; a lane is one call", l.open.GetTopic(), l.open.GetPartition())
+		return invalid("open: this call has opened %s/%d already; a lane is one call", l.open.GetTopic(),
+			l.open.GetPartition())
 	}
 	return invalid("message: none is set")
 }
@@ -131,11 +132,13 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 	case a.EndPosition <= l.end:
 		return invalid("append.end_position is %d, must exceed %d", a.EndPosition, l.end)
 	case len(l.window) >= limits.WindowBatches:
-		return invalid("append %d exceeds the window of %d batches (opened.limits.window_batches)", a.Sequence, limits.WindowBatches)
+		return invalid("append %d exceeds the window of %d batches (opened.limits.window_batches)", a.Sequence,
+			limits.WindowBatches)
 	case len(a.Blocks) > len(l.tables):
 		return invalid("append.blocks has %d blocks for %d routes", len(a.Blocks), len(l.tables))
 	case l.bytes+int64(a.Size()) > limits.WindowBytes:
-		return invalid("append %d exceeds the window of %d bytes (opened.limits.window_bytes)", a.Sequence, limits.WindowBytes)
+		return invalid("append %d exceeds the window of %d bytes (opened.limits.window_bytes)", a.Sequence,
+			limits.WindowBytes)
 	}
 	b := l.newBatch()
 	b.sequence, b.start, b.end, b.needs = a.Sequence, l.end, a.EndPosition, 0
@@ -153,7 +156,8 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 		t.fed = a.Sequence
 		size := int64(from.Bytes.Len())
 		if size > limits.BlockBytes {
-			return invalid("append.blocks[%d] has %d bytes of rows, at most %d (opened.limits.block_bytes)", i, size, limits.BlockBytes)
+			return invalid("append.blocks[%d] has %d bytes of rows, at most %d (opened.limits.block_bytes)", i, size,
+				limits.BlockBytes)
 		}
 		// The count enters the accounting of exactly-once: it must be that of the rows.
 		rows, err := lanewire.CountRows(from.Bytes)
@@ -164,10 +168,12 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 			return invalid("append.blocks[%d].rows is %d, but it holds %d rows", i, from.Rows, rows)
 		}
 		if int64(from.Dropped) > t.toDrop {
-			return invalid("append.blocks[%d].dropped is %d, but only %d rows of %s are left to drop", i, from.Dropped, t.toDrop, t.route.GetTable())
+			return invalid("append.blocks[%d].dropped is %d, but only %d rows of %s are left to drop", i, from.Dropped, t.toDrop,
+				t.route.GetTable())
 		}
 		if rows > 0 && int64(from.Dropped) < t.toDrop {
-			return invalid("append.blocks[%d] has rows while %d rows of %s are still to be dropped (opened.replay)", i, t.toDrop-int64(from.Dropped), t.route.GetTable())
+			return invalid("append.blocks[%d] has rows while %d rows of %s are still to be dropped (opened.replay)", i,
+				t.toDrop-int64(from.Dropped), t.route.GetTable())
 		}
 		if records -= int64(rows) + int64(from.Dropped); records < 0 {
 			return invalid("append.blocks: more rows than the records from %d to %d that are not left out", b.start, b.end)
@@ -210,7 +216,8 @@ func (l *lane) takeLeftOut(m *lanev1.LeftOut) error {
 	case m.GetSequence() != 0:
 		return l.recordLeftOut(m)
 	case !ascending(offsets, l.end, 1<<63-1):
-		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append that passes its records", l.end)
+		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append "+
+			"that passes its records", l.end)
 	case l.waits+len(offsets) > maxParked:
 		return invalid("left_out.offsets: %d offsets wait for the window to settle already, at most %d", l.waits, maxParked)
 	}

@@ -17,7 +17,9 @@ import (
 // Rows and offsets that wait take room. Answers take none, for they make room, nor does what is refused as it is.
 func TestWeigh(t *testing.T) {
 	leftOut := func(sequence uint64, n int) lanewire.Request {
-		return lanewire.Request{Control: &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Offsets: make([]int64, n), Sequence: sequence}}}}
+		return lanewire.Request{Control: &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{
+			Offsets: make([]int64, n), Sequence: sequence,
+		}}}}
 	}
 	for name, test := range map[string]struct {
 		r    lanewire.Request
@@ -93,7 +95,9 @@ func TestAnswersToRefusedRowsNeedNoRoom(t *testing.T) {
 		if m, err := c.Recv(); m.GetRefused() == nil {
 			t.Fatal(m, err)
 		}
-		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{Offsets: []int64{0}, Sequence: 1}}})
+		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_LeftOut{LeftOut: &lanev1.LeftOut{
+			Offsets: []int64{0}, Sequence: 1,
+		}}})
 		time.Sleep(time.Second)
 		if s := w.Status()[0]; s.LeftOut != 1 {
 			t.Errorf("the answer was not taken: %+v", s)
@@ -112,13 +116,15 @@ func TestAnAppendBeforeOpened(t *testing.T) {
 			t.Fatal(err)
 		}
 		say(t, c, &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-			Group: "g", Topic: "t", Checkpoint: token, Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
+			Group: "g", Topic: "t", Checkpoint: token,
+			Routes: []*lanev1.Route{{Table: "t", Row: &lanev1.Route_Message{Message: "m"}}},
 		}}})
 		say(t, c, oneRow(1, 10))
 		if m, err := c.Recv(); m.GetOpened() == nil {
 			t.Fatal(m, err)
 		}
-		if m, err := c.Recv(); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "append before durable") {
+		if m, err := c.Recv(); status.Code(err) != codes.InvalidArgument ||
+			!strings.Contains(err.Error(), "append before durable") {
 			t.Error(m, err)
 		}
 	})
@@ -137,31 +143,58 @@ func TestTakeAppend(t *testing.T) {
 		change   func(l *lane)
 		says     string
 	}{
-		"the next one":                       {4, 11, nil, nil, ""},
-		"one that was sent":                  {3, 11, nil, nil, "append.sequence is 3, expected 4"},
-		"one too far":                        {5, 11, nil, nil, "append.sequence is 5, expected 4"},
-		"an end that is not beyond":          {4, 10, nil, nil, "end_position is 10, must exceed 10"},
-		"an end that goes back":              {4, 9, nil, nil, "end_position is 9, must exceed 10"},
-		"the last of the window":             {4, 11, nil, func(l *lane) { l.window = make([]*batch, 3) }, ""},
-		"one more than the window":           {4, 11, nil, func(l *lane) { l.window = make([]*batch, 4) }, "exceeds the window of 4 batches"},
-		"a block for each table":             {4, 13, blocks(one(0, 0, "a"), one(1, 0, "b")), nil, ""},
-		"more blocks than tables":            {4, 13, blocks(one(0, 0, "a"), one(1, 0, "b"), one(1, 0)), nil, "has 3 blocks for 2 routes"},
-		"a table twice":                      {4, 13, blocks(one(1, 0, "a"), one(1, 0, "b")), nil, "blocks[1].route is 1, that of an earlier block"},
-		"a route that is none":               {4, 13, blocks(one(2, 0, "a")), nil, "blocks[0].route is 2, but open has 2 routes"},
-		"bytes that fill the window":         {4, 13, blocks(one(0, 0, "123456")), func(l *lane) { l.bytes = 92 }, ""},
-		"bytes beyond the window":            {4, 13, blocks(one(0, 0, "1234567")), func(l *lane) { l.bytes = 92 }, "exceeds the window of 100 bytes"},
-		"the largest block":                  {4, 13, blocks(one(0, 0, "12345678")), nil, ""},
-		"a block that is larger":             {4, 13, blocks(one(0, 0, "123456789")), nil, "blocks[0] has 11 bytes of rows, at most 10"},
-		"no rows by their framing":           {4, 13, blocks(lanewire.Block{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer("x")}}), nil, "starts with 0x78"},
-		"another number of rows":             {4, 13, blocks(lanewire.Block{Rows: 2, Bytes: entry1("a")}), nil, "rows is 2, but it holds 1 rows"},
-		"all that is to be dropped":          {4, 13, blocks(one(0, 2, "a")), func(l *lane) { l.tables[0].toDrop = 2 }, ""},
-		"a part of it, and no rows":          {4, 13, blocks(one(0, 1)), func(l *lane) { l.tables[0].toDrop = 2 }, ""},
-		"more than is to be dropped":         {4, 14, blocks(one(0, 3)), func(l *lane) { l.tables[0].toDrop = 2 }, "dropped is 3, but only 2 rows"},
-		"rows before all is dropped":         {4, 13, blocks(one(0, 1, "a")), func(l *lane) { l.tables[0].toDrop = 2 }, "has rows while 1 rows"},
-		"as many rows as records":            {4, 13, blocks(one(0, 0, "a", "b"), one(1, 0, "c")), nil, ""},
-		"more rows than records":             {4, 12, blocks(one(0, 0, "a", "b"), one(1, 0, "c")), nil, "more rows than the records from 10 to 12"},
-		"more rows than what is not out":     {4, 13, blocks(one(0, 0, "a", "b"), one(1, 0, "c")), func(l *lane) { l.left = union(nil, []int64{12}) }, "more rows than the records"},
-		"dropped rows are of records, too":   {4, 12, blocks(one(0, 2, "a")), func(l *lane) { l.tables[0].toDrop = 2 }, "more rows than the records"},
+		"the next one":              {4, 11, nil, nil, ""},
+		"one that was sent":         {3, 11, nil, nil, "append.sequence is 3, expected 4"},
+		"one too far":               {5, 11, nil, nil, "append.sequence is 5, expected 4"},
+		"an end that is not beyond": {4, 10, nil, nil, "end_position is 10, must exceed 10"},
+		"an end that goes back":     {4, 9, nil, nil, "end_position is 9, must exceed 10"},
+		"the last of the window":    {4, 11, nil, func(l *lane) { l.window = make([]*batch, 3) }, ""},
+		"one more than the window": {
+			4, 11, nil, func(l *lane) { l.window = make([]*batch, 4) }, "exceeds the window of 4 batches",
+		},
+		"a block for each table": {4, 13, blocks(one(0, 0, "a"), one(1, 0, "b")), nil, ""},
+		"more blocks than tables": {
+			4, 13, blocks(one(0, 0, "a"), one(1, 0, "b"), one(1, 0)), nil, "has 3 blocks for 2 routes",
+		},
+		"a table twice": {
+			4, 13, blocks(one(1, 0, "a"), one(1, 0, "b")), nil, "blocks[1].route is 1, that of an earlier block",
+		},
+		"a route that is none": {
+			4, 13, blocks(one(2, 0, "a")), nil, "blocks[0].route is 2, but open has 2 routes",
+		},
+		"bytes that fill the window": {4, 13, blocks(one(0, 0, "123456")), func(l *lane) { l.bytes = 92 }, ""},
+		"bytes beyond the window": {
+			4, 13, blocks(one(0, 0, "1234567")), func(l *lane) { l.bytes = 92 }, "exceeds the window of 100 bytes",
+		},
+		"the largest block": {4, 13, blocks(one(0, 0, "12345678")), nil, ""},
+		"a block that is larger": {
+			4, 13, blocks(one(0, 0, "123456789")), nil, "blocks[0] has 11 bytes of rows, at most 10",
+		},
+		"no rows by their framing": {
+			4, 13, blocks(lanewire.Block{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer("x")}}), nil, "starts with 0x78",
+		},
+		"another number of rows": {
+			4, 13, blocks(lanewire.Block{Rows: 2, Bytes: entry1("a")}), nil, "rows is 2, but it holds 1 rows",
+		},
+		"all that is to be dropped": {4, 13, blocks(one(0, 2, "a")), func(l *lane) { l.tables[0].toDrop = 2 }, ""},
+		"a part of it, and no rows": {4, 13, blocks(one(0, 1)), func(l *lane) { l.tables[0].toDrop = 2 }, ""},
+		"more than is to be dropped": {
+			4, 14, blocks(one(0, 3)), func(l *lane) { l.tables[0].toDrop = 2 }, "dropped is 3, but only 2 rows",
+		},
+		"rows before all is dropped": {
+			4, 13, blocks(one(0, 1, "a")), func(l *lane) { l.tables[0].toDrop = 2 }, "has rows while 1 rows",
+		},
+		"as many rows as records": {4, 13, blocks(one(0, 0, "a", "b"), one(1, 0, "c")), nil, ""},
+		"more rows than records": {
+			4, 12, blocks(one(0, 0, "a", "b"), one(1, 0, "c")), nil, "more rows than the records from 10 to 12",
+		},
+		"more rows than what is not out": {
+			4, 13, blocks(one(0, 0, "a", "b"), one(1, 0, "c")), func(l *lane) { l.left = union(nil, []int64{12}) },
+			"more rows than the records",
+		},
+		"dropped rows are of records, too": {
+			4, 12, blocks(one(0, 2, "a")), func(l *lane) { l.tables[0].toDrop = 2 }, "more rows than the records",
+		},
 		"a position alone leaves it at rest": {4, 11, blocks(one(0, 0)), func(l *lane) { l.resting = true }, ""},
 		"rows end its rest":                  {4, 11, blocks(one(0, 0, "a")), func(l *lane) { l.resting = true }, ""},
 	} {
@@ -180,7 +213,8 @@ func TestTakeAppend(t *testing.T) {
 		size := int64(a.Size())
 		err := l.takeAppend(&a)
 		if test.says != "" {
-			if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), test.says) || len(l.window) != batches || l.bytes != bytes {
+			if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), test.says) ||
+				len(l.window) != batches || l.bytes != bytes {
 				t.Errorf("%s: %v, want %q", name, err, test.says)
 			}
 			continue
@@ -190,7 +224,8 @@ func TestTakeAppend(t *testing.T) {
 			continue
 		}
 		b := l.window[batches]
-		if rested := resting && b.open > 0; l.resting != (resting && !rested) || (l.version == 1) != rested || b.needs != l.version {
+		if rested := resting && b.open > 0; l.resting != (resting && !rested) || (l.version == 1) != rested ||
+			b.needs != l.version {
 			t.Errorf("%s: rests %v, version %d, needs %d", name, l.resting, l.version, b.needs)
 		}
 	}
@@ -255,8 +290,10 @@ func TestTakeLeftOut(t *testing.T) {
 		if (err == nil) != (step.says == "") || err != nil && !strings.Contains(err.Error(), step.says) {
 			t.Errorf("%v: %v", step.list, err)
 		}
-		if len(l.parked) != step.parked || l.waits != step.waits || len(l.left) != step.left || int(l.version) != step.change || int(l.floor) != step.change {
-			t.Errorf("%v: %d parked, %d wait, %d left out, version %d", step.list, len(l.parked), l.waits, len(l.left), l.version)
+		if len(l.parked) != step.parked || l.waits != step.waits || len(l.left) != step.left ||
+			int(l.version) != step.change || int(l.floor) != step.change {
+			t.Errorf("%v: %d parked, %d wait, %d left out, version %d", step.list, len(l.parked), l.waits, len(l.left),
+				l.version)
 		}
 	}
 	if l.charged != 1001*offsetBytes {

@@ -83,7 +83,8 @@ type lane struct {
 	free     []*batch
 
 	tables []table
-	counts bool  // an exactly-once table is among them: its rows are counted, and the list of left-out offsets bears on that
+	// an exactly-once table is among them: its rows are counted, and the list of left-out offsets bears on that
+	counts bool
 	named  []int // tables whose name is known, sorted by it
 	left   []checkpoint.Range
 	parked []parked
@@ -153,7 +154,8 @@ func (l *lane) next() error {
 		l.reading = false
 		switch {
 		case errors.Is(err, io.EOF) && l.phase < awaitsDurable:
-			return status.Error(codes.InvalidArgument, "the call was half-closed before it was opened: send Open and await Opened")
+			return status.Error(codes.InvalidArgument,
+				"the call was half-closed before it was opened: send Open and await Opened")
 		case errors.Is(err, io.EOF):
 			l.halfClosed = true
 			return nil
@@ -244,7 +246,9 @@ func (l *lane) close() error {
 	if err != nil {
 		return err
 	}
-	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{Position: l.position, Checkpoint: token}}})
+	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Closed{Closed: &lanev1.Closed{
+		Position: l.position, Checkpoint: token,
+	}}})
 }
 
 // invalid says that ingest sent what it must not.

@@ -49,7 +49,8 @@ func TestSetsOfOffsets(t *testing.T) {
 		if diff := cmp.Diff(want(rest), got(after(slices.Clone(set), from))); diff != "" {
 			t.Fatalf("after %d (-want +got):\n%s", from, diff)
 		}
-		if got, want := ascending(first, from, to), len(first) == 0 || first[0] >= from && first[len(first)-1] < to; got != want {
+		if got, want := ascending(first, from, to), len(first) == 0 ||
+			first[0] >= from && first[len(first)-1] < to; got != want {
 			t.Fatalf("%v ascends within %d..%d: %v", first, from, to, got)
 		}
 	})

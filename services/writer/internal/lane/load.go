@@ -34,7 +34,8 @@ func (w *work) settled(b *batch, now int64) {
 func (s *Service) Load() Load {
 	s.init()
 	load := Load{
-		Bytes: s.work.bytes.Load(), Settling: time.Duration(s.work.settling.Load()), Answers: time.Duration(s.work.answers.Load()),
+		Bytes: s.work.bytes.Load(), Settling: time.Duration(s.work.settling.Load()),
+		Answers: time.Duration(s.work.answers.Load()),
 	}
 	for _, l := range s.list() {
 		load.Lanes++

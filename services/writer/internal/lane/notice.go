@@ -96,7 +96,8 @@ func noticeOf(storms map[string]Storm, tables []string) *lanev1.Notice {
 	slices.Sort(causes)
 	slices.Sort(texts)
 	return &lanev1.Notice{
-		Cause: strings.Join(slices.Compact(causes), "; "), Text: strings.Join(slices.Compact(texts), "; "), Since: timestamppb.New(since),
+		Cause: strings.Join(slices.Compact(causes), "; "), Text: strings.Join(slices.Compact(texts), "; "),
+		Since: timestamppb.New(since),
 	}
 }
 

@@ -50,7 +50,8 @@ func TestNotices(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = call.SendMsg(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-				Group: "g", Topic: table, Notices: notices, Routes: []*lanev1.Route{{Table: table, Row: &lanev1.Route_Message{Message: "m"}}},
+				Group: "g", Topic: table, Notices: notices,
+				Routes: []*lanev1.Route{{Table: table, Row: &lanev1.Route_Message{Message: "m"}}},
 			}}})
 			if err != nil {
 				t.Fatal(err)

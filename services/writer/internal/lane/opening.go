@@ -106,9 +106,12 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	if err != nil {
 		return nil, fatal("open.checkpoint: %v. To start anew: %s", err, startAnew(open))
 	}
-	place := checkpoint.Place{Cluster: open.GetCluster(), Topic: open.GetTopic(), Partition: open.GetPartition(), Position: open.GetPosition()}
+	place := checkpoint.Place{
+		Cluster: open.GetCluster(), Topic: open.GetTopic(), Partition: open.GetPartition(), Position: open.GetPosition(),
+	}
 	if err := c.Verify(place); err != nil {
-		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, or start anew: %s", err, startAnew(open))
+		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, "+
+			"or start anew: %s", err, startAnew(open))
 	}
 	for i := range c.Tables {
 		if t := &c.Tables[i]; t.Stream != "" && !strings.HasPrefix(t.Stream, t.Name+"/streams/") {
@@ -137,14 +140,16 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	for i := range o.entries {
 		e := &o.entries[i]
 		if e.Drop > 0 && c.Routing != open.GetRouting() {
-			return nil, fatal("the routing changed (fingerprint %016x, was %016x) while %d rows after position %d are in table %s already and must be dropped on replay: "+
-				"which records they were depends on the old routing. Two ways out: run ingest with the old routing until it has stopped cleanly once, then change it; or "+
-				"commit position %d with empty metadata and accept up to %d duplicate rows, or none: %s",
+			return nil, fatal("the routing changed (fingerprint %016x, was %016x) while %d rows after position %d are in "+
+				"table %s already and must be dropped on replay: which records they were depends on the old routing. Two ways "+
+				"out: run ingest with the old routing until it has stopped cleanly once, then change it; or commit position %d "+
+				"with empty metadata and accept up to %d duplicate rows, or none: %s",
 				open.GetRouting(), c.Routing, e.Drop, c.Position, e.Name, c.Position, e.Drop, startAnew(open))
 		}
 		if e.Drop > 0 && e.route < 0 {
-			return nil, fatal("%d rows after position %d are in table %s already and must be dropped on replay, but no route leads there now. Two ways out: "+
-				"route to it again until ingest has stopped cleanly once; or commit position %d with empty metadata and accept up to %d duplicate rows, or none: %s",
+			return nil, fatal("%d rows after position %d are in table %s already and must be dropped on replay, but no route "+
+				"leads there now. Two ways out: route to it again until ingest has stopped cleanly once; or commit position %d "+
+				"with empty metadata and accept up to %d duplicate rows, or none: %s",
 				e.Drop, c.Position, e.Name, c.Position, e.Drop, startAnew(open))
 		}
 	}
@@ -153,8 +158,10 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 
 // startAnew is the way out that neither loses nor repeats rows, whatever happened.
 func startAnew(open *lanev1.Open) string {
-	return fmt.Sprintf("stop ingest, delete the rows with kafka_topic = '%s', kafka_partition = %d and kafka_offset >= %d from the tables of this topic, then commit "+
-		"offset %d for group %s with empty metadata", open.GetTopic(), open.GetPartition(), open.GetPosition(), open.GetPosition(), open.GetGroup())
+	return fmt.Sprintf("stop ingest, delete the rows with kafka_topic = '%s', kafka_partition = %d and kafka_offset >= "+
+		"%d from the tables of this topic, then commit offset %d for group %s with empty "+
+		"metadata", open.GetTopic(), open.GetPartition(), open.GetPosition(),
+		open.GetPosition(), open.GetGroup())
 }
 
 // inheritTable finds the route of one table of the checkpoint and fences its stream, unless a clean checkpoint lets us
@@ -187,17 +194,20 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 	switch {
 	case errors.Is(err, ErrStreamGone) && clean:
 	case errors.Is(err, ErrStreamGone) && repeats:
-		l.log.Warn("write stream is gone; what it took after the position is written again, as at least once allows", "stream", e.Stream, "rows", e.Rows)
+		l.log.Warn("write stream is gone; what it took after the position is written again, as at least once allows",
+			"stream", e.Stream, "rows", e.Rows)
 	case errors.Is(err, ErrStreamGone):
-		return fatal("write stream %s is gone (it expired, or table %s was deleted), so that nobody can tell how many rows after position %d it took; the checkpoint counts %d rows "+
-			"in it. Way out: %s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
+		return fatal("write stream %s is gone (it expired, or table %s was deleted), so that nobody can tell how many "+
+			"rows after position %d it took; the checkpoint counts %d rows in it. Way out: "+
+			"%s", e.Stream, e.Name, l.open.GetPosition(), e.Rows, startAnew(l.open))
 	case err != nil:
 		return l.sinkFault("fence write stream "+e.Stream, err)
 	case clean && rows > e.Rows: // its last owner had nothing under way
 		return fatal("%s", foreign(e.Stream, e.Name, l.open))
 	case rows < e.Rows:
-		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled are missing from table %s, or the "+
-			"checkpoint is of another dataset. Nothing was written. Compare the table with the topic below that position before committing anything else",
+		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled "+
+			"are missing from table %s, or the checkpoint is of another dataset. Nothing was written. Compare the table with "+
+			"the topic below that position before committing anything else",
 			e.Stream, rows, l.open.GetPosition(), e.Rows, e.Name)
 	default:
 		e.Drop += rows - e.Rows
@@ -222,11 +232,14 @@ func (l *lane) takeOpened(o *opened, err error) error {
 		l.service.Received.Raise(laneShare)
 	}
 	l.left = o.left
-	opened := &lanev1.Opened{Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset, Limits: &lanev1.Limits{
-		BlockBytes:    uint64(l.service.Limits.BlockBytes),
-		WindowBytes:   uint64(l.service.Limits.WindowBytes),
-		WindowBatches: uint32(l.service.Limits.WindowBatches),
-	}}
+	opened := &lanev1.Opened{
+		Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset,
+		Limits: &lanev1.Limits{
+			BlockBytes:    uint64(l.service.Limits.BlockBytes),
+			WindowBytes:   uint64(l.service.Limits.WindowBytes),
+			WindowBatches: uint32(l.service.Limits.WindowBatches),
+		},
+	}
 	dropping := int64(0)
 	for _, e := range o.entries {
 		if e.route < 0 {
@@ -257,6 +270,7 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	l.awaiting, l.awaited = true, 0
 	l.enter(awaitsDurable)
 	l.service.Metrics.opens.WithLabelValues(o.outcome).Inc()
-	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out", len(opened.LeftOut))
+	l.log.Info("lane opened", "outcome", o.outcome, "position", l.position, "drop", dropping, "left_out",
+		len(opened.LeftOut))
 	return l.send(&lanev1.LaneResponse{Message: &lanev1.LaneResponse_Opened{Opened: opened}})
 }

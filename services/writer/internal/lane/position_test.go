@@ -32,7 +32,8 @@ func TestSettle(t *testing.T) {
 	if !moved || err != nil || l.position != 20 || len(l.window) != 2 || l.launched != 1 || l.window[0].sequence != 3 {
 		t.Fatalf("moved %v to %d: %v", moved, l.position, err)
 	}
-	if l.tables[0].settled != 3 || l.tables[0].drop != 1 || testutil.ToFloat64(written) != 3 || testutil.ToFloat64(l.service.Metrics.dropped) != 3 {
+	if l.tables[0].settled != 3 || l.tables[0].drop != 1 || testutil.ToFloat64(written) != 3 ||
+		testutil.ToFloat64(l.service.Metrics.dropped) != 3 {
 		t.Errorf("%+v, %v rows written", l.tables[0], testutil.ToFloat64(written))
 	}
 	if l.bytes != 1 || l.charged != 1 || l.service.Budget.Used() != 1 {
@@ -55,12 +56,14 @@ func TestSettle(t *testing.T) {
 func TestSettleEndsTheLane(t *testing.T) {
 	l := bare(t, 1, &batch{sequence: 1, end: 10, blocks: []block{{table: 0, dropped: 3}}})
 	l.tables[0].drop = 2
-	if _, err := l.settle(); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "drops 1 rows") {
+	if _, err := l.settle(); status.Code(err) != codes.FailedPrecondition ||
+		!strings.Contains(err.Error(), "drops 1 rows") {
 		t.Errorf("got %v", err)
 	}
 	l = bare(t, 1, &batch{sequence: 1, end: 10})
 	l.open.Topic, l.stream = strings.Repeat("t", checkpoint.MaxBytes), &recorder{}
-	if _, err := l.settle(); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "the bound of Kafka's offset metadata") {
+	if _, err := l.settle(); status.Code(err) != codes.FailedPrecondition ||
+		!strings.Contains(err.Error(), "the bound of Kafka's offset metadata") {
 		t.Errorf("got %v", err)
 	}
 	l = bare(t, 1, &batch{sequence: 1, end: 10})

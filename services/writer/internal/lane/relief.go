@@ -17,15 +17,17 @@ import (
 
 // errStuck says why a lane was made to give back what it holds.
 func errStuck(waited time.Duration) error {
-	return status.Errorf(codes.Aborted, "the writer's memory.budget is full, and this lane has waited for its ingest for %v (its response to a barrier or to "+
-		"refused rows, or to be read): open it again", waited.Round(time.Second))
+	return status.Errorf(codes.Aborted,
+		"the writer's memory.budget is full, and this lane has waited for its ingest for %v (its response to a barrier or "+
+			"to refused rows, or to be read): open it again", waited.Round(time.Second))
 }
 
 // relieve is called when lanes have waited for room as long as they may. Of those whose response to a barrier or a
 // refusal may be behind the message that waits, the one that has waited longest in the line comes first. Room for it is
 // made by lanes that have waited for their ingest as long: by one whose ingest sends nothing, the one that holds most,
-// else by the last in the line, and by the first one itself when what is left waits for BigQuery. So those in front keep
-// what they hold, and each gets to the front in the end. While all wait for BigQuery none is ended: it responds some day.
+// else by the last in the line, and by the first one itself when what is left waits for BigQuery. So those in front
+// keep what they hold, and each gets to the front in the end. While all wait for BigQuery none is ended: it responds
+// some day.
 func (s *Service) relieve() {
 	budget, lanes := s.Budget, s.list()
 	line := budget.line()
@@ -117,7 +119,8 @@ func (s *Service) Relieve(ctx context.Context) {
 
 // shed ends those calls whose turn it is; false when there is none.
 func (s *Service) shed() bool {
-	why := status.Error(codes.Unavailable, "the writer has more in memory than twice its memory.budget; open the lane again, or elsewhere")
+	why := status.Error(codes.Unavailable,
+		"the writer has more in memory than twice its memory.budget; open the lane again, or elsewhere")
 	lanes := s.list()
 	unopened := 0
 	for _, l := range lanes {

@@ -19,7 +19,8 @@ func relieved(boards map[string]*board) (s *Service, cut func() map[string]codes
 	names := make(map[*lane]string)
 	for name, b := range boards {
 		l := &lane{service: s, killed: make(chan struct{})}
-		l.status.held, l.status.outside, l.status.waits, l.status.unopened, l.status.now = b.held, b.outside, b.waits, b.unopened, b.now
+		l.status.held, l.status.outside, l.status.waits, l.status.unopened, l.status.now = b.held, b.outside, b.waits,
+			b.unopened, b.now
 		s.lanes[l] = struct{}{}
 		names[l] = name
 	}

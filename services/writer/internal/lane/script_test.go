@@ -24,7 +24,8 @@ import (
 // script is one conversation of testdata: a person plays ingest, BigQuery is in memory, time is fake.
 //
 //	writer [batches=N bytes=N block=N checkpoint=N rest=D budget=N]   a fresh writer; BigQuery and what is committed stay
-//	open [position=N routing=N topic=T cluster=C checkpoint=TOKEN routes=a,b]   opens a lane from what is committed; a route b~ is at least once
+//	open [position=N routing=N topic=T cluster=C checkpoint=TOKEN routes=a,b]
+//	                                 opens a lane from what is committed; a route b~ is at least once
 //	send        one message a line, then all that comes back within a second:
 //	              durable N                     the checkpoint seen last is committed first
 //	              append SEQ end=N [at=OFFSET] TABLE=ROWS [bad=INDEX,...] [drop=N] [says=ROWS] [size=N] ...
@@ -33,7 +34,8 @@ import (
 //	wait D      lets time pass
 //	cut         ingest's call breaks off
 //	drain D     the writer stops, and gives its lanes so long
-//	bigquery [latency=D slow=D listed=N] [expire=STREAM] [finalize=STREAM] [lose=STREAM] [stranger=STREAM]   then shows its streams
+//	bigquery [latency=D slow=D listed=N] [expire=STREAM] [finalize=STREAM] [lose=STREAM] [stranger=STREAM]
+//	                                 then shows its streams
 //	others N    other lanes of the writer hold so many bytes of its budget
 //	committed   shows what is committed
 //	lanes       shows Service.Status
@@ -165,7 +167,8 @@ func (s *script) do(d *datadriven.TestData) string {
 	case "lanes":
 		var out strings.Builder
 		for _, l := range s.w.Status() {
-			fmt.Fprintf(&out, "%s/%d %s: position %d, end %d, window %d, held %d, bytes %d, left out %d, barrier %v", l.Topic, l.Partition, l.Phase, l.Position, l.End, l.Window, l.Held, l.Bytes, l.LeftOut, l.Barrier)
+			fmt.Fprintf(&out, "%s/%d %s: position %d, end %d, window %d, held %d, bytes %d, left out %d, barrier %v", l.Topic,
+				l.Partition, l.Phase, l.Position, l.End, l.Window, l.Held, l.Bytes, l.LeftOut, l.Barrier)
 			for _, t := range l.Tables {
 				fmt.Fprintf(&out, "; %s rows %d drop %d", short(t.Table), t.Rows, t.Drop)
 			}
@@ -214,8 +217,9 @@ func (s *script) openLane(args map[string]string) {
 		return otherwise
 	}
 	open := &lanev1.Open{
-		Group: get("group", "g"), Cluster: get("cluster", "c"), Topic: get("topic", "t"), Partition: int32(number(get("partition", "0"))),
-		Position: s.position, Checkpoint: get("checkpoint", s.token), Routing: uint64(number(get("routing", "1"))),
+		Group: get("group", "g"), Cluster: get("cluster", "c"), Topic: get("topic", "t"),
+		Partition: int32(number(get("partition", "0"))),
+		Position:  s.position, Checkpoint: get("checkpoint", s.token), Routing: uint64(number(get("routing", "1"))),
 	}
 	if p, ok := args["position"]; ok {
 		open.Position = number(p)
@@ -246,7 +250,9 @@ func (s *script) say(words []string) {
 		if s.seen != nil {
 			s.position, s.token, s.seen = s.seenAt, *s.seen, nil
 		}
-		control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: uint64(number(words[1]))}}})
+		control(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{
+			Barrier: uint64(number(words[1])),
+		}}})
 	case "left-out":
 		m := new(lanev1.LeftOut)
 		for _, w := range words[1:] {

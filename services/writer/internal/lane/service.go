@@ -191,7 +191,8 @@ func (s *Service) Drain(ctx context.Context, reason string) error {
 	case <-ctx.Done():
 	}
 	for _, l := range s.list() {
-		l.cut(status.Error(codes.Unavailable, "this writer is stopping and the lane did not close in time; open it at another one from the committed checkpoint"))
+		l.cut(status.Error(codes.Unavailable,
+			"this writer is stopping and the lane did not close in time; open it at another one from the committed checkpoint"))
 	}
 	limit := time.NewTimer(cutWithin)
 	defer limit.Stop()
@@ -199,7 +200,8 @@ func (s *Service) Drain(ctx context.Context, reason string) error {
 	case <-gone:
 		return ctx.Err()
 	case <-limit.C:
-		return fmt.Errorf("%w; %d lanes have not ended though they were cut, a fault of the writer: report it", ctx.Err(), len(s.list()))
+		return fmt.Errorf("%w; %d lanes have not ended though they were cut, a fault of the writer: report it", ctx.Err(),
+			len(s.list()))
 	}
 }
 

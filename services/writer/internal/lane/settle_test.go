@@ -22,10 +22,16 @@ func bare(t *testing.T, launched int, window ...*batch) *lane {
 	t.Helper()
 	s := &Service{Sink: newBigQuery(t)}
 	s.init()
-	l := &lane{service: s, log: s.Log, open: &lanev1.Open{Topic: "t", Group: "g"}, phase: streaming, window: window, launched: launched}
+	l := &lane{
+		service: s, log: s.Log, open: &lanev1.Open{Topic: "t", Group: "g"}, phase: streaming, window: window,
+		launched: launched,
+	}
 	l.ctx, l.cancel = context.WithCancel(t.Context())
 	l.settled.Settled, l.rest = new(lanev1.Settled), time.NewTimer(time.Hour)
-	l.tables = []table{{name: "a", stream: "a/streams/1", appender: newFakeAppender(t)}, {name: "b", stream: "b/streams/1", appender: newFakeAppender(t)}}
+	l.tables = []table{
+		{name: "a", stream: "a/streams/1", appender: newFakeAppender(t)},
+		{name: "b", stream: "b/streams/1", appender: newFakeAppender(t)},
+	}
 	return l
 }
 
@@ -84,23 +90,44 @@ func TestBroken(t *testing.T) {
 		code                                      codes.Code // OK: the lane ends once a checkpoint is durable
 		says                                      string
 	}{
-		"fenced":                            {err: ErrFinalized, code: codes.Aborted, says: "is finalized"},
-		"gone":                              {err: ErrStreamGone, unwritten: true, code: codes.Aborted, says: "write stream a/streams/1 is gone while rows were in flight"},
-		"gone while idle":                   {err: ErrStreamGone, fresh: true, unwritten: true, says: "expired while the lane was idle"},
-		"gone, though a row may be in it":   {err: ErrStreamGone, fresh: true, code: codes.Aborted, says: "gone while rows were in flight"},
-		"odd while idle":                    {err: errors.New("odd"), fresh: true, unwritten: true, code: codes.Aborted, says: "append to a/streams/1: odd"},
-		"gone while nobody can be asked":    {err: ErrStreamGone, fresh: true, unwritten: true, halfClosed: true, code: codes.Aborted, says: "gone while rows were in flight"},
-		"a table without a stream, deleted": {err: ErrStreamGone, atLeastOnce: true, code: codes.Aborted, says: "makes it anew"},
-		"denied, without a stream":          {err: refused(codes.PermissionDenied), atLeastOnce: true, code: codes.FailedPrecondition, says: "append to the default stream of a: "},
-		"rows of a stranger":                {err: ErrForeignRows, says: "no owner of this lane has appended"},
-		"anything else":                     {err: errors.New("odd"), code: codes.Aborted, says: "append to a/streams/1: odd"},
-		"unavailable":                       {err: refused(codes.Unavailable), code: codes.Aborted, says: "append to a/streams/1"},
-		"invalid":                           {err: refused(codes.InvalidArgument), code: codes.FailedPrecondition},
-		"precondition":                      {err: refused(codes.FailedPrecondition), code: codes.FailedPrecondition},
-		"denied":                            {err: refused(codes.PermissionDenied), code: codes.FailedPrecondition},
-		"unauthenticated":                   {err: refused(codes.Unauthenticated), code: codes.FailedPrecondition},
-		"not found":                         {err: refused(codes.NotFound), code: codes.FailedPrecondition},
-		"unimplemented":                     {err: refused(codes.Unimplemented), code: codes.FailedPrecondition},
+		"fenced": {err: ErrFinalized, code: codes.Aborted, says: "is finalized"},
+		"gone": {
+			err: ErrStreamGone, unwritten: true, code: codes.Aborted,
+			says: "write stream a/streams/1 is gone while rows were in flight",
+		},
+		"gone while idle": {
+			err: ErrStreamGone, fresh: true, unwritten: true, says: "expired while the lane was idle",
+		},
+		"gone, though a row may be in it": {
+			err: ErrStreamGone, fresh: true, code: codes.Aborted, says: "gone while rows were in flight",
+		},
+		"odd while idle": {
+			err: errors.New("odd"), fresh: true, unwritten: true, code: codes.Aborted, says: "append to a/streams/1: odd",
+		},
+		"gone while nobody can be asked": {
+			err: ErrStreamGone, fresh: true, unwritten: true, halfClosed: true, code: codes.Aborted,
+			says: "gone while rows were in flight",
+		},
+		"a table without a stream, deleted": {
+			err: ErrStreamGone, atLeastOnce: true, code: codes.Aborted, says: "makes it anew",
+		},
+		"denied, without a stream": {
+			err: refused(codes.PermissionDenied), atLeastOnce: true, code: codes.FailedPrecondition,
+			says: "append to the default stream of a: ",
+		},
+		"rows of a stranger": {err: ErrForeignRows, says: "no owner of this lane has appended"},
+		"anything else": {
+			err: errors.New("odd"), code: codes.Aborted, says: "append to a/streams/1: odd",
+		},
+		"unavailable": {
+			err: refused(codes.Unavailable), code: codes.Aborted, says: "append to a/streams/1",
+		},
+		"invalid":         {err: refused(codes.InvalidArgument), code: codes.FailedPrecondition},
+		"precondition":    {err: refused(codes.FailedPrecondition), code: codes.FailedPrecondition},
+		"denied":          {err: refused(codes.PermissionDenied), code: codes.FailedPrecondition},
+		"unauthenticated": {err: refused(codes.Unauthenticated), code: codes.FailedPrecondition},
+		"not found":       {err: refused(codes.NotFound), code: codes.FailedPrecondition},
+		"unimplemented":   {err: refused(codes.Unimplemented), code: codes.FailedPrecondition},
 	} {
 		l := bare(t, 1, &batch{sequence: 1, open: 1, blocks: []block{{table: 0, rows: 1}}})
 		l.halfClosed = test.halfClosed
@@ -129,7 +156,8 @@ func TestTheFirstReasonEndsTheLane(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if !strings.Contains(l.ending.Error(), "a/streams/1") || l.endsAt != 2 || !l.tables[0].tainted || !l.tables[1].tainted {
+	if !strings.Contains(l.ending.Error(), "a/streams/1") || l.endsAt != 2 || !l.tables[0].tainted ||
+		!l.tables[1].tainted {
 		t.Errorf("ends at %d with %v", l.endsAt, l.ending)
 	}
 	l.awaiting = true // the barrier of both
@@ -152,7 +180,10 @@ func TestStrangersAreRemembered(t *testing.T) {
 		t.Error("forgotten")
 	}
 	for _, other := range []*lanev1.Open{
-		{Group: "x", Cluster: "c", Topic: "t", Partition: 1}, {Group: "g", Cluster: "x", Topic: "t", Partition: 1}, {Group: "g", Cluster: "c", Topic: "x", Partition: 1}, {Group: "g", Cluster: "c", Topic: "t"},
+		{Group: "x", Cluster: "c", Topic: "t", Partition: 1},
+		{Group: "g", Cluster: "x", Topic: "t", Partition: 1},
+		{Group: "g", Cluster: "c", Topic: "x", Partition: 1},
+		{Group: "g", Cluster: "c", Topic: "t"},
 	} {
 		if s.suspects(suspectOf(other, "s")) {
 			t.Errorf("%v is suspected", other)
@@ -199,7 +230,8 @@ func TestRefusedRows(t *testing.T) {
 	if err := refuse(l, 1); status.Code(err) != codes.Aborted || !strings.Contains(err.Error(), "refused 4 of 3 rows") {
 		t.Errorf("a row was refused twice: %v", err)
 	}
-	if got := h.sent[0].GetRefused().GetRows(); len(h.sent) != 2 || len(got) != 2 || got[1].GetRow() != 2 || len(got[0].GetMessage()) > maxRefusedText || !utf8.ValidString(got[0].GetMessage()) {
+	if got := h.sent[0].GetRefused().GetRows(); len(h.sent) != 2 || len(got) != 2 || got[1].GetRow() != 2 ||
+		len(got[0].GetMessage()) > maxRefusedText || !utf8.ValidString(got[0].GetMessage()) {
 		t.Errorf("ingest was told %v", h.sent)
 	}
 	l, h = bare(t, 1, three()), &recorder{err: errors.New("gone")}
@@ -214,14 +246,17 @@ func TestRefusedRows(t *testing.T) {
 	for i := range rows {
 		rows[i] = i
 	}
-	if err := refuse(l, rows...); err != nil || len(h.sent) != 2 || len(h.sent[0].GetRefused().GetRows()) != maxRefusedRows || len(l.refusals) != 2 {
+	if err := refuse(l, rows...); err != nil || len(h.sent) != 2 ||
+		len(h.sent[0].GetRefused().GetRows()) != maxRefusedRows || len(l.refusals) != 2 {
 		t.Errorf("%d messages: %v", len(h.sent), err)
 	}
 }
 
 // An answer is one of the batch that it names, in the order of what was refused.
 func TestAnswersOfRefusedRows(t *testing.T) {
-	l := bare(t, 2, &batch{sequence: 1, start: 0, end: 10, open: 1, blocks: []block{{rows: 10}}}, &batch{sequence: 2, start: 10, end: 20, open: 1, blocks: []block{{rows: 10}}})
+	l := bare(t, 2, &batch{sequence: 1, start: 0, end: 10, open: 1, blocks: []block{{rows: 10}}}, &batch{
+		sequence: 2, start: 10, end: 20, open: 1, blocks: []block{{rows: 10}},
+	})
 	l.counts = true
 	l.refusals = []refusal{{sequence: 1, rows: 1}, {sequence: 2, rows: 2}, {sequence: 2, rows: 1}}
 	answer := func(sequence uint64, offsets ...int64) error {
@@ -243,7 +278,8 @@ func TestAnswersOfRefusedRows(t *testing.T) {
 		{1, []int64{0}, ""},
 	} {
 		err := answer(test.sequence, test.offsets...)
-		if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), test.says)) {
+		if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument ||
+			!strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%+v: %v", test, err)
 		}
 	}
@@ -276,10 +312,14 @@ func TestLeavingRefusedRowsOut(t *testing.T) {
 	} {
 		l := bare(t, 2, &batch{sequence: 1, end: 20000, open: 1}, &batch{sequence: 2, start: 20000, end: 40000, open: 1})
 		l.service.Limits.CheckpointBytes = 300
-		r := refusal{sequence: min(test.sequence, 2), acknowledged: test.sequence != 3, explained: test.sequence == 4, parked: offsets(int64(test.sequence-1)*20000, test.n)}
+		r := refusal{
+			sequence: min(test.sequence, 2), acknowledged: test.sequence != 3, explained: test.sequence == 4,
+			parked: offsets(int64(test.sequence-1)*20000, test.n),
+		}
 		l.refusals = []refusal{r}
 		err := l.leaveOutRefused()
-		if got := &l.refusals[0]; status.Code(err) != test.code || (len(l.left) > 0) != test.left || test.left != (got.explained && got.version == 1 && l.wanted == 1 && got.parked == nil) {
+		if got := &l.refusals[0]; status.Code(err) != test.code || (len(l.left) > 0) != test.left ||
+			test.left != (got.explained && got.version == 1 && l.wanted == 1 && got.parked == nil) {
 			t.Errorf("%s: %v, %d ranges left out, %+v", name, err, len(l.left), got.explained)
 		}
 		if err != nil && status.Code(l.advance()) != test.code {

@@ -26,10 +26,12 @@ func (s *script) render(r *lanev1.LaneResponse) string {
 		return out
 	case *lanev1.LaneResponse_Checkpoint:
 		keep(m.Checkpoint.GetPosition(), m.Checkpoint.GetCheckpoint())
-		return fmt.Sprintf("checkpoint %d at %d %s", m.Checkpoint.GetBarrier(), m.Checkpoint.GetPosition(), show(m.Checkpoint.GetCheckpoint()))
+		return fmt.Sprintf("checkpoint %d at %d %s", m.Checkpoint.GetBarrier(), m.Checkpoint.GetPosition(),
+			show(m.Checkpoint.GetCheckpoint()))
 	case *lanev1.LaneResponse_Settled:
 		keep(m.Settled.GetPosition(), m.Settled.GetCheckpoint())
-		return fmt.Sprintf("settled %d at %d %s", m.Settled.GetSequence(), m.Settled.GetPosition(), show(m.Settled.GetCheckpoint()))
+		return fmt.Sprintf("settled %d at %d %s", m.Settled.GetSequence(), m.Settled.GetPosition(),
+			show(m.Settled.GetCheckpoint()))
 	case *lanev1.LaneResponse_Refused:
 		out := fmt.Sprintf("refused in %d:", m.Refused.GetSequence())
 		for _, row := range m.Refused.GetRows() {

@@ -17,8 +17,8 @@ var ErrFinalized = errors.New("write stream is finalized")
 // ErrStreamGone says that a write stream is unknown to BigQuery: it expired or its table was deleted.
 var ErrStreamGone = errors.New("write stream does not exist")
 
-// ErrForeignRows says that a write stream holds rows that its appender did not append, so that nothing can be known from
-// how many it holds.
+// ErrForeignRows says that a write stream holds rows that its appender did not append, so that nothing can be known
+// from how many it holds.
 var ErrForeignRows = errors.New("somebody else wrote to the stream")
 
 // Sink is what lanes need of BigQuery. All its methods back off and retry transient faults until ctx ends.

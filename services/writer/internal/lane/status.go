@@ -131,7 +131,9 @@ func (l *lane) publish() {
 	s.Tables, b.troubled = s.Tables[:0], b.troubled[:0]
 	for _, i := range l.named {
 		t := &l.tables[i]
-		s.Tables = append(s.Tables, TableStatus{Table: t.name, Stream: t.stream, Rows: t.settled, Drop: t.drop, AtLeastOnce: t.repeats})
+		s.Tables = append(s.Tables, TableStatus{
+			Table: t.name, Stream: t.stream, Rows: t.settled, Drop: t.drop, AtLeastOnce: t.repeats,
+		})
 		troubled, ok := t.appender.(Troubled)
 		if !ok {
 			troubled, _ = t.handle.(Troubled)

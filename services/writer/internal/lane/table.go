@@ -158,23 +158,27 @@ func (l *lane) broken(i int, err error, unwritten bool) error {
 	t := &l.tables[i]
 	switch {
 	case errors.Is(err, ErrFinalized):
-		return aborted("write stream %s is finalized: a newer owner has fenced this lane, or an older one disturbed it; Kafka's generation decides who may go on", t.stream)
+		return aborted("write stream %s is finalized: a newer owner has fenced this lane, or an older one disturbed it; "+
+			"Kafka's generation decides who may go on", t.stream)
 	case errors.Is(err, ErrForeignRows):
 		return l.accuse(t, err)
 	case errors.Is(err, ErrStreamGone) && t.fresh && unwritten && !l.halfClosed:
 		// It was idle since a clean checkpoint and expired. Its absence must be durable before anybody opens this lane
 		// again.
-		l.endOnce(aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: open the lane again", t.stream))
+		l.endOnce(aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: open the "+
+			"lane again", t.stream))
 		t.appender.Close()
 		t.appender, t.stream, t.settled = nil, "", 0
 		return nil
 	case errors.Is(err, ErrStreamGone) && t.repeats:
-		return aborted("table %s is gone while rows were in flight: it was deleted. Opening the lane again makes it anew", t.name)
+		return aborted("table %s is gone while rows were in flight: it was deleted. Opening the lane again makes it anew",
+			t.name)
 	case errors.Is(err, ErrStreamGone):
 		return aborted("write stream %s is gone while rows were in flight: its table %s was deleted", t.stream, t.name)
 	}
 	switch status.Code(err) {
-	case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated, codes.NotFound, codes.Unimplemented:
+	case codes.InvalidArgument, codes.FailedPrecondition, codes.PermissionDenied, codes.Unauthenticated, codes.NotFound,
+		codes.Unimplemented:
 		return fatal("append to %s: %v", t.target(), err)
 	}
 	return aborted("append to %s: %v", t.target(), err)

@@ -97,8 +97,8 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 	return out, nil
 }
 
-// checkRoute reports whether a route names a table and rows, and how many columns its descriptor has. The error continues
-// the name of the field that holds the route.
+// checkRoute reports whether a route names a table and rows, and how many columns its descriptor has. The error
+// continues the name of the field that holds the route.
 func checkRoute(r *lanev1.Route) (columns int, err error) {
 	switch {
 	case r.GetTable() == "":

@@ -35,9 +35,13 @@ func TestStatusShowsTrouble(t *testing.T) {
 	}
 	away := Trouble{State: "unavailable"}
 	opening := &board{routes: []string{"p.d.orders", "stock"}, reporter: meetings{
-		"projects/p/datasets/d/tables/stock": quota, "projects/p/datasets/d/tables/orders": away, "projects/p/datasets/d/tables/other": away,
+		"projects/p/datasets/d/tables/stock": quota, "projects/p/datasets/d/tables/orders": away,
+		"projects/p/datasets/d/tables/other": away,
 	}}
-	want = []TableStatus{{Table: "projects/p/datasets/d/tables/orders", Trouble: &away}, {Table: "projects/p/datasets/d/tables/stock", Trouble: &quota}}
+	want = []TableStatus{
+		{Table: "projects/p/datasets/d/tables/orders", Trouble: &away},
+		{Table: "projects/p/datasets/d/tables/stock", Trouble: &quota},
+	}
 	if diff := cmp.Diff(want, opening.get().Tables); diff != "" {
 		t.Error(diff)
 	}

@@ -82,7 +82,8 @@ func wantWritten(t *testing.T, results chan lane.Result, id uint64, rows int) {
 
 // carryAll sends n texts at once, and wants each to be written and the stream to hold them in order, once.
 func carryAll(
-	t *testing.T, fake *fakeBigQuery, stream string, a lane.Appender, results chan lane.Result, n int, text func(i int) string,
+	t *testing.T, fake *fakeBigQuery, stream string, a lane.Appender, results chan lane.Result, n int,
+	text func(i int) string,
 ) {
 	t.Helper()
 	var want []string
@@ -136,7 +137,8 @@ func TestAppendRefusedRows(t *testing.T) {
 	send(a, 3, "e")
 	wantWritten(t, results, 1, 2)
 	r := receive(t, results)
-	if len(r.Refused) != 2 || r.Refused[0].Row != 1 || r.Refused[1].Row != 3 || r.Refused[0].Code != "FIELDS_ERROR" || r.Written != 0 {
+	if len(r.Refused) != 2 || r.Refused[0].Row != 1 || r.Refused[1].Row != 3 || r.Refused[0].Code != "FIELDS_ERROR" ||
+		r.Written != 0 {
 		t.Fatalf("got %+v", r)
 	}
 	if got := fake.held(stream); got != "a b" {
@@ -361,7 +363,9 @@ func TestConsequencesAreNotCounted(t *testing.T) {
 	for id := range uint64(3) {
 		wantWritten(t, results, id+1, 1)
 	}
-	if bad, behind := testutil.ToFloat64(s.metrics.faults.WithLabelValues("INVALID_ARGUMENT")), testutil.ToFloat64(s.metrics.faults.WithLabelValues("OFFSET_OUT_OF_RANGE")); bad != 1 || behind != 0 {
+	bad := testutil.ToFloat64(s.metrics.faults.WithLabelValues("INVALID_ARGUMENT"))
+	behind := testutil.ToFloat64(s.metrics.faults.WithLabelValues("OFFSET_OUT_OF_RANGE"))
+	if bad != 1 || behind != 0 {
 		t.Errorf("%v and %v faults are counted", bad, behind)
 	}
 }

@@ -28,7 +28,9 @@ func (d discard) Unmarshal(data mem.BufferSlice, v any) error {
 // BenchmarkSink sends blocks of about 1 MiB over loopback gRPC to a peer in this process that drops them. Processor
 // time and allocations are those of the process, so both ends of the call.
 func BenchmarkSink(b *testing.B) {
-	rowcost.Benchmark(b, benchRows, rowcost.Workload{Name: "delivery", Size: 9500}, rowcost.Workload{Name: "stock", Size: 290})
+	rowcost.Benchmark(b, benchRows, rowcost.Workload{Name: "delivery", Size: 9500}, rowcost.Workload{
+		Name: "stock", Size: 290,
+	})
 }
 
 // A sink allocates for a request, not for a row: this is both ends of the call.
@@ -69,7 +71,8 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	go server.Serve(listener) //nolint:errcheck // Stop ends it.
 	defer server.Stop()
 	c := Defaults()
-	c.Project, c.Insecure, c.Endpoint = "test-project", true, Endpoint{GRPC: listener.Addr().String(), REST: "http://127.0.0.1:1"}
+	c.Project, c.Insecure, c.Endpoint = "test-project", true,
+		Endpoint{GRPC: listener.Addr().String(), REST: "http://127.0.0.1:1"}
 	s, err := Open(b.Context(), c, Env{})
 	if err != nil {
 		b.Fatal(err)
@@ -84,12 +87,13 @@ func benchRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 	credits := make(chan struct{}, window)
 	var failed error
 	// A default stream: its answers hold no offset, so that one answer serves all.
-	a := s.open(&table{sink: s, weather: s.weatherOf("t")}, preamble{stream: "s", schema: []byte{}, trace: "t", repeats: true}, 0, func(r lane.Result) {
-		if r.Err != nil {
-			failed = r.Err
-		}
-		<-credits
-	})
+	a := s.open(&table{sink: s, weather: s.weatherOf("t")},
+		preamble{stream: "s", schema: []byte{}, trace: "t", repeats: true}, 0, func(r lane.Result) {
+			if r.Err != nil {
+				failed = r.Err
+			}
+			<-credits
+		})
 	defer a.Close()
 	meter := rowcost.Start()
 	sent := 0

@@ -44,7 +44,10 @@ func unfolding(n int) *descriptorpb.DescriptorProto {
 	row.NestedType = []*descriptorpb.DescriptorProto{text("T0", "x")}
 	for i := 1; i <= n; i++ {
 		before := fmt.Sprintf(".Row.T%d", i-1)
-		row.NestedType = append(row.NestedType, &descriptorpb.DescriptorProto{Name: proto.String(fmt.Sprintf("T%d", i)), Field: []*descriptorpb.FieldDescriptorProto{of(1, "a", before), of(2, "b", before)}})
+		row.NestedType = append(row.NestedType, &descriptorpb.DescriptorProto{
+			Name:  proto.String(fmt.Sprintf("T%d", i)),
+			Field: []*descriptorpb.FieldDescriptorProto{of(1, "a", before), of(2, "b", before)},
+		})
 	}
 	row.Field = append(row.Field, of(2, "top", fmt.Sprintf(".Row.T%d", n)))
 	return row
@@ -74,8 +77,9 @@ func longNames() *descriptorpb.DescriptorProto {
 func recursive() *descriptorpb.DescriptorProto {
 	row := text("Row", "x")
 	row.Field = append(row.Field, &descriptorpb.FieldDescriptorProto{
-		Name: proto.String("self"), Number: proto.Int32(2), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), TypeName: proto.String(".Row"),
-		Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		Name: proto.String("self"), Number: proto.Int32(2), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(),
+		TypeName: proto.String(".Row"),
+		Label:    descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 	})
 	return row
 }
@@ -135,15 +139,18 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 func TestColumnsAtTheLimit(t *testing.T) {
 	for name, row := range map[string]*descriptorpb.DescriptorProto{
 		"15 levels": deep(15), "10,000 columns": wide(10_000), "2^12 columns": unfolding(11), "10,000 types": many(9_999),
-		"a name of 300": text("Row", strings.Repeat("n", 300)), "names inside and outside": text("Row", "a", text("Sub", "A")),
-		"names like those kept": text("Row", "_parti", "table_", "x_TABLE_", "_colid"),
+		"a name of 300":            text("Row", strings.Repeat("n", 300)),
+		"names inside and outside": text("Row", "a", text("Sub", "A")),
+		"names like those kept":    text("Row", "_parti", "table_", "x_TABLE_", "_colid"),
 	} {
 		if _, err := newRowType(row); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	_, s := world(t)
-	if _, err := s.Table(deadline(t), &lanev1.Route{Table: "t", Row: &lanev1.Route_Descriptor_{Descriptor_: wide(10_000)}}); err != nil {
+	if _, err := s.Table(deadline(t), &lanev1.Route{
+		Table: "t", Row: &lanev1.Route_Descriptor_{Descriptor_: wide(10_000)},
+	}); err != nil {
 		t.Error(err)
 	}
 }
@@ -151,15 +158,18 @@ func TestColumnsAtTheLimit(t *testing.T) {
 func TestNamesOfTables(t *testing.T) {
 	c := Config{Project: "p", Dataset: "d"}
 	for name, ok := range map[string]bool{
-		"événements-2 _x": true, strings.Repeat("t", 1024): true, "a.b": true, strings.Repeat("t", 1025): false, "t$20260101": false, "t@1": false, "t*": false,
-		strings.Repeat("d", 1024) + ".t": true, "data-set.t": false, "d d.t": false, strings.Repeat("d", 1025) + ".t": false, "t;": false,
+		"événements-2 _x": true, strings.Repeat("t", 1024): true, "a.b": true, strings.Repeat("t", 1025): false,
+		"t$20260101": false, "t@1": false, "t*": false,
+		strings.Repeat("d", 1024) + ".t": true, "data-set.t": false, "d d.t": false, strings.Repeat("d", 1025) + ".t": false,
+		"t;": false,
 	} {
 		if _, err := c.locate(name); (err == nil) != ok {
 			t.Errorf("%.40q: %v", name, err)
 		}
 	}
 	for _, name := range []string{"", "d.", ".t", ".d.t", "a/b", "p/q.d.t"} {
-		if _, err := c.locate(name); err == nil || !strings.Contains(err.Error(), "write table, dataset.table or project.dataset.table") {
+		if _, err := c.locate(name); err == nil ||
+			!strings.Contains(err.Error(), "write table, dataset.table or project.dataset.table") {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -36,7 +36,9 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *logtest.Log) 
 	t.Helper()
 	fake := &fakeBigQuery{streams: map[string]*fakeStream{}, tables: map[string]json.RawMessage{}}
 	listener := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
+	server := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+		MinTime: time.Second, PermitWithoutStream: true,
+	}))
 	storagepb.RegisterBigQueryWriteServer(server, fake)
 	served := make(chan struct{})
 	go func() {
@@ -55,12 +57,14 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *logtest.Log) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.pool.dial = dialer(s.ctx, append(grpcOptions, option.WithGRPCDialOption(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
-		if fake.unreachable.Load() {
-			return nil, errors.New("no route to host")
-		}
-		return listener.DialContext(ctx)
-	})), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))))
+	s.pool.dial = dialer(s.ctx,
+		append(grpcOptions,
+			option.WithGRPCDialOption(grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+				if fake.unreachable.Load() {
+					return nil, errors.New("no route to host")
+				}
+				return listener.DialContext(ctx)
+			})), option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials()))))
 	if err := s.control.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +86,8 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *logtest.Log) 
 		fake.ServeHTTP(w, r)
 		return w.Result(), nil
 	})}
-	if s.raw, err = bq.NewService(s.ctx, option.WithHTTPClient(client), option.WithEndpoint("http://fake/bigquery/v2/")); err != nil {
+	if s.raw, err = bq.NewService(s.ctx, option.WithHTTPClient(client),
+		option.WithEndpoint("http://fake/bigquery/v2/")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

@@ -40,7 +40,9 @@ func Check(ctx context.Context, c Config, version string) []findings.Finding {
 	}
 	s, err := Open(ctx, c, Env{Version: version})
 	if err != nil {
-		return append(found, findings.Finding{What: "BigQuery client", State: findings.Fail, Detail: err.Error(), Remedy: "correct the bigquery section"})
+		return append(found, findings.Finding{
+			What: "BigQuery client", State: findings.Fail, Detail: err.Error(), Remedy: "correct the bigquery section",
+		})
 	}
 	defer s.Close() //nolint:errcheck // Nothing was written that could be lost.
 	dataset, stands := s.checkDataset(ctx)
@@ -83,7 +85,8 @@ func checkCredentials(ctx context.Context, c Config) findings.Finding {
 	}
 	if err != nil {
 		f.Detail = fmt.Sprintf("%s: %v", from, err)
-		f.Remedy = "name a service account's file in bigquery.credentials, set GOOGLE_APPLICATION_CREDENTIALS, or run on Google Cloud"
+		f.Remedy = "name a service account's file in bigquery.credentials, set GOOGLE_APPLICATION_CREDENTIALS, or run on " +
+			"Google Cloud"
 		return f
 	}
 	f.State, f.Detail = findings.OK, from+" give a token"
@@ -102,7 +105,8 @@ func (s *Sink) checkDataset(ctx context.Context) (findings.Finding, bool) {
 		f.State, f.Detail = findings.OK, "does not exist; the writer creates it in "+cmp.Or(c.Location, "US")
 	case httpStatus(err) == http.StatusNotFound:
 		f.Detail = "does not exist"
-		f.Remedy = fmt.Sprintf("create it (bq mk --dataset %s:%s), or set bigquery.create_dataset: true", c.Project, c.Dataset)
+		f.Remedy = fmt.Sprintf("create it (bq mk --dataset %s:%s), or set bigquery.create_dataset: true", c.Project,
+			c.Dataset)
 	case httpStatus(err) == http.StatusForbidden:
 		f.Detail, f.Remedy = oneLine(err), "give the writer's account roles/bigquery.dataEditor on the dataset"
 	case err != nil:
@@ -124,7 +128,10 @@ func (s *Sink) checkDataset(ctx context.Context) (findings.Finding, bool) {
 func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table string) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	f = findings.Finding{What: "permissions", State: findings.Fail, Remedy: "give the writer's account roles/bigquery.dataEditor on the dataset"}
+	f = findings.Finding{
+		What: "permissions", State: findings.Fail,
+		Remedy: "give the writer's account roles/bigquery.dataEditor on the dataset",
+	}
 	handle, err := s.rest.Dataset(s.config.Dataset).Tables(ctx).Next()
 	if errors.Is(err, iterator.Done) {
 		f.State, f.Remedy = findings.OK, ""
@@ -143,7 +150,8 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 			f.Detail = "read table " + handle.TableID + ": " + oneLine(err)
 			return f, table
 		}
-		f.State, f.Detail = findings.Warn, "may read table "+handle.TableID+"; whether it may be written could not be asked: "+oneLine(err)
+		f.State, f.Detail = findings.Warn,
+			"may read table "+handle.TableID+"; whether it may be written could not be asked: "+oneLine(err)
 		return f, table
 	}
 	missing := slices.DeleteFunc(slices.Clone(wanted), func(p string) bool { return slices.Contains(have, p) })
@@ -152,7 +160,9 @@ func (s *Sink) checkPermissions(ctx context.Context) (f findings.Finding, table 
 		return f, table
 	}
 	if !slices.Contains(have, mayEvolve) {
-		f.State, f.Detail = findings.Warn, "may read and write table "+handle.TableID+", but "+mayEvolve+" is missing: contracts with evolution: additive need it"
+		f.State, f.Detail = findings.Warn,
+			"may read and write table "+handle.TableID+", but "+mayEvolve+
+				" is missing: contracts with evolution: additive need it"
 		return f, table
 	}
 	f.State, f.Remedy = findings.OK, ""
@@ -177,7 +187,8 @@ func (s *Sink) checkStorage(ctx context.Context, table string) findings.Finding 
 		f.Detail = "answers; whether rows may be written can be asked once there is a table"
 	case code == codes.PermissionDenied || code == codes.Unauthenticated:
 		f.State, f.Detail = findings.Fail, oneLine(err)
-		f.Remedy = "enable bigquerystorage.googleapis.com in the project, and give the writer's account bigquery.tables.updateData"
+		f.Remedy = "enable bigquerystorage.googleapis.com in the project, and give the writer's account " +
+			"bigquery.tables.updateData"
 	default:
 		f.State, f.Detail = findings.Fail, oneLine(err)
 		f.Remedy = "check the network to bigquerystorage.googleapis.com:443, or bigquery.endpoint.grpc"

@@ -51,7 +51,8 @@ func TestCheck(t *testing.T) {
 	fake.grants = []string{"bigquery.tables.get", "bigquery.tables.updateData"}
 	fake.mu.Unlock()
 	states, details = look(func(c *Config) { c.Dataset = "made" })
-	expect("may not evolve", states, "ok ok warn ok ", details, "bigquery.tables.update is missing: contracts with evolution: additive need it")
+	expect("may not evolve", states, "ok ok warn ok ", details,
+		"bigquery.tables.update is missing: contracts with evolution: additive need it")
 	fake.mu.Lock()
 	fake.grants = append(fake.grants, "bigquery.tables.update")
 	fake.mu.Unlock()
@@ -65,9 +66,16 @@ func TestCheck(t *testing.T) {
 		{grpcstatus.Error(codes.NotFound, "no table"), false, "ok"},
 		{grpcstatus.Error(codes.NotFound, "no table"), true, "FAIL"},
 		{grpcstatus.Error(codes.Unimplemented, "an emulator"), true, "ok"},
-		{grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource waybill_check (or it may not exist)."), false, "ok"},
-		{grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource orders (or it may not exist)."), true, "FAIL"},
-		{grpcstatus.Error(codes.PermissionDenied, "BigQuery Storage API has not been used in project 7 before or it is disabled"), false, "FAIL"},
+		{
+			grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource waybill_check (or it may not exist)."),
+			false, "ok",
+		},
+		{
+			grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource orders (or it may not exist)."), true,
+			"FAIL",
+		},
+		{grpcstatus.Error(codes.PermissionDenied,
+			"BigQuery Storage API has not been used in project 7 before or it is disabled"), false, "FAIL"},
 		{grpcstatus.Error(codes.Unavailable, "away"), false, "FAIL"},
 	} {
 		fake.mu.Lock()

@@ -71,7 +71,8 @@ var (
 )
 
 var appendBounds = config.Bounds{
-	Least: time.Second, Short: "BigQuery may take longer to answer", Most: 10 * time.Minute, Long: "BigQuery itself ends idle connections by then", Right: time.Minute,
+	Least: time.Second, Short: "BigQuery may take longer to answer", Most: 10 * time.Minute,
+	Long: "BigQuery itself ends idle connections by then", Right: time.Minute,
 }
 
 // Check implements config.Checker.
@@ -89,45 +90,53 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	case c.Project == "":
 		report("project", "no project", "name the Google Cloud project that holds the dataset")
 	case !projectName.MatchString(c.Project):
-		report("project", fmt.Sprintf("%q is not a project id", c.Project), "use the project's id, not its name or number: gcloud projects list")
+		report("project", fmt.Sprintf("%q is not a project id", c.Project),
+			"use the project's id, not its name or number: gcloud projects list")
 	}
 	switch {
 	case c.Dataset == "":
 		report("dataset", "no dataset", "name the dataset that the tables are in")
 	case !datasetName.MatchString(c.Dataset):
-		report("dataset", fmt.Sprintf("%q is not a dataset id", c.Dataset), "use letters, digits and underscores, without the project")
+		report("dataset", fmt.Sprintf("%q is not a dataset id", c.Dataset),
+			"use letters, digits and underscores, without the project")
 	}
 	if c.Insecure && (c.Endpoint.GRPC == "" || c.Endpoint.REST == "") {
-		report("insecure", "Google's own endpoints take TLS only", "name both endpoints of the emulator, or take insecure away")
+		report("insecure", "Google's own endpoints take TLS only",
+			"name both endpoints of the emulator, or take insecure away")
 	}
 	if c.Insecure && c.Credentials != "" {
 		report("credentials", "credentials are not sent over an insecure connection", "take credentials or insecure away")
 	}
 	if c.Credentials != "" {
 		if _, err := credentialsType(c.Credentials); err != nil {
-			report("credentials", err.Error(), "name a credentials file that this user may read, or leave it empty for the default credentials")
+			report("credentials", err.Error(),
+				"name a credentials file that this user may read, or leave it empty for the default credentials")
 		}
 	}
 	if strings.Contains(c.Endpoint.GRPC, "//") {
 		report("endpoint.grpc", "this is a URL", "write host:port")
 	}
-	if u, err := url.Parse(c.Endpoint.REST); c.Endpoint.REST != "" && (err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
+	if u, err := url.Parse(c.Endpoint.REST); c.Endpoint.REST != "" &&
+		(err != nil || u.Host == "" || !strings.HasPrefix(u.Scheme, "http")) {
 		report("endpoint.rest", "this is not a URL", "write http://host:port")
 	}
 	if c.RequestBytes < 64<<10 || c.RequestBytes > 20<<20 {
-		report("request_bytes", fmt.Sprintf("%s is not a useful bound on a request", c.RequestBytes), "choose between 64KiB and 20MiB; 9MiB is right")
+		report("request_bytes", fmt.Sprintf("%s is not a useful bound on a request", c.RequestBytes),
+			"choose between 64KiB and 20MiB; 9MiB is right")
 	}
 	appendBounds.Check(report, "append_timeout", c.AppendTimeout)
 	if c.Location != "" && !locationName.MatchString(c.Location) {
-		report("location", fmt.Sprintf("%q is no location of BigQuery", c.Location), "write EU, US, or a region such as europe-west3")
+		report("location", fmt.Sprintf("%q is no location of BigQuery", c.Location),
+			"write EU, US, or a region such as europe-west3")
 	}
 	if c.CreateRate < 0.1 || c.CreateRate > 100 {
-		report("create_streams_per_second", fmt.Sprintf("%g is not a useful rate", c.CreateRate), "choose 0.1 to 100, at most 40 over all writers; 20 is right for one")
+		report("create_streams_per_second", fmt.Sprintf("%g is not a useful rate", c.CreateRate),
+			"choose 0.1 to 100, at most 40 over all writers; 20 is right for one")
 	}
 }
 
-// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's responses, in bytes: an offset each, or
-// a list of refused rows.
+// replyWindow and replyConnWindow are HTTP/2 flow-control windows for BigQuery's responses, in bytes: an offset each,
+// or a list of refused rows.
 const (
 	replyWindow     = 256 << 10
 	replyConnWindow = 4 << 20
@@ -162,14 +171,19 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 		// gRPC's own back-off grows to two minutes, for which calls fail at once. The queues back off, and probe, on
 		// their own.
 		option.WithGRPCDialOption(grpc.WithConnectParams(grpc.ConnectParams{
-			Backoff: dialing.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxDialPause}, MinConnectTimeout: dialTimeout,
+			Backoff: dialing.Config{
+				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxDialPause,
+			},
+			MinConnectTimeout: dialTimeout,
 		})),
 		// Large batches should not wait for a window of 64 KiB a round trip. Receiving is a few bytes an append.
 		option.WithGRPCDialOption(grpc.WithWriteBufferSize(256<<10)),
 		// Given windows keep gRPC from measuring the connection, with a ping for about every response.
 		option.WithGRPCDialOption(grpc.WithStaticStreamWindowSize(replyWindow)),
 		option.WithGRPCDialOption(grpc.WithStaticConnWindowSize(replyConnWindow)),
-		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: time.Minute, Timeout: 20 * time.Second})))
+		option.WithGRPCDialOption(grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			Time: time.Minute, Timeout: 20 * time.Second,
+		})))
 	restOptions = append(restOptions, common...)
 	if c.Insecure {
 		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))

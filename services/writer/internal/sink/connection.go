@@ -100,9 +100,12 @@ func (c *connection) dial(ctx context.Context) error {
 	return err
 }
 
-func (c *connection) call(ctx context.Context, open func(context.Context, ...gax.CallOption) (storagepb.BigQueryWrite_AppendRowsClient, error)) (err error) {
+func (c *connection) call(
+	ctx context.Context, open func(context.Context, ...gax.CallOption) (storagepb.BigQueryWrite_AppendRowsClient, error),
+) (err error) {
 	// Outside the US multi-region the API finds the stream's region by this header only.
-	of := metadata.AppendToOutgoingContext(c.ctx, "x-goog-request-params", "write_stream="+url.QueryEscape(c.preamble.stream))
+	of := metadata.AppendToOutgoingContext(c.ctx, "x-goog-request-params",
+		"write_stream="+url.QueryEscape(c.preamble.stream))
 	// Opening a call waits for a free place on the connection, which a hung peer never gives.
 	opening := time.AfterFunc(c.sink.callTimeout, func() { c.cancel(errStalled) })
 	leaving := context.AfterFunc(ctx, func() { c.cancel(context.Canceled) })

@@ -40,12 +40,14 @@ func TestHowLongCallsAreTriedAgain(t *testing.T) {
 				fake.away = func() error { return c.says }
 				began := time.Now()
 				_, err = table.Create(t.Context())
-				if took := time.Since(began); err == nil || took < c.least || took > c.most || strings.Contains(err.Error(), roleRemedy) != (name == "denied") {
+				if took := time.Since(began); err == nil || took < c.least || took > c.most ||
+					strings.Contains(err.Error(), roleRemedy) != (name == "denied") {
 					t.Errorf("create: %v after %v", err, took)
 				}
 				began = time.Now()
 				_, err = s.Finalize(t.Context(), table.Name()+"/streams/s")
-				if took := time.Since(began); err == nil || took < c.fence || took > c.fence+4*time.Second || c.fence == 0 && took > time.Second ||
+				if took := time.Since(began); err == nil || took < c.fence || took > c.fence+4*time.Second ||
+					c.fence == 0 && took > time.Second ||
 					strings.Contains(err.Error(), roleRemedy) != (name == "denied") {
 					t.Errorf("finalize: %v after %v", err, took)
 				}
@@ -85,10 +87,12 @@ func TestCreatingLooksAtTheTable(t *testing.T) {
 				}
 				fake.creates = []error{c.says}
 				fake.mu.Lock()
-				fake.tables["d/physical_stock_events"] = json.RawMessage(`{"schema": {"fields": [{"name": "other", "type": "STRING"}]}}`)
+				fake.tables["d/physical_stock_events"] = json.RawMessage(
+					`{"schema": {"fields": [{"name": "other", "type": "STRING"}]}}`)
 				fake.mu.Unlock()
 				began := time.Now()
-				if _, err := table.Create(t.Context()); err == nil || !strings.Contains(err.Error(), "is missing") || time.Since(began) > time.Second {
+				if _, err := table.Create(t.Context()); err == nil || !strings.Contains(err.Error(), "is missing") ||
+					time.Since(began) > time.Second {
 					t.Errorf("got %v after %v", err, time.Since(began))
 				}
 			})
@@ -130,13 +134,21 @@ func TestWhenAStreamIsGone(t *testing.T) {
 		stream string
 		gone   bool
 	}{
-		"denied, no table":            {refused, 0, false, "projects/test-project/datasets/d/tables/t/streams/s", true},
-		"denied, and no telling":      {refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
-		"denied, with a table":        {refused, 0, true, "projects/test-project/datasets/d/tables/t/streams/s", false},
-		"denied, of no table at all":  {refused, 0, false, "s", false},
-		"away for a while, no table":  {grpcstatus.Error(codes.Unavailable, "away"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
-		"wrong, no table":             {grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
-		"unknown, whatever the table": {storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "no stream"), 0, true, "projects/test-project/datasets/d/tables/t/streams/s", true},
+		"denied, no table":           {refused, 0, false, "projects/test-project/datasets/d/tables/t/streams/s", true},
+		"denied, and no telling":     {refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"denied, with a table":       {refused, 0, true, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"denied, of no table at all": {refused, 0, false, "s", false},
+		"away for a while, no table": {
+			grpcstatus.Error(codes.Unavailable, "away"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s", false,
+		},
+		"wrong, no table": {
+			grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s",
+			false,
+		},
+		"unknown, whatever the table": {
+			storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "no stream"), 0, true,
+			"projects/test-project/datasets/d/tables/t/streams/s", true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

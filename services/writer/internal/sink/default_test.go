@@ -59,7 +59,8 @@ func TestDefaultStreamLostReplies(t *testing.T) {
 	stream, a, results := openDefault(t, s)
 	lost := 0
 	fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
-		if row := string(r.GetProtoRows().GetRows().GetSerializedRows()[0]); written && lost < 3 && strings.HasSuffix(row, "5") {
+		if row := string(r.GetProtoRows().GetRows().GetSerializedRows()[0]); written && lost < 3 &&
+			strings.HasSuffix(row, "5") {
 			lost++
 			return nil, grpcstatus.Error(codes.Aborted, "Closing the stream because server is restarted.")
 		}

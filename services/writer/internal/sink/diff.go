@@ -19,8 +19,8 @@ type difference struct {
 }
 
 // differences compares columns of a table with those of the rows, in the order of the rows; what only the table has
-// comes last. fills says that default values take the place of missing ones in columns that the rows have; in those that
-// they do not have, they always do. Only top-level columns have default values
+// comes last. fills says that default values take the place of missing ones in columns that the rows have; in those
+// that they do not have, they always do. Only top-level columns have default values
 // (https://cloud.google.com/bigquery/docs/default-values).
 func differences(want, have bigquery.Schema, prefix string, fills bool) []difference {
 	var found []difference
@@ -82,10 +82,11 @@ func soft(d difference, top, fills bool) (found []difference) {
 	return found
 }
 
-// hinders says whether the rows cannot go to the table as it is.
+// hinders reports whether the rows cannot go to the table as it is.
 func (d *difference) hinders() bool {
 	switch d.kind {
-	case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
+	case lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE,
+		lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 		return true
 	case lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED:
 		// Where the rows have the column, those without a value are refused one by one.
@@ -97,7 +98,8 @@ func (d *difference) hinders() bool {
 
 // evolves reports whether additive evolution does away with it.
 func (d *difference) evolves() bool {
-	return d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING || d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
+	return d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING ||
+		d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED
 }
 
 func (d *difference) String() string {
@@ -108,7 +110,8 @@ func (d *difference) String() string {
 		return fmt.Sprintf("column %s is %s, the rows have %s", d.path, spell(d.have), spell(d.want))
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 		has, needs := digitsOf(d.have), digitsOf(d.want)
-		return fmt.Sprintf("column %s is %s and holds %d digits before the point and %d behind it, the rows have %s, up to %d and %d",
+		return fmt.Sprintf("column %s is %s and holds %d digits before the point and %d behind it, the rows have %s, up "+
+			"to %d and %d",
 			d.path, spell(d.have), has.whole, has.scale, spell(d.want), needs.whole, needs.scale)
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.want == nil:
 		return fmt.Sprintf("column %s is REQUIRED, and the rows do not have it", d.path)
@@ -157,8 +160,8 @@ func digitsOf(column *bigquery.FieldSchema) digits {
 	return digits{}
 }
 
-// narrower reports whether the table's column, of the same type, holds fewer digits than the rows may have. More of them
-// before the point are a refused row, more of them behind it are rounded away (BigQuery, REST reference of tables,
+// narrower reports whether the table's column, of the same type, holds fewer digits than the rows may have. More of
+// them before the point are a refused row, more of them behind it are rounded away (BigQuery, REST reference of tables,
 // `precision` and `roundingMode`).
 func narrower(have, want *bigquery.FieldSchema) bool {
 	has, needs := digitsOf(have), digitsOf(want)

@@ -139,13 +139,15 @@ func unfit(found []difference, evolution lanev1.Evolution) error {
 	}
 	remedy := "change the columns (bq update), or give the contract another table"
 	if narrow {
-		remedy = "widen the columns (ALTER COLUMN … SET DATA TYPE), or ask for no more than they hold with `columns:` of the contract, or give it another table"
+		remedy = "widen the columns (ALTER COLUMN … SET DATA TYPE), or ask for no more than they hold with `columns:` of " +
+			"the contract, or give it another table"
 	}
 	switch {
 	case additive:
 		remedy += "; evolution never changes a type, a mode or a precision"
 	case byItself:
-		remedy = "set `evolution: additive` on the contract, and the writer adds what is missing and relaxes what is REQUIRED, or " + remedy
+		remedy = "set `evolution: additive` on the contract, and the writer adds what is missing and relaxes what is " +
+			"REQUIRED, or " + remedy
 	}
 	if more := len(reasons) - maxReasons; more > 0 {
 		reasons = append(reasons[:maxReasons], fmt.Sprintf("and %d columns more", more))

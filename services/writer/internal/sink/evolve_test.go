@@ -34,7 +34,8 @@ func text(name string, fields ...any) *descriptorpb.DescriptorProto {
 			field.Name, field.Type = &f, descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum()
 		case *descriptorpb.DescriptorProto:
 			d.NestedType = append(d.NestedType, f)
-			field.Name, field.TypeName, field.Type = proto.String(strings.ToLower(f.GetName())), f.Name, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum()
+			field.Name, field.TypeName, field.Type = proto.String(strings.ToLower(f.GetName())), f.Name,
+				descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum()
 		}
 		if strings.HasSuffix(field.GetName(), "_list") {
 			field.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
@@ -45,7 +46,9 @@ func text(name string, fields ...any) *descriptorpb.DescriptorProto {
 }
 
 func grown(evolution lanev1.Evolution, fields ...any) *lanev1.Route {
-	return &lanev1.Route{Table: "grows", Row: &lanev1.Route_Descriptor_{Descriptor_: text("Row", fields...)}, Evolution: evolution}
+	return &lanev1.Route{
+		Table: "grows", Row: &lanev1.Route_Descriptor_{Descriptor_: text("Row", fields...)}, Evolution: evolution,
+	}
 }
 
 const additive = lanev1.Evolution_EVOLUTION_ADDITIVE
@@ -80,15 +83,18 @@ func TestTableFollowsTheRows(t *testing.T) {
 	var lines strings.Builder
 	s.log = slog.New(slog.NewTextHandler(&lines, nil))
 	fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [
-		{"name": "ID", "type": "STRING", "mode": "REQUIRED", "dataPolicies": [{"name": "mask"}]}, {"name": "extra", "type": "INTEGER", "mode": "REQUIRED"},
-		{"name": "lines_list", "type": "RECORD", "mode": "REPEATED", "fields": [{"name": "sku", "type": "STRING", "mode": "REQUIRED"}]}]}}`)
+		{"name": "ID", "type": "STRING", "mode": "REQUIRED", "dataPolicies": [{"name": "mask"}]},
+		{"name": "extra", "type": "INTEGER", "mode": "REQUIRED"},
+		{"name": "lines_list", "type": "RECORD", "mode": "REPEATED", "fields": [
+			{"name": "sku", "type": "STRING", "mode": "REQUIRED"}]}]}}`)
 	route := grown(additive, "id", text("Lines_list", "sku", "lot", text("Weight", "unit")), "tags_list")
 	if _, err := s.Table(deadline(t), route); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
 		"ID NULLABLE STRING", "extra NULLABLE INTEGER",
-		"lines_list REPEATED RECORD", "lines_list.sku NULLABLE STRING", "lines_list.lot  STRING", "lines_list.weight  RECORD", "lines_list.weight.unit  STRING",
+		"lines_list REPEATED RECORD", "lines_list.sku NULLABLE STRING", "lines_list.lot  STRING", "lines_list.weight  RECORD",
+		"lines_list.weight.unit  STRING",
 		"tags_list REPEATED STRING",
 	}
 	if diff := cmp.Diff(want, schemaOf(t, fake)); diff != "" {
@@ -97,11 +103,14 @@ func TestTableFollowsTheRows(t *testing.T) {
 	if !strings.Contains(string(fake.tables["d/grows"]), "mask") {
 		t.Error("a property of a column that has nothing to do with it is gone")
 	}
-	if a, r := testutil.ToFloat64(s.metrics.columns.WithLabelValues(added)), testutil.ToFloat64(s.metrics.columns.WithLabelValues(relaxed)); a != 3 || r != 3 {
+	a := testutil.ToFloat64(s.metrics.columns.WithLabelValues(added))
+	r := testutil.ToFloat64(s.metrics.columns.WithLabelValues(relaxed))
+	if a != 3 || r != 3 {
 		t.Errorf("%v added, %v relaxed, want 3 and 3", a, r)
 	}
 	for _, line := range []string{
-		`msg="column added" table=test-project.d.grows column=lines_list.weight type=RECORD`, `column=tags_list type="REPEATED STRING"`,
+		`msg="column added" table=test-project.d.grows column=lines_list.weight type=RECORD`,
+		`column=tags_list type="REPEATED STRING"`,
 		`msg="column relaxed" table=test-project.d.grows column=lines_list.sku was="REQUIRED STRING"`,
 	} {
 		if strings.Count(lines.String(), line) != 1 {
@@ -164,15 +173,25 @@ func TestTableGrowsAtManyHands(t *testing.T) {
 // What evolution does not do is refused, all of it in one message, and nothing is changed.
 func TestTableThatCannotFollow(t *testing.T) {
 	fake, s := world(t)
-	before := `{"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "tags_list", "type": "STRING"}, {"name": "must", "type": "STRING", "mode": "REQUIRED"}]}}`
+	before := `{"schema": {"fields": [
+		{"name": "id", "type": "INTEGER"}, {"name": "tags_list", "type": "STRING"},
+		{"name": "must", "type": "STRING", "mode": "REQUIRED"}]}}`
 	fake.tables["d/grows"] = json.RawMessage(before)
 	for _, c := range []struct {
 		evolution lanev1.Evolution
 		says, not []string
 	}{
-		{additive, []string{"column id is INTEGER, the rows have STRING", "column tags_list is STRING, the rows have REPEATED STRING", "never changes a type"}, []string{"new", "must"}},
+		{
+			additive,
+			[]string{
+				"column id is INTEGER, the rows have STRING", "column tags_list is STRING, the rows have REPEATED STRING",
+				"never changes a type",
+			},
+			[]string{"new", "must"},
+		},
 		{lanev1.Evolution_EVOLUTION_OFF, []string{
-			"column id is INTEGER, the rows have STRING", "column tags_list is STRING", "column new STRING is missing", "column must is REQUIRED", "`evolution: additive`",
+			"column id is INTEGER, the rows have STRING", "column tags_list is STRING", "column new STRING is missing",
+			"column must is REQUIRED", "`evolution: additive`",
 		}, nil},
 	} {
 		_, err := s.Table(deadline(t), grown(c.evolution, "id", "tags_list", "new"))
@@ -198,7 +217,8 @@ func TestTableThatCannotFollow(t *testing.T) {
 // Off, a REQUIRED column that the rows have is left as it is: rows without a value are refused one by one.
 func TestRequiredColumnStays(t *testing.T) {
 	fake, s := world(t)
-	fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [{"name": "id", "type": "STRING", "mode": "REQUIRED"}]}}`)
+	fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [
+		{"name": "id", "type": "STRING", "mode": "REQUIRED"}]}}`)
 	if _, err := s.Table(deadline(t), grown(lanev1.Evolution_EVOLUTION_OFF, "id")); err != nil {
 		t.Error(err)
 	}
@@ -216,14 +236,18 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 		refuses func() (*storagepb.AppendRowsResponse, error)
 	}{
 		{"extra fields", func() (*storagepb.AppendRowsResponse, error) {
-			return refusal(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "Input schema has more fields than BigQuery schema, extra fields: 'b'"), nil
+			return refusal(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS,
+				"Input schema has more fields than BigQuery schema, extra fields: 'b'"), nil
 		}},
 		{"extra fields, ending the call", func() (*storagepb.AppendRowsResponse, error) {
-			return nil, storageError(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "Input schema has more fields than BigQuery schema")
+			return nil, storageError(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS,
+				"Input schema has more fields than BigQuery schema")
 		}},
 		{"a row without a REQUIRED column", func() (*storagepb.AppendRowsResponse, error) {
 			out := refusal(codes.InvalidArgument, 0, "Errors found while processing rows.")
-			out.RowErrors = []*storagepb.RowError{{Index: 0, Code: storagepb.RowError_FIELDS_ERROR, Message: "Field id: required field is missing"}}
+			out.RowErrors = []*storagepb.RowError{{
+				Index: 0, Code: storagepb.RowError_FIELDS_ERROR, Message: "Field id: required field is missing",
+			}}
 			return out, nil
 		}},
 		{"a request without a REQUIRED column, ending the call", func() (*storagepb.AppendRowsResponse, error) {
@@ -236,7 +260,8 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 		for _, repeats := range []bool{false, true} {
 			t.Run(c.name+map[bool]string{false: "", true: ", default stream"}[repeats], func(t *testing.T) {
 				fake, s := world(t)
-				fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [{"name": "id", "type": "STRING", "mode": "REQUIRED"}]}}`)
+				fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [
+		{"name": "id", "type": "STRING", "mode": "REQUIRED"}]}}`)
 				table, err := s.Table(deadline(t), grown(additive, "id", "b"))
 				if err != nil {
 					t.Fatal(err)
@@ -311,7 +336,8 @@ func TestColumnTakenAway(t *testing.T) {
 			fake.mu.Unlock()
 			fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
 				if !strings.Contains(string(fake.tables["d/grows"]), `"b"`) {
-					return refusal(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS, "extra fields: 'b'"), nil
+					return refusal(codes.InvalidArgument, storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS,
+						"extra fields: 'b'"), nil
 				}
 				return nil, nil
 			})
@@ -321,7 +347,8 @@ func TestColumnTakenAway(t *testing.T) {
 				return
 			}
 			r := receive(t, results)
-			if grpcstatus.Code(r.Err) != codes.FailedPrecondition || !strings.Contains(r.Err.Error(), "column b STRING is missing") {
+			if grpcstatus.Code(r.Err) != codes.FailedPrecondition ||
+				!strings.Contains(r.Err.Error(), "column b STRING is missing") {
 				t.Errorf("got %+v", r)
 			}
 			if _, err := s.Table(deadline(t), grown(evolution, "id", "b")); !errors.Is(err, errUnfit) {

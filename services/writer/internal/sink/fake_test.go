@@ -61,7 +61,9 @@ type fakeStream struct {
 	finalized bool
 }
 
-func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateWriteStreamRequest) (*storagepb.WriteStream, error) {
+func (f *fakeBigQuery) CreateWriteStream(
+	_ context.Context, r *storagepb.CreateWriteStreamRequest,
+) (*storagepb.WriteStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.away != nil {
@@ -80,13 +82,17 @@ func (f *fakeBigQuery) CreateWriteStream(_ context.Context, r *storagepb.CreateW
 	return &storagepb.WriteStream{Name: name, Type: r.GetWriteStream().GetType()}, nil
 }
 
-func (f *fakeBigQuery) GetWriteStream(context.Context, *storagepb.GetWriteStreamRequest) (*storagepb.WriteStream, error) {
+func (f *fakeBigQuery) GetWriteStream(
+	context.Context, *storagepb.GetWriteStreamRequest,
+) (*storagepb.WriteStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return &storagepb.WriteStream{}, f.looked
 }
 
-func (f *fakeBigQuery) FinalizeWriteStream(_ context.Context, r *storagepb.FinalizeWriteStreamRequest) (*storagepb.FinalizeWriteStreamResponse, error) {
+func (f *fakeBigQuery) FinalizeWriteStream(
+	_ context.Context, r *storagepb.FinalizeWriteStreamRequest,
+) (*storagepb.FinalizeWriteStreamResponse, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.away != nil {
@@ -168,7 +174,9 @@ func (f *fakeBigQuery) append(name string, r *storagepb.AppendRowsRequest) (*sto
 	out := refusal(codes.InvalidArgument, 0, "Errors found while processing rows.")
 	for i, row := range rows {
 		if f.bad != nil && f.bad(string(row)) {
-			out.RowErrors = append(out.RowErrors, &storagepb.RowError{Index: int64(i), Code: storagepb.RowError_FIELDS_ERROR, Message: "bad"})
+			out.RowErrors = append(out.RowErrors, &storagepb.RowError{
+				Index: int64(i), Code: storagepb.RowError_FIELDS_ERROR, Message: "bad",
+			})
 		}
 	}
 	if len(out.GetRowErrors()) > 0 {
@@ -186,11 +194,15 @@ func (f *fakeBigQuery) append(name string, r *storagepb.AppendRowsRequest) (*sto
 	if repeats {
 		result.Offset = nil
 	}
-	return &storagepb.AppendRowsResponse{WriteStream: name, Response: &storagepb.AppendRowsResponse_AppendResult_{AppendResult: result}}, nil
+	return &storagepb.AppendRowsResponse{
+		WriteStream: name, Response: &storagepb.AppendRowsResponse_AppendResult_{AppendResult: result},
+	}, nil
 }
 
 // on sets the hook.
-func (f *fakeBigQuery) on(hook func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error)) {
+func (f *fakeBigQuery) on(
+	hook func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error),
+) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hook = hook
@@ -203,8 +215,12 @@ func (f *fakeBigQuery) held(stream string) string {
 	return strings.Join(f.streams[stream].rows, " ")
 }
 
-func refusal(code codes.Code, storage storagepb.StorageError_StorageErrorCode, message string) *storagepb.AppendRowsResponse {
-	return &storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_Error{Error: grpcstatus.Convert(storageError(code, storage, message)).Proto()}}
+func refusal(
+	code codes.Code, storage storagepb.StorageError_StorageErrorCode, message string,
+) *storagepb.AppendRowsResponse {
+	return &storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_Error{
+		Error: grpcstatus.Convert(storageError(code, storage, message)).Proto(),
+	}}
 }
 
 func storageError(code codes.Code, storage storagepb.StorageError_StorageErrorCode, message string) error {
@@ -253,7 +269,9 @@ func (f *fakeBigQuery) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		list := []map[string]any{}
 		for key := range f.tables {
 			if name, ok := strings.CutPrefix(key, dataset+"/"); ok && name != "" {
-				list = append(list, map[string]any{"tableReference": map[string]string{"projectId": "test-project", "datasetId": dataset, "tableId": name}})
+				list = append(list, map[string]any{"tableReference": map[string]string{
+					"projectId": "test-project", "datasetId": dataset, "tableId": name,
+				}})
 			}
 		}
 		if err := json.NewEncoder(w).Encode(map[string]any{"tables": list}); err != nil {

@@ -43,7 +43,9 @@ const (
 	fatal
 )
 
-var kindNames = [...]string{"again", "renew", "refused", "suspect", "too large", "exists", "beyond", "finalized", "gone", "denied", "fatal"}
+var kindNames = [...]string{
+	"again", "renew", "refused", "suspect", "too large", "exists", "beyond", "finalized", "gone", "denied", "fatal",
+}
 
 func (k kind) String() string { return kindNames[k] }
 
@@ -93,7 +95,9 @@ func inStream(st *rpcstatus.Status, rows []*storagepb.RowError) *fault {
 		// Row errors speak for themselves, whatever the code: no row of the request is written.
 		f.kind, f.uncertain = refused, false
 		for _, row := range rows {
-			f.rows = append(f.rows, lane.RefusedRow{Row: int(row.GetIndex()), Code: row.GetCode().String(), Message: row.GetMessage()})
+			f.rows = append(f.rows, lane.RefusedRow{
+				Row: int(row.GetIndex()), Code: row.GetCode().String(), Message: row.GetMessage(),
+			})
 		}
 		return f
 	}
@@ -107,7 +111,10 @@ func inStream(st *rpcstatus.Status, rows []*storagepb.RowError) *fault {
 // ended classifies the error that ended a call.
 func ended(err error) *fault {
 	if err == nil || errors.Is(err, io.EOF) {
-		return &fault{kind: renew, code: "EOF", status: codes.Unavailable, text: "BigQuery closed the connection", uncertain: true, expected: -1, received: -1}
+		return &fault{
+			kind: renew, code: "EOF", status: codes.Unavailable, text: "BigQuery closed the connection", uncertain: true,
+			expected: -1, received: -1,
+		}
 	}
 	st := status.Convert(err)
 	if st.Code() == codes.Unknown {
@@ -127,10 +134,12 @@ var (
 	// extraFields are the forms in which a schema mismatch has been seen without a code of its own.
 	extraFields = regexp.MustCompile(`(?i)extra (proto )?field|schema_mismatch_extra_field|more fields than`)
 	aboutRows   = regexp.MustCompile(`(?i)\brows?\b`)
-	aboutSchema = regexp.MustCompile(`(?i)(proto|input|table|bigquery|writer('s)?) schema|schema mismatch|proto field mismatch`)
+	aboutSchema = regexp.MustCompile(
+		`(?i)(proto|input|table|bigquery|writer('s)?) schema|schema mismatch|proto field mismatch`)
 	// requestTooLarge is about a request. A value that is too large is about a row, and a frame that is too large about
 	// the network.
-	requestTooLarge = regexp.MustCompile(`(?i)request( is)? too large|request size|message larger than max|request.{0,40} exceeds .{0,40}(size|bytes|limit)`)
+	requestTooLarge = regexp.MustCompile(`(?i)request( is)? too large|request size|message larger than max|` +
+		`request.{0,40} exceeds .{0,40}(size|bytes|limit)`)
 	// streamFinalized is not about a row that holds the word.
 	streamFinalized = regexp.MustCompile(`(?i)stream.{0,200} finalized`)
 	// fromProxy is how gRPC puts a response over HTTP that is none of BigQuery's: a proxy's or a load balancer's.

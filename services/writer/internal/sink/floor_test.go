@@ -93,7 +93,9 @@ func BenchmarkFloor(b *testing.B) {
 	}
 }
 
-func (f *floor) measure(b *testing.B, client *storage.BigQueryWriteClient, blocks []floorBlock, send func(*floorCall, floorBlock) error) {
+func (f *floor) measure(
+	b *testing.B, client *storage.BigQueryWriteClient, blocks []floorBlock, send func(*floorCall, floorBlock) error,
+) {
 	var calls []*floorCall
 	for range f.Lanes {
 		calls = append(calls, newFloorCall(b, client, f.Table))
@@ -142,11 +144,14 @@ func newFloorCall(b *testing.B, client *storage.BigQueryWriteClient, table strin
 	if err != nil {
 		b.Fatal(err)
 	}
-	schema, err := proto.Marshal(&storagepb.ProtoSchema{ProtoDescriptor: &descriptorpb.DescriptorProto{Name: proto.String("Row")}})
+	schema, err := proto.Marshal(&storagepb.ProtoSchema{ProtoDescriptor: &descriptorpb.DescriptorProto{
+		Name: proto.String("Row"),
+	}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	ctx := metadata.AppendToOutgoingContext(b.Context(), "x-goog-request-params", "write_stream="+url.QueryEscape(made.GetName()))
+	ctx := metadata.AppendToOutgoingContext(b.Context(), "x-goog-request-params",
+		"write_stream="+url.QueryEscape(made.GetName()))
 	stream, err := client.AppendRows(ctx, gax.WithGRPCOptions(grpc.ForceCodecV2(newCodec())))
 	if err != nil {
 		b.Fatal(err)

@@ -152,7 +152,8 @@ func TestTheEndIsSaidOnce(t *testing.T) {
 		b.leave(time.Now())
 		time.Sleep(3 * calmAfter)
 		synctest.Wait()
-		if n := logged.At(slog.LevelInfo, worksAgain); len(n) != 1 || len(logged.At(slog.LevelInfo, "")) != 1 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateUnavailable)) != 0 {
+		if n := logged.At(slog.LevelInfo, worksAgain); len(n) != 1 || len(logged.At(slog.LevelInfo, "")) != 1 ||
+			testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateUnavailable)) != 0 {
 			t.Errorf("said: %v", n)
 		}
 		// What was no storm has no end.

@@ -17,13 +17,17 @@ import (
 
 func TestLayouts(t *testing.T) {
 	for want, layout := range map[string]*lanev1.Layout{
-		"DAY(at)":                                {PartitionField: "at"},
-		"MONTH(at)":                              {PartitionField: "at", PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_MONTH},
-		"HOUR(_PARTITIONTIME)":                   {PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_HOUR},
-		"DAY(_PARTITIONTIME), clustered by a, b": {PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_DAY, ClusterFields: []string{"a", "b"}},
-		"YEAR(_PARTITIONTIME)":                   {PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_YEAR},
-		"not partitioned":                        nil,
-		"not partitioned, clustered by a":        {ClusterFields: []string{"a"}},
+		"DAY(at)": {PartitionField: "at"},
+		"MONTH(at)": {
+			PartitionField: "at", PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_MONTH,
+		},
+		"HOUR(_PARTITIONTIME)": {PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_HOUR},
+		"DAY(_PARTITIONTIME), clustered by a, b": {
+			PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_DAY, ClusterFields: []string{"a", "b"},
+		},
+		"YEAR(_PARTITIONTIME)":            {PartitionUnit: lanev1.PartitionUnit_PARTITION_UNIT_YEAR},
+		"not partitioned":                 nil,
+		"not partitioned, clustered by a": {ClusterFields: []string{"a"}},
 	} {
 		metadata := &bq.Table{}
 		if lay(metadata, layout); layoutOf(metadata) != want {
@@ -55,8 +59,10 @@ func TestTableByTimeOfIngestion(t *testing.T) {
 // ranged is a row with a RANGE column whose bounds have the types given.
 func ranged(start, end columnv1.ColumnType, names ...string) *descriptorpb.DescriptorProto {
 	kinds := map[columnv1.ColumnType]descriptorpb.FieldDescriptorProto_Type{
-		columnv1.ColumnType_COLUMN_TYPE_DATE: descriptorpb.FieldDescriptorProto_TYPE_INT32, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP: descriptorpb.FieldDescriptorProto_TYPE_INT64,
-		columnv1.ColumnType_COLUMN_TYPE_DATETIME: descriptorpb.FieldDescriptorProto_TYPE_STRING, columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED: descriptorpb.FieldDescriptorProto_TYPE_INT64,
+		columnv1.ColumnType_COLUMN_TYPE_DATE:        descriptorpb.FieldDescriptorProto_TYPE_INT32,
+		columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP:   descriptorpb.FieldDescriptorProto_TYPE_INT64,
+		columnv1.ColumnType_COLUMN_TYPE_DATETIME:    descriptorpb.FieldDescriptorProto_TYPE_STRING,
+		columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED: descriptorpb.FieldDescriptorProto_TYPE_INT64,
 	}
 	option := func(c columnv1.ColumnType) *descriptorpb.FieldOptions {
 		o := &descriptorpb.FieldOptions{}
@@ -66,18 +72,25 @@ func ranged(start, end columnv1.ColumnType, names ...string) *descriptorpb.Descr
 	span := &descriptorpb.DescriptorProto{Name: proto.String("Span")}
 	for i, c := range []columnv1.ColumnType{start, end} {
 		span.Field = append(span.Field, &descriptorpb.FieldDescriptorProto{
-			Name: &names[i], Number: proto.Int32(int32(i + 1)), Type: kinds[c].Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(), Options: option(c),
+			Name: &names[i], Number: proto.Int32(int32(i + 1)), Type: kinds[c].Enum(),
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(), Options: option(c),
 		})
 	}
-	return &descriptorpb.DescriptorProto{Name: proto.String("Row"), NestedType: []*descriptorpb.DescriptorProto{span}, Field: []*descriptorpb.FieldDescriptorProto{{
-		Name: proto.String("valid"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(), TypeName: proto.String("Span"),
-		Label: descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum(), Options: option(columnv1.ColumnType_COLUMN_TYPE_RANGE),
-	}}}
+	return &descriptorpb.DescriptorProto{
+		Name: proto.String("Row"), NestedType: []*descriptorpb.DescriptorProto{span},
+		Field: []*descriptorpb.FieldDescriptorProto{{
+			Name: proto.String("valid"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(),
+			TypeName: proto.String("Span"),
+			Label:    descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum(),
+			Options:  option(columnv1.ColumnType_COLUMN_TYPE_RANGE),
+		}},
+	}
 }
 
 func TestRangeColumns(t *testing.T) {
 	const (
-		date, stamp, civil, none = columnv1.ColumnType_COLUMN_TYPE_DATE, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP, columnv1.ColumnType_COLUMN_TYPE_DATETIME, columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED
+		date, stamp, civil, none = columnv1.ColumnType_COLUMN_TYPE_DATE, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
+			columnv1.ColumnType_COLUMN_TYPE_DATETIME, columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED
 	)
 	for of, want := range map[columnv1.ColumnType]bigquery.FieldType{date: "DATE", stamp: "TIMESTAMP", civil: "DATETIME"} {
 		row, err := newRowType(ranged(of, of, "start", "end"))
@@ -85,7 +98,9 @@ func TestRangeColumns(t *testing.T) {
 			t.Errorf("%v: %v", of, err)
 			continue
 		}
-		columns := bigquery.Schema{{Name: "valid", Type: "RANGE", Repeated: true, RangeElementType: &bigquery.RangeElementType{Type: want}}}
+		columns := bigquery.Schema{{
+			Name: "valid", Type: "RANGE", Repeated: true, RangeElementType: &bigquery.RangeElementType{Type: want},
+		}}
 		if diff := cmp.Diff(columns, row.columns); diff != "" {
 			t.Error(diff)
 		}
@@ -99,7 +114,8 @@ func TestRangeColumns(t *testing.T) {
 		"starts with a DATE and ends":  ranged(date, stamp, "start", "end"),
 		"not INTEGER":                  ranged(none, none, "start", "end"),
 	} {
-		if _, err := newRowType(d); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "valid") && !strings.Contains(err.Error(), "Span") {
+		if _, err := newRowType(d); err == nil || !strings.Contains(err.Error(), says) ||
+			!strings.Contains(err.Error(), "valid") && !strings.Contains(err.Error(), "Span") {
 			t.Errorf("got %v, want %q", err, says)
 		}
 	}

@@ -25,7 +25,9 @@ func numberedWords(n int) []string {
 
 // A row whose value is too large is a bad row. It is found, refused, and teaches nothing about requests.
 func TestARowTeachesNothingAboutRequests(t *testing.T) {
-	for _, says := range []string{"Field amount: value is too large for NUMERIC(5, 2)", "AppendRows request too large: 12 limit 5"} {
+	for _, says := range []string{
+		"Field amount: value is too large for NUMERIC(5, 2)", "AppendRows request too large: 12 limit 5",
+	} {
 		fake, s := world(t)
 		fake.on(func(r *storagepb.AppendRowsRequest, written bool) (*storagepb.AppendRowsResponse, error) {
 			for _, row := range r.GetProtoRows().GetRows().GetSerializedRows() {
@@ -109,10 +111,13 @@ func TestARequestBelowTheFloorIsSplit(t *testing.T) {
 func TestTheNetworksErrorsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	for _, away := range []error{
-		grpcstatus.Error(codes.Unavailable, `error reading from server: http2: frame too large, note that the frame header looked like an HTTP/1.1 header`),
+		grpcstatus.Error(codes.Unavailable,
+			`error reading from server: http2: frame too large, note that the frame header looked like an HTTP/1.1 header`),
 		grpcstatus.Error(codes.Unavailable, "request too large: rows"),
 		grpcstatus.Error(codes.Internal, "stream finalized: rows too large"),
-		grpcstatus.Error(codes.PermissionDenied, `unexpected HTTP status code received from server: 403 (Forbidden); transport: received unexpected content-type "text/html"`),
+		grpcstatus.Error(codes.PermissionDenied,
+			`unexpected HTTP status code received from server: 403 (Forbidden); `+
+				`transport: received unexpected content-type "text/html"`),
 		grpcstatus.Error(codes.Unimplemented, `unexpected HTTP status code received from server: 404 (Not Found)`),
 	} {
 		fake, s := world(t)
@@ -144,7 +149,9 @@ func TestTheNetworksErrorsAreTriedAgain(t *testing.T) {
 func TestAnEmptyResponseConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	empty := &storagepb.AppendRowsResponse{UpdatedSchema: &storagepb.TableSchema{}}
-	noOffset := &storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_AppendResult_{AppendResult: &storagepb.AppendRowsResponse_AppendResult{}}}
+	noOffset := &storagepb.AppendRowsResponse{Response: &storagepb.AppendRowsResponse_AppendResult_{
+		AppendResult: &storagepb.AppendRowsResponse_AppendResult{},
+	}}
 	for name, c := range map[string]struct {
 		answer *storagepb.AppendRowsResponse
 		after  bool // the rows are written all the same
@@ -199,12 +206,18 @@ func TestRefusingOneByOneHasABound(t *testing.T) {
 		batches  int
 		repeated bool
 	}{
-		"every row, large batches": {func([][]byte) *storagepb.AppendRowsResponse { return generic }, 100, maxDoubts, true, 3, false},
+		"every row, large batches": {
+			func([][]byte) *storagepb.AppendRowsResponse { return generic }, 100, maxDoubts, true, 3, false,
+		},
 		"every row, batches of one": {
 			func([][]byte) *storagepb.AppendRowsResponse { return generic }, 1, maxDoubts, true, 2 * maxDoubts, false,
 		},
-		"every row, default stream": {func([][]byte) *storagepb.AppendRowsResponse { return generic }, 100, maxDoubts, true, 3, true},
-		"every small row too large": {func([][]byte) *storagepb.AppendRowsResponse { return huge }, 10, maxDoubts, true, 3, false},
+		"every row, default stream": {
+			func([][]byte) *storagepb.AppendRowsResponse { return generic }, 100, maxDoubts, true, 3, true,
+		},
+		"every small row too large": {
+			func([][]byte) *storagepb.AppendRowsResponse { return huge }, 10, maxDoubts, true, 3, false,
+		},
 		"a share of a large batch": {func(rows [][]byte) *storagepb.AppendRowsResponse {
 			for _, row := range rows {
 				if row[len(row)-1]%2 == 0 {
@@ -222,7 +235,8 @@ func TestRefusingOneByOneHasABound(t *testing.T) {
 			return nil
 		}, 100, 20, false, 20, false},
 		"a different reason for each": {func(rows [][]byte) *storagepb.AppendRowsResponse {
-			return refusal(codes.InvalidArgument, 0, "bad: "+strings.Map(func(r rune) rune { return r - '0' + 'a' }, string(rows[0][4:])))
+			return refusal(codes.InvalidArgument, 0,
+				"bad: "+strings.Map(func(r rune) rune { return r - '0' + 'a' }, string(rows[0][4:])))
 		}, 15, 15, false, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -243,7 +257,8 @@ func TestRefusingOneByOneHasABound(t *testing.T) {
 				for {
 					r := receive(t, results)
 					if r.Err != nil {
-						if !c.stops || grpcstatus.Code(r.Err) != codes.FailedPrecondition || !strings.Contains(r.Err.Error(), "names no row") {
+						if !c.stops || grpcstatus.Code(r.Err) != codes.FailedPrecondition ||
+							!strings.Contains(r.Err.Error(), "names no row") {
 							t.Errorf("stopped: %v", r.Err)
 						}
 						if refused != c.refused {
@@ -313,7 +328,12 @@ func TestACallThatEndsTeachesTheLimit(t *testing.T) {
 		fault fault
 		want  int
 	}{
-		{fault{kind: tooLarge, limit: 200_000}, 200_000}, {fault{kind: tooLarge}, 300_000}, {fault{kind: tooLarge, limit: 400_000}, 300_000}, {fault{kind: tooLarge, limit: 399_999}, 399_999}, {fault{kind: suspect, limit: 200_000}, 1 << 20}, {fault{kind: renew}, 1 << 20},
+		{fault{kind: tooLarge, limit: 200_000}, 200_000},
+		{fault{kind: tooLarge}, 300_000},
+		{fault{kind: tooLarge, limit: 400_000}, 300_000},
+		{fault{kind: tooLarge, limit: 399_999}, 399_999},
+		{fault{kind: suspect, limit: 200_000}, 1 << 20},
+		{fault{kind: renew}, 1 << 20},
 	} {
 		q := newQueue(0, 1<<20, 0, func() float64 { return 0 })
 		now := time.Unix(0, 0)

@@ -23,7 +23,9 @@ type metrics struct {
 
 func newMetrics(registry prometheus.Registerer) *metrics {
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "waybill", Subsystem: "writer", Name: name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "waybill", Subsystem: "writer", Name: name, Help: help,
+		})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "waybill", Subsystem: "writer", Name: name, Help: help})
@@ -56,10 +58,12 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		waits: histogram("stream_create_wait_seconds", "Time that creating a write stream waited for the rate limit.",
 			prometheus.ExponentialBuckets(0.001, 4, 9)),
 	}
-	m.calls = gauge("append_calls", "AppendRows calls open: one a write stream, one for up to 16 lanes of a default stream.")
+	m.calls = gauge("append_calls",
+		"AppendRows calls open: one a write stream, one for up to 16 lanes of a default stream.")
 	m.troubles = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "waybill", Subsystem: "writer", Name: "troubled_tables",
-		Help: "Tables that take nothing now, by state: quota, unavailable or schema (tried again until it works), refused (needs an operator).",
+		Help: "Tables that take nothing now, by state: quota, unavailable or schema (tried again until it works), refused " +
+			"(needs an operator).",
 	}, []string{"state"})
 	for _, state := range []string{stateQuota, stateUnavailable, stateSchema, stateRefused} {
 		m.troubles.WithLabelValues(state)
@@ -67,7 +71,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	for _, change := range []string{added, relaxed} {
 		m.columns.WithLabelValues(change) // There from the beginning, so that a rate sees the first.
 	}
-	registry.MustRegister(m.appends, m.rows, m.bytes, m.inFlight, m.open, m.latency, m.faults, m.reconnects, m.created, m.finalized,
+	registry.MustRegister(m.appends, m.rows, m.bytes, m.inFlight, m.open, m.latency, m.faults, m.reconnects, m.created,
+		m.finalized,
 		m.tables, m.columns, m.waits, m.calls, m.troubles)
 	return m
 }

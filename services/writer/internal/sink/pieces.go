@@ -81,9 +81,13 @@ func (q *queue) single(code string, f *fault) {
 		q.reason, q.doubts, b.doubts = reason, 0, 0
 	}
 	if q.doubts >= maxDoubts || b.doubts >= max(maxDoubts, b.rows/doubtShare) {
-		q.fail(&halt{codes.FailedPrecondition, fmt.Sprintf("BigQuery refused %d rows one by one for the same reason, which names no row (%v). Then it is not the rows that are "+
-			"wrong: compare the table with the rows, and see whether BigQuery has an incident. The rows refused so far are dead letters; the lane goes on by itself once "+
-			"BigQuery takes rows", max(q.doubts, b.doubts), f)})
+		q.fail(&halt{
+			codes.FailedPrecondition,
+			fmt.Sprintf("BigQuery refused %d rows one by one for the same reason, which names no row (%v). Then it is not "+
+				"the rows that are wrong: compare the table with the rows, and see whether BigQuery has an incident. The rows "+
+				"refused so far are dead letters; the lane goes on by itself once BigQuery takes "+
+				"rows", max(q.doubts, b.doubts), f),
+		})
 		return
 	}
 	q.doubts++

@@ -14,11 +14,14 @@ import (
 // around it asks next what to do, does it, and reports what came of it.
 //
 // Invariants:
-//   - rows [0, end) are in the stream, and pieces[0] goes to offset end: every piece is written exactly where the one before it ends;
-//   - pieces[:sent] are under way on this connection, unanswered, in order; BigQuery answers in order, so a reply is pieces[0]'s;
-//   - after a rejection what is under way behind it is rejected too (it is beyond the end). Its replies are drained before anything
-//     is sent again, so no two requests of ours for one offset are ever under way on one connection;
-//   - a piece changes its offset only when no older copy of it can still reach BigQuery; where that is not certain the queue fails.
+//   - rows [0, end) are in the stream, and pieces[0] goes to offset end: every piece is written exactly where the one
+//     before it ends;
+//   - pieces[:sent] are under way on this connection, without a response, in order; responses come in order, so a reply
+//     is pieces[0]'s;
+//   - after a rejection what is under way behind it is rejected too (it is beyond the end). Its replies are drained
+//     before anything is sent again, so no two requests of ours for one offset are ever under way on one connection;
+//   - a piece changes its offset only when no older copy of it can still reach BigQuery; where that is not certain the
+//     queue fails.
 //
 // The queue of a default stream differs in what is behind a rejection: see default.go.
 type queue struct {
@@ -119,7 +122,9 @@ const (
 )
 
 func newQueue(rows int64, limit, overhead int, jitter func() float64) *queue {
-	return &queue{end: rows, begun: rows, high: rows, at: rows, limit: newRequestLimit(limit), overhead: overhead, jitter: jitter}
+	return &queue{
+		end: rows, begun: rows, high: rows, at: rows, limit: newRequestLimit(limit), overhead: overhead, jitter: jitter,
+	}
 }
 
 // do is what the appender is to do next.

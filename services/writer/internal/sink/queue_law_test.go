@@ -87,7 +87,9 @@ func numbers(data mem.BufferSlice) []uint32 {
 // truth. The queue may end by itself only where rows would have had to move while their copies were inDoubt.
 func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		m := &model{bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit")}
+		m := &model{
+			bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit"),
+		}
 		q := newQueue(0, rapid.IntRange(6, 60).Draw(t, "believed limit"), 0, func() float64 { return 0 })
 		now := time.Unix(0, 0)
 		var next uint32
@@ -274,5 +276,6 @@ func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 }
 
 func describe(q *queue) string {
-	return fmt.Sprintf("end %d, %d pieces, %d sent, %d draining, paused %v, connected %v", q.end, len(q.pieces), q.sent, q.draining, q.paused, q.connected)
+	return fmt.Sprintf("end %d, %d pieces, %d sent, %d draining, paused %v, connected %v", q.end, len(q.pieces), q.sent,
+		q.draining, q.paused, q.connected)
 }

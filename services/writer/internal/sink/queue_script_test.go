@@ -14,10 +14,12 @@ import (
 
 // script drives a queue by hand. Commands:
 //
-//	open rows=N [limit=BYTES] [default]   a queue for a stream that holds N rows, or for a default stream; rows are 10 bytes
+//	open rows=N [limit=BYTES] [default]
+//	                                 a queue for a stream that holds N rows, or for a default stream; rows are 10 bytes
 //	append id=I rows=N [size=BYTES]  one Append, of rows that take so many bytes each
 //	run                              do what the queue asks for until it waits, connecting at once
-//	ok [at=N]                        the oldest request is written, at the offset it was sent for or at another; -1 is none
+//	ok [at=N]                        the oldest request is written, at the offset it was sent for or at another; -1 is
+//	                                 none
 //	reject KIND [args]               the oldest request is rejected, the connection stays
 //	lose KIND [args]                 the connection ends; [shared]: one that other queues had requests on
 //	resume                           go on after refused rows

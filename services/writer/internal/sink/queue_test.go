@@ -75,7 +75,9 @@ func TestRowsTooLargeForAnyRequest(t *testing.T) {
 			for s := q.next(now); s.do == doConnect; s = q.next(now) {
 				q.up()
 			}
-			q.reply(&reply{offset: -1, fault: &fault{kind: tooLarge, code: "INVALID_ARGUMENT", text: "too large", limit: c.says}}, now)
+			q.reply(&reply{
+				offset: -1, fault: &fault{kind: tooLarge, code: "INVALID_ARGUMENT", text: "too large", limit: c.says},
+			}, now)
 			q.resume()
 			q.next(now)
 			for _, r := range q.results {
@@ -88,7 +90,8 @@ func TestRowsTooLargeForAnyRequest(t *testing.T) {
 			want = rows
 		}
 		if refusals != want || (q.err == nil) != c.goesOn {
-			t.Errorf("limit %d, BigQuery says %d: %d of %d rows refused, want %d: %v", c.known, c.says, refusals, rows, want, q.err)
+			t.Errorf("limit %d, BigQuery says %d: %d of %d rows refused, want %d: %v", c.known, c.says, refusals, rows, want,
+				q.err)
 		}
 	}
 }

@@ -69,9 +69,12 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 // A reply read by hand says what protobuf says.
 func TestReply(t *testing.T) {
 	appended := func(offset *wrapperspb.Int64Value) *storagepb.AppendRowsResponse {
-		return &storagepb.AppendRowsResponse{WriteStream: "projects/p/s", Response: &storagepb.AppendRowsResponse_AppendResult_{
-			AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: offset},
-		}}
+		return &storagepb.AppendRowsResponse{
+			WriteStream: "projects/p/s",
+			Response: &storagepb.AppendRowsResponse_AppendResult_{
+				AppendResult: &storagepb.AppendRowsResponse_AppendResult{Offset: offset},
+			},
+		}
 	}
 	withSchema := appended(wrapperspb.Int64(7))
 	withSchema.UpdatedSchema = &storagepb.TableSchema{Fields: []*storagepb.TableFieldSchema{{Name: "a"}}}
@@ -84,12 +87,16 @@ func TestReply(t *testing.T) {
 		"no offset":      {appended(nil), reply{offset: -1}},
 		"updated schema": {withSchema, reply{offset: 7}},
 		"empty":          {&storagepb.AppendRowsResponse{}, reply{offset: -1, fault: noResult()}},
-		"schema alone":   {&storagepb.AppendRowsResponse{UpdatedSchema: withSchema.UpdatedSchema}, reply{offset: -1, fault: noResult()}},
+		"schema alone": {
+			&storagepb.AppendRowsResponse{UpdatedSchema: withSchema.UpdatedSchema}, reply{offset: -1, fault: noResult()},
+		},
 		"error that is none": {&storagepb.AppendRowsResponse{
 			Response: &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{Message: "fine"}},
 		}, reply{offset: -1, fault: noResult()}},
 		"row errors": {&storagepb.AppendRowsResponse{
-			Response:  &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{Code: int32(codes.InvalidArgument), Message: "bad rows"}},
+			Response: &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{
+				Code: int32(codes.InvalidArgument), Message: "bad rows",
+			}},
 			RowErrors: []*storagepb.RowError{{Index: 3, Code: storagepb.RowError_FIELDS_ERROR, Message: "no date"}},
 		}, reply{offset: -1, fault: &fault{
 			kind: refused, code: "INVALID_ARGUMENT", status: codes.InvalidArgument, text: "bad rows", expected: -1, received: -1,
@@ -101,7 +108,9 @@ func TestReply(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, data := range []mem.BufferSlice{{mem.SliceBuffer(b)}, {mem.SliceBuffer(b[:len(b)/2]), mem.SliceBuffer(b[len(b)/2:])}} {
+			for _, data := range []mem.BufferSlice{
+				{mem.SliceBuffer(b)}, {mem.SliceBuffer(b[:len(b)/2]), mem.SliceBuffer(b[len(b)/2:])},
+			} {
 				got := reply{offset: 99}
 				if err := newCodec().Unmarshal(data, &got); err != nil {
 					t.Fatal(err)

@@ -74,7 +74,8 @@ func fieldsOf(columns bigquery.Schema) ([]*bq.TableFieldSchema, error) {
 	}
 	var fields []*bq.TableFieldSchema
 	if err := json.Unmarshal(encoded, &fields); err != nil {
-		return nil, fmt.Errorf("encode %d columns: %s", len(columns), err.Error()) // Not wrapped: it is no response of BigQuery's.
+		// Not wrapped: it is no response of BigQuery's.
+		return nil, fmt.Errorf("encode %d columns: %s", len(columns), err.Error())
 	}
 	return fields, nil
 }
@@ -86,7 +87,8 @@ func (s *Sink) createTable(ctx context.Context, id tableID, row *rowType, layout
 		return err
 	}
 	table := &bq.Table{
-		TableReference: &bq.TableReference{ProjectId: id.project, DatasetId: id.dataset, TableId: id.table}, Schema: &bq.TableSchema{Fields: fields},
+		TableReference: &bq.TableReference{ProjectId: id.project, DatasetId: id.dataset, TableId: id.table},
+		Schema:         &bq.TableSchema{Fields: fields},
 	}
 	lay(table, layout)
 	create := func() error {
@@ -99,8 +101,11 @@ func (s *Sink) createTable(ctx context.Context, id tableID, row *rowType, layout
 			return fmt.Errorf("dataset %s.%s does not exist; create it (bq mk --dataset %s:%s) or set create_dataset: true: %w",
 				id.project, id.dataset, id.project, id.dataset, errNoDataset)
 		}
-		dataset := &bq.Dataset{DatasetReference: &bq.DatasetReference{ProjectId: id.project, DatasetId: id.dataset}, Location: s.config.Location}
-		if _, err := s.raw.Datasets.Insert(id.project, dataset).Context(ctx).Do(); err != nil && httpStatus(err) != http.StatusConflict {
+		dataset := &bq.Dataset{
+			DatasetReference: &bq.DatasetReference{ProjectId: id.project, DatasetId: id.dataset}, Location: s.config.Location,
+		}
+		if _, err := s.raw.Datasets.Insert(id.project, dataset).Context(ctx).Do(); err != nil &&
+			httpStatus(err) != http.StatusConflict {
 			return err
 		}
 		s.log.Info("dataset created", "dataset", id.project+"."+id.dataset, "location", s.config.Location)
@@ -123,7 +128,8 @@ var (
 	errUnfit = errors.New("the table cannot take the rows")
 )
 
-// responseOf is BigQuery's response to a REST call that failed; nil when there is none. An error page of a proxy is none.
+// responseOf is BigQuery's response to a REST call that failed; nil when there is none. An error page of a proxy is
+// none.
 func responseOf(err error) *googleapi.Error {
 	e := (*googleapi.Error)(nil)
 	if !errors.As(err, &e) || e.Message == "" && len(e.Errors) == 0 {
@@ -143,13 +149,14 @@ func httpStatus(err error) int {
 // limited reports whether a REST call was turned away for want of quota.
 func limited(err error) bool {
 	e := responseOf(err)
-	return e != nil && (e.Code == http.StatusTooManyRequests || e.Code == http.StatusForbidden && slices.ContainsFunc(e.Errors, func(item googleapi.ErrorItem) bool {
-		return item.Reason == "rateLimitExceeded" || item.Reason == "quotaExceeded"
-	}))
+	return e != nil && (e.Code == http.StatusTooManyRequests ||
+		e.Code == http.StatusForbidden && slices.ContainsFunc(e.Errors, func(item googleapi.ErrorItem) bool {
+			return item.Reason == "rateLimitExceeded" || item.Reason == "quotaExceeded"
+		}))
 }
 
-// transient reports whether a REST call that failed may work later. No response at all is one of those, and so is one that
-// cannot be read; what fails before it is sent, such as encoding a request, fails again.
+// transient reports whether a REST call that failed may work later. No response at all is one of those, and so is one
+// that cannot be read; what fails before it is sent, such as encoding a request, fails again.
 func transient(err error) bool {
 	switch e := responseOf(err); {
 	case errors.Is(err, errNoDataset):
@@ -160,13 +167,18 @@ func transient(err error) bool {
 	case errors.As(err, new(*json.MarshalerError)):
 		return false
 	}
-	return conflict(err) || errors.As(err, new(*googleapi.Error)) || errors.As(err, new(*url.Error)) || errors.As(err, new(net.Error)) ||
-		errors.As(err, new(*json.SyntaxError)) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+	return conflict(err) || errors.As(err, new(*googleapi.Error)) || errors.As(err, new(*url.Error)) ||
+		errors.As(err, new(net.Error)) ||
+		errors.As(err, new(*json.SyntaxError)) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.DeadlineExceeded)
 }
 
 // restFault is a REST error that will be tried again.
 func restFault(err error) *fault {
-	f := &fault{kind: again, code: fmt.Sprintf("HTTP_%d", httpStatus(err)), text: oneLine(err), status: codes.Unavailable, expected: -1, received: -1}
+	f := &fault{
+		kind: again, code: fmt.Sprintf("HTTP_%d", httpStatus(err)), text: oneLine(err), status: codes.Unavailable,
+		expected: -1, received: -1,
+	}
 	if limited(err) {
 		f.status = codes.ResourceExhausted
 	}

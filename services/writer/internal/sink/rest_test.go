@@ -94,7 +94,8 @@ func TestAMessageOfThousandsOfColumns(t *testing.T) {
 	route := grown(0, "x")
 	route.GetDescriptor_().Field = wide(9_000).GetField()
 	_, err := s.Table(deadline(t), route)
-	if err == nil || len(err.Error()) > 8000 || !strings.Contains(err.Error(), "and 8900 columns more") || !strings.Contains(err.Error(), "column c99 ") {
+	if err == nil || len(err.Error()) > 8000 || !strings.Contains(err.Error(), "and 8900 columns more") ||
+		!strings.Contains(err.Error(), "column c99 ") {
 		t.Errorf("got %.300v", err)
 	}
 	route.Evolution = additive

@@ -89,7 +89,8 @@ func columnsOf(message protoreflect.MessageDescriptor) (bigquery.Schema, error) 
 func columnOf(field protoreflect.FieldDescriptor) (*bigquery.FieldSchema, error) {
 	option, _ := proto.GetExtension(field.Options(), columnv1.E_Column).(*columnv1.Column)
 	column := &bigquery.FieldSchema{
-		Name: string(field.Name()), Description: option.GetDescription(), Repeated: field.Cardinality() == protoreflect.Repeated,
+		Name: string(field.Name()), Description: option.GetDescription(),
+		Repeated:  field.Cardinality() == protoreflect.Repeated,
 		Precision: int64(option.GetPrecision()), Scale: int64(option.GetScale()),
 	}
 	var err error
@@ -128,7 +129,8 @@ func rangeElement(field protoreflect.FieldDescriptor) (*bigquery.RangeElementTyp
 	bounds := field.Message().Fields()
 	start, end := bounds.ByName("start"), bounds.ByName("end")
 	if start == nil || end == nil || bounds.Len() != 2 {
-		return nil, fmt.Errorf("field %s: the message of a RANGE column has the fields start and end, and no other", field.FullName())
+		return nil, fmt.Errorf("field %s: the message of a RANGE column has the fields start and end, and no other",
+			field.FullName())
 	}
 	var types [2]bigquery.FieldType
 	for i, bound := range []protoreflect.FieldDescriptor{start, end} {
@@ -141,11 +143,13 @@ func rangeElement(field protoreflect.FieldDescriptor) (*bigquery.RangeElementTyp
 			types[i] = column.Type
 		}
 		if types[i] == "" || column.Repeated {
-			return nil, fmt.Errorf("field %s: a bound of a RANGE column is a single DATE, DATETIME or TIMESTAMP, not %s", bound.FullName(), spell(column))
+			return nil, fmt.Errorf("field %s: a bound of a RANGE column is a single DATE, DATETIME or TIMESTAMP, not %s",
+				bound.FullName(), spell(column))
 		}
 	}
 	if types[0] != types[1] {
-		return nil, fmt.Errorf("field %s: a RANGE column starts with a %s and ends with a %s", field.FullName(), types[0], types[1])
+		return nil, fmt.Errorf("field %s: a RANGE column starts with a %s and ends with a %s", field.FullName(), types[0],
+			types[1])
 	}
 	return &bigquery.RangeElementType{Type: types[0]}, nil
 }
@@ -154,14 +158,16 @@ func columnType(field protoreflect.FieldDescriptor, option columnv1.ColumnType) 
 	if option != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
 		t, ok := optionTypes[option]
 		if !ok || field.Kind() != t.kind {
-			return "", fmt.Errorf("field %s: an %s column cannot be carried by a field of type %s", field.FullName(), option, field.Kind())
+			return "", fmt.Errorf("field %s: an %s column cannot be carried by a field of type %s", field.FullName(), option,
+				field.Kind())
 		}
 		return t.column, nil
 	}
 	switch field.Kind() {
 	case protoreflect.BoolKind:
 		return bigquery.BooleanFieldType, nil
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind, protoreflect.Uint32Kind, protoreflect.Fixed32Kind,
+	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind, protoreflect.Uint32Kind,
+		protoreflect.Fixed32Kind,
 		protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
 		return bigquery.IntegerFieldType, nil
 	case protoreflect.FloatKind, protoreflect.DoubleKind:

@@ -8,8 +8,8 @@ import (
 
 // Lanes that append to the default stream of one table with one row descriptor share AppendRows calls. Each lane keeps
 // a queue of its own, so what it has sent, what is confirmed and what is refused is its own as well; only the call is
-// common. A response goes to the lane whose request is the oldest unanswered one. A lane that waits for its refused rows
-// does not hold up the others. When a call ends, nobody can tell whose request ended it unless one lane alone had
+// common. A response goes to the lane whose request is the oldest unanswered one. A lane that waits for its refused
+// rows does not hold up the others. When a call ends, nobody can tell whose request ended it unless one lane alone had
 // requests under way: the others' good rows must not be taken for bad ones. Then each lane sends what was unanswered on
 // a call of its own, one request at a time, and comes back once something is written.
 
@@ -48,8 +48,8 @@ func (c *connection) join(a *appender) *seat {
 	return s
 }
 
-// leave takes a seat away and reports whether it was the last: nobody can join after that. stale keeps others from joining
-// as well.
+// leave takes a seat away and reports whether it was the last: nobody can join after that. stale keeps others from
+// joining as well.
 func (l *calls) leave(s *seat, stale bool) (last bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

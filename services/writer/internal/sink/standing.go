@@ -14,7 +14,8 @@ import (
 // kinds are what a name may stand for beside a table, by the REST reference of tables, `type`. The Storage Write API
 // appends to tables only.
 var kinds = map[string]string{
-	"VIEW": "a view", "MATERIALIZED_VIEW": "a materialized view", "EXTERNAL": "an external table", "SNAPSHOT": "a snapshot",
+	"VIEW": "a view", "MATERIALIZED_VIEW": "a materialized view", "EXTERNAL": "an external table",
+	"SNAPSHOT": "a snapshot",
 }
 
 // obstacle says why nothing is appended to what has the table's name; empty for a table.
@@ -28,7 +29,8 @@ func obstacle(table *bq.Table) string {
 	return fmt.Sprintf("it is of type %.40q, and rows go to tables only: give the contract another table", table.Type)
 }
 
-// remarks are what stops no lane and surprises people: what the table does to rows, and does not do as the contract says.
+// remarks are what stops no lane and surprises people: what the table does to rows, and does not do as the contract
+// says.
 func remarks(table *bq.Table, route *lanev1.Route) (all []string) {
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	if obstacle(table) != "" {
@@ -43,14 +45,16 @@ func remarks(table *bq.Table, route *lanev1.Route) (all []string) {
 		say("its partitions expire after %s: BigQuery takes older rows and deletes them", days(p.ExpirationMs))
 	}
 	if table.ExpirationTime > 0 {
-		say("the table itself expires at %s, with its rows", time.UnixMilli(table.ExpirationTime).UTC().Format(time.DateTime+" UTC"))
+		say("the table itself expires at %s, with its rows",
+			time.UnixMilli(table.ExpirationTime).UTC().Format(time.DateTime+" UTC"))
 	}
 	// https://cloud.google.com/bigquery/docs/column-level-security-writes
 	if tagged := policed(table.Schema, nil); len(tagged) > 0 {
 		say("columns with policy tags or data policies: %s. Appending needs no right on them, reading does", list(tagged))
 	}
 	if c := table.TableConstraints; c != nil && c.PrimaryKey != nil && len(c.PrimaryKey.Columns) > 0 {
-		say("its primary key (%s) is not enforced: rows are appended and replace none", strings.Join(c.PrimaryKey.Columns, ", "))
+		say("its primary key (%s) is not enforced: rows are appended and replace none",
+			strings.Join(c.PrimaryKey.Columns, ", "))
 	}
 	return all
 }

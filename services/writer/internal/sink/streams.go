@@ -93,7 +93,8 @@ func (s *Sink) Finalize(ctx context.Context, stream string) (int64, error) {
 		case errors.As(err, &f) && f.kind == gone:
 			return 0, fmt.Errorf("finalize %s: %w: %w", stream, lane.ErrStreamGone, err)
 		case f != nil && f.kind == denied:
-			return 0, fmt.Errorf("finalize %s: %w; %s, or see whether table %s was deleted and made anew", stream, err, roleRemedy, id)
+			return 0, fmt.Errorf("finalize %s: %w; %s, or see whether table %s was deleted and made anew", stream, err,
+				roleRemedy, id)
 		}
 		return 0, fmt.Errorf("finalize %s: %w", stream, err)
 	}
@@ -127,7 +128,9 @@ func (s *Sink) awaitCreation(ctx context.Context) error {
 // persist calls until it works, ctx ends, or the fault is none that time heals; also may name others that are tried
 // again. turn, if not nil, is awaited before each call, and its time is not the call's. What it meets makes the weather
 // of the traveller's table.
-func (s *Sink) persist(ctx context.Context, t *traveller, turn, call func(context.Context) error, also func(*fault) bool) error {
+func (s *Sink) persist(
+	ctx context.Context, t *traveller, turn, call func(context.Context) error, also func(*fault) bool,
+) error {
 	defer func() { t.leave(time.Now()) }()
 	for attempt := 0; ; attempt++ {
 		if turn != nil {

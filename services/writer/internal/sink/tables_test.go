@@ -54,11 +54,13 @@ func TestTableIsCreatedOnceForLanesAtOnce(t *testing.T) {
 	if err := json.Unmarshal(fake.tables["d/physical_stock_events"], &made); err != nil {
 		t.Fatal(err)
 	}
-	if made.TimePartitioning.Type != "DAY" || made.TimePartitioning.Field != "event_time" || !slices.Equal(made.Clustering.Fields, []string{"event_type"}) {
+	if made.TimePartitioning.Type != "DAY" || made.TimePartitioning.Field != "event_time" ||
+		!slices.Equal(made.Clustering.Fields, []string{"event_type"}) {
 		t.Errorf("layout %+v %+v", made.TimePartitioning, made.Clustering)
 	}
 	column := made.Schema.Fields[3]
-	if column.Name != "event_time" || column.Type != "TIMESTAMP" || !strings.HasPrefix(column.Description, "When the event happened") {
+	if column.Name != "event_time" || column.Type != "TIMESTAMP" ||
+		!strings.HasPrefix(column.Description, "When the event happened") {
 		t.Errorf("column %+v", column)
 	}
 }
@@ -66,18 +68,21 @@ func TestTableIsCreatedOnceForLanesAtOnce(t *testing.T) {
 func TestTableThatCannotTakeTheRows(t *testing.T) {
 	fake, s := world(t)
 	fake.tables["d/physical_stock_events"] = json.RawMessage(`{"schema": {"fields": [
-		{"name": "EVENT_ID", "type": "STRING"}, {"name": "event_type", "type": "INTEGER"}, {"name": "must", "type": "STRING", "mode": "REQUIRED"},
+		{"name": "EVENT_ID", "type": "STRING"}, {"name": "event_type", "type": "INTEGER"},
+		{"name": "must", "type": "STRING", "mode": "REQUIRED"},
 		{"name": "physical_stock", "type": "RECORD", "fields": [{"name": "timestamp", "type": "INT64"}]}]}}`)
 	_, err := s.Table(deadline(t), stockRoute)
 	for _, want := range []string{
-		"column event_type is INTEGER, the rows have STRING", "column item_type STRING is missing", "column kafka_headers REPEATED RECORD is missing",
+		"column event_type is INTEGER, the rows have STRING", "column item_type STRING is missing",
+		"column kafka_headers REPEATED RECORD is missing",
 		"column must is REQUIRED", "column physical_stock.process_reference STRING is missing",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error does not say %q: %v", want, err)
 		}
 	}
-	if err != nil && (strings.Contains(err.Error(), "event_id") || strings.Contains(err.Error(), "physical_stock.timestamp")) {
+	if err != nil && (strings.Contains(err.Error(), "event_id") ||
+		strings.Contains(err.Error(), "physical_stock.timestamp")) {
 		t.Errorf("error names columns that are well: %v", err)
 	}
 	// An operator sets it right: the next lane sees it.
@@ -93,7 +98,8 @@ func TestDataset(t *testing.T) {
 	route := proto.CloneOf(stockRoute)
 	route.Table = "made.stock"
 	_, s := world(t)
-	if _, err := s.Table(deadline(t), route); err == nil || !strings.Contains(err.Error(), "dataset test-project.made does not exist") {
+	if _, err := s.Table(deadline(t), route); err == nil ||
+		!strings.Contains(err.Error(), "dataset test-project.made does not exist") {
 		t.Errorf("got %v", err)
 	}
 	fake, s := world(t, func(c *Config) { c.CreateDataset, c.Location = true, "EU" })
@@ -167,14 +173,18 @@ func TestRowTypeOfBuiltIns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		file := &descriptorpb.FileDescriptorProto{Name: proto.String("x"), MessageType: []*descriptorpb.DescriptorProto{row.descriptor}}
+		file := &descriptorpb.FileDescriptorProto{
+			Name: proto.String("x"), MessageType: []*descriptorpb.DescriptorProto{row.descriptor},
+		}
 		if _, err := protodesc.NewFile(file, nil); err != nil {
 			t.Errorf("%s: not self-contained: %v", name, err)
 		}
-		if text := row.descriptor.String(); strings.Contains(text, "column") || strings.Contains(text, "options") || strings.Contains(text, "proto3") {
+		if text := row.descriptor.String(); strings.Contains(text, "column") || strings.Contains(text, "options") ||
+			strings.Contains(text, "proto3") {
 			t.Errorf("%s: options are left: %s", name, text)
 		}
-		if len(row.columns) != 13 || row.columns[12].Type != bigquery.RecordFieldType || row.columns[12].Schema[0].Description == "" {
+		if len(row.columns) != 13 || row.columns[12].Type != bigquery.RecordFieldType ||
+			row.columns[12].Schema[0].Description == "" {
 			t.Errorf("%s: %d columns", name, len(row.columns))
 		}
 	}
@@ -189,7 +199,9 @@ func TestColumns(t *testing.T) {
 		}
 		return o
 	}
-	field := func(name string, kind descriptorpb.FieldDescriptorProto_Type, number int32, o *descriptorpb.FieldOptions) *descriptorpb.FieldDescriptorProto {
+	field := func(
+		name string, kind descriptorpb.FieldDescriptorProto_Type, number int32, o *descriptorpb.FieldOptions,
+	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
 			Name: &name, Number: &number, Type: kind.Enum(), Options: o,
 			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
@@ -226,20 +238,24 @@ func TestColumns(t *testing.T) {
 	if _, err := newRowType(wrong); err == nil || !strings.Contains(err.Error(), "Row.at") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := newRowType(&descriptorpb.DescriptorProto{Name: proto.String("Row"), Field: []*descriptorpb.FieldDescriptorProto{nested}}); err == nil {
+	if _, err := newRowType(&descriptorpb.DescriptorProto{
+		Name: proto.String("Row"), Field: []*descriptorpb.FieldDescriptorProto{nested},
+	}); err == nil {
 		t.Error("a type that is not there was found")
 	}
 }
 
 func TestTableOfUnknownMessage(t *testing.T) {
 	_, s := world(t)
-	if _, err := s.Table(deadline(t), &lanev1.Route{Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"}}); err == nil {
+	if _, err := s.Table(deadline(t), &lanev1.Route{
+		Table: "t", Row: &lanev1.Route_Message{Message: "no.Such"},
+	}); err == nil {
 		t.Error("no error")
 	}
 }
 
-// Tables are told apart by what rows go to them: a contract that has grown gets the new descriptor, not the one in the cache. The same rows get the
-// same table, and with it its calls.
+// Tables are told apart by what rows go to them: a contract that has grown gets the new descriptor, not the one in the
+// cache. The same rows get the same table, and with it its calls.
 func TestTheCacheKnowsTheRows(t *testing.T) {
 	_, s := world(t)
 	get := func(route *lanev1.Route) *table {

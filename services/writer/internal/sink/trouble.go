@@ -29,7 +29,10 @@ func (t *traveller) trouble() lane.Trouble {
 	if !t.logged {
 		return lane.Trouble{}
 	}
-	return lane.Trouble{State: stateUnavailable, Since: t.since, Reason: "BigQuery takes nothing for this stream while it does for others of the table"}
+	return lane.Trouble{
+		State: stateUnavailable, Since: t.since,
+		Reason: "BigQuery takes nothing for this stream while it does for others of the table",
+	}
 }
 
 // Troubles implements lane.Reporter.

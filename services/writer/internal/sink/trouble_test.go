@@ -70,15 +70,18 @@ func TestARefusalThatNobodyMeetsFades(t *testing.T) {
 			w.refuse(wayTable, "does not fit", time.Now())
 			time.Sleep(refusedFor - time.Second)
 		}
-		if got := w.trouble(); got.State != stateRefused || got.Faults != 3 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 1 {
+		if got := w.trouble(); got.State != stateRefused || got.Faults != 3 ||
+			testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 1 {
 			t.Errorf("seen %+v", got)
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := w.trouble(); got.State != "" || w.rough.Load() || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 0 {
+		if got := w.trouble(); got.State != "" || w.rough.Load() ||
+			testutil.ToFloat64(s.metrics.troubles.WithLabelValues(stateRefused)) != 0 {
 			t.Errorf("seen %+v", got)
 		}
-		if w, i := logged.At(slog.LevelWarn, "refuses"), logged.At(slog.LevelInfo, "refuses nothing"); len(w) != 1 || len(i) != 1 {
+		if w, i := logged.At(slog.LevelWarn, "refuses"), logged.At(slog.LevelInfo, "refuses nothing"); len(w) != 1 ||
+			len(i) != 1 {
 			t.Errorf("said %v and %v", w, i)
 		}
 		w.refuse(wayTable, "does not fit", time.Now())
@@ -157,7 +160,8 @@ func TestADeniedTableThatStands(t *testing.T) {
 		if after, err := s.Table(t.Context(), stockRoute); err != nil || after == before {
 			t.Errorf("the table is believed in: %v", err)
 		}
-		if trouble := s.Troubles()["projects/test-project/datasets/d/tables/physical_stock_events"]; trouble.State != stateRefused {
+		trouble := s.Troubles()["projects/test-project/datasets/d/tables/physical_stock_events"]
+		if trouble.State != stateRefused {
 			t.Errorf("seen %+v", trouble)
 		}
 	})
@@ -177,11 +181,13 @@ func TestFinalizingWhatIsDenied(t *testing.T) {
 		}
 		began := time.Now()
 		_, err = s.Finalize(t.Context(), table.Name()+"/streams/s")
-		if errors.Is(err, lane.ErrStreamGone) || err == nil || !strings.Contains(err.Error(), roleRemedy) || time.Since(began) < deniedGrace {
+		if errors.Is(err, lane.ErrStreamGone) || err == nil || !strings.Contains(err.Error(), roleRemedy) ||
+			time.Since(began) < deniedGrace {
 			t.Errorf("the table stands: %v after %v", err, time.Since(began))
 		}
 		began = time.Now()
-		if _, err := table.Create(t.Context()); err == nil || !strings.Contains(err.Error(), roleRemedy) || time.Since(began) < deniedGrace {
+		if _, err := table.Create(t.Context()); err == nil || !strings.Contains(err.Error(), roleRemedy) ||
+			time.Since(began) < deniedGrace {
 			t.Errorf("the table stands: %v after %v", err, time.Since(began))
 		}
 		if again, err := s.Table(t.Context(), stockRoute); err != nil || again == table {
@@ -247,11 +253,16 @@ func TestWhatStopsALaneIsSeen(t *testing.T) {
 		repeats bool
 		wrote   bool
 	}{
-		"schema":                           {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), false, false},
-		"schema, default stream":           {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), true, false},
-		"stream gone under rows":           {storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "no stream"), false, true},
-		"table gone, default stream":       {storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, true},
-		"table gone, and nothing went yet": {storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, false},
+		"schema":                 {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), false, false},
+		"schema, default stream": {storageError(codes.InvalidArgument, 0, "Invalid proto schema"), true, false},
+		"stream gone under rows": {storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND,
+			"no stream"), false, true},
+		"table gone, default stream": {
+			storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, true,
+		},
+		"table gone, and nothing went yet": {
+			storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -21,13 +21,19 @@ func TestUnwritten(t *testing.T) {
 		play func(q *queue, next func())
 		want bool
 	}{
-		"the first answer":            {func(q *queue, _ func()) { q.reply(&reply{offset: -1, fault: notFound}, time.Time{}) }, true},
+		"the first answer": {func(q *queue, _ func()) {
+			q.reply(&reply{offset: -1, fault: notFound}, time.Time{})
+		}, true},
 		"the first call ends with it": {func(q *queue, _ func()) { q.down(notFound, time.Time{}) }, true},
 		"after a row was written": {func(q *queue, _ func()) {
 			q.accept(time.Time{})
 			q.reply(&reply{offset: -1, fault: notFound}, time.Time{})
 		}, false},
-		"after an answer was lost": {func(q *queue, next func()) { q.down(lost, time.Time{}); next(); q.down(notFound, time.Time{}) }, false},
+		"after an answer was lost": {func(q *queue, next func()) {
+			q.down(lost, time.Time{})
+			next()
+			q.down(notFound, time.Time{})
+		}, false},
 		"after one that says try again": {func(q *queue, next func()) {
 			q.reply(&reply{offset: -1, fault: lost}, time.Time{})
 			q.draining = 0

@@ -37,7 +37,8 @@ func (q *queue) ours(p *piece, offset int64, f *fault) error {
 	}
 	switch {
 	case p.fate == fresh:
-		return fmt.Errorf("%w: rows [%d, %d) sent for the first time are there already: %w", lane.ErrForeignRows, offset, end, f)
+		return fmt.Errorf("%w: rows [%d, %d) sent for the first time are there already: %w", lane.ErrForeignRows, offset, end,
+			f)
 	case f.expected > offset && f.expected < end: // a request is written whole or not at all
 		return fmt.Errorf("%w: rows [%d, %d) sent again are there in part: %w", lane.ErrForeignRows, offset, end, f)
 	case f.expected < end:
@@ -160,7 +161,8 @@ func (q *queue) retry(now time.Time, most time.Duration) {
 	pause := min(most, backoff(q.attempts, q.jitter()))
 	q.attempts++
 	q.hold = now.Add(pause)
-	if mutant.RewindOrder { // the first goes again behind those that were under way with it, as a client that retries each on its own sends it
+	// the first goes again behind those that were under way with it, as a client that retries each on its own sends it
+	if mutant.RewindOrder {
 		n := 0
 		for n < len(q.pieces) && q.pieces[n].tried {
 			n++

@@ -168,7 +168,8 @@ func (t *traveller) fault(f *fault, now time.Time) {
 		w.logged.Faults++
 	case !t.logged && t.name != "" && now.Sub(t.since) >= aloneAfter:
 		t.logged = true
-		w.log.Warn("BigQuery takes nothing for this stream while it does for others, trying again until it does", "stream", t.name, "error", f.Error())
+		w.log.Warn("BigQuery takes nothing for this stream while it does for others, trying again until it does", "stream",
+			t.name, "error", f.Error())
 	}
 }
 
@@ -188,7 +189,8 @@ func (w *weather) begin(fr *front, f *fault) {
 		}
 	}
 	w.metrics.troubles.WithLabelValues(w.logged.State).Inc()
-	w.log.Warn("BigQuery takes nothing for this table, trying again until it does", "state", w.logged.State, "since", fr.first, "faults", w.logged.Faults+1, "error", f.Error())
+	w.log.Warn("BigQuery takes nothing for this table, trying again until it does", "state", w.logged.State, "since",
+		fr.first, "faults", w.logged.Faults+1, "error", f.Error())
 }
 
 // success notes that something worked.
@@ -211,7 +213,8 @@ func (t *traveller) arrive(now time.Time, taken bool) {
 	fr.first, fr.prober = time.Time{}, nil
 	if t.recover(fr); t.logged {
 		t.logged = false
-		w.log.Info("BigQuery takes what goes to this stream again", "stream", t.name, "lasted", now.Sub(t.since).Round(time.Millisecond))
+		w.log.Info("BigQuery takes what goes to this stream again", "stream", t.name, "lasted",
+			now.Sub(t.since).Round(time.Millisecond))
 	}
 	if fr.storm {
 		fr.storm = false
@@ -268,7 +271,8 @@ func (w *weather) clear(now time.Time, how string) {
 		if w.calm == nil {
 			return // It has begun again.
 		}
-		w.log.Info("BigQuery takes what goes to this table again", "state", w.logged.State, "how", how, "faults", w.logged.Faults,
+		w.log.Info("BigQuery takes what goes to this table again", "state", w.logged.State, "how", how, "faults",
+			w.logged.Faults,
 			"lasted", now.Sub(w.logged.Since).Round(time.Millisecond), "last_error", w.logged.Reason)
 		w.metrics.troubles.WithLabelValues(w.logged.State).Dec()
 		w.logged, w.calm = lane.Trouble{}, nil

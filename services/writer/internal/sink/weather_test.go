@@ -31,7 +31,10 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 		{stateQuota, func() (*storagepb.AppendRowsResponse, error) {
 			return refusal(codes.ResourceExhausted, 0, "Exceeds 'AppendRows throughput' quota"), nil
 		}},
-		{stateUnavailable, func() (*storagepb.AppendRowsResponse, error) { return nil, grpcstatus.Error(codes.Unavailable, "away") }},
+		{
+			stateUnavailable,
+			func() (*storagepb.AppendRowsResponse, error) { return nil, grpcstatus.Error(codes.Unavailable, "away") },
+		},
 		{stateUnavailable, func() (*storagepb.AppendRowsResponse, error) { return refusal(codes.Internal, 0, "oops"), nil }},
 	} {
 		for _, repeats := range []bool{false, true} {
@@ -66,12 +69,14 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					}
 					time.Sleep(time.Until(began.Add(10 * time.Second)))
 					synctest.Wait()
-					if n := logged.At(slog.LevelWarn, "state="+c.state); len(n) != 1 || !strings.Contains(n[0], "physical_stock_events") {
+					if n := logged.At(slog.LevelWarn, "state="+c.state); len(n) != 1 ||
+						!strings.Contains(n[0], "physical_stock_events") {
 						t.Errorf("said at the beginning: %v", n)
 					}
 					table, _ := s.Table(t.Context(), stockRoute)
 					got := table.(lane.Troubled).Trouble()
-					if since := got.Since.Sub(began); got.State != c.state || since < 0 || since > time.Second || got.Faults < 10 || got.Reason == "" {
+					if since := got.Since.Sub(began); got.State != c.state || since < 0 || since > time.Second || got.Faults < 10 ||
+						got.Reason == "" {
 						t.Errorf("seen at the table: %+v", got)
 					}
 					if all := s.Troubles(); all[table.Name()].State != c.state || len(all) != 1 {
@@ -95,7 +100,8 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					}
 					time.Sleep(calmAfter + time.Second)
 					synctest.Wait()
-					if n := logged.At(slog.LevelInfo, "again"); len(n) != 1 || !strings.Contains(n[0], "faults=") || !strings.Contains(n[0], "lasted=1m") {
+					if n := logged.At(slog.LevelInfo, "again"); len(n) != 1 || !strings.Contains(n[0], "faults=") ||
+						!strings.Contains(n[0], "lasted=1m") {
 						t.Errorf("said at the end: %v", n)
 					}
 					if n := logged.At(slog.LevelWarn, ""); len(n) != 1 {
@@ -285,7 +291,8 @@ func TestAStreamThatFailsAloneIsSaid(t *testing.T) {
 		if n := logged.At(slog.LevelWarn, ""); len(n) != 1 || !strings.Contains(n[0], "stream=") {
 			t.Errorf("said %v", n)
 		}
-		if got := sick.Appender.(*appender).Trouble(); got.State != stateUnavailable || good.Appender.(*appender).Trouble().State != "" {
+		if got := sick.Appender.(*appender).Trouble(); got.State != stateUnavailable ||
+			good.Appender.(*appender).Trouble().State != "" {
 			t.Errorf("seen %+v", got)
 		}
 		fake.on(nil)
@@ -314,7 +321,8 @@ func TestAStormWithGapsIsOne(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		time.Sleep(2 * calmAfter)
-		if n, i := logged.At(slog.LevelWarn, ""), logged.At(slog.LevelInfo, "again"); len(n) != 1 || len(i) != 1 || !strings.Contains(i[0], "faults=80") {
+		if n, i := logged.At(slog.LevelWarn, ""), logged.At(slog.LevelInfo, "again"); len(n) != 1 || len(i) != 1 ||
+			!strings.Contains(i[0], "faults=80") {
 			t.Errorf("said %v and %v", n, i)
 		}
 		a.fault(f, time.Now())

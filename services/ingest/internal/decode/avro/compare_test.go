@@ -20,7 +20,8 @@ func compareRecord(m protoreflect.Message, t *typ, want any) string {
 		return fmt.Sprintf("%s is a %T", t.name, want)
 	}
 	for i, f := range t.fields {
-		if differs := compareField(m, m.Descriptor().Fields().ByNumber(protoreflect.FieldNumber(i+1)), f.typ, values[f.name]); differs != "" {
+		if differs := compareField(m, m.Descriptor().Fields().ByNumber(protoreflect.FieldNumber(i+1)), f.typ,
+			values[f.name]); differs != "" {
 			return f.name + ": " + differs
 		}
 	}

@@ -61,7 +61,10 @@ func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, err
 }
 
 func newCompiler(o *decode.Options) *compiler {
-	return &compiler{options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}, most: maxSteps, passed: map[passing]*skipped{}, tables: map[enums]int32{}, defaults: map[*shape.Node]int32{}}
+	return &compiler{
+		options: o, origin: "the file", open: map[*typ]bool{}, least: map[*typ]int{}, most: maxSteps,
+		passed: map[passing]*skipped{}, tables: map[enums]int32{}, defaults: map[*shape.Node]int32{},
+	}
 }
 
 // step bounds the work of compiling.
@@ -146,7 +149,7 @@ func (c *compiler) missing(f *shape.Node, path *decode.Path) error {
 		encoded, err := c.fallback(f, path)
 		if err != nil {
 			c.fail(c.origin+" lacks the field, and its default is no value of the column: "+err.Error(), path)
-			return nil
+			return nil //nolint:nilerr // of the records that need it
 		}
 		if at = -1; len(encoded) > 0 {
 			c.consts = append(c.consts, encoded)
@@ -307,7 +310,8 @@ func (c *compiler) fail(reason string, path *decode.Path) {
 // union compiles a value whose branch the payload chooses.
 func (c *compiler) union(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	branch := func(b *typ) error { return c.value(b, r, number, path) }
-	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 && null >= 0 && c.nullable(r) {
+	if null := slices.IndexFunc(w.branches, func(b *typ) bool { return b.kind == kindNull }); len(w.branches) == 2 &&
+		null >= 0 && c.nullable(r) {
 		at := c.emit(op{code: opOptional, arg: int32(null)}, path)
 		if err := branch(w.branches[1-null]); err != nil {
 			return err

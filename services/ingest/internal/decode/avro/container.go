@@ -90,7 +90,10 @@ type container struct {
 }
 
 func (c *container) fail(at int, reason string) error {
-	return &decode.Error{Contract: c.d.plan.options.Contract, Field: c.d.plan.options.Payload, Offset: at, Reason: "object container file: " + reason}
+	return &decode.Error{
+		Contract: c.d.plan.options.Contract, Field: c.d.plan.options.Payload, Offset: at,
+		Reason: "object container file: " + reason,
+	}
 }
 
 // text reads a length and that many bytes.
@@ -252,7 +255,8 @@ func (f *files) decompress(codec, data []byte) (block []byte, reason string) {
 		}
 	case "zstandard":
 		if f.zstd == nil {
-			if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true)); err != nil {
+			if f.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecodeAllCapLimit(true),
+				zstd.WithDecoderLowmem(true)); err != nil {
 				return nil, "zstandard: " + err.Error()
 			}
 		}

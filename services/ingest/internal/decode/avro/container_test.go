@@ -60,7 +60,9 @@ func codecs(t testing.TB) map[string]ocf.Codec {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return map[string]ocf.Codec{"null": nil, "deflate": ocf.DeflateCodec(6), "snappy": ocf.SnappyCodec(), "zstandard": zstd}
+	return map[string]ocf.Codec{
+		"null": nil, "deflate": ocf.DeflateCodec(6), "snappy": ocf.SnappyCodec(), "zstandard": zstd,
+	}
 }
 
 func golden(t testing.TB) (*Plan, string) {
@@ -69,7 +71,9 @@ func golden(t testing.TB) (*Plan, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Compile(schema, decode.Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"})
+	p, err := Compile(schema, decode.Options{
+		Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,15 +119,17 @@ func TestBadContainers(t *testing.T) {
 		file   []byte
 		reason string
 	}{
-		"no datum":         {file(t, schema, nil), "holds 0 data"},
-		"two data":         {file(t, schema, nil, payloads[0], payloads[1]), "holds 2 data"},
-		"magic only":       {[]byte("Obj\x01"), "ends here"},
-		"no schema":        {append([]byte("Obj\x01\x00"), make([]byte, 16)...), "no avro.schema"},
-		"no sync":          {[]byte("Obj\x01\x02\x16avro.schema\x10\"string\"\x00abc"), "ends here"},
-		"cut":              {good[:len(good)-1], "sync marker"},
-		"other sync":       {append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]+1), "sync marker"},
-		"unknown codec":    {replace(deflated, "deflate", "deflatf"), "codec \"deflatf\" is not supported"},
-		"corrupt deflate":  {replace(deflated, string(deflated[len(deflated)-60:len(deflated)-40]), strings.Repeat("\xff", 20)), ""},
+		"no datum":      {file(t, schema, nil), "holds 0 data"},
+		"two data":      {file(t, schema, nil, payloads[0], payloads[1]), "holds 2 data"},
+		"magic only":    {[]byte("Obj\x01"), "ends here"},
+		"no schema":     {append([]byte("Obj\x01\x00"), make([]byte, 16)...), "no avro.schema"},
+		"no sync":       {[]byte("Obj\x01\x02\x16avro.schema\x10\"string\"\x00abc"), "ends here"},
+		"cut":           {good[:len(good)-1], "sync marker"},
+		"other sync":    {append(bytes.Clone(good[:len(good)-1]), good[len(good)-1]+1), "sync marker"},
+		"unknown codec": {replace(deflated, "deflate", "deflatf"), "codec \"deflatf\" is not supported"},
+		"corrupt deflate": {
+			replace(deflated, string(deflated[len(deflated)-60:len(deflated)-40]), strings.Repeat("\xff", 20)), "",
+		},
 		"wrong checksum":   {replace(snappy, string(snappy[len(snappy)-20:len(snappy)-16]), "\x01\x02\x03\x04"), "checksum"},
 		"schema of no use": {file(t, one(`"int"`), nil, []byte("\x02")), "does not fit"},
 		"broken schema":    {replace(good, `"record"`, `"rexord"`), "its schema"},
@@ -195,7 +201,8 @@ func TestBareDataThatStartLikeAnother(t *testing.T) {
 // A single-object encoding of the contract's schema is a row, by the fingerprint of the schema as other writers make
 // it; of another schema it is named as what it is.
 func TestSingleObjectEncoding(t *testing.T) {
-	schema := `{"type":"record","name":"R","doc":"not part of it","namespace":"a.b","fields":[{"name":"x","type":{"type":"string"}}]}`
+	schema := `{"type":"record","name":"R","doc":"not part of it","namespace":"a.b","fields":[{"name":"x",` +
+		`"type":{"type":"string"}}]}`
 	parsed := avro.MustParse(schema)
 	theirs, err := parsed.AppendSingleObject(nil, map[string]any{"x": "hello"})
 	if err != nil {
@@ -206,13 +213,15 @@ func TestSingleObjectEncoding(t *testing.T) {
 		t.Errorf("%q, %v", row, err)
 	}
 	for payload, reason := range map[string]string{
-		string(theirs[:9]):                     "single-object encoding (C3 01): the payload ends within the fingerprint",
-		"\xc3\x01ABCDEFGH" + "\x0ahello":       "single-object encoding (C3 01) of the schema with the fingerprint 4847464544434241",
+		string(theirs[:9]): "single-object encoding (C3 01): the payload ends within the fingerprint",
+		"\xc3\x01ABCDEFGH" + "\x0ahello": "single-object encoding (C3 01) of the schema with " +
+			"the fingerprint 4847464544434241",
 		string(theirs[:10]) + "\x0ahell":       "at byte 10: the length reaches past the end",
 		string(theirs) + "x":                   "at byte 16: bytes are left over",
 		"\xc3\x01" + string(theirs[2:10]) + "": "at byte 10: the payload ends here",
 	} {
-		if row, err := d.Append([]byte("row"), []byte(payload)); err == nil || string(row) != "row" || !strings.Contains(err.Error(), reason) {
+		if row, err := d.Append([]byte("row"), []byte(payload)); err == nil || string(row) != "row" ||
+			!strings.Contains(err.Error(), reason) {
 			t.Errorf("%q: %q, %v; want …%s…", payload, row, err, reason)
 		}
 	}
@@ -225,37 +234,93 @@ func TestResolution(t *testing.T) {
 		datum, want    string // want is the text form of the payload, or part of an error
 		fails          bool
 	}{
-		"same":             {one(`"int"`), one(`"int"`), "\x02", "x:1", false},
-		"int to long":      {one(`"int"`), one(`"long"`), "\x01", "x:-1", false},
-		"int to double":    {one(`"int"`), one(`"double"`), "\x04", "x:2", false},
-		"long to float":    {one(`"long"`), one(`"float"`), "\x04", "x:2", false},
-		"float to double":  {one(`"float"`), one(`"double"`), "\x00\x00\x00\x3f", "x:0.5", false},
-		"bytes to string":  {one(`"bytes"`), one(`"string"`), "\x02a", `x:"a"`, false},
-		"string to bytes":  {one(`"string"`), one(`"bytes"`), "\x02\xff", `x:"\xff"`, false},
-		"bad bytes":        {one(`"bytes"`), one(`"string"`), "\x02\xff", "UTF-8", true},
-		"long to int":      {one(`"long"`), one(`"int"`), "\x02", "cannot be read as the contract's int", true},
-		"extra field":      {recordOf(`{"name":"y","type":{"type":"array","items":{"type":"map","values":["null","string"]}}},{"name":"x","type":"int"}`), one(`"int"`), "\x02\x02\x02k\x02\x02v\x00\x00\x02", "x:1", false},
-		"extra everything": {recordOf(`{"name":"a","type":"boolean"},{"name":"b","type":"float"},{"name":"c","type":"double"},{"name":"d","type":{"type":"fixed","name":"F","size":2}},{"name":"e","type":{"type":"enum","name":"E","symbols":["A"]}},{"name":"f","type":"long"},{"name":"g","type":"int"},{"name":"h","type":["int"]},{"name":"i","type":"null"},{"name":"j","type":["null","int","string"]},{"name":"k","type":{"type":"record","name":"K","fields":[{"name":"k","type":"bytes"}]}},{"name":"x","type":"int"}`), one(`"int"`), "\x01" + "1234" + "12345678" + "ab" + "\x00" + "\x02" + "\x02" + "\x00\x02" + "\x04\x02s" + "\x02b" + "\x06", "x:3", false},
-		"missing default":  {one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"map","values":"int"},"default":{"k":7}}`), "\x02", `x:1 y:{key:"k" value:7}`, false},
-		"missing record":   {one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"record","name":"Y","fields":[{"name":"z","type":"string"}]},"default":{"z":"d"}}`), "\x02", `x:1 y:{z:"d"}`, false},
-		"missing null":     {one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"],"default":null}`), "\x02", "x:1", false},
-		"missing nullable": {one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"]}`), "\x02", "x:1", false},
-		"missing":          {one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":"int"}`), "\x02", "lacks the field", true},
-		"alias":            {recordOf(`{"name":"old","type":"int"}`), recordOf(`{"name":"x","type":"int","aliases":["old"]}`), "\x02", "x:1", false},
+		"same":            {one(`"int"`), one(`"int"`), "\x02", "x:1", false},
+		"int to long":     {one(`"int"`), one(`"long"`), "\x01", "x:-1", false},
+		"int to double":   {one(`"int"`), one(`"double"`), "\x04", "x:2", false},
+		"long to float":   {one(`"long"`), one(`"float"`), "\x04", "x:2", false},
+		"float to double": {one(`"float"`), one(`"double"`), "\x00\x00\x00\x3f", "x:0.5", false},
+		"bytes to string": {one(`"bytes"`), one(`"string"`), "\x02a", `x:"a"`, false},
+		"string to bytes": {one(`"string"`), one(`"bytes"`), "\x02\xff", `x:"\xff"`, false},
+		"bad bytes":       {one(`"bytes"`), one(`"string"`), "\x02\xff", "UTF-8", true},
+		"long to int":     {one(`"long"`), one(`"int"`), "\x02", "cannot be read as the contract's int", true},
+		"extra field": {
+			recordOf(`{"name":"y","type":{"type":"array","items":{"type":"map","values":["null","string"]}}},{"name":"x",` +
+				`"type":"int"}`), one(`"int"`), "\x02\x02\x02k\x02\x02v\x00\x00\x02", "x:1", false,
+		},
+		"extra everything": {
+			recordOf(`{"name":"a","type":"boolean"},{"name":"b","type":"float"},{"name":"c","type":"double"},{"name":"d",` +
+				`"type":{"type":"fixed","name":"F","size":2}},{"name":"e","type":{"type":"enum","name":"E","symbols":["A"]}},` +
+				`{"name":"f","type":"long"},{"name":"g","type":"int"},{"name":"h","type":["int"]},{"name":"i","type":"null"},` +
+				`{"name":"j","type":["null","int","string"]},{"name":"k","type":{"type":"record","name":"K",` +
+				`"fields":[{"name":"k","type":"bytes"}]}},{"name":"x",` +
+				`"type":"int"}`), one(`"int"`),
+			"\x01" + "1234" + "12345678" + "ab" + "\x00" + "\x02" + "\x02" + "\x00\x02" + "\x04\x02s" + "\x02b" + "\x06", "x:3",
+			false,
+		},
+		"missing default": {
+			one(`"int"`), recordOf(
+				`{"name":"x","type":"int"},{"name":"y","type":{"type":"map","values":"int"},"default":{"k":7}}`), "\x02",
+			`x:1 y:{key:"k" value:7}`, false,
+		},
+		"missing record": {
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"record","name":"Y",` +
+				`"fields":[{"name":"z","type":"string"}]},"default":{"z":"d"}}`), "\x02", `x:1 y:{z:"d"}`, false,
+		},
+		"missing null": {
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"],"default":null}`), "\x02", "x:1",
+			false,
+		},
+		"missing nullable": {
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"]}`), "\x02", "x:1", false,
+		},
+		"missing": {
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":"int"}`), "\x02", "lacks the field", true,
+		},
+		"alias": {
+			recordOf(`{"name":"old","type":"int"}`), recordOf(`{"name":"x","type":"int","aliases":["old"]}`), "\x02", "x:1",
+			false,
+		},
 		"made nullable":    {one(`"int"`), one(`["null","int"]`), "\x02", "x:1", false},
 		"null where none":  {one(`["null","int"]`), one(`"int"`), "\x00", "null where", true},
 		"value where none": {one(`["null","int"]`), one(`"int"`), "\x02\x02", "x:1", false},
-		"branches":         {one(`["string","null","int"]`), one(`["null","string","long"]`), "\x04\x06", "x:{long_value:3}", false},
-		"into a branch":    {one(`"int"`), one(`["null","string","long"]`), "\x06", "x:{long_value:3}", false},
-		"no branch":        {one(`"boolean"`), one(`["null","string","long"]`), "\x01", "none of the contract's branches", true},
-		"enum default":     {one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`), one(`{"type":"enum","name":"E","symbols":["A"],"default":"A"}`), "\x00", `x:"A"`, false},
-		"enum unknown":     {one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`), one(`{"type":"enum","name":"E","symbols":["A"]}`), "\x00", "does not have the symbol NEW", true},
-		"units":            {one(`{"type":"long","logicalType":"timestamp-millis"}`), one(`{"type":"long","logicalType":"timestamp-micros"}`), "\x06", "x:3000", false},
-		"decimal scale":    {one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":1}`), one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}`), "\x02\x01", "cannot be read", true},
-		"recursive extra":  {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x00", "x:1", false},
-		"recursive value":  {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x02\x04\x02\x06\x00", "x:1", false},
-		"too deep":         {recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), strings.Repeat("\x02\x02", 1000), "p.y.y.y.y", true},
-		"bomb in extra":    {recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"array","items":"null"}}`), one(`"int"`), "\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "more than the rest", true},
+		"branches": {
+			one(`["string","null","int"]`), one(`["null","string","long"]`), "\x04\x06", "x:{long_value:3}", false,
+		},
+		"into a branch": {one(`"int"`), one(`["null","string","long"]`), "\x06", "x:{long_value:3}", false},
+		"no branch": {
+			one(`"boolean"`), one(`["null","string","long"]`), "\x01", "none of the contract's branches", true,
+		},
+		"enum default": {
+			one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`),
+			one(`{"type":"enum","name":"E","symbols":["A"],"default":"A"}`), "\x00", `x:"A"`, false,
+		},
+		"enum unknown": {
+			one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`), one(`{"type":"enum","name":"E","symbols":["A"]}`), "\x00",
+			"does not have the symbol NEW", true,
+		},
+		"units": {
+			one(`{"type":"long","logicalType":"timestamp-millis"}`), one(`{"type":"long","logicalType":"timestamp-micros"}`),
+			"\x06", "x:3000", false,
+		},
+		"decimal scale": {
+			one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":1}`),
+			one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}`), "\x02\x01", "cannot be read", true,
+		},
+		"recursive extra": {
+			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x00", "x:1", false,
+		},
+		"recursive value": {
+			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x02\x04\x02\x06\x00",
+			"x:1", false,
+		},
+		"too deep": {
+			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`),
+			strings.Repeat("\x02\x02", 1000), "p.y.y.y.y", true,
+		},
+		"bomb in extra": {
+			recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"array","items":"null"}}`), one(`"int"`),
+			"\x02\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "more than the rest", true,
+		},
 	} {
 		p := compile(t, c.reader)
 		row, err := p.decoder().Append(nil, file(t, c.writer, nil, []byte(c.datum)))

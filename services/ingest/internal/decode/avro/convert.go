@@ -31,7 +31,9 @@ func (c *compiler) column(column *decode.Column) int32 {
 
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more
 // than a few lines.
-func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
+func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int,
+	reason string,
+) {
 	text, next := m.scratch[:0], p
 	switch in.code {
 	case opRange:
@@ -187,5 +189,7 @@ func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 	if scale < 0 || scale > decode.BigNumericScale {
 		return dst, fmt.Sprintf("the scale %d of the big-decimal is not within 0 and %d", scale, decode.BigNumericScale)
 	}
-	return appendDecimal(dst, value[start:start+n], &decimalType{precision: decode.BigNumericWhole + int(scale), scale: int(scale)})
+	return appendDecimal(dst, value[start:start+n], &decimalType{
+		precision: decode.BigNumericWhole + int(scale), scale: int(scale),
+	})
 }

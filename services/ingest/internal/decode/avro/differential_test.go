@@ -29,13 +29,16 @@ type schemaMaker struct {
 
 var leaves = []string{
 	`"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`,
-	`{"type":"int","logicalType":"date"}`, `{"type":"int","logicalType":"time-millis"}`, `{"type":"long","logicalType":"time-micros"}`,
-	`{"type":"long","logicalType":"timestamp-millis"}`, `{"type":"long","logicalType":"timestamp-micros"}`,
-	`{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-millis"}`,
-	`{"type":"long","logicalType":"local-timestamp-micros"}`, `{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`,
-	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `{"type":"bytes","logicalType":"decimal","precision":5,"scale":5}`,
-	`{"type":"string","logicalType":"uuid"}`, `{"type":"bytes","logicalType":"big-decimal"}`, `{"type":"long","logicalType":"local-timestamp-nanos"}`,
-	"enum", "fixed", "decimal", "duration", "uuid",
+	`{"type":"int","logicalType":"date"}`, `{"type":"int","logicalType":"time-millis"}`,
+	`{"type":"long","logicalType":"time-micros"}`, `{"type":"long","logicalType":"timestamp-millis"}`,
+	`{"type":"long","logicalType":"timestamp-micros"}`, `{"type":"long","logicalType":"timestamp-nanos"}`,
+	`{"type":"long","logicalType":"local-timestamp-millis"}`,
+	`{"type":"long","logicalType":"local-timestamp-micros"}`,
+	`{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`,
+	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`,
+	`{"type":"bytes","logicalType":"decimal","precision":5,"scale":5}`, `{"type":"string","logicalType":"uuid"}`,
+	`{"type":"bytes","logicalType":"big-decimal"}`, `{"type":"long","logicalType":"local-timestamp-nanos"}`, "enum",
+	"fixed", "decimal", "duration", "uuid",
 }
 
 func (m *schemaMaker) leaf() string {
@@ -50,7 +53,8 @@ func (m *schemaMaker) leaf() string {
 	case "uuid":
 		return fmt.Sprintf(`{"type":"fixed","name":"U%d","size":16,"logicalType":"uuid"}`, m.types)
 	case "decimal":
-		return fmt.Sprintf(`{"type":"fixed","name":"D%d","size":16,"logicalType":"decimal","precision":20,"scale":4}`, m.types)
+		return fmt.Sprintf(`{"type":"fixed","name":"D%d","size":16,"logicalType":"decimal","precision":20,"scale":4}`,
+			m.types)
 	default:
 		return s
 	}
@@ -131,7 +135,8 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 		return dst
 	case logicalBigDecimal:
 		scale := rapid.IntRange(0, decode.BigNumericScale).Draw(m.t, "scale")
-		n, _ := new(big.Int).SetString(rapid.StringMatching(fmt.Sprintf(`-?[0-9]{1,%d}`, decode.BigNumericWhole+scale)).Draw(m.t, "digits"), 10)
+		n, _ := new(big.Int).SetString(
+			rapid.StringMatching(fmt.Sprintf(`-?[0-9]{1,%d}`, decode.BigNumericWhole+scale)).Draw(m.t, "digits"), 10)
 		unscaled := twosComplement(n, n.BitLen()/8+1)
 		text(appendZigzag(append(appendZigzag(nil, int64(len(unscaled))), unscaled...), int64(scale)))
 		return dst
@@ -257,7 +262,8 @@ func TestAgainstAvro(t *testing.T) {
 			if err := proto.Unmarshal(row, got); err != nil {
 				t.Fatal(err)
 			}
-			if canonical, err := (proto.MarshalOptions{Deterministic: true}).Marshal(got); err != nil || !bytes.Equal(row, canonical) {
+			if canonical, err := (proto.MarshalOptions{Deterministic: true}).Marshal(got); err != nil ||
+				!bytes.Equal(row, canonical) {
 				t.Fatalf("%s\n%x: not the bytes of proto.Marshal\n%x\n%x", avsc, datum, row, canonical)
 			}
 			schema, err := avro.Parse(avsc)

@@ -1,11 +1,7 @@
 package avro
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
-	"math/rand/v2"
-	"slices"
 	"strings"
 	"testing"
 
@@ -13,7 +9,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
-	"pgregory.net/rapid"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -37,26 +32,66 @@ func TestWith(t *testing.T) {
 		have, newer string // types of the field x
 		changes     decode.Changes
 	}{
-		"same":              {`"int"`, `"int"`, decode.Changes{}},
-		"nullable":          {`"int"`, null(`"int"`), decode.Changes{}},
-		"promoted":          {`"double"`, `"int"`, decode.Changes{}},
-		"int to long":       {null(`"int"`), `"long"`, decode.Changes{Widened: []string{"payload.x"}}},
-		"float to double":   {`"float"`, null(`"double"`), decode.Changes{Widened: []string{"payload.x"}}},
-		"long to int":       {`"long"`, `"int"`, decode.Changes{}},
-		"long to string":    {`"long"`, null(`"string"`), decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "string"}}}},
-		"date to timestamp": {`{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"timestamp-millis"}`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "int (date)", Want: "long (timestamp-millis)"}}}},
-		"one to several":    {null(`"long"`), `["null","long","string"]`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "[null, long, string]"}}}},
-		"another branch":    {`["null","long","string"]`, `["null","long","boolean","string"]`, decode.Changes{Added: []string{"payload.x.boolean_value"}}},
-		"a wider branch":    {`["int","string"]`, `["long","string"]`, decode.Changes{Added: []string{"payload.x.long_value"}}},
-		"another symbol":    {`{"type":"enum","name":"E","symbols":["A"]}`, `{"type":"enum","name":"E","symbols":["B","A","C"]}`, decode.Changes{Widened: []string{"payload.x (B, C)"}}},
-		"record":            {sub(a), null(sub(b + "," + a)), decode.Changes{Added: []string{"payload.x.b"}}},
-		"array of records":  {`{"type":"array","items":` + sub(a) + `}`, `{"type":"array","items":` + sub(b) + `}`, decode.Changes{Added: []string{"payload.x[].b"}}},
-		"map of records":    {`{"type":"map","values":` + sub(a) + `}`, `{"type":"map","values":` + sub(b) + `}`, decode.Changes{Added: []string{"payload.x[].b"}}},
-		"nullable items":    {`{"type":"array","items":"int"}`, `{"type":"array","items":["null","long"]}`, decode.Changes{Widened: []string{"payload.x[]"}, Conflicts: []decode.Conflict{{Path: "payload.x[]", Have: "int", Want: "[null, long]"}}}},
-		"plain items":       {`{"type":"array","items":["null","long"]}`, `{"type":"array","items":"int"}`, decode.Changes{}},
-		"array to map":      {`{"type":"array","items":"int"}`, `{"type":"map","values":"int"}`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "array", Want: "map"}}}},
-		"null to int":       {`"null"`, null(`"int"`), decode.Changes{Added: []string{"payload.x"}}},
-		"fixed":             {`{"type":"fixed","name":"F","size":2}`, `{"type":"fixed","name":"F","size":3}`, decode.Changes{Conflicts: []decode.Conflict{{Path: "payload.x", Have: "fixed of 2 bytes", Want: "fixed of 3 bytes"}}}},
+		"same":            {`"int"`, `"int"`, decode.Changes{}},
+		"nullable":        {`"int"`, null(`"int"`), decode.Changes{}},
+		"promoted":        {`"double"`, `"int"`, decode.Changes{}},
+		"int to long":     {null(`"int"`), `"long"`, decode.Changes{Widened: []string{"payload.x"}}},
+		"float to double": {`"float"`, null(`"double"`), decode.Changes{Widened: []string{"payload.x"}}},
+		"long to int":     {`"long"`, `"int"`, decode.Changes{}},
+		"long to string": {
+			`"long"`, null(`"string"`), decode.Changes{
+				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "string"}},
+			},
+		},
+		"date to timestamp": {
+			`{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"timestamp-millis"}`, decode.Changes{
+				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "int (date)", Want: "long (timestamp-millis)"}},
+			},
+		},
+		"one to several": {
+			null(`"long"`), `["null","long","string"]`, decode.Changes{
+				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "long", Want: "[null, long, string]"}},
+			},
+		},
+		"another branch": {
+			`["null","long","string"]`, `["null","long","boolean","string"]`,
+			decode.Changes{Added: []string{"payload.x.boolean_value"}},
+		},
+		"a wider branch": {
+			`["int","string"]`, `["long","string"]`, decode.Changes{Added: []string{"payload.x.long_value"}},
+		},
+		"another symbol": {
+			`{"type":"enum","name":"E","symbols":["A"]}`, `{"type":"enum","name":"E","symbols":["B","A","C"]}`,
+			decode.Changes{Widened: []string{"payload.x (B, C)"}},
+		},
+		"record": {sub(a), null(sub(b + "," + a)), decode.Changes{Added: []string{"payload.x.b"}}},
+		"array of records": {
+			`{"type":"array","items":` + sub(a) + `}`, `{"type":"array","items":` + sub(b) + `}`,
+			decode.Changes{Added: []string{"payload.x[].b"}},
+		},
+		"map of records": {
+			`{"type":"map","values":` + sub(a) + `}`, `{"type":"map","values":` + sub(b) + `}`,
+			decode.Changes{Added: []string{"payload.x[].b"}},
+		},
+		"nullable items": {
+			`{"type":"array","items":"int"}`, `{"type":"array","items":["null","long"]}`, decode.Changes{
+				Widened: []string{"payload.x[]"}, Conflicts: []decode.Conflict{
+					{Path: "payload.x[]", Have: "int", Want: "[null, long]"},
+				},
+			},
+		},
+		"plain items": {`{"type":"array","items":["null","long"]}`, `{"type":"array","items":"int"}`, decode.Changes{}},
+		"array to map": {
+			`{"type":"array","items":"int"}`, `{"type":"map","values":"int"}`, decode.Changes{
+				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "array", Want: "map"}},
+			},
+		},
+		"null to int": {`"null"`, null(`"int"`), decode.Changes{Added: []string{"payload.x"}}},
+		"fixed": {
+			`{"type":"fixed","name":"F","size":2}`, `{"type":"fixed","name":"F","size":3}`, decode.Changes{
+				Conflicts: []decode.Conflict{{Path: "payload.x", Have: "fixed of 2 bytes", Want: "fixed of 3 bytes"}},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			field := func(typ string) string { return recordOf(`{"name":"x","type":` + typ + `},{"name":"y","type":"int"}`) }
@@ -78,9 +113,11 @@ func TestWith(t *testing.T) {
 // A named type that is used at two places gains a field at both, and a new field of a known type shares it.
 func TestWithSharedTypes(t *testing.T) {
 	address := `{"type":"record","name":"Address","fields":[{"name":"city","type":"string"}]}`
-	longer := `{"type":"record","name":"Address","fields":[{"name":"zip","type":"string"},{"name":"city","type":"string"}]}`
+	longer := `{"type":"record","name":"Address","fields":[{"name":"zip","type":"string"},{"name":"city",` +
+		`"type":"string"}]}`
 	have := parsed(t, recordOf(`{"name":"from","type":`+address+`},{"name":"to","type":"Address"}`))
-	merged, changes := have.With(parsed(t, recordOf(`{"name":"via","type":`+longer+`},{"name":"to","type":"Address"},{"name":"from","type":"Address"}`)), "payload")
+	merged, changes := have.With(parsed(t, recordOf(`{"name":"via","type":`+longer+
+		`},{"name":"to","type":"Address"},{"name":"from","type":"Address"}`)), "payload")
 	if !changes.Grown() || len(changes.Conflicts) > 0 {
 		t.Errorf("%+v", changes)
 	}
@@ -104,11 +141,14 @@ func TestWithSharedTypes(t *testing.T) {
 func TestCompileFor(t *testing.T) {
 	have := parsed(t, recordOf(`{"name":"a","type":"int"},{"name":"d","type":"float","default":1.5}`))
 	newer := parsed(t, recordOf(`{"name":"b","type":"string"},{"name":"d","type":"double"}`))
-	if _, err := have.CompileFor(newer, rowOptions, Resolution{Origin: "schema 9"}); err == nil || !strings.Contains(err.Error(), "payload.a: schema 9 lacks the field") {
+	if _, err := have.CompileFor(newer, rowOptions, Resolution{Origin: "schema 9"}); err == nil ||
+		!strings.Contains(err.Error(), "payload.a: schema 9 lacks the field") {
 		t.Errorf("strict: %v", err)
 	}
 	merged, changes := have.With(newer, "payload")
-	if diff := cmp.Diff(decode.Changes{Added: []string{"payload.b"}, Widened: []string{"payload.d"}}, changes); diff != "" {
+	if diff := cmp.Diff(decode.Changes{
+		Added: []string{"payload.b"}, Widened: []string{"payload.d"},
+	}, changes); diff != "" {
 		t.Error(diff)
 	}
 	read := func(writer *Schema, datum string) string {
@@ -132,7 +172,8 @@ func TestCompileFor(t *testing.T) {
 	if got := read(parsed(t, recordOf(`{"name":"a","type":"int"}`)), "\x08"); got != "a:4" {
 		t.Errorf("older: %s", got)
 	}
-	if got := read(parsed(t, recordOf(`{"name":"a","type":["null","string"]}`)), "\x02\x02x"); got != "c: payload.a at byte 1: schema 9's string cannot be read as the contract's int" {
+	if got := read(parsed(t, recordOf(`{"name":"a","type":["null","string"]}`)),
+		"\x02\x02x"); got != "c: payload.a at byte 1: schema 9's string cannot be read as the contract's int" {
 		t.Errorf("another type: %s", got)
 	}
 	if got := read(parsed(t, recordOf(`{"name":"a","type":["null","string"]}`)), "\x00"); got != "" {
@@ -142,7 +183,8 @@ func TestCompileFor(t *testing.T) {
 		return parsed(t, recordOf(`{"name":"l","type":{"type":"array","items":`+items+`}}`))
 	}
 	merged, _ = list(`"int"`).With(list(`["null","int"]`), "payload")
-	if got := read(list(`["null","int"]`), "\x04\x02\x0a\x00\x00"); got != "c: payload.l[1] at byte 4: null where the contract wants int" {
+	if got := read(list(`["null","int"]`),
+		"\x04\x02\x0a\x00\x00"); got != "c: payload.l[1] at byte 4: null where the contract wants int" {
 		t.Errorf("a null item has no place: %s", got)
 	}
 	merged, _ = list(`["null","int"]`).With(list(`"int"`), "payload")
@@ -151,7 +193,9 @@ func TestCompileFor(t *testing.T) {
 	}
 	merged, _ = have.With(newer, "payload")
 	// Behind a schema id there are no files, whatever the first bytes are.
-	if got := read(parsed(t, recordOf(`{"name":"x","type":"int"},{"name":"a","type":"int"},{"name":"y","type":"int"},{"name":"z","type":"int"}`)), "Obj\x01"); !strings.HasPrefix(got, "a:49") {
+	if got := read(parsed(t, recordOf(
+		`{"name":"x","type":"int"},{"name":"a","type":"int"},{"name":"y","type":"int"},{"name":"z","type":"int"}`)),
+		"Obj\x01"); !strings.HasPrefix(got, "a:49") {
 		t.Errorf("the bytes of a file: %s", got)
 	}
 }
@@ -159,7 +203,8 @@ func TestCompileFor(t *testing.T) {
 func TestParseReferences(t *testing.T) {
 	money := `{"type":"record","name":"shop.Money","fields":[{"name":"units","type":"long"}]}`
 	line := `{"type":"record","name":"shop.Line","fields":[{"name":"price","type":"Money"}]}`
-	order := `{"type":"record","name":"shop.Order","fields":[{"name":"line","type":"shop.Line"},{"name":"sum","type":"shop.Money"}]}`
+	order := `{"type":"record","name":"shop.Order","fields":[{"name":"line","type":"shop.Line"},{"name":"sum",` +
+		`"type":"shop.Money"}]}`
 	s := parsed(t, order, money, line)
 	if s.Name() != "Order" {
 		t.Errorf("name %s", s.Name())
@@ -168,192 +213,15 @@ func TestParseReferences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if row, err := plan.NewDecoder().Append(nil, []byte{2, 4}); err != nil || string(row) != "\x0a\x04\x0a\x02\x08\x01\x12\x02\x08\x02" {
+	if row, err := plan.NewDecoder().Append(nil, []byte{2, 4}); err != nil ||
+		string(row) != "\x0a\x04\x0a\x02\x08\x01\x12\x02\x08\x02" {
 		t.Errorf("%x, %v", row, err)
 	}
-	for name, references := range map[string][]string{"missing": {money}, "broken": {"{"}, "too large": {money, line, strings.Repeat(" ", decode.MaxSchema)}} {
+	for name, references := range map[string][]string{
+		"missing": {money}, "broken": {"{"}, "too large": {money, line, strings.Repeat(" ", decode.MaxSchema)},
+	} {
 		if _, err := Parse(order, references...); err == nil {
 			t.Errorf("%s: parsed", name)
 		}
 	}
-}
-
-// evolve changes a schema as people do: fields come, go, and change places, at every level.
-func (m *schemaMaker) evolve(node any, random *rand.Rand) any {
-	switch n := node.(type) {
-	case []any:
-		for i := range n {
-			n[i] = m.evolve(n[i], random)
-		}
-	case map[string]any:
-		for _, part := range []string{"items", "values", "type"} {
-			if p, ok := n[part]; ok {
-				n[part] = m.evolve(p, random)
-			}
-		}
-		fields, ok := n["fields"].([]any)
-		if !ok {
-			break
-		}
-		if len(fields) > 1 && random.IntN(3) == 0 {
-			fields = slices.Delete(fields, 1, 2)
-		}
-		for i := range fields {
-			fields[i] = m.evolve(fields[i], random)
-		}
-		for range random.IntN(3) {
-			m.types++
-			var typ any
-			_ = json.Unmarshal([]byte(m.column(3, false)), &typ) // what the maker makes is JSON
-			added := map[string]any{"name": fmt.Sprint("n", m.types), "type": typ}
-			fields = slices.Insert(fields, random.IntN(len(fields)+1), any(added))
-		}
-		random.Shuffle(len(fields), func(i, j int) { fields[i], fields[j] = fields[j], fields[i] })
-		n["fields"] = fields
-	}
-	return node
-}
-
-// The law of growing: whatever has come, gone and moved, rows of the old schema are byte for byte what they were,
-// numbers included, and rows of the new one hold what they hold under the new schema alone.
-func TestGrowingChangesNoRow(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		m := schemaMaker{t: t}
-		text := m.record(1)
-		var tree any
-		if err := json.Unmarshal([]byte(text), &tree); err != nil {
-			t.Fatal(err)
-		}
-		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
-		evolved, err := json.Marshal(m.evolve(tree, random))
-		if err != nil {
-			t.Fatal(err)
-		}
-		older, err := Parse(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		newer, err := Parse(string(evolved))
-		if err != nil {
-			t.Fatalf("%s: %v", evolved, err)
-		}
-		merged, changes := older.With(newer, "payload")
-		if len(changes.Conflicts) > 0 {
-			t.Fatalf("conflicts: %v", changes.Conflicts)
-		}
-		run := func(reader, writer *Schema, datum []byte) (*Plan, []byte) {
-			plan, err := reader.CompileFor(writer, rowOptions, Resolution{Origin: "it", Lenient: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			row, err := plan.NewDecoder().Append(nil, datum)
-			if err != nil {
-				t.Fatalf("%s of %s: %v", evolved, text, err)
-			}
-			return plan, row
-		}
-		old := m.datum(nil, older.root)
-		_, alone := run(older, older, old)
-		_, grown := run(merged, older, old)
-		if !bytes.Equal(alone, grown) {
-			t.Fatalf("a row of %s changed with %s:\n%x\n%x", text, evolved, alone, grown)
-		}
-		fresh := m.datum(nil, newer.root)
-		message := func(p *Plan, row []byte) protoreflect.Message {
-			d := dynamicpb.NewMessage(payloadMessage(&fatal{T: t}, p))
-			if err := proto.Unmarshal(row, d); err != nil {
-				t.Fatal(err)
-			}
-			return d
-		}
-		want, got := message(run(newer, newer, fresh)), message(run(merged, newer, fresh))
-		if diff := sameByName(want, got); diff != "" {
-			t.Fatalf("%s after %s: %s", evolved, text, diff)
-		}
-	})
-}
-
-// sameByName compares messages of different types by the names of what they hold.
-func sameByName(want, got protoreflect.Message) (difference string) {
-	count := func(m protoreflect.Message) (n int) {
-		m.Range(func(protoreflect.FieldDescriptor, protoreflect.Value) bool { n++; return true })
-		return n
-	}
-	if count(want) != count(got) {
-		return fmt.Sprintf("%v and %v", want, got)
-	}
-	value := func(f protoreflect.FieldDescriptor, a, b protoreflect.Value) string {
-		if f.Message() != nil {
-			return sameByName(a.Message(), b.Message())
-		}
-		if !a.Equal(b) {
-			return fmt.Sprintf("%s: %v and %v", f.Name(), a, b)
-		}
-		return ""
-	}
-	want.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-		g := got.Descriptor().Fields().ByName(f.Name())
-		if g == nil || !got.Has(g) {
-			difference = string(f.Name()) + " is missing"
-			return false
-		}
-		if !f.IsList() {
-			difference = value(f, v, got.Get(g))
-			return difference == ""
-		}
-		a, b := v.List(), got.Get(g).List()
-		if a.Len() != b.Len() {
-			difference = fmt.Sprintf("%s: %d and %d items", f.Name(), a.Len(), b.Len())
-		}
-		for i := range a.Len() {
-			if difference == "" {
-				difference = value(f, a.Get(i), b.Get(i))
-			}
-		}
-		return difference == ""
-	})
-	return difference
-}
-
-// FuzzEvolve merges any two schemas: it ends, and what it makes has all columns of the older one under their numbers.
-func FuzzEvolve(f *testing.F) {
-	f.Add(recordOf(`{"name":"a","type":"int"}`), recordOf(`{"name":"b","type":"long"},{"name":"a","type":["null","long"]}`))
-	f.Add(recordOf(`{"name":"a","type":["null","R"]}`), recordOf(`{"name":"b","type":"R"},{"name":"a","type":{"type":"array","items":"R"}}`))
-	f.Add(one(`{"type":"record","name":"S","fields":[{"name":"u","type":["null","string","S"]}]}`), one(`["int",{"type":"enum","name":"S","symbols":["A"]}]`))
-	f.Add(one(`["null","int",{"type":"fixed","name":"n.F","size":2}]`), one(`[{"type":"fixed","name":"m.F","size":2},"null","bytes"]`))
-	f.Fuzz(func(t *testing.T, first, second string) {
-		older, err := Parse(first)
-		if err != nil {
-			return
-		}
-		newer, err := Parse(second)
-		if err != nil {
-			return
-		}
-		before, err := older.Compile(rowOptions)
-		if err != nil {
-			return
-		}
-		merged, _ := older.With(newer, "payload")
-		if again, err := older.Compile(rowOptions); err != nil || !slices.EqualFunc(again.program.paths, before.program.paths, func(a, b *decode.Path) bool { return a.String() == b.String() }) {
-			t.Fatalf("merging changed the older schema: %v", err)
-		}
-		after, err := merged.Compile(rowOptions)
-		if err != nil {
-			return // the newer schema has what no table has
-		}
-		had, has := payloadMessage(t, before), payloadMessage(t, after)
-		for i := range had.Fields().Len() {
-			want := had.Fields().Get(i)
-			if got := has.Fields().ByName(want.Name()); got == nil || got.Number() != want.Number() {
-				t.Fatalf("%s is %v, was %v", want.Name(), got, want)
-			}
-		}
-		if _, changes := merged.With(newer, "payload"); changes.Grown() {
-			t.Fatalf("merging again changes %+v", changes)
-		}
-		for _, writer := range []*Schema{older, newer} {
-			_, _ = merged.CompileFor(writer, rowOptions, Resolution{Lenient: true}) // a writer may be one that nobody can read
-		}
-	})
 }

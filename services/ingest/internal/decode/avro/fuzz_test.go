@@ -69,14 +69,17 @@ func FuzzContainer(f *testing.F) {
 	})
 }
 
-const recordSchema = `{"type":"record","name":"R","fields":[{"name":"id","type":["null","string"]},{"name":"extra","type":"string"}]}`
+const recordSchema = `{"type":"record","name":"R","fields":[{"name":"id","type":["null","string"]},{"name":"extra",` +
+	`"type":"string"}]}`
 
 // FuzzSchema compiles any schema and runs it on any payload.
 func FuzzSchema(f *testing.F) {
 	_, schema := golden(f)
 	f.Add([]byte(schema), goldenPayloads(f)[0])
 	f.Add([]byte(recordSchema), []byte("\x02\x02a\x02b"))
-	f.Add([]byte(one(`{"type":"array","items":["int",{"type":"map","values":{"type":"bytes","logicalType":"decimal","precision":9,"scale":2}}]}`)), []byte("\x02\x00\x02\x00"))
+	f.Add([]byte(one(`{"type":"array","items":["int",{"type":"map","values":{"type":"bytes","logicalType":"decimal",`+
+		`"precision":9,"scale":2}}]}`)), []byte(
+		"\x02\x00\x02\x00"))
 	f.Fuzz(func(t *testing.T, schema, payload []byte) {
 		p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p"})
 		if err != nil {

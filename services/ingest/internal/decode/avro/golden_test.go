@@ -106,7 +106,8 @@ func compare(m protoreflect.Message, raw json.RawMessage) (differences []string)
 	}
 	fields := m.Descriptor().Fields()
 	if fields.Len() != len(want) {
-		differences = append(differences, fmt.Sprintf("%s: %d fields, want %d", m.Descriptor().FullName(), fields.Len(), len(want)))
+		differences = append(differences, fmt.Sprintf("%s: %d fields, want %d",
+			m.Descriptor().FullName(), fields.Len(), len(want)))
 	}
 	for i := range fields.Len() {
 		f := fields.Get(i)

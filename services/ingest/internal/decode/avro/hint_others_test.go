@@ -15,16 +15,46 @@ func init() { avro.OtherHints = otherHints }
 
 // titled are types as Kafka Connect's JsonSchemaConverter writes them.
 var titled = []struct{ what, schema, note string }{
-	{"Connect Date, Debezium Date", `{"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"}`, "days"},
-	{"Connect Time; Debezium Time, MicroTime, NanoTime", `{"type":"integer","title":"io.debezium.time.MicroTime","connect.type":"int64"}`, "in their units"},
-	{"Connect Timestamp", `{"type":"integer","title":"org.apache.kafka.connect.data.Timestamp","connect.type":"int64"}`, "milliseconds"},
-	{"Debezium Timestamp, MicroTimestamp, NanoTimestamp", `{"type":"integer","title":"io.debezium.time.Timestamp","connect.type":"int64"}`, "in their units, of no zone"},
+	{
+		"Connect Date, Debezium Date",
+		`{"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"}`, "days",
+	},
+	{
+		"Connect Time; Debezium Time, MicroTime, NanoTime",
+		`{"type":"integer","title":"io.debezium.time.MicroTime","connect.type":"int64"}`, "in their units",
+	},
+	{
+		"Connect Timestamp", `{"type":"integer","title":"org.apache.kafka.connect.data.Timestamp","connect.type":"int64"}`,
+		"milliseconds",
+	},
+	{
+		"Debezium Timestamp, MicroTimestamp, NanoTimestamp",
+		`{"type":"integer","title":"io.debezium.time.Timestamp","connect.type":"int64"}`, "in their units, of no zone",
+	},
 	{"Debezium ZonedTimestamp", `{"type":"string","title":"io.debezium.time.ZonedTimestamp"}`, "RFC 3339"},
-	{"Connect Decimal as a number", `{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes","connect.parameters":{"scale":"2"}}`, "`decimal.format: NUMERIC` of the converter"},
-	{"Connect Decimal as text", `{"type":"string","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes","connect.parameters":{"scale":"2"}}`, "base64 of the digits, as it is: have the converter write numbers"},
-	{"Connect bytes", `{"type":"string","connect.type":"bytes"}`, "base64, as it is; `contentEncoding: base64` in the schema makes BYTES of it"},
-	{"Debezium Json", `{"type":"string","title":"io.debezium.data.Json"}`, "as it is: in a JSON column the text would be in quotes"},
-	{"Debezium VariableScaleDecimal", `{"type":"object","title":"io.debezium.data.VariableScaleDecimal","properties":{"scale":{"type":"integer"},"value":{"type":"string","connect.type":"bytes"}}}`, "as it is: `columns: {x: {type: JSON}}` keeps it together"},
+	{
+		"Connect Decimal as a number",
+		`{"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes",` +
+			`"connect.parameters":{"scale":"2"}}`, "`decimal.format: NUMERIC` of the converter",
+	},
+	{
+		"Connect Decimal as text",
+		`{"type":"string","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes",` +
+			`"connect.parameters":{"scale":"2"}}`, "base64 of the digits, as it is: have the converter write numbers",
+	},
+	{
+		"Connect bytes", `{"type":"string","connect.type":"bytes"}`,
+		"base64, as it is; `contentEncoding: base64` in the schema makes BYTES of it",
+	},
+	{
+		"Debezium Json", `{"type":"string","title":"io.debezium.data.Json"}`,
+		"as it is: in a JSON column the text would be in quotes",
+	},
+	{
+		"Debezium VariableScaleDecimal",
+		`{"type":"object","title":"io.debezium.data.VariableScaleDecimal","properties":{"scale":{"type":"integer"},` +
+			`"value":{"type":"string","connect.type":"bytes"}}}`, "as it is: `columns: {x: {type: JSON}}` keeps it together",
+	},
 	{"a schema of no type, or of several", `{"title":"any"}`, ""},
 }
 
@@ -56,7 +86,8 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 		var columns [2]string
 		for i := range columns {
 			o := decode.Options{Contract: "c", Payload: "p", IgnoreHints: i == 1}
-			p, err := json.Compile([]byte(`{"type":"object","properties":{"x":`+h.schema+`}}`), json.JSONSchema, json.Settings{}, o)
+			p, err := json.Compile([]byte(`{"type":"object","properties":{"x":`+h.schema+`}}`), json.JSONSchema, json.Settings{},
+				o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -67,10 +98,12 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", h.what, columns[0], columns[1], h.note)
 	}
-	out.WriteString("\nProtobuf's own messages and those of `google.type` are what their names say that they are, and nothing is to be hinted at:\n\n| protobuf | column | |\n|---|---|---|\n")
+	out.WriteString("\nProtobuf's own messages and those of `google.type` are what their names say that they are, and " +
+		"nothing is to be hinted at:\n\n| protobuf | column | |\n|---|---|---|\n")
 	for _, c := range common {
 		text := `syntax = "proto3"; package t; import "` + c.file + `"; message M { ` + c.name + ` x = 1; }`
-		p, err := protobuf.CompileSource(map[string]string{"m.proto": text}, "m.proto", "t.M", protobuf.Drop, decode.Options{Contract: "c", Payload: "p"})
+		p, err := protobuf.CompileSource(map[string]string{"m.proto": text}, "m.proto", "t.M", protobuf.Drop,
+			decode.Options{Contract: "c", Payload: "p"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package avro
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -34,15 +35,17 @@ var OtherHints func(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, de
 // writeHints writes the section about hints.
 func writeHints(t *testing.T, out *bytes.Buffer) {
 	t.Helper()
-	out.WriteString(`## Hints of sources
+	out.WriteString(ticks(`## Hints of sources
 
-What connectors leave in schemas beside types has a say where ` + "`columns:`" + ` has none: ` + "`connect.name`" + ` in Avro, as Kafka Connect's AvroConverter writes it, ` + "`title`" + ` in JSON Schema, as its
-JsonSchemaConverter does. A logical type or a format in the schema says more and goes before it; fields that ` + "`event_id` and `event_time`" + ` name stay what the schema says, and so do the branches of a
-union. ` + "`connect.version`, `connect.type` and `connect.parameters`" + ` have no say. ` + "`hints: ignore`" + ` of a contract makes nothing of all this: for a table that has the columns of the type map already.
+What connectors leave in schemas beside types has a say where 'columns:' has none: 'connect.name' in Avro, as Kafka
+Connect's AvroConverter writes it, 'title' in JSON Schema, as its JsonSchemaConverter does. A logical type or a format in
+the schema says more and goes before it; fields that 'event_id' and 'event_time' name stay what the schema says, and so
+do the branches of a union. 'connect.version', 'connect.type' and 'connect.parameters' have no say. 'hints: ignore' of a
+contract makes nothing of all this: for a table that has the columns of the type map already.
 
-| Avro, by ` + "`connect.name`" + ` | column | a value | without hints | |
+| Avro, by 'connect.name' | column | a value | without hints | |
 |---|---|---|---|---|
-`)
+`))
 	for _, h := range hinted {
 		p, err := Compile([]byte(one(h.schema)), decode.Options{Contract: "c", Payload: "p"})
 		if err != nil {
@@ -50,7 +53,9 @@ union. ` + "`connect.version`, `connect.type` and `connect.parameters`" + ` have
 		}
 		column, value, _ := outcome(t, p, h.datum)
 		without := "refused at load"
-		if p, err = Compile([]byte(one(h.schema)), decode.Options{Contract: "c", Payload: "p", IgnoreHints: true}); err == nil {
+		if p, err = Compile([]byte(one(h.schema)), decode.Options{
+			Contract: "c", Payload: "p", IgnoreHints: true,
+		}); err == nil {
 			without, _, _ = outcome(t, p, h.datum)
 		}
 		if without == column {
@@ -59,9 +64,15 @@ union. ` + "`connect.version`, `connect.type` and `connect.parameters`" + ` have
 		fmt.Fprintf(out, "| %s | %s | %s | %s | %s |\n", h.what, column, cell(value, true), without, h.note)
 	}
 	OtherHints(t, out, columnX)
-	out.WriteString(`
-CloudEvents say in headers what they are: ` + "`cloudevents: binary`" + ` of a contract takes type, identity and time from ` + "`ce_type`, `ce_id` and `ce_time`" + `. Debezium's envelope is a payload as it is, or its
-` + "`after`" + ` alone by ` + "`payload_path`" + `: [changes of a database](contracts.md#changes-of-a-database).
+	out.WriteString(ticks(`
+CloudEvents say in headers what they are: 'cloudevents: binary' of a contract takes type, identity and time from
+'ce_type', 'ce_id' and 'ce_time'. Debezium's envelope is a payload as it is, or its 'after' alone by 'payload_path':
+[changes of a database](contracts.md#changes-of-a-database).
 
-`)
+`))
 }
+
+// words are in quotes that stand for backticks, which a raw string cannot have.
+var words = regexp.MustCompile(`'([^'\n]+)'([ ,:;.?\n])`)
+
+func ticks(text string) string { return words.ReplaceAllString(text, "`$1`$2") }

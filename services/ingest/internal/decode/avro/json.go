@@ -65,7 +65,27 @@ func (m *machine) write(s *skipped, src []byte, p int) (next int, reason string)
 		_, start := length(src, p)
 		value = src[start:next]
 	}
-	out := append(m.scratch, '"')
+	v, _ := readVarint(value, 0)
+	switch {
+	case t.logical != logicalNone:
+	case t.kind == kindEnum:
+		m.scratch = decode.AppendQuoted(m.scratch, t.symbols[v>>1])
+		return next, ""
+	case t.kind != kindString && t.kind != kindBytes && t.kind != kindFixed:
+		if m.scratch, reason = appendNumber(m.scratch, t.kind, value); reason != "" {
+			return p, reason
+		}
+		return next, ""
+	}
+	if t.kind == kindString {
+		if !decode.ValidText(value, 0, len(value)) {
+			return p, decode.InvalidUTF8
+		}
+		m.scratch = decode.AppendQuoted(m.scratch, value)
+		return next, ""
+	}
+	m.scratch = append(m.scratch, '"')
+	out := m.scratch
 	switch {
 	case t.logical == logicalDecimal:
 		out, reason = appendDecimal(out, value, &decimalType{precision: t.precision, scale: t.scale})
@@ -77,31 +97,16 @@ func (m *machine) write(s *skipped, src []byte, p int) (next int, reason string)
 	case t.logical == logicalUUID && t.kind == kindFixed:
 		out = appendUUID(out, value)
 	case moments[t.logical].kind != 0:
-		v, _ := readVarint(value, 0)
 		out, reason = appendMoment(out, t.logical, unzigzag(v))
-	case t.kind == kindEnum:
-		v, _ := readVarint(value, 0)
-		m.scratch = decode.AppendQuoted(m.scratch, t.symbols[v>>1])
-		return next, ""
-	case t.kind == kindString:
-		if !decode.ValidText(value, 0, len(value)) {
-			return p, decode.InvalidUTF8
-		}
-		m.scratch = decode.AppendQuoted(m.scratch, value)
-		return next, ""
-	case t.kind == kindBytes || t.kind == kindFixed:
-		out = base64.StdEncoding.AppendEncode(out, value)
 	default:
-		if m.scratch, reason = appendNumber(m.scratch, t.kind, value); reason != "" {
-			return p, reason
-		}
-		return next, ""
+		out = base64.StdEncoding.AppendEncode(out, value)
 	}
 	if reason != "" {
 		m.scratch = m.scratch[:quote]
 		return p, reason
 	}
-	m.scratch = append(out, '"')
+	out = append(out, '"')
+	m.scratch = out
 	return next, ""
 }
 
@@ -126,25 +131,24 @@ func appendNumber(dst []byte, k kind, value []byte) (_ []byte, reason string) {
 
 // appendMoment appends the text of a date or time, as RFC 3339 writes it.
 func appendMoment(dst []byte, l logical, v int64) (_ []byte, reason string) {
-	from, zone, ok := len(dst), "", true
+	from, zone := len(dst), ""
 	switch {
-	case l == logicalDate:
-		if ok = v >= decode.MinDays && v <= decode.MaxDays; ok {
-			return decode.AppendDateTime(dst, v*decode.DayMicros)[:from+len("2006-01-02")], ""
-		}
+	case l == logicalDate && v >= decode.MinDays && v <= decode.MaxDays:
+		return decode.AppendDateTime(dst, v*decode.DayMicros)[:from+len("2006-01-02")], ""
 	case l == logicalTimeMillis || l == logicalTimeMicros:
-		if ok = v >= 0 && v < decode.DayMicros; ok && l == logicalTimeMillis {
-			ok = v < decode.DayMicros/1000
-			v *= 1000
+		unit := int64(1)
+		if l == logicalTimeMillis {
+			unit = 1000
 		}
-		if !ok {
+		if v < 0 || v >= decode.DayMicros/unit {
 			return dst, "the time is not within a day"
 		}
-		return decode.AppendTime(dst, v), ""
+		return decode.AppendTime(dst, v*unit), ""
 	case l <= logicalTimestampNanos:
 		zone = "Z"
 	}
-	if v, ok = decode.ToMicros(v, moments[l].unit); !ok || l == logicalDate {
+	v, ok := decode.ToMicros(v, moments[l].unit)
+	if !ok || l == logicalDate {
 		return dst, decode.TimestampReason
 	}
 	dst = append(decode.AppendDateTime(dst, v), zone...)

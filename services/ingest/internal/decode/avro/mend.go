@@ -15,8 +15,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-// mender makes a schema readable that other tools wrote and take, and that Avro's parser does not: what is invalid in it
-// and not used costs a warning, and not the schema. A logical type that is invalid is none (Avro specification,
+// mender makes a schema readable that other tools wrote and take, and that Avro's parser does not: what is invalid in
+// it and not used costs a warning, and not the schema. A logical type that is invalid is none (Avro specification,
 // "Logical types"); names are texts; a default that is no value of its field's type is none until it is needed.
 type mender struct {
 	named  map[string]named
@@ -237,7 +237,7 @@ func (m *mender) decimal(v map[string]any, where string) {
 	precision, given := whole(v["precision"])
 	scale, scaled := whole(v["scale"])
 	size, sized := whole(v["size"])
-	reason := ""
+	var reason string
 	switch {
 	case !given:
 		reason = "a decimal without precision"
@@ -335,7 +335,8 @@ func (m *mender) fits(t, v any, namespace string, outer bool) bool {
 	case "bytes", "fixed":
 		size, _ := whole(schema["size"])
 		runes := []rune(text)
-		return isText && !slices.ContainsFunc(runes, func(r rune) bool { return r > 0xff }) && (kind == "bytes" || len(runes) == int(size))
+		return isText && !slices.ContainsFunc(runes, func(r rune) bool { return r > 0xff }) &&
+			(kind == "bytes" || len(runes) == int(size))
 	case "array":
 		items, ok := v.([]any)
 		return ok && !slices.ContainsFunc(items, func(v any) bool { return !m.fits(schema["items"], v, namespace, false) })

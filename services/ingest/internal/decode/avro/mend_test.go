@@ -13,20 +13,44 @@ import (
 // What is invalid in a schema and not used is read past with a warning.
 func TestInvalidButUnused(t *testing.T) {
 	for _, c := range []struct{ fields, warning, datum, want string }{
-		{`{"name":"x","type":{"type":"bytes","logicalType":"decimal","scale":2}}`, "R.x: a decimal without precision", "\x04a\xff", `x:"a\xff"`},
-		{`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":5}}`, "precision 4 and scale 5", "\x04ab", `x:"ab"`},
-		{`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":-2}}`, "scale -2", "\x04ab", `x:"ab"`},
-		{`{"name":"x","type":"bytes","logicalType":"decimal","precision":0}`, "R.x: a decimal of precision 0", "\x04ab", `x:"ab"`},
-		{`{"name":"x","type":{"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":9}}`, "F: a decimal of precision 9, which 2 bytes do not hold", "ab", `x:"ab"`},
-		{`{"name":"x","type":{"type":"fixed","name":"F","size":4,"logicalType":"decimal","precision":9}}`, "", "\x00\x00\x00\x07", `x:"7"`},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","scale":2}}`, "R.x: a decimal without precision",
+			"\x04a\xff", `x:"a\xff"`,
+		},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":5}}`, "precision 4 and scale 5",
+			"\x04ab", `x:"ab"`,
+		},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":-2}}`, "scale -2", "\x04ab",
+			`x:"ab"`,
+		},
+		{
+			`{"name":"x","type":"bytes","logicalType":"decimal","precision":0}`, "R.x: a decimal of precision 0", "\x04ab",
+			`x:"ab"`,
+		},
+		{
+			`{"name":"x","type":{"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":9}}`,
+			"F: a decimal of precision 9, which 2 bytes do not hold", "ab", `x:"ab"`,
+		},
+		{
+			`{"name":"x","type":{"type":"fixed","name":"F","size":4,"logicalType":"decimal","precision":9}}`, "",
+			"\x00\x00\x00\x07", `x:"7"`,
+		},
 		{`{"name":"x","type":"int","default":"0"}`, `R.x: its default "0" is no value of its type`, "\x02", `x:1`},
 		{`{"name":"x","type":["null","string"],"default":"null"}`, `R.x: its default "null" is no`, "\x00", ``},
 		{`{"name":"x","type":["null","string"],"default":"none"}`, "", "\x00", ``},
 		{`{"name":"x","type":{"type":{"type":"string"}}}`, "", "\x02a", `x:"a"`},
 		{`{"name":"x","type":{"type":{"type":"long","logicalType":"timestamp-millis"}}}`, "", "\x02", `x:1000`},
 		{`{"name":"x","type":{"type":["null","long"]}}`, "", "\x02\x02", `x:1`},
-		{`{"name":"x","type":{"type":"enum","name":"E","namespace":"a-b.c","symbols":["A-B","C"]}}`, `E: the symbol "A-B" is no name`, "\x00", `x:"A-B"`},
-		{`{"name":"x","type":{"type":"enum","name":"E","symbols":["A"],"default":"B"}}`, "E: the default B is none of the symbols", "\x00", `x:"A"`},
+		{
+			`{"name":"x","type":{"type":"enum","name":"E","namespace":"a-b.c","symbols":["A-B","C"]}}`,
+			`E: the symbol "A-B" is no name`, "\x00", `x:"A-B"`,
+		},
+		{
+			`{"name":"x","type":{"type":"enum","name":"E","symbols":["A"],"default":"B"}}`,
+			"E: the default B is none of the symbols", "\x00", `x:"A"`,
+		},
 		{`{"name":"x","type":"int","order":"up"}`, "R.x: there is no order up", "\x02", `x:1`},
 		{
 			`{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"y","type":"int","default":""}]},"default":{}}`,
@@ -55,7 +79,8 @@ func TestDefaultThatIsMissed(t *testing.T) {
 	p := compile(t, recordOf(`{"name":"a","type":"int"},{"name":"t","type":["null","string"],"default":"null"}`))
 	older := file(t, recordOf(`{"name":"a","type":"int"}`), nil, []byte("\x02"))
 	got := text(t, p, string(older))
-	if want := "refused: test: p.t at byte "; !strings.HasPrefix(got, want) || !strings.Contains(got, `the file lacks the field, and its default "null" is no value`) {
+	if want := "refused: test: p.t at byte "; !strings.HasPrefix(got, want) ||
+		!strings.Contains(got, `the file lacks the field, and its default "null" is no value`) {
 		t.Error(got)
 	}
 	if got := text(t, p, "\x02\x00"); got != "a:1" {
@@ -63,7 +88,8 @@ func TestDefaultThatIsMissed(t *testing.T) {
 	}
 	// By a schema registry all columns may be null.
 	reader := parsed(t, recordOf(`{"name":"a","type":"int"},{"name":"t","type":"int","default":"0"}`))
-	plan, err := reader.CompileFor(parsed(t, recordOf(`{"name":"a","type":"int"}`)), decode.Options{Contract: "test", Payload: "p"}, Resolution{Lenient: true})
+	plan, err := reader.CompileFor(parsed(t, recordOf(`{"name":"a","type":"int"}`)),
+		decode.Options{Contract: "test", Payload: "p"}, Resolution{Lenient: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,13 +101,16 @@ func TestDefaultThatIsMissed(t *testing.T) {
 // Defaults that Avro's parser takes stay what they are, and no other costs a schema.
 func TestDefaultsAsAvroTakesThem(t *testing.T) {
 	types := []string{
-		`"null"`, `"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`, `{"type":"fixed","name":"F","size":2}`,
-		`{"type":"enum","name":"E","symbols":["A","B"]}`, `{"type":"array","items":"int"}`, `{"type":"map","values":["null","float"]}`, `["null","int"]`,
-		`["int","string"]`, `{"type":"record","name":"S","namespace":"n","fields":[{"name":"y","type":"int"},{"name":"z","type":["null","S"],"default":null}]}`,
+		`"null"`, `"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`,
+		`{"type":"fixed","name":"F","size":2}`, `{"type":"enum","name":"E","symbols":["A","B"]}`,
+		`{"type":"array","items":"int"}`, `{"type":"map","values":["null","float"]}`, `["null","int"]`, `["int","string"]`,
+		`{"type":"record","name":"S","namespace":"n","fields":[{"name":"y","type":"int"},{"name":"z","type":["null","S"],` +
+			`"default":null}]}`,
 	}
 	values := []string{
-		`null`, `true`, `0`, `-1`, `1.0`, `1.5`, `1e3`, `3000000000`, `1e300`, `9223372036854775808`, `"A"`, `"AB"`, `"C"`, `"1.5"`, `"NaN"`, `"\u00ff\u0000"`, `"\u0100a"`,
-		`[]`, `[1]`, `["a"]`, `{}`, `{"a":null}`, `{"a":1.5}`, `{"y":1}`, `{"y":"1"}`, `{"y":1,"z":{"y":2}}`,
+		`null`, `true`, `0`, `-1`, `1.0`, `1.5`, `1e3`, `3000000000`, `1e300`, `9223372036854775808`, `"A"`, `"AB"`, `"C"`,
+		`"1.5"`, `"NaN"`, `"\u00ff\u0000"`, `"\u0100a"`, `[]`, `[1]`, `["a"]`, `{}`, `{"a":null}`, `{"a":1.5}`, `{"y":1}`,
+		`{"y":"1"}`, `{"y":1,"z":{"y":2}}`,
 	}
 	for _, typ := range types {
 		for _, value := range values {
@@ -102,7 +131,8 @@ func TestDefaultsAsAvroTakesThem(t *testing.T) {
 // Only a schema that needs mending is written anew, and of what is written anew the payloads are the same.
 func TestReferencesAreMendedToo(t *testing.T) {
 	s := parsed(t, recordOf(`{"name":"x","type":"n.E","default":"A-B"},{"name":"d","type":"n.D"}`),
-		`{"type":"enum","name":"n.E","symbols":["A-B"]}`, `{"type":"record","name":"n.D","fields":[{"name":"i","type":"int","default":"1"}]}`)
+		`{"type":"enum","name":"n.E","symbols":["A-B"]}`,
+		`{"type":"record","name":"n.D","fields":[{"name":"i","type":"int","default":"1"}]}`)
 	if !s.root.fields[0].source.HasDefault || s.root.fields[1].typ.fields[0].noDefault == "" || len(s.Warnings()) != 2 {
 		t.Errorf("%+v, %q", s.root.fields, s.Warnings())
 	}

@@ -37,7 +37,8 @@ func text(t testing.TB, p *Plan, datum string) string {
 	if err := proto.Unmarshal(row, m); err != nil {
 		t.Fatal(err)
 	}
-	if canonical, err := (proto.MarshalOptions{Deterministic: true}).Marshal(m); err != nil || !bytes.Equal(canonical, row) {
+	if canonical, err := (proto.MarshalOptions{Deterministic: true}).Marshal(m); err != nil ||
+		!bytes.Equal(canonical, row) {
 		t.Errorf("%q: not the bytes of proto.Marshal", datum)
 	}
 	room := make([]byte, 0, 4096)
@@ -77,39 +78,134 @@ func TestColumns(t *testing.T) {
 		option columnv1.ColumnType
 	}{
 		{str, decode.Column{Type: decode.JSON}, avroText(`{"a":1}`), `x:"{\"a\":1}"`, columnv1.ColumnType_COLUMN_TYPE_JSON},
-		{str, decode.Column{Type: decode.JSON}, avroText(`{"a":}`), `refused: test: p.x at byte 0: no JSON value starts here, but '}', at byte 5`, columnv1.ColumnType_COLUMN_TYPE_JSON},
+		{
+			str,
+			decode.Column{Type: decode.JSON},
+			avroText(`{"a":}`),
+			`refused: test: p.x at byte 0: no JSON value starts here, but '}', at byte 5`, columnv1.ColumnType_COLUMN_TYPE_JSON,
+		},
 		{raw, decode.Column{Type: decode.JSON}, avroText(`[]`), `x:"[]"`, columnv1.ColumnType_COLUMN_TYPE_JSON},
 		{raw, decode.Column{Type: decode.String}, avroText("é"), `x:"é"`, 0},
-		{raw, decode.Column{Type: decode.String}, avroText("\xff"), `refused: test: p.x at byte 0: text is not valid UTF-8`, 0},
-		{str, decode.Column{Type: decode.Geography}, avroText("POINT(1 2)"), `x:"POINT(1 2)"`, columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY},
-		{str, decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, avroText("0123.40"), `x:"123.4"`, columnv1.ColumnType_COLUMN_TYPE_NUMERIC},
-		{str, decode.Column{Type: decode.BigNumeric}, avroText("1e-38"), `x:"0.00000000000000000000000000000000000001"`, columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC},
-		{str, decode.Column{Type: decode.Numeric}, avroText("x"), `refused: test: p.x at byte 0: "x" is no decimal`, columnv1.ColumnType_COLUMN_TYPE_NUMERIC},
-		{str, decode.Column{Type: decode.DateTime}, avroText("2026-02-28T01:02:03"), `x:"2026-02-28 01:02:03.000000"`, columnv1.ColumnType_COLUMN_TYPE_DATETIME},
+		{
+			raw,
+			decode.Column{Type: decode.String},
+			avroText("\xff"), `refused: test: p.x at byte 0: text is not valid UTF-8`,
+			0,
+		},
+		{
+			str,
+			decode.Column{Type: decode.Geography},
+			avroText("POINT(1 2)"), `x:"POINT(1 2)"`,
+			columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY,
+		},
+		{
+			str,
+			decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2},
+			avroText("0123.40"), `x:"123.4"`,
+			columnv1.ColumnType_COLUMN_TYPE_NUMERIC,
+		},
+		{
+			str,
+			decode.Column{Type: decode.BigNumeric},
+			avroText("1e-38"), `x:"0.00000000000000000000000000000000000001"`,
+			columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC,
+		},
+		{
+			str,
+			decode.Column{Type: decode.Numeric},
+			avroText("x"), `refused: test: p.x at byte 0: "x" is no decimal`,
+			columnv1.ColumnType_COLUMN_TYPE_NUMERIC,
+		},
+		{
+			str,
+			decode.Column{Type: decode.DateTime},
+			avroText("2026-02-28T01:02:03"), `x:"2026-02-28 01:02:03.000000"`,
+			columnv1.ColumnType_COLUMN_TYPE_DATETIME,
+		},
 		{str, decode.Column{Type: decode.Date}, avroText("1969-12-31"), `x:-1`, columnv1.ColumnType_COLUMN_TYPE_DATE},
-		{str, decode.Column{Type: decode.Date}, avroText("1969-12-32"), `refused: test: p.x at byte 0: "1969-12-32" is no date`, columnv1.ColumnType_COLUMN_TYPE_DATE},
-		{str, decode.Column{Type: decode.Time}, avroText("1:02:03.5"), `x:"01:02:03.500000"`, columnv1.ColumnType_COLUMN_TYPE_TIME},
-		{str, decode.Column{Type: decode.Timestamp}, avroText("1970-01-01T01:00:00+01:00"), `x:0`, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP},
-		{str, decode.Column{Type: decode.Interval}, avroText("1-2 3 4:5:6"), `x:"1-2 3 4:5:6"`, columnv1.ColumnType_COLUMN_TYPE_INTERVAL},
-		{num, decode.Column{Type: decode.Timestamp, Unit: decode.Seconds}, long(-1), `x:-1000000`, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP},
-		{num, decode.Column{Type: decode.Timestamp, Unit: decode.Seconds}, long(1 << 50), `refused: test: p.x at byte 0: the timestamp is out`, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP},
+		{
+			str,
+			decode.Column{Type: decode.Date},
+			avroText("1969-12-32"),
+			`refused: test: p.x at byte 0: "1969-12-32" is no date`, columnv1.ColumnType_COLUMN_TYPE_DATE,
+		},
+		{
+			str,
+			decode.Column{Type: decode.Time},
+			avroText("1:02:03.5"), `x:"01:02:03.500000"`,
+			columnv1.ColumnType_COLUMN_TYPE_TIME,
+		},
+		{
+			str,
+			decode.Column{Type: decode.Timestamp},
+			avroText("1970-01-01T01:00:00+01:00"), `x:0`,
+			columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
+		},
+		{
+			str,
+			decode.Column{Type: decode.Interval},
+			avroText("1-2 3 4:5:6"), `x:"1-2 3 4:5:6"`,
+			columnv1.ColumnType_COLUMN_TYPE_INTERVAL,
+		},
+		{
+			num,
+			decode.Column{Type: decode.Timestamp, Unit: decode.Seconds},
+			long(-1), `x:-1000000`,
+			columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
+		},
+		{
+			num,
+			decode.Column{Type: decode.Timestamp, Unit: decode.Seconds},
+			long(1 << 50),
+			`refused: test: p.x at byte 0: the timestamp is out`, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
+		},
 		{`"int"`, decode.Column{Type: decode.Date}, long(19782), `x:19782`, columnv1.ColumnType_COLUMN_TYPE_DATE},
-		{`"int"`, decode.Column{Type: decode.Date}, long(1 << 40), `refused: test: p.x at byte 0: the number does not fit an int`, columnv1.ColumnType_COLUMN_TYPE_DATE},
-		{num, decode.Column{Type: decode.DateTime, Unit: decode.Millis}, long(1500), `x:"1970-01-01 00:00:01.500000"`, columnv1.ColumnType_COLUMN_TYPE_DATETIME},
-		{num, decode.Column{Type: decode.Time, Unit: decode.Millis}, long(1500), `x:"00:00:01.500000"`, columnv1.ColumnType_COLUMN_TYPE_TIME},
+		{
+			`"int"`,
+			decode.Column{Type: decode.Date},
+			long(1 << 40),
+			`refused: test: p.x at byte 0: the number does not fit an int`, columnv1.ColumnType_COLUMN_TYPE_DATE,
+		},
+		{
+			num,
+			decode.Column{Type: decode.DateTime, Unit: decode.Millis},
+			long(1500), `x:"1970-01-01 00:00:01.500000"`,
+			columnv1.ColumnType_COLUMN_TYPE_DATETIME,
+		},
+		{
+			num,
+			decode.Column{Type: decode.Time, Unit: decode.Millis},
+			long(1500), `x:"00:00:01.500000"`,
+			columnv1.ColumnType_COLUMN_TYPE_TIME,
+		},
 		{num, decode.Column{Type: decode.Numeric}, long(-12), `x:"-12"`, columnv1.ColumnType_COLUMN_TYPE_NUMERIC},
 		{num, decode.Column{Type: decode.String}, long(-12), `x:"-12"`, 0},
 		{`["null","string"]`, decode.Column{Type: decode.JSON}, "\x00", ``, columnv1.ColumnType_COLUMN_TYPE_JSON},
-		{`["null","string"]`, decode.Column{Type: decode.JSON}, "\x02" + avroText("1"), `x:"1"`, columnv1.ColumnType_COLUMN_TYPE_JSON},
-		{`{"type":"array","items":"string"}`, decode.Column{Type: decode.Numeric}, "\x04" + avroText("1.0") + avroText("2") + "\x00", `x:"1" x:"2"`, columnv1.ColumnType_COLUMN_TYPE_NUMERIC},
-		{`{"type":"array","items":"string"}`, decode.Column{Type: decode.Numeric}, "\x04" + avroText("1.0") + avroText("b") + "\x00", `refused: test: p.x[1] at byte 5`, columnv1.ColumnType_COLUMN_TYPE_NUMERIC},
+		{
+			`["null","string"]`,
+			decode.Column{Type: decode.JSON},
+			"\x02" + avroText("1"), `x:"1"`,
+			columnv1.ColumnType_COLUMN_TYPE_JSON,
+		},
+		{
+			`{"type":"array","items":"string"}`,
+			decode.Column{Type: decode.Numeric},
+			"\x04" + avroText("1.0") + avroText("2") + "\x00", `x:"1" x:"2"`, columnv1.ColumnType_COLUMN_TYPE_NUMERIC,
+		},
+		{
+			`{"type":"array","items":"string"}`,
+			decode.Column{Type: decode.Numeric},
+			"\x04" + avroText("1.0") + avroText("b") + "\x00", `refused: test: p.x[1] at byte 5`,
+			columnv1.ColumnType_COLUMN_TYPE_NUMERIC,
+		},
 	} {
 		p := compileWith(t, one(c.schema), decode.Columns{"x": c.column})
 		got := text(t, p, c.datum)
 		if got != c.want && !(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {
 			t.Errorf("%s as %v: %s\nwant %s", c.schema, c.column.Type, got, c.want)
 		}
-		if o := columnOf(t, p, "x"); o.GetType() != c.option || o.GetPrecision() != int32(c.column.Precision) || o.GetScale() != int32(c.column.Scale) {
+		if o := columnOf(t, p, "x"); o.GetType() != c.option || o.GetPrecision() != int32(c.column.Precision) ||
+			o.GetScale() != int32(c.column.Scale) {
 			t.Errorf("%s as %v: column %v", c.schema, c.column.Type, o)
 		}
 	}
@@ -117,26 +213,33 @@ func TestColumns(t *testing.T) {
 
 // A column is asked for at one place of a type that stands in several: the others stay as they are.
 func TestColumnsByPath(t *testing.T) {
-	schema := recordOf(`{"name":"a","type":{"type":"record","name":"Money","fields":[{"name":"amount","type":"string"},{"name":"at","type":["null","long"]}]}},
+	schema := recordOf(`{"name":"a","type":{"type":"record","name":"Money","fields":[{"name":"amount","type":"string"},` +
+		`{"name":"at","type":["null","long"]}]}},
 		{"name":"b","type":["null","Money"]},
 		{"name":"lines","type":{"type":"array","items":"Money"}},
 		{"name":"grid","type":{"type":"array","items":{"type":"array","items":["null","string"]}}},
 		{"name":"rates","type":{"type":"map","values":"string"}},
 		{"name":"either","type":["null","string","double"]}`)
 	p := compileWith(t, schema, decode.Columns{
-		"a.amount": {Type: decode.Numeric}, "a.at": {Type: decode.Timestamp, Unit: decode.Seconds}, "lines.amount": {Type: decode.BigNumeric},
-		"grid.items.value": {Type: decode.Date}, "rates.value": {Type: decode.Numeric}, "either.string_value": {Type: decode.JSON},
+		"a.amount": {Type: decode.Numeric}, "a.at": {Type: decode.Timestamp, Unit: decode.Seconds},
+		"lines.amount": {Type: decode.BigNumeric}, "grid.items.value": {Type: decode.Date},
+		"rates.value":         {Type: decode.Numeric},
+		"either.string_value": {Type: decode.JSON},
 	})
 	money := func(amount string) string { return avroText(amount) + "\x02" + long(1) }
 	got := text(t, p, money("1.50")+"\x02"+money("one")+"\x02"+money("2.0")+"\x00"+
-		"\x02"+"\x04"+"\x00"+"\x02"+avroText("1970-01-02")+"\x00\x00"+"\x02"+avroText("k")+avroText("3.0")+"\x00"+"\x02"+avroText("[4]"))
-	want := `a:{amount:"1.5" at:1000000} b:{amount:"one" at:1} lines:{amount:"2" at:1} grid:{items:{} items:{value:1}} rates:{key:"k" value:"3"} either:{string_value:"[4]"}`
+		"\x02"+"\x04"+"\x00"+"\x02"+avroText("1970-01-02")+"\x00\x00"+"\x02"+avroText("k")+avroText("3.0")+"\x00"+"\x02"+
+		avroText("[4]"))
+	want := `a:{amount:"1.5" at:1000000} b:{amount:"one" at:1} lines:{amount:"2" at:1} grid:{items:{} items:{value:1}} ` +
+		`rates:{key:"k" value:"3"} either:{string_value:"[4]"}`
 	if got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 	for path, want := range map[string]columnv1.ColumnType{
-		"a.amount": columnv1.ColumnType_COLUMN_TYPE_NUMERIC, "b.amount": 0, "lines.amount": columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC,
-		"a.at": columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP, "b.at": 0, "grid.items.value": columnv1.ColumnType_COLUMN_TYPE_DATE,
+		"a.amount": columnv1.ColumnType_COLUMN_TYPE_NUMERIC, "b.amount": 0,
+		"lines.amount": columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC, "a.at": columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
+		"b.at":             0,
+		"grid.items.value": columnv1.ColumnType_COLUMN_TYPE_DATE,
 	} {
 		if got := columnOf(t, p, path).GetType(); got != want {
 			t.Errorf("%s is %v, want %v", path, got, want)
@@ -157,7 +260,8 @@ func TestColumnsByPath(t *testing.T) {
 
 func TestRanges(t *testing.T) {
 	bounds := func(typ string) string {
-		return one(`{"type":"record","name":"Span","fields":[{"name":"end","type":["null",` + typ + `]},{"name":"start","type":["null",` + typ + `]}]}`)
+		return one(`{"type":"record","name":"Span","fields":[{"name":"end","type":["null",` + typ +
+			`]},{"name":"start","type":["null",` + typ + `]}]}`)
 	}
 	span := func(end, start string) string {
 		out := ""
@@ -173,7 +277,9 @@ func TestRanges(t *testing.T) {
 	asked := decode.Columns{"x": {Type: decode.Range}}
 	dates := compileWith(t, bounds(`{"type":"int","logicalType":"date"}`), asked)
 	local := compileWith(t, bounds(`{"type":"long","logicalType":"local-timestamp-millis"}`), asked)
-	texts := compileWith(t, bounds(`"string"`), decode.Columns{"x": {Type: decode.Range}, "x.start": {Type: decode.Timestamp}, "x.end": {Type: decode.Timestamp}})
+	texts := compileWith(t, bounds(`"string"`), decode.Columns{
+		"x": {Type: decode.Range}, "x.start": {Type: decode.Timestamp}, "x.end": {Type: decode.Timestamp},
+	})
 	const empty = "refused: test: p.x at byte"
 	for _, c := range []struct {
 		plan        *Plan
@@ -191,7 +297,8 @@ func TestRanges(t *testing.T) {
 		{texts, span(avroText("1970-01-01"), avroText("1970-01-02")), empty},
 	} {
 		got := text(t, c.plan, c.datum)
-		if got != c.want && !(c.want == empty && strings.HasPrefix(got, empty) && strings.HasSuffix(got, "the range ends before it starts, or where it starts")) {
+		if got != c.want && !(c.want == empty && strings.HasPrefix(got, empty) && strings.HasSuffix(got,
+			"the range ends before it starts, or where it starts")) {
 			t.Errorf("%q: %s, want %s", c.datum, got, c.want)
 		}
 		if columnOf(t, c.plan, "x").GetType() != columnv1.ColumnType_COLUMN_TYPE_RANGE {
@@ -202,14 +309,20 @@ func TestRanges(t *testing.T) {
 
 // BigQuery's export says in sqlType what a column was.
 func TestExportedSchema(t *testing.T) {
-	p := compile(t, recordOf(`{"name":"g","type":["null",{"type":"string","sqlType":"GEOGRAPHY"}]},{"name":"j","type":{"type":"string","sqlType":"JSON"}},
-		{"name":"d","type":{"type":"string","logicalType":"datetime","sqlType":"DATETIME"}},{"name":"i","type":{"type":"string","sqlType":"INTERVAL"}},
-		{"name":"n","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":1,"sqlType":"NUMERIC"}},{"name":"s","type":{"type":"string","sqlType":"STRING"}},
+	p := compile(t, recordOf(`{"name":"g","type":["null",{"type":"string","sqlType":"GEOGRAPHY"}]},{"name":"j",`+
+		`"type":{"type":"string","sqlType":"JSON"}},
+		{"name":"d","type":{"type":"string","logicalType":"datetime","sqlType":"DATETIME"}},{"name":"i",`+
+		`"type":{"type":"string","sqlType":"INTERVAL"}},
+		{"name":"n","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":1,"sqlType":"NUMERIC"}},`+
+		`{"name":"s","type":{"type":"string","sqlType":"STRING"}},
 		{"name":"o","type":{"type":"string","sqlType":"NOTHING"}},
-		{"name":"r","type":{"type":"record","name":"S","sqlType":"RANGE","fields":[{"name":"start","type":["null",{"type":"int","logicalType":"date"}]},{"name":"end","type":["null",{"type":"int","logicalType":"date"}]}]}}`))
+		{"name":"r","type":{"type":"record","name":"S","sqlType":"RANGE","fields":[{"name":"start","type":["null",`+
+		`{"type":"int","logicalType":"date"}]},{"name":"end","type":["null",{"type":"int","logicalType":"date"}]}]}}`))
 	for path, want := range map[string]columnv1.ColumnType{
-		"g": columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY, "j": columnv1.ColumnType_COLUMN_TYPE_JSON, "d": columnv1.ColumnType_COLUMN_TYPE_DATETIME,
-		"i": columnv1.ColumnType_COLUMN_TYPE_INTERVAL, "n": columnv1.ColumnType_COLUMN_TYPE_NUMERIC, "s": 0, "o": 0, "r": columnv1.ColumnType_COLUMN_TYPE_RANGE,
+		"g": columnv1.ColumnType_COLUMN_TYPE_GEOGRAPHY, "j": columnv1.ColumnType_COLUMN_TYPE_JSON,
+		"d": columnv1.ColumnType_COLUMN_TYPE_DATETIME, "i": columnv1.ColumnType_COLUMN_TYPE_INTERVAL,
+		"n": columnv1.ColumnType_COLUMN_TYPE_NUMERIC, "s": 0, "o": 0,
+		"r": columnv1.ColumnType_COLUMN_TYPE_RANGE,
 	} {
 		if got := columnOf(t, p, path).GetType(); got != want {
 			t.Errorf("%s is %v, want %v", path, got, want)
@@ -218,7 +331,8 @@ func TestExportedSchema(t *testing.T) {
 }
 
 func TestMisplacedColumns(t *testing.T) {
-	schema := recordOf(`{"name":"s","type":"string"},{"name":"n","type":"long"},{"name":"d","type":"double"},{"name":"m","type":{"type":"map","values":"string"}},
+	schema := recordOf(`{"name":"s","type":"string"},{"name":"n","type":"long"},{"name":"d","type":"double"},` +
+		`{"name":"m","type":{"type":"map","values":"string"}},
 		{"name":"u","type":["null","string","long"]},{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},
 		{"name":"r","type":{"type":"record","name":"I","fields":[{"name":"start","type":"string"}]}}`)
 	for _, c := range []struct {
@@ -241,129 +355,13 @@ func TestMisplacedColumns(t *testing.T) {
 		{"r", decode.Column{Type: decode.Range}, "of start and end alone"},
 		{"s", decode.Column{Type: decode.Range}, "only a record"},
 	} {
-		_, err := Compile([]byte(schema), decode.Options{Contract: "c", Payload: "p", Columns: decode.Columns{c.path: c.column}})
+		_, err := Compile([]byte(schema), decode.Options{
+			Contract: "c", Payload: "p", Columns: decode.Columns{c.path: c.column},
+		})
 		var e *decode.SchemaError
-		if !errors.As(err, &e) || e.Field != "p."+c.path || !strings.HasPrefix(e.Reason, "columns: ") || !strings.Contains(e.Reason, c.reason) {
+		if !errors.As(err, &e) || e.Field != "p."+c.path || !strings.HasPrefix(e.Reason, "columns: ") ||
+			!strings.Contains(e.Reason, c.reason) {
 			t.Errorf("%s as %v: %v, want …%s…", c.path, c.column.Type, err, c.reason)
 		}
 	}
-}
-
-// The event's time may be a text, or a number with a unit, whose column is a TIMESTAMP.
-func TestTimeOfColumns(t *testing.T) {
-	schema := recordOf(`{"name":"s","type":"string"},{"name":"n","type":"long"}`)
-	columns := decode.Columns{"s": {Type: decode.Timestamp}, "n": {Type: decode.Timestamp, Unit: decode.Seconds}}
-	for field, want := range map[string]int64{"s": 1_000_000, "n": 7_000_000} {
-		p, err := Compile([]byte(schema), decode.Options{Contract: "c", Payload: "p", EventTime: field, EventID: "s", Columns: columns})
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := p.NewDecoder()
-		if _, err := d.Append(nil, []byte(avroText("1970-01-01T00:00:01Z")+long(7))); err != nil {
-			t.Fatal(err)
-		}
-		id, _ := d.EventID()
-		if got, ok := d.EventTime(); got != want || !ok || string(id) != "1970-01-01T00:00:01Z" {
-			t.Errorf("%s: %d %v, %q", field, got, ok, id)
-		}
-		if _, err := d.Append(nil, []byte(avroText("yesterday")+long(7))); err == nil {
-			t.Error("yesterday is a timestamp")
-		}
-	}
-	if _, err := Compile([]byte(schema), decode.Options{Payload: "p", EventTime: "n", EventTimeUnit: decode.Millis, Columns: columns}); err == nil || !strings.Contains(err.Error(), "columns says the unit already") {
-		t.Error(err)
-	}
-	if _, err := Compile([]byte(schema), decode.Options{Payload: "p", EventTime: "s"}); err == nil || !strings.Contains(err.Error(), "event_time: wants") {
-		t.Error(err)
-	}
-}
-
-// What nests in arrays: a RECORD with one column stands around what is no column by itself.
-func TestItems(t *testing.T) {
-	for _, c := range []struct{ items, datum, want string }{
-		{`["null","int"]`, "\x06\x02\x02\x00\x02\x04\x00", `x:{value:1} x:{} x:{value:2}`},
-		{`["int","null"]`, "\x02\x02\x00", `x:{}`},
-		{`{"type":"array","items":"int"}`, "\x04\x02\x02\x00\x00\x00", `x:{items:1} x:{}`},
-		{`{"type":"array","items":{"type":"array","items":"int"}}`, "\x02\x02\x02\x02\x00\x00\x00", `x:{items:{items:1}}`},
-		{`{"type":"map","values":"int"}`, "\x02\x02\x02k\x02\x00\x00", `x:{items:{key:"k" value:1}}`},
-		{`["null",{"type":"array","items":"int"}]`, "\x04\x00\x02\x02\x02\x00\x00", `x:{} x:{items:1}`},
-		{`["null","int","string"]`, "\x06\x00\x02\x02\x04\x02a\x00", `x:{} x:{value:{int_value:1}} x:{value:{string_value:"a"}}`},
-	} {
-		if got := text(t, compile(t, one(`{"type":"array","items":`+c.items+`}`)), c.datum); got != c.want {
-			t.Errorf("%s: %s, want %s", c.items, got, c.want)
-		}
-	}
-	d := compile(t, one(`{"type":"array","items":{"type":"array","items":["null","string"]}}`)).NewDecoder()
-	_, err := d.Append(nil, []byte("\x04\x00\x04\x00\x02\x02\xff\x00\x00"))
-	var e *decode.Error
-	if !errors.As(err, &e) || e.Field != "p.x[1].items[1].value" {
-		t.Error(err)
-	}
-}
-
-func TestDurations(t *testing.T) {
-	p := compile(t, one(`{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`))
-	for datum, want := range map[string]string{
-		"\x0e\x00\x00\x00\x03\x00\x00\x00\xb5\xef\xd8\x00": `x:"1-2 3 3:56:57.141000"`,
-		"\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff": `x:"0-0 0 1193:2:47.295000"`,
-		"\xc0\xd4\x01\x00\xe0\xd8\x37\x00\x00\x00\x00\x00": `x:"10000-0 3660000 0:0:0"`,
-		"\xc1\xd4\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00": "refused: test: p.x at byte 0: the interval is out of BigQuery's range",
-		"\x00\x00\x00\x00\xe1\xd8\x37\x00\x00\x00\x00\x00": "refused: test: p.x at byte 0: the interval is out of BigQuery's range",
-		"\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00":     "refused: test: p.x at byte 0: the payload ends here",
-	} {
-		if got := text(t, p, datum); !strings.HasPrefix(got, want) {
-			t.Errorf("%x: %s, want %s", datum, got, want)
-		}
-	}
-}
-
-func TestBigDecimals(t *testing.T) {
-	p := compile(t, one(`{"type":"bytes","logicalType":"big-decimal"}`))
-	value := func(number string, scale int64) string { return avroText(avroText(number) + long(scale)) }
-	for datum, want := range map[string]string{
-		value("\x30\x39", 2):                 `x:"123.45"`,
-		value("\xff", 0):                     `x:"-1"`,
-		value("\x01", 38):                    `x:"0.00000000000000000000000000000000000001"`,
-		value("\x01", 39):                    "refused: test: p.x at byte 0: the scale 39",
-		value("\x01", -1):                    "refused: test: p.x at byte 0: the scale -1",
-		value(strings.Repeat("\x7f", 17), 0): "refused: test: p.x at byte 0: the decimal has more digits",
-		avroText("\x02\x01"):                 "refused: test: p.x at byte 0: the big-decimal is not",
-		avroText("\x02\x01\x00\x00"):         "refused: test: p.x at byte 0: the big-decimal is not",
-		avroText(""):                         "refused: test: p.x at byte 0: the big-decimal is not",
-	} {
-		if got := text(t, p, datum); !strings.HasPrefix(got, want) {
-			t.Errorf("%x: %s, want %s", datum, got, want)
-		}
-	}
-}
-
-// FuzzColumns compiles any schema with columns asked for at its fields, and runs it on any payload.
-func FuzzColumns(f *testing.F) {
-	f.Add([]byte(one(`["null","string"]`)), []byte("\x02\x0f1-2 3 4:5:6"), byte(decode.Interval))
-	f.Add([]byte(one(`{"type":"record","name":"S","fields":[{"name":"start","type":{"type":"int","logicalType":"date"}},{"name":"end","type":{"type":"int","logicalType":"date"}}]}`)), []byte("\x02\x04"), byte(decode.Range))
-	f.Add([]byte(one(`{"type":"array","items":["null",{"type":"array","items":"long"}]}`)), []byte("\x02\x02\x02\x02\x00\x00"), byte(decode.Timestamp))
-	f.Fuzz(func(t *testing.T, schema, payload []byte, target byte) {
-		column := decode.Column{Type: 1 + decode.Target(target)%decode.Range}
-		parsed, err := parseSchema(string(schema))
-		if err != nil || parsed.root.kind != kindRecord {
-			return
-		}
-		for _, field := range parsed.root.fields {
-			p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p", Columns: decode.Columns{field.name: column}})
-			if err != nil {
-				continue
-			}
-			m := dynamicpb.NewMessage(payloadMessage(t, p))
-			row, err := p.decoder().Append(nil, payload)
-			if err != nil {
-				if row != nil {
-					t.Fatal("a row and an error")
-				}
-				continue
-			}
-			if err := proto.Unmarshal(row, m); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
 }

@@ -27,7 +27,7 @@ type Schema struct {
 // Parse parses Avro schema JSON. References are schemas whose named types it uses, each after those that it uses
 // itself.
 func Parse(avsc string, references ...string) (*Schema, error) {
-	return parseSchema(append(references[:len(references):len(references)], avsc)...)
+	return parseSchema(append(slices.Clip(references), avsc)...)
 }
 
 // Warnings are what is wrong with the schema and does not matter, each with the place in it.

@@ -82,9 +82,11 @@ func (p *Plan) Types() (all []string) {
 	return all
 }
 
-// TypeOf and HasNull are those of the schema.
+// TypeOf is that of the schema.
 func (p *Plan) TypeOf(payload []byte) (name []byte, null bool) { return p.schema.TypeOf(payload) }
-func (p *Plan) HasNull() bool                                  { return p.schema.HasNull() }
+
+// HasNull is that of the schema.
+func (p *Plan) HasNull() bool { return p.schema.HasNull() }
 
 // Warnings are what is wrong with the schema and does not matter, each with the place in it.
 func (p *Plan) Warnings() []string { return p.warnings }
@@ -163,11 +165,16 @@ var singleObject = []byte{0xc3, 0x01}
 func (d *Decoder) single(dst, payload []byte) ([]byte, error) {
 	o, head := &d.plan.options, len(singleObject)+8
 	if len(payload) < head {
-		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: "single-object encoding (C3 01): the payload ends within the fingerprint"}
+		return dst, &decode.Error{
+			Contract: o.Contract, Field: o.Payload,
+			Reason: "single-object encoding (C3 01): the payload ends within the fingerprint",
+		}
 	}
 	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
-		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: fmt.Sprintf("single-object encoding (C3 01) of the schema with the "+
-			"fingerprint %016x; the contract's schema has %016x: give the contract the schema that the record was written with", theirs, d.plan.fingerprint)}
+		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: fmt.Sprintf(
+			"single-object encoding (C3 01) of the schema with the "+
+				"fingerprint %016x; the contract's schema has %016x: give the contract the schema that the record was written with",
+			theirs, d.plan.fingerprint)}
 	}
 	row, e := d.machine.run(d.plan.program, dst, payload[head:])
 	if e != nil {

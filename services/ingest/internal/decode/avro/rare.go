@@ -65,7 +65,9 @@ func (m *machine) fail(prog *program, pc, at int, reason string) *decode.Error {
 }
 
 // rare runs the instructions that are not worth a place in the loop. Its reason is empty on success.
-func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
+func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int,
+	reason string,
+) {
 	switch in.code {
 	case opFail:
 		return out, o, p, prog.reasons[in.arg]

@@ -54,17 +54,29 @@ func TestBadPayloads(t *testing.T) {
 		{one(`["null","int","string"]`), "\x06", "p.x", 0, "no such branch"},
 		{one(`["string"]`), "\x02", "p.x", 0, "not 0"},
 		{one(`{"type":"array","items":"int"}`), "\xfe\xff\xff\xff\x0f", "p.x", 0, "more than the rest"},
-		{one(`{"type":"array","items":"int"}`), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "p.x", 0, "more than the rest"},
+		{
+			one(`{"type":"array","items":"int"}`), "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00", "p.x", 0,
+			"more than the rest",
+		},
 		{one(`{"type":"array","items":"int"}`), "\x01\x04\x02\x00", "p.x", 3, "fill its size"},
 		{one(`{"type":"array","items":"int"}`), "\x01\x01\x02\x00", "p.x", 0, "more than the rest"},
 		{one(`{"type":"array","items":` + inner + `}`), "\x04\x02\x02a\x04\x04\xc3(\x00", "p.x[1].s", 5, "UTF-8"},
 		{one(`{"type":"map","values":"string"}`), "\x02\x02\xff\x00\x00", "p.x[0].key", 1, "UTF-8"},
-		{one(`{"type":"map","values":{"type":"array","items":"int"}}`), "\x02\x02k\x02\xff\xff\xff\xff\xff\x00", "p.x[0].value[0]", 4, "32 bits"},
+		{
+			one(`{"type":"map","values":{"type":"array","items":"int"}}`), "\x02\x02k\x02\xff\xff\xff\xff\xff\x00",
+			"p.x[0].value[0]", 4, "32 bits",
+		},
 		{one(`{"type":"int","logicalType":"date"}`), "\xfe\xff\xff\xff\x0f", "p.x", 0, "range"},
 		{one(`{"type":"int","logicalType":"time-millis"}`), "\x01", "p.x", 0, "within a day"},
-		{one(`{"type":"long","logicalType":"timestamp-millis"}`), "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", "p.x", 0, "range"},
+		{
+			one(`{"type":"long","logicalType":"timestamp-millis"}`), "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", "p.x", 0,
+			"range",
+		},
 		{one(`{"type":"bytes","logicalType":"decimal","precision":2,"scale":1}`), "\x02\x64", "p.x", 0, "digits"},
-		{one(`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`), "\x42" + strings.Repeat("\x7f", 33), "p.x", 0, "digits"},
+		{
+			one(`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`), "\x42" + strings.Repeat("\x7f", 33),
+			"p.x", 0, "digits",
+		},
 	} {
 		d := compile(t, c.schema).NewDecoder()
 		payloads := []string{c.bytes}
@@ -98,7 +110,8 @@ func TestBadSchemas(t *testing.T) {
 	wide := recordOf(strings.Join(fields, ","))
 	double := `"int"` // each type names the last one twice: 2^40 columns in little text
 	for i := range 14 {
-		double = fmt.Sprintf(`{"type":"record","name":"T%d","fields":[{"name":"a","type":%s},{"name":"b","type":"T%d"}]}`, i, double, i-1)
+		double = fmt.Sprintf(`{"type":"record","name":"T%d","fields":[{"name":"a","type":%s},{"name":"b","type":"T%d"}]}`, i,
+			double, i-1)
 		if i == 0 {
 			double = `{"type":"record","name":"T0","fields":[{"name":"a","type":"int"},{"name":"b","type":"int"}]}`
 		}
@@ -107,7 +120,10 @@ func TestBadSchemas(t *testing.T) {
 		{`{`, "", "schema"},
 		{`"string"`, "p", "a payload is a record"},
 		{one(`["null","R"]`), "p.x", "contains itself"},
-		{one(`{"type":"array","items":{"type":"record","name":"B","fields":[{"name":"y","type":{"type":"map","values":"R"}}]}}`), "p.x[].y[].value", "contains itself"},
+		{
+			one(`{"type":"array","items":{"type":"record","name":"B","fields":[{"name":"y","type":{"type":"map",` +
+				`"values":"R"}}]}}`), "p.x[].y[].value", "contains itself",
+		},
 		{one(`{"type":"array","items":"null"}`), "p.x[]", "no columns"},
 		{one(`{"type":"array","items":{"type":"array","items":["null","R"]}}`), "p.x[].items[].value", "contains itself"},
 		{one(`{"type":"record","name":"E","fields":[]}`), "p.x", "no columns"},
@@ -125,7 +141,8 @@ func TestBadSchemas(t *testing.T) {
 			continue
 		}
 		var e *decode.SchemaError
-		if errors.As(err, &e) && c.field != "" && e.Field != c.field || c.field != "" && e == nil || !strings.Contains(err.Error(), c.reason) {
+		if errors.As(err, &e) && c.field != "" && e.Field != c.field || c.field != "" && e == nil ||
+			!strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%.100s: %v, want %s: …%s…", c.schema, err, c.field, c.reason)
 		}
 	}
@@ -133,10 +150,13 @@ func TestBadSchemas(t *testing.T) {
 
 func TestTakenFields(t *testing.T) {
 	schema := recordOf(`{"name":"s","type":"string"},{"name":"n","type":["null","long"]},{"name":"d","type":"double"},
-		{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},{"name":"list","type":{"type":"array","items":"string"}},
-		{"name":"in","type":["null",{"type":"record","name":"I","fields":[{"name":"u","type":{"type":"fixed","name":"U","size":16,"logicalType":"uuid"}},
+		{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}},{"name":"list","type":{"type":"array",` +
+		`"items":"string"}},
+		{"name":"in","type":["null",{"type":"record","name":"I","fields":[{"name":"u","type":{"type":"fixed","name":"U",` +
+		`"size":16,"logicalType":"uuid"}},
 		{"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]}}]}]}`)
-	id := "\x02a" + "\x02\x09" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x06" + "\x00" + "\x02" + "0123456789abcdef" + "\x02"
+	id := "\x02a" + "\x02\x09" + "\x00\x00\x00\x00\x00\x00\x00\x00" + "\x06" + "\x00" + "\x02" + "0123456789abcdef" +
+		"\x02"
 	for _, c := range []struct {
 		id, at string
 		unit   decode.Unit
@@ -156,7 +176,9 @@ func TestTakenFields(t *testing.T) {
 		{"", "at", decode.Millis, "", 0, "unit already"},
 		{"", "in.u.x", decode.Auto, "", 0, "only fields of records"},
 	} {
-		p, err := Compile([]byte(schema), decode.Options{Contract: "c", Payload: "p", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit})
+		p, err := Compile([]byte(schema), decode.Options{
+			Contract: "c", Payload: "p", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit,
+		})
 		if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q %q: %v, want %s", c.id, c.at, err, c.err)
 		}
@@ -178,7 +200,8 @@ func TestTakenFields(t *testing.T) {
 func TestAutoUnit(t *testing.T) {
 	for v, want := range map[int64]int64{
 		0: 0, 1_800_000_000: 1_800_000_000_000_000, 1_800_000_000_123: 1_800_000_000_123_000,
-		1_800_000_000_123_456: 1_800_000_000_123_456, 1_800_000_000_123_456_789: 1_800_000_000_123_456, -1_800_000_000: -1_800_000_000_000_000,
+		1_800_000_000_123_456: 1_800_000_000_123_456, 1_800_000_000_123_456_789: 1_800_000_000_123_456,
+		-1_800_000_000: -1_800_000_000_000_000,
 	} {
 		if got, ok := decode.ToMicros(v, decode.Auto); !ok || got != want {
 			t.Errorf("%d is %d %v, want %d", v, got, ok, want)
@@ -200,7 +223,9 @@ func TestEveryCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := Compile(schema, decode.Options{Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp"})
+	p, err := Compile(schema, decode.Options{
+		Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,11 +243,15 @@ func TestEveryCut(t *testing.T) {
 
 // Every field that cannot be a column is told, and what the contract wants of fields beside it.
 func TestAllThatIsWrongWithASchema(t *testing.T) {
-	const schema = `{"type":"record","name":"R","fields":[{"name":"ok","type":"int"},{"name":"OK","type":"int"},{"name":"self","type":["null","R"]},
-		{"name":"in","type":{"type":"record","name":"I","fields":[{"name":"big","type":{"type":"bytes","logicalType":"decimal","precision":80,"scale":2}}]}},
+	const schema = `{"type":"record","name":"R","fields":[{"name":"ok","type":"int"},{"name":"OK","type":"int"},` +
+		`{"name":"self","type":["null","R"]},
+		{"name":"in","type":{"type":"record","name":"I","fields":[{"name":"big","type":{"type":"bytes",` +
+		`"logicalType":"decimal","precision":80,"scale":2}}]}},
 		{"name":"nulls","type":{"type":"map","values":"null"}}]}`
 	_, err := Compile([]byte(schema), decode.Options{
-		Contract: "test", Payload: "p", EventID: "no.such", EventTime: "in", Columns: decode.Columns{"ok": {Type: decode.JSON}, "gone": {Type: decode.Date}},
+		Contract: "test", Payload: "p", EventID: "no.such", EventTime: "in", Columns: decode.Columns{
+			"ok": {Type: decode.JSON}, "gone": {Type: decode.Date},
+		},
 	})
 	var all decode.SchemaErrors
 	if !errors.As(err, &all) {

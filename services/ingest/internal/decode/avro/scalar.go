@@ -77,8 +77,9 @@ var intOps = map[logical]opcode{logicalNone: opInt, logicalDate: opDate, logical
 
 var longOps = map[logical]opcode{
 	logicalNone: opLong, logicalTimeMillis: opTimeMillis, logicalTimeMicros: opTimeMicros,
-	logicalTimestampMillis: opTimestampMillis, logicalTimestampMicros: opTimestampMicros, logicalTimestampNanos: opTimestampNanos,
-	logicalLocalMillis: opLocalMillis, logicalLocalMicros: opLocalMicros, logicalLocalNanos: opLocalNanos,
+	logicalTimestampMillis: opTimestampMillis, logicalTimestampMicros: opTimestampMicros,
+	logicalTimestampNanos: opTimestampNanos, logicalLocalMillis: opLocalMillis, logicalLocalMicros: opLocalMicros,
+	logicalLocalNanos: opLocalNanos,
 }
 
 // scalar compiles one value that has no parts.
@@ -100,7 +101,8 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 		wire = protowire.Fixed32Type
 	case opDouble, opFloatToDouble, opIntToDouble:
 		wire = protowire.Fixed64Type
-	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal, opDuration:
+	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal,
+		opDuration:
 		wire = protowire.BytesType
 	case opText, opNumber:
 		in.arg, wire = c.column(asked), asked.Wire()

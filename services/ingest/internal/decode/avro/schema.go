@@ -31,7 +31,10 @@ const (
 	kindUnion
 )
 
-var kindNames = [...]string{"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum", "record", "array", "map", "union"}
+var kindNames = [...]string{
+	"null", "boolean", "int", "long", "float", "double", "bytes", "string", "fixed", "enum", "record", "array", "map",
+	"union",
+}
 
 func (k kind) String() string { return kindNames[k] }
 
@@ -199,8 +202,8 @@ type graph struct {
 
 var kindsByName = map[string]kind{
 	"null": kindNull, "boolean": kindBoolean, "int": kindInt, "long": kindLong, "float": kindFloat, "double": kindDouble,
-	"bytes": kindBytes, "string": kindString, "fixed": kindFixed, "enum": kindEnum, "record": kindRecord, "error": kindRecord,
-	"array": kindArray, "map": kindMap, "union": kindUnion,
+	"bytes": kindBytes, "string": kindString, "fixed": kindFixed, "enum": kindEnum, "record": kindRecord,
+	"error": kindRecord, "array": kindArray, "map": kindMap, "union": kindUnion,
 }
 
 func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
@@ -215,11 +218,15 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 		}
 		return nil, fmt.Errorf("type %q is not defined", n.Type)
 	}
-	t := &typ{kind: k, doc: n.Doc, size: n.Size, symbols: n.Symbols, enumDefault: n.EnumDefault, precision: n.Precision, scale: n.Scale}
+	t := &typ{
+		kind: k, doc: n.Doc, size: n.Size, symbols: n.Symbols, enumDefault: n.EnumDefault, precision: n.Precision,
+		scale: n.Scale,
+	}
 	if l, ok := logicals[n.LogicalType]; ok && slices.Contains(l.on, k) {
 		t.logical = l.logical
 	}
-	if k == kindFixed && (t.logical == logicalUUID && t.size != 16 || t.logical == logicalDuration && t.size != durationBytes) {
+	if k == kindFixed && (t.logical == logicalUUID && t.size != 16 || t.logical == logicalDuration &&
+		t.size != durationBytes) {
 		t.logical = logicalNone
 	}
 	t.exported, t.hint, t.source = exported(t, n), hintOf(t, n), n
@@ -247,7 +254,10 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 			if err != nil {
 				return nil, err
 			}
-			t.fields = append(t.fields, field{name: f.Name, aliases: f.Aliases, doc: f.Doc, typ: ft, source: f, noDefault: g.mender.faults[[2]string{t.name, f.Name}]})
+			t.fields = append(t.fields, field{
+				name: f.Name, aliases: f.Aliases, doc: f.Doc, typ: ft, source: f,
+				noDefault: g.mender.faults[[2]string{t.name, f.Name}],
+			})
 		}
 	case kindArray:
 		t.items, err = g.build(n.Items, namespace)

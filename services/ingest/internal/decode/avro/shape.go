@@ -21,7 +21,8 @@ func (s *Schema) Shape(natural bool) *shape.Node {
 	root := u.node(s.root, "")
 	if s.root.kind == kindUnion {
 		root.Fault = fmt.Sprintf("the schema is of type union, of %s, and a table is of one record: "+
-			"write an entry for each, with type_from: schema and the record's full name in types", bytes.Join(s.names, []byte(", ")))
+			"write an entry for each, with type_from: schema and the record's full name in types",
+			bytes.Join(s.names, []byte(", ")))
 	}
 	root.Named = "" // the payload's message is called after its column
 	return root
@@ -40,8 +41,8 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 	}
 	t, nullable := whole.column()
 	n := &shape.Node{
-		Name: name, Type: t.String(), Named: t.name, Nullable: nullable, NotNull: !nullable, Symbols: t.symbols, Fallback: t.enumDefault,
-		Precision: t.precision, Scale: t.scale, Doc: t.doc,
+		Name: name, Type: t.String(), Named: t.name, Nullable: nullable, NotNull: !nullable, Symbols: t.symbols,
+		Fallback: t.enumDefault, Precision: t.precision, Scale: t.scale, Doc: t.doc,
 	}
 	n.Kind, n.Unit = u.kind(t)
 	n.Numbers = n.Kind.IsMoment() || n.Kind == shape.Time
@@ -94,9 +95,9 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 }
 
 var kinds = [...]shape.Kind{
-	kindNull: shape.Null, kindBoolean: shape.Bool, kindInt: shape.Int32, kindLong: shape.Int64, kindFloat: shape.Float, kindDouble: shape.Double,
-	kindBytes: shape.Bytes, kindString: shape.String, kindFixed: shape.Bytes, kindEnum: shape.Enum, kindRecord: shape.Record, kindArray: shape.Array,
-	kindMap: shape.Map, kindUnion: shape.Union,
+	kindNull: shape.Null, kindBoolean: shape.Bool, kindInt: shape.Int32, kindLong: shape.Int64, kindFloat: shape.Float,
+	kindDouble: shape.Double, kindBytes: shape.Bytes, kindString: shape.String, kindFixed: shape.Bytes,
+	kindEnum: shape.Enum, kindRecord: shape.Record, kindArray: shape.Array, kindMap: shape.Map, kindUnion: shape.Union,
 }
 
 // moments are the kinds of logical types that count time, and the units that they count.
@@ -157,7 +158,8 @@ func exported(t *typ, n *avro.SchemaNode) *decode.Column {
 	if column.Type == decode.NoTarget || column.Type == decode.String || t.logical != logicalNone {
 		return nil
 	}
-	if shape.BySource(&shape.Node{Kind: kinds[t.kind], From: kinds[t.kind], Source: t}, column) != "" || t.kind == kindFixed {
+	if shape.BySource(&shape.Node{Kind: kinds[t.kind], From: kinds[t.kind], Source: t}, column) != "" ||
+		t.kind == kindFixed {
 		return nil
 	}
 	return column
@@ -174,7 +176,8 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			switch {
 			case fits:
 				return shape.Fits
-			case h.logical == logicalNone && w.logical == logicalNone && (h.kind == kindInt && w.kind == kindLong || h.kind == kindFloat && w.kind == kindDouble):
+			case h.logical == logicalNone && w.logical == logicalNone &&
+				(h.kind == kindInt && w.kind == kindLong || h.kind == kindFloat && w.kind == kindDouble):
 				return shape.Widens
 			}
 			return shape.Misfit
@@ -184,5 +187,7 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 			return branchName(&typ{branches: []*typ{typeOf(want)}}, 0)
 		},
 	})
-	return &Schema{top: s.top, root: s.root, names: s.names, grown: grown, parts: s.parts + newer.parts, warnings: s.warnings}, changes
+	return &Schema{
+		top: s.top, root: s.root, names: s.names, grown: grown, parts: s.parts + newer.parts, warnings: s.warnings,
+	}, changes
 }

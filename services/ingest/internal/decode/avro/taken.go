@@ -66,7 +66,9 @@ func (m *machine) take(prog *program, in *op, src []byte, p int) (reason string)
 }
 
 // farText settles the text of a date or time that may be far away.
-func (m *machine) farText(d *decode.Dates, column *decode.Column, text []byte) (micros int64, null bool, reason string) {
+func (m *machine) farText(d *decode.Dates, column *decode.Column, text []byte) (micros int64, null bool,
+	reason string,
+) {
 	micros, ok, before, reason := column.OfText(text)
 	if reason != "" {
 		return 0, false, fmt.Sprintf("%.60q is no %s: %s", string(text), column.Type, reason)
@@ -75,7 +77,9 @@ func (m *machine) farText(d *decode.Dates, column *decode.Column, text []byte) (
 }
 
 // far settles a date or time of a column, and writes it unless it is null.
-func (m *machine) far(in *op, column *decode.Column, out []byte, o int, micros int64, null bool, reason string) (_ []byte, _ int, _ string) {
+func (m *machine) far(in *op, column *decode.Column, out []byte, o int, micros int64, null bool,
+	reason string,
+) (_ []byte, _ int, _ string) {
 	switch {
 	case reason != "":
 		return out, o, reason

@@ -18,7 +18,8 @@ import (
 
 const (
 	one = `{"type":"record","name":"R","fields":[{"name":"id","type":"string"},{"name":"n","type":["null","long"]}]}`
-	two = `{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"extra","type":"bytes"},{"name":"id","type":"string"}]}`
+	two = `{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"extra","type":"bytes"},` +
+		`{"name":"id","type":"string"}]}`
 )
 
 // plans are the plan of schema one, which knows it as id 1 and two as id 2, and the inner plans of both.
@@ -61,7 +62,10 @@ func TestDecoder(t *testing.T) {
 		{"\x00\x00\x00\x01\x01\x04ab\x00", "", "", "c: payload at byte 0: schema id 257 was not looked up"},
 		{"\x00\x00\x00\x00\x01\x04ab\x04", "", "", "c: payload.n at byte 8: the union's index is neither 0 nor 1"},
 		{"\x00\x00\x00\x00\x01", "", "", "c: payload.id at byte 5: the payload ends here"},
-		{"\x01\x00\x00\x00\x01", "", "", "c: payload at byte 0: the first byte is not zero: there is no schema id before the payload"},
+		{
+			"\x01\x00\x00\x00\x01", "", "",
+			"c: payload at byte 0: the first byte is not zero: there is no schema id before the payload",
+		},
 	} {
 		row, err := d.Append([]byte("before"), []byte(v.payload))
 		id, _ := d.EventID()
@@ -169,7 +173,10 @@ func TestNoAllocations(t *testing.T) {
 // FuzzFrame holds the frame to the plan inside: what is behind the header is read as if it stood alone, and all else is
 // refused.
 func FuzzFrame(f *testing.F) {
-	for _, seed := range []string{"", "\x00", "\x00\x00\x00\x00\x01\x04ab\x02\x0a", "\x00\x00\x00\x00\x02\x0a\x02x\x04cd", "\x00\x00\x00\x00\x03", "\x00\xff\xff\xff\xff", "Obj\x01"} {
+	for _, seed := range []string{
+		"", "\x00", "\x00\x00\x00\x00\x01\x04ab\x02\x0a", "\x00\x00\x00\x00\x02\x0a\x02x\x04cd", "\x00\x00\x00\x00\x03",
+		"\x00\xff\xff\xff\xff", "Obj\x01",
+	} {
 		f.Add([]byte(seed))
 	}
 	plan, inner := plans(f)
@@ -177,7 +184,8 @@ func FuzzFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		row, err := framed.Append([]byte("x"), payload)
 		var refusal *decode.Error
-		if err != nil && (!errors.As(err, &refusal) || string(row) != "x" || refusal.Offset < 0 || refusal.Offset > len(payload)) {
+		if err != nil && (!errors.As(err, &refusal) || string(row) != "x" || refusal.Offset < 0 ||
+			refusal.Offset > len(payload)) {
 			t.Fatalf("%q, %v", row, err)
 		}
 		id, rest, ok := confluent.ID(payload)

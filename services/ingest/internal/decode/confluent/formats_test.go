@@ -28,7 +28,8 @@ var writers = map[string]struct {
 		return columns, writer
 	}, "\x0a\x02x\x04cd"},
 	"json": {func(t *testing.T, o decode.Options) (columns, writer decode.Plan) {
-		s, err := json.Parse([]byte(`{"properties":{"id":{"type":"string"},"n":{"type":"integer"},"j":{}},"required":["id","n"]}`), json.JSONSchema)
+		s, err := json.Parse([]byte(
+			`{"properties":{"id":{"type":"string"},"n":{"type":"integer"},"j":{}},"required":["id","n"]}`), json.JSONSchema)
 		must(t, err)
 		settings := json.Settings{Unknown: json.Keep}
 		columns, err = s.Compile(settings, o)
@@ -41,9 +42,12 @@ var writers = map[string]struct {
 		source := func(text string) map[string]string {
 			return map[string]string{"p.proto": `syntax = "proto3"; package p; message Other { int32 a = 1; } ` + text}
 		}
-		plan, err := protobuf.CompileSource(source(`message M { string id = 1; int64 n = 2; E e = 3; string total = 4; } enum E { ZERO = 0; }`), "p.proto", "p.M", protobuf.Drop, o)
+		plan, err := protobuf.CompileSource(source(
+			`message M { string id = 1; int64 n = 2; E e = 3; string total = 4; } enum E { ZERO = 0; }`), "p.proto", "p.M",
+			protobuf.Drop, o)
 		must(t, err)
-		newer, err := protobuf.ParseSource(source(`message M { string id = 1; int32 n = 2; E e = 3; string total = 4; string more = 5; } enum E { ZERO = 0; ONE = 1; }`), "p.proto")
+		newer, err := protobuf.ParseSource(source(`message M { string id = 1; int32 n = 2; E e = 3; string total = 4; `+
+			`string more = 5; } enum E { ZERO = 0; ONE = 1; }`), "p.proto")
 		must(t, err)
 		writer, err = plan.Written(newer)
 		must(t, err)
@@ -73,7 +77,9 @@ func TestFormatsAllocateNothing(t *testing.T) {
 			continue
 		}
 		d, row := plan.NewDecoder(), make([]byte, 0, 1024)
-		records := [][]byte{append(confluent.AppendHeader(nil, 1), w.payload...), append(confluent.AppendHeader(nil, 2), w.payload...)}
+		records := [][]byte{
+			append(confluent.AppendHeader(nil, 1), w.payload...), append(confluent.AppendHeader(nil, 2), w.payload...),
+		}
 		for _, r := range records {
 			row, err = d.Append(row[:0], r)
 			if id, ok := d.EventID(); err != nil || !bytes.Equal(row, alone) || !ok || string(id) != "cd" {

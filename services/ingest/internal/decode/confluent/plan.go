@@ -42,8 +42,8 @@ type Plan struct {
 	nulls atomic.Bool
 }
 
-// TypeOf is the full name of the type of a payload behind its frame, nil for none; null says that it is null and nothing
-// else. It allocates nothing.
+// TypeOf is the full name of the type of a payload behind its frame, nil for none; null says that it is null and
+// nothing else. It allocates nothing.
 type TypeOf func(payload []byte) (name []byte, null bool)
 
 // Source is what is known of a schema id.

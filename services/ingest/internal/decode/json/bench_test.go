@@ -10,12 +10,15 @@ import (
 
 // scanSchema and scanPayload are a small event as it is usual: 9 columns, 270 bytes.
 const scanSchema = `{"type":"record","name":"Scan","fields":[
-	{"name":"seq","type":"long"},{"name":"scan_id","type":"string"},{"name":"hub","type":"string"},{"name":"status","type":"string"},
+	{"name":"seq","type":"long"},{"name":"scan_id","type":"string"},{"name":"hub","type":"string"},{"name":"status",` +
+	`"type":"string"},
 	{"name":"weight_g","type":"int"},{"name":"price","type":"double"},{"name":"insured","type":"boolean"},
 	{"name":"scanned_at","type":{"type":"long","logicalType":"timestamp-micros"}},{"name":"remark","type":"string"}]}`
 
-const scanPayload = `{"seq":123456,"scan_id":"0f8fad5bd9cb469fa165708677289501","hub":"Rotterdam Maasvlakte","status":"OUT_FOR_DELIVERY",` +
-	`"weight_g":12345,"price":123.45,"insured":false,"scanned_at":1763861532123456,"remark":"label read by the tunnel scanner; weight and size agree with the ship"}`
+const scanPayload = `{"seq":123456,"scan_id":"0f8fad5bd9cb469fa165708677289501","hub":"Rotterdam Maasvlakte",` +
+	`"status":"OUT_FOR_DELIVERY",` +
+	`"weight_g":12345,"price":123.45,"insured":false,"scanned_at":1763861532123456,"remark":"label read by the tunnel ` +
+	`scanner; weight and size agree with the ship"}`
 
 // reversed turns the order of fields around.
 func reversed(fields string) string {
@@ -32,7 +35,9 @@ func BenchmarkScan(b *testing.B) {
 		{"spaced", strings.NewReplacer(",", ",\n  ", ":", ": ").Replace(scanPayload)},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			p, err := Compile([]byte(scanSchema), Avro, Settings{}, decode.Options{Contract: "c", Payload: "scan", EventID: "scan_id", EventTime: "scanned_at"})
+			p, err := Compile([]byte(scanSchema), Avro, Settings{}, decode.Options{
+				Contract: "c", Payload: "scan", EventID: "scan_id", EventTime: "scanned_at",
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -60,7 +65,9 @@ func TestNoAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations", payload, n)
 		}
 	}
-	p, err := Compile([]byte(scanSchema), Avro, Settings{}, decode.Options{Contract: "c", Payload: "scan", EventID: "scan_id", EventTime: "scanned_at"})
+	p, err := Compile([]byte(scanSchema), Avro, Settings{}, decode.Options{
+		Contract: "c", Payload: "scan", EventID: "scan_id", EventTime: "scanned_at",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

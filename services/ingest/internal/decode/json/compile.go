@@ -115,7 +115,8 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		return s
 	}
 	s := &step{
-		kind: n.Kind, written: n.Asked != nil && n.Asked.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
+		kind: n.Kind, written: n.Asked != nil &&
+			n.Asked.Type == decode.String, size: n.Size, whole: int8(n.Precision - n.Scale), scale: int8(n.Scale),
 		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
 	}
 	if m, ok := moments[n.Kind]; ok {

@@ -27,9 +27,11 @@ type maker struct {
 }
 
 var leaves = []string{
-	`"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`, `{"type":"int","logicalType":"date"}`, `{"type":"long","logicalType":"time-micros"}`,
-	`{"type":"long","logicalType":"timestamp-millis"}`, `{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-micros"}`,
-	`{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`, `{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `"enum"`,
+	`"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`, `{"type":"int","logicalType":"date"}`,
+	`{"type":"long","logicalType":"time-micros"}`, `{"type":"long","logicalType":"timestamp-millis"}`,
+	`{"type":"long","logicalType":"timestamp-nanos"}`, `{"type":"long","logicalType":"local-timestamp-micros"}`,
+	`{"type":"bytes","logicalType":"decimal","precision":38,"scale":9}`,
+	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`, `"enum"`,
 }
 
 func (m *maker) leaf() string {
@@ -135,7 +137,8 @@ func (m *maker) value(t *shape.Node) string {
 	case shape.DateTime:
 		return moment("2006-01-02 15:04:05.999999")
 	case shape.Decimal:
-		text := rapid.StringMatching(fmt.Sprintf(`-?(0|[1-9][0-9]{0,%d})(\.[0-9]{1,%d})?`, t.Precision-t.Scale-1, t.Scale)).Draw(m.t, "decimal")
+		text := rapid.StringMatching(fmt.Sprintf(`-?(0|[1-9][0-9]{0,%d})(\.[0-9]{1,%d})?`, t.Precision-t.Scale-1,
+			t.Scale)).Draw(m.t, "decimal")
 		if rapid.Bool().Draw(m.t, "quoted") {
 			return `"` + text + `"`
 		}
@@ -143,13 +146,15 @@ func (m *maker) value(t *shape.Node) string {
 	case shape.Array:
 		var items []string
 		for range rapid.IntRange(0, 4).Draw(m.t, "items") {
-			items = append(items, m.space()+m.maybe(t.Parts[0], t.Parts[0].Kind == shape.Item && t.Parts[0].Parts[0].Name == "value")+m.space())
+			items = append(items, m.space()+
+				m.maybe(t.Parts[0], t.Parts[0].Kind == shape.Item && t.Parts[0].Parts[0].Name == "value")+m.space())
 		}
 		return "[" + m.space() + strings.Join(items, ",") + "]"
 	case shape.Map:
 		var entries []string
 		for i := range rapid.IntRange(0, 40).Draw(m.t, "entries") / 10 {
-			entries = append(entries, m.quoted(fmt.Sprintf("key %d é", i))+m.space()+":"+m.space()+m.maybe(t.Parts[1], t.Parts[1].Nullable))
+			entries = append(entries, m.quoted(fmt.Sprintf("key %d é", i))+m.space()+":"+m.space()+m.maybe(t.Parts[1],
+				t.Parts[1].Nullable))
 		}
 		return "{" + strings.Join(entries, m.space()+","+m.space()) + "}"
 	case shape.Item:
@@ -230,7 +235,8 @@ func compareRecord(m protoreflect.Message, t *shape.Node, want map[string]any) s
 		if f.Kind == shape.Null {
 			continue
 		}
-		if differs := compareField(m, m.Descriptor().Fields().ByName(protoreflect.Name(f.Name)), f, want[f.Name]); differs != "" {
+		if differs := compareField(m, m.Descriptor().Fields().ByName(protoreflect.Name(f.Name)), f,
+			want[f.Name]); differs != "" {
 			return f.Name + ": " + differs
 		}
 	}

@@ -20,9 +20,11 @@ func shaped(t *testing.T, properties string) *Schema {
 
 // Properties come, go and change; those that are there keep their numbers, and nothing new is required.
 func TestWith(t *testing.T) {
-	older := shaped(t, `"id":{"type":"string"},"size":{"enum":["S","M"]},"place":{"type":"object","properties":{"city":{"type":"string"}}},"n":{"type":"integer"},
+	older := shaped(t, `"id":{"type":"string"},"size":{"enum":["S","M"]},"place":{"type":"object",`+
+		`"properties":{"city":{"type":"string"}}},"n":{"type":"integer"},
 		"tags":{"type":"array","items":{"type":"object","properties":{"k":{"type":"string"}}}}`)
-	newer := shaped(t, `"fragile":{"type":"boolean"},"id":{"type":"string"},"size":{"enum":["M","L"]},"n":{"type":"string"},
+	newer := shaped(t, `"fragile":{"type":"boolean"},"id":{"type":"string"},"size":{"enum":["M","L"]},`+
+		`"n":{"type":"string"},
 		"place":{"type":"object","properties":{"zip":{"type":"string"},"city":{"type":["string","null"]}},"required":["zip"]},
 		"tags":{"type":"array","items":{"type":"object","properties":{"v":{"type":"number"}}}}`)
 	merged, changes := older.With(newer, "payload")
@@ -56,7 +58,8 @@ func TestWith(t *testing.T) {
 	if before, after := run(older, old), run(merged, old); before != after {
 		t.Errorf("a row changed: %q, was %q", after, before)
 	}
-	if got := run(merged, `{"fragile":true,"id":"a","place":{"zip":"1"},"tags":[{"v":2}],"size":"L"}`); got != "\x30\x01\x0a\x01a\x1a\x03\x12\x011\x2a\x09\x11\x00\x00\x00\x00\x00\x00\x00\x40\x12\x01L" {
+	if got := run(merged, `{"fragile":true,"id":"a","place":{"zip":"1"},"tags":[{"v":2}],`+
+		`"size":"L"}`); got != "\x30\x01\x0a\x01a\x1a\x03\x12\x011\x2a\x09\x11\x00\x00\x00\x00\x00\x00\x00\x40\x12\x01L" {
 		t.Errorf("%q", got)
 	}
 	if got := run(merged, `{"fragile":true}`); !strings.Contains(got, "payload.id") {
@@ -69,9 +72,13 @@ func TestWith(t *testing.T) {
 
 // FuzzEvolve merges any two schemas: it ends, leaves the older one as it is, and brings the newer one's columns once.
 func FuzzEvolve(f *testing.F) {
-	f.Add(`{"type":"object","properties":{"a":{"type":"integer"}}}`, `{"type":"object","properties":{"b":{"type":"object","properties":{"c":{"enum":["x"]}}},"a":{"type":["null","number"]}}}`)
-	f.Add(`{"type":"object","properties":{"a":{"$ref":"#/definitions/t"}},"definitions":{"t":{"type":"object","properties":{"n":{"type":"string"}}}}}`,
-		`{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"integer"}]},"m":{"type":"object","additionalProperties":{"type":"string"}}}}`)
+	f.Add(`{"type":"object","properties":{"a":{"type":"integer"}}}`,
+		`{"type":"object","properties":{"b":{"type":"object","properties":{"c":{"enum":["x"]}}},"a":{"type":["null",`+
+			`"number"]}}}`)
+	f.Add(`{"type":"object","properties":{"a":{"$ref":"#/definitions/t"}},"definitions":{"t":{"type":"object",`+
+		`"properties":{"n":{"type":"string"}}}}}`,
+		`{"type":"object","properties":{"a":{"anyOf":[{"type":"string"},{"type":"integer"}]},"m":{"type":"object",`+
+			`"additionalProperties":{"type":"string"}}}}`)
 	f.Fuzz(func(t *testing.T, first, second string) {
 		o := decode.Options{Contract: "c", Payload: "payload"}
 		older, err := Parse([]byte(first), JSONSchema)

@@ -10,20 +10,26 @@ import (
 
 const nested = `{"type":"record","name":"R","fields":[
 	{"name":"id","type":"long"},
-	{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"sku","type":"string"}]}},"default":[]},
+	{"name":"items","type":{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"sku",` +
+	`"type":"string"}]}},"default":[]},
 	{"name":"by","type":{"type":"map","values":"I"},"default":{}},
-	{"name":"who","type":["null","string",{"type":"record","name":"P","fields":[{"name":"name","type":"string"},{"name":"home","type":["null","I"],"default":null}]}],"default":null}]}`
+	{"name":"who","type":["null","string",{"type":"record","name":"P","fields":[{"name":"name","type":"string"},` +
+	`{"name":"home","type":["null","I"],"default":null}]}],"default":null}]}`
 
 func TestUnknownFields(t *testing.T) {
 	for payload, want := range map[string]string{
 		`{"id":1}`: `id:1`,
 		`{"no":[1, "\u00e9", {"a" : 1.50}],"id":1}`: `id:1 _extra:{"no":[1, "\u00e9", {"a" : 1.50}]}`,
-		`{"id":1,"a":1,"items":[{"sku":"a"},{"x":1,"sku":"b","y":{}},{"sku":"c","z":null}],"b":2}`: `id:1 items:{sku:"a"} items:{sku:"b"} items:{sku:"c"} ` +
+		`{"id":1,"a":1,"items":[{"sku":"a"},{"x":1,"sku":"b","y":{}},{"sku":"c","z":null}],` +
+			`"b":2}`: `id:1 items:{sku:"a"} items:{sku:"b"} items:{sku:"c"} ` +
 			`_extra:{"a":1,"items":{"1":{"x":1,"y":{}},"2":{"z":null}},"b":2}`,
-		`{"id":1,"by":{"k\"1":{"sku":"a"},"k\u00e9":{"x":1,"sku":"b"}}}`: `id:1 by:{key:"k\"1" value:{sku:"a"}} by:{key:"ké" value:{sku:"b"}} _extra:{"by":{"k\u00e9":{"x":1}}}`,
-		`{"who":{"home":{"sku":"a","x":1},"name":"n","y":2},"id":1}`:     `id:1 who:{P_value:{name:"n" home:{sku:"a"}}} _extra:{"who":{"home":{"x":1},"y":2}}`,
-		`{"who":"w","id":1,"\u0069":2}`:                                  `id:1 who:{string_value:"w"} _extra:{"\u0069":2}`,
-		`{"id":1,"_extra":{"x":1}}`:                                      `id:1 _extra:{"_extra":{"x":1}}`,
+		`{"id":1,"by":{"k\"1":{"sku":"a"},"k\u00e9":{"x":1,` +
+			`"sku":"b"}}}`: `id:1 by:{key:"k\"1" value:{sku:"a"}} by:{key:"ké" value:{sku:"b"}} ` +
+			`_extra:{"by":{"k\u00e9":{"x":1}}}`,
+		`{"who":{"home":{"sku":"a","x":1},"name":"n","y":2},` +
+			`"id":1}`: `id:1 who:{P_value:{name:"n" home:{sku:"a"}}} _extra:{"who":{"home":{"x":1},"y":2}}`,
+		`{"who":"w","id":1,"\u0069":2}`: `id:1 who:{string_value:"w"} _extra:{"\u0069":2}`,
+		`{"id":1,"_extra":{"x":1}}`:     `id:1 _extra:{"_extra":{"x":1}}`,
 	} {
 		got := text(t, compile(t, nested, Settings{Unknown: Keep}), payload)
 		if head, extra, ok := strings.Cut(want, `_extra:`); ok {
@@ -49,10 +55,12 @@ func TestUnknownFields(t *testing.T) {
 	if got := text(t, p, deep(jsonscan.MaxNesting-3)); !strings.HasPrefix(got, "id:1") {
 		t.Error(got)
 	}
-	if got := text(t, p, deep(jsonscan.MaxNesting-2)); !strings.Contains(got, "items[0].x at") || !strings.Contains(got, "500 levels") {
+	if got := text(t, p, deep(jsonscan.MaxNesting-2)); !strings.Contains(got, "items[0].x at") ||
+		!strings.Contains(got, "500 levels") {
 		t.Error(got)
 	}
-	if _, err := Compile([]byte(strings.Replace(nested, `"id"`, `"_extra"`, 1)), Avro, Settings{Unknown: Keep}, decode.Options{Payload: "p"}); err == nil {
+	if _, err := Compile([]byte(strings.Replace(nested, `"id"`, `"_extra"`, 1)), Avro, Settings{Unknown: Keep},
+		decode.Options{Payload: "p"}); err == nil {
 		t.Error("two columns _extra")
 	}
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // hintOf is the column that a JSON Schema of a source stands for, by the name that Kafka Connect's JsonSchemaConverter
-// leaves in `title`; nil for none. A format says more. A Decimal is a number only where the converter writes numbers; as
-// text it is base64 of the digits. Text that is JSON stays text: a JSON column would hold it in quotes.
+// leaves in `title`; nil for none. A format says more. A Decimal is a number only where the converter writes numbers;
+// as text it is base64 of the digits. Text that is JSON stays text: a JSON column would hold it in quotes.
 func hintOf(n *node, found *shape.Node) *decode.Column {
 	column := decode.HintOf(n.get("title").text())
 	switch {

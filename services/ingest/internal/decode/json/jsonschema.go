@@ -103,7 +103,8 @@ func (s *shaper) shapeOf(n *node) *shape.Node {
 	for _, name := range []string{"oneOf", "anyOf"} {
 		if choices := n.get(name); choices != nil && adds(choices) {
 			if len(types) > 0 && n.get("properties") != nil {
-				return fail("%s beside properties: a table has one set of columns; list all fields as properties and require what all of them have", name)
+				return fail("%s beside properties: a table has one set of columns; list all fields as properties and "+
+					"require what all of them have", name)
 			}
 			found := s.choice(choices)
 			found.Nullable = found.Nullable || nullable
@@ -129,8 +130,9 @@ func (s *shaper) shapeOf(n *node) *shape.Node {
 
 // shapes are the keywords that shape columns.
 var shapes = map[string]bool{
-	"$ref": true, "type": true, "properties": true, "items": true, "prefixItems": true, "additionalProperties": true, "patternProperties": true,
-	"enum": true, "const": true, "format": true, "contentEncoding": true, "oneOf": true, "anyOf": true, "allOf": true, "required": true, "nullable": true,
+	"$ref": true, "type": true, "properties": true, "items": true, "prefixItems": true, "additionalProperties": true,
+	"patternProperties": true, "enum": true, "const": true, "format": true, "contentEncoding": true, "oneOf": true,
+	"anyOf": true, "allOf": true, "required": true, "nullable": true,
 }
 
 // adds reports whether choices say more than which fields are required together.
@@ -166,7 +168,8 @@ func (s *shaper) follow(ref string) *shape.Node {
 	known.node = s.read(n)
 	s.in = from
 	known.open = false
-	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record && known.node.Named == "" && decode.IsName(name) {
+	if name := to.fragment[strings.LastIndexByte(to.fragment, '/')+1:]; known.node.Kind == shape.Record &&
+		known.node.Named == "" && decode.IsName(name) {
 		known.node.Named = name
 	}
 	return known.node.Clone()
@@ -266,7 +269,8 @@ func (s *shaper) types(n *node) (types []string, nullable bool) {
 		switch {
 		case values != nil:
 			types = typesOf(values)
-		case n.get("properties") != nil, n.get("additionalProperties") != nil && !n.get("additionalProperties").is(true), n.get("patternProperties") != nil:
+		case n.get("properties") != nil, n.get("additionalProperties") != nil &&
+			!n.get("additionalProperties").is(true), n.get("patternProperties") != nil:
 			types = []string{"object"}
 		case n.get("items") != nil, n.get("prefixItems") != nil:
 			types = []string{"array"}
@@ -275,7 +279,8 @@ func (s *shaper) types(n *node) (types []string, nullable bool) {
 		}
 	}
 	rest := slices.DeleteFunc(slices.Clone(types), func(name string) bool { return name == "null" })
-	nullable = len(rest) < len(types) && (values == nil || slices.ContainsFunc(values, func(n *node) bool { return n.kind == 0 }))
+	nullable = len(rest) < len(types) &&
+		(values == nil || slices.ContainsFunc(values, func(n *node) bool { return n.kind == 0 }))
 	return rest, nullable
 }
 
@@ -293,7 +298,9 @@ func valuesOf(n *node) []*node {
 // typesOf are the types of values, each once.
 func typesOf(values []*node) (types []string) {
 	for _, v := range values {
-		name := map[takes]string{0: "null", takesBool: "boolean", takesString: "string", takesObject: "object", takesArray: "array"}[v.kind]
+		name := map[takes]string{
+			0: "null", takesBool: "boolean", takesString: "string", takesObject: "object", takesArray: "array",
+		}[v.kind]
 		if v.kind == takesNumber {
 			name = "integer"
 			if _, err := v.value.(stdjson.Number).Int64(); err != nil {

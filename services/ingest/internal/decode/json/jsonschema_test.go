@@ -87,7 +87,10 @@ func TestJSONSchemaColumns(t *testing.T) {
 		{`{"additionalProperties":{}}`, `JSON`},
 		{`{"patternProperties":{"^x":{"type":"boolean"}},"additionalProperties":false}`, `{key string, value bool}*`},
 		{`{"patternProperties":{"^x":{"type":"boolean"}}}`, `JSON`},
-		{`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"object","properties":{"c":{"type":"date"}}}}}`, `!payload.x.b.c: there is no type date`},
+		{
+			`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"object","properties":{"c":{"type":"date"}}}}}`,
+			`!payload.x.b.c: there is no type date`,
+		},
 		{`{"properties":{"b":{"type":"string"},"a":{"properties":{"c":{"type":"integer"}}}}}`, `{b string, a {c int64}}`},
 		{`{"type":"array","items":{"type":"integer"}}`, `int64*`},
 		{`{"type":"array"}`, `JSON`},
@@ -104,12 +107,27 @@ func TestJSONSchemaColumns(t *testing.T) {
 		{`{"$ref":"#/definitions/Id","description":"Whose."}`, `string 'Whose.'`},
 		{`{"anyOf":[{"$ref":"#/$defs/Money"},{"type":"null"}]}`, `{amount double, currency string}`},
 		{`{"allOf":[{"$ref":"#/$defs/Money"}]}`, `{amount double, currency string}`},
-		{`{"allOf":[{"$ref":"#/$defs/Money"},{"required":["amount"]},{"properties":{"at":{"type":"string","format":"date-time"}}}],"required":["at"]}`, `{amount double, currency string, at TIMESTAMP}`},
-		{`{"properties":{"a":{"type":"string"},"b":{"type":"string"}},"oneOf":[{"required":["a"]},{"required":["b"]}]}`, `{a string, b string}`},
-		{`{"properties":{"a":{"$ref":"#/$defs/Money"},"b":{"$ref":"#/$defs/Money"}}}`, `{a {amount double, currency string}, b {amount double, currency string}}`},
+		{
+			`{"allOf":[{"$ref":"#/$defs/Money"},{"required":["amount"]},{"properties":{"at":{"type":"string",` +
+				`"format":"date-time"}}}],"required":["at"]}`, `{amount double, currency string, at TIMESTAMP}`,
+		},
+		{
+			`{"properties":{"a":{"type":"string"},"b":{"type":"string"}},"oneOf":[{"required":["a"]},{"required":["b"]}]}`,
+			`{a string, b string}`,
+		},
+		{
+			`{"properties":{"a":{"$ref":"#/$defs/Money"},"b":{"$ref":"#/$defs/Money"}}}`,
+			`{a {amount double, currency string}, b {amount double, currency string}}`,
+		},
 
-		{`{"properties":{"a":{"type":"string"}},"oneOf":[{"properties":{"b":{"type":"string"}}}]}`, `!payload.x: oneOf beside properties`},
-		{`{"allOf":[{"$ref":"#/$defs/Money"},{"properties":{"amount":{"type":"string"}}}]}`, `!payload.x.amount: two parts of allOf`},
+		{
+			`{"properties":{"a":{"type":"string"}},"oneOf":[{"properties":{"b":{"type":"string"}}}]}`,
+			`!payload.x: oneOf beside properties`,
+		},
+		{
+			`{"allOf":[{"$ref":"#/$defs/Money"},{"properties":{"amount":{"type":"string"}}}]}`,
+			`!payload.x.amount: two parts of allOf`,
+		},
 		{`{"allOf":[{"type":"string"},{"type":"integer"}]}`, `!payload.x: allOf joins objects`},
 		{`{"$ref":"#/$defs/Tree"}`, `!payload.x.children[]: "#/$defs/Tree" contains itself`},
 		{`{"$ref":"#"}`, `!payload.x: "#" contains itself`},
@@ -138,7 +156,8 @@ func TestJSONSchemaColumns(t *testing.T) {
 		} else {
 			got = strings.TrimSuffix(strings.TrimPrefix(columns(t, p), "{x "), "}")
 		}
-		if want, failing := strings.CutPrefix(c[1], "!"); got != c[1] && (!failing || !strings.HasPrefix(got, "!") || !strings.Contains(got, want)) {
+		if want, failing := strings.CutPrefix(c[1], "!"); got != c[1] &&
+			(!failing || !strings.HasPrefix(got, "!") || !strings.Contains(got, want)) {
 			t.Errorf("%s:\n got %s\nwant %s", c[0], got, c[1])
 		}
 	}
@@ -165,13 +184,15 @@ func TestJSONSchemaDocuments(t *testing.T) {
 // What JSON Schema requires, allows to be null, and has defaults for.
 func TestPresence(t *testing.T) {
 	const schema = `{"type":"object","required":["a","b"],"properties":{
-		"a":{"type":"integer"},"b":{"type":["integer","null"]},"c":{"type":"integer"},"d":{"type":"integer","default":7},"e":{"enum":["x","y"]},"f":{"type":"string","format":"date-time"},
+		"a":{"type":"integer"},"b":{"type":["integer","null"]},"c":{"type":"integer"},"d":{"type":"integer","default":7},` +
+		`"e":{"enum":["x","y"]},"f":{"type":"string","format":"date-time"},
 		"g":{"items":{"type":"string"},"default":["p","q"]},"h":{}}}`
 	strict, err := Compile([]byte(schema), JSONSchema, Settings{}, decode.Options{Contract: "c", Payload: "payload"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	lenient, err := Compile([]byte(schema), JSONSchema, Settings{Lenient: true}, decode.Options{Contract: "c", Payload: "payload"})
+	lenient, err := Compile([]byte(schema), JSONSchema, Settings{Lenient: true},
+		decode.Options{Contract: "c", Payload: "payload"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +200,10 @@ func TestPresence(t *testing.T) {
 		plan          *Plan
 		payload, want string
 	}{
-		{strict, `{"a":1,"b":2,"c":3,"d":4,"e":"x","f":"1970-01-01T00:00:00Z","g":[],"h":[1, {"k": null}] }`, `a:1 b:2 c:3 d:4 e:"x" f:0 h:"[1, {\"k\": null}]"`},
+		{
+			strict, `{"a":1,"b":2,"c":3,"d":4,"e":"x","f":"1970-01-01T00:00:00Z","g":[],"h":[1, {"k": null}] }`,
+			`a:1 b:2 c:3 d:4 e:"x" f:0 h:"[1, {\"k\": null}]"`,
+		},
 		{strict, `{"b":null,"a":1}`, `a:1 d:7 g:"p" g:"q"`},
 		{strict, `{"a":1,"b":null,"c":null,"d":null,"h":null}`, `a:1 g:"p" g:"q"`},
 		{strict, `{"b":null}`, `a at 9: the field is missing, and the schema requires it`},

@@ -35,7 +35,8 @@ func short(src []byte, p int) (v int64, q int, ok bool) {
 	var u uint64
 	for len(src)-q >= 8 && q-from < 16 {
 		w := binary.LittleEndian.Uint64(src[q:]) ^ '0'*jsonscan.Ones
-		n := bits.TrailingZeros64(((w&^jsonscan.Highs)+(0x7f-9)*jsonscan.Ones|w)&jsonscan.Highs) >> 3 // digits in w; 8 if all are
+		// digits in w; 8 if all are
+		n := bits.TrailingZeros64(((w&^jsonscan.Highs)+(0x7f-9)*jsonscan.Ones|w)&jsonscan.Highs) >> 3
 		if n == 8 {
 			u = u*100_000_000 + eight(w)
 			q += 8
@@ -223,7 +224,8 @@ func (d *Decoder) floating(s *step, p, o int) (int, int) {
 
 // exactPowers are the powers of ten that a float64 holds exactly.
 var exactPowers = [...]float64{
-	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+	1e21, 1e22,
 }
 
 // float reads the number at p. A mantissa and a power of ten that are exact make one rounding, so the result is the
@@ -251,7 +253,8 @@ func (d *Decoder) float(p, size int) (float64, int) {
 		behind = q - point - 1
 	}
 	plain := q > from && q-from <= 16 && // digits and the point: at most 10^15, which is exact
-		point != from && q != point+1 && (src[from] != '0' || q == from+1 || point == from+1) && jsonscan.Peek(src, q)|0x20 != 'e'
+		point != from && q != point+1 && (src[from] != '0' || q == from+1 || point == from+1) &&
+		jsonscan.Peek(src, q)|0x20 != 'e'
 	if !plain || size == 32 {
 		return d.anyFloat(p, size)
 	}
@@ -263,7 +266,8 @@ func (d *Decoder) float(p, size int) (float64, int) {
 }
 
 func (d *Decoder) anyFloat(p, size int) (float64, int) {
-	if c := jsonscan.Peek(d.src, p); c != '-' && c-'0' > 9 || jsonscan.Peek(d.src, p+1) == 'I' || jsonscan.Peek(d.src, p+1) == 'i' {
+	if c := jsonscan.Peek(d.src, p); c != '-' && c-'0' > 9 || jsonscan.Peek(d.src, p+1) == 'I' ||
+		jsonscan.Peek(d.src, p+1) == 'i' {
 		if d.lenient && p > 0 && d.src[p-1] == '"' {
 			return d.special(p)
 		}
@@ -286,7 +290,11 @@ func (d *Decoder) special(p int) (float64, int) {
 		text  string
 		value float64
 	}{
-		{"NaN", math.NaN()}, {"Infinity", math.Inf(1)}, {"-Infinity", math.Inf(-1)}, {"inf", math.Inf(1)}, {"-inf", math.Inf(-1)},
+		{"NaN", math.NaN()},
+		{"Infinity", math.Inf(1)},
+		{"-Infinity", math.Inf(-1)},
+		{"inf", math.Inf(1)},
+		{"-inf", math.Inf(-1)},
 	} {
 		if end := p + len(s.text); end < len(d.src) && string(d.src[p:end]) == s.text && d.src[end] == '"' {
 			return s.value, end

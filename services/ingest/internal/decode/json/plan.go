@@ -82,7 +82,8 @@ func (s *Schema) Compile(settings Settings, o decode.Options) (_ *Plan, err erro
 	fields := t.Root.Parts
 	if settings.Unknown == Keep && t.Root.Kind == shape.Record {
 		extra := of(shape.JSON)
-		extra.Name, extra.Number, extra.Doc = extraName, t.Root.Last()+1, "Fields that the schema does not know, by their place in the payload."
+		extra.Name, extra.Number, extra.Doc = extraName, t.Root.Last()+1,
+			"Fields that the schema does not know, by their place in the payload."
 		t.Root.Parts = slices.Concat(fields, []*shape.Node{extra})
 	}
 	p := &Plan{options: o, settings: settings, schema: t.Root, warnings: s.warnings}

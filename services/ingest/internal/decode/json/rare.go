@@ -45,7 +45,9 @@ func (d *Decoder) rare(s *step, p, o int) (int, int) {
 	return d.wants(p, "null"), o // shape.Null
 }
 
-var checks = map[shape.Kind]*decode.Column{shape.Geography: {Type: decode.Geography}, shape.Interval: {Type: decode.Interval}}
+var checks = map[shape.Kind]*decode.Column{
+	shape.Geography: {Type: decode.Geography}, shape.Interval: {Type: decode.Interval},
+}
 
 // checked decodes a text that BigQuery reads: a GEOGRAPHY, which may also be GeoJSON as an object, or an INTERVAL.
 func (d *Decoder) checked(s *step, p, o int) (int, int) {

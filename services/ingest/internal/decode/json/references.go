@@ -94,5 +94,6 @@ func (s *shaper) find(in *document, ref string) (pointer, error) {
 			return pointer{d, fragment}, nil
 		}
 	}
-	return pointer{}, errors.New("it leads out of the document: put the schema into $defs, or register it and refer to it by this name")
+	return pointer{}, errors.New(
+		"it leads out of the document: put the schema into $defs, or register it and refer to it by this name")
 }

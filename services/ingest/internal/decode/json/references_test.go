@@ -11,29 +11,92 @@ import (
 // A reference to another document leads to the one that is registered under its name, or under the URI that it resolves
 // to.
 func TestReferences(t *testing.T) {
-	const money = `{"type":"object","properties":{"units":{"type":"integer"},"currency":{"$ref":"#/$defs/Currency"}},"$defs":{"Currency":{"enum":["EUR","USD"]}}}`
+	const money = `{"type":"object","properties":{"units":{"type":"integer"},"currency":{"$ref":"#/$defs/Currency"}},` +
+		`"$defs":{"Currency":{"enum":["EUR","USD"]}}}`
 	for name, c := range map[string]struct {
 		schema     string
 		references []Reference
 		want       string
 	}{
-		"by name":                    {`{"properties":{"sum":{"$ref":"money.json"}}}`, []Reference{{"money.json", money}}, "{sum {units int64, currency string}}"},
-		"a place in it":              {`{"properties":{"c":{"$ref":"money.json#/$defs/Currency"}}}`, []Reference{{"money.json", money}}, "{c string}"},
-		"twice":                      {`{"properties":{"a":{"$ref":"money.json#/$defs/Currency"},"b":{"$ref":"money.json"}}}`, []Reference{{"money.json", money}}, "{a string, b {units int64, currency string}}"},
-		"relative to the root's id":  {`{"$id":"https://x.example/s/bill.json","properties":{"sum":{"$ref":"money.json"}}}`, []Reference{{"https://x.example/s/money.json", money}}, "{sum {units int64, currency string}}"},
-		"a name relative to it":      {`{"$id":"https://x.example/s/bill.json","properties":{"sum":{"$ref":"https://x.example/s/money.json"}}}`, []Reference{{"money.json", money}}, "{sum {units int64, currency string}}"},
-		"by its own id":              {`{"properties":{"sum":{"$ref":"https://x.example/money"}}}`, []Reference{{"m", `{"$id":"https://x.example/money",` + money[1:]}}, "{sum {units int64, currency string}}"},
-		"one refers to another":      {`{"properties":{"line":{"$ref":"line.json"}}}`, []Reference{{"money.json", money}, {"line.json", `{"properties":{"price":{"$ref":"money.json"}}}`}}, "{line {price {units int64, currency string}}}"},
-		"relative to a reference":    {`{"properties":{"line":{"$ref":"https://x.example/a/line"}}}`, []Reference{{"https://x.example/a/money", money}, {"https://x.example/a/line", `{"properties":{"price":{"$ref":"money"}}}`}}, "{line {price {units int64, currency string}}}"},
-		"back to the root":           {`{"$id":"bill","properties":{"a":{"$ref":"m"},"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"boolean"}}}`, []Reference{{"m", `{"properties":{"b":{"$ref":"bill#/$defs/B"}}}`}}, "{a {b bool}, b bool}"},
-		"same place in both":         {`{"properties":{"a":{"$ref":"m"},"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"boolean"}}}`, []Reference{{"m", `{"properties":{"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"string"}}}`}}, "{a {b string}, b bool}"},
-		"a name that is no URI":      {`{"properties":{"sum":{"$ref":"%zz money"}}}`, []Reference{{"%zz money", money}}, "{sum {units int64, currency string}}"},
-		"not there":                  {`{"properties":{"sum":{"$ref":"money.json"}}}`, []Reference{{"mony.json", money}}, `!payload.sum: $ref "money.json": it leads out of the document`},
-		"not a place in it":          {`{"properties":{"sum":{"$ref":"money.json#/nothing"}}}`, []Reference{{"money.json", money}}, `!payload.sum: $ref "money.json#/nothing": there is no such place`},
-		"around in a circle":         {`{"properties":{"a":{"$ref":"a"}}}`, []Reference{{"a", `{"properties":{"b":{"$ref":"b"}}}`}, {"b", `{"properties":{"a":{"$ref":"a"}}}`}}, `!"a" contains itself`},
-		"the root as its own part":   {`{"$id":"bill","properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}}, `!"bill" contains itself`},
-		"a document that is no JSON": {`{"properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{`}}, `!schema m, which the schema refers to: `},
-		"too long":                   {`{}`, []Reference{{"m", strings.Repeat(" ", decode.MaxSchema)}}, `!schema: it and what it refers to have `},
+		"by name": {
+			`{"properties":{"sum":{"$ref":"money.json"}}}`,
+			[]Reference{{"money.json", money}},
+			"{sum {units int64, currency string}}",
+		},
+		"a place in it": {
+			`{"properties":{"c":{"$ref":"money.json#/$defs/Currency"}}}`, []Reference{{"money.json", money}}, "{c string}",
+		},
+		"twice": {
+			`{"properties":{"a":{"$ref":"money.json#/$defs/Currency"},"b":{"$ref":"money.json"}}}`,
+			[]Reference{{"money.json", money}},
+			"{a string, b {units int64, currency string}}",
+		},
+		"relative to the root's id": {
+			`{"$id":"https://x.example/s/bill.json","properties":{"sum":{"$ref":"money.json"}}}`,
+			[]Reference{{"https://x.example/s/money.json", money}},
+			"{sum {units int64, currency string}}",
+		},
+		"a name relative to it": {
+			`{"$id":"https://x.example/s/bill.json","properties":{"sum":{"$ref":"https://x.example/s/money.json"}}}`,
+			[]Reference{{"money.json", money}},
+			"{sum {units int64, currency string}}",
+		},
+		"by its own id": {
+			`{"properties":{"sum":{"$ref":"https://x.example/money"}}}`, []Reference{
+				{"m", `{"$id":"https://x.example/money",` + money[1:]},
+			}, "{sum {units int64, currency string}}",
+		},
+		"one refers to another": {
+			`{"properties":{"line":{"$ref":"line.json"}}}`, []Reference{
+				{"money.json", money}, {"line.json", `{"properties":{"price":{"$ref":"money.json"}}}`},
+			}, "{line {price {units int64, currency string}}}",
+		},
+		"relative to a reference": {
+			`{"properties":{"line":{"$ref":"https://x.example/a/line"}}}`, []Reference{
+				{"https://x.example/a/money", money}, {"https://x.example/a/line", `{"properties":{"price":{"$ref":"money"}}}`},
+			}, "{line {price {units int64, currency string}}}",
+		},
+		"back to the root": {
+			`{"$id":"bill","properties":{"a":{"$ref":"m"},"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"boolean"}}}`,
+			[]Reference{{"m", `{"properties":{"b":{"$ref":"bill#/$defs/B"}}}`}},
+			"{a {b bool}, b bool}",
+		},
+		"same place in both": {
+			`{"properties":{"a":{"$ref":"m"},"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"boolean"}}}`, []Reference{
+				{"m", `{"properties":{"b":{"$ref":"#/$defs/B"}},"$defs":{"B":{"type":"string"}}}`},
+			}, "{a {b string}, b bool}",
+		},
+		"a name that is no URI": {
+			`{"properties":{"sum":{"$ref":"%zz money"}}}`,
+			[]Reference{{"%zz money", money}},
+			"{sum {units int64, currency string}}",
+		},
+		"not there": {
+			`{"properties":{"sum":{"$ref":"money.json"}}}`,
+			[]Reference{{"mony.json", money}},
+			`!payload.sum: $ref "money.json": it leads out of the document`,
+		},
+		"not a place in it": {
+			`{"properties":{"sum":{"$ref":"money.json#/nothing"}}}`,
+			[]Reference{{"money.json", money}},
+			`!payload.sum: $ref "money.json#/nothing": there is no such place`,
+		},
+		"around in a circle": {
+			`{"properties":{"a":{"$ref":"a"}}}`, []Reference{
+				{"a", `{"properties":{"b":{"$ref":"b"}}}`}, {"b", `{"properties":{"a":{"$ref":"a"}}}`},
+			}, `!"a" contains itself`,
+		},
+		"the root as its own part": {
+			`{"$id":"bill","properties":{"a":{"$ref":"m"}}}`,
+			[]Reference{{"m", `{"properties":{"b":{"$ref":"bill"}}}`}},
+			`!"bill" contains itself`,
+		},
+		"a document that is no JSON": {
+			`{"properties":{"a":{"$ref":"m"}}}`, []Reference{{"m", `{`}}, `!schema m, which the schema refers to: `,
+		},
+		"too long": {
+			`{}`, []Reference{{"m", strings.Repeat(" ", decode.MaxSchema)}}, `!schema: it and what it refers to have `,
+		},
 	} {
 		s, err := Parse([]byte(c.schema), JSONSchema, c.references...)
 		got := ""
@@ -43,7 +106,8 @@ func TestReferences(t *testing.T) {
 				got = columns(t, p)
 			}
 		}
-		if want, bad := strings.CutPrefix(c.want, "!"); bad != (err != nil) || bad && !strings.Contains(err.Error(), want) || !bad && got != want {
+		if want, bad := strings.CutPrefix(c.want, "!"); bad != (err != nil) || bad && !strings.Contains(err.Error(), want) ||
+			!bad && got != want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, c.want)
 		}
 	}
@@ -51,15 +115,18 @@ func TestReferences(t *testing.T) {
 
 // FuzzReferences: no documents, however they refer to each other, make the reading of them panic or run on.
 func FuzzReferences(f *testing.F) {
-	f.Add(`{"$id":"http://x/a","properties":{"p":{"$ref":"b#/$defs/B"}}}`, "b", `{"$defs":{"B":{"$ref":"a#/properties/p"}}}`)
-	f.Add(`{"properties":{"p":{"$ref":"b"},"q":{"$ref":"b#/properties/r"}}}`, "b", `{"properties":{"r":{"type":"string"}}}`)
+	f.Add(`{"$id":"http://x/a","properties":{"p":{"$ref":"b#/$defs/B"}}}`, "b",
+		`{"$defs":{"B":{"$ref":"a#/properties/p"}}}`)
+	f.Add(`{"properties":{"p":{"$ref":"b"},"q":{"$ref":"b#/properties/r"}}}`, "b",
+		`{"properties":{"r":{"type":"string"}}}`)
 	f.Fuzz(func(t *testing.T, schema, name, text string) {
 		s, err := Parse([]byte(schema), JSONSchema, Reference{name, text}, Reference{"other", text})
 		if err != nil {
 			return
 		}
 		// What is wrong with the payload itself is told when it is to become columns.
-		if _, err := s.Compile(Settings{}, decode.Options{Contract: "c", Payload: "payload"}); err == nil && s.root.Kind != shape.Record {
+		if _, err := s.Compile(Settings{}, decode.Options{Contract: "c", Payload: "payload"}); err == nil &&
+			s.root.Kind != shape.Record {
 			t.Fatal("columns of a payload that is no object")
 		}
 	})

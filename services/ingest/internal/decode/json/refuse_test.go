@@ -20,21 +20,28 @@ func TestAllThatIsWrongWithASchema(t *testing.T) {
 		want     string
 	}{
 		"unreadable": {
-			schema: `{"properties":{"ok":{"type":"string"},"a":{"type":"strin"},"b":{"properties":{"c":{"$ref":"#/$defs/gone"},"d":{"$ref":"#/$defs/bad"},"e":{"$ref":"#/$defs/bad"}}},
+			schema: `{"properties":{"ok":{"type":"string"},"a":{"type":"strin"},` +
+				`"b":{"properties":{"c":{"$ref":"#/$defs/gone"},"d":{"$ref":"#/$defs/bad"},"e":{"$ref":"#/$defs/bad"}}},
 				"list":{"items":{"contentEncoding":"quoted"}}},"$defs":{"bad":{"$dynamicRef":"x"}}}`,
 			language: JSONSchema, id: "gone", want: "payload.a payload.b.c payload.b.d payload.b.e payload.list[] payload.gone",
 		},
 		"no columns": {
-			schema:   `{"properties":{"a-b":{"type":"string"},"in":{"properties":{"x y":{"type":"string"}}},"same":{"type":"string"},"Same":{"type":"string"},"_extra":{"type":"string"},"list":{"items":{"type":"string"}}}}`,
-			language: JSONSchema, settings: Settings{Unknown: Keep}, columns: decode.Columns{"list": {Type: decode.Range}, "nothing": {Type: decode.JSON}}, id: "list", time: "no",
+			schema: `{"properties":{"a-b":{"type":"string"},"in":{"properties":{"x y":{"type":"string"}}},` +
+				`"same":{"type":"string"},"Same":{"type":"string"},"_extra":{"type":"string"},"list":{"items":{"type":"string"}}}}`,
+			language: JSONSchema, settings: Settings{Unknown: Keep}, columns: decode.Columns{
+				"list": {Type: decode.Range}, "nothing": {Type: decode.JSON},
+			}, id: "list", time: "no",
 			want: "payload.list payload.nothing payload.a-b payload.in.x y payload.Same payload._extra payload.no",
 		},
 		"unions of Avro": {
-			schema: `{"type":"record","name":"R","fields":[{"name":"a","type":["int","long"]},{"name":"b","type":"int"},{"name":"c","type":{"type":"map","values":["string","bytes"]}}]}`,
-			want:   "payload.a payload.c[].value",
+			schema: `{"type":"record","name":"R","fields":[{"name":"a","type":["int","long"]},{"name":"b","type":"int"},` +
+				`{"name":"c","type":{"type":"map","values":["string","bytes"]}}]}`,
+			want: "payload.a payload.c[].value",
 		},
 	} {
-		_, err := Compile([]byte(c.schema), c.language, c.settings, decode.Options{Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.time, Columns: c.columns})
+		_, err := Compile([]byte(c.schema), c.language, c.settings, decode.Options{
+			Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.time, Columns: c.columns,
+		})
 		var all decode.SchemaErrors
 		if !errors.As(err, &all) {
 			t.Errorf("%s: %v", name, err)
@@ -57,10 +64,15 @@ func TestDefaultsOfAnotherType(t *testing.T) {
 		language Language
 		warned   int
 	}{
-		{`{"properties":{"a":{"type":"integer","default":"x"},"b":{"properties":{"c":{"type":"boolean","default":1}}},"d":{"type":"integer","default":1}}}`, JSONSchema, 2},
 		{
-			`{"type":"record","name":"R","fields":[{"name":"a","type":["null","string"],"default":"null"},{"name":"d","type":"int","default":1},
-				{"name":"b","type":["null",{"type":"record","name":"B","fields":[{"name":"c","type":"boolean","default":1}]}],"default":null}]}`, Avro, 2,
+			`{"properties":{"a":{"type":"integer","default":"x"},"b":{"properties":{"c":{"type":"boolean","default":1}}},` +
+				`"d":{"type":"integer","default":1}}}`, JSONSchema, 2,
+		},
+		{
+			`{"type":"record","name":"R","fields":[{"name":"a","type":["null","string"],"default":"null"},{"name":"d",` +
+				`"type":"int","default":1},
+				{"name":"b","type":["null",{"type":"record","name":"B","fields":[{"name":"c","type":"boolean","default":1}]}],` +
+				`"default":null}]}`, Avro, 2,
 		},
 	} {
 		p, err := Compile([]byte(c.schema), c.language, Settings{}, decode.Options{Contract: "c", Payload: "payload"})
@@ -76,7 +88,8 @@ func TestDefaultsOfAnotherType(t *testing.T) {
 				t.Errorf("%s: %s: %s, want %s", c.schema, payload, got, want)
 			}
 		}
-		p, err = Compile([]byte(c.schema), c.language, Settings{Lenient: true}, decode.Options{Contract: "c", Payload: "payload"})
+		p, err = Compile([]byte(c.schema), c.language, Settings{Lenient: true},
+			decode.Options{Contract: "c", Payload: "payload"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,8 @@ func become(n *shape.Node, c *decode.Column) (reason string) {
 	default:
 		from &= takesString | takesNumber
 	}
-	if n.Kind == shape.Date && c.Type != decode.Date && c.Type != decode.String || n.Kind == shape.Time && c.Type != decode.Time && c.Type != decode.String {
+	if n.Kind == shape.Date && c.Type != decode.Date && c.Type != decode.String ||
+		n.Kind == shape.Time && c.Type != decode.Time && c.Type != decode.String {
 		from = 0 // days, or a time of day, are no moment
 	}
 	counted := from&takesNumber != 0
@@ -193,10 +194,13 @@ func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
 // widens are the pairs of kinds, the contract's first, of which the second holds more in a column of the same type.
 // holds are those whose first takes every value of the second as it is.
 var (
-	widens = map[[2]shape.Kind]bool{{shape.Int32, shape.Int64}: true, {shape.Float, shape.Double}: true, {shape.Enum, shape.String}: true}
-	holds  = map[[2]shape.Kind]bool{
-		{shape.Int64, shape.Int32}: true, {shape.Double, shape.Float}: true, {shape.Double, shape.Int32}: true, {shape.Double, shape.Int64}: true,
-		{shape.Float, shape.Int32}: true, {shape.Float, shape.Int64}: true, {shape.String, shape.Enum}: true,
+	widens = map[[2]shape.Kind]bool{
+		{shape.Int32, shape.Int64}: true, {shape.Float, shape.Double}: true, {shape.Enum, shape.String}: true,
+	}
+	holds = map[[2]shape.Kind]bool{
+		{shape.Int64, shape.Int32}: true, {shape.Double, shape.Float}: true, {shape.Double, shape.Int32}: true,
+		{shape.Double, shape.Int64}: true,
+		{shape.Float, shape.Int32}:  true, {shape.Float, shape.Int64}: true, {shape.String, shape.Enum}: true,
 	}
 )
 
@@ -224,7 +228,8 @@ func natural(n *shape.Node, value any) (any, error) {
 			if len(v) > 0 && v[0] >= 0x80 {
 				unscaled.Sub(unscaled, new(big.Int).Lsh(big.NewInt(1), uint(8*len(v))))
 			}
-			return new(big.Rat).SetFrac(unscaled, new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n.Scale)), nil)).FloatString(n.Scale), nil
+			return new(big.Rat).SetFrac(unscaled,
+				new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n.Scale)), nil)).FloatString(n.Scale), nil
 		}
 		return nil, errors.New("bytes are no default of a " + n.Kind.String())
 	case []any:

@@ -8,8 +8,10 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-const takenSchema = `{"properties":{"id":{"type":"string"},"n":{"type":"integer"},"at":{"type":"string","format":"date-time"},"ms":{"type":"integer"},
-	"order":{"properties":{"id":{"type":"integer","default":9},"at":{"type":"string","format":"date-time","default":"1970-01-01T00:00:01Z"}}},"list":{"items":{"properties":{"id":{"type":"string"}}}}}}`
+const takenSchema = `{"properties":{"id":{"type":"string"},"n":{"type":"integer"},"at":{"type":"string",` +
+	`"format":"date-time"},"ms":{"type":"integer"},
+	"order":{"properties":{"id":{"type":"integer","default":9},"at":{"type":"string","format":"date-time",` +
+	`"default":"1970-01-01T00:00:01Z"}}},"list":{"items":{"properties":{"id":{"type":"string"}}}}}}`
 
 // What the envelope takes of a payload, or why it cannot.
 func TestTaken(t *testing.T) {
@@ -29,7 +31,10 @@ func TestTaken(t *testing.T) {
 		{id: "order.id", at: "order.at", payload: `{}`, want: `- -`},
 		{id: "id", at: "at", payload: `{"id":null,"at":null}`, want: `- -`},
 		{at: "at", payload: `{"id":"x","at":"1970-01-01T00:00:01Z"}`, want: `- 1000000`},
-		{at: "ms", unit: decode.Seconds, payload: `{"ms":9223372036854775807}`, complain: `payload.ms at byte 6: the timestamp is out of BigQuery's range`},
+		{
+			at: "ms", unit: decode.Seconds, payload: `{"ms":9223372036854775807}`,
+			complain: `payload.ms at byte 6: the timestamp is out of BigQuery's range`,
+		},
 
 		{id: "at", misfit: "event_id: wants a string"},
 		{id: "no", misfit: "event_id: the schema has no field no here"},
@@ -37,7 +42,9 @@ func TestTaken(t *testing.T) {
 		{at: "id", misfit: "event_time: wants a whole number, a timestamp, or a text whose column is a TIMESTAMP"},
 		{at: "at", unit: decode.Millis, misfit: "the schema says the unit already"},
 	} {
-		p, err := Compile([]byte(takenSchema), JSONSchema, Settings{}, decode.Options{Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit})
+		p, err := Compile([]byte(takenSchema), JSONSchema, Settings{}, decode.Options{
+			Contract: "c", Payload: "payload", EventID: c.id, EventTime: c.at, EventTimeUnit: c.unit,
+		})
 		if (err != nil) != (c.misfit != "") || err != nil && !strings.Contains(err.Error(), c.misfit) {
 			t.Errorf("%s, %s: %v, want %q", c.id, c.at, err, c.misfit)
 			continue

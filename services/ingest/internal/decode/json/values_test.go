@@ -40,7 +40,8 @@ func text(t testing.TB, p *Plan, payload string) string {
 	row, err := p.NewDecoder().Append(before, []byte(payload))
 	if err != nil {
 		var e *decode.Error
-		if !errors.As(err, &e) || e.Contract != p.options.Contract || string(row) != "before" || e.Offset < 0 || e.Offset > len(payload) {
+		if !errors.As(err, &e) || e.Contract != p.options.Contract || string(row) != "before" || e.Offset < 0 ||
+			e.Offset > len(payload) {
 			t.Fatalf("%s: %q, %#v", payload, row, err)
 		}
 		return fmt.Sprintf("%s at %d: %s", strings.TrimPrefix(e.Field, "payload."), e.Offset, e.Reason)
@@ -110,8 +111,21 @@ var values = map[string][][2]string{
 		{`~"x"`, `!wants a whole number`},
 		{`~""`, `!wants a whole number`},
 	},
-	`"int"`:     {{`2147483647`, `x:2147483647`}, {`-2147483648`, `x:-2147483648`}, {`2147483648`, `!beyond the 32 bits`}, {`21474836480e-1`, `!beyond the 32 bits`}},
-	`"boolean"`: {{`true`, `x:true`}, {`false`, `x:false`}, {`1`, `!wants true or false, has a number`}, {`tru`, `!no JSON value`}, {`~"true"`, `x:true`}, {`"true"`, `!has a string`}, {`~"maybe"`, `!wants true`}},
+	`"int"`: {
+		{`2147483647`, `x:2147483647`},
+		{`-2147483648`, `x:-2147483648`},
+		{`2147483648`, `!beyond the 32 bits`},
+		{`21474836480e-1`, `!beyond the 32 bits`},
+	},
+	`"boolean"`: {
+		{`true`, `x:true`},
+		{`false`, `x:false`},
+		{`1`, `!wants true or false, has a number`},
+		{`tru`, `!no JSON value`},
+		{`~"true"`, `x:true`},
+		{`"true"`, `!has a string`},
+		{`~"maybe"`, `!wants true`},
+	},
 	`"double"`: {
 		{`0`, `x:0`},
 		{`-0.0`, `x:-0`},
@@ -139,7 +153,9 @@ var values = map[string][][2]string{
 		{`~"abc"`, `!something else`},
 		{`~-Infinity`, `!wants a number`},
 	},
-	`"float"`: {{`1.5`, `x:1.5`}, {`16777217`, `x:1.6777216e+07`}, {`3.4e38`, `x:3.4e+38`}, {`3.5e38`, `!beyond a float of 32 bits`}},
+	`"float"`: {
+		{`1.5`, `x:1.5`}, {`16777217`, `x:1.6777216e+07`}, {`3.4e38`, `x:3.4e+38`}, {`3.5e38`, `!beyond a float of 32 bits`},
+	},
 	`"string"`: {
 		{`""`, `x:""`},
 		{`"abc"`, `x:"abc"`},
@@ -163,9 +179,21 @@ var values = map[string][][2]string{
 		{`~true`, `x:"true"`},
 		{`~{}`, `!wants a string`},
 	},
-	`{"type":"enum","name":"E","symbols":["A","BB"]}`:               {{`"A"`, `x:"A"`}, {`"B\u0042"`, `x:"BB"`}, {`"C"`, `!no such symbol`}, {`1`, `!wants a symbol`}, {`~"C"`, `x:"C"`}},
+	`{"type":"enum","name":"E","symbols":["A","BB"]}`: {
+		{`"A"`, `x:"A"`}, {`"B\u0042"`, `x:"BB"`}, {`"C"`, `!no such symbol`}, {`1`, `!wants a symbol`}, {`~"C"`, `x:"C"`},
+	},
 	`{"type":"enum","name":"E","symbols":["A","BB"],"default":"A"}`: {{`"C"`, `x:"A"`}},
-	`"bytes"`:                              {{`""`, `x:""`}, {`"YWJj"`, `x:"abc"`}, {`"YQ=="`, `x:"a"`}, {`"\u0059Q=="`, `x:"a"`}, {`"YQ"`, `!not base64`}, {`"YR=="`, `!not base64`}, {`"Y\nQ=="`, `!not base64`}, {`"_w=="`, `!not base64`}, {`1`, `!wants base64`}},
+	`"bytes"`: {
+		{`""`, `x:""`},
+		{`"YWJj"`, `x:"abc"`},
+		{`"YQ=="`, `x:"a"`},
+		{`"\u0059Q=="`, `x:"a"`},
+		{`"YQ"`, `!not base64`},
+		{`"YR=="`, `!not base64`},
+		{`"Y\nQ=="`, `!not base64`},
+		{`"_w=="`, `!not base64`},
+		{`1`, `!wants base64`},
+	},
 	`{"type":"fixed","name":"F","size":2}`: {{`"YWI="`, `x:"ab"`}, {`"YQ=="`, `!1 bytes, and the schema wants 2`}},
 	`{"type":"bytes","logicalType":"decimal","precision":5,"scale":2}`: {
 		{`1.5`, `x:"1.5"`},
@@ -187,7 +215,10 @@ var values = map[string][][2]string{
 		{`true`, `!wants a decimal`},
 	},
 	`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`: {
-		{`99999999999999999999999999999999999999.99999999999999999999999999999999999999`, `x:"99999999999999999999999999999999999999.99999999999999999999999999999999999999"`},
+		{
+			`99999999999999999999999999999999999999.99999999999999999999999999999999999999`,
+			`x:"99999999999999999999999999999999999999.99999999999999999999999999999999999999"`,
+		},
 		{`-1e37`, `x:"-10000000000000000000000000000000000000"`},
 		{`1e-38`, `x:"0.00000000000000000000000000000000000001"`},
 		{`1e-39`, `!does not fit`},
@@ -231,23 +262,60 @@ var values = map[string][][2]string{
 	},
 	`{"type":"long","logicalType":"timestamp-nanos"}`: {{`-1`, `x:-1`}, {`1999`, `x:1`}},
 	`{"type":"int","logicalType":"time-millis"}`: {
-		{`1`, `x:"00:00:00.001000"`}, {`"23:59:59.1234567"`, `x:"23:59:59.123456"`}, {`"00:00:00Z"`, `x:"00:00:00.000000"`}, {`86400000`, `!not within a day`}, {`-1`, `!not within a day`}, {`"24:00:00"`, `!wants a time`}, {`"00:00:00+01:00"`, `!no zone`},
+		{`1`, `x:"00:00:00.001000"`},
+		{`"23:59:59.1234567"`, `x:"23:59:59.123456"`},
+		{`"00:00:00Z"`, `x:"00:00:00.000000"`},
+		{`86400000`, `!not within a day`},
+		{`-1`, `!not within a day`},
+		{`"24:00:00"`, `!wants a time`},
+		{`"00:00:00+01:00"`, `!no zone`},
 	},
 	`{"type":"long","logicalType":"local-timestamp-micros"}`: {
-		{`1`, `x:"1970-01-01 00:00:00.000001"`}, {`"2024-02-29T10:20:30.5"`, `x:"2024-02-29 10:20:30.500000"`}, {`"0001-01-01 00:00:00"`, `x:"0001-01-01 00:00:00.000000"`}, {`"2024-02-29T10:20:30Z"`, `!without a zone`}, {`"2024-02-29"`, `!wants a date and time`},
+		{`1`, `x:"1970-01-01 00:00:00.000001"`},
+		{`"2024-02-29T10:20:30.5"`, `x:"2024-02-29 10:20:30.500000"`},
+		{`"0001-01-01 00:00:00"`, `x:"0001-01-01 00:00:00.000000"`},
+		{`"2024-02-29T10:20:30Z"`, `!without a zone`},
+		{`"2024-02-29"`, `!wants a date and time`},
 	},
-	`{"type":"string","logicalType":"uuid"}`: {{`"0f8fad5b-d9cb-469f-a165-708677289501"`, `x:"0f8fad5b-d9cb-469f-a165-708677289501"`}},
+	`{"type":"string","logicalType":"uuid"}`: {
+		{`"0f8fad5b-d9cb-469f-a165-708677289501"`, `x:"0f8fad5b-d9cb-469f-a165-708677289501"`},
+	},
 	`{"type":"array","items":"long"}`: {
-		{`[]`, ``}, {`null`, ``}, {`[1, 2 ,3]`, `x:1 x:2 x:3`}, {`[1,null]`, `!x[1] at 8: null among the items`}, {`[1,"a"]`, `!x[1] at 8: wants a whole number`}, {`[1,]`, `!x[1] at 8: wants a whole number, has no JSON value`}, {`[1 2]`, `!a comma or ]`}, {`5`, `!wants an array`},
+		{`[]`, ``},
+		{`null`, ``},
+		{`[1, 2 ,3]`, `x:1 x:2 x:3`},
+		{`[1,null]`, `!x[1] at 8: null among the items`},
+		{`[1,"a"]`, `!x[1] at 8: wants a whole number`},
+		{`[1,]`, `!x[1] at 8: wants a whole number, has no JSON value`},
+		{`[1 2]`, `!a comma or ]`},
+		{`5`, `!wants an array`},
 	},
-	`{"type":"array","items":["null","long"]}`:                 {{`[1,null,2]`, `x:{value:1} x:{} x:{value:2}`}, {`[1,"a"]`, `!x[1] at 8: wants a whole number`}},
-	`{"type":"array","items":{"type":"array","items":"long"}}`: {{`[[],[1,2],null,[3]]`, `x:{} x:{items:1 items:2} x:{} x:{items:3}`}, {`[[1],[2,"a"]]`, `!x[1][1] at 13: wants a whole number`}},
+	`{"type":"array","items":["null","long"]}`: {
+		{`[1,null,2]`, `x:{value:1} x:{} x:{value:2}`}, {`[1,"a"]`, `!x[1] at 8: wants a whole number`},
+	},
+	`{"type":"array","items":{"type":"array","items":"long"}}`: {
+		{`[[],[1,2],null,[3]]`, `x:{} x:{items:1 items:2} x:{} x:{items:3}`}, {
+			`[[1],[2,"a"]]`, `!x[1][1] at 13: wants a whole number`,
+		},
+	},
 	`{"type":"map","values":"long"}`: {
-		{`{}`, ``}, {`null`, ``}, {`{"a":1,"é\n":2}`, `x:{key:"a" value:1} x:{key:"é\n" value:2}`}, {`{"a":"b"}`, `!x.a at 10: wants a whole number`}, {`{"a":null}`, `!null`}, {`[]`, `!wants an object`}, {`{"a" 1}`, `!a colon`},
+		{`{}`, ``},
+		{`null`, ``},
+		{`{"a":1,"é\n":2}`, `x:{key:"a" value:1} x:{key:"é\n" value:2}`},
+		{`{"a":"b"}`, `!x.a at 10: wants a whole number`},
+		{`{"a":null}`, `!null`},
+		{`[]`, `!wants an object`},
+		{`{"a" 1}`, `!a colon`},
 	},
-	`{"type":"map","values":["null",{"type":"array","items":"string"}]}`: {{`{"a":null,"b":["c"]}`, `x:{key:"a"} x:{key:"b" value:"c"}`}},
-	`{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"id","type":"long"},{"name":"tags","type":{"type":"array","items":"string"},"default":["none"]}]}}`: {
-		{`[{"id":1},{"tags":[],"id":2},{"id":3,"tags":["a","b"]}]`, `x:{id:1 tags:"none"} x:{id:2} x:{id:3 tags:"a" tags:"b"}`},
+	`{"type":"map","values":["null",{"type":"array","items":"string"}]}`: {
+		{`{"a":null,"b":["c"]}`, `x:{key:"a"} x:{key:"b" value:"c"}`},
+	},
+	`{"type":"array","items":{"type":"record","name":"I","fields":[{"name":"id","type":"long"},{"name":"tags",` +
+		`"type":{"type":"array","items":"string"},"default":["none"]}]}}`: {
+		{
+			`[{"id":1},{"tags":[],"id":2},{"id":3,"tags":["a","b"]}]`,
+			`x:{id:1 tags:"none"} x:{id:2} x:{id:3 tags:"a" tags:"b"}`,
+		},
 		{`[{"id":1},{"id":"a"}]`, `!x[1].id at 21: wants a whole number, has a string`},
 		{`[{}]`, `!x[0].id at 7: the field is missing`},
 		{`[{"id":1,"id":2}]`, `!x[0].id at 14: the field is there twice`},
@@ -255,7 +323,13 @@ var values = map[string][][2]string{
 		{`[{"id":1,"tags":["a",5]}]`, `!x[0].tags[1] at 26: wants a string`},
 	},
 	`["null","long","string",{"type":"record","name":"I","fields":[{"name":"id","type":"long"}]}]`: {
-		{`null`, ``}, {`1`, `x:{long_value:1}`}, {`"a"`, `x:{string_value:"a"}`}, {`{"id":5}`, `x:{I_value:{id:5}}`}, {`true`, `!the union has no type for a boolean`}, {`[]`, `!no type for an array`}, {`{"id":"a"}`, `!x.id at 11: wants a whole`},
+		{`null`, ``},
+		{`1`, `x:{long_value:1}`},
+		{`"a"`, `x:{string_value:"a"}`},
+		{`{"id":5}`, `x:{I_value:{id:5}}`},
+		{`true`, `!the union has no type for a boolean`},
+		{`[]`, `!no type for an array`},
+		{`{"id":"a"}`, `!x.id at 11: wants a whole`},
 	},
 	`["null","string"]`: {{`null`, ``}, {`"a"`, `x:"a"`}},
 }

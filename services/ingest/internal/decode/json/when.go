@@ -14,7 +14,9 @@ var moments = map[shape.Kind]struct {
 	shape.Timestamp: {decode.Timestamp, "a timestamp", "wants a timestamp such as 2026-01-31T23:59:59.123Z (RFC 3339)"},
 	shape.Date:      {decode.Date, "a date", "wants a date such as 2026-01-31 and nothing behind it"},
 	shape.Time:      {decode.Time, "a time", "wants a time such as 23:59:59.123"},
-	shape.DateTime:  {decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone"},
+	shape.DateTime: {
+		decode.DateTime, "a date and time", "wants a date and time such as 2026-01-31T23:59:59.123, without a zone",
+	},
 }
 
 // moment decodes a TIMESTAMP, DATE, TIME or DATETIME: from a text, as RFC 3339 writes it, or from a number of the
@@ -47,8 +49,9 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 	default:
 		return d.wants(p, moments[s.kind].wants), o
 	}
-	if dates := d.plan.options.Dates; dates != nil && s.kind != shape.Time && (reason == "" || reason == decode.TimestampReason) {
-		return d.far(s, dates, v, counted, reason == "", p, q, o)
+	if d.plan.options.Dates != nil && s.kind != shape.Time &&
+		(reason == "" || reason == decode.TimestampReason) {
+		return d.far(s, v, counted, reason == "", p, q, o)
 	}
 	if s.column.IsNumber() {
 		if reason == "" && counted {
@@ -79,7 +82,7 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 }
 
 // far writes a date or time that may be far away: days of a DATE, else microseconds, or what it is counted in.
-func (d *Decoder) far(s *step, dates *decode.Dates, v int64, counted, ok bool, p, q, o int) (int, int) {
+func (d *Decoder) far(s *step, v int64, counted, ok bool, p, q, o int) (int, int) {
 	before := v < 0
 	switch {
 	case counted:
@@ -87,7 +90,7 @@ func (d *Decoder) far(s *step, dates *decode.Dates, v int64, counted, ok bool, p
 	case s.kind == shape.Date:
 		v *= decode.DayMicros
 	}
-	micros, null, reason := d.Far(dates, v, ok, before)
+	micros, null, reason := d.Far(d.plan.options.Dates, v, ok, before)
 	switch {
 	case reason == "" && null && s.many:
 		reason = decode.FarItemReason

@@ -15,7 +15,8 @@ func Peek(src []byte, p int) byte {
 
 // Space is the position behind white space.
 func Space(src []byte, p int) int {
-	for uint(p) < uint(len(src)) && src[p] <= ' ' && (src[p] == ' ' || src[p] == '\n' || src[p] == '\t' || src[p] == '\r') {
+	for uint(p) < uint(len(src)) && src[p] <= ' ' &&
+		(src[p] == ' ' || src[p] == '\n' || src[p] == '\t' || src[p] == '\r') {
 		p++
 	}
 	return p

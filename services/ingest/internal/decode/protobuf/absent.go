@@ -31,7 +31,8 @@ func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string)
 // emptyRange reports whether an absent field would be a RANGE that is none: the value of a map's entry, whose bounds
 // are both their zero.
 func (f *field) emptyRange(fd protoreflect.FieldDescriptor) bool {
-	return fd.ContainingMessage().IsMapEntry() && f.node != nil && f.node.bounds != nil && f.node.bounds.Check(filled(f.node)) != ""
+	return fd.ContainingMessage().IsMapEntry() && f.node != nil && f.node.bounds != nil &&
+		f.node.bounds.Check(filled(f.node)) != ""
 }
 
 // filling is what an absent field becomes that has a default, by the type map.

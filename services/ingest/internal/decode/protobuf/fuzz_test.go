@@ -14,7 +14,8 @@ import (
 
 // limits are the reasons for which a payload that protobuf takes is refused.
 var limits = []string{
-	"the largest INTEGER", "years 1 to 9999", "the schema says", "nanos", "which JSON does not have", "nests deeper", "nested deeper",
+	"the largest INTEGER", "years 1 to 9999", "the schema says", "nanos", "which JSON does not have", "nests deeper",
+	"nested deeper",
 }
 
 // keyTwice is a map's entry whose key comes again with another wire type.
@@ -36,10 +37,13 @@ func FuzzAppend(f *testing.F) {
 	plan := compile(f, m, Drop, options)
 	row := rowType(f, plan)
 	f.Add([]byte{})
-	f.Add(join(varintField(1, 1), nested(300, varintField(1, 5)...), nested(600, varintField(1, 5)...), nested(14, 'a', 'b')))
+	f.Add(join(varintField(1, 1), nested(300, varintField(1, 5)...), nested(600, varintField(1, 5)...),
+		nested(14, 'a', 'b')))
 	f.Add(join(nested(400, 'w'), varintField(402, 3), nested(301, nested(7, 'x')...), nested(500, nested(1, 'k')...)))
-	f.Add(join(nested(202, 1, 2, 0x80, 1), varintField(208, 77), nested(208, 1, 2), nested(610, nested(1, 'x')...), nested(602, varintField(1, 90061)...)))
-	f.Add(join(nested(620, nested(1, join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...), nested(999, 1)))
+	f.Add(join(nested(202, 1, 2, 0x80, 1), varintField(208, 77), nested(208, 1, 2), nested(610, nested(1, 'x')...),
+		nested(602, varintField(1, 90061)...)))
+	f.Add(join(nested(620, nested(1,
+		join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...), nested(999, 1)))
 	f.Add(append(join(varintField(1, 1), varintField(1, 2)), keyTwice...))
 	f.Add([]byte("\xea&\r00\x91\x80\x0000000000")) // a Value whose tag takes three bytes
 	d := plan.decoder()

@@ -16,11 +16,12 @@ import (
 func randomSchema(t *rapid.T) string {
 	proto2 := rapid.Bool().Draw(t, "proto2")
 	var b strings.Builder
-	fmt.Fprintf(&b, "syntax = %q; package gen;\nimport \"google/protobuf/timestamp.proto\"; import \"google/protobuf/wrappers.proto\";\nenum E { ZERO = 0; ONE = 1; FAR = 5000; }\n",
+	fmt.Fprintf(&b, "syntax = %q; package gen;\nimport \"google/protobuf/timestamp.proto\"; import "+
+		"\"google/protobuf/wrappers.proto\";\nenum E { ZERO = 0; ONE = 1; FAR = 5000; }\n",
 		map[bool]string{true: "proto2", false: "proto3"}[proto2])
 	scalars := []string{
-		"int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32", "sfixed64", "float", "double", "bool", "string", "bytes", "E",
-		"google.protobuf.Timestamp", "google.protobuf.Int64Value",
+		"int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32", "sfixed64", "float",
+		"double", "bool", "string", "bytes", "E", "google.protobuf.Timestamp", "google.protobuf.Int64Value",
 	}
 	messages := rapid.IntRange(1, 3).Draw(t, "messages")
 	for i := range messages {
@@ -56,7 +57,8 @@ func randomSchema(t *rapid.T) string {
 			case 2:
 				fmt.Fprintf(&b, "  oneof o%d { %s %s; %s %s; }\n", names, k, next(), kind(), next())
 			case 3:
-				fmt.Fprintf(&b, "  map<%s, %s> %s;\n", rapid.SampledFrom([]string{"string", "int32", "bool", "fixed64"}).Draw(t, "key"), k, next())
+				fmt.Fprintf(&b, "  map<%s, %s> %s;\n",
+					rapid.SampledFrom([]string{"string", "int32", "bool", "fixed64"}).Draw(t, "key"), k, next())
 			case 4:
 				fmt.Fprintf(&b, "  optional %s %s;\n", k, next())
 			default:

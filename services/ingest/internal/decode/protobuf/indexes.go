@@ -115,7 +115,8 @@ func Types(f protoreflect.FileDescriptor) func(payload []byte) (name []byte, nul
 func (p *Plan) Written(writer protoreflect.FileDescriptor) (decode.Plan, error) {
 	m := messageOf(writer, string(p.message.FullName()))
 	if m == nil {
-		return nil, decode.Misfit(p.options.Payload, fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
+		return nil, decode.Misfit(p.options.Payload,
+			fmt.Sprintf("the writer's schema has no message %s", p.message.FullName()))
 	}
 	if err := fits(p.record, m, decode.PathOf(p.options.Payload)); err != nil {
 		return nil, err

@@ -15,13 +15,17 @@ import (
 // sourceOfBytes writes a schema with what the bytes say: three of them a field of M or N, of any kind, presence and
 // place.
 func sourceOfBytes(spec []byte) string {
-	kinds := []string{"int32", "int64", "sint32", "sint64", "string", "bytes", "bool", "double", "N", "E", "map<string, int32>", "map<int32, N>", "google.protobuf.Timestamp", "M.I"}
+	kinds := []string{
+		"int32", "int64", "sint32", "sint64", "string", "bytes", "bool", "double", "N", "E", "map<string, int32>",
+		"map<int32, N>", "google.protobuf.Timestamp", "M.I",
+	}
 	labels := []string{"", "optional ", "repeated ", "oneof", ""}
 	var messages, oneofs [2]strings.Builder
 	var numbers, names [2][]byte
 	symbols := ""
 	for ; len(spec) >= 3 && len(numbers[0])+len(numbers[1]) < 20; spec = spec[3:] {
-		in, number, name, kind, label := int(spec[0]>>7), spec[0]%16+1, spec[1]%16, kinds[int(spec[2])%len(kinds)], labels[int(spec[1]>>4)%len(labels)]
+		in, number, name, kind, label := int(spec[0]>>7), spec[0]%16+1, spec[1]%16, kinds[int(spec[2])%len(kinds)],
+			labels[int(spec[1]>>4)%len(labels)]
 		if in == 1 && (kind == "N" || kind == "map<int32, N>") {
 			symbols += fmt.Sprintf(" S%d = %d;", len(symbols), len(symbols)+1)
 			continue // N does not contain itself
@@ -44,7 +48,8 @@ func sourceOfBytes(spec []byte) string {
 			fmt.Fprintf(&messages[i], "oneof choice { %s }\n", &oneofs[i])
 		}
 	}
-	return fmt.Sprintf("syntax = \"proto3\"; package p; import \"google/protobuf/timestamp.proto\";\nmessage M { message I { int32 x = 1; }\n%s}\nmessage N { int32 always = 20;\n%s}\nenum E { ZERO = 0;%s }",
+	return fmt.Sprintf("syntax = \"proto3\"; package p; import \"google/protobuf/timestamp.proto\";\nmessage M { "+
+		"message I { int32 x = 1; }\n%s}\nmessage N { int32 always = 20;\n%s}\nenum E { ZERO = 0;%s }",
 		&messages[0], &messages[1], symbols)
 }
 
@@ -70,7 +75,8 @@ func FuzzMerge(f *testing.F) {
 		met := map[string]int{}
 		compare(t, was.root, merged.root, will.root, decode.PathOf("p"), changes, met)
 		// What a map's values gain, compare does not go into; the nodes of all of it tell.
-		if had, has := nodes(was.root), nodes(merged.root); met["added"] > len(changes.Added) || (has > had) != (len(changes.Added) > 0) {
+		if had, has := nodes(was.root), nodes(merged.root); met["added"] > len(changes.Added) ||
+			(has > had) != (len(changes.Added) > 0) {
 			t.Fatalf("%d nodes have become %d, %d of them in records, added %v", had, has, met["added"], changes.Added)
 		}
 		if _, again := merged.With(will, "p"); again.Grown() {
@@ -110,7 +116,8 @@ func compare(t *testing.T, was, now, will *shape.Node, path *decode.Path, change
 			t.Fatalf("%v became %v", old, got)
 		}
 		o, ok := old.Source.(protoreflect.FieldDescriptor)
-		if g := got.Source.(protoreflect.FieldDescriptor); ok && g.Kind() != o.Kind() && !widens[[2]protoreflect.Kind{o.Kind(), g.Kind()}] {
+		if g := got.Source.(protoreflect.FieldDescriptor); ok && g.Kind() != o.Kind() &&
+			!widens[[2]protoreflect.Kind{o.Kind(), g.Kind()}] {
 			t.Fatalf("%v became %v", o, g)
 		}
 		if wanted := numbered(will, old.Number); wanted != nil && wanted.Kind == old.Kind && old.Kind == shape.Record {
@@ -119,7 +126,8 @@ func compare(t *testing.T, was, now, will *shape.Node, path *decode.Path, change
 	}
 	for _, wanted := range will.Parts {
 		at := path.Field(wanted.Name).String()
-		if numbered(now, wanted.Number) == nil && !slices.ContainsFunc(changes.Conflicts, func(c decode.Conflict) bool { return c.Path == at }) {
+		if numbered(now, wanted.Number) == nil &&
+			!slices.ContainsFunc(changes.Conflicts, func(c decode.Conflict) bool { return c.Path == at }) {
 			t.Fatalf("%s is neither there nor a conflict", at)
 		}
 	}

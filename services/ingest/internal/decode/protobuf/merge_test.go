@@ -13,7 +13,8 @@ import (
 func source(t *testing.T, text string) protoreflect.FileDescriptor {
 	t.Helper()
 	f, err := ParseSource(map[string]string{
-		"schema.proto": `syntax = "proto3"; package shop; import "google/protobuf/timestamp.proto";` + text, "other.proto": `syntax = "proto3"; message Other { string x = 1; }`,
+		"schema.proto": `syntax = "proto3"; package shop; import "google/protobuf/timestamp.proto";` + text,
+		"other.proto":  `syntax = "proto3"; message Other { string x = 1; }`,
 	}, "schema.proto")
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,8 @@ func TestMerge(t *testing.T) {
 	merged, changes := schemaOf(t, older, "shop.Order").With(schemaOf(t, newer, "shop.Order"), "payload")
 	want := decode.Changes{
 		Added: []string{
-			"payload.fragile", "payload.line.count", "payload.coin", "payload.at", "payload.lines", "payload.shop", "payload.place",
+			"payload.fragile", "payload.line.count", "payload.coin", "payload.at", "payload.lines", "payload.shop",
+			"payload.place",
 		},
 		Widened:   []string{"payload.grams", "payload.way (SEA = 2)"},
 		Conflicts: []decode.Conflict{{Path: "payload.odd", Have: "int32", Want: "string"}},
@@ -86,7 +88,8 @@ func TestMerge(t *testing.T) {
 	if _, err := plan.Written(older); err != nil {
 		t.Error(err)
 	}
-	if _, err := plan.Written(newer); err == nil || !strings.Contains(err.Error(), "payload.odd: the writer's schema has string, the contract int32") {
+	if _, err := plan.Written(newer); err == nil ||
+		!strings.Contains(err.Error(), "payload.odd: the writer's schema has string, the contract int32") {
 		t.Errorf("a field of another type: %v", err)
 	}
 }

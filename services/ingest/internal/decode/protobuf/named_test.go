@@ -12,12 +12,17 @@ import (
 )
 
 const everyKind = `syntax = "proto3";
-import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto"; import "google/protobuf/wrappers.proto";
+import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto"; import ` +
+	`"google/protobuf/wrappers.proto";
 import "google/protobuf/struct.proto"; import "google/protobuf/empty.proto";
-message M { int32 id = 1; N n = 2; repeated N many = 3; oneof o { string a = 4; int64 b = 5; } repeated int32 list = 6; }
-message N { N next = 1; int64 i = 2; uint64 u = 3; double d = 4; float f = 5; bool ok = 6; string s = 7; bytes y = 8; E e = 9;
-  repeated sint32 list = 10; map<int32, string> m = 11; google.protobuf.Timestamp at = 12; google.protobuf.Duration took = 13;
-  google.protobuf.StringValue w = 14; google.protobuf.Struct any = 15; google.protobuf.Empty none = 16; repeated string words = 17;
+message M { int32 id = 1; N n = 2; repeated N many = 3; oneof o { string a = 4; int64 b = 5; } repeated int32 list ` +
+	`= 6; }
+message N { N next = 1; int64 i = 2; uint64 u = 3; double d = 4; float f = 5; bool ok = 6; string s = 7; bytes y = ` +
+	`8; E e = 9;
+  repeated sint32 list = 10; map<int32, string> m = 11; google.protobuf.Timestamp at = 12; google.protobuf.Duration ` +
+	`took = 13;
+  google.protobuf.StringValue w = 14; google.protobuf.Struct any = 15; google.protobuf.Empty none = 16; repeated ` +
+	`string words = 17;
   fixed64 fx = 18; map<string, N> below = 19; }
 enum E { ZERO = 0; ONE = 1; }`
 
@@ -60,14 +65,19 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 		{with("id", decode.Column{Name: "x", Type: decode.Float}), `{"id":1}`, `{"x":1}`},
 		{with("a", decode.Column{Type: decode.Float}), `{"a":"1.5"}`, `{"id":0,"a":1.5}`},
 		{with("n", decode.Column{Type: decode.JSON}), `{"id":1,"n":{}}`, `{"id":1,"n":"{}"}`},
-		{with("many", decode.Column{Type: decode.JSON}), `{"id":1,"many":[{"i":1},{}]}`, `{"id":1,"many":["{\"i\":1}","{}"]}`},
+		{with("many", decode.Column{Type: decode.JSON}), `{"id":1,"many":[{"i":1},` +
+			`{}]}`, `{"id":1,"many":["{\"i\":1}","{}"]}`},
 		{
 			with("n", decode.Column{Type: decode.JSON, Name: "all"}),
-			`{"id":1,"n":{"next":{"i":-1},"i":"9007199254740993","u":"18446744073709551615","d":0.5,"f":0.1,"ok":true,"s":"a\"é","y":"YWI=","e":"ONE",
-			"list":[1,-1],"m":{"3":"x"},"at":"1970-01-01T00:00:01.5Z","took":"1.5s","w":"v","any":{"k":[null,1]},"none":{},"words":["p","q"],"fx":"7",
+			`{"id":1,"n":{"next":{"i":-1},"i":"9007199254740993","u":"18446744073709551615","d":0.5,"f":0.1,"ok":true,` +
+				`"s":"a\"é","y":"YWI=","e":"ONE",
+			"list":[1,-1],"m":{"3":"x"},"at":"1970-01-01T00:00:01.5Z","took":"1.5s","w":"v","any":{"k":[null,1]},"none":{},` +
+				`"words":["p","q"],"fx":"7",
 			"below":{"k":{"ok":true}}}}`,
-			`{"next":{"i":-1},"i":9007199254740993,"u":18446744073709551615,"d":0.5,"f":0.1,"ok":true,"s":"a\"é","y":"YWI=","e":"ONE",` +
-				`"list":[1,-1],"m":{"3":"x"},"at":"1970-01-01T00:00:01.500000Z","took":"0-0 0 0:0:1.500000","w":"v","any":{"k":[null,1]},` +
+			`{"next":{"i":-1},"i":9007199254740993,"u":18446744073709551615,"d":0.5,"f":0.1,"ok":true,"s":"a\"é","y":"YWI=",` +
+				`"e":"ONE",` +
+				`"list":[1,-1],"m":{"3":"x"},"at":"1970-01-01T00:00:01.500000Z","took":"0-0 0 0:0:1.500000","w":"v",` +
+				`"any":{"k":[null,1]},` +
 				`"none":{},"words":["p","q"],"fx":7,"below":{"k":{"ok":true}}}`,
 		},
 	} {
@@ -119,7 +129,8 @@ func TestScatteredFieldsOfJSON(t *testing.T) {
 			}
 			continue
 		}
-		if want = `{"n":"` + strings.ReplaceAll(want, `"`, `\"`) + `","id":0}`; got != want && got != strings.Replace(`{"id":0,`+want[1:], `,"id":0}`, `}`, 1) {
+		if want = `{"n":"` + strings.ReplaceAll(want, `"`, `\"`) + `","id":0}`; got != want &&
+			got != strings.Replace(`{"id":0,`+want[1:], `,"id":0}`, `}`, 1) {
 			t.Errorf("%x: %s, want %s", body, got, want)
 		}
 	}
@@ -136,7 +147,8 @@ func TestLeftOutIsKnown(t *testing.T) {
 	if got := shown(t, p, []byte("\x08\x01\x12\x03\x80\x7d\x01")); got != `{"id":1}` {
 		t.Error(got)
 	}
-	if got := shown(t, p, []byte("\x08\x01\x12\x03\x80")); !strings.HasPrefix(got, "refused: n at byte 2: a field that the contract leaves out") {
+	if got := shown(t, p, []byte("\x08\x01\x12\x03\x80")); !strings.HasPrefix(got,
+		"refused: n at byte 2: a field that the contract leaves out") {
 		t.Error(got)
 	}
 }

@@ -72,9 +72,11 @@ const (
 
 // wireTypes are the wire types of one value.
 var wireTypes = map[code]protowire.Type{
-	opVarint: protowire.VarintType, opUnsigned: protowire.VarintType, opMicros: protowire.VarintType, opDays: protowire.VarintType,
-	opEnum: protowire.VarintType, opFixed64: protowire.Fixed64Type, opFixedUnsigned: protowire.Fixed64Type, opFixed32: protowire.Fixed32Type,
-	opColumnVarint: protowire.VarintType, opColumnFixed64: protowire.Fixed64Type, opColumnFixed32: protowire.Fixed32Type,
+	opVarint: protowire.VarintType, opUnsigned: protowire.VarintType, opMicros: protowire.VarintType,
+	opDays: protowire.VarintType, opEnum: protowire.VarintType, opFixed64: protowire.Fixed64Type,
+	opFixedUnsigned: protowire.Fixed64Type, opFixed32: protowire.Fixed32Type, opColumnVarint: protowire.VarintType,
+	opColumnFixed64: protowire.Fixed64Type,
+	opColumnFixed32: protowire.Fixed32Type,
 }
 
 // field is one field of a message. What each value needs comes first.
@@ -114,7 +116,8 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 	c.depth = max(c.depth, depth)
 	n := &node{}
 	oneofs := map[protoreflect.FullName]int32{}
-	numbers := slices.SortedFunc(slices.Values(record.Parts), func(a, b *shape.Node) int { return cmp.Compare(a.Number, b.Number) })
+	numbers := slices.SortedFunc(slices.Values(record.Parts),
+		func(a, b *shape.Node) int { return cmp.Compare(a.Number, b.Number) })
 	for _, part := range numbers {
 		fd, at := part.Source.(protoreflect.FieldDescriptor), path.Field(part.Name)
 		f := c.field(part, at, depth)
@@ -210,7 +213,9 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 	case cellWrapper:
 		value := scalarOf(fd, what)
 		f.op = opWrapper
-		f.inner = &field{name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED), kind: value.Kind()}
+		f.inner = &field{
+			name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED), kind: value.Kind(),
+		}
 		f.inner.setTags(fd.Number(), false, f.inner.op) // out is written in the row's message
 		f.inner.tag = uint32(protowire.EncodeTag(1, wireOf(f.inner.op)))
 	case cellJSON:

@@ -87,7 +87,12 @@ func TestColumns(t *testing.T) {
 		want    string
 	}{
 		{"string", column{Type: decode.JSON}, text(`{"a":[1]}`), `{"x":"{\"a\":[1]}"}`},
-		{"string", column{Type: decode.JSON}, text(`{"a":}`), `refused: x at byte 0: no JSON value starts here, but '}', at byte 5 of the text`},
+		{
+			"string",
+			column{Type: decode.JSON},
+			text(`{"a":}`),
+			`refused: x at byte 0: no JSON value starts here, but '}', at byte 5 of the text`,
+		},
 		{"string", column{Type: decode.JSON}, text(""), `{}`},
 		{"optional string", column{Type: decode.JSON}, text(""), `refused: x at byte 0: the JSON value ends here`},
 		{"repeated string", column{Type: decode.JSON}, join(text("1"), text("2")), `{"x":["1","2"]}`},
@@ -108,22 +113,71 @@ func TestColumns(t *testing.T) {
 		{"optional string", column{Type: decode.Timestamp}, nil, `{}`},
 		{"int64", column{Type: decode.Timestamp, Unit: decode.Millis}, number(-1), `{"x":"-1000"}`},
 		{"int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, nil, `{"x":"0"}`},
-		{"int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, number(1 << 40), `refused: x at byte 0: the timestamp is out of BigQuery's range`},
-		{"repeated int64", column{Type: decode.Timestamp, Unit: decode.Millis}, join(number(1), nested(1, 2, 3)), `{"x":["1000","2000","3000"]}`},
-		{"repeated int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, nested(1, 2, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f), `refused: x[1] at byte 3: the timestamp is out of BigQuery's range`},
-		{"repeated fixed32", column{Type: decode.Numeric}, nested(1, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff), `{"x":["2","4294967295"]}`},
-		{"repeated fixed32", column{Type: decode.Numeric}, nested(1, 2, 0, 0), `refused: x[0] at byte 2: the value ends behind its message`},
+		{
+			"int64",
+			column{Type: decode.Timestamp, Unit: decode.Seconds},
+			number(1 << 40),
+			`refused: x at byte 0: the timestamp is out of BigQuery's range`,
+		},
+		{
+			"repeated int64",
+			column{Type: decode.Timestamp, Unit: decode.Millis},
+			join(number(1), nested(1, 2, 3)),
+			`{"x":["1000","2000","3000"]}`,
+		},
+		{
+			"repeated int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, nested(1, 2, 0xff, 0xff, 0xff, 0xff, 0xff,
+				0x7f), `refused: x[1] at byte 3: the timestamp is out of BigQuery's range`,
+		},
+		{
+			"repeated fixed32",
+			column{Type: decode.Numeric},
+			nested(1, 2, 0, 0, 0, 0xff, 0xff, 0xff, 0xff),
+			`{"x":["2","4294967295"]}`,
+		},
+		{
+			"repeated fixed32",
+			column{Type: decode.Numeric},
+			nested(1, 2, 0, 0),
+			`refused: x[0] at byte 2: the value ends behind its message`,
+		},
 		{"int32", column{Type: decode.Date}, number(-3), `{"x":-3}`},
-		{"int32", column{Type: decode.Date}, number(1 << 30), `refused: x at byte 0: the date 1073741824 is out of BigQuery's range`},
+		{
+			"int32",
+			column{Type: decode.Date},
+			number(1 << 30),
+			`refused: x at byte 0: the date 1073741824 is out of BigQuery's range`,
+		},
 		{"sint64", column{Type: decode.Numeric}, varintField(1, 5), `{"x":"-3"}`},
 		{"sint64", column{Type: decode.Numeric}, nil, `{"x":"0"}`},
-		{"uint64", column{Type: decode.Numeric}, number(-1), `refused: x at byte 0: the number is beyond 9223372036854775807`},
-		{"sfixed64", column{Type: decode.DateTime, Unit: decode.Seconds}, append([]byte{1<<3 | 1}, make([]byte, 8)...), `{"x":"1970-01-01 00:00:00.000000"}`},
-		{"sfixed64", column{Type: decode.DateTime, Unit: decode.Seconds}, []byte{1<<3 | 1, 0}, `refused: x at byte 0: the value ends behind its message`},
+		{"uint64", column{Type: decode.Numeric}, number(-1), `refused: x at byte 0: the number is beyond ` +
+			`9223372036854775807`},
+		{
+			"sfixed64",
+			column{Type: decode.DateTime, Unit: decode.Seconds},
+			append([]byte{1<<3 | 1}, make([]byte, 8)...),
+			`{"x":"1970-01-01 00:00:00.000000"}`,
+		},
+		{
+			"sfixed64",
+			column{Type: decode.DateTime, Unit: decode.Seconds},
+			[]byte{1<<3 | 1, 0},
+			`refused: x at byte 0: the value ends behind its message`,
+		},
 		{"uint32", column{Type: decode.Time, Unit: decode.Seconds}, number(3661), `{"x":"01:01:01.000000"}`},
 		{"int64", column{Type: decode.String}, number(-7), `{"x":"-7"}`},
-		{"int64", column{Type: decode.String}, []byte{1 << 3, 0x80}, `refused: x at byte 0: the value ends behind its message`},
-		{"string", column{Type: decode.JSON}, []byte{1<<3 | 2, 5, 'a'}, `refused: x at byte 0: the value ends behind its message`},
+		{
+			"int64",
+			column{Type: decode.String},
+			[]byte{1 << 3, 0x80},
+			`refused: x at byte 0: the value ends behind its message`,
+		},
+		{
+			"string",
+			column{Type: decode.JSON},
+			[]byte{1<<3 | 2, 5, 'a'},
+			`refused: x at byte 0: the value ends behind its message`,
+		},
 		// A value that is there twice counts once, as protobuf merges it.
 		{"int64", column{Type: decode.Timestamp, Unit: decode.Millis}, join(number(1), number(2)), `{"x":"2000"}`},
 	} {
@@ -133,14 +187,16 @@ func TestColumns(t *testing.T) {
 			continue
 		}
 		got := shown(t, p, c.payload)
-		if refused := strings.HasPrefix(c.want, "refused"); refused && !strings.HasPrefix(got, c.want) || !refused && got != c.want {
+		if refused := strings.HasPrefix(c.want, "refused"); refused && !strings.HasPrefix(got, c.want) ||
+			!refused && got != c.want {
 			t.Errorf("%s to %s, %x: %s, want %s", c.field, c.column.Type, c.payload, got, c.want)
 		}
 		if kind := columnsOf(t, p)["M.x"]; c.column.Type != decode.String && kind != c.column.Type.String() {
 			t.Errorf("%s to %s: the column is %s", c.field, c.column.Type, kind)
 		}
 		d, row := p.NewDecoder(), make([]byte, 0, 256)
-		if n := testing.AllocsPerRun(100, func() { _, _ = d.Append(row, c.payload) }); n != 0 && !strings.HasPrefix(c.want, "refused") && !strings.HasPrefix(c.want, `{"x":"2000"`) {
+		if n := testing.AllocsPerRun(100, func() { _, _ = d.Append(row, c.payload) }); n != 0 &&
+			!strings.HasPrefix(c.want, "refused") && !strings.HasPrefix(c.want, `{"x":"2000"`) {
 			t.Errorf("%s to %s: %v allocations", c.field, c.column.Type, n)
 		}
 	}
@@ -149,17 +205,21 @@ func TestColumns(t *testing.T) {
 // A column is asked for at one place of a message that stands in several; the others stay as they are. So it is with
 // maps.
 func TestColumnsByPlace(t *testing.T) {
-	p, err := asking(t, `syntax = "proto3"; message M { A a = 1; A b = 2; repeated A list = 3; map<string, string> texts = 4; map<string, A> map = 5; } message A { string x = 1; int64 y = 2; }`,
+	p, err := asking(t, `syntax = "proto3"; message M { A a = 1; A b = 2; repeated A list = 3; map<string, string> `+
+		`texts = 4; map<string, A> map = 5; } message A { string x = 1; int64 y = 2; }`,
 		decode.Columns{
-			"b.x": {Type: decode.JSON}, "list.y": {Type: decode.Timestamp, Unit: decode.Seconds}, "texts.value": {Type: decode.Numeric}, "map.value.x": {Type: decode.Date},
+			"b.x": {Type: decode.JSON}, "list.y": {Type: decode.Timestamp, Unit: decode.Seconds},
+			"texts.value": {Type: decode.Numeric}, "map.value.x": {Type: decode.Date},
 		}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := nested(1, '1')
-	got := shown(t, p, join(nested(1, a...), nested(2, a...), nested(3, varintField(2, 1)...), nested(4, join(nested(1, 'k'), nested(2, '7'))...),
+	got := shown(t, p, join(nested(1, a...), nested(2, a...), nested(3, varintField(2, 1)...),
+		nested(4, join(nested(1, 'k'), nested(2, '7'))...),
 		nested(5, join(nested(1, 'k'), nested(2, nested(1, []byte("1970-01-02")...)...))...)))
-	const want = `{"a":{"x":"1","y":"0"},"b":{"x":"1","y":"0"},"list":[{"x":"","y":"1000000"}],"texts":[{"key":"k","value":"7"}],"map":[{"key":"k","value":{"x":1,"y":"0"}}]}`
+	const want = `{"a":{"x":"1","y":"0"},"b":{"x":"1","y":"0"},"list":[{"x":"","y":"1000000"}],"texts":[{"key":"k",` +
+		`"value":"7"}],"map":[{"key":"k","value":{"x":1,"y":"0"}}]}`
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
@@ -176,7 +236,8 @@ func TestColumnsByPlace(t *testing.T) {
 
 func TestRanges(t *testing.T) {
 	const text = `syntax = "proto3"; import "google/protobuf/timestamp.proto"; message M { R r = 1; S s = 2; }
-		message R { optional string start = 1; optional string end = 2; } message S { google.protobuf.Timestamp start = 4; google.protobuf.Timestamp end = 3; }`
+		message R { optional string start = 1; optional string end = 2; } message S { google.protobuf.Timestamp start = 4;` +
+		` google.protobuf.Timestamp end = 3; }`
 	p, err := asking(t, text, decode.Columns{
 		"r": {Type: decode.Range}, "r.start": {Type: decode.Date}, "r.end": {Type: decode.Date}, "s": {Type: decode.Range},
 	}, nil)
@@ -202,9 +263,13 @@ func TestRanges(t *testing.T) {
 		{at(1, 2), `{"s":{"start":"1000000","end":"2000000"}}`},
 		{join(varintField(9, 1), at(2, 1)), "refused: s at byte 2: the range ends"},
 		// The two halves of a message that is there twice are one range.
-		{join(nested(1, nested(1, []byte("1970-01-02")...)...), nested(1, nested(2, []byte("1970-01-03")...)...)), `{"r":{"start":1,"end":2}}`},
+		{
+			join(nested(1, nested(1, []byte("1970-01-02")...)...), nested(1, nested(2, []byte("1970-01-03")...)...)),
+			`{"r":{"start":1,"end":2}}`,
+		},
 	} {
-		if got := shown(t, p, c.payload); got != c.want && !(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {
+		if got := shown(t, p, c.payload); got != c.want &&
+			!(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {
 			t.Errorf("%x: %s, want %s", c.payload, got, c.want)
 		}
 	}
@@ -213,11 +278,13 @@ func TestRanges(t *testing.T) {
 // The value of a map's entry that is left out has the bounds' zeros, which is no range when neither bound can be
 // absent.
 func TestRangesThatAreLeftOut(t *testing.T) {
-	const text = `syntax = "proto3"; message M { map<string, R> m = 1; map<string, O> o = 2; } message R { int32 start = 1; int32 end = 2; } message O { optional int32 start = 1; int32 end = 2; }`
+	const text = `syntax = "proto3"; message M { map<string, R> m = 1; map<string, O> o = 2; } message R { int32 start ` +
+		`= 1; int32 end = 2; } message O { optional int32 start = 1; int32 end = 2; }`
 	columns := decode.Columns{}
 	for _, name := range []string{"m", "o"} {
 		columns[name+".value"] = decode.Column{Type: decode.Range}
-		columns[name+".value.start"], columns[name+".value.end"] = decode.Column{Type: decode.Date}, decode.Column{Type: decode.Date}
+		columns[name+".value.start"], columns[name+".value.end"] = decode.Column{Type: decode.Date},
+			decode.Column{Type: decode.Date}
 	}
 	p, err := asking(t, text, columns, nil)
 	if err != nil {
@@ -227,12 +294,16 @@ func TestRangesThatAreLeftOut(t *testing.T) {
 		payload []byte
 		want    string
 	}{
-		{nested(1, join(nested(1, 'k'), nested(2, varintField(2, 3)...))...), `{"m":[{"key":"k","value":{"start":0,"end":3}}]}`},
+		{
+			nested(1, join(nested(1, 'k'), nested(2, varintField(2, 3)...))...),
+			`{"m":[{"key":"k","value":{"start":0,"end":3}}]}`,
+		},
 		{nested(1, join(nested(1, 'k'), nested(2))...), "refused: m[0].value at byte 5: the range ends before it starts"},
 		{nested(1, nested(1, 'k')...), "refused: m[0].value at byte 2: the field is required, and missing"},
 		{nested(2, nested(1, 'k')...), `{"o":[{"key":"k","value":{"end":0}}]}`},
 	} {
-		if got := shown(t, p, c.payload); got != c.want && !(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {
+		if got := shown(t, p, c.payload); got != c.want &&
+			!(strings.HasPrefix(c.want, "refused") && strings.HasPrefix(got, c.want)) {
 			t.Errorf("%x: %s, want %s", c.payload, got, c.want)
 		}
 	}
@@ -240,9 +311,12 @@ func TestRangesThatAreLeftOut(t *testing.T) {
 
 // What cannot be had is a problem of the configuration, with the path.
 func TestColumnsThatCannotBe(t *testing.T) {
-	const text = `syntax = "proto2"; import "google/protobuf/wrappers.proto"; import "column/v1/column.proto"; enum E { A = 0; }
-		message M { optional string s = 1 [default = "x"]; optional double d = 2; optional E e = 3; optional google.protobuf.StringValue w = 4; map<string, int64> m = 5;
-			optional R r = 6; optional int64 n = 7; optional int64 o = 8 [(column.v1.column) = {type: COLUMN_TYPE_TIMESTAMP}]; } message R { optional int64 start = 1; optional int64 stop = 2; }`
+	const text = `syntax = "proto2"; import "google/protobuf/wrappers.proto"; import "column/v1/column.proto"; enum E ` +
+		`{ A = 0; }
+		message M { optional string s = 1 [default = "x"]; optional double d = 2; optional E e = 3; optional ` +
+		`google.protobuf.StringValue w = 4; map<string, int64> m = 5;
+			optional R r = 6; optional int64 n = 7; optional int64 o = 8 [(column.v1.column) = {type: ` +
+		`COLUMN_TYPE_TIMESTAMP}]; } message R { optional int64 start = 1; optional int64 stop = 2; }`
 	for path, c := range map[string]struct {
 		column decode.Column
 		want   string
@@ -260,7 +334,9 @@ func TestColumnsThatCannotBe(t *testing.T) {
 		"n.at": {decode.Column{Type: decode.Date}, "there is no at in a long"},
 	} {
 		_, err := asking(t, text, decode.Columns{path: c.column}, nil)
-		if err == nil || !strings.HasPrefix(err.Error(), "payload."+strings.ReplaceAll(path, "m", "m[]")+": columns: "+c.want) && !strings.HasPrefix(err.Error(), "payload."+path+": columns: "+c.want) {
+		if err == nil || !strings.HasPrefix(err.Error(),
+			"payload."+strings.ReplaceAll(path, "m", "m[]")+": columns: "+c.want) && !strings.HasPrefix(
+			err.Error(), "payload."+path+": columns: "+c.want) {
 			t.Errorf("%s: %v, want %s", path, err, c.want)
 		}
 	}
@@ -295,45 +371,10 @@ func TestColumnsAndTheEnvelope(t *testing.T) {
 		if _, ok := d.EventTime(); ok {
 			t.Errorf("%s: an absent field has a time", c.path)
 		}
-		if _, err := asking(t, text, decode.Columns{c.path: c.column}, func(o *decode.Options) { o.EventTime, o.EventTimeUnit = c.path, decode.Micros }); err == nil {
+		if _, err := asking(t, text, decode.Columns{c.path: c.column}, func(o *decode.Options) {
+			o.EventTime, o.EventTimeUnit = c.path, decode.Micros
+		}); err == nil {
 			t.Errorf("%s: a unit in two places is no problem", c.path)
 		}
 	}
-}
-
-// FuzzColumns runs columns that are asked for on any payload: no panic, and what is taken is a row of their types.
-func FuzzColumns(f *testing.F) {
-	const text = `syntax = "proto3"; message M { string j = 1; bytes n = 2; optional string t = 3; repeated int64 m = 4; repeated fixed64 d = 5; R r = 6; map<string, string> g = 7; }
-		message R { optional string start = 1; optional int32 end = 2; }`
-	p, err := asking(f, text, decode.Columns{
-		"j": {Type: decode.JSON}, "n": {Type: decode.Numeric}, "t": {Type: decode.Timestamp}, "m": {Type: decode.Timestamp, Unit: decode.Millis},
-		"d": {Type: decode.DateTime}, "r": {Type: decode.Range}, "r.start": {Type: decode.Date}, "r.end": {Type: decode.Date}, "g.value": {Type: decode.Geography},
-	}, func(o *decode.Options) { o.EventTime = "t" })
-	if err != nil {
-		f.Fatal(err)
-	}
-	row := rowType(f, p)
-	f.Add(join(nested(1, '1'), nested(2, '2'), nested(3, []byte("2026-02-28T13:05:00Z")...), nested(4, 1, 2), nested(6, join(nested(1, []byte("1970-01-02")...), varintField(2, 9))...)))
-	f.Add(join(nested(5, make([]byte, 16)...), nested(7, join(nested(1, 'k'), nested(2, []byte("POINT(1 2)")...))...), varintField(4, 5)))
-	d := p.NewDecoder()
-	f.Fuzz(func(t *testing.T, payload []byte) {
-		got, err := d.Append(nil, payload)
-		if err != nil {
-			if got != nil {
-				t.Fatal("a row and an error")
-			}
-			return
-		}
-		m := dynamicpb.NewMessage(row)
-		if err := proto.Unmarshal(got, m); err != nil {
-			t.Fatal(err)
-		}
-		if len(m.GetUnknown()) > 0 {
-			t.Fatalf("%x has fields that the row has not", got)
-		}
-		text := m.Get(row.Fields().ByName("j")).String()
-		if text != "" && !json.Valid([]byte(text)) {
-			t.Fatalf("%q is no JSON", text)
-		}
-	})
 }

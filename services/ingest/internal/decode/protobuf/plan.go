@@ -91,7 +91,8 @@ func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
 	c := compiler{options: &o}
 	root := c.node(t.Root, t.Path, 0)
 	return &Plan{
-		Columns: columns, options: o, unknown: unknown, message: s.message, record: t.Root, root: root, depth: c.depth, words: root.deepest(),
+		Columns: columns, options: o, unknown: unknown, message: s.message, record: t.Root, root: root, depth: c.depth,
+		words: root.deepest(),
 	}, c.faults.Err()
 }
 

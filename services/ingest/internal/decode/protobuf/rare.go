@@ -147,7 +147,10 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 	return next
 }
 
-var wireNames = [8]string{"a varint", "a fixed 64-bit number", "length-delimited", "the start of a group", "the end of a group", "a fixed 32-bit number", "of wire type 6", "of wire type 7"}
+var wireNames = [8]string{
+	"a varint", "a fixed 64-bit number", "length-delimited", "the start of a group", "the end of a group",
+	"a fixed 32-bit number", "of wire type 6", "of wire type 7",
+}
 
 // well reads the body src[p:end] of one of protobuf's own messages and writes what it becomes. at is where its field
 // starts.

@@ -80,7 +80,9 @@ func (m *machine) tag(p, end int) uint64 {
 
 // field reads the tag at src[p:]: the field that it is of, nil if the message has none, and where its value starts and
 // ends.
-func (m *machine) field(md protoreflect.MessageDescriptor, p, end int) (_ protoreflect.FieldDescriptor, q, next int, ok bool) {
+func (m *machine) field(md protoreflect.MessageDescriptor, p, end int) (_ protoreflect.FieldDescriptor, q, next int,
+	ok bool,
+) {
 	tag, q := varint(m.src[:end], p)
 	if q < 0 || q-p > maxHead {
 		return nil, 0, 0, m.fail(p, varintFault(q))
@@ -109,7 +111,8 @@ func (m *machine) elements(fd protoreflect.FieldDescriptor, md protoreflect.Mess
 		if p = next; found == nil || found.Number() != fd.Number() {
 			continue
 		}
-		if op := scalarCode(fd.Kind(), 0); fd.Kind() != protoreflect.MessageKind && wireOf(op) != protowire.BytesType && m.tag(at, end)&7 == 2 {
+		if op := scalarCode(fd.Kind(), 0); fd.Kind() != protoreflect.MessageKind && wireOf(op) != protowire.BytesType &&
+			m.tag(at, end)&7 == 2 {
 			_, q = length(m.src[:next], q)
 			for ok = true; ok && q < next; first = false {
 				size := protowire.ConsumeFieldValue(fd.Number(), wireOf(op), m.src[q:next])
@@ -253,7 +256,8 @@ func (m *machine) scalar(fd protoreflect.FieldDescriptor, at, p, end int) bool {
 		}
 		j.text = decode.AppendQuoted(j.text, text)
 	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		v, bits := 0.0, 64
+		var v float64
+		bits := 64
 		if k == protoreflect.FloatKind {
 			v, bits = float64(math.Float32frombits(binary.LittleEndian.Uint32(value))), 32
 		} else {

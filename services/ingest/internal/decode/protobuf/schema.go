@@ -28,7 +28,8 @@ import (
 func parseSet(encoded []byte) (*protoregistry.Files, error) {
 	set := &descriptorpb.FileDescriptorSet{}
 	if err := proto.Unmarshal(encoded, set); err != nil || len(set.File) == 0 {
-		return nil, errors.New("it is no FileDescriptorSet: write one with `buf build -o x.binpb` or `protoc --include_imports -o x.pb`")
+		return nil, errors.New("it is no FileDescriptorSet: write one with `buf build -o x.binpb` or " +
+			"`protoc --include_imports -o x.pb`")
 	}
 	have := map[string]bool{}
 	for _, f := range set.File {
@@ -40,8 +41,10 @@ func parseSet(encoded []byte) (*protoregistry.Files, error) {
 				continue
 			}
 			own, err := protoregistry.GlobalFiles.FindFileByPath(name)
-			if err != nil || !strings.HasPrefix(name, "google/protobuf/") && name != columnv1.File_column_v1_column_proto.Path() {
-				return nil, fmt.Errorf("%s imports %s, which the set does not hold: write the set with --include_imports", set.File[i].GetName(), name)
+			if err != nil || !strings.HasPrefix(name, "google/protobuf/") &&
+				name != columnv1.File_column_v1_column_proto.Path() {
+				return nil, fmt.Errorf("%s imports %s, which the set does not hold: write the set with --include_imports",
+					set.File[i].GetName(), name)
 			}
 			have[name] = true
 			set.File = append(set.File, protodesc.ToFileDescriptorProto(own))

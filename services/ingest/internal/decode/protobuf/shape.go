@@ -30,7 +30,9 @@ func shapeOf(m protoreflect.MessageDescriptor) *shape.Node {
 }
 
 func (u *unfolder) record(m protoreflect.MessageDescriptor) *shape.Node {
-	n := &shape.Node{Kind: shape.Record, From: shape.Record, Writes: true, Type: string(m.FullName()), Named: string(m.FullName())}
+	n := &shape.Node{
+		Kind: shape.Record, From: shape.Record, Writes: true, Type: string(m.FullName()), Named: string(m.FullName()),
+	}
 	switch {
 	case u.open[m.FullName()]:
 		n.Fault = "the message " + n.Named + " contains itself; a table has a fixed shape"
@@ -183,16 +185,19 @@ func (s *Schema) Name() string { return string(s.message.FullName()) }
 // With returns the schema whose columns are those of both, and what newer has brought. Fields meet by their numbers and
 // keep them. A field that has another type in newer, or a name that is taken, stays as it is in s.
 func (s *Schema) With(newer *Schema, payload string) (*Schema, decode.Changes) {
-	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{Numbered: true, Fit: func(have, want *shape.Node) shape.Fit {
-		h, w := have.Source.(protoreflect.FieldDescriptor), want.Source.(protoreflect.FieldDescriptor)
-		switch {
-		case h.Kind() == w.Kind() && spell(h) == spell(w):
-			return shape.Fits
-		case grows[[2]protoreflect.Kind{h.Kind(), w.Kind()}]:
-			return shape.Widens
-		}
-		return shape.Misfit
-	}})
+	root, changes := shape.Grow(s.root, newer.root, payload, shape.Rules{
+		Numbered: true,
+		Fit: func(have, want *shape.Node) shape.Fit {
+			h, w := have.Source.(protoreflect.FieldDescriptor), want.Source.(protoreflect.FieldDescriptor)
+			switch {
+			case h.Kind() == w.Kind() && spell(h) == spell(w):
+				return shape.Fits
+			case grows[[2]protoreflect.Kind{h.Kind(), w.Kind()}]:
+				return shape.Widens
+			}
+			return shape.Misfit
+		},
+	})
 	return &Schema{s.message, root}, changes
 }
 

@@ -27,7 +27,10 @@ func TestIndexes(t *testing.T) {
 			t.Errorf("%v: got %x", tt.indexes, back)
 		}
 	}
-	for _, bad := range []string{"", "\x80", "\x02", "\x03", "\x01", "\x02\x01", "\x04\x02", "\xfe\xff\x03", "\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"} {
+	for _, bad := range []string{
+		"", "\x80", "\x02", "\x03", "\x01", "\x02\x01", "\x04\x02", "\xfe\xff\x03",
+		"\x02\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+	} {
 		if got, _, err := ReadIndexes(nil, []byte(bad)); err == nil {
 			t.Errorf("%x: got %v", bad, got)
 		}
@@ -52,19 +55,25 @@ func FuzzReadIndexes(f *testing.F) {
 // A schema's text, its references and the files that everybody knows become columns, with comments and options.
 func TestCompileSource(t *testing.T) {
 	files := map[string]string{
-		"order.proto": `syntax = "proto3"; package shop; import "money.proto"; import "google/protobuf/timestamp.proto"; import "column/v1/column.proto"; import "confluent/meta.proto";
+		"order.proto": `syntax = "proto3"; package shop; import "money.proto"; import "google/protobuf/timestamp.proto"; ` +
+			`import "column/v1/column.proto"; import "confluent/meta.proto";
 			// An order.
 			message Order { option (confluent.message_meta).doc = "x";
 				// What it costs.
-				Money price = 1; google.protobuf.Timestamp at = 2; int64 seen = 3 [(column.v1.column) = {type: COLUMN_TYPE_TIMESTAMP, description: "when"}];
-				message Line { string sku = 1; } repeated Line lines = 4; map<string, Money> fees = 5; } message Refund { int32 a = 1; }`,
-		"money.proto": `syntax = "proto3"; package shop; message Money { string amount = 1 [json_name = "x"]; string currency = 2; }`,
+				Money price = 1; google.protobuf.Timestamp at = 2; int64 seen = 3 [(column.v1.column) = {type: ` +
+			`COLUMN_TYPE_TIMESTAMP, description: "when"}];
+				message Line { string sku = 1; } repeated Line lines = 4; map<string, Money> fees = 5; } message Refund { int32 ` +
+			`a = 1; }`,
+		"money.proto": `syntax = "proto3"; package shop; message Money { string amount = 1 [json_name = "x"]; string ` +
+			`currency = 2; }`,
 	}
 	plan, err := CompileSource(files, "order.proto", "", Drop, options)
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Money"), NestedType: []*descriptorpb.DescriptorProto{{Name: proto.String("Line")}}}
+	row := &descriptorpb.DescriptorProto{
+		Name: proto.String("Money"), NestedType: []*descriptorpb.DescriptorProto{{Name: proto.String("Line")}},
+	}
 	if err := plan.AddPayload(row, "payload", 16); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +88,8 @@ func TestCompileSource(t *testing.T) {
 	about := func(i int) *columnv1.Column {
 		return proto.GetExtension(order.Field[i].Options, columnv1.E_Column).(*columnv1.Column)
 	}
-	if about(0).GetDescription() != "What it costs." || about(1).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP || about(2).GetDescription() != "when" || about(2).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP {
+	if about(0).GetDescription() != "What it costs." || about(1).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP ||
+		about(2).GetDescription() != "when" || about(2).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP {
 		t.Errorf("got %v", order)
 	}
 	if row.Field[0].GetTypeName() != "Order" || !strings.Contains(row.Field[0].String(), "An order.") {
@@ -89,12 +99,14 @@ func TestCompileSource(t *testing.T) {
 		{"order.proto", "shop.Nope", "message: the schema has no shop.Nope; its first message is shop.Order"},
 		{"none.proto", "", "none.proto"},
 	} {
-		if _, err := CompileSource(files, tt.file, tt.message, Drop, options); err == nil || !strings.Contains(err.Error(), tt.reason) {
+		if _, err := CompileSource(files, tt.file, tt.message, Drop, options); err == nil ||
+			!strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("got %v", err)
 		}
 	}
 	delete(files, "money.proto")
-	if _, err := CompileSource(files, "order.proto", "", Drop, options); err == nil || !strings.Contains(err.Error(), `could not resolve path "money.proto"`) {
+	if _, err := CompileSource(files, "order.proto", "", Drop, options); err == nil ||
+		!strings.Contains(err.Error(), `could not resolve path "money.proto"`) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -102,11 +114,14 @@ func TestCompileSource(t *testing.T) {
 // The files of google/type need no reference, as those of protobuf itself.
 func TestGoogleTypes(t *testing.T) {
 	for name := range googleTypes {
-		if _, err := ParseSource(map[string]string{"s.proto": `syntax = "proto3"; import "google/type/` + name + `"; message M { int32 a = 1; }`}, "s.proto"); err != nil {
+		if _, err := ParseSource(map[string]string{
+			"s.proto": `syntax = "proto3"; import "google/type/` + name + `"; message M { int32 a = 1; }`,
+		}, "s.proto"); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	const bill = `syntax = "proto3"; import "google/type/money.proto"; import "google/type/datetime.proto"; message Bill { google.type.Money sum = 1; google.type.DateTime due = 2; }`
+	const bill = `syntax = "proto3"; import "google/type/money.proto"; import "google/type/datetime.proto"; message ` +
+		`Bill { google.type.Money sum = 1; google.type.DateTime due = 2; }`
 	plan, err := CompileSource(map[string]string{"s.proto": bill}, "s.proto", "", Drop, options)
 	if err != nil {
 		t.Fatal(err)
@@ -117,19 +132,24 @@ func TestGoogleTypes(t *testing.T) {
 	}
 }
 
-const orderV1 = `syntax = "proto3"; package shop; message Other { int32 a = 1; } message Order { int64 id = 1; string note = 2; repeated string tags = 3; Line line = 4; enum Kind { A = 0; B = 1; } Kind kind = 5; } message Line { string sku = 1; }`
+const orderV1 = `syntax = "proto3"; package shop; message Other { int32 a = 1; } message Order { int64 id = 1; ` +
+	`string note = 2; repeated string tags = 3; Line line = 4; enum Kind { A = 0; B = 1; } Kind kind = 5; } message ` +
+	`Line { string sku = 1; }`
 
 // Payloads of newer and older writers are read into the contract's columns; what would be misread is refused with its
 // path.
 func TestWritersOfOtherVersions(t *testing.T) {
 	reader := compile(t, parse(t, orderV1).Messages().ByName("Order"), Drop, options)
-	newer := parse(t, `syntax = "proto3"; package shop; message Order { int32 number = 1; string note = 2; string tags = 3; Line line = 4; enum Kind { A = 0; B = 1; C = 2; } Kind kind = 5; string more = 9; message Part { string x = 1; } } message Line { string sku = 1; int32 n = 2; }`)
+	newer := parse(t, `syntax = "proto3"; package shop; message Order { int32 number = 1; string note = 2; string tags `+
+		`= 3; Line line = 4; enum Kind { A = 0; B = 1; C = 2; } Kind kind = 5; string more = 9; message Part { string x = `+
+		`1; } } message Line { string sku = 1; int32 n = 2; }`)
 	plan, err := reader.Written(newer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := plan.NewDecoder()
-	body := join(varintField(1, 7), nested(3, 'a'), nested(4, join(nested(1, 's'), varintField(2, 3))...), varintField(5, 2), nested(9, 'm'))
+	body := join(varintField(1, 7), nested(3, 'a'), nested(4, join(nested(1, 's'), varintField(2, 3))...),
+		varintField(5, 2), nested(9, 'm'))
 	got, err := d.Append(nil, append([]byte{0}, body...))
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +159,8 @@ func TestWritersOfOtherVersions(t *testing.T) {
 		t.Errorf("got %x, want %x, %v", got, want, err)
 	}
 	for payload, reason := range map[string]string{
-		"": "ends within", "\x04\x00\x00": "the record is a shop.Order.Part, the contract reads a shop.Order", "\x02\x0a": "no message at the indexes [5]",
+		"": "ends within", "\x04\x00\x00": "the record is a shop.Order.Part, the contract reads a shop.Order",
+		"\x02\x0a": "no message at the indexes [5]",
 	} {
 		_, err := d.Append(nil, []byte(payload))
 		var e *decode.Error
@@ -147,7 +168,8 @@ func TestWritersOfOtherVersions(t *testing.T) {
 			t.Errorf("%x: got %v", payload, err)
 		}
 	}
-	if _, err := d.Append(nil, []byte{0, 2<<3 | 2, 1, 0xff}); err == nil || !strings.Contains(err.Error(), "payload.note at byte 1") {
+	if _, err := d.Append(nil, []byte{0, 2<<3 | 2, 1, 0xff}); err == nil ||
+		!strings.Contains(err.Error(), "payload.note at byte 1") {
 		t.Errorf("got %v", err)
 	}
 	second, err := reader.Written(parse(t, orderV1))
@@ -158,16 +180,22 @@ func TestWritersOfOtherVersions(t *testing.T) {
 		t.Error(err)
 	}
 	for text, want := range map[string]string{
-		"message Nope { int32 a = 1; }":                                    "payload: the writer's schema has no message shop.Order",
-		"message Order { uint64 id = 1; }":                                 "payload.id: the writer's schema has uint64, the contract int64",
-		"message Order { repeated int64 id = 1; }":                         "payload.id: the writer's schema has a list",
-		"message Order { sint64 id = 1; }":                                 "payload.id: the writer's schema has sint64",
-		"message Order { Line note = 2; } message Line { int32 a = 1; }":   "payload.note: the writer's schema has shop.Line, the contract string",
-		"message Order { Line line = 4; } message Line { int32 sku = 1; }": "payload.line.sku: the writer's schema has int32, the contract string",
-		"message Order { map<string, string> tags = 3; }":                  "payload.tags: only one of the two",
-		"message Order { int32 kind = 5; }":                                "payload.kind: the writer's schema has int32, the contract shop.Order.Kind",
+		"message Nope { int32 a = 1; }": "payload: the writer's " +
+			"schema has no message shop.Order",
+		"message Order { uint64 id = 1; }": "payload.id: the writer's schema " +
+			"has uint64, the contract int64",
+		"message Order { repeated int64 id = 1; }": "payload.id: the writer's schema has a list",
+		"message Order { sint64 id = 1; }":         "payload.id: the writer's schema has sint64",
+		"message Order { Line note = 2; } message Line { int32 a = 1; }": "payload.note: the writer's schema has " +
+			"shop.Line, the contract string",
+		"message Order { Line line = 4; } message Line { int32 sku = 1; }": "payload.line.sku: the writer's schema " +
+			"has int32, the contract string",
+		"message Order { map<string, string> tags = 3; }": "payload.tags: only one of the two",
+		"message Order { int32 kind = 5; }": "payload.kind: the writer's schema has " +
+			"int32, the contract shop.Order.Kind",
 	} {
-		if _, err := reader.Written(parse(t, `syntax = "proto3"; package shop; `+text)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := reader.Written(parse(t, `syntax = "proto3"; package shop; `+text)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", text, err)
 		}
 	}

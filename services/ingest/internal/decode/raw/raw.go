@@ -48,7 +48,8 @@ func Compile(kind Kind, o decode.Options) (*Plan, error) {
 func (p *Plan) AddPayload(row *descriptorpb.DescriptorProto, column string, number int32) error {
 	f := &descriptorpb.FieldDescriptorProto{
 		Name: &column, Number: &number,
-		Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(), Type: descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
+		Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+		Type:  descriptorpb.FieldDescriptorProto_TYPE_STRING.Enum(),
 	}
 	switch p.kind {
 	case JSON:
@@ -75,7 +76,9 @@ func (d decoder) Append(dst, payload []byte) ([]byte, error) {
 		at, reason = decode.CheckUTF8(payload)
 	}
 	if reason != "" {
-		return dst, &decode.Error{Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: at, Reason: reason}
+		return dst, &decode.Error{
+			Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: at, Reason: reason,
+		}
 	}
 	return append(dst, payload...), nil
 }

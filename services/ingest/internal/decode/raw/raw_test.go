@@ -49,7 +49,8 @@ func TestPayloads(t *testing.T) {
 			want = "before"
 		}
 		var e *decode.Error
-		if string(got) != want || errors.As(err, &e) != c.refused || c.refused && (e.Field != "body" || e.Offset != c.at || e.Contract != "c") {
+		if string(got) != want || errors.As(err, &e) != c.refused ||
+			c.refused && (e.Field != "body" || e.Offset != c.at || e.Contract != "c") {
 			t.Errorf("%v %q: %q, %v", c.kind, c.payload, got, err)
 		}
 		if _, ok := d.EventID(); ok {

@@ -90,7 +90,9 @@ func (g *grower) added(path *decode.Path) { g.changes.Added = append(g.changes.A
 func (g *grower) widened(path string)     { g.changes.Widened = append(g.changes.Widened, path) }
 
 func (g *grower) conflict(path *decode.Path, have, want *Node) {
-	g.changes.Conflicts = append(g.changes.Conflicts, decode.Conflict{Path: path.String(), Have: have.Type, Want: want.Type})
+	g.changes.Conflicts = append(g.changes.Conflicts, decode.Conflict{
+		Path: path.String(), Have: have.Type, Want: want.Type,
+	})
 }
 
 // into adds to have what want has.
@@ -167,7 +169,8 @@ func (g *grower) record(have, want *Node, path *decode.Path) {
 		at = have.Part(w.Name)
 		if at >= 0 {
 			g.changes.Conflicts = append(g.changes.Conflicts, decode.Conflict{
-				Path: path.Field(w.Name).String(), Have: fmt.Sprint("number ", have.Parts[at].Number), Want: fmt.Sprint("number ", w.Number),
+				Path: path.Field(w.Name).String(), Have: fmt.Sprint("number ", have.Parts[at].Number),
+				Want: fmt.Sprint("number ", w.Number),
 			})
 			continue
 		}

@@ -41,8 +41,8 @@ const (
 )
 
 var kindNames = [...]string{
-	"null", "boolean", "int", "long", "float", "double", "string", "enum", "bytes", "timestamp", "date", "time", "datetime", "decimal", "json",
-	"geography", "interval", "record", "map", "union", "array", "item", "range",
+	"null", "boolean", "int", "long", "float", "double", "string", "enum", "bytes", "timestamp", "date", "time",
+	"datetime", "decimal", "json", "geography", "interval", "record", "map", "union", "array", "item", "range",
 }
 
 func (k Kind) String() string { return kindNames[k] }
@@ -112,8 +112,10 @@ func (n *Node) scalar(f *descriptorpb.FieldDescriptorProto) (reason string) {
 
 // targets are the kinds that a contract may ask for.
 var targets = map[decode.Target]Kind{
-	decode.String: String, decode.JSON: JSON, decode.Geography: Geography, decode.Interval: Interval, decode.Numeric: Decimal,
-	decode.BigNumeric: Decimal, decode.Float: Double, decode.Date: Date, decode.Time: Time, decode.DateTime: DateTime, decode.Timestamp: Timestamp,
+	decode.String: String, decode.JSON: JSON, decode.Geography: Geography, decode.Interval: Interval,
+	decode.Numeric: Decimal, decode.BigNumeric: Decimal, decode.Float: Double, decode.Date: Date, decode.Time: Time,
+	decode.DateTime:  DateTime,
+	decode.Timestamp: Timestamp,
 }
 
 // Become makes the value the column that is asked for. A RANGE keeps its parts.

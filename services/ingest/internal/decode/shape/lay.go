@@ -20,7 +20,8 @@ func (l *Columns) AddPayload(row *descriptorpb.DescriptorProto, column string, n
 		envelope += len(t.Field)
 	}
 	if l.columns+envelope > decode.MaxColumns {
-		return decode.Misfit(column, fmt.Sprintf("it has %d columns and the envelope %d, beyond BigQuery's %d", l.columns, envelope, decode.MaxColumns))
+		return decode.Misfit(column, fmt.Sprintf("it has %d columns and the envelope %d, beyond BigQuery's %d",
+			l.columns, envelope, decode.MaxColumns))
 	}
 	names := l.name(row)
 	payload := &descriptorpb.FieldDescriptorProto{
@@ -84,7 +85,9 @@ func messageOf(named, name string, path *decode.Path) *message {
 	if named == "" {
 		return &message{short: decode.TypeName(name), long: decode.TypeName(path.String())}
 	}
-	return &message{short: decode.TypeName(named[strings.LastIndexByte(named, '.')+1:]), long: decode.TypeName(named), shared: true}
+	return &message{
+		short: decode.TypeName(named[strings.LastIndexByte(named, '.')+1:]), long: decode.TypeName(named), shared: true,
+	}
 }
 
 // message lays out a message type. It returns the one that is there already, if places share it and have the same
@@ -140,7 +143,9 @@ func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth 
 // same reports whether two messages are one.
 func (m *message) same(other *message) bool {
 	return slices.Equal(m.parts, other.parts) &&
-		slices.EqualFunc(m.fields, other.fields, func(a, b *descriptorpb.FieldDescriptorProto) bool { return proto.Equal(a, b) })
+		slices.EqualFunc(m.fields, other.fields, func(a, b *descriptorpb.FieldDescriptorProto) bool {
+			return proto.Equal(a, b)
+		})
 }
 
 // suggest makes a name for a column that has none it can have.
@@ -163,7 +168,9 @@ func suggest(name string, seen map[string]bool) string {
 
 // column lays out one column; it is nil for a type that only has null, and for one at fault.
 func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb.FieldDescriptorProto, part *message) {
-	f = &descriptorpb.FieldDescriptorProto{Name: proto.String(n.ColumnName()), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum()}
+	f = &descriptorpb.FieldDescriptorProto{
+		Name: proto.String(n.ColumnName()), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+	}
 	var ok bool
 	switch {
 	case n.Fault != "":
@@ -192,7 +199,9 @@ func (l *Columns) column(n *Node, path *decode.Path, depth int) (f *descriptorpb
 }
 
 // value sets the type of a column that holds n, or returns its message type.
-func (l *Columns) value(f *descriptorpb.FieldDescriptorProto, name string, n *Node, path *decode.Path, depth int) (part *message, ok bool) {
+func (l *Columns) value(f *descriptorpb.FieldDescriptorProto, name string, n *Node, path *decode.Path,
+	depth int,
+) (part *message, ok bool) {
 	if n.Fault != "" {
 		l.tree.fail(n, path, n.Fault)
 		return nil, false
@@ -231,7 +240,9 @@ func (l *Columns) entry(n *Node, path *decode.Path, depth int) *message {
 		m = messageOf(value.Named, "", path)
 		m.short, m.long = m.short+"Entry", m.long+"Entry"
 	case value.Type == value.Kind.String() && value.Kind < Record:
-		m = &message{short: decode.TypeName(value.Type) + "Entry", long: decode.TypeName(value.Type) + "MapEntry", shared: true}
+		m = &message{
+			short: decode.TypeName(value.Type) + "Entry", long: decode.TypeName(value.Type) + "MapEntry", shared: true,
+		}
 	}
 	return l.message(m, n.Parts, path, depth)
 }

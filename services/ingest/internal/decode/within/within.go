@@ -28,8 +28,9 @@ type Plan struct {
 	operation protowire.Number
 }
 
-// New cuts a plan down. path leads through records to the record; operation names a field of the payload that is a text,
-// and is empty for none. The error is a *decode.SchemaError whose reason starts with "payload_path: " or "operation: ".
+// New cuts a plan down. path leads through records to the record; operation names a field of the payload that is a
+// text, and is empty for none. The error is a *decode.SchemaError whose reason starts with "payload_path: " or
+// "operation: ".
 func New(whole decode.Plan, o *decode.Options, path, operation string) (*Plan, error) {
 	p := &Plan{Plan: whole, contract: o.Contract, payload: o.Payload}
 	row, at, err := p.whole("payload", 16)
@@ -39,16 +40,17 @@ func New(whole decode.Plan, o *decode.Options, path, operation string) (*Plan, e
 	if operation != "" {
 		f := field(at, operation)
 		if f == nil || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_STRING || typed(f) || repeated(f) {
-			return nil, decode.Misfit(o.Payload+"."+operation, "operation: wants a text of the payload itself, whose column is a STRING")
+			return nil, decode.Misfit(o.Payload+"."+operation,
+				"operation: wants a text of the payload itself, whose column is a STRING")
 		}
 		p.operation = protowire.Number(f.GetNumber())
 	}
-	said := o.Payload
-	for name := range strings.SplitSeq(path, ".") {
-		said += "." + name
+	names := strings.Split(path, ".")
+	for i, name := range names {
 		f := field(at, name)
 		if f == nil || f.GetType() != descriptorpb.FieldDescriptorProto_TYPE_MESSAGE || repeated(f) || typed(f) {
-			return nil, decode.Misfit(said, "payload_path: wants a record, and the records around it, by their names in the schema")
+			return nil, decode.Misfit(o.Payload+"."+strings.Join(names[:i+1], "."),
+				"payload_path: wants a record, and the records around it, by their names in the schema")
 		}
 		p.path = append(p.path, protowire.Number(f.GetNumber()))
 		at = nested(row, f.GetTypeName())
@@ -67,7 +69,8 @@ func repeated(f *descriptorpb.FieldDescriptorProto) bool {
 }
 
 func field(m *descriptorpb.DescriptorProto, name string) *descriptorpb.FieldDescriptorProto {
-	if at := slices.IndexFunc(m.GetField(), func(f *descriptorpb.FieldDescriptorProto) bool { return f.GetName() == name }); at >= 0 {
+	if at := slices.IndexFunc(m.GetField(),
+		func(f *descriptorpb.FieldDescriptorProto) bool { return f.GetName() == name }); at >= 0 {
 		return m.Field[at]
 	}
 	return nil

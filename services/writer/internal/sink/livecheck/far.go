@@ -12,18 +12,21 @@ import (
 
 // farMoments are what rows are dated that are far from today, in a table that is partitioned by it.
 var farMoments = []string{
-	"0001-01-01T00:00:00Z", "1900-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2099-12-31T00:00:00Z", "9999-12-31T23:59:59.999999Z",
+	"0001-01-01T00:00:00Z", "1900-01-01T00:00:00Z", "1969-12-31T23:59:59Z", "2099-12-31T00:00:00Z",
+	"9999-12-31T23:59:59.999999Z",
 }
 
-// farDates appends rows far in the past and in the future to a table that is partitioned by their day. Nothing is assumed
-// of it: what is seen is what a contract's dates have to settle.
+// farDates appends rows far in the past and in the future to a table that is partitioned by their day. Nothing is
+// assumed of it: what is seen is what a contract's dates have to settle.
 func (b *bench) farDates(ctx context.Context) (seen string, err error) {
 	other := &bench{write: b.write, rest: b.rest, version: b.version}
 	other.table = b.rest.DatasetInProject(b.table.ProjectID, b.table.DatasetID).Table(b.table.TableID + "_by_day")
 	err = other.table.Create(ctx, &bigquery.TableMetadata{
-		Description:      "waybill writer live-check; safe to delete",
-		ExpirationTime:   time.Now().Add(24 * time.Hour),
-		Schema:           bigquery.Schema{{Name: "n", Type: bigquery.IntegerFieldType}, {Name: datedColumn, Type: bigquery.TimestampFieldType}},
+		Description:    "waybill writer live-check; safe to delete",
+		ExpirationTime: time.Now().Add(24 * time.Hour),
+		Schema: bigquery.Schema{
+			{Name: "n", Type: bigquery.IntegerFieldType}, {Name: datedColumn, Type: bigquery.TimestampFieldType},
+		},
 		TimePartitioning: &bigquery.TimePartitioning{Field: datedColumn},
 	})
 	if err != nil {
@@ -67,7 +70,8 @@ func (b *bench) farDates(ctx context.Context) (seen string, err error) {
 	if len(refused) == 0 {
 		return "in a table partitioned by day all are taken: " + strings.Join(taken, ", "), nil
 	}
-	return fmt.Sprintf("in a table partitioned by day %d of %d are taken; refused: %s: let dates of the contract settle them",
+	return fmt.Sprintf("in a table partitioned by day %d of %d are taken; refused: %s: let dates of the contract "+
+		"settle them",
 		len(taken), len(farMoments), strings.Join(refused, "; ")), nil
 }
 

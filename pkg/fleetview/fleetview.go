@@ -1,0 +1,325 @@
+// Package fleetview answers admin.v1: what a process knows of itself, put together with what other processes say.
+//
+//	view := &fleetview.View{Local: local, Events: ring, Self: self, Ingests: peers.Ingests, Writers: peers.Writers}
+//	adminv1.RegisterAdminServiceServer(server, view)
+//
+// A View without peers answers for its own process alone.
+package fleetview
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/events"
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
+)
+
+const (
+	// within is how long other processes may take to answer.
+	within = 2 * time.Second
+	// usual and most are the limits of lists.
+	usual, most = 100, 1000
+)
+
+// Local is what a process knows of itself. Safe for concurrent use; what it returns is the caller's.
+type Local interface {
+	// Tables are the tables of its lanes.
+	Tables() []*adminv1.Table
+	// Lanes are its lanes that match: an empty topic, a nil partition and an empty table match all. A writer adds the
+	// checkpoint of each.
+	Lanes(topic string, partition *int32, table string) []*adminv1.Lane
+	// Process is itself.
+	Process() *adminv1.Process
+	// Plan is how it places lanes; nil: it places none.
+	Plan() *adminv1.Plan
+	// DeadLetters are those that it has written since it started.
+	DeadLetters() []*adminv1.DeadLetterCount
+}
+
+// Peer is another process.
+type Peer struct {
+	Address string
+	Client  adminv1.AdminServiceClient
+	// Err is why there is none at the address.
+	Err error
+}
+
+// View is adminv1.AdminServiceServer.
+type View struct {
+	adminv1.UnimplementedAdminServiceServer
+
+	Local  Local
+	Events *events.Ring
+	// Self is this process as it is named among the answers.
+	Self *adminv1.Answer
+	// Ingests and Writers are other processes; nil: none. This one may be among them.
+	Ingests, Writers func(context.Context) []Peer
+}
+
+// peers are those that these functions return.
+func peers(ctx context.Context, of ...func(context.Context) []Peer) []Peer {
+	var all []Peer
+	for _, f := range of {
+		if f != nil {
+			all = append(all, f(ctx)...)
+		}
+	}
+	return all
+}
+
+type answering interface {
+	GetAnswers() []*adminv1.Answer
+}
+
+// ask asks all of them at once, and returns what those said that are not this process, each once.
+func ask[R answering](
+	ctx context.Context, v *View, peers []Peer, call func(context.Context, adminv1.AdminServiceClient) (R, error),
+) (said []R, answers []*adminv1.Answer) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	type result struct {
+		said R
+		err  error
+	}
+	results := make([]result, len(peers))
+	var all sync.WaitGroup
+	for i, p := range peers {
+		if results[i].err = p.Err; p.Err != nil {
+			continue
+		}
+		all.Go(func() { results[i].said, results[i].err = call(ctx, p.Client) })
+	}
+	all.Wait()
+	answers = []*adminv1.Answer{v.Self}
+	seen := map[string]bool{v.Self.GetInstance(): true}
+	for i, r := range results {
+		if r.err != nil {
+			answers = append(answers, &adminv1.Answer{
+				Process: peers[i].Address, Address: peers[i].Address, Error: status.Convert(r.err).Message(),
+			})
+			continue
+		}
+		if len(r.said.GetAnswers()) == 0 {
+			continue
+		}
+		self := r.said.GetAnswers()[0]
+		if seen[self.GetInstance()] {
+			continue
+		}
+		seen[self.GetInstance()] = true
+		self.Address = peers[i].Address
+		said, answers = append(said, r.said), append(answers, self)
+	}
+	return said, answers
+}
+
+func limited(limit int32) (int, error) {
+	switch {
+	case limit < 0 || limit > most:
+		return 0, status.Errorf(codes.InvalidArgument, "limit: %d is not within 0 and %d", limit, most)
+	case limit == 0:
+		return usual, nil
+	}
+	return int(limit), nil
+}
+
+func placed(topic string, partition *int32) error {
+	if partition != nil && topic == "" {
+		return status.Error(codes.InvalidArgument, "partition: it needs the topic")
+	}
+	if partition != nil && *partition < 0 {
+		return status.Errorf(codes.InvalidArgument, "partition: %d is negative", *partition)
+	}
+	return nil
+}
+
+// ListTables implements adminv1.AdminServiceServer.
+func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*adminv1.ListTablesResponse, error) {
+	tables := v.Local.Tables()
+	answers := []*adminv1.Answer{v.Self}
+	if !r.GetLocal() {
+		var said []*adminv1.ListTablesResponse
+		said, answers = ask(ctx, v, peers(ctx, v.Ingests),
+			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListTablesResponse, error) {
+				return c.ListTables(ctx, &adminv1.ListTablesRequest{Local: true})
+			})
+		for _, s := range said {
+			tables = append(tables, s.GetTables()...)
+		}
+	}
+	tables = Merge(tables)
+	if f := strings.ToLower(r.GetFilter()); f != "" {
+		tables = slices.DeleteFunc(tables, func(t *adminv1.Table) bool {
+			return !strings.Contains(strings.ToLower(t.GetName()), f)
+		})
+	}
+	return &adminv1.ListTablesResponse{Tables: tables, Summary: Summary(tables, answers), Answers: answers}, nil
+}
+
+// ListLanes implements adminv1.AdminServiceServer. Of a single lane the writers are asked as well, who know its
+// checkpoint.
+func (v *View) ListLanes(ctx context.Context, r *adminv1.ListLanesRequest) (*adminv1.ListLanesResponse, error) {
+	limit, err := limited(r.GetLimit())
+	if err := cmp.Or(err, placed(r.GetTopic(), r.Partition)); err != nil {
+		return nil, err
+	}
+	lanes := v.Local.Lanes(r.GetTopic(), r.Partition, r.GetTable())
+	total := len(lanes)
+	answers := []*adminv1.Answer{v.Self}
+	if !r.GetLocal() {
+		asked := peers(ctx, v.Ingests)
+		if r.Partition != nil {
+			asked = append(asked, peers(ctx, v.Writers)...)
+		}
+		var said []*adminv1.ListLanesResponse
+		said, answers = ask(ctx, v, asked,
+			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListLanesResponse, error) {
+				return c.ListLanes(ctx, &adminv1.ListLanesRequest{
+					Local: true, Topic: r.GetTopic(), Partition: r.Partition, Table: r.GetTable(), Limit: most,
+				})
+			})
+		for _, s := range said {
+			lanes, total = append(lanes, s.GetLanes()...), total+int(s.GetTotal())
+		}
+		if r.Partition != nil {
+			lanes = checkpointed(lanes)
+			total = len(lanes)
+		}
+	}
+	slices.SortStableFunc(lanes, furthest)
+	if len(lanes) > limit {
+		lanes = lanes[:limit]
+	}
+	return &adminv1.ListLanesResponse{Lanes: lanes, Total: int32(total), Answers: answers}, nil //nolint:gosec // lanes
+}
+
+// furthest sorts those first that are refused or furthest behind.
+func furthest(a, b *adminv1.Lane) int {
+	refused := func(l *adminv1.Lane) int {
+		if l.GetState() == "refused" || l.GetState() == "fenced" {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(
+		cmp.Compare(refused(a), refused(b)),
+		cmp.Compare(b.GetBehind().AsDuration(), a.GetBehind().AsDuration()),
+		cmp.Compare(a.GetTopic(), b.GetTopic()), cmp.Compare(a.GetPartition(), b.GetPartition()))
+}
+
+// checkpointed gives the lanes of ingests what their writers say of the checkpoint. A lane that only a writer knows
+// stays: its ingest did not answer.
+func checkpointed(lanes []*adminv1.Lane) []*adminv1.Lane {
+	var out, of []*adminv1.Lane
+	for _, l := range lanes {
+		if l.GetIngest() != "" {
+			out = append(out, l)
+		} else {
+			of = append(of, l)
+		}
+	}
+	for _, w := range of {
+		at := slices.IndexFunc(out, func(l *adminv1.Lane) bool {
+			return l.GetTopic() == w.GetTopic() && l.GetPartition() == w.GetPartition() && l.GetWriter() == w.GetWriter()
+		})
+		if at >= 0 {
+			out[at].Checkpoint = w.GetCheckpoint()
+			continue
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// GetFleet implements adminv1.AdminServiceServer.
+func (v *View) GetFleet(ctx context.Context, r *adminv1.GetFleetRequest) (*adminv1.GetFleetResponse, error) {
+	out := &adminv1.GetFleetResponse{
+		Processes: []*adminv1.Process{v.Local.Process()}, Answers: []*adminv1.Answer{v.Self},
+	}
+	if p := v.Local.Plan(); p != nil {
+		out.Plans = append(out.Plans, p)
+	}
+	if !r.GetLocal() {
+		var said []*adminv1.GetFleetResponse
+		said, out.Answers = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
+			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.GetFleetResponse, error) {
+				return c.GetFleet(ctx, &adminv1.GetFleetRequest{Local: true})
+			})
+		for _, s := range said {
+			out.Processes, out.Plans = append(out.Processes, s.GetProcesses()...), append(out.Plans, s.GetPlans()...)
+		}
+	}
+	slices.SortStableFunc(out.Processes, func(a, b *adminv1.Process) int {
+		return cmp.Or(cmp.Compare(a.GetService(), b.GetService()), cmp.Compare(a.GetName(), b.GetName()))
+	})
+	size(out)
+	return out, nil
+}
+
+// ListEvents implements adminv1.AdminServiceServer.
+func (v *View) ListEvents(ctx context.Context, r *adminv1.ListEventsRequest) (*adminv1.ListEventsResponse, error) {
+	limit, err := limited(r.GetLimit())
+	if err := cmp.Or(err, placed(r.GetTopic(), r.Partition)); err != nil {
+		return nil, err
+	}
+	list := v.Events.List(events.Filter{Topic: r.GetTopic(), Partition: r.Partition, Text: r.GetFilter()}, limit)
+	answers := []*adminv1.Answer{v.Self}
+	if !r.GetLocal() {
+		var said []*adminv1.ListEventsResponse
+		said, answers = ask(ctx, v, peers(ctx, v.Ingests, v.Writers),
+			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListEventsResponse, error) {
+				return c.ListEvents(ctx, &adminv1.ListEventsRequest{
+					Local: true, Topic: r.GetTopic(), Partition: r.Partition, Filter: r.GetFilter(),
+					Limit: int32(limit), //nolint:gosec // at most 1000
+				})
+			})
+		for _, s := range said {
+			list = append(list, s.GetEvents()...)
+		}
+		slices.SortStableFunc(list, func(a, b *adminv1.Event) int {
+			return b.GetTime().AsTime().Compare(a.GetTime().AsTime())
+		})
+	}
+	return &adminv1.ListEventsResponse{Events: list[:min(limit, len(list))], Answers: answers}, nil
+}
+
+// ListDeadLetters implements adminv1.AdminServiceServer.
+func (v *View) ListDeadLetters(
+	ctx context.Context, r *adminv1.ListDeadLettersRequest,
+) (*adminv1.ListDeadLettersResponse, error) {
+	counts := v.Local.DeadLetters()
+	answers := []*adminv1.Answer{v.Self}
+	if !r.GetLocal() {
+		var said []*adminv1.ListDeadLettersResponse
+		said, answers = ask(ctx, v, peers(ctx, v.Ingests),
+			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListDeadLettersResponse, error) {
+				return c.ListDeadLetters(ctx, &adminv1.ListDeadLettersRequest{Local: true})
+			})
+		for _, s := range said {
+			counts = append(counts, s.GetCounts()...)
+		}
+	}
+	type key struct{ topic, reason string }
+	sums := map[key]*adminv1.DeadLetterCount{}
+	var out []*adminv1.DeadLetterCount
+	for _, c := range counts {
+		k := key{c.GetTopic(), c.GetReason()}
+		if sums[k] == nil {
+			sums[k] = &adminv1.DeadLetterCount{Topic: k.topic, Reason: k.reason}
+			out = append(out, sums[k])
+		}
+		sums[k].Count += c.GetCount()
+	}
+	slices.SortFunc(out, func(a, b *adminv1.DeadLetterCount) int {
+		return cmp.Or(cmp.Compare(b.GetCount(), a.GetCount()), cmp.Compare(a.GetTopic(), b.GetTopic()),
+			cmp.Compare(a.GetReason(), b.GetReason()))
+	})
+	return &adminv1.ListDeadLettersResponse{Counts: out, Answers: answers}, nil
+}

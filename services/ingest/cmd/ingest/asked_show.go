@@ -1,0 +1,177 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/waybill-data/waybill/pkg/fleetview"
+	"github.com/waybill-data/waybill/pkg/terminal"
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
+)
+
+func clockOf(t *timestamppb.Timestamp) string {
+	if t == nil {
+		return "–"
+	}
+	return t.AsTime().UTC().Format("15:04:05")
+}
+
+func perSecond(bytes float64) string { return fleetview.Count(bytes) + "B/s" }
+
+func behind(records int64, age string) string {
+	switch {
+	case records < 0:
+		return "?"
+	case records == 0:
+		return "0"
+	}
+	return fleetview.Count(float64(records)) + " " + age
+}
+
+// showTables prints tables.
+func showTables(out io.Writer, width int, r *adminv1.ListTablesResponse) {
+	say(out, width, r.GetSummary()+"\n\n")
+	t := newTable(out, width, []bool{false, false, false, true, true, true, true}, "table", "state", "through", "rows/s",
+		"bytes/s", "behind", "dead", "where the time goes, 15 min")
+	for _, table := range r.GetTables() {
+		var goes []string
+		for _, s := range table.GetShares() {
+			if s.GetQuarter() >= 0.05 {
+				goes = append(goes, fmt.Sprintf("%s %.0f%%", s.GetCause(), 100*s.GetQuarter()))
+			}
+		}
+		t.add(table.GetName(), fleetview.StateName(table.GetState()), clockOf(table.GetCompleteThrough()),
+			fleetview.Count(table.GetRowsPerSecond()), perSecond(table.GetBytesPerSecond()),
+			behind(table.GetBehindRecords(), fleetview.Age(table.GetBehind().AsDuration())),
+			fleetview.Count(float64(table.GetDeadLetters())), strings.Join(goes, ", "))
+	}
+	t.flush()
+	showAnswers(out, r.GetAnswers())
+}
+
+// showLanes prints lanes.
+func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
+	states := map[string]int{}
+	for _, l := range r.GetLanes() {
+		states[l.GetState()]++
+	}
+	var counts []string
+	for _, s := range slices.Sorted(maps.Keys(states)) {
+		counts = append(counts, fmt.Sprintf("%d %s", states[s], s))
+	}
+	fmt.Fprintf(out, "%d lanes: %s. The furthest behind first.\n\n", r.GetTotal(), cmp.Or(strings.Join(counts, ", "), "none"))
+	t := newTable(out, width, []bool{false, false, false, true, true, true}, "lane", "state", "cause", "position", "behind",
+		"rows/s", "writer", "waits for")
+	for _, l := range r.GetLanes() {
+		t.add(fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()), l.GetState(), l.GetCause(), fmt.Sprint(l.GetPosition()),
+			behind(l.GetBehindRecords(), fleetview.Age(l.GetBehind().AsDuration())), fleetview.Count(l.GetRowsPerSecond()),
+			l.GetWriter(), cmp.Or(l.GetWaitingFor(), l.GetLastError()))
+	}
+	t.flush()
+	showAnswers(out, r.GetAnswers())
+}
+
+// showFleet prints processes and plans.
+func showFleet(out io.Writer, width int, r *adminv1.GetFleetResponse) {
+	say(out, width, fmt.Sprintf("The load needs %d ingest(s) and %d writer(s): %s.\n\n", r.GetIngestsNeeded(),
+		r.GetWritersNeeded(), cmp.Or(r.GetReason(), "nothing was measured yet")))
+	t := newTable(out, width, []bool{false, false, true, true, true}, "process", "service", "lanes", "bytes/s", "saturation",
+		"by", "address", "not ready")
+	for _, p := range r.GetProcesses() {
+		t.add(p.GetName(), p.GetService(), fmt.Sprint(p.GetLanes()), perSecond(p.GetBytesPerSecond()),
+			fmt.Sprintf("%.0f%%", 100*p.GetSaturation()), p.GetSaturationCause(), p.GetAddress(), p.GetNotReady())
+	}
+	t.flush()
+	for _, p := range r.GetPlans() {
+		showPlan(out, width, p)
+	}
+	showAnswers(out, r.GetAnswers())
+}
+
+func showPlan(out io.Writer, width int, p *adminv1.Plan) {
+	said := "nothing is to move: what is uneven is less than a move is worth"
+	if p.GetSettling() {
+		said = "lanes move until they are even"
+	}
+	if p.GetProblem() != "" {
+		said = p.GetProblem()
+	}
+	fmt.Fprintf(out, "\nThe plan of %s: %s.\n\n", p.GetIngest(), said)
+	t := newTable(out, width, []bool{false, false, true, true, true, true}, "writer", "state", "lanes", "carries", "fair",
+		"settles in", "why")
+	for _, w := range p.GetWriters() {
+		t.add(w.GetWriter(), w.GetState(), fmt.Sprint(w.GetLanes()), fmt.Sprintf("%.0f%%", 100*w.GetShare()),
+			fmt.Sprintf("%.0f%%", 100*w.GetFair()), fleetview.Age(w.GetLatency().AsDuration()), w.GetWhy())
+	}
+	t.flush()
+	if len(p.GetUnplaced()) > 0 {
+		fmt.Fprintf(out, "\n  Without a writer: %s\n", strings.Join(p.GetUnplaced(), " "))
+	}
+	if len(p.GetMoves()) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\n  The last moves, the newest first:\n")
+	m := newTable(out, width, nil, "at", "lane", "from", "to", "outcome", "reason")
+	for _, v := range p.GetMoves()[:min(len(p.GetMoves()), 20)] {
+		m.add(clockOf(v.GetTime()), fmt.Sprintf("%s/%d", v.GetTopic(), v.GetPartition()), v.GetFrom(), v.GetTo(),
+			cmp.Or(v.GetOutcome(), "under way"), v.GetReason())
+	}
+	m.flush()
+}
+
+// showEvents prints events, the newest first.
+func showEvents(out io.Writer, width int, r *adminv1.ListEventsResponse) {
+	t := newTable(out, width, nil, "at", "level", "process", "lane", "what", "more")
+	for _, e := range r.GetEvents() {
+		lane := e.GetTopic()
+		if e.Partition != nil {
+			lane = fmt.Sprintf("%s/%d", lane, e.GetPartition())
+		}
+		t.add(clockOf(e.GetTime()), e.GetLevel(), e.GetProcess(), lane, e.GetKind(), oneLine(e.GetText()))
+	}
+	t.flush()
+	showAnswers(out, r.GetAnswers())
+}
+
+// showLetters prints counts of dead letters.
+func showLetters(out io.Writer, width int, r *adminv1.ListDeadLettersResponse) {
+	fmt.Fprintf(out, "Dead letters since these processes started; `ingest dead-letters list` shows each.\n\n")
+	t := newTable(out, width, []bool{true}, "records", "reason", "topic")
+	for _, c := range r.GetCounts() {
+		t.add(fmt.Sprint(c.GetCount()), c.GetReason(), c.GetTopic())
+	}
+	t.flush()
+	showAnswers(out, r.GetAnswers())
+}
+
+// showAnswers says who answered, and who did not.
+func showAnswers(out io.Writer, answers []*adminv1.Answer) {
+	if len(answers) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "\nTold by %s", answers[0].GetProcess())
+	if n := len(answers) - 1; n > 0 {
+		fmt.Fprintf(out, ", which asked %d more", n)
+	} else {
+		fmt.Fprint(out, ", of itself alone")
+	}
+	fmt.Fprintln(out, ".")
+	for _, a := range answers {
+		if a.GetError() != "" {
+			fmt.Fprintf(out, "%s does not answer: %s\n", a.GetAddress(), oneLine(a.GetError()))
+		}
+	}
+}
+
+// say prints a sentence, over several lines where the terminal is narrow.
+func say(out io.Writer, width int, text string) {
+	fmt.Fprint(out, strings.Join(terminal.Wrap(text, width), "\n"))
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
