@@ -24,7 +24,7 @@ IMAGE_FLAGS ?=
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet ./e2e/cmd/hostile
 SERVICES := sandbox writer ingest
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -59,6 +59,11 @@ SHORT ?=
 .PHONY: fleet
 fleet: build ## Writers come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1
 	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short)
+
+EACH ?= 5s
+.PHONY: hostile
+hostile: build ## Clients that mean no good at a writer: its memory, and what other lanes notice. EACH=5s
+	@bin/hostile --each=$(EACH)
 
 EXAMPLE ?=
 .PHONY: examples

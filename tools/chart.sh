@@ -29,8 +29,9 @@ refuses() {
 	fi
 	case $out in *"$word"*) passed=$((passed + 1)) ;; *) echo "chart: with $* the message lacks \"$word\": $out"; failed=$((failed + 1)) ;; esac
 }
-word='writer.config.bigquery.project is required' refuses
-word='ingest.config.kafka.brokers is required' refuses --set writer.config.bigquery.project=p,writer.config.bigquery.dataset=d
+word='writer.config.bigquery.project is required' refuses --set insecure=true
+word='ingest.config.kafka.brokers is required' refuses --set insecure=true,writer.config.bigquery.project=p,writer.config.bigquery.dataset=d
+word='writer.config.grpc.tls.cert is empty' refuses -f deploy/helm/values/laptop.yaml --set insecure=false
 word='both enabled' refuses -f deploy/helm/values/onpremises.yaml --set ingest.autoscaling.enabled=true
 word='replicsa' refuses -f deploy/helm/values/laptop.yaml --set writer.replicsa=2
 word='ingest.keda.topics is empty' refuses -f deploy/helm/values/onpremises.yaml --set ingest.keda.topics=null

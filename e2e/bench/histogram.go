@@ -88,3 +88,9 @@ func (t times) quantile(q float64) float64 {
 	}
 	return 0
 }
+
+// SettleQuantile is a quantile of the times that rows took to settle between two readings of an ingest, in seconds; 0
+// when none did.
+func SettleQuantile(from, to stack.Metrics, q float64) float64 {
+	return settleTimes(to).minus(settleTimes(from)).quantile(q)
+}

@@ -29,7 +29,7 @@ type secured struct {
 	ctx   context.Context
 	admin *kadm.Client
 
-	plaintext, sasl, tls string
+	plaintext, sasl, tls, oauth string
 	// trusted is who signs the certificates that the TLS listener takes, and its own.
 	trusted *tlstest.Authority
 	dir     string
@@ -38,10 +38,10 @@ type secured struct {
 var securedProperties = template.Must(template.New("secured.properties").Parse(`# Written by the tests.
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},CONTROLLER://{{.Controller}}
-advertised.listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}}
+listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}},CONTROLLER://{{.Controller}}
+advertised.listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,OAUTH:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.quorum.voters=1@{{.Controller}}
 log.dirs={{.Dir}}
 num.network.threads=2
@@ -54,10 +54,13 @@ transaction.state.log.num.partitions=1
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
+super.users=User:ANONYMOUS;User:ingest-oauth
 sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
   user_u="secret";
+listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.oauth.oauthbearer.connections.max.reauth.ms=2000
 ssl.client.auth=required
 ssl.keystore.type=PEM
 ssl.keystore.location={{.Store}}
@@ -70,13 +73,13 @@ func newSecured(t *testing.T) *secured {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	addresses, err := stack.Addresses(4)
+	addresses, err := stack.Addresses(5)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := &secured{
 		t: t, ctx: ctx, dir: t.TempDir(), trusted: tlstest.NewAuthority(t), plaintext: addresses[0], sasl: addresses[1],
-		tls: addresses[2],
+		tls: addresses[2], oauth: addresses[4],
 	}
 	files := tlstest.Files(t)
 	tlstest.Renew(t, files, s.trusted, s.trusted)
@@ -85,7 +88,7 @@ func newSecured(t *testing.T) *secured {
 	err = securedProperties.Execute(&b, map[string]string{
 		"Plaintext": s.plaintext, "SASL": s.sasl, "TLS": s.tls, "Controller": addresses[3], "Dir": filepath.Join(s.dir,
 			"data"),
-		"Store": store, "CA": files.CA,
+		"Store": store, "CA": files.CA, "OAuth": s.oauth,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -172,7 +175,7 @@ contracts: [{builtin: delivery.v6, topic: %s}]
 	var lines []string
 	for line := range strings.Lines(string(out)) {
 		if !strings.Contains(line, "writer") && !strings.Contains(line, "kafka.sasl    ") && !strings.Contains(line,
-			"scram-sha-512\n") {
+			"scram-sha-512\n") && !strings.HasSuffix(line, "set kafka.tls.enable: true\n") {
 			lines = append(lines, line)
 		}
 	}
@@ -188,6 +191,7 @@ func TestCheckOfASecuredBroker(t *testing.T) {
 	s := newSecured(t)
 	t.Run("rights", func(t *testing.T) { checkRights(t, s) })
 	t.Run("listeners", func(t *testing.T) { checkListeners(t, s) })
+	t.Run("tokens", func(t *testing.T) { checkTokens(t, s) })
 	t.Run("members", func(t *testing.T) { checkMembers(t, s) })
 }
 

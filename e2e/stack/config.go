@@ -12,6 +12,7 @@ name: {{.Self.Name}}
 grpc:
   listen: {{.Self.GRPC}}
 {{with .Config.TLS}}  tls: {cert: {{.Cert}}, key: {{.Key}}}
+{{else}}  insecure: true
 {{end}}bigquery:
   project: ` + Project + `
   dataset: ` + Dataset + `
@@ -23,6 +24,7 @@ grpc:
     rest: http://{{.Endpoints.BigQueryREST}}/bigquery/v2/
 {{.Config.BigQueryYAML}}admin:
   listen: {{.Self.Admin}}
+  insecure: true
 {{.Extra}}`))
 
 var ingestYAML = template.Must(template.New("ingest").Parse(
@@ -41,8 +43,10 @@ kafka:
 contracts:
 {{.Config.Contracts}}grpc:
   listen: {{.Self.GRPC}}
+  insecure: true
 admin:
   listen: {{.Self.Admin}}
+  insecure: true
 {{.Extra}}`))
 
 // Reach is the address that a service dials for an address of the stack.

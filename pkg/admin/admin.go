@@ -8,21 +8,26 @@
 //	/plan         what is carried where, what would be fair, and what moves, as JSON
 //	/debug/pprof  Go profiles
 //
-// It has neither TLS nor a password: bind it to loopback or to a network of its own.
+// Without TLS and a guard everybody who reaches it may see everything: bind it to loopback or to a network of its own.
 package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"regexp"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/waybill-data/waybill/pkg/access"
 )
 
 // stopWithin is how long requests under way may take once the context has ended.
@@ -34,6 +39,12 @@ type Config struct {
 	Listen string
 	// Listener is used instead of Listen when it is not nil. Serve closes it.
 	Listener net.Listener
+	// TLS is that of the port; nil: none.
+	TLS *tls.Config
+	// Guard says who may see which page; nil: everybody.
+	Guard *access.Guard
+	// Log takes what fails in connections; nil: nothing does.
+	Log *slog.Logger
 	// Registry holds the metrics. Required.
 	Registry *prometheus.Registry
 	// Ready says what keeps the service from its work; nil when nothing does. A nil function is always ready.
@@ -55,7 +66,13 @@ func Serve(ctx context.Context, c Config) error {
 			return fmt.Errorf("admin server: %w", err)
 		}
 	}
-	server := &http.Server{Handler: Handler(c), ReadHeaderTimeout: 5 * time.Second}
+	if c.TLS != nil {
+		listener = tls.NewListener(listener, c.TLS)
+	}
+	server := &http.Server{
+		Handler: c.Guard.HTTP(Handler(c)), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: seldom(c.Log),
+	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 
@@ -96,15 +113,15 @@ func Handler(c Config) http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.HandleFunc("GET /lanes", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /lanes", func(w http.ResponseWriter, r *http.Request) {
 		var value any = []struct{}{}
 		if c.Lanes != nil {
 			value = c.Lanes()
 		}
-		write(w, "lanes", value)
+		write(w, r, "lanes", value)
 	})
 	if c.Plan != nil {
-		mux.HandleFunc("GET /plan", func(w http.ResponseWriter, _ *http.Request) { write(w, "plan", c.Plan()) })
+		mux.HandleFunc("GET /plan", func(w http.ResponseWriter, r *http.Request) { write(w, r, "plan", c.Plan()) })
 	}
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -124,11 +141,19 @@ func index(w http.ResponseWriter, _ *http.Request) {
 `)
 }
 
-func write(w http.ResponseWriter, what string, value any) {
+// streams are names of write streams, wherever they stand: in a field, or in the text of an error.
+var streams = regexp.MustCompile(`/streams/[^"\s,;)]+`)
+
+// write shows a value. Who knows the name of a write stream, and may write to the table, can append to a lane's stream:
+// only operators see them.
+func write(w http.ResponseWriter, r *http.Request, what string, value any) {
 	out, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		http.Error(w, what+": "+err.Error(), http.StatusInternalServerError)
 		return
+	}
+	if !access.CallerOf(r.Context()).May(access.Operator) {
+		out = streams.ReplaceAll(out, []byte("/streams/***"))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(append(out, '\n')) //nolint:errcheck // The reader went away.

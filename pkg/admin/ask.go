@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,10 @@ const (
 
 // Ask asks the process that serves its admin port at this address on this machine. Nil is yes; else the error is the
 // process's reason, or that nobody answers. It is for the health commands of images without a shell.
-func Ask(ctx context.Context, listen string, q Question) (err error) {
+func Ask(ctx context.Context, listen string, q Question) error { return AskTLS(ctx, listen, nil, q) }
+
+// AskTLS is Ask of a port with TLS; nil: without.
+func AskTLS(ctx context.Context, listen string, secure *tls.Config, q Question) (err error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return fmt.Errorf("admin.listen: %w", err)
@@ -29,12 +33,18 @@ func Ask(ctx context.Context, listen string, q Question) (err error) {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
-	address := "http://" + net.JoinHostPort(host, port) + string(q)
+	client, scheme := http.DefaultClient, "http://"
+	if secure != nil {
+		transport := &http.Transport{TLSClientConfig: secure}
+		defer transport.CloseIdleConnections()
+		client, scheme = &http.Client{Transport: transport}, "https://"
+	}
+	address := scheme + net.JoinHostPort(host, port) + string(q)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("nobody answers: %w", err)
 	}

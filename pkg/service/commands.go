@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
@@ -41,6 +42,7 @@ type Process struct {
 	Memory Memory
 	Log    logging.Config
 	Admin  Listen
+	Access access.Config
 }
 
 // Main parses args into commands, runs the one that they name and returns the exit status: see cli.Run.
@@ -140,7 +142,13 @@ func (p *Program[C]) health(ctx context.Context, file string, q admin.Question) 
 	if err != nil {
 		return err
 	}
-	return admin.Ask(ctx, p.Process(&c).Admin.Listen, q)
+	process := p.Process(&c)
+	port := process.Admin
+	secure, err := port.TLS.Local(process.Access.Enabled())
+	if err != nil {
+		return fmt.Errorf("admin.tls: %w", err)
+	}
+	return admin.AskTLS(ctx, port.Listen, secure, q)
 }
 
 // Version is the command that prints the version.

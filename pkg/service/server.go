@@ -14,9 +14,11 @@ import (
 )
 
 // ServerOptions are the interceptors of a service's gRPC server: calls are counted in env's registry, those that end
-// with a code that deserves a warning are logged, and one that panics ends with Internal. The metrics are for
-// InitializeMetrics, once the server has its services.
-func ServerOptions(env *Env, warn func(codes.Code) bool) ([]grpc.ServerOption, *grpcprom.ServerMetrics) {
+// with a code that deserves a warning are logged, callers are told apart, and a call that panics ends with Internal.
+// The metrics are for InitializeMetrics, once the server has its services.
+func ServerOptions(
+	env *Env, ports *Ports, warn func(codes.Code) bool,
+) ([]grpc.ServerOption, *grpcprom.ServerMetrics) {
 	counted := grpcprom.NewServerMetrics()
 	env.Registry.MustRegister(counted)
 	log := env.Log
@@ -34,10 +36,17 @@ func ServerOptions(env *Env, warn func(codes.Code) bool) ([]grpc.ServerOption, *
 		log.Log(ctx, slog.Level(level), msg, fields...) //nolint:sloglint // The middleware has a handful of static messages.
 	})
 	finished := logging.WithLogOnEvents(logging.FinishCall)
-	return []grpc.ServerOption{
+	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(counted.UnaryServerInterceptor(),
-			logging.UnaryServerInterceptor(lines, levels, finished), recovery.UnaryServerInterceptor(caught)),
+			logging.UnaryServerInterceptor(lines, levels, finished), ports.Guard.Unary(),
+			recovery.UnaryServerInterceptor(caught)),
 		grpc.ChainStreamInterceptor(counted.StreamServerInterceptor(),
-			logging.StreamServerInterceptor(lines, levels, finished), recovery.StreamServerInterceptor(caught)),
-	}, counted
+			logging.StreamServerInterceptor(lines, levels, finished), ports.Guard.Stream(),
+			recovery.StreamServerInterceptor(caught)),
+	}
+	options = append(options, bounds()...)
+	if ports.GRPC != nil {
+		options = append(options, grpc.Creds(ports.GRPC))
+	}
+	return options, counted
 }

@@ -17,6 +17,7 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/admin"
 	"github.com/waybill-data/waybill/pkg/cli"
 	"github.com/waybill-data/waybill/pkg/findings"
@@ -42,7 +43,7 @@ func shopProgram() *Program[shop] {
 			text, err := os.ReadFile(file)
 			return shop(text), err
 		},
-		Process: func(*shop) Process { return Process{Admin: Listen{"127.0.0.1:1"}} },
+		Process: func(*shop) Process { return Process{Admin: Listen{Listen: "127.0.0.1:1"}} },
 		Run: func(_ context.Context, c shop, env Env) error {
 			env.Log.Info("open", "sells", string(c), "lanes", env.Lanes.Load())
 			if families, err := env.Registry.Gather(); err != nil || len(families) == 0 {
@@ -115,7 +116,7 @@ func TestHealthAsksTheProcess(t *testing.T) {
 		})
 	}()
 	program := shopProgram()
-	program.Process = func(*shop) Process { return Process{Admin: Listen{env.Admin.Addr().String()}} }
+	program.Process = func(*shop) Process { return Process{Admin: Listen{Listen: env.Admin.Addr().String()}} }
 	var out, errs strings.Builder
 	std := cli.Streams{Out: &out, Err: &errs}
 	if code := program.Main(t.Context(), &shopCommands{}, []string{"health", "-c", file}, std); code != 1 ||
@@ -153,25 +154,48 @@ func TestListenOpensAllOrNothing(t *testing.T) {
 	}
 }
 
-func TestCheckAddresses(t *testing.T) {
+func TestCheckPorts(t *testing.T) {
 	const remedy = "; write host:port, for example 127.0.0.1:7080, or :7080 for all interfaces"
-	for name, tt := range map[string]struct{ grpc, admin, want string }{
-		"good": {"127.0.0.1:7080", ":7081", ""},
-		"no port": {
-			"127.0.0.1", ":7081",
-			`grpc.listen: "127.0.0.1" is not an address` + remedy,
+	const open = " without TLS; set cert and key, or listen on 127.0.0.1, or say "
+	at := func(address string) Listen { return Listen{Listen: address, Insecure: true} }
+	certified := access.Config{Identities: []access.Identity{{Name: "ingest", Rights: []access.Right{access.Lane}}}}
+	for name, tt := range map[string]struct {
+		grpc, admin Listen
+		who         access.Config
+		want        string
+	}{
+		"good":     {grpc: at("127.0.0.1:7080"), admin: at(":7081")},
+		"loopback": {grpc: Listen{Listen: "[::1]:7080"}, admin: Listen{Listen: "localhost:7081"}},
+		"no port": {grpc: at("127.0.0.1"), admin: at(":7081"), want: `grpc.listen: "127.0.0.1" is not an address` +
+			remedy},
+		"not a port": {grpc: at(":7080"), admin: at(":many"), want: `admin.listen: "many" is not a port` + remedy},
+		"one another": {
+			grpc: at(":7080"), admin: at("127.0.0.1:7080"),
+			want: "admin.listen: is the port of grpc.listen; give each its own port",
 		},
-		"not a port": {
-			":7080", ":many",
-			`admin.listen: "many" is not a port` + remedy,
+		"open to all": {
+			grpc: Listen{Listen: ":7080"}, admin: Listen{Listen: "10.1.1.1:7081"},
+			want: "grpc.tls: others than this machine reach :7080" + open + "grpc.insecure: true where the network is trusted" +
+				"admin.tls: others than this machine reach 10.1.1.1:7081" + open +
+				"admin.insecure: true where the network is trusted",
 		},
-		"one another": {":7080", "127.0.0.1:7080", "admin.listen: is the port of grpc.listen; give each its own port"},
+		"both": {
+			grpc: Listen{Listen: "127.0.0.1:7080", Insecure: true, TLS: TLS{Cert: "no.pem", Key: "no.pem"}}, admin: at(":7081"),
+			want: "grpc.tls: open no.pem: no such file or directory; " +
+				"name the PEM files of certificate and key, both or neither" +
+				"grpc.insecure: is true while there is TLS; remove one of the two",
+		},
+		"nobody shows a certificate": {
+			grpc: at(":7080"), admin: at(":7081"), who: certified,
+			want: "access.identities: nobody shows a certificate: no port has a client_ca; " +
+				"set grpc.tls.client_ca or admin.tls.client_ca",
+		},
 	} {
 		var got string
-		CheckAddresses(func(key, message, remedy string) { got += key + ": " + message + "; " + remedy }, tt.grpc, tt.admin,
-			7080)
+		CheckPorts(func(key, message, remedy string) { got += key + ": " + message + "; " + remedy }, &tt.grpc, &tt.admin,
+			&tt.who, 7080)
 		if got != tt.want {
-			t.Errorf("%s: %q, want %q", name, got, tt.want)
+			t.Errorf("%s:\n%q, want\n%q", name, got, tt.want)
 		}
 	}
 }
@@ -198,7 +222,7 @@ func TestServerOptions(t *testing.T) {
 	var logs strings.Builder // read once the server has stopped
 	env := Env{Log: logging.New(&logs, logging.Config{})}
 	env.Fill()
-	options, counted := ServerOptions(&env, func(code codes.Code) bool { return code == codes.DataLoss })
+	options, counted := ServerOptions(&env, &Ports{}, func(code codes.Code) bool { return code == codes.DataLoss })
 	server := grpc.NewServer(options...)
 	healthv1.RegisterHealthServer(server, panicky{})
 	counted.InitializeMetrics(server)

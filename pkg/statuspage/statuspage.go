@@ -26,6 +26,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
@@ -124,6 +125,9 @@ func (p *page) make(ctx context.Context, address *url.URL) (title string, main [
 	}
 	query := address.Query()
 	key := address.Path + "?" + query.Encode()
+	if access.CallerOf(ctx).May(access.Operator) {
+		key += "#operator" // whose page has more in it
+	}
 	p.mu.Lock()
 	m := p.made[key]
 	if m == nil {

@@ -62,6 +62,13 @@ func (c *Config) doubts() (found []findings.Finding) {
 			Remedy: "set kafka.tls.enable: true, or use scram-sha-512",
 		})
 	}
+	if c.Kafka.SASL.Mechanism == source.SASLOAuth && !c.Kafka.TLS.Enable {
+		found = append(found, findings.Finding{
+			What: "kafka.sasl", State: findings.Warn, Detail: "access tokens go to the brokers in the clear",
+			Remedy: "set kafka.tls.enable: true",
+		})
+	}
+	found = append(found, service.PortDoubts(&c.GRPC, &c.Admin, &c.Access)...)
 	return append(found, c.Memory.Doubts()...)
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging"
@@ -35,6 +36,7 @@ type Config struct {
 	DeadLetter   deadletter.Config `yaml:"dead_letter"`
 	GRPC         service.Listen    `yaml:"grpc"`
 	Admin        service.Listen    `yaml:"admin"`
+	Access       access.Config     `yaml:"access"`
 	Log          logging.Config    `yaml:"log"`
 	// Peers are where other ingests are, host:port of their gRPC ports, for what is shown of the fleet. A host with
 	// several addresses is several ingests. This one may be among them.
@@ -96,6 +98,7 @@ func Defaults() Config {
 		DeadLetter: deadletter.Defaults(),
 		GRPC:       service.Listen{Listen: "127.0.0.1:7080"},
 		Admin:      service.Listen{Listen: "127.0.0.1:7081"},
+		Access:     access.Defaults(),
 	}
 }
 
@@ -177,7 +180,7 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report(p.Key, p.Message, p.Remedy)
 	}
 	checkPeers(report, c.Peers)
-	service.CheckAddresses(report, c.GRPC.Listen, c.Admin.Listen, 7080)
+	service.CheckPorts(report, &c.GRPC, &c.Admin, &c.Access, 7080)
 }
 
 // source is the source's part of the configuration.

@@ -45,6 +45,10 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	if _, err := c.contracts(context.Background(), contract.Env{}); err != nil {
 		return fmt.Errorf("contracts: %w", err)
 	}
+	ports, err := service.Secure(&c.GRPC, &c.Admin, c.Access, &env)
+	if err != nil {
+		return err
+	}
 	schemas, err := c.schemas(env)
 	if err != nil {
 		return err
@@ -108,13 +112,15 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
-			Listener: env.Admin, Registry: env.Registry, Ready: ready, Lanes: lanes.status,
-			Plan: func() any { return fleet.Picture() }, Page: statuspage.New(serving, view),
+			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
+			Ready: ready, Page: statuspage.New(serving, view),
+			Lanes: lanes.status,
+			Plan:  func() any { return fleet.Picture() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ready, view)
+		return serve(serving, work, env, ports, ready, view)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

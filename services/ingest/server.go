@@ -18,10 +18,11 @@ import (
 // serve runs the gRPC server, health and reflection, until ctx ends. It says that it serves while work goes on and
 // ready finds no fault.
 func serve(
-	ctx, work context.Context, env service.Env, ready func() error, view adminv1.AdminServiceServer,
+	ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error,
+	view adminv1.AdminServiceServer,
 ) error {
 	// A line for calls that fail; probes come every few seconds and say nothing.
-	options, _ := service.ServerOptions(&env, func(code codes.Code) bool {
+	options, _ := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code != codes.OK && code != codes.Canceled
 	})
 	server := grpc.NewServer(options...)
@@ -32,7 +33,7 @@ func serve(
 	reflection.Register(server)
 
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(env.GRPC) }()
+	go func() { served <- server.Serve(service.Bound(env.GRPC, 0)) }()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -30,6 +30,8 @@ type Writer struct {
 	// Endpoints are the writers' addresses, when no name has them all.
 	Endpoints []string  `yaml:"endpoints"`
 	TLS       WriterTLS `yaml:"tls"`
+	// Token is shown to the writers as a bearer token, when their access.tokens or access.jwt is to know us.
+	Token config.Secret `yaml:"token"`
 	// Refresh is how often the writers are looked up.
 	Refresh config.Duration `yaml:"refresh"`
 	// Keepalive is the time without traffic after which a connection is probed.
@@ -64,6 +66,9 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	refreshBounds.Check(report, "refresh", w.Refresh)
 	keepaliveBounds.Check(report, "keepalive", w.Keepalive)
 	if !w.TLS.Enable {
+		if w.Token.Reveal() != "" {
+			report("token", "would go to the writers in the clear", "set tls.enable: true")
+		}
 		if w.TLS != (WriterTLS{}) {
 			report("tls.enable", "is false while other keys of tls are set", "set it to true, or remove them")
 		}
@@ -131,6 +136,17 @@ func (r *renewed) Clone() credentials.TransportCredentials {
 	return &renewed{r.TransportCredentials.Clone(), r.files}
 }
 
+// bearer shows a token with every call. A token in a file is read again for each, so that it can be renewed in place.
+type bearer struct{ token config.Secret }
+
+// GetRequestMetadata implements credentials.PerRPCCredentials.
+func (b bearer) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	return map[string]string{"authorization": "Bearer " + b.token.Reveal()}, nil
+}
+
+// RequireTransportSecurity implements credentials.PerRPCCredentials: a token never goes in the clear.
+func (bearer) RequireTransportSecurity() bool { return true }
+
 // spread makes calls at the writers in turn, and only at those whose health service says that they serve: one that
 // drains says no. Lanes are placed otherwise: package writers.
 const spread = `{"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}}`
@@ -172,6 +188,9 @@ func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, er
 			},
 			MinConnectTimeout: 5 * time.Second,
 		}),
+	}
+	if w.Token.Reveal() != "" {
+		options = append(options, grpc.WithPerRPCCredentials(bearer{w.Token}))
 	}
 	if metrics != nil {
 		options = append(options, grpc.WithChainStreamInterceptor(metrics.StreamClientInterceptor()))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/waybill-data/waybill/pkg/findings"
+	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
@@ -11,5 +12,7 @@ import (
 // Check looks at everything that a configuration points to: credentials, dataset, permissions, the Storage Write API.
 // It changes nothing.
 func Check(ctx context.Context, c Config) []findings.Finding {
-	return append(c.Memory.Doubts(), sink.Check(ctx, c.BigQuery, version.String())...)
+	found := append(c.Memory.Doubts(), service.PortDoubts(c.GRPC.port(), &c.Admin, &c.Access)...)
+	found = append(found, c.Checkpoint.doubts()...)
+	return append(found, sink.Check(ctx, c.BigQuery, version.String())...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/waybill-data/waybill/pkg/access"
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/service"
@@ -19,30 +20,33 @@ type Config struct {
 	BigQuery sink.Config    `yaml:"bigquery"`
 	Limits   Limits         `yaml:"limits"`
 	Memory   service.Memory `yaml:"memory"`
+	// Checkpoint says how checkpoints are sealed.
+	Checkpoint Checkpoint `yaml:"checkpoint"`
 	// DrainTimeout is how long lanes may take to settle and close when the writer stops.
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
 	Admin        service.Listen  `yaml:"admin"`
-	Log          logging.Config  `yaml:"log"`
+	// Access says who may do what at both ports; empty: whoever gets in, everything.
+	Access access.Config  `yaml:"access"`
+	Log    logging.Config `yaml:"log"`
 }
 
 // GRPC is where lanes come in.
 type GRPC struct {
-	Listen string `yaml:"listen"`
-	TLS    TLS    `yaml:"tls"`
+	Listen   string      `yaml:"listen"`
+	TLS      service.TLS `yaml:"tls"`
+	Insecure bool        `yaml:"insecure"`
 	// CallsPerConnection is how many calls one connection may have open, lanes for the most part; the next one waits at
 	// the caller.
 	CallsPerConnection int `yaml:"calls_per_connection"`
+	// CallsPerSecond is how many calls of one host may begin in a second, beyond a few thousand at once.
+	CallsPerSecond int `yaml:"calls_per_second"`
+	// Connections is how many connections the port may have at once; the next one waits.
+	Connections int `yaml:"connections"`
 }
 
-// TLS of the gRPC server; empty: none.
-type TLS struct {
-	// Cert and Key are paths of PEM files. They are read again for each connection, so that they can be renewed in
-	// place.
-	Cert string `yaml:"cert"`
-	Key  string `yaml:"key"`
-	// ClientCA is the path of a PEM file; with it callers must show a certificate signed by it. It is read again for
-	// each connection as well.
-	ClientCA string `yaml:"client_ca"`
+// port is what the gRPC port has in common with others.
+func (g *GRPC) port() *service.Listen {
+	return &service.Listen{Listen: g.Listen, TLS: g.TLS, Insecure: g.Insecure}
 }
 
 // Limits bound what ingest may send on one lane.
@@ -58,11 +62,13 @@ const maxBlock = 19 << 20
 // Defaults is the one place of the writer's defaults; those of the sink are its own.
 func Defaults() Config {
 	return Config{
-		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192},
+		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192, Connections: 1024, CallsPerSecond: 512},
 		BigQuery:     sink.Defaults(),
 		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
 		DrainTimeout: config.Duration(30 * time.Second),
 		Admin:        service.Listen{Listen: "127.0.0.1:7071"},
+		Access:       access.Defaults(),
+		Checkpoint:   Checkpoint{Keys: []string{}},
 	}
 }
 
@@ -75,13 +81,17 @@ func Load(path string) (Config, error) {
 
 // Check reports what is wrong across sections; the sections check themselves.
 func (c *Config) Check(report func(key, message, remedy string)) {
-	service.CheckAddresses(report, c.GRPC.Listen, c.Admin.Listen, 7070)
+	service.CheckPorts(report, c.GRPC.port(), &c.Admin, &c.Access, 7070)
 	if n := c.GRPC.CallsPerConnection; n < 16 || n > 1<<20 {
 		report("grpc.calls_per_connection", fmt.Sprintf("%d is not a useful number of calls", n),
 			"choose at least the lanes that one ingest may have here; 8192 is right for most")
 	}
-	if _, err := c.GRPC.TLS.load(); err != nil {
-		report("grpc.tls", err.Error(), "name the PEM files of certificate and key, both or neither")
+	if n := c.GRPC.CallsPerSecond; n < 16 || n > 1<<20 {
+		report("grpc.calls_per_second", fmt.Sprintf("%d is not a useful number of calls", n), "512 is right for most")
+	}
+	if n := c.GRPC.Connections; n < 1 || n > 1<<20 {
+		report("grpc.connections", fmt.Sprintf("%d is not a useful number of connections", n),
+			"choose a few times the ingests; 1024 is right for most")
 	}
 	drainBounds.Check(report, "drain_timeout", c.DrainTimeout)
 	if c.Limits.BlockBytes > c.BigQuery.RequestBytes {

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/experimental"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
@@ -47,15 +46,17 @@ type server struct {
 	env    service.Env
 	// drainIn is the drain timeout.
 	drainIn time.Duration
+	// connections bounds those of the port.
+	connections int
 }
 
 func newServer(
-	c *Config, secure credentials.TransportCredentials, lanes *lane.Service, tables *lane.Tables, reports *load,
+	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load,
 	view adminv1.AdminServiceServer, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
-	options, counted := service.ServerOptions(&env, func(code codes.Code) bool {
+	options, counted := service.ServerOptions(&env, ports, func(code codes.Code) bool {
 		return code == codes.Internal || code == codes.Unknown || code == codes.Unimplemented
 	})
 	options = append(options,
@@ -66,17 +67,15 @@ func newServer(
 		// pinned.
 		experimental.BufferPool(lanes.Received),
 		grpc.MaxConcurrentStreams(uint32(c.GRPC.CallsPerConnection)),
+		service.Pace(c.GRPC.CallsPerSecond),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 	)
-	if secure != nil {
-		options = append(options, grpc.Creds(secure))
-	}
 	s := &server{
 		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std(),
+		connections: c.GRPC.Connections,
 	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
@@ -97,7 +96,7 @@ func newServer(
 // for them, and stops, within the drain timeout whatever lanes and their peers do.
 func (s *server) serve(ctx context.Context) error {
 	served := make(chan error, 1)
-	go func() { served <- s.grpc.Serve(s.env.GRPC) }()
+	go func() { served <- s.grpc.Serve(service.Bound(s.env.GRPC, s.connections)) }()
 	relieving, relieved := context.WithCancel(context.WithoutCancel(ctx))
 	var watch sync.WaitGroup
 	watch.Go(func() { s.lanes.Relieve(relieving) })

@@ -34,9 +34,13 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	env.Fill()
 	ring := events.New(c.Name, 0)
 	env.Log = slog.New(ring.Handler(env.Log.Handler()))
-	secure, err := c.GRPC.TLS.server(env.Log)
+	ports, err := service.Secure(c.GRPC.port(), &c.Admin, c.Access, &env)
 	if err != nil {
-		return fmt.Errorf("grpc.tls: %w", err)
+		return err
+	}
+	keys, err := c.Checkpoint.ring(env.Log)
+	if err != nil {
+		return fmt.Errorf("checkpoint.keys: %w", err)
 	}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
@@ -47,34 +51,39 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	host, _ := os.Hostname() // Without a name there is none in logs.
 	budget := lane.NewBudget(c.Memory.Size())
-	service := &lane.Service{
+	lanes := &lane.Service{
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
-		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
+		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
 	}
-	carried := newLoad(service, budget, env.Registry)
+	carried := newLoad(lanes, budget, env.Registry)
 	// The admin server outlives the lanes, so that one can watch them drain.
 	work, stop := context.WithCancel(ctx)
 	defer stop()
-	view := newView(env, service, carried, func() error { return ready(work) }, ring)
-	front := newServer(&c, secure, service, &lane.Tables{Comparer: bigQuery}, carried, view, env)
+	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
+	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group
 	group.Go(func() error {
-		service.Watch(watching)
+		lanes.Watch(watching)
 		return nil
 	})
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
-			Listener: env.Admin, Registry: env.Registry, Ready: func() error { return ready(work) },
-			Lanes: func() any { return append([]lane.Status{}, service.Status()...) },
+			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
+			Ready: func() error { return ready(work) },
+			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
 			Page:  statuspage.New(watching, view),
 		})
 	})
 	group.Go(func() error {
 		defer quit()
 		return front.serve(work)
+	})
+	group.Go(func() error {
+		follow(watching, keys)
+		return nil
 	})
 	group.Go(func() error {
 		carried.meter.Run(watching)

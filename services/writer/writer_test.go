@@ -102,7 +102,7 @@ func TestValuesThatCannotWork(t *testing.T) {
 			"    write 1s to 1h; 30s is right for most",
 		"drain_timeout: 1s":                                "",
 		"drain_timeout: 2h":                                "drain_timeout: 2h is too long",
-		"admin: {listen: ':7070'}":                         "admin.listen: is the port of grpc.listen",
+		"admin: {listen: ':7070', insecure: true}":         "admin.listen: is the port of grpc.listen",
 		"bigquery: {append_timeout: 10ms, BIG}":            "bigquery.append_timeout: 10ms is too short",
 		"bigquery: {append_timeout: 1h, BIG}":              "bigquery.append_timeout: 1h is too long",
 		"bigquery: {append_timeout: 10m, BIG}":             "",

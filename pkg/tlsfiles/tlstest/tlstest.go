@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
@@ -28,7 +29,7 @@ type Authority struct {
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{}
-	a.cert, a.key = a.sign(t)
+	a.cert, a.key = a.sign(t, Name{})
 	return a
 }
 
@@ -43,7 +44,19 @@ func Files(t testing.TB) tlsfiles.Files {
 // Renew writes a new pair, signed by one authority, and the other one to be trusted.
 func Renew(t testing.TB, f tlsfiles.Files, signedBy, trusts *Authority) {
 	t.Helper()
-	cert, key := signedBy.sign(t)
+	RenewAs(t, f, signedBy, trusts, Name{})
+}
+
+// Name is what a certificate says of its owner; zero fields: as NewAuthority says.
+type Name struct {
+	URI, DNS string
+	Until    time.Time
+}
+
+// RenewAs is Renew with a name.
+func RenewAs(t testing.TB, f tlsfiles.Files, signedBy, trusts *Authority, name Name) {
+	t.Helper()
+	cert, key := signedBy.sign(t, name)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +67,7 @@ func Renew(t testing.TB, f tlsfiles.Files, signedBy, trusts *Authority) {
 }
 
 // sign makes a certificate; one of itself for an authority that has none yet.
-func (a *Authority) sign(t testing.TB) (*x509.Certificate, *ecdsa.PrivateKey) {
+func (a *Authority) sign(t testing.TB, name Name) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -68,6 +81,19 @@ func (a *Authority) sign(t testing.TB) (*x509.Certificate, *ecdsa.PrivateKey) {
 		SerialNumber: serial, Subject: pkix.Name{CommonName: "waybill test " + serial.String()},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), BasicConstraintsValid: true,
+	}
+	if name.URI != "" {
+		u, err := url.Parse(name.URI)
+		if err != nil {
+			t.Fatal(err)
+		}
+		template.URIs = []*url.URL{u}
+	}
+	if name.DNS != "" {
+		template.DNSNames = []string{name.DNS}
+	}
+	if !name.Until.IsZero() {
+		template.NotAfter = name.Until
 	}
 	parent, signer := a.cert, a.key
 	if a.cert == nil {

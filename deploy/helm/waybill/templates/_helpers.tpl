@@ -61,7 +61,18 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- $_ := set $base "contracts_dir" "contracts" -}}
 {{- end -}}
 {{- end -}}
-{{- toYaml (mergeOverwrite $base (deepCopy $values.config)) -}}
+{{- $config := mergeOverwrite $base (deepCopy $values.config) -}}
+{{- $service := .service -}}
+{{- range $port := list "grpc" "admin" -}}
+{{- $section := index $config $port -}}
+{{- if not (or (dig "tls" "cert" "" $section) (hasKey $section "insecure")) -}}
+{{- if not $.root.Values.insecure -}}
+{{- fail (printf "%s.config.%s.tls.cert is empty: name certificate and key, or say insecure: true" $service $port) -}}
+{{- end -}}
+{{- $_ := set $section "insecure" true -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $config -}}
 {{- end }}
 
 {{/* Everything that Kubernetes' "restricted" profile asks for. */}}

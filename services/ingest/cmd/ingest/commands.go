@@ -27,7 +27,7 @@ var program = service.Program[ingest.Config]{
 		"each exactly once.",
 	Load: ingest.Load,
 	Process: func(c *ingest.Config) service.Process {
-		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin}
+		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin, Access: c.Access}
 	},
 	Run:   ingest.Run,
 	Check: ingest.Check,

@@ -18,7 +18,7 @@ func TestCommandLine(t *testing.T) {
 	}
 	broken := file("broken.yaml", "kafka: {group: g, gruop: x}\nlog: {level: loud}\n")
 	away := file("away.yaml",
-		"kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1'}\n")
+		"kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1', insecure: true}\n")
 	for name, tt := range map[string]struct {
 		args []string
 		code int

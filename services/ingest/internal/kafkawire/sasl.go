@@ -2,6 +2,7 @@ package kafkawire
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,8 +12,10 @@ import (
 
 // SASL is how to authenticate at brokers.
 type SASL struct {
-	// Mechanism is PLAIN or one of the SCRAM family, as brokers name it.
+	// Mechanism is PLAIN, OAUTHBEARER or one of the SCRAM family, as brokers name it.
 	Mechanism, User, Password string
+	// Token is the access token to show, for OAUTHBEARER; nil for others.
+	Token func(context.Context) (string, error)
 	// SCRAM begins a conversation; nil for PLAIN.
 	SCRAM func() SCRAM
 }
@@ -60,6 +63,9 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	if r := response.(*kmsg.SASLHandshakeResponse); r.ErrorCode != 0 {
 		return &AuthError{s.Mechanism, r.ErrorCode, "it has enabled " + strings.Join(r.SupportedMechanisms, ", ")}
 	}
+	if s.Token != nil {
+		return c.bear(ctx)
+	}
 	if s.SCRAM == nil {
 		_, err := c.step(ctx, "\x00"+s.User+"\x00"+s.Password) // RFC 4616
 		return err
@@ -81,6 +87,26 @@ func (c *Conn) authenticate(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// bear shows the token (RFC 7628, section 3.1). A broker that refuses it says why in JSON, as a challenge, and ends the
+// conversation when that is answered with a lone separator.
+func (c *Conn) bear(ctx context.Context) error {
+	token, err := c.dialer.SASL.Token(ctx)
+	if err != nil {
+		return err
+	}
+	challenge, err := c.step(ctx, "n,,\x01auth=Bearer "+token+"\x01\x01")
+	if err != nil || challenge == "" {
+		return err
+	}
+	if _, err := c.step(ctx, "\x01"); err != nil {
+		if refused, ok := errors.AsType[*AuthError](err); ok {
+			refused.Detail = challenge
+		}
+		return err
+	}
+	return &AuthError{c.dialer.SASL.Mechanism, 0, challenge}
 }
 
 // step sends one message of the conversation and returns the broker's.

@@ -17,6 +17,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sr"
 
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
+	"github.com/waybill-data/waybill/services/ingest/internal/oauth"
 )
 
 // Latest is the newest version of a subject.
@@ -106,10 +107,14 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer), patience: defaultPatience,
 		byID: map[int]known{},
 	}
+	var issuer *oauth.Source
+	if c.OAuth.Enabled() {
+		issuer = c.OAuth.Source()
+	}
 	for _, url := range c.URLs {
 		options := []sr.ClientOpt{
 			sr.URLs(url), sr.UserAgent("waybill-ingest"),
-			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c}}, Timeout: client.timeout}),
+			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c, issuer}}, Timeout: client.timeout}),
 		}
 		node, err := sr.NewClient(options...)
 		if err != nil {
@@ -140,10 +145,19 @@ func dialTLS(ctx context.Context, files tlsfiles.Files, network, address string)
 type authenticated struct {
 	next   http.RoundTripper
 	config *Config
+	// oauth gives tokens; nil: there is none.
+	oauth *oauth.Source
 }
 
 func (a *authenticated) RoundTrip(r *http.Request) (*http.Response, error) {
 	token := a.config.Token.Reveal()
+	if a.oauth != nil {
+		got, err := a.oauth.Token(r.Context())
+		if err != nil {
+			return nil, fmt.Errorf("registry.oauth: %w", err)
+		}
+		token = got.Text
+	}
 	if token == "" && a.config.User == "" {
 		return a.next.RoundTrip(r)
 	}

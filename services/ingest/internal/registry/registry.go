@@ -18,6 +18,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
+	"github.com/waybill-data/waybill/services/ingest/internal/oauth"
 )
 
 // Config says where the schema registry is.
@@ -28,7 +29,9 @@ type Config struct {
 	User     string        `yaml:"user"`
 	Password config.Secret `yaml:"password"`
 	Token    config.Secret `yaml:"token"`
-	TLS      TLS           `yaml:"tls"`
+	// OAuth gets tokens instead.
+	OAuth oauth.Config `yaml:"oauth"`
+	TLS   TLS          `yaml:"tls"`
 	// Timeout bounds one request.
 	Timeout config.Duration `yaml:"timeout"`
 	// Poll is how often the latest version of a subject is looked up.
@@ -69,6 +72,12 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	}
 	if c.User == "" && c.Password.Reveal() != "" {
 		report("user", "there is a password without a user", "set both, or neither")
+	}
+	if c.OAuth.Enabled() && (basic || c.Token.Reveal() != "") {
+		report("oauth", "there is a token or a user too", "keep the one that the registry asks for")
+	}
+	if c.OAuth.Provider == oauth.MSK {
+		report("oauth.provider", "no registry takes tokens of MSK", "choose client_credentials or google")
 	}
 	timeoutBounds.Check(report, "timeout", c.Timeout)
 	pollBounds.Check(report, "poll", c.Poll)

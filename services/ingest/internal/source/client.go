@@ -117,6 +117,10 @@ func (k *Kafka) secure(c *sarama.Config) error {
 	case SASLScram512:
 		s.Mechanism = sarama.SASLTypeSCRAMSHA512
 		s.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{sasl: &k.SASL, hash: sha512.New} }
+	case SASLOAuth:
+		s.Mechanism, s.TokenProvider = sarama.SASLTypeOAuth, &tokens{k.SASL.OAuth.Source(), k.SASL.OAuth.Provider}
+		s.Enable, s.Version = true, sarama.SASLHandshakeV1
+		return nil
 	default:
 		return fmt.Errorf("kafka.sasl.mechanism: unknown mechanism %q", k.SASL.Mechanism)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
+	"github.com/waybill-data/waybill/services/ingest/internal/oauth"
 )
 
 // Words of the configuration.
@@ -30,6 +31,7 @@ const (
 	SASLPlain    = "plain"
 	SASLScram256 = "scram-sha-256"
 	SASLScram512 = "scram-sha-512"
+	SASLOAuth    = "oauthbearer"
 )
 
 // Config is all that the source is told.
@@ -100,10 +102,12 @@ type TLS struct {
 
 // SASL is authentication towards the brokers.
 type SASL struct {
-	// Mechanism is plain, scram-sha-256, scram-sha-512, or empty for none.
+	// Mechanism is plain, scram-sha-256, scram-sha-512, oauthbearer, or empty for none.
 	Mechanism string        `yaml:"mechanism"`
 	User      string        `yaml:"user"`
 	Password  config.Secret `yaml:"password"`
+	// OAuth is where the tokens of oauthbearer come from.
+	OAuth oauth.Config `yaml:"oauth"`
 }
 
 // Commit says when settled positions are committed.
@@ -251,10 +255,22 @@ func (t *TLS) check(report func(key, message, remedy string)) {
 }
 
 func (s *SASL) check(report func(key, message, remedy string)) {
-	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512)
+	oneOf(report, "sasl.mechanism", s.Mechanism, "", SASLPlain, SASLScram256, SASLScram512, SASLOAuth)
+	if s.Mechanism == SASLOAuth {
+		if !s.OAuth.Enabled() {
+			report("sasl.oauth.provider", "is empty", "say where tokens come from")
+		}
+		if s.User != "" || s.Password.Reveal() != "" {
+			report("sasl.user", "there is a user or password, which oauthbearer has not", "remove them, or write sasl.oauth")
+		}
+		return
+	}
+	if s.OAuth.Enabled() {
+		report("sasl.oauth", "is set, and the mechanism is another one", "write mechanism: oauthbearer, or remove it")
+	}
 	if s.Mechanism == "" && (s.User != "" || s.Password.Reveal() != "") {
 		report("sasl.mechanism", "is empty while a user or password is set: neither would be sent",
-			"choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512})+", or remove them")
+			"choose "+choices([]string{SASLPlain, SASLScram256, SASLScram512, SASLOAuth})+", or remove them")
 	}
 	if s.Mechanism != "" && (s.User == "" || s.Password.Reveal() == "") {
 		report("sasl.user", "user or password is empty", "set both; the password may come from ${VARIABLE} or a file")

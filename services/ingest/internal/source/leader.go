@@ -25,6 +25,9 @@ func newDialer(k *Kafka, c *sarama.Config) *kafkawire.Dialer {
 		if begin := s.SCRAMClientGeneratorFunc; begin != nil {
 			d.SASL.SCRAM = func() kafkawire.SCRAM { return begin() }
 		}
+		if t, ok := s.TokenProvider.(*tokens); ok {
+			d.SASL.Token = t.text
+		}
 	}
 	return d
 }

@@ -22,7 +22,7 @@ var program = service.Program[writer.Config]{
 	Description: "writer takes the rows of Kafka partitions from ingest and appends them to BigQuery, each exactly once.",
 	Load:        writer.Load,
 	Process: func(c *writer.Config) service.Process {
-		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin}
+		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin, Access: c.Access}
 	},
 	Run:   writer.Run,
 	Check: writer.Check,

@@ -193,6 +193,7 @@ func (l *lane) encode(clean bool) (string, error) {
 	case err != nil:
 		return "", fatal("%v; this is a fault of the writer: report it", err)
 	}
+	token = l.service.Keys.Seal(token, ownerOf(l.open))
 	l.token = token
 	return string(token), nil
 }

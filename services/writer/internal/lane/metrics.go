@@ -20,6 +20,7 @@ type Metrics struct {
 	refused  prometheus.Counter
 	held     prometheus.Gauge
 	relieved *prometheus.CounterVec
+	foreign  *prometheus.CounterVec
 
 	factory promauto.Factory
 }
@@ -67,7 +68,15 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 			Help: "Lanes ended to make room, by what was full: budget (the lane waited for its ingest), memory (more was " +
 				"received than twice the budget).",
 		}, []string{"full"}),
+		foreign: f.NewCounterVec(prometheus.CounterOpts{
+			Name: ns + "checkpoints_foreign_total",
+			Help: "Checkpoints that no key of checkpoint.keys has sealed for the lane: unsigned and forged ones are refused, " +
+				"accepted ones are unsigned and taken by checkpoint.accept_unsigned.",
+		}, []string{"what"}),
 		factory: f,
+	}
+	for _, what := range []string{"unsigned", "forged", "accepted"} {
+		m.foreign.WithLabelValues(what)
 	}
 	for _, full := range []string{reliefOfBudget, reliefOfMemory} {
 		m.relieved.WithLabelValues(full) // there from the start, so that a rate is known

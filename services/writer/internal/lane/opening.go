@@ -94,9 +94,13 @@ func (l *lane) takeOpen(open *lanev1.Open) error {
 // the sink.
 func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	open := l.open
-	token := checkpoint.Token(open.GetCheckpoint())
-	if token == "" {
+	sealed := checkpoint.Token(open.GetCheckpoint())
+	if sealed == "" {
 		return &opened{outcome: "new"}, nil
+	}
+	token, err := l.unseal(sealed)
+	if err != nil {
+		return nil, err
 	}
 	c, err := checkpoint.Decode(token)
 	if err != nil {
@@ -110,7 +114,10 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 			"or start anew: %s", err, startAnew(open))
 	}
 	for i := range c.Tables {
-		if t := &c.Tables[i]; t.Tainted || l.service.suspects(suspectOf(open, t.Stream)) {
+		if t := &c.Tables[i]; t.Stream != "" && !strings.HasPrefix(t.Stream, t.Name+"/streams/") {
+			return nil, fatal("the checkpoint names write stream %s for table %s, which is of another table: no writer has "+
+				"written it so. To start anew: %s", t.Stream, t.Name, startAnew(open))
+		} else if t.Tainted || l.service.suspects(suspectOf(open, t.Stream)) {
 			return nil, fatal("%s", foreign(t.Stream, t.Name, open))
 		}
 	}

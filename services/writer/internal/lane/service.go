@@ -16,6 +16,7 @@ import (
 
 	"github.com/waybill-data/waybill/pkg/buffers"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
 // Limits bound one lane. Zero fields take the defaults.
@@ -74,6 +75,8 @@ type Service struct {
 	Storms func() map[string]Storm
 	// Live is kept at how many lanes there are; nil: not.
 	Live *atomic.Int64
+	// Keys seal the checkpoints; nil: nothing does.
+	Keys *checkpoint.Ring
 	// Name is this writer's name in Opened, for the logs of ingest.
 	Name string
 	// Project and Dataset are those of tables whose route names none, for Opened.

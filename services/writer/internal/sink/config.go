@@ -24,6 +24,8 @@ type Config struct {
 	Project string `yaml:"project"`
 	// Dataset is the dataset of tables whose route names none. Required.
 	Dataset string `yaml:"dataset"`
+	// Allow is what this writer may touch: PROJECT.DATASET, or PROJECT for all of its datasets. Empty: whatever routes name.
+	Allow []string `yaml:"allow"`
 	// Location is where the dataset is, for example EU: where to create it, and what to expect. Empty: any, and US to
 	// create it.
 	Location string `yaml:"location"`
@@ -47,7 +49,7 @@ type Config struct {
 
 // Defaults are the values for what a configuration leaves out.
 func Defaults() Config {
-	return Config{RequestBytes: 9 << 20, AppendTimeout: config.Duration(time.Minute), CreateRate: 20}
+	return Config{Allow: []string{}, RequestBytes: 9 << 20, AppendTimeout: config.Duration(time.Minute), CreateRate: 20}
 }
 
 // Endpoint is where an emulator is, or a private endpoint.
@@ -75,6 +77,15 @@ var appendBounds = config.Bounds{
 
 // Check implements config.Checker.
 func (c *Config) Check(report func(key, message, remedy string)) {
+	for i, a := range c.Allow {
+		if a == "" || strings.ContainsAny(a, "/ *") {
+			report(fmt.Sprintf("allow[%d]", i), fmt.Sprintf("%q names no project or dataset", a), "write PROJECT.DATASET, or PROJECT")
+		}
+	}
+	if c.Project != "" && c.Dataset != "" && !c.allows(tableID{project: c.Project, dataset: c.Dataset}) {
+		report("allow", fmt.Sprintf("does not have %s.%s, where tables go whose route names none", c.Project, c.Dataset),
+			"add it")
+	}
 	switch {
 	case c.Project == "":
 		report("project", "no project", "name the Google Cloud project that holds the dataset")

@@ -69,6 +69,9 @@ func (t *table) Create(ctx context.Context) (string, error) {
 func (s *Sink) Finalize(ctx context.Context, stream string) (int64, error) {
 	request := &storagepb.FinalizeWriteStreamRequest{Name: stream}
 	id, named := tableOfStream(stream)
+	if len(s.config.Allow) > 0 && (!named || !s.config.allows(id)) {
+		return 0, fmt.Errorf("finalize %s: %w: it is in no dataset of bigquery.allow", stream, lane.ErrRoute)
+	}
 	var rows int64
 	start := time.Now()
 	err := s.persist(ctx, s.weatherOf(id.resource()).traveller(wayFence), nil, func(ctx context.Context) error {

@@ -140,7 +140,18 @@ func (c *Config) locate(name string) (tableID, error) {
 		return tableID{}, fmt.Errorf("%q is not a table id: use letters, digits, underscores, dashes and spaces, at most "+
 			"%d bytes", id.table, maxIDBytes)
 	}
+	if !c.allows(id) {
+		return tableID{}, fmt.Errorf("table %s is in no dataset of bigquery.allow: add %s.%s there, or route elsewhere", id,
+			id.project, id.dataset)
+	}
 	return id, nil
+}
+
+// allows tells whether this writer may touch a table.
+func (c *Config) allows(id tableID) bool {
+	return len(c.Allow) == 0 || slices.ContainsFunc(c.Allow, func(a string) bool {
+		return a == id.project || a == id.project+"."+id.dataset
+	})
 }
 
 // maxIDBytes bounds the id of a dataset and of a table (BigQuery, "Dataset naming" and "Table naming").

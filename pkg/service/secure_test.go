@@ -1,4 +1,4 @@
-package writer
+package service
 
 import (
 	"context"
@@ -152,7 +152,7 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	s.write(s.files.Key, key)
 	s.write(s.files.ClientCA, first.pem)
 	var err error
-	if s.creds, err = s.files.server(slog.New(slog.NewTextHandler(&s.log, nil))); err != nil {
+	if s.creds, err = s.files.Credentials(Port{Key: "grpc", Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	ours, _, _ := first.pair(t, "ingest")
@@ -176,7 +176,7 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 		}
 	}
 	if _, err := s.connect(theirs, first, second); err == nil ||
-		!strings.Contains(aboutHandshake(err), "shows no certificate") || strings.Count(s.log.String(), "\n") != 1 {
+		!strings.Contains(aboutHandshake("grpc", err), "shows no certificate") || strings.Count(s.log.String(), "\n") != 1 {
 		t.Errorf("%v; a caller that tries again and again fills the log: %s", err, s.log.String())
 	}
 
@@ -213,7 +213,7 @@ func TestWhoLeavesALine(t *testing.T) {
 	s.write(s.files.Cert, cert)
 	s.write(s.files.Key, key)
 	var err error
-	if s.creds, err = s.files.server(slog.New(slog.NewTextHandler(&s.log, nil))); err != nil {
+	if s.creds, err = s.files.Credentials(Port{Key: "grpc", Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	say := func(text string) {
@@ -239,10 +239,11 @@ func TestWhoLeavesALine(t *testing.T) {
 
 // Without a certificate there is no TLS, and an authority alone makes no sense.
 func TestNoTLS(t *testing.T) {
-	if c, err := (&TLS{}).server(slog.New(slog.DiscardHandler)); c != nil || err != nil {
+	if c, err := (&TLS{}).Credentials(Port{Key: "grpc", Log: slog.New(slog.DiscardHandler)}); c != nil || err != nil {
 		t.Errorf("%v, %v", c, err)
 	}
-	if _, err := (&TLS{ClientCA: "ca.pem"}).server(slog.New(slog.DiscardHandler)); err == nil {
+	port := Port{Key: "grpc", Log: slog.New(slog.DiscardHandler)}
+	if _, err := (&TLS{ClientCA: "ca.pem"}).Credentials(port); err == nil {
 		t.Error("client_ca without cert and key")
 	}
 }

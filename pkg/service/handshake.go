@@ -1,0 +1,75 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/credentials"
+)
+
+// logsEvery bounds the lines about connections: callers try again every few seconds.
+const logsEvery = 10 * time.Second
+
+// watched says which connections failed, and why: gRPC tells nobody.
+type watched struct {
+	credentials.TransportCredentials
+	port Port
+
+	mu       sync.Mutex
+	logged   time.Time
+	silenced int
+}
+
+// ServerHandshake implements credentials.TransportCredentials.
+func (w *watched) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := w.TransportCredentials.ServerHandshake(raw)
+	// Probes connect and leave without a word.
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.failed(raw.RemoteAddr(), err)
+	}
+	return conn, info, err
+}
+
+// Clone implements credentials.TransportCredentials.
+func (w *watched) Clone() credentials.TransportCredentials {
+	return &watched{TransportCredentials: w.TransportCredentials.Clone(), port: w.port}
+}
+
+func (w *watched) failed(from net.Addr, err error) {
+	w.mu.Lock()
+	more := w.silenced
+	quiet := time.Since(w.logged) < logsEvery
+	if quiet {
+		w.silenced++
+	} else {
+		w.logged, w.silenced = time.Now(), 0
+	}
+	w.mu.Unlock()
+	if quiet {
+		return
+	}
+	w.port.Log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
+		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(w.port.Key, err)),
+		slog.Int("others_since_last", more))
+}
+
+// aboutHandshake is what to do about a caller that was turned away.
+func aboutHandshake(key string, err error) string {
+	var verification *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &verification):
+		return key + ".tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the " +
+			"authority of this one"
+	case strings.Contains(err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
+		return "it shows no certificate, as callers do whose only one is not of " + key + ".tls.client_ca: give the caller " +
+			"one of that authority, or add the authority of that one"
+	}
+	return "see whether the caller speaks TLS, and trusts its certificate"
+}
