@@ -51,8 +51,8 @@ func checkTokens(t *testing.T, s *secured) {
 		}
 	}
 	url, issued := issuer(t, 10*time.Second)
-	const form = ", sasl: {mechanism: oauthbearer, oauth: {provider: client_credentials, token_url: '%s', client_id: ingest, " +
-		"client_secret: %s}}"
+	const form = ", sasl: {mechanism: oauthbearer, oauth: {provider: client_credentials, token_url: '%s', " +
+		"client_id: ingest, client_secret: %s}}"
 	good := fmt.Sprintf(form, url, "secret")
 	if out := s.check("tokens", s.oauth, "tokens", good); strings.Contains(out, "FAIL") {
 		t.Errorf("all as it should be:\n%s", out)
@@ -70,8 +70,8 @@ func checkTokens(t *testing.T, s *secured) {
 	// What cannot be decoded becomes dead letters, which sarama's producer writes.
 	run, err := stack.New(stack.Config{
 		Dir: filepath.Join(s.dir, "stack"), Bin: bin, Writers: 1, Ingests: 1, Kafka: []string{s.oauth}, Group: "tokens",
-		KafkaYAML: fmt.Sprintf("  request_timeout: 3s\n  sasl: {mechanism: oauthbearer, oauth: {provider: client_credentials, "+
-			"token_url: '%s', client_id: ingest, client_secret: secret}}\n", url),
+		KafkaYAML: fmt.Sprintf("  request_timeout: 3s\n  sasl: {mechanism: oauthbearer, "+
+			"oauth: {provider: client_credentials, token_url: '%s', client_id: ingest, client_secret: secret}}\n", url),
 		Contracts: "  - {builtin: delivery.v6, topic: tokens}\n",
 	})
 	if err != nil {

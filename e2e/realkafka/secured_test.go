@@ -38,10 +38,12 @@ type secured struct {
 var securedProperties = template.Must(template.New("secured.properties").Parse(`# Written by the tests.
 process.roles=broker,controller
 node.id=1
-listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}},CONTROLLER://{{.Controller}}
+listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}},\
+  CONTROLLER://{{.Controller}}
 advertised.listeners=PLAINTEXT://{{.Plaintext}},SASL_PLAINTEXT://{{.SASL}},SSL://{{.TLS}},OAUTH://{{.OAuth}}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,OAUTH:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SSL:SSL,OAUTH:SASL_PLAINTEXT,\
+  CONTROLLER:PLAINTEXT
 controller.quorum.voters=1@{{.Controller}}
 log.dirs={{.Dir}}
 num.network.threads=2
@@ -59,7 +61,8 @@ sasl.enabled.mechanisms=PLAIN
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
   user_u="secret";
 listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
-listener.name.oauth.oauthbearer.sasl.jaas.config=org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
+listener.name.oauth.oauthbearer.sasl.jaas.config=\
+  org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required;
 listener.name.oauth.oauthbearer.connections.max.reauth.ms=2000
 ssl.client.auth=required
 ssl.keystore.type=PEM

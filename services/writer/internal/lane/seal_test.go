@@ -13,8 +13,8 @@ import (
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
 
-// With keys, nothing in a checkpoint is believed that no key of ours has sealed for this lane: no stream is finalized or
-// adopted by it.
+// With keys, nothing in a checkpoint is believed that no key of ours has sealed for this lane: no stream is finalized
+// or adopted by it.
 func TestForgedCheckpointsAreRefused(t *testing.T) {
 	key, err := checkpoint.NewKeys([][]byte{bytes.Repeat([]byte("k"), checkpoint.MinKeyBytes)})
 	if err != nil {
@@ -43,6 +43,7 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 	good := token(table, table+"/streams/s1")
 	theirs := ownerOf(open)
 	theirs.Group = "another"
+	const elsewhere = "projects/p/datasets/d/tables/x/streams/s1"
 	for name, tt := range map[string]struct {
 		keys  *checkpoint.Ring
 		token string
@@ -54,12 +55,14 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 		"without a MAC":        {keys, string(good), "checkpoint.accept_unsigned"},
 		"of before, accepted":  {lenient, string(good), ""},
 		"without keys":         {nil, string(good), ""},
-		"stream of elsewhere":  {nil, string(token(table, "projects/p/datasets/d/tables/x/streams/s1")), "is of another table"},
+		"stream of elsewhere":  {nil, string(token(table, elsewhere)), "is of another table"},
 		"sealed, but no token": {keys, string(keys.Seal([]byte("AAAA"), ownerOf(open))), "open.checkpoint"},
 	} {
 		var finalized atomic.Int64
 		b := newBigQuery(t)
-		b.streams[table+"/streams/s1"] = &stream{name: table + "/streams/s1", table: table, rows: []string{"row 1", "row 2", "row 3"}}
+		b.streams[table+"/streams/s1"] = &stream{
+			name: table + "/streams/s1", table: table, rows: []string{"row 1", "row 2", "row 3"},
+		}
 		b.fault = func(op, _ string) error {
 			if op == "finalize" {
 				finalized.Add(1)

@@ -14,7 +14,8 @@ import (
 func TestNothingOutsideOfAllowIsTouched(t *testing.T) {
 	c := Config{Project: "p", Dataset: "d", Allow: []string{"p.d", "q"}}
 	for name, want := range map[string]bool{
-		"t": true, "d.t": true, "p.d.t": true, "x.t": false, "q.x.t": true, "r.d.t": false, "qq.d.t": false, "example.com:q.d.t": false,
+		"t": true, "d.t": true, "p.d.t": true, "x.t": false, "q.x.t": true, "r.d.t": false, "qq.d.t": false,
+		"example.com:q.d.t": false,
 	} {
 		if _, err := c.locate(name); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "bigquery.allow") {
 			t.Errorf("%s: %v", name, err)
@@ -37,7 +38,9 @@ func TestNothingOutsideOfAllowIsTouched(t *testing.T) {
 }
 
 func TestAllowIsChecked(t *testing.T) {
-	for allow, want := range map[string]string{"p-project.d": "", "p-project": "", "other": "add it", "p.d/x": "write PROJECT"} {
+	for allow, want := range map[string]string{
+		"p-project.d": "", "p-project": "", "other": "add it", "p.d/x": "write PROJECT",
+	} {
 		c := Defaults()
 		c.Project, c.Dataset, c.Allow = "p-project", "d", []string{allow}
 		var got string

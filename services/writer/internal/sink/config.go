@@ -24,7 +24,8 @@ type Config struct {
 	Project string `yaml:"project"`
 	// Dataset is the dataset of tables whose route names none. Required.
 	Dataset string `yaml:"dataset"`
-	// Allow is what this writer may touch: PROJECT.DATASET, or PROJECT for all of its datasets. Empty: whatever routes name.
+	// Allow is what this writer may touch: PROJECT.DATASET, or PROJECT for all of its datasets. Empty: whatever routes
+	// name.
 	Allow []string `yaml:"allow"`
 	// Location is where the dataset is, for example EU: where to create it, and what to expect. Empty: any, and US to
 	// create it.
@@ -79,7 +80,8 @@ var appendBounds = config.Bounds{
 func (c *Config) Check(report func(key, message, remedy string)) {
 	for i, a := range c.Allow {
 		if a == "" || strings.ContainsAny(a, "/ *") {
-			report(fmt.Sprintf("allow[%d]", i), fmt.Sprintf("%q names no project or dataset", a), "write PROJECT.DATASET, or PROJECT")
+			report(fmt.Sprintf("allow[%d]", i), fmt.Sprintf("%q names no project or dataset", a),
+				"write PROJECT.DATASET, or PROJECT")
 		}
 	}
 	if c.Project != "" && c.Dataset != "" && !c.allows(tableID{project: c.Project, dataset: c.Dataset}) {
