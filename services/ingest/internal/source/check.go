@@ -140,7 +140,8 @@ func (s *Source) checkGroup(ctx context.Context, topics []string) []findings.Fin
 	if len(view.foreign) > 0 {
 		found = append(found, findings.Finding{
 			What: what, State: findings.Fail, Detail: "has members that are other programs: " + strings.Join(view.foreign, ", "),
-			Remedy: "stop them, or set kafka.group to a name of its own: the partitions that the group gives them are not loaded",
+			Remedy: "stop them, or set kafka.group to a name of its own: the partitions that the group gives them " +
+				"are not loaded",
 		})
 	}
 	total, committed := 0, 0

@@ -53,7 +53,9 @@ func TestDamagedBatch(t *testing.T) {
 				return
 			}
 			_, err = r.Next(t.Context(), make([]record.Record, 0, 10), time.Time{})
-			for _, text := range []string{testTopic + "/3", "offsets 12 to 14", "checksum", "and says", "kafka-consumer-groups --reset-offsets"} {
+			for _, text := range []string{
+				testTopic + "/3", "offsets 12 to 14", "checksum", "and says", "kafka-consumer-groups --reset-offsets",
+			} {
 				if !errors.Is(err, lane.ErrUnreadable) || !strings.Contains(err.Error(), text) {
 					t.Errorf("%v does not say %q", err, text)
 				}

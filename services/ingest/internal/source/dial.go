@@ -72,7 +72,10 @@ func explainHandshake(address string, err error) error {
 	case errors.As(err, &header):
 		return &listenerError{address + " answers without TLS: check its port, or set kafka.tls.enable: false", err}
 	case errors.As(err, &certificate):
-		return &listenerError{"the certificate of " + address + " is not trusted: check kafka.tls.ca and kafka.tls.server_name", err}
+		return &listenerError{
+			"the certificate of " + address + " is not trusted: check kafka.tls.ca and kafka.tls.server_name",
+			err,
+		}
 	case tlsfiles.IsAlert(err):
 		return &listenerError{address + " refuses the TLS handshake: check kafka.tls.cert and kafka.tls.key", err}
 	case errors.Is(err, io.EOF), ok && timeout.Timeout(), errors.Is(err, context.DeadlineExceeded):
@@ -158,13 +161,15 @@ func (c *conn) explain(err error) error {
 	case heard && sasl:
 		text = " ends the connection while we authenticate: check kafka.sasl"
 	case heard && c.written.Load() <= 2:
-		text = " ends the connection after its versions, as a listener does that wants SASL: set kafka.sasl, or use another port"
+		text = " ends the connection after its versions, as a listener does that wants SASL: set kafka.sasl, " +
+			"or use another port"
 	case heard:
 		return err
 	case c.secure:
 		text = " ends the connection at the first request: check its port, kafka.tls.cert and kafka.sasl"
 	default:
-		text = " ends the connection at the first request, as a listener does that wants TLS: check its port, kafka.tls and kafka.sasl"
+		text = " ends the connection at the first request, as a listener does that wants TLS: check its port, " +
+			"kafka.tls and kafka.sasl"
 	}
 	return c.judge(text, err)
 }

@@ -223,7 +223,8 @@ func TestCommitsWithoutStamps(t *testing.T) {
 	mustCommitted(t, o, 7, "old")
 	read(t, open(t, o, 7), 13)
 	mustCommit(t, o, 9, "new")
-	if _, metadata := stored(c, 0); !strings.HasPrefix(metadata, "topic_id=") || !strings.HasSuffix(metadata, ";leader_epoch=0;new") {
+	_, metadata := stored(c, 0)
+	if !strings.HasPrefix(metadata, "topic_id=") || !strings.HasSuffix(metadata, ";leader_epoch=0;new") {
 		t.Errorf("committed %q", metadata)
 	}
 	mustCommitted(t, o, 9, "new")

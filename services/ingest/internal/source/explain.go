@@ -20,8 +20,8 @@ func Explain(err error) error {
 	var listener *listenerError
 	switch {
 	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
-		return fmt.Errorf("the listener does not offer the mechanism: choose another kafka.sasl.mechanism, or add it to the brokers' "+
-			"sasl.enabled.mechanisms: %w", err)
+		return fmt.Errorf("the listener does not offer the mechanism: choose another kafka.sasl.mechanism, or add it to "+
+			"the brokers' sasl.enabled.mechanisms: %w", err)
 	case errors.Is(err, sarama.ErrIllegalSASLState):
 		return fmt.Errorf("the listener knows no SASL: check its port, or remove kafka.sasl: %w", err)
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
@@ -35,7 +35,8 @@ func Explain(err error) error {
 	case errors.As(err, &listener):
 		return listener
 	case errors.Is(err, sarama.ErrOutOfBrokers):
-		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl match the listener: %w", err)
+		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl match "+
+			"the listener: %w", err)
 	}
 	return err
 }

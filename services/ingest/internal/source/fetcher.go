@@ -122,7 +122,8 @@ type fetchRound struct {
 // left, and the fetcher is gone.
 func (f *fetcher) plan(round *fetchRound) bool {
 	c, spare := f.pool.config, round.request.Topics // whose memory is used again
-	round.request = kmsg.NewFetchRequest()          // without a fetch session (KIP-227): each request names all its partitions
+	// Without a fetch session (KIP-227): each request names all its partitions.
+	round.request = kmsg.NewFetchRequest()
 	round.request.Version, round.request.Rack = kafkawire.FetchOldest, c.RackID
 	round.request.IsolationLevel = int8(c.Consumer.IsolationLevel)
 	round.request.MinBytes, round.request.MaxBytes = c.Consumer.Fetch.Min, c.Consumer.Fetch.MaxBytes

@@ -20,9 +20,12 @@ func TestFetchesHaveNoTags(t *testing.T) {
 		}
 		written := request.AppendTo(nil)
 		plain := kmsg.NewFetchRequest()
-		plain.Version, plain.MaxWaitMillis, plain.MinBytes, plain.MaxBytes, plain.IsolationLevel = 13, request.MaxWaitMillis, request.MinBytes, request.MaxBytes, request.IsolationLevel
+		plain.Version, plain.IsolationLevel = 13, request.IsolationLevel
+		plain.MaxWaitMillis = request.MaxWaitMillis
+		plain.MinBytes, plain.MaxBytes = request.MinBytes, request.MaxBytes
 		topic, p, sent := kmsg.NewFetchRequestTopic(), kmsg.NewFetchRequestTopicPartition(), request.Topics[0].Partitions[0]
-		p.CurrentLeaderEpoch, p.FetchOffset, p.PartitionMaxBytes = sent.CurrentLeaderEpoch, sent.FetchOffset, sent.PartitionMaxBytes
+		p.CurrentLeaderEpoch, p.FetchOffset = sent.CurrentLeaderEpoch, sent.FetchOffset
+		p.PartitionMaxBytes = sent.PartitionMaxBytes
 		topic.TopicID, topic.Partitions = request.Topics[0].TopicID, append(topic.Partitions, p)
 		plain.Topics = append(plain.Topics, topic)
 		if want := plain.AppendTo(nil); !bytes.Equal(want, written) {

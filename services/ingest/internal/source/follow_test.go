@@ -22,7 +22,8 @@ func loneReader(t *testing.T) *reader {
 		t.Fatal(err)
 	}
 	budget, _ := newPrefetch(1<<20, minFetch, 1000, 1)
-	return newReader(origin{tp: testPartition, offset: 10}, new(epochs), config, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
+	from := origin{tp: testPartition, offset: 10}
+	return newReader(from, new(epochs), config, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
 }
 
 func TestAnswersThatLetGo(t *testing.T) {

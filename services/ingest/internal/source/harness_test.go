@@ -154,7 +154,8 @@ func produce(t *testing.T, p *kgo.Client, partition int32, from, n int) {
 	t.Helper()
 	var records []*kgo.Record
 	for i := from; i < from+n; i++ {
-		records = append(records, &kgo.Record{Topic: testTopic, Partition: partition, Value: fmt.Appendf(nil, "v%d-%d", partition, i)})
+		value := fmt.Appendf(nil, "v%d-%d", partition, i)
+		records = append(records, &kgo.Record{Topic: testTopic, Partition: partition, Value: value})
 	}
 	if err := p.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 		t.Fatal(err)

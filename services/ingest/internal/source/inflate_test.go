@@ -65,7 +65,8 @@ func TestInflatesWithinTheBudget(t *testing.T) {
 	if got, err := second.Next(t.Context(), make([]record.Record, 0, 1), time.Time{}); err != nil || len(got) != 1 {
 		t.Fatalf("%d records, %v", len(got), err)
 	}
-	if got, err := first.Next(t.Context(), make([]record.Record, 0, 1), time.Now().Add(20*time.Millisecond)); err != nil || len(got) != 0 {
+	soon := time.Now().Add(20 * time.Millisecond)
+	if got, err := first.Next(t.Context(), make([]record.Record, 0, 1), soon); err != nil || len(got) != 0 {
 		t.Fatalf("%d records, %v; want none, for the budget is spent", len(got), err)
 	}
 	var waiting sync.WaitGroup

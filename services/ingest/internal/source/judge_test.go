@@ -12,13 +12,16 @@ import (
 
 // A stale member's commit is not done, and whoever waits for it hears so: the claim ends with it.
 func TestStaleCommitEndsTheClaim(t *testing.T) {
-	for _, code := range []sarama.KError{sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId} {
+	for _, code := range []sarama.KError{
+		sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
+	} {
 		t.Run(code.Error(), func(t *testing.T) {
 			c := &coordinator{answer: func(int, topicPartition) error { return judge(code) }}
 			c.run(t, func(k *committer) {
 				k.conclude() // no other generation is to come
 				ended := make(chan error, 1)
-				if err := k.now(context.Background(), tpA, 1, "", func(err error) { ended <- err }); !errors.Is(err, lane.ErrFenced) {
+				err := k.now(context.Background(), tpA, 1, "", func(err error) { ended <- err })
+				if !errors.Is(err, lane.ErrFenced) {
 					t.Errorf("the commit returned %v, want ErrFenced", err)
 				}
 				select {

@@ -24,19 +24,28 @@ func TestLegacyMessages(t *testing.T) {
 	// Compressed: the block has the offset of its last message, the messages count from 0.
 	var inner []byte
 	for i := range int64(3) {
-		inner = append(inner, relocated(old(sarama.Message{Version: 1, Timestamp: time.UnixMilli(2000), Value: []byte("inner")}), i)...)
+		m := sarama.Message{Version: 1, Timestamp: time.UnixMilli(2000), Value: []byte("inner")}
+		inner = append(inner, relocated(old(m), i)...)
 	}
-	raw = append(raw, relocated(old(sarama.Message{Version: 1, Timestamp: time.UnixMilli(3000), Codec: sarama.CompressionGZIP, Value: inner}), 13)...)
+	outer := sarama.Message{
+		Version: 1, Timestamp: time.UnixMilli(3000), Codec: sarama.CompressionGZIP, Value: inner,
+	}
+	raw = append(raw, relocated(old(outer), 13)...)
 	raw = append(raw, encoded(batchOf(14, 14, 14))...)
 	c, err := sent{answer().FetchResponseTopicPartition, raw}.unpack(10, true)
 	if err != nil || c.next != 15 {
 		t.Fatalf("next %d, %v", c.next, err)
 	}
-	want := []record.Record{{Topic: testTopic, Partition: 3, Offset: 10, TimestampMicros: -1, Key: []byte("k"), Value: []byte("old")}}
-	for o := int64(11); o <= 13; o++ {
-		want = append(want, record.Record{Topic: testTopic, Partition: 3, Offset: o, TimestampMicros: 2_000_000, Value: []byte("inner")})
+	want := []record.Record{
+		{Offset: 10, TimestampMicros: -1, Key: []byte("k"), Value: []byte("old")},
+		{Offset: 11, TimestampMicros: 2_000_000, Value: []byte("inner")},
+		{Offset: 12, TimestampMicros: 2_000_000, Value: []byte("inner")},
+		{Offset: 13, TimestampMicros: 2_000_000, Value: []byte("inner")},
+		{Offset: 14, TimestampMicros: 1_005_000, Value: []byte("v14")},
 	}
-	want = append(want, record.Record{Topic: testTopic, Partition: 3, Offset: 14, TimestampMicros: 1_005_000, Value: []byte("v14")})
+	for i := range want {
+		want[i].Topic, want[i].Partition = testTopic, 3
+	}
 	if diff := cmp.Diff(want, c.drained(), sameRecords); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -46,7 +55,8 @@ func TestLegacyMessages(t *testing.T) {
 		}
 	}
 	raw[20] ^= 1
-	if _, err := (sent{answer().FetchResponseTopicPartition, raw}).unpack(9, true); err == nil || !strings.Contains(err.Error(), "checksum") {
+	_, err = sent{answer().FetchResponseTopicPartition, raw}.unpack(9, true)
+	if err == nil || !strings.Contains(err.Error(), "checksum") {
 		t.Errorf("a damaged message: %v", err)
 	}
 }

@@ -79,7 +79,8 @@ func TestOffsetGone(t *testing.T) {
 		}
 		mustCommitted(t, o, 3, "")
 		for _, from := range []int64{3, 11} {
-			if out, err := open(t, o, from).Next(t.Context(), make([]record.Record, 0, 1), time.Time{}); !errors.Is(err, lane.ErrOffsetGone) {
+			out, err := open(t, o, from).Next(t.Context(), make([]record.Record, 0, 1), time.Time{})
+			if !errors.Is(err, lane.ErrOffsetGone) {
 				t.Errorf("reading from %d: %d records, %v; want ErrOffsetGone", from, len(out), err)
 			}
 		}
@@ -173,7 +174,9 @@ func TestTwoMembersShare(t *testing.T) {
 func TestDrainOnRevoke(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	// The timer does not help: what was not awaited is committed because the claim ends.
-	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Commit.Interval = config.Duration(time.Hour) }), true)
+	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
+		c.Commit.Interval = config.Duration(time.Hour)
+	}), true)
 	o := s.claim(t)
 	mustCommit(t, o, 1, "before")
 	var stop sync.WaitGroup

@@ -17,14 +17,19 @@ import (
 
 func TestRecordsAsKafkaHoldsThem(t *testing.T) {
 	for name, codec := range map[string]kgo.CompressionCodec{
-		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(), "lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
+		"none":   kgo.NoCompression(),
+		"gzip":   kgo.GzipCompression(),
+		"snappy": kgo.SnappyCompression(),
+		"lz4":    kgo.Lz4Compression(),
+		"zstd":   kgo.ZstdCompression(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, kfake.SeedTopics(1, testTopic))
 			at := time.UnixMilli(1_700_000_000_123)
+			headers := []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: nil}, {Key: "", Value: []byte{}}}
 			records := []*kgo.Record{
-				{Key: []byte("k"), Value: []byte("v"), Headers: []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: nil}, {Key: "", Value: []byte{}}}},
+				{Key: []byte("k"), Value: []byte("v"), Headers: headers},
 				{Key: nil, Value: nil},
 				{Key: []byte{}, Value: []byte{}},
 				{Value: bytes.Repeat([]byte("x"), 200_000)}, // larger than the fetch size below
@@ -32,7 +37,8 @@ func TestRecordsAsKafkaHoldsThem(t *testing.T) {
 			for _, r := range records {
 				r.Topic, r.Timestamp = testTopic, at
 			}
-			if err := producer(t, c, kgo.ProducerBatchCompression(codec)).ProduceSync(t.Context(), records...).FirstErr(); err != nil {
+			p := producer(t, c, kgo.ProducerBatchCompression(codec))
+			if err := p.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 				t.Fatal(err)
 			}
 			s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Fetch.Bytes = minFetch }), false)
@@ -241,7 +247,9 @@ func TestReadCommitted(t *testing.T) {
 	if got := read(t, open(t, o, 15), 1); got[0].Offset != 22 {
 		t.Errorf("from 15 the next is %d, want 22", got[0].Offset)
 	}
-	u := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Group, c.Kafka.Isolation = "u", ReadUncommitted }), false)
+	u := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
+		c.Kafka.Group, c.Kafka.Isolation = "u", ReadUncommitted
+	}), false)
 	read(t, open(t, u.claim(t), 0), 40)
 }
 

@@ -88,7 +88,8 @@ func newReader(o origin, e *epochs, c *sarama.Config, budget *prefetch, log *slo
 		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
 		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
-		offset: o.offset, given: o.offset, fetch: min(c.Consumer.Fetch.Default, budget.fetch.Load()), epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
+		offset: o.offset, given: o.offset, fetch: min(c.Consumer.Fetch.Default, budget.fetch.Load()),
+		epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
 		timer: time.NewTimer(time.Hour),
 	}
 	r.timer.Stop()

@@ -165,7 +165,7 @@ func (s *Source) sayForeign() {
 	}
 	text := strings.Join(view.foreign, ", ")
 	if last := s.foreign.Swap(&text); text != "" && (last == nil || *last != text) {
-		s.log.Warn("other programs are members of the group: the partitions that it gives them are not loaded; stop them, or set kafka.group "+
-			"to a name of its own", "group", s.config.Kafka.Group, "members", text)
+		s.log.Warn("other programs are members of the group: the partitions that it gives them are not loaded; "+
+			"stop them, or set kafka.group to a name of its own", "group", s.config.Kafka.Group, "members", text)
 	}
 }

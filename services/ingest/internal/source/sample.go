@@ -36,9 +36,9 @@ type Sampled struct {
 var errEnough = errors.New("enough")
 
 // Sample calls each with committed records of a topic, partition by partition, as many of each as the bounds allow and
-// as the others leave. A record is each's during the call alone. The context that each gets ends with the bound on time.
-// read hears how many records have been read, of how many at most. Nothing is committed, and no group is joined. The
-// error is ErrNoTopic, each's, that of ctx, or why the topic cannot be read.
+// as the others leave. A record is each's during the call alone. The context that each gets ends with the bound on
+// time. read hears how many records have been read, of how many at most. Nothing is committed, and no group is joined.
+// The error is ErrNoTopic, each's, that of ctx, or why the topic cannot be read.
 func (sc *Scanner) Sample(
 	ctx context.Context, topic string, b Bounds, read func(n, most int), each func(context.Context, *record.Record) error,
 ) (Sampled, error) {
@@ -93,7 +93,9 @@ func (sc *Scanner) sample(
 // shares cuts the spans of a topic down to so many offsets: each partition has as many as the others, but for what it
 // does not hold. Empty ones are left out.
 func shares(spans []Span, most int64, oldest bool) []Span {
-	order := slices.SortedFunc(slices.Values(spans), func(a, b Span) int { return cmp.Compare(a.End-a.From, b.End-b.From) })
+	order := slices.SortedFunc(slices.Values(spans), func(a, b Span) int {
+		return cmp.Compare(a.End-a.From, b.End-b.From)
+	})
 	var kept []Span
 	for i, s := range order {
 		share := min(s.End-s.From, most/int64(len(order)-i))

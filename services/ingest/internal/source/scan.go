@@ -76,10 +76,13 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 	last := time.Now()
 	for s.From < s.End {
 		at := s
-		part, err := retry(ctx, sc, topic, func() (*kafkawire.FetchedPartition, error) { return sc.fetch(ctx, topic, at, size) })
+		part, err := retry(ctx, sc, topic, func() (*kafkawire.FetchedPartition, error) {
+			return sc.fetch(ctx, topic, at, size)
+		})
 		if errors.Is(err, sarama.ErrOffsetOutOfRange) {
 			// Retention has removed what was there when the scan began.
-			oldest, err := sc.leaders.offset(ctx, topicPartition{topic, s.Partition}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
+			tp := topicPartition{topic, s.Partition}
+			oldest, err := sc.leaders.offset(ctx, tp, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
 			if err == nil && oldest <= s.From {
 				err = sarama.ErrOffsetOutOfRange
 			}
@@ -118,11 +121,13 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 // fetch makes one request to the partition's leader; nil when the broker throttles us.
 func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
-	err := sc.leaders.ask(ctx, topicPartition{topic, s.Partition}, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
+	tp := topicPartition{topic, s.Partition}
+	err := sc.leaders.ask(ctx, tp, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
 		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the
 		// other one has cut.
 		request := kmsg.NewPtrFetchRequest()
-		request.Version, request.MaxWaitMillis, request.MinBytes, request.MaxBytes = kafkawire.FetchOldest, 500, 1, math.MaxInt32
+		request.Version, request.MaxWaitMillis = kafkawire.FetchOldest, 500
+		request.MinBytes, request.MaxBytes = 1, math.MaxInt32
 		request.IsolationLevel = int8(sarama.ReadCommitted)
 		one := kmsg.NewFetchRequestTopic()
 		w := want{offset: s.From, bytes: size, epoch: leader.epoch}

@@ -24,8 +24,9 @@ func TestStamps(t *testing.T) {
 		}
 	})
 	for _, foreign := range []string{
-		"", "AYsBAQ93", "committed by loader-3; at 12:00;", ";", "topic_id=short;", "topic_id=7yL1vJ8bQfOTe5w2Q0-b4A", "topic_id=7yL1vJ8bQfOTe5w2Q0-b4A;AYs", "leader_epoch=-1;", "leader_epoch=x;AYs",
-		"leader_epoch=99999999999;",
+		"", "AYsBAQ93", "committed by loader-3; at 12:00;", ";",
+		"topic_id=short;", "topic_id=7yL1vJ8bQfOTe5w2Q0-b4A", "topic_id=7yL1vJ8bQfOTe5w2Q0-b4A;AYs",
+		"leader_epoch=-1;", "leader_epoch=x;AYs", "leader_epoch=99999999999;",
 	} {
 		if s, rest := unmark(foreign); s != (stamp{epoch: -1}) || rest != foreign {
 			t.Errorf("%q is %+v and %q", foreign, s, rest)

@@ -45,7 +45,10 @@ type survey struct {
 
 func newSurvey(s *Source, topics Topics) *survey {
 	topics.Names = slices.Compact(slices.Sorted(slices.Values(topics.Names)))
-	return &survey{source: s, topics: topics, last: make(map[string]string), why: make(map[string]error), silent: make(map[string]bool)}
+	return &survey{
+		source: s, topics: topics,
+		last: make(map[string]string), why: make(map[string]error), silent: make(map[string]bool),
+	}
 }
 
 // readable returns the topics that can be read. A topic whose state cannot be learned keeps the one it had: a broker
@@ -150,7 +153,9 @@ func matching(client sarama.Client, topics Topics) (map[string]error, error) {
 	}
 	found := map[string]error{}
 	for _, t := range resp.Topics {
-		if t.IsInternal || strings.HasPrefix(t.Name, "__") || topics.Except != "" && strings.HasSuffix(t.Name, topics.Except) || slices.Contains(topics.Names, t.Name) {
+		internal := t.IsInternal || strings.HasPrefix(t.Name, "__")
+		excepted := topics.Except != "" && strings.HasSuffix(t.Name, topics.Except)
+		if internal || excepted || slices.Contains(topics.Names, t.Name) {
 			continue
 		}
 		if ok, err := topics.Match(t.Name); ok || err != nil {
@@ -172,8 +177,8 @@ func (v *survey) say(topic, state string, err error) {
 }
 
 // errCompacted refuses a compacted topic.
-var errCompacted = errors.New("the topic is compacted: records vanish between two readings, so rows cannot be counted on replay; " +
-	"set cleanup.policy=delete, or produce to a topic that has it")
+var errCompacted = errors.New("the topic is compacted: records vanish between two readings, so rows cannot be " +
+	"counted on replay; set cleanup.policy=delete, or produce to a topic that has it")
 
 // errSeenOnly refuses a topic that this principal may describe and not read.
 var errSeenOnly = errors.New("may be seen and not read: READ is missing; grant READ on the topic to this principal")
@@ -224,8 +229,8 @@ func topicConfig(client sarama.Client, topic string, keys ...string) (map[string
 	if err != nil {
 		return nil, err
 	}
-	results, err := admin.DescribeConfigs([]*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: keys}},
-		sarama.DescribeConfigsOptions{})
+	asked := []*sarama.ConfigResource{{Type: sarama.TopicResource, Name: topic, ConfigNames: keys}}
+	results, err := admin.DescribeConfigs(asked, sarama.DescribeConfigsOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,8 @@ func TestCompactedTopicIsRefused(t *testing.T) {
 	if s.logs.Count("cleanup.policy=delete") != 1 {
 		t.Error("no remedy in the log")
 	}
-	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic state is refused") || !strings.Contains(err.Error(), "cleanup.policy=delete") {
+	if err := s.Ready(); err == nil || !strings.Contains(err.Error(), "topic state is refused") ||
+		!strings.Contains(err.Error(), "cleanup.policy=delete") {
 		t.Errorf("ready with a refused topic: %v", err)
 	}
 }
@@ -121,13 +122,14 @@ func TestStopWhileBrokerIsAway(t *testing.T) {
 func TestTopicPattern(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, "orders_a", "orders_a.dead-letter", "__orders_internal", "other"))
 	asked := make(chan string, 1000)
-	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Except: ".dead-letter", Match: func(name string) (bool, error) {
+	match := func(name string) (bool, error) {
 		asked <- name
 		if name == "orders_bad" {
 			return false, errors.New("two patterns")
 		}
 		return strings.Contains(name, "orders"), nil
-	}})
+	}
+	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Except: ".dead-letter", Match: match})
 	if o := s.claim(t); o.Topic() != "orders_a" {
 		t.Fatalf("claim of %s", o.Topic())
 	}
@@ -155,7 +157,8 @@ func TestTopicPattern(t *testing.T) {
 // A pattern that nothing matches yet is waited for, and a topic that is named needs no match.
 func TestNothingMatches(t *testing.T) {
 	c := newCluster(t)
-	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Names: []string{testTopic}, Match: func(string) (bool, error) { return false, nil }})
+	nothing := func(string) (bool, error) { return false, nil }
+	s := startTopics(t, testConfig(c.ListenAddrs()...), false, Topics{Names: []string{testTopic}, Match: nothing})
 	eventually(t, "the wait in the log", func() bool { return s.logs.Count("does not exist yet") == 1 })
 	if err := s.Ready(); err != nil {
 		t.Errorf("waiting for topics is no fault: %v", err)
@@ -169,7 +172,10 @@ func TestNothingMatches(t *testing.T) {
 // A topic that may be described and not read is no topic that is read: it is refused at once, not by the first fetch.
 func TestTopicThatMayOnlyBeSeen(t *testing.T) {
 	acl := func(kind kmsg.ACLResourceType, name string, operation kmsg.ACLOperation) kfake.ACL {
-		return kfake.ACL{Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: operation, Allow: true}
+		return kfake.ACL{
+			Resource: kind, Name: name, Pattern: kmsg.ACLResourcePatternTypeLiteral,
+			Operation: operation, Allow: true,
+		}
 	}
 	c := newCluster(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("PLAIN", "admin", "admin"),
 		kfake.SeedTopics(1, testTopic, "seen"),
