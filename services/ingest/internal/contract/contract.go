@@ -45,7 +45,7 @@ type Contract struct {
 	cloudEvents bool
 	// nulls tells bare payloads that are null by their schema; nil where none may be.
 	nulls confluent.TypeOf
-	// far counts dates and times that are far away; nil for none.
+	// far counts dates and times that are far away; nil where the contract says nothing of them.
 	far prometheus.Counter
 	// warnings are what the entry says about versions of its subject.
 	warnings []string
@@ -121,8 +121,10 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 	if bad != nil {
 		return dst, c.refuse(bad)
 	}
-	if n := c.decoder.FarDates(); n > 0 && c.far != nil {
-		c.far.Add(float64(n))
+	if c.far != nil {
+		if n := c.decoder.FarDates(); n > 0 {
+			c.far.Add(float64(n))
+		}
 	}
 	payload, measured := out[len(in):], e.size
 	c.complete(&e, true)

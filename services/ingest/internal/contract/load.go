@@ -202,7 +202,9 @@ func (l *loader) add(c *Config, e entry) {
 	if len(l.problems) > before {
 		return
 	}
-	e.contract.far = l.env.metrics.far.WithLabelValues(or(e.Topic, e.TopicPattern), e.Name)
+	if o.Dates != nil {
+		e.contract.far = l.env.metrics.far.WithLabelValues(or(e.Topic, e.TopicPattern), e.Name)
+	}
 	g := group{e.TopicPattern != "", or(e.TopicPattern, e.Topic)}
 	if l.groups[g] == nil {
 		l.order = append(l.order, g)
