@@ -112,3 +112,18 @@ func TestWithoutKeys(t *testing.T) {
 		t.Error("no key was taken")
 	}
 }
+
+// Keys that are read again and have not changed open nothing more, and what can be no MAC has none read again.
+func TestForgedTokensStayForged(t *testing.T) {
+	r, reread := ring(t, "a"), 0
+	r.Reread = func() { reread++ }
+	for sealed, want := range map[string]int{
+		string(ring(t, "b").Seal([]byte("token"), ours)): 1,
+		"token" + string(sealMark) + "no base64!":         0,
+	} {
+		reread = 0
+		if token, _, err := r.Open(sealed, ours); token != "" || !errors.Is(err, ErrForged) || reread != want {
+			t.Errorf("%s: %q, %v, keys read %d times", sealed, token, err, reread)
+		}
+	}
+}
