@@ -119,7 +119,7 @@ func TestForgedTokensStayForged(t *testing.T) {
 	r.Reread = func() { reread++ }
 	for sealed, want := range map[string]int{
 		string(ring(t, "b").Seal([]byte("token"), ours)): 1,
-		"token" + string(sealMark) + "no base64!":         0,
+		"token" + string(sealMark) + "no base64!":        0,
 	} {
 		reread = 0
 		if token, _, err := r.Open(sealed, ours); token != "" || !errors.Is(err, ErrForged) || reread != want {
