@@ -34,6 +34,12 @@ func TestNothingOutsideOfAllowIsTouched(t *testing.T) {
 				t.Errorf("finalize %s: %v", stream, err)
 			}
 		}
+		// What is allowed is asked for.
+		fake.away, s.config.Allow = nil, []string{"p.d"}
+		const stream = "projects/p/datasets/d/tables/t/streams/s"
+		if _, err := s.Finalize(t.Context(), stream); !errors.Is(err, lane.ErrStreamGone) {
+			t.Errorf("finalize an allowed stream that is not there: %v", err)
+		}
 	})
 }
 
