@@ -15,10 +15,14 @@ const (
 	// loadEvery is how often it is measured, loadWindow over which time it is smoothed.
 	loadEvery  = time.Second
 	loadWindow = 10 * time.Second
-	// replanEvery is the least time between two rebalances that a member asks for because of its load.
-	replanEvery = 30 * time.Second
+	// replanEvery is the least time between two rebalances that a member asks for because of its load, and urgentEvery
+	// that of one which has more than it can carry.
+	replanEvery, urgentEvery = 30 * time.Second, 5 * time.Second
 	// replanShare is the change of the load, as a share of the capacity, that makes it ask.
 	replanShare = 0.2
+	// A partition that brings rise times what it did, in each of so many measurements, does so from now on: an average
+	// would know it when its member is far behind.
+	rise, rising = 1.25, 3
 )
 
 // load is how many bytes a second a partition brings: how many offsets are added to it, times what one took of late.
@@ -28,6 +32,9 @@ type load struct {
 	since, at time.Time
 	from, end int64
 	rate      float64
+	// risen is how many measurements in a row have been above the rate by rise, and more what they come to.
+	risen int
+	more  float64
 }
 
 // measure looks again.
@@ -53,9 +60,21 @@ func (l *load) measure(r *reader, now time.Time, window time.Duration) {
 	if age := now.Sub(l.since); age < window {
 		l.rate = float64(end-l.from) / age.Seconds() * each
 	} else {
-		l.rate += (float64(end-l.end)/elapsed*each - l.rate) * (1 - math.Exp(-elapsed/window.Seconds()))
+		l.follow(float64(end-l.end)/elapsed*each, elapsed, window)
 	}
 	l.at, l.end = now, end
+}
+
+// follow takes what a partition has brought of late.
+func (l *load) follow(sample, elapsed float64, window time.Duration) {
+	if sample <= rise*l.rate {
+		l.risen, l.more = 0, 0
+	} else if l.risen, l.more = l.risen+1, l.more+sample; l.risen == rising {
+		l.rate = l.more / rising
+		l.risen, l.more = 0, 0
+		return
+	}
+	l.rate += (sample - l.rate) * (1 - math.Exp(-elapsed/window.Seconds()))
 }
 
 // told is the rate for a report; it is unknown before it has been measured for a while.
@@ -101,7 +120,8 @@ func (m *membership) follow(ctx context.Context) {
 		capacity := float64(m.source.config.Kafka.Capacity)
 		changed := math.Abs(sum-m.toldLoad) > replanShare*capacity
 		overdue := sum > assignment.Limit*capacity && sum > 1.1*m.toldLoad
-		if s := m.session; s != nil && (changed || overdue) && now.Sub(m.toldAt) > m.source.replanEvery {
+		ago := now.Sub(m.toldAt)
+		if s := m.session; s != nil && (changed && ago > m.source.replanEvery || overdue && ago > m.source.urgentEvery) {
 			m.source.log.Info("the load has changed: asking the leader for a plan", "bytes_per_second", int64(sum),
 				"told", int64(m.toldLoad), "capacity", int64(capacity))
 			m.toldAt = now

@@ -53,6 +53,34 @@ func TestLoadOfAPartition(t *testing.T) {
 	}
 }
 
+// A burst is averaged; what lasts for three measurements is believed.
+func TestLoadThatRisesIsSeenSoon(t *testing.T) {
+	const window = 10 * time.Second
+	r, now, l := &reader{}, time.Unix(1000, 0), load{}
+	r.fetchedBytes.Store(100)
+	r.fetchedOffsets.Store(1)
+	tick := func(times int, added int64) uint64 {
+		for range times {
+			now = now.Add(time.Second)
+			r.heard.Store(now.UnixNano())
+			r.newest.Add(added)
+			l.measure(r, now, window)
+		}
+		return l.told(window)
+	}
+	if told := tick(60, 100); told != 10_000 {
+		t.Fatalf("told %d", told)
+	}
+	tick(2, 500)
+	if told := tick(1, 100); told > 18_000 {
+		t.Errorf("told %d behind a burst of two seconds", told)
+	}
+	tick(60, 100)
+	if told := tick(3, 500); told != 50_000 {
+		t.Errorf("told %d behind three seconds of 50000", told)
+	}
+}
+
 // The leader fills members by their reports, gives what is new to who has room, and withholds what moves.
 func TestLeaderPacksByLoad(t *testing.T) {
 	member := func(generation int32, rates ...uint64) sarama.ConsumerGroupMemberMetadata {
@@ -105,7 +133,8 @@ func TestLoadMovesToWhoHasRoom(t *testing.T) {
 	const partitions = 4
 	c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
 	quick := func(s *Source) {
-		s.loadEvery, s.loadWindow, s.replanEvery = 50*time.Millisecond, time.Second, 3*time.Second
+		s.loadEvery, s.loadWindow = 50*time.Millisecond, time.Second
+		s.replanEvery, s.urgentEvery = 3*time.Second, time.Second
 	}
 	cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 		// Two partitions fit into three quarters of it, three do not, and all four are too much.

@@ -42,8 +42,8 @@ type Source struct {
 	backoff    time.Duration
 	fenceGrace time.Duration
 	endsEvery  time.Duration
-	// loadEvery, loadWindow and replanEvery are the constants of load.go.
-	loadEvery, loadWindow, replanEvery time.Duration
+	// loadEvery, loadWindow, replanEvery and urgentEvery are the constants of load.go.
+	loadEvery, loadWindow, replanEvery, urgentEvery time.Duration
 
 	// Set while Run runs.
 	cluster string
@@ -73,7 +73,7 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
-		endsEvery: endsEvery, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
+		endsEvery: endsEvery, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery, urgentEvery: urgentEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
@@ -136,6 +136,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 			s.log.Debug("close the consumer group", "error", err)
 		}
 		errs.Wait()
+		s.retire() // which sarama does for dynamic members alone
 	}()
 	m, err := newMembership(ctx, s, handler)
 	if err != nil {
