@@ -23,6 +23,9 @@ const (
 	// A partition that brings rise times what it did, in each of so many measurements, does so from now on: an average
 	// would know it when its member is far behind.
 	rise, rising = 1.25, 3
+	// catchUp is how soon what has not been read yet is to be read, in seconds: as much more counts as coming. What
+	// comes within usual is not late.
+	catchUp, usual = 30, 2
 )
 
 // load is how many bytes a second a partition brings: how many offsets are added to it, times what one took of late.
@@ -35,6 +38,8 @@ type load struct {
 	// risen is how many measurements in a row have been above the rate by rise, and more what they come to.
 	risen int
 	more  float64
+	// backlog is how many bytes have not been read.
+	backlog float64
 }
 
 // measure looks again.
@@ -57,6 +62,7 @@ func (l *load) measure(r *reader, now time.Time, window time.Duration) {
 		return
 	}
 	each := float64(r.fetchedBytes.Load()) / float64(offsets)
+	l.backlog = float64(r.Backlog()) * each
 	if age := now.Sub(l.since); age < window {
 		l.rate = float64(end-l.from) / age.Seconds() * each
 	} else {
@@ -77,12 +83,20 @@ func (l *load) follow(sample, elapsed float64, window time.Duration) {
 	l.rate += (sample - l.rate) * (1 - math.Exp(-elapsed/window.Seconds()))
 }
 
-// told is the rate for a report; it is unknown before it has been measured for a while.
-func (l *load) told(window time.Duration) uint64 {
+// needs is what the partition takes of a member: what it brings, and what it takes to catch up, both together no more
+// than a member is filled with. Else the members that are behind would be those that seem to have nothing to do once
+// producers rest.
+func (l *load) needs(capacity float64) float64 {
+	late := max(0, l.backlog-usual*l.rate)
+	return max(l.rate, min(l.rate+late/catchUp, assignment.Fill*capacity))
+}
+
+// told is what a partition needs, for a report; it is unknown before it has been measured for a while.
+func (l *load) told(window time.Duration, capacity float64) uint64 {
 	if l.since.IsZero() || l.at.Sub(l.since) < window/3 {
 		return assignment.Unknown
 	}
-	return uint64(max(0, l.rate))
+	return uint64(max(0, l.needs(capacity)))
 }
 
 // report is what the leader is told at the next join.
@@ -94,11 +108,12 @@ func (m *membership) report() assignment.Report {
 		r.Generation = m.member.generation
 	}
 	m.toldLoad, m.toldAt = 0, time.Now()
+	capacity := float64(m.source.config.Kafka.Capacity)
 	for tp, c := range m.claims {
 		p := assignment.Partition{Topic: tp.topic, Number: tp.partition}
-		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow)}
+		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow, capacity)}
 		if s.Rate != assignment.Unknown {
-			m.toldLoad += c.load.rate
+			m.toldLoad += c.load.needs(capacity)
 		}
 		r.Holds = append(r.Holds, s)
 	}
@@ -113,11 +128,11 @@ func (m *membership) follow(ctx context.Context) {
 	for Sleep(ctx, m.source.loadEvery) {
 		m.mu.Lock()
 		now, sum := time.Now(), 0.0
+		capacity := float64(m.source.config.Kafka.Capacity)
 		for _, c := range m.claims {
 			c.load.measure(c.reader(), now, m.source.loadWindow)
-			sum += c.load.rate
+			sum += c.load.needs(capacity)
 		}
-		capacity := float64(m.source.config.Kafka.Capacity)
 		changed := math.Abs(sum-m.toldLoad) > replanShare*capacity
 		overdue := sum > assignment.Limit*capacity && sum > 1.1*m.toldLoad
 		ago := now.Sub(m.toldAt)
