@@ -133,7 +133,7 @@ func (t *thesis) layOut() (err error) {
 		Contracts: contracts.String(), Topics: topics,
 		KafkaYAML: fmt.Sprintf("  assignment: range\n  capacity: %d\n  drain_timeout: 8s\n", carries),
 		// What a process has under way is little beside what it carries in a second: a slow one must not drain for long.
-		IngestYAML: "batch: {bytes: 32KiB}\nwindow: {bytes: 64KiB}\n",
+		IngestYAML: "batch: {bytes: 8KiB}\nwindow: {bytes: 16KiB}\n",
 	})
 	if err != nil {
 		return err

@@ -100,7 +100,8 @@ func (t *throttle) slowly(to, from net.Conn) {
 	}
 }
 
-// turn is how long bytes have to wait. What was not used in the last twentieth of a second is lost.
+// turn is how long bytes have to wait. What was not used in the last half second is lost: a busy machine wakes whoever
+// waits late.
 func (t *throttle) turn(n int) time.Duration {
 	rate := t.rate.Load()
 	if rate <= 0 {
@@ -109,6 +110,6 @@ func (t *throttle) turn(n int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := time.Now()
-	t.next = later(t.next, now.Add(-50*time.Millisecond)).Add(time.Duration(n) * time.Second / time.Duration(rate))
+	t.next = later(t.next, now.Add(-500*time.Millisecond)).Add(time.Duration(n) * time.Second / time.Duration(rate))
 	return t.next.Sub(now)
 }
