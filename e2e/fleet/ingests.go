@@ -13,7 +13,7 @@ import (
 const (
 	// ingests are how many there may be, with those that take another one's place. Two of them are static members:
 	// retiring leaves the group when it stops, lasting does not and is taken out by its name.
-	ingests           = 8
+	ingests           = 7
 	retiring, lasting = 2, 3
 	sessionTimeout    = 10 * time.Second
 )

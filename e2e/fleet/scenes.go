@@ -95,19 +95,23 @@ func (r *run) growAndShrink() []event {
 	}
 }
 
+// ingestScenes leave static members out where one rebalance follows the other: one that misses a generation opens its
+// lanes as after a crash.
 func (r *run) ingestScenes() []event {
 	return []event{
 		{what: "rolling update of one ingest", ingests: 1, class: shared, do: r.relieve(0, [2]int{0, 1})},
-		{what: "1 -> 4 ingests", ingests: 4, class: shared, do: r.enlist(0, retiring, lasting)},
-		{what: "a static ingest restarts", ingests: 4, class: shared, restarts: true, do: r.restart(lasting)},
+		{what: "a static ingest joins", ingests: 2, class: shared, do: r.enlist(lasting)},
+		{what: "it restarts", ingests: 2, class: shared, restarts: true, do: r.restart(lasting)},
+		{what: "it is taken out by its name", ingests: 1, class: shared, do: r.dismiss(lasting)},
+		{what: "1 -> 4 ingests", ingests: 4, class: shared, do: r.enlist(0, 4, 5)},
 		{
 			what: "rolling update of four ingests", ingests: 4, class: shared,
-			do: r.relieve(2*time.Second, [2]int{1, 4}, [2]int{0, 5}, [2]int{retiring, 6}, [2]int{lasting, 7}),
+			do: r.relieve(2*time.Second, [2]int{1, 6}, [2]int{0, 1}, [2]int{4, 0}, [2]int{5, 4}),
 		},
-		{what: "SIGKILL of one of four ingests", ingests: 3, class: deserted, do: r.desert(4, syscall.SIGKILL)},
-		{what: "an ingest in its place", ingests: 4, class: shared, do: r.enlist(4)},
-		{what: "SIGSTOP of one of four ingests", ingests: 3, class: deserted, do: r.desert(5, syscall.SIGSTOP)},
-		{what: "it goes on", ingests: 4, class: deserted, do: r.wake(5)},
-		{what: "4 -> 1 ingests", ingests: 1, class: shared, do: r.dismiss(4, 5, 6)},
+		{what: "SIGKILL of one of four ingests", ingests: 3, class: deserted, do: r.desert(6, syscall.SIGKILL)},
+		{what: "an ingest in its place", ingests: 4, class: shared, do: r.enlist(6)},
+		{what: "SIGSTOP of one of four ingests", ingests: 3, class: deserted, do: r.desert(1, syscall.SIGSTOP)},
+		{what: "it goes on", ingests: 4, class: deserted, do: r.wake(1)},
+		{what: "4 -> 1 ingests", ingests: 1, class: shared, do: r.dismiss(6, 0, 4)},
 	}
 }

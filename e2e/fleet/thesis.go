@@ -3,7 +3,6 @@ package fleet
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -253,23 +252,34 @@ func (t *thesis) limit(ctx context.Context, groups []*group, load *steady) error
 			return err
 		}
 	}
-	passed := func() (n int64) {
-		for _, r := range t.relays {
-			n += r.passed.Load()
+	counted := func() (bytes, rows float64, err error) {
+		for _, g := range groups {
+			n, err := g.rows(ctx)
+			if err != nil {
+				return 0, 0, err
+			}
+			rows += n
 		}
-		return n
+		for _, r := range t.relays {
+			bytes += float64(r.passed.Load())
+		}
+		return bytes, rows, nil
 	}
-	was, had := passed(), load.produced()
+	was, had, err := counted()
+	if err != nil {
+		return err
+	}
 	if err := pause(ctx, calibrate); err != nil {
 		return err
 	}
-	records := load.produced() - had
-	if records == 0 {
-		return cmp.Or(load.failed(), errors.New("nothing is produced"))
+	bytes, rows, err := counted()
+	if err != nil {
+		return err
 	}
-	each := float64(passed()-was) / float64(records*int64(len(groups)))
+	each := (bytes - was) / max(1, rows-had)
 	if each < recordBytes || each > 3*recordBytes {
-		return fmt.Errorf("a record of %d bytes takes %.0f to its writer: it is not what it seems", recordBytes, each)
+		return cmp.Or(load.failed(), fmt.Errorf("a record of %d bytes takes %.0f to its writer: it is not what it seems",
+			recordBytes, each))
 	}
 	for _, r := range t.relays {
 		r.rate.Store(int64(carries * each / recordBytes))

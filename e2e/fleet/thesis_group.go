@@ -71,6 +71,18 @@ func (g *group) behind(ctx context.Context) (sum int64, err error) {
 	return sum, nil
 }
 
+// rows is how many rows the group's lanes have sent.
+func (g *group) rows(ctx context.Context) (sum float64, err error) {
+	for _, i := range g.ingests {
+		m, err := stack.ReadMetrics(ctx, i.Admin)
+		if err != nil {
+			return 0, err
+		}
+		sum += m.Sum("waybill_ingest_rows_total")
+	}
+	return sum, nil
+}
+
 // measures are the metrics of each group, those of its ingests put together.
 func measures(ctx context.Context, groups []*group) ([]stack.Metrics, error) {
 	var all []stack.Metrics
