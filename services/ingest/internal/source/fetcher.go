@@ -19,7 +19,7 @@ type fetchers struct {
 	ctx     context.Context
 	leaders *leaders
 	config  *sarama.Config
-	// running awaits the fetchers.
+	// running awaits the fetchers, and the readers that look for one.
 	running *sync.WaitGroup
 
 	mu sync.Mutex
@@ -45,10 +45,14 @@ func newFetchers(ctx context.Context, leaders *leaders, config *sarama.Config, r
 }
 
 // join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the
-// fetcher looks at the reader, the reader knows whom to wake.
-func (p *fetchers) join(address string, r *reader) *fetcher {
+// fetcher looks at the reader, the reader knows whom to wake. A reader that has been closed meanwhile is passed over:
+// its partition may have another one by now.
+func (p *fetchers) join(address string, r *reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r.closed() {
+		return
+	}
 	f := p.byBroker[address]
 	if f == nil {
 		f = &fetcher{pool: p, address: address, readers: make(map[topicPartition]*reader), wake: make(chan struct{}, 1)}
@@ -58,17 +62,20 @@ func (p *fetchers) join(address string, r *reader) *fetcher {
 	r.fetcher.Store(f)
 	f.readers[r.tp] = r
 	f.poke()
-	return f
 }
 
-// leave ends the fetching for a reader. What is under way for it is dropped by the reader.
-func (f *fetcher) leave(r *reader) {
-	f.pool.mu.Lock()
-	if f.readers[r.tp] == r {
-		delete(f.readers, r.tp)
+// leave ends the fetching for a reader, and says whether there was any. What is under way for it is dropped by the
+// reader.
+func (p *fetchers) leave(r *reader) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := r.fetcher.Swap(nil)
+	if f == nil {
+		return false
 	}
-	f.pool.mu.Unlock()
+	delete(f.readers, r.tp)
 	f.poke()
+	return true
 }
 
 func (f *fetcher) poke() {
@@ -225,12 +232,10 @@ func (f *fetcher) disconnect() {
 	}
 }
 
-// release lets go of a reader and tells it why.
-func (f *fetcher) release(r *reader, err error) {
-	f.leave(r)
-	select {
-	case r.released <- err:
-	default: // it is closed, or has heard of another reason
+// release lets go of a reader, which looks for a broker by why. One that was closed meanwhile has left by itself.
+func (f *fetcher) release(r *reader, why error) {
+	if f.pool.leave(r) {
+		f.pool.running.Go(func() { r.follow(why) })
 	}
 }
 
