@@ -101,13 +101,12 @@ func (f *fetcher) run() {
 			<-f.wake // a reader that leaves wakes, too
 			continue
 		}
-		response, err := f.fetch(&round)
-		if err != nil {
+		if err := f.fetch(&round); err != nil {
 			f.disconnect()
 			f.releaseAll(err)
 			continue
 		}
-		if f.deliver(&round, response) {
+		if f.deliver(&round) {
 			timer.Reset(pace)
 			select {
 			case <-timer.C:
@@ -117,10 +116,11 @@ func (f *fetcher) run() {
 	}
 }
 
-// fetchRound is a request and who asks.
+// fetchRound is a request and who asks. Its memory is that of the round before.
 type fetchRound struct {
-	request kmsg.FetchRequest
-	readers map[topicPartition]*reader
+	request  kmsg.FetchRequest
+	response kafkawire.FetchResponse
+	readers  map[topicPartition]*reader
 	// names are the topics of the request by their ids.
 	names map[sarama.Uuid]string
 }
@@ -172,12 +172,12 @@ func (f *fetcher) plan(round *fetchRound) bool {
 }
 
 // fetch makes the request of a round.
-func (f *fetcher) fetch(round *fetchRound) (*kafkawire.FetchResponse, error) {
+func (f *fetcher) fetch(round *fetchRound) error {
 	ctx := f.pool.ctx
 	if f.conn == nil {
 		conn, err := f.pool.leaders.dialer.Dial(ctx, f.address)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		f.conn = conn
 	}
@@ -189,20 +189,20 @@ func (f *fetcher) fetch(round *fetchRound) (*kafkawire.FetchResponse, error) {
 		}
 	}
 	if err := f.conn.Speak(&round.request, newest); err != nil {
-		return nil, err
+		return err
 	}
-	response, err := f.conn.Fetch(ctx, &round.request)
-	if err == nil && response.ErrorCode != 0 {
-		err = sarama.KError(response.ErrorCode)
+	err := f.conn.Fetch(ctx, &round.request, &round.response)
+	if code := round.response.ErrorCode; err == nil && code != 0 {
+		err = sarama.KError(code)
 	}
-	return response, err
+	return err
 }
 
 // deliver hands a response to the readers. paced says that it brought something and left nothing behind at the broker.
-func (f *fetcher) deliver(round *fetchRound, response *kafkawire.FetchResponse) (paced bool) {
+func (f *fetcher) deliver(round *fetchRound) (paced bool) {
 	var passed, behind int64
-	for i := range response.Partitions {
-		part := &response.Partitions[i]
+	for i := range round.response.Partitions {
+		part := &round.response.Partitions[i]
 		topic := part.Topic
 		if round.request.Version > kafkawire.FetchByName {
 			topic = round.names[part.TopicID]
