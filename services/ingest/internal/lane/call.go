@@ -354,7 +354,7 @@ func (c *call) receiveChunk(p chunk) error {
 		return fmt.Errorf("read records: %w", p.err)
 	}
 	if c.builder.replay.pending > 0 {
-		if err := c.lostUnderReplay(); err != nil {
+		if err := c.lostUnderReplay(p.err); err != nil {
 			return err
 		}
 	}
