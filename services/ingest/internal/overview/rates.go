@@ -1,6 +1,10 @@
 package overview
 
-import "time"
+import (
+	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+)
 
 const (
 	// over is the time that rates are taken over, and samples how many are kept of it.
@@ -17,29 +21,34 @@ type rates struct {
 type sample struct {
 	at          time.Time
 	rows, bytes uint64
+	behind      int64
 }
 
 // take remembers a moment, at most one every fraction of the window.
-func (r *rates) take(now time.Time, rows, bytes uint64) {
+func (r *rates) take(now time.Time, s *lane.Status) {
 	if r.n > 0 && now.Sub(r.ring[(r.n-1)%samples].at) < over/samples {
 		return
 	}
-	r.ring[r.n%samples] = sample{now, rows, bytes}
+	r.ring[r.n%samples] = sample{now, s.Rows, s.Bytes, s.Lag}
 	r.n++
 }
 
-// over is what was sent a second, since the oldest sample that is at most a minute old.
-func (r *rates) over(now time.Time, rows, bytes uint64) (rowsPerSecond, bytesPerSecond float64) {
+// over is what was sent a second, and how many records less it is behind by, since the oldest sample that is at most a
+// minute old.
+func (r *rates) over(now time.Time, s *lane.Status) (rowsPerSecond, bytesPerSecond, gained float64) {
 	for i := max(0, r.n-samples); i < r.n; i++ {
-		s := &r.ring[i%samples]
-		elapsed := now.Sub(s.at)
+		then := &r.ring[i%samples]
+		elapsed := now.Sub(then.at)
 		if elapsed > over+over/samples {
 			continue
 		}
-		if elapsed < time.Second || rows < s.rows || bytes < s.bytes {
-			return 0, 0
+		if elapsed < time.Second || s.Rows < then.rows || s.Bytes < then.bytes {
+			return 0, 0, 0
 		}
-		return float64(rows-s.rows) / elapsed.Seconds(), float64(bytes-s.bytes) / elapsed.Seconds()
+		if s.Lag >= 0 && then.behind >= 0 {
+			gained = float64(then.behind-s.Lag) / elapsed.Seconds()
+		}
+		return float64(s.Rows-then.rows) / elapsed.Seconds(), float64(s.Bytes-then.bytes) / elapsed.Seconds(), gained
 	}
-	return 0, 0
+	return 0, 0, 0
 }
