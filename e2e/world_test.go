@@ -128,7 +128,7 @@ func (w *world) produce(topic string, n int64, mix events.Config) produce.Summar
 		mix = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 	}
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none",
+		Seeds: w.Seeds(), Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none",
 		Generator: mix,
 	})
 	if err != nil {
@@ -192,7 +192,7 @@ func (w *world) verified() verify.Report {
 		}
 	}
 	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics,
+		Seeds: w.Seeds(), Admin: "http://" + w.Endpoints.Admin, Topics: topics,
 	})
 	if err != nil {
 		w.t.Fatalf("verify: %v", err)

@@ -274,8 +274,12 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
+	if w := c.lane.Taps.Watching(); w != nil && b.rows > 0 {
+		w.Rows(c.lane.Partition.Topic(), &b.records)
+	}
 	b.sent = time.Now()
 	c.window.push(b)
+	first := c.sentEnd
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
 		c.batches.push(leftOut(0, b.leftOut()))
@@ -288,6 +292,7 @@ func (c *call) append(b *batch) {
 	c.showWindow(func(s *Status) {
 		s.Rows += uint64(b.rows)
 		s.Bytes += uint64(b.bytes)
+		c.lane.board.remembered.sent(b, first)
 	})
 }
 
@@ -337,6 +342,9 @@ func (c *call) receiveChunk(p chunk) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		if w := c.lane.Taps.Watching(); w != nil {
+			w.Records(p.records)
+		}
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()

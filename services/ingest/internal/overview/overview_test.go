@@ -15,8 +15,9 @@ import (
 )
 
 type fakeLane struct {
-	status lane.Status
-	cause  causes.Cause
+	status  lane.Status
+	cause   causes.Cause
+	batches []lane.Batch
 }
 
 func (f *fakeLane) Status() lane.Status { return f.status }
@@ -25,6 +26,12 @@ func (f *fakeLane) Shares(now time.Time) (causes.Cause, time.Time, causes.Shares
 	var s causes.Shares
 	s[f.cause] = 1
 	return f.cause, now.Add(-time.Minute), s, s
+}
+
+func (f *fakeLane) EachSettled(each func(*lane.Batch)) {
+	for i := range f.batches {
+		each(&f.batches[i])
+	}
 }
 
 type fakeGoals struct{ goal, stale time.Duration }
@@ -41,7 +48,7 @@ func (g fakeGoals) Freshness(_, table string) (goal, stale time.Duration) {
 func of(topic string, partition int32, lag int64, seconds float64, cause causes.Cause) *fakeLane {
 	return &fakeLane{lane.Status{
 		Topic: topic, Partition: partition, State: lane.Open, Position: 10, Lag: lag, LagSeconds: seconds,
-	}, cause}
+	}, cause, nil}
 }
 
 func overview(goals Goals, lanes ...*fakeLane) *Overview {
