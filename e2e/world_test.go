@@ -96,7 +96,7 @@ func prepared(t *testing.T, config stack.Config) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
-	config.IngestYAML, config.KafkaYAML = small, quick+config.KafkaYAML
+	config.IngestYAML, config.KafkaYAML = small+config.IngestYAML, quick+config.KafkaYAML
 	s, err := stack.New(config)
 	if err != nil {
 		t.Fatal(err)

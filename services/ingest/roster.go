@@ -30,6 +30,7 @@ type roster struct {
 	budget    *lane.Budget
 	metrics   *lane.Metrics
 	weather   *lane.Weather
+	traces    lane.Traces
 	unknowns  *contract.Unknowns
 	log       *slog.Logger
 
@@ -56,6 +57,7 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
+		Traces: r.traces,
 	}
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}

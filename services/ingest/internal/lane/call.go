@@ -28,7 +28,9 @@ type call struct {
 	depart departure
 
 	builder builder
-	window  window
+	// tells: the writer takes traces.
+	tells  bool
+	window window
 	ledger  ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
 	from     int64
@@ -275,6 +277,7 @@ func (c *call) flush() {
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
 	b.sent = time.Now()
+	b.traced.sent(b, c.tells)
 	c.window.push(b)
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
@@ -337,6 +340,7 @@ func (c *call) receiveChunk(p chunk) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		c.builder.traces.read(p.asked, p.came)
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()

@@ -33,6 +33,8 @@ type Lane struct {
 	Metrics *Metrics
 	// Weather is shared by the lanes that use the same writers.
 	Weather *Weather
+	// Traces says which rows have a trace; the zero value: none.
+	Traces Traces
 	// Log gets one line a transition.
 	Log *slog.Logger
 

@@ -98,7 +98,9 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
 		builder: builder{
 			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay, next: from.position,
+			traces: newSampler(l),
 		},
+		tells: opened.GetTraces(),
 	}
 	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)
