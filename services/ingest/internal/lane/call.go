@@ -31,7 +31,7 @@ type call struct {
 	// tells: the writer takes traces.
 	tells  bool
 	window window
-	ledger  ledger
+	ledger ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
 	from     int64
 	sequence uint64
