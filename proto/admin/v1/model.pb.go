@@ -1006,8 +1006,10 @@ type Plan struct {
 	Unplaced []string `protobuf:"bytes,4,rep,name=unplaced,proto3" json:"unplaced,omitempty"`
 	// Lanes move until they are even. Otherwise small differences are left alone, for a move costs a hand-over.
 	Settling bool `protobuf:"varint,5,opt,name=settling,proto3" json:"settling,omitempty"`
-	// What is wrong with the list of writers; empty: nothing.
-	Problem       string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What is wrong with the list of writers; empty: nothing. Lanes then stay where they work.
+	Problem string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What is going to move if nothing else happens, in order, 32 at most.
+	Ahead         []*NextMove `protobuf:"bytes,7,rep,name=ahead,proto3" json:"ahead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1084,6 +1086,104 @@ func (x *Plan) GetProblem() string {
 	return ""
 }
 
+func (x *Plan) GetAhead() []*NextMove {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
+// NextMove is a move that is to come.
+type NextMove struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Kafka partition.
+	Partition int32 `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// The writer that it will leave.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The writer that it will go to.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Why, with the figures.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What it waits for; empty: for its turn.
+	WaitsFor      string `protobuf:"bytes,6,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextMove) Reset() {
+	*x = NextMove{}
+	mi := &file_admin_v1_model_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextMove) ProtoMessage() {}
+
+func (x *NextMove) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextMove.ProtoReflect.Descriptor instead.
+func (*NextMove) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *NextMove) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *NextMove) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *NextMove) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *NextMove) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *NextMove) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *NextMove) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
 // PlannedWriter is a writer as a plan sees it.
 type PlannedWriter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1102,14 +1202,16 @@ type PlannedWriter struct {
 	// From sending a batch to its settlement, as this ingest measures it.
 	Latency *durationpb.Duration `protobuf:"bytes,7,opt,name=latency,proto3" json:"latency,omitempty"`
 	// Its address.
-	Address       string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	// The partitions that this ingest has there, one text a topic: orders/0-3,7.
+	Partitions    []string `protobuf:"bytes,9,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlannedWriter) Reset() {
 	*x = PlannedWriter{}
-	mi := &file_admin_v1_model_proto_msgTypes[8]
+	mi := &file_admin_v1_model_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1223,7 @@ func (x *PlannedWriter) String() string {
 func (*PlannedWriter) ProtoMessage() {}
 
 func (x *PlannedWriter) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[8]
+	mi := &file_admin_v1_model_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1236,7 @@ func (x *PlannedWriter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedWriter.ProtoReflect.Descriptor instead.
 func (*PlannedWriter) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *PlannedWriter) GetWriter() string {
@@ -1193,6 +1295,13 @@ func (x *PlannedWriter) GetAddress() string {
 	return ""
 }
 
+func (x *PlannedWriter) GetPartitions() []string {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
 // Move is one lane that changed its writer, or changes it.
 type Move struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1218,7 +1327,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_admin_v1_model_proto_msgTypes[9]
+	mi := &file_admin_v1_model_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1339,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[9]
+	mi := &file_admin_v1_model_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1352,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Move) GetTime() *timestamppb.Timestamp {
@@ -1327,7 +1436,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_admin_v1_model_proto_msgTypes[10]
+	mi := &file_admin_v1_model_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1448,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[10]
+	mi := &file_admin_v1_model_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1461,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1426,7 +1535,7 @@ type DeadLetterCount struct {
 
 func (x *DeadLetterCount) Reset() {
 	*x = DeadLetterCount{}
-	mi := &file_admin_v1_model_proto_msgTypes[11]
+	mi := &file_admin_v1_model_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1547,7 @@ func (x *DeadLetterCount) String() string {
 func (*DeadLetterCount) ProtoMessage() {}
 
 func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[11]
+	mi := &file_admin_v1_model_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1560,7 @@ func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetterCount.ProtoReflect.Descriptor instead.
 func (*DeadLetterCount) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *DeadLetterCount) GetTopic() string {
@@ -1575,14 +1684,22 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x1a\n" +
-	"\binstance\x18\x04 \x01(\tR\binstance\"\xc9\x01\n" +
+	"\binstance\x18\x04 \x01(\tR\binstance\"\xf3\x01\n" +
 	"\x04Plan\x12\x16\n" +
 	"\x06ingest\x18\x01 \x01(\tR\x06ingest\x121\n" +
 	"\awriters\x18\x02 \x03(\v2\x17.admin.v1.PlannedWriterR\awriters\x12$\n" +
 	"\x05moves\x18\x03 \x03(\v2\x0e.admin.v1.MoveR\x05moves\x12\x1a\n" +
 	"\bunplaced\x18\x04 \x03(\tR\bunplaced\x12\x1a\n" +
 	"\bsettling\x18\x05 \x01(\bR\bsettling\x12\x18\n" +
-	"\aproblem\x18\x06 \x01(\tR\aproblem\"\xde\x01\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12(\n" +
+	"\x05ahead\x18\a \x03(\v2\x12.admin.v1.NextMoveR\x05ahead\"\x97\x01\n" +
+	"\bNextMove\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1b\n" +
+	"\twaits_for\x18\x06 \x01(\tR\bwaitsFor\"\xfe\x01\n" +
 	"\rPlannedWriter\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
@@ -1591,7 +1708,10 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x05share\x18\x05 \x01(\x01R\x05share\x12\x12\n" +
 	"\x04fair\x18\x06 \x01(\x01R\x04fair\x123\n" +
 	"\alatency\x18\a \x01(\v2\x19.google.protobuf.DurationR\alatency\x12\x18\n" +
-	"\aaddress\x18\b \x01(\tR\aaddress\"\xef\x01\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\t \x03(\tR\n" +
+	"partitions\"\xef\x01\n" +
 	"\x04Move\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
@@ -1637,7 +1757,7 @@ func file_admin_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_admin_v1_model_proto_goTypes = []any{
 	(State)(0),                    // 0: admin.v1.State
 	(*Share)(nil),                 // 1: admin.v1.Share
@@ -1648,41 +1768,43 @@ var file_admin_v1_model_proto_goTypes = []any{
 	(*Process)(nil),               // 6: admin.v1.Process
 	(*Answer)(nil),                // 7: admin.v1.Answer
 	(*Plan)(nil),                  // 8: admin.v1.Plan
-	(*PlannedWriter)(nil),         // 9: admin.v1.PlannedWriter
-	(*Move)(nil),                  // 10: admin.v1.Move
-	(*Event)(nil),                 // 11: admin.v1.Event
-	(*DeadLetterCount)(nil),       // 12: admin.v1.DeadLetterCount
-	nil,                           // 13: admin.v1.Table.LanesEntry
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*NextMove)(nil),              // 9: admin.v1.NextMove
+	(*PlannedWriter)(nil),         // 10: admin.v1.PlannedWriter
+	(*Move)(nil),                  // 11: admin.v1.Move
+	(*Event)(nil),                 // 12: admin.v1.Event
+	(*DeadLetterCount)(nil),       // 13: admin.v1.DeadLetterCount
+	nil,                           // 14: admin.v1.Table.LanesEntry
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 16: google.protobuf.Duration
 }
 var file_admin_v1_model_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.Table.state:type_name -> admin.v1.State
-	14, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
-	15, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
-	15, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
-	14, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
+	15, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
+	16, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
+	16, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
+	15, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
 	1,  // 5: admin.v1.Table.shares:type_name -> admin.v1.Share
-	15, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
-	13, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
-	14, // 8: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
-	14, // 9: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
+	16, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
+	14, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
+	15, // 8: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
+	15, // 9: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
 	1,  // 10: admin.v1.Lane.shares:type_name -> admin.v1.Share
-	15, // 11: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
+	16, // 11: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
 	4,  // 12: admin.v1.Lane.checkpoint:type_name -> admin.v1.Checkpoint
 	5,  // 13: admin.v1.Checkpoint.streams:type_name -> admin.v1.Stream
-	14, // 14: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
-	9,  // 15: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
-	10, // 16: admin.v1.Plan.moves:type_name -> admin.v1.Move
-	15, // 17: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
-	14, // 18: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
-	15, // 19: admin.v1.Move.took:type_name -> google.protobuf.Duration
-	14, // 20: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	15, // 14: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
+	10, // 15: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
+	11, // 16: admin.v1.Plan.moves:type_name -> admin.v1.Move
+	9,  // 17: admin.v1.Plan.ahead:type_name -> admin.v1.NextMove
+	16, // 18: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
+	15, // 19: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
+	16, // 20: admin.v1.Move.took:type_name -> google.protobuf.Duration
+	15, // 21: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_model_proto_init() }
@@ -1690,14 +1812,14 @@ func file_admin_v1_model_proto_init() {
 	if File_admin_v1_model_proto != nil {
 		return
 	}
-	file_admin_v1_model_proto_msgTypes[10].OneofWrappers = []any{}
+	file_admin_v1_model_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_model_proto_rawDesc), len(file_admin_v1_model_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -98,7 +98,7 @@ func (m *membership) close() {
 }
 
 // send commits for the member that the pairs are on their way for.
-func (m *membership) send(pairs map[topicPartition]*pair) map[topicPartition]error {
+func (m *membership) send(pairs map[topicPartition]*handed) map[topicPartition]error {
 	for _, p := range pairs {
 		return m.source.offsets.commit(p.as, pairs)
 	}

@@ -42,9 +42,9 @@ type Source struct {
 	backoff    time.Duration
 	fenceGrace time.Duration
 	endsEvery  time.Duration
-	// pace is the constant of fetcher.go; loadEvery, loadWindow and replanEvery are those of load.go.
-	pace                               time.Duration
-	loadEvery, loadWindow, replanEvery time.Duration
+	// pace is the constant of fetcher.go; loadEvery, loadWindow, replanEvery and urgentEvery are those of load.go.
+	pace                                            time.Duration
+	loadEvery, loadWindow, replanEvery, urgentEvery time.Duration
 
 	// Set while Run runs.
 	cluster string
@@ -75,6 +75,7 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
 		endsEvery: endsEvery, pace: pace, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
+		urgentEvery: urgentEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
@@ -137,6 +138,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 			s.log.Debug("close the consumer group", "error", err)
 		}
 		errs.Wait()
+		s.retire() // which sarama does for dynamic members alone
 	}()
 	m, err := newMembership(ctx, s, handler)
 	if err != nil {
