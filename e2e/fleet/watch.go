@@ -30,6 +30,7 @@ type seen struct {
 // watch looks at the lanes all the time, and notes silences and moves.
 type watch struct {
 	stack *stack.Stack
+	topic string // whose lanes have records all the time; empty: all of them
 
 	mu      sync.Mutex
 	lanes   map[place]*seen
@@ -69,6 +70,9 @@ func (w *watch) look(ctx context.Context, ingest *stack.Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range lanes {
+		if w.topic != "" && l.Topic != w.topic {
+			continue
+		}
 		p := place{l.Topic, l.Partition}
 		s := w.lanes[p]
 		if s == nil {
@@ -131,6 +135,17 @@ func (w *watch) counts() map[string]int {
 		}
 	}
 	return n
+}
+
+// positions are those of all lanes that were seen.
+func (w *watch) positions() map[place]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := map[place]int64{}
+	for p, s := range w.lanes {
+		all[p] = s.position
+	}
+	return all
 }
 
 // settled is how many lanes have settled something.
