@@ -58,6 +58,7 @@ fi
 echo "== engine $(docker version --format '{{.Server.Version}}'), $(docker info --format '{{.Driver}}')"
 
 echo "== images, twice"
+commit=$(git rev-parse HEAD)
 CHECK=1 VERSION=v0.0.0-test IMAGE=waybill-test tools/images.sh
 
 echo "== what is in them"
@@ -65,7 +66,7 @@ for service in ingest writer sandbox; do
 	image=waybill-test/$service:v0.0.0-test
 	label() { docker image inspect --format "{{index .Config.Labels \"org.opencontainers.image.$1\"}}" "$image"; }
 	[ "$(label version)" = v0.0.0-test ] || { echo "$image: label version is $(label version)" >&2; exit 1; }
-	[ "$(label revision)" = "$(git rev-parse HEAD)" ] || { echo "$image: label revision is $(label revision)" >&2; exit 1; }
+	[ "$(label revision)" = "$commit" ] || { echo "$image: label revision is $(label revision)" >&2; exit 1; }
 	container=$(docker create "$image")
 	docker cp --quiet "$container:/usr/share/sbom/$service.cdx.json" "$dir/sbom" 2>/dev/null || docker cp "$container:/usr/share/sbom/$service.cdx.json" "$dir/sbom"
 	docker rm "$container" >/dev/null
