@@ -30,8 +30,10 @@ type ContainersConfig struct {
 const (
 	// pullTime is how long a command of the engine may take.
 	pullTime = 5 * time.Minute
-	// silenceGoal is the longest silence of a lane that is promised while writers of containers are updated.
-	silenceGoal = 2 * time.Second
+	// containersGoal is the longest silence of a lane that is promised while writers of containers are updated.
+	containersGoal = 2 * time.Second
+	// lanesOfCompose is how many partitions the sandbox makes of the topic.
+	lanesOfCompose = 8
 	// opensWithin is how long lanes may take to open and to settle something, and to end with everything settled.
 	opensWithin = 3 * time.Minute
 )
@@ -50,8 +52,8 @@ func Containers(ctx context.Context, config ContainersConfig) (report Report, er
 		Endpoints: stack.Endpoints{Admin: config.Sandbox},
 		Ingests:   []*stack.Service{{Process: &stack.Process{Name: "ingest"}, Admin: config.Ingest}},
 	}
-	c := &containers{ContainersConfig: config, watch: newWatch(services)}
-	c.watch.topic = stack.DeliveryTopic
+	c := &containers{ContainersConfig: config, watch: newWatch(services, lanesOfCompose)}
+	c.watch.topic, c.watch.others = stack.DeliveryTopic, true
 	if err := c.scale(ctx, config.Writers); err != nil {
 		return report, err
 	}
@@ -67,12 +69,14 @@ func Containers(ctx context.Context, config ContainersConfig) (report Report, er
 	if err := c.settle(ctx); err != nil {
 		return report, err
 	}
-	fmt.Fprintf(config.Out, "%d lanes over %d writers: %v\n", len(c.watch.counts()), config.Writers, c.watch.counts())
+	writers, _ := c.watch.counts()
+	fmt.Fprintf(config.Out, "%d lanes over %d writers\n", c.watch.settled(), len(writers))
 	row, err := c.update(ctx)
 	if err != nil {
 		return report, err
 	}
-	fmt.Fprintf(config.Out, "%s\n%s\n", header, row)
+	fmt.Fprintf(config.Out, "%s: %.1f s, silence %.2f s, moved %d, streams created %d, finalized %d\n",
+		row.What, row.Even.Seconds(), row.Silence.Seconds(), row.Moved, row.Created, row.Finalized)
 	report.Rows = append(report.Rows, row)
 	if _, err := c.compose(ctx, "--profile", "load", "stop", "load"); err != nil {
 		return report, err
@@ -84,8 +88,8 @@ func Containers(ctx context.Context, config ContainersConfig) (report Report, er
 
 // SilenceMissed says by how much a lane was silent for longer than is promised of containers; empty when none was.
 func (r *Report) SilenceMissed() string {
-	if s := r.silence(); s > silenceGoal {
-		return fmt.Sprintf("a lane was silent for %.2f s, the goal is %v", s.Seconds(), silenceGoal)
+	if s := r.silence(); s > containersGoal {
+		return fmt.Sprintf("a lane was silent for %.2f s, the goal is %v", s.Seconds(), containersGoal)
 	}
 	return ""
 }
@@ -98,8 +102,7 @@ func (r *Report) PrintContainers(out io.Writer) error {
 		}
 	}
 	_, err := fmt.Fprintf(out, "containers: silence %.2f s, finalized %d, events %d, lost %d, duplicates %d\n",
-		r.silence().Seconds(), r.finalized(), r.Verified.Events, r.Verified.Missing,
-		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom)
+		r.silence().Seconds(), r.finalized(), r.Verified.Events, r.lost(), r.duplicates())
 	return err
 }
 
@@ -140,7 +143,8 @@ func (c *containers) update(ctx context.Context) (row Row, err error) {
 		return row, err
 	}
 	row = Row{What: fmt.Sprintf("rolling update of %d containers", len(old)), Even: took}
-	row.Silence, row.Moved = c.watch.end()
+	h := c.watch.end("")
+	row.Silence, row.Moved = h.silence, h.moves
 	after, err := c.watch.streams(ctx)
 	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
 	return row, err
@@ -150,15 +154,16 @@ func (c *containers) update(ctx context.Context) (row Row, err error) {
 func (c *containers) settle(ctx context.Context) error {
 	for began := time.Now(); ; {
 		open := 0
-		for _, n := range c.watch.counts() {
+		writers, _ := c.watch.counts()
+		for _, n := range writers {
 			open += n
 		}
-		if open > 0 && c.watch.settled() == open && len(c.watch.counts()) == c.Writers {
+		if open == lanesOfCompose && c.watch.settled() == open && len(writers) == c.Writers {
 			return nil
 		}
 		if time.Since(began) > opensWithin {
-			return fmt.Errorf("%d of %d lanes settle, at %d of %d writers",
-				c.watch.settled(), open, len(c.watch.counts()), c.Writers)
+			return fmt.Errorf("%d lanes are open, %d of %d settle, at %d of %d writers",
+				open, c.watch.settled(), lanesOfCompose, len(writers), c.Writers)
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return err

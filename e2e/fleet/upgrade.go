@@ -33,8 +33,12 @@ type UpgradeConfig struct {
 	Out io.Writer
 }
 
-// each is how many processes of a service there are.
-const each = 2
+const (
+	// each is how many processes of a service there are.
+	each = 2
+	// upgradeLanes is how many lanes they carry.
+	upgradeLanes = 32
+)
 
 // upgrade is such a run under way.
 type upgrade struct {
@@ -64,7 +68,7 @@ func Upgrade(ctx context.Context, config UpgradeConfig) (report Report, err erro
 	if err := u.up(ctx); err != nil {
 		return report, err
 	}
-	u.watch = newWatch(u.stack)
+	u.watch = newWatch(u.stack, upgradeLanes)
 	background, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -102,7 +106,7 @@ func Upgrade(ctx context.Context, config UpgradeConfig) (report Report, err erro
 // layOut writes the configuration of both versions, and says what the steps are.
 func (u *upgrade) layOut() (list []step, err error) {
 	u.stack, err = stack.New(stack.Config{
-		Dir: u.Dir, Bin: u.Bin, Writers: each, Ingests: each, StockPartitions: lanes, DeliveryPartitions: 1,
+		Dir: u.Dir, Bin: u.Bin, Writers: each, Ingests: each, StockPartitions: upgradeLanes, DeliveryPartitions: 1,
 		Contracts: "  - builtin: stock.v1\n", WriterYAML: "drain_timeout: 20s\n", KafkaYAML: "  drain_timeout: 10s\n",
 	})
 	if err != nil {
@@ -207,7 +211,8 @@ func (u *upgrade) take(ctx context.Context, s step) error {
 		return err
 	}
 	row := Row{What: s.what}
-	row.Silence, row.Moved = u.watch.end()
+	h := u.watch.end("")
+	row.Silence, row.Moved = h.silence, h.moves
 	after, err := u.watch.streams(ctx)
 	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
 	u.report.Rows = append(u.report.Rows, row)
@@ -243,11 +248,11 @@ func (u *upgrade) carries(ctx context.Context) error {
 				moved++
 			}
 		}
-		if moved == lanes {
+		if moved == upgradeLanes {
 			return pause(ctx, u.Stay)
 		}
 		if time.Since(began) > evenWithin {
-			return errors.Join(fmt.Errorf("%d of %d lanes go on after %v", moved, lanes, evenWithin), u.refusals(ctx))
+			return errors.Join(fmt.Errorf("%d of %d lanes go on after %v", moved, upgradeLanes, evenWithin), u.refusals(ctx))
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return err
@@ -284,8 +289,7 @@ func (r *Report) PrintUpgrade(out io.Writer, ref string) error {
 	}
 	_, err := fmt.Fprintf(out,
 		"upgrade: from %s and back, steps %d, silence %.2f s, events %d, lost %d, duplicates %d\n", ref,
-		len(r.Rows), r.silence().Seconds(), r.Verified.Events, r.Verified.Missing,
-		r.Verified.Duplicates+r.Verified.Both+r.Verified.Phantom)
+		len(r.Rows), r.silence().Seconds(), r.Verified.Events, r.lost(), r.duplicates())
 	return err
 }
 
