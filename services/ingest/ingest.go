@@ -114,7 +114,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		watching.Go(func() { lanes.look(watch, self.overview) })
 		defer watching.Wait()
 		defer done()
-		return src.Run(work, c.topicsOf(contracts), lanes.carry)
+		return src.Run(work, c.topicsOf(contracts), lanes.carry())
 	})
 	group.Go(func() error {
 		defer stop()
@@ -155,7 +155,5 @@ func (c *Config) topicsOf(set *contract.Set) source.Topics {
 
 // stopWithin is how long calls to our own server may take once the work has ended.
 const stopWithin = time.Second
-
-var _ source.Handler = (*roster)(nil).carry
 
 var _ lane.Contracts = (*contracts)(nil)

@@ -18,6 +18,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
@@ -67,8 +68,17 @@ func (r *roster) load(set *contract.Set) {
 // loaded are the contracts; nil while they are not loaded.
 func (r *roster) loaded() *contract.Set { return r.known.Load() }
 
-// carry is the source's handler: the life of one lane.
-func (r *roster) carry(ctx context.Context, p lane.Partition) {
+// carry is the source's handler: the life of one lane. Thousands of lanes rest below it, so it does little itself.
+func (r *roster) carry() source.Handler {
+	return func(ctx context.Context, p lane.Partition) {
+		l := r.enter(p)
+		defer r.leave(l)
+		l.Run(ctx)
+	}
+}
+
+// enter makes the lane of a partition.
+func (r *roster) enter(p lane.Partition) *lane.Lane {
 	l := &lane.Lane{
 		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
@@ -80,13 +90,15 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	r.lanes[l] = struct{}{}
 	r.mu.Unlock()
 	r.live.Add(1)
-	defer r.live.Add(-1)
-	defer func() {
-		r.mu.Lock()
-		delete(r.lanes, l)
-		r.mu.Unlock()
-	}()
-	l.Run(ctx)
+	return l
+}
+
+// leave forgets it.
+func (r *roster) leave(l *lane.Lane) {
+	r.mu.Lock()
+	delete(r.lanes, l)
+	r.mu.Unlock()
+	r.live.Add(-1)
 }
 
 // lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.

@@ -175,24 +175,37 @@ func (l *Lane) back() <-chan struct{} {
 
 // carry makes one call: it opens, runs, and ends. progress says that something was settled.
 func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
-	defer func() {
-		if p := caught("the lane", recover()); p != nil {
-			err = p
-		}
-	}()
-	defer l.notice(nil)
-	c, err := l.open(ctx)
+	var c *call
+	defer l.leaveCall(&c, &err)
+	opened, err := l.open(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer func() { l.leavePlace(c.place, err) }()
-	err = c.run(ctx)
-	if errors.Is(err, errGone) {
-		if reset := l.resetPosition(ctx, c.ledger.newest.Position); reset != nil {
-			err = reset
-		}
+	c = opened // from here on its place is left with the call
+	if err = c.run(ctx); errors.Is(err, errGone) {
+		err = l.leaveGone(ctx, c)
 	}
 	return c.progress, err
+}
+
+// leaveGone moves a lane whose records are gone.
+func (l *Lane) leaveGone(ctx context.Context, c *call) error {
+	if err := l.resetPosition(ctx, c.ledger.newest.Position); err != nil {
+		return err
+	}
+	return errGone
+}
+
+// leaveCall ends a call, if there is one, and a panic of it. It is to be deferred.
+func (l *Lane) leaveCall(c **call, err *error) {
+	fault := caught("the lane", recover())
+	if *c != nil {
+		l.leavePlace((*c).place, *err)
+	}
+	l.notice(nil)
+	if fault != nil {
+		*err = fault
+	}
 }
 
 // backoff is exponential with jitter: half of each wait is random, so that lanes broken together do not come back
