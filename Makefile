@@ -85,8 +85,9 @@ ci: ## Everything that must pass, each step with its time
 	done; echo "== all passed"
 
 .PHONY: test
-test: ## Test all modules, with the race detector where a C compiler works
-	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
+test: ## Test all modules, with the race detector where a C compiler works; pictures of pages and terminals go to bin/screens
+	@tools/chromium.sh
+	@race=$$(tools/race.sh); set -x; SCREENS=$(CURDIR)/bin/screens CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
 
 .PHONY: test-memory
 test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take

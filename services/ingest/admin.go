@@ -53,6 +53,7 @@ type local struct {
 	ready    func() error
 	self     *adminv1.Answer
 	started  time.Time
+	drifts   drifts
 }
 
 var _ fleetview.Local = (*local)(nil)
@@ -67,6 +68,7 @@ func newLocal(
 		config: c, lanes: lanes, fleet: fleet, meter: meter, ready: ready, self: self, started: time.Now(),
 		overview: &overview.Overview{
 			Ingest: self.GetProcess(), Lanes: lanes.seen, Goals: goals{lanes}, Log: env.Log,
+			Letters: lanes.letters,
 		},
 	}
 }
@@ -81,12 +83,11 @@ func (l *local) Lanes(topic string, partition *int32, table string) []*adminv1.L
 
 // DeadLetters implements fleetview.Local.
 func (l *local) DeadLetters() []*adminv1.DeadLetterCount {
-	var out []*adminv1.DeadLetterCount
-	for _, c := range l.lanes.metrics.LetterCounts() {
-		out = append(out, &adminv1.DeadLetterCount{Topic: c.Topic, Reason: c.Reason, Count: c.Count})
-	}
-	return out
+	return l.lanes.letters.List(time.Now())
 }
+
+// History implements fleetview.Local.
+func (l *local) History(table string) []*adminv1.Stretch { return l.overview.History(table) }
 
 // Process implements fleetview.Local.
 func (l *local) Process() *adminv1.Process {
@@ -166,10 +167,10 @@ func move(d *placement.Done) *adminv1.Move {
 }
 
 // view is what this ingest serves as admin.v1, and what to close in the end.
-func (l *local) view(ring *events.Ring) (view *fleetview.View, closed func(), err error) {
+func (l *local) view(ring *events.Ring) (view *fleetview.View, seen *records, closed func(), err error) {
 	options, err := l.config.Writer.options(nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	ingests := &fleetview.Peers{Options: options, Addresses: func(ctx context.Context) ([]fleetview.Address, error) {
 		return fleetview.Resolve(ctx, l.config.Peers)
@@ -181,9 +182,11 @@ func (l *local) view(ring *events.Ring) (view *fleetview.View, closed func(), er
 		}
 		return out, nil
 	}}
-	return &fleetview.View{
+	view = &fleetview.View{
 		Local: l, Events: ring, Self: l.self, Ingests: ingests.All, Writers: carriers.All,
-	}, func() { ingests.Close(); carriers.Close() }, nil
+	}
+	seen = &records{self: l.self, lanes: l.lanes, overview: l.overview, ingests: ingests.All, writers: carriers.All}
+	return view, seen, func() { ingests.Close(); carriers.Close() }, nil
 }
 
 // authority is the name that the writers' certificates have; empty where each is reached by its own.

@@ -42,7 +42,8 @@ type Source struct {
 	backoff    time.Duration
 	fenceGrace time.Duration
 	endsEvery  time.Duration
-	// loadEvery, loadWindow, replanEvery and urgentEvery are the constants of load.go.
+	// pace is the constant of fetcher.go; loadEvery, loadWindow, replanEvery and urgentEvery are those of load.go.
+	pace                                            time.Duration
 	loadEvery, loadWindow, replanEvery, urgentEvery time.Duration
 
 	// Set while Run runs.
@@ -73,7 +74,8 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
-		endsEvery: endsEvery, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery, urgentEvery: urgentEvery,
+		endsEvery: endsEvery, pace: pace, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
+		urgentEvery: urgentEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
