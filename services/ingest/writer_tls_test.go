@@ -5,14 +5,12 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
@@ -53,8 +51,8 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 	tlstest.Renew(t, client, first, first)
 	address, stop := serveHealth(t, "127.0.0.1:0", server)
 	w := Writer{
-		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
-		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		Endpoints: []string{address},
+		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	conn, err := w.dial()
 	if err != nil {
@@ -91,8 +89,8 @@ func TestCheckNamesTheRefusalOfAWriter(t *testing.T) {
 	tlstest.Renew(t, client, second, first)
 	address, _ := serveHealth(t, "127.0.0.1:0", server)
 	w := Writer{
-		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
-		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		Endpoints: []string{address},
+		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	found := checkWriter(t.Context(), w, address)
 	if !strings.Contains(found.Detail, "unknown certificate authority") || !strings.Contains(found.Remedy, "writer.tls") {
