@@ -226,9 +226,44 @@ func TestCutBackUnderReplay(t *testing.T) {
 		}}
 		p := w.start(alter(a))
 		time.Sleep(5 * time.Second)
-		mustRefuse(t, p, "was cut back", "of a)")
+		// The log ends behind it, so no offsets are missing: which records are others, nobody can say.
+		mustRefuse(t, p, "was cut back and written to again", "ends at offset 5", "reading on at 3 failed", "of a)",
+			"--topic orders:3")
+		if text := p.lane.Status().LastError; strings.Contains(text, "3 to 2") {
+			t.Errorf("names offsets that are none: %s", text)
+		}
 		a.mu.Lock()
 		a.next = nil
+		a.mu.Unlock()
+		w.settle()
+		w.verify()
+	})
+}
+
+// An end before the records to be dropped, which is seen while they are read, names those that are missing.
+func TestEndUnderReplay(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		w.leaveBehind()
+		read := false
+		a := &altered{
+			next: func(offset int64) error {
+				if read = offset == 3; read {
+					return ErrOffsetGone
+				}
+				return nil
+			},
+			bounds: func(oldest, newest int64) (int64, int64) {
+				if read {
+					newest = 2
+				}
+				return oldest, newest
+			},
+		}
+		p := w.start(alter(a))
+		time.Sleep(5 * time.Second)
+		mustRefuse(t, p, "was cut back", "offsets 2 to 2", "of a)", "--to-offset 2")
+		a.mu.Lock()
+		a.next, a.bounds = nil, nil
 		a.mu.Unlock()
 		w.settle()
 		w.verify()

@@ -99,8 +99,9 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		ledger: ledger{newest: opening},
 		builder: builder{
 			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay,
-			next: from.Position,
+			next: from.Position, traces: newSampler(l),
 		},
+		tells: opened.GetTraces(),
 	}
 	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)
@@ -242,6 +243,18 @@ func (l *Lane) cutBack(cut *CutError, r *replay) error {
 		"kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since "+
 		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic, number,
 		cut.End)
+}
+
+// regrown refuses the lane: the partition holds the offset to read on at, but not the log that was read up to there.
+// What is counted on in it would be other records. why is what reading failed with.
+func (l *Lane) regrown(why error, r *replay, next, newest int64) error {
+	topic, number := l.Partition.Topic(), l.Partition.Number()
+	return fatalf("%s/%d was cut back and written to again, by an unclean election of a leader or because it was restored "+
+		"from elsewhere: it ends at offset %d, and reading on at %d failed (%v), while rows of records from there on are in "+
+		"the tables as well (%s); counting would drop others. The lane looks again by itself. If the records that were read "+
+		"do not come back, stop the group and reset it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset "+
+		"to where it was cut back, which is %d at the latest: what is written since is read from there on; the rows of "+
+		"the lost records stay", topic, number, newest, next, why, r.describe(l.Contracts.Routes()), topic, number, next)
 }
 
 // resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 )
 
 // handle takes a response of the writer. closed is true after Closed: its pair is the newest.
@@ -54,12 +56,18 @@ func (c *call) settled(m *lanev1.Settled) error {
 	}
 	c.ledger.settled(Pair{m.GetPosition(), m.GetCheckpoint()})
 	c.window.pop()
+	b.traced.end(nil)
+	b.traced = nil
 	c.progress = true
 	c.lane.metrics.settled(b)
 	c.first = c.firstUnsettled()
 	c.lane.board.moved(m.GetPosition(), c.first)
-	c.lane.board.batchSettled(time.Since(b.sent))
-	c.showWindow(func(s *Status) { s.Dropped += uint64(b.dropped) })
+	now := time.Now()
+	c.lane.board.batchSettled(now.Sub(b.sent))
+	c.showWindow(func(s *Status) {
+		s.Dropped += uint64(b.dropped)
+		c.lane.board.remembered.settled(b, now)
+	})
 	b.records.Release()
 	c.let(b)
 	return nil
@@ -129,12 +137,14 @@ func (c *call) refused(m *lanev1.Refused) error {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())
 		}
 		b.refused[i] = struct{}{}
+		b.traced.refused(i, row)
 		r := b.records.Record(i)
 		letters = append(letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Name,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,
 		})
 	}
+	c.lane.tapped(tap.Refused, letters)
 	b.refusals++
 	c.letters = append(c.letters, letterJob{batch: b, letters: letters, refused: true})
 	return nil
@@ -158,7 +168,11 @@ func (c *call) lettersProduced(err error) error {
 	if err != nil {
 		return err
 	}
+	c.lane.tapped(tap.DeadLetter, job.letters)
 	c.lane.metrics.letters(job.letters)
+	if c.lane.Letters != nil {
+		c.lane.Letters.Count(time.Now(), job.letters)
+	}
 	c.lane.board.update(func(s *Status) { s.DeadLetters += uint64(len(job.letters)) })
 	if !job.refused {
 		c.held = nil
@@ -173,6 +187,18 @@ func (c *call) lettersProduced(err error) error {
 	slices.Sort(offsets)
 	c.control.push(leftOut(job.batch.sequence, offsets))
 	return nil
+}
+
+// tapped shows dead letters, or what is about to become some, to those who look.
+func (l *Lane) tapped(at tap.Point, letters []DeadLetter) {
+	w := l.Taps.Watching()
+	if w == nil {
+		return
+	}
+	w.Faulty(at, l.Partition.Topic(), len(letters), func(i int) (*record.Record, tap.Fault) {
+		d := &letters[i]
+		return d.Record, tap.Fault{Reason: d.Reason, Err: d.Err, Field: d.Field, Byte: d.Byte}
+	})
 }
 
 // closed checks the last response.

@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -79,7 +80,9 @@ func TestDoubtfulCommit(t *testing.T) {
 			t.Run(name+"/"+assignment, func(t *testing.T) {
 				t.Parallel()
 				c := newCluster(t, kfake.SeedTopics(2, testTopic))
-				cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Assignment = assignment })
+				cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
+					c.Kafka.Assignment, c.Kafka.SessionTimeout = assignment, config.Duration(45*time.Second)
+				})
 				a := start(t, cfg, false)
 				for range 2 {
 					a.claim(t)

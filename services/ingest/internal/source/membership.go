@@ -68,7 +68,9 @@ func newMembership(ctx context.Context, s *Source, handler Handler) (*membership
 	}
 	m.ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for range clients {
-		m.pools = append(m.pools, newFetchers(m.ctx, s.leaders, config, &m.readers))
+		pool := newFetchers(m.ctx, s.leaders, config, &m.readers)
+		pool.pace = s.pace
+		m.pools = append(m.pools, pool)
 	}
 	m.load = make([]int, clients)
 	m.committer = newCommitter(m.send, m.doubted, time.Duration(s.config.Commit.Interval), s.backoff, s.log, s.metrics)

@@ -130,7 +130,7 @@ func TestTwoMembersShare(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(4, testTopic))
 			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 				c.Kafka.Assignment = assignment
-				c.Kafka.SessionTimeout = config.Duration(10 * time.Second)
+				c.Kafka.SessionTimeout = config.Duration(45 * time.Second)
 			})
 			a := start(t, cfg, false)
 			var first []*owned

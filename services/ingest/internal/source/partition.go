@@ -162,8 +162,8 @@ func (c *claim) Read(ctx context.Context, from int64) (lane.Reader, error) {
 		c.last.Close()
 	}
 	m := c.membership
-	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers.config, m.prefetch, c.log, m.source.metrics)
-	m.readers.Go(func() { r.follow(c.fetchers) })
+	r := newReader(origin{c.tp, c.topic, from}, &c.epochs, c.fetchers, m.prefetch, c.log, m.source.metrics)
+	m.readers.Go(func() { r.follow(nil) })
 	c.last = r
 	return r, nil
 }

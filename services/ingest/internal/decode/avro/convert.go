@@ -78,11 +78,14 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		}
 
 	case opJSON:
-		m.scratch = text
+		m.json.Reset()
 		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {
 			return out, o, next, reason
 		}
-		text = m.scratch
+		out, o = putText(out, o, in, len(m.json.Text))
+		o += copy(out[o:], m.json.Text)
+		m.json.Trim()
+		return out, o, next, ""
 
 	case opNumber:
 		v, after := readVarint(src, p)

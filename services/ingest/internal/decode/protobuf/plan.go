@@ -83,7 +83,7 @@ func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{options: &o}
+	c := compiler{options: &o, texts: map[protoreflect.FullName]*text{}}
 	root := c.node(t.Root, t.Path, 0)
 	return &Plan{
 		Columns: columns, options: o, unknown: unknown, message: s.message, record: t.Root, root: root, depth: c.depth,
