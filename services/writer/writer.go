@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	host, _ := os.Hostname() // Without a name there is none in logs.
 	budget := lane.NewBudget(c.Memory.Size())
 	lanes := &lane.Service{
-		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
+		Sink: bigQuery, Limits: c.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
 		Tracer: tracer,
 	}
