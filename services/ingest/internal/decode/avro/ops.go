@@ -37,6 +37,7 @@ const (
 	opBigDecimal
 	opDuration
 	opVariable // a decimal with its scale before it; arg: index of the column
+	opGeometry // a shape as WKB in a record; arg: index of the geometry
 	// What the contract asks for in place of the type map. arg: index of the column.
 	opText   // a text; jump: a bit for an item without a RECORD around it
 	opNumber // a whole number; jump: a bit for one of 32 bits, and for an item without a RECORD around it
@@ -100,15 +101,16 @@ type program struct {
 	// messages and arrays are how deep each nest.
 	messages, arrays int
 
-	enums    []symbols
-	unions   [][]int32
-	decimals []decimalType
-	consts   [][]byte
-	skipped  []*skipped
-	reasons  []string
-	columns  []decode.Column
-	dates    *decode.Dates
-	ranges   []decode.RangeBounds
+	enums      []symbols
+	unions     [][]int32
+	decimals   []decimalType
+	consts     [][]byte
+	skipped    []*skipped
+	geometries []geometry
+	reasons    []string
+	columns    []decode.Column
+	dates      *decode.Dates
+	ranges     []decode.RangeBounds
 }
 
 // bytes is about what the program takes in memory.
