@@ -27,6 +27,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/statuspage"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -56,7 +57,13 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	defer schemas.close()
 	calls := grpcprom.NewClientMetrics()
 	env.Registry.MustRegister(calls)
+	tracer, err := tracing.Open(ctx, &c.Tracing.Config, "waybill-ingest", env.Log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	lanes := newRoster(&c, env)
+	lanes.traces = lane.Traces{Tracer: tracer, OneIn: c.Tracing.OneIn}
 	fleet, err := c.Writer.fleet(writers.Config{
 		Ingest: identity(&c), Lanes: lanes.carried, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
 	}, calls)
@@ -77,7 +84,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
 	self := newLocal(&c, env, lanes, fleet, meter, ready)
 	ring.Call(self.self.GetProcess())
-	view, closeView, err := self.view(ring)
+	view, seen, closeView, err := self.view(ring)
 	if err != nil {
 		return err
 	}
@@ -100,7 +107,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		}
 		env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
 			"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
-		lanes.contracts = contracts
+		lanes.load(contracts)
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
@@ -115,12 +122,12 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: ready, Page: statuspage.New(serving, view),
 			Lanes: lanes.status,
-			Plan:  func() any { return fleet.Picture() },
+			Plan:  func() any { return fleet.Plan() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready, view)
+		return serve(serving, work, env, ports, ready, view, seen)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

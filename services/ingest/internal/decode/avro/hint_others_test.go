@@ -112,8 +112,16 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 	for _, c := range common {
 		text := `syntax = "proto3"; package t; import "` + c.file + `"; message M { ` + c.name + ` x = 1; }`
 		compiled := func(o decode.Options) (*protobuf.Plan, error) {
+			file, err := protobuf.ParseSource(map[string]string{"m.proto": text}, "m.proto")
+			if err != nil {
+				t.Fatal(err)
+			}
+			schema, err := protobuf.NewSchema(file, "t.M")
+			if err != nil {
+				t.Fatal(err)
+			}
 			o.Contract, o.Payload = "c", "p"
-			return protobuf.CompileSource(map[string]string{"m.proto": text}, "m.proto", "t.M", protobuf.Drop, o)
+			return schema.Compile(protobuf.Drop, o)
 		}
 		var columns [2]string
 		for i := range columns {

@@ -6,11 +6,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-var timestampUnits = [...]decode.Unit{
-	opTimestampMillis: decode.Millis, opTimestampMicros: decode.Micros, opTimestampNanos: decode.Nanos,
-	opLocalMillis: decode.Millis, opLocalMicros: decode.Micros, opLocalNanos: decode.Nanos,
-}
-
 // appendUUID appends the canonical text of 16 bytes.
 func appendUUID(dst, id []byte) []byte {
 	for i, part := range [...][]byte{id[:4], id[4:6], id[6:8], id[8:10], id[10:16]} {

@@ -140,7 +140,7 @@ func TestScatteredFieldsOfJSON(t *testing.T) {
 func TestLeftOutIsKnown(t *testing.T) {
 	o := options
 	o.Columns = decode.Columns{"n": {Skip: true}, "many": {Skip: true}}
-	p, err := CompileMessage(parse(t, everyKind).Messages().ByName("M"), Refuse, o)
+	p, err := compileMessage(parse(t, everyKind).Messages().ByName("M"), Refuse, o)
 	if err != nil {
 		t.Fatal(err)
 	}

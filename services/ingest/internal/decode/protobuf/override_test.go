@@ -24,7 +24,7 @@ func asking(t testing.TB, text string, columns decode.Columns, change func(*deco
 	if change != nil {
 		change(&o)
 	}
-	return CompileMessage(parse(t, text).Messages().ByName("M"), Drop, o)
+	return compileMessage(parse(t, text).Messages().ByName("M"), Drop, o)
 }
 
 // shown is a payload's row as JSON, or the error.

@@ -75,11 +75,6 @@ func ParseSet(set []byte, message, payload string) (*Schema, error) {
 	return &Schema{m, shapeOf(m)}, nil
 }
 
-// CompileMessage compiles a message. Errors are those of Compile.
-func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	return (&Schema{m, shapeOf(m)}).Compile(unknown, o)
-}
-
 // Compile compiles the schema. Errors are those of the function Compile.
 func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
 	t := shape.New(s.root.Clone(), &o)
