@@ -177,7 +177,7 @@ func (o *Overview) judge(now time.Time, lanes []seen) []judged {
 		t.judge.Goal = freshness.Goal{Goal: j.goal, Stale: j.stale}
 		t.seen = true
 		j.verdict = t.judge.Judge(now, settled(now, j.lanes))
-		if j.verdict.State < freshness.Late || j.verdict.State == freshness.Recovered {
+		if j.verdict.State != freshness.Late && j.verdict.State != freshness.Stale {
 			if refused(j.lanes) != nil { // it will not get better by itself, however little is missing yet
 				j.verdict.State = freshness.Late
 			}
@@ -215,7 +215,7 @@ func settled(now time.Time, lanes []*seen) []freshness.Lane {
 	out := make([]freshness.Lane, len(lanes))
 	for i, s := range lanes {
 		out[i] = freshness.Lane{
-			Known: s.status.Position >= 0 && s.status.Lag >= 0, CaughtUp: s.status.Lag == 0,
+			Known: s.status.Position >= 0 && s.status.Lag >= 0, Paused: s.status.State == lane.Paused, CaughtUp: s.status.Lag == 0,
 			Through: now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
 			Behind:  max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
 		}
@@ -237,7 +237,7 @@ func (o *Overview) Tables() []*adminv1.Table {
 var states = map[freshness.State]adminv1.State{
 	freshness.Unknown: adminv1.State_STATE_UNSPECIFIED, freshness.Fresh: adminv1.State_STATE_FRESH,
 	freshness.Late: adminv1.State_STATE_LATE, freshness.Stale: adminv1.State_STATE_STALE,
-	freshness.Recovered: adminv1.State_STATE_RECOVERED,
+	freshness.Recovered: adminv1.State_STATE_RECOVERED, freshness.Paused: adminv1.State_STATE_PAUSED,
 }
 
 func (j *judged) proto() *adminv1.Table {
