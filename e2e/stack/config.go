@@ -40,7 +40,8 @@ kafka:
 {{end}}registry:
   urls: [http://{{.Endpoints.Registry}}]
   poll: 1s
-contracts:
+{{if gt (len .Ingests) 1}}peers: [{{range $i, $o := .Ingests}}{{if $i}}, {{end}}{{$o.GRPC}}{{end}}]
+{{end}}contracts:
 {{.Config.Contracts}}grpc:
   listen: {{.Self.GRPC}}
   insecure: true

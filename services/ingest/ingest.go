@@ -30,6 +30,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
@@ -65,6 +66,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
 	lanes.fleet = fleet
+	words := source.NewWords(c.source())
+	defer words.Close()
+	lanes.pauses = &pauses.Follower{Read: words.Read, Apply: lanes.pause, Log: env.Log}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
@@ -82,6 +86,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		return err
 	}
 	defer closeView()
+	steer := self.steering(view, words, env.Log)
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -100,11 +105,12 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		}
 		env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
 			"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
-		lanes.contracts = contracts
+		lanes.contracts.Store(contracts)
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
 		watching.Go(func() { lanes.look(watch, self.overview) })
+		watching.Go(func() { lanes.pauses.Run(watch) })
 		defer watching.Wait()
 		defer done()
 		return src.Run(work, c.topicsOf(contracts), lanes.carry)
@@ -120,7 +126,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready, view)
+		return serve(serving, work, env, ports, ready, view, steer)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

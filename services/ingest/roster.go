@@ -17,21 +17,25 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // roster runs a lane for each claim and knows those that run.
 type roster struct {
-	group     string
-	config    lane.Config
-	fleet     *writers.Fleet // set before the first claim, as contracts
-	contracts *contract.Set  // set before the first claim
+	group  string
+	config lane.Config
+	fleet  *writers.Fleet // set before the first claim
+	// contracts is set before the first claim.
+	contracts atomic.Pointer[contract.Set]
 	budget    *lane.Budget
 	metrics   *lane.Metrics
 	weather   *lane.Weather
 	unknowns  *contract.Unknowns
-	log       *slog.Logger
+	// pauses are what operators have said; set before the first claim.
+	pauses *pauses.Follower
+	log    *slog.Logger
 
 	// live is kept at the number of lanes.
 	live *atomic.Int64
@@ -54,7 +58,7 @@ func newRoster(c *Config, env service.Env) *roster {
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
 		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
-		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
+		Contracts: &contracts{shared: r.contracts.Load().Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
 	}
 	r.mu.Lock()
@@ -67,7 +71,40 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 		delete(r.lanes, l)
 		r.mu.Unlock()
 	}()
+	r.heed(ctx, l)
 	l.Run(ctx)
+}
+
+// heedWithin is how long a lane that begins waits to hear whether it is paused. Then what is known counts.
+const heedWithin = 5 * time.Second
+
+// heed tells a lane that begins whether it is paused. It asks anew: the pause may be as young as the claim.
+func (r *roster) heed(ctx context.Context, l *lane.Lane) {
+	ctx, cancel := context.WithTimeout(ctx, heedWithin)
+	defer cancel()
+	_, _ = r.pauses.Fresh(ctx) // the follower says what is wrong
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause(l, r.pauses.Words(), time.Now())
+}
+
+// pause tells the lanes at hand which of them are paused.
+func (r *roster) pause(*pauses.Words) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	words, now := r.pauses.Words(), time.Now() // the newest, whoever comes first
+	for l := range r.lanes {
+		pause(l, words, now)
+	}
+}
+
+func pause(l *lane.Lane, words *pauses.Words, now time.Time) {
+	word, paused := words.Of(pauses.Lane{Topic: l.Partition.Topic(), Partition: l.Partition.Number()}, now)
+	if !paused {
+		l.Pause(nil)
+		return
+	}
+	l.Pause(&lane.Pause{Until: word.Until, By: word.By, Reason: word.Reason})
 }
 
 // lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.

@@ -52,7 +52,7 @@ type server struct {
 
 func newServer(
 	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load,
-	view adminv1.AdminServiceServer, env service.Env,
+	view adminv1.AdminServiceServer, acts adminv1.SteeringServiceServer, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
@@ -82,6 +82,7 @@ func newServer(
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	adminv1.RegisterAdminServiceServer(s.grpc, view)
+	adminv1.RegisterSteeringServiceServer(s.grpc, acts)
 	for _, name := range []string{
 		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,
 	} {

@@ -60,7 +60,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
-	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, env)
+	acts := &steer{lanes: lanes, self: view.Self, log: env.Log}
+	carried.drained = acts.isDrained
+	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, acts, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group

@@ -16,6 +16,11 @@ type commands struct {
 	Top         topCmd          `cmd:"" help:"Watch which table is stale and why, in the terminal, or print it once."`
 	Plan        planCmd         `cmd:"" help:"Show what is carried where, what is fair, what moved and why, and how many processes the load needs."`
 	Events      eventsCmd       `cmd:"" help:"Show what happened in the fleet: changes of state, moves, errors."`
+	Pause       pauseCmd        `cmd:"" help:"Stop lanes of a topic or a table for a time, or list what is paused."`
+	Resume      resumeCmd       `cmd:"" help:"End pauses before their time."`
+	Move        moveCmd         `cmd:"" help:"Send a lane to another writer."`
+	Drain       drainCmd        `cmd:"" help:"Have all lanes leave a writer for a time."`
+	Spread      spreadCmd       `cmd:"" help:"Move lanes until they are even."`
 	DeadLetters deadLettersCmd  `cmd:"" help:"List, show and replay the records that did not become rows."`
 	Contracts   contractsCmd    `cmd:"" help:"List contracts, try them on sample records, and compare them with the tables."`
 	Version     service.Version `cmd:"" help:"Print the version."`
