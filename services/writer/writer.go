@@ -76,7 +76,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: func() error { return ready(work) },
 			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
-			Page:  statuspage.New(watching, view),
+			Page:  statuspage.Acts(statuspage.New(watching, view), acts),
 		})
 	})
 	group.Go(func() error {
