@@ -56,9 +56,10 @@ chaos: build ## Load while everything fails, then a look at every offset. DURATI
 	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
 
 SHORT ?=
+EXPERIMENT ?=
 .PHONY: fleet
-fleet: build ## Writers come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1
-	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short)
+fleet: build ## Writers and ingests come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1 LANES=500 EXPERIMENT=thesis
+	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short) $(if $(filter-out 0 no false,$(LANES)),--lanes=$(LANES)) $(if $(EXPERIMENT),--experiment=$(EXPERIMENT))
 
 EACH ?= 5s
 .PHONY: hostile
@@ -84,8 +85,9 @@ ci: ## Everything that must pass, each step with its time
 	done; echo "== all passed"
 
 .PHONY: test
-test: ## Test all modules, with the race detector where a C compiler works
-	@race=$$(tools/race.sh); set -x; CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
+test: ## Test all modules, with the race detector where a C compiler works; pictures of pages and terminals go to bin/screens
+	@tools/chromium.sh
+	@race=$$(tools/race.sh); set -x; SCREENS=$(CURDIR)/bin/screens CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
 
 .PHONY: test-memory
 test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -18,19 +17,16 @@ import (
 	"github.com/waybill-data/waybill/sandbox/events"
 )
 
-// ingest runs a command of ingest, asking one of the ingests of the stack, and returns its exit status and what it
-// prints.
-func (w *world) ingest(asked *stack.Service, args ...string) (int, string) {
-	args = append(args, "-c", w.Ingests[0].Config, "--at", asked.GRPC)
-	cmd := exec.CommandContext(w.ctx, filepath.Join(bin, "ingest"), args...)
-	out, _ := cmd.CombinedOutput()
-	return cmd.ProcessState.ExitCode(), string(out)
+// at runs a command of ingest, asking one of the services of the stack, and returns its exit status and what it prints.
+func (w *world) at(asked *stack.Service, args ...string) (int, string) {
+	out, errs, code := w.ingest(append(args, "--at", asked.GRPC)...)
+	return code, out + errs
 }
 
 // acts runs an act, which must succeed, and reads what it returns.
 func (w *world) acts(into proto.Message, asked *stack.Service, args ...string) {
 	w.t.Helper()
-	code, out := w.ingest(asked, append(args, "-o", "json")...)
+	code, out := w.at(asked, append(args, "-o", "json")...)
 	if code != 0 {
 		w.t.Fatalf("ingest %s: status %d, %s", strings.Join(args, " "), code, out)
 	}
@@ -77,7 +73,7 @@ func (w *world) states(topic, state string, lanes int) (positions int64) {
 // with what is nearest. Resumed, every offset is in its table once.
 func TestPausedTopic(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Config{Ingests: 2, Writers: 2, DeliveryPartitions: 4, StockPartitions: 2})
+	w := peered(t)
 	first, second := w.Ingests[0], w.Ingests[1]
 	topic := stack.DeliveryTopic
 	w.produce(topic, 4000, events.Config{})
@@ -142,14 +138,14 @@ func TestPausedTopic(t *testing.T) {
 		"names a topic and a table":         {"resume", "--topic", topic, "--table", "delivery_events"},
 		"500 is the most":                   {"resume", "--topic", topic, "--reason", strings.Repeat("x", 501)},
 	} {
-		if code, out := w.ingest(second, args...); code != 1 || !strings.Contains(out, want) {
+		if code, out := w.at(second, args...); code != 1 || !strings.Contains(out, want) {
 			t.Errorf("ingest %v: status %d, %s; want %q", args, code, out, want)
 		}
 	}
 	if now := w.states(topic, "paused", 4); now != at {
 		t.Errorf("what was refused has moved the positions from %d to %d", at, now)
 	}
-	if code, out := w.ingest(first, "pause", "--list"); code != 0 || strings.Count(out, "table delivery_events") != 4 {
+	if code, out := w.at(first, "pause", "--list"); code != 0 || strings.Count(out, "table delivery_events") != 4 {
 		t.Errorf("pause --list: status %d, %s", code, out)
 	}
 
@@ -169,12 +165,12 @@ func TestPausedTopic(t *testing.T) {
 func TestPauseEnds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stack.Config{DeliveryPartitions: 2, StockPartitions: 1})
-	if code, out := w.ingest(w.Ingests[0], "pause", "--topic", stack.DeliveryTopic, "--for", "3s"); code != 0 {
+	if code, out := w.at(w.Ingests[0], "pause", "--topic", stack.DeliveryTopic, "--for", "3s"); code != 0 {
 		t.Fatalf("status %d, %s", code, out)
 	}
 	w.produce(stack.DeliveryTopic, 200, events.Config{})
 	w.verified()
-	if code, out := w.ingest(w.Ingests[0], "events", "--filter", "operator: "); code != 0 ||
+	if code, out := w.at(w.Ingests[0], "events", "--filter", "operator: "); code != 0 ||
 		!strings.Contains(out, "operator: pause") {
 		t.Errorf("events: status %d, %s", code, out)
 	}
@@ -185,11 +181,11 @@ func TestPauseEnds(t *testing.T) {
 // in its table once.
 func TestMovedLanes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stack.Config{Ingests: 2, Writers: 2, DeliveryPartitions: 4, StockPartitions: 1})
+	w := peered(t)
 	topic := stack.DeliveryTopic
 	w.produce(topic, 400, events.Config{})
 	w.settled()
-	at := func(partition int32) (writer string) {
+	where := func(partition int32) (writer string) {
 		t.Helper()
 		w.until("the lane is open", func() error {
 			for _, i := range w.Ingests {
@@ -209,7 +205,7 @@ func TestMovedLanes(t *testing.T) {
 		return writer
 	}
 	others := map[string]string{"writer": "writer-2", "writer-2": "writer"}
-	from := at(2)
+	from := where(2)
 	move := []string{"move", "--topic", topic, "--partition", "2", "--to", others[from], "--reason", "a try"}
 	var moved adminv1.MoveLaneResponse
 	for _, asked := range w.Ingests { // one of them does not carry it
@@ -225,12 +221,12 @@ func TestMovedLanes(t *testing.T) {
 		}
 	}
 	w.until("the lane has moved", func() error {
-		if now := at(2); now != others[from] {
+		if now := where(2); now != others[from] {
 			return fmt.Errorf("it is at %s", now)
 		}
 		return nil
 	})
-	if _, out := w.ingest(w.Ingests[0], "plan"); !strings.Contains(out, "asked for by") {
+	if _, out := w.at(w.Ingests[0], "plan"); !strings.Contains(out, "asked for by") {
 		t.Errorf("the plan does not show who asked for the move: %s", out)
 	}
 	for want, args := range map[string][]string{
@@ -240,7 +236,7 @@ func TestMovedLanes(t *testing.T) {
 		`the nearest is "writer"`:         {"drain", "--writer", "writr"},
 		"is not within 1s and 24h0m0s":    {"drain", "--writer", "writer", "--for", "25h"},
 	} {
-		if code, out := w.ingest(w.Ingests[1], args...); code != 1 || !strings.Contains(out, want) {
+		if code, out := w.at(w.Ingests[1], args...); code != 1 || !strings.Contains(out, want) {
 			t.Errorf("ingest %v: status %d, %s; want %q", args, code, out, want)
 		}
 	}
@@ -253,7 +249,7 @@ func TestMovedLanes(t *testing.T) {
 	w.produce(topic, 400, events.Config{})
 	w.until("all lanes are at the other writer", func() error {
 		for p := range int32(4) {
-			if now := at(p); now != "writer" {
+			if now := where(p); now != "writer" {
 				return fmt.Errorf("partition %d is at %s", p, now)
 			}
 		}
@@ -263,7 +259,7 @@ func TestMovedLanes(t *testing.T) {
 		"it is leaving (an operator drains it)": {"move", "--topic", topic, "--partition", "1", "--to", "writer-2"},
 		"no other writer than writer takes":     {"drain", "--writer", "writer"},
 	} {
-		if code, out := w.ingest(w.Ingests[1], args...); code != 1 || !strings.Contains(out, want) {
+		if code, out := w.at(w.Ingests[1], args...); code != 1 || !strings.Contains(out, want) {
 			t.Errorf("ingest %v: status %d, %s; want %q", args, code, out, want)
 		}
 	}
@@ -275,14 +271,14 @@ func TestMovedLanes(t *testing.T) {
 	}
 	w.until("lanes come back", func() error {
 		for p := range int32(4) {
-			if at(p) == "writer-2" {
+			if where(p) == "writer-2" {
 				return nil
 			}
 		}
 		return fmt.Errorf("all are at the first writer")
 	})
 	w.verified()
-	if code, out := w.ingest(w.Writers[0], "drain", "--writer", "writer"); code != 1 || !strings.Contains(out, "ask an ingest") {
+	if code, out := w.at(w.Writers[0], "drain", "--writer", "writer"); code != 1 || !strings.Contains(out, "ask an ingest") {
 		t.Errorf("a writer that is asked to drain itself: status %d, %s", code, out)
 	}
 }

@@ -81,7 +81,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
 	self := newLocal(&c, env, lanes, fleet, meter, ready)
 	ring.Call(self.self.GetProcess())
-	view, closeView, err := self.view(ring)
+	view, seen, closeView, err := self.view(ring)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		}
 		env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
 			"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
-		lanes.contracts.Store(contracts)
+		lanes.load(contracts)
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
@@ -121,12 +121,12 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: ready, Page: statuspage.Acts(statuspage.New(serving, view), steer),
 			Lanes: lanes.status,
-			Plan:  func() any { return fleet.Picture() },
+			Plan:  func() any { return fleet.Plan() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready, view, steer)
+		return serve(serving, work, env, ports, ready, view, steer, seen)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

@@ -19,20 +19,24 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
 // roster runs a lane for each claim and knows those that run.
 type roster struct {
-	group  string
-	config lane.Config
-	fleet  *writers.Fleet // set before the first claim
-	// contracts is set before the first claim.
-	contracts atomic.Pointer[contract.Set]
-	budget    *lane.Budget
-	metrics   *lane.Metrics
-	weather   *lane.Weather
-	unknowns  *contract.Unknowns
+	group     string
+	config    lane.Config
+	fleet     *writers.Fleet // set before the first claim, as contracts
+	contracts *contract.Set  // set before the first claim
+	// known is contracts, for those who may ask before there are any.
+	known    atomic.Pointer[contract.Set]
+	budget   *lane.Budget
+	metrics  *lane.Metrics
+	weather  *lane.Weather
+	unknowns *contract.Unknowns
+	taps     *tap.Taps
+	letters  *overview.Letters
 	// pauses are what operators have said; set before the first claim.
 	pauses *pauses.Follower
 	log    *slog.Logger
@@ -50,16 +54,28 @@ func newRoster(c *Config, env service.Env) *roster {
 		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
-		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes,
+		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes, taps: new(tap.Taps),
+		letters: new(overview.Letters),
 	}
 }
+
+// load takes the contracts.
+func (r *roster) load(set *contract.Set) {
+	r.contracts = set
+	r.letters.TypeHeaders = set.TypeHeaders()
+	r.known.Store(set)
+}
+
+// loaded are the contracts; nil while they are not loaded.
+func (r *roster) loaded() *contract.Set { return r.known.Load() }
 
 // carry is the source's handler: the life of one lane.
 func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	l := &lane.Lane{
 		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
-		Contracts: &contracts{shared: r.contracts.Load().Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
+		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
+		Taps: r.taps, Letters: r.letters,
 	}
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}

@@ -22,7 +22,7 @@ type steered struct{ lanes *roster }
 
 // Topics implements steering.Contracts.
 func (s steered) Topics() ([]string, bool) {
-	set := s.lanes.contracts.Load()
+	set := s.lanes.loaded()
 	if set == nil {
 		return nil, false
 	}
@@ -36,7 +36,7 @@ func (s steered) Topics() ([]string, bool) {
 
 // Tables implements steering.Contracts.
 func (s steered) Tables(topic string) []string {
-	if t := s.lanes.contracts.Load().Topic(topic); t != nil {
+	if t := s.lanes.loaded().Topic(topic); t != nil {
 		return t.Tables()
 	}
 	return nil

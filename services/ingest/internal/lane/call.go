@@ -126,16 +126,16 @@ func (c *call) advance() error {
 	}
 	if p, ok := c.ledger.await(); ok {
 		if mutant.AwaitedCommit { // Durable goes out at once, the commit some time
-			c.lane.Partition.CommitLater(p.position, p.checkpoint)
+			c.lane.Partition.CommitLater(p)
 			c.committed <- nil
 		} else {
 			go func() {
-				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) })
+				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p) })
 			}()
 		}
 	}
 	if p, ok := c.ledger.later(); ok {
-		c.lane.Partition.CommitLater(p.position, p.checkpoint)
+		c.lane.Partition.CommitLater(p)
 	}
 	if len(c.letters) > 0 && !c.lettering {
 		c.lettering = true
@@ -275,8 +275,12 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
+	if w := c.lane.Taps.Watching(); w != nil && b.rows > 0 {
+		w.Rows(c.lane.Partition.Topic(), &b.records)
+	}
 	b.sent = time.Now()
 	c.window.push(b)
+	first := c.sentEnd
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
 		c.batches.push(leftOut(0, b.leftOut()))
@@ -289,6 +293,7 @@ func (c *call) append(b *batch) {
 	c.showWindow(func(s *Status) {
 		s.Rows += uint64(b.rows)
 		s.Bytes += uint64(b.bytes)
+		c.lane.board.remembered.sent(b, first)
 	})
 }
 
@@ -338,6 +343,9 @@ func (c *call) receiveChunk(p chunk) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		if w := c.lane.Taps.Watching(); w != nil {
+			w.Records(p.records)
+		}
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()
@@ -355,7 +363,7 @@ func (c *call) receiveChunk(p chunk) error {
 		return fmt.Errorf("read records: %w", p.err)
 	}
 	if c.builder.replay.pending > 0 {
-		if err := c.lostUnderReplay(); err != nil {
+		if err := c.lostUnderReplay(p.err); err != nil {
 			return err
 		}
 	}

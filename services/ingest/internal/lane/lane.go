@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
+	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 )
 
 // Lane carries one claim. Fill in the exported fields and call Run once.
@@ -33,6 +34,10 @@ type Lane struct {
 	Metrics *Metrics
 	// Weather is shared by the lanes that use the same writers.
 	Weather *Weather
+	// Taps are who looks at records as they pass; nil: nobody.
+	Taps *tap.Taps
+	// Letters counts dead letters that have been written; nil: nobody does.
+	Letters LetterCounter
 	// Log gets one line a transition.
 	Log *slog.Logger
 
@@ -43,6 +48,11 @@ type Lane struct {
 	noticed string
 	// broken and refused are the back-offs after calls that broke and that were refused.
 	broken, refused backoff
+}
+
+// LetterCounter counts dead letters. What it is given is its own during the call alone. Safe for concurrent use.
+type LetterCounter interface {
+	Count(now time.Time, letters []DeadLetter)
 }
 
 // waitsForLetters says on the board why dead letters cannot be written.
@@ -185,7 +195,7 @@ func (l *Lane) carry(ctx, turn context.Context) (progress bool, err error) {
 	defer func() { l.leavePlace(c.place, err) }()
 	err = c.run(ctx)
 	if errors.Is(err, errGone) {
-		if reset := l.resetPosition(ctx, c.ledger.newest.position); reset != nil {
+		if reset := l.resetPosition(ctx, c.ledger.newest.Position); reset != nil {
 			err = reset
 		}
 	}

@@ -133,8 +133,8 @@ func (l *Lane) whereabouts(ctx context.Context) {
 	if known {
 		return
 	}
-	if position, _, err := l.Partition.Committed(ctx); err == nil && position >= 0 {
-		l.board.at(position)
+	if at, err := l.Partition.Committed(ctx); err == nil && at.Position >= 0 {
+		l.board.at(at.Position)
 	}
 }
 

@@ -23,7 +23,7 @@ func TestPausedLane(t *testing.T) {
 		p.lane.Pause(pauseFor(time.Hour))
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		at := w.log.pair().position
+		at := w.log.pair().Position
 		s := p.lane.Status()
 		if s.State != Paused || s.WindowBatches != 0 || s.Position != at ||
 			!strings.Contains(s.WaitingFor, "by alice: maintenance") {
@@ -41,7 +41,7 @@ func TestPausedLane(t *testing.T) {
 		w.produceRows("b", 100)
 		time.Sleep(30 * time.Minute)
 		synctest.Wait()
-		if now := w.log.pair().position; now != at {
+		if now := w.log.pair().Position; now != at {
 			t.Errorf("the position moved from %d to %d", at, now)
 		}
 		checkBudget(t, p)

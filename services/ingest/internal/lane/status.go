@@ -86,6 +86,8 @@ const (
 type board struct {
 	mu     sync.Mutex
 	status Status
+	// remembered are the last batches.
+	remembered remembered
 	// carried is what Carried shows and status does not.
 	carried Carried
 	waits   [waitKinds]struct {

@@ -27,6 +27,7 @@ import (
 type Lane interface {
 	Status() lane.Status
 	Shares(now time.Time) (cause causes.Cause, since time.Time, minute, quarter causes.Shares)
+	EachSettled(f func(*lane.Batch))
 }
 
 // Goals are what is said of a topic's tables.
@@ -54,10 +55,17 @@ type Overview struct {
 	Goals Goals
 	// Log is told when a table's state changes; nil: nobody.
 	Log *slog.Logger
+	// Letters counts dead letters; nil: nobody does.
+	Letters *Letters
 
 	mu     sync.Mutex
 	rates  map[Lane]*rates
 	tables map[string]*table
+	// settled is memory of judge, looked is that of Look alone: both come every few seconds for thousands of lanes.
+	settled []freshness.Lane
+	looked  []seen
+	// looks counts the calls of see.
+	looks uint64
 }
 
 // table is what is remembered of one.
@@ -65,22 +73,26 @@ type table struct {
 	judge freshness.Table
 	state freshness.State
 	seen  bool // in this look
+	past  history
 }
 
 // seen is one lane at one moment.
 type seen struct {
+	lane            Lane
 	status          lane.Status
 	cause           causes.Cause
 	since           time.Time
 	minute, quarter causes.Shares
 	rows, bytes     float64 // a second
+	gained          float64 // records a second that it is less behind
 	tables          []string
 }
 
-// Look samples the lanes and logs which tables have changed their state. Call it every few seconds.
+// Look samples the lanes and logs which tables have changed their state. Call it every few seconds, one call after the
+// other.
 func (o *Overview) Look(now time.Time) {
-	lanes := o.see(now, true)
-	for _, t := range o.judge(now, lanes) {
+	o.looked = o.see(now, true, o.looked[:0])
+	for _, t := range o.judge(now, o.looked, true) {
 		if !t.changed || o.Log == nil {
 			continue
 		}
@@ -93,33 +105,33 @@ func (o *Overview) Look(now time.Time) {
 	}
 }
 
-// see looks at all lanes, by topic and partition.
-func (o *Overview) see(now time.Time, sample bool) []seen {
+// see looks at all lanes, by topic and partition, and appends them to out, which is empty.
+func (o *Overview) see(now time.Time, sample bool, out []seen) []seen {
 	lanes := o.Lanes()
-	out := make([]seen, 0, len(lanes))
+	out = slices.Grow(out, len(lanes))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.rates == nil {
 		o.rates = make(map[Lane]*rates)
 	}
-	at := make(map[Lane]bool, len(lanes))
+	o.looks++
 	for _, l := range lanes {
-		s := seen{status: l.Status()}
+		s := seen{lane: l, status: l.Status()}
 		s.cause, s.since, s.minute, s.quarter = l.Shares(now)
 		r := o.rates[l]
 		if r == nil {
 			r = new(rates)
 			o.rates[l] = r
 		}
-		if at[l] = true; sample {
-			r.take(now, s.status.Rows, s.status.Bytes)
+		if r.looked = o.looks; sample {
+			r.take(now, &s.status)
 		}
-		s.rows, s.bytes = r.over(now, s.status.Rows, s.status.Bytes)
+		s.rows, s.bytes, s.gained = r.over(now, &s.status)
 		s.tables = o.Goals.Tables(s.status.Topic)
 		out = append(out, s)
 	}
-	for l := range o.rates {
-		if !at[l] {
+	for l, r := range o.rates {
+		if r.looked != o.looks {
 			delete(o.rates, l)
 		}
 	}
@@ -139,7 +151,7 @@ type judged struct {
 	changed     bool
 }
 
-func (o *Overview) judge(now time.Time, lanes []seen) []judged {
+func (o *Overview) judge(now time.Time, lanes []seen, look bool) []judged {
 	byName := map[string]*judged{}
 	var order []string
 	for i := range lanes {
@@ -176,7 +188,8 @@ func (o *Overview) judge(now time.Time, lanes []seen) []judged {
 		}
 		t.judge.Goal = freshness.Goal{Goal: j.goal, Stale: j.stale}
 		t.seen = true
-		j.verdict = t.judge.Judge(now, settled(now, j.lanes))
+		o.settled = settled(o.settled[:0], now, j.lanes)
+		j.verdict = t.judge.Judge(now, o.settled)
 		if j.verdict.State != freshness.Late && j.verdict.State != freshness.Stale {
 			if refused(j.lanes) != nil { // it will not get better by itself, however little is missing yet
 				j.verdict.State = freshness.Late
@@ -184,6 +197,13 @@ func (o *Overview) judge(now time.Time, lanes []seen) []judged {
 		}
 		j.reason = reason(j)
 		j.changed, t.state = t.state != j.verdict.State, j.verdict.State
+		if look {
+			cause := causes.Idle
+			if w := j.worst(); w != nil {
+				cause = w.cause
+			}
+			t.past.note(now, j.verdict.State, cause)
+		}
 		out = append(out, *j)
 	}
 	for name, t := range o.tables {
@@ -210,15 +230,16 @@ func refused(lanes []*seen) *seen {
 	return nil
 }
 
-// settled says what lanes have settled.
-func settled(now time.Time, lanes []*seen) []freshness.Lane {
-	out := make([]freshness.Lane, len(lanes))
-	for i, s := range lanes {
-		out[i] = freshness.Lane{
-			Known: s.status.Position >= 0 && s.status.Lag >= 0, Paused: s.status.State == lane.Paused, CaughtUp: s.status.Lag == 0,
-			Through: now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
-			Behind:  max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
-		}
+// settled appends what lanes have settled.
+func settled(out []freshness.Lane, now time.Time, lanes []*seen) []freshness.Lane {
+	out = slices.Grow(out, len(lanes))
+	for _, s := range lanes {
+		out = append(out, freshness.Lane{
+			Known: s.status.Position >= 0 && s.status.Lag >= 0, Paused: s.status.State == lane.Paused,
+			CaughtUp: s.status.Lag == 0,
+			Through:  now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
+			Behind:   max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
+		})
 	}
 	return out
 }
@@ -226,10 +247,12 @@ func settled(now time.Time, lanes []*seen) []freshness.Lane {
 // Tables are the tables of the lanes.
 func (o *Overview) Tables() []*adminv1.Table {
 	now := time.Now()
-	lanes := o.see(now, false)
+	lanes := o.see(now, false, nil)
 	var out []*adminv1.Table
-	for _, j := range o.judge(now, lanes) {
-		out = append(out, j.proto())
+	for _, j := range o.judge(now, lanes, false) {
+		t := j.proto(now)
+		t.DeadLettersHour = o.Letters.Hour(now, t.GetTopics())
+		out = append(out, t)
 	}
 	return out
 }
@@ -240,7 +263,7 @@ var states = map[freshness.State]adminv1.State{
 	freshness.Recovered: adminv1.State_STATE_RECOVERED, freshness.Paused: adminv1.State_STATE_PAUSED,
 }
 
-func (j *judged) proto() *adminv1.Table {
+func (j *judged) proto(now time.Time) *adminv1.Table {
 	t := &adminv1.Table{
 		Name: j.name, State: states[j.verdict.State], Reason: j.reason,
 		Goal: durationpb.New(j.goal), Stale: durationpb.New(j.stale),
@@ -250,7 +273,11 @@ func (j *judged) proto() *adminv1.Table {
 	if !j.verdict.Through.IsZero() {
 		t.CompleteThrough = timestamppb.New(j.verdict.Through)
 	}
+	var settles settling
+	gained := 0.
 	for _, s := range j.lanes {
+		settles.take(now, s.lane)
+		gained += s.gained
 		t.RowsPerSecond += s.rows
 		t.BytesPerSecond += s.bytes
 		t.DeadLetters += s.status.DeadLetters
@@ -259,6 +286,8 @@ func (j *judged) proto() *adminv1.Table {
 			t.Topics = append(t.Topics, s.status.Topic)
 		}
 	}
+	t.Eta, t.SettleP50, t.SettleP99 = eta(t.GetBehindRecords(), gained), settles.quantile(0.5), settles.quantile(0.99)
+	t.DollarsPerDay = cost(t)
 	if w := j.worst(); w != nil {
 		t.Cause, t.Since = w.cause.String(), timestamppb.New(w.since)
 	}
@@ -276,11 +305,21 @@ func (j *judged) worst() *seen {
 	return nil
 }
 
+// History is the states of a table in the last 24 hours, the oldest first.
+func (o *Overview) History(name string) []*adminv1.Stretch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if t := o.tables[name]; t != nil {
+		return t.past.stretches()
+	}
+	return nil
+}
+
 // Matching are the lanes of a topic, of a partition, of a table; each where it is set.
 func (o *Overview) Matching(topic string, partition *int32, table string) []*adminv1.Lane {
 	now := time.Now()
 	var out []*adminv1.Lane
-	for _, s := range o.see(now, false) {
+	for _, s := range o.see(now, false, nil) {
 		if topic != "" && s.status.Topic != topic || partition != nil && s.status.Partition != *partition ||
 			table != "" && !slices.Contains(s.tables, table) {
 			continue
@@ -302,7 +341,7 @@ func (o *Overview) Matching(topic string, partition *int32, table string) []*adm
 
 // BytesPerSecond is what all lanes send.
 func (o *Overview) BytesPerSecond() (sum float64, lanes int) {
-	all := o.see(time.Now(), false)
+	all := o.see(time.Now(), false, nil)
 	for _, s := range all {
 		sum += s.bytes
 	}

@@ -15,8 +15,9 @@ import (
 )
 
 type fakeLane struct {
-	status lane.Status
-	cause  causes.Cause
+	status  lane.Status
+	cause   causes.Cause
+	batches []lane.Batch
 }
 
 func (f *fakeLane) Status() lane.Status { return f.status }
@@ -25,6 +26,12 @@ func (f *fakeLane) Shares(now time.Time) (causes.Cause, time.Time, causes.Shares
 	var s causes.Shares
 	s[f.cause] = 1
 	return f.cause, now.Add(-time.Minute), s, s
+}
+
+func (f *fakeLane) EachSettled(each func(*lane.Batch)) {
+	for i := range f.batches {
+		each(&f.batches[i])
+	}
 }
 
 type fakeGoals struct{ goal, stale time.Duration }
@@ -41,7 +48,7 @@ func (g fakeGoals) Freshness(_, table string) (goal, stale time.Duration) {
 func of(topic string, partition int32, lag int64, seconds float64, cause causes.Cause) *fakeLane {
 	return &fakeLane{lane.Status{
 		Topic: topic, Partition: partition, State: lane.Open, Position: 10, Lag: lag, LagSeconds: seconds,
-	}, cause}
+	}, cause, nil}
 }
 
 func overview(goals Goals, lanes ...*fakeLane) *Overview {
@@ -150,11 +157,11 @@ func TestRatesOfTheLastMinute(t *testing.T) {
 		now = now.Add(3 * time.Second)
 		l.status.Rows, l.status.Bytes = l.status.Rows+300, l.status.Bytes+3000
 	}
-	s := o.see(now, false)[0]
+	s := o.see(now, false, nil)[0]
 	if math.Abs(s.rows-100) > 1 || math.Abs(s.bytes-1000) > 10 {
 		t.Errorf("%v rows and %v bytes a second, want 100 and 1000", s.rows, s.bytes)
 	}
-	if s := o.see(now.Add(2*time.Minute), false)[0]; s.rows != 0 {
+	if s := o.see(now.Add(2*time.Minute), false, nil)[0]; s.rows != 0 {
 		t.Errorf("%v rows a second by samples that are too old", s.rows)
 	}
 	if len(o.rates) != 1 {

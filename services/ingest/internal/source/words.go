@@ -9,6 +9,7 @@ import (
 
 	"github.com/IBM/sarama"
 
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 )
 
@@ -87,9 +88,9 @@ func (w *Words) Write(ctx context.Context, words map[pauses.Lane]string) error {
 	}
 	defer w.backlog.Done()
 	return AwaitErr(ctx, &w.backlog, func() error {
-		pairs := make(map[topicPartition]*pair, len(words))
+		pairs := make(map[topicPartition]*handed, len(words))
 		for l, text := range words {
-			pairs[topicPartition{l.Topic, l.Partition}] = &pair{checkpoint: text}
+			pairs[topicPartition{l.Topic, l.Partition}] = &handed{Pair: lane.Pair{Checkpoint: text}}
 		}
 		// The coordinator may have moved, or the connection have rested: tried twice. The words are the same.
 		for attempt := 1; ; attempt++ {

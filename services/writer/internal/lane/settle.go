@@ -202,6 +202,7 @@ func (l *lane) settle() (moved bool, err error) {
 		b := l.window[n]
 		n++
 		l.position = b.end
+		l.remember(b)
 		for i := range b.blocks {
 			bl := &b.blocks[i]
 			t := &l.tables[bl.table]
