@@ -17,6 +17,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/tap"
@@ -38,7 +39,9 @@ type roster struct {
 	unknowns *contract.Unknowns
 	taps     *tap.Taps
 	letters  *overview.Letters
-	log      *slog.Logger
+	// pauses are what operators have said; set before the first claim.
+	pauses *pauses.Follower
+	log    *slog.Logger
 
 	// live is kept at the number of lanes.
 	live *atomic.Int64
@@ -73,6 +76,7 @@ func (r *roster) carry() source.Handler {
 	return func(ctx context.Context, p lane.Partition) {
 		l := r.enter(p)
 		defer r.leave(l)
+		r.heed(ctx, l)
 		l.Run(ctx)
 	}
 }
@@ -99,6 +103,38 @@ func (r *roster) leave(l *lane.Lane) {
 	delete(r.lanes, l)
 	r.mu.Unlock()
 	r.live.Add(-1)
+}
+
+// heedWithin is how long a lane that begins waits to hear whether it is paused. Then what is known counts.
+const heedWithin = 5 * time.Second
+
+// heed tells a lane that begins whether it is paused. It asks anew: the pause may be as young as the claim.
+func (r *roster) heed(ctx context.Context, l *lane.Lane) {
+	ctx, cancel := context.WithTimeout(ctx, heedWithin)
+	defer cancel()
+	_, _ = r.pauses.Fresh(ctx) // the follower says what is wrong
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause(l, r.pauses.Words(), time.Now())
+}
+
+// pause tells the lanes at hand which of them are paused.
+func (r *roster) pause(*pauses.Words) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	words, now := r.pauses.Words(), time.Now() // the newest, whoever comes first
+	for l := range r.lanes {
+		pause(l, words, now)
+	}
+}
+
+func pause(l *lane.Lane, words *pauses.Words, now time.Time) {
+	word, paused := words.Of(pauses.Lane{Topic: l.Partition.Topic(), Partition: l.Partition.Number()}, now)
+	if !paused {
+		l.Pause(nil)
+		return
+	}
+	l.Pause(&lane.Pause{Until: word.Until, By: word.By, Reason: word.Reason})
 }
 
 // lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.

@@ -22,7 +22,8 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
-	// place is where the call is; nil without a placer. woken holds a token when there is something new about that.
+	// place is where the call is; nil without a placer. woken holds a token when there is something new about that, or
+	// an order.
 	place  Place
 	woken  chan struct{}
 	depart departure
