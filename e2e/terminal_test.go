@@ -101,7 +101,7 @@ func TestCommandsInATerminal(t *testing.T) {
 	term.keys("t")
 	term.shows("where the time goes")
 	term.keys("/", "stock", "Enter")
-	term.shows("/stock", "sms_physical_stock")
+	term.shows("/stock", "physical_stock_events")
 	term.keys("Escape")
 	term.shows("delivery_events")
 	for range 3 {

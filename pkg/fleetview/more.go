@@ -70,7 +70,7 @@ func (v *View) ListContracts(
 	ctx context.Context, r *adminv1.ListContractsRequest,
 ) (*adminv1.ListContractsResponse, error) {
 	out := &adminv1.ListContractsResponse{Answers: []*adminv1.Answer{v.Self}}
-	own, unknown := v.Local.Contracts()
+	own, unknown := v.Local.Contracts(r.GetTable())
 	for _, c := range own {
 		c.Processes = []string{v.Self.GetProcess()}
 	}
@@ -79,7 +79,7 @@ func (v *View) ListContracts(
 		var said []*adminv1.ListContractsResponse
 		said, out.Answers = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListContractsResponse, error) {
-				return c.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true})
+				return c.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true, Table: r.GetTable()})
 			})
 		for _, s := range said {
 			for _, c := range s.GetContracts() {

@@ -41,6 +41,8 @@ type Seen struct {
 	Reason, Error, Field  string
 	// Row is the row as JSON; nil where the record is none.
 	Row []byte
+	// Payload is the column of the row that has the payload.
+	Payload string
 }
 
 // Filter is a parsed expression. Safe for concurrent use.
@@ -108,7 +110,7 @@ func (f *Filter) Takes(s *Seen) (bool, error) {
 			return false, err
 		}
 		values["row"] = row
-		if payload, ok := row["payload"]; ok && payload != nil {
+		if payload, ok := row[s.Payload]; ok && payload != nil {
 			values["payload"] = payload
 		}
 	}
