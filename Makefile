@@ -56,9 +56,10 @@ chaos: build ## Load while everything fails, then a look at every offset. DURATI
 	@bin/chaos --duration=$(DURATION) $(if $(SEED),--seed=$(SEED))
 
 SHORT ?=
+EXPERIMENT ?=
 .PHONY: fleet
-fleet: build ## Writers come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1
-	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short)
+fleet: build ## Writers and ingests come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1 LANES=500 EXPERIMENT=thesis
+	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short) $(if $(filter-out 0 no false,$(LANES)),--lanes=$(LANES)) $(if $(EXPERIMENT),--experiment=$(EXPERIMENT))
 
 EACH ?= 5s
 .PHONY: hostile

@@ -116,9 +116,9 @@ func (r *rest) look(now reading) todo {
 	switch {
 	case first || fresh >= max(restBytes, now.live):
 		return nothing
-	case now.free > max(fewBytes, now.live/8):
+	case now.free > max(fewBytes, now.live/16):
 		return giveBack
-	case now.objects > now.live+max(fewBytes, now.live/8):
+	case now.objects > now.live+max(fewBytes, now.live/16):
 		return collect
 	}
 	return nothing

@@ -50,7 +50,10 @@ func TestRest(t *testing.T) {
 	}{
 		"nothing to gain":                {mib, 20 * mib, 15 * mib, mib, nothing},
 		"garbage":                        {mib, 24*mib + 1, 15 * mib, mib, collect},
-		"little garbage for what it has": {mib, 110 * mib, 100 * mib, mib, nothing},
+		"little garbage for what it has": {mib, 210 * mib, 200 * mib, mib, nothing},
+		"garbage for what it has":        {mib, 213 * mib, 200 * mib, mib, collect},
+		"little free for what it has":    {mib, 200 * mib, 200 * mib, 12 * mib, nothing},
+		"free for what it has":           {mib, 200 * mib, 200 * mib, 13 * mib, giveBack},
 		"free":                           {mib, 30 * mib, 15 * mib, 9 * mib, giveBack},
 		"at work":                        {40 * mib, 50 * mib, 15 * mib, 100 * mib, nothing},
 		"at rest, and large":             {40 * mib, 150 * mib, 100 * mib, mib, collect},

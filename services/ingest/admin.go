@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -108,18 +109,23 @@ func (l *local) Process() *adminv1.Process {
 
 // Plan implements fleetview.Local.
 func (l *local) Plan() *adminv1.Plan {
-	picture := l.fleet.Picture()
+	picture := l.fleet.Plan()
 	p := &adminv1.Plan{Ingest: l.self.GetProcess(), Settling: picture.Settling, Problem: picture.Problem}
 	for _, w := range picture.Writers {
 		p.Writers = append(p.Writers, &adminv1.PlannedWriter{
 			Writer: cmp.Or(w.Name, w.Address), State: string(w.State), Why: w.Why,
 			Lanes: int32(w.Lanes), //nolint:gosec // partitions
-			Share: w.Share, Fair: w.Fair, Address: w.Address,
+			Share: w.Share, Fair: w.Fair, Address: w.Address, Partitions: ranges(w.Partitions),
 			Latency: durationpb.New(time.Duration(w.Latency * float64(time.Second))),
 		})
 	}
 	for i := len(picture.Moves) - 1; i >= 0; i-- {
 		p.Moves = append(p.Moves, move(&picture.Moves[i]))
+	}
+	for _, n := range picture.Ahead {
+		p.Ahead = append(p.Ahead, &adminv1.NextMove{
+			Topic: n.Lane.Topic, Partition: n.Lane.Partition, From: n.From, To: n.To, Reason: n.Reason, WaitsFor: n.Waits,
+		})
 	}
 	for _, lane := range picture.Unplaced[:min(len(picture.Unplaced), mostUnplaced)] {
 		p.Unplaced = append(p.Unplaced, lane.String())
@@ -128,6 +134,30 @@ func (l *local) Plan() *adminv1.Plan {
 }
 
 const mostUnplaced = 100
+
+// ranges writes lanes, which are in order, one text a topic: orders/0-3,7.
+func ranges(lanes []placement.LaneID) []string {
+	var out []string
+	for i := 0; i < len(lanes); {
+		topic := lanes[i].Topic
+		text := topic + "/"
+		for first := true; i < len(lanes) && lanes[i].Topic == topic; first = false {
+			from := lanes[i].Partition
+			to := from
+			for i++; i < len(lanes) && lanes[i].Topic == topic && lanes[i].Partition == to+1; i++ {
+				to++
+			}
+			if !first {
+				text += ","
+			}
+			if text += strconv.Itoa(int(from)); to > from {
+				text += "-" + strconv.Itoa(int(to))
+			}
+		}
+		out = append(out, text)
+	}
+	return out
+}
 
 func move(d *placement.Done) *adminv1.Move {
 	return &adminv1.Move{

@@ -127,7 +127,7 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 			return nil, fromDir // not the built-in ones: somebody has meant others
 		}
 	}
-	set, err := contract.LoadWith(ctx, entries, c.Dir, env)
+	set, err := contract.Load(ctx, entries, c.Dir, env)
 	if all := config.Merge("", fromDir, err); all != nil {
 		return nil, all
 	}

@@ -115,7 +115,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: ready, Page: statuspage.New(serving, view),
 			Lanes: lanes.status,
-			Plan:  func() any { return fleet.Picture() },
+			Plan:  func() any { return fleet.Plan() },
 		})
 	})
 	group.Go(func() error {

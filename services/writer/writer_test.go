@@ -162,7 +162,7 @@ func finished(t *testing.T, ran chan error) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the writer does not stop")
 	}
 }

@@ -1135,8 +1135,10 @@ type Plan struct {
 	Unplaced []string `protobuf:"bytes,4,rep,name=unplaced,proto3" json:"unplaced,omitempty"`
 	// Lanes move until they are even. Otherwise small differences are left alone, for a move costs a hand-over.
 	Settling bool `protobuf:"varint,5,opt,name=settling,proto3" json:"settling,omitempty"`
-	// What is wrong with the list of writers; empty: nothing.
-	Problem       string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What is wrong with the list of writers; empty: nothing. Lanes then stay where they work.
+	Problem string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What is going to move if nothing else happens, in order, 32 at most.
+	Ahead         []*NextMove `protobuf:"bytes,7,rep,name=ahead,proto3" json:"ahead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1213,6 +1215,104 @@ func (x *Plan) GetProblem() string {
 	return ""
 }
 
+func (x *Plan) GetAhead() []*NextMove {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
+// NextMove is a move that is to come.
+type NextMove struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Kafka partition.
+	Partition int32 `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// The writer that it will leave.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The writer that it will go to.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Why, with the figures.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What it waits for; empty: for its turn.
+	WaitsFor      string `protobuf:"bytes,6,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextMove) Reset() {
+	*x = NextMove{}
+	mi := &file_admin_v1_model_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextMove) ProtoMessage() {}
+
+func (x *NextMove) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextMove.ProtoReflect.Descriptor instead.
+func (*NextMove) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *NextMove) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *NextMove) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *NextMove) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *NextMove) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *NextMove) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *NextMove) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
 // PlannedWriter is a writer as a plan sees it.
 type PlannedWriter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1231,14 +1331,16 @@ type PlannedWriter struct {
 	// From sending a batch to its settlement, as this ingest measures it.
 	Latency *durationpb.Duration `protobuf:"bytes,7,opt,name=latency,proto3" json:"latency,omitempty"`
 	// Its address.
-	Address       string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	// The partitions that this ingest has there, one text a topic: orders/0-3,7.
+	Partitions    []string `protobuf:"bytes,9,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlannedWriter) Reset() {
 	*x = PlannedWriter{}
-	mi := &file_admin_v1_model_proto_msgTypes[9]
+	mi := &file_admin_v1_model_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1352,7 @@ func (x *PlannedWriter) String() string {
 func (*PlannedWriter) ProtoMessage() {}
 
 func (x *PlannedWriter) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[9]
+	mi := &file_admin_v1_model_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1365,7 @@ func (x *PlannedWriter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedWriter.ProtoReflect.Descriptor instead.
 func (*PlannedWriter) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlannedWriter) GetWriter() string {
@@ -1322,6 +1424,13 @@ func (x *PlannedWriter) GetAddress() string {
 	return ""
 }
 
+func (x *PlannedWriter) GetPartitions() []string {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
 // Move is one lane that changed its writer, or changes it.
 type Move struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1347,7 +1456,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_admin_v1_model_proto_msgTypes[10]
+	mi := &file_admin_v1_model_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1468,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[10]
+	mi := &file_admin_v1_model_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1481,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Move) GetTime() *timestamppb.Timestamp {
@@ -1456,7 +1565,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_admin_v1_model_proto_msgTypes[11]
+	mi := &file_admin_v1_model_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1468,7 +1577,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[11]
+	mi := &file_admin_v1_model_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1481,7 +1590,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1569,7 +1678,7 @@ type DeadLetterCount struct {
 
 func (x *DeadLetterCount) Reset() {
 	*x = DeadLetterCount{}
-	mi := &file_admin_v1_model_proto_msgTypes[12]
+	mi := &file_admin_v1_model_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1581,7 +1690,7 @@ func (x *DeadLetterCount) String() string {
 func (*DeadLetterCount) ProtoMessage() {}
 
 func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[12]
+	mi := &file_admin_v1_model_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1594,7 +1703,7 @@ func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetterCount.ProtoReflect.Descriptor instead.
 func (*DeadLetterCount) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{12}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeadLetterCount) GetTopic() string {
@@ -1690,7 +1799,7 @@ type LetterSample struct {
 
 func (x *LetterSample) Reset() {
 	*x = LetterSample{}
-	mi := &file_admin_v1_model_proto_msgTypes[13]
+	mi := &file_admin_v1_model_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +1811,7 @@ func (x *LetterSample) String() string {
 func (*LetterSample) ProtoMessage() {}
 
 func (x *LetterSample) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[13]
+	mi := &file_admin_v1_model_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +1824,7 @@ func (x *LetterSample) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LetterSample.ProtoReflect.Descriptor instead.
 func (*LetterSample) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{13}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LetterSample) GetPartition() int32 {
@@ -1806,7 +1915,7 @@ type LoadedContract struct {
 
 func (x *LoadedContract) Reset() {
 	*x = LoadedContract{}
-	mi := &file_admin_v1_model_proto_msgTypes[14]
+	mi := &file_admin_v1_model_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1818,7 +1927,7 @@ func (x *LoadedContract) String() string {
 func (*LoadedContract) ProtoMessage() {}
 
 func (x *LoadedContract) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[14]
+	mi := &file_admin_v1_model_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1831,7 +1940,7 @@ func (x *LoadedContract) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedContract.ProtoReflect.Descriptor instead.
 func (*LoadedContract) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{14}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LoadedContract) GetName() string {
@@ -1954,7 +2063,7 @@ type Column struct {
 
 func (x *Column) Reset() {
 	*x = Column{}
-	mi := &file_admin_v1_model_proto_msgTypes[15]
+	mi := &file_admin_v1_model_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1966,7 +2075,7 @@ func (x *Column) String() string {
 func (*Column) ProtoMessage() {}
 
 func (x *Column) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[15]
+	mi := &file_admin_v1_model_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1979,7 +2088,7 @@ func (x *Column) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Column.ProtoReflect.Descriptor instead.
 func (*Column) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{15}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Column) GetName() string {
@@ -2018,7 +2127,7 @@ type UnknownType struct {
 
 func (x *UnknownType) Reset() {
 	*x = UnknownType{}
-	mi := &file_admin_v1_model_proto_msgTypes[16]
+	mi := &file_admin_v1_model_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2139,7 @@ func (x *UnknownType) String() string {
 func (*UnknownType) ProtoMessage() {}
 
 func (x *UnknownType) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[16]
+	mi := &file_admin_v1_model_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2043,7 +2152,7 @@ func (x *UnknownType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnknownType.ProtoReflect.Descriptor instead.
 func (*UnknownType) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{16}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *UnknownType) GetTopic() string {
@@ -2180,14 +2289,22 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x1a\n" +
-	"\binstance\x18\x04 \x01(\tR\binstance\"\xc9\x01\n" +
+	"\binstance\x18\x04 \x01(\tR\binstance\"\xf3\x01\n" +
 	"\x04Plan\x12\x16\n" +
 	"\x06ingest\x18\x01 \x01(\tR\x06ingest\x121\n" +
 	"\awriters\x18\x02 \x03(\v2\x17.admin.v1.PlannedWriterR\awriters\x12$\n" +
 	"\x05moves\x18\x03 \x03(\v2\x0e.admin.v1.MoveR\x05moves\x12\x1a\n" +
 	"\bunplaced\x18\x04 \x03(\tR\bunplaced\x12\x1a\n" +
 	"\bsettling\x18\x05 \x01(\bR\bsettling\x12\x18\n" +
-	"\aproblem\x18\x06 \x01(\tR\aproblem\"\xde\x01\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12(\n" +
+	"\x05ahead\x18\a \x03(\v2\x12.admin.v1.NextMoveR\x05ahead\"\x97\x01\n" +
+	"\bNextMove\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1b\n" +
+	"\twaits_for\x18\x06 \x01(\tR\bwaitsFor\"\xfe\x01\n" +
 	"\rPlannedWriter\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
@@ -2196,7 +2313,10 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x05share\x18\x05 \x01(\x01R\x05share\x12\x12\n" +
 	"\x04fair\x18\x06 \x01(\x01R\x04fair\x123\n" +
 	"\alatency\x18\a \x01(\v2\x19.google.protobuf.DurationR\alatency\x12\x18\n" +
-	"\aaddress\x18\b \x01(\tR\aaddress\"\xef\x01\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\t \x03(\tR\n" +
+	"partitions\"\xef\x01\n" +
 	"\x04Move\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
@@ -2286,7 +2406,7 @@ func file_admin_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_admin_v1_model_proto_goTypes = []any{
 	(State)(0),                    // 0: admin.v1.State
 	(*Share)(nil),                 // 1: admin.v1.Share
@@ -2298,56 +2418,58 @@ var file_admin_v1_model_proto_goTypes = []any{
 	(*Process)(nil),               // 7: admin.v1.Process
 	(*Answer)(nil),                // 8: admin.v1.Answer
 	(*Plan)(nil),                  // 9: admin.v1.Plan
-	(*PlannedWriter)(nil),         // 10: admin.v1.PlannedWriter
-	(*Move)(nil),                  // 11: admin.v1.Move
-	(*Event)(nil),                 // 12: admin.v1.Event
-	(*DeadLetterCount)(nil),       // 13: admin.v1.DeadLetterCount
-	(*LetterSample)(nil),          // 14: admin.v1.LetterSample
-	(*LoadedContract)(nil),        // 15: admin.v1.LoadedContract
-	(*Column)(nil),                // 16: admin.v1.Column
-	(*UnknownType)(nil),           // 17: admin.v1.UnknownType
-	nil,                           // 18: admin.v1.Table.LanesEntry
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 20: google.protobuf.Duration
+	(*NextMove)(nil),              // 10: admin.v1.NextMove
+	(*PlannedWriter)(nil),         // 11: admin.v1.PlannedWriter
+	(*Move)(nil),                  // 12: admin.v1.Move
+	(*Event)(nil),                 // 13: admin.v1.Event
+	(*DeadLetterCount)(nil),       // 14: admin.v1.DeadLetterCount
+	(*LetterSample)(nil),          // 15: admin.v1.LetterSample
+	(*LoadedContract)(nil),        // 16: admin.v1.LoadedContract
+	(*Column)(nil),                // 17: admin.v1.Column
+	(*UnknownType)(nil),           // 18: admin.v1.UnknownType
+	nil,                           // 19: admin.v1.Table.LanesEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
 }
 var file_admin_v1_model_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.Table.state:type_name -> admin.v1.State
-	19, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
-	20, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
-	20, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
-	19, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
+	20, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
+	21, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
+	21, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
+	20, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
 	1,  // 5: admin.v1.Table.shares:type_name -> admin.v1.Share
-	20, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
-	18, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
-	20, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
-	20, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
-	20, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
+	21, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
+	19, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
+	21, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
+	21, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
+	21, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
 	3,  // 11: admin.v1.Table.history:type_name -> admin.v1.Stretch
-	19, // 12: admin.v1.Stretch.from:type_name -> google.protobuf.Timestamp
-	19, // 13: admin.v1.Stretch.until:type_name -> google.protobuf.Timestamp
+	20, // 12: admin.v1.Stretch.from:type_name -> google.protobuf.Timestamp
+	20, // 13: admin.v1.Stretch.until:type_name -> google.protobuf.Timestamp
 	0,  // 14: admin.v1.Stretch.state:type_name -> admin.v1.State
-	19, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
-	19, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
+	20, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
+	20, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
 	1,  // 17: admin.v1.Lane.shares:type_name -> admin.v1.Share
-	20, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
+	21, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
 	5,  // 19: admin.v1.Lane.checkpoint:type_name -> admin.v1.Checkpoint
 	6,  // 20: admin.v1.Checkpoint.streams:type_name -> admin.v1.Stream
-	19, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
-	10, // 22: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
-	11, // 23: admin.v1.Plan.moves:type_name -> admin.v1.Move
-	20, // 24: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
-	19, // 25: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
-	20, // 26: admin.v1.Move.took:type_name -> google.protobuf.Duration
-	19, // 27: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
-	19, // 28: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
-	19, // 29: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
-	14, // 30: admin.v1.DeadLetterCount.sample:type_name -> admin.v1.LetterSample
-	16, // 31: admin.v1.LoadedContract.columns:type_name -> admin.v1.Column
-	32, // [32:32] is the sub-list for method output_type
-	32, // [32:32] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	20, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
+	11, // 22: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
+	12, // 23: admin.v1.Plan.moves:type_name -> admin.v1.Move
+	10, // 24: admin.v1.Plan.ahead:type_name -> admin.v1.NextMove
+	21, // 25: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
+	20, // 26: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
+	21, // 27: admin.v1.Move.took:type_name -> google.protobuf.Duration
+	20, // 28: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
+	20, // 29: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
+	20, // 30: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
+	15, // 31: admin.v1.DeadLetterCount.sample:type_name -> admin.v1.LetterSample
+	17, // 32: admin.v1.LoadedContract.columns:type_name -> admin.v1.Column
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_model_proto_init() }
@@ -2355,15 +2477,15 @@ func file_admin_v1_model_proto_init() {
 	if File_admin_v1_model_proto != nil {
 		return
 	}
-	file_admin_v1_model_proto_msgTypes[11].OneofWrappers = []any{}
-	file_admin_v1_model_proto_msgTypes[13].OneofWrappers = []any{}
+	file_admin_v1_model_proto_msgTypes[12].OneofWrappers = []any{}
+	file_admin_v1_model_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_model_proto_rawDesc), len(file_admin_v1_model_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   18,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -113,19 +113,32 @@ func showPlan(out io.Writer, width int, p *adminv1.Plan) {
 	if p.GetSettling() {
 		said = "lanes move until they are even"
 	}
+	if len(p.GetWriters()) < 2 {
+		said = "nothing is to move: there is nowhere else to go"
+	}
 	if p.GetProblem() != "" {
-		said = p.GetProblem()
+		said = p.GetProblem() + "; lanes stay where they work"
 	}
 	fmt.Fprintf(out, "\nThe plan of %s: %s.\n\n", p.GetIngest(), said)
 	t := newTable(out, width, []bool{false, false, true, true, true, true}, "writer", "state", "lanes", "carries", "fair",
-		"settles in", "why")
+		"settles in", "partitions", "why")
 	for _, w := range p.GetWriters() {
 		t.add(w.GetWriter(), w.GetState(), fmt.Sprint(w.GetLanes()), fmt.Sprintf("%.0f%%", 100*w.GetShare()),
-			fmt.Sprintf("%.0f%%", 100*w.GetFair()), fleetview.Age(w.GetLatency().AsDuration()), w.GetWhy())
+			fmt.Sprintf("%.0f%%", 100*w.GetFair()), fleetview.Age(w.GetLatency().AsDuration()),
+			strings.Join(w.GetPartitions(), " "), w.GetWhy())
 	}
 	t.flush()
 	if len(p.GetUnplaced()) > 0 {
 		fmt.Fprintf(out, "\n  Without a writer: %s\n", strings.Join(p.GetUnplaced(), " "))
+	}
+	if len(p.GetAhead()) > 0 {
+		fmt.Fprintf(out, "\n  What is to move, unless something changes:\n")
+		a := newTable(out, width, nil, "lane", "from", "to", "waits for", "reason")
+		for _, n := range p.GetAhead() {
+			a.add(fmt.Sprintf("%s/%d", n.GetTopic(), n.GetPartition()), n.GetFrom(), n.GetTo(),
+				cmp.Or(n.GetWaitsFor(), "its turn"), n.GetReason())
+		}
+		a.flush()
 	}
 	if len(p.GetMoves()) == 0 {
 		return

@@ -15,6 +15,7 @@ type commands struct {
 	Health      service.Health  `cmd:"" help:"Ask the ingest that runs here how it is. Exit status 0: it serves."`
 	Top         topCmd          `cmd:"" help:"Watch which table is stale and why, in the terminal, or print it once."`
 	Plan        planCmd         `cmd:"" help:"Show what is carried where, what is fair, what moved and why, and how many processes the load needs."`
+	Leave       leaveCmd        `cmd:"" help:"Take static members that are gone for good out of the group, so that the others get their partitions at once."`
 	Events      eventsCmd       `cmd:"" help:"Show what happened in the fleet: changes of state, moves, errors."`
 	Tap         tapCmd          `cmd:"" help:"Show records as they pass, by a filter: as they come, as rows, as BigQuery refuses them, as dead letters."`
 	Explain     explainCmd      `cmd:"" help:"Follow one offset: its contract, row, batch and write stream; its dead letter; or where it waits."`

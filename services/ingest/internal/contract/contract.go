@@ -1,7 +1,7 @@
 // Package contract says what the records of a topic mean: which table a record becomes a row of, by its type header,
 // and how.
 //
-//	set, err := contract.Load(cfg.Contracts, dir)   // config.Problems: every one of them
+//	set, err := contract.Load(ctx, cfg.Contracts, dir, env) // config.Problems: every one of them
 //	topic := set.Topic("delivery_events_v6_topic").Fork() // one for each lane
 //	switch m := topic.Match(&rec); m.Action {
 //	case contract.Row:

@@ -41,7 +41,7 @@ func vectors(t testing.TB, name string) []vector {
 
 func load(t testing.TB, configs ...contract.Config) *contract.Set {
 	t.Helper()
-	set, err := contract.Load(configs, "testdata")
+	set, err := contract.Load(t.Context(), configs, "testdata", contract.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,9 @@ type Column struct {
 	Name string
 	Skip bool
 	Type Target
+	// Whole makes one JSON column of a list and not of each of its items. A list whose items do not become JSON by
+	// themselves is whole without it.
+	Whole bool
 	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP; Auto where nothing is said.
 	Unit Unit
 	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision

@@ -110,21 +110,19 @@ func (c *Conn) Do(ctx context.Context, request kmsg.Request, newest int16) (kmsg
 	return c.exchange(ctx, request)
 }
 
-// Fetch sends a request whose version Speak has set and reads its response.
-func (c *Conn) Fetch(ctx context.Context, request *kmsg.FetchRequest) (_ *FetchResponse, err error) {
+// Fetch sends a request whose version Speak has set and reads its response, to where the one before may have been:
+// what a fetcher of thousands of partitions gets each second uses the same memory.
+func (c *Conn) Fetch(ctx context.Context, request *kmsg.FetchRequest, response *FetchResponse) error {
 	if err := c.renew(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	var response *FetchResponse
 	requested := 0
 	for i := range request.Topics {
 		requested += len(request.Topics[i].Partitions)
 	}
-	err = c.during(ctx, request, time.Duration(request.MaxWaitMillis)*time.Millisecond, func(left int) error {
-		response, err = readFetch(c.in, left, request.Version, requested)
-		return err
+	return c.during(ctx, request, time.Duration(request.MaxWaitMillis)*time.Millisecond, func(left int) error {
+		return readFetch(c.in, left, request.Version, requested, response)
 	})
-	return response, err
 }
 
 // exchange sends a request as it is and reads its response.

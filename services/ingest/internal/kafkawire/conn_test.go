@@ -94,7 +94,7 @@ func TestRequestsEndWithTheirContext(t *testing.T) {
 		<-requested
 		cancel(stop)
 	}()
-	if _, err := c.Fetch(ctx, request); !errors.Is(err, stop) || !strings.Contains(err.Error(), "Fetch at "+address) {
+	if err := c.Fetch(ctx, request, new(FetchResponse)); !errors.Is(err, stop) || !strings.Contains(err.Error(), "Fetch at "+address) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -43,10 +43,11 @@ var errResponse = errors.New("the response is not laid out as its version says")
 var errUnrequested = errors.New("the response has more partitions than were requested")
 
 // readFetch reads the body of a response, left bytes, to a request for so many partitions. Nothing in it is taken to
-// be larger than the bytes that are left, or more than was requested.
-func readFetch(in io.Reader, left int, version int16, requested int) (*FetchResponse, error) {
+// be larger than the bytes that are left, or more than was requested. What r held is overwritten.
+func readFetch(in io.Reader, left int, version int16, requested int, r *FetchResponse) error {
 	c := cursor{in: in, left: left, flexible: version >= FetchByName}
-	r := new(FetchResponse)
+	clear(r.Partitions)
+	r.Partitions = r.Partitions[:0]
 	c.int32() // throttle time: the broker delays its next response by itself
 	r.ErrorCode = c.int16()
 	c.int32() // session
@@ -79,7 +80,7 @@ func readFetch(in io.Reader, left int, version int16, requested int) (*FetchResp
 				break
 			}
 			if len(r.Partitions) == requested {
-				return nil, errUnrequested
+				return errUnrequested
 			}
 			r.Partitions = append(r.Partitions, p)
 		}
@@ -89,7 +90,7 @@ func readFetch(in io.Reader, left int, version int16, requested int) (*FetchResp
 	if c.err == nil && c.left > 0 {
 		c.err = errResponse
 	}
-	return r, c.err
+	return c.err
 }
 
 // cursor reads a body. Once it has failed it reads nothing more, and all is zero.

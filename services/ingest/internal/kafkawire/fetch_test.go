@@ -3,6 +3,7 @@ package kafkawire
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"runtime"
 	"testing"
@@ -70,7 +71,7 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 			want.Topics = append(want.Topics, topic)
 		}
 		raw := want.AppendTo(nil)
-		got, err := readFetch(bytes.NewReader(append(raw, "the next response"...)), len(raw), want.Version,
+		got, err := readAgain(bytes.NewReader(append(raw, "the next response"...)), len(raw), want.Version,
 			len(fetched(want).Partitions))
 		if err != nil {
 			t.Fatal(err)
@@ -79,13 +80,28 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 			t.Fatal(diff)
 		}
 		cut := rapid.IntRange(0, len(raw)-1).Draw(t, "cut")
-		if _, err := readFetch(bytes.NewReader(raw), cut, want.Version, 9); err == nil {
+		if _, err := readAgain(bytes.NewReader(raw), cut, want.Version, 9); err == nil {
 			t.Fatalf("read from %d of %d bytes", cut, len(raw))
 		}
-		if _, err := readFetch(bytes.NewReader(raw[:cut]), len(raw), want.Version, 9); err == nil {
+		if _, err := readAgain(bytes.NewReader(raw[:cut]), len(raw), want.Version, 9); err == nil {
 			t.Fatalf("read from %d of %d bytes that came", cut, len(raw))
 		}
 	})
+}
+
+// readAgain reads a response to where another one was, of which nothing is left.
+func readAgain(in io.Reader, left int, version int16, requested int) (*FetchResponse, error) {
+	before := FetchedPartition{Topic: "before", TopicID: [16]byte{1}, Records: NewBuffer(1)}
+	before.AbortedTransactions = make([]kmsg.FetchResponseTopicPartitionAbortedTransaction, 1)
+	r := &FetchResponse{ErrorCode: 7, Partitions: []FetchedPartition{before, before}}
+	all := r.Partitions
+	err := readFetch(in, left, version, requested, r)
+	for i := range all[min(len(r.Partitions), len(all)):] {
+		if p := &all[len(all)-1-i]; p.Topic != "" || p.Records != nil || p.AbortedTransactions != nil {
+			return r, fmt.Errorf("%+v is kept", p)
+		}
+	}
+	return r, err
 }
 
 // Kafka's protocol has null where there is nothing: of the records of a partition with an error, above all.
@@ -96,7 +112,7 @@ func TestNullRecords(t *testing.T) {
 	body = binary.BigEndian.AppendUint32(body, 1)              // partitions
 	body = append(body, "\x00\x00\x00\x05\x00\x06"...)         // number 5, NOT_LEADER
 	body = append(body, bytes.Repeat([]byte{0xff}, 3*8+4+4+4)...)
-	r, err := readFetch(bytes.NewReader(body), len(body), 11, 1)
+	r, err := readAgain(bytes.NewReader(body), len(body), 11, 1)
 	if err != nil || len(r.Partitions) != 1 || r.Partitions[0].ErrorCode != 6 || r.Partitions[0].Records != nil ||
 		r.Partitions[0].Partition != 5 {
 		t.Errorf("%+v, %v", r, err)
@@ -119,7 +135,7 @@ func TestLengthsThatLie(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			// The response says that it is large as well, and ends.
-			_, err := readFetch(io.MultiReader(bytes.NewReader(body), bytes.NewReader(make([]byte, 1<<20))),
+			_, err := readAgain(io.MultiReader(bytes.NewReader(body), bytes.NewReader(make([]byte, 1<<20))),
 				100_000_000+len(body), 11, 9)
 			runtime.ReadMemStats(&after)
 			if got := after.TotalAlloc - before.TotalAlloc; err == nil && name != "negative" || got > 3*trusted {
@@ -141,7 +157,7 @@ func FuzzFetchResponse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw []byte, v uint8) {
 		version := FetchOldest + int16(v)%(FetchNewest-FetchOldest+1)
-		got, err := readFetch(bytes.NewReader(raw), len(raw), version, 1000)
+		got, err := readAgain(bytes.NewReader(raw), len(raw), version, 1000)
 		if err != nil {
 			return
 		}

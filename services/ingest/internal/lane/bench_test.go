@@ -139,9 +139,9 @@ func oneRecord(size int) *record.Batch {
 func (*endless) Topic() string                                                { return "orders" }
 func (*endless) Number() int32                                                { return 0 }
 func (*endless) Cluster() string                                              { return "" }
-func (*endless) Committed(context.Context) (int64, string, error)             { return 0, "", nil }
-func (*endless) Commit(context.Context, int64, string) error                  { return nil }
-func (*endless) CommitLater(int64, string)                                    {}
+func (*endless) Committed(context.Context) (Pair, error)                      { return Pair{}, nil }
+func (*endless) Commit(context.Context, Pair) error                           { return nil }
+func (*endless) CommitLater(Pair)                                             {}
 func (*endless) Range(context.Context) (oldest, newest int64, err error)      { return 0, 1 << 40, nil }
 func (*endless) DeadLetter(context.Context, []DeadLetter, func(string)) error { return nil }
 func (*endless) Behind(int64) int64                                           { return 1 << 40 }

@@ -125,16 +125,16 @@ func (c *call) advance() error {
 	}
 	if p, ok := c.ledger.await(); ok {
 		if mutant.AwaitedCommit { // Durable goes out at once, the commit some time
-			c.lane.Partition.CommitLater(p.position, p.checkpoint)
+			c.lane.Partition.CommitLater(p)
 			c.committed <- nil
 		} else {
 			go func() {
-				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) })
+				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p) })
 			}()
 		}
 	}
 	if p, ok := c.ledger.later(); ok {
-		c.lane.Partition.CommitLater(p.position, p.checkpoint)
+		c.lane.Partition.CommitLater(p)
 	}
 	if len(c.letters) > 0 && !c.lettering {
 		c.lettering = true
@@ -362,7 +362,7 @@ func (c *call) receiveChunk(p chunk) error {
 		return fmt.Errorf("read records: %w", p.err)
 	}
 	if c.builder.replay.pending > 0 {
-		if err := c.lostUnderReplay(); err != nil {
+		if err := c.lostUnderReplay(p.err); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
@@ -16,7 +18,7 @@ import (
 type gauges Metrics
 
 func gauge(name, help string) *prometheus.Desc {
-	return prometheus.NewDesc("waybill_ingest_"+name, help, []string{"topic", "partition"}, nil)
+	return prometheus.NewDesc("waybill_ingest_"+name, help, []string{topicLabel, partitionLabel}, nil)
 }
 
 var (
@@ -38,26 +40,31 @@ func (g *gauges) Describe(out chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. What the gauges of a partition share is made once: there are thousands of
+// partitions, and several gauges of each.
 func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	now := time.Now()
 	for _, l := range (*Metrics)(g).list() {
 		s := l.status(now)
-		partition := strconv.Itoa(int(s.Partition))
-		set := func(d *prometheus.Desc, v float64) {
-			out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, s.Topic, partition)
+		labels := []*dto.LabelPair{
+			{Name: &partitionLabel, Value: proto.String(strconv.Itoa(int(s.Partition)))},
+			{Name: &topicLabel, Value: &s.Topic},
 		}
-		if s.Lag >= 0 {
-			set(lagRecords, float64(s.Lag))
-			set(lagSeconds, s.LagSeconds)
-		}
-		set(windowBatches, float64(s.WindowBatches))
-		set(windowBytes, float64(s.WindowBytes))
 		refused := 0.0
 		if l.board.isRefused() {
 			refused = 1
 		}
-		set(laneRefused, refused)
+		all := [...]partitionGauge{
+			{windowBatches, float64(s.WindowBatches), labels}, {windowBytes, float64(s.WindowBytes), labels},
+			{laneRefused, refused, labels}, {lagRecords, float64(s.Lag), labels}, {lagSeconds, s.LagSeconds, labels},
+		}
+		known := all[:]
+		if s.Lag < 0 {
+			known = all[:3]
+		}
+		for i := range known {
+			out <- &known[i]
+		}
 	}
 	for topic, times := range (*Metrics)(g).times(now) {
 		for c, t := range times {
@@ -65,6 +72,24 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 				causes.Cause(c).String())
 		}
 	}
+}
+
+// partitionGauge is a gauge of a partition. Its labels are by name, as prometheus wants them.
+type partitionGauge struct {
+	desc   *prometheus.Desc
+	value  float64
+	labels []*dto.LabelPair
+}
+
+var topicLabel, partitionLabel = "topic", "partition"
+
+// Desc implements prometheus.Metric.
+func (g *partitionGauge) Desc() *prometheus.Desc { return g.desc }
+
+// Write implements prometheus.Metric.
+func (g *partitionGauge) Write(out *dto.Metric) error {
+	out.Label, out.Gauge = g.labels, &dto.Gauge{Value: &g.value}
+	return nil
 }
 
 // list is the lanes whose claims last.

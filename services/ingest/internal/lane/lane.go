@@ -186,7 +186,7 @@ func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
 	defer func() { l.leavePlace(c.place, err) }()
 	err = c.run(ctx)
 	if errors.Is(err, errGone) {
-		if reset := l.resetPosition(ctx, c.ledger.newest.position); reset != nil {
+		if reset := l.resetPosition(ctx, c.ledger.newest.Position); reset != nil {
 			err = reset
 		}
 	}

@@ -83,8 +83,8 @@ func (r *replay) describe(routes []*lanev1.Route) string {
 
 // lostUnderReplay refuses the lane when records are gone that the replay would have to pass: with them missing,
 // counting would drop the wrong rows. It is nil when they belong to a topic that is gone as well, with all that was
-// to be dropped.
-func (c *call) lostUnderReplay() error {
+// to be dropped. why is what reading them failed with.
+func (c *call) lostUnderReplay(why error) error {
 	oldest, newest, err := c.lane.Partition.Range(c.ctx)
 	switch next := c.builder.next; {
 	case errors.Is(err, ErrOffsetGone):
@@ -93,7 +93,9 @@ func (c *call) lostUnderReplay() error {
 		return fmt.Errorf("read the offsets of the partition: %w", err)
 	case oldest > next:
 		return c.lane.goneUnderReplay(&c.builder.replay, next, oldest, newest)
+	case newest < next:
+		return c.lane.cutBack(&CutError{next, newest}, &c.builder.replay)
 	default:
-		return c.lane.cutBack(&CutError{next, min(next, newest)}, &c.builder.replay)
+		return c.lane.regrown(why, &c.builder.replay, next, newest)
 	}
 }

@@ -48,13 +48,13 @@ func (c *call) settled(m *lanev1.Settled) error {
 		return violation("Settled %d where %d is next", m.GetSequence(), b.sequence)
 	case m.GetPosition() != b.end:
 		return violation("Settled %d at position %d, sent as %d", m.GetSequence(), m.GetPosition(), b.end)
-	case m.GetPosition() < c.ledger.newest.position:
+	case m.GetPosition() < c.ledger.newest.Position:
 		return violation("Settled %d at position %d, a barrier was at %d already", m.GetSequence(), b.end,
-			c.ledger.newest.position)
+			c.ledger.newest.Position)
 	case b.refusals > 0:
 		return violation("Settled %d before its refusal was answered", m.GetSequence())
 	}
-	c.ledger.settled(pair{m.GetPosition(), m.GetCheckpoint()})
+	c.ledger.settled(Pair{m.GetPosition(), m.GetCheckpoint()})
 	c.window.pop()
 	c.progress = true
 	c.lane.metrics.settled(b)
@@ -91,11 +91,11 @@ func (c *call) checkpoint(m *lanev1.Checkpoint) error {
 	switch {
 	case m.GetBarrier() != c.ledger.barrier+1:
 		return violation("barrier %d where %d is next", m.GetBarrier(), c.ledger.barrier+1)
-	case m.GetPosition() < c.ledger.newest.position || m.GetPosition() > c.sentEnd:
+	case m.GetPosition() < c.ledger.newest.Position || m.GetPosition() > c.sentEnd:
 		return violation("barrier %d at position %d, outside of %d to %d",
-			m.GetBarrier(), m.GetPosition(), c.ledger.newest.position, c.sentEnd)
+			m.GetBarrier(), m.GetPosition(), c.ledger.newest.Position, c.sentEnd)
 	}
-	c.ledger.raised(m.GetBarrier(), pair{m.GetPosition(), m.GetCheckpoint()})
+	c.ledger.raised(m.GetBarrier(), Pair{m.GetPosition(), m.GetCheckpoint()})
 	return nil
 }
 
@@ -206,7 +206,7 @@ func (c *call) closed(m *lanev1.Closed) error {
 	if m.GetPosition() != c.sentEnd {
 		return violation("Closed at position %d, everything sent ends at %d", m.GetPosition(), c.sentEnd)
 	}
-	c.ledger.newest = pair{m.GetPosition(), m.GetCheckpoint()}
+	c.ledger.newest = Pair{m.GetPosition(), m.GetCheckpoint()}
 	return nil
 }
 

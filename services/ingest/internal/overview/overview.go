@@ -61,6 +61,11 @@ type Overview struct {
 	mu     sync.Mutex
 	rates  map[Lane]*rates
 	tables map[string]*table
+	// settled is memory of judge, looked is that of Look alone: both come every few seconds for thousands of lanes.
+	settled []freshness.Lane
+	looked  []seen
+	// looks counts the calls of see.
+	looks uint64
 }
 
 // table is what is remembered of one.
@@ -83,10 +88,11 @@ type seen struct {
 	tables          []string
 }
 
-// Look samples the lanes and logs which tables have changed their state. Call it every few seconds.
+// Look samples the lanes and logs which tables have changed their state. Call it every few seconds, one call after the
+// other.
 func (o *Overview) Look(now time.Time) {
-	lanes := o.see(now, true)
-	for _, t := range o.judge(now, lanes, true) {
+	o.looked = o.see(now, true, o.looked[:0])
+	for _, t := range o.judge(now, o.looked, true) {
 		if !t.changed || o.Log == nil {
 			continue
 		}
@@ -99,16 +105,16 @@ func (o *Overview) Look(now time.Time) {
 	}
 }
 
-// see looks at all lanes, by topic and partition.
-func (o *Overview) see(now time.Time, sample bool) []seen {
+// see looks at all lanes, by topic and partition, and appends them to out, which is empty.
+func (o *Overview) see(now time.Time, sample bool, out []seen) []seen {
 	lanes := o.Lanes()
-	out := make([]seen, 0, len(lanes))
+	out = slices.Grow(out, len(lanes))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.rates == nil {
 		o.rates = make(map[Lane]*rates)
 	}
-	at := make(map[Lane]bool, len(lanes))
+	o.looks++
 	for _, l := range lanes {
 		s := seen{lane: l, status: l.Status()}
 		s.cause, s.since, s.minute, s.quarter = l.Shares(now)
@@ -117,15 +123,15 @@ func (o *Overview) see(now time.Time, sample bool) []seen {
 			r = new(rates)
 			o.rates[l] = r
 		}
-		if at[l] = true; sample {
+		if r.looked = o.looks; sample {
 			r.take(now, &s.status)
 		}
 		s.rows, s.bytes, s.gained = r.over(now, &s.status)
 		s.tables = o.Goals.Tables(s.status.Topic)
 		out = append(out, s)
 	}
-	for l := range o.rates {
-		if !at[l] {
+	for l, r := range o.rates {
+		if r.looked != o.looks {
 			delete(o.rates, l)
 		}
 	}
@@ -182,7 +188,8 @@ func (o *Overview) judge(now time.Time, lanes []seen, look bool) []judged {
 		}
 		t.judge.Goal = freshness.Goal{Goal: j.goal, Stale: j.stale}
 		t.seen = true
-		j.verdict = t.judge.Judge(now, settled(now, j.lanes))
+		o.settled = settled(o.settled[:0], now, j.lanes)
+		j.verdict = t.judge.Judge(now, o.settled)
 		if j.verdict.State < freshness.Late || j.verdict.State == freshness.Recovered {
 			if refused(j.lanes) != nil { // it will not get better by itself, however little is missing yet
 				j.verdict.State = freshness.Late
@@ -223,15 +230,15 @@ func refused(lanes []*seen) *seen {
 	return nil
 }
 
-// settled says what lanes have settled.
-func settled(now time.Time, lanes []*seen) []freshness.Lane {
-	out := make([]freshness.Lane, len(lanes))
-	for i, s := range lanes {
-		out[i] = freshness.Lane{
+// settled appends what lanes have settled.
+func settled(out []freshness.Lane, now time.Time, lanes []*seen) []freshness.Lane {
+	out = slices.Grow(out, len(lanes))
+	for _, s := range lanes {
+		out = append(out, freshness.Lane{
 			Known: s.status.Position >= 0 && s.status.Lag >= 0, CaughtUp: s.status.Lag == 0,
 			Through: now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
 			Behind:  max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
-		}
+		})
 	}
 	return out
 }
@@ -239,7 +246,7 @@ func settled(now time.Time, lanes []*seen) []freshness.Lane {
 // Tables are the tables of the lanes.
 func (o *Overview) Tables() []*adminv1.Table {
 	now := time.Now()
-	lanes := o.see(now, false)
+	lanes := o.see(now, false, nil)
 	var out []*adminv1.Table
 	for _, j := range o.judge(now, lanes, false) {
 		t := j.proto(now)
@@ -311,7 +318,7 @@ func (o *Overview) History(name string) []*adminv1.Stretch {
 func (o *Overview) Matching(topic string, partition *int32, table string) []*adminv1.Lane {
 	now := time.Now()
 	var out []*adminv1.Lane
-	for _, s := range o.see(now, false) {
+	for _, s := range o.see(now, false, nil) {
 		if topic != "" && s.status.Topic != topic || partition != nil && s.status.Partition != *partition ||
 			table != "" && !slices.Contains(s.tables, table) {
 			continue
@@ -333,7 +340,7 @@ func (o *Overview) Matching(topic string, partition *int32, table string) []*adm
 
 // BytesPerSecond is what all lanes send.
 func (o *Overview) BytesPerSecond() (sum float64, lanes int) {
-	all := o.see(time.Now(), false)
+	all := o.see(time.Now(), false, nil)
 	for _, s := range all {
 		sum += s.bytes
 	}

@@ -135,11 +135,11 @@ func TestRatesOfTheLastMinute(t *testing.T) {
 		now = now.Add(3 * time.Second)
 		l.status.Rows, l.status.Bytes = l.status.Rows+300, l.status.Bytes+3000
 	}
-	s := o.see(now, false)[0]
+	s := o.see(now, false, nil)[0]
 	if math.Abs(s.rows-100) > 1 || math.Abs(s.bytes-1000) > 10 {
 		t.Errorf("%v rows and %v bytes a second, want 100 and 1000", s.rows, s.bytes)
 	}
-	if s := o.see(now.Add(2*time.Minute), false)[0]; s.rows != 0 {
+	if s := o.see(now.Add(2*time.Minute), false, nil)[0]; s.rows != 0 {
 		t.Errorf("%v rows a second by samples that are too old", s.rows)
 	}
 	if len(o.rates) != 1 {

@@ -49,6 +49,9 @@ type Kafka struct {
 	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the
 	// group.
 	InstanceID string `yaml:"instance_id"`
+	// Leave has a static member leave the group when it stops in order, as dynamic ones always do. Without it, its
+	// partitions rest until it is back or its session times out.
+	Leave bool `yaml:"leave"`
 	// Version is the oldest Kafka protocol version to speak.
 	Version string `yaml:"version"`
 	// Rack lets brokers serve fetches from a replica nearby.
@@ -167,6 +170,9 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	if k.InstanceID != "" && !kafkaName.MatchString(k.InstanceID) {
 		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID),
 			"use letters, digits, dots, underscores and hyphens")
+	}
+	if k.Leave && k.InstanceID == "" {
+		report("leave", "is set without instance_id", "remove it: a member without a name of its own always leaves")
 	}
 	k.checkTimes(report)
 	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {

@@ -19,8 +19,10 @@ type fetchers struct {
 	ctx     context.Context
 	leaders *leaders
 	config  *sarama.Config
-	// running awaits the fetchers.
+	// running awaits the fetchers, and the readers that look for one.
 	running *sync.WaitGroup
+	// pace is the constant.
+	pace time.Duration
 
 	mu sync.Mutex
 	// byBroker are they by the address of the broker.
@@ -41,14 +43,20 @@ type fetcher struct {
 }
 
 func newFetchers(ctx context.Context, leaders *leaders, config *sarama.Config, running *sync.WaitGroup) *fetchers {
-	return &fetchers{ctx: ctx, leaders: leaders, config: config, running: running, byBroker: make(map[string]*fetcher)}
+	return &fetchers{
+		ctx: ctx, leaders: leaders, config: config, running: running, pace: pace, byBroker: make(map[string]*fetcher),
+	}
 }
 
 // join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the
-// fetcher looks at the reader, the reader knows whom to wake.
-func (p *fetchers) join(address string, r *reader) *fetcher {
+// fetcher looks at the reader, the reader knows whom to wake. A reader that has been closed meanwhile is passed over:
+// its partition may have another one by now.
+func (p *fetchers) join(address string, r *reader) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if r.closed() {
+		return
+	}
 	f := p.byBroker[address]
 	if f == nil {
 		f = &fetcher{pool: p, address: address, readers: make(map[topicPartition]*reader), wake: make(chan struct{}, 1)}
@@ -58,17 +66,20 @@ func (p *fetchers) join(address string, r *reader) *fetcher {
 	r.fetcher.Store(f)
 	f.readers[r.tp] = r
 	f.poke()
-	return f
 }
 
-// leave ends the fetching for a reader. What is under way for it is dropped by the reader.
-func (f *fetcher) leave(r *reader) {
-	f.pool.mu.Lock()
-	if f.readers[r.tp] == r {
-		delete(f.readers, r.tp)
+// leave ends the fetching for a reader, and says whether there was any. What is under way for it is dropped by the
+// reader.
+func (p *fetchers) leave(r *reader) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f := r.fetcher.Swap(nil)
+	if f == nil {
+		return false
 	}
-	f.pool.mu.Unlock()
+	delete(f.readers, r.tp)
 	f.poke()
+	return true
 }
 
 func (f *fetcher) poke() {
@@ -85,7 +96,7 @@ const pace = 20 * time.Millisecond
 
 // run fetches until nobody reads.
 func (f *fetcher) run() {
-	timer := time.NewTimer(pace)
+	timer := time.NewTimer(f.pool.pace)
 	defer timer.Stop()
 	defer f.disconnect()
 	round := fetchRound{readers: make(map[topicPartition]*reader)}
@@ -94,14 +105,13 @@ func (f *fetcher) run() {
 			<-f.wake // a reader that leaves wakes, too
 			continue
 		}
-		response, err := f.fetch(&round)
-		if err != nil {
+		if err := f.fetch(&round); err != nil {
 			f.disconnect()
 			f.releaseAll(err)
 			continue
 		}
-		if f.deliver(&round, response) {
-			timer.Reset(pace)
+		if f.deliver(&round) {
+			timer.Reset(f.pool.pace)
 			select {
 			case <-timer.C:
 			case <-f.wake: // a reader came or went, or has room again
@@ -110,10 +120,11 @@ func (f *fetcher) run() {
 	}
 }
 
-// fetchRound is a request and who asks.
+// fetchRound is a request and who asks. Its memory is that of the round before.
 type fetchRound struct {
-	request kmsg.FetchRequest
-	readers map[topicPartition]*reader
+	request  kmsg.FetchRequest
+	response kafkawire.FetchResponse
+	readers  map[topicPartition]*reader
 	// names are the topics of the request by their ids.
 	names map[sarama.Uuid]string
 }
@@ -165,12 +176,12 @@ func (f *fetcher) plan(round *fetchRound) bool {
 }
 
 // fetch makes the request of a round.
-func (f *fetcher) fetch(round *fetchRound) (*kafkawire.FetchResponse, error) {
+func (f *fetcher) fetch(round *fetchRound) error {
 	ctx := f.pool.ctx
 	if f.conn == nil {
 		conn, err := f.pool.leaders.dialer.Dial(ctx, f.address)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		f.conn = conn
 	}
@@ -182,20 +193,20 @@ func (f *fetcher) fetch(round *fetchRound) (*kafkawire.FetchResponse, error) {
 		}
 	}
 	if err := f.conn.Speak(&round.request, newest); err != nil {
-		return nil, err
+		return err
 	}
-	response, err := f.conn.Fetch(ctx, &round.request)
-	if err == nil && response.ErrorCode != 0 {
-		err = sarama.KError(response.ErrorCode)
+	err := f.conn.Fetch(ctx, &round.request, &round.response)
+	if code := round.response.ErrorCode; err == nil && code != 0 {
+		err = sarama.KError(code)
 	}
-	return response, err
+	return err
 }
 
 // deliver hands a response to the readers. paced says that it brought something and left nothing behind at the broker.
-func (f *fetcher) deliver(round *fetchRound, response *kafkawire.FetchResponse) (paced bool) {
+func (f *fetcher) deliver(round *fetchRound) (paced bool) {
 	var passed, behind int64
-	for i := range response.Partitions {
-		part := &response.Partitions[i]
+	for i := range round.response.Partitions {
+		part := &round.response.Partitions[i]
 		topic := part.Topic
 		if round.request.Version > kafkawire.FetchByName {
 			topic = round.names[part.TopicID]
@@ -225,12 +236,10 @@ func (f *fetcher) disconnect() {
 	}
 }
 
-// release lets go of a reader and tells it why.
-func (f *fetcher) release(r *reader, err error) {
-	f.leave(r)
-	select {
-	case r.released <- err:
-	default: // it is closed, or has heard of another reason
+// release lets go of a reader, which looks for a broker by why. One that was closed meanwhile has left by itself.
+func (f *fetcher) release(r *reader, why error) {
+	if f.pool.leave(r) {
+		f.pool.running.Go(func() { r.follow(why) })
 	}
 }
 

@@ -37,61 +37,59 @@ func (w *want) request(partition int32) kmsg.FetchRequestTopicPartition {
 	return p
 }
 
-// follow keeps a fetcher of the broker that serves the partition at work, until Close or the end of what can be read.
-func (r *reader) follow(pool *fetchers) {
-	var pause time.Duration
-	var since time.Time
+// follow finds the broker that serves the partition and leaves the reader to a fetcher of it. It does not wait for its
+// end, so a reader at rest has no goroutine: a fetcher that lets go of the reader calls follow again, and says why.
+func (r *reader) follow(why error) {
 	for {
-		err := r.serve(pool, since)
-		switch {
-		case errors.Is(err, errReaderClosed):
+		since, ok := r.searches(why)
+		if !ok {
 			return
-		case pool.ctx.Err() != nil:
-			r.end(errStopped)
-			return
-		case errors.Is(err, lane.ErrOffsetGone), errors.Is(err, lane.ErrUnreadable):
-			r.end(err)
-			return
-		case errors.Is(err, errMoved):
-			pause = 0
-			continue
-		case !moves(err):
-			r.fault(err)
 		}
-		if r.moved.Swap(false) {
-			pause = 0
-		}
-		since, pause = time.Now(), min(max(2*pause, firstSearch), lastSearch)
-		select {
-		case <-r.closing:
+		address, err := r.locate(since)
+		if err == nil {
+			r.pool.join(address, r)
 			return
-		case <-pool.ctx.Done():
-			r.end(errStopped)
-			return
-		case <-time.After(pause):
 		}
+		why = err
 	}
 }
 
-// serve has a broker's fetcher fetch, and returns why it let go. What it relies on was asked for at since or later.
-func (r *reader) serve(pool *fetchers, since time.Time) error {
-	address, err := r.locate(pool, since)
-	if err != nil {
-		return err
+// searches says whether a broker is to be looked for after an error of the last one, nil for the first, and pauses
+// before. What is relied on then is to be asked for at since or later.
+func (r *reader) searches(why error) (since time.Time, ok bool) {
+	ctx := r.pool.ctx
+	switch {
+	case ctx.Err() != nil:
+		r.end(errStopped)
+		return since, false
+	case errors.Is(why, lane.ErrOffsetGone), errors.Is(why, lane.ErrUnreadable):
+		r.end(why)
+		return since, false
+	case why == nil, errors.Is(why, errMoved):
+		r.pause = 0
+		return since, true
+	case !moves(why):
+		r.fault(why)
 	}
-	f := pool.join(address, r)
+	if r.moved.Swap(false) {
+		r.pause = 0
+	}
+	since, r.pause = time.Now(), min(max(2*r.pause, firstSearch), lastSearch)
 	select {
-	case err := <-r.released:
-		return err
 	case <-r.closing:
-		f.leave(r)
-		return errReaderClosed
+		return since, false
+	case <-ctx.Done():
+		r.end(errStopped)
+		return since, false
+	case <-time.After(r.pause):
+		return since, true
 	}
 }
 
 // locate finds the broker to fetch from: a replica nearby that the leader has named (KIP-392), else the leader. A
 // leader of another epoch than the one before must have in its log what was read.
-func (r *reader) locate(pool *fetchers, since time.Time) (string, error) {
+func (r *reader) locate(since time.Time) (string, error) {
+	pool := r.pool
 	l, err := pool.leaders.directory.leader(pool.ctx, r.tp, since)
 	if err != nil {
 		return "", err

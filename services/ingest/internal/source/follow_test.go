@@ -3,6 +3,7 @@ package source
 import (
 	"errors"
 	"log/slog"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,7 +24,8 @@ func loneReader(t *testing.T) *reader {
 	}
 	budget, _ := newPrefetch(1<<20, minFetch, 1000, 1)
 	from := origin{tp: testPartition, offset: 10}
-	return newReader(from, new(epochs), config, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
+	pool := newFetchers(t.Context(), nil, config, new(sync.WaitGroup))
+	return newReader(from, new(epochs), pool, budget, slog.New(slog.DiscardHandler), NewMetrics(nil))
 }
 
 func TestAnswersThatLetGo(t *testing.T) {

@@ -202,16 +202,16 @@ func stored(c *kfake.Cluster, partition int32) (int64, string) {
 
 func mustCommit(t *testing.T, p lane.Partition, position int64, checkpoint string) {
 	t.Helper()
-	if err := p.Commit(t.Context(), position, checkpoint); err != nil {
+	if err := p.Commit(t.Context(), lane.Pair{Position: position, Checkpoint: checkpoint}); err != nil {
 		t.Fatalf("commit %d: %v", position, err)
 	}
 }
 
 func mustCommitted(t *testing.T, p lane.Partition, position int64, checkpoint string) {
 	t.Helper()
-	got, meta, err := p.Committed(t.Context())
-	if err != nil || got != position || meta != checkpoint {
-		t.Fatalf("Committed() = %d, %q, %v; want %d, %q", got, meta, err, position, checkpoint)
+	got, err := p.Committed(t.Context())
+	if want := (lane.Pair{Position: position, Checkpoint: checkpoint}); err != nil || got != want {
+		t.Fatalf("Committed() = %v, %v; want %v", got, err, want)
 	}
 }
 

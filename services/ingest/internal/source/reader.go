@@ -32,14 +32,17 @@ type reader struct {
 	// epochs hears which leaders took the records.
 	epochs *epochs
 
-	// closing is closed by Close. released says why a fetcher let go.
-	closing  chan struct{}
-	released chan error
-	ready    chan struct{}
-	once     sync.Once
-	// fetcher is the last one, which join sets; moved says that it brought something.
+	// closing is closed by Close.
+	closing chan struct{}
+	ready   chan struct{}
+	once    sync.Once
+	// pool has the fetchers. fetcher is the one at work for the reader, nil while there is none; the pool sets it, and
+	// whoever looks for the next one is the only one to do so. moved says that it brought something.
+	pool    *fetchers
 	fetcher atomic.Pointer[fetcher]
 	moved   atomic.Bool
+	// pause is that before the next attempt to find a broker. Of follow alone.
+	pause time.Duration
 
 	mu     sync.Mutex
 	queue  []queuedBatch
@@ -82,12 +85,13 @@ type origin struct {
 	offset int64
 }
 
-func newReader(o origin, e *epochs, c *sarama.Config, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
+func newReader(o origin, e *epochs, pool *fetchers, budget *prefetch, log *slog.Logger, m *Metrics) *reader {
+	c := pool.config
 	r := &reader{
-		tp: o.tp, topic: o.topic, epochs: e, budget: budget, log: log, metrics: m,
+		tp: o.tp, topic: o.topic, epochs: e, pool: pool, budget: budget, log: log, metrics: m,
 		committed: c.Consumer.IsolationLevel == sarama.ReadCommitted,
 		lease:     c.Metadata.RefreshFrequency, fetchBytes: c.Consumer.Fetch.Default,
-		closing: make(chan struct{}), released: make(chan error, 1), ready: make(chan struct{}, 1),
+		closing: make(chan struct{}), ready: make(chan struct{}, 1),
 		offset: o.offset, given: o.offset, fetch: min(c.Consumer.Fetch.Default, budget.fetch.Load()),
 		epoch: -1, lastEpoch: e.before(o.offset), replica: -1,
 		timer: time.NewTimer(time.Hour),
@@ -344,11 +348,12 @@ func (r *reader) Backlog() int64 {
 func (r *reader) Close() {
 	r.once.Do(func() {
 		r.mu.Lock()
-		defer r.mu.Unlock()
 		close(r.closing)
 		r.drop()
 		if r.err == nil {
 			r.err = errReaderClosed
 		}
+		r.mu.Unlock()
+		r.pool.leave(r)
 	})
 }

@@ -136,7 +136,8 @@ func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) 
 		if err := c.Speak(request, kafkawire.FetchByName); err != nil {
 			return 0, err
 		}
-		response, err := c.Fetch(ctx, request)
+		var response kafkawire.FetchResponse
+		err := c.Fetch(ctx, request, &response)
 		switch {
 		case err != nil:
 			return 0, err

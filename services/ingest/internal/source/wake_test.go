@@ -42,30 +42,83 @@ func TestReaderWakesTheFetcherItJoins(t *testing.T) {
 	produce(t, p, 0, 0, 10)
 	src, pool := poolOf(t, c)
 	budget, _ := newPrefetch(64<<10, 1<<20, 5, 1) // five records are "full"
-	r := newReader(origin{tp: topicPartition{testTopic, 0}}, new(epochs), pool.config, budget, src.log, src.metrics)
-	address, err := r.locate(pool, time.Time{})
+	r := newReader(origin{tp: topicPartition{testTopic, 0}}, new(epochs), pool, budget, src.log, src.metrics)
+	address, err := r.locate(time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := pool.join(address, r)
+	pool.join(address, r)
 	eventually(t, "full", r.isPaused)
-	first.leave(r)
+	pool.leave(r)
 	eventually(t, "the first fetcher is gone", func() bool {
 		pool.mu.Lock()
 		defer pool.mu.Unlock()
 		return len(pool.byBroker) == 0
 	})
-	second := pool.join(address, r)
+	pool.join(address, r)
+	second := r.fetcher.Load()
 	// It has looked, found the reader full, and sleeps.
 	eventually(t, "the second fetcher sleeps", func() bool { return len(second.wake) == 0 })
-	if r.fetcher.Load() != second {
-		t.Fatal("the reader would wake a fetcher that is gone")
-	}
 	read(t, r, 10)
 	produce(t, p, 0, 10, 5)
 	read(t, r, 5)
-	second.leave(r)
 	r.Close()
+	eventually(t, "the second fetcher is gone", func() bool {
+		pool.mu.Lock()
+		defer pool.mu.Unlock()
+		return len(pool.byBroker) == 0
+	})
+}
+
+// A lane that opens again has a new reader, while the one before may still be looking for a broker. When that finds
+// one, it takes nothing from the new one.
+func TestClosedReaderJoinsNobody(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	produce(t, producer(t, c), 0, 0, 10)
+	src, pool := poolOf(t, c)
+	budget, _ := newPrefetch(64<<10, 1<<20, 100, 1)
+	from := origin{tp: topicPartition{testTopic, 0}}
+	before := newReader(from, new(epochs), pool, budget, src.log, src.metrics)
+	address, err := before.locate(time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Close()
+	after := newReader(from, new(epochs), pool, budget, src.log, src.metrics)
+	defer after.Close()
+	pool.join(address, after)
+	pool.join(address, before)
+	if f := after.fetcher.Load(); before.fetcher.Load() != nil || pool.readerOf(f, from.tp) != after {
+		t.Error("the reader that was closed is in the place of the one after it")
+	}
+	read(t, after, 10)
+}
+
+func (p *fetchers) readerOf(f *fetcher, tp topicPartition) *reader {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return f.readers[tp]
+}
+
+// A fetcher that fails lets go of its readers, but not of one that was closed while the fetch was under way: nobody
+// looks for another broker for that.
+func TestClosedReaderIsNotLetGo(t *testing.T) {
+	c := newCluster(t, kfake.SeedTopics(1, testTopic))
+	src, pool := poolOf(t, c)
+	budget, _ := newPrefetch(64<<10, 1<<20, 100, 1)
+	r := newReader(origin{tp: topicPartition{testTopic, 0}}, new(epochs), pool, budget, src.log, src.metrics)
+	address, err := r.locate(time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool.join(address, r)
+	f := r.fetcher.Load()
+	r.Close()
+	f.release(r, errors.New("a broken connection"))
+	pool.running.Wait() // the fetcher ends, having nobody left
+	if r.trouble.Load() != nil {
+		t.Error("the closed reader looks for another broker")
+	}
 }
 
 // Whoever waits for records hears that the reader was closed.

@@ -142,6 +142,7 @@ func (l *lane) release() {
 		l.service.Budget.leave(l.place)
 		l.last(l.request.Free)
 	}
+	l.forgo()
 	l.service.Budget.served(l)
 	l.service.Budget.release(l.charged)
 	l.service.Metrics.held.Sub(float64(l.bytes))

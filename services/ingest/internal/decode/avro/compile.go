@@ -56,7 +56,6 @@ func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, err
 		err = record(s.top)
 	}
 	c.emit(op{code: opEnd}, path)
-	c.program.dates = c.options.Dates
 	return &c.program, err
 }
 
@@ -175,7 +174,6 @@ func (c *compiler) fallback(f *shape.Node, path *decode.Path) ([]byte, error) {
 		return nil, err
 	}
 	sub := newCompiler(&decode.Options{Contract: c.options.Contract, Dates: c.options.Dates})
-	sub.program.dates = c.options.Dates
 	if err := sub.value(t, f, f.Number, path); err != nil {
 		return nil, err
 	}

@@ -102,8 +102,15 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 		"nothing is to be hinted at:\n\n| protobuf | column | |\n|---|---|---|\n")
 	for _, c := range common {
 		text := `syntax = "proto3"; package t; import "` + c.file + `"; message M { ` + c.name + ` x = 1; }`
-		p, err := protobuf.CompileSource(map[string]string{"m.proto": text}, "m.proto", "t.M", protobuf.Drop,
-			decode.Options{Contract: "c", Payload: "p"})
+		file, err := protobuf.ParseSource(map[string]string{"m.proto": text}, "m.proto")
+		if err != nil {
+			t.Fatal(err)
+		}
+		schema, err := protobuf.NewSchema(file, "t.M")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := schema.Compile(protobuf.Drop, decode.Options{Contract: "c", Payload: "p"})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,14 +4,7 @@ import (
 	"encoding/hex"
 	"math"
 	"math/bits"
-
-	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
-
-var timestampUnits = [...]decode.Unit{
-	opTimestampMillis: decode.Millis, opTimestampMicros: decode.Micros, opTimestampNanos: decode.Nanos,
-	opLocalMillis: decode.Millis, opLocalMicros: decode.Micros, opLocalNanos: decode.Nanos,
-}
 
 // appendUUID appends the canonical text of 16 bytes.
 func appendUUID(dst, id []byte) []byte {

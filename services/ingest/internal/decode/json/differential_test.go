@@ -356,7 +356,11 @@ func TestColumnsOfAvro(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		a, err := avro.Compile(avsc, o)
+		schema, err := avro.Parse(string(avsc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := schema.Compile(o)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -52,12 +52,8 @@ func filling(fd protoreflect.FieldDescriptor, f *field) []byte {
 		return append(out, 1)
 	case opDuration:
 		return protowire.AppendString(out, "0-0 0 0:0:0")
-	case opStruct, opRecord:
-		return protowire.AppendString(out, "{}")
-	case opList:
-		return protowire.AppendString(out, "[]")
-	case opValue:
-		return protowire.AppendString(out, "null")
+	case opJSON:
+		return protowire.AppendBytes(out, f.json.absent())
 	case opWrapper:
 		return appendScalar(out, f.kind, scalarOf(fd, cellWrapper).Default())
 	}

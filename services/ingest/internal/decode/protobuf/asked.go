@@ -61,8 +61,8 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 		}
 	default:
 		var written []byte
-		if written, reason = f.column.AppendText(m.json.text[:0], text); reason == "" {
-			m.json.text = written
+		if written, reason = f.column.AppendText(m.json.Text[:0], text); reason == "" {
+			m.json.Text = written
 			m.edit(at)
 			m.out = protowire.AppendBytes(append(m.out, f.out...), written)
 		}

@@ -84,7 +84,7 @@ func TestGeneratedSchemas(t *testing.T) {
 			t.Fatalf("%v\n%s", err, text)
 		}
 		m := file.Messages().ByName("M0")
-		plan, err := CompileMessage(m, Refuse, options)
+		plan, err := compileMessage(m, Refuse, options)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}

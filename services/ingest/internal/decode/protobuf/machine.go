@@ -64,7 +64,7 @@ func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 		out = append(out, payload[m.run:]...)
 	}
 	m.src, m.out = nil, nil
-	m.json.text, m.json.keys, m.json.met = decode.Trim(m.json.text), decode.Trim(m.json.keys), decode.Trim(m.json.met)
+	m.json.trim()
 	return out, ok
 }
 

@@ -55,10 +55,10 @@ func (u *unfolder) field(f protoreflect.FieldDescriptor) *shape.Node {
 	}
 	n := u.value(f)
 	if f.IsMap() {
-		n.Kind, n.From, n.Writes = shape.Map, shape.Map, false
+		n.Kind, n.From, n.Writes = shape.Map, shape.Map, true
 	} else if f.Cardinality() == protoreflect.Repeated {
 		n = shape.ArrayOf(name, n)
-		n.Source = f
+		n.Source, n.Writes = f, true
 	}
 	n.Name, n.Number, n.Doc = name, int32(f.Number()), optionOf(f).GetDescription()
 	if n.Doc == "" {
@@ -120,7 +120,7 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 
 // become says why a value cannot be the column that is asked for.
 func become(n *shape.Node, c *decode.Column) (reason string) {
-	if f, ok := n.Source.(protoreflect.FieldDescriptor); ok && cellOf(f) == cellWrapper {
+	if f, ok := n.Source.(protoreflect.FieldDescriptor); ok && n.Kind < shape.Record && cellOf(f) == cellWrapper {
 		return fmt.Sprintf("of type %s, which becomes nothing but what the type map says", n.Type)
 	}
 	return shape.BySource(n, c)
