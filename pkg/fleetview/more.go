@@ -161,13 +161,15 @@ func worstOf(a, b []*adminv1.Stretch) []*adminv1.Stretch {
 		if one == nil {
 			continue
 		}
-		if n := len(out); n > 0 && out[n-1].GetUntil().AsTime().Equal(edges[i]) && out[n-1].GetState() == one.GetState() &&
+		if n := len(out); n > 0 && out[n-1].GetUntil().AsTime().Equal(edges[i]) &&
+			out[n-1].GetState() == one.GetState() &&
 			out[n-1].GetCause() == one.GetCause() {
 			out[n-1].Until = timestamppb.New(edges[i+1])
 			continue
 		}
 		out = append(out, &adminv1.Stretch{
-			From: timestamppb.New(edges[i]), Until: timestamppb.New(edges[i+1]), State: one.GetState(), Cause: one.GetCause(),
+			From: timestamppb.New(edges[i]), Until: timestamppb.New(edges[i+1]), State: one.GetState(),
+			Cause: one.GetCause(),
 		})
 	}
 	return out

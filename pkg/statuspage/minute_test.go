@@ -10,12 +10,13 @@ import (
 	"time"
 )
 
-// BenchmarkMinuteOfWatching is what one who watches a screen costs of a processor in a minute, with 100 tables and 1,000
-// lanes: the page is made every three seconds. Of several who watch the same it is made once.
+// BenchmarkMinuteOfWatching is what one who watches a screen costs of a processor in a minute, with 100 tables and
+// 1,000 lanes: the page is made every three seconds. Of several who watch the same it is made once.
 func BenchmarkMinuteOfWatching(b *testing.B) {
 	p := &page{view: viewOf(fake{tables: 100, lanes: 1000}), templates: parse()}
 	for path, query := range map[string]string{
-		"/{$}": "", "/table": "name=warehouse.orders_003", "/lane": "topic=orders&partition=4", "/fleet": "", "/events": "",
+		"/{$}": "", "/table": "name=warehouse.orders_003", "/lane": "topic=orders&partition=4", "/fleet": "",
+		"/events":  "",
 		"/letters": "", "/contracts": "",
 	} {
 		b.Run(screens[path].template, func(b *testing.B) {
@@ -31,7 +32,8 @@ func BenchmarkMinuteOfWatching(b *testing.B) {
 					if err != nil {
 						b.Fatal(err)
 					}
-					if err := p.templates.ExecuteTemplate(new(strings.Builder), screens[path].template, data); err != nil {
+					if err := p.templates.ExecuteTemplate(new(strings.Builder), screens[path].template,
+						data); err != nil {
 						b.Fatal(err)
 					}
 				}

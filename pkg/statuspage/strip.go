@@ -80,7 +80,8 @@ func marked(s *adminv1.LetterSample) []dumped {
 			hex.WriteString(one + " ")
 			text.WriteString(letter)
 		}
-		if s.Byte != nil && int(s.GetExcerptAt())+min(at+wide, len(value)) == int(s.GetByte()) && at+wide >= len(value) {
+		if s.Byte != nil && int(s.GetExcerptAt())+min(at+wide, len(value)) == int(s.GetByte()) &&
+			at+wide >= len(value) {
 			hex.WriteString("<mark>end</mark> ") // the value ends where more was expected
 		}
 		out = append(out, dumped{

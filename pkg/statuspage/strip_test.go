@@ -31,7 +31,8 @@ func TestStripOfADay(t *testing.T) {
 func TestMarkedByte(t *testing.T) {
 	at := int32(11)
 	got := marked(&adminv1.LetterSample{Excerpt: []byte("01234567<b>\x00"), ExcerptAt: 1, Byte: &at})
-	if len(got) != 2 || got[1].At != "     9" || got[1].Text != "&lt;b<mark>&gt;</mark>." || got[1].Hex != "3c 62 <mark>3e</mark> 00 " {
+	if len(got) != 2 || got[1].At != "     9" || got[1].Text != "&lt;b<mark>&gt;</mark>." ||
+		got[1].Hex != "3c 62 <mark>3e</mark> 00 " {
 		t.Errorf("%+v", got)
 	}
 	at = 13

@@ -102,7 +102,8 @@ func (s *seer) see(ctx context.Context, item *tap.Item) *adminv1.Sample {
 	r := item.Record
 	s.payload = ""
 	out := &adminv1.Sample{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Headers: map[string]string{}, Key: r.Key, Value: r.Value,
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Headers: map[string]string{}, Key: r.Key,
+		Value:      r.Value,
 		ValueBytes: int32(len(r.Value)), //nolint:gosec // Kafka's records are below 2 GiB
 	}
 	if r.TimestampMicros >= 0 {
@@ -188,8 +189,9 @@ func (s *seer) decode(ctx context.Context, r *record.Record, out *adminv1.Sample
 // seen is a sample as filters see it; payload is the column of its payload.
 func seen(s *adminv1.Sample, payload string) *where.Seen {
 	out := &where.Seen{
-		Topic: s.GetTopic(), Partition: s.GetPartition(), Offset: s.GetOffset(), Key: s.GetKey(), Headers: s.GetHeaders(),
-		Size: int(s.GetValueBytes()), Type: s.GetType(), Contract: s.GetContract(), Table: s.GetTable(),
+		Topic: s.GetTopic(), Partition: s.GetPartition(), Offset: s.GetOffset(), Key: s.GetKey(),
+		Headers: s.GetHeaders(),
+		Size:    int(s.GetValueBytes()), Type: s.GetType(), Contract: s.GetContract(), Table: s.GetTable(),
 		Reason: s.GetReason(), Error: s.GetError(), Field: s.GetField(), Payload: payload,
 	}
 	if s.Time != nil {

@@ -35,7 +35,8 @@ func (l *local) Contracts(table string) ([]*adminv1.LoadedContract, []*adminv1.U
 		}
 		one := &adminv1.LoadedContract{
 			Name: c.Name, Topic: c.Topic, TopicPattern: c.TopicPattern, Table: c.Now.GetTable(), Format: c.Kind(),
-			Version: c.Version, Grown: int32(c.Grown), Fingerprint: fmt.Sprintf("%016x", c.Fingerprint), //nolint:gosec // few
+			Version: c.Version, Grown: int32(c.Grown), Fingerprint: fmt.Sprintf("%016x",
+				c.Fingerprint), //nolint:gosec // few
 			Subject: c.Subject, Evolution: c.Evolution, Types: c.Types, Schemas: c.Schemas, Warnings: c.Warnings,
 		}
 		if table != "" {

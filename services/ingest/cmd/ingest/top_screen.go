@@ -177,9 +177,9 @@ func (s *topScreen) key(key string) tea.Cmd {
 	case "q":
 		return tea.Quit
 	case "down", "j":
-		s.chosen++
+		s.step(1)
 	case "up", "k":
-		s.chosen--
+		s.step(-1)
 	case "pgdown", "space":
 		s.chosen += s.page()
 	case "pgup":
@@ -207,6 +207,18 @@ func (s *topScreen) key(key string) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// step goes to the next line, or to the next table where there is one in that direction.
+func (s *topScreen) step(by int) {
+	s.chosen += by
+	lines := s.lines()
+	for at := s.chosen; at >= 0 && at < len(lines); at += by {
+		if s.enters(lines[at]) {
+			s.chosen = at
+			return
+		}
+	}
 }
 
 // typed takes a key of the filter.

@@ -30,8 +30,9 @@ func (t turns) Next(ctx context.Context, dst []record.Record, deadline time.Time
 }
 
 // BenchmarkCausesOfARow says which part of what a row costs in ingest and at the other end of the call goes to the
-// account of causes, at most: a lane changes its cause twice for the records that come at once, from waiting to decoding
-// and back, and now and then for a response; three times in all where 2.0 and 2.8 were counted. A row is not even decoded.
+// account of causes, at most: a lane changes its cause twice for the records that come at once, from waiting to
+// decoding and back, and now and then for a response; three times in all where 2.0 and 2.8 were counted. A row is not
+// even decoded.
 func BenchmarkCausesOfARow(b *testing.B) {
 	for name, size := range map[string]int{"delivery": 9000, "stock": 110} {
 		b.Run(name, func(b *testing.B) {

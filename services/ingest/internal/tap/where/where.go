@@ -101,8 +101,9 @@ func (f *Filter) Takes(s *Seen) (bool, error) {
 	values := map[string]any{
 		"topic": s.Topic, "partition": int64(s.Partition), "offset": s.Offset, "time": s.Time,
 		"key": strings.ToValidUTF8(string(s.Key), "\uFFFD"), "headers": s.Headers, "size": int64(s.Size),
-		"type": s.Type, "contract": s.Contract, "table": s.Table, "reason": s.Reason, "error": s.Error, "field": s.Field,
-		"row": types.NullValue, "payload": types.NullValue,
+		"type": s.Type, "contract": s.Contract, "table": s.Table, "reason": s.Reason, "error": s.Error,
+		"field": s.Field,
+		"row":   types.NullValue, "payload": types.NullValue,
 	}
 	if s.Row != nil {
 		row, err := read(s.Row)
