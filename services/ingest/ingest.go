@@ -27,6 +27,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/statuspage"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -56,7 +57,13 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	defer schemas.close()
 	calls := grpcprom.NewClientMetrics()
 	env.Registry.MustRegister(calls)
+	tracer, err := tracing.Open(ctx, &c.Tracing.Config, "waybill-ingest", env.Log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	lanes := newRoster(&c, env)
+	lanes.traces = lane.Traces{Tracer: tracer, OneIn: c.Tracing.OneIn}
 	fleet, err := c.Writer.fleet(writers.Config{
 		Ingest: identity(&c), Lanes: lanes.carried, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
 	}, calls)

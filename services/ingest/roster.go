@@ -33,6 +33,7 @@ type roster struct {
 	budget   *lane.Budget
 	metrics  *lane.Metrics
 	weather  *lane.Weather
+	traces   lane.Traces
 	unknowns *contract.Unknowns
 	taps     *tap.Taps
 	letters  *overview.Letters
@@ -73,6 +74,7 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
 		Taps: r.taps, Letters: r.letters,
+		Traces: r.traces,
 	}
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}

@@ -8,6 +8,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
 )
@@ -26,8 +27,10 @@ type Config struct {
 	DrainTimeout config.Duration `yaml:"drain_timeout"`
 	Admin        service.Listen  `yaml:"admin"`
 	// Access says who may do what at both ports; empty: whoever gets in, everything.
-	Access access.Config  `yaml:"access"`
-	Log    logging.Config `yaml:"log"`
+	Access access.Config `yaml:"access"`
+	// Tracing is where the writer's part of traces goes, which ingest begins.
+	Tracing tracing.Config `yaml:"tracing"`
+	Log     logging.Config `yaml:"log"`
 }
 
 // GRPC is where lanes come in.

@@ -23,6 +23,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/events"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/statuspage"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	"github.com/waybill-data/waybill/pkg/version"
 	"github.com/waybill-data/waybill/services/writer/internal/lane"
 	"github.com/waybill-data/waybill/services/writer/internal/sink"
@@ -42,6 +43,11 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint.keys: %w", err)
 	}
+	tracer, err := tracing.Open(ctx, &c.Tracing, "waybill-writer", env.Log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
@@ -54,6 +60,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	lanes := &lane.Service{
 		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
+		Tracer: tracer,
 	}
 	carried := newLoad(lanes, budget, env.Registry)
 	// The admin server outlives the lanes, so that one can watch them drain.

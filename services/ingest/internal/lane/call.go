@@ -28,7 +28,9 @@ type call struct {
 	depart departure
 
 	builder builder
-	window  window
+	// tells: the writer takes traces.
+	tells  bool
+	window window
 	ledger  ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
 	from     int64
@@ -278,6 +280,7 @@ func (c *call) append(b *batch) {
 		w.Rows(c.lane.Partition.Topic(), &b.records)
 	}
 	b.sent = time.Now()
+	b.traced.sent(b, c.tells)
 	c.window.push(b)
 	first := c.sentEnd
 	c.sentEnd = b.end
@@ -345,6 +348,7 @@ func (c *call) receiveChunk(p chunk) error {
 		if w := c.lane.Taps.Watching(); w != nil {
 			w.Records(p.records)
 		}
+		c.builder.traces.read(p.asked, p.came)
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()

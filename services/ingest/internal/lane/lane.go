@@ -38,6 +38,8 @@ type Lane struct {
 	Taps *tap.Taps
 	// Letters counts dead letters that have been written; nil: nobody does.
 	Letters LetterCounter
+	// Traces says which rows have a trace; the zero value: none.
+	Traces Traces
 	// Log gets one line a transition.
 	Log *slog.Logger
 

@@ -99,8 +99,9 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		ledger: ledger{newest: opening},
 		builder: builder{
 			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay,
-			next: from.Position,
+			next: from.Position, traces: newSampler(l),
 		},
+		tells: opened.GetTraces(),
 	}
 	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)
