@@ -45,8 +45,8 @@ type Local interface {
 	DeadLetters() []*adminv1.DeadLetterCount
 	// History is the states of a table in the last 24 hours.
 	History(table string) []*adminv1.Stretch
-	// Contracts are those it has now, and the types that none of them takes.
-	Contracts() ([]*adminv1.LoadedContract, []*adminv1.UnknownType)
+	// Contracts are those it has now, and the types that none of them takes. With a table, those of it, and their columns.
+	Contracts(table string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType)
 	// Drift compares a table with its contracts. The error is a status of gRPC.
 	Drift(ctx context.Context, table string) (*adminv1.GetDriftResponse, error)
 }

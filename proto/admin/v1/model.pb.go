@@ -1907,7 +1907,7 @@ type LoadedContract struct {
 	Types []string `protobuf:"bytes,11,rep,name=types,proto3" json:"types,omitempty"`
 	// Schema ids met, 100 at most, ascending.
 	Schemas []uint32 `protobuf:"varint,12,rep,packed,name=schemas,proto3" json:"schemas,omitempty"`
-	// Columns of its rows.
+	// Columns of its rows, 500 at most; only where a table is asked for.
 	Columns []*Column `protobuf:"bytes,13,rep,name=columns,proto3" json:"columns,omitempty"`
 	// What is wrong with its schema and does not matter.
 	Warnings []string `protobuf:"bytes,14,rep,name=warnings,proto3" json:"warnings,omitempty"`
