@@ -102,7 +102,7 @@ func prepared(t *testing.T, config stack.Config) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
-	config.IngestYAML = small
+	config.IngestYAML = small + config.IngestYAML
 	if config.KafkaYAML != patient {
 		config.KafkaYAML = quick + config.KafkaYAML
 	}

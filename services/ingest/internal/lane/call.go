@@ -22,14 +22,17 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
-	// place is where the call is; nil without a placer. woken holds a token when there is something new about that.
+	// place is where the call is; nil without a placer. woken holds a token when there is something new about that, or
+	// an order.
 	place  Place
 	woken  chan struct{}
 	depart departure
 
 	builder builder
-	window  window
-	ledger  ledger
+	// tells: the writer takes traces.
+	tells  bool
+	window window
+	ledger ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
 	from     int64
 	sequence uint64
@@ -278,6 +281,7 @@ func (c *call) append(b *batch) {
 		w.Rows(c.lane.Partition.Topic(), &b.records)
 	}
 	b.sent = time.Now()
+	b.traced.sent(b, c.tells)
 	c.window.push(b)
 	first := c.sentEnd
 	c.sentEnd = b.end
@@ -345,6 +349,7 @@ func (c *call) receiveChunk(p chunk) error {
 		if w := c.lane.Taps.Watching(); w != nil {
 			w.Records(p.records)
 		}
+		c.builder.traces.read(p.asked, p.came)
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()

@@ -56,6 +56,8 @@ func (c *call) settled(m *lanev1.Settled) error {
 	}
 	c.ledger.settled(Pair{m.GetPosition(), m.GetCheckpoint()})
 	c.window.pop()
+	b.traced.end(nil)
+	b.traced = nil
 	c.progress = true
 	c.lane.metrics.settled(b)
 	c.first = c.firstUnsettled()
@@ -135,6 +137,7 @@ func (c *call) refused(m *lanev1.Refused) error {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())
 		}
 		b.refused[i] = struct{}{}
+		b.traced.refused(i, row)
 		r := b.records.Record(i)
 		letters = append(letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Name,

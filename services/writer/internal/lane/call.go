@@ -137,6 +137,7 @@ func (l *lane) release() {
 		for i := range b.blocks {
 			l.last(b.blocks[i].data.Free)
 		}
+		b.traced.end(errUnsettled)
 	}
 	if l.place != nil {
 		l.service.Budget.leave(l.place)
