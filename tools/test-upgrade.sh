@@ -4,7 +4,7 @@
 # version commits to Kafka. It is built in a work tree of its own.
 set -eu
 cd "$(dirname "$0")/.."
-ref=${1:-$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || echo 467419f)}
+ref=${1:-$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || echo a08cade)}
 commit=$(git rev-parse --verify --quiet "$ref^{commit}") || { echo "make test-upgrade: $ref is no commit of this repository" >&2; exit 1; }
 dir=$(mktemp -d)
 trap 'git worktree remove --force "$dir/source" 2>/dev/null; rm -rf "$dir"' EXIT
