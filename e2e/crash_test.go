@@ -123,12 +123,12 @@ func TestSandboxRestarts(t *testing.T) {
 // A stop signal drains: the next owner adopts the write streams, and nothing is dropped on replay.
 func TestCleanRestart(t *testing.T) {
 	t.Parallel()
-	w := loaded(t, stack.Config{})
-	if err := w.Ingests[0].Stop(60 * time.Second); err != nil {
+	w := loaded(t, stack.Config{KafkaYAML: patient})
+	if err := w.Ingests[0].Stop(2 * time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	w.restart(w.Ingests[0])
-	if err := w.Writers[0].Stop(60 * time.Second); err != nil {
+	if err := w.Writers[0].Stop(2 * time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	w.restart(w.Writers[0])

@@ -17,18 +17,34 @@ import (
 // A service stays far below 256 MB while BigQuery does not respond and Kafka has more than enough, and every row
 // arrives once it responds again. The budget is half of the default: a stall of seconds fills it, as a minute fills the
 // default. Not with the race detector, whose shadow memory is several times what it shadows, and not beside other
-// tests: it is a load for the whole machine.
+// tests: it is a load for the whole machine. One that is busy with something else is given longer stalls: what ingest
+// holds and what BigQuery had under way need time.
 func TestMemoryWhileBigQueryStalls(t *testing.T) {
+	stalls := []time.Duration{3 * time.Second, 12 * time.Second, 40 * time.Second}
+	for i, stall := range stalls {
+		err := memoryWhileBigQueryStalls(t, stall)
+		if err == nil {
+			return
+		}
+		if i == len(stalls)-1 {
+			t.Error(err)
+		}
+		t.Logf("a stall of %v: %v", stall, err)
+	}
+}
+
+// memoryWhileBigQueryStalls measures once. The error is one that a longer stall may mend.
+func memoryWhileBigQueryStalls(t *testing.T, stall time.Duration) error {
 	const budgetMB = 33.5 // 32 MiB
 	m := bench.Memory{
 		Cases: []bench.MemoryCase{
 			{Name: "stall", Workload: "avro-stock", Lanes: 16, Rows: 1_000_000, Stalled: true, Budget: "32MiB"},
 		},
-		Stall: 3 * time.Second, Runs: 1, Bin: bin, Progress: io.Discard,
+		Stall: stall, Runs: 1, Bin: bin, Progress: io.Discard,
 	}
 	report, err := m.Run(t.Context())
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	r := report.Cases[0]
 	t.Logf("peak %.0f MB of ingest, %.0f MB of writer; held %+v MB; %d rows waited",
@@ -37,8 +53,8 @@ func TestMemoryWhileBigQueryStalls(t *testing.T) {
 		t.Error("not every row arrived")
 	}
 	// A quarter of the budget is for prefetch, which is not in this figure.
-	if r.Stall.HeldMB.Ingest < 0.7*budgetMB || r.Stall.HeldMB.Ingest > budgetMB {
-		t.Errorf("ingest held %.1f MB of a budget of %.1f: the stall was to fill it", r.Stall.HeldMB.Ingest, budgetMB)
+	if r.Stall.HeldMB.Ingest > budgetMB {
+		t.Errorf("ingest held %.1f MB of a budget of %.1f", r.Stall.HeldMB.Ingest, budgetMB)
 	}
 	// Twice the budget and 64 MiB is what the configuration promises a process to take: 134 MB.
 	for name, peak := range map[string]float64{"ingest": r.Peak.Ingest, "writer": r.Peak.Writer} {
@@ -47,6 +63,11 @@ func TestMemoryWhileBigQueryStalls(t *testing.T) {
 				name, peak)
 		}
 	}
+	if r.Stall.HeldMB.Ingest < 0.7*budgetMB {
+		return fmt.Errorf("ingest held %.1f MB of a budget of %.1f: the stall was to fill it", r.Stall.HeldMB.Ingest,
+			budgetMB)
+	}
+	return nil
 }
 
 // A lane with nothing to do holds next to nothing: its goroutines, and what its calls and its membership need.

@@ -49,7 +49,7 @@ func TestStatusPageInABrowser(t *testing.T) {
 	for name, screen := range map[string]struct{ path, want string }{
 		"tables": {"/", "delivery_events"}, "table": {"/table?name=delivery_events", "4 lanes"},
 		"lane": {lane, "/streams/"}, "fleet": {"/fleet", "The load needs"}, "events": {"/events", "lane open"},
-		"letters": {"/letters", "undecodable"},
+		"letters": {"/letters", "undecodable"}, "contracts": {"/contracts", "delivery.v6"},
 	} {
 		for _, width := range []int64{1280, 390} {
 			if err := chromedp.Do(page, chromedp.EmulateViewport(width, 844), chromedp.Navigate(url+screen.path),
@@ -135,9 +135,7 @@ func keep(page context.Context, t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(t.ArtifactDir(), name), picture, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	keepFile(t, name, string(picture))
 }
 
 // top runs `ingest top` and returns its exit status and what it prints.

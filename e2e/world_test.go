@@ -41,6 +41,12 @@ const quick = `  session_timeout: 6s
   drain_timeout: 5s
 `
 
+// patient lets services stop in order on a machine that is busy with something else.
+const patient = `  session_timeout: 60s
+  rebalance_timeout: 150s
+  drain_timeout: 120s
+`
+
 // newWorld starts a stack. It is stopped with the test; when the test fails, the end of each log is shown.
 func newWorld(t *testing.T, config stack.Config) *world {
 	t.Helper()
@@ -96,7 +102,10 @@ func prepared(t *testing.T, config stack.Config) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
-	config.IngestYAML, config.KafkaYAML = small, quick+config.KafkaYAML
+	config.IngestYAML = small + config.IngestYAML
+	if config.KafkaYAML != patient {
+		config.KafkaYAML = quick + config.KafkaYAML
+	}
 	s, err := stack.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +128,7 @@ func (w *world) produce(topic string, n int64, mix events.Config) produce.Summar
 		mix = events.Config{Size: 4000, TruncatedEvery: -1, UnknownTypeEvery: -1}
 	}
 	sum, err := produce.Run(w.ctx, produce.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none",
+		Seeds: w.Seeds(), Topic: topic, Events: n, First: uint64(w.sent[topic]), Codec: "none",
 		Generator: mix,
 	})
 	if err != nil {
@@ -183,7 +192,7 @@ func (w *world) verified() verify.Report {
 		}
 	}
 	report, err := verify.Run(w.ctx, verify.Config{
-		Seeds: []string{w.Endpoints.Kafka}, Admin: "http://" + w.Endpoints.Admin, Topics: topics,
+		Seeds: w.Seeds(), Admin: "http://" + w.Endpoints.Admin, Topics: topics,
 	})
 	if err != nil {
 		w.t.Fatalf("verify: %v", err)

@@ -182,12 +182,12 @@ func (w *world) peak(ctx context.Context) (Services, error) {
 // stopServices stops them in order.
 func (w *world) stopServices() error {
 	for _, p := range w.stack.Ingests {
-		if err := p.Stop(30 * time.Second); err != nil {
+		if err := p.Stop(time.Minute); err != nil {
 			return err
 		}
 	}
 	for _, p := range w.stack.Writers {
-		if err := p.Stop(30 * time.Second); err != nil {
+		if err := p.Stop(time.Minute); err != nil {
 			return err
 		}
 	}

@@ -79,7 +79,7 @@ func (b *Bench) raise(ctx context.Context, v Variant, adjust func(*stack.Config)
 func (w *world) fall() {
 	if w.stack != nil {
 		// Half a minute is what lanes may take to drain; a service that was killed has been measured by then.
-		if err := w.stack.Down(30 * time.Second); err != nil {
+		if err := w.stack.Down(time.Minute); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		}
 	}
@@ -168,7 +168,7 @@ func (r reading) allocated() Services {
 }
 
 // stuck is the patience with a world in which BigQuery responds.
-const stuck = 30 * time.Second
+const stuck = time.Minute
 
 // awaitSettled polls until so many rows in all are settled, and returns the reading that shows them.
 func (w *world) awaitSettled(ctx context.Context, rows int64, every time.Duration) (reading, error) {

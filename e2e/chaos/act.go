@@ -34,7 +34,7 @@ func (r *run) act(ctx context.Context, d Disturbance) error {
 	case ScaleWriters:
 		return r.comeAndGo(ctx, s.Writers[writers], d.For, func(there bool) { r.names.list(writers, there) })
 	case ScaleIngests:
-		return r.comeAndGo(ctx, s.Ingests[ingests], d.For, func(bool) {})
+		return r.guests(ctx, s.Ingests[ingests:], d.For)
 	case RollWriters:
 		return r.roll(ctx, s.Writers[:writers])
 	case RollIngests:
@@ -164,6 +164,17 @@ func (r *run) comeAndGo(ctx context.Context, s *stack.Service, stay time.Duratio
 	pause(ctx, stay)
 	list(false)
 	return s.Stop(grace)
+}
+
+// guests starts ingests for a while, which then leave the group in order, all at once.
+func (r *run) guests(ctx context.Context, all []*stack.Service, stay time.Duration) error {
+	errs := make([]error, len(all))
+	var staying sync.WaitGroup
+	for i, s := range all {
+		staying.Go(func() { errs[i] = r.comeAndGo(ctx, s, stay, func(bool) {}) })
+	}
+	staying.Wait()
+	return errors.Join(errs...)
 }
 
 func (r *run) roll(ctx context.Context, all []*stack.Service) error {

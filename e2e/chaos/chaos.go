@@ -156,7 +156,7 @@ func (r *run) layOut() error {
 	}
 	r.names = names
 	config := stack.Config{
-		Dir: r.config.Dir, Bin: r.config.Bin, Writers: writers + 1, Ingests: ingests + 1,
+		Dir: r.config.Dir, Bin: r.config.Bin, Writers: writers + 1, Ingests: ingests + guests,
 		DeliveryPartitions: topics[0].partitions, StockPartitions: topics[1].partitions, Contracts: contracts,
 		IngestYAML: ingestYAML, KafkaYAML: kafkaYAML, WriterYAML: writerYAML,
 		BigQueryYAML: "  append_timeout: 8s\n", Target: r.names.server.Target(r.names.port),
@@ -178,6 +178,10 @@ func (r *run) layOut() error {
 	s, stackErr := stack.New(config)
 	r.stack = s
 	if err := errors.Join(stackErr, err); err != nil {
+		return err
+	}
+	// The last one is a static member, which leaves the group when it stops.
+	if err := s.Ingests[ingests+guests-1].Static("guest", true); err != nil {
 		return err
 	}
 	for i, w := range s.Writers {

@@ -20,7 +20,7 @@ const (
 	PauseWriter    Kind = "pause writer"           // SIGSTOP, SIGCONT after For
 	PauseIngest    Kind = "pause ingest"           // SIGSTOP beyond the session timeout, SIGCONT after For
 	ScaleWriters   Kind = "scale writers"          // one more, gone again after For
-	ScaleIngests   Kind = "scale ingests"          // one more, gone again after For
+	ScaleIngests   Kind = "scale ingests"          // two more, one a static member; both leave after For
 	RollWriters    Kind = "roll writers"           // SIGTERM and start, one after the other
 	RollIngests    Kind = "roll ingests"           // SIGTERM and start, one after the other
 	MoveLeaders    Kind = "move leaders"           // each partition to the next broker
@@ -103,11 +103,13 @@ func (d Disturbance) String() string {
 // The shape of a run: storms, in which anything happens at once, and after each a calm in which single deaths are
 // measured.
 const (
-	writers, ingests = 3, 2 // that are always there; one of each comes and goes
-	sessionTimeout   = 6 * time.Second
-	firstStorm       = 3 * time.Second
-	stormLength      = 22 * time.Second
-	afterStorm       = 14 * time.Second // until what the storm left behind is over
+	writers, ingests = 3, 2 // that are always there
+	// guests are the ingests that come and go, together; of writers one does.
+	guests         = 2
+	sessionTimeout = 6 * time.Second
+	firstStorm     = 3 * time.Second
+	stormLength    = 22 * time.Second
+	afterStorm     = 14 * time.Second // until what the storm left behind is over
 )
 
 // probes are measured, each with the time it is given.

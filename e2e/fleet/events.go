@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -15,8 +16,16 @@ type event struct {
 	what string
 	// writers are how many there are after it, over which lanes are to be even; 0: that is not waited for.
 	writers int
+	// ingests are how many there are after it, over which lanes are to be even; 0: that is not waited for.
+	ingests int
 	// class says what is promised of it.
 	class class
+	// times is how often each lane has to move, where that is not once; updates says that writers take each other's
+	// place.
+	times   int
+	updates bool
+	// restarts says that the static ingest which comes back does so.
+	restarts bool
 	// do does it. It returns the moment from which the time until all is even counts; zero: from the beginning.
 	do func(ctx context.Context) (time.Time, error)
 	// watch is how long is looked at least, from that moment.
@@ -34,6 +43,8 @@ const (
 	hung                  // a process says nothing any more
 	away                  // there is no writer at all for a while
 	slow                  // BigQuery is late for one writer
+	shared                // ingests come and go in order
+	deserted              // an ingest dies or hangs
 )
 
 // watched is how long an event is looked at when it says nothing else: longer than the writers' names are looked up.
@@ -91,6 +102,20 @@ func (r *run) update(apart time.Duration, pairs ...[2]int) func(context.Context)
 	}
 }
 
+// lateName replaces the only writer by another one, which the name has only a while after the old one was told to stop.
+func (r *run) lateName(old, fresh int, late time.Duration) func(context.Context) (time.Time, error) {
+	return func(ctx context.Context) (time.Time, error) {
+		if err := r.start(ctx, fresh); err != nil {
+			return time.Time{}, err
+		}
+		stopped := make(chan error, 1)
+		go func() { stopped <- r.stop(old) }()
+		err := pause(ctx, late)
+		r.publish(fresh)
+		return time.Now(), errors.Join(err, <-stopped)
+	}
+}
+
 // kill ends a writer at once; it stays in the name for a while, as it would until somebody notices, and does not come
 // back.
 func (r *run) kill(victim int, left ...int) func(context.Context) (time.Time, error) {
@@ -137,9 +162,13 @@ func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context
 		r.late.set(d)
 		began := time.Now()
 		victim := r.stack.Writers[most+spare-1].Name
-		for r.watch.counts()[victim] > 0 {
+		for {
+			writers, _ := r.watch.counts()
+			if writers[victim] == 0 {
+				break
+			}
 			if time.Since(began) > watch {
-				return began, fmt.Errorf("%d lanes are at the slow writer after %v", r.watch.counts()[victim], watch)
+				return began, fmt.Errorf("%d lanes are at the slow writer after %v", writers[victim], watch)
 			}
 			if err := pause(ctx, lookEvery); err != nil {
 				return began, err
@@ -148,61 +177,6 @@ func (r *run) lateFor(d time.Duration, watch time.Duration) func(context.Context
 		r.report.Relieved = time.Since(began)
 		r.late.set(0)
 		return began, nil
-	}
-}
-
-func seq(from, to int) []int {
-	var s []int
-	for i := from; i < to; i++ {
-		s = append(s, i)
-	}
-	return s
-}
-
-// events are what happens, in order. Lanes that moved rest for a minute, so what needs all of them again waits that
-// long.
-func (r *run) events() []event {
-	const last = most + spare - 1
-	if r.config.Short {
-		return []event{
-			{what: "rolling update of one", writers: 1, do: r.update(0, [2]int{0, 1})},
-			{what: "1 -> 4 writers", writers: 4, do: r.join([]int{1, 2, 3, last}, 2, 3, last)},
-			{
-				what: "rolling update of four", writers: 4,
-				do: r.update(time.Second, [2]int{1, 4}, [2]int{2, 5}, [2]int{3, 6}, [2]int{last, 7}),
-			},
-			{what: "4 -> 2 writers", writers: 2, do: r.leave([]int{4, 5}, 6, 7)},
-			{what: "SIGSTOP of one of two", class: hung, do: r.hang(5, 8*time.Second)},
-			{what: "SIGKILL of the one with the lanes", writers: 1, class: killed, do: r.kill(4, 5)},
-			{what: "1 -> 2 writers", writers: 2, do: r.join([]int{5, 0}, 0), rest: 35 * time.Second},
-			{what: "2 -> 1 writers", writers: 1, do: r.leave([]int{0}, 5)},
-		}
-	}
-	return []event{
-		{what: "1 -> 4 writers", writers: 4, do: r.join(seq(0, 4), 1, 2, 3)},
-		{what: "4 -> 16 writers", writers: 16, do: r.join(seq(0, 16), seq(4, 16)...), rest: time.Minute},
-		{what: "16 -> 2 writers", writers: 2, do: r.leave(seq(0, 2), seq(2, 16)...)},
-		{what: "2 -> 1 writers", writers: 1, do: r.leave(seq(0, 1), 1)},
-		{what: "rolling update of one", writers: 1, do: r.update(0, [2]int{0, 1})},
-		{what: "two rolling updates of one, 8 s apart", writers: 1, do: r.update(8*time.Second, [2]int{1, 2}, [2]int{2, 3})},
-		{what: "the only writer away for 20 s", writers: 1, class: away, do: r.absent(3, 20*time.Second)},
-		{what: "1 -> 4 writers again", writers: 4, do: r.join([]int{0, 1, 2, 3}, 0, 1, 2), rest: 20 * time.Second},
-		{
-			what: "rolling update of four, 10 s a writer", writers: 4,
-			do: r.update(10*time.Second, [2]int{0, 4}, [2]int{1, 5}, [2]int{2, 6}, [2]int{3, 7}),
-		},
-		{
-			what: "rolling update of four, at once", writers: 4,
-			do: r.update(0, [2]int{4, 8}, [2]int{5, 9}, [2]int{6, 10}, [2]int{7, last}),
-		},
-		{what: "SIGKILL of one of four", writers: 3, class: killed, do: r.kill(8, 9, 10, last)},
-		{what: "a writer in its place", writers: 4, do: r.join([]int{8, 9, 10, last}, 8), rest: 30 * time.Second},
-		{what: "SIGSTOP of one of four, for 12 s", writers: 4, class: hung, do: r.hang(8, 12*time.Second), rest: time.Minute},
-		{
-			what: "BigQuery is 3 s late for one of four", class: slow, do: r.lateFor(3*time.Second, 30*time.Second),
-			rest: time.Minute,
-		},
-		{what: "4 -> 1 writers", writers: 1, do: r.leave([]int{9}, 8, 10, last)},
 	}
 }
 
@@ -215,15 +189,23 @@ func (r *run) measure(ctx context.Context, e event) error {
 	if err != nil {
 		return err
 	}
+	had, _ := r.watch.counts()
 	r.watch.start()
-	asked := r.names.Questions()
+	stress := newStress()
 	since, err := e.do(ctx)
 	if err != nil {
 		return err
 	}
-	row := Row{What: e.what, Class: e.class}
+	row := Row{What: e.what, Class: e.class, Updates: e.updates, Restarts: e.restarts}
 	if e.writers > 0 {
 		if err := r.even(ctx, since, e.writers); err != nil {
+			return err
+		}
+		row.Even = time.Since(since)
+		row.Needed = r.needed(had, e.writers) * max(e.times, 1)
+	}
+	if e.ingests > 0 {
+		if err := r.evenIngests(ctx, since, e.ingests); err != nil {
 			return err
 		}
 		row.Even = time.Since(since)
@@ -234,14 +216,39 @@ func (r *run) measure(ctx context.Context, e event) error {
 	if err := pause(ctx, max(watched, e.watch)-time.Since(since)); err != nil {
 		return err
 	}
-	row.Silence, row.Moved = r.watch.end()
+	but := ""
+	if e.restarts {
+		but = r.stack.Ingests[lasting].Name
+	}
+	h := r.watch.end(but)
+	row.Silence, row.Kept, row.Moved, row.Stopped = h.silence, h.kept, h.moves, h.stopped
+	if row.Class != shared && row.Class != deserted {
+		row.Stopped = 0 // lanes go to other writers
+	}
+	row.Busy = stress.share()
 	after, err := r.watch.streams(ctx)
 	if err != nil {
 		return err
 	}
 	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
-	row.Asked = r.names.Questions() - asked
 	r.report.Rows = append(r.report.Rows, row)
 	fmt.Fprintf(r.config.Out, "%s\n", row)
 	return nil
+}
+
+// needed is how many lanes have to move for an even share: those of writers that the name does not have any more, and
+// what the others had too much.
+func (r *run) needed(had map[string]int, writers int) (n int) {
+	fair := (r.config.Lanes + writers - 1) / writers
+	stays := map[string]bool{}
+	for _, i := range r.published {
+		stays[r.stack.Writers[i].Name] = true
+	}
+	for name, lanes := range had {
+		if stays[name] {
+			lanes = max(0, lanes-fair)
+		}
+		n += lanes
+	}
+	return n
 }

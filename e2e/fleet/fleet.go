@@ -1,6 +1,6 @@
-// Package fleet runs one ingest and up to sixteen writers as real processes, with a load all the time, and changes the
-// writers: more, fewer, updated one by one, stopped, killed, hung, slow. It measures how long it takes until the lanes
-// are even, and for how long a lane was silent, and then compares every offset.
+// Package fleet runs ingests and up to sixteen writers as real processes, with a load all the time, and changes them:
+// more, fewer, updated one by one, stopped, killed, hung, slow. It measures how long it takes until the lanes are even,
+// and for how long a lane was silent, compares every offset, and holds what it saw against what is promised.
 //
 // The writers listen on addresses of their own on loopback, and a DNS server here says which of them the name has at
 // the moment: what a cluster's would do.
@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ type Config struct {
 	Dir, Bin string
 	// Short leaves out what takes long: two minutes in all.
 	Short bool
+	// Lanes are how many there are; with many of them there are fewer scenes.
+	Lanes int
 	// Rate is events a second over all lanes.
 	Rate float64
 	// Out is for a person.
@@ -34,7 +37,6 @@ type Config struct {
 }
 
 const (
-	lanes = 32
 	// most is how many writers run at once, and spare how many more there are: those that take another one's place.
 	most, spare = 16, 2
 	name        = "writer.test"
@@ -42,6 +44,8 @@ const (
 	grace = 40 * time.Second
 	// evenWithin is how long lanes may take until they are even, before the run goes on without.
 	evenWithin = 90 * time.Second
+	// openWithin is how much longer they may take to open at first: streams are created one after the other.
+	openWithin = 5 * time.Minute
 )
 
 // run is a run under way.
@@ -54,12 +58,13 @@ type run struct {
 	report Report
 
 	published []int // writers that the name has
+	members   []int // ingests that are to have lanes
 	made      int64
 }
 
 // Run runs. The error says that it could not be done; what came of it is in the report.
 func Run(ctx context.Context, config Config) (report Report, err error) {
-	r := &run{config: config}
+	r := &run{config: config, members: []int{0}, report: Report{Lanes: config.Lanes}}
 	if r.names, err = stack.NewNames(name); err != nil {
 		return Report{}, err
 	}
@@ -69,7 +74,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	}
 	defer r.late.close()
 	defer func() {
-		for _, w := range r.stack.Writers {
+		for _, w := range slices.Concat(r.stack.Writers, r.stack.Ingests) {
 			_ = w.Signal(resume) // one that is stopped could not end
 		}
 		if down := r.stack.Down(grace); down != nil && err == nil {
@@ -79,7 +84,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	if err := r.up(ctx); err != nil {
 		return Report{}, err
 	}
-	r.watch = newWatch(r.stack)
+	r.watch = newWatch(r.stack, config.Lanes)
 	background, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -90,14 +95,14 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	produced := make(chan error, 1)
 	running.Go(func() { produced <- r.load(loading) })
 
-	if err := r.even(ctx, time.Now(), 1); err != nil {
+	if err := r.even(ctx, time.Now().Add(openWithin), 1); err != nil {
 		return Report{}, fmt.Errorf("the lanes do not open: %w", err)
 	}
 	if err := r.settled(ctx); err != nil {
 		return Report{}, err
 	}
 	fmt.Fprintf(config.Out, "%s\n", header)
-	for _, e := range r.events() {
+	for _, e := range r.scenes() {
 		if err := r.measure(ctx, e); err != nil {
 			return Report{}, fmt.Errorf("%s: %w", e.what, err)
 		}
@@ -129,12 +134,16 @@ func (r *run) layOut() error {
 		return err
 	}
 	r.stack, err = stack.New(stack.Config{
-		Dir: r.config.Dir, Bin: r.config.Bin, Writers: most + spare, StockPartitions: lanes, DeliveryPartitions: 1,
+		Dir: r.config.Dir, Bin: r.config.Bin, Writers: most + spare, Ingests: ingests,
+		StockPartitions: r.config.Lanes, DeliveryPartitions: 1,
 		Contracts: "  - builtin: stock.v1\n", Target: r.names.Target(number),
 		WriterHost: host, WriterPort: number,
-		WriterYAML: "drain_timeout: 20s\n", KafkaYAML: "  drain_timeout: 10s\n",
+		WriterYAML: "drain_timeout: 20s\n", KafkaYAML: fmt.Sprintf("  drain_timeout: 8s\n  session_timeout: %s\n", sessionTimeout),
 	})
 	if err != nil {
+		return err
+	}
+	if err := r.layOutIngests(); err != nil {
 		return err
 	}
 	if r.late, err = newDelay(r.stack.Endpoints.BigQueryGRPC); err != nil {
@@ -223,16 +232,16 @@ func (r *run) load(ctx context.Context) error {
 func (r *run) even(ctx context.Context, since time.Time, writers int) error {
 	deadline := since.Add(evenWithin)
 	for {
-		n := r.watch.counts()
+		n, _ := r.watch.counts()
 		open, fits := 0, true
 		for _, i := range r.published {
 			have := n[r.stack.Writers[i].Name]
 			open += have
-			if d := have*writers - lanes; d > writers || d < -writers {
+			if d := have*writers - r.config.Lanes; d > writers || d < -writers {
 				fits = false
 			}
 		}
-		if fits && open == lanes {
+		if fits && open == r.config.Lanes {
 			return nil
 		}
 		if time.Now().After(deadline) {
@@ -252,11 +261,12 @@ func (r *run) settled(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if s.Created == lanes && r.watch.settled() == lanes {
+		if s.Created == int64(r.config.Lanes) && r.watch.settled() == r.config.Lanes {
 			return nil
 		}
-		if time.Since(began) > evenWithin {
-			return fmt.Errorf("%d of %d lanes settle, %d streams are created", r.watch.settled(), lanes, s.Created)
+		if time.Since(began) > openWithin {
+			return fmt.Errorf("%d of %d lanes settle, %d streams are created", r.watch.settled(),
+				r.config.Lanes, s.Created)
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return err

@@ -10,9 +10,6 @@ import (
 	"github.com/waybill-data/waybill/e2e/stack"
 )
 
-// lookEvery is how often the lanes are looked at: a silence is measured to about this.
-const lookEvery = 20 * time.Millisecond
-
 // place is a partition.
 type place struct {
 	topic     string
@@ -21,45 +18,67 @@ type place struct {
 
 // seen is what is known of a lane.
 type seen struct {
-	writer   string
-	position int64
-	moved    time.Time // when its position was last seen to move
-	open     bool
+	ingest, writer string
+	position       int64
+	rows           uint64
+	moved          time.Time // when its position was last seen to move
+	at             time.Time // when it was last seen at all
+	open           bool
+
+	// Since the event began: its longest silence, whether it was seen at another ingest, and whether it stopped at the
+	// one that it had.
+	silence time.Duration
+	strayed bool
+	stopped bool
 }
 
 // watch looks at the lanes all the time, and notes silences and moves.
 type watch struct {
 	stack *stack.Stack
+	// every is how often lanes are looked at, and forgotten after how long one counts as nobody's that no ingest speaks
+	// of.
+	every, forgotten time.Duration
+	// topic is the one whose lanes have records all the time; empty: all of them.
+	topic string
+	// others says that somebody else started the processes.
+	others bool
 
-	mu      sync.Mutex
-	lanes   map[place]*seen
-	silence time.Duration
-	who     place
-	moves   int
-	began   time.Time
+	mu    sync.Mutex
+	lanes map[place]*seen
+	moves int
+	began time.Time
 }
 
-func newWatch(s *stack.Stack) *watch {
-	return &watch{stack: s, lanes: map[place]*seen{}}
+// newWatch looks at so many lanes as often as that is no load of its own.
+func newWatch(s *stack.Stack, lanes int) *watch {
+	more := time.Duration(1 + lanes/64)
+	return &watch{stack: s, every: lookEvery * more, forgotten: 1500 * time.Millisecond * more, lanes: map[place]*seen{}}
 }
 
+// run looks at each ingest on its own: one that hangs must not hide the others.
 func (w *watch) run(ctx context.Context) {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		for _, i := range w.stack.Ingests {
-			w.look(ctx, i)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, i := range w.stack.Ingests {
+		all.Go(func() {
+			tick := time.NewTicker(w.every)
+			defer tick.Stop()
+			for {
+				if w.others || i.Running() {
+					w.look(ctx, i)
+				}
+				select {
+				case <-tick.C:
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
 	}
 }
 
 func (w *watch) look(ctx context.Context, ingest *stack.Service) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, w.forgotten)
 	defer cancel()
 	lanes, err := ingest.Lanes(ctx)
 	if err != nil {
@@ -69,21 +88,33 @@ func (w *watch) look(ctx context.Context, ingest *stack.Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range lanes {
+		if w.topic != "" && l.Topic != w.topic {
+			continue
+		}
 		p := place{l.Topic, l.Partition}
 		s := w.lanes[p]
+		open := l.State == "open" || l.State == "stalled" // which is open, and waits for something
 		if s == nil {
-			s = &seen{moved: now}
+			s = &seen{moved: now, ingest: ingest.Name}
 			w.lanes[p] = s
 		}
-		s.open = l.State == "open" || l.State == "stalled" // which is open, and waits for something
-		if s.open && l.Writer != s.writer {
+		if s.ingest != ingest.Name {
+			if !open {
+				continue // the one that it leaves, or that it has not come to
+			}
+			s.ingest, s.strayed, s.rows = ingest.Name, true, 0
+		}
+		// The rows of a lane count from its beginning.
+		s.stopped = s.stopped || !open || l.Rows < s.rows
+		s.open, s.rows, s.at = open, l.Rows, now
+		if open && l.Writer != s.writer {
 			if s.writer != "" {
 				w.moves++
 			}
 			s.writer = l.Writer
 		}
 		if l.Position > s.position {
-			w.silent(p, now.Sub(later(s.moved, w.began)))
+			s.silence = max(s.silence, now.Sub(later(s.moved, w.began)))
 			s.position, s.moved = l.Position, now
 		}
 	}
@@ -96,41 +127,69 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-func (w *watch) silent(p place, d time.Duration) {
-	if d > w.silence {
-		w.silence, w.who = d, p
-	}
-}
-
 // start begins an event: what was silent or moved before does not count.
 func (w *watch) start() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.silence, w.moves, w.began = 0, 0, time.Now()
+	w.moves, w.began = 0, time.Now()
+	for _, s := range w.lanes {
+		s.silence, s.strayed, s.stopped = 0, false, !s.open
+	}
 }
 
-// end says what happened since start.
-func (w *watch) end() (silence time.Duration, moves int) {
+// happened is what an event did to the lanes.
+type happened struct {
+	// silence is the longest time in which nothing of a lane settled, kept that of the lanes whose ingest stayed the same.
+	silence, kept time.Duration
+	// moves are those from writer to writer, by way of another ingest too. stayed are the lanes whose ingest stayed the
+	// same, stopped those among them that were closed or begun anew.
+	moves, stayed, stopped int
+}
+
+// end says what happened since start. The ingest but, if any, restarts: its lanes do not stay.
+func (w *watch) end(but string) (h happened) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	for p, s := range w.lanes {
-		w.silent(p, now.Sub(later(s.moved, w.began)))
-	}
-	return w.silence, w.moves
-}
-
-// counts are the lanes that are open, by writer.
-func (w *watch) counts() map[string]int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := map[string]int{}
 	for _, s := range w.lanes {
-		if s.open {
-			n[s.writer]++
+		silence := max(s.silence, now.Sub(later(s.moved, w.began)))
+		h.silence = max(h.silence, silence)
+		if s.strayed || s.ingest == but {
+			continue
+		}
+		h.stayed++
+		h.kept = max(h.kept, silence)
+		if s.stopped {
+			h.stopped++
 		}
 	}
-	return n
+	h.moves = w.moves
+	return h
+}
+
+// counts are the lanes that are open, by writer, and by ingest.
+func (w *watch) counts() (writers, ingests map[string]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	writers, ingests = map[string]int{}, map[string]int{}
+	for _, s := range w.lanes {
+		if s.open && time.Since(s.at) < w.forgotten {
+			writers[s.writer]++
+			ingests[s.ingest]++
+		}
+	}
+	return writers, ingests
+}
+
+// positions are those of all lanes that were seen.
+func (w *watch) positions() map[place]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := map[place]int64{}
+	for p, s := range w.lanes {
+		all[p] = s.position
+	}
+	return all
 }
 
 // settled is how many lanes have settled something.
@@ -166,3 +225,6 @@ func (w *watch) streams(ctx context.Context) (streams, error) {
 	err = json.NewDecoder(resp.Body).Decode(&s)
 	return s, err
 }
+
+// lookEvery is how often the lanes are looked at: a silence is measured to about this.
+const lookEvery = 20 * time.Millisecond

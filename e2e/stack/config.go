@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"text/template"
@@ -82,4 +83,15 @@ func (s *Stack) writeConfig(t *template.Template, self *Service, extra string) e
 		return err
 	}
 	return os.WriteFile(self.Config, []byte(b.String()), 0o644)
+}
+
+// Static makes an ingest a static member of its group, from its next start on; leaves says whether it leaves the group
+// when it stops in order.
+func (s *Service) Static(name string, leaves bool) error {
+	text, err := os.ReadFile(s.Config)
+	if err != nil {
+		return err
+	}
+	static := fmt.Sprintf("kafka:\n  instance_id: %s\n  leave: %v\n", name, leaves)
+	return os.WriteFile(s.Config, []byte(strings.Replace(string(text), "kafka:\n", static, 1)), 0o644)
 }

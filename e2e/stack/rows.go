@@ -16,6 +16,9 @@ type Place struct {
 	Topic     string
 	Partition int32
 	Offset    int64
+	// Stream is the end of the name of the write stream that has it, and Row its offset there.
+	Stream string
+	Row    int64
 }
 
 // EachPlace calls f for each row of a table of the dataset, with the record that it was.

@@ -23,6 +23,10 @@ var methods = []rule{
 	{prefix: "/grpc.reflection.", any: []Right{Viewer}, name: "reflection"},
 	{prefix: "/admin.v1.AdminService/List", any: []Right{Viewer}},
 	{prefix: "/admin.v1.AdminService/Get", any: []Right{Viewer}},
+	{prefix: "/admin.v1.SteeringService/List", any: []Right{Viewer}},
+	{prefix: "/admin.v1.SteeringService/", any: []Right{Operator}},
+	{prefix: "/admin.v1.RecordService/Explain", any: []Right{Viewer}},
+	{prefix: "/admin.v1.RecordService/Tap", any: []Right{Payload}},
 }
 
 // pages are the paths of the admin port. What is not listed needs Operator here too.
@@ -32,6 +36,7 @@ var pages = []rule{
 	{prefix: "/metrics", any: []Right{Viewer}, name: "metrics"},
 	{prefix: "/lanes", any: []Right{Viewer}},
 	{prefix: "/plan", any: []Right{Viewer}},
+	{prefix: "/contracts", any: []Right{Viewer}},
 	{prefix: "/events", any: []Right{Viewer}},
 	{prefix: "/fleet", any: []Right{Viewer}},
 	{prefix: "/lane", any: []Right{Viewer}},
@@ -40,6 +45,7 @@ var pages = []rule{
 	{prefix: "/live", any: []Right{Viewer}},
 	{prefix: "/page.css", any: []Right{Viewer}},
 	{prefix: "/page.js", any: []Right{Viewer}},
+	{prefix: "/act", any: []Right{Operator}},
 	{prefix: "/debug/", any: []Right{Operator}},
 }
 

@@ -7,12 +7,7 @@ import (
 
 // suggest is the remedy for an unknown key: the known key that looks like it, or all known keys.
 func suggest(name string, known []string) string {
-	best, least := "", len(name)/3+2
-	for _, candidate := range known {
-		if d := distance(plain(name), plain(candidate)); d < least {
-			best, least = candidate, d
-		}
-	}
+	best := Nearest(name, known)
 	switch {
 	case best != "":
 		return "did you mean " + best + "?"
@@ -23,6 +18,17 @@ func suggest(name string, known []string) string {
 		slices.Sort(known)
 		return "known keys here: " + strings.Join(known, ", ")
 	}
+}
+
+// Nearest is the one of known names that a name looks like; empty when none does.
+func Nearest(name string, known []string) string {
+	best, least := "", len(name)/3+2
+	for _, candidate := range known {
+		if d := distance(plain(name), plain(candidate)); d < least {
+			best, least = candidate, d
+		}
+	}
+	return best
 }
 
 // plain takes away what people spell differently: maxBytes, max-bytes, max_bytes.

@@ -43,12 +43,22 @@ type Local interface {
 	Plan() *adminv1.Plan
 	// DeadLetters are those that it has written since it started.
 	DeadLetters() []*adminv1.DeadLetterCount
+	// History is the states of a table in the last 24 hours.
+	History(table string) []*adminv1.Stretch
+	// Contracts are those it has now, and the types that none of them takes. With a table, those of it, and their columns.
+	Contracts(table string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType)
+	// Drift compares a table with its contracts. The error is a status of gRPC.
+	Drift(ctx context.Context, table string) (*adminv1.GetDriftResponse, error)
 }
 
 // Peer is another process.
 type Peer struct {
 	Address string
 	Client  adminv1.AdminServiceClient
+	// Steering is for acts.
+	Steering adminv1.SteeringServiceClient
+	// Records asks the same process about single records.
+	Records adminv1.RecordServiceClient
 	// Err is why there is none at the address.
 	Err error
 }
@@ -80,9 +90,16 @@ type answering interface {
 	GetAnswers() []*adminv1.Answer
 }
 
-// ask asks all of them at once, and returns what those said that are not this process, each once.
 func ask[R answering](
 	ctx context.Context, v *View, peers []Peer, call func(context.Context, adminv1.AdminServiceClient) (R, error),
+) (said []R, answers []*adminv1.Answer) {
+	return Ask(ctx, v, peers, func(ctx context.Context, p Peer) (R, error) { return call(ctx, p.Client) })
+}
+
+// Ask asks all peers at once, for two seconds at most, and returns what those said that are not this process, each
+// once. The answers are those of all, this process first.
+func Ask[R answering](
+	ctx context.Context, v *View, peers []Peer, call func(context.Context, Peer) (R, error),
 ) (said []R, answers []*adminv1.Answer) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -96,7 +113,7 @@ func ask[R answering](
 		if results[i].err = p.Err; p.Err != nil {
 			continue
 		}
-		all.Go(func() { results[i].said, results[i].err = call(ctx, p.Client) })
+		all.Go(func() { results[i].said, results[i].err = call(ctx, p) })
 	}
 	all.Wait()
 	answers = []*adminv1.Answer{v.Self}
@@ -145,12 +162,18 @@ func placed(topic string, partition *int32) error {
 // ListTables implements adminv1.AdminServiceServer.
 func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*adminv1.ListTablesResponse, error) {
 	tables := v.Local.Tables()
+	if name := r.GetName(); name != "" {
+		tables = slices.DeleteFunc(tables, func(t *adminv1.Table) bool { return t.GetName() != name })
+		for _, t := range tables {
+			t.History = v.Local.History(name)
+		}
+	}
 	answers := []*adminv1.Answer{v.Self}
 	if !r.GetLocal() {
 		var said []*adminv1.ListTablesResponse
 		said, answers = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListTablesResponse, error) {
-				return c.ListTables(ctx, &adminv1.ListTablesRequest{Local: true})
+				return c.ListTables(ctx, &adminv1.ListTablesRequest{Local: true, Name: r.GetName()})
 			})
 		for _, s := range said {
 			tables = append(tables, s.GetTables()...)
@@ -162,7 +185,11 @@ func (v *View) ListTables(ctx context.Context, r *adminv1.ListTablesRequest) (*a
 			return !strings.Contains(strings.ToLower(t.GetName()), f)
 		})
 	}
-	return &adminv1.ListTablesResponse{Tables: tables, Summary: Summary(tables, answers), Answers: answers}, nil
+	summary := Summary(tables, answers)
+	if why := v.Local.Process().GetNotReady(); len(tables) == 0 && why != "" {
+		summary = "No lane feeds a table here: " + strings.Join(strings.Fields(why), " ") + "."
+	}
+	return &adminv1.ListTablesResponse{Tables: tables, Summary: summary, Answers: answers, Price: Price}, nil
 }
 
 // ListLanes implements adminv1.AdminServiceServer. Of a single lane the writers are asked as well, who know its
@@ -324,16 +351,9 @@ func (v *View) ListDeadLetters(
 			counts = append(counts, s.GetCounts()...)
 		}
 	}
-	type key struct{ topic, reason string }
-	sums := map[key]*adminv1.DeadLetterCount{}
-	var out []*adminv1.DeadLetterCount
-	for _, c := range counts {
-		k := key{c.GetTopic(), c.GetReason()}
-		if sums[k] == nil {
-			sums[k] = &adminv1.DeadLetterCount{Topic: k.topic, Reason: k.reason}
-			out = append(out, sums[k])
-		}
-		sums[k].Count += c.GetCount()
+	out := sumLetters(counts)
+	if !access.CallerOf(ctx).May(access.Payload) {
+		out = withoutBytes(out)
 	}
 	slices.SortFunc(out, func(a, b *adminv1.DeadLetterCount) int {
 		return cmp.Or(cmp.Compare(b.GetCount(), a.GetCount()), cmp.Compare(a.GetTopic(), b.GetTopic()),

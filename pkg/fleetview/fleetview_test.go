@@ -30,6 +30,8 @@ type process struct {
 	state         adminv1.State
 	behind        int64
 	through       time.Time
+	past          []*adminv1.Stretch
+	schema        uint32
 }
 
 func (p *process) Tables() []*adminv1.Table {
@@ -74,7 +76,23 @@ func (p *process) Plan() *adminv1.Plan {
 }
 
 func (p *process) DeadLetters() []*adminv1.DeadLetterCount {
-	return []*adminv1.DeadLetterCount{{Topic: "orders", Reason: "undecodable", Count: 2}}
+	return []*adminv1.DeadLetterCount{{
+		Topic: "orders", Reason: "undecodable", Count: 2, Sample: &adminv1.LetterSample{Excerpt: []byte("abc"), Error: "no number"},
+	}}
+}
+
+func (p *process) History(string) []*adminv1.Stretch { return p.past }
+
+func (p *process) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
+	if p.service == "writer" {
+		return nil, nil
+	}
+	return []*adminv1.LoadedContract{{Name: "orders.v1", Topic: "orders", Table: "orders", Schemas: []uint32{1, p.schema}}},
+		[]*adminv1.UnknownType{{Topic: "orders", Type: "order.Lost", Count: 3}}
+}
+
+func (p *process) Drift(context.Context, string) (*adminv1.GetDriftResponse, error) {
+	return &adminv1.GetDriftResponse{Missing: true}, nil
 }
 
 func (p *process) view() *View {

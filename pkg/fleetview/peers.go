@@ -60,7 +60,10 @@ func (p *Peers) All(ctx context.Context) []Peer {
 			}
 			p.conns[address] = conn
 		}
-		out = append(out, Peer{Address: address.Dial, Client: adminv1.NewAdminServiceClient(conn)})
+		out = append(out, Peer{
+			Address: address.Dial, Client: adminv1.NewAdminServiceClient(conn),
+			Steering: adminv1.NewSteeringServiceClient(conn), Records: adminv1.NewRecordServiceClient(conn),
+		})
 	}
 	return out
 }

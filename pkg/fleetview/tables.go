@@ -26,7 +26,7 @@ func rank(s adminv1.State) int {
 	return 2
 }
 
-// StateName is a state in words: fresh, late, stale, recovered or unknown.
+// StateName is a state in words: fresh, late, stale, recovered, paused or unknown.
 func StateName(s adminv1.State) string {
 	if s == adminv1.State_STATE_UNSPECIFIED {
 		return "unknown"
@@ -76,6 +76,13 @@ func merge(into, t *adminv1.Table) {
 	into.BytesPerSecond += t.GetBytesPerSecond()
 	into.BehindRecords += t.GetBehindRecords()
 	into.DeadLetters += t.GetDeadLetters()
+	into.DeadLettersHour += t.GetDeadLettersHour()
+	into.DollarsPerDay += t.GetDollarsPerDay()
+	// What several ingests carry takes as long as the slowest.
+	into.Eta = longer(into.Eta, t.Eta, into.Eta == nil, t.Eta == nil)
+	into.SettleP50 = longer(into.SettleP50, t.SettleP50, into.SettleP50 == nil, t.SettleP50 == nil)
+	into.SettleP99 = longer(into.SettleP99, t.SettleP99, into.SettleP99 == nil, t.SettleP99 == nil)
+	into.History = worstOf(into.GetHistory(), t.GetHistory())
 	if into.Lanes == nil {
 		into.Lanes = map[string]int32{}
 	}

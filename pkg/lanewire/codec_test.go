@@ -63,6 +63,9 @@ func appends(t testing.TB) map[string]*lanev1.Append {
 		"three blocks": {Sequence: 1 << 63, EndPosition: 1 << 62, Blocks: []*lanev1.Block{
 			encoded(0, 9, 2, rows), encoded(1, 0, 0, nil), encoded(200, 1, 0, []byte{tagRow, 0}),
 		}},
+		"traced": {Sequence: 2, EndPosition: 3, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			Blocks: []*lanev1.Block{encoded(1, 9, 0, rows)}},
+		"longest trace": {Sequence: 2, EndPosition: 3, Trace: strings.Repeat("é", MaxTrace/2)},
 		"large": {Sequence: 2, EndPosition: 3, Blocks: []*lanev1.Block{encoded(1, 60, 0, wire(t, events(60)))}},
 	}
 }
@@ -70,7 +73,7 @@ func appends(t testing.TB) map[string]*lanev1.Append {
 // fromProtobuf is the Append that m stands for, by protobuf's own reading.
 func fromProtobuf(t testing.TB, m *lanev1.Append) Append {
 	t.Helper()
-	a := Append{Sequence: m.GetSequence(), EndPosition: m.GetEndPosition()}
+	a := Append{Sequence: m.GetSequence(), EndPosition: m.GetEndPosition(), Trace: m.GetTrace()}
 	for _, block := range m.GetBlocks() {
 		b := Block{Route: block.GetRoute(), Rows: block.GetRows(), Dropped: block.GetDropped()}
 		switch rows := block.GetEncoding().(type) {
@@ -340,6 +343,7 @@ func TestFieldNumbers(t *testing.T) {
 		{&lanev1.LaneRequest{}, map[protoreflect.Name]protoreflect.FieldNumber{"append": fieldAppend}},
 		{&lanev1.Append{}, map[protoreflect.Name]protoreflect.FieldNumber{
 			"sequence": fieldSequence, "end_position": fieldEndPosition, "blocks": fieldBlocks,
+			"trace": fieldTrace,
 		}},
 		{&lanev1.Block{}, map[protoreflect.Name]protoreflect.FieldNumber{
 			"route": fieldRoute, "rows": fieldRows, "dropped": fieldDropped,

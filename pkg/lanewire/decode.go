@@ -2,6 +2,7 @@ package lanewire
 
 import (
 	"fmt"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
@@ -49,6 +50,8 @@ func decode(data mem.BufferSlice, a *Append) (recognised bool, err error) {
 			if ok = decodeBlock(&c, &b); ok {
 				a.Blocks = append(a.Blocks, b)
 			}
+		case tagTrace:
+			a.Trace, ok = decodeTrace(&c)
 		}
 		if !ok {
 			a.Free()
@@ -61,6 +64,22 @@ func decode(data mem.BufferSlice, a *Append) (recognised bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// decodeTrace reads a short text. What protobuf would refuse is left to it.
+func decodeTrace(c *cursor) (string, bool) {
+	end, ok := c.length(c.size)
+	if !ok || end-c.pos > MaxTrace {
+		return "", false
+	}
+	var text [MaxTrace]byte
+	n := 0
+	for ; c.pos < end; n++ {
+		if text[n], ok = c.byte(); !ok {
+			return "", false
+		}
+	}
+	return string(text[:n]), utf8.Valid(text[:n])
 }
 
 // decodeBlock reads a length and the block behind it. When it fails b holds no reference.
@@ -117,7 +136,9 @@ func (c codec) decodePlain(data mem.BufferSlice, r *Request) error {
 		r.Control = &m
 		return nil
 	}
-	a := Append{Sequence: typed.Append.GetSequence(), EndPosition: typed.Append.GetEndPosition()}
+	a := Append{
+		Sequence: typed.Append.GetSequence(), EndPosition: typed.Append.GetEndPosition(), Trace: typed.Append.GetTrace(),
+	}
 	for i, block := range typed.Append.GetBlocks() {
 		b := Block{Route: block.GetRoute(), Rows: block.GetRows(), Dropped: block.GetDropped()}
 		rows, err := encodedRows(block)

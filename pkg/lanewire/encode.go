@@ -14,6 +14,7 @@ const (
 	fieldSequence    = 1 // Append.sequence
 	fieldEndPosition = 2 // Append.end_position
 	fieldBlocks      = 3 // Append.blocks
+	fieldTrace       = 4 // Append.trace
 
 	fieldRoute   = 1 // Block.route
 	fieldRows    = 2 // Block.rows
@@ -31,6 +32,7 @@ const (
 	tagSequence    byte = fieldSequence<<3 | byte(protowire.VarintType)
 	tagEndPosition byte = fieldEndPosition<<3 | byte(protowire.VarintType)
 	tagBlocks      byte = fieldBlocks<<3 | byte(protowire.BytesType)
+	tagTrace       byte = fieldTrace<<3 | byte(protowire.BytesType)
 
 	tagRoute   byte = fieldRoute<<3 | byte(protowire.VarintType)
 	tagRows    byte = fieldRows<<3 | byte(protowire.VarintType)
@@ -54,6 +56,9 @@ func encode(a *Append) (mem.BufferSlice, error) {
 		body += 1 + protowire.SizeBytes(sizeBlock(&a.Blocks[i]))
 		buffers += 1 + len(a.Blocks[i].Bytes)
 	}
+	if a.Trace != "" {
+		body += 1 + protowire.SizeBytes(len(a.Trace))
+	}
 	head := make([]byte, 0, 1+protowire.SizeVarint(uint64(body))+body-a.Size())
 	out := make(mem.BufferSlice, 0, buffers)
 
@@ -76,10 +81,14 @@ func encode(a *Append) (mem.BufferSlice, error) {
 		out = append(out, b.Bytes...)
 		b.Bytes = nil
 	}
+	if a.Trace != "" {
+		head = append(head, tagTrace)
+		head = protowire.AppendString(head, a.Trace)
+	}
 	if sent < len(head) {
 		out = append(out, mem.SliceBuffer(head[sent:]))
 	}
-	a.Blocks = nil
+	a.Blocks, a.Trace = nil, ""
 	return out, nil
 }
 
@@ -87,6 +96,9 @@ func encode(a *Append) (mem.BufferSlice, error) {
 func checkBounds(a *Append) error {
 	if len(a.Blocks) > MaxBlocks {
 		return fmt.Errorf("append %d has %d blocks, more than %d", a.Sequence, len(a.Blocks), MaxBlocks)
+	}
+	if len(a.Trace) > MaxTrace {
+		return fmt.Errorf("append %d has a trace of %d bytes, more than %d", a.Sequence, len(a.Trace), MaxTrace)
 	}
 	for i := range a.Blocks {
 		if a.Blocks[i].Rows > MaxRows {

@@ -63,14 +63,14 @@ func fromProtobufIsBounded(m *lanev1.LaneRequest) bool {
 			return false
 		}
 	}
-	return len(m.GetAppend().GetBlocks()) <= MaxBlocks
+	return len(m.GetAppend().GetBlocks()) <= MaxBlocks && len(m.GetAppend().GetTrace()) <= MaxTrace
 }
 
 // sameAppend compares blocks by what their rows mean: a typed block may have been written in another order of bytes.
 func sameAppend(t *testing.T, want *lanev1.Append, got *Append) {
 	t.Helper()
 	if got.Sequence != want.GetSequence() || got.EndPosition != want.GetEndPosition() ||
-		len(got.Blocks) != len(want.GetBlocks()) {
+		got.Trace != want.GetTrace() || len(got.Blocks) != len(want.GetBlocks()) {
 		t.Fatalf("append %d to %d with %d blocks, want %d to %d with %d", got.Sequence, got.EndPosition, len(got.Blocks),
 			want.GetSequence(), want.GetEndPosition(), len(want.GetBlocks()))
 	}

@@ -44,6 +44,8 @@ const (
 	MaxRows = 1 << 20
 	// MaxBlocks is the most blocks an Append may hold: one a route.
 	MaxBlocks = 1 << 10
+	// MaxTrace is how long Append.Trace may be, in bytes: W3C's traceparent has 55.
+	MaxTrace = 64
 )
 
 // Append is one batch. It is lane.v1.Append with its rows left encoded.
@@ -54,6 +56,8 @@ type Append struct {
 	EndPosition int64
 	// Blocks are the rows, at most one block a route.
 	Blocks []Block
+	// Trace is the span that one record of the batch waits in, as W3C's traceparent; empty when none is traced.
+	Trace string
 }
 
 // Block is the rows of a batch that go to one table.

@@ -58,6 +58,8 @@ const (
 	every, watchers = 3 * time.Second, 32
 	// mostTables, mostLanes and mostEvents are how many a page lists.
 	mostTables, mostLanes, mostEvents = 200, 300, 200
+	// mostKinds is how many kinds of dead letters.
+	mostKinds = 100
 )
 
 // New makes the handler. ctx ends those who watch: the server that serves it stops then.
@@ -68,6 +70,7 @@ func New(ctx context.Context, view adminv1.AdminServiceServer) http.Handler {
 		mux.HandleFunc("GET "+path, p.serve)
 	}
 	mux.HandleFunc("GET /live", p.live)
+	mux.HandleFunc("GET /events.json", p.eventsJSON)
 	mux.HandleFunc("GET /page.css", asset("page.css", "text/css; charset=utf-8"))
 	mux.HandleFunc("GET /page.js", asset("page.js", "text/javascript; charset=utf-8"))
 	return mux
@@ -100,12 +103,13 @@ type screen struct {
 }
 
 var screens = map[string]screen{
-	"/{$}":     {"tables", "Tables", tables},
-	"/table":   {"table", "Table", table},
-	"/lane":    {"lane", "Lane", lane},
-	"/fleet":   {"fleet", "Fleet", fleet},
-	"/events":  {"events", "Events", happened},
-	"/letters": {"letters", "Dead letters", letters},
+	"/{$}":       {"tables", "Tables", tables},
+	"/table":     {"table", "Table", table},
+	"/lane":      {"lane", "Lane", lane},
+	"/fleet":     {"fleet", "Fleet", fleet},
+	"/events":    {"events", "Events", happened},
+	"/letters":   {"letters", "Dead letters", letters},
+	"/contracts": {"contracts", "Contracts", contracts},
 }
 
 // find finds the screen of a path.
@@ -125,8 +129,10 @@ func (p *page) make(ctx context.Context, address *url.URL) (title string, main [
 	}
 	query := address.Query()
 	key := address.Path + "?" + query.Encode()
-	if access.CallerOf(ctx).May(access.Operator) {
-		key += "#operator" // whose page has more in it
+	for _, right := range []access.Right{access.Operator, access.Payload} {
+		if access.CallerOf(ctx).May(right) {
+			key += "#" + string(right) // whose page has more in it
+		}
 	}
 	p.mu.Lock()
 	m := p.made[key]

@@ -62,6 +62,15 @@ func parse() *template.Template {
 		"query":   url.QueryEscape,
 		"plus":    func(a, b int32) int32 { return a + b },
 		"reason":  sentence,
+		"strip":   strip,
+		"marked":  marked,
+		"dollars": dollars,
+		"grown": func(n int32) string {
+			if n <= 1 {
+				return "never"
+			}
+			return fmt.Sprintf("%d\u00a0×", n-1)
+		},
 	}).ParseFS(files, "pages/*.html"))
 }
 

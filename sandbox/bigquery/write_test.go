@@ -246,21 +246,31 @@ func TestFaults(t *testing.T) {
 
 	const delay = 500 * time.Millisecond
 	add(fault.Fault{Kind: fault.Latency, Delay: fault.Duration(delay), Method: fault.Append})
-	begin := time.Now()
-	for i := int64(2); i < 10; i++ {
-		a.send(i, encoded(t, i, i+1))
-	}
-	for range 8 {
-		if out, err := a.rpc.Recv(); err != nil || out.GetError() != nil {
-			t.Fatal(out, err)
+	// One after the other eight of them take 8 delays. On a machine that is busy with something else they may do so all
+	// the same, now and then.
+	rows, pipelined := int64(2), false
+	for try := 0; try < 10 && !pipelined; try++ {
+		begin := time.Now()
+		for range 8 {
+			a.send(rows, encoded(t, rows, rows+1))
+			rows++
+		}
+		for range 8 {
+			if out, err := a.rpc.Recv(); err != nil || out.GetError() != nil {
+				t.Fatal(out, err)
+			}
+		}
+		took := time.Since(begin)
+		if pipelined = took < 8*delay; took < delay {
+			t.Errorf("eight appends behind %v took %v", delay, took)
 		}
 	}
-	if took := time.Since(begin); took < delay || took >= 8*delay { // one after the other they take 8 delays
-		t.Errorf("eight pipelined appends behind %v took %v", delay, took)
+	if !pipelined {
+		t.Error("pipelined appends wait for one another")
 	}
 	b.e.Faults().Clear("")
 	add(fault.Fault{Kind: fault.ClockJump, Delay: fault.Duration(73 * time.Hour)})
 	_, err = b.write.GetWriteStream(t.Context(), &storagepb.GetWriteStreamRequest{Name: stream})
 	wantCode(t, err, codes.NotFound)
-	b.wantCount(10)
+	b.wantCount(rows)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,6 +53,7 @@ type local struct {
 	ready    func() error
 	self     *adminv1.Answer
 	started  time.Time
+	drifts   drifts
 }
 
 var _ fleetview.Local = (*local)(nil)
@@ -66,6 +68,7 @@ func newLocal(
 		config: c, lanes: lanes, fleet: fleet, meter: meter, ready: ready, self: self, started: time.Now(),
 		overview: &overview.Overview{
 			Ingest: self.GetProcess(), Lanes: lanes.seen, Goals: goals{lanes}, Log: env.Log,
+			Letters: lanes.letters,
 		},
 	}
 }
@@ -80,12 +83,11 @@ func (l *local) Lanes(topic string, partition *int32, table string) []*adminv1.L
 
 // DeadLetters implements fleetview.Local.
 func (l *local) DeadLetters() []*adminv1.DeadLetterCount {
-	var out []*adminv1.DeadLetterCount
-	for _, c := range l.lanes.metrics.LetterCounts() {
-		out = append(out, &adminv1.DeadLetterCount{Topic: c.Topic, Reason: c.Reason, Count: c.Count})
-	}
-	return out
+	return l.lanes.letters.List(time.Now())
 }
+
+// History implements fleetview.Local.
+func (l *local) History(table string) []*adminv1.Stretch { return l.overview.History(table) }
 
 // Process implements fleetview.Local.
 func (l *local) Process() *adminv1.Process {
@@ -107,18 +109,23 @@ func (l *local) Process() *adminv1.Process {
 
 // Plan implements fleetview.Local.
 func (l *local) Plan() *adminv1.Plan {
-	picture := l.fleet.Picture()
+	picture := l.fleet.Plan()
 	p := &adminv1.Plan{Ingest: l.self.GetProcess(), Settling: picture.Settling, Problem: picture.Problem}
 	for _, w := range picture.Writers {
 		p.Writers = append(p.Writers, &adminv1.PlannedWriter{
 			Writer: cmp.Or(w.Name, w.Address), State: string(w.State), Why: w.Why,
 			Lanes: int32(w.Lanes), //nolint:gosec // partitions
-			Share: w.Share, Fair: w.Fair, Address: w.Address,
+			Share: w.Share, Fair: w.Fair, Address: w.Address, Partitions: ranges(w.Partitions),
 			Latency: durationpb.New(time.Duration(w.Latency * float64(time.Second))),
 		})
 	}
 	for i := len(picture.Moves) - 1; i >= 0; i-- {
 		p.Moves = append(p.Moves, move(&picture.Moves[i]))
+	}
+	for _, n := range picture.Ahead {
+		p.Ahead = append(p.Ahead, &adminv1.NextMove{
+			Topic: n.Lane.Topic, Partition: n.Lane.Partition, From: n.From, To: n.To, Reason: n.Reason, WaitsFor: n.Waits,
+		})
 	}
 	for _, lane := range picture.Unplaced[:min(len(picture.Unplaced), mostUnplaced)] {
 		p.Unplaced = append(p.Unplaced, lane.String())
@@ -128,6 +135,30 @@ func (l *local) Plan() *adminv1.Plan {
 
 const mostUnplaced = 100
 
+// ranges writes lanes, which are in order, one text a topic: orders/0-3,7.
+func ranges(lanes []placement.LaneID) []string {
+	var out []string
+	for i := 0; i < len(lanes); {
+		topic := lanes[i].Topic
+		text := topic + "/"
+		for first := true; i < len(lanes) && lanes[i].Topic == topic; first = false {
+			from := lanes[i].Partition
+			to := from
+			for i++; i < len(lanes) && lanes[i].Topic == topic && lanes[i].Partition == to+1; i++ {
+				to++
+			}
+			if !first {
+				text += ","
+			}
+			if text += strconv.Itoa(int(from)); to > from {
+				text += "-" + strconv.Itoa(int(to))
+			}
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
 func move(d *placement.Done) *adminv1.Move {
 	return &adminv1.Move{
 		Time: timestamppb.New(d.At), Topic: d.Lane.Topic, Partition: d.Lane.Partition, From: d.From, To: d.To,
@@ -136,10 +167,10 @@ func move(d *placement.Done) *adminv1.Move {
 }
 
 // view is what this ingest serves as admin.v1, and what to close in the end.
-func (l *local) view(ring *events.Ring) (view *fleetview.View, closed func(), err error) {
+func (l *local) view(ring *events.Ring) (view *fleetview.View, seen *records, closed func(), err error) {
 	options, err := l.config.Writer.options(nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	ingests := &fleetview.Peers{Options: options, Addresses: func(ctx context.Context) ([]fleetview.Address, error) {
 		return fleetview.Resolve(ctx, l.config.Peers)
@@ -151,9 +182,11 @@ func (l *local) view(ring *events.Ring) (view *fleetview.View, closed func(), er
 		}
 		return out, nil
 	}}
-	return &fleetview.View{
+	view = &fleetview.View{
 		Local: l, Events: ring, Self: l.self, Ingests: ingests.All, Writers: carriers.All,
-	}, func() { ingests.Close(); carriers.Close() }, nil
+	}
+	seen = &records{self: l.self, lanes: l.lanes, overview: l.overview, ingests: ingests.All, writers: carriers.All}
+	return view, seen, func() { ingests.Close(); carriers.Close() }, nil
 }
 
 // authority is the name that the writers' certificates have; empty where each is reached by its own.

@@ -155,9 +155,10 @@ func createCompacted(t *testing.T, kafka *kfake.Cluster, topic string) {
 
 // What is invalid in a schema and not used is a warning of the check, and no fault.
 func TestCheckWarnsOfSchemas(t *testing.T) {
-	set, err := contract.Load([]contract.Config{{
+	set, err := contract.Load(t.Context(), []contract.Config{{
 		Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"},
-	}}, "cmd/ingest/testdata/field/decscale")
+	}}, "cmd/ingest/testdata/field/decscale", contract.Env{})
+
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/logging"
 	"github.com/waybill-data/waybill/pkg/service"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
@@ -37,6 +38,7 @@ type Config struct {
 	GRPC         service.Listen    `yaml:"grpc"`
 	Admin        service.Listen    `yaml:"admin"`
 	Access       access.Config     `yaml:"access"`
+	Tracing      Tracing           `yaml:"tracing"`
 	Log          logging.Config    `yaml:"log"`
 	// Peers are where other ingests are, host:port of their gRPC ports, for what is shown of the fleet. A host with
 	// several addresses is several ingests. This one may be among them.
@@ -44,6 +46,22 @@ type Config struct {
 
 	// Dir is where relative files of contracts are; the folder of the configuration file.
 	Dir string `yaml:"-"`
+}
+
+// Tracing says which records have a trace, and where traces go.
+type Tracing struct {
+	tracing.Config `yaml:",inline"`
+
+	// OneIn is how many rows of a lane share one trace.
+	OneIn int `yaml:"one_in"`
+}
+
+// Check reports values out of bounds.
+func (t *Tracing) Check(report func(key, message, remedy string)) {
+	t.Config.Check(report)
+	if t.OneIn < 1 {
+		report("one_in", fmt.Sprintf("%d is not a number of rows", t.OneIn), "write 1 or more; 100000 is right for most")
+	}
 }
 
 // Batch says when the rows at hand are sent.
@@ -90,7 +108,7 @@ func Defaults() Config {
 	s, l := source.Defaults(), lane.DefaultConfig()
 	return Config{
 		Kafka:      s.Kafka,
-		Writer:     Writer{Refresh: config.Duration(5 * time.Second), Keepalive: config.Duration(30 * time.Second)},
+		Writer:     Writer{Refresh: config.Duration(5 * time.Second)},
 		Registry:   registry.Defaults(),
 		Batch:      Batch{Bytes: config.Bytes(l.BatchBytes), Rows: l.BatchRows, Linger: config.Duration(l.Linger)},
 		Window:     Window{Bytes: config.Bytes(l.WindowBytes), Batches: l.WindowBatches},
@@ -99,6 +117,7 @@ func Defaults() Config {
 		GRPC:       service.Listen{Listen: "127.0.0.1:7080"},
 		Admin:      service.Listen{Listen: "127.0.0.1:7081"},
 		Access:     access.Defaults(),
+		Tracing:    Tracing{OneIn: 100_000},
 	}
 }
 
@@ -127,7 +146,7 @@ func (c *Config) contracts(ctx context.Context, env contract.Env) (*contract.Set
 			return nil, fromDir // not the built-in ones: somebody has meant others
 		}
 	}
-	set, err := contract.LoadWith(ctx, entries, c.Dir, env)
+	set, err := contract.Load(ctx, entries, c.Dir, env)
 	if all := config.Merge("", fromDir, err); all != nil {
 		return nil, all
 	}

@@ -27,9 +27,11 @@ import (
 	"github.com/waybill-data/waybill/pkg/saturation"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/pkg/statuspage"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
@@ -56,7 +58,13 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	defer schemas.close()
 	calls := grpcprom.NewClientMetrics()
 	env.Registry.MustRegister(calls)
+	tracer, err := tracing.Open(ctx, &c.Tracing.Config, "waybill-ingest", env.Log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
 	lanes := newRoster(&c, env)
+	lanes.traces = lane.Traces{Tracer: tracer, OneIn: c.Tracing.OneIn}
 	fleet, err := c.Writer.fleet(writers.Config{
 		Ingest: identity(&c), Lanes: lanes.carried, Log: env.Log, Metrics: writers.NewMetrics(env.Registry),
 	}, calls)
@@ -65,6 +73,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
 	lanes.fleet = fleet
+	words := source.NewWords(c.source())
+	defer words.Close()
+	lanes.pauses = &pauses.Follower{Read: words.Read, Apply: lanes.pause, Log: env.Log}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
@@ -77,11 +88,12 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	meter := saturation.New((&load{lanes: lanes, fleet: fleet}).counts, env.Registry)
 	self := newLocal(&c, env, lanes, fleet, meter, ready)
 	ring.Call(self.self.GetProcess())
-	view, closeView, err := self.view(ring)
+	view, seen, closeView, err := self.view(ring)
 	if err != nil {
 		return err
 	}
 	defer closeView()
+	steer := self.steering(view, words, env.Log)
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -100,11 +112,12 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		}
 		env.Log.Info("ingest runs", "grpc", env.GRPC.Addr().String(), "admin", env.Admin.Addr().String(),
 			"group", c.Kafka.Group, "topics", contracts.Topics(), "patterns", len(contracts.Patterns()))
-		lanes.contracts = contracts
+		lanes.load(contracts)
 		watch, done := context.WithCancel(work)
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
 		watching.Go(func() { lanes.look(watch, self.overview) })
+		watching.Go(func() { lanes.pauses.Run(watch) })
 		defer watching.Wait()
 		defer done()
 		return src.Run(work, c.topicsOf(contracts), lanes.carry())
@@ -113,14 +126,14 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
-			Ready: ready, Page: statuspage.New(serving, view),
+			Ready: ready, Page: statuspage.Acts(statuspage.New(serving, view), steer),
 			Lanes: lanes.status,
-			Plan:  func() any { return fleet.Picture() },
+			Plan:  func() any { return fleet.Plan() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready, view)
+		return serve(serving, work, env, ports, ready, view, steer, seen)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

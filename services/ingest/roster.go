@@ -17,8 +17,10 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
+	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
 
@@ -28,11 +30,18 @@ type roster struct {
 	config    lane.Config
 	fleet     *writers.Fleet // set before the first claim, as contracts
 	contracts *contract.Set  // set before the first claim
-	budget    *lane.Budget
-	metrics   *lane.Metrics
-	weather   *lane.Weather
-	unknowns  *contract.Unknowns
-	log       *slog.Logger
+	// known is contracts, for those who may ask before there are any.
+	known    atomic.Pointer[contract.Set]
+	budget   *lane.Budget
+	metrics  *lane.Metrics
+	weather  *lane.Weather
+	traces   lane.Traces
+	unknowns *contract.Unknowns
+	taps     *tap.Taps
+	letters  *overview.Letters
+	// pauses are what operators have said; set before the first claim.
+	pauses *pauses.Follower
+	log    *slog.Logger
 
 	// live is kept at the number of lanes.
 	live *atomic.Int64
@@ -47,15 +56,27 @@ func newRoster(c *Config, env service.Env) *roster {
 		group: c.Kafka.Group, config: c.lane(), log: env.Log,
 		budget: budget, metrics: lane.NewMetrics(env.Registry, budget), unknowns: contract.NewUnknowns(env.Registry),
 		weather: lane.NewWeather(c.Writer.name(), env.Log),
-		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes,
+		lanes:   make(map[*lane.Lane]struct{}), live: env.Lanes, taps: new(tap.Taps),
+		letters: new(overview.Letters),
 	}
 }
+
+// load takes the contracts.
+func (r *roster) load(set *contract.Set) {
+	r.contracts = set
+	r.letters.TypeHeaders = set.TypeHeaders()
+	r.known.Store(set)
+}
+
+// loaded are the contracts; nil while they are not loaded.
+func (r *roster) loaded() *contract.Set { return r.known.Load() }
 
 // carry is the source's handler: the life of one lane. Thousands of lanes rest below it, so it does little itself.
 func (r *roster) carry() source.Handler {
 	return func(ctx context.Context, p lane.Partition) {
 		l := r.enter(p)
 		defer r.leave(l)
+		r.heed(ctx, l)
 		l.Run(ctx)
 	}
 }
@@ -66,6 +87,8 @@ func (r *roster) enter(p lane.Partition) *lane.Lane {
 		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
 		Group:     r.group, Config: r.config, Budget: r.budget, Metrics: r.metrics, Weather: r.weather, Log: r.log,
+		Taps: r.taps, Letters: r.letters,
+		Traces: r.traces,
 	}
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}
@@ -80,6 +103,38 @@ func (r *roster) leave(l *lane.Lane) {
 	delete(r.lanes, l)
 	r.mu.Unlock()
 	r.live.Add(-1)
+}
+
+// heedWithin is how long a lane that begins waits to hear whether it is paused. Then what is known counts.
+const heedWithin = 5 * time.Second
+
+// heed tells a lane that begins whether it is paused. It asks anew: the pause may be as young as the claim.
+func (r *roster) heed(ctx context.Context, l *lane.Lane) {
+	ctx, cancel := context.WithTimeout(ctx, heedWithin)
+	defer cancel()
+	_, _ = r.pauses.Fresh(ctx) // the follower says what is wrong
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause(l, r.pauses.Words(), time.Now())
+}
+
+// pause tells the lanes at hand which of them are paused.
+func (r *roster) pause(*pauses.Words) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	words, now := r.pauses.Words(), time.Now() // the newest, whoever comes first
+	for l := range r.lanes {
+		pause(l, words, now)
+	}
+}
+
+func pause(l *lane.Lane, words *pauses.Words, now time.Time) {
+	word, paused := words.Of(pauses.Lane{Topic: l.Partition.Topic(), Partition: l.Partition.Number()}, now)
+	if !paused {
+		l.Pause(nil)
+		return
+	}
+	l.Pause(&lane.Pause{Until: word.Until, By: word.By, Reason: word.Reason})
 }
 
 // lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.

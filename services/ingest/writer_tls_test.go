@@ -2,25 +2,41 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
 
-// serveHealth serves at an address with mutual TLS until the test ends or stop is called.
-func serveHealth(t *testing.T, address string, files tlsfiles.Files) (at string, stop func()) {
+// address is one of ours until the test ends, whoever serves there: a port that is let go of may be another program's
+// at once. Connections wait while nobody serves.
+func address(t *testing.T) *os.File {
 	t.Helper()
-	l, err := net.Listen("tcp", address)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err = errors.Join(err, l.Close()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+// serveHealth serves at an address with mutual TLS until the test ends or stop is called.
+func serveHealth(t *testing.T, address *os.File, files tlsfiles.Files) (at string, stop func()) {
+	t.Helper()
+	l, err := net.FileListener(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,10 +67,11 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 	server, client := tlstest.Files(t), tlstest.Files(t)
 	tlstest.Renew(t, server, first, first)
 	tlstest.Renew(t, client, first, first)
-	address, stop := serveHealth(t, "127.0.0.1:0", server)
+	at := address(t)
+	address, stop := serveHealth(t, at, server)
 	w := Writer{
-		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
-		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		Endpoints: []string{address},
+		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	conn, err := w.dial()
 	if err != nil {
@@ -73,7 +90,7 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 	stop()
 	tlstest.Renew(t, server, second, second)
 	tlstest.Renew(t, client, second, second)
-	serveHealth(t, address, server)
+	serveHealth(t, at, server)
 	err = ask()
 	for err != nil && t.Context().Err() == nil && strings.Contains(err.Error(), "EOF") {
 		err = ask() // it was asked on the connection that was ended
@@ -89,10 +106,10 @@ func TestCheckNamesTheRefusalOfAWriter(t *testing.T) {
 	server, client := tlstest.Files(t), tlstest.Files(t)
 	tlstest.Renew(t, server, first, first)
 	tlstest.Renew(t, client, second, first)
-	address, _ := serveHealth(t, "127.0.0.1:0", server)
+	address, _ := serveHealth(t, address(t), server)
 	w := Writer{
-		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
-		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		Endpoints: []string{address},
+		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	found := checkWriter(t.Context(), w, address)
 	if !strings.Contains(found.Detail, "unknown certificate authority") || !strings.Contains(found.Remedy, "writer.tls") {

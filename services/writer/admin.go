@@ -1,11 +1,14 @@
 package writer
 
 import (
+	"context"
 	"crypto/rand"
 	"slices"
 	"strings"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/waybill-data/waybill/pkg/events"
@@ -106,6 +109,19 @@ func (l *local) Lanes(topic string, partition *int32, table string) []*adminv1.L
 
 // DeadLetters implements fleetview.Local: ingests write them.
 func (l *local) DeadLetters() []*adminv1.DeadLetterCount { return nil }
+
+// History implements fleetview.Local: ingests know it.
+func (l *local) History(string) []*adminv1.Stretch { return nil }
+
+// Contracts implements fleetview.Local: ingests have them.
+func (l *local) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
+	return nil, nil
+}
+
+// Drift implements fleetview.Local.
+func (l *local) Drift(context.Context, string) (*adminv1.GetDriftResponse, error) {
+	return nil, status.Error(codes.NotFound, "a writer knows no contract: ask an ingest")
+}
 
 // Plan implements fleetview.Local: ingests place lanes.
 func (l *local) Plan() *adminv1.Plan { return nil }

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/waybill-data/waybill/pkg/buffers"
+	"github.com/waybill-data/waybill/pkg/fleetview"
 	"github.com/waybill-data/waybill/pkg/lanewire"
 	"github.com/waybill-data/waybill/pkg/service"
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
@@ -52,7 +53,7 @@ type server struct {
 
 func newServer(
 	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load,
-	view adminv1.AdminServiceServer, env service.Env,
+	view *fleetview.View, acts adminv1.SteeringServiceServer, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
@@ -82,6 +83,8 @@ func newServer(
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	adminv1.RegisterAdminServiceServer(s.grpc, view)
+	adminv1.RegisterSteeringServiceServer(s.grpc, acts)
+	adminv1.RegisterRecordServiceServer(s.grpc, &records{lanes: lanes, self: view.Self})
 	for _, name := range []string{
 		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,
 	} {

@@ -12,6 +12,7 @@ package adminv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -30,7 +31,9 @@ type ListTablesRequest struct {
 	// Only what the asked process knows of itself.
 	Local bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
 	// Keeps tables whose name contains this, without regard to case.
-	Filter        string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter string `protobuf:"bytes,2,opt,name=filter,proto3" json:"filter,omitempty"`
+	// Keeps the table of this name, and adds its history.
+	Name          string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -79,6 +82,13 @@ func (x *ListTablesRequest) GetFilter() string {
 	return ""
 }
 
+func (x *ListTablesRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // ListTablesResponse is the tables, the worst first.
 type ListTablesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -88,7 +98,9 @@ type ListTablesResponse struct {
 	// fresh.
 	Summary string `protobuf:"bytes,2,opt,name=summary,proto3" json:"summary,omitempty"`
 	// Who answered, and who did not.
-	Answers       []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	Answers []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	// What dollars_per_day is reckoned by, with its source.
+	Price         string `protobuf:"bytes,4,opt,name=price,proto3" json:"price,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -142,6 +154,13 @@ func (x *ListTablesResponse) GetAnswers() []*Answer {
 		return x.Answers
 	}
 	return nil
+}
+
+func (x *ListTablesResponse) GetPrice() string {
+	if x != nil {
+		return x.Price
+	}
+	return ""
 }
 
 // ListLanesRequest asks for lanes. Fields that are set must all match.
@@ -666,18 +685,249 @@ func (x *ListDeadLettersResponse) GetAnswers() []*Answer {
 	return nil
 }
 
+// ListContractsRequest asks for the contracts.
+type ListContractsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only what the asked process knows of itself.
+	Local bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
+	// Keeps the contracts of this table, and adds their columns.
+	Table         string `protobuf:"bytes,2,opt,name=table,proto3" json:"table,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContractsRequest) Reset() {
+	*x = ListContractsRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContractsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContractsRequest) ProtoMessage() {}
+
+func (x *ListContractsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContractsRequest.ProtoReflect.Descriptor instead.
+func (*ListContractsRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ListContractsRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
+func (x *ListContractsRequest) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+// ListContractsResponse is the contracts.
+type ListContractsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By topic and name. A contract that processes have differently is there once for each kind.
+	Contracts []*LoadedContract `protobuf:"bytes,1,rep,name=contracts,proto3" json:"contracts,omitempty"`
+	// The most first, 200 at most.
+	Unknown []*UnknownType `protobuf:"bytes,2,rep,name=unknown,proto3" json:"unknown,omitempty"`
+	// Who answered, and who did not.
+	Answers       []*Answer `protobuf:"bytes,3,rep,name=answers,proto3" json:"answers,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListContractsResponse) Reset() {
+	*x = ListContractsResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListContractsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListContractsResponse) ProtoMessage() {}
+
+func (x *ListContractsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListContractsResponse.ProtoReflect.Descriptor instead.
+func (*ListContractsResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ListContractsResponse) GetContracts() []*LoadedContract {
+	if x != nil {
+		return x.Contracts
+	}
+	return nil
+}
+
+func (x *ListContractsResponse) GetUnknown() []*UnknownType {
+	if x != nil {
+		return x.Unknown
+	}
+	return nil
+}
+
+func (x *ListContractsResponse) GetAnswers() []*Answer {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+// GetDriftRequest asks for a table.
+type GetDriftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Table, as the contract writes it.
+	Table         string `protobuf:"bytes,1,opt,name=table,proto3" json:"table,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDriftRequest) Reset() {
+	*x = GetDriftRequest{}
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDriftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDriftRequest) ProtoMessage() {}
+
+func (x *GetDriftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDriftRequest.ProtoReflect.Descriptor instead.
+func (*GetDriftRequest) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *GetDriftRequest) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+// GetDriftResponse is how a table differs from its contracts.
+type GetDriftResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The table has not been made yet.
+	Missing bool `protobuf:"varint,1,opt,name=missing,proto3" json:"missing,omitempty"`
+	// Differences, each a sentence; empty: none.
+	Differences []string `protobuf:"bytes,2,rep,name=differences,proto3" json:"differences,omitempty"`
+	// When BigQuery was asked.
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDriftResponse) Reset() {
+	*x = GetDriftResponse{}
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDriftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDriftResponse) ProtoMessage() {}
+
+func (x *GetDriftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDriftResponse.ProtoReflect.Descriptor instead.
+func (*GetDriftResponse) Descriptor() ([]byte, []int) {
+	return file_admin_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *GetDriftResponse) GetMissing() bool {
+	if x != nil {
+		return x.Missing
+	}
+	return false
+}
+
+func (x *GetDriftResponse) GetDifferences() []string {
+	if x != nil {
+		return x.Differences
+	}
+	return nil
+}
+
+func (x *GetDriftResponse) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
+}
+
 var File_admin_v1_admin_proto protoreflect.FileDescriptor
 
 const file_admin_v1_admin_proto_rawDesc = "" +
 	"\n" +
-	"\x14admin/v1/admin.proto\x12\badmin.v1\x1a\x14admin/v1/model.proto\"A\n" +
+	"\x14admin/v1/admin.proto\x12\badmin.v1\x1a\x14admin/v1/model.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"U\n" +
 	"\x11ListTablesRequest\x12\x14\n" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x16\n" +
-	"\x06filter\x18\x02 \x01(\tR\x06filter\"\x83\x01\n" +
+	"\x06filter\x18\x02 \x01(\tR\x06filter\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\"\x99\x01\n" +
 	"\x12ListTablesResponse\x12'\n" +
 	"\x06tables\x18\x01 \x03(\v2\x0f.admin.v1.TableR\x06tables\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12*\n" +
-	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"\x9b\x01\n" +
+	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers\x12\x14\n" +
+	"\x05price\x18\x04 \x01(\tR\x05price\"\x9b\x01\n" +
 	"\x10ListLanesRequest\x12\x14\n" +
 	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12!\n" +
@@ -714,7 +964,20 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x05local\x18\x01 \x01(\bR\x05local\"x\n" +
 	"\x17ListDeadLettersResponse\x121\n" +
 	"\x06counts\x18\x01 \x03(\v2\x19.admin.v1.DeadLetterCountR\x06counts\x12*\n" +
-	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers2\x81\x03\n" +
+	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"B\n" +
+	"\x14ListContractsRequest\x12\x14\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
+	"\x05table\x18\x02 \x01(\tR\x05table\"\xac\x01\n" +
+	"\x15ListContractsResponse\x126\n" +
+	"\tcontracts\x18\x01 \x03(\v2\x18.admin.v1.LoadedContractR\tcontracts\x12/\n" +
+	"\aunknown\x18\x02 \x03(\v2\x15.admin.v1.UnknownTypeR\aunknown\x12*\n" +
+	"\aanswers\x18\x03 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"'\n" +
+	"\x0fGetDriftRequest\x12\x14\n" +
+	"\x05table\x18\x01 \x01(\tR\x05table\"z\n" +
+	"\x10GetDriftResponse\x12\x18\n" +
+	"\amissing\x18\x01 \x01(\bR\amissing\x12 \n" +
+	"\vdifferences\x18\x02 \x03(\tR\vdifferences\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at2\x96\x04\n" +
 	"\fAdminService\x12G\n" +
 	"\n" +
 	"ListTables\x12\x1b.admin.v1.ListTablesRequest\x1a\x1c.admin.v1.ListTablesResponse\x12D\n" +
@@ -722,7 +985,9 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\bGetFleet\x12\x19.admin.v1.GetFleetRequest\x1a\x1a.admin.v1.GetFleetResponse\x12G\n" +
 	"\n" +
 	"ListEvents\x12\x1b.admin.v1.ListEventsRequest\x1a\x1c.admin.v1.ListEventsResponse\x12V\n" +
-	"\x0fListDeadLetters\x12 .admin.v1.ListDeadLettersRequest\x1a!.admin.v1.ListDeadLettersResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\x0fListDeadLetters\x12 .admin.v1.ListDeadLettersRequest\x1a!.admin.v1.ListDeadLettersResponse\x12P\n" +
+	"\rListContracts\x12\x1e.admin.v1.ListContractsRequest\x1a\x1f.admin.v1.ListContractsResponse\x12A\n" +
+	"\bGetDrift\x12\x19.admin.v1.GetDriftRequest\x1a\x1a.admin.v1.GetDriftResponseB8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_admin_proto_rawDescOnce sync.Once
@@ -736,7 +1001,7 @@ func file_admin_v1_admin_proto_rawDescGZIP() []byte {
 	return file_admin_v1_admin_proto_rawDescData
 }
 
-var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_admin_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_admin_v1_admin_proto_goTypes = []any{
 	(*ListTablesRequest)(nil),       // 0: admin.v1.ListTablesRequest
 	(*ListTablesResponse)(nil),      // 1: admin.v1.ListTablesResponse
@@ -748,41 +1013,56 @@ var file_admin_v1_admin_proto_goTypes = []any{
 	(*ListEventsResponse)(nil),      // 7: admin.v1.ListEventsResponse
 	(*ListDeadLettersRequest)(nil),  // 8: admin.v1.ListDeadLettersRequest
 	(*ListDeadLettersResponse)(nil), // 9: admin.v1.ListDeadLettersResponse
-	(*Table)(nil),                   // 10: admin.v1.Table
-	(*Answer)(nil),                  // 11: admin.v1.Answer
-	(*Lane)(nil),                    // 12: admin.v1.Lane
-	(*Process)(nil),                 // 13: admin.v1.Process
-	(*Plan)(nil),                    // 14: admin.v1.Plan
-	(*Event)(nil),                   // 15: admin.v1.Event
-	(*DeadLetterCount)(nil),         // 16: admin.v1.DeadLetterCount
+	(*ListContractsRequest)(nil),    // 10: admin.v1.ListContractsRequest
+	(*ListContractsResponse)(nil),   // 11: admin.v1.ListContractsResponse
+	(*GetDriftRequest)(nil),         // 12: admin.v1.GetDriftRequest
+	(*GetDriftResponse)(nil),        // 13: admin.v1.GetDriftResponse
+	(*Table)(nil),                   // 14: admin.v1.Table
+	(*Answer)(nil),                  // 15: admin.v1.Answer
+	(*Lane)(nil),                    // 16: admin.v1.Lane
+	(*Process)(nil),                 // 17: admin.v1.Process
+	(*Plan)(nil),                    // 18: admin.v1.Plan
+	(*Event)(nil),                   // 19: admin.v1.Event
+	(*DeadLetterCount)(nil),         // 20: admin.v1.DeadLetterCount
+	(*LoadedContract)(nil),          // 21: admin.v1.LoadedContract
+	(*UnknownType)(nil),             // 22: admin.v1.UnknownType
+	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
 }
 var file_admin_v1_admin_proto_depIdxs = []int32{
-	10, // 0: admin.v1.ListTablesResponse.tables:type_name -> admin.v1.Table
-	11, // 1: admin.v1.ListTablesResponse.answers:type_name -> admin.v1.Answer
-	12, // 2: admin.v1.ListLanesResponse.lanes:type_name -> admin.v1.Lane
-	11, // 3: admin.v1.ListLanesResponse.answers:type_name -> admin.v1.Answer
-	13, // 4: admin.v1.GetFleetResponse.processes:type_name -> admin.v1.Process
-	14, // 5: admin.v1.GetFleetResponse.plans:type_name -> admin.v1.Plan
-	11, // 6: admin.v1.GetFleetResponse.answers:type_name -> admin.v1.Answer
-	15, // 7: admin.v1.ListEventsResponse.events:type_name -> admin.v1.Event
-	11, // 8: admin.v1.ListEventsResponse.answers:type_name -> admin.v1.Answer
-	16, // 9: admin.v1.ListDeadLettersResponse.counts:type_name -> admin.v1.DeadLetterCount
-	11, // 10: admin.v1.ListDeadLettersResponse.answers:type_name -> admin.v1.Answer
-	0,  // 11: admin.v1.AdminService.ListTables:input_type -> admin.v1.ListTablesRequest
-	2,  // 12: admin.v1.AdminService.ListLanes:input_type -> admin.v1.ListLanesRequest
-	4,  // 13: admin.v1.AdminService.GetFleet:input_type -> admin.v1.GetFleetRequest
-	6,  // 14: admin.v1.AdminService.ListEvents:input_type -> admin.v1.ListEventsRequest
-	8,  // 15: admin.v1.AdminService.ListDeadLetters:input_type -> admin.v1.ListDeadLettersRequest
-	1,  // 16: admin.v1.AdminService.ListTables:output_type -> admin.v1.ListTablesResponse
-	3,  // 17: admin.v1.AdminService.ListLanes:output_type -> admin.v1.ListLanesResponse
-	5,  // 18: admin.v1.AdminService.GetFleet:output_type -> admin.v1.GetFleetResponse
-	7,  // 19: admin.v1.AdminService.ListEvents:output_type -> admin.v1.ListEventsResponse
-	9,  // 20: admin.v1.AdminService.ListDeadLetters:output_type -> admin.v1.ListDeadLettersResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	14, // 0: admin.v1.ListTablesResponse.tables:type_name -> admin.v1.Table
+	15, // 1: admin.v1.ListTablesResponse.answers:type_name -> admin.v1.Answer
+	16, // 2: admin.v1.ListLanesResponse.lanes:type_name -> admin.v1.Lane
+	15, // 3: admin.v1.ListLanesResponse.answers:type_name -> admin.v1.Answer
+	17, // 4: admin.v1.GetFleetResponse.processes:type_name -> admin.v1.Process
+	18, // 5: admin.v1.GetFleetResponse.plans:type_name -> admin.v1.Plan
+	15, // 6: admin.v1.GetFleetResponse.answers:type_name -> admin.v1.Answer
+	19, // 7: admin.v1.ListEventsResponse.events:type_name -> admin.v1.Event
+	15, // 8: admin.v1.ListEventsResponse.answers:type_name -> admin.v1.Answer
+	20, // 9: admin.v1.ListDeadLettersResponse.counts:type_name -> admin.v1.DeadLetterCount
+	15, // 10: admin.v1.ListDeadLettersResponse.answers:type_name -> admin.v1.Answer
+	21, // 11: admin.v1.ListContractsResponse.contracts:type_name -> admin.v1.LoadedContract
+	22, // 12: admin.v1.ListContractsResponse.unknown:type_name -> admin.v1.UnknownType
+	15, // 13: admin.v1.ListContractsResponse.answers:type_name -> admin.v1.Answer
+	23, // 14: admin.v1.GetDriftResponse.at:type_name -> google.protobuf.Timestamp
+	0,  // 15: admin.v1.AdminService.ListTables:input_type -> admin.v1.ListTablesRequest
+	2,  // 16: admin.v1.AdminService.ListLanes:input_type -> admin.v1.ListLanesRequest
+	4,  // 17: admin.v1.AdminService.GetFleet:input_type -> admin.v1.GetFleetRequest
+	6,  // 18: admin.v1.AdminService.ListEvents:input_type -> admin.v1.ListEventsRequest
+	8,  // 19: admin.v1.AdminService.ListDeadLetters:input_type -> admin.v1.ListDeadLettersRequest
+	10, // 20: admin.v1.AdminService.ListContracts:input_type -> admin.v1.ListContractsRequest
+	12, // 21: admin.v1.AdminService.GetDrift:input_type -> admin.v1.GetDriftRequest
+	1,  // 22: admin.v1.AdminService.ListTables:output_type -> admin.v1.ListTablesResponse
+	3,  // 23: admin.v1.AdminService.ListLanes:output_type -> admin.v1.ListLanesResponse
+	5,  // 24: admin.v1.AdminService.GetFleet:output_type -> admin.v1.GetFleetResponse
+	7,  // 25: admin.v1.AdminService.ListEvents:output_type -> admin.v1.ListEventsResponse
+	9,  // 26: admin.v1.AdminService.ListDeadLetters:output_type -> admin.v1.ListDeadLettersResponse
+	11, // 27: admin.v1.AdminService.ListContracts:output_type -> admin.v1.ListContractsResponse
+	13, // 28: admin.v1.AdminService.GetDrift:output_type -> admin.v1.GetDriftResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_admin_proto_init() }
@@ -799,7 +1079,7 @@ func file_admin_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_admin_proto_rawDesc), len(file_admin_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,8 @@ const (
 	State_STATE_LATE State = 3
 	// Older than what its contract calls stale.
 	State_STATE_STALE State = 4
+	// An operator has paused lanes of it, and the others are within the goal.
+	State_STATE_PAUSED State = 5
 )
 
 // Enum value maps for State.
@@ -49,6 +51,7 @@ var (
 		2: "STATE_RECOVERED",
 		3: "STATE_LATE",
 		4: "STATE_STALE",
+		5: "STATE_PAUSED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -56,6 +59,7 @@ var (
 		"STATE_RECOVERED":   2,
 		"STATE_LATE":        3,
 		"STATE_STALE":       4,
+		"STATE_PAUSED":      5,
 	}
 )
 
@@ -89,7 +93,7 @@ func (State) EnumDescriptor() ([]byte, []int) {
 // Share is how much of the time of lanes had a cause.
 type Share struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// idle, fetch, registry, decode, budget, barrier, opening, append, quota, schema, letters, refused or fenced.
+	// idle, fetch, registry, decode, budget, barrier, opening, append, quota, schema, letters, refused, paused or fenced.
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Of the last minute, between 0 and 1. The shares of all causes add to 1.
 	Minute float64 `protobuf:"fixed64,2,opt,name=minute,proto3" json:"minute,omitempty"`
@@ -184,7 +188,20 @@ type Table struct {
 	// How many lanes are in each state.
 	Lanes map[string]int32 `protobuf:"bytes,15,rep,name=lanes,proto3" json:"lanes,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	// Topics that feed it.
-	Topics        []string `protobuf:"bytes,16,rep,name=topics,proto3" json:"topics,omitempty"`
+	Topics []string `protobuf:"bytes,16,rep,name=topics,proto3" json:"topics,omitempty"`
+	// Dead letters of its topics in the last hour, as far as this process has run.
+	DeadLettersHour uint64 `protobuf:"varint,17,opt,name=dead_letters_hour,json=deadLettersHour,proto3" json:"dead_letters_hour,omitempty"`
+	// When what it is behind is settled, at the pace of the last minute. Absent: it is not behind, or does not gain.
+	Eta *durationpb.Duration `protobuf:"bytes,18,opt,name=eta,proto3" json:"eta,omitempty"`
+	// From sending a batch to its settlement: half of the batches of the last 15 minutes took no longer. Absent: there
+	// was none. Each lane remembers its last 64 batches.
+	SettleP50 *durationpb.Duration `protobuf:"bytes,19,opt,name=settle_p50,json=settleP50,proto3" json:"settle_p50,omitempty"`
+	// Likewise, 99 of a hundred.
+	SettleP99 *durationpb.Duration `protobuf:"bytes,20,opt,name=settle_p99,json=settleP99,proto3" json:"settle_p99,omitempty"`
+	// What its bytes of the last minute would cost in a day, in US dollars, by the price of the response.
+	DollarsPerDay float64 `protobuf:"fixed64,21,opt,name=dollars_per_day,json=dollarsPerDay,proto3" json:"dollars_per_day,omitempty"`
+	// Its states of the last 24 hours, the oldest first; only where one table is asked for by name.
+	History       []*Stretch `protobuf:"bytes,22,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -331,6 +348,122 @@ func (x *Table) GetTopics() []string {
 	return nil
 }
 
+func (x *Table) GetDeadLettersHour() uint64 {
+	if x != nil {
+		return x.DeadLettersHour
+	}
+	return 0
+}
+
+func (x *Table) GetEta() *durationpb.Duration {
+	if x != nil {
+		return x.Eta
+	}
+	return nil
+}
+
+func (x *Table) GetSettleP50() *durationpb.Duration {
+	if x != nil {
+		return x.SettleP50
+	}
+	return nil
+}
+
+func (x *Table) GetSettleP99() *durationpb.Duration {
+	if x != nil {
+		return x.SettleP99
+	}
+	return nil
+}
+
+func (x *Table) GetDollarsPerDay() float64 {
+	if x != nil {
+		return x.DollarsPerDay
+	}
+	return 0
+}
+
+func (x *Table) GetHistory() []*Stretch {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+// Stretch is a time in which a table had a state for a cause. Stretches are cut at five minutes, and of several states
+// within the same five minutes the worst counts.
+type Stretch struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it began.
+	From *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// When it ended.
+	Until *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=until,proto3" json:"until,omitempty"`
+	// The state.
+	State State `protobuf:"varint,3,opt,name=state,proto3,enum=admin.v1.State" json:"state,omitempty"`
+	// What kept the lane that held it back; empty while it was fresh.
+	Cause         string `protobuf:"bytes,4,opt,name=cause,proto3" json:"cause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Stretch) Reset() {
+	*x = Stretch{}
+	mi := &file_admin_v1_model_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Stretch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Stretch) ProtoMessage() {}
+
+func (x *Stretch) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Stretch.ProtoReflect.Descriptor instead.
+func (*Stretch) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Stretch) GetFrom() *timestamppb.Timestamp {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *Stretch) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Stretch) GetState() State {
+	if x != nil {
+		return x.State
+	}
+	return State_STATE_UNSPECIFIED
+}
+
+func (x *Stretch) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
 // Lane is one partition on its way into its tables.
 type Lane struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -342,7 +475,7 @@ type Lane struct {
 	Ingest string `protobuf:"bytes,3,opt,name=ingest,proto3" json:"ingest,omitempty"`
 	// Name of the writer at the other end; empty while there is none.
 	Writer string `protobuf:"bytes,4,opt,name=writer,proto3" json:"writer,omitempty"`
-	// opening, open, stalled, draining, waiting, refused, fenced or ended. Of a writer: its phase there.
+	// opening, open, stalled, draining, waiting, paused, refused, fenced or ended. Of a writer: its phase there.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Since when.
 	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
@@ -386,7 +519,7 @@ type Lane struct {
 
 func (x *Lane) Reset() {
 	*x = Lane{}
-	mi := &file_admin_v1_model_proto_msgTypes[2]
+	mi := &file_admin_v1_model_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +531,7 @@ func (x *Lane) String() string {
 func (*Lane) ProtoMessage() {}
 
 func (x *Lane) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[2]
+	mi := &file_admin_v1_model_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +544,7 @@ func (x *Lane) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lane.ProtoReflect.Descriptor instead.
 func (*Lane) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{2}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Lane) GetTopic() string {
@@ -594,7 +727,7 @@ type Checkpoint struct {
 
 func (x *Checkpoint) Reset() {
 	*x = Checkpoint{}
-	mi := &file_admin_v1_model_proto_msgTypes[3]
+	mi := &file_admin_v1_model_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +739,7 @@ func (x *Checkpoint) String() string {
 func (*Checkpoint) ProtoMessage() {}
 
 func (x *Checkpoint) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[3]
+	mi := &file_admin_v1_model_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +752,7 @@ func (x *Checkpoint) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
 func (*Checkpoint) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{3}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Checkpoint) GetPosition() int64 {
@@ -678,7 +811,7 @@ type Stream struct {
 
 func (x *Stream) Reset() {
 	*x = Stream{}
-	mi := &file_admin_v1_model_proto_msgTypes[4]
+	mi := &file_admin_v1_model_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +823,7 @@ func (x *Stream) String() string {
 func (*Stream) ProtoMessage() {}
 
 func (x *Stream) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[4]
+	mi := &file_admin_v1_model_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +836,7 @@ func (x *Stream) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stream.ProtoReflect.Descriptor instead.
 func (*Stream) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{4}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Stream) GetTable() string {
@@ -787,7 +920,7 @@ type Process struct {
 
 func (x *Process) Reset() {
 	*x = Process{}
-	mi := &file_admin_v1_model_proto_msgTypes[5]
+	mi := &file_admin_v1_model_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -799,7 +932,7 @@ func (x *Process) String() string {
 func (*Process) ProtoMessage() {}
 
 func (x *Process) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[5]
+	mi := &file_admin_v1_model_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -812,7 +945,7 @@ func (x *Process) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Process.ProtoReflect.Descriptor instead.
 func (*Process) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{5}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Process) GetName() string {
@@ -937,7 +1070,7 @@ type Answer struct {
 
 func (x *Answer) Reset() {
 	*x = Answer{}
-	mi := &file_admin_v1_model_proto_msgTypes[6]
+	mi := &file_admin_v1_model_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -949,7 +1082,7 @@ func (x *Answer) String() string {
 func (*Answer) ProtoMessage() {}
 
 func (x *Answer) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[6]
+	mi := &file_admin_v1_model_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -962,7 +1095,7 @@ func (x *Answer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Answer.ProtoReflect.Descriptor instead.
 func (*Answer) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{6}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Answer) GetProcess() string {
@@ -1006,15 +1139,17 @@ type Plan struct {
 	Unplaced []string `protobuf:"bytes,4,rep,name=unplaced,proto3" json:"unplaced,omitempty"`
 	// Lanes move until they are even. Otherwise small differences are left alone, for a move costs a hand-over.
 	Settling bool `protobuf:"varint,5,opt,name=settling,proto3" json:"settling,omitempty"`
-	// What is wrong with the list of writers; empty: nothing.
-	Problem       string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What is wrong with the list of writers; empty: nothing. Lanes then stay where they work.
+	Problem string `protobuf:"bytes,6,opt,name=problem,proto3" json:"problem,omitempty"`
+	// What is going to move if nothing else happens, in order, 32 at most.
+	Ahead         []*NextMove `protobuf:"bytes,7,rep,name=ahead,proto3" json:"ahead,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Plan) Reset() {
 	*x = Plan{}
-	mi := &file_admin_v1_model_proto_msgTypes[7]
+	mi := &file_admin_v1_model_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1026,7 +1161,7 @@ func (x *Plan) String() string {
 func (*Plan) ProtoMessage() {}
 
 func (x *Plan) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[7]
+	mi := &file_admin_v1_model_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1039,7 +1174,7 @@ func (x *Plan) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Plan.ProtoReflect.Descriptor instead.
 func (*Plan) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{7}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Plan) GetIngest() string {
@@ -1084,6 +1219,104 @@ func (x *Plan) GetProblem() string {
 	return ""
 }
 
+func (x *Plan) GetAhead() []*NextMove {
+	if x != nil {
+		return x.Ahead
+	}
+	return nil
+}
+
+// NextMove is a move that is to come.
+type NextMove struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Kafka partition.
+	Partition int32 `protobuf:"varint,2,opt,name=partition,proto3" json:"partition,omitempty"`
+	// The writer that it will leave.
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The writer that it will go to.
+	To string `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	// Why, with the figures.
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What it waits for; empty: for its turn.
+	WaitsFor      string `protobuf:"bytes,6,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NextMove) Reset() {
+	*x = NextMove{}
+	mi := &file_admin_v1_model_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NextMove) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NextMove) ProtoMessage() {}
+
+func (x *NextMove) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NextMove.ProtoReflect.Descriptor instead.
+func (*NextMove) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *NextMove) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *NextMove) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *NextMove) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *NextMove) GetTo() string {
+	if x != nil {
+		return x.To
+	}
+	return ""
+}
+
+func (x *NextMove) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *NextMove) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
+}
+
 // PlannedWriter is a writer as a plan sees it.
 type PlannedWriter struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1102,14 +1335,16 @@ type PlannedWriter struct {
 	// From sending a batch to its settlement, as this ingest measures it.
 	Latency *durationpb.Duration `protobuf:"bytes,7,opt,name=latency,proto3" json:"latency,omitempty"`
 	// Its address.
-	Address       string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,8,opt,name=address,proto3" json:"address,omitempty"`
+	// The partitions that this ingest has there, one text a topic: orders/0-3,7.
+	Partitions    []string `protobuf:"bytes,9,rep,name=partitions,proto3" json:"partitions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PlannedWriter) Reset() {
 	*x = PlannedWriter{}
-	mi := &file_admin_v1_model_proto_msgTypes[8]
+	mi := &file_admin_v1_model_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1121,7 +1356,7 @@ func (x *PlannedWriter) String() string {
 func (*PlannedWriter) ProtoMessage() {}
 
 func (x *PlannedWriter) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[8]
+	mi := &file_admin_v1_model_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1134,7 +1369,7 @@ func (x *PlannedWriter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlannedWriter.ProtoReflect.Descriptor instead.
 func (*PlannedWriter) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{8}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PlannedWriter) GetWriter() string {
@@ -1193,6 +1428,13 @@ func (x *PlannedWriter) GetAddress() string {
 	return ""
 }
 
+func (x *PlannedWriter) GetPartitions() []string {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
 // Move is one lane that changed its writer, or changes it.
 type Move struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1218,7 +1460,7 @@ type Move struct {
 
 func (x *Move) Reset() {
 	*x = Move{}
-	mi := &file_admin_v1_model_proto_msgTypes[9]
+	mi := &file_admin_v1_model_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1230,7 +1472,7 @@ func (x *Move) String() string {
 func (*Move) ProtoMessage() {}
 
 func (x *Move) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[9]
+	mi := &file_admin_v1_model_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1243,7 +1485,7 @@ func (x *Move) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Move.ProtoReflect.Descriptor instead.
 func (*Move) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{9}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Move) GetTime() *timestamppb.Timestamp {
@@ -1327,7 +1569,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_admin_v1_model_proto_msgTypes[10]
+	mi := &file_admin_v1_model_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1339,7 +1581,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[10]
+	mi := &file_admin_v1_model_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1352,7 +1594,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{10}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Event) GetTime() *timestamppb.Timestamp {
@@ -1419,14 +1661,28 @@ type DeadLetterCount struct {
 	// Reason, as in the dead letters' headers.
 	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	// How many.
-	Count         uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	Count uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// How many in the last hour.
+	Hour uint64 `protobuf:"varint,4,opt,name=hour,proto3" json:"hour,omitempty"`
+	// Contract; empty when none matched.
+	Contract string `protobuf:"bytes,5,opt,name=contract,proto3" json:"contract,omitempty"`
+	// What the records say they are.
+	Type string `protobuf:"bytes,6,opt,name=type,proto3" json:"type,omitempty"`
+	// Path of the values at fault, without the indexes of arrays; empty when no single one is.
+	Field string `protobuf:"bytes,7,opt,name=field,proto3" json:"field,omitempty"`
+	// When the first came.
+	First *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=first,proto3" json:"first,omitempty"`
+	// When the last came.
+	Last *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last,proto3" json:"last,omitempty"`
+	// The first of the last hour or before; absent: none is remembered.
+	Sample        *LetterSample `protobuf:"bytes,10,opt,name=sample,proto3" json:"sample,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DeadLetterCount) Reset() {
 	*x = DeadLetterCount{}
-	mi := &file_admin_v1_model_proto_msgTypes[11]
+	mi := &file_admin_v1_model_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1694,7 @@ func (x *DeadLetterCount) String() string {
 func (*DeadLetterCount) ProtoMessage() {}
 
 func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
-	mi := &file_admin_v1_model_proto_msgTypes[11]
+	mi := &file_admin_v1_model_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1707,7 @@ func (x *DeadLetterCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeadLetterCount.ProtoReflect.Descriptor instead.
 func (*DeadLetterCount) Descriptor() ([]byte, []int) {
-	return file_admin_v1_model_proto_rawDescGZIP(), []int{11}
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeadLetterCount) GetTopic() string {
@@ -1475,6 +1731,455 @@ func (x *DeadLetterCount) GetCount() uint64 {
 	return 0
 }
 
+func (x *DeadLetterCount) GetHour() uint64 {
+	if x != nil {
+		return x.Hour
+	}
+	return 0
+}
+
+func (x *DeadLetterCount) GetContract() string {
+	if x != nil {
+		return x.Contract
+	}
+	return ""
+}
+
+func (x *DeadLetterCount) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *DeadLetterCount) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *DeadLetterCount) GetFirst() *timestamppb.Timestamp {
+	if x != nil {
+		return x.First
+	}
+	return nil
+}
+
+func (x *DeadLetterCount) GetLast() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Last
+	}
+	return nil
+}
+
+func (x *DeadLetterCount) GetSample() *LetterSample {
+	if x != nil {
+		return x.Sample
+	}
+	return nil
+}
+
+// LetterSample is one of several alike dead letters.
+type LetterSample struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka partition of the record.
+	Partition int32 `protobuf:"varint,1,opt,name=partition,proto3" json:"partition,omitempty"`
+	// Kafka offset of the record.
+	Offset int64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// What was wrong, naming field and byte.
+	Error string `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	// Part of the record's value around the byte at fault; empty for callers without the right `payload`.
+	Excerpt []byte `protobuf:"bytes,4,opt,name=excerpt,proto3" json:"excerpt,omitempty"`
+	// Where in the value the excerpt begins.
+	ExcerptAt int32 `protobuf:"varint,5,opt,name=excerpt_at,json=excerptAt,proto3" json:"excerpt_at,omitempty"`
+	// Byte of the value where the fault is, when it is known.
+	Byte *int32 `protobuf:"varint,6,opt,name=byte,proto3,oneof" json:"byte,omitempty"`
+	// Bytes of the whole value.
+	ValueBytes    int32 `protobuf:"varint,7,opt,name=value_bytes,json=valueBytes,proto3" json:"value_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LetterSample) Reset() {
+	*x = LetterSample{}
+	mi := &file_admin_v1_model_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LetterSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LetterSample) ProtoMessage() {}
+
+func (x *LetterSample) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LetterSample.ProtoReflect.Descriptor instead.
+func (*LetterSample) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LetterSample) GetPartition() int32 {
+	if x != nil {
+		return x.Partition
+	}
+	return 0
+}
+
+func (x *LetterSample) GetOffset() int64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *LetterSample) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *LetterSample) GetExcerpt() []byte {
+	if x != nil {
+		return x.Excerpt
+	}
+	return nil
+}
+
+func (x *LetterSample) GetExcerptAt() int32 {
+	if x != nil {
+		return x.ExcerptAt
+	}
+	return 0
+}
+
+func (x *LetterSample) GetByte() int32 {
+	if x != nil && x.Byte != nil {
+		return *x.Byte
+	}
+	return 0
+}
+
+func (x *LetterSample) GetValueBytes() int32 {
+	if x != nil {
+		return x.ValueBytes
+	}
+	return 0
+}
+
+// LoadedContract is a contract as a process has it now.
+type LoadedContract struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Kafka topic, or empty with topic_pattern.
+	Topic string `protobuf:"bytes,2,opt,name=topic,proto3" json:"topic,omitempty"`
+	// Pattern of topics.
+	TopicPattern string `protobuf:"bytes,3,opt,name=topic_pattern,json=topicPattern,proto3" json:"topic_pattern,omitempty"`
+	// Table.
+	Table string `protobuf:"bytes,4,opt,name=table,proto3" json:"table,omitempty"`
+	// avro, json, protobuf or raw.
+	Format string `protobuf:"bytes,5,opt,name=format,proto3" json:"format,omitempty"`
+	// What the entry or the topic's name says; empty: nothing.
+	Version string `protobuf:"bytes,6,opt,name=version,proto3" json:"version,omitempty"`
+	// How often it has grown since it was loaded, plus one; 0: its records name no schema, it cannot grow.
+	Grown int32 `protobuf:"varint,7,opt,name=grown,proto3" json:"grown,omitempty"`
+	// Fingerprint of the routing of its topic, in hexadecimal: rows can be dropped on replay only under the same.
+	Fingerprint string `protobuf:"bytes,8,opt,name=fingerprint,proto3" json:"fingerprint,omitempty"`
+	// Subject in the schema registry.
+	Subject string `protobuf:"bytes,9,opt,name=subject,proto3" json:"subject,omitempty"`
+	// off or additive.
+	Evolution string `protobuf:"bytes,10,opt,name=evolution,proto3" json:"evolution,omitempty"`
+	// Types that it takes; * at the end stands for anything.
+	Types []string `protobuf:"bytes,11,rep,name=types,proto3" json:"types,omitempty"`
+	// Schema ids met, 100 at most, ascending.
+	Schemas []uint32 `protobuf:"varint,12,rep,packed,name=schemas,proto3" json:"schemas,omitempty"`
+	// Columns of its rows, 500 at most; only where a table is asked for.
+	Columns []*Column `protobuf:"bytes,13,rep,name=columns,proto3" json:"columns,omitempty"`
+	// What is wrong with its schema and does not matter.
+	Warnings []string `protobuf:"bytes,14,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Processes that have it so.
+	Processes     []string `protobuf:"bytes,15,rep,name=processes,proto3" json:"processes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LoadedContract) Reset() {
+	*x = LoadedContract{}
+	mi := &file_admin_v1_model_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LoadedContract) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LoadedContract) ProtoMessage() {}
+
+func (x *LoadedContract) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LoadedContract.ProtoReflect.Descriptor instead.
+func (*LoadedContract) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LoadedContract) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetTopicPattern() string {
+	if x != nil {
+		return x.TopicPattern
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetFormat() string {
+	if x != nil {
+		return x.Format
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetGrown() int32 {
+	if x != nil {
+		return x.Grown
+	}
+	return 0
+}
+
+func (x *LoadedContract) GetFingerprint() string {
+	if x != nil {
+		return x.Fingerprint
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetEvolution() string {
+	if x != nil {
+		return x.Evolution
+	}
+	return ""
+}
+
+func (x *LoadedContract) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *LoadedContract) GetSchemas() []uint32 {
+	if x != nil {
+		return x.Schemas
+	}
+	return nil
+}
+
+func (x *LoadedContract) GetColumns() []*Column {
+	if x != nil {
+		return x.Columns
+	}
+	return nil
+}
+
+func (x *LoadedContract) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *LoadedContract) GetProcesses() []string {
+	if x != nil {
+		return x.Processes
+	}
+	return nil
+}
+
+// Column is a column of a contract's rows.
+type Column struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Path, with dots.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// BigQuery type.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// NULLABLE or REPEATED.
+	Mode          string `protobuf:"bytes,3,opt,name=mode,proto3" json:"mode,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Column) Reset() {
+	*x = Column{}
+	mi := &file_admin_v1_model_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Column) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Column) ProtoMessage() {}
+
+func (x *Column) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Column.ProtoReflect.Descriptor instead.
+func (*Column) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *Column) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Column) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Column) GetMode() string {
+	if x != nil {
+		return x.Mode
+	}
+	return ""
+}
+
+// UnknownType counts records that no contract takes.
+type UnknownType struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Kafka topic.
+	Topic string `protobuf:"bytes,1,opt,name=topic,proto3" json:"topic,omitempty"`
+	// What they say they are.
+	Type string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
+	// How many since the process began.
+	Count         uint64 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnknownType) Reset() {
+	*x = UnknownType{}
+	mi := &file_admin_v1_model_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnknownType) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnknownType) ProtoMessage() {}
+
+func (x *UnknownType) ProtoReflect() protoreflect.Message {
+	mi := &file_admin_v1_model_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnknownType.ProtoReflect.Descriptor instead.
+func (*UnknownType) Descriptor() ([]byte, []int) {
+	return file_admin_v1_model_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *UnknownType) GetTopic() string {
+	if x != nil {
+		return x.Topic
+	}
+	return ""
+}
+
+func (x *UnknownType) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *UnknownType) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 var File_admin_v1_model_proto protoreflect.FileDescriptor
 
 const file_admin_v1_model_proto_rawDesc = "" +
@@ -1483,7 +2188,7 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x05Share\x12\x14\n" +
 	"\x05cause\x18\x01 \x01(\tR\x05cause\x12\x16\n" +
 	"\x06minute\x18\x02 \x01(\x01R\x06minute\x12\x18\n" +
-	"\aquarter\x18\x03 \x01(\x01R\aquarter\"\xc5\x05\n" +
+	"\aquarter\x18\x03 \x01(\x01R\aquarter\"\xe7\a\n" +
 	"\x05Table\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12%\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x0f.admin.v1.StateR\x05state\x12\x16\n" +
@@ -1501,11 +2206,24 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x06behind\x18\r \x01(\v2\x19.google.protobuf.DurationR\x06behind\x12!\n" +
 	"\fdead_letters\x18\x0e \x01(\x04R\vdeadLetters\x120\n" +
 	"\x05lanes\x18\x0f \x03(\v2\x1a.admin.v1.Table.LanesEntryR\x05lanes\x12\x16\n" +
-	"\x06topics\x18\x10 \x03(\tR\x06topics\x1a8\n" +
+	"\x06topics\x18\x10 \x03(\tR\x06topics\x12*\n" +
+	"\x11dead_letters_hour\x18\x11 \x01(\x04R\x0fdeadLettersHour\x12+\n" +
+	"\x03eta\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\x03eta\x128\n" +
+	"\n" +
+	"settle_p50\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\tsettleP50\x128\n" +
+	"\n" +
+	"settle_p99\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\tsettleP99\x12&\n" +
+	"\x0fdollars_per_day\x18\x15 \x01(\x01R\rdollarsPerDay\x12+\n" +
+	"\ahistory\x18\x16 \x03(\v2\x11.admin.v1.StretchR\ahistory\x1a8\n" +
 	"\n" +
 	"LanesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\x9f\x06\n" +
+	"\x05value\x18\x02 \x01(\x05R\x05value:\x028\x01\"\xa8\x01\n" +
+	"\aStretch\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x120\n" +
+	"\x05until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12%\n" +
+	"\x05state\x18\x03 \x01(\x0e2\x0f.admin.v1.StateR\x05state\x12\x14\n" +
+	"\x05cause\x18\x04 \x01(\tR\x05cause\"\x9f\x06\n" +
 	"\x04Lane\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
 	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x16\n" +
@@ -1575,14 +2293,22 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\aprocess\x18\x01 \x01(\tR\aprocess\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05error\x18\x03 \x01(\tR\x05error\x12\x1a\n" +
-	"\binstance\x18\x04 \x01(\tR\binstance\"\xc9\x01\n" +
+	"\binstance\x18\x04 \x01(\tR\binstance\"\xf3\x01\n" +
 	"\x04Plan\x12\x16\n" +
 	"\x06ingest\x18\x01 \x01(\tR\x06ingest\x121\n" +
 	"\awriters\x18\x02 \x03(\v2\x17.admin.v1.PlannedWriterR\awriters\x12$\n" +
 	"\x05moves\x18\x03 \x03(\v2\x0e.admin.v1.MoveR\x05moves\x12\x1a\n" +
 	"\bunplaced\x18\x04 \x03(\tR\bunplaced\x12\x1a\n" +
 	"\bsettling\x18\x05 \x01(\bR\bsettling\x12\x18\n" +
-	"\aproblem\x18\x06 \x01(\tR\aproblem\"\xde\x01\n" +
+	"\aproblem\x18\x06 \x01(\tR\aproblem\x12(\n" +
+	"\x05ahead\x18\a \x03(\v2\x12.admin.v1.NextMoveR\x05ahead\"\x97\x01\n" +
+	"\bNextMove\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x1c\n" +
+	"\tpartition\x18\x02 \x01(\x05R\tpartition\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x0e\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x1b\n" +
+	"\twaits_for\x18\x06 \x01(\tR\bwaitsFor\"\xfe\x01\n" +
 	"\rPlannedWriter\x12\x16\n" +
 	"\x06writer\x18\x01 \x01(\tR\x06writer\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x10\n" +
@@ -1591,7 +2317,10 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x05share\x18\x05 \x01(\x01R\x05share\x12\x12\n" +
 	"\x04fair\x18\x06 \x01(\x01R\x04fair\x123\n" +
 	"\alatency\x18\a \x01(\v2\x19.google.protobuf.DurationR\alatency\x12\x18\n" +
-	"\aaddress\x18\b \x01(\tR\aaddress\"\xef\x01\n" +
+	"\aaddress\x18\b \x01(\tR\aaddress\x12\x1e\n" +
+	"\n" +
+	"partitions\x18\t \x03(\tR\n" +
+	"partitions\"\xef\x01\n" +
 	"\x04Move\x12.\n" +
 	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
 	"\x05topic\x18\x02 \x01(\tR\x05topic\x12\x1c\n" +
@@ -1611,18 +2340,63 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\x05topic\x18\a \x01(\tR\x05topic\x12!\n" +
 	"\tpartition\x18\b \x01(\x05H\x00R\tpartition\x88\x01\x01B\f\n" +
 	"\n" +
-	"_partition\"U\n" +
+	"_partition\"\xc1\x02\n" +
 	"\x0fDeadLetterCount\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x04R\x05count*e\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count\x12\x12\n" +
+	"\x04hour\x18\x04 \x01(\x04R\x04hour\x12\x1a\n" +
+	"\bcontract\x18\x05 \x01(\tR\bcontract\x12\x12\n" +
+	"\x04type\x18\x06 \x01(\tR\x04type\x12\x14\n" +
+	"\x05field\x18\a \x01(\tR\x05field\x120\n" +
+	"\x05first\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05first\x12.\n" +
+	"\x04last\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x04last\x12.\n" +
+	"\x06sample\x18\n" +
+	" \x01(\v2\x16.admin.v1.LetterSampleR\x06sample\"\xd6\x01\n" +
+	"\fLetterSample\x12\x1c\n" +
+	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x03R\x06offset\x12\x14\n" +
+	"\x05error\x18\x03 \x01(\tR\x05error\x12\x18\n" +
+	"\aexcerpt\x18\x04 \x01(\fR\aexcerpt\x12\x1d\n" +
+	"\n" +
+	"excerpt_at\x18\x05 \x01(\x05R\texcerptAt\x12\x17\n" +
+	"\x04byte\x18\x06 \x01(\x05H\x00R\x04byte\x88\x01\x01\x12\x1f\n" +
+	"\vvalue_bytes\x18\a \x01(\x05R\n" +
+	"valueBytesB\a\n" +
+	"\x05_byte\"\xad\x03\n" +
+	"\x0eLoadedContract\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05topic\x18\x02 \x01(\tR\x05topic\x12#\n" +
+	"\rtopic_pattern\x18\x03 \x01(\tR\ftopicPattern\x12\x14\n" +
+	"\x05table\x18\x04 \x01(\tR\x05table\x12\x16\n" +
+	"\x06format\x18\x05 \x01(\tR\x06format\x12\x18\n" +
+	"\aversion\x18\x06 \x01(\tR\aversion\x12\x14\n" +
+	"\x05grown\x18\a \x01(\x05R\x05grown\x12 \n" +
+	"\vfingerprint\x18\b \x01(\tR\vfingerprint\x12\x18\n" +
+	"\asubject\x18\t \x01(\tR\asubject\x12\x1c\n" +
+	"\tevolution\x18\n" +
+	" \x01(\tR\tevolution\x12\x14\n" +
+	"\x05types\x18\v \x03(\tR\x05types\x12\x18\n" +
+	"\aschemas\x18\f \x03(\rR\aschemas\x12*\n" +
+	"\acolumns\x18\r \x03(\v2\x10.admin.v1.ColumnR\acolumns\x12\x1a\n" +
+	"\bwarnings\x18\x0e \x03(\tR\bwarnings\x12\x1c\n" +
+	"\tprocesses\x18\x0f \x03(\tR\tprocesses\"D\n" +
+	"\x06Column\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\tR\x04mode\"M\n" +
+	"\vUnknownType\x12\x14\n" +
+	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count*w\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_FRESH\x10\x01\x12\x13\n" +
 	"\x0fSTATE_RECOVERED\x10\x02\x12\x0e\n" +
 	"\n" +
 	"STATE_LATE\x10\x03\x12\x0f\n" +
-	"\vSTATE_STALE\x10\x04B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\vSTATE_STALE\x10\x04\x12\x10\n" +
+	"\fSTATE_PAUSED\x10\x05B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_model_proto_rawDescOnce sync.Once
@@ -1637,52 +2411,70 @@ func file_admin_v1_model_proto_rawDescGZIP() []byte {
 }
 
 var file_admin_v1_model_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_admin_v1_model_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_admin_v1_model_proto_goTypes = []any{
 	(State)(0),                    // 0: admin.v1.State
 	(*Share)(nil),                 // 1: admin.v1.Share
 	(*Table)(nil),                 // 2: admin.v1.Table
-	(*Lane)(nil),                  // 3: admin.v1.Lane
-	(*Checkpoint)(nil),            // 4: admin.v1.Checkpoint
-	(*Stream)(nil),                // 5: admin.v1.Stream
-	(*Process)(nil),               // 6: admin.v1.Process
-	(*Answer)(nil),                // 7: admin.v1.Answer
-	(*Plan)(nil),                  // 8: admin.v1.Plan
-	(*PlannedWriter)(nil),         // 9: admin.v1.PlannedWriter
-	(*Move)(nil),                  // 10: admin.v1.Move
-	(*Event)(nil),                 // 11: admin.v1.Event
-	(*DeadLetterCount)(nil),       // 12: admin.v1.DeadLetterCount
-	nil,                           // 13: admin.v1.Table.LanesEntry
-	(*timestamppb.Timestamp)(nil), // 14: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 15: google.protobuf.Duration
+	(*Stretch)(nil),               // 3: admin.v1.Stretch
+	(*Lane)(nil),                  // 4: admin.v1.Lane
+	(*Checkpoint)(nil),            // 5: admin.v1.Checkpoint
+	(*Stream)(nil),                // 6: admin.v1.Stream
+	(*Process)(nil),               // 7: admin.v1.Process
+	(*Answer)(nil),                // 8: admin.v1.Answer
+	(*Plan)(nil),                  // 9: admin.v1.Plan
+	(*NextMove)(nil),              // 10: admin.v1.NextMove
+	(*PlannedWriter)(nil),         // 11: admin.v1.PlannedWriter
+	(*Move)(nil),                  // 12: admin.v1.Move
+	(*Event)(nil),                 // 13: admin.v1.Event
+	(*DeadLetterCount)(nil),       // 14: admin.v1.DeadLetterCount
+	(*LetterSample)(nil),          // 15: admin.v1.LetterSample
+	(*LoadedContract)(nil),        // 16: admin.v1.LoadedContract
+	(*Column)(nil),                // 17: admin.v1.Column
+	(*UnknownType)(nil),           // 18: admin.v1.UnknownType
+	nil,                           // 19: admin.v1.Table.LanesEntry
+	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 21: google.protobuf.Duration
 }
 var file_admin_v1_model_proto_depIdxs = []int32{
 	0,  // 0: admin.v1.Table.state:type_name -> admin.v1.State
-	14, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
-	15, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
-	15, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
-	14, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
+	20, // 1: admin.v1.Table.complete_through:type_name -> google.protobuf.Timestamp
+	21, // 2: admin.v1.Table.goal:type_name -> google.protobuf.Duration
+	21, // 3: admin.v1.Table.stale:type_name -> google.protobuf.Duration
+	20, // 4: admin.v1.Table.since:type_name -> google.protobuf.Timestamp
 	1,  // 5: admin.v1.Table.shares:type_name -> admin.v1.Share
-	15, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
-	13, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
-	14, // 8: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
-	14, // 9: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
-	1,  // 10: admin.v1.Lane.shares:type_name -> admin.v1.Share
-	15, // 11: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
-	4,  // 12: admin.v1.Lane.checkpoint:type_name -> admin.v1.Checkpoint
-	5,  // 13: admin.v1.Checkpoint.streams:type_name -> admin.v1.Stream
-	14, // 14: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
-	9,  // 15: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
-	10, // 16: admin.v1.Plan.moves:type_name -> admin.v1.Move
-	15, // 17: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
-	14, // 18: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
-	15, // 19: admin.v1.Move.took:type_name -> google.protobuf.Duration
-	14, // 20: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	21, // 6: admin.v1.Table.behind:type_name -> google.protobuf.Duration
+	19, // 7: admin.v1.Table.lanes:type_name -> admin.v1.Table.LanesEntry
+	21, // 8: admin.v1.Table.eta:type_name -> google.protobuf.Duration
+	21, // 9: admin.v1.Table.settle_p50:type_name -> google.protobuf.Duration
+	21, // 10: admin.v1.Table.settle_p99:type_name -> google.protobuf.Duration
+	3,  // 11: admin.v1.Table.history:type_name -> admin.v1.Stretch
+	20, // 12: admin.v1.Stretch.from:type_name -> google.protobuf.Timestamp
+	20, // 13: admin.v1.Stretch.until:type_name -> google.protobuf.Timestamp
+	0,  // 14: admin.v1.Stretch.state:type_name -> admin.v1.State
+	20, // 15: admin.v1.Lane.since:type_name -> google.protobuf.Timestamp
+	20, // 16: admin.v1.Lane.cause_since:type_name -> google.protobuf.Timestamp
+	1,  // 17: admin.v1.Lane.shares:type_name -> admin.v1.Share
+	21, // 18: admin.v1.Lane.behind:type_name -> google.protobuf.Duration
+	5,  // 19: admin.v1.Lane.checkpoint:type_name -> admin.v1.Checkpoint
+	6,  // 20: admin.v1.Checkpoint.streams:type_name -> admin.v1.Stream
+	20, // 21: admin.v1.Process.started:type_name -> google.protobuf.Timestamp
+	11, // 22: admin.v1.Plan.writers:type_name -> admin.v1.PlannedWriter
+	12, // 23: admin.v1.Plan.moves:type_name -> admin.v1.Move
+	10, // 24: admin.v1.Plan.ahead:type_name -> admin.v1.NextMove
+	21, // 25: admin.v1.PlannedWriter.latency:type_name -> google.protobuf.Duration
+	20, // 26: admin.v1.Move.time:type_name -> google.protobuf.Timestamp
+	21, // 27: admin.v1.Move.took:type_name -> google.protobuf.Duration
+	20, // 28: admin.v1.Event.time:type_name -> google.protobuf.Timestamp
+	20, // 29: admin.v1.DeadLetterCount.first:type_name -> google.protobuf.Timestamp
+	20, // 30: admin.v1.DeadLetterCount.last:type_name -> google.protobuf.Timestamp
+	15, // 31: admin.v1.DeadLetterCount.sample:type_name -> admin.v1.LetterSample
+	17, // 32: admin.v1.LoadedContract.columns:type_name -> admin.v1.Column
+	33, // [33:33] is the sub-list for method output_type
+	33, // [33:33] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_admin_v1_model_proto_init() }
@@ -1690,14 +2482,15 @@ func file_admin_v1_model_proto_init() {
 	if File_admin_v1_model_proto != nil {
 		return
 	}
-	file_admin_v1_model_proto_msgTypes[10].OneofWrappers = []any{}
+	file_admin_v1_model_proto_msgTypes[12].OneofWrappers = []any{}
+	file_admin_v1_model_proto_msgTypes[14].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_admin_v1_model_proto_rawDesc), len(file_admin_v1_model_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   13,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

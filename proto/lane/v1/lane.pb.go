@@ -886,7 +886,9 @@ type Opened struct {
 	// say.
 	Project string `protobuf:"bytes,6,opt,name=project,proto3" json:"project,omitempty"`
 	// The dataset of tables whose route names none; as project.
-	Dataset       string `protobuf:"bytes,7,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	Dataset string `protobuf:"bytes,7,opt,name=dataset,proto3" json:"dataset,omitempty"`
+	// The writer takes Append.trace. To one that does not say so nothing is sent in it.
+	Traces        bool `protobuf:"varint,8,opt,name=traces,proto3" json:"traces,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -968,6 +970,13 @@ func (x *Opened) GetDataset() string {
 		return x.Dataset
 	}
 	return ""
+}
+
+func (x *Opened) GetTraces() bool {
+	if x != nil {
+		return x.Traces
+	}
+	return false
 }
 
 // Replay is how many rows of a route are to be dropped after the position.
@@ -1097,7 +1106,10 @@ type Append struct {
 	// The position once this batch is settled: one more than the offset of its last record.
 	EndPosition int64 `protobuf:"varint,2,opt,name=end_position,json=endPosition,proto3" json:"end_position,omitempty"`
 	// The rows, at most one block a route. No blocks: the position moves on and nothing is appended.
-	Blocks        []*Block `protobuf:"bytes,3,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	Blocks []*Block `protobuf:"bytes,3,rep,name=blocks,proto3" json:"blocks,omitempty"`
+	// The span that one record of the batch waits in, as W3C's `traceparent`; the writer's span is its child. Empty: no
+	// record of it is traced. Only to a writer whose Opened takes traces, and at most 64 bytes.
+	Trace         string `protobuf:"bytes,4,opt,name=trace,proto3" json:"trace,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1151,6 +1163,13 @@ func (x *Append) GetBlocks() []*Block {
 		return x.Blocks
 	}
 	return nil
+}
+
+func (x *Append) GetTrace() string {
+	if x != nil {
+		return x.Trace
+	}
+	return ""
 }
 
 // Block is the rows of a batch that go to one table.
@@ -1875,7 +1894,7 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x06Layout\x12'\n" +
 	"\x0fpartition_field\x18\x01 \x01(\tR\x0epartitionField\x12=\n" +
 	"\x0epartition_unit\x18\x02 \x01(\x0e2\x16.lane.v1.PartitionUnitR\rpartitionUnit\x12%\n" +
-	"\x0ecluster_fields\x18\x03 \x03(\tR\rclusterFields\"\xe1\x01\n" +
+	"\x0ecluster_fields\x18\x03 \x03(\tR\rclusterFields\"\xf9\x01\n" +
 	"\x06Opened\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\tR\n" +
@@ -1885,7 +1904,8 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\x06limits\x18\x04 \x01(\v2\x0f.lane.v1.LimitsR\x06limits\x12\x16\n" +
 	"\x06writer\x18\x05 \x01(\tR\x06writer\x12\x18\n" +
 	"\aproject\x18\x06 \x01(\tR\aproject\x12\x18\n" +
-	"\adataset\x18\a \x01(\tR\adataset\"2\n" +
+	"\adataset\x18\a \x01(\tR\adataset\x12\x16\n" +
+	"\x06traces\x18\b \x01(\bR\x06traces\"2\n" +
 	"\x06Replay\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\rR\x05route\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\x04R\x04rows\"s\n" +
@@ -1893,11 +1913,12 @@ const file_lane_v1_lane_proto_rawDesc = "" +
 	"\vblock_bytes\x18\x01 \x01(\x04R\n" +
 	"blockBytes\x12!\n" +
 	"\fwindow_bytes\x18\x02 \x01(\x04R\vwindowBytes\x12%\n" +
-	"\x0ewindow_batches\x18\x03 \x01(\rR\rwindowBatches\"o\n" +
+	"\x0ewindow_batches\x18\x03 \x01(\rR\rwindowBatches\"\x85\x01\n" +
 	"\x06Append\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12!\n" +
 	"\fend_position\x18\x02 \x01(\x03R\vendPosition\x12&\n" +
-	"\x06blocks\x18\x03 \x03(\v2\x0e.lane.v1.BlockR\x06blocks\"\x96\x02\n" +
+	"\x06blocks\x18\x03 \x03(\v2\x0e.lane.v1.BlockR\x06blocks\x12\x14\n" +
+	"\x05trace\x18\x04 \x01(\tR\x05trace\"\x96\x02\n" +
 	"\x05Block\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\rR\x05route\x12\x12\n" +
 	"\x04rows\x18\x02 \x01(\rR\x04rows\x12\x18\n" +

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/waybill-data/waybill/pkg/fleetview"
@@ -34,11 +35,20 @@ func behind(records int64, age string) string {
 	return fleetview.Count(float64(records)) + " " + age
 }
 
+// absent is a duration that may not be known.
+func absent(d *durationpb.Duration) string {
+	if d == nil {
+		return "–"
+	}
+	return fleetview.Age(d.AsDuration())
+}
+
 // showTables prints tables.
 func showTables(out io.Writer, width int, r *adminv1.ListTablesResponse) {
 	say(out, width, r.GetSummary()+"\n\n")
-	t := newTable(out, width, []bool{false, false, false, true, true, true, true}, "table", "state", "through", "rows/s",
-		"bytes/s", "behind", "dead", "where the time goes, 15 min")
+	right := []bool{false, false, false, true, true, true, true, true, true}
+	t := newTable(out, width, right, "table", "state", "through", "rows/s", "bytes/s", "settles", "behind", "eta",
+		"dead, 1 h", "$/day", "where the time goes, 15 min")
 	for _, table := range r.GetTables() {
 		var goes []string
 		for _, s := range table.GetShares() {
@@ -48,8 +58,9 @@ func showTables(out io.Writer, width int, r *adminv1.ListTablesResponse) {
 		}
 		t.add(table.GetName(), fleetview.StateName(table.GetState()), clockOf(table.GetCompleteThrough()),
 			fleetview.Count(table.GetRowsPerSecond()), perSecond(table.GetBytesPerSecond()),
-			behind(table.GetBehindRecords(), fleetview.Age(table.GetBehind().AsDuration())),
-			fleetview.Count(float64(table.GetDeadLetters())), strings.Join(goes, ", "))
+			absent(table.SettleP50), behind(table.GetBehindRecords(), fleetview.Age(table.GetBehind().AsDuration())),
+			absent(table.Eta), fleetview.Count(float64(table.GetDeadLettersHour())),
+			fmt.Sprintf("%.2f", table.GetDollarsPerDay()), strings.Join(goes, ", "))
 	}
 	t.flush()
 	showAnswers(out, r.GetAnswers())
@@ -102,19 +113,32 @@ func showPlan(out io.Writer, width int, p *adminv1.Plan) {
 	if p.GetSettling() {
 		said = "lanes move until they are even"
 	}
+	if len(p.GetWriters()) < 2 {
+		said = "nothing is to move: there is nowhere else to go"
+	}
 	if p.GetProblem() != "" {
-		said = p.GetProblem()
+		said = p.GetProblem() + "; lanes stay where they work"
 	}
 	fmt.Fprintf(out, "\nThe plan of %s: %s.\n\n", p.GetIngest(), said)
 	t := newTable(out, width, []bool{false, false, true, true, true, true}, "writer", "state", "lanes", "carries", "fair",
-		"settles in", "why")
+		"settles in", "partitions", "why")
 	for _, w := range p.GetWriters() {
 		t.add(w.GetWriter(), w.GetState(), fmt.Sprint(w.GetLanes()), fmt.Sprintf("%.0f%%", 100*w.GetShare()),
-			fmt.Sprintf("%.0f%%", 100*w.GetFair()), fleetview.Age(w.GetLatency().AsDuration()), w.GetWhy())
+			fmt.Sprintf("%.0f%%", 100*w.GetFair()), fleetview.Age(w.GetLatency().AsDuration()),
+			strings.Join(w.GetPartitions(), " "), w.GetWhy())
 	}
 	t.flush()
 	if len(p.GetUnplaced()) > 0 {
 		fmt.Fprintf(out, "\n  Without a writer: %s\n", strings.Join(p.GetUnplaced(), " "))
+	}
+	if len(p.GetAhead()) > 0 {
+		fmt.Fprintf(out, "\n  What is to move, unless something changes:\n")
+		a := newTable(out, width, nil, "lane", "from", "to", "waits for", "reason")
+		for _, n := range p.GetAhead() {
+			a.add(fmt.Sprintf("%s/%d", n.GetTopic(), n.GetPartition()), n.GetFrom(), n.GetTo(),
+				cmp.Or(n.GetWaitsFor(), "its turn"), n.GetReason())
+		}
+		a.flush()
 	}
 	if len(p.GetMoves()) == 0 {
 		return
@@ -145,9 +169,14 @@ func showEvents(out io.Writer, width int, r *adminv1.ListEventsResponse) {
 // showLetters prints counts of dead letters.
 func showLetters(out io.Writer, width int, r *adminv1.ListDeadLettersResponse) {
 	fmt.Fprintf(out, "Dead letters since these processes started; `ingest dead-letters list` shows each.\n\n")
-	t := newTable(out, width, []bool{true}, "records", "reason", "topic")
+	t := newTable(out, width, []bool{true, true}, "1 h", "all", "reason", "topic", "type", "contract", "field", "one of them")
 	for _, c := range r.GetCounts() {
-		t.add(fmt.Sprint(c.GetCount()), c.GetReason(), c.GetTopic())
+		one := ""
+		if l := c.GetSample(); l != nil {
+			one = fmt.Sprintf("%d/%d: %s", l.GetPartition(), l.GetOffset(), oneLine(clean(l.GetError())))
+		}
+		t.add(fmt.Sprint(c.GetHour()), fmt.Sprint(c.GetCount()), c.GetReason(), c.GetTopic(), clean(c.GetType()),
+			c.GetContract(), clean(c.GetField()), one)
 	}
 	t.flush()
 	showAnswers(out, r.GetAnswers())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,14 @@ type topScreen struct {
 	err           error
 	width, height int
 	top           int // first line shown
+	// filter keeps lines; typing, it is being typed. chosen is the line that Enter goes into, from the top of what is
+	// shown; help is shown in place of all.
+	filter       string
+	typing, help bool
+	chosen       int
+	// table is the one whose lanes are shown; empty: all. tables are those that one can go into.
+	table  string
+	tables []string
 	// asking and ticking: an answer, and the next question, are on their way.
 	asking, ticking bool
 }
@@ -53,6 +62,7 @@ var topViews = []struct{ key, name string }{
 type (
 	topAnswer struct {
 		view, text string
+		tables     []string
 		err        error
 	}
 	topTick struct{}
@@ -67,53 +77,56 @@ func (s *topScreen) ask() tea.Cmd {
 		return nil
 	}
 	s.asking = true
-	view, width := s.view, s.width
+	view, width, table := s.view, s.width, s.table
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(s.ctx, answersWithin)
 		defer cancel()
-		text, err := topText(ctx, s.client, view, width, s.local)
-		return topAnswer{view, text, err}
+		text, tables, err := topText(ctx, s.client, view, table, width, s.local)
+		return topAnswer{view + table, text, tables, err}
 	}
 }
 
-// topText is what a view shows.
+// topText is what a view shows, and the tables in it that one can go into.
 func topText(
-	ctx context.Context, client adminv1.AdminServiceClient, view string, width int, local bool,
-) (string, error) {
+	ctx context.Context, client adminv1.AdminServiceClient, view, table string, width int, local bool,
+) (text string, tables []string, err error) {
 	var out strings.Builder
 	switch view {
 	case "l":
-		r, err := client.ListLanes(ctx, &adminv1.ListLanesRequest{Local: local, Limit: 1000})
+		r, err := client.ListLanes(ctx, &adminv1.ListLanesRequest{Local: local, Table: table, Limit: 1000})
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		showLanes(&out, width, r)
 	case "f":
 		r, err := client.GetFleet(ctx, &adminv1.GetFleetRequest{Local: local})
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		showFleet(&out, width, r)
 	case "e":
 		r, err := client.ListEvents(ctx, &adminv1.ListEventsRequest{Local: local, Limit: 200})
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		showEvents(&out, width, r)
 	case "d":
 		r, err := client.ListDeadLetters(ctx, &adminv1.ListDeadLettersRequest{Local: local})
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		showLetters(&out, width, r)
 	default:
 		r, err := client.ListTables(ctx, &adminv1.ListTablesRequest{Local: local})
 		if err != nil {
-			return "", err
+			return "", nil, err
 		}
 		showTables(&out, width, r)
+		for _, t := range r.GetTables() {
+			tables = append(tables, t.GetName())
+		}
 	}
-	return out.String(), nil
+	return out.String(), tables, nil
 }
 
 // Update implements tea.Model.
@@ -133,11 +146,11 @@ func (s *topScreen) take(message tea.Msg) tea.Cmd {
 		return s.ask()
 	case topAnswer:
 		s.asking = false
-		if m.view != s.view { // another one was chosen meanwhile
+		if m.view != s.view+s.table { // another one was chosen meanwhile
 			return s.ask()
 		}
 		if s.err = m.err; m.err == nil {
-			s.text, s.at = m.text, time.Now()
+			s.text, s.tables, s.at = m.text, m.tables, time.Now()
 		}
 		if s.ticking {
 			return nil
@@ -151,27 +164,119 @@ func (s *topScreen) take(message tea.Msg) tea.Cmd {
 }
 
 func (s *topScreen) key(key string) tea.Cmd {
+	switch {
+	case key == "ctrl+c":
+		return tea.Quit
+	case s.typing:
+		s.typed(key)
+		return nil
+	case s.help:
+		s.help = key == "q" // any other key ends it
+	}
 	switch key {
-	case "q", "ctrl+c":
+	case "q":
 		return tea.Quit
 	case "down", "j":
-		s.top++
+		s.step(1)
 	case "up", "k":
-		s.top--
+		s.step(-1)
 	case "pgdown", "space":
-		s.top += s.page()
+		s.chosen += s.page()
 	case "pgup":
-		s.top -= s.page()
+		s.chosen -= s.page()
 	case "home":
-		s.top = 0
+		s.chosen = 0
+	case "/":
+		s.typing, s.filter = true, ""
+	case "?":
+		s.help = true
+	case "enter":
+		return s.into()
+	case "esc":
+		if s.filter != "" {
+			s.filter = ""
+			return nil
+		}
+		if s.table != "" {
+			return s.to("t", "")
+		}
 	}
 	for _, v := range topViews {
-		if v.key == key && key != s.view {
-			s.view, s.text, s.top = key, "", 0
-			return s.ask()
+		if v.key == key && (key != s.view || s.table != "") {
+			return s.to(key, "")
 		}
 	}
 	return nil
+}
+
+// step goes to the next line, or to the next table where there is one in that direction.
+func (s *topScreen) step(by int) {
+	s.chosen += by
+	lines := s.lines()
+	for at := s.chosen; at >= 0 && at < len(lines); at += by {
+		if s.enters(lines[at]) {
+			s.chosen = at
+			return
+		}
+	}
+}
+
+// typed takes a key of the filter.
+func (s *topScreen) typed(key string) {
+	switch {
+	case key == "enter":
+		s.typing = false
+	case key == "esc":
+		s.typing, s.filter = false, ""
+	case key == "backspace":
+		if runes := []rune(s.filter); len(runes) > 0 {
+			s.filter = string(runes[:len(runes)-1])
+		}
+	case key == "space":
+		s.filter += " "
+	case len([]rune(key)) == 1:
+		s.filter += key
+	}
+	s.chosen, s.top = 0, 0
+}
+
+// to shows something else.
+func (s *topScreen) to(view, table string) tea.Cmd {
+	s.view, s.table, s.text, s.top, s.chosen = view, table, "", 0, 0
+	return s.ask()
+}
+
+// into goes from a table to its lanes, and from a lane to what happened to it.
+func (s *topScreen) into() tea.Cmd {
+	lines := s.lines()
+	if s.chosen >= len(lines) {
+		return nil
+	}
+	if !s.enters(lines[s.chosen]) {
+		return nil
+	}
+	return s.to("l", strings.Fields(lines[s.chosen])[0])
+}
+
+// enters says that Enter leads from a line to the lanes of its table.
+func (s *topScreen) enters(line string) bool {
+	words := strings.Fields(line)
+	return s.view == "t" && len(words) > 1 && strings.HasPrefix(line, "  ") && slices.Contains(s.tables, words[0])
+}
+
+// lines are those that the filter keeps; what has no filter to answer to, headings and sentences, stays.
+func (s *topScreen) lines() []string {
+	lines := strings.Split(strings.TrimRight(s.text, "\n"), "\n")
+	if s.filter == "" {
+		return lines
+	}
+	kept := lines[:0:0]
+	for _, line := range lines {
+		if strings.Contains(strings.ToLower(line), strings.ToLower(s.filter)) {
+			kept = append(kept, line)
+		}
+	}
+	return kept
 }
 
 // page is how many lines there are between the first two and the last.
@@ -188,23 +293,55 @@ func (s *topScreen) View() tea.View {
 		}
 	}
 	out.WriteString("\n\n")
-	lines := strings.Split(strings.TrimRight(s.text, "\n"), "\n")
-	s.top = max(0, min(s.top, len(lines)-s.page()))
-	for _, line := range lines[s.top:min(len(lines), s.top+s.page())] {
-		out.WriteString(paint(line) + "\n")
+	lines := s.lines()
+	if s.help {
+		lines = strings.Split(topHelp, "\n")
+	}
+	s.chosen = max(0, min(s.chosen, len(lines)-1))
+	s.top = max(0, min(s.top, s.chosen, len(lines)-1))
+	s.top = max(s.top, s.chosen-s.page()+1)
+	from := s.top
+	if s.help {
+		from = 0
+	}
+	for i, line := range lines[from:min(len(lines), from+s.page())] {
+		mark := ""
+		if from+i == s.chosen && !s.help && s.enters(line) {
+			mark = "\x1b[4m" // underlined
+		}
+		out.WriteString(mark + paint(line) + "\x1b[0m\n")
 	}
 	switch {
+	case s.typing:
+		fmt.Fprintf(&out, "/%s_", s.filter)
 	case s.err != nil:
 		fmt.Fprintf(&out, "\x1b[31m%s\x1b[0m", oneLine(status.Convert(s.err).Message()))
 	case s.at.IsZero():
 		out.WriteString("asking …")
 	default:
-		fmt.Fprintf(&out, "\x1b[2m%s UTC   q quits, arrows scroll\x1b[0m", s.at.UTC().Format(time.TimeOnly))
+		said := ""
+		if s.table != "" {
+			said = "   lanes of " + s.table
+		}
+		if s.filter != "" {
+			said += "   /" + s.filter
+		}
+		fmt.Fprintf(&out, "\x1b[2m%s UTC%s   ? help, q quits\x1b[0m", s.at.UTC().Format(time.TimeOnly), said)
 	}
 	v := tea.NewView(out.String())
 	v.AltScreen = true
 	return v
 }
+
+const topHelp = `  t  tables      which is stale, and why
+  l  lanes       one for each partition, the furthest behind first
+  f  fleet       processes, and the plan of each ingest
+  e  events      what happened, the newest first
+  d  dead letters
+
+  ↑ ↓  choose a line        Enter  from a table to its lanes
+  /    filter lines         Esc    back: from the filter, from the lanes of a table
+  ?    this                 q      quit`
 
 // paint colours a line by the state that it names.
 func paint(line string) string {

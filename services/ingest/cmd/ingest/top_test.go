@@ -65,7 +65,7 @@ func shownAt(t *testing.T) adminv1.AdminServiceClient {
 // The terminal shows what was answered, goes to another view by its key, tells errors below what is known, and has one
 // question and one timer under way, whatever is typed.
 func TestTopScreen(t *testing.T) {
-	s := &topScreen{ctx: t.Context(), client: shownAt(t), view: "t", width: 100, height: 12}
+	s := &topScreen{ctx: t.Context(), client: shownAt(t), view: "t", width: 100, height: 18}
 	answer := s.Init()()
 	if s.ask() != nil {
 		t.Error("it asks again before there is an answer")
@@ -74,7 +74,7 @@ func TestTopScreen(t *testing.T) {
 		t.Error("it does not ask again")
 	}
 	view := s.View().Content
-	for _, want := range []string{"orders is 7m 03s behind", "stale", "quota 90%", "10.0.0.9:7080 does not answer", "q quits"} {
+	for _, want := range []string{"orders is 7m 03s behind", "stale", "quota 90%", "10.0.0.9:7080 does not answer", "q quits", "? help"} {
 		if !strings.Contains(view, want) {
 			t.Errorf("%q is not in\n%s", want, view)
 		}
@@ -95,6 +95,36 @@ func TestTopScreen(t *testing.T) {
 	}
 	if view := s.View().Content; !strings.Contains(view, "last") || strings.Count(view, "\n") > s.height {
 		t.Errorf("the end is not in sight, or it is longer than the terminal:\n%s", view)
+	}
+	press := func(keys ...string) (next tea.Cmd) {
+		for _, k := range keys {
+			next = s.key(k)
+		}
+		return next
+	}
+	press("?")
+	if view := s.View().Content; !strings.Contains(view, "filter lines") {
+		t.Errorf("? does not help:\n%s", view)
+	}
+	s.take(press("t")())
+	if s.help || !strings.Contains(s.View().Content, "quota 90%") {
+		t.Errorf("t does not go back to the tables:\n%s", s.View().Content)
+	}
+	press("/", "q", "u", "o", "backspace", "o", "enter")
+	if view := s.View().Content; !strings.Contains(view, "/quo") || strings.Contains(view, "does not answer") {
+		t.Errorf("the filter keeps what it should not:\n%s", view)
+	}
+	press("esc")
+	for range 5 {
+		if s.view == "t" {
+			press("down", "enter")
+		}
+	}
+	if s.view != "l" || s.table != "orders" {
+		t.Errorf("Enter leads to %q of %q:\n%s", s.view, s.table, s.View().Content)
+	}
+	if press("esc"); s.view != "t" || s.table != "" {
+		t.Errorf("Esc leads to %q of %q", s.view, s.table)
 	}
 	if quit := s.take(tea.KeyPressMsg{Code: 'q', Text: "q"}); quit == nil {
 		t.Error("q does not quit")

@@ -120,11 +120,15 @@ func (c Column) Check(report func(key, message, remedy string)) {
 		return
 	}
 	decimal := target == decode.Numeric || target == decode.BigNumeric
-	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time
+	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time ||
+		target == decode.Integer
 	if target == decode.NoTarget {
 		report("type", fmt.Sprintf("%q is not one of the choices", c.Type),
 			"choose "+strings.Join(decode.TargetNames(), ", "))
 		return
+	}
+	if c.Whole && target != decode.JSON {
+		report("whole", "only JSON is made of a whole list", "remove it")
 	}
 	if _, ok := units[c.Unit]; c.Unit != "" && !ok {
 		report("unit", fmt.Sprintf("%q is not one of the choices", c.Unit), "choose auto, s, ms, us, ns")
@@ -153,7 +157,8 @@ func (c *Config) columns() decode.Columns {
 	for path, column := range c.Columns {
 		all[decode.WithoutMarks(path)] = decode.Column{
 			Name: column.Name, Skip: column.Skip,
-			Type: decode.TargetOf(column.Type), Unit: units[column.Unit], Precision: column.Precision, Scale: column.Scale,
+			Type: decode.TargetOf(column.Type), Whole: column.Whole, Unit: units[column.Unit],
+			Precision: column.Precision, Scale: column.Scale,
 		}
 	}
 	return all

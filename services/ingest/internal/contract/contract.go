@@ -1,7 +1,7 @@
 // Package contract says what the records of a topic mean: which table a record becomes a row of, by its type header,
 // and how.
 //
-//	set, err := contract.Load(cfg.Contracts, dir)   // config.Problems: every one of them
+//	set, err := contract.Load(ctx, cfg.Contracts, dir, env) // config.Problems: every one of them
 //	topic := set.Topic("delivery_events_v6_topic").Fork() // one for each lane
 //	switch m := topic.Match(&rec); m.Action {
 //	case contract.Row:
@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/within"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -61,7 +62,7 @@ type Contract struct {
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
 	c := &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
-	if t, ok := plan.(typed); ok && t.HasNull() {
+	if t, ok := plan.(*avro.Plan); ok && t.HasNull() {
 		c.nulls = t.TypeOf
 	}
 	return c

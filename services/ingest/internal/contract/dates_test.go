@@ -16,7 +16,7 @@ func TestFarDatesAreCounted(t *testing.T) {
 	s := &shelf{}
 	s.put("parcels-value", 3, `{"name":"at","type":{"type":"long","logicalType":"timestamp-millis"}}`)
 	metrics := prometheus.NewRegistry()
-	set, err := contract.LoadWith(t.Context(), []contract.Config{parcels(func(c *contract.Config) {
+	set, err := contract.Load(t.Context(), []contract.Config{parcels(func(c *contract.Config) {
 		c.EventID, c.EventTime.Field = "", "at"
 		c.Dates = contract.Dates{From: "1970-01-01", To: "1970-01-02", Beyond: "clamp"}
 	})}, t.TempDir(), contract.Env{Schemas: s, Registerer: metrics})
@@ -59,7 +59,8 @@ func TestDatesThatCannotBe(t *testing.T) {
 		"dates.to: it is before dates.from":  {From: "2026-01-01", To: "2025-12-31"},
 		"dates.from: \"0001-01-01T00:00:00+": {From: "0001-01-01T00:00:00+01:00"},
 	} {
-		_, err := contract.Load([]contract.Config{order(func(c *contract.Config) { c.Dates = dates })}, "testdata")
+		_, err := contract.Load(t.Context(), []contract.Config{order(func(c *contract.Config) { c.Dates = dates })},
+			"testdata", contract.Env{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: %v, want %s", dates, err, want)
 		}

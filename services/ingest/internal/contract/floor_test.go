@@ -39,7 +39,7 @@ func BenchmarkFloor(b *testing.B) {
 	if err := config.Load(floor.Contracts, &configs); err != nil {
 		b.Fatal(err)
 	}
-	set, err := contract.Load(configs.Contracts, filepath.Dir(floor.Contracts))
+	set, err := contract.Load(b.Context(), configs.Contracts, filepath.Dir(floor.Contracts), contract.Env{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func TestFramedWithAFile(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "order.avsc"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	set, err := contract.LoadWith(t.Context(),
+	set, err := contract.Load(t.Context(),
 		[]contract.Config{order(func(c *contract.Config) { c.Framing, c.Types = "confluent", []string{"*"} })}, dir,
 		contract.Env{Schemas: s})
 	if err != nil {

@@ -302,7 +302,7 @@ func TestSubjectProblems(t *testing.T) {
 		{"", func(c *contract.Config) { c.Framing = "" }},
 	} {
 		c := parcels(v.change)
-		_, err := contract.LoadWith(t.Context(), []contract.Config{c}, t.TempDir(), contract.Env{Schemas: s})
+		_, err := contract.Load(t.Context(), []contract.Config{c}, t.TempDir(), contract.Env{Schemas: s})
 		var problems config.Problems
 		switch {
 		case v.key == "" && err != nil:
@@ -313,12 +313,13 @@ func TestSubjectProblems(t *testing.T) {
 		}
 	}
 	// Without a registry the entry is checked as far as that goes.
-	if set, err := contract.Load([]contract.Config{parcels(nil)}, t.TempDir()); err != nil || len(set.Topics()) != 0 {
+	if set, err := contract.Load(t.Context(), []contract.Config{parcels(nil)}, t.TempDir(), contract.Env{}); err != nil ||
+		len(set.Topics()) != 0 {
 		t.Errorf("%v", err)
 	}
-	if _, err := contract.Load([]contract.Config{
+	if _, err := contract.Load(t.Context(), []contract.Config{
 		parcels(func(c *contract.Config) { c.Evolution = "on" }),
-	}, t.TempDir()); err == nil {
+	}, t.TempDir(), contract.Env{}); err == nil {
 		t.Error("no problem")
 	}
 }

@@ -15,7 +15,7 @@ func TestFreshnessOfTables(t *testing.T) {
 	timed.Freshness = Freshness{
 		Goal: config.Duration(30 * time.Second), Stale: config.Duration(5 * time.Minute),
 	}
-	set, err := Load([]Config{timed}, ".")
+	set, err := Load(t.Context(), []Config{timed}, ".", Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestFreshnessOfTables(t *testing.T) {
 	if goal, stale := topic.Freshness("other"); goal != 0 || stale != 0 {
 		t.Errorf("of another table: goal %v, stale %v", goal, stale)
 	}
-	without, err := Load([]Config{plain}, ".")
+	without, err := Load(t.Context(), []Config{plain}, ".", Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,15 +18,6 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/raw"
 )
 
-// Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file
-// that the entry stands in; of an entry from elsewhere in dir. The error is config.Problems: all of them, with keys
-// below `contracts`, or in the entry's file.
-//
-// Entries whose schema is a subject are checked and left out of the set: LoadWith asks the registry for them.
-func Load(configs []Config, dir string) (*Set, error) {
-	return LoadWith(context.Background(), configs, dir, Env{})
-}
-
 // Env is what contracts need whose records name their schema. The zero value has no registry.
 type Env struct {
 	// Schemas is the schema registry.
@@ -38,9 +29,11 @@ type Env struct {
 	metrics *metrics
 }
 
-// LoadWith is Load with a schema registry. It waits while the registry is away; the error is config.Problems, or that
-// of ctx.
-func LoadWith(ctx context.Context, configs []Config, dir string, env Env) (*Set, error) {
+// Load compiles the entries; without any, the built-in contracts. Schema files are looked for in the folder of the file
+// that the entry stands in; of an entry from elsewhere in dir. Entries whose schema is a subject ask the registry, and
+// wait while it is away; without one they are checked and left out of the set. The error is config.Problems: all of
+// them, with keys below `contracts`, or in the entry's file; or that of ctx.
+func Load(ctx context.Context, configs []Config, dir string, env Env) (*Set, error) {
 	if len(configs) == 0 {
 		configs = defaultConfigs()
 	}
@@ -123,13 +116,6 @@ type group struct {
 	name    string
 }
 
-func (g group) String() string {
-	if g.pattern {
-		return "topic_pattern " + g.name
-	}
-	return "topic " + g.name
-}
-
 // entry is an entry of the configuration with its defaults, and what it compiled to.
 type entry struct {
 	Config
@@ -150,7 +136,7 @@ func (e *entry) key() string {
 }
 
 type loader struct {
-	ctx      context.Context // of LoadWith, which the loader does not outlive
+	ctx      context.Context // of Load, which the loader does not outlive
 	env      Env
 	dir      string
 	problems config.Problems

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 const (
@@ -38,6 +39,15 @@ func NewUnknowns(registerer prometheus.Registerer) *Unknowns {
 	}
 	registerer.MustRegister(u.records)
 	return u
+}
+
+// counted is what a counter is at.
+func counted(c prometheus.Counter) uint64 {
+	var d dto.Metric
+	if c.Write(&d) != nil {
+		return 0
+	}
+	return uint64(d.GetCounter().GetValue())
 }
 
 // Topic counts for one lane. Not safe for concurrent use.

@@ -47,7 +47,7 @@ func TestNames(t *testing.T) {
 			[]contract.Config{{Topic: "a", Format: "raw", Table: "unknown", Types: []string{"*"}}}, "unknown_a",
 		},
 	} {
-		set, err := contract.Load(c.configs, "testdata")
+		set, err := contract.Load(t.Context(), c.configs, "testdata", contract.Env{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -81,7 +81,7 @@ func TestNameTwice(t *testing.T) {
 		}
 	}
 	entries, dirErr := contract.LoadDir(dir)
-	_, err = contract.Load(entries, dir)
+	_, err = contract.Load(t.Context(), entries, dir, contract.Env{})
 	err = config.Merge(dir, dirErr, err)
 	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 3 {

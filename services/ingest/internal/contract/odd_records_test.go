@@ -57,7 +57,7 @@ func (f oddFormat) become(t *testing.T, r *record.Record, change func(*contract.
 	if f.shelf != nil {
 		env.Schemas = f.shelf
 	}
-	set, err := contract.LoadWith(t.Context(), []contract.Config{c}, t.TempDir(), env)
+	set, err := contract.Load(t.Context(), []contract.Config{c}, t.TempDir(), env)
 	if err != nil {
 		t.Fatal(err)
 	}

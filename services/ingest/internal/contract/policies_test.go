@@ -139,7 +139,7 @@ func TestProblemsOfPolicies(t *testing.T) {
 				map[string]contract.Column{"x": {Type: "JSON"}}
 		})}},
 	} {
-		_, err := contract.Load(c.configs, "testdata")
+		_, err := contract.Load(t.Context(), c.configs, "testdata", contract.Env{})
 		var problems config.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key ||
 			!strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {

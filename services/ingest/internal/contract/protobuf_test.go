@@ -63,14 +63,14 @@ func TestProtobufContract(t *testing.T) {
 		},
 		{"contracts[0].event_id", "has no field nope", entry(func(c *contract.Config) { c.EventID = "nope" })},
 	} {
-		_, err := contract.Load(c.configs, dir)
+		_, err := contract.Load(t.Context(), c.configs, dir, contract.Env{})
 		var problems config.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key ||
 			!strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
 			t.Errorf("want %s: %s, got %v", c.key, c.message, err)
 		}
 	}
-	loaded, err := contract.Load(entry(func(*contract.Config) {}), dir)
+	loaded, err := contract.Load(t.Context(), entry(func(*contract.Config) {}), dir, contract.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}

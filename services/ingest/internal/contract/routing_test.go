@@ -315,7 +315,7 @@ func TestProblems(t *testing.T) {
 			},
 		},
 	} {
-		_, err := contract.Load(c.configs, "testdata")
+		_, err := contract.Load(t.Context(), c.configs, "testdata", contract.Env{})
 		var problems config.Problems
 		if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != c.key ||
 			!strings.Contains(problems[0].Message, c.message) || problems[0].Remedy == "" {
@@ -323,22 +323,24 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	// All of them together.
-	_, err := contract.Load([]contract.Config{
+	_, err := contract.Load(t.Context(), []contract.Config{
 		{Builtin: "a"},
 		order(func(c *contract.Config) { c.Table = "" }),
 		order(func(c *contract.Config) { c.EventID = "no" }),
-	}, "testdata")
+	}, "testdata", contract.Env{})
+
 	var problems config.Problems
 	if !errors.As(err, &problems) || len(problems) != 3 {
 		t.Errorf("%v", err)
 	}
 	// And all of one schema, each under the key that can mend it.
-	_, err = contract.Load([]contract.Config{order(func(c *contract.Config) {
+	_, err = contract.Load(t.Context(), []contract.Config{order(func(c *contract.Config) {
 		c.EventID, c.EventTime.Field, c.Tombstones = "customer", "total", "keep"
 		c.Columns = map[string]contract.Column{
 			"id": {Type: "JSON"}, "customer.phone": {Type: "DATE"}, "customer.name": {Type: "NUMERIC"},
 		}
-	})}, "testdata")
+	})}, "testdata", contract.Env{})
+
 	var keys []string
 	if errors.As(err, &problems) {
 		for _, p := range problems {

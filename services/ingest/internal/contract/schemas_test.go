@@ -83,9 +83,10 @@ func TestSchemasThatBigQueryTakes(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "s.avsc"), []byte(avsc("R", columns, asked)), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		return contract.Load([]contract.Config{
+		return contract.Load(t.Context(), []contract.Config{
 			{Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"}, Columns: asked},
-		}, dir)
+		}, dir, contract.Env{})
+
 	}
 	set, err := compile([]schemaColumn{{Name: "a", Type: "STRING"}})
 	if err != nil {

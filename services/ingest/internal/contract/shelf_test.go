@@ -3,6 +3,7 @@ package contract_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -16,7 +17,6 @@ import (
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 	"github.com/waybill-data/waybill/services/ingest/internal/registry"
 )
@@ -118,7 +118,7 @@ type depot struct {
 func open(t *testing.T, s *shelf, change func(*contract.Config)) *depot {
 	t.Helper()
 	d := &depot{T: t, shelf: s, metrics: prometheus.NewRegistry()}
-	set, err := contract.LoadWith(t.Context(), []contract.Config{parcels(change)}, t.TempDir(), contract.Env{
+	set, err := contract.Load(t.Context(), []contract.Config{parcels(change)}, t.TempDir(), contract.Env{
 		Schemas: s, Log: slog.New(slog.NewTextHandler(&d.log, nil)), Registerer: d.metrics,
 	})
 	if err != nil {
@@ -130,8 +130,11 @@ func open(t *testing.T, s *shelf, change func(*contract.Config)) *depot {
 
 func (d *depot) fork() *contract.Topic { return d.set.Topic("parcels").Fork() }
 
+// header is the magic byte and a schema id.
+func header(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte{0}, id) }
+
 func framed(id uint32, datum string) *record.Record {
-	return &record.Record{Topic: "parcels", TimestampMicros: -1, Value: append(confluent.AppendHeader(nil, id), datum...)}
+	return &record.Record{Topic: "parcels", TimestampMicros: -1, Value: append(header(id), datum...)}
 }
 
 // take prepares and lays down a record; the result is its payload as text, or the error.

@@ -276,7 +276,7 @@ func TestContractsDir(t *testing.T) {
 		"schema: order.avsc\n  table: b\n  types: [x]\n  event_id: no\n")
 	write("c.yaml", "topic: b\nformat: raw\ntable: b\ntypes: [x]\n")
 	configs, first := contract.LoadDir(dir)
-	_, second := contract.Load(configs, "elsewhere")
+	_, second := contract.Load(t.Context(), configs, "elsewhere", contract.Env{})
 	var problems config.Problems
 	if !errors.As(config.Merge("", first, second), &problems) {
 		t.Fatal("no problem")

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -27,7 +26,7 @@ func several(t *testing.T, s *shelf, entries ...contract.Config) *contract.Set {
 			t.Fatal(err)
 		}
 	}
-	set, err := contract.LoadWith(t.Context(), entries, dir, contract.Env{Schemas: s})
+	set, err := contract.Load(t.Context(), entries, dir, contract.Env{Schemas: s})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +83,7 @@ func TestTypesOfSubjects(t *testing.T) {
 		}
 	}
 	topic := several(t, s, entry("shop.Order"), entry("shop.Refund")).Topic("parcels").Fork()
-	at := func(id uint32, datum string) []byte { return append(confluent.AppendHeader(nil, id), datum...) }
+	at := func(id uint32, datum string) []byte { return append(header(id), datum...) }
 	for _, c := range []struct {
 		value []byte
 		want  string
@@ -142,7 +141,7 @@ func TestTypeOfASchemaThatComesLater(t *testing.T) {
 		topic := several(t, s, contract.Config{
 			Format: "avro", Framing: "confluent", Subject: "shop.Order", Table: "order", Types: []string{"*"}, Tombstones: "row",
 		}).Topic("parcels").Fork()
-		late := append(confluent.AppendHeader(nil, 9), "\x02"...)
+		late := append(header(9), "\x02"...)
 		if got := outcome(t, topic, late); got != "unknown schema id 9 is not in the registry" {
 			t.Error(got)
 		}
@@ -163,7 +162,7 @@ func TestTypesOfOtherFormats(t *testing.T) {
 	s.putText("j1", 2, "json", `{"title":"Order","type":"object","properties":{"id":{"type":"integer"}}}`)
 	s.putText("j2", 3, "json", `{"title":"Refund","type":"object","properties":{"of":{"type":"integer"}}}`)
 	s.putText("j3", 4, "json", `{"type":"object","properties":{"of":{"type":"integer"}}}`)
-	at := func(id uint32, datum string) []byte { return append(confluent.AppendHeader(nil, id), datum...) }
+	at := func(id uint32, datum string) []byte { return append(header(id), datum...) }
 	message := func(name string) contract.Config {
 		return contract.Config{
 			Format: "protobuf", Framing: "confluent", Subject: "p", Message: name, Table: strings.ReplaceAll(name, ".", "_"),
@@ -274,7 +273,7 @@ func TestTypesThatNobodyTells(t *testing.T) {
 		"is not one of the choices":      {func() contract.Config { c := union; c.TypeFrom = "key"; return c }()},
 		"entry for each, with type_from": {star, other},
 	} {
-		_, err := contract.LoadWith(t.Context(), configs, dir, contract.Env{Schemas: s})
+		_, err := contract.Load(t.Context(), configs, dir, contract.Env{Schemas: s})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s", err, want)
 		}

@@ -19,7 +19,6 @@ import (
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -78,7 +77,7 @@ func change(t *testing.T, shelf *shelf, file, schema string, adjust func(*contra
 	if shelf != nil {
 		env.Schemas = shelf
 	}
-	set, err := contract.LoadWith(t.Context(), []contract.Config{c}, dir, env)
+	set, err := contract.Load(t.Context(), []contract.Config{c}, dir, env)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,9 +160,9 @@ func TestPayloadWithinAnEnvelope(t *testing.T) {
 						"additive"
 				})
 			},
-			append(confluent.AppendHeader(nil, 7), avroChange(&one, &two, "u")...),
-			append(confluent.AppendHeader(nil, 7), avroChange(&two, nil, "d")...),
-			append(confluent.AppendHeader(nil, 7), avroChange(&one, &two, "u")[:9]...),
+			append(header(7), avroChange(&one, &two, "u")...),
+			append(header(7), avroChange(&two, nil, "d")...),
+			append(header(7), avroChange(&one, &two, "u")[:9]...),
 		},
 		"json": {
 			func(t *testing.T) *contract.Topic {
@@ -224,7 +223,7 @@ func TestPayloadWithinAMessage(t *testing.T) {
 		message Change { Row before = 1; Row after = 2; string op = 3; int64 ts_ms = 4; Outer deep = 5; } message Outer { `+
 		`Row row = 1; } message Row { int64 id = 1; }`)
 	message := func(fields ...string) []byte {
-		out := append(confluent.AppendHeader(nil, 7), 0)
+		out := append(header(7), 0)
 		for i, f := range fields {
 			out = protowire.AppendString(protowire.AppendTag(out, protowire.Number(2+i%2), protowire.BytesType), f)
 		}
@@ -246,7 +245,7 @@ func TestPayloadWithinAMessage(t *testing.T) {
 	deep := change(t, s, "", "", func(c *contract.Config) {
 		c.Format, c.Framing, c.Subject, c.PayloadPath, c.Operation = "protobuf", "confluent", "changes-value", "deep.row", ""
 	})
-	value := append(confluent.AppendHeader(nil, 7), 0)
+	value := append(header(7), 0)
 	value = protowire.AppendString(protowire.AppendTag(value, 5, protowire.BytesType), "\x0a\x02\x08\x09")
 	if got, want := taken(t, deep, value), `{"event_id":"changes/0/0","payload":{"id":"9"}}`; got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -283,7 +282,8 @@ func TestPayloadPathProblems(t *testing.T) {
 			Operation: "op",
 		}
 		adjust(&c)
-		if _, err := contract.Load([]contract.Config{c}, dir); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := contract.Load(t.Context(), []contract.Config{c}, dir, contract.Env{}); err == nil ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
 	}
@@ -365,7 +365,8 @@ func TestCloudEvents(t *testing.T) {
 	} {
 		c := contract.Config{Topic: "t", Format: "raw", As: "json", Table: "t", Types: []string{"*"}, CloudEvents: "binary"}
 		adjust(&c)
-		if _, err := contract.Load([]contract.Config{c}, t.TempDir()); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := contract.Load(t.Context(), []contract.Config{c}, t.TempDir(), contract.Env{}); err == nil ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
 	}

@@ -84,6 +84,27 @@ func compiled[P decode.Plan](t *testing.T) func(P, error) decode.Plan {
 	}
 }
 
+func compileAvro(schema string, o decode.Options) (*avro.Plan, error) {
+	s, err := avro.Parse(schema)
+	if err != nil {
+		return nil, err
+	}
+	return s.Compile(o)
+}
+
+// compileProtobuf compiles a message of the text of a .proto file; without a name it is the file's first.
+func compileProtobuf(text, message string, o decode.Options) (*protobuf.Plan, error) {
+	file, err := protobuf.ParseSource(map[string]string{"x.proto": text}, "x.proto")
+	if err != nil {
+		return nil, err
+	}
+	s, err := protobuf.NewSchema(file, message)
+	if err != nil {
+		return nil, err
+	}
+	return s.Compile(protobuf.Drop, o)
+}
+
 // appended is how long a payload's row is, which nobody keeps.
 func appended(d decode.Decoder, payload []byte) (int, error) {
 	row, err := d.Append(nil, payload)
@@ -95,7 +116,7 @@ func appended(d decode.Decoder, payload []byte) (int, error) {
 func TestCostOfARecord(t *testing.T) {
 	options := decode.Options{Contract: "c", Payload: "p"}
 	id := `{"name":"id","type":"string"}`
-	files := compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(id)), options))
+	files := compiled[*avro.Plan](t)(compileAvro(recordOf(id), options))
 	wide := []string{}
 	for i := range 200 {
 		wide = append(wide, fmt.Sprintf(`{"name":"f%d","type":"string","default":%q}`, i, strings.Repeat("d", 100)))
@@ -148,8 +169,7 @@ func TestCostOfARecord(t *testing.T) {
 		message += fmt.Sprintf("int64 a%d = %d; ", i, i+1)
 	}
 	message += "} message J { string s = 1; optional J2 j = 2; } message J2 { string s = 1; }"
-	proto := compiled[*protobuf.Plan](t)(protobuf.CompileSource(map[string]string{"m.proto": message}, "m.proto", "p.M",
-		protobuf.Drop, options))
+	proto := compiled[*protobuf.Plan](t)(compileProtobuf(message, "p.M", options))
 	natural := func(unknown json.Unknown) decode.Plan {
 		return compiled[*json.Plan](t)(json.Compile([]byte(defaults), json.Avro,
 			json.Settings{Unknown: unknown, Lenient: true}, options))
@@ -172,11 +192,11 @@ func TestCostOfARecord(t *testing.T) {
 				[]byte{2, 'x', 0, 2}), leastBytes,
 		},
 		"types for one column": {
-			compiled[*avro.Plan](t)(avro.Compile([]byte(nested(12, 1)), options)),
+			compiled[*avro.Plan](t)(compileAvro(nested(12, 1), options)),
 			container(nested(12, 3), "null", append(make([]byte, 12), 2)), leastBytes,
 		},
 		"types for every column": {
-			compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(strings.Join(places, ","))), options)),
+			compiled[*avro.Plan](t)(compileAvro(recordOf(strings.Join(places, ",")), options)),
 			container(enums, "null", make([]byte, 100)), leastBytes,
 		},
 		"values of no bytes": {
@@ -192,7 +212,7 @@ func TestCostOfARecord(t *testing.T) {
 			leastBytes + 2<<20,
 		},
 		"defaults of a file": {
-			compiled[*avro.Plan](t)(avro.Compile([]byte(defaults), options)),
+			compiled[*avro.Plan](t)(compileAvro(defaults, options)),
 			container(bare, "null", append(append(binary.AppendVarint(nil, 1<<20), million...), 0)), mostBytes,
 		},
 		"defaults of JSON": {
@@ -287,8 +307,7 @@ func TestCostOfASchema(t *testing.T) {
 			len(long), ofJSON(`{"properties":{"` + long + `":{"properties":{` + strings.Join(properties, ",") + `}}}}`),
 		},
 		"protobuf that unfolds": {len(messages), func() error {
-			_, err := protobuf.CompileSource(map[string]string{"m.proto": `syntax = "proto3"; package p; ` + messages},
-				"m.proto", "p.T40", protobuf.Drop, options)
+			_, err := compileProtobuf(`syntax = "proto3"; package p; `+messages, "p.T40", options)
 			return err
 		}},
 	} {

@@ -51,6 +51,13 @@ func (t *Taken) Far(d *Dates, micros int64, ok, before bool) (_ int64, null bool
 	return d.To, false, ""
 }
 
+// TakeTime takes the time of the event, as Far settles it; a null one is none.
+func (t *Taken) TakeTime(d *Dates, micros int64, ok, before bool) (reason string) {
+	micros, null, reason := t.Far(d, micros, ok, before)
+	t.Micros, t.HasTime = micros, reason == "" && !null
+	return reason
+}
+
 // FarDates is how many dates and times of the payload last appended were far away and became null, or another one.
 func (t *Taken) FarDates() int { return t.far }
 

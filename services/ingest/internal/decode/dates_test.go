@@ -9,13 +9,11 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 )
@@ -38,9 +36,9 @@ func dateForms() map[string]dateForm {
 		return dateForm{
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
 				o.Columns = columns
-				return compiled[*avro.Plan](t)(avro.Compile([]byte(
+				return compiled[*avro.Plan](t)(compileAvro(
 					`{"type":"record","name":"R","fields":[{"name":"x","type":["null",`+typ+
-						`]},{"name":"xs","type":{"type":"array","items":`+typ+`}}]}`), o))
+						`]},{"name":"xs","type":{"type":"array","items":`+typ+`}}]}`, o))
 			},
 			one:  func(micros int64) []byte { return append(append(long(1), write(micros)...), 0) },
 			list: func(micros int64) []byte { return append(append([]byte{0, 2}, write(micros)...), 0) },
@@ -67,14 +65,9 @@ func dateForms() map[string]dateForm {
 		}
 		return dateForm{
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
-				file, err := protobuf.ParseSource(map[string]string{"x.proto": `syntax = "proto3"; import ` +
-					`"google/protobuf/timestamp.proto";
-					message M { optional ` + typ + ` x = 1; repeated ` + typ + ` xs = 2; }`}, "x.proto")
-				if err != nil {
-					t.Fatal(err)
-				}
 				o.Columns = columns
-				return compiled[*protobuf.Plan](t)(protobuf.CompileMessage(file.Messages().Get(0), protobuf.Drop, o))
+				return compiled[*protobuf.Plan](t)(compileProtobuf(`syntax = "proto3";
+					import "google/protobuf/timestamp.proto"; message M { optional `+typ+` x = 1; repeated `+typ+` xs = 2; }`, "", o))
 			},
 			one:  func(micros int64) []byte { return field(1, micros) },
 			list: func(micros int64) []byte { return field(2, micros) },
@@ -115,17 +108,7 @@ func dateForms() map[string]dateForm {
 // become is the value of a field in the row of a payload: of x, or of xs; empty for none.
 func become(t *testing.T, p decode.Plan, payload []byte) (value string, far int, err error) {
 	t.Helper()
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	if err := p.AddPayload(row, "payload", 16); err != nil {
-		t.Fatal(err)
-	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
-	}, &protoregistry.Files{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := dynamicpb.NewMessage(file.Messages().Get(0).Fields().ByNumber(16).Message())
+	m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 	d := p.NewDecoder()
 	body, err := d.Append(nil, payload)
 	if err != nil {
@@ -134,7 +117,7 @@ func become(t *testing.T, p decode.Plan, payload []byte) (value string, far int,
 	if err := proto.Unmarshal(body, m); err != nil {
 		t.Fatal(err)
 	}
-	if room := make([]byte, 0, 1024); testing.AllocsPerRun(10, func() { _, _ = d.Append(room, payload) }) != 0 {
+	if room := make([]byte, 0, 1024); testing.AllocsPerRun(100, func() { _, _ = d.Append(room, payload) }) != 0 {
 		t.Errorf("%q: a row takes an allocation", payload)
 	}
 	x, xs := m.Descriptor().Fields().ByName("x"), m.Descriptor().Fields().ByName("xs")
@@ -227,7 +210,7 @@ func TestFarEventTimes(t *testing.T) {
 			}
 		}
 	}
-	p := compiled[*avro.Plan](t)(avro.Compile([]byte(recordOf(`{"name":"at","type":"long"}`)), decode.Options{
+	p := compiled[*avro.Plan](t)(compileAvro(recordOf(`{"name":"at","type":"long"}`), decode.Options{
 		Contract: "c", Payload: "payload", EventTime: "at", EventTimeUnit: decode.Micros,
 		Dates: &decode.Dates{To: 9, Beyond: decode.ClampFar},
 	}))

@@ -43,6 +43,8 @@ type batch struct {
 	// yet answered.
 	refused  map[int]struct{}
 	refusals int
+	// traced is the trace of one of its rows; nil when there is none.
+	traced *traced
 }
 
 // badRecord is a record without a row, and why.
@@ -85,6 +87,7 @@ func newBatch(routes int, budget *Budget, now time.Time, first int64) *batch {
 
 // recycle gives the batch back. Nothing may refer to its records any more.
 func (b *batch) recycle() {
+	b.traced.end(errUnsettled)
 	for i := range b.blocks {
 		b.blocks[i].free()
 	}
@@ -111,7 +114,9 @@ func (b *batch) message() *lanewire.Append {
 			n++
 		}
 	}
-	a := &lanewire.Append{Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n)}
+	a := &lanewire.Append{
+		Sequence: b.sequence, EndPosition: b.end, Blocks: make([]lanewire.Block, 0, n), Trace: b.traced.told(),
+	}
 	for i := range b.blocks {
 		b.blocks[i].seal()
 	}

@@ -57,6 +57,8 @@ type builder struct {
 	batch *batch
 	// room is about the largest row seen lately.
 	room int
+	// traces picks rows for traces.
+	traces sampler
 	// owed is what the records taken since the last settlement of accounts cost beyond what the reader paid; negative
 	// when less.
 	owed int64
@@ -111,8 +113,10 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	k := &b.batch.blocks[m.Route]
 	tail := k.reserve(b.room)
 	before := len(*tail)
+	began := b.traces.due()
 	out, err := b.contracts.AppendRow(*tail, r, nowMicros)
 	if err != nil {
+		b.traces.failed(r, m, began, err)
 		b.undecodable(r, paid, m.Name, err)
 		return true
 	}
@@ -138,6 +142,9 @@ func (b *builder) row(r *record.Record, m *record.Match, paid, nowMicros int64) 
 	t.routes = append(t.routes, uint32(m.Route))
 	if t.rows == 1 {
 		t.oldest = r.TimestampMicros
+	}
+	if t.traced == nil {
+		t.traced = b.traces.laidDown(r, m, began, t.rows-1)
 	}
 	extra := max(0, int64(n-r.Size()))
 	t.charge += paid / 2

@@ -22,14 +22,17 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
-	// place is where the call is; nil without a placer. woken holds a token when there is something new about that.
+	// place is where the call is; nil without a placer. woken holds a token when there is something new about that, or
+	// an order.
 	place  Place
 	woken  chan struct{}
 	depart departure
 
 	builder builder
-	window  window
-	ledger  ledger
+	// tells: the writer takes traces.
+	tells  bool
+	window window
+	ledger ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
 	from     int64
 	sequence uint64
@@ -125,16 +128,16 @@ func (c *call) advance() error {
 	}
 	if p, ok := c.ledger.await(); ok {
 		if mutant.AwaitedCommit { // Durable goes out at once, the commit some time
-			c.lane.Partition.CommitLater(p.position, p.checkpoint)
+			c.lane.Partition.CommitLater(p)
 			c.committed <- nil
 		} else {
 			go func() {
-				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p.position, p.checkpoint) })
+				c.committed <- guarded("commit", func() error { return c.lane.Partition.Commit(c.ctx, p) })
 			}()
 		}
 	}
 	if p, ok := c.ledger.later(); ok {
-		c.lane.Partition.CommitLater(p.position, p.checkpoint)
+		c.lane.Partition.CommitLater(p)
 	}
 	if len(c.letters) > 0 && !c.lettering {
 		c.lettering = true
@@ -274,8 +277,13 @@ func (c *call) flush() {
 
 // append puts the batch into the window and queues it.
 func (c *call) append(b *batch) {
+	if w := c.lane.Taps.Watching(); w != nil && b.rows > 0 {
+		w.Rows(c.lane.Partition.Topic(), &b.records)
+	}
 	b.sent = time.Now()
+	b.traced.sent(b, c.tells)
 	c.window.push(b)
+	first := c.sentEnd
 	c.sentEnd = b.end
 	if len(b.bad) > 0 {
 		c.batches.push(leftOut(0, b.leftOut()))
@@ -288,6 +296,7 @@ func (c *call) append(b *batch) {
 	c.showWindow(func(s *Status) {
 		s.Rows += uint64(b.rows)
 		s.Bytes += uint64(b.bytes)
+		c.lane.board.remembered.sent(b, first)
 	})
 }
 
@@ -337,6 +346,10 @@ func (c *call) receiveChunk(p chunk) error {
 		return nil
 	case p.err == nil:
 		c.part, c.next, c.backlog = p, 0, p.backlog
+		if w := c.lane.Taps.Watching(); w != nil {
+			w.Records(p.records)
+		}
+		c.builder.traces.read(p.asked, p.came)
 		c.does(causes.Decode)
 		if c.first < 0 {
 			c.first = c.firstUnsettled()

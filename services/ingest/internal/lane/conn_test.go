@@ -71,7 +71,7 @@ type spot struct {
 	bounds, commit error
 	// committing is called before a commit; reading before a read, which fails.
 	committing, reading func()
-	commits             []pair
+	commits             []Pair
 }
 
 func (*spot) Topic() string   { return "orders" }
@@ -82,15 +82,15 @@ func (*spot) Trouble() string { return "" }
 
 func (s *spot) Behind(position int64) int64 { return s.newest - position }
 
-func (s *spot) Committed(context.Context) (int64, string, error) { return s.position, "committed", nil }
+func (s *spot) Committed(context.Context) (Pair, error) { return Pair{s.position, "committed"}, nil }
 
 func (s *spot) Range(context.Context) (int64, int64, error) { return s.oldest, s.newest, s.bounds }
 
-func (s *spot) Commit(_ context.Context, position int64, checkpoint string) error {
+func (s *spot) Commit(_ context.Context, p Pair) error {
 	if s.committing != nil {
 		s.committing()
 	}
-	s.commits = append(s.commits, pair{position, checkpoint})
+	s.commits = append(s.commits, p)
 	return s.commit
 }
 

@@ -15,16 +15,16 @@ import (
 // An older pair is never committed after a newer one, and Durable never precedes the confirmation.
 func TestLedgerHoldsWhatOvertakesABarrier(t *testing.T) {
 	var l ledger
-	l.raised(1, pair{5, "barrier 1"})
+	l.raised(1, Pair{5, "barrier 1"})
 	p, ok := l.await()
-	if !ok || p.checkpoint != "barrier 1" {
+	if !ok || p.Checkpoint != "barrier 1" {
 		t.Fatalf("await: %v %v", p, ok)
 	}
-	l.settled(pair{6, "settled 6"})
+	l.settled(Pair{6, "settled 6"})
 	if p, ok := l.later(); ok {
 		t.Errorf("%v would overtake the barrier's commit", p)
 	}
-	l.raised(2, pair{6, "barrier 2"})
+	l.raised(2, Pair{6, "barrier 2"})
 	if p, ok := l.await(); ok {
 		t.Errorf("a second commit is in flight: %v", p)
 	}
@@ -34,15 +34,15 @@ func TestLedgerHoldsWhatOvertakesABarrier(t *testing.T) {
 	if p, ok := l.later(); ok {
 		t.Errorf("%v goes later although a barrier is open", p)
 	}
-	l.settled(pair{7, "settled 7"})
-	if p, ok := l.await(); !ok || p.checkpoint != "settled 7" {
+	l.settled(Pair{7, "settled 7"})
+	if p, ok := l.await(); !ok || p.Checkpoint != "settled 7" {
 		t.Errorf("await: %v %v; the newest pair explains the barrier", p, ok)
 	}
 	if first, last := l.confirmed(); first != 2 || last != 2 || l.open() {
 		t.Errorf("durable %d to %d, open %v", first, last, l.open())
 	}
-	l.settled(pair{8, "settled 8"})
-	if p, ok := l.later(); !ok || p.position != 8 {
+	l.settled(Pair{8, "settled 8"})
+	if p, ok := l.later(); !ok || p.Position != 8 {
 		t.Errorf("later: %v %v", p, ok)
 	}
 	if p, ok := l.later(); ok {

@@ -53,7 +53,7 @@ func (c *call) abandonHeld() {
 func (c *call) finish() error {
 	ctx, cancel := context.WithDeadline(c.ctx, c.deadline)
 	defer cancel()
-	if err := c.lane.Partition.Commit(ctx, c.ledger.newest.position, c.ledger.newest.checkpoint); err != nil {
+	if err := c.lane.Partition.Commit(ctx, c.ledger.newest); err != nil {
 		return c.lane.commitFailed("commit the clean checkpoint", err)
 	}
 	switch {

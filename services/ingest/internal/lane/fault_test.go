@@ -71,11 +71,11 @@ func (p *panicky) Read(ctx context.Context, from int64) (Reader, error) {
 	return p.Partition.Read(ctx, from)
 }
 
-func (p *panicky) Commit(ctx context.Context, position int64, checkpoint string) error {
-	if strings.Contains(checkpoint, "#") { // a write stream is named: that of the barrier, not of the opening
+func (p *panicky) Commit(ctx context.Context, pair Pair) error {
+	if strings.Contains(pair.Checkpoint, "#") { // a write stream is named: that of the barrier, not of the opening
 		p.at("commit")
 	}
-	return p.Partition.Commit(ctx, position, checkpoint)
+	return p.Partition.Commit(ctx, pair)
 }
 
 func (p *panicky) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {

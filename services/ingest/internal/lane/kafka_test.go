@@ -21,9 +21,9 @@ type partitionLog struct {
 	mu         sync.Mutex
 	records    []record.Record // by offset from 0; those of a hole have a nil Value
 	oldest     int64
-	committed  pair
+	committed  Pair
 	commits    int
-	history    []pair
+	history    []Pair
 	generation int
 	letters    []record.Record
 	reasons    map[int64]string
@@ -31,7 +31,7 @@ type partitionLog struct {
 }
 
 func newPartitionLog() *partitionLog {
-	return &partitionLog{committed: pair{position: -1}, reasons: map[int64]string{}, grown: make(chan struct{})}
+	return &partitionLog{committed: Pair{Position: -1}, reasons: map[int64]string{}, grown: make(chan struct{})}
 }
 
 // produce appends a record; kind is its key, text what follows its offset in the value. It returns the offset.
@@ -70,7 +70,7 @@ func (l *partitionLog) end() int64 {
 	return int64(len(l.records))
 }
 
-func (l *partitionLog) pair() pair {
+func (l *partitionLog) pair() Pair {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.committed
@@ -96,7 +96,7 @@ type member struct {
 	reading string
 	// readers are those not closed.
 	readers int
-	pending *pair
+	pending *Pair
 	busy    chan struct{} // full during a commit: the broker gets one at a time, in order; no mutex, for the fake clock
 }
 
@@ -112,22 +112,21 @@ func (m *member) Topic() string   { return "orders" }
 func (m *member) Number() int32   { return 3 }
 func (m *member) Cluster() string { return "fake" }
 
-func (m *member) Committed(ctx context.Context) (int64, string, error) {
+func (m *member) Committed(context.Context) (Pair, error) {
 	if !m.step("committed") {
-		return 0, "", errDead
+		return Pair{}, errDead
 	}
-	p := m.log.pair()
-	return p.position, p.checkpoint, nil
+	return m.log.pair(), nil
 }
 
-func (m *member) Commit(ctx context.Context, position int64, checkpoint string) error {
+func (m *member) Commit(ctx context.Context, p Pair) error {
 	m.mu.Lock()
 	m.pending = nil
 	m.mu.Unlock()
-	return m.commit(ctx, pair{position, checkpoint})
+	return m.commit(ctx, p)
 }
 
-func (m *member) commit(ctx context.Context, p pair) error {
+func (m *member) commit(ctx context.Context, p Pair) error {
 	m.busy <- struct{}{}
 	defer func() { <-m.busy }()
 	if m.slow > 0 {
@@ -155,7 +154,7 @@ func (m *member) commit(ctx context.Context, p pair) error {
 	return nil
 }
 
-func (m *member) write(p pair) error {
+func (m *member) write(p Pair) error {
 	m.log.mu.Lock()
 	defer m.log.mu.Unlock()
 	if m.generation != m.log.generation {
@@ -167,9 +166,9 @@ func (m *member) write(p pair) error {
 	return nil
 }
 
-func (m *member) CommitLater(position int64, checkpoint string) {
+func (m *member) CommitLater(p Pair) {
 	m.mu.Lock()
-	m.pending = &pair{position, checkpoint}
+	m.pending = &p
 	m.mu.Unlock()
 }
 

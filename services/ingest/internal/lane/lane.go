@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
+	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 )
 
 // Lane carries one claim. Fill in the exported fields and call Run once.
@@ -33,15 +34,27 @@ type Lane struct {
 	Metrics *Metrics
 	// Weather is shared by the lanes that use the same writers.
 	Weather *Weather
+	// Taps are who looks at records as they pass; nil: nobody.
+	Taps *tap.Taps
+	// Letters counts dead letters that have been written; nil: nobody does.
+	Letters LetterCounter
+	// Traces says which rows have a trace; the zero value: none.
+	Traces Traces
 	// Log gets one line a transition.
 	Log *slog.Logger
 
 	board   board
+	orders  orders
 	metrics laneMetrics
 	// noticed is the cause of the writer's last notice; empty when there is none. Of the goroutine in Run.
 	noticed string
 	// broken and refused are the back-offs after calls that broke and that were refused.
 	broken, refused backoff
+}
+
+// LetterCounter counts dead letters. What it is given is its own during the call alone. Safe for concurrent use.
+type LetterCounter interface {
+	Count(now time.Time, letters []DeadLetter)
 }
 
 // waitsForLetters says on the board why dead letters cannot be written.
@@ -70,10 +83,12 @@ const (
 func (l *Lane) Run(ctx context.Context) {
 	l.begin()
 	defer l.end()
-	for ctx.Err() == nil {
+	for l.rest(ctx) {
+		turn, over := l.orders.turn(ctx)
 		l.board.enter(Opening)
-		progress, err := l.carry(ctx)
-		l.afterCall(ctx, progress, err)
+		progress, err := l.carry(ctx, turn)
+		l.afterCall(ctx, turn, progress, err)
+		over()
 	}
 }
 
@@ -95,8 +110,8 @@ func (l *Lane) end() {
 	l.Metrics.remove(l)
 }
 
-// afterCall does what the end of a call asks for and waits before the next one.
-func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
+// afterCall does what the end of a call asks for and waits before the next one, which a pause cuts short.
+func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 	if progress {
 		l.broken.reset()
 		l.refused.reset()
@@ -108,6 +123,11 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 		} else {
 			l.Log.Info("lane stopped")
 		}
+		return
+	}
+	if turn.Err() != nil && (errors.Is(err, errPaused) || errors.Is(err, context.Canceled) ||
+		status.Code(err) == codes.Canceled) {
+		l.metrics.ended(outcomeStopped) // it was not open yet
 		return
 	}
 	l.metrics.ended(outcomeOf(err))
@@ -127,7 +147,7 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			return
 		}
 		l.board.enter(Waiting)
-		l.broken.wait(ctx, l.back())
+		l.broken.wait(turn, l.back())
 	case outcomeFenced:
 		l.Log.Info("lane is fenced: another member owns the partition")
 		l.board.enter(Fenced)
@@ -139,7 +159,7 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			log = log.With("stack", fatal.stack)
 		}
 		log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
-		l.refused.wait(ctx, nil)
+		l.refused.wait(turn, nil)
 	case outcomeGone:
 		// The position is reset and committed.
 	default:
@@ -149,7 +169,7 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			return
 		}
 		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
-		l.broken.wait(ctx, l.back())
+		l.broken.wait(turn, l.back())
 	}
 }
 
@@ -161,11 +181,11 @@ func (l *Lane) back() <-chan struct{} {
 	return l.Weather.back()
 }
 
-// carry makes one call: it opens, runs, and ends. progress says that something was settled.
-func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
+// carry makes one call: it opens, within the turn, runs, and ends. progress says that something was settled.
+func (l *Lane) carry(ctx, turn context.Context) (progress bool, err error) {
 	var c *call
 	defer l.leaveCall(&c, &err)
-	opened, err := l.open(ctx)
+	opened, err := l.open(turn)
 	if err != nil {
 		return false, err
 	}
@@ -178,7 +198,7 @@ func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
 
 // leaveGone moves a lane whose records are gone.
 func (l *Lane) leaveGone(ctx context.Context, c *call) error {
-	if err := l.resetPosition(ctx, c.ledger.newest.position); err != nil {
+	if err := l.resetPosition(ctx, c.ledger.newest.Position); err != nil {
 		return err
 	}
 	return errGone
@@ -190,6 +210,7 @@ func (l *Lane) leaveCall(c **call, err *error) {
 	if *c != nil {
 		l.leavePlace((*c).place, *err)
 	}
+	l.orders.wakes(nil)
 	l.notice(nil)
 	if fault != nil {
 		*err = fault

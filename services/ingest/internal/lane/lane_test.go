@@ -246,7 +246,7 @@ func TestStartWithoutAPosition(t *testing.T) {
 					if s.State != Refused || !strings.Contains(s.LastError, "auto_offset_reset") {
 						t.Errorf("status %+v", s)
 					}
-				} else if got := w.log.history[0].position; got != want {
+				} else if got := w.log.history[0].Position; got != want {
 					t.Errorf("opened at %d, want %d", got, want)
 				}
 			})

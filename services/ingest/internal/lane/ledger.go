@@ -1,16 +1,10 @@
 package lane
 
-// pair is what is committed: a position, and the checkpoint that explains the tables at it.
-type pair struct {
-	position   int64
-	checkpoint string
-}
-
-// ledger orders the commits of a call. Pairs are cumulative: a newer one explains all that an older one does. So the
-// newest is always the one to commit, and the only danger is that an older one lands after it. While an awaited commit
-// runs, newer pairs are held.
+// ledger orders what a call hands over to be committed, and knows which barriers a pair makes durable. Commit waits in
+// a goroutine of its own, so while an awaited commit runs, newer pairs are held; to keep the order of what was handed
+// over is the Partition's part.
 type ledger struct {
-	newest pair
+	newest Pair
 	// barrier is the last barrier that came; durable the last one whose checkpoint, or a later one, the broker has
 	// confirmed; covered the last one that the commit in flight makes durable.
 	barrier, durable, covered uint64
@@ -19,19 +13,19 @@ type ledger struct {
 }
 
 // settled notes the pair of a Settled.
-func (l *ledger) settled(p pair) { l.newest, l.held = p, true }
+func (l *ledger) settled(p Pair) { l.newest, l.held = p, true }
 
 // raised notes the pair of a Checkpoint.
-func (l *ledger) raised(barrier uint64, p pair) { l.newest, l.barrier = p, barrier }
+func (l *ledger) raised(barrier uint64, p Pair) { l.newest, l.barrier = p, barrier }
 
 // open reports whether a barrier is not durable yet.
 func (l *ledger) open() bool { return l.barrier > l.durable }
 
 // await returns the pair to commit for the barriers that are open, if no commit is in flight. It counts as in flight
 // until confirmed.
-func (l *ledger) await() (pair, bool) {
+func (l *ledger) await() (Pair, bool) {
 	if l.inFlight || !l.open() {
-		return pair{}, false
+		return Pair{}, false
 	}
 	l.inFlight, l.held, l.covered = true, false, l.barrier
 	return l.newest, true
@@ -47,9 +41,9 @@ func (l *ledger) confirmed() (first, last uint64) {
 
 // later returns the pair to hand to CommitLater, if there is one and nothing awaited goes before it: neither a barrier
 // nor its commit, for a barrier is open until its commit is confirmed.
-func (l *ledger) later() (pair, bool) {
+func (l *ledger) later() (Pair, bool) {
 	if !l.held || l.open() {
-		return pair{}, false
+		return Pair{}, false
 	}
 	l.held = false
 	return l.newest, true

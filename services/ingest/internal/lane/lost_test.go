@@ -21,12 +21,12 @@ type altered struct {
 	next func(offset int64) error
 }
 
-func (a *altered) Committed(ctx context.Context) (int64, string, error) {
+func (a *altered) Committed(ctx context.Context) (Pair, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.committed != nil {
 		if err := a.committed(); err != nil {
-			return 0, "", err
+			return Pair{}, err
 		}
 	}
 	return a.Partition.Committed(ctx)
@@ -125,7 +125,7 @@ func TestEndBeforeThePosition(t *testing.T) {
 				p := w.start(alter(a))
 				time.Sleep(5 * time.Second)
 				mustRefuse(t, p, "was cut back", "offsets 7 to 9", "--topic orders:3 --to-offset 7", "goes on by itself")
-				if got := w.log.pair().position; got != 10 {
+				if got := w.log.pair().Position; got != 10 {
 					t.Errorf("committed %d", got)
 				}
 				a.mu.Lock()
@@ -169,9 +169,9 @@ func TestCommittedOfAnotherTopic(t *testing.T) {
 				w.log.records = nil // and four of the new topic
 				w.log.mu.Unlock()
 				w.produceRows("a", 4)
-				mine := w.log.pair().position
+				mine := w.log.pair().Position
 				other := func() error {
-					if w.log.pair().position != mine {
+					if w.log.pair().Position != mine {
 						return nil
 					}
 					return &OtherTopicError{Position: mine, Was: "old", Is: "new"}
@@ -187,7 +187,7 @@ func TestCommittedOfAnotherTopic(t *testing.T) {
 				if reset == None {
 					mustRefuse(t, p, "belongs to the topic with id old", "the topic of this name has id new",
 						"auto_offset_reset is none")
-				} else if got := w.log.pair().position; got != 4 {
+				} else if got := w.log.pair().Position; got != 4 {
 					t.Errorf("committed %d", got)
 				}
 			})
@@ -208,8 +208,8 @@ func TestUnreadableRecord(t *testing.T) {
 		}}))
 		time.Sleep(5 * time.Second)
 		mustRefuse(t, p, "orders/3: the batch at offset 7 is damaged")
-		if rows := w.store.rows("a"); len(rows) != 7 || w.log.pair().position != 7 {
-			t.Errorf("%d rows, committed %d; want the 7 before", len(rows), w.log.pair().position)
+		if rows := w.store.rows("a"); len(rows) != 7 || w.log.pair().Position != 7 {
+			t.Errorf("%d rows, committed %d; want the 7 before", len(rows), w.log.pair().Position)
 		}
 	})
 }

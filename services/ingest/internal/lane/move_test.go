@@ -78,6 +78,13 @@ func (o *testPlace) End(err error) {
 	o.ended, o.err = true, err
 }
 
+// outcome is whether the lane has left the place, and why.
+func (o *testPlace) outcome() (ended bool, err error) {
+	o.placer.mu.Lock()
+	defer o.placer.mu.Unlock()
+	return o.ended, o.err
+}
+
 // last is the place of the moment, and how many there were before.
 func (p *testPlacer) last() (*testPlace, int) {
 	p.mu.Lock()
@@ -250,8 +257,8 @@ func TestACallEndsWhenItsWriterIsGivenUp(t *testing.T) {
 		first, _ := placer.last()
 		first.cancel(errors.New("the writer says nothing"))
 		time.Sleep(time.Second)
-		if first.err == nil || !strings.Contains(first.err.Error(), "the writer says nothing") {
-			t.Errorf("the call ended with %v", first.err)
+		if _, err := first.outcome(); err == nil || !strings.Contains(err.Error(), "the writer says nothing") {
+			t.Errorf("the call ended with %v", err)
 		}
 		if s := p.lane.Status(); s.State != Open {
 			t.Errorf("status %+v", s)

@@ -17,7 +17,7 @@ import (
 )
 
 // open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx
-// is the claim; until the lane is open its end simply cancels the call, because nothing is in flight.
+// is the turn; until the lane is open its end simply cancels the call, because nothing is in flight.
 func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	place, err := l.takePlace(ctx)
 	if err != nil {
@@ -32,7 +32,7 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	l.board.at(from.position)
+	l.board.at(from.Position)
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read the offsets of the partition: %w", err)
@@ -49,13 +49,15 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		}
 	}()
 	woken := make(chan struct{}, 1)
+	wake := func() {
+		select {
+		case woken <- struct{}{}:
+		default: // it is awake
+		}
+	}
+	l.orders.wakes(wake)
 	if place != nil {
-		io = place.Bind(io, func() {
-			select {
-			case woken <- struct{}{}:
-			default: // it is awake
-			}
-		})
+		io = place.Bind(io, wake)
 	}
 	done := l.Weather.await(ctx, l.waitsForWriter)
 	l.Contracts.Renew()
@@ -73,18 +75,19 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		}
 	}
 	routes := l.Contracts.Routes()
-	replay, err := newReplay(opened, len(routes), from.position)
+	replay, err := newReplay(opened, len(routes), from.Position)
 	if err != nil {
 		return nil, err
 	}
-	if reach := replay.reach(from.position); newest < reach {
+	if reach := replay.reach(from.Position); newest < reach {
 		return nil, l.cutBack(&CutError{reach, newest}, &replay)
 	}
-	gone := oldest > from.position
+	gone := oldest > from.Position
 	if gone && replay.pending > 0 {
-		return nil, l.goneUnderReplay(&replay, from.position, oldest, newest)
+		return nil, l.goneUnderReplay(&replay, from.Position, oldest, newest)
 	}
-	if err := l.Partition.Commit(io, from.position, opened.GetCheckpoint()); err != nil {
+	opening := Pair{from.Position, opened.GetCheckpoint()}
+	if err := l.Partition.Commit(io, opening); err != nil {
 		return nil, l.commitFailed("commit the opening", err)
 	}
 	if err := stream.Send(durable(0)); err != nil {
@@ -94,35 +97,37 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	limits := newLimits(l.Config, opened.GetLimits())
 	c = &call{
 		lane: l, ctx: io, cancel: cancel, stream: stream, limits: limits, place: place, woken: woken, gone: gone,
-		from: from.position, sentEnd: from.position, first: -1,
-		ledger: ledger{newest: pair{from.position, opened.GetCheckpoint()}},
+		from: from.Position, sentEnd: from.Position, first: -1,
+		ledger: ledger{newest: opening},
 		builder: builder{
-			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay, next: from.position,
+			contracts: l.Contracts, budget: l.Budget, limits: limits, routes: len(routes), replay: replay,
+			next: from.Position, traces: newSampler(l),
 		},
+		tells: opened.GetTraces(),
 	}
 	l.board.update(func(s *Status) { s.Writer, s.LastError = opened.GetWriter(), "" })
 	l.board.enter(Open)
-	l.Log.Info("lane open", "writer", opened.GetWriter(), "position", from.position,
+	l.Log.Info("lane open", "writer", opened.GetWriter(), "position", from.Position,
 		"to_drop", replay.pending, "left_out", len(replay.leftOut))
 	return c, nil
 }
 
 // start is where the call opens: the committed pair, or by Config.Reset when there is none, or none of this topic.
-func (l *Lane) start(ctx context.Context) (pair, error) {
-	position, checkpoint, err := l.Partition.Committed(ctx)
+func (l *Lane) start(ctx context.Context) (Pair, error) {
+	committed, err := l.Partition.Committed(ctx)
 	var cut *CutError
 	var other *OtherTopicError
 	switch {
 	case errors.As(err, &cut):
-		return pair{}, l.cutBack(cut, nil)
+		return Pair{}, l.cutBack(cut, nil)
 	case err != nil && !errors.As(err, &other):
-		return pair{}, fmt.Errorf("read the committed position: %w", err)
-	case other == nil && position >= 0:
-		return pair{position, checkpoint}, nil
+		return Pair{}, fmt.Errorf("read the committed position: %w", err)
+	case other == nil && committed.Position >= 0:
+		return committed, nil
 	}
 	oldest, newest, err := l.Partition.Range(ctx)
 	if err != nil {
-		return pair{}, fmt.Errorf("read the offsets of the partition: %w", err)
+		return Pair{}, fmt.Errorf("read the offsets of the partition: %w", err)
 	}
 	why := fmt.Sprintf("group %s has committed no position for %s/%d", l.Group, l.Partition.Topic(), l.Partition.Number())
 	if other != nil {
@@ -134,7 +139,7 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 	case Latest:
 		target = newest
 	default:
-		return pair{}, fatalf("%s and auto_offset_reset is none: set auto_offset_reset to earliest or latest, "+
+		return Pair{}, fatalf("%s and auto_offset_reset is none: set auto_offset_reset to earliest or latest, "+
 			"or commit one with kafka-consumer-groups --reset-offsets", why)
 	}
 	if other != nil {
@@ -143,12 +148,12 @@ func (l *Lane) start(ctx context.Context) (pair, error) {
 			"committed", other.Position, "old_id", other.Was, "new_id", other.Is, "policy",
 			strings.ToLower(string(l.Config.Reset)), "target", target)
 	}
-	return pair{position: target}, nil
+	return Pair{Position: target}, nil
 }
 
 // openCall sends Open and awaits Opened. The writer may take its time: it fences older owners, and retries while
 // BigQuery is away.
-func (l *Lane) openCall(ctx context.Context, from pair) (_ *lanev1.Opened, _ laneStream, err error) {
+func (l *Lane) openCall(ctx context.Context, from Pair) (_ *lanev1.Opened, _ laneStream, err error) {
 	defer func() {
 		if status.Code(err) == codes.Unavailable && l.Placer == nil { // which knows by itself who serves
 			l.Weather.away(err)
@@ -167,8 +172,8 @@ func (l *Lane) openCall(ctx context.Context, from pair) (_ *lanev1.Opened, _ lan
 		Cluster:    l.Partition.Cluster(),
 		Topic:      l.Partition.Topic(),
 		Partition:  l.Partition.Number(),
-		Position:   from.position,
-		Checkpoint: from.checkpoint,
+		Position:   from.Position,
+		Checkpoint: from.Checkpoint,
 		Routing:    l.Contracts.Fingerprint(),
 		Routes:     l.Contracts.Routes(),
 		Notices:    true,
@@ -279,7 +284,7 @@ func (l *Lane) resetPosition(ctx context.Context, position int64) error {
 	l.Log.Error("records at the position are gone; the lane goes on elsewhere",
 		"position", position, "oldest", oldest, "newest", newest, "policy", strings.ToLower(string(l.Config.Reset)), "target",
 		target)
-	if err := l.Partition.Commit(ctx, target, ""); err != nil {
+	if err := l.Partition.Commit(ctx, Pair{Position: target}); err != nil {
 		return l.commitFailed("commit the reset position", err)
 	}
 	return nil

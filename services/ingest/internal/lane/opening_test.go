@@ -94,7 +94,7 @@ func TestOpeningPanics(t *testing.T) {
 		conn, p := opens(), &placeOnce{}
 		l, _ := laneAt(&spot{position: 3, newest: 9, committing: func() { panic("a fault") }}, conn)
 		l.Placer = p
-		if _, err := l.carry(t.Context()); err == nil || outcomeOf(err) != outcomeFatal {
+		if _, err := l.carry(t.Context(), t.Context()); err == nil || outcomeOf(err) != outcomeFatal {
 			t.Errorf("%v", err)
 		}
 		if len(p.ended) != 1 || conn.ctx.Err() == nil || p.base.Err() == nil {
@@ -221,7 +221,7 @@ func TestStart(t *testing.T) {
 			l.Partition = &altered{Partition: s, committed: func() error { return other }}
 		}
 		at, err := l.start(t.Context())
-		if test.says == "" && (err != nil || at.position != test.want) ||
+		if test.says == "" && (err != nil || at.Position != test.want) ||
 			test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
 			t.Errorf("%s: %+v, %v", name, at, err)
 		}
@@ -240,7 +240,7 @@ func TestAWriterThatIsAway(t *testing.T) {
 		if placed {
 			l.Placer = &placeOnce{}
 		}
-		_, _, err := l.openCall(t.Context(), pair{})
+		_, _, err := l.openCall(t.Context(), Pair{})
 		if status.Code(err) != codes.Unavailable || errors.Is(err, errAway) == placed || (l.Weather.back() != nil) == placed {
 			t.Errorf("placed %v: %v, away %v", placed, err, l.Weather.back() != nil)
 		}
@@ -268,15 +268,15 @@ func TestResetPosition(t *testing.T) {
 		position int64
 		reset    Reset
 		commit   error
-		want     []pair
+		want     []Pair
 		err      error
 		says     string
 	}{
 		"the first record":   {4, Earliest, nil, nil, ErrOffsetGone, "offsets 4 to 9 are in the partition"},
-		"passed, to the top": {3, Earliest, nil, []pair{{4, ""}}, nil, ""},
-		"passed, to the end": {3, Latest, nil, []pair{{9, ""}}, nil, ""},
+		"passed, to the top": {3, Earliest, nil, []Pair{{4, ""}}, nil, ""},
+		"passed, to the end": {3, Latest, nil, []Pair{{9, ""}}, nil, ""},
 		"passed, and no way": {3, None, nil, nil, nil, "auto_offset_reset is none"},
-		"not committed":      {3, Earliest, io.ErrNoProgress, []pair{{4, ""}}, io.ErrNoProgress, "commit the reset position"},
+		"not committed":      {3, Earliest, io.ErrNoProgress, []Pair{{4, ""}}, io.ErrNoProgress, "commit the reset position"},
 	} {
 		s := &spot{oldest: 4, newest: 9, commit: test.commit}
 		l, _ := laneAt(s, nil)

@@ -340,14 +340,14 @@ type failing struct {
 	position, oldest          int64
 }
 
-func (f *failing) Committed(context.Context) (int64, string, error) {
-	return f.position, "", f.committed
+func (f *failing) Committed(context.Context) (Pair, error) {
+	return Pair{Position: f.position}, f.committed
 }
 
-func (f *failing) Range(context.Context) (int64, int64, error)       { return f.oldest, 10, f.bounds }
-func (*failing) Topic() string                                       { return "orders" }
-func (*failing) Number() int32                                       { return 3 }
-func (f *failing) Commit(_ context.Context, _ int64, _ string) error { return f.commit }
+func (f *failing) Range(context.Context) (int64, int64, error) { return f.oldest, 10, f.bounds }
+func (*failing) Topic() string                                 { return "orders" }
+func (*failing) Number() int32                                 { return 3 }
+func (f *failing) Commit(context.Context, Pair) error          { return f.commit }
 
 // An opening that fails says where.
 func TestOpeningFails(t *testing.T) {

@@ -51,6 +51,14 @@ func (e *CutError) Error() string {
 		e.End, e.Position-1)
 }
 
+// Pair is what is committed of a partition: a position, and the checkpoint that explains the tables at it; always
+// together. Pairs are cumulative: a newer one explains all that an older one does. So the newest is always the one to
+// commit, and the only danger is that an older one reaches the broker after it.
+type Pair struct {
+	Position   int64
+	Checkpoint string
+}
+
 // Partition is what a lane needs of its claim. Its methods are safe for one lane at a time, from several goroutines
 // of that lane.
 type Partition interface {
@@ -59,16 +67,16 @@ type Partition interface {
 	Number() int32
 	// Cluster is Kafka's cluster id, empty when the brokers report none.
 	Cluster() string
-	// Committed reads what the group has committed: position -1 when nothing is. An *OtherTopicError or a *CutError
+	// Committed reads what the group has committed: Position -1 when nothing is. An *OtherTopicError or a *CutError
 	// says why it cannot be gone on from; after the first one, what is read and committed is the new topic's.
-	Committed(ctx context.Context) (position int64, checkpoint string, err error)
+	Committed(ctx context.Context) (Pair, error)
 	// Commit commits and returns when the broker has confirmed this very partition. It retries transient faults until
 	// ctx ends. errors.Is(err, ErrFenced) when the generation is over.
-	Commit(ctx context.Context, position int64, checkpoint string) error
-	// CommitLater hands over the newest settled position; it is committed with those of other lanes on the next tick.
+	Commit(ctx context.Context, p Pair) error
+	// CommitLater hands over the newest settled pair; it is committed with those of other lanes on the next tick.
 	// A fenced commit ends the claim. Commit and CommitLater keep the order of their calls: what was handed over
 	// before a Commit is superseded by it and must never reach the broker after it.
-	CommitLater(position int64, checkpoint string)
+	CommitLater(p Pair)
 	// Range returns the first offset in the partition and the next one to be written (the last stable offset's view
 	// is the reader's), as the leader says that is one: none that was deposed.
 	Range(ctx context.Context) (oldest, newest int64, err error)

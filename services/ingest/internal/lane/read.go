@@ -56,6 +56,9 @@ type chunk struct {
 	starved bool
 	// err ends the reading.
 	err error
+	// asked and came are when the source was asked for the records and when it gave them; came is zero where nothing is
+	// traced.
+	asked, came time.Time
 }
 
 // reading is the reader of a call: it takes records from the source and pays for what it hands over. Whatever it does
@@ -97,7 +100,8 @@ func (r *reading) run(ctx context.Context) {
 	waits := l.waits // once: a method's value is an allocation
 	for {
 		store := getStore(r.busy)
-		records, err := r.reader.Next(ctx, *store, time.Now().Add(idleAfter))
+		asked := time.Now()
+		records, err := r.reader.Next(ctx, *store, asked.Add(idleAfter))
 		*store = records
 		if err != nil {
 			putStore(store)
@@ -119,6 +123,10 @@ func (r *reading) run(ctx context.Context) {
 			hand(ctx, out, chunk{err: err})
 			return
 		}
+		var came time.Time
+		if l.Traces.Tracer.Enabled() {
+			came = time.Now()
+		}
 		r.busy = len(records) == cap(records)
 		backlog := r.reader.Backlog()
 		for len(records) > 0 {
@@ -126,7 +134,7 @@ func (r *reading) run(ctx context.Context) {
 			if !ok {
 				return
 			}
-			part := chunk{records: records[:n], backlog: backlog + int64(len(records)-n)}
+			part := chunk{records: records[:n], backlog: backlog + int64(len(records)-n), asked: asked, came: came}
 			if n == len(records) {
 				part.store = store
 			}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 )
 
 // handle takes a response of the writer. closed is true after Closed: its pair is the newest.
@@ -46,20 +48,26 @@ func (c *call) settled(m *lanev1.Settled) error {
 		return violation("Settled %d where %d is next", m.GetSequence(), b.sequence)
 	case m.GetPosition() != b.end:
 		return violation("Settled %d at position %d, sent as %d", m.GetSequence(), m.GetPosition(), b.end)
-	case m.GetPosition() < c.ledger.newest.position:
+	case m.GetPosition() < c.ledger.newest.Position:
 		return violation("Settled %d at position %d, a barrier was at %d already", m.GetSequence(), b.end,
-			c.ledger.newest.position)
+			c.ledger.newest.Position)
 	case b.refusals > 0:
 		return violation("Settled %d before its refusal was answered", m.GetSequence())
 	}
-	c.ledger.settled(pair{m.GetPosition(), m.GetCheckpoint()})
+	c.ledger.settled(Pair{m.GetPosition(), m.GetCheckpoint()})
 	c.window.pop()
+	b.traced.end(nil)
+	b.traced = nil
 	c.progress = true
 	c.lane.metrics.settled(b)
 	c.first = c.firstUnsettled()
 	c.lane.board.moved(m.GetPosition(), c.first)
-	c.lane.board.batchSettled(time.Since(b.sent))
-	c.showWindow(func(s *Status) { s.Dropped += uint64(b.dropped) })
+	now := time.Now()
+	c.lane.board.batchSettled(now.Sub(b.sent))
+	c.showWindow(func(s *Status) {
+		s.Dropped += uint64(b.dropped)
+		c.lane.board.remembered.settled(b, now)
+	})
 	b.records.Release()
 	c.let(b)
 	return nil
@@ -85,11 +93,11 @@ func (c *call) checkpoint(m *lanev1.Checkpoint) error {
 	switch {
 	case m.GetBarrier() != c.ledger.barrier+1:
 		return violation("barrier %d where %d is next", m.GetBarrier(), c.ledger.barrier+1)
-	case m.GetPosition() < c.ledger.newest.position || m.GetPosition() > c.sentEnd:
+	case m.GetPosition() < c.ledger.newest.Position || m.GetPosition() > c.sentEnd:
 		return violation("barrier %d at position %d, outside of %d to %d",
-			m.GetBarrier(), m.GetPosition(), c.ledger.newest.position, c.sentEnd)
+			m.GetBarrier(), m.GetPosition(), c.ledger.newest.Position, c.sentEnd)
 	}
-	c.ledger.raised(m.GetBarrier(), pair{m.GetPosition(), m.GetCheckpoint()})
+	c.ledger.raised(m.GetBarrier(), Pair{m.GetPosition(), m.GetCheckpoint()})
 	return nil
 }
 
@@ -129,12 +137,14 @@ func (c *call) refused(m *lanev1.Refused) error {
 			return violation("Refused %d names row %d of route %d again", m.GetSequence(), row.GetRow(), row.GetRoute())
 		}
 		b.refused[i] = struct{}{}
+		b.traced.refused(i, row)
 		r := b.records.Record(i)
 		letters = append(letters, DeadLetter{
 			Record: r, Reason: reasonRefused, Contract: c.lane.Contracts.Match(r).Name,
 			Err: row.GetCode() + ": " + row.GetMessage(), Byte: -1,
 		})
 	}
+	c.lane.tapped(tap.Refused, letters)
 	b.refusals++
 	c.letters = append(c.letters, letterJob{batch: b, letters: letters, refused: true})
 	return nil
@@ -158,7 +168,11 @@ func (c *call) lettersProduced(err error) error {
 	if err != nil {
 		return err
 	}
+	c.lane.tapped(tap.DeadLetter, job.letters)
 	c.lane.metrics.letters(job.letters)
+	if c.lane.Letters != nil {
+		c.lane.Letters.Count(time.Now(), job.letters)
+	}
 	c.lane.board.update(func(s *Status) { s.DeadLetters += uint64(len(job.letters)) })
 	if !job.refused {
 		c.held = nil
@@ -175,6 +189,18 @@ func (c *call) lettersProduced(err error) error {
 	return nil
 }
 
+// tapped shows dead letters, or what is about to become some, to those who look.
+func (l *Lane) tapped(at tap.Point, letters []DeadLetter) {
+	w := l.Taps.Watching()
+	if w == nil {
+		return
+	}
+	w.Faulty(at, l.Partition.Topic(), len(letters), func(i int) (*record.Record, tap.Fault) {
+		d := &letters[i]
+		return d.Record, tap.Fault{Reason: d.Reason, Err: d.Err, Field: d.Field, Byte: d.Byte}
+	})
+}
+
 // closed checks the last response.
 func (c *call) closed(m *lanev1.Closed) error {
 	if !c.closing {
@@ -183,7 +209,7 @@ func (c *call) closed(m *lanev1.Closed) error {
 	if m.GetPosition() != c.sentEnd {
 		return violation("Closed at position %d, everything sent ends at %d", m.GetPosition(), c.sentEnd)
 	}
-	c.ledger.newest = pair{m.GetPosition(), m.GetCheckpoint()}
+	c.ledger.newest = Pair{m.GetPosition(), m.GetCheckpoint()}
 	return nil
 }
 

@@ -130,10 +130,10 @@ func TestWordsOutOfPlace(t *testing.T) {
 		"settled, the next": {nil, &lanev1.Settled{Sequence: 2, Position: 4}, "Settled 2 where 1 is next"},
 		"settled elsewhere": {nil, &lanev1.Settled{Sequence: 1, Position: 3}, "Settled 1 at position 3, sent as 2"},
 		"settled at a barrier": {
-			func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Settled{Sequence: 1, Position: 2}, "",
+			func(c *call) { c.ledger.newest.Position = 2 }, &lanev1.Settled{Sequence: 1, Position: 2}, "",
 		},
 		"settled behind a barrier": {
-			func(c *call) { c.ledger.newest.position = 3 }, &lanev1.Settled{Sequence: 1, Position: 2},
+			func(c *call) { c.ledger.newest.Position = 3 }, &lanev1.Settled{Sequence: 1, Position: 2},
 			"a barrier was at 3 already",
 		},
 		"settled before LeftOut": {
@@ -145,10 +145,10 @@ func TestWordsOutOfPlace(t *testing.T) {
 		},
 		"barrier": {nil, &lanev1.Checkpoint{Barrier: 1, Position: 4}, ""},
 		"barrier at the position": {
-			func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 2}, "",
+			func(c *call) { c.ledger.newest.Position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 2}, "",
 		},
 		"barrier behind": {
-			func(c *call) { c.ledger.newest.position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 1}, "outside of 2 to 4",
+			func(c *call) { c.ledger.newest.Position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 1}, "outside of 2 to 4",
 		},
 		"barrier beyond": {nil, &lanev1.Checkpoint{Barrier: 1, Position: 5}, "outside of 0 to 4"},
 		"barrier twice": {

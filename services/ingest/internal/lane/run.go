@@ -55,6 +55,7 @@ func (c *call) begin() {
 // end ends the goroutines and gives back what the call holds, also after a panic.
 func (c *call) end() {
 	c.stay()
+	c.lane.board.update(func(*Status) { c.lane.board.remembered.broke() })
 	c.cancel()
 	c.stopReading()
 	c.timer.Stop()

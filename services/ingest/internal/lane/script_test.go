@@ -171,17 +171,17 @@ func (g *gated) pass(ctx context.Context) error {
 	}
 }
 
-func (g *gated) Commit(ctx context.Context, position int64, checkpoint string) error {
+func (g *gated) Commit(ctx context.Context, p Pair) error {
 	if err := g.pass(ctx); err != nil {
 		return err
 	}
-	g.note("  commit %d %s", position, checkpoint)
-	return g.member.Commit(ctx, position, checkpoint)
+	g.note("  commit %d %s", p.Position, p.Checkpoint)
+	return g.member.Commit(ctx, p)
 }
 
-func (g *gated) CommitLater(position int64, checkpoint string) {
-	g.note("  commit later %d %s", position, checkpoint)
-	g.member.CommitLater(position, checkpoint)
+func (g *gated) CommitLater(p Pair) {
+	g.note("  commit later %d %s", p.Position, p.Checkpoint)
+	g.member.CommitLater(p)
 }
 
 func (g *gated) DeadLetter(ctx context.Context, letters []DeadLetter, waits func(string)) error {

@@ -3,9 +3,6 @@ package lane
 import (
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
@@ -23,37 +20,4 @@ func (l *Lane) Shares(now time.Time) (cause causes.Cause, since time.Time, minut
 	cause, since = tracker.Now()
 	minute, quarter = tracker.Shares(now)
 	return cause, since, minute, quarter
-}
-
-// LetterCount counts dead letters of a topic for a reason, since the process began.
-type LetterCount struct {
-	Topic, Reason string
-	Count         uint64
-}
-
-// LetterCounts are those of all lanes, also of those that have ended, in no order.
-func (m *Metrics) LetterCounts() []LetterCount {
-	found := make(chan prometheus.Metric)
-	go func() {
-		m.deadLetters.Collect(found)
-		close(found)
-	}()
-	var out []LetterCount
-	for metric := range found {
-		var d dto.Metric
-		if metric.Write(&d) != nil {
-			continue
-		}
-		c := LetterCount{Count: uint64(d.GetCounter().GetValue())}
-		for _, label := range d.GetLabel() {
-			switch label.GetName() {
-			case "topic":
-				c.Topic = label.GetValue()
-			case "reason":
-				c.Reason = label.GetValue()
-			}
-		}
-		out = append(out, c)
-	}
-	return out
 }

@@ -105,7 +105,7 @@ func TestStatusWhileRefused(t *testing.T) {
 		w.produceRows("a", 5)
 		p := w.start(func(p *process) { p.lane.Config.Reset = None })
 		w.log.mu.Lock()
-		w.log.committed = pair{2, "{"} // the writer refuses such a checkpoint
+		w.log.committed = Pair{2, "{"} // the writer refuses such a checkpoint
 		w.log.mu.Unlock()
 		for range 100 {
 			time.Sleep(7 * time.Second)
@@ -117,7 +117,7 @@ func TestStatusWhileRefused(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		w.log.mu.Lock()
-		w.log.committed = pair{2, ""}
+		w.log.committed = Pair{2, ""}
 		w.log.mu.Unlock()
 		time.Sleep(5 * time.Minute)
 		if s := p.lane.Status(); p.lane.board.isRefused() || s.State != Open || p.lane.Stuck() != "" {

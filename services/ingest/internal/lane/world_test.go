@@ -102,7 +102,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, log: newPartitionLog(), store: &warehouse{}, pipes: newPipes()}
 	w.store.explained = func(stream string) bool {
 		var c modelCheckpoint
-		if err := json.Unmarshal([]byte(w.log.pair().checkpoint), &c); err != nil {
+		if err := json.Unmarshal([]byte(w.log.pair().Checkpoint), &c); err != nil {
 			return false
 		}
 		for _, table := range c.Tables {
@@ -265,7 +265,7 @@ func (p *process) isDead() bool {
 func (w *world) settle() {
 	w.t.Helper()
 	deadline := time.Now().Add(30 * time.Minute)
-	for w.log.pair().position != w.log.end() {
+	for w.log.pair().Position != w.log.end() {
 		if time.Now().After(deadline) {
 			w.t.Fatalf("not settled: committed %+v of %d; trace %v", w.log.pair(), w.log.end(), tail(w.trace))
 		}
@@ -311,8 +311,8 @@ func (w *world) verify() {
 		w.t.Error(broken)
 	}
 	for i, p := range w.log.history[min(1, len(w.log.history)):] {
-		if p.position < w.log.history[i].position {
-			w.t.Errorf("commit %d went back from position %d to %d", i+1, w.log.history[i].position, p.position)
+		if p.Position < w.log.history[i].Position {
+			w.t.Errorf("commit %d went back from position %d to %d", i+1, w.log.history[i].Position, p.Position)
 		}
 	}
 	if w.t.Failed() {

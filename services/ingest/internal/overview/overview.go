@@ -27,6 +27,7 @@ import (
 type Lane interface {
 	Status() lane.Status
 	Shares(now time.Time) (cause causes.Cause, since time.Time, minute, quarter causes.Shares)
+	EachSettled(f func(*lane.Batch))
 }
 
 // Goals are what is said of a topic's tables.
@@ -54,6 +55,8 @@ type Overview struct {
 	Goals Goals
 	// Log is told when a table's state changes; nil: nobody.
 	Log *slog.Logger
+	// Letters counts dead letters; nil: nobody does.
+	Letters *Letters
 
 	mu     sync.Mutex
 	rates  map[Lane]*rates
@@ -70,15 +73,18 @@ type table struct {
 	judge freshness.Table
 	state freshness.State
 	seen  bool // in this look
+	past  history
 }
 
 // seen is one lane at one moment.
 type seen struct {
+	lane            Lane
 	status          lane.Status
 	cause           causes.Cause
 	since           time.Time
 	minute, quarter causes.Shares
 	rows, bytes     float64 // a second
+	gained          float64 // records a second that it is less behind
 	tables          []string
 }
 
@@ -86,7 +92,7 @@ type seen struct {
 // other.
 func (o *Overview) Look(now time.Time) {
 	o.looked = o.see(now, true, o.looked[:0])
-	for _, t := range o.judge(now, o.looked) {
+	for _, t := range o.judge(now, o.looked, true) {
 		if !t.changed || o.Log == nil {
 			continue
 		}
@@ -110,7 +116,7 @@ func (o *Overview) see(now time.Time, sample bool, out []seen) []seen {
 	}
 	o.looks++
 	for _, l := range lanes {
-		s := seen{status: l.Status()}
+		s := seen{lane: l, status: l.Status()}
 		s.cause, s.since, s.minute, s.quarter = l.Shares(now)
 		r := o.rates[l]
 		if r == nil {
@@ -118,9 +124,9 @@ func (o *Overview) see(now time.Time, sample bool, out []seen) []seen {
 			o.rates[l] = r
 		}
 		if r.looked = o.looks; sample {
-			r.take(now, s.status.Rows, s.status.Bytes)
+			r.take(now, &s.status)
 		}
-		s.rows, s.bytes = r.over(now, s.status.Rows, s.status.Bytes)
+		s.rows, s.bytes, s.gained = r.over(now, &s.status)
 		s.tables = o.Goals.Tables(s.status.Topic)
 		out = append(out, s)
 	}
@@ -145,7 +151,7 @@ type judged struct {
 	changed     bool
 }
 
-func (o *Overview) judge(now time.Time, lanes []seen) []judged {
+func (o *Overview) judge(now time.Time, lanes []seen, look bool) []judged {
 	byName := map[string]*judged{}
 	var order []string
 	for i := range lanes {
@@ -184,13 +190,20 @@ func (o *Overview) judge(now time.Time, lanes []seen) []judged {
 		t.seen = true
 		o.settled = settled(o.settled[:0], now, j.lanes)
 		j.verdict = t.judge.Judge(now, o.settled)
-		if j.verdict.State < freshness.Late || j.verdict.State == freshness.Recovered {
+		if j.verdict.State != freshness.Late && j.verdict.State != freshness.Stale {
 			if refused(j.lanes) != nil { // it will not get better by itself, however little is missing yet
 				j.verdict.State = freshness.Late
 			}
 		}
 		j.reason = reason(j)
 		j.changed, t.state = t.state != j.verdict.State, j.verdict.State
+		if look {
+			cause := causes.Idle
+			if w := j.worst(); w != nil {
+				cause = w.cause
+			}
+			t.past.note(now, j.verdict.State, cause)
+		}
 		out = append(out, *j)
 	}
 	for name, t := range o.tables {
@@ -222,9 +235,10 @@ func settled(out []freshness.Lane, now time.Time, lanes []*seen) []freshness.Lan
 	out = slices.Grow(out, len(lanes))
 	for _, s := range lanes {
 		out = append(out, freshness.Lane{
-			Known: s.status.Position >= 0 && s.status.Lag >= 0, CaughtUp: s.status.Lag == 0,
-			Through: now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
-			Behind:  max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
+			Known: s.status.Position >= 0 && s.status.Lag >= 0, Paused: s.status.State == lane.Paused,
+			CaughtUp: s.status.Lag == 0,
+			Through:  now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
+			Behind:   max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
 		})
 	}
 	return out
@@ -235,8 +249,10 @@ func (o *Overview) Tables() []*adminv1.Table {
 	now := time.Now()
 	lanes := o.see(now, false, nil)
 	var out []*adminv1.Table
-	for _, j := range o.judge(now, lanes) {
-		out = append(out, j.proto())
+	for _, j := range o.judge(now, lanes, false) {
+		t := j.proto(now)
+		t.DeadLettersHour = o.Letters.Hour(now, t.GetTopics())
+		out = append(out, t)
 	}
 	return out
 }
@@ -244,10 +260,10 @@ func (o *Overview) Tables() []*adminv1.Table {
 var states = map[freshness.State]adminv1.State{
 	freshness.Unknown: adminv1.State_STATE_UNSPECIFIED, freshness.Fresh: adminv1.State_STATE_FRESH,
 	freshness.Late: adminv1.State_STATE_LATE, freshness.Stale: adminv1.State_STATE_STALE,
-	freshness.Recovered: adminv1.State_STATE_RECOVERED,
+	freshness.Recovered: adminv1.State_STATE_RECOVERED, freshness.Paused: adminv1.State_STATE_PAUSED,
 }
 
-func (j *judged) proto() *adminv1.Table {
+func (j *judged) proto(now time.Time) *adminv1.Table {
 	t := &adminv1.Table{
 		Name: j.name, State: states[j.verdict.State], Reason: j.reason,
 		Goal: durationpb.New(j.goal), Stale: durationpb.New(j.stale),
@@ -257,7 +273,11 @@ func (j *judged) proto() *adminv1.Table {
 	if !j.verdict.Through.IsZero() {
 		t.CompleteThrough = timestamppb.New(j.verdict.Through)
 	}
+	var settles settling
+	gained := 0.
 	for _, s := range j.lanes {
+		settles.take(now, s.lane)
+		gained += s.gained
 		t.RowsPerSecond += s.rows
 		t.BytesPerSecond += s.bytes
 		t.DeadLetters += s.status.DeadLetters
@@ -266,6 +286,8 @@ func (j *judged) proto() *adminv1.Table {
 			t.Topics = append(t.Topics, s.status.Topic)
 		}
 	}
+	t.Eta, t.SettleP50, t.SettleP99 = eta(t.GetBehindRecords(), gained), settles.quantile(0.5), settles.quantile(0.99)
+	t.DollarsPerDay = cost(t)
 	if w := j.worst(); w != nil {
 		t.Cause, t.Since = w.cause.String(), timestamppb.New(w.since)
 	}
@@ -279,6 +301,16 @@ func (j *judged) worst() *seen {
 	}
 	if j.verdict.Worst >= 0 {
 		return j.lanes[j.verdict.Worst]
+	}
+	return nil
+}
+
+// History is the states of a table in the last 24 hours, the oldest first.
+func (o *Overview) History(name string) []*adminv1.Stretch {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if t := o.tables[name]; t != nil {
+		return t.past.stretches()
 	}
 	return nil
 }

@@ -15,8 +15,9 @@ import (
 )
 
 type fakeLane struct {
-	status lane.Status
-	cause  causes.Cause
+	status  lane.Status
+	cause   causes.Cause
+	batches []lane.Batch
 }
 
 func (f *fakeLane) Status() lane.Status { return f.status }
@@ -25,6 +26,12 @@ func (f *fakeLane) Shares(now time.Time) (causes.Cause, time.Time, causes.Shares
 	var s causes.Shares
 	s[f.cause] = 1
 	return f.cause, now.Add(-time.Minute), s, s
+}
+
+func (f *fakeLane) EachSettled(each func(*lane.Batch)) {
+	for i := range f.batches {
+		each(&f.batches[i])
+	}
 }
 
 type fakeGoals struct{ goal, stale time.Duration }
@@ -41,7 +48,7 @@ func (g fakeGoals) Freshness(_, table string) (goal, stale time.Duration) {
 func of(topic string, partition int32, lag int64, seconds float64, cause causes.Cause) *fakeLane {
 	return &fakeLane{lane.Status{
 		Topic: topic, Partition: partition, State: lane.Open, Position: 10, Lag: lag, LagSeconds: seconds,
-	}, cause}
+	}, cause, nil}
 }
 
 func overview(goals Goals, lanes ...*fakeLane) *Overview {
@@ -115,6 +122,28 @@ func TestRefusedAndUnknownLanesShow(t *testing.T) {
 	if table.GetState() != adminv1.State_STATE_UNSPECIFIED || table.CompleteThrough != nil ||
 		!strings.Contains(table.GetReason(), "1 of 2 lanes") {
 		t.Errorf("unknown: %v", table)
+	}
+}
+
+// A table with paused lanes is paused while its other lanes are fresh, however old it gets; one of those that is late
+// makes it late.
+func TestPausedLanesShow(t *testing.T) {
+	rests, runs := of("orders", 0, 500, 9000, causes.Paused), of("orders", 1, 3, 0.5, causes.Append)
+	rests.status.State, rests.status.Paused = lane.Paused, "paused until noon by alice: why not"
+	o := overview(fakeGoals{10 * time.Second, time.Minute}, rests, runs)
+	table := named(t, o.Tables(), "orders_table")
+	if table.GetState() != adminv1.State_STATE_PAUSED || table.GetReason() != "has lanes that are paused until noon by alice: "+
+		"why not" || table.GetLanes()["paused"] != 1 || table.GetBehind().AsDuration() < 9000*time.Second {
+		t.Errorf("paused: %v", table)
+	}
+	runs.status.LagSeconds = 30
+	if table := named(t, o.Tables(), "orders_table"); table.GetState() != adminv1.State_STATE_LATE {
+		t.Errorf("a lane that is late beside it: %v", table)
+	}
+	rests.status.Position = -1
+	runs.status.LagSeconds = 1
+	if table := named(t, o.Tables(), "orders_table"); table.GetState() != adminv1.State_STATE_PAUSED {
+		t.Errorf("a lane that has not opened since it is paused: %v", table)
 	}
 }
 

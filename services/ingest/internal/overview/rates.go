@@ -3,6 +3,8 @@ package overview
 import (
 	"slices"
 	"time"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
 const (
@@ -21,30 +23,31 @@ type rates struct {
 	looked uint64
 }
 
-// sample is what had been sent from one moment to another, in nanoseconds since 1970.
+// sample is what had been sent, and how far behind the lane was, from one moment to another, in nanoseconds since 1970.
 type sample struct {
 	from, to    int64
 	rows, bytes uint64
+	behind      int64
 }
 
 // ageOf is how long ago a moment was.
 func ageOf(moment int64, now time.Time) time.Duration { return time.Duration(now.UnixNano() - moment) }
 
 // take remembers a moment, at most one every fraction of the window.
-func (r *rates) take(now time.Time, rows, bytes uint64) {
+func (r *rates) take(now time.Time, s *lane.Status) {
 	if n := len(r.runs); n > 0 {
 		last := &r.runs[n-1]
 		if ageOf(last.to, now) < over/samples {
 			return
 		}
-		if last.rows == rows && last.bytes == bytes {
+		if last.rows == s.Rows && last.bytes == s.Bytes && last.behind == s.Lag {
 			last.to = now.UnixNano()
 			r.forget(now)
 			return
 		}
 	}
 	r.forget(now)
-	r.runs = append(r.runs, sample{now.UnixNano(), now.UnixNano(), rows, bytes})
+	r.runs = append(r.runs, sample{now.UnixNano(), now.UnixNano(), s.Rows, s.Bytes, s.Lag})
 }
 
 // forget drops what ended before the window.
@@ -56,18 +59,22 @@ func (r *rates) forget(now time.Time) {
 	r.runs = slices.Delete(r.runs, 0, gone)
 }
 
-// over is what was sent a second, since the oldest sample that is at most a minute old.
-func (r *rates) over(now time.Time, rows, bytes uint64) (rowsPerSecond, bytesPerSecond float64) {
+// over is what was sent a second, and how many records less it is behind by, since the oldest sample that is at most a
+// minute old.
+func (r *rates) over(now time.Time, s *lane.Status) (rowsPerSecond, bytesPerSecond, gained float64) {
 	for i := range r.runs {
-		s := &r.runs[i]
-		if ageOf(s.to, now) > oldest {
+		then := &r.runs[i]
+		if ageOf(then.to, now) > oldest {
 			continue
 		}
-		elapsed := min(ageOf(s.from, now), oldest)
-		if elapsed < time.Second || rows < s.rows || bytes < s.bytes {
-			return 0, 0
+		elapsed := min(ageOf(then.from, now), oldest)
+		if elapsed < time.Second || s.Rows < then.rows || s.Bytes < then.bytes {
+			return 0, 0, 0
 		}
-		return float64(rows-s.rows) / elapsed.Seconds(), float64(bytes-s.bytes) / elapsed.Seconds()
+		if s.Lag >= 0 && then.behind >= 0 {
+			gained = float64(then.behind-s.Lag) / elapsed.Seconds()
+		}
+		return float64(s.Rows-then.rows) / elapsed.Seconds(), float64(s.Bytes-then.bytes) / elapsed.Seconds(), gained
 	}
-	return 0, 0
+	return 0, 0, 0
 }

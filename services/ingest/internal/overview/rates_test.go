@@ -8,7 +8,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
+
+// sent is the state of a lane that has sent so much.
+func sent(rows, bytes uint64) *lane.Status { return &lane.Status{Rows: rows, Bytes: bytes} }
 
 // A lane at rest is remembered by one sample, however long it rests: there are thousands of them.
 func TestRestTakesOneSample(t *testing.T) {
@@ -16,13 +20,13 @@ func TestRestTakesOneSample(t *testing.T) {
 	now := time.Now()
 	for range 1000 {
 		now = now.Add(3 * time.Second)
-		r.take(now, 7, 700)
+		r.take(now, sent(7, 700))
 	}
 	if len(r.runs) != 1 || cap(r.runs) != 1 {
 		t.Fatalf("%d samples, room for %d", len(r.runs), cap(r.runs))
 	}
 	// What comes then came within the last minute, about: the rest before that does not count.
-	if rows, bytes := r.over(now.Add(time.Second), 7+600, 700+6000); rows < 9.4 || rows > 10 || bytes < 94 || bytes > 100 {
+	if rows, bytes, _ := r.over(now.Add(time.Second), sent(7+600, 700+6000)); rows < 9.4 || rows > 10 || bytes < 94 || bytes > 100 {
 		t.Errorf("%v rows and %v bytes a second, want 10 and 100 about", rows, bytes)
 	}
 }
@@ -42,7 +46,7 @@ func TestRatesOfRuns(t *testing.T) {
 			if rapid.Bool().Draw(t, "moves") {
 				rows += rapid.Uint64Range(1, 1000).Draw(t, "rows")
 			}
-			r.take(now, rows, 10*rows)
+			r.take(now, sent(rows, 10*rows))
 			all = append(all, moment{now, rows, 10 * rows})
 		}
 		now = now.Add(time.Duration(rapid.IntRange(0, 90).Draw(t, "later")) * time.Second)
@@ -55,7 +59,7 @@ func TestRatesOfRuns(t *testing.T) {
 				break
 			}
 		}
-		got, bytes := r.over(now, rows+5, 10*rows+50)
+		got, bytes, _ := r.over(now, sent(rows+5, 10*rows+50))
 		// A run may begin up to a look before the oldest of its moments that counts.
 		if got > want || got < want*0.95 && want > 0 || len(r.runs) > samples+1 {
 			t.Fatalf("%v rows a second, want %v; %d samples", got, want, len(r.runs))
@@ -70,16 +74,16 @@ func TestRatesOfRuns(t *testing.T) {
 func TestRatesOfCountsThatGoBack(t *testing.T) {
 	var r rates
 	now := time.Now()
-	r.take(now, 10, 100)
+	r.take(now, sent(10, 100))
 	for _, back := range [][2]uint64{{9, 100}, {10, 99}} {
-		if rows, bytes := r.over(now.Add(5*time.Second), back[0], back[1]); rows != 0 || bytes != 0 {
+		if rows, bytes, _ := r.over(now.Add(5*time.Second), sent(back[0], back[1])); rows != 0 || bytes != 0 {
 			t.Errorf("%v: %v rows, %v bytes a second", back, rows, bytes)
 		}
 	}
-	if rows, bytes := r.over(now.Add(5*time.Second), 15, 110); rows != 1 || bytes != 2 {
+	if rows, bytes, _ := r.over(now.Add(5*time.Second), sent(15, 110)); rows != 1 || bytes != 2 {
 		t.Errorf("%v rows, %v bytes a second", rows, bytes)
 	}
-	if rows, _ := r.over(now.Add(999*time.Millisecond), 15, 110); rows != 0 {
+	if rows, _, _ := r.over(now.Add(999*time.Millisecond), sent(15, 110)); rows != 0 {
 		t.Errorf("%v rows a second within the first", rows)
 	}
 }

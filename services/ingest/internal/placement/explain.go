@@ -46,10 +46,11 @@ type WriterPicture struct {
 	Address string `json:"address"`
 	State   State  `json:"state"`
 	Why     string `json:"why,omitempty"`
-	// Lanes and Share are this ingest's there; Fair is what Share should be.
-	Lanes int     `json:"lanes"`
-	Share float64 `json:"share"`
-	Fair  float64 `json:"fair"`
+	// Lanes, Partitions and Share are this ingest's there; Fair is what Share should be.
+	Lanes      int      `json:"lanes"`
+	Partitions []LaneID `json:"partitions"`
+	Share      float64  `json:"share"`
+	Fair       float64  `json:"fair"`
 	// Capacity is 1 for a writer like the others.
 	Capacity float64 `json:"capacity"`
 	// Latency is from sending a batch to its settlement, in seconds.
@@ -63,7 +64,8 @@ func (c *Core) Picture() Picture {
 	for _, w := range c.writers {
 		p.Writers = append(p.Writers, WriterPicture{
 			Name: w.name(), Address: w.Address, State: w.State, Why: cmp.Or(w.Why, w.capacity.why), Lanes: len(w.lanes),
-			Share: w.weight, Fair: w.fair,
+			Partitions: w.holds(),
+			Share:      w.weight, Fair: w.fair,
 			Capacity: w.capacity.share, Latency: w.Latency.Seconds(), Load: w.Load,
 		})
 	}

@@ -192,10 +192,12 @@ func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 		return lies.Add(-1) >= 0 && status(404, `{"error_code":40403,"message":"Schema not found"}`)(w, r)
 	})
 	c := connect(t, nil, nil, n)
+	c.patience.believe, c.patience.disbelieve = time.Minute, time.Hour
 	if _, err := c.ByID(t.Context(), id); err != nil {
 		t.Errorf("believed at once: %v", err)
 	}
 
+	c.patience.believe = 50 * time.Millisecond
 	var missing *MissingError
 	_, err := c.ByID(t.Context(), 77)
 	if !errors.As(err, &missing) || err.Error() != "schema id 77 is not in the registry" ||
@@ -207,7 +209,7 @@ func TestMissingIsNotBelievedAtOnce(t *testing.T) {
 		t.Errorf("the absence is not kept: %v, %d requests", err, n.requests.Load()-requests)
 	}
 	n.SeedSchema("late-value", 1, 77, sr.Schema{Schema: order})
-	time.Sleep(time.Until(missing.Until) + time.Millisecond)
+	missing.Until = time.Now()
 	if _, err := c.ByID(t.Context(), 77); err != nil {
 		t.Errorf("the absence is believed for ever: %v", err)
 	}

@@ -168,18 +168,18 @@ func (s *Source) committedOf(ctx context.Context, topic string) (total, committe
 			return c, err
 		}
 		for _, p := range partitions {
-			position, _, err := s.offsets.fetch(topicPartition{topic, p})
+			committed, err := s.offsets.fetch(topicPartition{topic, p})
 			if errors.Is(err, sarama.ErrGroupIDNotFound) {
 				// Nobody has used the group yet. A member never takes this for an answer: its group exists.
-				position, err = -1, nil
+				committed.Position, err = -1, nil
 			}
 			if err != nil {
-				position, _, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
+				committed, err = s.offsets.committed(ctx, topicPartition{topic, p}, s.backoff)
 			}
 			if err != nil {
 				return c, err
 			}
-			if c.total++; position >= 0 {
+			if c.total++; committed.Position >= 0 {
 				c.committed++
 			}
 		}

@@ -19,10 +19,9 @@ type topicPartition struct {
 	partition int32
 }
 
-// pair is what a lane wants committed: a position and the checkpoint that explains it, always together.
-type pair struct {
-	position   int64
-	checkpoint string
+// handed is a pair that a lane has handed over to be committed.
+type handed struct {
+	lane.Pair
 	// as is the member, in its generation, that the pair is on its way for.
 	as member
 	// confirmed receives the outcome, once, for everyone who waits for this pair or for one that it superseded.
@@ -38,14 +37,15 @@ var errDoubtful = errors.New("the outcome of an offset commit is unknown")
 
 // sendCommit sends the pairs in one request and says what the coordinator answered for each partition. A missing entry
 // is success. errors.Is(err, errDoubtful), for all of them, when no answer came.
-type sendCommit func(map[topicPartition]*pair) map[topicPartition]error
+type sendCommit func(map[topicPartition]*handed) map[topicPartition]error
 
 // committer commits for all claims of this member.
 //
 // Invariants:
-//   - One request is in flight at a time and it holds the newest pair of each partition, so a newer pair is never
-//     overtaken by an older one. A pair that is superseded before it is confirmed hands its waiters to its successor:
-//     what is durable then is a later state of the same lane, which explains all that the earlier one did.
+//   - One request is in flight at a time and it holds of each partition the pair that its lane handed over last, so a
+//     newer pair is never overtaken by an older one. A pair that is superseded before it is confirmed hands its waiters
+//     to its successor: what is durable then is a later state of the same lane, which explains all that the earlier one
+//     did.
 //   - A request names the generation of the moment at which its pairs were chosen, and a pair is chosen only while its
 //     claim may commit in that generation: retire comes before the advance to a generation in which it may not.
 //   - A request without an answer may still be in flight, in a socket or in a broker that pauses, and Kafka tells
@@ -68,8 +68,8 @@ type committer struct {
 
 	// pending are the pairs to be sent, flight those on their way; mu guards both, and the waiters of their pairs.
 	mu      sync.Mutex
-	pending map[topicPartition]*pair
-	flight  map[topicPartition]*pair
+	pending map[topicPartition]*handed
+	flight  map[topicPartition]*handed
 	over    error
 	// member is who commits. barred says why it sends nothing in its generation.
 	member member
@@ -86,22 +86,20 @@ func newCommitter(send sendCommit, doubted func(error), interval, backoff time.D
 	return &committer{
 		send: send, doubted: doubted, interval: interval, backoff: backoff, log: log, metrics: m,
 		wake:    make(chan struct{}, 1),
-		pending: make(map[topicPartition]*pair),
+		pending: make(map[topicPartition]*handed),
 		retired: make(map[topicPartition]error),
 	}
 }
 
 // later hands over a pair for the next tick.
-func (c *committer) later(tp topicPartition, position int64, checkpoint string, fenced func(error)) {
-	c.add(tp, &pair{position: position, checkpoint: checkpoint, fenced: fenced})
+func (c *committer) later(tp topicPartition, p lane.Pair, fenced func(error)) {
+	c.add(tp, &handed{Pair: p, fenced: fenced})
 }
 
 // now hands over a pair and waits for the coordinator's word on it.
-func (c *committer) now(ctx context.Context, tp topicPartition, position int64, checkpoint string,
-	fenced func(error),
-) error {
+func (c *committer) now(ctx context.Context, tp topicPartition, p lane.Pair, fenced func(error)) error {
 	confirmed := make(chan error, 1)
-	c.add(tp, &pair{position: position, checkpoint: checkpoint, fenced: fenced, confirmed: []chan<- error{confirmed}})
+	c.add(tp, &handed{Pair: p, fenced: fenced, confirmed: []chan<- error{confirmed}})
 	return c.await(ctx, confirmed)
 }
 
@@ -145,7 +143,7 @@ func (c *committer) await(ctx context.Context, confirmed <-chan error) error {
 	}
 }
 
-func (c *committer) add(tp topicPartition, p *pair) {
+func (c *committer) add(tp topicPartition, p *handed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.closed(tp); err != nil {
@@ -200,7 +198,7 @@ func (c *committer) round() (again, refused bool) {
 		return false, false
 	}
 	batch := c.pending
-	c.pending = make(map[topicPartition]*pair, len(batch))
+	c.pending = make(map[topicPartition]*handed, len(batch))
 	c.flight = batch
 	as := c.member
 	for _, p := range batch {
@@ -237,7 +235,7 @@ func (c *committer) round() (again, refused bool) {
 			c.settle(tp, p, err)
 		case errors.As(err, &fault):
 			c.metrics.commits.WithLabelValues("failed").Inc()
-			c.log.Error("commit refused", "topic", tp.topic, "partition", tp.partition, "position", p.position,
+			c.log.Error("commit refused", "topic", tp.topic, "partition", tp.partition, "position", p.Position,
 				"error", err, "remedy", fault.remedy)
 			c.settle(tp, p, err)
 		default:
@@ -251,7 +249,7 @@ func (c *committer) round() (again, refused bool) {
 }
 
 // settle answers all who wait for a pair that was on its way.
-func (c *committer) settle(tp topicPartition, p *pair, err error) {
+func (c *committer) settle(tp topicPartition, p *handed, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flight, tp)
@@ -260,7 +258,7 @@ func (c *committer) settle(tp topicPartition, p *pair, err error) {
 
 // putBack returns an unconfirmed pair, unless its claim has ended, or a newer one has come: that takes over its
 // waiters.
-func (c *committer) putBack(tp topicPartition, p *pair) {
+func (c *committer) putBack(tp topicPartition, p *handed) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flight, tp)
@@ -281,7 +279,7 @@ func (c *committer) putBack(tp topicPartition, p *pair) {
 
 // doubt keeps the pairs of a request without an answer for the next generation, under which this request is refused
 // should it arrive after all. again says that the next one is there already.
-func (c *committer) doubt(batch map[topicPartition]*pair, as member, err error) (again bool) {
+func (c *committer) doubt(batch map[topicPartition]*handed, as member, err error) (again bool) {
 	c.metrics.commits.WithLabelValues("doubtful").Add(float64(len(batch)))
 	c.metrics.doubtful.Inc()
 	for tp, p := range batch {
@@ -301,13 +299,13 @@ func (c *committer) end(err error) {
 	defer c.mu.Unlock()
 	c.over = err
 	left := c.pending
-	c.pending = make(map[topicPartition]*pair)
+	c.pending = make(map[topicPartition]*handed)
 	for _, p := range left {
 		p.answer(err)
 	}
 }
 
-func (p *pair) answer(err error) {
+func (p *handed) answer(err error) {
 	for _, ch := range p.confirmed {
 		ch <- err
 	}

@@ -32,9 +32,9 @@ func TestCommitRoundTrip(t *testing.T) {
 	mustCommit(t, o, 3, "back")
 	mustCommitted(t, o, 3, "back")
 	// Without being awaited: on the timer, and before reading back.
-	o.CommitLater(6, "later")
+	o.CommitLater(lane.Pair{Position: 6, Checkpoint: "later"})
 	mustCommitted(t, o, 6, "later")
-	o.CommitLater(7, "on the timer")
+	o.CommitLater(lane.Pair{Position: 7, Checkpoint: "on the timer"})
 	eventually(t, "the commit of the timer", func() bool { p, _ := stored(c, 0); return p == 7 })
 }
 
@@ -70,7 +70,7 @@ func TestCommitFaults(t *testing.T) {
 			o := s.claim(t)
 			mustCommit(t, o, 1, "one")
 			f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: tt.err, Count: 2})
-			err := o.Commit(t.Context(), 2, "two")
+			err := o.Commit(t.Context(), lane.Pair{Position: 2, Checkpoint: "two"})
 			switch tt.want {
 			case retried:
 				if err != nil || f.Hits() != 2 {
@@ -107,7 +107,7 @@ func TestFencedTimerCommit(t *testing.T) {
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	o := s.claim(t)
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.UnknownMemberID})
-	o.CommitLater(1, "zombie")
+	o.CommitLater(lane.Pair{Position: 1, Checkpoint: "zombie"})
 	select {
 	case <-o.ctx.Done():
 		mustFenced(t, context.Cause(o.ctx))
@@ -129,7 +129,7 @@ func TestStaleGenerationIsFenced(t *testing.T) {
 		"generation": {id: id, generation: 99},
 		"member":     {id: "somebody else", generation: c.GroupInfo(testGroup).Epoch},
 	} {
-		errs := s.offsets.commit(m, map[topicPartition]*pair{tp: {position: 9, checkpoint: "zombie"}})
+		errs := s.offsets.commit(m, map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: 9, Checkpoint: "zombie"}}})
 		if !errors.Is(errs[tp], lane.ErrFenced) {
 			t.Errorf("another %s: %v, want ErrFenced", name, errs[tp])
 		}
@@ -165,10 +165,10 @@ func TestNewestPairWins(t *testing.T) {
 		return refusal(req.(*kmsg.OffsetCommitRequest), kerr.CoordinatorLoadInProgress), nil, true
 	})
 	first := make(chan error, 1)
-	go func() { first <- o.Commit(t.Context(), 1, "one") }()
+	go func() { first <- o.Commit(t.Context(), lane.Pair{Position: 1, Checkpoint: "one"}) }()
 	<-seen
-	o.CommitLater(2, "two")
-	o.CommitLater(3, "three")
+	o.CommitLater(lane.Pair{Position: 2, Checkpoint: "two"})
+	o.CommitLater(lane.Pair{Position: 3, Checkpoint: "three"})
 	close(hold)
 	if err := <-first; err != nil { // satisfied by its successor
 		t.Fatal(err)
@@ -221,9 +221,9 @@ func TestCommittedIsLeft(t *testing.T) {
 			<-asked
 			cancel() // while the answer is on its way
 		})
-		position, checkpoint, err := o.Committed(ctx)
-		if err == nil && (position != 7 || checkpoint != "x") || err != nil && (position != 0 || checkpoint != "") {
-			t.Errorf("%d, %q, %v", position, checkpoint, err)
+		got, err := o.Committed(ctx)
+		if err == nil && got != (lane.Pair{Position: 7, Checkpoint: "x"}) || err != nil && got != (lane.Pair{}) {
+			t.Errorf("%v, %v", got, err)
 		}
 		left.Wait()
 	}

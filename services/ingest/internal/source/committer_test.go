@@ -27,7 +27,7 @@ type coordinator struct {
 	t      *testing.T
 }
 
-func (c *coordinator) send(pairs map[topicPartition]*pair) map[topicPartition]error {
+func (c *coordinator) send(pairs map[topicPartition]*handed) map[topicPartition]error {
 	c.mu.Lock()
 	if c.busy {
 		c.t.Error("two requests at once")
@@ -36,7 +36,7 @@ func (c *coordinator) send(pairs map[topicPartition]*pair) map[topicPartition]er
 	n := len(c.sent)
 	request, errs := map[topicPartition]int64{}, map[topicPartition]error{}
 	for tp, p := range pairs {
-		request[tp] = p.position
+		request[tp] = p.Position
 		if err := c.answer(n, tp); err != nil {
 			errs[tp] = err
 		}
@@ -102,9 +102,9 @@ func TestCommitterPartialFailure(t *testing.T) {
 		return nil
 	}}
 	c.run(t, func(k *committer) {
-		k.later(tpB, 1, "", unfenced(t))
+		k.later(tpB, lane.Pair{Position: 1}, unfenced(t))
 		began := time.Now()
-		if err := k.now(context.Background(), tpA, 5, "", unfenced(t)); err != nil {
+		if err := k.now(context.Background(), tpA, lane.Pair{Position: 5}, unfenced(t)); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != time.Second {
@@ -129,9 +129,9 @@ func TestCommitterSupersedes(t *testing.T) {
 	}}
 	c.run(t, func(k *committer) {
 		old := make(chan error, 1)
-		go func() { old <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		go func() { old <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 		synctest.Wait() // the first is under way
-		k.later(tpA, 2, "", unfenced(t))
+		k.later(tpA, lane.Pair{Position: 2}, unfenced(t))
 		if err := <-old; err != nil {
 			t.Error(err)
 		}
@@ -154,12 +154,12 @@ func TestCommitterDoubt(t *testing.T) {
 	}}
 	c.run(t, func(k *committer) {
 		old, newer := make(chan error, 1), make(chan error, 1)
-		go func() { old <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		go func() { old <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 		synctest.Wait() // the first is under way
-		go func() { newer <- k.now(context.Background(), tpA, 2, "", unfenced(t)) }()
-		k.later(tpB, 7, "", unfenced(t))
+		go func() { newer <- k.now(context.Background(), tpA, lane.Pair{Position: 2}, unfenced(t)) }()
+		k.later(tpB, lane.Pair{Position: 7}, unfenced(t))
 		time.Sleep(time.Minute)
-		k.later(tpB, 8, "", unfenced(t))
+		k.later(tpB, lane.Pair{Position: 8}, unfenced(t))
 		if sent := c.requests(); len(sent) != 1 || len(old)+len(newer) != 0 {
 			t.Errorf("sent %v: want nothing after the doubt, and nobody told", sent)
 		}
@@ -188,7 +188,7 @@ func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 	c.run(t, func(k *committer) {
 		k.grace = time.Minute
 		told := make(chan error, 1)
-		go func() { told <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		go func() { told <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 		time.Sleep(30 * time.Second)
 		if sent := c.requests(); len(sent) != 1 || len(told)+len(c.asked()) != 0 {
 			t.Errorf("sent %v, asked %v: want patience", sent, c.asked())
@@ -203,9 +203,9 @@ func TestRefusedGenerationIsWaitedOut(t *testing.T) {
 		}
 		k.conclude()
 		fenced := make(chan error, 1)
-		mustFenced(t, k.now(context.Background(), tpA, 2, "", func(err error) { fenced <- err }))
+		mustFenced(t, k.now(context.Background(), tpA, lane.Pair{Position: 2}, func(err error) { fenced <- err }))
 		mustFenced(t, <-fenced)
-		mustFenced(t, k.now(context.Background(), tpB, 2, "", unfenced(t)))
+		mustFenced(t, k.now(context.Background(), tpB, lane.Pair{Position: 2}, unfenced(t)))
 	})
 }
 
@@ -220,9 +220,9 @@ func TestRetiredClaimCommitsNothing(t *testing.T) {
 	}}
 	c.run(t, func(k *committer) {
 		gone := make(chan error, 2)
-		go func() { gone <- k.now(context.Background(), tpA, 1, "", unfenced(t)) }()
+		go func() { gone <- k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 		synctest.Wait() // it is on its way, and will be answered with an error
-		k.later(tpB, 7, "", unfenced(t))
+		k.later(tpB, lane.Pair{Position: 7}, unfenced(t))
 		k.retire(tpA, lane.ErrFenced)
 		k.retire(tpB, lane.ErrFenced)
 		k.advance(member{id: "m", generation: 2})
@@ -232,8 +232,8 @@ func TestRetiredClaimCommitsNothing(t *testing.T) {
 			t.Errorf("sent %v: want nothing of claims that have gone", sent)
 		}
 		mustFenced(t, <-gone)
-		mustFenced(t, k.now(context.Background(), tpB, 8, "", unfenced(t)))
-		if err := k.now(context.Background(), tpA, 2, "", unfenced(t)); err != nil {
+		mustFenced(t, k.now(context.Background(), tpB, lane.Pair{Position: 8}, unfenced(t)))
+		if err := k.now(context.Background(), tpA, lane.Pair{Position: 2}, unfenced(t)); err != nil {
 			t.Errorf("the new claim: %v", err)
 		}
 	})
@@ -243,8 +243,8 @@ func TestCommitterTimerAndEnd(t *testing.T) {
 	c := &coordinator{answer: func(int, topicPartition) error { return nil }}
 	c.run(t, func(k *committer) {
 		for i := range int64(100) {
-			k.later(tpA, i, "", unfenced(t))
-			k.later(tpB, -i, "", unfenced(t))
+			k.later(tpA, lane.Pair{Position: i}, unfenced(t))
+			k.later(tpB, lane.Pair{Position: -i}, unfenced(t))
 		}
 		time.Sleep(20 * time.Second)
 		if sent := c.requests(); len(sent) != 1 || sent[0][tpA] != 99 || sent[0][tpB] != -99 {
@@ -254,7 +254,7 @@ func TestCommitterTimerAndEnd(t *testing.T) {
 			t.Errorf("nothing to flush: %v", err)
 		}
 		k.end(lane.ErrFenced)
-		mustFenced(t, k.now(context.Background(), tpA, 1, "", unfenced(t)))
+		mustFenced(t, k.now(context.Background(), tpA, lane.Pair{Position: 1}, unfenced(t)))
 	})
 }
 
@@ -263,7 +263,7 @@ func TestCommitterGivesUpWithItsCaller(t *testing.T) {
 	c.run(t, func(k *committer) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 		defer cancel()
-		if err := k.now(ctx, tpA, 1, "", unfenced(t)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := k.now(ctx, tpA, lane.Pair{Position: 1}, unfenced(t)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		// Backs off to 20 times the first pause, and ticks go on.
@@ -277,7 +277,7 @@ func TestCommitterGivesUpWithItsCaller(t *testing.T) {
 func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 	sending, answers := make(chan struct{}), make(chan error)
 	tp := topicPartition{"t", 0}
-	c := newCommitter(func(map[topicPartition]*pair) map[topicPartition]error {
+	c := newCommitter(func(map[topicPartition]*handed) map[topicPartition]error {
 		sending <- struct{}{}
 		if err := <-answers; err != nil {
 			return map[topicPartition]error{tp: err}
@@ -291,14 +291,14 @@ func TestFlushWaitsForTheCommitUnderWay(t *testing.T) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		n := 0
-		for _, pairs := range []map[topicPartition]*pair{c.pending, c.flight} {
+		for _, pairs := range []map[topicPartition]*handed{c.pending, c.flight} {
 			if p := pairs[tp]; p != nil {
 				n += len(p.confirmed)
 			}
 		}
 		return n
 	}
-	c.later(tp, 5, "x", func(error) {})
+	c.later(tp, lane.Pair{Position: 5, Checkpoint: "x"}, func(error) {})
 	c.wake <- struct{}{}
 	<-sending
 	flushed := make(chan error, 1)
@@ -331,7 +331,7 @@ func TestWaitersOfAReplacedPairAreServed(t *testing.T) {
 		defer cancel()
 		answers := make(chan error, 3)
 		wait := func(tp topicPartition, position int64) {
-			go func() { answers <- k.now(ctx, tp, position, "", unfenced(t)) }()
+			go func() { answers <- k.now(ctx, tp, lane.Pair{Position: position}, unfenced(t)) }()
 			synctest.Wait()
 		}
 		wait(tpB, 1) // under way, so that what follows waits for the next request
@@ -355,7 +355,7 @@ func TestPausesBetweenAttempts(t *testing.T) {
 		const pause = time.Second
 		failures := 0
 		var at []time.Time
-		k := newCommitter(func(pairs map[topicPartition]*pair) map[topicPartition]error {
+		k := newCommitter(func(pairs map[topicPartition]*handed) map[topicPartition]error {
 			at = append(at, time.Now())
 			if failures--; failures >= 0 {
 				return map[topicPartition]error{tpA: errors.New("later")}
@@ -367,7 +367,7 @@ func TestPausesBetweenAttempts(t *testing.T) {
 		running.Go(func() { k.run(ctx) })
 		for _, want := range [][]time.Duration{{pause, 2 * pause, 4 * pause}, {pause, 2 * pause}} {
 			failures, at = len(want), nil
-			if err := k.now(t.Context(), tpA, 1, "", unfenced(t)); err != nil {
+			if err := k.now(t.Context(), tpA, lane.Pair{Position: 1}, unfenced(t)); err != nil {
 				t.Error(err)
 			}
 			var got []time.Duration

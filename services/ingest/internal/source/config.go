@@ -49,6 +49,9 @@ type Kafka struct {
 	// InstanceID makes the membership static: a restart within the session timeout causes no rebalance. Unique in the
 	// group.
 	InstanceID string `yaml:"instance_id"`
+	// Leave has a static member leave the group when it stops in order, as dynamic ones always do. Without it, its
+	// partitions rest until it is back or its session times out.
+	Leave bool `yaml:"leave"`
 	// Version is the oldest Kafka protocol version to speak.
 	Version string `yaml:"version"`
 	// Rack lets brokers serve fetches from a replica nearby.
@@ -87,8 +90,8 @@ type Fetch struct {
 	Bytes config.Bytes `yaml:"bytes"`
 	// Prefetch is the budget that all partitions share, a part of the memory of the process.
 	Prefetch config.Bytes `yaml:"-"`
-	// Records bounds what one partition prefetches.
-	Records int `yaml:"records"`
+	// Records bounds what one partition prefetches beside its bytes.
+	Records int `yaml:"-"`
 }
 
 // TLS is transport security towards the brokers. Cert and Key are for mutual TLS.
@@ -168,6 +171,9 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		report("instance_id", fmt.Sprintf("%q is no name of a member: the brokers refuse it", k.InstanceID),
 			"use letters, digits, dots, underscores and hyphens")
 	}
+	if k.Leave && k.InstanceID == "" {
+		report("leave", "is set without instance_id", "remove it: a member without a name of its own always leaves")
+	}
 	k.checkTimes(report)
 	if k.Fetch.Clients < 0 || k.Fetch.Clients > 64 {
 		report("fetch.clients", "is out of range", "write 0 (automatic) to 64")
@@ -175,16 +181,9 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
-	if k.Fetch.Records < 1 || k.Fetch.Records > maxRecords {
-		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records),
-			fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
-	}
 	k.TLS.check(report)
 	k.SASL.check(report)
 }
-
-// maxRecords bounds the records that one partition holds ready.
-const maxRecords = 10_000_000
 
 // The bounds of durations. Those of the session are the brokers' own defaults.
 var (

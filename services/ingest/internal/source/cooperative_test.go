@@ -42,7 +42,7 @@ func keep(t *testing.T, list []*owned) (stop func()) {
 		defer close(ended)
 		for i := int64(100); ; i++ {
 			for _, o := range list {
-				if err := o.Commit(t.Context(), i, fmt.Sprint("kept ", i)); err != nil {
+				if err := o.Commit(t.Context(), lane.Pair{Position: i, Checkpoint: fmt.Sprint("kept ", i)}); err != nil {
 					t.Errorf("commit of partition %d, which stays: %v", o.Number(), err)
 					return
 				}
@@ -123,7 +123,7 @@ func TestClaimsThatStayGoOn(t *testing.T) {
 			w.take(t, b, 3)
 			for _, o := range gone {
 				mustCommitted(t, w[o.Number()], 7, "drained")
-				mustFenced(t, o.Commit(t.Context(), 8, "late"))
+				mustFenced(t, o.Commit(t.Context(), lane.Pair{Position: 8, Checkpoint: "late"}))
 			}
 			stop()
 

@@ -150,21 +150,17 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 				pool.AddCert(leaf)
 				return pair, pool
 			}
-			cluster := func(ports []int, password string) *kfake.Cluster {
+			door := newDoorway(t)
+			cluster := func(password string) *kfake.Cluster {
 				pair, pool := renew(password)
-				options := []kfake.Opt{
-					kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", password), kfake.SeedTopics(1, testTopic),
+				return newCluster(t, door.leadsTo(), kfake.SeedTopics(1, testTopic),
+					kfake.EnableSASL(), kfake.Superuser(strings.ToUpper(mechanism), "u", password),
 					kfake.TLS(&tls.Config{
 						Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert,
 						ClientCAs: pool,
-					}),
-				}
-				if ports != nil {
-					options = append(options, kfake.Ports(ports...))
-				}
-				return newCluster(t, options...)
+					}))
 			}
-			before := cluster(nil, "before")
+			before := cluster("before")
 			path := file("kafka.yaml")
 			if err := os.WriteFile(path, []byte("password: file:password\n"), 0o600); err != nil {
 				t.Fatal(err)
@@ -185,26 +181,13 @@ func TestCredentialsRenewedInPlace(t *testing.T) {
 			s := start(t, cfg, false)
 			claim := s.claim(t)
 			mustCommit(t, claim, 1, "before")
-			ports := portsOf(t, before)
 			before.Close()
-			cluster(ports, "after")
+			cluster("after")
 			claim = s.claim(t) // the membership was of connections that are gone
 			mustCommit(t, claim, 2, "after")
 			open(t, claim, 0)
 		})
 	}
-}
-
-func portsOf(t *testing.T, c *kfake.Cluster) (ports []int) {
-	t.Helper()
-	for _, address := range c.ListenAddrs() {
-		port := 0
-		for _, digit := range address[strings.LastIndexByte(address, ':')+1:] {
-			port = 10*port + int(digit-'0')
-		}
-		ports = append(ports, port)
-	}
-	return ports
 }
 
 // What sarama writes with a password of its own, is another client's request with ours.

@@ -15,6 +15,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/waybill-data/waybill/pkg/config"
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
 // losses are ways not to get an answer, as kfake's control functions say them.
@@ -77,7 +80,9 @@ func TestDoubtfulCommit(t *testing.T) {
 			t.Run(name+"/"+assignment, func(t *testing.T) {
 				t.Parallel()
 				c := newCluster(t, kfake.SeedTopics(2, testTopic))
-				cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.Assignment = assignment })
+				cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
+					c.Kafka.Assignment, c.Kafka.SessionTimeout = assignment, config.Duration(45*time.Second)
+				})
 				a := start(t, cfg, false)
 				for range 2 {
 					a.claim(t)
@@ -118,7 +123,7 @@ func TestDoubtfulTimerCommit(t *testing.T) {
 	s := start(t, testConfig(c.ListenAddrs()...), false)
 	first, second := s.claim(t), s.claim(t)
 	late := delay(c, errors.New("cut"))
-	first.CommitLater(1, "doubtful")
+	first.CommitLater(lane.Pair{Position: 1, Checkpoint: "doubtful"})
 	request := <-late
 	for _, o := range []*owned{first, second} {
 		mustCommit(t, o, 5, "newest")
@@ -161,7 +166,7 @@ func TestNoDoubtAtStop(t *testing.T) {
 		c.SleepControl(func() { <-hold })
 		return nil, nil, false
 	})
-	o.CommitLater(4, "last")
+	o.CommitLater(lane.Pair{Position: 4, Checkpoint: "last"})
 	<-seen
 	var stop sync.WaitGroup
 	stop.Go(s.stop)
@@ -246,7 +251,7 @@ func TestUnsentCommitIsNoDoubt(t *testing.T) {
 	o := &offsets{client: client, group: testGroup}
 	tp := topicPartition{testTopic, 0}
 	commit := func(position int64) error {
-		return o.commit(member{generation: -1}, map[topicPartition]*pair{tp: {position: position}})[tp]
+		return o.commit(member{generation: -1}, map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: position}}})[tp]
 	}
 	if err := commit(1); err != nil {
 		t.Fatal(err)

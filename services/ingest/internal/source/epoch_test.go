@@ -129,7 +129,7 @@ func TestLogThatWasCutBack(t *testing.T) {
 	check := func(o *owned) {
 		t.Helper()
 		var lost *lane.CutError
-		if _, _, err := o.Committed(t.Context()); !errors.As(err, &lost) || lost.Position != 100 || lost.End != 90 {
+		if _, err := o.Committed(t.Context()); !errors.As(err, &lost) || lost.Position != 100 || lost.End != 90 {
 			t.Errorf("what is committed is read as %v", err)
 		}
 	}
@@ -194,7 +194,8 @@ func TestTopicMadeAgain(t *testing.T) {
 				t.Errorf("the range of a topic that is gone: %v", err)
 			}
 			var other *lane.OtherTopicError
-			if _, _, err := o.Committed(t.Context()); !errors.As(err, &other) || other.Position != 20 || other.Was == other.Is {
+			if _, err := o.Committed(t.Context()); !errors.As(err, &other) || other.Position != 20 ||
+				other.Was == other.Is {
 				t.Fatalf("what is committed is read as %v", err)
 			}
 			// From then on the claim is one to the new topic.

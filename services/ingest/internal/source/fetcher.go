@@ -21,6 +21,8 @@ type fetchers struct {
 	config  *sarama.Config
 	// running awaits the fetchers, and the readers that look for one.
 	running *sync.WaitGroup
+	// pace is the constant.
+	pace time.Duration
 
 	mu sync.Mutex
 	// byBroker are they by the address of the broker.
@@ -41,7 +43,9 @@ type fetcher struct {
 }
 
 func newFetchers(ctx context.Context, leaders *leaders, config *sarama.Config, running *sync.WaitGroup) *fetchers {
-	return &fetchers{ctx: ctx, leaders: leaders, config: config, running: running, byBroker: make(map[string]*fetcher)}
+	return &fetchers{
+		ctx: ctx, leaders: leaders, config: config, running: running, pace: pace, byBroker: make(map[string]*fetcher),
+	}
 }
 
 // join lets a broker's fetcher fetch for a reader, until leave or until it lets go of the reader. From before the
@@ -92,7 +96,7 @@ const pace = 20 * time.Millisecond
 
 // run fetches until nobody reads.
 func (f *fetcher) run() {
-	timer := time.NewTimer(pace)
+	timer := time.NewTimer(f.pool.pace)
 	defer timer.Stop()
 	defer f.disconnect()
 	round := fetchRound{readers: make(map[topicPartition]*reader)}
@@ -107,7 +111,7 @@ func (f *fetcher) run() {
 			continue
 		}
 		if f.deliver(&round) {
-			timer.Reset(pace)
+			timer.Reset(f.pool.pace)
 			select {
 			case <-timer.C:
 			case <-f.wake: // a reader came or went, or has room again

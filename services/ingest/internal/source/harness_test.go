@@ -47,8 +47,9 @@ func testConfig(brokers ...string) Config {
 	c := Defaults()
 	c.Kafka.Brokers = brokers
 	c.Kafka.Group = testGroup
-	c.Kafka.SessionTimeout = config.Duration(3 * time.Second)
-	c.Kafka.RebalanceTimeout = config.Duration(8 * time.Second)
+	// Short enough to be waited for, and long enough for a member that gets no processor for some seconds.
+	c.Kafka.SessionTimeout = config.Duration(8 * time.Second)
+	c.Kafka.RebalanceTimeout = config.Duration(12 * time.Second)
 	c.Kafka.DrainTimeout = config.Duration(4 * time.Second)
 	c.Kafka.RequestTimeout = config.Duration(2 * time.Second)
 	c.Kafka.TopicRefresh = config.Duration(200 * time.Millisecond)
@@ -202,16 +203,16 @@ func stored(c *kfake.Cluster, partition int32) (int64, string) {
 
 func mustCommit(t *testing.T, p lane.Partition, position int64, checkpoint string) {
 	t.Helper()
-	if err := p.Commit(t.Context(), position, checkpoint); err != nil {
+	if err := p.Commit(t.Context(), lane.Pair{Position: position, Checkpoint: checkpoint}); err != nil {
 		t.Fatalf("commit %d: %v", position, err)
 	}
 }
 
 func mustCommitted(t *testing.T, p lane.Partition, position int64, checkpoint string) {
 	t.Helper()
-	got, meta, err := p.Committed(t.Context())
-	if err != nil || got != position || meta != checkpoint {
-		t.Fatalf("Committed() = %d, %q, %v; want %d, %q", got, meta, err, position, checkpoint)
+	got, err := p.Committed(t.Context())
+	if want := (lane.Pair{Position: position, Checkpoint: checkpoint}); err != nil || got != want {
+		t.Fatalf("Committed() = %v, %v; want %v", got, err, want)
 	}
 }
 

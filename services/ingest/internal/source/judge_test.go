@@ -20,7 +20,7 @@ func TestStaleCommitEndsTheClaim(t *testing.T) {
 			c.run(t, func(k *committer) {
 				k.conclude() // no other generation is to come
 				ended := make(chan error, 1)
-				err := k.now(context.Background(), tpA, 1, "", func(err error) { ended <- err })
+				err := k.now(context.Background(), tpA, lane.Pair{Position: 1}, func(err error) { ended <- err })
 				if !errors.Is(err, lane.ErrFenced) {
 					t.Errorf("the commit returned %v, want ErrFenced", err)
 				}

@@ -15,10 +15,17 @@ const (
 	// loadEvery is how often it is measured, loadWindow over which time it is smoothed.
 	loadEvery  = time.Second
 	loadWindow = 10 * time.Second
-	// replanEvery is the least time between two rebalances that a member asks for because of its load.
-	replanEvery = 30 * time.Second
+	// replanEvery is the least time between two rebalances that a member asks for because of its load, and urgentEvery
+	// that of one which has more than it can carry.
+	replanEvery, urgentEvery = 30 * time.Second, 5 * time.Second
 	// replanShare is the change of the load, as a share of the capacity, that makes it ask.
 	replanShare = 0.2
+	// A partition that brings rise times what it did, in each of so many measurements, does so from now on: an average
+	// would know it when its member is far behind.
+	rise, rising = 1.25, 3
+	// catchUp is how soon what has not been read yet is to be read, in seconds: as much more counts as coming. What
+	// comes within usual is not late.
+	catchUp, usual = 30, 2
 )
 
 // load is how many bytes a second a partition brings: how many offsets are added to it, times what one took of late.
@@ -28,6 +35,11 @@ type load struct {
 	since, at time.Time
 	from, end int64
 	rate      float64
+	// risen is how many measurements in a row have been above the rate by rise, and more what they come to.
+	risen int
+	more  float64
+	// backlog is how many bytes have not been read.
+	backlog float64
 }
 
 // measure looks again.
@@ -50,20 +62,41 @@ func (l *load) measure(r *reader, now time.Time, window time.Duration) {
 		return
 	}
 	each := float64(r.fetchedBytes.Load()) / float64(offsets)
+	l.backlog = float64(r.Backlog()) * each
 	if age := now.Sub(l.since); age < window {
 		l.rate = float64(end-l.from) / age.Seconds() * each
 	} else {
-		l.rate += (float64(end-l.end)/elapsed*each - l.rate) * (1 - math.Exp(-elapsed/window.Seconds()))
+		l.follow(float64(end-l.end)/elapsed*each, elapsed, window)
 	}
 	l.at, l.end = now, end
 }
 
-// told is the rate for a report; it is unknown before it has been measured for a while.
-func (l *load) told(window time.Duration) uint64 {
+// follow takes what a partition has brought of late.
+func (l *load) follow(sample, elapsed float64, window time.Duration) {
+	if sample <= rise*l.rate {
+		l.risen, l.more = 0, 0
+	} else if l.risen, l.more = l.risen+1, l.more+sample; l.risen == rising {
+		l.rate = l.more / rising
+		l.risen, l.more = 0, 0
+		return
+	}
+	l.rate += (sample - l.rate) * (1 - math.Exp(-elapsed/window.Seconds()))
+}
+
+// needs is what the partition takes of a member: what it brings, and what it takes to catch up, both together no more
+// than a member is filled with. Else the members that are behind would be those that seem to have nothing to do once
+// producers rest.
+func (l *load) needs(capacity float64) float64 {
+	late := max(0, l.backlog-usual*l.rate)
+	return max(l.rate, min(l.rate+late/catchUp, assignment.Fill*capacity))
+}
+
+// told is what a partition needs, for a report; it is unknown before it has been measured for a while.
+func (l *load) told(window time.Duration, capacity float64) uint64 {
 	if l.since.IsZero() || l.at.Sub(l.since) < window/3 {
 		return assignment.Unknown
 	}
-	return uint64(max(0, l.rate))
+	return uint64(max(0, l.needs(capacity)))
 }
 
 // report is what the leader is told at the next join.
@@ -75,11 +108,12 @@ func (m *membership) report() assignment.Report {
 		r.Generation = m.member.generation
 	}
 	m.toldLoad, m.toldAt = 0, time.Now()
+	capacity := float64(m.source.config.Kafka.Capacity)
 	for tp, c := range m.claims {
 		p := assignment.Partition{Topic: tp.topic, Number: tp.partition}
-		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow)}
+		s := assignment.Share{Partition: p, Rate: c.load.told(m.source.loadWindow, capacity)}
 		if s.Rate != assignment.Unknown {
-			m.toldLoad += c.load.rate
+			m.toldLoad += c.load.needs(capacity)
 		}
 		r.Holds = append(r.Holds, s)
 	}
@@ -94,14 +128,15 @@ func (m *membership) follow(ctx context.Context) {
 	for Sleep(ctx, m.source.loadEvery) {
 		m.mu.Lock()
 		now, sum := time.Now(), 0.0
+		capacity := float64(m.source.config.Kafka.Capacity)
 		for _, c := range m.claims {
 			c.load.measure(c.reader(), now, m.source.loadWindow)
-			sum += c.load.rate
+			sum += c.load.needs(capacity)
 		}
-		capacity := float64(m.source.config.Kafka.Capacity)
 		changed := math.Abs(sum-m.toldLoad) > replanShare*capacity
 		overdue := sum > assignment.Limit*capacity && sum > 1.1*m.toldLoad
-		if s := m.session; s != nil && (changed || overdue) && now.Sub(m.toldAt) > m.source.replanEvery {
+		ago := now.Sub(m.toldAt)
+		if s := m.session; s != nil && (changed && ago > m.source.replanEvery || overdue && ago > m.source.urgentEvery) {
 			m.source.log.Info("the load has changed: asking the leader for a plan", "bytes_per_second", int64(sum),
 				"told", int64(m.toldLoad), "capacity", int64(capacity))
 			m.toldAt = now

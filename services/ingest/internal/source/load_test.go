@@ -16,7 +16,7 @@ import (
 
 // The load of a partition is what is added to it, whatever of that has been read, times what an offset took of late.
 func TestLoadOfAPartition(t *testing.T) {
-	const window = 10 * time.Second
+	const window, capacity = 10 * time.Second, 0 // what is late does not count
 	r, now, l := &reader{}, time.Unix(1000, 0), load{}
 	tick := func(added int64) {
 		now = now.Add(time.Second)
@@ -28,19 +28,19 @@ func TestLoadOfAPartition(t *testing.T) {
 	r.fetchedBytes.Store(20_000)
 	r.fetchedOffsets.Store(100)
 	tick(0)
-	if told := l.told(window); told != assignment.Unknown {
+	if told := l.told(window, capacity); told != assignment.Unknown {
 		t.Errorf("told %d before anything is measured", told)
 	}
 	for range 30 {
 		tick(50)
 	}
-	if told := l.told(window); told != 50*200 {
+	if told := l.told(window, capacity); told != 50*200 {
 		t.Errorf("told %d, want 50 offsets of 200 bytes", told)
 	}
 	r = &reader{} // the lane opens again: what is known stays
 	r.newest.Store(6500)
 	tick(0)
-	if told := l.told(window); told != 50*200 {
+	if told := l.told(window, capacity); told != 50*200 {
 		t.Errorf("told %d with a new reader", told)
 	}
 	r.fetchedBytes.Store(200)
@@ -48,8 +48,69 @@ func TestLoadOfAPartition(t *testing.T) {
 	for range 60 {
 		tick(10)
 	}
-	if told := l.told(window); told < 1900 || told > 2200 {
+	if told := l.told(window, capacity); told < 1900 || told > 2200 {
 		t.Errorf("told %d, want about 2000", told)
+	}
+}
+
+// What has not been read counts as what it takes to catch up, within what a member is filled with, so that who is behind
+// does not seem to have nothing to do once producers rest. What is on its way does not count.
+func TestWhatIsLateTakesCapacity(t *testing.T) {
+	for _, c := range []struct {
+		rate, backlog, capacity, needs float64
+	}{
+		{1000, 2000, 1e6, 1000},      // within two seconds of what comes
+		{1000, 62_000, 1e6, 3000},    // a minute late, to be read within 30 s
+		{0, 30_000, 1e6, 1000},       // nothing comes any more
+		{1000, 1e9, 1e6, 750_000},    // no more than a member takes
+		{900_000, 1e9, 1e6, 900_000}, // unless that much comes
+		{1000, 1e9, 0, 1000},         // nobody knows what one takes
+		{0, 0, 1e6, 0},
+	} {
+		l := load{rate: c.rate, backlog: c.backlog}
+		if got := l.needs(c.capacity); got != c.needs {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+	r, now, l := &reader{offset: 40, count: 10}, time.Unix(1000, 0), load{}
+	r.fetchedBytes.Store(400)
+	r.fetchedOffsets.Store(4)
+	r.newest.Store(100)
+	for range 2 {
+		now = now.Add(time.Second)
+		r.heard.Store(now.UnixNano())
+		l.measure(r, now, loadWindow)
+	}
+	if l.backlog != 7000 {
+		t.Errorf("a backlog of %v, want 10 records and 60 offsets of 100 bytes", l.backlog)
+	}
+}
+
+// A burst is averaged; what lasts for three measurements is believed.
+func TestLoadThatRisesIsSeenSoon(t *testing.T) {
+	const window, capacity = 10 * time.Second, 0 // what is late does not count
+	r, now, l := &reader{}, time.Unix(1000, 0), load{}
+	r.fetchedBytes.Store(100)
+	r.fetchedOffsets.Store(1)
+	tick := func(times int, added int64) uint64 {
+		for range times {
+			now = now.Add(time.Second)
+			r.heard.Store(now.UnixNano())
+			r.newest.Add(added)
+			l.measure(r, now, window)
+		}
+		return l.told(window, capacity)
+	}
+	if told := tick(60, 100); told != 10_000 {
+		t.Fatalf("told %d", told)
+	}
+	tick(2, 500)
+	if told := tick(1, 100); told > 18_000 {
+		t.Errorf("told %d behind a burst of two seconds", told)
+	}
+	tick(60, 100)
+	if told := tick(3, 500); told != 50_000 {
+		t.Errorf("told %d behind three seconds of 50000", told)
 	}
 }
 
@@ -105,7 +166,8 @@ func TestLoadMovesToWhoHasRoom(t *testing.T) {
 	const partitions = 4
 	c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
 	quick := func(s *Source) {
-		s.loadEvery, s.loadWindow, s.replanEvery = 50*time.Millisecond, time.Second, 3*time.Second
+		s.loadEvery, s.loadWindow = 50*time.Millisecond, time.Second
+		s.replanEvery, s.urgentEvery = 3*time.Second, time.Second
 	}
 	cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 		// Two partitions fit into three quarters of it, three do not, and all four are too much.

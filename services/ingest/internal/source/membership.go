@@ -68,7 +68,9 @@ func newMembership(ctx context.Context, s *Source, handler Handler) (*membership
 	}
 	m.ctx, m.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for range clients {
-		m.pools = append(m.pools, newFetchers(m.ctx, s.leaders, config, &m.readers))
+		pool := newFetchers(m.ctx, s.leaders, config, &m.readers)
+		pool.pace = s.pace
+		m.pools = append(m.pools, pool)
 	}
 	m.load = make([]int, clients)
 	m.committer = newCommitter(m.send, m.doubted, time.Duration(s.config.Commit.Interval), s.backoff, s.log, s.metrics)
@@ -96,7 +98,7 @@ func (m *membership) close() {
 }
 
 // send commits for the member that the pairs are on their way for.
-func (m *membership) send(pairs map[topicPartition]*pair) map[topicPartition]error {
+func (m *membership) send(pairs map[topicPartition]*handed) map[topicPartition]error {
 	for _, p := range pairs {
 		return m.source.offsets.commit(p.as, pairs)
 	}

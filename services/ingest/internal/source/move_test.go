@@ -21,7 +21,7 @@ func TestMoveAllocatesNothingARow(t *testing.T) {
 		t.Fatal(err)
 	}
 	dst := make([]record.Record, 0, rows)
-	n := testing.AllocsPerRun(10, func() {
+	n := testing.AllocsPerRun(100, func() {
 		k := c.batches[0]
 		if out, err := k.move(dst, rows); err != nil || len(out) != rows || len(out[rows-1].Headers) != 2 {
 			t.Fatalf("%d records, %v", len(out), err)

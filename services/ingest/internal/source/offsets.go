@@ -55,7 +55,7 @@ func (f *refusedError) Unwrap() error { return f.err }
 
 // commit sends the pairs in one request. What was not sent, or was answered with an error, can be sent again; see
 // errDoubtful for the rest.
-func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPartition]error {
+func (o *offsets) commit(m member, pairs map[topicPartition]*handed) map[topicPartition]error {
 	errs := make(map[topicPartition]error, len(pairs))
 	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetCommitResponse, error) {
 		// A new request for every attempt: sending one may lower its version in place.
@@ -67,7 +67,7 @@ func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPart
 		}
 		for tp, p := range pairs {
 			// AddBlock would claim leader epoch 0; -1 says that we do not know it.
-			req.AddBlockWithLeaderEpoch(tp.topic, tp.partition, p.position, -1, 0, p.checkpoint)
+			req.AddBlockWithLeaderEpoch(tp.topic, tp.partition, p.Position, -1, 0, p.Checkpoint)
 		}
 		return b.CommitOffset(req)
 	})
@@ -100,48 +100,49 @@ func (o *offsets) commit(m member, pairs map[topicPartition]*pair) map[topicPart
 
 // committed reads one partition's offset and metadata, waiting for transactional commits under way. It tries until ctx
 // ends.
-func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time.Duration) (int64, string, error) {
+func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time.Duration) (lane.Pair, error) {
 	for {
-		position, checkpoint, err := o.fetch(tp)
+		p, err := o.fetch(tp)
 		if err == nil {
-			return position, checkpoint, nil
+			return p, nil
 		}
 		var fault *refusedError
 		if err = judge(err); errors.As(err, &fault) {
-			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w; %s", tp.topic, tp.partition, err, fault.remedy)
+			return lane.Pair{}, fmt.Errorf("read the committed offset of %s/%d: %w; %s",
+				tp.topic, tp.partition, err, fault.remedy)
 		}
 		select {
 		case <-ctx.Done():
-			return 0, "", fmt.Errorf("read the committed offset of %s/%d: %w (last answer: %w)",
+			return lane.Pair{}, fmt.Errorf("read the committed offset of %s/%d: %w (last answer: %w)",
 				tp.topic, tp.partition, context.Cause(ctx), err)
 		case <-time.After(backoff):
 		}
 	}
 }
 
-func (o *offsets) fetch(tp topicPartition) (int64, string, error) {
+func (o *offsets) fetch(tp topicPartition) (lane.Pair, error) {
 	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
 		req := sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group, map[string][]int32{tp.topic: {tp.partition}})
 		req.RequireStable = req.Version >= 7
 		return b.FetchOffset(req)
 	})
 	if err != nil {
-		return 0, "", err
+		return lane.Pair{}, err
 	}
 	if code := resp.GroupError(); code != sarama.ErrNoError {
 		if coordinatorMoved(code) {
 			o.lost.Store(true)
 		}
-		return 0, "", code
+		return lane.Pair{}, code
 	}
 	block := resp.GetBlock(tp.topic, tp.partition)
 	switch {
 	case block == nil:
-		return 0, "", sarama.ErrIncompleteResponse
+		return lane.Pair{}, sarama.ErrIncompleteResponse
 	case block.Err != sarama.ErrNoError:
-		return 0, "", block.Err
+		return lane.Pair{}, block.Err
 	}
-	return block.Offset, block.Metadata, nil
+	return lane.Pair{Position: block.Offset, Checkpoint: block.Metadata}, nil
 }
 
 // ask sends one request to the group's coordinator. After a transport error the connection is dropped and the

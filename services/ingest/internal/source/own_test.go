@@ -130,7 +130,7 @@ func TestTwoMembersShare(t *testing.T) {
 			c := newCluster(t, kfake.SeedTopics(4, testTopic))
 			cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 				c.Kafka.Assignment = assignment
-				c.Kafka.SessionTimeout = config.Duration(10 * time.Second)
+				c.Kafka.SessionTimeout = config.Duration(45 * time.Second)
 			})
 			a := start(t, cfg, false)
 			var first []*owned
@@ -184,13 +184,13 @@ func TestDrainOnRevoke(t *testing.T) {
 	<-o.ctx.Done()
 	// The claim is revoked, and the lane still settles and commits.
 	mustCommit(t, o, 2, "drained")
-	o.CommitLater(3, "last") // not awaited by the lane: committed all the same
+	o.CommitLater(lane.Pair{Position: 3, Checkpoint: "last"}) // not awaited by the lane: committed all the same
 	close(o.release)
 	stop.Wait()
 	if position, checkpoint := stored(c, 0); position != 3 || checkpoint != "last" {
 		t.Errorf("committed %d %q", position, checkpoint)
 	}
-	mustFenced(t, o.Commit(t.Context(), 4, "too late"))
+	mustFenced(t, o.Commit(t.Context(), lane.Pair{Position: 4, Checkpoint: "too late"}))
 	if info := c.GroupInfo(testGroup); len(info.Members) != 0 {
 		t.Errorf("%d members are left in the group", len(info.Members))
 	}
@@ -206,7 +206,7 @@ func TestDrainDeadline(t *testing.T) {
 	defer close(o.release)
 	// A commit that cannot get through holds nobody beyond the deadline.
 	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.OffsetCommit}, Err: kerr.CoordinatorLoadInProgress, Count: -1})
-	mustFenced(t, o.Commit(t.Context(), 2, "never"))
+	mustFenced(t, o.Commit(t.Context(), lane.Pair{Position: 2, Checkpoint: "never"}))
 	if s.logs.Count("did not drain in time") != 1 {
 		t.Error("nothing was logged")
 	}

@@ -51,29 +51,22 @@ func (c *claim) Number() int32   { return c.tp.partition }
 func (c *claim) Cluster() string { return c.membership.source.cluster }
 
 // Committed flushes what CommitLater holds first: the answer is then the newest state of this lane.
-func (c *claim) Committed(ctx context.Context) (int64, string, error) {
+func (c *claim) Committed(ctx context.Context) (lane.Pair, error) {
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
 	if err := c.membership.committer.flush(ctx, c.tp); err != nil {
-		return 0, "", c.wrap("commit before reading back", err)
+		return lane.Pair{}, c.wrap("commit before reading back", err)
 	}
 	s := c.membership.source
-	type committed struct {
-		position int64
-		metadata string
-	}
-	read, err := Await(ctx, &s.calls, func() (committed, error) {
-		position, metadata, err := s.offsets.committed(ctx, c.tp, s.backoff)
-		return committed{position, metadata}, err
-	})
+	read, err := Await(ctx, &s.calls, func() (lane.Pair, error) { return s.offsets.committed(ctx, c.tp, s.backoff) })
 	if err != nil {
-		return 0, "", err
+		return lane.Pair{}, err
 	}
-	mark, checkpoint := unmark(read.metadata)
-	if err := c.recognize(ctx, read.position, mark); err != nil {
-		return 0, "", err
+	mark, checkpoint := unmark(read.Checkpoint)
+	if err := c.recognize(ctx, read.Position, mark); err != nil {
+		return lane.Pair{}, err
 	}
-	return read.position, checkpoint, nil
+	return lane.Pair{Position: read.Position, Checkpoint: checkpoint}, nil
 }
 
 // sharedLook is how old what claims that begin know of their topic may be.
@@ -114,26 +107,27 @@ func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error
 }
 
 // Commit implements lane.Partition.
-func (c *claim) Commit(ctx context.Context, position int64, checkpoint string) error {
+func (c *claim) Commit(ctx context.Context, p lane.Pair) error {
 	if c.alive.Err() != nil { // the partition may have another claim by now
 		return c.wrap("commit", context.Cause(c.alive))
 	}
 	ctx, cancel := either(ctx, c.alive)
 	defer cancel()
-	return c.wrap("commit", c.membership.committer.now(ctx, c.tp, position, c.mark(position, checkpoint), c.fenced))
+	return c.wrap("commit", c.membership.committer.now(ctx, c.tp, c.mark(p), c.fenced))
 }
 
 // CommitLater implements lane.Partition.
-func (c *claim) CommitLater(position int64, checkpoint string) {
+func (c *claim) CommitLater(p lane.Pair) {
 	if c.alive.Err() != nil { // the partition may have another claim by now
 		return
 	}
-	c.membership.committer.later(c.tp, position, c.mark(position, checkpoint), c.fenced)
+	c.membership.committer.later(c.tp, c.mark(p), c.fenced)
 }
 
 // mark says with a checkpoint of which topic and log the position is.
-func (c *claim) mark(position int64, checkpoint string) string {
-	return stamp{c.current(), placeOf(c.Cluster(), c.tp), c.epochs.before(position)}.mark(checkpoint)
+func (c *claim) mark(p lane.Pair) lane.Pair {
+	p.Checkpoint = stamp{c.current(), placeOf(c.Cluster(), c.tp), c.epochs.before(p.Position)}.mark(p.Checkpoint)
+	return p
 }
 
 func (c *claim) current() sarama.Uuid {

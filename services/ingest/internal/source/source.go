@@ -42,8 +42,9 @@ type Source struct {
 	backoff    time.Duration
 	fenceGrace time.Duration
 	endsEvery  time.Duration
-	// loadEvery, loadWindow and replanEvery are the constants of load.go.
-	loadEvery, loadWindow, replanEvery time.Duration
+	// pace is the constant of fetcher.go; loadEvery, loadWindow, replanEvery and urgentEvery are those of load.go.
+	pace                                            time.Duration
+	loadEvery, loadWindow, replanEvery, urgentEvery time.Duration
 
 	// Set while Run runs.
 	cluster string
@@ -73,7 +74,8 @@ func New(config Config, log *slog.Logger, reg prometheus.Registerer) *Source {
 	s := &Source{
 		config: config, log: log, metrics: NewMetrics(reg),
 		backoff: 100 * time.Millisecond, fenceGrace: time.Duration(config.Kafka.SessionTimeout),
-		endsEvery: endsEvery, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
+		endsEvery: endsEvery, pace: pace, loadEvery: loadEvery, loadWindow: loadWindow, replanEvery: replanEvery,
+		urgentEvery: urgentEvery,
 	}
 	s.waits("has not connected to the brokers yet")
 	return s
@@ -136,6 +138,7 @@ func (s *Source) Run(ctx context.Context, topics Topics, handler Handler) error 
 			s.log.Debug("close the consumer group", "error", err)
 		}
 		errs.Wait()
+		s.retire() // which sarama does for dynamic members alone
 	}()
 	m, err := newMembership(ctx, s, handler)
 	if err != nil {

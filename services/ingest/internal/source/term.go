@@ -79,7 +79,7 @@ func (c *committer) abandon(why error) {
 	why = givenUp(why)
 	c.mu.Lock()
 	left := c.pending
-	c.pending = make(map[topicPartition]*pair)
+	c.pending = make(map[topicPartition]*handed)
 	for _, p := range left {
 		p.answer(why)
 	}

@@ -32,7 +32,7 @@ func TestLateWordOnAGenerationThatIsOver(t *testing.T) {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 				defer cancel()
 				told := make(chan error, 1)
-				go func() { told <- k.now(ctx, tpA, 1, "", unfenced(t)) }()
+				go func() { told <- k.now(ctx, tpA, lane.Pair{Position: 1}, unfenced(t)) }()
 				synctest.Wait() // it is on its way
 				k.advance(member{id: "m", generation: 3})
 				if err := <-told; err != nil {
@@ -72,7 +72,7 @@ func TestPatienceWithARefusedGeneration(t *testing.T) {
 		c := &coordinator{answer: func(int, topicPartition) error { return errRefused }}
 		c.run(t, func(k *committer) {
 			k.grace = grace
-			k.later(tpA, 1, "", unfenced(t))
+			k.later(tpA, lane.Pair{Position: 1}, unfenced(t))
 			time.Sleep(24 * time.Hour)
 			if asked := len(c.asked()); asked != min(1, int(grace)) {
 				t.Errorf("grace %v: asked %d times for another generation", grace, asked)
@@ -106,7 +106,7 @@ func TestConclude(t *testing.T) {
 	for _, barred := range []error{nil, errRefused} {
 		k := newCommitter(nil, nil, time.Hour, time.Hour, nil, NewMetrics(nil))
 		var told []error
-		k.later(tpA, 1, "", func(err error) { told = append(told, err) })
+		k.later(tpA, lane.Pair{Position: 1}, func(err error) { told = append(told, err) })
 		k.barred = barred
 		k.conclude()
 		if barred == nil && (len(told) != 0 || len(k.pending) != 1) {
@@ -124,7 +124,7 @@ func TestTheFirstReasonRetires(t *testing.T) {
 	first := errors.New("first")
 	k.retire(tpA, first)
 	k.retire(tpA, errors.New("second"))
-	if err := k.now(t.Context(), tpA, 1, "", unfenced(t)); !errors.Is(err, first) {
+	if err := k.now(t.Context(), tpA, lane.Pair{Position: 1}, unfenced(t)); !errors.Is(err, first) {
 		t.Errorf("told %v", err)
 	}
 	k.admit(tpA)
@@ -138,11 +138,11 @@ func TestTheFirstReasonRetires(t *testing.T) {
 func TestRefusalIsTheLastWordOnTheWholeRequest(t *testing.T) {
 	for range 20 { // in whatever order they are looked at
 		told := map[topicPartition]chan error{tpA: make(chan error, 1), tpB: make(chan error, 1)}
-		k := newCommitter(func(map[topicPartition]*pair) map[topicPartition]error {
+		k := newCommitter(func(map[topicPartition]*handed) map[topicPartition]error {
 			return map[topicPartition]error{tpA: errRefused, tpB: errors.New("coordinator is loading")}
 		}, nil, time.Hour, time.Hour, new(logtest.Log).Logger(), NewMetrics(nil))
 		for tp, confirmed := range told {
-			k.add(tp, &pair{position: 1, confirmed: []chan<- error{confirmed}, fenced: func(error) {}})
+			k.add(tp, &handed{Pair: lane.Pair{Position: 1}, confirmed: []chan<- error{confirmed}, fenced: func(error) {}})
 		}
 		k.conclude()
 		k.round()

@@ -95,6 +95,11 @@ func TestHalfOfTwoHundredAddressesAreDead(t *testing.T) {
 		w.names.set(nil, append(all, all[:50]...)...)
 		w.await("a hundred writers serve", 10*time.Second, func() bool { return w.serving() == 100 })
 		w.places(100)
+		for i, a := range all {
+			if p := w.writer(a); i%2 == 1 && (p.State != placement.Away || !strings.Contains(p.Why, "connection refused")) {
+				t.Errorf("the picture says of a dead address: %+v", p)
+			}
+		}
 		w.mu.Lock()
 		hosts := slices.Collect(maps.Values(w.hosts))
 		w.mu.Unlock()
@@ -217,6 +222,52 @@ func TestAWriterOfAnotherDatasetIsLeftOut(t *testing.T) {
 		s, _ := w.place(0)
 		if err := s.Opened(&lanev1.Opened{Writer: "w", Project: "p", Dataset: datasets[s.peer.address]}); err != nil {
 			t.Errorf("the only dataset that is left: %v", err)
+		}
+	})
+}
+
+// A writer of an older version, which does not say where it writes, carries lanes beside those that do: both are there
+// while writers are upgraded.
+func TestAWriterThatDoesNotSayWhereItWritesCarriesLanes(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		all := w.startFirst(2, 2)
+		for i := range int32(4) {
+			s, _ := w.place(i)
+			opened := &lanev1.Opened{Writer: "new", Project: "p", Dataset: "d"}
+			if s.peer.address == all[0] {
+				opened = &lanev1.Opened{Writer: "old"}
+			}
+			if err := s.Opened(opened); err != nil {
+				t.Errorf("lane %d: %v", i, err)
+			}
+		}
+		for _, a := range all {
+			if p := w.writer(a); p.State != placement.Serving || p.Lanes != 2 {
+				t.Errorf("%+v", p)
+			}
+		}
+	})
+}
+
+// The plan says what is going to move as soon as there is somewhere to go, and the picture alone does not look ahead.
+func TestThePlanLooksAhead(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		all := w.startFirst(1, 2)
+		w.places(4)
+		if p := w.fleet.Plan(); len(p.Ahead) > 0 {
+			t.Errorf("with one writer: %+v", p.Ahead)
+		}
+		w.start(all[1], true)
+		w.names.set(nil, all...)
+		w.await("it is seen", time.Minute, func() bool { return len(w.fleet.Plan().Ahead) > 0 || w.fleet.core.Moving() })
+		p := w.fleet.Plan()
+		for _, n := range p.Ahead {
+			if n.From == n.To || n.Reason == "" {
+				t.Errorf("%+v", n)
+			}
+		}
+		if w.fleet.Picture().Ahead != nil {
+			t.Error("the picture looks ahead")
 		}
 	})
 }

@@ -39,7 +39,8 @@ type host struct {
 	closed  chan struct{}
 	server  *grpc.Server
 	health  *health.Server
-	mute    atomic.Bool // reports nothing
+	mute    atomic.Bool  // reports nothing
+	answers atomic.Int64 // how much of its time it says is BigQuery's, in percent
 	calls   atomic.Int64
 	served  chan struct{}
 }
@@ -74,7 +75,8 @@ func (h *host) StreamCoreMetrics(
 	for {
 		if !h.mute.Load() {
 			if err := stream.Send(&v3orcapb.OrcaLoadReport{
-				CpuUtilization: 0.25, NamedMetrics: map[string]float64{"lanes": float64(h.calls.Load())},
+				CpuUtilization: 0.25, Utilization: map[string]float64{"answers": float64(h.answers.Load()) / 100},
+				NamedMetrics: map[string]float64{"lanes": float64(h.calls.Load())},
 			}); err != nil {
 				return err
 			}

@@ -219,9 +219,20 @@ type Picture struct {
 	Problem string `json:"problem,omitempty"`
 	// Home is the project and dataset that the lanes' rows go to, as the writers say.
 	Home string `json:"home,omitempty"`
+	// Ahead are the next moves, where they were asked for.
+	Ahead []placement.Next `json:"ahead"`
 }
 
-// Picture draws it.
+// Plan is the picture with what is going to move.
+func (f *Fleet) Plan() Picture {
+	p := f.Picture()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p.Ahead = f.core.Ahead(time.Now())
+	return p
+}
+
+// Picture draws it, without looking ahead.
 func (f *Fleet) Picture() Picture {
 	f.mu.Lock()
 	defer f.mu.Unlock()

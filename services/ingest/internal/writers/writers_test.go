@@ -165,3 +165,21 @@ func TestNobodyIsGivenUpWhenAllAreQuiet(t *testing.T) {
 		}
 	})
 }
+
+// How much of the time that batches take is BigQuery's, this ingest knows by its writers, each as it counts for its
+// lanes: that part of its waiting is no saturation.
+func TestWhatIsBigQuerysIsKnownByTheWriters(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		if got := w.fleet.Answers(); got != 0 {
+			t.Errorf("%v without a lane", got)
+		}
+		all := w.startFirst(2, 2)
+		w.host(all[0]).answers.Store(90)
+		w.host(all[1]).answers.Store(30)
+		w.places(2) // one at each
+		time.Sleep(3 * reportEvery)
+		if got := w.fleet.Answers(); got < 0.59 || got > 0.61 {
+			t.Errorf("%v of two writers with 0.9 and 0.3", got)
+		}
+	})
+}

@@ -95,6 +95,7 @@ func (l *lane) launch() (blocked bool, err error) {
 			}
 		}
 		b.launched = time.Now().UnixNano()
+		b.traced.launched()
 		l.launched++
 	}
 	return false, nil

@@ -36,9 +36,11 @@ type Budget struct {
 	// let in last.
 	first  atomic.Pointer[lane]
 	turned time.Time
-	// room is closed, and replaced, when use falls below the limit; nil when nobody waits to read.
-	room chan struct{}
-	// alarm rings while somebody waits; moved is when bytes were given back last, or somebody began to wait.
+	// room is closed, and replaced, when use falls below the limit; nil when nobody waits to read. readers are how many
+	// do.
+	room    chan struct{}
+	readers int
+	// alarm rings while somebody waits; moved is when bytes were given back last, or the first of them began to wait.
 	alarm *time.Timer
 	moved time.Time
 	// blocked is how long some lane has waited.
@@ -92,8 +94,8 @@ func (b *Budget) charge(n int64, of *lane) *place {
 		return nil
 	}
 	p := &place{bytes: n, of: of, let: make(chan struct{})}
-	b.queue = append(b.queue, p)
 	b.watch()
+	b.queue = append(b.queue, p)
 	b.blocked.Set(b.room != nil || len(b.queue) > 0)
 	return p
 }
@@ -148,7 +150,7 @@ func (b *Budget) admit() {
 	})
 	if b.room != nil && b.roomy() {
 		close(b.room)
-		b.room = nil
+		b.room, b.readers = nil, 0
 	}
 	b.blocked.Set(b.room != nil || len(b.queue) > 0)
 }
@@ -156,25 +158,44 @@ func (b *Budget) admit() {
 // roomy reports whether lanes may read on. The caller holds mu.
 func (b *Budget) roomy() bool { return b.used < b.limit && len(b.queue) == 0 && b.first.Load() == nil }
 
-// wait returns nil when there is room to read, else a channel that is closed when there may be.
-func (b *Budget) wait() <-chan struct{} {
+// wait returns nil when there is room to read, else a channel that is closed when there may be. Who waits for that
+// already passes it, and else nil; who waits no longer says so with forgo.
+func (b *Budget) wait(pending <-chan struct{}) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.roomy() {
 		return nil
 	}
 	if b.room == nil {
-		b.room = make(chan struct{})
 		b.watch()
-		b.blocked.Set(b.room != nil || len(b.queue) > 0)
+		b.room = make(chan struct{})
+		b.blocked.Set(true)
+	}
+	if b.room != pending {
+		b.readers++
 	}
 	return b.room
 }
 
-// watch sets the alarm unless it is set. The caller holds mu.
+// forgo says that a reader waits for room no longer, though it got none: nobody has to make any for it.
+func (b *Budget) forgo(room <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if room == nil || b.room != room {
+		return // it was closed
+	}
+	if b.readers--; b.readers == 0 {
+		b.room = nil
+		b.blocked.Set(len(b.queue) > 0)
+	}
+}
+
+// watch sets the alarm unless it is set. It is called before somebody begins to wait. The caller holds mu.
 func (b *Budget) watch() {
-	if b.alarm == nil {
+	if b.room == nil && len(b.queue) == 0 {
 		b.moved = time.Now()
+	}
+	if b.alarm == nil {
 		b.alarm = time.AfterFunc(b.patience, b.ring)
 	}
 }
@@ -215,15 +236,15 @@ func (b *Budget) line() []*lane {
 }
 
 // putFirst has the messages of one lane let in before all others, or of all in turn again when it is nil. It reports
-// whether that alone let somebody in.
+// whether that alone let somebody in, or let others read on.
 func (b *Budget) putFirst(l *lane) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.first.Store(l)
 	b.turned = time.Now()
-	waited := len(b.queue)
+	waited, readers := len(b.queue), b.readers
 	b.admit()
-	return len(b.queue) < waited
+	return len(b.queue) < waited || b.readers < readers
 }
 
 // served says that a lane has what it waited for, or has ended: it comes first no longer.

@@ -102,13 +102,13 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 		}
 	}
 	b := NewBudget(10)
-	if b.wait() != nil {
+	if b.wait(nil) != nil {
 		t.Fatal("an empty budget has no room")
 	}
 	if b.charge(10, nil) != nil {
 		t.Fatal("an empty budget has no room for all of it")
 	}
-	room, large, small := b.wait(), b.charge(8, nil), b.charge(1, nil)
+	room, large, small := b.wait(nil), b.charge(8, nil), b.charge(1, nil)
 	b.release(5)
 	if let(large) || let(small) || b.Used() != 5 {
 		t.Fatalf("let in beyond the limit, or out of turn; %d bytes used", b.Used())
@@ -126,13 +126,13 @@ func TestBudgetWakesWhoWaits(t *testing.T) {
 	}
 	b.leave(last)
 	b.release(10)
-	if !woken(room) || b.wait() != nil || b.Used() != 0 {
+	if !woken(room) || b.wait(nil) != nil || b.Used() != 0 {
 		t.Fatalf("%d bytes used", b.Used())
 	}
 	if b.charge(11, nil) != nil {
 		t.Fatal("what is larger than the budget waits though it is alone")
 	}
-	room = b.wait()
+	room = b.wait(nil)
 	if b.release(1); woken(room) {
 		t.Fatal("a reader was woken at the limit")
 	}
@@ -159,7 +159,7 @@ func TestBudgetAsksForRelief(t *testing.T) {
 		b.charge(10, nil)
 		time.Sleep(time.Hour) // nobody waits
 		p := b.charge(5, nil)
-		b.wait() // two who wait are asked for once
+		b.wait(nil) // two who wait are asked for once
 		time.Sleep(patience - time.Second)
 		b.release(1)
 		time.Sleep(patience - 2*time.Second)
@@ -179,7 +179,7 @@ func TestBudgetAsksForRelief(t *testing.T) {
 			t.Fatalf("relieved %d times, and nobody waits", reliefs.Load())
 		}
 		b.charge(5, nil)
-		b.wait()
+		b.wait(nil)
 		time.Sleep(patience + time.Second)
 		if synctest.Wait(); reliefs.Load() != 2 {
 			t.Fatalf("relieved %d times while a reader waits", reliefs.Load())
@@ -223,7 +223,7 @@ func TestTheBudgetCountsHowLongLanesWaited(t *testing.T) {
 		if waited := b.Waited(); waited != 0 {
 			t.Errorf("%v, and nobody waits", waited)
 		}
-		room := b.wait()
+		room := b.wait(nil)
 		time.Sleep(time.Second)
 		if waited := b.Waited(); waited != time.Second {
 			t.Errorf("%v while one waits", waited)
@@ -258,7 +258,7 @@ func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
 			t.Errorf("%v, and nobody has waited", waited)
 		}
 		b.charge(10, nil)
-		b.wait()
+		b.wait(nil)
 		time.Sleep(time.Second)
 		b.charge(5, nil)
 		time.Sleep(time.Second)
@@ -278,7 +278,7 @@ func TestTheBudgetCountsFromTheFirstWhoWaits(t *testing.T) {
 func TestRoomWakesAllWhoWait(t *testing.T) {
 	b := NewBudget(10)
 	b.charge(10, nil)
-	first, second := b.wait(), b.wait()
+	first, second := b.wait(nil), b.wait(nil)
 	b.release(5)
 	for i, room := range []<-chan struct{}{first, second} {
 		select {

@@ -137,11 +137,13 @@ func (l *lane) release() {
 		for i := range b.blocks {
 			l.last(b.blocks[i].data.Free)
 		}
+		b.traced.end(errUnsettled)
 	}
 	if l.place != nil {
 		l.service.Budget.leave(l.place)
 		l.last(l.request.Free)
 	}
+	l.forgo()
 	l.service.Budget.served(l)
 	l.service.Budget.release(l.charged)
 	l.service.Metrics.held.Sub(float64(l.bytes))

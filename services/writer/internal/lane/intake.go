@@ -142,7 +142,8 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 	}
 	b := l.newBatch()
 	b.sequence, b.start, b.end, b.needs = a.Sequence, l.end, a.EndPosition, 0
-	b.received = time.Now().UnixNano()
+	now := time.Now()
+	b.received = now.UnixNano()
 	records := b.end - b.start - within(l.left, b.start, b.end)
 	for i := range a.Blocks {
 		from := &a.Blocks[i]
@@ -201,6 +202,7 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 	}
 	l.sequence, l.end = b.sequence, b.end
 	l.window = append(l.window, b)
+	b.traced = l.trace(a.Trace, b, now)
 	l.bytes += b.bytes
 	l.service.Metrics.held.Add(float64(b.bytes))
 	return nil

@@ -211,14 +211,22 @@ func (l *lane) readOn() {
 	if l.reading || l.halfClosed || l.phase == opening || l.place != nil {
 		return
 	}
-	l.room = nil
 	if !l.waiting() && l.phase != awaitsOpen {
-		if l.room = l.service.Budget.wait(); l.room != nil {
+		if l.room = l.service.Budget.wait(l.room); l.room != nil {
 			return
 		}
 	}
+	l.forgo()
 	l.reading = true
 	l.grant <- struct{}{}
+}
+
+// forgo ends the wait for room, if the lane waits for any.
+func (l *lane) forgo() {
+	if l.room != nil {
+		l.service.Budget.forgo(l.room)
+		l.room = nil
+	}
 }
 
 func (l *lane) enter(p phase) { l.phase, l.since = p, time.Now() }

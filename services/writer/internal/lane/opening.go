@@ -234,6 +234,7 @@ func (l *lane) takeOpened(o *opened, err error) error {
 	l.left = o.left
 	opened := &lanev1.Opened{
 		Writer: l.service.Name, Project: l.service.Project, Dataset: l.service.Dataset,
+		Traces: l.service.Tracer.Enabled(),
 		Limits: &lanev1.Limits{
 			BlockBytes:    uint64(l.service.Limits.BlockBytes),
 			WindowBytes:   uint64(l.service.Limits.WindowBytes),

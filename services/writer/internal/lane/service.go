@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/waybill-data/waybill/pkg/buffers"
+	"github.com/waybill-data/waybill/pkg/tracing"
 	lanev1 "github.com/waybill-data/waybill/proto/lane/v1"
 	"github.com/waybill-data/waybill/services/writer/internal/checkpoint"
 )
@@ -73,6 +74,8 @@ type Service struct {
 	// Storms are those of the moment by the full resource names of tables; nil: those that the sink
 	// reports, if it is a Reporter. Cheap.
 	Storms func() map[string]Storm
+	// Tracer makes the writer's part of the traces that ingest begins; nil: none.
+	Tracer *tracing.Tracer
 	// Live is kept at how many lanes there are; nil: not.
 	Live *atomic.Int64
 	// Keys seal the checkpoints; nil: nothing does.

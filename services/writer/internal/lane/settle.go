@@ -99,8 +99,9 @@ func (l *lane) refuse(b *batch, bl *block, rows []RefusedRow) error {
 		return aborted("BigQuery refused %d of %d rows in batch %d", bl.refused, bl.rows, b.sequence)
 	}
 	l.service.Metrics.refused.Add(float64(len(rows)))
-	l.log.Warn("rows refused", "batch", b.sequence, "table", l.tables[bl.table].name, "rows", len(rows), "code",
-		rows[0].Code, "message", rows[0].Message)
+	b.traced.logger(l.log).Warn("rows refused", "batch", b.sequence, "table", l.tables[bl.table].name, "rows", len(rows),
+		"code", rows[0].Code, "message", rows[0].Message)
+	b.traced.refused(len(rows))
 	for len(rows) > 0 {
 		n := min(len(rows), maxRefusedRows)
 		m := &lanev1.Refused{Sequence: b.sequence, Rows: make([]*lanev1.RefusedRow, n)}
@@ -202,6 +203,7 @@ func (l *lane) settle() (moved bool, err error) {
 		b := l.window[n]
 		n++
 		l.position = b.end
+		l.remember(b)
 		for i := range b.blocks {
 			bl := &b.blocks[i]
 			t := &l.tables[bl.table]
@@ -248,6 +250,8 @@ func (l *lane) sendSettled(b *batch) error {
 	if err := l.send(&lanev1.LaneResponse{Message: &l.settled}); err != nil {
 		return err
 	}
+	b.traced.end(nil)
+	b.traced = nil
 	metrics := l.service.Metrics
 	metrics.batches.Inc()
 	metrics.bytes.Add(float64(b.bytes))

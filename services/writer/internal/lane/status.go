@@ -56,6 +56,8 @@ type board struct {
 	held, outside int64
 	// waits is since when the lane has waited for its ingest; zero while it does not.
 	waits time.Time
+	// written are the last batches that were settled.
+	written memory
 	// unopened says that no Open has come.
 	unopened bool
 }

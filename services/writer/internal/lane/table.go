@@ -57,6 +57,7 @@ type batch struct {
 	open       int // blocks whose rows are not all written or refused
 	received   int64
 	launched   int64 // when all of its rows had gone to the sink, 0 before
+	traced     *traced
 }
 
 // block is the rows of a batch for one table.

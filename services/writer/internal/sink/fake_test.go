@@ -358,7 +358,7 @@ func world(t *testing.T, change ...func(*Config)) (*fakeBigQuery, *Sink) {
 }
 
 func deadline(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -56,7 +56,6 @@ func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, err
 		err = record(s.top)
 	}
 	c.emit(op{code: opEnd}, path)
-	c.program.dates = c.options.Dates
 	return &c.program, err
 }
 
@@ -175,7 +174,6 @@ func (c *compiler) fallback(f *shape.Node, path *decode.Path) ([]byte, error) {
 		return nil, err
 	}
 	sub := newCompiler(&decode.Options{Contract: c.options.Contract, Dates: c.options.Dates})
-	sub.program.dates = c.options.Dates
 	if err := sub.value(t, f, f.Number, path); err != nil {
 		return nil, err
 	}
@@ -208,6 +206,9 @@ func (c *compiler) value(w *typ, r *shape.Node, number int32, path *decode.Path)
 		return nil
 	case r.From == shape.Record && (r.Kind == shape.Decimal || r.Kind == shape.Double || r.Kind == shape.String):
 		c.variable(w, r, number, path)
+		return nil
+	case r.From == shape.Record && r.Kind == shape.Geography:
+		c.geometry(w, r, number, path)
 		return nil
 	case r.Kind == shape.JSON && r.From >= shape.Record:
 		c.program.skipped = append(c.program.skipped, c.skippedOf(w, true))

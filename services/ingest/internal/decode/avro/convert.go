@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"math"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
 // durationBytes is the size of a duration: months, days and milliseconds, each 32 bits, little-endian (Avro
@@ -23,10 +26,13 @@ func columnOp(w, r *typ) (code opcode, ok bool) {
 	return opNumber, w.kind == r.kind
 }
 
-// column keeps a column for an instruction.
-func (c *compiler) column(column *decode.Column) int32 {
-	c.columns = append(c.columns, *column)
-	return int32(len(c.columns) - 1)
+// cell keeps a column for an instruction that writes field number of r.
+func (c *compiler) cell(column *decode.Column, r *shape.Node, number int32) int32 {
+	c.cells = append(c.cells, &decode.Cell{
+		Column: column, Tag: protowire.AppendTag(nil, protowire.Number(number), column.Wire()),
+		Dates: c.options.Dates, Item: r == c.bare,
+	})
+	return int32(len(c.cells) - 1)
 }
 
 // convert runs the instructions about columns that the contract asks for, and those of the logical types that take more
@@ -44,13 +50,7 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 		if start < 0 {
 			return out, o, p, lengthReason(n, start)
 		}
-		column := &prog.columns[in.arg]
-		if prog.dates != nil && column.IsMoment() {
-			micros, null, reason := m.farText(prog.dates, column, src[start:start+n])
-			out, o, reason = m.far(in, column, out, o, micros, null, reason)
-			return out, o, start + n, reason
-		}
-		out, o, reason = m.put(column, in, out, o, text, src[start:start+n])
+		out, o, reason = m.put(prog.cells[in.arg], out, o, src[start:start+n])
 		return out, o, start + n, reason
 
 	case opDecimal:
@@ -64,54 +64,45 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			return out, o, p, endReason
 		}
 		next = start + n
-		if text, reason = appendDecimal(text, src[start:next], d); reason == "" && d.column != nil {
+		if text, reason = appendDecimal(text, src[start:next], d); reason == "" && d.cell != nil {
 			m.scratch = text
-			out, o, reason = m.put(d.column, in, out, o, text, text)
+			out, o, reason = m.put(d.cell, out, o, text)
 			return out, o, next, reason
 		}
 
 	case opVariable:
 		if text, next, reason = appendVariable(text, src, p); reason == "" {
 			m.scratch = text
-			out, o, reason = m.put(&prog.columns[in.arg], in, out, o, text, text)
+			out, o, reason = m.put(prog.cells[in.arg], out, o, text)
+			return out, o, next, reason
+		}
+
+	case opGeometry:
+		var null bool
+		if text, next, null, reason = m.appendGeometry(&prog.geometries[in.arg], text, src, p); null {
 			return out, o, next, reason
 		}
 
 	case opJSON:
-		m.scratch = text
+		m.json.Reset()
 		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {
 			return out, o, next, reason
 		}
-		text = m.scratch
+		out, o = putText(out, o, in, len(m.json.Text))
+		o += copy(out[o:], m.json.Text)
+		m.json.Trim()
+		return out, o, next, ""
 
 	case opNumber:
 		v, after := readVarint(src, p)
 		switch {
 		case after < 0:
 			return out, o, p, varintReason(after)
-		case in.jump&is32 != 0 && v > math.MaxUint32:
+		case in.jump != 0 && v > math.MaxUint32:
 			return out, o, p, intReason
 		}
-		column := &prog.columns[in.arg]
-		switch {
-		case prog.dates != nil && column.IsMoment():
-			micros, ok, before := column.OfNumber(unzigzag(v))
-			micros, null, reason := m.Far(prog.dates, micros, ok, before)
-			out, o, reason = m.far(in, column, out, o, micros, null, reason)
-			return out, o, after, reason
-		case column.Type == decode.Float:
-			o = putTag(out, o, in)
-			binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(unzigzag(v))))
-			return out, o + 8, after, ""
-		case column.IsNumber():
-			v, reason := column.NumberOf(unzigzag(v))
-			if reason != "" {
-				return out, o, p, reason
-			}
-			return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), after, ""
-		}
-		text, reason = column.AppendNumber(text, unzigzag(v))
-		next = after
+		row, reason := prog.cells[in.arg].AppendNumber(out[:o], unzigzag(v), &m.Taken)
+		return row[:cap(row)], len(row), after, reason
 
 	case opDuration:
 		if len(src)-p < durationBytes {
@@ -137,39 +128,10 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 	return out, o + copy(out[o:], text), next, ""
 }
 
-// put writes what a text becomes in a column that the contract asks for. scratch is where texts are made, behind what
-// is in it.
-func (m *machine) put(
-	column *decode.Column, in *op, out []byte, o int, scratch, value []byte,
-) (_ []byte, _ int, reason string) {
-	switch {
-	case column.IsNumber():
-		v, reason := column.Number(value)
-		if reason != "" {
-			return out, o, reason
-		}
-		return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), ""
-	case column.Type == decode.Float:
-		v, reason := column.Float(value)
-		if reason != "" {
-			return out, o, reason
-		}
-		o = putTag(out, o, in)
-		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(v))
-		return out, o + 8, ""
-	case column.IsVerbatim():
-		reason = column.CheckText(value)
-	default:
-		var text []byte
-		text, reason = column.AppendText(scratch, value)
-		value = text[len(scratch):]
-		m.scratch = text
-	}
-	if reason != "" {
-		return out, o, reason
-	}
-	out, o = putText(out, o, in, len(value))
-	return out, o + copy(out[o:], value), ""
+// put writes what a text becomes in a column.
+func (m *machine) put(c *decode.Cell, out []byte, o int, text []byte) (_ []byte, _ int, reason string) {
+	row, reason := c.AppendText(out[:o], text, &m.Taken)
+	return row[:cap(row)], len(row), reason
 }
 
 // appendBigDecimal appends the text of a big-decimal: the bytes of a number, and its scale (Avro specification,
@@ -184,12 +146,16 @@ func appendBigDecimal(dst, value []byte) (_ []byte, reason string) {
 	if end != len(value) {
 		return dst, malformed
 	}
-	// A scale outside of these could be made up for by zeros only, which writers have no reason to write.
-	scale := unzigzag(u)
+	return appendScaled(dst, value[start:start+n], unzigzag(u))
+}
+
+// appendScaled appends the text of a number with a scale of its own. A scale outside of these bounds could be made up
+// for by zeros only, which writers have no reason to write.
+func appendScaled(dst, number []byte, scale int64) (_ []byte, reason string) {
 	if scale < 0 || scale > decode.BigNumericScale {
-		return dst, fmt.Sprintf("the scale %d of the big-decimal is not within 0 and %d", scale, decode.BigNumericScale)
+		return dst, fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
 	}
-	return appendDecimal(dst, value[start:start+n], &decimalType{
+	return appendDecimal(dst, number, &decimalType{
 		precision: decode.BigNumericWhole + int(scale), scale: int(scale),
 	})
 }

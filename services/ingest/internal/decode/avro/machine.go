@@ -28,6 +28,7 @@ type machine struct {
 	decode.Taken
 	// scratch is where texts are made.
 	scratch []byte
+	json    decode.JSONWriter
 	// within is the way from a value that is read past to what is wrong in it.
 	within string
 }

@@ -25,23 +25,15 @@ const (
 	opUUID
 	opEnum    // arg: index of the enum
 	opDecimal // arg: index of the decimal
-	opDate
-	opTimeMillis
-	opTimeMicros
-	opTimestampMillis
-	opTimestampMicros
-	opTimestampNanos
-	opLocalMillis
-	opLocalMicros
-	opLocalNanos
 	opBigDecimal
 	opDuration
-	opVariable // a decimal with its scale before it; arg: index of the column
-	// What the contract asks for in place of the type map. arg: index of the column.
-	opText   // a text; jump: a bit for an item without a RECORD around it
-	opNumber // a whole number; jump: a bit for one of 32 bits, and for an item without a RECORD around it
-	opJSON   // a value with parts, as JSON; arg: index of what is skipped
-	opRange  // ends the message of a RANGE and reads nothing; arg: index of the bounds
+	opVariable // a decimal with its scale before it; arg: index of the cell
+	opGeometry // a shape as WKB in a record; arg: index of the geometry
+	opNumber   // a whole number that becomes another value; arg: index of the cell, jump: 1 for one of 32 bits
+	// What the contract asks for in place of the type map.
+	opText  // a text; arg: index of the cell
+	opJSON  // a value with parts, as JSON; arg: index of what is skipped
+	opRange // ends the message of a RANGE and reads nothing; arg: index of the bounds
 	// opConst writes fixed bytes, tag included, and reads nothing: the default of a field that the file's schema lacks.
 	opConst
 
@@ -70,14 +62,8 @@ const (
 	opTakeIDEnum // arg: index of the enum
 	opTakeIDUUID
 	opTakeTime     // arg: a Unit
-	opTakeFar      // arg: index of the column
-	opTakeTimeText // arg: index of the column
-)
-
-// The bits of jump in opText and opNumber.
-const (
-	is32   = 1
-	isItem = 2
+	opTakeFar      // arg: index of the cell
+	opTakeTimeText // arg: index of the cell
 )
 
 // op is one instruction.
@@ -100,15 +86,15 @@ type program struct {
 	// messages and arrays are how deep each nest.
 	messages, arrays int
 
-	enums    []symbols
-	unions   [][]int32
-	decimals []decimalType
-	consts   [][]byte
-	skipped  []*skipped
-	reasons  []string
-	columns  []decode.Column
-	dates    *decode.Dates
-	ranges   []decode.RangeBounds
+	enums      []symbols
+	unions     [][]int32
+	decimals   []decimalType
+	consts     [][]byte
+	skipped    []*skipped
+	geometries []geometry
+	reasons    []string
+	cells      []*decode.Cell
+	ranges     []decode.RangeBounds
 }
 
 // bytes is about what the program takes in memory.
@@ -134,8 +120,8 @@ type symbols struct {
 }
 
 // decimalType bounds a decimal: every value has at most this many digits, of which scale are behind the point. size is
-// that of a fixed, -1 for bytes. column is what the contract asks for, nil if nothing.
+// that of a fixed, -1 for bytes. cell is what the contract asks for, nil if nothing.
 type decimalType struct {
 	precision, scale, size int
-	column                 *decode.Column
+	cell                   *decode.Cell
 }

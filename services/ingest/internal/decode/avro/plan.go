@@ -1,10 +1,11 @@
 // Package avro turns Avro payloads into the bytes of protobuf rows.
 //
-// Compile turns a schema into a Plan once: a flat program over the payload, and the row's descriptor. A Decoder, one
-// for each lane, runs the program over payload after payload, in one pass and without allocating. A payload is one bare
-// Avro datum (no header, no schema id); a single-object encoding of the contract's schema; or an object container file
-// with exactly one datum, known by its first bytes `Obj\x01`; a file may have been written with another schema, which
-// is resolved by Avro's rules. What starts like one of these and is none is read as a bare datum.
+// Parse reads a schema, and Schema.Compile turns it into a Plan once: a flat program over the payload, and the row's
+// descriptor. A Decoder, one for each lane, runs the program over payload after payload, in one pass and without
+// allocating. A payload is one bare Avro datum (no header, no schema id); a single-object encoding of the contract's
+// schema; or an object container file with exactly one datum, known by its first bytes `Obj\x01`; a file may have been
+// written with another schema, which is resolved by Avro's rules. What starts like one of these and is none is read as
+// a bare datum.
 //
 // The bytes are those that deterministic proto.Marshal makes of the same message: fields ascending, lengths minimal. (A
 // field order other than the contract's in a file's schema is kept, which protobuf allows.) Every value of the payload
@@ -36,17 +37,9 @@ type Plan struct {
 	warnings []string
 }
 
-// Compile compiles Avro schema JSON. The error is a *SchemaError where it is about one field: a schema that is not a
-// record, contains itself, or that BigQuery has no columns for.
-func Compile(avsc []byte, o decode.Options) (*Plan, error) {
-	schema, err := parseSchema(string(avsc))
-	if err != nil {
-		return nil, fmt.Errorf("schema: %w", err)
-	}
-	return schema.Compile(o)
-}
-
-// Compile compiles a schema that is its own writer's. Errors are those of the function Compile.
+// Compile compiles a schema that is its own writer's. The error is a *decode.SchemaError where it is about one field,
+// decode.SchemaErrors where about several: a schema that is not a record, contains itself, or that BigQuery has no
+// columns for.
 func (s *Schema) Compile(o decode.Options) (*Plan, error) {
 	t := shape.New(s.Shape(false), &o)
 	t.Become = become

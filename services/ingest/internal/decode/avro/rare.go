@@ -3,7 +3,6 @@ package avro
 import (
 	"encoding/binary"
 	"math"
-	"strconv"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
@@ -100,7 +99,7 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		out, o = putText(out, o, in, 36)
 		appendUUID(out[o:o], src[p:p+16])
 		return out, o + 36, p + 16, ""
-	case opText, opNumber, opRange, opBigDecimal, opVariable, opDuration, opDecimal, opJSON:
+	case opText, opNumber, opRange, opBigDecimal, opVariable, opGeometry, opDuration, opDecimal, opJSON:
 		return m.convert(prog, in, out, o, src, p)
 
 	case opIntToFloat, opIntToDouble:
@@ -124,49 +123,7 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		binary.LittleEndian.PutUint64(out[o:], math.Float64bits(float64(v)))
 		return out, o + 8, p + 4, ""
 	}
-	return m.when(in, out, o, src, p)
-}
-
-// when runs the instructions about dates and times.
-func (m *machine) when(in *op, out []byte, o int, src []byte, p int) (_ []byte, _, _ int, reason string) {
-	u, next := readVarint(src, p)
-	if next < 0 {
-		return out, o, p, varintReason(next)
-	}
-	v := unzigzag(u)
-	text := m.scratch[:0]
-	switch in.code {
-	case opDate:
-		if v < decode.MinDays || v > decode.MaxDays {
-			return out, o, p, "the date " + strconv.FormatInt(v, 10) + " is out of BigQuery's range, years 1 to 9999"
-		}
-		return out, decode.PutVarint(out, putTag(out, o, in), uint64(v)), next, ""
-	case opTimestampMillis, opTimestampMicros, opTimestampNanos:
-		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
-		if !ok {
-			return out, o, p, decode.TimestampReason
-		}
-		return out, decode.PutVarint(out, putTag(out, o, in), uint64(micros)), next, ""
-	case opLocalMillis, opLocalMicros, opLocalNanos:
-		micros, ok := decode.ToMicros(v, timestampUnits[in.code])
-		if !ok {
-			return out, o, p, decode.TimestampReason
-		}
-		text = decode.AppendDateTime(text, micros)
-	case opTimeMillis, opTimeMicros:
-		if in.code == opTimeMillis && v >= 0 && v < decode.DayMicros/1000 {
-			v *= 1000
-		} else if in.code == opTimeMillis {
-			v = -1
-		}
-		if v < 0 || v >= decode.DayMicros {
-			return out, o, p, "the time is not within a day"
-		}
-		text = decode.AppendTime(text, v)
-	}
-	m.scratch = text
-	out, o = putText(out, o, in, len(text))
-	return out, o + copy(out[o:], text), next, ""
+	return out, o, p, "no such instruction"
 }
 
 // putTag writes the tag of an instruction; there is slack for it.

@@ -17,17 +17,16 @@ func scalarOp(w *typ, column *shape.Node) (code opcode, ok bool) {
 	switch r.kind {
 	case kindBoolean:
 		return opBoolean, w.kind == kindBoolean
-	case kindInt:
-		return intOps[r.logical], w.kind == kindInt
-	case kindLong:
-		unit := r.logical
-		if kind := moments[unit].kind; kind != shape.Null && kind == moments[w.logical].kind {
-			unit = w.logical
+	case kindInt, kindLong:
+		code = opNumber
+		switch {
+		case r.logical != logicalNone:
+		case w.kind == kindInt:
+			code = opInt
+		default:
+			code = opLong
 		}
-		if w.kind == kindInt && unit == logicalNone {
-			return opInt, true
-		}
-		return longOps[unit], w.kind == kindLong || w.kind == kindInt
+		return code, w.kind == r.kind || w.kind == kindInt
 	case kindFloat:
 		if w.kind == kindInt || w.kind == kindLong {
 			return opIntToFloat, true
@@ -73,15 +72,6 @@ func sameDecimal(w, r *typ) bool {
 	return w.logical != logicalBigDecimal && (w.logical != logicalDecimal || w.scale == r.scale)
 }
 
-var intOps = map[logical]opcode{logicalNone: opInt, logicalDate: opDate, logicalTimeMillis: opTimeMillis}
-
-var longOps = map[logical]opcode{
-	logicalNone: opLong, logicalTimeMillis: opTimeMillis, logicalTimeMicros: opTimeMicros,
-	logicalTimestampMillis: opTimestampMillis, logicalTimestampMicros: opTimestampMicros,
-	logicalTimestampNanos: opTimestampNanos, logicalLocalMillis: opLocalMillis, logicalLocalMicros: opLocalMicros,
-	logicalLocalNanos: opLocalNanos,
-}
-
 // scalar compiles one value that has no parts.
 func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path) error {
 	code, ok := scalarOp(w, r)
@@ -90,8 +80,8 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 		return nil
 	}
 	asked := r.Asked
-	if asked == nil && c.options.Dates != nil && r.Kind.IsMoment() {
-		code, asked = opNumber, c.moment(w, r)
+	if code == opNumber && asked == nil {
+		asked = moment(w, r)
 	}
 	c.take(w, r, path)
 	in := op{code: code}
@@ -101,29 +91,26 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 		wire = protowire.Fixed32Type
 	case opDouble, opFloatToDouble, opIntToDouble:
 		wire = protowire.Fixed64Type
-	case opString, opBytes, opUUID, opTimeMillis, opTimeMicros, opLocalMillis, opLocalMicros, opLocalNanos, opBigDecimal,
-		opDuration:
+	case opString, opBytes, opUUID, opBigDecimal, opDuration:
 		wire = protowire.BytesType
 	case opText, opNumber:
-		in.arg, wire = c.column(asked), asked.Wire()
+		in.arg, wire = c.cell(asked, r, number), asked.Wire()
 		if w.kind == kindInt {
-			in.jump = is32
-		}
-		if r == c.bare {
-			in.jump |= isItem
+			in.jump = 1
 		}
 	case opFixed:
 		wire, in.arg = protowire.BytesType, int32(w.size)
 	case opDecimal:
-		t, size := typeOf(r), -1
+		t := typeOf(r)
+		d := decimalType{precision: t.precision, scale: t.scale, size: -1}
 		if wire = protowire.BytesType; w.kind == kindFixed {
-			size = w.size
+			d.size = w.size
 		}
-		if r.Asked != nil {
-			wire = r.Asked.Wire()
+		if asked != nil {
+			d.cell, wire = c.cells[c.cell(asked, r, number)], asked.Wire()
 		}
 		in.arg = int32(len(c.decimals))
-		c.decimals = append(c.decimals, decimalType{t.precision, t.scale, size, r.Asked})
+		c.decimals = append(c.decimals, d)
 	case opEnum:
 		wire, in.arg = protowire.BytesType, c.enum(w, r)
 	}
@@ -131,11 +118,14 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 	return nil
 }
 
+// targets are the columns of logical types that count time.
+var targets = map[shape.Kind]decode.Target{
+	shape.Date: decode.Date, shape.Time: decode.Time, shape.DateTime: decode.DateTime, shape.Timestamp: decode.Timestamp,
+}
+
 // moment is the column of a logical type that counts time, as a contract would ask for it.
-func (c *compiler) moment(w *typ, r *shape.Node) *decode.Column {
-	column := &decode.Column{Type: map[shape.Kind]decode.Target{
-		shape.Date: decode.Date, shape.DateTime: decode.DateTime, shape.Timestamp: decode.Timestamp,
-	}[r.Kind], Unit: r.Unit}
+func moment(w *typ, r *shape.Node) *decode.Column {
+	column := &decode.Column{Type: targets[r.Kind], Unit: r.Unit}
 	if m := moments[w.logical]; m.kind == r.Kind {
 		column.Unit = m.unit
 	}
@@ -187,7 +177,7 @@ func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
 	}
 	if path.Is(c.options.EventTimePath()) {
 		if w.kind == kindString || w.kind == kindBytes {
-			c.emit(op{code: opTakeTimeText, arg: c.column(r.Asked)}, path)
+			c.emit(op{code: opTakeTimeText, arg: c.cell(r.Asked, r, r.Number)}, path)
 			return
 		}
 		unit := c.options.EventTimeUnit
@@ -195,7 +185,7 @@ func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
 			unit = m.unit
 		}
 		if c.options.Dates != nil {
-			c.emit(op{code: opTakeFar, arg: c.column(&decode.Column{Type: decode.Timestamp, Unit: unit})}, path)
+			c.emit(op{code: opTakeFar, arg: c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)}, path)
 			return
 		}
 		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)

@@ -84,7 +84,7 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 			}
 		}
 	}
-	n.From, n.Source, n.Writes = n.Kind, whole, n.Kind == shape.Record || n.Kind == shape.Map || n.Kind == shape.Union
+	n.From, n.Source, n.Writes = n.Kind, whole, n.Kind >= shape.Record
 	if t.hint != nil && (!u.natural || t.hint.Type != decode.JSON) { // in JSON the text stays one
 		n.Hint = t.hint
 	}

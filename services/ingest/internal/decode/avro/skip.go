@@ -115,8 +115,8 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 		return p, fmt.Sprintf("it is nested deeper than %d levels", maxSkipDepth)
 	}
 	if s.write != nil {
-		if len(m.scratch) > decode.MaxRow {
-			return p, decode.RowReason
+		if reason = m.json.Check(); reason != "" {
+			return p, reason
 		}
 		if s.code != opSkipParts || s.kind == kindNull {
 			return m.write(s, src, p)
@@ -134,21 +134,20 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 		}
 		return p + 1, ""
 	case kindRecord:
+		if reason = m.open(s); reason != "" {
+			return p, reason
+		}
 		for i, part := range s.parts {
 			if s.write != nil {
-				m.scratch = append(decode.AppendQuoted(append(m.scratch, between(i)), s.names[i]), ':')
+				m.json.Name(s.names[i])
+				m.json.Key()
 			}
 			if p, reason = m.pass(part, src, p, depth+1); reason != "" {
 				m.within = "." + s.names[i] + m.within
 				return p, reason
 			}
 		}
-		if s.write != nil {
-			if len(s.parts) == 0 {
-				m.scratch = append(m.scratch, '{')
-			}
-			m.scratch = append(m.scratch, '}')
-		}
+		m.close(s)
 		return p, ""
 	case kindUnion:
 		v, after := readVarint(src, p)
@@ -168,27 +167,25 @@ func (m *machine) pass(s *skipped, src []byte, p, depth int) (next int, reason s
 // passItems reads past the items of an array or the entries of a map.
 func (m *machine) passItems(s *skipped, src []byte, p, depth int) (next int, reason string) {
 	var frame arrayFrame
+	if reason = m.open(s); reason != "" {
+		return p, reason
+	}
 	for index := 0; ; {
 		at := p
 		if p = frame.block(src, p); p < 0 {
 			return at, blockReason(p)
 		}
 		if frame.remaining == 0 {
-			if s.write != nil {
-				m.close(s, index)
-			}
+			m.close(s)
 			return p, ""
 		}
 		for ; frame.remaining > 0; frame.remaining-- {
 			name := ""
-			if s.write != nil {
-				m.open(s, index)
-			}
 			if s.kind == kindMap {
 				name = ".key"
 				if s.write != nil {
 					p, reason = m.write(keys, src, p)
-					m.scratch = append(m.scratch, ':')
+					m.json.Key()
 				} else {
 					p, reason = passScalar(opSkipBytes, 0, src, p)
 				}

@@ -1,8 +1,6 @@
 package avro
 
 import (
-	"fmt"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
@@ -20,6 +18,9 @@ func isVariable(t *typ) bool {
 
 // become is shape.BySource, and makes numbers of variable decimals.
 func become(n *shape.Node, c *decode.Column) (reason string) {
+	if n.From == shape.Record && c.Type == decode.Geography && isGeometry(typeOf(n)) {
+		return c.Check(decode.FromShape)
+	}
 	if n.From != shape.Record || !isVariable(typeOf(n)) || c.Type == decode.JSON || c.Type == decode.Range {
 		return shape.BySource(n, c)
 	}
@@ -32,7 +33,7 @@ func (c *compiler) variable(w *typ, r *shape.Node, number int32, path *decode.Pa
 		c.fail(c.origin+"'s "+w.String()+" cannot be read as the contract's "+variableName, path)
 		return
 	}
-	c.emitTagged(op{code: opVariable, arg: c.column(r.Asked)}, number, r.Asked.Wire(), path)
+	c.emitTagged(op{code: opVariable, arg: c.cell(r.Asked, r, number)}, number, r.Asked.Wire(), path)
 }
 
 // appendVariable appends the text of a decimal with its scale before it, and says where it ends.
@@ -45,11 +46,6 @@ func appendVariable(dst, src []byte, p int) (_ []byte, next int, reason string) 
 	if start < 0 {
 		return dst, p, lengthReason(n, start)
 	}
-	scale := unzigzag(u)
-	if scale < 0 || scale > decode.BigNumericScale {
-		return dst, p, fmt.Sprintf("the scale %d of the decimal is not within 0 and %d", scale, decode.BigNumericScale)
-	}
-	t := decimalType{precision: decode.BigNumericWhole + int(scale), scale: int(scale)}
-	dst, reason = appendDecimal(dst, src[start:start+n], &t)
+	dst, reason = appendScaled(dst, src[start:start+n], unzigzag(u))
 	return dst, start + n, reason
 }

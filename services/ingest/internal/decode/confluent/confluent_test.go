@@ -2,6 +2,7 @@ package confluent_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ const (
 	two = `{"type":"record","name":"R","fields":[{"name":"n","type":"int"},{"name":"extra","type":"bytes"},` +
 		`{"name":"id","type":"string"}]}`
 )
+
+// header is the magic byte and a schema id.
+func header(id uint32) []byte { return binary.BigEndian.AppendUint32([]byte{0}, id) }
 
 // plans are the plan of schema one, which knows it as id 1 and two as id 2, and the inner plans of both.
 func plans(t testing.TB) (plan *confluent.Plan, inner map[uint32]decode.Plan) {
@@ -195,7 +199,7 @@ func FuzzFrame(f *testing.F) {
 			}
 			return
 		}
-		if !bytes.Equal(append(confluent.AppendHeader(nil, id), rest...), payload) {
+		if !bytes.Equal(append(header(id), rest...), payload) {
 			t.Fatalf("%x is not id %d and %x", payload, id, rest)
 		}
 		want, wantErr := alone[id].Append([]byte("x"), rest)

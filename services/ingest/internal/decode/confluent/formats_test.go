@@ -42,9 +42,12 @@ var writers = map[string]struct {
 		source := func(text string) map[string]string {
 			return map[string]string{"p.proto": `syntax = "proto3"; package p; message Other { int32 a = 1; } ` + text}
 		}
-		plan, err := protobuf.CompileSource(source(
-			`message M { string id = 1; int64 n = 2; E e = 3; string total = 4; } enum E { ZERO = 0; }`), "p.proto", "p.M",
-			protobuf.Drop, o)
+		older, err := protobuf.ParseSource(source(
+			`message M { string id = 1; int64 n = 2; E e = 3; string total = 4; } enum E { ZERO = 0; }`), "p.proto")
+		must(t, err)
+		schema, err := protobuf.NewSchema(older, "p.M")
+		must(t, err)
+		plan, err := schema.Compile(protobuf.Drop, o)
 		must(t, err)
 		newer, err := protobuf.ParseSource(source(`message M { string id = 1; int32 n = 2; E e = 3; string total = 4; `+
 			`string more = 5; } enum E { ZERO = 0; ONE = 1; }`), "p.proto")
@@ -78,7 +81,7 @@ func TestFormatsAllocateNothing(t *testing.T) {
 		}
 		d, row := plan.NewDecoder(), make([]byte, 0, 1024)
 		records := [][]byte{
-			append(confluent.AppendHeader(nil, 1), w.payload...), append(confluent.AppendHeader(nil, 2), w.payload...),
+			append(header(1), w.payload...), append(header(2), w.payload...),
 		}
 		for _, r := range records {
 			row, err = d.Append(row[:0], r)

@@ -19,11 +19,6 @@ func ID(payload []byte) (id uint32, rest []byte, ok bool) {
 	return binary.BigEndian.Uint32(payload[1:]), payload[HeaderBytes:], true
 }
 
-// AppendHeader appends magic and schema id.
-func AppendHeader(dst []byte, id uint32) []byte {
-	return binary.BigEndian.AppendUint32(append(dst, 0), id)
-}
-
 // unframed says what is wrong with a payload that has no header.
 func unframed(payload []byte) string {
 	switch {

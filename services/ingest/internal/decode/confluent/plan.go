@@ -2,6 +2,8 @@ package confluent
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +84,15 @@ func NewPlan(contract, payload string, columns decode.Plan) *Plan {
 func (p *Plan) Known(id uint32) bool {
 	s, ok := p.known.Load().find(id)
 	return ok && (s.Until.IsZero() || time.Now().Before(s.Until))
+}
+
+// IDs are the schema ids that are known, ascending, at most so many.
+func (p *Plan) IDs(most int) []uint32 {
+	k := p.known.Load()
+	ids := slices.Concat(slices.Collect(maps.Keys(k.young)), slices.Collect(maps.Keys(k.old)))
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return ids[:min(len(ids), most)]
 }
 
 // Find is what is known of a schema id.

@@ -55,7 +55,7 @@ type step struct {
 	value        *step     // values of a map
 	branches     *[5]*step // union: by kind of JSON value
 	symbols      *symbols
-	column       *decode.Column // of a moment
+	cell         *decode.Cell // of a moment
 }
 
 type compiler struct {
@@ -112,6 +112,9 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 	if n.Kind == shape.Array {
 		s := c.numbered(n.Parts[0], number, path.Items())
 		s.many = true
+		if s.cell != nil {
+			s.cell.Item = true
+		}
 		return s
 	}
 	s := &step{
@@ -120,7 +123,7 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		numbers: n.Numbers || c.plan.settings.Lenient && (n.Kind == shape.Timestamp || n.Kind == shape.DateTime),
 	}
 	if m, ok := moments[n.Kind]; ok {
-		s.column = &decode.Column{Type: m.target, Unit: n.Unit}
+		s.cell = &decode.Cell{Column: &decode.Column{Type: m.target, Unit: n.Unit}, Dates: c.plan.options.Dates}
 	}
 	wire := protowire.BytesType
 	switch n.Kind {
@@ -156,8 +159,11 @@ func (c *compiler) numbered(n *shape.Node, number int32, path *decode.Path) *ste
 		c.plan.guesses++
 	}
 	var tag [8]byte
-	s.tagLen = uint8(len(protowire.AppendTag(tag[:0], protowire.Number(number), wire)))
-	s.tag = binary.LittleEndian.Uint32(tag[:])
+	written := protowire.AppendTag(tag[:0], protowire.Number(number), wire)
+	s.tagLen, s.tag = uint8(len(written)), binary.LittleEndian.Uint32(tag[:])
+	if s.cell != nil {
+		s.cell.Tag = written
+	}
 	if path.Is(c.plan.options.EventIDPath()) {
 		s.take |= takeID
 	}

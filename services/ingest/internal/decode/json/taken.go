@@ -33,10 +33,7 @@ func (d *Decoder) take(s *step, value []byte) (reason string) {
 			unit = decode.Micros
 		}
 		micros, ok := decode.ToMicros(int64(v), unit)
-		var null bool
-		d.Micros, null, reason = d.Far(d.plan.options.Dates, micros, ok, int64(v) < 0)
-		d.HasTime = reason == "" && !null
-		return reason
+		return d.TakeTime(d.plan.options.Dates, micros, ok, int64(v) < 0)
 	}
 	return ""
 }

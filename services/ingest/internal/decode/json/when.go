@@ -36,9 +36,8 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 			return q, d.putNumber(s, v, o) // nearly all are
 		}
 		if reason != "" && d.lenient && s.numbers && s.kind == shape.Timestamp {
-			var end int
-			if v, end, counted = short(text, 0); counted && end == len(text) {
-				reason = "" // a number in quotes
+			if n, end, ok := short(text, 0); ok && end == len(text) { // a number in quotes
+				v, counted, reason = n, true, ""
 			}
 		}
 	case s.numbers && (c == '-' || c-'0' <= 9):
@@ -49,62 +48,24 @@ func (d *Decoder) moment(s *step, p, o int) (_, _ int) {
 	default:
 		return d.wants(p, moments[s.kind].wants), o
 	}
-	if d.plan.options.Dates != nil && s.kind != shape.Time &&
-		(reason == "" || reason == decode.TimestampReason) {
-		return d.far(s, v, counted, reason == "", p, q, o)
-	}
-	if s.column.IsNumber() {
-		if reason == "" && counted {
-			v, reason = s.column.NumberOf(v)
-		}
-		if reason != "" {
-			return d.fail(p, reason), o
-		}
-		return q, d.putNumber(s, v, o)
-	}
-	d.putTag(s, o)
-	k := o + int(s.tagLen) + 1
-	out := d.out[:k]
+	row := d.out[:o]
 	switch {
-	case reason != "":
 	case counted:
-		out, reason = s.column.AppendNumber(out, v)
+		row, reason = s.cell.AppendNumber(row, v, &d.Taken)
+	case reason != "" && (reason != decode.TimestampReason || s.kind == shape.Time):
 	case s.kind == shape.Time:
-		out = decode.AppendTime(out, v)
+		row = s.cell.AppendTime(row, v)
 	default:
-		out = decode.AppendDateTime(out, v)
+		row, reason = s.cell.AppendMoment(row, v, reason == "", v < 0, &d.Taken)
 	}
 	if reason != "" {
 		return d.fail(p, reason), o
 	}
-	d.out[k-1] = byte(len(out) - k)
-	return q, len(out)
+	return q, len(row)
 }
 
-// far writes a date or time that may be far away: days of a DATE, else microseconds, or what it is counted in.
-func (d *Decoder) far(s *step, v int64, counted, ok bool, p, q, o int) (int, int) {
-	before := v < 0
-	switch {
-	case counted:
-		v, ok, before = s.column.OfNumber(v)
-	case s.kind == shape.Date:
-		v *= decode.DayMicros
-	}
-	micros, null, reason := d.Far(d.plan.options.Dates, v, ok, before)
-	switch {
-	case reason == "" && null && s.many:
-		reason = decode.FarItemReason
-	case reason == "" && null:
-		return q, o
-	}
-	if reason != "" {
-		return d.fail(p, reason), o
-	}
-	d.putTag(s, o)
-	return q, len(s.column.AppendMoment(d.out[:o+int(s.tagLen)], micros))
-}
-
-// read reads a text: days of a DATE, else microseconds. Lenient takes a timestamp without zone for UTC.
+// read reads a text: microseconds of the day, or since the epoch; 0 and a reason where it is none, or too far away.
+// Lenient takes a timestamp without zone for UTC.
 func (d *Decoder) read(s *step, text []byte) (v int64, reason string) {
 	if s.kind == shape.Time {
 		clock, rest, full, ok := decode.ReadClock(text)
@@ -127,7 +88,7 @@ func (d *Decoder) read(s *step, text []byte) (v int64, reason string) {
 	case reason != "":
 		return 0, reason
 	case date:
-		return m.Days, ""
+		return m.Days * decode.DayMicros, ""
 	case instant && !m.HasZone && !d.lenient:
 		return 0, "a timestamp without a zone: Z or an offset such as +01:00 belongs behind it"
 	}

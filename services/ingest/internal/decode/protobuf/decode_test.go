@@ -22,9 +22,27 @@ var options = decode.Options{Contract: "test", Payload: "payload"}
 
 func compile(t testing.TB, m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) *Plan {
 	t.Helper()
-	p, err := CompileMessage(m, unknown, o)
+	p, err := compileMessage(m, unknown, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// compileMessage compiles the columns of a message.
+func compileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
+	return (&Schema{m, shapeOf(m)}).Compile(unknown, o)
+}
+
+// compileSource compiles a message of the text of a .proto file; files and file are those of ParseSource.
+func compileSource(files map[string]string, file, message string, unknown Unknown, o decode.Options) (*Plan, error) {
+	f, err := ParseSource(files, file)
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewSchema(f, message)
+	if err != nil {
+		return nil, err
+	}
+	return s.Compile(unknown, o)
 }

@@ -23,7 +23,9 @@ const keyTwice = "\xe2&\r\n\v\n\x010\b000\xba0\x010"
 
 // A payload at which protobuf panics is refused, not the end of a lane.
 func TestMapKeyOfTwoTypes(t *testing.T) {
-	d := compile(t, parse(t, everything3).Messages().ByName("Every"), Drop, options).decoder()
+	o := options // a Struct that is looked at has no key of another type
+	o.Columns = decode.Columns{"object": {Skip: true}}
+	d := compile(t, parse(t, everything3).Messages().ByName("Every"), Drop, o).decoder()
 	_, err := d.Append(nil, append(join(varintField(1, 1), varintField(1, 2)), keyTwice...))
 	if e, ok := errors.AsType[*decode.Error](err); !ok || !strings.Contains(e.Reason, "more than once") {
 		t.Errorf("got %v", err)

@@ -44,18 +44,6 @@ func ReadIndexes(dst []int, payload []byte) (indexes []int, rest []byte, err err
 	return indexes, payload[p:], nil
 }
 
-// AppendIndexes appends message indexes as ReadIndexes reads them.
-func AppendIndexes(dst []byte, indexes []int) []byte {
-	if len(indexes) == 1 && indexes[0] == 0 {
-		return append(dst, 0)
-	}
-	dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(int64(len(indexes))))
-	for _, index := range indexes {
-		dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(int64(index)))
-	}
-	return dst
-}
-
 // indexesOf is where a message is in its file, outermost first.
 func indexesOf(m protoreflect.MessageDescriptor) []int {
 	var indexes []int

@@ -32,6 +32,8 @@ type machine struct {
 	twice    bool
 	fault    fault
 	json     jsonText
+	values   values // of the known message being read
+	scratch  []byte
 }
 
 // frame is a nested message being read.
@@ -64,7 +66,7 @@ func (m *machine) decode(n *node, dst, payload []byte) ([]byte, bool) {
 		out = append(out, payload[m.run:]...)
 	}
 	m.src, m.out = nil, nil
-	m.json.text, m.json.keys, m.json.met = decode.Trim(m.json.text), decode.Trim(m.json.keys), decode.Trim(m.json.met)
+	m.json.trim()
 	return out, ok
 }
 

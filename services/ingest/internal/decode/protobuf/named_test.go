@@ -110,15 +110,15 @@ func TestScatteredFieldsOfJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	for body, want := range map[string]string{
-		"\x8a\x01\x01a\x10\x05\x8a\x01\x01b":        `{"words":["a","b"],"i":5}`,
-		"\x52\x01\x02\x10\x05\x50\x04":              `{"list":[1,2],"i":5}`,
+		"\x8a\x01\x01a\x10\x05\x8a\x01\x01b":        `{"i":5,"words":["a","b"]}`,
+		"\x52\x01\x02\x10\x05\x50\x04":              `{"i":5,"list":[1,2]}`,
 		"\x10\x05\x10\x06":                          `{"i":6}`,
 		"\x0a\x02\x10\x01\x0a\x02\x30\x01":          `{"next":{"i":1,"ok":true}}`,
-		"\x5a\x02\x08\x01\x10\x05\x5a\x03\x12\x01x": `{"m":{"1":"","0":"x"},"i":5}`,
+		"\x5a\x02\x08\x01\x10\x05\x5a\x03\x12\x01x": `{"i":5,"m":{"0":"x","1":""}}`,
 		"\x48\x07":                             `{"e":7}`,
 		"\x21\x00\x00\x00\x00\x00\x00\xf0\x7f": "!NaN or infinite",
 		"\x3a\x01\xff":                         "!UTF-8",
-		"\x11\x00\x00\x00\x00\x00\x00\x00\x00": "!the value is a fixed 64-bit number, the schema has a int64",
+		"\x11\x00\x00\x00\x00\x00\x00\x00\x00": "!the value is a fixed 64-bit number, the schema says a varint",
 		"\x0a\x05\x10":                         "!",
 		"\xf8\x07\x01\x10\x05":                 `{"i":5}`,
 	} {
@@ -140,7 +140,7 @@ func TestScatteredFieldsOfJSON(t *testing.T) {
 func TestLeftOutIsKnown(t *testing.T) {
 	o := options
 	o.Columns = decode.Columns{"n": {Skip: true}, "many": {Skip: true}}
-	p, err := CompileMessage(parse(t, everyKind).Messages().ByName("M"), Refuse, o)
+	p, err := compileMessage(parse(t, everyKind).Messages().ByName("M"), Refuse, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,11 +57,9 @@ const (
 	opTimestamp     // a google.protobuf.Timestamp
 	opDuration      // a google.protobuf.Duration
 	opWrapper       // one of google.protobuf's wrappers
-	opStruct        // a google.protobuf.Struct
-	opValue         // a google.protobuf.Value
-	opList          // a google.protobuf.ListValue
+	opJSON          // a Struct, Value or ListValue, and what a contract makes a JSON column of: a message, a list, a map
 	opEmpty         // a message without fields
-	opRecord        // a message that a contract makes a JSON column of
+	opKnown         // a message of common schemas that is one value
 	opSkip          // a field that a contract leaves out
 	// What the contract asks of a column, by how the field is written.
 	opColumnText
@@ -91,10 +89,11 @@ type field struct {
 	implicit bool
 	// kind is that of the scalar, or of the one in the wrapper.
 	kind protoreflect.Kind
-	// node is the message's, message that of a JSON column; enum the enum's symbols.
-	node    *node
-	message protoreflect.MessageDescriptor
-	enum    *symbols
+	// node is the message's, json that of a JSON column; enum the enum's symbols.
+	node  *node
+	json  *member
+	enum  *symbols
+	known *known
 	// inner is the wrapper's value.
 	inner *field
 	// column is what the contract asks for, nil if nothing.
@@ -109,6 +108,7 @@ type field struct {
 type compiler struct {
 	options *decode.Options
 	depth   int
+	texts   map[protoreflect.FullName]*text
 	faults  decode.Misfits // of defaults
 }
 
@@ -132,7 +132,7 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 			}
 			if part.Skip {
 				// What is missing has no value in the row.
-			} else if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
+			} else if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) || f.noZero(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, reason := absent(fd, &f); reason != "" {
@@ -168,12 +168,13 @@ func (n *node) addBit() int32 {
 
 func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 	name, skip := n.Name, n.Skip
+	whole := n.Kind == shape.JSON
 	if n.Kind == shape.Array {
 		n = n.Parts[0]
 	}
 	fd := n.Source.(protoreflect.FieldDescriptor)
 	f := field{name: name, take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
-	if fd.Cardinality() == protoreflect.Repeated {
+	if whole = whole && fd.Cardinality() == protoreflect.Repeated; fd.Cardinality() == protoreflect.Repeated && !whole {
 		f.bit = -1
 	}
 	what := cellOf(fd)
@@ -183,9 +184,11 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 		f.op = opSkip
 		f.setTags(fd.Number(), false, opVarint)
 		return f
-	case n.Kind == shape.JSON && what == cellMessage:
-		f.op, f.message = opRecord, fd.Message()
-		f.setTags(fd.Number(), false, opRecord)
+	case what == cellJSON, whole, n.Kind == shape.JSON && what == cellMessage:
+		f.op, f.json = opJSON, c.jsonOf(fd)
+		f.json.list = whole
+		f.setTags(fd.Number(), false, opJSON)
+		f.tag, f.packed = f.json.tag, f.json.packed
 		return f
 	}
 	switch what {
@@ -205,22 +208,24 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 	case cellEnum:
 		f.op, f.enum = opEnum, newSymbols(n.Symbols)
 	case cellTimestamp:
-		f.op = opTimestamp
+		f.op, f.column = opTimestamp, n.Asked
 	case cellDuration:
-		f.op = opDuration
+		f.op, f.column = opDuration, n.Asked
 	case cellEmpty:
 		f.op = opEmpty
 	case cellWrapper:
 		value := scalarOf(fd, what)
-		f.op = opWrapper
+		f.op, f.column = opWrapper, n.Asked
 		f.inner = &field{
 			name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED), kind: value.Kind(),
 		}
 		f.inner.setTags(fd.Number(), false, f.inner.op) // out is written in the row's message
 		f.inner.tag = uint32(protowire.EncodeTag(1, wireOf(f.inner.op)))
-	case cellJSON:
-		f.op = map[protoreflect.Name]code{"Struct": opStruct, "Value": opValue, "ListValue": opList}[fd.Message().Name()]
 	default:
+		if n.Kind < shape.Record {
+			f.op, f.known, f.column = opKnown, knownOf(fd.Message()), n.Asked
+			break
+		}
 		f.op = opMessage
 		f.node = c.node(n, path, depth+1)
 		if n.Kind == shape.Range {
@@ -240,7 +245,7 @@ func (f *field) setTags(number protowire.Number, repeated bool, op code) {
 		f.packed = uint32(protowire.EncodeTag(number, protowire.BytesType))
 	}
 	switch op {
-	case opEnum, opDuration, opStruct, opValue, opList, opRecord:
+	case opEnum, opDuration:
 		wire = protowire.BytesType
 	case opTimestamp, opEmpty:
 		wire = protowire.VarintType

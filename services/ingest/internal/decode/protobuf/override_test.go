@@ -24,7 +24,7 @@ func asking(t testing.TB, text string, columns decode.Columns, change func(*deco
 	if change != nil {
 		change(&o)
 	}
-	return CompileMessage(parse(t, text).Messages().ByName("M"), Drop, o)
+	return compileMessage(parse(t, text).Messages().ByName("M"), Drop, o)
 }
 
 // shown is a payload's row as JSON, or the error.
@@ -324,10 +324,11 @@ func TestColumnsThatCannotBe(t *testing.T) {
 		"s":    {decode.Column{Type: decode.Numeric}, "its default does not become NUMERIC"},
 		"d":    {decode.Column{Type: decode.Numeric}, "of type double, which becomes nothing but"},
 		"e":    {decode.Column{Type: decode.JSON}, "of type E, which"},
-		"w":    {decode.Column{Type: decode.JSON}, "of type google.protobuf.StringValue, which"},
-		"m":    {decode.Column{Type: decode.JSON}, "a map: name its keys or values"},
+		"w":    {decode.Column{Type: decode.Integer}, "it does not become INTEGER"},
+		"m":    {decode.Column{Type: decode.String}, "a map: name its keys or values"},
 		"r":    {decode.Column{Type: decode.Range}, "a RANGE is a record of start and end alone"},
 		"n":    {decode.Column{Type: decode.JSON}, "a whole number does not become JSON"},
+		"s.a":  {decode.Column{Type: decode.JSON}, "there is no a in a string"},
 		"o":    {decode.Column{Type: decode.Date}, "the schema's option makes it"},
 		"z":    {decode.Column{Type: decode.Date}, "the schema has no field z there"},
 		"r.z":  {decode.Column{Type: decode.Date}, "the schema has no field z there"},

@@ -75,11 +75,6 @@ func ParseSet(set []byte, message, payload string) (*Schema, error) {
 	return &Schema{m, shapeOf(m)}, nil
 }
 
-// CompileMessage compiles a message. Errors are those of Compile.
-func CompileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.Options) (*Plan, error) {
-	return (&Schema{m, shapeOf(m)}).Compile(unknown, o)
-}
-
 // Compile compiles the schema. Errors are those of the function Compile.
 func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
 	t := shape.New(s.root.Clone(), &o)
@@ -88,7 +83,7 @@ func (s *Schema) Compile(unknown Unknown, o decode.Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{options: &o}
+	c := compiler{options: &o, texts: map[protoreflect.FullName]*text{}}
 	root := c.node(t.Root, t.Path, 0)
 	return &Plan{
 		Columns: columns, options: o, unknown: unknown, message: s.message, record: t.Root, root: root, depth: c.depth,

@@ -23,6 +23,8 @@ func (m *machine) rare(f *field, at, p, end int) int {
 	switch f.op {
 	case opSkip:
 		return m.leave(at, uint64(f.tag), p, end)
+	case opJSON:
+		return m.asJSON(f, at, uint64(f.tag), p, end)
 	case opColumnText:
 		return m.columnText(f, at, p, end)
 	case opColumnVarint, opColumnFixed64, opColumnFixed32:
@@ -103,6 +105,9 @@ func (m *machine) packed(f *field, at int, tag uint64, p, end int) int {
 		m.fail(at, fmt.Sprintf("the value is %s, the schema says %s", wireNames[tag&7], wireNames[f.tag&7]))
 		return -1
 	}
+	if f.op == opJSON {
+		return m.asJSON(f, at, tag, p, end)
+	}
 	size, body := length(m.src[:end], p)
 	if body < 0 {
 		m.fail(at, varintFault(body))
@@ -168,6 +173,10 @@ func (m *machine) well(f *field, at, p, end int) bool {
 			return m.fail(at, "the Timestamp's nanos are not within 0 and 999999999")
 		}
 		micros, ok := decode.ToMicros(seconds, decode.Seconds)
+		if f.column != nil {
+			reason := m.instant(f, at, micros+int64(nanos)/1000, ok, seconds < 0, false)
+			return reason == "" || m.fail(at, reason)
+		}
 		micros, null, reason := m.Far(m.dates, micros+int64(nanos)/1000, ok, seconds < 0)
 		switch {
 		case reason == "" && null && f.bit < 0:
@@ -184,34 +193,16 @@ func (m *machine) well(f *field, at, p, end int) bool {
 		return true
 	case opWrapper:
 		return m.wrapper(f, at, p, end)
-	case opEmpty:
-		for p < end {
-			if p = m.other(p, end); p < 0 {
-				return false
-			}
+	case opKnown:
+		return m.read(f, at, p, end)
+	}
+	for p < end { // opEmpty
+		if p = m.other(p, end); p < 0 {
+			return false
 		}
-		m.edit(at)
-		m.out = append(append(m.out, f.out...), 1)
-		return true
-	}
-	m.json.begin()
-	var ok bool
-	switch f.op {
-	case opRecord:
-		ok = m.record(f.message, p, end, 1)
-	case opStruct:
-		ok = m.object(p, end, 1)
-	case opList:
-		ok = m.list(p, end, 1)
-	default:
-		ok = m.value(p, end, 1)
-	}
-	if !ok {
-		return false
 	}
 	m.edit(at)
-	m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(len(m.json.text)))
-	m.out = append(m.out, m.json.text...)
+	m.out = append(append(m.out, f.out...), 1)
 	return true
 }
 
@@ -265,8 +256,14 @@ func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 	if !isDuration(seconds, nanos) {
 		return m.fail(at, durationReason)
 	}
-	text := appendDuration(m.json.text[:0], seconds, nanos)
-	m.json.text = text
+	if f.column != nil && f.column.Type != decode.Interval && f.column.Type != decode.String {
+		reason := ""
+		m.edit(at)
+		m.out, reason = f.column.AppendSpan(append(m.out, f.out...), seconds*1_000_000+int64(nanos)/1000)
+		return reason == "" || m.fail(at, reason)
+	}
+	text := appendDuration(m.json.Text[:0], seconds, nanos)
+	m.json.Text = text
 	m.edit(at)
 	m.out = append(binary.AppendUvarint(append(m.out, f.out...), uint64(len(text))), text...)
 	return true
@@ -337,6 +334,9 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 			return m.fail(start, reason)
 		}
 		to = p
+	}
+	if f.column != nil {
+		return m.wrapped(f, at, src[max(from, 0):max(to, 0)])
 	}
 	m.edit(at)
 	m.out = append(m.out, in.out...)

@@ -258,7 +258,7 @@ func TestRefusedSchemas(t *testing.T) {
 			if strings.HasPrefix(tt.reason, "event_id") {
 				o.EventID = "b.c"
 			}
-			_, err := CompileMessage(m, Drop, o)
+			_, err := compileMessage(m, Drop, o)
 			var e *decode.SchemaError
 			if !errors.As(err, &e) || e.Field != tt.field || !strings.Contains(e.Reason, tt.reason) {
 				t.Errorf("got %v", err)
@@ -266,7 +266,7 @@ func TestRefusedSchemas(t *testing.T) {
 		})
 	}
 	group := parse(t, `syntax = "proto2"; message M { repeated group G = 1 { optional int32 a = 1; } }`)
-	if _, err := CompileMessage(group.Messages().Get(0), Drop, options); err == nil ||
+	if _, err := compileMessage(group.Messages().Get(0), Drop, options); err == nil ||
 		!strings.Contains(err.Error(), "payload.g[]: it is a group") {
 		t.Errorf("got %v", err)
 	}
@@ -289,7 +289,7 @@ func TestAllThatIsWrongWithAMessage(t *testing.T) {
 	o.EventID, o.EventTime, o.Columns = "d", "nothing", decode.Columns{
 		"gone": {Type: decode.Date}, "n": {Type: decode.JSON}, "d": {Type: decode.Date},
 	}
-	_, err := CompileMessage(m.Messages().ByName("M"), Drop, o)
+	_, err := compileMessage(m.Messages().ByName("M"), Drop, o)
 	var all decode.SchemaErrors
 	if !errors.As(err, &all) {
 		t.Fatalf("got %v", err)
@@ -306,7 +306,7 @@ func TestAllThatIsWrongWithAMessage(t *testing.T) {
 		`[default = "y"]; optional string c = 3 [default = "1"]; }`)
 	o = options
 	o.Columns = decode.Columns{"a": {Type: decode.Numeric}, "b": {Type: decode.Numeric}, "c": {Type: decode.Numeric}}
-	_, err = CompileMessage(two.Messages().Get(0), Drop, o)
+	_, err = compileMessage(two.Messages().Get(0), Drop, o)
 	if !errors.As(err, &all) || len(all) != 2 || all[0].Field != "payload.a" || all[1].Field != "payload.b" {
 		t.Errorf("got %v", err)
 	}

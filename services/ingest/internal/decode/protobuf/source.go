@@ -89,20 +89,6 @@ func addFile(set *descriptorpb.FileDescriptorSet, f protoreflect.FileDescriptor,
 	set.File = append(set.File, protoutil.ProtoFromFileDescriptor(f))
 }
 
-// CompileSource compiles a message of the text of a .proto file; files and file are those of ParseSource. Without a
-// name it is the file's first message. Errors are those of Compile.
-func CompileSource(files map[string]string, file, message string, unknown Unknown, o decode.Options) (*Plan, error) {
-	f, err := ParseSource(files, file)
-	if err != nil {
-		return nil, err
-	}
-	m, err := Find(f, message)
-	if err != nil {
-		return nil, decode.Misfit(o.Payload, "message: "+err.Error())
-	}
-	return CompileMessage(m, unknown, o)
-}
-
 // Find finds a message of a file by its full name; without a name it is the file's first message.
 func Find(f protoreflect.FileDescriptor, message string) (protoreflect.MessageDescriptor, error) {
 	if f.Messages().Len() == 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/descriptorpb"
 
@@ -23,7 +24,7 @@ func TestIndexes(t *testing.T) {
 		if err != nil || !slices.Equal(got, tt.indexes) || string(rest) != "rest" {
 			t.Errorf("%x: got %v, %q, %v", tt.bytes, got, rest, err)
 		}
-		if back := AppendIndexes(nil, tt.indexes); string(back) != tt.bytes {
+		if back := appendIndexes(nil, tt.indexes); string(back) != tt.bytes {
 			t.Errorf("%v: got %x", tt.indexes, back)
 		}
 	}
@@ -45,11 +46,23 @@ func FuzzReadIndexes(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, behind, err := ReadIndexes(nil, AppendIndexes(nil, indexes))
+		again, behind, err := ReadIndexes(nil, appendIndexes(nil, indexes))
 		if err != nil || !slices.Equal(again, indexes) || len(behind) != 0 || len(rest) >= len(payload) {
 			t.Fatalf("%v became %v, %v", indexes, again, err)
 		}
 	})
+}
+
+// appendIndexes appends message indexes as ReadIndexes reads them.
+func appendIndexes(dst []byte, indexes []int) []byte {
+	if len(indexes) == 1 && indexes[0] == 0 {
+		return append(dst, 0)
+	}
+	dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(int64(len(indexes))))
+	for _, index := range indexes {
+		dst = protowire.AppendVarint(dst, protowire.EncodeZigZag(int64(index)))
+	}
+	return dst
 }
 
 // A schema's text, its references and the files that everybody knows become columns, with comments and options.
@@ -67,7 +80,7 @@ func TestCompileSource(t *testing.T) {
 		"money.proto": `syntax = "proto3"; package shop; message Money { string amount = 1 [json_name = "x"]; string ` +
 			`currency = 2; }`,
 	}
-	plan, err := CompileSource(files, "order.proto", "", Drop, options)
+	plan, err := compileSource(files, "order.proto", "", Drop, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,16 +109,16 @@ func TestCompileSource(t *testing.T) {
 		t.Errorf("got %v", row.Field[0])
 	}
 	for _, tt := range []struct{ file, message, reason string }{
-		{"order.proto", "shop.Nope", "message: the schema has no shop.Nope; its first message is shop.Order"},
+		{"order.proto", "shop.Nope", "the schema has no shop.Nope; its first message is shop.Order"},
 		{"none.proto", "", "none.proto"},
 	} {
-		if _, err := CompileSource(files, tt.file, tt.message, Drop, options); err == nil ||
+		if _, err := compileSource(files, tt.file, tt.message, Drop, options); err == nil ||
 			!strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("got %v", err)
 		}
 	}
 	delete(files, "money.proto")
-	if _, err := CompileSource(files, "order.proto", "", Drop, options); err == nil ||
+	if _, err := compileSource(files, "order.proto", "", Drop, options); err == nil ||
 		!strings.Contains(err.Error(), `could not resolve path "money.proto"`) {
 		t.Errorf("got %v", err)
 	}
@@ -122,7 +135,7 @@ func TestGoogleTypes(t *testing.T) {
 	}
 	const bill = `syntax = "proto3"; import "google/type/money.proto"; import "google/type/datetime.proto"; message ` +
 		`Bill { google.type.Money sum = 1; google.type.DateTime due = 2; }`
-	plan, err := CompileSource(map[string]string{"s.proto": bill}, "s.proto", "", Drop, options)
+	plan, err := compileSource(map[string]string{"s.proto": bill}, "s.proto", "", Drop, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,15 @@ func (s *symbols) find(number int32) string {
 	return s.other[number]
 }
 
+// name is the name of a number; empty for a number that the schema does not know.
+func (s *symbols) name(number int32) string {
+	name := s.find(number)
+	for more := name != ""; more; name = name[1:] {
+		more = name[0] >= 0x80
+	}
+	return name
+}
+
 // text appends length and name. A number that the schema does not know stands for itself, in decimal digits: the enum
 // of a newer producer.
 func (s *symbols) text(dst []byte, number int32) []byte {

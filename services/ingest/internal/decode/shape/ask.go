@@ -85,7 +85,15 @@ func (t *Tree) fail(n *Node, path *decode.Path, reason string) {
 
 // place finds the column at the end of names, makes it what is asked for and gives it its name.
 func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) {
-	if len(names) == 0 && (n.Kind != Union && n.Kind != Array && n.Kind != Item || t.Whole != nil && t.Whole(n, c)) {
+	if len(names) == 0 && c.Unit == decode.Auto &&
+		(c.Type == decode.Record && n.Kind == Record || c.Type == decode.Integer && n.Kind.IsWhole()) {
+		n.Hint = nil
+		return ""
+	}
+	if len(names) == 0 && (n.Kind != Union && n.Kind != Array && n.Kind != Item || t.whole(n, c)) {
+		if c.Whole && n.Kind != Array && n.Kind != Map {
+			return "whole: true is of lists: leave it out"
+		}
 		if reason := t.Become(n, c); reason != "" {
 			return reason
 		}
@@ -126,6 +134,21 @@ func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) 
 		return fmt.Sprintf("there is no %s in a %s", names[0], n.Kind)
 	}
 	return t.name(n, n.Parts[at], names[used:], c)
+}
+
+// whole says that a column is asked for of all items of a list, or of a union.
+func (t *Tree) whole(n *Node, c *decode.Column) bool {
+	switch {
+	case t.Whole != nil && t.Whole(n, c):
+		return true
+	case n.Kind != Array || !n.Writes || c.Type != decode.JSON:
+		return false
+	}
+	item := n.Parts[0]
+	for item.Kind == Array || item.Kind == Item {
+		item = item.Parts[0]
+	}
+	return c.Whole || t.place(item.Clone(), nil, c) != ""
 }
 
 // name goes on to a part, or gives it its name if it is the last.

@@ -1,0 +1,162 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/sandbox/events"
+)
+
+// terminal is a shell in a tmux of its own, in which one types.
+type terminal struct {
+	*world
+	socket string
+}
+
+// newTerminal opens one; the test is skipped where there is no tmux.
+func (w *world) newTerminal() *terminal {
+	w.t.Helper()
+	if _, err := exec.LookPath("tmux"); err != nil {
+		w.t.Skip("there is no tmux: install it to have the commands tried in a terminal")
+	}
+	term := &terminal{w, filepath.Join(w.Config.Dir, "tmux")}
+	w.t.Cleanup(func() { _, _ = term.tmux("kill-server") })
+	if out, err := term.tmux("-f", "/dev/null", "new-session", "-d", "-x", "150", "-y", "36", "-c", w.Config.Dir,
+		"env PS1='> ' sh"); err != nil {
+		w.t.Fatalf("tmux: %v: %s", err, out)
+	}
+	return term
+}
+
+func (t *terminal) tmux(args ...string) (string, error) {
+	out, err := exec.CommandContext(t.ctx, "tmux", append([]string{"-S", t.socket}, args...)...).CombinedOutput()
+	return string(out), err
+}
+
+// keys presses keys, by tmux's names.
+func (t *terminal) keys(keys ...string) {
+	t.t.Helper()
+	if out, err := t.tmux(append([]string{"send-keys"}, keys...)...); err != nil {
+		t.t.Fatalf("tmux: %v: %s", err, out)
+	}
+}
+
+// run types a command line on an empty screen, with its exit status behind what it says.
+func (t *terminal) run(line string) {
+	t.t.Helper()
+	t.keys("clear; "+line+`; echo "status $?"`, "Enter")
+}
+
+// shows waits until the screen has all of these.
+func (t *terminal) shows(wants ...string) {
+	t.t.Helper()
+	t.until(fmt.Sprintf("the terminal shows %q", wants), func() error {
+		screen, err := t.tmux("capture-pane", "-p")
+		if err != nil {
+			return err
+		}
+		for _, want := range wants {
+			if !strings.Contains(screen, want) {
+				return fmt.Errorf("%q is missing in\n%s", want, screen)
+			}
+		}
+		return nil
+	})
+}
+
+// Every command that looks is typed in a terminal, its keys are pressed, and its exit status is what its help says;
+// with -o json each prints JSON. The picture of `ingest top` goes to the artifacts.
+func TestCommandsInATerminal(t *testing.T) {
+	t.Parallel()
+	w := watched(t)
+	term := w.newTerminal()
+	in := filepath.Join(bin, "ingest") + " %s -c " + w.Ingests[0].Config
+	command := func(args string) string { return fmt.Sprintf(in, args) }
+
+	w.fault("bigquery", map[string]any{"kind": "quota", "method": "append"})
+	w.produce(stack.DeliveryTopic, 200, events.Config{Seed: 2})
+	term.run(command("top"))
+	term.shows("t tables", "delivery_events", "stale", "BigQuery's quota, or an outage", "? help")
+	drawn, err := term.tmux("capture-pane", "-p", "-e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keepFile(t, "top.svg", picture(drawn))
+	for key, wants := range map[string][]string{
+		"l": {"lane ", "position", stack.DeliveryTopic + "/3"},
+		"f": {"The plan of", "saturation"},
+		"e": {"lane open"},
+		"d": {"undecodable", "one of them"},
+		"?": {"filter lines"},
+	} {
+		term.keys(key)
+		term.shows(wants...)
+	}
+	term.keys("t")
+	term.shows("where the time goes")
+	term.keys("/", "stock", "Enter")
+	term.shows("/stock", "physical_stock_events")
+	term.keys("Escape")
+	term.shows("delivery_events")
+	term.keys("Down", "Enter") // the first table
+	term.shows("lanes of delivery_events", "quota")
+	term.keys("Escape")
+	term.shows("where the time goes")
+	term.keys("q")
+	term.shows("status 0")
+	term.run(command("top --once"))
+	term.shows("is", "stale", "status 1")
+	if err := w.ClearFaults(w.ctx, "bigquery", ""); err != nil {
+		t.Fatal(err)
+	}
+	w.settled()
+
+	place := stack.DeliveryTopic + "/0/0"
+	term.run(command("plan"))
+	term.shows("The load needs", "status 0")
+	term.run(command("events --filter 'lane open' --limit 5"))
+	term.shows("lane open", "status 0")
+	term.run(command("explain " + place))
+	term.shows(place+": it is settled", "contract", "status 0")
+	term.run(command("tap --for 1s"))
+	term.shows("0 records shown", "status 1")
+	term.run(command("tap --at nowhere"))
+	term.shows("must be one of", "status 2")
+	term.run(command("explain 7"))
+	term.shows("topic/partition/offset", "status 2")
+	term.run(command("tap --limit 1 --for 2m"))
+	w.produce(stack.DeliveryTopic, 200, events.Config{Seed: 3})
+	term.shows("1 record shown", "status 0")
+
+	for _, args := range [][]string{
+		{"top", "--once"}, {"plan"}, {"events"}, {"explain", place},
+	} {
+		out, errs, code := w.ingest(append(args, "-o", "json")...)
+		if !json.Valid([]byte(out)) || code != 0 {
+			t.Errorf("%v -o json: status %d: %s%s", args, code, out, errs)
+		}
+	}
+}
+
+// keepFile writes what a test has made to its artifacts, and to the folder SCREENS where that is set.
+func keepFile(t *testing.T, name, text string) {
+	t.Helper()
+	dirs := []string{t.ArtifactDir()}
+	if dir := os.Getenv("SCREENS"); dir != "" {
+		dirs = append(dirs, dir)
+	}
+	for _, dir := range dirs {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
