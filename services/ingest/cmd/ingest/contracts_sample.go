@@ -42,7 +42,8 @@ func (c *contractsTestCmd) Validate() error {
 // Help is shown below the flags.
 func (contractsTestCmd) Help() string {
 	return `Rows of sample files go to standard output, failures to standard error. Without --contract and --topic there
-must be one contract. Of a topic with type_from: schema each sample says its own type, unless --type does. The row has the present time as its time of ingestion, and the number of the sample as its offset.
+must be one contract. Of a topic with type_from: schema each sample says its own type, unless --type does.
+The row has the present time as its time of ingestion, and the number of the sample as its offset.
 
 With --topic and no FILE the topic's own records are tried, the last --limit of them: how many would become rows of
 which table, how many dead letters and why, how many nothing. No group is joined, nothing is committed or sent. What
