@@ -39,7 +39,7 @@ func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 func testConfig(c *kfake.Cluster, writer string) Config {
 	cfg := Defaults()
 	cfg.Kafka.Brokers, cfg.Kafka.Group = c.ListenAddrs(), "g"
-	cfg.Kafka.SessionTimeout = config.Duration(3 * time.Second)
+	cfg.Kafka.SessionTimeout = config.Duration(30 * time.Second)
 	cfg.Kafka.TopicRefresh = config.Duration(200 * time.Millisecond)
 	cfg.Writer.Endpoints = []string{writer}
 	cfg.Contracts = []contract.Config{{Builtin: "delivery.v6"}}
