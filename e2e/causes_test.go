@@ -108,7 +108,8 @@ func (s *seen) lane(cause string) error {
 		if l.GetCause() == cause {
 			return nil
 		}
-		has = append(has, fmt.Sprintf("%d %s %s (%s%s)", l.GetPartition(), l.GetState(), l.GetCause(), l.GetWaitingFor(),
+		has = append(has, fmt.Sprintf("%d %s %s (%s%s)", l.GetPartition(), l.GetState(), l.GetCause(),
+			l.GetWaitingFor(),
 			l.GetLastError()))
 	}
 	return fmt.Errorf("lanes: %s", strings.Join(has, ", "))
@@ -164,12 +165,14 @@ func TestCausesAreNamed(t *testing.T) {
 		},
 		scene{ // the window is full, and each response takes its time
 			cause: "append", says: "BigQuery's responses, since", lift: s.lift(stack.BigQuery),
-			provoke: faulty(stack.BigQuery, map[string]any{"kind": "latency", "method": "append", "delay": "3s"}, rows(4000)),
+			provoke: faulty(stack.BigQuery, map[string]any{"kind": "latency", "method": "append", "delay": "3s"},
+				rows(4000)),
 		},
 		scene{
 			cause: "letters", says: "the dead-letter topic, since", lift: s.lift(stack.Kafka),
 			provoke: faulty(stack.Kafka, map[string]any{
-				"key": "Produce", "error": "TOPIC_AUTHORIZATION_FAILED", "topic": stack.DeliveryTopic + stack.DeadLetters,
+				"key": "Produce", "error": "TOPIC_AUTHORIZATION_FAILED",
+				"topic": stack.DeliveryTopic + stack.DeadLetters,
 				"count": -1,
 			}, func() { w.produce(stack.DeliveryTopic, 50, events.Config{TruncatedEvery: 5, UnknownTypeEvery: -1}) }),
 		},

@@ -65,14 +65,16 @@ func drawn(text string, s style, x float64, y int) string {
 	colour, back := s.colour, ""
 	length := float64(len([]rune(text))) * charWide
 	if s.inverse {
-		back = fmt.Sprintf(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`, x, y-lineHigh+4, length, lineHigh, colour)
+		back = fmt.Sprintf(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`, x, y-lineHigh+4, length,
+			lineHigh, colour)
 		colour = ground
 	}
 	more := ""
 	if s.underline {
 		more = ` text-decoration="underline"`
 	}
-	return fmt.Sprintf(`%s<text x="%.1f" y="%d" fill="%s" xml:space="preserve" textLength="%.1f"%s>%s</text>`+"\n", back, x, y,
+	return fmt.Sprintf(`%s<text x="%.1f" y="%d" fill="%s" xml:space="preserve" textLength="%.1f"%s>%s</text>`+"\n",
+		back, x, y,
 		colour, length, more, html.EscapeString(text))
 }
 
@@ -106,7 +108,8 @@ func TestPictureOfATerminal(t *testing.T) {
 	t.Parallel()
 	got := picture("\x1b[7m t tables \x1b[0m l lanes\n\x1b[31morders <stale>\x1b[39m \x1b[2mq quits\x1b[0m\n\n")
 	for _, want := range []string{
-		`fill="#ff6b60" xml:space="preserve" textLength="117.6">orders &lt;stale&gt;</text>`, `fill="#8a97a6"`, "<rect x=",
+		`fill="#ff6b60" xml:space="preserve" textLength="117.6">orders &lt;stale&gt;</text>`, `fill="#8a97a6"`,
+		"<rect x=",
 		"> l lanes</text>",
 	} {
 		if !strings.Contains(got, want) {

@@ -38,6 +38,10 @@ type watch struct {
 	// every is how often lanes are looked at, and forgotten after how long one counts as nobody's that no ingest speaks
 	// of.
 	every, forgotten time.Duration
+	// topic is the one whose lanes have records all the time; empty: all of them.
+	topic string
+	// others says that somebody else started the processes.
+	others bool
 
 	mu    sync.Mutex
 	lanes map[place]*seen
@@ -60,7 +64,7 @@ func (w *watch) run(ctx context.Context) {
 			tick := time.NewTicker(w.every)
 			defer tick.Stop()
 			for {
-				if i.Running() {
+				if w.others || i.Running() {
 					w.look(ctx, i)
 				}
 				select {
@@ -84,6 +88,9 @@ func (w *watch) look(ctx context.Context, ingest *stack.Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range lanes {
+		if w.topic != "" && l.Topic != w.topic {
+			continue
+		}
 		p := place{l.Topic, l.Partition}
 		s := w.lanes[p]
 		open := l.State == "open" || l.State == "stalled" // which is open, and waits for something
@@ -172,6 +179,17 @@ func (w *watch) counts() (writers, ingests map[string]int) {
 		}
 	}
 	return writers, ingests
+}
+
+// positions are those of all lanes that were seen.
+func (w *watch) positions() map[place]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := map[place]int64{}
+	for p, s := range w.lanes {
+		all[p] = s.position
+	}
+	return all
 }
 
 // settled is how many lanes have settled something.

@@ -83,7 +83,7 @@ func (p *process) DeadLetters() []*adminv1.DeadLetterCount {
 
 func (p *process) History(string) []*adminv1.Stretch { return p.past }
 
-func (p *process) Contracts() ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
+func (p *process) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
 	if p.service == "writer" {
 		return nil, nil
 	}

@@ -70,7 +70,7 @@ func (v *View) ListContracts(
 	ctx context.Context, r *adminv1.ListContractsRequest,
 ) (*adminv1.ListContractsResponse, error) {
 	out := &adminv1.ListContractsResponse{Answers: []*adminv1.Answer{v.Self}}
-	own, unknown := v.Local.Contracts()
+	own, unknown := v.Local.Contracts(r.GetTable())
 	for _, c := range own {
 		c.Processes = []string{v.Self.GetProcess()}
 	}
@@ -79,7 +79,7 @@ func (v *View) ListContracts(
 		var said []*adminv1.ListContractsResponse
 		said, out.Answers = ask(ctx, v, peers(ctx, v.Ingests),
 			func(ctx context.Context, c adminv1.AdminServiceClient) (*adminv1.ListContractsResponse, error) {
-				return c.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true})
+				return c.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true, Table: r.GetTable()})
 			})
 		for _, s := range said {
 			for _, c := range s.GetContracts() {
@@ -161,13 +161,15 @@ func worstOf(a, b []*adminv1.Stretch) []*adminv1.Stretch {
 		if one == nil {
 			continue
 		}
-		if n := len(out); n > 0 && out[n-1].GetUntil().AsTime().Equal(edges[i]) && out[n-1].GetState() == one.GetState() &&
+		if n := len(out); n > 0 && out[n-1].GetUntil().AsTime().Equal(edges[i]) &&
+			out[n-1].GetState() == one.GetState() &&
 			out[n-1].GetCause() == one.GetCause() {
 			out[n-1].Until = timestamppb.New(edges[i+1])
 			continue
 		}
 		out = append(out, &adminv1.Stretch{
-			From: timestamppb.New(edges[i]), Until: timestamppb.New(edges[i+1]), State: one.GetState(), Cause: one.GetCause(),
+			From: timestamppb.New(edges[i]), Until: timestamppb.New(edges[i+1]), State: one.GetState(),
+			Cause: one.GetCause(),
 		})
 	}
 	return out

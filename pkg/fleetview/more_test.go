@@ -24,7 +24,8 @@ func TestContractsOfTheFleet(t *testing.T) {
 		t.Fatalf("%v", r)
 	}
 	c := r.GetContracts()[0]
-	if !slices.Equal(c.GetProcesses(), []string{"ingest-1", "ingest-2"}) || !slices.Equal(c.GetSchemas(), []uint32{1, 4, 9}) {
+	if !slices.Equal(c.GetProcesses(), []string{"ingest-1", "ingest-2"}) ||
+		!slices.Equal(c.GetSchemas(), []uint32{1, 4, 9}) {
 		t.Errorf("%v", c)
 	}
 	if u := r.GetUnknown(); len(u) != 1 || u[0].GetCount() != 6 {
@@ -50,7 +51,8 @@ func TestPastOfATableThatTwoCarry(t *testing.T) {
 		[]*adminv1.Stretch{stretch(0, 60, fresh, ""), stretch(60, 90, late, "append"), stretch(120, 180, fresh, "")},
 		[]*adminv1.Stretch{stretch(30, 70, stale, "quota"), stretch(70, 100, fresh, ""), stretch(180, 200, fresh, "")})
 	want := []*adminv1.Stretch{
-		stretch(0, 30, fresh, ""), stretch(30, 70, stale, "quota"), stretch(70, 90, late, "append"), stretch(90, 100, fresh, ""),
+		stretch(0, 30, fresh, ""), stretch(30, 70, stale, "quota"), stretch(70, 90, late, "append"), stretch(90, 100,
+			fresh, ""),
 		stretch(120, 200, fresh, ""),
 	}
 	if !slices.EqualFunc(got, want, func(a, b *adminv1.Stretch) bool {
@@ -60,8 +62,10 @@ func TestPastOfATableThatTwoCarry(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	a := &adminv1.Table{Name: "t", SettleP99: durationpb.New(time.Second), Eta: durationpb.New(time.Minute)}
-	Merge([]*adminv1.Table{a, {Name: "t", SettleP99: durationpb.New(3 * time.Second), DollarsPerDay: 2, DeadLettersHour: 5}})
-	if a.GetSettleP99().AsDuration() != 3*time.Second || a.GetEta().AsDuration() != time.Minute || a.GetDollarsPerDay() != 2 ||
+	Merge([]*adminv1.Table{a, {Name: "t", SettleP99: durationpb.New(3 * time.Second), DollarsPerDay: 2,
+		DeadLettersHour: 5}})
+	if a.GetSettleP99().AsDuration() != 3*time.Second || a.GetEta().AsDuration() != time.Minute ||
+		a.GetDollarsPerDay() != 2 ||
 		a.GetDeadLettersHour() != 5 || a.SettleP50 != nil {
 		t.Errorf("%v", a)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -43,13 +42,11 @@ func table(ctx context.Context, p *page, query url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	contracts, err := p.view.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true})
+	contracts, err := p.view.ListContracts(ctx, &adminv1.ListContractsRequest{Local: true, Table: name})
 	if err != nil {
 		return nil, err
 	}
-	own := slices.DeleteFunc(contracts.GetContracts(), func(c *adminv1.LoadedContract) bool {
-		return c.GetTable() != name
-	})
+	own := contracts.GetContracts()
 	grown, err := p.grown(ctx, r.GetTables()[0].GetTopics())
 	if err != nil {
 		return nil, err

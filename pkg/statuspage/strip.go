@@ -55,7 +55,7 @@ func dollars(v float64) string {
 	return fmt.Sprintf("$%.0f", v)
 }
 
-// dumped is sixteen bytes of a value: where they are, as hexadecimal and as text.
+// dumped is eight bytes of a value: where they are, as hexadecimal and as text.
 type dumped struct {
 	At        string
 	Hex, Text template.HTML
@@ -64,7 +64,7 @@ type dumped struct {
 // marked is the bytes around the fault of a dead letter, with the byte at fault marked; nothing where there are none to
 // be seen.
 func marked(s *adminv1.LetterSample) []dumped {
-	const wide = 16
+	const wide = 8 // a phone has room for so many
 	var out []dumped
 	value := s.GetExcerpt()
 	for at := 0; at < len(value); at += wide {
@@ -79,6 +79,10 @@ func marked(s *adminv1.LetterSample) []dumped {
 			}
 			hex.WriteString(one + " ")
 			text.WriteString(letter)
+		}
+		if s.Byte != nil && int(s.GetExcerptAt())+min(at+wide, len(value)) == int(s.GetByte()) &&
+			at+wide >= len(value) {
+			hex.WriteString("<mark>end</mark> ") // the value ends where more was expected
 		}
 		out = append(out, dumped{
 			fmt.Sprintf("%6d", int(s.GetExcerptAt())+at),

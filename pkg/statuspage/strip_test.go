@@ -1,6 +1,7 @@
 package statuspage
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -28,10 +29,16 @@ func TestStripOfADay(t *testing.T) {
 
 // The bytes of a sample are escaped, and the one at fault is marked.
 func TestMarkedByte(t *testing.T) {
-	at := int32(19)
-	got := marked(&adminv1.LetterSample{Excerpt: []byte("0123456789abcdef<b>\x00"), ExcerptAt: 1, Byte: &at})
-	if len(got) != 2 || got[1].At != "    17" || got[1].Text != "&lt;b<mark>&gt;</mark>." || got[1].Hex != "3c 62 <mark>3e</mark> 00 " {
+	at := int32(11)
+	got := marked(&adminv1.LetterSample{Excerpt: []byte("01234567<b>\x00"), ExcerptAt: 1, Byte: &at})
+	if len(got) != 2 || got[1].At != "     9" || got[1].Text != "&lt;b<mark>&gt;</mark>." ||
+		got[1].Hex != "3c 62 <mark>3e</mark> 00 " {
 		t.Errorf("%+v", got)
+	}
+	at = 13
+	got = marked(&adminv1.LetterSample{Excerpt: []byte("01234567<b>\x00"), ExcerptAt: 1, Byte: &at})
+	if len(got) != 2 || got[1].Hex != "3c 62 3e 00 <mark>end</mark> " || strings.Contains(string(got[0].Hex), "mark") {
+		t.Errorf("a fault at the end: %+v", got)
 	}
 	if marked(&adminv1.LetterSample{}) != nil {
 		t.Error("something of nothing")

@@ -41,7 +41,8 @@ type records struct {
 }
 
 var points = map[adminv1.Point]tap.Point{
-	adminv1.Point_POINT_UNSPECIFIED: tap.Record, adminv1.Point_POINT_RECORD: tap.Record, adminv1.Point_POINT_ROW: tap.Row,
+	adminv1.Point_POINT_UNSPECIFIED: tap.Record, adminv1.Point_POINT_RECORD: tap.Record,
+	adminv1.Point_POINT_ROW:     tap.Row,
 	adminv1.Point_POINT_REFUSED: tap.Refused, adminv1.Point_POINT_DEAD_LETTER: tap.DeadLetter,
 }
 
@@ -60,7 +61,8 @@ func (s *records) wanted(r *adminv1.TapRequest) (w wanted, err error) {
 		return w, status.Errorf(codes.InvalidArgument, "at: there is no point %d", r.GetAt())
 	}
 	w = wanted{
-		want: tap.Want{Point: point}, table: r.GetTable(), limit: cmp.Or(int(r.GetLimit()), usualSamples), within: usualTap,
+		want: tap.Want{Point: point}, table: r.GetTable(), limit: cmp.Or(int(r.GetLimit()),
+			usualSamples), within: usualTap,
 	}
 	if w.limit < 1 || w.limit > mostSamples {
 		return w, status.Errorf(codes.InvalidArgument, "limit: %d is not within 1 and %d", r.GetLimit(), mostSamples)
@@ -131,8 +133,9 @@ func (s *records) Tap(r *adminv1.TapRequest, stream grpc.ServerStreamingServer[a
 	go s.look(ctx, mine, w, reporter(all, 0))
 	if !r.GetLocal() && s.ingests != nil {
 		request := &adminv1.TapRequest{
-			Local: true, Topic: r.GetTopic(), Table: r.GetTable(), At: r.GetAt(), Where: r.GetWhere(), Limit: r.GetLimit(),
-			For: r.GetFor(),
+			Local: true, Topic: r.GetTopic(), Table: r.GetTable(), At: r.GetAt(), Where: r.GetWhere(),
+			Limit: r.GetLimit(),
+			For:   r.GetFor(),
 		}
 		peers := s.ingests(ctx)
 		for i, p := range peers {

@@ -21,7 +21,8 @@ const explainWithin = 2 * time.Second
 // Explain implements adminv1.RecordServiceServer.
 func (s *records) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*adminv1.ExplainResponse, error) {
 	if r.GetTopic() == "" || r.GetPartition() < 0 || r.GetOffset() < 0 {
-		return nil, status.Error(codes.InvalidArgument, "topic, partition, offset: a record has all three, none negative")
+		return nil, status.Error(codes.InvalidArgument,
+			"topic, partition, offset: a record has all three, none negative")
 	}
 	if set := s.lanes.loaded(); set != nil && set.Topic(r.GetTopic()) == nil {
 		return nil, missing("topic", r.GetTopic(), set.Topics())
@@ -47,7 +48,8 @@ func (s *records) Explain(ctx context.Context, r *adminv1.ExplainRequest) (*admi
 	}
 	for _, said := range s.others(ctx, s.writers, r, out) {
 		w := said.GetWritten()
-		if w != nil && (out.Batch == nil || w.GetFirst() == out.GetBatch().GetFirst() && w.GetEnd() == out.GetBatch().GetEnd()) {
+		if w != nil && (out.Batch == nil || w.GetFirst() == out.GetBatch().GetFirst() &&
+			w.GetEnd() == out.GetBatch().GetEnd()) {
 			out.Written = w
 		}
 	}
@@ -137,7 +139,8 @@ func (s *records) explained(r *adminv1.ExplainRequest) *adminv1.ExplainResponse 
 		out.Text = fmt.Sprintf("the partition ends at offset %d: there is no such record yet", end)
 	default:
 		out.Place = adminv1.Place_PLACE_BEFORE
-		out.Text = fmt.Sprintf("it is not sent yet, %d records are before it: the lane is %s", r.GetOffset()-position, waits(l))
+		out.Text = fmt.Sprintf("it is not sent yet, %d records are before it: the lane is %s", r.GetOffset()-position,
+			waits(l))
 	}
 	return out
 }

@@ -49,7 +49,7 @@ func (s *records) look(ctx context.Context, t *tap.Tap, w wanted, report func(*a
 			began := time.Now()
 			sample := seer.see(ctx, &item)
 			t.Done(&item)
-			taken, err := w.filter.Takes(seen(sample))
+			taken, err := w.filter.Takes(seen(sample, seer.payload))
 			switch {
 			case w.table != "" && sample.GetTable() != w.table:
 			case err != nil:
@@ -86,7 +86,12 @@ type seer struct {
 	topics map[string]*contract.Topic
 	rows   map[*lanev1.Route]*rowPrinter
 	row    []byte
+	// payload is the column of the last row's payload; empty where that was none.
+	payload string
 }
+
+// payloadNumber is the field of rows that has the payload.
+const payloadNumber = 16
 
 func newSeer(set *contract.Set) *seer {
 	return &seer{set: set, topics: map[string]*contract.Topic{}, rows: map[*lanev1.Route]*rowPrinter{}}
@@ -95,8 +100,10 @@ func newSeer(set *contract.Set) *seer {
 // see decodes a record as its contract does. Why that fails is in the sample.
 func (s *seer) see(ctx context.Context, item *tap.Item) *adminv1.Sample {
 	r := item.Record
+	s.payload = ""
 	out := &adminv1.Sample{
-		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Headers: map[string]string{}, Key: r.Key, Value: r.Value,
+		Topic: r.Topic, Partition: r.Partition, Offset: r.Offset, Headers: map[string]string{}, Key: r.Key,
+		Value:      r.Value,
 		ValueBytes: int32(len(r.Value)), //nolint:gosec // Kafka's records are below 2 GiB
 	}
 	if r.TimestampMicros >= 0 {
@@ -171,17 +178,21 @@ func (s *seer) decode(ctx context.Context, r *record.Record, out *adminv1.Sample
 		}
 		s.rows[route] = printer
 	}
+	if f := printer.message.Fields().ByNumber(payloadNumber); f != nil {
+		s.payload = string(f.Name())
+	}
 	text, err := printer.print(row, "")
 	out.Row = string(text)
 	return err
 }
 
-// seen is a sample as filters see it.
-func seen(s *adminv1.Sample) *where.Seen {
+// seen is a sample as filters see it; payload is the column of its payload.
+func seen(s *adminv1.Sample, payload string) *where.Seen {
 	out := &where.Seen{
-		Topic: s.GetTopic(), Partition: s.GetPartition(), Offset: s.GetOffset(), Key: s.GetKey(), Headers: s.GetHeaders(),
-		Size: int(s.GetValueBytes()), Type: s.GetType(), Contract: s.GetContract(), Table: s.GetTable(),
-		Reason: s.GetReason(), Error: s.GetError(), Field: s.GetField(),
+		Topic: s.GetTopic(), Partition: s.GetPartition(), Offset: s.GetOffset(), Key: s.GetKey(),
+		Headers: s.GetHeaders(),
+		Size:    int(s.GetValueBytes()), Type: s.GetType(), Contract: s.GetContract(), Table: s.GetTable(),
+		Reason: s.GetReason(), Error: s.GetError(), Field: s.GetField(), Payload: payload,
 	}
 	if s.Time != nil {
 		out.Time = s.GetTime().AsTime()

@@ -23,18 +23,24 @@ import (
 const mostColumns = 500
 
 // Contracts implements fleetview.Local.
-func (l *local) Contracts() ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
+func (l *local) Contracts(table string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
 	set := l.lanes.loaded()
 	if set == nil {
 		return nil, nil
 	}
 	var out []*adminv1.LoadedContract
 	for _, c := range set.Loaded() {
+		if table != "" && c.Now.GetTable() != table {
+			continue
+		}
 		one := &adminv1.LoadedContract{
 			Name: c.Name, Topic: c.Topic, TopicPattern: c.TopicPattern, Table: c.Now.GetTable(), Format: c.Kind(),
-			Version: c.Version, Grown: int32(c.Grown), Fingerprint: fmt.Sprintf("%016x", c.Fingerprint), //nolint:gosec // few
+			Version: c.Version, Grown: int32(c.Grown), Fingerprint: fmt.Sprintf("%016x",
+				c.Fingerprint), //nolint:gosec // few
 			Subject: c.Subject, Evolution: c.Evolution, Types: c.Types, Schemas: c.Schemas, Warnings: c.Warnings,
-			Columns: columnsOf(c.Now),
+		}
+		if table != "" {
+			one.Columns = columnsOf(c.Now)
 		}
 		out = append(out, one)
 	}

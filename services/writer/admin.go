@@ -114,7 +114,9 @@ func (l *local) DeadLetters() []*adminv1.DeadLetterCount { return nil }
 func (l *local) History(string) []*adminv1.Stretch { return nil }
 
 // Contracts implements fleetview.Local: ingests have them.
-func (l *local) Contracts() ([]*adminv1.LoadedContract, []*adminv1.UnknownType) { return nil, nil }
+func (l *local) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType) {
+	return nil, nil
+}
 
 // Drift implements fleetview.Local.
 func (l *local) Drift(context.Context, string) (*adminv1.GetDriftResponse, error) {

@@ -689,7 +689,9 @@ func (x *ListDeadLettersResponse) GetAnswers() []*Answer {
 type ListContractsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Only what the asked process knows of itself.
-	Local         bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
+	Local bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
+	// Keeps the contracts of this table, and adds their columns.
+	Table         string `protobuf:"bytes,2,opt,name=table,proto3" json:"table,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -729,6 +731,13 @@ func (x *ListContractsRequest) GetLocal() bool {
 		return x.Local
 	}
 	return false
+}
+
+func (x *ListContractsRequest) GetTable() string {
+	if x != nil {
+		return x.Table
+	}
+	return ""
 }
 
 // ListContractsResponse is the contracts.
@@ -955,9 +964,10 @@ const file_admin_v1_admin_proto_rawDesc = "" +
 	"\x05local\x18\x01 \x01(\bR\x05local\"x\n" +
 	"\x17ListDeadLettersResponse\x121\n" +
 	"\x06counts\x18\x01 \x03(\v2\x19.admin.v1.DeadLetterCountR\x06counts\x12*\n" +
-	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers\",\n" +
+	"\aanswers\x18\x02 \x03(\v2\x10.admin.v1.AnswerR\aanswers\"B\n" +
 	"\x14ListContractsRequest\x12\x14\n" +
-	"\x05local\x18\x01 \x01(\bR\x05local\"\xac\x01\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\x12\x14\n" +
+	"\x05table\x18\x02 \x01(\tR\x05table\"\xac\x01\n" +
 	"\x15ListContractsResponse\x126\n" +
 	"\tcontracts\x18\x01 \x03(\v2\x18.admin.v1.LoadedContractR\tcontracts\x12/\n" +
 	"\aunknown\x18\x02 \x03(\v2\x15.admin.v1.UnknownTypeR\aunknown\x12*\n" +

@@ -30,7 +30,8 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// RecordService shows records. A writer knows Explain alone, of what it has appended. An ingest asks the ingests of `peers` as well, unless it is asked for `local`.
+// RecordService shows records. A writer knows Explain alone, of what it has appended. An ingest asks the ingests of
+// `peers` as well, unless it is asked for `local`.
 //
 // Errors: INVALID_ARGUMENT for a request that says nothing sensible, with the field, and for a filter with the place in
 // it; NOT_FOUND for a topic or table that no contract has; RESOURCE_EXHAUSTED where four people tap a process already.
@@ -84,7 +85,8 @@ func (c *recordServiceClient) Explain(ctx context.Context, in *ExplainRequest, o
 // All implementations must embed UnimplementedRecordServiceServer
 // for forward compatibility.
 //
-// RecordService shows records. A writer knows Explain alone, of what it has appended. An ingest asks the ingests of `peers` as well, unless it is asked for `local`.
+// RecordService shows records. A writer knows Explain alone, of what it has appended. An ingest asks the ingests of
+// `peers` as well, unless it is asked for `local`.
 //
 // Errors: INVALID_ARGUMENT for a request that says nothing sensible, with the field, and for a filter with the place in
 // it; NOT_FOUND for a topic or table that no contract has; RESOURCE_EXHAUSTED where four people tap a process already.

@@ -24,9 +24,9 @@ type explainCmd struct {
 
 // Help is shown below the flags.
 func (explainCmd) Help() string {
-	return `What became of one record: the contract that takes it, its row, the batch it was sent in, the write stream and the
-row offset there, and when that was settled; or its dead letter; or where it waits, and for what. The fleet is asked
-for the lane, Kafka for the record and its dead letter. A lane remembers its last 64 batches.
+	return `What became of one record: the contract that takes it, its row, the batch it was sent in, the write stream
+and the row offset there, and when that was settled; or its dead letter; or where it waits, and for what. The fleet is
+asked for the lane, Kafka for the record and its dead letter. A lane remembers its last 64 batches.
 
 Examples:
   ingest explain orders/3/125
@@ -175,14 +175,17 @@ func (c *explainCmd) look(
 	r := looked.Record
 	switch {
 	case of.Offset >= looked.End:
-		out.Known, out.Text = false, fmt.Sprintf("there is no such record yet: the partition ends at offset %d", looked.End)
+		out.Known, out.Text = false, fmt.Sprintf("there is no such record yet: the partition ends at offset %d",
+			looked.End)
 		return out, nil
 	case of.Offset < looked.Oldest:
-		out.Text += fmt.Sprintf("; the record itself is gone: retention has removed all before offset %d", looked.Oldest)
+		out.Text += fmt.Sprintf("; the record itself is gone: retention has removed all before offset %d",
+			looked.Oldest)
 	case r == nil:
 		out.Text += "; no record is at this offset: compaction has removed it, or it is a marker of a transaction"
 	default:
-		out.Type, out.Contract, out.Table, out.ValueBytes = r.GetType(), r.GetContract(), r.GetTable(), r.GetValueBytes()
+		out.Type, out.Contract, out.Table = r.GetType(), r.GetContract(), r.GetTable()
+		out.ValueBytes = r.GetValueBytes()
 		out.Time = timeOf(r.GetTime())
 	}
 	if told.GetPlace() != adminv1.Place_PLACE_SETTLED || r != nil && r.GetReason() == "ignored" {
@@ -258,20 +261,21 @@ func (c *explainCmd) letter(ctx context.Context, of deadletter.Place, out *expla
 		return err
 	}
 	defer letters.Close()
-	_, err = letters.Each(ctx, deadletter.Selection{Places: []deadletter.Place{of}}, func(l *deadletter.Letter, _ string,
-	) error {
-		out.Letter = &explainedLetter{
-			At: l.At.String(), Reason: l.Reason, Error: l.Err, Field: l.Field, Replayed: l.Replayed,
-		}
-		if !l.Time.IsZero() {
-			out.Letter.Written = l.Time.UTC().Format("2006-01-02T15:04:05.000Z")
-		}
-		if l.Byte >= 0 {
-			at := l.Byte
-			out.Letter.Byte = &at
-		}
-		return deadletter.Enough()
-	})
+	_, err = letters.Each(ctx, deadletter.Selection{Places: []deadletter.Place{of}},
+		func(l *deadletter.Letter, _ string,
+		) error {
+			out.Letter = &explainedLetter{
+				At: l.At.String(), Reason: l.Reason, Error: l.Err, Field: l.Field, Replayed: l.Replayed,
+			}
+			if !l.Time.IsZero() {
+				out.Letter.Written = l.Time.UTC().Format("2006-01-02T15:04:05.000Z")
+			}
+			if l.Byte >= 0 {
+				at := l.Byte
+				out.Letter.Byte = &at
+			}
+			return deadletter.Enough()
+		})
 	return err
 }
 

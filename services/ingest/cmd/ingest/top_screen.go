@@ -177,9 +177,9 @@ func (s *topScreen) key(key string) tea.Cmd {
 	case "q":
 		return tea.Quit
 	case "down", "j":
-		s.chosen++
+		s.step(1)
 	case "up", "k":
-		s.chosen--
+		s.step(-1)
 	case "pgdown", "space":
 		s.chosen += s.page()
 	case "pgup":
@@ -207,6 +207,18 @@ func (s *topScreen) key(key string) tea.Cmd {
 		}
 	}
 	return nil
+}
+
+// step goes to the next line, or to the next table where there is one in that direction.
+func (s *topScreen) step(by int) {
+	s.chosen += by
+	lines := s.lines()
+	for at := s.chosen; at >= 0 && at < len(lines); at += by {
+		if s.enters(lines[at]) {
+			s.chosen = at
+			return
+		}
+	}
 }
 
 // typed takes a key of the filter.
@@ -240,11 +252,16 @@ func (s *topScreen) into() tea.Cmd {
 	if s.chosen >= len(lines) {
 		return nil
 	}
-	words := strings.Fields(lines[s.chosen])
-	if len(words) == 0 || s.view != "t" || !slices.Contains(s.tables, words[0]) {
+	if !s.enters(lines[s.chosen]) {
 		return nil
 	}
-	return s.to("l", words[0])
+	return s.to("l", strings.Fields(lines[s.chosen])[0])
+}
+
+// enters says that Enter leads from a line to the lanes of its table.
+func (s *topScreen) enters(line string) bool {
+	words := strings.Fields(line)
+	return s.view == "t" && len(words) > 1 && strings.HasPrefix(line, "  ") && slices.Contains(s.tables, words[0])
 }
 
 // lines are those that the filter keeps; what has no filter to answer to, headings and sentences, stays.
@@ -289,7 +306,7 @@ func (s *topScreen) View() tea.View {
 	}
 	for i, line := range lines[from:min(len(lines), from+s.page())] {
 		mark := ""
-		if from+i == s.chosen && !s.help && strings.TrimSpace(line) != "" {
+		if from+i == s.chosen && !s.help && s.enters(line) {
 			mark = "\x1b[4m" // underlined
 		}
 		out.WriteString(mark + paint(line) + "\x1b[0m\n")

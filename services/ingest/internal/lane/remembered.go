@@ -14,7 +14,8 @@ type Batch struct {
 	// Rows and Bytes are those that were sent, DeadLetters the records of it that became some, and Dropped those whose
 	// rows were in their tables already.
 	Rows, Bytes, DeadLetters, Dropped int32
-	// sent and settled are in nanoseconds since the epoch: there are thousands of lanes, and times take thrice the room.
+	// sent and settled are in nanoseconds since the epoch: there are thousands of lanes, and times take thrice the
+	// room.
 	sent, settled int64
 }
 
@@ -39,7 +40,8 @@ type remembered struct {
 // sent notes a batch.
 func (r *remembered) sent(b *batch, first int64) {
 	one := Batch{
-		Sequence: b.sequence, First: first, End: b.end, Rows: int32(b.rows), Bytes: int32(b.bytes), //nolint:gosec // bounded
+		Sequence: b.sequence, First: first, End: b.end, Rows: int32(b.rows), //nolint:gosec // bounded
+		Bytes:       int32(b.bytes),                                                        //nolint:gosec // bounded
 		DeadLetters: int32(len(b.bad)), Dropped: int32(b.dropped), sent: b.sent.UnixNano(), //nolint:gosec // by records
 	}
 	if len(r.ring) < Remembered {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// mostKinds bounds the kinds of dead letters that are counted apart: types and fields are foreign text. Those beyond
-	// are counted by topic and reason alone.
+	// mostKinds bounds the kinds of dead letters that are counted apart: types and fields are foreign text. Those
+	// beyond are counted by topic and reason alone.
 	mostKinds = 200
 	// excerpt is how many bytes of a value are kept around the byte at fault, longestText how many of a text.
 	excerpt, longestText = 64, 500

@@ -14,7 +14,8 @@ func letter(offset int64, reason, itemType, field string, at int) lane.DeadLette
 	return lane.DeadLetter{
 		Record: &record.Record{
 			Topic: "orders", Partition: 3, Offset: offset, Value: []byte(strings.Repeat("0123456789", 20)),
-			Headers: []record.Header{{Key: []byte("type"), Value: []byte("an older one")}, {Key: []byte("type"), Value: []byte(itemType)}},
+			Headers: []record.Header{{Key: []byte("type"), Value: []byte("an older one")},
+				{Key: []byte("type"), Value: []byte(itemType)}},
 		},
 		Reason: reason, Contract: "orders.v1", Err: field + " is no number", Field: field, Byte: at,
 	}
@@ -38,7 +39,8 @@ func TestLettersByKind(t *testing.T) {
 		s := c.GetSample()
 		switch c.GetReason() {
 		case "undecodable":
-			if c.GetField() != "items[].total" || c.GetCount() != 2 || c.GetHour() != 0 || c.GetType() != "order.Placed" ||
+			if c.GetField() != "items[].total" || c.GetCount() != 2 || c.GetHour() != 0 ||
+				c.GetType() != "order.Placed" ||
 				s.GetOffset() != 7 || s.GetByte() != 100 || s.GetExcerptAt() != 68 || len(s.GetExcerpt()) != excerpt ||
 				s.GetExcerpt()[0] != '8' {
 				t.Errorf("%v", c)

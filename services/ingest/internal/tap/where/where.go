@@ -41,6 +41,8 @@ type Seen struct {
 	Reason, Error, Field  string
 	// Row is the row as JSON; nil where the record is none.
 	Row []byte
+	// Payload is the column of the row that has the payload.
+	Payload string
 }
 
 // Filter is a parsed expression. Safe for concurrent use.
@@ -99,8 +101,9 @@ func (f *Filter) Takes(s *Seen) (bool, error) {
 	values := map[string]any{
 		"topic": s.Topic, "partition": int64(s.Partition), "offset": s.Offset, "time": s.Time,
 		"key": strings.ToValidUTF8(string(s.Key), "\uFFFD"), "headers": s.Headers, "size": int64(s.Size),
-		"type": s.Type, "contract": s.Contract, "table": s.Table, "reason": s.Reason, "error": s.Error, "field": s.Field,
-		"row": types.NullValue, "payload": types.NullValue,
+		"type": s.Type, "contract": s.Contract, "table": s.Table, "reason": s.Reason, "error": s.Error,
+		"field": s.Field,
+		"row":   types.NullValue, "payload": types.NullValue,
 	}
 	if s.Row != nil {
 		row, err := read(s.Row)
@@ -108,7 +111,7 @@ func (f *Filter) Takes(s *Seen) (bool, error) {
 			return false, err
 		}
 		values["row"] = row
-		if payload, ok := row["payload"]; ok && payload != nil {
+		if payload, ok := row[s.Payload]; ok && payload != nil {
 			values["payload"] = payload
 		}
 	}

@@ -8,10 +8,12 @@ import (
 
 var order = Seen{
 	Topic: "orders", Partition: 3, Offset: 125, Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Key: []byte("k-1"),
-	Headers: map[string]string{"item_type_name": "order.Placed"}, Size: 321, Type: "order.Placed", Contract: "orders.v1",
-	Table: "orders",
-	Row: []byte(`{"event_id": "e", "kafka_offset": 125, "payload": {"total": 140.5, "items": [{"n": 2}, {"n": 5}],
+	Headers: map[string]string{"item_type_name": "order.Placed"}, Size: 321, Type: "order.Placed",
+	Contract: "orders.v1",
+	Table:    "orders",
+	Row: []byte(`{"event_id": "e", "kafka_offset": 125, "order": {"total": 140.5, "items": [{"n": 2}, {"n": 5}],
 		"id": 9007199254740993, "note": null}}`),
+	Payload: "order",
 }
 
 func TestFiltersThatTakeAndDoNot(t *testing.T) {
