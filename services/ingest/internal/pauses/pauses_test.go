@@ -17,7 +17,15 @@ import (
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
 func paused(scope string, at time.Time) Word {
-	return Word{Paused: true, Scope: scope, At: at, Until: at.Add(time.Hour), By: "alice", Reason: "a \"why\"", Request: "r"}
+	return Word{
+		Paused:  true,
+		Scope:   scope,
+		At:      at,
+		Until:   at.Add(time.Hour),
+		By:      "alice",
+		Reason:  "a \"why\"",
+		Request: "r",
+	}
 }
 
 func TestWordsComeBackAsTheyWere(t *testing.T) {
@@ -91,7 +99,9 @@ func (k *kept) read(context.Context) (map[Lane]string, error) {
 func TestFollower(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &logtest.Log{}
-		k := &kept{words: map[Lane]string{{"a", 0}: paused(ScopeLane, time.Now()).Encode(), {"a", 1}: "of somebody else"}}
+		k := &kept{
+			words: map[Lane]string{{"a", 0}: paused(ScopeLane, time.Now()).Encode(), {"a", 1}: "of somebody else"},
+		}
 		var applied *Words
 		f := &Follower{Read: k.read, Apply: func(w *Words) { applied = w }, Log: log.Logger()}
 		ctx, stop := context.WithCancel(t.Context())
