@@ -31,8 +31,10 @@ type cell struct {
 
 // severity orders states: not to know is worse than to be fresh, and better than to be late.
 func severity(s freshness.State) int {
-	return [...]int{freshness.Fresh: 0, freshness.Recovered: 1, freshness.Unknown: 2, freshness.Late: 3,
-		freshness.Stale: 4}[s]
+	return [...]int{
+		freshness.Fresh: 0, freshness.Recovered: 1, freshness.Paused: 2, freshness.Unknown: 3, freshness.Late: 4,
+		freshness.Stale: 5,
+	}[s]
 }
 
 // note takes a look at the table.
