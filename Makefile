@@ -1,4 +1,4 @@
-# Bare `make` prints the targets. Go and make are enough for all but the images; with a C compiler the tests also look for races.
+# Bare `make` prints the targets. Go and make are enough; with a C compiler the tests also look for races.
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -14,18 +14,14 @@ LANES ?=
 lower = $(shell echo $(1) | tr A-Z a-z)
 # Time for each fuzz target.
 FUZZTIME ?= 10s
-# Where `make images` takes its base images from, and how it names what it makes.
-GO_IMAGE ?= golang:1.26
-RUN_IMAGE ?= scratch
+# What the names of images begin with, and their processor as Go names it; empty: this machine's.
 IMAGE ?= waybill
-# Further arguments of `docker build`.
-IMAGE_FLAGS ?=
+ARCH ?=
 
 VERSION ?= $(shell git describe --tags --always --dirty=+changes 2>/dev/null || echo development)
 GO_VERSION := $(shell go env GOVERSION)
 LDFLAGS := -s -w -X github.com/waybill-data/waybill/pkg/version.number=$(VERSION) -X main.version=$(VERSION)
-PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet ./e2e/cmd/hostile
-SERVICES := sandbox writer ingest
+PROGRAMS := ./sandbox/cmd/sandbox ./services/writer/cmd/writer ./services/ingest/cmd/ingest ./e2e/cmd/run ./e2e/cmd/bench ./e2e/cmd/chaos ./e2e/cmd/examples ./e2e/cmd/fleet ./e2e/cmd/hostile ./e2e/cmd/containers ./e2e/cmd/upgrade
 # The workspace, one pattern a module: golangci-lint knows no `work`.
 MODULES = $(shell go list -m -f '{{.Dir}}')
 PACKAGES = $(addsuffix /...,$(MODULES))
@@ -60,6 +56,11 @@ EXPERIMENT ?=
 .PHONY: fleet
 fleet: build ## Writers and ingests come, go, hang and are updated under load; how lanes follow, and a look at every offset. SHORT=1 LANES=500 EXPERIMENT=thesis
 	@bin/fleet $(if $(filter-out 0 no false,$(SHORT)),--short) $(if $(filter-out 0 no false,$(LANES)),--lanes=$(LANES)) $(if $(EXPERIMENT),--experiment=$(EXPERIMENT))
+
+REF ?=
+.PHONY: test-upgrade
+test-upgrade: build ## This version beside the last tag, or beside REF, both ways under load, and a look at every offset. REF=
+	@tools/test-upgrade.sh $(REF)
 
 EACH ?= 5s
 .PHONY: hostile
@@ -168,14 +169,14 @@ buf-lint: bin/buf ## Lint the .proto files; no change breaks those of main
 
 ##### Images
 
+CHECK ?=
 .PHONY: images
-images: ## Build an image of each service (needs a Docker engine). GO_IMAGE= RUN_IMAGE= IMAGE_FLAGS=
-	@docker info >/dev/null 2>&1 || { echo 'make images: no Docker engine answers; install one and start it, or set DOCKER_HOST' >&2; exit 1; }
-	@for service in $(SERVICES); do \
-		(set -x; docker build -f deploy/Dockerfile --build-arg SERVICE=$$service --build-arg VERSION='$(VERSION)' \
-			--build-arg GO_IMAGE='$(GO_IMAGE)' --build-arg RUN_IMAGE='$(RUN_IMAGE)' $(IMAGE_FLAGS) \
-			-t $(IMAGE)/$$service:latest .) || exit 1; \
-	done
+images: bin/cyclonedx-gomod ## Build an image of each service, without an engine; an engine that runs gets them. IMAGE= ARCH= CHECK=1|cold
+	@VERSION='$(VERSION)' IMAGE='$(IMAGE)' ARCH='$(ARCH)' CHECK='$(filter-out 0 no false,$(CHECK))' tools/images.sh
+
+.PHONY: test-images
+test-images: bin/cyclonedx-gomod ## Build the images twice, run compose with three writers, update those under load. Starts an engine if it may
+	@tools/test-images.sh
 
 ##### Tools, each a module of its own, built once a version
 
@@ -192,6 +193,8 @@ $(call tool,$(1),$(2)):
 	@touch $$@
 endef
 $(eval $(call build-tool,buf,tools/buf,github.com/bufbuild/buf/cmd/buf))
+$(eval $(call build-tool,cyclonedx-gomod,tools/cyclonedx-gomod,github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod))
+$(eval $(call build-tool,docker-compose,tools/compose,github.com/docker/compose/v2/cmd,ten minutes the first time))
 $(eval $(call build-tool,golangci-lint,tools/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint,a few minutes the first time))
 $(eval $(call build-tool,grpcurl,tools/grpcurl,github.com/fullstorydev/grpcurl/cmd/grpcurl))
 $(eval $(call build-tool,helm,tools/helm,helm.sh/helm/v3/cmd/helm,a minute or two the first time))

@@ -38,19 +38,8 @@ func TestChangesAndEventsOfOthers(t *testing.T) {
     event_time: {field: ts_ms, unit: ms}
   - {topic: cloud, format: raw, as: json, cloudevents: binary, table: cloud, types: [shop.*]}
 `, schema)})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
+	w.upSandbox()
+	client := w.client()
 	if _, err := kadm.NewClient(client).CreateTopics(w.ctx, 2, 1, nil, "changes", "cloud"); err != nil {
 		t.Fatal(err)
 	}

@@ -19,23 +19,12 @@ import (
 func TestInferredContractsCarryTheirTopics(t *testing.T) {
 	t.Parallel()
 	w := prepared(t, stack.Config{})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
+	w.upSandbox()
+	client := w.client()
 	registry, err := sr.NewClient(sr.URLs("http://" + w.Endpoints.Registry))
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
 	if _, err := kadm.NewClient(client).CreateTopics(w.ctx, 3, 1, nil, "carts", "fares"); err != nil {
 		t.Fatal(err)
 	}

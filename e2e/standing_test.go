@@ -116,19 +116,8 @@ func TestTablesThatExist(t *testing.T) {
 		contracts += "}\n"
 	}
 	w := prepared(t, stack.Config{Contracts: contracts})
-	if err := w.UpSandbox(w.ctx); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if w.log, err = w.Log(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(w.log.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(w.Seeds()...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
+	w.upSandbox()
+	client := w.client()
 	if _, err := kadm.NewClient(client).CreateTopics(w.ctx, 1, 1, nil, topics...); err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,8 @@ const (
 	grace = 40 * time.Second
 	// evenWithin is how long lanes may take until they are even, before the run goes on without.
 	evenWithin = 90 * time.Second
+	// openWithin is how much longer they may take to open at first: streams are created one after the other.
+	openWithin = 5 * time.Minute
 )
 
 // run is a run under way.
@@ -93,7 +95,7 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	produced := make(chan error, 1)
 	running.Go(func() { produced <- r.load(loading) })
 
-	if err := r.even(ctx, time.Now(), 1); err != nil {
+	if err := r.even(ctx, time.Now().Add(openWithin), 1); err != nil {
 		return Report{}, fmt.Errorf("the lanes do not open: %w", err)
 	}
 	if err := r.settled(ctx); err != nil {
@@ -262,7 +264,7 @@ func (r *run) settled(ctx context.Context) error {
 		if s.Created == int64(r.config.Lanes) && r.watch.settled() == r.config.Lanes {
 			return nil
 		}
-		if time.Since(began) > evenWithin {
+		if time.Since(began) > openWithin {
 			return fmt.Errorf("%d of %d lanes settle, %d streams are created", r.watch.settled(),
 				r.config.Lanes, s.Created)
 		}

@@ -35,7 +35,13 @@ type seen struct {
 // watch looks at the lanes all the time, and notes silences and moves.
 type watch struct {
 	stack *stack.Stack
-	every time.Duration
+	// every is how often lanes are looked at, and forgotten after how long one counts as nobody's that no ingest speaks
+	// of.
+	every, forgotten time.Duration
+	// topic is the one whose lanes have records all the time; empty: all of them.
+	topic string
+	// others says that somebody else started the processes.
+	others bool
 
 	mu    sync.Mutex
 	lanes map[place]*seen
@@ -45,7 +51,8 @@ type watch struct {
 
 // newWatch looks at so many lanes as often as that is no load of its own.
 func newWatch(s *stack.Stack, lanes int) *watch {
-	return &watch{stack: s, every: lookEvery * time.Duration(1+lanes/64), lanes: map[place]*seen{}}
+	more := time.Duration(1 + lanes/64)
+	return &watch{stack: s, every: lookEvery * more, forgotten: 1500 * time.Millisecond * more, lanes: map[place]*seen{}}
 }
 
 // run looks at each ingest on its own: one that hangs must not hide the others.
@@ -57,7 +64,7 @@ func (w *watch) run(ctx context.Context) {
 			tick := time.NewTicker(w.every)
 			defer tick.Stop()
 			for {
-				if i.Running() {
+				if w.others || i.Running() {
 					w.look(ctx, i)
 				}
 				select {
@@ -71,7 +78,7 @@ func (w *watch) run(ctx context.Context) {
 }
 
 func (w *watch) look(ctx context.Context, ingest *stack.Service) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, w.forgotten)
 	defer cancel()
 	lanes, err := ingest.Lanes(ctx)
 	if err != nil {
@@ -81,6 +88,9 @@ func (w *watch) look(ctx context.Context, ingest *stack.Service) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, l := range lanes {
+		if w.topic != "" && l.Topic != w.topic {
+			continue
+		}
 		p := place{l.Topic, l.Partition}
 		s := w.lanes[p]
 		open := l.State == "open" || l.State == "stalled" // which is open, and waits for something
@@ -157,21 +167,29 @@ func (w *watch) end(but string) (h happened) {
 	return h
 }
 
-// forgotten is after how long a lane counts as nobody's that no ingest speaks of.
-const forgotten = 1500 * time.Millisecond
-
 // counts are the lanes that are open, by writer, and by ingest.
 func (w *watch) counts() (writers, ingests map[string]int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	writers, ingests = map[string]int{}, map[string]int{}
 	for _, s := range w.lanes {
-		if s.open && time.Since(s.at) < forgotten {
+		if s.open && time.Since(s.at) < w.forgotten {
 			writers[s.writer]++
 			ingests[s.ingest]++
 		}
 	}
 	return writers, ingests
+}
+
+// positions are those of all lanes that were seen.
+func (w *watch) positions() map[place]int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := map[place]int64{}
+	for p, s := range w.lanes {
+		all[p] = s.position
+	}
+	return all
 }
 
 // settled is how many lanes have settled something.

@@ -18,7 +18,7 @@ func TestBrokersRestart(t *testing.T) {
 		w.committed(int64(i+1) * 500)
 		if i == 1 {
 			broker.Kill()
-		} else if err := broker.Stop(30 * time.Second); err != nil {
+		} else if err := broker.Stop(time.Minute); err != nil {
 			// A broker that was asked to end says 143: ended by a signal.
 			t.Log(err)
 		}

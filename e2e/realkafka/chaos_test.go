@@ -86,7 +86,7 @@ func (w *world) disturb(random *rand.Rand) string {
 		}
 		return "paused"
 	default:
-		if err := s.Stop(30 * time.Second); err != nil {
+		if err := s.Stop(time.Minute); err != nil {
 			w.t.Errorf("a graceful stop: %v", err)
 		}
 		w.restart(s)
@@ -102,7 +102,7 @@ func (w *world) restartBrokers(random *rand.Rand, end time.Time, restarts *int) 
 		broker := kafka.Brokers[random.IntN(Brokers)]
 		if random.IntN(2) == 0 {
 			broker.Kill()
-		} else if err := broker.Stop(30 * time.Second); err != nil && broker.Running() {
+		} else if err := broker.Stop(time.Minute); err != nil && broker.Running() {
 			return err
 		}
 		pause(random, time.Millisecond, 5*time.Second)

@@ -63,6 +63,9 @@ const often = small + "commit:\n  interval: 100ms\n"
 type silence struct {
 	stop    chan struct{}
 	stopped chan map[int32]time.Duration
+	// look is the longest time from one look at the commits to the next, which says how busy the machine is. It may be
+	// read after end.
+	look time.Duration
 }
 
 // listen begins to follow the commits of a topic under load.
@@ -77,9 +80,10 @@ func (w *world) listen() *silence {
 		defer client.Close()
 		admin := kadm.NewClient(client)
 		at, since, longest := map[int32]int64{}, map[int32]time.Time{}, map[int32]time.Duration{}
-		for {
+		for last := time.Now(); ; {
 			commits, err := admin.FetchOffsets(w.ctx, w.Config.Group)
 			now := time.Now()
+			s.look, last = max(s.look, now.Sub(last)), now
 			for p := range int32(partitions) {
 				o, ok := commits.Lookup(w.topic(), p)
 				if since[p].IsZero() || err == nil && ok && o.At > at[p] {
@@ -166,7 +170,7 @@ func TestIngestsComeAndGo(t *testing.T) {
 	w := newWorld(t, stack.Config{Ingests: 3, IngestYAML: often})
 	first, second, third := w.Ingests[0], w.Ingests[1], w.Ingests[2]
 	for _, s := range []*stack.Service{second, third} {
-		if err := s.Stop(20 * time.Second); err != nil {
+		if err := s.Stop(time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -189,9 +193,10 @@ func TestIngestsComeAndGo(t *testing.T) {
 		if len(stays) == 0 {
 			t.Errorf("%s: no lane stays", name)
 		}
-		// An eager rebalance stops all of them for about a heartbeat, and for as long as the slowest lane drains.
-		if longest := of(all, stays); longest > 3*time.Second {
-			t.Errorf("%s: a lane that stays was silent for %v", name, longest)
+		// An eager rebalance stops all of them for about a heartbeat, and for as long as the slowest lane drains. Where
+		// somebody else has the processors everything takes longer, also a look, which takes some 20 ms.
+		if longest := of(all, stays); longest > 3*time.Second+10*s.look {
+			t.Errorf("%s: a lane that stays was silent for %v, and a look took %v", name, longest, s.look)
 		}
 	}
 	start := func(s *stack.Service) {
@@ -205,7 +210,7 @@ func TestIngestsComeAndGo(t *testing.T) {
 	phase("a third ingest joins", func() { start(third); w.spread(2, first, second, third) })
 	kept := w.carries(first)
 	phase("the third stops", func() {
-		if err := third.Stop(20 * time.Second); err != nil {
+		if err := third.Stop(time.Minute); err != nil {
 			t.Error(err)
 		}
 		w.spread(3, first, second)
@@ -229,6 +234,11 @@ func TestStaticIngestsComeBack(t *testing.T) {
 	for _, s := range w.Ingests {
 		s.Env = append(s.Env, "INSTANCE="+s.Name)
 	}
+	// A start may take some seconds on a machine that is busy with something else.
+	w.Config.KafkaYAML = strings.Replace(w.Config.KafkaYAML, "session_timeout: 6s", "session_timeout: 40s", 1)
+	if err := w.Rejoin(w.Config.Group); err != nil { // writes the configurations
+		t.Fatal(err)
+	}
 	w.up()
 	first, second := w.Ingests[0], w.Ingests[1]
 	load := w.evenly()
@@ -237,7 +247,7 @@ func TestStaticIngestsComeBack(t *testing.T) {
 	generations := w.metric(first, "waybill_ingest_source_generations_total")
 	for name, end := range map[string]func(){
 		"stopped": func() {
-			if err := second.Stop(20 * time.Second); err != nil {
+			if err := second.Stop(time.Minute); err != nil {
 				t.Error(err)
 			}
 		},
@@ -280,7 +290,7 @@ func TestIngestsMoveToCooperativeAssignment(t *testing.T) {
 			l := w.listen()
 			if i == 1 {
 				s.Kill()
-			} else if err := s.Stop(20 * time.Second); err != nil {
+			} else if err := s.Stop(time.Minute); err != nil {
 				t.Error(err)
 			}
 			w.restart(s)
@@ -291,7 +301,7 @@ func TestIngestsMoveToCooperativeAssignment(t *testing.T) {
 	}
 	stays, before := w.carries(w.Ingests[0]), w.opened(w.Ingests[0])
 	l := w.listen()
-	if err := w.Ingests[2].Stop(20 * time.Second); err != nil {
+	if err := w.Ingests[2].Stop(time.Minute); err != nil {
 		t.Error(err)
 	}
 	w.spread(3, w.Ingests[:2]...)
@@ -329,7 +339,7 @@ func TestIngestsShareByLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, s := range []*stack.Service{second, first} {
-		if err := s.Stop(20 * time.Second); err != nil {
+		if err := s.Stop(time.Minute); err != nil {
 			t.Error(err)
 		}
 	}

@@ -117,7 +117,7 @@ func TestUncleanElection(t *testing.T) {
 	for partition, end := range w.ends[w.topic()] {
 		cut.AddOffset(w.topic(), partition, end, -1)
 	}
-	if err := kafka.Brokers[1].Stop(30 * time.Second); err != nil {
+	if err := kafka.Brokers[1].Stop(time.Minute); err != nil {
 		t.Log(err) // ended by a signal
 	}
 	w.inSync(1)
@@ -157,7 +157,7 @@ func TestUncleanElection(t *testing.T) {
 		t.Errorf("%d rows, %d were written before", rows, 2*n)
 	}
 
-	if err := ingest.Stop(20 * time.Second); err != nil {
+	if err := ingest.Stop(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	w.until("the group takes the operator's offsets", func() error {
@@ -224,7 +224,7 @@ func TestTopicMadeAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := ingest.Stop(20 * time.Second); err != nil {
+	if err := ingest.Stop(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	again()

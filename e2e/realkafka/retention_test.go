@@ -44,7 +44,7 @@ func TestRetentionAfterCleanStop(t *testing.T) {
 	w.produce(w.topic(), 2000, plain)
 	w.settled()
 	ingest := w.Ingests[0]
-	if err := ingest.Stop(20 * time.Second); err != nil {
+	if err := ingest.Stop(time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	w.produce(w.topic(), 2000, plain)

@@ -104,7 +104,7 @@ func (w *world) connect() {
 func (w *world) up() *world {
 	w.t.Helper()
 	w.t.Cleanup(func() {
-		if err := w.Down(20 * time.Second); err != nil {
+		if err := w.Down(time.Minute); err != nil {
 			w.t.Errorf("down: %v", err)
 		}
 		if w.t.Failed() {

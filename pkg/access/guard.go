@@ -8,12 +8,13 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"github.com/waybill-data/waybill/pkg/logging"
 )
 
 // Guard lets in who may come. A nil Guard lets everybody do everything.
@@ -24,10 +25,7 @@ type Guard struct {
 	keys    *file[jose.JSONWebKeySet]
 	log     *slog.Logger
 	refused *prometheus.CounterVec
-
-	mu     sync.Mutex
-	logged time.Time
-	more   int
+	bound   logging.Seldom
 }
 
 // New makes a guard of the configuration. It reads the files now, for what is wrong with them, and again when they
@@ -147,20 +145,9 @@ func (g *Guard) admit(
 
 func (g *Guard) isOpen(r rule) bool { return r.name != "" && slices.Contains(g.config.Open, r.name) }
 
-// logsEvery bounds the lines about those who are refused: they try again every few seconds.
-const logsEvery = 10 * time.Second
-
 func (g *Guard) tell(what, from, name, why, need string) {
-	g.mu.Lock()
-	more, quiet := g.more, time.Since(g.logged) < logsEvery
-	if quiet {
-		g.more++
-	} else {
-		g.logged, g.more = time.Now(), 0
-	}
-	g.mu.Unlock()
-	if !quiet {
+	g.bound.Say(func(others int) {
 		g.log.Warn("caller refused", "what", what, "from", from, "caller", name, "why", why, "needs", need,
-			"others_since_last", more)
-	}
+			"others_since_last", others)
+	})
 }

@@ -23,6 +23,8 @@ var methods = []rule{
 	{prefix: "/grpc.reflection.", any: []Right{Viewer}, name: "reflection"},
 	{prefix: "/admin.v1.AdminService/List", any: []Right{Viewer}},
 	{prefix: "/admin.v1.AdminService/Get", any: []Right{Viewer}},
+	{prefix: "/admin.v1.SteeringService/List", any: []Right{Viewer}},
+	{prefix: "/admin.v1.SteeringService/", any: []Right{Operator}},
 	{prefix: "/admin.v1.RecordService/Explain", any: []Right{Viewer}},
 	{prefix: "/admin.v1.RecordService/Tap", any: []Right{Payload}},
 }
@@ -43,6 +45,7 @@ var pages = []rule{
 	{prefix: "/live", any: []Right{Viewer}},
 	{prefix: "/page.css", any: []Right{Viewer}},
 	{prefix: "/page.js", any: []Right{Viewer}},
+	{prefix: "/act", any: []Right{Operator}},
 	{prefix: "/debug/", any: []Right{Operator}},
 }
 

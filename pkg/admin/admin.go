@@ -97,6 +97,7 @@ func Handler(c Config) http.Handler {
 	mux := http.NewServeMux()
 	if c.Page != nil {
 		mux.Handle("GET /", c.Page)
+		mux.Handle("POST /act", c.Page)
 	} else {
 		mux.HandleFunc("GET /{$}", index)
 	}

@@ -4,12 +4,9 @@ import (
 	"log"
 	"log/slog"
 	"strings"
-	"sync"
-	"time"
-)
 
-// saysEvery bounds the lines about connections that fail: who scans ports makes thousands.
-const saysEvery = 10 * time.Second
+	"github.com/waybill-data/waybill/pkg/logging"
+)
 
 // seldom is where an HTTP server says which connections failed.
 func seldom(to *slog.Logger) *log.Logger {
@@ -20,25 +17,14 @@ func seldom(to *slog.Logger) *log.Logger {
 }
 
 type sayer struct {
-	to *slog.Logger
-
-	mu   sync.Mutex
-	said time.Time
-	more int
+	to    *slog.Logger
+	bound logging.Seldom
 }
 
 // Write implements io.Writer.
 func (s *sayer) Write(line []byte) (int, error) {
-	s.mu.Lock()
-	more, quiet := s.more, time.Since(s.said) < saysEvery
-	if quiet {
-		s.more++
-	} else {
-		s.said, s.more = time.Now(), 0
-	}
-	s.mu.Unlock()
-	if !quiet {
-		s.to.Warn("admin connection failed", "error", strings.TrimSpace(string(line)), "others_since_last", more)
-	}
+	s.bound.Say(func(others int) {
+		s.to.Warn("admin connection failed", "error", strings.TrimSpace(string(line)), "others_since_last", others)
+	})
 	return len(line), nil
 }

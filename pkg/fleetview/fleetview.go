@@ -55,6 +55,8 @@ type Local interface {
 type Peer struct {
 	Address string
 	Client  adminv1.AdminServiceClient
+	// Steering is for acts.
+	Steering adminv1.SteeringServiceClient
 	// Records asks the same process about single records.
 	Records adminv1.RecordServiceClient
 	// Err is why there is none at the address.
@@ -88,9 +90,16 @@ type answering interface {
 	GetAnswers() []*adminv1.Answer
 }
 
-// ask asks all of them at once, and returns what those said that are not this process, each once.
 func ask[R answering](
 	ctx context.Context, v *View, peers []Peer, call func(context.Context, adminv1.AdminServiceClient) (R, error),
+) (said []R, answers []*adminv1.Answer) {
+	return Ask(ctx, v, peers, func(ctx context.Context, p Peer) (R, error) { return call(ctx, p.Client) })
+}
+
+// Ask asks all peers at once, for two seconds at most, and returns what those said that are not this process, each
+// once. The answers are those of all, this process first.
+func Ask[R answering](
+	ctx context.Context, v *View, peers []Peer, call func(context.Context, Peer) (R, error),
 ) (said []R, answers []*adminv1.Answer) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -104,7 +113,7 @@ func ask[R answering](
 		if results[i].err = p.Err; p.Err != nil {
 			continue
 		}
-		all.Go(func() { results[i].said, results[i].err = call(ctx, p.Client) })
+		all.Go(func() { results[i].said, results[i].err = call(ctx, p) })
 	}
 	all.Wait()
 	answers = []*adminv1.Answer{v.Self}

@@ -62,7 +62,7 @@ func (p *Peers) All(ctx context.Context) []Peer {
 		}
 		out = append(out, Peer{
 			Address: address.Dial, Client: adminv1.NewAdminServiceClient(conn),
-			Records: adminv1.NewRecordServiceClient(conn),
+			Steering: adminv1.NewSteeringServiceClient(conn), Records: adminv1.NewRecordServiceClient(conn),
 		})
 	}
 	return out

@@ -26,7 +26,7 @@ func rank(s adminv1.State) int {
 	return 2
 }
 
-// StateName is a state in words: fresh, late, stale, recovered or unknown.
+// StateName is a state in words: fresh, late, stale, recovered, paused or unknown.
 func StateName(s adminv1.State) string {
 	if s == adminv1.State_STATE_UNSPECIFIED {
 		return "unknown"

@@ -8,23 +8,17 @@ import (
 	"log/slog"
 	"net"
 	"strings"
-	"sync"
-	"time"
 
 	"google.golang.org/grpc/credentials"
-)
 
-// logsEvery bounds the lines about connections: callers try again every few seconds.
-const logsEvery = 10 * time.Second
+	"github.com/waybill-data/waybill/pkg/logging"
+)
 
 // watched says which connections failed, and why: gRPC tells nobody.
 type watched struct {
 	credentials.TransportCredentials
-	port Port
-
-	mu       sync.Mutex
-	logged   time.Time
-	silenced int
+	port  Port
+	bound logging.Seldom
 }
 
 // ServerHandshake implements credentials.TransportCredentials.
@@ -43,21 +37,11 @@ func (w *watched) Clone() credentials.TransportCredentials {
 }
 
 func (w *watched) failed(from net.Addr, err error) {
-	w.mu.Lock()
-	more := w.silenced
-	quiet := time.Since(w.logged) < logsEvery
-	if quiet {
-		w.silenced++
-	} else {
-		w.logged, w.silenced = time.Now(), 0
-	}
-	w.mu.Unlock()
-	if quiet {
-		return
-	}
-	w.port.Log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
-		slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(w.port.Key, err)),
-		slog.Int("others_since_last", more))
+	w.bound.Say(func(others int) {
+		w.port.Log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
+			slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(w.port.Key, err)),
+			slog.Int("others_since_last", others))
+	})
 }
 
 // aboutHandshake is what to do about a caller that was turned away.

@@ -10,9 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"google.golang.org/grpc/credentials"
+
+	"github.com/waybill-data/waybill/pkg/logging"
 )
 
 // TLS of a port; empty: none.
@@ -123,9 +124,9 @@ type renewed struct {
 	port      Port
 	protocols []string
 
-	mu     sync.Mutex
-	last   *tls.Config
-	logged time.Time
+	mu    sync.Mutex
+	last  *tls.Config
+	bound logging.Seldom
 }
 
 func (r *renewed) prepared(c *tls.Config) *tls.Config {
@@ -143,9 +144,10 @@ func (r *renewed) current() *tls.Config {
 	switch {
 	case err == nil && c != nil:
 		r.last = r.prepared(c)
-	case time.Since(r.logged) >= logsEvery:
-		r.logged = time.Now()
-		r.port.Log.Warn("TLS files cannot be read; those read last are used", "port", r.port.Key, "error", err)
+	default:
+		r.bound.Say(func(int) {
+			r.port.Log.Warn("TLS files cannot be read; those read last are used", "port", r.port.Key, "error", err)
+		})
 	}
 	return r.last
 }

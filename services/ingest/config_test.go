@@ -126,7 +126,6 @@ func TestValuesThatCannotWork(t *testing.T) {
 		"topic_refresh: 1ms":           "kafka.topic_refresh: 1ms is too short",
 		"topic_refresh: 24h":           "kafka.topic_refresh: 24h is too long",
 		"instance_id: 'pod 1'":         "kafka.instance_id: \"pod 1\" is no name of a member",
-		"fetch: {records: 0}":          "kafka.fetch.records: 0 is out of range",
 		"tls: {server_name: broker}":   "kafka.tls.enable: is false while other keys",
 		"sasl: {user: u, password: p}": "kafka.sasl.mechanism: is empty while",
 		"}\nbatch: {linger: 10m": "batch.linger: 10m is too long: rows would be in BigQuery as much later\n" +
@@ -163,7 +162,7 @@ func TestValuesThatCannotWork(t *testing.T) {
 	} {
 		var reported string
 		(&Writer{
-			Target: target, Refresh: Defaults().Writer.Refresh, Keepalive: Defaults().Writer.Keepalive,
+			Target: target, Refresh: Defaults().Writer.Refresh,
 		}).Check(func(key, message, _ string) { reported += key + ": " + message })
 		if (reported == "") != want {
 			t.Errorf("%s: %q", target, reported)

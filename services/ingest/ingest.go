@@ -31,6 +31,7 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/deadletter"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
@@ -72,6 +73,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	}
 	defer fleet.Close() //nolint:errcheck // it was closed already, and there is nobody to tell
 	lanes.fleet = fleet
+	words := source.NewWords(c.source())
+	defer words.Close()
+	lanes.pauses = &pauses.Follower{Read: words.Read, Apply: lanes.pause, Log: env.Log}
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
@@ -89,6 +93,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		return err
 	}
 	defer closeView()
+	steer := self.steering(view, words, env.Log)
 
 	// Work ends with ctx, or when a server fails. The servers outlive the work, so that one can watch it drain.
 	work, stop := context.WithCancel(ctx)
@@ -112,22 +117,23 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 		var watching sync.WaitGroup
 		watching.Go(func() { contracts.Watch(watch, c.Registry.Poll.Std()) })
 		watching.Go(func() { lanes.look(watch, self.overview) })
+		watching.Go(func() { lanes.pauses.Run(watch) })
 		defer watching.Wait()
 		defer done()
-		return src.Run(work, c.topicsOf(contracts), lanes.carry)
+		return src.Run(work, c.topicsOf(contracts), lanes.carry())
 	})
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(serving, admin.Config{
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
-			Ready: ready, Page: statuspage.New(serving, view),
+			Ready: ready, Page: statuspage.Acts(statuspage.New(serving, view), steer),
 			Lanes: lanes.status,
 			Plan:  func() any { return fleet.Plan() },
 		})
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready, view, seen)
+		return serve(serving, work, env, ports, ready, view, steer, seen)
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })
@@ -155,7 +161,5 @@ func (c *Config) topicsOf(set *contract.Set) source.Topics {
 
 // stopWithin is how long calls to our own server may take once the work has ended.
 const stopWithin = time.Second
-
-var _ source.Handler = (*roster)(nil).carry
 
 var _ lane.Contracts = (*contracts)(nil)

@@ -22,7 +22,7 @@ import (
 	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/service"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 	"github.com/waybill-data/waybill/services/ingest/internal/kafkatest"
 )
 
@@ -39,7 +39,7 @@ func newCluster(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 func testConfig(c *kfake.Cluster, writer string) Config {
 	cfg := Defaults()
 	cfg.Kafka.Brokers, cfg.Kafka.Group = c.ListenAddrs(), "g"
-	cfg.Kafka.SessionTimeout = config.Duration(3 * time.Second)
+	cfg.Kafka.SessionTimeout = config.Duration(30 * time.Second)
 	cfg.Kafka.TopicRefresh = config.Duration(200 * time.Millisecond)
 	cfg.Writer.Endpoints = []string{writer}
 	cfg.Contracts = []contract.Config{{Builtin: "delivery.v6"}}
@@ -50,7 +50,7 @@ func testConfig(c *kfake.Cluster, writer string) Config {
 // deliveries are real delivery events as Avro.
 func deliveries(t *testing.T) (types []string, payloads [][]byte) {
 	t.Helper()
-	for _, v := range recorded.Read[struct {
+	for _, v := range decodetest.Read[struct {
 		Type string `json:"item_type_name"`
 		Avro []byte `json:"avro_base64"`
 	}](t, "internal/decode/avro/testdata/delivery_event_v6.jsonl.gz") {

@@ -17,7 +17,9 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 	"github.com/waybill-data/waybill/services/ingest/internal/overview"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
 	"github.com/waybill-data/waybill/services/ingest/internal/tap"
 	"github.com/waybill-data/waybill/services/ingest/internal/writers"
 )
@@ -37,7 +39,9 @@ type roster struct {
 	unknowns *contract.Unknowns
 	taps     *tap.Taps
 	letters  *overview.Letters
-	log      *slog.Logger
+	// pauses are what operators have said; set before the first claim.
+	pauses *pauses.Follower
+	log    *slog.Logger
 
 	// live is kept at the number of lanes.
 	live *atomic.Int64
@@ -67,8 +71,18 @@ func (r *roster) load(set *contract.Set) {
 // loaded are the contracts; nil while they are not loaded.
 func (r *roster) loaded() *contract.Set { return r.known.Load() }
 
-// carry is the source's handler: the life of one lane.
-func (r *roster) carry(ctx context.Context, p lane.Partition) {
+// carry is the source's handler: the life of one lane. Thousands of lanes rest below it, so it does little itself.
+func (r *roster) carry() source.Handler {
+	return func(ctx context.Context, p lane.Partition) {
+		l := r.enter(p)
+		defer r.leave(l)
+		r.heed(ctx, l)
+		l.Run(ctx)
+	}
+}
+
+// enter makes the lane of a partition.
+func (r *roster) enter(p lane.Partition) *lane.Lane {
 	l := &lane.Lane{
 		Partition: p, Writers: r.fleet.Conn(), Placer: r.fleet,
 		Contracts: &contracts{shared: r.contracts.Topic(p.Topic()), unknowns: r.unknowns.Topic(p.Topic()), counted: -1},
@@ -80,13 +94,47 @@ func (r *roster) carry(ctx context.Context, p lane.Partition) {
 	r.lanes[l] = struct{}{}
 	r.mu.Unlock()
 	r.live.Add(1)
-	defer r.live.Add(-1)
-	defer func() {
-		r.mu.Lock()
-		delete(r.lanes, l)
-		r.mu.Unlock()
-	}()
-	l.Run(ctx)
+	return l
+}
+
+// leave forgets it.
+func (r *roster) leave(l *lane.Lane) {
+	r.mu.Lock()
+	delete(r.lanes, l)
+	r.mu.Unlock()
+	r.live.Add(-1)
+}
+
+// heedWithin is how long a lane that begins waits to hear whether it is paused. Then what is known counts.
+const heedWithin = 5 * time.Second
+
+// heed tells a lane that begins whether it is paused. It asks anew: the pause may be as young as the claim.
+func (r *roster) heed(ctx context.Context, l *lane.Lane) {
+	ctx, cancel := context.WithTimeout(ctx, heedWithin)
+	defer cancel()
+	_, _ = r.pauses.Fresh(ctx) // the follower says what is wrong
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause(l, r.pauses.Words(), time.Now())
+}
+
+// pause tells the lanes at hand which of them are paused.
+func (r *roster) pause(*pauses.Words) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	words, now := r.pauses.Words(), time.Now() // the newest, whoever comes first
+	for l := range r.lanes {
+		pause(l, words, now)
+	}
+}
+
+func pause(l *lane.Lane, words *pauses.Words, now time.Time) {
+	word, paused := words.Of(pauses.Lane{Topic: l.Partition.Topic(), Partition: l.Partition.Number()}, now)
+	if !paused {
+		l.Pause(nil)
+		return
+	}
+	l.Pause(&lane.Pause{Until: word.Until, By: word.By, Reason: word.Reason})
 }
 
 // lookEvery is how often the lanes are looked at for what they lag behind and wait for, whether or not anybody asks.

@@ -19,7 +19,7 @@ import (
 // ready finds no fault.
 func serve(
 	ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error,
-	view adminv1.AdminServiceServer, seen adminv1.RecordServiceServer,
+	view adminv1.AdminServiceServer, steer adminv1.SteeringServiceServer, seen adminv1.RecordServiceServer,
 ) error {
 	// A line for calls that fail; probes come every few seconds and say nothing.
 	options, _ := service.ServerOptions(&env, ports, func(code codes.Code) bool {
@@ -30,6 +30,7 @@ func serve(
 	state.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, state)
 	adminv1.RegisterAdminServiceServer(server, view)
+	adminv1.RegisterSteeringServiceServer(server, steer)
 	adminv1.RegisterRecordServiceServer(server, seen)
 	reflection.Register(server)
 

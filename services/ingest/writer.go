@@ -34,8 +34,6 @@ type Writer struct {
 	Token config.Secret `yaml:"token"`
 	// Refresh is how often the writers are looked up.
 	Refresh config.Duration `yaml:"refresh"`
-	// Keepalive is the time without traffic after which a connection is probed.
-	Keepalive config.Duration `yaml:"keepalive"`
 }
 
 // WriterTLS is transport security towards the writers. Cert and Key are for mutual TLS.
@@ -64,7 +62,6 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 		}
 	}
 	refreshBounds.Check(report, "refresh", w.Refresh)
-	keepaliveBounds.Check(report, "keepalive", w.Keepalive)
 	if !w.TLS.Enable {
 		if w.Token.Reveal() != "" {
 			report("token", "would go to the writers in the clear", "set tls.enable: true")
@@ -81,10 +78,9 @@ func (w *Writer) Check(report func(key, message, remedy string)) {
 	}
 }
 
-var keepaliveBounds = config.Bounds{
-	Least: 10 * time.Second, Short: "servers close connections that are probed more often",
-	Most: 10 * time.Minute, Long: "lanes hang for as long at a writer that is gone", Right: 30 * time.Second,
-}
+// probeAfter is the time without traffic after which a connection is probed: sooner than load balancers forget one,
+// and not so often that servers close it.
+const probeAfter = 30 * time.Second
 
 var refreshBounds = config.Bounds{
 	Least: 100 * time.Millisecond, Short: "name servers would be asked all the time",
@@ -181,7 +177,7 @@ func (w *Writer) options(metrics *grpcprom.ClientMetrics) ([]grpc.DialOption, er
 		grpc.WithWriteBufferSize(writeBuffer),
 		grpc.WithStaticStreamWindowSize(replyWindow),
 		grpc.WithStaticConnWindowSize(replyConnWindow),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: w.Keepalive.Std(), Timeout: 10 * time.Second}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: probeAfter, Timeout: 10 * time.Second}),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff: backoff.Config{
 				BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second,

@@ -7,14 +7,12 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
-	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/pkg/tlsfiles"
 	"github.com/waybill-data/waybill/pkg/tlsfiles/tlstest"
 )
@@ -72,8 +70,8 @@ func TestWriterCredentialsRenewedInPlace(t *testing.T) {
 	at := address(t)
 	address, stop := serveHealth(t, at, server)
 	w := Writer{
-		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
-		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		Endpoints: []string{address},
+		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	conn, err := w.dial()
 	if err != nil {
@@ -110,8 +108,8 @@ func TestCheckNamesTheRefusalOfAWriter(t *testing.T) {
 	tlstest.Renew(t, client, second, first)
 	address, _ := serveHealth(t, address(t), server)
 	w := Writer{
-		Endpoints: []string{address}, Keepalive: config.Duration(30 * time.Second),
-		TLS: WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
+		Endpoints: []string{address},
+		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	found := checkWriter(t.Context(), w, address)
 	if !strings.Contains(found.Detail, "unknown certificate authority") || !strings.Contains(found.Remedy, "writer.tls") {

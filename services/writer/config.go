@@ -54,7 +54,6 @@ func (g *GRPC) port() *service.Listen {
 
 // Limits bound what ingest may send on one lane.
 type Limits struct {
-	BlockBytes    config.Bytes `yaml:"block_bytes"`
 	WindowBytes   config.Bytes `yaml:"window_bytes"`
 	WindowBatches int          `yaml:"window_batches"`
 }
@@ -67,7 +66,7 @@ func Defaults() Config {
 	return Config{
 		GRPC:         GRPC{Listen: "127.0.0.1:7070", CallsPerConnection: 8192, Connections: 1024, CallsPerSecond: 512},
 		BigQuery:     sink.Defaults(),
-		Limits:       Limits{BlockBytes: 9 << 20, WindowBytes: 32 << 20, WindowBatches: 64},
+		Limits:       Limits{WindowBytes: 32 << 20, WindowBatches: 64},
 		DrainTimeout: config.Duration(30 * time.Second),
 		Admin:        service.Listen{Listen: "127.0.0.1:7071"},
 		Access:       access.Defaults(),
@@ -97,11 +96,11 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			"choose a few times the ingests; 1024 is right for most")
 	}
 	drainBounds.Check(report, "drain_timeout", c.DrainTimeout)
-	if c.Limits.BlockBytes > c.BigQuery.RequestBytes {
-		report("limits.block_bytes", fmt.Sprintf("is more than bigquery.request_bytes, %s", c.BigQuery.RequestBytes),
-			"write at most that: a block goes in one request")
+	if c.Limits.WindowBytes < c.BigQuery.RequestBytes {
+		report("limits.window_bytes", fmt.Sprintf("is less than bigquery.request_bytes, %s", c.BigQuery.RequestBytes),
+			"write at least that: a batch may fill a request")
 	}
-	if c.Memory.Size() < 2*int64(min(c.Limits.BlockBytes, maxBlock)) {
+	if c.Memory.Size() < 2*c.block() {
 		report("memory.budget", fmt.Sprintf("%s holds less than two blocks", config.Bytes(c.Memory.Size())),
 			"write 32MiB or more")
 	}
@@ -114,13 +113,9 @@ var drainBounds = config.Bounds{
 
 // Check implements config.Checker.
 func (l *Limits) Check(report func(key, message, remedy string)) {
-	if l.BlockBytes < 64<<10 || l.BlockBytes > maxBlock {
-		report("block_bytes", fmt.Sprintf("%s is not a useful bound on a block", l.BlockBytes),
-			"choose between 64KiB and 19MiB; 9MiB is right")
-	}
-	if l.WindowBytes < l.BlockBytes || l.WindowBytes > 1<<30 {
+	if l.WindowBytes < 1 || l.WindowBytes > 1<<30 {
 		report("window_bytes", fmt.Sprintf("%s is not a useful bound on a window", l.WindowBytes),
-			"choose between block_bytes and 1GiB; 32MiB is right")
+			"choose between bigquery.request_bytes and 1GiB; 32MiB is right")
 	}
 	if l.WindowBatches < 1 || l.WindowBatches > 1<<16 {
 		report("window_batches", fmt.Sprintf("%d is not a useful number of batches", l.WindowBatches),
@@ -128,6 +123,11 @@ func (l *Limits) Check(report func(key, message, remedy string)) {
 	}
 }
 
-func (l *Limits) lane() lane.Limits {
-	return lane.Limits{BlockBytes: int64(l.BlockBytes), WindowBytes: int64(l.WindowBytes), WindowBatches: l.WindowBatches}
+// block bounds the rows of one batch for one table, in bytes: they go in one request.
+func (c *Config) block() int64 { return int64(min(c.BigQuery.RequestBytes, maxBlock)) }
+
+func (c *Config) lane() lane.Limits {
+	return lane.Limits{
+		BlockBytes: c.block(), WindowBytes: int64(c.Limits.WindowBytes), WindowBatches: c.Limits.WindowBatches,
+	}
 }

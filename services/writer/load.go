@@ -36,6 +36,8 @@ type load struct {
 	lanes  *lane.Service
 	budget *lane.Budget
 	meter  *saturation.Meter
+	// drained says that ingests are to have no lanes here; nil: they may.
+	drained func() bool
 
 	mu    sync.Mutex
 	at    time.Time
@@ -72,6 +74,10 @@ func (l *load) counts() saturation.Counts {
 func (l *load) report() *orcav3.OrcaLoadReport {
 	carried, shares := l.lanes.Load(), l.meter.Shares()
 	saturated, _ := shares.Of()
+	drained := 0.
+	if l.drained != nil && l.drained() {
+		drained = 1
+	}
 	return &orcav3.OrcaLoadReport{
 		CpuUtilization:         shares.Processor,
 		MemUtilization:         min(1, max(0, float64(l.budget.Used())/float64(max(l.budget.Limit(), 1)))),
@@ -79,6 +85,7 @@ func (l *load) report() *orcav3.OrcaLoadReport {
 		Utilization:            map[string]float64{"answers": shares.Answers},
 		NamedMetrics: map[string]float64{
 			"lanes": float64(carried.Lanes), "bytes_per_second": l.bytesRate(carried.Bytes),
+			"drained": drained,
 		},
 	}
 }

@@ -53,7 +53,7 @@ type server struct {
 
 func newServer(
 	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load,
-	view *fleetview.View, env service.Env,
+	view *fleetview.View, acts adminv1.SteeringServiceServer, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
@@ -83,6 +83,7 @@ func newServer(
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
 	adminv1.RegisterAdminServiceServer(s.grpc, view)
+	adminv1.RegisterSteeringServiceServer(s.grpc, acts)
 	adminv1.RegisterRecordServiceServer(s.grpc, &records{lanes: lanes, self: view.Self})
 	for _, name := range []string{
 		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,

@@ -58,7 +58,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	host, _ := os.Hostname() // Without a name there is none in logs.
 	budget := lane.NewBudget(c.Memory.Size())
 	lanes := &lane.Service{
-		Sink: bigQuery, Limits: c.Limits.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
+		Sink: bigQuery, Limits: c.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
 		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
 		Tracer: tracer,
 	}
@@ -67,7 +67,9 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
-	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, env)
+	acts := &steer{lanes: lanes, self: view.Self, log: env.Log}
+	carried.drained = acts.isDrained
+	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, acts, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group
@@ -81,7 +83,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
 			Ready: func() error { return ready(work) },
 			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
-			Page:  statuspage.New(watching, view),
+			Page:  statuspage.Acts(statuspage.New(watching, view), acts),
 		})
 	})
 	group.Go(func() error {

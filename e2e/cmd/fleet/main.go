@@ -23,7 +23,7 @@ type command struct {
 	Seed        uint64        `default:"7" help:"Of the experiment: that of the walks."`
 	Short       bool          `help:"Two minutes instead of ten."`
 	Lanes       int           `default:"32" help:"Partitions, each a lane. From 500 on there are fewer scenes: how soon so many are even."`
-	Rate        float64       `default:"1600" help:"Events a second over all lanes; 5 a lane at least."`
+	Rate        float64       `default:"1600" help:"Events a second over all lanes; 2 a lane at least."`
 	Bin         string        `default:"bin" help:"Folder of the binaries sandbox, writer and ingest." type:"path"`
 	Keep        bool          `help:"Keep data and logs also when all is well."`
 }
@@ -52,7 +52,7 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 		return c.thesis(ctx, dir, std)
 	}
 	report, err := fleet.Run(ctx, fleet.Config{
-		Dir: dir, Bin: c.Bin, Short: c.Short, Lanes: c.Lanes, Rate: max(c.Rate, float64(5*c.Lanes)), Out: std.Out,
+		Dir: dir, Bin: c.Bin, Short: c.Short, Lanes: c.Lanes, Rate: max(c.Rate, float64(2*c.Lanes)), Out: std.Out,
 	})
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@
 (() => {
   const main = document.querySelector("main"), live = document.getElementById("live");
   let source;
+  if (!document.body.dataset.live) return; // a form
   const connect = () => {
     source = new EventSource(document.body.dataset.live);
     source.onopen = () => { live.className = "on"; };

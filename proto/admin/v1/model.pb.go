@@ -39,6 +39,8 @@ const (
 	State_STATE_LATE State = 3
 	// Older than what its contract calls stale.
 	State_STATE_STALE State = 4
+	// An operator has paused lanes of it, and the others are within the goal.
+	State_STATE_PAUSED State = 5
 )
 
 // Enum value maps for State.
@@ -49,6 +51,7 @@ var (
 		2: "STATE_RECOVERED",
 		3: "STATE_LATE",
 		4: "STATE_STALE",
+		5: "STATE_PAUSED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
@@ -56,6 +59,7 @@ var (
 		"STATE_RECOVERED":   2,
 		"STATE_LATE":        3,
 		"STATE_STALE":       4,
+		"STATE_PAUSED":      5,
 	}
 )
 
@@ -89,7 +93,7 @@ func (State) EnumDescriptor() ([]byte, []int) {
 // Share is how much of the time of lanes had a cause.
 type Share struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// idle, fetch, registry, decode, budget, barrier, opening, append, quota, schema, letters, refused or fenced.
+	// idle, fetch, registry, decode, budget, barrier, opening, append, quota, schema, letters, refused, paused or fenced.
 	Cause string `protobuf:"bytes,1,opt,name=cause,proto3" json:"cause,omitempty"`
 	// Of the last minute, between 0 and 1. The shares of all causes add to 1.
 	Minute float64 `protobuf:"fixed64,2,opt,name=minute,proto3" json:"minute,omitempty"`
@@ -471,7 +475,7 @@ type Lane struct {
 	Ingest string `protobuf:"bytes,3,opt,name=ingest,proto3" json:"ingest,omitempty"`
 	// Name of the writer at the other end; empty while there is none.
 	Writer string `protobuf:"bytes,4,opt,name=writer,proto3" json:"writer,omitempty"`
-	// opening, open, stalled, draining, waiting, refused, fenced or ended. Of a writer: its phase there.
+	// opening, open, stalled, draining, waiting, paused, refused, fenced or ended. Of a writer: its phase there.
 	State string `protobuf:"bytes,5,opt,name=state,proto3" json:"state,omitempty"`
 	// Since when.
 	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
@@ -2384,14 +2388,15 @@ const file_admin_v1_model_proto_rawDesc = "" +
 	"\vUnknownType\x12\x14\n" +
 	"\x05topic\x18\x01 \x01(\tR\x05topic\x12\x12\n" +
 	"\x04type\x18\x02 \x01(\tR\x04type\x12\x14\n" +
-	"\x05count\x18\x03 \x01(\x04R\x05count*e\n" +
+	"\x05count\x18\x03 \x01(\x04R\x05count*w\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTATE_FRESH\x10\x01\x12\x13\n" +
 	"\x0fSTATE_RECOVERED\x10\x02\x12\x0e\n" +
 	"\n" +
 	"STATE_LATE\x10\x03\x12\x0f\n" +
-	"\vSTATE_STALE\x10\x04B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
+	"\vSTATE_STALE\x10\x04\x12\x10\n" +
+	"\fSTATE_PAUSED\x10\x05B8Z6github.com/waybill-data/waybill/proto/admin/v1;adminv1b\x06proto3"
 
 var (
 	file_admin_v1_model_proto_rawDescOnce sync.Once

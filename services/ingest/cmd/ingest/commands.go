@@ -17,6 +17,11 @@ type commands struct {
 	Plan        planCmd         `cmd:"" help:"Show what is carried where, what is fair, what moved and why, and how many processes the load needs."`
 	Leave       leaveCmd        `cmd:"" help:"Take static members that are gone for good out of the group, so that the others get their partitions at once."`
 	Events      eventsCmd       `cmd:"" help:"Show what happened in the fleet: changes of state, moves, errors."`
+	Pause       pauseCmd        `cmd:"" help:"Stop lanes of a topic or a table for a time, or list what is paused."`
+	Resume      resumeCmd       `cmd:"" help:"End pauses before their time."`
+	Move        moveCmd         `cmd:"" help:"Send a lane to another writer."`
+	Drain       drainCmd        `cmd:"" help:"Have all lanes leave a writer for a time."`
+	Spread      spreadCmd       `cmd:"" help:"Move lanes until they are even."`
 	Tap         tapCmd          `cmd:"" help:"Show records as they pass, by a filter: as they come, as rows, as BigQuery refuses them, as dead letters."`
 	Explain     explainCmd      `cmd:"" help:"Follow one offset: its contract, row, batch and write stream; its dead letter; or where it waits."`
 	DeadLetters deadLettersCmd  `cmd:"" help:"List, show and replay the records that did not become rows."`

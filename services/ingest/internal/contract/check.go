@@ -120,7 +120,8 @@ func (c Column) Check(report func(key, message, remedy string)) {
 		return
 	}
 	decimal := target == decode.Numeric || target == decode.BigNumeric
-	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time
+	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time ||
+		target == decode.Integer
 	if target == decode.NoTarget {
 		report("type", fmt.Sprintf("%q is not one of the choices", c.Type),
 			"choose "+strings.Join(decode.TargetNames(), ", "))

@@ -138,8 +138,8 @@ type Column struct {
 	Name string `yaml:"name"`
 	// Skip leaves the field out of the table, with all that is in it.
 	Skip bool `yaml:"skip"`
-	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, FLOAT, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE or STRING.
-	// Default: what the type map says.
+	// Type is JSON, GEOGRAPHY, NUMERIC, BIGNUMERIC, FLOAT, DATE, TIME, DATETIME, TIMESTAMP, INTERVAL, RANGE, STRING,
+	// INTEGER or RECORD. Default: what the type map says.
 	Type string `yaml:"type"`
 	// Whole makes one JSON column of a list, and not one value of each of its items. A list whose items do not become
 	// JSON by themselves, such as numbers, is whole without it, and so is a map.

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/confluent"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/within"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
@@ -61,7 +62,7 @@ type Contract struct {
 
 func newContract(name, version, key string, plan decode.Plan) *Contract {
 	c := &Contract{name: name, version: version, key: key, plan: plan, decoder: plan.NewDecoder(), headers: &headers{}}
-	if t, ok := plan.(typed); ok && t.HasNull() {
+	if t, ok := plan.(*avro.Plan); ok && t.HasNull() {
 		c.nulls = t.TypeOf
 	}
 	return c

@@ -15,7 +15,7 @@ import (
 	envelopev1 "github.com/waybill-data/waybill/proto/envelope/v1"
 	stockv1 "github.com/waybill-data/waybill/proto/stock/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/contract"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 	"github.com/waybill-data/waybill/services/ingest/internal/record"
 )
 
@@ -36,7 +36,7 @@ type vector struct {
 
 func vectors(t testing.TB, name string) []vector {
 	t.Helper()
-	return recorded.Read[vector](t, "../decode/avro/testdata/"+name)
+	return decodetest.Read[vector](t, "../decode/avro/testdata/"+name)
 }
 
 func load(t testing.TB, configs ...contract.Config) *contract.Set {

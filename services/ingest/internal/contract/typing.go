@@ -121,13 +121,6 @@ func typesOf(s *registry.Schema) (confluent.TypeOf, error) {
 	return func([]byte) ([]byte, bool) { return title, false }, nil
 }
 
-// typed is a plan whose bare payloads say their type, and may be null.
-type typed interface {
-	Types() []string
-	TypeOf(payload []byte) (name []byte, null bool)
-	HasNull() bool
-}
-
 // typing makes what tells the types of a topic by its schemas; nil if there was a problem, or a header tells them.
 func (l *loader) typing(entries []entry) *typing {
 	from, says := l.agreed(entries, "type_from", "header", func(c *Config) string { return c.TypeFrom })
@@ -149,7 +142,7 @@ func (l *loader) typing(entries []entry) *typing {
 	}
 	var types []string
 	for i := range entries {
-		t, ok := entries[i].contract.plan.(typed)
+		t, ok := entries[i].contract.plan.(*avro.Plan)
 		switch {
 		case !ok:
 			l.report(says, "type_from", "payloads of format "+entries[i].Format+" do not say their type",
@@ -163,7 +156,7 @@ func (l *loader) typing(entries []entry) *typing {
 			return nil
 		}
 	}
-	return &typing{of: entries[0].contract.plan.(typed).TypeOf}
+	return &typing{of: entries[0].contract.plan.(*avro.Plan).TypeOf}
 }
 
 // null says that a value that is there is null by its schema: it is a tombstone then.

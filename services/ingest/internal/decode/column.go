@@ -30,11 +30,15 @@ const (
 	Interval
 	Range
 	Float
+	// Integer is of what counts time: a moment, or a span of it. Of a whole number, and Record of a record, they say that
+	// it stays what it is, whatever a hint says.
+	Integer
+	Record
 )
 
 var targetNames = [...]string{
 	"", "STRING", "JSON", "GEOGRAPHY", "NUMERIC", "BIGNUMERIC", "DATE", "TIME", "DATETIME", "TIMESTAMP", "INTERVAL",
-	"RANGE", "FLOAT",
+	"RANGE", "FLOAT", "INTEGER", "RECORD",
 }
 
 func (t Target) String() string { return targetNames[t] }
@@ -57,7 +61,8 @@ type Column struct {
 	// Whole makes one JSON column of a list and not of each of its items. A list whose items do not become JSON by
 	// themselves is whole without it.
 	Whole bool
-	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP; Auto where nothing is said.
+	// Unit is what a whole number counts that becomes a DATE, TIME, DATETIME or TIMESTAMP, and what an INTEGER counts;
+	// Auto where nothing is said.
 	Unit Unit
 	// Precision and Scale bound a NUMERIC or BIGNUMERIC: its digits, and those behind the point. Without a precision
 	// BigQuery's own bounds hold.
@@ -77,11 +82,24 @@ const (
 	FromRecord
 	// FromDecimal is a decimal with digits of its own.
 	FromDecimal
+	// FromMoment is a moment in UTC, FromSpan a span of time, FromDate a day, FromClock a time of day, FromCivil both, with
+	// a zone or without, FromShape a place or a shape on the earth: messages and records that are one value.
+	FromMoment
+	FromSpan
+	FromDate
+	FromClock
+	FromCivil
+	FromShape
 )
 
 // Check says why values of a source cannot become this column, or the column cannot be; empty if they can.
 func (c *Column) Check(s Source) string {
+	if s > FromDecimal {
+		return c.checkMessage(s)
+	}
 	switch {
+	case c.Type == Integer || c.Type == Record:
+		return "it does not become " + c.Type.String()
 	case (s == FromRecord) != (c.Type == Range):
 		return "only a record with the fields start and end becomes a RANGE, and it becomes nothing else but JSON"
 	case s == FromDecimal && !c.IsDecimal() && c.Type != String && c.Type != Float:
@@ -199,7 +217,7 @@ func (c *Column) NumberOf(v int64) (_ int64, reason string) {
 // Wire is how the column's values are written in the row.
 func (c *Column) Wire() protowire.Type {
 	switch {
-	case c.IsNumber():
+	case c.IsNumber(), c.Type == Integer:
 		return protowire.VarintType
 	case c.Type == Float:
 		return protowire.Fixed64Type

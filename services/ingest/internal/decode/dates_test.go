@@ -9,13 +9,11 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/json"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/protobuf"
 )
@@ -110,17 +108,7 @@ func dateForms() map[string]dateForm {
 // become is the value of a field in the row of a payload: of x, or of xs; empty for none.
 func become(t *testing.T, p decode.Plan, payload []byte) (value string, far int, err error) {
 	t.Helper()
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	if err := p.AddPayload(row, "payload", 16); err != nil {
-		t.Fatal(err)
-	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
-	}, &protoregistry.Files{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := dynamicpb.NewMessage(file.Messages().Get(0).Fields().ByNumber(16).Message())
+	m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 	d := p.NewDecoder()
 	body, err := d.Append(nil, payload)
 	if err != nil {

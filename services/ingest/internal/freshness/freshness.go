@@ -26,11 +26,13 @@ const (
 	Stale
 	// Recovered: fresh again after being stale, for less than RecoveredFor.
 	Recovered
+	// Paused: an operator has paused lanes of it, and the others are neither late nor stale.
+	Paused
 )
 
 // String is the state's name on pages and in metrics.
 func (s State) String() string {
-	return [...]string{"unknown", "fresh", "late", "stale", "recovered"}[s]
+	return [...]string{"unknown", "fresh", "late", "stale", "recovered", "paused"}[s]
 }
 
 // RecoveredFor is how long a table that was stale is called recovered instead of fresh.
@@ -46,6 +48,8 @@ type Goal struct {
 type Lane struct {
 	// Known is false before the lane knows its position and the end of its partition.
 	Known bool
+	// Paused: an operator said so.
+	Paused bool
 	// CaughtUp: nothing is unsettled.
 	CaughtUp bool
 	// Through is the Kafka timestamp of the newest settled record, or the moment the lane last was caught up, whichever
@@ -86,11 +90,16 @@ type Table struct {
 // Judge looks at the lanes of the table, all of them.
 func (t *Table) Judge(now time.Time, lanes []Lane) Verdict {
 	v := Verdict{Through: now, Worst: -1}
-	known := len(lanes) > 0
+	known, paused, moving := len(lanes) > 0, false, now // moving is Through of those that are not paused
 	for i := range lanes {
 		l := &lanes[i]
-		known = known && l.Known
+		known = known && (l.Known || l.Paused)
 		v.Behind += l.Behind
+		if l.Paused {
+			paused = true
+		} else if l.Known && !l.CaughtUp && l.Through.Before(moving) {
+			moving = l.Through
+		}
 		if l.Known && !l.CaughtUp && l.Through.Before(v.Through) {
 			v.Through, v.Worst = l.Through, i
 		}
@@ -101,7 +110,11 @@ func (t *Table) Judge(now time.Time, lanes []Lane) Verdict {
 		return v
 	}
 	v.Age = now.Sub(v.Through)
-	v.State = t.state(now, v.Age)
+	if !paused {
+		v.State = t.state(now, v.Age)
+	} else if v.State = t.state(now, now.Sub(moving)); v.State != Late && v.State != Stale {
+		v.State = Paused
+	}
 	return v
 }
 

@@ -22,7 +22,8 @@ type call struct {
 	cancel context.CancelFunc
 	stream laneStream
 	limits limits
-	// place is where the call is; nil without a placer. woken holds a token when there is something new about that.
+	// place is where the call is; nil without a placer. woken holds a token when there is something new about that, or
+	// an order.
 	place  Place
 	woken  chan struct{}
 	depart departure
@@ -31,7 +32,7 @@ type call struct {
 	// tells: the writer takes traces.
 	tells  bool
 	window window
-	ledger  ledger
+	ledger ledger
 	// from is the position of Open, sequence and sentEnd are those of the last batch in the window or settled.
 	from     int64
 	sequence uint64

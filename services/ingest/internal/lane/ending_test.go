@@ -66,7 +66,7 @@ func TestAfterACall(t *testing.T) {
 				}
 				l.board.enter(Open)
 				began := time.Now()
-				l.afterCall(t.Context(), test.progress, test.err)
+				l.afterCall(t.Context(), t.Context(), test.progress, test.err)
 				if took := time.Since(began); took < test.least || took > test.most {
 					t.Errorf("the next call comes after %v", took)
 				}
@@ -102,7 +102,7 @@ func TestAfterTheClaim(t *testing.T) {
 			l, log := laneAt(&spot{}, nil)
 			ctx, end := context.WithCancel(t.Context())
 			end()
-			l.afterCall(ctx, false, test.err)
+			l.afterCall(ctx, ctx, false, test.err)
 			if n := testutil.ToFloat64(l.Metrics.opens.WithLabelValues("orders", string(outcomeStopped))); n != 1 {
 				t.Errorf("%s: %v calls were stopped", name, n)
 			}
@@ -123,7 +123,7 @@ func TestBackoffStartsAnewAfterProgress(t *testing.T) {
 		l, _ := laneAt(&spot{}, nil)
 		pause := func(progress bool) time.Duration {
 			began := time.Now()
-			l.afterCall(t.Context(), progress, io.EOF)
+			l.afterCall(t.Context(), t.Context(), progress, io.EOF)
 			return time.Since(began)
 		}
 		for range 10 {
@@ -146,7 +146,7 @@ func TestBackoffEndsWhenAWriterComes(t *testing.T) {
 		l.broken.next = brokenMax
 		close(l.Placer.(*placeOnce).changed)
 		began := time.Now()
-		if l.afterCall(t.Context(), false, io.EOF); time.Since(began) != 0 {
+		if l.afterCall(t.Context(), t.Context(), false, io.EOF); time.Since(began) != 0 {
 			t.Errorf("the next call comes after %v", time.Since(began))
 		}
 	})

@@ -44,6 +44,7 @@ type Lane struct {
 	Log *slog.Logger
 
 	board   board
+	orders  orders
 	metrics laneMetrics
 	// noticed is the cause of the writer's last notice; empty when there is none. Of the goroutine in Run.
 	noticed string
@@ -82,10 +83,12 @@ const (
 func (l *Lane) Run(ctx context.Context) {
 	l.begin()
 	defer l.end()
-	for ctx.Err() == nil {
+	for l.rest(ctx) {
+		turn, over := l.orders.turn(ctx)
 		l.board.enter(Opening)
-		progress, err := l.carry(ctx)
-		l.afterCall(ctx, progress, err)
+		progress, err := l.carry(ctx, turn)
+		l.afterCall(ctx, turn, progress, err)
+		over()
 	}
 }
 
@@ -107,8 +110,8 @@ func (l *Lane) end() {
 	l.Metrics.remove(l)
 }
 
-// afterCall does what the end of a call asks for and waits before the next one.
-func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
+// afterCall does what the end of a call asks for and waits before the next one, which a pause cuts short.
+func (l *Lane) afterCall(ctx, turn context.Context, progress bool, err error) {
 	if progress {
 		l.broken.reset()
 		l.refused.reset()
@@ -120,6 +123,11 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 		} else {
 			l.Log.Info("lane stopped")
 		}
+		return
+	}
+	if turn.Err() != nil && (errors.Is(err, errPaused) || errors.Is(err, context.Canceled) ||
+		status.Code(err) == codes.Canceled) {
+		l.metrics.ended(outcomeStopped) // it was not open yet
 		return
 	}
 	l.metrics.ended(outcomeOf(err))
@@ -139,7 +147,7 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			return
 		}
 		l.board.enter(Waiting)
-		l.broken.wait(ctx, l.back())
+		l.broken.wait(turn, l.back())
 	case outcomeFenced:
 		l.Log.Info("lane is fenced: another member owns the partition")
 		l.board.enter(Fenced)
@@ -151,7 +159,7 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			log = log.With("stack", fatal.stack)
 		}
 		log.Error("lane is refused and needs an operator; it is tried again later", "error", err)
-		l.refused.wait(ctx, nil)
+		l.refused.wait(turn, nil)
 	case outcomeGone:
 		// The position is reset and committed.
 	default:
@@ -161,7 +169,7 @@ func (l *Lane) afterCall(ctx context.Context, progress bool, err error) {
 			return
 		}
 		l.Log.Warn("lane broke; opening it again from the committed checkpoint", "error", err)
-		l.broken.wait(ctx, l.back())
+		l.broken.wait(turn, l.back())
 	}
 }
 
@@ -173,26 +181,40 @@ func (l *Lane) back() <-chan struct{} {
 	return l.Weather.back()
 }
 
-// carry makes one call: it opens, runs, and ends. progress says that something was settled.
-func (l *Lane) carry(ctx context.Context) (progress bool, err error) {
-	defer func() {
-		if p := caught("the lane", recover()); p != nil {
-			err = p
-		}
-	}()
-	defer l.notice(nil)
-	c, err := l.open(ctx)
+// carry makes one call: it opens, within the turn, runs, and ends. progress says that something was settled.
+func (l *Lane) carry(ctx, turn context.Context) (progress bool, err error) {
+	var c *call
+	defer l.leaveCall(&c, &err)
+	opened, err := l.open(turn)
 	if err != nil {
 		return false, err
 	}
-	defer func() { l.leavePlace(c.place, err) }()
-	err = c.run(ctx)
-	if errors.Is(err, errGone) {
-		if reset := l.resetPosition(ctx, c.ledger.newest.Position); reset != nil {
-			err = reset
-		}
+	c = opened // from here on its place is left with the call
+	if err = c.run(ctx); errors.Is(err, errGone) {
+		err = l.leaveGone(ctx, c)
 	}
 	return c.progress, err
+}
+
+// leaveGone moves a lane whose records are gone.
+func (l *Lane) leaveGone(ctx context.Context, c *call) error {
+	if err := l.resetPosition(ctx, c.ledger.newest.Position); err != nil {
+		return err
+	}
+	return errGone
+}
+
+// leaveCall ends a call, if there is one, and a panic of it. It is to be deferred.
+func (l *Lane) leaveCall(c **call, err *error) {
+	fault := caught("the lane", recover())
+	if *c != nil {
+		l.leavePlace((*c).place, *err)
+	}
+	l.orders.wakes(nil)
+	l.notice(nil)
+	if fault != nil {
+		*err = fault
+	}
 }
 
 // backoff is exponential with jitter: half of each wait is random, so that lanes broken together do not come back

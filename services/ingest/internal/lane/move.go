@@ -39,6 +39,9 @@ func (c *call) lookAround() error {
 	if c.ctx.Err() != nil {
 		return given(c.ctx)
 	}
+	if pause, _ := c.lane.orders.paused(time.Now()); pause != nil {
+		c.drain(pause.String())
+	}
 	if c.place == nil || c.draining {
 		return nil
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // open makes a call and brings it to where Append may be sent: its checkpoint is committed, and the writer knows. ctx
-// is the claim; until the lane is open its end simply cancels the call, because nothing is in flight.
+// is the turn; until the lane is open its end simply cancels the call, because nothing is in flight.
 func (l *Lane) open(ctx context.Context) (c *call, err error) {
 	place, err := l.takePlace(ctx)
 	if err != nil {
@@ -49,13 +49,15 @@ func (l *Lane) open(ctx context.Context) (c *call, err error) {
 		}
 	}()
 	woken := make(chan struct{}, 1)
+	wake := func() {
+		select {
+		case woken <- struct{}{}:
+		default: // it is awake
+		}
+	}
+	l.orders.wakes(wake)
 	if place != nil {
-		io = place.Bind(io, func() {
-			select {
-			case woken <- struct{}{}:
-			default: // it is awake
-			}
-		})
+		io = place.Bind(io, wake)
 	}
 	done := l.Weather.await(ctx, l.waitsForWriter)
 	l.Contracts.Renew()

@@ -94,7 +94,7 @@ func TestOpeningPanics(t *testing.T) {
 		conn, p := opens(), &placeOnce{}
 		l, _ := laneAt(&spot{position: 3, newest: 9, committing: func() { panic("a fault") }}, conn)
 		l.Placer = p
-		if _, err := l.carry(t.Context()); err == nil || outcomeOf(err) != outcomeFatal {
+		if _, err := l.carry(t.Context(), t.Context()); err == nil || outcomeOf(err) != outcomeFatal {
 			t.Errorf("%v", err)
 		}
 		if len(p.ended) != 1 || conn.ctx.Err() == nil || p.base.Err() == nil {

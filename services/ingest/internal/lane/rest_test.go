@@ -75,3 +75,74 @@ func TestDrainClosesTheReader(t *testing.T) {
 		})
 	}
 }
+
+// An owner rests only where nothing but what it waits for can happen.
+func TestWhatKeepsAnOwnerFromRest(t *testing.T) {
+	for name, test := range map[string]struct {
+		prepare func(c *call)
+		rests   bool
+	}{
+		"nothing":                  {func(*call) {}, true},
+		"the reader is at work":    {func(c *call) { c.newRecords = nil }, false},
+		"the sender is at work":    {func(c *call) { c.sending = true }, false},
+		"a batch lingers":          {func(c *call) { c.armed = time.Now() }, false},
+		"a batch is not settled":   {func(c *call) { c.sends(t, "a") }, false},
+		"a message is to be sent":  {func(c *call) { c.control.push(durable(1)) }, false},
+		"a barrier is not durable": {func(c *call) { c.ledger.raised(1, pair{1, "c"}) }, false},
+		"a commit is under way": {func(c *call) {
+			c.ledger.raised(1, pair{1, "c"})
+			c.ledger.await()
+		}, false},
+		"dead letters are produced": {func(c *call) { c.lettering = true }, false},
+		"a refusal is to be answered": {
+			func(c *call) { c.letters = append(c.letters, letterJob{batch: new(batch)}) }, false,
+		},
+	} {
+		c := quietCall(t)
+		c.newRecords = make(chan struct{})
+		test.prepare(c)
+		if got := c.resting(); got != test.rests {
+			t.Errorf("%s: rests %v", name, got)
+		}
+	}
+}
+
+// A lane at rest waits in little room, and hears all that may happen then. A batch that lingers for longer than the
+// reader and the sender stay, and a commit that takes longer, are awaited as ever.
+func TestOwnerAtRest(t *testing.T) {
+	bubble(t, func(t *testing.T, w *world) {
+		p := w.start(func(p *process) { p.lane.Config.Linger, p.member.slow = 10*time.Second, 7*time.Second })
+		w.model.mu.Lock()
+		w.model.latency = time.Second
+		w.model.mu.Unlock()
+		owner := func() string {
+			synctest.Wait()
+			switch rests, waits := running("(*call).rest"), running("(*call).wait"); {
+			case rests == 1 && waits == 0:
+				return "rests"
+			case rests == 0 && waits == 1:
+				return "waits"
+			}
+			return "neither"
+		}
+		w.produceRows("a", 1)
+		w.settle()
+		time.Sleep(time.Minute)
+		if got := owner(); got != "rests" {
+			t.Errorf("a minute later the owner %s", got)
+		}
+		w.produceRows("a", 1)
+		w.produceRows("b", 1) // another table: its barrier takes a commit
+		time.Sleep(5 * time.Second)
+		if got := owner(); got != "waits" {
+			t.Errorf("with something under way the owner %s", got)
+		}
+		w.settle()
+		time.Sleep(time.Minute)
+		if got := owner(); got != "rests" {
+			t.Errorf("a minute after that the owner %s", got)
+		}
+		p.end()
+		w.verify()
+	})
+}

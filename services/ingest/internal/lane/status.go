@@ -24,6 +24,8 @@ const (
 	Draining State = "draining"
 	// Waiting: backs off before it opens again, or waits for a writer.
 	Waiting State = "waiting"
+	// Paused: an operator said so; Paused of the status says until when.
+	Paused State = "paused"
 	// Refused: cannot go on without an operator; LastError says what to do.
 	Refused State = "refused"
 	// Fenced: another member owns the partition.
@@ -62,6 +64,8 @@ type Status struct {
 	WaitingSince time.Time `json:"waiting_since,omitzero"`
 	// Cause is where the lane's time goes now.
 	Cause string `json:"cause,omitempty"`
+	// Paused is until when an operator has paused the lane, and who and why; empty when nobody has.
+	Paused string `json:"paused,omitempty"`
 	// LastError is why the last call ended, empty when all is well.
 	LastError string `json:"last_error,omitempty"`
 }
@@ -117,10 +121,15 @@ func (b *board) enter(s State) {
 	switch s {
 	case Open:
 		b.refused, b.broken = false, time.Time{}
+	case Paused: // which is no fault
+		b.refused, b.broken = false, time.Time{}
 	case Refused:
 		b.refused = true
 	}
-	if s != Open && s != Draining && b.broken.IsZero() {
+	if s != Paused {
+		b.status.Paused = ""
+	}
+	if s != Open && s != Draining && s != Paused && b.broken.IsZero() {
 		b.broken = now
 	}
 	b.account(now)
@@ -188,6 +197,9 @@ func (b *board) snapshot() Status {
 		if s.State == Open && wait(w) != forSchema {
 			s.State, s.Since = Stalled, at.since
 		}
+	}
+	if s.Paused != "" {
+		what = append(what, s.Paused)
 	}
 	s.WaitingFor = strings.Join(what, "; ")
 	if b.time != nil {

@@ -27,6 +27,8 @@ func (b *board) cause() causes.Cause {
 	case Open, Draining:
 	case Refused:
 		return causes.Refused
+	case Paused:
+		return causes.Paused
 	case Fenced:
 		return causes.Fenced
 	default:

@@ -190,7 +190,7 @@ func (o *Overview) judge(now time.Time, lanes []seen, look bool) []judged {
 		t.seen = true
 		o.settled = settled(o.settled[:0], now, j.lanes)
 		j.verdict = t.judge.Judge(now, o.settled)
-		if j.verdict.State < freshness.Late || j.verdict.State == freshness.Recovered {
+		if j.verdict.State != freshness.Late && j.verdict.State != freshness.Stale {
 			if refused(j.lanes) != nil { // it will not get better by itself, however little is missing yet
 				j.verdict.State = freshness.Late
 			}
@@ -235,9 +235,10 @@ func settled(out []freshness.Lane, now time.Time, lanes []*seen) []freshness.Lan
 	out = slices.Grow(out, len(lanes))
 	for _, s := range lanes {
 		out = append(out, freshness.Lane{
-			Known: s.status.Position >= 0 && s.status.Lag >= 0, CaughtUp: s.status.Lag == 0,
-			Through: now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
-			Behind:  max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
+			Known: s.status.Position >= 0 && s.status.Lag >= 0, Paused: s.status.State == lane.Paused,
+			CaughtUp: s.status.Lag == 0,
+			Through:  now.Add(-time.Duration(s.status.LagSeconds * float64(time.Second))),
+			Behind:   max(s.status.Lag, 0), Cause: s.cause, Since: s.since, Minute: s.minute, Quarter: s.quarter,
 		})
 	}
 	return out
@@ -259,7 +260,7 @@ func (o *Overview) Tables() []*adminv1.Table {
 var states = map[freshness.State]adminv1.State{
 	freshness.Unknown: adminv1.State_STATE_UNSPECIFIED, freshness.Fresh: adminv1.State_STATE_FRESH,
 	freshness.Late: adminv1.State_STATE_LATE, freshness.Stale: adminv1.State_STATE_STALE,
-	freshness.Recovered: adminv1.State_STATE_RECOVERED,
+	freshness.Recovered: adminv1.State_STATE_RECOVERED, freshness.Paused: adminv1.State_STATE_PAUSED,
 }
 
 func (j *judged) proto(now time.Time) *adminv1.Table {

@@ -125,6 +125,28 @@ func TestRefusedAndUnknownLanesShow(t *testing.T) {
 	}
 }
 
+// A table with paused lanes is paused while its other lanes are fresh, however old it gets; one of those that is late
+// makes it late.
+func TestPausedLanesShow(t *testing.T) {
+	rests, runs := of("orders", 0, 500, 9000, causes.Paused), of("orders", 1, 3, 0.5, causes.Append)
+	rests.status.State, rests.status.Paused = lane.Paused, "paused until noon by alice: why not"
+	o := overview(fakeGoals{10 * time.Second, time.Minute}, rests, runs)
+	table := named(t, o.Tables(), "orders_table")
+	if table.GetState() != adminv1.State_STATE_PAUSED || table.GetReason() != "has lanes that are paused until noon by alice: "+
+		"why not" || table.GetLanes()["paused"] != 1 || table.GetBehind().AsDuration() < 9000*time.Second {
+		t.Errorf("paused: %v", table)
+	}
+	runs.status.LagSeconds = 30
+	if table := named(t, o.Tables(), "orders_table"); table.GetState() != adminv1.State_STATE_LATE {
+		t.Errorf("a lane that is late beside it: %v", table)
+	}
+	rests.status.Position = -1
+	runs.status.LagSeconds = 1
+	if table := named(t, o.Tables(), "orders_table"); table.GetState() != adminv1.State_STATE_PAUSED {
+		t.Errorf("a lane that has not opened since it is paused: %v", table)
+	}
+}
+
 // Rates are those of the last minute, by samples; a lane that is new has none.
 func TestRatesOfTheLastMinute(t *testing.T) {
 	l := of("orders", 0, 0, 0, causes.Idle)

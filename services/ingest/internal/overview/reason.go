@@ -42,6 +42,9 @@ func reason(j *judged) string {
 		return fmt.Sprintf("waits for an operator: %s/%d is refused%s, since %s: %s",
 			s.status.Topic, s.status.Partition, more, clock(s.status.Since), short(s.status.LastError))
 	}
+	if j.verdict.State == freshness.Paused {
+		return paused(j)
+	}
 	w := j.worst()
 	if j.verdict.State == freshness.Unknown {
 		return unknown(j)
@@ -81,6 +84,16 @@ func unknown(j *judged) string {
 		}
 	}
 	return text
+}
+
+// paused says why lanes of a table are paused. How many are, the lanes by state say, those of other ingests too.
+func paused(j *judged) string {
+	for _, s := range j.lanes {
+		if s.status.State == lane.Paused {
+			return "has lanes that are " + short(s.status.Paused)
+		}
+	}
+	return "has lanes that were paused a moment ago"
 }
 
 func count(lanes []*seen, state lane.State) (n int) {

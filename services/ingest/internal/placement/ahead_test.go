@@ -22,7 +22,7 @@ func TestWhatIsForeseenHappens(t *testing.T) {
 		for i := range rapid.IntRange(1, foreseen).Draw(t, "lanes") {
 			w.open("t", int32(i), 1e6)
 		}
-		w.run(30 * time.Second)
+		w.run(10 * time.Second)
 		w.moves = nil
 		for i := range rapid.IntRange(1, 5).Draw(t, "more") {
 			w.join(fmt.Sprintf("w%d", before+i))
@@ -36,7 +36,7 @@ func TestWhatIsForeseenHappens(t *testing.T) {
 		if diff := cmp.Diff(was, w.core.Picture()); diff != "" {
 			t.Fatalf("looking ahead changed something: %s", diff)
 		}
-		w.run(2 * time.Minute)
+		w.run(20 * time.Second)
 		// Of lanes that are alike it may be others.
 		if len(ahead) != len(w.moves) {
 			t.Fatalf("%d are foreseen, %d move: %+v, %+v", len(ahead), len(w.moves), ahead, w.moves)

@@ -162,16 +162,22 @@ func TestNoiseDoesNotMakeLanesOscillate(t *testing.T) {
 	})
 }
 
-// A bias of 20 % that lasts is not worth moves either.
-func TestALastingBiasOfAFifthMovesNothing(t *testing.T) {
+// four are writers with 40 lanes of a rate.
+func four(rate float64) *world {
 	w := newWorld("i")
 	for i := range 4 {
 		w.join(fmt.Sprintf("w%d", i))
 	}
 	w.observe()
 	for i := range 40 {
-		w.open("t", int32(i), 1e6)
+		w.open("t", int32(i), rate)
 	}
+	return w
+}
+
+// A bias of 20 % that lasts is not worth moves either.
+func TestALastingBiasOfAFifthMovesNothing(t *testing.T) {
+	w := four(1e6)
 	w.run(time.Minute)
 	w.moves = nil
 	for _, l := range w.lanes {
@@ -299,14 +305,7 @@ func TestSlownessOfAllWritersMovesNothing(t *testing.T) {
 
 // A writer that is half as strong, which shows by its processors, gets less.
 func TestABusyWriterGetsLess(t *testing.T) {
-	w := newWorld("i")
-	for i := range 4 {
-		w.join(fmt.Sprintf("w%d", i))
-	}
-	w.observe()
-	for i := range 40 {
-		w.open("t", int32(i), 1e5)
-	}
+	w := four(1e5)
 	for range 10 {
 		n := w.counts()
 		for i := range w.writers {

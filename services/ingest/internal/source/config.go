@@ -90,8 +90,8 @@ type Fetch struct {
 	Bytes config.Bytes `yaml:"bytes"`
 	// Prefetch is the budget that all partitions share, a part of the memory of the process.
 	Prefetch config.Bytes `yaml:"-"`
-	// Records bounds what one partition prefetches.
-	Records int `yaml:"records"`
+	// Records bounds what one partition prefetches beside its bytes.
+	Records int `yaml:"-"`
 }
 
 // TLS is transport security towards the brokers. Cert and Key are for mutual TLS.
@@ -181,16 +181,9 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 	if k.Fetch.Bytes < minFetch || k.Fetch.Bytes > 64<<20 {
 		report("fetch.bytes", "is out of range", "write 32KiB to 64MiB")
 	}
-	if k.Fetch.Records < 1 || k.Fetch.Records > maxRecords {
-		report("fetch.records", fmt.Sprintf("%d is out of range", k.Fetch.Records),
-			fmt.Sprintf("write 1 to %d; 20000 is right for most", maxRecords))
-	}
 	k.TLS.check(report)
 	k.SASL.check(report)
 }
-
-// maxRecords bounds the records that one partition holds ready.
-const maxRecords = 10_000_000
 
 // The bounds of durations. Those of the session are the brokers' own defaults.
 var (

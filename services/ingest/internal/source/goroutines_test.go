@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/waybill-data/waybill/pkg/config"
 	"github.com/waybill-data/waybill/services/ingest/internal/lane"
 )
 
@@ -24,7 +25,9 @@ func TestGoroutinesOfAClaim(t *testing.T) {
 		produce(t, p, i, 0, 1)
 	}
 	p.Close()
-	s := start(t, testConfig(c.ListenAddrs()...), false)
+	s := start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) {
+		c.Kafka.SessionTimeout = config.Duration(45 * time.Second)
+	}), false)
 	defer s.stop()
 	readers := make([]lane.Reader, claims)
 	for i := range readers {

@@ -47,8 +47,9 @@ func testConfig(brokers ...string) Config {
 	c := Defaults()
 	c.Kafka.Brokers = brokers
 	c.Kafka.Group = testGroup
-	c.Kafka.SessionTimeout = config.Duration(3 * time.Second)
-	c.Kafka.RebalanceTimeout = config.Duration(8 * time.Second)
+	// Short enough to be waited for, and long enough for a member that gets no processor for some seconds.
+	c.Kafka.SessionTimeout = config.Duration(8 * time.Second)
+	c.Kafka.RebalanceTimeout = config.Duration(12 * time.Second)
 	c.Kafka.DrainTimeout = config.Duration(4 * time.Second)
 	c.Kafka.RequestTimeout = config.Duration(2 * time.Second)
 	c.Kafka.TopicRefresh = config.Duration(200 * time.Millisecond)

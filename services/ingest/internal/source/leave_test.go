@@ -77,7 +77,7 @@ func TestLeavingOutlastsACoordinatorThatMoves(t *testing.T) {
 	if err := Leave(ctx, c, []string{"one"}); err != nil {
 		t.Error(err)
 	}
-	if asked != 2 {
+	if asked < 2 { // more often when an answer takes longer than a request may
 		t.Errorf("it asked %d times", asked)
 	}
 }

@@ -218,11 +218,16 @@ func (m *membership) begin(tp topicPartition) *claim {
 	m.committer.admit(tp)
 	m.lanes.Go(func() {
 		c.run()
-		m.mu.Lock()
-		delete(m.claims, tp)
-		m.load[pool]--
-		m.mu.Unlock()
-		close(c.done)
+		m.ended(c, pool)
 	})
 	return c
+}
+
+// ended forgets a claim of a pool.
+func (m *membership) ended(c *claim, pool int) {
+	m.mu.Lock()
+	delete(m.claims, c.tp)
+	m.load[pool]--
+	m.mu.Unlock()
+	close(c.done)
 }

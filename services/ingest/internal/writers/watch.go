@@ -24,6 +24,8 @@ type peer struct {
 	failed bool
 	// leaving says that the list has lacked it for longer than lists flap.
 	leaving bool
+	// drained says that an operator wants it to have no lanes, as it reports.
+	drained bool
 	// drains says that it asked a lane to go; it does not come back on the same connection.
 	drains bool
 	// unfit says why it may carry no lane, until strange is over or its connection is another one.
@@ -98,7 +100,7 @@ func (f *Fleet) linked(links map[string]link) {
 		l, ok := links[address]
 		ready := ok && l.state == connectivity.Ready
 		if ready && !p.ready {
-			p.quiet, p.speaks, p.drains, p.unfit, p.load = 0, false, false, "", placement.Load{}
+			p.quiet, p.speaks, p.drains, p.drained, p.unfit, p.load = 0, false, false, false, "", placement.Load{}
 		}
 		p.ready = ready
 		p.failed = !ready && (p.failed || l.err != nil)
@@ -124,6 +126,7 @@ func (f *Fleet) reported(address string, r *v3orcapb.OrcaLoadReport) {
 	}
 	p.quiet, p.speaks = 0, true
 	p.answers = r.GetUtilization()["answers"]
+	p.drained = r.GetNamedMetrics()["drained"] > 0
 	p.load = placement.Load{
 		Known: true, Lanes: r.GetNamedMetrics()["lanes"], BytesPerSecond: r.GetNamedMetrics()["bytes_per_second"],
 		Processor: r.GetCpuUtilization(), Budget: r.GetMemUtilization(),
@@ -161,6 +164,8 @@ func (p *peer) stateOf(now time.Time) (placement.State, string) {
 		return placement.Silent, fmt.Sprintf("it has said nothing for %v", p.quiet.Round(100*time.Millisecond))
 	case p.leaving:
 		return placement.Leaving, "the list of writers lacks it"
+	case p.drained:
+		return placement.Leaving, "an operator drains it"
 	}
 	return placement.Serving, ""
 }

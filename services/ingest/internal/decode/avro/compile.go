@@ -207,6 +207,9 @@ func (c *compiler) value(w *typ, r *shape.Node, number int32, path *decode.Path)
 	case r.From == shape.Record && (r.Kind == shape.Decimal || r.Kind == shape.Double || r.Kind == shape.String):
 		c.variable(w, r, number, path)
 		return nil
+	case r.From == shape.Record && r.Kind == shape.Geography:
+		c.geometry(w, r, number, path)
+		return nil
 	case r.Kind == shape.JSON && r.From >= shape.Record:
 		c.program.skipped = append(c.program.skipped, c.skippedOf(w, true))
 		c.emitTagged(op{code: opJSON, arg: int32(len(c.program.skipped) - 1)}, number, protowire.BytesType, path)

@@ -14,13 +14,13 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // goldenPayloads is the recorded payloads of delivery events.
 func goldenPayloads(t testing.TB) (payloads [][]byte) {
 	t.Helper()
-	for _, v := range recorded.Read[struct {
+	for _, v := range decodetest.Read[struct {
 		Avro []byte `json:"avro_base64"`
 	}](t, "testdata/delivery_event_v6.jsonl.gz") {
 		payloads = append(payloads, v.Avro)
@@ -334,7 +334,7 @@ func TestResolution(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		m := dynamicpb.NewMessage(payloadMessage(t, p))
+		m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 		if err := proto.Unmarshal(row, m); err != nil {
 			t.Fatal(err)
 		}

@@ -77,6 +77,12 @@ func (m *machine) convert(prog *program, in *op, out []byte, o int, src []byte, 
 			return out, o, next, reason
 		}
 
+	case opGeometry:
+		var null bool
+		if text, next, null, reason = m.appendGeometry(&prog.geometries[in.arg], text, src, p); null {
+			return out, o, next, reason
+		}
+
 	case opJSON:
 		m.json.Reset()
 		if next, reason = m.pass(prog.skipped[in.arg], src, p, 0); reason != "" {

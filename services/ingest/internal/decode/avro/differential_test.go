@@ -11,14 +11,11 @@ import (
 
 	"github.com/twmb/avro"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"pgregory.net/rapid"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // schemaMaker draws random schemas, and values of them.
@@ -225,22 +222,6 @@ func twosComplement(n *big.Int, size int) []byte {
 	return v.FillBytes(make([]byte, size))
 }
 
-// payloadMessage links the descriptor of a plan's row and returns its payload's message.
-func payloadMessage(t testing.TB, p *Plan) protoreflect.MessageDescriptor {
-	t.Helper()
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	if err := p.AddPayload(row, "payload", 16); err != nil {
-		t.Fatal(err)
-	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
-	}, &protoregistry.Files{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file.Messages().Get(0).Fields().ByNumber(16).Message()
-}
-
 // TestAgainstAvro compares random data of random schemas with what twmb/avro reads, through the run-time descriptor.
 func TestAgainstAvro(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -250,7 +231,7 @@ func TestAgainstAvro(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", avsc, err)
 		}
-		message := payloadMessage(&fatal{T: t}, p)
+		message := decodetest.Payload(t, p)
 		d := p.NewDecoder()
 		for range 2 {
 			datum := m.datum(nil, p.schema.root)
@@ -280,12 +261,3 @@ func TestAgainstAvro(t *testing.T) {
 		}
 	})
 }
-
-// fatal lets a rapid test use a function of testing.TB.
-type fatal struct {
-	testing.TB
-	T *rapid.T
-}
-
-func (f *fatal) Helper()           {}
-func (f *fatal) Fatal(args ...any) { f.T.Fatal(args...) }

@@ -14,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // evolve changes a schema as people do: fields come, go, and change places, at every level.
@@ -98,7 +99,7 @@ func TestGrowingChangesNoRow(t *testing.T) {
 		}
 		fresh := m.datum(nil, newer.root)
 		message := func(p *Plan, row []byte) protoreflect.Message {
-			d := dynamicpb.NewMessage(payloadMessage(&fatal{T: t}, p))
+			d := dynamicpb.NewMessage(decodetest.Payload(t, p))
 			if err := proto.Unmarshal(row, d); err != nil {
 				t.Fatal(err)
 			}
@@ -186,7 +187,7 @@ func FuzzEvolve(f *testing.F) {
 		if err != nil {
 			return // the newer schema has what no table has
 		}
-		had, has := payloadMessage(t, before), payloadMessage(t, after)
+		had, has := decodetest.Payload(t, before), decodetest.Payload(t, after)
 		for i := range had.Fields().Len() {
 			want := had.Fields().Get(i)
 			if got := has.Fields().ByName(want.Name()); got == nil || got.Number() != want.Number() {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 var rowOptions = decode.Options{Contract: "c", Payload: "payload"}
@@ -125,7 +126,7 @@ func TestWithSharedTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := payloadMessage(t, plan)
+	m := decodetest.Payload(t, plan)
 	for _, name := range []protoreflect.Name{"from", "to", "via"} {
 		fields := m.Fields().ByName(name).Message().Fields()
 		if fields.Len() != 2 || fields.ByName("city").Number() != 1 || fields.ByName("zip").Number() != 2 {
@@ -160,7 +161,7 @@ func TestCompileFor(t *testing.T) {
 		if err != nil {
 			return err.Error()
 		}
-		m := dynamicpb.NewMessage(payloadMessage(t, plan))
+		m := dynamicpb.NewMessage(decodetest.Payload(t, plan))
 		if err := proto.Unmarshal(row, m); err != nil {
 			t.Fatal(err)
 		}

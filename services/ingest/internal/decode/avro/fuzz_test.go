@@ -8,6 +8,7 @@ import (
 
 	deliveryv6 "github.com/waybill-data/waybill/proto/delivery/v6"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // expansion bounds the bytes of a row for each byte of payload: a long of one byte becomes a tag and ten bytes, inside
@@ -85,7 +86,7 @@ func FuzzSchema(f *testing.F) {
 		if err != nil {
 			return
 		}
-		payloadMessage(t, p)
+		decodetest.Payload(t, p)
 		row, err := p.decoder().Append(nil, payload)
 		if err != nil && row != nil {
 			t.Fatal("a row and an error")

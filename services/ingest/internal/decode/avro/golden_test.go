@@ -14,7 +14,7 @@ import (
 	stockv1 "github.com/waybill-data/waybill/proto/stock/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
-	"github.com/waybill-data/waybill/services/ingest/internal/decode/recorded"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // vector is one golden payload, written by Apache Avro's own encoder, and what it says.
@@ -26,7 +26,7 @@ type vector struct {
 
 func vectors(t testing.TB, name string) []vector {
 	t.Helper()
-	return recorded.Read[vector](t, "testdata/"+name)
+	return decodetest.Read[vector](t, "testdata/"+name)
 }
 
 func plan(t testing.TB, avsc string, o decode.Options) *avro.Plan {

@@ -6,27 +6,14 @@ import (
 	"regexp"
 	"testing"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/types/descriptorpb"
-
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // columnX is the column x of a plan.
 func columnX(t *testing.T, p decode.Plan) string {
 	t.Helper()
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	if err := p.AddPayload(row, "p", 16); err != nil {
-		t.Fatal(err)
-	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return columnText(file.Messages().Get(0).Fields().ByNumber(16).Message().Fields().ByName("x"))
+	return columnText(decodetest.Payload(t, p).Fields().ByName("x"))
 }
 
 // OtherHints writes what other formats make of hints. It is set by the tests outside of the package: JSON imports it.

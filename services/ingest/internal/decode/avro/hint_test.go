@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // hinted are types as Kafka Connect's AvroConverter writes them, with a value.
@@ -161,7 +162,7 @@ func TestHintsGiveWay(t *testing.T) {
 		value != "2026-02-28 13:05:00.250000 UTC" {
 		t.Errorf("%s of %s %s", column, value, refusal)
 	}
-	f := payloadMessage(t, p).Fields().ByName("ts")
+	f := decodetest.Payload(t, p).Fields().ByName("ts")
 	if got := columnText(f); got != "INTEGER" {
 		t.Errorf("the event's time is %s", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // What nests in arrays: a RECORD with one column stands around what is no column by itself.
@@ -94,7 +95,7 @@ func FuzzColumns(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			m := dynamicpb.NewMessage(payloadMessage(t, p))
+			m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 			row, err := p.decoder().Append(nil, payload)
 			if err != nil {
 				if row != nil {

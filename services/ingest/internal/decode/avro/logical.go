@@ -2,8 +2,8 @@ package avro
 
 import (
 	"encoding/hex"
-	"math"
-	"math/bits"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
 // appendUUID appends the canonical text of 16 bytes.
@@ -19,53 +19,5 @@ func appendUUID(dst, id []byte) []byte {
 
 // appendDecimal appends the decimal text of a big-endian two's-complement number with scale digits behind the point.
 func appendDecimal(dst, number []byte, t *decimalType) (_ []byte, reason string) {
-	const limbs, tooWide = 4, "the decimal has more digits than its precision, or than 76"
-	// Most writers pad to a fixed width: leading bytes that only repeat the sign do not count.
-	negative := len(number) > 0 && number[0] >= 0x80
-	var fill byte
-	if negative {
-		fill = 0xff
-	}
-	for len(number) > 1 && number[0] == fill && (number[1]^fill) < 0x80 {
-		number = number[1:]
-	}
-	if len(number) > limbs*8 { // the 76 digits of a BIGNUMERIC take 254 bits with the sign
-		return dst, tooWide
-	}
-	var v [limbs]uint64 // little-endian
-	if negative {
-		v = [limbs]uint64{math.MaxUint64, math.MaxUint64, math.MaxUint64, math.MaxUint64}
-	}
-	for _, b := range number {
-		for j := limbs - 1; j > 0; j-- {
-			v[j] = v[j]<<8 | v[j-1]>>56
-		}
-		v[0] = v[0]<<8 | uint64(b)
-	}
-	if negative {
-		carry := uint64(1)
-		for j := range v {
-			v[j], carry = bits.Add64(^v[j], 0, carry)
-		}
-		dst = append(dst, '-')
-	}
-	var digits [limbs * 20]byte
-	n := 0
-	for v != [limbs]uint64{} || n <= t.scale {
-		var rest uint64
-		for j := limbs - 1; j >= 0; j-- {
-			v[j], rest = bits.Div64(rest, v[j], 10)
-		}
-		digits[n] = '0' + byte(rest)
-		if n++; n > t.precision && rest != 0 || n == len(digits) {
-			return dst, tooWide
-		}
-	}
-	for i := n - 1; i >= 0; i-- {
-		dst = append(dst, digits[i])
-		if i == t.scale && i > 0 {
-			dst = append(dst, '.')
-		}
-	}
-	return dst, ""
+	return decode.AppendUnscaled(dst, number, t.precision, t.scale)
 }

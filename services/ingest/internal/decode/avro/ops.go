@@ -28,6 +28,7 @@ const (
 	opBigDecimal
 	opDuration
 	opVariable // a decimal with its scale before it; arg: index of the cell
+	opGeometry // a shape as WKB in a record; arg: index of the geometry
 	opNumber   // a whole number that becomes another value; arg: index of the cell, jump: 1 for one of 32 bits
 	// What the contract asks for in place of the type map.
 	opText  // a text; arg: index of the cell
@@ -85,14 +86,15 @@ type program struct {
 	// messages and arrays are how deep each nest.
 	messages, arrays int
 
-	enums    []symbols
-	unions   [][]int32
-	decimals []decimalType
-	consts   [][]byte
-	skipped  []*skipped
-	reasons  []string
-	cells    []*decode.Cell
-	ranges   []decode.RangeBounds
+	enums      []symbols
+	unions     [][]int32
+	decimals   []decimalType
+	consts     [][]byte
+	skipped    []*skipped
+	geometries []geometry
+	reasons    []string
+	cells      []*decode.Cell
+	ranges     []decode.RangeBounds
 }
 
 // bytes is about what the program takes in memory.

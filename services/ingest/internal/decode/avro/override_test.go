@@ -12,6 +12,7 @@ import (
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 func compileWith(t testing.TB, avsc string, columns decode.Columns) *Plan {
@@ -32,7 +33,7 @@ func text(t testing.TB, p *Plan, datum string) string {
 	if err != nil {
 		return "refused: " + err.Error()
 	}
-	m := dynamicpb.NewMessage(payloadMessage(t, p))
+	m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 	if err := proto.Unmarshal(row, m); err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +51,7 @@ func text(t testing.TB, p *Plan, datum string) string {
 // columnOf is the option of the column at a path of field names.
 func columnOf(t testing.TB, p *Plan, path string) *columnv1.Column {
 	t.Helper()
-	m := payloadMessage(t, p)
+	m := decodetest.Payload(t, p)
 	var f protoreflect.FieldDescriptor
 	for name := range strings.SplitSeq(path, ".") {
 		if f != nil {

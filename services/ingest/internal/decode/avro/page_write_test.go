@@ -17,6 +17,7 @@ import (
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // columnText is a column as SQL would have it.
@@ -87,7 +88,7 @@ func shown(f protoreflect.FieldDescriptor, v protoreflect.Value) string {
 // outcome is the column x of a plan and what a datum becomes in it, or why it is refused.
 func outcome(t *testing.T, p *Plan, datum string) (column, value, refusal string) {
 	t.Helper()
-	m := dynamicpb.NewMessage(payloadMessage(t, p))
+	m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 	f := m.Descriptor().Fields().ByName("x")
 	if f == nil {
 		return "none", "", ""

@@ -99,7 +99,7 @@ func (m *machine) rare(prog *program, in *op, out []byte, o int, src []byte, p i
 		out, o = putText(out, o, in, 36)
 		appendUUID(out[o:o], src[p:p+16])
 		return out, o + 36, p + 16, ""
-	case opText, opNumber, opRange, opBigDecimal, opVariable, opDuration, opDecimal, opJSON:
+	case opText, opNumber, opRange, opBigDecimal, opVariable, opGeometry, opDuration, opDecimal, opJSON:
 		return m.convert(prog, in, out, o, src, p)
 
 	case opIntToFloat, opIntToDouble:

@@ -3,7 +3,6 @@ package avro
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -219,16 +218,7 @@ func TestAutoUnit(t *testing.T) {
 
 // TestEveryCut cuts a golden payload at every byte: an error each time, never a panic.
 func TestEveryCut(t *testing.T) {
-	schema, err := os.ReadFile("../../contract/schemas/delivery_event_v6.avsc")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := Compile(schema, decode.Options{
-		Contract: "delivery.v6", Payload: "delivery", EventID: "id", EventTime: "timestamp",
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, _ := golden(t)
 	d := p.NewDecoder()
 	payload := goldenPayloads(t)[0]
 	for n := range payload {

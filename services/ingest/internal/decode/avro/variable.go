@@ -18,6 +18,9 @@ func isVariable(t *typ) bool {
 
 // become is shape.BySource, and makes numbers of variable decimals.
 func become(n *shape.Node, c *decode.Column) (reason string) {
+	if n.From == shape.Record && c.Type == decode.Geography && isGeometry(typeOf(n)) {
+		return c.Check(decode.FromShape)
+	}
 	if n.From != shape.Record || !isVariable(typeOf(n)) || c.Type == decode.JSON || c.Type == decode.Range {
 		return shape.BySource(n, c)
 	}

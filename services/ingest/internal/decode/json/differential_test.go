@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/avro"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode/shape"
 )
 
@@ -193,7 +194,7 @@ func TestAgainstStandard(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", avsc, err)
 		}
-		message := payloadMessage(&fatal{T: t}, p)
+		message := decodetest.Payload(t, p)
 		d := p.NewDecoder()
 		for range 2 {
 			payload := m.space() + m.value(p.schema) + m.space()
@@ -220,15 +221,6 @@ func TestAgainstStandard(t *testing.T) {
 		}
 	})
 }
-
-// fatal lets a rapid test use a function of testing.TB.
-type fatal struct {
-	testing.TB
-	T *rapid.T
-}
-
-func (f *fatal) Helper()           {}
-func (f *fatal) Fatal(args ...any) { f.T.Fatal(args...) }
 
 func compareRecord(m protoreflect.Message, t *shape.Node, want map[string]any) string {
 	for _, f := range t.Parts {
@@ -364,7 +356,7 @@ func TestColumnsOfAvro(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, want := columns(&fatal{T: t}, j), columns(&fatal{T: t}, a); got != want {
+		if got, want := columns(t, j), columns(t, a); got != want {
 			t.Fatalf("%s:\n%s\n%s", avsc, got, want)
 		}
 	})

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // everySchema has a column of each kind.
@@ -54,7 +55,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		plans = append(plans, p)
 	}
-	message := payloadMessage(f, plans[1])
+	message := decodetest.Payload(f, plans[1])
 	decoders := []*Decoder{plans[0].decoder(), plans[1].decoder()}
 	syntaxOnly := compile(f,
 		`{"type":"record","name":"R","fields":[{"name":"not_in_the_payload","type":["null","long"]}]}`,
@@ -112,7 +113,7 @@ func FuzzSchema(f *testing.F) {
 				if err != nil {
 					continue
 				}
-				message := payloadMessage(t, p)
+				message := decodetest.Payload(t, p)
 				row, err := p.decoder().Append(nil, payload)
 				if err != nil && row != nil {
 					t.Fatal("a row and an error")

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // What Kafka Connect's JsonSchemaConverter leaves in titles makes the columns that it means, unless hints have no say.
@@ -58,7 +59,7 @@ func TestHintsOfConnect(t *testing.T) {
 					t.Errorf("%s: %v", tt.schema, err)
 					continue
 				}
-				m := dynamicpb.NewMessage(payloadMessage(t, p))
+				m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 				if err := proto.Unmarshal(row, m); err != nil {
 					t.Fatal(err)
 				}

@@ -10,10 +10,11 @@ import (
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // columns lists the columns of a plan: name, type, * for REPEATED, and those of a RECORD in braces.
-func columns(t testing.TB, p decode.Plan) string {
+func columns(t decodetest.T, p decode.Plan) string {
 	t.Helper()
 	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
 	if err := p.AddPayload(row, "payload", 16); err != nil {
@@ -22,7 +23,7 @@ func columns(t testing.TB, p decode.Plan) string {
 	messages := map[string]*descriptorpb.DescriptorProto{}
 	for _, m := range row.NestedType {
 		if messages[m.GetName()] != nil {
-			t.Fatalf("two messages %s", m.GetName())
+			t.Fatal("two messages " + m.GetName())
 		}
 		messages[m.GetName()] = m
 	}

@@ -8,30 +8,11 @@ import (
 
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
-	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/reflect/protoregistry"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
-
-// payloadMessage links the descriptor of a plan's row and returns its payload's message.
-func payloadMessage(t testing.TB, p *Plan) protoreflect.MessageDescriptor {
-	t.Helper()
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	if err := p.AddPayload(row, "payload", 16); err != nil {
-		t.Fatal(err)
-	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
-	}, &protoregistry.Files{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file.Messages().Get(0).Fields().ByNumber(16).Message()
-}
 
 // text is the row of a payload as text, or its error.
 func text(t testing.TB, p *Plan, payload string) string {
@@ -46,7 +27,7 @@ func text(t testing.TB, p *Plan, payload string) string {
 		}
 		return fmt.Sprintf("%s at %d: %s", strings.TrimPrefix(e.Field, "payload."), e.Offset, e.Reason)
 	}
-	m := dynamicpb.NewMessage(payloadMessage(t, p))
+	m := dynamicpb.NewMessage(decodetest.Payload(t, p))
 	if err := proto.Unmarshal(row[len("before"):], m); err != nil {
 		t.Fatalf("%s: %v", payload, err)
 	}

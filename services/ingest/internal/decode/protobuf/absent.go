@@ -18,6 +18,10 @@ func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string)
 	if fd.HasPresence() && !entry && !fd.HasDefault() {
 		return nil, ""
 	}
+	if f.column != nil && f.op < opColumnText {
+		out, _ := f.zero()
+		return out, ""
+	}
 	if f.column != nil {
 		out, reason := absentColumn(fd, f)
 		if reason != "" {
@@ -33,6 +37,22 @@ func absent(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string)
 func (f *field) emptyRange(fd protoreflect.FieldDescriptor) bool {
 	return fd.ContainingMessage().IsMapEntry() && f.node != nil && f.node.bounds != nil &&
 		f.node.bounds.Check(filled(f.node)) != ""
+}
+
+// zero is what a message without fields becomes in the column asked for; ok says that it becomes one.
+func (f *field) zero() (out []byte, ok bool) {
+	var m machine
+	ok = m.well(f, 0, 0, 0)
+	return m.out, ok
+}
+
+// noZero reports whether an absent field would be a value of a column that there is not: that of a map's entry.
+func (f *field) noZero(fd protoreflect.FieldDescriptor) bool {
+	if !fd.ContainingMessage().IsMapEntry() || f.column == nil || f.op >= opColumnText {
+		return false
+	}
+	_, ok := f.zero()
+	return !ok
 }
 
 // filling is what an absent field becomes that has a default, by the type map.

@@ -43,29 +43,12 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 		if reason = wrong; wrong == "" {
 			m.out, reason = m.far(f, m.out, micros, ok, before)
 		}
-	case f.column.Type == decode.Float:
-		var v float64
-		if v, reason = f.column.Float(text); reason == "" {
-			m.edit(at)
-			m.out = protowire.AppendFixed64(append(m.out, f.out...), math.Float64bits(v))
-		}
 	case f.column.IsVerbatim():
 		if reason = f.column.CheckText(text); reason == "" {
 			return next
 		}
-	case f.column.IsNumber():
-		var v int64
-		if v, reason = f.column.Number(text); reason == "" {
-			m.edit(at)
-			m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(v))
-		}
 	default:
-		var written []byte
-		if written, reason = f.column.AppendText(m.json.Text[:0], text); reason == "" {
-			m.json.Text = written
-			m.edit(at)
-			m.out = protowire.AppendBytes(append(m.out, f.out...), written)
-		}
+		reason = m.appendText(f, at, text)
 	}
 	if reason != "" {
 		m.fail(at, reason)
@@ -74,6 +57,69 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 	m.run = next
 	return next
 }
+
+// appendText writes what a text becomes in the column asked for; at is where its field starts.
+func (m *machine) appendText(f *field, at int, text []byte) (reason string) {
+	switch {
+	case f.column.Type == decode.Float:
+		v, reason := f.column.Float(text)
+		if reason != "" {
+			return reason
+		}
+		m.edit(at)
+		m.out = protowire.AppendFixed64(append(m.out, f.out...), math.Float64bits(v))
+	case f.column.IsNumber():
+		v, reason := f.column.Number(text)
+		if reason != "" {
+			return reason
+		}
+		m.edit(at)
+		m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(v))
+	default:
+		written, reason := f.column.AppendText(m.json.Text[:0], text)
+		if reason != "" {
+			return reason
+		}
+		m.json.Text = written
+		m.edit(at)
+		m.out = protowire.AppendBytes(append(m.out, f.out...), written)
+	}
+	return ""
+}
+
+// wrapped writes the column that the value in a wrapper becomes; it has been read, and is empty for the zero.
+func (m *machine) wrapped(f *field, at int, value []byte) bool {
+	reason := ""
+	switch f.kind {
+	case protoreflect.StringKind, protoreflect.BytesKind:
+		text, _ := protowire.ConsumeBytes(value)
+		if m.dates == nil || !f.column.IsMoment() {
+			reason = m.appendText(f, at, text)
+			break
+		}
+		micros, ok, before, wrong := f.column.OfText(text)
+		if reason = wrong; wrong == "" {
+			m.edit(at)
+			m.out, reason = m.far(f, m.out, micros, ok, before)
+		}
+	default:
+		if len(value) == 0 {
+			value = zeros[:]
+		}
+		v, _ := number(f.kind, value)
+		m.edit(at)
+		if m.dates != nil && f.column.IsMoment() {
+			micros, ok, before := f.column.OfNumber(v)
+			m.out, reason = m.far(f, m.out, micros, ok, before)
+		} else {
+			m.out, reason = f.appendColumn(m.out, v)
+		}
+	}
+	return reason == "" || m.fail(at, reason)
+}
+
+// zeros are the zero of every number.
+var zeros [8]byte
 
 // columnNumber reads a whole number at src[p:] and writes what the column asked for makes of it, tag included. The
 // caller has made the edit.

@@ -10,12 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
-	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	columnv1 "github.com/waybill-data/waybill/proto/column/v1"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // everything3 and everything2 have a field of every kind, with and without presence, alone and in lists, maps and
@@ -70,24 +69,7 @@ message Every {
 // rowType is the row's payload message, as the writer and BigQuery see it.
 func rowType(t testing.TB, p *Plan) protoreflect.MessageDescriptor {
 	t.Helper()
-	return rowMessage(t, p)
-}
-
-// fataler is a test, or a run of rapid's.
-type fataler interface{ Fatal(args ...any) }
-
-func rowMessage(t fataler, p *Plan) protoreflect.MessageDescriptor {
-	row := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	if err := p.AddPayload(row, "payload", 16); err != nil {
-		t.Fatal(err)
-	}
-	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
-	}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file.Messages().Get(0).Fields().ByName("payload").Message()
+	return decodetest.Payload(t, p)
 }
 
 // expect is the row that a message stands for, by the rules and without the wire.

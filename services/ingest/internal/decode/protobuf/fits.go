@@ -38,7 +38,7 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 		case r.IsMap() != w.IsMap():
 			return decode.Misfit(at.String(), "only one of the two schemas has a map")
 		case what == cellEmpty && (its == cellEmpty || its == cellMessage):
-		case n.Kind == shape.JSON && what == cellMessage && (its == cellEmpty || its == cellMessage):
+		case what == cellMessage && n.Kind < shape.Record && (its == cellEmpty || its == cellMessage):
 			if !alike(r.Message(), w.Message(), map[protoreflect.FullName]bool{}) {
 				return decode.Misfit(at.String(), "the writer's schema has fields there of other types than the contract's")
 			}

@@ -9,6 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 	"pgregory.net/rapid"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 // randomSchema draws the text of a schema: messages that use those behind them, in proto2 or proto3, with fields of all
@@ -88,7 +90,7 @@ func TestGeneratedSchemas(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, text)
 		}
-		row := rowMessage(t, plan)
+		row := decodetest.Payload(t, plan)
 		d := plan.decoder()
 		var before []byte
 		for range 3 {

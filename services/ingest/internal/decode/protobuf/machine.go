@@ -32,6 +32,8 @@ type machine struct {
 	twice    bool
 	fault    fault
 	json     jsonText
+	values   values // of the known message being read
+	scratch  []byte
 }
 
 // frame is a nested message being read.

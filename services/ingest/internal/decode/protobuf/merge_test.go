@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
+	"github.com/waybill-data/waybill/services/ingest/internal/decode/decodetest"
 )
 
 func source(t *testing.T, text string) protoreflect.FileDescriptor {
@@ -76,7 +77,7 @@ func TestMerge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := rowMessage(t, plan)
+	m := decodetest.Payload(t, plan)
 	for _, f := range []protoreflect.FileDescriptor{older, newer} {
 		fields := f.Messages().ByName("Order").Fields()
 		for i := range fields.Len() {

@@ -59,6 +59,7 @@ const (
 	opWrapper       // one of google.protobuf's wrappers
 	opJSON          // a Struct, Value or ListValue, and what a contract makes a JSON column of: a message, a list, a map
 	opEmpty         // a message without fields
+	opKnown         // a message of common schemas that is one value
 	opSkip          // a field that a contract leaves out
 	// What the contract asks of a column, by how the field is written.
 	opColumnText
@@ -89,9 +90,10 @@ type field struct {
 	// kind is that of the scalar, or of the one in the wrapper.
 	kind protoreflect.Kind
 	// node is the message's, json that of a JSON column; enum the enum's symbols.
-	node *node
-	json *member
-	enum *symbols
+	node  *node
+	json  *member
+	enum  *symbols
+	known *known
 	// inner is the wrapper's value.
 	inner *field
 	// column is what the contract asks for, nil if nothing.
@@ -130,7 +132,7 @@ func (c *compiler) node(record *shape.Node, path *decode.Path, depth int) *node 
 			}
 			if part.Skip {
 				// What is missing has no value in the row.
-			} else if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) {
+			} else if fd.Cardinality() == protoreflect.Required || f.emptyRange(fd) || f.noZero(fd) {
 				n.required[f.bit/64] |= 1 << (f.bit % 64)
 				n.names[f.bit] = f.name
 			} else if value, reason := absent(fd, &f); reason != "" {
@@ -206,20 +208,24 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 	case cellEnum:
 		f.op, f.enum = opEnum, newSymbols(n.Symbols)
 	case cellTimestamp:
-		f.op = opTimestamp
+		f.op, f.column = opTimestamp, n.Asked
 	case cellDuration:
-		f.op = opDuration
+		f.op, f.column = opDuration, n.Asked
 	case cellEmpty:
 		f.op = opEmpty
 	case cellWrapper:
 		value := scalarOf(fd, what)
-		f.op = opWrapper
+		f.op, f.column = opWrapper, n.Asked
 		f.inner = &field{
 			name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED), kind: value.Kind(),
 		}
 		f.inner.setTags(fd.Number(), false, f.inner.op) // out is written in the row's message
 		f.inner.tag = uint32(protowire.EncodeTag(1, wireOf(f.inner.op)))
 	default:
+		if n.Kind < shape.Record {
+			f.op, f.known, f.column = opKnown, knownOf(fd.Message()), n.Asked
+			break
+		}
 		f.op = opMessage
 		f.node = c.node(n, path, depth+1)
 		if n.Kind == shape.Range {

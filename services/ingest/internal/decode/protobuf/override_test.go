@@ -324,7 +324,7 @@ func TestColumnsThatCannotBe(t *testing.T) {
 		"s":    {decode.Column{Type: decode.Numeric}, "its default does not become NUMERIC"},
 		"d":    {decode.Column{Type: decode.Numeric}, "of type double, which becomes nothing but"},
 		"e":    {decode.Column{Type: decode.JSON}, "of type E, which"},
-		"w":    {decode.Column{Type: decode.JSON}, "of type google.protobuf.StringValue, which"},
+		"w":    {decode.Column{Type: decode.Integer}, "it does not become INTEGER"},
 		"m":    {decode.Column{Type: decode.String}, "a map: name its keys or values"},
 		"r":    {decode.Column{Type: decode.Range}, "a RANGE is a record of start and end alone"},
 		"n":    {decode.Column{Type: decode.JSON}, "a whole number does not become JSON"},

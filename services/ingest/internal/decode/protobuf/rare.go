@@ -173,6 +173,10 @@ func (m *machine) well(f *field, at, p, end int) bool {
 			return m.fail(at, "the Timestamp's nanos are not within 0 and 999999999")
 		}
 		micros, ok := decode.ToMicros(seconds, decode.Seconds)
+		if f.column != nil {
+			reason := m.instant(f, at, micros+int64(nanos)/1000, ok, seconds < 0, false)
+			return reason == "" || m.fail(at, reason)
+		}
 		micros, null, reason := m.Far(m.dates, micros+int64(nanos)/1000, ok, seconds < 0)
 		switch {
 		case reason == "" && null && f.bit < 0:
@@ -189,6 +193,8 @@ func (m *machine) well(f *field, at, p, end int) bool {
 		return true
 	case opWrapper:
 		return m.wrapper(f, at, p, end)
+	case opKnown:
+		return m.read(f, at, p, end)
 	}
 	for p < end { // opEmpty
 		if p = m.other(p, end); p < 0 {
@@ -249,6 +255,12 @@ const maxSeconds = 315_576_000_000
 func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 	if !isDuration(seconds, nanos) {
 		return m.fail(at, durationReason)
+	}
+	if f.column != nil && f.column.Type != decode.Interval && f.column.Type != decode.String {
+		reason := ""
+		m.edit(at)
+		m.out, reason = f.column.AppendSpan(append(m.out, f.out...), seconds*1_000_000+int64(nanos)/1000)
+		return reason == "" || m.fail(at, reason)
 	}
 	text := appendDuration(m.json.Text[:0], seconds, nanos)
 	m.json.Text = text
@@ -322,6 +334,9 @@ func (m *machine) wrapper(f *field, at, p, end int) bool {
 			return m.fail(start, reason)
 		}
 		to = p
+	}
+	if f.column != nil {
+		return m.wrapped(f, at, src[max(from, 0):max(to, 0)])
 	}
 	m.edit(at)
 	m.out = append(m.out, in.out...)

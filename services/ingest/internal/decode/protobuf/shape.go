@@ -89,7 +89,9 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 	n := &shape.Node{}
 	switch what {
 	case cellMessage:
-		n = u.record(f.Message())
+		if n = u.record(f.Message()); knownOf(f.Message()) != nil {
+			n.Hint = knownOf(f.Message()).hint
+		}
 	case cellEnum:
 		n.Kind, n.Symbols = shape.Enum, symbolsOf(f.Enum())
 	case cellTimestamp:
@@ -120,8 +122,19 @@ func (u *unfolder) value(f protoreflect.FieldDescriptor) *shape.Node {
 
 // become says why a value cannot be the column that is asked for.
 func become(n *shape.Node, c *decode.Column) (reason string) {
-	if f, ok := n.Source.(protoreflect.FieldDescriptor); ok && n.Kind < shape.Record && cellOf(f) == cellWrapper {
-		return fmt.Sprintf("of type %s, which becomes nothing but what the type map says", n.Type)
+	f, ok := n.Source.(protoreflect.FieldDescriptor)
+	if !ok || n.Kind == shape.Map || n.Kind == shape.Array || n.Option.GetType() != 0 {
+		return shape.BySource(n, c)
+	}
+	switch cellOf(f) {
+	case cellTimestamp:
+		return c.Check(decode.FromMoment)
+	case cellDuration:
+		return c.Check(decode.FromSpan)
+	case cellMessage:
+		if k := knownOf(f.Message()); k != nil && c.Type != decode.JSON && c.Type != decode.Range {
+			return c.Check(k.source)
+		}
 	}
 	return shape.BySource(n, c)
 }

@@ -85,6 +85,11 @@ func (t *Tree) fail(n *Node, path *decode.Path, reason string) {
 
 // place finds the column at the end of names, makes it what is asked for and gives it its name.
 func (t *Tree) place(n *Node, names []string, c *decode.Column) (reason string) {
+	if len(names) == 0 && c.Unit == decode.Auto &&
+		(c.Type == decode.Record && n.Kind == Record || c.Type == decode.Integer && n.Kind.IsWhole()) {
+		n.Hint = nil
+		return ""
+	}
 	if len(names) == 0 && (n.Kind != Union && n.Kind != Array && n.Kind != Item || t.whole(n, c)) {
 		if c.Whole && n.Kind != Array && n.Kind != Map {
 			return "whole: true is of lists: leave it out"

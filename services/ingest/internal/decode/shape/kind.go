@@ -115,6 +115,7 @@ var targets = map[decode.Target]Kind{
 	decode.String: String, decode.JSON: JSON, decode.Geography: Geography, decode.Interval: Interval,
 	decode.Numeric: Decimal, decode.BigNumeric: Decimal, decode.Float: Double, decode.Date: Date, decode.Time: Time,
 	decode.DateTime:  DateTime,
+	decode.Integer:   Int64,
 	decode.Timestamp: Timestamp,
 }
 

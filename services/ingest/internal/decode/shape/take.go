@@ -31,7 +31,7 @@ func (t *Tree) take(o *decode.Options) {
 		t.fault(o.EventTimePath(), "event_time: the schema says the unit already: leave it out")
 	case n.Kind == Timestamp:
 		o.EventTimeUnit = n.Unit
-	case !t.kind(n).IsWhole():
+	case !t.kind(n).IsWhole() && !(n.From == Timestamp && n.Asked != nil):
 		t.fault(o.EventTimePath(), "event_time: wants a whole number, a timestamp, or a text whose column is a TIMESTAMP")
 	}
 }

@@ -25,14 +25,18 @@ const (
 // few is how many rows most experiments append at once.
 const few = 10
 
+// begin makes a write stream, and a connection to it.
+func (b *bench) begin(ctx context.Context) (stream string, c *connection, err error) {
+	if stream, err = b.stream(ctx); err == nil {
+		c, err = b.connect(ctx, stream)
+	}
+	return stream, c, err
+}
+
 // with makes a write stream of `few` rows and a connection to it, runs f, and compares the final count with the one
 // assumed.
 func (b *bench) with(ctx context.Context, f func(c *connection) (seen string, want int64, err error)) (string, error) {
-	stream, err := b.stream(ctx)
-	if err != nil {
-		return "", err
-	}
-	c, err := b.connect(ctx, stream)
+	stream, c, err := b.begin(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -57,11 +61,7 @@ func (b *bench) with(ctx context.Context, f func(c *connection) (seen string, wa
 // finalizeInFlight appends without pause while the stream is finalized: the fence must count all that was acknowledged,
 // and take nothing after it. That the count is exact is seen by readable.
 func (b *bench) finalizeInFlight(ctx context.Context) (string, error) {
-	stream, err := b.stream(ctx)
-	if err != nil {
-		return "", err
-	}
-	c, err := b.connect(ctx, stream)
+	stream, c, err := b.begin(ctx)
 	if err != nil {
 		return "", err
 	}

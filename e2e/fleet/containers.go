@@ -1,0 +1,221 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/waybill-data/waybill/e2e/stack"
+	"github.com/waybill-data/waybill/sandbox/verify"
+)
+
+// ContainersConfig of a run with docker-compose.yml.
+type ContainersConfig struct {
+	// Compose is the command that is docker compose, and Docker the engine's, each with its first arguments.
+	Compose, Docker []string
+	// Writers are how many there are.
+	Writers int
+	// Ingest and Sandbox are the admin addresses that docker-compose.yml publishes, host:port.
+	Ingest, Sandbox string
+	// Out is for a person.
+	Out io.Writer
+}
+
+const (
+	// pullTime is how long a command of the engine may take.
+	pullTime = 5 * time.Minute
+	// containersGoal is the longest silence of a lane that is promised while writers of containers are updated.
+	containersGoal = 2 * time.Second
+	// lanesOfCompose is how many partitions the sandbox makes of the topic.
+	lanesOfCompose = 8
+	// opensWithin is how long lanes may take to open and to settle something, and to end with everything settled.
+	opensWithin = 3 * time.Minute
+)
+
+// containers is such a run under way.
+type containers struct {
+	ContainersConfig
+	watch *watch
+}
+
+// Containers starts the services of docker-compose.yml with several writers and a load, and replaces one writer after
+// the other: a new container takes lanes before an old one is stopped. It compares every offset in the end. The
+// containers are left to whoever called.
+func Containers(ctx context.Context, config ContainersConfig) (report Report, err error) {
+	services := &stack.Stack{
+		Endpoints: stack.Endpoints{Admin: config.Sandbox},
+		Ingests:   []*stack.Service{{Process: &stack.Process{Name: "ingest"}, Admin: config.Ingest}},
+	}
+	c := &containers{ContainersConfig: config, watch: newWatch(services, lanesOfCompose)}
+	c.watch.topic, c.watch.others = stack.DeliveryTopic, true
+	if err := c.scale(ctx, config.Writers); err != nil {
+		return report, err
+	}
+	if _, err := c.compose(ctx, "--profile", "load", "up", "--detach", "--no-recreate", "--scale",
+		fmt.Sprintf("writer=%d", config.Writers), "load"); err != nil {
+		return report, err
+	}
+	background, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() { c.watch.run(background) })
+	defer watching.Wait()
+	defer stop()
+	if err := c.settle(ctx); err != nil {
+		return report, err
+	}
+	writers, _ := c.watch.counts()
+	fmt.Fprintf(config.Out, "%d lanes over %d writers\n", c.watch.settled(), len(writers))
+	row, err := c.update(ctx)
+	if err != nil {
+		return report, err
+	}
+	fmt.Fprintf(config.Out, "%s: %.1f s, silence %.2f s, moved %d, streams created %d, finalized %d\n",
+		row.What, row.Even.Seconds(), row.Silence.Seconds(), row.Moved, row.Created, row.Finalized)
+	report.Rows = append(report.Rows, row)
+	if _, err := c.compose(ctx, "--profile", "load", "stop", "load"); err != nil {
+		return report, err
+	}
+	report.Verified, err = c.verify(ctx)
+	report.Produced = report.Verified.Events
+	return report, err
+}
+
+// SilenceMissed says by how much a lane was silent for longer than is promised of containers; empty when none was.
+func (r *Report) SilenceMissed() string {
+	if s := r.silence(); s > containersGoal {
+		return fmt.Sprintf("a lane was silent for %.2f s, the goal is %v", s.Seconds(), containersGoal)
+	}
+	return ""
+}
+
+// PrintContainers writes what came of a run with containers; the last line is short.
+func (r *Report) PrintContainers(out io.Writer) error {
+	if !r.Verified.OK() {
+		if err := r.Verified.Print(out); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(out, "containers: silence %.2f s, finalized %d, events %d, lost %d, duplicates %d\n",
+		r.silence().Seconds(), r.finalized(), r.Verified.Events, r.lost(), r.duplicates())
+	return err
+}
+
+// scale brings up the services, with so many writers, and leaves those that run.
+func (c *containers) scale(ctx context.Context, writers int) error {
+	_, err := c.compose(ctx, "up", "--wait", "--no-recreate", "--scale", fmt.Sprintf("writer=%d", writers))
+	return err
+}
+
+// update replaces each writer.
+func (c *containers) update(ctx context.Context) (row Row, err error) {
+	before, err := c.watch.streams(ctx)
+	if err != nil {
+		return row, err
+	}
+	listed, err := c.compose(ctx, "ps", "--quiet", "writer")
+	if err != nil {
+		return row, err
+	}
+	old := strings.Fields(listed)
+	if len(old) != c.Writers {
+		return row, fmt.Errorf("%d containers of writers run, want %d", len(old), c.Writers)
+	}
+	c.watch.start()
+	began := time.Now()
+	for _, container := range old {
+		if err := c.scale(ctx, c.Writers+1); err != nil {
+			return row, err
+		}
+		for _, args := range [][]string{{"stop", "--time", "40", container}, {"rm", container}} {
+			if _, err := command(ctx, append(c.Docker[:len(c.Docker):len(c.Docker)], args...)); err != nil {
+				return row, err
+			}
+		}
+	}
+	took := time.Since(began)
+	if err := pause(ctx, watched); err != nil {
+		return row, err
+	}
+	row = Row{What: fmt.Sprintf("rolling update of %d containers", len(old)), Even: took}
+	h := c.watch.end("")
+	row.Silence, row.Moved = h.silence, h.moves
+	after, err := c.watch.streams(ctx)
+	row.Created, row.Finalized = after.Created-before.Created, after.Finalized-before.Finalized
+	return row, err
+}
+
+// settle waits until every lane of the topic is open and has settled something.
+func (c *containers) settle(ctx context.Context) error {
+	for began := time.Now(); ; {
+		open := 0
+		writers, _ := c.watch.counts()
+		for _, n := range writers {
+			open += n
+		}
+		if open == lanesOfCompose && c.watch.settled() == open && len(writers) == c.Writers {
+			return nil
+		}
+		if time.Since(began) > opensWithin {
+			return fmt.Errorf("%d lanes are open, %d of %d settle, at %d of %d writers",
+				open, c.watch.settled(), lanesOfCompose, len(writers), c.Writers)
+		}
+		if err := pause(ctx, lookEvery); err != nil {
+			return err
+		}
+	}
+}
+
+// verify compares every offset, as soon as no lane is behind.
+func (c *containers) verify(ctx context.Context) (report verify.Report, err error) {
+	for began := time.Now(); ; {
+		behind := int64(0)
+		lanes, err := c.watch.stack.Ingests[0].Lanes(ctx)
+		if err != nil {
+			return report, err
+		}
+		for _, l := range lanes {
+			if l.Lag != 0 { // -1: not known yet
+				behind++
+			}
+		}
+		if behind == 0 {
+			break
+		}
+		if time.Since(began) > opensWithin {
+			return report, fmt.Errorf("%d lanes are behind %v after the load ended", behind, opensWithin)
+		}
+		if err := pause(ctx, 100*time.Millisecond); err != nil {
+			return report, err
+		}
+	}
+	text, err := c.compose(ctx, "exec", "-T", "sandbox", "/bin/sandbox", "verify", "--json")
+	if text == "" && err != nil {
+		return report, err
+	}
+	return report, json.Unmarshal([]byte(text), &report) // verify's status says no more than the report
+}
+
+func (c *containers) compose(ctx context.Context, args ...string) (string, error) {
+	return command(ctx, append(c.Compose[:len(c.Compose):len(c.Compose)], args...))
+}
+
+// command runs a program and returns what it prints.
+func command(ctx context.Context, args []string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, pullTime)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, args[0], args[1:]...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return string(out), fmt.Errorf("%s: %w", strings.Join(args, " "), err)
+	}
+	return string(out), nil
+}

@@ -1,0 +1,132 @@
+// Package steering is what the acts of admin.v1 have in common, whichever service does them: who acts, that an act of
+// one id is done once, and what is nearest to a name that does not exist.
+//
+//	book := &steering.Book{Log: log}
+//	response, err := steering.Once(book, "pause", request, func() (*adminv1.PauseResponse, error) { ... })
+package steering
+
+import (
+	"context"
+	"crypto/rand"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/waybill-data/waybill/pkg/access"
+	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
+)
+
+// EventPrefix begins the kind of every event of an act.
+const EventPrefix = "operator: "
+
+// The bounds of what an act says of itself, in bytes.
+const (
+	mostReason, mostID, mostActor = 500, 64, 200
+)
+
+// Check returns the act with an id, and refuses one that says what is not sensible. Nil is an act that says nothing.
+func Check(a *adminv1.Act) (*adminv1.Act, error) {
+	out := &adminv1.Act{
+		ValidateOnly: a.GetValidateOnly(), Reason: a.GetReason(), RequestId: a.GetRequestId(),
+		OnBehalfOf: a.GetOnBehalfOf(), Local: a.GetLocal(),
+	}
+	for _, f := range []struct {
+		name, text string
+		most       int
+	}{
+		{"reason", out.GetReason(), mostReason},
+		{"request_id", out.GetRequestId(), mostID},
+		{"on_behalf_of", out.GetOnBehalfOf(), mostActor},
+	} {
+		if len(f.text) > f.most {
+			return nil, status.Errorf(codes.InvalidArgument, "act.%s: has %d bytes; %d is the most", f.name, len(f.text), f.most)
+		}
+		if at := strings.IndexFunc(f.text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }); at >= 0 {
+			return nil, status.Errorf(codes.InvalidArgument, "act.%s: byte %d is no character that can be shown; "+
+				"write one line of text", f.name, at)
+		}
+	}
+	if out.GetRequestId() == "" {
+		out.RequestId = rand.Text()
+	}
+	return out, nil
+}
+
+// Actor is who acts, for people: the caller's name, or where it calls from when it has none; and for whom.
+func Actor(ctx context.Context, a *adminv1.Act) string {
+	who := access.CallerOf(ctx).Name
+	if who == "" {
+		who = "somebody"
+		if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
+			who += " at " + p.Addr.String()
+		}
+	}
+	if a.GetOnBehalfOf() != "" {
+		return a.GetOnBehalfOf() + " by " + who
+	}
+	return who
+}
+
+// NotFound says that there is nothing of a name, and what is nearest to it.
+func NotFound(what, name string, known []string) error {
+	if near := Nearest(name, known); near != "" {
+		return status.Errorf(codes.NotFound, "there is no %s %q; the nearest is %q", what, name, near)
+	}
+	if len(known) == 0 {
+		return status.Errorf(codes.NotFound, "there is no %s %q, and no other", what, name)
+	}
+	return status.Errorf(codes.NotFound, "there is no %s %q; there are %s", what, name, list(known))
+}
+
+// mostListed is how many names an error lists.
+const mostListed = 10
+
+func list(names []string) string {
+	names = slices.Sorted(slices.Values(names))
+	if n := len(names) - mostListed; n > 0 {
+		return strings.Join(names[:mostListed], ", ") + " and others"
+	}
+	return strings.Join(names, ", ")
+}
+
+// Nearest is the name that looks most like another one; empty when none does.
+func Nearest(name string, known []string) string {
+	best, least := "", max(len(name)/2, 3)
+	for _, k := range slices.Sorted(slices.Values(known)) {
+		if d := distance(strings.ToLower(name), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is how many bytes must be inserted, removed or replaced to turn one name into the other.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// Is reports whether an event is that of the act with an id.
+func Is(e *adminv1.Event, id string) bool {
+	return slices.Contains(strings.Fields(e.GetText()), "request_id="+id)
+}

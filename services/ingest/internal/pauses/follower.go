@@ -1,0 +1,150 @@
+package pauses
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// Every is how often a member reads what is kept when nobody asks it to.
+const Every = 5 * time.Second
+
+// pace is the least time between a read that failed and the next one.
+const pace = 250 * time.Millisecond
+
+// ErrRefused says that the words may not be read, which only an operator can change: the lanes run as if there were
+// none.
+var ErrRefused = errors.New("pauses cannot be read")
+
+// Follower keeps what it reads. Fill in the exported fields, then run it.
+type Follower struct {
+	// Read reads the words as they are kept. An error that is ErrRefused does not pass by itself.
+	Read func(ctx context.Context) (map[Lane]string, error)
+	// Apply is told of new words, by one goroutine at a time.
+	Apply func(*Words)
+	// Log is told what is wrong, once.
+	Log *slog.Logger
+
+	mu    sync.Mutex
+	words *Words
+	// begun is when the last read that was applied began; failed is why the last one did not.
+	begun  time.Time
+	failed error
+	// asked holds a token while somebody wants a read; read is closed, and replaced, after each.
+	asked, read chan struct{}
+	said        string
+}
+
+// channels makes what New would have made. The caller holds mu.
+func (f *Follower) channels() (asked, read chan struct{}) {
+	if f.asked == nil {
+		f.asked, f.read = make(chan struct{}, 1), make(chan struct{})
+	}
+	return f.asked, f.read
+}
+
+// Run reads until ctx ends.
+func (f *Follower) Run(ctx context.Context) {
+	tick := time.NewTicker(Every)
+	defer tick.Stop()
+	f.mu.Lock()
+	asked, _ := f.channels()
+	f.mu.Unlock()
+	for ctx.Err() == nil {
+		if !f.look(ctx) { // whoever asks again at once is to wait a little
+			select {
+			case <-time.After(pace):
+			case <-ctx.Done():
+			}
+		}
+		select {
+		case <-asked:
+		case <-tick.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// look reads once, and reports whether it could.
+func (f *Follower) look(ctx context.Context) bool {
+	begun := time.Now()
+	texts, err := f.Read(ctx)
+	var words *Words
+	if err == nil {
+		own := make(map[Lane]Word, len(texts))
+		for lane, text := range texts {
+			word, bad := Parse(text)
+			if bad != nil { // somebody else's, or a later version's
+				f.say("a pause cannot be read and is left out", lane.String()+": "+bad.Error())
+				continue
+			}
+			own[lane] = word
+		}
+		words = NewWords(own)
+	} else if ctx.Err() == nil {
+		f.say("pauses cannot be read; those known so far hold", err.Error())
+	}
+	if err == nil {
+		f.mu.Lock()
+		f.words = words
+		f.mu.Unlock()
+		f.Apply(words)
+	}
+	f.mu.Lock()
+	if f.failed = err; err == nil {
+		f.begun = begun
+	}
+	_, read := f.channels()
+	f.read = make(chan struct{})
+	f.mu.Unlock()
+	close(read)
+	return err == nil
+}
+
+// say logs what is wrong unless that was said last.
+func (f *Follower) say(message, what string) {
+	if f.said != what {
+		f.said = what
+		f.Log.Warn(message, "error", what) //nolint:sloglint // one of two
+	}
+}
+
+// Words are those known now; nil before the first read.
+func (f *Follower) Words() *Words {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.words
+}
+
+// Fresh reads now: what it returns was kept at a moment after the call, and has been applied. The error is ErrRefused,
+// or that of ctx with why nothing was read.
+func (f *Follower) Fresh(ctx context.Context) (*Words, error) {
+	since := time.Now()
+	for {
+		f.mu.Lock()
+		asked, read := f.channels()
+		words, begun, failed := f.words, f.begun, f.failed
+		f.mu.Unlock()
+		switch {
+		case !begun.Before(since):
+			return words, nil
+		case errors.Is(failed, ErrRefused):
+			return nil, failed
+		}
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		select {
+		case <-read:
+		case <-ctx.Done():
+			if failed != nil {
+				return nil, fmt.Errorf("%w: %w", context.Cause(ctx), failed)
+			}
+			return nil, context.Cause(ctx)
+		}
+	}
+}

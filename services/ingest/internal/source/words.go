@@ -1,0 +1,171 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/IBM/sarama"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/lane"
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
+)
+
+// SteeringSuffix makes the name of the group whose offset commits keep what operators have said of partitions.
+const SteeringSuffix = "-steering"
+
+// Words keeps what operators have said of partitions as offset commits of a group that has no members, for every
+// member of ours to see. It has a client of its own: on that of the commits they would wait for each other. Close it.
+type Words struct {
+	kafka   Kafka
+	backlog sync.WaitGroup // calls of sarama's that their callers may have left
+
+	mu      sync.Mutex
+	offsets *offsets // nil before the first use
+	closed  bool
+}
+
+// NewWords does not connect yet.
+func NewWords(config Config) *Words { return &Words{kafka: config.Kafka} }
+
+// Group is where they are kept.
+func (w *Words) Group() string { return w.kafka.Group + SteeringSuffix }
+
+// open returns the client, and counts a call of it.
+func (w *Words) open() (*offsets, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil, sarama.ErrClosedClient
+	}
+	if w.offsets == nil {
+		base, err := w.kafka.ClientConfig()
+		if err != nil {
+			return nil, err
+		}
+		client, err := sarama.NewClient(w.kafka.Brokers, base)
+		if err != nil {
+			return nil, err
+		}
+		w.offsets = &offsets{client: client, group: w.Group()}
+	}
+	w.backlog.Add(1)
+	return w.offsets, nil
+}
+
+// Close ends the client. Calls under way end with an error.
+func (w *Words) Close() {
+	w.mu.Lock()
+	w.closed = true
+	o := w.offsets
+	w.mu.Unlock()
+	if o != nil {
+		_ = o.client.Close() // only ErrClosedClient
+	}
+	w.backlog.Wait()
+}
+
+// Read returns what is kept. The error is pauses.ErrRefused when this principal may not.
+func (w *Words) Read(ctx context.Context) (map[pauses.Lane]string, error) {
+	o, err := w.open()
+	if err != nil {
+		return nil, Explain(err)
+	}
+	defer w.backlog.Done()
+	return Await(ctx, &w.backlog, func() (map[pauses.Lane]string, error) {
+		out, err := o.all()
+		return out, w.refused(err)
+	})
+}
+
+// Write keeps words. What failed may have been written for some of the partitions.
+func (w *Words) Write(ctx context.Context, words map[pauses.Lane]string) error {
+	o, err := w.open()
+	if err != nil {
+		return Explain(err)
+	}
+	defer w.backlog.Done()
+	return AwaitErr(ctx, &w.backlog, func() error {
+		pairs := make(map[topicPartition]*handed, len(words))
+		for l, text := range words {
+			pairs[topicPartition{l.Topic, l.Partition}] = &handed{Pair: lane.Pair{Checkpoint: text}}
+		}
+		// The coordinator may have moved, or the connection have rested: tried twice. The words are the same.
+		for attempt := 1; ; attempt++ {
+			failed := o.commit(member{generation: -1}, pairs)
+			var errs []error
+			for tp, err := range failed {
+				errs = append(errs, fmt.Errorf("%s/%d: %w", tp.topic, tp.partition, err))
+			}
+			if len(errs) == 0 || attempt == 2 {
+				return w.refused(errors.Join(errs[:min(len(errs), 3)]...))
+			}
+		}
+	})
+}
+
+// refused explains an error, and tells those that only an operator can mend.
+func (w *Words) refused(err error) error {
+	if err == nil {
+		return nil
+	}
+	var fault *refusedError
+	if errors.As(judge(err), &fault) || errors.As(err, &fault) {
+		return fmt.Errorf("%w of group %s: %w; grant READ on that group to this principal", pauses.ErrRefused, w.Group(), err)
+	}
+	return fmt.Errorf("group %s: %w", w.Group(), Explain(err))
+}
+
+// Partitions lists those of a topic. errors.Is(err, ErrNoTopic) when there is none.
+func (w *Words) Partitions(ctx context.Context, topic string) ([]int32, error) {
+	o, err := w.open()
+	if err != nil {
+		return nil, Explain(err)
+	}
+	defer w.backlog.Done()
+	return Await(ctx, &w.backlog, func() ([]int32, error) {
+		if err := o.client.RefreshMetadata(topic); err != nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			return nil, Explain(err)
+		}
+		partitions, err := o.client.Partitions(topic)
+		if errors.Is(err, sarama.ErrUnknownTopicOrPartition) {
+			return nil, ErrNoTopic
+		}
+		return slices.Sorted(slices.Values(partitions)), Explain(err)
+	})
+}
+
+// all reads the metadata of all commits of the group.
+func (o *offsets) all() (map[pauses.Lane]string, error) {
+	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
+		return b.FetchOffset(sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group, nil))
+	})
+	if err != nil {
+		return nil, err
+	}
+	switch code := resp.GroupError(); code {
+	case sarama.ErrNoError:
+	case sarama.ErrGroupIDNotFound: // nothing was ever kept
+		return nil, nil
+	default:
+		if coordinatorMoved(code) {
+			o.lost.Store(true)
+		}
+		return nil, code
+	}
+	blocks := resp.Blocks
+	if len(resp.Groups) > 0 {
+		blocks = resp.Groups[0].Blocks
+	}
+	out := make(map[pauses.Lane]string)
+	for topic, partitions := range blocks {
+		for p, block := range partitions {
+			if block.Err == sarama.ErrNoError && block.Metadata != "" {
+				out[pauses.Lane{Topic: topic, Partition: p}] = block.Metadata
+			}
+		}
+	}
+	return out, nil
+}

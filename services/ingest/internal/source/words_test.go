@@ -1,0 +1,77 @@
+package source
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/waybill-data/waybill/services/ingest/internal/pauses"
+)
+
+// What one member keeps, others read, and the newest word of a partition counts; the group's own commits are another
+// matter.
+func TestWordsAreSeenByOthers(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(3, testTopic))
+	config := testConfig(cluster.ListenAddrs()...)
+	one, other := NewWords(config), NewWords(config)
+	defer one.Close()
+	defer other.Close()
+	if got, err := one.Read(t.Context()); err != nil || len(got) != 0 {
+		t.Fatalf("%v, %v", got, err)
+	}
+	a, b := pauses.Lane{Topic: testTopic, Partition: 0}, pauses.Lane{Topic: testTopic, Partition: 2}
+	if err := one.Write(t.Context(), map[pauses.Lane]string{a: "first", b: "second"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Write(t.Context(), map[pauses.Lane]string{b: "third"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := one.Read(t.Context())
+	if diff := cmp.Diff(map[pauses.Lane]string{a: "first", b: "third"}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	if got, err := other.Partitions(t.Context(), testTopic); err != nil || !slices.Equal(got, []int32{0, 1, 2}) {
+		t.Errorf("partitions %v, %v", got, err)
+	}
+	if _, err := other.Partitions(t.Context(), "nothing"); !errors.Is(err, ErrNoTopic) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A principal that may not read the group is told what to grant, at once.
+func TestWordsThatMayNotBeRead(t *testing.T) {
+	cluster := newCluster(t, kfake.SeedTopics(1, testTopic))
+	cluster.ControlKey(int16(kmsg.OffsetFetch), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		request := r.(*kmsg.OffsetFetchRequest)
+		response := request.ResponseKind().(*kmsg.OffsetFetchResponse)
+		response.ErrorCode = 30
+		for _, g := range request.Groups {
+			one := kmsg.NewOffsetFetchResponseGroup()
+			one.Group, one.ErrorCode = g.Group, 30
+			response.Groups = append(response.Groups, one)
+		}
+		return response, nil, true
+	})
+	words := NewWords(testConfig(cluster.ListenAddrs()...))
+	defer words.Close()
+	if _, err := words.Read(t.Context()); !errors.Is(err, pauses.ErrRefused) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A client that is closed says so, and connects no more.
+func TestWordsThatAreClosed(t *testing.T) {
+	words := NewWords(testConfig("127.0.0.1:1"))
+	words.Close()
+	if _, err := words.Read(t.Context()); err == nil {
+		t.Error("reads")
+	}
+	if err := words.Write(t.Context(), nil); err == nil {
+		t.Error("writes")
+	}
+}

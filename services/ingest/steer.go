@@ -1,0 +1,43 @@
+package ingest
+
+import (
+	"log/slog"
+	"slices"
+
+	"github.com/waybill-data/waybill/pkg/fleetview"
+	"github.com/waybill-data/waybill/services/ingest/internal/source"
+	"github.com/waybill-data/waybill/services/ingest/internal/steering"
+)
+
+// steering is what this ingest serves for acts.
+func (l *local) steering(view *fleetview.View, words *source.Words, log *slog.Logger) *steering.Server {
+	return &steering.Server{
+		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Pauses: l.lanes.pauses, Keep: words.Write,
+		Writers: l.fleet, Log: log,
+	}
+}
+
+// steered is what acts may name: steering.Contracts.
+type steered struct{ lanes *roster }
+
+// Topics implements steering.Contracts.
+func (s steered) Topics() ([]string, bool) {
+	set := s.lanes.loaded()
+	if set == nil {
+		return nil, false
+	}
+	topics := slices.Clone(set.Topics())
+	for _, l := range s.lanes.list() {
+		topics = append(topics, l.Partition.Topic()) // of patterns
+	}
+	slices.Sort(topics)
+	return slices.Compact(topics), true
+}
+
+// Tables implements steering.Contracts.
+func (s steered) Tables(topic string) []string {
+	if t := s.lanes.loaded().Topic(topic); t != nil {
+		return t.Tables()
+	}
+	return nil
+}
