@@ -29,10 +29,19 @@ type cell struct {
 	cause causes.Cause
 }
 
-// severity orders states: not to know is worse than to be fresh, and better than to be late.
+// severity orders states: not to know, or to be paused, is worse than to be fresh, and better than to be late.
 func severity(s freshness.State) int {
-	return [...]int{freshness.Fresh: 0, freshness.Recovered: 1, freshness.Unknown: 2, freshness.Late: 3,
-		freshness.Stale: 4}[s]
+	switch s {
+	case freshness.Fresh:
+		return 0
+	case freshness.Recovered:
+		return 1
+	case freshness.Late:
+		return 3
+	case freshness.Stale:
+		return 4
+	}
+	return 2
 }
 
 // note takes a look at the table.
