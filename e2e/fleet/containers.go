@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -132,7 +133,7 @@ func (c *containers) update(ctx context.Context) (row Row, err error) {
 			return row, err
 		}
 		for _, args := range [][]string{{"stop", "--time", "40", container}, {"rm", container}} {
-			if _, err := command(ctx, append(c.Docker[:len(c.Docker):len(c.Docker)], args...)); err != nil {
+			if _, err := command(ctx, slices.Concat(c.Docker, args)); err != nil {
 				return row, err
 			}
 		}
@@ -197,11 +198,12 @@ func (c *containers) verify(ctx context.Context) (report verify.Report, err erro
 	if text == "" && err != nil {
 		return report, err
 	}
-	return report, json.Unmarshal([]byte(text), &report) // verify's status says no more than the report
+	err = json.Unmarshal([]byte(text), &report) // verify's status says no more than the report
+	return report, err
 }
 
 func (c *containers) compose(ctx context.Context, args ...string) (string, error) {
-	return command(ctx, append(c.Compose[:len(c.Compose):len(c.Compose)], args...))
+	return command(ctx, slices.Concat(c.Compose, args))
 }
 
 // command runs a program and returns what it prints.
@@ -210,8 +212,7 @@ func command(ctx context.Context, args []string) (string, error) {
 	defer cancel()
 	out, err := exec.CommandContext(ctx, args[0], args[1:]...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w: %s", err, exit.Stderr)
 		}
 		return string(out), fmt.Errorf("%s: %w", strings.Join(args, " "), err)
