@@ -94,7 +94,8 @@ func TestRequestsEndWithTheirContext(t *testing.T) {
 		<-requested
 		cancel(stop)
 	}()
-	if err := c.Fetch(ctx, request, new(FetchResponse)); !errors.Is(err, stop) || !strings.Contains(err.Error(), "Fetch at "+address) {
+	err = c.Fetch(ctx, request, new(FetchResponse))
+	if !errors.Is(err, stop) || !strings.Contains(err.Error(), "Fetch at "+address) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -26,7 +26,8 @@ func TestRestTakesOneSample(t *testing.T) {
 		t.Fatalf("%d samples, room for %d", len(r.runs), cap(r.runs))
 	}
 	// What comes then came within the last minute, about: the rest before that does not count.
-	if rows, bytes, _ := r.over(now.Add(time.Second), sent(7+600, 700+6000)); rows < 9.4 || rows > 10 || bytes < 94 || bytes > 100 {
+	rows, bytes, _ := r.over(now.Add(time.Second), sent(7+600, 700+6000))
+	if rows < 9.4 || rows > 10 || bytes < 94 || bytes > 100 {
 		t.Errorf("%v rows and %v bytes a second, want 10 and 100 about", rows, bytes)
 	}
 }

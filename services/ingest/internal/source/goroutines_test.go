@@ -42,7 +42,7 @@ func TestGoroutinesOfAClaim(t *testing.T) {
 		"sarama.(*consumerGroupSession).consume.func1":    claims,
 		"sarama.(*consumerGroupSession).managePartition":  claims,
 	}
-	// Sarama's own consumers, closed as soon as they are there, and readers that look for a broker take a moment to end.
+	// Sarama's own consumers, closed as soon as they are there, and readers that look for a broker take a moment.
 	var wrong string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if wrong = miscounted(t, want, claims/2); wrong == "" {

@@ -73,14 +73,6 @@ func (plainClaim) Topic() string                              { return claimed.t
 func (plainClaim) Partition() int32                           { return claimed.partition }
 func (c plainClaim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
 
-// gatedClaim is one whose session goes on when gate is closed.
-type gatedClaim struct {
-	plainClaim
-	gate chan struct{}
-}
-
-func (c gatedClaim) AsyncClose() { <-c.gate }
-
 // There are as many pools of connections as the configuration says, and none where it cannot be.
 func TestPoolsOfConnections(t *testing.T) {
 	m, _ := alone(t, waits, func(c *Config) { c.Kafka.Fetch.Clients = 7 })

@@ -140,3 +140,11 @@ func TestCloseWakesNext(t *testing.T) {
 		t.Fatal("Next waits for ever")
 	}
 }
+
+// gatedClaim is one whose session goes on when gate is closed.
+type gatedClaim struct {
+	plainClaim
+	gate chan struct{}
+}
+
+func (c gatedClaim) AsyncClose() { <-c.gate }
