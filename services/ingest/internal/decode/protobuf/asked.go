@@ -1,10 +1,6 @@
 package protobuf
 
 import (
-	"encoding/binary"
-	"math"
-	"slices"
-
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -37,12 +33,6 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 	switch {
 	case size == 0 && f.implicit && f.column.Type != decode.String:
 		m.edit(at)
-	case m.dates != nil && f.column.IsMoment():
-		m.edit(at)
-		micros, ok, before, wrong := f.column.OfText(text)
-		if reason = wrong; wrong == "" {
-			m.out, reason = m.far(f, m.out, micros, ok, before)
-		}
 	case f.column.IsVerbatim():
 		if reason = f.column.CheckText(text); reason == "" {
 			return next
@@ -58,33 +48,17 @@ func (m *machine) columnText(f *field, at, p, end int) int {
 	return next
 }
 
+// cell is the column asked for.
+func (m *machine) cell(f *field) decode.Cell {
+	return decode.Cell{Column: f.column, Tag: f.out, Dates: m.dates, Item: f.bit < 0}
+}
+
 // appendText writes what a text becomes in the column asked for; at is where its field starts.
 func (m *machine) appendText(f *field, at int, text []byte) (reason string) {
-	switch {
-	case f.column.Type == decode.Float:
-		v, reason := f.column.Float(text)
-		if reason != "" {
-			return reason
-		}
-		m.edit(at)
-		m.out = protowire.AppendFixed64(append(m.out, f.out...), math.Float64bits(v))
-	case f.column.IsNumber():
-		v, reason := f.column.Number(text)
-		if reason != "" {
-			return reason
-		}
-		m.edit(at)
-		m.out = binary.AppendUvarint(append(m.out, f.out...), uint64(v))
-	default:
-		written, reason := f.column.AppendText(m.json.Text[:0], text)
-		if reason != "" {
-			return reason
-		}
-		m.json.Text = written
-		m.edit(at)
-		m.out = protowire.AppendBytes(append(m.out, f.out...), written)
-	}
-	return ""
+	m.edit(at)
+	c := m.cell(f)
+	m.out, reason = c.AppendText(m.out, text, &m.Taken)
+	return reason
 }
 
 // wrapped writes the column that the value in a wrapper becomes; it has been read, and is empty for the zero.
@@ -93,27 +67,15 @@ func (m *machine) wrapped(f *field, at int, value []byte) bool {
 	switch f.kind {
 	case protoreflect.StringKind, protoreflect.BytesKind:
 		text, _ := protowire.ConsumeBytes(value)
-		if m.dates == nil || !f.column.IsMoment() {
-			reason = m.appendText(f, at, text)
-			break
-		}
-		micros, ok, before, wrong := f.column.OfText(text)
-		if reason = wrong; wrong == "" {
-			m.edit(at)
-			m.out, reason = m.far(f, m.out, micros, ok, before)
-		}
+		reason = m.appendText(f, at, text)
 	default:
 		if len(value) == 0 {
 			value = zeros[:]
 		}
 		v, _ := number(f.kind, value)
 		m.edit(at)
-		if m.dates != nil && f.column.IsMoment() {
-			micros, ok, before := f.column.OfNumber(v)
-			m.out, reason = m.far(f, m.out, micros, ok, before)
-		} else {
-			m.out, reason = f.appendColumn(m.out, v)
-		}
+		c := m.cell(f)
+		m.out, reason = c.AppendNumber(m.out, v, &m.Taken)
 	}
 	return reason == "" || m.fail(at, reason)
 }
@@ -138,52 +100,21 @@ func (m *machine) columnNumber(f *field, src []byte, p int) (next int, reason st
 	if v < 0 && (f.kind == protoreflect.Uint64Kind || f.kind == protoreflect.Fixed64Kind) {
 		return -1, unsignedReason
 	}
-	if m.dates != nil && f.column.IsMoment() {
-		micros, ok, before := f.column.OfNumber(v)
-		m.out, reason = m.far(f, m.out, micros, ok, before)
-	} else {
-		m.out, reason = f.appendColumn(m.out, v)
-	}
+	c := m.cell(f)
+	m.out, reason = c.AppendNumber(m.out, v, &m.Taken)
 	if reason != "" {
 		return -1, reason
 	}
 	return next, ""
 }
 
-// far appends a date or time that may be far away, with its tag, unless it is null.
-func (m *machine) far(f *field, out []byte, micros int64, ok, before bool) (_ []byte, reason string) {
-	micros, null, reason := m.Far(m.dates, micros, ok, before)
-	switch {
-	case reason != "":
-		return out, reason
-	case null && f.bit < 0:
-		return out, decode.FarItemReason
-	case null:
-		return out, ""
-	}
-	return f.column.AppendMoment(append(out, f.out...), micros), ""
-}
-
-// appendColumn appends the column that a whole number becomes, with its tag.
-func (f *field) appendColumn(out []byte, v int64) (_ []byte, reason string) {
-	var room [80]byte
-	switch {
-	case f.column.Type == decode.Float:
-		return protowire.AppendFixed64(append(out, f.out...), math.Float64bits(float64(v))), ""
-	case f.column.IsNumber():
-		v, reason = f.column.NumberOf(v)
-		return binary.AppendUvarint(append(out, f.out...), uint64(v)), reason
-	}
-	text, reason := f.column.AppendNumber(room[:0], v)
-	return protowire.AppendBytes(append(out, f.out...), text), reason
-}
-
 // absentColumn is what the row holds where a field whose column is asked for is absent: what its default becomes, nil
 // for NULL. The empty text is no value of most columns, so it is NULL unless the schema states it.
 func absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason string) {
+	c := decode.Cell{Column: f.column, Tag: f.out}
 	if f.op != opColumnText {
 		v, _ := number(f.kind, appendScalar(nil, f.kind, fd.Default()))
-		return f.appendColumn(nil, v)
+		return c.AppendNumber(nil, v, &decode.Taken{})
 	}
 	var value []byte
 	if f.kind == protoreflect.StringKind {
@@ -191,18 +122,10 @@ func absentColumn(fd protoreflect.FieldDescriptor, f *field) (_ []byte, reason s
 	} else {
 		value = fd.Default().Bytes()
 	}
-	switch {
-	case len(value) == 0 && f.column.Type != decode.String:
+	if len(value) == 0 && f.column.Type != decode.String {
 		return nil, ""
-	case f.column.Type == decode.Float:
-		v, reason := f.column.Float(value)
-		return protowire.AppendFixed64(slices.Clone(f.out), math.Float64bits(v)), reason
-	case f.column.IsNumber():
-		v, reason := f.column.Number(value)
-		return binary.AppendUvarint(slices.Clone(f.out), uint64(v)), reason
 	}
-	written, reason := f.column.AppendText(nil, value)
-	return protowire.AppendBytes(slices.Clone(f.out), written), reason
+	return c.AppendText(nil, value, &decode.Taken{})
 }
 
 // bounds checks the RANGE that ends at src[end]: its message is the innermost one.
