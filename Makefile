@@ -59,7 +59,7 @@ fleet: build ## Writers and ingests come, go, hang and are updated under load; h
 
 REF ?=
 .PHONY: test-upgrade
-test-upgrade: build ## This version beside the last tag, or beside REF, both ways under load, and a look at every offset. REF=
+test-upgrade: build ## This version beside the last tag, or REF, both ways under load, and a look at every offset. REF=
 	@tools/test-upgrade.sh $(REF)
 
 EACH ?= 5s
@@ -88,11 +88,11 @@ ci: ## Everything that must pass, each step with its time
 .PHONY: test
 test: ## Test all modules, with the race detector where a C compiler works; pictures of pages and terminals go to bin/screens
 	@tools/chromium.sh
-	@race=$$(tools/race.sh); set -x; SCREENS=$(CURDIR)/bin/screens CGO_ENABLED=$${race:+1} go test $$race -timeout 15m work
+	@race=$$(tools/race.sh); set -x; SCREENS=$(CURDIR)/bin/screens CGO_ENABLED=$${race:+1} go test $$race -timeout 60m work
 
 .PHONY: test-memory
 test-memory: ## What make test leaves out where it has the race detector: real processes and the memory they take
-	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 5m -run 'Memory|IdleLanes|BenchCores' .
+	cd e2e && CGO_ENABLED=0 go test -count 1 -timeout 20m -run 'Memory|IdleLanes|BenchCores' .
 
 UPDATE ?=
 .PHONY: chart

@@ -220,7 +220,12 @@ func TestCauseOfABarrier(t *testing.T) {
 // the same. It comes back with what it had.
 func TestCauseOfKafkaAway(t *testing.T) {
 	t.Parallel()
-	config := kafka.Config{Dir: t.TempDir(), Topics: []kafka.Topic{
+	// Addresses that no outgoing connection takes while nobody is there.
+	addresses, err := stack.Addresses(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := kafka.Config{Dir: t.TempDir(), Ports: ports(t, addresses), Topics: []kafka.Topic{
 		{Name: stack.DeliveryTopic, Partitions: 1}, {Name: stack.StockTopic, Partitions: 1},
 	}}
 	cluster, err := kafka.Start(config)
@@ -228,7 +233,6 @@ func TestCauseOfKafkaAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { cluster.Close() })
-	config.Ports = ports(t, cluster.Seeds())
 	w := newWorld(t, stack.Config{
 		Kafka: cluster.Seeds(), Contracts: "  - builtin: delivery.v6\n    freshness: {goal: 1s, stale: 2s}\n",
 	})
@@ -298,7 +302,7 @@ func TestCauseOfSchemaNotKnownYet(t *testing.T) {
 	s.play(scene{
 		cause: "schema", says: "BigQuery does not know a column yet, since",
 		provoke: func() {
-			w.fault(stack.BigQuery, map[string]any{"kind": "schema_delay", "delay": "15s"})
+			w.fault(stack.BigQuery, map[string]any{"kind": "schema_delay", "delay": "40s"})
 			p.sender(2, 100)()
 			w.sent[events.ParcelTopic] = int64(p.next)
 		},

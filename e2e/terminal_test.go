@@ -56,18 +56,21 @@ func (t *terminal) run(line string) {
 // shows waits until the screen has all of these.
 func (t *terminal) shows(wants ...string) {
 	t.t.Helper()
-	t.until(fmt.Sprintf("the terminal shows %q", wants), func() error {
-		screen, err := t.tmux("capture-pane", "-p")
-		if err != nil {
-			return err
+	t.until(fmt.Sprintf("the terminal shows %q", wants), func() error { return t.lacks(wants...) })
+}
+
+// lacks is an error unless the screen has all of these now.
+func (t *terminal) lacks(wants ...string) error {
+	screen, err := t.tmux("capture-pane", "-p")
+	if err != nil {
+		return err
+	}
+	for _, want := range wants {
+		if !strings.Contains(screen, want) {
+			return fmt.Errorf("%q is missing in\n%s", want, screen)
 		}
-		for _, want := range wants {
-			if !strings.Contains(screen, want) {
-				return fmt.Errorf("%q is missing in\n%s", want, screen)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Every command that looks is typed in a terminal, its keys are pressed, and its exit status is what its help says;
@@ -131,8 +134,10 @@ func TestCommandsInATerminal(t *testing.T) {
 	term.run(command("explain 7"))
 	term.shows("topic/partition/offset", "status 2")
 	term.run(command("tap --limit 1 --for 2m"))
-	w.produce(stack.DeliveryTopic, 200, events.Config{Seed: 3})
-	term.shows("1 record shown", "status 0")
+	w.until("the tap shows a record", func() error { // which passes once it looks
+		w.produce(stack.DeliveryTopic, 200, events.Config{Seed: 3})
+		return term.lacks("1 record shown", "status 0")
+	})
 
 	for _, args := range [][]string{
 		{"top", "--once"}, {"plan"}, {"events"}, {"explain", place},

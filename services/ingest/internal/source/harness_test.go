@@ -81,7 +81,7 @@ type running struct {
 }
 
 // start runs a source whose handler hands out its claims and returns when its context has ended (and release is closed,
-// when hold).
+// or the test has ended, when hold).
 func start(t *testing.T, c Config, hold bool, topics ...string) *running {
 	t.Helper()
 	if len(topics) == 0 {
@@ -105,7 +105,7 @@ func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...fun
 		f(r.Source)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
+	ended, tested := make(chan error, 1), make(chan struct{})
 	go func() {
 		ended <- r.Run(ctx, topics, func(ctx context.Context, p lane.Partition) {
 			o := &owned{Partition: p, of: r, ctx: ctx, release: make(chan struct{}), done: make(chan struct{})}
@@ -113,7 +113,10 @@ func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...fun
 			r.claims <- o
 			<-ctx.Done()
 			if hold {
-				<-o.release
+				select {
+				case <-o.release:
+				case <-tested: // also of claims that nobody has taken
+				}
 			}
 		})
 	}()
@@ -134,7 +137,10 @@ func startTopics(t *testing.T, c Config, hold bool, topics Topics, adjust ...fun
 			}
 		})
 	}
-	t.Cleanup(r.stop)
+	t.Cleanup(func() {
+		close(tested)
+		r.stop()
+	})
 	return r
 }
 

@@ -190,15 +190,6 @@ func TestLoadMovesToWhoHasRoom(t *testing.T) {
 		}()
 	}
 	b := startTopics(t, cfg, true, Topics{Names: []string{testTopic}}, quick)
-	t.Cleanup(func() { // runs before the members stop
-		for _, o := range w {
-			select {
-			case <-o.release:
-			default:
-				close(o.release)
-			}
-		}
-	})
 	eventually(t, "the second member to be in the group", func() bool { return b.Ready() == nil && b.joined.Load() })
 
 	p := producer(t, c, kgo.ProducerLinger(0), kgo.ProducerBatchCompression(kgo.NoCompression()))
