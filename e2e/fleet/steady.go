@@ -14,7 +14,6 @@ import (
 // steady produces to each partition at its speed.
 type steady struct {
 	client *kgo.Client
-	sent   sync.WaitGroup
 
 	mu     sync.Mutex
 	speeds []float64 // bytes a second

@@ -60,7 +60,6 @@ type group struct {
 	ingests []*stack.Service
 	relays  []*throttle
 
-	mu     sync.Mutex
 	owner  map[place]string
 	used   []int // consumers with partitions, once a second
 	rscore float64

@@ -51,8 +51,11 @@ type watch struct {
 
 // newWatch looks at so many lanes as often as that is no load of its own.
 func newWatch(s *stack.Stack, lanes int) *watch {
-	more := time.Duration(1 + lanes/64)
-	return &watch{stack: s, every: lookEvery * more, forgotten: 1500 * time.Millisecond * more, lanes: map[place]*seen{}}
+	more := 1 + lanes/64
+	return &watch{
+		stack: s, every: time.Duration(more) * lookEvery, forgotten: time.Duration(more) * 1500 * time.Millisecond,
+		lanes: map[place]*seen{},
+	}
 }
 
 // run looks at each ingest on its own: one that hangs must not hide the others.

@@ -29,7 +29,7 @@ type command struct {
 }
 
 func main() {
-	const description = "Writers and ingests come, go, hang and are updated under load; lanes follow. `make fleet` calls it."
+	const description = "Writers and ingests come, go, hang and are updated under load, and lanes follow: `make fleet`."
 	os.Exit(cli.Main("fleet", description, &command{}))
 }
 
