@@ -1,0 +1,90 @@
+package e2e
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/waybill-data/waybill/e2e/stack"
+)
+
+// Every act in a browser: its form shows what would happen, does it when that is confirmed, and says who did what
+// before; what is refused changes nothing and says why.
+func TestActsInABrowser(t *testing.T) {
+	t.Parallel()
+	chromium, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Skip("there is no chromium: install it to have the forms driven in a browser")
+	}
+	w := peered(t)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox)
+	browsers, stop := chromedp.NewExecAllocator(w.ctx, options...)
+	defer stop()
+	page, closePage := chromedp.NewContext(browsers)
+	defer closePage()
+	says := func(what string) {
+		t.Helper()
+		w.until("the page says "+what, func() error {
+			// Between two pages there is nothing.
+			text, err := chromedp.Run(page, chromedp.Evaluate[string]("document.querySelector('main')?.innerText ?? ''"))
+			if err == nil && !strings.Contains(text, what) {
+				err = fmt.Errorf("it says %s", text)
+			}
+			return err
+		})
+	}
+	press := func(button string, fields map[string]string) {
+		t.Helper()
+		script := ""
+		for name, value := range fields {
+			script += fmt.Sprintf("document.querySelector('form.act [name=%s]').value = %q; ", name, value)
+		}
+		script += fmt.Sprintf("document.getElementById(%q).click(); true", button)
+		if _, err := chromedp.Run(page, chromedp.Evaluate[bool](script)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, act := range []struct {
+		query       string
+		fields      map[string]string
+		would, done string
+	}{
+		{
+			"pause&topic=" + stack.DeliveryTopic + "&partition=0", map[string]string{"for": "2h", "reason": "a try"},
+			"would be paused until", "paused until",
+		},
+		{"pause&table=delivery_events", map[string]string{"for": "1h"}, "Earlier, at", "paused until"},
+		{"resume&table=delivery_events", nil, "would be resumed", "resumed (4 lanes)"},
+		{"drain", map[string]string{"writer": "writer-2", "for": "10m"}, "would be that", "lanes leave writer writer-2"},
+		{"undrain&writer=writer-2", nil, "would be that", "takes lanes again"},
+		{"spread", nil, "would spread", "2 ingest(s) spread"},
+	} {
+		if err := chromedp.Do(page, chromedp.EmulateViewport(390, 844),
+			chromedp.Navigate("http://"+w.Ingests[1].Admin+"/act?do="+act.query),
+			chromedp.WaitVisible(chromedp.CSS("form.act"))); err != nil {
+			t.Fatalf("%s: %v", act.query, err)
+		}
+		press("validate", act.fields)
+		says(act.would)
+		keep(page, t, strings.SplitN(act.query, "&", 2)[0]+".png")
+		press("do", nil)
+		says(act.done)
+		says("Events have who did what")
+	}
+	if err := chromedp.Do(page, chromedp.Navigate("http://"+w.Ingests[0].Admin+"/act?do=move&topic="+stack.DeliveryTopic),
+		chromedp.WaitVisible(chromedp.CSS("form.act"))); err != nil {
+		t.Fatal(err)
+	}
+	press("validate", map[string]string{"partition": "0", "writer": "writer-22"})
+	says(`Refused: there is no writer "writer-22"; the nearest is "writer-2"`)
+	w.states(stack.DeliveryTopic, "open", 4)
+	press("validate", map[string]string{"writer": "writer-2"})
+	says("writer-2")
+	if code, out := w.at(w.Ingests[0], "events", "--filter", "operator: "); code != 0 ||
+		!strings.Contains(out, "the status page") {
+		t.Errorf("events: status %d, %s", code, out)
+	}
+}
