@@ -59,7 +59,7 @@ fleet: build ## Writers and ingests come, go, hang and are updated under load; h
 
 REF ?=
 .PHONY: test-upgrade
-test-upgrade: build ## This version beside the last tag, or beside REF, both ways under load, and a look at every offset. REF=
+test-upgrade: build ## This version beside the last tag, or REF, both ways under load, and a look at every offset. REF=
 	@tools/test-upgrade.sh $(REF)
 
 EACH ?= 5s

@@ -180,7 +180,7 @@ func TestTapAndExplain(t *testing.T) {
 		t.Errorf("of a row: %+v", said)
 	}
 	// The offsets of the rows in their write stream are those that BigQuery gave them.
-	w.produce(stack.DeliveryTopic, 40, events.Config{TruncatedEvery: 6, UnknownTypeEvery: -1})
+	w.produce(stack.DeliveryTopic, 200, events.Config{TruncatedEvery: 6, UnknownTypeEvery: -1})
 	w.settled()
 	ends, err := w.log.Ends(w.ctx, stack.DeliveryTopic)
 	if err != nil {
@@ -200,8 +200,11 @@ func TestTapAndExplain(t *testing.T) {
 			if said.Letter != nil {
 				continue
 			}
-			if said.Batch == nil || said.Batch.Settled == "" || said.Row == nil || said.Row.Offset == nil {
+			if said.Batch == nil || said.Batch.Settled == "" || said.Row == nil {
 				t.Errorf("%s: %+v", place, said)
+				continue
+			}
+			if said.Row.Offset == nil { // its lane has moved since, and nobody remembers
 				continue
 			}
 			exact++

@@ -79,7 +79,17 @@ func TestPausedTopic(t *testing.T) {
 	w.produce(topic, 4000, events.Config{})
 	w.produce(stack.StockTopic, 200, events.Config{})
 
-	pause := []string{"pause", "--topic", topic, "--for", "1h", "--reason", "the table is being moved", "--request-id", "one"}
+	pause := []string{
+		"pause",
+		"--topic",
+		topic,
+		"--for",
+		"1h",
+		"--reason",
+		"the table is being moved",
+		"--request-id",
+		"one",
+	}
 	var said, again adminv1.PauseResponse
 	w.acts(&said, first, append(pause, "--validate")...)
 	if said.GetResult().GetChanged() || len(said.GetLanes()) != 4 {
@@ -91,7 +101,8 @@ func TestPausedTopic(t *testing.T) {
 	}
 	for _, asked := range w.Ingests {
 		w.acts(&again, asked, pause...)
-		if !again.GetResult().GetRepeated() || !proto.Equal(again.GetLanes()[0].GetUntil(), said.GetLanes()[0].GetUntil()) {
+		if !again.GetResult().GetRepeated() ||
+			!proto.Equal(again.GetLanes()[0].GetUntil(), said.GetLanes()[0].GetUntil()) {
 			t.Errorf("the same act again, at %s: %v", asked.Name, &again)
 		}
 	}
@@ -117,7 +128,8 @@ func TestPausedTopic(t *testing.T) {
 	if now := w.states(topic, "paused", 4); now != at {
 		t.Errorf("the positions add to %d, and to %d after a while and two deaths", at, now)
 	}
-	if code, out := w.top("--once"); code != 0 || !strings.Contains(out, "delivery_events has lanes that are paused until") {
+	if code, out := w.top("--once"); code != 0 ||
+		!strings.Contains(out, "delivery_events has lanes that are paused until") {
 		t.Errorf("top --once: status %d, %s", code, out)
 	}
 
@@ -177,8 +189,7 @@ func TestPauseEnds(t *testing.T) {
 }
 
 // A lane is sent to the writer that is named, whichever ingest is asked; all lanes leave a writer that is drained, and
-// come back with its end; what cannot be is refused with the reason. Nothing is finalized meanwhile, and every offset is
-// in its table once.
+// come back with its end; what cannot be is refused with the reason. Every offset is in its table once.
 func TestMovedLanes(t *testing.T) {
 	t.Parallel()
 	w := peered(t)
@@ -278,7 +289,8 @@ func TestMovedLanes(t *testing.T) {
 		return fmt.Errorf("all are at the first writer")
 	})
 	w.verified()
-	if code, out := w.at(w.Writers[0], "drain", "--writer", "writer"); code != 1 || !strings.Contains(out, "ask an ingest") {
+	if code, out := w.at(w.Writers[0], "drain", "--writer", "writer"); code != 1 ||
+		!strings.Contains(out, "ask an ingest") {
 		t.Errorf("a writer that is asked to drain itself: status %d, %s", code, out)
 	}
 }

@@ -57,8 +57,7 @@ func Containers(ctx context.Context, config ContainersConfig) (report Report, er
 	if err := c.scale(ctx, config.Writers); err != nil {
 		return report, err
 	}
-	if _, err := c.compose(ctx, "--profile", "load", "up", "--detach", "--no-recreate", "--scale",
-		fmt.Sprintf("writer=%d", config.Writers), "load"); err != nil {
+	if _, err := c.compose(ctx, "--profile", "load", "up", "--detach", "--no-deps", "load"); err != nil {
 		return report, err
 	}
 	background, stop := context.WithCancel(ctx)

@@ -138,7 +138,8 @@ func (r *run) layOut() error {
 		StockPartitions: r.config.Lanes, DeliveryPartitions: 1,
 		Contracts: "  - builtin: stock.v1\n", Target: r.names.Target(number),
 		WriterHost: host, WriterPort: number,
-		WriterYAML: "drain_timeout: 20s\n", KafkaYAML: fmt.Sprintf("  drain_timeout: 8s\n  session_timeout: %s\n", sessionTimeout),
+		WriterYAML: "drain_timeout: 20s\n",
+		KafkaYAML:  fmt.Sprintf("  drain_timeout: 8s\n  session_timeout: %s\n", sessionTimeout),
 	})
 	if err != nil {
 		return err

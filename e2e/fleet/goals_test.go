@@ -33,7 +33,8 @@ func TestAllGoalsMet(t *testing.T) {
 	if !r.OK(true) {
 		t.Error("not OK")
 	}
-	if want := "fleet: spread 4.0 s, silence 0.30 s (graceful), finalized 0 (graceful), lost 0, duplicates 0"; r.Line() != want {
+	const want = "fleet: spread 4.0 s, silence 0.30 s (graceful), finalized 0 (graceful), lost 0, duplicates 0"
+	if r.Line() != want {
 		t.Errorf("%s", r.Line())
 	}
 }

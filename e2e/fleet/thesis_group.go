@@ -166,7 +166,8 @@ func (r *ThesisReport) Print(out io.Writer) error {
 			word += ", the machine was busy"
 		}
 	}
-	_, err := fmt.Fprintf(out, "\nthesis: p99 %.2f s by load with %d consumers at most, %.2f s by range with %d; goal %.0f s: %s\n",
+	_, err := fmt.Fprintf(out,
+		"\nthesis: p99 %.2f s by load with %d consumers at most, %.2f s by range with %d; goal %.0f s: %s\n",
 		load, most, usual, given, latencyGoal, word)
 	return err
 }

@@ -260,16 +260,18 @@ func (u *upgrade) carries(ctx context.Context) error {
 	}
 }
 
-// refusals are what lanes say of themselves that do not go on.
+// refusals are what the first lanes say of themselves that do not go on.
 func (u *upgrade) refusals(ctx context.Context) error {
+	const most = 3
 	var said bytes.Buffer
+	n := 0
 	for _, i := range u.stack.Ingests {
 		found, err := i.Lanes(ctx)
 		if err != nil {
 			return err
 		}
 		for _, l := range found {
-			if l.LastError != "" {
+			if n++; l.LastError != "" && n <= most {
 				fmt.Fprintf(&said, "%s/%d is %s: %s\n", l.Topic, l.Partition, l.State, l.LastError)
 			}
 		}

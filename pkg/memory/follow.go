@@ -104,7 +104,7 @@ const (
 
 // The process is at rest while it allocates less than restBytes between two looks, some megabytes a second, or less
 // than it has. Less than fewBytes are not worth the work.
-const restBytes, fewBytes = 32 << 20, 8 << 20
+const restBytes, fewBytes = 32 << 20, 4 << 20
 
 // rest decides what to do while nothing happens.
 type rest struct{ last uint64 }
@@ -116,9 +116,9 @@ func (r *rest) look(now reading) todo {
 	switch {
 	case first || fresh >= max(restBytes, now.live):
 		return nothing
-	case now.free > max(fewBytes, now.live/16):
+	case now.free > max(fewBytes, now.live/32):
 		return giveBack
-	case now.objects > now.live+max(fewBytes, now.live/16):
+	case now.objects > now.live+max(fewBytes, now.live/32):
 		return collect
 	}
 	return nothing

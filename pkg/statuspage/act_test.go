@@ -70,14 +70,15 @@ func filled(body string) url.Values {
 	return v
 }
 
-// An act is validated, then done, with the id of its form both times, so that it is done once however often the button is
-// pressed; what is refused says why, and what the operator wrote stays.
+// An act is validated, then done, with the id of its form both times, so that it is done once however often the button
+// is pressed; what is refused says why, and what the operator wrote stays.
 func TestActsAreValidatedAndDone(t *testing.T) {
 	a := &acted{}
 	page := Acts(http.NotFoundHandler(), a)
 	code, body := visit(page, http.MethodGet, "/act?do=pause&topic=orders&partition=3", nil)
 	form := filled(body)
-	if code != http.StatusOK || form.Get("topic") != "orders" || form.Get("partition") != "3" || form.Get("for") != "1h" ||
+	if code != http.StatusOK || form.Get("topic") != "orders" || form.Get("partition") != "3" ||
+		form.Get("for") != "1h" ||
 		strings.Contains(body, `value="do"`) {
 		t.Fatalf("%d %v\n%s", code, form, body)
 	}
@@ -92,7 +93,8 @@ func TestActsAreValidatedAndDone(t *testing.T) {
 	form = filled(body)
 	form.Set("step", "do")
 	for range 2 {
-		if code, body = visit(page, http.MethodPost, "/act", form); code != http.StatusOK || strings.Contains(body, "<form") {
+		if code, body = visit(page, http.MethodPost, "/act", form); code != http.StatusOK ||
+			strings.Contains(body, "<form") {
 			t.Fatalf("%d\n%s", code, body)
 		}
 	}

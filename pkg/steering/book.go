@@ -44,7 +44,13 @@ type Response interface {
 // Once does an act, unless one with its id was done: then it returns what that one returned, as a repeated one. Acts
 // are done one at a time, each with what the last one did in sight. An act that fails may be tried again with the same
 // id. Acts that are only validated are not kept.
-func Once[R Response](ctx context.Context, b *Book, act *adminv1.Act, request proto.Message, do func() (R, error)) (R, error) {
+func Once[R Response](
+	ctx context.Context,
+	b *Book,
+	act *adminv1.Act,
+	request proto.Message,
+	do func() (R, error),
+) (R, error) {
 	var none R
 	for {
 		p, first, err := b.page(act, request)
@@ -86,8 +92,11 @@ func (b *Book) page(act *adminv1.Act, request proto.Message) (p *page, first boo
 	}
 	if p := b.acts[act.GetRequestId()]; p != nil && !act.GetValidateOnly() && time.Since(p.at) < kept {
 		if !proto.Equal(p.request, asked(request)) {
-			return nil, false, status.Errorf(codes.AlreadyExists, "act.request_id: %q was used for another act; use a new one",
-				act.GetRequestId())
+			return nil, false, status.Errorf(
+				codes.AlreadyExists,
+				"act.request_id: %q was used for another act; use a new one",
+				act.GetRequestId(),
+			)
 		}
 		return p, false, nil
 	}

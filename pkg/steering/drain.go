@@ -21,7 +21,13 @@ func CheckDrain(r *adminv1.DrainWriterRequest) error {
 	}
 	length := r.GetLength().AsDuration()
 	if !r.GetEnd() && (length < shortestDrain || length > longestDrain) {
-		return status.Errorf(codes.InvalidArgument, "length: %v is not within %v and %v", length, shortestDrain, longestDrain)
+		return status.Errorf(
+			codes.InvalidArgument,
+			"length: %v is not within %v and %v",
+			length,
+			shortestDrain,
+			longestDrain,
+		)
 	}
 	return nil
 }

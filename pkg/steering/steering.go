@@ -44,9 +44,15 @@ func Check(a *adminv1.Act) (*adminv1.Act, error) {
 		{"on_behalf_of", out.GetOnBehalfOf(), mostActor},
 	} {
 		if len(f.text) > f.most {
-			return nil, status.Errorf(codes.InvalidArgument, "act.%s: has %d bytes; %d is the most", f.name, len(f.text), f.most)
+			return nil, status.Errorf(
+				codes.InvalidArgument,
+				"act.%s: has %d bytes; %d is the most",
+				f.name,
+				len(f.text),
+				f.most,
+			)
 		}
-		if at := strings.IndexFunc(f.text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }); at >= 0 {
+		if at := strings.IndexFunc(f.text, hidden); at >= 0 {
 			return nil, status.Errorf(codes.InvalidArgument, "act.%s: byte %d is no character that can be shown; "+
 				"write one line of text", f.name, at)
 		}
@@ -56,6 +62,9 @@ func Check(a *adminv1.Act) (*adminv1.Act, error) {
 	}
 	return out, nil
 }
+
+// hidden characters are none that can be shown.
+func hidden(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }
 
 // Actor is who acts, for people: the caller's name, or where it calls from when it has none; and for whom.
 func Actor(ctx context.Context, a *adminv1.Act) string {

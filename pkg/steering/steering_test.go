@@ -53,7 +53,8 @@ func TestOnce(t *testing.T) {
 		if done != 2 {
 			t.Errorf("done %d times", done)
 		}
-		if r, err := Once(t.Context(), &b, act("a"), request, work); err != nil || !r.GetResult().GetRepeated() || done != 2 {
+		if r, err := Once(t.Context(), &b, act("a"), request, work); err != nil || !r.GetResult().GetRepeated() ||
+			done != 2 {
 			t.Errorf("%v, %v", r, err)
 		}
 		other := &adminv1.MoveLaneRequest{Topic: "u"}
@@ -119,7 +120,8 @@ func TestCheck(t *testing.T) {
 		"long id":      {&adminv1.Act{RequestId: strings.Repeat("x", 65)}, "64 is the most"},
 		"long pretext": {&adminv1.Act{OnBehalfOf: strings.Repeat("x", 201)}, "on_behalf_of"},
 	} {
-		if _, err := Check(tt.act); status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), tt.want) {
+		if _, err := Check(tt.act); status.Code(err) != codes.InvalidArgument ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -66,18 +66,25 @@ type Choice struct{ Contract, Topic, Type string }
 
 // Reader turns samples into rows of one contract.
 type Reader struct {
-	// Contract is the one chosen.
+	// Contract is the one chosen; where each sample says its own type, that of the last sample.
 	Contract Contract
+	// Warnings are what is wrong with the schemas and does not matter.
+	Warnings []string
 
 	choice Choice
+	topic  *contract.Topic // where each sample says its own type
 	row    *rowPrinter
+	route  *lanev1.Route // of row
 }
 
 // Reader finds the contract of a choice. The error says what there is to choose from.
 func (c *Contracts) Reader(choice Choice) (*Reader, error) {
 	all := c.List()
 	var found []Contract
+	t := c.set.Topic(choice.Topic)
 	switch {
+	case choice.Contract == "" && choice.Type == "" && t != nil && t.TypedBySchema():
+		return &Reader{choice: choice, topic: t, Warnings: t.Warnings()}, nil
 	case choice.Contract == "" && choice.Topic != "":
 		e, err := c.routed(choice)
 		if err != nil {
@@ -107,7 +114,9 @@ func (c *Contracts) Reader(choice Choice) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{Contract: found[0], choice: choice, row: row}, nil
+	return &Reader{
+		Contract: found[0], Warnings: found[0].Warnings, choice: choice, row: row, route: found[0].Route,
+	}, nil
 }
 
 // routed finds the contract that takes records of a type.
@@ -132,15 +141,22 @@ var ErrTombstone = errors.New("the payload is null, a tombstone")
 // Row decodes one payload and returns its row as JSON: envelope and payload, nulls included. The error is a
 // *DecodeError where the payload is at fault, and ErrTombstone where it is null. offset stands for the record's offset.
 func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent string) ([]byte, error) {
+	if r.topic != nil {
+		found, err := r.topic.Reads(ctx, value)
+		if err != nil {
+			return nil, err
+		}
+		r.Contract = *found
+	}
 	route, err := r.Contract.Prepare(ctx, value)
 	if err != nil {
 		return nil, err
 	}
-	if route != r.Contract.Route { // the contract has grown
+	if route != r.route { // another contract's, or the contract has grown
 		if r.row, err = newRowPrinter(route); err != nil {
 			return nil, err
 		}
-		r.Contract.Route = route
+		r.route, r.Contract.Route = route, route
 	}
 	topic := r.choice.Topic
 	if topic == "" {
@@ -160,6 +176,14 @@ func (r *Reader) Row(ctx context.Context, value []byte, offset int64, indent str
 		return nil, err
 	}
 	return r.row.print(framed, indent)
+}
+
+// Name is what the samples are read by, for people.
+func (r *Reader) Name() string {
+	if r.topic != nil {
+		return "topic " + r.choice.Topic
+	}
+	return "contract " + r.Contract.Name
 }
 
 // TableDiff is a table compared with the rows of a contract.

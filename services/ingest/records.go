@@ -87,12 +87,18 @@ func (s *records) wanted(r *adminv1.TapRequest) (w wanted, err error) {
 		w.want.Topics = []string{topic}
 	}
 	if w.table != "" {
-		var tables []string
+		var tables, topics []string
+		patterns := false
 		for _, e := range slices.Concat(contracts.Entries(), contracts.Unknown()) {
-			tables = append(tables, e.Route.GetTable())
+			if tables = append(tables, e.Route.GetTable()); e.Route.GetTable() == w.table {
+				topics, patterns = append(topics, e.Topic), patterns || e.TopicPattern != ""
+			}
 		}
 		if !slices.Contains(tables, w.table) {
 			return w, missing("table", w.table, tables)
+		}
+		if len(w.want.Topics) == 0 && !patterns { // of others no record is for the table
+			w.want.Topics = topics
 		}
 	}
 	return w, nil
@@ -124,6 +130,8 @@ func (s *records) Tap(r *adminv1.TapRequest, stream grpc.ServerStreamingServer[a
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
 	defer mine.Close()
+	// Whoever does not read any more holds nobody's place for longer than was asked for.
+	defer time.AfterFunc(w.within, mine.Close).Stop()
 	if err := stream.Send(answered(s.self)); err != nil {
 		return err
 	}

@@ -41,14 +41,21 @@ func (s *steer) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest) 
 		return nil, err
 	}
 	if !act.GetLocal() {
-		return nil, status.Error(codes.FailedPrecondition, "a writer knows neither ingests nor other writers, and so not "+
-			"whether its lanes have anywhere to go: ask an ingest, or say act.local")
+		return nil, status.Error(
+			codes.FailedPrecondition,
+			"a writer knows neither ingests nor other writers, and so not "+
+				"whether its lanes have anywhere to go: ask an ingest, or say act.local",
+		)
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.DrainWriterResponse, error) {
 		now := time.Now()
 		lanes, until, was := s.lanes.Load().Lanes, now.Add(r.GetLength().AsDuration()), s.isDrained()
-		summary := fmt.Sprintf("%d lanes leave writer %s, and none is opened there until %s", lanes, s.self.GetProcess(),
-			until.UTC().Format(time.RFC3339))
+		summary := fmt.Sprintf(
+			"%d lanes leave writer %s, and none is opened there until %s",
+			lanes,
+			s.self.GetProcess(),
+			until.UTC().Format(time.RFC3339),
+		)
 		if r.GetEnd() {
 			until, summary = now, "writer "+s.self.GetProcess()+" takes lanes again"
 			if !was {

@@ -138,3 +138,45 @@ func TestContractsOfTheField(t *testing.T) {
 		}
 	}
 }
+
+// Samples of a topic of several types say their type by their schema, as records on the way do.
+func TestSamplesOfSeveralTypes(t *testing.T) {
+	config, samples := fieldContract(t, "severaltypes", "")
+	read := func(args ...string) (code int, rows []string, errs string) {
+		code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", config, "--topic", "shop", "--lines",
+			"--base64", "--compact", samples}, args...)...)
+		for line := range strings.Lines(out) {
+			var row struct {
+				EventType string `json:"event_type"`
+				Payload   json.RawMessage
+			}
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				t.Fatalf("%v in %s", err, line)
+			}
+			rows = append(rows, row.EventType+" "+string(row.Payload))
+		}
+		return code, rows, errs
+	}
+	code, rows, errs := read()
+	want := `Placed {"id":7}, Shipped {"at":"de"}, Placed {"id":8}`
+	if got := strings.Join(rows, ", "); code != 1 || got != want {
+		t.Errorf("exit status %d\n%s, want %s\n%s", code, got, want, errs)
+	}
+	for _, says := range []string{
+		"samples.b64:3: the payload is null, a tombstone (tombstones: ignore)",
+		"samples.b64:5: the schema does not say of which type the payload is",
+		"topic shop: 3 rows, 1 failure",
+	} {
+		if !strings.Contains(errs, says) {
+			t.Errorf("no %q in\n%s", says, errs)
+		}
+	}
+	code, rows, errs = read("--type", "shop.Shipped")
+	if len(rows) != 1 || code != 1 || !strings.Contains(errs, "contract shipped: 1 row, 3 failures") {
+		t.Errorf("exit status %d, %v\n%s", code, rows, errs)
+	}
+	if code, _, errs = read("--type", "shop.Gone"); code != 1 ||
+		!strings.Contains(errs, `the record is of type "shop.Gone", which no contract of the topic takes`) {
+		t.Errorf("exit status %d\n%s", code, errs)
+	}
+}

@@ -42,7 +42,8 @@ func (c *contractsTestCmd) Validate() error {
 // Help is shown below the flags.
 func (contractsTestCmd) Help() string {
 	return `Rows of sample files go to standard output, failures to standard error. Without --contract and --topic there
-must be one contract. The row has the present time as its time of ingestion, and the number of the sample as its offset.
+must be one contract. Of a topic with type_from: schema each sample says its own type, unless --type does.
+The row has the present time as its time of ingestion, and the number of the sample as its offset.
 
 With --topic and no FILE the topic's own records are tried, the last --limit of them: how many would become rows of
 which table, how many dead letters and why, how many nothing. No group is joined, nothing is committed or sent. What
@@ -76,7 +77,7 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 	if err != nil {
 		return err
 	}
-	for _, w := range reader.Contract.Warnings {
+	for _, w := range reader.Warnings {
 		fmt.Fprintf(std.Err, "warning: %s\n", clean(w))
 	}
 	rows, failed := 0, 0
@@ -100,7 +101,7 @@ func (c *contractsTestCmd) Run(ctx context.Context, std cli.Streams) error {
 			fmt.Fprintf(std.Out, "%s\n", row)
 		}
 	}
-	fmt.Fprintf(std.Err, "contract %s: %s, %s\n", reader.Contract.Name, plural(rows, "row", "rows"),
+	fmt.Fprintf(std.Err, "%s: %s, %s\n", reader.Name(), plural(rows, "row", "rows"),
 		plural(failed, "failure", "failures"))
 	if failed > 0 {
 		return cli.ErrFailed

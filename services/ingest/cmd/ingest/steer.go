@@ -37,6 +37,9 @@ func (a *acting) act() *adminv1.Act {
 // actWithin is how long an act may take.
 const actWithin = 30 * time.Second
 
+// steers acts.
+type steers = adminv1.SteeringServiceClient
+
 // acted is what an act returns.
 type acted interface {
 	proto.Message
@@ -45,7 +48,7 @@ type acted interface {
 
 // do acts, and shows what that returned; more shows what it has beside its result.
 func do[R acted](
-	ctx context.Context, a *acting, std cli.Streams, call func(context.Context, adminv1.SteeringServiceClient) (R, error),
+	ctx context.Context, a *acting, std cli.Streams, call func(context.Context, steers) (R, error),
 	more func(io.Writer, R),
 ) error {
 	c, err := ingest.Load(a.Config)
@@ -116,8 +119,8 @@ type pauseCmd struct {
 
 // Help is shown below the flags.
 func (pauseCmd) Help() string {
-	return `Lanes that are paused settle what they have sent and read nothing more; their positions stay. A pause has an end, and
-holds across restarts and rebalances.
+	return `Lanes that are paused settle what they have sent and read nothing more; their positions stay. A pause has an end,
+and holds across restarts and rebalances.
 
 Examples:
   ingest pause --topic orders --for 2h --reason "the table is being moved"
@@ -133,7 +136,7 @@ func (c *pauseCmd) Run(ctx context.Context, std cli.Streams) error {
 	if c.List {
 		return c.list(ctx, std)
 	}
-	return do(ctx, &c.acting, std, func(ctx context.Context, s adminv1.SteeringServiceClient) (*adminv1.PauseResponse, error) {
+	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.PauseResponse, error) {
 		return s.Pause(ctx, &adminv1.PauseRequest{Act: c.act(), Target: c.target(), Length: durationpb.New(c.For)})
 	}, func(out io.Writer, r *adminv1.PauseResponse) {
 		if len(r.GetOtherTables()) > 0 {
@@ -190,7 +193,7 @@ Exit status: 0 done, or nothing of it was paused; 1 refused, with nothing change
 
 // Run resumes.
 func (c *resumeCmd) Run(ctx context.Context, std cli.Streams) error {
-	return do(ctx, &c.acting, std, func(ctx context.Context, s adminv1.SteeringServiceClient) (*adminv1.ResumeResponse, error) {
+	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.ResumeResponse, error) {
 		return s.Resume(ctx, &adminv1.ResumeRequest{Act: c.act(), Target: c.target()})
 	}, nil)
 }

@@ -22,8 +22,8 @@ type moveCmd struct {
 
 // Help is shown below the flags.
 func (moveCmd) Help() string {
-	return `The lane settles what it has sent and is opened at the writer. It is no pin: what is even decides later moves, a minute
-later at the earliest. ` + "`ingest plan`" + ` shows how it went.
+	return `The lane settles what it has sent and is opened at the writer. It is no pin: what is even decides later moves,
+a minute later at the earliest. ` + "`ingest plan`" + ` shows how it went.
 
 Examples:
   ingest move --topic orders --partition 3 --to writer-2
@@ -34,7 +34,7 @@ Exit status: 0 done, or it was there; 1 refused, with nothing changed, or nobody
 
 // Run moves.
 func (c *moveCmd) Run(ctx context.Context, std cli.Streams) error {
-	return do(ctx, &c.acting, std, func(ctx context.Context, s adminv1.SteeringServiceClient) (*adminv1.MoveLaneResponse, error) {
+	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.MoveLaneResponse, error) {
 		return s.MoveLane(ctx, &adminv1.MoveLaneRequest{Act: c.act(), Topic: c.Topic, Partition: c.Partition, Writer: c.To})
 	}, nil)
 }
@@ -48,8 +48,8 @@ type drainCmd struct {
 
 // Help is shown below the flags.
 func (drainCmd) Help() string {
-	return `The lanes of all ingests leave the writer, a few at a time, and none is opened there until the time is over or a restart.
-It goes on serving. Refused while no other writer takes lanes.
+	return `The lanes of all ingests leave the writer, a few at a time, and none is opened there until the time is over or it
+is started again. It goes on serving. Refused while no other writer takes lanes.
 
 Examples:
   ingest drain --writer writer-2 --for 30m --reason "its node is replaced"
@@ -60,7 +60,7 @@ Exit status: 0 done; 1 refused, with nothing changed, or it does not answer; 2 w
 
 // Run drains.
 func (c *drainCmd) Run(ctx context.Context, std cli.Streams) error {
-	return do(ctx, &c.acting, std, func(ctx context.Context, s adminv1.SteeringServiceClient) (*adminv1.DrainWriterResponse, error) {
+	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.DrainWriterResponse, error) {
 		return s.DrainWriter(ctx, &adminv1.DrainWriterRequest{
 			Act: c.act(), Writer: c.Writer, Length: durationpb.New(c.For), End: c.End,
 		})
@@ -73,8 +73,8 @@ type spreadCmd struct {
 
 // Help is shown below the flags.
 func (spreadCmd) Help() string {
-	return `Lanes of all ingests move until they are even within a lane, also where they are left alone otherwise, since a small
-difference is not worth a move.
+	return `Lanes of all ingests move until they are even within a lane, also where they are left alone otherwise, since a
+small difference is not worth a move.
 
 Examples:
   ingest spread
@@ -85,7 +85,7 @@ Exit status: 0 done; 1 refused, with nothing changed, or nobody answers; 2 wrong
 
 // Run spreads.
 func (c *spreadCmd) Run(ctx context.Context, std cli.Streams) error {
-	return do(ctx, &c.acting, std, func(ctx context.Context, s adminv1.SteeringServiceClient) (*adminv1.SpreadResponse, error) {
+	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.SpreadResponse, error) {
 		return s.Spread(ctx, &adminv1.SpreadRequest{Act: c.act()})
 	}, func(out io.Writer, r *adminv1.SpreadResponse) {
 		for _, p := range r.GetPlans() {

@@ -102,11 +102,11 @@ func (e *Entry) AppendRow(dst []byte, r *record.Record, itemType []byte, nowMicr
 
 // Takes is the entry that takes records of a type, for a topic of patterns too. The error says why there is none.
 func (t *Topic) Takes(itemType string) (*Entry, error) {
-	r := record.Record{Topic: t.Name, Value: []byte{}}
+	var name []byte
 	if itemType != "" {
-		r.Headers = []record.Header{{Key: t.routing.header, Value: []byte(itemType)}}
+		name = []byte(itemType)
 	}
-	m := t.Match(&r)
+	m := t.matchType(&record.Record{Topic: t.Name, Value: []byte{}}, name, false)
 	switch {
 	case m.Action == Ignore:
 		return nil, fmt.Errorf("records of the type %q are ignored", itemType)
@@ -117,4 +117,23 @@ func (t *Topic) Takes(itemType string) (*Entry, error) {
 			itemType, t.Routes[m.Route].GetTable())
 	}
 	return &t.entries[m.Route], nil
+}
+
+// TypedBySchema says that records of the topic say their type by their schema: type_from: schema.
+func (t *Topic) TypedBySchema() bool { return t.typing != nil }
+
+// Reads is the entry that takes a value by the type that its schema says, as a lane finds it; any of the topic where the
+// value is null. The error says why there is none, or is that of ctx.
+func (t *Topic) Reads(ctx context.Context, value []byte) (*Entry, error) {
+	if err := t.typing.learn(ctx, value, nil); err != nil {
+		return nil, err
+	}
+	switch itemType, null, reason := t.typing.typeOf(value); {
+	case reason != "":
+		return nil, errors.New(reason)
+	case null:
+		return &t.entries[0], nil
+	default:
+		return t.Takes(string(itemType))
+	}
 }

@@ -175,7 +175,13 @@ func (t *Topic) match(r *record.Record) Match {
 	if reason != "" {
 		return Match{Match: record.Match{Action: Unknown, Reason: reason}, Unmatched: true}
 	}
+	return t.matchType(r, itemType, null)
+}
+
+// matchType is match of a record whose type is known.
+func (t *Topic) matchType(r *record.Record, itemType []byte, null bool) Match {
 	target, ok := t.target(itemType)
+	var reason string
 	if null = null || ok && target >= 0 && r.Value != nil && t.contracts[target].null(r.Value); null {
 		switch t.routing.tombstones {
 		case toNothing:

@@ -30,7 +30,12 @@ func TestPausedLane(t *testing.T) {
 			t.Errorf("paused: %+v, committed %d", s, at)
 		}
 		if p.member.readers != 0 || running("send") != 0 || running("receive") != 0 {
-			t.Errorf("%d readers of the source, %d senders, %d receivers", p.member.readers, running("send"), running("receive"))
+			t.Errorf(
+				"%d readers of the source, %d senders, %d receivers",
+				p.member.readers,
+				running("send"),
+				running("receive"),
+			)
 		}
 		if cause, _, minute, _ := p.lane.Shares(time.Now()); cause != causes.Paused || minute[causes.Paused] < 0.9 {
 			t.Errorf("cause %v, %v", cause, minute)

@@ -88,9 +88,9 @@ func TestWhatKeepsAnOwnerFromRest(t *testing.T) {
 		"a batch lingers":          {func(c *call) { c.armed = time.Now() }, false},
 		"a batch is not settled":   {func(c *call) { c.sends(t, "a") }, false},
 		"a message is to be sent":  {func(c *call) { c.control.push(durable(1)) }, false},
-		"a barrier is not durable": {func(c *call) { c.ledger.raised(1, pair{1, "c"}) }, false},
+		"a barrier is not durable": {func(c *call) { c.ledger.raised(1, Pair{1, "c"}) }, false},
 		"a commit is under way": {func(c *call) {
-			c.ledger.raised(1, pair{1, "c"})
+			c.ledger.raised(1, Pair{1, "c"})
 			c.ledger.await()
 		}, false},
 		"dead letters are produced": {func(c *call) { c.lettering = true }, false},

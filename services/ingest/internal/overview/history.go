@@ -29,10 +29,12 @@ type cell struct {
 	cause causes.Cause
 }
 
-// severity orders states: not to know is worse than to be fresh, and better than to be late.
+// severity orders states: not to know, or to be paused, is worse than to be fresh, and better than to be late.
 func severity(s freshness.State) int {
-	return [...]int{freshness.Fresh: 0, freshness.Recovered: 1, freshness.Unknown: 2, freshness.Late: 3,
-		freshness.Stale: 4}[s]
+	return [...]int{
+		freshness.Fresh: 0, freshness.Recovered: 1, freshness.Paused: 2, freshness.Unknown: 3, freshness.Late: 4,
+		freshness.Stale: 5,
+	}[s]
 }
 
 // note takes a look at the table.

@@ -42,6 +42,15 @@ func TestHistoryOfATable(t *testing.T) {
 			t.Errorf("stretch %d: %v, want %+v", i, s, w)
 		}
 	}
+	// Each state that there is has a place.
+	var all history
+	for state := range freshness.Paused + 1 {
+		all.note(at(5*int(state)), state, causes.Paused)
+	}
+	if got := all.stretches(); len(got) != 6 || got[5].GetState() != adminv1.State_STATE_PAUSED ||
+		got[5].GetCause() != "paused" {
+		t.Errorf("all states: %v", got)
+	}
 	h.note(at(24*60), freshness.Late, causes.Append)
 	got = h.stretches()
 	if first := got[0]; !first.GetFrom().AsTime().Equal(at(5)) || len(got) != 4 {

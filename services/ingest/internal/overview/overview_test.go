@@ -131,6 +131,7 @@ func TestPausedLanesShow(t *testing.T) {
 	rests, runs := of("orders", 0, 500, 9000, causes.Paused), of("orders", 1, 3, 0.5, causes.Append)
 	rests.status.State, rests.status.Paused = lane.Paused, "paused until noon by alice: why not"
 	o := overview(fakeGoals{10 * time.Second, time.Minute}, rests, runs)
+	o.Look(time.Now()) // which keeps a history of states
 	table := named(t, o.Tables(), "orders_table")
 	if table.GetState() != adminv1.State_STATE_PAUSED || table.GetReason() != "has lanes that are paused until noon by alice: "+
 		"why not" || table.GetLanes()["paused"] != 1 || table.GetBehind().AsDuration() < 9000*time.Second {

@@ -39,7 +39,8 @@ func TestOrder(t *testing.T) {
 	if m, moves, err := c.Order(now, LaneID{"t", 0}, "a", "x", false); err != nil || moves || m.To != "a" {
 		t.Errorf("where it is: %v, %v, %v", m, moves, err)
 	}
-	if m, moves, err := c.Order(now, LaneID{"t", 0}, "b", "x", true); err != nil || !moves || m.From != "a" || c.moving != 0 {
+	if m, moves, err := c.Order(now, LaneID{"t", 0}, "b", "x", true); err != nil || !moves || m.From != "a" ||
+		c.moving != 0 {
 		t.Errorf("tried: %v, %v, %v", m, moves, err)
 	}
 	m, moves, err := c.Order(now, LaneID{"t", 0}, "b", "asked for by alice", false)
@@ -52,7 +53,8 @@ func TestOrder(t *testing.T) {
 	}
 	lanes[0].Writer = "b"
 	c.Observe(now.Add(time.Second), writers, lanes)
-	if done := c.Picture().Moves; len(done) != 1 || done[0].Reason != "asked for by alice" || done[0].Outcome != "moved" {
+	if done := c.Picture().Moves; len(done) != 1 || done[0].Reason != "asked for by alice" ||
+		done[0].Outcome != "moved" {
 		t.Errorf("%+v", done)
 	}
 }

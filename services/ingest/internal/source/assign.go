@@ -3,6 +3,7 @@ package source
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/IBM/sarama"
 )
@@ -36,18 +37,46 @@ func (k *Kafka) assignments() []string {
 	return names
 }
 
-// mark puts in what the source needs of strategies. The sticky one needs nothing: its subscription holds the last
-// generation, so that no two are the same.
+// mark puts in what the source needs of strategies. The subscription of the sticky one holds the last generation, so
+// that no two are the same.
 func (s *Source) mark(c *sarama.Config) {
 	strategies := c.Consumer.Group.Rebalance.GroupStrategies
 	for i, b := range strategies {
 		switch b.Name() {
 		case sarama.RangeBalanceStrategyName:
 			strategies[i] = marked{b, &s.renewal}
+		case sarama.StickyBalanceStrategyName:
+			strategies[i] = &sticky{BalanceStrategy: b}
 		case sarama.CooperativeStickyBalanceStrategyName, AssignLoad:
 			strategies[i] = cooperative{b, s}
 		}
 	}
+}
+
+// sticky is the eager strategy of that name. Its members tell what a leader of the same strategy gave them. Sarama would
+// tell what the last leader gave, also one of a cooperative strategy while the group changes from one to the other; a
+// sticky leader cannot read that, of any version, and would never end the rebalance.
+type sticky struct {
+	sarama.BalanceStrategy
+	given atomic.Pointer[[]byte]
+}
+
+var (
+	_ sarama.SubscriptionUserDataBalanceStrategy = (*sticky)(nil)
+	_ sarama.OnAssignmentBalanceStrategy         = (*sticky)(nil)
+)
+
+// SubscriptionUserData is what a leader gave; nothing before the first.
+func (s *sticky) SubscriptionUserData([]string) ([]byte, error) {
+	if given := s.given.Load(); given != nil {
+		return *given, nil
+	}
+	return nil, nil
+}
+
+// OnAssignment hears of each assignment by this strategy.
+func (s *sticky) OnAssignment(a *sarama.ConsumerGroupMemberAssignment, _ int32) {
+	s.given.Store(&a.UserData)
 }
 
 // cooperative is a strategy whose leader is held to the argument of docs/exactly-once.md, whose members tell what they

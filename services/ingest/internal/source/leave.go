@@ -51,8 +51,9 @@ func (s *Source) leave(ctx context.Context, member string) (err error) {
 		response, err = Await(ctx, &s.calls, func() (*sarama.LeaveGroupResponse, error) {
 			return ask(s.offsets, func(b *sarama.Broker) (*sarama.LeaveGroupResponse, error) {
 				// Version 3 is the first that names static members (KIP-345, Kafka 2.4).
+				members := []sarama.MemberIdentity{{GroupInstanceId: &member}}
 				return b.LeaveGroup(&sarama.LeaveGroupRequest{
-					Version: 3, GroupId: s.config.Kafka.Group, Members: []sarama.MemberIdentity{{GroupInstanceId: &member}},
+					Version: 3, GroupId: s.config.Kafka.Group, Members: members,
 				})
 			})
 		})

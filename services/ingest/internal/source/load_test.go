@@ -167,11 +167,14 @@ func TestLoadMovesToWhoHasRoom(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(partitions, testTopic))
 	quick := func(s *Source) {
 		s.loadEvery, s.loadWindow = 50*time.Millisecond, time.Second
-		s.replanEvery, s.urgentEvery = 3*time.Second, time.Second
+		s.replanEvery, s.urgentEvery = 3*time.Second, 3*time.Second
 	}
 	cfg := testConfig(c.ListenAddrs()...).with(func(c *Config) {
 		// Two partitions fit into three quarters of it, three do not, and all four are too much.
 		c.Kafka.Assignment, c.Kafka.Capacity = AssignLoad, config.Bytes(700<<10)
+		// Nobody is to be expelled on a busy machine.
+		c.Kafka.SessionTimeout, c.Kafka.RebalanceTimeout = config.Duration(time.Minute), config.Duration(2*time.Minute)
+		c.Kafka.RequestTimeout, c.Kafka.DrainTimeout = config.Duration(20*time.Second), config.Duration(time.Minute)
 	})
 	a := startTopics(t, cfg, true, Topics{Names: []string{testTopic}}, quick)
 	w := owners{}

@@ -73,6 +73,14 @@ func (plainClaim) Topic() string                              { return claimed.t
 func (plainClaim) Partition() int32                           { return claimed.partition }
 func (c plainClaim) Messages() <-chan *sarama.ConsumerMessage { return c.messages }
 
+// gatedClaim is one whose session goes on when gate is closed.
+type gatedClaim struct {
+	plainClaim
+	gate chan struct{}
+}
+
+func (c gatedClaim) AsyncClose() { <-c.gate }
+
 // There are as many pools of connections as the configuration says, and none where it cannot be.
 func TestPoolsOfConnections(t *testing.T) {
 	m, _ := alone(t, waits, func(c *Config) { c.Kafka.Fetch.Clients = 7 })
@@ -343,7 +351,7 @@ func TestSessionOfAClaim(t *testing.T) {
 			ctx, end := context.WithCancel(t.Context())
 			defer end()
 			s := &session{membership: m, leave: func() {}}
-			gc := plainClaim{messages: make(chan *sarama.ConsumerMessage)}
+			gc := gatedClaim{plainClaim{messages: make(chan *sarama.ConsumerMessage)}, make(chan struct{})}
 			c := m.claim(t.Context(), claimed)
 			returned := make(chan error)
 			go func() { returned <- s.ConsumeClaim(&generation{id: "m", number: 5, ctx: ctx}, gc) }()
@@ -352,6 +360,7 @@ func TestSessionOfAClaim(t *testing.T) {
 			if test.over {
 				end()
 			}
+			close(gc.gate) // both have happened by now
 			if err := <-returned; err != nil {
 				t.Error(err)
 			}

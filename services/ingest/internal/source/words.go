@@ -113,7 +113,12 @@ func (w *Words) refused(err error) error {
 	}
 	var fault *refusedError
 	if errors.As(judge(err), &fault) || errors.As(err, &fault) {
-		return fmt.Errorf("%w of group %s: %w; grant READ on that group to this principal", pauses.ErrRefused, w.Group(), err)
+		return fmt.Errorf(
+			"%w of group %s: %w; grant READ on that group to this principal",
+			pauses.ErrRefused,
+			w.Group(),
+			err,
+		)
 	}
 	return fmt.Errorf("group %s: %w", w.Group(), Explain(err))
 }

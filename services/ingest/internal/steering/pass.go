@@ -75,7 +75,10 @@ func owner[R any](all []said[R], nobody string) (R, error) {
 	case away != "":
 		return none, status.Errorf(codes.Unavailable, "%s, and not all ingests answer (%s)", nobody, away)
 	}
-	return none, status.Error(codes.NotFound, nobody+": the group may be rebalancing, or its ingest is not among `peers`")
+	return none, status.Error(
+		codes.NotFound,
+		nobody+": the group may be rebalancing, or its ingest is not among `peers`",
+	)
 }
 
 // ingests are the other ingests, this one may be among them.

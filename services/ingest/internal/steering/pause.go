@@ -31,15 +31,23 @@ func (s *Server) Pause(ctx context.Context, r *adminv1.PauseRequest) (*adminv1.P
 	}
 	length := r.GetLength().AsDuration()
 	if length < shortest || length > longest {
-		return nil, status.Errorf(codes.InvalidArgument, "length: %v is not within %v and %v: a pause has an end, and is kept "+
-			"for no longer", length, shortest, longest)
+		return nil, status.Errorf(
+			codes.InvalidArgument,
+			"length: %v is not within %v and %v: a pause has an end, and is kept "+
+				"for no longer",
+			length,
+			shortest,
+			longest,
+		)
 	}
 	return steering.Once(ctx, &s.book, act, r, func() (*adminv1.PauseResponse, error) {
 		t, words, err := s.look(ctx, r.GetTarget())
 		if err != nil {
 			return nil, err
 		}
-		out := &adminv1.PauseResponse{Result: &adminv1.Result{RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, t)}}
+		out := &adminv1.PauseResponse{
+			Result: &adminv1.Result{RequestId: act.GetRequestId(), Earlier: s.earlier(ctx, act, t)},
+		}
 		for _, table := range t.tables {
 			if table != r.GetTarget().GetTable() {
 				out.OtherTables = append(out.OtherTables, table)
@@ -173,8 +181,11 @@ func (s *Server) keep(ctx context.Context, lanes []pauses.Lane, word pauses.Word
 		words[l] = text
 	}
 	if err := s.Keep(keeping, words); err != nil {
-		return status.Errorf(codes.Unavailable, "the brokers did not confirm it, look at ListPauses before you try again: %v",
-			err)
+		return status.Errorf(
+			codes.Unavailable,
+			"the brokers did not confirm it, look at ListPauses before you try again: %v",
+			err,
+		)
 	}
 	_, _ = s.fresh(ctx) // else this ingest learns of it as others do
 	return nil

@@ -70,7 +70,10 @@ func (s *Server) find(ctx context.Context, t *adminv1.Target) (*target, error) {
 	case t.GetTopic() == "" && t.GetTable() == "":
 		return nil, status.Error(codes.InvalidArgument, "target: names neither a topic nor a table")
 	case t.GetTopic() != "" && t.GetTable() != "":
-		return nil, status.Error(codes.InvalidArgument, "target: names a topic and a table; a table is all lanes that feed it")
+		return nil, status.Error(
+			codes.InvalidArgument,
+			"target: names a topic and a table; a table is all lanes that feed it",
+		)
 	case t.GetTable() != "" && t.Partition != nil:
 		return nil, status.Error(codes.InvalidArgument, "target.partition: needs the topic; a table has none")
 	case t.GetTable() != "":

@@ -28,7 +28,8 @@ What connectors leave in schemas beside types has a say where 'columns:' has non
 Connect's AvroConverter writes it, 'title' in JSON Schema, as its JsonSchemaConverter does. A logical type or a format
 in the schema says more and goes before it; fields that 'event_id' and 'event_time' name stay what the schema says, and
 so do the branches of a union. 'connect.version', 'connect.type' and 'connect.parameters' have no say. 'hints: ignore'
-of a contract makes nothing of all this: for a table that has the columns of the type map already.
+of a contract makes nothing of all this: for a table that has the columns of the type map already. In 'columns:' the
+type INTEGER does so for one whole number, RECORD for one record.
 
 | Avro, by 'connect.name' | column | a value | without hints | |
 |---|---|---|---|---|

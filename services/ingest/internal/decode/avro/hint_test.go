@@ -105,7 +105,7 @@ var hinted = []struct {
 		`{"type":"record","name":"G","fields":[{"name":"wkb","type":"bytes"},{"name":"srid","type":["null","int"]}],` +
 			`"connect.name":"io.debezium.data.geometry.Geometry"}`,
 		avroText("\x01") + "\x02" + long(4326), "RECORD(wkb BYTES, srid INTEGER)", `{wkb: b"\x01", srid: 4326}`,
-		"RECORD(wkb BYTES, srid INTEGER)", "as they are; ST_GEOGFROMWKB reads `wkb`",
+		"RECORD(wkb BYTES, srid INTEGER)", "as they are; `columns: {x: {type: GEOGRAPHY}}` makes one of `wkb`, where `srid` is 4326 or none",
 	},
 }
 

@@ -25,7 +25,9 @@ type mender struct {
 	faults   map[[2]string]string
 	warnings []string
 	changed  bool
-	where    string // the field being read
+	// placeholders are how many branches of unions have one.
+	placeholders int
+	where        string // the field being read
 }
 
 // named is a named type, and the namespace that its parts stand in.
@@ -110,6 +112,7 @@ func (m *mender) schema(v any, namespace string) any {
 		for i := range v {
 			v[i] = m.schema(v[i], namespace)
 		}
+		m.union(v, namespace)
 	case map[string]any:
 		switch inner := v["type"].(type) {
 		case []any:
@@ -145,6 +148,7 @@ func (m *mender) object(v map[string]any, namespace string) {
 		for part := range strings.SplitSeq(name, ".") {
 			m.checkName(name, "the name", part)
 		}
+		m.aliases(v, name, nil)
 		m.named[m.once(v, name, namespace)] = named{v, namespace}
 	default:
 		name = m.where
@@ -152,6 +156,7 @@ func (m *mender) object(v map[string]any, namespace string) {
 	m.decimal(v, name)
 	switch fields, _ := v["fields"].([]any); kind {
 	case "record", "error":
+		m.fieldAliases(fields, name)
 		for _, f := range fields {
 			if f, ok := f.(map[string]any); ok {
 				m.field(f, name, namespace)

@@ -51,6 +51,26 @@ func TestInvalidButUnused(t *testing.T) {
 			`{"name":"x","type":{"type":"enum","name":"E","symbols":["A"],"default":"B"}}`,
 			"E: the default B is none of the symbols", "\x00", `x:"A"`,
 		},
+		{`{"name":"x","type":"int","aliases":"old"}`, "R.x: its aliases are no list", "\x02", `x:1`},
+		{`{"name":"x","type":"int","aliases":[7]}`, "R.x: not all of its aliases", "\x02", `x:1`},
+		{`{"name":"x","type":"int","aliases":null}`, "R.x: not all of its aliases", "\x02", `x:1`},
+		{`{"name":"x","type":"int","aliases":["x","y"]}`, `R.x: the alias "x" is the name`, "\x02", `x:1`},
+		{
+			`{"name":"x","type":{"type":"enum","name":"E","aliases":"F","symbols":["A"]}}`, "E: its aliases are no list",
+			"\x00", `x:"A"`,
+		},
+		{`{"name":"x","type":["null","string","string"]}`, "R.x: the union has the branch string twice", "\x04\x02a",
+			`x:"a"`},
+		{`{"name":"x","type":["null","string","string"]}`, "the branch string twice", "\x02\x02a", `x:"a"`},
+		{`{"name":"x","type":["null","null","string"]}`, "R.x: the union has the branch null twice", "\x02", ``},
+		{
+			`{"name":"x","type":[{"type":"string","avro.java.string":"String"},"string","long"]}`, "branch string twice",
+			"\x02\x02a", `x:{string_value:"a"}`,
+		},
+		{
+			`{"name":"x","type":["null",{"type":"array","items":"int"},{"type":"array","items":"int"}]}`,
+			"twice", "\x04\x02\x06\x00", `x:3`,
+		},
 		{`{"name":"x","type":"int","order":"up"}`, "R.x: there is no order up", "\x02", `x:1`},
 		{
 			`{"name":"x","type":{"type":"record","name":"S","fields":[{"name":"y","type":"int","default":""}]},"default":{}}`,

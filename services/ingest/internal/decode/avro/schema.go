@@ -137,7 +137,7 @@ func (t *typ) column() (column *typ, nullable bool) {
 		switch {
 		case b.kind == kindNull:
 			nullable = true
-		case rest != nil:
+		case rest != nil && rest != b:
 			return t, slices.ContainsFunc(t.branches, func(b *typ) bool { return b.kind == kindNull })
 		default:
 			rest = b
@@ -268,6 +268,10 @@ func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {
 			return nil, errors.New("a union has no branches")
 		}
 		for i := range n.Branches {
+			if first, ok := firstOf(n.Branches[i].Name); ok && first < len(t.branches) {
+				t.branches = append(t.branches, t.branches[first])
+				continue
+			}
 			b, err := g.build(&n.Branches[i], namespace)
 			if err != nil {
 				return nil, err

@@ -3,6 +3,7 @@ package avro
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/avro"
@@ -77,7 +78,7 @@ func (u *unfolder) node(whole *typ, name string) *shape.Node {
 		n.Parts = shape.MapOf(name, u.node(t.items, "")).Parts
 	case kindUnion:
 		for i, b := range t.branches {
-			if b.kind != kindNull {
+			if b.kind != kindNull && slices.Index(t.branches, b) == i {
 				p := u.node(b, branchName(t, i))
 				p.Number, p.Doc = int32(i+1), ""
 				n.Parts = append(n.Parts, p)

@@ -1,0 +1,130 @@
+package avro
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// sameBranch begins the name of what stands for a branch that a union has twice while Avro's parser looks at it; the
+// index of the first follows.
+const sameBranch = "waybill_same_branch_"
+
+// union lets a union have a branch twice: a value says by its index which it is of, and both are the same. Two types
+// that only look alike, such as a long and a timestamp, are no such thing: the parser refuses them.
+func (m *mender) union(branches []any, namespace string) {
+	var keys []string
+	for i, b := range branches {
+		key := branchKey(b, namespace)
+		first := slices.Index(keys, key)
+		if keys = append(keys, key); first < 0 || key == "" {
+			continue
+		}
+		m.warn(m.where, "the union has the branch %.60s twice, which are one column", key)
+		m.changed = true
+		m.placeholders++
+		branches[i] = map[string]any{
+			"type": "fixed", "size": 1, "namespace": "",
+			"name": fmt.Sprintf("%s%d_of_%d", sameBranch, first, m.placeholders),
+		}
+	}
+}
+
+// branchKey is the same for types that are the same. A definition of a named type is none of another.
+func branchKey(branch any, namespace string) string {
+	schema, ok := branch.(map[string]any)
+	if !ok {
+		name, _ := branch.(string)
+		if _, primitive := kindsByName[name]; !primitive {
+			name = qualified(name, namespace)
+		}
+		return name
+	}
+	kind, _ := schema["type"].(string)
+	switch kind {
+	case "record", "error", "enum", "fixed":
+		own, _ := schema["namespace"].(string)
+		if own == "" {
+			own = namespace
+		}
+		name, _ := schema["name"].(string)
+		return qualified(name, own)
+	case "array", "map":
+		text, _ := json.Marshal(schema)
+		return string(text)
+	}
+	if schema["logicalType"] == nil {
+		return kind
+	}
+	return fmt.Sprint(kind, schema["logicalType"], schema["precision"], schema["scale"])
+}
+
+// firstOf is the index of the branch that a placeholder stands for; false for any other type.
+func firstOf(name string) (int, bool) {
+	rest, ok := strings.CutPrefix(name, sameBranch)
+	if !ok {
+		return 0, false
+	}
+	digits, _, _ := strings.Cut(rest, "_")
+	at, err := strconv.Atoi(digits)
+	return at, err == nil
+}
+
+// aliases takes away what is no alias: they have a say only where a file was written with another schema. taken are the
+// names that others have; nil where none can be in the way.
+func (m *mender) aliases(v map[string]any, where string, taken []string) []string {
+	given, ok := v["aliases"]
+	if !ok {
+		return taken
+	}
+	list, ok := given.([]any)
+	if text, one := given.(string); one {
+		list, ok = []any{text}, false
+	}
+	kept := []any{}
+	for _, alias := range list {
+		text, isText := alias.(string)
+		switch {
+		case !isText:
+			ok = false
+		case taken != nil && slices.Contains(taken, text):
+			ok = false
+			m.warn(where, "the alias %q is the name or an alias of a field already; it is read past", text)
+		default:
+			kept = append(kept, alias)
+			if taken != nil {
+				taken = append(taken, text)
+			}
+		}
+	}
+	if ok {
+		return taken
+	}
+	if len(kept) < 1 || len(list) != len(kept) || given == nil {
+		m.warn(where, "not all of its aliases are such; those that are none are read past")
+	} else {
+		m.warn(where, "its aliases are no list; they are read as one")
+	}
+	m.changed = true
+	if v["aliases"] = kept; len(kept) == 0 {
+		delete(v, "aliases")
+	}
+	return taken
+}
+
+// fieldAliases takes away the aliases of fields that are in each other's way.
+func (m *mender) fieldAliases(fields []any, record string) {
+	taken := []string{}
+	each := func(do func(f map[string]any, name string)) {
+		for _, f := range fields {
+			if f, ok := f.(map[string]any); ok {
+				name, _ := f["name"].(string)
+				do(f, name)
+			}
+		}
+	}
+	each(func(_ map[string]any, name string) { taken = append(taken, name) })
+	each(func(f map[string]any, name string) { taken = m.aliases(f, record+"."+name, taken) })
+}
