@@ -32,7 +32,7 @@ func TestGrpcurl(t *testing.T) {
 	w := newWorld(t, stack.Config{})
 	run := func(name string, args ...string) string {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+		ctx, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
 		defer cancel()
 		cmd := exec.CommandContext(ctx, name, args...)
 		cmd.Dir, cmd.Env = "..", append(os.Environ(), "GRPCURL="+grpcurl)

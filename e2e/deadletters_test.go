@@ -242,7 +242,7 @@ func TestReplaysInterrupted(t *testing.T) {
 	outs := make([]string, 3)
 	for i := range outs {
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(w.ctx, 2*time.Minute)
+			ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
 			defer cancel()
 			cmd := w.deadLetters("replay", "--all")
 			stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })

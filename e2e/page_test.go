@@ -164,7 +164,7 @@ func TestAdminAPIByHand(t *testing.T) {
 		lines++
 		line = strings.NewReplacer("grpcurl ", grpcurl+" ", "127.0.0.1:7080", w.Ingests[0].GRPC,
 			"127.0.0.1:7070", w.Writers[0].GRPC).Replace(line)
-		ctx, cancel := context.WithTimeout(w.ctx, time.Minute)
+		ctx, cancel := context.WithTimeout(w.ctx, 5*time.Minute)
 		out, err := exec.CommandContext(ctx, "sh", "-c", line).CombinedOutput()
 		cancel()
 		if err != nil || !json.Valid(out) || !strings.Contains(string(out), `"answers"`) {

@@ -315,7 +315,7 @@ func TestSteeringByHand(t *testing.T) {
 		lines++
 		line = strings.NewReplacer("grpcurl ", grpcurl+" ", "127.0.0.1:7080", w.Ingests[0].GRPC,
 			"127.0.0.1:7070", w.Writers[0].GRPC).Replace(line)
-		done := time.AfterFunc(time.Minute, func() { t.Errorf("hangs: %s", line) })
+		done := time.AfterFunc(5*time.Minute, func() { t.Errorf("hangs: %s", line) })
 		out, err := exec.CommandContext(w.ctx, "sh", "-c", line).CombinedOutput()
 		done.Stop()
 		if err != nil || !json.Valid(out) || !strings.Contains(string(out), `"answers"`) &&

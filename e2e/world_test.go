@@ -99,7 +99,7 @@ func (w *world) client(options ...kgo.Opt) *kgo.Client {
 // prepared is newWorld with nothing started yet.
 func prepared(t *testing.T, config stack.Config) *world {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
 	config.Dir, config.Bin = t.TempDir(), bin
 	config.IngestYAML = small + config.IngestYAML
@@ -174,7 +174,7 @@ func (w *world) committed(topic string, n int64) {
 // until waits for something that must come.
 func (w *world) until(what string, f func() error) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 4*time.Minute)
+	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Minute)
 	defer cancel()
 	if err := stack.Poll(ctx, 50*time.Millisecond, what, f); err != nil {
 		w.t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 
 // With a certificate, Kafka and BigQuery's gRPC speak TLS, and nothing else.
 func TestTLS(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	site := httptest.NewTLSServer(nil)
 	defer site.Close()

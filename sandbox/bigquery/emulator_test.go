@@ -179,7 +179,7 @@ type appender struct {
 
 func (b *bench) open(stream string) *appender {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(b.t.Context(), 10*time.Minute)
 	b.t.Cleanup(cancel)
 	rpc, err := b.write.AppendRows(ctx)
 	if err != nil {

@@ -49,7 +49,7 @@ func open(t *testing.T, name string, programs ...string) world {
 // run runs a program to its end, and gives what it writes.
 func (w world) run(t *testing.T, env []string, program string, arguments ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	var out bytes.Buffer
 	command := exec.CommandContext(ctx, program, arguments...)

@@ -15,7 +15,7 @@ import (
 
 // A read_committed fetch that asks for little in all still names the aborted transactions of what it gets.
 func TestAbortedTransactionsAreNamed(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: "orders", Partitions: 1}}})
 	client := sandboxtest.Client(t, cluster, kgo.TransactionalID("x"),

@@ -55,7 +55,7 @@ func consume(ctx context.Context, t *testing.T, cl *kgo.Client, want int) {
 }
 
 func timed(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // What Kafka holds is what the generator makes: each event once, complete, although buffers are used again.
 func TestEveryEventOnce(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer cancel()
 	catalog := sandboxtest.Registry(t)
 	for _, codec := range []string{"none", "lz4", "zstd"} {

@@ -60,7 +60,7 @@ func received(ctx context.Context, t *testing.T, cluster *kafka.Cluster, topic s
 }
 
 func TestLines(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	lines := `
@@ -101,7 +101,7 @@ func TestWrongLines(t *testing.T) {
 
 // A value with a schema is Avro behind the id that the registry gave the schema.
 func TestAvro(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cluster := sandboxtest.Kafka(t, kafka.Config{})
 	r, err := registry.Start("127.0.0.1:0", t.TempDir())

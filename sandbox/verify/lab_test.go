@@ -59,7 +59,7 @@ type row struct {
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
 	t.Cleanup(cancel)
 	cluster := sandboxtest.Kafka(t, kafka.Config{Topics: []kafka.Topic{{Name: topic, Partitions: 3}}})
 	client := sandboxtest.Client(t, cluster)

@@ -14,7 +14,7 @@ import (
 // The life of a sandbox, by its command line alone.
 func TestUp(t *testing.T) {
 	dir := t.TempDir()
-	ctx, interrupt := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, interrupt := context.WithTimeout(t.Context(), 20*time.Minute)
 	defer interrupt()
 	var out, errs strings.Builder
 	stopped := make(chan int)
