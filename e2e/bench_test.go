@@ -13,7 +13,8 @@ import (
 func TestBench(t *testing.T) {
 	t.Parallel()
 	for _, choice := range []bench.Choice{
-		{Workloads: []string{"json-270"}, Lanes: []int{2}, Codecs: []string{"lz4"}, TLS: []bool{true}, LatencyMS: []int{20}},
+		{Workloads: []string{"json-270"}, Lanes: []int{2}, Codecs: []string{"lz4"}, TLS: []bool{true},
+			LatencyMS: []int{20}},
 		{Workloads: []string{"proto-270"}, Lanes: []int{3}},
 	} {
 		t.Run(choice.Workloads[0], func(t *testing.T) {
@@ -31,8 +32,9 @@ func TestBench(t *testing.T) {
 			}
 			r := report.Workloads[0]
 			for name, v := range map[string]float64{
-				"rows": float64(r.Rows), "rows_per_s": r.RowsPerS, "row_bytes": r.RowBytes, "bigquery_row_bytes": r.OutBytes,
-				"start": r.StartCPU.Ingest, "peak": r.PeakRSS.Writer, "allocated": r.Allocated.Ingest, "p50": r.Settle.P50,
+				"rows": float64(r.Rows), "rows_per_s": r.RowsPerS, "row_bytes": r.RowBytes,
+				"bigquery_row_bytes": r.OutBytes, "start": r.StartCPU.Ingest, "peak": r.PeakRSS.Writer,
+				"allocated": r.Allocated.Ingest, "p50": r.Settle.P50,
 			} {
 				if v <= 0 {
 					t.Errorf("%s is %v", name, v)

@@ -17,7 +17,8 @@ import (
 func builtGrpcurl(t *testing.T) string {
 	t.Helper()
 	grpcurl := filepath.Join(t.TempDir(), "grpcurl")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", grpcurl, "github.com/fullstorydev/grpcurl/cmd/grpcurl")
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", grpcurl,
+		"github.com/fullstorydev/grpcurl/cmd/grpcurl")
 	build.Dir, build.Env = "../tools/grpcurl", append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build grpcurl: %v\n%s", err, out)

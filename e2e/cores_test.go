@@ -27,7 +27,8 @@ func TestBenchCores(t *testing.T) {
 		t.Fatalf("%d results", len(report.Series))
 	}
 	r := report.Series[0]
-	if r.RowsPerS <= 0 || r.CPU.Ingest <= 0 || r.CPU.Writer <= 0 || r.TurnMS < 3 || r.RestMS <= 0 || r.RowsPerAppend < 1 {
+	if r.RowsPerS <= 0 || r.CPU.Ingest <= 0 || r.CPU.Writer <= 0 || r.TurnMS < 3 || r.RestMS <= 0 ||
+		r.RowsPerAppend < 1 {
 		t.Errorf("%+v", r)
 	}
 	// One processor has no more than its time; what is counted a tick late is within a tenth.

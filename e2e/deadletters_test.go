@@ -192,7 +192,8 @@ func TestDeadLetters(t *testing.T) {
 		lanes, err := w.Ingests[0].Lanes(w.ctx)
 		for _, l := range lanes {
 			if l.Lag != 0 {
-				err = errors.Join(err, fmt.Errorf("%s/%d has a lag of %d at %d", l.Topic, l.Partition, l.Lag, l.Position))
+				err = errors.Join(err, fmt.Errorf("%s/%d has a lag of %d at %d", l.Topic, l.Partition, l.Lag,
+					l.Position))
 			}
 		}
 		return err

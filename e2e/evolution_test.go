@@ -22,16 +22,16 @@ const (
 // grownRow is the row message of a version: 0 is what the table begins with, each later one has one column more.
 func grownRow(version int) *descriptorpb.DescriptorProto {
 	d := &descriptorpb.DescriptorProto{Name: proto.String("Row")}
-	add := func(into *descriptorpb.DescriptorProto, number int32, name string, kind descriptorpb.FieldDescriptorProto_Type,
-		label descriptorpb.FieldDescriptorProto_Label,
+	add := func(into *descriptorpb.DescriptorProto, number int32, name string,
+		kind descriptorpb.FieldDescriptorProto_Type, label descriptorpb.FieldDescriptorProto_Label,
 	) *descriptorpb.FieldDescriptorProto {
 		f := &descriptorpb.FieldDescriptorProto{Name: &name, Number: &number, Type: kind.Enum(), Label: label.Enum()}
 		into.Field = append(into.Field, f)
 		return f
 	}
 	const (
-		text, whole, message = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_INT64,
-			descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
+		text, whole, message = descriptorpb.FieldDescriptorProto_TYPE_STRING,
+			descriptorpb.FieldDescriptorProto_TYPE_INT64, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE
 		optional, repeated = descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL,
 			descriptorpb.FieldDescriptorProto_LABEL_REPEATED
 	)
@@ -125,7 +125,8 @@ func growUnderLoad(t *testing.T, delivery lanev1.Delivery) {
 		}
 	}
 	if blind == 0 || columns != 2 {
-		t.Errorf("%v appends met a schema that was not known yet, want some; %v columns were added, want 2", blind, columns)
+		t.Errorf("%v appends met a schema that was not known yet, want some; %v columns were added, want 2", blind,
+			columns)
 	}
 }
 

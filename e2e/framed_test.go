@@ -156,7 +156,8 @@ func TestSchemaGrowsJSON(t *testing.T) {
 			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`,
 		}
 	}
-	f.register("place", sr.Schema{Type: sr.TypeJSON, Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`})
+	f.register("place", sr.Schema{Type: sr.TypeJSON,
+		Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`})
 	headers := map[int]string{1: f.register("tickets-value", schema(""))}
 	f.grow(func(version, i int) {
 		row := map[string]any{"id": float64(i), "name": fmt.Sprint("n", i), "city": nil, "tags": []any{}}
@@ -195,8 +196,9 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 `)
 	register := func(version int, place, ride string) string {
 		f.register("place", sr.Schema{
-			Type:   sr.TypeProtobuf,
-			Schema: `syntax = "proto3"; package common; message Place { string name = 1; string height = 3; ` + place + ` }`,
+			Type: sr.TypeProtobuf,
+			Schema: `syntax = "proto3"; package common; message Place { string name = 1; string height = 3; ` + place +
+				` }`,
 		})
 		return f.register("rides-value", sr.Schema{
 			Type: sr.TypeProtobuf,
@@ -211,7 +213,8 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 	const second = "\x02\x02" // one index: the second message of the file
 	f.grow(func(version, i int) {
 		row := map[string]any{
-			"id": float64(i), "place": fmt.Sprint("p", i), "zone": nil, "fare": nil, "states": []any{}, "n": fmt.Sprint(i),
+			"id": float64(i), "place": fmt.Sprint("p", i), "zone": nil, "fare": nil, "states": []any{},
+			"n":      fmt.Sprint(i),
 			"second": float64(i % 60), "taken": true, "height": "10.5", "dest": "10.50",
 		}
 		var from, ride []byte
@@ -225,9 +228,11 @@ func TestSchemaGrowsProtobuf(t *testing.T) {
 		ride = protowire.AppendBytes(protowire.AppendTag(ride, 2, protowire.BytesType), from)
 		ride = protowire.AppendBytes(protowire.AppendTag(ride, 3, protowire.BytesType), from)
 		ride = protowire.AppendString(protowire.AppendTag(ride, 6, protowire.BytesType), fmt.Sprintf(`{"n": %d}`, i))
-		ride = protowire.AppendVarint(protowire.AppendTag(ride, 7, protowire.VarintType), uint64(1767323040000+1000*(i%60)))
+		ride = protowire.AppendVarint(protowire.AppendTag(ride, 7, protowire.VarintType),
+			uint64(1767323040000+1000*(i%60)))
 		if version == 2 {
-			ride = protowire.AppendFixed64(protowire.AppendTag(ride, 4, protowire.Fixed64Type), math.Float64bits(float64(i)+0.5))
+			ride = protowire.AppendFixed64(protowire.AppendTag(ride, 4, protowire.Fixed64Type),
+				math.Float64bits(float64(i)+0.5))
 			ride = protowire.AppendBytes(protowire.AppendTag(ride, 5, protowire.BytesType), []byte{0, 1})
 		}
 		f.send(headers[version]+second+string(ride), row)

@@ -40,7 +40,8 @@ func TestInferredContractsCarryTheirTopics(t *testing.T) {
 		})
 		w.sent[topic]++
 	}
-	fare, err := registry.CreateSchema(w.ctx, "fares-value", sr.Schema{Schema: `{"type":"record","name":"Fare","fields":[
+	fare, err := registry.CreateSchema(w.ctx, "fares-value",
+		sr.Schema{Schema: `{"type":"record","name":"Fare","fields":[
 		{"name":"id","type":"long"},{"name":"note","type":["null","string"]}]}`})
 	if err != nil {
 		t.Fatal(err)

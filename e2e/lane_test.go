@@ -73,9 +73,9 @@ func (h *hand) carry(ctx context.Context, conn *grpc.ClientConn, until int64, cu
 
 func (h *hand) converse(call lanev1.LaneService_LaneClient, until int64, cut int) error {
 	open := &lanev1.Open{
-		Group: "hand", Cluster: "c", Topic: h.topic, Partition: h.partition, Position: h.position, Checkpoint: h.checkpoint,
-		Routing: 1,
-		Routes:  []*lanev1.Route{h.route},
+		Group: "hand", Cluster: "c", Topic: h.topic, Partition: h.partition, Position: h.position,
+		Checkpoint: h.checkpoint, Routing: 1,
+		Routes: []*lanev1.Route{h.route},
 	}
 	if err := call.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: open}}); err != nil {
 		return said(call, err)

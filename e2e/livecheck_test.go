@@ -71,8 +71,8 @@ func sandboxOnly(t *testing.T, config stack.Config) *world {
 
 func (w *world) liveCheck() (code int, out string) {
 	w.t.Helper()
-	command := exec.CommandContext(w.ctx, filepath.Join(bin, "writer"), "live-check", "--project", "sandbox", "--dataset",
-		"waybill", "--insecure", "--endpoint-grpc", w.Endpoints.BigQueryGRPC, "--endpoint-rest",
+	command := exec.CommandContext(w.ctx, filepath.Join(bin, "writer"), "live-check", "--project", "sandbox",
+		"--dataset", "waybill", "--insecure", "--endpoint-grpc", w.Endpoints.BigQueryGRPC, "--endpoint-rest",
 		"http://"+w.Endpoints.BigQueryREST, "--schema-wait",
 		"10s")
 	text, err := command.CombinedOutput()

@@ -59,7 +59,8 @@ func memoryWhileBigQueryStalls(t *testing.T, stall time.Duration) error {
 	// Twice the budget and 64 MiB is what the configuration promises a process to take: 134 MB.
 	for name, peak := range map[string]float64{"ingest": r.Peak.Ingest, "writer": r.Peak.Writer} {
 		if peak <= 0 || peak >= 192 {
-			t.Errorf("%s had %.0f MB resident: 134 were promised for this budget, and 256 is the limit with the default",
+			t.Errorf("%s had %.0f MB resident: 134 were promised for this budget, and 256 is the limit with the "+
+				"default",
 				name, peak)
 		}
 	}
@@ -99,7 +100,8 @@ func TestIdleLanes(t *testing.T) {
 			t.Fatal(err)
 		}
 		heap, stacks := m.Sum("go_memstats_heap_inuse_bytes"), m.Sum("go_memstats_stack_inuse_bytes")
-		t.Logf("%s: %.0f KB of heap and %.0f KB of stacks a lane", test.service.Name, heap/lanes/1024, stacks/lanes/1024)
+		t.Logf("%s: %.0f KB of heap and %.0f KB of stacks a lane", test.service.Name, heap/lanes/1024,
+			stacks/lanes/1024)
 		if held := (heap + stacks) / lanes; heap == 0 || stacks == 0 || held > test.most {
 			t.Errorf("%s holds %.0f KB a lane, want at most %.0f", test.service.Name, held/1024, test.most/1024)
 		}

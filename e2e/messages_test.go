@@ -127,8 +127,8 @@ func TestMessagesHaveAnAnchor(t *testing.T) {
 		said, ok := found[heading]
 		switch {
 		case !ok:
-			t.Errorf("%s says it, and docs/messages.md has no heading `### %s` with what it means and what comes next", where,
-				heading)
+			t.Errorf("%s says it, and docs/messages.md has no heading `### %s` with what it means and what comes next",
+				where, heading)
 		case !strings.Contains(said, "Next: ") && !strings.Contains(said, "Look at: "):
 			t.Errorf("docs/messages.md, %s: it says no `Next: `", heading)
 		}

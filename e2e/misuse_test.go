@@ -86,8 +86,9 @@ func TestMistakes(t *testing.T) {
 		},
 		{
 			name: "of another cluster", topic: d, partition: 5, entry: writtenEntry,
-			refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`, remedy: anew,
-			spoil: forge(func(k *token) { k.cluster = "staging" }),
+			refused: `checkpoint was written for cluster "staging", but the lane opens cluster "waybill-sandbox"`,
+			remedy:  anew,
+			spoil:   forge(func(k *token) { k.cluster = "staging" }),
 		},
 		{
 			name: "of another position", topic: d, partition: 6, entry: writtenEntry,
@@ -100,16 +101,18 @@ func TestMistakes(t *testing.T) {
 			spoil: forge(func(k *token) { crash(k); k.table = ownTable + "elsewhere" }),
 		},
 		{
-			name: "altered", topic: d, partition: 8, entry: corruptEntry, refused: "open.checkpoint: checkpoint is corrupt",
-			remedy: anew, spoil: func(_ *misuse, at int64, k token) (int64, string) {
+			name: "altered", topic: d, partition: 8, entry: corruptEntry,
+			refused: "open.checkpoint: checkpoint is corrupt",
+			remedy:  anew, spoil: func(_ *misuse, at int64, k token) (int64, string) {
 				b := []byte(k.String())
 				b[len(b)/2] ^= 1
 				return at, string(b)
 			},
 		},
 		{
-			name: "cut short", topic: d, partition: 9, entry: corruptEntry, refused: "open.checkpoint: checkpoint is cut short",
-			remedy: "offset.metadata.max.bytes", spoil: func(_ *misuse, at int64, k token) (int64, string) {
+			name: "cut short", topic: d, partition: 9, entry: corruptEntry,
+			refused: "open.checkpoint: checkpoint is cut short",
+			remedy:  "offset.metadata.max.bytes", spoil: func(_ *misuse, at int64, k token) (int64, string) {
 				s := k.String()
 				return at, s[:len(s)/2&^3]
 			},
@@ -121,8 +124,9 @@ func TestMistakes(t *testing.T) {
 		},
 		{
 			name: "fewer rows than settled", topic: d, partition: 11, entry: fewerEntry,
-			refused: "write stream " + ownTable + "delivery_events/streams/", remedy: "rows that were settled are missing",
-			spoil: forge(func(k *token) { k.flags &^= clean; k.rows += 3 }),
+			refused: "write stream " + ownTable + "delivery_events/streams/",
+			remedy:  "rows that were settled are missing",
+			spoil:   forge(func(k *token) { k.flags &^= clean; k.rows += 3 }),
 		},
 		// The configuration below routes the topic otherwise: fatal only where rows are to be dropped.
 		{name: "routing changed after a clean stop", topic: s, partition: 0, spoil: asIs},
@@ -161,7 +165,8 @@ func TestTimePasses(t *testing.T) {
 		{name: "removed while stopped", topic: s, partition: 0, spoil: asIs},
 		{
 			name: "removed after a crash", topic: s, partition: 1, spoil: forge(crash), entry: goneEntry,
-			refused: "write stream " + ownTable + "physical_stock_events/streams/", remedy: "physical_stock_events was deleted",
+			refused: "write stream " + ownTable + "physical_stock_events/streams/",
+			remedy:  "physical_stock_events was deleted",
 		},
 		{name: "carried over from another consumer", topic: s, partition: migrated, spoil: asIs},
 	}, func() {
@@ -186,8 +191,10 @@ func TestRetention(t *testing.T) {
 	m.up()
 	m.run([]mistake{
 		{
-			name: "rows were to be dropped", topic: d, partition: 0, entry: removedEntry, refused: d + "/0 holds offsets ",
-			remedy: "counting over the gap would drop others", spoil: func(m *misuse, at int64, k token) (int64, string) {
+			name: "rows were to be dropped", topic: d, partition: 0, entry: removedEntry, refused: d +
+				"/0 holds offsets ",
+			remedy: "counting over the gap would drop others",
+			spoil: func(m *misuse, at int64, k token) (int64, string) {
 				m.truncate(d, 0, at-unclean+2)
 				crash(&k)
 				return int64(k.position), k.String()

@@ -192,7 +192,8 @@ func (m *misuse) exactly(rows map[string]map[int64]int, topic string, partition 
 	end, _ := ends.Lookup(topic, partition)
 	found := rows[place(topic, partition)]
 	if int64(len(found)) != end.Offset-from {
-		m.t.Errorf("%s/%d: rows of %d offsets, want those from %d to %d", topic, partition, len(found), from, end.Offset)
+		m.t.Errorf("%s/%d: rows of %d offsets, want those from %d to %d", topic, partition, len(found), from,
+			end.Offset)
 	}
 	for offset := from; offset < end.Offset; offset++ {
 		if found[offset] != 1 {

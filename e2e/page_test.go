@@ -57,7 +57,8 @@ func TestStatusPageInABrowser(t *testing.T) {
 				t.Fatalf("%s at %d: %v", name, width, err)
 			}
 			text := shown(page, t)
-			overflow, err := chromedp.Run(page, chromedp.Evaluate[int]("document.documentElement.scrollWidth - innerWidth"))
+			overflow, err := chromedp.Run(page, chromedp.Evaluate[int](
+				"document.documentElement.scrollWidth - innerWidth"))
 			if err != nil {
 				t.Fatalf("%s at %d: %v", name, width, err)
 			}

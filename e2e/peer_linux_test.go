@@ -49,7 +49,8 @@ func movePeer(ctx context.Context) error {
 		return err
 	}
 	defer kafka.Close()
-	conn, err := grpc.NewClient(os.Getenv("PEER_BIGQUERY_GRPC"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(os.Getenv("PEER_BIGQUERY_GRPC"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
 	}
@@ -109,8 +110,8 @@ func TestBenchPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := bench.Peer{
-		Name: "least", Command: []string{"env", asPeer + "=1", self}, Workload: "proto-270", Lanes: 2, Codec: "none", Runs: 2,
-		Rows: peerRows(), Bin: bin, Progress: io.Discard,
+		Name: "least", Command: []string{"env", asPeer + "=1", self}, Workload: "proto-270", Lanes: 2, Codec: "none",
+		Runs: 2, Rows: peerRows(), Bin: bin, Progress: io.Discard,
 	}
 	report, err := p.Run(t.Context())
 	if err != nil {
@@ -143,7 +144,8 @@ func TestBenchPeerFails(t *testing.T) {
 			"ended after 0 of 20000 rows; the end of its log:\nno cloud today",
 		},
 		"it lies": {
-			bench.Peer{Command: []string{"env", asPeer + "=1", "WAYBILL_TEST_PEER_LIES=1", self}, Workload: "proto-270"},
+			bench.Peer{Command: []string{"env", asPeer + "=1", "WAYBILL_TEST_PEER_LIES=1", self},
+				Workload: "proto-270"},
 			"are not the records",
 		},
 		"it is missing": {bench.Peer{Command: []string{"no-such-program"}, Workload: "json-270"}, "no-such-program"},

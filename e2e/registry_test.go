@@ -153,7 +153,8 @@ func (p *parcelLoad) expected() map[string]map[string]any {
 	all := map[string]map[string]any{}
 	for index, version := range p.versions {
 		var value map[string]any
-		if _, err := versions[version-1].Decode(generator.Parcel(nil, index, version, 0).Value[5:], &value); err != nil {
+		if _, err := versions[version-1].Decode(generator.Parcel(nil, index, version, 0).Value[5:],
+			&value); err != nil {
 			p.t.Fatal(err)
 		}
 		place := value["place"].(map[string]any)

@@ -58,7 +58,8 @@ var standings = map[string]standing{
 	},
 	"required_relaxes": {
 		table:    schemaWith(`, {"name": "must", "type": "STRING", "mode": "REQUIRED"}`),
-		contract: "evolution: additive", says: []string{"relaxed to NULLABLE"}, query: "COUNTIF(must IS NULL)", want: 20.0,
+		contract: "evolution: additive", says: []string{"relaxed to NULLABLE"}, query: "COUNTIF(must IS NULL)",
+		want: 20.0,
 	},
 	"required_stays": {
 		table:   schemaWith(`, {"name": "must", "type": "STRING", "mode": "REQUIRED"}`),

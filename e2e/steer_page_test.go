@@ -29,7 +29,8 @@ func TestActsInABrowser(t *testing.T) {
 		t.Helper()
 		w.until("the page says "+what, func() error {
 			// Between two pages there is nothing.
-			text, err := chromedp.Run(page, chromedp.Evaluate[string]("document.querySelector('main')?.innerText ?? ''"))
+			text, err := chromedp.Run(page, chromedp.Evaluate[string](
+				"document.querySelector('main')?.innerText ?? ''"))
 			if err == nil && !strings.Contains(text, what) {
 				err = fmt.Errorf("it says %s", text)
 			}
@@ -58,7 +59,8 @@ func TestActsInABrowser(t *testing.T) {
 		},
 		{"pause&table=delivery_events", map[string]string{"for": "1h"}, "Earlier, at", "paused until"},
 		{"resume&table=delivery_events", nil, "would be resumed", "resumed (4 lanes)"},
-		{"drain", map[string]string{"writer": "writer-2", "for": "10m"}, "would be that", "lanes leave writer writer-2"},
+		{"drain", map[string]string{"writer": "writer-2", "for": "10m"}, "would be that",
+			"lanes leave writer writer-2"},
 		{"undrain&writer=writer-2", nil, "would be that", "takes lanes again"},
 		{"spread", nil, "would spread", "2 ingest(s) spread"},
 	} {
@@ -74,8 +76,8 @@ func TestActsInABrowser(t *testing.T) {
 		says(act.done)
 		says("Events have who did what")
 	}
-	if err := chromedp.Do(page, chromedp.Navigate("http://"+w.Ingests[0].Admin+"/act?do=move&topic="+stack.DeliveryTopic),
-		chromedp.WaitVisible(chromedp.CSS("form.act"))); err != nil {
+	if err := chromedp.Do(page, chromedp.Navigate("http://"+w.Ingests[0].Admin+"/act?do=move&topic="+
+		stack.DeliveryTopic), chromedp.WaitVisible(chromedp.CSS("form.act"))); err != nil {
 		t.Fatal(err)
 	}
 	press("validate", map[string]string{"partition": "0", "writer": "writer-22"})

@@ -130,7 +130,8 @@ func TestTraces(t *testing.T) {
 
 // whole reports whether a trace has all its spans, as they belong below each other.
 func whole(spans map[string]*tracev1.Span, producer string) bool {
-	top, settle, appended := spans["waybill-ingest record"], spans["waybill-ingest settle"], spans["waybill-writer append"]
+	top, settle, appended := spans["waybill-ingest record"], spans["waybill-ingest settle"],
+		spans["waybill-writer append"]
 	if top == nil || settle == nil || appended == nil || len(top.GetParentSpanId()) > 0 || len(top.GetLinks()) != 1 ||
 		hex.EncodeToString(top.GetLinks()[0].GetTraceId()) != producer ||
 		string(appended.GetParentSpanId()) != string(settle.GetSpanId()) ||

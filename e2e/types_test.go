@@ -59,7 +59,8 @@ var columnCases = []*columnCase{
 		"POINT(1 2)", "POINT(1 200)",
 		`place IS NOT NULL`,
 	},
-	{"gap", columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_INTERVAL}, "0-1 2 3:4:5", "one day", `gap IS NOT NULL`},
+	{"gap", columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_INTERVAL}, "0-1 2 3:4:5", "one day",
+		`gap IS NOT NULL`},
 	{
 		"day",
 		columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_DATE},
@@ -91,7 +92,8 @@ func typedRow() *descriptorpb.DescriptorProto {
 		options := &descriptorpb.FieldOptions{}
 		proto.SetExtension(options, columnv1.E_Column, column)
 		return &descriptorpb.FieldDescriptorProto{
-			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Name: &name, Number: &number, Type: kind.Enum(),
+			Label:   descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 			Options: options,
 		}
 	}
@@ -142,7 +144,8 @@ func encodeTyped(offset int64) []byte {
 		case int64:
 			b = number(b, field, v)
 		case [2]int64:
-			b = protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), number(number(nil, 1, v[0]), 2, v[1]))
+			b = protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType),
+				number(number(nil, 1, v[0]), 2, v[1]))
 		}
 	}
 	return b

@@ -33,8 +33,8 @@ type Endpoints struct {
 func ReadEndpoints(path string) (Endpoints, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Endpoints{}, fmt.Errorf("no sandbox runs here: %s does not exist. Start one with \"sandbox up\", or name "+
-			"the file of another one with --sandbox", path)
+		return Endpoints{}, fmt.Errorf("no sandbox runs here: %s does not exist. Start one with \"sandbox up\", or "+
+			"name the file of another one with --sandbox", path)
 	}
 	if err != nil {
 		return Endpoints{}, fmt.Errorf("endpoints of the sandbox: %w", err)

@@ -117,7 +117,8 @@ func (s *Sandbox) start(ctx context.Context, config Config) error {
 	s.stops = append(s.stops, s.BigQuery.Close)
 
 	s.Kafka, err = kafka.Start(kafka.Config{
-		Dir: filepath.Join(config.Dir, "kafka"), Host: config.Host, Advertise: config.Advertise, Ports: config.KafkaPorts,
+		Dir: filepath.Join(config.Dir, "kafka"), Host: config.Host, Advertise: config.Advertise,
+		Ports:  config.KafkaPorts,
 		Topics: config.Topics, RetentionBytes: config.RetentionBytes, TLS: config.TLS, Logger: config.Logger,
 	})
 	if err != nil {

@@ -86,7 +86,8 @@ const costFigures = 5
 func figures(before, after *Result) []Figure {
 	figure := func(name, spread string, of func(*Result) float64) Figure {
 		return Figure{
-			Name: name, Before: of(before), After: of(after), Noise: max(leastNoise, before.noise(spread), after.noise(spread)),
+			Name: name, Before: of(before), After: of(after),
+			Noise: max(leastNoise, before.noise(spread), after.noise(spread)),
 		}
 	}
 	optional := func(v *float64) float64 {

@@ -26,8 +26,8 @@ type Cores struct {
 	Slices []time.Duration
 	// Runs is how often each is measured; figures are medians. The runs take turns.
 	Runs int
-	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it at first; 0 is enough for
-	// Lasts of 2 s on 4 processors. A topic that is empty too soon is filled with as many again, a few times.
+	// Lasts is how much of the services' own time is measured, Rows what the topic holds for it at first; 0 is enough
+	// for Lasts of 2 s on 4 processors. A topic that is empty too soon is filled with as many again, a few times.
 	Lasts time.Duration
 	Rows  int64
 	// Bin is the folder of the binaries sandbox, writer and ingest.
@@ -77,7 +77,8 @@ func (c *Cores) check() error {
 	}
 	for _, slice := range c.Slices {
 		if slice != 0 && slice < 500*time.Microsecond {
-			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and to go on",
+			return fmt.Errorf("turns of %v: choose 500us or more, or 0 for none: a process takes a while to stop and "+
+				"to go on",
 				slice)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 func TestCoresReport(t *testing.T) {
 	at := func(cores int, slice, rate float64) CoresResult {
 		return CoresResult{
-			Workload: "json-270", Lanes: 16, Cores: cores, SliceMS: slice, RowsPerS: rate, CPU: Costs{20, 10, 30}, Busy: 0.9,
+			Workload: "json-270", Lanes: 16, Cores: cores, SliceMS: slice, RowsPerS: rate, CPU: Costs{20, 10, 30},
+			Busy:          0.9,
 			RowsPerAppend: 2000, TurnMS: slice, RestMS: 5,
 		}
 	}

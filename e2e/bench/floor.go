@@ -70,9 +70,10 @@ type floorKey struct {
 // floor measures all pieces on the topic and the emulator of a world. The services of that world should be idle.
 func (b *Bench) floor(ctx context.Context, w *world, rows int64) (f Floor, err error) {
 	g := given{
-		Brokers: w.stack.Seeds(), Topic: w.workload.Topic, Records: rows, Lanes: w.variant.Lanes, BlockBytes: blockBytes,
-		Contracts: filepath.Join(w.dir, "contracts.yaml"), Sample: filepath.Join(w.dir, "sample"),
-		Blocks: filepath.Join(w.dir, "blocks"), GRPC: w.stack.Endpoints.BigQueryGRPC,
+		Brokers: w.stack.Seeds(), Topic: w.workload.Topic, Records: rows, Lanes: w.variant.Lanes,
+		BlockBytes: blockBytes, Contracts: filepath.Join(w.dir, "contracts.yaml"),
+		Sample: filepath.Join(w.dir, "sample"), Blocks: filepath.Join(w.dir, "blocks"),
+		GRPC: w.stack.Endpoints.BigQueryGRPC,
 		REST: "http://" + w.stack.Endpoints.BigQueryREST,
 	}
 	if g.Table, err = w.floorTable(ctx); err != nil {
@@ -151,8 +152,8 @@ func (w *world) floorTable(ctx context.Context) (string, error) {
 func (b *Bench) runFloor(ctx context.Context, name string, env []string) (map[string]float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(b.floorDir, name), "-test.run", "^$", "-test.bench", "^BenchmarkFloor$",
-		"-test.benchtime", "1x")
+	cmd := exec.CommandContext(ctx, filepath.Join(b.floorDir, name), "-test.run", "^$", "-test.bench",
+		"^BenchmarkFloor$", "-test.benchtime", "1x")
 	cmd.Env = append(os.Environ(), env...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

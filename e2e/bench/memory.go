@@ -73,7 +73,8 @@ func (m *Memory) Run(ctx context.Context) (MemoryReport, error) {
 	case m.Runs < 1:
 		return report, fmt.Errorf("%d runs: choose 1 or more", m.Runs)
 	case m.Stall < 2*time.Second:
-		return report, fmt.Errorf("a stall of %v: choose 2s or more, so that it can be seen that nothing settles", m.Stall)
+		return report, fmt.Errorf("a stall of %v: choose 2s or more, so that it can be seen that nothing settles",
+			m.Stall)
 	}
 	b := Bench{Bin: m.Bin, Progress: m.Progress}
 	for _, c := range m.Cases {
@@ -196,7 +197,8 @@ func (w *world) stall(ctx context.Context, rows int64, lasts time.Duration) (*St
 	}
 	s := &Stall{
 		HeldMB: Services{
-			last.ingest.Sum("waybill_ingest_budget_used_bytes") / 1e6, last.writer.Sum("waybill_writer_held_bytes") / 1e6,
+			last.ingest.Sum("waybill_ingest_budget_used_bytes") / 1e6,
+			last.writer.Sum("waybill_writer_held_bytes") / 1e6,
 		},
 		Waiting: rows - int64(last.ingest.Sum("waybill_ingest_rows_total")),
 	}

@@ -79,7 +79,8 @@ func (r *MemoryReport) Print(out io.Writer) error {
 	fmt.Fprintf(out, "%s/%s, %d processors, %s; the largest of %d run(s); MB are 10^6 bytes\n\n",
 		r.Machine.OS, r.Machine.Arch, r.Machine.CPUs, r.Machine.Go, r.Runs)
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tlanes\tstall s\trows\tsettled\tingest peak MB\twriter peak MB\tlimit MB\t\theld in the stall MB\t")
+	fmt.Fprintln(t, "\tlanes\tstall s\trows\tsettled\tingest peak MB\twriter peak MB\tlimit MB\t\theld in the "+
+		"stall MB\t")
 	for i := range r.Cases {
 		c := &r.Cases[i]
 		settled, verdict, stall, held := "all", "ok", "", ""
@@ -90,7 +91,8 @@ func (r *MemoryReport) Print(out io.Writer) error {
 			verdict = "OVER"
 		}
 		if c.Stall != nil {
-			stall, held = fmt.Sprintf("%g", r.StallS), fmt.Sprintf("%.0f+%.0f", c.Stall.HeldMB.Ingest, c.Stall.HeldMB.Writer)
+			stall, held = fmt.Sprintf("%g", r.StallS),
+				fmt.Sprintf("%.0f+%.0f", c.Stall.HeldMB.Ingest, c.Stall.HeldMB.Writer)
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%d\t%s\t%.1f\t%.1f\t%.0f\t%s\t%s\t\n",
 			c.Name, c.Lanes, stall, c.Rows, settled, c.Peak.Ingest, c.Peak.Writer, r.LimitMB, verdict, held)

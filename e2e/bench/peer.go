@@ -57,7 +57,8 @@ var peerFormats = map[string]string{"json-270": "json", "proto-270": "protobuf"}
 // Run measures.
 func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
 	report := PeerReport{
-		Machine: thisMachine(), Workload: p.Workload, Lanes: p.Lanes, Codec: p.Codec, LatencyMS: p.LatencyMS, Runs: p.Runs,
+		Machine: thisMachine(), Workload: p.Workload, Lanes: p.Lanes, Codec: p.Codec, LatencyMS: p.LatencyMS,
+		Runs: p.Runs,
 	}
 	variant, path, err := p.check()
 	if err != nil {
@@ -88,7 +89,8 @@ func (p *Peer) Run(ctx context.Context) (PeerReport, error) {
 // check says what is wrong with what was asked for, and where the program is.
 func (p *Peer) check() (v Variant, path string, err error) {
 	if peerFormats[p.Workload] == "" {
-		return v, "", fmt.Errorf("workload %q: choose json-270 or proto-270, whose records a program can send as they lie",
+		return v, "", fmt.Errorf("workload %q: choose json-270 or proto-270, whose records a program can send as "+
+			"they lie",
 			p.Workload)
 	}
 	if p.Runs < 1 || p.Rows < 0 {
@@ -98,7 +100,8 @@ func (p *Peer) check() (v Variant, path string, err error) {
 		return v, "", errors.New("no program to measure: put its command last, behind --")
 	}
 	all, err := Choice{
-		Workloads: []string{p.Workload}, Lanes: []int{p.Lanes}, Codecs: []string{p.Codec}, LatencyMS: []int{p.LatencyMS},
+		Workloads: []string{p.Workload}, Lanes: []int{p.Lanes}, Codecs: []string{p.Codec},
+		LatencyMS: []int{p.LatencyMS},
 	}.variants()
 	if err != nil {
 		return v, "", err

@@ -38,8 +38,8 @@ func (p Plan) Print(out io.Writer) error {
 		return err
 	}
 	if !p.Batches {
-		fmt.Fprintln(out, "\nThe report holds no loads below the full one, so small batches cost no more than large ones "+
-			"here. Measure them: bench run --loads 0.1,0.01")
+		fmt.Fprintln(out, "\nThe report holds no loads below the full one, so small batches cost no more than large "+
+			"ones here. Measure them: bench run --loads 0.1,0.01")
 	}
 	first := p.Bounds[0]
 	if first.Used > 1 {

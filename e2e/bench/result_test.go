@@ -96,7 +96,8 @@ func TestReportFile(t *testing.T) {
 
 func TestTables(t *testing.T) {
 	r := Report{
-		Workloads: []Result{result(1), {Name: "json-270", Lanes: 1, Codec: "lz4", TLS: true, CPU: Costs{1, 1, 2}}}, Runs: 1,
+		Workloads: []Result{result(1), {Name: "json-270", Lanes: 1, Codec: "lz4", TLS: true, CPU: Costs{1, 1, 2}}},
+		Runs:      1,
 	}
 	r.Workloads[0].Loads = []Load{{Load: 1, Rate: 500, Sustained: true}, {Load: 0.1, Rate: 50}}
 	var out strings.Builder

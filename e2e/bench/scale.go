@@ -88,13 +88,14 @@ func Scale(r Report, workload string, d Demand) (Plan, error) {
 	case d.Partitions < 1 || d.Tables < 1:
 		return Plan{}, fmt.Errorf("%d partitions with %d tables each: both must be positive", d.Partitions, d.Tables)
 	case d.BytesPerS <= 0 || d.LatencyS < 0 || d.LingerS < 0 || d.ThroughputPerS <= 0:
-		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, linger %g s, quota %.0f bytes a second: rates must "+
-			"be positive, times not negative",
+		return Plan{}, fmt.Errorf("%.0f bytes a second, latency %g s, linger %g s, quota %.0f bytes a second: rates "+
+			"must be positive, times not negative",
 			d.BytesPerS, d.LatencyS, d.LingerS, d.ThroughputPerS)
 	case d.Budget < 16<<20:
 		return Plan{}, fmt.Errorf("a memory budget of %.0f bytes: the services take 16 MiB at least", d.Budget)
 	case d.Cores <= 0 || d.Busy <= 0 || d.Busy > 1:
-		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 and 1",
+		return Plan{}, fmt.Errorf("%g cores a process, %g of them busy: cores must be positive, and busy between 0 "+
+			"and 1",
 			d.Cores, d.Busy)
 	}
 	costs, source, err := costsOf(r, workload)
@@ -189,8 +190,8 @@ func (p *Plan) compute(c rowCosts) {
 	rows := d.BytesPerS / c.in
 	perLane := rows / lanes
 
-	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's response. Ingest keeps the records
-	// beside the rows.
+	// What one lane holds: rows wait for the linger or the batch, then for BigQuery's response. Ingest keeps the
+	// records beside the rows.
 	age := d.LingerS + d.LatencyS
 	ingestLane := perLane * age * (c.in + recordOverhead + c.out)
 	writerLane := perLane * d.LatencyS * c.out
@@ -251,15 +252,18 @@ func (p *Plan) compute(c rowCosts) {
 			"the quota of AppendRows bytes; a multi-region; tables in projects of their own",
 		},
 		{
-			"AppendRows calls open", calls / connectionQuota, fmt.Sprintf("%.0f of %d a region", calls, connectionQuota),
+			"AppendRows calls open", calls / connectionQuota,
+			fmt.Sprintf("%.0f of %d a region", calls, connectionQuota),
 			"fewer partitions or tables a topic; delivery: at_least_once for minor topics; the quota",
 		},
 		{
-			"CreateWriteStream an hour", calls / createQuota, fmt.Sprintf("%.0f of %d when every lane crashes once an hour",
+			"CreateWriteStream an hour", calls / createQuota,
+			fmt.Sprintf("%.0f of %d when every lane crashes once an hour",
 				calls, createQuota), "drain_timeout, so that lanes end in order; the quota",
 		},
 		{
-			"one lane's processor time", perLane / c.lane, fmt.Sprintf("%.0f of %.0f rows/s, %s", perLane, c.lane, note),
+			"one lane's processor time", perLane / c.lane,
+			fmt.Sprintf("%.0f of %.0f rows/s, %s", perLane, c.lane, note),
 			"more partitions",
 		},
 		{

@@ -15,7 +15,8 @@ func costsReport() Report {
 
 func demand() Demand {
 	return Demand{
-		Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4, Busy: 0.6,
+		Partitions: 1000, BytesPerS: 0.9e9, Tables: 1, LatencyS: 0.1, LingerS: 0.05, ThroughputPerS: 3e9, Cores: 4,
+		Busy:   0.6,
 		Budget: 128 << 20,
 	}
 }
@@ -144,7 +145,8 @@ func TestBatches(t *testing.T) {
 func TestScaleBatches(t *testing.T) {
 	r := costsReport()
 	r.Workloads[0].Loads = []Load{
-		{RowsPerBatch: 100, CPU: Costs{Ingest: 61, Writer: 21}}, {RowsPerBatch: 1, CPU: Costs{Ingest: 160, Writer: 120}},
+		{RowsPerBatch: 100, CPU: Costs{Ingest: 61, Writer: 21}},
+		{RowsPerBatch: 1, CPU: Costs{Ingest: 160, Writer: 120}},
 	}
 	d := demand()
 	short, err := Scale(r, "avro-v6", d)

@@ -19,8 +19,8 @@ func (r Report) Print(out io.Writer) error {
 			floor, ratio = fmt.Sprintf("%.2f", w.Floor.Total), fmt.Sprintf("%.2f", *w.FloorRatio)
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f\t%.1f\t%.2f\t%.2f\t%.2f\t%s\t%s\t%.0f\t\n",
-			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.RowsPerS, w.MBPerS, w.CPU.Total, w.CPU.Ingest, w.CPU.Writer,
-			floor, ratio, w.RowBytes/w.CPU.Total)
+			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.RowsPerS, w.MBPerS, w.CPU.Total, w.CPU.Ingest,
+			w.CPU.Writer, floor, ratio, w.RowBytes/w.CPU.Total)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -55,8 +55,8 @@ func (r Report) printMemory(out io.Writer) error {
 			settle = fmt.Sprintf("%.0f\t%.0f\t%.0f", w.Settle.P50, w.Settle.P99, w.Settle.Max)
 		}
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%d\t%.0f+%.0f\t%.0f+%.0f\t%s\t\n",
-			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.Allocated.Ingest, w.Allocated.Writer, w.PeakRSS.Ingest,
-			w.PeakRSS.Writer, settle)
+			w.Name, w.Lanes, w.Codec, onOff(w.TLS), w.LatencyMS, w.Allocated.Ingest, w.Allocated.Writer,
+			w.PeakRSS.Ingest, w.PeakRSS.Writer, settle)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -81,9 +81,9 @@ func (r Report) printFloors(out io.Writer) error {
 			fmt.Fprintln(t, "\tlanes\tcodec\tTLS\tsarama alone\tdecode alone\tone hop, both ends\tBigQuery "+
 				"client\tfloor\tdecode MB/s\tclient's own messages instead\t")
 		}
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.0f\t%.3f\t\n", w.Name, w.Lanes, w.Codec, onOff(w.TLS),
-			w.Floor.Kafka, w.Floor.Decode, w.Floor.Hop, w.Floor.BigQuery, w.Floor.Total, w.RowBytes/max(w.Floor.Decode, 1e-9),
-			w.Floor.Messages)
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.0f\t%.3f\t\n", w.Name, w.Lanes, w.Codec,
+			onOff(w.TLS), w.Floor.Kafka, w.Floor.Decode, w.Floor.Hop, w.Floor.BigQuery, w.Floor.Total,
+			w.RowBytes/max(w.Floor.Decode, 1e-9), w.Floor.Messages)
 	}
 	if !shown {
 		return nil
@@ -120,7 +120,8 @@ func (r Report) PrintLoads(out io.Writer) error {
 		return err
 	}
 	_, err := fmt.Fprintf(out,
-		"100 %%: %.0f %% of what this machine produces, carries and settles at once when nobody holds back.\n", 100*fullShare)
+		"100 %%: %.0f %% of what this machine produces, carries and settles at once when nobody holds back.\n",
+		100*fullShare)
 	return err
 }
 

@@ -14,7 +14,8 @@ type Variant struct {
 	Codec string
 	// TLS secures Kafka, ingest to writer, and writer to BigQuery.
 	TLS bool
-	// LatencyMS is how long BigQuery takes to respond to an append, in milliseconds. Appends sent meanwhile are taken in.
+	// LatencyMS is how long BigQuery takes to respond to an append, in milliseconds. Appends sent meanwhile are taken
+	// in.
 	LatencyMS int
 }
 
@@ -85,7 +86,8 @@ func (c Choice) variants() ([]Variant, error) {
 		}
 		return all, nil
 	}
-	lanes, codecs, latencies, secured := []int{base.Lanes}, []string{base.Codec}, []int{base.LatencyMS}, []bool{base.TLS}
+	lanes, codecs, latencies, secured := []int{base.Lanes}, []string{base.Codec}, []int{base.LatencyMS},
+		[]bool{base.TLS}
 	if c.Full {
 		lanes, codecs, latencies, secured = []int{1, 8, 32}, []string{"none", "lz4", "zstd"}, []int{0, 100},
 			[]bool{false, true}

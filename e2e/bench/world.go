@@ -136,7 +136,8 @@ func (w *world) produce(ctx context.Context, rows int64, rate float64) (int64, e
 		return 0, err
 	}
 	sum, err := produce.Run(ctx, produce.Config{
-		Seeds: w.stack.Seeds(), Topic: w.workload.Topic, Partitions: w.variant.Lanes, Events: rows, First: w.next, Rate: rate,
+		Seeds: w.stack.Seeds(), Topic: w.workload.Topic, Partitions: w.variant.Lanes, Events: rows, First: w.next,
+		Rate:  rate,
 		Codec: w.variant.Codec, Generator: generator(), TLS: security,
 	})
 	w.next += uint64(rows)

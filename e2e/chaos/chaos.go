@@ -229,7 +229,8 @@ func (r *run) disturb(ctx context.Context) error {
 	r.began = time.Now()
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
-	mix := events.Config{Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433, ContainerEvery: 50}
+	mix := events.Config{Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433,
+		ContainerEvery: 50}
 	for _, t := range topics {
 		grown := &r.grown
 		if t.framed {
@@ -327,7 +328,8 @@ func (r *run) verify(ctx context.Context) (Report, error) {
 	defer log.Close()
 	report := Report{
 		Seed: r.config.Seed, Results: &r.results, Growth: r.growth(),
-		Opens: map[string]int64{}, Created: r.watch.total("streams_created"), Finalized: r.watch.total("streams_finalized"),
+		Opens: map[string]int64{}, Created: r.watch.total("streams_created"),
+		Finalized: r.watch.total("streams_finalized"),
 	}
 	for _, o := range openings {
 		report.Opens[o] = r.watch.total(o)

@@ -35,11 +35,15 @@ func (l *load) run(ctx context.Context) error {
 		one, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		grown := l.topic.grows && l.grown.Load()
 		config := produce.Config{
-			Seeds: l.seeds, Topic: l.topic.name, Events: chunk, First: uint64(l.made().Events), Rate: l.rate, Codec: "none",
+			Seeds: l.seeds, Topic: l.topic.name, Events: chunk, First: uint64(l.made().Events), Rate: l.rate,
+			Codec:     "none",
 			Generator: l.mix,
 		}
 		if l.topic.event != nil {
-			config.Event = func(dst []byte, index uint64) events.Event { return l.topic.event(l.mix.Seed, index, grown, dst) }
+			config.Event = func(dst []byte, index uint64) events.Event {
+				return l.topic.event(l.mix.Seed, index, grown,
+					dst)
+			}
 		}
 		sum, err := produce.Run(one, config)
 		cancel()

@@ -37,8 +37,9 @@ const (
 	ChangeNames    Kind = "change names"           // the list of writers is Naming for a while
 	ClockJump      Kind = "clock jump of BigQuery" // by Jump; streams that nobody uses expire
 	RegistryErrors Kind = "registry errors"        // Times requests get 503
-	ReplayLetters  Kind = "replay dead letters"    // the refused ones; SIGKILL after For, and again until one replay ends
-	ChangeSchema   Kind = "change schema"          // one more column, once a run; ingests restart one after the other
+	// The refused ones; SIGKILL after For, and again until one replay ends.
+	ReplayLetters Kind = "replay dead letters"
+	ChangeSchema  Kind = "change schema" // one more column, once a run; ingests restart one after the other
 )
 
 // Kinds are all of them.

@@ -128,7 +128,8 @@ var movementFile = func() *descriptorpb.FileDescriptorProto {
 		kind descriptorpb.FieldDescriptorProto_Type,
 	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
-			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Name: &name, Number: &number, Type: kind.Enum(),
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 	}
 	return &descriptorpb.FileDescriptorProto{

@@ -59,8 +59,8 @@ func (r *run) replay(ctx context.Context) error {
 	}
 	defer log.Close()
 	fmt.Fprintf(log, "--- %s\n", time.Now().Format(time.RFC3339Nano))
-	cmd := exec.CommandContext(ctx, filepath.Join(r.config.Bin, "ingest"), "dead-letters", "replay", "--reason", "refused",
-		"--config", r.stack.Ingests[0].Config)
+	cmd := exec.CommandContext(ctx, filepath.Join(r.config.Bin, "ingest"), "dead-letters", "replay", "--reason",
+		"refused", "--config", r.stack.Ingests[0].Config)
 	cmd.Stdout, cmd.Stderr = log, log
 	err = cmd.Run()
 	killed := err != nil && ctx.Err() != nil

@@ -83,7 +83,8 @@ type Report struct {
 // OK says whether every event became what it had to.
 func (r *Report) OK() bool {
 	wrong := func(l letters) bool { return !l.ok() }
-	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced+r.Verified.Replayed
+	return r.Verified.OK() && !slices.ContainsFunc(r.Letters, wrong) && r.Verified.Events == r.Produced+
+		r.Verified.Replayed
 }
 
 // Kills is how many processes were killed.
@@ -152,7 +153,8 @@ func (r *Report) Print(out io.Writer) error {
 				if calm {
 					meanwhile = "nothing else"
 				}
-				w.f("  %-14s %-24s %5d %7.2fs %7.2fs\n", p.kind, meanwhile, len(t), t[len(t)/2].Seconds(), t[len(t)-1].Seconds())
+				w.f("  %-14s %-24s %5d %7.2fs %7.2fs\n", p.kind, meanwhile, len(t), t[len(t)/2].Seconds(),
+					t[len(t)-1].Seconds())
 			}
 		}
 	}
@@ -183,7 +185,8 @@ func (r *Report) Print(out io.Writer) error {
 	w.f("dead letters: %d replays, %d of them killed; %d refused records were replayed, each once\n",
 		r.Results.replays, r.Results.replayKills, r.Verified.Replayed)
 	if r.Verified.Events != r.Produced+r.Verified.Replayed {
-		w.f("%d events were produced, %d replayed, and Kafka holds %d\n", r.Produced, r.Verified.Replayed, r.Verified.Events)
+		w.f("%d events were produced, %d replayed, and Kafka holds %d\n", r.Produced, r.Verified.Replayed,
+			r.Verified.Events)
 	}
 	w.f("%s\n", r.Line())
 	return w.err

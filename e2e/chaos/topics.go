@@ -44,15 +44,18 @@ var topics = func() []topic {
 		{name: stack.DeliveryTopic, partitions: 16, share: 1, want: builtin[0]},
 		{name: stack.StockTopic, partitions: 16, share: 2. / 3, want: builtin[1]},
 		{name: ordersTopic, partitions: 4, share: .25, event: orderOf(ordersTopic), grows: true, want: verify.Topic{
-			Name: ordersTopic, Tables: []string{"waybill.orders"}, Decode: decodeOrder, ID: "number", Payload: "payload",
+			Name: ordersTopic, Tables: []string{"waybill.orders"}, Decode: decodeOrder, ID: "number",
+			Payload: "payload",
 		}},
 		{name: clicksTopic, partitions: 4, share: .25, event: orderOf(clicksTopic), grows: true, want: verify.Topic{
-			Name: clicksTopic, Tables: []string{"waybill.clicks"}, Decode: decodeOrder, ID: "number", Payload: "payload",
+			Name: clicksTopic, Tables: []string{"waybill.clicks"}, Decode: decodeOrder, ID: "number",
+			Payload:     "payload",
 			AtLeastOnce: true,
 		}},
 		{name: movementsTopic, partitions: 4, share: .25, event: movement, want: verify.Topic{
 			Name: movementsTopic, Tables: []string{"waybill.arrivals", "waybill.departures", "waybill.movements_else"},
-			Types:  map[string]string{arrived: "waybill.arrivals", departed: "waybill.departures", "": "waybill.movements_else"},
+			Types: map[string]string{arrived: "waybill.arrivals", departed: "waybill.departures",
+				"": "waybill.movements_else"},
 			Decode: decodeMovement, Payload: "payload",
 		}},
 		{name: scansTopic, partitions: 4, share: .25, event: scan, grows: true, framed: true, want: verify.Topic{

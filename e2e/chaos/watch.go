@@ -113,7 +113,8 @@ func (w *watch) count(ctx context.Context, s *stack.Service) {
 func (w *watch) stats(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats",
+		nil)
 	if err != nil {
 		return
 	}

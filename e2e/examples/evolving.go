@@ -20,10 +20,11 @@ func firstViews(ctx context.Context, w *world) error {
 func evolvingAvro(ctx context.Context, w *world) error {
 	file := func(name string) string { return filepath.Join(w.dir, name) }
 	send := func(schema, records, repeat, rate string) error {
-		return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", file(schema), "--repeat", repeat, "--rate", rate,
-			file(records))
+		return w.do(ctx, "sandbox", "send", "--topic", views, "--schema", file(schema), "--repeat", repeat, "--rate",
+			rate, file(records))
 	}
-	fmt.Fprintln(w.out, "# Old producers write for five seconds; after a second new ones join them, with two fields more.")
+	fmt.Fprintln(w.out, "# Old producers write for five seconds; after a second new ones join them, with two fields "+
+		"more.")
 	old := make(chan error, 1)
 	background := &world{root: w.root, dir: w.dir, config: w.config, stack: w.stack, out: io.Discard}
 	go func() {

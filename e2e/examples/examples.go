@@ -27,7 +27,8 @@ type Example struct {
 var All = []Example{
 	{Name: "delivery-v6", Title: "the built-in contract: one topic, one table", run: deliveryV6},
 	{
-		Name: "json-three-types", Title: "a JSON topic, three types into three tables, bad records set aside one by one",
+		Name: "json-three-types", Title: "a JSON topic, three types into three tables, bad records set aside one " +
+			"by one",
 		run: jsonThreeTypes,
 	},
 	{
@@ -87,7 +88,8 @@ func deliveryV6(ctx context.Context, w *world) error {
 			return w.do(ctx, "sandbox", "verify", "--topics", "delivery_events_v6_topic", "--ignore", ignored)
 		},
 		func() error {
-			return w.do(ctx, "sandbox", "query", "--file", filepath.Join(w.root, "deploy", "sql", "delivery_events_legacy.sql"))
+			return w.do(ctx, "sandbox", "query", "--file",
+				filepath.Join(w.root, "deploy", "sql", "delivery_events_legacy.sql"))
 		},
 		func() error { return w.checks(ctx) },
 	)

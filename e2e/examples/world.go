@@ -82,7 +82,8 @@ func (w *world) run(ctx context.Context, program string, args ...string) (string
 	var said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Run(); err != nil {
-		return said.String(), fmt.Errorf("bin/%s %s: %w: %s", program, w.spelled(args), err, strings.TrimSpace(said.String()))
+		return said.String(), fmt.Errorf("bin/%s %s: %w: %s", program, w.spelled(args), err,
+			strings.TrimSpace(said.String()))
 	}
 	return said.String(), nil
 }
@@ -91,7 +92,8 @@ func (w *world) run(ctx context.Context, program string, args ...string) (string
 func (w *world) spelled(args []string) string {
 	out := make([]string, len(args))
 	for i, arg := range args {
-		if inside, err := filepath.Rel(w.root, arg); err == nil && filepath.IsAbs(arg) && !strings.HasPrefix(inside, "..") {
+		if inside, err := filepath.Rel(w.root, arg); err == nil && filepath.IsAbs(arg) &&
+			!strings.HasPrefix(inside, "..") {
 			arg = inside
 		}
 		if strings.ContainsAny(arg, " *'") {

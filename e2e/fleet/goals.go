@@ -33,7 +33,8 @@ const (
 	backGoal             = time.Second
 	relieveGoal          = 20 * time.Second
 	many                 = 500
-	// Of the moves that have to be, so many may be made when writers join or leave, and when they are updated one by one.
+	// Of the moves that have to be, so many may be made when writers join or leave, and when they are updated one by
+	// one.
 	movesGoal, updateGoal = 1.1, 1.25
 )
 
@@ -116,8 +117,10 @@ func (r *Report) moves(goals *[]Goal) {
 		limit float64
 		is    func(*Row) bool
 	}{
-		{"writers join or leave: lanes that move, of those that must", movesGoal, func(w *Row) bool { return !w.Updates }},
-		{"writers are updated: lanes that move, of those that must", updateGoal, func(w *Row) bool { return w.Updates }},
+		{"writers join or leave: lanes that move, of those that must", movesGoal,
+			func(w *Row) bool { return !w.Updates }},
+		{"writers are updated: lanes that move, of those that must", updateGoal,
+			func(w *Row) bool { return w.Updates }},
 	} {
 		worst, seen, late := 0.0, false, false
 		for i := range r.Rows {
@@ -137,7 +140,8 @@ func (r *Report) moves(goals *[]Goal) {
 		}
 		if seen {
 			*goals = append(*goals, Goal{
-				What: k.what, Wanted: fmt.Sprintf("%.2f", k.limit), Seen: fmt.Sprintf("%.2f", worst), OK: worst <= k.limit,
+				What: k.what, Wanted: fmt.Sprintf("%.2f", k.limit), Seen: fmt.Sprintf("%.2f", worst),
+				OK: worst <= k.limit,
 				// Reports that come late make lanes of a busy machine look slow.
 				Timed: true, Busy: late,
 			})

@@ -15,8 +15,8 @@ type Row struct {
 	// Even is the time until the lanes were even, Silence the longest time in which nothing of a lane settled, and Kept
 	// that of the lanes whose ingest stayed the same.
 	Even, Silence, Kept time.Duration
-	// Moved are lanes that came to another writer, as often as they did, and Needed those that had to. Stopped are lanes
-	// whose ingest stayed the same and that stopped nevertheless.
+	// Moved are lanes that came to another writer, as often as they did, and Needed those that had to. Stopped are
+	// lanes whose ingest stayed the same and that stopped nevertheless.
 	Moved, Needed, Stopped int
 	// Created and Finalized are write streams.
 	Created, Finalized int64
@@ -85,7 +85,8 @@ func (r *Report) OK(strict bool) bool {
 
 // Line is the report in a line.
 func (r *Report) Line() string {
-	return fmt.Sprintf("fleet: spread %.1f s, silence %.2f s (graceful), finalized %d (graceful), lost %d, duplicates %d",
+	return fmt.Sprintf("fleet: spread %.1f s, silence %.2f s (graceful), finalized %d (graceful), lost %d, "+
+		"duplicates %d",
 		r.spread().Seconds(), r.silence().Seconds(), r.finalized(), r.lost(), r.duplicates())
 }
 

@@ -108,7 +108,8 @@ func thesisOf(ctx context.Context, config ThesisConfig, delta int) (rows []Thesi
 	n := config.Consumers
 	for i, name := range t.config.Assignments {
 		groups = append(groups, &group{
-			name: name, ingests: t.stack.Ingests[i*n : (i+1)*n], relays: t.relays[i*n : (i+1)*n], owner: map[place]string{},
+			name: name, ingests: t.stack.Ingests[i*n : (i+1)*n], relays: t.relays[i*n : (i+1)*n],
+			owner: map[place]string{},
 		})
 	}
 	return t.run(ctx, groups, delta)
@@ -125,10 +126,12 @@ func (t *thesis) layOut() (err error) {
 		topics = append(topics, fmt.Sprintf("%s:%d", walkTopic(i), walkPartitions))
 	}
 	t.stack, err = stack.New(stack.Config{
-		Dir: t.config.Dir, Bin: t.config.Bin, Writers: len(t.config.Assignments), Ingests: n * len(t.config.Assignments),
+		Dir: t.config.Dir, Bin: t.config.Bin, Writers: len(t.config.Assignments),
+		Ingests:   n * len(t.config.Assignments),
 		Contracts: contracts.String(), Topics: topics,
 		KafkaYAML: fmt.Sprintf("  assignment: range\n  capacity: %d\n  drain_timeout: 8s\n", carries),
-		// What a process has under way is little beside what it carries in a second: a slow one must not drain for long.
+		// What a process has under way is little beside what it carries in a second: a slow one must not drain for
+		// long.
 		IngestYAML: "batch: {bytes: 8KiB}\nwindow: {bytes: 16KiB}\n",
 	})
 	if err != nil {
@@ -138,7 +141,8 @@ func (t *thesis) layOut() (err error) {
 	for g, name := range t.config.Assignments {
 		w := t.stack.Writers[g]
 		if err := rewrite(w.Config, func(text string) string {
-			return strings.Replace(text, "dataset: "+stack.Dataset, "dataset: by_"+strings.ReplaceAll(name, "-", "_"), 1)
+			return strings.Replace(text, "dataset: "+stack.Dataset, "dataset: by_"+strings.ReplaceAll(name, "-", "_"),
+				1)
 		}); err != nil {
 			return err
 		}
@@ -170,7 +174,8 @@ func rewrite(path string, change func(string) string) error {
 
 // run produces while the speeds walk, and measures.
 func (t *thesis) run(ctx context.Context, groups []*group, delta int) (rows []ThesisRow, err error) {
-	speeds := newWalk(t.config.Seed, walkTopics*walkPartitions, float64(delta)/100, fullness*float64(t.config.Consumers))
+	speeds := newWalk(t.config.Seed, walkTopics*walkPartitions, float64(delta)/100,
+		fullness*float64(t.config.Consumers))
 	load, err := newSteady(t.stack.Seeds(), speeds.speeds)
 	if err != nil {
 		return nil, err
@@ -275,7 +280,8 @@ func (t *thesis) limit(ctx context.Context, groups []*group, load *steady) error
 	}
 	each := (bytes - was) / max(1, rows-had)
 	if each < recordBytes || each > 3*recordBytes {
-		return cmp.Or(load.failed(), fmt.Errorf("a record of %d bytes takes %.0f to its writer: it is not what it seems",
+		return cmp.Or(load.failed(), fmt.Errorf("a record of %d bytes takes %.0f to its writer: it is not what it "+
+			"seems",
 			recordBytes, each))
 	}
 	for _, r := range t.relays {
@@ -301,7 +307,8 @@ func (t *thesis) settled(ctx context.Context, groups []*group, produced int64) e
 			return nil
 		}
 		if time.Since(began) > drainWithin {
-			return fmt.Errorf("%d groups have not settled %d records %v after the load ended", left, produced, drainWithin)
+			return fmt.Errorf("%d groups have not settled %d records %v after the load ended", left, produced,
+				drainWithin)
 		}
 		if err := pause(ctx, 500*time.Millisecond); err != nil {
 			return err

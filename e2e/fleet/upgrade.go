@@ -252,7 +252,8 @@ func (u *upgrade) carries(ctx context.Context) error {
 			return pause(ctx, u.Stay)
 		}
 		if time.Since(began) > evenWithin {
-			return errors.Join(fmt.Errorf("%d of %d lanes go on after %v", moved, upgradeLanes, evenWithin), u.refusals(ctx))
+			return errors.Join(fmt.Errorf("%d of %d lanes go on after %v", moved, upgradeLanes, evenWithin),
+				u.refusals(ctx))
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return err

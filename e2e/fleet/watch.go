@@ -142,7 +142,8 @@ func (w *watch) start() {
 
 // happened is what an event did to the lanes.
 type happened struct {
-	// silence is the longest time in which nothing of a lane settled, kept that of the lanes whose ingest stayed the same.
+	// silence is the longest time in which nothing of a lane settled, kept that of the lanes whose ingest stayed the
+	// same.
 	silence, kept time.Duration
 	// moves are those from writer to writer, by way of another ingest too. stayed are the lanes whose ingest stayed the
 	// same, stopped those among them that were closed or begun anew.
@@ -216,7 +217,8 @@ type streams struct {
 
 func (w *watch) streams(ctx context.Context) (streams, error) {
 	var s streams
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.stack.Endpoints.Admin+"/bigquery/stats",
+		nil)
 	if err != nil {
 		return s, err
 	}

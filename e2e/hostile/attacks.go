@@ -300,8 +300,8 @@ func largeDiffs(ctx context.Context, address string) {
 
 func garbage(ctx context.Context, address string) {
 	texts := []string{
-		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", strings.Repeat("\xff", 1<<16),
-		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00\xff\xff", 1<<10),
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+		strings.Repeat("\xff", 1<<16), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + strings.Repeat("\x00\xff\xff", 1<<10),
 	}
 	each(8, func(i int) {
 		again(ctx, func() {

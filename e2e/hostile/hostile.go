@@ -97,7 +97,8 @@ func Run(ctx context.Context, config Config) (report Report, err error) {
 	produced := make(chan error, 1)
 	load.Go(func() {
 		_, err := produce.Run(loading, produce.Config{
-			Seeds: s.Seeds(), Topic: stack.StockTopic, Rate: config.Rate, Codec: "none", Generator: events.Config{Seed: 7},
+			Seeds: s.Seeds(), Topic: stack.StockTopic, Rate: config.Rate, Codec: "none",
+			Generator: events.Config{Seed: 7},
 		})
 		produced <- err
 	})

@@ -66,7 +66,8 @@ func (st *Stream) tidy() bool {
 			continue
 		}
 		at := n
-		for ; at > 0 && (kept[at-1].Offset > r.Offset || kept[at-1].Offset == r.Offset && kept[at-1].Rows > r.Rows); at-- {
+		for ; at > 0 && (kept[at-1].Offset > r.Offset || kept[at-1].Offset == r.Offset &&
+			kept[at-1].Rows > r.Rows); at-- {
 			kept[at] = kept[at-1]
 		}
 		kept[at] = r

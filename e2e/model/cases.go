@@ -50,10 +50,12 @@ func Proof() []Case {
 			Log: Parse("A-A"), Batch: 2, Window: 2, Opens: 3, Generations: 3, Stays: 1, Rests: 1,
 		}},
 		{Name: "ALREADY_EXISTS taken as written", World: World{
-			Log: Parse("AA"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Losses: 2, Rests: 1, Without: ExistsUnchecked,
+			Log: Parse("AA"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Losses: 2, Rests: 1,
+			Without: ExistsUnchecked,
 		}},
 		{Name: "adopted stream without barrier: tables", World: World{
-			Log: Parse("AAA"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Rests: 1, Without: AdoptSilently, Outcome: true,
+			Log: Parse("AAA"), Batch: 2, Window: 2, Opens: 3, Generations: 2, Rests: 1, Without: AdoptSilently,
+			Outcome: true,
 		}},
 	}
 }

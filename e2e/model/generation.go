@@ -20,7 +20,8 @@ func (w *World) generationSteps(s *State) {
 			n := *s
 			to := &n.Calls[i]
 			to.Ingest.Generation = c.Ingest.Assigned
-			w.emit(&n, "owner %d hears of generation %d, and that the partition is still its own", c.Name, c.Ingest.Assigned)
+			w.emit(&n, "owner %d hears of generation %d, and that the partition is still its own", c.Name,
+				c.Ingest.Assigned)
 		}
 		w.doubt(s, i)
 	}

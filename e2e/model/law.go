@@ -82,7 +82,8 @@ func (w *World) check(s *State) string {
 				return fmt.Sprintf("table %c: the stream holds %d rows, the committed checkpoint counts %d (N < R)",
 					'A'+t, n, e.Rows)
 			case n > e.Rows && s.Committed.Clean:
-				return fmt.Sprintf("table %c: the committed checkpoint is clean at %d rows, the stream holds %d", 'A'+t, e.Rows, n)
+				return fmt.Sprintf("table %c: the committed checkpoint is clean at %d rows, the stream holds %d", 'A'+t,
+					e.Rows, n)
 			}
 			explained += n - e.Rows
 		}
@@ -104,7 +105,8 @@ func (w *World) check(s *State) string {
 			}
 		}
 		if explained > 0 {
-			return fmt.Sprintf("table %c: the committed checkpoint counts %d rows more than there are records", 'A'+t, explained)
+			return fmt.Sprintf("table %c: the committed checkpoint counts %d rows more than there are records", 'A'+t,
+				explained)
 		}
 	}
 	return ""

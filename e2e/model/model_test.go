@@ -63,7 +63,8 @@ func TestMutantsBreakIt(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			r := c.Explore()
 			if r.Broken != want[c.Name].broken || len(r.Trace) != want[c.Name].steps {
-				t.Fatalf("%q after %d steps, want %+v\n%s", r.Broken, len(r.Trace), want[c.Name], strings.Join(r.Trace, "\n"))
+				t.Fatalf("%q after %d steps, want %+v\n%s", r.Broken, len(r.Trace), want[c.Name],
+					strings.Join(r.Trace, "\n"))
 			}
 			c.Without, c.Late = 0, Never
 			if r := c.Explore(); r.Broken != "" {

@@ -38,7 +38,8 @@ const (
 var mutantNames = []string{
 	"no residual drop", "commit not awaited", "no fence", "resend out of order", "ALREADY_EXISTS taken as written",
 	"rows shift while copies are adrift", "no left-out list", "no generation check", "adopted stream without barrier",
-	"left out without barrier", "claims that have gone commit again", "partition not withheld", "commits behind a doubt",
+	"left out without barrier", "claims that have gone commit again", "partition not withheld",
+	"commits behind a doubt",
 }
 
 func (m Mutant) String() string {

@@ -125,7 +125,8 @@ func (w *World) lose(s *State, i int, t int8) {
 	l.Draining, l.InFlight, l.Shifted = 0, 0, false
 	if adrift {
 		w.end(&n, c)
-		w.emit(&n, "owner %d loses its connection to %s while rows move to other offsets, and gives up: ABORTED", call, id)
+		w.emit(&n, "owner %d loses its connection to %s while rows move to other offsets, and gives up: ABORTED", call,
+			id)
 		return
 	}
 	list, count := pieces(c, t)

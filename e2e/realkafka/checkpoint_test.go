@@ -61,7 +61,8 @@ func TestCheckpointFitsCommit(t *testing.T) {
 		t.Errorf("%v lanes were refused", n)
 	}
 	if longest < metadataMax/2 || longest > metadataMax {
-		t.Errorf("the longest checkpoint has %d bytes, and %d is the bound: it was not put to the test", longest, metadataMax)
+		t.Errorf("the longest checkpoint has %d bytes, and %d is the bound: it was not put to the test", longest,
+			metadataMax)
 	}
 	t.Logf("longest checkpoint: %d of %d bytes", longest, metadataMax)
 }

@@ -188,8 +188,8 @@ func TestIngestsComeAndGo(t *testing.T) {
 		took := time.Since(began)
 		stays := slices.DeleteFunc(had, func(p int32) bool { return !slices.Contains(w.carries(first), p) })
 		all := s.end()
-		t.Logf("%s: %v; longest silence of the lanes that stay (%v): %v; of all: %v", name, took.Round(10*time.Millisecond),
-			stays, of(all, stays), of(all, slices.Collect(maps.Keys(all))))
+		t.Logf("%s: %v; longest silence of the lanes that stay (%v): %v; of all: %v", name,
+			took.Round(10*time.Millisecond), stays, of(all, stays), of(all, slices.Collect(maps.Keys(all))))
 		if len(stays) == 0 {
 			t.Errorf("%s: no lane stays", name)
 		}
@@ -296,7 +296,8 @@ func TestIngestsMoveToCooperativeAssignment(t *testing.T) {
 			w.restart(s)
 			w.spread(2, w.Ingests...)
 			all := l.end()
-			t.Logf("%s to %s: longest silence of a lane %v", s.Name, assignment, of(all, slices.Collect(maps.Keys(all))))
+			t.Logf("%s to %s: longest silence of a lane %v", s.Name, assignment,
+				of(all, slices.Collect(maps.Keys(all))))
 		}
 	}
 	stays, before := w.carries(w.Ingests[0]), w.opened(w.Ingests[0])

@@ -24,7 +24,8 @@ func (w *world) rows() (rows, places int64) {
 	w.t.Helper()
 	out, err := exec.CommandContext(w.ctx, filepath.Join(bin, "sandbox"), "query", "--json", "--arrays", "--sandbox",
 		filepath.Join(w.Config.Dir, "sandbox.json"),
-		"SELECT COUNT(*) AS n, COUNT(DISTINCT kafka_partition * 1000000 + kafka_offset) AS m FROM delivery_events").Output()
+		"SELECT COUNT(*) AS n, COUNT(DISTINCT kafka_partition * 1000000 + kafka_offset) AS m FROM "+
+			"delivery_events").Output()
 	var counts [2]int64
 	if err == nil {
 		err = json.Unmarshal(out, &counts)

@@ -30,8 +30,9 @@ func issuer(t *testing.T, life time.Duration) (url string, issued *atomic.Int64)
 			return
 		}
 		now, part := time.Now(), base64.RawURLEncoding.EncodeToString
-		token := part([]byte(`{"alg":"none"}`)) + "." + part(fmt.Appendf(nil, `{"sub":"ingest-oauth","iat":%d,"exp":%d}`,
-			now.Unix(), now.Add(life).Unix())) + "."
+		token := part([]byte(`{"alg":"none"}`)) + "." +
+			part(fmt.Appendf(nil, `{"sub":"ingest-oauth","iat":%d,"exp":%d}`,
+				now.Unix(), now.Add(life).Unix())) + "."
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"access_token":"%s","token_type":"Bearer","expires_in":%d}`, token, int(life.Seconds()))
 		issued.Add(1)
@@ -119,7 +120,8 @@ func checkTokens(t *testing.T, s *secured) {
 			t.Fatal(err)
 		}
 	}
-	if err := stack.Poll(s.ctx, 100*time.Millisecond, "more records", func() error { return committed(14) }); err != nil {
+	if err := stack.Poll(s.ctx, 100*time.Millisecond, "more records",
+		func() error { return committed(14) }); err != nil {
 		t.Fatal(err)
 	}
 	if log := stack.Tail(run.Ingests[0].Log, 400); strings.Contains(log, "refuses") ||

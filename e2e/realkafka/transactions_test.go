@@ -44,8 +44,8 @@ func transactions(ctx context.Context, topic, id string, stop <-chan struct{}) (
 		if client == nil {
 			// While the markers of its last transaction are being written, a producer is turned away, and comes back
 			// with the next metadata.
-			client, err = kgo.NewClient(kgo.SeedBrokers(kafka.Seeds...), kgo.TransactionalID(id), kgo.DefaultProduceTopic(topic),
-				kgo.ProducerLinger(0),
+			client, err = kgo.NewClient(kgo.SeedBrokers(kafka.Seeds...), kgo.TransactionalID(id),
+				kgo.DefaultProduceTopic(topic), kgo.ProducerLinger(0),
 				kgo.MetadataMinAge(100*time.Millisecond))
 			if err != nil {
 				return done, err

@@ -50,7 +50,8 @@ func (p *Process) Start() error {
 	}
 	defer log.Close() // the child has its own descriptor
 
-	cmd := exec.Command(p.Path, p.Args...) //nolint:noctx // the process ends by Kill or Stop, not with whoever started it
+	// Nolint:noctx // the process ends by Kill or Stop, not with whoever started it
+	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = ownGroup()
@@ -59,7 +60,8 @@ func (p *Process) Start() error {
 	}
 	if err := startOn(p.CPUs, cmd.Start); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("start %s: there is no %s: `make build` makes it, and --bin says where it is", p.Name, p.Path)
+			return fmt.Errorf("start %s: there is no %s: `make build` makes it, and --bin says where it is", p.Name,
+				p.Path)
 		}
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}

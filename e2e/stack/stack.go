@@ -141,7 +141,8 @@ func New(config Config) (*Stack, error) {
 	addr := func(preferred int) string { return ports.take(config.FixedPorts, preferred) }
 	brokers := []string{addr(19092), addr(19093), addr(19094)}
 	s.Endpoints = Endpoints{
-		Kafka: brokers[0], BigQueryGRPC: addr(19060), BigQueryREST: addr(19050), Registry: addr(18081), Admin: addr(19059),
+		Kafka: brokers[0], BigQueryGRPC: addr(19060), BigQueryREST: addr(19050), Registry: addr(18081),
+		Admin: addr(19059),
 	}
 	if len(config.Kafka) > 0 {
 		s.Endpoints.Kafka = strings.Join(config.Kafka, ", ")

@@ -32,7 +32,8 @@ func readEquivalents() (equivalents, error) {
 		}
 		i := strings.LastIndex(line, " | ")
 		if i < 0 || strings.TrimSpace(line[i+3:]) == "" {
-			return nil, fmt.Errorf("%s:%d: an equivalent mutant needs its reason behind \" | \"", equivalentsFile, number)
+			return nil, fmt.Errorf("%s:%d: an equivalent mutant needs its reason behind \" | \"", equivalentsFile,
+				number)
 		}
 		key := strings.TrimSpace(line[:i])
 		if list[key] != nil {

@@ -138,5 +138,6 @@ func (f Fate) String() string {
 
 // line is a survivor as it is shown.
 func (j judged) line() string {
-	return fmt.Sprintf("%-9s  %s/%s:%d  %s  %s => %s", j.fate, j.pkg.Path, j.File, j.Line, j.Func, j.Condition, j.Change)
+	return fmt.Sprintf("%-9s  %s/%s:%d  %s  %s => %s", j.fate, j.pkg.Path, j.File, j.Line, j.Func, j.Condition,
+		j.Change)
 }

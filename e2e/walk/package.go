@@ -100,8 +100,8 @@ func build(ctx context.Context, p Package, dir string) (*built, error) {
 		return nil, err
 	}
 	b.binary = filepath.Join(dir, strings.ReplaceAll(p.Path, "/", "-")+".test")
-	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c", "-o",
-		b.binary, modulePath+p.Path)
+	_, err = run(ctx, "", []string{"CGO_ENABLED=0"}, "go", "test", "-vet=off", "-trimpath", "-overlay", list, "-c",
+		"-o", b.binary, modulePath+p.Path)
 	if err != nil {
 		return nil, fmt.Errorf("build %s with its conditions wrapped: %w", p.Path, err)
 	}
@@ -199,7 +199,8 @@ func run(ctx context.Context, dir string, env []string, name string, args ...str
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s: %w\n%s%s", filepath.Base(name), err, tail(out.String()), tail(errs.String()))
+		return out.String(), fmt.Errorf("%s: %w\n%s%s", filepath.Base(name), err, tail(out.String()),
+			tail(errs.String()))
 	}
 	return out.String(), nil
 }

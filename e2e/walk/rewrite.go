@@ -174,7 +174,8 @@ func (r *rewriter) wrap(e ast.Expr) {
 	r.seen[text]++
 	add := func(change string) {
 		r.mutants = append(r.mutants, Mutant{
-			ID: r.next, File: r.name, Line: start.Line, Func: r.scope, Condition: text, Change: change, Nth: r.seen[text],
+			ID: r.next, File: r.name, Line: start.Line, Func: r.scope, Condition: text, Change: change,
+			Nth: r.seen[text],
 		})
 		r.next++
 	}
@@ -219,8 +220,8 @@ func pure(e ast.Expr) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			name, ok := n.Fun.(*ast.Ident)
-			safe = safe && ok && slices.Contains([]string{"len", "cap", "int", "int32", "int64", "uint64", "min", "max"},
-				name.Name)
+			safe = safe && ok && slices.Contains([]string{"len", "cap", "int", "int32", "int64", "uint64", "min",
+				"max"}, name.Name)
 		case *ast.UnaryExpr:
 			safe = safe && n.Op != token.ARROW
 		case *ast.FuncLit:

@@ -155,8 +155,8 @@ func TestMutantsRun(t *testing.T) {
 		}
 	}
 	// The others change what is printed, or end in a panic.
-	if want := (map[string]bool{"l.items[i] > next() => false": true, "i < len(l.items) => false": true}); !cmp.Equal(want,
-		same) {
+	if want := (map[string]bool{"l.items[i] > next() => false": true, "i < len(l.items) => false": true}); !cmp.Equal(
+		want, same) {
 		t.Errorf("these change nothing: %v", same)
 	}
 }

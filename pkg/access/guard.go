@@ -34,8 +34,8 @@ func New(c Config, log *slog.Logger, registry prometheus.Registerer) (*Guard, er
 	g := &Guard{config: c, byName: map[string][]Right{}, log: log, refused: promauto.With(registry).NewCounterVec(
 		prometheus.CounterOpts{
 			Name: "waybill_access_refused_total",
-			Help: "Calls and requests refused: unknown, for who has no valid certificate or token, or denied, for who has " +
-				"not the right.",
+			Help: "Calls and requests refused: unknown, for who has no valid certificate or token, or denied, for " +
+				"who has not the right.",
 		}, []string{"why"})}
 	for _, why := range []string{unknown, denied} {
 		g.refused.WithLabelValues(why)

@@ -86,8 +86,8 @@ func TestServe(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- Serve(ctx, Config{Listener: listener, Registry: prometheus.NewRegistry()}) }()
 
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/healthz",
-		nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+
+		"/healthz", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,8 @@ func TestRun(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, errs strings.Builder
 			code := Run(t.Context(), "p", "A program.", tt.commands, strings.Fields(tt.args), Streams{&out, &errs})
-			if code != tt.code || !strings.HasPrefix(out.String(), tt.out) || !strings.HasSuffix(errs.String(), tt.err) ||
+			if code != tt.code || !strings.HasPrefix(out.String(), tt.out) ||
+				!strings.HasSuffix(errs.String(), tt.err) ||
 				tt.err == "" && errs.Len() > 0 {
 				t.Errorf("exit status %d\n%s%s", code, &out, &errs)
 			}

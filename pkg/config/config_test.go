@@ -287,7 +287,8 @@ func TestFiles(t *testing.T) {
 	for name, want := range map[string]string{
 		filepath.Join(dir, "none.yaml"): "there is no such file",
 
-		write("key.yaml", "kafka: {brokers: x, password: file:/no}"): "key.yaml:1: kafka.password: open /no: no such file",
+		write("key.yaml", "kafka: {brokers: x, password: file:/no}"): "key.yaml:1: kafka.password: open /no: no " +
+			"such file",
 
 		write("syntax.yaml", "name: x\nkafka: [\n"):                "syntax.yaml:2: did not find expected node content",
 		write("two.yaml", "kafka: {brokers: x}\n---\nname: y\n"):   "two.yaml:2: a second document begins",

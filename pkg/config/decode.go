@@ -74,7 +74,8 @@ func (l *loader) decode(node *yaml.Node, v reflect.Value, key string) {
 // mapping calls each for the entries of node.
 func (l *loader) mapping(node *yaml.Node, key string, each func(name string, at, value *yaml.Node)) {
 	if node.Kind != yaml.MappingNode {
-		l.report(key, node.Line, "is "+kind(node)+", not a group of keys", "write `key: value` lines below it, indented")
+		l.report(key, node.Line, "is "+kind(node)+", not a group of keys",
+			"write `key: value` lines below it, indented")
 		return
 	}
 	seen := map[string]int{}
@@ -85,7 +86,8 @@ func (l *loader) mapping(node *yaml.Node, key string, each func(name string, at,
 			continue
 		}
 		if line, again := seen[at.Value]; again {
-			l.report(join(key, at.Value), at.Line, fmt.Sprintf("stands twice, first in line %d", line), "remove one of them")
+			l.report(join(key, at.Value), at.Line, fmt.Sprintf("stands twice, first in line %d", line),
+				"remove one of them")
 			continue
 		}
 		seen[at.Value] = at.Line
@@ -124,7 +126,8 @@ func (l *loader) list(node *yaml.Node, v reflect.Value, key string) {
 			}
 		}
 	} else if node.Kind != yaml.SequenceNode {
-		l.report(key, node.Line, "is "+kind(node)+", not a list", "write each entry on a line of its own, behind a dash")
+		l.report(key, node.Line, "is "+kind(node)+", not a list",
+			"write each entry on a line of its own, behind a dash")
 		return
 	}
 	out := reflect.MakeSlice(v.Type(), len(content), len(content))
@@ -189,7 +192,8 @@ func (l *loader) set(v reflect.Value, text string) (message, remedy string) {
 	case v.CanUint():
 		n, err := strconv.ParseUint(text, 0, bits)
 		if err != nil {
-			return fmt.Sprintf("%q is not a whole number from 0 of %d bits", text, bits), "write a whole number, not below 0"
+			return fmt.Sprintf("%q is not a whole number from 0 of %d bits", text, bits),
+				"write a whole number, not below 0"
 		}
 		v.SetUint(n)
 	case v.CanFloat():

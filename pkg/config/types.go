@@ -160,7 +160,8 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	amount, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || amount < 0 || amount > math.MaxInt64/size {
 		return &formError{
-			fmt.Sprintf("%q is not an amount of bytes", text), "write a number and its unit, such as 512KiB, 64MiB or 9MB",
+			fmt.Sprintf("%q is not an amount of bytes", text),
+			"write a number and its unit, such as 512KiB, 64MiB or 9MB",
 		}
 	}
 	*b = Bytes(amount * size)

@@ -72,8 +72,8 @@ func (l *loader) variable(expression string, node *yaml.Node, key string) (value
 	case strings.HasPrefix(otherwise, ":-"):
 		return otherwise[2:], true
 	default:
-		l.report(key, node.Line, fmt.Sprintf("variable %s is not set: %s", name, cmp.Or(otherwise[2:], "it is required")),
-			"set "+name+" in the environment")
+		l.report(key, node.Line, fmt.Sprintf("variable %s is not set: %s", name,
+			cmp.Or(otherwise[2:], "it is required")), "set "+name+" in the environment")
 		return "", false
 	}
 }

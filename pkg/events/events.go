@@ -81,7 +81,8 @@ func (f *Filter) keeps(e *adminv1.Event) bool {
 	case f.Partition != nil && (e.Partition == nil || e.GetPartition() != *f.Partition):
 		return false
 	}
-	return f.Text == "" || contains(e.GetKind(), f.Text) || contains(e.GetText(), f.Text) || contains(e.GetTopic(), f.Text)
+	return f.Text == "" || contains(e.GetKind(), f.Text) || contains(e.GetText(), f.Text) ||
+		contains(e.GetTopic(), f.Text)
 }
 
 func contains(text, part string) bool {

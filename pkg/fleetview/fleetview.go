@@ -45,7 +45,8 @@ type Local interface {
 	DeadLetters() []*adminv1.DeadLetterCount
 	// History is the states of a table in the last 24 hours.
 	History(table string) []*adminv1.Stretch
-	// Contracts are those it has now, and the types that none of them takes. With a table, those of it, and their columns.
+	// Contracts are those it has now, and the types that none of them takes. With a table, those of it, and their
+	// columns.
 	Contracts(table string) ([]*adminv1.LoadedContract, []*adminv1.UnknownType)
 	// Drift compares a table with its contracts. The error is a status of gRPC.
 	Drift(ctx context.Context, table string) (*adminv1.GetDriftResponse, error)
@@ -272,7 +273,8 @@ func checkpointed(lanes []*adminv1.Lane) []*adminv1.Lane {
 	}
 	for _, w := range of {
 		at := slices.IndexFunc(out, func(l *adminv1.Lane) bool {
-			return l.GetTopic() == w.GetTopic() && l.GetPartition() == w.GetPartition() && l.GetWriter() == w.GetWriter()
+			return l.GetTopic() == w.GetTopic() && l.GetPartition() == w.GetPartition() &&
+				l.GetWriter() == w.GetWriter()
 		})
 		if at >= 0 {
 			out[at].Checkpoint = w.GetCheckpoint()

@@ -53,7 +53,8 @@ func (p *process) Lanes(topic string, partition *int32, _ string) []*adminv1.Lan
 		if partition != nil && *partition != n || topic != "" && topic != "orders" {
 			continue
 		}
-		l := &adminv1.Lane{Topic: "orders", Partition: n, Writer: "w", Behind: durationpb.New(time.Duration(n) * time.Second)}
+		l := &adminv1.Lane{Topic: "orders", Partition: n, Writer: "w",
+			Behind: durationpb.New(time.Duration(n) * time.Second)}
 		if p.service == "writer" {
 			l.Checkpoint = &adminv1.Checkpoint{Position: 42}
 		} else {
@@ -77,7 +78,8 @@ func (p *process) Plan() *adminv1.Plan {
 
 func (p *process) DeadLetters() []*adminv1.DeadLetterCount {
 	return []*adminv1.DeadLetterCount{{
-		Topic: "orders", Reason: "undecodable", Count: 2, Sample: &adminv1.LetterSample{Excerpt: []byte("abc"), Error: "no number"},
+		Topic: "orders", Reason: "undecodable", Count: 2,
+		Sample: &adminv1.LetterSample{Excerpt: []byte("abc"), Error: "no number"},
 	}}
 }
 
@@ -87,7 +89,8 @@ func (p *process) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.Unkno
 	if p.service == "writer" {
 		return nil, nil
 	}
-	return []*adminv1.LoadedContract{{Name: "orders.v1", Topic: "orders", Table: "orders", Schemas: []uint32{1, p.schema}}},
+	return []*adminv1.LoadedContract{{Name: "orders.v1", Topic: "orders", Table: "orders",
+			Schemas: []uint32{1, p.schema}}},
 		[]*adminv1.UnknownType{{Topic: "orders", Type: "order.Lost", Count: 3}}
 }
 
@@ -178,7 +181,8 @@ func TestViewOfTheFleet(t *testing.T) {
 		t.Errorf("of itself alone: %v, %v", local, err)
 	}
 	process, err := v.GetFleet(t.Context(), &adminv1.GetFleetRequest{})
-	if err != nil || len(process.GetProcesses()) != 3 || len(process.GetPlans()) != 2 || process.GetIngestsNeeded() != 2 ||
+	if err != nil || len(process.GetProcesses()) != 3 || len(process.GetPlans()) != 2 ||
+		process.GetIngestsNeeded() != 2 ||
 		process.GetWritersNeeded() != 1 {
 		t.Errorf("fleet: %v, %v", process, err)
 	}

@@ -66,7 +66,7 @@ func appends(t testing.TB) map[string]*lanev1.Append {
 		"traced": {Sequence: 2, EndPosition: 3, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 			Blocks: []*lanev1.Block{encoded(1, 9, 0, rows)}},
 		"longest trace": {Sequence: 2, EndPosition: 3, Trace: strings.Repeat("é", MaxTrace/2)},
-		"large": {Sequence: 2, EndPosition: 3, Blocks: []*lanev1.Block{encoded(1, 60, 0, wire(t, events(60)))}},
+		"large":         {Sequence: 2, EndPosition: 3, Blocks: []*lanev1.Block{encoded(1, 60, 0, wire(t, events(60)))}},
 	}
 }
 
@@ -273,7 +273,8 @@ func TestBounds(t *testing.T) {
 	}{
 		"blocks": {wire(t, request(manyBlocks)), "more than 1024 blocks"},
 		"rows": {
-			wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), "more than 1048576",
+			wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})),
+			"more than 1048576",
 		},
 		"rows, unusual form": {
 			append(wire(t, request(&lanev1.Append{Blocks: []*lanev1.Block{encoded(0, MaxRows+1, 0, nil)}})), 0x78, 1),
@@ -302,7 +303,8 @@ func TestBounds(t *testing.T) {
 			// A server sees it as the caller's fault, not as one of the call.
 			var received Received
 			message = pool.cut(tt.data)
-			if err := Codec().Unmarshal(message, &received); err != nil || received.Err == nil || received.Control != nil ||
+			if err := Codec().Unmarshal(message, &received); err != nil || received.Err == nil ||
+				received.Control != nil ||
 				len(received.Append.Blocks) > 0 {
 				t.Errorf("received %+v: %v", received, err)
 			}
@@ -347,7 +349,8 @@ func TestFieldNumbers(t *testing.T) {
 		}},
 		{&lanev1.Block{}, map[protoreflect.Name]protoreflect.FieldNumber{
 			"route": fieldRoute, "rows": fieldRows, "dropped": fieldDropped,
-			"delivery_events": fieldDeliveryEvents, "physical_stock_events": fieldPhysicalStockEvents, "encoded": fieldEncoded,
+			"delivery_events": fieldDeliveryEvents, "physical_stock_events": fieldPhysicalStockEvents,
+			"encoded": fieldEncoded,
 		}},
 	} {
 		descriptor := known.message.ProtoReflect().Descriptor()
@@ -356,8 +359,10 @@ func TestFieldNumbers(t *testing.T) {
 				t.Errorf("%s.%s is field %d, the codec has %d", descriptor.FullName(), name, got, number)
 			}
 		}
-		if _, request := known.message.(*lanev1.LaneRequest); !request && descriptor.Fields().Len() != len(known.fields) {
-			t.Errorf("%s has %d fields, the codec knows %d", descriptor.FullName(), descriptor.Fields().Len(), len(known.fields))
+		if _, request := known.message.(*lanev1.LaneRequest); !request &&
+			descriptor.Fields().Len() != len(known.fields) {
+			t.Errorf("%s has %d fields, the codec knows %d", descriptor.FullName(), descriptor.Fields().Len(),
+				len(known.fields))
 		}
 	}
 }

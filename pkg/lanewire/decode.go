@@ -137,7 +137,8 @@ func (c codec) decodePlain(data mem.BufferSlice, r *Request) error {
 		return nil
 	}
 	a := Append{
-		Sequence: typed.Append.GetSequence(), EndPosition: typed.Append.GetEndPosition(), Trace: typed.Append.GetTrace(),
+		Sequence: typed.Append.GetSequence(), EndPosition: typed.Append.GetEndPosition(),
+		Trace: typed.Append.GetTrace(),
 	}
 	for i, block := range typed.Append.GetBlocks() {
 		b := Block{Route: block.GetRoute(), Rows: block.GetRows(), Dropped: block.GetDropped()}

@@ -92,7 +92,8 @@ func BenchmarkFloor(b *testing.B) {
 		var senders sync.WaitGroup
 		for lane, call := range calls {
 			senders.Go(func() {
-				for sequence := uint64(1); sequence <= hopWindow || time.Since(wall) < 700*time.Millisecond; sequence++ {
+				for sequence := uint64(1); sequence <= hopWindow ||
+					time.Since(wall) < 700*time.Millisecond; sequence++ {
 					k := blocks[(int(sequence)+lane)%len(blocks)]
 					call.send(b, sequence, k.Rows, k.Bytes)
 					rows[lane] += k.Rows

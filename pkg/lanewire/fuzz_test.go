@@ -71,8 +71,8 @@ func sameAppend(t *testing.T, want *lanev1.Append, got *Append) {
 	t.Helper()
 	if got.Sequence != want.GetSequence() || got.EndPosition != want.GetEndPosition() ||
 		got.Trace != want.GetTrace() || len(got.Blocks) != len(want.GetBlocks()) {
-		t.Fatalf("append %d to %d with %d blocks, want %d to %d with %d", got.Sequence, got.EndPosition, len(got.Blocks),
-			want.GetSequence(), want.GetEndPosition(), len(want.GetBlocks()))
+		t.Fatalf("append %d to %d with %d blocks, want %d to %d with %d", got.Sequence, got.EndPosition,
+			len(got.Blocks), want.GetSequence(), want.GetEndPosition(), len(want.GetBlocks()))
 	}
 	for i, w := range want.GetBlocks() {
 		g := got.Blocks[i]

@@ -15,7 +15,8 @@ func TestLimit(t *testing.T) {
 		"version 2, in a container": {map[string]string{
 			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "268435456\n",
 		}, 256 * mib},
-		"version 2, no limit": {map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"}, 0},
+		"version 2, no limit": {map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"},
+			0},
 		"version 2, the group around is smaller": {map[string]string{
 			"proc/self/cgroup": "0::/pods/pod1/ingest\n", "sys/fs/cgroup/pods/pod1/ingest/memory.max": "max",
 			"sys/fs/cgroup/pods/pod1/memory.max": "134217728",
@@ -33,7 +34,8 @@ func TestLimit(t *testing.T) {
 			"proc/self/cgroup": "5:memory:/\n", "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
 		}, 0},
 		"both, memory in version 1": {map[string]string{
-			"proc/self/cgroup": "5:hugetlb,memory:/a\n0::/a\n", "sys/fs/cgroup/memory/a/memory.limit_in_bytes": "209715200",
+			"proc/self/cgroup": "5:hugetlb,memory:/a\n0::/a\n",
+			"sys/fs/cgroup/memory/a/memory.limit_in_bytes": "209715200",
 		}, 200 * mib},
 		"a path out of the root": {
 			map[string]string{"proc/self/cgroup": "0::/../../x\n", "sys/fs/cgroup/memory.max": "67108864"}, 64 * mib,

@@ -42,8 +42,8 @@ func TestSaturationIsAShareWhateverIsCounted(t *testing.T) {
 		}
 		counts := func(name string) Counts {
 			return Counts{
-				Processor: d(name), Processors: rapid.IntRange(-1, 8).Draw(t, "processors"), Budget: d(name), Window: d(name),
-				Lanes: rapid.IntRange(0, 9).Draw(t, "lanes"), Settling: d(name), Answers: d(name),
+				Processor: d(name), Processors: rapid.IntRange(-1, 8).Draw(t, "processors"), Budget: d(name),
+				Window: d(name), Lanes: rapid.IntRange(0, 9).Draw(t, "lanes"), Settling: d(name), Answers: d(name),
 			}
 		}
 		if v, _ := between(counts("was"), counts("now"), d("elapsed")).Of(); v < 0 || v > 1 {

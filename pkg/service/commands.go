@@ -89,7 +89,8 @@ func (p *Program[C]) serve(ctx context.Context, file string, std cli.Streams) er
 	go memory.Follow(following, budget, func() int { return int(lanes.Load()) })
 	log := logging.New(std.Err, process.Log)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	log.Info(p.Name+" starts", "version", version.String(), "config", file) //nolint:sloglint // one name a program
 	return p.Run(ctx, c, Env{Log: log, Registry: registry, Lanes: &lanes})
 }

@@ -69,7 +69,8 @@ func CheckPorts(report func(key, message, remedy string), grpc, admin *Listen, w
 			report(l.key+".insecure", "is true while there is TLS", "remove one of the two")
 		case !l.Insecure && !l.TLS.enabled() && !loopback(l.Listen.Listen):
 			report(l.key+".tls", fmt.Sprintf("others than this machine reach %s without TLS", l.Listen.Listen),
-				"set cert and key, or listen on 127.0.0.1, or say "+l.key+".insecure: true where the network is trusted")
+				"set cert and key, or listen on 127.0.0.1, or say "+l.key+
+					".insecure: true where the network is trusted")
 		}
 	}
 	if who.ByCertificate() && grpc.TLS.ClientCA == "" && admin.TLS.ClientCA == "" {

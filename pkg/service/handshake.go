@@ -39,7 +39,8 @@ func (w *watched) Clone() credentials.TransportCredentials {
 func (w *watched) failed(from net.Addr, err error) {
 	w.bound.Say(func(others int) {
 		w.port.Log.LogAttrs(context.Background(), slog.LevelWarn, "connection refused in the TLS handshake",
-			slog.String("from", from.String()), slog.Any("error", err), slog.String("remedy", aboutHandshake(w.port.Key, err)),
+			slog.String("from", from.String()), slog.Any("error", err),
+			slog.String("remedy", aboutHandshake(w.port.Key, err)),
 			slog.Int("others_since_last", others))
 	})
 }
@@ -49,10 +50,11 @@ func aboutHandshake(key string, err error) string {
 	var verification *tls.CertificateVerificationError
 	switch {
 	case errors.As(err, &verification):
-		return key + ".tls.client_ca does not vouch for its certificate: give the caller one of that authority, or add the " +
-			"authority of this one"
+		return key + ".tls.client_ca does not vouch for its certificate: give the caller one of that authority, or " +
+			"add the authority of this one"
 	case strings.Contains(err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
-		return "it shows no certificate, as callers do whose only one is not of " + key + ".tls.client_ca: give the caller " +
+		return "it shows no certificate, as callers do whose only one is not of " + key +
+			".tls.client_ca: give the caller " +
 			"one of that authority, or add the authority of that one"
 	}
 	return "see whether the caller speaks TLS, and trusts its certificate"

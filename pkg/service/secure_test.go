@@ -50,7 +50,8 @@ func issue(t *testing.T, name string, by *authority) (*x509.Certificate, *ecdsa.
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
 		NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"writer"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		DNSNames: []string{"writer"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth},
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: by == nil, BasicConstraintsValid: true,
 	}
 	parent, signer := template, key
@@ -125,7 +126,10 @@ func (s *secured) connect(client tls.Certificate, roots ...*authority) (shown st
 		MinVersion: tls.VersionTLS12,
 	}
 	if s.insists {
-		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &client, nil }
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &client,
+				nil
+		}
 	}
 	c := tls.Client(ours, config)
 	if err := c.HandshakeContext(context.Background()); err == nil {
@@ -144,7 +148,8 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	s := &secured{
 		t: t,
 		files: TLS{
-			Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), ClientCA: filepath.Join(dir, "ca.pem"),
+			Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"),
+			ClientCA: filepath.Join(dir, "ca.pem"),
 		},
 	}
 	_, cert, key := first.pair(t, "writer 1")
@@ -152,7 +157,8 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	s.write(s.files.Key, key)
 	s.write(s.files.ClientCA, first.pem)
 	var err error
-	if s.creds, err = s.files.Credentials(Port{Key: "grpc", Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
+	if s.creds, err = s.files.Credentials(Port{Key: "grpc",
+		Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	ours, _, _ := first.pair(t, "ingest")
@@ -169,14 +175,16 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	}
 	s.insists = false
 	for _, want := range []string{
-		"connection refused in the TLS handshake", "unknown authority", "grpc.tls.client_ca does not vouch", "from=pipe",
+		"connection refused in the TLS handshake", "unknown authority", "grpc.tls.client_ca does not vouch",
+		"from=pipe",
 	} {
 		if !strings.Contains(s.log.String(), want) {
 			t.Errorf("the log does not say %q: %s", want, s.log.String())
 		}
 	}
 	if _, err := s.connect(theirs, first, second); err == nil ||
-		!strings.Contains(aboutHandshake("grpc", err), "shows no certificate") || strings.Count(s.log.String(), "\n") != 1 {
+		!strings.Contains(aboutHandshake("grpc", err), "shows no certificate") ||
+		strings.Count(s.log.String(), "\n") != 1 {
 		t.Errorf("%v; a caller that tries again and again fills the log: %s", err, s.log.String())
 	}
 
@@ -213,7 +221,8 @@ func TestWhoLeavesALine(t *testing.T) {
 	s.write(s.files.Cert, cert)
 	s.write(s.files.Key, key)
 	var err error
-	if s.creds, err = s.files.Credentials(Port{Key: "grpc", Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
+	if s.creds, err = s.files.Credentials(Port{Key: "grpc",
+		Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
 		t.Fatal(err)
 	}
 	say := func(text string) {

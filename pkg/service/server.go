@@ -33,7 +33,8 @@ func ServerOptions(
 		return logging.LevelDebug
 	})
 	lines := logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		log.Log(ctx, slog.Level(level), msg, fields...) //nolint:sloglint // The middleware has a handful of static messages.
+		// Nolint:sloglint // The middleware has a handful of static messages.
+		log.Log(ctx, slog.Level(level), msg, fields...)
 	})
 	finished := logging.WithLogOnEvents(logging.FinishCall)
 	options := []grpc.ServerOption{

@@ -88,7 +88,8 @@ func TestCommands(t *testing.T) {
 				t.Setenv("WAYBILL_SHOP_CONFIG", tt.environment)
 			}
 			var out, errs strings.Builder
-			code := shopProgram().Main(t.Context(), &shopCommands{}, strings.Fields(tt.args), cli.Streams{Out: &out, Err: &errs})
+			code := shopProgram().Main(t.Context(), &shopCommands{}, strings.Fields(tt.args),
+				cli.Streams{Out: &out, Err: &errs})
 			if code != tt.code || !strings.Contains(out.String(), tt.out) || !strings.Contains(errs.String(), tt.err) {
 				t.Errorf("exit status %d\n%s%s", code, &out, &errs)
 			}
@@ -146,7 +147,8 @@ func TestListenOpensAllOrNothing(t *testing.T) {
 	}
 	env := Env{GRPC: given}
 	err = env.Listen(t.Context(), "", taken.Addr().String())
-	if err == nil || !strings.Contains(err.Error(), "admin.listen") || !strings.Contains(err.Error(), "another address") {
+	if err == nil || !strings.Contains(err.Error(), "admin.listen") ||
+		!strings.Contains(err.Error(), "another address") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := given.Accept(); !errors.Is(err, net.ErrClosed) {
@@ -175,13 +177,14 @@ func TestCheckPorts(t *testing.T) {
 		},
 		"open to all": {
 			grpc: Listen{Listen: ":7080"}, admin: Listen{Listen: "10.1.1.1:7081"},
-			want: "grpc.tls: others than this machine reach :7080" + open + "grpc.insecure: true where the network is trusted" +
+			want: "grpc.tls: others than this machine reach :7080" + open +
+				"grpc.insecure: true where the network is trusted" +
 				"admin.tls: others than this machine reach 10.1.1.1:7081" + open +
 				"admin.insecure: true where the network is trusted",
 		},
 		"both": {
-			grpc: Listen{Listen: "127.0.0.1:7080", Insecure: true, TLS: TLS{Cert: "no.pem", Key: "no.pem"}}, admin: at(":7081"),
-			want: "grpc.tls: open no.pem: no such file or directory; " +
+			grpc:  Listen{Listen: "127.0.0.1:7080", Insecure: true, TLS: TLS{Cert: "no.pem", Key: "no.pem"}},
+			admin: at(":7081"), want: "grpc.tls: open no.pem: no such file or directory; " +
 				"name the PEM files of certificate and key, both or neither" +
 				"grpc.insecure: is true while there is TLS; remove one of the two",
 		},
@@ -192,8 +195,8 @@ func TestCheckPorts(t *testing.T) {
 		},
 	} {
 		var got string
-		CheckPorts(func(key, message, remedy string) { got += key + ": " + message + "; " + remedy }, &tt.grpc, &tt.admin,
-			&tt.who, 7080)
+		CheckPorts(func(key, message, remedy string) { got += key + ": " + message + "; " + remedy }, &tt.grpc,
+			&tt.admin, &tt.who, 7080)
 		if got != tt.want {
 			t.Errorf("%s:\n%q, want\n%q", name, got, tt.want)
 		}

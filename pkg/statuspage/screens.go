@@ -35,8 +35,8 @@ func table(ctx context.Context, p *page, query url.Values) (any, error) {
 		return nil, err
 	}
 	if name == "" || len(r.GetTables()) == 0 {
-		return nil, status.Errorf(codes.NotFound, "no lane that was asked feeds a table %q; the Tables page lists those "+
-			"that there are", name)
+		return nil, status.Errorf(codes.NotFound, "no lane that was asked feeds a table %q; the Tables page lists "+
+			"those that there are", name)
 	}
 	lanes, err := p.view.ListLanes(ctx, &adminv1.ListLanesRequest{Table: name, Limit: mostLanes})
 	if err != nil {
@@ -96,15 +96,16 @@ func lane(ctx context.Context, p *page, query url.Values) (any, error) {
 		return nil, err
 	}
 	if topic == "" || number == nil {
-		return nil, status.Error(codes.InvalidArgument, "a lane has a topic and a partition; the page of its table lists it")
+		return nil, status.Error(codes.InvalidArgument,
+			"a lane has a topic and a partition; the page of its table lists it")
 	}
 	r, err := p.view.ListLanes(ctx, &adminv1.ListLanesRequest{Topic: topic, Partition: number})
 	if err != nil {
 		return nil, err
 	}
 	if len(r.GetLanes()) == 0 {
-		return nil, status.Errorf(codes.NotFound, "nobody that was asked carries %s/%d: the group may be rebalancing, or "+
-			"its ingest does not answer (see Fleet)", topic, *number)
+		return nil, status.Errorf(codes.NotFound, "nobody that was asked carries %s/%d: the group may be "+
+			"rebalancing, or its ingest does not answer (see Fleet)", topic, *number)
 	}
 	log, err := p.view.ListEvents(ctx, &adminv1.ListEventsRequest{Topic: topic, Partition: number, Limit: 50})
 	if err != nil {

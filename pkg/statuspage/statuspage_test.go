@@ -33,9 +33,9 @@ func (f fake) Tables() []*adminv1.Table {
 	for i := range f.tables {
 		t := &adminv1.Table{
 			Name: fmt.Sprintf("warehouse.orders_%03d", i), State: adminv1.State_STATE_FRESH, Reason: "is fresh",
-			CompleteThrough: timestamppb.Now(), Goal: durationpb.New(time.Minute), Stale: durationpb.New(10 * time.Minute),
-			Cause: "append", Since: timestamppb.Now(), RowsPerSecond: 12345.6, BytesPerSecond: 7.5e6,
-			DeadLetters: uint64(i % 3),
+			CompleteThrough: timestamppb.Now(), Goal: durationpb.New(time.Minute),
+			Stale: durationpb.New(10 * time.Minute), Cause: "append", Since: timestamppb.Now(), RowsPerSecond: 12345.6,
+			BytesPerSecond: 7.5e6, DeadLetters: uint64(i % 3),
 			Shares: []*adminv1.Share{
 				{Cause: "append", Minute: 0.6, Quarter: 0.5},
 				{Cause: "decode", Minute: 0.4, Quarter: 0.3},
@@ -68,8 +68,8 @@ func (f fake) Lanes(topic string, partition *int32, table string) []*adminv1.Lan
 			Topic: "orders", Partition: int32(i), Ingest: "ingest-1", Writer: "writer-2", State: "open",
 			Since: timestamppb.Now(), Cause: "append", CauseSince: timestamppb.Now(), Position: 123456789,
 			BehindRecords: int64(i),
-			Behind:        durationpb.New(time.Duration(i) * time.Second), WindowBatches: 7, WindowBytes: 7 << 20, Rows: 1e6,
-			Shares: []*adminv1.Share{
+			Behind:        durationpb.New(time.Duration(i) * time.Second), WindowBatches: 7, WindowBytes: 7 << 20,
+			Rows: 1e6, Shares: []*adminv1.Share{
 				{Cause: "append", Minute: 0.6, Quarter: 0.5}, {Cause: "decode", Minute: 0.4, Quarter: 0.5},
 			},
 			Tables: []string{"warehouse.orders_003"},
@@ -90,7 +90,8 @@ func (f fake) Lanes(topic string, partition *int32, table string) []*adminv1.Lan
 
 func (fake) Process() *adminv1.Process {
 	return &adminv1.Process{
-		Name: "ingest-1", Service: "ingest", Version: "v1", Address: "10.0.0.7:7080", Started: timestamppb.Now(), Lanes: 10,
+		Name: "ingest-1", Service: "ingest", Version: "v1", Address: "10.0.0.7:7080", Started: timestamppb.Now(),
+		Lanes:          10,
 		BytesPerSecond: 5e7, Processor: 0.4, BudgetUsed: 1 << 28, BudgetSize: 1 << 30, Saturation: 0.41,
 		SaturationCause: "processor", Home: "group loader",
 	}
@@ -101,10 +102,12 @@ func (fake) Plan() *adminv1.Plan {
 		Ingest: "ingest-1",
 		Writers: []*adminv1.PlannedWriter{
 			{Writer: "writer-1", State: "serving", Lanes: 5, Share: 0.5, Fair: 0.5, Address: "10.0.0.1:7070"},
-			{Writer: "writer-2", State: "away", Why: "connection refused", Lanes: 5, Share: 0.5, Address: "10.0.0.2:7070"},
+			{Writer: "writer-2", State: "away", Why: "connection refused", Lanes: 5, Share: 0.5,
+				Address: "10.0.0.2:7070"},
 		},
 		Moves: []*adminv1.Move{{
-			Time: timestamppb.Now(), Topic: "orders", Partition: 3, From: "writer-2", To: "writer-1", Reason: "writer-2 drains",
+			Time: timestamppb.Now(), Topic: "orders", Partition: 3, From: "writer-2", To: "writer-1",
+			Reason: "writer-2 drains",
 		}},
 	}
 }
@@ -117,8 +120,8 @@ func (fake) DeadLetters() []*adminv1.DeadLetterCount {
 			Topic: "orders", Reason: "undecodable", Count: 12, Hour: 2, Contract: "orders.v1", Type: "order.Placed",
 			Field: fmt.Sprintf("items[].total_%d", i), First: timestamppb.Now(), Last: timestamppb.Now(),
 			Sample: &adminv1.LetterSample{
-				Partition: 3, Offset: 125, Error: "no number " + hostile, Excerpt: bytes.Repeat([]byte("<b>&"), 16), ExcerptAt: 68,
-				Byte: &at, ValueBytes: 200,
+				Partition: 3, Offset: 125, Error: "no number " + hostile, Excerpt: bytes.Repeat([]byte("<b>&"), 16),
+				ExcerptAt: 68, Byte: &at, ValueBytes: 200,
 			},
 		})
 	}
@@ -164,7 +167,8 @@ func viewOf(f fake) *fleetview.View {
 	three := int32(4)
 	for i := range 300 {
 		ring.Add(&adminv1.Event{
-			Time: timestamppb.Now(), Level: []string{"info", "warn", "error"}[i%3], Kind: "lane open", Text: "writer=" + hostile,
+			Time: timestamppb.Now(), Level: []string{"info", "warn", "error"}[i%3], Kind: "lane open", Text: "writer=" +
+				hostile,
 			Topic: "orders", Partition: &three,
 		})
 	}

@@ -10,6 +10,8 @@ import (
 // broken is an exporter that reaches nobody.
 type broken struct{}
 
-func (broken) ExportSpans(context.Context, []sdk.ReadOnlySpan) error { return errors.New("nobody listens") }
+func (broken) ExportSpans(context.Context, []sdk.ReadOnlySpan) error {
+	return errors.New("nobody listens")
+}
 
 func (broken) Shutdown(context.Context) error { return nil }

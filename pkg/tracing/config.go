@@ -28,7 +28,8 @@ func (c *Config) Enabled() bool { return c.Endpoint != "" }
 func (c *Config) Check(report func(key, message, remedy string)) {
 	if !c.Enabled() {
 		if c.Insecure || c.CA != "" {
-			report("endpoint", "is empty, and something is said of the connection", "name the collector, or remove the rest")
+			report("endpoint", "is empty, and something is said of the connection",
+				"name the collector, or remove the rest")
 		}
 		return
 	}

@@ -5,8 +5,8 @@
 // long after, and more than once. Ingest makes the spans `record`, `fetch`, `decode`, `batch` and `settle`; the writer,
 // told by the batch, `append` below `settle`.
 //
-// Nothing waits for a collector. Spans are queued; while it is away, or slower than they come, they are dropped, and the
-// log says so once a minute at most.
+// Nothing waits for a collector. Spans are queued; while it is away, or slower than they come, they are dropped, and
+// the log says so once a minute at most.
 package tracing
 
 import (

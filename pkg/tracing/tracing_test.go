@@ -31,7 +31,8 @@ func (r *receiver) Export(_ context.Context, in *collector.ExportTraceServiceReq
 	for _, resource := range in.GetResourceSpans() {
 		for _, scope := range resource.GetScopeSpans() {
 			for _, span := range scope.GetSpans() {
-				r.names = append(r.names, resource.GetResource().GetAttributes()[0].GetValue().GetStringValue()+"/"+span.GetName())
+				r.names = append(r.names, resource.GetResource().GetAttributes()[0].GetValue().GetStringValue()+"/"+
+					span.GetName())
 			}
 		}
 	}
@@ -129,11 +130,13 @@ func TestContextsTravel(t *testing.T) {
 		got.SpanID() != span.SpanContext().SpanID() || !got.IsSampled() {
 		t.Errorf("told %q: %v", told, got)
 	}
-	if links := Linked(told, "vendor=1"); len(links) != 1 || links[0].SpanContext.SpanID() != span.SpanContext().SpanID() ||
+	if links := Linked(told, "vendor=1"); len(links) != 1 ||
+		links[0].SpanContext.SpanID() != span.SpanContext().SpanID() ||
 		links[0].SpanContext.TraceState().Get("vendor") != "1" {
 		t.Errorf("linked to %v", links)
 	}
-	for _, nothing := range []string{"", "00-0-0-0", "no trace", strings.Repeat("0", 55), "00-" + strings.Repeat("g", 52)} {
+	for _, nothing := range []string{"", "00-0-0-0", "no trace", strings.Repeat("0", 55), "00-" +
+		strings.Repeat("g", 52)} {
 		if _, ok := Told(t.Context(), nothing); ok || len(Linked(nothing, "")) > 0 {
 			t.Errorf("%q names a span", nothing)
 		}

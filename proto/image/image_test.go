@@ -25,7 +25,8 @@ func TestImageIsTheGeneratedCode(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want, got := protodesc.ToFileDescriptorProto(generated.ParentFile()), protodesc.ToFileDescriptorProto(m.ParentFile())
+		want, got := protodesc.ToFileDescriptorProto(generated.ParentFile()),
+			protodesc.ToFileDescriptorProto(m.ParentFile())
 		want.SourceCodeInfo, got.SourceCodeInfo = nil, nil // comments are in the image only
 		if !proto.Equal(want, got) {
 			t.Errorf("%s: the image and the generated code differ; run `make gen`", generated.ParentFile().Path())
@@ -42,7 +43,8 @@ func TestSelf(t *testing.T) {
 		}
 		// It stands alone: a file with nothing else in it links, as proto2.
 		file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-			Name: proto.String("self.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{self},
+			Name: proto.String("self.proto"), Syntax: proto.String("proto2"),
+			MessageType: []*descriptorpb.DescriptorProto{self},
 		}, &protoregistry.Files{})
 		if err != nil {
 			t.Fatal(err)
@@ -90,7 +92,8 @@ func same(t *testing.T, path string, self, generated protoreflect.MessageDescrip
 	for i := range generated.Fields().Len() {
 		g, s := generated.Fields().Get(i), self.Fields().Get(i)
 		at := path + "." + string(g.Name())
-		if g.Name() != s.Name() || g.Number() != s.Number() || g.Kind() != s.Kind() || g.Cardinality() != s.Cardinality() ||
+		if g.Name() != s.Name() || g.Number() != s.Number() || g.Kind() != s.Kind() ||
+			g.Cardinality() != s.Cardinality() ||
 			g.HasPresence() != s.HasPresence() {
 			t.Errorf("%s: %v, want %v", at, s, g)
 		}

@@ -168,7 +168,8 @@ func TestDefaultsOfStorageWrite(t *testing.T) {
 	for _, wrong := range []interpretations{{"nothing": value}, {"note.x": value}, {"note": 0}} {
 		err := w.append(40, map[int]string{2: "x"},
 			func(r *storagepb.AppendRowsRequest) { r.MissingValueInterpretations = wrong })
-		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "missing_value_interpretations") {
+		if status.Code(err) != codes.InvalidArgument ||
+			!strings.Contains(err.Error(), "missing_value_interpretations") {
 			t.Errorf("%v: %v", wrong, err)
 		}
 	}
@@ -190,7 +191,8 @@ func TestDefaultsOfJSON(t *testing.T) {
 	}
 	b.load(`{"load": {"sourceFormat": "NEWLINE_DELIMITED_JSON",
 		"destinationTable": {"projectId": "sandbox", "datasetId": "waybill", "tableId": "orders"},
-		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+"\n")
+		"schema": {"fields": [{"name": "id", "type": "INTEGER"}, {"name": "price", "type": "NUMERIC"}]}}}`, `{"id": 3}`+
+		"\n")
 	// In one request CURRENT_TIMESTAMP is one time, and GENERATE_UUID gives each row its own text.
 	once := b.ask("SELECT COUNT(DISTINCT at), COUNT(DISTINCT mark) FROM orders WHERE id < 3", "[]")
 	if diff := cmp.Diff(any(list(list("1", "2"))), once); diff != "" {

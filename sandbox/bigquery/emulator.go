@@ -127,8 +127,8 @@ func (e *Emulator) start(ctx context.Context, cfg Config) error {
 	e.addrs = Addrs{GRPC: grpcListener.Addr().String(), REST: restListener.Addr().String()}
 	e.write = write.Serve(grpcListener, write.Config{
 		Store: e.store, Faults: &e.faults, Engine: e.engine, StreamRequestLimit: cfg.StreamRequestLimit,
-		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle, Discard: cfg.Discard,
-		TLS: cfg.TLS,
+		DefaultRequestLimit: cfg.DefaultRequestLimit, RequireParams: cfg.RequireParams, Idle: cfg.Idle,
+		Discard: cfg.Discard, TLS: cfg.TLS,
 	})
 	e.http = &http.Server{
 		Handler: e.api, ReadHeaderTimeout: 10 * time.Second,

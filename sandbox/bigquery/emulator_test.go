@@ -133,7 +133,8 @@ func event(offset int64) *deliveryv6.DeliveryEvent {
 	return &deliveryv6.DeliveryEvent{
 		EventId: proto.String(fmt.Sprint("e", offset)), EventType: proto.String([]string{"A", "B"}[offset%2]),
 		EventTime: proto.Int64(1_700_000_000_000_000 + offset*1_000_000), KafkaTopic: proto.String("deliveries"),
-		KafkaPartition: proto.Int32(int32(offset % 3)), KafkaOffset: proto.Int64(offset), KafkaKey: []byte{0, byte(offset)},
+		KafkaPartition: proto.Int32(int32(offset % 3)), KafkaOffset: proto.Int64(offset),
+		KafkaKey:     []byte{0, byte(offset)},
 		KafkaHeaders: []*envelopev1.Header{{Key: proto.String("k"), Value: []byte("v")}},
 		Delivery: &deliveryv6.Delivery{
 			Status: proto.String("done"), DeliveryValueTotal: proto.Float64(float64(offset) + 0.5),

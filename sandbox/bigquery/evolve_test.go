@@ -265,7 +265,8 @@ func TestDefaultStream(t *testing.T) {
 		&storagepb.FinalizeWriteStreamRequest{Name: stream}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("finalize: %v", err)
 	}
-	if got := b.query("SELECT id FROM waybill.grows ORDER BY id"); len(got) != 2 || got[0][0] != "1" || got[1][0] != "2" {
+	if got := b.query("SELECT id FROM waybill.grows ORDER BY id"); len(got) != 2 || got[0][0] != "1" ||
+		got[1][0] != "2" {
 		t.Errorf("table holds %v", got)
 	}
 }
@@ -287,7 +288,8 @@ func TestRangeColumn(t *testing.T) {
 		kind descriptorpb.FieldDescriptorProto_Type,
 	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
-			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Name: &name, Number: &number, Type: kind.Enum(),
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 	}
 	for i, kind := range []descriptorpb.FieldDescriptorProto_Type{

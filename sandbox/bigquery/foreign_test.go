@@ -51,7 +51,10 @@ func (b *bench) call(r rest) (status int, header http.Header, out map[string]any
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{
-		Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: transport, CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		},
 	}).Do(request)
 	if err != nil {
 		b.t.Fatal(err)
@@ -153,7 +156,8 @@ func TestNumbersOfEitherForm(t *testing.T) {
 	} {
 		b.ok(rest{method: "POST", path: v2 + "/datasets/waybill/tables", body: fmt.Sprintf(
 			`{"tableReference": {"tableId": "t%d"}, "schema": {"fields": [%s]}, "expirationTime": 4102444800000,
-			  "timePartitioning": {"type": "DAY", "requirePartitionFilter": "false", "expirationMs": 86400000}}`, i, field)})
+			  "timePartitioning": {"type": "DAY", "requirePartitionFilter": "false", "expirationMs": 86400000}}`, i,
+			field)})
 		got := b.ok(rest{method: "GET", path: fmt.Sprintf("%s/datasets/waybill/tables/t%d", v2, i)})
 		want := map[string]any{"name": "n", "type": "NUMERIC", "precision": "10", "scale": "2"}
 		if diff := cmp.Diff(want, at(got, "schema", "fields", 0)); diff != "" {
@@ -247,7 +251,8 @@ func TestQueryParameters(t *testing.T) {
 		{"SELECT @n + 1", `[{"name": "n", ` + one + `: {"value": 41}}]`, list(list("42"))},
 		{
 			"SELECT @`n`, @`select`",
-			`[{"name": "n", ` + one + `: {"value": 1}}, {"name": "select", ` + one + `: {"value": 2}}]`, list(list("1", "2")),
+			`[{"name": "n", ` + one + `: {"value": 1}}, {"name": "select", ` + one + `: {"value": 2}}]`,
+			list(list("1", "2")),
 		},
 		{"SELECT ? - ?", `[{` + one + `: {"value": 5}}, {` + one + `: {"value": 3}}]`, list(list("2"))},
 		{
@@ -314,7 +319,8 @@ func TestDatasetsChange(t *testing.T) {
 	}
 	b.refused(412, rest{method: "PATCH", path: path, body: `{}`, header: map[string]string{"If-Match": "other"}})
 	got = b.ok(rest{method: "PUT", path: path, body: `{"friendlyName": "f"}`})
-	if got["description"] != nil || got["friendlyName"] != "f" || at(got, "datasetReference", "datasetId") != "waybill" {
+	if got["description"] != nil || got["friendlyName"] != "f" ||
+		at(got, "datasetReference", "datasetId") != "waybill" {
 		t.Errorf("replaced: %v", got)
 	}
 	b.refused(404, rest{method: "PATCH", path: v2 + "/datasets/none", body: `{}`})
@@ -329,7 +335,8 @@ func TestListsInPages(t *testing.T) {
 			method: "POST", path: v2 + "/datasets/waybill/tables",
 			body: fmt.Sprintf(`{"tableReference": {"tableId": "t%d"}}`, i),
 		})
-		b.ok(rest{method: "POST", path: v2 + "/datasets", body: fmt.Sprintf(`{"datasetReference": {"datasetId": "d%d"}}`, i)})
+		b.ok(rest{method: "POST", path: v2 + "/datasets",
+			body: fmt.Sprintf(`{"datasetReference": {"datasetId": "d%d"}}`, i)})
 	}
 	for path, key := range map[string]string{
 		"/jobs": "jobs", "/datasets/waybill/tables": "tables", "/datasets": "datasets",

@@ -18,7 +18,8 @@ func multipartBody(config, data string) rest {
 		method: "POST", path: uploads + "?uploadType=multipart", header: map[string]string{
 			"Content-Type": "multipart/related; boundary=\"==x==\"",
 		},
-		body: "--==x==\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{\"configuration\": " + config + "}\r\n" +
+		body: "--==x==\r\ncontent-type: application/json; charset=UTF-8\r\n\r\n{\"configuration\": " + config +
+			"}\r\n" +
 			"--==x==\r\ncontent-type: */*\r\n\r\n" + data + "\r\n--==x==--",
 	}
 }
@@ -106,8 +107,9 @@ func TestResumableUploads(t *testing.T) {
 	begin := func() string {
 		t.Helper()
 		status, header, out := b.call(rest{
-			method: "POST", path: uploads + "?uploadType=resumable", header: map[string]string{"Content-Encoding": "gzip"},
-			body: `{"configuration": ` + loadInto("pieces", loadSchema) + `}`,
+			method: "POST", path: uploads + "?uploadType=resumable",
+			header: map[string]string{"Content-Encoding": "gzip"},
+			body:   `{"configuration": ` + loadInto("pieces", loadSchema) + `}`,
 		})
 		if status != 200 || header.Get("Location") == "" {
 			t.Fatalf("begin: %d %v %v", status, header, out)

@@ -72,7 +72,8 @@ func (e *Emulator) places(ctx context.Context, t *store.Table, each func(Place) 
 		stream, at := scan.Position()
 		name := stream.Name()
 		p := Place{
-			Topic: topic, Partition: partition, Offset: offset, Stream: name[strings.LastIndexByte(name, '/')+1:], Row: at,
+			Topic: topic, Partition: partition, Offset: offset, Stream: name[strings.LastIndexByte(name, '/')+1:],
+			Row: at,
 		}
 		if err := each(p); err != nil {
 			return err

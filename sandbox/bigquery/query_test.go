@@ -38,7 +38,8 @@ func TestSQL(t *testing.T) {
 			[]row{{"A", int64(50)}, {"B", int64(50)}},
 		},
 		{
-			"select delivery.customer.name, delivery.status, kafka_key from waybill.delivery_events where kafka_offset = 7",
+			"select delivery.customer.name, delivery.status, kafka_key from waybill.delivery_events where " +
+				"kafka_offset = 7",
 			[]row{{"Ana", "done", []byte{0, 7}}},
 		},
 		{
@@ -49,17 +50,18 @@ func TestSQL(t *testing.T) {
 			"SELECT TIMESTAMP_TRUNC(event_time, HOUR) AS h, DATE(event_time), EXTRACT(DAY FROM event_time), " +
 				"COUNTIF(delivery.optimized) FROM waybill.delivery_events GROUP BY h, 2, 3",
 			[]row{
-				{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14), int64(50)},
+				{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14),
+					int64(50)},
 			},
 		},
 		{
-			"SELECT e.kafka_offset, i.qnt FROM waybill.delivery_events e, UNNEST(e.delivery.items) AS i WHERE i.currency " +
-				"IS NULL ORDER BY 1 DESC LIMIT 2",
+			"SELECT e.kafka_offset, i.qnt FROM waybill.delivery_events e, UNNEST(e.delivery.items) AS i WHERE " +
+				"i.currency IS NULL ORDER BY 1 DESC LIMIT 2",
 			[]row{{int64(99), int64(99)}, {int64(98), int64(98)}},
 		},
 		{
-			"SELECT delivery.items[OFFSET(0)].qnt + 1, ARRAY_LENGTH(delivery.items), SAFE_DIVIDE(1, 0), IF(kafka_offset > 1, " +
-				"'x', 'y') FROM waybill.delivery_events LIMIT 1",
+			"SELECT delivery.items[OFFSET(0)].qnt + 1, ARRAY_LENGTH(delivery.items), SAFE_DIVIDE(1, 0), " +
+				"IF(kafka_offset > 1, 'x', 'y') FROM waybill.delivery_events LIMIT 1",
 			[]row{{int64(3), int64(2), nil, "y"}},
 		},
 		{
@@ -67,8 +69,8 @@ func TestSQL(t *testing.T) {
 				"SUM(delivery.delivery_value_total) FROM waybill.delivery_events", []row{{int64(99), 5000.0}},
 		},
 		{
-			"SELECT x FROM (SELECT kafka_offset AS x, ROW_NUMBER() OVER (PARTITION BY kafka_partition ORDER BY kafka_offset) " +
-				"AS n FROM waybill.delivery_events) WHERE n = 2 ORDER BY x",
+			"SELECT x FROM (SELECT kafka_offset AS x, ROW_NUMBER() OVER (PARTITION BY kafka_partition ORDER BY " +
+				"kafka_offset) AS n FROM waybill.delivery_events) WHERE n = 2 ORDER BY x",
 			[]row{{int64(3)}, {int64(4)}, {int64(5)}},
 		},
 		{
@@ -85,8 +87,8 @@ func TestSQL(t *testing.T) {
 			},
 		},
 		{
-			"SELECT CAST(kafka_offset AS STRING) || '!' FROM waybill.delivery_events WHERE event_time BETWEEN '2023-11-14 " +
-				"22:13:21' AND '2023-11-14T22:13:21Z'", []row{{"1!"}},
+			"SELECT CAST(kafka_offset AS STRING) || '!' FROM waybill.delivery_events WHERE event_time BETWEEN " +
+				"'2023-11-14 22:13:21' AND '2023-11-14T22:13:21Z'", []row{{"1!"}},
 		},
 	} {
 		got := b.query(c.sql, bigquery.QueryParameter{Name: "id", Value: "e5"})
@@ -157,7 +159,8 @@ func TestInsertAllTypes(t *testing.T) {
 		{Name: "b", Type: bigquery.BytesFieldType},
 		{Name: "f", Type: bigquery.FloatFieldType},
 		{Name: "i", Type: bigquery.IntegerFieldType, Repeated: true},
-		{Name: "r", Type: bigquery.RecordFieldType, Schema: bigquery.Schema{{Name: "ok", Type: bigquery.BooleanFieldType}}},
+		{Name: "r", Type: bigquery.RecordFieldType,
+			Schema: bigquery.Schema{{Name: "ok", Type: bigquery.BooleanFieldType}}},
 	}
 	table := b.bq.Dataset(dataset).Table("types")
 	if err := table.Create(t.Context(), &bigquery.TableMetadata{Schema: schema}); err != nil {
@@ -203,7 +206,8 @@ func TestInsertAllTypes(t *testing.T) {
 		},
 		"a column less": {schema[:3], false},
 		"another REQUIRED": {
-			append(slices.Clip(schema), &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType, Required: true}),
+			append(slices.Clip(schema), &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType,
+				Required: true}),
 			false,
 		},
 		"another type": {
@@ -265,7 +269,8 @@ func TestAdmin(t *testing.T) {
 			Topic, Stream          string
 			Partition, Offset, Row int64
 		}
-		if err := json.Unmarshal(lines.Bytes(), &p); err != nil || p.Topic != "deliveries" || p.Offset != n || p.Row != n ||
+		if err := json.Unmarshal(lines.Bytes(), &p); err != nil || p.Topic != "deliveries" || p.Offset != n ||
+			p.Row != n ||
 			p.Partition != n%3 || p.Stream == "" {
 			t.Fatalf("line %d: %s %v", n, lines.Bytes(), err)
 		}

@@ -24,7 +24,8 @@ func TestRestartCutsTornTail(t *testing.T) {
 	whole := size(t, dir, open)
 	a.mustAppend(5, encoded(t, 5, 6))
 	b.open(done).mustAppend(0, encoded(t, 6, 9))
-	if _, err := b.write.FinalizeWriteStream(t.Context(), &storagepb.FinalizeWriteStreamRequest{Name: done}); err != nil {
+	if _, err := b.write.FinalizeWriteStream(t.Context(),
+		&storagepb.FinalizeWriteStreamRequest{Name: done}); err != nil {
 		t.Fatal(err)
 	}
 	end := size(t, dir, open)

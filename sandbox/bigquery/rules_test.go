@@ -136,7 +136,8 @@ func TestPartitionsAreListed(t *testing.T) {
 			`{"d": "2024-01-02"}, {"d": "2024-01-03"}, {"d": "2024-01-02"}, {}`, "20240102 20240103 __NULL__",
 		},
 		"months": {
-			`"timePartitioning": {"type": "MONTH", "field": "d"}`, `{"d": "2024-01-02"}, {"d": "2023-12-31"}`, "202401 202312",
+			`"timePartitioning": {"type": "MONTH", "field": "d"}`, `{"d": "2024-01-02"}, {"d": "2023-12-31"}`,
+			"202401 202312",
 		},
 		"hours": {
 			`"timePartitioning": {"type": "HOUR", "field": "at"}`,

@@ -88,7 +88,8 @@ func TestCallEndingErrors(t *testing.T) {
 	}
 
 	stream := b.createStream(storagepb.WriteStream_COMMITTED)
-	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-goog-request-params", "write_stream="+url.QueryEscape(stream))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "x-goog-request-params", "write_stream="+
+		url.QueryEscape(stream))
 	rpc, err := b.write.AppendRows(ctx)
 	if err != nil {
 		t.Fatal(err)

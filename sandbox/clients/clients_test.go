@@ -74,7 +74,8 @@ func TestPython(t *testing.T) {
 func TestNode(t *testing.T) {
 	t.Parallel()
 	w := open(t, "node", "node")
-	w.run(t, []string{"NODE_PATH=" + filepath.Join(w.folder, "node_modules")}, "node", filepath.Join("node", "checks.js"))
+	w.run(t, []string{"NODE_PATH=" + filepath.Join(w.folder, "node_modules")}, "node",
+		filepath.Join("node", "checks.js"))
 }
 
 func TestJava(t *testing.T) {
@@ -105,7 +106,8 @@ func TestToolsOfKafka(t *testing.T) {
 			[]string{"Created topic tools."},
 		},
 		{"TopicCommand", "--list", []string{"tools", "delivery_events_v6_topic"}},
-		{"TopicCommand", "--describe --topic tools", []string{"PartitionCount: 3", "retention.ms=1000000", "Partition: 2"}},
+		{"TopicCommand", "--describe --topic tools",
+			[]string{"PartitionCount: 3", "retention.ms=1000000", "Partition: 2"}},
 		{"TopicCommand", "--alter --topic tools --partitions 5", nil},
 		{"ProducerPerformance", "", nil},
 		{"GetOffsetShell", "--topic tools", []string{"tools:0:", "tools:4:"}},
@@ -122,8 +124,8 @@ func TestToolsOfKafka(t *testing.T) {
 	} {
 		if step.class == "ProducerPerformance" {
 			w.run(t, nil, "java", "-XX:TieredStopAtLevel=1", "-cp", filepath.Join(w.folder, "*"),
-				"org.apache.kafka.tools.ProducerPerformance", "--topic", "tools", "--num-records", "100", "--record-size", "10",
-				"--throughput", "-1", "--producer-props",
+				"org.apache.kafka.tools.ProducerPerformance", "--topic", "tools", "--num-records", "100",
+				"--record-size", "10", "--throughput", "-1", "--producer-props",
 				"bootstrap.servers="+w.kafka)
 			continue
 		}

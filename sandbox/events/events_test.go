@@ -122,7 +122,8 @@ func TestDeterministic(t *testing.T) {
 		if bytes.Equal(a.Value, other.Delivery(nil, i).Value) {
 			t.Fatalf("event %d does not depend on the seed", i)
 		}
-		if c, d := one.Stock(nil, i), two.Stock(buffer, i); !bytes.Equal(c.Value, d.Value) || !bytes.Equal(c.Key, d.Key) {
+		if c, d := one.Stock(nil, i), two.Stock(buffer, i); !bytes.Equal(c.Value, d.Value) ||
+			!bytes.Equal(c.Key, d.Key) {
 			t.Fatalf("stock event %d differs", i)
 		}
 	}

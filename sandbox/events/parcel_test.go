@@ -24,7 +24,8 @@ func TestParcelsDecode(t *testing.T) {
 			if event.Value[0] != 0 || binary.BigEndian.Uint32(event.Value[1:]) != 70_000 {
 				t.Fatalf("the header is %x", event.Value[:5])
 			}
-			if again := generator.Parcel(make([]byte, 0, 1024), i, version, 70_000); !bytes.Equal(event.Value, again.Value) ||
+			if again := generator.Parcel(make([]byte, 0, 1024), i, version, 70_000); !bytes.Equal(event.Value,
+				again.Value) ||
 				!bytes.Equal(event.Key, again.Key) {
 				t.Fatalf("parcel %d is another one the second time", i)
 			}

@@ -48,7 +48,8 @@ func (g *Generator) scan(index uint64) scan {
 	r := newRandom(g.config.Seed, index, saltScan)
 	s := scan{
 		seq: int64(index), id: [2]uint64{r.next(), r.next()}, hub: pick(&r, scanHubs), status: pick(&r, scanStatuses),
-		weight: r.between(20, 30000), cents: r.between(1, 99999), insured: r.chance(20), scannedAt: g.nanos(index) / 1000,
+		weight: r.between(20, 30000), cents: r.between(1, 99999), insured: r.chance(20),
+		scannedAt: g.nanos(index) / 1000,
 	}
 	var scratch [2 * scanJSONSize]byte
 	s.fill = scanJSONSize - len(s.json(scratch[:0]))

@@ -6,11 +6,12 @@ import "strings"
 // outside ASCII, and outside the Basic Multilingual Plane, since that is where encoders go wrong.
 var (
 	colors = []string{
-		"navy", "ecru", "Bordeaux", "azul-petróleo", "off-white", "schwarz", "écru chiné", "墨色", "terracotta", "verde-água",
+		"navy", "ecru", "Bordeaux", "azul-petróleo", "off-white", "schwarz", "écru chiné", "墨色", "terracotta",
+		"verde-água",
 	}
 	garments = []string{
-		"jersey dress", "wool coat", "camisola de malha", "Strickjacke", "robe plissée", "linen shirt", "knitted cardigan",
-		"calças de bombazine", "overall", "bonnet à pompon", "スウェットシャツ", "swimsuit",
+		"jersey dress", "wool coat", "camisola de malha", "Strickjacke", "robe plissée", "linen shirt",
+		"knitted cardigan", "calças de bombazine", "overall", "bonnet à pompon", "スウェットシャツ", "swimsuit",
 	}
 	materials = []string{
 		"100% organic cotton", "95% algodão, 5% elastano", "80% wool, 20% polyamide", "100% linen, garment dyed",
@@ -21,12 +22,12 @@ var (
 		"Łódź Mills",
 	}
 	firsts = []string{
-		"João", "Inês", "Zoë", "Søren", "Łukasz", "Aoife", "François", "Jürgen", "さくら", "María José", "Emma", "Noah", "Åsa",
-		"D'Arcy",
+		"João", "Inês", "Zoë", "Søren", "Łukasz", "Aoife", "François", "Jürgen", "さくら", "María José", "Emma", "Noah",
+		"Åsa", "D'Arcy",
 	}
 	lasts = []string{
-		"Gonçalves", "O'Neill", "Müller", "Nowak-Żak", "Sørensen", "Dupont", "García Pérez", "van den Berg", "高橋", "Smith",
-		"Ferreira da Silva",
+		"Gonçalves", "O'Neill", "Müller", "Nowak-Żak", "Sørensen", "Dupont", "García Pérez", "van den Berg", "高橋",
+		"Smith", "Ferreira da Silva",
 	}
 	streets = []string{
 		"Rua de Santa Catarina", "Boulevard Saint-Germain", "Große Elbstraße", "ulica Piotrkowska", "Nørrebrogade",

@@ -70,8 +70,8 @@ func TestRestart(t *testing.T) {
 	writer := sandboxtest.Client(t, cluster)
 	produce(ctx, t, writer, "orders", 1000, "v")
 	writer.Close()
-	reader := sandboxtest.Client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"), kgo.DisableAutoCommit(),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
+	reader := sandboxtest.Client(t, cluster, kgo.ConsumeTopics("orders"), kgo.ConsumerGroup("g"),
+		kgo.DisableAutoCommit(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	consume(ctx, t, reader, 1000)
 	if err := reader.CommitUncommittedOffsets(ctx); err != nil {
 		t.Fatal(err)

@@ -35,8 +35,9 @@ func TestEveryEventOnce(t *testing.T) {
 			config := produce.Config{
 				Seeds: cluster.Seeds(), Topic: topic, Partitions: 3, Events: count, First: first, Codec: codec,
 				Registry: catalog.URL(), SchemaVersion: 2,
-				Generator: events.Config{Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100, UnknownTypeEvery: 100},
-				Progress:  func(s produce.Summary) { reported = s.Events },
+				Generator: events.Config{Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100,
+					UnknownTypeEvery: 100},
+				Progress: func(s produce.Summary) { reported = s.Events },
 			}
 			summary, err := produce.Run(ctx, config)
 			if err != nil || summary.Events != count || reported != count {
@@ -81,7 +82,8 @@ func check(ctx context.Context, t *testing.T, cluster *kafka.Cluster, config pro
 		events.ScanJSONTopic: generator.ScanJSON, events.ScanProtoTopic: generator.ScanProto,
 	}[config.Topic]
 	if config.Topic == events.ParcelTopic {
-		id, err := registry.Register(ctx, config.Registry, events.ParcelSubject, schemas.Parcels[config.SchemaVersion-1])
+		id, err := registry.Register(ctx, config.Registry, events.ParcelSubject,
+			schemas.Parcels[config.SchemaVersion-1])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,8 @@ func (f forms) wrap(next http.Handler) http.Handler {
 		var out map[string]any
 		if held.status == http.StatusOK && json.Unmarshal(held.body, &out) == nil {
 			if err := f.complete(out, r, next); err != nil {
-				admin.Respond(w, http.StatusUnprocessableEntity, map[string]any{"error_code": 42201, "message": err.Error()})
+				admin.Respond(w, http.StatusUnprocessableEntity,
+					map[string]any{"error_code": 42201, "message": err.Error()})
 				return
 			}
 			if b, err := json.Marshal(out); err == nil {

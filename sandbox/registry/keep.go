@@ -82,7 +82,8 @@ func (k *keeper) wrap(next http.Handler) http.Handler {
 		if rest, ok := strings.CutPrefix(r.URL.EscapedPath(), "/subjects/"); ok && held.status < 300 {
 			subject, _, _ := strings.Cut(rest, "/")
 			if err := k.keep(subject); err != nil {
-				admin.Respond(w, http.StatusInternalServerError, map[string]any{"error_code": 50001, "message": err.Error()})
+				admin.Respond(w, http.StatusInternalServerError,
+					map[string]any{"error_code": 50001, "message": err.Error()})
 				return
 			}
 		}

@@ -113,8 +113,8 @@ func fileOf(t *testing.T, schema any) *descriptorpb.FileDescriptorProto {
 // in the form that is asked for; so does one that was registered as text, as Java does.
 func TestProtobufInEitherForm(t *testing.T) {
 	c := serve(t)
-	const str, msg, enum = descriptorpb.FieldDescriptorProto_TYPE_STRING, descriptorpb.FieldDescriptorProto_TYPE_MESSAGE,
-		descriptorpb.FieldDescriptorProto_TYPE_ENUM
+	const str, msg, enum = descriptorpb.FieldDescriptorProto_TYPE_STRING,
+		descriptorpb.FieldDescriptorProto_TYPE_MESSAGE, descriptorpb.FieldDescriptorProto_TYPE_ENUM
 	address := &descriptorpb.FileDescriptorProto{
 		Name: proto.String("shop/address.proto"), Package: proto.String("shop"), Syntax: proto.String("proto3"),
 		MessageType: []*descriptorpb.DescriptorProto{
@@ -129,7 +129,8 @@ func TestProtobufInEitherForm(t *testing.T) {
 		MessageType: []*descriptorpb.DescriptorProto{{
 			Name: proto.String("Order"),
 			Field: []*descriptorpb.FieldDescriptorProto{
-				field("id", 1, str, ""), field("to", 2, msg, ".shop.Address"), field("at", 3, msg, ".google.protobuf.Timestamp"),
+				field("id", 1, str, ""), field("to", 2, msg, ".shop.Address"),
+				field("at", 3, msg, ".google.protobuf.Timestamp"),
 				many, field("state", 5, enum, ".shop.State"),
 			},
 			NestedType: []*descriptorpb.DescriptorProto{
@@ -175,7 +176,8 @@ func TestProtobufInEitherForm(t *testing.T) {
 		t.Errorf("registered again as %v, first %v", again["id"], registered["id"])
 	}
 	body["schema"] = kept
-	if found := c.ok("POST", "/subjects/orders-value", body); found["id"] != registered["id"] || found["schema"] != kept {
+	if found := c.ok("POST", "/subjects/orders-value", body); found["id"] != registered["id"] ||
+		found["schema"] != kept {
 		t.Errorf("the text is found as %v", found)
 	}
 
@@ -203,7 +205,8 @@ func TestProtobufInEitherForm(t *testing.T) {
 func TestGUIDs(t *testing.T) {
 	c := serve(t)
 	body := map[string]any{"schema": `{"type":"record","name":"G","fields":[{"name":"a","type":"int"}]}`}
-	first, second := c.ok("POST", "/subjects/g-value/versions", body), c.ok("POST", "/subjects/other-value/versions", body)
+	first, second := c.ok("POST", "/subjects/g-value/versions", body),
+		c.ok("POST", "/subjects/other-value/versions", body)
 	guid := fmt.Sprint(first["guid"])
 	if len(guid) != 36 || second["guid"] != first["guid"] {
 		t.Fatalf("registered: %v and %v", first, second)

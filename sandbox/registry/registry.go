@@ -63,7 +63,8 @@ func Start(address, dir string) (*Registry, error) {
 func Register(ctx context.Context, url, subject, avsc string) (id int, err error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	defer transport.CloseIdleConnections()
-	client, err := sr.NewClient(sr.URLs(url), sr.HTTPClient(&http.Client{Transport: transport, Timeout: 10 * time.Second}))
+	client, err := sr.NewClient(sr.URLs(url), sr.HTTPClient(
+		&http.Client{Transport: transport, Timeout: 10 * time.Second}))
 	if err == nil {
 		id, err = client.RegisterSchema(ctx, subject, sr.Schema{Schema: avsc, Type: sr.TypeAvro}, -1, -1)
 	}

@@ -79,7 +79,8 @@ func TestRegistrationsAreKept(t *testing.T) {
 		if ids == nil {
 			ids = now
 		}
-		if now[0] < 3 || now[0] == now[1] || now[1] != now[2] || now[0] != now[3] || now[0] != ids[0] || now[1] != ids[1] {
+		if now[0] < 3 || now[0] == now[1] || now[1] != now[2] || now[0] != now[3] || now[0] != ids[0] ||
+			now[1] != ids[1] {
 			t.Errorf("ids %v, first %v", now, ids)
 		}
 	}
@@ -133,7 +134,8 @@ func TestFaults(t *testing.T) {
 		admin(http.MethodDelete, "", ""); got != `{"removed":1}{"removed":1}` {
 		t.Error(got)
 	}
-	for _, bad := range []string{`{}`, `{"status":200}`, `{"status":500,"count":-1}`, `{"delay":"soon"}`, `{"what":1}`} {
+	for _, bad := range []string{`{}`, `{"status":200}`, `{"status":500,"count":-1}`, `{"delay":"soon"}`,
+		`{"what":1}`} {
 		if got := admin(http.MethodPost, "", bad); !strings.HasPrefix(got, `{"error":`) {
 			t.Errorf("%s: %s", bad, got)
 		}

@@ -77,7 +77,8 @@ func TestLines(t *testing.T) {
 	}
 	got, _ := received(ctx, t, cluster, "orders", 8)
 	once := []string{
-		`1 "a" "{\"id\":1,\"s\":\"é\"}" b=2 item_type_name=x.Y`, `1 "" "plain text"`, `1 "" null`, `1 "" "\x00\x01\x02"`,
+		`1 "a" "{\"id\":1,\"s\":\"é\"}" b=2 item_type_name=x.Y`, `1 "" "plain text"`, `1 "" null`,
+		`1 "" "\x00\x01\x02"`,
 	}
 	if diff := cmp.Diff(append(append([]string{}, once...), once...), got); diff != "" {
 		t.Error(diff)

@@ -54,8 +54,8 @@ func (c *comparison) partition(id int32) *partition {
 	p := c.partitions[id]
 	if p == nil {
 		p = &partition{
-			rows: offsets{}, tables: map[string]offsets{}, dead: offsets{}, records: offsets{}, copies: map[int64]uint64{},
-			marks: map[int64]int64{}, replays: map[int64]int64{},
+			rows: offsets{}, tables: map[string]offsets{}, dead: offsets{}, records: offsets{},
+			copies: map[int64]uint64{}, marks: map[int64]int64{}, replays: map[int64]int64{},
 		}
 		c.partitions[id] = p
 	}

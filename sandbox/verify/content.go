@@ -71,7 +71,8 @@ func (c *comparison) differences(ctx context.Context, tables *tables, record *kg
 	var row map[string]any
 	err := errAbsent
 	for _, table := range c.topic.Tables {
-		if row, err = tables.row(ctx, table, record.Topic, record.Partition, record.Offset); !errors.Is(err, errAbsent) {
+		if row, err = tables.row(ctx, table, record.Topic, record.Partition, record.Offset); !errors.Is(err,
+			errAbsent) {
 			break
 		}
 	}

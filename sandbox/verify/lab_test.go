@@ -156,7 +156,8 @@ func rowOf(t *testing.T, record *kgo.Record) map[string]any {
 	}
 	itemType := string(record.Headers[0].Value)
 	return map[string]any{
-		"event_id": payload["id"], "event_type": itemType[strings.LastIndexByte(itemType, '.')+1:], "item_type": itemType,
+		"event_id": payload["id"], "event_type": itemType[strings.LastIndexByte(itemType, '.')+1:],
+		"item_type":   itemType,
 		"event_time":  micros(time.Unix(0, payload["timestamp"].(int64))),
 		"ingest_time": micros(time.Now()), "topic_version": "v6", "kafka_topic": record.Topic,
 		"kafka_partition": record.Partition, "kafka_offset": record.Offset,

@@ -67,7 +67,8 @@ func (c *comparison) replay(record *kgo.Record) {
 	from, ok := parsePlace(text)
 	if !ok || from.topic != record.Topic || from.partition != record.Partition || from.offset >= record.Offset {
 		c.report.Stray++
-		c.off(Stray, record.Partition, record.Offset, fmt.Sprintf("it says that it is a replay of %q, which cannot be", text))
+		c.off(Stray, record.Partition, record.Offset, fmt.Sprintf("it says that it is a replay of %q, which cannot be",
+			text))
 		return
 	}
 	c.report.Replayed++
@@ -92,7 +93,8 @@ func (c *comparison) replays() {
 		for from, at := range p.marks {
 			if found, ok := p.replays[from]; at >= p.start && (!ok || found != at) {
 				c.report.Phantom++
-				c.off(Phantom, id, from, fmt.Sprintf("its letter is marked as replayed to offset %d, and no such record is there",
+				c.off(Phantom, id, from, fmt.Sprintf(
+					"its letter is marked as replayed to offset %d, and no such record is there",
 					at))
 			}
 		}

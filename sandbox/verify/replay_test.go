@@ -41,8 +41,8 @@ func (l *lab) again(of *kgo.Record, change func(*kgo.Record)) *kgo.Record {
 func (l *lab) mark(of *kgo.Record, at int64) {
 	l.t.Helper()
 	l.produce(&kgo.Record{
-		Topic: topic + ".dead-letter", Key: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, of.Offset), Value: []byte{},
-		Headers: []kgo.RecordHeader{
+		Topic: topic + ".dead-letter", Key: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, of.Offset),
+		Value: []byte{}, Headers: []kgo.RecordHeader{
 			{Key: "waybill-version", Value: []byte("2/v")}, {
 				Key: "waybill-replayed", Value: fmt.Appendf(nil, "%s/%d/%d", topic, of.Partition, at),
 			},
@@ -62,7 +62,8 @@ func TestReplays(t *testing.T) {
 		"a mark alone":   {func(l *lab) { l.mark(l.letters[0], 1<<40) }, verify.Totals{Phantom: 1}},
 		"a record alone": {func(l *lab) { l.again(l.letters[0], nil) }, verify.Totals{Replayed: 1, Missing: 1}},
 		"a mark for another offset": {
-			func(l *lab) { l.mark(l.letters[0], l.again(l.letters[0], nil).Offset+1) }, verify.Totals{Replayed: 1, Phantom: 1},
+			func(l *lab) { l.mark(l.letters[0], l.again(l.letters[0], nil).Offset+1) },
+			verify.Totals{Replayed: 1, Phantom: 1},
 		},
 		"twice": {func(l *lab) {
 			l.mark(l.letters[0], l.again(l.letters[0], nil).Offset)

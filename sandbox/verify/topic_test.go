@@ -146,7 +146,8 @@ func TestEventTimeInTheUnitOfTheContract(t *testing.T) {
 			t.Errorf("%+v of %v: %+v %v", c.time, c.value, report.Totals, report.Offences)
 		}
 		l.rows[3].content["event_time"] = c.want.Add(time.Second).UTC().Format(time.RFC3339Nano)
-		if report := l.verify(topic); report.Different != 1 || !strings.Contains(report.Offences[0].Detail, "event_time") {
+		if report := l.verify(topic); report.Different != 1 ||
+			!strings.Contains(report.Offences[0].Detail, "event_time") {
 			t.Errorf("%+v of %v: a row with another time is %+v", c.time, c.value, report.Totals)
 		}
 	}

@@ -155,7 +155,8 @@ func compare(ctx context.Context, config Config, topic Topic, tables *tables, lo
 		return TopicReport{}, err
 	}
 	slices.SortFunc(c.report.Offences, func(a, b Offence) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Offset, b.Offset))
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Partition, b.Partition),
+			cmp.Compare(a.Offset, b.Offset))
 	})
 	return c.report, nil
 }

@@ -17,7 +17,8 @@ func TestNothingIsOff(t *testing.T) {
 	l := newLab(t).fill()
 	report := l.verify()
 	dead := len(l.letters)
-	want := verify.Totals{Events: count, Rows: int64(count - dead), DeadLetters: int64(dead), Sampled: int64(count - dead)}
+	want := verify.Totals{Events: count, Rows: int64(count - dead), DeadLetters: int64(dead),
+		Sampled: int64(count - dead)}
 	if report.Totals != want || len(report.Offences) != 0 || dead == 0 {
 		t.Fatalf("got %+v\nwant %+v\n%v", report.Totals, want, report.Offences)
 	}
@@ -96,10 +97,11 @@ func TestOffences(t *testing.T) {
 			l.letter(l.letters[0], map[string]string{"value": "x"})
 			return l.letters[0].Partition, l.letters[0].Offset
 		}},
-		"dead letter with another key of its record": {verify.Stray, verify.Totals{Stray: 1}, func(l *lab) (int32, int64) {
-			l.letter(l.letters[0], map[string]string{"waybill-key": "x"})
-			return l.letters[0].Partition, l.letters[0].Offset
-		}},
+		"dead letter with another key of its record": {verify.Stray, verify.Totals{Stray: 1},
+			func(l *lab) (int32, int64) {
+				l.letter(l.letters[0], map[string]string{"waybill-key": "x"})
+				return l.letters[0].Partition, l.letters[0].Offset
+			}},
 		"dead letter with another header": {verify.Stray, verify.Totals{Stray: 1}, func(l *lab) (int32, int64) {
 			l.letter(l.letters[0], map[string]string{"header": "x"})
 			return l.letters[0].Partition, l.letters[0].Offset
@@ -172,7 +174,8 @@ func TestContent(t *testing.T) {
 			func() func() { return change(delivery(find("waybill", false)), "waybill", "") }, `has null, the row ""`,
 		},
 		"null as false": {func() func() {
-			return change(delivery(find("estimated_shipping_prices_failed", false)), "estimated_shipping_prices_failed", false)
+			return change(delivery(find("estimated_shipping_prices_failed", false)), "estimated_shipping_prices_failed",
+				false)
 		}, "has null, the row false"},
 		"null as record": {func() func() {
 			return change(delivery(find("carrier_shipping_cost", false)), "carrier_shipping_cost", map[string]any{})
@@ -185,7 +188,8 @@ func TestContent(t *testing.T) {
 		"string":          {func() func() { return change(address, "city", "Portö") }, "delivery.billing_address.city"},
 		"integer":         {func() func() { return change(item, "qnt", 77) }, "delivery.items[0].qnt"},
 		"integer as text": {func() func() { return change(item, "qnt", "x") }, "delivery.items[0].qnt"},
-		"float":           {func() func() { return change(item, "price_total", 1e-9) }, "delivery.items[0].price_total"},
+		"float": {func() func() { return change(item, "price_total", 1e-9) },
+			"delivery.items[0].price_total"},
 		"narrow float": {
 			func() func() { return change(delivery(first), "total_taxable_weight", 1e-9) }, "total_taxable_weight",
 		},
@@ -196,7 +200,8 @@ func TestContent(t *testing.T) {
 		"map entry": {func() func() {
 			return change(address, "changed_fields", []any{map[string]any{"key": "a", "value": "b"}, 1, 2, 3})
 		}, "changed_fields"},
-		"unknown column": {func() func() { return change(address, "planet", "earth") }, "delivery.billing_address.planet"},
+		"unknown column": {func() func() { return change(address, "planet", "earth") },
+			"delivery.billing_address.planet"},
 		"event time": {
 			func() func() { return change(first.content, "event_time", "2026-11-01T00:00:00.000001Z") }, "event_time",
 		},
@@ -207,13 +212,15 @@ func TestContent(t *testing.T) {
 		"key":           {func() func() { return change(first.content, "kafka_key", "eA==") }, "kafka_key"},
 		"headers":       {func() func() { return change(first.content, "kafka_headers", []any{}) }, "kafka_headers"},
 		"kafka time": {
-			func() func() { return change(first.content, "kafka_timestamp", "2026-11-01T00:00:00Z") }, "kafka_timestamp",
+			func() func() { return change(first.content, "kafka_timestamp", "2026-11-01T00:00:00Z") },
+			"kafka_timestamp",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer broken.do()()
 			report := l.verify()
-			if report.Different != 1 || len(report.Offences) != 1 || !strings.Contains(report.Offences[0].Detail, broken.says) {
+			if report.Different != 1 || len(report.Offences) != 1 ||
+				!strings.Contains(report.Offences[0].Detail, broken.says) {
 				t.Errorf("different %d, %v; want one that says %q", report.Different, report.Offences, broken.says)
 			}
 		})
@@ -258,7 +265,8 @@ func TestIgnored(t *testing.T) {
 func TestDeadLetterOfALetter(t *testing.T) {
 	l := newLab(t)
 	record := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
-		{Key: "waybill-offset", Value: []byte("77")}, {Key: "x", Value: nil}, {Key: events.TypeHeader, Value: []byte("a.B")},
+		{Key: "waybill-offset", Value: []byte("77")}, {Key: "x", Value: nil},
+		{Key: events.TypeHeader, Value: []byte("a.B")},
 	}}
 	l.produce(record)
 	l.letter(record, nil)

@@ -96,7 +96,8 @@ func (l *local) Process() *adminv1.Process {
 	bytes, lanes := l.overview.BytesPerSecond()
 	p := &adminv1.Process{
 		Name: l.self.GetProcess(), Service: "ingest", Version: version.String(), Instance: l.self.GetInstance(),
-		Address: l.self.GetAddress(), Started: timestamppb.New(l.started), Lanes: int32(lanes), //nolint:gosec // partitions
+		// Nolint:gosec // partitions
+		Address: l.self.GetAddress(), Started: timestamppb.New(l.started), Lanes: int32(lanes),
 		BytesPerSecond: bytes, Processor: shares.Processor, BudgetUsed: l.lanes.budget.Used(),
 		BudgetSize: l.lanes.budget.Size(), Saturation: saturated, SaturationCause: string(cause),
 		Home: "group " + l.config.Kafka.Group,
@@ -124,7 +125,8 @@ func (l *local) Plan() *adminv1.Plan {
 	}
 	for _, n := range picture.Ahead {
 		p.Ahead = append(p.Ahead, &adminv1.NextMove{
-			Topic: n.Lane.Topic, Partition: n.Lane.Partition, From: n.From, To: n.To, Reason: n.Reason, WaitsFor: n.Waits,
+			Topic: n.Lane.Topic, Partition: n.Lane.Partition, From: n.From, To: n.To, Reason: n.Reason,
+			WaitsFor: n.Waits,
 		})
 	}
 	for _, lane := range picture.Unplaced[:min(len(picture.Unplaced), mostUnplaced)] {

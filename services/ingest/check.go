@@ -94,7 +94,8 @@ func tooManyLanes(
 	}
 	return []findings.Finding{{
 		What: "memory", State: findings.Warn,
-		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container has %d",
+		Detail: fmt.Sprintf("one ingest alone has %d partitions and takes about %d MiB with them, and the container "+
+			"has %d",
 			partitions, need>>20, limit>>20),
 		Remedy: "raise the container's limit, or run more ingests at all times",
 	}}
@@ -128,7 +129,8 @@ func checkRegistry(ctx context.Context, c *Config) ([]findings.Finding, schemas)
 		ctx, cancel := context.WithTimeout(ctx, c.Registry.Timeout.Std())
 		defer cancel()
 		if err := s.client.Ping(ctx); err != nil {
-			f.Detail, f.Remedy = err.Error(), "start the registry, or correct registry.urls, its credentials and registry.tls"
+			f.Detail, f.Remedy = err.Error(), "start the registry, or correct registry.urls, its credentials and "+
+				"registry.tls"
 			s.env.Schemas = nil
 		} else {
 			f = findings.Finding{What: f.What, State: findings.OK, Detail: "answers"}

@@ -55,7 +55,8 @@ func TestCheckCountsLanes(t *testing.T) {
 		t.Errorf("there is room: %+v", found)
 	}
 	found := tooManyLanes(100<<20, 60<<20, limit(150<<20))
-	if len(found) != 1 || found[0].State != findings.Warn || !strings.Contains(found[0].Detail, "takes about 160 MiB") ||
+	if len(found) != 1 || found[0].State != findings.Warn ||
+		!strings.Contains(found[0].Detail, "takes about 160 MiB") ||
 		!strings.Contains(found[0].Detail, "has 150") {
 		t.Errorf("no room: %+v", found)
 	}
@@ -96,8 +97,9 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			failed: true,
 		},
 		"no dead-letter topic": {
-			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, change: func(c *Config) { c.DeadLetter.Create = false },
-			want: []string{"does not exist", "set dead_letter.create: true"}, failed: true,
+			opts:   []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)},
+			change: func(c *Config) { c.DeadLetter.Create = false },
+			want:   []string{"does not exist", "set dead_letter.create: true"}, failed: true,
 		},
 		"compacted dead-letter topic": {
 			opts: []kfake.Opt{kfake.SeedTopics(1, deliveryTopic)}, compacted: deliveryTopic + ".dead-letter",

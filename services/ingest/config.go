@@ -60,7 +60,8 @@ type Tracing struct {
 func (t *Tracing) Check(report func(key, message, remedy string)) {
 	t.Config.Check(report)
 	if t.OneIn < 1 {
-		report("one_in", fmt.Sprintf("%d is not a number of rows", t.OneIn), "write 1 or more; 100000 is right for most")
+		report("one_in", fmt.Sprintf("%d is not a number of rows", t.OneIn),
+			"write 1 or more; 100000 is right for most")
 	}
 }
 
@@ -74,7 +75,8 @@ type Batch struct {
 // Check reports values out of bounds.
 func (b Batch) Check(report func(key, message, remedy string)) {
 	if b.Bytes < 1<<10 {
-		report("bytes", fmt.Sprintf("%s is too small for a batch", b.Bytes), "write 1KiB or more; 1MiB is right for most")
+		report("bytes", fmt.Sprintf("%s is too small for a batch", b.Bytes),
+			"write 1KiB or more; 1MiB is right for most")
 	}
 	if b.Rows <= 0 || b.Rows > lanewire.MaxRows {
 		report("rows", fmt.Sprintf("is not within 1 and %d", lanewire.MaxRows), "write a number such as 10000")

@@ -93,8 +93,8 @@ log: {level: loud}
 	for _, key := range []string{
 		"kafka.brokers[0]", "kafka.group", "kafka.gruop", "kafka.version", "kafka.isolation", "kafka.drain_timeout",
 		"kafka.sasl.user", "kafka.tls.enable",
-		"kafka.fetch.bytes", "writer.endpoints", "writer.endpoints[0]", "contracts[0].builtin", "batch.rows", "memory.budget",
-		"commit.interval", "dead_letter.suffix", "admin.listen", "log.level",
+		"kafka.fetch.bytes", "writer.endpoints", "writer.endpoints[0]", "contracts[0].builtin", "batch.rows",
+		"memory.budget", "commit.interval", "dead_letter.suffix", "admin.listen", "log.level",
 	} {
 		if keys[key] != 1 {
 			t.Errorf("%d problems at %s, want 1", keys[key], key)

@@ -216,7 +216,8 @@ func (c *Contracts) Diff(ctx context.Context) ([]TableDiff, error) {
 		case err != nil:
 			remedy := ""
 			if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
-				remedy = "\n    `ingest check` tells whether a writer answers, `writer check` there whether BigQuery does"
+				remedy = "\n    `ingest check` tells whether a writer answers, `writer check` there whether " +
+					"BigQuery does"
 			}
 			return nil, fmt.Errorf("the writer: %s (%s)%s", status.Convert(err).Message(), status.Code(err), remedy)
 		case len(resp.GetTables()) != len(entries):

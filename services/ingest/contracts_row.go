@@ -39,7 +39,8 @@ func newRowPrinter(route *lanev1.Route) (*rowPrinter, error) {
 	d = proto.CloneOf(d)
 	lanewire.AsProto2(d)
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{d},
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{d},
 	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("the row's descriptor: %w", err)

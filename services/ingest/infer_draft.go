@@ -187,7 +187,8 @@ func (in *Inference) shortened(at int) []string {
 		return types
 	}
 	for i := range in.Types {
-		if i != at && slices.ContainsFunc(in.Types[i].Types, func(s string) bool { return strings.HasPrefix(s, prefix) }) {
+		if i != at && slices.ContainsFunc(in.Types[i].Types,
+			func(s string) bool { return strings.HasPrefix(s, prefix) }) {
 			return types
 		}
 	}

@@ -109,7 +109,8 @@ func TestInferredContractOfOtherPayloads(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			in, err := inferred(tt.values...)
-			if err != nil || in.Trial.Rows != len(tt.values) || !strings.Contains(string(in.Files[0].Content), tt.want) {
+			if err != nil || in.Trial.Rows != len(tt.values) ||
+				!strings.Contains(string(in.Files[0].Content), tt.want) {
 				t.Errorf("%v\n%+v\n%s", err, in.Trial, in.Files[0].Content)
 			}
 		})

@@ -123,7 +123,8 @@ func candidates(fields []InferredField) (ids, times []string) {
 		case strings.Contains(f.Path, "[]") || f.Absent+f.Null > 0 || f.Of == 0:
 		case (f.Column == "STRING" || f.Column == "INTEGER") && idName.MatchString(name) && len(ids) < mostCandidates:
 			ids = append(ids, f.Path)
-		case (f.Column == "TIMESTAMP" || f.Column == "INTEGER" && timeName.MatchString(name)) && len(times) < mostCandidates:
+		case (f.Column == "TIMESTAMP" || f.Column == "INTEGER" && timeName.MatchString(name)) &&
+			len(times) < mostCandidates:
 			times = append(times, f.Path)
 		}
 	}

@@ -161,7 +161,10 @@ func TestRun(t *testing.T) {
 	kafkatest.Eventually(t, "all rows", func() bool { return len(writer.events()) >= good })
 
 	c.Admin.Listen = strings.TrimPrefix(s.admin, "http://")
-	kafkatest.Eventually(t, "health", func() bool { return admin.Ask(t.Context(), c.Admin.Listen, admin.IsReady) == nil })
+	kafkatest.Eventually(t, "health", func() bool {
+		return admin.Ask(t.Context(), c.Admin.Listen,
+			admin.IsReady) == nil
+	})
 	if ready := get(t, s.admin+"/readyz"); ready != "ok\n" {
 		t.Errorf("/readyz: %s", ready)
 	}

@@ -12,7 +12,8 @@ import (
 // steering is what this ingest serves for acts.
 func (l *local) steering(view *fleetview.View, words *source.Words, log *slog.Logger) *steering.Server {
 	return &steering.Server{
-		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Pauses: l.lanes.pauses, Keep: words.Write,
+		View: view, Contracts: steered{l.lanes}, Partitions: words.Partitions, Pauses: l.lanes.pauses,
+		Keep:    words.Write,
 		Writers: l.fleet, Log: log,
 	}
 }

@@ -112,7 +112,8 @@ func TestCheckNamesTheRefusalOfAWriter(t *testing.T) {
 		TLS:       WriterTLS{Enable: true, CA: client.CA, Cert: client.Cert, Key: client.Key},
 	}
 	found := checkWriter(t.Context(), w, address)
-	if !strings.Contains(found.Detail, "unknown certificate authority") || !strings.Contains(found.Remedy, "writer.tls") {
+	if !strings.Contains(found.Detail, "unknown certificate authority") ||
+		!strings.Contains(found.Remedy, "writer.tls") {
 		t.Errorf("%+v", found)
 	}
 	w.TLS.CA = "nowhere.pem"

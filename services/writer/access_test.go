@@ -79,7 +79,8 @@ func openLane(t *testing.T, at string, authority *tlstest.Authority, name tlstes
 	}
 	_ = stream.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group: "g", Topic: "orders",
-		Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+		Routes: []*lanev1.Route{{Table: "delivery_events",
+			Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
 	}}}) // what becomes of it is in Recv
 	_, err = stream.Recv()
 	return err
@@ -94,7 +95,8 @@ func TestLanesNeedTheRightTo(t *testing.T) {
 	}
 	for _, name := range []string{"viewer.example.com", "stranger.example.com"} {
 		err := openLane(t, at, authority, tlstest.Name{DNS: name})
-		if status.Code(err) != codes.PermissionDenied || !strings.Contains(err.Error(), name+" has not the right lane") {
+		if status.Code(err) != codes.PermissionDenied ||
+			!strings.Contains(err.Error(), name+" has not the right lane") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -36,7 +36,8 @@ func newView(env service.Env, lanes *lane.Service, load *load, ready func() erro
 	self := &adminv1.Answer{Process: lanes.Name, Address: env.GRPC.Addr().String(), Instance: rand.Text()}
 	ring.Call(lanes.Name)
 	return &fleetview.View{Events: ring, Self: self, Local: &local{
-		lanes: lanes, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset, started: time.Now(),
+		lanes: lanes, load: load, ready: ready, self: self, home: lanes.Project + "." + lanes.Dataset,
+		started: time.Now(),
 	}}
 }
 
@@ -84,7 +85,8 @@ func (l *local) Lanes(topic string, partition *int32, table string) []*adminv1.L
 			continue
 		}
 		one := &adminv1.Lane{
-			Topic: s.Topic, Partition: s.Partition, Writer: l.lanes.Name, State: s.Phase, Since: timestamppb.New(s.Since),
+			Topic: s.Topic, Partition: s.Partition, Writer: l.lanes.Name, State: s.Phase,
+			Since:    timestamppb.New(s.Since),
 			Position: s.Position, BehindRecords: -1, WindowBatches: int32(s.Window), //nolint:gosec // bounded
 			WindowBytes: s.Bytes,
 			Checkpoint:  &adminv1.Checkpoint{Position: s.Position, End: s.End, LeftOut: s.LeftOut, Barrier: s.Barrier},

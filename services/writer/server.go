@@ -72,10 +72,12 @@ func newServer(
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second,
+			PermitWithoutStream: true}),
 	)
 	s := &server{
-		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env, drainIn: c.DrainTimeout.Std(),
+		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env,
+		drainIn:     c.DrainTimeout.Std(),
 		connections: c.GRPC.Connections,
 	}
 	lanev1.RegisterLaneServiceServer(s.grpc, lanes)
@@ -135,8 +137,8 @@ func newReceived(budget int64, registry prometheus.Registerer) *buffers.Counted 
 	received := buffers.NewCounted(2*budget, 512, 1<<10, 4<<10, 16<<10, 64<<10, 256<<10)
 	promauto.With(registry).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "waybill_writer_received_bytes",
-		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not let in " +
-			"and unfinished messages included; at most about twice memory.budget and 64 KiB a lane.",
+		Help: "Bytes of memory with what connections have read and BigQuery does not hold yet, what lanes have not " +
+			"let in and unfinished messages included; at most about twice memory.budget and 64 KiB a lane.",
 	}, func() float64 { return float64(received.Out()) })
 	return received
 }

@@ -51,7 +51,8 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
-	bigQuery, err := sink.Open(ctx, c.BigQuery, sink.Env{Log: env.Log, Registry: env.Registry, Version: version.String()})
+	bigQuery, err := sink.Open(ctx, c.BigQuery, sink.Env{Log: env.Log, Registry: env.Registry,
+		Version: version.String()})
 	if err != nil {
 		return errors.Join(err, env.GRPC.Close(), env.Admin.Close())
 	}
@@ -59,7 +60,8 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	budget := lane.NewBudget(c.Memory.Size())
 	lanes := &lane.Service{
 		Sink: bigQuery, Limits: c.lane(), Budget: budget, Log: env.Log, Metrics: lane.NewMetrics(env.Registry),
-		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes, Keys: keys,
+		Name: cmp.Or(c.Name, host), Project: c.BigQuery.Project, Dataset: c.BigQuery.Dataset, Live: env.Lanes,
+		Keys:   keys,
 		Tracer: tracer,
 	}
 	carried := newLoad(lanes, budget, env.Registry)
@@ -80,8 +82,8 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	group.Go(func() error {
 		defer stop()
 		return admin.Serve(watching, admin.Config{
-			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log, Registry: env.Registry,
-			Ready: func() error { return ready(work) },
+			Listener: service.Bound(env.Admin, 0), TLS: ports.Admin, Guard: ports.Guard, Log: env.Log,
+			Registry: env.Registry, Ready: func() error { return ready(work) },
 			Lanes: func() any { return append([]lane.Status{}, lanes.Status()...) },
 			Page:  statuspage.Acts(statuspage.New(watching, view), acts),
 		})

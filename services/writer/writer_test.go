@@ -100,15 +100,16 @@ func TestValuesThatCannotWork(t *testing.T) {
 	for text, want := range map[string]string{
 		"drain_timeout: 0s": "drain_timeout: 0s is too short: lanes are cut before BigQuery can answer\n" +
 			"    write 1s to 1h; 30s is right for most",
-		"drain_timeout: 1s":                                "",
-		"drain_timeout: 2h":                                "drain_timeout: 2h is too long",
-		"admin: {listen: ':7070', insecure: true}":         "admin.listen: is the port of grpc.listen",
-		"bigquery: {append_timeout: 10ms, BIG}":            "bigquery.append_timeout: 10ms is too short",
-		"bigquery: {append_timeout: 1h, BIG}":              "bigquery.append_timeout: 1h is too long",
-		"bigquery: {append_timeout: 10m, BIG}":             "",
-		"bigquery: {create_streams_per_second: 1e-6, BIG}": "bigquery.create_streams_per_second: 1e-06 is not a useful rate",
-		"bigquery: {location: 'europe west3', BIG}":        `bigquery.location: "europe west3" is no location`,
-		"bigquery: {location: europe-west3, BIG}":          "",
+		"drain_timeout: 1s":                        "",
+		"drain_timeout: 2h":                        "drain_timeout: 2h is too long",
+		"admin: {listen: ':7070', insecure: true}": "admin.listen: is the port of grpc.listen",
+		"bigquery: {append_timeout: 10ms, BIG}":    "bigquery.append_timeout: 10ms is too short",
+		"bigquery: {append_timeout: 1h, BIG}":      "bigquery.append_timeout: 1h is too long",
+		"bigquery: {append_timeout: 10m, BIG}":     "",
+		"bigquery: {create_streams_per_second: 1e-6, BIG}": "bigquery.create_streams_per_second: 1e-06 is not a " +
+			"useful rate",
+		"bigquery: {location: 'europe west3', BIG}": `bigquery.location: "europe west3" is no location`,
+		"bigquery: {location: europe-west3, BIG}":   "",
 	} {
 		const big = "project: test-project, dataset: d"
 		if text = strings.ReplaceAll(text, "BIG", big); !strings.HasPrefix(text, "bigquery") {
@@ -199,7 +200,8 @@ func TestStopDrainsLanes(t *testing.T) {
 	}
 	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group: "g", Topic: "orders", Position: 7,
-		Routes: []*lanev1.Route{{Table: "delivery_events", Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+		Routes: []*lanev1.Route{{Table: "delivery_events",
+			Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
 	}}})
 	opened := receive().GetOpened()
 	if opened.GetLimits().GetBlockBytes() != 9<<20 || opened.GetWriter() == "" {

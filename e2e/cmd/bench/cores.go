@@ -41,8 +41,8 @@ func (c *coresCmd) Run(ctx context.Context) error {
 		counts = []int{1, runtime.NumCPU()}
 	}
 	b := bench.Cores{
-		Workloads: c.Workload, Lanes: c.Lanes, Counts: counts, Slices: c.Slice, Runs: c.Runs, Lasts: c.Lasts, Rows: c.Rows,
-		Bin: c.Bin, Progress: os.Stderr,
+		Workloads: c.Workload, Lanes: c.Lanes, Counts: counts, Slices: c.Slice, Runs: c.Runs, Lasts: c.Lasts,
+		Rows: c.Rows, Bin: c.Bin, Progress: os.Stderr,
 	}
 	report, err := b.Run(ctx)
 	if err != nil {

@@ -21,7 +21,8 @@ type lingerCmd struct {
 func (c *lingerCmd) Run(ctx context.Context) error {
 	b := bench.Bench{
 		Choice: bench.Choice{Workloads: []string{c.Workload}, Lanes: []int{c.Lanes}, LatencyMS: []int{c.Latency}},
-		Runs:   1, Rows: c.Rows, Live: c.Live, Loads: []float64{0.1, 0.01}, Bin: c.Bin, Root: c.Root, Progress: os.Stderr,
+		Runs:   1, Rows: c.Rows, Live: c.Live, Loads: []float64{0.1, 0.01}, Bin: c.Bin, Root: c.Root,
+		Progress: os.Stderr,
 	}
 	report, err := b.Run(ctx)
 	if err != nil {

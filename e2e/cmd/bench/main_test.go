@@ -44,18 +44,21 @@ func TestCommandLine(t *testing.T) {
 		t.Errorf("%q, %v: %+v", name, err, c.Memory)
 	}
 	if c, name, err := parse(t, "cores", "--slice=2ms,0s"); err != nil || name != "cores" ||
-		!slices.Equal(c.Cores.Slice, []time.Duration{2 * time.Millisecond, 0}) || !slices.Equal(c.Cores.Lanes, []int{8, 16}) {
+		!slices.Equal(c.Cores.Slice, []time.Duration{2 * time.Millisecond, 0}) ||
+		!slices.Equal(c.Cores.Lanes, []int{8, 16}) {
 		t.Errorf("%q, %v: %+v", name, err, c.Cores)
 	}
 	want := []string{"bento", "run", "--log.level=warn", "e2e/peers/bento.yaml"}
 	for _, args := range [][]string{{"peer", "--runs=5", "--"}, {"peer", "--runs=5"}} {
-		if c, name, err := parse(t, append(args, want...)...); err != nil || name != "peer <command>" || c.Peer.Runs != 5 ||
+		if c, name, err := parse(t, append(args, want...)...); err != nil || name != "peer <command>" ||
+			c.Peer.Runs != 5 ||
 			!slices.Equal(c.Peer.program(), want) {
 			t.Errorf("%q, %v: %+v", name, err, c.Peer)
 		}
 	}
 	for _, wrong := range [][]string{
-		{"--matrix=some"}, {"--lanes=many"}, {"scale", "--region=moon"}, {"compare", "one.json"}, {"linger", "--lanes=1,8"},
+		{"--matrix=some"}, {"--lanes=many"}, {"scale", "--region=moon"}, {"compare", "one.json"},
+		{"linger", "--lanes=1,8"},
 	} {
 		if _, _, err := parse(t, wrong...); err == nil {
 			t.Errorf("%q is taken", wrong)

@@ -61,7 +61,8 @@ func (c *runCmd) Run(ctx context.Context) error {
 	}
 	b := bench.Bench{
 		Choice: bench.Choice{
-			Workloads: c.Workload, Lanes: c.Lanes, Codecs: c.Codec, TLS: secured, LatencyMS: c.Latency, Full: c.Matrix == "full",
+			Workloads: c.Workload, Lanes: c.Lanes, Codecs: c.Codec, TLS: secured, LatencyMS: c.Latency,
+			Full: c.Matrix == "full",
 		},
 		Runs: c.Runs, Rows: c.Rows, Live: c.Live, Loads: c.Loads, Floor: !c.NoFloor, Bin: c.Bin, Root: c.Root,
 		Progress: os.Stderr,

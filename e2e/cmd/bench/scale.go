@@ -32,7 +32,8 @@ func (c *scaleCmd) Run() error {
 		quota = 300e6
 	}
 	plan, err := bench.Scale(report, c.Workload, bench.Demand{
-		Partitions: c.Partitions, BytesPerS: c.GB * 1e9, Tables: c.Tables, LatencyS: c.Latency / 1e3, LingerS: c.Linger / 1e3,
+		Partitions: c.Partitions, BytesPerS: c.GB * 1e9, Tables: c.Tables, LatencyS: c.Latency / 1e3,
+		LingerS:        c.Linger / 1e3,
 		ThroughputPerS: quota, Cores: c.Cores, Busy: c.Busy, Budget: c.Budget * (1 << 20),
 	})
 	if err != nil {

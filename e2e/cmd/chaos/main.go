@@ -54,7 +54,8 @@ var errBroken = errors.New("NOT as the contracts promise, or dead letters differ
 
 func (c *command) run(ctx context.Context) (err error) {
 	if c.Duration < 10*time.Second || c.Rate <= 0 || c.Rate > 5000 {
-		return fmt.Errorf("--duration must be 10s or more and --rate between 0 and 5000, got %v and %v", c.Duration, c.Rate)
+		return fmt.Errorf("--duration must be 10s or more and --rate between 0 and 5000, got %v and %v", c.Duration,
+			c.Rate)
 	}
 	for c.Seed == 0 {
 		c.Seed = uint64(rand.Uint32())

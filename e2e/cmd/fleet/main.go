@@ -38,7 +38,8 @@ var errBroken = errors.New("a goal was not met: see above")
 // Run does it.
 func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 	if c.Rate < 100 || c.Rate > 20_000 {
-		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves", c.Rate)
+		return fmt.Errorf("--rate must be between 100 and 20000, got %v: with less, lanes are silent by themselves",
+			c.Rate)
 	}
 	if c.Lanes < 8 || c.Lanes > 2000 {
 		return fmt.Errorf("--lanes must be between 8 and 2000, got %d", c.Lanes)
@@ -69,7 +70,8 @@ func (c *command) Run(ctx context.Context, std cli.Streams) (err error) {
 // thesis runs the experiment.
 func (c *command) thesis(ctx context.Context, dir string, std cli.Streams) error {
 	if c.Consumers < 2 || c.Consumers > 16 || c.For < c.Step || c.Step < time.Second {
-		return errors.New("--consumers must be between 2 and 16, --step a second or more, and --for no shorter than that")
+		return errors.New("--consumers must be between 2 and 16, --step a second or more, and --for no shorter " +
+			"than that")
 	}
 	report, err := fleet.Thesis(ctx, fleet.ThesisConfig{
 		Dir: dir, Bin: c.Bin, For: c.For, Step: c.Step, Consumers: c.Consumers, Deltas: c.Deltas,

@@ -27,15 +27,16 @@ func (c *command) Run(std cli.Streams) error {
 	}
 	states, held := 0, 0
 	if len(proof) > 0 {
-		fmt.Fprintf(out, "The law, in every state. A and B are records by table, - undecodable, ! refused by BigQuery.\n\n")
+		fmt.Fprintf(out, "The law, in every state. A and B are records by table, - undecodable, ! refused by "+
+			"BigQuery.\n\n")
 		fmt.Fprintf(out, row, "case", "log", "batch", "window", "openings", "losses", "rests", "states", "transitions",
 			"finished", "depth", "time")
 		for i := range proof {
 			k := &proof[i]
 			r := k.Explore()
 			states += r.States
-			fmt.Fprintf(out, row, k.Name, k, k.Batch, k.Window, fmt.Sprintf("%d in %d", k.Opens, k.Generations), k.Losses,
-				k.Rests, r.States, r.Transitions, r.Finished, r.Depth, r.Took.Round(10*time.Millisecond))
+			fmt.Fprintf(out, row, k.Name, k, k.Batch, k.Window, fmt.Sprintf("%d in %d", k.Opens, k.Generations),
+				k.Losses, k.Rests, r.States, r.Transitions, r.Finished, r.Depth, r.Took.Round(10*time.Millisecond))
 			switch {
 			case r.Broken != "":
 				trace(out, &r)
@@ -45,8 +46,8 @@ func (c *command) Run(std cli.Streams) error {
 				held++
 			}
 		}
-		fmt.Fprintf(out, "\n  openings: how often an owner opens, in how many generations; at most two owners live at a "+
-			"time, either half may die at any step\n")
+		fmt.Fprintf(out, "\n  openings: how often an owner opens, in how many generations; at most two owners live "+
+			"at a time, either half may die at any step\n")
 	}
 	caught := 0
 	for i := range mutants {

@@ -30,7 +30,8 @@ type binaries struct {
 // build compiles the test binaries with the tag and, for the scenarios, the services. The released ones must be there.
 func build(ctx context.Context, dir, bin string, services bool) (*binaries, error) {
 	b := &binaries{
-		dir: dir, real: bin, mutated: filepath.Join(dir, "bin"), tests: map[string]string{}, folders: map[string]string{},
+		dir: dir, real: bin, mutated: filepath.Join(dir, "bin"), tests: map[string]string{},
+		folders: map[string]string{},
 	}
 	if err := os.Mkdir(b.mutated, 0o755); err != nil {
 		return nil, err
@@ -130,7 +131,8 @@ func (b *binaries) controlScripts(ctx context.Context, out io.Writer, chosen []m
 		}
 		total += took
 	}
-	fmt.Fprintf(out, "  control: with nothing removed the scripts pass: %d (%d ms)\n", len(chosen), total.Milliseconds())
+	fmt.Fprintf(out, "  control: with nothing removed the scripts pass: %d (%d ms)\n", len(chosen),
+		total.Milliseconds())
 	return nil
 }
 

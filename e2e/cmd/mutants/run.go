@@ -205,8 +205,8 @@ func (c *command) show(out io.Writer, verdicts []verdict) error {
 		return errors.Join(errs...)
 	}
 	if caught < len(verdicts) {
-		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the scenario of " +
-			"the line above that says SURVIVED")
+		return errors.New("a protection can be removed without anybody noticing: strengthen the test or the " +
+			"scenario of the line above that says SURVIVED")
 	}
 	return nil
 }

@@ -80,7 +80,8 @@ var commitsFenced = scenario{
 			return err
 		}
 		// Nothing may be written now, so there is nothing to wait for but the rows that must not come.
-		if err := w.eventually(3*time.Second, func() error { return w.written(load) }); err != nil && w.ctx.Err() != nil {
+		if err := w.eventually(3*time.Second, func() error { return w.written(load) }); err != nil &&
+			w.ctx.Err() != nil {
 			return err
 		}
 		w.Ingests[0].Kill()
@@ -95,7 +96,8 @@ var commitsFenced = scenario{
 var repliesLost = scenario{
 	name: "replies to appends lost", ingestYAML: "batch:\n  rows: 10\n",
 	act: func(w *world) error {
-		if err := w.fault("bigquery", map[string]any{"kind": "latency", "method": "append", "delay": "30ms"}); err != nil {
+		if err := w.fault("bigquery", map[string]any{"kind": "latency", "method": "append",
+			"delay": "30ms"}); err != nil {
 			return err
 		}
 		if err := w.fault("bigquery", map[string]any{"kind": "lost_reply", "count": 3}); err != nil {

@@ -47,7 +47,8 @@ func (j *job) move(ctx context.Context) error {
 		Name: "produce", Path: j.stack.Sandbox.Path, Log: filepath.Join(j.Dir, "logs", "produce.log"),
 		Args: []string{
 			"produce", "--sandbox", filepath.Join(j.Dir, "sandbox.json"), "--topic", stack.DeliveryTopic,
-			"--events", strconv.Itoa(j.Events), "--rate", strconv.Itoa(j.Rate), "--seed", strconv.FormatUint(j.Seed, 10),
+			"--events", strconv.Itoa(j.Events), "--rate", strconv.Itoa(j.Rate), "--seed",
+			strconv.FormatUint(j.Seed, 10),
 		},
 	}
 	if err := producer.Start(); err != nil {
@@ -132,7 +133,8 @@ func (j *job) killWriter(ctx context.Context, now reading) error {
 	pid := w.Pid()
 	w.Kill()
 	j.killed = true
-	j.screen.line(fmt.Sprintf("%s  writer killed with SIGKILL (pid %d) at %s settled", j.clock(), pid, count(now.settled)))
+	j.screen.line(fmt.Sprintf("%s  writer killed with SIGKILL (pid %d) at %s settled", j.clock(), pid,
+		count(now.settled)))
 	select {
 	case <-time.After(pause):
 	case <-ctx.Done():

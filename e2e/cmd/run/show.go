@@ -35,13 +35,15 @@ func (j *job) show(now reading) {
 	rate := now.rowBytes / max(since, 0.001)
 	lines := []string{fmt.Sprintf("%s  produced %*s  settled %*s %3d%%  lag %*s  %6.1f MB/s",
 		j.clock(), len(count(int64(j.Events))), count(now.produced), len(count(int64(j.Events))), count(now.settled),
-		100*now.settled/int64(j.Events), len(count(int64(j.Events))), count(max(0, now.produced-now.settled)), rate/1e6)}
+		100*now.settled/int64(j.Events), len(count(int64(j.Events))), count(max(0, now.produced-now.settled)),
+		rate/1e6)}
 	if j.Lanes {
 		lines = append(lines, fmt.Sprintf("       %9s  %-8s %10s %8s %7s %9s %8s",
 			"partition", "state", "position", "lag", "window", "MB", "dropped"))
 		for _, l := range now.lanes {
 			lines = append(lines, fmt.Sprintf("       %9d  %-8s %10s %8s %7d %9.1f %8d",
-				l.Partition, l.State, count(l.Position), count(l.Lag), l.WindowBatches, float64(l.Bytes)/1e6, l.Dropped))
+				l.Partition, l.State, count(l.Position), count(l.Lag), l.WindowBatches, float64(l.Bytes)/1e6,
+				l.Dropped))
 		}
 	}
 	j.screen.block(lines, done)
@@ -63,7 +65,8 @@ var samples = []struct{ what, sql string }{
 	{
 		"Each offset once, by partition",
 		"SELECT kafka_partition, COUNT(*) AS num_rows, COUNT(DISTINCT kafka_offset) AS offsets, MIN(kafka_offset) AS " +
-			"first, MAX(kafka_offset) AS last FROM delivery_events GROUP BY kafka_partition ORDER BY kafka_partition LIMIT 8",
+			"first, MAX(kafka_offset) AS last FROM delivery_events GROUP BY kafka_partition ORDER BY kafka_partition " +
+			"LIMIT 8",
 	},
 }
 
@@ -71,7 +74,8 @@ func (c *command) show(ctx context.Context, out io.Writer, s *stack.Stack) error
 	for _, q := range samples {
 		fmt.Fprintf(out, "%s\n  %s\n\n", q.what, q.sql)
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
-		cmd := exec.CommandContext(ctx, s.Sandbox.Path, "query", "--sandbox", filepath.Join(c.Dir, "sandbox.json"), q.sql)
+		cmd := exec.CommandContext(ctx, s.Sandbox.Path, "query", "--sandbox", filepath.Join(c.Dir, "sandbox.json"),
+			q.sql)
 		text, err := cmd.CombinedOutput()
 		cancel()
 		if err != nil {

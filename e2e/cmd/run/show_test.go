@@ -33,8 +33,9 @@ func TestNextCommandsNameTheFoldersInUse(t *testing.T) {
 			command{Dir: inside(".waybill"), Bin: inside("bin")},
 			[]string{
 				"http://127.0.0.1:7081/ ", "bin/ingest top -c .waybill/ingest.yaml\n",
-				"\n  bin/sandbox query \"", "\n  bin/sandbox verify\n", "\n  bin/grpcurl -plaintext 127.0.0.1:7070 list",
-				"\n  tail -f .waybill/logs/*.log\n", "make run KEEP=1",
+				"\n  bin/sandbox query \"", "\n  bin/sandbox verify\n",
+				"\n  bin/grpcurl -plaintext 127.0.0.1:7070 list", "\n  tail -f .waybill/logs/*.log\n",
+				"make run KEEP=1",
 			},
 		},
 		"folders elsewhere": {

@@ -187,7 +187,8 @@ func (f *Fault) valid() error {
 		return fmt.Errorf("numbers and durations must not be negative")
 	case f.Kind == RowErrors && f.Every == 0 && len(f.Offsets) == 0:
 		return fmt.Errorf("row_errors needs every or offsets")
-	case (f.Kind == Latency || f.Kind == FinalizeDelay || f.Kind == ClockJump || f.Kind == SchemaDelay) && f.Delay == 0 &&
+	case (f.Kind == Latency || f.Kind == FinalizeDelay || f.Kind == ClockJump || f.Kind == SchemaDelay) &&
+		f.Delay == 0 &&
 		f.Jitter == 0:
 		return fmt.Errorf("%s needs delay", f.Kind)
 	}

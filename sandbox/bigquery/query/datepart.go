@@ -85,8 +85,8 @@ func shiftTime(part string, t time.Time, n int64) time.Time {
 	months := map[string]int64{"MONTH": 1, "QUARTER": 3, "YEAR": 12}[part]
 	switch {
 	case months > 0:
-		first := time.Date(t.Year(), t.Month(), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), t.Location()).AddDate(0,
-			int(n*months), 0)
+		first := time.Date(t.Year(), t.Month(), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(),
+			t.Location()).AddDate(0, int(n*months), 0)
 		last := first.AddDate(0, 1, -1).Day()
 		return first.AddDate(0, 0, min(t.Day(), last)-1)
 	case part == "WEEK":
@@ -117,9 +117,9 @@ func difference(part string, a, b int64, whole bool) int64 {
 }
 
 var layouts = map[byte]string{
-	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'F': "2006-01-02", 'T': "15:04:05", 'R': "15:04",
-	'y': "06", 'b': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday", 'Z': "MST", 'z': "-0700", 'e': "_2", 'I': "03",
-	'p': "PM",
+	'Y': "2006", 'm': "01", 'd': "02", 'H': "15", 'M': "04", 'S': "05", 'F': "2006-01-02", 'T': "15:04:05",
+	'R': "15:04", 'y': "06", 'b': "Jan", 'B': "January", 'a': "Mon", 'A': "Monday", 'Z': "MST", 'z': "-0700", 'e': "_2",
+	'I': "03", 'p': "PM",
 	'j': "002",
 }
 

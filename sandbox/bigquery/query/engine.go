@@ -80,7 +80,8 @@ func (e *Engine) Prepare(r Request) (*Statement, error) {
 	}
 	for i, c := range columns {
 		if first, _ := row.Field(columns, c.Name); first != i {
-			return nil, refuse(-1, "Duplicate column names in the result are not supported. Found duplicate(s): %s", c.Name)
+			return nil, refuse(-1, "Duplicate column names in the result are not supported. Found duplicate(s): %s",
+				c.Name)
 		}
 	}
 	return &Statement{Columns: columns, sql: text, scans: t.scans}, nil

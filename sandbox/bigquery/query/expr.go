@@ -74,7 +74,8 @@ func (t *translator) expr(e *expr, sc *scope) (value, error) {
 		for i := range args[1:] {
 			meet(&args[0], &args[i+1])
 		}
-		return typed(row.Boolean, "(%s %sBETWEEN %s AND %s)", asReal(args[0]), not(e), asReal(args[1]), asReal(args[2])), nil
+		return typed(row.Boolean, "(%s %sBETWEEN %s AND %s)", asReal(args[0]), not(e), asReal(args[1]),
+			asReal(args[2])), nil
 	case "like":
 		return typed(row.Boolean, "(%sbq_like(%s, %s))", not(e), args[0].sql, args[1].sql), nil
 	case "field":
@@ -128,7 +129,8 @@ func (t *translator) subquery(e *expr, args []value, sc *scope) (value, error) {
 		if !args[1].col.Repeated {
 			return value{}, refuse(e.at, "IN UNNEST takes an array")
 		}
-		return typed(row.Boolean, "(%s %sIN (SELECT value FROM json_each(%s)))", asReal(args[0]), not(e), args[1].sql), nil
+		return typed(row.Boolean, "(%s %sIN (SELECT value FROM json_each(%s)))", asReal(args[0]), not(e), args[1].sql),
+			nil
 	case "in":
 		if e.sub == nil {
 			var list []string
@@ -238,7 +240,8 @@ func binary(e *expr, a, b value) (value, error) {
 			e.text, a.col.Type, b.col.Type)
 	}
 	return value{
-		sql: fmt.Sprintf("(%s %s %s)", asReal(a), e.text, asReal(b)), col: row.Column{Type: wider(a.col.Type, b.col.Type)},
+		sql: fmt.Sprintf("(%s %s %s)", asReal(a), e.text, asReal(b)),
+		col: row.Column{Type: wider(a.col.Type, b.col.Type)},
 	}, nil
 }
 

@@ -79,17 +79,20 @@ var functions = map[string]function{
 
 // aggregates work over many rows; all of them may have OVER.
 var aggregates = map[string]function{
-	"COUNT": {1, 1, "count($d$1)", is(row.Integer)}, "COUNTIF": {1, 1, "count(CASE WHEN $1 THEN 1 END)", is(row.Integer)},
-	"SUM": {1, 1, "sum($d$1)", nil}, "AVG": {1, 1, "avg($d$1)", is(row.Float)}, "MIN": {1, 1, "min($1)", nil},
-	"MAX": {1, 1, "max($1)", nil}, "ANY_VALUE": {1, 1, "min($1)", nil}, "LOGICAL_AND": {1, 1, "min($1)", is(row.Boolean)},
-	"LOGICAL_OR": {1, 1, "max($1)", is(row.Boolean)}, "APPROX_COUNT_DISTINCT": {
+	"COUNT":   {1, 1, "count($d$1)", is(row.Integer)},
+	"COUNTIF": {1, 1, "count(CASE WHEN $1 THEN 1 END)", is(row.Integer)},
+	"SUM":     {1, 1, "sum($d$1)", nil}, "AVG": {1, 1, "avg($d$1)", is(row.Float)}, "MIN": {1, 1, "min($1)", nil},
+	"MAX": {1, 1, "max($1)", nil}, "ANY_VALUE": {1, 1, "min($1)", nil},
+	"LOGICAL_AND": {1, 1, "min($1)", is(row.Boolean)},
+	"LOGICAL_OR":  {1, 1, "max($1)", is(row.Boolean)}, "APPROX_COUNT_DISTINCT": {
 		1, 1, "count(DISTINCT $1)", is(row.Integer),
 	}, "STRING_AGG": {
 		1, 2, "group_concat($d$1, $2$o)", is(row.String),
 	},
 	"ARRAY_AGG": {1, 1, "json_group_array($d$1$o)", nil}, "APPROX_QUANTILES": {2, 2, "bq_quantiles($1, $2)", nil},
 	"ROW_NUMBER": {0, 0, "row_number()", is(row.Integer)}, "RANK": {0, 0, "rank()", is(row.Integer)},
-	"DENSE_RANK": {0, 0, "dense_rank()", is(row.Integer)}, "LAG": {1, 3, "lag($*)", nil}, "LEAD": {1, 3, "lead($*)", nil},
+	"DENSE_RANK": {0, 0, "dense_rank()", is(row.Integer)}, "LAG": {1, 3, "lag($*)", nil},
+	"LEAD":        {1, 3, "lead($*)", nil},
 	"FIRST_VALUE": {1, 1, "first_value($1)", nil}, "LAST_VALUE": {1, 1, "last_value($1)", nil},
 }
 
@@ -103,7 +106,8 @@ func (t *translator) call(e *expr, args []value, sc *scope) (value, error) {
 		return value{
 			sql: fmt.Sprintf("iif(%s, %s, %s)", args[0].sql, args[1].sql, args[2].sql),
 			col: row.Column{
-				Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated, Fields: args[1].col.Fields,
+				Type: wider(args[1].col.Type, args[2].col.Type), Repeated: args[1].col.Repeated,
+				Fields: args[1].col.Fields,
 			},
 		}, nil
 	}
@@ -165,7 +169,8 @@ func (t *translator) fill(e *expr, f function, args []value, sc *scope) (string,
 		"FORMAT_TIMESTAMP": "'UTC'",
 	}
 	if e.text == "STRING_AGG" && e.distinct && len(args) == 1 {
-		return fmt.Sprintf("group_concat(DISTINCT %s%s)", all[0], order), nil // SQLite takes DISTINCT with one argument only
+		// SQLite takes DISTINCT with one argument only.
+		return fmt.Sprintf("group_concat(DISTINCT %s%s)", all[0], order), nil
 	}
 	var out strings.Builder
 	for i := 0; i < len(f.sql); i++ {
@@ -358,7 +363,8 @@ func (t *translator) convert(e *expr, sc *scope) (value, error) {
 	case e.text == "DATE" && len(args) == 3:
 		return typed(row.Date, "printf('%%04d-%%02d-%%02d', %s, %s, %s)", args[0].sql, args[1].sql, args[2].sql), nil
 	case len(args) == 0 || len(args) > 2 || e.text == "TIMESTAMP" && len(args) != 1:
-		return value{}, refuse(e.at, "The sandbox does not support %s with %s arguments", e.text, strconv.Itoa(len(args)))
+		return value{}, refuse(e.at, "The sandbox does not support %s with %s arguments", e.text,
+			strconv.Itoa(len(args)))
 	}
 	us, err := moment(args[0], e.at)
 	if err != nil || e.text == "TIMESTAMP" {

@@ -92,7 +92,8 @@ func parse(sql string) (q *queryNode, err error) {
 	p := &parser{tokens: tokens}
 	defer p.refused(&err)
 	if t := p.peek(); !t.is("SELECT") && !t.is("WITH") && !t.is("(") {
-		return nil, refuse(t.at, "The sandbox answers SELECT queries only; it does not support %s", strings.ToUpper(t.text))
+		return nil, refuse(t.at, "The sandbox answers SELECT queries only; it does not support %s",
+			strings.ToUpper(t.text))
 	}
 	read := p.query()
 	p.accept(";")

@@ -30,12 +30,14 @@ func (t *translator) path(path []string, at int, sc *scope) (value, error) {
 					return b.elementPath(path, at)
 				}
 			}
-			if _, c := row.Field(b.columns, path[0]); c != nil || b.table != nil && pseudo(b.table.table, path[0]) != nil {
+			if _, c := row.Field(b.columns, path[0]); c != nil || b.table != nil &&
+				pseudo(b.table.table, path[0]) != nil {
 				return b.column(path, at)
 			}
 		}
 	}
-	if len(path) == 1 && strings.HasPrefix(strings.ToUpper(path[0]), "CURRENT_") { // these functions need no parentheses
+	// These functions need no parentheses.
+	if len(path) == 1 && strings.HasPrefix(strings.ToUpper(path[0]), "CURRENT_") {
 		return t.call(&expr{op: "call", text: strings.ToUpper(path[0]), at: at}, nil, nil)
 	}
 	return value{}, refuse(at, "Unrecognized name: %s", strings.Join(path, "."))
@@ -73,7 +75,8 @@ func (b *bound) column(path []string, at int) (value, error) {
 	for depth < len(path) && c.Type == row.Struct && !c.Repeated {
 		_, field := row.Field(c.Fields, path[depth])
 		if field == nil {
-			return value{}, refuse(at, "Field name %s does not exist in %s", path[depth], strings.Join(path[:depth], "."))
+			return value{}, refuse(at, "Field name %s does not exist in %s", path[depth],
+				strings.Join(path[:depth], "."))
 		}
 		c = field
 		depth++

@@ -34,7 +34,8 @@ func (a *api) newEncoder(ctx context.Context, t *store.Table) (*encoder, error) 
 		return nil, badRequest(err.Error())
 	}
 	return &encoder{
-		columns: columns, descriptor: string(descriptor), shape: shape, values: defaults.Of(ctx, a.Engine), defaults: columns,
+		columns: columns, descriptor: string(descriptor), shape: shape, values: defaults.Of(ctx, a.Engine),
+		defaults: columns,
 	}, nil
 }
 

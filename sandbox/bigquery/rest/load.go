@@ -83,7 +83,8 @@ func (a *api) destination(ctx context.Context, config *bq.JobConfigurationLoad) 
 	if refused, ok := errors.AsType[*store.Error](err); ok && refused.Code == codes.NotFound &&
 		config.CreateDisposition != "CREATE_NEVER" {
 		if config.Schema == nil {
-			return nil, badRequest("The sandbox does not detect schemas: give the load job one, or create the table first")
+			return nil, badRequest("The sandbox does not detect schemas: give the load job one, or create the table " +
+				"first")
 		}
 		return a.createTable(ctx, &bq.Table{
 			TableReference: ref, Schema: config.Schema, TimePartitioning: config.TimePartitioning,
@@ -97,11 +98,13 @@ func (a *api) destination(ctx context.Context, config *bq.JobConfigurationLoad) 
 		switch config.WriteDisposition {
 		case "WRITE_EMPTY":
 			return nil, &store.Error{
-				Code: codes.AlreadyExists, Message: "Already Exists: Table " + t.ID() + " has rows, and the job is WRITE_EMPTY",
+				Code: codes.AlreadyExists, Message: "Already Exists: Table " + t.ID() +
+					" has rows, and the job is WRITE_EMPTY",
 			}
 		case "WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA":
 			return nil, badRequest(
-				"The sandbox does not truncate tables that have rows: delete the table first, or load with WRITE_APPEND")
+				"The sandbox does not truncate tables that have rows: delete the table first, or load with " +
+					"WRITE_APPEND")
 		}
 	}
 	return t, nil
@@ -119,7 +122,8 @@ func (a *api) commit(t *store.Table, in *encoder, source io.ReadSeeker, maxBad i
 		if rows == 0 {
 			return nil
 		}
-		_, err := st.Append(store.Append{Offset: -1, Descriptor: in.descriptor, Rows: rows, Bytes: block, Size: len(block)})
+		_, err := st.Append(store.Append{Offset: -1, Descriptor: in.descriptor, Rows: rows, Bytes: block,
+			Size: len(block)})
 		block, rows = block[:0], 0
 		return err
 	}
@@ -174,8 +178,8 @@ func (e *encoder) lines(source io.ReadSeeker, maxBad int64,
 			}
 			return nil, &store.Error{Code: codes.InvalidArgument, Message: fmt.Sprintf(
 				"Error while reading data, error message: "+
-					"JSON table encountered too many errors, giving up. Rows: %d; errors: %d. Line %d: %v", line, stats.BadRecords,
-				line, err)}
+					"JSON table encountered too many errors, giving up. Rows: %d; errors: %d. Line %d: %v", line,
+				stats.BadRecords, line, err)}
 		}
 		stats.OutputRows++
 		stats.OutputBytes += int64(len(b))

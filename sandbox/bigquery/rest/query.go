@@ -41,7 +41,8 @@ func (a *api) query(r *http.Request) (any, error) {
 			return nil, err
 		}
 		return &bq.QueryResponse{
-			Kind: "bigquery#queryResponse", JobComplete: true, Schema: row.Schema(statement.Columns), JobReference: reference,
+			Kind: "bigquery#queryResponse", JobComplete: true, Schema: row.Schema(statement.Columns),
+			JobReference: reference,
 		}, nil
 	}
 	done, err := a.run(r.Context(), request, reference, nil)

@@ -87,7 +87,8 @@ func (a *api) layout(ctx context.Context, def *bq.Table) error {
 				return badRequest("The field specified for partitioning cannot be found in the schema: " + p.Field)
 			}
 			if c.Repeated || c.Type != row.Timestamp && c.Type != row.Date && c.Type != row.DateTime {
-				return badRequest("The field specified for time partitioning can only be of type TIMESTAMP, DATE or DATETIME: " +
+				return badRequest("The field specified for time partitioning can only be of type TIMESTAMP, DATE or " +
+					"DATETIME: " +
 					p.Field)
 			}
 		}
@@ -182,8 +183,8 @@ func (a *api) updateTable(r *http.Request) (any, error) { return a.changeTable(r
 
 // fixedOfTable are what a client cannot change of a table.
 var fixedOfTable = []string{
-	"kind", "id", "etag", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location", "numRows",
-	"numBytes",
+	"kind", "id", "etag", "selfLink", "tableReference", "type", "creationTime", "lastModifiedTime", "location",
+	"numRows", "numBytes",
 }
 
 // changeTable patches a definition, or replaces what a client may set of it.
@@ -232,7 +233,8 @@ func sameLayout(old, def *bq.Table) bool {
 func (a *api) tablePermissions(r *http.Request) (any, error) {
 	table, method, _ := strings.Cut(r.PathValue("table"), ":")
 	if method != "testIamPermissions" {
-		return nil, &httpError{http.StatusNotImplemented, "notImplemented", "The sandbox has no access control: " + method}
+		return nil, &httpError{http.StatusNotImplemented, "notImplemented", "The sandbox has no access control: " +
+			method}
 	}
 	if _, err := a.Store.Table(r.PathValue("project"), r.PathValue("dataset"), table); err != nil {
 		return nil, err

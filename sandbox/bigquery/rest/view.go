@@ -23,7 +23,8 @@ func (a *api) createView(v *query.View, request query.Request) error {
 		ref.ProjectId = strings.Join(parts[:len(parts)-2], ".")
 	}
 	if ref.DatasetId == "" {
-		return badRequest("Table name \"" + v.Name + "\" missing dataset while no default dataset is set in the request.")
+		return badRequest("Table name \"" + v.Name +
+			"\" missing dataset while no default dataset is set in the request.")
 	}
 	def := &bq.Table{TableReference: ref, View: &bq.ViewDefinition{Query: v.Query}}
 	if err := a.prepareView(def); err != nil {

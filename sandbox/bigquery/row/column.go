@@ -138,11 +138,13 @@ func column(f *bq.TableFieldSchema, path string) (*Column, error) {
 			c.Element = typeNames[strings.ToUpper(f.RangeElementType.Type)]
 		}
 		if c.Element != Date && c.Element != DateTime && c.Element != Timestamp {
-			return nil, fmt.Errorf("Field %s is of type RANGE, whose rangeElementType must be DATE, DATETIME or TIMESTAMP", path)
+			return nil, fmt.Errorf("Field %s is of type RANGE, whose rangeElementType must be DATE, DATETIME or "+
+				"TIMESTAMP", path)
 		}
 	}
 	if c.Default != "" && (t == Struct || path != f.Name) {
-		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no RECORDs only",
+		return nil, fmt.Errorf("Field %s: the sandbox applies default values to top-level columns that are no "+
+			"RECORDs only",
 			path)
 	}
 	if err := c.bounded(path); err != nil {
@@ -161,7 +163,8 @@ func schemaFields(columns []*Column) []*bq.TableFieldSchema {
 	out := make([]*bq.TableFieldSchema, 0, len(columns))
 	for _, c := range columns {
 		f := &bq.TableFieldSchema{
-			Name: c.Name, Type: string(c.Type), Mode: "NULLABLE", MaxLength: c.MaxLength, Precision: c.Precision, Scale: c.Scale,
+			Name: c.Name, Type: string(c.Type), Mode: "NULLABLE", MaxLength: c.MaxLength, Precision: c.Precision,
+			Scale: c.Scale,
 		}
 		switch {
 		case c.Repeated:

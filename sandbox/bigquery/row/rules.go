@@ -32,8 +32,8 @@ func nameable(name, path string) error {
 	}
 	for _, prefix := range forbiddenPrefixes {
 		if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
-			return fmt.Errorf("Invalid field name %q. Field names are not allowed to start with the (case-insensitive) "+
-				"prefixes %s.", path, strings.Join(forbiddenPrefixes, ", "))
+			return fmt.Errorf("Invalid field name %q. Field names are not allowed to start with the "+
+				"(case-insensitive) prefixes %s.", path, strings.Join(forbiddenPrefixes, ", "))
 		}
 	}
 	return nil

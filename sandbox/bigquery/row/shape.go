@@ -148,7 +148,8 @@ func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column,
 			continue
 		}
 		if fed[index] != nil && !fills(fd) {
-			return nil, fmt.Errorf("fields %s and %s both map to column %s%s", fed[index].Name(), fd.Name(), under, column.Name)
+			return nil, fmt.Errorf("fields %s and %s both map to column %s%s", fed[index].Name(), fd.Name(), under,
+				column.Name)
 		}
 		f, err := c.field(fd, column, under+column.Name, depth)
 		if err != nil {
@@ -165,7 +166,8 @@ func (c *compiler) message(md protoreflect.MessageDescriptor, columns []*Column,
 	}
 	for i, column := range columns {
 		if column.Required && fed[i] == nil {
-			return nil, fmt.Errorf("the required field %s%s is missing from the writer's proto schema", under, column.Name)
+			return nil, fmt.Errorf("the required field %s%s is missing from the writer's proto schema", under,
+				column.Name)
 		}
 	}
 	return m, nil
@@ -255,8 +257,8 @@ func (c *compiler) messageField(f *field, fd protoreflect.FieldDescriptor, misma
 			return mismatch
 		}
 		f.wrap = &field{
-			column: f.column, path: f.path, kind: inner.Kind(), wire: wireType(inner.Kind()), need: -1, check: fit.check,
-			read: fit.read,
+			column: f.column, path: f.path, kind: inner.Kind(), wire: wireType(inner.Kind()), need: -1,
+			check: fit.check, read: fit.read,
 		}
 		return nil
 	}

@@ -36,7 +36,8 @@ func TestTextTypes(t *testing.T) {
 			},
 			[]string{"", "1,5", "NaN", "1e30", "1.0000000001"},
 		},
-		{Column{Type: Numeric, Precision: 5, Scale: 2}, map[string]string{"999.99": "999.99"}, []string{"1000", "1.234"}},
+		{Column{Type: Numeric, Precision: 5, Scale: 2}, map[string]string{"999.99": "999.99"},
+			[]string{"1000", "1.234"}},
 		{
 			Column{Type: BigNumeric},
 			map[string]string{
@@ -70,18 +71,21 @@ func TestTextTypes(t *testing.T) {
 			"MULTIPOINT((1 2), (3 4))": "MULTIPOINT((1 2), (3 4))", "MULTIPOINT(1 2, 3 4)": "MULTIPOINT(1 2, 3 4)",
 			pointJSON: pointJSON, collectionJSON: collectionJSON,
 		}, []string{
-			"", "x", "POINT", "POINT(1)", "POINT(1 91)", "POINT(1 2", "POINT(1 2) x", "POINT(1 NaN)", "LINESTRING(1 2; 3 4)",
-			"CIRCLE(1 2)", "\xff", `{"type": "Point"}`, `{"type": "Point", "coordinates": [1, 200]}`, `{"type": "Feature"}`,
+			"", "x", "POINT", "POINT(1)", "POINT(1 91)", "POINT(1 2", "POINT(1 2) x", "POINT(1 NaN)",
+			"LINESTRING(1 2; 3 4)", "CIRCLE(1 2)", "\xff", `{"type": "Point"}`,
+			`{"type": "Point", "coordinates": [1, 200]}`, `{"type": "Feature"}`,
 			`{"type": "LineString", "coordinates": [1, 2]}`, "{",
 			strings.Repeat("GEOMETRYCOLLECTION(", 100) + "POINT(1 2)" + strings.Repeat(")", 100),
 		}},
 		{
 			Column{Type: Interval},
 			map[string]string{
-				"1-2 3 4:5:6.789": "1-2 3 4:5:6.789", "-0-1 0 -0:0:1": "-0-1 0 -0:0:1", "10000-0 0 0:0:0": "10000-0 0 0:0:0",
+				"1-2 3 4:5:6.789": "1-2 3 4:5:6.789", "-0-1 0 -0:0:1": "-0-1 0 -0:0:1",
+				"10000-0 0 0:0:0": "10000-0 0 0:0:0",
 			},
 			[]string{
-				"", "P1Y", "1-12 0 0:0:0", "10000-1 0 0:0:0", "0-0 3660001 0:0:0", "0-0 0 87840001:0:0", "0-0 0 0:60:0", "1-2 3",
+				"", "P1Y", "1-12 0 0:0:0", "10000-1 0 0:0:0", "0-0 3660001 0:0:0", "0-0 0 87840001:0:0", "0-0 0 0:60:0",
+				"1-2 3",
 			},
 		},
 		{Column{Type: String, MaxLength: 2}, map[string]string{"éé": "éé"}, []string{"abc", "\xff"}},

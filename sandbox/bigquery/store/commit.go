@@ -37,7 +37,8 @@ func (t *Table) Commit(names []string) (at time.Time, refusals []*Error, err err
 	}
 	now := t.store.clock.Now()
 	if !t.store.cfg.Discard {
-		err = t.appendCommit(&frame{kind: frameCommit, rows: len(ids), micros: now.UnixMicro()}, strings.Join(ids, "\n"))
+		err = t.appendCommit(&frame{kind: frameCommit, rows: len(ids), micros: now.UnixMicro()},
+			strings.Join(ids, "\n"))
 	}
 	if err != nil {
 		return time.Time{}, nil, err

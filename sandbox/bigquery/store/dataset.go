@@ -100,7 +100,8 @@ func (s *Store) dataset(project, id string) (*dataset, error) {
 	d := s.datasets[project+"/"+id]
 	if d == nil {
 		return nil, &Error{
-			Code: codes.NotFound, Entity: id, Message: fmt.Sprintf("Not found: Dataset %s:%s", project, id), EndsCall: true,
+			Code: codes.NotFound, Entity: id, Message: fmt.Sprintf("Not found: Dataset %s:%s", project, id),
+			EndsCall: true,
 		}
 	}
 	return d, nil

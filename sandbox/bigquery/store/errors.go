@@ -24,8 +24,8 @@ func (e *Error) Error() string { return e.Message }
 
 func tableNotFound(name string) *Error {
 	return &Error{
-		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true, NoTable: true,
-		Message: "Requested entity was not found: table " + name,
+		Code: codes.NotFound, Storage: storagepb.StorageError_TABLE_NOT_FOUND, Entity: name, EndsCall: true,
+		NoTable: true, Message: "Requested entity was not found: table " + name,
 	}
 }
 

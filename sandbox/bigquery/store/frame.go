@@ -81,7 +81,8 @@ func readHeader(r io.ReaderAt, at, end int64) (frame, error) {
 	}
 	f := frame{
 		kind: frameKind(h[3]), size: int(le.Uint32(h[4:])), rows: int(le.Uint32(h[8:])), schema: int(le.Uint32(h[12:])),
-		offset: int64(le.Uint64(h[16:])), micros: int64(le.Uint64(h[24:])), crc: le.Uint32(h[32:]), at: at + frameHeader,
+		offset: int64(le.Uint64(h[16:])), micros: int64(le.Uint64(h[24:])), crc: le.Uint32(h[32:]), at: at +
+			frameHeader,
 	}
 	if f.at+int64(f.size) > end {
 		return frame{}, errTorn

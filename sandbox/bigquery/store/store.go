@@ -115,7 +115,8 @@ func (s *Store) load() error {
 	}
 	for _, path := range defs {
 		d := &dataset{
-			dir: filepath.Dir(path), project: filepath.Base(filepath.Dir(filepath.Dir(path))), tables: map[string]*Table{},
+			dir: filepath.Dir(path), project: filepath.Base(filepath.Dir(filepath.Dir(path))),
+			tables: map[string]*Table{},
 		}
 		if err := readJSON(path, &d.def); err != nil {
 			return err
@@ -150,7 +151,8 @@ func (s *Store) CreateTable(def *bq.Table) (*Table, error) {
 	ref := def.TableReference
 	if !tableID.MatchString(ref.TableId) || len(ref.TableId) > maxID {
 		return nil, invalid(ref.TableId,
-			"Invalid table ID %q. Table IDs must be letters, digits, underscores, dashes and spaces, of at most %d bytes.",
+			"Invalid table ID %q. Table IDs must be letters, digits, underscores, dashes and spaces, of at most %d "+
+				"bytes.",
 			ref.TableId, maxID)
 	}
 	s.mu.Lock()

@@ -205,8 +205,8 @@ func (t *Table) createStream(id string, kind storagepb.WriteStream_Type) (*Strea
 	}
 	now := t.store.clock.Now()
 	st := &Stream{
-		table: t, id: id, name: t.Name() + "/streams/" + id, kind: kind, created: now.UnixMicro(), last: now.UnixMicro(),
-		path: filepath.Join(t.dir, id+".stream"),
+		table: t, id: id, name: t.Name() + "/streams/" + id, kind: kind, created: now.UnixMicro(),
+		last: now.UnixMicro(), path: filepath.Join(t.dir, id+".stream"),
 	}
 	meta, err := proto.Marshal(&storagepb.WriteStream{Name: st.name, Type: kind, CreateTime: timestamppb.New(now)})
 	if err != nil {

@@ -206,7 +206,8 @@ func (c *call) fit(descriptor string) *schema {
 		}
 		if extra, ok := errors.AsType[*row.ExtraFieldsError](err); ok {
 			refusal.Storage = storagepb.StorageError_SCHEMA_MISMATCH_EXTRA_FIELDS
-			refusal.Message = fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' Entity: %s",
+			refusal.Message = fmt.Sprintf("Input schema has more fields than BigQuery schema, extra fields: '%s' "+
+				"Entity: %s",
 				extra.Error(), c.stream.Name())
 		}
 		out.err = refusal
@@ -247,8 +248,9 @@ func (c *call) apply(r *request, faults []fault.Fault) *storagepb.AppendRowsResp
 		if bad := c.check(r, faults); len(bad) > 0 {
 			s.stats.rowErrors.Add(int64(len(bad)))
 			out := c.refuse(status.New(codes.InvalidArgument,
-				fmt.Sprintf("Errors found while processing rows. Please refer to the row_errors field for details. The list may "+
-					"not be complete because of the size limitations. Entity: %s", c.stream.Name())).Proto())
+				fmt.Sprintf("Errors found while processing rows. Please refer to the row_errors field for details. "+
+					"The list may not be complete because of the size limitations. Entity: %s",
+					c.stream.Name())).Proto())
 			out.RowErrors = bad
 			return out
 		}
@@ -308,7 +310,8 @@ func (c *call) check(r *request, faults []fault.Fault) []*storagepb.RowError {
 			continue
 		}
 		if err != nil {
-			bad = append(bad, &storagepb.RowError{Index: index, Code: storagepb.RowError_FIELDS_ERROR, Message: err.Error()})
+			bad = append(bad, &storagepb.RowError{Index: index, Code: storagepb.RowError_FIELDS_ERROR,
+				Message: err.Error()})
 		}
 	}
 	return bad

@@ -30,8 +30,9 @@ func FuzzRequest(f *testing.F) {
 			"a": storagepb.AppendRowsRequest_NULL_VALUE, "": storagepb.AppendRowsRequest_DEFAULT_VALUE,
 		},
 		Rows: &storagepb.AppendRowsRequest_ProtoRows{ProtoRows: &storagepb.AppendRowsRequest_ProtoData{
-			WriterSchema: &storagepb.ProtoSchema{ProtoDescriptor: &descriptorpb.DescriptorProto{Name: proto.String("R")}},
-			Rows:         &storagepb.ProtoRows{SerializedRows: [][]byte{{}, {8, 1}}},
+			WriterSchema: &storagepb.ProtoSchema{ProtoDescriptor: &descriptorpb.DescriptorProto{Name: proto.String(
+				"R")}},
+			Rows: &storagepb.ProtoRows{SerializedRows: [][]byte{{}, {8, 1}}},
 		}},
 	})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -80,7 +80,8 @@ func (c verifyCommand) topics(dataset string) ([]verify.Topic, error) {
 	for _, name := range c.Topics {
 		i := slices.IndexFunc(known, func(t verify.Topic) bool { return t.Name == name })
 		if i < 0 {
-			return nil, fmt.Errorf("topic %s has no built-in contract: use %s or %s", name, known[0].Name, known[1].Name)
+			return nil, fmt.Errorf("topic %s has no built-in contract: use %s or %s", name, known[0].Name,
+				known[1].Name)
 		}
 		chosen = append(chosen, known[i])
 	}

@@ -82,9 +82,9 @@ func showLanes(out io.Writer, width int, r *adminv1.ListLanesResponse) {
 	t := newTable(out, width, right, "lane", "state", "cause", "position", "behind",
 		"rows/s", "writer", "waits for")
 	for _, l := range r.GetLanes() {
-		t.add(fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()), l.GetState(), l.GetCause(), fmt.Sprint(l.GetPosition()),
-			behind(l.GetBehindRecords(), fleetview.Age(l.GetBehind().AsDuration())), fleetview.Count(l.GetRowsPerSecond()),
-			l.GetWriter(), cmp.Or(l.GetWaitingFor(), l.GetLastError()))
+		t.add(fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()), l.GetState(), l.GetCause(),
+			fmt.Sprint(l.GetPosition()), behind(l.GetBehindRecords(), fleetview.Age(l.GetBehind().AsDuration())),
+			fleetview.Count(l.GetRowsPerSecond()), l.GetWriter(), cmp.Or(l.GetWaitingFor(), l.GetLastError()))
 	}
 	t.flush()
 	showAnswers(out, r.GetAnswers())
@@ -120,8 +120,8 @@ func showPlan(out io.Writer, width int, p *adminv1.Plan) {
 		said = p.GetProblem() + "; lanes stay where they work"
 	}
 	fmt.Fprintf(out, "\nThe plan of %s: %s.\n\n", p.GetIngest(), said)
-	t := newTable(out, width, []bool{false, false, true, true, true, true}, "writer", "state", "lanes", "carries", "fair",
-		"settles in", "partitions", "why")
+	t := newTable(out, width, []bool{false, false, true, true, true, true}, "writer", "state", "lanes", "carries",
+		"fair", "settles in", "partitions", "why")
 	for _, w := range p.GetWriters() {
 		t.add(w.GetWriter(), w.GetState(), fmt.Sprint(w.GetLanes()), fmt.Sprintf("%.0f%%", 100*w.GetShare()),
 			fmt.Sprintf("%.0f%%", 100*w.GetFair()), fleetview.Age(w.GetLatency().AsDuration()),
@@ -169,7 +169,8 @@ func showEvents(out io.Writer, width int, r *adminv1.ListEventsResponse) {
 // showLetters prints counts of dead letters.
 func showLetters(out io.Writer, width int, r *adminv1.ListDeadLettersResponse) {
 	fmt.Fprintf(out, "Dead letters since these processes started; `ingest dead-letters list` shows each.\n\n")
-	t := newTable(out, width, []bool{true, true}, "1 h", "all", "reason", "topic", "type", "contract", "field", "one of them")
+	t := newTable(out, width, []bool{true, true}, "1 h", "all", "reason", "topic", "type", "contract", "field",
+		"one of them")
 	for _, c := range r.GetCounts() {
 		one := ""
 		if l := c.GetSample(); l != nil {

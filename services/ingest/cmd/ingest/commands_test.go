@@ -18,7 +18,8 @@ func TestCommandLine(t *testing.T) {
 	}
 	broken := file("broken.yaml", "kafka: {group: g, gruop: x}\nlog: {level: loud}\n")
 	away := file("away.yaml",
-		"kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1', insecure: true}\n")
+		"kafka: {brokers: '127.0.0.1:1', group: g}\nwriter: {endpoints: '127.0.0.1:1'}\nadmin: {listen: ':1', "+
+			"insecure: true}\n")
 	for name, tt := range map[string]struct {
 		args []string
 		code int
@@ -29,13 +30,15 @@ func TestCommandLine(t *testing.T) {
 		"help":    {args: []string{"serve", "--help"}, out: []string{"Usage: ingest serve", "WAYBILL_INGEST_CONFIG"}},
 		"version": {args: []string{"version"}, out: []string{"ingest "}},
 		"bad flag": {
-			args: []string{"serve", "--bad"}, code: 2, err: []string{`ingest: unknown flag --bad (see "ingest serve --help")`},
+			args: []string{"serve", "--bad"}, code: 2,
+			err: []string{`ingest: unknown flag --bad (see "ingest serve --help")`},
 		},
 		"bad command": {
 			args: []string{"fly"}, code: 2, err: []string{`ingest: unexpected argument fly (see "ingest --help")`},
 		},
 		"no file": {
-			args: []string{"serve", "-c", filepath.Join(dir, "none.yaml")}, code: 1, err: []string{"there is no such file"},
+			args: []string{"serve", "-c", filepath.Join(dir, "none.yaml")}, code: 1,
+			err: []string{"there is no such file"},
 		},
 		"problems": {
 			args: []string{"serve", "-c", broken}, code: 1,

@@ -18,7 +18,8 @@ func TestContractsDiff(t *testing.T) {
 		Column: "payload.note", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING",
 	}
 	required := &lanev1.Difference{
-		Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING",
+		Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING",
+		Want: "STRING",
 	}
 	other := &lanev1.Difference{
 		Column: "payload.day", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "INTEGER", Want: "DATE",
@@ -100,19 +101,22 @@ p.d.orders
 				case "physical_stock_events":
 					d.Obstacle = "it is a view, and rows go to tables only: give the contract another table"
 				case "orders":
-					d.Remarks = []string{"its partitions expire after 10 days: BigQuery takes older rows and deletes them"}
+					d.Remarks = []string{"its partitions expire after 10 days: BigQuery takes older rows and " +
+						"deletes them"}
 					d.Differences = []*lanev1.Difference{
 						{
-							Column: "event_id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING",
-							Want: "STRING", Default: "GENERATE_UUID()",
+							Column: "event_id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED,
+							Have: "REQUIRED STRING", Want: "STRING", Default: "GENERATE_UUID()",
 						},
 						{
-							Column: "event_time", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT, Have: "TIMESTAMP", Want: "TIMESTAMP",
-							Default: "CURRENT_TIMESTAMP()",
+							Column: "event_time", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT,
+							Have: "TIMESTAMP", Want: "TIMESTAMP", Default: "CURRENT_TIMESTAMP()",
 						},
-						{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)", Want: "STRING"},
+						{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)",
+							Want: "STRING"},
 						{
-							Column: "loaded", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "REQUIRED TIMESTAMP",
+							Column: "loaded", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA,
+							Have:    "REQUIRED TIMESTAMP",
 							Default: "CURRENT_TIMESTAMP()",
 						},
 					}

@@ -42,10 +42,11 @@ func TestContractsOfTheField(t *testing.T) {
 	}{
 		{"dec64", "", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "hints: ignore", nil, `columns: {"amount": {type: STRING}, or {skip: true}}`, 1},
-		{"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}", []string{`{"amount":"-123.45"}`}, "", 0},
+		{"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}", []string{`{"amount":"-123.45"}`}, "",
+			0},
 		{
-			"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil, "does not fit 2 digits before the point",
-			1,
+			"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil,
+			"does not fit 2 digits before the point", 1,
 		},
 		{"dec64", "columns: {amount: {type: BIGNUMERIC}}", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "columns: {amount: {type: STRING}}", []string{`{"amount":"-123.45"}`}, "", 0},
@@ -78,8 +79,8 @@ func TestContractsOfTheField(t *testing.T) {
 		{"emptynested", "columns: {e: {skip: true}}", []string{`{"i":1}`}, "", 0},
 		{"topunion", "", []string{`{"x":1}`}, "the payload is null, a tombstone (tombstones: ignore)", 0},
 		{"topunion", "tombstones: row", []string{`{"x":1}`, `null`}, "", 0},
-		// What other sinks were asked for: one name for every type, a branch without fields, a schema that leads back to
-		// itself.
+		// What other sinks were asked for: one name for every type, a branch without fields, a schema that leads back
+		// to itself.
 		{
 			"redefined", "",
 			[]string{`{"a":{"x":1},"b":{"y":"z"}}`},
@@ -113,7 +114,8 @@ func TestContractsOfTheField(t *testing.T) {
 		},
 	} {
 		config, samples := fieldContract(t, c.name, c.columns)
-		code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--lines", "--base64", "--compact", samples)
+		code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--lines", "--base64", "--compact",
+			samples)
 		if code != c.code || !strings.Contains(errs, c.says) || c.says == "" && strings.Contains(errs, "warning") {
 			t.Errorf("%s %s: exit status %d, want %d\n%s%s", c.name, c.columns, code, c.code, out, errs)
 			continue
@@ -143,8 +145,8 @@ func TestContractsOfTheField(t *testing.T) {
 func TestSamplesOfSeveralTypes(t *testing.T) {
 	config, samples := fieldContract(t, "severaltypes", "")
 	read := func(args ...string) (code int, rows []string, errs string) {
-		code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", config, "--topic", "shop", "--lines",
-			"--base64", "--compact", samples}, args...)...)
+		code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", config, "--topic", "shop",
+			"--lines", "--base64", "--compact", samples}, args...)...)
 		for line := range strings.Lines(out) {
 			var row struct {
 				EventType string `json:"event_type"`

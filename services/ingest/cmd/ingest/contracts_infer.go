@@ -106,7 +106,8 @@ func (c *contractsInferCmd) write(dir string, files []ingest.InferredFile) error
 	}
 	for _, f := range files {
 		if _, err := os.Lstat(filepath.Join(dir, f.Name)); err == nil && !c.Force {
-			return fmt.Errorf("%s is there already, and nothing was written: --force overwrites it, --out names another folder",
+			return fmt.Errorf("%s is there already, and nothing was written: --force overwrites it, --out names "+
+				"another folder",
 				filepath.Join(dir, f.Name))
 		}
 	}
@@ -176,7 +177,8 @@ func (c *contractsInferCmd) fields(out io.Writer, width int, t *ingest.InferredT
 	table.folds = true
 	for i := range t.Fields {
 		f := &t.Fields[i]
-		table.add(clean(f.Path), share(f.Null, f.Of), share(f.Absent, f.Of), thousands(f.Of), or(f.Column, "-"), valuesOf(f))
+		table.add(clean(f.Path), share(f.Null, f.Of), share(f.Absent, f.Of), thousands(f.Of), or(f.Column, "-"),
+			valuesOf(f))
 	}
 	table.flush()
 }

@@ -122,17 +122,18 @@ func (c *contractsTestCmd) print(out io.Writer, t *ingest.Trial) {
 	fmt.Fprintln(out, c.said(t.Topic, t.Sampled))
 	if len(t.RowsBy) > 0 {
 		fmt.Fprintln(out, "\nrows")
-		rows := newTable(out, width, []bool{true, true, true}, "rows", "bytes", "null payload", "table", "contract", "type")
+		rows := newTable(out, width, []bool{true, true, true}, "rows", "bytes", "null payload", "table", "contract",
+			"type")
 		for _, k := range t.RowsBy {
-			rows.add(thousands(k.Rows), thousands(int(k.Bytes)), thousands(k.Null), or(k.Table, "(others)"), dash(k.Contract),
-				dash(clean(k.Type)))
+			rows.add(thousands(k.Rows), thousands(int(k.Bytes)), thousands(k.Null), or(k.Table, "(others)"),
+				dash(k.Contract), dash(clean(k.Type)))
 		}
 		rows.flush()
 	}
 	if len(t.LettersBy) > 0 {
 		fmt.Fprintln(out, "\ndead letters")
-		letters := newTable(out, width, []bool{true, true}, "letters", "first at", "reason", "contract", "type", "field",
-			"error")
+		letters := newTable(out, width, []bool{true, true}, "letters", "first at", "reason", "contract", "type",
+			"field", "error")
 		letters.folds = true
 		for _, k := range t.LettersBy {
 			letters.add(thousands(k.Letters), fmt.Sprintf("%d/%d", k.Partition, k.Offset), or(k.Reason, "(others)"),

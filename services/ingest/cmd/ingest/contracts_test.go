@@ -110,7 +110,8 @@ func TestContractsTest(t *testing.T) {
 		return path
 	}
 	order := file("order.bin", "\x04ab\x02\x02\x00")
-	code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--topic", "orders", "--type", "a.Order", order)
+	code, out, errs := commandLine(t, "contracts", "test", "-c", config, "--topic", "orders", "--type", "a.Order",
+		order)
 	var row struct {
 		ID      *string `json:"event_id"`
 		Type    string  `json:"event_type"`
@@ -229,7 +230,8 @@ func TestContractsWhileTheRegistryIsAway(t *testing.T) {
 		}
 		code, out, errs := commandLine(t, "contracts", "list", "-c", path)
 		if want == "" && (code != 0 || !strings.Contains(out, "physical_stock_events")) ||
-			want != "" && (code != 1 || !strings.Contains(errs, want) || !strings.Contains(errs, "correct registry.urls")) {
+			want != "" && (code != 1 || !strings.Contains(errs, want) ||
+				!strings.Contains(errs, "correct registry.urls")) {
 			t.Errorf("%s: exit status %d\n%s%s", entry, code, out, errs)
 		}
 	}

@@ -29,7 +29,8 @@ func newBroker(t *testing.T, topic string, partitions int32, registry, more stri
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...),
+		kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,11 +168,13 @@ func TestContractsTestBoundsTheSample(t *testing.T) {
 	}{
 		"all": {nil, 1, []string{"all 40 records of 2 partitions", "20 rows, 20 dead letters"}},
 		"last": {
-			[]string{"--limit", "20"}, 0, []string{"20 records of about 40, the last ones of 2 partitions", "20 rows, 0 dead"},
+			[]string{"--limit", "20"}, 0, []string{"20 records of about 40, the last ones of 2 partitions",
+				"20 rows, 0 dead"},
 		},
 		"odd": {[]string{"--limit", "21"}, 1, []string{"21 records", "20 rows, 1 dead letter,"}},
 		"first": {
-			[]string{"--limit", "4", "--oldest"}, 1, []string{"4 records of about 40, the first ones", "0 rows, 4 dead letters"},
+			[]string{"--limit", "4", "--oldest"}, 1,
+			[]string{"4 records of about 40, the first ones", "0 rows, 4 dead letters"},
 		},
 		"bytes":  {[]string{"--bytes", "200"}, 1, []string{"cut short at 200B (--bytes)"}},
 		"none":   {[]string{"--limit", "0"}, 2, nil},

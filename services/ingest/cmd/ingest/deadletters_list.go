@@ -177,8 +177,8 @@ func notes(out io.Writer, tallies []deadletter.TopicTally) {
 	for _, t := range tallies {
 		if t.Missing {
 			fmt.Fprintf(out,
-				"%s does not exist: it is made when the first dead letter of a contract's topic is due (ingest contracts list "+
-					"shows them)\n", t.Topic)
+				"%s does not exist: it is made when the first dead letter of a contract's topic is due (ingest "+
+					"contracts list shows them)\n", t.Topic)
 		}
 		if t.Duplicates > 0 {
 			fmt.Fprintf(out, "%s: %s of the same records, which count once\n", t.Topic,

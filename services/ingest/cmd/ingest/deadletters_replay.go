@@ -55,8 +55,8 @@ func (c *replayCmd) Run(ctx context.Context, std cli.Streams) error {
 		Progress: func(r deadletter.Replayed) {
 			if now := time.Now(); now.Sub(shown) >= showEvery {
 				shown = now
-				fmt.Fprintf(std.Err, "%s replayed, %s before, %s skipped so far\n", thousands(r.Produced), thousands(r.Already),
-					thousands(r.NotReplayed()))
+				fmt.Fprintf(std.Err, "%s replayed, %s before, %s skipped so far\n", thousands(r.Produced),
+					thousands(r.Already), thousands(r.NotReplayed()))
 			}
 		},
 		Retry: func(err error) { fmt.Fprintf(std.Err, "%v; trying again, nothing is repeated\n", err) },

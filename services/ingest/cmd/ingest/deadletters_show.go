@@ -115,8 +115,8 @@ func topicsOf(tallies []deadletter.TopicTally) []string {
 func (c *showCmd) write(l *deadletter.Letter, std cli.Streams) error {
 	switch {
 	case l.LeftOut.Value >= 0:
-		return fmt.Errorf("the dead-letter topic did not take the value of %s (%d bytes): read it in its own topic, at "+
-			"this place",
+		return fmt.Errorf("the dead-letter topic did not take the value of %s (%d bytes): read it in its own "+
+			"topic, at this place",
 			l.Of(), l.LeftOut.Value)
 	case l.Record.Value == nil:
 		return fmt.Errorf("the value of %s is null", l.Of())
@@ -127,7 +127,8 @@ func (c *showCmd) write(l *deadletter.Letter, std cli.Streams) error {
 	if err := os.WriteFile(c.Out, l.Record.Value, 0o600); err != nil {
 		return err
 	}
-	fmt.Fprintf(std.Out, "wrote the value of %s to %s: %s\n", l.Of(), c.Out, plural(len(l.Record.Value), "byte", "bytes"))
+	fmt.Fprintf(std.Out, "wrote the value of %s to %s: %s\n", l.Of(), c.Out,
+		plural(len(l.Record.Value), "byte", "bytes"))
 	return nil
 }
 
@@ -158,7 +159,8 @@ func (c *showCmd) show(out io.Writer, l *deadletter.Letter, itemType string) {
 	}
 	if l.LeftOut.Any() {
 		field("left out",
-			fmt.Sprintf("%s, which the dead-letter topic did not take; the record is at %s for as long as its topic keeps it",
+			fmt.Sprintf("%s, which the dead-letter topic did not take; the record is at %s for as long as its topic "+
+				"keeps it",
 				l.LeftOut, l.Of()))
 	}
 	if l.LeftOut.Key < 0 {

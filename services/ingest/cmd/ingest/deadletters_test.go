@@ -42,8 +42,9 @@ func TestMoment(t *testing.T) {
 	for text, want := range map[string]time.Time{
 		"2026-01-31":                time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC),
 		"2026-01-31T12:30":          time.Date(2026, 1, 31, 12, 30, 0, 0, time.UTC),
-		"2026-01-31T12:30:05+02:00": time.Date(2026, 1, 31, 10, 30, 5, 0, time.UTC), "90m": time.Now().Add(-90 * time.Minute),
-		"7d": time.Now().AddDate(0, 0, -7),
+		"2026-01-31T12:30:05+02:00": time.Date(2026, 1, 31, 10, 30, 5, 0, time.UTC),
+		"90m":                       time.Now().Add(-90 * time.Minute),
+		"7d":                        time.Now().AddDate(0, 0, -7),
 	} {
 		var m moment
 		if err := m.UnmarshalText([]byte(text)); err != nil || m.Sub(want).Abs() > 2*time.Hour && text == "7d" ||
@@ -154,8 +155,9 @@ func TestShow(t *testing.T) {
 		"beyond": {
 			func(l *deadletter.Letter) { l.Byte = 99 }, "byte 99, where the fault is said to be, is beyond its end",
 		},
-		"byte in hex":   {func(l *deadletter.Letter) { l.Byte = 1 }, "the fault is at byte 1 (0x1)"},
-		"empty, no one": {func(l *deadletter.Letter) { l.Byte, l.Record.Value = -1, []byte{} }, "  value      0 bytes\n"},
+		"byte in hex": {func(l *deadletter.Letter) { l.Byte = 1 }, "the fault is at byte 1 (0x1)"},
+		"empty, no one": {func(l *deadletter.Letter) { l.Byte, l.Record.Value = -1, []byte{} },
+			"  value      0 bytes\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := sample()

@@ -18,12 +18,14 @@ func TestShownPlans(t *testing.T) {
 		want []string
 	}{
 		{"lanes are to move", &adminv1.Plan{
-			Ingest: "ingest-1", Settling: true, Writers: []*adminv1.PlannedWriter{serving, {Writer: "w2", State: "serving"}},
+			Ingest: "ingest-1", Settling: true, Writers: []*adminv1.PlannedWriter{serving,
+				{Writer: "w2", State: "serving"}},
 			Ahead: []*adminv1.NextMove{
 				{Topic: "orders", Partition: 3, From: "w1", To: "w2", Reason: "w1 carries 75 %, 50 % is fair"},
 				{Topic: "orders", Partition: 2, From: "w1", To: "w2", Reason: "w1 carries 62 %", WaitsFor: "it rests"},
 			},
-		}, []string{"lanes move until they are even", "orders/0-3 stock/7", "orders/3", "its turn", "orders/2", "it rests"}},
+		}, []string{"lanes move until they are even", "orders/0-3 stock/7", "orders/3", "its turn", "orders/2",
+			"it rests"}},
 		{"the name resolves to nothing", &adminv1.Plan{
 			Writers: []*adminv1.PlannedWriter{serving}, Problem: "the name resolves to nothing",
 		}, []string{"the name resolves to nothing; lanes stay where they work"}},
@@ -36,9 +38,11 @@ func TestShownPlans(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var out strings.Builder
 			showFleet(&out, 200, &adminv1.GetFleetResponse{
-				Plans: []*adminv1.Plan{c.plan}, IngestsNeeded: 2, WritersNeeded: 3, Reason: "1 ingest at 130 % saturation",
+				Plans: []*adminv1.Plan{c.plan}, IngestsNeeded: 2, WritersNeeded: 3,
+				Reason: "1 ingest at 130 % saturation",
 			})
-			for _, want := range append(c.want, "The load needs 2 ingest(s) and 3 writer(s): 1 ingest at 130 % saturation.") {
+			for _, want := range append(c.want, "The load needs 2 ingest(s) and 3 writer(s): 1 ingest at 130 % "+
+				"saturation.") {
 				if !strings.Contains(out.String(), want) {
 					t.Errorf("%q is not in\n%s", want, out.String())
 				}

@@ -170,8 +170,8 @@ func (c *pauseCmd) list(ctx context.Context, std cli.Streams) error {
 	}
 	t := newTable(std.Out, terminal.Width(std.Out), nil, "lane", "until", "paused as", "by", "reason")
 	for _, l := range r.GetLanes() {
-		t.add(fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()), l.GetUntil().AsTime().Format(time.RFC3339), l.GetScope(),
-			l.GetBy(), l.GetReason())
+		t.add(fmt.Sprintf("%s/%d", l.GetTopic(), l.GetPartition()), l.GetUntil().AsTime().Format(time.RFC3339),
+			l.GetScope(), l.GetBy(), l.GetReason())
 	}
 	t.flush()
 	return nil

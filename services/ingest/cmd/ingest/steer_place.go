@@ -35,7 +35,8 @@ Exit status: 0 done, or it was there; 1 refused, with nothing changed, or nobody
 // Run moves.
 func (c *moveCmd) Run(ctx context.Context, std cli.Streams) error {
 	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.MoveLaneResponse, error) {
-		return s.MoveLane(ctx, &adminv1.MoveLaneRequest{Act: c.act(), Topic: c.Topic, Partition: c.Partition, Writer: c.To})
+		return s.MoveLane(ctx, &adminv1.MoveLaneRequest{Act: c.act(), Topic: c.Topic, Partition: c.Partition,
+			Writer: c.To})
 	}, nil)
 }
 

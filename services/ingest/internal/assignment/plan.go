@@ -46,7 +46,8 @@ type Plan struct {
 	// Of are the partitions of each member, by its id, in order. Those that nobody reads are nobody's.
 	Of map[string][]Partition
 	// Used is how many members carry something that brings bytes, Moved how much moves from one member to another, as a
-	// sum of shares of the capacity of who gets it (the R-score), and Overload how much is above Limit, in bytes a second.
+	// sum of shares of the capacity of who gets it (the R-score), and Overload how much is above Limit, in bytes a
+	// second.
 	Used     int
 	Moved    float64
 	Overload float64

@@ -50,7 +50,8 @@ type Tracker struct {
 func New(now time.Time, c Cause) *Tracker {
 	return &Tracker{
 		cause: c, entered: now, accounted: now,
-		minute: window{step: fine, number: number(now, fine)}, quarter: window{step: coarse, number: number(now, coarse)},
+		minute:  window{step: fine, number: number(now, fine)},
+		quarter: window{step: coarse, number: number(now, coarse)},
 	}
 }
 

@@ -61,7 +61,8 @@ func TestLawOfShares(t *testing.T) {
 				sum := 0.
 				for c, share := range s {
 					sum += share
-					if at, was := left[Cause(c)]; share > 0 && Cause(c) != cause && (!was || now.Sub(at) > Quarter+coarse) {
+					if at, was := left[Cause(c)]; share > 0 && Cause(c) != cause &&
+						(!was || now.Sub(at) > Quarter+coarse) {
 						t.Fatalf("%v has a share of %v, but was left at %v, now %v", Cause(c), share, at, now)
 					}
 				}

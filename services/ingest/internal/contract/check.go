@@ -51,7 +51,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	oneOf("unknown", c.Unknown, toDeadLetter, toNothing, toTable)
 	oneOf("unfit_schema", c.UnfitSchema, toDeadLetter, unfitWaits)
 	if c.UnfitSchema != "" && c.Framing != framingConfluent {
-		report("unfit_schema", "records name no schema that could be another one", "remove it, or write framing: confluent")
+		report("unfit_schema", "records name no schema that could be another one",
+			"remove it, or write framing: confluent")
 	}
 	oneOf("type_from", c.TypeFrom, "header", typeFromSchema)
 	oneOf("key", c.Key, keyKeep, keyOmit, keyEventID)
@@ -69,7 +70,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		report("unknown_fields", "it is for format json or protobuf", "remove it")
 	}
 	if c.UnknownFields == "keep" && c.Format == "protobuf" {
-		report("unknown_fields", "a protobuf field that the schema does not know has a number and no name to keep it under",
+		report("unknown_fields", "a protobuf field that the schema does not know has a number and no name to keep it "+
+			"under",
 			"choose refuse or drop")
 	}
 	if c.Mode != "" && c.Format != "json" {
@@ -120,7 +122,8 @@ func (c Column) Check(report func(key, message, remedy string)) {
 		return
 	}
 	decimal := target == decode.Numeric || target == decode.BigNumeric
-	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date || target == decode.Time ||
+	timed := target == decode.Timestamp || target == decode.DateTime || target == decode.Date ||
+		target == decode.Time ||
 		target == decode.Integer
 	if target == decode.NoTarget {
 		report("type", fmt.Sprintf("%q is not one of the choices", c.Type),
@@ -236,8 +239,9 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 	f, ok := formats[c.Format]
 	if !ok {
 		report("format", fmt.Sprintf("the format is %q", c.Format),
-			"choose "+strings.Join(formatNames(), ", ")+" and give a schema, or write builtin: "+strings.Join(builtinNames(),
-				" or "))
+			"choose "+strings.Join(formatNames(), ", ")+" and give a schema, or write builtin: "+
+				strings.Join(builtinNames(),
+					" or "))
 	}
 	switch {
 	case c.Format != "raw" && c.As != "":
@@ -256,10 +260,12 @@ func (c *Config) checkSchema(report func(key, message, remedy string)) {
 		{"topic", c.Topic + c.TopicPattern, "name the Kafka topic, or give a topic_pattern", true},
 		{
 			"schema", c.Schema + c.Subject,
-			"name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry", f.schema != "",
+			"name " + f.schema + " of the payload, relative to this file, or a subject of the schema registry",
+			f.schema != "",
 		},
 		{
-			"message", c.Message, "name the payload's message in full, for example shop.v1.Order", c.Format == "protobuf" &&
+			"message", c.Message, "name the payload's message in full, for example shop.v1.Order",
+			c.Format == "protobuf" &&
 				c.Subject == "",
 		},
 		{"table", c.Table, "name the table that the rows go to", true},

@@ -38,9 +38,9 @@ type Config struct {
 	// the start, or a number. Default: latest.
 	Subject        string `yaml:"subject"`
 	SubjectVersion string `yaml:"subject_version"`
-	// UnfitSchema says what becomes of records whose schema, met on the way, does not fit the contract (a changed type, a
-	// name that clashes, columns beyond BigQuery's limits): dead_letter, which refuses what does not fit, or wait, where
-	// the lane waits for the operator before the first of them. Default: dead_letter.
+	// UnfitSchema says what becomes of records whose schema, met on the way, does not fit the contract (a changed type,
+	// a name that clashes, columns beyond BigQuery's limits): dead_letter, which refuses what does not fit, or wait,
+	// where the lane waits for the operator before the first of them. Default: dead_letter.
 	UnfitSchema string `yaml:"unfit_schema"`
 	// Message is the full name of the payload's message in a descriptor set, for example shop.v1.Order. Of a subject it
 	// is the first one unless it is named.
@@ -81,11 +81,12 @@ type Config struct {
 	// Hints says whether what sources such as Kafka Connect leave in schemas beside types counts: heed or ignore.
 	// Default: heed.
 	Hints string `yaml:"hints"`
-	// PayloadPath is the path of a record in the payload that is the payload's column in place of the whole, for example
-	// after. Where there is no record there, the column is null. All other paths stay those of the whole payload. Default:
-	// none.
+	// PayloadPath is the path of a record in the payload that is the payload's column in place of the whole, for
+	// example after. Where there is no record there, the column is null. All other paths stay those of the whole
+	// payload. Default: none.
 	PayloadPath string `yaml:"payload_path"`
-	// Operation is a text field of the payload, such as op, that becomes the column operation. It goes with PayloadPath.
+	// Operation is a text field of the payload, such as op, that becomes the column operation. It goes with
+	// PayloadPath.
 	Operation string `yaml:"operation"`
 	// CloudEvents says that the headers of records are those of CloudEvents: binary takes the type from ce_type, the
 	// identity from ce_id and the time from ce_time. Default: none.
@@ -108,8 +109,8 @@ type Config struct {
 	// framing and the latest version of a subject, additive also lets the contract grow while it is in use. Default:
 	// off.
 	Evolution string `yaml:"evolution"`
-	// MissingValues says what becomes of columns that a row leaves out and that have a default value in the table: null,
-	// or default, which has BigQuery fill it in. Default: null.
+	// MissingValues says what becomes of columns that a row leaves out and that have a default value in the table:
+	// null, or default, which has BigQuery fill it in. Default: null.
 	MissingValues string `yaml:"missing_values"`
 	// PartitionBy is the TIMESTAMP column that a new table is partitioned on: event_time, ingest_time or
 	// kafka_timestamp; ingestion for BigQuery's own time of ingestion, or none. Default: event_time; of a raw payload,

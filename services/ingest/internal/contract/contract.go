@@ -148,7 +148,8 @@ func (c *Contract) AppendRow(dst []byte, r *record.Record, m *Match, nowMicros i
 		copy(out[start+head:], payload)
 	}
 	before := out[:start+head]
-	o := e.lay(before, putFrame(before, start, e.size+len(payloadTag)+decode.VarintLen(uint64(len(payload)))+len(payload)))
+	o := e.lay(before, putFrame(before, start, e.size+len(payloadTag)+decode.VarintLen(uint64(len(payload)))+
+		len(payload)))
 	o += copy(before[o:], payloadTag)
 	decode.PutVarint(before, o, uint64(len(payload)))
 	return out, nil

@@ -46,7 +46,8 @@ func TestFarDatesAreCounted(t *testing.T) {
 # TYPE waybill_ingest_far_dates_total counter
 waybill_ingest_far_dates_total{contract="parcels-value",topic="parcels"} 4
 `
-	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want), "waybill_ingest_far_dates_total"); err != nil {
+	if err := testutil.GatherAndCompare(metrics, strings.NewReader(want),
+		"waybill_ingest_far_dates_total"); err != nil {
 		t.Error(err) // the event's time is one as well
 	}
 }

@@ -56,7 +56,8 @@ func (s *Set) Unknown() []Entry {
 	for _, t := range slices.Concat(s.named, s.Patterns()) {
 		for i := len(t.entries); i < len(t.Routes); i++ {
 			c := Config{
-				Topic: t.entries[0].Topic, TopicPattern: t.entries[0].TopicPattern, Table: t.Routes[i].GetTable(), Evolution: "off",
+				Topic: t.entries[0].Topic, TopicPattern: t.entries[0].TopicPattern, Table: t.Routes[i].GetTable(),
+				Evolution: "off",
 			}
 			if t.Routes[i].GetEvolution() == lanev1.Evolution_EVOLUTION_ADDITIVE {
 				c.Evolution = evolutionAdditive
@@ -122,8 +123,8 @@ func (t *Topic) Takes(itemType string) (*Entry, error) {
 // TypedBySchema says that records of the topic say their type by their schema: type_from: schema.
 func (t *Topic) TypedBySchema() bool { return t.typing != nil }
 
-// Reads is the entry that takes a value by the type that its schema says, as a lane finds it; any of the topic where the
-// value is null. The error says why there is none, or is that of ctx.
+// Reads is the entry that takes a value by the type that its schema says, as a lane finds it; any of the topic where
+// the value is null. The error says why there is none, or is that of ctx.
 func (t *Topic) Reads(ctx context.Context, value []byte) (*Entry, error) {
 	if err := t.typing.learn(ctx, value, nil); err != nil {
 		return nil, err

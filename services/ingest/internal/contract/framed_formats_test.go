@@ -14,7 +14,8 @@ import (
 func TestFramedProtobuf(t *testing.T) {
 	s := &shelf{}
 	file := func(fields string) string {
-		return `syntax = "proto3"; package p; message Other { string x = 1; } message Parcel { string id = 1; ` + fields +
+		return `syntax = "proto3"; package p; message Other { string x = 1; } message Parcel { string id = 1; ` +
+			fields +
 			` }`
 	}
 	s.putText("parcels-value", 3, "protobuf", file("int32 grams = 2;"))
@@ -36,11 +37,13 @@ func TestFramedProtobuf(t *testing.T) {
 	}{
 		{4, parcel + "\x0a\x02cd\x28\x01", "id=cd fragile=1 grams=0"},
 		{3, parcel + "\x0a\x02ab\x10\x05", "id=ab grams=5"},
-		{3, "\x00\x0a\x02ab", "parcels-value: payload at byte 5: the record is a p.Other, the contract reads a p.Parcel"},
+		{3, "\x00\x0a\x02ab", "parcels-value: payload at byte 5: the record is a p.Other, the contract reads a " +
+			"p.Parcel"},
 		{3, "", "parcels-value: payload at byte 5: the payload ends within the message indexes"},
 		{
 			5, parcel + "\x0a\x02cd",
-			"parcels-value: payload at byte 0: schema id 5: payload.grams: the writer's schema has string, the contract int32",
+			"parcels-value: payload at byte 0: schema id 5: payload.grams: the writer's schema has string, the " +
+				"contract int32",
 		},
 		{3, parcel + "\x0a\x09ab", "parcels-value: payload.id at byte 7: "},
 	} {
@@ -82,7 +85,8 @@ func TestFramedJSON(t *testing.T) {
 			"parcels-value: payload at byte 0: schema id 5: it is no version of subject parcels-value") {
 			t.Errorf("%s: %q", evolution, got)
 		}
-		if got, _ := d.take(topic, framed(3, `{"grams":5}`)); evolution == "off" && !strings.Contains(got, "payload.id") ||
+		if got, _ := d.take(topic, framed(3, `{"grams":5}`)); evolution == "off" &&
+			!strings.Contains(got, "payload.id") ||
 			evolution == "additive" && got != "grams=5" {
 			t.Errorf("%s, without id: %q", evolution, got)
 		}

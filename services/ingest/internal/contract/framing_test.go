@@ -80,7 +80,8 @@ func TestContractDoesNotGrow(t *testing.T) {
 					t.Errorf("%q, grown %v", got, grown)
 				}
 			}
-			if lines := d.log.String(); strings.Count(lines, "\n") != 1 || !strings.Contains(lines, "payload.fragile") ||
+			if lines := d.log.String(); strings.Count(lines, "\n") != 1 ||
+				!strings.Contains(lines, "payload.fragile") ||
 				d.versions() != 1 {
 				t.Errorf("%v versions, log:\n%s", d.versions(), lines)
 			}
@@ -118,8 +119,8 @@ func TestRefusedRecords(t *testing.T) {
 		{framed(4, "\x02a\x00\x02"), "id=a new=1"},
 		{
 			framed(5, "\x02a\x02\x00"),
-			"parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another column has " +
-				"this name but for its case; BigQuery does not tell them apart; " +
+			"parcels-value: payload at byte 0: schema id 5: its fields cannot become columns: payload.ID: another " +
+				"column has this name but for its case; BigQuery does not tell them apart; " +
 				`write columns: {"ID": {name: ID_2}, or {skip: true}}`,
 		},
 		{
@@ -313,7 +314,8 @@ func TestSubjectProblems(t *testing.T) {
 		}
 	}
 	// Without a registry the entry is checked as far as that goes.
-	if set, err := contract.Load(t.Context(), []contract.Config{parcels(nil)}, t.TempDir(), contract.Env{}); err != nil ||
+	if set, err := contract.Load(t.Context(), []contract.Config{parcels(nil)}, t.TempDir(),
+		contract.Env{}); err != nil ||
 		len(set.Topics()) != 0 {
 		t.Errorf("%v", err)
 	}

@@ -50,7 +50,8 @@ func load(t testing.TB, configs ...contract.Config) *contract.Set {
 
 func recordOf(topic string, v vector, offset int64) record.Record {
 	return record.Record{
-		Topic: topic, Partition: 3, Offset: offset, TimestampMicros: 1_800_000_000_123_000, Key: []byte("k"), Value: v.Avro,
+		Topic: topic, Partition: 3, Offset: offset, TimestampMicros: 1_800_000_000_123_000, Key: []byte("k"),
+		Value:   v.Avro,
 		Headers: []record.Header{{Key: []byte("trace")}, {Key: []byte("item_type_name"), Value: []byte(v.Type)}},
 	}
 }
@@ -111,7 +112,8 @@ func TestGoldenRows(t *testing.T) {
 				if row.PhysicalStock.GetTimestamp() != v.JSON.Timestamp {
 					t.Errorf("payload of %d, want %d", row.PhysicalStock.GetTimestamp(), v.JSON.Timestamp)
 				}
-				if want := []string{"sms_physical_stock_updated_topic/3/0", "sms_physical_stock_updated_topic/3/1"}; i < 2 &&
+				if want := []string{"sms_physical_stock_updated_topic/3/0",
+					"sms_physical_stock_updated_topic/3/1"}; i < 2 &&
 					row.GetEventId() != want[i] {
 					t.Errorf("event_id %q, want %q", row.GetEventId(), want[i])
 				}
@@ -155,7 +157,8 @@ func TestNoAllocations(t *testing.T) {
 			for i := range all {
 				records[i] = recordOf(c.topic, all[i], int64(i))
 				if c.trace {
-					records[i].Headers = append(records[i].Headers, record.Header{Key: []byte("trace"), Value: fmt.Append(nil, i)})
+					records[i].Headers = append(records[i].Headers,
+						record.Header{Key: []byte("trace"), Value: fmt.Append(nil, i)})
 				}
 			}
 			var block []byte
@@ -181,7 +184,8 @@ func TestNoAllocations(t *testing.T) {
 
 func BenchmarkAppendRow(b *testing.B) {
 	for _, c := range []struct{ name, topic, file string }{
-		{"delivery", deliveryTopic, "delivery_event_v6.jsonl.gz"}, {"stock", stockTopic, "physical_stock_updated.jsonl.gz"},
+		{"delivery", deliveryTopic, "delivery_event_v6.jsonl.gz"},
+		{"stock", stockTopic, "physical_stock_updated.jsonl.gz"},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			all := vectors(b, c.file)

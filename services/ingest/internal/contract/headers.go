@@ -186,7 +186,8 @@ func (h *headers) same(headers []record.Header) bool {
 	// From the last one: what differs from record to record, such as a trace, is more often appended than put first.
 	for i := len(headers) - 1; i >= 0; i-- {
 		is, was := &headers[i], &h.last[i]
-		if !bytes.Equal(is.Value, was.Value) || (is.Value == nil) != (was.Value == nil) || !bytes.Equal(is.Key, was.Key) {
+		if !bytes.Equal(is.Value, was.Value) || (is.Value == nil) != (was.Value == nil) ||
+			!bytes.Equal(is.Key, was.Key) {
 			return false
 		}
 	}

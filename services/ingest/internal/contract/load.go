@@ -224,7 +224,8 @@ func (l *loader) reportCompile(e *entry, err error) {
 					l.report(e, option, said, "docs/types.md lists which type becomes which column")
 					return
 				}
-				l.report(e, option, said, "name a field of the schema by its path through records, for example order.id")
+				l.report(e, option, said, "name a field of the schema by its path through records, for example "+
+					"order.id")
 				return
 			}
 		}
@@ -245,8 +246,8 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	for i := range entries {
 		e := &entries[i]
 		if at := slices.IndexFunc(t.Routes, func(r *lanev1.Route) bool { return r.Table == e.Table }); at >= 0 {
-			l.report(e, "table", fmt.Sprintf("%s sends rows of the same topic to %s already", entries[at].key(), e.Table),
-				"join the two entries, or use another table")
+			l.report(e, "table", fmt.Sprintf("%s sends rows of the same topic to %s already", entries[at].key(),
+				e.Table), "join the two entries, or use another table")
 		}
 		t.Routes = append(t.Routes, e.route)
 		t.contracts = append(t.contracts, e.contract)
@@ -274,8 +275,8 @@ func (l *loader) topic(g group, entries []entry) *Topic {
 	}
 	for i := range entries {
 		e := Entry{
-			Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route, contract: entries[i].contract,
-			typing: t.typing,
+			Config: entries[i].Config, Name: entries[i].contract.name, Route: entries[i].route,
+			contract: entries[i].contract, typing: t.typing,
 		}
 		e.Warnings = slices.Concat(e.contract.warnings, decode.Warnings(e.contract.plan))
 		for _, w := range e.Warnings {
@@ -313,7 +314,8 @@ const unknownContract = "unknown"
 // catchAll adds the table of records whose type no entry takes.
 func (l *loader) catchAll(t *Topic, entries []entry, says *entry, rules []rule) {
 	if at := slices.IndexFunc(entries, func(e entry) bool { return e.Table == says.UnknownTable }); at >= 0 {
-		l.report(says, "unknown_table", fmt.Sprintf("%s sends rows of its own there", entries[at].key()), "use another table")
+		l.report(says, "unknown_table", fmt.Sprintf("%s sends rows of its own there", entries[at].key()),
+			"use another table")
 		return
 	}
 	if slices.ContainsFunc(rules, func(r rule) bool { return r.prefix && r.text == "" }) {

@@ -13,7 +13,10 @@ import (
 
 func TestNames(t *testing.T) {
 	of := func(topic, table, itemType, name string) contract.Config {
-		return order(func(c *contract.Config) { c.Topic, c.Table, c.Types, c.Name = topic, table, []string{itemType}, name })
+		return order(func(c *contract.Config) {
+			c.Topic, c.Table, c.Types, c.Name = topic, table, []string{itemType},
+				name
+		})
 	}
 	raw := func(topic string) contract.Config {
 		return contract.Config{Topic: topic, Format: "raw", Table: "p.d.bytes", Types: []string{"*"}}
@@ -29,10 +32,12 @@ func TestNames(t *testing.T) {
 			}, "order order_returns order_eu order_us order_uk",
 		},
 		"a name that is said is kept for it": {
-			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "returns", "b", "order")}, "order_orders order",
+			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "returns", "b", "order")},
+			"order_orders order",
 		},
 		"even the one made of schema and table": {
-			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "b", "b", ""), of("x", "c", "b", "order_b")},
+			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "b", "b", ""),
+				of("x", "c", "b", "order_b")},
 			"order order_orders order_b",
 		},
 		"of one table, without a schema": {
@@ -89,8 +94,10 @@ func TestNameTwice(t *testing.T) {
 	}
 	for _, want := range []string{
 		"b.yaml:6: [0].name: a.yaml:2 is called all too\n    choose another name for one of the two, or leave it out",
-		"b.yaml:8: [1].name: the contract of records whose type no other takes is called unknown\n    choose another name",
-		`d.yaml:2: name: "no name" is no name of a contract` + "\n    use letters, digits, dots, underscores and hyphens",
+		"b.yaml:8: [1].name: the contract of records whose type no other takes is called unknown\n    choose " +
+			"another name",
+		`d.yaml:2: name: "no name" is no name of a contract` +
+			"\n    use letters, digits, dots, underscores and hyphens",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is not in\n%v", want, err)

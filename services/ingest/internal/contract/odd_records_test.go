@@ -103,8 +103,8 @@ func (f oddFormat) check(t *testing.T, good string, cases []oddCase) {
 		}
 	}
 	for _, c := range append(cases, oddCase{"good", good, "row"}) {
-		expect(c.name, f.become(t, &record.Record{Headers: header([]byte(oddType)), Value: []byte(f.frame + c.value)}, nil),
-			c.want)
+		expect(c.name, f.become(t, &record.Record{Headers: header([]byte(oddType)), Value: []byte(f.frame + c.value)},
+			nil), c.want)
 	}
 	for policy, want := range map[string]string{
 		"": "nothing", "ignore": "nothing", "dead_letter": "letter the value is null", "row": "row null",
@@ -118,10 +118,12 @@ func (f oddFormat) check(t *testing.T, good string, cases []oddCase) {
 		expect(name, f.become(t, &record.Record{Headers: headers, Value: value}, nil),
 			"letter header item_type_name is missing")
 		expect(name+", all taken",
-			f.become(t, &record.Record{Headers: headers, Value: value}, func(c *contract.Config) { c.Types = []string{"*"} }),
+			f.become(t, &record.Record{Headers: headers, Value: value},
+				func(c *contract.Config) { c.Types = []string{"*"} }),
 			"row")
 		expect(name+", ignored",
-			f.become(t, &record.Record{Headers: headers, Value: value}, func(c *contract.Config) { c.Unknown = "ignore" }),
+			f.become(t, &record.Record{Headers: headers, Value: value},
+				func(c *contract.Config) { c.Unknown = "ignore" }),
 			"nothing")
 	}
 }
@@ -154,7 +156,8 @@ func TestOddRecordsOfJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := oddFormat{config: contract.Config{Format: "json", Schema: path}}
-	f.check(t, `{"text":"a"}`, append(oddJSONCases("payload"), oddCase{"empty value", "", "letter a payload is an object"},
+	f.check(t, `{"text":"a"}`, append(oddJSONCases("payload"),
+		oddCase{"empty value", "", "letter a payload is an object"},
 		oddCase{"null", "null", "letter a payload is an object"}))
 }
 
@@ -280,7 +283,8 @@ func TestOddRecordsFramed(t *testing.T) {
 			f.check(t, c.frame+c.good, []oddCase{
 				{"empty value", "", "letter payload at byte 0"},
 				{"no zero byte", c.good, "letter payload at byte 0"},
-				{"an id that is not there", "\x00\x00\x00\x00\x09" + c.good, "letter schema id 9 is not in the registry"},
+				{"an id that is not there", "\x00\x00\x00\x00\x09" + c.good,
+					"letter schema id 9 is not in the registry"},
 			})
 		})
 	}

@@ -46,7 +46,8 @@ func TestProblemsOfPolicies(t *testing.T) {
 			},
 		},
 		{"contracts[0].unknown", "choices", []contract.Config{order(func(c *contract.Config) { c.Unknown = "drop" })}},
-		{"contracts[0].unknown_table", "missing", []contract.Config{order(func(c *contract.Config) { c.Unknown = "table" })}},
+		{"contracts[0].unknown_table", "missing", []contract.Config{order(
+			func(c *contract.Config) { c.Unknown = "table" })}},
 		{
 			"contracts[0].unknown_table", "nothing goes", []contract.Config{
 				order(func(c *contract.Config) { c.UnknownTable = "x" }),
@@ -78,9 +79,12 @@ func TestProblemsOfPolicies(t *testing.T) {
 			}),
 		}},
 		{"contracts[0].key", "choices", []contract.Config{order(func(c *contract.Config) { c.Key = "drop" })}},
-		{"contracts[0].event_id", "the key is", []contract.Config{order(func(c *contract.Config) { c.Key = "event_id" })}},
-		{"contracts[0].delivery", "choices", []contract.Config{order(func(c *contract.Config) { c.Delivery = "once" })}},
-		{"contracts[0].evolution", "choices", []contract.Config{order(func(c *contract.Config) { c.Evolution = "on" })}},
+		{"contracts[0].event_id", "the key is", []contract.Config{order(
+			func(c *contract.Config) { c.Key = "event_id" })}},
+		{"contracts[0].delivery", "choices", []contract.Config{order(
+			func(c *contract.Config) { c.Delivery = "once" })}},
+		{"contracts[0].evolution", "choices", []contract.Config{order(
+			func(c *contract.Config) { c.Evolution = "on" })}},
 		{
 			"contracts[0].partition_unit", "no partitions", []contract.Config{
 				order(func(c *contract.Config) { c.PartitionBy, c.PartitionUnit = "none", "day" }),
@@ -102,7 +106,8 @@ func TestProblemsOfPolicies(t *testing.T) {
 				order(func(c *contract.Config) { c.Format, c.Schema, c.EventTime = "raw", "", contract.EventTime{} }),
 			},
 		},
-		{"contracts[0].columns.total.type", "choices", []contract.Config{columns("total", contract.Column{Type: "json"})}},
+		{"contracts[0].columns.total.type", "choices",
+			[]contract.Config{columns("total", contract.Column{Type: "json"})}},
 		{
 			"contracts[0].columns.total.unit", "choices", []contract.Config{
 				columns("total", contract.Column{Type: "DATE", Unit: "h"}),

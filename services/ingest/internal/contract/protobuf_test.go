@@ -24,7 +24,8 @@ func TestProtobufContract(t *testing.T) {
 		File: []*descriptorpb.FileDescriptorProto{protodesc.ToFileDescriptorProto(stockv1.File_stock_v1_stock_proto)},
 	}
 	for i := range stockv1.File_stock_v1_stock_proto.Imports().Len() {
-		files.File = append(files.File, protodesc.ToFileDescriptorProto(stockv1.File_stock_v1_stock_proto.Imports().Get(i)))
+		files.File = append(files.File, protodesc.ToFileDescriptorProto(
+			stockv1.File_stock_v1_stock_proto.Imports().Get(i)))
 	}
 	set, err := proto.Marshal(files)
 	if err != nil {
@@ -35,8 +36,8 @@ func TestProtobufContract(t *testing.T) {
 	}
 	entry := func(change func(*contract.Config)) []contract.Config {
 		c := contract.Config{
-			Topic: "stock", Format: "protobuf", Schema: "stock.binpb", Message: "stock.v1.PhysicalStock", Table: "stock",
-			Types: []string{"*"},
+			Topic: "stock", Format: "protobuf", Schema: "stock.binpb", Message: "stock.v1.PhysicalStock",
+			Table: "stock", Types: []string{"*"},
 		}
 		change(&c)
 		return []contract.Config{c}
@@ -50,7 +51,8 @@ func TestProtobufContract(t *testing.T) {
 			"contracts[0].message", "the schema has no stock.v1.Nope, but ",
 			entry(func(c *contract.Config) { c.Message = "stock.v1.Nope" }),
 		},
-		{"contracts[0].message", "only format: protobuf", entry(func(c *contract.Config) { c.Format, c.Schema = "raw", "" })},
+		{"contracts[0].message", "only format: protobuf", entry(
+			func(c *contract.Config) { c.Format, c.Schema = "raw", "" })},
 		{"contracts[0].unknown_fields", "choices", entry(func(c *contract.Config) { c.UnknownFields = "hide" })},
 		{
 			"contracts[0].unknown_fields", "format json or protobuf",

@@ -217,8 +217,11 @@ func TestBadRecords(t *testing.T) {
 		"payload.customer.name": func(r *record.Record) { r.Value = []byte("\x0e\x06\x00\x02\xff") },
 		"payload.id":            func(r *record.Record) { r.Value = []byte{} },
 		"item_type":             func(r *record.Record) { r.Headers[0].Value = []byte("a\xff") },
-		"kafka_headers[1].key":  func(r *record.Record) { r.Headers = append(r.Headers, record.Header{Key: []byte("\xff")}) },
-		"kafka_timestamp":       func(r *record.Record) { r.TimestampMicros = 1 << 62 },
+		"kafka_headers[1].key": func(r *record.Record) {
+			r.Headers = append(r.Headers,
+				record.Header{Key: []byte("\xff")})
+		},
+		"kafka_timestamp": func(r *record.Record) { r.TimestampMicros = 1 << 62 },
 	} {
 		r := typed("shop.Order")
 		r.Value = []byte(good)
@@ -260,8 +263,10 @@ func TestProblems(t *testing.T) {
 		{"contracts[0].topic", "no name", []contract.Config{order(func(c *contract.Config) { c.Topic = "a b" })}},
 		{"contracts[0].table", "no name", []contract.Config{order(func(c *contract.Config) { c.Table = "a.b.c.d" })}},
 		{"contracts[0].types", "missing", []contract.Config{order(func(c *contract.Config) { c.Types = nil })}},
-		{"contracts[0].types", "last dot", []contract.Config{order(func(c *contract.Config) { c.Types = []string{"a*"} })}},
-		{"contracts[0].ignore", "place to go", []contract.Config{order(func(c *contract.Config) { c.Ignore = c.Types })}},
+		{"contracts[0].types", "last dot", []contract.Config{order(
+			func(c *contract.Config) { c.Types = []string{"a*"} })}},
+		{"contracts[0].ignore", "place to go", []contract.Config{order(
+			func(c *contract.Config) { c.Ignore = c.Types })}},
 		{"contracts[0].schema", "no such file", []contract.Config{
 			order(func(c *contract.Config) { c.Schema = "none.avsc" }),
 		}},
@@ -271,7 +276,8 @@ func TestProblems(t *testing.T) {
 				c.Schema, c.EventID, c.EventTime = "recursive.avsc", "", contract.EventTime{}
 			})},
 		},
-		{"contracts[0].event_id", "no field no", []contract.Config{order(func(c *contract.Config) { c.EventID = "no" })}},
+		{"contracts[0].event_id", "no field no", []contract.Config{order(
+			func(c *contract.Config) { c.EventID = "no" })}},
 		{
 			"contracts[0].event_time", "unit already", []contract.Config{
 				order(func(c *contract.Config) { c.EventTime.Unit = "ms" }),
@@ -282,7 +288,8 @@ func TestProblems(t *testing.T) {
 				order(func(c *contract.Config) { c.EventTime.Unit = "h" }),
 			},
 		},
-		{"contracts[0].tombstones", "choices", []contract.Config{order(func(c *contract.Config) { c.Tombstones = "keep" })}},
+		{"contracts[0].tombstones", "choices", []contract.Config{order(
+			func(c *contract.Config) { c.Tombstones = "keep" })}},
 		{
 			"contracts[0].partition_by", "choices", []contract.Config{
 				order(func(c *contract.Config) { c.PartitionBy = "kafka_key" }),

@@ -82,7 +82,8 @@ func TestRowsInAnyRoom(t *testing.T) {
 			return rapid.Int64Min(0).Draw(t, name) >> rapid.IntRange(0, 62).Draw(t, name+" shift")
 		}
 		micros := func(name string) int64 {
-			return min(number(name), 253_402_300_799_999_999) * rapid.SampledFrom([]int64{1, 1, 1, -1}).Draw(t, name+" sign") / 8
+			return min(number(name), 253_402_300_799_999_999) * rapid.SampledFrom([]int64{1, 1, 1, -1}).Draw(t, name+
+				" sign") / 8
 		}
 		text := rapid.Map(rapid.IntRange(0, 300), func(n int) string { return strings.Repeat("x", n) })
 		var rows, want []byte

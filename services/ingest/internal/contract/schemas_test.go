@@ -92,7 +92,8 @@ func TestSchemasThatBigQueryTakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	envelope := count(set.Topic("t").Routes[0].GetDescriptor_(), set.Topic("t").Routes[0].GetDescriptor_().NestedType) - 1
+	envelope := count(set.Topic("t").Routes[0].GetDescriptor_(),
+		set.Topic("t").Routes[0].GetDescriptor_().NestedType) - 1
 	for _, c := range cases {
 		want := c.Takes && (c.Row == nil || *c.Row)
 		if _, err := compile(c.columns(envelope)); (err == nil) != want {

@@ -77,7 +77,8 @@ func (l *loader) plain(c *Config, s *registry.Schema, message string, o decode.O
 		return nil, nil, err
 	}
 	r, err := route(c, either(rows, plan), message)
-	return newContract(o.Contract, c.TopicVersion, c.Key, plan).reading(rows, c.CloudEvents == cloudEventsBinary), r, err
+	return newContract(o.Contract, c.TopicVersion, c.Key, plan).reading(rows, c.CloudEvents == cloudEventsBinary), r,
+		err
 }
 
 func (*loader) columns(c *Config, s *registry.Schema, o decode.Options) (decode.Plan, error) {
@@ -140,8 +141,10 @@ func (l *loader) newest(c *Config, s *registry.Schema, message string, o decode.
 				s.Version, c.Subject, v, err, remedy)}
 		} else {
 			for _, change := range retyped(made.current.Load().route, vs.current.Load().route) {
-				warned = append(warned, fmt.Sprintf("version %d of subject %s has another type, which the column keeps: %s; "+
-					"ask for a type by columns, or write subject_version: %d for that one alone", v, c.Subject, change, s.Version))
+				warned = append(warned, fmt.Sprintf(
+					"version %d of subject %s has another type, which the column keeps: %s; "+
+						"ask for a type by columns, or write subject_version: %d for that one alone", v, c.Subject,
+					change, s.Version))
 			}
 			if len(warned) == 0 {
 				continue
@@ -233,7 +236,8 @@ func (c *Config) checkSubject(report func(key, message, remedy string)) {
 	}
 	if n, err := strconv.Atoi(c.SubjectVersion); c.SubjectVersion != "" && c.SubjectVersion != latest &&
 		(err != nil || n < 1) {
-		report("subject_version", fmt.Sprintf("%q is no version", c.SubjectVersion), "write latest, or a number from 1 on")
+		report("subject_version", fmt.Sprintf("%q is no version", c.SubjectVersion),
+			"write latest, or a number from 1 on")
 	}
 	if _, ok := dialects[c.Format]; c.Format != "" && c.NeedsRegistry() && !ok {
 		report("framing", "payloads of format "+c.Format+" have no schema in a registry",

@@ -27,8 +27,9 @@ func tableFault(name string) (reason, remedy string) {
 		dataset := parts[len(parts)-2]
 		switch {
 		case !datasetName.MatchString(dataset):
-			return fmt.Sprintf(": the dataset is %.50q", dataset), "use letters, digits and underscores for the dataset; " +
-				remedy
+			return fmt.Sprintf(": the dataset is %.50q", dataset),
+				"use letters, digits and underscores for the dataset; " +
+					remedy
 		case len(dataset) > maxID:
 			return fmt.Sprintf(": the dataset has %d characters", len(dataset)), fmt.Sprintf("BigQuery takes %d", maxID)
 		}

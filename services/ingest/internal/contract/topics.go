@@ -101,8 +101,8 @@ func (s *Set) find(name string) (*Topic, error) {
 		switch {
 		case !p.name.MatchString(name):
 		case found != nil:
-			return nil, fmt.Errorf("topic_pattern %s and topic_pattern %s both match the topic %s: narrow one of them, or "+
-				"give the topic an entry that names it",
+			return nil, fmt.Errorf("topic_pattern %s and topic_pattern %s both match the topic %s: narrow one of "+
+				"them, or give the topic an entry that names it",
 				found.Name, p.topic.Name, name)
 		default:
 			found = p.topic

@@ -33,8 +33,8 @@ func TestTopicPatterns(t *testing.T) {
 		t.Errorf("topics %v", got)
 	}
 	for name, want := range map[string]string{
-		"orders_v1_special": "true 1", "orders_v7_us": "true 2", "returns_eu": "true 1", "x": "true 1", "stock12": "true 1",
-		"orders": "false", "my_orders_x": "false", "xy": "false", "stock": "false",
+		"orders_v1_special": "true 1", "orders_v7_us": "true 2", "returns_eu": "true 1", "x": "true 1",
+		"stock12": "true 1", "orders": "false", "my_orders_x": "false", "xy": "false", "stock": "false",
 	} {
 		ok, err := set.Match(name)
 		got := fmt.Sprint(ok)
@@ -50,7 +50,8 @@ func TestTopicPatterns(t *testing.T) {
 	}
 	ok, err := set.Match("orders_eu")
 	if ok || err == nil || !strings.Contains(err.Error(),
-		`topic_pattern orders_.* and topic_pattern .*_eu|x both match the topic orders_eu`) || set.Topic("orders_eu") != nil {
+		`topic_pattern orders_.* and topic_pattern .*_eu|x both match the topic orders_eu`) ||
+		set.Topic("orders_eu") != nil {
 		t.Errorf("%v, %v", ok, err)
 	}
 	// A topic found by a pattern is as one that is named: its routing has the same fingerprint, its name tells the
@@ -74,8 +75,8 @@ func TestTopicPatterns(t *testing.T) {
 func TestUnknownTypes(t *testing.T) {
 	policy := func(unknown, table string) *contract.Topic {
 		return load(t, order(nil), order(func(c *contract.Config) {
-			c.Table, c.Types, c.Unknown, c.UnknownTable, c.Delivery = "returns", []string{"shop.Return"}, unknown, table,
-				"at_least_once"
+			c.Table, c.Types, c.Unknown, c.UnknownTable, c.Delivery = "returns", []string{"shop.Return"}, unknown,
+				table, "at_least_once"
 		})).Topic("orders").Fork()
 	}
 	for _, c := range []struct{ policy, table, want string }{
@@ -239,8 +240,8 @@ func TestTombstoneRows(t *testing.T) {
 		got := rowOf(t, topic.Routes[route], row)
 		want := fmt.Sprintf(`event_id:%q event_type:%q item_type:%q ingest_time:1800000001000001 kafka_topic:"orders" `+
 			`kafka_partition:1 kafka_offset:2 `+
-			`kafka_key:"key" kafka_headers:{key:"item_type_name" value:%q}`, id, strings.TrimPrefix(itemType, "shop."), itemType,
-			itemType)
+			`kafka_key:"key" kafka_headers:{key:"item_type_name" value:%q}`, id, strings.TrimPrefix(itemType, "shop."),
+			itemType, itemType)
 		if got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
@@ -323,7 +324,8 @@ func TestCountOfUnknownTypes(t *testing.T) {
 	for _, m := range families[0].Metric {
 		got[m.Label[0].GetValue()+" "+m.Label[1].GetValue()] = m.Counter.GetValue()
 	}
-	for series, want := range map[string]float64{"orders t1": 2, "orders other": 22, "orders (none)": 1, "others t1": 1} {
+	for series, want := range map[string]float64{"orders t1": 2, "orders other": 22, "orders (none)": 1,
+		"others t1": 1} {
 		if got[series] != want {
 			t.Errorf("%s: %v, want %v", series, got[series], want)
 		}

@@ -44,7 +44,8 @@ func (y *typing) typeOf(value []byte) (name []byte, null bool, reason string) {
 		of, value = source.Types, rest
 	}
 	if name, null = of(value); name == nil && !null {
-		return nil, false, "the schema does not say of which type the payload is: it has no branch, message or title for it"
+		return nil, false, "the schema does not say of which type the payload is: it has no branch, message or title " +
+			"for it"
 	}
 	return name, null, ""
 }
@@ -151,7 +152,8 @@ func (l *loader) typing(entries []entry) *typing {
 		case types == nil:
 			types = t.Types()
 		case !slices.Equal(types, t.Types()):
-			l.report(&entries[i], "schema", "the payloads of a topic are of one schema, and nothing before them says of which",
+			l.report(&entries[i], "schema", "the payloads of a topic are of one schema, and nothing before them says "+
+				"of which",
 				"give all contracts of the topic the same union, or write framing: confluent")
 			return nil
 		}

@@ -36,7 +36,8 @@ func several(t *testing.T, s *shelf, entries ...contract.Config) *contract.Set {
 func unionOf(names ...string) string {
 	text := `["null"`
 	for i, name := range names {
-		text += `,{"type":"record","name":"` + name + `","fields":[{"name":"f` + string(rune('0'+i)) + `","type":"int"}]}`
+		text += `,{"type":"record","name":"` + name + `","fields":[{"name":"f` + string(rune('0'+i)) +
+			`","type":"int"}]}`
 	}
 	return text + "]"
 }
@@ -77,7 +78,8 @@ func TestTypesOfSubjects(t *testing.T) {
 	s.putText("broken", 6, "avro", `{"type":"record"}`)
 	entry := func(name string) contract.Config {
 		return contract.Config{
-			Format: "avro", Framing: "confluent", Subject: name, Table: strings.ToLower(name[5:]), Types: []string{name},
+			Format: "avro", Framing: "confluent", Subject: name, Table: strings.ToLower(name[5:]),
+			Types:     []string{name},
 			Evolution: "additive",
 			Unknown:   "ignore",
 		}
@@ -104,7 +106,8 @@ func TestTypesOfSubjects(t *testing.T) {
 	// A header of the usual name says nothing, even where the first record agrees with it.
 	for value, want := range map[string]int{string(at(1, "\x02")): 0, string(at(2, "\x04")): 1} {
 		for range 2 {
-			r := record.Record{Topic: "parcels", TimestampMicros: -1, Value: at(1, "\x02"), Headers: typed("shop.Order").Headers}
+			r := record.Record{Topic: "parcels", TimestampMicros: -1, Value: at(1, "\x02"),
+				Headers: typed("shop.Order").Headers}
 			m := topic.Match(&r)
 			if _, err := m.Contract.AppendRow(nil, &r, m, 1); err != nil {
 				t.Fatal(err)
@@ -139,7 +142,8 @@ func TestTypeOfASchemaThatComesLater(t *testing.T) {
 		s := &shelf{}
 		s.putText("shop.Order", 1, "avro", `{"type":"record","name":"shop.Order","fields":[{"name":"id","type":"int"}]}`)
 		topic := several(t, s, contract.Config{
-			Format: "avro", Framing: "confluent", Subject: "shop.Order", Table: "order", Types: []string{"*"}, Tombstones: "row",
+			Format: "avro", Framing: "confluent", Subject: "shop.Order", Table: "order", Types: []string{"*"},
+			Tombstones: "row",
 		}).Topic("parcels").Fork()
 		late := append(header(9), "\x02"...)
 		if got := outcome(t, topic, late); got != "unknown schema id 9 is not in the registry" {
@@ -165,8 +169,8 @@ func TestTypesOfOtherFormats(t *testing.T) {
 	at := func(id uint32, datum string) []byte { return append(header(id), datum...) }
 	message := func(name string) contract.Config {
 		return contract.Config{
-			Format: "protobuf", Framing: "confluent", Subject: "p", Message: name, Table: strings.ReplaceAll(name, ".", "_"),
-			Types: []string{name},
+			Format: "protobuf", Framing: "confluent", Subject: "p", Message: name,
+			Table: strings.ReplaceAll(name, ".", "_"), Types: []string{name},
 		}
 	}
 	topic := several(t, s, message("shop.Order"), message("shop.Order.Line"),
@@ -183,7 +187,8 @@ func TestTypesOfOtherFormats(t *testing.T) {
 		}
 	}
 	object := func(subject, title string) contract.Config {
-		return contract.Config{Format: "json", Framing: "confluent", Subject: subject, Table: title, Types: []string{title}}
+		return contract.Config{Format: "json", Framing: "confluent", Subject: subject, Table: title,
+			Types: []string{title}}
 	}
 	topic = several(t, s, object("j1", "Order"), object("j2", "Refund")).Topic("parcels").Fork()
 	for id, want := range map[uint32]string{
@@ -246,7 +251,8 @@ func TestTopLevelUnions(t *testing.T) {
 // What cannot be told apart is refused at the start.
 func TestTypesThatNobodyTells(t *testing.T) {
 	union := contract.Config{
-		Format: "avro", Schema: "union.avsc", Table: "a", Types: []string{"shop.Order"}, TypeFrom: "schema", Topic: "parcels",
+		Format: "avro", Schema: "union.avsc", Table: "a", Types: []string{"shop.Order"}, TypeFrom: "schema",
+		Topic: "parcels",
 	}
 	other := union
 	other.Schema, other.Table, other.Types = "other.avsc", "b", []string{"shop.Refund"}

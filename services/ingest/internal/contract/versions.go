@@ -111,7 +111,8 @@ func (vs *versions) learn(ctx context.Context, id uint32, waits func(what string
 			vs.current.Load().plan.Learn(id, source)
 			return nil
 		}
-		done = waiting(waits, fmt.Sprintf("the operator: schema id %d does not fit the contract %s: %s", id, vs.name, unfit))
+		done = waiting(waits, fmt.Sprintf("the operator: schema id %d does not fit the contract %s: %s", id, vs.name,
+			unfit))
 		select {
 		case <-time.After(unfitAgain): // the contract may have grown meanwhile
 		case <-ctx.Done():
@@ -223,8 +224,8 @@ func (vs *versions) source(id uint32, s *registry.Schema, ours bool) (source con
 			return source, "", fmt.Errorf("its fields cannot become columns: %w", err)
 		}
 		vs.publish(next)
-		vs.log.Info("the contract has grown", "version", next.number, "schema_id", id, "added", changes.Added, "widened",
-			changes.Widened)
+		vs.log.Info("the contract has grown", "version", next.number, "schema_id", id, "added", changes.Added,
+			"widened", changes.Widened)
 		v = next
 	}
 	plan, err := v.reader.compileFor(writer, vs.options, fmt.Sprintf("schema %d", id), vs.grows())
@@ -246,11 +247,12 @@ const several = "; of several types in a topic each has an entry of its own, wit
 func (vs *versions) tell(id uint32, changes decode.Changes) {
 	if len(changes.Added) > 0 && !vs.grows() {
 		vs.env.metrics.extra.WithLabelValues(or(vs.config.Topic, vs.config.TopicPattern), vs.name).Inc()
-		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id, "fields",
-			changes.Added)
+		vs.log.Warn("a schema has fields that the contract has not; they are left out of the rows", "schema_id", id,
+			"fields", changes.Added)
 	}
 	for _, c := range changes.Conflicts {
-		vs.log.Warn("a schema has another type than the contract; values that do not fit are refused with their records",
+		vs.log.Warn("a schema has another type than the contract; values that do not fit are refused with their "+
+			"records",
 			"schema_id", id, "field", c.Path, "have", c.Have, "want", c.Want)
 	}
 }

@@ -149,15 +149,16 @@ func TestPayloadWithinAnEnvelope(t *testing.T) {
 				return change(t, nil, "envelope.avsc", debezium,
 					func(c *contract.Config) { c.Format, c.EventID = "avro", "after.id" })
 			},
-			[]byte(avroChange(&one, &two, "u")), []byte(avroChange(&two, nil, "d")), []byte(avroChange(&one, &two, "u")[:9]),
+			[]byte(avroChange(&one, &two, "u")), []byte(avroChange(&two, nil, "d")),
+			[]byte(avroChange(&one, &two, "u")[:9]),
 		},
 		"framed avro": {
 			func(t *testing.T) *contract.Topic {
 				s := &shelf{}
 				s.putText("changes-value", 7, "avro", debezium)
 				return change(t, s, "", "", func(c *contract.Config) {
-					c.Format, c.Framing, c.Subject, c.EventID, c.Evolution = "avro", "confluent", "changes-value", "after.id",
-						"additive"
+					c.Format, c.Framing, c.Subject, c.EventID, c.Evolution = "avro", "confluent", "changes-value",
+						"after.id", "additive"
 				})
 			},
 			append(header(7), avroChange(&one, &two, "u")...),
@@ -233,7 +234,8 @@ func TestPayloadWithinAMessage(t *testing.T) {
 		c.Format, c.Framing, c.Subject = "protobuf", "confluent", "changes-value"
 	})
 	for want, value := range map[string][]byte{
-		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"5"}}`: message("\x08\x05", "c"),
+		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"5"}}`: message("\x08\x05",
+			"c"),
 		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"0"}}`: message("", "c"),
 		`{"event_id":"changes/0/0","event_time":"3000000","operation":"c","payload":{"id":"6"}}`: message(
 			"\x08\x05", "c", "\x08\x06"),
@@ -243,7 +245,8 @@ func TestPayloadWithinAMessage(t *testing.T) {
 		}
 	}
 	deep := change(t, s, "", "", func(c *contract.Config) {
-		c.Format, c.Framing, c.Subject, c.PayloadPath, c.Operation = "protobuf", "confluent", "changes-value", "deep.row", ""
+		c.Format, c.Framing, c.Subject, c.PayloadPath, c.Operation = "protobuf", "confluent", "changes-value",
+			"deep.row", ""
 	})
 	value := append(header(7), 0)
 	value = protowire.AppendString(protowire.AppendTag(value, 5, protowire.BytesType), "\x0a\x02\x08\x09")
@@ -293,7 +296,8 @@ func TestPayloadPathProblems(t *testing.T) {
 func TestCloudEvents(t *testing.T) {
 	topic := change(t, nil, "", "", func(c *contract.Config) {
 		*c = contract.Config{
-			Topic: "changes", Table: "changes", Format: "raw", As: "json", CloudEvents: "binary", Types: []string{"shop.*"},
+			Topic: "changes", Table: "changes", Format: "raw", As: "json", CloudEvents: "binary",
+			Types:      []string{"shop.*"},
 			Tombstones: "row",
 		}
 	})
@@ -310,7 +314,8 @@ func TestCloudEvents(t *testing.T) {
 		value      []byte
 		headers    []record.Header
 	}{
-		{"full", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000","payload":"{}"}`, []byte("{}"), full},
+		{"full", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000","payload":"{}"}`, []byte("{}"),
+			full},
 		{"null", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000"}`, nil, full},
 		{
 			"type alone", `{"event_id":"changes/0/0","event_type":"Paid","payload":"{}"}`, []byte("{}"),
@@ -326,12 +331,12 @@ func TestCloudEvents(t *testing.T) {
 		},
 		{"no type", "unknown", []byte("{}"), header("ce_id", "e-1")},
 		{
-			"no time", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999", []byte("{}"),
-			header("ce_type", "shop.Paid", "ce_time", "yesterday"),
+			"no time", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999",
+			[]byte("{}"), header("ce_type", "shop.Paid", "ce_time", "yesterday"),
 		},
 		{
-			"no zone", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999", []byte("{}"),
-			header("ce_type", "shop.Paid", "ce_time", "2026-02-28T13:05:00"),
+			"no zone", "changes: event_time: the header ce_time is no time as RFC 3339 has it, years 1 to 9999",
+			[]byte("{}"), header("ce_type", "shop.Paid", "ce_time", "2026-02-28T13:05:00"),
 		},
 		{
 			"no text", "changes: event_id: the header ce_id is not valid UTF-8", []byte("{}"),
@@ -361,9 +366,13 @@ func TestCloudEvents(t *testing.T) {
 	for says, adjust := range map[string]func(*contract.Config){
 		"write binary":                      func(c *contract.Config) { c.CloudEvents = "structured" },
 		"the headers of CloudEvents say it": func(c *contract.Config) { c.Key = "event_id" },
-		"the built-in contract stock.v1":    func(c *contract.Config) { c.Builtin, c.Format, c.As = "stock.v1", "", "" },
+		"the built-in contract stock.v1": func(c *contract.Config) {
+			c.Builtin, c.Format, c.As = "stock.v1", "",
+				""
+		},
 	} {
-		c := contract.Config{Topic: "t", Format: "raw", As: "json", Table: "t", Types: []string{"*"}, CloudEvents: "binary"}
+		c := contract.Config{Topic: "t", Format: "raw", As: "json", Table: "t", Types: []string{"*"},
+			CloudEvents: "binary"}
 		adjust(&c)
 		if _, err := contract.Load(t.Context(), []contract.Config{c}, t.TempDir(), contract.Env{}); err == nil ||
 			!strings.Contains(err.Error(), says) {

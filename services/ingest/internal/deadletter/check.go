@@ -67,8 +67,8 @@ func (c *checking) topic(ctx context.Context, topic string) findings.Finding {
 	if err == nil && strings.Contains(policy, "compact") {
 		return findings.Finding{
 			What: what, State: findings.Warn, Detail: "is compacted",
-			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that it has " +
-				"been replayed",
+			Remedy: "set cleanup.policy=delete: a letter that is written again would take the place of the mark that " +
+				"it has been replayed",
 		}
 	}
 	return findings.Finding{What: what, Detail: "exists"}
@@ -79,7 +79,8 @@ func (c *checking) missing(ctx context.Context, topic string) findings.Finding {
 	what := "topic " + topic
 	if !c.config.Create {
 		return findings.Finding{
-			What: what, State: findings.Fail, Detail: "does not exist", Remedy: "create it, or set dead_letter.create: true",
+			What: what, State: findings.Fail, Detail: "does not exist",
+			Remedy: "create it, or set dead_letter.create: true",
 		}
 	}
 	if err := source.AwaitErr(ctx, &c.calls, func() error { return mayCreate(c.client, topic, c.config) }); err != nil {
@@ -149,7 +150,8 @@ func mayWrite(client sarama.Client, topic string) error {
 		_ = b.Close()
 		return err
 	}
-	if block := response.GetBlock(topic, math.MaxInt32); block != nil && block.Err == sarama.ErrTopicAuthorizationFailed {
+	if block := response.GetBlock(topic, math.MaxInt32); block != nil &&
+		block.Err == sarama.ErrTopicAuthorizationFailed {
 		return block.Err
 	}
 	return nil

@@ -68,14 +68,15 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		r := test.record
 		r.Topic, r.TimestampMicros, r.Offset = testTopic, -1, int64(i)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err, Byte: -1}},
-			ignored)
+		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err,
+			Byte: -1}}, ignored)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)
 		}
 		got := taken(t, consumed(t, c, i+1)[i])
-		if got.LeftOut.String() != test.lacks || got.Of() != (Place{testTopic, 0, int64(i)}) || got.Reason != "undecodable" {
+		if got.LeftOut.String() != test.lacks || got.Of() != (Place{testTopic, 0, int64(i)}) ||
+			got.Reason != "undecodable" {
 			t.Errorf("%s: lacks %q, want %q: %+v", test.name, got.LeftOut, test.lacks, got)
 		}
 		if test.err == "x" && got.Err != "x" || len(got.Err) > maxText+64 {
@@ -85,7 +86,8 @@ func TestLetterOfAnyRecord(t *testing.T) {
 			got.Record.Value != nil {
 			t.Errorf("%s: value of %d bytes", test.name, len(got.Record.Value))
 		}
-		if whole := got.LeftOut.Key < 0; whole && !bytes.Equal(got.Record.Key, r.Key) || !whole && got.Record.Key != nil {
+		if whole := got.LeftOut.Key < 0; whole && !bytes.Equal(got.Record.Key, r.Key) || !whole &&
+			got.Record.Key != nil {
 			t.Errorf("%s: key of %d bytes", test.name, len(got.Record.Key))
 		}
 		if whole := got.LeftOut.Headers < 0; whole && len(got.Record.Headers) != len(r.Headers) || !whole &&
@@ -142,7 +144,8 @@ func TestLetterThatCannotFit(t *testing.T) {
 	sent := make(chan error, 1)
 	go func() { sent <- w.Produce(ctx, []lane.DeadLetter{letter(1, "a")}, waits.set) }()
 	kafkatest.Eventually(t, "the remedy at the lane and in the log", func() bool {
-		return strings.Contains(waits.now(), "raise its max.message.bytes") && strings.Contains(waits.now(), letterTopic) &&
+		return strings.Contains(waits.now(), "raise its max.message.bytes") &&
+			strings.Contains(waits.now(), letterTopic) &&
 			w.logs.Count("raise its max.message.bytes") == 1
 	})
 	cancel()

@@ -241,8 +241,8 @@ func (l *Letter) replayed(keepTimestamp bool) *sarama.ProducerMessage {
 // topic it takes the letter's place and stays.
 func (l *Letter) mark(at Place, version string, now time.Time) *sarama.ProducerMessage {
 	return &sarama.ProducerMessage{
-		Topic: l.At.Topic, Partition: l.At.Partition, Key: sarama.StringEncoder(l.Of().String()), Value: sarama.ByteEncoder{},
-		Headers: []sarama.RecordHeader{
+		Topic: l.At.Topic, Partition: l.At.Partition, Key: sarama.StringEncoder(l.Of().String()),
+		Value: sarama.ByteEncoder{}, Headers: []sarama.RecordHeader{
 			header(headerVersion, version), header(headerReplayed, at.String()), header(headerTime,
 				now.UTC().Format(letterTime)),
 		},

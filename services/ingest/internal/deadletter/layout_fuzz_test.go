@@ -56,15 +56,17 @@ func FuzzLetter(f *testing.F) {
 			t.Fatalf("%v, %v, %v", place, k, err)
 		}
 		same := func(a, b []byte) bool { return bytes.Equal(a, b) && (a == nil) == (b == nil) }
-		if got := out.Record; !same(got.Key, key) || !same(got.Value, value) || got.TimestampMicros != r.TimestampMicros ||
+		if got := out.Record; !same(got.Key, key) || !same(got.Value, value) ||
+			got.TimestampMicros != r.TimestampMicros ||
 			!slices.EqualFunc(got.Headers, r.Headers, func(a, b record.Header) bool {
 				return same(a.Key, b.Key) && same(a.Value,
 					b.Value)
 			}) {
 			t.Fatalf("%+v came back as %+v", r, got)
 		}
-		if out.Field != cut(field, maxField) || out.Byte != int(max(-1, at)) || out.Contract != name || out.Err != cut(other,
-			maxText) {
+		if out.Field != cut(field, maxField) || out.Byte != int(max(-1, at)) || out.Contract != name ||
+			out.Err != cut(other,
+				maxText) {
 			t.Fatalf("%+v", out)
 		}
 	})

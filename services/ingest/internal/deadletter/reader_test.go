@@ -162,8 +162,8 @@ func replayed(t *testing.T, d *Reader, letters []*Letter) {
 func TestReplay(t *testing.T) {
 	c := kafkatest.Cluster(t, kfake.SeedTopics(2, testTopic), kfake.SeedTopics(1, letterTopic))
 	first := record.Record{
-		Topic: testTopic, Partition: 1, Offset: 4, TimestampMicros: 1763859948123000, Key: []byte{}, Value: []byte("value"),
-		Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {
+		Topic: testTopic, Partition: 1, Offset: 4, TimestampMicros: 1763859948123000, Key: []byte{},
+		Value: []byte("value"), Headers: []record.Header{{Key: []byte("a"), Value: []byte("b")}, {
 			Key:   []byte("waybill-replay-of"),
 			Value: []byte("events/1/2"),
 		}, {Key: []byte("n")}},
@@ -310,7 +310,8 @@ func TestLettersFaults(t *testing.T) {
 	t.Run("a broker that is away for a moment", func(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		written(t, c, letter(1, "a"), letter(2, "b"))
-		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: letterTopic, Err: kerr.NotLeaderForPartition, Count: 3})
+		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: letterTopic, Err: kerr.NotLeaderForPartition,
+			Count: 3})
 		if found, _ := all(t, opened(t, c), nil); len(found) != 2 {
 			t.Errorf("%d letters", len(found))
 		}

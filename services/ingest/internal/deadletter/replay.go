@@ -101,9 +101,9 @@ func (r *Replayed) add(o Replayed) {
 func (s *Store) Replay(ctx context.Context, chosen Selection, o ReplayOptions) (Replayed, error) {
 	var total Replayed
 	if s.isolation == source.ReadUncommitted && !o.DryRun {
-		return total, errors.New("kafka.isolation is read_uncommitted: ingest would take the records of a transaction " +
-			"that is never committed, and a replay that is interrupted could repeat them; set it to read_committed for all " +
-			"members of the group, then replay")
+		return total, errors.New("kafka.isolation is read_uncommitted: ingest would take the records of a " +
+			"transaction that is never committed, and a replay that is interrupted could repeat them; set it to " +
+			"read_committed for all members of the group, then replay")
 	}
 	chosen.Pending = false // those replayed before are counted
 	for _, topic := range s.topics {
@@ -124,7 +124,8 @@ func (s *Store) Replay(ctx context.Context, chosen Selection, o ReplayOptions) (
 				o.Progress(sum)
 			}
 		}
-		one := &replay{store: s, selection: chosen, options: left, topic: s.config.Topic(topic), mine: map[Place]struct{}{}}
+		one := &replay{store: s, selection: chosen, options: left, topic: s.config.Topic(topic),
+			mine: map[Place]struct{}{}}
 		err := one.run(ctx)
 		total.add(one.result)
 		if err != nil {
@@ -167,7 +168,8 @@ func (r *replay) run(ctx context.Context) error {
 	for attempt := 1; ; attempt++ {
 		err := r.attempt(ctx)
 		if err != nil {
-			r.result.Produced = max(r.result.Produced, r.committed) // the attempt may not have come as far as the one before
+			// The attempt may not have come as far as the one before.
+			r.result.Produced = max(r.result.Produced, r.committed)
 		}
 		if err == nil || ctx.Err() != nil || attempt == replayAttempts || !Passes(err) {
 			return err
@@ -248,8 +250,9 @@ func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Ski
 	switch {
 	case l.LeftOut.Any():
 		return Skipped{
-			Cause:  "the dead-letter topic did not take all of the record",
-			Remedy: "the record is still in its own topic, at the place shown, for as long as that keeps it: read it there",
+			Cause: "the dead-letter topic did not take all of the record",
+			Remedy: "the record is still in its own topic, at the place shown, for as long as that keeps it: read it " +
+				"there",
 			Detail: "left out: " + l.LeftOut.String(),
 		}, true
 	case int(record.Partition) >= facts.partitions:
@@ -261,7 +264,8 @@ func (r *replay) obstacle(ctx context.Context, l *Letter, facts topicFacts) (Ski
 		return Skipped{
 			Cause:  "older than the topic's retention",
 			Remedy: "Kafka may remove such a record before ingest reads it: replay with --timestamp=now",
-			Detail: fmt.Sprintf("of %s, retention %s", time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339),
+			Detail: fmt.Sprintf("of %s, retention %s",
+				time.UnixMicro(record.TimestampMicros).UTC().Format(time.RFC3339),
 				facts.retention),
 		}, true
 	case r.options.Check:
@@ -316,7 +320,8 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 		}, true
 	case contract.Row:
 		if _, err := m.Contract.AppendRow(nil, &l.Record, m, time.Now().UnixMicro()); err != nil {
-			return Skipped{Cause: "would fail again", Remedy: "correct the contract first" + anyway, Detail: err.Error()}, true
+			return Skipped{Cause: "would fail again", Remedy: "correct the contract first" + anyway,
+				Detail: err.Error()}, true
 		}
 		return Skipped{}, false
 	default:

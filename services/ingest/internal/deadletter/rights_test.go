@@ -133,7 +133,8 @@ func TestCheckTellsMissingRights(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			letters := Defaults()
-			found := source.Check(ctx, source.Config{Kafka: *config}, source.Topics{Names: []string{testTopic}}, Check(&letters))
+			found := source.Check(ctx, source.Config{Kafka: *config}, source.Topics{Names: []string{testTopic}},
+				Check(&letters))
 			reported := false
 			for _, f := range found {
 				if f.What == test.what && f.State == test.state && strings.Contains(f.Detail+"; "+f.Remedy, test.says) {
@@ -166,7 +167,8 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 			allow(topicACL, letterTopic, kmsg.ACLOperationDescribe),
 			"grant WRITE on the dead-letter topic " + letterTopic,
 		},
-		"not created": {[]string{testTopic}, allow(topicACL, letterTopic, kmsg.ACLOperationWrite), "grant CREATE on it"},
+		"not created": {[]string{testTopic}, allow(topicACL, letterTopic, kmsg.ACLOperationWrite),
+			"grant CREATE on it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

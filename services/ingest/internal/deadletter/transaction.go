@@ -94,7 +94,8 @@ func (r *Transactions) Produce(letters []*Letter) error {
 	// Otherwise the next replay does it, or the coordinator after the timeout. A committed transaction cannot be
 	// aborted any more.
 	_ = r.end(false)
-	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) || errors.Is(err, sarama.ErrMessageTooLarge); tooLarge &&
+	if tooLarge := errors.Is(err, sarama.ErrMessageSizeTooLarge) ||
+		errors.Is(err, sarama.ErrMessageTooLarge); tooLarge &&
 		r.d.together > 0 {
 		r.d.together = 0
 		return fmt.Errorf("a topic takes less than %d bytes at a time, so its records go one by one", chunkBytes)
@@ -182,7 +183,8 @@ func (r *Transactions) add(partitions []partition) error {
 					return 0, &deniedError{topic, e.Err}
 				}
 				// Where one fails, the others say that they were not attempted.
-				if e.Err != sarama.ErrNoError && (worst == sarama.ErrNoError || worst == sarama.ErrOperationNotAttempted) {
+				if e.Err != sarama.ErrNoError && (worst == sarama.ErrNoError ||
+					worst == sarama.ErrOperationNotAttempted) {
 					worst = e.Err
 				}
 			}
@@ -194,8 +196,8 @@ func (r *Transactions) add(partitions []partition) error {
 // batch produces messages as one batch of records. The same batch may be sent again: its sequence tells the broker.
 func (r *Transactions) batch(tp partition, messages []*sarama.ProducerMessage, now time.Time) error {
 	b := &sarama.RecordBatch{
-		Version: 2, Codec: sarama.CompressionSnappy, CompressionLevel: sarama.CompressionLevelDefault, IsTransactional: true,
-		ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp],
+		Version: 2, Codec: sarama.CompressionSnappy, CompressionLevel: sarama.CompressionLevelDefault,
+		IsTransactional: true, ProducerID: r.producer, ProducerEpoch: r.epoch, FirstSequence: r.sequences[tp],
 		LastOffsetDelta: int32(len(messages) - 1),
 	}
 	for i, m := range messages {

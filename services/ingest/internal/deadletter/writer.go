@@ -195,7 +195,8 @@ func (w *Writer) send(batch []*sarama.ProducerMessage, together int) (left unsen
 // producer would refuse by itself, for which sarama has no error of its own.
 func (w *Writer) sendChunk(sent []*sarama.ProducerMessage) ([]*sarama.ProducerError, error) {
 	if len(sent) == 1 && sent[0].ByteSize(2) > maxLetter {
-		return []*sarama.ProducerError{{Msg: sent[0], Err: sarama.ErrMessageSizeTooLarge}}, sarama.ErrMessageSizeTooLarge
+		return []*sarama.ProducerError{{Msg: sent[0], Err: sarama.ErrMessageSizeTooLarge}},
+			sarama.ErrMessageSizeTooLarge
 	}
 	producer, _, done, err := w.use()
 	if err == nil {
@@ -250,8 +251,8 @@ func (w *Writer) explain(topic string, err error) error {
 	case errors.Is(err, sarama.ErrClusterAuthorizationFailed):
 		// What the broker says to an idempotent producer that may write to no topic, and before Kafka 3.0 to one that
 		// may.
-		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 IDEMPOTENT_WRITE "+
-			"on the cluster too: %w",
+		return fmt.Errorf("grant WRITE on the dead-letter topic %s to this principal, before Kafka 3.0 "+
+			"IDEMPOTENT_WRITE on the cluster too: %w",
 			topic, err)
 	}
 	return fmt.Errorf("the dead-letter topic %s: %w", topic, source.Explain(err))

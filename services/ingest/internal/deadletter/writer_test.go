@@ -43,14 +43,14 @@ func consumed(t *testing.T, c *kfake.Cluster, n int) []*kgo.Record {
 func letter(offset int64, value string) lane.DeadLetter {
 	return lane.DeadLetter{
 		Record: &record.Record{
-			Topic: testTopic, Offset: offset, TimestampMicros: 1763859948123000, Key: []byte("key"), Value: []byte(value),
-			Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {
+			Topic: testTopic, Offset: offset, TimestampMicros: 1763859948123000, Key: []byte("key"),
+			Value: []byte(value), Headers: []record.Header{{Key: []byte("item_type_name"), Value: []byte("a.b.C")}, {
 				Key:   []byte("empty"),
 				Value: nil,
 			}},
 		},
-		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short", Field: "delivery.weight",
-		Byte: 7,
+		Reason: "undecodable", Contract: "delivery", Err: "delivery.weight at byte 7: cut short",
+		Field: "delivery.weight", Byte: 7,
 	}
 }
 
@@ -76,8 +76,9 @@ func TestDeadLetter(t *testing.T) {
 	}
 	delete(header, "waybill-time")
 	want := map[string]string{
-		"item_type_name": "a.b.C", "empty": "", "waybill-version": "2/" + version.String(), "waybill-reason": "undecodable",
-		"waybill-error": "delivery.weight at byte 7: cut short", "waybill-contract": "delivery", "waybill-topic": testTopic,
+		"item_type_name": "a.b.C", "empty": "", "waybill-version": "2/" + version.String(),
+		"waybill-reason": "undecodable", "waybill-error": "delivery.weight at byte 7: cut short",
+		"waybill-contract": "delivery", "waybill-topic": testTopic,
 		"waybill-partition": "0", "waybill-offset": "7", "waybill-key": "key", "waybill-timestamp": "1763859948123",
 		"waybill-field": "delivery.weight", "waybill-byte": "7",
 	}
@@ -122,7 +123,8 @@ func TestDeadLetterFaults(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		// More than sarama's own patience.
-		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas, Count: 6})
+		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas,
+			Count: 6})
 		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, ignored); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +137,8 @@ func TestDeadLetterFaults(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.MessageTooLarge})
-		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))}, ignored); err != nil {
+		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, strings.Repeat("four", 100))},
+			ignored); err != nil {
 			t.Fatal(err)
 		}
 		got := consumed(t, c, 1)[0]
@@ -179,7 +182,8 @@ func TestDeadLetterFaults(t *testing.T) {
 		go func() { sent <- w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a")}, ignored) }()
 		kafkatest.Eventually(t, "the remedy in the log",
 			func() bool { return w.logs.Count("create it, or set dead_letter.create") == 1 })
-		if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 3, 1, nil, letterTopic); err != nil {
+		if _, err := kadm.NewClient(kafkatest.Producer(t, c)).CreateTopic(t.Context(), 3, 1, nil,
+			letterTopic); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-sent; err != nil {

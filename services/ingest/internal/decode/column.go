@@ -30,8 +30,8 @@ const (
 	Interval
 	Range
 	Float
-	// Integer is of what counts time: a moment, or a span of it. Of a whole number, and Record of a record, they say that
-	// it stays what it is, whatever a hint says.
+	// Integer is of what counts time: a moment, or a span of it. Of a whole number, and Record of a record, they say
+	// that it stays what it is, whatever a hint says.
 	Integer
 	Record
 )
@@ -82,8 +82,8 @@ const (
 	FromRecord
 	// FromDecimal is a decimal with digits of its own.
 	FromDecimal
-	// FromMoment is a moment in UTC, FromSpan a span of time, FromDate a day, FromClock a time of day, FromCivil both, with
-	// a zone or without, FromShape a place or a shape on the earth: messages and records that are one value.
+	// FromMoment is a moment in UTC, FromSpan a span of time, FromDate a day, FromClock a time of day, FromCivil both,
+	// with a zone or without, FromShape a place or a shape on the earth: messages and records that are one value.
 	FromMoment
 	FromSpan
 	FromDate
@@ -227,7 +227,8 @@ func (c *Column) Wire() protowire.Type {
 
 // Float is the FLOAT that the text of a number becomes; whatever float64 is nearest.
 func (c *Column) Float(text []byte) (v float64, reason string) {
-	v, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(text), len(text)), 64) // not kept: its errors hold a copy
+	// Not kept: its errors hold a copy.
+	v, err := strconv.ParseFloat(unsafe.String(unsafe.SliceData(text), len(text)), 64)
 	if err != nil || len(text) > 0 && bytes.ContainsAny(text, "xX_") {
 		return 0, fmt.Sprintf("%.60q is no number of a FLOAT", string(text))
 	}

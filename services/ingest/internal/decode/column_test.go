@@ -127,7 +127,8 @@ func TestTexts(t *testing.T) {
 		},
 		{Column{Type: Geography}, `{"type":"Point","coordinates":[1,2]}`, `{"type":"Point","coordinates":[1,2]}`},
 		{Column{Type: Geography}, `{"type":`, refused},
-		{Column{Type: Geography}, "POINT(1 91)", "refused: the latitude is not within 90 degrees, at byte 10 of the text"},
+		{Column{Type: Geography}, "POINT(1 91)", "refused: the latitude is not within 90 degrees, at byte 10 of " +
+			"the text"},
 		{Column{Type: Geography}, "POINT(1 2 3)", refused},
 		{Column{Type: Geography}, "POINT Z(1 2 3)", refused},
 		{Column{Type: Geography}, "POINT(1 2, 3 4)", refused},
@@ -237,7 +238,8 @@ func TestAgainstStandardLibrary(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := time.UnixMicro(rapid.Int64Range(MinMicros, MaxMicros).Draw(t, "at")).UTC()
 		date, stamp := Column{Type: Date}, Column{Type: Timestamp}
-		if got, want := value(date, at.Format("2006-01-02")), fmt.Sprint(floorDiv(at.UnixMicro(), DayMicros)); got != want {
+		if got, want := value(date, at.Format("2006-01-02")),
+			fmt.Sprint(floorDiv(at.UnixMicro(), DayMicros)); got != want {
 			t.Fatalf("%v: %s, want %s", at, got, want)
 		}
 		zone := time.FixedZone("", 60*rapid.IntRange(-14*60, 14*60).Draw(t, "zone"))

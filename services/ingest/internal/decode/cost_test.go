@@ -55,8 +55,8 @@ func nested(levels, types int) string {
 	for level := range levels {
 		var union []string
 		for i := range types {
-			union = append(union, fmt.Sprintf(`{"type":"record","name":"L%d_%d","fields":[{"name":"x","type":%s}]}`, level, i,
-				inner))
+			union = append(union, fmt.Sprintf(`{"type":"record","name":"L%d_%d","fields":[{"name":"x","type":%s}]}`,
+				level, i, inner))
 			if i == 0 && level > 0 {
 				var names []string
 				for j := range types {
@@ -141,7 +141,8 @@ func TestCostOfARecord(t *testing.T) {
 	}
 	branches := []string{}
 	for i := range 1000 {
-		branches = append(branches, fmt.Sprintf(`{"type":"record","name":"B%d","fields":[{"name":"x","type":"int"}]}`, i))
+		branches = append(branches, fmt.Sprintf(`{"type":"record","name":"B%d","fields":[{"name":"x","type":"int"}]}`,
+			i))
 	}
 	million := make([]byte, 1<<20)
 	packed := func(codec string, n int) []byte {
@@ -184,8 +185,8 @@ func TestCostOfARecord(t *testing.T) {
 				append([]byte{2, 'x'}, make([]byte, 1000)...)), leastBytes,
 		},
 		"a long name above it": {
-			files, container(recordOf(id+`,{"name":"`+strings.Repeat("n", 64<<10)+`","type":`+unfolding(15)+`}`), "null",
-				append([]byte{2, 'x'}, make([]byte, 1<<15)...)), leastBytes,
+			files, container(recordOf(id+`,{"name":"`+strings.Repeat("n", 64<<10)+`","type":`+unfolding(15)+`}`),
+				"null", append([]byte{2, 'x'}, make([]byte, 1<<15)...)), leastBytes,
 		},
 		"a schema of many types": {
 			files, container(recordOf(id+`,{"name":"x","type":[`+strings.Join(branches, ",")+`]}`), "null",
@@ -200,8 +201,8 @@ func TestCostOfARecord(t *testing.T) {
 			container(enums, "null", make([]byte, 100)), leastBytes,
 		},
 		"values of no bytes": {
-			files, container(recordOf(id+`,{"name":"x","type":`+strings.Replace(unfolding(40), `"int"`, `"null"`, 1)+`}`),
-				"null", []byte{2, 'x'}), leastBytes,
+			files, container(recordOf(id+`,{"name":"x","type":`+strings.Replace(unfolding(40), `"int"`, `"null"`, 1)+
+				`}`), "null", []byte{2, 'x'}), leastBytes,
 		},
 		"deflate":   {files, packed("deflate", 30<<20), mostBytes},
 		"snappy":    {files, packed("snappy", 30<<20), mostBytes},
@@ -221,9 +222,10 @@ func TestCostOfARecord(t *testing.T) {
 		"unknown fields of JSON": {
 			natural(json.Keep), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0,"":1}`, 1000) + `]}`), mostBytes,
 		},
-		"messages of nothing":       {proto, bytes.Repeat([]byte{1<<3 | 2, 0}, 500_000), mostBytes},
-		"numbers that become names": {proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...), mostBytes},
-		"numbers, each by itself":   {proto, bytes.Repeat([]byte{2 << 3, 0}, 500_000), mostBytes},
+		"messages of nothing": {proto, bytes.Repeat([]byte{1<<3 | 2, 0}, 500_000), mostBytes},
+		"numbers that become names": {proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...),
+			mostBytes},
+		"numbers, each by itself": {proto, bytes.Repeat([]byte{2 << 3, 0}, 500_000), mostBytes},
 		"a field twice in everything": {
 			proto, bytes.Repeat([]byte{3<<3 | 2, 6, 1<<3 | 2, 0, 1<<3 | 2, 0, 2<<3 | 2, 0}, 100_000), mostBytes,
 		},
@@ -260,7 +262,8 @@ func TestCostOfASchema(t *testing.T) {
 	options := decode.Options{Contract: "c", Payload: "p"}
 	definitions, messages := `"T0":{"properties":{"a":{"type":"integer"}}}`, "message T0 { int32 a = 1; }"
 	for i := range 40 {
-		definitions += fmt.Sprintf(`,"T%d":{"properties":{"a":{"$ref":"#/$defs/T%d"},"b":{"$ref":"#/$defs/T%d"}}}`, i+1, i, i)
+		definitions += fmt.Sprintf(`,"T%d":{"properties":{"a":{"$ref":"#/$defs/T%d"},"b":{"$ref":"#/$defs/T%d"}}}`, i+1,
+			i, i)
 		messages += fmt.Sprintf(" message T%d { T%d a = 1; T%d b = 2; }", i+1, i, i)
 	}
 	long := strings.Repeat("n", 300<<10)

@@ -51,7 +51,8 @@ func dateForms() map[string]dateForm {
 		return dateForm{
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
 				o.Columns = columns
-				return compiled[*json.Plan](t)(json.Compile([]byte(`{"properties":{"x":`+schema+`,"xs":{"items":`+schema+`}}}`),
+				return compiled[*json.Plan](t)(json.Compile(
+					[]byte(`{"properties":{"x":`+schema+`,"xs":{"items":`+schema+`}}}`),
 					json.JSONSchema, json.Settings{}, o))
 			},
 			one:  func(micros int64) []byte { return fmt.Appendf(nil, `{"x":%s}`, write(micros)) },
@@ -67,7 +68,8 @@ func dateForms() map[string]dateForm {
 			plan: func(t *testing.T, o decode.Options) decode.Plan {
 				o.Columns = columns
 				return compiled[*protobuf.Plan](t)(compileProtobuf(`syntax = "proto3";
-					import "google/protobuf/timestamp.proto"; message M { optional `+typ+` x = 1; repeated `+typ+` xs = 2; }`, "", o))
+					import "google/protobuf/timestamp.proto"; message M { optional `+typ+` x = 1; repeated `+typ+
+					` xs = 2; }`, "", o))
 			},
 			one:  func(micros int64) []byte { return field(1, micros) },
 			list: func(micros int64) []byte { return field(2, micros) },
@@ -89,13 +91,15 @@ func dateForms() map[string]dateForm {
 		"json date": ofJSON(`{"format":"date"}`, nil, func(v int64) string { return `"` + stamp(v)[:10] + `"` },
 			true),
 		"json number": ofJSON(`{"type":"integer"}`,
-			asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}), func(v int64) string { return fmt.Sprint(v) },
-			false), "protobuf Timestamp": ofProto("google.protobuf.Timestamp", nil, protowire.BytesType, func(v int64) []byte {
+			asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
+			func(v int64) string { return fmt.Sprint(v) }, false),
+		"protobuf Timestamp": ofProto("google.protobuf.Timestamp", nil, protowire.BytesType, func(v int64) []byte {
 			seconds := v / 1_000_000
 			if v%1_000_000 < 0 {
 				seconds--
 			}
-			body := append(append([]byte{8}, varint(seconds)...), append([]byte{16}, varint((v-seconds*1_000_000)*1000)...)...)
+			body := append(append([]byte{8}, varint(seconds)...),
+				append([]byte{16}, varint((v-seconds*1_000_000)*1000)...)...)
 			return protowire.AppendBytes(nil, body)
 		}),
 		"protobuf number": ofProto("int64", asked(decode.Column{Type: decode.Timestamp, Unit: decode.Micros}),
@@ -147,7 +151,8 @@ func TestFarDates(t *testing.T) {
 		}
 		plain := form.plan(t, decode.Options{Contract: "c", Payload: "payload"})
 		for _, beyond := range []decode.Beyond{decode.RefuseFar, decode.NullFar, decode.ClampFar} {
-			o := decode.Options{Contract: "c", Payload: "payload", Dates: &decode.Dates{From: from, To: to, Beyond: beyond}}
+			o := decode.Options{Contract: "c", Payload: "payload",
+				Dates: &decode.Dates{From: from, To: to, Beyond: beyond}}
 			p := form.plan(t, o)
 			for _, micros := range []int64{from, to, 0, 1_772_283_900_250_000} {
 				for _, payload := range [][]byte{form.one(micros), form.list(micros)} {
@@ -182,7 +187,8 @@ func TestFarDates(t *testing.T) {
 						t.Errorf("%s: %d in a list is %q, %v", name, micros, list, listed)
 					}
 				case got != shown(clamped) || list != got || far != 1 || err != nil:
-					t.Errorf("%s: %d is %s, in a list %s, want %s; %d far, %v", name, micros, got, list, shown(clamped), far, err)
+					t.Errorf("%s: %d is %s, in a list %s, want %s; %d far, %v", name, micros, got, list, shown(clamped),
+						far, err)
 				}
 			}
 		}
@@ -198,7 +204,8 @@ func TestFarEventTimes(t *testing.T) {
 				continue
 			}
 			dates.Beyond = beyond
-			d := form.plan(t, decode.Options{Contract: "c", Payload: "payload", EventTime: "x", Dates: dates}).NewDecoder()
+			d := form.plan(t, decode.Options{Contract: "c", Payload: "payload", EventTime: "x",
+				Dates: dates}).NewDecoder()
 			for _, micros := range []int64{500_000, 2_000_000} {
 				if _, err := d.Append(nil, form.one(micros)); err != nil {
 					t.Fatalf("%s: %v", name, err)

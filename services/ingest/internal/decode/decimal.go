@@ -56,7 +56,8 @@ func AppendDecimal(dst, text []byte, whole, scale int) (_ []byte, reason string)
 	}
 	point := len(before) + exponent // digits before it, counted from digit 0
 	if point-first > whole || last-point > scale {
-		return dst, fmt.Sprintf("%.60q does not fit %d digits before the point and %d behind it", string(text), whole, scale)
+		return dst, fmt.Sprintf("%.60q does not fit %d digits before the point and %d behind it", string(text), whole,
+			scale)
 	}
 	if negative {
 		dst = append(dst, '-')

@@ -8,10 +8,10 @@ import (
 
 var jsonTexts = []string{
 	`{}`, `[]`, `""`, `0`, `-0`, `-1.5e+10`, `1E5`, `true`, `false`, `null`, ` {"a" : [1, 2, {"b":[]}], "c":null} `,
-	`"\u00e9\ud83d\ude00 é 😀 \n\/"`, ``, ` `, `{`, `[`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `[1,]`, `[,1]`,
-	`[1 2]`, `{"a" 1}`, `{1:2}`, `01`, `1.`, `.5`, `-`, `1e`, `+1`, `tru`, `nul`, `"`, `"\x"`, `"\u12"`, `"\u12g4"`,
-	"\"\n\"", "\"\x7f\"", `1 2`, `{}}`, `[]]`, `[}`, `{]`, `NaN`, `Infinity`, `'a'`, `[[[[]]]]`, `[{"a":[{}]},[]]`,
-	"\xef\xbb\xbf1",
+	`"\u00e9\ud83d\ude00 é 😀 \n\/"`, ``, ` `, `{`, `[`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1,}`, `[1,]`,
+	`[,1]`, `[1 2]`, `{"a" 1}`, `{1:2}`, `01`, `1.`, `.5`, `-`, `1e`, `+1`, `tru`, `nul`, `"`, `"\x"`, `"\u12"`,
+	`"\u12g4"`, "\"\n\"", "\"\x7f\"", `1 2`, `{}}`, `[]]`, `[}`, `{]`, `NaN`, `Infinity`, `'a'`, `[[[[]]]]`,
+	`[{"a":[{}]},[]]`, "\xef\xbb\xbf1",
 }
 
 // strict says whether a text is JSON, by the standard library, which lets through what is no UTF-8.
@@ -43,7 +43,8 @@ func TestCheckJSON(t *testing.T) {
 			t.Errorf("%q: %q, want valid %v", text, reason, valid(text))
 		}
 	}
-	for text, want := range map[string]int{`{"a":x}`: 5, `[1`: 2, "\"a\xff\"": 2, `"\ud800"`: 1, `{} x`: 3, `[1,2,]`: 5} {
+	for text, want := range map[string]int{`{"a":x}`: 5, `[1`: 2, "\"a\xff\"": 2, `"\ud800"`: 1, `{} x`: 3,
+		`[1,2,]`: 5} {
 		if at, reason := CheckJSON([]byte(text)); at != want || reason == "" {
 			t.Errorf("%q: %q at %d, want %d", text, reason, at, want)
 		}

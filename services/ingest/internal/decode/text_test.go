@@ -31,8 +31,8 @@ func checkText(t *testing.T, text []byte) {
 func TestValidText(t *testing.T) {
 	// The first and last bytes of each row and column of table 3-7 of the Unicode Standard.
 	edges := []byte{
-		0, 'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0,
-		0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+		0, 'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef,
+		0xf0, 0xf1, 0xf3, 0xf4, 0xf5, 0xff,
 	}
 	for before := range 9 {
 		head := bytes.Repeat([]byte("x"), before)
@@ -76,7 +76,8 @@ func FuzzValidText(f *testing.F) {
 
 func BenchmarkValidText(b *testing.B) {
 	for _, text := range []string{
-		"AT_HUB", "Porto Campanhã", "小さな森", "label read by the tunnel scanner; weight and size agree with the shipping note",
+		"AT_HUB", "Porto Campanhã", "小さな森", "label read by the tunnel scanner; weight and size agree with the " +
+			"shipping note",
 	} {
 		b.Run(text[:4], func(b *testing.B) {
 			src := append([]byte(text), make([]byte, 40)...)

@@ -5,8 +5,8 @@ import (
 	"math/bits"
 )
 
-// AppendUnscaled appends the decimal text of a big-endian two's-complement number with scale digits behind the point. One
-// of more digits than its precision is refused.
+// AppendUnscaled appends the decimal text of a big-endian two's-complement number with scale digits behind the point.
+// One of more digits than its precision is refused.
 func AppendUnscaled(dst, number []byte, precision, scale int) (_ []byte, reason string) {
 	const limbs, tooWide = 4, "the decimal has more digits than its precision, or than 76"
 	// Most writers pad to a fixed width: leading bytes that only repeat the sign do not count.

@@ -81,7 +81,8 @@ func (n *Node) only(k Kind) Column {
 		switch {
 		case n.isMap():
 			if _, ok := n.values(); ok {
-				return Column{Type: "RECORD(key, value)", Repeated: 1, note: fmt.Sprintf("a map: %d keys", len(n.Names))}
+				return Column{Type: "RECORD(key, value)", Repeated: 1,
+					note: fmt.Sprintf("a map: %d keys", len(n.Names))}
 			}
 			return Column{Type: "JSON", note: fmt.Sprintf("a map: %d keys, values of several kinds", len(n.Names))}
 		case len(n.leftOut()) == len(n.Names):
@@ -101,8 +102,8 @@ func (n *Node) only(k Kind) Column {
 }
 
 const (
-	// mapKeys is from how many fields on an object may be a map, mapShare the share of objects that have a field of it at
-	// most, on the average.
+	// mapKeys is from how many fields on an object may be a map, mapShare the share of objects that have a field of it
+	// at most, on the average.
 	mapKeys  = 20
 	mapShare = 0.3
 )

@@ -108,8 +108,9 @@ func TestBatchesOfAnotherImplementation(t *testing.T) {
 		var records []kmsg.Record
 		for i := range rapid.IntRange(0, 20).Draw(t, "records") {
 			r := kmsg.Record{
-				TimestampDelta64: rapid.Int64().Draw(t, "time"), OffsetDelta: int32(i) * rapid.Int32Range(0, 1e6).Draw(t, "gap"),
-				Key: null(t, "key"), Value: null(t, "value"),
+				TimestampDelta64: rapid.Int64().Draw(t, "time"),
+				OffsetDelta:      int32(i) * rapid.Int32Range(0, 1e6).Draw(t, "gap"),
+				Key:              null(t, "key"), Value: null(t, "value"),
 			}
 			for range rapid.IntRange(0, 3).Draw(t, "headers") {
 				r.Headers = append(r.Headers,
@@ -178,7 +179,8 @@ func TestBatchesThatCannotBeRead(t *testing.T) {
 		"too short": {
 			good(func(raw []byte) []byte { raw[atLength+3] = 48; return raw }), "offset 7 says it has 48 bytes",
 		},
-		"of negative length": {good(func(raw []byte) []byte { raw[atLength] = 0xff; return raw }), "offset 7 says it has -"},
+		"of negative length": {good(func(raw []byte) []byte { raw[atLength] = 0xff; return raw }),
+			"offset 7 says it has -"},
 		"with too many records": {good(func(raw []byte) []byte {
 			raw[atCount+2] = 1
 			return sealed(raw)
@@ -192,7 +194,8 @@ func TestBatchesThatCannotBeRead(t *testing.T) {
 			return sealed(raw)
 		}), "unknown way 5"},
 		"of broken gzip": {
-			good(func(raw []byte) []byte { raw[atAttributes+1] = codecGzip; return sealed(raw) }), "compressed with gzip",
+			good(func(raw []byte) []byte { raw[atAttributes+1] = codecGzip; return sealed(raw) }),
+			"compressed with gzip",
 		},
 		"of broken snappy": {good(func(raw []byte) []byte {
 			raw[atAttributes+1] = codecSnappy
@@ -202,7 +205,8 @@ func TestBatchesThatCannotBeRead(t *testing.T) {
 			good(func(raw []byte) []byte { raw[atAttributes+1] = codecLZ4; return sealed(raw) }), "compressed with lz4",
 		},
 		"of broken zstd": {
-			good(func(raw []byte) []byte { raw[atAttributes+1] = codecZstd; return sealed(raw) }), "compressed with zstd",
+			good(func(raw []byte) []byte { raw[atAttributes+1] = codecZstd; return sealed(raw) }),
+			"compressed with zstd",
 		},
 		"a record that breaks off": {good(func(raw []byte) []byte {
 			raw[len(raw)-3]-- // the length of the last value

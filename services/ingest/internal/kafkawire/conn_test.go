@@ -40,7 +40,8 @@ func broker(t *testing.T, reply func(key, version int16, body []byte) []byte) (a
 					if _, err := io.ReadFull(c, request); err != nil {
 						return
 					}
-					body := reply(int16(binary.BigEndian.Uint16(request)), int16(binary.BigEndian.Uint16(request[2:])), request)
+					body := reply(int16(binary.BigEndian.Uint16(request)), int16(binary.BigEndian.Uint16(request[2:])),
+						request)
 					if body == nil {
 						continue
 					}
@@ -116,9 +117,10 @@ func TestResponsesThatAreNone(t *testing.T) {
 		reply func(request []byte) []byte
 		want  string
 	}{
-		"of another request": {func(request []byte) []byte { request[7]++; return []byte{} }, "request 3, and 2 was asked"},
-		"too large":          {func([]byte) []byte { return make([]byte, 1<<20+1) }, "1048577 bytes, of 1048576 at most"},
-		"cut off":            {func([]byte) []byte { return []byte{0, 0} }, "enough data to be valid"},
+		"of another request": {func(request []byte) []byte { request[7]++; return []byte{} },
+			"request 3, and 2 was asked"},
+		"too large": {func([]byte) []byte { return make([]byte, 1<<20+1) }, "1048577 bytes, of 1048576 at most"},
+		"cut off":   {func([]byte) []byte { return []byte{0, 0} }, "enough data to be valid"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address := broker(t, func(key, _ int16, request []byte) []byte {
@@ -187,7 +189,8 @@ func TestAuthenticatesAgain(t *testing.T) {
 	}
 	d.SASL.Password = "wrong"
 	var auth *AuthError
-	if _, err := d.Dial(t.Context(), address); !errors.As(err, &auth) || !strings.Contains(err.Error(), "no such user") ||
+	if _, err := d.Dial(t.Context(), address); !errors.As(err, &auth) ||
+		!strings.Contains(err.Error(), "no such user") ||
 		refused.Load() != 1 {
 		t.Errorf("got %v", err)
 	}

@@ -53,7 +53,8 @@ func TestResponsesOfAnotherImplementation(t *testing.T) {
 			}
 			for i := range rapid.Int32Range(0, 3).Draw(t, "partitions") {
 				p := kmsg.NewFetchResponseTopicPartition()
-				p.Partition, p.ErrorCode, p.HighWatermark = i, rapid.Int16().Draw(t, "code"), rapid.Int64().Draw(t, "end")
+				p.Partition, p.ErrorCode, p.HighWatermark = i, rapid.Int16().Draw(t, "code"),
+					rapid.Int64().Draw(t, "end")
 				p.LastStableOffset, p.LogStartOffset, p.PreferredReadReplica = 1, 2, rapid.Int32().Draw(t, "replica")
 				for range rapid.IntRange(0, 3).Draw(t, "aborted") {
 					p.AbortedTransactions = append(p.AbortedTransactions,

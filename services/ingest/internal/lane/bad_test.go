@@ -28,7 +28,8 @@ func TestLetterNamesTheFault(t *testing.T) {
 		offset int
 	}{
 		"a place": {
-			&decode.Error{Contract: "order", Field: "order.items[3].id", Offset: 17, Reason: "ends"}, "order.items[3].id", 17,
+			&decode.Error{Contract: "order", Field: "order.items[3].id", Offset: 17, Reason: "ends"},
+			"order.items[3].id", 17,
 		},
 		"wrapped":       {fmt.Errorf("row: %w", &decode.Error{Field: "order", Offset: 0}), "order", 0},
 		"not in bytes":  {&decode.Error{Field: "kafka_headers[1].key", Offset: -1}, "kafka_headers[1].key", -1},
@@ -36,7 +37,8 @@ func TestLetterNamesTheFault(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := &builder{
-				contracts: faulty{err: tt.err}, budget: NewBudget(1 << 20), limits: limits{batchRows: 10, batchBytes: 1 << 20},
+				contracts: faulty{err: tt.err}, budget: NewBudget(1 << 20),
+				limits: limits{batchRows: 10, batchBytes: 1 << 20},
 				routes: 1, replay: replay{remaining: make([]uint64, 1)},
 			}
 			if taken, err := b.take(&record.Record{Offset: 4}, time.Now()); !taken || err != nil {

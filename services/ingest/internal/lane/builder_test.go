@@ -20,7 +20,8 @@ func (*sized) AppendRow(dst []byte, r *record.Record, _ int64) ([]byte, error) {
 func laying(t *testing.T, l limits, key string, sizes ...int) (b *builder, taken []bool) {
 	t.Helper()
 	b = &builder{
-		contracts: &sized{}, budget: NewBudget(1 << 30), limits: l, routes: 2, replay: replay{remaining: make([]uint64, 2)},
+		contracts: &sized{}, budget: NewBudget(1 << 30), limits: l, routes: 2,
+		replay: replay{remaining: make([]uint64, 2)},
 	}
 	for i, n := range sizes {
 		r := &record.Record{
@@ -126,7 +127,8 @@ func TestBlocksOfAnAppend(t *testing.T) {
 				t.Fatalf("%d blocks in room for %d, want %d", len(a.Blocks), cap(a.Blocks), len(test.want))
 			}
 			for i, route := range test.want {
-				if k := a.Blocks[i]; k.Route != route || k.Rows != test.rows[route] || k.Dropped != test.dropped[route] {
+				if k := a.Blocks[i]; k.Route != route || k.Rows != test.rows[route] ||
+					k.Dropped != test.dropped[route] {
 					t.Errorf("block %d: %+v", i, k)
 				}
 			}
@@ -173,8 +175,8 @@ func TestLimitsAreTheSmaller(t *testing.T) {
 // Segments grow with what is in the block, four times at once, between the smallest and the largest.
 func TestSegmentsGrow(t *testing.T) {
 	for bytes, want := range map[int]int{
-		0: 4 << 10, 16<<10 - 1: 4 << 10, 16 << 10: 16 << 10, 64<<10 - 1: 16 << 10, 64 << 10: 64 << 10, 256 << 10: 256 << 10,
-		1 << 30: 256 << 10,
+		0: 4 << 10, 16<<10 - 1: 4 << 10, 16 << 10: 16 << 10, 64<<10 - 1: 16 << 10, 64 << 10: 64 << 10,
+		256 << 10: 256 << 10, 1 << 30: 256 << 10,
 	} {
 		if got := grown(bytes); got != want {
 			t.Errorf("after %d bytes: %d, want %d", bytes, got, want)

@@ -123,7 +123,8 @@ func (c *call) advance() error {
 			return err
 		}
 	}
-	if c.unreadable != nil && c.builder.batch == nil && c.held == nil { // records at hand are behind a batch that is full
+	// Records at hand are behind a batch that is full.
+	if c.unreadable != nil && c.builder.batch == nil && c.held == nil {
 		c.drain("the next record cannot be read")
 	}
 	if p, ok := c.ledger.await(); ok {

@@ -107,7 +107,8 @@ func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest
 	log := n.Logger()
 	budget := NewBudget(1 << 20)
 	l := &Lane{
-		Partition: partition, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g",
+		Partition: partition, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}},
+		Group:  "g",
 		Config: testConfig(), Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget),
 		Weather: NewWeather("dns:///writer", log), Log: log,
 	}

@@ -131,8 +131,10 @@ func TestReplayRefusesNonsense(t *testing.T) {
 // Laying down a row allocates nothing once pools are warm.
 func TestTakingARowAllocatesNothing(t *testing.T) {
 	b := builder{
-		contracts: &plainContracts{}, budget: NewBudget(1 << 30), routes: 2, replay: replay{remaining: make([]uint64, 2)},
-		limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
+		contracts: &plainContracts{}, budget: NewBudget(1 << 30), routes: 2,
+		replay: replay{remaining: make([]uint64, 2)},
+		limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20,
+			WindowBatches: 64}),
 	}
 	var r record.Record
 	if _, err := oneRecord(300).Read(0, &r, nil); err != nil {
@@ -164,7 +166,8 @@ func TestSettledRecordsAreReleased(t *testing.T) {
 		b := builder{
 			contracts: c, budget: NewBudget(1 << 30), routes: 2,
 			replay: replay{remaining: []uint64{0, 1}, pending: 1, leftOut: []int64{2}},
-			limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20, WindowBatches: 64}),
+			limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20,
+				WindowBatches: 64}),
 		}
 		one := oneRecord(300)
 		m := kafkawire.NewBuffer(len(one.Raw))
@@ -261,13 +264,13 @@ func TestDue(t *testing.T) {
 		} {
 			got, wait := due(test.underWay, test.bytes, test.backlog, 0)
 			if got != test.want || !got && wait != linger {
-				t.Errorf("%d under way, %d bytes, %d at hand: due %t, wait %v; want %t", test.underWay, test.bytes, test.backlog,
-					got, wait, test.want)
+				t.Errorf("%d under way, %d bytes, %d at hand: due %t, wait %v; want %t", test.underWay, test.bytes,
+					test.backlog, got, wait, test.want)
 			}
 			// However much is under way, nothing waits longer than its linger.
 			if got, _ := due(test.underWay, test.bytes, test.backlog, linger); !got {
-				t.Errorf("%d under way, %d bytes, %d at hand: still waiting after the linger", test.underWay, test.bytes,
-					test.backlog)
+				t.Errorf("%d under way, %d bytes, %d at hand: still waiting after the linger", test.underWay,
+					test.bytes, test.backlog)
 			}
 			if got, wait := due(test.underWay, 0, test.backlog, linger/2); !got && wait != linger/2 {
 				t.Errorf("%d under way: waits %v more after half of the linger", test.underWay, wait)

@@ -131,8 +131,8 @@ func TestAnySchedule(t *testing.T) {
 			"a", "a", "a", "b", "b", "ignore", "bad", "refuse", "nobody", "hole", "pause", "v1", "v2", "v3",
 		}), 1, 60).Draw(rt, "records")
 		deaths := rapid.SliceOfN(rapid.IntRange(1, 40), 0, 6).Draw(rt, "steps to each death")
-		who := rapid.SliceOfN(rapid.SampledFrom([]string{"ingest", "writer", "fence", "stop", "drain", "move"}), len(deaths),
-			len(deaths)).Draw(rt, "who")
+		who := rapid.SliceOfN(rapid.SampledFrom([]string{"ingest", "writer", "fence", "stop", "drain", "move"}),
+			len(deaths), len(deaths)).Draw(rt, "who")
 		rows := rapid.IntRange(1, 6).Draw(rt, "rows a batch")
 		window := rapid.IntRange(1, 5).Draw(rt, "window")
 		latency := time.Duration(rapid.IntRange(0, 200).Draw(rt, "append ms")) * time.Millisecond

@@ -54,7 +54,8 @@ func TestAfterACall(t *testing.T) {
 		},
 		"moved": {err: errGone, state: Open, outcome: outcomeGone},
 		"broken": {
-			err: io.EOF, state: Waiting, outcome: outcomeBroken, says: "lane broke", least: brokenMin / 2, most: brokenMin,
+			err: io.EOF, state: Waiting, outcome: outcomeBroken, says: "lane broke", least: brokenMin / 2,
+			most: brokenMin,
 		},
 		"away": {err: errAway, state: Waiting, outcome: outcomeBroken, not: "level=WARN"},
 	} {

@@ -90,8 +90,8 @@ func caught(what string, panicked any) error {
 		return nil
 	}
 	return &fatalError{
-		text: fmt.Sprintf("%s panicked, which is a fault of this program: %v; report it with the stack in the log", what,
-			panicked),
+		text: fmt.Sprintf("%s panicked, which is a fault of this program: %v; report it with the stack in the log",
+			what, panicked),
 		stack: string(debug.Stack()),
 	}
 }

@@ -275,7 +275,8 @@ func TestRecordsAreGone(t *testing.T) {
 		p := w.start(nil)
 		time.Sleep(10 * time.Second)
 		s := p.lane.Status()
-		if s.State != Refused || !strings.Contains(s.LastError, "Two ways out") || !strings.Contains(s.LastError, "5 of a") {
+		if s.State != Refused || !strings.Contains(s.LastError, "Two ways out") ||
+			!strings.Contains(s.LastError, "5 of a") {
 			t.Errorf("status %+v", s)
 		}
 		if rows := w.store.rows("a"); len(rows) != 5 {

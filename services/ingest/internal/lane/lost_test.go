@@ -124,7 +124,8 @@ func TestEndBeforeThePosition(t *testing.T) {
 				settled(w)
 				p := w.start(alter(a))
 				time.Sleep(5 * time.Second)
-				mustRefuse(t, p, "was cut back", "offsets 7 to 9", "--topic orders:3 --to-offset 7", "goes on by itself")
+				mustRefuse(t, p, "was cut back", "offsets 7 to 9", "--topic orders:3 --to-offset 7",
+					"goes on by itself")
 				if got := w.log.pair().Position; got != 10 {
 					t.Errorf("committed %d", got)
 				}

@@ -46,11 +46,13 @@ func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 		bytes:       counter("row_bytes_total", "Bytes of the rows sent to a writer.", "topic"),
 		batches:     counter("batches_total", "Batches sent to a writer.", "topic"),
 		settledRows: counter("settled_rows_total", "Rows that BigQuery holds or has refused.", "topic"),
-		dropped:     counter("dropped_rows_total", "Rows dropped on replay: they are in their tables already.", "topic"),
+		dropped: counter("dropped_rows_total", "Rows dropped on replay: they are in their tables already.",
+			"topic"),
 		skipped: counter("skipped_records_total",
 			"Records without a row or a dead letter: ignored, or left out before.", "topic"),
-		deadLetters:    counter("dead_letters_total", "Records produced to the dead-letter topic.", "topic", "reason"),
-		opens:          counter("lane_calls_total", "Calls of the lane protocol, by how they ended.", "topic", "outcome"),
+		deadLetters: counter("dead_letters_total", "Records produced to the dead-letter topic.", "topic", "reason"),
+		opens: counter("lane_calls_total", "Calls of the lane protocol, by how they ended.", "topic",
+			"outcome"),
 		commitFailures: counter("commit_failures_total", "Awaited commits that failed.", "topic"),
 		offsetResets: counter("offset_resets_total",
 			"Lanes that went on elsewhere because the records at their position are gone.", "topic"),
@@ -70,7 +72,8 @@ func NewMetrics(registerer prometheus.Registerer, budget *Budget) *Metrics {
 	if budget != nil {
 		registerer.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "waybill_ingest_budget_used_bytes",
-			Help: "Bytes that records and batches of all lanes take of the budget of lanes; prefetch has one of its own.",
+			Help: "Bytes that records and batches of all lanes take of the budget of lanes; prefetch has one of " +
+				"its own.",
 		}, func() float64 { return float64(budget.Used()) }), prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "waybill_ingest_budget_bytes", Help: "The budget of lanes: three quarters of memory.budget.",
 		}, func() float64 { return float64(budget.Size()) }))

@@ -129,7 +129,8 @@ func (l *Lane) start(ctx context.Context) (Pair, error) {
 	if err != nil {
 		return Pair{}, fmt.Errorf("read the offsets of the partition: %w", err)
 	}
-	why := fmt.Sprintf("group %s has committed no position for %s/%d", l.Group, l.Partition.Topic(), l.Partition.Number())
+	why := fmt.Sprintf("group %s has committed no position for %s/%d", l.Group, l.Partition.Topic(),
+		l.Partition.Number())
 	if other != nil {
 		why = fmt.Sprintf("%s/%d: %v", l.Partition.Topic(), l.Partition.Number(), other)
 	}
@@ -223,10 +224,10 @@ func (l *Lane) commitFailed(what string, err error) error {
 func (l *Lane) goneUnderReplay(r *replay, position, oldest, newest int64) error {
 	topic, number := l.Partition.Topic(), l.Partition.Number()
 	return fatalf("%s/%d holds offsets %d to %d, so records at and after the committed position %d are gone, while "+
-		"rows are still to be dropped there (%s); counting over the gap would drop others. Two ways out: find the last row "+
-		"with SELECT MAX(kafka_offset) WHERE kafka_topic = '%s' AND kafka_partition = %d in each table and reset group %s "+
-		"to the offset after it (nothing twice); or reset the group to earliest (nothing left out, up to %d rows twice). "+
-		"Stop the group for kafka-consumer-groups --reset-offsets",
+		"rows are still to be dropped there (%s); counting over the gap would drop others. Two ways out: find the "+
+		"last row with SELECT MAX(kafka_offset) WHERE kafka_topic = '%s' AND kafka_partition = %d in each table and "+
+		"reset group %s to the offset after it (nothing twice); or reset the group to earliest (nothing left out, up "+
+		"to %d rows twice). Stop the group for kafka-consumer-groups --reset-offsets",
 		topic, number, oldest, newest, position, r.describe(l.Contracts.Routes()), topic, number, l.Group, r.pending)
 }
 
@@ -240,23 +241,24 @@ func (l *Lane) cutBack(cut *CutError, r *replay) error {
 			r.describe(l.Contracts.Routes()))
 	}
 	return fatalf("%s/%d was cut back, by an unclean election of a leader or because it was restored from elsewhere: "+
-		"%v%s. Nothing is read, so that no record is read twice and none passed over. If the records come back (a broker "+
-		"that is still away has them), the lane goes on by itself. Else stop the group and reset it with "+
+		"%v%s. Nothing is read, so that no record is read twice and none passed over. If the records come back (a "+
+		"broker that is still away has them), the lane goes on by itself. Else stop the group and reset it with "+
 		"kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset %d: what is written there since "+
-		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic, number,
-		cut.End)
+		"is read from the first record on; the rows of the lost records stay", topic, number, cut, pending, topic,
+		number, cut.End)
 }
 
 // regrown refuses the lane: the partition holds the offset to read on at, but not the log that was read up to there.
 // What is counted on in it would be other records. why is what reading failed with.
 func (l *Lane) regrown(why error, r *replay, next, newest int64) error {
 	topic, number := l.Partition.Topic(), l.Partition.Number()
-	return fatalf("%s/%d was cut back and written to again, by an unclean election of a leader or because it was restored "+
-		"from elsewhere: it ends at offset %d, and reading on at %d failed (%v), while rows of records from there on are in "+
-		"the tables as well (%s); counting would drop others. The lane looks again by itself. If the records that were read "+
-		"do not come back, stop the group and reset it with kafka-consumer-groups --reset-offsets --topic %s:%d --to-offset "+
-		"to where it was cut back, which is %d at the latest: what is written since is read from there on; the rows of "+
-		"the lost records stay", topic, number, newest, next, why, r.describe(l.Contracts.Routes()), topic, number, next)
+	return fatalf("%s/%d was cut back and written to again, by an unclean election of a leader or because it was "+
+		"restored from elsewhere: it ends at offset %d, and reading on at %d failed (%v), while rows of records from "+
+		"there on are in the tables as well (%s); counting would drop others. The lane looks again by itself. If the "+
+		"records that were read do not come back, stop the group and reset it with kafka-consumer-groups "+
+		"--reset-offsets --topic %s:%d --to-offset to where it was cut back, which is %d at the latest: what is "+
+		"written since is read from there on; the rows of the lost records stay", topic, number, newest, next, why,
+		r.describe(l.Contracts.Routes()), topic, number, next)
 }
 
 // resetPosition moves a lane whose records retention has removed, by Config.Reset. Nothing is left to be dropped and
@@ -276,14 +278,15 @@ func (l *Lane) resetPosition(ctx context.Context, position int64) error {
 	case Latest:
 		target = newest
 	case None:
-		return fatalf("%s/%d holds offsets %d to %d, so the records at position %d are gone, and auto_offset_reset is none: "+
-			"set auto_offset_reset to earliest or latest, or move group %s with kafka-consumer-groups --reset-offsets",
+		return fatalf("%s/%d holds offsets %d to %d, so the records at position %d are gone, and auto_offset_reset "+
+			"is none: set auto_offset_reset to earliest or latest, or move group %s with kafka-consumer-groups "+
+			"--reset-offsets",
 			l.Partition.Topic(), l.Partition.Number(), oldest, newest, position, l.Group)
 	}
 	l.metrics.offsetResets.Inc()
 	l.Log.Error("records at the position are gone; the lane goes on elsewhere",
-		"position", position, "oldest", oldest, "newest", newest, "policy", strings.ToLower(string(l.Config.Reset)), "target",
-		target)
+		"position", position, "oldest", oldest, "newest", newest, "policy", strings.ToLower(string(l.Config.Reset)),
+		"target", target)
 	if err := l.Partition.Commit(ctx, Pair{Position: target}); err != nil {
 		return l.commitFailed("commit the reset position", err)
 	}

@@ -28,19 +28,20 @@ func TestOpeningComesToNothing(t *testing.T) {
 	}{
 		"no place": {func(_ *spot, _ *fakeConn, p *placeOnce, _ *Lane) { p.err = errGiven }, errGiven, "", false},
 		"no offsets": {
-			func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.bounds = io.ErrNoProgress }, io.ErrNoProgress, "", false,
+			func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.bounds = io.ErrNoProgress }, io.ErrNoProgress, "",
+			false,
 		},
 		"open not sent": {
-			func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(0, io.ErrClosedPipe) }, io.ErrClosedPipe, "",
-			true,
+			func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(0, io.ErrClosedPipe) },
+			io.ErrClosedPipe, "", true,
 		},
 		"not committed": {
 			func(s *spot, _ *fakeConn, _ *placeOnce, _ *Lane) { s.commit = io.ErrNoProgress }, io.ErrNoProgress,
 			"commit the opening", true,
 		},
 		"not durable": {
-			func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(1, io.ErrClosedPipe) }, io.ErrClosedPipe, "",
-			true,
+			func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) { c.send = failAt(1, io.ErrClosedPipe) },
+			io.ErrClosedPipe, "", true,
 		},
 		"ended meanwhile": {func(_ *spot, c *fakeConn, _ *placeOnce, _ *Lane) {
 			c.send, c.end = failAt(1, io.EOF), status.Error(codes.Aborted, "fenced")
@@ -206,7 +207,8 @@ func TestStart(t *testing.T) {
 		"a position":         {reset: Earliest, committed: 5, want: 5},
 		"none, from the end": {reset: Latest, committed: -1, want: 9},
 		"none, and no policy": {
-			reset: None, committed: -1, says: "group g has committed no position for orders/3 and auto_offset_reset is none",
+			reset: None, committed: -1, says: "group g has committed no position for orders/3 and auto_offset_reset " +
+				"is none",
 		},
 		"no offsets":       {reset: Earliest, committed: -1, bounds: io.ErrNoProgress, says: "read the offsets"},
 		"of another topic": {reset: Earliest, other: true, want: 2, lost: 1},
@@ -241,7 +243,8 @@ func TestAWriterThatIsAway(t *testing.T) {
 			l.Placer = &placeOnce{}
 		}
 		_, _, err := l.openCall(t.Context(), Pair{})
-		if status.Code(err) != codes.Unavailable || errors.Is(err, errAway) == placed || (l.Weather.back() != nil) == placed {
+		if status.Code(err) != codes.Unavailable || errors.Is(err, errAway) == placed ||
+			(l.Weather.back() != nil) == placed {
 			t.Errorf("placed %v: %v, away %v", placed, err, l.Weather.back() != nil)
 		}
 	}
@@ -253,7 +256,8 @@ func TestCutBackNamesWhatIsToBeDropped(t *testing.T) {
 	for _, test := range []struct {
 		r     *replay
 		named bool
-	}{{nil, false}, {&replay{remaining: []uint64{0, 0}}, false}, {&replay{remaining: []uint64{0, 2}, pending: 2}, true}} {
+	}{{nil, false}, {&replay{remaining: []uint64{0, 0}}, false},
+		{&replay{remaining: []uint64{0, 2}, pending: 2}, true}} {
 		err := l.cutBack(&CutError{10, 7}, test.r)
 		if got := strings.Contains(err.Error(), "are in the tables as well (2 of b)"); got != test.named ||
 			strings.Contains(err.Error(), "as well ()") {
@@ -276,7 +280,8 @@ func TestResetPosition(t *testing.T) {
 		"passed, to the top": {3, Earliest, nil, []Pair{{4, ""}}, nil, ""},
 		"passed, to the end": {3, Latest, nil, []Pair{{9, ""}}, nil, ""},
 		"passed, and no way": {3, None, nil, nil, nil, "auto_offset_reset is none"},
-		"not committed":      {3, Earliest, io.ErrNoProgress, []Pair{{4, ""}}, io.ErrNoProgress, "commit the reset position"},
+		"not committed": {3, Earliest, io.ErrNoProgress, []Pair{{4, ""}}, io.ErrNoProgress,
+			"commit the reset position"},
 	} {
 		s := &spot{oldest: 4, newest: 9, commit: test.commit}
 		l, _ := laneAt(s, nil)

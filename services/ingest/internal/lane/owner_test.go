@@ -172,7 +172,8 @@ func TestChunks(t *testing.T) {
 			c.source.reader = &logReader{member: p}
 			c.builder.replay.pending, c.builder.replay.remaining[0] = test.pending, test.pending
 			err := c.receiveChunk(test.chunk)
-			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			if test.want == "" && err != nil || test.want != "" &&
+				(err == nil || !strings.Contains(err.Error(), test.want)) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 			if test.pending > 0 && outcomeOf(err) != outcomeFatal {
@@ -363,9 +364,11 @@ func TestOpeningFails(t *testing.T) {
 			"commit":    {failing{commit: io.ErrNoProgress, position: 3}, "commit the opening"},
 		} {
 			l := &Lane{
-				Partition: &test.partition, Writers: p.conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}},
-				Group: "g", Config: testConfig(),
-				Budget: p.lane.Budget, Metrics: p.lane.Metrics, Weather: p.lane.Weather, Log: slog.New(slog.DiscardHandler),
+				Partition: &test.partition, Writers: p.conn,
+				Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}},
+				Group:     "g", Config: testConfig(),
+				Budget: p.lane.Budget, Metrics: p.lane.Metrics, Weather: p.lane.Weather,
+				Log: slog.New(slog.DiscardHandler),
 			}
 			l.metrics = l.Metrics.lane("orders")
 			test.partition.member = p.member

@@ -40,8 +40,8 @@ func (e *OtherTopicError) Error() string {
 // there any more, whatever may be at their offsets now. An unclean election of a leader does that, or a partition
 // that was restored from elsewhere.
 type CutError struct {
-	// Position is behind what was read: the committed one, or behind the records whose rows are in tables already. End is
-	// the first offset that is not what was read.
+	// Position is behind what was read: the committed one, or behind the records whose rows are in tables already. End
+	// is the first offset that is not what was read.
 	Position, End int64
 }
 

@@ -35,7 +35,8 @@ func quietCall(t *testing.T) *call {
 		committed: make(chan error, 1), lettered: make(chan error, 1), panicked: make(chan error, 3),
 		chunks: make(chan chunk), messages: make(chan any),
 		builder: builder{
-			contracts: l.Contracts, budget: budget, limits: limits, routes: 2, replay: replay{remaining: make([]uint64, 2)},
+			contracts: l.Contracts, budget: budget, limits: limits, routes: 2,
+			replay: replay{remaining: make([]uint64, 2)},
 		},
 	}
 	c.ctx, c.cancel = context.WithCancel(t.Context())
@@ -107,7 +108,8 @@ func TestCallEnds(t *testing.T) {
 		errors.Is(err, errEarlyEnd) {
 		t.Errorf("a broken call: %v", err)
 	}
-	if _, err := c.handle(received{err: status.Error(codes.FailedPrecondition, "stop")}); outcomeOf(err) != outcomeFatal {
+	if _, err := c.handle(received{err: status.Error(codes.FailedPrecondition, "stop")}); outcomeOf(
+		err) != outcomeFatal {
 		t.Errorf("a refusal: %v", err)
 	}
 	if _, err := c.handle(received{err: status.Error(codes.Unimplemented, "what")}); outcomeOf(err) != outcomeFatal {
@@ -141,18 +143,21 @@ func TestWordsOutOfPlace(t *testing.T) {
 			"before its refusal was answered",
 		},
 		"settled nothing": {
-			func(c *call) { c.window.pop(); c.window.pop() }, &lanev1.Settled{Sequence: 1}, "Settled 1 with an empty window",
+			func(c *call) { c.window.pop(); c.window.pop() }, &lanev1.Settled{Sequence: 1},
+			"Settled 1 with an empty window",
 		},
 		"barrier": {nil, &lanev1.Checkpoint{Barrier: 1, Position: 4}, ""},
 		"barrier at the position": {
 			func(c *call) { c.ledger.newest.Position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 2}, "",
 		},
 		"barrier behind": {
-			func(c *call) { c.ledger.newest.Position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 1}, "outside of 2 to 4",
+			func(c *call) { c.ledger.newest.Position = 2 }, &lanev1.Checkpoint{Barrier: 1, Position: 1},
+			"outside of 2 to 4",
 		},
 		"barrier beyond": {nil, &lanev1.Checkpoint{Barrier: 1, Position: 5}, "outside of 0 to 4"},
 		"barrier twice": {
-			func(c *call) { c.ledger.barrier = 1 }, &lanev1.Checkpoint{Barrier: 1, Position: 4}, "barrier 1 where 2 is next",
+			func(c *call) { c.ledger.barrier = 1 }, &lanev1.Checkpoint{Barrier: 1, Position: 4},
+			"barrier 1 where 2 is next",
 		},
 		"refused": {nil, &lanev1.Refused{Sequence: 2, Rows: rows(1, 0)}, ""},
 		"refused, not sent": {
@@ -282,7 +287,8 @@ func TestLettersAreProduced(t *testing.T) {
 			c := quietCall(t)
 			if test.refused {
 				b := c.sends(t, "a", "b")
-				if _, err := c.handle(says(&lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)})); err != nil || b.refusals != 1 {
+				if _, err := c.handle(says(&lanev1.Refused{Sequence: 1, Rows: rows(1, 0, 0, 0)})); err != nil ||
+					b.refusals != 1 {
 					t.Fatal(err, b.refusals)
 				}
 			} else {

@@ -23,7 +23,8 @@ func TestRestingLane(t *testing.T) {
 			w.produceRows("a", 5)
 			synctest.Wait()
 			if running("send") != 1 || running("(*reading).run") != 1 {
-				t.Fatalf("round %d: %d senders and %d readers at work", round, running("send"), running("(*reading).run"))
+				t.Fatalf("round %d: %d senders and %d readers at work", round, running("send"),
+					running("(*reading).run"))
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
@@ -36,7 +37,8 @@ func TestRestingLane(t *testing.T) {
 			time.Sleep(time.Minute)
 			synctest.Wait()
 			if running("send") != 0 || running("(*reading).run") != 0 || running("receive") != 1 {
-				t.Errorf("round %d: %d senders and %d readers at rest", round, running("send"), running("(*reading).run"))
+				t.Errorf("round %d: %d senders and %d readers at rest", round, running("send"),
+					running("(*reading).run"))
 			}
 		}
 		p.end()

@@ -281,7 +281,8 @@ func runScript(t *testing.T, path string) {
 			note("%s, position %d, window %d: %s", s.State, s.Position, s.WindowBatches, s.LastError)
 		case "waits":
 			s := p.lane.Status()
-			note("%s, lag %d, waits for %q since %v", s.State, s.Lag, s.WaitingFor, time.Since(s.WaitingSince) < time.Hour)
+			note("%s, lag %d, waits for %q since %v", s.State, s.Lag, s.WaitingFor,
+				time.Since(s.WaitingSince) < time.Hour)
 		default:
 			t.Fatalf("unknown command %s", d.Cmd)
 		}

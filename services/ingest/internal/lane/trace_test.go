@@ -49,7 +49,8 @@ func (b *builder) mustTake(t *testing.T, offset int64, headers ...record.Header)
 	}
 }
 
-// A traced row has a trace of its own with all that became of it, linked to its producer's; the writer is told its span.
+// A traced row has a trace of its own with all that became of it, linked to its producer's; the writer is told its
+// span.
 func TestTraceOfARow(t *testing.T) {
 	l, spans := tracedLane(1)
 	b := tracedBuilder(l, &plainContracts{})
@@ -88,7 +89,8 @@ func TestTraceOfARow(t *testing.T) {
 		links[0].SpanContext.TraceID().String() != "4bf92f3577b34da6a3ce929d0e0e4736" {
 		t.Errorf("links %v, parent %v", links, top.Parent())
 	}
-	if f := byName["fetch"]; !f.StartTime().Equal(time.UnixMicro(1_000_000)) || !f.EndTime().Equal(time.UnixMicro(2_000_000)) {
+	if f := byName["fetch"]; !f.StartTime().Equal(time.UnixMicro(1_000_000)) ||
+		!f.EndTime().Equal(time.UnixMicro(2_000_000)) {
 		t.Errorf("fetched from %v to %v", f.StartTime(), f.EndTime())
 	}
 	if s := top.Status(); s.Code != codes.Unset {

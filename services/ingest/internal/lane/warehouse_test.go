@@ -12,7 +12,8 @@ var errFinalized = errors.New("STREAM_FINALIZED")
 type warehouse struct {
 	mu      sync.Mutex
 	streams []*writeStream
-	// explained reports whether the committed checkpoint names a stream: nothing may be appended to one that it does not.
+	// explained reports whether the committed checkpoint names a stream: nothing may be appended to one that it does
+	// not.
 	explained func(stream string) bool
 	broken    []string
 }

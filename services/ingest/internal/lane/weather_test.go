@@ -74,7 +74,8 @@ func TestOneLaneTriesForAll(t *testing.T) {
 			t.Errorf("log:\n%s", logged)
 		}
 		for _, text := range []string{
-			"no writer serves", "dns:///writer:7070", "connection refused", "a writer serves again", "lasted=1m", "tries=",
+			"no writer serves", "dns:///writer:7070", "connection refused", "a writer serves again", "lasted=1m",
+			"tries=",
 		} {
 			if !strings.Contains(logged, text) {
 				t.Errorf("the log lacks %q:\n%s", text, logged)

@@ -203,7 +203,8 @@ func (w *world) start(adjust func(*process)) *process {
 	p.conn = conn
 	budget := NewBudget(64 << 20)
 	p.lane = &Lane{
-		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}}, Group: "g",
+		Partition: p.member, Writers: conn, Contracts: &keyContracts{fingerprint: 7, versions: &keyVersions{}},
+		Group:  "g",
 		Config: testConfig(),
 		Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget), Log: slog.New(slog.DiscardHandler),
 	}
@@ -300,7 +301,8 @@ func (w *world) verify() {
 	for _, l := range w.log.letters {
 		got = append(got, l.Offset)
 		if was := w.log.records[l.Offset]; !bytes.Equal(l.Key, was.Key) || !bytes.Equal(l.Value, was.Value) {
-			w.t.Errorf("dead letter %d has %q and %q, the record %q and %q", l.Offset, l.Key, l.Value, was.Key, was.Value)
+			w.t.Errorf("dead letter %d has %q and %q, the record %q and %q", l.Offset, l.Key, l.Value, was.Key,
+				was.Value)
 		}
 	}
 	slices.Sort(got)

@@ -207,7 +207,8 @@ func (c *modelCall) fence() (*lanev1.Opened, error) {
 			return nil, status.Error(codes.FailedPrecondition, err.Error())
 		}
 		if old.Position != c.open.GetPosition() {
-			return nil, status.Errorf(codes.FailedPrecondition, "checkpoint of %d at %d", old.Position, c.open.GetPosition())
+			return nil, status.Errorf(codes.FailedPrecondition, "checkpoint of %d at %d", old.Position,
+				c.open.GetPosition())
 		}
 		for table, t := range old.Tables {
 			if t.Stream != "" && old.Clean {
@@ -225,7 +226,8 @@ func (c *modelCall) fence() (*lanev1.Opened, error) {
 				t = modelTable{Drop: t.Drop + uint64(n-t.Rows)}
 			}
 			if t.Drop > 0 && old.Routing != c.open.GetRouting() {
-				return nil, status.Error(codes.FailedPrecondition, "the routing changed while rows are to be dropped: two ways out")
+				return nil, status.Error(codes.FailedPrecondition,
+					"the routing changed while rows are to be dropped: two ways out")
 			}
 			c.state.Tables[table] = t
 		}

@@ -27,7 +27,8 @@ const (
 type Config struct {
 	// Provider is client_credentials, google or aws_msk_iam; empty: there is none.
 	Provider string `yaml:"provider"`
-	// TokenURL, ClientID, ClientSecret and Scope are for client_credentials. Scope may be empty, or several with spaces.
+	// TokenURL, ClientID, ClientSecret and Scope are for client_credentials. Scope may be empty, or several with
+	// spaces.
 	TokenURL     string        `yaml:"token_url"`
 	ClientID     string        `yaml:"client_id"`
 	ClientSecret config.Secret `yaml:"client_secret"`
@@ -48,7 +49,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 	const choose = "choose client_credentials, google or aws_msk_iam"
 	switch c.Provider {
 	case "":
-		if c.TokenURL != "" || c.ClientID != "" || c.ClientSecret.Reveal() != "" || c.Region != "" || c.Principal != "" {
+		if c.TokenURL != "" || c.ClientID != "" || c.ClientSecret.Reveal() != "" || c.Region != "" ||
+			c.Principal != "" {
 			report("provider", "is empty while other keys of oauth are set", choose)
 		}
 	case ClientCredentials:
@@ -140,8 +142,8 @@ func (s *Source) Token(ctx context.Context) (Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.token, s.renew = t, now
-	// Brokers let a session last as long as its token, and let nobody authenticate again within a second (KIP-368): what
-	// is left of a token when it is last shown must be longer than that.
+	// Brokers let a session last as long as its token, and let nobody authenticate again within a second (KIP-368):
+	// what is left of a token when it is last shown must be longer than that.
 	if !t.End.IsZero() {
 		s.renew = now.Add(t.End.Sub(now) / 5 * 4)
 	}

@@ -75,8 +75,8 @@ func named(t *testing.T, tables []*adminv1.Table, name string) *adminv1.Table {
 // The state of a table is that of the lane that is furthest behind, by the contract's goal; the reason says why.
 func TestTablesSayWhyTheyAreStale(t *testing.T) {
 	o := overview(fakeGoals{10 * time.Second, time.Minute},
-		of("orders", 0, 0, 0, causes.Idle), of("orders", 1, 500, 90, causes.Quota), of("orders", 2, 500, 5, causes.Append),
-		of("stock", 0, 3, 0.4, causes.Append))
+		of("orders", 0, 0, 0, causes.Idle), of("orders", 1, 500, 90, causes.Quota),
+		of("orders", 2, 500, 5, causes.Append), of("stock", 0, 3, 0.4, causes.Append))
 	tables := o.Tables()
 	if len(tables) != 3 {
 		t.Fatalf("%d tables", len(tables))
@@ -133,8 +133,9 @@ func TestPausedLanesShow(t *testing.T) {
 	o := overview(fakeGoals{10 * time.Second, time.Minute}, rests, runs)
 	o.Look(time.Now()) // which keeps a history of states
 	table := named(t, o.Tables(), "orders_table")
-	if table.GetState() != adminv1.State_STATE_PAUSED || table.GetReason() != "has lanes that are paused until noon by alice: "+
-		"why not" || table.GetLanes()["paused"] != 1 || table.GetBehind().AsDuration() < 9000*time.Second {
+	if table.GetState() != adminv1.State_STATE_PAUSED ||
+		table.GetReason() != "has lanes that are paused until noon by alice: "+
+			"why not" || table.GetLanes()["paused"] != 1 || table.GetBehind().AsDuration() < 9000*time.Second {
 		t.Errorf("paused: %v", table)
 	}
 	runs.status.LagSeconds = 30
@@ -217,7 +218,8 @@ func TestLanesThatMatch(t *testing.T) {
 			t.Errorf("%q %v %q: %d lanes, want %d", c.topic, c.partition, c.table, len(got), c.want)
 		}
 	}
-	if got := o.Matching("a", &one, "")[0]; got.GetBehind().AsDuration() != 2*time.Second || got.GetCause() != "append" {
+	if got := o.Matching("a", &one, "")[0]; got.GetBehind().AsDuration() != 2*time.Second ||
+		got.GetCause() != "append" {
 		t.Errorf("%v", got)
 	}
 }

@@ -19,7 +19,8 @@ import (
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
 func paused(scope string, at time.Time) Word {
-	return Word{Paused: true, Scope: scope, At: at, Until: at.Add(time.Hour), By: "alice", Reason: "a \"why\"", Request: "r"}
+	return Word{Paused: true, Scope: scope, At: at, Until: at.Add(time.Hour), By: "alice", Reason: "a \"why\"",
+		Request: "r"}
 }
 
 func TestWordsComeBackAsTheyWere(t *testing.T) {
@@ -55,7 +56,8 @@ func TestTheWordOfALane(t *testing.T) {
 		{"c", 0}: paused(ScopeTable+"t", noon), {"c", 1}: resumed,
 	})
 	for lane, want := range map[Lane]bool{
-		{"a", 0}: true, {"a", 1}: false, {"a", 2}: true, {"b", 0}: true, {"b", 1}: false, {"c", 0}: true, {"c", 2}: false,
+		{"a", 0}: true, {"a", 1}: false, {"a", 2}: true, {"b", 0}: true, {"b", 1}: false, {"c", 0}: true,
+		{"c", 2}: false,
 		{"d", 0}: false,
 	} {
 		if _, got := words.Of(lane, noon.Add(5*time.Minute)); got != want {

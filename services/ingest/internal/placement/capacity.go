@@ -64,10 +64,12 @@ func (c *Core) judge(now time.Time) bool {
 			switch ratio := float64(usual) / float64(w.Latency); {
 			case ratio*stuckFactor <= 1 && w.Latency-usual >= stuckBy:
 				share, why = 0,
-					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
+					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+
+						usual.Round(time.Millisecond).String()
 			case ratio*slowFactor <= 1 && w.Latency-usual >= slowBy:
 				share, why = max(least, ratio),
-					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+usual.Round(time.Millisecond).String()
+					"answers in "+w.Latency.Round(time.Millisecond).String()+", others in "+
+						usual.Round(time.Millisecond).String()
 			}
 		}
 		if others, ok := without(loads, w.Load.Processor); ok && w.Load.Known && w.Load.Processor >= busy &&

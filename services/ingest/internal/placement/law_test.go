@@ -57,7 +57,8 @@ func TestJoiningWritersGetTheirShareAndNoMoreMovesThanThat(t *testing.T) {
 		w.run(2 * time.Minute)
 		distance, heaviest := w.spread()
 		if distance > heaviest*1.001 {
-			t.Fatalf("a writer is %.4f off its share, the heaviest lane weighs %.4f: %v", distance, heaviest, w.counts())
+			t.Fatalf("a writer is %.4f off its share, the heaviest lane weighs %.4f: %v", distance, heaviest,
+				w.counts())
 		}
 		var needed, moved float64
 		for _, had := range had {
@@ -210,7 +211,8 @@ func TestStormsKeepTheBounds(t *testing.T) {
 					o.Latency = time.Duration(rapid.IntRange(10, 5000).Draw(t, "latency")) * time.Millisecond
 				}
 			case "rate":
-				w.lanes[rapid.IntRange(0, len(w.lanes)-1).Draw(t, "lane")].rate = rapid.Float64Range(0, 1e8).Draw(t, "rate")
+				w.lanes[rapid.IntRange(0, len(w.lanes)-1).Draw(t, "lane")].rate = rapid.Float64Range(0, 1e8).Draw(t,
+					"rate")
 			case "forget":
 				if len(w.lanes) > 1 {
 					w.core.Forget(w.lanes[0].LaneID)
@@ -314,7 +316,8 @@ func TestABusyWriterGetsLess(t *testing.T) {
 				strength = 10
 			}
 			w.writers[i].Load = Load{
-				Known: true, Lanes: float64(n[w.writers[i].Address]), Processor: min(1, float64(n[w.writers[i].Address])/strength),
+				Known: true, Lanes: float64(n[w.writers[i].Address]),
+				Processor: min(1, float64(n[w.writers[i].Address])/strength),
 			}
 		}
 		w.run(time.Minute)

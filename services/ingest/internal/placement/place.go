@@ -42,7 +42,8 @@ func (c *Core) choose(l *lane, round uint64) *writer {
 			}
 		}
 	}
-	if sound := slices.DeleteFunc(slices.Clone(usable), func(w *writer) bool { return w.capacity.stuck }); len(sound) > 0 {
+	if sound := slices.DeleteFunc(slices.Clone(usable), func(w *writer) bool { return w.capacity.stuck }); len(
+		sound) > 0 {
 		usable = sound
 	}
 	var capacities, placed float64

@@ -239,8 +239,8 @@ func (c *Core) odd(now time.Time, serving []*writer) []Move {
 				// It may go if this ingest is as even after it as before.
 				if c.movable(now, l) && l.weight <= 1.01*(from.excess()-to.excess()) {
 					return []Move{c.move(now, l, to,
-						fmt.Sprintf("%s has %.0f lanes of all ingests and %s %.0f", from.name(), from.Load.Lanes, to.name(),
-							to.Load.Lanes))}
+						fmt.Sprintf("%s has %.0f lanes of all ingests and %s %.0f", from.name(), from.Load.Lanes,
+							to.name(), to.Load.Lanes))}
 				}
 			}
 		}

@@ -82,7 +82,8 @@ func TestScripts(t *testing.T) {
 			case "show":
 				p := w.core.Picture()
 				for _, o := range p.Writers {
-					fmt.Fprintf(&out, "%s %s: %d lanes, %s of %s", o.Name, o.State, o.Lanes, percent(o.Share), percent(o.Fair))
+					fmt.Fprintf(&out, "%s %s: %d lanes, %s of %s", o.Name, o.State, o.Lanes, percent(o.Share),
+						percent(o.Fair))
 					if o.Why != "" {
 						fmt.Fprintf(&out, " (%s)", o.Why)
 					}

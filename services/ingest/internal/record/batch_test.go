@@ -39,7 +39,8 @@ func drawn(t *rapid.T) (*Batch, []Record) {
 			Value: maybe("value"),
 		}
 		r := Record{
-			Topic: "t", Partition: 3, Offset: b.Base + int64(i), TimestampMicros: b.Millis * 1000, Key: k.Key, Value: k.Value,
+			Topic: "t", Partition: 3, Offset: b.Base + int64(i), TimestampMicros: b.Millis * 1000, Key: k.Key,
+			Value: k.Value,
 		}
 		switch {
 		case b.Millis < 0:
@@ -50,7 +51,8 @@ func drawn(t *rapid.T) (*Batch, []Record) {
 		if rapid.Bool().Draw(t, "other headers") {
 			headers = nil
 			for range rapid.IntRange(0, 3).Draw(t, "headers") {
-				headers = append(headers, kmsg.Header{Key: rapid.StringN(0, 2, 8).Draw(t, "header"), Value: maybe("header value")})
+				headers = append(headers, kmsg.Header{Key: rapid.StringN(0, 2, 8).Draw(t, "header"),
+					Value: maybe("header value")})
 			}
 		}
 		k.Headers = headers

@@ -13,7 +13,8 @@ import (
 func TestSchemasAreBounded(t *testing.T) {
 	n := serve(t, false)
 	record := func(name string, size int, fields string) string {
-		return fmt.Sprintf(`{"type":"record","name":%q,"doc":%q,"fields":[%s]}`, name, strings.Repeat("d", size), fields)
+		return fmt.Sprintf(`{"type":"record","name":%q,"doc":%q,"fields":[%s]}`, name, strings.Repeat("d", size),
+			fields)
 	}
 	whole := n.register(t, "whole", record("Whole", 1<<20, `{"name":"a","type":"int"}`))
 	references, fields := []sr.SchemaReference{}, []string{}

@@ -104,8 +104,8 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 		return dialTLS(ctx, c.TLS.files(), network, address)
 	}
 	client := &Client{
-		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer), patience: defaultPatience,
-		byID: map[int]known{},
+		transport: transport, timeout: c.Timeout.Std(), log: log, metrics: newMetrics(registerer),
+		patience: defaultPatience, byID: map[int]known{},
 	}
 	var issuer *oauth.Source
 	if c.OAuth.Enabled() {
@@ -114,7 +114,8 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 	for _, url := range c.URLs {
 		options := []sr.ClientOpt{
 			sr.URLs(url), sr.UserAgent("waybill-ingest"),
-			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c, issuer}}, Timeout: client.timeout}),
+			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c, issuer}},
+				Timeout: client.timeout}),
 		}
 		node, err := sr.NewClient(options...)
 		if err != nil {
@@ -231,14 +232,15 @@ func (c *Client) Version(ctx context.Context, subject string, version int) (*Sch
 // Versions lists the versions of a subject that there are, oldest first; none of a subject that is not there. It waits
 // while the registry is away; the error is that of ctx.
 func (c *Client) Versions(ctx context.Context, subject string) ([]int, error) {
-	return wait(ctx, c, "the versions of subject "+subject, 0, func(ctx context.Context, node *sr.Client) ([]int, error) {
-		versions, err := node.SubjectVersions(ctx, subject)
-		if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-			return nil, nil
-		}
-		slices.Sort(versions)
-		return versions, err
-	})
+	return wait(ctx, c, "the versions of subject "+subject, 0,
+		func(ctx context.Context, node *sr.Client) ([]int, error) {
+			versions, err := node.SubjectVersions(ctx, subject)
+			if answer := (*sr.ResponseError)(nil); errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+				return nil, nil
+			}
+			slices.Sort(versions)
+			return versions, err
+		})
 }
 
 // Belongs reports whether a schema is a version of a subject. False also when the registry cannot tell: not all have
@@ -313,5 +315,6 @@ func (c *Client) refer(
 
 // tooLong is the error of a schema that is foreign input without end.
 func tooLong(what string, size int) error {
-	return fmt.Errorf("%s has %d bytes, more than %d: split it, or give the contract a schema file", what, size, maxSchema)
+	return fmt.Errorf("%s has %d bytes, more than %d: split it, or give the contract a schema file", what, size,
+		maxSchema)
 }

@@ -252,14 +252,16 @@ func TestAnOutageIsWaitedFor(t *testing.T) {
 				case <-time.After(time.Millisecond):
 				}
 			}
-			if up, waiting := testutil.ToFloat64(c.metrics.up), testutil.ToFloat64(c.metrics.waiting); up != 0 || waiting != 1 {
+			if up, waiting := testutil.ToFloat64(c.metrics.up), testutil.ToFloat64(c.metrics.waiting); up != 0 ||
+				waiting != 1 {
 				t.Errorf("up %v, waiting %v", up, waiting)
 			}
 			n.set(nil)
 			if err := <-result; err != nil {
 				t.Fatal(err)
 			}
-			if up, waiting := testutil.ToFloat64(c.metrics.up), testutil.ToFloat64(c.metrics.waiting); up != 1 || waiting != 0 {
+			if up, waiting := testutil.ToFloat64(c.metrics.up), testutil.ToFloat64(c.metrics.waiting); up != 1 ||
+				waiting != 0 {
 				t.Errorf("afterwards up %v, waiting %v", up, waiting)
 			}
 			if lines := strings.Count(log.String(), "\n"); lines != 2 {

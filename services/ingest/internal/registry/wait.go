@@ -109,7 +109,8 @@ func (o *outage) ended(c *Client) {
 	defer o.mu.Unlock()
 	if !o.since.IsZero() {
 		c.metrics.up.Set(1)
-		c.log.Info("the schema registry answers again", slog.Duration("after", time.Since(o.since).Round(time.Millisecond)))
+		c.log.Info("the schema registry answers again",
+			slog.Duration("after", time.Since(o.since).Round(time.Millisecond)))
 		o.since = time.Time{}
 	}
 }

@@ -53,9 +53,9 @@ func (s *Source) mark(c *sarama.Config) {
 	}
 }
 
-// sticky is the eager strategy of that name. Its members tell what a leader of the same strategy gave them. Sarama would
-// tell what the last leader gave, also one of a cooperative strategy while the group changes from one to the other; a
-// sticky leader cannot read that, of any version, and would never end the rebalance.
+// sticky is the eager strategy of that name. Its members tell what a leader of the same strategy gave them. Sarama
+// would tell what the last leader gave, also one of a cooperative strategy while the group changes from one to the
+// other; a sticky leader cannot read that, of any version, and would never end the rebalance.
 type sticky struct {
 	sarama.BalanceStrategy
 	given atomic.Pointer[[]byte]

@@ -139,7 +139,10 @@ func TestTroubleWithReading(t *testing.T) {
 	o := s.claim(t)
 	r := open(t, o, 0)
 	defer r.Close()
-	eventually(t, "the refusal is told", func() bool { return strings.Contains(o.Trouble(), "grant READ on the topic") })
+	eventually(t, "the refusal is told", func() bool {
+		return strings.Contains(o.Trouble(),
+			"grant READ on the topic")
+	})
 	refuse(false)
 	read(t, r, 1)
 	if trouble := o.Trouble(); trouble != "" {

@@ -46,7 +46,8 @@ func Check(ctx context.Context, config Config, topics Topics, beside CheckBeside
 			return matching(s.control, topics)
 		})
 		if err != nil {
-			return append(found, findings.Failed("topics", Explain(err), "grant DESCRIBE on the topics to this principal"))
+			return append(found, findings.Failed("topics", Explain(err),
+				"grant DESCRIBE on the topics to this principal"))
 		}
 		for _, name := range slices.Sorted(maps.Keys(matched)) {
 			if err := matched[name]; err != nil {
@@ -129,17 +130,20 @@ func (s *Source) checkGroup(ctx context.Context, topics []string) []findings.Fin
 		}
 	})
 	if err != nil {
-		return []findings.Finding{findings.Failed(what, Explain(err), grant+", and check that a coordinator is available")}
+		return []findings.Finding{findings.Failed(what, Explain(err), grant+
+			", and check that a coordinator is available")}
 	}
 	if missing := view.rights.Lacks("READ"); missing != "" {
 		return []findings.Finding{{
-			What: what, State: findings.Fail, Detail: "may be seen and not joined: " + missing + " is missing", Remedy: grant,
+			What: what, State: findings.Fail, Detail: "may be seen and not joined: " + missing + " is missing",
+			Remedy: grant,
 		}}
 	}
 	var found []findings.Finding
 	if len(view.foreign) > 0 {
 		found = append(found, findings.Finding{
-			What: what, State: findings.Fail, Detail: "has members that are other programs: " + strings.Join(view.foreign, ", "),
+			What: what, State: findings.Fail, Detail: "has members that are other programs: " +
+				strings.Join(view.foreign, ", "),
 			Remedy: "stop them, or set kafka.group to a name of its own: the partitions that the group gives them " +
 				"are not loaded",
 		})
@@ -152,7 +156,8 @@ func (s *Source) checkGroup(ctx context.Context, topics []string) []findings.Fin
 		}
 		total, committed = total+n, committed+known
 	}
-	f := findings.Finding{What: what, Detail: fmt.Sprintf("%d of %d partitions have a committed offset", committed, total)}
+	f := findings.Finding{What: what, Detail: fmt.Sprintf("%d of %d partitions have a committed offset", committed,
+		total)}
 	if committed == 0 {
 		f.Detail = fmt.Sprintf("nothing committed; starts at the %s offset", s.config.Kafka.Reset)
 	}

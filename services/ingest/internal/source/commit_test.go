@@ -129,7 +129,8 @@ func TestStaleGenerationIsFenced(t *testing.T) {
 		"generation": {id: id, generation: 99},
 		"member":     {id: "somebody else", generation: c.GroupInfo(testGroup).Epoch},
 	} {
-		errs := s.offsets.commit(m, map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: 9, Checkpoint: "zombie"}}})
+		errs := s.offsets.commit(m, map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: 9,
+			Checkpoint: "zombie"}}})
 		if !errors.Is(errs[tp], lane.ErrFenced) {
 			t.Errorf("another %s: %v, want ErrFenced", name, errs[tp])
 		}
@@ -145,7 +146,10 @@ func TestLostFetchAnswer(t *testing.T) {
 			s := start(t, testConfig(c.ListenAddrs()...), false)
 			o := s.claim(t)
 			mustCommit(t, o, 1, "one")
-			c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) { return nil, lost, true })
+			c.ControlKey(int16(kmsg.OffsetFetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+				return nil, lost,
+					true
+			})
 			mustCommitted(t, o, 1, "one")
 			mustCommit(t, o, 2, "two")
 		})

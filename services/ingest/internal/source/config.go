@@ -149,7 +149,8 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 		}
 	}
 	if k.Group == "" {
-		report("group", "is empty", "name the consumer group; all ingest processes that share the work use the same name")
+		report("group", "is empty", "name the consumer group; all ingest processes that share the work use the "+
+			"same name")
 	}
 	if v, err := sarama.ParseKafkaVersion(k.Version); err != nil || !v.IsAtLeast(sarama.V2_5_0_0) {
 		report("version", fmt.Sprintf("%q is not a Kafka version from 2.5.0 on", k.Version),
@@ -189,7 +190,8 @@ func (k *Kafka) Check(report func(key, message, remedy string)) {
 var (
 	sessionBounds = config.Bounds{
 		Least: 6 * time.Second, Short: "brokers refuse such a member (group.min.session.timeout.ms)",
-		Most: 30 * time.Minute, Long: "brokers refuse such a member (group.max.session.timeout.ms)", Right: 45 * time.Second,
+		Most: 30 * time.Minute, Long: "brokers refuse such a member (group.max.session.timeout.ms)",
+		Right: 45 * time.Second,
 	}
 	rebalanceBounds = config.Bounds{
 		Least: 5 * time.Second, Short: "members lose their partitions before they have settled",
@@ -209,7 +211,8 @@ var (
 	}
 	commitBounds = config.Bounds{
 		Least: 10 * time.Millisecond, Short: "the coordinator would do little else than write commits",
-		Most: 10 * time.Minute, Long: "after a crash all records since the last commit are read again", Right: time.Second,
+		Most: 10 * time.Minute, Long: "after a crash all records since the last commit are read again",
+		Right: time.Second,
 	}
 )
 
@@ -228,7 +231,8 @@ func (k *Kafka) checkTimes(report func(key, message, remedy string)) {
 	}
 	if k.DrainTimeout+minRest > k.RebalanceTimeout {
 		report("drain_timeout", "is not shorter than rebalance_timeout by a second or more",
-			"leave some seconds between them: the group drops a member that drains too long, or waits for its last fetches")
+			"leave some seconds between them: the group drops a member that drains too long, or waits for its last "+
+				"fetches")
 		return
 	}
 	drainBounds.Check(report, "drain_timeout", k.DrainTimeout)
@@ -260,7 +264,8 @@ func (s *SASL) check(report func(key, message, remedy string)) {
 			report("sasl.oauth.provider", "is empty", "say where tokens come from")
 		}
 		if s.User != "" || s.Password.Reveal() != "" {
-			report("sasl.user", "there is a user or password, which oauthbearer has not", "remove them, or write sasl.oauth")
+			report("sasl.user", "there is a user or password, which oauthbearer has not",
+				"remove them, or write sasl.oauth")
 		}
 		return
 	}

@@ -42,7 +42,8 @@ func keep(t *testing.T, list []*owned) (stop func()) {
 		defer close(ended)
 		for i := int64(100); ; i++ {
 			for _, o := range list {
-				if err := o.Commit(t.Context(), lane.Pair{Position: i, Checkpoint: fmt.Sprint("kept ", i)}); err != nil {
+				if err := o.Commit(t.Context(), lane.Pair{Position: i,
+					Checkpoint: fmt.Sprint("kept ", i)}); err != nil {
 					t.Errorf("commit of partition %d, which stays: %v", o.Number(), err)
 					return
 				}
@@ -85,7 +86,8 @@ func TestClaimsThatStayGoOn(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, kfake.SeedTopics(6, testTopic))
 			member := func(i int) *running {
-				return start(t, testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.InstanceID = instances[i] }), true)
+				return start(t, testConfig(c.ListenAddrs()...).with(
+					func(c *Config) { c.Kafka.InstanceID = instances[i] }), true)
 			}
 			w := owners{}
 			a := member(0)

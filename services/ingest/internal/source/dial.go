@@ -82,7 +82,8 @@ func explainHandshake(address string, err error) error {
 		// The text of a time that has run out is ours alone to give: whoever has set no deadline must not take it for
 		// its own.
 		return &listenerError{
-			address + " does not end the TLS handshake, as a listener without TLS does: check its port and kafka.tls.enable",
+			address + " does not end the TLS handshake, as a listener without TLS does: check its port and " +
+				"kafka.tls.enable",
 			errors.New(err.Error()),
 		}
 	}

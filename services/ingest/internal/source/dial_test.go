@@ -94,7 +94,8 @@ func TestListenerOfAnotherKind(t *testing.T) {
 					return response, nil, true
 				})
 			}
-			config := testConfig(c.ListenAddrs()...).with(func(c *Config) { c.Kafka.TLS, c.Kafka.SASL = test.tls, test.sasl })
+			config := testConfig(c.ListenAddrs()...).with(
+				func(c *Config) { c.Kafka.TLS, c.Kafka.SASL = test.tls, test.sasl })
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
 			defer cancel()
 			found := Check(ctx, config, Topics{Names: []string{testTopic}}, nil)[0]

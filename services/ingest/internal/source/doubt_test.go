@@ -233,11 +233,12 @@ func (b *breakable) cut() {
 // connections.
 func TestUnsentCommitIsNoDoubt(t *testing.T) {
 	var l *breakable
-	c := newCluster(t, kfake.SeedTopics(1, testTopic), kfake.ListenFn(func(network, address string) (net.Listener, error) {
-		inner, err := net.Listen(network, address)
-		l = &breakable{Listener: inner}
-		return l, err
-	}))
+	c := newCluster(t, kfake.SeedTopics(1, testTopic), kfake.ListenFn(
+		func(network, address string) (net.Listener, error) {
+			inner, err := net.Listen(network, address)
+			l = &breakable{Listener: inner}
+			return l, err
+		}))
 	cfg := testConfig(c.ListenAddrs()...)
 	base, err := cfg.Kafka.ClientConfig()
 	if err != nil {

@@ -181,7 +181,8 @@ func TestTopicMadeAgain(t *testing.T) {
 			for {
 				got, err := r.Next(t.Context(), make([]record.Record, 0, 10), time.Time{})
 				if err != nil {
-					if !errors.Is(err, lane.ErrOffsetGone) || version > 12 && !strings.Contains(err.Error(), "made with its name") {
+					if !errors.Is(err, lane.ErrOffsetGone) || version > 12 &&
+						!strings.Contains(err.Error(), "made with its name") {
 						t.Errorf("the reader says %v", err)
 					}
 					break

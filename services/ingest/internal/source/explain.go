@@ -20,8 +20,8 @@ func Explain(err error) error {
 	var listener *listenerError
 	switch {
 	case errors.Is(err, sarama.ErrUnsupportedSASLMechanism):
-		return fmt.Errorf("the listener does not offer the mechanism: choose another kafka.sasl.mechanism, or add it to "+
-			"the brokers' sasl.enabled.mechanisms: %w", err)
+		return fmt.Errorf("the listener does not offer the mechanism: choose another kafka.sasl.mechanism, or add "+
+			"it to the brokers' sasl.enabled.mechanisms: %w", err)
 	case errors.Is(err, sarama.ErrIllegalSASLState):
 		return fmt.Errorf("the listener knows no SASL: check its port, or remove kafka.sasl: %w", err)
 	case errors.Is(err, sarama.ErrSASLAuthenticationFailed):
@@ -29,14 +29,14 @@ func Explain(err error) error {
 	case errors.Is(err, sarama.ErrGroupAuthorizationFailed):
 		return fmt.Errorf("grant READ on the group, kafka.group, to this principal: %w", err)
 	case errors.Is(err, sarama.ErrInconsistentGroupProtocol):
-		return fmt.Errorf("the group has members of another program, or with another kafka.assignment: stop them, or choose "+
-			"another kafka.group; to change the assignment of a running group, let each member first name both, as in "+
-			"kafka.assignment: sticky,cooperative-sticky: %w", err)
+		return fmt.Errorf("the group has members of another program, or with another kafka.assignment: stop them, or "+
+			"choose another kafka.group; to change the assignment of a running group, let each member first name "+
+			"both, as in kafka.assignment: sticky,cooperative-sticky: %w", err)
 	case errors.As(err, &listener):
 		return listener
 	case errors.Is(err, sarama.ErrOutOfBrokers):
-		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl match "+
-			"the listener: %w", err)
+		return fmt.Errorf("no broker answers: check kafka.brokers, the network, and that kafka.tls and kafka.sasl "+
+			"match the listener: %w", err)
 	}
 	return err
 }

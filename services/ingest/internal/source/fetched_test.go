@@ -76,7 +76,8 @@ type sent struct {
 }
 
 func answer(batches ...*sarama.RecordBatch) sent {
-	s := sent{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{HighWatermark: 1000, PreferredReadReplica: -1}}
+	s := sent{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{HighWatermark: 1000,
+		PreferredReadReplica: -1}}
 	for _, batch := range batches {
 		s.raw = append(s.raw, encoded(batch)...)
 	}
@@ -231,7 +232,8 @@ func TestUnpack(t *testing.T) {
 				}
 			}
 			if diff := cmp.Diff(test.offsets, offsets); diff != "" || c.next != test.next || c.cut != test.cut {
-				t.Errorf("next %d, cut %t; want %d, %t; records (-want +got):\n%s", c.next, c.cut, test.next, test.cut, diff)
+				t.Errorf("next %d, cut %t; want %d, %t; records (-want +got):\n%s", c.next, c.cut, test.next, test.cut,
+					diff)
 			}
 		})
 	}
@@ -258,7 +260,8 @@ func TestTimestamps(t *testing.T) {
 	}
 	got := c.drained()
 	if got[0].TimestampMicros != 9_000_000 || got[1].TimestampMicros != -1 {
-		t.Errorf("timestamps %d and %d, want that of the append and none", got[0].TimestampMicros, got[1].TimestampMicros)
+		t.Errorf("timestamps %d and %d, want that of the append and none", got[0].TimestampMicros,
+			got[1].TimestampMicros)
 	}
 }
 

@@ -23,7 +23,8 @@ func TestFetchesHaveNoTags(t *testing.T) {
 		plain.Version, plain.IsolationLevel = 13, request.IsolationLevel
 		plain.MaxWaitMillis = request.MaxWaitMillis
 		plain.MinBytes, plain.MaxBytes = request.MinBytes, request.MaxBytes
-		topic, p, sent := kmsg.NewFetchRequestTopic(), kmsg.NewFetchRequestTopicPartition(), request.Topics[0].Partitions[0]
+		topic, p, sent := kmsg.NewFetchRequestTopic(), kmsg.NewFetchRequestTopicPartition(),
+			request.Topics[0].Partitions[0]
 		p.CurrentLeaderEpoch, p.FetchOffset = sent.CurrentLeaderEpoch, sent.FetchOffset
 		p.PartitionMaxBytes = sent.PartitionMaxBytes
 		topic.TopicID, topic.Partitions = request.Topics[0].TopicID, append(topic.Partitions, p)

@@ -34,10 +34,11 @@ func TestAnswersThatLetGo(t *testing.T) {
 		replica int32
 		want    error
 	}{
-		"the offset is gone":                  {sarama.ErrOffsetOutOfRange, -1, lane.ErrOffsetGone},
-		"a replica does not have it yet":      {sarama.ErrOffsetOutOfRange, 2, errMoved},
-		"another leader":                      {sarama.ErrNotLeaderForPartition, -1, sarama.ErrNotLeaderForPartition},
-		"a replica that is none any more":     {sarama.ErrUnknownTopicOrPartition, 2, sarama.ErrUnknownTopicOrPartition},
+		"the offset is gone":             {sarama.ErrOffsetOutOfRange, -1, lane.ErrOffsetGone},
+		"a replica does not have it yet": {sarama.ErrOffsetOutOfRange, 2, errMoved},
+		"another leader":                 {sarama.ErrNotLeaderForPartition, -1, sarama.ErrNotLeaderForPartition},
+		"a replica that is none any more": {sarama.ErrUnknownTopicOrPartition, 2,
+			sarama.ErrUnknownTopicOrPartition},
 		"a broken disk":                       {sarama.ErrKafkaStorageError, -1, sarama.ErrKafkaStorageError},
 		"an epoch that the broker has passed": {sarama.ErrFencedLeaderEpoch, -1, sarama.ErrFencedLeaderEpoch},
 	} {
@@ -51,7 +52,8 @@ func TestAnswersThatLetGo(t *testing.T) {
 			if r.replica != -1 || r.offset != 10 {
 				t.Errorf("goes on at replica %d, offset %d; want the leader, 10", r.replica, r.offset)
 			}
-			if quiet := test.code != sarama.ErrKafkaStorageError && errors.Is(test.want, test.code); quiet != moves(err) {
+			if quiet := test.code != sarama.ErrKafkaStorageError &&
+				errors.Is(test.want, test.code); quiet != moves(err) {
 				t.Errorf("%v is taken for a change of leaders: %t", err, !quiet)
 			}
 		})

@@ -28,7 +28,8 @@ func Leave(ctx context.Context, config Config, members []string) error {
 	if _, err := Await(ctx, &s.calls, func() (string, error) {
 		return clusterID(s.control, config.Kafka.Brokers, nil)
 	}); err != nil {
-		return fmt.Errorf("the brokers do not answer: %w; start them, or correct kafka.brokers, kafka.tls and kafka.sasl",
+		return fmt.Errorf("the brokers do not answer: %w; start them, or correct kafka.brokers, kafka.tls and "+
+			"kafka.sasl",
 			Explain(err))
 	}
 	errs := make([]error, 0, len(members))

@@ -136,7 +136,8 @@ func (m *membership) follow(ctx context.Context) {
 		changed := math.Abs(sum-m.toldLoad) > replanShare*capacity
 		overdue := sum > assignment.Limit*capacity && sum > 1.1*m.toldLoad
 		ago := now.Sub(m.toldAt)
-		if s := m.session; s != nil && (changed && ago > m.source.replanEvery || overdue && ago > m.source.urgentEvery) {
+		if s := m.session; s != nil && (changed && ago > m.source.replanEvery || overdue &&
+			ago > m.source.urgentEvery) {
 			m.source.log.Info("the load has changed: asking the leader for a plan", "bytes_per_second", int64(sum),
 				"told", int64(m.toldLoad), "capacity", int64(capacity))
 			m.toldAt = now

@@ -53,8 +53,8 @@ func TestLoadOfAPartition(t *testing.T) {
 	}
 }
 
-// What has not been read counts as what it takes to catch up, within what a member is filled with, so that who is behind
-// does not seem to have nothing to do once producers rest. What is on its way does not count.
+// What has not been read counts as what it takes to catch up, within what a member is filled with, so that who is
+// behind does not seem to have nothing to do once producers rest. What is on its way does not count.
 func TestWhatIsLateTakesCapacity(t *testing.T) {
 	for _, c := range []struct {
 		rate, backlog, capacity, needs float64
@@ -153,7 +153,8 @@ func TestLeaderPacksByLoad(t *testing.T) {
 	if len(got["a"][testTopic]) != 2 || len(got["b"][testTopic]) != 2 {
 		t.Errorf("then %v, want what nobody holds to go by what was told of it before", got)
 	}
-	stranger := sarama.ConsumerGroupMemberMetadata{Version: 1, Topics: []string{testTopic}, UserData: []byte("waybill 9")}
+	stranger := sarama.ConsumerGroupMemberMetadata{Version: 1, Topics: []string{testTopic},
+		UserData: []byte("waybill 9")}
 	got = plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(7, 30, 30, 30, 0), "s": stranger})
 	if n := len(got["a"][testTopic]) + len(got["s"][testTopic]); n != 4 && n != 3 {
 		t.Errorf("beside a stranger: %v", got)

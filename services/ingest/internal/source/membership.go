@@ -164,8 +164,8 @@ func (m *membership) enter(next member, topics map[string][]int32, told bool) (r
 	m.committer.advance(next)
 	if gap != 0 || last.id != next.id {
 		m.source.metrics.generations.Inc()
-		m.source.log.Info("joined the group", "generation", next.generation, "member", next.id, "claims", len(m.assigned),
-			"kept", kept, "revoked", len(rest), "fetch_bytes", m.prefetch.fetch.Load())
+		m.source.log.Info("joined the group", "generation", next.generation, "member", next.id, "claims",
+			len(m.assigned), "kept", kept, "revoked", len(rest), "fetch_bytes", m.prefetch.fetch.Load())
 	}
 	return rest, lost
 }

@@ -120,7 +120,8 @@ func TestGenerationsAreCounted(t *testing.T) {
 		{member{id: "n", generation: 6}, 3},
 	} {
 		m.enter(step.as, ours, true)
-		if n := testutil.ToFloat64(m.source.metrics.generations); n != step.want || log.Count("joined the group") != int(n) {
+		if n := testutil.ToFloat64(m.source.metrics.generations); n != step.want ||
+			log.Count("joined the group") != int(n) {
 			t.Errorf("%+v: %v generations, log: %s", step.as, n, log)
 		}
 	}

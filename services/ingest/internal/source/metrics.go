@@ -46,9 +46,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		}),
 		doubtful: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: ns, Name: "doubtful_commits_total",
-			Help: "Offset commit requests that were sent and not answered; each makes this member join the group again.",
+			Help: "Offset commit requests that were sent and not answered; each makes this member join the group " +
+				"again.",
 		}),
-		generations: counter("generations_total", "Group generations this member has been part of; each is one rebalance."),
+		generations: counter("generations_total", "Group generations this member has been part of; each is one "+
+			"rebalance."),
 		claims:      gauge("claims", "Partitions this member owns now."),
 		overdue:     counter("overdue_claims_total", "Revoked claims whose lane did not drain within the deadline."),
 		fetched:     counter("fetched_bytes_total", "Bytes of records that brokers sent, as they came."),
@@ -70,8 +72,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		return 0
 	})
 	if reg != nil {
-		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.doubtful, m.generations, m.claims, m.overdue, m.fetched,
-			m.fetchErrors, m.pauses, m.topics, m.connected)
+		reg.MustRegister(prefetched, m.commits, m.commitSeconds, m.doubtful, m.generations, m.claims, m.overdue,
+			m.fetched, m.fetchErrors, m.pauses, m.topics, m.connected)
 	}
 	return m
 }

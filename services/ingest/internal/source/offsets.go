@@ -122,7 +122,8 @@ func (o *offsets) committed(ctx context.Context, tp topicPartition, backoff time
 
 func (o *offsets) fetch(tp topicPartition) (lane.Pair, error) {
 	resp, err := ask(o, func(b *sarama.Broker) (*sarama.OffsetFetchResponse, error) {
-		req := sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group, map[string][]int32{tp.topic: {tp.partition}})
+		req := sarama.NewOffsetFetchRequest(o.client.Config().Version, o.group,
+			map[string][]int32{tp.topic: {tp.partition}})
 		req.RequireStable = req.Version >= 7
 		return b.FetchOffset(req)
 	})
@@ -189,7 +190,8 @@ func ask[R any](o *offsets, send func(*sarama.Broker) (R, error)) (R, error) {
 }
 
 func coordinatorMoved(err error) bool {
-	return errors.Is(err, sarama.ErrNotCoordinatorForConsumer) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
+	return errors.Is(err, sarama.ErrNotCoordinatorForConsumer) ||
+		errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable)
 }
 
 // judge sorts an answer of the coordinator by what we do next: lane.ErrFenced ends the claim, a *refusedError stops the
@@ -206,8 +208,8 @@ func judge(err error) error {
 		}
 		return fmt.Errorf("%w: %w", lane.ErrFenced, code)
 	case sarama.ErrOffsetMetadataTooLarge:
-		return &refusedError{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 unless " +
-			"changed); this is a fault of the writer"}
+		return &refusedError{code, "the checkpoint is larger than the broker's offset.metadata.max.bytes (4096 " +
+			"unless changed); this is a fault of the writer"}
 	case sarama.ErrGroupAuthorizationFailed:
 		return &refusedError{code, "grant READ on the consumer group to this principal"}
 	case sarama.ErrTopicAuthorizationFailed:

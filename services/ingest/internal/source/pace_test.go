@@ -22,7 +22,8 @@ func TestTrickleIsPaced(t *testing.T) {
 	}
 	// The first record waits for nothing, and the start of the reader may cut one pause short.
 	if took := time.Since(began); took < (records-2)*pace {
-		t.Errorf("%d records, each produced when the one before was read, took %v: fetched without a pause", records, took)
+		t.Errorf("%d records, each produced when the one before was read, took %v: fetched without a pause", records,
+			took)
 	}
 }
 

@@ -76,8 +76,8 @@ const sharedLook = 500 * time.Millisecond
 // claim reads that topic.
 func (c *claim) recognize(ctx context.Context, position int64, mark stamp) error {
 	leaders := c.membership.source.leaders
-	// Claims begin by the thousand: they share a look at the topic that is a moment old. Should the topic have been made
-	// again within it, the first fetch says so.
+	// Claims begin by the thousand: they share a look at the topic that is a moment old. Should the topic have been
+	// made again within it, the first fetch says so.
 	leader, err := leaders.directory.leader(ctx, c.tp, time.Now().Add(-sharedLook))
 	if err != nil {
 		return err

@@ -99,7 +99,8 @@ func (p *prefetch) inflate(tp topicPartition, k *queuedBatch, await func(bytes i
 		}
 		if size == most {
 			return queuedBatch{}, fmt.Errorf("%w: more than %d bytes, which is memory.budget, "+
-				"or %d MiB where that is less; raise it, or have producers send smaller batches", err, most, kafkawire.MaxBatch>>20)
+				"or %d MiB where that is less; raise it, or have producers send smaller batches", err, most,
+				kafkawire.MaxBatch>>20)
 		}
 	}
 }

@@ -105,7 +105,8 @@ func (s *Source) viewGroup() (groupView, error) {
 		for _, m := range g.Members {
 			switch {
 			case g.ProtocolType != "" && g.ProtocolType != "consumer":
-				view.foreign = append(view.foreign, fmt.Sprintf("%s at %s (protocol %s)", m.ClientId, m.ClientHost, g.ProtocolType))
+				view.foreign = append(view.foreign, fmt.Sprintf("%s at %s (protocol %s)", m.ClientId, m.ClientHost,
+					g.ProtocolType))
 			case m.ClientId != clientID:
 				view.foreign = append(view.foreign, m.ClientId+" at "+m.ClientHost)
 			}
@@ -148,7 +149,8 @@ func (s *Source) newMembers() (foreign []string, err error) {
 	for _, g := range response.Groups {
 		for _, m := range g.Members {
 			if m.ClientID != clientID {
-				foreign = append(foreign, m.ClientID+" at "+m.ClientHost+" (protocol of KIP-848, group.protocol=consumer)")
+				foreign = append(foreign, m.ClientID+" at "+m.ClientHost+
+					" (protocol of KIP-848, group.protocol=consumer)")
 			}
 		}
 	}

@@ -40,7 +40,8 @@ var errEnough = errors.New("enough")
 // time. read hears how many records have been read, of how many at most. Nothing is committed, and no group is joined.
 // The error is ErrNoTopic, each's, that of ctx, or why the topic cannot be read.
 func (sc *Scanner) Sample(
-	ctx context.Context, topic string, b Bounds, read func(n, most int), each func(context.Context, *record.Record) error,
+	ctx context.Context, topic string, b Bounds, read func(n, most int),
+	each func(context.Context, *record.Record) error,
 ) (Sampled, error) {
 	bounded, cancel := context.WithTimeout(ctx, b.Time)
 	defer cancel()

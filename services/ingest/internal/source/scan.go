@@ -48,11 +48,13 @@ func (sc *Scanner) Spans(ctx context.Context, topic string) ([]Span, error) {
 		slices.Sort(partitions)
 		spans := make([]Span, 0, len(partitions))
 		for _, p := range partitions {
-			from, err := sc.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetOldest, true)
+			from, err := sc.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{},
+				sarama.OffsetOldest, true)
 			if err != nil {
 				return nil, err
 			}
-			end, err := sc.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{}, sarama.OffsetNewest, true)
+			end, err := sc.leaders.offset(ctx, topicPartition{topic, p}, sarama.Uuid{}, time.Time{},
+				sarama.OffsetNewest, true)
 			if err != nil {
 				return nil, err
 			}
@@ -111,8 +113,8 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 		case c.cut && size < 1<<30:
 			size *= 2
 		case time.Since(last) > scanPatience:
-			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.Partition, s.From,
-				s.End)
+			return fmt.Errorf("read %s/%d: nothing comes from offset %d on, and the end is %d", topic, s.Partition,
+				s.From, s.End)
 		}
 	}
 	return nil
@@ -122,31 +124,32 @@ func (sc *Scanner) Scan(ctx context.Context, topic string, s Span, fetched func(
 func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) (*kafkawire.FetchedPartition, error) {
 	var part *kafkawire.FetchedPartition
 	tp := topicPartition{topic, s.Partition}
-	err := sc.leaders.ask(ctx, tp, sarama.Uuid{}, time.Time{}, func(c *kafkawire.Conn, leader leadership) (int16, error) {
-		// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the
-		// other one has cut.
-		request := kmsg.NewPtrFetchRequest()
-		request.Version, request.MaxWaitMillis = kafkawire.FetchOldest, 500
-		request.MinBytes, request.MaxBytes = 1, math.MaxInt32
-		request.IsolationLevel = int8(sarama.ReadCommitted)
-		one := kmsg.NewFetchRequestTopic()
-		w := want{offset: s.From, bytes: size, epoch: leader.epoch}
-		one.Topic, one.Partitions = topic, append(one.Partitions, w.request(s.Partition))
-		request.Topics = append(request.Topics, one)
-		if err := c.Speak(request, kafkawire.FetchByName); err != nil {
-			return 0, err
-		}
-		var response kafkawire.FetchResponse
-		err := c.Fetch(ctx, request, &response)
-		switch {
-		case err != nil:
-			return 0, err
-		case response.ErrorCode != 0 || len(response.Partitions) == 0:
-			return response.ErrorCode, nil
-		}
-		part = &response.Partitions[0]
-		return part.ErrorCode, nil
-	})
+	err := sc.leaders.ask(ctx, tp, sarama.Uuid{}, time.Time{},
+		func(c *kafkawire.Conn, leader leadership) (int16, error) {
+			// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the
+			// other one has cut.
+			request := kmsg.NewPtrFetchRequest()
+			request.Version, request.MaxWaitMillis = kafkawire.FetchOldest, 500
+			request.MinBytes, request.MaxBytes = 1, math.MaxInt32
+			request.IsolationLevel = int8(sarama.ReadCommitted)
+			one := kmsg.NewFetchRequestTopic()
+			w := want{offset: s.From, bytes: size, epoch: leader.epoch}
+			one.Topic, one.Partitions = topic, append(one.Partitions, w.request(s.Partition))
+			request.Topics = append(request.Topics, one)
+			if err := c.Speak(request, kafkawire.FetchByName); err != nil {
+				return 0, err
+			}
+			var response kafkawire.FetchResponse
+			err := c.Fetch(ctx, request, &response)
+			switch {
+			case err != nil:
+				return 0, err
+			case response.ErrorCode != 0 || len(response.Partitions) == 0:
+				return response.ErrorCode, nil
+			}
+			part = &response.Partitions[0]
+			return part.ErrorCode, nil
+		})
 	return part, err
 }
 

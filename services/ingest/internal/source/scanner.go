@@ -34,7 +34,10 @@ func NewScanner(ctx context.Context, k *Kafka, topics []string) (*Scanner, error
 	}
 	sc := &Scanner{client: client, pause: 100 * time.Millisecond}
 	sc.leaders = newLeaders(newDirectory(client, &sc.calls), newDialer(k, c))
-	if _, err = Await(ctx, &sc.calls, func() (string, error) { return clusterID(client, k.Brokers, topics) }); err != nil {
+	if _, err = Await(ctx, &sc.calls, func() (string,
+		error) {
+		return clusterID(client, k.Brokers, topics)
+	}); err != nil {
 		sc.Close()
 		return nil, Explain(err)
 	}
@@ -90,9 +93,9 @@ func retry[T any](ctx context.Context, sc *Scanner, topic string, call func() (T
 // Passes says of an error that it may be gone on the next try.
 func Passes(err error) bool {
 	for _, lasting := range []error{
-		ErrNoTopic, sarama.ErrUnknownTopicOrPartition, sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
-		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed,
-		sarama.ErrSASLAuthenticationFailed,
+		ErrNoTopic, sarama.ErrUnknownTopicOrPartition, sarama.ErrTopicAuthorizationFailed,
+		sarama.ErrGroupAuthorizationFailed, sarama.ErrClusterAuthorizationFailed,
+		sarama.ErrTransactionalIDAuthorizationFailed, sarama.ErrSASLAuthenticationFailed,
 		sarama.ErrInvalidTopic, sarama.ErrOffsetOutOfRange, sarama.ErrMessageSizeTooLarge, sarama.ErrMessageTooLarge,
 		sarama.ErrInvalidTimestamp,
 	} {

@@ -112,7 +112,8 @@ func TestFetchesEndWithinARebalance(t *testing.T) {
 		}
 		rest := time.Duration(k.RebalanceTimeout - k.DrainTimeout)
 		if 2*c.Net.ReadTimeout > rest || c.Net.ReadTimeout > request {
-			t.Errorf("with request_timeout %v a fetch takes up to twice %v, and %v are left", request, c.Net.ReadTimeout, rest)
+			t.Errorf("with request_timeout %v a fetch takes up to twice %v, and %v are left", request,
+				c.Net.ReadTimeout, rest)
 		}
 	}
 }

@@ -148,8 +148,8 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	}
 	<-c.done
 	if gs.Context().Err() == nil && errors.Is(context.Cause(c.owned), lane.ErrFenced) {
-		// The coordinator does not know us; the heartbeat is about to learn the same. If it does not, only joining again
-		// helps, and returning asks for that.
+		// The coordinator does not know us; the heartbeat is about to learn the same. If it does not, only joining
+		// again helps, and returning asks for that.
 		select {
 		case <-gs.Context().Done():
 		case <-time.After(m.source.fenceGrace):

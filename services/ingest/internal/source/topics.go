@@ -68,7 +68,8 @@ func (v *survey) readable() []string {
 			if state == "" {
 				if !v.silent[topic] {
 					v.silent[topic] = true
-					v.source.log.Warn("the brokers do not say whether the topic exists, trying again", "topic", topic, "error", err)
+					v.source.log.Warn("the brokers do not say whether the topic exists, trying again", "topic", topic,
+						"error", err)
 				}
 				state = topicMissing
 			}

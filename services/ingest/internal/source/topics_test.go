@@ -63,7 +63,8 @@ func TestCompactedTopicIsRefused(t *testing.T) {
 	c := newCluster(t, kfake.SeedTopics(1, testTopic))
 	policy := "compact,delete"
 	adm := kadm.NewClient(producer(t, c))
-	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy}, "state"); err != nil {
+	if _, err := adm.CreateTopic(t.Context(), 1, 1, map[string]*string{"cleanup.policy": &policy},
+		"state"); err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, testConfig(c.ListenAddrs()...), false, testTopic, "state")

@@ -88,7 +88,8 @@ func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
 			}
 			wait := func(members ...*running) {
 				t.Helper()
-				eventually(t, "each partition to have an owner", func() bool { return seen.all(partitions, members...) })
+				eventually(t, "each partition to have an owner",
+					func() bool { return seen.all(partitions, members...) })
 			}
 			both := first + ", " + AssignCooperative
 			a, b := join(first), join(first)

@@ -18,7 +18,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	f := promauto.With(registry)
 	return &Metrics{
 		writers: f.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "waybill_ingest_writers", Help: "Writers known, by state: serving, draining, leaving, away, silent, unfit.",
+			Name: "waybill_ingest_writers", Help: "Writers known, by state: serving, draining, leaving, away, " +
+				"silent, unfit.",
 		}, []string{"state"}),
 		moves: f.NewCounter(prometheus.CounterOpts{
 			Name: "waybill_ingest_lane_moves_total", Help: "Lanes that were told to go to another writer.",

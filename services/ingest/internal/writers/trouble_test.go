@@ -96,7 +96,8 @@ func TestHalfOfTwoHundredAddressesAreDead(t *testing.T) {
 		w.await("a hundred writers serve", 10*time.Second, func() bool { return w.serving() == 100 })
 		w.places(100)
 		for i, a := range all {
-			if p := w.writer(a); i%2 == 1 && (p.State != placement.Away || !strings.Contains(p.Why, "connection refused")) {
+			if p := w.writer(a); i%2 == 1 && (p.State != placement.Away ||
+				!strings.Contains(p.Why, "connection refused")) {
 				t.Errorf("the picture says of a dead address: %+v", p)
 			}
 		}
@@ -259,7 +260,10 @@ func TestThePlanLooksAhead(t *testing.T) {
 		}
 		w.start(all[1], true)
 		w.names.set(nil, all...)
-		w.await("it is seen", time.Minute, func() bool { return len(w.fleet.Plan().Ahead) > 0 || w.fleet.core.Moving() })
+		w.await("it is seen", time.Minute, func() bool {
+			return len(w.fleet.Plan().Ahead) > 0 ||
+				w.fleet.core.Moving()
+		})
 		p := w.fleet.Plan()
 		for _, n := range p.Ahead {
 			if n.From == n.To || n.Reason == "" {

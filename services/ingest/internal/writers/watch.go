@@ -195,8 +195,8 @@ func (f *Fleet) writers(now time.Time) []placement.Writer {
 		if state != p.state {
 			f.config.Metrics.state(p.state, state)
 			if p.state != "" || state == placement.Serving {
-				f.log.Info("writer changes", "writer", cmp.Or(p.name, p.address), "address", p.address, "state", string(state),
-					"why", why)
+				f.log.Info("writer changes", "writer", cmp.Or(p.name, p.address), "address", p.address, "state",
+					string(state), "why", why)
 			}
 			p.state = state
 		}

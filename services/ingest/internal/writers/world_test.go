@@ -182,7 +182,8 @@ func bubble(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{
-			t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{}, silent: map[string]chan struct{}{},
+			t: t, names: &list{}, hosts: map[string]*host{}, dials: map[string]int{},
+			silent: map[string]chan struct{}{},
 		}
 		fleet, err := New(Config{
 			Target: "list:///writers", Resolver: w.names, Ingest: "ingest-1",

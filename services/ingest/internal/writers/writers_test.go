@@ -62,7 +62,8 @@ func TestLanesAreToldToMoveToANewWriter(t *testing.T) {
 		w.start(all[1], true)
 		w.names.set(nil, all...)
 		moved := 0
-		for deadline := time.Now().Add(9 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		for deadline := time.Now().Add(9 * time.Second); time.Now().Before(deadline); time.Sleep(
+			100 * time.Millisecond) {
 			for _, s := range seats {
 				if o, _ := s.Look(false); o.Stayed != nil {
 					if !strings.Contains(o.Reason, "carries 100 %, 50 % is fair") &&

@@ -18,9 +18,10 @@ type commands struct {
 }
 
 var program = service.Program[writer.Config]{
-	Name:        "writer",
-	Description: "writer takes the rows of Kafka partitions from ingest and appends them to BigQuery, each exactly once.",
-	Load:        writer.Load,
+	Name: "writer",
+	Description: "writer takes the rows of Kafka partitions from ingest and appends them to BigQuery, each exactly " +
+		"once.",
+	Load: writer.Load,
 	Process: func(c *writer.Config) service.Process {
 		return service.Process{Memory: c.Memory, Log: c.Log, Admin: c.Admin, Access: c.Access}
 	},

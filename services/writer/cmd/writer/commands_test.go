@@ -57,7 +57,8 @@ func TestCheckFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, out, errs := command(t, "check", "-c", path)
-	if code != 1 || !strings.Contains(out, "dataset test-project.d") || !strings.Contains(out, "bigquery.endpoint.rest") ||
+	if code != 1 || !strings.Contains(out, "dataset test-project.d") ||
+		!strings.Contains(out, "bigquery.endpoint.rest") ||
 		!strings.Contains(out, "bigquery.endpoint.grpc") {
 		t.Errorf("exit status %d:\n%s%s", code, out, errs)
 	}

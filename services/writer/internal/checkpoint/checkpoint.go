@@ -104,7 +104,8 @@ func (c *Checkpoint) check() error {
 	end, total := c.Position, int64(0)
 	for i, r := range c.LeftOut {
 		if r.From < end || i > 0 && r.From == end || r.To <= r.From {
-			return fmt.Errorf("left-out range %d..%d is empty, out of order or before position %d", r.From, r.To, c.Position)
+			return fmt.Errorf("left-out range %d..%d is empty, out of order or before position %d", r.From, r.To,
+				c.Position)
 		}
 		end = r.To
 		// Ranges are disjoint and below 2^63, so that the sum cannot overflow.

@@ -32,12 +32,13 @@ func golden() []*Checkpoint {
 	return []*Checkpoint{
 		{},
 		{
-			Clean: true, Cluster: "lkc-1a2b3", Topic: "orders", Partition: 3, Position: 1234567, Routing: 0xfedcba9876543210,
-			Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99}},
+			Clean: true, Cluster: "lkc-1a2b3", Topic: "orders", Partition: 3, Position: 1234567,
+			Routing: 0xfedcba9876543210, Tables: []Table{{Name: events, Stream: bigqueryStream(events, 7), Rows: 99}},
 		},
 		{
 			Topic: "orders", Position: 100, LeftOut: []Range{{100, 101}, {103, 104}, {110, 150}},
-			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6}, {Name: stock, Drop: 1 << 40}},
+			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6},
+				{Name: stock, Drop: 1 << 40}},
 		},
 		{
 			Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},
@@ -115,7 +116,8 @@ func drawCheckpoint(t *rapid.T) *Checkpoint {
 		at += gap + n
 	}
 	for i := range rapid.IntRange(0, 6).Draw(t, "tables") {
-		name := fmt.Sprintf("projects/p/datasets/d/tables/%02d%s", i, rapid.StringMatching(`[a-z_]{0,12}`).Draw(t, "table"))
+		name := fmt.Sprintf("projects/p/datasets/d/tables/%02d%s", i,
+			rapid.StringMatching(`[a-z_]{0,12}`).Draw(t, "table"))
 		table := Table{Name: name}
 		switch rapid.IntRange(0, 3).Draw(t, "stream") {
 		case 0:
@@ -171,8 +173,8 @@ func TestRoundTrip(t *testing.T) {
 
 func TestTwentyTablesAreUnderOneKiB(t *testing.T) {
 	c := &Checkpoint{
-		Cluster: "MkU3OEVBNTcwNTJENDM2Qk", Topic: "contracts.delivery.delivery_events", Partition: 117, Position: 1 << 40,
-		Routing: math.MaxUint64,
+		Cluster: "MkU3OEVBNTcwNTJENDM2Qk", Topic: "contracts.delivery.delivery_events", Partition: 117,
+		Position: 1 << 40, Routing: math.MaxUint64,
 	}
 	for i := range 20 {
 		name := fmt.Sprintf("projects/acme-data-production/datasets/waybill/tables/delivery_%02d", i)
@@ -248,7 +250,8 @@ func TestDecodeSaysWhatIsWrong(t *testing.T) {
 		{"one byte", "AQ", ErrTruncated, "offset.metadata.max.bytes"},
 		{"more", good + "AAAA", ErrCorrupt, "after its end"},
 		{
-			"one letter differs", strings.Replace(good, good[20:21], map[bool]string{true: "B", false: "A"}[good[20] == 'A'], 1),
+			"one letter differs", strings.Replace(good, good[20:21],
+				map[bool]string{true: "B", false: "A"}[good[20] == 'A'], 1),
 			ErrCorrupt, "",
 		},
 		{"version 3", seal(3, "anything"), ErrNewer, "version 3, this writer knows 2"},
@@ -292,7 +295,8 @@ func TestVerifyNamesBothValues(t *testing.T) {
 		t.Error(err)
 	}
 	for field, open := range map[string]Place{
-		"cluster": {"x", "t", 1, 2}, "topic": {"c", "x", 1, 2}, "partition": {"c", "t", 7, 2}, "position": {"c", "t", 1, 7},
+		"cluster": {"x", "t", 1, 2}, "topic": {"c", "x", 1, 2}, "partition": {"c", "t", 7, 2},
+		"position": {"c", "t", 1, 7},
 	} {
 		err := c.Verify(open)
 		var m *MismatchError

@@ -49,8 +49,8 @@ func Decode(token string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: impossible length; %s", ErrCorrupt, resetRemedy)
 	}
 	if want := 1 + w + int(n) + crcBytes; w == 0 || len(raw) < want {
-		return nil, fmt.Errorf("%w: %d of %d bytes (is the brokers' offset.metadata.max.bytes below 4096?); %s", ErrTruncated,
-			len(raw), want, resetRemedy)
+		return nil, fmt.Errorf("%w: %d of %d bytes (is the brokers' offset.metadata.max.bytes below 4096?); %s",
+			ErrTruncated, len(raw), want, resetRemedy)
 	} else if len(raw) > want {
 		return nil, fmt.Errorf("%w: %d bytes after its end; %s", ErrCorrupt, len(raw)-want, resetRemedy)
 	}
@@ -143,8 +143,9 @@ func (r *reader) table(before string) (t Table) {
 				r.failed = true
 				return t
 			}
-			t.Stream = t.Name + streamInfix + base64.RawURLEncoding.EncodeToString(unpackID(nil, (*[uuidBytes]byte)(uuid),
-				[]byte(suffix)))
+			t.Stream = t.Name + streamInfix + base64.RawURLEncoding.EncodeToString(
+				unpackID(nil, (*[uuidBytes]byte)(uuid),
+					[]byte(suffix)))
 		case flags&tableForeignID != 0:
 			t.Stream = r.string()
 		default:

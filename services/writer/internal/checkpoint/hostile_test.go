@@ -81,11 +81,13 @@ func TestFrames(t *testing.T) {
 		"a flag that no table has": {seal(1,
 			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x42\x00\x01a\x01"), ErrCorrupt, "do not add up"},
 		"an offset beyond the last": {seal(1,
-			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x02"+number(math.MaxUint64)+"\x00"+number(math.MaxUint64)+
+			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x02"+number(math.MaxUint64)+"\x00"+
+				number(math.MaxUint64)+
 				"\x00\x00"), ErrCorrupt, "do not add up"},
 		"a packed id with a long suffix": {seal(1,
 			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
-				number(maxPlain-2-uuidText+1)+strings.Repeat("s", maxPlain-2-uuidText+1)+"\x00"), ErrCorrupt, "do not add up"},
+				number(maxPlain-2-uuidText+1)+strings.Repeat("s", maxPlain-2-uuidText+1)+"\x00"), ErrCorrupt,
+			"do not add up"},
 		"a packed id with the longest": {seal(1,
 			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
 				number(maxPlain-2-uuidText)+strings.Repeat("s", maxPlain-2-uuidText)+"\x00"), nil, ""},
@@ -128,7 +130,8 @@ func TestBoundsOfTheContent(t *testing.T) {
 		"a negative position":  {&Checkpoint{Position: -1}, "must not be negative"},
 		"the most left out":    {&Checkpoint{LeftOut: []Range{{1, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}}, ""},
 		"one more left out": {
-			&Checkpoint{LeftOut: []Range{{0, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}}, "offsets left out, at most",
+			&Checkpoint{LeftOut: []Range{{0, MaxLeftOut}, {MaxLeftOut + 5, MaxLeftOut + 6}}},
+			"offsets left out, at most",
 		},
 		"a table twice":         {table(Table{Name: "a", Drop: 1}, Table{Name: "a", Drop: 1}), "out of order"},
 		"negative rows to drop": {table(Table{Name: "a", Stream: "s", Drop: -1}), "-1 to drop"},
@@ -167,8 +170,8 @@ func TestStreamIDs(t *testing.T) {
 		name("\x0a\x24" + uuid), name("\x0a\x27" + uuid + ":s1"), name("\x0a\x28" + uuid + ":s1"),
 		name("\x0b\x27" + uuid + ":s1"), name("\x0a\x27" + strings.ToUpper(uuid) + ":s1"),
 		name("\x0a\x27" + strings.ReplaceAll(uuid, "-", "_") + ":s1"),
-		name("\x0a\x27" + strings.Replace(uuid, "6", "g", 1) + ":s1"), name("\x0a\x23" + uuid[1:]), name("\x0a"), "", "=",
-		"a", "ab!",
+		name("\x0a\x27" + strings.Replace(uuid, "6", "g", 1) + ":s1"), name("\x0a\x23" + uuid[1:]), name("\x0a"), "",
+		"=", "a", "ab!",
 		name("\x0a\x27"+uuid+":s1") + "=", name("\x0a\x27"+uuid+":s1") + "\n",
 	}
 	for n := range 300 {
@@ -201,7 +204,8 @@ func TestStreamIDs(t *testing.T) {
 	// The longest that is packed, and one more.
 	for _, n := range []int{maxPlain - 2 - uuidText, maxPlain - 1 - uuidText} {
 		if _, ok := packID(&b,
-			name("\x0a"+string([]byte{byte(uuidText + n)})+uuid+strings.Repeat("s", n))); ok != (n == maxPlain-2-uuidText) {
+			name("\x0a"+string([]byte{byte(uuidText + n)})+uuid+
+				strings.Repeat("s", n))); ok != (n == maxPlain-2-uuidText) {
 			t.Errorf("a suffix of %d bytes: packed %v", n, ok)
 		}
 	}

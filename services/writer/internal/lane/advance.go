@@ -41,8 +41,8 @@ func (l *lane) advance() error {
 		return l.ending
 	}
 	if l.halfClosed && len(l.window) > 0 && (need || len(l.refusals) > 0) {
-		return aborted("the call was half-closed while batch %d awaited a response of ingest (a barrier or refused rows); "+
-			"open the lane again", l.window[0].sequence)
+		return aborted("the call was half-closed while batch %d awaited a response of ingest (a barrier or refused "+
+			"rows); open the lane again", l.window[0].sequence)
 	}
 	if need && !l.awaiting && !l.halfClosed {
 		return l.raise()
@@ -67,8 +67,8 @@ func (l *lane) launch() (blocked bool, err error) {
 				if l.launched > 0 { // settle the window first
 					return false, nil
 				}
-				return false, invalid("left_out.offsets: %d offsets do not fit in a checkpoint; send an Append that passes some "+
-					"of them first", len(l.parked[0].offsets))
+				return false, invalid("left_out.offsets: %d offsets do not fit in a checkpoint; send an Append that "+
+					"passes some of them first", len(l.parked[0].offsets))
 			}
 			l.unpark()
 			l.hold()
@@ -125,7 +125,8 @@ func (l *lane) raise() error {
 
 // checkpointIdle makes a clean checkpoint durable: the lane has been idle.
 func (l *lane) checkpointIdle() {
-	if l.phase != streaming || l.resting || l.halfClosed || len(l.window) > 0 || len(l.refusals) > 0 || l.ending != nil {
+	if l.phase != streaming || l.resting || l.halfClosed || len(l.window) > 0 || len(l.refusals) > 0 ||
+		l.ending != nil {
 		return
 	}
 	streams := false

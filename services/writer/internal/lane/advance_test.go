@@ -64,15 +64,17 @@ func TestAdvance(t *testing.T) {
 			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.version, l.durable = 1, 1 }, appended: 1, now: 1,
 		},
 		"a stream that needs one": {
-			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[0].version = 1, 1 }, raised: true,
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[0].version = 1, 1 },
+			raised: true,
 		},
 		"a stream of another table that needs one": {
-			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[1].version = 1, 1 }, appended: 1,
-			now: 1,
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.version, l.tables[1].version = 1, 1 },
+			appended: 1, now: 1,
 		},
 		"a block without rows of such a table": {
 			window: []*batch{{
-				sequence: 1, end: 1, open: 1, blocks: []block{{table: 1, done: true}, {table: 0, rows: 1, data: entry1("a")}},
+				sequence: 1, end: 1, open: 1, blocks: []block{{table: 1, done: true},
+					{table: 0, rows: 1, data: entry1("a")}},
 			}},
 			change: func(l *lane) { l.version, l.tables[1].version = 1, 1 }, appended: 1, now: 1,
 		},
@@ -90,17 +92,20 @@ func TestAdvance(t *testing.T) {
 		},
 		"half-closed, all is settled": {change: func(l *lane) { l.halfClosed, l.version, l.wanted = true, 1, 1 }},
 		"half-closed before a barrier": {
-			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.halfClosed, l.version = true, 1 }, code: codes.Aborted,
+			window: []*batch{rows(1, 0, 1)}, change: func(l *lane) { l.halfClosed, l.version = true, 1 },
+			code: codes.Aborted,
 		},
 		"half-closed with rows refused": {
 			launched: 1, window: []*batch{rows(1, 0, 0)},
-			change: func(l *lane) { l.halfClosed, l.refusals = true, []refusal{{sequence: 1}} }, code: codes.Aborted, now: 1,
+			change: func(l *lane) { l.halfClosed, l.refusals = true, []refusal{{sequence: 1}} }, code: codes.Aborted,
+			now: 1,
 		},
 		"half-closed with rows on their way": {
 			launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.halfClosed = true }, now: 1,
 		},
 		"half-closed and about to end": {
-			change: func(l *lane) { l.halfClosed = true; l.endOnce(aborted("over")) }, code: codes.Aborted, raised: true,
+			change: func(l *lane) { l.halfClosed = true; l.endOnce(aborted("over")) }, code: codes.Aborted,
+			raised: true,
 		},
 		"about to end": {
 			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.endOnce(aborted("over")) }, raised: true,
@@ -110,11 +115,12 @@ func TestAdvance(t *testing.T) {
 			code: codes.Aborted,
 		},
 		"left out before it": {
-			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, far}}, 1 }, raised: true,
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, far}}, 1 },
+			raised: true,
 		},
 		"left out behind it": {
-			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, far}}, 1 }, appended: 1,
-			now: 1,
+			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{2, far}}, 1 },
+			appended: 1, now: 1,
 		},
 		"much left out, nothing on its way": {
 			window: []*batch{rows(1, 0, 0)}, change: func(l *lane) { l.parked, l.waits = []parked{{1, some}}, 500 },
@@ -135,7 +141,8 @@ func TestAdvance(t *testing.T) {
 		"before the opening is durable": {change: func(l *lane) { l.phase, l.version, l.wanted = awaitsDurable, 1, 1 }},
 		"left out, and refused in its table": {
 			launched: 1, window: []*batch{rows(1, 0, 0)},
-			change: func(l *lane) { l.refusals = []refusal{{sequence: 1, acknowledged: true, parked: []int64{0}}} }, now: 1,
+			change: func(l *lane) { l.refusals = []refusal{{sequence: 1, acknowledged: true, parked: []int64{0}}} },
+			now:    1,
 			raised: true,
 		},
 		"left out, and that is durable by now": {launched: 1, window: []*batch{rows(1, 0, 0)}, change: func(l *lane) {
@@ -207,7 +214,8 @@ func TestIdleCheckpoint(t *testing.T) {
 		changed := test.rests && !was
 		if l.resting != test.rests || (l.wanted == 4) != changed || (l.version == 4) != changed ||
 			l.tables[0].fresh != changed {
-			t.Errorf("%s: rests %v, version %d, %d wanted, fresh %v", name, l.resting, l.version, l.wanted, l.tables[0].fresh)
+			t.Errorf("%s: rests %v, version %d, %d wanted, fresh %v", name, l.resting, l.version, l.wanted,
+				l.tables[0].fresh)
 		}
 	}
 }

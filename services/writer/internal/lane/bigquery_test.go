@@ -117,8 +117,8 @@ func (f *fakeTable) Create(ctx context.Context) (string, error) {
 
 func (f *fakeTable) Open(name string, rows int64, results func(Result)) Appender {
 	a := &fakeAppender{
-		q: f.q, stream: name, offset: rows, results: results, wake: make(chan struct{}, 1), resumed: make(chan struct{}, 1),
-		closed: make(chan struct{}),
+		q: f.q, stream: name, offset: rows, results: results, wake: make(chan struct{}, 1),
+		resumed: make(chan struct{}, 1), closed: make(chan struct{}),
 	}
 	a.gone.Add(1)
 	go a.wire()
@@ -244,7 +244,8 @@ func (a *fakeAppender) write(p pending) bool {
 				if len(round) == 0 {
 					until = i
 				}
-				round = append(round, RefusedRow{Row: i, Code: "FIELDS_ERROR", Message: "no such field in " + p.rows[i]})
+				round = append(round, RefusedRow{Row: i, Code: "FIELDS_ERROR", Message: "no such field in " +
+					p.rows[i]})
 			}
 		}
 		var rows []string

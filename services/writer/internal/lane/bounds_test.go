@@ -38,7 +38,8 @@ func TestOutOfBounds(t *testing.T) {
 		"millions of empty rows": {
 			[]any{&lanewire.Append{
 				Sequence: 1, EndPosition: 1 << 40,
-				Blocks: []lanewire.Block{{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer(strings.Repeat("\x0a\x00", 4_500_000))}}},
+				Blocks: []lanewire.Block{{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer(
+					strings.Repeat("\x0a\x00", 4_500_000))}}},
 			}},
 			"more than 1048576",
 		},
@@ -55,7 +56,8 @@ func TestOutOfBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(32 << 20), Limits: Limits{WindowBytes: 16 << 20}})
+				w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(32 << 20),
+					Limits: Limits{WindowBytes: 16 << 20}})
 				if strings.Contains(name, "window") {
 					w.Limits.WindowBytes = 1 << 20
 				}

@@ -26,7 +26,10 @@ func TestLanesShareTheBudget(t *testing.T) {
 			// The lanes have streams of their own in the same tables. Windows are four batches of at most 18 bytes.
 			go func() {
 				defer func() { over <- struct{}{} }() // also when carryOn gives up
-				carryOn(t, func() *ingest { return &ingest{kafka: k, client: w.client, batch: 2, window: 4, every: 2, steps: -1} })
+				carryOn(t, func() *ingest {
+					return &ingest{kafka: k, client: w.client, batch: 2, window: 4, every: 2,
+						steps: -1}
+				})
 			}()
 		}
 		for done := 0; done < lanes; {

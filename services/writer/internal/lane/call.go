@@ -51,7 +51,8 @@ func (l *lane) attend() error {
 // carry is the owner.
 func (l *lane) carry() {
 	l.first = time.AfterFunc(l.service.Limits.OpenWithin, func() {
-		l.cut(status.Errorf(codes.Unavailable, "no Open came within %v; open the lane again", l.service.Limits.OpenWithin))
+		l.cut(status.Errorf(codes.Unavailable, "no Open came within %v; open the lane again",
+			l.service.Limits.OpenWithin))
 	})
 	go l.receive()
 	err := l.guard(l.run)

@@ -85,7 +85,8 @@ func TestCrashAtEveryStep(t *testing.T) {
 					q.latency = max(c.latency, q.latency)
 					w := startWriter(t, &Service{Sink: q})
 					defer w.stop()
-					first := &ingest{kafka: k, client: w.client, batch: 4, window: 3, every: c.every, steps: steps, zombie: c.zombie}
+					first := &ingest{kafka: k, client: w.client, batch: 4, window: 3, every: c.every, steps: steps,
+						zombie: c.zombie}
 					if c.writer {
 						first.die = w.stop
 						w = startWriter(t, &Service{Sink: q})
@@ -97,10 +98,14 @@ func TestCrashAtEveryStep(t *testing.T) {
 					}
 					// The next owner crashes as well, in the middle of its replay.
 					second := &ingest{kafka: k, client: w.client, batch: 3, window: 3, every: 2, steps: steps % 13}
-					if err := second.run(t.Context()); err != nil && !errors.Is(err, errCrash) && status.Code(err) != codes.Aborted {
+					if err := second.run(t.Context()); err != nil && !errors.Is(err, errCrash) &&
+						status.Code(err) != codes.Aborted {
 						t.Fatalf("after %d steps: %v", steps, err)
 					}
-					carryOn(t, func() *ingest { return &ingest{kafka: k, client: w.client, batch: 5, window: 2, every: 2, steps: -1} })
+					carryOn(t, func() *ingest {
+						return &ingest{kafka: k, client: w.client, batch: 5, window: 2,
+							every: 2, steps: -1}
+					})
 					if err := k.audit(q); err != nil {
 						t.Errorf("crash after %d steps: %v", steps, err)
 					}
@@ -174,7 +179,8 @@ func lives(t *testing.T, r *rapid.T, repeats func() []bool) {
 		running := 0
 		for _, l := range all {
 			g := &ingest{
-				kafka: k, client: w.client, batch: l.batch, window: l.window, every: l.every, steps: l.steps, zombie: l.zombie,
+				kafka: k, client: w.client, batch: l.batch, window: l.window, every: l.every, steps: l.steps,
+				zombie:  l.zombie,
 				repeats: l.repeats,
 			}
 			running++

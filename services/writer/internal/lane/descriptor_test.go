@@ -114,9 +114,11 @@ func TestMeasure(t *testing.T) {
 		"all parts": {
 			message("R", kinds{message("T", nil, columnsNamed(2*maxColumns-3)...)}, "t X"), 1, "",
 		},
-		"the longest names":              {message(strings.Repeat("R", maxName), nil, strings.Repeat("f", maxName)), 1, ""},
-		"a long name before a short one": {message("R", nil, strings.Repeat("f", maxName+1), "a"), 0, "more than 1200 bytes"},
-		"too many columns in the row":    {message("R", nil, columnsNamed(maxColumns+1)...), 0, "more than 10000 columns"},
+		"the longest names": {message(strings.Repeat("R", maxName), nil, strings.Repeat("f", maxName)), 1,
+			""},
+		"a long name before a short one": {message("R", nil, strings.Repeat("f", maxName+1), "a"), 0,
+			"more than 1200 bytes"},
+		"too many columns in the row": {message("R", nil, columnsNamed(maxColumns+1)...), 0, "more than 10000 columns"},
 		"too many fields of no column": {
 			message("R", kinds{message("T", nil, columnsNamed(2*maxColumns)...)}, "t X"), 0,
 			"more than 20000 types, fields and values",
@@ -128,7 +130,8 @@ func TestMeasure(t *testing.T) {
 		"sixteen levels inside": {chain(16, true), 0, "declared in more than 15 others"},
 		"itself":                {message("R", nil, "r R"), 0, "type R contains itself"},
 		"itself in two steps": {
-			message("R", kinds{message("T", nil, "u U"), message("U", nil, "t T")}, "t T"), 0, "type R.T contains itself",
+			message("R", kinds{message("T", nil, "u U"), message("U", nil, "t T")}, "t T"), 0,
+			"type R.T contains itself",
 		},
 		"deep by a type known already": {message("R", append(chain(14, false).NestedType, message("V", nil, "t T1")),
 			"t T1", "v V"), 1 + 27 + 1 + 28, ""},
@@ -216,7 +219,8 @@ func TestDescriptorsAreBounded(t *testing.T) {
 		{most, ""},
 	} {
 		_, err := (&Tables{Comparer: &comparer{}}).Diff(t.Context(), &lanev1.DiffRequest{Routes: test.routes})
-		errs := map[string]error{"diff": err, "open": checkOpen(&lanev1.Open{Group: "g", Topic: "t", Routes: test.routes})}
+		errs := map[string]error{"diff": err, "open": checkOpen(
+			&lanev1.Open{Group: "g", Topic: "t", Routes: test.routes})}
 		for who, err := range errs {
 			if test.says == "" && err != nil || test.says != "" && (status.Code(err) != codes.InvalidArgument ||
 				!strings.Contains(err.Error(), test.says)) {

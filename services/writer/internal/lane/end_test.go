@@ -193,7 +193,10 @@ func TestAPanicLeavesNothingBehind(t *testing.T) {
 		"in looking at a table": {&odd{table: broken}, token, false},
 		"in closing its appender": {&odd{
 			closing: broken,
-			append:  func(id uint64, _ int, results func(Result)) { results(Result{ID: id, Err: errors.New("broken")}) },
+			append: func(id uint64, _ int, results func(Result)) {
+				results(
+					Result{ID: id, Err: errors.New("broken")})
+			},
 		}, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +239,8 @@ func TestAPanicLeavesNothingBehind(t *testing.T) {
 				if budget.Used() != 0 {
 					t.Errorf("%d bytes are held by no lane", budget.Used())
 				}
-				if !strings.Contains(log.String(), "a lane panicked") || !strings.Contains(log.String(), "end_test.go") {
+				if !strings.Contains(log.String(), "a lane panicked") ||
+					!strings.Contains(log.String(), "end_test.go") {
 					t.Errorf("the log does not say where: %s", log.String())
 				}
 				if n := testutil.CollectAndCount(metrics.ends); n != 1 {

@@ -37,8 +37,8 @@ func (l *lane) endOnce(err error) {
 // foreign says what is wrong with a stream that holds rows of a stranger, and the way out.
 func foreign(stream, table string, open *lanev1.Open) string {
 	return fmt.Sprintf("write stream %s holds rows that no owner of this lane has appended: somebody else writes to "+
-		"it, or a checkpoint was forged or copied from elsewhere. Nothing is counted by it, so that no record is taken for "+
-		"written that is not. Way out: find who else appends to table %s, and end it; then %s",
+		"it, or a checkpoint was forged or copied from elsewhere. Nothing is counted by it, so that no record is "+
+		"taken for written that is not. Way out: find who else appends to table %s, and end it; then %s",
 		stream, table, startAnew(open))
 }
 

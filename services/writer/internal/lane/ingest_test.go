@@ -100,7 +100,8 @@ func (k *kafka) explains(table, stream string, index int64, row string) error {
 			}
 		}
 		if n != index-t.Rows || offset < c.Position {
-			return fmt.Errorf("committed position %d, rows %d, drop %d place it at %d", c.Position, t.Rows, t.Drop, t.Rows+n)
+			return fmt.Errorf("committed position %d, rows %d, drop %d place it at %d", c.Position, t.Rows, t.Drop,
+				t.Rows+n)
 		}
 		return nil
 	}

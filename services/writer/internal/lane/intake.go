@@ -88,7 +88,8 @@ func (l *lane) process(r *lanewire.Request) error {
 	}
 	if r.Control == nil {
 		if l.phase == awaitsDurable {
-			return invalid("append before durable: commit the checkpoint of Opened and send Durable with barrier 0 first")
+			return invalid("append before durable: commit the checkpoint of Opened and send Durable with barrier 0 " +
+				"first")
 		}
 		return l.takeAppend(&r.Append)
 	}
@@ -97,7 +98,8 @@ func (l *lane) process(r *lanewire.Request) error {
 		return l.takeDurable(m.Durable.GetBarrier())
 	case *lanev1.LaneRequest_LeftOut:
 		if l.phase == awaitsDurable {
-			return invalid("left_out before durable: commit the checkpoint of Opened and send Durable with barrier 0 first")
+			return invalid("left_out before durable: commit the checkpoint of Opened and send Durable with barrier 0 " +
+				"first")
 		}
 		return l.takeLeftOut(m.LeftOut)
 	case *lanev1.LaneRequest_Open:
@@ -169,18 +171,20 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 			return invalid("append.blocks[%d].rows is %d, but it holds %d rows", i, from.Rows, rows)
 		}
 		if int64(from.Dropped) > t.toDrop {
-			return invalid("append.blocks[%d].dropped is %d, but only %d rows of %s are left to drop", i, from.Dropped, t.toDrop,
-				t.route.GetTable())
+			return invalid("append.blocks[%d].dropped is %d, but only %d rows of %s are left to drop", i, from.Dropped,
+				t.toDrop, t.route.GetTable())
 		}
 		if rows > 0 && int64(from.Dropped) < t.toDrop {
 			return invalid("append.blocks[%d] has rows while %d rows of %s are still to be dropped (opened.replay)", i,
 				t.toDrop-int64(from.Dropped), t.route.GetTable())
 		}
 		if records -= int64(rows) + int64(from.Dropped); records < 0 {
-			return invalid("append.blocks: more rows than the records from %d to %d that are not left out", b.start, b.end)
+			return invalid("append.blocks: more rows than the records from %d to %d that are not left out", b.start,
+				b.end)
 		}
 		b.bytes += size
-		b.blocks = append(b.blocks, block{table: int(from.Route), rows: rows, dropped: int64(from.Dropped), done: rows == 0})
+		b.blocks = append(b.blocks, block{table: int(from.Route), rows: rows, dropped: int64(from.Dropped),
+			done: rows == 0})
 		if rows > 0 {
 			b.open++
 		}
@@ -218,10 +222,11 @@ func (l *lane) takeLeftOut(m *lanev1.LeftOut) error {
 	case m.GetSequence() != 0:
 		return l.recordLeftOut(m)
 	case !ascending(offsets, l.end, 1<<63-1):
-		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the Append "+
-			"that passes its records", l.end)
+		return invalid("left_out.offsets must ascend from %d, the end of the batches sent: LeftOut precedes the "+
+			"Append that passes its records", l.end)
 	case l.waits+len(offsets) > maxParked:
-		return invalid("left_out.offsets: %d offsets wait for the window to settle already, at most %d", l.waits, maxParked)
+		return invalid("left_out.offsets: %d offsets wait for the window to settle already, at most %d", l.waits,
+			maxParked)
 	}
 	l.service.Metrics.leftOut.Add(float64(len(offsets)))
 	l.parked = append(l.parked, parked{before: l.sequence + 1, offsets: offsets})

@@ -30,7 +30,8 @@ func TestWeigh(t *testing.T) {
 		"rows that fill a window": {lanewire.Request{Append: *oneRow(1, 88)}, draining, 90},
 		"rows beyond a window":    {lanewire.Request{Append: *oneRow(1, 89)}, streaming, 0},
 		"rows before the opening": {lanewire.Request{Append: *oneRow(1, 8)}, awaitsDurable, 0},
-		"a position":              {lanewire.Request{Append: lanewire.Append{Sequence: 1, EndPosition: 1}}, streaming, 0},
+		"a position": {lanewire.Request{Append: lanewire.Append{Sequence: 1, EndPosition: 1}}, streaming,
+			0},
 		"an answer":               {lanewire.Request{Control: durable(1)}, streaming, 0},
 		"offsets left out":        {leftOut(0, 3), streaming, 3 * offsetBytes},
 		"as many as there may be": {leftOut(0, maxLeftOut), streaming, maxLeftOut * offsetBytes},
@@ -171,7 +172,8 @@ func TestTakeAppend(t *testing.T) {
 			4, 13, blocks(one(0, 0, "123456789")), nil, "blocks[0] has 11 bytes of rows, at most 10",
 		},
 		"no rows by their framing": {
-			4, 13, blocks(lanewire.Block{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer("x")}}), nil, "starts with 0x78",
+			4, 13, blocks(lanewire.Block{Rows: 1, Bytes: mem.BufferSlice{mem.SliceBuffer("x")}}), nil,
+			"starts with 0x78",
 		},
 		"another number of rows": {
 			4, 13, blocks(lanewire.Block{Rows: 2, Bytes: entry1("a")}), nil, "rows is 2, but it holds 1 rows",
@@ -308,6 +310,7 @@ func TestTakeLeftOut(t *testing.T) {
 		}
 	}
 	if len(l.parked) != 0 || l.charged != 0 || l.version != 0 || len(l.left) != 1 {
-		t.Errorf("%d parked, %d bytes charged, version %d, %d left out", len(l.parked), l.charged, l.version, len(l.left))
+		t.Errorf("%d parked, %d bytes charged, version %d, %d left out", len(l.parked), l.charged, l.version,
+			len(l.left))
 	}
 }

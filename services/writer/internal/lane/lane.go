@@ -55,8 +55,8 @@ type lane struct {
 	done     chan struct{} // closed when the owner is gone
 	request  lanewire.Received
 	mail     mailbox
-	// noticing are the tables whose storms ingest wants notices of; nil: of none. noticed is the cause of its last notice
-	// last; of Watch.
+	// noticing are the tables whose storms ingest wants notices of; nil: of none. noticed is the cause of its last
+	// notice last; of Watch.
 	noticing atomic.Pointer[[]string]
 	noticed  string
 

@@ -33,8 +33,8 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		lanes: f.NewGauge(prometheus.GaugeOpts{Name: ns + "lanes", Help: "Lanes whose call is open."}),
 		opens: f.NewCounterVec(prometheus.CounterOpts{
 			Name: ns + "lane_opens_total",
-			Help: "Lanes opened, by outcome: new (no checkpoint), adopted (clean checkpoint), fenced (streams finalized), " +
-				"refused.",
+			Help: "Lanes opened, by outcome: new (no checkpoint), adopted (clean checkpoint), fenced (streams " +
+				"finalized), refused.",
 		}, []string{"outcome"}),
 		ends: f.NewCounterVec(prometheus.CounterOpts{
 			Name: ns + "lane_ends_total",
@@ -59,19 +59,20 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		leftOut: f.NewCounter(prometheus.CounterOpts{
 			Name: ns + "left_out_total", Help: "Records that ingest left out of the tables.",
 		}),
-		refused: f.NewCounter(prometheus.CounterOpts{Name: ns + "rows_refused_total", Help: "Rows that BigQuery refused."}),
+		refused: f.NewCounter(prometheus.CounterOpts{Name: ns + "rows_refused_total",
+			Help: "Rows that BigQuery refused."}),
 		held: f.NewGauge(prometheus.GaugeOpts{
 			Name: ns + "held_bytes", Help: "Encoded bytes of rows received and not settled.",
 		}),
 		relieved: f.NewCounterVec(prometheus.CounterOpts{
 			Name: ns + "lanes_relieved_total",
-			Help: "Lanes ended to make room, by what was full: budget (the lane waited for its ingest), memory (more was " +
-				"received than twice the budget).",
+			Help: "Lanes ended to make room, by what was full: budget (the lane waited for its ingest), memory " +
+				"(more was received than twice the budget).",
 		}, []string{"full"}),
 		foreign: f.NewCounterVec(prometheus.CounterOpts{
 			Name: ns + "checkpoints_foreign_total",
-			Help: "Checkpoints that no key of checkpoint.keys has sealed for the lane: unsigned and forged ones are refused, " +
-				"accepted ones are unsigned and taken by checkpoint.accept_unsigned.",
+			Help: "Checkpoints that no key of checkpoint.keys has sealed for the lane: unsigned and forged ones are " +
+				"refused, accepted ones are unsigned and taken by checkpoint.accept_unsigned.",
 		}, []string{"what"}),
 		factory: f,
 	}

@@ -57,7 +57,8 @@ func checkOpen(open *lanev1.Open) error {
 			return invalid("open.routes[%d]%v", i, err)
 		}
 		if j, found := named[r.GetTable()]; found {
-			return invalid("open.routes[%d].table %q is that of routes[%d]: one table takes one row message", i, r.GetTable(), j)
+			return invalid("open.routes[%d].table %q is that of routes[%d]: one table takes one row message", i,
+				r.GetTable(), j)
 		}
 		named[r.GetTable()] = i
 	}
@@ -107,16 +108,17 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 		return nil, fatal("open.checkpoint: %v. To start anew: %s", err, startAnew(open))
 	}
 	place := checkpoint.Place{
-		Cluster: open.GetCluster(), Topic: open.GetTopic(), Partition: open.GetPartition(), Position: open.GetPosition(),
+		Cluster: open.GetCluster(), Topic: open.GetTopic(), Partition: open.GetPartition(),
+		Position: open.GetPosition(),
 	}
 	if err := c.Verify(place); err != nil {
-		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong together, "+
-			"or start anew: %s", err, startAnew(open))
+		return nil, fatal("%v: going on could lose or repeat rows. Commit the position and metadata that belong "+
+			"together, or start anew: %s", err, startAnew(open))
 	}
 	for i := range c.Tables {
 		if t := &c.Tables[i]; t.Stream != "" && !strings.HasPrefix(t.Stream, t.Name+"/streams/") {
-			return nil, fatal("the checkpoint names write stream %s for table %s, which is of another table: no writer has "+
-				"written it so. To start anew: %s", t.Stream, t.Name, startAnew(open))
+			return nil, fatal("the checkpoint names write stream %s for table %s, which is of another table: no "+
+				"writer has written it so. To start anew: %s", t.Stream, t.Name, startAnew(open))
 		} else if t.Tainted || l.service.suspects(suspectOf(open, t.Stream)) {
 			return nil, fatal("%s", foreign(t.Stream, t.Name, open))
 		}
@@ -140,16 +142,16 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 	for i := range o.entries {
 		e := &o.entries[i]
 		if e.Drop > 0 && c.Routing != open.GetRouting() {
-			return nil, fatal("the routing changed (fingerprint %016x, was %016x) while %d rows after position %d are in "+
-				"table %s already and must be dropped on replay: which records they were depends on the old routing. Two ways "+
-				"out: run ingest with the old routing until it has stopped cleanly once, then change it; or commit position %d "+
-				"with empty metadata and accept up to %d duplicate rows, or none: %s",
+			return nil, fatal("the routing changed (fingerprint %016x, was %016x) while %d rows after position %d "+
+				"are in table %s already and must be dropped on replay: which records they were depends on the old "+
+				"routing. Two ways out: run ingest with the old routing until it has stopped cleanly once, then "+
+				"change it; or commit position %d with empty metadata and accept up to %d duplicate rows, or none: %s",
 				open.GetRouting(), c.Routing, e.Drop, c.Position, e.Name, c.Position, e.Drop, startAnew(open))
 		}
 		if e.Drop > 0 && e.route < 0 {
-			return nil, fatal("%d rows after position %d are in table %s already and must be dropped on replay, but no route "+
-				"leads there now. Two ways out: route to it again until ingest has stopped cleanly once; or commit position %d "+
-				"with empty metadata and accept up to %d duplicate rows, or none: %s",
+			return nil, fatal("%d rows after position %d are in table %s already and must be dropped on replay, but "+
+				"no route leads there now. Two ways out: route to it again until ingest has stopped cleanly once; or "+
+				"commit position %d with empty metadata and accept up to %d duplicate rows, or none: %s",
 				e.Drop, c.Position, e.Name, c.Position, e.Drop, startAnew(open))
 		}
 	}
@@ -158,8 +160,8 @@ func (l *lane) inherit(ctx context.Context) (*opened, error) {
 
 // startAnew is the way out that neither loses nor repeats rows, whatever happened.
 func startAnew(open *lanev1.Open) string {
-	return fmt.Sprintf("stop ingest, delete the rows with kafka_topic = '%s', kafka_partition = %d and kafka_offset >= "+
-		"%d from the tables of this topic, then commit offset %d for group %s with empty "+
+	return fmt.Sprintf("stop ingest, delete the rows with kafka_topic = '%s', kafka_partition = %d and "+
+		"kafka_offset >= %d from the tables of this topic, then commit offset %d for group %s with empty "+
 		"metadata", open.GetTopic(), open.GetPartition(), open.GetPosition(),
 		open.GetPosition(), open.GetGroup())
 }
@@ -205,9 +207,9 @@ func (l *lane) inheritTable(ctx context.Context, e *entry, clean bool) error {
 	case clean && rows > e.Rows: // its last owner had nothing under way
 		return fatal("%s", foreign(e.Stream, e.Name, l.open))
 	case rows < e.Rows:
-		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were settled "+
-			"are missing from table %s, or the checkpoint is of another dataset. Nothing was written. Compare the table with "+
-			"the topic below that position before committing anything else",
+		return fatal("write stream %s holds %d rows, but the checkpoint at position %d counts %d: rows that were "+
+			"settled are missing from table %s, or the checkpoint is of another dataset. Nothing was written. "+
+			"Compare the table with the topic below that position before committing anything else",
 			e.Stream, rows, l.open.GetPosition(), e.Rows, e.Name)
 	default:
 		e.Drop += rows - e.Rows

@@ -18,8 +18,8 @@ import (
 // errStuck says why a lane was made to give back what it holds.
 func errStuck(waited time.Duration) error {
 	return status.Errorf(codes.Aborted,
-		"the writer's memory.budget is full, and this lane has waited for its ingest for %v (its response to a barrier or "+
-			"to refused rows, or to be read): open it again", waited.Round(time.Second))
+		"the writer's memory.budget is full, and this lane has waited for its ingest for %v (its response to a "+
+			"barrier or to refused rows, or to be read): open it again", waited.Round(time.Second))
 }
 
 // relieve is called when lanes have waited for room as long as they may. Of those whose response to a barrier or a

@@ -118,7 +118,8 @@ func (s *script) do(d *datadriven.TestData) string {
 		}
 		rest, _ := time.ParseDuration(args["rest"])
 		s.writer(Limits{
-			WindowBatches: int(number(args["batches"])), WindowBytes: number(args["bytes"]), BlockBytes: number(args["block"]),
+			WindowBatches: int(number(args["batches"])), WindowBytes: number(args["bytes"]),
+			BlockBytes:      number(args["block"]),
 			CheckpointBytes: int(number(args["checkpoint"])), RestAfter: rest,
 		}, budget)
 		return ""
@@ -167,8 +168,8 @@ func (s *script) do(d *datadriven.TestData) string {
 	case "lanes":
 		var out strings.Builder
 		for _, l := range s.w.Status() {
-			fmt.Fprintf(&out, "%s/%d %s: position %d, end %d, window %d, held %d, bytes %d, left out %d, barrier %v", l.Topic,
-				l.Partition, l.Phase, l.Position, l.End, l.Window, l.Held, l.Bytes, l.LeftOut, l.Barrier)
+			fmt.Fprintf(&out, "%s/%d %s: position %d, end %d, window %d, held %d, bytes %d, left out %d, barrier %v",
+				l.Topic, l.Partition, l.Phase, l.Position, l.End, l.Window, l.Held, l.Bytes, l.LeftOut, l.Barrier)
 			for _, t := range l.Tables {
 				fmt.Fprintf(&out, "; %s rows %d drop %d", short(t.Table), t.Rows, t.Drop)
 			}

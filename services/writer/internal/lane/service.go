@@ -195,7 +195,8 @@ func (s *Service) Drain(ctx context.Context, reason string) error {
 	}
 	for _, l := range s.list() {
 		l.cut(status.Error(codes.Unavailable,
-			"this writer is stopping and the lane did not close in time; open it at another one from the committed checkpoint"))
+			"this writer is stopping and the lane did not close in time; open it at another one from the committed "+
+				"checkpoint"))
 	}
 	limit := time.NewTimer(cutWithin)
 	defer limit.Stop()
@@ -203,8 +204,8 @@ func (s *Service) Drain(ctx context.Context, reason string) error {
 	case <-gone:
 		return ctx.Err()
 	case <-limit.C:
-		return fmt.Errorf("%w; %d lanes have not ended though they were cut, a fault of the writer: report it", ctx.Err(),
-			len(s.list()))
+		return fmt.Errorf("%w; %d lanes have not ended though they were cut, a fault of the writer: report it",
+			ctx.Err(), len(s.list()))
 	}
 }
 
@@ -215,7 +216,8 @@ func (s *Service) Status() []Status {
 		list = append(list, l.status.get())
 	}
 	slices.SortFunc(list, func(a, b Status) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition), cmp.Compare(a.Group, b.Group))
+		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition),
+			cmp.Compare(a.Group, b.Group))
 	})
 	return list
 }

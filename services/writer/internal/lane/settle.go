@@ -99,8 +99,8 @@ func (l *lane) refuse(b *batch, bl *block, rows []RefusedRow) error {
 		return aborted("BigQuery refused %d of %d rows in batch %d", bl.refused, bl.rows, b.sequence)
 	}
 	l.service.Metrics.refused.Add(float64(len(rows)))
-	b.traced.logger(l.log).Warn("rows refused", "batch", b.sequence, "table", l.tables[bl.table].name, "rows", len(rows),
-		"code", rows[0].Code, "message", rows[0].Message)
+	b.traced.logger(l.log).Warn("rows refused", "batch", b.sequence, "table", l.tables[bl.table].name, "rows",
+		len(rows), "code", rows[0].Code, "message", rows[0].Message)
 	b.traced.refused(len(rows))
 	for len(rows) > 0 {
 		n := min(len(rows), maxRefusedRows)
@@ -129,12 +129,12 @@ func (l *lane) recordLeftOut(m *lanev1.LeftOut) error {
 		}
 		b := l.window[r.sequence-l.window[0].sequence]
 		if len(m.GetOffsets()) != r.rows {
-			return invalid("left_out.offsets has %d offsets, but %d rows of batch %d were refused", len(m.GetOffsets()), r.rows,
-				b.sequence)
+			return invalid("left_out.offsets has %d offsets, but %d rows of batch %d were refused", len(m.GetOffsets()),
+				r.rows, b.sequence)
 		}
 		if !ascending(m.GetOffsets(), b.start, b.end) {
-			return invalid("left_out.offsets must ascend from %d and stay below %d, the records of batch %d", b.start, b.end,
-				b.sequence)
+			return invalid("left_out.offsets must ascend from %d and stay below %d, the records of batch %d", b.start,
+				b.end, b.sequence)
 		}
 		l.service.Metrics.leftOut.Add(float64(r.rows))
 		r.acknowledged, r.parked = true, m.GetOffsets()
@@ -165,9 +165,10 @@ func (l *lane) leaveOutRefused() error {
 			r.version, r.explained, r.parked = l.change(), true, nil
 			l.wanted = r.version
 		} else if oldest {
-			return fatal("batch %d: the offsets of its refused records do not fit in a checkpoint, which Kafka's offset "+
-				"metadata bounds. Lower the rows or bytes of a batch in ingest's configuration, so that fewer records are refused "+
-				"at once; or see why BigQuery refuses so many rows of %s (ingest's dead letters say)",
+			return fatal("batch %d: the offsets of its refused records do not fit in a checkpoint, which Kafka's "+
+				"offset metadata bounds. Lower the rows or bytes of a batch in ingest's configuration, so that fewer "+
+				"records are refused at once; or see why BigQuery refuses so many rows of %s (ingest's dead "+
+				"letters say)",
 				r.sequence, l.tables[r.table].name)
 		}
 	}
@@ -209,8 +210,8 @@ func (l *lane) settle() (moved bool, err error) {
 			t := &l.tables[bl.table]
 			t.settled += int64(bl.rows - bl.refused)
 			if t.drop -= bl.dropped; t.drop < 0 {
-				return false, fatal("batch %d drops %d rows of %s more than were to be dropped; this is a fault of the writer: "+
-					"report it", b.sequence, -t.drop, t.route.GetTable())
+				return false, fatal("batch %d drops %d rows of %s more than were to be dropped; this is a fault of "+
+					"the writer: report it", b.sequence, -t.drop, t.route.GetTable())
 			}
 			if bl.rows > 0 {
 				t.rows.Add(float64(bl.rows - bl.refused))

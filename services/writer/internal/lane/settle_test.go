@@ -102,7 +102,8 @@ func TestBroken(t *testing.T) {
 			err: ErrStreamGone, fresh: true, code: codes.Aborted, says: "gone while rows were in flight",
 		},
 		"odd while idle": {
-			err: errors.New("odd"), fresh: true, unwritten: true, code: codes.Aborted, says: "append to a/streams/1: odd",
+			err: errors.New("odd"), fresh: true, unwritten: true, code: codes.Aborted,
+			says: "append to a/streams/1: odd",
 		},
 		"gone while nobody can be asked": {
 			err: ErrStreamGone, fresh: true, unwritten: true, halfClosed: true, code: codes.Aborted,
@@ -310,7 +311,8 @@ func TestLeavingRefusedRowsOut(t *testing.T) {
 		"not answered yet":               {3, 10, codes.OK, false},
 		"left out already, and not anew": {4, 10, codes.OK, false},
 	} {
-		l := bare(t, 2, &batch{sequence: 1, end: 20000, open: 1}, &batch{sequence: 2, start: 20000, end: 40000, open: 1})
+		l := bare(t, 2, &batch{sequence: 1, end: 20000, open: 1},
+			&batch{sequence: 2, start: 20000, end: 40000, open: 1})
 		l.service.Limits.CheckpointBytes = 300
 		r := refusal{
 			sequence: min(test.sequence, 2), acknowledged: test.sequence != 3, explained: test.sequence == 4,

@@ -20,7 +20,8 @@ func TestStatusOfALaneThatOpens(t *testing.T) {
 		openLane(t, w, atLeastOnce)
 		synctest.Wait()
 		all := w.Status()
-		if len(all) != 2 || len(all[0].Tables) != 0 || len(all[1].Tables) != 0 || all[1].Group != "g" || all[1].Topic != "t" {
+		if len(all) != 2 || len(all[0].Tables) != 0 || len(all[1].Tables) != 0 || all[1].Group != "g" ||
+			all[1].Topic != "t" {
 			t.Errorf("%+v", all)
 		}
 	})

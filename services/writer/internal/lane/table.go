@@ -78,7 +78,8 @@ func (l *lane) name(i int, handle Table) error {
 	}
 	for _, j := range l.named {
 		if l.tables[j].name == handle.Name() {
-			return invalid("open.routes[%d].table %q and routes[%d].table %q are both %s: one table takes one row message",
+			return invalid("open.routes[%d].table %q and routes[%d].table %q are both %s: one table takes one row "+
+				"message",
 				i, t.route.GetTable(), j, l.tables[j].route.GetTable(), handle.Name())
 		}
 	}
@@ -159,20 +160,21 @@ func (l *lane) broken(i int, err error, unwritten bool) error {
 	t := &l.tables[i]
 	switch {
 	case errors.Is(err, ErrFinalized):
-		return aborted("write stream %s is finalized: a newer owner has fenced this lane, or an older one disturbed it; "+
-			"Kafka's generation decides who may go on", t.stream)
+		return aborted("write stream %s is finalized: a newer owner has fenced this lane, or an older one "+
+			"disturbed it; Kafka's generation decides who may go on", t.stream)
 	case errors.Is(err, ErrForeignRows):
 		return l.accuse(t, err)
 	case errors.Is(err, ErrStreamGone) && t.fresh && unwritten && !l.halfClosed:
 		// It was idle since a clean checkpoint and expired. Its absence must be durable before anybody opens this lane
 		// again.
-		l.endOnce(aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: open the "+
-			"lane again", t.stream))
+		l.endOnce(aborted("write stream %s expired while the lane was idle; the checkpoint no longer names it: "+
+			"open the lane again", t.stream))
 		t.appender.Close()
 		t.appender, t.stream, t.settled = nil, "", 0
 		return nil
 	case errors.Is(err, ErrStreamGone) && t.repeats:
-		return aborted("table %s is gone while rows were in flight: it was deleted. Opening the lane again makes it anew",
+		return aborted("table %s is gone while rows were in flight: it was deleted. Opening the lane again makes "+
+			"it anew",
 			t.name)
 	case errors.Is(err, ErrStreamGone):
 		return aborted("write stream %s is gone while rows were in flight: its table %s was deleted", t.stream, t.name)

@@ -79,7 +79,8 @@ func TestWhatGoesWrong(t *testing.T) {
 			if err := <-done; err != nil {
 				w.Error(err)
 			}
-			if w.k.position == 0 || w.k.position == int64(len(w.k.records)) || !strings.HasPrefix(show(w.k.token), "{clean") {
+			if w.k.position == 0 || w.k.position == int64(len(w.k.records)) ||
+				!strings.HasPrefix(show(w.k.token), "{clean") {
 				w.Errorf("stopped at %d: %s", w.k.position, show(w.k.token))
 			}
 			// The next writer adopts: it fences nothing.

@@ -76,7 +76,8 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 		group.Go(func() (err error) {
 			defer func() {
 				if p := recover(); p != nil { // The interceptors catch those of the handler's own goroutine alone.
-					err = status.Errorf(codes.Internal, "routes[%d].table %s: a fault of the writer: %v", i, route.GetTable(), p)
+					err = status.Errorf(codes.Internal, "routes[%d].table %s: a fault of the writer: %v", i,
+						route.GetTable(), p)
 				}
 			}()
 			out.Tables[i], err = t.Comparer.Diff(ctx, route)
@@ -88,7 +89,8 @@ func (t *Tables) Diff(ctx context.Context, r *lanev1.DiffRequest) (*lanev1.DiffR
 			case ctx.Err() != nil:
 				return status.FromContextError(ctx.Err()).Err()
 			}
-			return status.Errorf(codes.Unavailable, "routes[%d].table %s cannot be compared: %v", i, route.GetTable(), err)
+			return status.Errorf(codes.Unavailable, "routes[%d].table %s cannot be compared: %v", i, route.GetTable(),
+				err)
 		})
 	}
 	if err := group.Wait(); err != nil {

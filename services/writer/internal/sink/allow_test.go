@@ -17,7 +17,8 @@ func TestNothingOutsideOfAllowIsTouched(t *testing.T) {
 		"t": true, "d.t": true, "p.d.t": true, "x.t": false, "q.x.t": true, "r.d.t": false, "qq.d.t": false,
 		"example.com:q.d.t": false,
 	} {
-		if _, err := c.locate(name); (err == nil) != want || err != nil && !strings.Contains(err.Error(), "bigquery.allow") {
+		if _, err := c.locate(name); (err == nil) != want || err != nil &&
+			!strings.Contains(err.Error(), "bigquery.allow") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -105,7 +105,8 @@ func TestAppendPipelined(t *testing.T) {
 	carryAll(t, fake, stream, a, results, 100, func(i int) string { return fmt.Sprintf("a%d b%d", i, i) })
 	fake.mu.Lock()
 	defer fake.mu.Unlock()
-	if want := "write_stream=" + strings.ReplaceAll(stream, "/", "%2F"); len(fake.params) != 1 || fake.params[0] != want {
+	if want := "write_stream=" + strings.ReplaceAll(stream, "/", "%2F"); len(fake.params) != 1 ||
+		fake.params[0] != want {
 		t.Errorf("x-goog-request-params %q, want one %q", fake.params, want)
 	}
 }
@@ -210,7 +211,8 @@ func TestAppendLearnsRequestLimit(t *testing.T) {
 			size += len(row)
 		}
 		if !written && size > limit {
-			return nil, grpcstatus.Errorf(codes.InvalidArgument, "AppendRows request too large: %d limit %d", size, limit)
+			return nil, grpcstatus.Errorf(codes.InvalidArgument, "AppendRows request too large: %d limit %d", size,
+				limit)
 		}
 		return nil, nil
 	})
@@ -238,8 +240,8 @@ func TestAppendClose(t *testing.T) {
 	fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
 		return nil, grpcstatus.Error(codes.Unavailable, "away")
 	})
-	// gRPC forgets rows that reach its writing goroutine after their call has ended (controlbuf.go, preprocessData): they
-	// are left to the garbage collector. That happens to one close in hundreds, and what we forget to every one.
+	// gRPC forgets rows that reach its writing goroutine after their call has ended (controlbuf.go, preprocessData):
+	// they are left to the garbage collector. That happens to one close in hundreds, and what we forget to every one.
 	const tries = 5
 	for try := range tries {
 		pool := closeInTheMiddle(t, s)

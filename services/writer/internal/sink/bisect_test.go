@@ -35,7 +35,8 @@ func TestOneBadRowOfMany(t *testing.T) {
 				requests++
 				sent += len(held)
 				for _, row := range held {
-					if !tt.listed && string(row) == "bad" && r.GetOffset().GetValue() == int64(len(fake.streams[only(fake)].rows)) {
+					if !tt.listed && string(row) == "bad" &&
+						r.GetOffset().GetValue() == int64(len(fake.streams[only(fake)].rows)) {
 						return refusal(codes.InvalidArgument, 0, "Errors found while processing rows."), nil
 					}
 				}

@@ -39,19 +39,20 @@ const narrow = "leave fields out of the schema, or write them as one JSON column
 // the full names of what is in it, comes later.
 func checkSize(d *descriptorpb.DescriptorProto) error {
 	if size := proto.Size(d); size > maxDescriptor {
-		return fmt.Errorf("row descriptor %.60s: %d bytes, at most %d fit in a request beside rows; %s", d.GetName(), size,
-			maxDescriptor, narrow)
+		return fmt.Errorf("row descriptor %.60s: %d bytes, at most %d fit in a request beside rows; %s", d.GetName(),
+			size, maxDescriptor, narrow)
 	}
 	var n declared
 	if err := n.count(d, 0, 0); err != nil {
 		return err
 	}
 	if n.names > maxNames {
-		return fmt.Errorf("row descriptor %s: the full names of its fields take %d bytes, at most %d; shorten names, or "+
-			"nest types less deep", d.GetName(), n.names, maxNames)
+		return fmt.Errorf("row descriptor %s: the full names of its fields take %d bytes, at most %d; shorten "+
+			"names, or nest types less deep", d.GetName(), n.names, maxNames)
 	}
 	if n.fields > maxColumns || n.types > maxColumns {
-		return fmt.Errorf("row descriptor %s declares %d fields and %d types, a BigQuery table holds at most %d columns; %s",
+		return fmt.Errorf("row descriptor %s declares %d fields and %d types, a BigQuery table holds at most %d "+
+			"columns; %s",
 			d.GetName(), n.fields, n.types, maxColumns, narrow)
 	}
 	return nil
@@ -115,8 +116,8 @@ func checkColumns(message protoreflect.MessageDescriptor) error {
 	case err != nil:
 		return err
 	case all.columns > maxColumns:
-		return fmt.Errorf("row message %s unfolds to more than the %d columns that a BigQuery table holds, nested ones "+
-			"included; %s", message.FullName(), maxColumns, narrow)
+		return fmt.Errorf("row message %s unfolds to more than the %d columns that a BigQuery table holds, nested "+
+			"ones included; %s", message.FullName(), maxColumns, narrow)
 	case all.columns == 0:
 		return fmt.Errorf("row message %s has no fields, a BigQuery table needs a column", message.FullName())
 	}
@@ -127,8 +128,8 @@ func checkColumns(message protoreflect.MessageDescriptor) error {
 func measure(message protoreflect.MessageDescriptor, known map[protoreflect.FullName]*extent) (*extent, error) {
 	if e := known[message.FullName()]; e != nil {
 		if e.open {
-			return nil, fmt.Errorf("row message %s is inside itself, BigQuery has no recursive columns; write it as one JSON "+
-				"column", message.FullName())
+			return nil, fmt.Errorf("row message %s is inside itself, BigQuery has no recursive columns; write it as "+
+				"one JSON column", message.FullName())
 		}
 		return e, nil
 	}
@@ -141,8 +142,8 @@ func measure(message protoreflect.MessageDescriptor, known map[protoreflect.Full
 			return nil, err
 		}
 		if other, taken := names[strings.ToLower(string(field.Name()))]; taken {
-			return nil, fmt.Errorf("field %s: BigQuery has one column for names that differ in case only, and %s is there "+
-				"already; rename one", field.FullName(), other)
+			return nil, fmt.Errorf("field %s: BigQuery has one column for names that differ in case only, and %s is "+
+				"there already; rename one", field.FullName(), other)
 		}
 		names[strings.ToLower(string(field.Name()))] = field.Name()
 		e.columns++
@@ -155,13 +156,13 @@ func measure(message protoreflect.MessageDescriptor, known map[protoreflect.Full
 			return nil, err
 		}
 		if inner.columns == 0 {
-			return nil, fmt.Errorf("field %s: message %s has no fields, a RECORD needs one; leave it out", field.FullName(),
-				field.Message().FullName())
+			return nil, fmt.Errorf("field %s: message %s has no fields, a RECORD needs one; leave it out",
+				field.FullName(), field.Message().FullName())
 		}
 		e.columns = min(e.columns+inner.columns, maxColumns+1)
 		if e.levels = max(e.levels, 1+inner.levels); e.levels > maxLevels {
-			return nil, fmt.Errorf("field %.200s: BigQuery nests RECORD columns at most %d levels deep; write what is deeper "+
-				"as one JSON column", field.FullName(), maxLevels)
+			return nil, fmt.Errorf("field %.200s: BigQuery nests RECORD columns at most %d levels deep; write what "+
+				"is deeper as one JSON column", field.FullName(), maxLevels)
 		}
 	}
 	e.open = false
@@ -172,13 +173,14 @@ func checkName(field protoreflect.FieldDescriptor) error {
 	name := string(field.Name())
 	switch lower := strings.ToLower(name); {
 	case !columnName.MatchString(name):
-		return fmt.Errorf("field %s: a column's name has letters, digits and underscores, and no digit first; rename it",
+		return fmt.Errorf("field %s: a column's name has letters, digits and underscores, and no digit first; "+
+			"rename it",
 			field.FullName())
 	default:
 		for _, prefix := range reservedPrefixes {
 			if strings.HasPrefix(lower, prefix) {
-				return fmt.Errorf("field %s: BigQuery keeps names that start with %s for itself; rename it", field.FullName(),
-					strings.ToUpper(prefix))
+				return fmt.Errorf("field %s: BigQuery keeps names that start with %s for itself; rename it",
+					field.FullName(), strings.ToUpper(prefix))
 			}
 		}
 	}

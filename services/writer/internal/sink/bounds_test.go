@@ -87,7 +87,8 @@ func recursive() *descriptorpb.DescriptorProto {
 // What BigQuery would refuse of columns is refused without asking it, as the route's fault, with what to do about it,
 // and at once, however much the descriptor unfolds to.
 func TestColumnsThatNoTableHas(t *testing.T) {
-	_, s := world(t, func(c *Config) { c.Endpoint.REST = "http://127.0.0.1:1" }) // A call would be tried again for ever.
+	// A call would be tried again for ever.
+	_, s := world(t, func(c *Config) { c.Endpoint.REST = "http://127.0.0.1:1" })
 	for name, c := range map[string]struct {
 		row  *descriptorpb.DescriptorProto
 		says string
@@ -121,7 +122,8 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			_, err := s.Table(deadline(t), &lanev1.Route{Table: "t", Row: &lanev1.Route_Descriptor_{Descriptor_: c.row}})
+			_, err := s.Table(deadline(t), &lanev1.Route{Table: "t",
+				Row: &lanev1.Route_Descriptor_{Descriptor_: c.row}})
 			if err == nil || !errors.Is(err, lane.ErrRoute) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %.500v, want %q", err, c.says)
 			}
@@ -138,7 +140,8 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 // The largest table that BigQuery takes goes through, and its names up to the last character.
 func TestColumnsAtTheLimit(t *testing.T) {
 	for name, row := range map[string]*descriptorpb.DescriptorProto{
-		"15 levels": deep(15), "10,000 columns": wide(10_000), "2^12 columns": unfolding(11), "10,000 types": many(9_999),
+		"15 levels": deep(15), "10,000 columns": wide(10_000), "2^12 columns": unfolding(11),
+		"10,000 types":             many(9_999),
 		"a name of 300":            text("Row", strings.Repeat("n", 300)),
 		"names inside and outside": text("Row", "a", text("Sub", "A")),
 		"names like those kept":    text("Row", "_parti", "table_", "x_TABLE_", "_colid"),
@@ -160,7 +163,8 @@ func TestNamesOfTables(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"événements-2 _x": true, strings.Repeat("t", 1024): true, "a.b": true, strings.Repeat("t", 1025): false,
 		"t$20260101": false, "t@1": false, "t*": false,
-		strings.Repeat("d", 1024) + ".t": true, "data-set.t": false, "d d.t": false, strings.Repeat("d", 1025) + ".t": false,
+		strings.Repeat("d", 1024) + ".t": true, "data-set.t": false, "d d.t": false, strings.Repeat("d", 1025) +
+			".t": false,
 		"t;": false,
 	} {
 		if _, err := c.locate(name); (err == nil) != ok {

@@ -76,7 +76,8 @@ func bubble(t *testing.T, rest func() int) (*fakeBigQuery, *Sink, *logtest.Log) 
 		if rest != nil {
 			if code := rest(); code != 0 {
 				w.WriteHeader(code)
-				fmt.Fprintf(w, `{"error": {"code": %d, "message": "away", "errors": [{"reason": "backendError"}]}}`, code)
+				fmt.Fprintf(w, `{"error": {"code": %d, "message": "away", "errors": [{"reason": "backendError"}]}}`,
+					code)
 				return w.Result(), nil
 			}
 		}

@@ -85,8 +85,8 @@ func checkCredentials(ctx context.Context, c Config) findings.Finding {
 	}
 	if err != nil {
 		f.Detail = fmt.Sprintf("%s: %v", from, err)
-		f.Remedy = "name a service account's file in bigquery.credentials, set GOOGLE_APPLICATION_CREDENTIALS, or run on " +
-			"Google Cloud"
+		f.Remedy = "name a service account's file in bigquery.credentials, set GOOGLE_APPLICATION_CREDENTIALS, or " +
+			"run on Google Cloud"
 		return f
 	}
 	f.State, f.Detail = findings.OK, from+" give a token"

@@ -67,12 +67,13 @@ func TestCheck(t *testing.T) {
 		{grpcstatus.Error(codes.NotFound, "no table"), true, "FAIL"},
 		{grpcstatus.Error(codes.Unimplemented, "an emulator"), true, "ok"},
 		{
-			grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource waybill_check (or it may not exist)."),
+			grpcstatus.Error(codes.PermissionDenied,
+				"Permission denied on resource waybill_check (or it may not exist)."),
 			false, "ok",
 		},
 		{
-			grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource orders (or it may not exist)."), true,
-			"FAIL",
+			grpcstatus.Error(codes.PermissionDenied, "Permission denied on resource orders (or it may not exist)."),
+			true, "FAIL",
 		},
 		{grpcstatus.Error(codes.PermissionDenied,
 			"BigQuery Storage API has not been used in project 7 before or it is disabled"), false, "FAIL"},

@@ -85,8 +85,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 		}
 	}
 	if c.Project != "" && c.Dataset != "" && !c.allows(tableID{project: c.Project, dataset: c.Dataset}) {
-		report("allow", fmt.Sprintf("does not have %s.%s, where tables go whose route names none", c.Project, c.Dataset),
-			"add it")
+		report("allow", fmt.Sprintf("does not have %s.%s, where tables go whose route names none", c.Project,
+			c.Dataset), "add it")
 	}
 	switch {
 	case c.Project == "":
@@ -107,7 +107,8 @@ func (c *Config) Check(report func(key, message, remedy string)) {
 			"name both endpoints of the emulator, or take insecure away")
 	}
 	if c.Insecure && c.Credentials != "" {
-		report("credentials", "credentials are not sent over an insecure connection", "take credentials or insecure away")
+		report("credentials", "credentials are not sent over an insecure connection",
+			"take credentials or insecure away")
 	}
 	if c.Credentials != "" {
 		if _, err := credentialsType(c.Credentials); err != nil {
@@ -188,7 +189,8 @@ func (c *Config) clientOptions(version string) (grpcOptions, restOptions []optio
 		})))
 	restOptions = append(restOptions, common...)
 	if c.Insecure {
-		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(grpc.WithTransportCredentials(insecure.NewCredentials())))
+		grpcOptions = append(grpcOptions, option.WithGRPCDialOption(
+			grpc.WithTransportCredentials(insecure.NewCredentials())))
 	}
 	if c.Endpoint.GRPC != "" {
 		grpcOptions = append(grpcOptions, option.WithEndpoint(c.Endpoint.GRPC))

@@ -101,7 +101,8 @@ func (c *connection) dial(ctx context.Context) error {
 }
 
 func (c *connection) call(
-	ctx context.Context, open func(context.Context, ...gax.CallOption) (storagepb.BigQueryWrite_AppendRowsClient, error),
+	ctx context.Context, open func(context.Context, ...gax.CallOption) (storagepb.BigQueryWrite_AppendRowsClient,
+		error),
 ) (err error) {
 	// Outside the US multi-region the API finds the stream's region by this header only.
 	of := metadata.AppendToOutgoingContext(c.ctx, "x-goog-request-params",

@@ -24,8 +24,9 @@ func TestHowLongCallsAreTriedAgain(t *testing.T) {
 		least, most time.Duration // creating, until it gives up
 		fence       time.Duration // finalizing, at least; at most four seconds more, and at once where it is 0
 	}{
-		"unknown":     {noTable, newTableGrace, newTableGrace + 2*maxUnknown, goneGrace},
-		"denied":      {grpcstatus.Error(codes.PermissionDenied, "no"), deniedGrace, deniedGrace + 2*maxUnknown, deniedGrace},
+		"unknown": {noTable, newTableGrace, newTableGrace + 2*maxUnknown, goneGrace},
+		"denied": {grpcstatus.Error(codes.PermissionDenied, "no"), deniedGrace, deniedGrace + 2*maxUnknown,
+			deniedGrace},
 		"wrong":       {grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, time.Second, 0},
 		"not to be":   {grpcstatus.Error(codes.FailedPrecondition, "no"), 0, time.Second, 0},
 		"no such API": {grpcstatus.Error(codes.Unimplemented, "no"), 0, time.Second, 0},
@@ -134,15 +135,18 @@ func TestWhenAStreamIsGone(t *testing.T) {
 		stream string
 		gone   bool
 	}{
-		"denied, no table":           {refused, 0, false, "projects/test-project/datasets/d/tables/t/streams/s", true},
-		"denied, and no telling":     {refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s", false},
+		"denied, no table": {refused, 0, false, "projects/test-project/datasets/d/tables/t/streams/s", true},
+		"denied, and no telling": {refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s",
+			false},
 		"denied, with a table":       {refused, 0, true, "projects/test-project/datasets/d/tables/t/streams/s", false},
 		"denied, of no table at all": {refused, 0, false, "s", false},
 		"away for a while, no table": {
-			grpcstatus.Error(codes.Unavailable, "away"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s", false,
+			grpcstatus.Error(codes.Unavailable, "away"), 0, false,
+			"projects/test-project/datasets/d/tables/t/streams/s", false,
 		},
 		"wrong, no table": {
-			grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, false, "projects/test-project/datasets/d/tables/t/streams/s",
+			grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, false,
+			"projects/test-project/datasets/d/tables/t/streams/s",
 			false,
 		},
 		"unknown, whatever the table": {

@@ -48,7 +48,8 @@ func (m *defaultModel) act(s sent, busy bool) *reply {
 func TestDefaultQueueLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &defaultModel{
-			bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit"),
+			bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"),
+			limit: rapid.IntRange(6, 60).Draw(t, "limit"),
 		}
 		q := newQueue(0, rapid.IntRange(6, 60).Draw(t, "believed limit"), 0, func() float64 { return 0 })
 		q.repeats = true

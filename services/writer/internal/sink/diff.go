@@ -110,8 +110,8 @@ func (d *difference) String() string {
 		return fmt.Sprintf("column %s is %s, the rows have %s", d.path, spell(d.have), spell(d.want))
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER:
 		has, needs := digitsOf(d.have), digitsOf(d.want)
-		return fmt.Sprintf("column %s is %s and holds %d digits before the point and %d behind it, the rows have %s, up "+
-			"to %d and %d",
+		return fmt.Sprintf("column %s is %s and holds %d digits before the point and %d behind it, the rows have "+
+			"%s, up to %d and %d",
 			d.path, spell(d.have), has.whole, has.scale, spell(d.want), needs.whole, needs.scale)
 	case d.kind == lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED && d.want == nil:
 		return fmt.Sprintf("column %s is REQUIRED, and the rows do not have it", d.path)

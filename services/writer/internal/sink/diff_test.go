@@ -36,7 +36,8 @@ func TestDiff(t *testing.T) {
 			"it is laid out otherwise than the contract says, not partitioned: an existing table stays as it is",
 		},
 		Differences: []*lanev1.Difference{
-			{Column: "id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING", Want: "STRING"},
+			{Column: "id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING",
+				Want: "STRING"},
 			{Column: "count", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "NUMERIC(10, 2)", Want: "STRING"},
 			{Column: "sub.new", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"},
 			{Column: "sub.old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "RANGE<DATE>"},
@@ -73,7 +74,8 @@ func TestDiff(t *testing.T) {
 func decimals(columnType columnv1.ColumnType, precision, scale int32) *lanev1.Route {
 	route := grown(additive, "total")
 	options := &descriptorpb.FieldOptions{}
-	proto.SetExtension(options, columnv1.E_Column, &columnv1.Column{Type: columnType, Precision: precision, Scale: scale})
+	proto.SetExtension(options, columnv1.E_Column,
+		&columnv1.Column{Type: columnType, Precision: precision, Scale: scale})
 	route.GetDescriptor_().GetField()[0].Options = options
 	return route
 }
@@ -98,8 +100,8 @@ func TestTableWithFewerDigits(t *testing.T) {
 		{`"type": "BIGNUMERIC", "precision": "76", "scale": "38"`, bigNumeric, 0, 0, "", "", ""},
 		{
 			`"type": "NUMERIC", "precision": "10", "scale": "2"`, numeric, 11, 2, "NUMERIC(10, 2)", "NUMERIC(11, 2)",
-			"column total is NUMERIC(10, 2) and holds 8 digits before the point and 2 behind it, the rows have NUMERIC(11, " +
-				"2), up to 9 and 2",
+			"column total is NUMERIC(10, 2) and holds 8 digits before the point and 2 behind it, the rows have " +
+				"NUMERIC(11, 2), up to 9 and 2",
 		},
 		// wider before the point, narrower behind it
 		{
@@ -111,8 +113,8 @@ func TestTableWithFewerDigits(t *testing.T) {
 			"holds 10 digits before the point and 0 behind it, the rows have NUMERIC, up to 29 and 9",
 		},
 		{
-			`"type": "BIGDECIMAL", "precision": "40", "scale": "10"`, bigNumeric, 0, 0, "BIGDECIMAL(40, 10)", "BIGNUMERIC",
-			"up to 38 and 38",
+			`"type": "BIGDECIMAL", "precision": "40", "scale": "10"`, bigNumeric, 0, 0, "BIGDECIMAL(40, 10)",
+			"BIGNUMERIC", "up to 38 and 38",
 		},
 	} {
 		fake.tables["d/grows"] = json.RawMessage(`{"schema": {"fields": [{"name": "total", ` + c.table + `}]}}`)

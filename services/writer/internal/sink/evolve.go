@@ -139,8 +139,8 @@ func unfit(found []difference, evolution lanev1.Evolution) error {
 	}
 	remedy := "change the columns (bq update), or give the contract another table"
 	if narrow {
-		remedy = "widen the columns (ALTER COLUMN … SET DATA TYPE), or ask for no more than they hold with `columns:` of " +
-			"the contract, or give it another table"
+		remedy = "widen the columns (ALTER COLUMN … SET DATA TYPE), or ask for no more than they hold with " +
+			"`columns:` of the contract, or give it another table"
 	}
 	switch {
 	case additive:

@@ -93,8 +93,8 @@ func TestTableFollowsTheRows(t *testing.T) {
 	}
 	want := []string{
 		"ID NULLABLE STRING", "extra NULLABLE INTEGER",
-		"lines_list REPEATED RECORD", "lines_list.sku NULLABLE STRING", "lines_list.lot  STRING", "lines_list.weight  RECORD",
-		"lines_list.weight.unit  STRING",
+		"lines_list REPEATED RECORD", "lines_list.sku NULLABLE STRING", "lines_list.lot  STRING",
+		"lines_list.weight  RECORD", "lines_list.weight.unit  STRING",
 		"tags_list REPEATED STRING",
 	}
 	if diff := cmp.Diff(want, schemaOf(t, fake)); diff != "" {
@@ -184,7 +184,8 @@ func TestTableThatCannotFollow(t *testing.T) {
 		{
 			additive,
 			[]string{
-				"column id is INTEGER, the rows have STRING", "column tags_list is STRING, the rows have REPEATED STRING",
+				"column id is INTEGER, the rows have STRING",
+				"column tags_list is STRING, the rows have REPEATED STRING",
 				"never changes a type",
 			},
 			[]string{"new", "must"},
@@ -254,7 +255,8 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 			return nil, storageError(codes.InvalidArgument, 0, "The required field id is missing in the proto message")
 		}},
 		{"a row message without a REQUIRED column", func() (*storagepb.AppendRowsResponse, error) {
-			return refusal(codes.InvalidArgument, 0, "the required field extra is missing from the writer's proto schema"), nil
+			return refusal(codes.InvalidArgument, 0,
+				"the required field extra is missing from the writer's proto schema"), nil
 		}},
 	} {
 		for _, repeats := range []bool{false, true} {
@@ -286,7 +288,10 @@ func TestAppendBeforeTheChangeIsKnown(t *testing.T) {
 					}
 					return nil, nil
 				})
-				carryAll(t, fake, stream, a, results, 10, func(i int) string { return strings.Repeat(string(rune('a'+i)), 3) })
+				carryAll(t, fake, stream, a, results, 10, func(i int) string {
+					return strings.Repeat(
+						string(rune('a'+i)), 3)
+				})
 			})
 		}
 	}

@@ -127,7 +127,8 @@ func (f *fakeBigQuery) AppendRows(call storagepb.BigQueryWrite_AppendRowsServer)
 			return err
 		}
 		if name == "" {
-			if name = r.GetWriteStream(); name == "" || r.GetProtoRows().GetWriterSchema() == nil || r.GetTraceId() == "" {
+			if name = r.GetWriteStream(); name == "" || r.GetProtoRows().GetWriterSchema() == nil ||
+				r.GetTraceId() == "" {
 				return grpcstatus.Error(codes.InvalidArgument, "first request without stream, schema or trace id")
 			}
 		} else if r.GetWriteStream() != "" || r.GetProtoRows().GetWriterSchema() != nil {
@@ -161,7 +162,8 @@ func (f *fakeBigQuery) append(name string, r *storagepb.AppendRowsRequest) (*sto
 	switch end := int64(len(s.rows)); {
 	case repeats && r.GetOffset() == nil:
 	case repeats:
-		return refusal(codes.InvalidArgument, 0, "Offset can not be specified when appending to the default stream."), nil
+		return refusal(codes.InvalidArgument, 0, "Offset can not be specified when appending to the default stream."),
+			nil
 	case s.finalized:
 		return refusal(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "finalized"), nil
 	case offset < end:

@@ -112,8 +112,8 @@ func inStream(st *rpcstatus.Status, rows []*storagepb.RowError) *fault {
 func ended(err error) *fault {
 	if err == nil || errors.Is(err, io.EOF) {
 		return &fault{
-			kind: renew, code: "EOF", status: codes.Unavailable, text: "BigQuery closed the connection", uncertain: true,
-			expected: -1, received: -1,
+			kind: renew, code: "EOF", status: codes.Unavailable, text: "BigQuery closed the connection",
+			uncertain: true, expected: -1, received: -1,
 		}
 	}
 	st := status.Convert(err)

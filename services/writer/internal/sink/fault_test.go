@@ -27,18 +27,20 @@ func TestFaults(t *testing.T) {
 	}{
 		{
 			"offset exists", storageError(codes.AlreadyExists, storagepb.StorageError_OFFSET_ALREADY_EXISTS,
-				"The offset is within stream, expected offset 15000, received 5000"), true, exists, false, "OFFSET_ALREADY_EXISTS",
-			15000, 0,
+				"The offset is within stream, expected offset 15000, received 5000"), true, exists, false,
+			"OFFSET_ALREADY_EXISTS", 15000, 0,
 		},
 		{"offset beyond", storageError(codes.OutOfRange, storagepb.StorageError_OFFSET_OUT_OF_RANGE,
-			"The offset is beyond stream, expected offset 10, received 20"), true, beyond, false, "OFFSET_OUT_OF_RANGE", 10, 0},
+			"The offset is beyond stream, expected offset 10, received 20"), true, beyond, false, "OFFSET_OUT_OF_RANGE",
+			10, 0},
 		{
 			"finalized",
 			storageError(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "Stream has been finalized"),
 			true, finalized, false, "STREAM_FINALIZED", -1, 0,
 		},
 		{
-			"no stream", storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND, "Requested entity was not found"),
+			"no stream", storageError(codes.NotFound, storagepb.StorageError_STREAM_NOT_FOUND,
+				"Requested entity was not found"),
 			false, gone, false, "STREAM_NOT_FOUND", -1, 0,
 		},
 		{
@@ -48,8 +50,8 @@ func TestFaults(t *testing.T) {
 			true, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
 		},
 		{
-			"schema behind, without its code", plain(codes.InvalidArgument, "Found extra proto fields: b"), true, renew, false,
-			"SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
+			"schema behind, without its code", plain(codes.InvalidArgument, "Found extra proto fields: b"), true, renew,
+			false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
 		},
 		{
 			"schema behind, by its message",
@@ -57,21 +59,22 @@ func TestFaults(t *testing.T) {
 			false, renew, false, "SCHEMA_MISMATCH_EXTRA_FIELDS", -1, 0,
 		},
 		{
-			"schema wrong", plain(codes.InvalidArgument, "Invalid proto schema: BqMessage.proto: x: no such type"), true, fatal,
-			false, "INVALID_ARGUMENT", -1, 0,
+			"schema wrong", plain(codes.InvalidArgument, "Invalid proto schema: BqMessage.proto: x: no such type"),
+			true, fatal, false, "INVALID_ARGUMENT", -1, 0,
 		},
 		{
-			"rows wrong", plain(codes.InvalidArgument, "Cannot parse serialized row"), true, suspect, false, "INVALID_ARGUMENT",
-			-1, 0,
-		},
-		{
-			"rows wrong, call ended", plain(codes.InvalidArgument, "Cannot parse serialized row"), false, suspect, false,
+			"rows wrong", plain(codes.InvalidArgument, "Cannot parse serialized row"), true, suspect, false,
 			"INVALID_ARGUMENT", -1, 0,
 		},
-		{"call wrong", plain(codes.InvalidArgument, "Invalid resource name"), false, fatal, false, "INVALID_ARGUMENT", -1, 0},
 		{
-			"too large", plain(codes.InvalidArgument, "AppendRows request too large: 10637354 limit 10485760"), false, tooLarge,
-			false, "INVALID_ARGUMENT", -1, 10485760,
+			"rows wrong, call ended", plain(codes.InvalidArgument, "Cannot parse serialized row"), false, suspect,
+			false, "INVALID_ARGUMENT", -1, 0,
+		},
+		{"call wrong", plain(codes.InvalidArgument, "Invalid resource name"), false, fatal, false, "INVALID_ARGUMENT",
+			-1, 0},
+		{
+			"too large", plain(codes.InvalidArgument, "AppendRows request too large: 10637354 limit 10485760"), false,
+			tooLarge, false, "INVALID_ARGUMENT", -1, 10485760,
 		},
 		{
 			"too large for gRPC",
@@ -84,8 +87,8 @@ func TestFaults(t *testing.T) {
 		},
 		{"internal", plain(codes.Internal, "oops"), true, again, true, "INTERNAL", -1, 0},
 		{
-			"idle", plain(codes.Aborted, "Closing the stream because it is idle for 600 seconds"), false, renew, true, "ABORTED",
-			-1, 0,
+			"idle", plain(codes.Aborted, "Closing the stream because it is idle for 600 seconds"), false, renew, true,
+			"ABORTED", -1, 0,
 		},
 		{"away", plain(codes.Unavailable, "transport is closing"), false, renew, true, "UNAVAILABLE", -1, 0},
 		{"end of call", io.EOF, false, renew, true, "EOF", -1, 0},
@@ -93,36 +96,37 @@ func TestFaults(t *testing.T) {
 		{
 			"deleted, or not allowed",
 			plain(codes.PermissionDenied,
-				"Permission 'TABLES_UPDATE_DATA' denied on resource 'projects/p/datasets/d/tables/t' (or it may not exist)."),
+				"Permission 'TABLES_UPDATE_DATA' denied on resource 'projects/p/datasets/d/tables/t' (or it may not "+
+					"exist)."),
 			false, denied, false, "PERMISSION_DENIED", -1, 0,
 		},
 		{
-			"a value too large", plain(codes.InvalidArgument, "Field amount: value is too large for NUMERIC(5, 2)"), true,
-			suspect, false, "INVALID_ARGUMENT", -1, 0,
+			"a value too large", plain(codes.InvalidArgument, "Field amount: value is too large for NUMERIC(5, 2)"),
+			true, suspect, false, "INVALID_ARGUMENT", -1, 0,
 		},
 		{
-			"a frame too large", plain(codes.Unavailable, "error reading from server: http2: frame too large"), false, renew,
+			"a frame too large", plain(codes.Unavailable, "error reading from server: http2: frame too large"), false,
+			renew, true, "UNAVAILABLE", -1, 0,
+		},
+		{
+			"a request too large, from a proxy", plain(codes.Unavailable, "request too large, limit 1"), false, renew,
 			true, "UNAVAILABLE", -1, 0,
-		},
-		{
-			"a request too large, from a proxy", plain(codes.Unavailable, "request too large, limit 1"), false, renew, true,
-			"UNAVAILABLE", -1, 0,
 		},
 		{
 			"a frame too large, as quota", plain(codes.ResourceExhausted, "http2: frame too large"), false, again, true,
 			"RESOURCE_EXHAUSTED", -1, 0,
 		},
 		{
-			"a finalized value", plain(codes.InvalidArgument, "Cannot parse value 'finalized' of field state"), true, suspect,
+			"a finalized value", plain(codes.InvalidArgument, "Cannot parse value 'finalized' of field state"), true,
+			suspect, false, "INVALID_ARGUMENT", -1, 0,
+		},
+		{
+			"finalized, by its message", plain(codes.InvalidArgument, "Stream s has been finalized"), false, finalized,
 			false, "INVALID_ARGUMENT", -1, 0,
 		},
 		{
-			"finalized, by its message", plain(codes.InvalidArgument, "Stream s has been finalized"), false, finalized, false,
-			"INVALID_ARGUMENT", -1, 0,
-		},
-		{
-			"a value of some schema", plain(codes.InvalidArgument, "Value does not fit the JSON schema"), true, suspect, false,
-			"INVALID_ARGUMENT", -1, 0,
+			"a value of some schema", plain(codes.InvalidArgument, "Value does not fit the JSON schema"), true, suspect,
+			false, "INVALID_ARGUMENT", -1, 0,
 		},
 		{
 			"a proxy's page",
@@ -133,31 +137,31 @@ func TestFaults(t *testing.T) {
 		},
 		{
 			"a proxy's other page",
-			plain(codes.Unimplemented, "unexpected HTTP status code received from server: 404 (Not Found)"), false, renew, true,
-			"UNIMPLEMENTED", -1, 0,
+			plain(codes.Unimplemented, "unexpected HTTP status code received from server: 404 (Not Found)"), false,
+			renew, true, "UNIMPLEMENTED", -1, 0,
 		},
 		{"no such method", plain(codes.Unimplemented, "unknown method"), false, fatal, false, "UNIMPLEMENTED", -1, 0},
 		{
-			"keys away", storageError(codes.Internal, storagepb.StorageError_KMS_SERVICE_ERROR, "KMS"), true, again, true,
-			"KMS_SERVICE_ERROR", -1, 0,
+			"keys away", storageError(codes.Internal, storagepb.StorageError_KMS_SERVICE_ERROR, "KMS"), true, again,
+			true, "KMS_SERVICE_ERROR", -1, 0,
 		},
 		{
-			"table gone", storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, gone, false,
-			"TABLE_NOT_FOUND", -1, 0,
+			"table gone", storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"), true, gone,
+			false, "TABLE_NOT_FOUND", -1, 0,
 		},
 		{"not found", plain(codes.NotFound, "entity"), false, gone, false, "NOT_FOUND", -1, 0},
 		{
 			"storage code before text",
-			storageError(codes.InvalidArgument, storagepb.StorageError_INVALID_STREAM_STATE, "request too large"), true, fatal,
-			false, "INVALID_STREAM_STATE", -1, 0,
+			storageError(codes.InvalidArgument, storagepb.StorageError_INVALID_STREAM_STATE, "request too large"), true,
+			fatal, false, "INVALID_STREAM_STATE", -1, 0,
 		},
 		{
-			"offset exists, without its code", plain(codes.AlreadyExists, "expected offset 7, received 3"), true, exists, false,
-			"ALREADY_EXISTS", 7, 0,
+			"offset exists, without its code", plain(codes.AlreadyExists, "expected offset 7, received 3"), true,
+			exists, false, "ALREADY_EXISTS", 7, 0,
 		},
 		{
-			"offset beyond, without its code", plain(codes.OutOfRange, "expected offset 7, received 9"), true, beyond, false,
-			"OUT_OF_RANGE", 7, 0,
+			"offset beyond, without its code", plain(codes.OutOfRange, "expected offset 7, received 9"), true, beyond,
+			false, "OUT_OF_RANGE", 7, 0,
 		},
 		{"too late", plain(codes.DeadlineExceeded, "deadline"), true, again, true, "DEADLINE_EXCEEDED", -1, 0},
 		{"credentials", plain(codes.Unauthenticated, "token"), false, renew, true, "UNAUTHENTICATED", -1, 0},
@@ -166,28 +170,28 @@ func TestFaults(t *testing.T) {
 			tooLarge, false, "INVALID_ARGUMENT", -1, 10,
 		},
 		{
-			"too large, with rows", plain(codes.InvalidArgument, "request too large for 7 rows"), false, tooLarge, false,
-			"INVALID_ARGUMENT", -1, 0,
+			"too large, with rows", plain(codes.InvalidArgument, "request too large for 7 rows"), false, tooLarge,
+			false, "INVALID_ARGUMENT", -1, 0,
 		},
 		{
 			"finalized, in the stream", plain(codes.InvalidArgument, "Stream s is finalized"), true, finalized, false,
 			"INVALID_ARGUMENT", -1, 0,
 		},
 		{
-			"of rows, with another code", plain(codes.FailedPrecondition, "the table takes no rows"), false, fatal, false,
-			"FAILED_PRECONDITION", -1, 0,
-		},
-		{
-			"of rows, with another code, in the stream", plain(codes.FailedPrecondition, "the table takes no rows"), true, fatal,
+			"of rows, with another code", plain(codes.FailedPrecondition, "the table takes no rows"), false, fatal,
 			false, "FAILED_PRECONDITION", -1, 0,
 		},
 		{
-			"an offset that does not matter", plain(codes.ResourceExhausted, "quota; expected offset 5"), true, again, true,
-			"RESOURCE_EXHAUSTED", -1, 0,
+			"of rows, with another code, in the stream", plain(codes.FailedPrecondition, "the table takes no rows"),
+			true, fatal, false, "FAILED_PRECONDITION", -1, 0,
 		},
 		{
-			"an offset beyond belief", plain(codes.OutOfRange, "expected offset 99999999999999999999"), true, beyond, false,
-			"OUT_OF_RANGE", -1, 0,
+			"an offset that does not matter", plain(codes.ResourceExhausted, "quota; expected offset 5"), true, again,
+			true, "RESOURCE_EXHAUSTED", -1, 0,
+		},
+		{
+			"an offset beyond belief", plain(codes.OutOfRange, "expected offset 99999999999999999999"), true, beyond,
+			false, "OUT_OF_RANGE", -1, 0,
 		},
 		{"no error", nil, false, renew, true, "EOF", -1, 0},
 		{"cancelled", context.Canceled, false, renew, true, "CANCELLED", -1, 0},
@@ -198,7 +202,8 @@ func TestFaults(t *testing.T) {
 			if test.inStream {
 				f = inStream(grpcstatus.Convert(test.err).Proto(), nil)
 			}
-			if f.kind != test.kind || f.uncertain != test.uncertain || f.code != test.code || f.expected != test.expected ||
+			if f.kind != test.kind || f.uncertain != test.uncertain || f.code != test.code ||
+				f.expected != test.expected ||
 				f.limit != test.limit {
 				t.Errorf("got %s %+v", f.kind, *f)
 			}

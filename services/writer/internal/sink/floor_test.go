@@ -202,7 +202,8 @@ func (c *floorCall) messages(k floorBlock) error {
 	}
 	if c.offset == 0 {
 		request.WriteStream = c.preamble.stream
-		data.WriterSchema = &storagepb.ProtoSchema{ProtoDescriptor: &descriptorpb.DescriptorProto{Name: proto.String("Row")}}
+		data.WriterSchema = &storagepb.ProtoSchema{ProtoDescriptor: &descriptorpb.DescriptorProto{Name: proto.String(
+			"Row")}}
 	}
 	c.offset += int64(k.Rows)
 	return c.stream.SendMsg(request)

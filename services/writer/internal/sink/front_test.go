@@ -204,7 +204,8 @@ func TestWhenAStreamFailsAlone(t *testing.T) {
 			}
 			time.Sleep(time.Second)
 		}
-		if got := sick.trouble(); got.State != stateUnavailable || well.trouble().State != "" || call.trouble().State != "" {
+		if got := sick.trouble(); got.State != stateUnavailable || well.trouble().State != "" ||
+			call.trouble().State != "" {
 			t.Errorf("seen %+v", got)
 		}
 		sick.success(time.Now())

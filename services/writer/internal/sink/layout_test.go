@@ -79,7 +79,8 @@ func ranged(start, end columnv1.ColumnType, names ...string) *descriptorpb.Descr
 	return &descriptorpb.DescriptorProto{
 		Name: proto.String("Row"), NestedType: []*descriptorpb.DescriptorProto{span},
 		Field: []*descriptorpb.FieldDescriptorProto{{
-			Name: proto.String("valid"), Number: proto.Int32(1), Type: descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(),
+			Name: proto.String("valid"), Number: proto.Int32(1),
+			Type:     descriptorpb.FieldDescriptorProto_TYPE_MESSAGE.Enum(),
 			TypeName: proto.String("Span"),
 			Label:    descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum(),
 			Options:  option(columnv1.ColumnType_COLUMN_TYPE_RANGE),
@@ -92,7 +93,8 @@ func TestRangeColumns(t *testing.T) {
 		date, stamp, civil, none = columnv1.ColumnType_COLUMN_TYPE_DATE, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
 			columnv1.ColumnType_COLUMN_TYPE_DATETIME, columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED
 	)
-	for of, want := range map[columnv1.ColumnType]bigquery.FieldType{date: "DATE", stamp: "TIMESTAMP", civil: "DATETIME"} {
+	for of, want := range map[columnv1.ColumnType]bigquery.FieldType{date: "DATE", stamp: "TIMESTAMP",
+		civil: "DATETIME"} {
 		row, err := newRowType(ranged(of, of, "start", "end"))
 		if err != nil {
 			t.Errorf("%v: %v", of, err)

@@ -40,7 +40,8 @@ func (l *requestLimit) at(now time.Time) int {
 func (l *requestLimit) learn(bytes int, now time.Time) {
 	for {
 		known := l.learnt.Load()
-		if bytes < leastRequest || bytes >= l.at(now) || l.learnt.CompareAndSwap(known, &learnt{bytes, now.Add(learntFor)}) {
+		if bytes < leastRequest || bytes >= l.at(now) ||
+			l.learnt.CompareAndSwap(known, &learnt{bytes, now.Add(learntFor)}) {
 			return
 		}
 	}

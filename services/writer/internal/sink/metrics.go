@@ -28,7 +28,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "waybill", Subsystem: "writer", Name: name, Help: help})
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "waybill", Subsystem: "writer", Name: name,
+			Help: help})
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -53,7 +54,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		tables:     counter("tables_created_total", "Tables created."),
 		columns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "waybill", Subsystem: "writer", Name: "columns_changed_total",
-			Help: "Columns that additive evolution changed, by what it did: added, or relaxed from REQUIRED to NULLABLE.",
+			Help: "Columns that additive evolution changed, by what it did: added, or relaxed from REQUIRED to " +
+				"NULLABLE.",
 		}, []string{"change"}),
 		waits: histogram("stream_create_wait_seconds", "Time that creating a write stream waited for the rate limit.",
 			prometheus.ExponentialBuckets(0.001, 4, 9)),
@@ -62,8 +64,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		"AppendRows calls open: one a write stream, one for up to 16 lanes of a default stream.")
 	m.troubles = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: "waybill", Subsystem: "writer", Name: "troubled_tables",
-		Help: "Tables that take nothing now, by state: quota, unavailable or schema (tried again until it works), refused " +
-			"(needs an operator).",
+		Help: "Tables that take nothing now, by state: quota, unavailable or schema (tried again until it works), " +
+			"refused (needs an operator).",
 	}, []string{"state"})
 	for _, state := range []string{stateQuota, stateUnavailable, stateSchema, stateRefused} {
 		m.troubles.WithLabelValues(state)

@@ -83,9 +83,9 @@ func (q *queue) single(code string, f *fault) {
 	if q.doubts >= maxDoubts || b.doubts >= max(maxDoubts, b.rows/doubtShare) {
 		q.fail(&halt{
 			codes.FailedPrecondition,
-			fmt.Sprintf("BigQuery refused %d rows one by one for the same reason, which names no row (%v). Then it is not "+
-				"the rows that are wrong: compare the table with the rows, and see whether BigQuery has an incident. The rows "+
-				"refused so far are dead letters; the lane goes on by itself once BigQuery takes "+
+			fmt.Sprintf("BigQuery refused %d rows one by one for the same reason, which names no row (%v). Then it "+
+				"is not the rows that are wrong: compare the table with the rows, and see whether BigQuery has an "+
+				"incident. The rows refused so far are dead letters; the lane goes on by itself once BigQuery takes "+
 				"rows", max(q.doubts, b.doubts), f),
 		})
 		return

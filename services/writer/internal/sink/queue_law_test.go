@@ -88,7 +88,8 @@ func numbers(data mem.BufferSlice) []uint32 {
 func TestQueueKeepsOrderAndLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := &model{
-			bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"), limit: rapid.IntRange(6, 60).Draw(t, "limit"),
+			bad: map[uint32]bool{}, listed: rapid.Bool().Draw(t, "listed"),
+			limit: rapid.IntRange(6, 60).Draw(t, "limit"),
 		}
 		q := newQueue(0, rapid.IntRange(6, 60).Draw(t, "believed limit"), 0, func() float64 { return 0 })
 		now := time.Unix(0, 0)

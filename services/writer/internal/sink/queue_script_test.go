@@ -126,7 +126,8 @@ func (s *script) results() {
 		switch {
 		case r.Err != nil:
 			known := ""
-			if errors.Is(r.Err, lane.ErrFinalized) || errors.Is(r.Err, lane.ErrStreamGone) || errors.Is(r.Err, errInDoubt) {
+			if errors.Is(r.Err, lane.ErrFinalized) || errors.Is(r.Err, lane.ErrStreamGone) ||
+				errors.Is(r.Err, errInDoubt) {
 				known = "known, "
 			}
 			fmt.Fprintf(&s.out, "result %d: %serror: %v\n", r.ID, known, r.Err)

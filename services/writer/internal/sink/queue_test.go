@@ -90,8 +90,8 @@ func TestRowsTooLargeForAnyRequest(t *testing.T) {
 			want = rows
 		}
 		if refusals != want || (q.err == nil) != c.goesOn {
-			t.Errorf("limit %d, BigQuery says %d: %d of %d rows refused, want %d: %v", c.known, c.says, refusals, rows, want,
-				q.err)
+			t.Errorf("limit %d, BigQuery says %d: %d of %d rows refused, want %d: %v", c.known, c.says, refusals, rows,
+				want, q.err)
 		}
 	}
 }

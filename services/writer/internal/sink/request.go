@@ -19,8 +19,8 @@ const (
 	fieldOffset      = 2
 	fieldProtoRows   = 4
 	fieldTraceID     = 6
-	// fieldMissing is default_missing_value_interpretation, which holds for the requests of a connection from the one on
-	// that says it (google/cloud/bigquery/storage/v1/storage.proto).
+	// fieldMissing is default_missing_value_interpretation, which holds for the requests of a connection from the one
+	// on that says it (google/cloud/bigquery/storage/v1/storage.proto).
 	fieldMissing = 8
 
 	fieldWriterSchema = 1

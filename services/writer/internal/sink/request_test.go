@@ -46,7 +46,8 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 		r := next(offset, frame(rows...))
 		if rapid.Bool().Draw(t, "first") {
 			want.WriteStream, want.TraceId, data.WriterSchema = "projects/p/s", "waybill:writer:1", schema
-			p := preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId, fills: rapid.Bool().Draw(t, "fills")}
+			p := preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId,
+				fills: rapid.Bool().Draw(t, "fills")}
 			if p.fills {
 				want.DefaultMissingValueInterpretation = storagepb.AppendRowsRequest_DEFAULT_VALUE
 			}
@@ -88,7 +89,8 @@ func TestReply(t *testing.T) {
 		"updated schema": {withSchema, reply{offset: 7}},
 		"empty":          {&storagepb.AppendRowsResponse{}, reply{offset: -1, fault: noResult()}},
 		"schema alone": {
-			&storagepb.AppendRowsResponse{UpdatedSchema: withSchema.UpdatedSchema}, reply{offset: -1, fault: noResult()},
+			&storagepb.AppendRowsResponse{UpdatedSchema: withSchema.UpdatedSchema},
+			reply{offset: -1, fault: noResult()},
 		},
 		"error that is none": {&storagepb.AppendRowsResponse{
 			Response: &storagepb.AppendRowsResponse_Error{Error: &rpcstatus.Status{Message: "fine"}},
@@ -99,8 +101,8 @@ func TestReply(t *testing.T) {
 			}},
 			RowErrors: []*storagepb.RowError{{Index: 3, Code: storagepb.RowError_FIELDS_ERROR, Message: "no date"}},
 		}, reply{offset: -1, fault: &fault{
-			kind: refused, code: "INVALID_ARGUMENT", status: codes.InvalidArgument, text: "bad rows", expected: -1, received: -1,
-			rows: []lane.RefusedRow{{Row: 3, Code: "FIELDS_ERROR", Message: "no date"}},
+			kind: refused, code: "INVALID_ARGUMENT", status: codes.InvalidArgument, text: "bad rows", expected: -1,
+			received: -1, rows: []lane.RefusedRow{{Row: 3, Code: "FIELDS_ERROR", Message: "no date"}},
 		}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -54,7 +54,8 @@ func columnsFrom(fields []*bq.TableFieldSchema) bigquery.Schema {
 	columns := make(bigquery.Schema, 0, len(fields))
 	for _, f := range fields {
 		column := &bigquery.FieldSchema{
-			Name: f.Name, Type: bigquery.FieldType(f.Type), Repeated: f.Mode == "REPEATED", Required: f.Mode == "REQUIRED",
+			Name: f.Name, Type: bigquery.FieldType(f.Type), Repeated: f.Mode == "REPEATED",
+			Required:  f.Mode == "REQUIRED",
 			MaxLength: f.MaxLength, Precision: f.Precision, Scale: f.Scale, Schema: columnsFrom(f.Fields),
 			DefaultValueExpression: f.DefaultValueExpression,
 		}
@@ -98,11 +99,13 @@ func (s *Sink) createTable(ctx context.Context, id tableID, row *rowType, layout
 	err = create()
 	if httpStatus(err) == http.StatusNotFound {
 		if !s.config.CreateDataset {
-			return fmt.Errorf("dataset %s.%s does not exist; create it (bq mk --dataset %s:%s) or set create_dataset: true: %w",
+			return fmt.Errorf("dataset %s.%s does not exist; create it (bq mk --dataset %s:%s) or set "+
+				"create_dataset: true: %w",
 				id.project, id.dataset, id.project, id.dataset, errNoDataset)
 		}
 		dataset := &bq.Dataset{
-			DatasetReference: &bq.DatasetReference{ProjectId: id.project, DatasetId: id.dataset}, Location: s.config.Location,
+			DatasetReference: &bq.DatasetReference{ProjectId: id.project, DatasetId: id.dataset},
+			Location:         s.config.Location,
 		}
 		if _, err := s.raw.Datasets.Insert(id.project, dataset).Context(ctx).Do(); err != nil &&
 			httpStatus(err) != http.StatusConflict {

@@ -32,7 +32,8 @@ func newRowType(d *descriptorpb.DescriptorProto) (*rowType, error) {
 	lanewire.AsProto2(d)
 	// A nameless package and a file of its own make names in the descriptor mean what is inside it, and nothing else.
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{d},
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{d},
 	}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("row descriptor: %w", err)
@@ -143,13 +144,14 @@ func rangeElement(field protoreflect.FieldDescriptor) (*bigquery.RangeElementTyp
 			types[i] = column.Type
 		}
 		if types[i] == "" || column.Repeated {
-			return nil, fmt.Errorf("field %s: a bound of a RANGE column is a single DATE, DATETIME or TIMESTAMP, not %s",
+			return nil, fmt.Errorf("field %s: a bound of a RANGE column is a single DATE, DATETIME or TIMESTAMP, "+
+				"not %s",
 				bound.FullName(), spell(column))
 		}
 	}
 	if types[0] != types[1] {
-		return nil, fmt.Errorf("field %s: a RANGE column starts with a %s and ends with a %s", field.FullName(), types[0],
-			types[1])
+		return nil, fmt.Errorf("field %s: a RANGE column starts with a %s and ends with a %s", field.FullName(),
+			types[0], types[1])
 	}
 	return &bigquery.RangeElementType{Type: types[0]}, nil
 }
@@ -158,8 +160,8 @@ func columnType(field protoreflect.FieldDescriptor, option columnv1.ColumnType) 
 	if option != columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED {
 		t, ok := optionTypes[option]
 		if !ok || field.Kind() != t.kind {
-			return "", fmt.Errorf("field %s: an %s column cannot be carried by a field of type %s", field.FullName(), option,
-				field.Kind())
+			return "", fmt.Errorf("field %s: an %s column cannot be carried by a field of type %s", field.FullName(),
+				option, field.Kind())
 		}
 		return t.column, nil
 	}

@@ -106,7 +106,8 @@ func Open(ctx context.Context, c Config, env Env) (*Sink, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	dial := dialer(ctx, grpcOptions)
 	s := &Sink{
-		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" + env.Version,
+		config: c, log: env.Log, metrics: newMetrics(env.Registry), codec: newCodec(), trace: "waybill:writer:" +
+			env.Version,
 		ctx: ctx, cancel: cancel, pool: &pool{dial: dial},
 		appendTimeout: c.AppendTimeout.Std(), callTimeout: callTimeout, blindFor: blindFor, goneGrace: goneGrace,
 		creations: rate.NewLimiter(rate.Limit(c.CreateRate), 5), builtin: image.Self, tables: make(map[string]*table),

@@ -50,7 +50,8 @@ func remarks(table *bq.Table, route *lanev1.Route) (all []string) {
 	}
 	// https://cloud.google.com/bigquery/docs/column-level-security-writes
 	if tagged := policed(table.Schema, nil); len(tagged) > 0 {
-		say("columns with policy tags or data policies: %s. Appending needs no right on them, reading does", list(tagged))
+		say("columns with policy tags or data policies: %s. Appending needs no right on them, reading does",
+			list(tagged))
 	}
 	if c := table.TableConstraints; c != nil && c.PrimaryKey != nil && len(c.PrimaryKey.Columns) > 0 {
 		say("its primary key (%s) is not enforced: rows are appended and replace none",

@@ -54,7 +54,8 @@ func TestColumnsWithDefaultValues(t *testing.T) {
 	const required, defaults, extra = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED,
 		lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT,
 		lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA
-	loaded := &lanev1.Difference{Column: "loaded", Kind: extra, Have: "REQUIRED TIMESTAMP", Default: "CURRENT_TIMESTAMP()"}
+	loaded := &lanev1.Difference{Column: "loaded", Kind: extra, Have: "REQUIRED TIMESTAMP",
+		Default: "CURRENT_TIMESTAMP()"}
 	for name, tt := range map[string]struct {
 		missing lanev1.MissingValues
 		want    []*lanev1.Difference
@@ -75,7 +76,8 @@ func TestColumnsWithDefaultValues(t *testing.T) {
 			fake.tables["d/grows"] = json.RawMessage(table)
 			route := grown(lanev1.Evolution_EVOLUTION_OFF, "id", "note")
 			route.MissingValues = tt.missing
-			want := append(slices.Clone(tt.want), &lanev1.Difference{Column: "must", Kind: required, Have: "REQUIRED STRING"})
+			want := append(slices.Clone(tt.want), &lanev1.Difference{Column: "must", Kind: required,
+				Have: "REQUIRED STRING"})
 			got, err := s.Diff(deadline(t), route)
 			if diff := cmp.Diff(want, got.GetDifferences(), protocmp.Transform()); err != nil || diff != "" {
 				t.Errorf("%v %s", err, diff)
@@ -124,7 +126,8 @@ func TestTableRemarks(t *testing.T) {
 	want := &lanev1.TableDiff{
 		Table: "test-project.d.grows", Exists: true, Layout: "HOUR(_PARTITIONTIME)",
 		Remarks: []string{
-			"it is laid out otherwise than the contract says, DAY(at), clustered by id: an existing table stays as it is",
+			"it is laid out otherwise than the contract says, DAY(at), clustered by id: an existing table stays as " +
+				"it is",
 			"its partitions expire after 10 days: BigQuery takes older rows and deletes them",
 			"the table itself expires at 2030-01-01 00:00:00 UTC, with its rows",
 			"columns with policy tags or data policies: id, sub.deep. Appending needs no right on them, reading does",

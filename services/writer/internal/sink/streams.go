@@ -48,7 +48,8 @@ func (t *table) Create(ctx context.Context) (string, error) {
 		}
 		return err
 	}, func(f *fault) bool {
-		return f.kind == gone && time.Since(start) < newTableGrace || f.kind == denied && time.Since(start) < deniedGrace
+		return f.kind == gone && time.Since(start) < newTableGrace || f.kind == denied &&
+			time.Since(start) < deniedGrace
 	})
 	if err != nil {
 		err = fmt.Errorf("create a write stream for %s: %w", t.name, err)

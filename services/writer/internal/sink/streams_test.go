@@ -66,9 +66,10 @@ func TestPersistEndsWithItsContext(t *testing.T) {
 		faults     int
 		want       error
 	}{
-		"works":            {calls: 1},
-		"before its turn":  {turn: after(context.Canceled), want: context.Canceled},
-		"no turn to come":  {turn: func(context.CancelFunc) error { return errors.New("never") }, want: errors.New("never")},
+		"works":           {calls: 1},
+		"before its turn": {turn: after(context.Canceled), want: context.Canceled},
+		"no turn to come": {turn: func(context.CancelFunc) error { return errors.New("never") },
+			want: errors.New("never")},
 		"in a call":        {call: after(away), calls: 1, want: context.Canceled},
 		"in one it denies": {call: after(denied), calls: 1, want: context.Canceled},
 		"between two calls": {call: func(end context.CancelFunc) error {
@@ -145,7 +146,8 @@ func TestCreateWhileTheTableCannotBeSeen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fake.creates = append(fake.creates, storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND, "no table"))
+		fake.creates = append(fake.creates, storageError(codes.NotFound, storagepb.StorageError_TABLE_NOT_FOUND,
+			"no table"))
 		back = time.Now().Add(callTimeout + time.Second)
 		if _, err := table.Create(t.Context()); err != nil {
 			t.Error(err)

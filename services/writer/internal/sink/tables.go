@@ -60,7 +60,8 @@ func (t *table) beCareful(until time.Time) {
 
 // Open implements lane.Table.
 func (t *table) Open(stream string, rows int64, results func(lane.Result)) lane.Appender {
-	return t.sink.open(t, preamble{stream: stream, schema: t.schema, trace: t.sink.trace, fills: t.fills}, rows, results)
+	return t.sink.open(t, preamble{stream: stream, schema: t.schema, trace: t.sink.trace, fills: t.fills}, rows,
+		results)
 }
 
 // Default implements lane.Table.
@@ -134,15 +135,15 @@ func (c *Config) locate(name string) (tableID, error) {
 	case id.project == "" || id.dataset == "" || id.table == "" || strings.Contains(name, "/"):
 		return tableID{}, fmt.Errorf("%q is not a table: write table, dataset.table or project.dataset.table", name)
 	case !datasetName.MatchString(id.dataset) || len(id.dataset) > maxIDBytes:
-		return tableID{}, fmt.Errorf("%q is not a dataset id: use letters, digits and underscores, at most %d", id.dataset,
-			maxIDBytes)
+		return tableID{}, fmt.Errorf("%q is not a dataset id: use letters, digits and underscores, at most %d",
+			id.dataset, maxIDBytes)
 	case !tableName.MatchString(id.table) || len(id.table) > maxIDBytes:
-		return tableID{}, fmt.Errorf("%q is not a table id: use letters, digits, underscores, dashes and spaces, at most "+
-			"%d bytes", id.table, maxIDBytes)
+		return tableID{}, fmt.Errorf("%q is not a table id: use letters, digits, underscores, dashes and spaces, at "+
+			"most %d bytes", id.table, maxIDBytes)
 	}
 	if !c.allows(id) {
-		return tableID{}, fmt.Errorf("table %s is in no dataset of bigquery.allow: add %s.%s there, or route elsewhere", id,
-			id.project, id.dataset)
+		return tableID{}, fmt.Errorf("table %s is in no dataset of bigquery.allow: add %s.%s there, or route elsewhere",
+			id, id.project, id.dataset)
 	}
 	return id, nil
 }

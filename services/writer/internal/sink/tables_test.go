@@ -110,7 +110,8 @@ func TestDataset(t *testing.T) {
 		t.Errorf("dataset %s", fake.tables["made/"])
 	}
 	route.Table = "forbidden.stock"
-	if _, err := s.Table(deadline(t), route); err == nil || !strings.Contains(err.Error(), "roles/bigquery.dataEditor") {
+	if _, err := s.Table(deadline(t), route); err == nil ||
+		!strings.Contains(err.Error(), "roles/bigquery.dataEditor") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -153,7 +154,8 @@ func TestTableRemoved(t *testing.T) {
 func TestLocate(t *testing.T) {
 	c := Config{Project: "p", Dataset: "d"}
 	for name, want := range map[string]string{
-		"t": "p.d.t", "x.t": "p.x.t", "q.x.t": "q.x.t", "example.com:q.x.t": "example.com:q.x.t", "": "", "d.": "", "a/b": "",
+		"t": "p.d.t", "x.t": "p.x.t", "q.x.t": "q.x.t", "example.com:q.x.t": "example.com:q.x.t", "": "", "d.": "",
+		"a/b": "",
 	} {
 		id, err := c.locate(name)
 		if got := id.String(); err == nil && got != want || err != nil && want != "" {
@@ -216,9 +218,10 @@ func TestColumns(t *testing.T) {
 			field("day", descriptorpb.FieldDescriptorProto_TYPE_INT32, 2, option(1, 2)),
 			field("price", descriptorpb.FieldDescriptorProto_TYPE_STRING, 3, option(1, 5)), nested,
 		},
-		NestedType: []*descriptorpb.DescriptorProto{{Name: proto.String("Inner"), Field: []*descriptorpb.FieldDescriptorProto{
-			field("ratio", descriptorpb.FieldDescriptorProto_TYPE_FLOAT, 1, nil),
-		}}},
+		NestedType: []*descriptorpb.DescriptorProto{{Name: proto.String("Inner"),
+			Field: []*descriptorpb.FieldDescriptorProto{
+				field("ratio", descriptorpb.FieldDescriptorProto_TYPE_FLOAT, 1, nil),
+			}}},
 	})
 	if err != nil {
 		t.Fatal(err)

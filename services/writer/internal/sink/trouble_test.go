@@ -151,7 +151,8 @@ func TestADeniedTableThatStands(t *testing.T) {
 		began := time.Now()
 		send(b, 1, "a")
 		r := <-b.results
-		if grpcstatus.Code(r.Err) != codes.PermissionDenied || !strings.Contains(r.Err.Error(), "roles/bigquery.dataEditor") {
+		if grpcstatus.Code(r.Err) != codes.PermissionDenied ||
+			!strings.Contains(r.Err.Error(), "roles/bigquery.dataEditor") {
 			t.Errorf("got %v", r.Err)
 		}
 		if took := time.Since(began); took < deniedGrace || took > deniedGrace+2*maxUnknown {
@@ -277,7 +278,10 @@ func TestWhatStopsALaneIsSeen(t *testing.T) {
 					send(b, 0, "a")
 					wantWritten(t, b.results, 0, 1)
 				}
-				fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) { return nil, c.answer })
+				fake.on(func(*storagepb.AppendRowsRequest, bool) (*storagepb.AppendRowsResponse, error) {
+					return nil,
+						c.answer
+				})
 				send(b, 1, "b")
 				if r := <-b.results; r.Err == nil {
 					t.Fatalf("got %+v", r)

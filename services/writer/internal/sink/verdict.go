@@ -37,12 +37,13 @@ func (q *queue) ours(p *piece, offset int64, f *fault) error {
 	}
 	switch {
 	case p.fate == fresh:
-		return fmt.Errorf("%w: rows [%d, %d) sent for the first time are there already: %w", lane.ErrForeignRows, offset, end,
-			f)
+		return fmt.Errorf("%w: rows [%d, %d) sent for the first time are there already: %w", lane.ErrForeignRows,
+			offset, end, f)
 	case f.expected > offset && f.expected < end: // a request is written whole or not at all
 		return fmt.Errorf("%w: rows [%d, %d) sent again are there in part: %w", lane.ErrForeignRows, offset, end, f)
 	case f.expected < end:
-		return fmt.Errorf("rows [%d, %d) sent again are there in part, or BigQuery does not say how many: %w", offset, end, f)
+		return fmt.Errorf("rows [%d, %d) sent again are there in part, or BigQuery does not say how many: %w", offset,
+			end, f)
 	case f.expected > q.high:
 		return fmt.Errorf("%w: only rows up to %d were ever sent: %w", lane.ErrForeignRows, q.high, f)
 	}

@@ -118,8 +118,8 @@ type traveller struct {
 	failing bool
 	last    time.Time
 	seen    int
-	// name is what to say of a traveller that fails on its own: a write stream's. since is when it began to; logged, that
-	// this is logged.
+	// name is what to say of a traveller that fails on its own: a write stream's. since is when it began to; logged,
+	// that this is logged.
 	name   string
 	since  time.Time
 	logged bool
@@ -168,8 +168,8 @@ func (t *traveller) fault(f *fault, now time.Time) {
 		w.logged.Faults++
 	case !t.logged && t.name != "" && now.Sub(t.since) >= aloneAfter:
 		t.logged = true
-		w.log.Warn("BigQuery takes nothing for this stream while it does for others, trying again until it does", "stream",
-			t.name, "error", f.Error())
+		w.log.Warn("BigQuery takes nothing for this stream while it does for others, trying again until it does",
+			"stream", t.name, "error", f.Error())
 	}
 }
 

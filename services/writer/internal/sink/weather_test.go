@@ -35,7 +35,10 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 			stateUnavailable,
 			func() (*storagepb.AppendRowsResponse, error) { return nil, grpcstatus.Error(codes.Unavailable, "away") },
 		},
-		{stateUnavailable, func() (*storagepb.AppendRowsResponse, error) { return refusal(codes.Internal, 0, "oops"), nil }},
+		{stateUnavailable, func() (*storagepb.AppendRowsResponse, error) {
+			return refusal(codes.Internal, 0, "oops"),
+				nil
+		}},
 	} {
 		for _, repeats := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, default stream %v", c.state, repeats), func(t *testing.T) {
@@ -75,7 +78,8 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					}
 					table, _ := s.Table(t.Context(), stockRoute)
 					got := table.(lane.Troubled).Trouble()
-					if since := got.Since.Sub(began); got.State != c.state || since < 0 || since > time.Second || got.Faults < 10 ||
+					if since := got.Since.Sub(began); got.State != c.state || since < 0 || since > time.Second ||
+						got.Faults < 10 ||
 						got.Reason == "" {
 						t.Errorf("seen at the table: %+v", got)
 					}
@@ -107,7 +111,8 @@ func TestAStormIsSaidTwiceAndOverAtOnce(t *testing.T) {
 					if n := logged.At(slog.LevelWarn, ""); len(n) != 1 {
 						t.Errorf("warnings: %v", n)
 					}
-					if got := s.Troubles(); len(got) != 0 || testutil.ToFloat64(s.metrics.troubles.WithLabelValues(c.state)) != 0 {
+					if got := s.Troubles(); len(got) != 0 ||
+						testutil.ToFloat64(s.metrics.troubles.WithLabelValues(c.state)) != 0 {
 						t.Errorf("still in trouble: %v", got)
 					}
 				})
@@ -175,7 +180,8 @@ func TestCallsAreBackAtOnceAfterAStorm(t *testing.T) {
 				t.Errorf("back %v after the storm", took)
 			}
 			time.Sleep(2 * calmAfter)
-			if w, i := logged.At(slog.LevelWarn, "HTTP_503"), logged.At(slog.LevelInfo, "again"); len(w) != 1 || len(i) != 1 {
+			if w, i := logged.At(slog.LevelWarn, "HTTP_503"), logged.At(slog.LevelInfo, "again"); len(w) != 1 ||
+				len(i) != 1 {
 				t.Errorf("said %v and %v", w, i)
 			}
 		})

@@ -43,7 +43,8 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *typ
 		for i := range wants {
 			if wrapped {
 				around := items.Get(i).Message()
-				if differs := compareField(around, around.Descriptor().Fields().ByNumber(1), t.items, wants[i]); differs != "" {
+				if differs := compareField(around, around.Descriptor().Fields().ByNumber(1), t.items,
+					wants[i]); differs != "" {
 					return fmt.Sprintf("[%d]: %s", i, differs)
 				}
 				continue

@@ -40,7 +40,8 @@ type compiler struct {
 func (c *compiler) payload(s *Schema, reader *typ, r *shape.Node) (*program, error) {
 	path := decode.PathOf(c.options.Payload)
 	if s.root.kind != kindRecord {
-		return nil, decode.Misfit(path.String(), "the schema is of type "+s.root.kind.String()+", a payload is a record")
+		return nil, decode.Misfit(path.String(), "the schema is of type "+s.root.kind.String()+
+			", a payload is a record")
 	}
 	record := func(w *typ) error {
 		if w == s.root {

@@ -130,7 +130,8 @@ func TestBadContainers(t *testing.T) {
 		"corrupt deflate": {
 			replace(deflated, string(deflated[len(deflated)-60:len(deflated)-40]), strings.Repeat("\xff", 20)), "",
 		},
-		"wrong checksum":   {replace(snappy, string(snappy[len(snappy)-20:len(snappy)-16]), "\x01\x02\x03\x04"), "checksum"},
+		"wrong checksum": {replace(snappy, string(snappy[len(snappy)-20:len(snappy)-16]), "\x01\x02\x03\x04"),
+			"checksum"},
 		"schema of no use": {file(t, one(`"int"`), nil, []byte("\x02")), "does not fit"},
 		"broken schema":    {replace(good, `"record"`, `"rexord"`), "its schema"},
 		"bad datum":        {file(t, schema, nil, payloads[0][:100]), "at byte"},
@@ -254,31 +255,34 @@ func TestResolution(t *testing.T) {
 				`{"name":"j","type":["null","int","string"]},{"name":"k","type":{"type":"record","name":"K",` +
 				`"fields":[{"name":"k","type":"bytes"}]}},{"name":"x",` +
 				`"type":"int"}`), one(`"int"`),
-			"\x01" + "1234" + "12345678" + "ab" + "\x00" + "\x02" + "\x02" + "\x00\x02" + "\x04\x02s" + "\x02b" + "\x06", "x:3",
+			"\x01" + "1234" + "12345678" + "ab" + "\x00" + "\x02" + "\x02" + "\x00\x02" + "\x04\x02s" + "\x02b" +
+				"\x06", "x:3",
 			false,
 		},
 		"missing default": {
 			one(`"int"`), recordOf(
-				`{"name":"x","type":"int"},{"name":"y","type":{"type":"map","values":"int"},"default":{"k":7}}`), "\x02",
-			`x:1 y:{key:"k" value:7}`, false,
+				`{"name":"x","type":"int"},{"name":"y","type":{"type":"map","values":"int"},"default":{"k":7}}`),
+			"\x02", `x:1 y:{key:"k" value:7}`, false,
 		},
 		"missing record": {
 			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":{"type":"record","name":"Y",` +
 				`"fields":[{"name":"z","type":"string"}]},"default":{"z":"d"}}`), "\x02", `x:1 y:{z:"d"}`, false,
 		},
 		"missing null": {
-			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"],"default":null}`), "\x02", "x:1",
-			false,
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"],"default":null}`),
+			"\x02", "x:1", false,
 		},
 		"missing nullable": {
-			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"]}`), "\x02", "x:1", false,
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","int"]}`), "\x02", "x:1",
+			false,
 		},
 		"missing": {
-			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":"int"}`), "\x02", "lacks the field", true,
+			one(`"int"`), recordOf(`{"name":"x","type":"int"},{"name":"y","type":"int"}`), "\x02", "lacks the field",
+			true,
 		},
 		"alias": {
-			recordOf(`{"name":"old","type":"int"}`), recordOf(`{"name":"x","type":"int","aliases":["old"]}`), "\x02", "x:1",
-			false,
+			recordOf(`{"name":"old","type":"int"}`), recordOf(`{"name":"x","type":"int","aliases":["old"]}`), "\x02",
+			"x:1", false,
 		},
 		"made nullable":    {one(`"int"`), one(`["null","int"]`), "\x02", "x:1", false},
 		"null where none":  {one(`["null","int"]`), one(`"int"`), "\x00", "null where", true},
@@ -295,11 +299,12 @@ func TestResolution(t *testing.T) {
 			one(`{"type":"enum","name":"E","symbols":["A"],"default":"A"}`), "\x00", `x:"A"`, false,
 		},
 		"enum unknown": {
-			one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`), one(`{"type":"enum","name":"E","symbols":["A"]}`), "\x00",
-			"does not have the symbol NEW", true,
+			one(`{"type":"enum","name":"E","symbols":["NEW","A"]}`), one(`{"type":"enum","name":"E","symbols":["A"]}`),
+			"\x00", "does not have the symbol NEW", true,
 		},
 		"units": {
-			one(`{"type":"long","logicalType":"timestamp-millis"}`), one(`{"type":"long","logicalType":"timestamp-micros"}`),
+			one(`{"type":"long","logicalType":"timestamp-millis"}`),
+			one(`{"type":"long","logicalType":"timestamp-micros"}`),
 			"\x06", "x:3000", false,
 		},
 		"decimal scale": {
@@ -307,11 +312,12 @@ func TestResolution(t *testing.T) {
 			one(`{"type":"bytes","logicalType":"decimal","precision":4,"scale":2}`), "\x02\x01", "cannot be read", true,
 		},
 		"recursive extra": {
-			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x00", "x:1", false,
+			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x00", "x:1",
+			false,
 		},
 		"recursive value": {
-			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`), "\x02\x02\x04\x02\x06\x00",
-			"x:1", false,
+			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`),
+			"\x02\x02\x04\x02\x06\x00", "x:1", false,
 		},
 		"too deep": {
 			recordOf(`{"name":"x","type":"int"},{"name":"y","type":["null","R"]}`), one(`"int"`),

@@ -153,7 +153,8 @@ func (m *schemaMaker) datum(dst []byte, t *typ) []byte {
 		if t.kind == kindFixed {
 			return append(dst, rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(m.t, "uuid")...)
 		}
-		text([]byte(rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).Draw(m.t, "uuid")))
+		text([]byte(rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).Draw(m.t,
+			"uuid")))
 		return dst
 	}
 	switch t.kind {

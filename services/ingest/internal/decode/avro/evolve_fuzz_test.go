@@ -198,7 +198,8 @@ func FuzzEvolve(f *testing.F) {
 			t.Fatalf("merging again changes %+v", changes)
 		}
 		for _, writer := range []*Schema{older, newer} {
-			_, _ = merged.CompileFor(writer, rowOptions, Resolution{Lenient: true}) // a writer may be one that nobody can read
+			// A writer may be one that nobody can read.
+			_, _ = merged.CompileFor(writer, rowOptions, Resolution{Lenient: true})
 		}
 	})
 }

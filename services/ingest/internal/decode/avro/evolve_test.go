@@ -95,7 +95,10 @@ func TestWith(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			field := func(typ string) string { return recordOf(`{"name":"x","type":` + typ + `},{"name":"y","type":"int"}`) }
+			field := func(typ string) string {
+				return recordOf(`{"name":"x","type":` + typ +
+					`},{"name":"y","type":"int"}`)
+			}
 			have := parsed(t, field(v.have))
 			merged, changes := have.With(parsed(t, field(v.newer)), "payload")
 			if diff := cmp.Diff(v.changes, changes); diff != "" {

@@ -54,7 +54,8 @@ var titled = []struct{ what, schema, note string }{
 	{
 		"Debezium VariableScaleDecimal",
 		`{"type":"object","title":"io.debezium.data.VariableScaleDecimal","properties":{"scale":{"type":"integer"},` +
-			`"value":{"type":"string","connect.type":"bytes"}}}`, "as it is: `columns: {x: {type: JSON}}` keeps it together",
+			`"value":{"type":"string","connect.type":"bytes"}}}`,
+		"as it is: `columns: {x: {type: JSON}}` keeps it together",
 	},
 	{"a schema of no type, or of several", `{"title":"any"}`, ""},
 }
@@ -63,7 +64,8 @@ var titled = []struct{ what, schema, note string }{
 var common = []struct{ name, file, note string }{
 	{
 		"google.protobuf.Timestamp", "google/protobuf/timestamp.proto",
-		"an INTEGER counts `unit`, microseconds without one; DATE, TIME and DATETIME are those of UTC, STRING is RFC 3339",
+		"an INTEGER counts `unit`, microseconds without one; DATE, TIME and DATETIME are those of UTC, STRING is " +
+			"RFC 3339",
 	},
 	{
 		"google.protobuf.Duration", "google/protobuf/duration.proto",
@@ -75,16 +77,20 @@ var common = []struct{ name, file, note string }{
 	{"google.protobuf.Any", "google/protobuf/any.proto", "not unpacked"},
 	{"google.protobuf.FieldMask", "google/protobuf/field_mask.proto", ""},
 	{"google.protobuf.Empty", "google/protobuf/empty.proto", "TRUE where it is there"},
-	{"google.type.Date", "google/type/date.proto", "one without year, month or day is a dead letter; `columns: {x: {type: RECORD}}` keeps it"},
-	{"google.type.TimeOfDay", "google/type/timeofday.proto", "24:00:00 and leap seconds are dead letters; `{type: RECORD}` keeps them"},
-	{"google.type.DateTime", "google/type/datetime.proto", "a TIMESTAMP heeds its offset, and is UTC without one; named zones are dead letters. A DATETIME has neither"},
+	{"google.type.Date", "google/type/date.proto",
+		"one without year, month or day is a dead letter; `columns: {x: {type: RECORD}}` keeps it"},
+	{"google.type.TimeOfDay", "google/type/timeofday.proto",
+		"24:00:00 and leap seconds are dead letters; `{type: RECORD}` keeps them"},
+	{"google.type.DateTime", "google/type/datetime.proto",
+		"a TIMESTAMP heeds its offset, and is UTC without one; named zones are dead letters. A DATETIME has neither"},
 	{"google.type.Decimal", "google/type/decimal.proto", "of 38 digits before the point and 38 behind it; none are 0"},
 	{"google.type.Money", "google/type/money.proto", "as it is: an amount is none without its currency"},
 	{"google.type.LatLng", "google/type/latlng.proto", "a GEOGRAPHY is a POINT, longitude first"},
 	{"google.type.Interval", "google/type/interval.proto", ""},
 	{"google.type.DayOfWeek", "google/type/dayofweek.proto", "the name, as all enums"},
 	{"google.type.PhoneNumber", "google/type/phone_number.proto", ""},
-	{"confluent.type.Decimal", "confluent/type/decimal.proto", "Kafka Connect's Decimal in protobuf; a scale of 0 to 38"},
+	{"confluent.type.Decimal", "confluent/type/decimal.proto",
+		"Kafka Connect's Decimal in protobuf; a scale of 0 to 38"},
 }
 
 func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode.Plan) string) {
@@ -94,8 +100,8 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 		var columns [2]string
 		for i := range columns {
 			o := decode.Options{Contract: "c", Payload: "p", IgnoreHints: i == 1}
-			p, err := json.Compile([]byte(`{"type":"object","properties":{"x":`+h.schema+`}}`), json.JSONSchema, json.Settings{},
-				o)
+			p, err := json.Compile([]byte(`{"type":"object","properties":{"x":`+h.schema+`}}`), json.JSONSchema,
+				json.Settings{}, o)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,9 +112,9 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 		}
 		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", h.what, columns[0], columns[1], h.note)
 	}
-	out.WriteString("\nProtobuf's own messages and those of `google.type` are hints by their names, and `columns: {x: " +
-		"{type: ...}}` makes other columns of them. A message of one of these names with other fields is any message.\n\n" +
-		"| protobuf | column | without hints | by `columns:` | |\n|---|---|---|---|---|\n")
+	out.WriteString("\nProtobuf's own messages and those of `google.type` are hints by their names, and " +
+		"`columns: {x: {type: ...}}` makes other columns of them. A message of one of these names with other fields " +
+		"is any message.\n\n| protobuf | column | without hints | by `columns:` | |\n|---|---|---|---|---|\n")
 	for _, c := range common {
 		text := `syntax = "proto3"; package t; import "` + c.file + `"; message M { ` + c.name + ` x = 1; }`
 		compiled := func(o decode.Options) (*protobuf.Plan, error) {
@@ -141,6 +147,7 @@ func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode
 				others = append(others, name)
 			}
 		}
-		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", c.name, columns[0], columns[1], strings.Join(others, ", "), c.note)
+		fmt.Fprintf(out, "| `%s` | %s | %s | %s | %s |\n", c.name, columns[0], columns[1], strings.Join(others, ", "),
+			c.note)
 	}
 }

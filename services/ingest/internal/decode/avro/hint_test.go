@@ -21,12 +21,12 @@ var hinted = []struct {
 		"INTEGER", "`logicalType: date` says the same",
 	},
 	{
-		"Connect Time", connect("int", "org.apache.kafka.connect.data.Time", ""), long(47100250), "TIME", "13:05:00.250000",
-		"INTEGER", "milliseconds; likewise",
+		"Connect Time", connect("int", "org.apache.kafka.connect.data.Time", ""), long(47100250), "TIME",
+		"13:05:00.250000", "INTEGER", "milliseconds; likewise",
 	},
 	{
-		"Connect Timestamp", connect("long", "org.apache.kafka.connect.data.Timestamp", ""), long(1772283900250), "TIMESTAMP",
-		"2026-02-28 13:05:00.250000 UTC", "INTEGER", "milliseconds; likewise",
+		"Connect Timestamp", connect("long", "org.apache.kafka.connect.data.Timestamp", ""), long(1772283900250),
+		"TIMESTAMP", "2026-02-28 13:05:00.250000 UTC", "INTEGER", "milliseconds; likewise",
 	},
 	{
 		"Connect Decimal", connect("bytes", "org.apache.kafka.connect.data.Decimal",
@@ -37,16 +37,18 @@ var hinted = []struct {
 		"Connect Decimal of any precision",
 		connect("bytes", "org.apache.kafka.connect.data.Decimal", `,"logicalType":"decimal","precision":64,"scale":2`),
 		avroText("\x30\x39"), "BIGNUMERIC", "123.45", "refused",
-		"Connect writes a precision of 64 where the source has none; more than 38 digits before the point are a dead letter",
+		"Connect writes a precision of 64 where the source has none; more than 38 digits before the point are a dead " +
+			"letter",
 	},
-	{"Debezium Date", connect("int", "io.debezium.time.Date", ""), long(19782), "DATE", "2024-02-29", "INTEGER", "days"},
+	{"Debezium Date", connect("int", "io.debezium.time.Date", ""), long(19782), "DATE", "2024-02-29", "INTEGER",
+		"days"},
 	{
-		"Debezium Time", connect("int", "io.debezium.time.Time", ""), long(47100250), "TIME", "13:05:00.250000", "INTEGER",
-		"milliseconds",
+		"Debezium Time", connect("int", "io.debezium.time.Time", ""), long(47100250), "TIME", "13:05:00.250000",
+		"INTEGER", "milliseconds",
 	},
 	{
-		"Debezium MicroTime", connect("long", "io.debezium.time.MicroTime", ""), long(47100250000), "TIME", "13:05:00.250000",
-		"INTEGER", "microseconds",
+		"Debezium MicroTime", connect("long", "io.debezium.time.MicroTime", ""), long(47100250000), "TIME",
+		"13:05:00.250000", "INTEGER", "microseconds",
 	},
 	{
 		"Debezium NanoTime", connect("long", "io.debezium.time.NanoTime", ""), long(47100250000999), "TIME",
@@ -57,8 +59,8 @@ var hinted = []struct {
 		"2026-02-28 13:05:00.250000", "INTEGER", "milliseconds, of no zone",
 	},
 	{
-		"Debezium MicroTimestamp", connect("long", "io.debezium.time.MicroTimestamp", ""), long(1772283900250000), "DATETIME",
-		"2026-02-28 13:05:00.250000", "INTEGER", "microseconds, of no zone",
+		"Debezium MicroTimestamp", connect("long", "io.debezium.time.MicroTimestamp", ""), long(1772283900250000),
+		"DATETIME", "2026-02-28 13:05:00.250000", "INTEGER", "microseconds, of no zone",
 	},
 	{
 		"Debezium NanoTimestamp", connect("long", "io.debezium.time.NanoTimestamp", ""), long(1772283900250000999),
@@ -81,13 +83,13 @@ var hinted = []struct {
 		"P1Y2M3DT4H5M6S", "STRING", "ISO 8601, as it is",
 	},
 	{
-		"Debezium Json", connect("string", "io.debezium.data.Json", ""), avroText(`{"a":1}`), "JSON", `{"a":1}`, "STRING",
-		"a value that Debezium has not got must be JSON too: set `unavailable.value.placeholder` to " +
+		"Debezium Json", connect("string", "io.debezium.data.Json", ""), avroText(`{"a":1}`), "JSON", `{"a":1}`,
+		"STRING", "a value that Debezium has not got must be JSON too: set `unavailable.value.placeholder` to " +
 			"text in quotes, or ask for STRING",
 	},
 	{
-		"Debezium Uuid, Xml, Enum, EnumSet, Ltree", connect("string", "io.debezium.data.Uuid", ""), avroText("6f1c6d0e"),
-		"STRING", "6f1c6d0e", "STRING", "as they are",
+		"Debezium Uuid, Xml, Enum, EnumSet, Ltree", connect("string", "io.debezium.data.Uuid", ""),
+		avroText("6f1c6d0e"), "STRING", "6f1c6d0e", "STRING", "as they are",
 	},
 	{
 		"Debezium Bits", connect("bytes", "io.debezium.data.Bits", ""), avroText("\x05"), "BYTES", `b"\x05"`, "BYTES",
@@ -105,7 +107,8 @@ var hinted = []struct {
 		`{"type":"record","name":"G","fields":[{"name":"wkb","type":"bytes"},{"name":"srid","type":["null","int"]}],` +
 			`"connect.name":"io.debezium.data.geometry.Geometry"}`,
 		avroText("\x01") + "\x02" + long(4326), "RECORD(wkb BYTES, srid INTEGER)", `{wkb: b"\x01", srid: 4326}`,
-		"RECORD(wkb BYTES, srid INTEGER)", "as they are; `columns: {x: {type: GEOGRAPHY}}` makes one of `wkb`, where `srid` is 4326 or none",
+		"RECORD(wkb BYTES, srid INTEGER)", "as they are; `columns: {x: {type: GEOGRAPHY}}` makes one of `wkb`, where " +
+			"`srid` is 4326 or none",
 	},
 }
 
@@ -198,7 +201,8 @@ func TestVariableScaleDecimal(t *testing.T) {
 			"\x02" + long(2) + avroText("\x30\x39"),
 			`"123.45" does not fit 2 digits before the point and 2 behind it`,
 		},
-		{decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},
+		{decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"),
+			"123.45"},
 		{decode.Column{Type: decode.String}, "\x02" + long(3) + avroText("\x30\x39"), "12.345"},
 		{decode.Column{Type: decode.Float}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},
 		{decode.Column{Type: decode.JSON}, "\x02" + long(2) + avroText("\x30\x39"), `{"scale":2,"value":"MDk="}`},
@@ -215,7 +219,8 @@ func TestVariableScaleDecimal(t *testing.T) {
 			t.Errorf("%s of %q: %s%s, want %s", column, c.datum, value, refusal, c.want)
 		}
 		decoder, out, datum := p.NewDecoder(), make([]byte, 0, 1<<10), []byte("\x02\x04\x04\x30\x39")
-		if n := testing.AllocsPerRun(50, func() { out, _ = decoder.Append(out[:0], datum) }); n > 0 && c.want == "123.45" {
+		if n := testing.AllocsPerRun(50, func() { out, _ = decoder.Append(out[:0], datum) }); n > 0 &&
+			c.want == "123.45" {
 			t.Errorf("%v allocations a row", n)
 		}
 	}
@@ -233,7 +238,8 @@ func TestVariableScaleDecimal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, value, refusal := outcome(t, p, "\x02"+avroText("\x30\x39")+long(2)); !strings.Contains(refusal, "schema 4's") {
+	if _, value, refusal := outcome(t, p, "\x02"+avroText("\x30\x39")+long(2)); !strings.Contains(refusal,
+		"schema 4's") {
 		t.Errorf("%s%s", value, refusal)
 	}
 }

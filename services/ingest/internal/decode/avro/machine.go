@@ -101,7 +101,8 @@ func (m *machine) run(prog *program, dst, src []byte) ([]byte, *decode.Error) {
 			}
 			binary.LittleEndian.PutUint32(out[o:], in.tag)
 			o = decode.PutVarint(out, o+int(in.tagLen), uint64(n))
-			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString && !decode.ValidText(src, next, n) {
+			if ascii := copyText(out[o:], src[next:], n); !ascii && in.code == opString &&
+				!decode.ValidText(src, next, n) {
 				return nil, m.fail(prog, pc, at, "text is not valid UTF-8")
 			}
 			o += n

@@ -344,7 +344,10 @@ func (m *mender) fits(t, v any, namespace string, outer bool) bool {
 			(kind == "bytes" || len(runes) == int(size))
 	case "array":
 		items, ok := v.([]any)
-		return ok && !slices.ContainsFunc(items, func(v any) bool { return !m.fits(schema["items"], v, namespace, false) })
+		return ok && !slices.ContainsFunc(items, func(v any) bool {
+			return !m.fits(schema["items"], v, namespace,
+				false)
+		})
 	case "map":
 		values, ok := v.(map[string]any)
 		for _, v := range values {

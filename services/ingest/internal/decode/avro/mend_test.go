@@ -14,20 +14,20 @@ import (
 func TestInvalidButUnused(t *testing.T) {
 	for _, c := range []struct{ fields, warning, datum, want string }{
 		{
-			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","scale":2}}`, "R.x: a decimal without precision",
-			"\x04a\xff", `x:"a\xff"`,
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","scale":2}}`,
+			"R.x: a decimal without precision", "\x04a\xff", `x:"a\xff"`,
 		},
 		{
-			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":5}}`, "precision 4 and scale 5",
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":4,"scale":5}}`,
+			"precision 4 and scale 5", "\x04ab", `x:"ab"`,
+		},
+		{
+			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":-2}}`, "scale -2",
 			"\x04ab", `x:"ab"`,
 		},
 		{
-			`{"name":"x","type":{"type":"bytes","logicalType":"decimal","precision":10,"scale":-2}}`, "scale -2", "\x04ab",
-			`x:"ab"`,
-		},
-		{
-			`{"name":"x","type":"bytes","logicalType":"decimal","precision":0}`, "R.x: a decimal of precision 0", "\x04ab",
-			`x:"ab"`,
+			`{"name":"x","type":"bytes","logicalType":"decimal","precision":0}`, "R.x: a decimal of precision 0",
+			"\x04ab", `x:"ab"`,
 		},
 		{
 			`{"name":"x","type":{"type":"fixed","name":"F","size":2,"logicalType":"decimal","precision":9}}`,
@@ -56,16 +56,16 @@ func TestInvalidButUnused(t *testing.T) {
 		{`{"name":"x","type":"int","aliases":null}`, "R.x: not all of its aliases", "\x02", `x:1`},
 		{`{"name":"x","type":"int","aliases":["x","y"]}`, `R.x: the alias "x" is the name`, "\x02", `x:1`},
 		{
-			`{"name":"x","type":{"type":"enum","name":"E","aliases":"F","symbols":["A"]}}`, "E: its aliases are no list",
-			"\x00", `x:"A"`,
+			`{"name":"x","type":{"type":"enum","name":"E","aliases":"F","symbols":["A"]}}`,
+			"E: its aliases are no list", "\x00", `x:"A"`,
 		},
 		{`{"name":"x","type":["null","string","string"]}`, "R.x: the union has the branch string twice", "\x04\x02a",
 			`x:"a"`},
 		{`{"name":"x","type":["null","string","string"]}`, "the branch string twice", "\x02\x02a", `x:"a"`},
 		{`{"name":"x","type":["null","null","string"]}`, "R.x: the union has the branch null twice", "\x02", ``},
 		{
-			`{"name":"x","type":[{"type":"string","avro.java.string":"String"},"string","long"]}`, "branch string twice",
-			"\x02\x02a", `x:{string_value:"a"}`,
+			`{"name":"x","type":[{"type":"string","avro.java.string":"String"},"string","long"]}`,
+			"branch string twice", "\x02\x02a", `x:{string_value:"a"}`,
 		},
 		{
 			`{"name":"x","type":["null",{"type":"array","items":"int"},{"type":"array","items":"int"}]}`,
@@ -123,14 +123,14 @@ func TestDefaultsAsAvroTakesThem(t *testing.T) {
 	types := []string{
 		`"null"`, `"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`,
 		`{"type":"fixed","name":"F","size":2}`, `{"type":"enum","name":"E","symbols":["A","B"]}`,
-		`{"type":"array","items":"int"}`, `{"type":"map","values":["null","float"]}`, `["null","int"]`, `["int","string"]`,
-		`{"type":"record","name":"S","namespace":"n","fields":[{"name":"y","type":"int"},{"name":"z","type":["null","S"],` +
+		`{"type":"array","items":"int"}`, `{"type":"map","values":["null","float"]}`, `["null","int"]`,
+		`["int","string"]`, `{"type":"record","name":"S","namespace":"n","fields":[{"name":"y","type":"int"},{"name":"z","type":["null","S"],` +
 			`"default":null}]}`,
 	}
 	values := []string{
-		`null`, `true`, `0`, `-1`, `1.0`, `1.5`, `1e3`, `3000000000`, `1e300`, `9223372036854775808`, `"A"`, `"AB"`, `"C"`,
-		`"1.5"`, `"NaN"`, `"\u00ff\u0000"`, `"\u0100a"`, `[]`, `[1]`, `["a"]`, `{}`, `{"a":null}`, `{"a":1.5}`, `{"y":1}`,
-		`{"y":"1"}`, `{"y":1,"z":{"y":2}}`,
+		`null`, `true`, `0`, `-1`, `1.0`, `1.5`, `1e3`, `3000000000`, `1e300`, `9223372036854775808`, `"A"`, `"AB"`,
+		`"C"`, `"1.5"`, `"NaN"`, `"\u00ff\u0000"`, `"\u0100a"`, `[]`, `[1]`, `["a"]`, `{}`, `{"a":null}`, `{"a":1.5}`,
+		`{"y":1}`, `{"y":"1"}`, `{"y":1,"z":{"y":2}}`,
 	}
 	for _, typ := range types {
 		for _, value := range values {

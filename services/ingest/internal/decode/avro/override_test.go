@@ -77,12 +77,14 @@ func TestColumns(t *testing.T) {
 		want   string // refused: followed by a part of the reason
 		option columnv1.ColumnType
 	}{
-		{str, decode.Column{Type: decode.JSON}, avroText(`{"a":1}`), `x:"{\"a\":1}"`, columnv1.ColumnType_COLUMN_TYPE_JSON},
+		{str, decode.Column{Type: decode.JSON}, avroText(`{"a":1}`), `x:"{\"a\":1}"`,
+			columnv1.ColumnType_COLUMN_TYPE_JSON},
 		{
 			str,
 			decode.Column{Type: decode.JSON},
 			avroText(`{"a":}`),
-			`refused: test: p.x at byte 0: no JSON value starts here, but '}', at byte 5`, columnv1.ColumnType_COLUMN_TYPE_JSON,
+			`refused: test: p.x at byte 0: no JSON value starts here, but '}', at byte 5`,
+			columnv1.ColumnType_COLUMN_TYPE_JSON,
 		},
 		{raw, decode.Column{Type: decode.JSON}, avroText(`[]`), `x:"[]"`, columnv1.ColumnType_COLUMN_TYPE_JSON},
 		{raw, decode.Column{Type: decode.String}, avroText("é"), `x:"é"`, 0},
@@ -228,7 +230,8 @@ func TestColumnsByPath(t *testing.T) {
 	})
 	money := func(amount string) string { return avroText(amount) + "\x02" + long(1) }
 	got := text(t, p, money("1.50")+"\x02"+money("one")+"\x02"+money("2.0")+"\x00"+
-		"\x02"+"\x04"+"\x00"+"\x02"+avroText("1970-01-02")+"\x00\x00"+"\x02"+avroText("k")+avroText("3.0")+"\x00"+"\x02"+
+		"\x02"+"\x04"+"\x00"+"\x02"+avroText("1970-01-02")+"\x00\x00"+"\x02"+avroText("k")+avroText("3.0")+"\x00"+
+		"\x02"+
 		avroText("[4]"))
 	want := `a:{amount:"1.5" at:1000000} b:{amount:"one" at:1} lines:{amount:"2" at:1} grid:{items:{} items:{value:1}} ` +
 		`rates:{key:"k" value:"3"} either:{string_value:"[4]"}`

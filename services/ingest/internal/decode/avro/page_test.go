@@ -53,8 +53,8 @@ var samples = []sample{
 		avroText("\x30\x39"), "", avroText("\x7f\xff\xff\xff\xff"), decimals,
 	},
 	{
-		"`decimal`, larger", `{"type":"bytes","logicalType":"decimal","precision":40,"scale":10}`, avroText("\x30\x39"), "",
-		"", "as above",
+		"`decimal`, larger", `{"type":"bytes","logicalType":"decimal","precision":40,"scale":10}`, avroText("\x30\x39"),
+		"", "", "as above",
 	},
 	{
 		"`big-decimal`", `{"type":"bytes","logicalType":"big-decimal"}`, avroText(avroText("\x30\x39") + long(2)), "",
@@ -62,7 +62,8 @@ var samples = []sample{
 			"%d digits before the point, a scale of 0 to %d", decode.BigNumericWhole, decode.BigNumericScale),
 	},
 	{
-		"`uuid` of a string", `{"type":"string","logicalType":"uuid"}`, avroText("6f1c6d0e-9f0b-4b0e-8f0e-2f0e6d0e9f0b"), "",
+		"`uuid` of a string", `{"type":"string","logicalType":"uuid"}`,
+		avroText("6f1c6d0e-9f0b-4b0e-8f0e-2f0e6d0e9f0b"), "",
 		avroText("\xff"), "the text as it is",
 	},
 	{"`uuid` of a fixed", `{"type":"fixed","name":"F","size":16,"logicalType":"uuid"}`, "0123456789abcdef", "", "", ""},
@@ -80,8 +81,8 @@ var samples = []sample{
 		long(1 << 60), years,
 	},
 	{
-		"`timestamp-micros`", `{"type":"long","logicalType":"timestamp-micros"}`, long(1772283900250000), "1772283900250000",
-		long(1 << 62), years,
+		"`timestamp-micros`", `{"type":"long","logicalType":"timestamp-micros"}`, long(1772283900250000),
+		"1772283900250000", long(1 << 62), years,
 	},
 	{
 		"`timestamp-nanos`", `{"type":"long","logicalType":"timestamp-nanos"}`, long(1772283900250000999),
@@ -123,8 +124,8 @@ var samples = []sample{
 		"an item that is null is a RECORD whose `value` is null",
 	},
 	{
-		"`array` of arrays", `{"type":"array","items":{"type":"array","items":"int"}}`, "\x04\x04\x02\x04\x00\x00\x00", "",
-		"", "likewise an array of maps",
+		"`array` of arrays", `{"type":"array","items":{"type":"array","items":"int"}}`, "\x04\x04\x02\x04\x00\x00\x00",
+		"", "", "likewise an array of maps",
 	},
 	{
 		"`map`", `{"type":"map","values":"int"}`, "\x02\x02k\x02\x00", "", "\x02\x02\xff\x02\x00",

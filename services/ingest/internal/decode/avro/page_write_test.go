@@ -233,13 +233,15 @@ property ` + "`sqlType`" + `.
 		"both DATETIME or both TIMESTAMP; a bound that is null is none |\n", column, refusal)
 	nested := recordOf(`{"name":"x","type":["null",{"type":"record","name":"S","fields":[` +
 		`{"name":"y","type":"long"},{"name":"x","type":["null","S"]}]}]}`)
-	column, value, _ = outcome(t, compileWith(t, nested, decode.Columns{"x": {Type: decode.JSON}}), "\x02\x02\x02\x04\x00")
+	column, value, _ = outcome(t, compileWith(t, nested, decode.Columns{"x": {Type: decode.JSON}}),
+		"\x02\x02\x02\x04\x00")
 	fmt.Fprintf(&out, "| record, map, union | `{type: JSON}` | %s | %s | whole, and of a type that contains itself "+
 		"too: nested at most %d deep |\n", column, cell(value, true), decode.MaxJSONNesting)
 	numbers := recordOf(`{"name":"x","type":{"type":"array","items":"long"}}`)
 	column, value, _ = outcome(t, compileWith(t, numbers, decode.Columns{"x": {Type: decode.JSON}}), "\x04\x02\x03\x00")
-	fmt.Fprintf(&out, "| array | `{type: JSON}` | %s | %s | one column where items become no JSON by themselves; of texts "+
-		"and records `{type: JSON, whole: true}`, without it each item is a JSON value |\n", column, cell(value, true))
+	fmt.Fprintf(&out, "| array | `{type: JSON}` | %s | %s | one column where items become no JSON by themselves; of "+
+		"texts and records `{type: JSON, whole: true}`, without it each item is a JSON value |\n", column,
+		cell(value, true))
 	out.WriteString(`
 Any field, with whatever is below it, has another name by ` + "`{name: order_id}`" +
 		`, beside a type or alone, and none at all by ` + "`{skip: true}`" +

@@ -9,8 +9,8 @@ import (
 
 // Schema is a parsed schema, as a schema registry has it. It is immutable.
 type Schema struct {
-	// top is what the payloads are of: the record of the columns, or a union that has it as a branch. root is the record;
-	// the union itself where it has several and none has been picked.
+	// top is what the payloads are of: the record of the columns, or a union that has it as a branch. root is the
+	// record; the union itself where it has several and none has been picked.
 	top, root *typ
 	// names are the full names of the branches of a union, null's nil; of a record its own alone.
 	names [][]byte

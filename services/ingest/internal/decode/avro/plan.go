@@ -166,7 +166,8 @@ func (d *Decoder) single(dst, payload []byte) ([]byte, error) {
 	if theirs := binary.LittleEndian.Uint64(payload[len(singleObject):]); theirs != d.plan.fingerprint {
 		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: fmt.Sprintf(
 			"single-object encoding (C3 01) of the schema with the "+
-				"fingerprint %016x; the contract's schema has %016x: give the contract the schema that the record was written with",
+				"fingerprint %016x; the contract's schema has %016x: give the contract the schema that the record "+
+				"was written with",
 			theirs, d.plan.fingerprint)}
 	}
 	row, e := d.machine.run(d.plan.program, dst, payload[head:])

@@ -68,12 +68,13 @@ func TestBadPayloads(t *testing.T) {
 		{one(`{"type":"int","logicalType":"date"}`), "\xfe\xff\xff\xff\x0f", "p.x", 0, "range"},
 		{one(`{"type":"int","logicalType":"time-millis"}`), "\x01", "p.x", 0, "within a day"},
 		{
-			one(`{"type":"long","logicalType":"timestamp-millis"}`), "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", "p.x", 0,
-			"range",
+			one(`{"type":"long","logicalType":"timestamp-millis"}`), "\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", "p.x",
+			0, "range",
 		},
 		{one(`{"type":"bytes","logicalType":"decimal","precision":2,"scale":1}`), "\x02\x64", "p.x", 0, "digits"},
 		{
-			one(`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`), "\x42" + strings.Repeat("\x7f", 33),
+			one(`{"type":"bytes","logicalType":"decimal","precision":76,"scale":38}`), "\x42" +
+				strings.Repeat("\x7f", 33),
 			"p.x", 0, "digits",
 		},
 	} {
@@ -90,7 +91,8 @@ func TestBadPayloads(t *testing.T) {
 				t.Errorf("%q: row %q, error %v", payload, row, err)
 				continue
 			}
-			if e.Contract != "test" || e.Field != c.field || e.Offset != c.offset || !strings.Contains(e.Reason, c.reason) {
+			if e.Contract != "test" || e.Field != c.field || e.Offset != c.offset ||
+				!strings.Contains(e.Reason, c.reason) {
 				t.Errorf("%q: %v, want %s at byte %d: …%s…", payload, e, c.field, c.offset, c.reason)
 			}
 		}
@@ -124,7 +126,8 @@ func TestBadSchemas(t *testing.T) {
 				`"values":"R"}}]}}`), "p.x[].y[].value", "contains itself",
 		},
 		{one(`{"type":"array","items":"null"}`), "p.x[]", "no columns"},
-		{one(`{"type":"array","items":{"type":"array","items":["null","R"]}}`), "p.x[].items[].value", "contains itself"},
+		{one(`{"type":"array","items":{"type":"array","items":["null","R"]}}`), "p.x[].items[].value",
+			"contains itself"},
 		{one(`{"type":"record","name":"E","fields":[]}`), "p.x", "no columns"},
 		{one(`{"type":"array","items":{"type":"fixed","name":"F","size":0}}`), "", ""},
 		{recordOf(`{"name":"x","type":"int"},{"name":"X","type":"int"}`), "p.X", "case"},

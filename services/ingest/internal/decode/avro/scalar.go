@@ -120,7 +120,8 @@ func (c *compiler) scalar(w *typ, r *shape.Node, number int32, path *decode.Path
 
 // targets are the columns of logical types that count time.
 var targets = map[shape.Kind]decode.Target{
-	shape.Date: decode.Date, shape.Time: decode.Time, shape.DateTime: decode.DateTime, shape.Timestamp: decode.Timestamp,
+	shape.Date: decode.Date, shape.Time: decode.Time, shape.DateTime: decode.DateTime,
+	shape.Timestamp: decode.Timestamp,
 }
 
 // moment is the column of a logical type that counts time, as a contract would ask for it.
@@ -185,7 +186,8 @@ func (c *compiler) take(w *typ, r *shape.Node, path *decode.Path) {
 			unit = m.unit
 		}
 		if c.options.Dates != nil {
-			c.emit(op{code: opTakeFar, arg: c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)}, path)
+			c.emit(op{code: opTakeFar, arg: c.cell(&decode.Column{Type: decode.Timestamp, Unit: unit}, r, r.Number)},
+				path)
 			return
 		}
 		c.emit(op{code: opTakeTime, arg: int32(unit)}, path)

@@ -201,9 +201,9 @@ type graph struct {
 }
 
 var kindsByName = map[string]kind{
-	"null": kindNull, "boolean": kindBoolean, "int": kindInt, "long": kindLong, "float": kindFloat, "double": kindDouble,
-	"bytes": kindBytes, "string": kindString, "fixed": kindFixed, "enum": kindEnum, "record": kindRecord,
-	"error": kindRecord, "array": kindArray, "map": kindMap, "union": kindUnion,
+	"null": kindNull, "boolean": kindBoolean, "int": kindInt, "long": kindLong, "float": kindFloat,
+	"double": kindDouble, "bytes": kindBytes, "string": kindString, "fixed": kindFixed, "enum": kindEnum,
+	"record": kindRecord, "error": kindRecord, "array": kindArray, "map": kindMap, "union": kindUnion,
 }
 
 func (g *graph) build(n *avro.SchemaNode, namespace string) (*typ, error) {

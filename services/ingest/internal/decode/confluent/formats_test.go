@@ -29,7 +29,8 @@ var writers = map[string]struct {
 	}, "\x0a\x02x\x04cd"},
 	"json": {func(t *testing.T, o decode.Options) (columns, writer decode.Plan) {
 		s, err := json.Parse([]byte(
-			`{"properties":{"id":{"type":"string"},"n":{"type":"integer"},"j":{}},"required":["id","n"]}`), json.JSONSchema)
+			`{"properties":{"id":{"type":"string"},"n":{"type":"integer"},"j":{}},"required":["id","n"]}`),
+			json.JSONSchema)
 		must(t, err)
 		settings := json.Settings{Unknown: json.Keep}
 		columns, err = s.Compile(settings, o)

@@ -30,7 +30,8 @@ func Payload(t T, p decode.Plan) protoreflect.MessageDescriptor {
 		t.Fatal(err)
 	}
 	file, err := protodesc.NewFile(&descriptorpb.FileDescriptorProto{
-		Name: proto.String("row.proto"), Syntax: proto.String("proto2"), MessageType: []*descriptorpb.DescriptorProto{row},
+		Name: proto.String("row.proto"), Syntax: proto.String("proto2"),
+		MessageType: []*descriptorpb.DescriptorProto{row},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

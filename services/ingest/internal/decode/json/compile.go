@@ -84,7 +84,8 @@ func (c *compiler) object(fields []*shape.Node, path *decode.Path) *object {
 		}
 		if err != nil {
 			f.NoDefault, s.fallback = "its default is no value of its type: "+err.Error(), nil
-			c.plan.warnings = append(c.plan.warnings, at.String()+": "+f.NoDefault+": a record that needs it is refused")
+			c.plan.warnings = append(c.plan.warnings, at.String()+": "+f.NoDefault+
+				": a record that needs it is refused")
 		}
 		if f.NoDefault != "" {
 			s.missing = f.NoDefault
@@ -186,7 +187,8 @@ func (c *compiler) union(n *shape.Node, path *decode.Path) *[5]*step {
 			branches[bits.TrailingZeros8(uint8(kinds))] = s
 		}
 		if (b.Asked != nil || b.Skip) && !distinct(n) {
-			_ = c.faults.Add(decode.Misfit(at.String(), "columns: JSON does not tell the types of the union apart any more"))
+			_ = c.faults.Add(decode.Misfit(at.String(),
+				"columns: JSON does not tell the types of the union apart any more"))
 		}
 	}
 	return branches

@@ -117,7 +117,8 @@ func (m *maker) value(t *shape.Node) string {
 		return string(stdFloat(float64(rapid.Float32().Draw(m.t, "float")), 32))
 	case shape.Double:
 		if rapid.Bool().Draw(m.t, "short") {
-			return rapid.StringMatching(`-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?`).Draw(m.t, "decimal")
+			return rapid.StringMatching(`-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,12})?([eE][+-]?[0-9]{1,2})?`).Draw(m.t,
+				"decimal")
 		}
 		return string(stdFloat(rapid.Float64().Draw(m.t, "double"), 64))
 	case shape.String:
@@ -255,7 +256,8 @@ func compareField(m protoreflect.Message, f protoreflect.FieldDescriptor, t *sha
 			for i := range list.Len() {
 				e := list.Get(i).Message()
 				key := e.Get(e.Descriptor().Fields().ByNumber(1)).String()
-				if differs := compareField(e, e.Descriptor().Fields().ByNumber(2), t.Parts[1], want[key]); differs != "" {
+				if differs := compareField(e, e.Descriptor().Fields().ByNumber(2), t.Parts[1],
+					want[key]); differs != "" {
 					return fmt.Sprintf("[%q]: %s", key, differs)
 				}
 			}

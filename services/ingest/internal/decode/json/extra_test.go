@@ -42,7 +42,8 @@ func TestUnknownFields(t *testing.T) {
 		if got := text(t, compile(t, nested, Settings{Unknown: Drop}), payload); got != dropped {
 			t.Errorf("drop: %s\n got %s\nwant %s", payload, got, dropped)
 		}
-		refused := strings.Contains(text(t, compile(t, nested, Settings{}), payload), "the schema does not know the field")
+		refused := strings.Contains(text(t, compile(t, nested, Settings{}), payload),
+			"the schema does not know the field")
 		if refused != (want != dropped) {
 			t.Errorf("refuse: %s: %v", payload, refused)
 		}
@@ -99,7 +100,8 @@ func TestTwice(t *testing.T) {
 		t.Errorf("%.100s", got)
 	}
 	for _, key := range []string{"", "k", strings.Repeat("k", 59)} {
-		if got := text(t, maps, `{"x":{`+b.String()+`,"`+key+`":{}}}`); !strings.Contains(got, "the key is there twice") {
+		if got := text(t, maps, `{"x":{`+b.String()+`,"`+key+`":{}}}`); !strings.Contains(got,
+			"the key is there twice") {
 			t.Errorf("%s: %.100s", key, got)
 		}
 	}

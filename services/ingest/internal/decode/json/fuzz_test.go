@@ -167,7 +167,8 @@ func TestDecoderKeepsNothing(t *testing.T) {
 					`,"a_name_too_long_for_words":"a"}],"map":{"k":{"no":[` + c[0] + `]}}}`)
 				want, wantErr := p.decoder().Append(nil, payload)
 				got, err := used.Append(nil, payload)
-				if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() || !slices.Equal(got, want) {
+				if (err == nil) != (wantErr == nil) || err != nil && err.Error() != wantErr.Error() ||
+					!slices.Equal(got, want) {
 					t.Fatalf("%s: %x, %v, want %x, %v", payload, got, err, want, wantErr)
 				}
 			}

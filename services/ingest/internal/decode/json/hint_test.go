@@ -14,22 +14,23 @@ import (
 // What Kafka Connect's JsonSchemaConverter leaves in titles makes the columns that it means, unless hints have no say.
 func TestHintsOfConnect(t *testing.T) {
 	for _, tt := range []struct{ schema, value, want, ignored string }{
-		{`"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"`, "19782", "19782", "19782"},
+		{`"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"`, "19782", "19782",
+			"19782"},
 		{
-			`"type":"integer","title":"io.debezium.time.MicroTime","connect.type":"int64"`, "47100250000", "13:05:00.250000",
-			"47100250000",
+			`"type":"integer","title":"io.debezium.time.MicroTime","connect.type":"int64"`, "47100250000",
+			"13:05:00.250000", "47100250000",
 		},
 		{
 			`"type":"integer","title":"io.debezium.time.Timestamp","connect.type":"int64"`, "1772283900250",
 			"2026-02-28 13:05:00.250000", "1772283900250",
 		},
 		{
-			`"type":"integer","title":"org.apache.kafka.connect.data.Timestamp","connect.type":"int64"`, "1772283900250",
-			"1772283900250000", "1772283900250",
+			`"type":"integer","title":"org.apache.kafka.connect.data.Timestamp","connect.type":"int64"`,
+			"1772283900250", "1772283900250000", "1772283900250",
 		},
 		{
-			`"type":"string","title":"io.debezium.time.ZonedTimestamp"`, `"2026-02-28T13:05:00.25Z"`, "1772283900250000",
-			"2026-02-28T13:05:00.25Z",
+			`"type":"string","title":"io.debezium.time.ZonedTimestamp"`, `"2026-02-28T13:05:00.25Z"`,
+			"1772283900250000", "2026-02-28T13:05:00.25Z",
 		},
 		{
 			`"type":"number","title":"org.apache.kafka.connect.data.Decimal","connect.type":"bytes",` +
@@ -48,9 +49,10 @@ func TestHintsOfConnect(t *testing.T) {
 				x = `{"oneOf":[{"type":"null"},` + x + `]}`
 			}
 			for ignore, want := range map[bool]string{false: tt.want, true: tt.ignored} {
-				p, err := Compile([]byte(`{"type":"object","properties":{"x":`+x+`}}`), JSONSchema, Settings{}, decode.Options{
-					Contract: "c", Payload: "p", IgnoreHints: ignore,
-				})
+				p, err := Compile([]byte(`{"type":"object","properties":{"x":`+x+`}}`), JSONSchema, Settings{},
+					decode.Options{
+						Contract: "c", Payload: "p", IgnoreHints: ignore,
+					})
 				if err != nil {
 					t.Fatalf("%s: %v", tt.schema, err)
 				}
@@ -63,7 +65,8 @@ func TestHintsOfConnect(t *testing.T) {
 				if err := proto.Unmarshal(row, m); err != nil {
 					t.Fatal(err)
 				}
-				if got := m.Get(m.Descriptor().Fields().ByName("x")).String(); got != want && !strings.HasPrefix(got, want) {
+				if got := m.Get(m.Descriptor().Fields().ByName("x")).String(); got != want &&
+					!strings.HasPrefix(got, want) {
 					t.Errorf("%s, hints ignored %t: %s, want %s", tt.schema, ignore, got, want)
 				}
 			}

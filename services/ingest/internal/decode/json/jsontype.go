@@ -21,7 +21,8 @@ func (s *shaper) typed(n *node, name string) *shape.Node {
 	case "object":
 		return s.object(n)
 	}
-	return fail("there is no type %s in JSON Schema: choose string, integer, number, boolean, object, array or null", name)
+	return fail("there is no type %s in JSON Schema: choose string, integer, number, boolean, object, array or null",
+		name)
 }
 
 // formats are those of strings that have a column type of their own.
@@ -33,7 +34,8 @@ func stringOf(n *node) *shape.Node {
 	}
 	if encoding := n.get("contentEncoding"); encoding != nil {
 		if encoding.text() != "base64" {
-			return fail("contentEncoding %s is not supported: write base64, or leave it out to keep the text", encoding.raw)
+			return fail("contentEncoding %s is not supported: write base64, or leave it out to keep the text",
+				encoding.raw)
 		}
 		return of(shape.Bytes)
 	}

@@ -24,7 +24,8 @@ func TestReferences(t *testing.T) {
 			"{sum {units int64, currency string}}",
 		},
 		"a place in it": {
-			`{"properties":{"c":{"$ref":"money.json#/$defs/Currency"}}}`, []Reference{{"money.json", money}}, "{c string}",
+			`{"properties":{"c":{"$ref":"money.json#/$defs/Currency"}}}`, []Reference{{"money.json", money}},
+			"{c string}",
 		},
 		"twice": {
 			`{"properties":{"a":{"$ref":"money.json#/$defs/Currency"},"b":{"$ref":"money.json"}}}`,
@@ -53,7 +54,8 @@ func TestReferences(t *testing.T) {
 		},
 		"relative to a reference": {
 			`{"properties":{"line":{"$ref":"https://x.example/a/line"}}}`, []Reference{
-				{"https://x.example/a/money", money}, {"https://x.example/a/line", `{"properties":{"price":{"$ref":"money"}}}`},
+				{"https://x.example/a/money", money},
+				{"https://x.example/a/line", `{"properties":{"price":{"$ref":"money"}}}`},
 			}, "{line {price {units int64, currency string}}}",
 		},
 		"back to the root": {
@@ -106,7 +108,8 @@ func TestReferences(t *testing.T) {
 				got = columns(t, p)
 			}
 		}
-		if want, bad := strings.CutPrefix(c.want, "!"); bad != (err != nil) || bad && !strings.Contains(err.Error(), want) ||
+		if want, bad := strings.CutPrefix(c.want, "!"); bad != (err != nil) || bad &&
+			!strings.Contains(err.Error(), want) ||
 			!bad && got != want {
 			t.Errorf("%s: %s, %v, want %s", name, got, err, c.want)
 		}

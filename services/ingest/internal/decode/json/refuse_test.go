@@ -23,7 +23,8 @@ func TestAllThatIsWrongWithASchema(t *testing.T) {
 			schema: `{"properties":{"ok":{"type":"string"},"a":{"type":"strin"},` +
 				`"b":{"properties":{"c":{"$ref":"#/$defs/gone"},"d":{"$ref":"#/$defs/bad"},"e":{"$ref":"#/$defs/bad"}}},
 				"list":{"items":{"contentEncoding":"quoted"}}},"$defs":{"bad":{"$dynamicRef":"x"}}}`,
-			language: JSONSchema, id: "gone", want: "payload.a payload.b.c payload.b.d payload.b.e payload.list[] payload.gone",
+			language: JSONSchema, id: "gone", want: "payload.a payload.b.c payload.b.d payload.b.e payload.list[] " +
+				"payload.gone",
 		},
 		"no columns": {
 			schema: `{"properties":{"a-b":{"type":"string"},"in":{"properties":{"x y":{"type":"string"}}},` +

@@ -53,7 +53,8 @@ func TestTaken(t *testing.T) {
 			continue
 		}
 		d := p.NewDecoder()
-		_, _ = d.Append(nil, []byte(`{"id":"before","n":1,"at":"1970-01-01T00:00:09Z","order":{}}`)) // leaves nothing behind
+		// Leaves nothing behind.
+		_, _ = d.Append(nil, []byte(`{"id":"before","n":1,"at":"1970-01-01T00:00:09Z","order":{}}`))
 		if _, err := d.Append(nil, []byte(c.payload)); err != nil {
 			if c.complain == "" || !strings.Contains(err.Error(), c.complain) {
 				t.Errorf("%s: %v, want %q", c.payload, err, c.complain)

@@ -22,8 +22,9 @@ func orderPayload(t testing.TB) (protoreflect.MessageDescriptor, []byte) {
 	for name, v := range map[protoreflect.Name]any{
 		"id": int64(123456789), "customer": "customer-0123456789-abcdef-0123456789",
 		"product": "a product with a name of some length", "price": 12.5, "quantity": int32(3),
-		"paid": true, "created_at": int64(1760000000000000), "address": "12 Long Street, 1234 AB Some City, Netherlands",
-		"note": strings.Repeat("note ", 20),
+		"paid": true, "created_at": int64(1760000000000000),
+		"address": "12 Long Street, 1234 AB Some City, Netherlands",
+		"note":    strings.Repeat("note ", 20),
 	} {
 		d.Set(m.Fields().ByName(name), protoreflect.ValueOf(v))
 	}
@@ -63,10 +64,11 @@ func TestNothingIsAllocated(t *testing.T) {
 	}{
 		{"passed through", order, payload, true},
 		{"rewritten", every, join(
-			varintField(1, 5), nested(300, varintField(3, 1)...), nested(301, nested(7, 'x')...), nested(301), nested(999, 1, 2),
-			nested(208, 1, 2, 77), nested(500, nested(1, 'k')...), nested(600, varintField(1, 1_700_000_000)...),
-			nested(602, varintField(1, 90061)...), nested(610, nested(1, 'w')...), nested(632),
-			nested(620, nested(1, join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...),
+			varintField(1, 5), nested(300, varintField(3, 1)...), nested(301, nested(7, 'x')...), nested(301),
+			nested(999, 1, 2), nested(208, 1, 2, 77), nested(500, nested(1, 'k')...),
+			nested(600, varintField(1, 1_700_000_000)...), nested(602, varintField(1, 90061)...),
+			nested(610, nested(1, 'w')...), nested(632), nested(620,
+				nested(1, join(nested(1, 'a'), nested(2, nested(6, nested(1, varintField(4, 1)...)...)...))...)...),
 		), false},
 	} {
 		d := compile(t, tt.m, Drop, options).NewDecoder()

@@ -19,7 +19,8 @@ func FuzzColumns(f *testing.F) {
 		"j": {Type: decode.JSON}, "n": {Type: decode.Numeric}, "t": {Type: decode.Timestamp}, "m": {
 			Type: decode.Timestamp, Unit: decode.Millis,
 		},
-		"d": {Type: decode.DateTime}, "r": {Type: decode.Range}, "r.start": {Type: decode.Date}, "r.end": {Type: decode.Date},
+		"d": {Type: decode.DateTime}, "r": {Type: decode.Range}, "r.start": {Type: decode.Date},
+		"r.end":   {Type: decode.Date},
 		"g.value": {Type: decode.Geography},
 	}, func(o *decode.Options) { o.EventTime = "t" })
 	if err != nil {

@@ -40,7 +40,8 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 		case what == cellEmpty && (its == cellEmpty || its == cellMessage):
 		case what == cellMessage && n.Kind < shape.Record && (its == cellEmpty || its == cellMessage):
 			if !alike(r.Message(), w.Message(), map[protoreflect.FullName]bool{}) {
-				return decode.Misfit(at.String(), "the writer's schema has fields there of other types than the contract's")
+				return decode.Misfit(at.String(), "the writer's schema has fields there of other types than the "+
+					"contract's")
 			}
 		case what == cellMessage && (its == cellEmpty || its == cellMessage):
 			if err := fits(n, w.Message(), at); err != nil {
@@ -49,11 +50,13 @@ func fits(reader *shape.Node, writer protoreflect.MessageDescriptor, path *decod
 		case what == cellEnum && its == cellEnum:
 		case what == cellScalar && (its == cellScalar || its == cellEnum):
 			if w.Kind() != r.Kind() && !widens[[2]protoreflect.Kind{w.Kind(), r.Kind()}] {
-				return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", w.Kind(), r.Kind()))
+				return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", w.Kind(),
+					r.Kind()))
 			}
 		case what != cellScalar && what == its && r.Message().FullName() == w.Message().FullName():
 		default:
-			return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", spell(w), spell(r)))
+			return decode.Misfit(at.String(), fmt.Sprintf("the writer's schema has %s, the contract %s", spell(w),
+				spell(r)))
 		}
 	}
 	return nil
@@ -71,8 +74,9 @@ func alike(reader, writer protoreflect.MessageDescriptor, met map[protoreflect.F
 		w := writer.Fields().ByNumber(r.Number())
 		switch {
 		case w == nil:
-		case r.IsMap() != w.IsMap(), w.Cardinality() == protoreflect.Repeated && r.Cardinality() != protoreflect.Repeated,
-			w.Kind() != r.Kind() && !widens[[2]protoreflect.Kind{w.Kind(), r.Kind()}],
+		case r.IsMap() != w.IsMap(), w.Cardinality() == protoreflect.Repeated &&
+			r.Cardinality() != protoreflect.Repeated, w.Kind() != r.Kind() &&
+			!widens[[2]protoreflect.Kind{w.Kind(), r.Kind()}],
 			r.Message() != nil && !alike(r.Message(), w.Message(), met):
 			return false
 		}

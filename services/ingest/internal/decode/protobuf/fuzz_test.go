@@ -58,7 +58,8 @@ func FuzzAppend(f *testing.F) {
 		}
 		if err != nil {
 			var e *decode.Error
-			if !errors.As(err, &e) || e.Offset < -1 || e.Offset > len(payload) || !strings.HasPrefix(e.Field, "payload") {
+			if !errors.As(err, &e) || e.Offset < -1 || e.Offset > len(payload) ||
+				!strings.HasPrefix(e.Field, "payload") {
 				t.Fatalf("%v", err)
 			}
 			for _, limit := range limits {

@@ -146,7 +146,8 @@ func (d *indexed) Append(dst, payload []byte) ([]byte, error) {
 	if !slices.Equal(indexes, d.plan.indexes) {
 		reason := fmt.Sprintf("the writer's schema has no message at the indexes %v", indexes)
 		if m := at(d.plan.writer, indexes); m != nil {
-			reason = fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(), d.plan.plan.message.FullName())
+			reason = fmt.Sprintf("the record is a %s, the contract reads a %s", m.FullName(),
+				d.plan.plan.message.FullName())
 		}
 		return dst, &decode.Error{Contract: o.Contract, Field: o.Payload, Reason: reason}
 	}

@@ -124,7 +124,8 @@ const keepReason = "; columns: {type: RECORD} keeps such values"
 func (m *machine) date(f *field, at int, v *values) string {
 	micros, ok := decode.CivilMicros(v.int(1), v.int(2), v.int(3), 0)
 	if !ok {
-		return fmt.Sprintf("the Date %04d-%02d-%02d is no day of the years 1 to 9999", v.int(1), v.int(2), v.int(3)) + keepReason
+		return fmt.Sprintf("the Date %04d-%02d-%02d is no day of the years 1 to 9999", v.int(1), v.int(2), v.int(3)) +
+			keepReason
 	}
 	return m.instant(f, at, micros, true, false, true)
 }
@@ -132,7 +133,8 @@ func (m *machine) date(f *field, at int, v *values) string {
 func (m *machine) clock(f *field, at int, v *values) string {
 	micros, ok := decode.ClockMicros(v.int(1), v.int(2), v.int(3), v.int(4))
 	if !ok {
-		return fmt.Sprintf("the TimeOfDay %02d:%02d:%02d is not within a day", v.int(1), v.int(2), v.int(3)) + keepReason
+		return fmt.Sprintf("the TimeOfDay %02d:%02d:%02d is not within a day", v.int(1), v.int(2), v.int(3)) +
+			keepReason
 	}
 	m.scratch = decode.AppendTime(m.scratch[:0], micros)
 	m.edit(at)
@@ -146,8 +148,8 @@ func (m *machine) civil(f *field, at int, v *values) string {
 	var offset, nanos int64
 	switch {
 	case !ok || !timely:
-		return fmt.Sprintf("the DateTime %04d-%02d-%02d %02d:%02d:%02d is none of the years 1 to 9999", v.int(1), v.int(2),
-			v.int(3), v.int(4), v.int(5), v.int(6)) + keepReason
+		return fmt.Sprintf("the DateTime %04d-%02d-%02d %02d:%02d:%02d is none of the years 1 to 9999", v.int(1),
+			v.int(2), v.int(3), v.int(4), v.int(5), v.int(6)) + keepReason
 	case v.bytes[9] != nil:
 		return "the DateTime is of a named zone" + keepReason
 	case v.bytes[8] != nil && f.column.Type == decode.DateTime:
@@ -199,7 +201,8 @@ func (m *machine) scaled(f *field, at int, v *values) string {
 }
 
 func (m *machine) place(f *field, at int, v *values) string {
-	text, reason := decode.AppendPoint(m.scratch[:0], math.Float64frombits(v.number[2]), math.Float64frombits(v.number[1]))
+	text, reason := decode.AppendPoint(m.scratch[:0], math.Float64frombits(v.number[2]),
+		math.Float64frombits(v.number[1]))
 	if m.scratch = text; reason == "" {
 		m.edit(at)
 		m.out = protowire.AppendBytes(append(m.out, f.out...), text)

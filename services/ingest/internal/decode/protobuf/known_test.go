@@ -55,8 +55,9 @@ func TestKnownMessages(t *testing.T) {
 		{"google.protobuf.UInt32Value", column{Type: decode.String}, `4000000000`, `"4000000000"`},
 		{"google.protobuf.Int64Value", column{Type: decode.String}, `null`, ``},
 		{day, column{}, `{"year":2024,"month":2,"day":29}`, `19782`},
-		{day, column{}, `{"year":2023,"month":2,"day":29}`, "!the Date 2023-02-29 is no day of the years 1 to 9999; columns: " +
-			"{type: RECORD} keeps such values"},
+		{day, column{}, `{"year":2023,"month":2,"day":29}`,
+			"!the Date 2023-02-29 is no day of the years 1 to 9999; columns: " +
+				"{type: RECORD} keeps such values"},
 		{day, column{}, `{"month":2,"day":29}`, "!the Date 0000-02-29 is no day"},
 		{day, column{Type: decode.Record}, `{"month":2,"day":29}`, `{"year":0,"month":2,"day":29}`},
 		{day, column{Type: decode.String}, `{"year":24,"month":2,"day":29}`, `"0024-02-29"`},
@@ -64,18 +65,23 @@ func TestKnownMessages(t *testing.T) {
 		{"map<string, " + day + ">", column{}, `{"k":{"year":1970,"month":1,"day":2}}`, `[{"key":"k","value":1}]`},
 		{"google.type.TimeOfDay", column{}, `{"hours":13,"minutes":5,"nanos":250000999}`, `"13:05:00.250000"`},
 		{"google.type.TimeOfDay", column{}, `{"hours":24}`, "!the TimeOfDay 24:00:00 is not within a day"},
-		{civil, column{Type: decode.DateTime}, `{"year":2026,"month":2,"day":28,"hours":13}`, `"2026-02-28 13:00:00.000000"`},
-		{civil, column{Type: decode.DateTime}, `{"year":2026,"month":2,"day":28,"utcOffset":"3600s"}`, "!has an offset"},
+		{civil, column{Type: decode.DateTime}, `{"year":2026,"month":2,"day":28,"hours":13}`,
+			`"2026-02-28 13:00:00.000000"`},
+		{civil, column{Type: decode.DateTime}, `{"year":2026,"month":2,"day":28,"utcOffset":"3600s"}`,
+			"!has an offset"},
 		{
 			civil, column{Type: decode.Timestamp}, `{"year":1970,"month":1,"day":1,"hours":1,"utcOffset":"-3600s"}`,
 			`"7200000000"`,
 		},
-		{civil, column{Type: decode.Timestamp}, `{"year":1970,"month":1,"day":1,"timeZone":{"id":"UTC"}}`, "!named zone"},
+		{civil, column{Type: decode.Timestamp}, `{"year":1970,"month":1,"day":1,"timeZone":{"id":"UTC"}}`,
+			"!named zone"},
 		{"google.type.Decimal", column{}, `{"value":"-012.50"}`, `"-12.5"`},
 		{"google.type.Decimal", column{}, `{}`, `"0"`},
-		{"google.type.Decimal", column{Type: decode.Numeric, Precision: 3, Scale: 1}, `{"value":"12.55"}`, "!does not fit"},
+		{"google.type.Decimal", column{Type: decode.Numeric, Precision: 3, Scale: 1}, `{"value":"12.55"}`,
+			"!does not fit"},
 		{"google.type.Decimal", column{Type: decode.Float}, `{"value":"1e3"}`, `1000`},
-		{"google.type.Money", column{}, `{"currencyCode":"EUR","units":"1"}`, `{"currency_code":"EUR","units":"1","nanos":0}`},
+		{"google.type.Money", column{}, `{"currencyCode":"EUR","units":"1"}`,
+			`{"currency_code":"EUR","units":"1","nanos":0}`},
 		{point, column{Type: decode.Geography}, `{"latitude":52.5,"longitude":13.25}`, `"POINT(13.25 52.5)"`},
 		{point, column{Type: decode.Geography}, `{"latitude":91}`, "!within 90 degrees"},
 		{point, column{}, `{"latitude":52.5}`, `{"latitude":52.5,"longitude":0}`},
@@ -173,8 +179,8 @@ func TestPartsOfKnownMessages(t *testing.T) {
 
 // Nothing is allocated for them.
 func TestKnownMessagesAllocateNothing(t *testing.T) {
-	p, err := asking(t, commonTypes+"google.type.Date a = 1; google.type.Decimal b = 2; google.protobuf.Timestamp c = 3; "+
-		"google.type.LatLng d = 4; confluent.type.Decimal e = 5; google.type.TimeOfDay f = 6; }", decode.Columns{
+	p, err := asking(t, commonTypes+"google.type.Date a = 1; google.type.Decimal b = 2; google.protobuf.Timestamp c "+
+		"= 3; google.type.LatLng d = 4; confluent.type.Decimal e = 5; google.type.TimeOfDay f = 6; }", decode.Columns{
 		"c": {Type: decode.String}, "d": {Type: decode.Geography}, "e": {Type: decode.Numeric},
 	}, nil)
 	if err != nil {

@@ -205,7 +205,8 @@ func (m *machine) walk(n *node, p, end int) bool {
 	for w, have := range seen {
 		if missing := n.required[w] &^ have; missing != 0 {
 			m.fault = fault{
-				at: begin, missing: n.names[w*64+bits.TrailingZeros64(missing)], reason: "the field is required, and missing",
+				at: begin, missing: n.names[w*64+bits.TrailingZeros64(missing)],
+				reason: "the field is required, and missing",
 			}
 			return false
 		}

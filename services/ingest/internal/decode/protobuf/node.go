@@ -173,7 +173,8 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 		n = n.Parts[0]
 	}
 	fd := n.Source.(protoreflect.FieldDescriptor)
-	f := field{name: name, take: c.taking(path), implicit: !fd.HasPresence() && fd.Cardinality() != protoreflect.Repeated}
+	f := field{name: name, take: c.taking(path), implicit: !fd.HasPresence() &&
+		fd.Cardinality() != protoreflect.Repeated}
 	if whole = whole && fd.Cardinality() == protoreflect.Repeated; fd.Cardinality() == protoreflect.Repeated && !whole {
 		f.bit = -1
 	}
@@ -217,7 +218,8 @@ func (c *compiler) field(n *shape.Node, path *decode.Path, depth int) field {
 		value := scalarOf(fd, what)
 		f.op, f.column = opWrapper, n.Asked
 		f.inner = &field{
-			name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED), kind: value.Kind(),
+			name: "value", op: scalarCode(value.Kind(), columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED),
+			kind: value.Kind(),
 		}
 		f.inner.setTags(fd.Number(), false, f.inner.op) // out is written in the row's message
 		f.inner.tag = uint32(protowire.EncodeTag(1, wireOf(f.inner.op)))

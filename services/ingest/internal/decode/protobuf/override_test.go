@@ -126,7 +126,8 @@ func TestColumns(t *testing.T) {
 			`{"x":["1000","2000","3000"]}`,
 		},
 		{
-			"repeated int64", column{Type: decode.Timestamp, Unit: decode.Seconds}, nested(1, 2, 0xff, 0xff, 0xff, 0xff, 0xff,
+			"repeated int64", column{Type: decode.Timestamp, Unit: decode.Seconds},
+			nested(1, 2, 0xff, 0xff, 0xff, 0xff, 0xff,
 				0x7f), `refused: x[1] at byte 3: the timestamp is out of BigQuery's range`,
 		},
 		{
@@ -239,7 +240,8 @@ func TestRanges(t *testing.T) {
 		message R { optional string start = 1; optional string end = 2; } message S { google.protobuf.Timestamp start = 4;` +
 		` google.protobuf.Timestamp end = 3; }`
 	p, err := asking(t, text, decode.Columns{
-		"r": {Type: decode.Range}, "r.start": {Type: decode.Date}, "r.end": {Type: decode.Date}, "s": {Type: decode.Range},
+		"r": {Type: decode.Range}, "r.start": {Type: decode.Date}, "r.end": {Type: decode.Date},
+		"s": {Type: decode.Range},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +260,8 @@ func TestRanges(t *testing.T) {
 		want    string
 	}{
 		{dates("1970-01-02", "1970-01-05"), `{"r":{"start":1,"end":4}}`},
-		{dates("1970-01-05", "1970-01-05"), "refused: r at byte 0: the range ends before it starts, or where it starts"},
+		{dates("1970-01-05", "1970-01-05"), "refused: r at byte 0: the range ends before it starts, or where it " +
+			"starts"},
 		{nested(1, nested(2, []byte("1970-01-05")...)...), `{"r":{"end":4}}`},
 		{at(1, 2), `{"s":{"start":"1000000","end":"2000000"}}`},
 		{join(varintField(9, 1), at(2, 1)), "refused: s at byte 2: the range ends"},
@@ -298,7 +301,8 @@ func TestRangesThatAreLeftOut(t *testing.T) {
 			nested(1, join(nested(1, 'k'), nested(2, varintField(2, 3)...))...),
 			`{"m":[{"key":"k","value":{"start":0,"end":3}}]}`,
 		},
-		{nested(1, join(nested(1, 'k'), nested(2))...), "refused: m[0].value at byte 5: the range ends before it starts"},
+		{nested(1, join(nested(1, 'k'), nested(2))...),
+			"refused: m[0].value at byte 5: the range ends before it starts"},
 		{nested(1, nested(1, 'k')...), "refused: m[0].value at byte 2: the field is required, and missing"},
 		{nested(2, nested(1, 'k')...), `{"o":[{"key":"k","value":{"end":0}}]}`},
 	} {

@@ -76,7 +76,8 @@ func randomValue(t *rapid.T, f protoreflect.FieldDescriptor, depth int) protoref
 		set(1, rapid.Int64Range(decode.MinMicros/1_000_000, decode.MaxMicros/1_000_000).Draw(t, "seconds"))
 		set(2, rapid.Int32Range(0, 999999999).Draw(t, "nanos"))
 	case "google.protobuf.Duration":
-		seconds, nanos := rapid.Int64Range(0, maxSeconds).Draw(t, "seconds"), rapid.Int32Range(0, 999999999).Draw(t, "nanos")
+		seconds, nanos := rapid.Int64Range(0, maxSeconds).Draw(t, "seconds"),
+			rapid.Int32Range(0, 999999999).Draw(t, "nanos")
 		if rapid.Bool().Draw(t, "negative") {
 			seconds, nanos = -seconds, -nanos
 		}
@@ -93,7 +94,8 @@ func randomValue(t *rapid.T, f protoreflect.FieldDescriptor, depth int) protoref
 }
 
 func randomJSON(t *rapid.T, name protoreflect.Name) []byte {
-	scalar := rapid.OneOf(rapid.Just[any](nil), rapid.Bool().AsAny(), rapid.StringMatching(`[a-z"\\\n\x01é]{0,5}`).AsAny(),
+	scalar := rapid.OneOf(rapid.Just[any](nil), rapid.Bool().AsAny(),
+		rapid.StringMatching(`[a-z"\\\n\x01é]{0,5}`).AsAny(),
 		rapid.Float64().Filter(func(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }).AsAny())
 	object := rapid.MapOfN(rapid.StringMatching(`[a-z"é]{0,3}`), scalar, 0, 4)
 	var v any

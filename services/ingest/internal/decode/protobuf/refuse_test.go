@@ -48,11 +48,13 @@ func TestRefusedPayloads(t *testing.T) {
 		"cut in a text":   {[]byte{14<<3 | 2, 5, 'a'}, "payload.text", 0, "ends behind"},
 		"cut in a double": {[]byte{12<<3 | 1, 1, 2, 3}, "payload.db", 0, "ends behind"},
 		"cut in a float":  {join(varintField(1, 1), []byte{11<<3 | 5, 1, 2, 3}), "payload.fl", 2, "ends behind"},
-		"long varint":     {[]byte{1 << 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2}, "payload.i32", 0, "64 bits"},
-		"field number 0":  {[]byte{0, 1}, "payload", 0, "field number"},
-		"huge length":     {append([]byte{14<<3 | 2}, 255, 255, 255, 255, 15), "payload.text", 0, "ends behind"},
+		"long varint": {[]byte{1 << 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2}, "payload.i32", 0,
+			"64 bits"},
+		"field number 0": {[]byte{0, 1}, "payload", 0, "field number"},
+		"huge length":    {append([]byte{14<<3 | 2}, 255, 255, 255, 255, 15), "payload.text", 0, "ends behind"},
 		"length of ten bytes": {
-			append([]byte{14<<3 | 2}, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1), "payload.text", 0, "more than five bytes",
+			append([]byte{14<<3 | 2}, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1), "payload.text", 0,
+			"more than five bytes",
 		},
 		"length of six bytes": {
 			[]byte{14<<3 | 2, 0x81, 0x80, 0x80, 0x80, 0x80, 0, 'x'}, "payload.text", 0, "more than five bytes",
@@ -67,19 +69,21 @@ func TestRefusedPayloads(t *testing.T) {
 		"wire type of a text": {
 			varintField(14, 3), "payload.text", 0, "the value is a varint, the schema says length-delimited",
 		},
-		"group":              {[]byte{1<<3 | 3, 1<<3 | 4}, "payload.i32", 0, "the start of a group"},
-		"unknown, cut":       {[]byte{0xa2, 0x38, 5}, "payload", 0, "does not have"},
-		"end of a group":     {[]byte{0xa4, 0x38}, "payload", 0, "does not have"},
-		"UTF-8":              {nested(14, 'a', 0xff), "payload.text", 0, "UTF-8"},
-		"UTF-8 in a list":    {join(nested(207, 'a'), point, nested(207, 0xc0, 0x80)), "payload.rtext[1]", 9, "UTF-8"},
-		"UTF-8 in a message": {join(nested(301), nested(301, nested(7, 0xff)...)), "payload.points[1].label", 6, "UTF-8"},
-		"UTF-8 in a map":     {join(nested(500), nested(500, nested(1, 0xff)...)), "payload.m1[1].key", 6, "UTF-8"},
-		"uint64":             {varintField(4, 1<<63), "payload.u64", 0, "the largest INTEGER"},
+		"group":           {[]byte{1<<3 | 3, 1<<3 | 4}, "payload.i32", 0, "the start of a group"},
+		"unknown, cut":    {[]byte{0xa2, 0x38, 5}, "payload", 0, "does not have"},
+		"end of a group":  {[]byte{0xa4, 0x38}, "payload", 0, "does not have"},
+		"UTF-8":           {nested(14, 'a', 0xff), "payload.text", 0, "UTF-8"},
+		"UTF-8 in a list": {join(nested(207, 'a'), point, nested(207, 0xc0, 0x80)), "payload.rtext[1]", 9, "UTF-8"},
+		"UTF-8 in a message": {join(nested(301), nested(301, nested(7, 0xff)...)), "payload.points[1].label", 6,
+			"UTF-8"},
+		"UTF-8 in a map": {join(nested(500), nested(500, nested(1, 0xff)...)), "payload.m1[1].key", 6, "UTF-8"},
+		"uint64":         {varintField(4, 1<<63), "payload.u64", 0, "the largest INTEGER"},
 		"fixed64": {
 			append([]byte{8<<3 | 1}, 0, 0, 0, 0, 0, 0, 0, 0x80), "payload.f64", 0, "the largest INTEGER",
 		},
 		"packed uint64": {
-			nested(202, join([]byte{1, 2}, protowire.AppendVarint(nil, 1<<63))...), "payload.ru64[2]", 5, "the largest INTEGER",
+			nested(202, join([]byte{1, 2}, protowire.AppendVarint(nil, 1<<63))...), "payload.ru64[2]", 5,
+			"the largest INTEGER",
 		},
 		"packed, cut":        {nested(204, 1, 2, 3), "payload.rf64[0]", 3, "ends behind"},
 		"packed, cut varint": {join(varintField(201, 4), nested(201, 1, 0x80)), "payload.ri32[2]", 7, "ends behind"},
@@ -92,12 +96,13 @@ func TestRefusedPayloads(t *testing.T) {
 		"signs of a duration": {
 			nested(602, join(varintField(1, 1), varintField(2, ^uint64(0)))...), "payload.span", 0, "different signs",
 		},
-		"wrapped text":         {nested(610, nested(1, 0xff)...), "payload.wtext", 3, "UTF-8"},
-		"wrapped uint64":       {nested(612, varintField(1, 1<<63)...), "payload.wu64", 3, "the largest INTEGER"},
-		"NaN in a Value":       {nested(621, 2<<3|1, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f), "payload.value", 3, "NaN"},
-		"deep Value":           {nested(621, deep...), "payload.value", -2, "deeper than 500"},
-		"UTF-8 of a key":       {nested(620, nested(1, nested(1, 0xff)...)...), "payload.object", 5, "UTF-8"},
-		"twice, and then more": {join(varintField(1, 1), varintField(1, 2), nested(14, 0xff)), "payload.text", 4, "UTF-8"},
+		"wrapped text":   {nested(610, nested(1, 0xff)...), "payload.wtext", 3, "UTF-8"},
+		"wrapped uint64": {nested(612, varintField(1, 1<<63)...), "payload.wu64", 3, "the largest INTEGER"},
+		"NaN in a Value": {nested(621, 2<<3|1, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f), "payload.value", 3, "NaN"},
+		"deep Value":     {nested(621, deep...), "payload.value", -2, "deeper than 500"},
+		"UTF-8 of a key": {nested(620, nested(1, nested(1, 0xff)...)...), "payload.object", 5, "UTF-8"},
+		"twice, and then more": {join(varintField(1, 1), varintField(1, 2), nested(14, 0xff)), "payload.text", 4,
+			"UTF-8"},
 		"twice, merged": {
 			join(nested(602, varintField(1, 1)...), nested(602, varintField(2, ^uint64(0))...)), "payload.span", -1,
 			"are merged",
@@ -137,7 +142,8 @@ func TestRequiredFieldIsMissing(t *testing.T) {
 	} {
 		_, err := compile(t, m, Drop, options).NewDecoder().Append(nil, tt.payload)
 		var e *decode.Error
-		if !errors.As(err, &e) || e.Field != tt.field || e.Offset != tt.offset || !strings.Contains(e.Reason, "required") {
+		if !errors.As(err, &e) || e.Field != tt.field || e.Offset != tt.offset ||
+			!strings.Contains(e.Reason, "required") {
 			t.Errorf("want %+v, got %v", tt, err)
 		}
 	}
@@ -241,7 +247,8 @@ func TestRefusedSchemas(t *testing.T) {
 		},
 		"id of bytes": {"message M { N b = 1; } message N { bytes c = 1; }", "payload.b.c", "event_id: wants"},
 		"a value": {
-			`import "google/protobuf/struct.proto"; message N { google.protobuf.Value b = 1; }`, "payload", "is one value",
+			`import "google/protobuf/struct.proto"; message N { google.protobuf.Value b = 1; }`, "payload",
+			"is one value",
 		},
 		"column overflow": {
 			"message M { O a = 1; O b = 2; O c = 3; } message O { N a = 1; N b = 2; N c = 3; N d = 4; } message N {" +

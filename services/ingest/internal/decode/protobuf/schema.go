@@ -43,7 +43,8 @@ func parseSet(encoded []byte) (*protoregistry.Files, error) {
 			own, err := protoregistry.GlobalFiles.FindFileByPath(name)
 			if err != nil || !strings.HasPrefix(name, "google/protobuf/") &&
 				name != columnv1.File_column_v1_column_proto.Path() {
-				return nil, fmt.Errorf("%s imports %s, which the set does not hold: write the set with --include_imports",
+				return nil, fmt.Errorf("%s imports %s, which the set does not hold: write the set with "+
+					"--include_imports",
 					set.File[i].GetName(), name)
 			}
 			have[name] = true
@@ -68,7 +69,8 @@ func findMessage(files *protoregistry.Files, name, payload string) (protoreflect
 	}
 	m, ok := d.(protoreflect.MessageDescriptor)
 	if !ok || m.IsMapEntry() {
-		return nil, decode.Misfit(payload, fmt.Sprintf("message: %s is no message; the schema has %s", name, messages(files)))
+		return nil, decode.Misfit(payload, fmt.Sprintf("message: %s is no message; the schema has %s", name,
+			messages(files)))
 	}
 	return m, nil
 }

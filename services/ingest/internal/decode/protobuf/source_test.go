@@ -101,7 +101,8 @@ func TestCompileSource(t *testing.T) {
 	about := func(i int) *columnv1.Column {
 		return proto.GetExtension(order.Field[i].Options, columnv1.E_Column).(*columnv1.Column)
 	}
-	if about(0).GetDescription() != "What it costs." || about(1).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP ||
+	if about(0).GetDescription() != "What it costs." ||
+		about(1).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP ||
 		about(2).GetDescription() != "when" || about(2).GetType() != columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP {
 		t.Errorf("got %v", order)
 	}

@@ -23,7 +23,8 @@ message M { int64 id = 1; repeated int64 numbers = 2; repeated E enums = 3; repe
 // wholes ask for one JSON column of each list and map.
 func wholes() decode.Columns {
 	columns := decode.Columns{"any": {Type: decode.JSON}}
-	for _, name := range strings.Fields("numbers enums flags doubles by_name by_number times structs wrapped fixed values") {
+	for _, name := range strings.Fields("numbers enums flags doubles by_name by_number times structs wrapped fixed " +
+		"values") {
 		columns[name] = decode.Column{Type: decode.JSON}
 	}
 	for _, name := range []string{"texts", "parts"} {
@@ -57,7 +58,8 @@ func TestWholeListsAndMaps(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"id": "1", "numbers": `[1,-2]`, "enums": `["A","B",7]`, "flags": `[true]`, "doubles": `[1.5]`, "texts": `["a\"","é"]`,
+		"id": "1", "numbers": `[1,-2]`, "enums": `["A","B",7]`, "flags": `[true]`, "doubles": `[1.5]`,
+		"texts":     `["a\"","é"]`,
 		"parts":     `[{"id":2,"parts":[{"id":3}]},{}]`,
 		"by_name":   `{"x":{"numbers":[5]}}`,
 		"by_number": `{"7":"seven"}`, "times": `["2026-02-28T13:05:00.250000Z"]`, "structs": `{"s":{"a":[null,{}]}}`,

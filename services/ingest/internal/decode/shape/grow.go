@@ -135,7 +135,8 @@ func (g *grower) into(have, want *Node, path *decode.Path) {
 	default:
 		switch g.fit(want, have) {
 		case Widens:
-			have.Kind, have.From, have.Type, have.Source, have.Wire = want.Kind, want.From, want.Type, want.Source, want.Wire
+			have.Kind, have.From, have.Type, have.Source, have.Wire = want.Kind, want.From, want.Type, want.Source,
+				want.Wire
 			have.Symbols, have.Fallback = nil, ""
 			g.widened(path.String())
 		case Misfit:
@@ -200,7 +201,8 @@ func (g *grower) union(have, want *Node, path *decode.Path) {
 		if want.Kind != Union {
 			name = g.rules.NewBranch(b)
 		}
-		if name == "" || slices.ContainsFunc(have.Parts, func(p *Node) bool { return strings.EqualFold(p.Name, name) }) {
+		if name == "" || slices.ContainsFunc(have.Parts,
+			func(p *Node) bool { return strings.EqualFold(p.Name, name) }) {
 			g.conflict(path, have, want)
 			continue
 		}

@@ -98,8 +98,9 @@ func (n *Node) scalar(f *descriptorpb.FieldDescriptorProto) (reason string) {
 		whole := n.Precision - n.Scale
 		switch {
 		case n.Scale > decode.BigNumericScale || whole > decode.BigNumericWhole:
-			return fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d behind it; "+
-				"a contract may ask for NUMERIC or BIGNUMERIC, which refuse what does not fit, STRING or FLOAT",
+			return fmt.Sprintf("decimal(%d, %d) is beyond BIGNUMERIC: at most %d digits before the point and %d "+
+				"behind it; a contract may ask for NUMERIC or BIGNUMERIC, which refuse what does not fit, STRING or "+
+				"FLOAT",
 				n.Precision, n.Scale, decode.BigNumericWhole, decode.BigNumericScale)
 		case n.Big || n.Scale > decode.NumericScale || whole > decode.NumericWhole:
 			c.Type = columnv1.ColumnType_COLUMN_TYPE_BIGNUMERIC

@@ -94,7 +94,8 @@ func messageOf(named, name string, path *decode.Path) *message {
 // columns.
 func (l *Columns) message(m *message, columns []*Node, path *decode.Path, depth int) *message {
 	if depth > decode.MaxNesting {
-		l.tree.refuse(path, fmt.Sprintf("it is nested deeper than BigQuery's %d levels", decode.MaxNesting), "{type: JSON}")
+		l.tree.refuse(path, fmt.Sprintf("it is nested deeper than BigQuery's %d levels", decode.MaxNesting),
+			"{type: JSON}")
 		return m
 	}
 	l.order = append(l.order, m)

@@ -32,7 +32,8 @@ func (t *Tree) take(o *decode.Options) {
 	case n.Kind == Timestamp:
 		o.EventTimeUnit = n.Unit
 	case !t.kind(n).IsWhole() && !(n.From == Timestamp && n.Asked != nil):
-		t.fault(o.EventTimePath(), "event_time: wants a whole number, a timestamp, or a text whose column is a TIMESTAMP")
+		t.fault(o.EventTimePath(), "event_time: wants a whole number, a timestamp, or a text whose column is a "+
+			"TIMESTAMP")
 	}
 }
 
@@ -49,7 +50,8 @@ func (t *Tree) find(path string) (*Node, error) {
 	n := t.Root
 	for name := range strings.SplitSeq(path, ".") {
 		if n.Kind != Record && n.Kind != Range {
-			return nil, errors.New(name + " is in a value of type " + n.Kind.String() + ", only fields of records can be named")
+			return nil, errors.New(name + " is in a value of type " + n.Kind.String() +
+				", only fields of records can be named")
 		}
 		at := n.Part(name)
 		if at < 0 {

@@ -59,8 +59,8 @@ var environment = []cel.EnvOption{
 }
 
 // names are what a filter may look at.
-const names = "topic, partition, offset, time, key, headers, size, type, contract, table, payload, row, reason, error, " +
-	"field"
+const names = "topic, partition, offset, time, key, headers, size, type, contract, table, payload, row, reason, " +
+	"error, field"
 
 // Parse reads a filter. An empty one takes all. The error has the place, the text, and what there is to look at.
 func Parse(text string) (*Filter, error) {
@@ -83,7 +83,8 @@ func Parse(text string) (*Filter, error) {
 			first.Location.Line(), column+1, first.Message, line, strings.Repeat(" ", column), names)
 	}
 	if out := ast.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("the filter is of type %s: write one that is true or false, such as payload.total > 100", out)
+		return nil, fmt.Errorf("the filter is of type %s: write one that is true or false, such as payload.total > 100",
+			out)
 	}
 	program, err := env.Program(ast, cel.CostLimit(most))
 	if err != nil {

@@ -60,8 +60,8 @@ func TestFiltersThatAreWrong(t *testing.T) {
 		"payload.price > 1": "no such key: price",
 		"payload":           "neither true nor false",
 		"payload.items.all(a, payload.items.all(b, [1,2,3].map(x, x).size() == " +
-			"[1,2,3,4,5,6,7,8,9].map(x, [1,2,3,4,5,6,7,8,9].map(y, [1,2,3,4,5,6,7,8,9].map(z, [1,2,3,4,5,6,7,8,9].map(w, " +
-			"w + x))))[0].size() - 6))": "cost limit",
+			"[1,2,3,4,5,6,7,8,9].map(x, [1,2,3,4,5,6,7,8,9].map(y, [1,2,3,4,5,6,7,8,9].map(z, " +
+			"[1,2,3,4,5,6,7,8,9].map(w, w + x))))[0].size() - 6))": "cost limit",
 	} {
 		f, err := Parse(text)
 		if err != nil {

@@ -34,7 +34,8 @@ func rowMessage(added, dated bool) *descriptorpb.DescriptorProto {
 		name string, number int32, kind descriptorpb.FieldDescriptorProto_Type,
 	) *descriptorpb.FieldDescriptorProto {
 		return &descriptorpb.FieldDescriptorProto{
-			Name: &name, Number: &number, Type: kind.Enum(), Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
+			Name: &name, Number: &number, Type: kind.Enum(),
+			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 	}
 	name := "Row"
@@ -119,7 +120,8 @@ func (a answer) ok() bool { return a.code == codes.OK }
 // away says that the answer is about the network or about load, and not about the append.
 func (a answer) away() bool {
 	switch a.code {
-	case codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded, codes.Internal, codes.Unauthenticated:
+	case codes.Unavailable, codes.Aborted, codes.Canceled, codes.DeadlineExceeded, codes.Internal,
+		codes.Unauthenticated:
 		return true
 	default:
 		return false

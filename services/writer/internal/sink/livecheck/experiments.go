@@ -107,8 +107,8 @@ func (b *bench) finalizeInFlight(ctx context.Context) (string, error) {
 	seen := fmt.Sprintf("%d appends sent, %d acknowledged, then %s", n, acked, last)
 	switch {
 	case acked == atMost:
-		return "", fmt.Errorf("nothing was in flight: all %d appends were acknowledged before finalize took effect; try "+
-			"again", n)
+		return "", fmt.Errorf("nothing was in flight: all %d appends were acknowledged before finalize took "+
+			"effect; try again", n)
 	case count < int64(acked)*few || count%few != 0:
 		return "", differs("%s; finalize counted %d rows, %d are acknowledged", seen, count, acked*few)
 	case !last.is(codes.InvalidArgument, finalized):
@@ -164,7 +164,8 @@ func (b *bench) refusal(
 		if !a.is(code, storage) {
 			return "", 0, differs("%d rows at %d of %d: %s", few, offset, few, a)
 		}
-		if code == codes.AlreadyExists && !strings.Contains(strings.ToLower(a.text), fmt.Sprintf("expected offset %d", few)) {
+		if code == codes.AlreadyExists && !strings.Contains(strings.ToLower(a.text),
+			fmt.Sprintf("expected offset %d", few)) {
 			return "", 0, differs("the answer does not name the expected offset %d: %s", few, a)
 		}
 		return a.String(), few, nil
@@ -382,7 +383,8 @@ func (b *bench) deletedTable(ctx context.Context) (string, error) {
 		case notFound(err):
 			return fmt.Sprintf("finalize says NOT_FOUND %v after the deletion", took), nil
 		case denied(err):
-			return fmt.Sprintf("finalize says PERMISSION_DENIED, \"or it may not exist\", %v after the deletion", took), nil
+			return fmt.Sprintf("finalize says PERMISSION_DENIED, \"or it may not exist\", %v after the deletion", took),
+				nil
 		case err != nil:
 			return "", differs("finalize: %s", answered(status.Convert(err)))
 		case took > 30*time.Second:

@@ -162,7 +162,8 @@ func (b *bench) create(ctx context.Context) error {
 	if errors.As(err, new(*googleapi.Error)) {
 		remedy = "the dataset must exist, and the account needs roles/bigquery.dataEditor on it"
 	}
-	return fmt.Errorf("create table %s.%s.%s: %w; %s", b.table.ProjectID, b.table.DatasetID, b.table.TableID, err, remedy)
+	return fmt.Errorf("create table %s.%s.%s: %w; %s", b.table.ProjectID, b.table.DatasetID, b.table.TableID, err,
+		remedy)
 }
 
 // drop deletes the table, also after an interruption.
