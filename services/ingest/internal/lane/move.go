@@ -2,8 +2,12 @@ package lane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -120,6 +124,15 @@ func (c *call) writerDrains(reason string, within time.Duration) error {
 	c.depart.drains, c.depart.leaveBy = reason, time.Now().Add(wait)
 	c.wakeIn(wait)
 	return c.lookAround()
+}
+
+// why is the error of a call that has ended with err: that it was given up, also where what was under way showed it
+// first.
+func (c *call) why(err error) error {
+	if c.ctx.Err() != nil && (errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled) {
+		return given(c.ctx)
+	}
+	return err
 }
 
 // given is the error of a call whose context has ended.

@@ -14,7 +14,7 @@ func (c *call) run(stop context.Context) error {
 	stopped := stop.Done()
 	for {
 		if err := c.advance(); err != nil {
-			return err
+			return c.why(err)
 		}
 		if stopped != nil && stop.Err() != nil {
 			stopped = nil
@@ -30,7 +30,7 @@ func (c *call) run(stop context.Context) error {
 			over, err = c.wait(stopped)
 		}
 		if over || err != nil {
-			return err
+			return c.why(err)
 		}
 	}
 }
