@@ -103,7 +103,18 @@ func TestGroupMovesToCooperativeInTwoSteps(t *testing.T) {
 					wait(a, b)
 				}
 			}
-			// Now those that stay do so.
+			// Now those that stay do so: once the group is even, so that no other rebalance is to come.
+			eventually(t, "the members to have as many each", func() bool {
+				seen.mu.Lock()
+				defer seen.mu.Unlock()
+				has := map[*running]int{}
+				for _, o := range seen.owners {
+					if o.ctx.Err() == nil {
+						has[o.of]++
+					}
+				}
+				return has[a] == partitions/2 && has[b] == partitions/2
+			})
 			seen.mu.Lock()
 			before := maps.Clone(seen.owners)
 			seen.mu.Unlock()
