@@ -13,8 +13,10 @@ import (
 func TestBench(t *testing.T) {
 	t.Parallel()
 	for _, choice := range []bench.Choice{
-		{Workloads: []string{"json-270"}, Lanes: []int{2}, Codecs: []string{"lz4"}, TLS: []bool{true},
-			LatencyMS: []int{20}},
+		{
+			Workloads: []string{"json-270"}, Lanes: []int{2}, Codecs: []string{"lz4"}, TLS: []bool{true},
+			LatencyMS: []int{20},
+		},
 		{Workloads: []string{"proto-270"}, Lanes: []int{3}},
 	} {
 		t.Run(choice.Workloads[0], func(t *testing.T) {

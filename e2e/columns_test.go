@@ -43,8 +43,10 @@ func typedFields() []typed {
 		{"date", text, "{type: DATE}", avroText("2026-02-28"), `"2026-02-28"`},
 		{"time", text, "{type: TIME}", avroText("13:05:00.25"), `"13:05:00.250000"`},
 		{"datetime", text, "{type: DATETIME}", avroText("2026-02-28T13:05:00"), `"2026-02-28T13:05:00"`},
-		{"timestamp", text, "{type: TIMESTAMP}", avroText("2026-02-28T13:05:00+01:00"),
-			`"2026-02-28T12:05:00.000000Z"`},
+		{
+			"timestamp", text, "{type: TIMESTAMP}", avroText("2026-02-28T13:05:00+01:00"),
+			`"2026-02-28T12:05:00.000000Z"`,
+		},
 		{"interval", text, "{type: INTERVAL}", avroText("1-2 3 4:5:6"), `"1-2 3 4:5:6"`},
 		{"bytes_text", `"bytes"`, "{type: STRING}", avroText("é"), `"é"`},
 		{"seconds", `"long"`, "{type: TIMESTAMP, unit: s}", avroLong(1772283900), `"2026-02-28T13:05:00.000000Z"`},
@@ -65,8 +67,10 @@ func typedFields() []typed {
 			"duration", `{"type":"fixed","name":"D","size":12,"logicalType":"duration"}`, "",
 			"\x0e\x00\x00\x00\x03\x00\x00\x00\xb5\xef\xd8\x00", `"1-2 3 3:56:57.141000"`,
 		},
-		{"big", `{"type":"bytes","logicalType":"big-decimal"}`, "", avroText(avroText("\x30\x39") + avroLong(2)),
-			`"123.45"`},
+		{
+			"big", `{"type":"bytes","logicalType":"big-decimal"}`, "", avroText(avroText("\x30\x39") + avroLong(2)),
+			`"123.45"`,
+		},
 		{
 			"grid", `{"type":"array","items":{"type":"array","items":["null","int"]}}`, "",
 			"\x04\x04\x02\x02\x00\x00\x00\x00", `[{"items":[{"value":1},{"value":null}]},{"items":[]}]`,

@@ -156,8 +156,10 @@ func TestSchemaGrowsJSON(t *testing.T) {
 			"required":["id"],"properties":{"id":{"type":"integer"},"name":{"type":"string"}` + more + `}}`,
 		}
 	}
-	f.register("place", sr.Schema{Type: sr.TypeJSON,
-		Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`})
+	f.register("place", sr.Schema{
+		Type:   sr.TypeJSON,
+		Schema: `{"type":"object","properties":{"city":{"type":"string"}}}`,
+	})
 	headers := map[int]string{1: f.register("tickets-value", schema(""))}
 	f.grow(func(version, i int) {
 		row := map[string]any{"id": float64(i), "name": fmt.Sprint("n", i), "city": nil, "tags": []any{}}

@@ -108,8 +108,10 @@ func oddRecords() []odd {
 			name: "unknown type", value: []byte("\xff"), headers: typeOf("odd.Other"), table: "odd_unknown",
 			has: `"event_type":"Other"`,
 		},
-		{name: "NaN", value: oddDatum("nan", math.NaN(), 0, none), headers: typeOf(avro), table: "odd_avro",
-			has: "NaN"},
+		{
+			name: "NaN", value: oddDatum("nan", math.NaN(), 0, none), headers: typeOf(avro), table: "odd_avro",
+			has: "NaN",
+		},
 		{
 			name: "infinity", value: oddDatum("inf", math.Inf(-1), 0, none), headers: typeOf(avro), table: "odd_avro",
 			has: "-Inf",

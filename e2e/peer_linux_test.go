@@ -144,8 +144,10 @@ func TestBenchPeerFails(t *testing.T) {
 			"ended after 0 of 20000 rows; the end of its log:\nno cloud today",
 		},
 		"it lies": {
-			bench.Peer{Command: []string{"env", asPeer + "=1", "WAYBILL_TEST_PEER_LIES=1", self},
-				Workload: "proto-270"},
+			bench.Peer{
+				Command:  []string{"env", asPeer + "=1", "WAYBILL_TEST_PEER_LIES=1", self},
+				Workload: "proto-270",
+			},
 			"are not the records",
 		},
 		"it is missing": {bench.Peer{Command: []string{"no-such-program"}, Workload: "json-270"}, "no-such-program"},

@@ -65,7 +65,7 @@ func drawn(text string, s style, x float64, y int) string {
 	colour, back := s.colour, ""
 	length := float64(len([]rune(text))) * charWide
 	if s.inverse {
-		back = fmt.Sprintf(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"/>`, x, y-lineHigh+4, length,
+		back = fmt.Sprintf(`<rect x="%.1f" y="%d" width="%.1f" height="%d" fill=%q/>`, x, y-lineHigh+4, length,
 			lineHigh, colour)
 		colour = ground
 	}

@@ -40,7 +40,7 @@ func peered(t *testing.T) *world {
 		for _, s := range w.Ingests {
 			lanes, err := s.Lanes(w.ctx)
 			if err != nil || len(lanes) == 0 {
-				return fmt.Errorf("%s: %d lanes, %v", s.Name, len(lanes), err)
+				return fmt.Errorf("%s: %d lanes, %w", s.Name, len(lanes), err)
 			}
 		}
 		return nil
@@ -72,8 +72,10 @@ func TestTapAndExplain(t *testing.T) {
 		var code int
 		go func() {
 			defer close(done)
-			out, errs, code = w.ingest(append([]string{"tap", "-o", "json", "--for", "2m", "--limit",
-				fmt.Sprint(want)}, args...)...)
+			out, errs, code = w.ingest(append([]string{
+				"tap", "-o", "json", "--for", "2m", "--limit",
+				fmt.Sprint(want),
+			}, args...)...)
 		}()
 		for running := true; running; {
 			select {
@@ -157,7 +159,8 @@ func TestTapAndExplain(t *testing.T) {
 			Query  string
 		}
 		Letter *struct{ At, Reason string } `json:"dead_letter"`
-	}) {
+	},
+	) {
 		t.Helper()
 		out, errs, code := w.ingest("explain", place, "-o", "json")
 		if code != want {

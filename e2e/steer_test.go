@@ -36,7 +36,8 @@ func (w *world) acts(into proto.Message, asked *stack.Service, args ...string) {
 }
 
 // states waits until all lanes of a topic are in a state, and returns the sum of their positions.
-func (w *world) states(topic, state string, lanes int) (positions int64) {
+func (w *world) states(topic, state string) (positions int64) {
+	const lanes = 4
 	w.t.Helper()
 	w.until(fmt.Sprintf("%d lanes of %s are %s", lanes, topic, state), func() error {
 		found := 0
@@ -106,7 +107,7 @@ func TestPausedTopic(t *testing.T) {
 			t.Errorf("the same act again, at %s: %v", asked.Name, &again)
 		}
 	}
-	at := w.states(topic, "paused", 4)
+	at := w.states(topic, "paused")
 	w.produce(topic, 400, events.Config{})
 	w.produce(stack.StockTopic, 200, events.Config{})
 	w.until("the other topic goes on", func() error {
@@ -121,12 +122,12 @@ func TestPausedTopic(t *testing.T) {
 	})
 
 	second.Kill()
-	w.states(topic, "paused", 4) // the partitions of the one that died come paused
+	w.states(topic, "paused") // the partitions of the one that died come paused
 	w.restart(second)
 	first.Kill()
 	w.restart(first)
 	w.until("the positions are those of before two deaths", func() error { // a lane that comes paused reads its own
-		if now := w.states(topic, "paused", 4); now != at {
+		if now := w.states(topic, "paused"); now != at {
 			return fmt.Errorf("they add to %d, and did to %d", now, at)
 		}
 		return nil
@@ -157,7 +158,7 @@ func TestPausedTopic(t *testing.T) {
 			t.Errorf("ingest %v: status %d, %s; want %q", args, code, out, want)
 		}
 	}
-	if now := w.states(topic, "paused", 4); now != at {
+	if now := w.states(topic, "paused"); now != at {
 		t.Errorf("what was refused has moved the positions from %d to %d", at, now)
 	}
 	if code, out := w.at(first, "pause", "--list"); code != 0 || strings.Count(out, "table delivery_events") != 4 {

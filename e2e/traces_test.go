@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -134,12 +135,12 @@ func whole(spans map[string]*tracev1.Span, producer string) bool {
 		spans["waybill-writer append"]
 	if top == nil || settle == nil || appended == nil || len(top.GetParentSpanId()) > 0 || len(top.GetLinks()) != 1 ||
 		hex.EncodeToString(top.GetLinks()[0].GetTraceId()) != producer ||
-		string(appended.GetParentSpanId()) != string(settle.GetSpanId()) ||
+		!bytes.Equal(appended.GetParentSpanId(), settle.GetSpanId()) ||
 		top.GetStatus().GetCode() != tracev1.Status_STATUS_CODE_UNSET {
 		return false
 	}
 	for _, name := range []string{"fetch", "decode", "batch", "settle"} {
-		if s := spans["waybill-ingest "+name]; s == nil || string(s.GetParentSpanId()) != string(top.GetSpanId()) {
+		if s := spans["waybill-ingest "+name]; s == nil || !bytes.Equal(s.GetParentSpanId(), top.GetSpanId()) {
 			return false
 		}
 	}

@@ -59,8 +59,12 @@ var columnCases = []*columnCase{
 		"POINT(1 2)", "POINT(1 200)",
 		`place IS NOT NULL`,
 	},
-	{"gap", columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_INTERVAL}, "0-1 2 3:4:5", "one day",
-		`gap IS NOT NULL`},
+	{
+		"gap",
+		columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_INTERVAL},
+		"0-1 2 3:4:5", "one day",
+		`gap IS NOT NULL`,
+	},
 	{
 		"day",
 		columnv1.Column{Type: columnv1.ColumnType_COLUMN_TYPE_DATE},

@@ -58,8 +58,10 @@ func (w *world) createPeerTable(ctx context.Context) error {
 		return err
 	}
 	body, err := json.Marshal(map[string]any{
-		"tableReference": map[string]string{"projectId": stack.Project, "datasetId": stack.Dataset,
-			"tableId": peerTable},
+		"tableReference": map[string]string{
+			"projectId": stack.Project, "datasetId": stack.Dataset,
+			"tableId": peerTable,
+		},
 		"schema": map[string]any{"fields": columns},
 	})
 	if err != nil {

@@ -14,15 +14,23 @@ func TestVariants(t *testing.T) {
 		has    Variant
 	}{
 		{"overview", Choice{}, 4 + 6, Variant{Workload: "json-270", Lanes: 8, Codec: "none", LatencyMS: 100}},
-		{"one workload", Choice{Workloads: []string{"avro-v6"}}, 1,
-			Variant{Workload: "avro-v6", Lanes: 8, Codec: "none"}},
+		{
+			"one workload",
+			Choice{Workloads: []string{"avro-v6"}},
+			1,
+			Variant{Workload: "avro-v6", Lanes: 8, Codec: "none"},
+		},
 		{
 			"one, narrowed", Choice{Workloads: []string{"avro-v6"}, Lanes: []int{1, 2}}, 2, Variant{
 				Workload: "avro-v6", Lanes: 2, Codec: "none",
 			},
 		},
-		{"all, narrowed", Choice{TLS: []bool{true}}, 4,
-			Variant{Workload: "avro-stock", Lanes: 8, Codec: "none", TLS: true}},
+		{
+			"all, narrowed",
+			Choice{TLS: []bool{true}},
+			4,
+			Variant{Workload: "avro-stock", Lanes: 8, Codec: "none", TLS: true},
+		},
 		{
 			"full", Choice{Full: true}, 4 * 3 * 3 * 2 * 2, Variant{
 				Workload: "proto-270", Lanes: 32, Codec: "zstd", TLS: true, LatencyMS: 100,

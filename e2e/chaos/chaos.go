@@ -229,8 +229,10 @@ func (r *run) disturb(ctx context.Context) error {
 	r.began = time.Now()
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
-	mix := events.Config{Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433,
-		ContainerEvery: 50}
+	mix := events.Config{
+		Seed: r.config.Seed, Size: 4000, TruncatedEvery: 311, UnknownTypeEvery: 433,
+		ContainerEvery: 50,
+	}
 	for _, t := range topics {
 		grown := &r.grown
 		if t.framed {

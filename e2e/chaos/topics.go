@@ -54,8 +54,10 @@ var topics = func() []topic {
 		}},
 		{name: movementsTopic, partitions: 4, share: .25, event: movement, want: verify.Topic{
 			Name: movementsTopic, Tables: []string{"waybill.arrivals", "waybill.departures", "waybill.movements_else"},
-			Types: map[string]string{arrived: "waybill.arrivals", departed: "waybill.departures",
-				"": "waybill.movements_else"},
+			Types: map[string]string{
+				arrived: "waybill.arrivals", departed: "waybill.departures",
+				"": "waybill.movements_else",
+			},
 			Decode: decodeMovement, Payload: "payload",
 		}},
 		{name: scansTopic, partitions: 4, share: .25, event: scan, grows: true, framed: true, want: verify.Topic{

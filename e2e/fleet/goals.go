@@ -117,10 +117,14 @@ func (r *Report) moves(goals *[]Goal) {
 		limit float64
 		is    func(*Row) bool
 	}{
-		{"writers join or leave: lanes that move, of those that must", movesGoal,
-			func(w *Row) bool { return !w.Updates }},
-		{"writers are updated: lanes that move, of those that must", updateGoal,
-			func(w *Row) bool { return w.Updates }},
+		{
+			"writers join or leave: lanes that move, of those that must", movesGoal,
+			func(w *Row) bool { return !w.Updates },
+		},
+		{
+			"writers are updated: lanes that move, of those that must", updateGoal,
+			func(w *Row) bool { return w.Updates },
+		},
 	} {
 		worst, seen, late := 0.0, false, false
 		for i := range r.Rows {

@@ -80,8 +80,10 @@ func (s *steady) run(ctx context.Context) {
 		last = now
 		for i := range due {
 			for ; due[i] >= recordBytes; due[i] -= recordBytes {
-				r := &kgo.Record{Topic: walkTopic(i / walkPartitions), Partition: int32(i % walkPartitions),
-					Value: value}
+				r := &kgo.Record{
+					Topic: walkTopic(i / walkPartitions), Partition: int32(i % walkPartitions),
+					Value: value,
+				}
 				s.client.Produce(context.WithoutCancel(ctx), r, func(_ *kgo.Record, err error) {
 					s.mu.Lock()
 					defer s.mu.Unlock()

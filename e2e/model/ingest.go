@@ -39,10 +39,14 @@ func (w *World) open(s *State) {
 		}
 		c := &n.Calls[i]
 		c.Name = n.Opens
-		c.Ingest = Ingest{Phase: AwaitsOpened, Generation: g, Assigned: g, Next: s.Committed.Position,
-			Newest: s.Committed}
-		c.Writer = Writer{Phase: Opening, Position: s.Committed.Position, Left: s.Committed.Left,
-			Resting: s.Committed.Clean}
+		c.Ingest = Ingest{
+			Phase: AwaitsOpened, Generation: g, Assigned: g, Next: s.Committed.Position,
+			Newest: s.Committed,
+		}
+		c.Writer = Writer{
+			Phase: Opening, Position: s.Committed.Position, Left: s.Committed.Left,
+			Resting: s.Committed.Clean,
+		}
 		for t := range c.Table {
 			e := s.Committed.Table[t]
 			c.Table[t] = Lane{Entry: e, ToFence: e.Stream != 0 && !s.Committed.Clean}

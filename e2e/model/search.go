@@ -105,8 +105,10 @@ func (w *World) expand(seed maphash.Seed, states []State, first uint32) []part {
 				step := uint16(0)
 				own.steps(&states[i], func(n *State) {
 					canonical(n)
-					p.found = append(p.found, found{state: *n, hash: key(seed, *n),
-						from: origin{first + uint32(i), step}})
+					p.found = append(p.found, found{
+						state: *n, hash: key(seed, *n),
+						from: origin{first + uint32(i), step},
+					})
 					step++
 				})
 				p.transitions += int(step)

@@ -332,8 +332,10 @@ func checkListeners(t *testing.T, s *secured) {
 		"SASL where there is none":   {s.plaintext, plainSASL, "the listener knows no SASL"},
 		"SASL at a TLS listener":     {s.tls, plainSASL, "wants TLS"},
 		"no TLS where it is wanted":  {s.tls, "", "wants TLS"},
-		"TLS where there is none": {s.plaintext, tlsOf(s.trusted, s.trusted, true),
-			"as a listener without TLS does"},
+		"TLS where there is none": {
+			s.plaintext, tlsOf(s.trusted, s.trusted, true),
+			"as a listener without TLS does",
+		},
 		"broker of another authority":  {s.tls, tlsOf(s.trusted, other, true), "check kafka.tls.ca"},
 		"client of another authority":  {s.tls, tlsOf(other, s.trusted, true), "refuses our certificate"},
 		"client without a certificate": {s.tls, tlsOf(s.trusted, s.trusted, false), "wants a client certificate"},

@@ -50,7 +50,7 @@ func (p *Process) Start() error {
 	}
 	defer log.Close() // the child has its own descriptor
 
-	// Nolint:noctx // the process ends by Kill or Stop, not with whoever started it
+	//nolint:noctx // the process ends by Kill or Stop, not with whoever started it
 	cmd := exec.Command(p.Path, p.Args...)
 	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.Stdout, cmd.Stderr = log, log

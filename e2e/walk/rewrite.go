@@ -220,8 +220,10 @@ func pure(e ast.Expr) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			name, ok := n.Fun.(*ast.Ident)
-			safe = safe && ok && slices.Contains([]string{"len", "cap", "int", "int32", "int64", "uint64", "min",
-				"max"}, name.Name)
+			safe = safe && ok && slices.Contains([]string{
+				"len", "cap", "int", "int32", "int64", "uint64", "min",
+				"max",
+			}, name.Name)
 		case *ast.UnaryExpr:
 			safe = safe && n.Op != token.ARROW
 		case *ast.FuncLit:

@@ -231,8 +231,10 @@ func TestConfigurationIsChecked(t *testing.T) {
 		"no issuer":   {Config{Identities: []Identity{{Name: "jwt:a", Rights: []Right{Lane}}}}, "there is no issuer"},
 		"no keys":     {Config{JWT: JWT{Issuer: "x"}}, "jwt.jwks: is empty"},
 		"no audience": {Config{JWT: JWT{JWKS: "x", Issuer: "x"}}, "jwt.issuer: "},
-		"no key set": {Config{JWT: JWT{JWKS: write(t, "j", `{"keys":[]}`), Issuer: "x", Audience: "y"}},
-			"no public key"},
+		"no key set": {
+			Config{JWT: JWT{JWKS: write(t, "j", `{"keys":[]}`), Issuer: "x", Audience: "y"}},
+			"no public key",
+		},
 		"plain token": {Config{Tokens: write(t, "t", "hunter2 a lane")}, "t:1: the first field is no SHA-256 in hex"},
 		"twice a token": {
 			Config{Tokens: write(t, "t", hash+" a lane\n\n"+hash+" b lane")}, "t:3: the token is in the file already",

@@ -51,8 +51,10 @@ func TestLoadEntries(t *testing.T) {
 			{"[0].table", path, 1, "is bad", "name another"},
 			{"[1].tabel", path, 2, "unknown key", "did you mean table?"},
 		},
-		"# nothing\n": {{"", path, 0, "the file holds nothing",
-			"write an entry, or a list of them, or remove the file"}},
+		"# nothing\n": {{
+			"", path, 0, "the file holds nothing",
+			"write an entry, or a list of them, or remove the file",
+		}},
 		"just text": {
 			{"", path, 1, "is a plain value, not a group of keys", "write `key: value` lines below it, indented"},
 		},

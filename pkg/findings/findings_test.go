@@ -11,8 +11,10 @@ func TestPrint(t *testing.T) {
 	var out strings.Builder
 	failed := Print(&out, []Finding{
 		{What: "configuration", State: OK, Detail: "ingest.yaml", Remedy: "not printed"},
-		{What: "brokers", State: Warn, Detail: "1 of 3 responds\nthe others: connection refused",
-			Remedy: "start the others"},
+		{
+			What: "brokers", State: Warn, Detail: "1 of 3 responds\nthe others: connection refused",
+			Remedy: "start the others",
+		},
 		{What: "topic größe", State: Fail, Detail: "does not exist", Remedy: "create it, or\nturn on auto-creation"},
 		{What: "metrics", State: OK},
 	})

@@ -53,8 +53,10 @@ func (p *process) Lanes(topic string, partition *int32, _ string) []*adminv1.Lan
 		if partition != nil && *partition != n || topic != "" && topic != "orders" {
 			continue
 		}
-		l := &adminv1.Lane{Topic: "orders", Partition: n, Writer: "w",
-			Behind: durationpb.New(time.Duration(n) * time.Second)}
+		l := &adminv1.Lane{
+			Topic: "orders", Partition: n, Writer: "w",
+			Behind: durationpb.New(time.Duration(n) * time.Second),
+		}
 		if p.service == "writer" {
 			l.Checkpoint = &adminv1.Checkpoint{Position: 42}
 		} else {
@@ -89,8 +91,10 @@ func (p *process) Contracts(string) ([]*adminv1.LoadedContract, []*adminv1.Unkno
 	if p.service == "writer" {
 		return nil, nil
 	}
-	return []*adminv1.LoadedContract{{Name: "orders.v1", Topic: "orders", Table: "orders",
-			Schemas: []uint32{1, p.schema}}},
+	return []*adminv1.LoadedContract{{
+			Name: "orders.v1", Topic: "orders", Table: "orders",
+			Schemas: []uint32{1, p.schema},
+		}},
 		[]*adminv1.UnknownType{{Topic: "orders", Type: "order.Lost", Count: 3}}
 }
 

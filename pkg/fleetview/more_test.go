@@ -62,8 +62,10 @@ func TestPastOfATableThatTwoCarry(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	a := &adminv1.Table{Name: "t", SettleP99: durationpb.New(time.Second), Eta: durationpb.New(time.Minute)}
-	Merge([]*adminv1.Table{a, {Name: "t", SettleP99: durationpb.New(3 * time.Second), DollarsPerDay: 2,
-		DeadLettersHour: 5}})
+	Merge([]*adminv1.Table{a, {
+		Name: "t", SettleP99: durationpb.New(3 * time.Second), DollarsPerDay: 2,
+		DeadLettersHour: 5,
+	}})
 	if a.GetSettleP99().AsDuration() != 3*time.Second || a.GetEta().AsDuration() != time.Minute ||
 		a.GetDollarsPerDay() != 2 ||
 		a.GetDeadLettersHour() != 5 || a.SettleP50 != nil {

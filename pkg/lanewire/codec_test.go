@@ -63,8 +63,10 @@ func appends(t testing.TB) map[string]*lanev1.Append {
 		"three blocks": {Sequence: 1 << 63, EndPosition: 1 << 62, Blocks: []*lanev1.Block{
 			encoded(0, 9, 2, rows), encoded(1, 0, 0, nil), encoded(200, 1, 0, []byte{tagRow, 0}),
 		}},
-		"traced": {Sequence: 2, EndPosition: 3, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-			Blocks: []*lanev1.Block{encoded(1, 9, 0, rows)}},
+		"traced": {
+			Sequence: 2, EndPosition: 3, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+			Blocks: []*lanev1.Block{encoded(1, 9, 0, rows)},
+		},
 		"longest trace": {Sequence: 2, EndPosition: 3, Trace: strings.Repeat("é", MaxTrace/2)},
 		"large":         {Sequence: 2, EndPosition: 3, Blocks: []*lanev1.Block{encoded(1, 60, 0, wire(t, events(60)))}},
 	}

@@ -123,8 +123,10 @@ func TestRowErrors(t *testing.T) {
 		want string
 	}{
 		"other tag": {append(bytes.Clone(good), 0x12, 0), "row 3 at byte 13 starts with 0x12"},
-		"no length": {append(bytes.Clone(good), tagRow),
-			"row 3 at byte 13 has a length beyond the block of 14 bytes"},
+		"no length": {
+			append(bytes.Clone(good), tagRow),
+			"row 3 at byte 13 has a length beyond the block of 14 bytes",
+		},
 		"length too long": {good[:10], "row 2 at byte 7 has a length beyond the block of 10 bytes"},
 		"length overflow": {append([]byte{tagRow}, bytes.Repeat([]byte{0xff}, 10)...), "row 0 at byte 0 has a length"},
 		"too many rows":   {bytes.Repeat([]byte{tagRow, 0}, MaxRows+1), "more than 1048576 rows"},

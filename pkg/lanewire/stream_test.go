@@ -65,7 +65,8 @@ func TestOverGRPC(t *testing.T) {
 	go func() { served <- server.Serve(listener) }()
 	conn, err := grpc.NewClient("passthrough:lane", grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn,
-			error) {
+			error,
+		) {
 			return listener.DialContext(ctx)
 		}))
 	if err != nil {

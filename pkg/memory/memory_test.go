@@ -15,8 +15,10 @@ func TestLimit(t *testing.T) {
 		"version 2, in a container": {map[string]string{
 			"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "268435456\n",
 		}, 256 * mib},
-		"version 2, no limit": {map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"},
-			0},
+		"version 2, no limit": {
+			map[string]string{"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/memory.max": "max\n"},
+			0,
+		},
 		"version 2, the group around is smaller": {map[string]string{
 			"proc/self/cgroup": "0::/pods/pod1/ingest\n", "sys/fs/cgroup/pods/pod1/ingest/memory.max": "max",
 			"sys/fs/cgroup/pods/pod1/memory.max": "134217728",

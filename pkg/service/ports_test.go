@@ -80,8 +80,10 @@ func newHouse(t *testing.T) *house {
 		served <- admin.Serve(ctx, admin.Config{
 			Listener: h.env.Admin, TLS: ports.Admin, Guard: ports.Guard, Log: h.env.Log, Registry: h.env.Registry,
 			Lanes: func() any {
-				return map[string]string{"stream": "projects/p/datasets/d/tables/t/streams/abc",
-					"error": "of t/streams/xyz: no"}
+				return map[string]string{
+					"stream": "projects/p/datasets/d/tables/t/streams/abc",
+					"error":  "of t/streams/xyz: no",
+				}
 			},
 		})
 	}()
@@ -191,13 +193,19 @@ func TestWhoMayDoWhat(t *testing.T) {
 		lanes  int // /lanes
 		pprof  int
 	}{
-		"ingest": {h.client(h.authority, tlstest.Name{URI: ingestID}), "", codes.Unimplemented, 403,
-			403},
+		"ingest": {
+			h.client(h.authority, tlstest.Name{URI: ingestID}), "", codes.Unimplemented, 403,
+			403,
+		},
 		"viewer": {viewer, "", codes.PermissionDenied, 200, 403},
-		"operator": {h.client(h.authority, tlstest.Name{DNS: adminDNS}), "", codes.PermissionDenied, 200,
-			200},
-		"another name": {h.client(h.authority, tlstest.Name{DNS: "x.test"}), "", codes.PermissionDenied, 403,
-			403},
+		"operator": {
+			h.client(h.authority, tlstest.Name{DNS: adminDNS}), "", codes.PermissionDenied, 200,
+			200,
+		},
+		"another name": {
+			h.client(h.authority, tlstest.Name{DNS: "x.test"}), "", codes.PermissionDenied, 403,
+			403,
+		},
 		"no certificate":        {nobody, "", codes.Unauthenticated, 401, 401},
 		"a token":               {nobody, "good-token", codes.Unimplemented, 200, 403},
 		"a token beside a name": {viewer, "good-token", codes.Unimplemented, 200, 403},

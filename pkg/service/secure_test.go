@@ -50,8 +50,10 @@ func issue(t *testing.T, name string, by *authority) (*x509.Certificate, *ecdsa.
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, NotBefore: time.Now().Add(-time.Hour),
 		NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"writer"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth,
-			x509.ExtKeyUsageClientAuth},
+		DNSNames: []string{"writer"}, ExtKeyUsage: []x509.ExtKeyUsage{
+			x509.ExtKeyUsageServerAuth,
+			x509.ExtKeyUsageClientAuth,
+		},
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, IsCA: by == nil, BasicConstraintsValid: true,
 	}
 	parent, signer := template, key
@@ -157,8 +159,10 @@ func TestCredentialsAreRenewedInPlace(t *testing.T) {
 	s.write(s.files.Key, key)
 	s.write(s.files.ClientCA, first.pem)
 	var err error
-	if s.creds, err = s.files.Credentials(Port{Key: "grpc",
-		Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
+	if s.creds, err = s.files.Credentials(Port{
+		Key: "grpc",
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	ours, _, _ := first.pair(t, "ingest")
@@ -221,8 +225,10 @@ func TestWhoLeavesALine(t *testing.T) {
 	s.write(s.files.Cert, cert)
 	s.write(s.files.Key, key)
 	var err error
-	if s.creds, err = s.files.Credentials(Port{Key: "grpc",
-		Log: slog.New(slog.NewTextHandler(&s.log, nil))}); err != nil {
+	if s.creds, err = s.files.Credentials(Port{
+		Key: "grpc",
+		Log: slog.New(slog.NewTextHandler(&s.log, nil)),
+	}); err != nil {
 		t.Fatal(err)
 	}
 	say := func(text string) {

@@ -33,7 +33,7 @@ func ServerOptions(
 		return logging.LevelDebug
 	})
 	lines := logging.LoggerFunc(func(ctx context.Context, level logging.Level, msg string, fields ...any) {
-		// Nolint:sloglint // The middleware has a handful of static messages.
+		//nolint:sloglint // The middleware has a handful of static messages.
 		log.Log(ctx, slog.Level(level), msg, fields...)
 	})
 	finished := logging.WithLogOnEvents(logging.FinishCall)

@@ -2,6 +2,7 @@ package statuspage
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -112,9 +113,7 @@ func TestActsAreValidatedAndDone(t *testing.T) {
 		_, fresh := visit(page, http.MethodGet, "/act?do=pause&topic=orders", nil)
 		bad := filled(fresh)
 		bad.Set("reason", "kept")
-		for k, v := range change {
-			bad[k] = v
-		}
+		maps.Copy(bad, change)
 		code, said := visit(page, http.MethodPost, "/act", bad)
 		if code != http.StatusBadRequest || !strings.Contains(said, want) || filled(said).Get("reason") != "kept" {
 			t.Errorf("%s: %d\n%s", want, code, said)

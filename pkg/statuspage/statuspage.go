@@ -128,20 +128,21 @@ func (p *page) make(ctx context.Context, address *url.URL) (title string, main [
 		return "", nil, status.Errorf(codes.NotFound, "there is no page %s", address.Path)
 	}
 	query := address.Query()
-	key := address.Path + "?" + query.Encode()
+	var key strings.Builder
+	key.WriteString(address.Path + "?" + query.Encode())
 	for _, right := range []access.Right{access.Operator, access.Payload} {
 		if access.CallerOf(ctx).May(right) {
-			key += "#" + string(right) // whose page has more in it
+			key.WriteString("#" + string(right)) // whose page has more in it
 		}
 	}
 	p.mu.Lock()
-	m := p.made[key]
+	m := p.made[key.String()]
 	if m == nil {
 		if len(p.made) >= mostKept {
 			clear(p.made)
 		}
 		m = new(made)
-		p.made[key] = m
+		p.made[key.String()] = m
 	}
 	p.mu.Unlock()
 	m.mu.Lock()

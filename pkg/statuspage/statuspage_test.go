@@ -102,8 +102,10 @@ func (fake) Plan() *adminv1.Plan {
 		Ingest: "ingest-1",
 		Writers: []*adminv1.PlannedWriter{
 			{Writer: "writer-1", State: "serving", Lanes: 5, Share: 0.5, Fair: 0.5, Address: "10.0.0.1:7070"},
-			{Writer: "writer-2", State: "away", Why: "connection refused", Lanes: 5, Share: 0.5,
-				Address: "10.0.0.2:7070"},
+			{
+				Writer: "writer-2", State: "away", Why: "connection refused", Lanes: 5, Share: 0.5,
+				Address: "10.0.0.2:7070",
+			},
 		},
 		Moves: []*adminv1.Move{{
 			Time: timestamppb.Now(), Topic: "orders", Partition: 3, From: "writer-2", To: "writer-1",
@@ -131,10 +133,14 @@ func (fake) DeadLetters() []*adminv1.DeadLetterCount {
 func (fake) History(string) []*adminv1.Stretch {
 	now := time.Now()
 	return []*adminv1.Stretch{
-		{From: timestamppb.New(now.Add(-30 * time.Hour)), Until: timestamppb.New(now.Add(-2 * time.Hour)),
-			State: adminv1.State_STATE_FRESH},
-		{From: timestamppb.New(now.Add(-2 * time.Hour)), Until: timestamppb.New(now.Add(time.Hour)),
-			State: adminv1.State_STATE_STALE, Cause: "quota"},
+		{
+			From: timestamppb.New(now.Add(-30 * time.Hour)), Until: timestamppb.New(now.Add(-2 * time.Hour)),
+			State: adminv1.State_STATE_FRESH,
+		},
+		{
+			From: timestamppb.New(now.Add(-2 * time.Hour)), Until: timestamppb.New(now.Add(time.Hour)),
+			State: adminv1.State_STATE_STALE, Cause: "quota",
+		},
 	}
 }
 

@@ -111,8 +111,10 @@ func TestFaultsNameTheField(t *testing.T) {
 		{"no key", "come together", client(with(func(f *tlsfiles.Files) { f.Key = "" }))},
 		{"key and certificate", "cert: ", client(with(func(f *tlsfiles.Files) { f.Key = empty }))},
 		{"no certificate of a server", "come together", server(tlsfiles.Files{})},
-		{"authority of clients", "client_ca: no certificate in ",
-			server(with(func(f *tlsfiles.Files) { f.CA = empty }))},
+		{
+			"authority of clients", "client_ca: no certificate in ",
+			server(with(func(f *tlsfiles.Files) { f.CA = empty })),
+		},
 	} {
 		if test.err == nil || !strings.Contains(test.err.Error(), test.want) {
 			t.Errorf("%s: %v, want %q", test.name, test.err, test.want)

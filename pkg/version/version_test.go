@@ -14,8 +14,10 @@ func TestDescribe(t *testing.T) {
 		info   debug.BuildInfo
 		want   string
 	}{
-		"release": {number: "v1.2.3", info: debug.BuildInfo{Settings: vcs("0123456789abcdef", "true")},
-			want: "v1.2.3"},
+		"release": {
+			number: "v1.2.3", info: debug.BuildInfo{Settings: vcs("0123456789abcdef", "true")},
+			want: "v1.2.3",
+		},
 		"commit":      {info: debug.BuildInfo{Settings: vcs("0123456789abcdef", "false")}, want: "0123456789ab"},
 		"changes":     {info: debug.BuildInfo{Settings: vcs("0123456789abcdef", "true")}, want: "0123456789ab+changes"},
 		"installed":   {info: debug.BuildInfo{Main: debug.Module{Version: "v0.4.0"}}, want: "v0.4.0"},

@@ -52,7 +52,8 @@ func (b *bench) call(r rest) (status int, header http.Header, out map[string]any
 	defer transport.CloseIdleConnections()
 	response, err := (&http.Client{
 		Transport: transport, CheckRedirect: func(*http.Request,
-			[]*http.Request) error {
+			[]*http.Request,
+		) error {
 			return http.ErrUseLastResponse
 		},
 	}).Do(request)
@@ -335,8 +336,10 @@ func TestListsInPages(t *testing.T) {
 			method: "POST", path: v2 + "/datasets/waybill/tables",
 			body: fmt.Sprintf(`{"tableReference": {"tableId": "t%d"}}`, i),
 		})
-		b.ok(rest{method: "POST", path: v2 + "/datasets",
-			body: fmt.Sprintf(`{"datasetReference": {"datasetId": "d%d"}}`, i)})
+		b.ok(rest{
+			method: "POST", path: v2 + "/datasets",
+			body: fmt.Sprintf(`{"datasetReference": {"datasetId": "d%d"}}`, i),
+		})
 	}
 	for path, key := range map[string]string{
 		"/jobs": "jobs", "/datasets/waybill/tables": "tables", "/datasets": "datasets",

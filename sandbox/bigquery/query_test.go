@@ -50,8 +50,12 @@ func TestSQL(t *testing.T) {
 			"SELECT TIMESTAMP_TRUNC(event_time, HOUR) AS h, DATE(event_time), EXTRACT(DAY FROM event_time), " +
 				"COUNTIF(delivery.optimized) FROM waybill.delivery_events GROUP BY h, 2, 3",
 			[]row{
-				{time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC), civil.Date{Year: 2023, Month: 11, Day: 14}, int64(14),
-					int64(50)},
+				{
+					time.Date(2023, 11, 14, 22, 0, 0, 0, time.UTC),
+					civil.Date{Year: 2023, Month: 11, Day: 14},
+					int64(14),
+					int64(50),
+				},
 			},
 		},
 		{
@@ -159,8 +163,10 @@ func TestInsertAllTypes(t *testing.T) {
 		{Name: "b", Type: bigquery.BytesFieldType},
 		{Name: "f", Type: bigquery.FloatFieldType},
 		{Name: "i", Type: bigquery.IntegerFieldType, Repeated: true},
-		{Name: "r", Type: bigquery.RecordFieldType,
-			Schema: bigquery.Schema{{Name: "ok", Type: bigquery.BooleanFieldType}}},
+		{
+			Name: "r", Type: bigquery.RecordFieldType,
+			Schema: bigquery.Schema{{Name: "ok", Type: bigquery.BooleanFieldType}},
+		},
 	}
 	table := b.bq.Dataset(dataset).Table("types")
 	if err := table.Create(t.Context(), &bigquery.TableMetadata{Schema: schema}); err != nil {
@@ -206,8 +212,10 @@ func TestInsertAllTypes(t *testing.T) {
 		},
 		"a column less": {schema[:3], false},
 		"another REQUIRED": {
-			append(slices.Clip(schema), &bigquery.FieldSchema{Name: "must", Type: bigquery.StringFieldType,
-				Required: true}),
+			append(slices.Clip(schema), &bigquery.FieldSchema{
+				Name: "must", Type: bigquery.StringFieldType,
+				Required: true,
+			}),
 			false,
 		},
 		"another type": {

@@ -106,8 +106,10 @@ func TestToolsOfKafka(t *testing.T) {
 			[]string{"Created topic tools."},
 		},
 		{"TopicCommand", "--list", []string{"tools", "delivery_events_v6_topic"}},
-		{"TopicCommand", "--describe --topic tools",
-			[]string{"PartitionCount: 3", "retention.ms=1000000", "Partition: 2"}},
+		{
+			"TopicCommand", "--describe --topic tools",
+			[]string{"PartitionCount: 3", "retention.ms=1000000", "Partition: 2"},
+		},
 		{"TopicCommand", "--alter --topic tools --partitions 5", nil},
 		{"ProducerPerformance", "", nil},
 		{"GetOffsetShell", "--topic tools", []string{"tools:0:", "tools:4:"}},

@@ -35,8 +35,10 @@ func TestEveryEventOnce(t *testing.T) {
 			config := produce.Config{
 				Seeds: cluster.Seeds(), Topic: topic, Partitions: 3, Events: count, First: first, Codec: codec,
 				Registry: catalog.URL(), SchemaVersion: 2,
-				Generator: events.Config{Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100,
-					UnknownTypeEvery: 100},
+				Generator: events.Config{
+					Seed: 5, Size: 4000, ContainerEvery: 100, TruncatedEvery: 100,
+					UnknownTypeEvery: 100,
+				},
 				Progress: func(s produce.Summary) { reported = s.Events },
 			}
 			summary, err := produce.Run(ctx, config)

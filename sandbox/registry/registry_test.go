@@ -134,8 +134,10 @@ func TestFaults(t *testing.T) {
 		admin(http.MethodDelete, "", ""); got != `{"removed":1}{"removed":1}` {
 		t.Error(got)
 	}
-	for _, bad := range []string{`{}`, `{"status":200}`, `{"status":500,"count":-1}`, `{"delay":"soon"}`,
-		`{"what":1}`} {
+	for _, bad := range []string{
+		`{}`, `{"status":200}`, `{"status":500,"count":-1}`, `{"delay":"soon"}`,
+		`{"what":1}`,
+	} {
 		if got := admin(http.MethodPost, "", bad); !strings.HasPrefix(got, `{"error":`) {
 			t.Errorf("%s: %s", bad, got)
 		}

@@ -93,8 +93,10 @@ func follow(t *Topic, entries []said) {
 			}
 		}
 		if e.Builtin == "" && !told {
-			t.EventTime, told = EventTime{Field: e.EventTime.Field, Unit: e.EventTime.Unit,
-				None: e.EventTime.Field == ""}, true
+			t.EventTime, told = EventTime{
+				Field: e.EventTime.Field, Unit: e.EventTime.Unit,
+				None: e.EventTime.Field == "",
+			}, true
 		}
 	}
 }

@@ -17,8 +17,10 @@ func TestNothingIsOff(t *testing.T) {
 	l := newLab(t).fill()
 	report := l.verify()
 	dead := len(l.letters)
-	want := verify.Totals{Events: count, Rows: int64(count - dead), DeadLetters: int64(dead),
-		Sampled: int64(count - dead)}
+	want := verify.Totals{
+		Events: count, Rows: int64(count - dead), DeadLetters: int64(dead),
+		Sampled: int64(count - dead),
+	}
 	if report.Totals != want || len(report.Offences) != 0 || dead == 0 {
 		t.Fatalf("got %+v\nwant %+v\n%v", report.Totals, want, report.Offences)
 	}
@@ -97,11 +99,14 @@ func TestOffences(t *testing.T) {
 			l.letter(l.letters[0], map[string]string{"value": "x"})
 			return l.letters[0].Partition, l.letters[0].Offset
 		}},
-		"dead letter with another key of its record": {verify.Stray, verify.Totals{Stray: 1},
+		"dead letter with another key of its record": {
+			verify.Stray,
+			verify.Totals{Stray: 1},
 			func(l *lab) (int32, int64) {
 				l.letter(l.letters[0], map[string]string{"waybill-key": "x"})
 				return l.letters[0].Partition, l.letters[0].Offset
-			}},
+			},
+		},
 		"dead letter with another header": {verify.Stray, verify.Totals{Stray: 1}, func(l *lab) (int32, int64) {
 			l.letter(l.letters[0], map[string]string{"header": "x"})
 			return l.letters[0].Partition, l.letters[0].Offset
@@ -188,8 +193,10 @@ func TestContent(t *testing.T) {
 		"string":          {func() func() { return change(address, "city", "Portö") }, "delivery.billing_address.city"},
 		"integer":         {func() func() { return change(item, "qnt", 77) }, "delivery.items[0].qnt"},
 		"integer as text": {func() func() { return change(item, "qnt", "x") }, "delivery.items[0].qnt"},
-		"float": {func() func() { return change(item, "price_total", 1e-9) },
-			"delivery.items[0].price_total"},
+		"float": {
+			func() func() { return change(item, "price_total", 1e-9) },
+			"delivery.items[0].price_total",
+		},
 		"narrow float": {
 			func() func() { return change(delivery(first), "total_taxable_weight", 1e-9) }, "total_taxable_weight",
 		},
@@ -200,8 +207,10 @@ func TestContent(t *testing.T) {
 		"map entry": {func() func() {
 			return change(address, "changed_fields", []any{map[string]any{"key": "a", "value": "b"}, 1, 2, 3})
 		}, "changed_fields"},
-		"unknown column": {func() func() { return change(address, "planet", "earth") },
-			"delivery.billing_address.planet"},
+		"unknown column": {
+			func() func() { return change(address, "planet", "earth") },
+			"delivery.billing_address.planet",
+		},
 		"event time": {
 			func() func() { return change(first.content, "event_time", "2026-11-01T00:00:00.000001Z") }, "event_time",
 		},
@@ -265,7 +274,8 @@ func TestIgnored(t *testing.T) {
 func TestDeadLetterOfALetter(t *testing.T) {
 	l := newLab(t)
 	record := &kgo.Record{Topic: topic, Headers: []kgo.RecordHeader{
-		{Key: "waybill-offset", Value: []byte("77")}, {Key: "x", Value: nil},
+		{Key: "waybill-offset", Value: []byte("77")},
+		{Key: "x", Value: nil},
 		{Key: events.TypeHeader, Value: []byte("a.B")},
 	}}
 	l.produce(record)

@@ -96,7 +96,7 @@ func (l *local) Process() *adminv1.Process {
 	bytes, lanes := l.overview.BytesPerSecond()
 	p := &adminv1.Process{
 		Name: l.self.GetProcess(), Service: "ingest", Version: version.String(), Instance: l.self.GetInstance(),
-		// Nolint:gosec // partitions
+		//nolint:gosec // partitions
 		Address: l.self.GetAddress(), Started: timestamppb.New(l.started), Lanes: int32(lanes),
 		BytesPerSecond: bytes, Processor: shares.Processor, BudgetUsed: l.lanes.budget.Used(),
 		BudgetSize: l.lanes.budget.Size(), Saturation: saturated, SaturationCause: string(cause),
@@ -142,7 +142,8 @@ func ranges(lanes []placement.LaneID) []string {
 	var out []string
 	for i := 0; i < len(lanes); {
 		topic := lanes[i].Topic
-		text := topic + "/"
+		var text strings.Builder
+		text.WriteString(topic + "/")
 		for first := true; i < len(lanes) && lanes[i].Topic == topic; first = false {
 			from := lanes[i].Partition
 			to := from
@@ -150,13 +151,13 @@ func ranges(lanes []placement.LaneID) []string {
 				to++
 			}
 			if !first {
-				text += ","
+				text.WriteString(",")
 			}
-			if text += strconv.Itoa(int(from)); to > from {
-				text += "-" + strconv.Itoa(int(to))
+			if text.WriteString(strconv.Itoa(int(from))); to > from {
+				text.WriteString("-" + strconv.Itoa(int(to)))
 			}
 		}
-		out = append(out, text)
+		out = append(out, text.String())
 	}
 	return out
 }

@@ -160,7 +160,6 @@ func TestCheckWarnsOfSchemas(t *testing.T) {
 	set, err := contract.Load(t.Context(), []contract.Config{{
 		Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"},
 	}}, "cmd/ingest/testdata/field/decscale", contract.Env{})
-
 	if err != nil {
 		t.Fatal(err)
 	}

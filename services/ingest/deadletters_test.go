@@ -172,8 +172,10 @@ func TestReplayRetries(t *testing.T) {
 		Progress: func(deadletter.Replayed) {
 			if refused == nil {
 				// The second transaction is refused first for a moment, then for good.
-				c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: deliveryTopic, Err: kerr.NotEnoughReplicas,
-					Count: 3})
+				c.Fault(kfake.Fault{
+					Keys: []kmsg.Key{kmsg.Produce}, Topic: deliveryTopic, Err: kerr.NotEnoughReplicas,
+					Count: 3,
+				})
 				refused = c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.EndTxn}, Err: kerr.InvalidTxnState, Count: 1})
 			}
 		},
@@ -231,8 +233,10 @@ func TestSelection(t *testing.T) {
 	put(t, c,
 		putLetter{offset: 1, itemType: "a.B", own: map[string]string{"waybill-time": "2026-01-01T00:00:00.000000Z"}},
 		putLetter{
-			offset: 2, itemType: "a.C", own: map[string]string{"waybill-reason": "refused",
-				"waybill-contract": "other"},
+			offset: 2, itemType: "a.C", own: map[string]string{
+				"waybill-reason":   "refused",
+				"waybill-contract": "other",
+			},
 		},
 		putLetter{
 			offset: 3, partition: 1, itemType: "b.B",

@@ -133,7 +133,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	})
 	group.Go(func() error {
 		defer stop()
-		return serve(serving, work, env, ports, ready, view, steer, seen)
+		return serve(serving, work, env, ports, ready, apis{view, steer, seen})
 	})
 	var watching sync.WaitGroup
 	watching.Go(func() { fleet.Run(serving) })

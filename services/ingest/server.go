@@ -15,11 +15,17 @@ import (
 	adminv1 "github.com/waybill-data/waybill/proto/admin/v1"
 )
 
+// apis are what the gRPC port answers beside health.
+type apis struct {
+	view  adminv1.AdminServiceServer
+	steer adminv1.SteeringServiceServer
+	seen  adminv1.RecordServiceServer
+}
+
 // serve runs the gRPC server, health and reflection, until ctx ends. It says that it serves while work goes on and
 // ready finds no fault.
 func serve(
-	ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error,
-	view adminv1.AdminServiceServer, steer adminv1.SteeringServiceServer, seen adminv1.RecordServiceServer,
+	ctx, work context.Context, env service.Env, ports *service.Ports, ready func() error, of apis,
 ) error {
 	// A line for calls that fail; probes come every few seconds and say nothing.
 	options, _ := service.ServerOptions(&env, ports, func(code codes.Code) bool {
@@ -29,9 +35,9 @@ func serve(
 	state := health.NewServer()
 	state.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	healthv1.RegisterHealthServer(server, state)
-	adminv1.RegisterAdminServiceServer(server, view)
-	adminv1.RegisterSteeringServiceServer(server, steer)
-	adminv1.RegisterRecordServiceServer(server, seen)
+	adminv1.RegisterAdminServiceServer(server, of.view)
+	adminv1.RegisterSteeringServiceServer(server, of.steer)
+	adminv1.RegisterRecordServiceServer(server, of.seen)
 	reflection.Register(server)
 
 	served := make(chan error, 1)

@@ -79,8 +79,10 @@ func openLane(t *testing.T, at string, authority *tlstest.Authority, name tlstes
 	}
 	_ = stream.Send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group: "g", Topic: "orders",
-		Routes: []*lanev1.Route{{Table: "delivery_events",
-			Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+		Routes: []*lanev1.Route{{
+			Table: "delivery_events",
+			Row:   &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"},
+		}},
 	}}}) // what becomes of it is in Recv
 	_, err = stream.Recv()
 	return err

@@ -51,9 +51,14 @@ type server struct {
 	connections int
 }
 
+// apis are what people and programs ask a writer.
+type apis struct {
+	view *fleetview.View
+	acts adminv1.SteeringServiceServer
+}
+
 func newServer(
-	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load,
-	view *fleetview.View, acts adminv1.SteeringServiceServer, env service.Env,
+	c *Config, ports *service.Ports, lanes *lane.Service, tables *lane.Tables, reports *load, of apis, env service.Env,
 ) *server {
 	lanes.Received = newReceived(c.Memory.Size(), env.Registry)
 	// A lane says itself how it ends, and probes come every few seconds: a line only for what nobody expects.
@@ -72,8 +77,10 @@ func newServer(
 		grpc.ReadBufferSize(readBuffer),
 		grpc.InitialWindowSize(laneWindow),
 		grpc.InitialConnWindowSize(connectionWindow),
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second,
-			PermitWithoutStream: true}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{
+			MinTime:             5 * time.Second,
+			PermitWithoutStream: true,
+		}),
 	)
 	s := &server{
 		grpc: grpc.NewServer(options...), health: health.NewServer(), lanes: lanes, env: env,
@@ -84,9 +91,9 @@ func newServer(
 	lanev1.RegisterTableServiceServer(s.grpc, tables)
 	orcaservicev3.RegisterOpenRcaServiceServer(s.grpc, reports)
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	adminv1.RegisterAdminServiceServer(s.grpc, view)
-	adminv1.RegisterSteeringServiceServer(s.grpc, acts)
-	adminv1.RegisterRecordServiceServer(s.grpc, &records{lanes: lanes, self: view.Self})
+	adminv1.RegisterAdminServiceServer(s.grpc, of.view)
+	adminv1.RegisterSteeringServiceServer(s.grpc, of.acts)
+	adminv1.RegisterRecordServiceServer(s.grpc, &records{lanes: lanes, self: of.view.Self})
 	for _, name := range []string{
 		lanev1.LaneService_ServiceDesc.ServiceName, lanev1.TableService_ServiceDesc.ServiceName,
 	} {

@@ -74,7 +74,8 @@ func (s *steer) DrainWriter(ctx context.Context, r *adminv1.DrainWriterRequest) 
 		}
 		if out.GetResult().GetChanged() {
 			s.drained.Store(until.UnixNano())
-			s.log.Info(steering.EventPrefix+"drain writer", "by", steering.Actor(ctx, act), "reason", act.GetReason(),
+			const event = steering.EventPrefix + "drain writer"
+			s.log.Info(event, "by", steering.Actor(ctx, act), "reason", act.GetReason(),
 				"request_id", act.GetRequestId(), "until", until, "lanes", lanes, "end", r.GetEnd())
 		}
 		return out, nil

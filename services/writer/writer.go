@@ -51,8 +51,10 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	if err := env.Listen(ctx, c.GRPC.Listen, c.Admin.Listen); err != nil {
 		return err
 	}
-	bigQuery, err := sink.Open(ctx, c.BigQuery, sink.Env{Log: env.Log, Registry: env.Registry,
-		Version: version.String()})
+	bigQuery, err := sink.Open(ctx, c.BigQuery, sink.Env{
+		Log: env.Log, Registry: env.Registry,
+		Version: version.String(),
+	})
 	if err != nil {
 		return errors.Join(err, env.GRPC.Close(), env.Admin.Close())
 	}
@@ -71,7 +73,7 @@ func Run(ctx context.Context, c Config, env service.Env) error {
 	view := newView(env, lanes, carried, func() error { return ready(work) }, ring)
 	acts := &steer{lanes: lanes, self: view.Self, log: env.Log}
 	carried.drained = acts.isDrained
-	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, view, acts, env)
+	front := newServer(&c, ports, lanes, &lane.Tables{Comparer: bigQuery}, carried, apis{view, acts}, env)
 	watching, quit := context.WithCancel(context.WithoutCancel(ctx))
 	defer quit()
 	var group errgroup.Group

@@ -200,8 +200,10 @@ func TestStopDrainsLanes(t *testing.T) {
 	}
 	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
 		Group: "g", Topic: "orders", Position: 7,
-		Routes: []*lanev1.Route{{Table: "delivery_events",
-			Row: &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"}}},
+		Routes: []*lanev1.Route{{
+			Table: "delivery_events",
+			Row:   &lanev1.Route_Message{Message: "delivery.v6.DeliveryEvent"},
+		}},
 	}}})
 	opened := receive().GetOpened()
 	if opened.GetLimits().GetBlockBytes() != 9<<20 || opened.GetWriter() == "" {

@@ -57,7 +57,10 @@ func TestCommandLine(t *testing.T) {
 		}
 	}
 	for _, wrong := range [][]string{
-		{"--matrix=some"}, {"--lanes=many"}, {"scale", "--region=moon"}, {"compare", "one.json"},
+		{"--matrix=some"},
+		{"--lanes=many"},
+		{"scale", "--region=moon"},
+		{"compare", "one.json"},
 		{"linger", "--lanes=1,8"},
 	} {
 		if _, _, err := parse(t, wrong...); err == nil {

@@ -96,8 +96,10 @@ var commitsFenced = scenario{
 var repliesLost = scenario{
 	name: "replies to appends lost", ingestYAML: "batch:\n  rows: 10\n",
 	act: func(w *world) error {
-		if err := w.fault("bigquery", map[string]any{"kind": "latency", "method": "append",
-			"delay": "30ms"}); err != nil {
+		if err := w.fault("bigquery", map[string]any{
+			"kind": "latency", "method": "append",
+			"delay": "30ms",
+		}); err != nil {
 			return err
 		}
 		if err := w.fault("bigquery", map[string]any{"kind": "lost_reply", "count": 3}); err != nil {

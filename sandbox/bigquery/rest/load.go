@@ -122,8 +122,10 @@ func (a *api) commit(t *store.Table, in *encoder, source io.ReadSeeker, maxBad i
 		if rows == 0 {
 			return nil
 		}
-		_, err := st.Append(store.Append{Offset: -1, Descriptor: in.descriptor, Rows: rows, Bytes: block,
-			Size: len(block)})
+		_, err := st.Append(store.Append{
+			Offset: -1, Descriptor: in.descriptor, Rows: rows, Bytes: block,
+			Size: len(block),
+		})
 		block, rows = block[:0], 0
 		return err
 	}

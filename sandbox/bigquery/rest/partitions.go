@@ -56,7 +56,9 @@ func (a *api) listPartitions(r *http.Request, table string, p page) (any, error)
 		}
 		var one *store.Partition
 		one, left = left[0], left[1:]
-		return row.Record{ref.ProjectId, ref.DatasetId, ref.TableId, one.ID, one.First.UnixMilli(),
-			one.Last.UnixMilli()}, nil
+		return row.Record{
+			ref.ProjectId, ref.DatasetId, ref.TableId, one.ID, one.First.UnixMilli(),
+			one.Last.UnixMilli(),
+		}, nil
 	})
 }

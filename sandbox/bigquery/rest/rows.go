@@ -71,8 +71,10 @@ func (a *api) insertAll(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = st.Append(store.Append{Offset: -1, Descriptor: rows.descriptor, Rows: count, Bytes: block,
-		Size: len(block)})
+	_, err = st.Append(store.Append{
+		Offset: -1, Descriptor: rows.descriptor, Rows: count, Bytes: block,
+		Size: len(block),
+	})
 	return out, err
 }
 

@@ -66,8 +66,10 @@ func sample(t testing.TB) []byte {
 	b, err := proto.Marshal(&deliveryv6.DeliveryEvent{
 		EventId: proto.String("é"), EventTime: proto.Int64(-5), KafkaKey: []byte{0xff},
 		Delivery: &deliveryv6.Delivery{
-			Id: proto.String("d"), Items: []*deliveryv6.DeliveryItem{{Qnt: proto.Int32(-1),
-				PriceBase: proto.Float64(1.5)}, {}},
+			Id: proto.String("d"), Items: []*deliveryv6.DeliveryItem{{
+				Qnt:       proto.Int32(-1),
+				PriceBase: proto.Float64(1.5),
+			}, {}},
 			HomeDelivery: proto.Bool(false), TotalTaxableWeight: proto.Float32(2),
 		},
 	})

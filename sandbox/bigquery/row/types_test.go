@@ -36,8 +36,11 @@ func TestTextTypes(t *testing.T) {
 			},
 			[]string{"", "1,5", "NaN", "1e30", "1.0000000001"},
 		},
-		{Column{Type: Numeric, Precision: 5, Scale: 2}, map[string]string{"999.99": "999.99"},
-			[]string{"1000", "1.234"}},
+		{
+			Column{Type: Numeric, Precision: 5, Scale: 2},
+			map[string]string{"999.99": "999.99"},
+			[]string{"1000", "1.234"},
+		},
 		{
 			Column{Type: BigNumeric},
 			map[string]string{

@@ -310,8 +310,10 @@ func (c *call) check(r *request, faults []fault.Fault) []*storagepb.RowError {
 			continue
 		}
 		if err != nil {
-			bad = append(bad, &storagepb.RowError{Index: index, Code: storagepb.RowError_FIELDS_ERROR,
-				Message: err.Error()})
+			bad = append(bad, &storagepb.RowError{
+				Index: index, Code: storagepb.RowError_FIELDS_ERROR,
+				Message: err.Error(),
+			})
 		}
 	}
 	return bad

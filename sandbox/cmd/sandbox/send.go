@@ -47,8 +47,10 @@ func (c sendCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	config := send.Config{Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions, Repeat: c.Repeat,
-		Rate: c.Rate}
+	config := send.Config{
+		Seeds: endpoints.Kafka, Topic: c.Topic, Partitions: c.Partitions, Repeat: c.Repeat,
+		Rate: c.Rate,
+	}
 	if c.Schema != "" {
 		if config.Encode, err = c.avro(ctx, endpoints.Registry); err != nil {
 			return err

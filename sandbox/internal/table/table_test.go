@@ -21,8 +21,10 @@ func TestPrint(t *testing.T) {
 }
 
 func TestCount(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -123456: "-123,456",
-		1234567: "1,234,567"} {
+	for n, want := range map[int64]string{
+		0: "0", 999: "999", 1000: "1,000", -123456: "-123,456",
+		1234567: "1,234,567",
+	} {
 		if got := table.Count(n); got != want {
 			t.Errorf("%d: %s", n, got)
 		}

@@ -130,8 +130,10 @@ func summary(d *ingest.TableDiff) string {
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, "of another type"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_NARROWER, "too narrow"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, "missing"},
-		{lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED,
-			pick(d.Contract.Evolution == "additive", "to relax", "REQUIRED")},
+		{
+			lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED,
+			pick(d.Contract.Evolution == "additive", "to relax", "REQUIRED"),
+		},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, "shorter"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT, "with a default value"},
 		{lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, "only in the table"},

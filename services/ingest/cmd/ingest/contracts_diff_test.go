@@ -112,8 +112,10 @@ p.d.orders
 							Column: "event_time", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT,
 							Have: "TIMESTAMP", Want: "TIMESTAMP", Default: "CURRENT_TIMESTAMP()",
 						},
-						{Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)",
-							Want: "STRING"},
+						{
+							Column: "payload.id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_SHORTER, Have: "STRING(10)",
+							Want: "STRING",
+						},
 						{
 							Column: "loaded", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA,
 							Have:    "REQUIRED TIMESTAMP",

@@ -42,8 +42,12 @@ func TestContractsOfTheField(t *testing.T) {
 	}{
 		{"dec64", "", []string{`{"amount":"-123.45"}`}, "", 0},
 		{"dec64", "hints: ignore", nil, `columns: {"amount": {type: STRING}, or {skip: true}}`, 1},
-		{"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}", []string{`{"amount":"-123.45"}`}, "",
-			0},
+		{
+			"dec64", "columns: {amount: {type: NUMERIC, precision: 31, scale: 2}}",
+			[]string{`{"amount":"-123.45"}`},
+			"",
+			0,
+		},
 		{
 			"dec64", "columns: {amount: {type: NUMERIC, precision: 4, scale: 2}}", nil,
 			"does not fit 2 digits before the point", 1,
@@ -145,8 +149,10 @@ func TestContractsOfTheField(t *testing.T) {
 func TestSamplesOfSeveralTypes(t *testing.T) {
 	config, samples := fieldContract(t, "severaltypes", "")
 	read := func(args ...string) (code int, rows []string, errs string) {
-		code, out, errs := commandLine(t, append([]string{"contracts", "test", "-c", config, "--topic", "shop",
-			"--lines", "--base64", "--compact", samples}, args...)...)
+		code, out, errs := commandLine(t, append([]string{
+			"contracts", "test", "-c", config, "--topic", "shop",
+			"--lines", "--base64", "--compact", samples,
+		}, args...)...)
 		for line := range strings.Lines(out) {
 			var row struct {
 				EventType string `json:"event_type"`

@@ -168,12 +168,15 @@ func TestContractsTestBoundsTheSample(t *testing.T) {
 	}{
 		"all": {nil, 1, []string{"all 40 records of 2 partitions", "20 rows, 20 dead letters"}},
 		"last": {
-			[]string{"--limit", "20"}, 0, []string{"20 records of about 40, the last ones of 2 partitions",
-				"20 rows, 0 dead"},
+			[]string{"--limit", "20"}, 0, []string{
+				"20 records of about 40, the last ones of 2 partitions",
+				"20 rows, 0 dead",
+			},
 		},
 		"odd": {[]string{"--limit", "21"}, 1, []string{"21 records", "20 rows, 1 dead letter,"}},
 		"first": {
-			[]string{"--limit", "4", "--oldest"}, 1,
+			[]string{"--limit", "4", "--oldest"},
+			1,
 			[]string{"4 records of about 40, the first ones", "0 rows, 4 dead letters"},
 		},
 		"bytes":  {[]string{"--bytes", "200"}, 1, []string{"cut short at 200B (--bytes)"}},

@@ -156,8 +156,10 @@ func TestShow(t *testing.T) {
 			func(l *deadletter.Letter) { l.Byte = 99 }, "byte 99, where the fault is said to be, is beyond its end",
 		},
 		"byte in hex": {func(l *deadletter.Letter) { l.Byte = 1 }, "the fault is at byte 1 (0x1)"},
-		"empty, no one": {func(l *deadletter.Letter) { l.Byte, l.Record.Value = -1, []byte{} },
-			"  value      0 bytes\n"},
+		"empty, no one": {
+			func(l *deadletter.Letter) { l.Byte, l.Record.Value = -1, []byte{} },
+			"  value      0 bytes\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := sample()

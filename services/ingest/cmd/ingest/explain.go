@@ -227,7 +227,7 @@ func timeOf(t *timestamppb.Timestamp) string {
 func row(of deadletter.Place, looked *ingest.Looked, told *adminv1.ExplainResponse) *explainedRow {
 	table := looked.Record.GetTable()
 	out := &explainedRow{Table: table, Writer: told.GetWritten().GetWriter(), Query: fmt.Sprintf(
-		"SELECT * FROM `%s` WHERE kafka_topic = '%s' AND kafka_partition = %d AND kafka_offset = %d", table, of.Topic,
+		"SELECT * FROM %#q WHERE kafka_topic = '%s' AND kafka_partition = %d AND kafka_offset = %d", table, of.Topic,
 		of.Partition, of.Offset)}
 	for _, b := range told.GetWritten().GetBlocks() {
 		if !sameTable(b.GetTable(), table) {

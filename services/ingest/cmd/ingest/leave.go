@@ -21,8 +21,8 @@ type leaveCmd struct {
 
 // Help is shown below the flags.
 func (leaveCmd) Help() string {
-	return `A static member (kafka.instance_id) that stops keeps its partitions for kafka.session_timeout, since it may come
-back. When it does not, after scaling in for instance, this hands them to the others at once. Stop it first: one
+	return `A static member (kafka.instance_id) that stops keeps its partitions for kafka.session_timeout, since it may
+come back. When it does not, after scaling in for instance, this hands them to the others at once. Stop it first: one
 that runs loses its lanes for a moment and joins again. Members without a name leave by themselves.
 
 Examples:

@@ -18,19 +18,25 @@ func TestShownPlans(t *testing.T) {
 		want []string
 	}{
 		{"lanes are to move", &adminv1.Plan{
-			Ingest: "ingest-1", Settling: true, Writers: []*adminv1.PlannedWriter{serving,
-				{Writer: "w2", State: "serving"}},
+			Ingest: "ingest-1", Settling: true, Writers: []*adminv1.PlannedWriter{
+				serving,
+				{Writer: "w2", State: "serving"},
+			},
 			Ahead: []*adminv1.NextMove{
 				{Topic: "orders", Partition: 3, From: "w1", To: "w2", Reason: "w1 carries 75 %, 50 % is fair"},
 				{Topic: "orders", Partition: 2, From: "w1", To: "w2", Reason: "w1 carries 62 %", WaitsFor: "it rests"},
 			},
-		}, []string{"lanes move until they are even", "orders/0-3 stock/7", "orders/3", "its turn", "orders/2",
-			"it rests"}},
+		}, []string{
+			"lanes move until they are even", "orders/0-3 stock/7", "orders/3", "its turn", "orders/2",
+			"it rests",
+		}},
 		{"the name resolves to nothing", &adminv1.Plan{
 			Writers: []*adminv1.PlannedWriter{serving}, Problem: "the name resolves to nothing",
 		}, []string{"the name resolves to nothing; lanes stay where they work"}},
-		{"there is one writer", &adminv1.Plan{Writers: []*adminv1.PlannedWriter{serving}},
-			[]string{"nothing is to move: there is nowhere else to go"}},
+		{
+			"there is one writer", &adminv1.Plan{Writers: []*adminv1.PlannedWriter{serving}},
+			[]string{"nothing is to move: there is nowhere else to go"},
+		},
 		{"the other one is unfit", &adminv1.Plan{Writers: []*adminv1.PlannedWriter{serving, {
 			Writer: "w2", State: "unfit", Why: "it writes to p.green, and lanes are carried to p.blue",
 		}}}, []string{"unfit", "it writes to p.green, and lanes are carried to p.blue"}},

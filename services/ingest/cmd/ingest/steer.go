@@ -119,8 +119,8 @@ type pauseCmd struct {
 
 // Help is shown below the flags.
 func (pauseCmd) Help() string {
-	return `Lanes that are paused settle what they have sent and read nothing more; their positions stay. A pause has an end,
-and holds across restarts and rebalances.
+	return `Lanes that are paused settle what they have sent and read nothing more; their positions stay. A pause has an
+end, and holds across restarts and rebalances.
 
 Examples:
   ingest pause --topic orders --for 2h --reason "the table is being moved"

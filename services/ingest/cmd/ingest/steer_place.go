@@ -35,8 +35,10 @@ Exit status: 0 done, or it was there; 1 refused, with nothing changed, or nobody
 // Run moves.
 func (c *moveCmd) Run(ctx context.Context, std cli.Streams) error {
 	return do(ctx, &c.acting, std, func(ctx context.Context, s steers) (*adminv1.MoveLaneResponse, error) {
-		return s.MoveLane(ctx, &adminv1.MoveLaneRequest{Act: c.act(), Topic: c.Topic, Partition: c.Partition,
-			Writer: c.To})
+		return s.MoveLane(ctx, &adminv1.MoveLaneRequest{
+			Act: c.act(), Topic: c.Topic, Partition: c.Partition,
+			Writer: c.To,
+		})
 	}, nil)
 }
 
@@ -49,8 +51,8 @@ type drainCmd struct {
 
 // Help is shown below the flags.
 func (drainCmd) Help() string {
-	return `The lanes of all ingests leave the writer, a few at a time, and none is opened there until the time is over or it
-is started again. It goes on serving. Refused while no other writer takes lanes.
+	return `The lanes of all ingests leave the writer, a few at a time, and none is opened there until the time is over or
+it is started again. It goes on serving. Refused while no other writer takes lanes.
 
 Examples:
   ingest drain --writer writer-2 --for 30m --reason "its node is replaced"

@@ -74,8 +74,10 @@ func TestTopScreen(t *testing.T) {
 		t.Error("it does not ask again")
 	}
 	view := s.View().Content
-	for _, want := range []string{"orders is 7m 03s behind", "stale", "quota 90%", "10.0.0.9:7080 does not answer",
-		"q quits", "? help"} {
+	for _, want := range []string{
+		"orders is 7m 03s behind", "stale", "quota 90%", "10.0.0.9:7080 does not answer",
+		"q quits", "? help",
+	} {
 		if !strings.Contains(view, want) {
 			t.Errorf("%q is not in\n%s", want, view)
 		}

@@ -79,8 +79,10 @@ func (c *Contract) measure(e *envelope, r *record.Record, m *Match, nowMicros in
 		decode.VarintLen(uint64(r.Offset))
 	if e.stamped = r.TimestampMicros != -1; e.stamped {
 		if r.TimestampMicros < decode.MinMicros || r.TimestampMicros > decode.MaxMicros {
-			return &fault{field: "kafka_timestamp",
-				reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999"}
+			return &fault{
+				field:  "kafka_timestamp",
+				reason: "the record's timestamp is out of BigQuery's range, years 1 to 9999",
+			}
 		}
 		e.size += 1 + decode.VarintLen(uint64(r.TimestampMicros))
 	}

@@ -111,8 +111,10 @@ func sample(b *testing.B, path, topic string) (records []record.Record, size int
 		b.Fatal(err)
 	}
 	for i, s := range stored {
-		r := record.Record{Topic: topic, Offset: int64(i), TimestampMicros: 1_800_000_000_123_000, Key: s.Key,
-			Value: s.Value}
+		r := record.Record{
+			Topic: topic, Offset: int64(i), TimestampMicros: 1_800_000_000_123_000, Key: s.Key,
+			Value: s.Value,
+		}
 		for _, h := range s.Headers {
 			r.Headers = append(r.Headers, record.Header{Key: []byte(h[0]), Value: []byte(h[1])})
 		}

@@ -112,8 +112,10 @@ func TestGoldenRows(t *testing.T) {
 				if row.PhysicalStock.GetTimestamp() != v.JSON.Timestamp {
 					t.Errorf("payload of %d, want %d", row.PhysicalStock.GetTimestamp(), v.JSON.Timestamp)
 				}
-				if want := []string{"sms_physical_stock_updated_topic/3/0",
-					"sms_physical_stock_updated_topic/3/1"}; i < 2 &&
+				if want := []string{
+					"sms_physical_stock_updated_topic/3/0",
+					"sms_physical_stock_updated_topic/3/1",
+				}; i < 2 &&
 					row.GetEventId() != want[i] {
 					t.Errorf("event_id %q, want %q", row.GetEventId(), want[i])
 				}

@@ -29,8 +29,10 @@ func (s *Set) Loaded() []Loaded {
 	var all []Loaded
 	for _, t := range slices.Concat(s.named, s.Patterns()) {
 		for _, e := range t.entries {
-			one := Loaded{Entry: e, Version: or(e.contract.version, versionOf(t.Name)), Fingerprint: t.Fingerprint,
-				Now: e.Route}
+			one := Loaded{
+				Entry: e, Version: or(e.contract.version, versionOf(t.Name)), Fingerprint: t.Fingerprint,
+				Now: e.Route,
+			}
 			if vs := e.contract.versions; vs != nil {
 				v := vs.current.Load()
 				one.Grown, one.Schemas, one.Now = v.number, v.plan.IDs(mostSchemas), v.route

@@ -34,8 +34,10 @@ func TestWhatRepeatsIsLaidDownAlike(t *testing.T) {
 					headers = append(headers, record.Header{Key: text.Draw(t, "key"), Value: text.Draw(t, "value")})
 				}
 			case 2:
-				headers = append(slices.Clip(headers), record.Header{Key: []byte("item_type_name"),
-					Value: text.Draw(t, "type")})
+				headers = append(slices.Clip(headers), record.Header{
+					Key:   []byte("item_type_name"),
+					Value: text.Draw(t, "type"),
+				})
 			case 3:
 				headers = append([]record.Header{}, headers...)
 				if len(headers) > 0 {

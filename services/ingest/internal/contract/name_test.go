@@ -36,8 +36,10 @@ func TestNames(t *testing.T) {
 			"order_orders order",
 		},
 		"even the one made of schema and table": {
-			[]contract.Config{of("orders", "orders", "a", ""), of("orders", "b", "b", ""),
-				of("x", "c", "b", "order_b")},
+			[]contract.Config{
+				of("orders", "orders", "a", ""), of("orders", "b", "b", ""),
+				of("x", "c", "b", "order_b"),
+			},
 			"order order_orders order_b",
 		},
 		"of one table, without a schema": {

@@ -283,8 +283,10 @@ func TestOddRecordsFramed(t *testing.T) {
 			f.check(t, c.frame+c.good, []oddCase{
 				{"empty value", "", "letter payload at byte 0"},
 				{"no zero byte", c.good, "letter payload at byte 0"},
-				{"an id that is not there", "\x00\x00\x00\x00\x09" + c.good,
-					"letter schema id 9 is not in the registry"},
+				{
+					"an id that is not there", "\x00\x00\x00\x00\x09" + c.good,
+					"letter schema id 9 is not in the registry",
+				},
 			})
 		})
 	}

@@ -106,8 +106,10 @@ func TestProblemsOfPolicies(t *testing.T) {
 				order(func(c *contract.Config) { c.Format, c.Schema, c.EventTime = "raw", "", contract.EventTime{} }),
 			},
 		},
-		{"contracts[0].columns.total.type", "choices",
-			[]contract.Config{columns("total", contract.Column{Type: "json"})}},
+		{
+			"contracts[0].columns.total.type", "choices",
+			[]contract.Config{columns("total", contract.Column{Type: "json"})},
+		},
 		{
 			"contracts[0].columns.total.unit", "choices", []contract.Config{
 				columns("total", contract.Column{Type: "DATE", Unit: "h"}),

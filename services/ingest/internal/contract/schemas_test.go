@@ -86,7 +86,6 @@ func TestSchemasThatBigQueryTakes(t *testing.T) {
 		return contract.Load(t.Context(), []contract.Config{
 			{Topic: "t", Format: "avro", Schema: "s.avsc", Table: "t", Types: []string{"*"}, Columns: asked},
 		}, dir, contract.Env{})
-
 	}
 	set, err := compile([]schemaColumn{{Name: "a", Type: "STRING"}})
 	if err != nil {

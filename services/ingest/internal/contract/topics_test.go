@@ -324,8 +324,10 @@ func TestCountOfUnknownTypes(t *testing.T) {
 	for _, m := range families[0].Metric {
 		got[m.Label[0].GetValue()+" "+m.Label[1].GetValue()] = m.Counter.GetValue()
 	}
-	for series, want := range map[string]float64{"orders t1": 2, "orders other": 22, "orders (none)": 1,
-		"others t1": 1} {
+	for series, want := range map[string]float64{
+		"orders t1": 2, "orders other": 22, "orders (none)": 1,
+		"others t1": 1,
+	} {
 		if got[series] != want {
 			t.Errorf("%s: %v, want %v", series, got[series], want)
 		}

@@ -106,8 +106,10 @@ func TestTypesOfSubjects(t *testing.T) {
 	// A header of the usual name says nothing, even where the first record agrees with it.
 	for value, want := range map[string]int{string(at(1, "\x02")): 0, string(at(2, "\x04")): 1} {
 		for range 2 {
-			r := record.Record{Topic: "parcels", TimestampMicros: -1, Value: at(1, "\x02"),
-				Headers: typed("shop.Order").Headers}
+			r := record.Record{
+				Topic: "parcels", TimestampMicros: -1, Value: at(1, "\x02"),
+				Headers: typed("shop.Order").Headers,
+			}
 			m := topic.Match(&r)
 			if _, err := m.Contract.AppendRow(nil, &r, m, 1); err != nil {
 				t.Fatal(err)
@@ -187,8 +189,10 @@ func TestTypesOfOtherFormats(t *testing.T) {
 		}
 	}
 	object := func(subject, title string) contract.Config {
-		return contract.Config{Format: "json", Framing: "confluent", Subject: subject, Table: title,
-			Types: []string{title}}
+		return contract.Config{
+			Format: "json", Framing: "confluent", Subject: subject, Table: title,
+			Types: []string{title},
+		}
 	}
 	topic = several(t, s, object("j1", "Order"), object("j2", "Refund")).Topic("parcels").Fork()
 	for id, want := range map[uint32]string{

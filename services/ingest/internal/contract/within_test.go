@@ -314,8 +314,10 @@ func TestCloudEvents(t *testing.T) {
 		value      []byte
 		headers    []record.Header
 	}{
-		{"full", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000","payload":"{}"}`, []byte("{}"),
-			full},
+		{
+			"full", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000","payload":"{}"}`, []byte("{}"),
+			full,
+		},
 		{"null", `{"event_id":"e-1","event_type":"Paid","event_time":"1772280300250000"}`, nil, full},
 		{
 			"type alone", `{"event_id":"changes/0/0","event_type":"Paid","payload":"{}"}`, []byte("{}"),
@@ -371,8 +373,10 @@ func TestCloudEvents(t *testing.T) {
 				""
 		},
 	} {
-		c := contract.Config{Topic: "t", Format: "raw", As: "json", Table: "t", Types: []string{"*"},
-			CloudEvents: "binary"}
+		c := contract.Config{
+			Topic: "t", Format: "raw", As: "json", Table: "t", Types: []string{"*"},
+			CloudEvents: "binary",
+		}
 		adjust(&c)
 		if _, err := contract.Load(t.Context(), []contract.Config{c}, t.TempDir(), contract.Env{}); err == nil ||
 			!strings.Contains(err.Error(), says) {

@@ -68,8 +68,10 @@ func TestLetterOfAnyRecord(t *testing.T) {
 		r := test.record
 		r.Topic, r.TimestampMicros, r.Offset = testTopic, -1, int64(i)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err := w.Produce(ctx, []lane.DeadLetter{{Record: &r, Reason: "undecodable", Contract: "c", Err: test.err,
-			Byte: -1}}, ignored)
+		err := w.Produce(ctx, []lane.DeadLetter{{
+			Record: &r, Reason: "undecodable", Contract: "c", Err: test.err,
+			Byte: -1,
+		}}, ignored)
 		cancel()
 		if err != nil {
 			t.Fatalf("%s: %v", test.name, err)

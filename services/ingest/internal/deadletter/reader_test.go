@@ -310,8 +310,10 @@ func TestLettersFaults(t *testing.T) {
 	t.Run("a broker that is away for a moment", func(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		written(t, c, letter(1, "a"), letter(2, "b"))
-		c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Fetch}, Topic: letterTopic, Err: kerr.NotLeaderForPartition,
-			Count: 3})
+		c.Fault(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.Fetch}, Topic: letterTopic, Err: kerr.NotLeaderForPartition,
+			Count: 3,
+		})
 		if found, _ := all(t, opened(t, c), nil); len(found) != 2 {
 			t.Errorf("%d letters", len(found))
 		}

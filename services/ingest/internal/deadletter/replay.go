@@ -124,8 +124,10 @@ func (s *Store) Replay(ctx context.Context, chosen Selection, o ReplayOptions) (
 				o.Progress(sum)
 			}
 		}
-		one := &replay{store: s, selection: chosen, options: left, topic: s.config.Topic(topic),
-			mine: map[Place]struct{}{}}
+		one := &replay{
+			store: s, selection: chosen, options: left, topic: s.config.Topic(topic),
+			mine: map[Place]struct{}{},
+		}
 		err := one.run(ctx)
 		total.add(one.result)
 		if err != nil {
@@ -320,8 +322,10 @@ func (r *replay) check(ctx context.Context, l *Letter) (Skipped, bool) {
 		}, true
 	case contract.Row:
 		if _, err := m.Contract.AppendRow(nil, &l.Record, m, time.Now().UnixMicro()); err != nil {
-			return Skipped{Cause: "would fail again", Remedy: "correct the contract first" + anyway,
-				Detail: err.Error()}, true
+			return Skipped{
+				Cause: "would fail again", Remedy: "correct the contract first" + anyway,
+				Detail: err.Error(),
+			}, true
 		}
 		return Skipped{}, false
 	default:

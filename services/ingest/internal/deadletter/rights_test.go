@@ -167,8 +167,11 @@ func TestDeadLetterWithoutTheRight(t *testing.T) {
 			allow(topicACL, letterTopic, kmsg.ACLOperationDescribe),
 			"grant WRITE on the dead-letter topic " + letterTopic,
 		},
-		"not created": {[]string{testTopic}, allow(topicACL, letterTopic, kmsg.ACLOperationWrite),
-			"grant CREATE on it"},
+		"not created": {
+			[]string{testTopic},
+			allow(topicACL, letterTopic, kmsg.ACLOperationWrite),
+			"grant CREATE on it",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -123,8 +123,10 @@ func TestDeadLetterFaults(t *testing.T) {
 		c := kafkatest.Cluster(t, kfake.SeedTopics(1, testTopic, letterTopic))
 		w := newTestWriter(t, testKafka(c.ListenAddrs()...))
 		// More than sarama's own patience.
-		f := c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas,
-			Count: 6})
+		f := c.Fault(kfake.Fault{
+			Keys: []kmsg.Key{kmsg.Produce}, Topic: letterTopic, Err: kerr.NotEnoughReplicas,
+			Count: 6,
+		})
 		if err := w.Produce(t.Context(), []lane.DeadLetter{letter(1, "a"), letter(2, "b")}, ignored); err != nil {
 			t.Fatal(err)
 		}

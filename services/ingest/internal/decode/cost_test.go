@@ -223,8 +223,10 @@ func TestCostOfARecord(t *testing.T) {
 			natural(json.Keep), []byte(`{"items":[{"x":0}` + strings.Repeat(`,{"x":0,"":1}`, 1000) + `]}`), mostBytes,
 		},
 		"messages of nothing": {proto, bytes.Repeat([]byte{1<<3 | 2, 0}, 500_000), mostBytes},
-		"numbers that become names": {proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...),
-			mostBytes},
+		"numbers that become names": {
+			proto, append(binary.AppendUvarint([]byte{2<<3 | 2}, 1<<20), million...),
+			mostBytes,
+		},
 		"numbers, each by itself": {proto, bytes.Repeat([]byte{2 << 3, 0}, 500_000), mostBytes},
 		"a field twice in everything": {
 			proto, bytes.Repeat([]byte{3<<3 | 2, 6, 1<<3 | 2, 0, 1<<3 | 2, 0, 2<<3 | 2, 0}, 100_000), mostBytes,

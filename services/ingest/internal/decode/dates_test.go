@@ -151,8 +151,10 @@ func TestFarDates(t *testing.T) {
 		}
 		plain := form.plan(t, decode.Options{Contract: "c", Payload: "payload"})
 		for _, beyond := range []decode.Beyond{decode.RefuseFar, decode.NullFar, decode.ClampFar} {
-			o := decode.Options{Contract: "c", Payload: "payload",
-				Dates: &decode.Dates{From: from, To: to, Beyond: beyond}}
+			o := decode.Options{
+				Contract: "c", Payload: "payload",
+				Dates: &decode.Dates{From: from, To: to, Beyond: beyond},
+			}
 			p := form.plan(t, o)
 			for _, micros := range []int64{from, to, 0, 1_772_283_900_250_000} {
 				for _, payload := range [][]byte{form.one(micros), form.list(micros)} {
@@ -204,8 +206,10 @@ func TestFarEventTimes(t *testing.T) {
 				continue
 			}
 			dates.Beyond = beyond
-			d := form.plan(t, decode.Options{Contract: "c", Payload: "payload", EventTime: "x",
-				Dates: dates}).NewDecoder()
+			d := form.plan(t, decode.Options{
+				Contract: "c", Payload: "payload", EventTime: "x",
+				Dates: dates,
+			}).NewDecoder()
 			for _, micros := range []int64{500_000, 2_000_000} {
 				if _, err := d.Append(nil, form.one(micros)); err != nil {
 					t.Fatalf("%s: %v", name, err)

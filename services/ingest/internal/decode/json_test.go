@@ -43,8 +43,10 @@ func TestCheckJSON(t *testing.T) {
 			t.Errorf("%q: %q, want valid %v", text, reason, valid(text))
 		}
 	}
-	for text, want := range map[string]int{`{"a":x}`: 5, `[1`: 2, "\"a\xff\"": 2, `"\ud800"`: 1, `{} x`: 3,
-		`[1,2,]`: 5} {
+	for text, want := range map[string]int{
+		`{"a":x}`: 5, `[1`: 2, "\"a\xff\"": 2, `"\ud800"`: 1, `{} x`: 3,
+		`[1,2,]`: 5,
+	} {
 		if at, reason := CheckJSON([]byte(text)); at != want || reason == "" {
 			t.Errorf("%q: %q at %d, want %d", text, reason, at, want)
 		}

@@ -109,7 +109,7 @@ func (w *wkb) list(kind uint32, depth int) string {
 	}
 	for i := range n {
 		w.out = append(w.out, "(,"[min(i, 1)])
-		reason := ""
+		var reason string
 		switch kind {
 		case isRing:
 			reason = w.point()

@@ -33,8 +33,10 @@ func TestLifeOfATable(t *testing.T) {
 		{"a lane that knows nothing", 0, func(time.Time) []Lane {
 			return []Lane{{Known: true, CaughtUp: true}, {}}
 		}, Unknown, 0, -1},
-		{"an empty partition", 0, func(time.Time) []Lane { return []Lane{{Known: true, CaughtUp: true}} }, Fresh, 0,
-			-1},
+		{
+			"an empty partition", 0, func(time.Time) []Lane { return []Lane{{Known: true, CaughtUp: true}} }, Fresh, 0,
+			-1,
+		},
 		{"within the goal", time.Second, behind(30*time.Second, causes.Append), Fresh, 30 * time.Second, 1},
 		{"past the goal", time.Second, behind(31*time.Second, causes.Append), Late, 31 * time.Second, 1},
 		{"at the limit", time.Second, behind(5*time.Minute, causes.Append), Late, 5 * time.Minute, 1},

@@ -81,8 +81,10 @@ func (n *Node) only(k Kind) Column {
 		switch {
 		case n.isMap():
 			if _, ok := n.values(); ok {
-				return Column{Type: "RECORD(key, value)", Repeated: 1,
-					note: fmt.Sprintf("a map: %d keys", len(n.Names))}
+				return Column{
+					Type: "RECORD(key, value)", Repeated: 1,
+					note: fmt.Sprintf("a map: %d keys", len(n.Names)),
+				}
 			}
 			return Column{Type: "JSON", note: fmt.Sprintf("a map: %d keys, values of several kinds", len(n.Names))}
 		case len(n.leftOut()) == len(n.Names):

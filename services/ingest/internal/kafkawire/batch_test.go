@@ -179,8 +179,10 @@ func TestBatchesThatCannotBeRead(t *testing.T) {
 		"too short": {
 			good(func(raw []byte) []byte { raw[atLength+3] = 48; return raw }), "offset 7 says it has 48 bytes",
 		},
-		"of negative length": {good(func(raw []byte) []byte { raw[atLength] = 0xff; return raw }),
-			"offset 7 says it has -"},
+		"of negative length": {
+			good(func(raw []byte) []byte { raw[atLength] = 0xff; return raw }),
+			"offset 7 says it has -",
+		},
 		"with too many records": {good(func(raw []byte) []byte {
 			raw[atCount+2] = 1
 			return sealed(raw)

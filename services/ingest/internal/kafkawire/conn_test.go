@@ -117,8 +117,10 @@ func TestResponsesThatAreNone(t *testing.T) {
 		reply func(request []byte) []byte
 		want  string
 	}{
-		"of another request": {func(request []byte) []byte { request[7]++; return []byte{} },
-			"request 3, and 2 was asked"},
+		"of another request": {
+			func(request []byte) []byte { request[7]++; return []byte{} },
+			"request 3, and 2 was asked",
+		},
 		"too large": {func([]byte) []byte { return make([]byte, 1<<20+1) }, "1048577 bytes, of 1048576 at most"},
 		"cut off":   {func([]byte) []byte { return []byte{0, 0} }, "enough data to be valid"},
 	} {

@@ -124,8 +124,10 @@ func (b *batch) message() *lanewire.Append {
 	b.rowCharge = 0
 	for i := range b.blocks {
 		if k := &b.blocks[i]; k.rows > 0 || k.dropped > 0 {
-			a.Blocks = append(a.Blocks, lanewire.Block{Route: uint32(i), Rows: k.rows, Dropped: k.dropped,
-				Bytes: k.take()})
+			a.Blocks = append(a.Blocks, lanewire.Block{
+				Route: uint32(i), Rows: k.rows, Dropped: k.dropped,
+				Bytes: k.take(),
+			})
 		}
 	}
 	return a

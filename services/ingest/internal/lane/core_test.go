@@ -133,8 +133,10 @@ func TestTakingARowAllocatesNothing(t *testing.T) {
 	b := builder{
 		contracts: &plainContracts{}, budget: NewBudget(1 << 30), routes: 2,
 		replay: replay{remaining: make([]uint64, 2)},
-		limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20,
-			WindowBatches: 64}),
+		limits: newLimits(DefaultConfig(), &lanev1.Limits{
+			BlockBytes: 9 << 20, WindowBytes: 64 << 20,
+			WindowBatches: 64,
+		}),
 	}
 	var r record.Record
 	if _, err := oneRecord(300).Read(0, &r, nil); err != nil {
@@ -166,8 +168,10 @@ func TestSettledRecordsAreReleased(t *testing.T) {
 		b := builder{
 			contracts: c, budget: NewBudget(1 << 30), routes: 2,
 			replay: replay{remaining: []uint64{0, 1}, pending: 1, leftOut: []int64{2}},
-			limits: newLimits(DefaultConfig(), &lanev1.Limits{BlockBytes: 9 << 20, WindowBytes: 64 << 20,
-				WindowBatches: 64}),
+			limits: newLimits(DefaultConfig(), &lanev1.Limits{
+				BlockBytes: 9 << 20, WindowBytes: 64 << 20,
+				WindowBatches: 64,
+			}),
 		}
 		one := oneRecord(300)
 		m := kafkawire.NewBuffer(len(one.Raw))

@@ -55,8 +55,11 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 			refused = 1
 		}
 		all := [...]partitionGauge{
-			{windowBatches, float64(s.WindowBatches), labels}, {windowBytes, float64(s.WindowBytes), labels},
-			{laneRefused, refused, labels}, {lagRecords, float64(s.Lag), labels}, {lagSeconds, s.LagSeconds, labels},
+			{windowBatches, float64(s.WindowBatches), labels},
+			{windowBytes, float64(s.WindowBytes), labels},
+			{laneRefused, refused, labels},
+			{lagRecords, float64(s.Lag), labels},
+			{lagSeconds, s.LagSeconds, labels},
 		}
 		known := all[:]
 		if s.Lag < 0 {

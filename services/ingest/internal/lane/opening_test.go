@@ -256,8 +256,11 @@ func TestCutBackNamesWhatIsToBeDropped(t *testing.T) {
 	for _, test := range []struct {
 		r     *replay
 		named bool
-	}{{nil, false}, {&replay{remaining: []uint64{0, 0}}, false},
-		{&replay{remaining: []uint64{0, 2}, pending: 2}, true}} {
+	}{
+		{nil, false},
+		{&replay{remaining: []uint64{0, 0}}, false},
+		{&replay{remaining: []uint64{0, 2}, pending: 2}, true},
+	} {
 		err := l.cutBack(&CutError{10, 7}, test.r)
 		if got := strings.Contains(err.Error(), "are in the tables as well (2 of b)"); got != test.named ||
 			strings.Contains(err.Error(), "as well ()") {
@@ -280,8 +283,12 @@ func TestResetPosition(t *testing.T) {
 		"passed, to the top": {3, Earliest, nil, []Pair{{4, ""}}, nil, ""},
 		"passed, to the end": {3, Latest, nil, []Pair{{9, ""}}, nil, ""},
 		"passed, and no way": {3, None, nil, nil, nil, "auto_offset_reset is none"},
-		"not committed": {3, Earliest, io.ErrNoProgress, []Pair{{4, ""}}, io.ErrNoProgress,
-			"commit the reset position"},
+		"not committed": {
+			3, Earliest, io.ErrNoProgress,
+			[]Pair{{4, ""}},
+			io.ErrNoProgress,
+			"commit the reset position",
+		},
 	} {
 		s := &spot{oldest: 4, newest: 9, commit: test.commit}
 		l, _ := laneAt(s, nil)

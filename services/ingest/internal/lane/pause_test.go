@@ -9,8 +9,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/causes"
 )
 
-func pauseFor(d time.Duration) *Pause {
-	return &Pause{Until: time.Now().Add(d), By: "alice", Reason: "maintenance"}
+func pauseForAnHour() *Pause {
+	return &Pause{Until: time.Now().Add(time.Hour), By: "alice", Reason: "maintenance"}
 }
 
 // A lane that is paused settles what it has sent, reads nothing more, keeps its position, says why and until when, and
@@ -20,7 +20,7 @@ func TestPausedLane(t *testing.T) {
 		p := w.start(nil)
 		w.produceRows("a", 200)
 		time.Sleep(5 * time.Millisecond) // some is on its way
-		p.lane.Pause(pauseFor(time.Hour))
+		p.lane.Pause(pauseForAnHour())
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		at := w.log.pair().Position
@@ -64,7 +64,7 @@ func TestPausedLane(t *testing.T) {
 func TestResumedLane(t *testing.T) {
 	bubble(t, func(t *testing.T, w *world) {
 		w.produceRows("a", 10)
-		p := w.start(func(p *process) { p.lane.Pause(pauseFor(time.Hour)) })
+		p := w.start(func(p *process) { p.lane.Pause(pauseForAnHour()) })
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if s := p.lane.Status(); s.State != Paused || len(w.store.rows("a")) != 0 || len(w.log.history) != 0 {
@@ -72,7 +72,7 @@ func TestResumedLane(t *testing.T) {
 		}
 		p.lane.Pause(nil)
 		w.settle()
-		p.lane.Pause(pauseFor(time.Hour)) // at rest
+		p.lane.Pause(pauseForAnHour()) // at rest
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if s := p.lane.Status(); s.State != Paused {
@@ -90,7 +90,7 @@ func TestPauseOfALaneThatWaits(t *testing.T) {
 		turn, over := l.orders.turn(t.Context())
 		go func() {
 			time.Sleep(time.Second)
-			l.Pause(pauseFor(time.Hour))
+			l.Pause(pauseForAnHour())
 		}()
 		began := time.Now()
 		l.afterCall(t.Context(), turn, false, fatalf("no"))

@@ -59,7 +59,7 @@ func (r *remembered) back(n int) *Batch { return &r.ring[(r.next-n)%Remembered] 
 func (r *remembered) settled(b *batch, now time.Time) {
 	for n := 1; n <= len(r.ring); n++ {
 		if one := r.back(n); one.End == b.end && one.Sequence == b.sequence {
-			// Nolint:gosec // records of a batch
+			//nolint:gosec // records of a batch
 			one.settled, one.DeadLetters = now.UnixNano(), int32(len(b.bad)+len(b.refused))
 			return
 		}

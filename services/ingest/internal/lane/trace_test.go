@@ -102,7 +102,7 @@ func TestTraceOfARow(t *testing.T) {
 	}
 	got := map[string]string{}
 	for _, a := range top.Attributes() {
-		got[string(a.Key)] = a.Value.Emit()
+		got[string(a.Key)] = a.Value.String()
 	}
 	want := map[string]string{
 		"messaging.system": "kafka", "messaging.consumer.group.name": "waybill", "messaging.destination.name": "orders",

@@ -169,8 +169,10 @@ func TestConfigurationIsChecked(t *testing.T) {
 			},
 			"token_url: the secret would go over the network in the clear",
 		},
-		"no secret": {Config{Provider: ClientCredentials, TokenURL: "https://x/t", ClientID: "x"},
-			"client_id: client_id or"},
+		"no secret": {
+			Config{Provider: ClientCredentials, TokenURL: "https://x/t", ClientID: "x"},
+			"client_id: client_id or",
+		},
 		"no region": {Config{Provider: MSK}, "region: is empty"},
 	} {
 		var got string

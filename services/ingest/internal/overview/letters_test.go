@@ -14,8 +14,10 @@ func letter(offset int64, reason, itemType, field string, at int) lane.DeadLette
 	return lane.DeadLetter{
 		Record: &record.Record{
 			Topic: "orders", Partition: 3, Offset: offset, Value: []byte(strings.Repeat("0123456789", 20)),
-			Headers: []record.Header{{Key: []byte("type"), Value: []byte("an older one")},
-				{Key: []byte("type"), Value: []byte(itemType)}},
+			Headers: []record.Header{
+				{Key: []byte("type"), Value: []byte("an older one")},
+				{Key: []byte("type"), Value: []byte(itemType)},
+			},
 		},
 		Reason: reason, Contract: "orders.v1", Err: field + " is no number", Field: field, Byte: at,
 	}

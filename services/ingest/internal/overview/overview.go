@@ -330,7 +330,7 @@ func (o *Overview) Matching(topic string, partition *int32, table string) []*adm
 			Cause: s.cause.String(), CauseSince: timestamppb.New(s.since), Shares: shares(s.minute, s.quarter),
 			Position: s.status.Position, BehindRecords: s.status.Lag,
 			Behind: durationpb.New(time.Duration(s.status.LagSeconds * float64(time.Second))),
-			// Nolint:gosec // bounded
+			//nolint:gosec // bounded
 			WindowBatches: int32(s.status.WindowBatches), WindowBytes: int64(s.status.WindowBytes),
 			RowsPerSecond: s.rows, BytesPerSecond: s.bytes, Rows: s.status.Rows, Dropped: s.status.Dropped,
 			DeadLetters: s.status.DeadLetters, WaitingFor: s.status.WaitingFor, LastError: s.status.LastError,

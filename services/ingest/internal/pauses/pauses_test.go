@@ -19,8 +19,10 @@ import (
 var noon = time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 
 func paused(scope string, at time.Time) Word {
-	return Word{Paused: true, Scope: scope, At: at, Until: at.Add(time.Hour), By: "alice", Reason: "a \"why\"",
-		Request: "r"}
+	return Word{
+		Paused: true, Scope: scope, At: at, Until: at.Add(time.Hour), By: "alice", Reason: "a \"why\"",
+		Request: "r",
+	}
 }
 
 func TestWordsComeBackAsTheyWere(t *testing.T) {

@@ -61,8 +61,10 @@ func (c *Core) Ahead(now time.Time) []Next {
 	next := make([]Next, 0, len(moves))
 	for i := range moves {
 		done := &d.recent[len(d.recent)-len(moves)+i]
-		next = append(next, Next{Lane: done.Lane, From: done.From, To: done.To, Reason: done.Reason,
-			Waits: waits[done.Lane]})
+		next = append(next, Next{
+			Lane: done.Lane, From: done.From, To: done.To, Reason: done.Reason,
+			Waits: waits[done.Lane],
+		})
 	}
 	return next
 }

@@ -13,11 +13,13 @@ func TestOrder(t *testing.T) {
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)
 	c := New("i")
 	writers := []Writer{
-		{Address: "a", Name: "w1", State: Serving}, {Address: "b", Name: "w2", State: Serving},
+		{Address: "a", Name: "w1", State: Serving},
+		{Address: "b", Name: "w2", State: Serving},
 		{Address: "c", Name: "w3", State: Leaving, Why: "it goes"},
 	}
 	lanes := []Lane{
-		{LaneID: LaneID{"t", 0}, Writer: "a", Open: true}, {LaneID: LaneID{"t", 1}, Writer: "b", Open: true},
+		{LaneID: LaneID{"t", 0}, Writer: "a", Open: true},
+		{LaneID: LaneID{"t", 1}, Writer: "b", Open: true},
 		{LaneID: LaneID{"t", 2}, Writer: "a"},
 	}
 	c.Observe(now, writers, lanes)

@@ -51,8 +51,10 @@ func drawn(t *rapid.T) (*Batch, []Record) {
 		if rapid.Bool().Draw(t, "other headers") {
 			headers = nil
 			for range rapid.IntRange(0, 3).Draw(t, "headers") {
-				headers = append(headers, kmsg.Header{Key: rapid.StringN(0, 2, 8).Draw(t, "header"),
-					Value: maybe("header value")})
+				headers = append(headers, kmsg.Header{
+					Key:   rapid.StringN(0, 2, 8).Draw(t, "header"),
+					Value: maybe("header value"),
+				})
 			}
 		}
 		k.Headers = headers

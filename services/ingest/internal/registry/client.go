@@ -114,8 +114,10 @@ func New(c Config, log *slog.Logger, registerer prometheus.Registerer) (*Client,
 	for _, url := range c.URLs {
 		options := []sr.ClientOpt{
 			sr.URLs(url), sr.UserAgent("waybill-ingest"),
-			sr.HTTPClient(&http.Client{Transport: bounded{&authenticated{transport, &c, issuer}},
-				Timeout: client.timeout}),
+			sr.HTTPClient(&http.Client{
+				Transport: bounded{&authenticated{transport, &c, issuer}},
+				Timeout:   client.timeout,
+			}),
 		}
 		node, err := sr.NewClient(options...)
 		if err != nil {

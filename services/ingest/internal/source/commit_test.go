@@ -129,8 +129,10 @@ func TestStaleGenerationIsFenced(t *testing.T) {
 		"generation": {id: id, generation: 99},
 		"member":     {id: "somebody else", generation: c.GroupInfo(testGroup).Epoch},
 	} {
-		errs := s.offsets.commit(m, map[topicPartition]*handed{tp: {Pair: lane.Pair{Position: 9,
-			Checkpoint: "zombie"}}})
+		errs := s.offsets.commit(m, map[topicPartition]*handed{tp: {Pair: lane.Pair{
+			Position:   9,
+			Checkpoint: "zombie",
+		}}})
 		if !errors.Is(errs[tp], lane.ErrFenced) {
 			t.Errorf("another %s: %v, want ErrFenced", name, errs[tp])
 		}

@@ -42,8 +42,10 @@ func keep(t *testing.T, list []*owned) (stop func()) {
 		defer close(ended)
 		for i := int64(100); ; i++ {
 			for _, o := range list {
-				if err := o.Commit(t.Context(), lane.Pair{Position: i,
-					Checkpoint: fmt.Sprint("kept ", i)}); err != nil {
+				if err := o.Commit(t.Context(), lane.Pair{
+					Position:   i,
+					Checkpoint: fmt.Sprint("kept ", i),
+				}); err != nil {
 					t.Errorf("commit of partition %d, which stays: %v", o.Number(), err)
 					return
 				}

@@ -76,8 +76,10 @@ type sent struct {
 }
 
 func answer(batches ...*sarama.RecordBatch) sent {
-	s := sent{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{HighWatermark: 1000,
-		PreferredReadReplica: -1}}
+	s := sent{FetchResponseTopicPartition: kmsg.FetchResponseTopicPartition{
+		HighWatermark:        1000,
+		PreferredReadReplica: -1,
+	}}
 	for _, batch := range batches {
 		s.raw = append(s.raw, encoded(batch)...)
 	}

@@ -37,8 +37,10 @@ func TestAnswersThatLetGo(t *testing.T) {
 		"the offset is gone":             {sarama.ErrOffsetOutOfRange, -1, lane.ErrOffsetGone},
 		"a replica does not have it yet": {sarama.ErrOffsetOutOfRange, 2, errMoved},
 		"another leader":                 {sarama.ErrNotLeaderForPartition, -1, sarama.ErrNotLeaderForPartition},
-		"a replica that is none any more": {sarama.ErrUnknownTopicOrPartition, 2,
-			sarama.ErrUnknownTopicOrPartition},
+		"a replica that is none any more": {
+			sarama.ErrUnknownTopicOrPartition, 2,
+			sarama.ErrUnknownTopicOrPartition,
+		},
 		"a broken disk":                       {sarama.ErrKafkaStorageError, -1, sarama.ErrKafkaStorageError},
 		"an epoch that the broker has passed": {sarama.ErrFencedLeaderEpoch, -1, sarama.ErrFencedLeaderEpoch},
 	} {

@@ -117,8 +117,10 @@ func TestBatchBeyondTheBudget(t *testing.T) {
 		t.Errorf("%d records before it", n)
 	}
 	_, err := r.Next(t.Context(), make([]record.Record, 0, 4), time.Time{})
-	for _, text := range []string{testTopic + "/3", "offset 2", "inflates to more", "memory.budget",
-		"--reset-offsets"} {
+	for _, text := range []string{
+		testTopic + "/3", "offset 2", "inflates to more", "memory.budget",
+		"--reset-offsets",
+	} {
 		if !errors.Is(err, lane.ErrUnreadable) || !strings.Contains(err.Error(), text) {
 			t.Errorf("%v does not say %q", err, text)
 		}

@@ -153,8 +153,10 @@ func TestLeaderPacksByLoad(t *testing.T) {
 	if len(got["a"][testTopic]) != 2 || len(got["b"][testTopic]) != 2 {
 		t.Errorf("then %v, want what nobody holds to go by what was told of it before", got)
 	}
-	stranger := sarama.ConsumerGroupMemberMetadata{Version: 1, Topics: []string{testTopic},
-		UserData: []byte("waybill 9")}
+	stranger := sarama.ConsumerGroupMemberMetadata{
+		Version: 1, Topics: []string{testTopic},
+		UserData: []byte("waybill 9"),
+	}
 	got = plan(map[string]sarama.ConsumerGroupMemberMetadata{"a": member(7, 30, 30, 30, 0), "s": stranger})
 	if n := len(got["a"][testTopic]) + len(got["s"][testTopic]); n != 4 && n != 3 {
 		t.Errorf("beside a stranger: %v", got)

@@ -27,8 +27,11 @@ func TestRecordsAsKafkaHoldsThem(t *testing.T) {
 			t.Parallel()
 			c := newCluster(t, kfake.SeedTopics(1, testTopic))
 			at := time.UnixMilli(1_700_000_000_123)
-			headers := []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: nil},
-				{Key: "", Value: []byte{}}}
+			headers := []kgo.RecordHeader{
+				{Key: "a", Value: []byte("1")},
+				{Key: "a", Value: nil},
+				{Key: "", Value: []byte{}},
+			}
 			records := []*kgo.Record{
 				{Key: []byte("k"), Value: []byte("v"), Headers: headers},
 				{Key: nil, Value: nil},
@@ -47,8 +50,10 @@ func TestRecordsAsKafkaHoldsThem(t *testing.T) {
 			got := read(t, open(t, s.claim(t), 0), len(records))
 			var want []record.Record
 			for i, r := range records {
-				w := record.Record{Topic: testTopic, Offset: int64(i), TimestampMicros: at.UnixMicro(), Key: r.Key,
-					Value: r.Value}
+				w := record.Record{
+					Topic: testTopic, Offset: int64(i), TimestampMicros: at.UnixMicro(), Key: r.Key,
+					Value: r.Value,
+				}
 				for _, h := range r.Headers {
 					w.Headers = append(w.Headers, record.Header{Key: []byte(h.Key), Value: h.Value})
 				}

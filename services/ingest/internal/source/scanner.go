@@ -35,7 +35,8 @@ func NewScanner(ctx context.Context, k *Kafka, topics []string) (*Scanner, error
 	sc := &Scanner{client: client, pause: 100 * time.Millisecond}
 	sc.leaders = newLeaders(newDirectory(client, &sc.calls), newDialer(k, c))
 	if _, err = Await(ctx, &sc.calls, func() (string,
-		error) {
+		error,
+	) {
 		return clusterID(client, k.Brokers, topics)
 	}); err != nil {
 		sc.Close()

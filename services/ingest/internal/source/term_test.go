@@ -19,8 +19,10 @@ var errRefused = fmt.Errorf("%w: %w", lane.ErrFenced, sarama.ErrIllegalGeneratio
 // A refusal, or a doubt, that comes when another generation is there already says nothing of that one: what was on its
 // way is sent again in it, and no other one is asked for.
 func TestLateWordOnAGenerationThatIsOver(t *testing.T) {
-	for name, word := range map[string]error{"refused": errRefused,
-		"not answered": fmt.Errorf("%w: cut", errDoubtful)} {
+	for name, word := range map[string]error{
+		"refused":      errRefused,
+		"not answered": fmt.Errorf("%w: cut", errDoubtful),
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := &coordinator{answer: func(n int, _ topicPartition) error {
 				if n == 0 {
@@ -143,8 +145,10 @@ func TestRefusalIsTheLastWordOnTheWholeRequest(t *testing.T) {
 			return map[topicPartition]error{tpA: errRefused, tpB: errors.New("coordinator is loading")}
 		}, nil, time.Hour, time.Hour, new(logtest.Log).Logger(), NewMetrics(nil))
 		for tp, confirmed := range told {
-			k.add(tp, &handed{Pair: lane.Pair{Position: 1}, confirmed: []chan<- error{confirmed},
-				fenced: func(error) {}})
+			k.add(tp, &handed{
+				Pair: lane.Pair{Position: 1}, confirmed: []chan<- error{confirmed},
+				fenced: func(error) {},
+			})
 		}
 		k.conclude()
 		k.round()

@@ -314,3 +314,12 @@ func TestALaneWaitsForTheSuccessorOfItsWriter(t *testing.T) {
 		})
 	}
 }
+
+// addresses are those of n hosts.
+func addresses(n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("10.0.0.%d:7070", i+1)
+	}
+	return all
+}

@@ -391,11 +391,3 @@ func describe(p Picture) string {
 	}
 	return text
 }
-
-func addresses(n int) []string {
-	var all []string
-	for i := range n {
-		all = append(all, fmt.Sprintf("10.0.0.%d:7070", i+1))
-	}
-	return all
-}

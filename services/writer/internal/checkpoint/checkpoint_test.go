@@ -37,8 +37,10 @@ func golden() []*Checkpoint {
 		},
 		{
 			Topic: "orders", Position: 100, LeftOut: []Range{{100, 101}, {103, 104}, {110, 150}},
-			Tables: []Table{{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6},
-				{Name: stock, Drop: 1 << 40}},
+			Tables: []Table{
+				{Name: events, Stream: events + "/streams/s1", Rows: 5, Drop: 6},
+				{Name: stock, Drop: 1 << 40},
+			},
 		},
 		{
 			Topic: "t", Position: math.MaxInt64 - 1, LeftOut: []Range{{math.MaxInt64 - 1, math.MaxInt64}},

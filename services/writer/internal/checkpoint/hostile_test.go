@@ -84,10 +84,12 @@ func TestFrames(t *testing.T) {
 			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x02"+number(math.MaxUint64)+"\x00"+
 				number(math.MaxUint64)+
 				"\x00\x00"), ErrCorrupt, "do not add up"},
-		"a packed id with a long suffix": {seal(1,
-			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
-				number(maxPlain-2-uuidText+1)+strings.Repeat("s", maxPlain-2-uuidText+1)+"\x00"), ErrCorrupt,
-			"do not add up"},
+		"a packed id with a long suffix": {
+			seal(1,
+				"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
+					number(maxPlain-2-uuidText+1)+strings.Repeat("s", maxPlain-2-uuidText+1)+"\x00"), ErrCorrupt,
+			"do not add up",
+		},
 		"a packed id with the longest": {seal(1,
 			"\x00\x00\x00\x00\x00"+strings.Repeat("\x00", 8)+"\x00\x01\x05\x00\x01a"+strings.Repeat("\x00", 16)+
 				number(maxPlain-2-uuidText)+strings.Repeat("s", maxPlain-2-uuidText)+"\x00"), nil, ""},

@@ -73,8 +73,10 @@ func TestAdvance(t *testing.T) {
 		},
 		"a block without rows of such a table": {
 			window: []*batch{{
-				sequence: 1, end: 1, open: 1, blocks: []block{{table: 1, done: true},
-					{table: 0, rows: 1, data: entry1("a")}},
+				sequence: 1, end: 1, open: 1, blocks: []block{
+					{table: 1, done: true},
+					{table: 0, rows: 1, data: entry1("a")},
+				},
 			}},
 			change: func(l *lane) { l.version, l.tables[1].version = 1, 1 }, appended: 1, now: 1,
 		},

@@ -61,8 +61,10 @@ func carryRows(b testing.TB, size, wanted int) (spent, allocated float64) {
 		}
 	}
 	send(&lanev1.LaneRequest{Message: &lanev1.LaneRequest_Open{Open: &lanev1.Open{
-		Group: "bench", Topic: "orders", Routes: []*lanev1.Route{{Table: "t",
-			Row: &lanev1.Route_Message{Message: "m"}}},
+		Group: "bench", Topic: "orders", Routes: []*lanev1.Route{{
+			Table: "t",
+			Row:   &lanev1.Route_Message{Message: "m"},
+		}},
 	}}})
 
 	const window = 16

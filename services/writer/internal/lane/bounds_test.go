@@ -56,8 +56,10 @@ func TestOutOfBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := startWriter(t, &Service{Sink: &odd{}, Budget: NewBudget(32 << 20),
-					Limits: Limits{WindowBytes: 16 << 20}})
+				w := startWriter(t, &Service{
+					Sink: &odd{}, Budget: NewBudget(32 << 20),
+					Limits: Limits{WindowBytes: 16 << 20},
+				})
 				if strings.Contains(name, "window") {
 					w.Limits.WindowBytes = 1 << 20
 				}

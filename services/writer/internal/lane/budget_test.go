@@ -27,8 +27,10 @@ func TestLanesShareTheBudget(t *testing.T) {
 			go func() {
 				defer func() { over <- struct{}{} }() // also when carryOn gives up
 				carryOn(t, func() *ingest {
-					return &ingest{kafka: k, client: w.client, batch: 2, window: 4, every: 2,
-						steps: -1}
+					return &ingest{
+						kafka: k, client: w.client, batch: 2, window: 4, every: 2,
+						steps: -1,
+					}
 				})
 			}()
 		}

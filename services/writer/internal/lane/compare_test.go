@@ -64,8 +64,11 @@ func TestDiffOfManyRoutes(t *testing.T) {
 		{[]*lanev1.Route{route("a"), route("")}, codes.InvalidArgument, "routes[1].table is empty"},
 		{[]*lanev1.Route{{Table: "a"}}, codes.InvalidArgument, "routes[0].row is not set"},
 		{[]*lanev1.Route{route("a"), route("wrong")}, codes.InvalidArgument, "routes[1]: route: no such message"},
-		{[]*lanev1.Route{route("away")}, codes.Unavailable,
-			"routes[0].table away cannot be compared: connection refused"},
+		{
+			[]*lanev1.Route{route("away")},
+			codes.Unavailable,
+			"routes[0].table away cannot be compared: connection refused",
+		},
 		{
 			[]*lanev1.Route{route("broken")},
 			codes.Internal,

@@ -85,8 +85,10 @@ func TestCrashAtEveryStep(t *testing.T) {
 					q.latency = max(c.latency, q.latency)
 					w := startWriter(t, &Service{Sink: q})
 					defer w.stop()
-					first := &ingest{kafka: k, client: w.client, batch: 4, window: 3, every: c.every, steps: steps,
-						zombie: c.zombie}
+					first := &ingest{
+						kafka: k, client: w.client, batch: 4, window: 3, every: c.every, steps: steps,
+						zombie: c.zombie,
+					}
 					if c.writer {
 						first.die = w.stop
 						w = startWriter(t, &Service{Sink: q})
@@ -103,8 +105,10 @@ func TestCrashAtEveryStep(t *testing.T) {
 						t.Fatalf("after %d steps: %v", steps, err)
 					}
 					carryOn(t, func() *ingest {
-						return &ingest{kafka: k, client: w.client, batch: 5, window: 2,
-							every: 2, steps: -1}
+						return &ingest{
+							kafka: k, client: w.client, batch: 5, window: 2,
+							every: 2, steps: -1,
+						}
 					})
 					if err := k.audit(q); err != nil {
 						t.Errorf("crash after %d steps: %v", steps, err)

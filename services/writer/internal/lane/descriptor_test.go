@@ -114,10 +114,14 @@ func TestMeasure(t *testing.T) {
 		"all parts": {
 			message("R", kinds{message("T", nil, columnsNamed(2*maxColumns-3)...)}, "t X"), 1, "",
 		},
-		"the longest names": {message(strings.Repeat("R", maxName), nil, strings.Repeat("f", maxName)), 1,
-			""},
-		"a long name before a short one": {message("R", nil, strings.Repeat("f", maxName+1), "a"), 0,
-			"more than 1200 bytes"},
+		"the longest names": {
+			message(strings.Repeat("R", maxName), nil, strings.Repeat("f", maxName)), 1,
+			"",
+		},
+		"a long name before a short one": {
+			message("R", nil, strings.Repeat("f", maxName+1), "a"), 0,
+			"more than 1200 bytes",
+		},
 		"too many columns in the row": {message("R", nil, columnsNamed(maxColumns+1)...), 0, "more than 10000 columns"},
 		"too many fields of no column": {
 			message("R", kinds{message("T", nil, columnsNamed(2*maxColumns)...)}, "t X"), 0,

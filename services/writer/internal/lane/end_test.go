@@ -101,10 +101,6 @@ func say(t *testing.T, c laneCall, m any) {
 	}
 }
 
-func durable(barrier uint64) *lanev1.LaneRequest {
-	return &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: barrier}}}
-}
-
 func oneRow(sequence uint64, size int) *lanewire.Append {
 	return &lanewire.Append{
 		Sequence: sequence, EndPosition: int64(sequence),

@@ -231,8 +231,10 @@ func TestWhenReliefIsAskedFor(t *testing.T) {
 		want    []time.Duration
 	}{
 		"nothing is given back": {func(*Budget) {}, []time.Duration{10 * tenth, 12*tenth + tenth/2}},
-		"another one waits": {func(b *Budget) { time.Sleep(5 * tenth); b.charge(1, nil) },
-			[]time.Duration{10 * tenth}},
+		"another one waits": {
+			func(b *Budget) { time.Sleep(5 * tenth); b.charge(1, nil) },
+			[]time.Duration{10 * tenth},
+		},
 		"something is": {
 			func(b *Budget) {
 				time.Sleep(3 * tenth)

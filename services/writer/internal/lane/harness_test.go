@@ -79,3 +79,7 @@ func startWriter(t testing.TB, service *Service) *writer {
 		serving.Wait()
 	}}
 }
+
+func durable(barrier uint64) *lanev1.LaneRequest {
+	return &lanev1.LaneRequest{Message: &lanev1.LaneRequest_Durable{Durable: &lanev1.Durable{Barrier: barrier}}}
+}

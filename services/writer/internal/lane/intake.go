@@ -183,8 +183,10 @@ func (l *lane) takeAppend(a *lanewire.Append) error {
 				b.end)
 		}
 		b.bytes += size
-		b.blocks = append(b.blocks, block{table: int(from.Route), rows: rows, dropped: int64(from.Dropped),
-			done: rows == 0})
+		b.blocks = append(b.blocks, block{
+			table: int(from.Route), rows: rows, dropped: int64(from.Dropped),
+			done: rows == 0,
+		})
 		if rows > 0 {
 			b.open++
 		}

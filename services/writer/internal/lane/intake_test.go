@@ -30,8 +30,11 @@ func TestWeigh(t *testing.T) {
 		"rows that fill a window": {lanewire.Request{Append: *oneRow(1, 88)}, draining, 90},
 		"rows beyond a window":    {lanewire.Request{Append: *oneRow(1, 89)}, streaming, 0},
 		"rows before the opening": {lanewire.Request{Append: *oneRow(1, 8)}, awaitsDurable, 0},
-		"a position": {lanewire.Request{Append: lanewire.Append{Sequence: 1, EndPosition: 1}}, streaming,
-			0},
+		"a position": {
+			lanewire.Request{Append: lanewire.Append{Sequence: 1, EndPosition: 1}},
+			streaming,
+			0,
+		},
 		"an answer":               {lanewire.Request{Control: durable(1)}, streaming, 0},
 		"offsets left out":        {leftOut(0, 3), streaming, 3 * offsetBytes},
 		"as many as there may be": {leftOut(0, maxLeftOut), streaming, maxLeftOut * offsetBytes},

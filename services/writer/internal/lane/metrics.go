@@ -59,8 +59,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		leftOut: f.NewCounter(prometheus.CounterOpts{
 			Name: ns + "left_out_total", Help: "Records that ingest left out of the tables.",
 		}),
-		refused: f.NewCounter(prometheus.CounterOpts{Name: ns + "rows_refused_total",
-			Help: "Rows that BigQuery refused."}),
+		refused: f.NewCounter(prometheus.CounterOpts{
+			Name: ns + "rows_refused_total",
+			Help: "Rows that BigQuery refused.",
+		}),
 		held: f.NewGauge(prometheus.GaugeOpts{
 			Name: ns + "held_bytes", Help: "Encoded bytes of rows received and not settled.",
 		}),

@@ -19,8 +19,10 @@ import (
 func TestSettle(t *testing.T) {
 	written := prometheus.NewCounter(prometheus.CounterOpts{Name: "rows"})
 	l := bare(t, 3,
-		&batch{sequence: 1, end: 10, bytes: 100, blocks: []block{{table: 0, rows: 5, refused: 2, dropped: 3},
-			{table: 1}}},
+		&batch{sequence: 1, end: 10, bytes: 100, blocks: []block{
+			{table: 0, rows: 5, refused: 2, dropped: 3},
+			{table: 1},
+		}},
 		&batch{sequence: 2, start: 10, end: 20, bytes: 10},
 		&batch{sequence: 3, start: 20, end: 30, bytes: 1, open: 1},
 		&batch{sequence: 4, start: 30, end: 40})

@@ -50,8 +50,10 @@ func TestForgedCheckpointsAreRefused(t *testing.T) {
 		says  string // empty: it is believed
 	}{
 		"sealed": {keys, string(keys.Seal(good, ownerOf(open))), ""},
-		"forged": {keys, string(good) + ".AAAAAAAAAAAAAAAAAAAAAA",
-			"the MAC of open.checkpoint is by none"},
+		"forged": {
+			keys, string(good) + ".AAAAAAAAAAAAAAAAAAAAAA",
+			"the MAC of open.checkpoint is by none",
+		},
 		"of another lane":      {keys, string(keys.Seal(good, theirs)), "the MAC of open.checkpoint is by none"},
 		"without a MAC":        {keys, string(good), "checkpoint.accept_unsigned"},
 		"of before, accepted":  {lenient, string(good), ""},

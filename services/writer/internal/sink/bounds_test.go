@@ -122,8 +122,10 @@ func TestColumnsThatNoTableHas(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			began := time.Now()
-			_, err := s.Table(deadline(t), &lanev1.Route{Table: "t",
-				Row: &lanev1.Route_Descriptor_{Descriptor_: c.row}})
+			_, err := s.Table(deadline(t), &lanev1.Route{
+				Table: "t",
+				Row:   &lanev1.Route_Descriptor_{Descriptor_: c.row},
+			})
 			if err == nil || !errors.Is(err, lane.ErrRoute) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %.500v, want %q", err, c.says)
 			}

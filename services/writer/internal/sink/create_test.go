@@ -25,8 +25,10 @@ func TestHowLongCallsAreTriedAgain(t *testing.T) {
 		fence       time.Duration // finalizing, at least; at most four seconds more, and at once where it is 0
 	}{
 		"unknown": {noTable, newTableGrace, newTableGrace + 2*maxUnknown, goneGrace},
-		"denied": {grpcstatus.Error(codes.PermissionDenied, "no"), deniedGrace, deniedGrace + 2*maxUnknown,
-			deniedGrace},
+		"denied": {
+			grpcstatus.Error(codes.PermissionDenied, "no"), deniedGrace, deniedGrace + 2*maxUnknown,
+			deniedGrace,
+		},
 		"wrong":       {grpcstatus.Error(codes.InvalidArgument, "wrong"), 0, time.Second, 0},
 		"not to be":   {grpcstatus.Error(codes.FailedPrecondition, "no"), 0, time.Second, 0},
 		"no such API": {grpcstatus.Error(codes.Unimplemented, "no"), 0, time.Second, 0},
@@ -136,8 +138,10 @@ func TestWhenAStreamIsGone(t *testing.T) {
 		gone   bool
 	}{
 		"denied, no table": {refused, 0, false, "projects/test-project/datasets/d/tables/t/streams/s", true},
-		"denied, and no telling": {refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s",
-			false},
+		"denied, and no telling": {
+			refused, 503, false, "projects/test-project/datasets/d/tables/t/streams/s",
+			false,
+		},
 		"denied, with a table":       {refused, 0, true, "projects/test-project/datasets/d/tables/t/streams/s", false},
 		"denied, of no table at all": {refused, 0, false, "s", false},
 		"away for a while, no table": {

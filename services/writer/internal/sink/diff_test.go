@@ -36,8 +36,10 @@ func TestDiff(t *testing.T) {
 			"it is laid out otherwise than the contract says, not partitioned: an existing table stays as it is",
 		},
 		Differences: []*lanev1.Difference{
-			{Column: "id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING",
-				Want: "STRING"},
+			{
+				Column: "id", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED, Have: "REQUIRED STRING",
+				Want: "STRING",
+			},
 			{Column: "count", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_TYPE, Have: "NUMERIC(10, 2)", Want: "STRING"},
 			{Column: "sub.new", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_MISSING, Want: "STRING"},
 			{Column: "sub.old", Kind: lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA, Have: "RANGE<DATE>"},

@@ -30,9 +30,11 @@ func TestFaults(t *testing.T) {
 				"The offset is within stream, expected offset 15000, received 5000"), true, exists, false,
 			"OFFSET_ALREADY_EXISTS", 15000, 0,
 		},
-		{"offset beyond", storageError(codes.OutOfRange, storagepb.StorageError_OFFSET_OUT_OF_RANGE,
-			"The offset is beyond stream, expected offset 10, received 20"), true, beyond, false, "OFFSET_OUT_OF_RANGE",
-			10, 0},
+		{
+			"offset beyond", storageError(codes.OutOfRange, storagepb.StorageError_OFFSET_OUT_OF_RANGE,
+				"The offset is beyond stream, expected offset 10, received 20"), true, beyond, false, "OFFSET_OUT_OF_RANGE",
+			10, 0,
+		},
 		{
 			"finalized",
 			storageError(codes.InvalidArgument, storagepb.StorageError_STREAM_FINALIZED, "Stream has been finalized"),
@@ -70,8 +72,10 @@ func TestFaults(t *testing.T) {
 			"rows wrong, call ended", plain(codes.InvalidArgument, "Cannot parse serialized row"), false, suspect,
 			false, "INVALID_ARGUMENT", -1, 0,
 		},
-		{"call wrong", plain(codes.InvalidArgument, "Invalid resource name"), false, fatal, false, "INVALID_ARGUMENT",
-			-1, 0},
+		{
+			"call wrong", plain(codes.InvalidArgument, "Invalid resource name"), false, fatal, false, "INVALID_ARGUMENT",
+			-1, 0,
+		},
 		{
 			"too large", plain(codes.InvalidArgument, "AppendRows request too large: 10637354 limit 10485760"), false,
 			tooLarge, false, "INVALID_ARGUMENT", -1, 10485760,

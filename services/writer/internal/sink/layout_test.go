@@ -93,8 +93,10 @@ func TestRangeColumns(t *testing.T) {
 		date, stamp, civil, none = columnv1.ColumnType_COLUMN_TYPE_DATE, columnv1.ColumnType_COLUMN_TYPE_TIMESTAMP,
 			columnv1.ColumnType_COLUMN_TYPE_DATETIME, columnv1.ColumnType_COLUMN_TYPE_UNSPECIFIED
 	)
-	for of, want := range map[columnv1.ColumnType]bigquery.FieldType{date: "DATE", stamp: "TIMESTAMP",
-		civil: "DATETIME"} {
+	for of, want := range map[columnv1.ColumnType]bigquery.FieldType{
+		date: "DATE", stamp: "TIMESTAMP",
+		civil: "DATETIME",
+	} {
 		row, err := newRowType(ranged(of, of, "start", "end"))
 		if err != nil {
 			t.Errorf("%v: %v", of, err)

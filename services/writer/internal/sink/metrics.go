@@ -28,8 +28,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		})
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "waybill", Subsystem: "writer", Name: name,
-			Help: help})
+		return prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "waybill", Subsystem: "writer", Name: name,
+			Help: help,
+		})
 	}
 	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{

@@ -46,8 +46,10 @@ func TestRequestHasTheBytesOfProtobuf(t *testing.T) {
 		r := next(offset, frame(rows...))
 		if rapid.Bool().Draw(t, "first") {
 			want.WriteStream, want.TraceId, data.WriterSchema = "projects/p/s", "waybill:writer:1", schema
-			p := preamble{stream: want.WriteStream, schema: encoded, trace: want.TraceId,
-				fills: rapid.Bool().Draw(t, "fills")}
+			p := preamble{
+				stream: want.WriteStream, schema: encoded, trace: want.TraceId,
+				fills: rapid.Bool().Draw(t, "fills"),
+			}
 			if p.fills {
 				want.DefaultMissingValueInterpretation = storagepb.AppendRowsRequest_DEFAULT_VALUE
 			}

@@ -54,8 +54,10 @@ func TestColumnsWithDefaultValues(t *testing.T) {
 	const required, defaults, extra = lanev1.DifferenceKind_DIFFERENCE_KIND_REQUIRED,
 		lanev1.DifferenceKind_DIFFERENCE_KIND_DEFAULT,
 		lanev1.DifferenceKind_DIFFERENCE_KIND_EXTRA
-	loaded := &lanev1.Difference{Column: "loaded", Kind: extra, Have: "REQUIRED TIMESTAMP",
-		Default: "CURRENT_TIMESTAMP()"}
+	loaded := &lanev1.Difference{
+		Column: "loaded", Kind: extra, Have: "REQUIRED TIMESTAMP",
+		Default: "CURRENT_TIMESTAMP()",
+	}
 	for name, tt := range map[string]struct {
 		missing lanev1.MissingValues
 		want    []*lanev1.Difference
@@ -76,8 +78,10 @@ func TestColumnsWithDefaultValues(t *testing.T) {
 			fake.tables["d/grows"] = json.RawMessage(table)
 			route := grown(lanev1.Evolution_EVOLUTION_OFF, "id", "note")
 			route.MissingValues = tt.missing
-			want := append(slices.Clone(tt.want), &lanev1.Difference{Column: "must", Kind: required,
-				Have: "REQUIRED STRING"})
+			want := append(slices.Clone(tt.want), &lanev1.Difference{
+				Column: "must", Kind: required,
+				Have: "REQUIRED STRING",
+			})
 			got, err := s.Diff(deadline(t), route)
 			if diff := cmp.Diff(want, got.GetDifferences(), protocmp.Transform()); err != nil || diff != "" {
 				t.Errorf("%v %s", err, diff)

@@ -68,8 +68,10 @@ func TestPersistEndsWithItsContext(t *testing.T) {
 	}{
 		"works":           {calls: 1},
 		"before its turn": {turn: after(context.Canceled), want: context.Canceled},
-		"no turn to come": {turn: func(context.CancelFunc) error { return errors.New("never") },
-			want: errors.New("never")},
+		"no turn to come": {
+			turn: func(context.CancelFunc) error { return errors.New("never") },
+			want: errors.New("never"),
+		},
 		"in a call":        {call: after(away), calls: 1, want: context.Canceled},
 		"in one it denies": {call: after(denied), calls: 1, want: context.Canceled},
 		"between two calls": {call: func(end context.CancelFunc) error {

@@ -218,10 +218,12 @@ func TestColumns(t *testing.T) {
 			field("day", descriptorpb.FieldDescriptorProto_TYPE_INT32, 2, option(1, 2)),
 			field("price", descriptorpb.FieldDescriptorProto_TYPE_STRING, 3, option(1, 5)), nested,
 		},
-		NestedType: []*descriptorpb.DescriptorProto{{Name: proto.String("Inner"),
+		NestedType: []*descriptorpb.DescriptorProto{{
+			Name: proto.String("Inner"),
 			Field: []*descriptorpb.FieldDescriptorProto{
 				field("ratio", descriptorpb.FieldDescriptorProto_TYPE_FLOAT, 1, nil),
-			}}},
+			},
+		}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -130,8 +130,10 @@ func TestBadContainers(t *testing.T) {
 		"corrupt deflate": {
 			replace(deflated, string(deflated[len(deflated)-60:len(deflated)-40]), strings.Repeat("\xff", 20)), "",
 		},
-		"wrong checksum": {replace(snappy, string(snappy[len(snappy)-20:len(snappy)-16]), "\x01\x02\x03\x04"),
-			"checksum"},
+		"wrong checksum": {
+			replace(snappy, string(snappy[len(snappy)-20:len(snappy)-16]), "\x01\x02\x03\x04"),
+			"checksum",
+		},
 		"schema of no use": {file(t, one(`"int"`), nil, []byte("\x02")), "does not fit"},
 		"broken schema":    {replace(good, `"record"`, `"rexord"`), "its schema"},
 		"bad datum":        {file(t, schema, nil, payloads[0][:100]), "at byte"},

@@ -37,7 +37,7 @@ func plainOf(t *typ) *typ {
 }
 
 // geometry compiles a shape.
-func (c *compiler) geometry(w *typ, r *shape.Node, number int32, path *decode.Path) {
+func (c *compiler) geometry(w *typ, _ *shape.Node, number int32, path *decode.Path) {
 	if !isGeometry(w) {
 		c.fail(c.origin+"'s "+w.String()+" has no wkb, which a GEOGRAPHY is made of", path)
 		return

@@ -77,20 +77,28 @@ var common = []struct{ name, file, note string }{
 	{"google.protobuf.Any", "google/protobuf/any.proto", "not unpacked"},
 	{"google.protobuf.FieldMask", "google/protobuf/field_mask.proto", ""},
 	{"google.protobuf.Empty", "google/protobuf/empty.proto", "TRUE where it is there"},
-	{"google.type.Date", "google/type/date.proto",
-		"one without year, month or day is a dead letter; `columns: {x: {type: RECORD}}` keeps it"},
-	{"google.type.TimeOfDay", "google/type/timeofday.proto",
-		"24:00:00 and leap seconds are dead letters; `{type: RECORD}` keeps them"},
-	{"google.type.DateTime", "google/type/datetime.proto",
-		"a TIMESTAMP heeds its offset, and is UTC without one; named zones are dead letters. A DATETIME has neither"},
+	{
+		"google.type.Date", "google/type/date.proto",
+		"one without year, month or day is a dead letter; `columns: {x: {type: RECORD}}` keeps it",
+	},
+	{
+		"google.type.TimeOfDay", "google/type/timeofday.proto",
+		"24:00:00 and leap seconds are dead letters; `{type: RECORD}` keeps them",
+	},
+	{
+		"google.type.DateTime", "google/type/datetime.proto",
+		"a TIMESTAMP heeds its offset, and is UTC without one; named zones are dead letters. A DATETIME has neither",
+	},
 	{"google.type.Decimal", "google/type/decimal.proto", "of 38 digits before the point and 38 behind it; none are 0"},
 	{"google.type.Money", "google/type/money.proto", "as it is: an amount is none without its currency"},
 	{"google.type.LatLng", "google/type/latlng.proto", "a GEOGRAPHY is a POINT, longitude first"},
 	{"google.type.Interval", "google/type/interval.proto", ""},
 	{"google.type.DayOfWeek", "google/type/dayofweek.proto", "the name, as all enums"},
 	{"google.type.PhoneNumber", "google/type/phone_number.proto", ""},
-	{"confluent.type.Decimal", "confluent/type/decimal.proto",
-		"Kafka Connect's Decimal in protobuf; a scale of 0 to 38"},
+	{
+		"confluent.type.Decimal", "confluent/type/decimal.proto",
+		"Kafka Connect's Decimal in protobuf; a scale of 0 to 38",
+	},
 }
 
 func otherHints(t *testing.T, out *bytes.Buffer, columnX func(*testing.T, decode.Plan) string) {

@@ -40,8 +40,10 @@ var hinted = []struct {
 		"Connect writes a precision of 64 where the source has none; more than 38 digits before the point are a dead " +
 			"letter",
 	},
-	{"Debezium Date", connect("int", "io.debezium.time.Date", ""), long(19782), "DATE", "2024-02-29", "INTEGER",
-		"days"},
+	{
+		"Debezium Date", connect("int", "io.debezium.time.Date", ""), long(19782), "DATE", "2024-02-29", "INTEGER",
+		"days",
+	},
 	{
 		"Debezium Time", connect("int", "io.debezium.time.Time", ""), long(47100250), "TIME", "13:05:00.250000",
 		"INTEGER", "milliseconds",
@@ -201,8 +203,11 @@ func TestVariableScaleDecimal(t *testing.T) {
 			"\x02" + long(2) + avroText("\x30\x39"),
 			`"123.45" does not fit 2 digits before the point and 2 behind it`,
 		},
-		{decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2}, "\x02" + long(2) + avroText("\x30\x39"),
-			"123.45"},
+		{
+			decode.Column{Type: decode.Numeric, Precision: 5, Scale: 2},
+			"\x02" + long(2) + avroText("\x30\x39"),
+			"123.45",
+		},
 		{decode.Column{Type: decode.String}, "\x02" + long(3) + avroText("\x30\x39"), "12.345"},
 		{decode.Column{Type: decode.Float}, "\x02" + long(2) + avroText("\x30\x39"), "123.45"},
 		{decode.Column{Type: decode.JSON}, "\x02" + long(2) + avroText("\x30\x39"), `{"scale":2,"value":"MDk="}`},

@@ -18,8 +18,10 @@ func TestItems(t *testing.T) {
 		{`["null","int"]`, "\x06\x02\x02\x00\x02\x04\x00", `x:{value:1} x:{} x:{value:2}`},
 		{`["int","null"]`, "\x02\x02\x00", `x:{}`},
 		{`{"type":"array","items":"int"}`, "\x04\x02\x02\x00\x00\x00", `x:{items:1} x:{}`},
-		{`{"type":"array","items":{"type":"array","items":"int"}}`, "\x02\x02\x02\x02\x00\x00\x00",
-			`x:{items:{items:1}}`},
+		{
+			`{"type":"array","items":{"type":"array","items":"int"}}`, "\x02\x02\x02\x02\x00\x00\x00",
+			`x:{items:{items:1}}`,
+		},
 		{`{"type":"map","values":"int"}`, "\x02\x02\x02k\x02\x00\x00", `x:{items:{key:"k" value:1}}`},
 		{`["null",{"type":"array","items":"int"}]`, "\x04\x00\x02\x02\x02\x00\x00", `x:{} x:{items:1}`},
 		{
@@ -92,8 +94,10 @@ func FuzzColumns(f *testing.F) {
 			return
 		}
 		for _, field := range parsed.root.fields {
-			p, err := Compile(schema, decode.Options{Contract: "c", Payload: "p",
-				Columns: decode.Columns{field.name: column}})
+			p, err := Compile(schema, decode.Options{
+				Contract: "c", Payload: "p",
+				Columns: decode.Columns{field.name: column},
+			})
 			if err != nil {
 				continue
 			}

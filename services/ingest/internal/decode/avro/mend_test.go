@@ -59,8 +59,10 @@ func TestInvalidButUnused(t *testing.T) {
 			`{"name":"x","type":{"type":"enum","name":"E","aliases":"F","symbols":["A"]}}`,
 			"E: its aliases are no list", "\x00", `x:"A"`,
 		},
-		{`{"name":"x","type":["null","string","string"]}`, "R.x: the union has the branch string twice", "\x04\x02a",
-			`x:"a"`},
+		{
+			`{"name":"x","type":["null","string","string"]}`, "R.x: the union has the branch string twice", "\x04\x02a",
+			`x:"a"`,
+		},
 		{`{"name":"x","type":["null","string","string"]}`, "the branch string twice", "\x02\x02a", `x:"a"`},
 		{`{"name":"x","type":["null","null","string"]}`, "R.x: the union has the branch null twice", "\x02", ``},
 		{
@@ -124,8 +126,9 @@ func TestDefaultsAsAvroTakesThem(t *testing.T) {
 		`"null"`, `"boolean"`, `"int"`, `"long"`, `"float"`, `"double"`, `"bytes"`, `"string"`,
 		`{"type":"fixed","name":"F","size":2}`, `{"type":"enum","name":"E","symbols":["A","B"]}`,
 		`{"type":"array","items":"int"}`, `{"type":"map","values":["null","float"]}`, `["null","int"]`,
-		`["int","string"]`, `{"type":"record","name":"S","namespace":"n","fields":[{"name":"y","type":"int"},{"name":"z","type":["null","S"],` +
-			`"default":null}]}`,
+		`["int","string"]`,
+		`{"type":"record","name":"S","namespace":"n","fields":[{"name":"y","type":"int"},` +
+			`{"name":"z","type":["null","S"],"default":null}]}`,
 	}
 	values := []string{
 		`null`, `true`, `0`, `-1`, `1.0`, `1.5`, `1e3`, `3000000000`, `1e300`, `9223372036854775808`, `"A"`, `"AB"`,

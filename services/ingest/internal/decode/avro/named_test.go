@@ -28,8 +28,12 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			"\x02\x04",
 			"Id:1 id_2:2",
 		},
-		{`{"name":"Id","type":"int"},{"name":"id","type":"int"}`, decode.Columns{"Id": {Skip: true}}, "\x02\x04",
-			"id:2"},
+		{
+			`{"name":"Id","type":"int"},{"name":"id","type":"int"}`,
+			decode.Columns{"Id": {Skip: true}},
+			"\x02\x04",
+			"id:2",
+		},
 		{
 			`{"name":"id","type":"string"},{"name":"at","type":"string"}`,
 			decode.Columns{"at": {Name: "day", Type: decode.Date}},
@@ -89,8 +93,12 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			"\x04" + avroText("a\"\u00e9"), `u:"\"a\\\"é\""`,
 		},
 		{`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u.int_value": {Skip: true}}, "\x02\x02", ``},
-		{`{"name":"u","type":["null","int","string"]}`, decode.Columns{"u.int_value": {Name: "n"}}, "\x02\x02",
-			`u:{n:1}`},
+		{
+			`{"name":"u","type":["null","int","string"]}`,
+			decode.Columns{"u.int_value": {Name: "n"}},
+			"\x02\x02",
+			`u:{n:1}`,
+		},
 		{
 			`{"name":"m","type":{"type":"map","values":"int"}}`,
 			decode.Columns{"m": {Type: decode.JSON}},

@@ -77,8 +77,12 @@ func TestColumns(t *testing.T) {
 		want   string // refused: followed by a part of the reason
 		option columnv1.ColumnType
 	}{
-		{str, decode.Column{Type: decode.JSON}, avroText(`{"a":1}`), `x:"{\"a\":1}"`,
-			columnv1.ColumnType_COLUMN_TYPE_JSON},
+		{
+			str,
+			decode.Column{Type: decode.JSON},
+			avroText(`{"a":1}`), `x:"{\"a\":1}"`,
+			columnv1.ColumnType_COLUMN_TYPE_JSON,
+		},
 		{
 			str,
 			decode.Column{Type: decode.JSON},

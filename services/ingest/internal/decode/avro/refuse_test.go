@@ -126,8 +126,10 @@ func TestBadSchemas(t *testing.T) {
 				`"values":"R"}}]}}`), "p.x[].y[].value", "contains itself",
 		},
 		{one(`{"type":"array","items":"null"}`), "p.x[]", "no columns"},
-		{one(`{"type":"array","items":{"type":"array","items":["null","R"]}}`), "p.x[].items[].value",
-			"contains itself"},
+		{
+			one(`{"type":"array","items":{"type":"array","items":["null","R"]}}`), "p.x[].items[].value",
+			"contains itself",
+		},
 		{one(`{"type":"record","name":"E","fields":[]}`), "p.x", "no columns"},
 		{one(`{"type":"array","items":{"type":"fixed","name":"F","size":0}}`), "", ""},
 		{recordOf(`{"name":"x","type":"int"},{"name":"X","type":"int"}`), "p.X", "case"},

@@ -14,8 +14,10 @@ import (
 // What Kafka Connect's JsonSchemaConverter leaves in titles makes the columns that it means, unless hints have no say.
 func TestHintsOfConnect(t *testing.T) {
 	for _, tt := range []struct{ schema, value, want, ignored string }{
-		{`"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"`, "19782", "19782",
-			"19782"},
+		{
+			`"type":"integer","title":"org.apache.kafka.connect.data.Date","connect.type":"int32"`, "19782", "19782",
+			"19782",
+		},
 		{
 			`"type":"integer","title":"io.debezium.time.MicroTime","connect.type":"int64"`, "47100250000",
 			"13:05:00.250000", "47100250000",

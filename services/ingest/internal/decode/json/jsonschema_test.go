@@ -92,8 +92,10 @@ func TestJSONSchemaColumns(t *testing.T) {
 			`{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"object","properties":{"c":{"type":"date"}}}}}`,
 			`!payload.x.b.c: there is no type date`,
 		},
-		{`{"properties":{"b":{"type":"string"},"a":{"properties":{"c":{"type":"integer"}}}}}`,
-			`{b string, a {c int64}}`},
+		{
+			`{"properties":{"b":{"type":"string"},"a":{"properties":{"c":{"type":"integer"}}}}}`,
+			`{b string, a {c int64}}`,
+		},
 		{`{"type":"array","items":{"type":"integer"}}`, `int64*`},
 		{`{"type":"array"}`, `JSON`},
 		{`{"type":"array","items":[{"type":"integer"}]}`, `JSON`},

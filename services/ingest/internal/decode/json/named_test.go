@@ -36,8 +36,12 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			decode.Column{Name: "d"},
 			`{"a":{"c.d":1}}`, `{a {d int64}}`, `a:{d:1}`,
 		},
-		{`{"properties":{"":{"type":"integer"}}}`, "", decode.Column{Name: "empty"}, `{"":1}`, `{empty int64}`,
-			`empty:1`},
+		{
+			`{"properties":{"":{"type":"integer"}}}`, "",
+			decode.Column{Name: "empty"},
+			`{"":1}`, `{empty int64}`,
+			`empty:1`,
+		},
 		{
 			`{"properties":{"1a":{"properties":{"b":{"type":"integer"}}}}}`, "1a",
 			decode.Column{Name: "a"},
@@ -76,8 +80,12 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			decode.Column{Type: decode.String},
 			`{"h":"ff"}`, `{h string}`, `h:"ff"`,
 		},
-		{`{"properties":{"n":{"type":"integer"}}}`, "n", decode.Column{Type: decode.Float}, `{"n":1}`, `{n double}`,
-			`n:1`},
+		{
+			`{"properties":{"n":{"type":"integer"}}}`, "n",
+			decode.Column{Type: decode.Float},
+			`{"n":1}`, `{n double}`,
+			`n:1`,
+		},
 		{
 			`{"properties":{"_EXTRA":{"type":"integer"}}}`, "_EXTRA",
 			decode.Column{Name: "extra"},
@@ -90,8 +98,12 @@ func TestNamedSkippedAndRetyped(t *testing.T) {
 			`{"_EXTRA":1,"b":2}`,
 			`{_EXTRA int64, rest JSON}`, `_EXTRA:1 rest:"{\"b\":2}"`,
 		},
-		{`{"properties":{"a":{"type":"integer"}}}`, "_extra", decode.Column{Skip: true}, `{"a":1,"b":2}`, `{a int64}`,
-			`a:1`},
+		{
+			`{"properties":{"a":{"type":"integer"}}}`, "_extra",
+			decode.Column{Skip: true},
+			`{"a":1,"b":2}`, `{a int64}`,
+			`a:1`,
+		},
 		{
 			`{"properties":{"m":{"additionalProperties":{"type":"integer"}}}}`, "m.value",
 			decode.Column{Name: "v"},

@@ -36,8 +36,12 @@ func TestColumnsAsked(t *testing.T) {
 			decode.Column{Type: decode.Timestamp},
 			`1800000000000`, `TIMESTAMP`, `x:1800000000000000`,
 		},
-		{`{"type":"integer"}`, "x", decode.Column{Type: decode.Timestamp, Unit: decode.Millis}, `5`, `TIMESTAMP`,
-			`x:5000`},
+		{
+			`{"type":"integer"}`, "x",
+			decode.Column{Type: decode.Timestamp, Unit: decode.Millis},
+			`5`, `TIMESTAMP`,
+			`x:5000`,
+		},
 		{`{"type":"integer"}`, "x", decode.Column{Type: decode.Date}, `-1`, `DATE`, `x:-1`},
 		{`{"type":"integer"}`, "x", decode.Column{Type: decode.Date, Unit: decode.Seconds}, `-1`, `DATE`, `x:-1`},
 		{
@@ -53,11 +57,19 @@ func TestColumnsAsked(t *testing.T) {
 			`x:"00:01:01.000000"`,
 		},
 		{`{"type":"integer"}`, "x", decode.Column{Type: decode.String}, `1.50`, `string`, `x:"1.50"`},
-		{`{"type":"string"}`, "x", decode.Column{Type: decode.Timestamp}, `"1970-01-01T00:00:01Z"`, `TIMESTAMP`,
-			`x:1000000`},
+		{
+			`{"type":"string"}`, "x",
+			decode.Column{Type: decode.Timestamp},
+			`"1970-01-01T00:00:01Z"`, `TIMESTAMP`,
+			`x:1000000`,
+		},
 		{`{"format":"date-time"}`, "x", decode.Column{Type: decode.String}, `"soon"`, `string`, `x:"soon"`},
-		{`{"type":"string"}`, "x", decode.Column{Type: decode.Geography}, `"POINT(1 2)"`, `GEOGRAPHY`,
-			`x:"POINT(1 2)"`},
+		{
+			`{"type":"string"}`, "x",
+			decode.Column{Type: decode.Geography},
+			`"POINT(1 2)"`, `GEOGRAPHY`,
+			`x:"POINT(1 2)"`,
+		},
 		{
 			`{}`, "x",
 			decode.Column{Type: decode.Geography},
@@ -65,8 +77,12 @@ func TestColumnsAsked(t *testing.T) {
 			`x:"{\"type\":\"Point\",\"coordinates\":[1,2]}"`,
 		},
 		{`{"type":"string"}`, "x", decode.Column{Type: decode.Geography}, `"POINT"`, `GEOGRAPHY`, `!x at 5: `},
-		{`{"type":"string"}`, "x", decode.Column{Type: decode.Interval}, `"1-2 3 4:5:6"`, `INTERVAL`,
-			`x:"1-2 3 4:5:6"`},
+		{
+			`{"type":"string"}`, "x",
+			decode.Column{Type: decode.Interval},
+			`"1-2 3 4:5:6"`, `INTERVAL`,
+			`x:"1-2 3 4:5:6"`,
+		},
 		{`{"type":"string"}`, "x", decode.Column{Type: decode.Interval}, `"soon"`, `INTERVAL`, `!x at 5: `},
 		{
 			`{"properties":{"a":{"type":"string"}}}`, "x",
@@ -79,8 +95,12 @@ func TestColumnsAsked(t *testing.T) {
 			decode.Column{Type: decode.Timestamp},
 			`{"a":1,"b":1}`, `{a int64, b TIMESTAMP}`, `x:{a:1 b:1000000}`,
 		},
-		{`{"items":{"type":"number"}}`, "x", decode.Column{Type: decode.Numeric}, `[0.1,2]`, `NUMERIC*`,
-			`x:"0.1" x:"2"`},
+		{
+			`{"items":{"type":"number"}}`, "x",
+			decode.Column{Type: decode.Numeric},
+			`[0.1,2]`, `NUMERIC*`,
+			`x:"0.1" x:"2"`,
+		},
 		{
 			`{"items":{"type":["number","null"]}}`, "x.value",
 			decode.Column{Type: decode.Numeric},

@@ -24,7 +24,8 @@ func TestReferences(t *testing.T) {
 			"{sum {units int64, currency string}}",
 		},
 		"a place in it": {
-			`{"properties":{"c":{"$ref":"money.json#/$defs/Currency"}}}`, []Reference{{"money.json", money}},
+			`{"properties":{"c":{"$ref":"money.json#/$defs/Currency"}}}`,
+			[]Reference{{"money.json", money}},
 			"{c string}",
 		},
 		"twice": {

@@ -135,7 +135,9 @@ var values = map[string][][2]string{
 		{`~-Infinity`, `!wants a number`},
 	},
 	`"float"`: {
-		{`1.5`, `x:1.5`}, {`16777217`, `x:1.6777216e+07`}, {`3.4e38`, `x:3.4e+38`},
+		{`1.5`, `x:1.5`},
+		{`16777217`, `x:1.6777216e+07`},
+		{`3.4e38`, `x:3.4e+38`},
 		{`3.5e38`, `!beyond a float of 32 bits`},
 	},
 	`"string"`: {
@@ -162,7 +164,10 @@ var values = map[string][][2]string{
 		{`~{}`, `!wants a string`},
 	},
 	`{"type":"enum","name":"E","symbols":["A","BB"]}`: {
-		{`"A"`, `x:"A"`}, {`"B\u0042"`, `x:"BB"`}, {`"C"`, `!no such symbol`}, {`1`, `!wants a symbol`},
+		{`"A"`, `x:"A"`},
+		{`"B\u0042"`, `x:"BB"`},
+		{`"C"`, `!no such symbol`},
+		{`1`, `!wants a symbol`},
 		{`~"C"`, `x:"C"`},
 	},
 	`{"type":"enum","name":"E","symbols":["A","BB"],"default":"A"}`: {{`"C"`, `x:"A"`}},

@@ -63,7 +63,7 @@ func (m *machine) appendText(f *field, at int, text []byte) (reason string) {
 
 // wrapped writes the column that the value in a wrapper becomes; it has been read, and is empty for the zero.
 func (m *machine) wrapped(f *field, at int, value []byte) bool {
-	reason := ""
+	var reason string
 	switch f.kind {
 	case protoreflect.StringKind, protoreflect.BytesKind:
 		text, _ := protowire.ConsumeBytes(value)

@@ -35,7 +35,7 @@ func compileMessage(m protoreflect.MessageDescriptor, unknown Unknown, o decode.
 }
 
 // compileSource compiles a message of the text of a .proto file; files and file are those of ParseSource.
-func compileSource(files map[string]string, file, message string, unknown Unknown, o decode.Options) (*Plan, error) {
+func compileSource(files map[string]string, file, message string, o decode.Options) (*Plan, error) {
 	f, err := ParseSource(files, file)
 	if err != nil {
 		return nil, err
@@ -44,5 +44,5 @@ func compileSource(files map[string]string, file, message string, unknown Unknow
 	if err != nil {
 		return nil, err
 	}
-	return s.Compile(unknown, o)
+	return s.Compile(Drop, o)
 }

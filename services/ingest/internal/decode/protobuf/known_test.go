@@ -11,7 +11,8 @@ import (
 	"github.com/waybill-data/waybill/services/ingest/internal/decode"
 )
 
-const commonTypes = `syntax = "proto3"; import "google/protobuf/timestamp.proto"; import "google/protobuf/duration.proto";
+const commonTypes = `syntax = "proto3"; import "google/protobuf/timestamp.proto";
+	import "google/protobuf/duration.proto";
 import "google/protobuf/wrappers.proto"; import "google/type/date.proto"; import "google/type/timeofday.proto";
 import "google/type/datetime.proto"; import "google/type/decimal.proto"; import "google/type/latlng.proto";
 import "google/type/money.proto"; import "confluent/type/decimal.proto";
@@ -55,9 +56,13 @@ func TestKnownMessages(t *testing.T) {
 		{"google.protobuf.UInt32Value", column{Type: decode.String}, `4000000000`, `"4000000000"`},
 		{"google.protobuf.Int64Value", column{Type: decode.String}, `null`, ``},
 		{day, column{}, `{"year":2024,"month":2,"day":29}`, `19782`},
-		{day, column{}, `{"year":2023,"month":2,"day":29}`,
+		{
+			day,
+			column{},
+			`{"year":2023,"month":2,"day":29}`,
 			"!the Date 2023-02-29 is no day of the years 1 to 9999; columns: " +
-				"{type: RECORD} keeps such values"},
+				"{type: RECORD} keeps such values",
+		},
 		{day, column{}, `{"month":2,"day":29}`, "!the Date 0000-02-29 is no day"},
 		{day, column{Type: decode.Record}, `{"month":2,"day":29}`, `{"year":0,"month":2,"day":29}`},
 		{day, column{Type: decode.String}, `{"year":24,"month":2,"day":29}`, `"0024-02-29"`},
@@ -65,23 +70,45 @@ func TestKnownMessages(t *testing.T) {
 		{"map<string, " + day + ">", column{}, `{"k":{"year":1970,"month":1,"day":2}}`, `[{"key":"k","value":1}]`},
 		{"google.type.TimeOfDay", column{}, `{"hours":13,"minutes":5,"nanos":250000999}`, `"13:05:00.250000"`},
 		{"google.type.TimeOfDay", column{}, `{"hours":24}`, "!the TimeOfDay 24:00:00 is not within a day"},
-		{civil, column{Type: decode.DateTime}, `{"year":2026,"month":2,"day":28,"hours":13}`,
-			`"2026-02-28 13:00:00.000000"`},
-		{civil, column{Type: decode.DateTime}, `{"year":2026,"month":2,"day":28,"utcOffset":"3600s"}`,
-			"!has an offset"},
 		{
-			civil, column{Type: decode.Timestamp}, `{"year":1970,"month":1,"day":1,"hours":1,"utcOffset":"-3600s"}`,
+			civil,
+			column{Type: decode.DateTime},
+			`{"year":2026,"month":2,"day":28,"hours":13}`,
+			`"2026-02-28 13:00:00.000000"`,
+		},
+		{
+			civil,
+			column{Type: decode.DateTime},
+			`{"year":2026,"month":2,"day":28,"utcOffset":"3600s"}`,
+			"!has an offset",
+		},
+		{
+			civil,
+			column{Type: decode.Timestamp},
+			`{"year":1970,"month":1,"day":1,"hours":1,"utcOffset":"-3600s"}`,
 			`"7200000000"`,
 		},
-		{civil, column{Type: decode.Timestamp}, `{"year":1970,"month":1,"day":1,"timeZone":{"id":"UTC"}}`,
-			"!named zone"},
+		{
+			civil,
+			column{Type: decode.Timestamp},
+			`{"year":1970,"month":1,"day":1,"timeZone":{"id":"UTC"}}`,
+			"!named zone",
+		},
 		{"google.type.Decimal", column{}, `{"value":"-012.50"}`, `"-12.5"`},
 		{"google.type.Decimal", column{}, `{}`, `"0"`},
-		{"google.type.Decimal", column{Type: decode.Numeric, Precision: 3, Scale: 1}, `{"value":"12.55"}`,
-			"!does not fit"},
+		{
+			"google.type.Decimal",
+			column{Type: decode.Numeric, Precision: 3, Scale: 1},
+			`{"value":"12.55"}`,
+			"!does not fit",
+		},
 		{"google.type.Decimal", column{Type: decode.Float}, `{"value":"1e3"}`, `1000`},
-		{"google.type.Money", column{}, `{"currencyCode":"EUR","units":"1"}`,
-			`{"currency_code":"EUR","units":"1","nanos":0}`},
+		{
+			"google.type.Money",
+			column{},
+			`{"currencyCode":"EUR","units":"1"}`,
+			`{"currency_code":"EUR","units":"1","nanos":0}`,
+		},
 		{point, column{Type: decode.Geography}, `{"latitude":52.5,"longitude":13.25}`, `"POINT(13.25 52.5)"`},
 		{point, column{Type: decode.Geography}, `{"latitude":91}`, "!within 90 degrees"},
 		{point, column{}, `{"latitude":52.5}`, `{"latitude":52.5,"longitude":0}`},

@@ -126,7 +126,8 @@ func TestColumns(t *testing.T) {
 			`{"x":["1000","2000","3000"]}`,
 		},
 		{
-			"repeated int64", column{Type: decode.Timestamp, Unit: decode.Seconds},
+			"repeated int64",
+			column{Type: decode.Timestamp, Unit: decode.Seconds},
 			nested(1, 2, 0xff, 0xff, 0xff, 0xff, 0xff,
 				0x7f), `refused: x[1] at byte 3: the timestamp is out of BigQuery's range`,
 		},
@@ -301,8 +302,10 @@ func TestRangesThatAreLeftOut(t *testing.T) {
 			nested(1, join(nested(1, 'k'), nested(2, varintField(2, 3)...))...),
 			`{"m":[{"key":"k","value":{"start":0,"end":3}}]}`,
 		},
-		{nested(1, join(nested(1, 'k'), nested(2))...),
-			"refused: m[0].value at byte 5: the range ends before it starts"},
+		{
+			nested(1, join(nested(1, 'k'), nested(2))...),
+			"refused: m[0].value at byte 5: the range ends before it starts",
+		},
 		{nested(1, nested(1, 'k')...), "refused: m[0].value at byte 2: the field is required, and missing"},
 		{nested(2, nested(1, 'k')...), `{"o":[{"key":"k","value":{"end":0}}]}`},
 	} {

@@ -123,8 +123,10 @@ func (d *Decoder) Append(dst, payload []byte) ([]byte, error) {
 // again decodes a payload in which a singular field is there twice.
 func (d *Decoder) again(dst, payload []byte) ([]byte, error) {
 	refuse := func(reason string) error {
-		return &decode.Error{Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: -1,
-			Reason: reason}
+		return &decode.Error{
+			Contract: d.plan.options.Contract, Field: d.plan.options.Payload, Offset: -1,
+			Reason: reason,
+		}
 	}
 	m := dynamicpb.NewMessage(d.plan.message)
 	if err := merge(payload, m); err != nil {

@@ -257,8 +257,8 @@ func (m *machine) duration(f *field, at int, seconds int64, nanos int32) bool {
 		return m.fail(at, durationReason)
 	}
 	if f.column != nil && f.column.Type != decode.Interval && f.column.Type != decode.String {
-		reason := ""
 		m.edit(at)
+		var reason string
 		m.out, reason = f.column.AppendSpan(append(m.out, f.out...), seconds*1_000_000+int64(nanos)/1000)
 		return reason == "" || m.fail(at, reason)
 	}

@@ -48,8 +48,11 @@ func TestRefusedPayloads(t *testing.T) {
 		"cut in a text":   {[]byte{14<<3 | 2, 5, 'a'}, "payload.text", 0, "ends behind"},
 		"cut in a double": {[]byte{12<<3 | 1, 1, 2, 3}, "payload.db", 0, "ends behind"},
 		"cut in a float":  {join(varintField(1, 1), []byte{11<<3 | 5, 1, 2, 3}), "payload.fl", 2, "ends behind"},
-		"long varint": {[]byte{1 << 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2}, "payload.i32", 0,
-			"64 bits"},
+		"long varint": {
+			[]byte{1 << 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2},
+			"payload.i32", 0,
+			"64 bits",
+		},
 		"field number 0": {[]byte{0, 1}, "payload", 0, "field number"},
 		"huge length":    {append([]byte{14<<3 | 2}, 255, 255, 255, 255, 15), "payload.text", 0, "ends behind"},
 		"length of ten bytes": {
@@ -74,8 +77,10 @@ func TestRefusedPayloads(t *testing.T) {
 		"end of a group":  {[]byte{0xa4, 0x38}, "payload", 0, "does not have"},
 		"UTF-8":           {nested(14, 'a', 0xff), "payload.text", 0, "UTF-8"},
 		"UTF-8 in a list": {join(nested(207, 'a'), point, nested(207, 0xc0, 0x80)), "payload.rtext[1]", 9, "UTF-8"},
-		"UTF-8 in a message": {join(nested(301), nested(301, nested(7, 0xff)...)), "payload.points[1].label", 6,
-			"UTF-8"},
+		"UTF-8 in a message": {
+			join(nested(301), nested(301, nested(7, 0xff)...)), "payload.points[1].label", 6,
+			"UTF-8",
+		},
 		"UTF-8 in a map": {join(nested(500), nested(500, nested(1, 0xff)...)), "payload.m1[1].key", 6, "UTF-8"},
 		"uint64":         {varintField(4, 1<<63), "payload.u64", 0, "the largest INTEGER"},
 		"fixed64": {
@@ -101,8 +106,10 @@ func TestRefusedPayloads(t *testing.T) {
 		"NaN in a Value": {nested(621, 2<<3|1, 0, 0, 0, 0, 0, 0, 0xf8, 0x7f), "payload.value", 3, "NaN"},
 		"deep Value":     {nested(621, deep...), "payload.value", -2, "deeper than 500"},
 		"UTF-8 of a key": {nested(620, nested(1, nested(1, 0xff)...)...), "payload.object", 5, "UTF-8"},
-		"twice, and then more": {join(varintField(1, 1), varintField(1, 2), nested(14, 0xff)), "payload.text", 4,
-			"UTF-8"},
+		"twice, and then more": {
+			join(varintField(1, 1), varintField(1, 2), nested(14, 0xff)), "payload.text", 4,
+			"UTF-8",
+		},
 		"twice, merged": {
 			join(nested(602, varintField(1, 1)...), nested(602, varintField(2, ^uint64(0))...)), "payload.span", -1,
 			"are merged",

@@ -80,7 +80,7 @@ func TestCompileSource(t *testing.T) {
 		"money.proto": `syntax = "proto3"; package shop; message Money { string amount = 1 [json_name = "x"]; string ` +
 			`currency = 2; }`,
 	}
-	plan, err := compileSource(files, "order.proto", "", Drop, options)
+	plan, err := compileSource(files, "order.proto", "", options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,13 +113,13 @@ func TestCompileSource(t *testing.T) {
 		{"order.proto", "shop.Nope", "the schema has no shop.Nope; its first message is shop.Order"},
 		{"none.proto", "", "none.proto"},
 	} {
-		if _, err := compileSource(files, tt.file, tt.message, Drop, options); err == nil ||
+		if _, err := compileSource(files, tt.file, tt.message, options); err == nil ||
 			!strings.Contains(err.Error(), tt.reason) {
 			t.Errorf("got %v", err)
 		}
 	}
 	delete(files, "money.proto")
-	if _, err := compileSource(files, "order.proto", "", Drop, options); err == nil ||
+	if _, err := compileSource(files, "order.proto", "", options); err == nil ||
 		!strings.Contains(err.Error(), `could not resolve path "money.proto"`) {
 		t.Errorf("got %v", err)
 	}
@@ -136,7 +136,7 @@ func TestGoogleTypes(t *testing.T) {
 	}
 	const bill = `syntax = "proto3"; import "google/type/money.proto"; import "google/type/datetime.proto"; message ` +
 		`Bill { google.type.Money sum = 1; google.type.DateTime due = 2; }`
-	plan, err := compileSource(map[string]string{"s.proto": bill}, "s.proto", "", Drop, options)
+	plan, err := compileSource(map[string]string{"s.proto": bill}, "s.proto", "", options)
 	if err != nil {
 		t.Fatal(err)
 	}

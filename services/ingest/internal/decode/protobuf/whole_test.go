@@ -23,7 +23,7 @@ message M { int64 id = 1; repeated int64 numbers = 2; repeated E enums = 3; repe
 // wholes ask for one JSON column of each list and map.
 func wholes() decode.Columns {
 	columns := decode.Columns{"any": {Type: decode.JSON}}
-	for _, name := range strings.Fields("numbers enums flags doubles by_name by_number times structs wrapped fixed " +
+	for name := range strings.FieldsSeq("numbers enums flags doubles by_name by_number times structs wrapped fixed " +
 		"values") {
 		columns[name] = decode.Column{Type: decode.JSON}
 	}

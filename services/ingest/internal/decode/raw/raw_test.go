@@ -25,8 +25,10 @@ func TestPayloads(t *testing.T) {
 		{String, "é", 0, false, 0, descriptorpb.FieldDescriptorProto_TYPE_STRING},
 		{String, "", 0, false, 0, descriptorpb.FieldDescriptorProto_TYPE_STRING},
 		{String, "ab\xff", 2, true, 0, descriptorpb.FieldDescriptorProto_TYPE_STRING},
-		{JSON, ` {"a":1}`, 0, false, columnv1.ColumnType_COLUMN_TYPE_JSON,
-			descriptorpb.FieldDescriptorProto_TYPE_STRING},
+		{
+			JSON, ` {"a":1}`, 0, false, columnv1.ColumnType_COLUMN_TYPE_JSON,
+			descriptorpb.FieldDescriptorProto_TYPE_STRING,
+		},
 		{JSON, "", 0, true, columnv1.ColumnType_COLUMN_TYPE_JSON, descriptorpb.FieldDescriptorProto_TYPE_STRING},
 		{JSON, `{"a":}`, 5, true, columnv1.ColumnType_COLUMN_TYPE_JSON, descriptorpb.FieldDescriptorProto_TYPE_STRING},
 	} {
