@@ -292,7 +292,8 @@ func (r *CoresResult) fill(from, to moment, lasts time.Duration) error {
 	if n := float64(to.turns - from.turns); n > 0 {
 		r.TurnMS, r.RestMS = 1e3*own/n, 1e3*(to.rested-from.rested).Seconds()/n
 	}
-	ours := to.ingest + to.writer + to.sandbox + to.ourselves - from.ingest - from.writer - from.sandbox - from.ourselves
+	ours := to.ingest + to.writer + to.sandbox + to.ourselves -
+		from.ingest - from.writer - from.sandbox - from.ourselves
 	r.Others = max(0, (to.busy-from.busy-ours).Seconds()/to.wall.Sub(from.wall).Seconds()/float64(runtime.NumCPU()))
 	return nil
 }

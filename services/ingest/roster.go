@@ -90,6 +90,7 @@ func (r *roster) enter(p lane.Partition) *lane.Lane {
 		Taps: r.taps, Letters: r.letters,
 		Traces: r.traces,
 	}
+	l.Announce()
 	r.mu.Lock()
 	r.lanes[l] = struct{}{}
 	r.mu.Unlock()

@@ -23,8 +23,8 @@ type verifyCommand struct {
 
 // Help is shown below the flags.
 func (verifyCommand) Help() string {
-	return `Every record must have one row, or a dead letter, or be one that the contract ignores. The exit code is 1 when
-anything is off, and the first few places are named.
+	return `Every record must have one row, or a dead letter, or be one that the contract ignores. The exit code is 1
+when anything is off, and the first few places are named.
 
 Examples:
   sandbox verify

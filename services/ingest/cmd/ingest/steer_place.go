@@ -22,8 +22,8 @@ type moveCmd struct {
 
 // Help is shown below the flags.
 func (moveCmd) Help() string {
-	return `The lane settles what it has sent and is opened at the writer. It is no pin: what is even decides later moves,
-a minute later at the earliest. ` + "`ingest plan`" + ` shows how it went.
+	return `The lane settles what it has sent and is opened at the writer. It is no pin: what is even decides later
+moves, a minute later at the earliest. ` + "`ingest plan`" + ` shows how it went.
 
 Examples:
   ingest move --topic orders --partition 3 --to writer-2
@@ -51,8 +51,8 @@ type drainCmd struct {
 
 // Help is shown below the flags.
 func (drainCmd) Help() string {
-	return `The lanes of all ingests leave the writer, a few at a time, and none is opened there until the time is over or
-it is started again. It goes on serving. Refused while no other writer takes lanes.
+	return `The lanes of all ingests leave the writer, a few at a time, and none is opened there until the time is over
+or it is started again. It goes on serving. Refused while no other writer takes lanes.
 
 Examples:
   ingest drain --writer writer-2 --for 30m --reason "its node is replaced"
@@ -76,8 +76,8 @@ type spreadCmd struct {
 
 // Help is shown below the flags.
 func (spreadCmd) Help() string {
-	return `Lanes of all ingests move until they are even within a lane, also where they are left alone otherwise, since a
-small difference is not worth a move.
+	return `Lanes of all ingests move until they are even within a lane, also where they are left alone otherwise, since
+a small difference is not worth a move.
 
 Examples:
   ingest spread

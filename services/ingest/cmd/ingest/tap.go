@@ -36,8 +36,8 @@ type tapCmd struct {
 
 // Help is shown below the flags.
 func (tapCmd) Help() string {
-	return `Records as they pass, of the whole fleet. A tap never slows a lane: what it has no time for is dropped, and the
-last line says how many. It needs the right payload.
+	return `Records as they pass, of the whole fleet. A tap never slows a lane: what it has no time for is dropped, and
+the last line says how many. It needs the right payload.
 
 A filter looks at topic, partition, offset, time, key, headers, size, type, contract, table, payload and row as
 BigQuery shows them, and of what is refused at reason, error and field.

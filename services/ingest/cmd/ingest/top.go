@@ -87,8 +87,8 @@ type eventsCmd struct {
 
 // Help is shown below the flags.
 func (eventsCmd) Help() string {
-	return `What happened in the fleet, the newest first: changes of state, moves, errors. Each process remembers its last
-2048.
+	return `What happened in the fleet, the newest first: changes of state, moves, errors. Each process remembers its
+last 2048.
 
 Examples:
   ingest events

@@ -196,7 +196,8 @@ func (c *Config) checkPattern(report func(key, message, remedy string)) {
 	re, err := wholeName(c.TopicPattern)
 	switch {
 	case err != nil:
-		report("topic_pattern", err.Error(), `write a regular expression that the whole name matches, for example orders\..*`)
+		report("topic_pattern", err.Error(),
+			`write a regular expression that the whole name matches, for example orders\..*`)
 	case re.MatchString(""):
 		report("topic_pattern", fmt.Sprintf("%q matches any name, even none", c.TopicPattern),
 			`write what the names have in common, for example orders\..*`)

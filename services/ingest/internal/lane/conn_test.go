@@ -112,7 +112,7 @@ func laneAt(partition Partition, conn grpc.ClientConnInterface) (*Lane, *logtest
 		Config: testConfig(), Budget: budget, Metrics: NewMetrics(prometheus.NewRegistry(), budget),
 		Weather: NewWeather("dns:///writer", log), Log: log,
 	}
-	l.begin()
+	l.Announce()
 	return l, n
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -42,6 +43,8 @@ type Lane struct {
 	Traces Traces
 	// Log gets one line a transition.
 	Log *slog.Logger
+
+	announced sync.Once
 
 	board   board
 	orders  orders
@@ -81,7 +84,7 @@ const (
 // over. It never returns early: faults are logged, counted and tried again, and a fenced lane waits for the end of its
 // claim.
 func (l *Lane) Run(ctx context.Context) {
-	l.begin()
+	l.Announce()
 	defer l.end()
 	for l.rest(ctx) {
 		turn, over := l.orders.turn(ctx)
@@ -91,6 +94,9 @@ func (l *Lane) Run(ctx context.Context) {
 		over()
 	}
 }
+
+// Announce readies the lane to be looked at, before Run is called; Run does it for a lane that was not announced.
+func (l *Lane) Announce() { l.announced.Do(l.begin) }
 
 func (l *Lane) begin() {
 	topic, number := l.Partition.Topic(), l.Partition.Number()

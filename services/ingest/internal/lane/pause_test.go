@@ -106,3 +106,13 @@ func TestPauseOfALaneThatWaits(t *testing.T) {
 		}
 	})
 }
+
+// A lane that is announced says whose it is before it runs, and that it has no position yet.
+func TestAnnounced(t *testing.T) {
+	l, _ := laneAt(&spot{}, opens())
+	l.Announce()
+	l.Announce() // as Run does
+	if s := l.Status(); s.Topic != l.Partition.Topic() || s.Topic == "" || s.Position != -1 || s.Lag != -1 {
+		t.Errorf("%+v", s)
+	}
+}

@@ -126,8 +126,8 @@ func (sc *Scanner) fetch(ctx context.Context, topic string, s Span, size int32) 
 	tp := topicPartition{topic, s.Partition}
 	err := sc.leaders.ask(ctx, tp, sarama.Uuid{}, time.Time{},
 		func(c *kafkawire.Conn, leader leadership) (int16, error) {
-			// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that the
-			// other one has cut.
+			// The partition's bound is the one that counts: kfake forgets the aborted transactions of a response that
+			// the other one has cut.
 			request := kmsg.NewPtrFetchRequest()
 			request.Version, request.MaxWaitMillis = kafkawire.FetchOldest, 500
 			request.MinBytes, request.MaxBytes = 1, math.MaxInt32

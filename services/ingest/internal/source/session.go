@@ -131,7 +131,8 @@ func (s *session) ConsumeClaim(gs sarama.ConsumerGroupSession, gc sarama.Consume
 	if own, ok := gc.(interface{ AsyncClose() }); ok {
 		own.AsyncClose()
 	}
-	s.unread.Go(func() { // a fetch that was under way before the pause may still deliver; this ends when the consumer has
+	// A fetch that was under way before the pause may still deliver; this ends when the consumer has.
+	s.unread.Go(func() {
 		for range gc.Messages() {
 		}
 	})

@@ -95,7 +95,8 @@ func (l *lane) receive() {
 		select {
 		case l.received <- err:
 		case <-l.done:
-			l.request.Free() // The owner has freed what it has taken, so there is something only in a message read since.
+			// The owner has freed what it has taken, so there is something only in a message read since.
+			l.request.Free()
 			return
 		}
 	}

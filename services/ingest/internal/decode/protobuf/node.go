@@ -57,7 +57,7 @@ const (
 	opTimestamp     // a google.protobuf.Timestamp
 	opDuration      // a google.protobuf.Duration
 	opWrapper       // one of google.protobuf's wrappers
-	opJSON          // a Struct, Value or ListValue, and what a contract makes a JSON column of: a message, a list, a map
+	opJSON          // a Struct, Value or ListValue; a message, list or map that a contract makes a JSON column of
 	opEmpty         // a message without fields
 	opKnown         // a message of common schemas that is one value
 	opSkip          // a field that a contract leaves out

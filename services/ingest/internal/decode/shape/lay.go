@@ -54,7 +54,7 @@ type Columns struct {
 	tree    *Tree
 	order   []*message
 	shared  map[string][]*message // by long name
-	fields  map[string]bool       // every field name: no message may have one, for names are looked up from the inside out
+	fields  map[string]bool       // every field name: no message may have one, names are looked up from inside out
 	columns int
 }
 
